@@ -1,1 +1,46 @@
-//! Placeholder.
+//! HighLevel's conversations API as it is on the wire: generated types and operations.
+//!
+//! Everything under [`types`] and all operations of [`Client`] are generated when this crate is built, from the
+//! `OpenAPI` description of the workspace. What is written by hand here is what generated code cannot do alone:
+//!
+//! - [`Exchange`]: the data of one call, in and out. It decides nothing.
+//! - [`Timestamp`]: a point in time that keeps the text it came as.
+//! - the conversions of open enums, which keep values that this version does not know.
+//!
+//! There is no policy in this crate: no retries, no limits, no judgement of an answer. That is the business of the
+//! crate `highlevel`.
+
+mod exchange;
+mod hooks;
+mod open_enum;
+mod timestamp;
+
+pub use exchange::{CallData, End, Exchange, Observation};
+pub use generated::{Client, types};
+pub use progenitor_client::{ClientInfo, Error, ResponseValue};
+pub use timestamp::{InvalidTimestamp, Timestamp};
+
+#[allow(
+    clippy::all,
+    clippy::pedantic,
+    rustdoc::bare_urls,
+    rustdoc::broken_intra_doc_links,
+    rustdoc::invalid_html_tags,
+    unreachable_pub,
+    reason = "generated: style is progenitor's, and its texts are the description's"
+)]
+mod generated {
+    include!(concat!(env!("OUT_DIR"), "/generated.rs"));
+}
+
+/// The generated source that this crate was compiled from, for snapshots.
+#[doc(hidden)]
+pub const GENERATED_SOURCE: &str = include_str!(concat!(env!("OUT_DIR"), "/generated.rs"));
+
+/// The outline of the generated source, for snapshots.
+#[doc(hidden)]
+pub const OUTLINE: &str = include_str!(concat!(env!("OUT_DIR"), "/outline.txt"));
+
+/// The description as the generator saw it, for snapshots.
+#[doc(hidden)]
+pub const NORMALISED_SPEC: &str = include_str!(concat!(env!("OUT_DIR"), "/normalised.json"));

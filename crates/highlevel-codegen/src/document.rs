@@ -1,0 +1,152 @@
+//! The parsed description, with the questions that several steps ask of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Map, Value};
+
+/// Whether a component goes to HighLevel, comes from it, or both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Direction {
+    /// Part of a request.
+    pub sent: bool,
+    /// Part of an answer or of a webhook.
+    pub received: bool,
+}
+
+/// A parsed description.
+#[derive(Debug, Clone)]
+pub struct Document {
+    value: Value,
+    directions: BTreeMap<String, Direction>,
+}
+
+impl Document {
+    /// Wraps a parsed description and works out which way each schema travels.
+    pub fn new(value: Value) -> Self {
+        let directions = directions(&value);
+        Self { value, directions }
+    }
+
+    /// The whole description.
+    pub fn value(&self) -> &Value {
+        &self.value
+    }
+
+    /// The schemas under `components`, by name.
+    pub fn schemas(&self) -> impl Iterator<Item = (&str, &Value)> {
+        self.value
+            .pointer("/components/schemas")
+            .and_then(Value::as_object)
+            .into_iter()
+            .flatten()
+            .map(|(name, schema)| (name.as_str(), schema))
+    }
+
+    /// One schema under `components`.
+    pub fn schema(&self, name: &str) -> Option<&Value> {
+        self.value.get("components")?.get("schemas")?.get(name)
+    }
+
+    /// Which way the schema of that name travels. Neither, for one that nothing refers to.
+    pub fn direction(&self, name: &str) -> Direction {
+        self.directions.get(name).copied().unwrap_or_default()
+    }
+
+    /// The operations: path, method, and the operation itself.
+    pub fn operations(&self) -> impl Iterator<Item = (&str, &str, &Map<String, Value>)> {
+        const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
+        let paths = self.value.get("paths").and_then(Value::as_object);
+        paths.into_iter().flatten().flat_map(|(path, item)| {
+            METHODS
+                .iter()
+                .filter_map(move |method| Some((path.as_str(), *method, item.get(method)?.as_object()?)))
+        })
+    }
+
+    /// The value that a local reference leads to.
+    pub fn resolve(&self, reference: &str) -> Option<&Value> {
+        self.value.pointer(reference.strip_prefix('#')?)
+    }
+}
+
+/// The name in `#/components/schemas/NAME`.
+pub(crate) fn schema_name(reference: &str) -> Option<&str> {
+    reference.strip_prefix("#/components/schemas/")
+}
+
+/// A key as one step of a JSON pointer.
+pub(crate) fn escape(key: &str) -> String {
+    key.replace('~', "~0").replace('/', "~1")
+}
+
+/// Calls `visit` for the value and everything below it, each with its JSON pointer.
+pub(crate) fn walk<'v>(value: &'v Value, pointer: &str, visit: &mut dyn FnMut(&str, &'v Value)) {
+    visit(pointer, value);
+    match value {
+        Value::Object(map) => {
+            for (key, child) in map {
+                walk(child, &format!("{pointer}/{}", escape(key)), visit);
+            }
+        }
+        Value::Array(items) => {
+            for (index, child) in items.iter().enumerate() {
+                walk(child, &format!("{pointer}/{index}"), visit);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn directions(document: &Value) -> BTreeMap<String, Direction> {
+    let mut directions: BTreeMap<String, Direction> = BTreeMap::new();
+    let operations = document
+        .get("paths")
+        .and_then(Value::as_object)
+        .into_iter()
+        .flat_map(|paths| paths.values())
+        .filter_map(Value::as_object)
+        .flat_map(|item| item.values());
+    let mut sent = Vec::new();
+    let mut received = Vec::new();
+    for operation in operations {
+        sent.extend(operation.get("requestBody"));
+        sent.extend(operation.get("parameters"));
+        received.extend(operation.get("responses"));
+    }
+    received.extend(document.get("x-webhooks"));
+    for name in reachable(document, &sent) {
+        directions.entry(name).or_default().sent = true;
+    }
+    for name in reachable(document, &received) {
+        directions.entry(name).or_default().received = true;
+    }
+    directions
+}
+
+/// The names of the schemas that the roots refer to, directly or through others.
+fn reachable(document: &Value, roots: &[&Value]) -> BTreeSet<String> {
+    let mut seen = BTreeSet::new();
+    let mut waiting: Vec<String> = Vec::new();
+    for root in roots {
+        collect_references(root, &mut waiting);
+    }
+    while let Some(reference) = waiting.pop() {
+        if !seen.insert(reference.clone()) {
+            continue;
+        }
+        if let Some(target) = reference.strip_prefix('#').and_then(|pointer| document.pointer(pointer)) {
+            collect_references(target, &mut waiting);
+        }
+    }
+    seen.iter().filter_map(|reference| schema_name(reference)).map(str::to_owned).collect()
+}
+
+fn collect_references(value: &Value, into: &mut Vec<String>) {
+    walk(value, "", &mut |pointer, value| {
+        if pointer.ends_with("/$ref")
+            && let Some(reference) = value.as_str()
+        {
+            into.push(reference.to_owned());
+        }
+    });
+}

@@ -1,0 +1,153 @@
+//! Rules about operations: their ids, parameters, bodies and answers.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::document::escape;
+use crate::{Document, Problem};
+
+fn pointer(path: &str, method: &str) -> String {
+    format!("/paths/{}/{method}", escape(path))
+}
+
+/// Each operation has an id of its own: it becomes the name of a function.
+pub(super) fn identifiers(document: &Document, problems: &mut Vec<Problem>) {
+    let mut seen: BTreeMap<&str, String> = BTreeMap::new();
+    for (path, method, operation) in document.operations() {
+        let place = pointer(path, method);
+        match operation.get("operationId").and_then(Value::as_str) {
+            None => problems.push(Problem::new(
+                place,
+                "has no operationId, so its function would have no name",
+                "add one in camel case, for example `operationId: sendMessage`",
+            )),
+            Some(id) => {
+                if let Some(first) = seen.insert(id, place.clone()) {
+                    problems.push(Problem::new(
+                        format!("{place}/operationId"),
+                        format!("`{id}` is the id of {first} as well"),
+                        "give each operation an id of its own",
+                    ));
+                }
+            }
+        }
+    }
+}
+
+/// All successes of an operation have the same body: the generator asserts it.
+pub(super) fn successes(document: &Document, problems: &mut Vec<Problem>) {
+    for (path, method, operation) in document.operations() {
+        let place = format!("{}/responses", pointer(path, method));
+        let Some(responses) = operation.get("responses").and_then(Value::as_object) else {
+            problems.push(Problem::new(
+                place,
+                "is missing",
+                "describe at least one success, for example \"200\"",
+            ));
+            continue;
+        };
+        if responses.contains_key("default") {
+            problems.push(Problem::new(
+                format!("{place}/default"),
+                "counts as a success and as an error at once, and beside another success makes the generator panic",
+                "describe each status on its own",
+            ));
+        }
+        let mut first: Option<(&str, Option<String>)> = None;
+        for (status, response) in responses.iter().filter(|(status, _)| status.starts_with('2')) {
+            let body = body_of(document, response);
+            match &first {
+                None => first = Some((status, body)),
+                Some((other, expected)) if *expected != body => problems.push(Problem::new(
+                    format!("{place}/{status}"),
+                    format!(
+                        "has {}, but {other} has {}; the generator panics when successes differ",
+                        describe(body.as_deref()),
+                        describe(expected.as_deref())
+                    ),
+                    "give all 2xx answers of an operation the same schema",
+                )),
+                Some(_) => {}
+            }
+        }
+        if first.is_none() {
+            problems.push(Problem::new(place, "has no success", "describe at least one 2xx answer"));
+        }
+    }
+}
+
+/// The schema of a body: its reference, or its text if it is written in place.
+fn body_of(document: &Document, response: &Value) -> Option<String> {
+    let response = follow(document, response);
+    let media_type = response.get("content")?.as_object()?.values().next()?;
+    let schema = media_type.get("schema")?;
+    Some(schema["$ref"].as_str().map_or_else(|| schema.to_string(), str::to_owned))
+}
+
+fn describe(body: Option<&str>) -> String {
+    body.map_or_else(|| "no body".to_owned(), |schema| format!("the body {schema}"))
+}
+
+fn follow<'d>(document: &'d Document, value: &'d Value) -> &'d Value {
+    value["$ref"].as_str().and_then(|reference| document.resolve(reference)).unwrap_or(value)
+}
+
+/// Bodies are JSON and have a schema: the generator panics about a media type without one.
+pub(super) fn media_types(document: &Document, problems: &mut Vec<Problem>) {
+    for (path, method, operation) in document.operations() {
+        let place = pointer(path, method);
+        let mut bodies = vec![(format!("{place}/requestBody"), operation.get("requestBody"))];
+        for (status, response) in operation.get("responses").and_then(Value::as_object).into_iter().flatten()
+        {
+            bodies.push((format!("{place}/responses/{status}"), Some(response)));
+        }
+        for (place, body) in bodies {
+            let content = body.map(|body| follow(document, body)).and_then(|body| body.get("content"));
+            for (media_type, value) in content.and_then(Value::as_object).into_iter().flatten() {
+                let place = format!("{place}/content/{}", escape(media_type));
+                if media_type != "application/json" {
+                    problems.push(Problem::new(
+                        place,
+                        format!("is `{media_type}`; only JSON bodies are carried"),
+                        "describe the body as application/json",
+                    ));
+                } else if value.get("schema").is_none() {
+                    problems.push(Problem::new(
+                        place,
+                        "has no schema, and the generator panics about that",
+                        "add `schema: { $ref: \"#/components/schemas/NAME\" }`",
+                    ));
+                }
+            }
+        }
+    }
+}
+
+/// A default of a parameter is ignored; path parameters have to be in the path and required.
+pub(super) fn parameters(document: &Document, problems: &mut Vec<Problem>) {
+    for (path, method, operation) in document.operations() {
+        let parameters = operation.get("parameters").and_then(Value::as_array);
+        for (index, parameter) in parameters.into_iter().flatten().enumerate() {
+            let place = format!("{}/parameters/{index}", pointer(path, method));
+            let parameter = follow(document, parameter);
+            if follow(document, &parameter["schema"]).get("default").is_some() {
+                problems.push(Problem::new(
+                    &place,
+                    "has a default, which the generator ignores",
+                    "remove it; the SDK sets the value of the call",
+                ));
+            }
+            if parameter["in"] == "path" {
+                let name = parameter["name"].as_str().unwrap_or_default();
+                if !path.contains(&format!("{{{name}}}")) || parameter["required"] != true {
+                    problems.push(Problem::new(
+                        &place,
+                        format!("`{name}` has to stand in the path and be required; the generator panics otherwise"),
+                        format!("write `{{{name}}}` into the path and `required: true`"),
+                    ));
+                }
+            }
+        }
+    }
+}

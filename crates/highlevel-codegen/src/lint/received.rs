@@ -1,0 +1,77 @@
+//! Rules about what HighLevel sends: nothing that it adds may be lost, and nothing that it leaves out may hurt.
+
+use serde_json::{Value, json};
+
+use super::within_schema;
+use crate::document::escape;
+use crate::{Document, Problem};
+
+fn received_components(document: &Document) -> impl Iterator<Item = (&str, String, &Value)> {
+    document
+        .schemas()
+        .filter(|(name, _)| document.direction(name).received)
+        .map(|(name, schema)| (name, format!("/components/schemas/{}", escape(name)), schema))
+}
+
+/// Received objects keep unknown fields and say what a caller cannot do without.
+pub(super) fn objects(document: &Document, problems: &mut Vec<Problem>) {
+    for (_, place, schema) in received_components(document) {
+        let top = place.clone();
+        within_schema(schema, &place, &mut |pointer, schema| {
+            if schema["type"] != "object" {
+                return;
+            }
+            if schema.get("additionalProperties") != Some(&json!({})) {
+                problems.push(Problem::new(
+                    pointer,
+                    "comes from HighLevel, and its unknown fields would be lost",
+                    "add `additionalProperties: {}`",
+                ));
+            }
+            if schema.get("properties").is_none() {
+                return;
+            }
+            if pointer != top {
+                problems.push(Problem::new(
+                    pointer,
+                    "is an object inside another, so it has no name of its own",
+                    "make it a component and refer to it",
+                ));
+            } else if schema.get("x-required-on-receive").is_none() {
+                problems.push(Problem::new(
+                    pointer,
+                    "comes from HighLevel, and one missing field would reject the whole of it",
+                    "add `x-required-on-receive` with the fields that a caller cannot do without, or `[]`",
+                ));
+            }
+        });
+    }
+}
+
+/// HighLevel sends `null` for an empty list.
+pub(super) fn arrays(document: &Document, problems: &mut Vec<Problem>) {
+    for (_, place, schema) in received_components(document) {
+        for (name, property) in schema["properties"].as_object().into_iter().flatten() {
+            if property["type"] == "array" && property["nullable"] != true {
+                problems.push(Problem::new(
+                    format!("{place}/properties/{}", escape(name)),
+                    "is a list from HighLevel that may be null, which would reject the whole object",
+                    "add `nullable: true`",
+                ));
+            }
+        }
+    }
+}
+
+/// One object cannot be strict and lenient at once.
+pub(super) fn both_directions(document: &Document, problems: &mut Vec<Problem>) {
+    for (name, place, schema) in received_components(document) {
+        if document.direction(name).sent && schema["type"] == "object" {
+            problems.push(Problem::new(
+                place,
+                "is part of a request and of an answer; requests are strict, answers lenient",
+                "describe it twice, under two names",
+            ));
+        }
+    }
+}

@@ -1,0 +1,246 @@
+//! Rules about schemas, whichever way they travel.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use super::each_schema;
+use crate::document::escape;
+use crate::generate::TIMESTAMP;
+use crate::open_enums::{UNKNOWN, variant_name};
+use crate::{Document, Problem};
+
+/// Every component and every field is described: the descriptions become the documentation of the SDK.
+pub(super) fn descriptions(document: &Document, problems: &mut Vec<Problem>) {
+    let described =
+        |schema: &Value| schema["description"].as_str().is_some_and(|text| !text.trim().is_empty());
+    for (name, schema) in document.schemas() {
+        let place = format!("/components/schemas/{}", escape(name));
+        if !described(schema) {
+            problems.push(Problem::new(&place, "has no description", "say in a sentence what it is"));
+        }
+        for (property, schema) in schema["properties"].as_object().into_iter().flatten() {
+            if schema.get("$ref").is_none() && !described(schema) {
+                problems.push(Problem::new(
+                    format!("{place}/properties/{}", escape(property)),
+                    "has no description",
+                    "say in a sentence what the field means, with its unit",
+                ));
+            }
+        }
+    }
+}
+
+/// Enums are named components of distinct strings, so that they can be made open.
+pub(super) fn enums(document: &Document, problems: &mut Vec<Problem>) {
+    each_schema(document, &mut |pointer, schema| {
+        let Some(values) = schema.get("enum").and_then(Value::as_array) else {
+            return;
+        };
+        let is_component =
+            pointer.strip_prefix("/components/schemas/").is_some_and(|rest| !rest.contains('/'));
+        if !is_component {
+            problems.push(Problem::new(
+                pointer,
+                "is an enum without a name; it would reject a whole answer for one new value",
+                "make it a component of its own and refer to it",
+            ));
+            return;
+        }
+        let mut variants: BTreeMap<String, &str> = BTreeMap::new();
+        for value in values {
+            let Some(wire) = value.as_str() else {
+                problems.push(Problem::new(
+                    pointer,
+                    format!("has the value {value}, which is not a string"),
+                    "use `type: integer` without an enum, and list the values in the description",
+                ));
+                continue;
+            };
+            let variant = variant_name(wire);
+            if variant.is_empty() || variant == UNKNOWN {
+                problems.push(Problem::new(
+                    pointer,
+                    format!(
+                        "the value `{wire}` cannot be a variant: {}",
+                        if variant.is_empty() {
+                            "it has no letter or digit"
+                        } else {
+                            "that name is taken by the variant that keeps undocumented values"
+                        }
+                    ),
+                    "leave it out; it is kept as an undocumented value",
+                ));
+            } else if let Some(other) = variants.insert(variant.clone(), wire) {
+                problems.push(Problem::new(
+                    pointer,
+                    format!("the values `{other}` and `{wire}` would both be the variant {variant}"),
+                    "leave one of them out; it is kept as an undocumented value",
+                ));
+            }
+        }
+    });
+}
+
+/// What `oneOf` and `anyOf` may say.
+pub(super) fn unions(document: &Document, problems: &mut Vec<Problem>) {
+    each_schema(document, &mut |pointer, schema| {
+        for key in ["oneOf", "anyOf"] {
+            let Some(branches) = schema.get(key).and_then(Value::as_array) else {
+                continue;
+            };
+            let place = format!("{pointer}/{key}");
+            if branches.iter().all(|branch| branch.get("required").is_some() && branch.get("type").is_none())
+            {
+                problems.push(Problem::new(
+                    place,
+                    "asks for one field or another; the generated type drops a field when both are sent",
+                    "keep the fields optional, say the rule in the description, and check it in the SDK",
+                ));
+            } else if branches.iter().any(|branch| is_enum(document, branch)) {
+                problems.push(Problem::new(
+                    place,
+                    "joins an enum with another type; the generated type cannot be decoded",
+                    "refer to the enum alone: enums keep undocumented values anyway",
+                ));
+            } else if key == "anyOf" {
+                problems.push(Problem::new(
+                    place,
+                    "becomes a type that tries its branches in turn and loses fields",
+                    "use `oneOf` with branches of different types",
+                ));
+            } else {
+                for (index, branch) in branches.iter().enumerate() {
+                    if branch.get("$ref").is_none() && branch.get("title").is_none() {
+                        problems.push(Problem::new(
+                            format!("{place}/{index}"),
+                            "has no title, so its variant would be named by a number",
+                            "add a short title, different from those of the other branches",
+                        ));
+                    }
+                }
+            }
+        }
+    });
+}
+
+fn is_enum(document: &Document, schema: &Value) -> bool {
+    let target = schema["$ref"].as_str().and_then(|reference| document.resolve(reference)).unwrap_or(schema);
+    target.get("enum").is_some()
+}
+
+/// The same title twice silently reuses the first type.
+pub(super) fn titles(document: &Document, problems: &mut Vec<Problem>) {
+    let mut seen: BTreeMap<&str, String> = BTreeMap::new();
+    each_schema(document, &mut |pointer, schema| {
+        let Some(title) = schema.get("title").and_then(Value::as_str) else {
+            return;
+        };
+        if let Some(first) = seen.get(title) {
+            problems.push(Problem::new(
+                format!("{pointer}/title"),
+                format!("`{title}` is the title of {first} as well, whose type would be used here too"),
+                "choose another title, or make the schema a component and refer to it",
+            ));
+        } else {
+            seen.insert(title, pointer.to_owned());
+        }
+    });
+}
+
+/// A number goes out with a fraction: `1669287863.0`.
+pub(super) fn numbers(document: &Document, problems: &mut Vec<Problem>) {
+    each_schema(document, &mut |pointer, schema| {
+        let component = pointer.strip_prefix("/components/schemas/").and_then(|rest| rest.split('/').next());
+        let sent = component.is_none_or(|name| document.direction(name).sent);
+        if sent && schema["type"] == "number" {
+            problems.push(Problem::new(
+                pointer,
+                "is a number in a request, and would go out with a fraction (1.0)",
+                "write `type: integer` and `format: int64`",
+            ));
+        }
+    });
+}
+
+/// Strings carry no length and no pattern; points in time are the component for them.
+pub(super) fn strings(document: &Document, problems: &mut Vec<Problem>) {
+    each_schema(document, &mut |pointer, schema| {
+        for key in ["minLength", "maxLength", "pattern"] {
+            if schema.get(key).is_some() {
+                problems.push(Problem::new(
+                    format!("{pointer}/{key}"),
+                    "becomes a type that rejects whole answers, and that cannot describe its own schema",
+                    "say the limit in the description, and check it in the SDK if it matters before sending",
+                ));
+            }
+        }
+        if schema["format"] == "date-time" && pointer != format!("/components/schemas/{TIMESTAMP}") {
+            problems.push(Problem::new(
+                pointer,
+                "is a point in time outside the component for it, and one odd date would reject a whole answer",
+                format!("write `$ref: \"#/components/schemas/{TIMESTAMP}\"`"),
+            ));
+        }
+    });
+}
+
+/// Keywords of newer JSON Schema versions are ignored.
+pub(super) fn keywords(document: &Document, problems: &mut Vec<Problem>) {
+    each_schema(document, &mut |pointer, schema| {
+        if schema.get("const").is_some() {
+            problems.push(Problem::new(
+                format!("{pointer}/const"),
+                "is ignored by the generator",
+                "write an enum with one value, as a component",
+            ));
+        }
+        if schema["type"].is_array() {
+            problems.push(Problem::new(
+                format!("{pointer}/type"),
+                "is a list of types, which OpenAPI 3.0 does not have",
+                "write one type, and `nullable: true` if it may be null",
+            ));
+        }
+        if schema.get("default").is_some() {
+            problems.push(Problem::new(
+                format!("{pointer}/default"),
+                "would be sent although the caller did not ask for it",
+                "say in the description what HighLevel assumes when the field is left out",
+            ));
+        }
+    });
+}
+
+/// `required` names fields that exist, and no two fields get the same Rust name.
+pub(super) fn properties(document: &Document, problems: &mut Vec<Problem>) {
+    each_schema(document, &mut |pointer, schema| {
+        let properties = schema.get("properties").and_then(Value::as_object);
+        let names: BTreeSet<&str> = properties.into_iter().flatten().map(|(name, _)| name.as_str()).collect();
+        for key in ["required", "x-required-on-receive"] {
+            for name in
+                schema.get(key).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
+            {
+                if !names.contains(name) {
+                    problems.push(Problem::new(
+                        format!("{pointer}/{key}"),
+                        format!("names `{name}`, which is not a property"),
+                        "correct the name, or add the property",
+                    ));
+                }
+            }
+        }
+        let mut seen: BTreeMap<String, &str> = BTreeMap::new();
+        for name in names {
+            let letters: String =
+                name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_lowercase();
+            if let Some(other) = seen.insert(letters, name) {
+                problems.push(Problem::new(
+                    format!("{pointer}/properties/{}", escape(name)),
+                    format!("would get the same Rust name as `{other}`"),
+                    "describe one of them and leave the other among the unknown fields",
+                ));
+            }
+        }
+    });
+}

@@ -1,0 +1,145 @@
+//! What progenitor gets to see: the description without what it cannot take, and with what HighLevel sends
+//! relaxed.
+
+use serde_json::{Map, Value, json};
+
+use crate::Document;
+
+/// Applies every step below, in order.
+pub fn normalise(document: &Document) -> Value {
+    let mut value = document.value().clone();
+    drop_error_responses(&mut value);
+    drop_version_parameter(&mut value);
+    relax_received(&mut value);
+    drop_reference_siblings(&mut value);
+    drop_what_is_not_read(&mut value);
+    value
+}
+
+/// Removes every response that is not a success.
+///
+/// Typed error responses lose data: an answer whose body is not the documented one would come back without status
+/// and headers. The SDK reads error bodies itself; their types stay among the components.
+pub fn drop_error_responses(document: &mut Value) {
+    each_operation(document, |operation| {
+        if let Some(responses) = operation.get_mut("responses").and_then(Value::as_object_mut) {
+            responses.retain(|status, _| status.starts_with('2'));
+        }
+    });
+}
+
+/// Removes the `Version` header parameter. It would become an argument of every operation; the call's data carry
+/// it instead.
+pub fn drop_version_parameter(document: &mut Value) {
+    let is_version = {
+        let parameters = document.pointer("/components/parameters").cloned().unwrap_or_default();
+        move |parameter: &Value| {
+            let target = parameter
+                .get("$ref")
+                .and_then(Value::as_str)
+                .and_then(|reference| reference.strip_prefix("#/components/parameters/"))
+                .and_then(|name| parameters.get(name));
+            let parameter = target.unwrap_or(parameter);
+            parameter["in"] == "header" && parameter["name"] == "Version"
+        }
+    };
+    each_operation(document, |operation| {
+        if let Some(parameters) = operation.get_mut("parameters").and_then(Value::as_array_mut) {
+            parameters.retain(|parameter| !is_version(parameter));
+        }
+    });
+}
+
+/// Makes `x-required-on-receive` the `required` of each schema that has it: strict on send, lenient on receive.
+pub fn relax_received(document: &mut Value) {
+    each_schema(document, |schema| {
+        if let Some(required) = schema.remove("x-required-on-receive") {
+            if required.as_array().is_some_and(Vec::is_empty) {
+                schema.remove("required");
+            } else {
+                schema.insert("required".to_owned(), required);
+            }
+        }
+    });
+}
+
+/// Removes what stands beside a `$ref`: descriptions for people and for the finishing step.
+pub fn drop_reference_siblings(value: &mut Value) {
+    match value {
+        Value::Object(map) => {
+            if let Some(reference @ Value::String(_)) = map.get("$ref") {
+                *value = json!({ "$ref": reference });
+            } else {
+                map.values_mut().for_each(drop_reference_siblings);
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(drop_reference_siblings),
+        _ => {}
+    }
+}
+
+/// Removes what the generator does not read, so that a reviewer of the normalised description sees what matters.
+pub fn drop_what_is_not_read(document: &mut Value) {
+    remove(document, &["security", "servers", "tags", "x-webhooks"]);
+    if let Some(components) = document.get_mut("components") {
+        remove(components, &["examples", "headers", "parameters", "securitySchemes"]);
+    }
+    each_operation(document, |operation| {
+        operation.retain(|key, _| !key.starts_with("x-"));
+    });
+    let used: Vec<String> = {
+        let mut used = Vec::new();
+        each_operation(document, |operation| {
+            let responses = operation.get("responses").and_then(Value::as_object);
+            let references =
+                responses.into_iter().flat_map(Map::values).filter_map(|response| response["$ref"].as_str());
+            used.extend(references.map(str::to_owned));
+        });
+        used
+    };
+    if let Some(responses) = document.pointer_mut("/components/responses").and_then(Value::as_object_mut) {
+        responses.retain(|name, _| used.contains(&format!("#/components/responses/{name}")));
+        responses.values_mut().for_each(|response| remove(response, &["headers"]));
+    }
+    drop_examples(document);
+}
+
+/// Removes `example` and `examples`, except where that is the name of a property.
+fn drop_examples(value: &mut Value) {
+    match value {
+        Value::Object(map) => {
+            map.remove("example");
+            map.remove("examples");
+            for (key, child) in map {
+                match child {
+                    Value::Object(named) if key == "properties" || key == "schemas" => {
+                        named.values_mut().for_each(drop_examples);
+                    }
+                    child => drop_examples(child),
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(drop_examples),
+        _ => {}
+    }
+}
+
+fn remove(value: &mut Value, keys: &[&str]) {
+    if let Some(map) = value.as_object_mut() {
+        map.retain(|key, _| !keys.contains(&key.as_str()));
+    }
+}
+
+fn each_operation(document: &mut Value, mut edit: impl FnMut(&mut Map<String, Value>)) {
+    let items = document.get_mut("paths").and_then(Value::as_object_mut);
+    for item in items.into_iter().flat_map(Map::values_mut).filter_map(Value::as_object_mut) {
+        for operation in item.values_mut().filter_map(Value::as_object_mut) {
+            edit(operation);
+        }
+    }
+}
+
+fn each_schema(document: &mut Value, mut edit: impl FnMut(&mut Map<String, Value>)) {
+    let schemas = document.pointer_mut("/components/schemas").and_then(Value::as_object_mut);
+    schemas.into_iter().flat_map(Map::values_mut).filter_map(Value::as_object_mut).for_each(&mut edit);
+}

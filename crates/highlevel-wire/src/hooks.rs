@@ -1,0 +1,100 @@
+//! Where generated code meets the data of a call.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::{Bytes, BytesMut};
+use http_body::{Frame, SizeHint};
+use progenitor_client::{ClientHooks, ClientInfo, Error, OperationInfo};
+use reqwest::header::{AUTHORIZATION, HeaderName, USER_AGENT};
+use reqwest::{Body, Request, Response};
+
+use crate::exchange::{Answer, End, Exchange};
+use crate::generated::Client;
+
+const VERSION: HeaderName = HeaderName::from_static("version");
+/// Generated code adds this header to every request; HighLevel does not know it.
+const API_VERSION: HeaderName = HeaderName::from_static("api-version");
+
+impl ClientHooks<Exchange> for Client {
+    async fn pre<E>(&self, request: &mut Request, _: &OperationInfo) -> Result<(), Error<E>> {
+        let data = &self.inner().data;
+        let headers = request.headers_mut();
+        headers.remove(API_VERSION);
+        headers.insert(AUTHORIZATION, data.authorization.clone());
+        headers.insert(VERSION, data.version.clone());
+        if let Some(user_agent) = &data.user_agent {
+            headers.insert(USER_AGENT, user_agent.clone());
+        }
+        *request.timeout_mut() = Some(data.timeout);
+        let bytes = request.body().and_then(Body::as_bytes).map(Bytes::copy_from_slice);
+        if let Some(bytes) = bytes {
+            *request.body_mut() =
+                Some(Body::wrap(Watched { bytes: Some(bytes), exchange: self.inner().clone() }));
+        }
+        Ok(())
+    }
+
+    /// Executes the request, reads the answer up to the limit, records it, and hands on an answer with the same
+    /// status, headers and body.
+    async fn exec(&self, request: Request, _: &OperationInfo) -> reqwest::Result<Response> {
+        let exchange = self.inner();
+        let url = request.url().clone();
+        let mut response = self.client().execute(request).await?;
+        let (body, end) = read(&mut response, exchange.data.body_limit).await;
+        exchange.record(Answer {
+            status: response.status(),
+            headers: response.headers().clone(),
+            redirected: *response.url() != url,
+            body: body.clone(),
+            end,
+        });
+        let (parts, _) = http::Response::<Body>::from(response).into_parts();
+        Ok(Response::from(http::Response::from_parts(parts, body)))
+    }
+}
+
+/// Reads to the end, the limit or the fault, whichever comes first; what was read is kept in each case.
+async fn read(response: &mut Response, limit: usize) -> (Bytes, End) {
+    let mut body = BytesMut::new();
+    loop {
+        match response.chunk().await {
+            Ok(Some(chunk)) if body.len() + chunk.len() > limit => {
+                body.extend_from_slice(&chunk[..limit - body.len()]);
+                return (body.freeze(), End::TooLarge);
+            }
+            Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+            Ok(None) => return (body.freeze(), End::Complete),
+            Err(error) => return (body.freeze(), End::Cut(error)),
+        }
+    }
+}
+
+/// The body of a request, which notes that the transport began to take it.
+///
+/// It cannot be replayed either: no client below this crate can send it a second time on its own.
+struct Watched {
+    bytes: Option<Bytes>,
+    exchange: Exchange,
+}
+
+impl http_body::Body for Watched {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        self.exchange.mark_written();
+        Poll::Ready(self.bytes.take().map(|bytes| Ok(Frame::data(bytes))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.bytes.is_none()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
+    }
+}
