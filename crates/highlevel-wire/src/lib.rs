@@ -15,7 +15,7 @@ mod hooks;
 mod open_enum;
 mod timestamp;
 
-pub use exchange::{CallData, End, Exchange, Observation};
+pub use exchange::{Answer, CallData, End, Exchange, Observation};
 pub use generated::{Client, types};
 pub use progenitor_client::{ClientInfo, Error, ResponseValue};
 pub use timestamp::{InvalidTimestamp, Timestamp};

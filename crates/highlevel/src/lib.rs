@@ -1,1 +1,72 @@
-//! Placeholder.
+//! Send messages, record calls and receive webhooks with HighLevel (GoHighLevel).
+//!
+//! ```no_run
+//! # async fn example(contact: highlevel::ContactId) -> Result<(), Box<dyn std::error::Error>> {
+//! use highlevel::{Client, Email, Sms};
+//!
+//! let client = Client::builder().token(std::env::var("HIGHLEVEL_TOKEN")?).build()?;
+//!
+//! let sent = client.messages().send(Sms::to(&contact).text("Your table is ready")).await?;
+//! println!("{} in {}", sent.message_id, sent.conversation_id);
+//!
+//! client.messages().send(
+//!     Email::to(&contact).subject("Order confirmed").html("<p>Thank you!</p>").cc(["ops@example.com"]),
+//! ).await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Where to look
+//!
+//! - [`Client`], built by [`Client::builder`]; cheap to clone, shares its connections.
+//! - [`Client::messages`]: [send](Messages::send) a message ([`Sms`], [`Email`], [`WhatsApp`], …), or
+//!   [add](Messages::add_inbound) one that came in elsewhere ([`Inbound`]).
+//! - [`Client::calls`]: [add](Calls::add_outbound) a call that was made elsewhere ([`OutboundCall`]).
+//! - [`Error`], and above all [`Error::delivery`]: what is known after a failure.
+//! - [`webhook`]: raw body and headers in, a verified event out.
+//! - [`wire`]: the generated types and operations below all this.
+//!
+//! # What this library does not do
+//!
+//! It never resends a message whose fate it does not know: HighLevel has no idempotency key, so a resend may be a
+//! second message. It follows no redirects, reads no answer beyond 1 MiB, and sets no process-wide state.
+//!
+//! # TLS
+//!
+//! rustls with ring, and the certificates of the platform. The features `aws-lc` and `native-tls` choose another
+//! implementation; a caller's own [`reqwest::Client`] any other.
+
+mod calls;
+mod check;
+mod client;
+mod delivery;
+mod error;
+mod messages;
+mod receipt;
+mod transport;
+pub mod webhook;
+
+pub use calls::{Calls, OutboundCall};
+pub use client::{Client, ClientBuilder};
+pub use delivery::Delivery;
+pub use error::{Error, ErrorKind, Result};
+pub use messages::{
+    Addressed, Custom, Email, Facebook, Inbound, Instagram, InternalComment, LiveChat, Messages, Rcs, Sms,
+    TikTok, Unaddressed, WhatsApp, inbound,
+};
+pub use receipt::Receipt;
+
+pub use highlevel_wire::Timestamp;
+pub use highlevel_wire::types::{
+    AltId, ApiVersion, AppId, AppointmentId, CallStatus, CompanyId, ContactId, ConversationId,
+    ConversationProviderId, Direction, EmailMessageId, EmailReplyMode, LocationId, MessageId,
+    OptimizationPeriod, SendStatus, TemplateId, ThreadId, UserId,
+};
+
+/// The generated types and operations, for what the constructors of this crate do not cover.
+///
+/// `client.messages().send(…)` and its siblings accept the request types of [`wire::types`] as well.
+pub mod wire {
+    pub use highlevel_wire::{Answer, CallData, End, Exchange, Observation};
+    pub use highlevel_wire::{Client, ClientInfo, Error, ResponseValue, types};
+}

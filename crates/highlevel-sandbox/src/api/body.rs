@@ -1,0 +1,46 @@
+//! The body of a request as JSON.
+
+use http::HeaderMap;
+use http::header::CONTENT_TYPE;
+use serde_json::Value;
+
+use super::Refusal;
+
+/// Reads a JSON body.
+pub(super) fn parse(headers: &HeaderMap, body: &[u8]) -> Result<Value, Refusal> {
+    let content_type = headers.get(CONTENT_TYPE).map(|value| String::from_utf8_lossy(value.as_bytes()));
+    if !content_type.as_deref().is_some_and(is_json) {
+        let found = content_type.map_or_else(|| "missing".to_owned(), |found| format!("`{found}`"));
+        return Err(Refusal::unsupported_media_type(&format!(
+            "the Content-Type header is {found}, and has to be `application/json`"
+        )));
+    }
+    if body.is_empty() {
+        return Err(Refusal::bad_request("the body is empty, and has to be a JSON object"));
+    }
+    serde_json::from_slice(body).map_err(|error| Refusal::bad_request(&format!("the body is not valid JSON: {error}")))
+}
+
+fn is_json(content_type: &str) -> bool {
+    let media_type = content_type.split(';').next().unwrap_or_default();
+    media_type.trim().eq_ignore_ascii_case("application/json")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_and_case_of_the_media_type_do_not_matter() {
+        let cases = [
+            ("application/json", true),
+            ("Application/JSON; charset=utf-8", true),
+            ("application/jsonlines", false),
+            ("text/plain", false),
+            ("", false),
+        ];
+        for (content_type, expected) in cases {
+            assert_eq!(is_json(content_type), expected, "{content_type}");
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! Whether what a request names exists and belongs together.
+
+use serde_json::Value;
+
+use super::{Operation, Refusal};
+use crate::world::World;
+
+/// Who a message is between.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Parties {
+    pub(super) contact_id: String,
+    /// `None` when there is no conversation with the contact yet.
+    pub(super) conversation_id: Option<String>,
+    pub(super) conversation_provider_id: Option<String>,
+}
+
+/// Finds contact, conversation and conversation provider of a valid body.
+pub(super) fn resolve(operation: Operation, world: &World, body: &Value) -> Result<Parties, Refusal> {
+    let named = |field: &str| body.get(field).and_then(Value::as_str);
+    let contact = named("contactId");
+    // Sending goes to a contact. Its body has no `conversationId`, and one that is sent all the same means nothing.
+    let conversation = named("conversationId").filter(|_| operation != Operation::SendMessage);
+    let provider = named("conversationProviderId");
+
+    if let Some(id) = contact
+        && world.contact(id).is_none()
+    {
+        return Err(unknown("contactId", "contact", id, world, world.contact_ids()));
+    }
+    let owner = match conversation {
+        Some(id) => match world.contact_of(id) {
+            Some(owner) => Some(owner),
+            None => return Err(unknown("conversationId", "conversation", id, world, world.conversation_ids())),
+        },
+        None => None,
+    };
+    if let (Some(conversation), Some(owner), Some(contact)) = (conversation, owner, contact)
+        && owner != contact
+    {
+        return Err(Refusal::bad_request(&format!(
+            "conversationId: the conversation \"{conversation}\" is with the contact \"{owner}\", \
+             and contactId is \"{contact}\""
+        )));
+    }
+    if let Some(id) = provider
+        && !world.has_provider(id)
+    {
+        return Err(unknown("conversationProviderId", "conversation provider", id, world, world.provider_ids()));
+    }
+
+    let Some(contact_id) = contact.or(owner) else {
+        return Err(Refusal::bad_request("the request names neither a contact nor a conversation"));
+    };
+    Ok(Parties {
+        contact_id: contact_id.to_owned(),
+        conversation_id: conversation.or_else(|| world.conversation_with(contact_id)).map(str::to_owned),
+        conversation_provider_id: provider.map(str::to_owned),
+    })
+}
+
+fn unknown<'a>(
+    field: &str,
+    kind: &str,
+    id: &str,
+    world: &World,
+    known: impl Iterator<Item = &'a str>,
+) -> Refusal {
+    const LISTED: usize = 5;
+    let mut known: Vec<&str> = known.collect();
+    let more = known.len().saturating_sub(LISTED);
+    known.truncate(LISTED);
+    let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+    let known = known.join(", ");
+    let location = &world.location_id;
+    Refusal::bad_request(&format!(
+        "{field}: there is no {kind} \"{id}\" in the location {location}; there are {known}{more}"
+    ))
+}

@@ -1,0 +1,59 @@
+//! The message that a request becomes.
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde_json::Value;
+
+use super::existence::Parties;
+use super::{Fresh, Operation};
+use crate::world::{Direction, Message, World, is_email};
+
+/// The message to store for an acceptable body.
+pub(super) fn compose(operation: Operation, world: &World, parties: Parties, body: Value, fresh: &Fresh) -> Message {
+    let text = |field: &str| body.get(field).and_then(Value::as_str);
+    let channel = text("type").unwrap_or_default().to_owned();
+    let email = is_email(&channel);
+    // Where the thread of an email comes from: the request, the email that it replies to, or itself.
+    let thread_id = email.then(|| {
+        let replied_to = text("emailMessageId").and_then(|id| world.thread_of(id));
+        text("threadId").or(replied_to).unwrap_or(&fresh.message_id).to_owned()
+    });
+    Message {
+        id: fresh.message_id.clone(),
+        email_message_id: email.then(|| fresh.email_message_id.clone()),
+        thread_id,
+        location_id: world.location_id.clone(),
+        contact_id: parties.contact_id,
+        conversation_id: parties.conversation_id.unwrap_or_else(|| fresh.conversation_id.clone()),
+        conversation_provider_id: parties.conversation_provider_id,
+        direction: match operation {
+            Operation::AddInboundMessage => Direction::Inbound,
+            Operation::SendMessage | Operation::AddOutboundCall => Direction::Outbound,
+        },
+        channel,
+        date_added: text("date").and_then(in_utc).unwrap_or_else(|| fresh.now.clone()),
+        request: body,
+    }
+}
+
+/// A point in time as the API writes it: RFC 3339, UTC, milliseconds.
+fn in_utc(date: &str) -> Option<String> {
+    let date = DateTime::parse_from_rfc3339(date).ok()?;
+    Some(date.with_timezone(&Utc).to_rfc3339_opts(SecondsFormat::Millis, true))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_are_written_in_utc() {
+        let cases = [
+            ("2024-07-29T15:51:28.071Z", Some("2024-07-29T15:51:28.071Z")),
+            ("2024-07-29T15:51:28+02:00", Some("2024-07-29T13:51:28.000Z")),
+            ("yesterday", None),
+        ];
+        for (date, expected) in cases {
+            assert_eq!(in_utc(date).as_deref(), expected, "{date}");
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! What the answer to an accepted request says.
+
+use serde_json::{Value, json};
+
+use super::Operation;
+use crate::world::Message;
+
+/// The body of a success.
+pub(super) fn receipt(operation: Operation, message: &Message) -> Value {
+    let mut receipt = match operation {
+        Operation::SendMessage => json!({
+            "conversationId": message.conversation_id,
+            "messageId": message.id,
+            "msg": "Message queued successfully.",
+        }),
+        Operation::AddInboundMessage | Operation::AddOutboundCall => json!({
+            "success": true,
+            "conversationId": message.conversation_id,
+            "messageId": message.id,
+            "message": "Message added successfully.",
+            "contactId": message.contact_id,
+            "dateAdded": message.date_added,
+        }),
+    };
+    if let Some(id) = &message.email_message_id {
+        receipt["emailMessageId"] = json!(id);
+    }
+    receipt
+}

@@ -1,0 +1,60 @@
+//! The answers that say no.
+
+use http::StatusCode;
+use serde_json::{Value, json};
+
+use super::Answer;
+use crate::contract::Violation;
+
+/// Why a request is not done, in the shape in which the API says so.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Refusal {
+    status: StatusCode,
+    /// A string, or an array of strings for 422.
+    message: Value,
+}
+
+impl Refusal {
+    pub(super) fn invalid(violations: &[Violation]) -> Self {
+        let messages: Vec<&str> = violations.iter().map(|violation| violation.message.as_str()).collect();
+        Self { status: StatusCode::UNPROCESSABLE_ENTITY, message: json!(messages) }
+    }
+
+    pub(super) fn bad_request(message: &str) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, message)
+    }
+
+    pub(super) fn unauthorized(message: &str) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, message)
+    }
+
+    pub(super) fn unsupported_media_type(message: &str) -> Self {
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, message)
+    }
+
+    /// In the words of the framework behind the live API.
+    pub(super) fn no_route(method: &str, path: &str) -> Self {
+        Self::new(StatusCode::NOT_FOUND, &format!("Cannot {method} {path}"))
+    }
+
+    pub(crate) fn too_large(limit: usize) -> Self {
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, &format!("request entity too large: a body has at most {limit} bytes"))
+    }
+
+    pub(crate) fn answer(self, trace_id: &str) -> Answer {
+        Answer {
+            status: self.status,
+            body: json!({
+                "statusCode": self.status.as_u16(),
+                "message": self.message,
+                "error": self.status.canonical_reason(),
+                "traceId": trace_id,
+            }),
+            accepted: None,
+        }
+    }
+
+    fn new(status: StatusCode, message: &str) -> Self {
+        Self { status, message: json!(message) }
+    }
+}

@@ -1,0 +1,95 @@
+//! What the program says when it has started: all that is needed to send a first message.
+
+use highlevel_sandbox::Sandbox;
+
+/// What there is to say.
+#[derive(Debug)]
+pub(crate) struct Facts {
+    base_url: String,
+    token: String,
+    location_id: String,
+    contact_id: String,
+    conversation_id: String,
+    conversation_provider_id: String,
+    app_id: String,
+    webhook_url: Option<String>,
+    webhook_public_key: String,
+}
+
+impl Facts {
+    pub(crate) fn of(sandbox: &Sandbox, webhook_url: Option<&str>) -> Self {
+        Self {
+            base_url: sandbox.base_url(),
+            token: sandbox.token().to_owned(),
+            location_id: sandbox.location_id().to_owned(),
+            contact_id: sandbox.contact_id().to_owned(),
+            conversation_id: sandbox.conversation_id().to_owned(),
+            conversation_provider_id: sandbox.conversation_provider_id().to_owned(),
+            app_id: sandbox.app_id().to_owned(),
+            webhook_url: webhook_url.map(str::to_owned),
+            webhook_public_key: sandbox.webhook_public_key().to_owned(),
+        }
+    }
+}
+
+pub(crate) fn text(facts: &Facts) -> String {
+    let Facts {
+        base_url,
+        token,
+        location_id,
+        contact_id,
+        conversation_id,
+        conversation_provider_id,
+        app_id,
+        webhook_url,
+        webhook_public_key,
+    } = facts;
+    let version = env!("CARGO_PKG_VERSION");
+    let webhooks =
+        webhook_url.as_deref().unwrap_or("nowhere (to get them: --webhook-url http://127.0.0.1:3000/webhooks)");
+    let bearer = quoted(&format!("Authorization: Bearer {token}"));
+    format!(
+        r#"HighLevel sandbox {version}
+
+  base URL       {base_url}
+  token          {token}
+
+  location       {location_id}
+  contact        {contact_id}
+  conversation   {conversation_id}
+  provider       {conversation_provider_id}
+
+  webhooks to    {webhooks}
+  signed by      {webhook_public_key}
+  app            {app_id}
+
+Send a first message:
+
+  curl {base_url}/conversations/messages \
+    -H {bearer} \
+    -H 'Version: 2021-04-15' \
+    -H 'Content-Type: application/json' \
+    -d '{{"type":"SMS","contactId":"{contact_id}","message":"Hello","status":"pending"}}'
+
+Nothing leaves this machine, and nothing is kept. Ctrl-C stops it. Times are UTC.
+
+"#
+    )
+}
+
+/// A word for a POSIX shell.
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quoted;
+
+    #[test]
+    fn shells_read_a_quoted_word_back() {
+        for (text, expected) in [("Bearer a", "'Bearer a'"), ("it's", r"'it'\''s'")] {
+            assert_eq!(quoted(text), expected);
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! The specification as something to validate with.
+
+mod schema;
+mod violation;
+
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
+
+use jsonschema::{Draft, Validator};
+use serde_json::{Value, json};
+
+pub use violation::Violation;
+
+/// The specification, parsed, with a validator for each of its schemas.
+///
+/// ```
+/// use highlevel_sandbox::Contract;
+/// use serde_json::json;
+///
+/// let contract = Contract::load()?;
+/// let schema = contract.request_schema("POST", "/conversations/messages").ok_or("no such operation")?;
+/// let violations = contract.validate(schema, &json!({"type": "Email", "contactId": 5, "status": "delivered"}));
+///
+/// assert_eq!(violations[0].pointer, "/contactId");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Contract {
+    document: Value,
+    validators: BTreeMap<String, Validator>,
+}
+
+impl Contract {
+    /// The contract of the embedded specification. It is parsed once for the whole process.
+    ///
+    /// # Errors
+    ///
+    /// The embedded specification is not valid, which a test rules out.
+    pub fn load() -> Result<&'static Self, ContractError> {
+        static CONTRACT: OnceLock<Result<Contract, ContractError>> = OnceLock::new();
+        CONTRACT
+            .get_or_init(|| Self::parse(highlevel_spec::OPENAPI_YAML))
+            .as_ref()
+            .map_err(Clone::clone)
+    }
+
+    /// Reads an `OpenAPI` 3.0 document.
+    ///
+    /// # Errors
+    ///
+    /// The text is not YAML, or one of its schemas cannot be compiled.
+    pub fn parse(yaml: &str) -> Result<Self, ContractError> {
+        let document: Value =
+            serde_saphyr::from_str(yaml).map_err(|error| ContractError(format!("the document is not YAML: {error}")))?;
+        let schemas = schema::json_schemas(&document);
+        let mut validators = BTreeMap::new();
+        for name in schemas.keys() {
+            // Each validator sees all schemas under the path that the document's references name.
+            let root = json!({
+                "$ref": format!("#/components/schemas/{}", violation::escape(name)),
+                "components": { "schemas": schemas },
+            });
+            let validator = jsonschema::options()
+                .with_draft(Draft::Draft7)
+                .should_validate_formats(true)
+                .build(&root)
+                .map_err(|error| ContractError(format!("/components/schemas/{name} cannot be used: {error}")))?;
+            validators.insert(name.clone(), validator);
+        }
+        Ok(Self { document, validators })
+    }
+
+    /// Every fault of `value` by the named schema of `components/schemas`, in the order of their pointers.
+    ///
+    /// A name that the specification does not have is a fault as well, so that a typing error never passes as valid.
+    pub fn validate(&self, schema_name: &str, value: &Value) -> Vec<Violation> {
+        match self.validators.get(schema_name) {
+            Some(validator) => violation::from_errors(validator.iter_errors(value)),
+            None => vec![Violation {
+                pointer: String::new(),
+                keyword: "$ref".to_owned(),
+                message: format!("the specification has no schema {schema_name}"),
+            }],
+        }
+    }
+
+    /// The name of the schema of an operation's JSON body, for example `SendMessageRequest`.
+    pub fn request_schema(&self, method: &str, path: &str) -> Option<&str> {
+        let schema = self.operation(method, path)?.pointer("/requestBody/content/application~1json/schema")?;
+        referenced_schema(schema)
+    }
+
+    /// The name of the schema of a webhook event's payload, by the event's name under `x-webhooks`.
+    pub fn event_schema(&self, event: &str) -> Option<&str> {
+        referenced_schema(self.document.get("x-webhooks")?.get(event)?.get("payload")?)
+    }
+
+    /// The `operationId` of what is served under a method and a path.
+    pub fn operation_id(&self, method: &str, path: &str) -> Option<&str> {
+        self.operation(method, path)?.get("operationId")?.as_str()
+    }
+
+    /// The values that a named schema lists in its `enum`; none when it has no `enum`.
+    pub fn allowed_values(&self, schema_name: &str) -> Vec<&str> {
+        self.document["components"]["schemas"][schema_name]["enum"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .collect()
+    }
+
+    /// The names of all schemas that [`validate`](Self::validate) takes.
+    pub fn schema_names(&self) -> impl Iterator<Item = &str> {
+        self.validators.keys().map(String::as_str)
+    }
+
+    /// The whole document as it was written, aliases resolved.
+    pub fn document(&self) -> &Value {
+        &self.document
+    }
+
+    fn operation(&self, method: &str, path: &str) -> Option<&Value> {
+        self.document.get("paths")?.get(path)?.get(method.to_ascii_lowercase())
+    }
+}
+
+/// The specification cannot be used. Its text says where and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ContractError(String);
+
+impl std::fmt::Display for ContractError {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for ContractError {}
+
+fn referenced_schema(schema: &Value) -> Option<&str> {
+    schema.get("$ref")?.as_str()?.strip_prefix("#/components/schemas/")
+}

@@ -1,0 +1,107 @@
+//! `OpenAPI` 3.0 schemas as JSON Schema.
+//!
+//! The two look alike and differ in a few places: `nullable` stands in for the type `null`, what stands beside a
+//! `$ref` is ignored, exclusive bounds are flags, and `format` also names the width of an integer.
+
+use serde_json::{Map, Value, json};
+
+/// All of `components/schemas`, each as JSON Schema draft 7. References stay as they are.
+pub(super) fn json_schemas(document: &Value) -> Map<String, Value> {
+    let schemas = document.pointer("/components/schemas").and_then(Value::as_object);
+    convert_each(schemas.unwrap_or(&Map::new()))
+}
+
+fn convert(schema: &Value) -> Value {
+    let Some(source) = schema.as_object() else {
+        return schema.clone();
+    };
+    if let Some(reference) = source.get("$ref") {
+        return json!({ "$ref": reference });
+    }
+    let mut target = Map::new();
+    for (key, value) in source {
+        let converted = match key.as_str() {
+            "type" | "enum" | "format" | "required" | "pattern" | "minimum" | "maximum" | "multipleOf" | "minLength"
+            | "maxLength" | "minItems" | "maxItems" | "uniqueItems" | "minProperties" | "maxProperties" => value.clone(),
+            "properties" => value.as_object().map_or_else(|| value.clone(), |each| convert_each(each).into()),
+            "items" | "additionalProperties" | "not" => convert(value),
+            "allOf" | "anyOf" | "oneOf" => match value.as_array() {
+                Some(schemas) => schemas.iter().map(convert).collect(),
+                None => continue,
+            },
+            // The rest describes (`example`, `title`, `x-…`) or is dealt with below.
+            _ => continue,
+        };
+        target.insert(key.clone(), converted);
+    }
+    if source.get("nullable") == Some(&Value::Bool(true)) {
+        allow_null(&mut target);
+    }
+    for (flag, bound) in [("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")] {
+        if source.get(flag) == Some(&Value::Bool(true))
+            && let Some(limit) = target.remove(bound)
+        {
+            target.insert(flag.to_owned(), limit);
+        }
+    }
+    bound_by_width(&mut target);
+    Value::Object(target)
+}
+
+fn convert_each(schemas: &Map<String, Value>) -> Map<String, Value> {
+    schemas.iter().map(|(name, schema)| (name.clone(), convert(schema))).collect()
+}
+
+/// `nullable` only widens a `type`; without one every type is allowed already.
+fn allow_null(schema: &mut Map<String, Value>) {
+    if let Some(kind) = schema.get_mut("type") {
+        *kind = json!([kind, "null"]);
+    }
+    if let Some(Value::Array(values)) = schema.get_mut("enum") {
+        values.push(Value::Null);
+    }
+}
+
+fn bound_by_width(schema: &mut Map<String, Value>) {
+    let (least, most) = match schema.get("format").and_then(Value::as_str) {
+        Some("int32") => (i64::from(i32::MIN), i64::from(i32::MAX)),
+        Some("int64") => (i64::MIN, i64::MAX),
+        _ => return,
+    };
+    schema.remove("format");
+    schema.entry("minimum").or_insert_with(|| least.into());
+    schema.entry("maximum").or_insert_with(|| most.into());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_difference_is_translated() {
+        let cases = [
+            (json!({"type": "string", "example": "a", "description": "b", "x-c": 1}), json!({"type": "string"})),
+            (json!({"$ref": "#/components/schemas/Id", "description": "a"}), json!({"$ref": "#/components/schemas/Id"})),
+            (json!({"type": "array", "nullable": true, "items": {}}), json!({"type": ["array", "null"], "items": {}})),
+            (
+                json!({"type": "string", "nullable": true, "enum": ["a"]}),
+                json!({"type": ["string", "null"], "enum": ["a", null]}),
+            ),
+            (json!({"type": "string", "nullable": false}), json!({"type": "string"})),
+            (json!({"minimum": 1, "exclusiveMinimum": true}), json!({"exclusiveMinimum": 1})),
+            (json!({"minimum": 1, "exclusiveMinimum": false}), json!({"minimum": 1})),
+            (
+                json!({"type": "integer", "format": "int64", "minimum": 0}),
+                json!({"type": "integer", "minimum": 0, "maximum": i64::MAX}),
+            ),
+            (json!({"additionalProperties": false}), json!({"additionalProperties": false})),
+            (
+                json!({"oneOf": [{"title": "One", "type": "string"}, {"properties": {"example": {"example": 1}}}]}),
+                json!({"oneOf": [{"type": "string"}, {"properties": {"example": {}}}]}),
+            ),
+        ];
+        for (openapi, expected) in cases {
+            assert_eq!(convert(&openapi), expected, "{openapi}");
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! The sandbox on the command line.
+
+mod cli;
+
+use std::process::ExitCode;
+
+use highlevel_sandbox::{Sandbox, SandboxBuilder};
+
+use cli::arguments::{self, Command};
+use cli::{failure, live, welcome};
+
+fn main() -> ExitCode {
+    let command = match arguments::parse(std::env::args_os().skip(1)) {
+        Ok(command) => command,
+        Err(problem) => {
+            eprintln!("{problem}");
+            return ExitCode::from(2);
+        }
+    };
+    match command {
+        Command::Help => println!("{}", arguments::HELP),
+        Command::Version => println!("highlevel-sandbox {}", env!("CARGO_PKG_VERSION")),
+        Command::Serve(options) => {
+            if let Err(error) = run(options.builder(), options.webhook_url.as_deref()) {
+                eprintln!("{}", failure::words(&error));
+                return ExitCode::FAILURE;
+            }
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+fn run(builder: SandboxBuilder, webhook_url: Option<&str>) -> std::io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let sandbox = builder.start().await?;
+        print!("{}", welcome::text(&welcome::Facts::of(&sandbox, webhook_url)));
+        tokio::select! {
+            result = watch(&sandbox) => result,
+            result = stop_signal() => result,
+        }
+    })
+}
+
+/// Prints a line for everything that happens, for ever.
+async fn watch(sandbox: &Sandbox) -> std::io::Result<()> {
+    let mut entries = sandbox.follow();
+    loop {
+        println!("{}", live::line(&entries.next().await));
+    }
+}
+
+/// Resolves on Ctrl-C, and when a supervisor asks to stop.
+async fn stop_signal() -> std::io::Result<()> {
+    #[cfg(unix)]
+    {
+        let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+        tokio::select! {
+            result = tokio::signal::ctrl_c() => result,
+            _ = terminate.recv() => Ok(()),
+        }
+    }
+    #[cfg(not(unix))]
+    tokio::signal::ctrl_c().await
+}

@@ -1,0 +1,123 @@
+//! What the connections of one sandbox share, and what one request does to it.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use http::StatusCode;
+use reqwest::Url;
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::body::LONGEST;
+use crate::api::{self, Answer, Call, Fresh, Refusal, Rulebook};
+use crate::identifiers;
+use crate::ledger::{Entry, Ledger, RecordedRequest};
+use crate::rate_limit::{RateLimit, RequestCounter};
+use crate::webhook::{Envelope, Parcel, Signer, event_name, event_payload};
+use crate::world::{Message, World};
+
+/// Everything that one sandbox knows.
+pub(crate) struct State {
+    pub(crate) rulebook: Rulebook,
+    pub(crate) app_id: String,
+    pub(crate) signer: Signer,
+    pub(crate) ledger: Arc<Ledger>,
+    pub(crate) world: Mutex<World>,
+    pub(crate) webhook_url: Mutex<Option<Url>>,
+    pub(crate) counter: Mutex<RequestCounter>,
+    pub(crate) parcels: UnboundedSender<Parcel>,
+}
+
+/// The clock and the new ids of one request.
+pub(super) struct Moment {
+    now: DateTime<Utc>,
+    fresh: Fresh,
+}
+
+impl Moment {
+    pub(super) fn now() -> Self {
+        let now = Utc::now();
+        let fresh = Fresh {
+            now: now.to_rfc3339_opts(SecondsFormat::Millis, true),
+            trace_id: identifiers::uuid(),
+            message_id: identifiers::object_id(),
+            email_message_id: identifiers::object_id(),
+            conversation_id: identifiers::object_id(),
+        };
+        Self { now, fresh }
+    }
+}
+
+impl State {
+    /// Answers a request. When this returns, the ledger has it and its webhook is on the way.
+    pub(super) fn answer(&self, call: Call<'_>, moment: &Moment) -> (StatusCode, String) {
+        let answer = {
+            let mut world = self.world();
+            let mut answer = api::answer(&self.rulebook, &world, call, &moment.fresh);
+            if let Some(message) = answer.accepted.take() {
+                // Under the lock, so that events leave in the order in which messages were stored.
+                self.announce(&world, &message, moment);
+                world.store(message);
+            }
+            answer
+        };
+        self.record(call, moment, &answer)
+    }
+
+    /// Answers a request whose body is too large to look at.
+    pub(super) fn refuse_size(&self, call: Call<'_>, moment: &Moment) -> (StatusCode, String) {
+        let answer = Refusal::too_large(LONGEST).answer(&moment.fresh.trace_id);
+        self.record(call, moment, &answer)
+    }
+
+    pub(super) fn count(&self, moment: &Moment) -> RateLimit {
+        lock(&self.counter).count(moment.now)
+    }
+
+    pub(crate) fn world(&self) -> MutexGuard<'_, World> {
+        lock(&self.world)
+    }
+
+    fn announce(&self, world: &World, message: &Message, moment: &Moment) {
+        let Some(url) = lock(&self.webhook_url).clone() else {
+            return;
+        };
+        let envelope = Envelope {
+            timestamp: moment.fresh.now.clone(),
+            webhook_id: identifiers::uuid(),
+            app_id: self.app_id.clone(),
+            version_id: self.app_id.clone(),
+        };
+        let contact = world.contact(&message.contact_id);
+        let body = event_payload(self.rulebook.contract, message, contact, &envelope).to_string().into_bytes();
+        let parcel = Parcel {
+            webhook_id: envelope.webhook_id,
+            event: event_name(message),
+            url,
+            signature: self.signer.sign(&body),
+            body,
+        };
+        if self.parcels.send(parcel).is_err() {
+            tracing::warn!("the sandbox is stopping: an event is not delivered");
+        }
+    }
+
+    fn record(&self, call: Call<'_>, moment: &Moment, answer: &Answer) -> (StatusCode, String) {
+        let text = answer.body.to_string();
+        tracing::debug!(method = call.method, target = call.target, status = answer.status.as_u16(), "answered");
+        self.ledger.record(Entry::Request(RecordedRequest {
+            received_at: moment.fresh.now.clone(),
+            method: call.method.to_owned(),
+            path: call.target.to_owned(),
+            headers: super::redacted(call.headers),
+            body: call.body.to_vec(),
+            status: answer.status.as_u16(),
+            answer: text.clone().into_bytes(),
+        }));
+        (answer.status, text)
+    }
+}
+
+/// Locks. Nothing that is kept here is left half-changed, so what a panic left behind can be used.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,148 @@
+//! What an event says about a message.
+
+use serde_json::{Map, Value, json};
+
+use crate::contract::Contract;
+use crate::world::{Contact, Direction, Message, is_call, is_email};
+
+/// What an event says about itself, in the same object as what it says about the message.
+#[derive(Clone, Debug)]
+pub(crate) struct Envelope {
+    pub(crate) timestamp: String,
+    pub(crate) webhook_id: String,
+    pub(crate) app_id: String,
+    pub(crate) version_id: String,
+}
+
+/// The name of the event that tells about a message.
+pub(crate) fn event_name(message: &Message) -> &'static str {
+    match message.direction {
+        Direction::Inbound => "InboundMessage",
+        Direction::Outbound => "OutboundMessage",
+    }
+}
+
+/// The payload of the event that tells about a message.
+pub(crate) fn event_payload(
+    contract: &Contract,
+    message: &Message,
+    contact: Option<&Contact>,
+    envelope: &Envelope,
+) -> Value {
+    let mut payload = Payload(Map::new());
+    payload.set("type", event_name(message));
+    payload.set("locationId", message.location_id.as_str());
+    payload.set("attachments", message.request.get("attachments").cloned().unwrap_or_else(|| json!([])));
+    payload.set("contactId", message.contact_id.as_str());
+    payload.set("conversationId", message.conversation_id.as_str());
+    payload.set("dateAdded", message.date_added.as_str());
+    payload.set("direction", message.direction.as_str());
+    payload.set("messageId", message.id.as_str());
+    payload.set("messageType", message_type(contract, &message.channel));
+    payload.set("messageTypeString", format!("TYPE_{}", message.channel.to_ascii_uppercase()));
+    payload.set("conversationProviderId", message.conversation_provider_id.as_deref());
+    payload.set("userId", message.field("userId"));
+    if is_call(&message.channel) || is_voicemail(&message.channel) {
+        describe_call(&mut payload, message);
+    } else if is_email(&message.channel) {
+        describe_email(&mut payload, message, contact);
+    } else {
+        describe_text(&mut payload, message);
+    }
+    payload.set("timestamp", envelope.timestamp.as_str());
+    payload.set("webhookId", envelope.webhook_id.as_str());
+    payload.set("appId", envelope.app_id.as_str());
+    payload.set("versionId", envelope.version_id.as_str());
+    Value::Object(payload.0)
+}
+
+fn describe_text(payload: &mut Payload, message: &Message) {
+    payload.set("body", message.text().or(message.field("html")).unwrap_or_default());
+    payload.set("contentType", "text/plain");
+    payload.set("source", "app");
+    payload.set("status", status(message));
+}
+
+fn describe_email(payload: &mut Payload, message: &Message, contact: Option<&Contact>) {
+    let html = message.field("html");
+    payload.set("body", html.or(message.text()).unwrap_or_default());
+    payload.set("plainText", html.and(message.text()));
+    payload.set("subject", message.field("subject"));
+    payload.set("emailMessageId", message.email_message_id.as_deref());
+    payload.set("threadId", message.thread_id.as_deref());
+    payload.set("source", "app");
+    payload.set("status", status(message));
+
+    // An address that the request leaves out is the contact's own, on the contact's side of the message.
+    let contact_address = contact.and_then(|contact| contact.email.as_deref());
+    let (default_from, default_to) = match message.direction {
+        Direction::Inbound => (contact_address, None),
+        Direction::Outbound => (None, contact_address),
+    };
+    payload.set("from", message.field("emailFrom").or(default_from));
+    payload.set("to", message.field("emailTo").or(default_to).map(|address| json!([address])));
+    for (copies, fields) in [("emailCc", ["cc", "ccList"]), ("emailBcc", ["bcc", "bccList"])] {
+        for field in fields {
+            payload.set(field, message.request.get(copies).cloned());
+        }
+    }
+}
+
+fn describe_call(payload: &mut Payload, message: &Message) {
+    let call_status = message.request.pointer("/call/status").and_then(Value::as_str);
+    payload.set("callStatus", call_status);
+    payload.set("status", call_message_status(message, call_status));
+    if is_call(&message.channel) {
+        // No request says how long a call was.
+        payload.set("callDuration", 0);
+    }
+}
+
+/// The status of a call as a message. Voicemail is `completed` when the call went out and `voicemail` when it came in.
+fn call_message_status(message: &Message, call_status: Option<&str>) -> &'static str {
+    match (call_status, message.direction) {
+        _ if is_voicemail(&message.channel) => "completed",
+        (Some("voicemail"), Direction::Inbound) => "voicemail",
+        (Some("completed" | "answered" | "voicemail"), _) => "completed",
+        (Some("busy" | "no-answer" | "failed" | "canceled"), _) => "failed",
+        // Nobody said how it went.
+        _ => "pending",
+    }
+}
+
+/// What was sent has the status that the request gave it; what came in has arrived.
+fn status(message: &Message) -> &str {
+    match message.direction {
+        Direction::Inbound => "delivered",
+        Direction::Outbound => message.field("status").unwrap_or("pending"),
+    }
+}
+
+/// The name of a channel in events. Channels that the specification has no such name for get none, rather than one
+/// that it does not allow; `messageTypeString` tells them apart.
+fn message_type<'a>(contract: &Contract, channel: &'a str) -> Option<&'a str> {
+    let name = match channel {
+        _ if is_call(channel) => "CALL",
+        _ if is_voicemail(channel) => "VoiceMail",
+        other => other,
+    };
+    contract.allowed_values("EventMessageType").contains(&name).then_some(name)
+}
+
+fn is_voicemail(channel: &str) -> bool {
+    channel.ends_with("_VoiceMail")
+}
+
+/// An object in which what is not known is left out.
+struct Payload(Map<String, Value>);
+
+impl Payload {
+    fn set(&mut self, field: &str, value: impl Into<Value>) {
+        match value.into() {
+            Value::Null => {}
+            value => {
+                self.0.insert(field.to_owned(), value);
+            }
+        }
+    }
+}

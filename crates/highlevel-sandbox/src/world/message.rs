@@ -1,0 +1,71 @@
+//! A message that the sandbox accepted.
+
+use serde_json::Value;
+
+/// A message or call that was accepted and stored.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Message {
+    /// The id that the answer gave it.
+    pub id: String,
+    /// The id of the email inside its thread; of emails only.
+    pub email_message_id: Option<String>,
+    /// The email thread; of emails only.
+    pub thread_id: Option<String>,
+    /// The location whose token was used.
+    pub location_id: String,
+    /// The contact at the other end.
+    pub contact_id: String,
+    /// The conversation it was filed under.
+    pub conversation_id: String,
+    /// The conversation provider that the request named.
+    pub conversation_provider_id: Option<String>,
+    /// Whether it went to the contact or came from the contact.
+    pub direction: Direction,
+    /// The `type` of the request, for example `SMS` or `Live_Chat`.
+    pub channel: String,
+    /// When it was sent, received or made, RFC 3339: the request's `date`, otherwise when it was accepted.
+    pub date_added: String,
+    /// The body of the request, as it was accepted.
+    pub request: Value,
+}
+
+impl Message {
+    /// The text of the message, or `None` when it has none.
+    pub fn text(&self) -> Option<&str> {
+        self.field("message")
+    }
+
+    /// A field of the request that is a string.
+    pub(crate) fn field(&self, name: &str) -> Option<&str> {
+        self.request.get(name)?.as_str()
+    }
+}
+
+/// Whether a message went to the contact or came from the contact.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// From the contact.
+    Inbound,
+    /// To the contact.
+    Outbound,
+}
+
+impl Direction {
+    /// As it is written in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Inbound => "inbound",
+            Self::Outbound => "outbound",
+        }
+    }
+}
+
+pub(crate) fn is_email(channel: &str) -> bool {
+    channel == "Email"
+}
+
+/// `Call`, `IVR_Call` and `Campaign_Call`.
+pub(crate) fn is_call(channel: &str) -> bool {
+    channel == "Call" || channel.ends_with("_Call")
+}

@@ -1,0 +1,124 @@
+//! Calls that were made outside HighLevel.
+
+use std::time::SystemTime;
+
+use highlevel_wire::types::{AddMessageResponse, CallDetails, OutboundCallRequest, OutboundCallType};
+
+use crate::{
+    AltId, CallStatus, Client, ContactId, ConversationId, ConversationProviderId, Error, Receipt, Result,
+    check,
+};
+
+/// Adds calls to conversations. From [`Client::calls`].
+#[derive(Debug, Clone)]
+pub struct Calls {
+    client: Client,
+}
+
+impl Calls {
+    pub(crate) fn new(client: Client) -> Self {
+        Self { client }
+    }
+
+    /// Adds a call that was made to a contact through a system outside HighLevel.
+    ///
+    /// ```no_run
+    /// # async fn example(client: highlevel::Client, conversation: highlevel::ConversationId) -> highlevel::Result<()> {
+    /// use std::time::SystemTime;
+    /// use highlevel::{CallStatus, OutboundCall};
+    ///
+    /// let added = client.calls().add_outbound(
+    ///     OutboundCall::in_conversation(&conversation, "61d6d1f9cdac7612faf80753")
+    ///         .from("+15037081210")
+    ///         .to("+15035550100")
+    ///         .status(CallStatus::Completed)
+    ///         .at(SystemTime::now()),
+    /// ).await?;
+    /// println!("{}", added.message_id);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::delivery`] says what is known about the call.
+    pub async fn add_outbound(
+        &self,
+        call: impl Into<OutboundCallRequest>,
+    ) -> Result<Receipt<AddMessageResponse>> {
+        const OPERATION: &str = "add_outbound_call";
+        let request = call.into();
+        check::outbound_call(&request).map_err(|text| Error::invalid(OPERATION, text))?;
+        self.client.call(OPERATION, async |wire| wire.add_outbound_call(&request).await).await
+    }
+}
+
+/// A call that was made to a contact.
+#[derive(Debug, Clone)]
+#[must_use = "a call is added by `client.calls().add_outbound(…)`"]
+pub struct OutboundCall(OutboundCallRequest);
+
+impl OutboundCall {
+    /// A call in a conversation, made through a conversation provider of your app.
+    pub fn in_conversation(
+        conversation: impl Into<ConversationId>,
+        provider: impl Into<ConversationProviderId>,
+    ) -> Self {
+        let mut request = OutboundCallRequest::new(provider, OutboundCallType::Call);
+        request.conversation_id = Some(conversation.into());
+        Self(request)
+    }
+
+    /// A call to a contact; HighLevel finds or creates the conversation.
+    pub fn to_contact(contact: impl Into<ContactId>, provider: impl Into<ConversationProviderId>) -> Self {
+        let mut request = OutboundCallRequest::new(provider, OutboundCallType::Call);
+        request.contact_id = Some(contact.into());
+        Self(request)
+    }
+
+    /// The phone number of the dialer, like `+15037081210`.
+    pub fn from(mut self, number: impl Into<String>) -> Self {
+        self.details().from = Some(number.into());
+        self
+    }
+
+    /// The phone number of the receiver, like `+15037081210`.
+    pub fn to(mut self, number: impl Into<String>) -> Self {
+        self.details().to = Some(number.into());
+        self
+    }
+
+    /// How the call went.
+    pub fn status(mut self, status: CallStatus) -> Self {
+        self.details().status = Some(status);
+        self
+    }
+
+    /// When the call was made. Takes `SystemTime`, and the types of date libraries that convert to it.
+    pub fn at(mut self, time: impl Into<SystemTime>) -> Self {
+        self.0.date = Some(time.into().into());
+        self
+    }
+
+    /// The id of the call in your own system.
+    pub fn alt_id(mut self, id: impl Into<AltId>) -> Self {
+        self.0.alt_id = Some(id.into());
+        self
+    }
+
+    /// The URL of an attachment, for example of the recording. Can be called several times.
+    pub fn attachment(mut self, url: impl Into<String>) -> Self {
+        self.0.attachments.push(url.into());
+        self
+    }
+
+    fn details(&mut self) -> &mut CallDetails {
+        self.0.call.get_or_insert_default()
+    }
+}
+
+impl From<OutboundCall> for OutboundCallRequest {
+    fn from(call: OutboundCall) -> Self {
+        call.0
+    }
+}

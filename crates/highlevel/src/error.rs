@@ -1,0 +1,255 @@
+//! The one error of this crate.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::HeaderMap;
+use http::header::RETRY_AFTER;
+use serde_json::Value;
+
+use crate::Delivery;
+
+/// The result of this crate's functions.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why a call did not end with a receipt.
+///
+/// The question to ask first is [`Error::delivery`]: what is known about the request, and so whether it may be sent
+/// again.
+///
+/// ```
+/// # fn example(error: highlevel::Error) {
+/// use highlevel::Delivery;
+///
+/// match error.delivery() {
+///     Delivery::NotSent => println!("send it again when the network is back: {error}"),
+///     Delivery::Refused => println!("mend it, then send it again: {:?}", error.messages()),
+///     Delivery::Unknown => println!("look into the conversation before sending it again: {error}"),
+///     Delivery::Accepted => println!("it is on its way: {error}"),
+/// }
+/// # }
+/// ```
+///
+/// `Display` says what happened in one line; [`source`](StdError::source) has the cause. Neither contains a token.
+pub struct Error(Box<Inner>);
+
+struct Inner {
+    kind: ErrorKind,
+    delivery: Delivery,
+    operation: &'static str,
+    attempts: u32,
+    /// What happened, in words, for what is not an answer.
+    text: String,
+    answer: Option<Answer>,
+    source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+struct Answer {
+    status: u16,
+    headers: HeaderMap,
+    body: Bytes,
+    messages: Vec<String>,
+    trace_id: Option<String>,
+}
+
+/// What kind of thing went wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The client cannot be built as configured.
+    Configuration,
+    /// The request is not valid; this library did not send it.
+    InvalidRequest,
+    /// No connection: the name, the network, the port, TLS, or it took too long.
+    Connect,
+    /// It took too long.
+    Timeout,
+    /// The connection broke before there was an answer.
+    Connection,
+    /// HighLevel answered with a status that is not a success.
+    Status,
+    /// HighLevel answered with a success, but the receipt cannot be read.
+    Receipt,
+}
+
+impl Error {
+    /// What is known about the request, and so whether it may be sent again.
+    pub fn delivery(&self) -> Delivery {
+        self.0.delivery
+    }
+
+    /// What kind of thing went wrong.
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// The operation, as the description of the API names it (`send_message`), or `build`.
+    pub fn operation(&self) -> &'static str {
+        self.0.operation
+    }
+
+    /// How often the request was begun: 0 if it did not get that far.
+    pub fn attempts(&self) -> u32 {
+        self.0.attempts
+    }
+
+    /// The HTTP status of the answer, if there was one.
+    pub fn status(&self) -> Option<u16> {
+        self.0.answer.as_ref().map(|answer| answer.status)
+    }
+
+    /// The body of the answer as it came, as far as it was read; empty without an answer.
+    pub fn body(&self) -> &[u8] {
+        self.0.answer.as_ref().map_or(&[], |answer| &answer.body)
+    }
+
+    /// A header of the answer.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.0.answer.as_ref()?.headers.get(name)?.to_str().ok()
+    }
+
+    /// What the server says is wrong, in its own words: one entry for a 400, one for each fault for a 422.
+    pub fn messages(&self) -> &[String] {
+        self.0.answer.as_ref().map_or(&[], |answer| &answer.messages)
+    }
+
+    /// The id under which HighLevel's support finds the request.
+    pub fn trace_id(&self) -> Option<&str> {
+        self.0.answer.as_ref()?.trace_id.as_deref()
+    }
+
+    /// The `Retry-After` header in seconds, if the answer has one in that form. HighLevel does not document it.
+    pub fn retry_after(&self) -> Option<Duration> {
+        let seconds = self.header(RETRY_AFTER.as_str())?.trim().parse().ok()?;
+        Some(Duration::from_secs(seconds))
+    }
+}
+
+impl Error {
+    /// The client cannot be built.
+    pub(crate) fn configuration(text: impl Into<String>) -> Self {
+        Self::unsent(ErrorKind::Configuration, "build", text)
+    }
+
+    /// The request is not valid.
+    pub(crate) fn invalid(operation: &'static str, text: impl Into<String>) -> Self {
+        Self::unsent(ErrorKind::InvalidRequest, operation, text)
+    }
+
+    fn unsent(kind: ErrorKind, operation: &'static str, text: impl Into<String>) -> Self {
+        Self(Box::new(Inner {
+            kind,
+            delivery: Delivery::NotSent,
+            operation,
+            attempts: 0,
+            text: text.into(),
+            answer: None,
+            source: None,
+        }))
+    }
+
+    /// There was no answer.
+    pub(crate) fn no_answer(operation: &'static str, classified: (Delivery, ErrorKind)) -> Self {
+        let text = match classified.1 {
+            ErrorKind::Connect => "no connection to HighLevel",
+            ErrorKind::Timeout => "HighLevel did not answer in time",
+            _ => "the connection broke before HighLevel answered",
+        };
+        let (delivery, kind) = classified;
+        Self(Box::new(Inner {
+            kind,
+            delivery,
+            operation,
+            attempts: 1,
+            text: text.to_owned(),
+            answer: None,
+            source: None,
+        }))
+    }
+
+    /// There was an answer, but not a receipt.
+    pub(crate) fn answered(
+        operation: &'static str,
+        (delivery, kind): (Delivery, ErrorKind),
+        text: impl Into<String>,
+        answer: highlevel_wire::Answer,
+    ) -> Self {
+        let (messages, trace_id) = words(&answer.body);
+        Self(Box::new(Inner {
+            kind,
+            delivery,
+            operation,
+            attempts: 1,
+            text: text.into(),
+            answer: Some(Answer {
+                status: answer.status.as_u16(),
+                headers: answer.headers,
+                body: answer.body,
+                messages,
+                trace_id,
+            }),
+            source: None,
+        }))
+    }
+
+    pub(crate) fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        self.0.source = Some(source.into());
+        self
+    }
+}
+
+/// The messages and the trace id in a body, whatever its shape is.
+fn words(body: &[u8]) -> (Vec<String>, Option<String>) {
+    let Ok(Value::Object(body)) = serde_json::from_slice(body) else { return (Vec::new(), None) };
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let messages = match body.get("message") {
+        None | Some(Value::Null) => Vec::new(),
+        Some(Value::Array(entries)) => entries.iter().map(text).collect(),
+        Some(message) => vec![text(message)],
+    };
+    (messages, body.get("traceId").and_then(Value::as_str).map(str::to_owned))
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Inner { kind, delivery, operation, text, answer, .. } = &*self.0;
+        write!(f, "{operation}: {text}")?;
+        if let Some(answer) = answer {
+            for (index, message) in answer.messages.iter().enumerate() {
+                write!(f, "{}{}", if index == 0 { ": " } else { "; " }, message.escape_debug())?;
+            }
+            if let Some(trace_id) = &answer.trace_id {
+                write!(f, " (trace {})", trace_id.escape_debug())?;
+            }
+        }
+        if matches!(kind, ErrorKind::Configuration | ErrorKind::InvalidRequest) {
+            return Ok(());
+        }
+        write!(f, "; {delivery}")
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Inner { kind, delivery, operation, attempts, text, answer, source } = &*self.0;
+        let mut debug = f.debug_struct("Error");
+        debug.field("operation", operation).field("kind", kind).field("delivery", delivery);
+        debug.field("text", text).field("attempts", attempts);
+        if let Some(answer) = answer {
+            debug.field("status", &answer.status).field("messages", &answer.messages);
+            debug.field("trace_id", &answer.trace_id).field("body", &String::from_utf8_lossy(&answer.body));
+        }
+        if let Some(source) = source {
+            debug.field("source", source);
+        }
+        debug.finish()
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.source.as_deref().map(|source| source as _)
+    }
+}

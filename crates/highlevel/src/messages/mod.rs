@@ -1,0 +1,79 @@
+//! Messages: sent, or added because they came in elsewhere.
+
+pub mod inbound;
+mod send;
+
+pub use inbound::{Addressed, Inbound, Unaddressed};
+pub use send::{Custom, Email, Facebook, Instagram, InternalComment, LiveChat, Rcs, Sms, TikTok, WhatsApp};
+
+use highlevel_wire::types::{
+    AddMessageResponse, InboundMessageRequest, SendMessageRequest, SendMessageResponse,
+};
+
+use crate::{Client, Error, Receipt, Result, check};
+
+/// Sends messages, and adds those that came in elsewhere. From [`Client::messages`].
+#[derive(Debug, Clone)]
+pub struct Messages {
+    client: Client,
+}
+
+impl Messages {
+    pub(crate) fn new(client: Client) -> Self {
+        Self { client }
+    }
+
+    /// Sends a message to a contact.
+    ///
+    /// Takes what the constructors of the channels make ([`Sms`], [`Email`], [`WhatsApp`], …), or a
+    /// [`SendMessageRequest`] with any fields.
+    ///
+    /// ```no_run
+    /// # async fn example(client: highlevel::Client) -> highlevel::Result<()> {
+    /// use highlevel::Sms;
+    ///
+    /// let sent = client.messages().send(Sms::to("abc123def456").text("Your table is ready")).await?;
+    /// println!("{} in {}", sent.message_id, sent.conversation_id);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::delivery`] says what is known about the message. A request without content or contact is refused
+    /// before anything is sent.
+    pub async fn send(&self, message: impl Into<SendMessageRequest>) -> Result<Receipt<SendMessageResponse>> {
+        const OPERATION: &str = "send_message";
+        let request = message.into();
+        check::send(&request).map_err(|text| Error::invalid(OPERATION, text))?;
+        self.client.call(OPERATION, async |wire| wire.send_message(&request).await).await
+    }
+
+    /// Adds a message that a contact sent through a system outside HighLevel.
+    ///
+    /// Takes what [`Inbound`] makes, or an [`InboundMessageRequest`] with any fields.
+    ///
+    /// ```no_run
+    /// # async fn example(client: highlevel::Client) -> highlevel::Result<()> {
+    /// use highlevel::Inbound;
+    ///
+    /// let message = Inbound::sms("61d6d1f9cdac7612faf80753").from_contact("abc123def456").text("See you at eight");
+    /// let added = client.messages().add_inbound(message).await?;
+    /// println!("{} in {}", added.message_id, added.conversation_id);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub async fn add_inbound(
+        &self,
+        message: impl Into<InboundMessageRequest>,
+    ) -> Result<Receipt<AddMessageResponse>> {
+        const OPERATION: &str = "add_inbound_message";
+        let request = message.into();
+        check::inbound(&request).map_err(|text| Error::invalid(OPERATION, text))?;
+        self.client.call(OPERATION, async |wire| wire.add_inbound_message(&request).await).await
+    }
+}

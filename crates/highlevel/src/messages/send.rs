@@ -1,0 +1,335 @@
+//! One constructor per channel. Its methods are just the fields that the channel has.
+
+use std::time::SystemTime;
+
+use highlevel_wire::types::{Forward, SendMessageRequest, SendMessageType};
+
+use crate::{
+    AppointmentId, ContactId, ConversationProviderId, EmailMessageId, EmailReplyMode, MessageId,
+    OptimizationPeriod, SendStatus, TemplateId, ThreadId, UserId,
+};
+
+/// The type of a channel: a request with the channel filled in, its fields as methods.
+macro_rules! channel {
+    ($(#[$doc:meta])* $name:ident = $channel:ident: $($group:ident)+) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone)]
+        #[must_use = "a message is sent by `client.messages().send(…)`"]
+        pub struct $name(SendMessageRequest);
+
+        impl From<$name> for SendMessageRequest {
+            fn from(message: $name) -> Self {
+                message.0
+            }
+        }
+
+        impl $name {
+            fn new(contact: impl Into<ContactId>) -> Self {
+                // HighLevel wants a status; what has not been handed over yet is pending.
+                Self(SendMessageRequest::new(contact, SendStatus::Pending, SendMessageType::$channel))
+            }
+        }
+
+        $( $group!($name); )+
+    };
+}
+
+/// A message to a contact, with nothing else to name.
+macro_rules! to {
+    ($name:ident) => {
+        impl $name {
+            /// A message to a contact of the location.
+            pub fn to(contact: impl Into<ContactId>) -> Self {
+                Self::new(contact)
+            }
+        }
+    };
+}
+
+/// What every channel has.
+macro_rules! common {
+    ($name:ident) => {
+        impl $name {
+            /// The text of the message.
+            pub fn text(mut self, text: impl Into<String>) -> Self {
+                self.0.message = Some(text.into());
+                self
+            }
+
+            /// The URL of a file to attach. Can be called several times.
+            pub fn attachment(mut self, url: impl Into<String>) -> Self {
+                self.0.attachments.push(url.into());
+                self
+            }
+
+            /// The user in whose name the message is sent.
+            pub fn user(mut self, user: impl Into<UserId>) -> Self {
+                self.0.user_id = Some(user.into());
+                self
+            }
+
+            /// The status to record the message with, `pending` by default: HighLevel asks for one.
+            pub fn status(mut self, status: SendStatus) -> Self {
+                self.0.status = status;
+                self
+            }
+        }
+    };
+}
+
+/// What every channel has that leads to the contact.
+macro_rules! outgoing {
+    ($name:ident) => {
+        impl $name {
+            /// The template to take the content from.
+            pub fn template(mut self, template: impl Into<TemplateId>) -> Self {
+                self.0.template_id = Some(template.into());
+                self
+            }
+
+            /// The message that this one replies to.
+            pub fn reply_to(mut self, message: impl Into<MessageId>) -> Self {
+                self.0.reply_message_id = Some(message.into());
+                self
+            }
+
+            /// The appointment that this message belongs to.
+            pub fn appointment(mut self, appointment: impl Into<AppointmentId>) -> Self {
+                self.0.appointment_id = Some(appointment.into());
+                self
+            }
+
+            /// When to send the message, in whole seconds; at once by default. Takes `SystemTime`, and the types of
+            /// date libraries that convert to it.
+            pub fn at(mut self, time: impl Into<SystemTime>) -> Self {
+                self.0.scheduled_timestamp = Some(unix_seconds(time.into()));
+                self
+            }
+
+            /// Lets HighLevel choose the best moment to send within this time span.
+            pub fn best_moment_within(mut self, period: OptimizationPeriod) -> Self {
+                self.0.uses_native_scheduling_ai = Some(true);
+                self.0.optimization_period = Some(period);
+                self
+            }
+        }
+    };
+}
+
+/// What channels have that several conversation providers can carry.
+macro_rules! provider {
+    ($name:ident) => {
+        impl $name {
+            /// The conversation provider to send through, instead of the default one.
+            pub fn provider(mut self, provider: impl Into<ConversationProviderId>) -> Self {
+                self.0.conversation_provider_id = Some(provider.into());
+                self
+            }
+        }
+    };
+}
+
+/// What channels have that go by phone number.
+macro_rules! phone {
+    ($name:ident) => {
+        impl $name {
+            /// The phone number to send from, like `+14994992990`.
+            pub fn from_number(mut self, number: impl Into<String>) -> Self {
+                self.0.from_number = Some(number.into());
+                self
+            }
+
+            /// The phone number to send to, if it is not the contact's own.
+            pub fn to_number(mut self, number: impl Into<String>) -> Self {
+                self.0.to_number = Some(number.into());
+                self
+            }
+        }
+    };
+}
+
+/// What only email has.
+macro_rules! email {
+    ($name:ident) => {
+        impl $name {
+            /// The subject line.
+            pub fn subject(mut self, subject: impl Into<String>) -> Self {
+                self.0.subject = Some(subject.into());
+                self
+            }
+
+            /// The content as HTML.
+            pub fn html(mut self, html: impl Into<String>) -> Self {
+                self.0.html = Some(html.into());
+                self
+            }
+
+            /// The address to send from.
+            pub fn from(mut self, address: impl Into<String>) -> Self {
+                self.0.email_from = Some(address.into());
+                self
+            }
+
+            /// The address to send to, if it is not the contact's primary one. It has to be an address of the
+            /// contact.
+            pub fn to_address(mut self, address: impl Into<String>) -> Self {
+                self.0.email_to = Some(address.into());
+                self
+            }
+
+            /// Addresses that get a copy. Can be called several times.
+            pub fn cc(mut self, addresses: impl IntoIterator<Item = impl Into<String>>) -> Self {
+                self.0.email_cc.extend(addresses.into_iter().map(Into::into));
+                self
+            }
+
+            /// Addresses that get a copy without the others knowing. Can be called several times.
+            pub fn bcc(mut self, addresses: impl IntoIterator<Item = impl Into<String>>) -> Self {
+                self.0.email_bcc.extend(addresses.into_iter().map(Into::into));
+                self
+            }
+
+            /// The email thread that this message belongs to.
+            pub fn thread(mut self, thread: impl Into<ThreadId>) -> Self {
+                self.0.thread_id = Some(thread.into());
+                self
+            }
+
+            /// To whom a reply goes.
+            pub fn reply_mode(mut self, mode: EmailReplyMode) -> Self {
+                self.0.email_reply_mode = Some(mode);
+                self
+            }
+
+            /// Forwards one email to an address.
+            pub fn forward(self, email: impl Into<EmailMessageId>, to: impl Into<String>) -> Self {
+                let email = email.into();
+                self.forwarding(false, to, |forward| forward.email_message_id = Some(email))
+            }
+
+            /// Forwards the whole thread of a message to an address.
+            pub fn forward_thread(self, message: impl Into<MessageId>, to: impl Into<String>) -> Self {
+                let message = message.into();
+                self.forwarding(true, to, |forward| forward.message_id = Some(message))
+            }
+
+            fn forwarding(
+                mut self,
+                whole: bool,
+                to: impl Into<String>,
+                set: impl FnOnce(&mut Forward),
+            ) -> Self {
+                let mut forward = Forward::new();
+                forward.is_forwarded = Some(true);
+                forward.forward_whole_thread = Some(whole);
+                forward.to_email = Some(to.into());
+                set(&mut forward);
+                self.0.forward = Some(forward);
+                self
+            }
+        }
+    };
+}
+
+channel! {
+    /// A text message.
+    ///
+    /// ```
+    /// use highlevel::Sms;
+    ///
+    /// let message = Sms::to("abc123def456").text("Your table is ready").from_number("+14994992990");
+    /// ```
+    ///
+    /// It has the fields of a text message and no others:
+    ///
+    /// ```compile_fail,E0599
+    /// use highlevel::Sms;
+    ///
+    /// let message = Sms::to("abc123def456").subject("Your table is ready");
+    /// ```
+    Sms = Sms: to common outgoing provider phone
+}
+
+channel! {
+    /// An email.
+    ///
+    /// ```
+    /// use highlevel::Email;
+    ///
+    /// let message = Email::to("abc123def456")
+    ///     .subject("Order confirmed")
+    ///     .html("<p>Thank you!</p>")
+    ///     .cc(["ops@example.com"]);
+    /// ```
+    Email = Email: to common outgoing provider email
+}
+
+channel! {
+    /// A WhatsApp message.
+    WhatsApp = WhatsApp: to common outgoing provider phone
+}
+
+channel! {
+    /// An RCS message.
+    Rcs = Rcs: to common outgoing provider phone
+}
+
+channel! {
+    /// An Instagram direct message.
+    Instagram = Ig: to common outgoing
+}
+
+channel! {
+    /// A Facebook message.
+    Facebook = Fb: to common outgoing
+}
+
+channel! {
+    /// A TikTok message.
+    TikTok = Tiktok: to common outgoing
+}
+
+channel! {
+    /// A message in the live chat of a web page.
+    LiveChat = LiveChat: to common outgoing
+}
+
+channel! {
+    /// A message over the channel that an app adds to the location.
+    Custom = Custom: common outgoing phone
+}
+
+impl Custom {
+    /// A message to a contact, through the conversation provider that is the channel.
+    pub fn to(contact: impl Into<ContactId>, provider: impl Into<ConversationProviderId>) -> Self {
+        let mut message = Self::new(contact);
+        message.0.conversation_provider_id = Some(provider.into());
+        message
+    }
+}
+
+channel! {
+    /// A comment that users of the location see, and the contact does not.
+    InternalComment = InternalComment: common
+}
+
+impl InternalComment {
+    /// A comment in the conversation with a contact.
+    pub fn about(contact: impl Into<ContactId>) -> Self {
+        Self::new(contact)
+    }
+
+    /// Mentions a user, who is told about the comment. Can be called several times.
+    pub fn mention(mut self, user: impl Into<UserId>) -> Self {
+        self.0.mentions.push(user.into());
+        self
+    }
+}
+
+/// Whole seconds since 1970; times that do not fit become the nearest that does.
+fn unix_seconds(time: SystemTime) -> i64 {
+    match time.duration_since(SystemTime::UNIX_EPOCH) {
+        Ok(after) => i64::try_from(after.as_secs()).unwrap_or(i64::MAX),
+        Err(before) => i64::try_from(before.duration().as_secs()).map_or(i64::MIN, |seconds| -seconds - 1),
+    }
+}

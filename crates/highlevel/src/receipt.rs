@@ -1,0 +1,62 @@
+//! The answer to a request that was accepted.
+
+use std::ops::Deref;
+
+use bytes::Bytes;
+use http::HeaderMap;
+
+/// What HighLevel answered, with everything that came along. It dereferences to the answer itself, so that its
+/// fields are at hand: `sent.message_id`.
+#[derive(Debug, Clone)]
+pub struct Receipt<T> {
+    value: T,
+    status: u16,
+    headers: HeaderMap,
+    body: Bytes,
+    attempts: u32,
+}
+
+impl<T> Receipt<T> {
+    pub(crate) fn new(value: T, answer: highlevel_wire::Answer) -> Self {
+        Self {
+            value,
+            status: answer.status.as_u16(),
+            headers: answer.headers,
+            body: answer.body,
+            attempts: 1,
+        }
+    }
+
+    /// The answer alone.
+    pub fn into_inner(self) -> T {
+        self.value
+    }
+
+    /// The HTTP status. HighLevel documents 200 and answers 201.
+    pub fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// A header of the answer.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// The body as it came.
+    pub fn body(&self) -> &[u8] {
+        &self.body
+    }
+
+    /// How often the request was begun until there was this answer.
+    pub fn attempts(&self) -> u32 {
+        self.attempts
+    }
+}
+
+impl<T> Deref for Receipt<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}

@@ -1,0 +1,59 @@
+//! Why an event is not accepted.
+
+use std::fmt;
+
+/// Why an event is not accepted, what to do about it, and what to answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WebhookError {
+    kind: WebhookErrorKind,
+    text: String,
+}
+
+/// What kind of thing is wrong with an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum WebhookErrorKind {
+    /// The body is longer than the limit.
+    TooLarge,
+    /// There is no signature.
+    SignatureMissing,
+    /// The signature is not one, or not of this body, or not by a known key.
+    SignatureInvalid,
+    /// The body is not an event.
+    Malformed,
+    /// The event is for another app.
+    OtherApp,
+    /// The event is too old.
+    Stale,
+    /// The event is from the future.
+    Future,
+}
+
+impl WebhookError {
+    pub(super) fn new(kind: WebhookErrorKind, text: impl Into<String>) -> Self {
+        Self { kind, text: text.into() }
+    }
+
+    /// What kind of thing is wrong.
+    pub fn kind(&self) -> WebhookErrorKind {
+        self.kind
+    }
+
+    /// The HTTP status to answer with. None of them is a success, and none a 5xx.
+    pub fn status(&self) -> u16 {
+        match self.kind {
+            WebhookErrorKind::TooLarge => 413,
+            WebhookErrorKind::SignatureMissing | WebhookErrorKind::SignatureInvalid => 401,
+            WebhookErrorKind::OtherApp => 403,
+            WebhookErrorKind::Malformed | WebhookErrorKind::Stale | WebhookErrorKind::Future => 400,
+        }
+    }
+}
+
+impl fmt::Display for WebhookError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl std::error::Error for WebhookError {}

@@ -1,0 +1,122 @@
+//! Events, typed.
+
+use highlevel_wire::types::{
+    EventName, InboundMessage, Install, OutboundMessage, ProviderChannel, ProviderOutboundMessage, Uninstall,
+};
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use super::error::{WebhookError, WebhookErrorKind};
+
+/// A webhook event.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Event {
+    /// A message, call, voicemail or email went to a contact.
+    OutboundMessage(Box<OutboundMessage>),
+    /// A message, call or email came from a contact.
+    InboundMessage(Box<InboundMessage>),
+    /// A conversation provider is asked to deliver a message. Goes to its delivery URL.
+    ProviderOutboundMessage(Box<ProviderOutboundMessage>),
+    /// The app was installed.
+    Install(Box<Install>),
+    /// The app was removed.
+    Uninstall(Box<Uninstall>),
+    /// An event that this version does not know.
+    Unknown {
+        /// The name of the event, its `type`.
+        name: String,
+        /// The whole event.
+        json: Map<String, Value>,
+    },
+}
+
+impl Event {
+    /// The name of the event. `ProviderOutboundMessage` has none of its own on the wire: its `type` is the channel.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::OutboundMessage(_) => "OutboundMessage",
+            Self::InboundMessage(_) => "InboundMessage",
+            Self::ProviderOutboundMessage(_) => "ProviderOutboundMessage",
+            Self::Install(_) => "INSTALL",
+            Self::Uninstall(_) => "UNINSTALL",
+            Self::Unknown { name, .. } => name,
+        }
+    }
+
+    /// Reads an event. A field whose value has an odd type is kept among the unknown fields; an event that lacks what
+    /// it cannot do without is an error that names the field.
+    pub(super) fn read(json: Map<String, Value>) -> Result<Self, WebhookError> {
+        let name = match json.get("type") {
+            Some(Value::String(name)) => name.clone(),
+            Some(_) => return Err(malformed("/type is not a string")),
+            None => return Err(malformed("/type is missing")),
+        };
+        Ok(match EventName::from(name.as_str()) {
+            EventName::OutboundMessage => {
+                Self::OutboundMessage(typed(json, |event: &mut OutboundMessage| &mut event.extra)?)
+            }
+            EventName::InboundMessage => {
+                Self::InboundMessage(typed(json, |event: &mut InboundMessage| &mut event.extra)?)
+            }
+            EventName::Install => Self::Install(typed(json, |event: &mut Install| &mut event.extra)?),
+            EventName::Uninstall => Self::Uninstall(typed(json, |event: &mut Uninstall| &mut event.extra)?),
+            _ => match ProviderChannel::from(name.as_str()) {
+                ProviderChannel::Unknown(_) => Self::Unknown { name, json },
+                _ => Self::ProviderOutboundMessage(typed(json, |event: &mut ProviderOutboundMessage| {
+                    &mut event.extra
+                })?),
+            },
+        })
+    }
+}
+
+/// Reads a typed event; fields of an odd type go to the unknown fields.
+fn typed<T: DeserializeOwned>(
+    json: Map<String, Value>,
+    extra: impl FnOnce(&mut T) -> &mut Map<String, Value>,
+) -> Result<Box<T>, WebhookError> {
+    let read = |json: &Map<String, Value>| serde_json::from_value::<T>(Value::Object(json.clone()));
+    if let Ok(event) = read(&json) {
+        return Ok(Box::new(event));
+    }
+    let (odd, good) = json.into_iter().partition::<Map<_, _>, _>(|(key, value)| is_odd::<T>(key, value));
+    match read(&good) {
+        Ok(mut event) => {
+            extra(&mut event).extend(odd);
+            Ok(Box::new(event))
+        }
+        Err(error) => Err(malformed(&describe(&error.to_string(), &odd))),
+    }
+}
+
+/// Whether a field alone is what makes an event unreadable. An event of this one field lacks others, which is not
+/// its fault.
+fn is_odd<T: DeserializeOwned>(key: &str, value: &Value) -> bool {
+    let alone = Map::from_iter([(key.to_owned(), value.clone())]);
+    match serde_json::from_value::<T>(Value::Object(alone)) {
+        Ok(_) => false,
+        Err(error) => missing_field(&error.to_string()).is_none(),
+    }
+}
+
+/// What to say about an event that cannot be read even without its odd fields: it lacks one.
+fn describe(error: &str, odd: &Map<String, Value>) -> String {
+    match missing_field(error) {
+        Some(field) if odd.contains_key(field) => format!("/{field} has the wrong type"),
+        Some(field) => format!("/{field} is missing"),
+        None => error.to_owned(),
+    }
+}
+
+/// The field that serde says is missing.
+fn missing_field(error: &str) -> Option<&str> {
+    error.strip_prefix("missing field `")?.split('`').next()
+}
+
+fn malformed(what: &str) -> WebhookError {
+    WebhookError::new(
+        WebhookErrorKind::Malformed,
+        format!("the signature is genuine, but the event cannot be read: {what}"),
+    )
+}
