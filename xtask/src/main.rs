@@ -1,1 +1,35 @@
-fn main() {}
+//! What maintainers run: `cargo xtask COMMAND`.
+//!
+//! Thin orchestration over cargo, without dependencies, so that it compiles in a second.
+
+mod codegen;
+
+use std::process::ExitCode;
+
+const HELP: &str = "\
+cargo xtask COMMAND
+
+  codegen           generate anew from spec/openapi.yaml and update the snapshots
+  codegen --check   fail with a diff if the snapshots are not what is generated
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let result = match arguments.as_slice() {
+        ["codegen"] => codegen::update(),
+        ["codegen", "--check"] => codegen::check(),
+        [] | ["help" | "--help" | "-h"] => {
+            print!("{HELP}");
+            Ok(())
+        }
+        other => Err(format!("there is no command `{}`\n\n{HELP}", other.join(" "))),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("xtask: {}", message.trim_end());
+            ExitCode::FAILURE
+        }
+    }
+}

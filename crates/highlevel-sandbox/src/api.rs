@@ -36,7 +36,7 @@ impl<'a> Call<'a> {
 }
 
 /// What does not change while a sandbox runs.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Rulebook {
     pub(crate) contract: &'static Contract,
     pub(crate) token: String,
@@ -96,7 +96,7 @@ fn accept(
     let body = body::parse(call.headers, call.body)?;
 
     let mut violations = contract.validate(schema, &body);
-    violations.extend(rules::violations(operation, &body));
+    violations.extend(rules::violations(operation, &body, &violations));
     if !violations.is_empty() {
         return Err(Refusal::invalid(&violations));
     }

@@ -24,10 +24,10 @@ use crate::world;
 pub struct SandboxBuilder {
     address: SocketAddr,
     webhook_url: Option<String>,
-    token: Option<String>,
+    token: Option<Redacted<String>>,
     app_id: String,
     success_status: SuccessStatus,
-    signing_key: Option<SigningSeed>,
+    signing_key: Option<Redacted<[u8; 32]>>,
 }
 
 /// The status of an answer that says yes. The documentation says 200, the live API answers 201.
@@ -66,7 +66,7 @@ impl SandboxBuilder {
 
     /// The token to accept. The default is a new private integration token.
     pub fn token(mut self, token: impl Into<String>) -> Self {
-        self.token = Some(token.into());
+        self.token = Some(Redacted(token.into()));
         self
     }
 
@@ -84,7 +84,7 @@ impl SandboxBuilder {
 
     /// The secret of the Ed25519 key that signs webhook events. The default is a new one.
     pub fn signing_key(mut self, seed: [u8; 32]) -> Self {
-        self.signing_key = Some(SigningSeed(seed));
+        self.signing_key = Some(Redacted(seed));
         self
     }
 
@@ -98,7 +98,7 @@ impl SandboxBuilder {
         let contract = Contract::load().map_err(io::Error::other)?;
         let webhook_url = self.webhook_url.as_deref().map(parse_webhook_url).transpose()?;
         let token = match self.token {
-            Some(token) => checked_token(token)?,
+            Some(Redacted(token)) => checked_token(token)?,
             None => identifiers::private_integration_token(),
         };
         let signer = Signer::new(self.signing_key.map_or_else(random_seed, |seed| Ok(seed.0))?);
@@ -143,11 +143,11 @@ impl SuccessStatus {
     }
 }
 
-/// The secret of the signing key, which is not printed.
+/// What is not printed.
 #[derive(Clone)]
-struct SigningSeed([u8; 32]);
+struct Redacted<T>(T);
 
-impl std::fmt::Debug for SigningSeed {
+impl<T> std::fmt::Debug for Redacted<T> {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.write_str("[redacted]")
     }
@@ -156,7 +156,9 @@ impl std::fmt::Debug for SigningSeed {
 /// The URL to deliver webhook events to.
 pub(crate) fn parse_webhook_url(text: &str) -> io::Result<Url> {
     let invalid = |why: &str| {
-        let words = format!("the webhook URL `{text}` cannot be used: {why}; one like http://127.0.0.1:3000/webhooks can");
+        let words = format!(
+            "the webhook URL `{text}` cannot be used: {why}; one like http://127.0.0.1:3000/webhooks can"
+        );
         io::Error::new(io::ErrorKind::InvalidInput, words)
     };
     let url = Url::parse(text).map_err(|error| invalid(&error.to_string()))?;
@@ -171,15 +173,15 @@ fn checked_token(token: String) -> io::Result<String> {
     if !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Ok(token);
     }
-    let words = "the token cannot stand in a header: it has to be printable ASCII without spaces, and not empty";
+    let words =
+        "the token cannot stand in a header: it has to be printable ASCII without spaces, and not empty";
     Err(io::Error::new(io::ErrorKind::InvalidInput, words))
 }
 
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     if !address.ip().is_loopback() {
         let words = format!(
-            "{address} is not a loopback address: the sandbox has no secrets worth the name and is for this machine \
-             only; use 127.0.0.1:{}",
+            "{address} is not a loopback address, and the sandbox is for this machine only; use 127.0.0.1:{}",
             address.port()
         );
         return Err(io::Error::new(io::ErrorKind::InvalidInput, words));

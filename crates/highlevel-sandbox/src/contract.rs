@@ -38,10 +38,7 @@ impl Contract {
     /// The embedded specification is not valid, which a test rules out.
     pub fn load() -> Result<&'static Self, ContractError> {
         static CONTRACT: OnceLock<Result<Contract, ContractError>> = OnceLock::new();
-        CONTRACT
-            .get_or_init(|| Self::parse(highlevel_spec::OPENAPI_YAML))
-            .as_ref()
-            .map_err(Clone::clone)
+        CONTRACT.get_or_init(|| Self::parse(highlevel_spec::OPENAPI_YAML)).as_ref().map_err(Clone::clone)
     }
 
     /// Reads an `OpenAPI` 3.0 document.
@@ -50,8 +47,8 @@ impl Contract {
     ///
     /// The text is not YAML, or one of its schemas cannot be compiled.
     pub fn parse(yaml: &str) -> Result<Self, ContractError> {
-        let document: Value =
-            serde_saphyr::from_str(yaml).map_err(|error| ContractError(format!("the document is not YAML: {error}")))?;
+        let document: Value = serde_saphyr::from_str(yaml)
+            .map_err(|error| ContractError(format!("the document is not YAML: {error}")))?;
         let schemas = schema::json_schemas(&document);
         let mut validators = BTreeMap::new();
         for name in schemas.keys() {
@@ -64,7 +61,9 @@ impl Contract {
                 .with_draft(Draft::Draft7)
                 .should_validate_formats(true)
                 .build(&root)
-                .map_err(|error| ContractError(format!("/components/schemas/{name} cannot be used: {error}")))?;
+                .map_err(|error| {
+                    ContractError(format!("/components/schemas/{name} cannot be used: {error}"))
+                })?;
             validators.insert(name.clone(), validator);
         }
         Ok(Self { document, validators })
@@ -86,7 +85,8 @@ impl Contract {
 
     /// The name of the schema of an operation's JSON body, for example `SendMessageRequest`.
     pub fn request_schema(&self, method: &str, path: &str) -> Option<&str> {
-        let schema = self.operation(method, path)?.pointer("/requestBody/content/application~1json/schema")?;
+        let schema =
+            self.operation(method, path)?.pointer("/requestBody/content/application~1json/schema")?;
         referenced_schema(schema)
     }
 

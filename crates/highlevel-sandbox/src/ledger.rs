@@ -51,7 +51,7 @@ pub struct Delivery {
     pub event: String,
     /// Where it went.
     pub url: String,
-    /// The headers in lower case.
+    /// The headers in lower case, without those that say how the body is transferred.
     pub headers: Vec<(String, String)>,
     /// The bytes that were sent, which are the bytes that were signed.
     pub body: Vec<u8>,

@@ -2,6 +2,7 @@
 
 mod cli;
 
+use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
 
 use highlevel_sandbox::{Sandbox, SandboxBuilder};
@@ -17,24 +18,32 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    match command {
-        Command::Help => println!("{}", arguments::HELP),
-        Command::Version => println!("highlevel-sandbox {}", env!("CARGO_PKG_VERSION")),
-        Command::Serve(options) => {
-            if let Err(error) = run(options.builder(), options.webhook_url.as_deref()) {
-                eprintln!("{}", failure::words(&error));
-                return ExitCode::FAILURE;
-            }
+    let result = match command {
+        Command::Help => say(arguments::HELP),
+        Command::Version => say(concat!("highlevel-sandbox ", env!("CARGO_PKG_VERSION"))),
+        Command::Serve(options) => run(options.builder(), options.webhook_url.as_deref()),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        // The reader of the output has seen enough.
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{}", failure::words(&error));
+            ExitCode::FAILURE
         }
     }
-    ExitCode::SUCCESS
 }
 
-fn run(builder: SandboxBuilder, webhook_url: Option<&str>) -> std::io::Result<()> {
+/// Prints a line. `println!` panics when nobody reads any more.
+fn say(line: &str) -> io::Result<()> {
+    writeln!(io::stdout(), "{line}")
+}
+
+fn run(builder: SandboxBuilder, webhook_url: Option<&str>) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let sandbox = builder.start().await?;
-        print!("{}", welcome::text(&welcome::Facts::of(&sandbox, webhook_url)));
+        say(&welcome::text(&welcome::Facts::of(&sandbox, webhook_url)))?;
         tokio::select! {
             result = watch(&sandbox) => result,
             result = stop_signal() => result,
@@ -43,15 +52,15 @@ fn run(builder: SandboxBuilder, webhook_url: Option<&str>) -> std::io::Result<()
 }
 
 /// Prints a line for everything that happens, for ever.
-async fn watch(sandbox: &Sandbox) -> std::io::Result<()> {
+async fn watch(sandbox: &Sandbox) -> io::Result<()> {
     let mut entries = sandbox.follow();
     loop {
-        println!("{}", live::line(&entries.next().await));
+        say(&live::line(&entries.next().await))?;
     }
 }
 
 /// Resolves on Ctrl-C, and when a supervisor asks to stop.
-async fn stop_signal() -> std::io::Result<()> {
+async fn stop_signal() -> io::Result<()> {
     #[cfg(unix)]
     {
         let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;

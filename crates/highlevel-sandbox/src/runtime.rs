@@ -36,8 +36,9 @@ impl Runtime {
             // Drops all tasks at once and does not wait for a name that is being resolved.
             runtime.shutdown_background();
         })?;
-        let handle =
-            started.await.map_err(|_| io::Error::other("the thread of the sandbox ended before it started"))??;
+        let handle = started
+            .await
+            .map_err(|_| io::Error::other("the thread of the sandbox ended before it started"))??;
         Ok(Self { handle, stop: Some(stop), thread: Some(thread) })
     }
 

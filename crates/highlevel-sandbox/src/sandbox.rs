@@ -59,7 +59,12 @@ impl Sandbox {
         SandboxBuilder::new()
     }
 
-    pub(crate) fn new(address: SocketAddr, webhook_public_key: String, state: Arc<State>, runtime: Runtime) -> Self {
+    pub(crate) fn new(
+        address: SocketAddr,
+        webhook_public_key: String,
+        state: Arc<State>,
+        runtime: Runtime,
+    ) -> Self {
         Self { address, webhook_public_key, state, runtime }
     }
 

@@ -41,7 +41,8 @@ pub(crate) async fn serve(listener: std::net::TcpListener, state: Arc<State>) ->
 
 async fn converse(stream: TcpStream, state: Arc<State>) {
     let service = service_fn(move |request| respond(request, Arc::clone(&state)));
-    let connection = http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service);
+    let connection =
+        http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service);
     if let Err(error) = connection.await {
         tracing::debug!(%error, "a connection broke");
     }

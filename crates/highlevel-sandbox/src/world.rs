@@ -77,7 +77,9 @@ impl World {
 
     /// Keeps an accepted message, and its conversation if that is new.
     pub(crate) fn store(&mut self, message: Message) {
-        self.conversations.entry(message.conversation_id.clone()).or_insert_with(|| message.contact_id.clone());
+        self.conversations
+            .entry(message.conversation_id.clone())
+            .or_insert_with(|| message.contact_id.clone());
         self.messages.push(message);
     }
 
@@ -99,7 +101,8 @@ impl World {
 
     /// The thread of an email that was stored before.
     pub(crate) fn thread_of(&self, email_message_id: &str) -> Option<&str> {
-        let email = self.messages.iter().find(|each| each.email_message_id.as_deref() == Some(email_message_id))?;
+        let email =
+            self.messages.iter().find(|each| each.email_message_id.as_deref() == Some(email_message_id))?;
         email.thread_id.as_deref()
     }
 

@@ -6,19 +6,15 @@ use std::time::{Duration, Instant};
 
 use highlevel_wire::{Answer, CallData, End, Exchange, ResponseValue};
 use http::HeaderValue;
-use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
 use tracing::{Instrument, Span, field};
 
 use crate::delivery::{Fault, Seen, classify};
 use crate::transport::{self, Timeouts};
-use crate::{ApiVersion, Calls, Error, Messages, Receipt, Result};
+use crate::{ApiVersion, Calls, Error, Messages, Receipt, Result, address, lenient};
 
-/// The address of HighLevel's API, for every agency.
-const BASE_URL: &str = "https://services.leadconnectorhq.com";
-/// Where a program is told to use another address without being changed.
-const BASE_URL_VARIABLE: &str = "HIGHLEVEL_BASE_URL";
 /// The largest answer that is read, in bytes.
 const BODY_LIMIT: usize = 1024 * 1024;
 
@@ -182,15 +178,18 @@ fn judge<T: DeserializeOwned>(
     }
 }
 
-/// Reads a receipt that the generated code could not read: some channels answer `messageIds` instead of a
-/// `messageId`, and then the first of them stands for the message.
+/// Reads a receipt that the generated code could not read. Some channels answer `messageIds` instead of a `messageId`,
+/// and then the first of them stands for the message. A field of an odd type is left out: it must not cost the
+/// caller the id of a message that was sent, and the body is there as it came.
 fn read_receipt<T: DeserializeOwned>(body: &[u8]) -> serde_json::Result<T> {
-    let mut body: serde_json::Value = serde_json::from_slice(body)?;
-    let first = body.get("messageIds").and_then(|ids| ids.get(0)).cloned();
-    if let (Some(fields), Some(first)) = (body.as_object_mut(), first) {
-        fields.entry("messageId").or_insert(first);
+    let mut fields: Map<String, Value> = serde_json::from_slice(body)?;
+    if let Some(first) = fields.get("messageIds").and_then(|ids| ids.get(0)).cloned() {
+        let id = fields.entry("messageId").or_insert(Value::Null);
+        if id.is_null() {
+            *id = first;
+        }
     }
-    serde_json::from_value(body)
+    lenient::read(fields).map(|read| read.value).map_err(|fault| fault.error)
 }
 
 impl fmt::Debug for Client {
@@ -281,6 +280,9 @@ impl ClientBuilder {
 
     /// A client of your own, for proxies, certificates or another implementation of TLS. It should follow no
     /// redirects and resend nothing by itself.
+    ///
+    /// This library adds no TLS to reqwest's own defaults: `reqwest::Client::new()` needs one of reqwest's TLS features
+    /// in your `Cargo.toml`.
     pub fn http_client(mut self, http: reqwest::Client) -> Self {
         self.http = Some(http);
         self
@@ -298,8 +300,8 @@ impl ClientBuilder {
                 "no token: call `.token(…)` with a private integration token of the location, or an OAuth access token",
             )
         })?;
-        let base_url = self.base_url.or_else(|| std::env::var(BASE_URL_VARIABLE).ok());
-        let base_url = parse_base_url(base_url.as_deref().unwrap_or(BASE_URL), self.allow_plain_http)?;
+        let base_url = address::choose(self.base_url, || std::env::var_os(address::VARIABLE))?;
+        let base_url = address::parse(&base_url, self.allow_plain_http)?;
         let authorization = authorization(token)?;
         let version = self.version.unwrap_or(ApiVersion::V2021_04_15);
         let version = header("API version", version.as_str())?;
@@ -326,37 +328,12 @@ impl ClientBuilder {
 impl fmt::Debug for ClientBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClientBuilder")
-            .field("base_url", &self.base_url)
+            .field("base_url", &self.base_url.as_deref().map(address::without_secrets))
             .field("version", &self.version)
             .field("user_agent", &self.user_agent)
             .field("timeouts", &self.timeouts)
             .finish_non_exhaustive()
     }
-}
-
-fn parse_base_url(text: &str, allow_plain_http: bool) -> Result<Url> {
-    let fault = |what: &str, mend: &str| {
-        Error::configuration(format!("the base URL `{}` {what}: {mend}", text.escape_debug()))
-    };
-    let example = "write it like https://services.leadconnectorhq.com";
-    let url = Url::parse(text).map_err(|error| fault("is not a URL", example).with_source(error))?;
-    if !url.username().is_empty() || url.password().is_some() {
-        // Its text is not repeated here: a password does not belong into a log.
-        return Err(Error::configuration("the base URL contains a user name or a password: leave them out"));
-    }
-    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
-        return Err(fault("is not an http or https address", example));
-    }
-    if url.query().is_some() || url.fragment().is_some() {
-        return Err(fault("has a query or a fragment", "end it after the host or the path"));
-    }
-    if url.scheme() == "http" && !allow_plain_http && !transport::is_loopback(&url) {
-        return Err(fault(
-            "would send the token unencrypted to another machine",
-            "use https, or call `.allow_plain_http()` if the network between is yours",
-        ));
-    }
-    Ok(url)
 }
 
 fn authorization(token: &SecretString) -> Result<HeaderValue> {
@@ -371,17 +348,34 @@ fn authorization(token: &SecretString) -> Result<HeaderValue> {
             "the token begins or ends with white space, perhaps the line break of a file: trim it",
         ));
     }
+    if token.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case("bearer ")) {
+        return Err(Error::configuration(
+            "the token begins with `Bearer`, which is added for you: give the token alone",
+        ));
+    }
+    if token.starts_with(['"', '\'']) {
+        return Err(Error::configuration(
+            "the token begins with a quotation mark, perhaps from a file of variables: give the token alone",
+        ));
+    }
     // The text of this error must not contain the token, nor must its source.
-    let mut value = HeaderValue::try_from(format!("Bearer {token}")).map_err(|_| {
+    let fault = || {
         Error::configuration(
-            "the token contains a control character, which a header cannot carry: copy it anew",
+            "the token contains a space, a control character or one outside ASCII, which no token has: copy it anew",
         )
-    })?;
+    };
+    if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(fault());
+    }
+    let mut value = HeaderValue::try_from(format!("Bearer {token}")).map_err(|_| fault())?;
     value.set_sensitive(true);
     Ok(value)
 }
 
 fn header(what: &str, text: &str) -> Result<HeaderValue> {
+    if text.trim().is_empty() {
+        return Err(Error::configuration(format!("the {what} is empty: leave it out for the default")));
+    }
     HeaderValue::from_str(text).map_err(|error| {
         let text = text.escape_debug();
         Error::configuration(format!(

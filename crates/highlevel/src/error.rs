@@ -1,5 +1,6 @@
 //! The one error of this crate.
 
+use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::fmt;
 use std::time::Duration;
@@ -32,7 +33,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// # }
 /// ```
 ///
-/// `Display` says what happened in one line; [`source`](StdError::source) has the cause. Neither contains a token.
+/// `Display` says what happened in one line, with the beginning of what the server wrote;
+/// [`source`](StdError::source) has the cause. Neither contains a token.
 pub struct Error(Box<Inner>);
 
 struct Inner {
@@ -66,7 +68,7 @@ pub enum ErrorKind {
     Connect,
     /// It took too long.
     Timeout,
-    /// The connection broke before there was an answer.
+    /// The request could not be written, or the connection broke before there was an answer.
     Connection,
     /// HighLevel answered with a status that is not a success.
     Status,
@@ -85,7 +87,7 @@ impl Error {
         self.0.kind
     }
 
-    /// The operation, as the description of the API names it (`send_message`), or `build`.
+    /// The operation, as the generated client names it (`send_message`), or `build`.
     pub fn operation(&self) -> &'static str {
         self.0.operation
     }
@@ -152,12 +154,14 @@ impl Error {
 
     /// There was no answer.
     pub(crate) fn no_answer(operation: &'static str, classified: (Delivery, ErrorKind)) -> Self {
-        let text = match classified.1 {
-            ErrorKind::Connect => "no connection to HighLevel",
-            ErrorKind::Timeout => "HighLevel did not answer in time",
+        let (delivery, kind) = classified;
+        let text = match (kind, delivery) {
+            (ErrorKind::Connect, _) => "no connection to HighLevel",
+            (ErrorKind::Timeout, Delivery::NotSent) => "no connection to HighLevel in time",
+            (ErrorKind::Timeout, _) => "HighLevel did not answer in time",
+            (_, Delivery::NotSent) => "the request could not be written",
             _ => "the connection broke before HighLevel answered",
         };
-        let (delivery, kind) = classified;
         Self(Box::new(Inner {
             kind,
             delivery,
@@ -212,16 +216,25 @@ fn words(body: &[u8]) -> (Vec<String>, Option<String>) {
     (messages, body.get("traceId").and_then(Value::as_str).map(str::to_owned))
 }
 
+/// The beginning of what a server wrote: a log has no room for a megabyte of it.
+fn excerpt(text: &str) -> Cow<'_, str> {
+    const CHARACTERS: usize = 1000;
+    match text.char_indices().nth(CHARACTERS) {
+        Some((end, _)) => Cow::Owned(format!("{}…", &text[..end])),
+        None => Cow::Borrowed(text),
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Inner { kind, delivery, operation, text, answer, .. } = &*self.0;
         write!(f, "{operation}: {text}")?;
         if let Some(answer) = answer {
-            for (index, message) in answer.messages.iter().enumerate() {
-                write!(f, "{}{}", if index == 0 { ": " } else { "; " }, message.escape_debug())?;
+            if !answer.messages.is_empty() {
+                write!(f, ": {}", excerpt(&answer.messages.join("; ")).escape_debug())?;
             }
             if let Some(trace_id) = &answer.trace_id {
-                write!(f, " (trace {})", trace_id.escape_debug())?;
+                write!(f, " (trace {})", excerpt(trace_id).escape_debug())?;
             }
         }
         if matches!(kind, ErrorKind::Configuration | ErrorKind::InvalidRequest) {
@@ -239,7 +252,8 @@ impl fmt::Debug for Error {
         debug.field("text", text).field("attempts", attempts);
         if let Some(answer) = answer {
             debug.field("status", &answer.status).field("messages", &answer.messages);
-            debug.field("trace_id", &answer.trace_id).field("body", &String::from_utf8_lossy(&answer.body));
+            let body = String::from_utf8_lossy(&answer.body);
+            debug.field("trace_id", &answer.trace_id).field("body", &excerpt(&body));
         }
         if let Some(source) = source {
             debug.field("source", source);

@@ -36,11 +36,13 @@
 //! rustls with ring, and the certificates of the platform. The features `aws-lc` and `native-tls` choose another
 //! implementation; a caller's own [`reqwest::Client`] any other.
 
+mod address;
 mod calls;
 mod check;
 mod client;
 mod delivery;
 mod error;
+mod lenient;
 mod messages;
 mod receipt;
 mod transport;

@@ -18,7 +18,8 @@ pub(super) fn parse(headers: &HeaderMap, body: &[u8]) -> Result<Value, Refusal> 
     if body.is_empty() {
         return Err(Refusal::bad_request("the body is empty, and has to be a JSON object"));
     }
-    serde_json::from_slice(body).map_err(|error| Refusal::bad_request(&format!("the body is not valid JSON: {error}")))
+    serde_json::from_slice(body)
+        .map_err(|error| Refusal::bad_request(&format!("the body is not valid JSON: {error}")))
 }
 
 fn is_json(content_type: &str) -> bool {

@@ -1,17 +1,17 @@
 //! Whether what a request names exists and belongs together.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{Operation, Refusal};
 use crate::world::World;
 
-/// Who a message is between.
+/// The ids of those that a message is between.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Parties {
-    pub(super) contact_id: String,
+    pub(super) contact: String,
     /// `None` when there is no conversation with the contact yet.
-    pub(super) conversation_id: Option<String>,
-    pub(super) conversation_provider_id: Option<String>,
+    pub(super) conversation: Option<String>,
+    pub(super) provider: Option<String>,
 }
 
 /// Finds contact, conversation and conversation provider of a valid body.
@@ -30,7 +30,9 @@ pub(super) fn resolve(operation: Operation, world: &World, body: &Value) -> Resu
     let owner = match conversation {
         Some(id) => match world.contact_of(id) {
             Some(owner) => Some(owner),
-            None => return Err(unknown("conversationId", "conversation", id, world, world.conversation_ids())),
+            None => {
+                return Err(unknown("conversationId", "conversation", id, world, world.conversation_ids()));
+            }
         },
         None => None,
     };
@@ -38,23 +40,31 @@ pub(super) fn resolve(operation: Operation, world: &World, body: &Value) -> Resu
         && owner != contact
     {
         return Err(Refusal::bad_request(&format!(
-            "conversationId: the conversation \"{conversation}\" is with the contact \"{owner}\", \
-             and contactId is \"{contact}\""
+            "conversationId: the conversation {} is with the contact {}, and contactId is {}",
+            json!(conversation),
+            json!(owner),
+            json!(contact)
         )));
     }
     if let Some(id) = provider
         && !world.has_provider(id)
     {
-        return Err(unknown("conversationProviderId", "conversation provider", id, world, world.provider_ids()));
+        return Err(unknown(
+            "conversationProviderId",
+            "conversation provider",
+            id,
+            world,
+            world.provider_ids(),
+        ));
     }
 
-    let Some(contact_id) = contact.or(owner) else {
+    let Some(contact) = contact.or(owner) else {
         return Err(Refusal::bad_request("the request names neither a contact nor a conversation"));
     };
     Ok(Parties {
-        contact_id: contact_id.to_owned(),
-        conversation_id: conversation.or_else(|| world.conversation_with(contact_id)).map(str::to_owned),
-        conversation_provider_id: provider.map(str::to_owned),
+        contact: contact.to_owned(),
+        conversation: conversation.or_else(|| world.conversation_with(contact)).map(str::to_owned),
+        provider: provider.map(str::to_owned),
     })
 }
 
@@ -73,6 +83,7 @@ fn unknown<'a>(
     let known = known.join(", ");
     let location = &world.location_id;
     Refusal::bad_request(&format!(
-        "{field}: there is no {kind} \"{id}\" in the location {location}; there are {known}{more}"
+        "{field}: there is no {kind} {} in the location {location}; there are {known}{more}",
+        json!(id)
     ))
 }

@@ -8,7 +8,13 @@ use super::{Fresh, Operation};
 use crate::world::{Direction, Message, World, is_email};
 
 /// The message to store for an acceptable body.
-pub(super) fn compose(operation: Operation, world: &World, parties: Parties, body: Value, fresh: &Fresh) -> Message {
+pub(super) fn compose(
+    operation: Operation,
+    world: &World,
+    parties: Parties,
+    body: Value,
+    fresh: &Fresh,
+) -> Message {
     let text = |field: &str| body.get(field).and_then(Value::as_str);
     let channel = text("type").unwrap_or_default().to_owned();
     let email = is_email(&channel);
@@ -22,9 +28,9 @@ pub(super) fn compose(operation: Operation, world: &World, parties: Parties, bod
         email_message_id: email.then(|| fresh.email_message_id.clone()),
         thread_id,
         location_id: world.location_id.clone(),
-        contact_id: parties.contact_id,
-        conversation_id: parties.conversation_id.unwrap_or_else(|| fresh.conversation_id.clone()),
-        conversation_provider_id: parties.conversation_provider_id,
+        contact_id: parties.contact,
+        conversation_id: parties.conversation.unwrap_or_else(|| fresh.conversation_id.clone()),
+        conversation_provider_id: parties.provider,
         direction: match operation {
             Operation::AddInboundMessage => Direction::Inbound,
             Operation::SendMessage | Operation::AddOutboundCall => Direction::Outbound,

@@ -38,7 +38,10 @@ impl Refusal {
     }
 
     pub(crate) fn too_large(limit: usize) -> Self {
-        Self::new(StatusCode::PAYLOAD_TOO_LARGE, &format!("request entity too large: a body has at most {limit} bytes"))
+        Self::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            &format!("request entity too large: a body has at most {limit} bytes"),
+        )
     }
 
     pub(crate) fn answer(self, trace_id: &str) -> Answer {

@@ -5,8 +5,8 @@ use serde_json::Value;
 use super::Operation;
 use crate::contract::Violation;
 
-/// The faults of a body, in addition to those that its schema finds.
-pub(super) fn violations(operation: Operation, body: &Value) -> Vec<Violation> {
+/// The faults of a body, in addition to those that its schema found.
+pub(super) fn violations(operation: Operation, body: &Value, found: &[Violation]) -> Vec<Violation> {
     let Some(fields) = body.as_object() else {
         // The schema says that already.
         return Vec::new();
@@ -22,6 +22,8 @@ pub(super) fn violations(operation: Operation, body: &Value) -> Vec<Violation> {
     }
     if operation == Operation::AddInboundMessage
         && let Some(channel) = fields.get("type").and_then(Value::as_str)
+        // What an unknown type needs nobody knows; a misspelt `SMS` needs nothing.
+        && found.iter().all(|violation| violation.pointer != "/type")
         && !has_default_provider(channel)
         && !fields.contains_key("conversationProviderId")
     {

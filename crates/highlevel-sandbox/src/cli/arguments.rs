@@ -56,8 +56,9 @@ impl Options {
 /// Reads the arguments, without the name of the program.
 pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, String> {
     let mut parser = Parser::from_args(arguments);
-    read(&mut parser)
-        .map_err(|problem| format!("error: {problem}\n\nRun `highlevel-sandbox --help` to see what it takes."))
+    read(&mut parser).map_err(|problem| {
+        format!("error: {problem}\n\nRun `highlevel-sandbox --help` to see what it takes.")
+    })
 }
 
 fn read(parser: &mut Parser) -> Result<Command, String> {

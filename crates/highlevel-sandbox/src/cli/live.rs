@@ -14,11 +14,11 @@ pub(crate) fn line(entry: &Entry) -> String {
 fn request_line(request: &RecordedRequest) -> String {
     let RecordedRequest { method, path, status, .. } = request;
     let time = request.received_at.get(11..19).unwrap_or_default();
-    let details = details(request).unwrap_or_default();
-    format!("{time}  {status}  {method} {path}  {details}")
+    let details = details(request).map(|details| format!("  {details}")).unwrap_or_default();
+    format!("{time}  {status}  {method} {path}{details}")
 }
 
-/// What was accepted, or why it was not, each reason on a line of its own when there are several.
+/// What was accepted, or why it was not, each reason on a line of its own.
 fn details(request: &RecordedRequest) -> Option<String> {
     let answer: Value = serde_json::from_slice(&request.answer).ok()?;
     if request.status < 300 {
@@ -30,10 +30,7 @@ fn details(request: &RecordedRequest) -> Option<String> {
         Value::Array(reasons) => reasons.iter().filter_map(Value::as_str).collect(),
         reason => vec![reason.as_str()?],
     };
-    match reasons.as_slice() {
-        [reason] => Some((*reason).to_owned()),
-        reasons => Some(reasons.iter().map(|reason| format!("\n               {reason}")).collect()),
-    }
+    Some(reasons.join("\n               "))
 }
 
 fn delivery_line(delivery: &Delivery) -> String {

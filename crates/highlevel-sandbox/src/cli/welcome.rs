@@ -45,8 +45,9 @@ pub(crate) fn text(facts: &Facts) -> String {
         webhook_public_key,
     } = facts;
     let version = env!("CARGO_PKG_VERSION");
-    let webhooks =
-        webhook_url.as_deref().unwrap_or("nowhere (to get them: --webhook-url http://127.0.0.1:3000/webhooks)");
+    let webhooks = webhook_url
+        .as_deref()
+        .unwrap_or("nowhere (to get them: --webhook-url http://127.0.0.1:3000/webhooks)");
     let bearer = quoted(&format!("Authorization: Bearer {token}"));
     format!(
         r#"HighLevel sandbox {version}
@@ -72,7 +73,6 @@ Send a first message:
     -d '{{"type":"SMS","contactId":"{contact_id}","message":"Hello","status":"pending"}}'
 
 Nothing leaves this machine, and nothing is kept. Ctrl-C stops it. Times are UTC.
-
 "#
     )
 }

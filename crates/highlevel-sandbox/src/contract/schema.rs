@@ -21,8 +21,9 @@ fn convert(schema: &Value) -> Value {
     let mut target = Map::new();
     for (key, value) in source {
         let converted = match key.as_str() {
-            "type" | "enum" | "format" | "required" | "pattern" | "minimum" | "maximum" | "multipleOf" | "minLength"
-            | "maxLength" | "minItems" | "maxItems" | "uniqueItems" | "minProperties" | "maxProperties" => value.clone(),
+            "type" | "enum" | "format" | "required" | "pattern" | "minimum" | "maximum" | "multipleOf"
+            | "minLength" | "maxLength" | "minItems" | "maxItems" | "uniqueItems" | "minProperties"
+            | "maxProperties" => value.clone(),
             "properties" => value.as_object().map_or_else(|| value.clone(), |each| convert_each(each).into()),
             "items" | "additionalProperties" | "not" => convert(value),
             "allOf" | "anyOf" | "oneOf" => match value.as_array() {
@@ -80,9 +81,18 @@ mod tests {
     #[test]
     fn each_difference_is_translated() {
         let cases = [
-            (json!({"type": "string", "example": "a", "description": "b", "x-c": 1}), json!({"type": "string"})),
-            (json!({"$ref": "#/components/schemas/Id", "description": "a"}), json!({"$ref": "#/components/schemas/Id"})),
-            (json!({"type": "array", "nullable": true, "items": {}}), json!({"type": ["array", "null"], "items": {}})),
+            (
+                json!({"type": "string", "example": "a", "description": "b", "x-c": 1}),
+                json!({"type": "string"}),
+            ),
+            (
+                json!({"$ref": "#/components/schemas/Id", "description": "a"}),
+                json!({"$ref": "#/components/schemas/Id"}),
+            ),
+            (
+                json!({"type": "array", "nullable": true, "items": {}}),
+                json!({"type": ["array", "null"], "items": {}}),
+            ),
             (
                 json!({"type": "string", "nullable": true, "enum": ["a"]}),
                 json!({"type": ["string", "null"], "enum": ["a", null]}),

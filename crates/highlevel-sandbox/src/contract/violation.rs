@@ -19,7 +19,7 @@ pub struct Violation {
 impl Violation {
     /// A fault at `pointer`. `problem` continues a sentence that starts with the name of the field.
     pub(crate) fn new(pointer: &str, keyword: &str, problem: &str) -> Self {
-        let place = if pointer.is_empty() { "at the top" } else { pointer };
+        let place = if pointer.is_empty() { "the top" } else { pointer };
         Self {
             pointer: pointer.to_owned(),
             keyword: keyword.to_owned(),
@@ -37,8 +37,11 @@ impl std::fmt::Display for Violation {
 /// The faults that a validator found, in the order of their pointers, each value blamed once for its type.
 pub(super) fn from_errors<'a>(errors: impl Iterator<Item = ValidationError<'a>>) -> Vec<Violation> {
     let mut violations: Vec<Violation> = errors.map(|error| from_error(&error)).collect();
-    let mistyped: Vec<String> =
-        violations.iter().filter(|violation| violation.keyword == "type").map(|violation| violation.pointer.clone()).collect();
+    let mistyped: Vec<String> = violations
+        .iter()
+        .filter(|violation| violation.keyword == "type")
+        .map(|violation| violation.pointer.clone())
+        .collect();
     // A number in the place of an enumerated string is not "one of" either: saying so twice helps nobody.
     violations.retain(|violation| violation.keyword == "type" || !mistyped.contains(&violation.pointer));
     violations.sort_by(|one, other| one.pointer.cmp(&other.pointer));
@@ -63,28 +66,31 @@ fn from_error(error: &ValidationError<'_>) -> Violation {
             Violation::new(pointer, keyword, &format!("must be {}, found {found}", type_words(kind)))
         }
         ValidationErrorKind::Enum { options } => {
-            let allowed: Vec<&str> = options.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-            let problem = format!("must be one of {}; found {found}{}", allowed.join(", "), suggestion(error.instance(), &allowed));
+            let allowed: Vec<&str> =
+                options.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+            let problem = format!(
+                "must be one of {}; found {found}{}",
+                allowed.join(", "),
+                suggestion(error.instance(), &allowed)
+            );
             Violation::new(pointer, keyword, &problem)
         }
         ValidationErrorKind::Format { format } => {
             Violation::new(pointer, keyword, &format!("must be {}; found {found}", format_words(format)))
         }
         ValidationErrorKind::OneOfNotValid { context } | ValidationErrorKind::AnyOf { context } => {
-            let ways: Vec<String> = context.iter().flatten().map(way).collect();
+            let ways: Vec<String> = context.iter().flatten().map(|error| way(error, pointer)).collect();
             Violation::new(pointer, keyword, &format!("must be {}; found {found}", ways.join(" or ")))
         }
         _ => Violation::new(pointer, keyword, &format!("is not valid: {error}")),
     }
 }
 
-/// What one branch of a choice asks for.
-fn way(error: &ValidationError<'_>) -> String {
+/// What one branch of a choice at `pointer` asks for.
+fn way(error: &ValidationError<'_>, pointer: &str) -> String {
     match error.kind() {
-        ValidationErrorKind::Type { kind } => {
-            let inside = error.instance_path().as_str().rsplit('/').next().is_some_and(is_index);
-            if inside { format!("a list whose every entry is {}", type_words(kind)) } else { type_words(kind) }
-        }
+        ValidationErrorKind::Type { kind } if error.instance_path().as_str() == pointer => type_words(kind),
+        ValidationErrorKind::Type { kind } => format!("a list whose every entry is {}", type_words(kind)),
         _ => error.to_string(),
     }
 }
@@ -94,7 +100,7 @@ fn field_name(pointer: &str) -> String {
     let mut name = String::new();
     for segment in pointer.split('/').skip(1) {
         if is_index(segment) {
-            name.push_str(&format!("[{segment}]"));
+            name.extend(["[", segment, "]"]);
         } else {
             if !name.is_empty() {
                 name.push('.');

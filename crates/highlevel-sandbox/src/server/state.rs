@@ -88,7 +88,8 @@ impl State {
             version_id: self.app_id.clone(),
         };
         let contact = world.contact(&message.contact_id);
-        let body = event_payload(self.rulebook.contract, message, contact, &envelope).to_string().into_bytes();
+        let body =
+            event_payload(self.rulebook.contract, message, contact, &envelope).to_string().into_bytes();
         let parcel = Parcel {
             webhook_id: envelope.webhook_id,
             event: event_name(message),
@@ -103,7 +104,12 @@ impl State {
 
     fn record(&self, call: Call<'_>, moment: &Moment, answer: &Answer) -> (StatusCode, String) {
         let text = answer.body.to_string();
-        tracing::debug!(method = call.method, target = call.target, status = answer.status.as_u16(), "answered");
+        tracing::debug!(
+            method = call.method,
+            target = call.target,
+            status = answer.status.as_u16(),
+            "answered"
+        );
         self.ledger.record(Entry::Request(RecordedRequest {
             received_at: moment.fresh.now.clone(),
             method: call.method.to_owned(),

@@ -38,7 +38,6 @@ impl Courier {
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
             .timeout(ATTEMPT_TIMEOUT)
-            .user_agent(concat!("highlevel-sandbox/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(io::Error::other)?;
         Ok(Self { client, ledger })
@@ -64,6 +63,7 @@ impl Courier {
             .client
             .post(parcel.url)
             .header("content-type", "application/json")
+            .header("user-agent", concat!("highlevel-sandbox/", env!("CARGO_PKG_VERSION")))
             .header("x-ghl-signature", &parcel.signature)
             .body(parcel.body.clone())
             .build();
@@ -72,9 +72,16 @@ impl Courier {
                 let headers = crate::server::readable(request.headers());
                 (headers, self.exchange(request).await)
             }
-            Err(error) => (Vec::new(), failed(&error)),
+            Err(error) => (Vec::new(), failed(error)),
         };
-        Delivery { webhook_id: parcel.webhook_id, event: parcel.event.to_owned(), url, headers, body: parcel.body, outcome }
+        Delivery {
+            webhook_id: parcel.webhook_id,
+            event: parcel.event.to_owned(),
+            url,
+            headers,
+            body: parcel.body,
+            outcome,
+        }
     }
 
     async fn exchange(&self, request: reqwest::Request) -> DeliveryOutcome {
@@ -83,7 +90,7 @@ impl Courier {
                 let status = response.status().as_u16();
                 DeliveryOutcome::Answered { status, body: beginning(response).await }
             }
-            Err(error) => failed(&error),
+            Err(error) => failed(error),
         }
     }
 }
@@ -102,9 +109,10 @@ async fn beginning(mut response: Response) -> Vec<u8> {
 }
 
 /// The error with its causes: the first one alone says "error sending request".
-fn failed(error: &reqwest::Error) -> DeliveryOutcome {
+fn failed(error: reqwest::Error) -> DeliveryOutcome {
+    let error = error.without_url();
     let mut reason = error.to_string();
-    let mut cause = std::error::Error::source(error);
+    let mut cause = std::error::Error::source(&error);
     while let Some(error) = cause {
         let words = error.to_string();
         if !reason.contains(&words) {

@@ -24,7 +24,7 @@ pub(crate) fn event_name(message: &Message) -> &'static str {
 
 /// The payload of the event that tells about a message.
 pub(crate) fn event_payload(
-    contract: &Contract,
+    specification: &Contract,
     message: &Message,
     contact: Option<&Contact>,
     envelope: &Envelope,
@@ -38,11 +38,14 @@ pub(crate) fn event_payload(
     payload.set("dateAdded", message.date_added.as_str());
     payload.set("direction", message.direction.as_str());
     payload.set("messageId", message.id.as_str());
-    payload.set("messageType", message_type(contract, &message.channel));
+    payload.set("messageType", message_type(specification, &message.channel));
     payload.set("messageTypeString", format!("TYPE_{}", message.channel.to_ascii_uppercase()));
     payload.set("conversationProviderId", message.conversation_provider_id.as_deref());
     payload.set("userId", message.field("userId"));
-    if is_call(&message.channel) || is_voicemail(&message.channel) {
+    // What made the message is said of those that were made here, calls aside.
+    let made_here = message.direction == Direction::Outbound && !is_phone(&message.channel);
+    payload.set("source", made_here.then_some("app"));
+    if is_phone(&message.channel) {
         describe_call(&mut payload, message);
     } else if is_email(&message.channel) {
         describe_email(&mut payload, message, contact);
@@ -59,7 +62,6 @@ pub(crate) fn event_payload(
 fn describe_text(payload: &mut Payload, message: &Message) {
     payload.set("body", message.text().or(message.field("html")).unwrap_or_default());
     payload.set("contentType", "text/plain");
-    payload.set("source", "app");
     payload.set("status", status(message));
 }
 
@@ -70,7 +72,6 @@ fn describe_email(payload: &mut Payload, message: &Message, contact: Option<&Con
     payload.set("subject", message.field("subject"));
     payload.set("emailMessageId", message.email_message_id.as_deref());
     payload.set("threadId", message.thread_id.as_deref());
-    payload.set("source", "app");
     payload.set("status", status(message));
 
     // An address that the request leaves out is the contact's own, on the contact's side of the message.
@@ -120,13 +121,17 @@ fn status(message: &Message) -> &str {
 
 /// The name of a channel in events. Channels that the specification has no such name for get none, rather than one
 /// that it does not allow; `messageTypeString` tells them apart.
-fn message_type<'a>(contract: &Contract, channel: &'a str) -> Option<&'a str> {
+fn message_type<'a>(specification: &Contract, channel: &'a str) -> Option<&'a str> {
     let name = match channel {
         _ if is_call(channel) => "CALL",
         _ if is_voicemail(channel) => "VoiceMail",
         other => other,
     };
-    contract.allowed_values("EventMessageType").contains(&name).then_some(name)
+    specification.allowed_values("EventMessageType").contains(&name).then_some(name)
+}
+
+fn is_phone(channel: &str) -> bool {
+    is_call(channel) || is_voicemail(channel)
 }
 
 fn is_voicemail(channel: &str) -> bool {

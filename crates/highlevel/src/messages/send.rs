@@ -330,6 +330,10 @@ impl InternalComment {
 fn unix_seconds(time: SystemTime) -> i64 {
     match time.duration_since(SystemTime::UNIX_EPOCH) {
         Ok(after) => i64::try_from(after.as_secs()).unwrap_or(i64::MAX),
-        Err(before) => i64::try_from(before.duration().as_secs()).map_or(i64::MIN, |seconds| -seconds - 1),
+        Err(before) => {
+            let before = before.duration();
+            let begun = i64::from(before.subsec_nanos() > 0);
+            i64::try_from(before.as_secs()).map_or(i64::MIN, |seconds| -seconds - begun)
+        }
     }
 }

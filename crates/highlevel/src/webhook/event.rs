@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::error::{WebhookError, WebhookErrorKind};
+use crate::lenient::{self, Read};
 
 /// A webhook event.
 #[derive(Debug, Clone, PartialEq)]
@@ -76,42 +77,9 @@ fn typed<T: DeserializeOwned>(
     json: Map<String, Value>,
     extra: impl FnOnce(&mut T) -> &mut Map<String, Value>,
 ) -> Result<Box<T>, WebhookError> {
-    let read = |json: &Map<String, Value>| serde_json::from_value::<T>(Value::Object(json.clone()));
-    if let Ok(event) = read(&json) {
-        return Ok(Box::new(event));
-    }
-    let (odd, good) = json.into_iter().partition::<Map<_, _>, _>(|(key, value)| is_odd::<T>(key, value));
-    match read(&good) {
-        Ok(mut event) => {
-            extra(&mut event).extend(odd);
-            Ok(Box::new(event))
-        }
-        Err(error) => Err(malformed(&describe(&error.to_string(), &odd))),
-    }
-}
-
-/// Whether a field alone is what makes an event unreadable. An event of this one field lacks others, which is not
-/// its fault.
-fn is_odd<T: DeserializeOwned>(key: &str, value: &Value) -> bool {
-    let alone = Map::from_iter([(key.to_owned(), value.clone())]);
-    match serde_json::from_value::<T>(Value::Object(alone)) {
-        Ok(_) => false,
-        Err(error) => missing_field(&error.to_string()).is_none(),
-    }
-}
-
-/// What to say about an event that cannot be read even without its odd fields: it lacks one.
-fn describe(error: &str, odd: &Map<String, Value>) -> String {
-    match missing_field(error) {
-        Some(field) if odd.contains_key(field) => format!("/{field} has the wrong type"),
-        Some(field) => format!("/{field} is missing"),
-        None => error.to_owned(),
-    }
-}
-
-/// The field that serde says is missing.
-fn missing_field(error: &str) -> Option<&str> {
-    error.strip_prefix("missing field `")?.split('`').next()
+    let Read { mut value, odd } = lenient::read::<T>(json).map_err(|fault| malformed(&fault.describe()))?;
+    extra(&mut value).extend(odd);
+    Ok(Box::new(value))
 }
 
 fn malformed(what: &str) -> WebhookError {

@@ -1,0 +1,140 @@
+//! Requests that are accepted, what is answered, and what is stored.
+
+use highlevel_sandbox::{Contact, Contract, Direction, Sandbox, SuccessStatus};
+use serde_json::{Value, json};
+
+use crate::caller::{INBOUND, OUTBOUND, SEND, post};
+
+#[tokio::test]
+async fn the_examples_of_the_specification_are_accepted_as_they_are() {
+    let sandbox = Sandbox::start().await.unwrap();
+    let contract = Contract::load().unwrap();
+    let document = contract.document();
+    let mut accepted = 0;
+    for (path, item) in document["paths"].as_object().unwrap() {
+        let examples = &item["post"]["requestBody"]["content"]["application/json"]["examples"];
+        for example in examples.as_object().unwrap().values() {
+            let name = example["$ref"].as_str().unwrap().rsplit('/').next().unwrap();
+            let body = &document["components"]["examples"][name]["value"];
+
+            let answered = post(&sandbox, path, body).await;
+
+            assert_eq!(answered.status, 201, "{name}: {}", answered.body);
+            let response =
+                item["post"]["responses"]["201"]["$ref"].as_str().unwrap().rsplit('/').next().unwrap();
+            let content = &document["components"]["responses"][response]["content"]["application/json"];
+            let schema = content["schema"]["$ref"].as_str().unwrap().rsplit('/').next().unwrap();
+            assert_eq!(contract.validate(schema, &answered.body), [], "{name}");
+            assert_eq!(sandbox.messages().last().unwrap().request, *body, "{name}");
+            accepted += 1;
+        }
+    }
+    assert_eq!(accepted, 3);
+}
+
+#[tokio::test]
+async fn a_message_is_stored_as_it_was_answered() {
+    let sandbox = Sandbox::start().await.unwrap();
+    let contact = sandbox.contact_id();
+    let conversation = sandbox.conversation_id();
+    let provider = sandbox.conversation_provider_id();
+    let cases = [
+        (SEND, json!({"type": "SMS", "contactId": contact, "status": "pending"}), Direction::Outbound),
+        (SEND, json!({"type": "Email", "contactId": contact, "status": "pending"}), Direction::Outbound),
+        (INBOUND, json!({"type": "SMS", "contactId": contact}), Direction::Inbound),
+        (INBOUND, json!({"type": "Email", "conversationId": conversation}), Direction::Inbound),
+        (
+            INBOUND,
+            json!({"type": "Custom", "contactId": contact, "conversationProviderId": provider}),
+            Direction::Inbound,
+        ),
+        (
+            OUTBOUND,
+            json!({"type": "Call", "conversationId": conversation, "conversationProviderId": provider}),
+            Direction::Outbound,
+        ),
+        (
+            OUTBOUND,
+            json!({"type": "Call", "contactId": contact, "conversationProviderId": provider}),
+            Direction::Outbound,
+        ),
+    ];
+    for (path, body, direction) in &cases {
+        let answered = post(&sandbox, path, body).await;
+        let message = sandbox.messages().pop().unwrap();
+        let is_email = body["type"] == "Email";
+
+        assert_eq!(answered.status, 201, "{path} {body}: {}", answered.body);
+        assert_eq!(message.direction, *direction, "{path} {body}");
+        assert_eq!(message.contact_id, contact);
+        assert_eq!(message.conversation_id, conversation);
+        assert_eq!(message.location_id, sandbox.location_id());
+        assert_eq!(answered.body["messageId"], *message.id);
+        assert_eq!(answered.body["conversationId"], *message.conversation_id);
+        assert_eq!(answered.body.get("emailMessageId").is_some(), is_email, "{body}");
+        assert_eq!(answered.body["emailMessageId"].as_str(), message.email_message_id.as_deref());
+        for id in [Some(&message.id), message.email_message_id.as_ref()].into_iter().flatten() {
+            assert!(id.len() == 20 && id.bytes().all(|byte| byte.is_ascii_alphanumeric()), "{id}");
+        }
+        if *path != SEND {
+            assert_eq!(answered.body["success"], true);
+            assert_eq!(answered.body["contactId"], *message.contact_id);
+            assert_eq!(answered.body["dateAdded"], *message.date_added);
+        }
+    }
+    assert_eq!(sandbox.messages().len(), cases.len());
+}
+
+#[tokio::test]
+async fn a_contact_without_a_conversation_gets_one() {
+    let sandbox = Sandbox::start().await.unwrap();
+    sandbox.add_contact(Contact::new("newcomer").email("new@example.com"));
+    let send = json!({"type": "SMS", "contactId": "newcomer", "status": "pending"});
+
+    let first = post(&sandbox, SEND, &send).await;
+    let second = post(&sandbox, SEND, &send).await;
+    let conversation = &first.body["conversationId"];
+    let reply = post(&sandbox, INBOUND, &json!({"type": "SMS", "conversationId": conversation})).await;
+
+    assert_eq!(first.status, 201);
+    assert_ne!(*conversation, *sandbox.conversation_id());
+    assert_eq!(second.body["conversationId"], *conversation);
+    assert_eq!(reply.body["contactId"], "newcomer");
+}
+
+#[tokio::test]
+async fn an_email_stays_in_the_thread_that_it_replies_to() {
+    let sandbox = Sandbox::start().await.unwrap();
+    let contact = sandbox.contact_id();
+    let first =
+        post(&sandbox, SEND, &json!({"type": "Email", "contactId": contact, "status": "pending"})).await;
+    let cases: [(Value, Option<&str>); 3] = [
+        (first.body["emailMessageId"].clone(), first.body["messageId"].as_str()),
+        (json!("unknown"), None),
+        (first.body["messageId"].clone(), None),
+    ];
+    for (replied_to, thread) in cases {
+        let body = json!({"type": "Email", "contactId": contact, "emailMessageId": replied_to});
+        post(&sandbox, INBOUND, &body).await;
+        let reply = sandbox.messages().pop().unwrap();
+        assert_eq!(reply.thread_id.as_deref(), Some(thread.unwrap_or(&reply.id)), "{body}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_chosen_is_used() {
+    let sandbox = Sandbox::builder()
+        .token("chosen")
+        .app_id("app")
+        .signing_key([7; 32])
+        .success_status(SuccessStatus::Ok200)
+        .start()
+        .await
+        .unwrap();
+    let send = json!({"type": "SMS", "contactId": sandbox.contact_id(), "status": "pending"});
+
+    assert_eq!(post(&sandbox, SEND, &send).await.status, 200);
+    assert_eq!((sandbox.token(), sandbox.app_id()), ("chosen", "app"));
+    // Made with `openssl pkey -pubout -outform DER` of the key whose 32 bytes are all 7.
+    assert_eq!(sandbox.webhook_public_key(), "MCowBQYDK2VwAyEA6kpsY+KcUgq+9VB7Ey7F+ZVHdq6+vnuSQh7qaRRG0iw=");
+}

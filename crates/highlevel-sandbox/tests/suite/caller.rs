@@ -1,0 +1,41 @@
+//! A caller of the API that uses nothing of the crate but the address and the token.
+
+use highlevel_sandbox::Sandbox;
+use reqwest::{Method, RequestBuilder, StatusCode, header::HeaderMap};
+use serde_json::Value;
+
+pub(crate) const SEND: &str = "/conversations/messages";
+pub(crate) const INBOUND: &str = "/conversations/messages/inbound";
+pub(crate) const OUTBOUND: &str = "/conversations/messages/outbound";
+
+/// What came back.
+#[derive(Debug)]
+pub(crate) struct Answered {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Value,
+}
+
+/// A request without headers or body.
+pub(crate) fn bare(sandbox: &Sandbox, method: Method, path: &str) -> RequestBuilder {
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    client.request(method, format!("{}{path}", sandbox.base_url()))
+}
+
+/// A request with all that it takes but a body.
+pub(crate) fn authorised(sandbox: &Sandbox, path: &str) -> RequestBuilder {
+    bare(sandbox, Method::POST, path).bearer_auth(sandbox.token()).header("Version", "2021-04-15")
+}
+
+pub(crate) async fn post(sandbox: &Sandbox, path: &str, body: &Value) -> Answered {
+    execute(authorised(sandbox, path).json(body)).await
+}
+
+pub(crate) async fn execute(request: RequestBuilder) -> Answered {
+    let response = request.send().await.unwrap();
+    Answered {
+        status: response.status(),
+        headers: response.headers().clone(),
+        body: response.json().await.unwrap(),
+    }
+}

@@ -1,0 +1,159 @@
+//! The contract by itself: what it finds, and in which words.
+
+use highlevel_sandbox::Contract;
+use serde_json::{Value, json};
+
+/// Pointer, keyword, message.
+type Fault<'a> = (&'a str, &'a str, &'a str);
+
+#[test]
+fn every_fault_has_a_pointer_a_keyword_and_words() {
+    let contract = Contract::load().unwrap();
+    let cases: &[(&str, Value, &[Fault])] = &[
+        (
+            "SendMessageRequest",
+            json!({"type": "SMS"}),
+            &[
+                ("/contactId", "required", "contactId is required, but it is missing (at /contactId)"),
+                ("/status", "required", "status is required, but it is missing (at /status)"),
+            ],
+        ),
+        (
+            "SendMessageRequest",
+            json!({"type": "live-chat", "contactId": "a", "status": 1}),
+            &[
+                ("/status", "type", "status must be a string, found the number 1 (at /status)"),
+                (
+                    "/type",
+                    "enum",
+                    "type must be one of SMS, Email, WhatsApp, IG, FB, Custom, Live_Chat, RCS, TIKTOK, \
+                     InternalComment; found \"live-chat\", did you mean Live_Chat? (at /type)",
+                ),
+            ],
+        ),
+        (
+            "SendMessageRequest",
+            json!({"type": "SMS", "contactId": null, "status": "read", "emailCc": ["a", []], "scheduledTimestamp": 1.5}),
+            &[
+                ("/contactId", "type", "contactId must be a string, found null (at /contactId)"),
+                ("/emailCc/1", "type", "emailCc[1] must be a string, found an array (at /emailCc/1)"),
+                (
+                    "/scheduledTimestamp",
+                    "type",
+                    "scheduledTimestamp must be an integer, found the number 1.5 (at /scheduledTimestamp)",
+                ),
+            ],
+        ),
+        (
+            "InboundMessageRequest",
+            json!({"type": "SMS", "date": "2024-07-29", "call": {"status": "rang"}}),
+            &[
+                (
+                    "/call/status",
+                    "enum",
+                    "call.status must be one of pending, completed, answered, busy, no-answer, failed, canceled, \
+                     voicemail; found \"rang\" (at /call/status)",
+                ),
+                (
+                    "/date",
+                    "format",
+                    "date must be a date and time like 2024-07-29T15:51:28.071Z (RFC 3339); found \"2024-07-29\" \
+                     (at /date)",
+                ),
+            ],
+        ),
+        (
+            "OutboundCallRequest",
+            json!("Call"),
+            &[("", "type", "the body must be an object, found \"Call\" (at the top)")],
+        ),
+        (
+            "OutboundMessage",
+            json!({"to": 5, "attachments": null}),
+            &[("/to", "oneOf", "to must be a string or an array; found the number 5 (at /to)")],
+        ),
+        (
+            "OutboundMessage",
+            json!({"to": ["a", 5]}),
+            &[(
+                "/to",
+                "oneOf",
+                "to must be a string or a list whose every entry is a string; found an array (at /to)",
+            )],
+        ),
+        ("Nope", json!({}), &[("", "$ref", "the specification has no schema Nope")]),
+    ];
+    for (schema, value, expected) in cases {
+        let violations = contract.validate(schema, value);
+        let found: Vec<Fault> = violations
+            .iter()
+            .map(|violation| (&*violation.pointer, &*violation.keyword, &*violation.message))
+            .collect();
+        assert_eq!(found, *expected, "{schema}: {value}");
+    }
+}
+
+#[test]
+fn every_example_of_the_specification_is_valid() {
+    let contract = Contract::load().unwrap();
+    let document = contract.document();
+    let mut checked = 0;
+    let mut check = |owner: &str, schema: &Value, examples: &Value| {
+        let schema = schema["$ref"].as_str().unwrap().rsplit('/').next().unwrap();
+        for (name, example) in examples.as_object().unwrap() {
+            let name =
+                example["$ref"].as_str().map_or(name.as_str(), |path| path.rsplit('/').next().unwrap());
+            let value = &document["components"]["examples"][name]["value"];
+            assert_eq!(contract.validate(schema, value), [], "{owner}: {name} as {schema}");
+            checked += 1;
+        }
+    };
+    for (path, item) in document["paths"].as_object().unwrap() {
+        let content = &item["post"]["requestBody"]["content"]["application/json"];
+        check(path, &content["schema"], &content["examples"]);
+    }
+    for (name, response) in document["components"]["responses"].as_object().unwrap() {
+        if let Some(content) = response["content"].get("application/json") {
+            check(name, &content["schema"], &content["examples"]);
+        }
+    }
+    for (event, description) in document["x-webhooks"].as_object().unwrap() {
+        check(event, &description["payload"], &description["examples"]);
+    }
+    assert!(checked >= 15, "{checked} examples were found");
+}
+
+#[test]
+fn operations_and_events_are_found_by_name() {
+    let contract = Contract::load().unwrap();
+    let requests = [
+        ("POST", "/conversations/messages", Some("SendMessageRequest")),
+        ("post", "/conversations/messages/inbound", Some("InboundMessageRequest")),
+        ("POST", "/conversations/messages/outbound", Some("OutboundCallRequest")),
+        ("GET", "/conversations/messages", None),
+        ("POST", "/conversations", None),
+    ];
+    for (method, path, schema) in requests {
+        assert_eq!(contract.request_schema(method, path), schema, "{method} {path}");
+    }
+    assert_eq!(contract.event_schema("InboundMessage"), Some("InboundMessage"));
+    assert_eq!(contract.event_schema("Nope"), None);
+    assert_eq!(contract.allowed_values("EmailReplyMode"), ["reply", "reply_all"]);
+    assert!(contract.schema_names().any(|name| name == "Direction"));
+}
+
+#[test]
+fn a_document_that_cannot_be_used_says_where() {
+    let cases = [
+        ("a: [", "the document is not YAML"),
+        ("components: {schemas: {A: {type: 5}}}", "/components/schemas/A cannot be used"),
+        (
+            "components: {schemas: {A: {$ref: '#/components/schemas/B'}}}",
+            "/components/schemas/A cannot be used",
+        ),
+    ];
+    for (yaml, expected) in cases {
+        let error = Contract::parse(yaml).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+}

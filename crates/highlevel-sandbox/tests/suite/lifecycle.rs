@@ -1,0 +1,94 @@
+//! Starting, stopping, and two at once.
+
+use std::io::ErrorKind;
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use highlevel_sandbox::{Contact, Sandbox};
+use http::StatusCode;
+use serde_json::json;
+
+use crate::caller::{SEND, post};
+use crate::receiver::Receiver;
+
+#[tokio::test]
+async fn two_sandboxes_share_nothing() {
+    let (one, other) = (Sandbox::start().await.unwrap(), Sandbox::start().await.unwrap());
+    one.add_contact(Contact::new("only-here"));
+    let send = json!({"type": "SMS", "contactId": "only-here", "status": "pending"});
+
+    assert_eq!(post(&one, SEND, &send).await.status, 201);
+    assert_eq!(post(&other, SEND, &send).await.status, 400);
+
+    assert_eq!((one.messages().len(), other.messages().len()), (1, 0));
+    assert_eq!((one.requests().len(), other.requests().len()), (1, 1));
+    assert_ne!(one.base_url(), other.base_url());
+    assert_ne!(one.token(), other.token());
+    assert_ne!(one.webhook_public_key(), other.webhook_public_key());
+    assert!(one.token().starts_with("pit-"));
+}
+
+#[tokio::test]
+async fn nothing_listens_after_a_drop() {
+    let sandbox = Sandbox::start().await.unwrap();
+    let address = address_of(&sandbox);
+    let mut connection = TcpStream::connect(address).unwrap();
+
+    drop(sandbox);
+
+    assert_eq!(TcpStream::connect(address).unwrap_err().kind(), ErrorKind::ConnectionRefused);
+    // The connection that was open is closed, not left hanging.
+    let end = std::io::Read::read(&mut connection, &mut [0; 16]);
+    assert!(matches!(end, Ok(0) | Err(_)), "{end:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stopped_clock_does_not_stop_the_sandbox() {
+    let receiver = Receiver::start(StatusCode::OK).await;
+    let sandbox = Sandbox::builder().webhook_url(&receiver.url).start().await.unwrap();
+    let send = json!({"type": "SMS", "contactId": sandbox.contact_id(), "status": "pending"});
+    assert_eq!(post(&sandbox, SEND, &send).await.status, 201);
+    // On a stopped clock, which jumps to the next timer when all is idle, this would end at once.
+    sandbox.wait_for_deliveries(1, Duration::from_secs(60)).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_cannot_be_used_is_refused_at_the_start() {
+    let other = Sandbox::start().await.unwrap();
+    let occupied = address_of(&other);
+    let builder = Sandbox::builder;
+    let cases = [
+        (builder().address(occupied), ErrorKind::AddrInUse, "cannot listen on 127.0.0.1:"),
+        (
+            builder().address(SocketAddr::from(([0, 0, 0, 0], 80))),
+            ErrorKind::InvalidInput,
+            "0.0.0.0:80 is not a loopback address, and the sandbox is for this machine only; use 127.0.0.1:80",
+        ),
+        (builder().webhook_url("https://a.example"), ErrorKind::InvalidInput, "the sandbox speaks no TLS"),
+        (
+            builder().webhook_url("a.example/hooks"),
+            ErrorKind::InvalidInput,
+            "the webhook URL `a.example/hooks`",
+        ),
+        (builder().token("a b"), ErrorKind::InvalidInput, "the token cannot stand in a header"),
+        (builder().token(""), ErrorKind::InvalidInput, "the token cannot stand in a header"),
+    ];
+    for (builder, kind, words) in cases {
+        let error = builder.start().await.unwrap_err();
+        assert_eq!(error.kind(), kind, "{error}");
+        assert!(error.to_string().contains(words), "{error}");
+    }
+    // The port of a sandbox that is gone can be taken again.
+    drop(other);
+    builder().address(occupied).start().await.unwrap();
+}
+
+#[test]
+fn a_sandbox_can_be_shared_between_threads() {
+    fn check<T: Send + Sync>() {}
+    check::<Sandbox>();
+}
+
+fn address_of(sandbox: &Sandbox) -> SocketAddr {
+    sandbox.base_url().strip_prefix("http://").unwrap().parse().unwrap()
+}

@@ -1,0 +1,250 @@
+//! Requests that are refused: with which status, in which words, and in which order things are checked.
+
+use highlevel_sandbox::{Contract, Sandbox};
+use reqwest::{Method, RequestBuilder};
+use serde_json::{Value, json};
+
+use crate::caller::{INBOUND, OUTBOUND, SEND, authorised, bare, execute, post};
+
+/// What every refusal has to look like.
+async fn check(name: &str, sandbox: &Sandbox, request: RequestBuilder, status: u16, error: &str) -> Value {
+    let answered = execute(request).await;
+    let body = answered.body;
+    assert_eq!(answered.status, status, "{name}: {body}");
+    assert_eq!(answered.headers["content-type"], "application/json; charset=utf-8", "{name}");
+    assert_eq!(body["statusCode"], status, "{name}");
+    assert_eq!(body["error"], error, "{name}");
+    assert_eq!(body["traceId"].as_str().map(str::len), Some(36), "{name}: {body}");
+    assert!(sandbox.messages().is_empty(), "{name}: it was stored");
+    body["message"].clone()
+}
+
+#[tokio::test]
+async fn routes_tokens_versions_and_bodies() {
+    let sandbox = Sandbox::start().await.unwrap();
+    let s = &sandbox;
+    let token = s.token().to_owned();
+    let post_to = |path: &str| bare(s, Method::POST, path);
+    let invalid_token = "Invalid token: access token is invalid";
+    let valid = json!({"type": "SMS", "contactId": s.contact_id(), "status": "pending"});
+    let cases = [
+        ("no route", post_to("/nope"), 404, "Not Found", "Cannot POST /nope"),
+        (
+            "no such method",
+            bare(s, Method::GET, "/conversations/messages?limit=5"),
+            404,
+            "Not Found",
+            "Cannot GET /conversations/messages?limit=5",
+        ),
+        (
+            "no token",
+            post_to(SEND).header("Version", "v3").json(&valid),
+            401,
+            "Unauthorized",
+            "the Authorization header is missing: send `Authorization: Bearer <token>`",
+        ),
+        (
+            "wrong token",
+            post_to(SEND).bearer_auth("pit-wrong").json(&valid),
+            401,
+            "Unauthorized",
+            invalid_token,
+        ),
+        (
+            "wrong scheme",
+            post_to(SEND).header("Authorization", format!("Basic {token}")).json(&valid),
+            401,
+            "Unauthorized",
+            invalid_token,
+        ),
+        (
+            "no version",
+            post_to(SEND).bearer_auth(&token).json(&valid),
+            401,
+            "Unauthorized",
+            "version header was not found.",
+        ),
+        (
+            "unknown version",
+            post_to(SEND).bearer_auth(&token).header("Version", "2020-01-01").json(&json!({})),
+            401,
+            "Unauthorized",
+            "version header is invalid",
+        ),
+        (
+            "not JSON by its type",
+            authorised(s, SEND).header("Content-Type", "text/plain").body(valid.to_string()),
+            415,
+            "Unsupported Media Type",
+            "the Content-Type header is `text/plain`, and has to be `application/json`",
+        ),
+        (
+            "no type",
+            authorised(s, SEND).body(valid.to_string()),
+            415,
+            "Unsupported Media Type",
+            "the Content-Type header is missing, and has to be `application/json`",
+        ),
+        (
+            "cut JSON",
+            authorised(s, SEND).header("Content-Type", "application/json").body("{\"type\":"),
+            400,
+            "Bad Request",
+            "the body is not valid JSON: EOF while parsing a value at line 1 column 8",
+        ),
+        (
+            "no body",
+            authorised(s, SEND).header("Content-Type", "application/json"),
+            400,
+            "Bad Request",
+            "the body is empty, and has to be a JSON object",
+        ),
+        (
+            "too large",
+            authorised(s, SEND).header("Content-Type", "application/json").body(vec![b' '; 1024 * 1024 + 1]),
+            413,
+            "Payload Too Large",
+            "request entity too large: a body has at most 1048576 bytes",
+        ),
+    ];
+    for (name, request, status, error, message) in cases {
+        assert_eq!(check(name, s, request, status, error).await, message, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn bodies_that_are_not_valid() {
+    let sandbox = Sandbox::start().await.unwrap();
+    let s = &sandbox;
+    let (contact, provider) = (s.contact_id(), s.conversation_provider_id());
+    let cases: &[(&str, Value, &[&str])] = &[
+        (
+            SEND,
+            json!({"type": "SMS", "contactId": 5}),
+            &[
+                "contactId must be a string, found the number 5 (at /contactId)",
+                "status is required, but it is missing (at /status)",
+            ],
+        ),
+        // The schema comes before what exists.
+        (
+            SEND,
+            json!({"type": "SMS", "contactId": "nobody", "status": "sent"}),
+            &["status must be one of delivered, failed, pending, read; found \"sent\" (at /status)"],
+        ),
+        (
+            INBOUND,
+            json!({"type": "SMS"}),
+            &["conversationId or contactId is required, but both are missing (at /conversationId)"],
+        ),
+        (
+            INBOUND,
+            json!({"type": "WhatsApp", "contactId": contact}),
+            &["conversationProviderId is required for every type but SMS and Email; this one is WhatsApp \
+               (at /conversationProviderId)"],
+        ),
+        // All faults at once, whoever finds them.
+        (
+            INBOUND,
+            json!({"type": "Custom", "attachments": {}}),
+            &[
+                "attachments must be an array, found an object (at /attachments)",
+                "conversationId or contactId is required, but both are missing (at /conversationId)",
+                "conversationProviderId is required for every type but SMS and Email; this one is Custom \
+                 (at /conversationProviderId)",
+            ],
+        ),
+        (
+            OUTBOUND,
+            json!({"type": "Call", "conversationProviderId": provider}),
+            &["conversationId or contactId is required, but both are missing (at /conversationId)"],
+        ),
+        (
+            OUTBOUND,
+            json!({"type": "SMS", "contactId": contact}),
+            &[
+                "conversationProviderId is required, but it is missing (at /conversationProviderId)",
+                "type must be one of Call; found \"SMS\" (at /type)",
+            ],
+        ),
+        (INBOUND, json!([]), &["the body must be an object, found an array (at the top)"]),
+    ];
+    for (path, body, messages) in cases {
+        let name = format!("{path} {body}");
+        let found = check(&name, s, authorised(s, path).json(body), 422, "Unprocessable Entity").await;
+        assert_eq!(found, json!(messages), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn what_does_not_exist() {
+    let sandbox = Sandbox::start().await.unwrap();
+    let s = &sandbox;
+    let (contact, conversation, provider) =
+        (s.contact_id(), s.conversation_id(), s.conversation_provider_id());
+    let cases = [
+        (SEND, json!({"type": "SMS", "contactId": "nobody", "status": "pending"}), "contactId", "\"nobody\""),
+        (
+            SEND,
+            json!({"type": "SMS", "contactId": contact, "conversationProviderId": "none", "status": "pending"}),
+            "conversationProviderId",
+            "\"none\"",
+        ),
+        (INBOUND, json!({"type": "SMS", "contactId": "a\nb"}), "contactId", "\"a\\nb\""),
+        (INBOUND, json!({"type": "SMS", "conversationId": "none"}), "conversationId", "\"none\""),
+        (
+            INBOUND,
+            json!({"type": "SMS", "conversationId": conversation, "contactId": "ve9EPM428h8vShlRW1KT"}),
+            "conversationId",
+            "is with the contact \"abc123def456\", and contactId is \"ve9EPM428h8vShlRW1KT\"",
+        ),
+        (
+            OUTBOUND,
+            json!({"type": "Call", "contactId": contact, "conversationProviderId": "none"}),
+            "conversationProviderId",
+            "\"none\"",
+        ),
+        (
+            OUTBOUND,
+            json!({"type": "Call", "conversationId": "none", "conversationProviderId": provider}),
+            "conversationId",
+            "\"none\"",
+        ),
+    ];
+    for (path, body, field, fault) in cases {
+        let name = format!("{path} {body}");
+        let message = check(&name, s, authorised(s, path).json(&body), 400, "Bad Request").await;
+        let message = message.as_str().unwrap();
+        assert!(message.starts_with(&format!("{field}: ")), "{name}: {message}");
+        assert!(message.contains(fault), "{name}: {message}");
+    }
+}
+
+#[tokio::test]
+async fn every_version_of_the_specification_is_accepted() {
+    let sandbox = Sandbox::start().await.unwrap();
+    let versions = Contract::load().unwrap().allowed_values("ApiVersion");
+    let body = json!({"type": "SMS", "contactId": sandbox.contact_id(), "status": "pending"});
+    assert!(versions.contains(&"2021-04-15"));
+    for version in versions {
+        let request =
+            bare(&sandbox, Method::POST, SEND).bearer_auth(sandbox.token()).header("Version", version);
+        assert_eq!(execute(request.json(&body)).await.status, 201, "{version}");
+    }
+}
+
+#[tokio::test]
+async fn refusals_have_the_documented_shape() {
+    let sandbox = Sandbox::start().await.unwrap();
+    let contract = Contract::load().unwrap();
+    let cases = [
+        (json!({}), "UnprocessableEntityError"),
+        (json!({"type": "SMS", "contactId": "nobody", "status": "pending"}), "BadRequestError"),
+    ];
+    for (body, schema) in cases {
+        let answered = post(&sandbox, SEND, &body).await;
+        assert_eq!(contract.validate(schema, &answered.body), [], "{}", answered.body);
+    }
+    let unauthorised = execute(bare(&sandbox, Method::POST, SEND)).await;
+    assert_eq!(contract.validate("UnauthorizedError", &unauthorised.body), []);
+}

@@ -1,0 +1,296 @@
+//! The events that are sent.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use ed25519_dalek::{Signature, VerifyingKey};
+use highlevel_sandbox::{Contract, Delivery, DeliveryOutcome, Sandbox};
+use http::StatusCode;
+use serde_json::{Value, json};
+
+use crate::caller::{INBOUND, OUTBOUND, SEND, post};
+use crate::receiver::Receiver;
+
+/// Long enough for any machine; nothing waits for it when all is well.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Checks a signature the way a receiver does: with the published key and nothing else.
+fn verify(public_key: &str, signature: &str, body: &[u8]) -> bool {
+    let spki = STANDARD.decode(public_key).unwrap();
+    let (prefix, key) = spki.split_at(12);
+    assert_eq!(prefix, b"\x30\x2a\x30\x05\x06\x03\x2b\x65\x70\x03\x21\x00");
+    let key = VerifyingKey::from_bytes(key.try_into().unwrap()).unwrap();
+    let signature = Signature::from_slice(&STANDARD.decode(signature).unwrap()).unwrap();
+    key.verify_strict(body, &signature).is_ok()
+}
+
+fn payload(delivery: &Delivery) -> Value {
+    serde_json::from_slice(&delivery.body).unwrap()
+}
+
+#[tokio::test]
+async fn events_are_signed_and_recorded_as_they_were_received() {
+    let receiver = Receiver::start(StatusCode::NO_CONTENT).await;
+    let sandbox = Sandbox::builder().webhook_url(&receiver.url).app_id("app").start().await.unwrap();
+    for text in ["first", "second", "Ünïcödé"] {
+        let body =
+            json!({"type": "SMS", "contactId": sandbox.contact_id(), "message": text, "status": "pending"});
+        post(&sandbox, SEND, &body).await;
+    }
+
+    let deliveries = sandbox.wait_for_deliveries(3, PATIENCE).await.unwrap();
+
+    let events = receiver.events();
+    let texts: Vec<Value> = deliveries.iter().map(|delivery| payload(delivery)["body"].clone()).collect();
+    assert_eq!(texts, ["first", "second", "Ünïcödé"]);
+    let ids: BTreeSet<&str> = deliveries.iter().map(|delivery| delivery.webhook_id.as_str()).collect();
+    assert_eq!(ids.len(), 3);
+    for (delivery, received) in deliveries.iter().zip(&events) {
+        assert_eq!(delivery.body, received.body);
+        assert_eq!(delivery.header("x-ghl-signature"), Some(&*received.signature));
+        assert_eq!(received.content_type, "application/json");
+        assert_eq!(delivery.status(), Some(204));
+        assert_eq!(delivery.url, receiver.url);
+        assert!(verify(sandbox.webhook_public_key(), &received.signature, &received.body));
+        assert!(!verify(sandbox.webhook_public_key(), &received.signature, b"{}"));
+
+        let payload = payload(delivery);
+        assert_eq!(payload["appId"], "app");
+        assert_eq!(payload["webhookId"], *delivery.webhook_id);
+        assert_eq!(delivery.webhook_id.as_bytes()[14], b'4', "not a version 4 UUID");
+        let timestamp = payload["timestamp"].as_str().unwrap();
+        assert!(timestamp.len() == 24 && timestamp.ends_with('Z'), "{timestamp}");
+    }
+}
+
+#[tokio::test]
+async fn every_channel_becomes_a_valid_event() {
+    let receiver = Receiver::start(StatusCode::OK).await;
+    let sandbox = Sandbox::builder().webhook_url(&receiver.url).start().await.unwrap();
+    let specification = Contract::load().unwrap();
+    let (contact, provider) = (sandbox.contact_id(), sandbox.conversation_provider_id());
+    let mut bodies = Vec::new();
+    for channel in specification.allowed_values("SendMessageType") {
+        for status in specification.allowed_values("SendStatus") {
+            bodies.push((
+                SEND,
+                json!({"type": channel, "contactId": contact, "message": "a", "status": status}),
+                "OutboundMessage",
+            ));
+        }
+    }
+    for channel in specification.allowed_values("InboundMessageType") {
+        bodies.push((
+            INBOUND,
+            json!({"type": channel, "contactId": contact, "conversationProviderId": provider}),
+            "InboundMessage",
+        ));
+    }
+    for status in specification.allowed_values("CallStatus") {
+        for (path, event) in [(INBOUND, "InboundMessage"), (OUTBOUND, "OutboundMessage")] {
+            bodies.push((
+                path,
+                json!({
+                    "type": "Call", "contactId": contact, "conversationProviderId": provider,
+                    "call": {"status": status},
+                }),
+                event,
+            ));
+        }
+    }
+    for (path, body, _) in &bodies {
+        assert_eq!(post(&sandbox, path, body).await.status, 201, "{body}");
+    }
+
+    let deliveries = sandbox.wait_for_deliveries(bodies.len(), PATIENCE).await.unwrap();
+
+    for ((_, body, event), delivery) in bodies.iter().zip(&deliveries) {
+        let payload = payload(delivery);
+        let schema = specification.event_schema(event).unwrap();
+        assert_eq!(specification.validate(schema, &payload), [], "{body} became {payload}");
+        assert_eq!(payload["type"], **event, "{body}");
+        assert_eq!(delivery.event, *event);
+        let direction = if *event == "InboundMessage" { "inbound" } else { "outbound" };
+        assert_eq!(payload["direction"], direction, "{body}");
+    }
+}
+
+#[tokio::test]
+async fn events_say_what_the_documented_examples_say() {
+    let receiver = Receiver::start(StatusCode::OK).await;
+    let sandbox = Sandbox::builder().webhook_url(&receiver.url).start().await.unwrap();
+    let specification = Contract::load().unwrap();
+    let cases = [text_cases(&sandbox), email_cases(&sandbox), call_cases(&sandbox)].concat();
+    for (index, Case { path, body, event, example, not_given, said }) in cases.iter().enumerate() {
+        post(&sandbox, path, body).await;
+        let deliveries = sandbox.wait_for_deliveries(index + 1, PATIENCE).await.unwrap();
+        let payload = payload(&deliveries[index]);
+
+        assert_eq!(payload["type"], **event, "{body}");
+        let example = &specification.document()["components"]["examples"][example]["value"];
+        for field in example.as_object().unwrap().keys().filter(|field| !not_given.contains(&field.as_str()))
+        {
+            assert!(payload.get(field).is_some(), "{body}: {field} is not in {payload}");
+        }
+        for (field, value) in said.as_object().unwrap() {
+            assert_eq!(payload[field], *value, "{body}: {field}");
+        }
+        let message = &sandbox.messages()[index];
+        assert_eq!(payload["messageId"], *message.id);
+        assert_eq!(payload["conversationId"], *message.conversation_id);
+        assert_eq!(payload["emailMessageId"].as_str(), message.email_message_id.as_deref());
+    }
+}
+
+#[derive(Clone)]
+struct Case {
+    path: &'static str,
+    body: Value,
+    event: &'static str,
+    /// The documented example whose fields the event has.
+    example: &'static str,
+    /// The fields of the example that the request says nothing about.
+    not_given: &'static [&'static str],
+    /// Fields of the event, with their values.
+    said: Value,
+}
+
+fn text_cases(sandbox: &Sandbox) -> Vec<Case> {
+    let (contact, provider) = (sandbox.contact_id(), sandbox.conversation_provider_id());
+    vec![
+        Case {
+            path: SEND,
+            body: json!({
+                "type": "SMS", "contactId": contact, "conversationProviderId": provider, "message": "Hello",
+                "status": "delivered",
+            }),
+            event: "OutboundMessage",
+            example: "OutboundMessageSms",
+            not_given: &["chatWidgetId"],
+            said: json!({
+                "messageType": "SMS", "body": "Hello", "contentType": "text/plain", "status": "delivered",
+                "conversationProviderId": provider,
+            }),
+        },
+        Case {
+            path: INBOUND,
+            body: json!({"type": "SMS", "contactId": contact, "message": "Hi", "date": "2024-07-29T15:51:28+02:00"}),
+            event: "InboundMessage",
+            example: "InboundMessageSms",
+            not_given: &[],
+            said: json!({
+                "body": "Hi", "direction": "inbound", "status": "delivered", "dateAdded": "2024-07-29T13:51:28.000Z",
+            }),
+        },
+    ]
+}
+
+fn email_cases(sandbox: &Sandbox) -> Vec<Case> {
+    let (contact, provider) = (sandbox.contact_id(), sandbox.conversation_provider_id());
+    vec![
+        Case {
+            path: SEND,
+            body: json!({
+                "type": "Email", "contactId": contact, "conversationProviderId": provider, "html": "<p>a</p>",
+                "message": "a", "subject": "b", "emailFrom": "Desk <desk@example.com>", "emailTo": "to@example.com",
+                "emailCc": ["cc@example.com"], "emailBcc": ["bcc@example.com"], "threadId": "thread",
+                "status": "pending",
+            }),
+            event: "OutboundMessage",
+            example: "OutboundMessageEmail",
+            not_given: &[],
+            said: json!({
+                "messageType": "Email", "body": "<p>a</p>", "plainText": "a", "subject": "b", "threadId": "thread",
+                "from": "Desk <desk@example.com>", "to": ["to@example.com"], "cc": ["cc@example.com"],
+                "bccList": ["bcc@example.com"],
+            }),
+        },
+        // It goes to the contact's own address when the request names none.
+        Case {
+            path: SEND,
+            body: json!({"type": "Email", "contactId": contact, "message": "a", "status": "pending"}),
+            event: "OutboundMessage",
+            example: "OutboundMessageEmail",
+            not_given: &["from", "subject", "conversationProviderId"],
+            said: json!({"body": "a", "to": ["ada@example.com"]}),
+        },
+        Case {
+            path: INBOUND,
+            body: json!({"type": "Email", "contactId": contact, "message": "a", "subject": "b"}),
+            event: "InboundMessage",
+            example: "OutboundMessageEmail",
+            not_given: &["to", "source", "conversationProviderId"],
+            said: json!({"body": "a", "from": "ada@example.com"}),
+        },
+    ]
+}
+
+/// Whether a call was answered or reached voicemail is told by `status` and `callStatus` together.
+fn call_cases(sandbox: &Sandbox) -> Vec<Case> {
+    let said = |status: &str, call_status: &str| {
+        json!({
+            "messageType": "CALL", "status": status, "callStatus": call_status,
+            "attachments": ["https://example.com/a.mp3"],
+        })
+    };
+    [
+        (OUTBOUND, "OutboundMessage", "completed", "completed"),
+        (OUTBOUND, "OutboundMessage", "completed", "voicemail"),
+        (OUTBOUND, "OutboundMessage", "failed", "no-answer"),
+        (INBOUND, "InboundMessage", "completed", "completed"),
+        (INBOUND, "InboundMessage", "voicemail", "voicemail"),
+    ]
+    .map(|(path, event, status, call_status)| Case {
+        path,
+        body: json!({
+            "type": "Call", "contactId": sandbox.contact_id(),
+            "conversationProviderId": sandbox.conversation_provider_id(),
+            "attachments": ["https://example.com/a.mp3"], "call": {"status": call_status},
+        }),
+        event,
+        example: "OutboundMessageCall",
+        not_given: &["userId"],
+        said: said(status, call_status),
+    })
+    .to_vec()
+}
+
+#[tokio::test]
+async fn a_delivery_that_fails_changes_no_answer() {
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let nobody = format!("http://{}/", closed.local_addr().unwrap());
+    drop(closed);
+    let redirecting = Receiver::start(StatusCode::TEMPORARY_REDIRECT).await;
+    let failing = Receiver::start(StatusCode::INTERNAL_SERVER_ERROR).await;
+    let sandbox = Sandbox::start().await.unwrap();
+    let send = json!({"type": "SMS", "contactId": sandbox.contact_id(), "status": "pending"});
+    let urls = [(&nobody, None), (&redirecting.url, Some(307)), (&failing.url, Some(500))];
+
+    // Without a URL there is no event.
+    assert_eq!(post(&sandbox, SEND, &send).await.status, 201);
+    for (url, _) in urls {
+        sandbox.set_webhook_url(url).unwrap();
+        assert_eq!(post(&sandbox, SEND, &send).await.status, 201);
+    }
+
+    let deliveries = sandbox.wait_for_deliveries(urls.len(), PATIENCE).await.unwrap();
+    assert_eq!(deliveries.len(), urls.len());
+    for (delivery, (url, status)) in deliveries.iter().zip(urls) {
+        assert_eq!(delivery.url, *url);
+        assert_eq!(delivery.status(), status);
+    }
+    assert_eq!((redirecting.events().len(), failing.events().len()), (1, 1));
+    let DeliveryOutcome::Failed { reason, .. } = &deliveries[0].outcome else { unreachable!() };
+    assert!(reason.contains("refused"), "{reason}");
+}
+
+#[tokio::test]
+async fn waiting_ends_and_bad_urls_are_refused() {
+    let sandbox = Sandbox::start().await.unwrap();
+    let error = sandbox.wait_for_deliveries(1, Duration::from_millis(1)).await.unwrap_err();
+    assert_eq!(error.to_string(), "0 of 1 webhook deliveries ended in time; is a webhook URL set?");
+    assert_eq!(sandbox.wait_for_deliveries(0, Duration::ZERO).await.unwrap(), []);
+    assert!(sandbox.set_webhook_url("ftp://a.example").is_err());
+}

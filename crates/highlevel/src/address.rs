@@ -1,0 +1,71 @@
+//! The address that requests go to.
+
+use std::ffi::OsString;
+
+use reqwest::Url;
+
+use crate::{Error, Result, transport};
+
+/// The address of HighLevel's API, for every agency.
+const LIVE: &str = "https://services.leadconnectorhq.com";
+/// Where a program is told to use another address without being changed.
+pub(crate) const VARIABLE: &str = "HIGHLEVEL_BASE_URL";
+
+/// The address given in the program, else the one in the environment, else the live API.
+///
+/// A variable that is set and says nothing is an error: who sets it does not mean the live API.
+pub(crate) fn choose(given: Option<String>, variable: impl FnOnce() -> Option<OsString>) -> Result<String> {
+    if let Some(given) = given {
+        return Ok(given);
+    }
+    let Some(variable) = variable() else { return Ok(LIVE.to_owned()) };
+    match variable.into_string() {
+        Ok(text) if text.trim().is_empty() => Err(Error::configuration(format!(
+            "the variable {VARIABLE} is empty: give it an address, or unset it to use the live API"
+        ))),
+        Ok(text) => Ok(text),
+        Err(_) => Err(Error::configuration(format!(
+            "the variable {VARIABLE} is not Unicode text: give it an address, or unset it to use the live API"
+        ))),
+    }
+}
+
+/// Reads a base URL and checks that a token may be sent there.
+pub(crate) fn parse(text: &str, allow_plain_http: bool) -> Result<Url> {
+    let fault = |what: &str, mend: &str| {
+        let text = without_secrets(text);
+        Error::configuration(format!("the base URL `{}` {what}: {mend}", text.escape_debug()))
+    };
+    let example = "write it like https://services.leadconnectorhq.com";
+    let url = Url::parse(text).map_err(|error| fault("is not a URL", example).with_source(error))?;
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(fault("contains a user name or a password", "leave them out"));
+    }
+    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
+        return Err(fault("is not an http or https address", example));
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err(fault("has a query or a fragment", "end it after the host or the path"));
+    }
+    if url.scheme() == "http" && !allow_plain_http && !transport::is_loopback(&url) {
+        return Err(fault(
+            "would send the token unencrypted to another machine",
+            "use https, or call `.allow_plain_http()` if the network between is yours",
+        ));
+    }
+    Ok(url)
+}
+
+/// An address as it may be shown, whether it is a URL or not: what can be a password or a key becomes `…`.
+pub(crate) fn without_secrets(text: &str) -> String {
+    let end = text.find(['?', '#']).unwrap_or(text.len());
+    let (address, rest) = text.split_at(end);
+    let rest = if rest.is_empty() { "" } else { &format!("{}…", &rest[..1]) };
+    match address.rsplit_once('@') {
+        Some((before, host)) => {
+            let scheme = before.find("://").map_or("", |at| &before[..at + 3]);
+            format!("{scheme}…@{host}{rest}")
+        }
+        None => format!("{address}{rest}"),
+    }
+}

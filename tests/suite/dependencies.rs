@@ -1,0 +1,117 @@
+//! What comes from outside: its licences, and the Rust it asks for.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::metadata::metadata;
+
+/// Licences that ask for no more than to be named, and the one of progenitor, which covers its own files.
+const ACCEPTED: &[&str] = &[
+    "MIT",
+    "Apache-2.0",
+    "Apache-2.0 WITH LLVM-exception",
+    "BSD-2-Clause",
+    "BSD-3-Clause",
+    "ISC",
+    "0BSD",
+    "Zlib",
+    "Unicode-3.0",
+    "CC0-1.0",
+    "Unlicense",
+    "MIT-0",
+    "CDLA-Permissive-2.0",
+    "MPL-2.0",
+    "BSL-1.0",
+    "OpenSSL",
+];
+
+/// The packages that the published crates bring along on this platform, with their dependencies of each kind but
+/// `dev`.
+fn published_tree() -> Vec<Value> {
+    let host = host();
+    let metadata = metadata(&["--filter-platform", &host]);
+    let packages: BTreeMap<&str, &Value> = by_id(&metadata["packages"]);
+    let nodes: BTreeMap<&str, &Value> = by_id(&metadata["resolve"]["nodes"]);
+    let members: Vec<&str> =
+        metadata["workspace_members"].as_array().expect("members").iter().filter_map(Value::as_str).collect();
+    let mut waiting: Vec<&str> =
+        members.into_iter().filter(|id| packages[id]["publish"] != Value::Array(Vec::new())).collect();
+    let mut seen = BTreeSet::new();
+    while let Some(id) = waiting.pop() {
+        if seen.insert(id) {
+            let used = nodes[id]["deps"].as_array().expect("deps").iter().filter(|used| {
+                used["dep_kinds"].as_array().expect("kinds").iter().any(|kind| kind["kind"] != "dev")
+            });
+            waiting.extend(used.filter_map(|used| used["pkg"].as_str()));
+        }
+    }
+    seen.into_iter().map(|id| packages[id].clone()).collect()
+}
+
+fn by_id(list: &Value) -> BTreeMap<&str, &Value> {
+    list.as_array().expect("a list").iter().map(|item| (item["id"].as_str().expect("an id"), item)).collect()
+}
+
+fn host() -> String {
+    let output = Command::new("rustc").arg("-vV").output().expect("rustc runs");
+    let text = String::from_utf8(output.stdout).expect("UTF-8");
+    text.lines().find_map(|line| line.strip_prefix("host: ")).expect("a host").to_owned()
+}
+
+/// Whether an SPDX expression can be met with accepted licences.
+fn is_accepted(expression: &str) -> bool {
+    let expression = expression.replace('/', " OR ").replace(['(', ')'], "");
+    // `AND` binds more tightly, and no expression in the tree nests `OR` inside of it without parentheses that
+    // choose between accepted licences.
+    expression.split(" OR ").any(|choice| choice.split(" AND ").all(|name| ACCEPTED.contains(&name.trim())))
+}
+
+#[test]
+fn licences_are_permissive() {
+    let refused: Vec<String> = published_tree()
+        .iter()
+        .filter(|package| !package["license"].as_str().is_some_and(is_accepted))
+        .map(|package| format!("{} {}: {}", package["name"], package["version"], package["license"]))
+        .collect();
+    assert_eq!(refused, Vec::<String>::new(), "choose another package, or accept the licence with a reason");
+}
+
+#[test]
+fn licence_expressions_are_read() {
+    for (expression, accepted) in [
+        ("MIT", true),
+        ("MIT OR Apache-2.0", true),
+        ("MIT/Apache-2.0", true),
+        ("GPL-3.0-only", false),
+        ("GPL-3.0-only OR MIT", true),
+        ("Apache-2.0 AND ISC", true),
+        ("Apache-2.0 AND GPL-2.0-only", false),
+        ("(MIT OR Apache-2.0) AND Unicode-3.0", true),
+    ] {
+        assert_eq!(is_accepted(expression), accepted, "{expression}");
+    }
+}
+
+/// The stated Rust version is enough for everything that the published crates bring along.
+#[test]
+fn the_stated_rust_version_is_enough() {
+    let version =
+        |text: &str| -> Vec<u32> { text.split('.').map(|part| part.parse().expect("a number")).collect() };
+    let stated = version(env!("CARGO_PKG_RUST_VERSION"));
+    let newer: Vec<String> = published_tree()
+        .iter()
+        .filter(|package| {
+            package["rust_version"].as_str().is_some_and(|needed| {
+                let mut needed = version(needed);
+                needed.truncate(2);
+                needed > stated
+            })
+        })
+        .map(|package| {
+            format!("{} {} needs Rust {}", package["name"], package["version"], package["rust_version"])
+        })
+        .collect();
+    assert_eq!(newer, Vec::<String>::new(), "state a newer rust-version, or use an older package");
+}

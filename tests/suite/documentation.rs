@@ -1,0 +1,521 @@
+//! The published documentation, written down here as data, against the description.
+//!
+//! The tables name every field, enum value, status, header and scope of the reference pages; the examples are those
+//! of the pages, as they stand there.
+
+use highlevel_sandbox::Contract;
+use serde_json::{Value, json};
+
+fn contract() -> &'static Contract {
+    Contract::load().expect("the embedded description is valid")
+}
+
+fn resolve(value: &Value) -> &Value {
+    match value["$ref"].as_str() {
+        Some(reference) => contract().document().pointer(&reference[1..]).expect("references lead somewhere"),
+        None => value,
+    }
+}
+
+fn at(pointer: &str) -> &'static Value {
+    contract().document().pointer(pointer).unwrap_or_else(|| panic!("{pointer} is missing"))
+}
+
+/// Fields of the reference pages: schema, then `name: type`, with `!` where the page says required.
+///
+/// Where the description differs from a page, the entry says what the description has, and a comment why.
+const FIELDS: &[(&str, &[&str])] = &[
+    (
+        "SendMessageRequest",
+        &[
+            "type!: string",
+            "contactId!: string",
+            "appointmentId: string",
+            "attachments: array",
+            "emailFrom: string",
+            "emailCc: array",
+            "emailBcc: array",
+            "html: string",
+            "message: string",
+            "subject: string",
+            "replyMessageId: string",
+            "templateId: string",
+            "threadId: string",
+            // The page says number, of seconds.
+            "scheduledTimestamp: integer",
+            "conversationProviderId: string",
+            "emailTo: string",
+            "emailReplyMode: string",
+            "fromNumber: string",
+            "toNumber: string",
+            "status!: string",
+            // Newer documentation.
+            "subType: string",
+            "customSubtypeId: string",
+            "forward: object",
+            "mentions: array",
+            "userId: string",
+            "usesNativeSchedulingAi: boolean",
+            "optimizationPeriod: string",
+        ],
+    ),
+    (
+        "Forward",
+        &[
+            "isForwarded: boolean",
+            "forwardWholeThread: boolean",
+            "messageId: string",
+            "emailMessageId: string",
+            "toEmail: string",
+            "recipientContactId: string",
+        ],
+    ),
+    (
+        "SendMessageResponse",
+        &[
+            "conversationId!: string",
+            "emailMessageId: string",
+            "messageId!: string",
+            "messageIds: array",
+            "msg: string",
+            // Newer documentation.
+            "status: string",
+            "forwardData: object",
+        ],
+    ),
+    (
+        "InboundMessageRequest",
+        &[
+            "type!: string",
+            "attachments: array",
+            "message: string",
+            "conversationId: string",
+            "contactId: string",
+            // The page requires it; newer documentation does not for the default SMS and email providers.
+            "conversationProviderId: string",
+            "html: string",
+            "subject: string",
+            "emailFrom: string",
+            "emailTo: string",
+            "emailCc: array",
+            "emailBcc: array",
+            "emailMessageId: string",
+            "altId: string",
+            // The page says object, and means a string.
+            "direction: string",
+            "date: string",
+            "call: object",
+        ],
+    ),
+    (
+        "OutboundCallRequest",
+        &[
+            "type!: string",
+            "attachments: array",
+            // The page requires it; newer documentation takes a contactId in its place.
+            "conversationId: string",
+            "contactId: string",
+            "conversationProviderId!: string",
+            "altId: string",
+            "date: string",
+            "call: object",
+        ],
+    ),
+    ("CallDetails", &["to: string", "from: string", "status: string"]),
+    (
+        "AddMessageResponse",
+        &[
+            "success!: boolean",
+            "conversationId!: string",
+            "messageId!: string",
+            "message!: string",
+            "contactId: string",
+            "dateAdded: string",
+            "emailMessageId: string",
+        ],
+    ),
+    // The pages say number; a status is an integer.
+    ("BadRequestError", &["statusCode: integer", "message: string", "traceId: string"]),
+    ("UnauthorizedError", &["statusCode: integer", "message: string", "error: string", "traceId: string"]),
+    (
+        "UnprocessableEntityError",
+        &["statusCode: integer", "message: array", "error: string", "traceId: string"],
+    ),
+    ("OutboundMessage", MESSAGE_EVENT),
+    ("InboundMessage", MESSAGE_EVENT),
+    (
+        "ProviderOutboundMessage",
+        &[
+            "type: string",
+            "contactId: string",
+            "locationId: string",
+            "messageId: string",
+            "emailMessageId: string",
+            "attachments: array",
+            "message: string",
+            "phone: string",
+            "emailTo: union",
+            "emailFrom: string",
+            "html: string",
+            "subject: string",
+            "userId: string",
+            "replyToAltId: string",
+            "timestamp: string",
+            "webhookId: string",
+            "appId: string",
+        ],
+    ),
+    (
+        "Install",
+        &[
+            "type: string",
+            "appId: string",
+            "versionId: string",
+            "installType: string",
+            "locationId: string",
+            "companyId: string",
+            "userId: string",
+            "companyName: string",
+            "isWhitelabelCompany: boolean",
+            "whitelabelDetails: object",
+            "planId: string",
+            "trial: object",
+            "timestamp: string",
+            "webhookId: string",
+        ],
+    ),
+    ("WhitelabelDetails", &["logoUrl: string", "domain: string"]),
+    ("Trial", &["onTrial: boolean", "trialDuration: number", "trialStartDate: string"]),
+    ("Uninstall", &["type: string", "appId: string", "locationId: string", "companyId: string"]),
+];
+
+/// The message schema and the email schema of the OutboundMessage page in one, and what its examples add.
+const MESSAGE_EVENT: &[&str] = &[
+    "type: string",
+    "locationId: string",
+    "attachments: array",
+    "body: string",
+    "contactId: string",
+    "contentType: string",
+    "conversationId: string",
+    "dateAdded: string",
+    "direction: string",
+    "messageType: string",
+    "status: string",
+    "messageId: string",
+    "userId: string",
+    "source: string",
+    "conversationProviderId: string",
+    "callDuration: number",
+    "callStatus: string",
+    "chatWidgetId: string",
+    "emailMessageId: string",
+    "threadId: string",
+    "provider: string",
+    // The email schema says string, its example is an array.
+    "to: union",
+    "cc: union",
+    "bcc: union",
+    // Only in the example.
+    "from: string",
+    "subject: string",
+    // Newer documentation.
+    "messageTypeId: number",
+    "messageTypeString: string",
+    "mentions: array",
+    "plainText: string",
+    "ccList: array",
+    "bccList: array",
+    "timestamp: string",
+    "webhookId: string",
+    "appId: string",
+    "versionId: string",
+];
+
+/// Enum values of the reference pages, and of newer documentation.
+const VALUES: &[(&str, &[&str])] = &[
+    ("ApiVersion", &["2021-04-15", "2021-07-28", "2023-02-21", "v3"]),
+    (
+        "SendMessageType",
+        &["SMS", "Email", "WhatsApp", "IG", "FB", "Custom", "Live_Chat", "RCS", "TIKTOK", "InternalComment"],
+    ),
+    (
+        "InboundMessageType",
+        &[
+            "SMS",
+            "Email",
+            "WhatsApp",
+            "GMB",
+            "IG",
+            "FB",
+            "Custom",
+            "WebChat",
+            "Live_Chat",
+            "Call",
+            "RCS",
+            "IVR_Call",
+            "Campaign_Call",
+            "Campaign_VoiceMail",
+            "TIKTOK",
+            "ALL_IN_ONE_CHAT",
+            "FORM_SUBMISSION",
+        ],
+    ),
+    ("OutboundCallType", &["Call"]),
+    ("SendStatus", &["delivered", "failed", "pending", "read"]),
+    (
+        "CallStatus",
+        &["pending", "completed", "answered", "busy", "no-answer", "failed", "canceled", "voicemail"],
+    ),
+    ("EmailReplyMode", &["reply", "reply_all"]),
+    ("OptimizationPeriod", &["24h", "48h", "72h"]),
+    ("Direction", &["outbound", "inbound"]),
+    ("EventName", &["OutboundMessage", "InboundMessage", "INSTALL", "UNINSTALL"]),
+    ("EventMessageType", &["SMS", "CALL", "VoiceMail", "Email"]),
+    ("EventMessageStatus", &["delivered", "completed", "voicemail"]),
+    ("ProviderChannel", &["SMS", "Email", "Custom"]),
+    ("InstallType", &["Location", "Company"]),
+];
+
+/// Operations of the reference pages.
+const OPERATIONS: &[(&str, &str, &str)] = &[
+    ("/conversations/messages", "SendMessageRequest", "SendMessageResponse"),
+    ("/conversations/messages/inbound", "InboundMessageRequest", "AddMessageResponse"),
+    ("/conversations/messages/outbound", "OutboundCallRequest", "AddMessageResponse"),
+];
+
+fn kind(schema: &Value) -> &str {
+    let schema = resolve(schema);
+    if schema.get("oneOf").is_some() { "union" } else { schema["type"].as_str().unwrap_or("any") }
+}
+
+#[test]
+fn every_documented_field_is_described() {
+    let mut wrong = Vec::new();
+    for (name, fields) in FIELDS {
+        let schema = at(&format!("/components/schemas/{name}"));
+        let required =
+            |field: &str| schema["required"].as_array().is_some_and(|all| all.contains(&json!(field)));
+        for entry in *fields {
+            let (field, expected) = entry.split_once(": ").expect("`name: type`");
+            let (field, is_required) = (field.trim_end_matches('!'), field.ends_with('!'));
+            let Some(property) = schema["properties"].get(field) else {
+                wrong.push(format!("{name}.{field} is missing"));
+                continue;
+            };
+            if kind(property) != expected {
+                wrong.push(format!("{name}.{field} is {} and not {expected}", kind(property)));
+            }
+            if required(field) != is_required {
+                wrong.push(format!("{name}.{field}: required is {} and not {is_required}", required(field)));
+            }
+        }
+    }
+    assert_eq!(wrong, Vec::<String>::new());
+}
+
+#[test]
+fn every_documented_value_is_described() {
+    for (name, values) in VALUES {
+        let described = contract().allowed_values(name);
+        for value in *values {
+            assert!(described.contains(value), "{name} lacks {value}: {described:?}");
+        }
+    }
+}
+
+#[test]
+fn every_documented_status_header_and_scope_is_described() {
+    for (path, request, response) in OPERATIONS {
+        let operation = &at("/paths")[path]["post"];
+        assert_eq!(operation["x-scopes"], json!(["conversations/message.write"]), "{path}");
+        assert_eq!(
+            operation["x-auth-methods"],
+            json!(["OAuth Access Token", "Private Integration Token"]),
+            "{path}"
+        );
+        assert_eq!(operation["x-token-types"], json!(["Sub-Account Token"]), "{path}");
+        assert_eq!(contract().request_schema("POST", path), Some(*request), "{path}");
+        for (status, schema) in [
+            ("200", *response),
+            ("201", *response),
+            ("400", "BadRequestError"),
+            ("401", "UnauthorizedError"),
+            ("422", "UnprocessableEntityError"),
+        ] {
+            let answer = resolve(&operation["responses"][status]);
+            assert_eq!(
+                answer["content"]["application/json"]["schema"]["$ref"],
+                format!("#/components/schemas/{schema}"),
+                "{path} {status}"
+            );
+        }
+        let version = resolve(&operation["parameters"][0]);
+        assert_eq!(
+            (&version["name"], &version["in"], &version["required"]),
+            (&json!("Version"), &json!("header"), &json!(true))
+        );
+    }
+    assert_eq!(at("/security"), &json!([{ "bearer": [] }]));
+    let bearer = at("/components/securitySchemes/bearer");
+    assert_eq!((&bearer["scheme"], &bearer["bearerFormat"]), (&json!("bearer"), &json!("JWT")));
+    for header in [
+        "X-RateLimit-Limit-Daily",
+        "X-RateLimit-Daily-Remaining",
+        "X-RateLimit-Interval-Milliseconds",
+        "X-RateLimit-Max",
+        "X-RateLimit-Remaining",
+        "X-RateLimit-Daily-Reset",
+    ] {
+        for response in ["MessageSent", "MessageAdded", "TooManyRequests"] {
+            let _ = at(&format!("/components/responses/{response}/headers/{header}"));
+        }
+    }
+}
+
+#[test]
+fn every_event_is_listed_with_its_channels() {
+    let channels = json!(["Call", "Voicemail", "SMS", "GMB", "FB", "IG", "Email", "Live Chat"]);
+    for (event, schema) in [
+        ("OutboundMessage", "OutboundMessage"),
+        ("InboundMessage", "InboundMessage"),
+        ("ProviderOutboundMessage", "ProviderOutboundMessage"),
+        ("INSTALL", "Install"),
+        ("UNINSTALL", "Uninstall"),
+    ] {
+        assert_eq!(contract().event_schema(event), Some(schema));
+    }
+    assert_eq!(at("/x-webhooks/OutboundMessage/channels"), &channels);
+}
+
+/// The examples of the reference pages: what they are an example of, the schema, and the text of the page.
+pub(crate) fn examples() -> Vec<(&'static str, &'static str, Value)> {
+    let read = |text: &str| serde_json::from_str::<Value>(text).expect("examples are JSON");
+    let mut examples = vec![
+        ("send an email", "SendMessageRequest", read(include_str!("../reference-examples/send.json"))),
+        ("message sent", "SendMessageResponse", read(include_str!("../reference-examples/sent.json"))),
+        ("add a call", "OutboundCallRequest", read(include_str!("../reference-examples/call.json"))),
+        ("message added", "AddMessageResponse", read(include_str!("../reference-examples/added.json"))),
+        ("400", "BadRequestError", json!({ "statusCode": 400, "message": "Bad Request" })),
+        (
+            "401",
+            "UnauthorizedError",
+            json!({ "statusCode": 401, "message": "Invalid token: access token is invalid", "error": "Unauthorized" }),
+        ),
+        (
+            "422",
+            "UnprocessableEntityError",
+            json!({ "statusCode": 422, "message": ["Unprocessable Entity"], "error": "Unprocessable Entity" }),
+        ),
+    ];
+    for (name, text) in [
+        ("message event", include_str!("../reference-examples/event-message.json")),
+        ("call event", include_str!("../reference-examples/event-call.json")),
+        ("voicemail event", include_str!("../reference-examples/event-voicemail.json")),
+        ("email event", include_str!("../reference-examples/event-email.json")),
+    ] {
+        examples.push((name, "OutboundMessage", read(text)));
+    }
+    // The page shows the two values of `direction` where one belongs: each of them makes an example.
+    let inbound = read(include_str!("../reference-examples/inbound.json"));
+    for direction in inbound["direction"].as_array().expect("the page shows an array") {
+        let mut example = inbound.clone();
+        example["direction"] = direction.clone();
+        examples.push(("add an inbound SMS", "InboundMessageRequest", example));
+    }
+    examples
+}
+
+#[test]
+fn every_documented_example_is_valid() {
+    let examples = examples();
+    assert_eq!(examples.len(), 13);
+    for (name, schema, example) in examples {
+        assert_eq!(contract().validate(schema, &example), Vec::new(), "{name}");
+    }
+}
+
+/// The examples that the description itself shows are valid as well, and none is without a schema.
+#[test]
+fn every_example_of_the_description_is_valid() {
+    let mut checked = 0;
+    for (path, _, _) in OPERATIONS {
+        let operation = &at("/paths")[path]["post"];
+        let mut bodies = vec![&operation["requestBody"]];
+        bodies.extend(operation["responses"].as_object().expect("responses").values());
+        for body in bodies {
+            let content = &resolve(body)["content"]["application/json"];
+            let Some(schema) = content["schema"]["$ref"].as_str() else { continue };
+            for example in content["examples"].as_object().expect("examples").values() {
+                let value = &resolve(example)["value"];
+                assert_eq!(
+                    contract().validate(&schema["#/components/schemas/".len()..], value),
+                    Vec::new(),
+                    "{path}"
+                );
+                checked += 1;
+            }
+        }
+    }
+    for (event, definition) in at("/x-webhooks").as_object().expect("events") {
+        let schema = contract().event_schema(event).expect("a payload");
+        for example in definition["examples"].as_object().expect("examples").values() {
+            assert_eq!(contract().validate(schema, &resolve(example)["value"]), Vec::new(), "{event}");
+            checked += 1;
+        }
+    }
+    for (name, schema) in at("/components/schemas").as_object().expect("schemas") {
+        for (pointer, schema) in std::iter::once((String::new(), schema)).chain(
+            schema["properties"]
+                .as_object()
+                .into_iter()
+                .flatten()
+                .map(|(property, schema)| (format!("/properties/{property}"), schema)),
+        ) {
+            let Some(example) = schema.get("example") else { continue };
+            if pointer.is_empty() {
+                assert_eq!(contract().validate(name, example), Vec::new(), "{name}");
+            } else {
+                let mut object = json!({});
+                object[&pointer["/properties/".len()..]] = example.clone();
+                let faults: Vec<_> = contract()
+                    .validate(name, &object)
+                    .into_iter()
+                    .filter(|fault| fault.keyword != "required")
+                    .collect();
+                assert_eq!(faults, Vec::new(), "{name}{pointer}");
+            }
+            checked += 1;
+        }
+    }
+    assert!(checked > 100, "only {checked} examples were found");
+}
+
+/// Every component and every field has a description, and every component of text an example.
+#[test]
+fn everything_is_described_with_an_example() {
+    for (name, schema) in at("/components/schemas").as_object().expect("schemas") {
+        assert!(schema["description"].is_string(), "{name} has no description");
+        if schema["type"] == "string" {
+            assert!(schema.get("example").is_some(), "{name} has no example");
+        }
+        for (property, schema) in schema["properties"].as_object().into_iter().flatten() {
+            if schema.get("$ref").is_none() && schema["type"] != "object" {
+                assert!(schema["description"].is_string(), "{name}.{property} has no description");
+                assert!(schema.get("example").is_some(), "{name}.{property} has no example");
+            }
+        }
+    }
+}
+
+/// A wrong value is found: the checks above can fail.
+#[test]
+fn a_wrong_example_is_found() {
+    let mut example = examples().swap_remove(0).2;
+    example["scheduledTimestamp"] = json!("soon");
+    let faults = contract().validate("SendMessageRequest", &example);
+    assert_eq!(
+        faults.iter().map(|fault| fault.pointer.as_str()).collect::<Vec<_>>(),
+        ["/scheduledTimestamp"]
+    );
+}

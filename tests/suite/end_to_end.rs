@@ -1,0 +1,211 @@
+//! The SDK against the sandbox: real HTTP, real signatures. The sandbox's ledger is the witness.
+
+use std::time::{Duration, SystemTime};
+
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::routing::post;
+use highlevel::webhook::{Event, PublicKey, Receiver, Verified, WebhookErrorKind};
+use highlevel::wire::types::{InboundMessageRequest, OutboundCallRequest, SendMessageRequest};
+use highlevel::{ApiVersion, CallStatus, Client, Delivery, Email, ErrorKind, Inbound, OutboundCall, Sms};
+use highlevel_sandbox::{Contact, Sandbox, SuccessStatus};
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+
+/// Far longer than it takes: it only ends a run in which something is broken.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn client(sandbox: &Sandbox) -> Client {
+    Client::builder().base_url(sandbox.base_url()).token(sandbox.token()).build().expect("a client")
+}
+
+fn receiver(sandbox: &Sandbox) -> Receiver {
+    let key = PublicKey::from_base64("sandbox", sandbox.webhook_public_key()).expect("a key");
+    Receiver::builder().app_id(sandbox.app_id()).key(key).build()
+}
+
+/// A server that keeps headers and body of what it gets, as they came.
+async fn webhook_server() -> (String, mpsc::UnboundedReceiver<(HeaderMap, Bytes)>) {
+    type Sender = mpsc::UnboundedSender<(HeaderMap, Bytes)>;
+    async fn keep(State(sender): State<Sender>, headers: HeaderMap, body: Bytes) -> StatusCode {
+        sender.send((headers, body)).map_or(StatusCode::TOO_MANY_REQUESTS, |()| StatusCode::OK)
+    }
+    let (sender, received) = mpsc::unbounded_channel();
+    let app = axum::Router::new().route("/", post(keep)).with_state(sender);
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let url = format!("http://{}/", listener.local_addr().expect("an address"));
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    (url, received)
+}
+
+async fn next(received: &mut mpsc::UnboundedReceiver<(HeaderMap, Bytes)>) -> (HeaderMap, Bytes) {
+    tokio::time::timeout(PATIENCE, received.recv()).await.expect("a webhook comes").expect("the server runs")
+}
+
+fn verify(sandbox: &Sandbox, (headers, body): (HeaderMap, Bytes)) -> Verified<Event> {
+    receiver(sandbox).receive(&headers, body, SystemTime::now()).expect("a genuine event")
+}
+
+#[tokio::test]
+async fn each_endpoint_ends_in_a_receipt_a_ledger_entry_and_a_verified_event() {
+    let sandbox = Sandbox::start().await.expect("a sandbox");
+    let (url, mut received) = webhook_server().await;
+    sandbox.set_webhook_url(url).expect("a URL");
+    let client = client(&sandbox);
+
+    let sent = client.messages().send(Sms::to(sandbox.contact_id()).text("Hello")).await.expect("a receipt");
+    assert_eq!((sent.status(), sent.attempts()), (201, 1));
+    assert_eq!(sent.message_id.as_str(), sandbox.messages()[0].id);
+    assert_eq!(sent.conversation_id.as_str(), sandbox.messages()[0].conversation_id);
+    let event = verify(&sandbox, next(&mut received).await);
+    let Event::OutboundMessage(message) = event.event() else { panic!("{event:?}") };
+    assert_eq!(message.message_id.as_ref(), Some(&sent.message_id));
+    assert_eq!(message.body.as_deref(), Some("Hello"));
+    assert_eq!(event.key_id(), "sandbox");
+
+    let email = Email::to(sandbox.contact_id()).subject("Order confirmed").html("<p>Thank you!</p>");
+    let sent = client.messages().send(email).await.expect("a receipt");
+    assert!(sent.email_message_id.is_some());
+    let event = verify(&sandbox, next(&mut received).await);
+    let Event::OutboundMessage(message) = event.event() else { panic!("{event:?}") };
+    assert_eq!(message.subject.as_deref(), Some("Order confirmed"));
+
+    let provider = sandbox.conversation_provider_id();
+    let inbound = Inbound::sms(provider).in_conversation(sandbox.conversation_id()).text("Hi");
+    let added = client.messages().add_inbound(inbound).await.expect("a receipt");
+    let event = verify(&sandbox, next(&mut received).await);
+    let Event::InboundMessage(message) = event.event() else { panic!("{event:?}") };
+    assert_eq!(message.message_id.as_ref(), Some(&added.message_id));
+
+    let call =
+        OutboundCall::in_conversation(sandbox.conversation_id(), provider).status(CallStatus::Voicemail);
+    let added = client.calls().add_outbound(call).await.expect("a receipt");
+    let event = verify(&sandbox, next(&mut received).await);
+    let Event::OutboundMessage(message) = event.event() else { panic!("{event:?}") };
+    assert_eq!(message.message_id.as_ref(), Some(&added.message_id));
+    assert_eq!(message.call_status, Some(CallStatus::Voicemail));
+
+    assert_eq!(sandbox.messages().len(), 4);
+    assert_eq!(sandbox.requests().len(), 4);
+}
+
+/// The examples of the reference, read as raw requests, sent by the SDK, accepted by the sandbox, and found in its
+/// ledger as they were.
+#[tokio::test]
+async fn the_examples_of_the_reference_go_through_unchanged() {
+    let sandbox = Sandbox::start().await.expect("a sandbox");
+    let client = client(&sandbox);
+    let mut sent = Vec::new();
+    for (name, schema, example) in crate::documentation::examples() {
+        let result = match schema {
+            "SendMessageRequest" => {
+                client.messages().send(read::<SendMessageRequest>(&example)).await.map(drop)
+            }
+            "InboundMessageRequest" => {
+                client.messages().add_inbound(read::<InboundMessageRequest>(&example)).await.map(drop)
+            }
+            "OutboundCallRequest" => {
+                client.calls().add_outbound(read::<OutboundCallRequest>(&example)).await.map(drop)
+            }
+            _ => continue,
+        };
+        result.unwrap_or_else(|error| panic!("{name}: {error}"));
+        sent.push(example);
+    }
+    assert_eq!(sent.len(), 4);
+    let stored: Vec<Value> = sandbox.messages().into_iter().map(|message| message.request).collect();
+    assert_eq!(stored, sent);
+}
+
+fn read<T: serde::de::DeserializeOwned>(example: &Value) -> T {
+    serde_json::from_value(example.clone()).expect("an example")
+}
+
+#[tokio::test]
+async fn both_successes_are_successes() {
+    for (status, expected) in [(SuccessStatus::Ok200, 200), (SuccessStatus::Created201, 201)] {
+        let sandbox = Sandbox::builder().success_status(status).start().await.expect("a sandbox");
+        let sent = client(&sandbox).messages().send(Sms::to(sandbox.contact_id()).text("Hello")).await;
+        assert_eq!(sent.expect("a receipt").status(), expected);
+    }
+}
+
+#[tokio::test]
+async fn what_the_sandbox_refuses_was_not_done_and_says_why() {
+    let sandbox = Sandbox::start().await.expect("a sandbox");
+    let good = client(&sandbox);
+    let stranger =
+        Client::builder().base_url(sandbox.base_url()).token("pit-wrong").build().expect("a client");
+    let future = Client::builder()
+        .base_url(sandbox.base_url())
+        .token(sandbox.token())
+        .version(ApiVersion::from("2030-01-01"))
+        .build()
+        .expect("a client");
+    let sms = || SendMessageRequest::from(Sms::to(sandbox.contact_id()).text("Hello"));
+    let mut with_a_wrong_date =
+        InboundMessageRequest::from(Inbound::default_sms().from_contact(sandbox.contact_id()).text("Hi"));
+    with_a_wrong_date.date = serde_json::from_value(json!("yesterday")).expect("kept as it is");
+
+    let cases = [
+        ("token", stranger.messages().send(sms()).await.map(drop), 401, "access token is invalid"),
+        ("version", future.messages().send(sms()).await.map(drop), 401, "version header is invalid"),
+        ("contact", good.messages().send(Sms::to("nobody").text("Hello")).await.map(drop), 400, "nobody"),
+        ("field", good.messages().add_inbound(with_a_wrong_date).await.map(drop), 422, "date"),
+    ];
+    for (name, result, status, words) in cases {
+        let error = result.expect_err(name);
+        assert_eq!(error.status(), Some(status), "{name}: {error}");
+        assert_eq!(
+            (error.delivery(), error.kind()),
+            (Delivery::Refused, ErrorKind::Status),
+            "{name}: {error}"
+        );
+        assert!(error.messages().iter().any(|message| message.contains(words)), "{name}: {error}");
+        assert!(error.trace_id().is_some(), "{name}: {error}");
+    }
+    assert_eq!(sandbox.messages(), Vec::new());
+}
+
+#[tokio::test]
+async fn a_body_that_was_touched_is_not_an_event() {
+    let sandbox = Sandbox::start().await.expect("a sandbox");
+    let (url, mut received) = webhook_server().await;
+    sandbox.set_webhook_url(url).expect("a URL");
+    client(&sandbox).messages().send(Sms::to(sandbox.contact_id()).text("Hello")).await.expect("a receipt");
+    let (headers, body) = next(&mut received).await;
+    let receiver = receiver(&sandbox);
+    let now = SystemTime::now();
+
+    let pretty = format!("{:#}", serde_json::from_slice::<Value>(&body).expect("JSON"));
+    let published = Receiver::builder().app_id(sandbox.app_id()).build();
+    let other_app = Receiver::builder()
+        .app_id("another-app")
+        .key(PublicKey::from_base64("sandbox", sandbox.webhook_public_key()).expect("a key"))
+        .build();
+    let kind = |result: Result<Verified<Event>, highlevel::webhook::WebhookError>| {
+        result.map(drop).map_err(|error| error.kind())
+    };
+    assert_eq!(kind(receiver.receive(&headers, pretty, now)), Err(WebhookErrorKind::SignatureInvalid));
+    assert_eq!(kind(published.receive(&headers, body.clone(), now)), Err(WebhookErrorKind::SignatureInvalid));
+    assert_eq!(kind(other_app.receive(&headers, body.clone(), now)), Err(WebhookErrorKind::OtherApp));
+    assert_eq!(
+        kind(receiver.receive(&HeaderMap::new(), body.clone(), now)),
+        Err(WebhookErrorKind::SignatureMissing)
+    );
+    let later = now + Duration::from_secs(3 * 60 * 60);
+    assert_eq!(kind(receiver.receive(&headers, body.clone(), later)), Err(WebhookErrorKind::Stale));
+    assert_eq!(kind(receiver.receive(&headers, body, now)), Ok(()));
+}
+
+#[tokio::test]
+async fn a_contact_without_a_conversation_gets_one() {
+    let sandbox = Sandbox::start().await.expect("a sandbox");
+    sandbox.add_contact(Contact::new("newcomer").phone("+15035550123"));
+    let client = client(&sandbox);
+    let first = client.messages().send(Sms::to("newcomer").text("Welcome")).await.expect("a receipt");
+    let second = client.messages().send(Sms::to("newcomer").text("Again")).await.expect("a receipt");
+    assert_eq!(first.conversation_id, second.conversation_id);
+    assert_ne!(first.conversation_id.as_str(), sandbox.conversation_id());
+}

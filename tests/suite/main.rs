@@ -1,0 +1,17 @@
+//! What only the whole workspace can show, and no crate alone: snapshots of what is generated and of what goes over
+//! the wire, conformance of the description with the published documentation, the SDK against the sandbox, and the
+//! rules of the workspace.
+//!
+//! The files in `../snapshots` change only through `cargo xtask codegen`.
+
+mod arrows;
+mod dependencies;
+mod documentation;
+mod end_to_end;
+mod metadata;
+mod readme;
+mod recorder;
+mod requests;
+mod schemas;
+mod snapshot_files;
+mod snapshots;

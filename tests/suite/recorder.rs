@@ -1,0 +1,59 @@
+//! A server that knows nothing of HTTP but where a request ends: it keeps the bytes that came, and answers with a
+//! receipt.
+
+use std::sync::{Arc, Mutex};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+const RECEIPT: &str = r#"{"success":true,"conversationId":"c","messageId":"m","message":"ok"}"#;
+
+/// A running recorder; stops when the test's runtime does.
+pub(crate) struct Recorder {
+    pub(crate) base_url: String,
+    requests: Arc<Mutex<Vec<String>>>,
+}
+
+impl Recorder {
+    pub(crate) async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let base_url = format!("http://{}", listener.local_addr().expect("an address"));
+        let requests = Arc::new(Mutex::new(Vec::new()));
+        let recorded = Arc::clone(&requests);
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(serve(stream, Arc::clone(&recorded)));
+            }
+        });
+        Self { base_url, requests }
+    }
+
+    /// The requests since the last call, byte for byte.
+    pub(crate) fn take(&self) -> Vec<String> {
+        std::mem::take(&mut *self.requests.lock().expect("not poisoned"))
+    }
+}
+
+async fn serve(mut stream: TcpStream, recorded: Arc<Mutex<Vec<String>>>) {
+    let mut bytes = Vec::new();
+    while stream.read_buf(&mut bytes).await.is_ok_and(|count| count > 0) {
+        while let Some(length) = complete(&bytes) {
+            let request: Vec<u8> = bytes.drain(..length).collect();
+            recorded.lock().expect("not poisoned").push(String::from_utf8(request).expect("UTF-8"));
+            let answer =
+                format!("HTTP/1.1 201 Created\r\ncontent-length: {}\r\n\r\n{RECEIPT}", RECEIPT.len());
+            if stream.write_all(answer.as_bytes()).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+/// The length of the request at the beginning of the bytes, if it is there to its end.
+fn complete(bytes: &[u8]) -> Option<usize> {
+    let head = bytes.windows(4).position(|window| window == b"\r\n\r\n")? + 4;
+    let text = std::str::from_utf8(&bytes[..head]).ok()?;
+    let length =
+        text.lines().find_map(|line| line.strip_prefix("content-length: "))?.trim().parse::<usize>().ok()?;
+    (bytes.len() >= head + length).then_some(head + length)
+}

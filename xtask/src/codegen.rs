@@ -1,0 +1,81 @@
+//! Generates anew, and updates or checks the snapshots.
+//!
+//! Generating is part of building `highlevel-wire`; the tests that hold the snapshots show what was built. So this
+//! command is those tests, in the mode that is asked for.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Where reviewers read.
+const SNAPSHOTS: &str = "tests/snapshots";
+
+/// Builds, and writes what was built into the snapshots.
+pub(crate) fn update() -> Result<(), String> {
+    if !run("always")? {
+        return Err("the snapshots were not updated: the messages above say why".to_owned());
+    }
+    remove_leftovers()?;
+    let changed = git_status()?;
+    if changed.is_empty() {
+        println!("codegen: the snapshots were up to date");
+    } else {
+        println!(
+            "codegen: the snapshots have changed; read `git diff {SNAPSHOTS}` and commit them\n{changed}"
+        );
+    }
+    Ok(())
+}
+
+/// Builds, and compares what was built with the snapshots.
+pub(crate) fn check() -> Result<(), String> {
+    if run("no")? {
+        println!("codegen: the snapshots are what is generated");
+        Ok(())
+    } else {
+        Err("the snapshots are not what is generated: run `cargo xtask codegen`, read the diff and commit it"
+            .to_owned())
+    }
+}
+
+/// Runs the tests that hold the snapshots; `false` if one failed.
+fn run(insta_update: &str) -> Result<bool, String> {
+    let status = Command::new(cargo())
+        .args(["test", "--quiet", "--package", "highlevel-tests", "--test", "suite", "--"])
+        .args(["snapshots::", "requests::"])
+        .env("INSTA_UPDATE", insta_update)
+        .env("INSTA_WORKSPACE_ROOT", root())
+        .current_dir(root())
+        .status()
+        .map_err(|error| format!("cargo cannot be run: {error}"))?;
+    Ok(status.success())
+}
+
+/// Removes what an earlier failed test wrote beside the snapshots.
+fn remove_leftovers() -> Result<(), String> {
+    let folder = root().join(SNAPSHOTS);
+    let fault = |error: std::io::Error| format!("{} cannot be tidied: {error}", folder.display());
+    for entry in std::fs::read_dir(&folder).map_err(fault)? {
+        let path = entry.map_err(fault)?.path();
+        if path.to_string_lossy().ends_with(".snap.new") {
+            std::fs::remove_file(path).map_err(fault)?;
+        }
+    }
+    Ok(())
+}
+
+fn git_status() -> Result<String, String> {
+    let output = Command::new("git")
+        .args(["status", "--short", "--", SNAPSHOTS])
+        .current_dir(root())
+        .output()
+        .map_err(|error| format!("git cannot be run: {error}"))?;
+    Ok(String::from_utf8_lossy(&output.stdout).trim_end().to_owned())
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn cargo() -> String {
+    std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned())
+}
