@@ -1,15 +1,17 @@
 //! Progenitor, and nothing else.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use openapiv3::OpenAPI;
+use openapiv3::{OpenAPI, Parameter, PathItem, ReferenceOr, Response, Schema};
 use proc_macro2::TokenStream;
 use progenitor::{GenerationSettings, Generator, HooksMode, InterfaceStyle, TagStyle, TypeImpl};
 use quote::quote;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::Problem;
+use crate::document::escape;
 use crate::open_enums::OpenEnum;
 
 /// The component that stands for a point in time.
@@ -23,8 +25,9 @@ pub const TIMESTAMP: &str = "Timestamp";
 /// a new rule.
 pub fn generate(normalised: &Value, enums: &[OpenEnum]) -> Result<TokenStream, Problem> {
     let description: OpenAPI = serde_json::from_value(normalised.clone()).map_err(|error| {
+        let (pointer, error) = misfit(normalised).unwrap_or_else(|| (String::new(), error.to_string()));
         Problem::new(
-            "",
+            pointer,
             format!("is not OpenAPI 3.0: {error}"),
             "compare it with the OpenAPI 3.0.3 specification",
         )
@@ -58,22 +61,56 @@ fn settings(enums: &[OpenEnum]) -> GenerationSettings {
     settings
 }
 
+/// The first part of a description that is not `OpenAPI`: a library that reads all of it does not say where it
+/// failed.
+fn misfit(description: &Value) -> Option<(String, String)> {
+    fn check<T: DeserializeOwned>(value: &Value) -> Option<String> {
+        serde_json::from_value::<ReferenceOr<T>>(value.clone()).err().map(|error| error.to_string())
+    }
+    type Check = fn(&Value) -> Option<String>;
+    let places: [(&str, Check); 4] = [
+        ("/components/schemas", check::<Schema>),
+        ("/components/parameters", check::<Parameter>),
+        ("/components/responses", check::<Response>),
+        ("/paths", check::<PathItem>),
+    ];
+    places.iter().find_map(|(place, check)| {
+        let named = description.pointer(place)?.as_object()?;
+        named.iter().find_map(|(name, value)| {
+            let pointer = format!("{place}/{}", escape(name));
+            check(value).map(|error| (pointer, error))
+        })
+    })
+}
+
 /// Runs progenitor so that a panic becomes an error and prints nothing.
 fn silently<T, E: std::fmt::Display>(run: impl FnOnce() -> Result<T, E>) -> Result<T, String> {
-    // The hook is one for the whole process: two runs at once must not restore each other's.
+    // The hook is one for the whole process: two runs at once must not restore each other's, and other threads
+    // may panic meanwhile and be heard.
     static HOOK: Mutex<()> = Mutex::new(());
     let _guard = HOOK.lock().unwrap_or_else(PoisonError::into_inner);
-    let hook = std::panic::take_hook();
-    std::panic::set_hook(Box::new(|_| {}));
+    let here = std::thread::current().id();
+    let hook = Arc::new(std::panic::take_hook());
+    let others = Arc::clone(&hook);
+    std::panic::set_hook(Box::new(move |panic| {
+        if std::thread::current().id() != here {
+            others(panic);
+        }
+    }));
     let result = catch_unwind(AssertUnwindSafe(run));
-    std::panic::set_hook(hook);
+    drop(std::panic::take_hook());
+    if let Some(hook) = Arc::into_inner(hook) {
+        std::panic::set_hook(hook);
+    }
     match result {
         Ok(result) => result.map_err(|error| error.to_string()),
         Err(payload) => {
             let text = payload
                 .downcast_ref::<String>()
                 .map(String::as_str)
-                .or_else(|| payload.downcast_ref::<&str>().copied());
+                .or_else(|| payload.downcast_ref::<&str>().copied())
+                .and_then(|text| text.lines().next());
+            // What follows the first line is the inner form of a value, over many lines.
             Err(format!("it panicked: {}", text.unwrap_or("without a message")))
         }
     }

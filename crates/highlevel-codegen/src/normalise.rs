@@ -1,6 +1,8 @@
 //! What progenitor gets to see: the description without what it cannot take, and with what HighLevel sends
 //! relaxed.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value, json};
 
 use crate::Document;
@@ -82,26 +84,40 @@ pub fn drop_reference_siblings(value: &mut Value) {
 pub fn drop_what_is_not_read(document: &mut Value) {
     remove(document, &["security", "servers", "tags", "x-webhooks"]);
     if let Some(components) = document.get_mut("components") {
-        remove(components, &["examples", "headers", "parameters", "securitySchemes"]);
+        remove(components, &["examples", "headers", "securitySchemes"]);
     }
     each_operation(document, |operation| {
         operation.retain(|key, _| !key.starts_with("x-"));
     });
-    let used: Vec<String> = {
-        let mut used = Vec::new();
-        each_operation(document, |operation| {
-            let responses = operation.get("responses").and_then(Value::as_object);
-            let references =
-                responses.into_iter().flat_map(Map::values).filter_map(|response| response["$ref"].as_str());
-            used.extend(references.map(str::to_owned));
-        });
-        used
-    };
-    if let Some(responses) = document.pointer_mut("/components/responses").and_then(Value::as_object_mut) {
-        responses.retain(|name, _| used.contains(&format!("#/components/responses/{name}")));
-        responses.values_mut().for_each(|response| remove(response, &["headers"]));
+    keep_used(document, "parameters");
+    keep_used(document, "responses");
+    let responses = document.pointer_mut("/components/responses").and_then(Value::as_object_mut);
+    for response in responses.into_iter().flat_map(Map::values_mut) {
+        remove(response, &["headers"]);
     }
     drop_examples(document);
+}
+
+/// Removes the components of one kind that no operation refers to.
+fn keep_used(document: &mut Value, kind: &str) {
+    let mut used = BTreeSet::new();
+    each_operation(document, |operation| {
+        let entries: Vec<&Value> = match operation.get(kind) {
+            Some(Value::Object(map)) => map.values().collect(),
+            Some(Value::Array(items)) => items.iter().collect(),
+            _ => Vec::new(),
+        };
+        used.extend(entries.iter().filter_map(|entry| entry["$ref"].as_str()).map(str::to_owned));
+    });
+    let Some(components) = document.get_mut("components").and_then(Value::as_object_mut) else {
+        return;
+    };
+    if let Some(named) = components.get_mut(kind).and_then(Value::as_object_mut) {
+        named.retain(|name, _| used.contains(&format!("#/components/{kind}/{name}")));
+        if named.is_empty() {
+            components.remove(kind);
+        }
+    }
 }
 
 /// Removes `example` and `examples`, except where that is the name of a property.

@@ -57,6 +57,11 @@ pub fn find(document: &Document) -> Vec<OpenEnum> {
 pub fn variant_name(wire: &str) -> String {
     let mut name = String::new();
     for word in wire.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty()) {
+        // Digits of neighbouring words would run together: 2021-04-15 is not 20210415.
+        let digit = |c: char| c.is_ascii_digit();
+        if name.ends_with(digit) && word.starts_with(digit) {
+            name.push('_');
+        }
         let all_capitals = !word.chars().any(|c| c.is_ascii_lowercase());
         let mut letters = word.chars();
         name.extend(letters.next().map(|first| first.to_ascii_uppercase()));
@@ -65,13 +70,8 @@ pub fn variant_name(wire: &str) -> String {
         } else {
             name.extend(letters);
         }
-        // Digits of neighbouring words would run together: 2021-04-15 is not 20210415.
-        if word.ends_with(|c: char| c.is_ascii_digit()) {
-            name.push('_');
-        }
     }
-    let name = name.trim_end_matches('_');
-    if name.starts_with(|c: char| c.is_ascii_digit()) { format!("V{name}") } else { name.to_owned() }
+    if name.starts_with(|c: char| c.is_ascii_digit()) { format!("V{name}") } else { name }
 }
 
 /// The definition of the Rust type. The conversions come from the macro `open_enum!` of the crate that the source

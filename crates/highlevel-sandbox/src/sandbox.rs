@@ -21,6 +21,7 @@ use crate::world::{self, Contact, Message};
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// use highlevel_sandbox::Sandbox;
 ///
+/// # let _ = rustls::crypto::ring::default_provider().install_default();
 /// let sandbox = Sandbox::start().await?;
 /// let answer = reqwest::Client::new()
 ///     .post(format!("{}/conversations/messages", sandbox.base_url()))

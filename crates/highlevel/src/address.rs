@@ -58,14 +58,16 @@ pub(crate) fn parse(text: &str, allow_plain_http: bool) -> Result<Url> {
 
 /// An address as it may be shown, whether it is a URL or not: what can be a password or a key becomes `…`.
 pub(crate) fn without_secrets(text: &str) -> String {
-    let end = text.find(['?', '#']).unwrap_or(text.len());
-    let (address, rest) = text.split_at(end);
-    let rest = if rest.is_empty() { "" } else { &format!("{}…", &rest[..1]) };
-    match address.rsplit_once('@') {
-        Some((before, host)) => {
+    // The last `@` first: a password may contain any other character.
+    let (start, rest) = match text.rsplit_once('@') {
+        Some((before, rest)) => {
             let scheme = before.find("://").map_or("", |at| &before[..at + 3]);
-            format!("{scheme}…@{host}{rest}")
+            (format!("{scheme}…@"), rest)
         }
-        None => format!("{address}{rest}"),
+        None => (String::new(), text),
+    };
+    match rest.find(['?', '#']) {
+        Some(end) => format!("{start}{}…", &rest[..=end]),
+        None => format!("{start}{rest}"),
     }
 }

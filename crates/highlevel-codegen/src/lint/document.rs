@@ -31,7 +31,7 @@ pub(super) fn webhooks(document: &Document, problems: &mut Vec<Problem>) {
     for (event, definition) in events.into_iter().flatten() {
         let pointer = format!("/x-webhooks/{}/payload", crate::document::escape(event));
         let reference = definition.pointer("/payload/$ref").and_then(Value::as_str);
-        if !reference.is_some_and(|reference| crate::document::schema_name(reference).is_some()) {
+        if reference.and_then(crate::document::schema_name).is_none() {
             problems.push(Problem::new(
                 pointer,
                 "is not a reference to a schema, so no type would come of it",

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::schemas::is_camel_case;
 use crate::document::escape;
 use crate::{Document, Problem};
 
@@ -23,6 +24,13 @@ pub(super) fn identifiers(document: &Document, problems: &mut Vec<Problem>) {
                 "add one in camel case, for example `operationId: sendMessage`",
             )),
             Some(id) => {
+                if !is_camel_case(id, char::is_ascii_lowercase) || id == "new" {
+                    problems.push(Problem::new(
+                        format!("{place}/operationId"),
+                        format!("`{id}` would become a function of another name, or one that exists already"),
+                        "write it in camel case, for example `sendMessage`",
+                    ));
+                }
                 if let Some(first) = seen.insert(id, place.clone()) {
                     problems.push(Problem::new(
                         format!("{place}/operationId"),
@@ -93,19 +101,22 @@ fn follow<'d>(document: &'d Document, value: &'d Value) -> &'d Value {
     value["$ref"].as_str().and_then(|reference| document.resolve(reference)).unwrap_or(value)
 }
 
-/// Bodies are JSON and have a schema: the generator panics about a media type without one.
-pub(super) fn media_types(document: &Document, problems: &mut Vec<Problem>) {
+/// The bodies that the generator reads are JSON, and components: it panics about a body without a schema.
+///
+/// Error answers may be anything; it does not get to see them.
+pub(super) fn bodies(document: &Document, problems: &mut Vec<Problem>) {
     for (path, method, operation) in document.operations() {
         let place = pointer(path, method);
         let mut bodies = vec![(format!("{place}/requestBody"), operation.get("requestBody"))];
-        for (status, response) in operation.get("responses").and_then(Value::as_object).into_iter().flatten()
-        {
+        let responses = operation.get("responses").and_then(Value::as_object).into_iter().flatten();
+        for (status, response) in responses.filter(|(status, _)| status.starts_with('2')) {
             bodies.push((format!("{place}/responses/{status}"), Some(response)));
         }
         for (place, body) in bodies {
             let content = body.map(|body| follow(document, body)).and_then(|body| body.get("content"));
             for (media_type, value) in content.and_then(Value::as_object).into_iter().flatten() {
                 let place = format!("{place}/content/{}", escape(media_type));
+                let mend = "write `schema: { $ref: \"#/components/schemas/NAME\" }`";
                 if media_type != "application/json" {
                     problems.push(Problem::new(
                         place,
@@ -116,7 +127,13 @@ pub(super) fn media_types(document: &Document, problems: &mut Vec<Problem>) {
                     problems.push(Problem::new(
                         place,
                         "has no schema, and the generator panics about that",
-                        "add `schema: { $ref: \"#/components/schemas/NAME\" }`",
+                        mend,
+                    ));
+                } else if value.pointer("/schema/$ref").is_none() {
+                    problems.push(Problem::new(
+                        format!("{place}/schema"),
+                        "is written in place, so its type would have neither a name of its own nor a direction",
+                        mend,
                     ));
                 }
             }
@@ -124,8 +141,18 @@ pub(super) fn media_types(document: &Document, problems: &mut Vec<Problem>) {
     }
 }
 
-/// A default of a parameter is ignored; path parameters have to be in the path and required.
+/// Parameters belong to an operation. A default of one is ignored; path parameters have to be in the path and
+/// required.
 pub(super) fn parameters(document: &Document, problems: &mut Vec<Problem>) {
+    for (path, item) in document.value().get("paths").and_then(Value::as_object).into_iter().flatten() {
+        if item.get("parameters").is_some() {
+            problems.push(Problem::new(
+                format!("/paths/{}/parameters", escape(path)),
+                "stands beside the operations, where the `Version` header is not recognised",
+                "repeat it in each operation",
+            ));
+        }
+    }
     for (path, method, operation) in document.operations() {
         let parameters = operation.get("parameters").and_then(Value::as_array);
         for (index, parameter) in parameters.into_iter().flatten().enumerate() {

@@ -13,12 +13,15 @@ fn received_components(document: &Document) -> impl Iterator<Item = (&str, Strin
         .map(|(name, schema)| (name, format!("/components/schemas/{}", escape(name)), schema))
 }
 
+fn is_object(schema: &Value) -> bool {
+    schema["type"] == "object" || schema.get("properties").is_some()
+}
+
 /// Received objects keep unknown fields and say what a caller cannot do without.
 pub(super) fn objects(document: &Document, problems: &mut Vec<Problem>) {
     for (_, place, schema) in received_components(document) {
-        let top = place.clone();
         within_schema(schema, &place, &mut |pointer, schema| {
-            if schema["type"] != "object" {
+            if !is_object(schema) {
                 return;
             }
             if schema.get("additionalProperties") != Some(&json!({})) {
@@ -28,16 +31,10 @@ pub(super) fn objects(document: &Document, problems: &mut Vec<Problem>) {
                     "add `additionalProperties: {}`",
                 ));
             }
-            if schema.get("properties").is_none() {
-                return;
-            }
-            if pointer != top {
-                problems.push(Problem::new(
-                    pointer,
-                    "is an object inside another, so it has no name of its own",
-                    "make it a component and refer to it",
-                ));
-            } else if schema.get("x-required-on-receive").is_none() {
+            if schema.get("properties").is_some()
+                && pointer == place
+                && schema.get("x-required-on-receive").is_none()
+            {
                 problems.push(Problem::new(
                     pointer,
                     "comes from HighLevel, and one missing field would reject the whole of it",
@@ -66,7 +63,7 @@ pub(super) fn arrays(document: &Document, problems: &mut Vec<Problem>) {
 /// One object cannot be strict and lenient at once.
 pub(super) fn both_directions(document: &Document, problems: &mut Vec<Problem>) {
     for (name, place, schema) in received_components(document) {
-        if document.direction(name).sent && schema["type"] == "object" {
+        if document.direction(name).sent && is_object(schema) {
             problems.push(Problem::new(
                 place,
                 "is part of a request and of an answer; requests are strict, answers lenient",

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::each_schema;
-use crate::document::escape;
+use crate::document::{escape, schema_name};
 use crate::generate::TIMESTAMP;
 use crate::open_enums::{UNKNOWN, variant_name};
 use crate::{Document, Problem};
@@ -31,6 +31,67 @@ pub(super) fn descriptions(document: &Document, problems: &mut Vec<Problem>) {
     }
 }
 
+/// The generator writes names its own way; what the finishing step looks up by name has to be written so already.
+pub(super) fn names(document: &Document, problems: &mut Vec<Problem>) {
+    for (name, schema) in document.schemas() {
+        let place = format!("/components/schemas/{}", escape(name));
+        if !is_camel_case(name, char::is_ascii_uppercase) || name == "Self" {
+            problems.push(Problem::new(
+                &place,
+                "is not a name in camel case, so the generator would change it and lose its enum or constructor",
+                "write words that begin with one capital, like `SmsMessage`",
+            ));
+        }
+        if schema.get("$ref").is_some() {
+            problems.push(Problem::new(
+                place,
+                "is a second name for another component; two that name each other never end",
+                "refer to the other component where this one is used",
+            ));
+        }
+    }
+}
+
+/// Letters and digits, no two capitals in a row, and a first letter of the kind asked for.
+pub(super) fn is_camel_case(name: &str, first: fn(&char) -> bool) -> bool {
+    name.chars().next().is_some_and(|letter| first(&letter))
+        && name.chars().all(|c| c.is_ascii_alphanumeric())
+        && !name.as_bytes().windows(2).any(|pair| pair.iter().all(u8::is_ascii_uppercase))
+}
+
+/// Only components have a name, and only what has a name can be documented, constructed and kept open.
+pub(super) fn nested(document: &Document, problems: &mut Vec<Problem>) {
+    each_schema(document, &mut |pointer, schema| {
+        let is_component =
+            pointer.strip_prefix("/components/schemas/").is_some_and(|rest| !rest.contains('/'));
+        if !is_component && schema.get("properties").is_some() {
+            problems.push(Problem::new(
+                pointer,
+                "is an object without a name of its own, so its type would have neither documentation nor constructor",
+                "make it a component and refer to it",
+            ));
+        }
+    });
+}
+
+/// A schema refers to a component: the generator knows no other place.
+pub(super) fn targets(document: &Document, problems: &mut Vec<Problem>) {
+    each_schema(document, &mut |pointer, schema| {
+        let Some(reference) = schema.get("$ref").and_then(Value::as_str) else {
+            return;
+        };
+        // What does not exist at all is the business of another rule.
+        let exists = document.resolve(reference).is_some();
+        if exists && schema_name(reference).is_none_or(|name| name.contains('/')) {
+            problems.push(Problem::new(
+                pointer,
+                format!("refers to `{reference}`, which is not a component; the generator panics about that"),
+                "make it a component and write `$ref: \"#/components/schemas/NAME\"`",
+            ));
+        }
+    });
+}
+
 /// Enums are named components of distinct strings, so that they can be made open.
 pub(super) fn enums(document: &Document, problems: &mut Vec<Problem>) {
     each_schema(document, &mut |pointer, schema| {
@@ -47,28 +108,38 @@ pub(super) fn enums(document: &Document, problems: &mut Vec<Problem>) {
             ));
             return;
         }
+        if values.is_empty() {
+            problems.push(Problem::new(
+                pointer,
+                "is an enum without values",
+                "list the values, or write `type: string` alone",
+            ));
+        }
         let mut variants: BTreeMap<String, &str> = BTreeMap::new();
         for value in values {
             let Some(wire) = value.as_str() else {
                 problems.push(Problem::new(
                     pointer,
                     format!("has the value {value}, which is not a string"),
-                    "use `type: integer` without an enum, and list the values in the description",
+                    if value.is_number() {
+                        "use `type: integer` without an enum, and list the values in the description"
+                    } else {
+                        "put it in quotes if it is a text, or leave it out"
+                    },
                 ));
                 continue;
             };
             let variant = variant_name(wire);
-            if variant.is_empty() || variant == UNKNOWN {
+            let obstacle = match variant.as_str() {
+                "" => Some("it has no letter or digit"),
+                "Self" => Some("that name is a word of Rust"),
+                UNKNOWN => Some("that name is taken by the variant that keeps undocumented values"),
+                _ => None,
+            };
+            if let Some(obstacle) = obstacle {
                 problems.push(Problem::new(
                     pointer,
-                    format!(
-                        "the value `{wire}` cannot be a variant: {}",
-                        if variant.is_empty() {
-                            "it has no letter or digit"
-                        } else {
-                            "that name is taken by the variant that keeps undocumented values"
-                        }
-                    ),
+                    format!("the value `{wire}` cannot be a variant: {obstacle}"),
                     "leave it out; it is kept as an undocumented value",
                 ));
             } else if let Some(other) = variants.insert(variant.clone(), wire) {
@@ -90,7 +161,11 @@ pub(super) fn unions(document: &Document, problems: &mut Vec<Problem>) {
                 continue;
             };
             let place = format!("{pointer}/{key}");
-            if branches.iter().all(|branch| branch.get("required").is_some() && branch.get("type").is_none())
+            if branches.is_empty() {
+                problems.push(Problem::new(place, "has no branches", "list them, or remove the keyword"));
+            } else if branches
+                .iter()
+                .all(|branch| branch.get("required").is_some() && branch.get("type").is_none())
             {
                 problems.push(Problem::new(
                     place,
@@ -152,7 +227,10 @@ pub(super) fn titles(document: &Document, problems: &mut Vec<Problem>) {
 pub(super) fn numbers(document: &Document, problems: &mut Vec<Problem>) {
     each_schema(document, &mut |pointer, schema| {
         let component = pointer.strip_prefix("/components/schemas/").and_then(|rest| rest.split('/').next());
-        let sent = component.is_none_or(|name| document.direction(name).sent);
+        let sent = component.map_or_else(
+            || pointer.contains("/parameters/") || pointer.contains("/requestBody/"),
+            |name| document.direction(name).sent,
+        );
         if sent && schema["type"] == "number" {
             problems.push(Problem::new(
                 pointer,
@@ -163,10 +241,21 @@ pub(super) fn numbers(document: &Document, problems: &mut Vec<Problem>) {
     });
 }
 
-/// Strings carry no length and no pattern; points in time are the component for them.
-pub(super) fn strings(document: &Document, problems: &mut Vec<Problem>) {
+/// Values carry no limits; points in time are the component for them.
+pub(super) fn limits(document: &Document, problems: &mut Vec<Problem>) {
+    const LIMITS: [&str; 9] = [
+        "minLength",
+        "maxLength",
+        "pattern",
+        "minimum",
+        "maximum",
+        "exclusiveMinimum",
+        "exclusiveMaximum",
+        "minItems",
+        "maxItems",
+    ];
     each_schema(document, &mut |pointer, schema| {
-        for key in ["minLength", "maxLength", "pattern"] {
+        for key in LIMITS {
             if schema.get(key).is_some() {
                 problems.push(Problem::new(
                     format!("{pointer}/{key}"),
@@ -174,6 +263,13 @@ pub(super) fn strings(document: &Document, problems: &mut Vec<Problem>) {
                     "say the limit in the description, and check it in the SDK if it matters before sending",
                 ));
             }
+        }
+        if let Some(format @ ("uuid" | "date" | "ip" | "ipv4" | "ipv6")) = schema["format"].as_str() {
+            problems.push(Problem::new(
+                format!("{pointer}/format"),
+                format!("makes a text of the format `{format}` a type that rejects whole answers"),
+                "remove it, and name the format in the description",
+            ));
         }
         if schema["format"] == "date-time" && pointer != format!("/components/schemas/{TIMESTAMP}") {
             problems.push(Problem::new(
@@ -185,9 +281,23 @@ pub(super) fn strings(document: &Document, problems: &mut Vec<Problem>) {
     });
 }
 
-/// Keywords of newer JSON Schema versions are ignored.
+/// Keywords that the generator ignores, cannot take, or takes in a way of its own.
 pub(super) fn keywords(document: &Document, problems: &mut Vec<Problem>) {
     each_schema(document, &mut |pointer, schema| {
+        if schema.get("allOf").is_some() {
+            problems.push(Problem::new(
+                format!("{pointer}/allOf"),
+                "is merged into a type that shares nothing with its parts, and whose fields are not documented",
+                "refer to one component alone, or write the fields out (a YAML anchor saves repeating them)",
+            ));
+        }
+        if schema.get("not").is_some() {
+            problems.push(Problem::new(
+                format!("{pointer}/not"),
+                "makes the generator panic",
+                "say in the description what is excluded",
+            ));
+        }
         if schema.get("const").is_some() {
             problems.push(Problem::new(
                 format!("{pointer}/const"),
@@ -216,6 +326,10 @@ pub(super) fn keywords(document: &Document, problems: &mut Vec<Problem>) {
 pub(super) fn properties(document: &Document, problems: &mut Vec<Problem>) {
     each_schema(document, &mut |pointer, schema| {
         let properties = schema.get("properties").and_then(Value::as_object);
+        // A branch of a union may ask for fields of the object around it; another rule speaks about that.
+        if properties.is_none() && schema.get("type").is_none() {
+            return;
+        }
         let names: BTreeSet<&str> = properties.into_iter().flatten().map(|(name, _)| name.as_str()).collect();
         for key in ["required", "x-required-on-receive"] {
             for name in
@@ -234,9 +348,26 @@ pub(super) fn properties(document: &Document, problems: &mut Vec<Problem>) {
         for name in names {
             let letters: String =
                 name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_lowercase();
+            let place = format!("{pointer}/properties/{}", escape(name));
+            if letters.is_empty() {
+                problems.push(Problem::new(
+                    place,
+                    "has no letter or digit to make a Rust name of",
+                    "leave it among the unknown fields",
+                ));
+                continue;
+            }
+            if letters == "extra" && schema.get("additionalProperties").is_some() {
+                problems.push(Problem::new(
+                    place,
+                    "would get the Rust name of the field that keeps the unknown fields",
+                    "leave it among the unknown fields",
+                ));
+                continue;
+            }
             if let Some(other) = seen.insert(letters, name) {
                 problems.push(Problem::new(
-                    format!("{pointer}/properties/{}", escape(name)),
+                    place,
                     format!("would get the same Rust name as `{other}`"),
                     "describe one of them and leave the other among the unknown fields",
                 ));

@@ -3,8 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use http::StatusCode;
-use reqwest::Url;
+use http::{StatusCode, Uri};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::body::LONGEST;
@@ -22,7 +21,7 @@ pub(crate) struct State {
     pub(crate) signer: Signer,
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) world: Mutex<World>,
-    pub(crate) webhook_url: Mutex<Option<Url>>,
+    pub(crate) webhook_url: Mutex<Option<Uri>>,
     pub(crate) counter: Mutex<RequestCounter>,
     pub(crate) parcels: UnboundedSender<Parcel>,
 }

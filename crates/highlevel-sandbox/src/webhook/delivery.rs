@@ -1,11 +1,18 @@
 //! Delivering events: in order, one attempt each, every outcome recorded.
 
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::{Client, Response, Url};
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, USER_AGENT};
+use http::{Request, Uri};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
 use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::time::{Instant, timeout_at};
 
 use crate::ledger::{Delivery, DeliveryOutcome, Entry, Ledger};
 
@@ -19,28 +26,23 @@ const KEPT_ANSWER: usize = 64 * 1024;
 pub(crate) struct Parcel {
     pub(crate) webhook_id: String,
     pub(crate) event: &'static str,
-    pub(crate) url: Url,
+    pub(crate) url: Uri,
     pub(crate) signature: String,
     pub(crate) body: Vec<u8>,
 }
 
 /// Takes parcels to their receivers.
+///
+/// It speaks plain HTTP, takes no proxy of the environment, and follows no redirect.
 #[derive(Debug)]
 pub(crate) struct Courier {
-    client: Client,
+    client: Client<HttpConnector, Full<Bytes>>,
     ledger: Arc<Ledger>,
 }
 
 impl Courier {
-    pub(crate) fn new(ledger: Arc<Ledger>) -> io::Result<Self> {
-        let client = Client::builder()
-            // A proxy of the environment would take what is meant for this machine elsewhere.
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .timeout(ATTEMPT_TIMEOUT)
-            .build()
-            .map_err(io::Error::other)?;
-        Ok(Self { client, ledger })
+    pub(crate) fn new(ledger: Arc<Ledger>) -> Self {
+        Self { client: Client::builder(TokioExecutor::new()).build_http(), ledger }
     }
 
     /// Delivers what comes, until nothing can come any more.
@@ -59,20 +61,17 @@ impl Courier {
 
     async fn attempt(&self, parcel: Parcel) -> Delivery {
         let url = parcel.url.to_string();
-        let request = self
-            .client
-            .post(parcel.url)
-            .header("content-type", "application/json")
-            .header("user-agent", concat!("highlevel-sandbox/", env!("CARGO_PKG_VERSION")))
+        let request = Request::post(parcel.url)
+            .header(CONTENT_TYPE, "application/json")
+            .header(USER_AGENT, concat!("highlevel-sandbox/", env!("CARGO_PKG_VERSION")))
             .header("x-ghl-signature", &parcel.signature)
-            .body(parcel.body.clone())
-            .build();
+            .body(Full::from(parcel.body.clone()));
         let (headers, outcome) = match request {
             Ok(request) => {
                 let headers = crate::server::readable(request.headers());
                 (headers, self.exchange(request).await)
             }
-            Err(error) => (Vec::new(), failed(error)),
+            Err(error) => (Vec::new(), failed(&error)),
         };
         Delivery {
             webhook_id: parcel.webhook_id,
@@ -84,35 +83,38 @@ impl Courier {
         }
     }
 
-    async fn exchange(&self, request: reqwest::Request) -> DeliveryOutcome {
-        match self.client.execute(request).await {
-            Ok(response) => {
+    async fn exchange(&self, request: Request<Full<Bytes>>) -> DeliveryOutcome {
+        let deadline = Instant::now() + ATTEMPT_TIMEOUT;
+        match timeout_at(deadline, self.client.request(request)).await {
+            Ok(Ok(response)) => {
                 let status = response.status().as_u16();
-                DeliveryOutcome::Answered { status, body: beginning(response).await }
+                DeliveryOutcome::Answered { status, body: beginning(response.into_body(), deadline).await }
             }
-            Err(error) => failed(error),
+            Ok(Err(error)) => failed(&error),
+            Err(_) => DeliveryOutcome::Failed {
+                reason: format!("no answer within {} seconds", ATTEMPT_TIMEOUT.as_secs()),
+            },
         }
     }
 }
 
 /// As much of the body as is kept. An answer that breaks off has been an answer: its status was read.
-async fn beginning(mut response: Response) -> Vec<u8> {
+async fn beginning(mut answer: Incoming, deadline: Instant) -> Vec<u8> {
     let mut body = Vec::new();
     while body.len() < KEPT_ANSWER {
-        match response.chunk().await {
-            Ok(Some(chunk)) => body.extend_from_slice(&chunk),
-            Ok(None) | Err(_) => break,
+        match timeout_at(deadline, answer.frame()).await {
+            Ok(Some(Ok(frame))) => body.extend_from_slice(frame.data_ref().map_or(&[], |data| data)),
+            _ => break,
         }
     }
     body.truncate(KEPT_ANSWER);
     body
 }
 
-/// The error with its causes: the first one alone says "error sending request".
-fn failed(error: reqwest::Error) -> DeliveryOutcome {
-    let error = error.without_url();
+/// The error with its causes: the first one alone says "client error".
+fn failed(error: &(dyn std::error::Error + 'static)) -> DeliveryOutcome {
     let mut reason = error.to_string();
-    let mut cause = std::error::Error::source(&error);
+    let mut cause = error.source();
     while let Some(error) = cause {
         let words = error.to_string();
         if !reason.contains(&words) {

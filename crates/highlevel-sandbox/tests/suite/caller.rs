@@ -1,7 +1,7 @@
 //! A caller of the API that uses nothing of the crate but the address and the token.
 
 use highlevel_sandbox::Sandbox;
-use reqwest::{Method, RequestBuilder, StatusCode, header::HeaderMap};
+use reqwest::{Client, Method, RequestBuilder, StatusCode, header::HeaderMap};
 use serde_json::Value;
 
 pub(crate) const SEND: &str = "/conversations/messages";
@@ -16,10 +16,18 @@ pub(crate) struct Answered {
     pub(crate) body: Value,
 }
 
+/// A client of its own for each request, so that no connection is shared.
+///
+/// Beside other crates of the workspace, reqwest is compiled with rustls but without a provider, and asks the process
+/// for one even where no TLS is spoken.
+pub(crate) fn client() -> Client {
+    let _already_installed = rustls::crypto::ring::default_provider().install_default();
+    Client::builder().no_proxy().build().unwrap()
+}
+
 /// A request without headers or body.
 pub(crate) fn bare(sandbox: &Sandbox, method: Method, path: &str) -> RequestBuilder {
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
-    client.request(method, format!("{}{path}", sandbox.base_url()))
+    client().request(method, format!("{}{path}", sandbox.base_url()))
 }
 
 /// A request with all that it takes but a body.

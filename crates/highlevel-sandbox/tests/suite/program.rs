@@ -60,7 +60,7 @@ async fn it_says_what_to_use_and_what_happens() {
 
     let send = |body| {
         let url = format!("{}/conversations/messages", fact("base URL"));
-        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let client = crate::caller::client();
         client.post(url).bearer_auth(fact("token")).header("Version", "2021-04-15").json(&body).send()
     };
     send(json!({"type": "SMS", "contactId": fact("contact"), "status": "pending"})).await.unwrap();

@@ -1,1 +1,11 @@
-fn main() {}
+//! Tests of the crate as its users see it. HighLevel is played by a TCP server on this machine.
+
+mod builder;
+mod checks;
+mod constructors;
+mod delivery;
+mod operations;
+mod secrets;
+mod server;
+mod sharing;
+mod webhook;

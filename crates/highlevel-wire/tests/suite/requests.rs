@@ -1,0 +1,159 @@
+//! The exact request of each operation.
+
+use std::time::{Duration, SystemTime};
+
+use highlevel_wire::types::{
+    CallDetails, CallStatus, Forward, InboundMessageRequest, InboundMessageType, OutboundCallRequest,
+    OutboundCallType, SendMessageRequest, SendMessageType, SendStatus, UserId,
+};
+use highlevel_wire::{Client, Timestamp};
+use serde_json::{Value, json};
+
+use crate::exchange::{data, exchange, transport};
+use crate::server::{Reply, Request, serve};
+
+const ANSWER: &[u8] =
+    b"HTTP/1.1 201 Created\r\ncontent-length: 40\r\n\r\n{\"conversationId\":\"c1\",\"messageId\":\"m1\"}\n";
+
+/// Which operation to call, with which body.
+enum Call {
+    Send(SendMessageRequest),
+    Inbound(InboundMessageRequest),
+    Outbound(OutboundCallRequest),
+}
+
+async fn request(base: &str, call: &Call) -> Request {
+    let (address, server) = serve(vec![Reply::Close(ANSWER.to_vec())]).await;
+    let client = Client::new_with_client(&format!("{address}{base}"), transport(), exchange());
+    let message = match call {
+        Call::Send(body) => client.send_message(body).await.map(|sent| sent.into_inner().message_id),
+        Call::Inbound(body) => {
+            client.add_inbound_message(body).await.map(|added| added.into_inner().message_id)
+        }
+        Call::Outbound(body) => {
+            client.add_outbound_call(body).await.map(|added| added.into_inner().message_id)
+        }
+    };
+    assert_eq!(message.expect("it is answered").as_str(), "m1");
+    server.await.expect("the server ends").pop().expect("a request")
+}
+
+fn sms() -> SendMessageRequest {
+    SendMessageRequest::new("contact", SendStatus::Delivered, SendMessageType::Sms)
+}
+
+#[tokio::test]
+async fn each_operation() {
+    let mut full = sms();
+    full.message = Some("Grüße \u{1f44b} \"x\"\n".to_owned());
+    full.scheduled_timestamp = Some(1_669_287_863);
+    full.attachments = vec!["https://storage.com/file1.pdf".to_owned()];
+    full.mentions = vec![UserId::from("u1"), UserId::from("u2")];
+    full.uses_native_scheduling_ai = Some(false);
+    let mut forward = Forward::new();
+    forward.is_forwarded = Some(true);
+    full.forward = Some(forward);
+    let mut far = sms();
+    far.scheduled_timestamp = Some(i64::MAX);
+
+    let mut inbound = InboundMessageRequest::new(InboundMessageType::Unknown("NEW_CHANNEL".to_owned()));
+    inbound.contact_id = Some("contact".into());
+    let moment = SystemTime::UNIX_EPOCH + Duration::from_millis(1_722_268_288_071);
+    inbound.date = Some(Timestamp::from(moment));
+
+    let mut outbound = OutboundCallRequest::new("provider", OutboundCallType::Call);
+    let mut details = CallDetails::new();
+    details.to = Some("+15037081210".to_owned());
+    details.status = Some(CallStatus::NoAnswer);
+    outbound.call = Some(details);
+
+    let cases: Vec<(&str, Call, &str, Value)> = vec![
+        (
+            "the smallest message",
+            Call::Send(sms()),
+            "/conversations/messages",
+            json!({ "contactId": "contact", "status": "delivered", "type": "SMS" }),
+        ),
+        (
+            "a message with fields of each kind",
+            Call::Send(full),
+            "/conversations/messages",
+            json!({
+                "contactId": "contact", "status": "delivered", "type": "SMS",
+                "message": "Grüße \u{1f44b} \"x\"\n", "scheduledTimestamp": 1_669_287_863,
+                "attachments": ["https://storage.com/file1.pdf"], "mentions": ["u1", "u2"],
+                "usesNativeSchedulingAi": false, "forward": { "isForwarded": true },
+            }),
+        ),
+        (
+            "the largest integer",
+            Call::Send(far),
+            "/conversations/messages",
+            json!({
+                "contactId": "contact", "status": "delivered", "type": "SMS",
+                "scheduledTimestamp": 9_223_372_036_854_775_807_i64,
+            }),
+        ),
+        (
+            "an inbound message over a channel of tomorrow",
+            Call::Inbound(inbound),
+            "/conversations/messages/inbound",
+            json!({ "type": "NEW_CHANNEL", "contactId": "contact", "date": "2024-07-29T15:51:28.071Z" }),
+        ),
+        (
+            "a call",
+            Call::Outbound(outbound),
+            "/conversations/messages/outbound",
+            json!({
+                "type": "Call", "conversationProviderId": "provider",
+                "call": { "to": "+15037081210", "status": "no-answer" },
+            }),
+        ),
+    ];
+    for (name, call, path, body) in cases {
+        let request = request("", &call).await;
+        assert_eq!(request.line, format!("POST {path} HTTP/1.1"), "{name}");
+        assert_eq!(request.header("authorization"), ["Bearer secret-token"], "{name}");
+        assert_eq!(request.header("version"), ["2021-04-15"], "{name}");
+        assert_eq!(request.header("accept"), ["application/json"], "{name}");
+        assert_eq!(request.header("content-type"), ["application/json"], "{name}");
+        assert_eq!(request.header("content-length"), [request.body.len().to_string()], "{name}");
+        assert_eq!(request.header("user-agent"), Vec::<&str>::new(), "{name}");
+        let mut names: Vec<&str> = request.headers.iter().map(|(name, _)| name.as_str()).collect();
+        names.sort_unstable();
+        assert_eq!(
+            names,
+            ["accept", "authorization", "content-length", "content-type", "host", "version"],
+            "{name}: nothing else goes out, neither `api-version` nor `transfer-encoding`"
+        );
+        let sent: Value = serde_json::from_slice(&request.body).expect("the body is JSON");
+        assert_eq!(sent, body, "{name}");
+        let text = String::from_utf8(request.body).expect("JSON is UTF-8");
+        assert!(!text.contains("null"), "{name}: fields that are empty are left out: {text}");
+    }
+}
+
+#[tokio::test]
+async fn the_path_is_appended_to_the_base_as_it_stands() {
+    let cases = [
+        ("", "/conversations/messages"),
+        ("/stem", "/stem/conversations/messages"),
+        ("/a/b", "/a/b/conversations/messages"),
+        // Whoever takes a base from outside removes the slash.
+        ("/", "//conversations/messages"),
+    ];
+    for (base, path) in cases {
+        assert_eq!(request(base, &Call::Send(sms())).await.line, format!("POST {path} HTTP/1.1"), "{base}");
+    }
+}
+
+#[tokio::test]
+async fn a_user_agent_of_its_own() {
+    let (address, server) = serve(vec![Reply::Close(ANSWER.to_vec())]).await;
+    let mut data = data();
+    data.user_agent = Some("bridge/1.0".parse().expect("a header"));
+    let client = Client::new_with_client(&address, transport(), highlevel_wire::Exchange::new(data));
+    client.send_message(&sms()).await.expect("it is answered");
+    let request = server.await.expect("the server ends").pop().expect("a request");
+    assert_eq!(request.header("user-agent"), ["bridge/1.0"]);
+}

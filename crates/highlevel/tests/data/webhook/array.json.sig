@@ -1,0 +1,1 @@
+kBaeK2bafohCJjrk4wXgQbqbqwGS17sGKNoymUW8619MPrEq0V91Nrbm+JjK55BrmfEyKyG3mniLeHqICyZUAA==

@@ -1,0 +1,1 @@
+zTDlvEwRD7xmsEJRNlneUkBo+Hnc0536nqUiaSAixHp/21cNyggIx2q91WFtvLiQvP88/ywiesgOeiMvCjAhBg==

@@ -1,0 +1,1 @@
+4gHJ3AhtJuqZazvlozIrpWKLLOS12TZlO/2+oadnMYUDIWYtOLfY5hH/WaW2pQ+6tAbX+tAV6j7GBCpK2/dmCg==

@@ -1,0 +1,1 @@
+rPx0NnGhmTh65F6RTLc95BHEssmFzzqgtnN+Pm3pp5EUEXz6caMPmk/WVieoxJorHwojhq96QJ1tmcoxIBWJBw==

@@ -1,0 +1,522 @@
+//! What is known after a failure, over real connections: one row for each way in which a call can go wrong.
+//!
+//! The texts are a contract: programs log them, and people act on them.
+
+use std::error::Error as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use highlevel::{Client, Delivery, Error, ErrorKind, Sms};
+use reqwest::redirect::Policy;
+
+use crate::server::{Act, Server, TOKEN, answer, nowhere};
+
+const MIB: usize = 1024 * 1024;
+const HTML: &str = "<html><body>Sorry</body></html>";
+
+/// What an error has to say.
+struct Expected {
+    delivery: Delivery,
+    kind: ErrorKind,
+    status: Option<u16>,
+    body: Vec<u8>,
+    messages: &'static [&'static str],
+    trace_id: Option<&'static str>,
+    retry_after: Option<u64>,
+    /// Whether there is a cause beyond what the error says itself.
+    source: bool,
+    text: &'static str,
+}
+
+/// An error without an answer.
+fn silence(delivery: Delivery, kind: ErrorKind, text: &'static str) -> Expected {
+    Expected {
+        delivery,
+        kind,
+        status: None,
+        body: Vec::new(),
+        messages: &[],
+        trace_id: None,
+        retry_after: None,
+        source: true,
+        text,
+    }
+}
+
+/// An error by an answer.
+fn answered(status: u16, delivery: Delivery, body: impl AsRef<[u8]>, text: &'static str) -> Expected {
+    let kind = if (200..300).contains(&status) { ErrorKind::Receipt } else { ErrorKind::Status };
+    let body = body.as_ref().to_vec();
+    Expected { status: Some(status), body, source: false, ..silence(delivery, kind, text) }
+}
+
+/// Fails unless the error says what is expected, and no secret.
+fn check(name: &str, error: &Error, expected: &Expected) {
+    assert_eq!(error.to_string(), expected.text, "{name}");
+    assert_eq!(error.delivery(), expected.delivery, "{name}");
+    assert_eq!(error.kind(), expected.kind, "{name}");
+    assert_eq!(error.status(), expected.status, "{name}");
+    assert!(error.body() == expected.body, "{name}: {:?}", String::from_utf8_lossy(error.body()));
+    assert_eq!(error.messages(), expected.messages, "{name}");
+    assert_eq!(error.trace_id(), expected.trace_id, "{name}");
+    assert_eq!(error.retry_after(), expected.retry_after.map(Duration::from_secs), "{name}");
+    assert_eq!(error.source().is_some(), expected.source, "{name}: {error:?}");
+    assert_eq!(error.attempts(), 1, "{name}");
+    assert_eq!(error.operation(), "send_message", "{name}");
+    let shown = format!("{error:?} {error:#?}");
+    assert!(!shown.contains(TOKEN), "{name}: {shown}");
+}
+
+async fn send(client: &Client) -> Result<(), Error> {
+    client.messages().send(Sms::to("abc123def456").text("Your table is ready")).await.map(drop)
+}
+
+/// A client that waits long for what comes, and briefly for what never does.
+fn patient(server: &Server, act: &Act) -> Client {
+    let stalls = matches!(act, Act::Stall(_));
+    let timeout = Duration::from_secs(if stalls { 1 } else { 30 });
+    server.builder().attempt_timeout(timeout).build().expect("a client")
+}
+
+/// Runs a row against a server that saw the request exactly once.
+async fn run(name: &str, act: Act, expected: Expected) {
+    let server = Server::always(act.clone()).await;
+    let error = send(&patient(&server, &act)).await.expect_err(name);
+    check(name, &error, &expected);
+    let request = server.request();
+    assert_eq!(request.line, "POST /conversations/messages HTTP/1.1", "{name}");
+    assert_eq!(request.json()["message"], "Your table is ready", "{name}");
+}
+
+#[tokio::test]
+async fn no_connection() {
+    let refused = Client::builder().token(TOKEN).base_url(format!("http://{}", nowhere().await));
+    let name = Client::builder().token(TOKEN).base_url("https://does-not-exist.invalid");
+    for (name, builder) in [("nothing listens", refused), ("no such name", name)] {
+        let error = send(&builder.build().expect("a client")).await.expect_err(name);
+        let text = "send_message: no connection to HighLevel; nothing was sent";
+        check(name, &error, &silence(Delivery::NotSent, ErrorKind::Connect, text));
+    }
+}
+
+/// Servers that speak no TLS: one answers in plain text, one says nothing.
+#[tokio::test]
+async fn no_tls() {
+    let moment = Duration::from_millis(100);
+    let silent = Server::silent().await;
+    let https = silent.url().replace("http://", "https://");
+    let builder = || Client::builder().token(TOKEN).base_url(&https);
+    let connect = "send_message: no connection to HighLevel; nothing was sent";
+    let attempt = "send_message: no connection to HighLevel in time; nothing was sent";
+    let rows = [
+        ("connect timeout", builder().connect_timeout(moment), ErrorKind::Connect, connect),
+        ("attempt timeout", builder().attempt_timeout(moment), ErrorKind::Timeout, attempt),
+    ];
+    for (name, builder, kind, text) in rows {
+        let error = send(&builder.build().expect("a client")).await.expect_err(name);
+        check(name, &error, &silence(Delivery::NotSent, kind, text));
+    }
+    assert_eq!(silent.connections(), 2);
+
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let https = format!("https://{}", listener.local_addr().expect("an address"));
+    let plain = tokio::spawn(async move {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let (mut stream, _) = listener.accept().await.expect("a connection");
+        let mut hello = vec![0; 16 * 1024];
+        let length = stream.read(&mut hello).await.expect("a TLS greeting");
+        stream.write_all(&answer("400 Bad Request", "", "speak HTTP")).await.expect("an answer");
+        hello.truncate(length);
+        hello
+    });
+    let client = Client::builder().token(TOKEN).base_url(https).build().expect("a client");
+    let error = send(&client).await.expect_err("no TLS");
+    check("plain HTTP", &error, &silence(Delivery::NotSent, ErrorKind::Connect, connect));
+    let hello = plain.await.expect("no panic");
+    let has = |text: &[u8]| hello.windows(text.len()).any(|part| part == text);
+    assert_eq!(hello.first(), Some(&0x16), "a TLS handshake");
+    assert!(!has(TOKEN.as_bytes()) && !has(b"Your table is ready") && !has(b"POST"));
+}
+
+#[tokio::test]
+async fn no_answer() {
+    let broken = "send_message: the connection broke before HighLevel answered; it may have been done, so look before \
+                  sending it again";
+    let late = "send_message: HighLevel did not answer in time; it may have been done, so look before sending it again";
+    let connection = || silence(Delivery::Unknown, ErrorKind::Connection, broken);
+    let timeout = || silence(Delivery::Unknown, ErrorKind::Timeout, late);
+    run("closed", Act::Close(Vec::new()), connection()).await;
+    run("reset", Act::Reset, connection()).await;
+    run("half a status line", Act::Close(b"HTTP/1.1 20".to_vec()), connection()).await;
+    run("half the headers", Act::Close(b"HTTP/1.1 201 Created\r\ncontent-".to_vec()), connection()).await;
+    run("not HTTP", Act::Close(b"SSH-2.0-OpenSSH_9.2\r\n\r\n".to_vec()), connection()).await;
+    run("silence", Act::Stall(Vec::new()), timeout()).await;
+    run("half a status line, silence", Act::Stall(b"HTTP/1.1 20".to_vec()), timeout()).await;
+    // An announcement of an answer is none.
+    run("only 100 Continue", Act::Stall(b"HTTP/1.1 100 Continue\r\n\r\n".to_vec()), timeout()).await;
+}
+
+#[tokio::test]
+async fn the_receipt_cannot_be_read() {
+    let unread = |status, body: &[u8], text| answered(status, Delivery::Accepted, body, text);
+    let broke = "send_message: HighLevel answered 201, and the answer broke off; it was accepted, so do not send it again";
+    let half = b"HTTP/1.1 201 Created\r\ncontent-length: 90\r\n\r\n{\"messageId\":\"m".to_vec();
+    let cut = || Expected { source: true, ..unread(201, b"{\"messageId\":\"m", broke) };
+    run("body cut", Act::Close(half.clone()), cut()).await;
+    run("body stalls", Act::Stall(half), cut()).await;
+    run(
+        "headers, then silence",
+        Act::Stall(b"HTTP/1.1 201 Created\r\ncontent-length: 90\r\n\r\n".to_vec()),
+        Expected { source: true, ..unread(201, b"", broke) },
+    )
+    .await;
+    run(
+        "chunks cut",
+        Act::Close(b"HTTP/1.1 201 Created\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{}\r\n".to_vec()),
+        Expected { source: true, ..unread(201, b"{}", broke) },
+    )
+    .await;
+
+    let empty = |status, text| unread(status, b"", text);
+    let rows = [
+        (
+            "200 OK",
+            empty(
+                200,
+                "send_message: HighLevel answered 200 without a body; it was accepted, so do not send it again",
+            ),
+        ),
+        (
+            "201 Created",
+            empty(
+                201,
+                "send_message: HighLevel answered 201 without a body; it was accepted, so do not send it again",
+            ),
+        ),
+        (
+            "202 Accepted",
+            empty(
+                202,
+                "send_message: HighLevel answered 202 without a body; it was accepted, so do not send it again",
+            ),
+        ),
+    ];
+    for (status, expected) in rows {
+        run(status, Act::Answer(answer(status, "", "")), expected).await;
+    }
+    let text =
+        "send_message: HighLevel answered 204 without a body; it was accepted, so do not send it again";
+    run("204", Act::Answer(b"HTTP/1.1 204 No Content\r\n\r\n".to_vec()), empty(204, text)).await;
+
+    let odd = "send_message: HighLevel answered 201 with a body that is not a receipt; it was accepted, so do not send \
+               it again";
+    let bodies = [
+        HTML,
+        "[]",
+        "null",
+        "{}",
+        "\"m1\"",
+        r#"{"messageId":"m1"}"#,
+        r#"{"conversationId":"c1"}"#,
+        r#"{"conversationId":"c1","messageIds":[]}"#,
+        r#"{"conversationId":"c1","messageId":1}"#,
+        r#"{"conversationId":"c1","messageId":"m1"} "#.trim_end_matches("} "),
+    ];
+    for body in bodies {
+        let expected = Expected { source: true, ..unread(201, body.as_bytes(), odd) };
+        run(body, Act::Answer(answer("201 Created", "", body)), expected).await;
+    }
+    let body = r#"{"success":false,"message":"queued","traceId":"t1"}"#;
+    let text = "send_message: HighLevel answered 202 with a body that is not a receipt: queued (trace t1); it was \
+                accepted, so do not send it again";
+    let expected = Expected {
+        source: true,
+        messages: &["queued"],
+        trace_id: Some("t1"),
+        ..unread(202, body.as_bytes(), text)
+    };
+    run("another object", Act::Answer(answer("202 Accepted", "", body)), expected).await;
+}
+
+#[tokio::test]
+async fn the_answer_is_too_large() {
+    let chunked = |body: &[u8]| {
+        let mut bytes = b"HTTP/1.1 201 Created\r\ntransfer-encoding: chunked\r\n\r\n".to_vec();
+        for chunk in body.chunks(8000) {
+            bytes.extend(format!("{:x}\r\n", chunk.len()).bytes());
+            bytes.extend([chunk, b"\r\n"].concat());
+        }
+        bytes.extend(b"0\r\n\r\n");
+        bytes
+    };
+    let larger = vec![b' '; MIB + 1];
+    let text = "send_message: HighLevel answered 201 with more than 1048576 bytes; it was accepted, so do not send it \
+                again";
+    let expected = || answered(201, Delivery::Accepted, &larger[..MIB], text);
+    run("with its length", Act::Answer(answer("201 Created", "", &larger)), expected()).await;
+    run("in chunks", Act::Answer(chunked(&larger)), expected()).await;
+    run("without an end", Act::Close([b"HTTP/1.1 201 Created\r\n\r\n", &larger[..]].concat()), expected())
+        .await;
+
+    let text = "send_message: HighLevel answered 413 Payload Too Large; it was not done";
+    let expected = answered(413, Delivery::Refused, &larger[..MIB], text);
+    run("a refusal", Act::Answer(answer("413 Payload Too Large", "", &larger)), expected).await;
+
+    // The largest that is read: a receipt, and white space.
+    let mut most = br#"{"conversationId":"c1","messageId":"m1"}"#.to_vec();
+    most.resize(MIB, b' ');
+    for act in [Act::Answer(answer("201 Created", "", &most)), Act::Answer(chunked(&most))] {
+        send(&Server::always(act).await.client()).await.expect("a receipt");
+    }
+}
+
+#[tokio::test]
+async fn refusals() {
+    let trace = "0f7b1c9e-2f6d-4f3c-9f55-6f1c7c1f0a11";
+    let body = format!(r#"{{"statusCode":400,"message":"Contact not found","traceId":"{trace}"}}"#);
+    let expected = Expected {
+        messages: &["Contact not found"],
+        trace_id: Some(trace),
+        ..answered(
+            400,
+            Delivery::Refused,
+            &body,
+            "send_message: HighLevel answered 400 Bad Request: Contact not found (trace \
+             0f7b1c9e-2f6d-4f3c-9f55-6f1c7c1f0a11); it was not done",
+        )
+    };
+    run("400", Act::Answer(answer("400 Bad Request", "", &body)), expected).await;
+
+    let body =
+        r#"{"statusCode":401,"message":"Invalid token: access token is invalid","error":"Unauthorized"}"#;
+    let expected = Expected {
+        messages: &["Invalid token: access token is invalid"],
+        ..answered(
+            401,
+            Delivery::Refused,
+            body,
+            "send_message: HighLevel answered 401 Unauthorized: Invalid token: access token is invalid; it was not done",
+        )
+    };
+    run("401", Act::Answer(answer("401 Unauthorized", "", body)), expected).await;
+
+    let body = r#"{"statusCode":422,"message":["type must be a string","contactId\nis empty",7],"error":"Unprocessable Entity"}"#;
+    let expected = Expected {
+        messages: &["type must be a string", "contactId\nis empty", "7"],
+        ..answered(
+            422,
+            Delivery::Refused,
+            body,
+            "send_message: HighLevel answered 422 Unprocessable Entity: type must be a string; contactId\\nis empty; 7; \
+             it was not done",
+        )
+    };
+    run("422", Act::Answer(answer("422 Unprocessable Entity", "", body)), expected).await;
+
+    // A message in another shape is shown as it is; none at all is no trouble.
+    let bodies: [(&str, &'static [&'static str], &'static str); 4] = [
+        (
+            r#"{"message":{"code":7}}"#,
+            &["{\"code\":7}"],
+            "send_message: HighLevel answered 400 Bad Request: {\\\"code\\\":7}; it was not done",
+        ),
+        (
+            r#"{"message":null,"traceId":7}"#,
+            &[],
+            "send_message: HighLevel answered 400 Bad Request; it was not done",
+        ),
+        ("[\"message\"]", &[], "send_message: HighLevel answered 400 Bad Request; it was not done"),
+        ("", &[], "send_message: HighLevel answered 400 Bad Request; it was not done"),
+    ];
+    for (body, messages, text) in bodies {
+        let expected = Expected { messages, ..answered(400, Delivery::Refused, body, text) };
+        run(body, Act::Answer(answer("400 Bad Request", "", body)), expected).await;
+    }
+
+    let rows = [
+        ("403 Forbidden", 403, "send_message: HighLevel answered 403 Forbidden; it was not done"),
+        ("404 Not Found", 404, "send_message: HighLevel answered 404 Not Found; it was not done"),
+        ("409 Conflict", 409, "send_message: HighLevel answered 409 Conflict; it was not done"),
+        ("413 Large", 413, "send_message: HighLevel answered 413 Payload Too Large; it was not done"),
+        ("415 What", 415, "send_message: HighLevel answered 415 Unsupported Media Type; it was not done"),
+        (
+            "429 Too Many Requests",
+            429,
+            "send_message: HighLevel answered 429 Too Many Requests; it was not done",
+        ),
+    ];
+    for (status, number, text) in rows {
+        let expected = answered(number, Delivery::Refused, HTML, text);
+        run(status, Act::Answer(answer(status, "content-type: text/html\r\n", HTML)), expected).await;
+    }
+    let cut = Act::Close(b"HTTP/1.1 404 Not Found\r\ncontent-length: 90\r\n\r\n{".to_vec());
+    let text = "send_message: HighLevel answered 404 Not Found; it was not done";
+    run("404, cut", cut, answered(404, Delivery::Refused, "{", text)).await;
+}
+
+#[tokio::test]
+async fn retry_after_is_read() {
+    let text = "send_message: HighLevel answered 429 Too Many Requests; it was not done";
+    let rows = [
+        ("", None),
+        ("Retry-After: 7\r\n", Some(7)),
+        ("retry-after:  0 \r\n", Some(0)),
+        ("Retry-After: 1.5\r\n", None),
+        ("Retry-After: -1\r\n", None),
+        ("Retry-After: soon\r\n", None),
+        ("Retry-After: Wed, 21 Oct 2015 07:28:00 GMT\r\n", None),
+        ("Retry-After: 99999999999999999999\r\n", None),
+    ];
+    for (header, retry_after) in rows {
+        let expected = Expected { retry_after, ..answered(429, Delivery::Refused, "", text) };
+        run(header, Act::Answer(answer("429 Too Many Requests", header, "")), expected).await;
+    }
+}
+
+#[tokio::test]
+async fn answers_after_which_nothing_is_known() {
+    let rows = [
+        ("405 No", "405 Method Not Allowed"),
+        ("408 Late", "408 Request Timeout"),
+        ("418 Tea", "418 I'm a teapot"),
+        ("499 Gone", "499"),
+        ("500 Error", "500 Internal Server Error"),
+        ("501 No", "501 Not Implemented"),
+        ("502 Bad", "502 Bad Gateway"),
+        ("503 Busy", "503 Service Unavailable"),
+        ("504 Late", "504 Gateway Timeout"),
+        ("599 Odd", "599"),
+    ];
+    for (status, shown) in rows {
+        let text = format!(
+            "send_message: HighLevel answered {shown}; it may have been done, so look before sending it again"
+        );
+        let number = status[..3].parse().expect("a number");
+        let expected = answered(number, Delivery::Unknown, HTML, text.leak());
+        run(status, Act::Answer(answer(status, "content-type: text/html\r\n", HTML)), expected).await;
+    }
+    // A wrong token or provider has been answered with 500 as well: its words are shown, and nothing is concluded.
+    let body = r#"{"statusCode":500,"message":"Internal server error","traceId":"t1"}"#;
+    let expected = Expected {
+        messages: &["Internal server error"],
+        trace_id: Some("t1"),
+        ..answered(
+            500,
+            Delivery::Unknown,
+            body,
+            "send_message: HighLevel answered 500 Internal Server Error: Internal server error (trace t1); it may have \
+             been done, so look before sending it again",
+        )
+    };
+    run("500", Act::Answer(answer("500 Internal Server Error", "", body)), expected).await;
+}
+
+/// The client of this library follows no redirect.
+#[tokio::test]
+async fn redirects_are_not_followed() {
+    let rows = [
+        ("301 Moved Permanently", 301),
+        ("302 Found", 302),
+        ("303 See Other", 303),
+        ("307 Temporary Redirect", 307),
+        ("308 Permanent Redirect", 308),
+    ];
+    for (status, number) in rows {
+        let text = format!("send_message: HighLevel answered {status}; it was not done");
+        let expected = answered(number, Delivery::Refused, "", text.leak());
+        run(status, Act::Answer(answer(status, "location: /elsewhere\r\n", "")), expected).await;
+    }
+}
+
+/// A caller's own client may follow redirects. What it finds there is no receipt, however much it looks like one.
+#[tokio::test]
+async fn redirects_that_were_followed_are_noticed() {
+    let receipt = r#"{"conversationId":"c1","messageId":"m1"}"#;
+    let rows = [
+        (
+            "200 OK",
+            200,
+            "send_message: HighLevel answered with a redirect, which was followed; it was not done",
+        ),
+        (
+            "500 Internal Server Error",
+            500,
+            "send_message: HighLevel answered with a redirect, which was followed; it was not done",
+        ),
+    ];
+    for (status, number, text) in rows {
+        let server = Server::start(move |request| {
+            Act::Answer(if request.line.starts_with("POST") {
+                answer("302 Found", "location: /elsewhere\r\n", "")
+            } else {
+                answer(status, "", receipt)
+            })
+        })
+        .await;
+        let client = server.builder().http_client(http_client(Policy::default())).build().expect("a client");
+        let error = send(&client).await.expect_err("a redirect");
+        let expected =
+            Expected { kind: ErrorKind::Status, ..answered(number, Delivery::Refused, receipt, text) };
+        check(status, &error, &expected);
+        let lines: Vec<_> = server.requests().into_iter().map(|request| request.line).collect();
+        assert_eq!(lines, ["POST /conversations/messages HTTP/1.1", "GET /elsewhere HTTP/1.1"]);
+    }
+
+    // With 307 and 308 the request itself would go out again, and it cannot: its body can be sent once.
+    for (status, number) in [("307 Temporary Redirect", 307), ("308 Permanent Redirect", 308)] {
+        let server = Server::always(Act::Answer(answer(status, "location: /elsewhere\r\n", ""))).await;
+        let client = server.builder().http_client(http_client(Policy::default())).build().expect("a client");
+        let error = send(&client).await.expect_err("a redirect");
+        let text = format!("send_message: HighLevel answered {status}; it was not done");
+        check(status, &error, &answered(number, Delivery::Refused, "", text.leak()));
+        assert_eq!(server.request().line, "POST /conversations/messages HTTP/1.1");
+    }
+}
+
+/// A caller's own client that does not take the address at all.
+#[tokio::test]
+async fn a_request_that_could_not_be_written() {
+    let server = Server::silent().await;
+    let http = tls(reqwest::Client::builder()).https_only(true).build().expect("an HTTP client");
+    let client = server.builder().http_client(http).build().expect("a client");
+    let error = send(&client).await.expect_err("only https");
+    let text = "send_message: the request could not be written; nothing was sent";
+    check("https only", &error, &silence(Delivery::NotSent, ErrorKind::Connection, text));
+    assert_eq!(server.connections(), 0);
+}
+
+/// A server's flood of words does not flood the log; all of them can be had.
+#[tokio::test]
+async fn long_words_are_cut_where_they_are_shown() {
+    let long = "ü".repeat(5000);
+    let body = serde_json::json!({ "message": [long, long], "traceId": long }).to_string();
+    let server = Server::always(Act::Answer(answer("400 Bad Request", "", &body))).await;
+    let error = send(&server.client()).await.expect_err("400");
+    assert_eq!(error.messages(), [long.clone(), long.clone()]);
+    assert_eq!(error.trace_id(), Some(long.as_str()));
+    assert_eq!(error.body(), body.as_bytes());
+    let start = "ü".repeat(1000);
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "send_message: HighLevel answered 400 Bad Request: {start}… (trace {start}…); it was not done"
+        )
+    );
+    let body: String = body.chars().take(1000).collect();
+    assert!(format!("{error:?}").contains(&format!("body: {:?}", format!("{body}…"))));
+}
+
+fn http_client(policy: Policy) -> reqwest::Client {
+    tls(reqwest::Client::builder()).no_proxy().redirect(policy).build().expect("an HTTP client")
+}
+
+/// TLS without certificates, for clients that speak none.
+fn tls(builder: reqwest::ClientBuilder) -> reqwest::ClientBuilder {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("versions of TLS")
+        .with_root_certificates(rustls::RootCertStore::empty())
+        .with_no_client_auth();
+    builder.tls_backend_preconfigured(config)
+}

@@ -1,0 +1,217 @@
+//! Nothing prints the token, and what is logged says neither what was written nor to whom.
+
+use std::error::Error as _;
+use std::fmt::{Debug, Write as _};
+use std::io;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use highlevel::{Client, Inbound, OutboundCall, Sms};
+use serde_json::json;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::fmt::format::FmtSpan;
+
+use crate::server::{Act, Server, TOKEN, answer, json as json_answer, nowhere, receipt};
+
+/// What the token could be recognised by: no long part of it may be shown either.
+const PART: &str = "5ec2e7";
+
+fn assert_secret(what: &str, shown: &str) {
+    assert!(!shown.is_empty(), "{what}");
+    assert!(!shown.contains(PART), "{what}: {shown}");
+}
+
+fn debug(what: &str, value: &impl Debug) {
+    assert_secret(what, &format!("{value:?}"));
+    assert_secret(what, &format!("{value:#?}"));
+}
+
+#[tokio::test]
+async fn nothing_prints_the_token() {
+    assert!(TOKEN.contains(PART));
+    let server = Server::always(Act::Answer(receipt())).await;
+    debug("builder", &server.builder());
+    debug("builder", &server.builder().base_url(format!("https://me:{TOKEN}@example.com")));
+    let client = server.client();
+    debug("client", &client);
+    debug("messages", &client.messages());
+    debug("calls", &client.calls());
+    let (wire, exchange) = client.wire();
+    debug("wire client", &wire);
+    debug("exchange", &exchange);
+    let request = Sms::to("c").text("t").into();
+    debug("answer", &wire.send_message(&request).await.expect("an answer"));
+    debug("exchange", &exchange);
+    debug("observation", &exchange.take());
+    debug("receipt", &client.messages().send(Sms::to("c").text("t")).await.expect("a receipt"));
+    // The token did go out, so that all this was about something.
+    assert_eq!(server.requests()[0].header("authorization"), [format!("Bearer {TOKEN}")]);
+}
+
+#[tokio::test]
+async fn no_error_prints_the_token() {
+    let acts = [
+        Act::Close(Vec::new()),
+        Act::Reset,
+        Act::Stall(Vec::new()),
+        Act::Close(b"HTTP/1.1 201 Created\r\ncontent-length: 9\r\n\r\n{".to_vec()),
+        Act::Answer(answer("201 Created", "", "<html>")),
+        Act::Answer(answer("302 Found", "location: https://example.com\r\n", "")),
+        Act::Answer(json_answer("401 Unauthorized", &json!({ "message": "Invalid JWT" }))),
+        Act::Answer(answer("502 Bad Gateway", "", "<html>")),
+    ];
+    let mut clients = vec![
+        Client::builder().token(TOKEN).base_url(format!("http://{}", nowhere().await)),
+        Client::builder().token(TOKEN).base_url("https://does-not-exist.invalid"),
+    ];
+    let mut servers = Vec::new();
+    for act in acts {
+        let timeout = Duration::from_secs(if matches!(act, Act::Stall(_)) { 1 } else { 30 });
+        let server = Server::always(act).await;
+        clients.push(server.builder().attempt_timeout(timeout));
+        servers.push(server);
+    }
+    for builder in clients {
+        let client = builder.build().expect("a client");
+        let error = client.messages().send(Sms::to("c").text("t")).await.expect_err("a failure");
+        debug("error", &error);
+        assert_secret("error", &error.to_string());
+        let mut source = error.source();
+        while let Some(cause) = source {
+            debug("cause", &cause);
+            assert_secret("cause", &cause.to_string());
+            source = cause.source();
+        }
+    }
+}
+
+#[test]
+fn no_configuration_error_prints_the_token() {
+    let tokens = ["\n", " ", "\u{0}", "\u{7f}", "é", "\u{2026}"].map(|odd| format!("{TOKEN}{odd}{TOKEN}"));
+    let more = [format!("{TOKEN}\n"), format!("Bearer {TOKEN}"), format!("\"{TOKEN}\""), format!(" {TOKEN}")];
+    for token in tokens.into_iter().chain(more) {
+        let builder = Client::builder().token(token.clone()).base_url("http://127.0.0.1:1");
+        let error = builder.build().expect_err(&token);
+        debug(&token, &error);
+        assert_secret(&token, &error.to_string());
+        assert!(error.source().is_none(), "{token}");
+    }
+}
+
+#[derive(Clone, Default)]
+struct Captured(Arc<Mutex<Vec<u8>>>);
+
+impl Captured {
+    fn take(&self) -> String {
+        String::from_utf8(std::mem::take(&mut *self.0.lock().expect("no panic"))).expect("text")
+    }
+}
+
+impl io::Write for Captured {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().expect("no panic").write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl MakeWriter<'_> for Captured {
+    type Writer = Self;
+
+    fn make_writer(&self) -> Self {
+        self.clone()
+    }
+}
+
+/// Everything at the finest level, from this crate and all below it.
+#[tokio::test]
+async fn the_log_has_the_facts_and_no_secrets() {
+    let captured = Captured::default();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing_subscriber::filter::LevelFilter::TRACE)
+        .with_span_events(FmtSpan::FULL)
+        .with_ansi(false)
+        .with_writer(captured.clone())
+        .finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+
+    let confidential = [
+        "Plan for Ada",
+        "CONTACT42",
+        "CONVERSATION42",
+        "MESSAGE42",
+        "PROVIDER42",
+        "+15037081210",
+        "odd words",
+    ];
+    let success = json!({ "conversationId": "CONVERSATION42", "messageId": "MESSAGE42" });
+    let refusal = json!({ "message": "odd words", "traceId": "t1" });
+    let rows = [
+        (Act::Answer(json_answer("201 Created", &success)), vec!["status=201", "accepted"]),
+        (
+            Act::Answer(answer("201 Created", "", "odd words")),
+            vec!["status=201", "kind=Receipt", "delivery=Accepted"],
+        ),
+        (
+            Act::Answer(json_answer("422 Unprocessable Entity", &refusal)),
+            vec!["status=422", "kind=Status", "delivery=Refused"],
+        ),
+        (
+            Act::Answer(answer("503 Busy", "", "odd words")),
+            vec!["status=503", "kind=Status", "delivery=Unknown"],
+        ),
+        (Act::Reset, vec!["kind=Connection", "delivery=Unknown"]),
+        (Act::Stall(Vec::new()), vec!["kind=Timeout", "delivery=Unknown"]),
+    ];
+    for (act, facts) in rows {
+        let answered = !matches!(act, Act::Reset | Act::Stall(_));
+        let timeout = Duration::from_secs(if matches!(act, Act::Stall(_)) { 1 } else { 30 });
+        let server = Server::always(act).await;
+        let client = server.builder().attempt_timeout(timeout).build().expect("a client");
+        let operations = ["send_message", "add_inbound_message", "add_outbound_call"];
+        for operation in operations {
+            let shown = match operation {
+                "send_message" => {
+                    let message = Sms::to("CONTACT42").text("Plan for Ada").from_number("+15037081210");
+                    client.messages().send(message).await.is_ok()
+                }
+                "add_inbound_message" => {
+                    let message =
+                        Inbound::sms("PROVIDER42").in_conversation("CONVERSATION42").text("Plan for Ada");
+                    client.messages().add_inbound(message).await.is_ok()
+                }
+                _ => {
+                    let call = OutboundCall::to_contact("CONTACT42", "PROVIDER42").to("+15037081210");
+                    client.calls().add_outbound(call).await.is_ok()
+                }
+            };
+            assert_eq!(shown, facts.contains(&"accepted"), "{operation}");
+            let log = captured.take();
+            let close = log.lines().find(|line| line.contains(" close ")).expect("the end of the span");
+            for fact in &facts {
+                assert!(log.contains(fact), "{fact} is not in {log}");
+            }
+            for fact in [&format!("operation=\"{operation}\""), "attempt=1", "ms="] {
+                assert!(close.contains(fact), "{fact} is not in {close}");
+            }
+            assert_eq!(close.contains("status="), answered, "{close}");
+            for secret in confidential.iter().chain([&PART]) {
+                assert!(!log.contains(secret), "{secret} is in {log}");
+            }
+        }
+        assert_eq!(server.requests().len(), operations.len());
+    }
+}
+
+/// The words of a person stay out of what an error shows of a request that was not sent.
+#[tokio::test]
+async fn a_refused_request_is_not_repeated() {
+    let server = Server::silent().await;
+    let message = Sms::to("ada@example.com").text("Plan for Ada");
+    let error = server.client().messages().send(message).await.expect_err("not an id");
+    let mut shown = String::new();
+    write!(shown, "{error} {error:?}").expect("text");
+    assert!(!shown.contains("ada@example.com") && !shown.contains("Plan for Ada"), "{shown}");
+}

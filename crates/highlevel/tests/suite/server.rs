@@ -1,0 +1,246 @@
+//! A TCP server that records what it is sent, byte for byte, and answers with any bytes or misbehaves.
+
+use std::sync::{Arc, Mutex};
+
+use highlevel::{Client, ClientBuilder};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Barrier, watch};
+use tokio::task::AbortHandle;
+
+/// The token of every client in these tests.
+pub(crate) const TOKEN: &str = "pit-5ec2e700-0000-4000-8000-5ec2e75ec2e7";
+
+/// What the server does with a request.
+#[derive(Clone)]
+pub(crate) enum Act {
+    /// Writes these bytes and waits for the next request on the same connection.
+    Answer(Vec<u8>),
+    /// Writes these bytes and closes the connection.
+    Close(Vec<u8>),
+    /// Writes these bytes and keeps the connection open, in silence.
+    Stall(Vec<u8>),
+    /// Breaks the connection.
+    Reset,
+    /// Answers once so many requests are waiting.
+    Together(Arc<Barrier>, Vec<u8>),
+}
+
+/// A request as it arrived.
+#[derive(Clone, Debug)]
+pub(crate) struct Request {
+    /// `POST /path HTTP/1.1`
+    pub(crate) line: String,
+    /// Names in lower case, in the order in which they came.
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Request {
+    /// Every value of a header.
+    pub(crate) fn header(&self, name: &str) -> Vec<&str> {
+        self.headers.iter().filter(|(key, _)| key == name).map(|(_, value)| value.as_str()).collect()
+    }
+
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.body).expect("a JSON body")
+    }
+}
+
+/// A server on this machine. It ends when it is dropped.
+pub(crate) struct Server {
+    port: u16,
+    seen: Arc<Seen>,
+    task: AbortHandle,
+}
+
+struct Seen {
+    connections: Mutex<usize>,
+    requests: Mutex<Vec<Request>>,
+    count: watch::Sender<usize>,
+}
+
+impl Server {
+    /// A server that reads complete requests and does with each what the function says.
+    pub(crate) async fn start(act: impl Fn(&Request) -> Act + Send + Sync + 'static) -> Self {
+        Self::serve(Some(Arc::new(act))).await
+    }
+
+    /// A server that does the same with every request.
+    pub(crate) async fn always(act: Act) -> Self {
+        Self::start(move |_| act.clone()).await
+    }
+
+    /// A server that accepts connections and neither reads nor writes.
+    pub(crate) async fn silent() -> Self {
+        Self::serve(None).await
+    }
+
+    async fn serve(act: Option<Arc<dyn Fn(&Request) -> Act + Send + Sync>>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let port = listener.local_addr().expect("an address").port();
+        let seen = Arc::new(Seen {
+            connections: Mutex::default(),
+            requests: Mutex::default(),
+            count: watch::Sender::new(0),
+        });
+        let task = tokio::spawn({
+            let seen = seen.clone();
+            async move {
+                let mut connections = tokio::task::JoinSet::new();
+                while let Ok((stream, _)) = listener.accept().await {
+                    *seen.connections.lock().expect("no panic") += 1;
+                    let (seen, act) = (seen.clone(), act.clone());
+                    connections.spawn(async move {
+                        match act {
+                            Some(act) => connection(stream, &seen, &*act).await,
+                            None => hold(stream).await,
+                        }
+                    });
+                }
+            }
+        });
+        Self { port, seen, task: task.abort_handle() }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// Starts building a client of this server.
+    pub(crate) fn builder(&self) -> ClientBuilder {
+        Client::builder().token(TOKEN).base_url(self.url())
+    }
+
+    pub(crate) fn client(&self) -> Client {
+        self.builder().build().expect("a client")
+    }
+
+    /// The requests that arrived so far.
+    pub(crate) fn requests(&self) -> Vec<Request> {
+        self.seen.requests.lock().expect("no panic").clone()
+    }
+
+    /// The one request that arrived.
+    pub(crate) fn request(&self) -> Request {
+        let requests = self.requests();
+        assert_eq!(requests.len(), 1, "{requests:?}");
+        requests[0].clone()
+    }
+
+    pub(crate) fn connections(&self) -> usize {
+        *self.seen.connections.lock().expect("no panic")
+    }
+
+    /// Waits until so many requests have arrived.
+    pub(crate) async fn arrived(&self, requests: usize) {
+        let mut count = self.seen.count.subscribe();
+        count.wait_for(|count| *count >= requests).await.expect("the server runs");
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn connection(mut stream: TcpStream, seen: &Seen, act: &(dyn Fn(&Request) -> Act + Send + Sync)) {
+    let mut buffer = Vec::new();
+    while let Some(request) = read(&mut stream, &mut buffer).await {
+        let act = act(&request);
+        seen.requests.lock().expect("no panic").push(request);
+        seen.count.send_modify(|count| *count += 1);
+        match act {
+            Act::Answer(bytes) => {
+                if stream.write_all(&bytes).await.is_err() {
+                    return;
+                }
+            }
+            Act::Together(barrier, bytes) => {
+                barrier.wait().await;
+                if stream.write_all(&bytes).await.is_err() {
+                    return;
+                }
+            }
+            Act::Close(bytes) => {
+                let _ = stream.write_all(&bytes).await;
+                let _ = stream.shutdown().await;
+                return;
+            }
+            Act::Stall(bytes) => {
+                let _ = stream.write_all(&bytes).await;
+                return hold(stream).await;
+            }
+            Act::Reset => {
+                stream.set_zero_linger().expect("a socket option");
+                return;
+            }
+        }
+    }
+}
+
+/// Keeps a connection until the server ends.
+async fn hold(stream: TcpStream) {
+    std::future::pending::<()>().await;
+    drop(stream);
+}
+
+/// Reads one complete request; `None` at the end of the connection.
+async fn read(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<Request> {
+    loop {
+        if let Some((request, length)) = parse(buffer) {
+            buffer.drain(..length);
+            return Some(request);
+        }
+        if stream.read_buf(buffer).await.ok()? == 0 {
+            return None;
+        }
+    }
+}
+
+/// The request at the beginning of some bytes and its length, if it is complete.
+fn parse(bytes: &[u8]) -> Option<(Request, usize)> {
+    let end = bytes.windows(4).position(|four| four == b"\r\n\r\n")?;
+    let head = std::str::from_utf8(&bytes[..end]).expect("a head in ASCII");
+    let mut lines = head.split("\r\n");
+    let line = lines.next().expect("a first line").to_owned();
+    let headers: Vec<_> = lines
+        .map(|line| line.split_once(": ").expect("a header"))
+        .map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()))
+        .collect();
+    let length = headers
+        .iter()
+        .find(|(name, _)| name == "content-length")
+        .map_or(0, |(_, value)| value.parse().expect("a number"));
+    let body = bytes.get(end + 4..end + 4 + length)?.to_vec();
+    Some((Request { line, headers, body }, end + 4 + length))
+}
+
+/// An answer: a status with its reason, further headers (each line with its end), and a body with its length.
+pub(crate) fn answer(status: &str, headers: &str, body: impl AsRef<[u8]>) -> Vec<u8> {
+    let body = body.as_ref();
+    let length = body.len();
+    [format!("HTTP/1.1 {status}\r\n{headers}content-length: {length}\r\n\r\n").as_bytes(), body].concat()
+}
+
+/// An answer in JSON.
+pub(crate) fn json(status: &str, body: &serde_json::Value) -> Vec<u8> {
+    answer(status, "content-type: application/json; charset=utf-8\r\n", body.to_string())
+}
+
+/// The answer to a message that was accepted.
+pub(crate) fn receipt() -> Vec<u8> {
+    json(
+        "201 Created",
+        &serde_json::json!({ "conversationId": "ABC12h2F6uBrIkfXYazb", "messageId": "t22c6DQcTDf3MjRhwf77" }),
+    )
+}
+
+/// An address on this machine where nothing listens.
+pub(crate) async fn nowhere() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let port = listener.local_addr().expect("an address").port();
+    drop(listener);
+    format!("127.0.0.1:{port}")
+}

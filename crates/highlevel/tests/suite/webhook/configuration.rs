@@ -1,0 +1,106 @@
+//! Keys, limits and whose events they are.
+
+use highlevel::webhook::{InvalidKey, PublicKey, Receiver, WebhookErrorKind};
+
+use super::{APP, any_app, check, public_key, receive, signing_key};
+
+const PUBLISHED: &str = "MCowBQYDK2VwAyEAi2HR1srL4o18O8BRa7gVJY7G7bupbN3H9AwJrHCDiOg=";
+
+#[test]
+fn keys() {
+    let published = PublicKey::published();
+    assert_eq!(published.id(), "published");
+    assert_eq!(format!("{published:?}"), "PublicKey(\"published\")");
+    let same = [
+        PUBLISHED.to_owned(),
+        format!(" {PUBLISHED}\n"),
+        format!("-----BEGIN PUBLIC KEY-----\n{PUBLISHED}\n-----END PUBLIC KEY-----\n"),
+        format!(
+            "-----BEGIN PUBLIC KEY-----\r\n{}\r\n{}\r\n-----END PUBLIC KEY-----",
+            &PUBLISHED[..20],
+            &PUBLISHED[20..]
+        ),
+    ];
+    for text in same {
+        assert_eq!(PublicKey::from_base64("published", &text), Ok(published.clone()), "{text}");
+    }
+
+    let short = "the public key does not have 32 bytes: copy it from HighLevel's webhook documentation";
+    let not_base64 = "the public key is not base64: copy it from HighLevel's webhook documentation";
+    let not_a_key = "the public key is not the SubjectPublicKeyInfo of an Ed25519 key: copy it from HighLevel's webhook \
+                     documentation";
+    let not_a_point =
+        "the public key is not a point of the curve: copy it from HighLevel's webhook documentation";
+    // The same algorithm, with the identifier of X25519.
+    let x25519 = PUBLISHED.replacen("K2Vw", "K2Vu", 1);
+    let rows = [
+        ("", not_a_key),
+        ("N/A", not_base64),
+        (&PUBLISHED[..59], not_base64),
+        (&PUBLISHED[..56], short),
+        ("i2HR1srL4o18O8BRa7gVJY7G7bupbN3H9AwJrHCDiOg=", not_a_key),
+        (x25519.as_str(), not_a_key),
+        ("MCowBQYDK2VwAyEAAgAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", not_a_point),
+        (
+            "MCowBQYDK2VwAyEAAQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
+            "the public key is of low order: anybody can sign for it: copy it from HighLevel's webhook documentation",
+        ),
+    ];
+    for (text, expected) in rows {
+        let error = PublicKey::from_base64("odd", text).expect_err(text);
+        assert_eq!(error.to_string(), expected, "{text}");
+    }
+    for length in [0, 31, 33, 64] {
+        let error: InvalidKey = PublicKey::from_bytes("odd", &vec![1; length]).expect_err("length");
+        assert_eq!(error.to_string(), short);
+    }
+}
+
+#[test]
+fn whose_events_they_are() {
+    let mine = || Receiver::builder().app_id(APP).key(public_key("test", &signing_key(1))).build();
+    let other = "the event is for the app 111 and not for 665c6bb13d4e5364bdec0e2f: is it the app id of the marketplace, \
+                 without a suffix?";
+    let nobody = "the event does not say which app it is for; if yours come without an appId, build the receiver with \
+                  `.any_app()`";
+    let odd = "the event is for the app a\\nb and not for 665c6bb13d4e5364bdec0e2f: is it the app id of the marketplace, \
+               without a suffix?";
+    let rows = [
+        (r#"{"type":"X","appId":"665c6bb13d4e5364bdec0e2f"}"#, None),
+        (r#"{"type":"X","appId":"111"}"#, Some(other)),
+        (r#"{"type":"X","appId":"a\nb"}"#, Some(odd)),
+        (r#"{"type":"X"}"#, Some(nobody)),
+        (r#"{"type":"X","appId":null}"#, Some(nobody)),
+        (r#"{"type":"X","appId":["665c6bb13d4e5364bdec0e2f"]}"#, Some(nobody)),
+        (r#"{"type":"X","data":{"appId":"665c6bb13d4e5364bdec0e2f"}}"#, Some(nobody)),
+        (r#"{"type":"X","appid":"665c6bb13d4e5364bdec0e2f"}"#, Some(nobody)),
+    ];
+    for (body, expected) in rows {
+        match (receive(&mine(), body), expected) {
+            (Ok(verified), None) => assert_eq!(verified.event().name(), "X"),
+            (Err(error), Some(text)) => check(body, &error, WebhookErrorKind::OtherApp, text),
+            (result, _) => panic!("{body}: {result:?}"),
+        }
+        assert_eq!(receive(&any_app(), body).expect(body).event().name(), "X");
+    }
+}
+
+#[test]
+fn the_length_of_the_body() {
+    let receiver = |limit| {
+        Receiver::builder().any_app().key(public_key("test", &signing_key(1))).body_limit(limit).build()
+    };
+    let body = r#"{"type":"X"}"#;
+    receive(&receiver(body.len()), body).expect("as long as it may be");
+    let error = receive(&receiver(body.len() - 1), body).expect_err("too long");
+    let text = "the body has 12 bytes, more than the 11 that are read";
+    check("too long", &error, WebhookErrorKind::TooLarge, text);
+
+    let mut body = body.as_bytes().to_vec();
+    body.resize(1024 * 1024, b' ');
+    receive(&any_app(), &body).expect("1 MiB");
+    body.push(b' ');
+    let error = receive(&any_app(), &body).expect_err("more");
+    let text = "the body has 1048577 bytes, more than the 1048576 that are read";
+    check("more", &error, WebhookErrorKind::TooLarge, text);
+}

@@ -1,0 +1,123 @@
+//! Signatures that OpenSSL made, see `data/webhook/README.md`.
+
+use highlevel::webhook::{Event, PublicKey, Receiver, WebhookErrorKind};
+
+use super::{APP, check, headers, time};
+
+const KEY: &str = include_str!("../../data/webhook/key.txt");
+const KEY_PEM: &str = include_str!("../../data/webhook/key.pub.pem");
+const OTHER_KEY: &str = include_str!("../../data/webhook/other_key.txt");
+
+macro_rules! signed {
+    ($name:literal) => {
+        signed!($name, ".sig")
+    };
+    ($name:literal, $ending:literal) => {
+        (
+            &include_bytes!(concat!("../../data/webhook/", $name))[..],
+            include_str!(concat!("../../data/webhook/", $name, $ending)),
+        )
+    };
+}
+
+fn key() -> PublicKey {
+    PublicKey::from_base64("golden", KEY).expect("a key")
+}
+
+fn receiver(keys: &[PublicKey]) -> Receiver {
+    keys.iter()
+        .cloned()
+        .fold(Receiver::builder().app_id(APP), highlevel::webhook::ReceiverBuilder::key)
+        .build()
+}
+
+#[test]
+fn genuine_events_are_received() {
+    let rows = [
+        (signed!("compact.json"), "OutboundMessage", "This is a test message"),
+        (signed!("pretty.json"), "InboundMessage", "This is a test message"),
+        (signed!("unicode.json"), "OutboundMessage", "Grüße an Zoë 🎉, ä\n🎉 \u{2028}"),
+    ];
+    for ((body, signature), name, text) in rows {
+        let verified = receiver(&[key()]).receive(&headers(&[signature]), body, time()).expect(name);
+        assert_eq!(verified.event().name(), name);
+        assert_eq!(verified.name(), name, "by Deref");
+        assert_eq!(verified.key_id(), "golden");
+        assert_eq!(verified.body(), body);
+        let found = match verified.event() {
+            Event::OutboundMessage(message) => message.body.as_deref(),
+            Event::InboundMessage(message) => message.body.as_deref(),
+            event => panic!("{event:?}"),
+        };
+        assert_eq!(found, Some(text));
+        assert_eq!(verified.clone().into_inner(), *verified.event());
+    }
+}
+
+#[test]
+fn genuine_bodies_that_are_no_events_are_malformed() {
+    let rows = [
+        (signed!("text.txt"), "expected value at line 1 column 1"),
+        (signed!("array.json"), "invalid type: sequence, expected a map at line 1 column 0"),
+        (signed!("latin1.txt"), "invalid unicode code point at line 1 column 37"),
+    ];
+    for ((body, signature), fault) in rows {
+        let error = receiver(&[key()]).receive(&headers(&[signature]), body, time()).expect_err(fault);
+        let text = format!("the signature is genuine, but the body is not a JSON object: {fault}");
+        check(fault, &error, WebhookErrorKind::Malformed, &text);
+    }
+}
+
+#[test]
+fn several_keys() {
+    let (body, signature) = signed!("compact.json");
+    let (_, by_other) = signed!("compact.json", ".other.sig");
+    let other = PublicKey::from_base64("other", OTHER_KEY).expect("a key");
+    let pem = PublicKey::from_base64("golden", KEY_PEM).expect("a key");
+    assert_eq!(pem, key());
+    let rows: [(&[PublicKey], &str, Option<&str>); 8] = [
+        (&[key()], signature, Some("golden")),
+        (&[pem], signature, Some("golden")),
+        (&[key()], by_other, None),
+        (&[other.clone()], signature, None),
+        (&[other.clone(), key()], signature, Some("golden")),
+        (&[other.clone(), key()], by_other, Some("other")),
+        (&[key(), other], by_other, Some("other")),
+        (&[], signature, None),
+    ];
+    for (keys, signature, expected) in rows {
+        let result = receiver(keys).receive(&headers(&[signature]), body, time());
+        assert_eq!(result.as_ref().ok().map(highlevel::webhook::Verified::key_id), expected, "{keys:?}");
+    }
+}
+
+/// Every bit of a body that is short enough, and of every signature.
+#[test]
+fn one_bit_makes_it_another_signature() {
+    use base64::Engine;
+    use base64::engine::general_purpose::STANDARD;
+
+    let (body, signature) = signed!("text.txt");
+    let receiver = receiver(&[key()]);
+    let refused = |body: &[u8], signature: &str| {
+        let error = receiver.receive(&headers(&[signature]), body.to_vec(), time()).expect_err("refused");
+        error.kind() == WebhookErrorKind::SignatureInvalid
+    };
+    assert!(!refused(body, signature), "the original has a genuine signature");
+    for bit in 0..body.len() * 8 {
+        let mut changed = body.to_vec();
+        changed[bit / 8] ^= 1 << (bit % 8);
+        assert!(refused(&changed, signature), "bit {bit} of the body");
+    }
+    let bytes = STANDARD.decode(signature).expect("base64");
+    for bit in 0..bytes.len() * 8 {
+        let mut changed = bytes.clone();
+        changed[bit / 8] ^= 1 << (bit % 8);
+        assert!(refused(body, &STANDARD.encode(changed)), "bit {bit} of the signature");
+    }
+    for end in 0..body.len() {
+        assert!(refused(&body[..end], signature), "the first {end} bytes");
+    }
+    assert!(refused(&[body, b"\n"].concat(), signature));
+    assert!(refused(&[b" ", body].concat(), signature));
+}

@@ -1,0 +1,70 @@
+//! The receiver of events: what it takes, what it refuses, and what it says.
+
+mod configuration;
+mod events;
+mod golden;
+mod signature;
+mod window;
+
+use std::time::{Duration, SystemTime};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use ed25519_dalek::{Signer, SigningKey};
+use highlevel::webhook::{Event, PublicKey, Receiver, Verified, WebhookError, WebhookErrorKind};
+use http::{HeaderMap, HeaderValue};
+
+/// The app of the events in these tests.
+const APP: &str = "665c6bb13d4e5364bdec0e2f";
+
+/// A pair of keys of the tests.
+fn signing_key(seed: u8) -> SigningKey {
+    SigningKey::from_bytes(&[seed; 32])
+}
+
+fn public_key(id: &str, key: &SigningKey) -> PublicKey {
+    PublicKey::from_bytes(id, key.verifying_key().as_bytes()).expect("a key")
+}
+
+/// The signature of a body by the first key of the tests, as it stands in the header.
+fn sign(body: &[u8]) -> String {
+    STANDARD.encode(signing_key(1).sign(body).to_bytes())
+}
+
+fn headers(signatures: &[&str]) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    for signature in signatures {
+        let value = HeaderValue::from_str(signature).expect("a header");
+        headers.append("x-ghl-signature", value);
+    }
+    headers
+}
+
+/// 2024-07-29T15:51:28.071Z, the time of the events in these tests.
+fn time() -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_millis(1_722_268_288_071)
+}
+
+/// A receiver of the events of any app, signed with the first key of the tests.
+fn any_app() -> Receiver {
+    Receiver::builder().any_app().key(public_key("test", &signing_key(1))).build()
+}
+
+/// Signs a body and hands it to a receiver.
+fn receive(receiver: &Receiver, body: impl AsRef<[u8]>) -> Result<Verified<Event>, WebhookError> {
+    let body = body.as_ref();
+    receiver.receive(&headers(&[&sign(body)]), body.to_vec(), time())
+}
+
+fn check(name: &str, error: &WebhookError, kind: WebhookErrorKind, text: &str) {
+    assert_eq!(error.to_string(), text, "{name}");
+    assert_eq!(error.kind(), kind, "{name}");
+    let status = match kind {
+        WebhookErrorKind::TooLarge => 413,
+        WebhookErrorKind::SignatureMissing | WebhookErrorKind::SignatureInvalid => 401,
+        WebhookErrorKind::OtherApp => 403,
+        WebhookErrorKind::Malformed | WebhookErrorKind::Stale | WebhookErrorKind::Future => 400,
+        kind => panic!("no row for {kind:?}"),
+    };
+    assert_eq!(error.status(), status, "{name}");
+}
