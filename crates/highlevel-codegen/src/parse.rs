@@ -12,9 +12,13 @@ use crate::Problem;
 /// line and column.
 pub fn parse(yaml: &str) -> Result<Value, Problem> {
     let document: Value = serde_saphyr::from_str(yaml).map_err(|error| {
+        // The parser adds an excerpt and a remark for programmers; the place and the reason are enough to find it.
+        let text = error.without_snippet().to_string();
+        let text = text.lines().next().unwrap_or_default();
+        let text = text.replace(", set DuplicateKeyPolicy in Options if acceptable", "");
         Problem::new(
             "",
-            format!("cannot be read as YAML: {error}"),
+            format!("cannot be read as YAML: {}", text.trim_start_matches("error: ")),
             "correct the text at the line and column named",
         )
     })?;

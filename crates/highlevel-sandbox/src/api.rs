@@ -1,6 +1,7 @@
 //! What the sandbox answers to a request, as a function of values: the request, what exists, new ids and the time.
 //!
-//! The checks run in this order: route, token, version, body, schema and rules, what exists.
+//! The checks run in this order: route, token, version, body, schema and rules, what exists. Before them comes the rate
+//! limit, which is about all requests and not about this one; the caller checks it for [`account`].
 
 mod authentication;
 mod body;
@@ -11,10 +12,13 @@ mod refusal;
 mod rules;
 mod version;
 
+use std::sync::Arc;
+
 use http::{HeaderMap, StatusCode};
 use serde_json::Value;
 
 use crate::contract::Contract;
+use crate::rate_limit::Account;
 use crate::world::{Message, World};
 
 pub(crate) use refusal::Refusal;
@@ -40,6 +44,8 @@ impl<'a> Call<'a> {
 pub(crate) struct Rulebook {
     pub(crate) contract: &'static Contract,
     pub(crate) token: String,
+    /// What the token belongs to.
+    pub(crate) account: Arc<Account>,
     pub(crate) success: StatusCode,
 }
 
@@ -68,6 +74,11 @@ enum Operation {
     SendMessage,
     AddInboundMessage,
     AddOutboundCall,
+}
+
+/// The app and location that a request comes from. Without the right token it names none.
+pub(crate) fn account<'a>(rulebook: &'a Rulebook, call: Call<'_>) -> Option<&'a Arc<Account>> {
+    authentication::check(call.headers, &rulebook.token).ok().map(|()| &rulebook.account)
 }
 
 /// Decides what to answer. Changes nothing: an accepted message is the caller's to store.

@@ -11,7 +11,7 @@ use crate::api::Rulebook;
 use crate::contract::Contract;
 use crate::identifiers;
 use crate::ledger::Ledger;
-use crate::rate_limit::RequestCounter;
+use crate::rate_limit::{Account, RateLimit, RateLimiter};
 use crate::runtime::Runtime;
 use crate::sandbox::Sandbox;
 use crate::server::{self, State};
@@ -27,6 +27,7 @@ pub struct SandboxBuilder {
     app_id: String,
     success_status: SuccessStatus,
     signing_key: Option<Redacted<[u8; 32]>>,
+    rate_limit: Option<RateLimit>,
 }
 
 /// The status of an answer that says yes. The documentation says 200, the live API answers 201.
@@ -48,6 +49,7 @@ impl SandboxBuilder {
             app_id: world::APP_ID.to_owned(),
             success_status: SuccessStatus::default(),
             signing_key: None,
+            rate_limit: None,
         }
     }
 
@@ -87,12 +89,19 @@ impl SandboxBuilder {
         self
     }
 
+    /// The limits to enforce: requests over them are answered 429 and otherwise ignored. The default is to refuse
+    /// nothing for its rate, and to count against the documented limits in the `X-RateLimit-…` headers all the same.
+    pub fn rate_limit(mut self, limit: RateLimit) -> Self {
+        self.rate_limit = Some(limit);
+        self
+    }
+
     /// Starts the sandbox.
     ///
     /// # Errors
     ///
-    /// `InvalidInput` when the address is not a loopback address, the webhook URL is not an `http` URL or the token
-    /// cannot stand in a header; otherwise what the operating system says, for example `AddrInUse`.
+    /// `InvalidInput` when the address is not a loopback address, the webhook URL is not an `http` URL, the token
+    /// cannot stand in a header or the rate limit allows nothing; otherwise what the operating system says, for example `AddrInUse`.
     pub async fn start(self) -> io::Result<Sandbox> {
         let contract = Contract::load().map_err(io::Error::other)?;
         let webhook_url = self.webhook_url.as_deref().map(parse_webhook_url).transpose()?;
@@ -100,6 +109,7 @@ impl SandboxBuilder {
             Some(Redacted(token)) => checked_token(token)?,
             None => identifiers::private_integration_token(),
         };
+        let rate_limit = self.rate_limit.map(checked_rate_limit).transpose()?;
         let signer = Signer::new(self.signing_key.map_or_else(random_seed, |seed| Ok(seed.0))?);
         let webhook_public_key = signer.public_key();
         let listener = listen(self.address)?;
@@ -108,14 +118,19 @@ impl SandboxBuilder {
         let ledger = Arc::new(Ledger::new());
         let (parcels, deliverable) = mpsc::unbounded_channel();
         let courier = Courier::new(Arc::clone(&ledger));
+        let account = Account { app_id: self.app_id, location_id: world::LOCATION_ID.to_owned() };
         let state = Arc::new(State {
-            rulebook: Rulebook { contract, token, success: self.success_status.code() },
-            app_id: self.app_id,
+            rulebook: Rulebook {
+                contract,
+                token,
+                account: Arc::new(account),
+                success: self.success_status.code(),
+            },
             signer,
             ledger,
             world: Mutex::new(world::seeded()),
             webhook_url: Mutex::new(webhook_url),
-            counter: Mutex::new(RequestCounter::default()),
+            limiter: Mutex::new(RateLimiter::new(rate_limit)),
             parcels,
         });
 
@@ -176,6 +191,10 @@ fn checked_token(token: String) -> io::Result<String> {
     let words =
         "the token cannot stand in a header: it has to be printable ASCII without spaces, and not empty";
     Err(io::Error::new(io::ErrorKind::InvalidInput, words))
+}
+
+fn checked_rate_limit(limit: RateLimit) -> io::Result<RateLimit> {
+    limit.checked().map_err(|words| io::Error::new(io::ErrorKind::InvalidInput, words))
 }
 
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {

@@ -127,6 +127,12 @@ impl Ledger {
         self.entries().iter().filter_map(pick).collect()
     }
 
+    /// How many requests were answered with a status.
+    pub(crate) fn answered(&self, status: u16) -> usize {
+        let answered = |entry: &&Entry| matches!(entry, Entry::Request(request) if request.status == status);
+        self.entries().iter().filter(answered).count()
+    }
+
     pub(crate) fn deliveries(&self) -> Vec<Delivery> {
         let pick = |entry: &Entry| match entry {
             Entry::Delivery(delivery) => Some(delivery.clone()),

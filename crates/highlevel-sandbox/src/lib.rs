@@ -16,8 +16,8 @@
 //! # }
 //! ```
 //!
-//! What it does not do: it carries no message anywhere, refuses nothing for its rate, and forgets everything when it
-//! stops.
+//! What it does not do: it carries no message anywhere, and forgets everything when it stops. It counts requests, but
+//! refuses none for its rate unless it is given a [`RateLimit`].
 
 mod api;
 mod builder;
@@ -34,5 +34,6 @@ mod world;
 pub use builder::{SandboxBuilder, SuccessStatus};
 pub use contract::{Contract, ContractError, Violation};
 pub use ledger::{Delivery, DeliveryOutcome, Entries, Entry, RecordedRequest};
+pub use rate_limit::{RateLimit, Window};
 pub use sandbox::{DeliveriesTimedOut, Sandbox};
 pub use world::{Contact, Direction, Message};

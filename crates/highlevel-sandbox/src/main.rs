@@ -5,9 +5,9 @@ mod cli;
 use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
 
-use highlevel_sandbox::{Sandbox, SandboxBuilder};
+use highlevel_sandbox::Sandbox;
 
-use cli::arguments::{self, Command};
+use cli::arguments::{self, Command, Options};
 use cli::{failure, live, welcome};
 
 fn main() -> ExitCode {
@@ -21,7 +21,7 @@ fn main() -> ExitCode {
     let result = match command {
         Command::Help => say(arguments::HELP),
         Command::Version => say(concat!("highlevel-sandbox ", env!("CARGO_PKG_VERSION"))),
-        Command::Serve(options) => run(options.builder(), options.webhook_url.as_deref()),
+        Command::Serve(options) => run(&options),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -39,11 +39,11 @@ fn say(line: &str) -> io::Result<()> {
     writeln!(io::stdout(), "{line}")
 }
 
-fn run(builder: SandboxBuilder, webhook_url: Option<&str>) -> io::Result<()> {
+fn run(options: &Options) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let sandbox = builder.start().await?;
-        say(&welcome::text(&welcome::Facts::of(&sandbox, webhook_url)))?;
+        let sandbox = options.builder().start().await?;
+        say(&welcome::text(&welcome::Facts::of(&sandbox, options)))?;
         tokio::select! {
             result = watch(&sandbox) => result,
             result = stop_signal() => result,

@@ -1,114 +1,149 @@
-//! Counting requests the way the rate-limit headers report them. Counting only: nothing is refused.
+//! How many requests are allowed, and what becomes of one too many.
 
-use std::collections::VecDeque;
+mod burst;
+mod counter;
+mod limiter;
+#[cfg(test)]
+mod oracle;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use std::time::Duration;
 
-/// Requests allowed in one burst window.
-const BURST_LIMIT: usize = 100;
-/// Length of the burst window, in milliseconds.
-const BURST_WINDOW_MS: i64 = 10_000;
-/// Requests allowed per day.
-const DAILY_LIMIT: u64 = 200_000;
+pub(crate) use counter::{Spent, Tally};
+pub(crate) use limiter::{Account, RateLimiter, Verdict};
 
-/// The requests of one app on one location.
+/// Limits to enforce, given to [`SandboxBuilder::rate_limit`](crate::SandboxBuilder::rate_limit).
 ///
-/// Whether the live API's burst window slides is not known. This one does, which is the stricter of the two.
-#[derive(Debug, Default)]
-pub(crate) struct RequestCounter {
-    /// When the last requests came, at most as many as the burst limit.
-    burst: VecDeque<DateTime<Utc>>,
-    day: i64,
-    used_today: u64,
-}
-
-/// What one answer says about the limits.
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use std::time::Duration;
+///
+/// use highlevel_sandbox::{RateLimit, Sandbox, Window};
+///
+/// // The documented limits with a window twenty times as short, so that a test need not wait.
+/// let limit = RateLimit::documented().window(Window::Fixed).interval(Duration::from_millis(500));
+/// let sandbox = Sandbox::builder().rate_limit(limit).start().await?;
+/// assert_eq!(sandbox.rate_limited(), 0);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// Documented are the numbers, that they count per app and location, and the `X-RateLimit-…` headers. The rest is not,
+/// and is chosen here:
+///
+/// - A request that is refused for its rate does not count.
+/// - A request without the right token does not count and is not refused for its rate, for it names no app and no
+///   location. Its answer shows the counts of the sandbox's own. Every other request counts, whatever its answer.
+/// - A request over a limit is refused before its path, version, size or body is looked at.
+/// - The day is the day in UTC.
+/// - When the machine's clock is set back, counting stands still until it has caught up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct RateLimit {
-    burst_remaining: usize,
-    daily_remaining: u64,
-    daily_reset_ms: i64,
+pub struct RateLimit {
+    window: Window,
+    burst: usize,
+    interval: Duration,
+    daily: usize,
+    retry_after: bool,
 }
 
-impl RequestCounter {
-    /// Counts a request that came at `now`.
-    pub(crate) fn count(&mut self, now: DateTime<Utc>) -> RateLimit {
-        let window_start = now - TimeDelta::milliseconds(BURST_WINDOW_MS);
-        self.burst.retain(|moment| *moment > window_start);
-        if self.burst.len() == BURST_LIMIT {
-            self.burst.pop_front();
-        }
-        self.burst.push_back(now);
-
-        let (day, into_day_ms) = day_of(now);
-        if day != self.day {
-            self.day = day;
-            self.used_today = 0;
-        }
-        self.used_today += 1;
-
-        RateLimit {
-            burst_remaining: BURST_LIMIT - self.burst.len(),
-            daily_remaining: DAILY_LIMIT.saturating_sub(self.used_today),
-            daily_reset_ms: DAY_MS - into_day_ms,
-        }
-    }
+/// Which requests count against the burst limit. The documentation does not say which of the two it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Window {
+    /// Those since the last multiple of the interval, counted from the beginning of 1970 in UTC.
+    Fixed,
+    /// Those in the last interval, whenever it is. The stricter of the two.
+    #[default]
+    Sliding,
 }
 
 impl RateLimit {
-    /// The headers that `HighLevel` documents, with their values.
-    pub(crate) fn headers(self) -> [(&'static str, String); 6] {
-        [
-            ("x-ratelimit-limit-daily", DAILY_LIMIT.to_string()),
-            ("x-ratelimit-daily-remaining", self.daily_remaining.to_string()),
-            ("x-ratelimit-daily-reset", self.daily_reset_ms.to_string()),
-            ("x-ratelimit-interval-milliseconds", BURST_WINDOW_MS.to_string()),
-            ("x-ratelimit-max", BURST_LIMIT.to_string()),
-            ("x-ratelimit-remaining", self.burst_remaining.to_string()),
-        ]
+    /// What `HighLevel` documents: 100 requests in 10 seconds, and 200,000 in a day.
+    pub fn documented() -> Self {
+        Self {
+            window: Window::default(),
+            burst: 100,
+            interval: Duration::from_secs(10),
+            daily: 200_000,
+            retry_after: false,
+        }
     }
-}
 
-const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+    /// How requests are counted against the burst limit. The default is a sliding window.
+    pub fn window(mut self, window: Window) -> Self {
+        self.window = window;
+        self
+    }
 
-/// The number of the UTC day, and how far into it `now` is.
-fn day_of(now: DateTime<Utc>) -> (i64, i64) {
-    let ms = now.timestamp_millis();
-    (ms.div_euclid(DAY_MS), ms.rem_euclid(DAY_MS))
+    /// Requests allowed in one interval, at least 1.
+    pub fn burst(mut self, requests: usize) -> Self {
+        self.burst = requests;
+        self
+    }
+
+    /// The length of the burst window: whole milliseconds, at least one.
+    pub fn interval(mut self, interval: Duration) -> Self {
+        self.interval = interval;
+        self
+    }
+
+    /// Requests allowed in one day in UTC, at least 1.
+    pub fn daily(mut self, requests: usize) -> Self {
+        self.daily = requests;
+        self
+    }
+
+    /// Whether a refusal says in a `Retry-After` header when to try again, in seconds, rounded up. The default is not
+    /// to: the header is not documented.
+    pub fn retry_after(mut self, sent: bool) -> Self {
+        self.retry_after = sent;
+        self
+    }
+
+    /// The limits, if they make sense; otherwise what is wrong.
+    pub(crate) fn checked(self) -> Result<Self, &'static str> {
+        if self.burst == 0 || self.daily == 0 {
+            return Err("a rate limit that allows no request cannot be used; allow at least 1");
+        }
+        if self.interval.is_zero() || !self.interval.subsec_nanos().is_multiple_of(1_000_000) {
+            return Err(
+                "the interval of a rate limit is told in whole milliseconds, and has to be at least one",
+            );
+        }
+        if i64::try_from(self.interval.as_micros()).is_err() {
+            return Err("the interval of a rate limit is too long; 100 years are possible");
+        }
+        Ok(self)
+    }
+
+    /// The interval in microseconds, which is what the counting goes by.
+    fn interval_us(self) -> i64 {
+        i64::try_from(self.interval.as_micros()).unwrap_or(i64::MAX)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn at(ms: i64) -> DateTime<Utc> {
-        DateTime::from_timestamp_millis(ms).unwrap()
-    }
-
     #[test]
-    fn the_burst_window_slides_and_the_day_starts_anew() {
-        let mut counter = RequestCounter::default();
-        let midnight = 20_000 * DAY_MS;
+    fn limits_that_make_no_sense_are_told_apart() {
+        let documented = RateLimit::documented();
         let cases = [
-            // (when, burst remaining, daily remaining, reset)
-            (midnight, 99, 199_999, DAY_MS),
-            (midnight + 5_000, 98, 199_998, DAY_MS - 5_000),
-            (midnight + 9_999, 97, 199_997, DAY_MS - 9_999),
-            (midnight + 10_000, 97, 199_996, DAY_MS - 10_000),
-            (midnight + 14_999, 96, 199_995, DAY_MS - 14_999),
-            (midnight + DAY_MS - 1, 99, 199_994, 1),
-            (midnight + DAY_MS, 98, 199_999, DAY_MS),
+            (documented, None),
+            (documented.interval(Duration::from_millis(1)), None),
+            (documented.interval(Duration::from_secs(100 * 365 * 24 * 60 * 60)), None),
+            (documented.burst(0), Some("allows no request")),
+            (documented.daily(0), Some("allows no request")),
+            (documented.interval(Duration::ZERO), Some("at least one")),
+            (documented.interval(Duration::from_micros(1_500)), Some("whole milliseconds")),
+            (documented.interval(Duration::from_secs(u64::MAX)), Some("too long")),
         ];
-        for (when, burst_remaining, daily_remaining, daily_reset_ms) in cases {
-            let expected = RateLimit { burst_remaining, daily_remaining, daily_reset_ms };
-            assert_eq!(counter.count(at(when)), expected, "{when}");
+        for (limits, fault) in cases {
+            match (limits.checked(), fault) {
+                (Ok(checked), None) => assert_eq!(checked, limits),
+                (Err(words), Some(fault)) => assert!(words.contains(fault), "{limits:?}: {words}"),
+                other => panic!("{limits:?}: {other:?}"),
+            }
         }
-    }
-
-    #[test]
-    fn nothing_is_left_after_the_last_request() {
-        let mut counter = RequestCounter::default();
-        let left: Vec<usize> = (0..102).map(|_| counter.count(at(0)).burst_remaining).collect();
-        assert_eq!(left[98..], [1, 0, 0, 0]);
     }
 }

@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::StatusCode;
+
 use crate::builder::{SandboxBuilder, parse_webhook_url};
 use crate::ledger::{Delivery, Entries, Entry, RecordedRequest};
 use crate::runtime::Runtime;
@@ -101,7 +103,7 @@ impl Sandbox {
 
     /// The app that webhook events name.
     pub fn app_id(&self) -> &str {
-        &self.state.app_id
+        &self.state.rulebook.account.app_id
     }
 
     /// The key that verifies webhook signatures: base64 of the `SubjectPublicKeyInfo`, as `HighLevel` publishes its own.
@@ -132,6 +134,17 @@ impl Sandbox {
     /// The requests that were answered, oldest first.
     pub fn requests(&self) -> Vec<RecordedRequest> {
         self.state.ledger.requests()
+    }
+
+    /// How many requests were answered 429. There is none without [`SandboxBuilder::rate_limit`].
+    pub fn rate_limited(&self) -> usize {
+        self.state.ledger.answered(StatusCode::TOO_MANY_REQUESTS.as_u16())
+    }
+
+    /// Counts `requests` now, as if another program of the same app had made them for the same location. What is over a
+    /// limit that is enforced does not count. The ledger has nothing of it.
+    pub fn use_rate_limit(&self, requests: usize) {
+        self.state.use_rate_limit(requests);
     }
 
     /// The webhook attempts that have ended, oldest first.

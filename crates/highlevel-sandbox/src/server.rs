@@ -17,7 +17,6 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::api::Call;
-use body::Received;
 
 use state::Moment;
 pub(crate) use state::{State, lock};
@@ -55,16 +54,13 @@ async fn respond(request: Request<Incoming>, state: Arc<State>) -> hyper::Result
 
     let target = head.uri.path_and_query().map_or("/", |target| target.as_str());
     let call = Call { method: head.method.as_str(), target, headers: &head.headers, body: received.bytes() };
-    let (status, text) = match &received {
-        Received::Whole(_) => state.answer(call, &moment),
-        Received::TooLarge(_) => state.refuse_size(call, &moment),
-    };
+    let answered = state.answer(call, &received, &moment);
 
-    let mut response = Response::new(Full::new(Bytes::from(text)));
-    *response.status_mut() = status;
+    let mut response = Response::new(Full::new(Bytes::from(answered.body)));
+    *response.status_mut() = answered.status;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
-    for (name, value) in state.count(&moment).headers() {
+    for (name, value) in answered.verdict.headers() {
         if let Ok(value) = HeaderValue::from_str(&value) {
             headers.insert(name, value);
         }

@@ -200,7 +200,7 @@ impl fmt::Debug for Client {
 
 /// Builds a [`Client`].
 ///
-/// ```
+/// ```no_run
 /// use std::time::Duration;
 /// use highlevel::{ApiVersion, Client};
 ///

@@ -93,3 +93,21 @@ fn tls(builder: ClientBuilder, base_url: &Url) -> Result<ClientBuilder> {
     }
     Ok(builder)
 }
+
+/// `cargo test -p highlevel --no-default-features --lib`
+#[cfg(all(test, not(any(feature = "__rustls", feature = "native-tls"))))]
+mod tests {
+    #[test]
+    fn without_tls_only_this_machine_is_spoken_to() {
+        let builder = |url: &str| crate::Client::builder().token("pit-1").base_url(url);
+        let error = builder("https://services.leadconnectorhq.com").build().expect_err("no TLS");
+        assert_eq!(
+            error.to_string(),
+            "build: no TLS was compiled in: turn on one of the features rustls-ring, aws-lc or native-tls of the crate \
+             highlevel, or hand over a reqwest::Client of your own"
+        );
+        builder("http://127.0.0.1:8080").build().expect("plain HTTP on this machine");
+        let own = builder("https://services.leadconnectorhq.com").http_client(reqwest::Client::new());
+        own.build().expect("a client that sees to TLS itself");
+    }
+}

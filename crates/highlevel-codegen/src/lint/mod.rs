@@ -35,7 +35,7 @@ const RULES: &[Rule] = &[
     schemas::keywords,
     schemas::properties,
     received::objects,
-    received::arrays,
+    received::collections,
     received::both_directions,
 ];
 

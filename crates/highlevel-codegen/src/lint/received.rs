@@ -45,14 +45,19 @@ pub(super) fn objects(document: &Document, problems: &mut Vec<Problem>) {
     }
 }
 
-/// HighLevel sends `null` for an empty list.
-pub(super) fn arrays(document: &Document, problems: &mut Vec<Problem>) {
+/// HighLevel sends `null` for an empty list or object.
+pub(super) fn collections(document: &Document, problems: &mut Vec<Problem>) {
     for (_, place, schema) in received_components(document) {
         for (name, property) in schema["properties"].as_object().into_iter().flatten() {
-            if property["type"] == "array" && property["nullable"] != true {
+            let kind = match property["type"].as_str() {
+                Some("array") => "a list",
+                Some("object") if property.get("properties").is_none() => "an object",
+                _ => continue,
+            };
+            if property["nullable"] != true {
                 problems.push(Problem::new(
                     format!("{place}/properties/{}", escape(name)),
-                    "is a list from HighLevel that may be null, which would reject the whole object",
+                    format!("is {kind} from HighLevel that may be null, which would reject the whole of what it is in"),
                     "add `nullable: true`",
                 ));
             }

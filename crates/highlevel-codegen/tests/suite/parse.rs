@@ -3,9 +3,12 @@
 use highlevel_codegen::parse::parse;
 use serde_json::{Value, json};
 
+/// The value, or words of the problem.
+type Expected = Result<Value, &'static [&'static str]>;
+
 #[test]
 fn texts() {
-    let cases: &[(&str, &str, Result<Value, &[&str]>)] = &[
+    let cases: &[(&str, &str, Expected)] = &[
         ("a mapping", "a: 1\nb: [x, 'y']\n", Ok(json!({ "a": 1, "b": ["x", "y"] }))),
         ("JSON", r#"{"a": {"b": null}}"#, Ok(json!({ "a": { "b": null } }))),
         ("an empty mapping", "{}", Ok(json!({}))),

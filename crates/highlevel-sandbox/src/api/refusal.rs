@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::Answer;
 use crate::contract::Violation;
+use crate::rate_limit::Spent;
 
 /// Why a request is not done, in the shape in which the API says so.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,6 +36,10 @@ impl Refusal {
     /// In the words of the framework behind the live API.
     pub(super) fn no_route(method: &str, path: &str) -> Self {
         Self::new(StatusCode::NOT_FOUND, &format!("Cannot {method} {path}"))
+    }
+
+    pub(crate) fn too_many_requests(spent: &Spent) -> Self {
+        Self::new(StatusCode::TOO_MANY_REQUESTS, &spent.to_string())
     }
 
     pub(crate) fn too_large(limit: usize) -> Self {

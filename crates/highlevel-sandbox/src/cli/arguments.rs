@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::net::SocketAddr;
 
-use highlevel_sandbox::{Sandbox, SandboxBuilder};
+use highlevel_sandbox::{RateLimit, Sandbox, SandboxBuilder, Window};
 use lexopt::{Arg, Parser, ValueExt};
 
 pub(crate) const HELP: &str = "\
@@ -15,6 +15,10 @@ Options:
   --address ADDRESS    where to listen, a loopback address [default: 127.0.0.1:0, a free port]
   --webhook-url URL    where to send signed webhook events, a plain http URL [default: nowhere]
   --token TOKEN        the token to accept [default: a new one]
+  --rate-limit         answer 429 to requests over the documented limits: 100 in 10 s, 200,000 in a day
+                       [default: count them, refuse none]
+  --rate-limit-window fixed|sliding
+                       the same, with the 10 s at fixed times or always the last ones [default: sliding]
   -h, --help           print this
   -V, --version        print the version
 
@@ -35,6 +39,8 @@ pub(crate) struct Options {
     pub(crate) address: Option<SocketAddr>,
     pub(crate) webhook_url: Option<String>,
     pub(crate) token: Option<String>,
+    /// The window of the documented limits, if they are enforced.
+    pub(crate) rate_limit: Option<Window>,
 }
 
 impl Options {
@@ -48,6 +54,9 @@ impl Options {
         }
         if let Some(token) = &self.token {
             builder = builder.token(token);
+        }
+        if let Some(window) = self.rate_limit {
+            builder = builder.rate_limit(RateLimit::documented().window(window));
         }
         builder
     }
@@ -69,6 +78,12 @@ fn read(parser: &mut Parser) -> Result<Command, String> {
             Arg::Long("address") => options.address = Some(address(&text(parser, "--address")?)?),
             Arg::Long("webhook-url") => options.webhook_url = Some(text(parser, "--webhook-url")?),
             Arg::Long("token") => options.token = Some(text(parser, "--token")?),
+            Arg::Long("rate-limit") => {
+                options.rate_limit.get_or_insert_default();
+            }
+            Arg::Long("rate-limit-window") => {
+                options.rate_limit = Some(window(&text(parser, "--rate-limit-window")?)?);
+            }
             Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help),
             Arg::Short('V') | Arg::Long("version") => return Ok(Command::Version),
             Arg::Value(word) if first && word == "serve" => {}
@@ -96,6 +111,14 @@ fn address(text: &str) -> Result<SocketAddr, String> {
     })
 }
 
+fn window(text: &str) -> Result<Window, String> {
+    match text {
+        "fixed" => Ok(Window::Fixed),
+        "sliding" => Ok(Window::Sliding),
+        _ => Err(format!("`{text}` is not a window; there are `fixed` and `sliding`")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -107,6 +130,7 @@ mod tests {
     #[test]
     fn arguments_become_options() {
         let some = |text: &str| Some(text.to_owned());
+        let limited = |window| Options { rate_limit: Some(window), ..Options::default() };
         let cases = [
             ("", Options::default()),
             ("serve", Options::default()),
@@ -123,6 +147,11 @@ mod tests {
                 "--address localhost:81",
                 Options { address: Some(SocketAddr::from(([127, 0, 0, 1], 81))), ..Options::default() },
             ),
+            ("--rate-limit", limited(Window::Sliding)),
+            ("--rate-limit-window fixed", limited(Window::Fixed)),
+            ("--rate-limit --rate-limit-window=fixed", limited(Window::Fixed)),
+            ("--rate-limit-window fixed --rate-limit", limited(Window::Fixed)),
+            ("--rate-limit-window sliding", limited(Window::Sliding)),
         ];
         for (line, expected) in cases {
             assert_eq!(check(line), Ok(Command::Serve(expected)), "{line}");
@@ -139,6 +168,8 @@ mod tests {
             ("--adress 127.0.0.1:0", "there is no option --adress"),
             ("-x", "there is no option -x"),
             ("--token", "--token needs a value"),
+            ("--rate-limit-window", "--rate-limit-window needs a value"),
+            ("--rate-limit-window both", "`both` is not a window; there are `fixed` and `sliding`"),
             (
                 "--address 8080",
                 "`8080` is not an address with a port; one looks like 127.0.0.1:8080, or 127.0.0.1:0 for a free port",
@@ -147,5 +178,12 @@ mod tests {
         for (line, expected) in cases {
             assert_eq!(check(line), Err(expected.to_owned()), "{line}");
         }
+    }
+
+    #[test]
+    fn the_limits_reach_the_sandbox() {
+        let Ok(Command::Serve(options)) = check("--rate-limit-window fixed") else { unreachable!() };
+        let expected = Sandbox::builder().rate_limit(RateLimit::documented().window(Window::Fixed));
+        assert_eq!(format!("{:?}", options.builder()), format!("{expected:?}"));
     }
 }

@@ -1,6 +1,8 @@
 //! What the program says when it has started: all that is needed to send a first message.
 
-use highlevel_sandbox::Sandbox;
+use highlevel_sandbox::{Sandbox, Window};
+
+use super::arguments::Options;
 
 /// What there is to say.
 #[derive(Debug)]
@@ -14,10 +16,11 @@ pub(crate) struct Facts {
     app_id: String,
     webhook_url: Option<String>,
     webhook_public_key: String,
+    rate_limit: Option<Window>,
 }
 
 impl Facts {
-    pub(crate) fn of(sandbox: &Sandbox, webhook_url: Option<&str>) -> Self {
+    pub(crate) fn of(sandbox: &Sandbox, options: &Options) -> Self {
         Self {
             base_url: sandbox.base_url(),
             token: sandbox.token().to_owned(),
@@ -26,8 +29,9 @@ impl Facts {
             conversation_id: sandbox.conversation_id().to_owned(),
             conversation_provider_id: sandbox.conversation_provider_id().to_owned(),
             app_id: sandbox.app_id().to_owned(),
-            webhook_url: webhook_url.map(str::to_owned),
+            webhook_url: options.webhook_url.clone(),
             webhook_public_key: sandbox.webhook_public_key().to_owned(),
+            rate_limit: options.rate_limit,
         }
     }
 }
@@ -43,11 +47,17 @@ pub(crate) fn text(facts: &Facts) -> String {
         app_id,
         webhook_url,
         webhook_public_key,
+        rate_limit,
     } = facts;
     let version = env!("CARGO_PKG_VERSION");
     let webhooks = webhook_url
         .as_deref()
         .unwrap_or("nowhere (to get them: --webhook-url http://127.0.0.1:3000/webhooks)");
+    let rate_limit = match rate_limit {
+        None => "counted, not enforced (to get 429 for too many requests: --rate-limit)",
+        Some(Window::Fixed) => "100 requests in 10 s, at fixed times; 200,000 in a day",
+        Some(Window::Sliding) => "100 requests in any 10 s; 200,000 in a day",
+    };
     let bearer = quoted(&format!("Authorization: Bearer {token}"));
     format!(
         r#"HighLevel sandbox {version}
@@ -63,6 +73,7 @@ pub(crate) fn text(facts: &Facts) -> String {
   webhooks to    {webhooks}
   signed by      {webhook_public_key}
   app            {app_id}
+  rate limit     {rate_limit}
 
 Send a first message:
 

@@ -6,24 +6,32 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use http::{StatusCode, Uri};
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::body::LONGEST;
+use super::body::{LONGEST, Received};
 use crate::api::{self, Answer, Call, Fresh, Refusal, Rulebook};
 use crate::identifiers;
 use crate::ledger::{Entry, Ledger, RecordedRequest};
-use crate::rate_limit::{RateLimit, RequestCounter};
+use crate::rate_limit::{RateLimiter, Verdict};
 use crate::webhook::{Envelope, Parcel, Signer, event_name, event_payload};
 use crate::world::{Message, World};
 
 /// Everything that one sandbox knows.
 pub(crate) struct State {
     pub(crate) rulebook: Rulebook,
-    pub(crate) app_id: String,
     pub(crate) signer: Signer,
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) world: Mutex<World>,
     pub(crate) webhook_url: Mutex<Option<Uri>>,
-    pub(crate) counter: Mutex<RequestCounter>,
+    pub(crate) limiter: Mutex<RateLimiter>,
     pub(crate) parcels: UnboundedSender<Parcel>,
+}
+
+/// What goes back to the caller.
+pub(super) struct Answered {
+    pub(super) status: StatusCode,
+    /// JSON.
+    pub(super) body: String,
+    /// What was left of the limits after this request, whatever came in the meantime.
+    pub(super) verdict: Verdict,
 }
 
 /// The clock and the new ids of one request.
@@ -48,28 +56,41 @@ impl Moment {
 
 impl State {
     /// Answers a request. When this returns, the ledger has it and its webhook is on the way.
-    pub(super) fn answer(&self, call: Call<'_>, moment: &Moment) -> (StatusCode, String) {
-        let answer = {
-            let mut world = self.world();
-            let mut answer = api::answer(&self.rulebook, &world, call, &moment.fresh);
-            if let Some(message) = answer.accepted.take() {
-                // Under the lock, so that events leave in the order in which messages were stored.
-                self.announce(&world, &message, moment);
-                world.store(message);
-            }
-            answer
+    pub(super) fn answer(&self, call: Call<'_>, received: &Received, moment: &Moment) -> Answered {
+        let verdict = self.count(call, moment);
+        let trace_id = &moment.fresh.trace_id;
+        let answer = match (&verdict.spent, received) {
+            (Some(spent), _) => Refusal::too_many_requests(spent).answer(trace_id),
+            (None, Received::TooLarge(_)) => Refusal::too_large(LONGEST).answer(trace_id),
+            (None, Received::Whole(_)) => self.act(call, moment),
         };
-        self.record(call, moment, &answer)
+        let body = answer.body.to_string();
+        self.record(call, moment, answer.status, &body);
+        Answered { status: answer.status, body, verdict }
     }
 
-    /// Answers a request whose body is too large to look at.
-    pub(super) fn refuse_size(&self, call: Call<'_>, moment: &Moment) -> (StatusCode, String) {
-        let answer = Refusal::too_large(LONGEST).answer(&moment.fresh.trace_id);
-        self.record(call, moment, &answer)
+    /// Counts requests of another program of the same app, on the same location.
+    pub(crate) fn use_rate_limit(&self, count: usize) {
+        lock(&self.limiter).take(&self.rulebook.account, Utc::now(), count);
     }
 
-    pub(super) fn count(&self, moment: &Moment) -> RateLimit {
-        lock(&self.counter).count(moment.now)
+    fn count(&self, call: Call<'_>, moment: &Moment) -> Verdict {
+        let mut limiter = lock(&self.limiter);
+        match api::account(&self.rulebook, call) {
+            Some(account) => limiter.admit(account, moment.now),
+            None => limiter.look(&self.rulebook.account, moment.now),
+        }
+    }
+
+    fn act(&self, call: Call<'_>, moment: &Moment) -> Answer {
+        let mut world = self.world();
+        let mut answer = api::answer(&self.rulebook, &world, call, &moment.fresh);
+        if let Some(message) = answer.accepted.take() {
+            // Under the lock, so that events leave in the order in which messages were stored.
+            self.announce(&world, &message, moment);
+            world.store(message);
+        }
+        answer
     }
 
     pub(crate) fn world(&self) -> MutexGuard<'_, World> {
@@ -83,8 +104,8 @@ impl State {
         let envelope = Envelope {
             timestamp: moment.fresh.now.clone(),
             webhook_id: identifiers::uuid(),
-            app_id: self.app_id.clone(),
-            version_id: self.app_id.clone(),
+            app_id: self.rulebook.account.app_id.clone(),
+            version_id: self.rulebook.account.app_id.clone(),
         };
         let contact = world.contact(&message.contact_id);
         let body =
@@ -101,24 +122,17 @@ impl State {
         }
     }
 
-    fn record(&self, call: Call<'_>, moment: &Moment, answer: &Answer) -> (StatusCode, String) {
-        let text = answer.body.to_string();
-        tracing::debug!(
-            method = call.method,
-            target = call.target,
-            status = answer.status.as_u16(),
-            "answered"
-        );
+    fn record(&self, call: Call<'_>, moment: &Moment, status: StatusCode, body: &str) {
+        tracing::debug!(method = call.method, target = call.target, status = status.as_u16(), "answered");
         self.ledger.record(Entry::Request(RecordedRequest {
             received_at: moment.fresh.now.clone(),
             method: call.method.to_owned(),
             path: call.target.to_owned(),
             headers: super::redacted(call.headers),
             body: call.body.to_vec(),
-            status: answer.status.as_u16(),
-            answer: text.clone().into_bytes(),
+            status: status.as_u16(),
+            answer: body.as_bytes().to_vec(),
         }));
-        (answer.status, text)
     }
 }
 

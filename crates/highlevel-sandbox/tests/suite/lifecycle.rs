@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use highlevel_sandbox::{Contact, Sandbox};
+use highlevel_sandbox::{Contact, RateLimit, Sandbox};
 use http::StatusCode;
 use serde_json::json;
 
@@ -71,6 +71,16 @@ async fn what_cannot_be_used_is_refused_at_the_start() {
             "the webhook URL `a.example/hooks`",
         ),
         (builder().token("a b"), ErrorKind::InvalidInput, "the token cannot stand in a header"),
+        (
+            builder().rate_limit(RateLimit::documented().burst(0)),
+            ErrorKind::InvalidInput,
+            "a rate limit that allows no request",
+        ),
+        (
+            builder().rate_limit(RateLimit::documented().interval(Duration::ZERO)),
+            ErrorKind::InvalidInput,
+            "whole milliseconds",
+        ),
         (builder().token(""), ErrorKind::InvalidInput, "the token cannot stand in a header"),
     ];
     for (builder, kind, words) in cases {

@@ -37,7 +37,15 @@ fn help_names_every_option() {
     for flag in ["--help", "-h"] {
         let output = program().arg(flag).output().unwrap();
         let printed = String::from_utf8(output.stdout).unwrap();
-        for option in ["serve", "--address", "--webhook-url", "--token", "--version"] {
+        for option in [
+            "serve",
+            "--address",
+            "--webhook-url",
+            "--token",
+            "--rate-limit",
+            "--rate-limit-window",
+            "--version",
+        ] {
             assert!(printed.contains(option), "{option}: {printed}");
         }
     }
@@ -57,6 +65,7 @@ async fn it_says_what_to_use_and_what_happens() {
     };
     assert_eq!(fact("token"), "pit-mine");
     assert!(fact("signed by").starts_with("MCow"));
+    assert!(fact("rate limit").contains("--rate-limit"));
 
     let send = |body| {
         let url = format!("{}/conversations/messages", fact("base URL"));
@@ -77,6 +86,17 @@ async fn it_says_what_to_use_and_what_happens() {
         let pid = running.0.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
         assert_eq!(running.0.wait().unwrap().code(), Some(0));
+    }
+}
+
+#[test]
+fn the_welcome_says_which_limits_are_enforced() {
+    for (window, words) in [("fixed", "10 s, at fixed times"), ("sliding", "any 10 s")] {
+        let child = program().args(["--rate-limit-window", window]).stdout(Stdio::piped()).spawn().unwrap();
+        let mut running = Running(child);
+        let mut lines = BufReader::new(running.0.stdout.take().unwrap()).lines().map(Result::unwrap);
+        let line = lines.find(|line| line.contains("rate limit")).unwrap();
+        assert!(line.contains(words), "{line}");
     }
 }
 

@@ -1,30 +1,230 @@
-//! The rate-limit headers.
+//! Rate limits: the headers, and what becomes of a request too many.
+//!
+//! Nothing here depends on how fast the machine is. A sliding window is an hour long, and a fixed one is so long that
+//! it ends in 2069; only the day may change under a test, which [`in_one_day`] takes care of.
 
-use highlevel_sandbox::Sandbox;
+use std::time::Duration;
+
+use highlevel_sandbox::{RateLimit, Sandbox, Window};
+use http::StatusCode;
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::caller::{SEND, bare, execute, post};
+use crate::caller::{Answered, INBOUND, SEND, authorised, bare, execute, post};
+use crate::receiver::Receiver;
+
+const HOUR: Duration = Duration::from_secs(60 * 60);
+const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+
+/// Limits of which no window ends while a test runs.
+fn slow(window: Window) -> RateLimit {
+    let interval = if window == Window::Fixed { CENTURY } else { HOUR };
+    RateLimit::documented().window(window).interval(interval)
+}
+
+async fn limited(limit: RateLimit) -> Sandbox {
+    Sandbox::builder().rate_limit(limit).start().await.unwrap()
+}
+
+fn send(sandbox: &Sandbox) -> Value {
+    json!({"type": "SMS", "contactId": sandbox.contact_id(), "status": "pending"})
+}
+
+fn header(answered: &Answered, name: &str) -> u64 {
+    answered.headers[name].to_str().unwrap().parse().unwrap()
+}
+
+/// What is left of the window and of the day.
+fn left(answered: &Answered) -> (u64, u64) {
+    (header(answered, "x-ratelimit-remaining"), header(answered, "x-ratelimit-daily-remaining"))
+}
+
+/// Does it once more if a midnight came in between: the time until the next one has then grown.
+async fn in_one_day(scenario: impl AsyncFn() -> Vec<Answered>) -> Vec<Answered> {
+    loop {
+        let answers = scenario().await;
+        if answers.iter().map(|each| header(each, "x-ratelimit-daily-reset")).is_sorted_by(|a, b| a >= b) {
+            return answers;
+        }
+    }
+}
+
+/// What every refusal has to look like. Answers its message.
+fn refusal(answered: &Answered) -> &str {
+    let body = &answered.body;
+    assert_eq!(answered.status, 429, "{body}");
+    assert_eq!(answered.headers["content-type"], "application/json; charset=utf-8");
+    assert_eq!((&body["statusCode"], &body["error"]), (&json!(429), &json!("Too Many Requests")));
+    assert_eq!(body["traceId"].as_str().map(str::len), Some(36), "{body}");
+    body["message"].as_str().unwrap()
+}
 
 #[tokio::test]
-async fn every_answer_counts_down() {
-    let sandbox = Sandbox::start().await.unwrap();
-    let accepted =
-        post(&sandbox, SEND, &json!({"type": "SMS", "contactId": sandbox.contact_id(), "status": "pending"}))
-            .await;
-    let invalid = post(&sandbox, SEND, &json!({})).await;
-    let unauthorised = execute(bare(&sandbox, Method::POST, SEND)).await;
-    let unknown = execute(bare(&sandbox, Method::GET, "/nope")).await;
-
-    for (used, answered) in [&accepted, &invalid, &unauthorised, &unknown].into_iter().enumerate() {
-        let header = |name: &str| answered.headers[name].to_str().unwrap().parse::<u64>().unwrap();
-        let used = u64::try_from(used).unwrap() + 1;
-        assert_eq!(header("x-ratelimit-max"), 100);
-        assert_eq!(header("x-ratelimit-interval-milliseconds"), 10_000);
-        assert_eq!(header("x-ratelimit-limit-daily"), 200_000);
-        // How many are left depends on the clock (a slow machine, midnight); a table in the crate pins that down.
-        assert!((100 - used..100).contains(&header("x-ratelimit-remaining")));
-        assert!((200_000 - used..200_000).contains(&header("x-ratelimit-daily-remaining")));
-        assert!((1..=86_400_000).contains(&header("x-ratelimit-daily-reset")));
+async fn every_answer_shows_what_is_left() {
+    for window in [Window::Fixed, Window::Sliding] {
+        let answers = in_one_day(async || {
+            let s = &limited(slow(window)).await;
+            vec![
+                post(s, SEND, &send(s)).await,
+                post(s, SEND, &json!({})).await,
+                // Neither names an app and a location.
+                execute(bare(s, Method::POST, SEND)).await,
+                execute(bare(s, Method::GET, "/nope").bearer_auth("pit-wrong")).await,
+                execute(bare(s, Method::GET, "/nope").bearer_auth(s.token())).await,
+                execute(bare(s, Method::POST, SEND).bearer_auth(s.token())).await,
+            ]
+        })
+        .await;
+        let expected = [
+            (201, 99, 199_999),
+            (422, 98, 199_998),
+            (401, 98, 199_998),
+            (404, 98, 199_998),
+            (404, 97, 199_997),
+        ]
+        .into_iter()
+        .chain([(401, 96, 199_996)]);
+        for (answered, (status, burst, daily)) in answers.iter().zip(expected) {
+            assert_eq!(answered.status, status);
+            assert_eq!(left(answered), (burst, daily), "{status}");
+            assert_eq!(header(answered, "x-ratelimit-max"), 100);
+            assert_eq!(header(answered, "x-ratelimit-limit-daily"), 200_000);
+            assert!((1..=86_400_000).contains(&header(answered, "x-ratelimit-daily-reset")));
+        }
     }
+}
+
+#[tokio::test]
+async fn by_default_nothing_is_refused() {
+    let sandbox = Sandbox::start().await.unwrap();
+    sandbox.use_rate_limit(200_000);
+    for _ in 0..101 {
+        let answered = post(&sandbox, SEND, &send(&sandbox)).await;
+        assert_eq!(answered.status, 201);
+        assert_eq!(header(&answered, "x-ratelimit-interval-milliseconds"), 10_000);
+        assert!(answered.headers.get("retry-after").is_none());
+    }
+    assert_eq!((sandbox.messages().len(), sandbox.rate_limited()), (101, 0));
+}
+
+#[tokio::test]
+async fn one_request_too_many_is_refused_and_does_not_count() {
+    for (window, interval) in [(Window::Fixed, CENTURY), (Window::Sliding, HOUR)] {
+        for retry_after in [false, true] {
+            let answers = in_one_day(async || {
+                let sandbox = limited(slow(window).retry_after(retry_after)).await;
+                let mut answers = Vec::new();
+                for _ in 0..102 {
+                    answers.push(post(&sandbox, SEND, &send(&sandbox)).await);
+                }
+                assert_eq!((sandbox.messages().len(), sandbox.rate_limited()), (100, 2));
+                answers
+            })
+            .await;
+            let (admitted, refused) = answers.split_at(100);
+            for (answered, used) in admitted.iter().zip(1..) {
+                assert_eq!(answered.status, 201);
+                assert_eq!(left(answered), (100 - used, 200_000 - used));
+                assert!(answered.headers.get("retry-after").is_none());
+            }
+            for answered in refused {
+                let message = refusal(answered);
+                let words = format!("too many requests: the burst limit of 100 in {interval:?} ");
+                assert!(message.starts_with(&words) && message.contains("try again in "), "{message}");
+                assert_eq!(left(answered), (0, 199_900));
+                assert_eq!(header(answered, "x-ratelimit-max"), 100);
+                let interval_ms = u128::from(header(answered, "x-ratelimit-interval-milliseconds"));
+                assert_eq!(interval_ms, interval.as_millis());
+                assert_eq!(answered.headers.contains_key("retry-after"), retry_after);
+                if retry_after {
+                    assert!((1..=interval.as_secs()).contains(&header(answered, "retry-after")));
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_day_that_is_used_up_ends_all() {
+    for window in [Window::Fixed, Window::Sliding] {
+        let answers = in_one_day(async || {
+            let s =
+                &limited(slow(window).interval(Duration::from_millis(500)).daily(3).retry_after(true)).await;
+            vec![
+                post(s, SEND, &send(s)).await,
+                post(s, INBOUND, &json!({"type": "SMS", "contactId": s.contact_id()})).await,
+                post(s, SEND, &send(s)).await,
+                post(s, INBOUND, &json!({"type": "SMS", "contactId": s.contact_id()})).await,
+                post(s, SEND, &send(s)).await,
+            ]
+        })
+        .await;
+        for (answered, daily) in answers.iter().zip([2, 1, 0, 0, 0]) {
+            assert_eq!(header(answered, "x-ratelimit-daily-remaining"), daily);
+            assert_eq!(header(answered, "x-ratelimit-limit-daily"), 3);
+            assert_eq!(header(answered, "x-ratelimit-interval-milliseconds"), 500);
+        }
+        for answered in &answers[3..] {
+            let message = refusal(answered);
+            assert!(message.starts_with("too many requests: the daily limit of 3 "), "{message}");
+            let reset = header(answered, "x-ratelimit-daily-reset");
+            assert_eq!(header(answered, "retry-after"), reset.div_ceil(1000));
+        }
+    }
+}
+
+#[tokio::test]
+async fn other_programs_use_the_limit_too() {
+    for window in [Window::Fixed, Window::Sliding] {
+        let answers = in_one_day(async || {
+            let s = &limited(slow(window)).await;
+            s.use_rate_limit(98);
+            let mut answers = vec![post(s, SEND, &send(s)).await];
+            // One of the two would be refused, and does not count.
+            s.use_rate_limit(2);
+            answers.push(post(s, SEND, &send(s)).await);
+            assert_eq!((s.requests().len(), s.rate_limited()), (2, 1));
+            answers
+        })
+        .await;
+        assert_eq!((answers[0].status, left(&answers[0])), (StatusCode::CREATED, (1, 199_901)));
+        refusal(&answers[1]);
+        assert_eq!(left(&answers[1]), (0, 199_900));
+    }
+}
+
+#[tokio::test]
+async fn a_refused_request_leaves_its_trace_in_the_ledger_only() {
+    let receiver = Receiver::start(StatusCode::OK).await;
+    let limit = slow(Window::Sliding).burst(1);
+    let s = Sandbox::builder().webhook_url(&receiver.url).rate_limit(limit).start().await.unwrap();
+    post(&s, SEND, &send(&s)).await;
+    // It is refused before anything of it is looked at.
+    let large = vec![b' '; 1024 * 1024 + 1];
+    let refused = [
+        post(&s, SEND, &send(&s)).await,
+        post(&s, SEND, &json!({})).await,
+        execute(authorised(&s, SEND).header("Content-Type", "application/json").body(large)).await,
+        execute(bare(&s, Method::POST, SEND).bearer_auth(s.token())).await,
+        execute(bare(&s, Method::GET, "/nope").bearer_auth(s.token())).await,
+    ];
+    // Without the token it is not: whose limit would that be?
+    assert_eq!(execute(bare(&s, Method::POST, SEND)).await.status, 401);
+
+    let requests = s.requests();
+    let statuses: Vec<u16> = requests.iter().map(|request| request.status).collect();
+    assert_eq!(statuses, [201, 429, 429, 429, 429, 429, 401]);
+    for (request, answered) in requests[1..].iter().zip(&refused) {
+        refusal(answered);
+        assert_eq!(serde_json::from_slice::<Value>(&request.answer).unwrap(), answered.body);
+    }
+    assert_eq!(requests[1].body, send(&s).to_string().as_bytes());
+    assert_eq!((s.messages().len(), s.rate_limited()), (1, 5));
+
+    // Events leave in order: when that of the next message has come, none of the refused ones can come any more.
+    let other = Sandbox::builder().webhook_url(&receiver.url).start().await.unwrap();
+    post(&other, SEND, &send(&other)).await;
+    other.wait_for_deliveries(1, HOUR).await.unwrap();
+    assert_eq!(s.wait_for_deliveries(1, HOUR).await.unwrap().len(), 1);
+    assert_eq!(receiver.events().len(), 2);
 }

@@ -11,7 +11,7 @@ use reqwest::redirect::Policy;
 use crate::server::{Reply, nowhere, serve};
 
 /// Long enough for any machine; no test waits for it.
-const LONG: Duration = Duration::from_mins(2);
+const LONG: Duration = Duration::from_secs(120);
 const LIMIT: usize = 256;
 
 /// The data of a call in these tests.
@@ -94,13 +94,14 @@ const HTML: &str = "<html><body>Too many requests</body></html>";
 
 #[tokio::test]
 async fn answers() {
+    /// Name, answer, outcome of the operation, status, body, how it ended.
+    type Case<'c> = (&'c str, Vec<u8>, &'c str, u16, &'c str, &'c str);
     let long = "x".repeat(LIMIT + 1);
     let exact = format!("{RECEIPT}{}", " ".repeat(LIMIT - RECEIPT.len()));
     let one_more = format!("{exact} ");
     let half = &RECEIPT[..20];
     let cut_long = &long[..LIMIT];
-    // Name, answer, outcome of the operation, status, body, how it ended.
-    let cases: Vec<(&str, Vec<u8>, &str, u16, &str, &str)> = vec![
+    let cases: Vec<Case> = vec![
         ("200 with JSON", whole("200 OK", RECEIPT), "ok", 200, RECEIPT, "complete"),
         ("201 with JSON", whole("201 Created", RECEIPT), "ok", 201, RECEIPT, "complete"),
         ("201 in chunks", chunked(&[half, &RECEIPT[20..]], true), "ok", 201, RECEIPT, "complete"),

@@ -42,9 +42,7 @@ fn check<T: Serialize + DeserializeOwned + Clone + PartialEq + std::fmt::Debug>(
         let missing = serde_json::from_value::<T>(without.clone());
         assert_eq!(missing.is_ok(), !is_required, "{name}: without {field}");
 
-        // A map that may be null says so; a list of HighLevel has to say so; anything else may be null anyway.
-        let is_strict_map = property["type"] == "object" && property["nullable"] != true;
-        if !is_required && !is_strict_map {
+        if !is_required {
             let mut null = without.clone();
             null[field] = Value::Null;
             let found: T = read(name, &null);

@@ -17,9 +17,9 @@ const ANSWER: &[u8] =
 
 /// Which operation to call, with which body.
 enum Call {
-    Send(SendMessageRequest),
-    Inbound(InboundMessageRequest),
-    Outbound(OutboundCallRequest),
+    Send(Box<SendMessageRequest>),
+    Inbound(Box<InboundMessageRequest>),
+    Outbound(Box<OutboundCallRequest>),
 }
 
 async fn request(base: &str, call: &Call) -> Request {
@@ -70,13 +70,13 @@ async fn each_operation() {
     let cases: Vec<(&str, Call, &str, Value)> = vec![
         (
             "the smallest message",
-            Call::Send(sms()),
+            Call::Send(Box::new(sms())),
             "/conversations/messages",
             json!({ "contactId": "contact", "status": "delivered", "type": "SMS" }),
         ),
         (
             "a message with fields of each kind",
-            Call::Send(full),
+            Call::Send(Box::new(full)),
             "/conversations/messages",
             json!({
                 "contactId": "contact", "status": "delivered", "type": "SMS",
@@ -87,7 +87,7 @@ async fn each_operation() {
         ),
         (
             "the largest integer",
-            Call::Send(far),
+            Call::Send(Box::new(far)),
             "/conversations/messages",
             json!({
                 "contactId": "contact", "status": "delivered", "type": "SMS",
@@ -96,13 +96,13 @@ async fn each_operation() {
         ),
         (
             "an inbound message over a channel of tomorrow",
-            Call::Inbound(inbound),
+            Call::Inbound(Box::new(inbound)),
             "/conversations/messages/inbound",
             json!({ "type": "NEW_CHANNEL", "contactId": "contact", "date": "2024-07-29T15:51:28.071Z" }),
         ),
         (
             "a call",
-            Call::Outbound(outbound),
+            Call::Outbound(Box::new(outbound)),
             "/conversations/messages/outbound",
             json!({
                 "type": "Call", "conversationProviderId": "provider",
@@ -143,7 +143,11 @@ async fn the_path_is_appended_to_the_base_as_it_stands() {
         ("/", "//conversations/messages"),
     ];
     for (base, path) in cases {
-        assert_eq!(request(base, &Call::Send(sms())).await.line, format!("POST {path} HTTP/1.1"), "{base}");
+        assert_eq!(
+            request(base, &Call::Send(Box::new(sms()))).await.line,
+            format!("POST {path} HTTP/1.1"),
+            "{base}"
+        );
     }
 }
 

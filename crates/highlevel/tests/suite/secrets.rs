@@ -135,7 +135,11 @@ async fn the_log_has_the_facts_and_no_secrets() {
         .with_ansi(false)
         .with_writer(captured.clone())
         .finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
+    let subscriber = tracing::Dispatch::new(subscriber);
+    // With a single subscriber in the process, tracing asks only that of the thread that meets a place first, and
+    // remembers the answer: the thread of another test would turn the place off for this one.
+    let _second = tracing::Dispatch::new(tracing::subscriber::NoSubscriber::default());
+    let _guard = tracing::dispatcher::set_default(&subscriber);
 
     let confidential = [
         "Plan for Ada",

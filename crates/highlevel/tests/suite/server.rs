@@ -26,6 +26,9 @@ pub(crate) enum Act {
     Together(Arc<Barrier>, Vec<u8>),
 }
 
+/// Says what to do with a request.
+type Decide = dyn Fn(&Request) -> Act + Send + Sync;
+
 /// A request as it arrived.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
@@ -76,7 +79,7 @@ impl Server {
         Self::serve(None).await
     }
 
-    async fn serve(act: Option<Arc<dyn Fn(&Request) -> Act + Send + Sync>>) -> Self {
+    async fn serve(act: Option<Arc<Decide>>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let port = listener.local_addr().expect("an address").port();
         let seen = Arc::new(Seen {
@@ -145,7 +148,7 @@ impl Drop for Server {
     }
 }
 
-async fn connection(mut stream: TcpStream, seen: &Seen, act: &(dyn Fn(&Request) -> Act + Send + Sync)) {
+async fn connection(mut stream: TcpStream, seen: &Seen, act: &Decide) {
     let mut buffer = Vec::new();
     while let Some(request) = read(&mut stream, &mut buffer).await {
         let act = act(&request);

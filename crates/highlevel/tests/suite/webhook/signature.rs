@@ -3,7 +3,8 @@
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use ed25519_dalek::{Signer, Verifier, VerifyingKey};
-use highlevel::webhook::{PublicKey, Receiver, WebhookErrorKind};
+use highlevel::webhook::WebhookErrorKind::{self, SignatureInvalid, SignatureMissing};
+use highlevel::webhook::{PublicKey, Receiver};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::{any_app, check, headers, sign, signing_key, time};
@@ -21,7 +22,7 @@ const NOT_GENUINE: &str = "the signature is not one of this body by a known key:
 #[test]
 fn headers_that_are_refused() {
     // A signature with characters in which the two alphabets of base64 differ.
-    let (body, genuine) = (0..)
+    let (body, genuine) = (0..10_000)
         .map(|number| format!(r#"{{"type":"X","n":{number}}}"#).into_bytes())
         .map(|body| (body.clone(), sign(&body)))
         .find(|(_, signature)| signature.contains('+') && signature.contains('/'))
@@ -33,7 +34,7 @@ fn headers_that_are_refused() {
     let unpadded = genuine.trim_end_matches('=');
     let longer = STANDARD.encode([&bytes[..], &[0]].concat());
     let shorter = STANDARD.encode(&bytes[..63]);
-    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = "0a".repeat(64);
     // The last digit before the padding carries four bits that mean nothing, and have to be zero.
     let last = genuine.len() - 3;
     assert_eq!(&genuine[last + 1..], "==");
@@ -46,11 +47,10 @@ fn headers_that_are_refused() {
         format!("the X-GHL-Signature header has {bytes} bytes instead of the 64 of an Ed25519 signature")
     };
     let (spaces, inside) = (format!(" {genuine} "), format!("{} {}", &genuine[..40], &genuine[40..]));
-    let (tab, list) = (format!("{genuine}\t"), format!("{genuine},{genuine}"));
+    let (tab, twice) = (format!("{genuine}\t"), format!("{genuine},{genuine}"));
     let (prefixed, of_other) = (format!("ed25519={genuine}"), sign(BODY));
     let zeros = STANDARD.encode([0; 64]);
 
-    use WebhookErrorKind::{SignatureInvalid, SignatureMissing};
     let rows: Vec<(&str, Vec<&str>, WebhookErrorKind, String)> = vec![
         ("none", vec![], SignatureMissing, MISSING.to_owned()),
         ("two, the same", vec![&genuine, &genuine], SignatureInvalid, SEVERAL.to_owned()),
@@ -66,7 +66,7 @@ fn headers_that_are_refused() {
         ("space around", vec![&spaces], SignatureInvalid, NOT_BASE64.to_owned()),
         ("space inside", vec![&inside], SignatureInvalid, NOT_BASE64.to_owned()),
         ("tab", vec![&tab], SignatureInvalid, NOT_BASE64.to_owned()),
-        ("a list", vec![&list], SignatureInvalid, NOT_BASE64.to_owned()),
+        ("a list", vec![&twice], SignatureInvalid, NOT_BASE64.to_owned()),
         ("a prefix", vec![&prefixed], SignatureInvalid, NOT_BASE64.to_owned()),
         ("hexadecimal", vec![&hex], SignatureInvalid, long(96)),
         ("truncated", vec![&genuine[..44]], SignatureInvalid, long(33)),

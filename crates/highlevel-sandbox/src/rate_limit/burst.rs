@@ -1,0 +1,97 @@
+//! Counting the requests of one burst window. Times are microseconds and never go back.
+
+use std::collections::VecDeque;
+use std::iter::repeat_n;
+
+use super::{RateLimit, Window};
+
+#[derive(Debug)]
+pub(super) struct BurstCounter {
+    limit: usize,
+    interval: i64,
+    used: Used,
+}
+
+#[derive(Debug)]
+enum Used {
+    Fixed {
+        /// How many windows came before it.
+        window: i64,
+        requests: usize,
+    },
+    /// When the requests of the last interval came, oldest first, at most as many as are allowed.
+    Sliding(VecDeque<i64>),
+}
+
+impl BurstCounter {
+    pub(super) fn new(limits: RateLimit) -> Self {
+        let used = match limits.window {
+            Window::Fixed => Used::Fixed { window: i64::MIN, requests: 0 },
+            Window::Sliding => Used::Sliding(VecDeque::new()),
+        };
+        Self { limit: limits.burst, interval: limits.interval_us(), used }
+    }
+
+    /// How many requests are allowed at `now`.
+    pub(super) fn left(&mut self, now: i64) -> usize {
+        let used = match &mut self.used {
+            Used::Fixed { window, requests } => {
+                let current = now.div_euclid(self.interval);
+                if *window != current {
+                    (*window, *requests) = (current, 0);
+                }
+                *requests
+            }
+            Used::Sliding(times) => {
+                while times.front().is_some_and(|oldest| now.saturating_sub(*oldest) >= self.interval) {
+                    times.pop_front();
+                }
+                times.len()
+            }
+        };
+        self.limit.saturating_sub(used)
+    }
+
+    /// Counts requests that come at `now`, even those that are too many.
+    pub(super) fn add(&mut self, now: i64, count: usize) {
+        self.left(now);
+        match &mut self.used {
+            Used::Fixed { requests, .. } => *requests = requests.saturating_add(count),
+            Used::Sliding(times) => {
+                // Of too many, the latest decide when there is room again.
+                let count = count.min(self.limit);
+                let surplus = (times.len() + count).saturating_sub(self.limit);
+                times.drain(..surplus);
+                times.extend(repeat_n(now, count));
+            }
+        }
+    }
+
+    /// How long after `now` a request is allowed. Zero when one is allowed at once.
+    pub(super) fn wait(&mut self, now: i64) -> i64 {
+        if self.left(now) > 0 {
+            return 0;
+        }
+        let free = match &self.used {
+            Used::Fixed { window, .. } => window.saturating_add(1).saturating_mul(self.interval),
+            Used::Sliding(times) => times.front().map_or(now, |oldest| oldest.saturating_add(self.interval)),
+        };
+        free.saturating_sub(now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_does_not_grow() {
+        let mut counter = BurstCounter::new(RateLimit::documented());
+        for now in 0..10_000 {
+            counter.add(now, 1);
+            counter.add(now, usize::MAX);
+            let Used::Sliding(times) = &counter.used else { unreachable!() };
+            assert!(times.len() <= 100 && times.capacity() <= 256, "{now}: {}", times.capacity());
+        }
+    }
+}
