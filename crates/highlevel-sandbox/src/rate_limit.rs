@@ -8,7 +8,7 @@ mod oracle;
 
 use std::time::Duration;
 
-pub(crate) use counter::{Spent, Tally};
+pub(crate) use counter::Spent;
 pub(crate) use limiter::{Account, RateLimiter, Verdict};
 
 /// Limits to enforce, given to [`SandboxBuilder::rate_limit`](crate::SandboxBuilder::rate_limit).

@@ -4,6 +4,7 @@ use std::time::SystemTime;
 
 use highlevel_wire::types::{AddMessageResponse, CallDetails, OutboundCallRequest, OutboundCallType};
 
+use crate::call::Operation;
 use crate::{
     AltId, CallStatus, Client, ContactId, ConversationId, ConversationProviderId, Error, Receipt, Result,
     check,
@@ -46,10 +47,9 @@ impl Calls {
         &self,
         call: impl Into<OutboundCallRequest>,
     ) -> Result<Receipt<AddMessageResponse>> {
-        const OPERATION: &str = "add_outbound_call";
         let request = call.into();
-        check::outbound_call(&request).map_err(|text| Error::invalid(OPERATION, text))?;
-        self.client.call(OPERATION, async |wire| wire.add_outbound_call(&request).await).await
+        check::outbound_call(&request).map_err(|text| Error::invalid(OutboundCallRequest::NAME, text))?;
+        self.client.call(&request).await
     }
 }
 

@@ -2,35 +2,49 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use highlevel_wire::{Answer, CallData, End, Exchange, ResponseValue};
+use highlevel_wire::Exchange;
 use http::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
-use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
-use tracing::{Instrument, Span, field};
 
-use crate::delivery::{Fault, Seen, classify};
+use crate::call::SharedBudget;
+use crate::limit::{LocalRateLimiter, RateLimiter};
+use crate::token::{FixedToken, TokenSource};
 use crate::transport::{self, Timeouts};
-use crate::{ApiVersion, Calls, Error, Messages, Receipt, Result, address, lenient};
+use crate::{ApiVersion, Calls, Error, LocationId, Messages, Result, RetryPolicy, address};
 
-/// The largest answer that is read, in bytes.
-const BODY_LIMIT: usize = 1024 * 1024;
+/// How long a whole call may take, unless told otherwise.
+const CALL_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A client of HighLevel's conversations API for one location.
 ///
-/// Cheap to clone; clones share connections and token. It is `Send` and `Sync`, and needs a tokio runtime to run.
+/// Cheap to clone; clones share connections, token, limits and retry budget. It is `Send` and `Sync`, and needs a tokio
+/// runtime with its timer and I/O to run.
 #[derive(Clone)]
-pub struct Client(Arc<Inner>);
+pub struct Client {
+    shared: Arc<Shared>,
+    options: Options,
+}
 
-struct Inner {
-    http: reqwest::Client,
-    base_url: String,
-    authorization: HeaderValue,
-    version: HeaderValue,
-    user_agent: HeaderValue,
-    attempt_timeout: Duration,
+/// What all clones share.
+pub(crate) struct Shared {
+    pub(crate) http: reqwest::Client,
+    pub(crate) base_url: String,
+    pub(crate) version: HeaderValue,
+    pub(crate) user_agent: HeaderValue,
+    pub(crate) token: Arc<dyn TokenSource>,
+    pub(crate) limiter: Arc<dyn RateLimiter>,
+    pub(crate) budget: SharedBudget,
+    location: String,
+}
+
+/// What a clone can have of its own.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Options {
+    pub(crate) attempt: Duration,
+    pub(crate) call: Duration,
+    pub(crate) retry: RetryPolicy,
 }
 
 impl Client {
@@ -51,151 +65,64 @@ impl Client {
 
     /// The address that requests go to, without a slash at its end.
     pub fn base_url(&self) -> &str {
-        &self.0.base_url
+        &self.shared.base_url
     }
 
-    /// The generated client below this one, for a single call. It carries this client's token and version, and
-    /// leaves the judgement of what happens to its caller.
-    pub fn wire(&self) -> (highlevel_wire::Client, Exchange) {
-        let exchange = Exchange::new(CallData {
-            authorization: self.0.authorization.clone(),
-            version: self.0.version.clone(),
-            user_agent: Some(self.0.user_agent.clone()),
-            timeout: self.0.attempt_timeout,
-            body_limit: BODY_LIMIT,
-        });
-        let client =
-            highlevel_wire::Client::new_with_client(&self.0.base_url, self.0.http.clone(), exchange.clone());
-        (client, exchange)
+    /// The same client with another time for one attempt, from connecting to the last byte of the answer.
+    pub fn with_attempt_timeout(mut self, timeout: Duration) -> Self {
+        self.options.attempt = timeout;
+        self
     }
 
-    /// Makes one call through a generated operation and judges what came of it.
-    pub(crate) async fn call<T, F>(
-        &self,
-        operation: &'static str,
-        run: impl FnOnce(highlevel_wire::Client) -> F,
-    ) -> Result<Receipt<T>>
-    where
-        T: DeserializeOwned,
-        F: Future<Output = Result<ResponseValue<T>, highlevel_wire::Error<()>>>,
-    {
-        let span = tracing::debug_span!(
-            "highlevel",
-            operation,
-            attempt = 1,
-            status = field::Empty,
-            ms = field::Empty
-        );
-        let record = span.clone();
-        async move {
-            let begun = Instant::now();
-            let (client, exchange) = self.wire();
-            let result = run(client).await;
-            let outcome = judge(operation, result, exchange.take());
-            trace(&record, &outcome, begun.elapsed());
-            outcome
-        }
-        .instrument(span)
-        .await
+    /// The same client with another time for a whole call: waiting for its turn, all attempts and the pauses between.
+    pub fn with_call_timeout(mut self, timeout: Duration) -> Self {
+        self.options.call = timeout;
+        self
     }
-}
 
-fn trace<T>(span: &Span, outcome: &Result<Receipt<T>>, elapsed: Duration) {
-    span.record("ms", u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX));
-    match outcome {
-        Ok(receipt) => {
-            span.record("status", receipt.status());
-            tracing::debug!("accepted");
-        }
-        Err(error) => {
-            if let Some(status) = error.status() {
-                span.record("status", status);
-            }
-            tracing::debug!(kind = ?error.kind(), delivery = ?error.delivery(), "failed");
-        }
+    /// The same client with another retry policy.
+    pub fn with_retry_policy(mut self, policy: RetryPolicy) -> Self {
+        self.options.retry = policy;
+        self
     }
-}
 
-/// What came of a call, from its result and what was observed of it.
-fn judge<T: DeserializeOwned>(
-    operation: &'static str,
-    result: Result<ResponseValue<T>, highlevel_wire::Error<()>>,
-    observation: highlevel_wire::Observation,
-) -> Result<Receipt<T>> {
-    let Some(answer) = observation.answer else {
-        let fault = match &result {
-            Err(highlevel_wire::Error::CommunicationError(error)) if error.is_connect() => Fault::Connect,
-            Err(highlevel_wire::Error::CommunicationError(error)) if error.is_timeout() => Fault::Timeout,
-            _ => Fault::Other,
-        };
-        let error =
-            Error::no_answer(operation, classify(Seen::NoAnswer { written: observation.written, fault }));
-        return Err(match result {
-            Err(highlevel_wire::Error::CommunicationError(source)) => error.with_source(source),
-            _ => error,
-        });
-    };
-    let status = answer.status.as_u16();
-    let seen = Seen::Answer { status, redirected: answer.redirected };
-    let fault = |text: String, answer: Answer| Error::answered(operation, classify(seen), text, answer);
-    if answer.redirected {
-        return Err(fault("HighLevel answered with a redirect, which was followed".to_owned(), answer));
+    /// The generated client below this one, for a single attempt. It carries this client's token and version; limits,
+    /// retries and the judgement of what happens are left to its caller.
+    ///
+    /// # Errors
+    ///
+    /// The token cannot be had.
+    pub async fn wire(&self) -> Result<(highlevel_wire::Client, Exchange)> {
+        let source = &self.shared.token;
+        let token = source.token(None).await.map_err(|error| Error::no_token("wire").with_source(error))?;
+        let authorization = authorization(&token).map_err(|what| Error::odd_token("wire", what))?;
+        Ok(self.exchange(authorization, self.options.attempt))
     }
-    if !answer.status.is_success() {
-        let name = answer.status.canonical_reason().map(|name| format!(" {name}")).unwrap_or_default();
-        return Err(fault(format!("HighLevel answered {status}{name}"), answer));
-    }
-    match answer.end {
-        End::Complete => {}
-        End::TooLarge => {
-            return Err(fault(
-                format!("HighLevel answered {status} with more than {BODY_LIMIT} bytes"),
-                answer,
-            ));
-        }
-        _ => {
-            let mut answer = answer;
-            let end = std::mem::replace(&mut answer.end, End::Complete);
-            let error = fault(format!("HighLevel answered {status}, and the answer broke off"), answer);
-            return Err(match end {
-                End::Cut(source) => error.with_source(source),
-                _ => error,
-            });
-        }
-    }
-    if let Ok(value) = result {
-        return Ok(Receipt::new(value.into_inner(), answer));
-    }
-    match read_receipt(&answer.body) {
-        Ok(value) => Ok(Receipt::new(value, answer)),
-        Err(_) if answer.body.is_empty() => {
-            Err(fault(format!("HighLevel answered {status} without a body"), answer))
-        }
-        Err(source) => {
-            Err(fault(format!("HighLevel answered {status} with a body that is not a receipt"), answer)
-                .with_source(source))
-        }
-    }
-}
 
-/// Reads a receipt that the generated code could not read. Some channels answer `messageIds` instead of a `messageId`,
-/// and then the first of them stands for the message. A field of an odd type is left out: it must not cost the
-/// caller the id of a message that was sent, and the body is there as it came.
-fn read_receipt<T: DeserializeOwned>(body: &[u8]) -> serde_json::Result<T> {
-    let mut fields: Map<String, Value> = serde_json::from_slice(body)?;
-    if let Some(first) = fields.get("messageIds").and_then(|ids| ids.get(0)).cloned() {
-        let id = fields.entry("messageId").or_insert(Value::Null);
-        if id.is_null() {
-            *id = first;
-        }
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
     }
-    lenient::read(fields).map(|read| read.value).map_err(|fault| fault.error)
+
+    pub(crate) fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// The name under which the limits of this client's location are counted.
+    pub(crate) fn location(&self) -> &str {
+        &self.shared.location
+    }
 }
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client").field("base_url", &self.0.base_url).finish_non_exhaustive()
+        f.debug_struct("Client").field("base_url", &self.shared.base_url).finish_non_exhaustive()
     }
+}
+
+#[derive(Clone)]
+enum Token {
+    Fixed(SecretString),
+    Source(Arc<dyn TokenSource>),
 }
 
 /// Builds a [`Client`].
@@ -215,7 +142,11 @@ impl fmt::Debug for Client {
 #[must_use = "a builder does nothing until `build` is called"]
 #[derive(Clone, Default)]
 pub struct ClientBuilder {
-    token: Option<SecretString>,
+    token: Option<Token>,
+    location: Option<LocationId>,
+    limiter: Option<Arc<dyn RateLimiter>>,
+    call_timeout: Option<Duration>,
+    retry: RetryPolicy,
     base_url: Option<String>,
     version: Option<ApiVersion>,
     user_agent: Option<String>,
@@ -228,7 +159,33 @@ impl ClientBuilder {
     /// The token of the location: a private integration token (`pit-…`) or an OAuth access token of a sub-account,
     /// with the scope `conversations/message.write`.
     pub fn token(mut self, token: impl Into<SecretString>) -> Self {
-        self.token = Some(token.into());
+        self.token = Some(Token::Fixed(token.into()));
+        self
+    }
+
+    /// A source of tokens in place of one that stays the same.
+    pub fn token_source(mut self, source: impl TokenSource + 'static) -> Self {
+        self.token = Some(Token::Source(Arc::new(source)));
+        self
+    }
+
+    /// The location that the token belongs to. Only its limits are counted under this name, so that clients of one
+    /// location that share a [`rate_limiter`](Self::rate_limiter) share its limits.
+    pub fn location(mut self, location: impl Into<LocationId>) -> Self {
+        self.location = Some(location.into());
+        self
+    }
+
+    /// Who decides when a request may go out: a [`LocalRateLimiter`] of its own by default, with the documented limits
+    /// of 100 requests in 10 seconds and 200,000 in a day. Share one among the clients of a process.
+    pub fn rate_limiter(mut self, limiter: Arc<dyn RateLimiter>) -> Self {
+        self.limiter = Some(limiter);
+        self
+    }
+
+    /// What is done again by itself when it was certainly not done; see [`RetryPolicy`].
+    pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
+        self.retry = policy;
         self
     }
 
@@ -272,6 +229,12 @@ impl ClientBuilder {
         self
     }
 
+    /// How long a whole call may take: waiting for its turn, all attempts and the pauses between; 60 seconds by default.
+    pub fn call_timeout(mut self, timeout: Duration) -> Self {
+        self.call_timeout = Some(timeout);
+        self
+    }
+
     /// How long an unused connection is kept: 50 seconds by default. Not used with a client of your own.
     pub fn idle_timeout(mut self, timeout: Duration) -> Self {
         self.timeouts.idle = timeout;
@@ -295,14 +258,21 @@ impl ClientBuilder {
     /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) for a missing token, an address that is not
     /// one, control characters in a header, and a system without root certificates.
     pub fn build(self) -> Result<Client> {
-        let token = self.token.as_ref().ok_or_else(|| {
-            Error::configuration(
-                "no token: call `.token(…)` with a private integration token of the location, or an OAuth access token",
-            )
-        })?;
+        let token: Arc<dyn TokenSource> = match self.token {
+            Some(Token::Fixed(token)) => {
+                authorization(&token).map_err(Error::configuration)?;
+                Arc::new(FixedToken(token))
+            }
+            Some(Token::Source(source)) => source,
+            None => {
+                return Err(Error::configuration(
+                    "no token: call `.token(…)` with a private integration token of the location, or an OAuth access \
+                     token",
+                ));
+            }
+        };
         let base_url = address::choose(self.base_url, || std::env::var_os(address::VARIABLE))?;
         let base_url = address::parse(&base_url, self.allow_plain_http)?;
-        let authorization = authorization(token)?;
         let version = self.version.unwrap_or(ApiVersion::V2021_04_15);
         let version = header("API version", version.as_str())?;
         let user_agent = self.user_agent.as_deref();
@@ -314,14 +284,22 @@ impl ClientBuilder {
             Some(http) => http,
             None => transport::build(&base_url, self.timeouts)?,
         };
-        Ok(Client(Arc::new(Inner {
+        let shared = Shared {
             http,
             base_url: base_url.as_str().trim_end_matches('/').to_owned(),
-            authorization,
             version,
             user_agent,
-            attempt_timeout: self.timeouts.attempt,
-        })))
+            token,
+            limiter: self.limiter.unwrap_or_else(|| Arc::new(LocalRateLimiter::new())),
+            budget: SharedBudget::default(),
+            location: self.location.map_or_else(String::new, |location| location.to_string()),
+        };
+        let options = Options {
+            attempt: self.timeouts.attempt,
+            call: self.call_timeout.unwrap_or(CALL_TIMEOUT),
+            retry: self.retry,
+        };
+        Ok(Client { shared: Arc::new(shared), options })
     }
 }
 
@@ -336,38 +314,28 @@ impl fmt::Debug for ClientBuilder {
     }
 }
 
-fn authorization(token: &SecretString) -> Result<HeaderValue> {
+/// The header for a token, or what is wrong with the token. The token itself is in neither.
+pub(crate) fn authorization(token: &SecretString) -> Result<HeaderValue, &'static str> {
     let token = token.expose_secret();
     if token.trim().is_empty() {
-        return Err(Error::configuration(
-            "the token is empty: is the variable or the file that holds it set?",
-        ));
+        return Err("the token is empty: is the variable or the file that holds it set?");
     }
     if token.trim() != token {
-        return Err(Error::configuration(
-            "the token begins or ends with white space, perhaps the line break of a file: trim it",
-        ));
+        return Err("the token begins or ends with white space, perhaps the line break of a file: trim it");
     }
     if token.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case("bearer ")) {
-        return Err(Error::configuration(
-            "the token begins with `Bearer`, which is added for you: give the token alone",
-        ));
+        return Err("the token begins with `Bearer`, which is added for you: give the token alone");
     }
     if token.starts_with(['"', '\'']) {
-        return Err(Error::configuration(
+        return Err(
             "the token begins with a quotation mark, perhaps from a file of variables: give the token alone",
-        ));
+        );
     }
-    // The text of this error must not contain the token, nor must its source.
-    let fault = || {
-        Error::configuration(
-            "the token contains a space, a control character or one outside ASCII, which no token has: copy it anew",
-        )
-    };
+    let odd = "the token contains a space, a control character or one outside ASCII, which no token has: copy it anew";
     if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(fault());
+        return Err(odd);
     }
-    let mut value = HeaderValue::try_from(format!("Bearer {token}")).map_err(|_| fault())?;
+    let mut value = HeaderValue::try_from(format!("Bearer {token}")).map_err(|_| odd)?;
     value.set_sensitive(true);
     Ok(value)
 }

@@ -7,10 +7,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::HeaderMap;
-use http::header::RETRY_AFTER;
 use serde_json::Value;
 
-use crate::Delivery;
+use crate::{Delivery, Fingerprint, RateLimitHeaders};
 
 /// The result of this crate's functions.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -46,6 +45,9 @@ struct Inner {
     text: String,
     answer: Option<Answer>,
     source: Option<Box<dyn StdError + Send + Sync>>,
+    /// When there is room for the request, if the limiter says so.
+    wait: Option<Duration>,
+    fingerprint: Option<Fingerprint>,
 }
 
 struct Answer {
@@ -64,6 +66,10 @@ pub enum ErrorKind {
     Configuration,
     /// The request is not valid; this library did not send it.
     InvalidRequest,
+    /// There is no token to send it with.
+    Token,
+    /// The location's limits leave no room for it before the deadline of its call.
+    RateLimited,
     /// No connection: the name, the network, the port, TLS, or it took too long.
     Connect,
     /// It took too long.
@@ -122,10 +128,22 @@ impl Error {
         self.0.answer.as_ref()?.trace_id.as_deref()
     }
 
-    /// The `Retry-After` header in seconds, if the answer has one in that form. HighLevel does not document it.
+    /// What the answer says about the limits of the location, if there was one.
+    pub fn rate_limit(&self) -> Option<RateLimitHeaders> {
+        self.0.answer.as_ref().map(|answer| RateLimitHeaders::read(&answer.headers))
+    }
+
+    /// How long to wait before there is room for the request: what the limiter says, or the `Retry-After` header of the
+    /// answer in seconds. HighLevel does not document that header.
     pub fn retry_after(&self) -> Option<Duration> {
-        let seconds = self.header(RETRY_AFTER.as_str())?.trim().parse().ok()?;
-        Some(Duration::from_secs(seconds))
+        let answer = self.0.answer.as_ref();
+        self.0.wait.or_else(|| crate::call::retry_after(&answer?.headers))
+    }
+
+    /// What was sent, to look for it: see [`Fingerprint::reconcile`]. `None` for a request that is not a message or
+    /// call, or was not even begun.
+    pub fn fingerprint(&self) -> Option<&Fingerprint> {
+        self.0.fingerprint.as_ref()
     }
 }
 
@@ -140,6 +158,21 @@ impl Error {
         Self::unsent(ErrorKind::InvalidRequest, operation, text)
     }
 
+    /// The token cannot be had.
+    pub(crate) fn no_token(operation: &'static str) -> Self {
+        Self::unsent(ErrorKind::Token, operation, "there is no token to send it with")
+    }
+
+    /// The token that was had cannot be sent.
+    pub(crate) fn odd_token(operation: &'static str, what: &str) -> Self {
+        Self::unsent(ErrorKind::Token, operation, what)
+    }
+
+    /// The limits leave no room in time.
+    pub(crate) fn limited(operation: &'static str, text: impl Into<String>) -> Self {
+        Self::unsent(ErrorKind::RateLimited, operation, text)
+    }
+
     fn unsent(kind: ErrorKind, operation: &'static str, text: impl Into<String>) -> Self {
         Self(Box::new(Inner {
             kind,
@@ -149,12 +182,13 @@ impl Error {
             text: text.into(),
             answer: None,
             source: None,
+            wait: None,
+            fingerprint: None,
         }))
     }
 
     /// There was no answer.
-    pub(crate) fn no_answer(operation: &'static str, classified: (Delivery, ErrorKind)) -> Self {
-        let (delivery, kind) = classified;
+    pub(crate) fn no_answer(operation: &'static str, delivery: Delivery, kind: ErrorKind) -> Self {
         let text = match (kind, delivery) {
             (ErrorKind::Connect, _) => "no connection to HighLevel",
             (ErrorKind::Timeout, Delivery::NotSent) => "no connection to HighLevel in time",
@@ -166,17 +200,20 @@ impl Error {
             kind,
             delivery,
             operation,
-            attempts: 1,
+            attempts: 0,
             text: text.to_owned(),
             answer: None,
             source: None,
+            wait: None,
+            fingerprint: None,
         }))
     }
 
     /// There was an answer, but not a receipt.
     pub(crate) fn answered(
         operation: &'static str,
-        (delivery, kind): (Delivery, ErrorKind),
+        delivery: Delivery,
+        kind: ErrorKind,
         text: impl Into<String>,
         answer: highlevel_wire::Answer,
     ) -> Self {
@@ -185,7 +222,7 @@ impl Error {
             kind,
             delivery,
             operation,
-            attempts: 1,
+            attempts: 0,
             text: text.into(),
             answer: Some(Answer {
                 status: answer.status.as_u16(),
@@ -195,7 +232,21 @@ impl Error {
                 trace_id,
             }),
             source: None,
+            wait: None,
+            fingerprint: None,
         }))
+    }
+
+    /// How often the request was begun, and what it was.
+    pub(crate) fn after(mut self, attempts: u32, fingerprint: Option<Fingerprint>) -> Self {
+        self.0.attempts = attempts;
+        self.0.fingerprint = fingerprint.filter(|_| attempts > 0);
+        self
+    }
+
+    pub(crate) fn with_wait(mut self, wait: Duration) -> Self {
+        self.0.wait = Some(wait);
+        self
     }
 
     pub(crate) fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
@@ -246,7 +297,7 @@ impl fmt::Display for Error {
 
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { kind, delivery, operation, attempts, text, answer, source } = &*self.0;
+        let Inner { kind, delivery, operation, attempts, text, answer, source, .. } = &*self.0;
         let mut debug = f.debug_struct("Error");
         debug.field("operation", operation).field("kind", kind).field("delivery", delivery);
         debug.field("text", text).field("attempts", attempts);

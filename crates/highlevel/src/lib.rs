@@ -37,14 +37,20 @@
 //! implementation; a caller's own [`reqwest::Client`] any other.
 
 mod address;
+mod call;
 mod calls;
 mod check;
+mod classify;
 mod client;
 mod delivery;
 mod error;
 mod lenient;
+mod limit;
 mod messages;
 mod receipt;
+mod reconcile;
+mod retry;
+mod token;
 mod transport;
 pub mod webhook;
 
@@ -52,11 +58,16 @@ pub use calls::{Calls, OutboundCall};
 pub use client::{Client, ClientBuilder};
 pub use delivery::Delivery;
 pub use error::{Error, ErrorKind, Result};
+pub use limit::{Denied, LocalRateLimiter, RateLimitHeaders, RateLimiter, Refused};
 pub use messages::{
     Addressed, Custom, Email, Facebook, Inbound, Instagram, InternalComment, LiveChat, Messages, Rcs, Sms,
     TikTok, Unaddressed, WhatsApp, inbound,
 };
 pub use receipt::Receipt;
+pub use reconcile::{Evidence, Fingerprint, Reconciled};
+pub use retry::RetryPolicy;
+pub use secrecy::SecretString;
+pub use token::{TokenResult, TokenSource};
 
 pub use highlevel_wire::Timestamp;
 pub use highlevel_wire::types::{

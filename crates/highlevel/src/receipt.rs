@@ -5,6 +5,8 @@ use std::ops::Deref;
 use bytes::Bytes;
 use http::HeaderMap;
 
+use crate::RateLimitHeaders;
+
 /// What HighLevel answered, with everything that came along. It dereferences to the answer itself, so that its
 /// fields are at hand: `sent.message_id`.
 #[derive(Debug, Clone)]
@@ -23,8 +25,13 @@ impl<T> Receipt<T> {
             status: answer.status.as_u16(),
             headers: answer.headers,
             body: answer.body,
-            attempts: 1,
+            attempts: 0,
         }
+    }
+
+    pub(crate) fn after(mut self, attempts: u32) -> Self {
+        self.attempts = attempts;
+        self
     }
 
     /// The answer alone.
@@ -45,6 +52,17 @@ impl<T> Receipt<T> {
     /// The body as it came.
     pub fn body(&self) -> &[u8] {
         &self.body
+    }
+
+    /// What the answer says about the limits of the location.
+    pub fn rate_limit(&self) -> RateLimitHeaders {
+        RateLimitHeaders::read(&self.headers)
+    }
+
+    /// The id under which HighLevel's support finds the request, if the answer has one.
+    pub fn trace_id(&self) -> Option<String> {
+        let body: serde_json::Value = serde_json::from_slice(&self.body).ok()?;
+        body.get("traceId")?.as_str().map(str::to_owned)
     }
 
     /// How often the request was begun until there was this answer.

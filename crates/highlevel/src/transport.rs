@@ -5,6 +5,7 @@ use std::time::Duration;
 use reqwest::redirect::Policy;
 use reqwest::{ClientBuilder, Url};
 
+use crate::classify::Fault;
 use crate::{Error, Result};
 
 /// How long the parts of a call may take.
@@ -110,4 +111,35 @@ mod tests {
         let own = builder("https://services.leadconnectorhq.com").http_client(reqwest::Client::new());
         own.build().expect("a client that sees to TLS itself");
     }
+}
+
+/// What the transport says went wrong.
+pub(crate) fn fault(error: &reqwest::Error) -> Fault {
+    if is_about_a_certificate(error) {
+        Fault::Certificate
+    } else if error.is_connect() {
+        Fault::Connect
+    } else if error.is_timeout() {
+        Fault::Timeout
+    } else {
+        Fault::Broken
+    }
+}
+
+/// Whether the other side showed a certificate that was not accepted: expired, for another name, or of an unknown
+/// authority. With the TLS of the operating system this is not told apart from other faults of connecting.
+fn is_about_a_certificate(error: &reqwest::Error) -> bool {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        #[cfg(feature = "__rustls")]
+        if let Some(rustls::Error::InvalidCertificate(_)) = error.downcast_ref::<rustls::Error>() {
+            return true;
+        }
+        // An I/O error hides what it wraps from `source`.
+        cause = match error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
+            Some(inner) => Some(inner),
+            None => error.source(),
+        };
+    }
+    false
 }

@@ -107,8 +107,8 @@ fn run(seed: u64, window: Window, enforced: bool) -> (usize, usize) {
             let count = random.small(15);
             let allowed = count.min(oracle.burst_left(now)).min(oracle.daily_left(now));
             counter.take(told, count);
-            let counted = if enforced { allowed } else { count };
-            oracle.counted.extend(std::iter::repeat_n(now, counted));
+            let taken = if enforced { allowed } else { count };
+            oracle.counted.extend(std::iter::repeat_n(now, taken));
         } else {
             match counter.admit(told) {
                 Ok(()) => {

@@ -10,6 +10,7 @@ use highlevel_wire::types::{
     AddMessageResponse, InboundMessageRequest, SendMessageRequest, SendMessageResponse,
 };
 
+use crate::call::Operation;
 use crate::{Client, Error, Receipt, Result, check};
 
 /// Sends messages, and adds those that came in elsewhere. From [`Client::messages`].
@@ -43,10 +44,9 @@ impl Messages {
     /// [`Error::delivery`] says what is known about the message. A request without content or contact is refused
     /// before anything is sent.
     pub async fn send(&self, message: impl Into<SendMessageRequest>) -> Result<Receipt<SendMessageResponse>> {
-        const OPERATION: &str = "send_message";
         let request = message.into();
-        check::send(&request).map_err(|text| Error::invalid(OPERATION, text))?;
-        self.client.call(OPERATION, async |wire| wire.send_message(&request).await).await
+        check::send(&request).map_err(|text| Error::invalid(SendMessageRequest::NAME, text))?;
+        self.client.call(&request).await
     }
 
     /// Adds a message that a contact sent through a system outside HighLevel.
@@ -71,9 +71,8 @@ impl Messages {
         &self,
         message: impl Into<InboundMessageRequest>,
     ) -> Result<Receipt<AddMessageResponse>> {
-        const OPERATION: &str = "add_inbound_message";
         let request = message.into();
-        check::inbound(&request).map_err(|text| Error::invalid(OPERATION, text))?;
-        self.client.call(OPERATION, async |wire| wire.add_inbound_message(&request).await).await
+        check::inbound(&request).map_err(|text| Error::invalid(InboundMessageRequest::NAME, text))?;
+        self.client.call(&request).await
     }
 }

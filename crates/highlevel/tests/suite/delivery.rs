@@ -6,7 +6,7 @@ use std::error::Error as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use highlevel::{Client, Delivery, Error, ErrorKind, Sms};
+use highlevel::{Client, Delivery, Error, ErrorKind, RetryPolicy, Sms};
 use reqwest::redirect::Policy;
 
 use crate::server::{Act, Server, TOKEN, answer, nowhere};
@@ -90,8 +90,14 @@ async fn run(name: &str, act: Act, expected: Expected) {
 
 #[tokio::test]
 async fn no_connection() {
-    let refused = Client::builder().token(TOKEN).base_url(format!("http://{}", nowhere().await));
-    let name = Client::builder().token(TOKEN).base_url("https://does-not-exist.invalid");
+    let refused = Client::builder()
+        .token(TOKEN)
+        .retry_policy(RetryPolicy::none())
+        .base_url(format!("http://{}", nowhere().await));
+    let name = Client::builder()
+        .token(TOKEN)
+        .retry_policy(RetryPolicy::none())
+        .base_url("https://does-not-exist.invalid");
     for (name, builder) in [("nothing listens", refused), ("no such name", name)] {
         let error = send(&builder.build().expect("a client")).await.expect_err(name);
         let text = "send_message: no connection to HighLevel; nothing was sent";
@@ -105,7 +111,7 @@ async fn no_tls() {
     let moment = Duration::from_millis(100);
     let silent = Server::silent().await;
     let https = silent.url().replace("http://", "https://");
-    let builder = || Client::builder().token(TOKEN).base_url(&https);
+    let builder = || Client::builder().token(TOKEN).retry_policy(RetryPolicy::none()).base_url(&https);
     let connect = "send_message: no connection to HighLevel; nothing was sent";
     let attempt = "send_message: no connection to HighLevel in time; nothing was sent";
     let rows = [
@@ -129,7 +135,12 @@ async fn no_tls() {
         hello.truncate(length);
         hello
     });
-    let client = Client::builder().token(TOKEN).base_url(https).build().expect("a client");
+    let client = Client::builder()
+        .token(TOKEN)
+        .retry_policy(RetryPolicy::none())
+        .base_url(https)
+        .build()
+        .expect("a client");
     let error = send(&client).await.expect_err("no TLS");
     check("plain HTTP", &error, &silence(Delivery::NotSent, ErrorKind::Connect, connect));
     let hello = plain.await.expect("no panic");

@@ -216,11 +216,22 @@ async fn version_user_agent_and_path_go_out_as_configured() {
     }
 }
 
+#[tokio::test]
+async fn timeouts_may_be_as_long_as_one_likes() {
+    let server = Server::always(Act::Answer(receipt())).await;
+    let builder = server.builder().connect_timeout(Duration::MAX).attempt_timeout(Duration::MAX);
+    let client = builder.idle_timeout(Duration::MAX).build().expect("a client");
+    for _ in 0..2 {
+        client.messages().send(Sms::to("c").text("t")).await.expect("a receipt");
+    }
+    assert_eq!(server.connections(), 1);
+}
+
 /// The generated client with the data of one call, and what was observed of it.
 #[tokio::test]
 async fn the_generated_client_carries_token_and_version() {
     let server = Server::always(Act::Answer(receipt())).await;
-    let (wire, exchange) = server.client().wire();
+    let (wire, exchange) = server.client().wire().await.expect("a token");
     let request = Sms::to("abc123def456").text("Your table is ready").into();
     let answered = wire.send_message(&request).await.expect("an answer");
     assert_eq!(answered.into_inner().message_id.as_str(), "t22c6DQcTDf3MjRhwf77");

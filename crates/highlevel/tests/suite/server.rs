@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use highlevel::{Client, ClientBuilder};
+use highlevel::{Client, ClientBuilder, RetryPolicy};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Barrier, watch};
@@ -110,9 +110,9 @@ impl Server {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// Starts building a client of this server.
+    /// Starts building a client of this server. Retries are off, so that a call is one request.
     pub(crate) fn builder(&self) -> ClientBuilder {
-        Client::builder().token(TOKEN).base_url(self.url())
+        Client::builder().token(TOKEN).base_url(self.url()).retry_policy(RetryPolicy::none())
     }
 
     pub(crate) fn client(&self) -> Client {

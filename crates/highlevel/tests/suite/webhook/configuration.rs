@@ -11,6 +11,23 @@ fn keys() {
     let published = PublicKey::published();
     assert_eq!(published.id(), "published");
     assert_eq!(format!("{published:?}"), "PublicKey(\"published\")");
+
+    // HighLevel's own is used unless others are given, and then beside them only if it is one of them.
+    let key = public_key("test", &signing_key(1));
+    let builder = || Receiver::builder().any_app();
+    let rows = [
+        (builder().build(), "keys: [PublicKey(\"published\")],"),
+        (builder().key(key.clone()).build(), "keys: [PublicKey(\"test\")],"),
+        (
+            builder().key(key).key(published.clone()).build(),
+            "keys: [PublicKey(\"test\"), PublicKey(\"published\")],",
+        ),
+    ];
+    for (receiver, keys) in rows {
+        let shown = format!("{receiver:?}");
+        assert!(shown.contains(keys), "{shown}");
+    }
+
     let same = [
         PUBLISHED.to_owned(),
         format!(" {PUBLISHED}\n"),

@@ -1,0 +1,430 @@
+//! One call: attempts until there is a receipt, or a reason to stop.
+//!
+//! The decisions are made elsewhere, by pure functions: what is known by [`classify`](crate::classify), what to do about
+//! it by [`RetryPolicy`]. Here they meet the clock, the limiter and the network.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use highlevel_wire::types::{
+    AddMessageResponse, InboundMessageRequest, OutboundCallRequest, SendMessageRequest, SendMessageResponse,
+};
+use highlevel_wire::{CallData, End, Exchange, Observation, ResponseValue};
+use http::HeaderValue;
+use secrecy::SecretString;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+use tracing::{Instrument, Span, field};
+
+use crate::classify::{self, Fault, Replay, Seen, Verdict, classify};
+use crate::client::{Client, authorization};
+use crate::limit::{Denied, RateLimitHeaders, Refused};
+use crate::retry::{Next, Progress, RetryBudget};
+use crate::{Delivery, Error, ErrorKind, Fingerprint, Receipt, Result, lenient, transport};
+
+/// The largest answer that is read, in bytes.
+pub(crate) const BODY_LIMIT: usize = 1024 * 1024;
+
+/// A request that can be made with the client below.
+pub(crate) trait Operation: Sync {
+    /// What is answered.
+    type Answer: DeserializeOwned + Send;
+
+    /// Its name, as the generated client names it.
+    const NAME: &'static str;
+
+    /// Whether it may be made again when it may have been done.
+    fn replay(&self) -> Replay {
+        Replay::Unsafe
+    }
+
+    /// What it can be recognised by afterwards.
+    fn fingerprint(&self, now: SystemTime) -> Option<Fingerprint>;
+
+    /// Makes it once.
+    fn run(
+        &self,
+        wire: &highlevel_wire::Client,
+    ) -> impl Future<Output = Result<ResponseValue<Self::Answer>, highlevel_wire::Error<()>>> + Send;
+}
+
+/// The retries of all calls of a client, on its clock.
+#[derive(Debug)]
+pub(crate) struct SharedBudget {
+    began: Instant,
+    budget: Mutex<RetryBudget>,
+}
+
+impl Default for SharedBudget {
+    fn default() -> Self {
+        Self { began: now(), budget: Mutex::default() }
+    }
+}
+
+impl SharedBudget {
+    fn request(&self) {
+        self.budget.lock().unwrap_or_else(PoisonError::into_inner).request(self.millis());
+    }
+
+    fn try_retry(&self) -> bool {
+        self.budget.lock().unwrap_or_else(PoisonError::into_inner).try_retry(self.millis())
+    }
+
+    fn millis(&self) -> u64 {
+        u64::try_from(now().saturating_duration_since(self.began).as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+/// An attempt that did not end with a receipt: what is known, and the error to report if nothing is done about it.
+struct Failed {
+    verdict: Verdict,
+    error: Error,
+    /// When to ask the server again, by its own words.
+    retry_after: Option<Duration>,
+}
+
+impl Client {
+    /// Makes a call: one attempt, and more where that is safe.
+    pub(crate) async fn call<O: Operation>(&self, operation: &O) -> Result<Receipt<O::Answer>> {
+        let fingerprint = operation.fingerprint(SystemTime::now());
+        let mut attempts = 0;
+        match self.attempts(operation, &mut attempts).await {
+            Ok(receipt) => Ok(receipt.after(attempts)),
+            Err(error) => Err(error.after(attempts, fingerprint)),
+        }
+    }
+
+    async fn attempts<O: Operation>(&self, operation: &O, attempts: &mut u32) -> Result<Receipt<O::Answer>> {
+        let deadline = now() + self.options().call;
+        let shared = self.shared();
+        let mut progress = Progress::default();
+        let mut token = self.token(O::NAME, None, deadline).await?;
+        // What the last attempt ended with: reported if there is no time for another one.
+        let mut last: Option<Error> = None;
+        shared.budget.request();
+        loop {
+            if let Err(denied) = shared.limiter.acquire(self.location(), deadline).await {
+                return Err(last.unwrap_or_else(|| limited(O::NAME, denied)).with_wait(wait_until(denied)));
+            }
+            let acquired = now();
+            let remaining = deadline.saturating_duration_since(acquired);
+            if remaining.is_zero() {
+                return Err(last.unwrap_or_else(|| out_of_time(O::NAME)));
+            }
+            let timeout = self.options().attempt.min(remaining);
+            let authorization = authorization(&token).map_err(|what| Error::odd_token(O::NAME, what))?;
+            *attempts += 1;
+            let span = tracing::debug_span!(
+                "highlevel",
+                operation = O::NAME,
+                attempt = *attempts,
+                status = field::Empty,
+                ms = field::Empty
+            );
+            let (result, headers) =
+                self.attempt(operation, authorization, timeout).instrument(span.clone()).await;
+            let refused = match &result {
+                Err(failed) if failed.error.status() == Some(429) => {
+                    Some(Refused { retry_after: failed.retry_after })
+                }
+                _ => None,
+            };
+            shared.limiter.observe(self.location(), &headers, acquired, refused);
+            trace(&span, &result, now().saturating_duration_since(acquired));
+            let failed = match result {
+                Ok(receipt) => return Ok(receipt),
+                Err(failed) => failed,
+            };
+            let next = self.options().retry.next(failed.verdict.remedy, progress, random());
+            let pause = match next {
+                Next::Stop => return Err(failed.error),
+                Next::Queue => Duration::ZERO,
+                Next::Retry(pause) => {
+                    progress.retries += 1;
+                    if !shared.budget.try_retry() {
+                        return Err(failed.error);
+                    }
+                    pause
+                }
+                Next::Unavailable(wait) => {
+                    progress.unavailable = true;
+                    wait
+                }
+                Next::FreshToken => {
+                    progress.fresh_token = true;
+                    match self.token(O::NAME, Some(&token), deadline).await {
+                        Ok(fresh) if !same(&fresh, &token) => token = fresh,
+                        // The answer says more than the reason why there is no other token.
+                        _ => return Err(failed.error),
+                    }
+                    Duration::ZERO
+                }
+            };
+            if now() + pause >= deadline {
+                return Err(failed.error);
+            }
+            tracing::debug!(operation = O::NAME, attempt = *attempts, ?next, "trying again");
+            last = Some(failed.error);
+            if !pause.is_zero() {
+                tokio::time::sleep(pause).await;
+            }
+        }
+    }
+
+    async fn attempt<O: Operation>(
+        &self,
+        operation: &O,
+        authorization: HeaderValue,
+        timeout: Duration,
+    ) -> (Result<Receipt<O::Answer>, Failed>, RateLimitHeaders) {
+        let (client, exchange) = self.exchange(authorization, timeout);
+        let result = operation.run(&client).await;
+        let observation = exchange.take();
+        let headers = observation.answer.as_ref().map(|answer| RateLimitHeaders::read(&answer.headers));
+        (judge::<O>(operation.replay(), result, observation), headers.unwrap_or_default())
+    }
+
+    pub(crate) fn exchange(
+        &self,
+        authorization: HeaderValue,
+        timeout: Duration,
+    ) -> (highlevel_wire::Client, Exchange) {
+        let shared = self.shared();
+        let exchange = Exchange::new(CallData {
+            authorization,
+            version: shared.version.clone(),
+            user_agent: Some(shared.user_agent.clone()),
+            timeout,
+            body_limit: BODY_LIMIT,
+        });
+        let client =
+            highlevel_wire::Client::new_with_client(&shared.base_url, shared.http.clone(), exchange.clone());
+        (client, exchange)
+    }
+
+    /// The token to use, or to use instead of a rejected one.
+    async fn token(
+        &self,
+        operation: &'static str,
+        rejected: Option<&SecretString>,
+        deadline: Instant,
+    ) -> Result<SecretString> {
+        let source = &self.shared().token;
+        match tokio::time::timeout_at(deadline.into(), source.token(rejected)).await {
+            Ok(Ok(token)) => Ok(token),
+            Ok(Err(error)) => Err(Error::no_token(operation).with_source(error)),
+            Err(_) => Err(Error::no_token(operation)),
+        }
+    }
+}
+
+fn limited(operation: &'static str, denied: Denied) -> Error {
+    let seconds = wait_until(denied).as_secs_f64();
+    Error::limited(
+        operation,
+        match denied {
+            Denied::Daily { .. } => {
+                format!("the daily limit of the location is spent; it starts anew in {seconds:.0} s")
+            }
+            Denied::Burst { .. } => {
+                format!(
+                    "the location has used up its requests; there is room in {seconds:.1} s, after the call's deadline"
+                )
+            }
+        },
+    )
+}
+
+fn out_of_time(operation: &'static str) -> Error {
+    Error::no_answer(operation, Delivery::NotSent, ErrorKind::Timeout)
+}
+
+fn wait_until(denied: Denied) -> Duration {
+    denied.at().saturating_duration_since(now())
+}
+
+fn same(a: &SecretString, b: &SecretString) -> bool {
+    use secrecy::ExposeSecret;
+    a.expose_secret() == b.expose_secret()
+}
+
+/// A number between 0 and 1.
+fn random() -> f64 {
+    fastrand::f64()
+}
+
+/// The time of the runtime, which tests can stop.
+pub(crate) fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
+fn trace<T>(span: &Span, result: &Result<Receipt<T>, Failed>, elapsed: Duration) {
+    let _entered = span.enter();
+    span.record("ms", u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX));
+    match result {
+        Ok(receipt) => {
+            span.record("status", receipt.status());
+            tracing::debug!("accepted");
+        }
+        Err(Failed { error, .. }) => {
+            if let Some(status) = error.status() {
+                span.record("status", status);
+            }
+            tracing::debug!(kind = ?error.kind(), delivery = ?error.delivery(), "failed");
+        }
+    }
+}
+
+/// What came of an attempt, from its result and what was observed of it.
+fn judge<O: Operation>(
+    replay: Replay,
+    result: Result<ResponseValue<O::Answer>, highlevel_wire::Error<()>>,
+    observation: Observation,
+) -> Result<Receipt<O::Answer>, Failed> {
+    let Some(answer) = observation.answer else {
+        let source = match result {
+            Err(highlevel_wire::Error::CommunicationError(error)) => Some(error),
+            _ => None,
+        };
+        let fault = source.as_ref().map_or(Fault::Broken, transport::fault);
+        let verdict = classify(Seen::NoAnswer { written: observation.written, fault }, replay);
+        let error = Error::no_answer(O::NAME, verdict.delivery, verdict.kind);
+        let error = match source {
+            Some(source) => error.with_source(source),
+            None => error,
+        };
+        return Err(Failed { verdict, error, retry_after: None });
+    };
+    let status = answer.status.as_u16();
+    let limits = RateLimitHeaders::read(&answer.headers);
+    let retry_after = retry_after(&answer.headers);
+    let seen = classify::Answer {
+        status,
+        redirected: answer.redirected,
+        retry_after,
+        day_is_spent: limits.daily_remaining == Some(0),
+        about_version: status == 401 && is_about_version(&answer.body),
+    };
+    let verdict = classify(Seen::Answer(seen), replay);
+    let fault = |text: String, answer: highlevel_wire::Answer| Failed {
+        verdict,
+        error: Error::answered(O::NAME, verdict.delivery, verdict.kind, text, answer),
+        retry_after,
+    };
+    if answer.redirected {
+        return Err(fault("HighLevel answered with a redirect, which was followed".to_owned(), answer));
+    }
+    if !answer.status.is_success() {
+        let name = answer.status.canonical_reason().map(|name| format!(" {name}")).unwrap_or_default();
+        return Err(fault(format!("HighLevel answered {status}{name}"), answer));
+    }
+    let mut answer = answer;
+    match std::mem::replace(&mut answer.end, End::Complete) {
+        End::Complete => {}
+        End::TooLarge => {
+            return Err(fault(
+                format!("HighLevel answered {status} with more than {BODY_LIMIT} bytes"),
+                answer,
+            ));
+        }
+        End::Cut(source) => {
+            let mut failed = fault(format!("HighLevel answered {status}, and the answer broke off"), answer);
+            failed.error = failed.error.with_source(source);
+            return Err(failed);
+        }
+        _ => {
+            return Err(fault(format!("HighLevel answered {status}, and the answer cannot be read"), answer));
+        }
+    }
+    if let Ok(value) = result {
+        return Ok(Receipt::new(value.into_inner(), answer));
+    }
+    match read_receipt(&answer.body) {
+        Ok(value) => Ok(Receipt::new(value, answer)),
+        Err(_) if answer.body.is_empty() => {
+            Err(fault(format!("HighLevel answered {status} without a body"), answer))
+        }
+        Err(source) => {
+            let mut failed =
+                fault(format!("HighLevel answered {status} with a body that is not a receipt"), answer);
+            failed.error = failed.error.with_source(source);
+            Err(failed)
+        }
+    }
+}
+
+/// `Retry-After` in seconds. The form with a date is not read: it would need the server's clock.
+pub(crate) fn retry_after(headers: &http::HeaderMap) -> Option<Duration> {
+    let seconds = headers.get(http::header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds))
+}
+
+/// Whether a 401 is about the `Version` header: "version header was not found.", "version header is invalid".
+fn is_about_version(body: &[u8]) -> bool {
+    String::from_utf8_lossy(body).to_ascii_lowercase().contains("version header")
+}
+
+/// Reads a receipt that the generated code could not read. Some channels answer `messageIds` instead of a `messageId`,
+/// and then the first of them stands for the message. A field of an odd type is left out: it must not cost the
+/// caller the id of a message that was sent, and the body is there as it came.
+fn read_receipt<T: DeserializeOwned>(body: &[u8]) -> serde_json::Result<T> {
+    let mut fields: Map<String, Value> = serde_json::from_slice(body)?;
+    if let Some(first) = fields.get("messageIds").and_then(|ids| ids.get(0)).cloned() {
+        let id = fields.entry("messageId").or_insert(Value::Null);
+        if id.is_null() {
+            *id = first;
+        }
+    }
+    lenient::read(fields).map(|read| read.value).map_err(|fault| fault.error)
+}
+
+impl Operation for SendMessageRequest {
+    type Answer = SendMessageResponse;
+
+    const NAME: &'static str = "send_message";
+
+    fn fingerprint(&self, now: SystemTime) -> Option<Fingerprint> {
+        Some(Fingerprint::of_message(self, now))
+    }
+
+    async fn run(
+        &self,
+        wire: &highlevel_wire::Client,
+    ) -> Result<ResponseValue<SendMessageResponse>, highlevel_wire::Error<()>> {
+        wire.send_message(self).await
+    }
+}
+
+impl Operation for InboundMessageRequest {
+    type Answer = AddMessageResponse;
+
+    const NAME: &'static str = "add_inbound_message";
+
+    fn fingerprint(&self, now: SystemTime) -> Option<Fingerprint> {
+        Some(Fingerprint::of_inbound(self, now))
+    }
+
+    async fn run(
+        &self,
+        wire: &highlevel_wire::Client,
+    ) -> Result<ResponseValue<AddMessageResponse>, highlevel_wire::Error<()>> {
+        wire.add_inbound_message(self).await
+    }
+}
+
+impl Operation for OutboundCallRequest {
+    type Answer = AddMessageResponse;
+
+    const NAME: &'static str = "add_outbound_call";
+
+    fn fingerprint(&self, now: SystemTime) -> Option<Fingerprint> {
+        Some(Fingerprint::of_call(self, now))
+    }
+
+    async fn run(
+        &self,
+        wire: &highlevel_wire::Client,
+    ) -> Result<ResponseValue<AddMessageResponse>, highlevel_wire::Error<()>> {
+        wire.add_outbound_call(self).await
+    }
+}

@@ -1,0 +1,192 @@
+//! The limiter of one process.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::window::{Limits, Millis, Turn, Window};
+use super::{Denied, RateLimitHeaders, RateLimiter, Refused};
+
+/// How many locations are known before idle ones are looked for.
+const SWEEP_AT_LEAST: usize = 64;
+
+/// The limiter of one process: a sliding log per location, corrected by what the server says.
+///
+/// 100 requests in 10 seconds and 200,000 in a day per location, as documented, with a margin of 250 ms. Requests
+/// get their turn in the order of arrival. A location that is idle costs nothing.
+#[derive(Debug)]
+pub struct LocalRateLimiter {
+    limits: Limits,
+    began: Instant,
+    locations: Mutex<Locations>,
+}
+
+#[derive(Debug, Default)]
+struct Locations {
+    known: HashMap<Box<str>, Arc<Location>>,
+    sweep_at: usize,
+}
+
+#[derive(Debug)]
+struct Location {
+    window: Mutex<Window>,
+    /// Holds those who wait in the order in which they came; the one who has it waits for the window.
+    queue: tokio::sync::Mutex<()>,
+    waiting: AtomicU32,
+}
+
+impl LocalRateLimiter {
+    /// A limiter with the documented limits.
+    pub fn new() -> Self {
+        Self { limits: Limits::default(), began: now(), locations: Mutex::default() }
+    }
+
+    /// Other limits: requests in an interval, and in a day.
+    ///
+    /// The server's headers can lower them, not raise them.
+    pub fn with_limits(burst: u32, interval: Duration, daily: u32) -> Self {
+        let interval = u32::try_from(interval.as_millis()).unwrap_or(u32::MAX);
+        Self { limits: Limits { burst, interval, daily, ..Limits::default() }, ..Self::new() }
+    }
+
+    /// What is added to the interval for the way to the server: 250 ms by default.
+    #[must_use]
+    pub fn margin(mut self, margin: Duration) -> Self {
+        self.limits.margin = u32::try_from(margin.as_millis()).unwrap_or(u32::MAX);
+        self
+    }
+
+    /// How many locations are not idle, as far as was looked.
+    pub fn locations(&self) -> usize {
+        lock(&self.locations).known.len()
+    }
+
+    fn location(&self, name: &str) -> Arc<Location> {
+        let now = self.millis(now());
+        let mut locations = lock(&self.locations);
+        if let Some(location) = locations.known.get(name) {
+            return Arc::clone(location);
+        }
+        if locations.known.len() >= locations.sweep_at.max(SWEEP_AT_LEAST) {
+            // One that somebody holds is in use, whatever its window says.
+            locations.known.retain(|_, location| {
+                Arc::strong_count(location) > 1 || !lock(&location.window).is_idle(now)
+            });
+            locations.sweep_at = locations.known.len() * 2;
+        }
+        let location = Arc::new(Location {
+            window: Mutex::new(Window::new(self.limits, now)),
+            queue: tokio::sync::Mutex::new(()),
+            waiting: AtomicU32::new(0),
+        });
+        locations.known.insert(name.into(), Arc::clone(&location));
+        location
+    }
+
+    async fn wait(&self, name: &str, deadline: Instant) -> Result<(), Denied> {
+        let location = self.location(name);
+        let place = Place::take(&location.waiting);
+        self.check(&location, place.ahead, deadline)?;
+        let _front = location.queue.lock().await;
+        loop {
+            let at = {
+                let now = self.millis(now());
+                let mut window = lock(&location.window);
+                match window.turn(0, now) {
+                    Turn::At(at) if at <= now => {
+                        window.record(now);
+                        return Ok(());
+                    }
+                    Turn::At(at) => self.instant(at),
+                    Turn::NextDay(at) => return Err(Denied::Daily { at: self.instant(at) }),
+                }
+            };
+            // What the server said since may have moved the turn.
+            if at > deadline {
+                return Err(Denied::Burst { at });
+            }
+            tokio::time::sleep_until(at.into()).await;
+        }
+    }
+
+    /// Denies a turn that is already known to come too late.
+    fn check(&self, location: &Location, ahead: u32, deadline: Instant) -> Result<(), Denied> {
+        match lock(&location.window).turn(ahead, self.millis(now())) {
+            Turn::At(at) if self.instant(at) > deadline => Err(Denied::Burst { at: self.instant(at) }),
+            Turn::NextDay(at) => Err(Denied::Daily { at: self.instant(at) }),
+            Turn::At(_) => Ok(()),
+        }
+    }
+
+    fn millis(&self, time: Instant) -> Millis {
+        u64::try_from(time.saturating_duration_since(self.began).as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Rounded up, so that a timer never rings before its time.
+    fn instant(&self, time: Millis) -> Instant {
+        self.began + Duration::from_millis(time)
+    }
+}
+
+impl Default for LocalRateLimiter {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl RateLimiter for LocalRateLimiter {
+    fn acquire<'a>(
+        &'a self,
+        location: &'a str,
+        deadline: Instant,
+    ) -> Pin<Box<dyn Future<Output = Result<(), Denied>> + Send + 'a>> {
+        Box::pin(self.wait(location, deadline))
+    }
+
+    fn observe(
+        &self,
+        location: &str,
+        headers: &RateLimitHeaders,
+        acquired: Instant,
+        refused: Option<Refused>,
+    ) {
+        let location = self.location(location);
+        let now = self.millis(now());
+        let mut window = lock(&location.window);
+        window.observe(headers, self.millis(acquired), now);
+        if let Some(refused) = refused {
+            let wait = refused.retry_after.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
+            window.block(wait, now);
+        }
+    }
+}
+
+/// A place in the queue, given up when it is dropped.
+struct Place<'a> {
+    waiting: &'a AtomicU32,
+    ahead: u32,
+}
+
+impl<'a> Place<'a> {
+    fn take(waiting: &'a AtomicU32) -> Self {
+        Self { waiting, ahead: waiting.fetch_add(1, Ordering::Relaxed) }
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// The time of the runtime, which tests can stop.
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
