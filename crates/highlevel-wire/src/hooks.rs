@@ -5,9 +5,9 @@ use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
 use http_body::{Frame, SizeHint};
-use progenitor_client::{ClientHooks, ClientInfo, Error, OperationInfo};
-use reqwest::header::{AUTHORIZATION, HeaderName, USER_AGENT};
-use reqwest::{Body, Request, Response};
+use progenitor_client::{ClientHooks, ClientInfo, Error, OperationInfo, ResponseValue};
+use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderName, HeaderValue, USER_AGENT};
+use reqwest::{Body, Method, Request, Response};
 
 use crate::exchange::{Answer, End, Exchange};
 use crate::generated::Client;
@@ -40,7 +40,16 @@ impl ClientHooks<Exchange> for Client {
     async fn exec(&self, request: Request, _: &OperationInfo) -> reqwest::Result<Response> {
         let exchange = self.inner();
         let url = request.url().clone();
-        let mut response = self.client().execute(request).await?;
+        let has_body = request.body().is_some();
+        let mut response = self.client().execute(request).await.inspect_err(|error| {
+            // Without a body there is nothing to watch: only a failed connection shows that nothing was written.
+            if !has_body && !error.is_connect() {
+                exchange.mark_written();
+            }
+        })?;
+        if !has_body {
+            exchange.mark_written();
+        }
         let (body, end) = read(&mut response, exchange.data.body_limit).await;
         exchange.record(Answer {
             status: response.status(),
@@ -51,6 +60,37 @@ impl ClientHooks<Exchange> for Client {
         });
         let (parts, _) = http::Response::<Body>::from(response).into_parts();
         Ok(Response::from(http::Response::from_parts(parts, body)))
+    }
+}
+
+impl Client {
+    /// Makes a request to any other endpoint, with the data of the call like the generated operations.
+    ///
+    /// `path` begins with a slash. The answer is that of any status; its body is in the [`Exchange`].
+    ///
+    /// # Errors
+    ///
+    /// There was no answer, or the request cannot be built.
+    pub async fn request(
+        &self,
+        method: Method,
+        path: &str,
+        query: &[(String, String)],
+        json: Option<&serde_json::Value>,
+    ) -> Result<ResponseValue<()>, Error<()>> {
+        let mut builder = self.client.request(method, format!("{}{path}", self.baseurl));
+        builder = builder.header(ACCEPT, HeaderValue::from_static("application/json"));
+        if !query.is_empty() {
+            builder = builder.query(query);
+        }
+        if let Some(json) = json {
+            builder = builder.json(json);
+        }
+        let mut request = builder.build()?;
+        let info = OperationInfo { operation_id: "request" };
+        self.pre(&mut request, &info).await?;
+        let response = self.exec(request, &info).await?;
+        Ok(ResponseValue::new((), response.status(), response.headers().clone()))
     }
 }
 

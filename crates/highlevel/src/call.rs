@@ -75,6 +75,14 @@ impl SharedBudget {
     }
 }
 
+/// What the attempts of a call leave behind, however it ends.
+#[derive(Debug, Default)]
+struct Track {
+    attempts: u32,
+    /// An earlier attempt may have been done: a later refusal does not undo it.
+    may_have_been_done: bool,
+}
+
 /// An attempt that did not end with a receipt: what is known, and the error to report if nothing is done about it.
 struct Failed {
     verdict: Verdict,
@@ -87,14 +95,14 @@ impl Client {
     /// Makes a call: one attempt, and more where that is safe.
     pub(crate) async fn call<O: Operation>(&self, operation: &O) -> Result<Receipt<O::Answer>> {
         let fingerprint = operation.fingerprint(SystemTime::now());
-        let mut attempts = 0;
-        match self.attempts(operation, &mut attempts).await {
-            Ok(receipt) => Ok(receipt.after(attempts)),
-            Err(error) => Err(error.after(attempts, fingerprint)),
+        let mut track = Track::default();
+        match self.attempts(operation, &mut track).await {
+            Ok(receipt) => Ok(receipt.after(track.attempts)),
+            Err(error) => Err(error.after(track.attempts, track.may_have_been_done, fingerprint)),
         }
     }
 
-    async fn attempts<O: Operation>(&self, operation: &O, attempts: &mut u32) -> Result<Receipt<O::Answer>> {
+    async fn attempts<O: Operation>(&self, operation: &O, track: &mut Track) -> Result<Receipt<O::Answer>> {
         let deadline = now() + self.options().call;
         let shared = self.shared();
         let mut progress = Progress::default();
@@ -113,11 +121,11 @@ impl Client {
             }
             let timeout = self.options().attempt.min(remaining);
             let authorization = authorization(&token).map_err(|what| Error::odd_token(O::NAME, what))?;
-            *attempts += 1;
+            track.attempts += 1;
             let span = tracing::debug_span!(
                 "highlevel",
                 operation = O::NAME,
-                attempt = *attempts,
+                attempt = track.attempts,
                 status = field::Empty,
                 ms = field::Empty
             );
@@ -163,7 +171,8 @@ impl Client {
             if now() + pause >= deadline {
                 return Err(failed.error);
             }
-            tracing::debug!(operation = O::NAME, attempt = *attempts, ?next, "trying again");
+            tracing::debug!(operation = O::NAME, attempt = track.attempts, ?next, "trying again");
+            track.may_have_been_done |= !failed.verdict.delivery.is_safe_to_resend();
             last = Some(failed.error);
             if !pause.is_zero() {
                 tokio::time::sleep(pause).await;

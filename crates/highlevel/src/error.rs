@@ -237,9 +237,17 @@ impl Error {
         }))
     }
 
-    /// How often the request was begun, and what it was.
-    pub(crate) fn after(mut self, attempts: u32, fingerprint: Option<Fingerprint>) -> Self {
+    /// How often the request was begun, whether an earlier attempt may have done it, and what it was.
+    pub(crate) fn after(
+        mut self,
+        attempts: u32,
+        may_have_been_done: bool,
+        fingerprint: Option<Fingerprint>,
+    ) -> Self {
         self.0.attempts = attempts;
+        if may_have_been_done && self.0.delivery.is_safe_to_resend() {
+            self.0.delivery = Delivery::Unknown;
+        }
         self.0.fingerprint = fingerprint.filter(|_| attempts > 0);
         self
     }

@@ -49,6 +49,7 @@ mod limit;
 mod messages;
 mod receipt;
 mod reconcile;
+mod request;
 mod retry;
 mod token;
 mod transport;
@@ -65,6 +66,8 @@ pub use messages::{
 };
 pub use receipt::Receipt;
 pub use reconcile::{Evidence, Fingerprint, Reconciled};
+pub use request::Request;
+pub use reqwest::Method;
 pub use retry::RetryPolicy;
 pub use secrecy::SecretString;
 pub use token::{TokenResult, TokenSource};

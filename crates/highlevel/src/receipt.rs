@@ -3,9 +3,9 @@
 use std::ops::Deref;
 
 use bytes::Bytes;
-use http::HeaderMap;
+use http::{HeaderMap, StatusCode};
 
-use crate::RateLimitHeaders;
+use crate::{Delivery, Error, ErrorKind, RateLimitHeaders, Result};
 
 /// What HighLevel answered, with everything that came along. It dereferences to the answer itself, so that its
 /// fields are at hand: `sent.message_id`.
@@ -32,6 +32,35 @@ impl<T> Receipt<T> {
     pub(crate) fn after(mut self, attempts: u32) -> Self {
         self.attempts = attempts;
         self
+    }
+
+    /// The same receipt with its body read as something else.
+    pub(crate) fn try_map<U>(
+        self,
+        read: impl FnOnce(&[u8]) -> serde_json::Result<U>,
+        operation: &'static str,
+    ) -> Result<Receipt<U>> {
+        match read(&self.body) {
+            Ok(value) => Ok(Receipt {
+                value,
+                status: self.status,
+                headers: self.headers,
+                body: self.body,
+                attempts: self.attempts,
+            }),
+            Err(source) => {
+                let text = format!("HighLevel answered {} with a body of another shape", self.status);
+                let answer = highlevel_wire::Answer {
+                    status: StatusCode::from_u16(self.status).unwrap_or_default(),
+                    headers: self.headers,
+                    redirected: false,
+                    body: self.body,
+                    end: highlevel_wire::End::Complete,
+                };
+                let error = Error::answered(operation, Delivery::Accepted, ErrorKind::Receipt, text, answer);
+                Err(error.after(self.attempts, false, None).with_source(source))
+            }
+        }
     }
 
     /// The answer alone.

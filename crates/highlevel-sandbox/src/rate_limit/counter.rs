@@ -108,7 +108,7 @@ impl RequestCounter {
         let burst = self.burst.wait(now);
         let daily = if self.used_today < self.limits.daily { 0 } else { until_next_day(now) };
         let (exhausted, wait) =
-            if burst < daily { (Exhausted::Burst, burst) } else { (Exhausted::Daily, daily) };
+            if burst > daily { (Exhausted::Burst, burst) } else { (Exhausted::Daily, daily) };
         let wait = Duration::from_micros(u64::try_from(wait).unwrap_or_default());
         (!wait.is_zero()).then_some(Spent { limits: self.limits, exhausted, wait })
     }

@@ -190,3 +190,25 @@ fn now() -> Instant {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a busy location costs: its part of the map, its name, and itself behind its pointer.
+    #[test]
+    fn a_busy_location_costs_less_than_a_kilobyte() {
+        let limiter = LocalRateLimiter::new();
+        let name = "l1C08ntBrFjLS0elLIYU";
+        let location = limiter.location(name);
+        for _ in 0..100 {
+            lock(&location.window).record(0);
+        }
+        // A hash map keeps at most every second place free, with a byte of its own for each.
+        let place = 2 * (size_of::<(Box<str>, Arc<Location>)>() + 1);
+        let counts_of_the_pointer = 2 * size_of::<usize>();
+        let behind = size_of::<Location>() + counts_of_the_pointer + lock(&location.window).heap_bytes();
+        let bytes = place + name.len() + behind;
+        assert!(bytes <= 1024, "{bytes} bytes");
+    }
+}

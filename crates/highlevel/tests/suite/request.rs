@@ -1,0 +1,140 @@
+//! Requests to any other endpoint.
+
+use std::sync::Mutex;
+
+use highlevel::{Client, Delivery, ErrorKind, Method, RetryPolicy};
+use serde_json::json;
+
+use crate::server::{Act, Server, TOKEN, answer, json as json_answer};
+
+fn client(server: &Server) -> Client {
+    Client::builder().token(TOKEN).base_url(server.url()).build().expect("a client")
+}
+
+#[tokio::test]
+async fn it_goes_out_with_everything_a_call_has() {
+    let server =
+        Server::always(Act::Answer(json_answer("200 OK", &json!({ "contact": { "id": "c1" } })))).await;
+    let request = client(&server)
+        .request(Method::PUT, "/contacts/c1")
+        .query("locationId", "l 1&2")
+        .query("limit", 20)
+        .json(&json!({ "name": "Ada" }));
+    let found = request.fetch::<serde_json::Value>().await.expect("a receipt");
+    assert_eq!(found["contact"]["id"], "c1");
+    assert_eq!((found.status(), found.attempts()), (200, 1));
+
+    let seen = server.request();
+    assert_eq!(seen.line, "PUT /contacts/c1?locationId=l+1%262&limit=20 HTTP/1.1");
+    assert_eq!(seen.json(), json!({ "name": "Ada" }));
+    assert_eq!(seen.header("authorization"), [format!("Bearer {TOKEN}")]);
+    assert_eq!(seen.header("version"), ["2021-04-15"]);
+    assert_eq!(seen.header("accept"), ["application/json"]);
+    assert!(seen.header("api-version").is_empty());
+}
+
+#[tokio::test]
+async fn a_get_has_no_body_and_an_empty_answer_is_fine() {
+    let server = Server::always(Act::Answer(b"HTTP/1.1 204 No Content\r\n\r\n".to_vec())).await;
+    let receipt = client(&server).request(Method::GET, "/contacts/c1").send().await.expect("a receipt");
+    assert_eq!((receipt.status(), receipt.body()), (204, &b""[..]));
+    let seen = server.request();
+    assert!(seen.header("content-length").is_empty() && seen.header("content-type").is_empty());
+}
+
+/// Each method, each failure: what is made again, what it ends with, and how often the server was asked.
+#[tokio::test]
+async fn only_what_is_idempotent_is_made_again_after_what_passes() {
+    let bad_gateway = || Act::Answer(answer("502 Bad Gateway", "", ""));
+    let internal = || Act::Answer(answer("500 Internal Server Error", "", ""));
+    let missing = || Act::Answer(answer("404 Not Found", "", ""));
+    let rows: [(Method, Act, Option<Delivery>, usize); 15] = [
+        (Method::GET, bad_gateway(), None, 2),
+        (Method::HEAD, bad_gateway(), None, 2),
+        (Method::PUT, bad_gateway(), None, 2),
+        (Method::DELETE, bad_gateway(), None, 2),
+        (Method::POST, bad_gateway(), Some(Delivery::Unknown), 1),
+        (Method::PATCH, bad_gateway(), Some(Delivery::Unknown), 1),
+        (Method::GET, Act::Reset, None, 2),
+        (Method::DELETE, Act::Reset, None, 2),
+        // There is no body by which it would show that something was written.
+        (Method::POST, Act::Reset, Some(Delivery::Unknown), 1),
+        (Method::GET, internal(), Some(Delivery::Unknown), 1),
+        (Method::POST, internal(), Some(Delivery::Unknown), 1),
+        (Method::GET, missing(), Some(Delivery::Refused), 1),
+        (Method::PUT, missing(), Some(Delivery::Refused), 1),
+        (Method::GET, Act::Close(Vec::new()), None, 2),
+        (Method::PATCH, Act::Close(Vec::new()), Some(Delivery::Unknown), 1),
+    ];
+    for (row, (method, first, delivery, requests)) in rows.into_iter().enumerate() {
+        let failure = Mutex::new(Some(first));
+        let server = Server::start(move |_| {
+            let failure = failure.lock().expect("no panic").take();
+            failure.unwrap_or_else(|| Act::Answer(b"HTTP/1.1 204 No Content\r\n\r\n".to_vec()))
+        })
+        .await;
+        let result = client(&server).request(method.clone(), "/contacts/c1").send().await;
+        assert_eq!(result.as_ref().err().map(highlevel::Error::delivery), delivery, "row {row}, {method}");
+        assert_eq!(server.requests().len(), requests, "row {row}, {method}");
+        let attempts = result.map_or_else(|error| error.attempts(), |receipt| receipt.attempts());
+        assert_eq!(attempts as usize, requests, "row {row}, {method}");
+    }
+}
+
+/// What may have been done stays so, whatever comes after it.
+#[tokio::test]
+async fn a_later_refusal_does_not_undo_an_earlier_attempt() {
+    let first = Mutex::new(true);
+    let server = Server::start(move |_| {
+        let is_first = std::mem::replace(&mut *first.lock().expect("no panic"), false);
+        if is_first { Act::Reset } else { Act::Answer(answer("403 Forbidden", "", "")) }
+    })
+    .await;
+    let error = client(&server).request(Method::DELETE, "/contacts/c1").send().await.expect_err("403");
+    assert_eq!((error.status(), error.delivery(), error.attempts()), (Some(403), Delivery::Unknown, 2));
+}
+
+#[tokio::test]
+async fn the_policy_holds_here_too() {
+    let server = Server::always(Act::Answer(answer("502 Bad Gateway", "", ""))).await;
+    let client = client(&server).with_retry_policy(RetryPolicy::none());
+    let error = client.request(Method::GET, "/contacts/c1").send().await.expect_err("502");
+    assert_eq!((error.attempts(), server.requests().len()), (1, 1));
+}
+
+#[tokio::test]
+async fn an_answer_of_another_shape_was_done() {
+    let server = Server::always(Act::Answer(answer("200 OK", "", "<html>"))).await;
+    let request = client(&server).request(Method::POST, "/contacts/");
+    let error = request.fetch::<serde_json::Value>().await.expect_err("HTML is no JSON");
+    assert_eq!((error.delivery(), error.kind()), (Delivery::Accepted, ErrorKind::Receipt));
+    assert_eq!((error.status(), error.body(), error.attempts()), (Some(200), &b"<html>"[..], 1));
+    assert!(std::error::Error::source(&error).is_some());
+}
+
+#[tokio::test]
+async fn a_path_that_is_none_is_refused_before_it_goes_out() {
+    let server = Server::always(Act::Answer(answer("200 OK", "", ""))).await;
+    for (path, text) in [
+        ("", "request: the path `` does not begin with a slash: write it like /contacts/ID"),
+        ("contacts", "request: the path `contacts` does not begin with a slash: write it like /contacts/ID"),
+        (
+            "https://example.com/",
+            "request: the path `https://example.com/` does not begin with a slash: write it like /contacts/ID",
+        ),
+        ("/contacts?limit=1", "request: the path has a query or a fragment: add parameters with `.query(…)`"),
+        (
+            "/contacts/a b",
+            "request: the path `/contacts/a b` contains white space: is an id in it empty or cut?",
+        ),
+        (
+            "/contacts/\n",
+            "request: the path `/contacts/\\n` contains white space: is an id in it empty or cut?",
+        ),
+    ] {
+        let error = client(&server).request(Method::GET, path).send().await.expect_err(path);
+        assert_eq!(error.to_string(), text);
+        assert_eq!((error.kind(), error.delivery()), (ErrorKind::InvalidRequest, Delivery::NotSent));
+    }
+    assert!(server.requests().is_empty());
+}
