@@ -189,7 +189,7 @@ const FIELDS: &[(&str, &[&str])] = &[
     ("Uninstall", &["type: string", "appId: string", "locationId: string", "companyId: string"]),
 ];
 
-/// The message schema and the email schema of the OutboundMessage page in one, and what its examples add.
+/// The message schema and the email schema of the `OutboundMessage` page in one, and what its examples add.
 const MESSAGE_EVENT: &[&str] = &[
     "type: string",
     "locationId: string",

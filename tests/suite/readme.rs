@@ -1,14 +1,33 @@
-//! The code of the README: each block stands in a file that the tests compile, and the first one is run as it is.
+//! The code of the README and of `docs/`: each block stands in a file that the tests compile, and the first one is run
+//! as it is.
 
+use std::path::Path;
 use std::process::Command;
 
 use highlevel_sandbox::Sandbox;
 
 use crate::metadata::root;
 
-/// The files that are compiled with the tests, and run by them or by the quickstart.
-const SOURCES: [&str; 2] =
-    [include_str!("../src/bin/first_message.rs"), include_str!("../examples/quickstart.rs")];
+/// The text of every file in a folder with this ending.
+fn texts(folder: &Path, ending: &str) -> Vec<(String, String)> {
+    let files =
+        std::fs::read_dir(folder).expect("the folder is there").map(|entry| entry.expect("an entry").path());
+    files
+        .filter(|path| path.extension().is_some_and(|found| found == ending))
+        .map(|path| (path.display().to_string(), std::fs::read_to_string(&path).expect("UTF-8")))
+        .collect()
+}
+
+/// The files that are compiled together with the tests.
+fn sources() -> Vec<String> {
+    let folders = ["tests/src/bin", "tests/examples"];
+    folders.iter().flat_map(|folder| texts(&root().join(folder), "rs")).map(|(_, text)| text).collect()
+}
+
+/// The blocks of Rust in a page.
+fn blocks(page: &str) -> Vec<&str> {
+    page.split("```rust\n").skip(1).filter_map(|rest| rest.split("```").next()).collect()
+}
 
 /// Lines without their indentation, blank ones left out.
 fn lines(text: &str) -> Vec<&str> {
@@ -21,18 +40,26 @@ fn stands_in(block: &str, source: &str) -> bool {
 }
 
 #[test]
-fn every_code_block_of_the_readme_is_compiled() {
-    let readme = std::fs::read_to_string(root().join("README.md")).expect("the README is there");
-    let blocks: Vec<&str> =
-        readme.split("```rust\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
-    assert!(blocks.len() >= 3, "the README has lost its code");
-    for block in &blocks {
-        assert!(
-            SOURCES.iter().any(|source| stands_in(block, source)),
-            "no compiled file contains this:\n{block}"
-        );
+fn every_code_block_is_compiled() {
+    let sources = sources();
+    let mut pages = texts(&root(), "md");
+    pages.extend(texts(&root().join("docs"), "md"));
+    for (name, page) in &pages {
+        for block in blocks(page) {
+            let compiled = sources.iter().any(|source| stands_in(block, source));
+            assert!(compiled, "{name}: no compiled file contains this:\n{block}");
+        }
     }
-    assert!(stands_in(blocks[0], SOURCES[0]), "the README opens with the code of first_message.rs");
+    assert!(
+        pages.iter().map(|(_, page)| blocks(page).len()).sum::<usize>() >= 8,
+        "the pages have lost their code"
+    );
+}
+
+#[test]
+fn the_readme_opens_with_the_code_that_is_run() {
+    let readme = std::fs::read_to_string(root().join("README.md")).expect("the README is there");
+    assert!(stands_in(blocks(&readme)[0], include_str!("../src/bin/first_message.rs")));
 }
 
 #[test]

@@ -120,7 +120,8 @@ fn description_form(schema: &Value, used: &mut BTreeSet<Difference>) -> Value {
     let mut form = Map::new();
     for (key, value) in object {
         match key.as_str() {
-            "description" | "title" | "example" => {}
+            // `nullable`: every list that may be null may also be left out, and then takes null anyway.
+            "description" | "title" | "example" | "nullable" => {}
             "required" if object.contains_key("x-required-on-receive") => {
                 if sorted(value) != sorted(&object["x-required-on-receive"]) {
                     used.insert(Difference::FewerRequired);
@@ -134,8 +135,6 @@ fn description_form(schema: &Value, used: &mut BTreeSet<Difference>) -> Value {
             "required" => {
                 form.insert(key.clone(), sorted(value));
             }
-            // Every list that may be null may also be left out, and then takes null anyway.
-            "nullable" => {}
             "properties" => {
                 let properties = value
                     .as_object()

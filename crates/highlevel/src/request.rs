@@ -1,5 +1,6 @@
 //! Any other endpoint of the API.
 
+use std::fmt;
 use std::time::SystemTime;
 
 use highlevel_wire::ResponseValue;
@@ -49,8 +50,8 @@ pub struct Request {
 
 impl Request {
     /// One parameter of the query. Can be called several times.
-    pub fn query(mut self, name: impl Into<String>, value: impl ToString) -> Self {
-        self.query.push((name.into(), value.to_string()));
+    pub fn query(mut self, name: impl Into<String>, value: impl fmt::Display) -> Self {
+        self.query.push((name.into(), format!("{value}")));
         self
     }
 
