@@ -84,14 +84,18 @@ async fn webhooks(sandbox: &Sandbox) -> Result<mpsc::UnboundedReceiver<OutboundM
         headers: HeaderMap,
         body: Bytes,
     ) -> StatusCode {
-        match receiver.receive(&headers, body, SystemTime::now()).map(|verified| verified.event().clone()) {
-            Ok(Event::OutboundMessage(message)) => match sender.send(*message) {
-                Ok(()) => StatusCode::OK,
-                Err(_) => StatusCode::TOO_MANY_REQUESTS,
-            },
-            Ok(_) => StatusCode::OK,
-            Err(error) => StatusCode::from_u16(error.status()).unwrap_or(StatusCode::BAD_REQUEST),
+        let verified = match receiver.receive(&headers, body, SystemTime::now()) {
+            Ok(verified) => verified,
+            Err(error) => return StatusCode::from_u16(error.status()).unwrap_or(StatusCode::BAD_REQUEST),
+        };
+        if let Event::OutboundMessage(message) = verified.event()
+            && sender.send((**message).clone()).is_err()
+        {
+            // Not committed, so it is taken when HighLevel delivers it again.
+            return StatusCode::TOO_MANY_REQUESTS;
         }
+        verified.commit();
+        StatusCode::OK
     }
     let key = PublicKey::from_base64("sandbox", sandbox.webhook_public_key())?;
     let receiver = Receiver::builder().app_id(sandbox.app_id()).key(key).build();

@@ -62,6 +62,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         let event =
             tokio::time::timeout(PATIENCE, events.recv()).await?.ok_or("the webhook server stopped")?;
         row(event.name(), &describe(event.event()));
+        // It was handled: if HighLevel delivers it again, it is a duplicate.
+        event.commit();
     }
 
     headline("And what fails says what is known");

@@ -367,7 +367,14 @@ fn every_documented_status_header_and_scope_is_described() {
         "X-RateLimit-Remaining",
         "X-RateLimit-Daily-Reset",
     ] {
-        for response in ["MessageSent", "MessageAdded", "TooManyRequests"] {
+        for response in [
+            "MessageSent",
+            "MessageAdded",
+            "BadRequest",
+            "Unauthorized",
+            "UnprocessableEntity",
+            "TooManyRequests",
+        ] {
             let _ = at(&format!("/components/responses/{response}/headers/{header}"));
         }
     }
@@ -386,6 +393,8 @@ fn every_event_is_listed_with_its_channels() {
         assert_eq!(contract().event_schema(event), Some(schema));
     }
     assert_eq!(at("/x-webhooks/OutboundMessage/channels"), &channels);
+    assert_eq!(at("/x-webhooks/InboundMessage/channels"), &channels);
+    assert_eq!(at("/x-webhooks/ProviderOutboundMessage/channels"), &json!(["SMS", "Email", "Custom"]));
 }
 
 /// The examples of the reference pages: what they are an example of, the schema, and the text of the page.

@@ -8,6 +8,7 @@ mod arrows;
 mod dependencies;
 mod documentation;
 mod end_to_end;
+mod faults;
 mod load;
 mod metadata;
 mod readme;

@@ -4,7 +4,7 @@
 //! command is those tests, in the mode that is asked for.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 /// Where reviewers read.
 const SNAPSHOTS: &str = "tests/snapshots";
@@ -37,11 +37,41 @@ pub(crate) fn check() -> Result<(), String> {
     }
 }
 
+/// The tests that hold the snapshots.
+const TESTS: [&str; 6] = [
+    "snapshots::outline",
+    "snapshots::normalised_spec",
+    "snapshots::generated_source",
+    "requests::requests",
+    "faults::matrix::no_fault_delivers_twice_and_each_says_what_is_known",
+    "faults::evidence::what_the_transport_says_was_written_is_what_the_server_may_have_read",
+];
+
 /// Runs the tests that hold the snapshots; `false` if one failed.
 fn run(insta_update: &str) -> Result<bool, String> {
+    let test = ["test", "--quiet", "--package", "highlevel-tests", "--test", "suite"];
+    let list = Command::new(cargo())
+        .args(test)
+        .args(["--", "--list", "--exact"])
+        .args(TESTS)
+        .current_dir(root())
+        .stderr(Stdio::inherit())
+        .output()
+        .map_err(|error| format!("cargo cannot be run: {error}"))?;
+    if !list.status.success() {
+        return Err("it does not build: the messages above say why".to_owned());
+    }
+    let found = String::from_utf8_lossy(&list.stdout).lines().filter(|line| line.ends_with(": test")).count();
+    if found != TESTS.len() {
+        return Err(format!(
+            "{found} of the {} tests that hold the snapshots were found: correct their names in xtask/src/codegen.rs",
+            TESTS.len()
+        ));
+    }
     let status = Command::new(cargo())
-        .args(["test", "--quiet", "--package", "highlevel-tests", "--test", "suite", "--"])
-        .args(["snapshots::", "requests::"])
+        .args(test)
+        .args(["--", "--exact"])
+        .args(TESTS)
         .env("INSTA_UPDATE", insta_update)
         // A backtrace of a snapshot that differs would bury the diff.
         .env("RUST_BACKTRACE", "0")

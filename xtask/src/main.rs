@@ -2,6 +2,7 @@
 //!
 //! Thin orchestration over cargo, without dependencies, so that it compiles in a second.
 
+mod bench;
 mod codegen;
 
 use std::process::ExitCode;
@@ -11,6 +12,7 @@ cargo xtask COMMAND
 
   codegen           generate anew from spec/openapi.yaml and update the snapshots
   codegen --check   fail with a diff if the snapshots are not what is generated
+  bench [--quick]   measure the SDK beside reqwest and ghl-sdk; with --quick in seconds
 ";
 
 fn main() -> ExitCode {
@@ -19,6 +21,8 @@ fn main() -> ExitCode {
     let result = match arguments.as_slice() {
         ["codegen"] => codegen::update(),
         ["codegen", "--check"] => codegen::check(),
+        ["bench"] => bench::run(false),
+        ["bench", "--quick"] => bench::run(true),
         [] | ["help" | "--help" | "-h"] => {
             print!("{HELP}");
             Ok(())

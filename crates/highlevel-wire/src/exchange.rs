@@ -14,8 +14,14 @@ use reqwest::header::{HeaderMap, HeaderValue};
 /// Clones are the same call.
 #[derive(Clone, Debug)]
 pub struct Exchange {
-    pub(crate) data: Arc<CallData>,
-    state: Arc<State>,
+    shared: Arc<Shared>,
+    pub(crate) moves_headers: bool,
+}
+
+#[derive(Debug)]
+struct Shared {
+    data: CallData,
+    state: State,
 }
 
 /// What the caller decides about one call.
@@ -80,22 +86,34 @@ struct State {
 impl Exchange {
     /// A call that has not been made.
     pub fn new(data: CallData) -> Self {
-        Self { data: Arc::new(data), state: Arc::default() }
+        Self { shared: Arc::new(Shared { data, state: State::default() }), moves_headers: false }
+    }
+
+    /// The same call for one who reads the headers of the answer from [`Exchange::take`] alone: they are moved there
+    /// instead of copied, and the result of the operation has none.
+    #[must_use]
+    pub fn moving_headers(mut self) -> Self {
+        self.moves_headers = true;
+        self
     }
 
     /// What was observed. The answer can be taken once.
     pub fn take(&self) -> Observation {
         Observation {
-            written: self.state.written.load(Ordering::Acquire),
-            answer: self.state.answer.lock().unwrap_or_else(PoisonError::into_inner).take(),
+            written: self.shared.state.written.load(Ordering::Acquire),
+            answer: self.shared.state.answer.lock().unwrap_or_else(PoisonError::into_inner).take(),
         }
     }
 
+    pub(crate) fn data(&self) -> &CallData {
+        &self.shared.data
+    }
+
     pub(crate) fn mark_written(&self) {
-        self.state.written.store(true, Ordering::Release);
+        self.shared.state.written.store(true, Ordering::Release);
     }
 
     pub(crate) fn record(&self, answer: Answer) {
-        *self.state.answer.lock().unwrap_or_else(PoisonError::into_inner) = Some(answer);
+        *self.shared.state.answer.lock().unwrap_or_else(PoisonError::into_inner) = Some(answer);
     }
 }

@@ -18,7 +18,7 @@ const API_VERSION: HeaderName = HeaderName::from_static("api-version");
 
 impl ClientHooks<Exchange> for Client {
     async fn pre<E>(&self, request: &mut Request, _: &OperationInfo) -> Result<(), Error<E>> {
-        let data = &self.inner().data;
+        let data = self.inner().data();
         let headers = request.headers_mut();
         headers.remove(API_VERSION);
         headers.insert(AUTHORIZATION, data.authorization.clone());
@@ -27,16 +27,14 @@ impl ClientHooks<Exchange> for Client {
             headers.insert(USER_AGENT, user_agent.clone());
         }
         *request.timeout_mut() = Some(data.timeout);
-        let bytes = request.body().and_then(Body::as_bytes).map(Bytes::copy_from_slice);
-        if let Some(bytes) = bytes {
-            *request.body_mut() =
-                Some(Body::wrap(Watched { bytes: Some(bytes), exchange: self.inner().clone() }));
+        if let Some(body) = request.body_mut().take() {
+            *request.body_mut() = Some(Body::wrap(Watched { body, exchange: self.inner().clone() }));
         }
         Ok(())
     }
 
     /// Executes the request, reads the answer up to the limit, records it, and hands on an answer with the same
-    /// status, headers and body.
+    /// status and body, and the same headers unless they were to be moved.
     async fn exec(&self, request: Request, _: &OperationInfo) -> reqwest::Result<Response> {
         let exchange = self.inner();
         let url = request.url().clone();
@@ -50,16 +48,17 @@ impl ClientHooks<Exchange> for Client {
         if !has_body {
             exchange.mark_written();
         }
-        let (body, end) = read(&mut response, exchange.data.body_limit).await;
-        exchange.record(Answer {
-            status: response.status(),
-            headers: response.headers().clone(),
-            redirected: *response.url() != url,
-            body: body.clone(),
-            end,
-        });
-        let (parts, _) = http::Response::<Body>::from(response).into_parts();
-        Ok(Response::from(http::Response::from_parts(parts, body)))
+        let (body, end) = read(&mut response, exchange.data().body_limit).await;
+        let headers = std::mem::take(response.headers_mut());
+        let mut handed_on = http::Response::new(body.clone());
+        *handed_on.status_mut() = response.status();
+        *handed_on.version_mut() = response.version();
+        if !exchange.moves_headers {
+            headers.clone_into(handed_on.headers_mut());
+        }
+        let redirected = *response.url() != url;
+        exchange.record(Answer { status: response.status(), headers, redirected, body, end });
+        Ok(Response::from(handed_on))
     }
 }
 
@@ -96,17 +95,46 @@ impl Client {
 
 /// Reads to the end, the limit or the fault, whichever comes first; what was read is kept in each case.
 async fn read(response: &mut Response, limit: usize) -> (Bytes, End) {
-    let mut body = BytesMut::new();
+    let mut body = Read::default();
     loop {
         match response.chunk().await {
             Ok(Some(chunk)) if body.len() + chunk.len() > limit => {
-                body.extend_from_slice(&chunk[..limit - body.len()]);
-                return (body.freeze(), End::TooLarge);
+                body.push(chunk.slice(..limit - body.len()));
+                return (body.into_bytes(), End::TooLarge);
             }
-            Ok(Some(chunk)) => body.extend_from_slice(&chunk),
-            Ok(None) => return (body.freeze(), End::Complete),
-            Err(error) => return (body.freeze(), End::Cut(error)),
+            Ok(Some(chunk)) => body.push(chunk),
+            Ok(None) => return (body.into_bytes(), End::Complete),
+            Err(error) => return (body.into_bytes(), End::Cut(error)),
         }
+    }
+}
+
+/// What was read of an answer. Nearly every answer is one chunk, and that is kept as it is, without copying.
+#[derive(Default)]
+struct Read {
+    first: Bytes,
+    /// All of it, as soon as there is more than the first chunk.
+    all: BytesMut,
+}
+
+impl Read {
+    fn len(&self) -> usize {
+        self.first.len().max(self.all.len())
+    }
+
+    fn push(&mut self, chunk: Bytes) {
+        if self.len() == 0 {
+            self.first = chunk;
+            return;
+        }
+        if self.all.is_empty() {
+            self.all.extend_from_slice(&self.first);
+        }
+        self.all.extend_from_slice(&chunk);
+    }
+
+    fn into_bytes(self) -> Bytes {
+        if self.all.is_empty() { self.first } else { self.all.freeze() }
     }
 }
 
@@ -114,27 +142,27 @@ async fn read(response: &mut Response, limit: usize) -> (Bytes, End) {
 ///
 /// It cannot be replayed either: no client below this crate can send it a second time on its own.
 struct Watched {
-    bytes: Option<Bytes>,
+    body: Body,
     exchange: Exchange,
 }
 
 impl http_body::Body for Watched {
     type Data = Bytes;
-    type Error = std::convert::Infallible;
+    type Error = reqwest::Error;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
+        context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         self.exchange.mark_written();
-        Poll::Ready(self.bytes.take().map(|bytes| Ok(Frame::data(bytes))))
+        Pin::new(&mut self.body).poll_frame(context)
     }
 
     fn is_end_stream(&self) -> bool {
-        self.bytes.is_none()
+        self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
+        self.body.size_hint()
     }
 }

@@ -3,7 +3,7 @@
 //! The decisions are made elsewhere, by pure functions: what is known by [`classify`](crate::classify), what to do about
 //! it by [`RetryPolicy`]. Here they meet the clock, the limiter and the network.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use highlevel_wire::types::{
@@ -17,13 +17,17 @@ use serde_json::{Map, Value};
 use tracing::{Instrument, Span, field};
 
 use crate::classify::{self, Fault, Replay, Seen, Verdict, classify};
-use crate::client::{Client, authorization};
+use crate::client::Client;
 use crate::limit::{Denied, RateLimitHeaders, Refused};
 use crate::retry::{Next, Progress, RetryBudget};
+use crate::token::Bearer;
 use crate::{Delivery, Error, ErrorKind, Fingerprint, Receipt, Result, lenient, transport};
 
 /// The largest answer that is read, in bytes.
 pub(crate) const BODY_LIMIT: usize = 1024 * 1024;
+
+/// Longer than any program waits; the time at which a longer call ends might not exist.
+const LONGEST_CALL: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// A request that can be made with the client below.
 pub(crate) trait Operation: Sync {
@@ -94,25 +98,35 @@ struct Failed {
 impl Client {
     /// Makes a call: one attempt, and more where that is safe.
     pub(crate) async fn call<O: Operation>(&self, operation: &O) -> Result<Receipt<O::Answer>> {
-        let fingerprint = operation.fingerprint(SystemTime::now());
+        let began = SystemTime::now();
         let mut track = Track::default();
         match self.attempts(operation, &mut track).await {
             Ok(receipt) => Ok(receipt.after(track.attempts)),
-            Err(error) => Err(error.after(track.attempts, track.may_have_been_done, fingerprint)),
+            Err(error) => {
+                let fingerprint = operation.fingerprint(began);
+                Err(error.after(track.attempts, track.may_have_been_done, fingerprint))
+            }
         }
     }
 
     async fn attempts<O: Operation>(&self, operation: &O, track: &mut Track) -> Result<Receipt<O::Answer>> {
-        let deadline = now() + self.options().call;
+        let deadline = now() + self.options().call.min(LONGEST_CALL);
         let shared = self.shared();
         let mut progress = Progress::default();
-        let mut token = self.token(O::NAME, None, deadline).await?;
+        let mut bearer = self.bearer(O::NAME, None, deadline).await?;
         // What the last attempt ended with: reported if there is no time for another one.
         let mut last: Option<Error> = None;
         shared.budget.request();
         loop {
-            if let Err(denied) = shared.limiter.acquire(self.location(), deadline).await {
-                return Err(last.unwrap_or_else(|| limited(O::NAME, denied)).with_wait(wait_until(denied)));
+            let turn = shared.limiter.acquire(self.location(), deadline);
+            // The limiter may be anybody's: the deadline holds whatever it does.
+            match tokio::time::timeout_at(deadline.into(), turn).await {
+                Ok(Ok(())) => {}
+                Ok(Err(denied)) => {
+                    let error = last.unwrap_or_else(|| limited(O::NAME, denied));
+                    return Err(error.with_wait(wait_until(denied)));
+                }
+                Err(_) => return Err(last.unwrap_or_else(|| out_of_time(O::NAME))),
             }
             let acquired = now();
             let remaining = deadline.saturating_duration_since(acquired);
@@ -120,7 +134,8 @@ impl Client {
                 return Err(last.unwrap_or_else(|| out_of_time(O::NAME)));
             }
             let timeout = self.options().attempt.min(remaining);
-            let authorization = authorization(&token).map_err(|what| Error::odd_token(O::NAME, what))?;
+            let authorization =
+                bearer.authorization.clone().map_err(|what| Error::odd_token(O::NAME, what))?;
             track.attempts += 1;
             let span = tracing::debug_span!(
                 "highlevel",
@@ -160,15 +175,15 @@ impl Client {
                 }
                 Next::FreshToken => {
                     progress.fresh_token = true;
-                    match self.token(O::NAME, Some(&token), deadline).await {
-                        Ok(fresh) if !same(&fresh, &token) => token = fresh,
+                    match self.bearer(O::NAME, Some(&bearer.token), deadline).await {
+                        Ok(fresh) if !same(&fresh.token, &bearer.token) => bearer = fresh,
                         // The answer says more than the reason why there is no other token.
                         _ => return Err(failed.error),
                     }
                     Duration::ZERO
                 }
             };
-            if now() + pause >= deadline {
+            if pause >= deadline.saturating_duration_since(now()) {
                 return Err(failed.error);
             }
             tracing::debug!(operation = O::NAME, attempt = track.attempts, ?next, "trying again");
@@ -186,43 +201,44 @@ impl Client {
         authorization: HeaderValue,
         timeout: Duration,
     ) -> (Result<Receipt<O::Answer>, Failed>, RateLimitHeaders) {
-        let (client, exchange) = self.exchange(authorization, timeout);
+        let exchange = self.exchange(authorization, timeout).moving_headers();
+        let client = self.below(&exchange);
         let result = operation.run(&client).await;
         let observation = exchange.take();
         let headers = observation.answer.as_ref().map(|answer| RateLimitHeaders::read(&answer.headers));
-        (judge::<O>(operation.replay(), result, observation), headers.unwrap_or_default())
+        let headers = headers.unwrap_or_default();
+        (judge::<O>(operation.replay(), result, observation, &headers), headers)
     }
 
-    pub(crate) fn exchange(
-        &self,
-        authorization: HeaderValue,
-        timeout: Duration,
-    ) -> (highlevel_wire::Client, Exchange) {
+    pub(crate) fn exchange(&self, authorization: HeaderValue, timeout: Duration) -> Exchange {
         let shared = self.shared();
-        let exchange = Exchange::new(CallData {
+        Exchange::new(CallData {
             authorization,
             version: shared.version.clone(),
             user_agent: Some(shared.user_agent.clone()),
             timeout,
             body_limit: BODY_LIMIT,
-        });
-        let client =
-            highlevel_wire::Client::new_with_client(&shared.base_url, shared.http.clone(), exchange.clone());
-        (client, exchange)
+        })
+    }
+
+    /// The generated client for one exchange.
+    pub(crate) fn below(&self, exchange: &Exchange) -> highlevel_wire::Client {
+        let shared = self.shared();
+        highlevel_wire::Client::new_with_client(&shared.base_url, shared.http.clone(), exchange.clone())
     }
 
     /// The token to use, or to use instead of a rejected one.
-    async fn token(
+    async fn bearer(
         &self,
         operation: &'static str,
         rejected: Option<&SecretString>,
         deadline: Instant,
-    ) -> Result<SecretString> {
-        let source = &self.shared().token;
-        match tokio::time::timeout_at(deadline.into(), source.token(rejected)).await {
-            Ok(Ok(token)) => Ok(token),
+    ) -> Result<Arc<Bearer>> {
+        let tokens = &self.shared().tokens;
+        match tokio::time::timeout_at(deadline.into(), tokens.bearer(rejected)).await {
+            Ok(Ok(bearer)) => Ok(bearer),
             Ok(Err(error)) => Err(Error::no_token(operation).with_source(error)),
-            Err(_) => Err(Error::no_token(operation)),
+            Err(_) => Err(Error::slow_token(operation)),
         }
     }
 }
@@ -289,6 +305,7 @@ fn judge<O: Operation>(
     replay: Replay,
     result: Result<ResponseValue<O::Answer>, highlevel_wire::Error<()>>,
     observation: Observation,
+    limits: &RateLimitHeaders,
 ) -> Result<Receipt<O::Answer>, Failed> {
     let Some(answer) = observation.answer else {
         let source = match result {
@@ -305,7 +322,6 @@ fn judge<O: Operation>(
         return Err(Failed { verdict, error, retry_after: None });
     };
     let status = answer.status.as_u16();
-    let limits = RateLimitHeaders::read(&answer.headers);
     let retry_after = retry_after(&answer.headers);
     let seen = classify::Answer {
         status,

@@ -10,7 +10,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::call::SharedBudget;
 use crate::limit::{LocalRateLimiter, RateLimiter};
-use crate::token::{FixedToken, TokenSource};
+use crate::token::{Bearer, TokenSource, Tokens};
 use crate::transport::{self, Timeouts};
 use crate::{ApiVersion, Calls, Error, LocationId, Messages, Result, RetryPolicy, address};
 
@@ -33,7 +33,7 @@ pub(crate) struct Shared {
     pub(crate) base_url: String,
     pub(crate) version: HeaderValue,
     pub(crate) user_agent: HeaderValue,
-    pub(crate) token: Arc<dyn TokenSource>,
+    pub(crate) tokens: Tokens,
     pub(crate) limiter: Arc<dyn RateLimiter>,
     pub(crate) budget: SharedBudget,
     location: String,
@@ -93,10 +93,11 @@ impl Client {
     ///
     /// The token cannot be had.
     pub async fn wire(&self) -> Result<(highlevel_wire::Client, Exchange)> {
-        let source = &self.shared.token;
-        let token = source.token(None).await.map_err(|error| Error::no_token("wire").with_source(error))?;
-        let authorization = authorization(&token).map_err(|what| Error::odd_token("wire", what))?;
-        Ok(self.exchange(authorization, self.options.attempt))
+        let tokens = &self.shared.tokens;
+        let bearer = tokens.bearer(None).await.map_err(|error| Error::no_token("wire").with_source(error))?;
+        let authorization = bearer.authorization.clone().map_err(|what| Error::odd_token("wire", what))?;
+        let exchange = self.exchange(authorization, self.options.attempt);
+        Ok((self.below(&exchange), exchange))
     }
 
     pub(crate) fn shared(&self) -> &Shared {
@@ -258,12 +259,15 @@ impl ClientBuilder {
     /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) for a missing token, an address that is not
     /// one, control characters in a header, and a system without root certificates.
     pub fn build(self) -> Result<Client> {
-        let token: Arc<dyn TokenSource> = match self.token {
+        let tokens = match self.token {
             Some(Token::Fixed(token)) => {
-                authorization(&token).map_err(Error::configuration)?;
-                Arc::new(FixedToken(token))
+                let bearer = Bearer::new(token);
+                if let Err(what) = bearer.authorization {
+                    return Err(Error::configuration(what));
+                }
+                Tokens::Fixed(Arc::new(bearer))
             }
-            Some(Token::Source(source)) => source,
+            Some(Token::Source(source)) => Tokens::Source(source),
             None => {
                 return Err(Error::configuration(
                     "no token: call `.token(…)` with a private integration token of the location, or an OAuth access \
@@ -289,7 +293,7 @@ impl ClientBuilder {
             base_url: base_url.as_str().trim_end_matches('/').to_owned(),
             version,
             user_agent,
-            token,
+            tokens,
             limiter: self.limiter.unwrap_or_else(|| Arc::new(LocalRateLimiter::new())),
             budget: SharedBudget::default(),
             location: self.location.map_or_else(String::new, |location| location.to_string()),
@@ -335,7 +339,8 @@ pub(crate) fn authorization(token: &SecretString) -> Result<HeaderValue, &'stati
     if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(odd);
     }
-    let mut value = HeaderValue::try_from(format!("Bearer {token}")).map_err(|_| odd)?;
+    let value = ["Bearer ", token].concat();
+    let mut value = HeaderValue::try_from(value).map_err(|_| odd)?;
     value.set_sensitive(true);
     Ok(value)
 }

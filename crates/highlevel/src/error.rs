@@ -160,7 +160,17 @@ impl Error {
 
     /// The token cannot be had.
     pub(crate) fn no_token(operation: &'static str) -> Self {
-        Self::unsent(ErrorKind::Token, operation, "there is no token to send it with")
+        Self::unsent(
+            ErrorKind::Token,
+            operation,
+            "the token source gave no token: the source of this error says why",
+        )
+    }
+
+    /// The token did not come in time.
+    pub(crate) fn slow_token(operation: &'static str) -> Self {
+        let text = "the token source did not answer within the time of the call: see why it is slow, or raise `call_timeout`";
+        Self::unsent(ErrorKind::Token, operation, text)
     }
 
     /// The token that was had cannot be sent.

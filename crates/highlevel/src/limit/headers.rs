@@ -1,6 +1,13 @@
 //! What HighLevel says about the limits on every answer.
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
+
+const BURST_LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-max");
+const BURST_REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
+const INTERVAL: HeaderName = HeaderName::from_static("x-ratelimit-interval-milliseconds");
+const DAILY_LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit-daily");
+const DAILY_REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-daily-remaining");
+const DAILY_RESET: HeaderName = HeaderName::from_static("x-ratelimit-daily-reset");
 
 /// The rate limit headers of an answer; `None` for one that is missing or odd.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -23,14 +30,14 @@ pub struct RateLimitHeaders {
 impl RateLimitHeaders {
     /// Reads the headers of an answer.
     pub fn read(headers: &HeaderMap) -> Self {
-        let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse().ok();
+        let number = |name: HeaderName| headers.get(name)?.to_str().ok()?.trim().parse().ok();
         Self {
-            burst_limit: number("x-ratelimit-max"),
-            burst_remaining: number("x-ratelimit-remaining"),
-            interval_ms: number("x-ratelimit-interval-milliseconds"),
-            daily_limit: number("x-ratelimit-limit-daily"),
-            daily_remaining: number("x-ratelimit-daily-remaining"),
-            daily_reset_ms: number("x-ratelimit-daily-reset"),
+            burst_limit: number(BURST_LIMIT),
+            burst_remaining: number(BURST_REMAINING),
+            interval_ms: number(INTERVAL),
+            daily_limit: number(DAILY_LIMIT),
+            daily_remaining: number(DAILY_REMAINING),
+            daily_reset_ms: number(DAILY_RESET),
         }
     }
 }

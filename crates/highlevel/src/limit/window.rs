@@ -127,7 +127,8 @@ impl Window {
 
     /// Lets nothing through for a while: the server refused one for its rate.
     pub(super) fn block(&mut self, wait: Option<Millis>, now: Millis) {
-        let wait = wait.unwrap_or(self.period());
+        // The server may name any number; no limit lasts longer than a day.
+        let wait = wait.unwrap_or(self.period()).min(DAY);
         self.blocked_until = self.blocked_until.max(now + wait);
     }
 

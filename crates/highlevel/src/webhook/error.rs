@@ -23,10 +23,18 @@ pub enum WebhookErrorKind {
     Malformed,
     /// The event is for another app.
     OtherApp,
+    /// The event is of a location that the receiver does not take.
+    OtherLocation,
     /// The event is too old.
     Stale,
     /// The event is from the future.
     Future,
+    /// The event has been handled already. Not a failure: the answer is 200.
+    Duplicate,
+    /// The event is being handled, by an earlier delivery of it.
+    InProgress,
+    /// The event cannot be taken right now.
+    Unavailable,
 }
 
 impl WebhookError {
@@ -39,12 +47,17 @@ impl WebhookError {
         self.kind
     }
 
-    /// The HTTP status to answer with. None of them is a success, and none a 5xx.
+    /// The HTTP status to answer with, never a 5xx.
+    ///
+    /// 200 for a duplicate, which is a success: nothing is left to do. 429 for what could not be taken right now, so
+    /// that HighLevel delivers it again. 400, 401, 403 and 413 for the rest.
     pub fn status(&self) -> u16 {
         match self.kind {
+            WebhookErrorKind::Duplicate => 200,
+            WebhookErrorKind::InProgress | WebhookErrorKind::Unavailable => 429,
             WebhookErrorKind::TooLarge => 413,
             WebhookErrorKind::SignatureMissing | WebhookErrorKind::SignatureInvalid => 401,
-            WebhookErrorKind::OtherApp => 403,
+            WebhookErrorKind::OtherApp | WebhookErrorKind::OtherLocation => 403,
             WebhookErrorKind::Malformed | WebhookErrorKind::Stale | WebhookErrorKind::Future => 400,
         }
     }

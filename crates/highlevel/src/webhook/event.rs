@@ -6,6 +6,7 @@ use highlevel_wire::types::{
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+use super::content::{Content, MessageEvent};
 use super::error::{WebhookError, WebhookErrorKind};
 use crate::lenient::{self, Read};
 
@@ -43,6 +44,24 @@ impl Event {
             Self::Uninstall(_) => "UNINSTALL",
             Self::Unknown { name, .. } => name,
         }
+    }
+
+    /// What the message of the event is, as its channel has it; `None` for events that are not about a message.
+    pub fn content(&self) -> Option<Content<'_>> {
+        match self {
+            Self::OutboundMessage(message) => Some(message.content()),
+            Self::InboundMessage(message) => Some(message.content()),
+            Self::ProviderOutboundMessage(message) => Some(message.content()),
+            Self::Install(_) | Self::Uninstall(_) | Self::Unknown { .. } => None,
+        }
+    }
+
+    /// Whether the `type` is a channel, which is how a `ProviderOutboundMessage` is told apart.
+    pub(super) fn is_provider_message(json: &Map<String, Value>) -> bool {
+        json.get("type").and_then(Value::as_str).is_some_and(|name| {
+            matches!(EventName::from(name), EventName::Unknown(_))
+                && !matches!(ProviderChannel::from(name), ProviderChannel::Unknown(_))
+        })
     }
 
     /// Reads an event. A field whose value has an odd type is kept among the unknown fields; an event that lacks what

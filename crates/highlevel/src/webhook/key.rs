@@ -1,6 +1,7 @@
 //! The keys that events are verified with.
 
 use std::fmt;
+use std::time::SystemTime;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -16,6 +17,7 @@ const PREFIX: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 
 pub struct PublicKey {
     id: String,
     key: VerifyingKey,
+    end: Option<SystemTime>,
 }
 
 impl PublicKey {
@@ -51,7 +53,13 @@ impl PublicKey {
         if key.is_weak() {
             return Err(InvalidKey("is of low order: anybody can sign for it"));
         }
-        Ok(Self { id: id.into(), key })
+        Ok(Self { id: id.into(), key, end: None })
+    }
+
+    /// The key verifies nothing from `end` on: for the old key while HighLevel changes to another.
+    pub fn until(mut self, end: SystemTime) -> Self {
+        self.end = Some(end);
+        self
     }
 
     /// The name of the key.
@@ -61,6 +69,10 @@ impl PublicKey {
 
     pub(super) fn verifying_key(&self) -> &VerifyingKey {
         &self.key
+    }
+
+    pub(super) fn is_live(&self, now: SystemTime) -> bool {
+        self.end.is_none_or(|end| now < end)
     }
 }
 
@@ -73,6 +85,13 @@ impl fmt::Debug for PublicKey {
 /// Why a key cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InvalidKey(&'static str);
+
+#[cfg(feature = "rsa")]
+impl InvalidKey {
+    pub(super) fn new(what: &'static str) -> Self {
+        Self(what)
+    }
+}
 
 impl fmt::Display for InvalidKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

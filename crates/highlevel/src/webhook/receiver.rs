@@ -1,6 +1,8 @@
 //! The receiver: everything that an event has to pass.
 
+use std::fmt;
 use std::ops::Deref;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -9,15 +11,23 @@ use serde_json::{Map, Value};
 
 use highlevel_wire::Timestamp;
 
+use super::deduplicate::{Claim, Claimed, Deduplicate, Elsewhere, EventId, InMemory};
 use super::error::{WebhookError, WebhookErrorKind};
+#[cfg(feature = "rsa")]
+use super::rsa::{Rsa, RsaPublicKey};
 use super::{Event, PublicKey, signature};
-use crate::AppId;
+use crate::{AppId, LocationId};
 
-/// Verifies and reads events. Cheap to share; does no I/O and reads no clock.
+/// Verifies and reads events. Cheap to share; does no I/O and reads no clock. Clones share the memory of what was
+/// handled.
 #[derive(Debug, Clone)]
 pub struct Receiver {
     keys: Vec<PublicKey>,
+    #[cfg(feature = "rsa")]
+    rsa: Option<Rsa>,
     app: Option<AppId>,
+    locations: Locations,
+    deduplicate: Arc<dyn Deduplicate>,
     oldest: Duration,
     furthest_ahead: Duration,
     body_limit: usize,
@@ -50,8 +60,7 @@ impl Receiver {
                 format!("the body has {} bytes, more than the {} that are read", body.len(), self.body_limit),
             ));
         }
-        let signature = signature::read(headers)?;
-        let key = signature::verify(&self.keys, &body, &signature)?;
+        let key_id = self.verify(headers, &body, now)?.to_owned();
         let json: Map<String, Value> = serde_json::from_slice(&body).map_err(|error| {
             WebhookError::new(
                 WebhookErrorKind::Malformed,
@@ -59,9 +68,73 @@ impl Receiver {
             )
         })?;
         self.check_app(&json)?;
+        self.check_location(&json)?;
         self.check_time(&json, now)?;
+        // The fields of the envelope, before the event takes them.
+        let is_provider_message = Event::is_provider_message(&json);
+        let id = EventId::of(&json, is_provider_message, &body);
         let event = Event::read(json)?;
-        Ok(Verified { value: event, key_id: key.id().to_owned(), body })
+        let claim = self.claim(id, now)?;
+        Ok(Verified { value: event, key_id, body, claim: Arc::new(claim) })
+    }
+
+    /// The longest body that is read, in bytes.
+    pub fn body_limit(&self) -> usize {
+        self.body_limit
+    }
+
+    /// The name of the key that verifies the body. If the Ed25519 header is there in any form, it alone decides.
+    fn verify(&self, headers: &HeaderMap, body: &[u8], now: SystemTime) -> Result<&str, WebhookError> {
+        if let Some(signature) = signature::read(headers)? {
+            return signature::verify(&self.keys, body, &signature, now).map(PublicKey::id);
+        }
+        #[cfg(feature = "rsa")]
+        if let Some(rsa) = &self.rsa
+            && let Some(key_id) = rsa.verify(headers, body, now)?
+        {
+            return Ok(key_id);
+        }
+        Err(signature::missing())
+    }
+
+    fn claim(&self, id: EventId, now: SystemTime) -> Result<Claim, WebhookError> {
+        let (kind, text) = match self.deduplicate.begin(&id, now) {
+            Claimed::First => return Ok(Claim::new(id, Arc::clone(&self.deduplicate))),
+            Claimed::Done => (
+                WebhookErrorKind::Duplicate,
+                "the event has been handled: it was delivered again, and there is nothing to do",
+            ),
+            Claimed::InProgress => (
+                WebhookErrorKind::InProgress,
+                "the event is being handled, from an earlier delivery: answer 429, and it comes again in case that \
+                 one fails",
+            ),
+            Claimed::Unavailable => (
+                WebhookErrorKind::Unavailable,
+                "the event cannot be taken now, because the memory of events is full or cannot be reached: answer \
+                 429, and it comes again",
+            ),
+        };
+        Err(WebhookError::new(kind, text))
+    }
+
+    fn check_location(&self, json: &Map<String, Value>) -> Result<(), WebhookError> {
+        let location = json.get("locationId").and_then(Value::as_str);
+        if self.locations.take(location) {
+            return Ok(());
+        }
+        let text = match location {
+            Some(location) => format!(
+                "the event is of the location {}, which is not one of those that the receiver takes",
+                location.escape_debug()
+            ),
+            None => {
+                "the event names no location, and the receiver takes certain locations only; to decide about \
+                     such events, build it with `.locations_where(…)`"
+                    .to_owned()
+            }
+        };
+        Err(WebhookError::new(WebhookErrorKind::OtherLocation, text))
     }
 
     fn check_app(&self, json: &Map<String, Value>) -> Result<(), WebhookError> {
@@ -140,7 +213,11 @@ impl ReceiverBuilder {
     fn new(app: Option<AppId>) -> Self {
         let receiver = Receiver {
             keys: Vec::new(),
+            #[cfg(feature = "rsa")]
+            rsa: None,
             app,
+            locations: Locations::All,
+            deduplicate: Arc::new(InMemory::new()),
             oldest: Duration::from_secs(2 * 60 * 60),
             furthest_ahead: Duration::from_secs(5 * 60),
             body_limit: 1024 * 1024,
@@ -153,6 +230,43 @@ impl ReceiverBuilder {
     pub fn key(mut self, key: PublicKey) -> Self {
         self.0.keys.push(key);
         self
+    }
+
+    /// Accepts the older signature, RSA in `X-WH-Signature`, when there is no `X-GHL-Signature` and `now` is before
+    /// `until`. HighLevel has announced to stop sending it on 1 September 2026.
+    #[cfg(feature = "rsa")]
+    pub fn accept_rsa_until(mut self, key: RsaPublicKey, until: SystemTime) -> Self {
+        self.0.rsa = Some(Rsa { key, until });
+        self
+    }
+
+    /// Only the events of these locations; those of all unless told. An event that names no location, as an install
+    /// on a whole agency, is refused.
+    pub fn locations<L: Into<LocationId>>(mut self, locations: impl IntoIterator<Item = L>) -> Self {
+        self.0.locations = Locations::These(locations.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Only the events of locations that `takes` answers with true, asked for each event; it gets `None` for an event
+    /// that names no location.
+    pub fn locations_where(
+        mut self,
+        takes: impl Fn(Option<&LocationId>) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        self.0.locations = Locations::Where(Arc::new(takes));
+        self
+    }
+
+    /// Where it is remembered which events were handled: [`InMemory`] unless told.
+    pub fn deduplicate(mut self, store: impl Deduplicate + 'static) -> Self {
+        self.0.deduplicate = Arc::new(store);
+        self
+    }
+
+    /// Events that come again are taken again: for handlers that know what they have done by [`Verified::id`], in the
+    /// transaction that does the work.
+    pub fn deduplicate_elsewhere(self) -> Self {
+        self.deduplicate(Elsewhere)
     }
 
     /// How old an event may be (2 hours by default), and how far ahead its timestamp may be (5 minutes).
@@ -178,12 +292,50 @@ impl ReceiverBuilder {
     }
 }
 
+type LocationChoice = dyn Fn(Option<&LocationId>) -> bool + Send + Sync;
+
+/// The locations whose events are taken.
+#[derive(Clone)]
+enum Locations {
+    All,
+    These(Vec<LocationId>),
+    Where(Arc<LocationChoice>),
+}
+
+impl Locations {
+    fn take(&self, location: Option<&str>) -> bool {
+        match self {
+            Self::All => true,
+            Self::These(locations) => {
+                location.is_some_and(|location| locations.iter().any(|one| one.as_str() == location))
+            }
+            Self::Where(takes) => takes(location.map(LocationId::from).as_ref()),
+        }
+    }
+}
+
+impl fmt::Debug for Locations {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::All => f.write_str("All"),
+            Self::These(locations) => f.debug_list().entries(locations).finish(),
+            Self::Where(_) => f.write_str("Where(…)"),
+        }
+    }
+}
+
 /// Something that HighLevel signed, for this receiver. Nothing but [`Receiver::receive`] makes one.
+///
+/// It is also the right to handle the event. Call [`commit`](Self::commit) when that is done, and answer 200: the
+/// event is a duplicate from then on. When the last clone is dropped without (the handler failed, panicked or was
+/// cancelled), answer 429: the event is taken again when it is delivered again.
 #[derive(Debug, Clone)]
+#[must_use = "dropped without `commit`, the event is taken again when it is delivered again"]
 pub struct Verified<T> {
     value: T,
     key_id: String,
     body: Bytes,
+    claim: Arc<Claim>,
 }
 
 impl<T> Verified<T> {
@@ -192,9 +344,20 @@ impl<T> Verified<T> {
         &self.value
     }
 
-    /// The event alone; that it was verified can no longer be seen from its type.
+    /// The event was handled: further deliveries of it are duplicates.
+    pub fn commit(&self) {
+        self.claim.commit();
+    }
+
+    /// The event alone; that it was verified can no longer be seen from its type. Like dropping, it gives up the
+    /// right to handle the event, unless `commit` was called or there is a clone.
     pub fn into_inner(self) -> T {
         self.value
+    }
+
+    /// By what further deliveries of the event are recognised.
+    pub fn id(&self) -> &EventId {
+        self.claim.id()
     }
 
     /// The name of the key that verified it.

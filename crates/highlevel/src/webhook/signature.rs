@@ -1,9 +1,12 @@
 //! The signature of a body.
 
+use std::time::SystemTime;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ed25519_dalek::Signature;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue};
+use serde::de::IgnoredAny;
 
 use super::PublicKey;
 use super::error::{WebhookError, WebhookErrorKind};
@@ -11,46 +14,115 @@ use super::error::{WebhookError, WebhookErrorKind};
 /// The header that carries the signature.
 pub(super) const HEADER: &str = "x-ghl-signature";
 
-/// The signature in the headers: exactly one, standard base64, 64 bytes.
-pub(super) fn read(headers: &HeaderMap) -> Result<Signature, WebhookError> {
-    let mut values = headers.get_all(HEADER).iter();
-    let Some(value) = values.next() else {
-        return Err(WebhookError::new(
-            WebhookErrorKind::SignatureMissing,
-            "there is no X-GHL-Signature header: does the request come from HighLevel, and does a proxy strip it?",
-        ));
-    };
-    if values.next().is_some() {
-        return Err(invalid("there are several X-GHL-Signature headers"));
-    }
+/// The signature in the headers: exactly one, standard base64, 64 bytes. `None` when there is no such header.
+pub(super) fn read(headers: &HeaderMap) -> Result<Option<Signature>, WebhookError> {
+    let Some(value) = single(headers, HEADER, "X-GHL-Signature")? else { return Ok(None) };
     if value.as_bytes() == b"N/A" {
         return Err(invalid("the X-GHL-Signature header says N/A: HighLevel did not sign this event"));
     }
     let bytes = STANDARD
         .decode(value.as_bytes())
         .map_err(|_| invalid("the X-GHL-Signature header is not standard base64"))?;
-    Signature::from_slice(&bytes).map_err(|_| {
+    let signature = Signature::from_slice(&bytes).map_err(|_| {
         invalid(format!(
             "the X-GHL-Signature header has {} bytes instead of the 64 of an Ed25519 signature",
             bytes.len()
         ))
-    })
+    })?;
+    Ok(Some(signature))
 }
 
-/// The key under which the signature is one of the body.
+/// The only header of a name.
+pub(super) fn single<'h>(
+    headers: &'h HeaderMap,
+    name: &str,
+    shown: &str,
+) -> Result<Option<&'h HeaderValue>, WebhookError> {
+    let mut values = headers.get_all(name).iter();
+    let value = values.next();
+    if values.next().is_some() {
+        return Err(invalid(format!("there are several {shown} headers")));
+    }
+    Ok(value)
+}
+
+/// That there is no signature.
+pub(super) fn missing() -> WebhookError {
+    WebhookError::new(
+        WebhookErrorKind::SignatureMissing,
+        "there is no X-GHL-Signature header: does the request come from HighLevel, and does a proxy strip it?",
+    )
+}
+
+/// The live key under which the signature is one of the body.
 pub(super) fn verify<'k>(
     keys: &'k [PublicKey],
     body: &[u8],
     signature: &Signature,
+    now: SystemTime,
 ) -> Result<&'k PublicKey, WebhookError> {
-    keys.iter().find(|key| key.verifying_key().verify_strict(body, signature).is_ok()).ok_or_else(|| {
-        invalid(
-            "the signature is not one of this body by a known key: pass the body exactly as it came, not parsed and \
-             written again, and compare the keys with those that HighLevel publishes",
-        )
-    })
+    keys.iter()
+        .find(|key| key.is_live(now) && is_genuine(key, body, signature))
+        .ok_or_else(|| invalid(diagnose(keys, body, signature, now)))
 }
 
-fn invalid(text: impl Into<String>) -> WebhookError {
+fn is_genuine(key: &PublicKey, body: &[u8], signature: &Signature) -> bool {
+    key.verifying_key().verify_strict(body, signature).is_ok()
+}
+
+/// Why a signature is not genuine, as far as it can be found out. The answer is no in any case.
+fn diagnose(keys: &[PublicKey], body: &[u8], signature: &Signature, now: SystemTime) -> String {
+    if let Some(key) = keys.iter().find(|key| !key.is_live(now) && is_genuine(key, body, signature)) {
+        return format!(
+            "the signature is by the key `{}`, whose end date has passed: if HighLevel still signs with it, give it a \
+             later one",
+            key.id().escape_debug()
+        );
+    }
+    let published = PublicKey::published();
+    if !keys.iter().any(|key| key.verifying_key() == published.verifying_key())
+        && is_genuine(&published, body, signature)
+    {
+        return "the signature is by HighLevel's published key, which this receiver does not know: add \
+                `PublicKey::published()` to its keys"
+            .to_owned();
+    }
+    if serde_json::from_slice::<IgnoredAny>(body).is_ok() {
+        let compact = without_space(body);
+        if compact != body && keys.iter().any(|key| key.is_live(now) && is_genuine(key, &compact, signature))
+        {
+            return "the signature is of this JSON without its white space, so the body was parsed and written again \
+                    on its way: pass the raw bytes of the request"
+                .to_owned();
+        }
+        return "the signature is not one of this body by a known key, and the body is JSON: if it was parsed and \
+                written again on its way, pass the raw bytes of the request; if not, compare the keys with those that \
+                HighLevel publishes"
+            .to_owned();
+    }
+    "the signature is not one of this body by a known key: pass the raw bytes of the request, exactly as they came, and \
+     compare the keys with those that HighLevel publishes"
+        .to_owned()
+}
+
+/// JSON without the white space between its tokens.
+fn without_space(json: &[u8]) -> Vec<u8> {
+    let (mut in_text, mut escaped) = (false, false);
+    json.iter()
+        .copied()
+        .filter(|byte| {
+            if in_text {
+                in_text = escaped || *byte != b'"';
+                escaped = !escaped && *byte == b'\\';
+                true
+            } else {
+                in_text = *byte == b'"';
+                !matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
+            }
+        })
+        .collect()
+}
+
+pub(super) fn invalid(text: impl Into<String>) -> WebhookError {
     WebhookError::new(WebhookErrorKind::SignatureInvalid, text)
 }

@@ -7,6 +7,7 @@ mod delivery;
 mod limiter;
 mod operations;
 mod request;
+mod retries;
 mod secrets;
 mod server;
 mod sharing;

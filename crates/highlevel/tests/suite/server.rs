@@ -1,6 +1,7 @@
 //! A TCP server that records what it is sent, byte for byte, and answers with any bytes or misbehaves.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use highlevel::{Client, ClientBuilder, RetryPolicy};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -20,6 +21,8 @@ pub(crate) enum Act {
     Close(Vec<u8>),
     /// Writes these bytes and keeps the connection open, in silence.
     Stall(Vec<u8>),
+    /// Writes these bytes, and then one more at a time for as long as they are taken.
+    Trickle(Vec<u8>),
     /// Breaks the connection.
     Reset,
     /// Answers once so many requests are waiting.
@@ -66,7 +69,12 @@ struct Seen {
 impl Server {
     /// A server that reads complete requests and does with each what the function says.
     pub(crate) async fn start(act: impl Fn(&Request) -> Act + Send + Sync + 'static) -> Self {
-        Self::serve(Some(Arc::new(act))).await
+        Self::on(local().await, act)
+    }
+
+    /// The same with a listener that is there already.
+    pub(crate) fn on(listener: TcpListener, act: impl Fn(&Request) -> Act + Send + Sync + 'static) -> Self {
+        Self::serve(listener, Some(Arc::new(act)))
     }
 
     /// A server that does the same with every request.
@@ -76,11 +84,10 @@ impl Server {
 
     /// A server that accepts connections and neither reads nor writes.
     pub(crate) async fn silent() -> Self {
-        Self::serve(None).await
+        Self::serve(local().await, None)
     }
 
-    async fn serve(act: Option<Arc<Decide>>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    fn serve(listener: TcpListener, act: Option<Arc<Decide>>) -> Self {
         let port = listener.local_addr().expect("an address").port();
         let seen = Arc::new(Seen {
             connections: Mutex::default(),
@@ -142,6 +149,10 @@ impl Server {
     }
 }
 
+async fn local() -> TcpListener {
+    TcpListener::bind("127.0.0.1:0").await.expect("a free port")
+}
+
 impl Drop for Server {
     fn drop(&mut self) {
         self.task.abort();
@@ -174,6 +185,13 @@ async fn connection(mut stream: TcpStream, seen: &Seen, act: &Decide) {
             Act::Stall(bytes) => {
                 let _ = stream.write_all(&bytes).await;
                 return hold(stream).await;
+            }
+            Act::Trickle(bytes) => {
+                let _ = stream.write_all(&bytes).await;
+                while stream.write_all(b" ").await.is_ok() {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+                return;
             }
             Act::Reset => {
                 stream.set_zero_linger().expect("a socket option");

@@ -2,7 +2,7 @@
 
 use highlevel::webhook::{InvalidKey, PublicKey, Receiver, WebhookErrorKind};
 
-use super::{APP, any_app, check, public_key, receive, signing_key};
+use super::{APP, any_app, check, public_key, receive, signing_key, time};
 
 const PUBLISHED: &str = "MCowBQYDK2VwAyEAi2HR1srL4o18O8BRa7gVJY7G7bupbN3H9AwJrHCDiOg=";
 
@@ -108,16 +108,65 @@ fn the_length_of_the_body() {
         Receiver::builder().any_app().key(public_key("test", &signing_key(1))).body_limit(limit).build()
     };
     let body = r#"{"type":"X"}"#;
-    receive(&receiver(body.len()), body).expect("as long as it may be");
+    drop(receive(&receiver(body.len()), body).expect("as long as it may be"));
     let error = receive(&receiver(body.len() - 1), body).expect_err("too long");
     let text = "the body has 12 bytes, more than the 11 that are read";
     check("too long", &error, WebhookErrorKind::TooLarge, text);
 
     let mut body = body.as_bytes().to_vec();
     body.resize(1024 * 1024, b' ');
-    receive(&any_app(), &body).expect("1 MiB");
+    drop(receive(&any_app(), &body).expect("1 MiB"));
     body.push(b' ');
     let error = receive(&any_app(), &body).expect_err("more");
     let text = "the body has 1048577 bytes, more than the 1048576 that are read";
     check("more", &error, WebhookErrorKind::TooLarge, text);
+}
+
+#[test]
+fn when_a_key_ends() {
+    let moment = std::time::Duration::from_millis(1);
+    let body = r#"{"type":"X"}"#;
+    let rows =
+        [(None, true), (Some(time() + moment), true), (Some(time()), false), (Some(time() - moment), false)];
+    for (end, expected) in rows {
+        let key = public_key("test", &signing_key(1));
+        let key = match end {
+            Some(end) => key.until(end),
+            None => key,
+        };
+        // Beside it a key that lives on, which verifies nothing here.
+        let other = public_key("other", &signing_key(2));
+        let receiver = Receiver::builder().any_app().key(key).key(other).build();
+        assert_eq!(receive(&receiver, body).is_ok(), expected, "{end:?}");
+    }
+}
+
+#[test]
+fn of_which_locations_they_are() {
+    let builder = || Receiver::builder().any_app().key(public_key("test", &signing_key(1)));
+    let unnamed = "the event names no location, and the receiver takes certain locations only; to decide about such \
+                   events, build it with `.locations_where(…)`";
+    let other = "the event is of the location c, which is not one of those that the receiver takes";
+    let rows = [
+        (r#"{"type":"X","locationId":"a"}"#, None, None),
+        (r#"{"type":"X","locationId":"b"}"#, None, Some(())),
+        (r#"{"type":"X","locationId":"c"}"#, Some(other), Some(())),
+        (r#"{"type":"X"}"#, Some(unnamed), None),
+        (r#"{"type":"X","locationId":null}"#, Some(unnamed), None),
+        (r#"{"type":"X","locationId":["a"]}"#, Some(unnamed), None),
+    ];
+    for (body, by_set, by_function) in rows {
+        let result = receive(&builder().locations(["a", "b"]).build(), body);
+        match (result, by_set) {
+            (Ok(verified), None) => assert_eq!(verified.name(), "X"),
+            (Err(error), Some(text)) => check(body, &error, WebhookErrorKind::OtherLocation, text),
+            (result, _) => panic!("{body}: {result:?}"),
+        }
+        let receiver = builder().locations_where(|id| id.is_none_or(|id| id.as_str() == "a")).build();
+        let found = receive(&receiver, body).err().map(|error| error.kind());
+        assert_eq!(found, by_function.map(|()| WebhookErrorKind::OtherLocation), "{body}");
+        assert_eq!(receive(&any_app(), body).expect(body).name(), "X");
+    }
+    let none: [&str; 0] = [];
+    receive(&builder().locations(none).build(), r#"{"type":"X","locationId":"a"}"#).expect_err("of none");
 }

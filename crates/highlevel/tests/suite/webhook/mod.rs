@@ -1,10 +1,21 @@
 //! The receiver of events: what it takes, what it refuses, and what it says.
 
+mod attacks;
+#[cfg(feature = "axum")]
+mod axum;
 mod configuration;
+mod content;
+mod deduplicate;
 mod events;
 mod golden;
+mod properties;
+#[cfg(feature = "rsa")]
+mod rsa;
 mod signature;
+#[cfg(feature = "testing")]
+mod testing;
 mod window;
+mod wycheproof;
 
 use std::time::{Duration, SystemTime};
 
@@ -62,7 +73,9 @@ fn check(name: &str, error: &WebhookError, kind: WebhookErrorKind, text: &str) {
     let status = match kind {
         WebhookErrorKind::TooLarge => 413,
         WebhookErrorKind::SignatureMissing | WebhookErrorKind::SignatureInvalid => 401,
-        WebhookErrorKind::OtherApp => 403,
+        WebhookErrorKind::OtherApp | WebhookErrorKind::OtherLocation => 403,
+        WebhookErrorKind::Duplicate => 200,
+        WebhookErrorKind::InProgress | WebhookErrorKind::Unavailable => 429,
         WebhookErrorKind::Malformed | WebhookErrorKind::Stale | WebhookErrorKind::Future => 400,
         kind => panic!("no row for {kind:?}"),
     };

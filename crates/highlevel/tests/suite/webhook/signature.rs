@@ -16,8 +16,9 @@ const MISSING: &str =
 const SEVERAL: &str = "there are several X-GHL-Signature headers";
 const UNSIGNED: &str = "the X-GHL-Signature header says N/A: HighLevel did not sign this event";
 const NOT_BASE64: &str = "the X-GHL-Signature header is not standard base64";
-const NOT_GENUINE: &str = "the signature is not one of this body by a known key: pass the body exactly as it came, not \
-                           parsed and written again, and compare the keys with those that HighLevel publishes";
+const NOT_GENUINE: &str = "the signature is not one of this body by a known key, and the body is JSON: if it was parsed \
+                           and written again on its way, pass the raw bytes of the request; if not, compare the keys \
+                           with those that HighLevel publishes";
 
 #[test]
 fn headers_that_are_refused() {
@@ -27,7 +28,7 @@ fn headers_that_are_refused() {
         .map(|body| (body.clone(), sign(&body)))
         .find(|(_, signature)| signature.contains('+') && signature.contains('/'))
         .expect("one of many");
-    any_app().receive(&headers(&[&genuine]), body.clone(), time()).expect("genuine");
+    drop(any_app().receive(&headers(&[&genuine]), body.clone(), time()).expect("genuine"));
 
     let bytes = STANDARD.decode(&genuine).expect("base64");
     let url_safe = URL_SAFE.encode(&bytes);
@@ -108,7 +109,7 @@ fn the_case_of_the_header_does_not_matter() {
         let mut headers = HeaderMap::new();
         let name = HeaderName::from_bytes(name.as_bytes()).expect("a name");
         headers.insert(name, HeaderValue::from_str(&sign(BODY)).expect("a header"));
-        any_app().receive(&headers, BODY, time()).expect("genuine");
+        drop(any_app().receive(&headers, BODY, time()).expect("genuine"));
     }
     // The older header is no substitute.
     let mut headers = HeaderMap::new();
@@ -191,5 +192,44 @@ fn the_order_of_the_checks() {
     for (body, headers, kind) in rows {
         let error = receiver.receive(&headers, body.clone(), time()).expect_err(&body);
         assert_eq!(error.kind(), kind, "{body}");
+    }
+}
+
+/// What the text says depends on what can be found out.
+#[test]
+fn a_wrong_signature_is_explained() {
+    let key = |name: &str, seed| super::public_key(name, &signing_key(seed));
+    let receiver = || Receiver::builder().any_app().key(key("test", 1));
+    let compact = br#"{"type":"X","body":"a \\\" b","n":[1,2]}"#;
+    let spaced = b"{\r\n\t\"type\": \"X\", \"body\": \"a \\\\\\\" b\",\n \"n\": [1, 2]\n}\n";
+    let changed = br#"{"type": "X", "body": "ab", "n": [1, 2]}"#;
+    let rewritten = "the signature is of this JSON without its white space, so the body was parsed and written again on \
+                     its way: pass the raw bytes of the request";
+    let generic = "the signature is not one of this body by a known key: pass the raw bytes of the request, exactly as \
+                   they came, and compare the keys with those that HighLevel publishes";
+    let ended = "the signature is by the key `old`, whose end date has passed: if HighLevel still signs with it, give it \
+                 a later one";
+    let rows = [
+        ("spaces added", receiver().build(), &compact[..], &spaced[..], rewritten),
+        ("another text", receiver().build(), compact, changed, NOT_GENUINE),
+        ("no JSON", receiver().build(), compact, b"type=X", generic),
+        (
+            "ended",
+            Receiver::builder().any_app().key(key("old", 1).until(time())).build(),
+            compact,
+            compact,
+            ended,
+        ),
+        (
+            "another key",
+            Receiver::builder().any_app().key(key("other", 2)).build(),
+            compact,
+            compact,
+            NOT_GENUINE,
+        ),
+    ];
+    for (name, receiver, signed, body, text) in rows {
+        let error = receiver.receive(&headers(&[&sign(signed)]), body.to_vec(), time()).expect_err(name);
+        check(name, &error, SignatureInvalid, text);
     }
 }

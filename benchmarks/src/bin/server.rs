@@ -1,0 +1,6 @@
+//! Answers on loopback until its input closes.
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() {
+    highlevel_benchmarks::server::run().await;
+}

@@ -1,0 +1,213 @@
+//! For the tests of programs that receive events: keys, signatures, and events to sign.
+//!
+//! ```
+//! use std::time::{Duration, SystemTime};
+//! use highlevel::webhook::Receiver;
+//! use highlevel::webhook::testing::{EventBuilder, SigningKey};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let key = SigningKey::from_seed([7; 32]);
+//! let receiver = Receiver::builder().app_id("my-app").key(key.public_key("test")).build();
+//!
+//! let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_722_268_288);
+//! let body = EventBuilder::inbound_sms("We are on our way").app_id("my-app").at(now).body();
+//! let verified = receiver.receive(&key.headers(&body), body, now)?;
+//! assert_eq!(verified.event().name(), "InboundMessage");
+//! # Ok(())
+//! # }
+//! ```
+
+use std::fmt;
+use std::time::SystemTime;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use ed25519_dalek::Signer;
+use highlevel_wire::Timestamp;
+use http::{HeaderMap, HeaderValue};
+use serde_json::{Map, Value, json};
+
+use super::{PublicKey, signature};
+
+/// A key that signs events, as HighLevel has one.
+#[derive(Clone)]
+pub struct SigningKey(ed25519_dalek::SigningKey);
+
+impl SigningKey {
+    /// The key of a seed: the same seed, the same key.
+    pub fn from_seed(seed: [u8; 32]) -> Self {
+        Self(ed25519_dalek::SigningKey::from_bytes(&seed))
+    }
+
+    /// The public key, for [`ReceiverBuilder::key`](super::ReceiverBuilder::key).
+    #[allow(clippy::missing_panics_doc, reason = "the public key of a signing key is never of low order")]
+    pub fn public_key(&self, id: impl Into<String>) -> PublicKey {
+        PublicKey::from_bytes(id, self.0.verifying_key().as_bytes()).expect("it is a key")
+    }
+
+    /// The signature of a body, as it stands in `X-GHL-Signature`.
+    pub fn sign(&self, body: impl AsRef<[u8]>) -> String {
+        STANDARD.encode(self.0.sign(body.as_ref()).to_bytes())
+    }
+
+    /// The headers with which HighLevel would deliver a body.
+    #[allow(clippy::missing_panics_doc, reason = "base64 is always a header")]
+    pub fn headers(&self, body: impl AsRef<[u8]>) -> HeaderMap {
+        let signature = HeaderValue::try_from(self.sign(body)).expect("base64 is a header");
+        HeaderMap::from_iter([
+            (http::header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
+            (http::HeaderName::from_static(signature::HEADER), signature),
+        ])
+    }
+}
+
+impl fmt::Debug for SigningKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SigningKey(…)")
+    }
+}
+
+/// Builds the body of an event, with the fields that HighLevel's have. Each has a `webhookId` of its own.
+#[derive(Debug, Clone)]
+#[must_use = "a builder does nothing until `body` is called"]
+pub struct EventBuilder(Map<String, Value>);
+
+impl EventBuilder {
+    /// An event of any name, with an envelope and no other field.
+    pub fn named(name: &str) -> Self {
+        Self(Map::new()).field("type", name).field("webhookId", webhook_id())
+    }
+
+    /// An SMS that went to a contact.
+    pub fn outbound_sms(text: &str) -> Self {
+        Self::message("OutboundMessage", "outbound", "SMS")
+            .field("body", text)
+            .field("contentType", "text/plain")
+            .field("status", "delivered")
+            .field("source", "app")
+    }
+
+    /// An SMS that came from a contact.
+    pub fn inbound_sms(text: &str) -> Self {
+        Self::message("InboundMessage", "inbound", "SMS")
+            .field("body", text)
+            .field("contentType", "text/plain")
+            .field("status", "delivered")
+    }
+
+    /// An email that went to a contact.
+    pub fn outbound_email(subject: &str, html: &str) -> Self {
+        Self::message("OutboundMessage", "outbound", "Email")
+            .field("subject", subject)
+            .field("body", html)
+            .field("from", "Front desk <desk@example.com>")
+            .field("to", json!(["guest@example.com"]))
+            .field("emailMessageId", "rnGyqh2F6uBrIkfhFo9A")
+            .field("threadId", "sddfDSF3G56GHG")
+    }
+
+    /// A call to a contact that a person answered.
+    pub fn answered_call(seconds: u32) -> Self {
+        Self::message("OutboundMessage", "outbound", "CALL")
+            .field("status", "completed")
+            .field("callStatus", "completed")
+            .field("callDuration", seconds)
+    }
+
+    /// A call to a contact that reached voicemail.
+    pub fn voicemail_call() -> Self {
+        Self::message("OutboundMessage", "outbound", "CALL")
+            .field("status", "completed")
+            .field("callStatus", "voicemail")
+            .field("callDuration", 0)
+    }
+
+    /// An SMS that a conversation provider is asked to deliver. It has no `webhookId`, as HighLevel's may have none.
+    pub fn provider_sms(phone: &str, text: &str) -> Self {
+        Self::named("SMS")
+            .without("webhookId")
+            .field("contactId", "cI08i1Bls3iTB9bKgFJh")
+            .field("locationId", "l1C08ntBrFjLS0elLIYU")
+            .field("messageId", id())
+            .field("attachments", json!([]))
+            .field("phone", phone)
+            .field("message", text)
+    }
+
+    /// An app was installed on a location.
+    pub fn install() -> Self {
+        Self::named("INSTALL")
+            .field("installType", "Location")
+            .field("locationId", "l1C08ntBrFjLS0elLIYU")
+            .field("companyId", "GNb7aIv4rQFVb9iwNl5K")
+            .field("appId", "665c6bb13d4e5364bdec0e2f")
+    }
+
+    /// An app was removed from a location.
+    pub fn uninstall() -> Self {
+        Self::named("UNINSTALL")
+            .field("locationId", "l1C08ntBrFjLS0elLIYU")
+            .field("appId", "665c6bb13d4e5364bdec0e2f")
+    }
+
+    fn message(name: &str, direction: &str, channel: &str) -> Self {
+        Self::named(name)
+            .field("locationId", "l1C08ntBrFjLS0elLIYU")
+            .field("contactId", "cI08i1Bls3iTB9bKgFJh")
+            .field("conversationId", "fcanlLgpbQgQhderivVs")
+            .field("messageId", id())
+            .field("attachments", json!([]))
+            .field("direction", direction)
+            .field("messageType", channel)
+    }
+
+    /// Sets any field.
+    pub fn field(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.0.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// Leaves a field out.
+    pub fn without(mut self, name: &str) -> Self {
+        self.0.remove(name);
+        self
+    }
+
+    /// The app that the event is for.
+    pub fn app_id(self, app: &str) -> Self {
+        self.field("appId", app)
+    }
+
+    /// The location that the event is of.
+    pub fn location_id(self, location: &str) -> Self {
+        self.field("locationId", location)
+    }
+
+    /// The id that a redelivery keeps.
+    pub fn webhook_id(self, id: &str) -> Self {
+        self.field("webhookId", id)
+    }
+
+    /// When the event happened. Without it, the event has no timestamp.
+    pub fn at(self, time: SystemTime) -> Self {
+        self.field("timestamp", Timestamp::from(time).as_str())
+    }
+
+    /// The body, JSON without white space, as HighLevel writes it.
+    pub fn body(&self) -> Bytes {
+        Bytes::from(Value::Object(self.0.clone()).to_string())
+    }
+}
+
+/// A random id, as of a message.
+fn id() -> String {
+    std::iter::repeat_with(fastrand::alphanumeric).take(20).collect()
+}
+
+/// A random UUID.
+fn webhook_id() -> String {
+    let bits = fastrand::u128(..) & !(0xf << 76) & !(0x3 << 62) | (0x4 << 76) | (0x2 << 62);
+    let hex = format!("{bits:032x}");
+    [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
+}

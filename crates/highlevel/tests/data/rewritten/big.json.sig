@@ -1,0 +1,1 @@
+Nw4oF/H5yQyFaTqBdTv2mL3y3X3LrgA+blywKeBp7gmYAi8RgnW0u26z36Z5eggg22hEBky7CCiMywD1HKk9AQ==

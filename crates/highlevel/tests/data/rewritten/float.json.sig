@@ -1,0 +1,1 @@
+le8pXdteHrLjXfrD31pO5ABM+Ba1rcONG6N8iESpQ3SrLNI9tsiNksmsmG6AqHiYIyqGuygWp/LL2o4O55UwCg==

@@ -1,0 +1,1 @@
+s5F2VylisDswkVm32v3ncQTjK9mYouzQ1B2wMxhD7o2qFXQcpbVy6YSlsSjDDZKrjMezMG+kF4xBTq7RRfkZDQ==

@@ -1,0 +1,1 @@
++JnrmRQteQbgnqatXnyzTErwXfs64pzI2yDgFrJDhSmCe6LzEO/XGG1285M4n63KAbWznXpBRyMy0sK6coVjDw==

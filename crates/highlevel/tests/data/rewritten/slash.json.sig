@@ -1,0 +1,1 @@
+craz+nl/scLVGsW3VXpzNClcz+rzka6malS3SkvUe92PVv+Eb95roEvGaDZZ52o7MkZ2MzS3IGjCEO9OdgqiBg==

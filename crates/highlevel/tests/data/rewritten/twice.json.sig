@@ -1,0 +1,1 @@
+DRqyzUrnvuGoGiyiWttKGOJqMneJUmzKMJthZk54i7FGFNh4d339gWh7+6QOJel/BitEOAKSNImpJ09cqH0QBg==

@@ -1,0 +1,400 @@
+//! What a client does again by itself and when it stops, over real connections.
+
+use std::future::{Future, pending};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use highlevel::{
+    Client, ClientBuilder, Delivery, Denied, Error, ErrorKind, LocalRateLimiter, RateLimitHeaders,
+    RateLimiter, Receipt, Refused, RetryPolicy, Sms, wire::types::SendMessageResponse,
+};
+use serde_json::json as value;
+use tokio::net::TcpSocket;
+
+use crate::server::{Act, Server, TOKEN, answer, json, nowhere, receipt};
+
+/// Far longer than anything takes: it only ends a run in which something is broken.
+const PATIENCE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
+const MANY: &str = "429 Too Many Requests";
+const BUSY: &str = "503 Service Unavailable";
+
+async fn send(client: &Client) -> Result<Receipt<SendMessageResponse>, Error> {
+    let messages = client.messages();
+    let call = messages.send(Sms::to("abc123def456").text("Your table is ready"));
+    tokio::time::timeout(PATIENCE, call).await.expect("an end")
+}
+
+async fn fail(client: &Client) -> Error {
+    send(client).await.expect_err("a failure")
+}
+
+/// A limiter that is never in the way.
+fn unlimited() -> Arc<LocalRateLimiter> {
+    Arc::new(LocalRateLimiter::with_limits(10_000, Duration::from_millis(1), 10_000))
+}
+
+/// A client with retries.
+fn builder(url: impl Into<String>) -> ClientBuilder {
+    Client::builder().token(TOKEN).base_url(url).rate_limiter(unlimited())
+}
+
+/// A server that gives these answers in turn, and the last one for ever.
+async fn in_turn(answers: Vec<Vec<u8>>) -> Server {
+    let next = AtomicU32::new(0);
+    Server::start(move |_| {
+        let next = next.fetch_add(1, Ordering::SeqCst) as usize;
+        Act::Answer(answers[next.min(answers.len() - 1)].clone())
+    })
+    .await
+}
+
+/// A limiter that counts turns, and has a port opened before one of them.
+#[derive(Debug)]
+struct Opening {
+    turns: AtomicU32,
+    opens_at: u32,
+    port: Mutex<Option<TcpSocket>>,
+    server: Mutex<Option<Listening>>,
+}
+
+struct Listening(Server);
+
+impl std::fmt::Debug for Listening {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Listening")
+    }
+}
+
+impl RateLimiter for Opening {
+    fn acquire<'a>(
+        &'a self,
+        _: &'a str,
+        _: Instant,
+    ) -> Pin<Box<dyn Future<Output = Result<(), Denied>> + Send + 'a>> {
+        Box::pin(async {
+            if self.turns.fetch_add(1, Ordering::SeqCst) + 1 == self.opens_at {
+                let port = self.port.lock().expect("not poisoned").take().expect("a port");
+                let listener = port.listen(16).expect("a listener");
+                let server = Server::on(listener, |_| Act::Answer(receipt()));
+                *self.server.lock().expect("not poisoned") = Some(Listening(server));
+            }
+            Ok(())
+        })
+    }
+
+    fn observe(&self, _: &str, _: &RateLimitHeaders, _: Instant, _: Option<Refused>) {}
+}
+
+/// The port refuses until the limiter has given so many turns.
+#[tokio::test]
+async fn a_server_that_starts_late_is_found() {
+    for opens_at in [1, 2, 3, 4] {
+        let port = TcpSocket::new_v4().expect("a socket");
+        port.bind("127.0.0.1:0".parse().expect("an address")).expect("a free port");
+        let url = format!("http://{}", port.local_addr().expect("an address"));
+        let limiter = Arc::new(Opening {
+            turns: AtomicU32::new(0),
+            opens_at,
+            port: Mutex::new(Some(port)),
+            server: Mutex::default(),
+        });
+        let client = builder(url).rate_limiter(limiter.clone()).build().expect("a client");
+        let result = send(&client).await;
+        assert_eq!(limiter.turns.load(Ordering::SeqCst), opens_at.min(3));
+        let server = limiter.server.lock().expect("not poisoned").take();
+        if opens_at <= 3 {
+            assert_eq!(result.expect("a receipt").attempts(), opens_at);
+            assert_eq!(server.expect("it listens").0.requests().len(), 1);
+        } else {
+            let error = result.expect_err("nothing listens");
+            assert_eq!((error.delivery(), error.attempts()), (Delivery::NotSent, 3));
+            assert!(server.is_none());
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_policy_says_how_often() {
+    let default = RetryPolicy::default();
+    let rows = [
+        (default, 3),
+        (default.unsent(0), 1),
+        (default.unsent(1), 2),
+        (RetryPolicy::none(), 1),
+        (RetryPolicy::none().unsent(1), 2),
+    ];
+    for (policy, attempts) in rows {
+        let url = format!("http://{}", nowhere().await);
+        let client = builder(url).retry_policy(policy).build().expect("a client");
+        let error = fail(&client).await;
+        assert_eq!((error.delivery(), error.attempts()), (Delivery::NotSent, attempts), "{policy:?}");
+        let other = client.with_retry_policy(RetryPolicy::none());
+        assert_eq!(fail(&other).await.attempts(), 1, "{policy:?}");
+    }
+
+    // A refusal is not made again either, if the policy says so.
+    let rows = [
+        (MANY, default, 2),
+        (MANY, default.rate_limited(false), 1),
+        (MANY, RetryPolicy::none(), 1),
+        (BUSY, default, 1),
+        (BUSY, default.retry_unavailable(true), 2),
+        (BUSY, RetryPolicy::none().retry_unavailable(true), 2),
+    ];
+    for (status, policy, requests) in rows {
+        let server = in_turn(vec![answer(status, "retry-after: 0\r\n", ""), receipt()]).await;
+        let client = builder(server.url()).retry_policy(policy).build().expect("a client");
+        let attempts = match send(&client).await {
+            Ok(receipt) => receipt.attempts(),
+            Err(error) => error.attempts(),
+        };
+        assert_eq!((attempts, server.requests().len()), (requests, requests as usize), "{status} {policy:?}");
+    }
+}
+
+/// An outage is not made worse: all calls of a client together add a fifth to its requests, or ten.
+#[tokio::test]
+async fn an_outage_is_not_made_worse() {
+    for (calls, allowed) in [(20, 10), (100, 20)] {
+        let url = format!("http://{}", nowhere().await);
+        let client = builder(url).build().expect("a client");
+        let mut running = tokio::task::JoinSet::new();
+        for _ in 0..calls {
+            let client = client.clone();
+            running.spawn(async move { fail(&client).await });
+        }
+        let errors = running.join_all().await;
+        assert!(errors.iter().all(|error| error.delivery() == Delivery::NotSent));
+        let attempts: u32 = errors.iter().map(Error::attempts).sum();
+        // The budget is for ten seconds, and the floor of it is always there.
+        assert!((calls + 10..=calls + allowed).contains(&attempts), "{attempts} attempts of {calls} calls");
+    }
+}
+
+/// The wait that a server asks for is not waited out if it ends after the deadline, however long it is.
+#[tokio::test]
+async fn a_wait_beyond_the_deadline_ends_the_call_at_once() {
+    let hour = HOUR.as_secs().to_string();
+    for wait in [hour.as_str(), "4294967296", "9223372036854775807", "18446744073709551615"] {
+        for (status, delivery) in [(MANY, Delivery::Refused), (BUSY, Delivery::Unknown)] {
+            let header = format!("retry-after: {wait}\r\n");
+            let server = in_turn(vec![answer(status, &header, "busy")]).await;
+            let policy = RetryPolicy::default().retry_unavailable(true);
+            let client = builder(server.url()).retry_policy(policy).build().expect("a client");
+            let error = fail(&client).await;
+            assert_eq!((error.delivery(), error.attempts()), (delivery, 1), "{status} {wait}");
+            assert_eq!(error.body(), b"busy");
+            let told = error.retry_after().expect("a wait");
+            assert!(told > HOUR / 2, "{status} {wait}: {told:?}");
+            assert_eq!(server.requests().len(), 1);
+        }
+    }
+}
+
+/// The whole call may take for ever, as far as its caller is concerned.
+#[tokio::test]
+async fn the_longest_timeouts_are_taken() {
+    let server = Server::always(Act::Answer(receipt())).await;
+    let client = builder(server.url()).build().expect("a client");
+    let client = client.with_call_timeout(Duration::MAX).with_attempt_timeout(Duration::MAX);
+    assert_eq!(send(&client).await.expect("a receipt").attempts(), 1);
+}
+
+#[tokio::test]
+async fn a_refusal_for_the_rate_waits_for_its_turn_until_the_deadline() {
+    let body = value!({ "message": "Too many requests", "traceId": "t3" });
+    let limits = "x-ratelimit-max: 100\r\nx-ratelimit-remaining: 0\r\n";
+    let refusal = |wait| answer(MANY, &format!("retry-after: {wait}\r\n{limits}"), body.to_string());
+    let server = in_turn(vec![refusal("0"), refusal("0"), refusal("3600")]).await;
+    let client = builder(server.url()).build().expect("a client");
+    let error = fail(&client).await;
+    assert_eq!((error.delivery(), error.kind()), (Delivery::Refused, ErrorKind::Status));
+    assert_eq!((error.attempts(), server.requests().len()), (3, 3));
+    // The last answer, and when there will be room.
+    assert_eq!((error.status(), error.trace_id()), (Some(429), Some("t3")));
+    assert_eq!(error.messages(), ["Too many requests"]);
+    let limits = error.rate_limit().expect("an answer");
+    assert_eq!((limits.burst_limit, limits.burst_remaining), (Some(100), Some(0)));
+    let wait = error.retry_after().expect("a wait");
+    assert!(wait > HOUR / 2 && wait <= HOUR, "{wait:?}");
+    assert!(error.fingerprint().is_some());
+
+    // The next call knows, and is not even begun.
+    let error = fail(&client).await;
+    assert_eq!((error.delivery(), error.kind()), (Delivery::NotSent, ErrorKind::RateLimited));
+    assert_eq!((error.attempts(), error.status(), server.requests().len()), (0, None, 3));
+    assert!(error.retry_after().is_some_and(|wait| wait > HOUR / 2 && wait <= HOUR));
+}
+
+#[tokio::test]
+async fn without_room_before_the_deadline_nothing_is_sent() {
+    let server = Server::always(Act::Answer(receipt())).await;
+    let limiter = Arc::new(LocalRateLimiter::with_limits(2, HOUR, 1_000).margin(Duration::ZERO));
+    let client = builder(server.url()).rate_limiter(limiter).build().expect("a client");
+    for _ in 0..2 {
+        send(&client).await.expect("a receipt");
+    }
+    let error = fail(&client).await;
+    assert_eq!((error.delivery(), error.kind()), (Delivery::NotSent, ErrorKind::RateLimited));
+    assert_eq!((error.attempts(), error.status(), error.fingerprint().is_none()), (0, None, true));
+    let wait = error.retry_after().expect("a wait");
+    assert!(wait > HOUR / 2 && wait <= HOUR, "{wait:?}");
+    assert_eq!(server.requests().len(), 2);
+}
+
+/// Whatever the answer was, its headers are believed.
+#[tokio::test]
+async fn a_spent_day_fails_at_once() {
+    let spent = "x-ratelimit-limit-daily: 200000\r\nx-ratelimit-daily-remaining: 0\r\n\
+                 x-ratelimit-daily-reset: 3600000\r\n";
+    let body = r#"{"conversationId":"c1","messageId":"m1"}"#;
+    for (status, delivery) in
+        [("201 Created", None), (MANY, Some(Delivery::Refused)), ("400 No", Some(Delivery::Refused))]
+    {
+        let server = in_turn(vec![answer(status, spent, body)]).await;
+        let client = builder(server.url()).build().expect("a client");
+        let (limits, found) = match send(&client).await {
+            Ok(receipt) => (receipt.rate_limit(), None),
+            Err(error) => (error.rate_limit().expect("an answer"), Some(error.delivery())),
+        };
+        assert_eq!(found, delivery, "{status}");
+        assert_eq!((limits.daily_limit, limits.daily_remaining), (Some(200_000), Some(0)), "{status}");
+        assert_eq!(limits.daily_reset_ms, Some(3_600_000), "{status}");
+
+        let error = fail(&client).await;
+        assert_eq!((error.delivery(), error.kind()), (Delivery::NotSent, ErrorKind::RateLimited), "{status}");
+        assert!(error.to_string().contains("the daily limit of the location is spent"), "{error}");
+        let wait = error.retry_after().expect("a wait");
+        assert!(wait > HOUR / 2 && wait <= HOUR, "{status}: {wait:?}");
+        assert_eq!((error.attempts(), server.requests().len()), (0, 1), "{status}");
+    }
+}
+
+/// An answer that never ends is given up, and what is known of it is kept.
+#[tokio::test]
+async fn a_body_that_trickles_ends_with_the_attempt() {
+    let rows = [
+        ("201 Created", Delivery::Accepted, ErrorKind::Receipt),
+        ("400 Bad Request", Delivery::Refused, ErrorKind::Status),
+        ("502 Bad Gateway", Delivery::Unknown, ErrorKind::Status),
+    ];
+    for (status, delivery, kind) in rows {
+        let head = format!("HTTP/1.1 {status}\r\ncontent-length: 90000\r\n\r\n{{");
+        let server = Server::always(Act::Trickle(head.into_bytes())).await;
+        let client = builder(server.url()).build().expect("a client");
+        let error = fail(&client.with_attempt_timeout(Duration::from_secs(1))).await;
+        assert_eq!((error.delivery(), error.kind()), (delivery, kind), "{status}");
+        assert!(error.body().starts_with(b"{ ") && error.body().len() < 90_000, "{status}");
+        assert_eq!(error.status(), status[..3].parse().ok());
+        assert_eq!((error.attempts(), server.requests().len()), (1, 1), "{status}");
+    }
+}
+
+#[tokio::test]
+async fn a_call_can_have_times_of_its_own() {
+    let (moment, long) = (Duration::from_secs(1), Duration::from_secs(50));
+    let server = Server::always(Act::Stall(Vec::new())).await;
+    let client = builder(server.url()).attempt_timeout(long).call_timeout(long).build().expect("a client");
+    // The shorter of the two counts.
+    let shorter = [client.clone().with_attempt_timeout(moment), client.clone().with_call_timeout(moment)];
+    for client in shorter {
+        let error = fail(&client).await;
+        assert_eq!((error.delivery(), error.kind()), (Delivery::Unknown, ErrorKind::Timeout));
+        assert_eq!(error.attempts(), 1);
+    }
+    assert_eq!(server.requests().len(), 2);
+
+    // No time at all: the request is not begun.
+    let error = fail(&client.with_call_timeout(Duration::ZERO)).await;
+    assert_eq!((error.delivery(), error.kind()), (Delivery::NotSent, ErrorKind::Timeout));
+    assert_eq!((error.attempts(), server.requests().len()), (0, 2));
+}
+
+/// A limiter that waits for something that never comes.
+#[derive(Debug)]
+struct Stuck;
+
+impl RateLimiter for Stuck {
+    fn acquire<'a>(
+        &'a self,
+        _: &'a str,
+        _: Instant,
+    ) -> Pin<Box<dyn Future<Output = Result<(), Denied>> + Send + 'a>> {
+        Box::pin(pending())
+    }
+
+    fn observe(&self, _: &str, _: &RateLimitHeaders, _: Instant, _: Option<Refused>) {}
+}
+
+#[tokio::test]
+async fn a_limiter_that_is_stuck_does_not_hold_a_call_beyond_its_deadline() {
+    let server = Server::silent().await;
+    let client = builder(server.url()).rate_limiter(Arc::new(Stuck)).build().expect("a client");
+    let error = fail(&client.with_call_timeout(Duration::from_millis(50))).await;
+    assert_eq!((error.delivery(), error.kind()), (Delivery::NotSent, ErrorKind::Timeout));
+    assert_eq!((error.attempts(), server.connections()), (0, 0));
+}
+
+/// Receipts and errors keep status, headers and body, after a first attempt that was refused as well.
+#[tokio::test]
+async fn what_came_is_kept() {
+    let headers = "x-ratelimit-max: 100\r\nx-ratelimit-remaining: 93\r\nx-ratelimit-interval-milliseconds: 10000\r\n\
+                   x-ratelimit-limit-daily: 200000\r\nx-ratelimit-daily-remaining: 199000\r\nx-trace: a1\r\n";
+    let page = "<html><body>Sorry</body></html>";
+    let sent = r#"{"conversationId":"c1","messageId":"m1","traceId":"t1"}"#;
+    let other = r#"{"id":"m1","traceId":"t2"}"#;
+    let invalid = r#"{"message":["type must be a string"],"traceId":"t4"}"#;
+    let whole = |status: &str, body: &str| answer(status, headers, body);
+    let cut = format!("HTTP/1.1 201 Created\r\n{headers}content-length: 90\r\n\r\n{{\"mess");
+    let rows = [
+        (Act::Answer(whole("201 Created", sent)), 201, sent, Some("t1"), None),
+        (Act::Answer(whole("201 Created", page)), 201, page, None, Some(Delivery::Accepted)),
+        (Act::Close(cut.into_bytes()), 201, "{\"mess", None, Some(Delivery::Accepted)),
+        (Act::Answer(whole("201 Created", "")), 201, "", None, Some(Delivery::Accepted)),
+        (Act::Answer(whole("202 Accepted", other)), 202, other, Some("t2"), Some(Delivery::Accepted)),
+        (Act::Answer(whole("422 Odd", invalid)), 422, invalid, Some("t4"), Some(Delivery::Refused)),
+        (Act::Answer(whole("502 Bad Gateway", page)), 502, page, None, Some(Delivery::Unknown)),
+    ];
+    for (act, status, body, trace_id, delivery) in rows {
+        for refusals in [0, 1] {
+            let (next, act) = (AtomicU32::new(0), act.clone());
+            let server = Server::start(move |_| match next.fetch_add(1, Ordering::SeqCst) {
+                nth if nth < refusals => Act::Answer(json(MANY, &value!({ "traceId": "t0" }))),
+                _ => act.clone(),
+            })
+            .await;
+            let client = builder(server.url()).build().expect("a client");
+            let name = format!("{status} {body} after {refusals}");
+            let (limits, attempts) = match send(&client).await {
+                Ok(receipt) => {
+                    assert_eq!(delivery, None, "{name}");
+                    assert_eq!((receipt.status(), receipt.body()), (status, body.as_bytes()), "{name}");
+                    assert_eq!(receipt.trace_id().as_deref(), trace_id, "{name}");
+                    assert_eq!(receipt.header("x-trace"), Some("a1"), "{name}");
+                    (receipt.rate_limit(), receipt.attempts())
+                }
+                Err(error) => {
+                    assert_eq!(Some(error.delivery()), delivery, "{name}");
+                    assert_eq!((error.status(), error.body()), (Some(status), body.as_bytes()), "{name}");
+                    assert_eq!(error.trace_id(), trace_id, "{name}");
+                    assert_eq!(error.header("x-trace"), Some("a1"), "{name}");
+                    (error.rate_limit().expect("an answer"), error.attempts())
+                }
+            };
+            assert_eq!(attempts, refusals + 1, "{name}");
+            assert_eq!(
+                (limits.burst_limit, limits.burst_remaining, limits.interval_ms),
+                (Some(100), Some(93), Some(10_000)),
+                "{name}"
+            );
+            assert_eq!(
+                (limits.daily_limit, limits.daily_remaining, limits.daily_reset_ms),
+                (Some(200_000), Some(199_000), None),
+                "{name}"
+            );
+        }
+    }
+}
