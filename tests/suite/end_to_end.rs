@@ -8,7 +8,9 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
 use highlevel::webhook::{Event, PublicKey, Receiver, Verified, WebhookErrorKind};
 use highlevel::wire::types::{InboundMessageRequest, OutboundCallRequest, SendMessageRequest};
-use highlevel::{ApiVersion, CallStatus, Client, Delivery, Email, ErrorKind, Inbound, OutboundCall, Sms};
+use highlevel::{
+    ApiVersion, CallStatus, Client, Delivery, Direction, Email, ErrorKind, Inbound, OutboundCall, Sms,
+};
 use highlevel_sandbox::{Contact, Sandbox, SuccessStatus};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
@@ -208,4 +210,29 @@ async fn a_contact_without_a_conversation_gets_one() {
     let second = client.messages().send(Sms::to("newcomer").text("Again")).await.expect("a receipt");
     assert_eq!(first.conversation_id, second.conversation_id);
     assert_ne!(first.conversation_id.as_str(), sandbox.conversation_id());
+}
+
+/// A direction that is set by hand is taken; without one, an inbound message is inbound.
+#[tokio::test]
+async fn the_direction_of_an_added_message_can_be_set() {
+    let sandbox = Sandbox::start().await.expect("a sandbox");
+    let (url, mut received) = webhook_server().await;
+    sandbox.set_webhook_url(url).expect("a URL");
+    let client = client(&sandbox);
+    let message = || Inbound::default_sms().from_contact(sandbox.contact_id()).text("Hi");
+    for (message, name, direction) in [
+        (message(), "InboundMessage", Direction::Inbound),
+        (message().direction(Direction::Inbound), "InboundMessage", Direction::Inbound),
+        (message().direction(Direction::Outbound), "OutboundMessage", Direction::Outbound),
+    ] {
+        client.messages().add_inbound(message).await.expect("a receipt");
+        let event = verify(&sandbox, next(&mut received).await);
+        assert_eq!(event.name(), name);
+        let found = match event.event() {
+            Event::OutboundMessage(message) => &message.direction,
+            Event::InboundMessage(message) => &message.direction,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(found.as_ref(), Some(&direction));
+    }
 }

@@ -294,16 +294,25 @@ fn excerpt(text: &str) -> Cow<'_, str> {
     }
 }
 
+/// What a server wrote, on one line: a line break of its could pretend to be a line of a log.
+fn printable(text: &str) -> String {
+    let escape = |letter: char| match letter {
+        '"' | '\'' => letter.to_string(),
+        other => other.escape_debug().to_string(),
+    };
+    text.chars().map(escape).collect()
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Inner { kind, delivery, operation, text, answer, .. } = &*self.0;
         write!(f, "{operation}: {text}")?;
         if let Some(answer) = answer {
             if !answer.messages.is_empty() {
-                write!(f, ": {}", excerpt(&answer.messages.join("; ")).escape_debug())?;
+                write!(f, ": {}", printable(&excerpt(&answer.messages.join("; "))))?;
             }
             if let Some(trace_id) = &answer.trace_id {
-                write!(f, " (trace {})", excerpt(trace_id).escape_debug())?;
+                write!(f, " (trace {})", printable(&excerpt(trace_id)))?;
             }
         }
         if matches!(kind, ErrorKind::Configuration | ErrorKind::InvalidRequest) {

@@ -329,7 +329,7 @@ async fn refusals() {
         (
             r#"{"message":{"code":7}}"#,
             &["{\"code\":7}"],
-            "send_message: HighLevel answered 400 Bad Request: {\\\"code\\\":7}; it was not done",
+            "send_message: HighLevel answered 400 Bad Request: {\"code\":7}; it was not done",
         ),
         (
             r#"{"message":null,"traceId":7}"#,

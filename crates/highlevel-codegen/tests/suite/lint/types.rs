@@ -97,6 +97,15 @@ fn enums_and_unions() {
             ],
         ),
         (
+            "oneOf of two objects, by reference",
+            vec![Set(SENT, described(json!({ "oneOf": [refer("Letter"), refer("Letter")] })))],
+            &[(
+                "/components/schemas/Letter/properties/new/oneOf/1",
+                "the same type as branch 0",
+                "branches of different types",
+            )],
+        ),
+        (
             "oneOf without branches",
             vec![Set("/components/schemas/OneOrMany/oneOf", json!([]))],
             &[("/components/schemas/OneOrMany/oneOf", "has no branches", "remove the keyword")],
