@@ -33,10 +33,9 @@ pub(super) fn compose(
         conversation_provider_id: parties.provider,
         // The reference says that an inbound message is outbound by default. What nobody asks for by adding an inbound
         // message is not assumed here; what is asked for is done.
-        direction: match (operation, text("direction")) {
-            (Operation::AddInboundMessage, Some("outbound")) => Direction::Outbound,
-            (Operation::AddInboundMessage, _) => Direction::Inbound,
-            (Operation::SendMessage | Operation::AddOutboundCall, _) => Direction::Outbound,
+        direction: match operation {
+            Operation::AddInboundMessage if text("direction") != Some("outbound") => Direction::Inbound,
+            _ => Direction::Outbound,
         },
         channel,
         date_added: text("date").and_then(in_utc).unwrap_or_else(|| fresh.now.clone()),
