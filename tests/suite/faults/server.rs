@@ -3,6 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -114,9 +115,20 @@ impl Server {
     }
 
     /// Ends the connections on which no request is under way, and waits until the other side has ended them too.
+    ///
+    /// It is said again and again: the client may have begun a connection that it no longer needs, which comes late and
+    /// stays in its pool.
     pub(super) async fn hang_up(&self) {
-        self.state.hang_up.send_replace(());
-        self.quiet().await;
+        let said = async {
+            loop {
+                self.state.hang_up.send_replace(());
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        tokio::select! {
+            () = said => {}
+            () = self.quiet() => {}
+        }
     }
 
     /// Says to hang up, and waits for nothing.
