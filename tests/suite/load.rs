@@ -7,7 +7,7 @@ use highlevel::{Client, LocalRateLimiter, Sms};
 use highlevel_sandbox::{RateLimit, Sandbox, Window};
 
 /// HighLevel's window is 10 seconds; this one is shorter, so that the test takes seconds.
-const INTERVAL: Duration = Duration::from_millis(500);
+const INTERVAL: Duration = Duration::from_secs(2);
 /// More than the limiter's own 250 ms: on a busy machine a request is late by more than it would be on a network.
 const MARGIN: Duration = Duration::from_millis(600);
 const TASKS: usize = 64;
