@@ -24,7 +24,8 @@ async fn messages_handed_over_at_once_are_all_sent_and_none_is_refused() {
     }
 }
 
-async fn run(window: Window, messages: usize) {
+/// A sandbox that enforces its limits in a shorter window, and a client that knows of it.
+async fn set_up(window: Window) -> (Sandbox, Client) {
     let limits = RateLimit::documented().window(window).interval(INTERVAL);
     let sandbox = Sandbox::builder().rate_limit(limits).start().await.expect("a sandbox");
     let client = Client::builder()
@@ -33,6 +34,11 @@ async fn run(window: Window, messages: usize) {
         .rate_limiter(Arc::new(LocalRateLimiter::with_limits(100, INTERVAL, 200_000).margin(MARGIN)))
         .build()
         .expect("a client");
+    (sandbox, client)
+}
+
+async fn run(window: Window, messages: usize) {
+    let (sandbox, client) = set_up(window).await;
 
     let began = Instant::now();
     let tasks: Vec<_> = (0..TASKS)
@@ -75,14 +81,7 @@ async fn another_program_on_the_same_budget_is_learned_of() {
     for (window, tasks) in
         [(Window::Fixed, 1), (Window::Sliding, 1), (Window::Fixed, 20), (Window::Sliding, 20)]
     {
-        let limits = RateLimit::documented().window(window).interval(INTERVAL);
-        let sandbox = Sandbox::builder().rate_limit(limits).start().await.expect("a sandbox");
-        let client = Client::builder()
-            .base_url(sandbox.base_url())
-            .token(sandbox.token())
-            .rate_limiter(Arc::new(LocalRateLimiter::with_limits(100, INTERVAL, 200_000).margin(MARGIN)))
-            .build()
-            .expect("a client");
+        let (sandbox, client) = set_up(window).await;
         sandbox.use_rate_limit(95);
         let tasks: Vec<_> = (0..tasks)
             .map(|task| {
