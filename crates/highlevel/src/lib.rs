@@ -37,6 +37,7 @@
 //! implementation; a caller's own [`reqwest::Client`] any other.
 
 mod address;
+pub mod auth;
 mod call;
 mod calls;
 mod check;

@@ -1,0 +1,115 @@
+//! Where the tokens of an app are kept.
+//!
+//! Refresh tokens work once. Whoever refreshes has to store the answer before anybody uses it, and no two programs may
+//! refresh the same tokens at a time: hence versions and leases.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::time::SystemTime;
+
+use crate::{CompanyId, LocationId};
+
+use super::TokenSet;
+
+/// What tokens are for: one location, or a company (agency) whose token gives those of its locations.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Resource {
+    /// A location (sub-account).
+    Location(LocationId),
+    /// A company (agency).
+    Company(CompanyId),
+}
+
+/// Under what tokens are stored.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub struct Key {
+    /// The client id of the app.
+    pub client_id: String,
+    /// What the tokens are for.
+    pub resource: Resource,
+}
+
+/// Which writing of an entry this is. Each writing gives the entry another version, one that it never had before, also
+/// when the entry was removed in between.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Version(pub u64);
+
+/// Tokens as they are stored.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Stored {
+    /// The tokens.
+    pub tokens: TokenSet,
+    /// Their version.
+    pub version: Version,
+}
+
+/// What has to be there for a writing to happen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expected {
+    /// Whatever is there is replaced.
+    Anything,
+    /// Nothing is there.
+    Nothing,
+    /// The entry is of this version.
+    Version(Version),
+}
+
+/// What became of a writing.
+#[derive(Debug, Clone)]
+pub enum Put {
+    /// The tokens are stored, durably, under a new version.
+    Stored(Version),
+    /// Something else was there, which is this; nothing was changed.
+    Conflict(Option<Stored>),
+}
+
+/// What became of asking for a lease.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lease {
+    /// It is yours until the time that was asked for, or until it is released.
+    Granted,
+    /// Somebody else has it until this time.
+    HeldUntil(SystemTime),
+}
+
+/// The store could not do it.
+pub type StoreError = Box<dyn std::error::Error + Send + Sync>;
+
+/// The answer of a store, later.
+pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
+
+/// Keeps the tokens of an app, for one program or for several that share it.
+///
+/// When a future answers, what it says is durable. A future that is dropped may have done its work or not.
+pub trait TokenStore: fmt::Debug + Send + Sync {
+    /// The tokens under a key.
+    fn get<'a>(&'a self, key: &'a Key) -> StoreFuture<'a, Option<Stored>>;
+
+    /// Stores tokens if what is there is what is expected: compare and swap.
+    fn put<'a>(&'a self, key: &'a Key, tokens: &'a TokenSet, expected: Expected) -> StoreFuture<'a, Put>;
+
+    /// Removes the tokens under a key if what is there is what is expected; answers whether they were there and are
+    /// gone. A lease on the key stays as it is.
+    fn remove<'a>(&'a self, key: &'a Key, expected: Expected) -> StoreFuture<'a, bool>;
+
+    /// What an app has tokens for, in no particular order.
+    fn resources<'a>(&'a self, client_id: &'a str) -> StoreFuture<'a, Vec<Resource>>;
+
+    /// Asks for the right to refresh the tokens under a key, until a time. `holder` names who asks; a holder that has
+    /// the lease already gets it again, with the new end. A lease is for a key whether it has tokens or not, and a
+    /// lease whose end is not after `now` is nobody's.
+    fn lease<'a>(
+        &'a self,
+        key: &'a Key,
+        holder: &'a str,
+        now: SystemTime,
+        until: SystemTime,
+    ) -> StoreFuture<'a, Lease>;
+
+    /// Gives the lease back. Does nothing if `holder` does not have it.
+    fn release<'a>(&'a self, key: &'a Key, holder: &'a str) -> StoreFuture<'a, ()>;
+}

@@ -1,0 +1,31 @@
+//! The tokens that HighLevel gives an app.
+
+use std::time::SystemTime;
+
+use secrecy::SecretString;
+
+use crate::{CompanyId, LocationId, UserId};
+
+/// An access token, the refresh token that renews it, and what the answer said about them.
+///
+/// `Debug` shows neither token.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct TokenSet {
+    /// What requests carry.
+    pub access_token: SecretString,
+    /// What renews the access token, once.
+    pub refresh_token: Option<SecretString>,
+    /// When HighLevel gave it, by this machine's clock.
+    pub obtained_at: SystemTime,
+    /// When the access token stops working.
+    pub expires_at: SystemTime,
+    /// The scopes that were granted, as HighLevel writes them.
+    pub scopes: Vec<String>,
+    /// The company that it belongs to.
+    pub company_id: Option<CompanyId>,
+    /// The location that it is for; none for the token of a company.
+    pub location_id: Option<LocationId>,
+    /// The user who installed the app.
+    pub user_id: Option<UserId>,
+}
