@@ -17,3 +17,4 @@ mod requests;
 mod schemas;
 mod snapshot_files;
 mod snapshots;
+mod webhook_events;

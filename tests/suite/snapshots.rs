@@ -1,8 +1,15 @@
 //! What reviewers read. These files change only through `cargo xtask codegen`.
 
 /// The snapshots of this folder, each checked by a test of this binary.
-pub(crate) const SNAPSHOTS: [&str; 6] =
-    ["outline", "normalised-spec", "generated-source", "requests", "fault-matrix", "transport-evidence"];
+pub(crate) const SNAPSHOTS: [&str; 7] = [
+    "outline",
+    "normalised-spec",
+    "generated-source",
+    "requests",
+    "webhook-events",
+    "fault-matrix",
+    "transport-evidence",
+];
 
 /// Compares a text with its snapshot.
 pub(crate) fn check(name: &str, text: &str) {

@@ -1,25 +1,55 @@
 //! Builds and runs the benchmarks, a package outside the workspace with a lock file of its own.
 
-use std::path::Path;
-use std::process::Command;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// The programs that measure, in the order in which they run.
+const PROGRAMS: [&str; 2] = ["bench", "webhook"];
 
 /// Measures, and prints tables. Nothing passes or fails.
 pub(crate) fn run(quick: bool) -> Result<(), String> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../benchmarks");
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
     let mut build = Command::new(&cargo);
     build.args(["build", "--release"]);
-    let mut bench = Command::new(&cargo);
-    bench.args(["run", "--quiet", "--release", "--bin", "bench", "--"]);
-    bench.args(quick.then_some("--quick"));
-    // Not every client that is compared leaves loopback to itself.
-    bench.env("NO_PROXY", "localhost").env("no_proxy", "localhost");
-    for command in [&mut build, &mut bench] {
-        let status =
-            command.current_dir(&folder).status().map_err(|error| format!("cargo cannot be run: {error}"))?;
-        if !status.success() {
-            return Err("the benchmarks did not run to their end: the messages above say why".to_owned());
-        }
+    finish(build)?;
+    install_javascript();
+    for program in PROGRAMS {
+        let mut bench = Command::new(&cargo);
+        bench.args(["run", "--quiet", "--release", "--bin", program, "--"]);
+        bench.args(quick.then_some("--quick"));
+        // Not every client that is compared leaves loopback to itself.
+        bench.env("NO_PROXY", "localhost").env("no_proxy", "localhost");
+        finish(bench)?;
     }
     Ok(())
+}
+
+fn finish(mut command: Command) -> Result<(), String> {
+    let status =
+        command.current_dir(folder()).status().map_err(|error| format!("cargo cannot be run: {error}"))?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err("the benchmarks did not run to their end: the messages above say why".to_owned())
+    }
+}
+
+/// Installs the official JavaScript SDK, in the versions of the lock file and without running any of its scripts. Where
+/// that is not possible, the program that compares with it says that it is skipped.
+fn install_javascript() {
+    if folder().join("node_modules/.package-lock.json").exists() {
+        return;
+    }
+    let npm = Command::new("npm")
+        .args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"])
+        .current_dir(folder())
+        .stdout(Stdio::null())
+        .status();
+    if !npm.is_ok_and(|status| status.success()) {
+        eprintln!("xtask: npm could not install what benchmarks/package-lock.json lists");
+    }
+}
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../benchmarks")
 }

@@ -38,11 +38,12 @@ pub(crate) fn check() -> Result<(), String> {
 }
 
 /// The tests that hold the snapshots.
-const TESTS: [&str; 6] = [
+const TESTS: [&str; 7] = [
     "snapshots::outline",
     "snapshots::normalised_spec",
     "snapshots::generated_source",
     "requests::requests",
+    "webhook_events::events",
     "faults::matrix::no_fault_delivers_twice_and_each_says_what_is_known",
     "faults::evidence::what_the_transport_says_was_written_is_what_the_server_may_have_read",
 ];

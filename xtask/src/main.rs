@@ -12,7 +12,7 @@ cargo xtask COMMAND
 
   codegen           generate anew from spec/openapi.yaml and update the snapshots
   codegen --check   fail with a diff if the snapshots are not what is generated
-  bench [--quick]   measure the SDK beside reqwest and ghl-sdk; with --quick in seconds
+  bench [--quick]   measure the SDK beside reqwest, ghl-sdk and the JavaScript SDK; with --quick in seconds
 ";
 
 fn main() -> ExitCode {

@@ -4,49 +4,18 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use highlevel_benchmarks::clients::{self, BASELINE, Client};
+use highlevel_benchmarks::measure::{self, Plan, Row, Sample};
 use highlevel_benchmarks::server::Server;
 use tokio::task::JoinSet;
 
 /// How many requests are in flight at once.
 const IN_FLIGHT: [usize; 2] = [1, 64];
 
-/// How long, and how often, each client is measured with each number in flight.
-#[derive(Clone, Copy)]
-struct Plan {
-    slice: Duration,
-    rounds: usize,
-}
-
-const FULL: Plan = Plan { slice: Duration::from_millis(600), rounds: 15 };
-const QUICK: Plan = Plan { slice: Duration::from_millis(60), rounds: 5 };
-
-/// What one slice of time showed.
-#[derive(Clone, Copy)]
-struct Sample {
-    /// Requests per second.
-    rate: f64,
-    /// CPU time of a request in microseconds; none where it cannot be read.
-    cpu: Option<f64>,
-}
-
 // One thread for the client and one for the server: a machine with two cores has room for both, and what is compared
 // is what one core can do.
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let plan = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        [] => FULL,
-        ["--quick"] => QUICK,
-        _ => {
-            eprintln!("usage: bench [--quick]");
-            std::process::exit(2);
-        }
-    };
-    if cpu_time().is_none() {
-        println!(
-            "SKIPPED: CPU time per request; it is read from /proc/thread-self/schedstat, which only Linux has\n"
-        );
-    }
+    let plan = Plan::of_arguments();
     let server = Server::start();
     let clients = clients::all(&server.base_url);
     let allocations = allocations();
@@ -81,7 +50,8 @@ async fn measure(clients: &[(&str, Client)], in_flight: usize, plan: Plan) -> Ve
 
 /// Keeps so many requests in flight for so long.
 async fn slice(client: &Client, in_flight: usize, length: Duration) -> Sample {
-    let cpu = cpu_time();
+    // All that a client does, it does on this thread; only a name is looked up on another one, once for a connection.
+    let cpu = measure::cpu_time();
     let began = Instant::now();
     let mut tasks = JoinSet::new();
     for _ in 0..in_flight {
@@ -97,18 +67,11 @@ async fn slice(client: &Client, in_flight: usize, length: Duration) -> Sample {
     }
     let requests: u32 = tasks.join_all().await.into_iter().sum();
     let elapsed = began.elapsed();
-    let cpu = cpu_time().zip(cpu).map(|(after, before)| after - before);
+    let cpu = measure::cpu_time().zip(cpu).map(|(after, before)| after - before);
     Sample {
         rate: f64::from(requests) / elapsed.as_secs_f64(),
         cpu: cpu.map(|cpu| cpu.as_secs_f64() * 1e6 / f64::from(requests)),
     }
-}
-
-/// The CPU time of this thread so far, to the nanosecond. All that a client does, it does on this thread; only a name
-/// is looked up on another one, once for a connection.
-fn cpu_time() -> Option<Duration> {
-    let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
-    text.split_whitespace().next()?.parse().ok().map(Duration::from_nanos)
 }
 
 /// What the program `allocations` prints.
@@ -122,39 +85,12 @@ fn allocations() -> String {
 }
 
 fn print(clients: &[(&str, Client)], in_flight: usize, samples: &[Vec<Sample>], plan: Plan) {
-    let baseline = clients.iter().position(|(name, _)| *name == BASELINE).expect("the baseline");
-    let rates = |index: usize| samples[index].iter().map(|sample: &Sample| sample.rate).collect::<Vec<f64>>();
-    let cpus = |index: usize| samples[index].iter().filter_map(|sample| sample.cpu).collect::<Vec<f64>>();
     println!(
         "{in_flight} in flight, {} slices of {} ms for each client, medians\n",
         plan.rounds,
         plan.slice.as_millis()
     );
-    println!("| client | requests/s | ratio | CPU/request | ratio |\n|---|---:|---:|---:|---:|");
-    for (index, (name, _)) in clients.iter().enumerate() {
-        println!(
-            "| {name} | {} | {} | {} | {} |",
-            median(rates(index)).map_or("?".to_owned(), |rate| format!("{rate:.0}")),
-            ratio(&rates(index), &rates(baseline)),
-            median(cpus(index)).map_or("?".to_owned(), |cpu| format!("{cpu:.1} µs")),
-            ratio(&cpus(index), &cpus(baseline)),
-        );
-    }
-    println!();
-}
-
-/// The median of the ratios within each round: what disturbs a round disturbs both of its samples.
-fn ratio(these: &[f64], those: &[f64]) -> String {
-    median(these.iter().zip(those).map(|(this, that)| this / that).collect())
-        .map_or("?".to_owned(), |ratio| format!("{ratio:.2}"))
-}
-
-fn median(mut values: Vec<f64>) -> Option<f64> {
-    values.sort_by(f64::total_cmp);
-    let middle = values.len() / 2;
-    match values.len() {
-        0 => None,
-        odd if odd % 2 == 1 => Some(values[middle]),
-        _ => Some(f64::midpoint(values[middle - 1], values[middle])),
-    }
+    let rows: Vec<Row<'_>> =
+        clients.iter().zip(samples).map(|((name, _), samples)| Row { name, samples }).collect();
+    measure::print("client", "request", &rows, BASELINE);
 }

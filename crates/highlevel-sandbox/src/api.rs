@@ -12,15 +12,14 @@ mod refusal;
 mod rules;
 mod version;
 
-use std::sync::Arc;
-
 use http::{HeaderMap, StatusCode};
 use serde_json::Value;
 
 use crate::contract::Contract;
-use crate::rate_limit::Account;
+use crate::credentials::Grant;
 use crate::world::{Message, World};
 
+pub(crate) use authentication::authenticate;
 pub(crate) use refusal::Refusal;
 
 /// A request as it came.
@@ -39,13 +38,10 @@ impl<'a> Call<'a> {
     }
 }
 
-/// What does not change while a sandbox runs.
-#[derive(Clone)]
+/// By what a request is judged.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Rulebook {
     pub(crate) contract: &'static Contract,
-    pub(crate) token: String,
-    /// What the token belongs to.
-    pub(crate) account: Arc<Account>,
     pub(crate) success: StatusCode,
 }
 
@@ -76,14 +72,15 @@ enum Operation {
     AddOutboundCall,
 }
 
-/// The app and location that a request comes from. Without the right token it names none.
-pub(crate) fn account<'a>(rulebook: &'a Rulebook, call: Call<'_>) -> Option<&'a Arc<Account>> {
-    authentication::check(call.headers, &rulebook.token).ok().map(|()| &rulebook.account)
-}
-
 /// Decides what to answer. Changes nothing: an accepted message is the caller's to store.
-pub(crate) fn answer(rulebook: &Rulebook, world: &World, call: Call<'_>, fresh: &Fresh) -> Answer {
-    match accept(rulebook, world, call, fresh) {
+pub(crate) fn answer(
+    rulebook: &Rulebook,
+    world: &World,
+    caller: &Result<Grant, Refusal>,
+    call: Call<'_>,
+    fresh: &Fresh,
+) -> Answer {
+    match accept(rulebook, world, caller, call, fresh) {
         Ok((operation, message)) => Answer {
             status: rulebook.success,
             body: receipt::receipt(operation, &message),
@@ -96,13 +93,15 @@ pub(crate) fn answer(rulebook: &Rulebook, world: &World, call: Call<'_>, fresh: 
 fn accept(
     rulebook: &Rulebook,
     world: &World,
+    caller: &Result<Grant, Refusal>,
     call: Call<'_>,
     fresh: &Fresh,
 ) -> Result<(Operation, Message), Refusal> {
     let contract = rulebook.contract;
     let (operation, schema) =
         route(contract, call).ok_or_else(|| Refusal::no_route(call.method, call.target))?;
-    authentication::check(call.headers, &rulebook.token)?;
+    let grant = caller.as_ref().map_err(Clone::clone)?;
+    authentication::authorize(grant, &contract.scopes(call.method, call.path()))?;
     version::check(call.headers, &contract.allowed_values("ApiVersion"))?;
     let body = body::parse(call.headers, call.body)?;
 
@@ -111,8 +110,9 @@ fn accept(
     if !violations.is_empty() {
         return Err(Refusal::invalid(&violations));
     }
-    let parties = existence::resolve(operation, world, &body)?;
-    Ok((operation, message::compose(operation, world, parties, body, fresh)))
+    let location = &grant.account.location_id;
+    let parties = existence::resolve(operation, world, location, &body)?;
+    Ok((operation, message::compose(operation, world, location, parties, body, fresh)))
 }
 
 fn route<'a>(contract: &'a Contract, call: Call<'_>) -> Option<(Operation, &'a str)> {

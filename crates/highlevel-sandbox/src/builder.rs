@@ -7,8 +7,9 @@ use std::sync::{Arc, Mutex};
 use http::{StatusCode, Uri};
 use tokio::sync::mpsc;
 
-use crate::api::Rulebook;
+use crate::clock::Clock;
 use crate::contract::Contract;
+use crate::credentials::{Credentials, Grant};
 use crate::identifiers;
 use crate::ledger::Ledger;
 use crate::rate_limit::{Account, RateLimit, RateLimiter};
@@ -16,7 +17,7 @@ use crate::runtime::Runtime;
 use crate::sandbox::Sandbox;
 use crate::server::{self, State};
 use crate::webhook::{Courier, Signer, random_seed};
-use crate::world;
+use crate::world::{self, World};
 
 /// A sandbox that has not started. Made by [`Sandbox::builder`].
 #[derive(Clone, Debug)]
@@ -119,18 +120,20 @@ impl SandboxBuilder {
         let (parcels, deliverable) = mpsc::unbounded_channel();
         let courier = Courier::new(Arc::clone(&ledger));
         let account = Account { app_id: self.app_id, location_id: world::LOCATION_ID.to_owned() };
+        let mut credentials = Credentials::default();
+        credentials.grant(&token, Grant::private_integration(&account.app_id, &account.location_id));
         let state = Arc::new(State {
-            rulebook: Rulebook {
-                contract,
-                token,
-                account: Arc::new(account),
-                success: self.success_status.code(),
-            },
+            contract,
+            clock: Clock::new(),
             signer,
-            ledger,
-            world: Mutex::new(world::seeded()),
-            webhook_url: Mutex::new(webhook_url),
+            token,
+            account: Arc::new(account),
+            success: self.success_status.code(),
+            world: Mutex::new(World::from(world::seed())),
+            credentials: Mutex::new(credentials),
             limiter: Mutex::new(RateLimiter::new(rate_limit)),
+            webhook_url: Mutex::new(webhook_url),
+            ledger,
             parcels,
         });
 

@@ -100,6 +100,12 @@ impl Contract {
         self.operation(method, path)?.get("operationId")?.as_str()
     }
 
+    /// The scopes that an operation demands of a token.
+    pub fn scopes(&self, method: &str, path: &str) -> Vec<&str> {
+        let scopes = self.operation(method, path).and_then(|operation| operation.get("x-scopes")?.as_array());
+        scopes.into_iter().flatten().filter_map(Value::as_str).collect()
+    }
+
     /// The values that a named schema lists in its `enum`; none when it has no `enum`.
     pub fn allowed_values(&self, schema_name: &str) -> Vec<&str> {
         self.document["components"]["schemas"][schema_name]["enum"]

@@ -19,9 +19,12 @@
 //! What it does not do: it carries no message anywhere, and forgets everything when it stops. It counts requests, but
 //! refuses none for its rate unless it is given a [`RateLimit`].
 
+mod admin;
 mod api;
 mod builder;
+mod clock;
 mod contract;
+mod credentials;
 mod identifiers;
 mod ledger;
 mod rate_limit;
@@ -36,4 +39,6 @@ pub use contract::{Contract, ContractError, Violation};
 pub use ledger::{Delivery, DeliveryOutcome, Entries, Entry, RecordedRequest};
 pub use rate_limit::{RateLimit, Window};
 pub use sandbox::{DeliveriesTimedOut, Sandbox};
-pub use world::{Contact, Direction, Message};
+pub use world::{
+    Contact, Conversation, ConversationProvider, Direction, Location, Message, Snapshot, StatusChange,
+};

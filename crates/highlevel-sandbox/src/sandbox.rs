@@ -3,7 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use http::StatusCode;
 
@@ -11,7 +11,7 @@ use crate::builder::{SandboxBuilder, parse_webhook_url};
 use crate::ledger::{Delivery, Entries, Entry, RecordedRequest};
 use crate::runtime::Runtime;
 use crate::server::{State, lock};
-use crate::world::{self, Contact, Message};
+use crate::world::{self, Contact, Message, Record};
 
 /// A local `HighLevel`, which runs until it is dropped and shares nothing with another one.
 ///
@@ -78,7 +78,7 @@ impl Sandbox {
 
     /// The private integration token that it accepts.
     pub fn token(&self) -> &str {
-        &self.state.rulebook.token
+        &self.state.token
     }
 
     /// The location that the token belongs to.
@@ -103,7 +103,7 @@ impl Sandbox {
 
     /// The app that webhook events name.
     pub fn app_id(&self) -> &str {
-        &self.state.rulebook.account.app_id
+        &self.state.account.app_id
     }
 
     /// The key that verifies webhook signatures: base64 of the `SubjectPublicKeyInfo`, as `HighLevel` publishes its own.
@@ -121,14 +121,34 @@ impl Sandbox {
         Ok(())
     }
 
+    /// What time it is in the sandbox.
+    pub fn now(&self) -> SystemTime {
+        self.state.clock.now().into()
+    }
+
+    /// Sets the sandbox's clock, which goes on from there.
+    pub fn set_clock(&self, time: SystemTime) {
+        self.state.clock.set(time.into());
+    }
+
+    /// Moves the sandbox's clock forward; what was to happen in the meantime happens now.
+    pub fn advance_clock(&self, by: Duration) {
+        self.state.clock.advance(by);
+    }
+
+    /// Lets the sandbox's clock run at another speed: 60 makes a minute of each second, 0 stops it.
+    pub fn set_clock_speed(&self, speed: f64) {
+        self.state.clock.set_speed(speed);
+    }
+
     /// Adds a contact to the location, without a conversation; a first message to it makes one.
     pub fn add_contact(&self, contact: Contact) {
-        self.state.world().add_contact(contact);
+        self.state.put(&mut self.state.world(), [Record::Contact(contact)]);
     }
 
     /// The messages and calls that were accepted and stored, oldest first.
     pub fn messages(&self) -> Vec<Message> {
-        self.state.world().messages().to_vec()
+        self.state.world().messages().cloned().collect()
     }
 
     /// The requests that were answered, oldest first.

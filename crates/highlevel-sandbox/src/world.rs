@@ -1,124 +1,140 @@
-//! What exists in the sandbox: contacts, conversations, conversation providers and messages of one location.
+//! What exists in the sandbox: locations, their contacts, conversations and conversation providers, and messages.
+//!
+//! Everything here is a [`Record`], and changes by being put in place of the one with the same id.
 
 mod message;
+mod record;
 mod seed;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, HashMap};
 
-pub use message::{Direction, Message};
-pub(crate) use message::{is_call, is_email};
-pub(crate) use seed::{APP_ID, CONTACT_ID, CONVERSATION_ID, CONVERSATION_PROVIDER_ID, LOCATION_ID, seeded};
+pub use message::{Direction, Message, StatusChange};
+pub(crate) use message::{is_call, is_email, is_phone, is_voicemail};
+pub(crate) use record::Record;
+pub use record::{Contact, Conversation, ConversationProvider, Location, Snapshot};
+pub(crate) use seed::{
+    APP_ID, COMPANY_ID, CONTACT_ID, CONVERSATION_ID, CONVERSATION_PROVIDER_ID, LOCATION_ID, seed,
+};
 
-/// One location and all that belongs to it.
-#[derive(Debug)]
+/// All that exists, by id.
+#[derive(Debug, Default)]
 pub(crate) struct World {
-    pub(crate) location_id: String,
+    locations: BTreeMap<String, Location>,
     contacts: BTreeMap<String, Contact>,
-    /// The contact of each conversation.
-    conversations: BTreeMap<String, String>,
-    providers: BTreeSet<String>,
-    messages: Vec<Message>,
-}
-
-/// A contact of the location.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Contact {
-    /// The id that requests name.
-    pub id: String,
-    /// Where emails go that name no address.
-    pub email: Option<String>,
-    /// Phone number, E.164.
-    pub phone: Option<String>,
-}
-
-impl Contact {
-    /// A contact of which only the id is known.
-    pub fn new(id: impl Into<String>) -> Self {
-        Self { id: id.into(), email: None, phone: None }
-    }
-
-    /// Sets the primary email address.
-    pub fn email(mut self, email: impl Into<String>) -> Self {
-        self.email = Some(email.into());
-        self
-    }
-
-    /// Sets the phone number.
-    pub fn phone(mut self, phone: impl Into<String>) -> Self {
-        self.phone = Some(phone.into());
-        self
-    }
+    conversations: BTreeMap<String, Conversation>,
+    providers: BTreeMap<String, ConversationProvider>,
+    /// In the order in which they were stored, by a number that grows.
+    messages: BTreeMap<u64, Message>,
+    next_message: u64,
+    message_numbers: HashMap<String, u64>,
+    /// The conversation with each contact.
+    conversation_of: HashMap<String, String>,
+    /// The message that each email is.
+    emails: HashMap<String, u64>,
 }
 
 impl World {
-    pub(crate) fn new(location_id: &str) -> Self {
-        Self {
-            location_id: location_id.to_owned(),
-            contacts: BTreeMap::new(),
-            conversations: BTreeMap::new(),
-            providers: BTreeSet::new(),
-            messages: Vec::new(),
+    /// Puts a record in place of the one with the same id, or adds it.
+    pub(crate) fn put(&mut self, record: Record) {
+        match record {
+            Record::Location(location) => {
+                self.locations.insert(location.id.clone(), location);
+            }
+            Record::Contact(contact) => {
+                self.contacts.insert(contact.id.clone(), contact);
+            }
+            Record::Conversation(conversation) => {
+                self.conversation_of.insert(conversation.contact_id.clone(), conversation.id.clone());
+                self.conversations.insert(conversation.id.clone(), conversation);
+            }
+            Record::Provider(provider) => {
+                self.providers.insert(provider.id.clone(), provider);
+            }
+            Record::Message(message) => self.put_message(message),
         }
     }
 
-    /// Adds a contact, or replaces the one with the same id.
-    pub(crate) fn add_contact(&mut self, contact: Contact) {
-        self.contacts.insert(contact.id.clone(), contact);
+    fn put_message(&mut self, message: Message) {
+        let number = *self.message_numbers.entry(message.id.clone()).or_insert_with(|| {
+            let number = self.next_message;
+            self.next_message += 1;
+            number
+        });
+        if let Some(email) = &message.email_message_id {
+            self.emails.insert(email.clone(), number);
+        }
+        self.messages.insert(number, message);
     }
 
-    pub(crate) fn add_conversation(&mut self, id: &str, contact_id: &str) {
-        self.conversations.insert(id.to_owned(), contact_id.to_owned());
-    }
-
-    pub(crate) fn add_provider(&mut self, id: &str) {
-        self.providers.insert(id.to_owned());
-    }
-
-    /// Keeps an accepted message, and its conversation if that is new.
-    pub(crate) fn store(&mut self, message: Message) {
-        self.conversations
-            .entry(message.conversation_id.clone())
-            .or_insert_with(|| message.contact_id.clone());
-        self.messages.push(message);
+    pub(crate) fn location(&self, id: &str) -> Option<&Location> {
+        self.locations.get(id)
     }
 
     pub(crate) fn contact(&self, id: &str) -> Option<&Contact> {
         self.contacts.get(id)
     }
 
-    pub(crate) fn contact_of(&self, conversation_id: &str) -> Option<&str> {
-        self.conversations.get(conversation_id).map(String::as_str)
+    pub(crate) fn conversation(&self, id: &str) -> Option<&Conversation> {
+        self.conversations.get(id)
     }
 
+    /// The conversation with a contact. There is at most one.
     pub(crate) fn conversation_with(&self, contact_id: &str) -> Option<&str> {
-        self.conversations.iter().find(|(_, contact)| *contact == contact_id).map(|(id, _)| id.as_str())
+        self.conversation_of.get(contact_id).map(String::as_str)
     }
 
-    pub(crate) fn has_provider(&self, id: &str) -> bool {
-        self.providers.contains(id)
+    pub(crate) fn provider(&self, id: &str) -> Option<&ConversationProvider> {
+        self.providers.get(id)
+    }
+
+    pub(crate) fn message(&self, id: &str) -> Option<&Message> {
+        self.messages.get(self.message_numbers.get(id)?)
     }
 
     /// The thread of an email that was stored before.
     pub(crate) fn thread_of(&self, email_message_id: &str) -> Option<&str> {
-        let email =
-            self.messages.iter().find(|each| each.email_message_id.as_deref() == Some(email_message_id))?;
-        email.thread_id.as_deref()
+        self.messages.get(self.emails.get(email_message_id)?)?.thread_id.as_deref()
     }
 
-    pub(crate) fn messages(&self) -> &[Message] {
-        &self.messages
+    pub(crate) fn locations(&self) -> impl Iterator<Item = &Location> {
+        self.locations.values()
     }
 
-    pub(crate) fn contact_ids(&self) -> impl Iterator<Item = &str> {
-        self.contacts.keys().map(String::as_str)
+    pub(crate) fn contacts(&self) -> impl Iterator<Item = &Contact> {
+        self.contacts.values()
     }
 
-    pub(crate) fn conversation_ids(&self) -> impl Iterator<Item = &str> {
-        self.conversations.keys().map(String::as_str)
+    pub(crate) fn conversations(&self) -> impl Iterator<Item = &Conversation> {
+        self.conversations.values()
     }
 
-    pub(crate) fn provider_ids(&self) -> impl Iterator<Item = &str> {
-        self.providers.iter().map(String::as_str)
+    pub(crate) fn providers(&self) -> impl Iterator<Item = &ConversationProvider> {
+        self.providers.values()
+    }
+
+    /// Messages and calls, oldest first.
+    pub(crate) fn messages(&self) -> impl DoubleEndedIterator<Item = &Message> {
+        self.messages.values()
+    }
+
+    /// All of it, in the form of a seed file.
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            locations: self.locations().cloned().collect(),
+            contacts: self.contacts().cloned().collect(),
+            conversations: self.conversations().cloned().collect(),
+            providers: self.providers().cloned().collect(),
+            messages: self.messages().cloned().collect(),
+        }
+    }
+}
+
+impl From<Snapshot> for World {
+    fn from(snapshot: Snapshot) -> Self {
+        let mut world = Self::default();
+        for record in snapshot.into_records() {
+            world.put(record);
+        }
+        world
     }
 }

@@ -27,8 +27,8 @@ struct Shared {
 /// What the caller decides about one call.
 #[derive(Clone, Debug)]
 pub struct CallData {
-    /// The whole `Authorization` header. Mark it as sensitive.
-    pub authorization: HeaderValue,
+    /// The whole `Authorization` header, if the call has one. Mark it as sensitive.
+    pub authorization: Option<HeaderValue>,
     /// The `Version` header.
     pub version: HeaderValue,
     /// The `User-Agent` header, if the call should have one of its own.

@@ -7,7 +7,7 @@ use bytes::{Bytes, BytesMut};
 use http_body::{Frame, SizeHint};
 use progenitor_client::{ClientHooks, ClientInfo, Error, OperationInfo, ResponseValue};
 use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderName, HeaderValue, USER_AGENT};
-use reqwest::{Body, Method, Request, Response};
+use reqwest::{Body, Method, Request, RequestBuilder, Response};
 
 use crate::exchange::{Answer, End, Exchange};
 use crate::generated::Client;
@@ -21,7 +21,9 @@ impl ClientHooks<Exchange> for Client {
         let data = self.inner().data();
         let headers = request.headers_mut();
         headers.remove(API_VERSION);
-        headers.insert(AUTHORIZATION, data.authorization.clone());
+        if let Some(authorization) = &data.authorization {
+            headers.insert(AUTHORIZATION, authorization.clone());
+        }
         headers.insert(VERSION, data.version.clone());
         if let Some(user_agent) = &data.user_agent {
             headers.insert(USER_AGENT, user_agent.clone());
@@ -85,8 +87,27 @@ impl Client {
         if let Some(json) = json {
             builder = builder.json(json);
         }
+        self.run(builder, "request").await
+    }
+
+    /// Posts a form, as the endpoints of OAuth take it. `path` begins with a slash. The answer is that of any status; its
+    /// body is in the [`Exchange`].
+    ///
+    /// # Errors
+    ///
+    /// There was no answer, or the request cannot be built.
+    pub async fn form(&self, path: &str, fields: &[(&str, &str)]) -> Result<ResponseValue<()>, Error<()>> {
+        let builder = self.client.post(format!("{}{path}", self.baseurl)).form(fields);
+        self.run(builder.header(ACCEPT, HeaderValue::from_static("application/json")), "form").await
+    }
+
+    async fn run(
+        &self,
+        builder: RequestBuilder,
+        operation_id: &'static str,
+    ) -> Result<ResponseValue<()>, Error<()>> {
         let mut request = builder.build()?;
-        let info = OperationInfo { operation_id: "request" };
+        let info = OperationInfo { operation_id };
         self.pre(&mut request, &info).await?;
         let response = self.exec(request, &info).await?;
         Ok(ResponseValue::new((), response.status(), response.headers().clone()))

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 use highlevel_wire::types::{
     AddMessageResponse, InboundMessageRequest, OutboundCallRequest, SendMessageRequest, SendMessageResponse,
 };
-use highlevel_wire::{CallData, End, Exchange, Observation, ResponseValue};
+use highlevel_wire::{End, Observation, ResponseValue};
 use http::HeaderValue;
 use secrecy::SecretString;
 use serde::de::DeserializeOwned;
@@ -27,7 +27,7 @@ use crate::{Delivery, Error, ErrorKind, Fingerprint, Receipt, Result, lenient, t
 pub(crate) const BODY_LIMIT: usize = 1024 * 1024;
 
 /// Longer than any program waits; the time at which a longer call ends might not exist.
-const LONGEST_CALL: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+pub(crate) const LONGEST_CALL: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// A request that can be made with the client below.
 pub(crate) trait Operation: Sync {
@@ -95,6 +95,13 @@ struct Failed {
     retry_after: Option<Duration>,
 }
 
+impl Failed {
+    /// Whether the answer shows that the token is good.
+    fn took_token(&self) -> bool {
+        self.error.status().is_some_and(|status| status != 401)
+    }
+}
+
 impl Client {
     /// Makes a call: one attempt, and more where that is safe.
     pub(crate) async fn call<O: Operation>(&self, operation: &O) -> Result<Receipt<O::Answer>> {
@@ -111,7 +118,7 @@ impl Client {
 
     async fn attempts<O: Operation>(&self, operation: &O, track: &mut Track) -> Result<Receipt<O::Answer>> {
         let deadline = now() + self.options().call.min(LONGEST_CALL);
-        let shared = self.shared();
+        let shared = self.connection();
         let mut progress = Progress::default();
         let mut bearer = self.bearer(O::NAME, None, deadline).await?;
         // What the last attempt ended with: reported if there is no time for another one.
@@ -153,6 +160,9 @@ impl Client {
                 _ => None,
             };
             shared.limiter.observe(self.location(), &headers, acquired, refused);
+            if result.as_ref().map_or_else(|failed| failed.took_token(), |_| true) {
+                bearer.note_that_it_works();
+            }
             trace(&span, &result, now().saturating_duration_since(acquired));
             let failed = match result {
                 Ok(receipt) => return Ok(receipt),
@@ -175,10 +185,10 @@ impl Client {
                 }
                 Next::FreshToken => {
                     progress.fresh_token = true;
-                    match self.bearer(O::NAME, Some(&bearer.token), deadline).await {
+                    match self.bearer(O::NAME, Some(&bearer), deadline).await {
                         Ok(fresh) if !same(&fresh.token, &bearer.token) => bearer = fresh,
-                        // The answer says more than the reason why there is no other token.
-                        _ => return Err(failed.error),
+                        Ok(_) => return Err(failed.error),
+                        Err(why) => return Err(failed.error.without_fresh_token(why)),
                     }
                     Duration::ZERO
                 }
@@ -201,8 +211,8 @@ impl Client {
         authorization: HeaderValue,
         timeout: Duration,
     ) -> (Result<Receipt<O::Answer>, Failed>, RateLimitHeaders) {
-        let exchange = self.exchange(authorization, timeout).moving_headers();
-        let client = self.below(&exchange);
+        let exchange = self.connection().exchange(Some(authorization), timeout).moving_headers();
+        let client = self.connection().below(&exchange);
         let result = operation.run(&client).await;
         let observation = exchange.take();
         let headers = observation.answer.as_ref().map(|answer| RateLimitHeaders::read(&answer.headers));
@@ -210,34 +220,16 @@ impl Client {
         (judge::<O>(operation.replay(), result, observation, &headers), headers)
     }
 
-    pub(crate) fn exchange(&self, authorization: HeaderValue, timeout: Duration) -> Exchange {
-        let shared = self.shared();
-        Exchange::new(CallData {
-            authorization,
-            version: shared.version.clone(),
-            user_agent: Some(shared.user_agent.clone()),
-            timeout,
-            body_limit: BODY_LIMIT,
-        })
-    }
-
-    /// The generated client for one exchange.
-    pub(crate) fn below(&self, exchange: &Exchange) -> highlevel_wire::Client {
-        let shared = self.shared();
-        highlevel_wire::Client::new_with_client(&shared.base_url, shared.http.clone(), exchange.clone())
-    }
-
     /// The token to use, or to use instead of a rejected one.
-    async fn bearer(
+    pub(crate) async fn bearer(
         &self,
         operation: &'static str,
-        rejected: Option<&SecretString>,
+        rejected: Option<&Bearer>,
         deadline: Instant,
     ) -> Result<Arc<Bearer>> {
-        let tokens = &self.shared().tokens;
-        match tokio::time::timeout_at(deadline.into(), tokens.bearer(rejected)).await {
+        match tokio::time::timeout_at(deadline.into(), self.tokens().bearer(rejected, deadline)).await {
             Ok(Ok(bearer)) => Ok(bearer),
-            Ok(Err(error)) => Err(Error::no_token(operation).with_source(error)),
+            Ok(Err(cause)) => Err(Error::no_token(operation, cause)),
             Err(_) => Err(Error::slow_token(operation)),
         }
     }
@@ -268,13 +260,13 @@ fn wait_until(denied: Denied) -> Duration {
     denied.at().saturating_duration_since(now())
 }
 
-fn same(a: &SecretString, b: &SecretString) -> bool {
+pub(crate) fn same(a: &SecretString, b: &SecretString) -> bool {
     use secrecy::ExposeSecret;
     a.expose_secret() == b.expose_secret()
 }
 
 /// A number between 0 and 1.
-fn random() -> f64 {
+pub(crate) fn random() -> f64 {
     fastrand::f64()
 }
 
@@ -385,7 +377,7 @@ pub(crate) fn retry_after(headers: &http::HeaderMap) -> Option<Duration> {
 }
 
 /// Whether a 401 is about the `Version` header: "version header was not found.", "version header is invalid".
-fn is_about_version(body: &[u8]) -> bool {
+pub(crate) fn is_about_version(body: &[u8]) -> bool {
     String::from_utf8_lossy(body).to_ascii_lowercase().contains("version header")
 }
 

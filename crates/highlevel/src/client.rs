@@ -8,7 +8,8 @@ use highlevel_wire::Exchange;
 use http::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::call::SharedBudget;
+use crate::call::{self, SharedBudget};
+use crate::connection::{Connection, Options};
 use crate::limit::{LocalRateLimiter, RateLimiter};
 use crate::token::{Bearer, TokenSource, Tokens};
 use crate::transport::{self, Timeouts};
@@ -28,23 +29,10 @@ pub struct Client {
 }
 
 /// What all clones share.
-pub(crate) struct Shared {
-    pub(crate) http: reqwest::Client,
-    pub(crate) base_url: String,
-    pub(crate) version: HeaderValue,
-    pub(crate) user_agent: HeaderValue,
-    pub(crate) tokens: Tokens,
-    pub(crate) limiter: Arc<dyn RateLimiter>,
-    pub(crate) budget: SharedBudget,
+struct Shared {
+    connection: Connection,
+    tokens: Tokens,
     location: String,
-}
-
-/// What a clone can have of its own.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Options {
-    pub(crate) attempt: Duration,
-    pub(crate) call: Duration,
-    pub(crate) retry: RetryPolicy,
 }
 
 impl Client {
@@ -65,7 +53,7 @@ impl Client {
 
     /// The address that requests go to, without a slash at its end.
     pub fn base_url(&self) -> &str {
-        &self.shared.base_url
+        &self.shared.connection.base_url
     }
 
     /// The same client with another time for one attempt, from connecting to the last byte of the answer.
@@ -93,15 +81,26 @@ impl Client {
     ///
     /// The token cannot be had.
     pub async fn wire(&self) -> Result<(highlevel_wire::Client, Exchange)> {
-        let tokens = &self.shared.tokens;
-        let bearer = tokens.bearer(None).await.map_err(|error| Error::no_token("wire").with_source(error))?;
+        let deadline = call::now() + self.options.call.min(call::LONGEST_CALL);
+        let bearer = self.bearer("wire", None, deadline).await?;
         let authorization = bearer.authorization.clone().map_err(|what| Error::odd_token("wire", what))?;
-        let exchange = self.exchange(authorization, self.options.attempt);
-        Ok((self.below(&exchange), exchange))
+        let connection = self.connection();
+        let exchange = connection.exchange(Some(authorization), self.options.attempt);
+        Ok((connection.below(&exchange), exchange))
     }
 
-    pub(crate) fn shared(&self) -> &Shared {
-        &self.shared
+    /// A client of one location: what it shares with others, and what it has of its own.
+    pub(crate) fn new(connection: Connection, tokens: Tokens, location: String) -> Self {
+        let options = connection.options;
+        Self { shared: Arc::new(Shared { connection, tokens, location }), options }
+    }
+
+    pub(crate) fn connection(&self) -> &Connection {
+        &self.shared.connection
+    }
+
+    pub(crate) fn tokens(&self) -> &Tokens {
+        &self.shared.tokens
     }
 
     pub(crate) fn options(&self) -> &Options {
@@ -116,7 +115,7 @@ impl Client {
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client").field("base_url", &self.shared.base_url).finish_non_exhaustive()
+        f.debug_struct("Client").field("base_url", &self.base_url()).finish_non_exhaustive()
     }
 }
 
@@ -258,8 +257,8 @@ impl ClientBuilder {
     ///
     /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) for a missing token, an address that is not
     /// one, control characters in a header, and a system without root certificates.
-    pub fn build(self) -> Result<Client> {
-        let tokens = match self.token {
+    pub fn build(mut self) -> Result<Client> {
+        let tokens = match self.token.take() {
             Some(Token::Fixed(token)) => {
                 let bearer = Bearer::new(token);
                 if let Err(what) = bearer.authorization {
@@ -275,6 +274,12 @@ impl ClientBuilder {
                 ));
             }
         };
+        let location = self.location.take().map_or_else(String::new, |location| location.to_string());
+        Ok(Client::new(self.connect()?, tokens, location))
+    }
+
+    /// Everything but the token.
+    pub(crate) fn connect(self) -> Result<Connection> {
         let base_url = address::choose(self.base_url, || std::env::var_os(address::VARIABLE))?;
         let base_url = address::parse(&base_url, self.allow_plain_http)?;
         let version = self.version.unwrap_or(ApiVersion::V2021_04_15);
@@ -288,22 +293,19 @@ impl ClientBuilder {
             Some(http) => http,
             None => transport::build(&base_url, self.timeouts)?,
         };
-        let shared = Shared {
+        Ok(Connection {
             http,
-            base_url: base_url.as_str().trim_end_matches('/').to_owned(),
+            base_url: base_url.as_str().trim_end_matches('/').into(),
             version,
             user_agent,
-            tokens,
             limiter: self.limiter.unwrap_or_else(|| Arc::new(LocalRateLimiter::new())),
-            budget: SharedBudget::default(),
-            location: self.location.map_or_else(String::new, |location| location.to_string()),
-        };
-        let options = Options {
-            attempt: self.timeouts.attempt,
-            call: self.call_timeout.unwrap_or(CALL_TIMEOUT),
-            retry: self.retry,
-        };
-        Ok(Client { shared: Arc::new(shared), options })
+            budget: Arc::new(SharedBudget::default()),
+            options: Options {
+                attempt: self.timeouts.attempt,
+                call: self.call_timeout.unwrap_or(CALL_TIMEOUT),
+                retry: self.retry,
+            },
+        })
     }
 }
 

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -44,10 +45,18 @@ struct Inner {
     /// What happened, in words, for what is not an answer.
     text: String,
     answer: Option<Answer>,
-    source: Option<Box<dyn StdError + Send + Sync>>,
+    source: Option<Cause>,
     /// When there is room for the request, if the limiter says so.
     wait: Option<Duration>,
     fingerprint: Option<Fingerprint>,
+}
+
+/// What another error is caused by.
+#[derive(Debug)]
+pub(crate) enum Cause {
+    Own(Box<dyn StdError + Send + Sync>),
+    /// One that all calls have in common which waited for the same.
+    Shared(Arc<Error>),
 }
 
 struct Answer {
@@ -66,8 +75,14 @@ pub enum ErrorKind {
     Configuration,
     /// The request is not valid; this library did not send it.
     InvalidRequest,
-    /// There is no token to send it with.
+    /// There is no token to send it with, for now: the store, HighLevel or the token source did not give one.
     Token,
+    /// HighLevel takes none of the tokens that there are for the location or company, or there are none: a person has
+    /// to install the app there, or to allow it again. See [`auth`](crate::auth).
+    NeedsAuthorization,
+    /// HighLevel gives no tokens for the location as long as it is not active there, for example because it was not
+    /// paid for. What is stored is kept, and works again afterwards.
+    LocationInactive,
     /// The location's limits leave no room for it before the deadline of its call.
     RateLimited,
     /// No connection: the name, the network, the port, TLS, or it took too long.
@@ -158,13 +173,50 @@ impl Error {
         Self::unsent(ErrorKind::InvalidRequest, operation, text)
     }
 
-    /// The token cannot be had.
-    pub(crate) fn no_token(operation: &'static str) -> Self {
-        Self::unsent(
-            ErrorKind::Token,
-            operation,
-            "the token source gave no token: the source of this error says why",
-        )
+    /// The token cannot be had. An error of this crate says itself why, and what kind it is.
+    pub(crate) fn no_token(operation: &'static str, cause: Cause) -> Self {
+        let own = match &cause {
+            Cause::Own(cause) => cause.downcast_ref::<Self>(),
+            Cause::Shared(cause) => Some(&**cause),
+        };
+        let text = "the token source gave no token: the source of this error says why";
+        let mut error = match own {
+            Some(own) => Self::unsent(own.kind_for_a_call(), operation, own.facts()),
+            None => Self::unsent(ErrorKind::Token, operation, text),
+        };
+        error.0.wait = own.and_then(Self::retry_after);
+        error.0.source = Some(cause);
+        error
+    }
+
+    /// What kind of error it is for a call that did not get its token. Status and receipt are those of another
+    /// request.
+    fn kind_for_a_call(&self) -> ErrorKind {
+        match self.0.kind {
+            ErrorKind::Status | ErrorKind::Receipt | ErrorKind::InvalidRequest => ErrorKind::Token,
+            kind => kind,
+        }
+    }
+
+    /// The answer was that the token is not good, and there is no other one. Where a person has to do something about
+    /// it, that is what matters; else the answer says more.
+    pub(crate) fn without_fresh_token(mut self, why: Self) -> Self {
+        if let ErrorKind::NeedsAuthorization | ErrorKind::LocationInactive = why.0.kind {
+            self.0.kind = why.0.kind;
+            self.0.text = format!("{}, and {}", self.0.text, why.facts());
+        }
+        self.0.source.get_or_insert(Cause::Own(Box::new(why)));
+        self
+    }
+
+    /// The tokens that there are do not do.
+    pub(crate) fn needs_authorization(operation: &'static str, text: impl Into<String>) -> Self {
+        Self::unsent(ErrorKind::NeedsAuthorization, operation, text)
+    }
+
+    /// There is no token for now.
+    pub(crate) fn token(operation: &'static str, text: impl Into<String>) -> Self {
+        Self::unsent(ErrorKind::Token, operation, text)
     }
 
     /// The token did not come in time.
@@ -268,8 +320,22 @@ impl Error {
     }
 
     pub(crate) fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        self.0.source = Some(source.into());
+        self.0.source = Some(Cause::Own(source.into()));
         self
+    }
+
+    /// What happened, with the server's words, but without the operation and what is known about it.
+    fn facts(&self) -> String {
+        let mut facts = self.0.text.clone();
+        if let Some(answer) = &self.0.answer {
+            if !answer.messages.is_empty() {
+                facts += &format!(": {}", printable(&excerpt(&answer.messages.join("; "))));
+            }
+            if let Some(trace_id) = &answer.trace_id {
+                facts += &format!(" (trace {})", printable(&excerpt(trace_id)));
+            }
+        }
+        facts
     }
 }
 
@@ -277,7 +343,9 @@ impl Error {
 fn words(body: &[u8]) -> (Vec<String>, Option<String>) {
     let Ok(Value::Object(body)) = serde_json::from_slice(body) else { return (Vec::new(), None) };
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    let messages = match body.get("message") {
+    // The endpoints of OAuth say it in these other fields.
+    let message = ["message", "error_description", "error"].into_iter().find_map(|name| body.get(name));
+    let messages = match message {
         None | Some(Value::Null) => Vec::new(),
         Some(Value::Array(entries)) => entries.iter().map(text).collect(),
         Some(message) => vec![text(message)],
@@ -305,16 +373,8 @@ fn printable(text: &str) -> String {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { kind, delivery, operation, text, answer, .. } = &*self.0;
-        write!(f, "{operation}: {text}")?;
-        if let Some(answer) = answer {
-            if !answer.messages.is_empty() {
-                write!(f, ": {}", printable(&excerpt(&answer.messages.join("; "))))?;
-            }
-            if let Some(trace_id) = &answer.trace_id {
-                write!(f, " (trace {})", printable(&excerpt(trace_id)))?;
-            }
-        }
+        let Inner { kind, delivery, operation, .. } = &*self.0;
+        write!(f, "{operation}: {}", self.facts())?;
         if matches!(kind, ErrorKind::Configuration | ErrorKind::InvalidRequest) {
             return Ok(());
         }
@@ -333,8 +393,10 @@ impl fmt::Debug for Error {
             let body = String::from_utf8_lossy(&answer.body);
             debug.field("trace_id", &answer.trace_id).field("body", &excerpt(&body));
         }
-        if let Some(source) = source {
-            debug.field("source", source);
+        match source {
+            Some(Cause::Own(source)) => drop(debug.field("source", source)),
+            Some(Cause::Shared(source)) => drop(debug.field("source", source)),
+            None => {}
         }
         debug.finish()
     }
@@ -342,6 +404,9 @@ impl fmt::Debug for Error {
 
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.0.source.as_deref().map(|source| source as _)
+        match self.0.source.as_ref()? {
+            Cause::Own(source) => Some(&**source),
+            Cause::Shared(source) => Some(&**source),
+        }
     }
 }

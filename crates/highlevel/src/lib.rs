@@ -43,6 +43,7 @@ mod calls;
 mod check;
 mod classify;
 mod client;
+mod connection;
 mod delivery;
 mod error;
 mod lenient;

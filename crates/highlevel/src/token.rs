@@ -4,11 +4,15 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use http::HeaderValue;
 use secrecy::SecretString;
 
+use crate::auth::Keeper;
 use crate::client::authorization;
+use crate::error::Cause;
 
 /// A token, or why there is none.
 pub type TokenResult = Result<SecretString, Box<dyn std::error::Error + Send + Sync>>;
@@ -49,6 +53,8 @@ pub(crate) enum Tokens {
     /// One that stays the same: its header is made once.
     Fixed(Arc<Bearer>),
     Source(Arc<dyn TokenSource>),
+    /// An app, which keeps the tokens of its locations.
+    App(Keeper),
 }
 
 /// A token and the header for it.
@@ -56,23 +62,40 @@ pub(crate) struct Bearer {
     pub(crate) token: SecretString,
     /// Or what is wrong with the token.
     pub(crate) authorization: Result<HeaderValue, &'static str>,
+    works: AtomicBool,
 }
 
 impl Bearer {
     pub(crate) fn new(token: SecretString) -> Self {
-        Self { authorization: authorization(&token), token }
+        Self { authorization: authorization(&token), token, works: AtomicBool::new(false) }
+    }
+
+    /// HighLevel has answered something other than a 401.
+    pub(crate) fn note_that_it_works(&self) {
+        self.works.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether HighLevel has ever answered something other than a 401.
+    pub(crate) fn has_worked(&self) -> bool {
+        self.works.load(Ordering::Relaxed)
     }
 }
 
 impl Tokens {
-    /// The token to use, or to use instead of a rejected one.
+    /// The token to use, or to use instead of a rejected one. Who waits does so until the deadline at most; it is here
+    /// for those who work on for others.
     pub(crate) async fn bearer(
         &self,
-        rejected: Option<&SecretString>,
-    ) -> Result<Arc<Bearer>, Box<dyn std::error::Error + Send + Sync>> {
+        rejected: Option<&Bearer>,
+        deadline: Instant,
+    ) -> Result<Arc<Bearer>, Cause> {
         match self {
             Self::Fixed(bearer) => Ok(Arc::clone(bearer)),
-            Self::Source(source) => Ok(Arc::new(Bearer::new(source.token(rejected).await?))),
+            Self::Source(source) => {
+                let token = source.token(rejected.map(|bearer| &bearer.token)).await;
+                Ok(Arc::new(Bearer::new(token.map_err(Cause::Own)?)))
+            }
+            Self::App(keeper) => keeper.bearer(rejected, deadline).await.map_err(Cause::Shared),
         }
     }
 }

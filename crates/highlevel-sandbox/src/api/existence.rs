@@ -15,7 +15,12 @@ pub(super) struct Parties {
 }
 
 /// Finds contact, conversation and conversation provider of a valid body.
-pub(super) fn resolve(operation: Operation, world: &World, body: &Value) -> Result<Parties, Refusal> {
+pub(super) fn resolve(
+    operation: Operation,
+    world: &World,
+    location: &str,
+    body: &Value,
+) -> Result<Parties, Refusal> {
     let named = |field: &str| body.get(field).and_then(Value::as_str);
     let contact = named("contactId");
     // Sending goes to a contact. Its body has no `conversationId`, and one that is sent all the same means nothing.
@@ -23,15 +28,18 @@ pub(super) fn resolve(operation: Operation, world: &World, body: &Value) -> Resu
     let provider = named("conversationProviderId");
 
     if let Some(id) = contact
-        && world.contact(id).is_none()
+        && world.contact(id).is_none_or(|contact| contact.location_id != location)
     {
-        return Err(unknown("contactId", "contact", id, world, world.contact_ids()));
+        let known = world.contacts().filter(|each| each.location_id == location).map(|each| &*each.id);
+        return Err(unknown("contactId", "contact", id, location, known));
     }
     let owner = match conversation {
-        Some(id) => match world.contact_of(id) {
-            Some(owner) => Some(owner),
+        Some(id) => match world.conversation(id).filter(|each| each.location_id == location) {
+            Some(conversation) => Some(&*conversation.contact_id),
             None => {
-                return Err(unknown("conversationId", "conversation", id, world, world.conversation_ids()));
+                let known = world.conversations().filter(|each| each.location_id == location);
+                let known = known.map(|each| &*each.id);
+                return Err(unknown("conversationId", "conversation", id, location, known));
             }
         },
         None => None,
@@ -47,15 +55,10 @@ pub(super) fn resolve(operation: Operation, world: &World, body: &Value) -> Resu
         )));
     }
     if let Some(id) = provider
-        && !world.has_provider(id)
+        && world.provider(id).is_none_or(|provider| provider.location_id != location)
     {
-        return Err(unknown(
-            "conversationProviderId",
-            "conversation provider",
-            id,
-            world,
-            world.provider_ids(),
-        ));
+        let known = world.providers().filter(|each| each.location_id == location).map(|each| &*each.id);
+        return Err(unknown("conversationProviderId", "conversation provider", id, location, known));
     }
 
     let Some(contact) = contact.or(owner) else {
@@ -72,7 +75,7 @@ fn unknown<'a>(
     field: &str,
     kind: &str,
     id: &str,
-    world: &World,
+    location: &str,
     known: impl Iterator<Item = &'a str>,
 ) -> Refusal {
     const LISTED: usize = 5;
@@ -80,8 +83,7 @@ fn unknown<'a>(
     let more = known.len().saturating_sub(LISTED);
     known.truncate(LISTED);
     let more = if more == 0 { String::new() } else { format!(" and {more} more") };
-    let known = known.join(", ");
-    let location = &world.location_id;
+    let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
     Refusal::bad_request(&format!(
         "{field}: there is no {kind} {} in the location {location}; there are {known}{more}",
         json!(id)

@@ -5,12 +5,13 @@ use serde_json::Value;
 
 use super::existence::Parties;
 use super::{Fresh, Operation};
-use crate::world::{Direction, Message, World, is_email};
+use crate::world::{Direction, Message, StatusChange, World, is_email, is_phone, is_voicemail};
 
 /// The message to store for an acceptable body.
 pub(super) fn compose(
     operation: Operation,
     world: &World,
+    location: &str,
     parties: Parties,
     body: Value,
     fresh: &Fresh,
@@ -23,23 +24,50 @@ pub(super) fn compose(
         let replied_to = text("emailMessageId").and_then(|id| world.thread_of(id));
         text("threadId").or(replied_to).unwrap_or(&fresh.message_id).to_owned()
     });
+    // The reference says that an inbound message is outbound by default. What nobody asks for by adding an inbound
+    // message is not assumed here; what is asked for is done.
+    let direction = match operation {
+        Operation::AddInboundMessage if text("direction") != Some("outbound") => Direction::Inbound,
+        _ => Direction::Outbound,
+    };
+    let status = first_status(direction, &channel, &body).to_owned();
     Message {
         id: fresh.message_id.clone(),
         email_message_id: email.then(|| fresh.email_message_id.clone()),
         thread_id,
-        location_id: world.location_id.clone(),
+        location_id: location.to_owned(),
         contact_id: parties.contact,
         conversation_id: parties.conversation.unwrap_or_else(|| fresh.conversation_id.clone()),
         conversation_provider_id: parties.provider,
-        // The reference says that an inbound message is outbound by default. What nobody asks for by adding an inbound
-        // message is not assumed here; what is asked for is done.
-        direction: match operation {
-            Operation::AddInboundMessage if text("direction") != Some("outbound") => Direction::Inbound,
-            _ => Direction::Outbound,
-        },
+        direction,
         channel,
         date_added: text("date").and_then(in_utc).unwrap_or_else(|| fresh.now.clone()),
+        history: vec![StatusChange { status: status.clone(), at: fresh.now.clone() }],
+        status,
         request: body,
+    }
+}
+
+/// The status that a message begins with. What was sent has the one that the request gave it; what came in has arrived.
+fn first_status<'a>(direction: Direction, channel: &str, request: &'a Value) -> &'a str {
+    if is_phone(channel) {
+        return call_message_status(direction, channel, request);
+    }
+    match direction {
+        Direction::Inbound => "delivered",
+        Direction::Outbound => request.get("status").and_then(Value::as_str).unwrap_or("pending"),
+    }
+}
+
+/// The status of a call as a message. Voicemail is `completed` when the call went out and `voicemail` when it came in.
+fn call_message_status(direction: Direction, channel: &str, request: &Value) -> &'static str {
+    match (request.pointer("/call/status").and_then(Value::as_str), direction) {
+        _ if is_voicemail(channel) => "completed",
+        (Some("voicemail"), Direction::Inbound) => "voicemail",
+        (Some("completed" | "answered" | "voicemail"), _) => "completed",
+        (Some("busy" | "no-answer" | "failed" | "canceled"), _) => "failed",
+        // Nobody said how it went.
+        _ => "pending",
     }
 }
 

@@ -8,20 +8,31 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use super::body::{LONGEST, Received};
 use crate::api::{self, Answer, Call, Fresh, Refusal, Rulebook};
+use crate::clock::Clock;
+use crate::contract::Contract;
+use crate::credentials::{Credentials, Grant};
 use crate::identifiers;
 use crate::ledger::{Entry, Ledger, RecordedRequest};
-use crate::rate_limit::{RateLimiter, Verdict};
+use crate::rate_limit::{Account, RateLimiter, Verdict};
 use crate::webhook::{Envelope, Parcel, Signer, event_name, event_payload};
-use crate::world::{Message, World};
+use crate::world::{Conversation, Message, Record, World};
 
 /// Everything that one sandbox knows.
+///
+/// Who holds several locks took them in the order of the fields.
 pub(crate) struct State {
-    pub(crate) rulebook: Rulebook,
+    pub(crate) contract: &'static Contract,
+    pub(crate) clock: Clock,
     pub(crate) signer: Signer,
-    pub(crate) ledger: Arc<Ledger>,
+    /// The private integration token that is printed, and what it belongs to.
+    pub(crate) token: String,
+    pub(crate) account: Arc<Account>,
+    pub(crate) success: StatusCode,
     pub(crate) world: Mutex<World>,
-    pub(crate) webhook_url: Mutex<Option<Uri>>,
+    pub(crate) credentials: Mutex<Credentials>,
     pub(crate) limiter: Mutex<RateLimiter>,
+    pub(crate) webhook_url: Mutex<Option<Uri>>,
+    pub(crate) ledger: Arc<Ledger>,
     pub(crate) parcels: UnboundedSender<Parcel>,
 }
 
@@ -41,8 +52,7 @@ pub(super) struct Moment {
 }
 
 impl Moment {
-    pub(super) fn now() -> Self {
-        let now = Utc::now();
+    pub(super) fn at(now: DateTime<Utc>) -> Self {
         let fresh = Fresh {
             now: now.to_rfc3339_opts(SecondsFormat::Millis, true),
             trace_id: identifiers::uuid(),
@@ -57,12 +67,13 @@ impl Moment {
 impl State {
     /// Answers a request. When this returns, the ledger has it and its webhook is on the way.
     pub(super) fn answer(&self, call: Call<'_>, received: &Received, moment: &Moment) -> Answered {
-        let verdict = self.count(call, moment);
+        let caller = api::authenticate(call.headers, &lock(&self.credentials), moment.now);
+        let verdict = self.count(&caller, moment);
         let trace_id = &moment.fresh.trace_id;
         let answer = match (&verdict.spent, received) {
             (Some(spent), _) => Refusal::too_many_requests(spent).answer(trace_id),
             (None, Received::TooLarge(_)) => Refusal::too_large(LONGEST).answer(trace_id),
-            (None, Received::Whole(_)) => self.act(call, moment),
+            (None, Received::Whole(_)) => self.act(&caller, call, moment),
         };
         let body = answer.body.to_string();
         self.record(call, moment, answer.status, &body);
@@ -71,26 +82,39 @@ impl State {
 
     /// Counts requests of another program of the same app, on the same location.
     pub(crate) fn use_rate_limit(&self, count: usize) {
-        lock(&self.limiter).take(&self.rulebook.account, Utc::now(), count);
+        lock(&self.limiter).take(&self.account, self.clock.now(), count);
     }
 
-    fn count(&self, call: Call<'_>, moment: &Moment) -> Verdict {
+    fn count(&self, caller: &Result<Grant, Refusal>, moment: &Moment) -> Verdict {
         let mut limiter = lock(&self.limiter);
-        match api::account(&self.rulebook, call) {
-            Some(account) => limiter.admit(account, moment.now),
-            None => limiter.look(&self.rulebook.account, moment.now),
+        match caller {
+            Ok(grant) => limiter.admit(&grant.account, moment.now),
+            Err(_) => limiter.look(&self.account, moment.now),
         }
     }
 
-    fn act(&self, call: Call<'_>, moment: &Moment) -> Answer {
+    fn act(&self, caller: &Result<Grant, Refusal>, call: Call<'_>, moment: &Moment) -> Answer {
+        let rulebook = Rulebook { contract: self.contract, success: self.success };
         let mut world = self.world();
-        let mut answer = api::answer(&self.rulebook, &world, call, &moment.fresh);
+        let mut answer = api::answer(&rulebook, &world, caller, call, &moment.fresh);
         if let Some(message) = answer.accepted.take() {
             // Under the lock, so that events leave in the order in which messages were stored.
             self.announce(&world, &message, moment);
-            world.store(message);
+            let conversation = (world.conversation(&message.conversation_id).is_none()).then(|| {
+                Conversation::new(&message.conversation_id, &message.contact_id)
+                    .location(&message.location_id)
+            });
+            let conversation = conversation.map(Record::Conversation);
+            self.put(&mut world, conversation.into_iter().chain([Record::Message(message)]));
         }
         answer
+    }
+
+    /// Changes what exists. The one way to do it.
+    pub(crate) fn put(&self, world: &mut World, records: impl IntoIterator<Item = Record>) {
+        for record in records {
+            world.put(record);
+        }
     }
 
     pub(crate) fn world(&self) -> MutexGuard<'_, World> {
@@ -104,12 +128,11 @@ impl State {
         let envelope = Envelope {
             timestamp: moment.fresh.now.clone(),
             webhook_id: identifiers::uuid(),
-            app_id: self.rulebook.account.app_id.clone(),
-            version_id: self.rulebook.account.app_id.clone(),
+            app_id: self.account.app_id.clone(),
+            version_id: self.account.app_id.clone(),
         };
         let contact = world.contact(&message.contact_id);
-        let body =
-            event_payload(self.rulebook.contract, message, contact, &envelope).to_string().into_bytes();
+        let body = event_payload(self.contract, message, contact, &envelope).to_string().into_bytes();
         let parcel = Parcel {
             webhook_id: envelope.webhook_id,
             event: event_name(message),

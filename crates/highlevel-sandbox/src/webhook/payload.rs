@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::contract::Contract;
-use crate::world::{Contact, Direction, Message, is_call, is_email};
+use crate::world::{Contact, Direction, Message, is_call, is_email, is_phone, is_voicemail};
 
 /// What an event says about itself, in the same object as what it says about the message.
 #[derive(Clone, Debug)]
@@ -62,7 +62,7 @@ pub(crate) fn event_payload(
 fn describe_text(payload: &mut Payload, message: &Message) {
     payload.set("body", message.text().or(message.field("html")).unwrap_or_default());
     payload.set("contentType", "text/plain");
-    payload.set("status", status(message));
+    payload.set("status", message.status.as_str());
 }
 
 fn describe_email(payload: &mut Payload, message: &Message, contact: Option<&Contact>) {
@@ -72,7 +72,7 @@ fn describe_email(payload: &mut Payload, message: &Message, contact: Option<&Con
     payload.set("subject", message.field("subject"));
     payload.set("emailMessageId", message.email_message_id.as_deref());
     payload.set("threadId", message.thread_id.as_deref());
-    payload.set("status", status(message));
+    payload.set("status", message.status.as_str());
 
     // An address that the request leaves out is the contact's own, on the contact's side of the message.
     let contact_address = contact.and_then(|contact| contact.email.as_deref());
@@ -92,30 +92,10 @@ fn describe_email(payload: &mut Payload, message: &Message, contact: Option<&Con
 fn describe_call(payload: &mut Payload, message: &Message) {
     let call_status = message.request.pointer("/call/status").and_then(Value::as_str);
     payload.set("callStatus", call_status);
-    payload.set("status", call_message_status(message, call_status));
+    payload.set("status", message.status.as_str());
     if is_call(&message.channel) {
         // No request says how long a call was.
         payload.set("callDuration", 0);
-    }
-}
-
-/// The status of a call as a message. Voicemail is `completed` when the call went out and `voicemail` when it came in.
-fn call_message_status(message: &Message, call_status: Option<&str>) -> &'static str {
-    match (call_status, message.direction) {
-        _ if is_voicemail(&message.channel) => "completed",
-        (Some("voicemail"), Direction::Inbound) => "voicemail",
-        (Some("completed" | "answered" | "voicemail"), _) => "completed",
-        (Some("busy" | "no-answer" | "failed" | "canceled"), _) => "failed",
-        // Nobody said how it went.
-        _ => "pending",
-    }
-}
-
-/// What was sent has the status that the request gave it; what came in has arrived.
-fn status(message: &Message) -> &str {
-    match message.direction {
-        Direction::Inbound => "delivered",
-        Direction::Outbound => message.field("status").unwrap_or("pending"),
     }
 }
 
@@ -128,14 +108,6 @@ fn message_type<'a>(specification: &Contract, channel: &'a str) -> Option<&'a st
         other => other,
     };
     specification.allowed_values("EventMessageType").contains(&name).then_some(name)
-}
-
-fn is_phone(channel: &str) -> bool {
-    is_call(channel) || is_voicemail(channel)
-}
-
-fn is_voicemail(channel: &str) -> bool {
-    channel.ends_with("_VoiceMail")
 }
 
 /// An object in which what is not known is left out.

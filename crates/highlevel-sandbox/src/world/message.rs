@@ -1,16 +1,20 @@
 //! A message that the sandbox accepted.
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// A message or call that was accepted and stored.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Message {
     /// The id that the answer gave it.
     pub id: String,
     /// The id of the email inside its thread; of emails only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub email_message_id: Option<String>,
     /// The email thread; of emails only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub thread_id: Option<String>,
     /// The location whose token was used.
     pub location_id: String,
@@ -19,6 +23,7 @@ pub struct Message {
     /// The conversation it was filed under.
     pub conversation_id: String,
     /// The conversation provider that the request named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub conversation_provider_id: Option<String>,
     /// Whether it went to the contact or came from the contact.
     pub direction: Direction,
@@ -26,8 +31,24 @@ pub struct Message {
     pub channel: String,
     /// When it was sent, received or made, RFC 3339: the request's `date`, otherwise when it was accepted.
     pub date_added: String,
+    /// How far it has come: `pending`, `delivered`, `failed`, …
+    pub status: String,
+    /// The statuses that it has had, the first one included, oldest first.
+    #[serde(default)]
+    pub history: Vec<StatusChange>,
     /// The body of the request, as it was accepted.
     pub request: Value,
+}
+
+/// A status that a message got.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[non_exhaustive]
+pub struct StatusChange {
+    /// The status.
+    pub status: String,
+    /// When it got it, RFC 3339.
+    pub at: String,
 }
 
 impl Message {
@@ -43,7 +64,8 @@ impl Message {
 }
 
 /// Whether a message went to the contact or came from the contact.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Direction {
     /// From the contact.
     Inbound,
@@ -68,4 +90,14 @@ pub(crate) fn is_email(channel: &str) -> bool {
 /// `Call`, `IVR_Call` and `Campaign_Call`.
 pub(crate) fn is_call(channel: &str) -> bool {
     channel == "Call" || channel.ends_with("_Call")
+}
+
+/// What ends in `_VoiceMail`.
+pub(crate) fn is_voicemail(channel: &str) -> bool {
+    channel.ends_with("_VoiceMail")
+}
+
+/// Calls and voicemail.
+pub(crate) fn is_phone(channel: &str) -> bool {
+    is_call(channel) || is_voicemail(channel)
 }

@@ -19,7 +19,7 @@ pub(crate) fn data() -> CallData {
     let mut authorization = HeaderValue::from_static("Bearer secret-token");
     authorization.set_sensitive(true);
     CallData {
-        authorization,
+        authorization: Some(authorization),
         version: HeaderValue::from_static("2021-04-15"),
         user_agent: None,
         timeout: LONG,

@@ -114,7 +114,7 @@ impl RetryPolicy {
 }
 
 /// Full jitter: between nothing and the longest pause of this retry.
-fn pause(retries: u32, random: f64) -> Duration {
+pub(crate) fn pause(retries: u32, random: f64) -> Duration {
     let longest = FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(retries)).min(LONGEST_PAUSE);
     longest.mul_f64(random.clamp(0.0, 1.0))
 }

@@ -158,17 +158,24 @@ impl Receiver {
     }
 
     fn check_time(&self, json: &Map<String, Value>, now: SystemTime) -> Result<(), WebhookError> {
-        // HighLevel does not put a timestamp on every event, and the signature is genuine.
-        let Some(text) = json.get("timestamp").and_then(Value::as_str) else { return Ok(()) };
-        let time =
-            text.parse::<Timestamp>().ok().and_then(|timestamp| timestamp.to_system_time()).ok_or_else(
-                || {
-                    WebhookError::new(
-                        WebhookErrorKind::Malformed,
-                        format!("/timestamp is `{}`, which is not a point in time", text.escape_debug()),
-                    )
-                },
-            )?;
+        let text = match json.get("timestamp") {
+            // HighLevel does not put a timestamp on every event, and the signature is genuine.
+            None | Some(Value::Null) => return Ok(()),
+            Some(Value::String(text)) => text,
+            // One that cannot be read must not be a way around the window.
+            Some(_) => {
+                return Err(WebhookError::new(
+                    WebhookErrorKind::Malformed,
+                    "/timestamp is not a string, so nobody can say how old the event is",
+                ));
+            }
+        };
+        let time = text.parse::<Timestamp>().ok().and_then(|time| time.to_system_time()).ok_or_else(|| {
+            WebhookError::new(
+                WebhookErrorKind::Malformed,
+                format!("/timestamp is `{}`, which is not a point in time", text.escape_debug()),
+            )
+        })?;
         let what = if now.duration_since(time).is_ok_and(|age| age > self.oldest) {
             (WebhookErrorKind::Stale, "older", self.oldest)
         } else if time.duration_since(now).is_ok_and(|ahead| ahead > self.furthest_ahead) {

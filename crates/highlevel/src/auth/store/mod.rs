@@ -12,6 +12,15 @@ use crate::{CompanyId, LocationId};
 
 use super::TokenSet;
 
+mod file;
+mod json;
+mod memory;
+mod row;
+
+pub use file::{FileStore, FileStoreError};
+pub use json::InvalidTokens;
+pub use memory::MemoryStore;
+
 /// What tokens are for: one location, or a company (agency) whose token gives those of its locations.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
@@ -22,6 +31,42 @@ pub enum Resource {
     Company(CompanyId),
 }
 
+impl Resource {
+    /// What kind of resource it is, for a column of a database: `location` or `company`.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Location(_) => "location",
+            Self::Company(_) => "company",
+        }
+    }
+
+    /// Its id, for a column of a database.
+    pub fn id(&self) -> &str {
+        match self {
+            Self::Location(id) => id,
+            Self::Company(id) => id,
+        }
+    }
+
+    /// The resource of a kind and an id, as [`kind`](Self::kind) and [`id`](Self::id) gave them; none if there is no
+    /// such kind.
+    ///
+    /// ```
+    /// use highlevel::auth::store::Resource;
+    ///
+    /// let resource = Resource::Location("ve9EPM428h8vShlRW1KT".parse()?);
+    /// assert_eq!(Resource::from_kind_and_id(resource.kind(), resource.id()), Some(resource));
+    /// # Ok::<(), std::convert::Infallible>(())
+    /// ```
+    pub fn from_kind_and_id(kind: &str, id: impl Into<String>) -> Option<Self> {
+        match kind {
+            "location" => Some(Self::Location(id.into().into())),
+            "company" => Some(Self::Company(id.into().into())),
+            _ => None,
+        }
+    }
+}
+
 /// Under what tokens are stored.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
@@ -30,6 +75,13 @@ pub struct Key {
     pub client_id: String,
     /// What the tokens are for.
     pub resource: Resource,
+}
+
+impl Key {
+    /// The key of an app, named by its client id, and a resource.
+    pub fn new(client_id: impl Into<String>, resource: Resource) -> Self {
+        Self { client_id: client_id.into(), resource }
+    }
 }
 
 /// Which writing of an entry this is. Each writing gives the entry another version, one that it never had before, also
@@ -45,6 +97,13 @@ pub struct Stored {
     pub tokens: TokenSet,
     /// Their version.
     pub version: Version,
+}
+
+impl Stored {
+    /// Tokens of a version, as a store answers them.
+    pub fn new(tokens: TokenSet, version: Version) -> Self {
+        Self { tokens, version }
+    }
 }
 
 /// What has to be there for a writing to happen.

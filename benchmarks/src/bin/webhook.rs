@@ -1,0 +1,198 @@
+//! Measures what it takes to verify and read an event on one core, beside the bare verification of the same bytes and
+//! the official JavaScript SDK, all in turn, many times over. It judges nothing.
+
+use std::hint::black_box;
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant, SystemTime};
+
+use ed25519_dalek::Signer;
+use highlevel::webhook::testing::EventBuilder;
+use highlevel::webhook::{PublicKey, Receiver};
+use highlevel_benchmarks::measure::{self, Plan, Row, Sample};
+use http::{HeaderMap, HeaderValue};
+
+const APP: &str = "665c6bb13d4e5364bdec0e2f";
+const BASELINE: &str = "verify_strict alone";
+/// The lengths of the bodies in bytes.
+const LENGTHS: [usize; 3] = [512, 8 * 1024, 64 * 1024];
+
+fn main() {
+    let plan = Plan::of_arguments();
+    let mut javascript = JavaScript::start();
+    for length in LENGTHS {
+        let event = Signed::of(length);
+        println!(
+            "A body of {} KiB, {} slices of {} ms for each, medians\n",
+            length as f64 / 1024.0,
+            plan.rounds,
+            plan.slice.as_millis()
+        );
+        measure(&event, javascript.as_mut(), plan);
+    }
+}
+
+/// An event as it is delivered.
+struct Signed {
+    key: ed25519_dalek::SigningKey,
+    signature: ed25519_dalek::Signature,
+    headers: HeaderMap,
+    header: String,
+    body: bytes::Bytes,
+    now: SystemTime,
+}
+
+impl Signed {
+    /// A genuine event whose body is this long: a text message, or an email of HTML.
+    fn of(length: usize) -> Self {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_millis(1_722_268_288_071);
+        let event = |text: &str| {
+            let event = match length {
+                ..1024 => EventBuilder::outbound_sms(text),
+                _ => EventBuilder::outbound_email("Order confirmed", text),
+            };
+            event.app_id(APP).at(now).webhook_id("3f2b8c1e-7a54-4f0e-9d2b-1c6a5e8f7b90").body()
+        };
+        // Quotes and line breaks are two bytes each in JSON.
+        let line = "<p style=\"margin: 0; font-size: 11pt\">Your table is ready. Please come to the front desk.</p>\n";
+        let room = length.checked_sub(event("").len()).expect("room for a text");
+        let written = line.len() + 3;
+        let text = if length < 1024 { String::new() } else { line.repeat(room / written) };
+        let room = length - event(&text).len();
+        let body = event(&format!("{text}{}", "a".repeat(room)));
+        assert_eq!(body.len(), length);
+
+        let key = ed25519_dalek::SigningKey::from_bytes(&[1; 32]);
+        let signature = key.sign(&body);
+        let header = base64(&signature.to_bytes());
+        let value = HeaderValue::from_str(&header).expect("a header");
+        let headers = HeaderMap::from_iter([
+            (http::header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
+            (http::HeaderName::from_static("x-ghl-signature"), value),
+        ]);
+        Self { key, signature, headers, header, body, now }
+    }
+}
+
+fn base64(bytes: &[u8]) -> String {
+    use base64::Engine;
+    base64::engine::general_purpose::STANDARD.encode(bytes)
+}
+
+/// Measures all in turn, each round begun by another one, and prints the table.
+fn measure(event: &Signed, mut javascript: Option<&mut JavaScript>, plan: Plan) {
+    let key = event.key.verifying_key();
+    let receiver = Receiver::builder()
+        .app_id(APP)
+        .key(PublicKey::from_bytes("benchmark", key.as_bytes()).expect("a key"))
+        .build();
+    let bare = || key.verify_strict(&event.body, &event.signature).is_ok();
+    // Dropped without `commit`, so that the next one is not a duplicate; the memory is asked all the same.
+    let receive = || receiver.receive(&event.headers, event.body.clone(), event.now).is_ok();
+
+    let mut names = vec![BASELINE.to_owned(), "highlevel, received".to_owned()];
+    if let Some(javascript) = &javascript {
+        names.push(format!("JavaScript SDK {}, function and JSON.parse", javascript.version));
+        names.push(format!("JavaScript SDK {}, middleware", javascript.version));
+    }
+    let mut samples = vec![Vec::new(); names.len()];
+    let mut slice = |which: usize, length: Duration| match (which, &mut javascript) {
+        (0, _) => repeat(bare, length),
+        (1, _) => repeat(receive, length),
+        (2, Some(javascript)) => javascript.repeat("verify", event, length),
+        (_, Some(javascript)) => javascript.repeat("middleware", event, length),
+        (_, None) => unreachable!("it is not in the list"),
+    };
+    for which in 0..names.len() {
+        slice(which, plan.slice / 2);
+    }
+    for round in 0..plan.rounds {
+        for turn in 0..names.len() {
+            let which = (round + turn) % names.len();
+            samples[which].push(slice(which, plan.slice));
+        }
+    }
+    let rows: Vec<Row<'_>> =
+        names.iter().zip(&samples).map(|(name, samples)| Row { name, samples }).collect();
+    measure::print("", "event", &rows, BASELINE);
+}
+
+/// Does it over and over for so long; each time has to succeed.
+fn repeat(once: impl Fn() -> bool, length: Duration) -> Sample {
+    let cpu = measure::cpu_time();
+    let began = Instant::now();
+    let mut count = 0_u32;
+    while began.elapsed() < length {
+        assert!(black_box(once()), "the event was not accepted");
+        count += 1;
+    }
+    let elapsed = began.elapsed();
+    let cpu = measure::cpu_time().zip(cpu).map(|(after, before)| after - before);
+    Sample {
+        rate: f64::from(count) / elapsed.as_secs_f64(),
+        cpu: cpu.map(|cpu| cpu.as_secs_f64() * 1e6 / f64::from(count)),
+    }
+}
+
+/// The program `webhook.mjs`, run by node.
+struct JavaScript {
+    process: Child,
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
+    version: String,
+}
+
+impl JavaScript {
+    /// Starts it where node and its packages are there.
+    fn start() -> Option<Self> {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let skipped = |why: &str| {
+            println!("SKIPPED: the official JavaScript SDK; {why}\n");
+            None
+        };
+        if !folder.join("node_modules/@gohighlevel/api-client").exists() {
+            return skipped("it is not there: install node and npm, and run `cargo xtask bench`");
+        }
+        let started = Command::new("node")
+            .arg("webhook.mjs")
+            .current_dir(folder)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn();
+        let Ok(mut process) = started else { return skipped("node cannot be run") };
+        let input = process.stdin.take().expect("its input");
+        let output = BufReader::new(process.stdout.take().expect("its output"));
+        let mut this = Self { process, input, output, version: String::new() };
+        let versions = this.line();
+        let (node, sdk) = versions.split_once(' ').expect("the versions");
+        this.version = sdk.to_owned();
+        println!("The official JavaScript SDK {sdk} is run by node {node}\n");
+        Some(this)
+    }
+
+    fn repeat(&mut self, mode: &str, event: &Signed, length: Duration) -> Sample {
+        let key = base64(event.key.verifying_key().as_bytes());
+        writeln!(self.input, "{mode} {} {APP} {key} {}", length.as_millis(), event.header).expect("node reads");
+        self.input.write_all(&event.body).expect("node reads");
+        self.input.write_all(b"\n").expect("node reads");
+        let line = self.line();
+        let figures: Vec<f64> = line.split(' ').map(|figure| figure.parse().expect("a figure")).collect();
+        let [count, seconds, cpu] = figures[..] else { panic!("node said `{line}`") };
+        Sample { rate: count / seconds, cpu: Some(cpu * 1e6 / count) }
+    }
+
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.output.read_line(&mut line).expect("node speaks");
+        assert!(!line.is_empty(), "node has ended: the messages above say why");
+        line.trim_end().to_owned()
+    }
+}
+
+impl Drop for JavaScript {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}

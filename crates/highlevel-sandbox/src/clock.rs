@@ -1,0 +1,160 @@
+//! The clock of a sandbox: that of the machine, or one that is set, stopped, or runs at another speed.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+/// Tells the time of one sandbox. Whoever waits by it wakes when it is set.
+#[derive(Debug)]
+pub(crate) struct Clock {
+    course: watch::Sender<Course>,
+}
+
+/// How the sandbox's time follows from the machine's.
+#[derive(Clone, Copy, Debug)]
+struct Course {
+    /// A moment of the machine, and the sandbox's time at it.
+    began: Instant,
+    time: DateTime<Utc>,
+    /// Seconds of the sandbox in one second of the machine; 0 stops it.
+    speed: f64,
+}
+
+impl Course {
+    fn at(&self, moment: Instant) -> DateTime<Utc> {
+        let elapsed = moment.saturating_duration_since(self.began);
+        let elapsed =
+            Duration::try_from_secs_f64(elapsed.as_secs_f64() * self.speed).unwrap_or(Duration::MAX);
+        TimeDelta::from_std(elapsed)
+            .ok()
+            .and_then(|elapsed| self.time.checked_add_signed(elapsed))
+            .unwrap_or(DateTime::<Utc>::MAX_UTC)
+    }
+
+    /// How long the machine needs to get to a time; `None` if it never does.
+    fn until(&self, time: DateTime<Utc>, moment: Instant) -> Option<Duration> {
+        let remaining = (time - self.at(moment)).to_std().unwrap_or(Duration::ZERO);
+        if remaining.is_zero() {
+            return Some(Duration::ZERO);
+        }
+        Duration::try_from_secs_f64(remaining.as_secs_f64() / self.speed).ok()
+    }
+}
+
+impl Clock {
+    /// The machine's clock.
+    pub(crate) fn new() -> Self {
+        Self { course: watch::Sender::new(Course { began: Instant::now(), time: Utc::now(), speed: 1.0 }) }
+    }
+
+    /// What time it is.
+    pub(crate) fn now(&self) -> DateTime<Utc> {
+        self.course.borrow().at(Instant::now())
+    }
+
+    /// Seconds of the sandbox in one second of the machine.
+    pub(crate) fn speed(&self) -> f64 {
+        self.course.borrow().speed
+    }
+
+    /// Makes it another time, from which the clock goes on.
+    pub(crate) fn set(&self, time: DateTime<Utc>) {
+        self.course.send_modify(|course| {
+            course.began = Instant::now();
+            course.time = time;
+        });
+    }
+
+    /// Moves the clock forward.
+    pub(crate) fn advance(&self, by: Duration) {
+        self.course.send_modify(|course| {
+            let now = Instant::now();
+            let by = TimeDelta::from_std(by).unwrap_or(TimeDelta::MAX);
+            course.time = course.at(now).checked_add_signed(by).unwrap_or(DateTime::<Utc>::MAX_UTC);
+            course.began = now;
+        });
+    }
+
+    /// Runs at another speed from now on: 60 makes a minute of each second, 0 stops it.
+    pub(crate) fn set_speed(&self, speed: f64) {
+        self.course.send_modify(|course| {
+            let now = Instant::now();
+            course.time = course.at(now);
+            course.began = now;
+            course.speed = speed.max(0.0);
+        });
+    }
+
+    /// Resolves when it is that time, also when the clock is moved or its speed changes in the meantime.
+    pub(crate) async fn sleep_until(&self, time: DateTime<Utc>) {
+        let mut course = self.course.subscribe();
+        loop {
+            let remaining = course.borrow_and_update().until(time, Instant::now());
+            let wait = async {
+                match remaining {
+                    Some(remaining) => tokio::time::sleep(remaining).await,
+                    None => std::future::pending().await,
+                }
+            };
+            if remaining == Some(Duration::ZERO) {
+                return;
+            }
+            tokio::select! {
+                () = wait => {}
+                // The sender is in `self`: it cannot be gone.
+                _ = course.changed() => {}
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn course(speed: f64) -> Course {
+        Course { began: Instant::now(), time: DateTime::UNIX_EPOCH, speed }
+    }
+
+    #[test]
+    fn the_time_follows_the_speed() {
+        let cases = [(1.0, 10), (60.0, 600), (0.5, 5), (0.0, 0)];
+        for (speed, seconds) in cases {
+            let course = course(speed);
+            let time = course.at(course.began + Duration::from_secs(10));
+            assert_eq!(time - DateTime::UNIX_EPOCH, TimeDelta::seconds(seconds), "{speed}");
+        }
+    }
+
+    #[test]
+    fn the_wait_for_a_time_follows_the_speed() {
+        let minute = DateTime::UNIX_EPOCH + TimeDelta::seconds(60);
+        let cases = [(1.0, Some(60)), (60.0, Some(1)), (0.0, None)];
+        for (speed, seconds) in cases {
+            let course = course(speed);
+            assert_eq!(course.until(minute, course.began), seconds.map(Duration::from_secs), "{speed}");
+        }
+        let past = DateTime::UNIX_EPOCH - TimeDelta::seconds(1);
+        let course = course(0.0);
+        assert_eq!(course.until(past, course.began), Some(Duration::ZERO));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn sleepers_wake_when_the_clock_is_moved() {
+        let clock = Clock::new();
+        clock.set_speed(0.0);
+        let hour = Duration::from_secs(3600);
+        let until = clock.now() + TimeDelta::hours(1);
+        let (slept, ()) =
+            tokio::join!(tokio::time::timeout(Duration::from_secs(100), clock.sleep_until(until)), async {
+                tokio::time::sleep(Duration::from_secs(50)).await;
+                clock.advance(hour);
+            });
+        assert_eq!(slept, Ok(()));
+        clock.set(until - TimeDelta::hours(2));
+        let slept = tokio::time::timeout(Duration::from_secs(100), clock.sleep_until(until)).await;
+        assert!(slept.is_err(), "it slept until a time that did not come");
+    }
+}

@@ -1,0 +1,184 @@
+//! Tokens as text: the one place that knows their stored form.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::time::{Duration, SystemTime};
+
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+
+use crate::auth::TokenSet;
+
+/// What is written today. A new field is a new format, because a program that does not know it would lose it when it
+/// writes the tokens back; older formats stay readable.
+pub(super) const FORMAT: u64 = 1;
+
+impl TokenSet {
+    /// The tokens as JSON, for a column of a database. **It contains the tokens themselves**: encrypt it, or keep it
+    /// where only the program can read it.
+    ///
+    /// It names its format, so that later versions of this crate can read it. Times are kept in milliseconds since
+    /// 1970, rounded down, between the years 1601 and 9999.
+    pub fn to_json(&self) -> SecretString {
+        // Strings and numbers under fixed names: nothing that serialising could fail at.
+        serde_json::to_string(&TokensForm::of(self)).unwrap_or_default().into()
+    }
+
+    /// The tokens that [`to_json`](Self::to_json) wrote, by this or an earlier version of this crate.
+    ///
+    /// # Errors
+    ///
+    /// If the text is not such JSON, or was written by a later version of this crate. The error does not quote it.
+    pub fn from_json(json: &SecretString) -> Result<Self, InvalidTokens> {
+        read::<TokensForm<'_>>(json.expose_secret())?.into_tokens()
+    }
+}
+
+/// Text that was to be tokens cannot be read. It says why, without quoting the text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InvalidTokens {
+    text: String,
+    newer: bool,
+}
+
+impl InvalidTokens {
+    pub(super) fn new(text: impl Into<String>) -> Self {
+        Self { text: text.into(), newer: false }
+    }
+
+    /// Whether a later version of this crate wrote it: the mend is to update this program.
+    pub fn is_newer_format(&self) -> bool {
+        self.newer
+    }
+}
+
+impl fmt::Display for InvalidTokens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl std::error::Error for InvalidTokens {}
+
+/// [`TokenSet`], as it is written.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TokensForm<'a> {
+    format: u64,
+    #[serde(borrow)]
+    access_token: Cow<'a, str>,
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    refresh_token: Option<Cow<'a, str>>,
+    obtained_at_unix_ms: i64,
+    expires_at_unix_ms: i64,
+    scopes: Cow<'a, [String]>,
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    company_id: Option<Cow<'a, str>>,
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    location_id: Option<Cow<'a, str>>,
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    user_id: Option<Cow<'a, str>>,
+}
+
+impl<'a> TokensForm<'a> {
+    pub(super) fn of(tokens: &'a TokenSet) -> Self {
+        // Without `..`: a field that is added to the tokens has to be added to their form, or this does not compile.
+        let TokenSet {
+            access_token,
+            refresh_token,
+            obtained_at,
+            expires_at,
+            scopes,
+            company_id,
+            location_id,
+            user_id,
+        } = tokens;
+        Self {
+            format: FORMAT,
+            access_token: access_token.expose_secret().into(),
+            refresh_token: refresh_token.as_ref().map(|token| token.expose_secret().into()),
+            obtained_at_unix_ms: rounded_down(*obtained_at),
+            expires_at_unix_ms: rounded_down(*expires_at),
+            scopes: scopes.into(),
+            company_id: company_id.as_ref().map(|id| id.as_str().into()),
+            location_id: location_id.as_ref().map(|id| id.as_str().into()),
+            user_id: user_id.as_ref().map(|id| id.as_str().into()),
+        }
+    }
+
+    pub(super) fn into_tokens(self) -> Result<TokenSet, InvalidTokens> {
+        Ok(TokenSet {
+            access_token: self.access_token.into_owned().into(),
+            refresh_token: self.refresh_token.map(|token| token.into_owned().into()),
+            obtained_at: time(self.obtained_at_unix_ms)?,
+            expires_at: time(self.expires_at_unix_ms)?,
+            scopes: self.scopes.into_owned(),
+            company_id: self.company_id.map(|id| id.into_owned().into()),
+            location_id: self.location_id.map(|id| id.into_owned().into()),
+            user_id: self.user_id.map(|id| id.into_owned().into()),
+        })
+    }
+}
+
+/// Reads a document that names its format, and may have tokens in it that name theirs.
+pub(super) fn read<'a, T: Deserialize<'a>>(json: &'a str) -> Result<T, InvalidTokens> {
+    #[derive(Deserialize)]
+    struct Formats {
+        format: u64,
+        tokens: Option<Box<Formats>>,
+    }
+
+    let Formats { format, tokens } = serde_json::from_str(json).map_err(|error| unreadable(&error))?;
+    let newest = tokens.map_or(format, |tokens| format.max(tokens.format));
+    if newest > FORMAT {
+        return Err(InvalidTokens {
+            text: format!("it is of format {newest}, which is newer than the {FORMAT} that this program knows"),
+            newer: true,
+        });
+    }
+    serde_json::from_str(json).map_err(|error| unreadable(&error))
+}
+
+/// Where the text is wrong. What the parser says is left out: it quotes values, which may be tokens.
+fn unreadable(error: &serde_json::Error) -> InvalidTokens {
+    let what = match error.classify() {
+        serde_json::error::Category::Eof => "it ends too early",
+        serde_json::error::Category::Data => "a field is missing, unknown or of another type",
+        serde_json::error::Category::Syntax | serde_json::error::Category::Io => "it is not JSON",
+    };
+    InvalidTokens::new(format!("{what} (line {}, column {})", error.line(), error.column()))
+}
+
+/// 1601 and 9999: what every system and database can hold.
+const EARLIEST: i64 = -11_644_473_600_000;
+const LATEST: i64 = 253_402_300_799_999;
+
+/// Milliseconds since 1970, rounded down: a token is not believed to live longer than it does.
+pub(super) fn rounded_down(time: SystemTime) -> i64 {
+    let milliseconds = match time.duration_since(SystemTime::UNIX_EPOCH) {
+        Ok(after) => i64::try_from(after.as_millis()).unwrap_or(LATEST),
+        Err(before) => {
+            let before = before.duration().as_nanos().div_ceil(1_000_000);
+            i64::try_from(before).map_or(EARLIEST, |before| -before)
+        }
+    };
+    milliseconds.clamp(EARLIEST, LATEST)
+}
+
+/// Milliseconds since 1970, rounded up: a lease does not end before its holder thinks so.
+pub(super) fn rounded_up(time: SystemTime) -> i64 {
+    let down = rounded_down(time);
+    let is_whole = self::time(down).is_ok_and(|whole| whole >= time);
+    if is_whole { down } else { (down + 1).min(LATEST) }
+}
+
+/// The time of milliseconds since 1970.
+pub(super) fn time(milliseconds: i64) -> Result<SystemTime, InvalidTokens> {
+    let distance = Duration::from_millis(milliseconds.unsigned_abs());
+    let time = if milliseconds < 0 {
+        SystemTime::UNIX_EPOCH.checked_sub(distance)
+    } else {
+        SystemTime::UNIX_EPOCH.checked_add(distance)
+    };
+    time.ok_or_else(|| InvalidTokens::new(format!("the time {milliseconds} is out of range")))
+}

@@ -1,0 +1,134 @@
+//! What the receiver makes of the events that the description and the reference show.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::time::{Duration, SystemTime};
+
+use highlevel::webhook::testing::SigningKey;
+use highlevel::webhook::{Content, Event, MessageEvent, Receiver, Verified};
+use highlevel_sandbox::Contract;
+use serde_json::{Map, Value};
+
+/// The examples of the events, with the pointer at which the description names them, in the order of the pointers.
+fn examples() -> Vec<(String, Value)> {
+    let document = Contract::load().expect("the embedded description is valid").document();
+    let mut examples = Vec::new();
+    for (event, definition) in document["x-webhooks"].as_object().expect("events") {
+        for (name, example) in definition["examples"].as_object().expect("examples") {
+            let pointer = example["$ref"].as_str().expect("a reference").trim_start_matches('#');
+            let value = document.pointer(pointer).expect("the example")["value"].clone();
+            examples.push((format!("/x-webhooks/{event}/examples/{name}"), value));
+        }
+    }
+    examples.sort_by(|(a, _): &(String, Value), (b, _)| a.cmp(b));
+    examples
+}
+
+/// Signs an event and receives it. The examples are years apart, so the window is without end.
+fn receive(json: &Value) -> Verified<Event> {
+    let key = SigningKey::from_seed([1; 32]);
+    let receiver = Receiver::builder()
+        .any_app()
+        .key(key.public_key("test"))
+        .window(Duration::MAX, Duration::MAX)
+        .build();
+    let body = json.to_string();
+    receiver
+        .receive(&key.headers(&body), body, SystemTime::UNIX_EPOCH)
+        .unwrap_or_else(|error| panic!("{json}: {error}"))
+}
+
+/// What a program sees of an event, a line each.
+fn show(event: &Event) -> String {
+    let mut text = String::new();
+    let mut line = |name: &str, value: &dyn std::fmt::Debug| {
+        writeln!(text, "  {name:<12} {value:?}").expect("written");
+    };
+    let (variant, extra): (_, &Map<String, Value>) = match event {
+        Event::OutboundMessage(message) => ("OutboundMessage", &message.extra),
+        Event::InboundMessage(message) => ("InboundMessage", &message.extra),
+        Event::ProviderOutboundMessage(message) => ("ProviderOutboundMessage", &message.extra),
+        Event::Install(install) => ("Install", &install.extra),
+        Event::Uninstall(uninstall) => ("Uninstall", &uninstall.extra),
+        other => panic!("no row for {other:?}"),
+    };
+    match event {
+        Event::OutboundMessage(message) => {
+            line("direction", &message.direction().as_str());
+            line("status", &message.status.as_ref().map(|status| status.as_str()));
+        }
+        Event::InboundMessage(message) => {
+            line("direction", &message.direction().as_str());
+            line("status", &message.status.as_ref().map(|status| status.as_str()));
+        }
+        Event::ProviderOutboundMessage(message) => line("direction", &message.direction().as_str()),
+        Event::Install(install) => {
+            line("app", &install.app_id.as_str());
+            line("of a", &install.install_type.as_ref().map(|kind| kind.as_str()));
+        }
+        Event::Uninstall(uninstall) => line("app", &uninstall.app_id.as_str()),
+        _ => {}
+    }
+    match event.content() {
+        Some(Content::Text(content)) => {
+            line("text", &content.text);
+            line("channel", &content.channel);
+            line("attachments", &content.attachments);
+        }
+        Some(Content::Email(content)) => {
+            line("subject", &content.subject);
+            line("from", &content.from);
+            line("to", &content.to);
+            line("cc, bcc", &(&content.cc, &content.bcc));
+            line("body", &content.body);
+            line("plain text", &content.plain_text);
+            line("attachments", &content.attachments);
+        }
+        Some(Content::Call(content)) => {
+            line("call", &content.outcome);
+            line("duration", &content.duration);
+            line("recordings", &content.recordings);
+        }
+        Some(Content::Voicemail(content)) => line("voicemail", &content.recordings),
+        Some(other) => panic!("no row for {other:?}"),
+        None => {}
+    }
+    if !extra.is_empty() {
+        line("not known", &extra.keys().collect::<Vec<_>>());
+    }
+    format!("Event::{variant}\n{text}")
+}
+
+#[test]
+fn events() {
+    let mut text = String::new();
+    let mut variants = BTreeSet::new();
+    for (name, json) in examples() {
+        let verified = receive(&json);
+        variants.insert(verified.event().name().to_owned());
+        // A hash would tell a reader nothing.
+        let id = verified.id().as_str();
+        let known_by = if id.starts_with(r#"["body","#) { "the bytes of its body" } else { id };
+        write!(text, "{name}\n  {}  known by     {known_by}\n\n", show(verified.event())).expect("written");
+    }
+    let expected = ["INSTALL", "InboundMessage", "OutboundMessage", "ProviderOutboundMessage", "UNINSTALL"];
+    assert_eq!(variants, expected.map(str::to_owned).into(), "every event has an example");
+    crate::snapshots::check("webhook-events", text.trim_end());
+}
+
+/// The four events of the reference's page, byte for byte as it shows them, are those of the description.
+#[test]
+fn the_events_of_the_reference_are_those_of_the_description() {
+    let examples = examples();
+    for (name, body) in [
+        ("message", include_str!("../reference-examples/event-message.json")),
+        ("call", include_str!("../reference-examples/event-call.json")),
+        ("voicemail", include_str!("../reference-examples/event-voicemail.json")),
+        ("email", include_str!("../reference-examples/event-email.json")),
+    ] {
+        let pointer = format!("/x-webhooks/OutboundMessage/examples/{name}");
+        let (_, json) = examples.iter().find(|(found, _)| *found == pointer).expect("an example");
+        let published: Value = serde_json::from_str(body).expect("examples are JSON");
+        assert_eq!(receive(&published).event(), receive(json).event(), "{name}");
+    }
+}
