@@ -25,7 +25,9 @@ impl Plan {
             }
         };
         if cpu_time().is_none() {
-            println!("SKIPPED: CPU time; it is read from /proc/thread-self/schedstat, which only Linux has\n");
+            println!(
+                "SKIPPED: CPU time; it is read from /proc/thread-self/schedstat, which only Linux has\n"
+            );
         }
         plan
     }

@@ -204,7 +204,7 @@ async fn a_body_that_was_touched_is_not_an_event() {
 #[tokio::test]
 async fn a_contact_without_a_conversation_gets_one() {
     let sandbox = Sandbox::start().await.expect("a sandbox");
-    sandbox.add_contact(Contact::new("newcomer").phone("+15035550123"));
+    sandbox.put_contact(Contact::new("newcomer").phone("+15035550123")).unwrap();
     let client = client(&sandbox);
     let first = client.messages().send(Sms::to("newcomer").text("Welcome")).await.expect("a receipt");
     let second = client.messages().send(Sms::to("newcomer").text("Again")).await.expect("a receipt");

@@ -5,15 +5,18 @@
 //! The files in `../snapshots` change only through `cargo xtask codegen`.
 
 mod arrows;
+mod auth;
 mod dependencies;
 mod documentation;
 mod end_to_end;
 mod faults;
+mod hostile_webhooks;
 mod load;
 mod metadata;
 mod readme;
 mod recorder;
 mod requests;
+mod sandbox_faults;
 mod schemas;
 mod snapshot_files;
 mod snapshots;

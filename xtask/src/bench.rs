@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// The programs that measure, in the order in which they run.
-const PROGRAMS: [&str; 2] = ["bench", "webhook"];
+const PROGRAMS: [&str; 3] = ["bench", "webhook", "sandbox"];
 
 /// Measures, and prints tables. Nothing passes or fails.
 pub(crate) fn run(quick: bool) -> Result<(), String> {
@@ -13,15 +13,35 @@ pub(crate) fn run(quick: bool) -> Result<(), String> {
     build.args(["build", "--release"]);
     finish(build)?;
     install_javascript();
+    let sandbox = sandbox(&cargo)?;
     for program in PROGRAMS {
         let mut bench = Command::new(&cargo);
         bench.args(["run", "--quiet", "--release", "--bin", program, "--"]);
         bench.args(quick.then_some("--quick"));
+        bench.env("HIGHLEVEL_SANDBOX", &sandbox);
         // Not every client that is compared leaves loopback to itself.
         bench.env("NO_PROXY", "localhost").env("no_proxy", "localhost");
         finish(bench)?;
     }
     Ok(())
+}
+
+/// Builds the program of the sandbox as it would be given away, and answers where it is.
+fn sandbox(cargo: &str) -> Result<PathBuf, String> {
+    let root = folder().join("..");
+    let status = Command::new(cargo)
+        .args(["build", "--release", "--package", "highlevel-sandbox", "--bin", "highlevel-sandbox"])
+        .env("CARGO_PROFILE_RELEASE_STRIP", "symbols")
+        .current_dir(&root)
+        .status()
+        .map_err(|error| format!("cargo cannot be run: {error}"))?;
+    if !status.success() {
+        return Err("the sandbox cannot be built: the messages above say why".to_owned());
+    }
+    let target = root.join(std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into()));
+    let program =
+        target.join("release").join("highlevel-sandbox").with_extension(std::env::consts::EXE_EXTENSION);
+    program.canonicalize().map_err(|error| format!("{}: {error}", program.display()))
 }
 
 fn finish(mut command: Command) -> Result<(), String> {

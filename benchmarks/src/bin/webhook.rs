@@ -173,7 +173,8 @@ impl JavaScript {
 
     fn repeat(&mut self, mode: &str, event: &Signed, length: Duration) -> Sample {
         let key = base64(event.key.verifying_key().as_bytes());
-        writeln!(self.input, "{mode} {} {APP} {key} {}", length.as_millis(), event.header).expect("node reads");
+        writeln!(self.input, "{mode} {} {APP} {key} {}", length.as_millis(), event.header)
+            .expect("node reads");
         self.input.write_all(&event.body).expect("node reads");
         self.input.write_all(b"\n").expect("node reads");
         let line = self.line();

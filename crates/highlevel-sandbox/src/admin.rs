@@ -3,19 +3,39 @@
 //! Each area is a file with a table of its routes; `admin.yaml` beside this crate's manifest describes them all.
 
 mod clock;
+mod deliveries;
+mod description;
+mod events;
+mod faults;
+mod guard;
 mod health;
+mod ledger;
+mod limits;
+mod oauth;
+mod settings;
+mod state;
+mod stream;
+mod world;
 
+use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{Method, StatusCode};
+use http::{HeaderMap, Method, StatusCode};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::server::State;
+use crate::server::{Body, State};
+pub(crate) use guard::Access;
 
 /// Under which all of it is.
 pub(crate) const PREFIX: &str = "/_sandbox/";
+
+/// The longest body that is read, in bytes: a snapshot of everything is one.
+pub(crate) const LONGEST: usize = 256 * 1024 * 1024;
+
+/// The areas of which those who follow are told that something changed there. The others tell more themselves.
+const SWITCHES: [&str; 5] = ["clock", "faults", "rate-limit", "settings", "webhooks"];
 
 /// One operation of the admin API.
 pub(crate) struct Route {
@@ -27,9 +47,11 @@ pub(crate) struct Route {
 
 /// What an operation is given.
 pub(crate) struct Input<'a> {
+    route: &'static Route,
     /// The parameters in the path, in order, decoded.
     parameters: Vec<String>,
     query: &'a str,
+    headers: &'a HeaderMap,
     body: &'a [u8],
 }
 
@@ -37,8 +59,19 @@ pub(crate) struct Input<'a> {
 #[derive(Debug)]
 pub(crate) struct Output {
     pub(crate) status: StatusCode,
-    /// `Null` for no body.
-    pub(crate) body: Value,
+    pub(crate) content: Content,
+}
+
+/// The body of an answer.
+#[derive(Debug)]
+pub(crate) enum Content {
+    Nothing,
+    Json(Value),
+    /// Something else, complete or as it comes.
+    Other {
+        media_type: &'static str,
+        body: Body,
+    },
 }
 
 /// Why an operation was not done.
@@ -49,49 +82,92 @@ pub(crate) struct Problem {
 }
 
 /// Does what a request to the admin API asks for.
-pub(crate) fn answer(state: &Arc<State>, method: &Method, target: &str, body: &Bytes) -> Output {
+pub(crate) fn answer(
+    state: &Arc<State>,
+    method: &Method,
+    target: &str,
+    headers: &HeaderMap,
+    body: &Bytes,
+) -> Output {
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
-    let result = find(method, path)
-        .and_then(|(route, parameters)| (route.handler)(state, &Input { parameters, query, body }));
-    result.unwrap_or_else(|problem| Output {
-        status: problem.status,
-        body: json!({ "error": problem.message }),
-    })
+    let result = find(method, path).and_then(|(route, parameters)| {
+        let output = (route.handler)(state, &Input { route, parameters, query, headers, body })?;
+        let area = route.path.split('/').next().unwrap_or_default();
+        if !method.is_safe() && SWITCHES.contains(&area) {
+            state.changed(area);
+        }
+        Ok(output)
+    });
+    result.unwrap_or_else(Output::from)
 }
 
 /// The answer to a body that is too long.
-pub(crate) fn too_large(limit: usize) -> Output {
-    Output {
-        status: StatusCode::PAYLOAD_TOO_LARGE,
-        body: json!({ "error": format!("a body has at most {limit} bytes") }),
-    }
+pub(crate) fn too_large() -> Output {
+    let message = format!("a body has at most {LONGEST} bytes");
+    Problem { status: StatusCode::PAYLOAD_TOO_LARGE, message }.into()
+}
+
+/// The answer when the state file cannot be written.
+pub(crate) fn not_written(error: &io::Error) -> Output {
+    Problem { status: StatusCode::INTERNAL_SERVER_ERROR, message: error.to_string() }.into()
+}
+
+/// The answer to a body that did not come in time.
+pub(crate) fn too_slow() -> Output {
+    let message = "the body did not come in time".to_owned();
+    Problem { status: StatusCode::REQUEST_TIMEOUT, message }.into()
 }
 
 fn routes() -> impl Iterator<Item = &'static Route> {
-    [health::ROUTES, clock::ROUTES].into_iter().flatten()
+    [
+        health::ROUTES,
+        description::ROUTES,
+        clock::ROUTES,
+        faults::ROUTES,
+        ledger::ROUTES,
+        limits::ROUTES,
+        oauth::ROUTES,
+        settings::ROUTES,
+        state::ROUTES,
+        stream::ROUTES,
+        world::ROUTES,
+        deliveries::ROUTES,
+        events::ROUTES,
+    ]
+    .into_iter()
+    .flatten()
 }
 
 /// The route for a path, and the parameters in it.
 fn find(method: &Method, path: &str) -> Result<(&'static Route, Vec<String>), Problem> {
-    let segments: Vec<&str> = path.strip_prefix(PREFIX).unwrap_or_default().split('/').collect();
-    let mut methods = Vec::new();
-    for route in routes() {
-        if let Some(parameters) = fit(route.path, &segments) {
-            if route.method == *method {
-                return Ok((route, parameters));
-            }
-            methods.push(route.method.as_str());
-        }
-    }
-    if methods.is_empty() {
+    let mut there = at(path);
+    if there.is_empty() {
         return Err(Problem::not_found(format!(
             "there is nothing at {path}; GET {PREFIX}openapi.json lists what there is"
         )));
     }
-    Err(Problem {
-        status: StatusCode::METHOD_NOT_ALLOWED,
-        message: format!("{path} does not take {method}; it takes {}", methods.join(" and ")),
-    })
+    match there.iter().position(|(route, _)| route.method == *method) {
+        Some(place) => Ok(there.swap_remove(place)),
+        None => Err(Problem {
+            status: StatusCode::METHOD_NOT_ALLOWED,
+            message: format!("{path} does not take {method}; it takes {}", allowed(path).join(" and ")),
+        }),
+    }
+}
+
+/// The methods that a path takes.
+pub(crate) fn allowed(path: &str) -> Vec<&'static str> {
+    at(path).iter().map(|(route, _)| route.method.as_str()).collect()
+}
+
+/// What there is at a path. Where its words are those of a route, the parameters of another route do not stand for them.
+fn at(path: &str) -> Vec<(&'static Route, Vec<String>)> {
+    let segments: Vec<&str> = path.strip_prefix(PREFIX).unwrap_or_default().split('/').collect();
+    let fitting = routes().filter_map(|route| Some((route, fit(route.path, &segments)?)));
+    let mut fitting: Vec<_> = fitting.collect();
+    let fewest = fitting.iter().map(|(_, parameters)| parameters.len()).min();
+    fitting.retain(|(_, parameters)| Some(parameters.len()) == fewest);
+    fitting
 }
 
 /// The parameters of a path that is like the template.
@@ -134,23 +210,51 @@ impl Input<'_> {
     /// The value of a name in the query, decoded.
     pub(crate) fn query(&self, name: &str) -> Option<String> {
         let value = self.query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))?;
-        percent_decoded(&value.replace('+', " "))
+        // What cannot be decoded is as wrong as what is empty, and stays there to be refused.
+        Some(percent_decoded(&value.replace('+', " ")).unwrap_or_default())
     }
 
-    /// The JSON body.
+    /// Refuses names in the query that mean nothing here.
+    pub(crate) fn allow(&self, names: &[&str]) -> Result<(), Problem> {
+        let present = self.query.split('&').filter(|pair| !pair.is_empty());
+        let present = present.map(|pair| pair.split_once('=').map_or(pair, |(name, _)| name));
+        match present.into_iter().find(|name| !names.contains(name)) {
+            None => Ok(()),
+            Some(name) => Err(Problem::bad_request(format!(
+                "the query has `{name}`, which means nothing here; there are {}",
+                names.join(", ")
+            ))),
+        }
+    }
+
+    /// The value of a header, by its name in lower case.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// The JSON body, as the description has it.
     pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T, Problem> {
-        serde_json::from_slice(self.body)
-            .map_err(|error| Problem::bad_request(format!("the body cannot be used: {error}")))
+        let unusable = |error| Problem::bad_request(format!("the body cannot be used: {error}"));
+        // This first: it knows best what is wrong with a name or a type.
+        let read = serde_json::from_slice(self.body).map_err(unusable)?;
+        description::check(self.route, &serde_json::from_slice(self.body).map_err(unusable)?)?;
+        Ok(read)
     }
 }
 
 impl Output {
     pub(crate) fn ok(body: Value) -> Self {
-        Self { status: StatusCode::OK, body }
+        Self { status: StatusCode::OK, content: Content::Json(body) }
     }
 
     pub(crate) fn no_content() -> Self {
-        Self { status: StatusCode::NO_CONTENT, body: Value::Null }
+        Self { status: StatusCode::NO_CONTENT, content: Content::Nothing }
+    }
+}
+
+impl From<Problem> for Output {
+    fn from(problem: Problem) -> Self {
+        Self { status: problem.status, content: Content::Json(json!({ "error": problem.message })) }
     }
 }
 

@@ -7,20 +7,27 @@ mod authentication;
 mod body;
 mod existence;
 mod message;
+mod operation;
 mod receipt;
 mod refusal;
 mod rules;
+mod status;
 mod version;
 
+use http::header::AUTHORIZATION;
 use http::{HeaderMap, StatusCode};
 use serde_json::Value;
 
-use crate::contract::Contract;
+use crate::contract::{Contract, Violation};
 use crate::credentials::Grant;
+use crate::fidelity::{Quirk, Settings};
+use crate::ledger::Fingerprint;
 use crate::world::{Message, World};
 
-pub(crate) use authentication::authenticate;
+pub(crate) use authentication::{authenticate, bearer};
+pub use operation::Operation;
 pub(crate) use refusal::Refusal;
+pub(crate) use version::check as check_version;
 
 /// A request as it came.
 #[derive(Clone, Copy, Debug)]
@@ -39,10 +46,10 @@ impl<'a> Call<'a> {
 }
 
 /// By what a request is judged.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Rulebook {
     pub(crate) contract: &'static Contract,
-    pub(crate) success: StatusCode,
+    pub(crate) settings: Settings,
 }
 
 /// What is new with each request.
@@ -56,23 +63,41 @@ pub(crate) struct Fresh {
     pub(crate) conversation_id: String,
 }
 
-/// The answer, and the message if one was accepted.
+/// The answer, and what is to be stored.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
+    /// `Null` for no body.
     pub(crate) body: Value,
+    /// A new message.
     pub(crate) accepted: Option<Message>,
+    /// A message that has become another.
+    pub(crate) changed: Option<Message>,
+    pub(crate) remarks: Remarks,
 }
 
-/// What an operation of the specification does here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Operation {
-    SendMessage,
-    AddInboundMessage,
-    AddOutboundCall,
+/// What the ledger says about the request besides.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Remarks {
+    pub(crate) operation: Option<Operation>,
+    pub(crate) fingerprint: Option<Fingerprint>,
+    pub(crate) violations: Vec<Violation>,
+    pub(crate) tolerated: Vec<&'static str>,
+    pub(crate) unknown_fields: Vec<String>,
+    /// The message that was stored or changed.
+    pub(crate) message_id: Option<String>,
+    pub(crate) quirk: Option<&'static str>,
 }
 
-/// Decides what to answer. Changes nothing: an accepted message is the caller's to store.
+/// What is done about a request that is not refused.
+enum Done {
+    Added(Message),
+    Changed(Message),
+    /// It was said to be done.
+    Nothing,
+}
+
+/// Decides what to answer. Changes nothing: what is to be stored is the caller's to store.
 pub(crate) fn answer(
     rulebook: &Rulebook,
     world: &World,
@@ -80,47 +105,86 @@ pub(crate) fn answer(
     call: Call<'_>,
     fresh: &Fresh,
 ) -> Answer {
-    match accept(rulebook, world, caller, call, fresh) {
-        Ok((operation, message)) => Answer {
-            status: rulebook.success,
-            body: receipt::receipt(operation, &message),
-            accepted: Some(message),
-        },
-        Err(refusal) => refusal.answer(&fresh.trace_id),
-    }
+    let mut remarks = Remarks::default();
+    let (operation, done) = match decide(rulebook, world, caller, call, fresh, &mut remarks) {
+        Ok(decided) => decided,
+        Err(refusal) => return Answer { remarks, ..refusal.answer(&fresh.trace_id) },
+    };
+    let settings = &rulebook.settings;
+    let success = settings.success_status.code();
+    let (status, body, accepted, changed) = match done {
+        Done::Added(message) if settings.has(Quirk::EmptySuccess) => {
+            remarks.quirk = Some(Quirk::EmptySuccess.name());
+            (success, Value::Null, Some(message), None)
+        }
+        Done::Added(message) => (success, receipt::receipt(operation, &message), Some(message), None),
+        Done::Changed(message) => {
+            (StatusCode::OK, receipt::receipt(operation, &message), None, Some(message))
+        }
+        Done::Nothing => (success, Value::Null, None, None),
+    };
+    remarks.message_id = accepted.as_ref().or(changed.as_ref()).map(|message| message.id.clone());
+    Answer { status, body, accepted, changed, remarks }
 }
 
-fn accept(
+fn decide(
     rulebook: &Rulebook,
     world: &World,
     caller: &Result<Grant, Refusal>,
     call: Call<'_>,
     fresh: &Fresh,
-) -> Result<(Operation, Message), Refusal> {
-    let contract = rulebook.contract;
-    let (operation, schema) =
-        route(contract, call).ok_or_else(|| Refusal::no_route(call.method, call.target))?;
-    let grant = caller.as_ref().map_err(Clone::clone)?;
-    authentication::authorize(grant, &contract.scopes(call.method, call.path()))?;
+    remarks: &mut Remarks,
+) -> Result<(Operation, Done), Refusal> {
+    let settings = &rulebook.settings;
+    let operation =
+        Operation::of(call.method, call.path()).ok_or_else(|| Refusal::no_route(call.method, call.target))?;
+    let contract = operation.contract(rulebook.contract);
+    let (method, path) = (operation.method(), operation.path());
+    remarks.operation = Some(operation);
+    let grant = match caller {
+        Ok(grant) => grant,
+        Err(_) if settings.has(Quirk::BadToken500) && call.headers.contains_key(AUTHORIZATION) => {
+            remarks.quirk = Some(Quirk::BadToken500.name());
+            return Err(Refusal::internal_error());
+        }
+        Err(refusal) => return Err(refusal.clone()),
+    };
+    authentication::authorize(grant, &contract.scopes(method, path))?;
     version::check(call.headers, &contract.allowed_values("ApiVersion"))?;
     let body = body::parse(call.headers, call.body)?;
-
-    let mut violations = contract.validate(schema, &body);
-    violations.extend(rules::violations(operation, &body, &violations));
-    if !violations.is_empty() {
-        return Err(Refusal::invalid(&violations));
-    }
     let location = &grant.account.location_id;
-    let parties = existence::resolve(operation, world, location, &body)?;
-    Ok((operation, message::compose(operation, world, location, parties, body, fresh)))
-}
+    if operation != Operation::UpdateMessageStatus {
+        remarks.fingerprint = Some(Fingerprint::of(operation, location, &body));
+    }
 
-fn route<'a>(contract: &'a Contract, call: Call<'_>) -> Option<(Operation, &'a str)> {
-    let operation = match contract.operation_id(call.method, call.path())? {
-        "sendMessage" => Operation::SendMessage,
-        "addInboundMessage" => Operation::AddInboundMessage,
-        "addOutboundCall" => Operation::AddOutboundCall,
-        _ => return None,
-    };
-    Some((operation, contract.request_schema(call.method, call.path())?))
+    let schema = contract.request_schema(method, path).unwrap_or_default();
+    remarks.unknown_fields = contract.unknown_fields(schema, &body);
+    let found = contract.validate(schema, &body);
+    let judgement = rules::judge(operation, &body, found, settings.strictness);
+    remarks.tolerated = judgement.tolerated;
+    let violations = judgement.violations;
+    if settings.has(Quirk::CustomInboundVanishes)
+        && rules::lacks_only_a_custom_provider(operation, &body, &violations)
+    {
+        remarks.quirk = Some(Quirk::CustomInboundVanishes.name());
+        return Ok((operation, Done::Nothing));
+    }
+    if !violations.is_empty() {
+        let refusal = Refusal::invalid(&violations);
+        remarks.violations = violations;
+        return Err(refusal);
+    }
+    if let Some(id) = operation.message_id(&call) {
+        let message = status::update(world, location, id, &body, settings, fresh, remarks)?;
+        return Ok((operation, Done::Changed(message)));
+    }
+    let parties = existence::parties(operation, world, location, &body)?;
+    let provider = existence::provider(world, location, &body).map_err(|refusal| {
+        if settings.has(Quirk::WrongProvider500) {
+            remarks.quirk = Some(Quirk::WrongProvider500.name());
+            return Refusal::internal_error();
+        }
+        refusal
+    })?;
+    Ok((operation, Done::Added(message::compose(operation, world, location, parties, provider, body, fresh))))
 }

@@ -1,23 +1,30 @@
 //! What can be chosen before a sandbox starts.
 
+mod oauth;
+mod state;
+
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use http::{StatusCode, Uri};
-use tokio::sync::mpsc;
+use http::Uri;
+use tokio::sync::watch;
 
+use crate::admin::Access;
 use crate::clock::Clock;
 use crate::contract::Contract;
 use crate::credentials::{Credentials, Grant};
+use crate::fault::FaultBook;
+use crate::fidelity::{Quirk, Settings, Strictness, SuccessStatus};
 use crate::identifiers;
-use crate::ledger::Ledger;
+use crate::ledger::{self, Ledger};
 use crate::rate_limit::{Account, RateLimit, RateLimiter};
 use crate::runtime::Runtime;
 use crate::sandbox::Sandbox;
-use crate::server::{self, State};
-use crate::webhook::{Courier, Signer, random_seed};
-use crate::world::{self, World};
+use crate::server::{self, Beginning, State};
+use crate::webhook::{self, Keyring, Outbox, RetrySchedule};
+use crate::world::{self, Snapshot};
 
 /// A sandbox that has not started. Made by [`Sandbox::builder`].
 #[derive(Clone, Debug)]
@@ -26,19 +33,18 @@ pub struct SandboxBuilder {
     webhook_url: Option<String>,
     token: Option<Redacted<String>>,
     app_id: String,
-    success_status: SuccessStatus,
+    apps: oauth::Apps,
+    settings: Settings,
     signing_key: Option<Redacted<[u8; 32]>>,
+    retry_schedule: RetrySchedule,
+    webhook_timeout: Duration,
     rate_limit: Option<RateLimit>,
-}
-
-/// The status of an answer that says yes. The documentation says 200, the live API answers 201.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum SuccessStatus {
-    /// As it is documented.
-    Ok200,
-    /// As the live API does it.
-    #[default]
-    Created201,
+    read_timeout: Duration,
+    connections: usize,
+    kept_requests: usize,
+    admin_token: Option<Redacted<String>>,
+    public: bool,
+    keeping: state::Keeping,
 }
 
 impl SandboxBuilder {
@@ -48,13 +54,23 @@ impl SandboxBuilder {
             webhook_url: None,
             token: None,
             app_id: world::APP_ID.to_owned(),
-            success_status: SuccessStatus::default(),
+            apps: oauth::Apps::default(),
+            settings: Settings::default(),
             signing_key: None,
+            retry_schedule: RetrySchedule::default(),
+            webhook_timeout: webhook::courier::ATTEMPT_TIMEOUT,
             rate_limit: None,
+            read_timeout: Duration::from_secs(30),
+            connections: server::CONNECTIONS,
+            kept_requests: ledger::KEPT_REQUESTS,
+            admin_token: None,
+            public: false,
+            keeping: state::Keeping::default(),
         }
     }
 
-    /// Where to listen: a loopback address. The default is 127.0.0.1 and a free port.
+    /// Where to listen. The default is 127.0.0.1 and a free port. Another address than a loopback address also takes
+    /// [`public`](Self::public) and an [`admin_token`](Self::admin_token).
     pub fn address(mut self, address: SocketAddr) -> Self {
         self.address = address;
         self
@@ -80,13 +96,38 @@ impl SandboxBuilder {
 
     /// The status of an answer that says yes.
     pub fn success_status(mut self, status: SuccessStatus) -> Self {
-        self.success_status = status;
+        self.settings = self.settings.success_status(status);
+        self
+    }
+
+    /// What of the documentation is insisted on.
+    pub fn strictness(mut self, strictness: Strictness) -> Self {
+        self.settings = self.settings.strictness(strictness);
+        self
+    }
+
+    /// Switches on something odd that the live API does. The default is none of it.
+    pub fn quirk(mut self, quirk: Quirk) -> Self {
+        self.settings = self.settings.quirk(quirk);
         self
     }
 
     /// The secret of the Ed25519 key that signs webhook events. The default is a new one.
     pub fn signing_key(mut self, seed: [u8; 32]) -> Self {
         self.signing_key = Some(Redacted(seed));
+        self
+    }
+
+    /// When an event that was not answered with a 2xx is delivered again. The default is
+    /// [`RetrySchedule::Documented`].
+    pub fn retry_schedule(mut self, schedule: RetrySchedule) -> Self {
+        self.retry_schedule = schedule;
+        self
+    }
+
+    /// How long a webhook target may take to answer, by the machine's clock. The default is 10 seconds.
+    pub fn webhook_timeout(mut self, timeout: Duration) -> Self {
+        self.webhook_timeout = timeout;
         self
     }
 
@@ -97,49 +138,118 @@ impl SandboxBuilder {
         self
     }
 
+    /// How long a client may take to send the head of a request, from the connection or the last answer on, and after that
+    /// the body, by the machine's clock. The default is 30 seconds.
+    pub fn read_timeout(mut self, timeout: Duration) -> Self {
+        self.read_timeout = timeout;
+        self
+    }
+
+    /// How many connections there are at once, at least 1. Further ones wait, unaccepted, until one ends. The default is
+    /// 10,000.
+    pub fn max_connections(mut self, connections: usize) -> Self {
+        self.connections = connections.max(1);
+        self
+    }
+
+    /// How many requests the ledger keeps, at least 1: the newest ones. The default is 10,000. It also keeps at most
+    /// four times as many entries of all kinds together, and 64 MiB of bodies and headers.
+    pub fn keep_requests(mut self, requests: usize) -> Self {
+        self.kept_requests = requests.max(1);
+        self
+    }
+
+    /// Lets other machines connect, when [`address`](Self::address) is one that they can reach. The default is that a
+    /// sandbox is for this machine only.
+    pub fn public(mut self, public: bool) -> Self {
+        self.public = public;
+        self
+    }
+
+    /// What the admin API under `/_sandbox/` asks for, as `Authorization: Bearer`. The default is nothing, on a loopback
+    /// address; elsewhere it has to be set.
+    pub fn admin_token(mut self, token: impl Into<String>) -> Self {
+        self.admin_token = Some(Redacted(token.into()));
+        self
+    }
+
     /// Starts the sandbox.
     ///
     /// # Errors
     ///
     /// `InvalidInput` when the address is not a loopback address, the webhook URL is not an `http` URL, the token
     /// cannot stand in a header or the rate limit allows nothing; otherwise what the operating system says, for example `AddrInUse`.
-    pub async fn start(self) -> io::Result<Sandbox> {
+    pub async fn start(mut self) -> io::Result<Sandbox> {
         let contract = Contract::load().map_err(io::Error::other)?;
         let webhook_url = self.webhook_url.as_deref().map(parse_webhook_url).transpose()?;
-        let token = match self.token {
-            Some(Redacted(token)) => checked_token(token)?,
+        let mut recalled = self.keeping.recall()?;
+        let token = match self.token.map(|token| token.0).or(recalled.token.take()) {
+            Some(token) => checked_token(token)?,
             None => identifiers::private_integration_token(),
         };
         let rate_limit = self.rate_limit.map(checked_rate_limit).transpose()?;
-        let signer = Signer::new(self.signing_key.map_or_else(random_seed, |seed| Ok(seed.0))?);
-        let webhook_public_key = signer.public_key();
+        let signing_key = match self.signing_key.map(|seed| seed.0).or(recalled.signing_key) {
+            Some(key) => key,
+            None => state::new_key()?,
+        };
+        let keyring = Keyring::new(Some(signing_key))?;
+        let webhook_url = webhook_url.map(|url| url.to_string());
+        let outbox = Outbox::new(webhook_url.clone(), self.retry_schedule.clone(), keyring);
+        let webhook_public_key = outbox.public_key();
+        let admin_token = self.admin_token.map(|token| checked_token(token.0)).transpose()?;
+        if !self.address.ip().is_loopback() {
+            checked_exposure(self.address, self.public, admin_token.is_some())?;
+        }
         let listener = listen(self.address)?;
         let address = listener.local_addr()?;
 
-        let ledger = Arc::new(Ledger::new());
-        let (parcels, deliverable) = mpsc::unbounded_channel();
-        let courier = Courier::new(Arc::clone(&ledger));
+        let ledger = Arc::new(Ledger::new(self.kept_requests));
         let account = Account { app_id: self.app_id, location_id: world::LOCATION_ID.to_owned() };
-        let mut credentials = Credentials::default();
-        credentials.grant(&token, Grant::private_integration(&account.app_id, &account.location_id));
+        self.apps.remember(&account.app_id, &recalled);
+        let (app, others) = self.apps.into_apps(&account.app_id)?;
+        let grant_all = |credentials: &mut Credentials| {
+            [app.clone()].into_iter().chain(others.clone()).for_each(|app| credentials.oauth.put_app(app));
+            credentials.grant(&token, Grant::private_integration(&account.app_id, &account.location_id));
+        };
+        let mut credentials = Credentials::new(app.clone());
+        grant_all(&mut credentials);
+        let world = self.keeping.beginning(&mut credentials)?;
+        let beginning = Beginning {
+            snapshot: Snapshot { credentials: credentials.keep(), ..world.snapshot() },
+            identity: vec![("token", token.clone().into()), ("signingKey", state::encoded(signing_key))],
+            rate_limit,
+            webhook_url,
+            retry_schedule: self.retry_schedule.clone(),
+            settings: self.settings.clone(),
+        };
+        let (world, rewrite) = self.keeping.now(&beginning.snapshot, &mut recalled, &mut credentials)?;
+        grant_all(&mut credentials);
         let state = Arc::new(State {
             contract,
             clock: Clock::new(),
-            signer,
             token,
             account: Arc::new(account),
-            success: self.success_status.code(),
-            world: Mutex::new(World::from(world::seed())),
+            settings: Mutex::new(self.settings),
+            read_timeout: self.read_timeout,
+            connections: self.connections,
+            faults: FaultBook::default(),
+            access: Access::new(admin_token, address.ip().is_loopback()),
+            run: identifiers::object_id(),
+            stopping: watch::Sender::new(false),
+            beginning,
+            store: recalled.store,
+            kept_messages: self.keeping.messages,
+            world: Mutex::new(world),
             credentials: Mutex::new(credentials),
             limiter: Mutex::new(RateLimiter::new(rate_limit)),
-            webhook_url: Mutex::new(webhook_url),
+            outbox,
             ledger,
-            parcels,
         });
 
+        state.keep_beginning(rewrite, self.keeping.seeded());
         let runtime = Runtime::start().await?;
-        runtime.handle().spawn(courier.run(deliverable));
-        runtime.handle().spawn({
+        runtime.handle().spawn(webhook::courier::run(Arc::clone(&state), self.webhook_timeout));
+        let serving = runtime.handle().spawn({
             let state = Arc::clone(&state);
             async move {
                 if let Err(error) = server::serve(listener, state).await {
@@ -147,16 +257,7 @@ impl SandboxBuilder {
                 }
             }
         });
-        Ok(Sandbox::new(address, webhook_public_key, state, runtime))
-    }
-}
-
-impl SuccessStatus {
-    fn code(self) -> StatusCode {
-        match self {
-            Self::Ok200 => StatusCode::OK,
-            Self::Created201 => StatusCode::CREATED,
-        }
+        Ok(Sandbox::new(address, webhook_public_key, state, serving, runtime))
     }
 }
 
@@ -187,7 +288,7 @@ pub(crate) fn parse_webhook_url(text: &str) -> io::Result<Uri> {
     }
 }
 
-fn checked_token(token: String) -> io::Result<String> {
+pub(crate) fn checked_token(token: String) -> io::Result<String> {
     if !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Ok(token);
     }
@@ -200,14 +301,26 @@ fn checked_rate_limit(limit: RateLimit) -> io::Result<RateLimit> {
     limit.checked().map_err(|words| io::Error::new(io::ErrorKind::InvalidInput, words))
 }
 
+/// Refuses an address that others can reach, unless that is meant and the admin API is locked.
+fn checked_exposure(address: SocketAddr, public: bool, locked: bool) -> io::Result<()> {
+    let port = address.port();
+    let words = if !public {
+        format!(
+            "{address} is not a loopback address, and the sandbox is for this machine only; use 127.0.0.1:{port}, or \
+             say that others may reach it: --public with --admin-token"
+        )
+    } else if !locked {
+        format!(
+            "others can reach {address}, and whoever can use the admin API can do everything; set an admin token \
+             (--admin-token), or use 127.0.0.1:{port}"
+        )
+    } else {
+        return Ok(());
+    };
+    Err(io::Error::new(io::ErrorKind::InvalidInput, words))
+}
+
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    if !address.ip().is_loopback() {
-        let words = format!(
-            "{address} is not a loopback address, and the sandbox is for this machine only; use 127.0.0.1:{}",
-            address.port()
-        );
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, words));
-    }
     let listener = TcpListener::bind(address)
         .map_err(|error| io::Error::new(error.kind(), format!("cannot listen on {address}: {error}")))?;
     listener.set_nonblocking(true)?;

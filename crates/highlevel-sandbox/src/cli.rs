@@ -1,6 +1,10 @@
-//! What the program reads from the command line and what it prints, as functions from values to text.
+//! What the program reads from the command line, does and prints. Each command is a file, and a row in [`arguments`].
 
 pub(crate) mod arguments;
+mod client;
 pub(crate) mod failure;
-pub(crate) mod live;
-pub(crate) mod welcome;
+mod health;
+mod output;
+mod serve;
+mod simulate;
+mod trigger;

@@ -1,7 +1,9 @@
 //! The specification as something to validate with.
 
 mod schema;
+mod unknown;
 mod violation;
+mod width;
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
@@ -27,7 +29,10 @@ pub use violation::Violation;
 #[derive(Debug)]
 pub struct Contract {
     document: Value,
-    validators: BTreeMap<String, Validator>,
+    /// All of `components/schemas`, as JSON Schema.
+    schemas: Value,
+    /// For each of them, compiled when it is needed first.
+    validators: BTreeMap<String, OnceLock<Result<Validator, ContractError>>>,
 }
 
 impl Contract {
@@ -38,7 +43,7 @@ impl Contract {
     /// The embedded specification is not valid, which a test rules out.
     pub fn load() -> Result<&'static Self, ContractError> {
         static CONTRACT: OnceLock<Result<Contract, ContractError>> = OnceLock::new();
-        CONTRACT.get_or_init(|| Self::parse(highlevel_spec::OPENAPI_YAML)).as_ref().map_err(Clone::clone)
+        CONTRACT.get_or_init(|| Self::read(highlevel_spec::OPENAPI_YAML)).as_ref().map_err(Clone::clone)
     }
 
     /// Reads an `OpenAPI` 3.0 document.
@@ -47,40 +52,67 @@ impl Contract {
     ///
     /// The text is not YAML, or one of its schemas cannot be compiled.
     pub fn parse(yaml: &str) -> Result<Self, ContractError> {
+        let contract = Self::read(yaml)?;
+        for name in contract.validators.keys() {
+            if let Some(Err(error)) = contract.validator(name) {
+                return Err(error.clone());
+            }
+        }
+        Ok(contract)
+    }
+
+    /// Reads a document, and compiles none of its schemas yet.
+    pub(crate) fn read(yaml: &str) -> Result<Self, ContractError> {
         let document: Value = serde_saphyr::from_str(yaml)
             .map_err(|error| ContractError(format!("the document is not YAML: {error}")))?;
         let schemas = schema::json_schemas(&document);
-        let mut validators = BTreeMap::new();
-        for name in schemas.keys() {
+        let validators = schemas.keys().map(|name| (name.clone(), OnceLock::new())).collect();
+        Ok(Self { document, schemas: schemas.into(), validators })
+    }
+
+    /// The validator of a schema, if there is such a schema, or why it cannot be compiled.
+    fn validator(&self, name: &str) -> Option<&Result<Validator, ContractError>> {
+        let compile = || {
             // Each validator sees all schemas under the path that the document's references name.
             let root = json!({
                 "$ref": format!("#/components/schemas/{}", violation::escape(name)),
-                "components": { "schemas": schemas },
+                "components": { "schemas": self.schemas },
             });
-            let validator = jsonschema::options()
+            jsonschema::options()
                 .with_draft(Draft::Draft7)
                 .should_validate_formats(true)
+                .with_keyword(width::INT64, |_, _, _| Ok(Box::new(width::Int64)))
                 .build(&root)
-                .map_err(|error| {
-                    ContractError(format!("/components/schemas/{name} cannot be used: {error}"))
-                })?;
-            validators.insert(name.clone(), validator);
-        }
-        Ok(Self { document, validators })
+                .map_err(|error| ContractError(format!("/components/schemas/{name} cannot be used: {error}")))
+        };
+        Some(self.validators.get(name)?.get_or_init(compile))
     }
 
     /// Every fault of `value` by the named schema of `components/schemas`, in the order of their pointers.
     ///
     /// A name that the specification does not have is a fault as well, so that a typing error never passes as valid.
     pub fn validate(&self, schema_name: &str, value: &Value) -> Vec<Violation> {
-        match self.validators.get(schema_name) {
-            Some(validator) => violation::from_errors(validator.iter_errors(value)),
+        match self.validator(schema_name) {
+            Some(Ok(validator)) => violation::from_errors(validator.iter_errors(value)),
+            Some(Err(error)) => vec![Violation {
+                pointer: String::new(),
+                keyword: "$ref".to_owned(),
+                message: error.to_string(),
+            }],
             None => vec![Violation {
                 pointer: String::new(),
                 keyword: "$ref".to_owned(),
                 message: format!("the specification has no schema {schema_name}"),
             }],
         }
+    }
+
+    /// The JSON pointers of the fields of `value` that the named schema and those that it refers to do not have.
+    pub fn unknown_fields(&self, schema_name: &str, value: &Value) -> Vec<String> {
+        let schemas = &self.document["components"]["schemas"];
+        let mut found = Vec::new();
+        unknown::fields(schemas, &schemas[schema_name], value, &mut String::new(), &mut found);
+        found
     }
 
     /// The name of the schema of an operation's JSON body, for example `SendMessageRequest`.
@@ -145,4 +177,16 @@ impl std::error::Error for ContractError {}
 
 fn referenced_schema(schema: &Value) -> Option<&str> {
     schema.get("$ref")?.as_str()?.strip_prefix("#/components/schemas/")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_schema_of_the_embedded_specification_can_be_compiled() {
+        let contract = Contract::parse(highlevel_spec::OPENAPI_YAML).unwrap();
+        assert!(contract.validators.values().all(|validator| matches!(validator.get(), Some(Ok(_)))));
+        assert!(contract.validators.len() > 10);
+    }
 }

@@ -1,11 +1,15 @@
 //! The access tokens that exist, and what each may do.
 
+mod kept;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
+use crate::oauth::{App, Registry, Resource};
 use crate::rate_limit::Account;
+pub(crate) use kept::KeptCredentials;
 
 /// What an access token is good for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,8 +20,6 @@ pub(crate) struct Grant {
     pub(crate) level: Level,
     /// What it may do; `None` for everything.
     pub(crate) scopes: Option<Vec<String>>,
-    /// When it stops working; `None` for never.
-    pub(crate) expires_at: Option<DateTime<Utc>>,
 }
 
 /// What a token is for.
@@ -39,24 +41,42 @@ pub(crate) enum Rejected {
 }
 
 /// The tokens that were given and not revoked.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Credentials {
-    grants: HashMap<String, Grant>,
+    /// Private integration tokens, which work until they are revoked.
+    private: HashMap<String, Grant>,
+    /// The tokens of apps.
+    pub(crate) oauth: Registry,
 }
 
 impl Credentials {
-    /// Accepts a token from now on.
+    /// No token; one app.
+    pub(crate) fn new(app: App) -> Self {
+        Self { private: HashMap::new(), oauth: Registry::new(app) }
+    }
+
+    /// Accepts a private integration token from now on.
     pub(crate) fn grant(&mut self, token: &str, grant: Grant) {
-        self.grants.insert(token.to_owned(), grant);
+        self.private.insert(token.to_owned(), grant);
     }
 
     /// What a token is good for now.
-    pub(crate) fn check(&self, token: &str, now: DateTime<Utc>) -> Result<&Grant, Rejected> {
-        let grant = self.grants.get(token).ok_or(Rejected::Unknown)?;
-        match grant.expires_at {
-            Some(end) if end <= now => Err(Rejected::Expired),
-            _ => Ok(grant),
+    pub(crate) fn check(&self, token: &str, now: DateTime<Utc>) -> Result<Grant, Rejected> {
+        if let Some(grant) = self.private.get(token) {
+            return Ok(grant.clone());
         }
+        let token = self.oauth.access_token(token).ok_or(Rejected::Unknown)?;
+        if token.expires_at <= now {
+            return Err(Rejected::Expired);
+        }
+        let subject = &token.subject;
+        let (level, id) = match &subject.choice.resource {
+            Resource::Location(id) => (Level::Location, id),
+            Resource::Company(id) => (Level::Company, id),
+        };
+        let app_id = self.oauth.app(&subject.client_id).ok_or(Rejected::Unknown)?.app_id.clone();
+        let account = Arc::new(Account { app_id, location_id: id.clone() });
+        Ok(Grant { account, level, scopes: Some(subject.scopes.clone()) })
     }
 }
 
@@ -67,7 +87,6 @@ impl Grant {
             account: Arc::new(Account { app_id: app_id.to_owned(), location_id: location_id.to_owned() }),
             level: Level::Location,
             scopes: None,
-            expires_at: None,
         }
     }
 

@@ -1,178 +1,276 @@
 //! What happened, in the order in which it happened: each request with its answer, and each webhook attempt.
+//!
+//! Only the newest entries are kept. How often each message was accepted is counted for longer, see [`Acceptances`].
 
+mod acceptances;
+mod entry;
+mod fingerprint;
+mod follow;
+mod json;
+mod search;
+
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
-/// An append-only list that can be read at any time and followed as it grows.
+use acceptances::Acceptances;
+pub(crate) use acceptances::Times;
+pub use entry::{Entry, RecordedRequest};
+pub use fingerprint::{Fingerprint, NotAFingerprint};
+pub use follow::Entries;
+pub(crate) use search::Filter;
+
+/// How many requests are kept unless it is said otherwise.
+pub(crate) const KEPT_REQUESTS: usize = 10_000;
+/// How many entries of all kinds are kept for each request that is.
+const ENTRIES_PER_REQUEST: usize = 4;
+/// How many bytes of bodies and headers are kept in all.
+pub(crate) const KEPT_BYTES: usize = 64 * 1024 * 1024;
+
+/// A list that grows at one end and forgets at the other, and can be read at any time and followed.
 #[derive(Debug)]
 pub(crate) struct Ledger {
-    entries: Mutex<Vec<Entry>>,
-    length: watch::Sender<usize>,
+    log: Mutex<Log>,
+    /// The number that the next entry gets.
+    next: watch::Sender<u64>,
 }
 
-/// One thing that happened.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub enum Entry {
-    /// A request was answered.
-    Request(RecordedRequest),
-    /// A webhook attempt ended.
-    Delivery(Delivery),
+#[derive(Debug)]
+struct Log {
+    /// The newest entries, oldest first. Their numbers follow each other.
+    entries: VecDeque<Arc<Entry>>,
+    /// The number of the first of them.
+    first: u64,
+    kept_requests: usize,
+    /// Of `entries`.
+    requests: usize,
+    bytes: usize,
+    /// Since the start, whether still kept or not.
+    by_status: BTreeMap<u16, usize>,
+    acceptances: Acceptances,
 }
 
-/// A request and the answer to it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct RecordedRequest {
-    /// When it was received, RFC 3339.
-    pub received_at: String,
-    /// The HTTP method.
-    pub method: String,
-    /// The path, with the query if there was one.
-    pub path: String,
-    /// The headers in lower case, in order; of `authorization` only the scheme.
-    pub headers: Vec<(String, String)>,
-    /// The body as it came. Of a body that was refused for its size, the part that was read.
-    pub body: Vec<u8>,
-    /// The status of the answer.
-    pub status: u16,
-    /// The body of the answer.
-    pub answer: Vec<u8>,
-}
-
-/// One attempt to deliver a webhook event.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Delivery {
-    /// The id of the event, as in its payload.
-    pub webhook_id: String,
-    /// The name of the event, for example `OutboundMessage`.
-    pub event: String,
-    /// Where it went.
-    pub url: String,
-    /// The headers in lower case, without those that say how the body is transferred.
-    pub headers: Vec<(String, String)>,
-    /// The bytes that were sent, which are the bytes that were signed.
-    pub body: Vec<u8>,
-    /// How it ended.
-    pub outcome: DeliveryOutcome,
-}
-
-/// How a webhook attempt ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum DeliveryOutcome {
-    /// There was an answer.
-    #[non_exhaustive]
-    Answered {
-        /// Its status.
-        status: u16,
-        /// Its body, or as much of it as is kept.
-        body: Vec<u8>,
-    },
-    /// There was none.
-    #[non_exhaustive]
-    Failed {
-        /// Why.
-        reason: String,
-    },
-}
-
-impl RecordedRequest {
-    /// The value of a header, by its name in lower case.
-    pub fn header(&self, name: &str) -> Option<&str> {
-        find(&self.headers, name)
-    }
-}
-
-impl Delivery {
-    /// The value of a header, by its name in lower case.
-    pub fn header(&self, name: &str) -> Option<&str> {
-        find(&self.headers, name)
-    }
-
-    /// The status of the answer, if there was one.
-    pub fn status(&self) -> Option<u16> {
-        match self.outcome {
-            DeliveryOutcome::Answered { status, .. } => Some(status),
-            DeliveryOutcome::Failed { .. } => None,
-        }
-    }
-}
-
-fn find<'a>(headers: &'a [(String, String)], name: &str) -> Option<&'a str> {
-    headers.iter().find(|(each, _)| each == name).map(|(_, value)| value.as_str())
+/// How much is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Kept {
+    pub(crate) requests: usize,
+    /// Of all kinds.
+    pub(crate) entries: usize,
+    /// Of bodies and headers, about.
+    pub(crate) bytes: usize,
 }
 
 impl Ledger {
-    pub(crate) fn new() -> Self {
-        Self { entries: Mutex::default(), length: watch::Sender::new(0) }
+    pub(crate) fn new(kept_requests: usize) -> Self {
+        Self {
+            log: Mutex::new(Log {
+                entries: VecDeque::new(),
+                first: 0,
+                kept_requests,
+                requests: 0,
+                bytes: 0,
+                by_status: BTreeMap::new(),
+                acceptances: Acceptances::default(),
+            }),
+            next: watch::Sender::new(0),
+        }
     }
 
-    pub(crate) fn record(&self, entry: Entry) {
-        let length = {
-            let mut entries = self.entries();
-            entries.push(entry);
-            entries.len()
-        };
-        self.length.send_replace(length);
-    }
-
-    pub(crate) fn requests(&self) -> Vec<RecordedRequest> {
-        let pick = |entry: &Entry| match entry {
-            Entry::Request(request) => Some(request.clone()),
-            Entry::Delivery(_) => None,
-        };
-        self.entries().iter().filter_map(pick).collect()
-    }
-
-    /// How many requests were answered with a status.
-    pub(crate) fn answered(&self, status: u16) -> usize {
-        let answered = |entry: &&Entry| matches!(entry, Entry::Request(request) if request.status == status);
-        self.entries().iter().filter(answered).count()
-    }
-
-    pub(crate) fn deliveries(&self) -> Vec<Delivery> {
-        let pick = |entry: &Entry| match entry {
-            Entry::Delivery(delivery) => Some(delivery.clone()),
-            Entry::Request(_) => None,
-        };
-        self.entries().iter().filter_map(pick).collect()
-    }
-
-    pub(crate) fn follow(self: &Arc<Self>) -> Entries {
-        Entries { ledger: Arc::clone(self), length: self.length.subscribe(), position: 0 }
-    }
-
-    fn entries(&self) -> MutexGuard<'_, Vec<Entry>> {
-        // A list that only grows is whole even if a writer panicked.
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// What happened and what will happen, one entry after the other. Made by [`Sandbox::follow`](crate::Sandbox::follow).
-#[derive(Debug)]
-pub struct Entries {
-    ledger: Arc<Ledger>,
-    length: watch::Receiver<usize>,
-    position: usize,
-}
-
-impl Entries {
-    /// The next entry, as soon as there is one. Nothing is lost when the future is dropped before that.
-    pub async fn next(&mut self) -> Entry {
-        loop {
-            self.length.mark_unchanged();
-            let entry = self.ledger.entries().get(self.position).cloned();
-            if let Some(entry) = entry {
-                self.position += 1;
-                return entry;
+    /// Adds an entry. A request gets its number here, and how often its like was accepted before.
+    pub(crate) fn record(&self, mut entry: Entry) {
+        let next = {
+            let mut log = self.log();
+            if let Entry::Request(request) = &mut entry {
+                request.number = log.next();
+                *log.by_status.entry(request.status).or_default() += 1;
+                if let Some(fingerprint) = request.fingerprint {
+                    request.accepted_before = log.acceptances.of(fingerprint).accepted;
+                    if request.accepted {
+                        log.acceptances.add(fingerprint, request.message_id.is_some());
+                    }
+                }
             }
-            if self.length.changed().await.is_err() {
-                // The ledger, which this holds, has the sender: it cannot be gone.
-                std::future::pending::<()>().await;
+            log.push(Arc::new(entry));
+            log.next()
+        };
+        self.next.send_replace(next);
+    }
+
+    /// Forgets everything but the numbers that entries have had.
+    pub(crate) fn clear(&self) {
+        let mut log = self.log();
+        log.first = log.next();
+        log.entries = VecDeque::new();
+        (log.requests, log.bytes) = (0, 0);
+        log.by_status.clear();
+        log.acceptances = Acceptances::default();
+    }
+
+    /// The requests that are kept, oldest first.
+    pub(crate) fn requests(&self) -> Vec<RecordedRequest> {
+        let entries = self.log().entries.clone();
+        entries.iter().filter_map(|entry| entry.request().cloned()).collect()
+    }
+
+    /// The newest of the requests that are kept and fit, newest first, and the number to go on with.
+    pub(crate) fn find(&self, filter: &Filter, limit: usize) -> (Vec<RecordedRequest>, Option<u64>) {
+        let entries = self.log().entries.clone();
+        let mut fitting =
+            entries.iter().rev().filter_map(|entry| entry.request()).filter(|each| filter.fits(each));
+        let page: Vec<RecordedRequest> = fitting.by_ref().take(limit).cloned().collect();
+        let before = fitting.next().and(page.last()).map(|last| last.number);
+        (page, before)
+    }
+
+    /// A request that is kept, by its id.
+    pub(crate) fn request(&self, id: &str) -> Option<RecordedRequest> {
+        let entries = self.log().entries.clone();
+        entries.iter().rev().find_map(|entry| entry.request().filter(|request| request.id == id).cloned())
+    }
+
+    /// How often what this fingerprint stands for was accepted.
+    pub(crate) fn times(&self, fingerprint: Fingerprint) -> Times {
+        self.log().acceptances.of(fingerprint)
+    }
+
+    /// How many requests were answered with a status, kept or not.
+    pub(crate) fn answered(&self, status: u16) -> usize {
+        self.log().by_status.get(&status).copied().unwrap_or_default()
+    }
+
+    /// How many requests were answered with each status, kept or not, and what is kept.
+    pub(crate) fn totals(&self) -> (BTreeMap<u16, usize>, Kept) {
+        let log = self.log();
+        let kept = Kept { requests: log.requests, entries: log.entries.len(), bytes: log.bytes };
+        (log.by_status.clone(), kept)
+    }
+
+    /// From the oldest entry that is kept.
+    pub(crate) fn follow(self: &Arc<Self>) -> Entries {
+        let first = self.log().first;
+        self.follow_from(first)
+    }
+
+    /// From the next entry that comes.
+    pub(crate) fn follow_new(self: &Arc<Self>) -> Entries {
+        let next = self.log().next();
+        self.follow_from(next)
+    }
+
+    /// From the entry with this number, which may be gone or still to come.
+    pub(crate) fn follow_from(self: &Arc<Self>, number: u64) -> Entries {
+        Entries::new(Arc::clone(self), self.next.subscribe(), number)
+    }
+
+    /// The entry with this number, or the number of the first that is kept if it is gone.
+    fn entry(&self, number: u64) -> Option<Result<Arc<Entry>, u64>> {
+        let log = self.log();
+        let Some(place) = number.checked_sub(log.first) else {
+            return Some(Err(log.first));
+        };
+        log.entries.get(usize::try_from(place).ok()?).cloned().map(Ok)
+    }
+
+    fn log(&self) -> MutexGuard<'_, Log> {
+        // Whoever panicked with the lock did so outside of a change.
+        self.log.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Log {
+    fn next(&self) -> u64 {
+        self.first.saturating_add(u64::try_from(self.entries.len()).unwrap_or(u64::MAX))
+    }
+
+    fn push(&mut self, entry: Arc<Entry>) {
+        self.requests += usize::from(entry.request().is_some());
+        self.bytes += entry.size();
+        self.entries.push_back(entry);
+        while self.requests > self.kept_requests
+            || self.entries.len() > self.kept_requests.saturating_mul(ENTRIES_PER_REQUEST)
+            || (self.bytes > KEPT_BYTES && self.entries.len() > 1)
+        {
+            let Some(oldest) = self.entries.pop_front() else { break };
+            self.first += 1;
+            self.requests -= usize::from(oldest.request().is_some());
+            self.bytes -= oldest.size();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(body: usize) -> Entry {
+        Entry::Request(RecordedRequest { body: vec![0; body], status: 201, ..RecordedRequest::default() })
+    }
+
+    #[test]
+    fn only_the_newest_are_kept() {
+        let ledger = Ledger::new(3);
+        for size in 0..5 {
+            ledger.record(request(size));
+        }
+        let sizes: Vec<_> = ledger.requests().iter().map(|each| each.body.len()).collect();
+        assert_eq!(sizes, [2, 3, 4]);
+        assert_eq!(ledger.answered(201), 5);
+        for _ in 0..100 {
+            ledger.record(Entry::Missed(1));
+        }
+        assert_eq!(ledger.log().entries.len(), 3 * ENTRIES_PER_REQUEST);
+    }
+
+    #[test]
+    fn large_bodies_push_out_older_requests() {
+        let ledger = Ledger::new(1_000);
+        for _ in 0..100 {
+            ledger.record(request(1024 * 1024));
+        }
+        assert!(ledger.log().bytes <= KEPT_BYTES);
+        assert_eq!(ledger.requests().len(), 64);
+        ledger.record(request(2 * KEPT_BYTES));
+        assert_eq!(ledger.requests().len(), 1);
+    }
+
+    #[test]
+    fn pages_follow_each_other() {
+        let ledger = Ledger::new(100);
+        for size in 0..5 {
+            ledger.record(request(size));
+        }
+        let mut filter = Filter::default();
+        let mut found = Vec::new();
+        loop {
+            let (page, before) = ledger.find(&filter, 2);
+            found.push(page.iter().map(|each| each.body.len()).collect::<Vec<_>>());
+            filter.before = before;
+            if before.is_none() {
+                break;
             }
         }
+        assert_eq!(found, [vec![4, 3], vec![2, 1], vec![0]]);
+        assert_eq!(ledger.find(&Filter::default(), 5).1, None);
+    }
+
+    #[tokio::test]
+    async fn a_reader_that_is_too_slow_is_told_how_much_it_missed() {
+        let ledger = Arc::new(Ledger::new(2));
+        let mut entries = ledger.follow();
+        ledger.record(request(0));
+        assert!(matches!(entries.next().await, Entry::Request(_)));
+        for size in 1..6 {
+            ledger.record(request(size));
+        }
+        assert!(matches!(entries.next().await, Entry::Missed(3)));
+        for size in [4, 5] {
+            assert!(matches!(entries.next().await, Entry::Request(request) if request.body.len() == size));
+        }
+        ledger.record(request(9));
+        ledger.clear();
+        assert!(matches!(entries.next().await, Entry::Missed(1)));
+        ledger.record(request(7));
+        assert!(matches!(entries.next().await, Entry::Request(request) if request.body.len() == 7));
     }
 }

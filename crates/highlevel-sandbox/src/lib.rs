@@ -16,7 +16,8 @@
 //! # }
 //! ```
 //!
-//! What it does not do: it carries no message anywhere, and forgets everything when it stops. It counts requests, but
+//! What it does not do: it carries no message anywhere, and forgets everything when it stops, unless it is given a
+//! [state file](SandboxBuilder::state_file). It counts requests, but
 //! refuses none for its rate unless it is given a [`RateLimit`].
 
 mod admin;
@@ -25,20 +26,33 @@ mod builder;
 mod clock;
 mod contract;
 mod credentials;
+mod fault;
+mod fidelity;
 mod identifiers;
 mod ledger;
+mod oauth;
 mod rate_limit;
 mod runtime;
 mod sandbox;
 mod server;
+mod store;
 mod webhook;
 mod world;
 
-pub use builder::{SandboxBuilder, SuccessStatus};
+pub use api::Operation;
+pub use builder::SandboxBuilder;
 pub use contract::{Contract, ContractError, Violation};
-pub use ledger::{Delivery, DeliveryOutcome, Entries, Entry, RecordedRequest};
+pub use fault::{ActiveFault, Ending, Extent, Fault, FaultRule, FaultSchedule, FaultStage};
+pub use fidelity::{Quirk, Rule, Settings, Strictness, SuccessStatus};
+pub use ledger::{Entries, Entry, Fingerprint, NotAFingerprint, RecordedRequest};
+pub use oauth::{App, InstallEvents, Resource, TokenRequests};
 pub use rate_limit::{RateLimit, Window};
-pub use sandbox::{DeliveriesTimedOut, Sandbox};
+pub use sandbox::{Accepted, DeliveriesTimedOut, Sandbox};
+pub use webhook::{
+    AttemptCause, CallOutcome, Delivery, DeliveryAttempt, DeliveryOutcome, DeliveryState, HostileMode,
+    Hostilities, Replay, RetrySchedule, SimulatedCall, Trigger, WebhookKey,
+};
 pub use world::{
-    Contact, Conversation, ConversationProvider, Direction, Location, Message, Snapshot, StatusChange,
+    Conflict, Contact, Conversation, ConversationProvider, Direction, Location, Message, Snapshot,
+    StatusChange, StatusUpdate,
 };

@@ -8,10 +8,13 @@ mod oracle;
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 pub(crate) use counter::Spent;
 pub(crate) use limiter::{Account, RateLimiter, Verdict};
 
-/// Limits to enforce, given to [`SandboxBuilder::rate_limit`](crate::SandboxBuilder::rate_limit).
+/// Limits to enforce, given to [`SandboxBuilder::rate_limit`](crate::SandboxBuilder::rate_limit) or, while it runs, to
+/// [`Sandbox::set_rate_limit`](crate::Sandbox::set_rate_limit).
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -36,18 +39,20 @@ pub(crate) use limiter::{Account, RateLimiter, Verdict};
 ///   location. Its answer shows the counts of the sandbox's own. Every other request counts, whatever its answer.
 /// - A request over a limit is refused before its path, version, size or body is looked at.
 /// - The day is the day in UTC.
-/// - When the machine's clock is set back, counting stands still until it has caught up.
+/// - Time is that of the sandbox's clock, which can be moved and run at another speed. When it is set back, counting
+///   begins anew.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RateLimit {
-    window: Window,
-    burst: usize,
-    interval: Duration,
-    daily: usize,
-    retry_after: bool,
+    pub(crate) window: Window,
+    pub(crate) burst: usize,
+    pub(crate) interval: Duration,
+    pub(crate) daily: usize,
+    pub(crate) retry_after: bool,
 }
 
 /// Which requests count against the burst limit. The documentation does not say which of the two it is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Window {
     /// Those since the last multiple of the interval, counted from the beginning of 1970 in UTC.
     Fixed,

@@ -1,5 +1,14 @@
 //! A running sandbox.
 
+mod deliveries;
+mod faults;
+mod ledger;
+mod oauth;
+mod settings;
+mod state;
+
+pub use ledger::Accepted;
+
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -7,11 +16,13 @@ use std::time::{Duration, SystemTime};
 
 use http::StatusCode;
 
-use crate::builder::{SandboxBuilder, parse_webhook_url};
-use crate::ledger::{Delivery, Entries, Entry, RecordedRequest};
+use tokio::task::JoinHandle;
+
+use crate::builder::SandboxBuilder;
+use crate::ledger::{Entries, RecordedRequest};
 use crate::runtime::Runtime;
-use crate::server::{State, lock};
-use crate::world::{self, Contact, Message, Record};
+use crate::server::State;
+use crate::world;
 
 /// A local `HighLevel`, which runs until it is dropped and shares nothing with another one.
 ///
@@ -44,6 +55,8 @@ pub struct Sandbox {
     address: SocketAddr,
     webhook_public_key: String,
     state: Arc<State>,
+    /// Ends when it serves no more.
+    serving: JoinHandle<()>,
     runtime: Runtime,
 }
 
@@ -66,9 +79,19 @@ impl Sandbox {
         address: SocketAddr,
         webhook_public_key: String,
         state: Arc<State>,
+        serving: JoinHandle<()>,
         runtime: Runtime,
     ) -> Self {
-        Self { address, webhook_public_key, state, runtime }
+        Self { address, webhook_public_key, state, serving, runtime }
+    }
+
+    /// Stops it: takes no more connections, finishes the requests that it has, ends the event streams, and is gone.
+    /// What has not finished after two seconds is cut off. To drop it is to cut everything off at once.
+    pub async fn stop(mut self) {
+        self.state.stopping.send_replace(true);
+        if let Err(error) = (&mut self.serving).await {
+            tracing::error!(%error, "the sandbox did not stop by itself");
+        }
     }
 
     /// Where it listens: `http://127.0.0.1:PORT`, without a slash at the end.
@@ -106,19 +129,9 @@ impl Sandbox {
         &self.state.account.app_id
     }
 
-    /// The key that verifies webhook signatures: base64 of the `SubjectPublicKeyInfo`, as `HighLevel` publishes its own.
+    /// The key that verifies webhook signatures until it is [rotated](Self::rotate_webhook_key): base64 of the `SubjectPublicKeyInfo`, as `HighLevel` publishes its own.
     pub fn webhook_public_key(&self) -> &str {
         &self.webhook_public_key
-    }
-
-    /// Sends the events of messages that are accepted from now on to a plain `http` URL.
-    ///
-    /// # Errors
-    ///
-    /// `InvalidInput` when it is not an `http` URL.
-    pub fn set_webhook_url(&self, url: impl AsRef<str>) -> io::Result<()> {
-        *lock(&self.state.webhook_url) = Some(parse_webhook_url(url.as_ref())?);
-        Ok(())
     }
 
     /// What time it is in the sandbox.
@@ -128,30 +141,23 @@ impl Sandbox {
 
     /// Sets the sandbox's clock, which goes on from there.
     pub fn set_clock(&self, time: SystemTime) {
-        self.state.clock.set(time.into());
+        self.state.set_clock(time.into());
+        self.state.changed("clock");
     }
 
     /// Moves the sandbox's clock forward; what was to happen in the meantime happens now.
     pub fn advance_clock(&self, by: Duration) {
         self.state.clock.advance(by);
+        self.state.changed("clock");
     }
 
     /// Lets the sandbox's clock run at another speed: 60 makes a minute of each second, 0 stops it.
     pub fn set_clock_speed(&self, speed: f64) {
         self.state.clock.set_speed(speed);
+        self.state.changed("clock");
     }
 
-    /// Adds a contact to the location, without a conversation; a first message to it makes one.
-    pub fn add_contact(&self, contact: Contact) {
-        self.state.put(&mut self.state.world(), [Record::Contact(contact)]);
-    }
-
-    /// The messages and calls that were accepted and stored, oldest first.
-    pub fn messages(&self) -> Vec<Message> {
-        self.state.world().messages().cloned().collect()
-    }
-
-    /// The requests that were answered, oldest first.
+    /// The requests that were answered, oldest first, as far as they are kept: see [`SandboxBuilder::keep_requests`].
     pub fn requests(&self) -> Vec<RecordedRequest> {
         self.state.ledger.requests()
     }
@@ -167,43 +173,9 @@ impl Sandbox {
         self.state.use_rate_limit(requests);
     }
 
-    /// The webhook attempts that have ended, oldest first.
-    pub fn deliveries(&self) -> Vec<Delivery> {
-        self.state.ledger.deliveries()
-    }
-
-    /// Everything that happened and will happen, one entry after the other.
+    /// Everything that happened, as far as it is kept, and will happen, one entry after the other.
     pub fn follow(&self) -> Entries {
         self.state.ledger.follow()
-    }
-
-    /// Waits until at least `count` webhook attempts have ended, whether with an answer or without, and answers
-    /// [`deliveries`](Self::deliveries). It counts from the start of the sandbox, and goes by the real clock even if
-    /// the caller's is stopped.
-    ///
-    /// # Errors
-    ///
-    /// They have not ended in `timeout`.
-    pub async fn wait_for_deliveries(
-        &self,
-        count: usize,
-        timeout: Duration,
-    ) -> Result<Vec<Delivery>, DeliveriesTimedOut> {
-        let mut entries = self.follow();
-        let enough = async move {
-            let mut ended = 0;
-            while ended < count {
-                if let Entry::Delivery(_) = entries.next().await {
-                    ended += 1;
-                }
-            }
-        };
-        // The timer is the sandbox's own, for the caller's may be stopped.
-        let waiting = self.runtime.handle().spawn(async move { tokio::time::timeout(timeout, enough).await });
-        match waiting.await {
-            Ok(Ok(())) => Ok(self.deliveries()),
-            _ => Err(DeliveriesTimedOut { expected: count, ended: self.deliveries().len() }),
-        }
     }
 }
 

@@ -1,40 +1,59 @@
 //! The edge to the network: connections in, answers out. What to answer is decided in [`api`](crate::api).
 
 mod body;
+mod change;
+mod connection;
+mod oauth;
 mod state;
 
 use std::convert::Infallible;
+use std::error::Error;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONTENT_TYPE};
-use http::{HeaderMap, HeaderValue, Method, Request, Response};
+use http::header::{ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::admin;
-use crate::api::Call;
+use crate::api::{Call, Refusal};
+use crate::fault::{self, FaultStage};
 
 use body::Received;
+pub(crate) use change::{Beginning, Unchanged};
+pub(crate) use connection::CONNECTIONS;
+use connection::{Interrupted, Interruption};
 use state::Moment;
 pub(crate) use state::{State, lock};
 
 /// The body of an answer.
 pub(crate) type Body = BoxBody<Bytes, Infallible>;
 
-/// Serves until it is dropped.
+/// How long connections may take to end when the sandbox stops.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// Serves until it is dropped, or told to stop.
 pub(crate) async fn serve(listener: std::net::TcpListener, state: Arc<State>) -> io::Result<()> {
     let listener = TcpListener::from_std(listener)?;
+    let places = Arc::new(Semaphore::new(state.connections.min(Semaphore::MAX_PERMITS)));
     loop {
-        match listener.accept().await {
-            Ok((stream, _)) => {
-                tokio::spawn(converse(stream, Arc::clone(&state)));
+        let accepted = tokio::select! {
+            accepted = accept(&listener, &places) => accepted,
+            () = state.stopped() => break,
+        };
+        match accepted {
+            Ok((stream, place)) => {
+                let state = Arc::clone(&state);
+                tokio::spawn(async move {
+                    connection::converse(stream, state).await;
+                    drop(place);
+                });
             }
             Err(error) => {
                 // Out of file descriptors, or a client that left at once: the next one may do better.
@@ -43,51 +62,104 @@ pub(crate) async fn serve(listener: std::net::TcpListener, state: Arc<State>) ->
             }
         }
     }
-}
-
-async fn converse(stream: TcpStream, state: Arc<State>) {
-    let service = service_fn(move |request| respond(request, Arc::clone(&state)));
-    let connection =
-        http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service);
-    if let Err(error) = connection.await {
-        tracing::debug!(%error, "a connection broke");
+    drop(listener);
+    // Whoever waits because of a fault does so no longer.
+    state.faults.clear();
+    // All places are free when all connections have ended.
+    let all = u32::try_from(state.connections).unwrap_or(u32::MAX);
+    if tokio::time::timeout(FAREWELL, places.acquire_many(all)).await.is_err() {
+        tracing::debug!("connections are cut off");
     }
+    Ok(())
 }
 
-async fn respond(request: Request<Incoming>, state: Arc<State>) -> hyper::Result<Response<Body>> {
-    let (head, body) = request.into_parts();
-    let received = body::receive(body).await?;
-    let moment = Moment::at(state.clock.now());
+/// The next connection, and its place among those that may be open at once.
+async fn accept(
+    listener: &TcpListener,
+    places: &Arc<Semaphore>,
+) -> io::Result<(TcpStream, OwnedSemaphorePermit)> {
+    let place = Arc::clone(places).acquire_owned().await.map_err(io::Error::other)?;
+    let (stream, _) = listener.accept().await?;
+    Ok((stream, place))
+}
 
+async fn respond(
+    request: Request<Incoming>,
+    state: Arc<State>,
+    interruption: Interruption,
+) -> Result<Response<Body>, Box<dyn Error + Send + Sync>> {
+    let (head, body) = request.into_parts();
     let target = head.uri.path_and_query().map_or("/", |target| target.as_str());
     if target.starts_with(admin::PREFIX) {
-        return Ok(administer(&state, &head.method, target, &received));
+        let path = head.uri.path();
+        if let Err(problem) = state.access.check(&head.method, path, &head.headers) {
+            body::receive(body, body::LONGEST, state.read_timeout).await?;
+            return Ok(shown(problem.into()));
+        }
+        let received = body::receive(body, admin::LONGEST, state.read_timeout).await?;
+        let before = state.submitted();
+        let output = match &received {
+            Received::Whole(body) => admin::answer(&state, &head.method, target, &head.headers, body),
+            Received::TooLarge(_) => admin::too_large(),
+            Received::TooSlow(_) | Received::Unread => admin::too_slow(),
+        };
+        let written = state.written_since(before).await;
+        let mut response = shown(written.map_or_else(|error| admin::not_written(&error), |()| output));
+        if response.status() == StatusCode::METHOD_NOT_ALLOWED
+            && let Ok(methods) = HeaderValue::from_str(&admin::allowed(path).join(", "))
+        {
+            response.headers_mut().insert(ALLOW, methods);
+        }
+        return Ok(response);
     }
-    let call = Call { method: head.method.as_str(), target, headers: &head.headers, body: received.bytes() };
-    let answered = state.answer(call, &received, &moment);
 
-    let mut response = Response::new(whole(answered.body));
-    *response.status_mut() = answered.status;
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
-    for (name, value) in answered.verdict.headers() {
-        if let Ok(value) = HeaderValue::from_str(&value) {
-            headers.insert(name, value);
+    let moment = Moment::at(state.clock.now());
+    let strike = state.strike(&head.headers, head.method.as_str(), target, &moment);
+    let received = match &strike {
+        Some(strike) if strike.stage == FaultStage::Head => Received::Unread,
+        _ => body::receive(body, body::LONGEST, state.read_timeout).await?,
+    };
+    let call = Call { method: head.method.as_str(), target, headers: &head.headers, body: received.bytes() };
+    let before = state.submitted();
+    let mut answer = if crate::oauth::serves(target) {
+        state.answer_oauth(call, &received, &moment, strike.as_ref())
+    } else {
+        state.answer(call, &received, &moment, strike.as_ref())
+    };
+
+    if let Err(error) = state.written_since(before).await {
+        let refusal = Refusal::not_stored(&error).answer(moment.trace_id());
+        answer.status = refusal.status;
+        answer.body = Bytes::from(refusal.body.to_string());
+    }
+
+    if let Some(mut strike) = strike {
+        strike.wait(strike.fault.latency()).await;
+        if !strike.fault.is_http() {
+            *lock(&interruption) = Some((fault::script(&strike.fault, &answer), strike));
+            return Err(Interrupted.into());
         }
     }
+    let mut response = Response::new(Full::new(answer.body).boxed());
+    *response.status_mut() = answer.status;
+    *response.headers_mut() = answer.headers;
     Ok(response)
 }
 
-/// The answer of the admin API. The ledger has nothing of it.
-fn administer(state: &Arc<State>, method: &Method, target: &str, received: &Received) -> Response<Body> {
-    let output = match received {
-        Received::Whole(bytes) => admin::answer(state, method, target, bytes),
-        Received::TooLarge(_) => admin::too_large(body::LONGEST),
+/// An answer of the admin API. The ledger has nothing of it.
+fn shown(output: admin::Output) -> Response<Body> {
+    let (media_type, body) = match output.content {
+        admin::Content::Nothing => (None, whole(String::new())),
+        admin::Content::Json(value) => (Some("application/json; charset=utf-8"), whole(value.to_string())),
+        admin::Content::Other { media_type, body } => (Some(media_type), body),
     };
-    let text = if output.body.is_null() { String::new() } else { output.body.to_string() };
-    let mut response = Response::new(whole(text));
+    let mut response = Response::new(body);
     *response.status_mut() = output.status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if let Some(media_type) = media_type {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
+    }
     response
 }
 

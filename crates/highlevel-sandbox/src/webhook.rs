@@ -1,9 +1,32 @@
-//! The events that an app receives: what they say, how they are signed, how they are delivered.
+//! The events that an app receives: what they say, how they are signed, how often and how wrongly they are delivered.
+//!
+//! `announce`, `trigger` and `simulate` make events and put them into the `outbox`; the `courier` takes them out and
+//! makes the attempts. `schedule`, `hostile`, `lanes` and `store` decide, as functions of values.
 
-mod delivery;
+mod announce;
+pub(crate) mod courier;
+mod hostile;
+mod keyring;
+mod lanes;
+mod outbox;
 mod payload;
+mod record;
+mod schedule;
 mod signature;
+mod simulate;
+mod store;
+mod trigger;
 
-pub(crate) use delivery::{Courier, Parcel};
-pub(crate) use payload::{Envelope, event_name, event_payload};
-pub(crate) use signature::{Signer, random_seed};
+pub(crate) use announce::announce;
+pub use hostile::{HostileMode, Hostilities};
+pub(crate) use keyring::Keyring;
+pub use keyring::WebhookKey;
+pub use outbox::Replay;
+pub(crate) use outbox::{Outbox, Progress};
+pub use record::{AttemptCause, Delivery, DeliveryAttempt, DeliveryOutcome, DeliveryState};
+pub use schedule::RetrySchedule;
+pub use simulate::{CallOutcome, SimulatedCall};
+pub(crate) use simulate::{call, inbound, status};
+pub(crate) use store::{DeliveryFilter, Event};
+pub use trigger::Trigger;
+pub(crate) use trigger::trigger;

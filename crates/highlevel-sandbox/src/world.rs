@@ -2,19 +2,26 @@
 //!
 //! Everything here is a [`Record`], and changes by being put in place of the one with the same id.
 
+mod check;
+mod list;
 mod message;
 mod record;
 mod seed;
+mod status;
 
 use std::collections::{BTreeMap, HashMap};
 
+pub use check::Conflict;
+pub(crate) use list::{MessageFilter, Order, Page};
 pub use message::{Direction, Message, StatusChange};
 pub(crate) use message::{is_call, is_email, is_phone, is_voicemail};
-pub(crate) use record::Record;
 pub use record::{Contact, Conversation, ConversationProvider, Location, Snapshot};
+pub(crate) use record::{Kind, Record};
 pub(crate) use seed::{
     APP_ID, COMPANY_ID, CONTACT_ID, CONVERSATION_ID, CONVERSATION_PROVIDER_ID, LOCATION_ID, seed,
 };
+pub use status::StatusUpdate;
+pub(crate) use status::of_call;
 
 /// All that exists, by id.
 #[derive(Debug, Default)]
@@ -34,8 +41,27 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// Puts a record in place of the one with the same id, or adds it.
-    pub(crate) fn put(&mut self, record: Record) {
+    /// Puts each record in place of the one with the same id, or adds it. All of them, or none.
+    pub(crate) fn put(&mut self, records: impl IntoIterator<Item = Record>) -> Result<(), Conflict> {
+        let mut before: Vec<(Kind, String, Option<Record>)> = Vec::new();
+        for record in records {
+            if let Err(conflict) = self.check(&record) {
+                for (kind, id, record) in before.into_iter().rev() {
+                    match record {
+                        Some(record) => self.set(record),
+                        None => self.remove(kind, &id),
+                    }
+                }
+                return Err(conflict);
+            }
+            let (kind, id) = (record.kind(), record.id().to_owned());
+            before.push((kind, id.clone(), self.get(kind, &id)));
+            self.set(record);
+        }
+        Ok(())
+    }
+
+    fn set(&mut self, record: Record) {
         match record {
             Record::Location(location) => {
                 self.locations.insert(location.id.clone(), location);
@@ -50,11 +76,11 @@ impl World {
             Record::Provider(provider) => {
                 self.providers.insert(provider.id.clone(), provider);
             }
-            Record::Message(message) => self.put_message(message),
+            Record::Message(message) => self.set_message(*message),
         }
     }
 
-    fn put_message(&mut self, message: Message) {
+    fn set_message(&mut self, message: Message) {
         let number = *self.message_numbers.entry(message.id.clone()).or_insert_with(|| {
             let number = self.next_message;
             self.next_message += 1;
@@ -64,6 +90,69 @@ impl World {
             self.emails.insert(email.clone(), number);
         }
         self.messages.insert(number, message);
+    }
+
+    /// Removes a record, and nothing else.
+    fn remove(&mut self, kind: Kind, id: &str) {
+        match kind {
+            Kind::Location => drop(self.locations.remove(id)),
+            Kind::Contact => drop(self.contacts.remove(id)),
+            Kind::Conversation => {
+                if let Some(conversation) = self.conversations.remove(id) {
+                    self.conversation_of.remove(&conversation.contact_id);
+                }
+            }
+            Kind::Provider => drop(self.providers.remove(id)),
+            Kind::Message => {
+                let message =
+                    self.message_numbers.remove(id).and_then(|number| self.messages.remove(&number));
+                if let Some(email) = message.and_then(|message| message.email_message_id) {
+                    self.emails.remove(&email);
+                }
+            }
+        }
+    }
+
+    /// Removes a record with all that cannot be without it, and answers what that was; nothing if there was no such
+    /// record.
+    pub(crate) fn delete(&mut self, kind: Kind, id: &str) -> Vec<(Kind, String)> {
+        if self.get(kind, id).is_none() {
+            return Vec::new();
+        }
+        let mut gone = vec![(kind, id.to_owned())];
+        if kind == Kind::Contact
+            && let Some(conversation) = self.conversation_with(id).map(str::to_owned)
+        {
+            gone.extend(self.delete(Kind::Conversation, &conversation));
+        }
+        if kind == Kind::Conversation {
+            let of_it = self.messages().filter(|message| message.conversation_id == id);
+            gone.extend(of_it.map(|message| (Kind::Message, message.id.clone())).collect::<Vec<_>>());
+        }
+        for (kind, id) in &gone {
+            self.remove(*kind, id);
+        }
+        gone
+    }
+
+    /// Removes the oldest messages that are more than `most`, and answers their ids.
+    pub(crate) fn forget_messages(&mut self, most: usize) -> Vec<String> {
+        let too_many = self.messages.len().saturating_sub(most);
+        let oldest: Vec<String> = self.messages().take(too_many).map(|message| message.id.clone()).collect();
+        for id in &oldest {
+            self.remove(Kind::Message, id);
+        }
+        oldest
+    }
+
+    pub(crate) fn get(&self, kind: Kind, id: &str) -> Option<Record> {
+        match kind {
+            Kind::Location => self.location(id).cloned().map(Record::Location),
+            Kind::Contact => self.contact(id).cloned().map(Record::Contact),
+            Kind::Conversation => self.conversation(id).cloned().map(Record::Conversation),
+            Kind::Provider => self.provider(id).cloned().map(Record::Provider),
+            Kind::Message => self.message(id).cloned().map(Record::from),
+        }
     }
 
     pub(crate) fn location(&self, id: &str) -> Option<&Location> {
@@ -125,16 +214,17 @@ impl World {
             conversations: self.conversations().cloned().collect(),
             providers: self.providers().cloned().collect(),
             messages: self.messages().cloned().collect(),
+            ..Snapshot::default()
         }
     }
 }
 
-impl From<Snapshot> for World {
-    fn from(snapshot: Snapshot) -> Self {
+impl TryFrom<Snapshot> for World {
+    type Error = Conflict;
+
+    fn try_from(snapshot: Snapshot) -> Result<Self, Conflict> {
         let mut world = Self::default();
-        for record in snapshot.into_records() {
-            world.put(record);
-        }
-        world
+        world.put(snapshot.into_records())?;
+        Ok(world)
     }
 }

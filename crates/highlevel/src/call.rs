@@ -95,13 +95,6 @@ struct Failed {
     retry_after: Option<Duration>,
 }
 
-impl Failed {
-    /// Whether the answer shows that the token is good.
-    fn took_token(&self) -> bool {
-        self.error.status().is_some_and(|status| status != 401)
-    }
-}
-
 impl Client {
     /// Makes a call: one attempt, and more where that is safe.
     pub(crate) async fn call<O: Operation>(&self, operation: &O) -> Result<Receipt<O::Answer>> {
@@ -160,8 +153,12 @@ impl Client {
                 _ => None,
             };
             shared.limiter.observe(self.location(), &headers, acquired, refused);
-            if result.as_ref().map_or_else(|failed| failed.took_token(), |_| true) {
-                bearer.note_that_it_works();
+            match result
+                .as_ref()
+                .map_or_else(|failed| failed.error.status(), |receipt| Some(receipt.status()))
+            {
+                None | Some(401) => {}
+                Some(_) => bearer.note_that_it_works(),
             }
             trace(&span, &result, now().saturating_duration_since(acquired));
             let failed = match result {
@@ -185,6 +182,9 @@ impl Client {
                 }
                 Next::FreshToken => {
                     progress.fresh_token = true;
+                    if is_about_a_scope(failed.error.body()) {
+                        bearer.note_that_it_lacks_a_scope();
+                    }
                     match self.bearer(O::NAME, Some(&bearer), deadline).await {
                         Ok(fresh) if !same(&fresh.token, &bearer.token) => bearer = fresh,
                         Ok(_) => return Err(failed.error),
@@ -379,6 +379,11 @@ pub(crate) fn retry_after(headers: &http::HeaderMap) -> Option<Duration> {
 /// Whether a 401 is about the `Version` header: "version header was not found.", "version header is invalid".
 pub(crate) fn is_about_version(body: &[u8]) -> bool {
     String::from_utf8_lossy(body).to_ascii_lowercase().contains("version header")
+}
+
+/// Whether a 401 is about a scope that the token has not: "The token is not authorized for this scope."
+pub(crate) fn is_about_a_scope(body: &[u8]) -> bool {
+    String::from_utf8_lossy(body).to_ascii_lowercase().contains("not authorized for this scope")
 }
 
 /// Reads a receipt that the generated code could not read. Some channels answer `messageIds` instead of a `messageId`,

@@ -214,6 +214,12 @@ impl Error {
         Self::unsent(ErrorKind::NeedsAuthorization, operation, text)
     }
 
+    /// The same error in other words.
+    pub(crate) fn with_text(mut self, text: impl Into<String>) -> Self {
+        self.0.text = text.into();
+        self
+    }
+
     /// There is no token for now.
     pub(crate) fn token(operation: &'static str, text: impl Into<String>) -> Self {
         Self::unsent(ErrorKind::Token, operation, text)
@@ -326,16 +332,14 @@ impl Error {
 
     /// What happened, with the server's words, but without the operation and what is known about it.
     fn facts(&self) -> String {
-        let mut facts = self.0.text.clone();
-        if let Some(answer) = &self.0.answer {
-            if !answer.messages.is_empty() {
-                facts += &format!(": {}", printable(&excerpt(&answer.messages.join("; "))));
-            }
-            if let Some(trace_id) = &answer.trace_id {
-                facts += &format!(" (trace {})", printable(&excerpt(trace_id)));
-            }
-        }
-        facts
+        let Some(answer) = &self.0.answer else { return self.0.text.clone() };
+        let words = match &*answer.messages {
+            [] => String::new(),
+            messages => format!(": {}", printable(&excerpt(&messages.join("; ")))),
+        };
+        let trace = answer.trace_id.as_deref().map(excerpt);
+        let trace = trace.map(|trace| format!(" (trace {})", printable(&trace))).unwrap_or_default();
+        [&self.0.text, &words, &trace].map(String::as_str).concat()
     }
 }
 
@@ -344,7 +348,9 @@ fn words(body: &[u8]) -> (Vec<String>, Option<String>) {
     let Ok(Value::Object(body)) = serde_json::from_slice(body) else { return (Vec::new(), None) };
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     // The endpoints of OAuth say it in these other fields.
-    let message = ["message", "error_description", "error"].into_iter().find_map(|name| body.get(name));
+    let message = ["message", "error_description", "error"]
+        .into_iter()
+        .find_map(|name| body.get(name).filter(|value| !value.is_null()));
     let messages = match message {
         None | Some(Value::Null) => Vec::new(),
         Some(Value::Array(entries)) => entries.iter().map(text).collect(),

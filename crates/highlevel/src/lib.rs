@@ -24,6 +24,7 @@
 //! - [`Client::calls`]: [add](Calls::add_outbound) a call that was made elsewhere ([`OutboundCall`]).
 //! - [`Error`], and above all [`Error::delivery`]: what is known after a failure.
 //! - [`webhook`]: raw body and headers in, a verified event out.
+//! - [`auth`]: apps that are installed on many locations, their tokens, and where those are kept.
 //! - [`wire`]: the generated types and operations below all this.
 //!
 //! # What this library does not do

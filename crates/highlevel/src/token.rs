@@ -63,16 +63,28 @@ pub(crate) struct Bearer {
     /// Or what is wrong with the token.
     pub(crate) authorization: Result<HeaderValue, &'static str>,
     works: AtomicBool,
+    lacks_scope: AtomicBool,
 }
 
 impl Bearer {
     pub(crate) fn new(token: SecretString) -> Self {
-        Self { authorization: authorization(&token), token, works: AtomicBool::new(false) }
+        let (works, lacks_scope) = (AtomicBool::new(false), AtomicBool::new(false));
+        Self { authorization: authorization(&token), token, works, lacks_scope }
     }
 
     /// HighLevel has answered something other than a 401.
     pub(crate) fn note_that_it_works(&self) {
         self.works.store(true, Ordering::Relaxed);
+    }
+
+    /// HighLevel has answered that the token may not do something, which a renewed one may not do either.
+    pub(crate) fn note_that_it_lacks_a_scope(&self) {
+        self.lacks_scope.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether HighLevel has ever answered that it lacks a scope.
+    pub(crate) fn lacks_a_scope(&self) -> bool {
+        self.lacks_scope.load(Ordering::Relaxed)
     }
 
     /// Whether HighLevel has ever answered something other than a 401.

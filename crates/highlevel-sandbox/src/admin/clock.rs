@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Datelike, SecondsFormat, TimeDelta, Utc};
 use http::Method;
 use serde::Deserialize;
 use serde_json::json;
@@ -15,6 +15,9 @@ pub(super) const ROUTES: &[Route] = &[
     Route { method: Method::GET, path: "clock", handler: |state, _| Ok(show(state)) },
     Route { method: Method::PATCH, path: "clock", handler: change },
 ];
+
+/// RFC 3339 has no later one.
+const LAST_YEAR: i32 = 9999;
 
 /// What is to change; the rest stays.
 #[derive(Deserialize)]
@@ -37,8 +40,13 @@ fn change(state: &Arc<State>, input: &Input<'_>) -> Result<Output, Problem> {
     {
         return Err(Problem::bad_request(format!("speed: {speed} is not between 0 and 1000000")));
     }
+    let then = TimeDelta::try_milliseconds(advance_ms.unwrap_or_default().try_into().unwrap_or(i64::MAX));
+    let then = then.and_then(|by| now.unwrap_or_else(|| state.clock.now()).checked_add_signed(by));
+    if then.is_none_or(|then| then.year() > LAST_YEAR) {
+        return Err(Problem::bad_request(format!("the clock ends with the year {LAST_YEAR}")));
+    }
     if let Some(now) = now {
-        state.clock.set(now);
+        state.set_clock(now);
     }
     if let Some(milliseconds) = advance_ms {
         state.clock.advance(Duration::from_millis(milliseconds));

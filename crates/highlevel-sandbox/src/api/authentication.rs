@@ -21,7 +21,7 @@ pub(crate) fn authenticate(
     let Some(token) = header.to_str().ok().and_then(bearer) else {
         return Err(Refusal::unauthorized("Invalid token: access token is invalid"));
     };
-    credentials.check(token, now).cloned().map_err(|rejected| {
+    credentials.check(token, now).map_err(|rejected| {
         Refusal::unauthorized(match rejected {
             Rejected::Unknown => "Invalid token: access token is invalid",
             Rejected::Expired => "Invalid token: access token is expired",

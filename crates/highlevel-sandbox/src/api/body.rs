@@ -11,7 +11,8 @@ pub(super) fn parse(headers: &HeaderMap, body: &[u8]) -> Result<Value, Refusal> 
     let content_type = headers.get(CONTENT_TYPE).map(|value| String::from_utf8_lossy(value.as_bytes()));
     if !content_type.as_deref().is_some_and(is_json) {
         let found = content_type.map_or_else(|| "missing".to_owned(), |found| format!("`{found}`"));
-        return Err(Refusal::unsupported_media_type(&format!(
+        // 415 would be right by HTTP. The documents have 400 for what is wrong with a request as such.
+        return Err(Refusal::bad_request(&format!(
             "the Content-Type header is {found}, and has to be `application/json`"
         )));
     }

@@ -11,11 +11,10 @@ pub(super) struct Parties {
     pub(super) contact: String,
     /// `None` when there is no conversation with the contact yet.
     pub(super) conversation: Option<String>,
-    pub(super) provider: Option<String>,
 }
 
-/// Finds contact, conversation and conversation provider of a valid body.
-pub(super) fn resolve(
+/// Finds contact and conversation of a valid body.
+pub(super) fn parties(
     operation: Operation,
     world: &World,
     location: &str,
@@ -25,7 +24,6 @@ pub(super) fn resolve(
     let contact = named("contactId");
     // Sending goes to a contact. Its body has no `conversationId`, and one that is sent all the same means nothing.
     let conversation = named("conversationId").filter(|_| operation != Operation::SendMessage);
-    let provider = named("conversationProviderId");
 
     if let Some(id) = contact
         && world.contact(id).is_none_or(|contact| contact.location_id != location)
@@ -34,14 +32,15 @@ pub(super) fn resolve(
         return Err(unknown("contactId", "contact", id, location, known));
     }
     let owner = match conversation {
-        Some(id) => match world.conversation(id).filter(|each| each.location_id == location) {
-            Some(conversation) => Some(&*conversation.contact_id),
-            None => {
+        Some(id) => {
+            let Some(conversation) = world.conversation(id).filter(|each| each.location_id == location)
+            else {
                 let known = world.conversations().filter(|each| each.location_id == location);
                 let known = known.map(|each| &*each.id);
                 return Err(unknown("conversationId", "conversation", id, location, known));
-            }
-        },
+            };
+            Some(&*conversation.contact_id)
+        }
         None => None,
     };
     if let (Some(conversation), Some(owner), Some(contact)) = (conversation, owner, contact)
@@ -54,21 +53,25 @@ pub(super) fn resolve(
             json!(contact)
         )));
     }
-    if let Some(id) = provider
-        && world.provider(id).is_none_or(|provider| provider.location_id != location)
-    {
-        let known = world.providers().filter(|each| each.location_id == location).map(|each| &*each.id);
-        return Err(unknown("conversationProviderId", "conversation provider", id, location, known));
-    }
-
     let Some(contact) = contact.or(owner) else {
         return Err(Refusal::bad_request("the request names neither a contact nor a conversation"));
     };
     Ok(Parties {
         contact: contact.to_owned(),
         conversation: conversation.or_else(|| world.conversation_with(contact)).map(str::to_owned),
-        provider: provider.map(str::to_owned),
     })
+}
+
+/// Finds the conversation provider of a valid body, if it names one.
+pub(super) fn provider(world: &World, location: &str, body: &Value) -> Result<Option<String>, Refusal> {
+    let Some(id) = body.get("conversationProviderId").and_then(Value::as_str) else {
+        return Ok(None);
+    };
+    if world.provider(id).is_none_or(|provider| provider.location_id != location) {
+        let known = world.providers().filter(|each| each.location_id == location).map(|each| &*each.id);
+        return Err(unknown("conversationProviderId", "conversation provider", id, location, known));
+    }
+    Ok(Some(id.to_owned()))
 }
 
 fn unknown<'a>(

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::existence::Parties;
 use super::{Fresh, Operation};
-use crate::world::{Direction, Message, StatusChange, World, is_email, is_phone, is_voicemail};
+use crate::world::{Direction, Message, StatusChange, World, is_email, is_phone, of_call};
 
 /// The message to store for an acceptable body.
 pub(super) fn compose(
@@ -13,6 +13,7 @@ pub(super) fn compose(
     world: &World,
     location: &str,
     parties: Parties,
+    provider: Option<String>,
     body: Value,
     fresh: &Fresh,
 ) -> Message {
@@ -31,6 +32,7 @@ pub(super) fn compose(
         _ => Direction::Outbound,
     };
     let status = first_status(direction, &channel, &body).to_owned();
+    let call_status = call_status(&channel, &body).map(str::to_owned);
     Message {
         id: fresh.message_id.clone(),
         email_message_id: email.then(|| fresh.email_message_id.clone()),
@@ -38,11 +40,12 @@ pub(super) fn compose(
         location_id: location.to_owned(),
         contact_id: parties.contact,
         conversation_id: parties.conversation.unwrap_or_else(|| fresh.conversation_id.clone()),
-        conversation_provider_id: parties.provider,
+        conversation_provider_id: provider,
         direction,
         channel,
+        call_status,
         date_added: text("date").and_then(in_utc).unwrap_or_else(|| fresh.now.clone()),
-        history: vec![StatusChange { status: status.clone(), at: fresh.now.clone() }],
+        history: vec![StatusChange { status: status.clone(), at: fresh.now.clone(), error: None }],
         status,
         request: body,
     }
@@ -51,7 +54,7 @@ pub(super) fn compose(
 /// The status that a message begins with. What was sent has the one that the request gave it; what came in has arrived.
 fn first_status<'a>(direction: Direction, channel: &str, request: &'a Value) -> &'a str {
     if is_phone(channel) {
-        return call_message_status(direction, channel, request);
+        return of_call(direction, channel, call_status(channel, request));
     }
     match direction {
         Direction::Inbound => "delivered",
@@ -59,16 +62,9 @@ fn first_status<'a>(direction: Direction, channel: &str, request: &'a Value) -> 
     }
 }
 
-/// The status of a call as a message. Voicemail is `completed` when the call went out and `voicemail` when it came in.
-fn call_message_status(direction: Direction, channel: &str, request: &Value) -> &'static str {
-    match (request.pointer("/call/status").and_then(Value::as_str), direction) {
-        _ if is_voicemail(channel) => "completed",
-        (Some("voicemail"), Direction::Inbound) => "voicemail",
-        (Some("completed" | "answered" | "voicemail"), _) => "completed",
-        (Some("busy" | "no-answer" | "failed" | "canceled"), _) => "failed",
-        // Nobody said how it went.
-        _ => "pending",
-    }
+/// How a call went, if the request says so.
+fn call_status<'a>(channel: &str, request: &'a Value) -> Option<&'a str> {
+    request.pointer("/call/status")?.as_str().filter(|_| is_phone(channel))
 }
 
 /// A point in time as the API writes it: RFC 3339, UTC, milliseconds.

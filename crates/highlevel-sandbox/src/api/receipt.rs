@@ -21,6 +21,11 @@ pub(super) fn receipt(operation: Operation, message: &Message) -> Value {
             "contactId": message.contact_id,
             "dateAdded": message.date_added,
         }),
+        Operation::UpdateMessageStatus => json!({
+            "conversationId": message.conversation_id,
+            "messageId": message.id,
+            "status": message.status,
+        }),
     };
     if let Some(id) = &message.email_message_id {
         receipt["emailMessageId"] = json!(id);

@@ -3,7 +3,7 @@
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use super::Answer;
+use super::{Answer, Remarks};
 use crate::contract::Violation;
 use crate::rate_limit::Spent;
 
@@ -25,12 +25,17 @@ impl Refusal {
         Self::new(StatusCode::BAD_REQUEST, message)
     }
 
-    pub(super) fn unauthorized(message: &str) -> Self {
-        Self::new(StatusCode::UNAUTHORIZED, message)
+    pub(super) fn forbidden(message: &str) -> Self {
+        Self::new(StatusCode::FORBIDDEN, message)
     }
 
-    pub(super) fn unsupported_media_type(message: &str) -> Self {
-        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, message)
+    /// In the words of the framework behind the live API.
+    pub(super) fn internal_error() -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "Internal server error")
+    }
+
+    pub(super) fn unauthorized(message: &str) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, message)
     }
 
     /// In the words of the framework behind the live API.
@@ -49,17 +54,30 @@ impl Refusal {
         )
     }
 
+    pub(crate) fn too_slow() -> Self {
+        Self::new(StatusCode::REQUEST_TIMEOUT, "the body of the request did not come in time")
+    }
+
+    /// What was accepted contradicts what exists, or cannot be kept.
+    pub(crate) fn not_stored(why: &dyn std::fmt::Display) -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, &format!("the sandbox cannot store this: {why}"))
+    }
+
+    pub(crate) fn unavailable() -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable")
+    }
+
     pub(crate) fn answer(self, trace_id: &str) -> Answer {
-        Answer {
-            status: self.status,
-            body: json!({
-                "statusCode": self.status.as_u16(),
-                "message": self.message,
-                "error": self.status.canonical_reason(),
-                "traceId": trace_id,
-            }),
-            accepted: None,
+        let mut body = json!({
+            "statusCode": self.status.as_u16(),
+            "message": self.message,
+            "traceId": trace_id,
+        });
+        // The documents show it in a 401 and a 422, and none in a 400.
+        if self.status != StatusCode::BAD_REQUEST {
+            body["error"] = json!(self.status.canonical_reason());
         }
+        Answer { status: self.status, body, accepted: None, changed: None, remarks: Remarks::default() }
     }
 
     fn new(status: StatusCode, message: &str) -> Self {

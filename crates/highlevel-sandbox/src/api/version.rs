@@ -5,7 +5,7 @@ use http::HeaderMap;
 use super::Refusal;
 
 /// Refuses a request without a version that the specification lists.
-pub(super) fn check(headers: &HeaderMap, allowed: &[&str]) -> Result<(), Refusal> {
+pub(crate) fn check(headers: &HeaderMap, allowed: &[&str]) -> Result<(), Refusal> {
     let Some(header) = headers.get("version") else {
         return Err(Refusal::unauthorized("version header was not found."));
     };

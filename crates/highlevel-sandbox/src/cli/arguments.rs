@@ -1,189 +1,129 @@
-//! The command line.
+//! The command line: which command it is, and what commands have in common.
 
 use std::ffi::OsString;
-use std::net::SocketAddr;
+use std::io;
 
-use highlevel_sandbox::{RateLimit, Sandbox, SandboxBuilder, Window};
 use lexopt::{Arg, Parser, ValueExt};
 
-pub(crate) const HELP: &str = "\
-A local HighLevel to develop and test against.
+use super::output::say;
+use super::{health, serve, simulate, trigger};
 
-Usage: highlevel-sandbox [serve] [options]
+/// What can be done. The first one is done when none is named.
+const COMMANDS: &[Command] = &[
+    Command { name: "serve", help: serve::HELP, read: serve::read },
+    Command { name: "health", help: health::HELP, read: health::read },
+    Command { name: "trigger", help: trigger::HELP, read: trigger::read },
+    Command { name: "simulate", help: simulate::HELP, read: simulate::read },
+];
 
-Options:
-  --address ADDRESS    where to listen, a loopback address [default: 127.0.0.1:0, a free port]
-  --webhook-url URL    where to send signed webhook events, a plain http URL [default: nowhere]
-  --token TOKEN        the token to accept [default: a new one]
-  --rate-limit         answer 429 to requests over the documented limits: 100 in 10 s, 200,000 in a day
-                       [default: count them, refuse none]
-  --rate-limit-window fixed|sliding
-                       the same, with the 10 s at fixed times or always the last ones [default: sliding]
-  -h, --help           print this
-  -V, --version        print the version
+/// A command of the program.
+#[derive(Debug)]
+struct Command {
+    name: &'static str,
+    help: &'static str,
+    /// Reads what follows the name.
+    read: fn(&mut Parser) -> Result<Action, Stop>,
+}
 
-It prints what is needed to send a first message, then a line for each request and each webhook.
-Nothing is kept: what it was sent is gone when it stops. Ctrl-C stops it.";
+/// What is to be done.
+pub(crate) type Action = Box<dyn FnOnce() -> io::Result<()>>;
 
-/// What to do.
+/// Why a command is not read to the end.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Command {
-    Serve(Options),
+pub(crate) enum Stop {
     Help,
     Version,
-}
-
-/// What was chosen.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Options {
-    pub(crate) address: Option<SocketAddr>,
-    pub(crate) webhook_url: Option<String>,
-    pub(crate) token: Option<String>,
-    /// The window of the documented limits, if they are enforced.
-    pub(crate) rate_limit: Option<Window>,
-}
-
-impl Options {
-    pub(crate) fn builder(&self) -> SandboxBuilder {
-        let mut builder = Sandbox::builder();
-        if let Some(address) = self.address {
-            builder = builder.address(address);
-        }
-        if let Some(url) = &self.webhook_url {
-            builder = builder.webhook_url(url);
-        }
-        if let Some(token) = &self.token {
-            builder = builder.token(token);
-        }
-        if let Some(window) = self.rate_limit {
-            builder = builder.rate_limit(RateLimit::documented().window(window));
-        }
-        builder
-    }
+    /// It cannot be read.
+    Problem(String),
 }
 
 /// Reads the arguments, without the name of the program.
-pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, String> {
-    let mut parser = Parser::from_args(arguments);
-    read(&mut parser).map_err(|problem| {
-        format!("error: {problem}\n\nRun `highlevel-sandbox --help` to see what it takes.")
-    })
-}
-
-fn read(parser: &mut Parser) -> Result<Command, String> {
-    let mut options = Options::default();
-    let mut first = true;
-    while let Some(argument) = parser.next().map_err(|error| error.to_string())? {
-        match argument {
-            Arg::Long("address") => options.address = Some(address(&text(parser, "--address")?)?),
-            Arg::Long("webhook-url") => options.webhook_url = Some(text(parser, "--webhook-url")?),
-            Arg::Long("token") => options.token = Some(text(parser, "--token")?),
-            Arg::Long("rate-limit") => {
-                options.rate_limit.get_or_insert_default();
-            }
-            Arg::Long("rate-limit-window") => {
-                options.rate_limit = Some(window(&text(parser, "--rate-limit-window")?)?);
-            }
-            Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help),
-            Arg::Short('V') | Arg::Long("version") => return Ok(Command::Version),
-            Arg::Value(word) if first && word == "serve" => {}
-            Arg::Value(word) => {
-                return Err(format!("there is no command `{}`; there is `serve`", word.to_string_lossy()));
-            }
-            Arg::Short(letter) => return Err(format!("there is no option -{letter}")),
-            Arg::Long(name) => return Err(format!("there is no option --{name}")),
-        }
-        first = false;
+pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Action, String> {
+    let mut arguments: Vec<OsString> = arguments.into_iter().collect();
+    let command = find(&mut arguments)?;
+    match (command.read)(&mut Parser::from_args(arguments)) {
+        Ok(action) => Ok(action),
+        Err(Stop::Help) => Ok(Box::new(|| say(command.help))),
+        Err(Stop::Version) => Ok(Box::new(|| say(concat!("highlevel-sandbox ", env!("CARGO_PKG_VERSION"))))),
+        Err(Stop::Problem(problem)) => Err(explained(&problem, command.name)),
     }
-    Ok(Command::Serve(options))
 }
 
-fn text(parser: &mut Parser, option: &str) -> Result<String, String> {
-    let value = parser.value().map_err(|_| format!("{option} needs a value"))?;
-    value.string().map_err(|_| format!("the value of {option} is not UTF-8"))
-}
-
-fn address(text: &str) -> Result<SocketAddr, String> {
-    // `localhost` is what people write; which of its addresses comes first should not decide.
-    let numeric = text.strip_prefix("localhost:").map(|port| format!("127.0.0.1:{port}"));
-    numeric.as_deref().unwrap_or(text).parse().map_err(|_| {
-        format!("`{text}` is not an address with a port; one looks like 127.0.0.1:8080, or 127.0.0.1:0 for a free port")
-    })
-}
-
-fn window(text: &str) -> Result<Window, String> {
-    match text {
-        "fixed" => Ok(Window::Fixed),
-        "sliding" => Ok(Window::Sliding),
-        _ => Err(format!("`{text}` is not a window; there are `fixed` and `sliding`")),
+/// The command that is named, whose name is taken away.
+fn find(arguments: &mut Vec<OsString>) -> Result<&'static Command, String> {
+    let default = &COMMANDS[0];
+    let Some(first) = arguments.first().map(|first| first.to_string_lossy().into_owned()) else {
+        return Ok(default);
+    };
+    if first.starts_with('-') {
+        return Ok(default);
     }
+    let Some(command) = COMMANDS.iter().find(|command| command.name == first) else {
+        let names: Vec<String> = COMMANDS.iter().map(|command| format!("`{}`", command.name)).collect();
+        return Err(explained(&format!("there is no command `{first}`; there are {}", names.join(", ")), ""));
+    };
+    arguments.remove(0);
+    Ok(command)
+}
+
+fn explained(problem: &str, command: &str) -> String {
+    let command = if command.is_empty() { String::new() } else { format!("{command} ") };
+    format!("error: {problem}\n\nRun `highlevel-sandbox {command}--help` to see what it takes.")
+}
+
+/// What every command does with an argument that it has no use for.
+pub(crate) fn other(argument: Arg<'_>) -> Stop {
+    match argument {
+        Arg::Short('h') | Arg::Long("help") => Stop::Help,
+        Arg::Short('V') | Arg::Long("version") => Stop::Version,
+        Arg::Short(letter) => Stop::Problem(format!("there is no option -{letter}")),
+        Arg::Long(name) => Stop::Problem(format!("there is no option --{name}")),
+        Arg::Value(word) => Stop::Problem(format!("`{}` has no meaning here", word.to_string_lossy())),
+    }
+}
+
+/// The next argument.
+pub(crate) fn next(parser: &mut Parser) -> Result<Option<Arg<'_>>, Stop> {
+    parser.next().map_err(|error| Stop::Problem(error.to_string()))
+}
+
+/// The value of an option.
+pub(crate) fn text(parser: &mut Parser, option: &str) -> Result<String, Stop> {
+    let value = parser.value().map_err(|_| Stop::Problem(format!("{option} needs a value")))?;
+    value.string().map_err(|_| Stop::Problem(format!("the value of {option} is not UTF-8")))
+}
+
+/// The value of an option that has one of a few.
+pub(crate) fn one_of<T: Copy>(parser: &mut Parser, option: &str, values: &[(&str, T)]) -> Result<T, Stop> {
+    let text = text(parser, option)?;
+    let found = values.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
+    found.ok_or_else(|| {
+        let words: Vec<String> = values.iter().map(|(word, _)| format!("`{word}`")).collect();
+        Stop::Problem(format!("{option} is `{text}`, and can be {}", words.join(" or ")))
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn check(line: &str) -> Result<Command, String> {
-        read(&mut Parser::from_args(line.split_whitespace()))
-    }
-
     #[test]
-    fn arguments_become_options() {
-        let some = |text: &str| Some(text.to_owned());
-        let limited = |window| Options { rate_limit: Some(window), ..Options::default() };
+    fn the_first_word_is_the_command() {
         let cases = [
-            ("", Options::default()),
-            ("serve", Options::default()),
-            ("--token pit-1", Options { token: some("pit-1"), ..Options::default() }),
-            (
-                "serve --address=127.0.0.1:8080 --webhook-url http://localhost:3000/hooks",
-                Options {
-                    address: Some(SocketAddr::from(([127, 0, 0, 1], 8080))),
-                    webhook_url: some("http://localhost:3000/hooks"),
-                    ..Options::default()
-                },
-            ),
-            (
-                "--address localhost:81",
-                Options { address: Some(SocketAddr::from(([127, 0, 0, 1], 81))), ..Options::default() },
-            ),
-            ("--rate-limit", limited(Window::Sliding)),
-            ("--rate-limit-window fixed", limited(Window::Fixed)),
-            ("--rate-limit --rate-limit-window=fixed", limited(Window::Fixed)),
-            ("--rate-limit-window fixed --rate-limit", limited(Window::Fixed)),
-            ("--rate-limit-window sliding", limited(Window::Sliding)),
+            ("", Ok(("serve", 0))),
+            ("--json", Ok(("serve", 1))),
+            ("serve --json", Ok(("serve", 1))),
+            ("health --url a", Ok(("health", 2))),
+            ("run", Err("error: there is no command `run`; there are `serve`, `health`,")),
         ];
         for (line, expected) in cases {
-            assert_eq!(check(line), Ok(Command::Serve(expected)), "{line}");
+            let mut arguments: Vec<OsString> = line.split_whitespace().map(OsString::from).collect();
+            let found = find(&mut arguments).map(|command| (command.name, arguments.len()));
+            match (found, expected) {
+                (Ok(found), Ok(expected)) => assert_eq!(found, expected, "{line}"),
+                (Err(found), Err(expected)) => assert!(found.starts_with(expected), "{found}"),
+                (found, _) => panic!("{line}: {found:?}"),
+            }
         }
-        assert_eq!(check("serve -h"), Ok(Command::Help));
-        assert_eq!(check("--version"), Ok(Command::Version));
-    }
-
-    #[test]
-    fn what_cannot_be_read_is_named() {
-        let cases = [
-            ("run", "there is no command `run`; there is `serve`"),
-            ("serve serve", "there is no command `serve`; there is `serve`"),
-            ("--adress 127.0.0.1:0", "there is no option --adress"),
-            ("-x", "there is no option -x"),
-            ("--token", "--token needs a value"),
-            ("--rate-limit-window", "--rate-limit-window needs a value"),
-            ("--rate-limit-window both", "`both` is not a window; there are `fixed` and `sliding`"),
-            (
-                "--address 8080",
-                "`8080` is not an address with a port; one looks like 127.0.0.1:8080, or 127.0.0.1:0 for a free port",
-            ),
-        ];
-        for (line, expected) in cases {
-            assert_eq!(check(line), Err(expected.to_owned()), "{line}");
-        }
-    }
-
-    #[test]
-    fn the_limits_reach_the_sandbox() {
-        let Ok(Command::Serve(options)) = check("--rate-limit-window fixed") else { unreachable!() };
-        let expected = Sandbox::builder().rate_limit(RateLimit::documented().window(Window::Fixed));
-        assert_eq!(format!("{:?}", options.builder()), format!("{expected:?}"));
     }
 }

@@ -5,6 +5,8 @@
 
 use serde_json::{Map, Value, json};
 
+use super::width::INT64;
+
 /// All of `components/schemas`, each as JSON Schema draft 7. References stay as they are.
 pub(super) fn json_schemas(document: &Value) -> Map<String, Value> {
     let schemas = document.pointer("/components/schemas").and_then(Value::as_object);
@@ -64,14 +66,17 @@ fn allow_null(schema: &mut Map<String, Value>) {
 }
 
 fn bound_by_width(schema: &mut Map<String, Value>) {
-    let (least, most) = match schema.get("format").and_then(Value::as_str) {
-        Some("int32") => (i64::from(i32::MIN), i64::from(i32::MAX)),
-        Some("int64") => (i64::MIN, i64::MAX),
+    match schema.get("format").and_then(Value::as_str) {
+        Some("int32") => {
+            schema.entry("minimum").or_insert_with(|| i32::MIN.into());
+            schema.entry("maximum").or_insert_with(|| i32::MAX.into());
+        }
+        Some("int64") => {
+            schema.insert(INT64.to_owned(), true.into());
+        }
         _ => return,
-    };
+    }
     schema.remove("format");
-    schema.entry("minimum").or_insert_with(|| least.into());
-    schema.entry("maximum").or_insert_with(|| most.into());
 }
 
 #[cfg(test)]
@@ -102,7 +107,7 @@ mod tests {
             (json!({"minimum": 1, "exclusiveMinimum": false}), json!({"minimum": 1})),
             (
                 json!({"type": "integer", "format": "int64", "minimum": 0}),
-                json!({"type": "integer", "minimum": 0, "maximum": i64::MAX}),
+                json!({"type": "integer", "minimum": 0, "int64": true}),
             ),
             (json!({"additionalProperties": false}), json!({"additionalProperties": false})),
             (

@@ -29,9 +29,9 @@ pub(crate) struct RequestCounter {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Tally {
     pub(super) limits: RateLimit,
-    pub(super) burst_remaining: usize,
-    pub(super) daily_remaining: usize,
-    pub(super) daily_reset_ms: u64,
+    pub(crate) burst_remaining: usize,
+    pub(crate) daily_remaining: usize,
+    pub(crate) daily_reset_ms: u64,
 }
 
 /// Why there may be no request now, and when there may be one again. Displayed, it is what the answer says.

@@ -42,6 +42,21 @@ impl RateLimiter {
         }
     }
 
+    /// The limits that are enforced, if any.
+    pub(crate) fn limits(&self) -> Option<RateLimit> {
+        self.enforced.then_some(self.limits)
+    }
+
+    /// Forgets what was counted. Counters do not go back in time, so they need this when their clock does.
+    pub(crate) fn begin_anew(&mut self) {
+        self.counters.clear();
+    }
+
+    /// What is left of each limit that is counted.
+    pub(crate) fn tallies(&mut self, now: DateTime<Utc>) -> impl Iterator<Item = (&Account, Tally)> {
+        self.counters.iter_mut().map(move |(account, counter)| (&**account, counter.tally(now)))
+    }
+
     /// Counts a request or refuses it.
     pub(crate) fn admit(&mut self, account: &Arc<Account>, now: DateTime<Utc>) -> Verdict {
         let counter = self.counter(account);

@@ -1,21 +1,34 @@
 //! What the connections of one sandbox share, and what one request does to it.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use chrono::{DateTime, SecondsFormat, Utc};
-use http::{StatusCode, Uri};
-use tokio::sync::mpsc::UnboundedSender;
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderValue};
+use serde_json::Value;
+
+use tokio::sync::watch;
 
 use super::body::{LONGEST, Received};
-use crate::api::{self, Answer, Call, Fresh, Refusal, Rulebook};
+use super::change::Beginning;
+use crate::admin::Access;
+use crate::api::{self, Answer, Call, Fresh, Operation, Refusal, Rulebook};
 use crate::clock::Clock;
 use crate::contract::Contract;
 use crate::credentials::{Credentials, Grant};
+use crate::fault::{self, Base, FaultBook, FaultStage, Strike};
+use crate::fidelity::Settings;
 use crate::identifiers;
 use crate::ledger::{Entry, Ledger, RecordedRequest};
-use crate::rate_limit::{Account, RateLimiter, Verdict};
-use crate::webhook::{Envelope, Parcel, Signer, event_name, event_payload};
+use crate::rate_limit::{Account, RateLimit, RateLimiter, Verdict};
+use crate::store::Store;
+use crate::webhook::{self, Outbox};
 use crate::world::{Conversation, Message, Record, World};
+
+/// How much of an answer the ledger keeps, in bytes. Only a fault makes longer ones.
+const LONGEST_ANSWER: usize = 64 * 1024;
 
 /// Everything that one sandbox knows.
 ///
@@ -23,32 +36,38 @@ use crate::world::{Conversation, Message, Record, World};
 pub(crate) struct State {
     pub(crate) contract: &'static Contract,
     pub(crate) clock: Clock,
-    pub(crate) signer: Signer,
     /// The private integration token that is printed, and what it belongs to.
     pub(crate) token: String,
     pub(crate) account: Arc<Account>,
-    pub(crate) success: StatusCode,
+    pub(crate) settings: Mutex<Settings>,
+    /// How long the head of a request may take to come, and the body.
+    pub(crate) read_timeout: Duration,
+    /// How many connections there are at once.
+    pub(crate) connections: usize,
+    pub(crate) faults: FaultBook,
+    /// Who may use the admin API.
+    pub(crate) access: Access,
+    /// Tells this run from another one with the same state.
+    pub(crate) run: String,
+    /// Whether it is to end.
+    pub(crate) stopping: watch::Sender<bool>,
+    pub(crate) beginning: Beginning,
+    /// Where what exists is kept, if it is.
+    pub(crate) store: Option<Store>,
+    /// How many messages are kept.
+    pub(crate) kept_messages: usize,
     pub(crate) world: Mutex<World>,
     pub(crate) credentials: Mutex<Credentials>,
     pub(crate) limiter: Mutex<RateLimiter>,
-    pub(crate) webhook_url: Mutex<Option<Uri>>,
+    /// What it keeps has a lock of its own.
+    pub(crate) outbox: Outbox,
     pub(crate) ledger: Arc<Ledger>,
-    pub(crate) parcels: UnboundedSender<Parcel>,
-}
-
-/// What goes back to the caller.
-pub(super) struct Answered {
-    pub(super) status: StatusCode,
-    /// JSON.
-    pub(super) body: String,
-    /// What was left of the limits after this request, whatever came in the meantime.
-    pub(super) verdict: Verdict,
 }
 
 /// The clock and the new ids of one request.
 pub(super) struct Moment {
-    now: DateTime<Utc>,
-    fresh: Fresh,
+    pub(super) now: DateTime<Utc>,
+    pub(super) fresh: Fresh,
 }
 
 impl Moment {
@@ -62,22 +81,95 @@ impl Moment {
         };
         Self { now, fresh }
     }
+
+    pub(super) fn trace_id(&self) -> &str {
+        &self.fresh.trace_id
+    }
 }
 
 impl State {
     /// Answers a request. When this returns, the ledger has it and its webhook is on the way.
-    pub(super) fn answer(&self, call: Call<'_>, received: &Received, moment: &Moment) -> Answered {
+    pub(super) fn answer(
+        &self,
+        call: Call<'_>,
+        received: &Received,
+        moment: &Moment,
+        strike: Option<&Strike>,
+    ) -> Base {
+        let began = Instant::now();
         let caller = api::authenticate(call.headers, &lock(&self.credentials), moment.now);
         let verdict = self.count(&caller, moment);
         let trace_id = &moment.fresh.trace_id;
         let answer = match (&verdict.spent, received) {
             (Some(spent), _) => Refusal::too_many_requests(spent).answer(trace_id),
+            _ if strike.is_some_and(|strike| strike.stage != FaultStage::After) => {
+                Refusal::unavailable().answer(trace_id)
+            }
             (None, Received::TooLarge(_)) => Refusal::too_large(LONGEST).answer(trace_id),
-            (None, Received::Whole(_)) => self.act(&caller, call, moment),
+            (None, Received::TooSlow(_) | Received::Unread) => Refusal::too_slow().answer(trace_id),
+            (None, Received::Whole(_)) => self.act(&caller, call, moment, |_| {}),
         };
-        let body = answer.body.to_string();
-        self.record(call, moment, answer.status, &body);
-        Answered { status: answer.status, body, verdict }
+        let mut base = Base {
+            status: answer.status,
+            headers: headers(&verdict),
+            body: if answer.body.is_null() { Bytes::new() } else { Bytes::from(answer.body.to_string()) },
+        };
+        if base.body.is_empty() {
+            base.headers.remove(CONTENT_TYPE);
+        }
+        if let Some(strike) = strike {
+            fault::edit(&strike.fault, &mut base, trace_id);
+        }
+        let location = caller.ok().map(|grant| grant.account.location_id.clone());
+        self.record(
+            call,
+            moment,
+            &answer,
+            RecordedRequest {
+                location_id: location,
+                fault: strike.map(|strike| strike.fault.name().to_owned()),
+                status: base.status.as_u16(),
+                answer: base.body[..base.body.len().min(LONGEST_ANSWER)].to_vec(),
+                duration: began.elapsed(),
+                ..RecordedRequest::default()
+            },
+        );
+        base
+    }
+
+    /// The fault that happens to a request, if one does.
+    pub(super) fn strike(
+        &self,
+        headers: &HeaderMap,
+        method: &str,
+        target: &str,
+        moment: &Moment,
+    ) -> Option<Strike> {
+        self.faults.on_request(|strike| {
+            let path = target.split_once('?').map_or(target, |(path, _)| path);
+            let grant = api::authenticate(headers, &lock(&self.credentials), moment.now).ok();
+            strike(&fault::Request {
+                operation: Operation::of(method, path).map(Operation::id),
+                method,
+                path,
+                location: grant.as_ref().map(|grant| grant.account.location_id.as_str()),
+            });
+        })
+    }
+
+    /// Enforces these limits from now on, or none. Counting begins anew.
+    pub(crate) fn set_rate_limit(&self, limits: Option<RateLimit>) -> Result<(), &'static str> {
+        let limits = limits.map(RateLimit::checked).transpose()?;
+        *lock(&self.limiter) = RateLimiter::new(limits);
+        Ok(())
+    }
+
+    /// Makes it another time.
+    pub(crate) fn set_clock(&self, time: DateTime<Utc>) {
+        if time < self.clock.now() {
+            lock(&self.limiter).begin_anew();
+        }
+        self.clock.set(time);
     }
 
     /// Counts requests of another program of the same app, on the same location.
@@ -93,70 +185,105 @@ impl State {
         }
     }
 
-    fn act(&self, caller: &Result<Grant, Refusal>, call: Call<'_>, moment: &Moment) -> Answer {
-        let rulebook = Rulebook { contract: self.contract, success: self.success };
+    /// Does what a request with this body does, as if the location's own token had been used, and answers the message.
+    /// Nobody has made it: it is neither counted nor recorded.
+    pub(crate) fn simulate(
+        &self,
+        path: &str,
+        location: &str,
+        body: &Value,
+        adjust: impl FnOnce(&mut Message),
+    ) -> Result<Message, String> {
+        let moment = Moment::at(self.clock.now());
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert("version", HeaderValue::from_static("2021-04-15"));
+        let caller = Ok(Grant::private_integration(&self.account.app_id, location));
+        let body = body.to_string();
+        let call = Call { method: "POST", target: path, headers: &headers, body: body.as_bytes() };
+        let answer = self.act(&caller, call, &moment, adjust);
+        let stored = answer.remarks.message_id.and_then(|id| self.world().message(&id).cloned());
+        stored.ok_or_else(|| match &answer.body["message"] {
+            Value::Array(reasons) => reasons.iter().filter_map(Value::as_str).collect::<Vec<_>>().join("; "),
+            reason => reason.as_str().unwrap_or("nothing was stored").to_owned(),
+        })
+    }
+
+    fn act(
+        &self,
+        caller: &Result<Grant, Refusal>,
+        call: Call<'_>,
+        moment: &Moment,
+        adjust: impl FnOnce(&mut Message),
+    ) -> Answer {
+        let rulebook = Rulebook { contract: self.contract, settings: lock(&self.settings).clone() };
         let mut world = self.world();
         let mut answer = api::answer(&rulebook, &world, caller, call, &moment.fresh);
-        if let Some(message) = answer.accepted.take() {
-            // Under the lock, so that events leave in the order in which messages were stored.
-            self.announce(&world, &message, moment);
+        if let Some(mut message) = answer.accepted.take() {
+            adjust(&mut message);
             let conversation = (world.conversation(&message.conversation_id).is_none()).then(|| {
                 Conversation::new(&message.conversation_id, &message.contact_id)
                     .location(&message.location_id)
             });
             let conversation = conversation.map(Record::Conversation);
-            self.put(&mut world, conversation.into_iter().chain([Record::Message(message)]));
+            let records = conversation.into_iter().chain([Record::from(message.clone())]);
+            if let Err(conflict) = self.put(&mut world, records) {
+                return Refusal::not_stored(&conflict).answer(&moment.fresh.trace_id);
+            }
+            // Under the lock, so that events leave in the order in which messages were stored.
+            webhook::announce(self, &world, &message, moment.now);
+        }
+        if let Some(message) = answer.changed.take()
+            && let Err(conflict) = self.put(&mut world, [Record::from(message)])
+        {
+            return Refusal::not_stored(&conflict).answer(&moment.fresh.trace_id);
         }
         answer
     }
 
-    /// Changes what exists. The one way to do it.
-    pub(crate) fn put(&self, world: &mut World, records: impl IntoIterator<Item = Record>) {
-        for record in records {
-            world.put(record);
-        }
+    /// Resolves when the sandbox is to end.
+    pub(crate) async fn stopped(&self) {
+        // The sender is in `self`: it cannot be gone.
+        let _ = self.stopping.subscribe().wait_for(|stopping| *stopping).await;
     }
 
     pub(crate) fn world(&self) -> MutexGuard<'_, World> {
         lock(&self.world)
     }
 
-    fn announce(&self, world: &World, message: &Message, moment: &Moment) {
-        let Some(url) = lock(&self.webhook_url).clone() else {
-            return;
-        };
-        let envelope = Envelope {
-            timestamp: moment.fresh.now.clone(),
-            webhook_id: identifiers::uuid(),
-            app_id: self.account.app_id.clone(),
-            version_id: self.account.app_id.clone(),
-        };
-        let contact = world.contact(&message.contact_id);
-        let body = event_payload(self.contract, message, contact, &envelope).to_string().into_bytes();
-        let parcel = Parcel {
-            webhook_id: envelope.webhook_id,
-            event: event_name(message),
-            url,
-            signature: self.signer.sign(&body),
-            body,
-        };
-        if self.parcels.send(parcel).is_err() {
-            tracing::warn!("the sandbox is stopping: an event is not delivered");
-        }
-    }
-
-    fn record(&self, call: Call<'_>, moment: &Moment, status: StatusCode, body: &str) {
-        tracing::debug!(method = call.method, target = call.target, status = status.as_u16(), "answered");
+    fn record(&self, call: Call<'_>, moment: &Moment, answer: &Answer, record: RecordedRequest) {
+        tracing::debug!(method = call.method, target = call.target, status = record.status, "answered");
+        let remarks = answer.remarks.clone();
         self.ledger.record(Entry::Request(RecordedRequest {
+            id: moment.fresh.trace_id.clone(),
             received_at: moment.fresh.now.clone(),
             method: call.method.to_owned(),
             path: call.target.to_owned(),
             headers: super::redacted(call.headers),
             body: call.body.to_vec(),
-            status: status.as_u16(),
-            answer: body.as_bytes().to_vec(),
+            operation: remarks.operation,
+            fingerprint: remarks.fingerprint,
+            violations: remarks.violations,
+            tolerated: remarks.tolerated,
+            unknown_fields: remarks.unknown_fields,
+            accepted: answer.status.is_success(),
+            message_id: remarks.message_id,
+            quirk: remarks.quirk,
+            ..record
         }));
     }
+}
+
+/// What each answer says of itself and of the limits.
+fn headers(verdict: &Verdict) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
+    for (name, value) in verdict.headers() {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            headers.insert(name, value);
+        }
+    }
+    headers
 }
 
 /// Locks. Nothing that is kept here is left half-changed, so what a panic left behind can be used.

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::contract::Contract;
-use crate::world::{Contact, Direction, Message, is_call, is_email, is_phone, is_voicemail};
+use crate::world::{Contact, Direction, Message, World, is_call, is_email, is_phone, is_voicemail};
 
 /// What an event says about itself, in the same object as what it says about the message.
 #[derive(Clone, Debug)]
@@ -12,6 +12,51 @@ pub(crate) struct Envelope {
     pub(crate) webhook_id: String,
     pub(crate) app_id: String,
     pub(crate) version_id: String,
+}
+
+/// The name of the event that asks a conversation provider to deliver a message. On the wire its `type` is the channel.
+pub(crate) const PROVIDER_EVENT: &str = "ProviderOutboundMessage";
+
+/// The payload of the event that asks the provider of a message to deliver it; `None` when it is not to be delivered,
+/// or not by a provider. Without an `appId`, as the documented examples are.
+pub(crate) fn provider_payload(
+    specification: &Contract,
+    message: &Message,
+    world: &World,
+    envelope: &Envelope,
+) -> Option<Value> {
+    // What an app records has happened already: such a request alone names a direction, or is about a call.
+    let sent = message.direction == Direction::Outbound
+        && !is_phone(&message.channel)
+        && message.field("direction").is_none();
+    if !sent || !specification.allowed_values("ProviderChannel").contains(&message.channel.as_str()) {
+        return None;
+    }
+    let contact = world.contact(&message.contact_id);
+    let mut payload = Payload(Map::new());
+    payload.set("type", message.channel.as_str());
+    payload.set("contactId", message.contact_id.as_str());
+    payload.set("locationId", message.location_id.as_str());
+    payload.set("messageId", message.id.as_str());
+    payload.set("attachments", message.request.get("attachments").cloned().unwrap_or_else(|| json!([])));
+    payload.set("message", message.text());
+    payload.set("userId", message.field("userId"));
+    let replied_to = message.field("replyMessageId").and_then(|id| world.message(id));
+    payload.set("replyToAltId", replied_to.and_then(|message| message.field("altId")));
+    if is_email(&message.channel) {
+        let address = message.field("emailTo").or(contact.and_then(|contact| contact.email.as_deref()));
+        payload.set("emailMessageId", message.email_message_id.as_deref());
+        payload.set("emailTo", address.map(|address| json!([address])));
+        payload.set("emailFrom", message.field("emailFrom"));
+        payload.set("html", message.field("html"));
+        payload.set("subject", message.field("subject"));
+    } else {
+        let phone = message.field("toNumber").or(contact.and_then(|contact| contact.phone.as_deref()));
+        payload.set("phone", phone);
+    }
+    payload.set("timestamp", envelope.timestamp.as_str());
+    payload.set("webhookId", envelope.webhook_id.as_str());
+    Some(Value::Object(payload.0))
 }
 
 /// The name of the event that tells about a message.
@@ -90,12 +135,16 @@ fn describe_email(payload: &mut Payload, message: &Message, contact: Option<&Con
 }
 
 fn describe_call(payload: &mut Payload, message: &Message) {
-    let call_status = message.request.pointer("/call/status").and_then(Value::as_str);
-    payload.set("callStatus", call_status);
+    let requested = message.request.pointer("/call/status").and_then(Value::as_str);
+    payload.set("callStatus", message.call_status.as_deref().or(requested));
     payload.set("status", message.status.as_str());
+    for end in ["from", "to"] {
+        payload.set(end, message.request.pointer(&format!("/call/{end}")).cloned());
+    }
     if is_call(&message.channel) {
-        // No request says how long a call was.
-        payload.set("callDuration", 0);
+        // No request to the API says how long a call was; a simulated call does.
+        let duration = message.request.pointer("/call/duration").and_then(Value::as_u64);
+        payload.set("callDuration", duration.unwrap_or_default());
     }
 }
 

@@ -17,6 +17,7 @@ pub struct Message {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub thread_id: Option<String>,
     /// The location whose token was used.
+    #[serde(default = "super::record::location")]
     pub location_id: String,
     /// The contact at the other end.
     pub contact_id: String,
@@ -33,10 +34,14 @@ pub struct Message {
     pub date_added: String,
     /// How far it has come: `pending`, `delivered`, `failed`, …
     pub status: String,
+    /// How a call went: `completed`, `busy`, `voicemail`, …; of calls only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub call_status: Option<String>,
     /// The statuses that it has had, the first one included, oldest first.
     #[serde(default)]
     pub history: Vec<StatusChange>,
     /// The body of the request, as it was accepted.
+    #[serde(default)]
     pub request: Value,
 }
 
@@ -49,6 +54,9 @@ pub struct StatusChange {
     pub status: String,
     /// When it got it, RFC 3339.
     pub at: String,
+    /// Why it failed, if it did and somebody said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
 }
 
 impl Message {

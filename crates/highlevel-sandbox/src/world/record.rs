@@ -1,9 +1,12 @@
 //! The kinds of things that exist.
 
+use std::io;
+
 use serde::{Deserialize, Serialize};
 
 use super::message::Message;
 use super::seed::{COMPANY_ID, LOCATION_ID};
+use crate::credentials::KeptCredentials;
 
 /// A location (sub-account).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -159,7 +162,102 @@ pub(crate) enum Record {
     Contact(Contact),
     Conversation(Conversation),
     Provider(ConversationProvider),
-    Message(Message),
+    Message(Box<Message>),
+}
+
+/// What a record is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Location,
+    Contact,
+    Conversation,
+    Provider,
+    Message,
+}
+
+impl Kind {
+    pub(crate) const ALL: [Self; 5] =
+        [Self::Location, Self::Contact, Self::Conversation, Self::Provider, Self::Message];
+
+    /// As people and files call it.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Location => "location",
+            Self::Contact => "contact",
+            Self::Conversation => "conversation",
+            Self::Provider => "provider",
+            Self::Message => "message",
+        }
+    }
+}
+
+impl std::fmt::Display for Kind {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}
+
+impl From<Message> for Record {
+    fn from(message: Message) -> Self {
+        Self::Message(Box::new(message))
+    }
+}
+
+impl Record {
+    pub(crate) fn kind(&self) -> Kind {
+        match self {
+            Self::Location(_) => Kind::Location,
+            Self::Contact(_) => Kind::Contact,
+            Self::Conversation(_) => Kind::Conversation,
+            Self::Provider(_) => Kind::Provider,
+            Self::Message(_) => Kind::Message,
+        }
+    }
+
+    pub(crate) fn id(&self) -> &str {
+        match self {
+            Self::Location(location) => &location.id,
+            Self::Contact(contact) => &contact.id,
+            Self::Conversation(conversation) => &conversation.id,
+            Self::Provider(provider) => &provider.id,
+            Self::Message(message) => &message.id,
+        }
+    }
+
+    /// As JSON, the way a seed file has it.
+    pub(crate) fn to_value(&self) -> serde_json::Value {
+        let value = match self {
+            Self::Location(location) => serde_json::to_value(location),
+            Self::Contact(contact) => serde_json::to_value(contact),
+            Self::Conversation(conversation) => serde_json::to_value(conversation),
+            Self::Provider(provider) => serde_json::to_value(provider),
+            Self::Message(message) => serde_json::to_value(message),
+        };
+        // Structs of text always become JSON.
+        value.unwrap_or_default()
+    }
+
+    /// What [`to_value`](Self::to_value) made.
+    pub(crate) fn from_value(kind: Kind, value: serde_json::Value) -> serde_json::Result<Self> {
+        Ok(match kind {
+            Kind::Location => Self::Location(serde_json::from_value(value)?),
+            Kind::Contact => Self::Contact(serde_json::from_value(value)?),
+            Kind::Conversation => Self::Conversation(serde_json::from_value(value)?),
+            Kind::Provider => Self::Provider(serde_json::from_value(value)?),
+            Kind::Message => Self::Message(serde_json::from_value(value)?),
+        })
+    }
+
+    /// The location that it belongs to, which of a location is itself.
+    pub(crate) fn location_id(&self) -> &str {
+        match self {
+            Self::Location(location) => &location.id,
+            Self::Contact(contact) => &contact.location_id,
+            Self::Conversation(conversation) => &conversation.location_id,
+            Self::Provider(provider) => &provider.location_id,
+            Self::Message(message) => &message.location_id,
+        }
+    }
 }
 
 /// All that exists, as a seed file has it. What it lacks is empty.
@@ -177,21 +275,38 @@ pub struct Snapshot {
     pub providers: Vec<ConversationProvider>,
     /// Messages and calls, oldest first.
     pub messages: Vec<Message>,
+    /// What tokens and apps there are.
+    pub(crate) credentials: KeptCredentials,
 }
 
 impl Snapshot {
+    /// Reads a seed file or a snapshot: JSON or YAML.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidData` with the place of what cannot be read.
+    pub fn parse(text: &str) -> io::Result<Self> {
+        let unreadable = |error: &dyn std::fmt::Display| {
+            io::Error::new(io::ErrorKind::InvalidData, format!("the seed cannot be read: {error}"))
+        };
+        if text.trim_start().starts_with('{') {
+            return serde_json::from_str(text).map_err(|error| unreadable(&error));
+        }
+        serde_saphyr::from_str(text).map_err(|error| unreadable(&error))
+    }
+
     /// Its records, each after those that it names.
     pub(crate) fn into_records(self) -> impl Iterator<Item = Record> {
-        let Self { locations, contacts, conversations, providers, messages } = self;
+        let Self { locations, contacts, conversations, providers, messages, .. } = self;
         (locations.into_iter().map(Record::Location))
             .chain(contacts.into_iter().map(Record::Contact))
             .chain(conversations.into_iter().map(Record::Conversation))
             .chain(providers.into_iter().map(Record::Provider))
-            .chain(messages.into_iter().map(Record::Message))
+            .chain(messages.into_iter().map(Record::from))
     }
 }
 
-fn location() -> String {
+pub(super) fn location() -> String {
     LOCATION_ID.to_owned()
 }
 

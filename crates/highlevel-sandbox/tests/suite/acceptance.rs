@@ -88,7 +88,7 @@ async fn a_message_is_stored_as_it_was_answered() {
 #[tokio::test]
 async fn a_contact_without_a_conversation_gets_one() {
     let sandbox = Sandbox::start().await.unwrap();
-    sandbox.add_contact(Contact::new("newcomer").email("new@example.com"));
+    sandbox.put_contact(Contact::new("newcomer").email("new@example.com")).unwrap();
     let send = json!({"type": "SMS", "contactId": "newcomer", "status": "pending"});
 
     let first = post(&sandbox, SEND, &send).await;

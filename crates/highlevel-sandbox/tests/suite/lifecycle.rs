@@ -14,7 +14,7 @@ use crate::receiver::Receiver;
 #[tokio::test]
 async fn two_sandboxes_share_nothing() {
     let (one, other) = (Sandbox::start().await.unwrap(), Sandbox::start().await.unwrap());
-    one.add_contact(Contact::new("only-here"));
+    one.put_contact(Contact::new("only-here")).unwrap();
     let send = json!({"type": "SMS", "contactId": "only-here", "status": "pending"});
 
     assert_eq!(post(&one, SEND, &send).await.status, 201);
@@ -62,7 +62,12 @@ async fn what_cannot_be_used_is_refused_at_the_start() {
         (
             builder().address(SocketAddr::from(([0, 0, 0, 0], 80))),
             ErrorKind::InvalidInput,
-            "0.0.0.0:80 is not a loopback address, and the sandbox is for this machine only; use 127.0.0.1:80",
+            "0.0.0.0:80 is not a loopback address, and the sandbox is for this machine only; use 127.0.0.1:80, or",
+        ),
+        (
+            builder().address(SocketAddr::from(([0, 0, 0, 0], 80))).public(true),
+            ErrorKind::InvalidInput,
+            "others can reach 0.0.0.0:80, and whoever can use the admin API can do everything; set an admin token",
         ),
         (builder().webhook_url("https://a.example"), ErrorKind::InvalidInput, "the sandbox speaks no TLS"),
         (

@@ -1,12 +1,24 @@
 //! The sandbox seen from outside: over HTTP, through its typed access, and on the command line.
 
 mod acceptance;
+mod admin;
 mod caller;
 mod contract;
+mod deliveries;
+mod docs;
+mod faults;
+mod fidelity;
 mod ledger;
 mod lifecycle;
+mod oauth;
+mod persistence;
+mod process;
 mod program;
 mod rate_limit;
 mod receiver;
 mod refusals;
+mod robustness;
+mod state;
+mod stream;
+mod target;
 mod webhooks;

@@ -1,25 +1,33 @@
 //! The program: what it prints, what it takes, how it stops.
 
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
+use serde_json::{Value, json};
 
-use serde_json::json;
-
-fn program() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_highlevel-sandbox"))
-}
+use crate::caller::client;
+use crate::process::{Directory, Running, program};
 
 #[test]
 fn what_cannot_be_done_is_explained() {
     let occupied = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let occupied = (occupied.local_addr().unwrap().to_string(), occupied);
+    let directory = Directory::new("explained");
+    let seed = directory.file("seed.yaml");
+    std::fs::write(&seed, "contacts: [{id: a, colour: red}]").unwrap();
+    let seed = seed.to_str().unwrap();
+    let foreign = directory.file("notes.txt");
+    std::fs::write(&foreign, "not a database").unwrap();
     let cases: &[(&[&str], i32, &[&str])] = &[
         (&["--adress", "a"], 2, &["error: there is no option --adress", "--help"]),
-        (&["run"], 2, &["there is no command `run`; there is `serve`"]),
+        (&["run"], 2, &["there is no command `run`; there are `serve`, `health`"]),
         (&["--address", "8080"], 2, &["`8080` is not an address with a port", "127.0.0.1:8080"]),
-        (&["--address", "0.0.0.0:8080"], 1, &["is not a loopback address", "use 127.0.0.1:8080"]),
+        (&["--address", "0.0.0.0:8080"], 1, &["is not a loopback address", "use 127.0.0.1:8080", "--public"]),
+        (&["--address", "0.0.0.0:8080", "--public"], 1, &["set an admin token (--admin-token)"]),
         (&["--address", &occupied.0], 1, &["cannot listen on 127.0.0.1:", "Another program", "127.0.0.1:0"]),
         (&["--webhook-url", "https://a.example"], 1, &["speaks no TLS", "http://127.0.0.1:3000/webhooks"]),
+        (&["--seed", "/nowhere"], 1, &["/nowhere: No such file"]),
+        (&["--seed", seed], 1, &["seed.yaml: the seed cannot be read", "colour"]),
+        (&["--state", foreign.to_str().unwrap()], 1, &["notes.txt is not a state file of the sandbox"]),
+        (&["health"], 1, &["which sandbox? say --url", "HIGHLEVEL_SANDBOX_URL"]),
+        (&["health", "--url", "http://127.0.0.1:1"], 1, &["no sandbox answers at http://127.0.0.1:1"]),
     ];
     for (arguments, code, words) in cases {
         let output = program().args(*arguments).output().unwrap();
@@ -30,6 +38,7 @@ fn what_cannot_be_done_is_explained() {
         }
         assert!(output.stdout.is_empty(), "{arguments:?}");
     }
+    assert_eq!(std::fs::read_to_string(foreign).unwrap(), "not a database");
 }
 
 #[test]
@@ -39,73 +48,167 @@ fn help_names_every_option() {
         let printed = String::from_utf8(output.stdout).unwrap();
         for option in [
             "serve",
+            "health",
             "--address",
             "--webhook-url",
             "--token",
+            "--seed",
+            "--state",
+            "--keep-messages",
+            "--strictness",
+            "--success-status",
             "--rate-limit",
             "--rate-limit-window",
+            "--public",
+            "--admin-token",
+            "--json",
             "--version",
         ] {
             assert!(printed.contains(option), "{option}: {printed}");
         }
     }
+    let output = program().args(["health", "--help"]).output().unwrap();
+    assert!(String::from_utf8(output.stdout).unwrap().contains("--url"));
     let output = program().arg("--version").output().unwrap();
     assert_eq!(output.stdout, concat!("highlevel-sandbox ", env!("CARGO_PKG_VERSION"), "\n").as_bytes());
 }
 
+/// Sends a message with what the ready line says.
+async fn send(ready: &Value, body: &Value) -> u16 {
+    let url = format!("{}/conversations/messages", ready["baseUrl"].as_str().unwrap());
+    let request =
+        client().post(url).bearer_auth(ready["token"].as_str().unwrap()).header("Version", "2021-04-15");
+    request.json(body).send().await.unwrap().status().as_u16()
+}
+
 #[tokio::test]
 async fn it_says_what_to_use_and_what_happens() {
-    let child = program().args(["serve", "--token", "pit-mine"]).stdout(Stdio::piped()).spawn().unwrap();
-    let mut running = Running(child);
-    let mut lines = BufReader::new(running.0.stdout.take().unwrap()).lines().map(Result::unwrap);
-    let welcome: Vec<String> = lines.by_ref().take_while(|line| !line.contains("Ctrl-C")).collect();
+    let mut running = Running::start(["serve", "--token", "pit-mine"]);
+    let mut welcome = Vec::new();
+    while !welcome.last().is_some_and(|line: &String| line.starts_with("ready ")) {
+        welcome.push(running.line());
+    }
     let fact = |name: &str| {
         let line = welcome.iter().find(|line| line.trim_start().starts_with(name)).unwrap();
         line.trim_start().strip_prefix(name).unwrap().trim().to_owned()
     };
-    assert_eq!(fact("token"), "pit-mine");
+    let ready: Value = serde_json::from_str(&fact("ready ")).unwrap();
+    for (name, key) in [
+        ("base URL", "baseUrl"),
+        ("token", "token"),
+        ("location", "locationId"),
+        ("contact", "contactId"),
+        ("conversation", "conversationId"),
+        ("provider", "conversationProviderId"),
+        ("app", "appId"),
+        ("client id", "clientId"),
+        ("client secret", "clientSecret"),
+        ("signed by", "webhookPublicKey"),
+    ] {
+        assert_eq!(ready[key], fact(name).as_str(), "{name}");
+    }
+    assert_eq!(ready["token"], "pit-mine");
     assert!(fact("signed by").starts_with("MCow"));
     assert!(fact("rate limit").contains("--rate-limit"));
 
-    let send = |body| {
-        let url = format!("{}/conversations/messages", fact("base URL"));
-        let client = crate::caller::client();
-        client.post(url).bearer_auth(fact("token")).header("Version", "2021-04-15").json(&body).send()
-    };
-    send(json!({"type": "SMS", "contactId": fact("contact"), "status": "pending"})).await.unwrap();
-    send(json!({"type": "SMS", "contactId": "nobody"})).await.unwrap();
-
-    let happened: Vec<String> = lines.by_ref().filter(|line| !line.is_empty()).take(2).collect();
+    let contact = &ready["contactId"];
+    assert_eq!(send(&ready, &json!({"type": "SMS", "contactId": contact, "status": "pending"})).await, 201);
+    assert_eq!(send(&ready, &json!({"type": "SMS"})).await, 422);
+    let happened: Vec<String> = running.rest().filter(|line| !line.is_empty()).take(2).collect();
     assert!(happened[0].contains("  201  POST /conversations/messages  SMS, message "), "{happened:?}");
-    assert!(happened[1].ends_with(
-        "  422  POST /conversations/messages  status is required, but it is missing (at /status)"
-    ));
+    let words =
+        "  422  POST /conversations/messages  contactId is required, but it is missing (at /contactId)";
+    assert!(happened[1].contains(words), "{happened:?}");
+}
 
-    #[cfg(unix)]
-    {
-        let pid = running.0.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
-        assert_eq!(running.0.wait().unwrap().code(), Some(0));
+#[tokio::test]
+async fn every_line_of_a_json_log_is_an_object() {
+    let mut running = Running::start(["--json"]);
+    let mut next = || serde_json::from_str::<Value>(&running.line()).unwrap();
+    let first = next();
+    assert_eq!(first["event"], "ready");
+    let ready = &first["data"];
+    let contact = &ready["contactId"];
+    assert_eq!(send(ready, &json!({"type": "SMS", "contactId": contact, "status": "pending"})).await, 201);
+    let mut lines = vec![next()];
+    while lines.last().unwrap()["event"] != "request" {
+        lines.push(next());
     }
+    let events: Vec<&str> = lines.iter().map(|line| line["event"].as_str().unwrap()).collect();
+    assert_eq!(events, ["message", "request"]);
+    assert_eq!(lines[1]["data"]["messageId"], lines[0]["data"]["id"]);
 }
 
 #[test]
 fn the_welcome_says_which_limits_are_enforced() {
     for (window, words) in [("fixed", "10 s, at fixed times"), ("sliding", "any 10 s")] {
-        let child = program().args(["--rate-limit-window", window]).stdout(Stdio::piped()).spawn().unwrap();
-        let mut running = Running(child);
-        let mut lines = BufReader::new(running.0.stdout.take().unwrap()).lines().map(Result::unwrap);
-        let line = lines.find(|line| line.contains("rate limit")).unwrap();
+        let running = Running::start(["--rate-limit-window", window]);
+        let line = running.rest().find(|line| line.contains("rate limit")).unwrap();
         assert!(line.contains(words), "{line}");
     }
 }
 
-/// A process that does not outlive its test.
-struct Running(Child);
+#[tokio::test]
+async fn health_is_a_command() {
+    let mut running = Running::start(["--admin-token", "secret"]);
+    let url = running.ready()["baseUrl"].as_str().unwrap().to_owned();
+    let output = program().args(["health", "--url", &url]).output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    let printed: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(printed["status"], "ok");
+    let output = program().arg("health").env("HIGHLEVEL_SANDBOX_URL", &url).output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+}
 
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+#[cfg(unix)]
+#[tokio::test]
+async fn it_stops_cleanly_under_load_with_open_streams_and_nobody_reading() {
+    let mut running = Running::start(["--json"]);
+    let ready = serde_json::from_str::<Value>(&running.line()).unwrap()["data"].clone();
+    let events = format!("{}events", ready["adminUrl"].as_str().unwrap());
+    let client = client();
+    let mut streams = Vec::new();
+    for _ in 0..3 {
+        let mut stream = client.get(&events).send().await.unwrap();
+        // It has begun.
+        assert!(stream.chunk().await.unwrap().is_some());
+        streams.push(stream);
+    }
+    // More than fits into the pipe that nobody reads.
+    let long = json!({"type": "SMS", "contactId": ready["contactId"], "status": "pending", "message": "x".repeat(100_000)});
+    for _ in 0..5 {
+        assert_eq!(send(&ready, &long).await, 201);
+    }
+    let load: Vec<_> = (0..8)
+        .map(|_| {
+            let (ready, client) = (ready.clone(), client.clone());
+            tokio::spawn(async move {
+                let url = format!("{}/conversations/messages", ready["baseUrl"].as_str().unwrap());
+                let body = json!({"type": "SMS", "contactId": ready["contactId"], "status": "pending"});
+                let mut answered = 0;
+                loop {
+                    let request = client.post(&url).bearer_auth(ready["token"].as_str().unwrap());
+                    match request.header("Version", "2021-04-15").json(&body).send().await {
+                        Ok(answer) => assert_eq!(answer.status(), 201),
+                        Err(_) => return answered,
+                    }
+                    answered += 1;
+                }
+            })
+        })
+        .collect();
+    // The load is on when each has been answered at least once more.
+    assert_eq!(
+        send(&ready, &json!({"type": "SMS", "contactId": ready["contactId"], "status": "read"})).await,
+        201
+    );
+    let status = tokio::task::spawn_blocking(move || running.terminate()).await.unwrap();
+    assert_eq!(status.code(), Some(0), "{status:?}");
+    for task in load {
+        task.await.unwrap();
+    }
+    for mut stream in streams {
+        // A stream that is cut off would be an error.
+        while stream.chunk().await.unwrap().is_some() {}
     }
 }

@@ -255,3 +255,70 @@ async fn after_a_short_window_requests_are_accepted_again() {
         }
     }
 }
+
+#[tokio::test]
+async fn windows_and_days_go_by_the_clock_of_the_sandbox() {
+    for window in [Window::Fixed, Window::Sliding] {
+        let s = limited(RateLimit::documented().window(window).burst(1).daily(3)).await;
+        s.set_clock_speed(0.0);
+        // Ten seconds before a midnight.
+        s.set_clock(std::time::UNIX_EPOCH + Duration::from_secs(20_000 * 86_400 - 10));
+        let steps = [
+            (0, 201, 0, 2, 10_000),
+            (9_999, 429, 0, 2, 1),
+            (1, 201, 0, 2, 86_400_000),
+            (10_000, 201, 0, 1, 86_390_000),
+            (10_000, 201, 0, 0, 86_380_000),
+            (10_000, 429, 1, 0, 86_370_000),
+            (86_370_000, 201, 0, 2, 86_400_000),
+        ];
+        for (advance, status, burst, daily, reset) in steps {
+            s.advance_clock(Duration::from_millis(advance));
+            let answered = post(&s, SEND, &send(&s)).await;
+            assert_eq!(answered.status, status, "{window:?}, {advance} ms later");
+            assert_eq!(left(&answered), (burst, daily), "{window:?}, {advance} ms later");
+            assert_eq!(header(&answered, "x-ratelimit-daily-reset"), reset);
+        }
+        // Set back, it counts anew.
+        s.set_clock(std::time::UNIX_EPOCH + Duration::from_secs(10_000 * 86_400));
+        assert_eq!(left(&post(&s, SEND, &send(&s)).await), (0, 2), "{window:?}");
+    }
+}
+
+#[tokio::test]
+async fn limits_can_be_changed_at_any_time() {
+    let s = Sandbox::start().await.unwrap();
+    s.set_clock_speed(0.0);
+    let status = async || post(&s, SEND, &send(&s)).await.status.as_u16();
+    assert_eq!([status().await, status().await], [201, 201]);
+    assert_eq!(s.rate_limit(), None);
+
+    let limit = RateLimit::documented().burst(1).retry_after(true);
+    s.set_rate_limit(limit).unwrap();
+    assert_eq!(s.rate_limit(), Some(limit));
+    assert_eq!([status().await, status().await], [201, 429]);
+    assert!(s.set_rate_limit(limit.burst(0)).unwrap_err().to_string().contains("allows no request"));
+
+    // The same over HTTP.
+    let admin = async |method: Method, path: &str, body: Value| {
+        let path = format!("/_sandbox/{path}");
+        execute(bare(&s, method, &path).json(&body)).await.body
+    };
+    let body = json!({"burst": 4, "intervalMs": 1_000, "daily": 9, "window": "fixed", "retryAfter": true});
+    let set = admin(Method::PUT, "rate-limit", body).await;
+    assert_eq!(set["accounts"], json!([]));
+    let expected = RateLimit::documented().window(Window::Fixed).burst(4).daily(9).retry_after(true);
+    assert_eq!(s.rate_limit(), Some(expected.interval(Duration::from_secs(1))));
+    assert_eq!(status().await, 201);
+    let elsewhere = json!({"requests": 1, "locationId": "elsewhere"});
+    admin(Method::POST, "rate-limit/use", elsewhere).await;
+    let used = admin(Method::POST, "rate-limit/use", json!({"requests": 2})).await;
+    let own = |shown: &Value| {
+        let accounts = shown["accounts"].as_array().unwrap().clone();
+        accounts.into_iter().find(|each| each["locationId"] == s.location_id()).unwrap()
+    };
+    assert_eq!((&own(&used)["burstRemaining"], &own(&used)["dailyRemaining"]), (&json!(1), &json!(6)));
+    assert_eq!([status().await, status().await], [201, 429]);
+    admin(Method::PUT, "rate-limit", json!({"enforced": false})).await;
+    assert_eq!((s.rate_limit(), status().await), (None, 201));
+}

@@ -6,7 +6,10 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ed25519_dalek::{Signature, VerifyingKey};
-use highlevel_sandbox::{Contract, Delivery, DeliveryOutcome, Sandbox};
+use highlevel_sandbox::{
+    CallOutcome, Contract, ConversationProvider, Delivery, DeliveryOutcome, RetrySchedule, Sandbox,
+    SimulatedCall, StatusUpdate, Trigger,
+};
 use http::StatusCode;
 use serde_json::{Value, json};
 
@@ -14,10 +17,10 @@ use crate::caller::{INBOUND, OUTBOUND, SEND, post};
 use crate::receiver::Receiver;
 
 /// Long enough for any machine; nothing waits for it when all is well.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Checks a signature the way a receiver does: with the published key and nothing else.
-fn verify(public_key: &str, signature: &str, body: &[u8]) -> bool {
+pub(crate) fn verify(public_key: &str, signature: &str, body: &[u8]) -> bool {
     let spki = STANDARD.decode(public_key).unwrap();
     let (prefix, key) = spki.split_at(12);
     assert_eq!(prefix, b"\x30\x2a\x30\x05\x06\x03\x2b\x65\x70\x03\x21\x00");
@@ -26,7 +29,7 @@ fn verify(public_key: &str, signature: &str, body: &[u8]) -> bool {
     key.verify_strict(body, &signature).is_ok()
 }
 
-fn payload(delivery: &Delivery) -> Value {
+pub(crate) fn payload(delivery: &Delivery) -> Value {
     serde_json::from_slice(&delivery.body).unwrap()
 }
 
@@ -48,7 +51,7 @@ async fn events_are_signed_and_recorded_as_they_were_received() {
     let ids: BTreeSet<&str> = deliveries.iter().map(|delivery| delivery.webhook_id.as_str()).collect();
     assert_eq!(ids.len(), 3);
     for (delivery, received) in deliveries.iter().zip(&events) {
-        assert_eq!(delivery.body, received.body);
+        assert_eq!(*delivery.body, *received.body);
         assert_eq!(delivery.header("x-ghl-signature"), Some(&*received.signature));
         assert_eq!(received.content_type, "application/json");
         assert_eq!(delivery.status(), Some(204));
@@ -264,7 +267,7 @@ async fn a_delivery_that_fails_changes_no_answer() {
     drop(closed);
     let redirecting = Receiver::start(StatusCode::TEMPORARY_REDIRECT).await;
     let failing = Receiver::start(StatusCode::INTERNAL_SERVER_ERROR).await;
-    let sandbox = Sandbox::start().await.unwrap();
+    let sandbox = Sandbox::builder().retry_schedule(RetrySchedule::None).start().await.unwrap();
     let send = json!({"type": "SMS", "contactId": sandbox.contact_id(), "status": "pending"});
     let urls = [(&nobody, None), (&redirecting.url, Some(307)), (&failing.url, Some(500))];
 
@@ -282,7 +285,9 @@ async fn a_delivery_that_fails_changes_no_answer() {
         assert_eq!(delivery.status(), status);
     }
     assert_eq!((redirecting.events().len(), failing.events().len()), (1, 1));
-    let DeliveryOutcome::Failed { reason, .. } = &deliveries[0].outcome else { unreachable!() };
+    let DeliveryOutcome::Failed { reason, .. } = &deliveries[0].last().unwrap().outcome else {
+        unreachable!()
+    };
     assert!(reason.contains("refused"), "{reason}");
 }
 
@@ -293,4 +298,243 @@ async fn waiting_ends_and_bad_urls_are_refused() {
     assert_eq!(error.to_string(), "0 of 1 webhook deliveries ended in time; is a webhook URL set?");
     assert_eq!(sandbox.wait_for_deliveries(0, Duration::ZERO).await.unwrap(), []);
     assert!(sandbox.set_webhook_url("ftp://a.example").is_err());
+}
+
+/// The documented examples, with what a sandbox says of itself.
+#[tokio::test]
+async fn every_event_can_be_triggered() {
+    let receiver = Receiver::start(StatusCode::OK).await;
+    let provider = Receiver::start(StatusCode::OK).await;
+    let sandbox = Sandbox::builder().webhook_url(&receiver.url).app_id("app").start().await.unwrap();
+    let id = sandbox.conversation_provider_id();
+    sandbox.put_provider(ConversationProvider::new(id).delivery_url(&provider.url)).unwrap();
+    let specification = Contract::load().unwrap();
+    let document = specification.document();
+    let mut sent = 0;
+    for (event, definition) in document["x-webhooks"].as_object().unwrap() {
+        let schema = specification.event_schema(event).unwrap();
+        for (name, example) in definition["examples"].as_object().unwrap() {
+            let delivery = sandbox.trigger(&Trigger::new(event).example(name)).unwrap();
+            sent += 1;
+            let payload = payload(&delivery);
+            assert_eq!(specification.validate(schema, &payload), [], "{event} {name}: {payload}");
+            let pointer = example["$ref"].as_str().unwrap().trim_start_matches('#');
+            let said = ["timestamp", "webhookId", "appId", "versionId"];
+            for (field, value) in document.pointer(pointer).unwrap()["value"].as_object().unwrap() {
+                assert!(
+                    said.contains(&field.as_str()) || payload[field] == *value,
+                    "{event} {name}: {field}"
+                );
+            }
+            let (url, app) = match event.as_str() {
+                "ProviderOutboundMessage" => (&provider.url, Value::Null),
+                _ => (&receiver.url, json!("app")),
+            };
+            assert_eq!((&delivery.url, &payload["appId"]), (url, &app), "{event} {name}");
+            assert_eq!(payload["webhookId"], *delivery.webhook_id);
+        }
+    }
+    let trigger = Trigger::new("INSTALL").field("trial", json!({"onTrial": false})).field("userId", ());
+    let merged = payload(&sandbox.trigger(&trigger).unwrap());
+    assert_eq!(merged["trial"]["onTrial"], false);
+    assert_eq!(merged["trial"]["trialDuration"], 10);
+    assert_eq!(merged.get("userId"), None);
+    let sms = payload(&sandbox.trigger(&Trigger::new("OutboundMessage")).unwrap());
+    assert_eq!(sms["messageType"], "SMS");
+
+    for delivery in sandbox.wait_for_deliveries(sent + 2, PATIENCE).await.unwrap() {
+        assert_eq!(delivery.status(), Some(200));
+        let signature = delivery.header("x-ghl-signature").unwrap();
+        assert!(verify(sandbox.webhook_public_key(), signature, &delivery.body));
+    }
+    assert_eq!(receiver.events().len() + provider.events().len(), sent + 2);
+}
+
+#[tokio::test]
+async fn what_cannot_be_triggered_is_explained() {
+    let sandbox = Sandbox::start().await.unwrap();
+    let cases = [
+        (Trigger::new("INSTALL"), "no webhook URL is set"),
+        (Trigger::new("ProviderOutboundMessage"), "no conversation provider has a delivery URL"),
+        (
+            Trigger::new("Install").url("http://127.0.0.1:9/"),
+            "there is no event \"Install\"; there are INSTALL,",
+        ),
+        (
+            Trigger::new("OutboundMessage").example("fax").url("http://127.0.0.1:9/"),
+            "OutboundMessage has no example \"fax\"; there are call, email, message, voicemail",
+        ),
+        (
+            Trigger::new("INSTALL").url("https://a.example"),
+            "the webhook URL `https://a.example` cannot be used",
+        ),
+    ];
+    for (trigger, words) in cases {
+        let error = sandbox.trigger(&trigger).unwrap_err();
+        assert!(error.to_string().starts_with(words), "{error}");
+    }
+    assert_eq!(sandbox.deliveries(), []);
+}
+
+/// What is sent through a conversation provider goes to its delivery URL as well, in the documented shape.
+#[tokio::test]
+async fn a_provider_is_asked_to_deliver() {
+    let app = Receiver::start(StatusCode::OK).await;
+    let delivery_url = Receiver::start(StatusCode::OK).await;
+    let sandbox = Sandbox::builder().webhook_url(&app.url).start().await.unwrap();
+    let provider = sandbox.conversation_provider_id();
+    sandbox.put_provider(ConversationProvider::new(provider).delivery_url(&delivery_url.url)).unwrap();
+    let contact = sandbox.contact_id();
+    let inbound = json!({
+        "type": "SMS", "contactId": contact, "conversationProviderId": provider, "altId": "their-1", "message": "Hi",
+    });
+    let asked = post(&sandbox, INBOUND, &inbound).await.body["messageId"].clone();
+    let sms = json!({
+        "type": "SMS", "contactId": contact, "conversationProviderId": provider, "message": "Your table is ready",
+        "userId": "xsmF1xxhmC92ZpL1lj7aLa", "replyMessageId": asked, "status": "pending",
+    });
+    let email = json!({
+        "type": "Email", "contactId": contact, "conversationProviderId": provider, "html": "<p>Thank you!</p>",
+        "subject": "Order confirmed", "emailFrom": "Front desk <desk@company.com>", "status": "pending",
+        "attachments": ["https://storage.com/file1.pdf"],
+    });
+    let sent = post(&sandbox, SEND, &sms).await.body;
+    let mailed = post(&sandbox, SEND, &email).await.body;
+    // None of these is to be delivered by the provider: no provider, another channel, one that is recorded only.
+    for (path, body) in [
+        (SEND, json!({"type": "SMS", "contactId": contact, "status": "pending"})),
+        (
+            SEND,
+            json!({"type": "IG", "contactId": contact, "conversationProviderId": provider, "status": "pending"}),
+        ),
+        (
+            INBOUND,
+            json!({
+                "type": "SMS", "contactId": contact, "conversationProviderId": provider, "direction": "outbound",
+            }),
+        ),
+        (OUTBOUND, json!({"type": "Call", "contactId": contact, "conversationProviderId": provider})),
+    ] {
+        assert_eq!(post(&sandbox, path, &body).await.status, 201, "{body}");
+    }
+
+    let deliveries = sandbox.wait_for_deliveries(9, PATIENCE).await.unwrap();
+    let asked: Vec<_> =
+        deliveries.iter().filter(|delivery| delivery.event == "ProviderOutboundMessage").collect();
+    assert_eq!((asked.len(), delivery_url.events().len(), app.events().len()), (2, 2, 7));
+    let specification = Contract::load().unwrap();
+    for delivery in &asked {
+        assert_eq!(specification.validate("ProviderOutboundMessage", &payload(delivery)), []);
+        assert_eq!(delivery.url, delivery_url.url);
+    }
+    let envelope = |delivery: &Delivery| {
+        let mut payload = payload(delivery);
+        for field in ["webhookId", "timestamp"] {
+            assert!(payload.as_object_mut().unwrap().remove(field).is_some(), "{field}");
+        }
+        payload
+    };
+    assert_eq!(
+        envelope(asked[0]),
+        json!({
+            "type": "SMS", "contactId": contact, "locationId": sandbox.location_id(), "messageId": sent["messageId"],
+            "attachments": [], "message": "Your table is ready", "phone": "+15037081210",
+            "userId": "xsmF1xxhmC92ZpL1lj7aLa", "replyToAltId": "their-1",
+        })
+    );
+    assert_eq!(
+        envelope(asked[1]),
+        json!({
+            "type": "Email", "contactId": contact, "locationId": sandbox.location_id(),
+            "messageId": mailed["messageId"], "emailMessageId": mailed["emailMessageId"],
+            "attachments": ["https://storage.com/file1.pdf"], "emailTo": ["ada@example.com"],
+            "emailFrom": "Front desk <desk@company.com>", "html": "<p>Thank you!</p>", "subject": "Order confirmed",
+        })
+    );
+}
+
+#[tokio::test]
+async fn what_happens_on_the_contacts_side_is_stored_and_told() {
+    let receiver = Receiver::start(StatusCode::OK).await;
+    let sandbox = Sandbox::builder().webhook_url(&receiver.url).start().await.unwrap();
+    let recording = "https://example.com/a.mp3";
+    let minute = Duration::from_secs(90);
+    let call = |call: SimulatedCall| sandbox.simulate_call(call).unwrap();
+    let messages = [
+        sandbox.simulate_inbound([]).unwrap(),
+        sandbox.simulate_inbound([("type", "WhatsApp".into()), ("message", "Hi".into())]).unwrap(),
+        sandbox.simulate_inbound([("type", "Email".into()), ("html", "<p>Hi</p>".into())]).unwrap(),
+        call(SimulatedCall::inbound().duration(minute).recording(recording).user("xsmF1xxhmC92ZpL1lj7aLa")),
+        call(SimulatedCall::inbound().outcome(CallOutcome::Voicemail)),
+        call(SimulatedCall::outbound()),
+        call(SimulatedCall::outbound().outcome(CallOutcome::Voicemail)),
+        call(SimulatedCall::outbound().outcome(CallOutcome::NoAnswer)),
+    ];
+    assert_eq!(sandbox.messages(), messages);
+    assert!(sandbox.requests().is_empty(), "nobody made a request");
+    let expected = [
+        json!({"type": "InboundMessage", "messageType": "SMS", "direction": "inbound", "status": "delivered"}),
+        json!({"type": "InboundMessage", "messageTypeString": "TYPE_WHATSAPP", "body": "Hi"}),
+        json!({"type": "InboundMessage", "messageType": "Email", "body": "<p>Hi</p>", "from": "ada@example.com"}),
+        json!({
+            "type": "InboundMessage", "messageType": "CALL", "status": "completed", "callStatus": "completed",
+            "callDuration": 90, "attachments": [recording], "userId": "xsmF1xxhmC92ZpL1lj7aLa",
+        }),
+        json!({
+            "type": "InboundMessage", "messageType": "CALL", "status": "voicemail", "callStatus": "voicemail",
+        }),
+        json!({
+            "type": "OutboundMessage", "messageType": "CALL", "status": "completed", "callStatus": "completed",
+            "callDuration": 60,
+        }),
+        json!({
+            "type": "OutboundMessage", "messageType": "CALL", "status": "completed", "callStatus": "voicemail",
+        }),
+        json!({
+            "type": "OutboundMessage", "messageType": "CALL", "status": "failed", "callStatus": "no-answer",
+            "callDuration": 0,
+        }),
+    ];
+    let deliveries = sandbox.wait_for_deliveries(expected.len(), PATIENCE).await.unwrap();
+    let specification = Contract::load().unwrap();
+    for ((delivery, message), expected) in deliveries.iter().zip(&messages).zip(&expected) {
+        let payload = payload(delivery);
+        assert_eq!(specification.validate(&delivery.event, &payload), [], "{payload}");
+        assert_eq!(payload["messageId"], *message.id);
+        for (field, value) in expected.as_object().unwrap() {
+            assert_eq!(payload[field], *value, "{field} of {payload}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_status_that_changes_is_stored_and_told() {
+    let receiver = Receiver::start(StatusCode::OK).await;
+    let sandbox = Sandbox::builder().webhook_url(&receiver.url).start().await.unwrap();
+    let send = json!({"type": "SMS", "contactId": sandbox.contact_id(), "status": "pending"});
+    let id = post(&sandbox, SEND, &send).await.body["messageId"].as_str().unwrap().to_owned();
+
+    let message = sandbox.simulate_status(&id, StatusUpdate::new("delivered")).unwrap();
+
+    assert_eq!(sandbox.messages(), [message]);
+    let deliveries = sandbox.wait_for_deliveries(2, PATIENCE).await.unwrap();
+    let said: Vec<Value> = deliveries.iter().map(|delivery| payload(delivery)["status"].clone()).collect();
+    assert_eq!(said, ["pending", "delivered"]);
+    assert_ne!(deliveries[0].webhook_id, deliveries[1].webhook_id);
+    assert_eq!(deliveries[0].message_id, deliveries[1].message_id);
+
+    let refused = [
+        (sandbox.simulate_status("nobody", StatusUpdate::new("read")), "there is no message"),
+        (sandbox.simulate_inbound([("contactId", "nobody".into())]), "there is no contact or conversation"),
+        (sandbox.simulate_inbound([("type", "Fax".into())]), "found \"Fax\" (at /type)"),
+        (
+            sandbox.simulate_call(SimulatedCall::inbound().provider("nobody")),
+            "conversationProviderId: there is no",
+        ),
+    ];
+    for (result, words) in refused {
+        let error = result.unwrap_err().to_string();
+        assert!(error.contains(words), "{error}");
+    }
+    assert_eq!(sandbox.messages().len(), 1);
 }

@@ -12,24 +12,28 @@
 //!
 //! # fn example() -> Router {
 //! let receiver = Receiver::builder().app_id("665c6bb13d4e5364bdec0e2f").build();
-//! Router::new().route("/webhook", post(handle)).layer(WebhookLayer::new(receiver))
+//! Router::new().route("/webhook", post(handle).layer(WebhookLayer::new(receiver)))
 //! # }
 //! ```
 //!
-//! - What is not verified does not reach the handler: it is answered with [`WebhookError::status`] and the text of the
-//!   error; a duplicate with 200.
+//! - What is not verified does not reach the handler: it is answered with [`WebhookError::status`] and
+//!   [`WebhookErrorKind::phrase`]; a duplicate with 200. What the error says goes to the log (`tracing`), and not to
+//!   a stranger.
 //! - When the handler answers with a 2xx, the event is committed: it is a duplicate from then on.
 //! - When it answers anything else, panics or is cancelled, the event is taken again when it is delivered again, and the
 //!   answer is 429, so that HighLevel does so. The handler's body and headers are kept.
 //!
-//! Put the layer on the webhook route only: every request that passes it has to be a webhook.
+//! Every request that passes the layer has to be a webhook. So it goes around the handlers of the route, as above;
+//! `Router::layer` would put it around all other paths as well. A layer that ends a handler that takes too long goes inside of
+//! this one (`post(handle).layer(timeout).layer(webhook)`), where its answer is turned into 429.
 
 use std::any::Any;
 use std::convert::Infallible;
+use std::fmt::Display;
 use std::future::{Future, poll_fn};
 use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::SystemTime;
@@ -37,10 +41,10 @@ use std::time::SystemTime;
 use axum_core::body::Body;
 use axum_core::extract::{FromRequestParts, Request};
 use axum_core::response::{IntoResponse, Response};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::StatusCode;
 use http::request::Parts;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body_util::BodyExt;
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -65,10 +69,12 @@ impl<S: Sync> FromRequestParts<S> for Webhook<Event> {
 
     /// Without the layer it is 429: the event is not lost while the program is mended.
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
-        parts.extensions.get::<Self>().cloned().ok_or((
-            StatusCode::TOO_MANY_REQUESTS,
-            "the event was not verified: put a `WebhookLayer` around the route of this handler",
-        ))
+        parts.extensions.get::<Self>().cloned().ok_or_else(|| {
+            tracing::error!(
+                "the event was not verified: put a `WebhookLayer` around the route of this handler"
+            );
+            (StatusCode::TOO_MANY_REQUESTS, WebhookErrorKind::Unavailable.phrase())
+        })
     }
 }
 
@@ -133,7 +139,16 @@ where
         let clone = self.inner.clone();
         let inner = std::mem::replace(&mut self.inner, clone);
         let layer = self.layer.clone();
-        Box::pin(async move { Ok(answer(inner, &layer, request).await) })
+        Box::pin(async move {
+            let mut answer = pin!(answer(inner, &layer, request));
+            // The choice of locations, the clock and the memory are code of others, as the handler is.
+            let result =
+                poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| answer.as_mut().poll(context))) {
+                    Ok(poll) => poll.map(Ok),
+                    Err(panic) => Poll::Ready(Err(panic)),
+                });
+            Ok(result.await.unwrap_or_else(|panic| panicked(panic.as_ref())))
+        })
     }
 }
 
@@ -154,20 +169,9 @@ where
     parts.extensions.insert(Webhook(Arc::clone(&verified)));
     let request = Request::from_parts(parts, Body::from(body));
 
-    let future = match catch_unwind(AssertUnwindSafe(|| inner.call(request))) {
-        Ok(future) => future,
-        Err(panic) => return panicked(panic.as_ref()),
-    };
-    let mut future = Box::pin(future);
-    let result = poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
-        Ok(poll) => poll.map(Ok),
-        Err(panic) => Poll::Ready(Err(panic)),
-    })
-    .await;
-    let mut response = match result {
-        Ok(Ok(response)) => response.into_response(),
-        Ok(Err(never)) => match never {},
-        Err(panic) => return panicked(panic.as_ref()),
+    let mut response = match inner.call(request).await {
+        Ok(response) => response.into_response(),
+        Err(never) => match never {},
     };
     if response.status().is_success() {
         verified.commit();
@@ -181,31 +185,53 @@ where
     response
 }
 
-/// The body, as far as it is read at all.
-async fn read(body: Body, limit: usize) -> Result<Bytes, WebhookError> {
-    match Limited::new(body, limit).collect().await {
-        Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(WebhookError::new(
+/// The body, as far as it is read at all: in one piece of memory, however small the pieces are in which it comes.
+async fn read<B>(mut body: B, limit: usize) -> Result<Bytes, WebhookError>
+where
+    B: BodyExt<Data = Bytes, Error: Display> + Unpin,
+{
+    let too_large = || {
+        WebhookError::new(
             WebhookErrorKind::TooLarge,
             format!("the body has more than the {limit} bytes that are read"),
-        )),
-        Err(_) => Err(WebhookError::new(
-            WebhookErrorKind::Unavailable,
-            "the body did not come to its end: answer 429, and it comes again",
-        )),
+        )
+    };
+    if usize::try_from(body.size_hint().lower()).map_or(true, |announced| announced > limit) {
+        return Err(too_large());
     }
+    let mut bytes = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| {
+            WebhookError::new(
+                WebhookErrorKind::Unavailable,
+                format!("the body did not come to its end, answer 429, and it comes again: {error}"),
+            )
+        })?;
+        let Ok(data) = frame.into_data() else { continue };
+        if data.len() > limit - bytes.len() {
+            return Err(too_large());
+        }
+        bytes.extend_from_slice(&data);
+    }
+    Ok(bytes.freeze())
 }
 
 fn refuse(error: &WebhookError) -> Response {
-    tracing::debug!(kind = ?error.kind(), "a webhook was not handed to its handler");
+    let kind = error.kind();
+    match kind {
+        WebhookErrorKind::Duplicate | WebhookErrorKind::InProgress => {
+            tracing::debug!(?kind, %error, "a webhook was not handed to its handler");
+        }
+        _ => tracing::warn!(?kind, %error, "a webhook was not handed to its handler"),
+    }
     error.into_response()
 }
 
 impl IntoResponse for &WebhookError {
-    /// The status to answer with, and the text.
+    /// The status to answer with, and a few words. What the error says is for the log.
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status()).unwrap_or(StatusCode::TOO_MANY_REQUESTS);
-        (status, self.to_string()).into_response()
+        (status, self.kind().phrase()).into_response()
     }
 }
 
@@ -220,7 +246,7 @@ fn panicked(panic: &(dyn Any + Send)) -> Response {
         panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     tracing::error!(
         panic = text.unwrap_or("no text"),
-        "the handler of a webhook panicked; it is answered 429"
+        "the handler of a webhook panicked, or the receiver's memory, clock or choice of locations; it is answered 429"
     );
-    (StatusCode::TOO_MANY_REQUESTS, "the event could not be handled now").into_response()
+    (StatusCode::TOO_MANY_REQUESTS, WebhookErrorKind::Unavailable.phrase()).into_response()
 }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use highlevel_wire::types::{
-    CallStatus, Direction, EventMessageStatus, InboundMessage, OneOrManyAddresses, OutboundMessage,
-    ProviderChannel, ProviderOutboundMessage,
+    CallStatus, Direction, EventMessageStatus, EventMessageType, InboundMessage, OneOrManyAddresses,
+    OutboundMessage, ProviderChannel, ProviderOutboundMessage,
 };
 use serde_json::{Map, Value};
 
@@ -156,9 +156,15 @@ macro_rules! message_event {
     ($event:ident, $direction:ident) => {
         impl MessageEvent for $event {
             fn content(&self) -> Content<'_> {
-                let channel = self.message_type.as_ref().map(|channel| channel.as_str());
+                let named = self.message_type.as_ref().map(|channel| channel.as_str());
+                let typed = self.message_type_string.as_deref();
                 let attachments = self.attachments.as_deref().unwrap_or_default();
-                match Form::of(channel.or(self.message_type_string.as_deref())) {
+                let form = match &self.message_type {
+                    // A channel that is not documented may say nothing of its form, as `Custom`.
+                    None | Some(EventMessageType::Unknown(_)) => Form::of(named).or_else(|| Form::of(typed)),
+                    Some(_) => Form::of(named),
+                };
+                match form.unwrap_or(Form::Text) {
                     Form::Call => Content::Call(CallContent {
                         outcome: CallOutcome::of(self.status.as_ref(), self.call_status.as_ref()),
                         duration: duration(self.call_duration, &self.extra),
@@ -176,7 +182,7 @@ macro_rules! message_event {
                         attachments,
                     }),
                     Form::Text => Content::Text(TextContent {
-                        channel: channel.or(self.message_type_string.as_deref()),
+                        channel: named.filter(|name| !name.is_empty()).or(typed),
                         text: self.body.as_deref(),
                         attachments,
                     }),
@@ -229,16 +235,12 @@ enum Form {
 }
 
 impl Form {
-    /// By `messageType` (`CALL`), or `messageTypeString` (`TYPE_CAMPAIGN_CALL`). New channels are taken for text.
-    fn of(channel: Option<&str>) -> Self {
-        let channel = channel.unwrap_or_default().to_ascii_uppercase();
-        let channel = channel.strip_prefix("TYPE_").unwrap_or(&channel);
-        match channel.strip_prefix("CAMPAIGN_").or_else(|| channel.strip_prefix("IVR_")).unwrap_or(channel) {
-            "CALL" => Self::Call,
-            "VOICEMAIL" => Self::Voicemail,
-            "EMAIL" => Self::Email,
-            _ => Self::Text,
-        }
+    /// By the last word of `messageType` (`CALL`) or `messageTypeString` (`TYPE_CAMPAIGN_MANUAL_CALL`). `None` when that
+    /// says nothing, as of all channels of text.
+    fn of(channel: Option<&str>) -> Option<Self> {
+        let last = channel?.rsplit('_').next()?;
+        let forms = [("CALL", Self::Call), ("VOICEMAIL", Self::Voicemail), ("EMAIL", Self::Email)];
+        forms.into_iter().find(|(word, _)| last.eq_ignore_ascii_case(word)).map(|(_, form)| form)
     }
 }
 

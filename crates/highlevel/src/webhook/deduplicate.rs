@@ -2,12 +2,16 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
+
+use super::event::Kind;
 
 /// Remembers which events are being handled and which have been.
 ///
@@ -15,15 +19,28 @@ use sha2::{Digest, Sha256};
 /// several processes share implements this trait. Its calls block the thread they are made on, so a store behind a
 /// network is better asked in the handler, in the transaction that does the work, by
 /// [`Verified::id`](super::Verified::id).
+///
+/// # For a store that outlives the process
+///
+/// A process that is killed calls neither `commit` nor `abort`. So a claim has to end by itself some time after its
+/// `now`, later than any handler takes; otherwise the event is [`Claimed::InProgress`] for ever, and lost. And because
+/// a claim can end while its handler still runs, `commit` and `abort` may touch only the claim that they belong to:
+/// keep beside each claim who made it, for example a random name of the process and the `now`, and leave alone what
+/// somebody else has claimed since.
 pub trait Deduplicate: fmt::Debug + Send + Sync {
     /// Claims an event, unless it is claimed or done. Of callers at the same time exactly one may get
-    /// [`Claimed::First`].
+    /// [`Claimed::First`]. A claim that somebody else left behind ends some time after the `now` that it was made at.
     fn begin(&self, id: &EventId, now: SystemTime) -> Claimed;
 
-    /// The event was handled: from now on it is [`Claimed::Done`]. Called once for a [`Claimed::First`], or else `abort` is.
+    /// The event was handled: from now on it is [`Claimed::Done`].
+    ///
+    /// For each [`Claimed::First`] it or `abort` is called, unless the process dies before. When it panics, `abort`
+    /// follows.
     fn commit(&self, id: &EventId);
 
-    /// The event was not handled: the next delivery is [`Claimed::First`] again.
+    /// The event was not handled, or cannot be told from the next of its kind
+    /// ([`EventId::is_unique`]): the next delivery is [`Claimed::First`] again. A panic in here is logged and goes no
+    /// further.
     fn abort(&self, id: &EventId);
 }
 
@@ -44,46 +61,67 @@ pub enum Claimed {
 /// By what the deliveries of an event are known to be of the same event.
 ///
 /// - With a `webhookId`: it, and the `appId`. A redelivery and a manual resend keep both.
-/// - A `ProviderOutboundMessage` without: its channel, `locationId`, `messageId` and `emailMessageId`, because the
-///   provider is to deliver a message once.
+/// - A `ProviderOutboundMessage` without: its channel, `locationId`, `messageId` and `emailMessageId`, if it has one of
+///   the last two, because the provider is to deliver a message once.
 /// - Any other event without: the SHA-256 of its body, byte for byte.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct EventId(String);
+pub struct EventId {
+    text: Arc<str>,
+    is_unique: bool,
+}
 
 impl EventId {
     /// Longer ids are replaced by their SHA-256, so that nobody can fill the memory with them.
     const LONGEST: usize = 256;
 
-    pub(super) fn of(json: &Map<String, Value>, is_provider_message: bool, body: &Bytes) -> Self {
-        let field = |name| json.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
+    pub(super) fn of(json: &Map<String, Value>, kind: &Kind, body: &Bytes) -> Self {
+        let field = |name: &str| json.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
+        let any = |names: &[&str]| names.iter().any(|name| field(name).is_some());
+        let mut is_unique = true;
         // Written as JSON, so that no two lists of parts become the same text.
         let text = if let Some(id) = field("webhookId") {
-            json!(["webhook", id, field("appId")])
-        } else if is_provider_message {
+            json_text(&("webhook", id, field("appId")))
+        } else if *kind == Kind::ProviderOutboundMessage && any(&["messageId", "emailMessageId"]) {
             let [channel, location, message, email] =
                 ["type", "locationId", "messageId", "emailMessageId"].map(field);
-            json!(["provider", channel, location, message, email])
+            json_text(&("provider", channel, location, message, email))
         } else {
-            json!(["body", sha256(body)])
+            // The ids and times of other events are of their subject, which has many events.
+            let is_message = matches!(kind, Kind::OutboundMessage | Kind::InboundMessage);
+            is_unique =
+                any(&["timestamp"]) || is_message && any(&["messageId", "emailMessageId", "dateAdded"]);
+            json_text(&("body", sha256(body)))
         };
-        let text = text.to_string();
-        Self(if text.len() > Self::LONGEST {
-            json!(["sha256", sha256(text.as_bytes())]).to_string()
-        } else {
-            text
-        })
+        let text =
+            if text.len() > Self::LONGEST { json_text(&("sha256", sha256(text.as_bytes()))) } else { text };
+        Self { text: text.into(), is_unique }
     }
 
-    /// The id as text: at most 256 bytes, fit for a column with a unique index.
+    /// The id as text: at most 256 bytes, fit for a column with a unique index if [`is_unique`](Self::is_unique).
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text
+    }
+
+    /// Whether no other event has this id.
+    ///
+    /// False for an event without anything of its own: neither a `webhookId` nor a timestamp, nor the id or the time of
+    /// a message. An `UNINSTALL` as it is documented is one: the second `UNINSTALL` of a location, a week after the first,
+    /// is the same to the byte. Such an event is excluded while it is being handled, and is not remembered after that:
+    /// delivered again, it is handled again.
+    pub fn is_unique(&self) -> bool {
+        self.is_unique
     }
 }
 
 impl fmt::Display for EventId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0)
+        f.pad(&self.text)
     }
+}
+
+/// Texts and lists of texts can always be written.
+fn json_text(parts: &impl Serialize) -> String {
+    serde_json::to_string(parts).unwrap_or_default()
 }
 
 fn sha256(bytes: &[u8]) -> String {
@@ -95,11 +133,11 @@ fn sha256(bytes: &[u8]) -> String {
     })
 }
 
-/// A bounded memory of this process, for 24 hours and 100,000 events unless told otherwise.
+/// A bounded memory of this process, for 24 hours and 100,000 events unless told otherwise. The memory that a receiver
+/// has when it is given none lasts as long as the receiver's window, if that is more.
 ///
 /// What is being handled is never forgotten: when all places are taken by it, further events are
 /// [`Claimed::Unavailable`]. Otherwise a new event takes the place of the one that was done first. A restart forgets all.
-#[derive(Debug)]
 pub struct InMemory {
     capacity: usize,
     retention: Duration,
@@ -120,16 +158,16 @@ enum State {
 }
 
 impl InMemory {
+    /// How long an event is remembered unless told otherwise.
+    pub(super) const RETENTION: Duration = Duration::from_secs(24 * 60 * 60);
+
     /// A memory of its default size.
     pub fn new() -> Self {
-        Self {
-            capacity: 100_000,
-            retention: Duration::from_secs(24 * 60 * 60),
-            memory: Mutex::new(Memory::default()),
-        }
+        Self { capacity: 100_000, retention: Self::RETENTION, memory: Mutex::new(Memory::default()) }
     }
 
-    /// How many events are remembered, 100,000 by default. An event takes about 200 bytes.
+    /// How many events are remembered, 100,000 by default. An event takes about 250 bytes, and 500 if its
+    /// id is as long as an id can be.
     pub fn capacity(mut self, events: usize) -> Self {
         self.capacity = events;
         self
@@ -145,6 +183,16 @@ impl InMemory {
     fn lock(&self) -> MutexGuard<'_, Memory> {
         // Nothing in here panics half-way.
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for InMemory {
+    /// Without the events: there can be many.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InMemory")
+            .field("capacity", &self.capacity)
+            .field("retention", &self.retention)
+            .finish_non_exhaustive()
     }
 }
 
@@ -235,7 +283,11 @@ impl Claim {
     pub(super) fn commit(&self) {
         let mut committed = self.committed.lock().unwrap_or_else(PoisonError::into_inner);
         if !*committed {
-            self.store.commit(&self.id);
+            if self.id.is_unique() {
+                self.store.commit(&self.id);
+            } else {
+                self.store.abort(&self.id);
+            }
             *committed = true;
         }
     }
@@ -244,7 +296,10 @@ impl Claim {
 impl Drop for Claim {
     fn drop(&mut self) {
         if !*self.committed.get_mut().unwrap_or_else(PoisonError::into_inner) {
-            self.store.abort(&self.id);
+            // It may be a panic that drops this, and a second one would end the process.
+            if catch_unwind(AssertUnwindSafe(|| self.store.abort(&self.id))).is_err() {
+                tracing::error!(id = %self.id, "the memory of events panicked when an event was given up");
+            }
         }
     }
 }

@@ -37,6 +37,31 @@ pub enum WebhookErrorKind {
     Unavailable,
 }
 
+impl WebhookErrorKind {
+    /// A few words to answer with. Anybody can send a request, so what [`WebhookError`] says is for your log alone.
+    ///
+    /// ```
+    /// use highlevel::webhook::WebhookErrorKind;
+    ///
+    /// assert_eq!(WebhookErrorKind::Duplicate.phrase(), "handled before");
+    /// ```
+    pub fn phrase(self) -> &'static str {
+        match self {
+            Self::TooLarge => "too large",
+            Self::SignatureMissing => "signature missing",
+            Self::SignatureInvalid => "signature invalid",
+            Self::Malformed => "malformed",
+            Self::OtherApp => "for another app",
+            Self::OtherLocation => "of another location",
+            Self::Stale => "too old",
+            Self::Future => "not yet",
+            Self::Duplicate => "handled before",
+            Self::InProgress => "being handled",
+            Self::Unavailable => "not now",
+        }
+    }
+}
+
 impl WebhookError {
     pub(super) fn new(kind: WebhookErrorKind, text: impl Into<String>) -> Self {
         Self { kind, text: text.into() }
@@ -50,15 +75,16 @@ impl WebhookError {
     /// The HTTP status to answer with, never a 5xx.
     ///
     /// 200 for a duplicate, which is a success: nothing is left to do. 429 for what could not be taken right now, so
-    /// that HighLevel delivers it again. 400, 401, 403 and 413 for the rest.
+    /// that HighLevel delivers it again; that is also an event from the future, because the clock may be slow. 400, 401,
+    /// 403 and 413 for the rest.
     pub fn status(&self) -> u16 {
         match self.kind {
             WebhookErrorKind::Duplicate => 200,
-            WebhookErrorKind::InProgress | WebhookErrorKind::Unavailable => 429,
+            WebhookErrorKind::Future | WebhookErrorKind::InProgress | WebhookErrorKind::Unavailable => 429,
             WebhookErrorKind::TooLarge => 413,
             WebhookErrorKind::SignatureMissing | WebhookErrorKind::SignatureInvalid => 401,
             WebhookErrorKind::OtherApp | WebhookErrorKind::OtherLocation => 403,
-            WebhookErrorKind::Malformed | WebhookErrorKind::Stale | WebhookErrorKind::Future => 400,
+            WebhookErrorKind::Malformed | WebhookErrorKind::Stale => 400,
         }
     }
 }

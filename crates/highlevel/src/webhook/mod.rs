@@ -23,6 +23,8 @@
 //! What is not verified cannot be reached: [`Verified`] has no other constructor, there is no switch that turns
 //! verification off, and parsed JSON is not accepted, because its signature cannot be checked any more.
 //!
+//! The guide is `docs/webhooks.md` in the repository: servers other than axum, proxies, several machines, keys, tests.
+//!
 //! # What is checked, in this order
 //!
 //! 1. The body is at most 1 MiB long.
@@ -34,7 +36,8 @@
 //!    for somebody else's app is genuine as well.
 //! 6. The event is of a location that is taken; all are unless some are chosen.
 //! 7. The timestamp, where the event has one, is at most 2 hours old and at most 5 minutes ahead. HighLevel delivers
-//!    an event up to 12 times with its original timestamp, so a window of minutes would lose genuine events.
+//!    an event up to 12 times with its original timestamp, so a window of minutes would lose genuine events. A timestamp
+//!    that is there and no point in time is refused.
 //! 8. It is an event that can be read, and neither handled already nor being handled ([`EventId`] says how that is
 //!    known). HighLevel delivers again what is not answered with a 2xx.
 

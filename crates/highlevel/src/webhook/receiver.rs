@@ -13,6 +13,7 @@ use highlevel_wire::Timestamp;
 
 use super::deduplicate::{Claim, Claimed, Deduplicate, Elsewhere, EventId, InMemory};
 use super::error::{WebhookError, WebhookErrorKind};
+use super::event::Kind;
 #[cfg(feature = "rsa")]
 use super::rsa::{Rsa, RsaPublicKey};
 use super::{Event, PublicKey, signature};
@@ -25,7 +26,7 @@ pub struct Receiver {
     keys: Vec<PublicKey>,
     #[cfg(feature = "rsa")]
     rsa: Option<Rsa>,
-    app: Option<AppId>,
+    apps: Apps,
     locations: Locations,
     deduplicate: Arc<dyn Deduplicate>,
     oldest: Duration,
@@ -71,9 +72,9 @@ impl Receiver {
         self.check_location(&json)?;
         self.check_time(&json, now)?;
         // The fields of the envelope, before the event takes them.
-        let is_provider_message = Event::is_provider_message(&json);
-        let id = EventId::of(&json, is_provider_message, &body);
-        let event = Event::read(json)?;
+        let kind = Kind::of(&json)?;
+        let id = EventId::of(&json, &kind, &body);
+        let event = Event::read(kind, json, &body)?;
         let claim = self.claim(id, now)?;
         Ok(Verified { value: event, key_id, body, claim: Arc::new(claim) })
     }
@@ -138,23 +139,25 @@ impl Receiver {
     }
 
     fn check_app(&self, json: &Map<String, Value>) -> Result<(), WebhookError> {
-        let Some(expected) = &self.app else { return Ok(()) };
-        match json.get("appId").and_then(Value::as_str) {
-            Some(found) if found == expected.as_str() => Ok(()),
-            Some(found) => Err(WebhookError::new(
-                WebhookErrorKind::OtherApp,
-                format!(
-                    "the event is for the app {} and not for {}: is it the app id of the marketplace, without a suffix?",
-                    found.escape_debug(),
-                    expected.escape_debug()
-                ),
-            )),
-            None => Err(WebhookError::new(
-                WebhookErrorKind::OtherApp,
-                "the event does not say which app it is for; if yours come without an appId, build the receiver with \
-                 `.any_app()`",
-            )),
-        }
+        let (expected, has_to_be_named) = match &self.apps {
+            Apps::Any => return Ok(()),
+            Apps::Only(app) => (app, true),
+            Apps::IfNamed(app) => (app, false),
+        };
+        let text = match json.get("appId") {
+            Some(Value::String(found)) if found == expected.as_str() => return Ok(()),
+            None | Some(Value::Null) if !has_to_be_named => return Ok(()),
+            Some(Value::String(found)) => format!(
+                "the event is for the app {} and not for {}: is it the app id of the marketplace, without a suffix?",
+                found.escape_debug(),
+                expected.escape_debug()
+            ),
+            None | Some(Value::Null) => "the event does not say which app it is for; if yours come without an appId, as \
+                                         those of a delivery URL may, build the receiver with `.app_id_if_named(…)`"
+                .to_owned(),
+            Some(_) => "the event's appId is not a string, so nobody can say which app it is for".to_owned(),
+        };
+        Err(WebhookError::new(WebhookErrorKind::OtherApp, text))
     }
 
     fn check_time(&self, json: &Map<String, Value>, now: SystemTime) -> Result<(), WebhookError> {
@@ -170,72 +173,83 @@ impl Receiver {
                 ));
             }
         };
-        let time = text.parse::<Timestamp>().ok().and_then(|time| time.to_system_time()).ok_or_else(|| {
-            WebhookError::new(
-                WebhookErrorKind::Malformed,
-                format!("/timestamp is `{}`, which is not a point in time", text.escape_debug()),
-            )
-        })?;
-        let what = if now.duration_since(time).is_ok_and(|age| age > self.oldest) {
-            (WebhookErrorKind::Stale, "older", self.oldest)
+        let time =
+            text.parse::<Timestamp>().ok().and_then(|time| time.to_system_time()).ok_or_else(|| {
+                WebhookError::new(
+                    WebhookErrorKind::Malformed,
+                    format!("/timestamp is `{}`, which is not a point in time", text.escape_debug()),
+                )
+            })?;
+        let (kind, how, limit, question) = if now.duration_since(time).is_ok_and(|age| age > self.oldest) {
+            let question = "is the clock of this machine right, or was the event resent by hand? `.window(…)` takes \
+                            older ones";
+            (WebhookErrorKind::Stale, "older", self.oldest, question)
         } else if time.duration_since(now).is_ok_and(|ahead| ahead > self.furthest_ahead) {
-            (WebhookErrorKind::Future, "further ahead", self.furthest_ahead)
+            let question = "is the clock of this machine right? Answer 429, and it comes again";
+            (WebhookErrorKind::Future, "further ahead", self.furthest_ahead, question)
         } else {
             return Ok(());
         };
-        let (kind, how, limit) = what;
+        let limit = limit.as_secs();
         Err(WebhookError::new(
             kind,
-            format!(
-                "the event's timestamp {text} is {how} than {} seconds: is the clock of this machine right?",
-                limit.as_secs()
-            ),
+            format!("the event's timestamp {text} is {how} than {limit} seconds: {question}"),
         ))
     }
 }
 
 /// Whose events a receiver takes: the choice that has to be made.
 #[derive(Debug)]
-#[must_use = "choose with `.app_id(…)` or `.any_app()`"]
+#[must_use = "choose with `.app_id(…)`, `.app_id_if_named(…)` or `.any_app()`"]
 pub struct AppChoice(());
 
 impl AppChoice {
     /// Only the events of this app. HighLevel signs the events of all apps with the same key.
     pub fn app_id(self, app: impl Into<AppId>) -> ReceiverBuilder {
-        ReceiverBuilder::new(Some(app.into()))
+        ReceiverBuilder::new(Apps::Only(app.into()))
+    }
+
+    /// The events of this app, and those that name no app: for the delivery URL of a conversation provider, whose
+    /// events need not have an `appId`. Those that name another app are refused.
+    pub fn app_id_if_named(self, app: impl Into<AppId>) -> ReceiverBuilder {
+        ReceiverBuilder::new(Apps::IfNamed(app.into()))
     }
 
     /// The events of any app: a genuine event for somebody else's app is taken for one of yours.
     pub fn any_app(self) -> ReceiverBuilder {
-        ReceiverBuilder::new(None)
+        ReceiverBuilder::new(Apps::Any)
     }
 }
 
 /// Builds a [`Receiver`].
 #[derive(Debug)]
 #[must_use = "a builder does nothing until `build` is called"]
-pub struct ReceiverBuilder(Receiver);
+pub struct ReceiverBuilder {
+    receiver: Receiver,
+    /// Whether the receiver's memory was chosen, or is the default one, which is made for the window.
+    has_memory: bool,
+}
 
 impl ReceiverBuilder {
-    fn new(app: Option<AppId>) -> Self {
+    fn new(apps: Apps) -> Self {
         let receiver = Receiver {
             keys: Vec::new(),
             #[cfg(feature = "rsa")]
             rsa: None,
-            app,
+            apps,
             locations: Locations::All,
             deduplicate: Arc::new(InMemory::new()),
             oldest: Duration::from_secs(2 * 60 * 60),
             furthest_ahead: Duration::from_secs(5 * 60),
             body_limit: 1024 * 1024,
         };
-        Self(receiver)
+        Self { receiver, has_memory: false }
     }
 
     /// A key to verify with, in place of HighLevel's published one. Can be called several times; to keep the
     /// published key beside others, add [`PublicKey::published`].
     pub fn key(mut self, key: PublicKey) -> Self {
-        self.0.keys.push(key);
+        self.receiver.keys.push(key);
         self
     }
 
@@ -243,14 +257,14 @@ impl ReceiverBuilder {
     /// `until`. HighLevel has announced to stop sending it on 1 September 2026.
     #[cfg(feature = "rsa")]
     pub fn accept_rsa_until(mut self, key: RsaPublicKey, until: SystemTime) -> Self {
-        self.0.rsa = Some(Rsa { key, until });
+        self.receiver.rsa = Some(Rsa { key, until });
         self
     }
 
     /// Only the events of these locations; those of all unless told. An event that names no location, as an install
     /// on a whole agency, is refused.
     pub fn locations<L: Into<LocationId>>(mut self, locations: impl IntoIterator<Item = L>) -> Self {
-        self.0.locations = Locations::These(locations.into_iter().map(Into::into).collect());
+        self.receiver.locations = Locations::These(locations.into_iter().map(Into::into).collect());
         self
     }
 
@@ -260,43 +274,61 @@ impl ReceiverBuilder {
         mut self,
         takes: impl Fn(Option<&LocationId>) -> bool + Send + Sync + 'static,
     ) -> Self {
-        self.0.locations = Locations::Where(Arc::new(takes));
+        self.receiver.locations = Locations::Where(Arc::new(takes));
         self
     }
 
-    /// Where it is remembered which events were handled: [`InMemory`] unless told.
+    /// Where it is remembered which events were handled. Unless told, an [`InMemory`] for 24 hours, or for as long as an
+    /// event stays in the [`window`](Self::window) if that is longer.
     pub fn deduplicate(mut self, store: impl Deduplicate + 'static) -> Self {
-        self.0.deduplicate = Arc::new(store);
+        self.receiver.deduplicate = Arc::new(store);
+        self.has_memory = true;
         self
     }
 
     /// Events that come again are taken again: for handlers that know what they have done by [`Verified::id`], in the
-    /// transaction that does the work.
+    /// transaction that does the work. An id that is not [unique](EventId::is_unique) has to be handled again.
     pub fn deduplicate_elsewhere(self) -> Self {
         self.deduplicate(Elsewhere)
     }
 
     /// How old an event may be (2 hours by default), and how far ahead its timestamp may be (5 minutes).
+    ///
+    /// What a person resends from HighLevel's dashboard keeps its first timestamp: to take it, the window has to be as
+    /// wide as the resend is late. An [`InMemory`] of your own has to remember for as long.
     pub fn window(mut self, oldest: Duration, furthest_ahead: Duration) -> Self {
-        self.0.oldest = oldest;
-        self.0.furthest_ahead = furthest_ahead;
+        self.receiver.oldest = oldest;
+        self.receiver.furthest_ahead = furthest_ahead;
         self
     }
 
     /// The longest body that is read, in bytes: 1 MiB by default.
     pub fn body_limit(mut self, bytes: usize) -> Self {
-        self.0.body_limit = bytes;
+        self.receiver.body_limit = bytes;
         self
     }
 
     /// Builds the receiver.
     pub fn build(self) -> Receiver {
-        let mut receiver = self.0;
+        let Self { mut receiver, has_memory } = self;
         if receiver.keys.is_empty() {
             receiver.keys.push(PublicKey::published());
         }
+        if !has_memory {
+            // From the first moment at which an event is taken to the last.
+            let window = receiver.oldest.saturating_add(receiver.furthest_ahead);
+            receiver.deduplicate = Arc::new(InMemory::new().retention(window.max(InMemory::RETENTION)));
+        }
         receiver
     }
+}
+
+/// The apps whose events are taken.
+#[derive(Debug, Clone)]
+enum Apps {
+    Any,
+    Only(AppId),
+    IfNamed(AppId),
 }
 
 type LocationChoice = dyn Fn(Option<&LocationId>) -> bool + Send + Sync;
@@ -351,15 +383,10 @@ impl<T> Verified<T> {
         &self.value
     }
 
-    /// The event was handled: further deliveries of it are duplicates.
+    /// The event was handled: further deliveries of it are duplicates, if they can be told from further events of its
+    /// kind ([`EventId::is_unique`]).
     pub fn commit(&self) {
         self.claim.commit();
-    }
-
-    /// The event alone; that it was verified can no longer be seen from its type. Like dropping, it gives up the
-    /// right to handle the event, unless `commit` was called or there is a clone.
-    pub fn into_inner(self) -> T {
-        self.value
     }
 
     /// By what further deliveries of the event are recognised.

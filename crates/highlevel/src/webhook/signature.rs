@@ -13,6 +13,8 @@ use super::error::{WebhookError, WebhookErrorKind};
 
 /// The header that carries the signature.
 pub(super) const HEADER: &str = "x-ghl-signature";
+/// The longest body that is looked at closely when its signature is wrong, in bytes: anybody can send one.
+const DIAGNOSED: usize = 64 * 1024;
 
 /// The signature in the headers: exactly one, standard base64, 64 bytes. `None` when there is no such header.
 pub(super) fn read(headers: &HeaderMap) -> Result<Option<Signature>, WebhookError> {
@@ -72,6 +74,11 @@ fn is_genuine(key: &PublicKey, body: &[u8], signature: &Signature) -> bool {
 
 /// Why a signature is not genuine, as far as it can be found out. The answer is no in any case.
 fn diagnose(keys: &[PublicKey], body: &[u8], signature: &Signature, now: SystemTime) -> String {
+    const GENERIC: &str = "the signature is not one of this body by a known key: pass the raw bytes of the request, \
+                           exactly as they came, and compare the keys with those that HighLevel publishes";
+    if body.len() > DIAGNOSED {
+        return GENERIC.to_owned();
+    }
     if let Some(key) = keys.iter().find(|key| !key.is_live(now) && is_genuine(key, body, signature)) {
         return format!(
             "the signature is by the key `{}`, whose end date has passed: if HighLevel still signs with it, give it a \
@@ -100,9 +107,7 @@ fn diagnose(keys: &[PublicKey], body: &[u8], signature: &Signature, now: SystemT
                 HighLevel publishes"
             .to_owned();
     }
-    "the signature is not one of this body by a known key: pass the raw bytes of the request, exactly as they came, and \
-     compare the keys with those that HighLevel publishes"
-        .to_owned()
+    GENERIC.to_owned()
 }
 
 /// JSON without the white space between its tokens.

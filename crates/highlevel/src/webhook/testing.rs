@@ -68,7 +68,7 @@ impl fmt::Debug for SigningKey {
     }
 }
 
-/// Builds the body of an event, with the fields that HighLevel's have. Each has a `webhookId` of its own.
+/// Builds the body of an event, with the fields that HighLevel's have, and a `webhookId` of its own where theirs have one.
 #[derive(Debug, Clone)]
 #[must_use = "a builder does nothing until `body` is called"]
 pub struct EventBuilder(Map<String, Value>);
@@ -144,9 +144,11 @@ impl EventBuilder {
             .field("appId", "665c6bb13d4e5364bdec0e2f")
     }
 
-    /// An app was removed from a location.
+    /// An app was removed from a location. It has no `webhookId`, as HighLevel documents none: a second one is handled
+    /// like the first.
     pub fn uninstall() -> Self {
         Self::named("UNINSTALL")
+            .without("webhookId")
             .field("locationId", "l1C08ntBrFjLS0elLIYU")
             .field("appId", "665c6bb13d4e5364bdec0e2f")
     }

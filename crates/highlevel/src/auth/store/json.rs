@@ -132,7 +132,9 @@ pub(super) fn read<'a, T: Deserialize<'a>>(json: &'a str) -> Result<T, InvalidTo
     let newest = tokens.map_or(format, |tokens| format.max(tokens.format));
     if newest > FORMAT {
         return Err(InvalidTokens {
-            text: format!("it is of format {newest}, which is newer than the {FORMAT} that this program knows"),
+            text: format!(
+                "it is of format {newest}, which is newer than the {FORMAT} that this program knows"
+            ),
             newer: true,
         });
     }
@@ -175,10 +177,10 @@ pub(super) fn rounded_up(time: SystemTime) -> i64 {
 /// The time of milliseconds since 1970.
 pub(super) fn time(milliseconds: i64) -> Result<SystemTime, InvalidTokens> {
     let distance = Duration::from_millis(milliseconds.unsigned_abs());
-    let time = if milliseconds < 0 {
-        SystemTime::UNIX_EPOCH.checked_sub(distance)
-    } else {
-        SystemTime::UNIX_EPOCH.checked_add(distance)
+    let time = match milliseconds {
+        EARLIEST..0 => SystemTime::UNIX_EPOCH.checked_sub(distance),
+        0..=LATEST => SystemTime::UNIX_EPOCH.checked_add(distance),
+        _ => None,
     };
     time.ok_or_else(|| InvalidTokens::new(format!("the time {milliseconds} is out of range")))
 }

@@ -62,7 +62,8 @@ impl TokenStore for MemoryStore {
     fn resources<'a>(&'a self, client_id: &'a str) -> StoreFuture<'a, Vec<Resource>> {
         Box::pin(async move {
             Ok(self.with_rows(|rows| {
-                let of_app = rows.iter().filter(|(key, row)| key.client_id == client_id && row.tokens.is_some());
+                let of_app =
+                    rows.iter().filter(|(key, row)| key.client_id == client_id && row.tokens.is_some());
                 of_app.map(|(key, _)| key.resource.clone()).collect()
             }))
         })

@@ -12,6 +12,8 @@ use crate::{CompanyId, LocationId};
 
 use super::TokenSet;
 
+#[cfg(feature = "testing")]
+pub mod conformance;
 mod file;
 mod json;
 mod memory;
@@ -143,7 +145,27 @@ pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>>
 
 /// Keeps the tokens of an app, for one program or for several that share it.
 ///
-/// When a future answers, what it says is durable. A future that is dropped may have done its work or not.
+/// When a future answers, what it says is durable. A future that is dropped, or answers an error, may have done its work
+/// or not.
+///
+/// [`MemoryStore`] and [`FileStore`] come with the crate; a database is a table and a statement for each method:
+///
+/// ```sql
+/// CREATE TABLE tokens (
+///     client_id    text, kind text, id text,        -- of the Key: see Resource::kind and Resource::id
+///     tokens       text,                            -- TokenSet::to_json, encrypted; NULL once removed
+///     version      bigint NOT NULL,                 -- stays when the tokens are removed, and only grows
+///     lease_holder text, lease_until timestamptz,
+///     PRIMARY KEY (client_id, kind, id)             -- compares ids byte by byte: case and spaces matter
+/// );
+/// -- put, with Expected::Version(7): a conflict if it changes no row
+/// UPDATE tokens SET tokens = …, version = version + 1 WHERE … AND version = 7 AND tokens IS NOT NULL;
+/// -- lease: held by somebody else if it changes no row
+/// UPDATE tokens SET lease_holder = :holder, lease_until = :until
+///     WHERE … AND (lease_holder IS NULL OR lease_holder = :holder OR lease_until <= :now);
+/// ```
+///
+/// The checks in `conformance`, with the feature `testing`, say whether it does what it has to.
 pub trait TokenStore: fmt::Debug + Send + Sync {
     /// The tokens under a key.
     fn get<'a>(&'a self, key: &'a Key) -> StoreFuture<'a, Option<Stored>>;

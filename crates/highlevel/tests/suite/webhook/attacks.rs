@@ -166,7 +166,9 @@ fn on_the_body() -> Vec<Attack> {
 /// With bodies that HighLevel did sign.
 fn with_genuine_signatures() -> Vec<Attack> {
     let with = |from: &str, to: &str| GENUINE.replacen(from, to, 1);
-    let deep = |open: &str, close: &str| with("\"yes\"", &[open.repeat(5000), close.repeat(5000)].concat());
+    let deep = |open: &str, inner: &str, close: &str| {
+        with("\"yes\"", &[&open.repeat(5000), inner, &close.repeat(5000)].concat())
+    };
     let mut large = GENUINE.as_bytes().to_vec();
     large.resize(1024 * 1024 + 1, b' ');
     let mut gzip = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03".to_vec();
@@ -194,13 +196,17 @@ fn with_genuine_signatures() -> Vec<Attack> {
         late("before its time", GENUINE, time() - Duration::from_secs(300) - moment, Future),
         genuine("a time that is none", with("2024-07-29T15:51:28.071Z", "soon"), Malformed),
         genuine("a time in milliseconds", with("\"2024-07-29T15:51:28.071Z\"", "1722268288071"), Malformed),
-        genuine("a list of times", with("\"2024-07-29T15:51:28.071Z\"", "[\"2024-07-29T15:51:28.071Z\"]"), Malformed),
+        genuine(
+            "a list of times",
+            with("\"2024-07-29T15:51:28.071Z\"", "[\"2024-07-29T15:51:28.071Z\"]"),
+            Malformed,
+        ),
         genuine("a second time that is no text", with("}", ",\"timestamp\":0}"), Malformed),
         genuine("no type", with("\"type\"", "\"kind\""), Malformed),
         genuine("a type that is no text", with("\"InboundMessage\"", "7"), Malformed),
         genuine("a list", "[]", Malformed),
-        genuine("nested lists", deep("[", "]"), Malformed),
-        genuine("nested objects", deep("{\"a\":", "}"), Malformed),
+        genuine("nested lists", deep("[", "", "]"), Malformed),
+        genuine("nested objects", deep("{\"a\":", "1", "}"), Malformed),
         genuine("a number without end", with("\"yes\"", "1e999999"), Malformed),
         genuine("not a number", with("\"yes\"", "NaN"), Malformed),
         genuine("half a surrogate", with("yes", "\\ud800"), Malformed),

@@ -78,22 +78,35 @@ fn whose_events_they_are() {
     let mine = || Receiver::builder().app_id(APP).key(public_key("test", &signing_key(1))).build();
     let other = "the event is for the app 111 and not for 665c6bb13d4e5364bdec0e2f: is it the app id of the marketplace, \
                  without a suffix?";
-    let nobody = "the event does not say which app it is for; if yours come without an appId, build the receiver with \
-                  `.any_app()`";
+    let if_named =
+        || Receiver::builder().app_id_if_named(APP).key(public_key("test", &signing_key(1))).build();
+    let nobody = "the event does not say which app it is for; if yours come without an appId, as those of a delivery URL \
+                  may, build the receiver with `.app_id_if_named(…)`";
+    let no_text = "the event's appId is not a string, so nobody can say which app it is for";
     let odd = "the event is for the app a\\nb and not for 665c6bb13d4e5364bdec0e2f: is it the app id of the marketplace, \
                without a suffix?";
+    let empty = "the event is for the app  and not for 665c6bb13d4e5364bdec0e2f: is it the app id of the marketplace, \
+                 without a suffix?";
     let rows = [
         (r#"{"type":"X","appId":"665c6bb13d4e5364bdec0e2f"}"#, None),
         (r#"{"type":"X","appId":"111"}"#, Some(other)),
         (r#"{"type":"X","appId":"a\nb"}"#, Some(odd)),
         (r#"{"type":"X"}"#, Some(nobody)),
         (r#"{"type":"X","appId":null}"#, Some(nobody)),
-        (r#"{"type":"X","appId":["665c6bb13d4e5364bdec0e2f"]}"#, Some(nobody)),
+        (r#"{"type":"X","appId":""}"#, Some(empty)),
+        (r#"{"type":"X","appId":["665c6bb13d4e5364bdec0e2f"]}"#, Some(no_text)),
+        (r#"{"type":"X","appId":7}"#, Some(no_text)),
         (r#"{"type":"X","data":{"appId":"665c6bb13d4e5364bdec0e2f"}}"#, Some(nobody)),
         (r#"{"type":"X","appid":"665c6bb13d4e5364bdec0e2f"}"#, Some(nobody)),
     ];
     for (body, expected) in rows {
         match (receive(&mine(), body), expected) {
+            (Ok(verified), None) => assert_eq!(verified.event().name(), "X"),
+            (Err(error), Some(text)) => check(body, &error, WebhookErrorKind::OtherApp, text),
+            (result, _) => panic!("{body}: {result:?}"),
+        }
+        // For a delivery URL: the same, but for events that name nobody.
+        match (receive(&if_named(), body), expected.filter(|text| *text != nobody)) {
             (Ok(verified), None) => assert_eq!(verified.event().name(), "X"),
             (Err(error), Some(text)) => check(body, &error, WebhookErrorKind::OtherApp, text),
             (result, _) => panic!("{body}: {result:?}"),

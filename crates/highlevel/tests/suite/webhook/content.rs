@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{any_app, receive};
 
 fn read(body: impl AsRef<[u8]>) -> Event {
-    receive(&any_app(), body).expect("an event").into_inner()
+    receive(&any_app(), body).expect("an event").event().clone()
 }
 
 /// What is shown of the content of an event.
@@ -73,6 +73,49 @@ fn documented_events() {
         (r#"{"type":"InboundMessage","messageTypeString":"TYPE_IVR_CALL"}"#, "call Unknown None []"),
         (r#"{"type":"InboundMessage","messageTypeString":"TYPE_CAMPAIGN_VOICEMAIL"}"#, "voicemail []"),
         (r#"{"type":"InboundMessage","messageType":"Call"}"#, "call Unknown None []"),
+        (
+            r#"{"type":"InboundMessage","messageTypeString":"TYPE_CUSTOM_EMAIL"}"#,
+            "email None from None to [] cc [] bcc []: None None []",
+        ),
+        (
+            r#"{"type":"InboundMessage","messageType":"TYPE_CUSTOM_PROVIDER_EMAIL"}"#,
+            "email None from None to [] cc [] bcc []: None None []",
+        ),
+        (r#"{"type":"InboundMessage","messageTypeString":"TYPE_CUSTOM_CALL"}"#, "call Unknown None []"),
+        (
+            r#"{"type":"InboundMessage","messageTypeString":"TYPE_CAMPAIGN_MANUAL_CALL"}"#,
+            "call Unknown None []",
+        ),
+        (
+            r#"{"type":"InboundMessage","messageTypeString":"TYPE_CUSTOM_PROVIDER_SMS"}"#,
+            r#"text Some("TYPE_CUSTOM_PROVIDER_SMS") None []"#,
+        ),
+        // What has a form of its own is not asked twice, and what has none is.
+        (
+            r#"{"type":"InboundMessage","messageType":"","messageTypeString":"TYPE_CALL"}"#,
+            "call Unknown None []",
+        ),
+        (
+            r#"{"type":"InboundMessage","messageType":"","messageTypeString":"TYPE_SMS"}"#,
+            r#"text Some("TYPE_SMS") None []"#,
+        ),
+        (
+            r#"{"type":"InboundMessage","messageType":7,"messageTypeString":"TYPE_CALL"}"#,
+            "call Unknown None []",
+        ),
+        (
+            r#"{"type":"InboundMessage","messageType":"Custom","messageTypeString":"TYPE_CUSTOM_CALL"}"#,
+            "call Unknown None []",
+        ),
+        (
+            r#"{"type":"InboundMessage","messageType":"Custom","messageTypeString":"TYPE_CUSTOM_SMS"}"#,
+            r#"text Some("Custom") None []"#,
+        ),
+        (
+            r#"{"type":"InboundMessage","messageType":"SMS","messageTypeString":"TYPE_CALL"}"#,
+            r#"text Some("SMS") None []"#,
+        ),
+        (r#"{"type":"InboundMessage","messageType":"RECALL"}"#, r#"text Some("RECALL") None []"#),
         (r#"{"type":"UNINSTALL","appId":"a"}"#, "none"),
         (r#"{"type":"ContactCreate","messageType":"SMS"}"#, "none"),
     ];

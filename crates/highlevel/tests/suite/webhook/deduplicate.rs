@@ -43,8 +43,6 @@ fn an_event_is_handled_once() {
     refused(receive(&receiver, event(1)), WebhookErrorKind::InProgress, IN_PROGRESS);
     drop(clone);
     let again = receive(&receiver, event(1)).expect("the first one failed");
-    assert_eq!(again.into_inner().name(), "X");
-    let again = receive(&receiver, event(1)).expect("given up with `into_inner`");
 
     again.commit();
     again.commit();
@@ -94,6 +92,16 @@ fn ids() {
             r#"["provider","Email","l","m","e"]"#,
         ),
         (r#"{"type":"Custom","messageId":"m\",\"n"}"#, r#"["provider","Custom",null,"m\",\"n",null]"#),
+        (r#"{"type":"Email","messageId":"","emailMessageId":"e"}"#, r#"["provider","Email",null,null,"e"]"#),
+        // An empty id is none: two messages without one are told apart by their bodies.
+        (
+            r#"{"type":"SMS","messageId":"","message":"a"}"#,
+            r#"["body","60ed67ec088fa0b3c5eabd6131b84bcb908f9a8373163bfc6247bcadf90fabe2"]"#,
+        ),
+        (
+            r#"{"type":"SMS","messageId":"","emailMessageId":"","message":"b"}"#,
+            r#"["body","2009f82c9c8b2661f75ef6b2f0ee29af13750606ee9fe532e3395def38b7b42d"]"#,
+        ),
         (r#"{"type":"X"}"#, r#"["body","bde1a8ba70543caf9252d87ed94dfcf8dd8d2d134ed837e7c18eef24d1bb605a"]"#),
         (
             r#"{"type":"X","webhookId":""}"#,
@@ -133,6 +141,85 @@ fn what_differs_is_another_event() {
     // The same message to deliver, spelt otherwise; the same event with another time of delivery.
     for body in [r#"{"type":"SMS", "messageId":"m"}"#, r#"{"type":"X","webhookId":"w","appId":"a","n":1}"#] {
         refused(receive(&receiver, body), WebhookErrorKind::Duplicate, DUPLICATE);
+    }
+}
+
+/// An event that carries nothing of its own is the same to the byte when it happens again: each one is handled.
+#[test]
+fn what_happens_again_is_handled_again() {
+    let rows = [
+        (r#"{"type":"UNINSTALL","appId":"a","locationId":"l"}"#, false),
+        (r#"{"type":"UNINSTALL","appId":"a","companyId":"c","timestamp":null,"webhookId":""}"#, false),
+        (r#"{"type":"INSTALL","appId":"a"}"#, false),
+        (include_str!("../../data/events/uninstall.json"), false),
+        (r#"{"type":"UNINSTALL","appId":"a","timestamp":"2024-07-29T15:51:28.071Z"}"#, true),
+        (r#"{"type":"UNINSTALL","appId":"a","webhookId":"w"}"#, true),
+        // The id and the time of a contact are those of all its events.
+        (r#"{"type":"ContactTagUpdate","messageId":"m","dateAdded":"2024-07-29T15:51:28.071Z"}"#, false),
+        (r#"{"type":"OutboundMessage","messageId":"m"}"#, true),
+        (r#"{"type":"InboundMessage","emailMessageId":"m"}"#, true),
+        (r#"{"type":"InboundMessage","dateAdded":"2024-07-29T15:51:28.071Z"}"#, true),
+        (r#"{"type":"InboundMessage","messageId":"","dateAdded":7,"body":"yes"}"#, false),
+        (r#"{"type":"SMS","messageId":"m"}"#, true),
+        (r#"{"type":"SMS","messageId":"","message":"yes"}"#, false),
+    ];
+    for (body, is_unique) in rows {
+        let receiver = any_app();
+        let first = receive(&receiver, body).expect(body);
+        assert_eq!(first.id().is_unique(), is_unique, "{body}");
+        // Twice at once it is not handled in any case.
+        refused(receive(&receiver, body), WebhookErrorKind::InProgress, IN_PROGRESS);
+        first.commit();
+        if is_unique {
+            refused(receive(&receiver, body), WebhookErrorKind::Duplicate, DUPLICATE);
+        } else {
+            let second = receive(&receiver, body).expect(body);
+            // The first one has nothing to say about the second.
+            first.commit();
+            drop(first);
+            refused(receive(&receiver, body), WebhookErrorKind::InProgress, IN_PROGRESS);
+            drop(second);
+            drop(receive(&receiver, body).expect(body));
+        }
+    }
+}
+
+/// A memory that panics while a handler's panic goes up does not end the process.
+#[test]
+fn a_memory_that_panics_twice() {
+    let receiver = with(Panics("abort"));
+    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        let _verified = receive(&receiver, event(1)).expect("first");
+        std::panic::resume_unwind(Box::new("the handler panics"));
+    }));
+    assert_eq!(result.expect_err("it panics").downcast_ref(), Some(&"the handler panics"));
+    drop(receive(&receiver, event(1)).expect("dropped without a panic"));
+}
+
+/// A memory of which one function panics.
+#[derive(Debug)]
+pub(super) struct Panics(pub(super) &'static str);
+
+impl Panics {
+    fn at(&self, name: &str) {
+        if self.0 == name {
+            std::panic::resume_unwind(Box::new("the memory panics"));
+        }
+    }
+}
+
+impl Deduplicate for Panics {
+    fn begin(&self, _: &EventId, _: std::time::SystemTime) -> Claimed {
+        self.at("begin");
+        Claimed::First
+    }
+
+    fn commit(&self, _: &EventId) {
+        self.at("commit");
+    }
+
+    fn abort(&self, _: &EventId) {
+        self.at("abort");
     }
 }
 

@@ -7,35 +7,29 @@ use highlevel::wire::types::{
 use highlevel::{CallStatus, Direction};
 use serde_json::{Map, Value, json};
 
+use super::bodies::{self, loose};
 use super::{any_app, check, receive};
 
 fn read(body: impl AsRef<[u8]>) -> Event {
     let body = body.as_ref();
-    receive(&any_app(), body).unwrap_or_else(|error| panic!("{}: {error}", body.escape_ascii())).into_inner()
+    receive(&any_app(), body)
+        .unwrap_or_else(|error| panic!("{}: {error}", body.escape_ascii()))
+        .event()
+        .clone()
 }
 
 /// The event as JSON again, and its unknown fields.
 fn write(event: &Event) -> (Value, Map<String, Value>) {
-    let (value, extra) = match event {
-        Event::OutboundMessage(event) => (serde_json::to_value(event), &event.extra),
-        Event::InboundMessage(event) => (serde_json::to_value(event), &event.extra),
-        Event::ProviderOutboundMessage(event) => (serde_json::to_value(event), &event.extra),
-        Event::Install(event) => (serde_json::to_value(event), &event.extra),
-        Event::Uninstall(event) => (serde_json::to_value(event), &event.extra),
-        Event::Unknown { json, .. } => (Ok(Value::Object(json.clone())), json),
+    let extra = match event {
+        Event::OutboundMessage(event) => &event.extra,
+        Event::InboundMessage(event) => &event.extra,
+        Event::ProviderOutboundMessage(event) => &event.extra,
+        Event::Install(event) => &event.extra,
+        Event::Uninstall(event) => &event.extra,
+        Event::Unknown { json, .. } => json,
         event => panic!("no row for {event:?}"),
     };
-    (value.expect("JSON"), extra.clone())
-}
-
-/// The same JSON with all numbers as floating point, so that 120 is 120.0.
-fn loose(value: &Value) -> Value {
-    match value {
-        Value::Number(number) => json!(number.as_f64()),
-        Value::Array(values) => values.iter().map(loose).collect(),
-        Value::Object(fields) => fields.iter().map(|(key, value)| (key.clone(), loose(value))).collect(),
-        other => other.clone(),
-    }
+    (bodies::written(event), extra.clone())
 }
 
 /// Every documented event: the right variant, no field unknown, and nothing lost.

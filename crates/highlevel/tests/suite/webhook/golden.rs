@@ -50,7 +50,7 @@ fn genuine_events_are_received() {
             event => panic!("{event:?}"),
         };
         assert_eq!(found, Some(text));
-        assert_eq!(verified.clone().into_inner(), *verified.event());
+        assert_eq!(verified.clone().event(), verified.event());
     }
 }
 

@@ -3,6 +3,7 @@
 mod attacks;
 #[cfg(feature = "axum")]
 mod axum;
+mod bodies;
 mod configuration;
 mod content;
 mod deduplicate;
@@ -75,8 +76,8 @@ fn check(name: &str, error: &WebhookError, kind: WebhookErrorKind, text: &str) {
         WebhookErrorKind::SignatureMissing | WebhookErrorKind::SignatureInvalid => 401,
         WebhookErrorKind::OtherApp | WebhookErrorKind::OtherLocation => 403,
         WebhookErrorKind::Duplicate => 200,
-        WebhookErrorKind::InProgress | WebhookErrorKind::Unavailable => 429,
-        WebhookErrorKind::Malformed | WebhookErrorKind::Stale | WebhookErrorKind::Future => 400,
+        WebhookErrorKind::Future | WebhookErrorKind::InProgress | WebhookErrorKind::Unavailable => 429,
+        WebhookErrorKind::Malformed | WebhookErrorKind::Stale => 400,
         kind => panic!("no row for {kind:?}"),
     };
     assert_eq!(error.status(), status, "{name}");

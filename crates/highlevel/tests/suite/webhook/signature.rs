@@ -168,24 +168,28 @@ fn the_universal_forgery() {
     }
 }
 
-/// What costs little is checked first: nothing is read of a body that is not genuine.
+/// What costs little is checked first, and nothing is believed of a body that is not genuine: it is looked at for the
+/// text of the error alone.
 #[test]
 fn the_order_of_the_checks() {
     let receiver = Receiver::builder()
         .app_id("mine")
+        .locations(["l"])
         .key(super::public_key("test", &signing_key(1)))
         .body_limit(200)
         .build();
     let genuine = |body: &str| headers(&[&sign(body.as_bytes())]);
     let old = r#"{"timestamp":"2001-01-01T00:00:00Z"}"#;
-    let old_and_mine = r#"{"appId":"mine","timestamp":"2001-01-01T00:00:00Z"}"#;
-    let mine = r#"{"appId":"mine"}"#;
+    let elsewhere = r#"{"appId":"mine","locationId":"k","timestamp":"2001-01-01T00:00:00Z"}"#;
+    let old_and_mine = r#"{"appId":"mine","locationId":"l","timestamp":"2001-01-01T00:00:00Z"}"#;
+    let mine = r#"{"appId":"mine","locationId":"l"}"#;
     let rows = [
         (" ".repeat(201), HeaderMap::new(), WebhookErrorKind::TooLarge),
         ("{".to_owned(), HeaderMap::new(), WebhookErrorKind::SignatureMissing),
         ("{".to_owned(), genuine("["), WebhookErrorKind::SignatureInvalid),
         ("{".to_owned(), genuine("{"), WebhookErrorKind::Malformed),
         (old.to_owned(), genuine(old), WebhookErrorKind::OtherApp),
+        (elsewhere.to_owned(), genuine(elsewhere), WebhookErrorKind::OtherLocation),
         (old_and_mine.to_owned(), genuine(old_and_mine), WebhookErrorKind::Stale),
         (mine.to_owned(), genuine(mine), WebhookErrorKind::Malformed),
     ];
@@ -231,5 +235,13 @@ fn a_wrong_signature_is_explained() {
     for (name, receiver, signed, body, text) in rows {
         let error = receiver.receive(&headers(&[&sign(signed)]), body.to_vec(), time()).expect_err(name);
         check(name, &error, SignatureInvalid, text);
+    }
+
+    // Anybody can send a long body with a wrong signature: it is not looked at closely.
+    for (length, text) in [(64 * 1024, rewritten), (64 * 1024 + 1, generic)] {
+        let mut body = compact.to_vec();
+        body.resize(length, b' ');
+        let error = receiver().build().receive(&headers(&[&sign(compact)]), body, time());
+        check("long", &error.expect_err("long"), SignatureInvalid, text);
     }
 }

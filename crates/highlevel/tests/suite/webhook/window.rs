@@ -11,9 +11,9 @@ const MINUTES: Duration = Duration::from_secs(5 * 60);
 const MOMENT: Duration = Duration::from_millis(1);
 
 const STALE: &str = "the event's timestamp 2024-07-29T15:51:28.071Z is older than 7200 seconds: is the clock of this \
-                     machine right?";
+                     machine right, or was the event resent by hand? `.window(…)` takes older ones";
 const FUTURE: &str = "the event's timestamp 2024-07-29T15:51:28.071Z is further ahead than 300 seconds: is the clock of \
-                      this machine right?";
+                      this machine right? Answer 429, and it comes again";
 
 fn run(receiver: &Receiver, timestamp: &str, now: SystemTime, expected: Option<(WebhookErrorKind, &str)>) {
     let body = format!(r#"{{"type":"X"{timestamp}}}"#);
@@ -47,9 +47,9 @@ fn the_edges_of_the_window() {
         .window(Duration::from_secs(60), Duration::ZERO)
         .build();
     let stale = "the event's timestamp 2024-07-29T15:51:28.071Z is older than 60 seconds: is the clock of this machine \
-                 right?";
+                 right, or was the event resent by hand? `.window(…)` takes older ones";
     let future = "the event's timestamp 2024-07-29T15:51:28.071Z is further ahead than 0 seconds: is the clock of this \
-                  machine right?";
+                  machine right? Answer 429, and it comes again";
     let minute = Duration::from_secs(60);
     run(&narrow, timestamp, time(), None);
     run(&narrow, timestamp, time() + minute, None);
@@ -74,8 +74,14 @@ fn timestamps() {
     }
     // One that is there and cannot be read is no way around the window, at any time.
     let no_text = "/timestamp is not a string, so nobody can say how old the event is";
-    for value in ["1722268288071", "1722268288.071", "true", "[]", r#"["2024-07-29T15:51:28.071Z"]"#, r#"{"$date":"x"}"#]
-    {
+    for value in [
+        "1722268288071",
+        "1722268288.071",
+        "true",
+        "[]",
+        r#"["2024-07-29T15:51:28.071Z"]"#,
+        r#"{"$date":"x"}"#,
+    ] {
         for now in [time(), time() + 100 * HOURS] {
             let timestamp = format!(r#","timestamp":{value}"#);
             run(&any_app(), &timestamp, now, Some((WebhookErrorKind::Malformed, no_text)));
@@ -95,4 +101,35 @@ fn timestamps() {
     }
     let error = malformed("\\u{7}");
     run(&any_app(), r#","timestamp":"\u0007""#, time(), Some((WebhookErrorKind::Malformed, &error)));
+}
+
+/// The memory of a receiver lasts as long as an event can come again.
+#[test]
+fn as_wide_as_the_window_is_the_memory() {
+    let hour = Duration::from_secs(3600);
+    let days = 7 * 24 * hour;
+    let body = r#"{"type":"X","webhookId":"w","timestamp":"2024-07-29T15:51:28.071Z"}"#;
+    // How wide the window is, when the event is handled, when it comes again, and what it is then.
+    let rows = [
+        (days, MINUTES, time() - MINUTES, time() + days, WebhookErrorKind::Duplicate),
+        (days, MINUTES, time() - MINUTES, time() + days + MOMENT, WebhookErrorKind::Stale),
+        (days, days, time() - days, time() + days, WebhookErrorKind::Duplicate),
+        (HOURS, MINUTES, time(), time() + HOURS, WebhookErrorKind::Duplicate),
+        (Duration::MAX, Duration::MAX, time(), time() + 1000 * days, WebhookErrorKind::Duplicate),
+    ];
+    for (oldest, ahead, first, again, expected) in rows {
+        let builder = Receiver::builder().any_app().key(public_key("test", &signing_key(1)));
+        let receiver = builder.window(oldest, ahead).build();
+        let receive = |now| receiver.receive(&headers(&[&sign(body.as_bytes())]), body, now);
+        receive(first).expect("first").commit();
+        assert_eq!(receive(again).expect_err("again").kind(), expected, "{oldest:?} {ahead:?}");
+    }
+    // A narrow window does not shorten it: an event without a timestamp is in every window.
+    let receiver =
+        Receiver::builder().any_app().key(public_key("test", &signing_key(1))).window(MOMENT, MOMENT).build();
+    let body = r#"{"type":"X","webhookId":"w"}"#;
+    let receive = |now| receiver.receive(&headers(&[&sign(body.as_bytes())]), body, now);
+    receive(time()).expect("first").commit();
+    assert_eq!(receive(time() + 24 * hour).expect_err("again").kind(), WebhookErrorKind::Duplicate);
+    drop(receive(time() + 24 * hour + MOMENT).expect("forgotten"));
 }

@@ -34,6 +34,11 @@ impl Directory {
         let found = fs::metadata(&directory.path);
         let found = found.map_err(|error| FileStoreError::io("read", &directory.path, &error))?;
         check_private(&directory.path, &found)?;
+        let lock = directory.path.join(LOCK);
+        if !is_plain_file(&lock)? {
+            let created = private(OpenOptions::new().write(true).create(true).truncate(false)).open(&lock);
+            created.map_err(|error| FileStoreError::io("create", &lock, &error))?;
+        }
         let _lock = directory.lock()?;
         directory.remove_leftovers()?;
         directory.check_owner()?;
@@ -51,7 +56,10 @@ impl Directory {
     /// What is kept under a key. It needs no lock, because files are only ever replaced as a whole.
     pub(super) fn read(&self, key: &Key) -> Result<Row, FileStoreError> {
         let path = self.path_of(key);
-        let Some(entry) = read_entry(&path)? else { return Ok(Row::default()) };
+        let Some(entry) = read_entry(&path)? else {
+            self.check_there()?;
+            return Ok(Row::default());
+        };
         if entry.key != *key {
             return Err(FileStoreError::renamed(&path, &entry.key));
         }
@@ -74,6 +82,7 @@ impl Directory {
     }
 
     pub(super) fn resources(&self, client_id: &str) -> Result<Vec<Resource>, FileStoreError> {
+        self.check_there()?;
         let mut resources = Vec::new();
         for path in self.files()? {
             if !entry::may_be_of_app(&name(&path), client_id) {
@@ -90,15 +99,18 @@ impl Directory {
         Ok(resources)
     }
 
+    /// That this is still the directory that was opened: a disk that is no longer there has no tokens either.
+    fn check_there(&self) -> Result<(), FileStoreError> {
+        let lock = self.path.join(LOCK);
+        if is_plain_file(&lock)? { Ok(()) } else { Err(FileStoreError::gone(&lock)) }
+    }
+
     /// The lock of the operating system, until the file is dropped or the process ends.
     fn lock(&self) -> Result<File, FileStoreError> {
+        self.check_there()?;
         let path = self.path.join(LOCK);
         let failed = |error| FileStoreError::io("lock", &path, &error);
-        is_plain_file(&path)?;
-        // Opened each time: if the directory is replaced while the program runs, the lock is that of the new one.
-        let file = private(OpenOptions::new().write(true).create(true).truncate(false))
-            .open(&path)
-            .map_err(failed)?;
+        let file = OpenOptions::new().write(true).open(&path).map_err(failed)?;
         loop {
             match file.lock() {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -140,7 +152,8 @@ impl Directory {
         let probe = self.path.join(PROBE);
         let failed = |error| FileStoreError::io("write", &self.path, &error);
         write_new(&probe, b"").map_err(failed)?;
-        let owners = fs::metadata(&probe).and_then(|probe| Ok((owner(&fs::metadata(&self.path)?), owner(&probe))));
+        let owners =
+            fs::metadata(&probe).and_then(|probe| Ok((owner(&fs::metadata(&self.path)?), owner(&probe))));
         fs::remove_file(&probe).map_err(failed)?;
         let (found, wanted) = owners.map_err(failed)?;
         if found == wanted { Ok(()) } else { Err(FileStoreError::other_owner(&self.path, found, wanted)) }
@@ -233,7 +246,8 @@ fn sync(directory: &Path) -> io::Result<()> {
 #[cfg(unix)]
 fn check_private(path: &Path, found: &fs::Metadata) -> Result<(), FileStoreError> {
     let mode = std::os::unix::fs::MetadataExt::mode(found) & 0o777;
-    if mode & 0o077 == 0 { Ok(()) } else { Err(FileStoreError::open_to_others(path, mode, found.is_dir())) }
+    let of_others = mode & 0o077;
+    if of_others == 0 { Ok(()) } else { Err(FileStoreError::open_to_others(path, mode, found.is_dir())) }
 }
 
 #[cfg(not(unix))]

@@ -34,9 +34,7 @@ impl FileStoreError {
             ErrorKind::PermissionDenied => {
                 "run the program as the user who owns the directory, or choose a directory of this user"
             }
-            ErrorKind::NotFound => {
-                "the directory was moved or deleted: put it back and start the program again, or open the store anew"
-            }
+            ErrorKind::NotFound => "see whether the directory, or the disk that it is on, is still there",
             ErrorKind::NotADirectory | ErrorKind::AlreadyExists => {
                 "a file is where a directory should be: choose another directory, or move the file away"
             }
@@ -48,7 +46,11 @@ impl FileStoreError {
 
     pub(super) fn unreadable(path: &Path, why: &str) -> Self {
         let mend = "restore it from a backup, or stop the programs that use it, delete it, and have the app installed anew";
-        Self::new(path, format!("the token file {} is damaged or of another program: {why}", path.display()), mend)
+        Self::new(
+            path,
+            format!("the token file {} is damaged or of another program: {why}", path.display()),
+            mend,
+        )
     }
 
     pub(super) fn newer(path: &Path, why: &str) -> Self {
@@ -66,6 +68,7 @@ impl FileStoreError {
         Self::new(path, what, "give it back its name, or delete it if the original is there")
     }
 
+    #[cfg(unix)]
     pub(super) fn open_to_others(path: &Path, mode: u32, is_directory: bool) -> Self {
         let (what, wanted) = if is_directory { ("directory", 700) } else { ("file", 600) };
         Self::new(
@@ -89,6 +92,18 @@ impl FileStoreError {
         )
     }
 
+    pub(super) fn gone(path: &Path) -> Self {
+        let what = format!(
+            "{} is gone, so this is not the directory that was opened, or not all of it",
+            path.display()
+        );
+        Self::new(
+            path,
+            what,
+            "see whether the directory was moved or its disk unmounted; then open the store anew",
+        )
+    }
+
     pub(super) fn not_a_file(path: &Path, is_link: bool) -> Self {
         let found = if is_link { "a symbolic link" } else { "not a file" };
         let what = format!("{} is {found}, where the store keeps a file of its own", path.display());
@@ -97,7 +112,8 @@ impl FileStoreError {
 
     /// The runtime did not let the work end.
     pub(super) fn not_done(path: &Path, why: &str) -> Self {
-        let what = format!("what was asked of the token directory {} may not have been done: {why}", path.display());
+        let what =
+            format!("what was asked of the token directory {} may not have been done: {why}", path.display());
         Self::new(path, what, "ask again, in a runtime that is not shutting down")
     }
 }

@@ -1,8 +1,9 @@
 //! What the program says when it has started: all that is needed to send a first message.
 
 use highlevel_sandbox::{Sandbox, Window};
+use serde_json::{Value, json};
 
-use super::arguments::Options;
+use super::options::Options;
 
 /// What there is to say.
 #[derive(Debug)]
@@ -14,9 +15,12 @@ pub(crate) struct Facts {
     conversation_id: String,
     conversation_provider_id: String,
     app_id: String,
+    client_id: String,
+    client_secret: String,
     webhook_url: Option<String>,
     webhook_public_key: String,
     rate_limit: Option<Window>,
+    state: Option<String>,
 }
 
 impl Facts {
@@ -29,10 +33,33 @@ impl Facts {
             conversation_id: sandbox.conversation_id().to_owned(),
             conversation_provider_id: sandbox.conversation_provider_id().to_owned(),
             app_id: sandbox.app_id().to_owned(),
+            client_id: sandbox.client_id(),
+            client_secret: sandbox.client_secret(),
             webhook_url: options.webhook_url.clone(),
             webhook_public_key: sandbox.webhook_public_key().to_owned(),
             rate_limit: options.rate_limit,
+            state: options.state.as_ref().map(|path| path.display().to_string()),
         }
+    }
+
+    /// What programs read. Names stay; new ones may come.
+    pub(crate) fn to_json(&self) -> Value {
+        json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "baseUrl": self.base_url,
+            "adminUrl": format!("{}/_sandbox/", self.base_url),
+            "token": self.token,
+            "locationId": self.location_id,
+            "contactId": self.contact_id,
+            "conversationId": self.conversation_id,
+            "conversationProviderId": self.conversation_provider_id,
+            "appId": self.app_id,
+            "clientId": self.client_id,
+            "clientSecret": self.client_secret,
+            "webhookUrl": self.webhook_url,
+            "webhookPublicKey": self.webhook_public_key,
+            "stateFile": self.state,
+        })
     }
 }
 
@@ -45,9 +72,12 @@ pub(crate) fn text(facts: &Facts) -> String {
         conversation_id,
         conversation_provider_id,
         app_id,
+        client_id,
+        client_secret,
         webhook_url,
         webhook_public_key,
         rate_limit,
+        state,
     } = facts;
     let version = env!("CARGO_PKG_VERSION");
     let webhooks = webhook_url
@@ -57,6 +87,10 @@ pub(crate) fn text(facts: &Facts) -> String {
         None => "counted, not enforced (to get 429 for too many requests: --rate-limit)",
         Some(Window::Fixed) => "100 requests in 10 s, at fixed times; 200,000 in a day",
         Some(Window::Sliding) => "100 requests in any 10 s; 200,000 in a day",
+    };
+    let kept = match state {
+        None => "nothing is kept when it stops".to_owned(),
+        Some(path) => format!("what exists is kept in {path}"),
     };
     let bearer = quoted(&format!("Authorization: Bearer {token}"));
     format!(
@@ -73,7 +107,10 @@ pub(crate) fn text(facts: &Facts) -> String {
   webhooks to    {webhooks}
   signed by      {webhook_public_key}
   app            {app_id}
+  client id      {client_id}
+  client secret  {client_secret}
   rate limit     {rate_limit}
+  admin API      {base_url}/_sandbox/openapi.json
 
 Send a first message:
 
@@ -83,7 +120,7 @@ Send a first message:
     -H 'Content-Type: application/json' \
     -d '{{"type":"SMS","contactId":"{contact_id}","message":"Hello","status":"pending"}}'
 
-Nothing leaves this machine, and nothing is kept. Ctrl-C stops it. Times are UTC.
+No message leaves this machine, and {kept}. Ctrl-C stops it. Times are UTC.
 "#
     )
 }

@@ -1,13 +1,14 @@
 //! A line for each thing that happens.
 
-use highlevel_sandbox::{Delivery, DeliveryOutcome, Entry, RecordedRequest};
+use highlevel_sandbox::{DeliveryAttempt, DeliveryOutcome, Entry, RecordedRequest};
 use serde_json::Value;
 
-pub(crate) fn line(entry: &Entry) -> String {
+pub(crate) fn line(entry: &Entry) -> Option<String> {
     match entry {
-        Entry::Request(request) => request_line(request),
-        Entry::Delivery(delivery) => delivery_line(delivery),
-        _ => String::new(),
+        Entry::Request(request) => Some(request_line(request)),
+        Entry::Delivery(delivery) => Some(delivery_line(delivery)),
+        Entry::Missed(entries) => Some(format!("          ...  {entries} more, too fast to print")),
+        _ => None,
     }
 }
 
@@ -15,7 +16,25 @@ fn request_line(request: &RecordedRequest) -> String {
     let RecordedRequest { method, path, status, .. } = request;
     let time = request.received_at.get(11..19).unwrap_or_default();
     let details = details(request).map(|details| format!("  {details}")).unwrap_or_default();
-    format!("{time}  {status}  {method} {path}{details}")
+    format!("{time}  {status}  {method} {path}{details}{}", remarks(request))
+}
+
+/// What was let pass, and what made the answer what it is.
+fn remarks(request: &RecordedRequest) -> String {
+    let mut remarks = Vec::new();
+    if !request.tolerated.is_empty() {
+        remarks.push(format!("by the documentation it is wrong: {}", request.tolerated.join(", ")));
+    }
+    if !request.unknown_fields.is_empty() {
+        remarks.push(format!("it has fields that mean nothing: {}", request.unknown_fields.join(", ")));
+    }
+    if request.accepted && request.accepted_before > 0 {
+        remarks.push(format!("the same was accepted before, {} times", request.accepted_before));
+    }
+    if let Some(quirk) = request.quirk {
+        remarks.push(format!("by the quirk {quirk}"));
+    }
+    remarks.into_iter().fold(String::new(), |text, remark| text + "\n               " + &remark)
 }
 
 /// What was accepted, or why it was not, each reason on a line of its own.
@@ -33,7 +52,7 @@ fn details(request: &RecordedRequest) -> Option<String> {
     Some(reasons.join("\n               "))
 }
 
-fn delivery_line(delivery: &Delivery) -> String {
+fn delivery_line(delivery: &DeliveryAttempt) -> String {
     let (status, reason) = match &delivery.outcome {
         DeliveryOutcome::Answered { status, .. } => (status.to_string(), String::new()),
         DeliveryOutcome::Failed { reason, .. } => ("---".to_owned(), format!("  {reason}")),

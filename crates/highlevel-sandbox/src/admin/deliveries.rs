@@ -1,0 +1,272 @@
+//! Webhooks: where they go, what was delivered, and what is to go wrong.
+
+use std::io;
+use std::time::Duration;
+
+use http::{Method, StatusCode};
+use serde::{Deserialize, Deserializer};
+use serde_json::{Value, json};
+
+use super::{Content, Input, Output, Problem, Route};
+use crate::builder::parse_webhook_url;
+use crate::server::State;
+use crate::webhook::{
+    Delivery, DeliveryFilter, DeliveryState, HostileMode, Hostilities, Replay, RetrySchedule,
+};
+
+pub(super) const ROUTES: &[Route] = &[
+    Route { method: Method::GET, path: "deliveries", handler: |state, input| list(state, input) },
+    Route { method: Method::GET, path: "deliveries/{id}", handler: |state, input| get(state, input) },
+    Route {
+        method: Method::POST,
+        path: "deliveries/{id}/resend",
+        handler: |state, input| resend(state, input),
+    },
+    Route {
+        method: Method::POST,
+        path: "deliveries/{id}/replay",
+        handler: |state, input| replay(state, input),
+    },
+    Route { method: Method::GET, path: "webhooks", handler: |state, _| Ok(settings(state)) },
+    Route { method: Method::PATCH, path: "webhooks", handler: |state, input| change(state, input) },
+    Route {
+        method: Method::GET,
+        path: "webhooks/hostile",
+        handler: |state, _| Ok(shown(&state.outbox.hostilities())),
+    },
+    Route {
+        method: Method::PUT,
+        path: "webhooks/hostile",
+        handler: |state, input| set_hostile(state, input),
+    },
+    Route { method: Method::DELETE, path: "webhooks/hostile", handler: |state, _| Ok(clear_hostile(state)) },
+    Route { method: Method::GET, path: "webhooks/keys", handler: |state, _| Ok(keys(state)) },
+    Route { method: Method::POST, path: "webhooks/keys", handler: |state, _| rotate(state) },
+];
+
+/// How many deliveries a list has at most.
+const LONGEST_LIST: usize = 1_000;
+
+fn list(state: &State, input: &Input<'_>) -> Result<Output, Problem> {
+    let number = |name: &str| match input.query(name) {
+        None => Ok(None),
+        Some(text) => text
+            .parse::<u64>()
+            .map(Some)
+            .map_err(|_| Problem::bad_request(format!("{name}: {text:?} is no number"))),
+    };
+    let limit = number("limit")?.map_or(100, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
+    if limit > LONGEST_LIST {
+        return Err(Problem::bad_request(format!("limit: {limit} is more than {LONGEST_LIST}")));
+    }
+    let state_named = |text: String| {
+        let all = [DeliveryState::Pending, DeliveryState::Delivered, DeliveryState::GivenUp];
+        all.into_iter().find(|state| state.as_str() == text).ok_or_else(|| {
+            Problem::bad_request(format!(
+                "state: there is no {text:?}; there are pending, delivered, givenUp"
+            ))
+        })
+    };
+    let filter = DeliveryFilter {
+        before: number("before")?,
+        event: input.query("event"),
+        message_id: input.query("messageId"),
+        state: input.query("state").map(state_named).transpose()?,
+    };
+    let deliveries = state.outbox.newest(&filter, limit);
+    let deliveries: Vec<Value> = deliveries.iter().map(Delivery::to_json).collect();
+    Ok(Output::ok(json!({ "deliveries": deliveries })))
+}
+
+fn get(state: &State, input: &Input<'_>) -> Result<Output, Problem> {
+    let id = id(input)?;
+    let delivery = state.outbox.delivery(id).ok_or_else(|| unknown(&id.to_string()))?;
+    Ok(Output::ok(delivery.to_json()))
+}
+
+/// What to send again, and how wrongly.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Resend {
+    hostile: Option<HostileMode>,
+}
+
+fn resend(state: &State, input: &Input<'_>) -> Result<Output, Problem> {
+    let Resend { hostile } = input.json()?;
+    state.outbox.resend(id(input)?, hostile).map(accepted).map_err(problem)
+}
+
+/// Which attempt to make again, and with which edits.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Again {
+    attempt: Option<u32>,
+    body: Option<String>,
+    #[serde(default)]
+    signed: bool,
+}
+
+fn replay(state: &State, input: &Input<'_>) -> Result<Output, Problem> {
+    let again: Again = input.json()?;
+    let mut replay = Replay::new();
+    if let Some(number) = again.attempt {
+        replay = replay.attempt(number);
+    }
+    if let Some(body) = again.body {
+        replay = replay.body(body);
+    }
+    if again.signed {
+        replay = replay.signed();
+    }
+    state.outbox.replay(id(input)?, replay, state.clock.now()).map(accepted).map_err(problem)
+}
+
+/// The delivery as it was when the attempt was put in line.
+#[allow(clippy::needless_pass_by_value, reason = "it is what a result is mapped with")]
+fn accepted(delivery: Delivery) -> Output {
+    Output { status: StatusCode::ACCEPTED, content: Content::Json(delivery.to_json()) }
+}
+
+fn settings(state: &State) -> Output {
+    let mut shown = match state.outbox.retries() {
+        RetrySchedule::Documented => json!({ "retries": "documented" }),
+        RetrySchedule::OnlyOn429 => json!({ "retries": "onlyOn429" }),
+        RetrySchedule::None => json!({ "retries": "none" }),
+        RetrySchedule::Custom(waits) => {
+            let waits: Vec<u128> = waits.iter().map(Duration::as_millis).collect();
+            json!({ "retries": "custom", "waitsMs": waits })
+        }
+    };
+    if let Some(url) = state.outbox.url() {
+        shown["url"] = json!(url);
+    }
+    Output::ok(shown)
+}
+
+/// What is to change; the rest stays.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Change {
+    #[serde(default, deserialize_with = "given")]
+    url: Option<Value>,
+    retries: Option<Schedule>,
+    waits_ms: Option<Vec<u64>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+enum Schedule {
+    Documented,
+    OnlyOn429,
+    None,
+    Custom,
+}
+
+/// Tells null from nothing.
+fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(deserializer).map(Some)
+}
+
+fn change(state: &State, input: &Input<'_>) -> Result<Output, Problem> {
+    let Change { url, retries, waits_ms } = input.json()?;
+    let url = match url {
+        None => None,
+        Some(Value::Null) => Some(None),
+        Some(Value::String(url)) => Some(Some(parse_webhook_url(&url).map_err(problem)?.to_string())),
+        Some(other) => return Err(Problem::bad_request(format!("url: {other} is neither text nor null"))),
+    };
+    let retries = match (retries, waits_ms) {
+        (Some(Schedule::Documented), None) => Some(RetrySchedule::Documented),
+        (Some(Schedule::OnlyOn429), None) => Some(RetrySchedule::OnlyOn429),
+        (Some(Schedule::None), None) => Some(RetrySchedule::None),
+        (Some(Schedule::Custom), Some(waits)) => {
+            Some(RetrySchedule::Custom(waits.into_iter().map(Duration::from_millis).collect()))
+        }
+        (None, None) => None,
+        _ => return Err(Problem::bad_request("waitsMs goes with retries `custom`, and with it alone")),
+    };
+    if let Some(url) = url {
+        state.outbox.set_url(url);
+    }
+    if let Some(retries) = retries {
+        state.outbox.set_retries(retries);
+    }
+    Ok(settings(state))
+}
+
+/// The hostile modes to switch on, in place of those that are.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Hostile {
+    mode: Option<HostileMode>,
+    #[serde(default)]
+    next: Vec<Next>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Next {
+    mode: HostileMode,
+    attempts: u32,
+}
+
+fn set_hostile(state: &State, input: &Input<'_>) -> Result<Output, Problem> {
+    let Hostile { mode, next } = input.json()?;
+    let hostilities = state.outbox.change_hostilities(|hostilities| {
+        hostilities.standing = mode;
+        hostilities.next = next.into_iter().map(|next| (next.mode, next.attempts)).collect();
+    });
+    Ok(shown(&hostilities))
+}
+
+fn clear_hostile(state: &State) -> Output {
+    state.outbox.change_hostilities(|hostilities| *hostilities = Hostilities::default());
+    Output::no_content()
+}
+
+fn shown(hostilities: &Hostilities) -> Output {
+    let next = hostilities
+        .next
+        .iter()
+        .map(|(mode, attempts)| json!({ "mode": mode.as_str(), "attempts": attempts }));
+    let mut shown = json!({ "next": next.collect::<Vec<_>>() });
+    if let Some(mode) = hostilities.standing {
+        shown["mode"] = json!(mode.as_str());
+    }
+    Output::ok(shown)
+}
+
+fn keys(state: &State) -> Output {
+    let keys = state.outbox.keys().into_iter().map(|key| {
+        json!({ "id": key.id, "algorithm": key.algorithm, "publicKey": key.public_key, "current": key.current })
+    });
+    Output::ok(json!({ "keys": keys.collect::<Vec<_>>() }))
+}
+
+fn rotate(state: &State) -> Result<Output, Problem> {
+    state.outbox.rotate_key().map_err(problem)?;
+    Ok(Output { status: StatusCode::CREATED, ..keys(state) })
+}
+
+fn id(input: &Input<'_>) -> Result<u64, Problem> {
+    let text = input.parameter(0);
+    text.parse().map_err(|_| unknown(text))
+}
+
+fn unknown(id: &str) -> Problem {
+    Problem::not_found(format!(
+        "there is no delivery {id}, or it is forgotten; GET /_sandbox/deliveries lists what there is"
+    ))
+}
+
+/// What the typed API answers as an error of input and output.
+#[allow(clippy::needless_pass_by_value, reason = "it is what an error is mapped with")]
+pub(super) fn problem(error: io::Error) -> Problem {
+    let status = match error.kind() {
+        io::ErrorKind::NotFound => StatusCode::NOT_FOUND,
+        io::ErrorKind::InvalidInput => StatusCode::BAD_REQUEST,
+        io::ErrorKind::QuotaExceeded => StatusCode::TOO_MANY_REQUESTS,
+        _ => StatusCode::INTERNAL_SERVER_ERROR,
+    };
+    Problem { status, message: error.to_string() }
+}

@@ -1,0 +1,99 @@
+//! The description of the admin API, embedded.
+
+use std::sync::OnceLock;
+
+use http::{Method, StatusCode};
+use serde_json::Value;
+
+use super::{Output, PREFIX, Problem, Route};
+use crate::contract::{Contract, Violation};
+
+const DESCRIPTION: &str = include_str!("../../admin.yaml");
+
+pub(super) const ROUTES: &[Route] = &[Route {
+    method: Method::GET,
+    path: "openapi.json",
+    handler: |_, _| document().map(|document| Output::ok(document.clone())),
+}];
+
+/// The description as JSON. It is parsed when it is asked for, once for the whole process.
+fn document() -> Result<&'static Value, Problem> {
+    static DOCUMENT: OnceLock<Result<Value, Problem>> = OnceLock::new();
+    let parsed = DOCUMENT.get_or_init(|| {
+        serde_saphyr::from_str(DESCRIPTION).map_err(|error| Problem {
+            status: StatusCode::INTERNAL_SERVER_ERROR,
+            message: format!("the embedded description is not YAML: {error}"),
+        })
+    });
+    parsed.as_ref().map_err(Clone::clone)
+}
+
+/// Refuses a body that is not as described. What it says beyond the words of a parser are bounds, and that `null` is not
+/// the same as nothing.
+pub(super) fn check(route: &Route, body: &Value) -> Result<(), Problem> {
+    let contract = contract()?;
+    let wanted = nameless(&format!("{PREFIX}{}", route.path));
+    let paths = contract.document()["paths"].as_object().into_iter().flatten();
+    let Some((path, _)) = paths.into_iter().find(|(path, _)| nameless(path) == wanted) else {
+        return Ok(());
+    };
+    let Some(schema) = contract.request_schema(route.method.as_str(), path) else {
+        return Ok(());
+    };
+    let violations = contract.validate(schema, body);
+    if violations.is_empty() {
+        return Ok(());
+    }
+    let words: Vec<String> = violations.iter().map(Violation::to_string).collect();
+    Err(Problem::bad_request(format!("the body cannot be used: {}", words.join("; "))))
+}
+
+/// The description as something to validate with, made when it is needed for the first time.
+fn contract() -> Result<&'static Contract, Problem> {
+    static CONTRACT: OnceLock<Result<Contract, Problem>> = OnceLock::new();
+    let contract = CONTRACT.get_or_init(|| {
+        Contract::read(DESCRIPTION).map_err(|error| Problem {
+            status: StatusCode::INTERNAL_SERVER_ERROR,
+            message: format!("the embedded description cannot be used: {error}"),
+        })
+    });
+    contract.as_ref().map_err(Clone::clone)
+}
+
+/// The path with parameters that have no names.
+fn nameless(path: &str) -> String {
+    let nameless =
+        |segment: &str| if segment.starts_with('{') { "{}".to_owned() } else { segment.to_owned() };
+    path.split('/').map(nameless).collect::<Vec<_>>().join("/")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// `GET /_sandbox/contacts/{}`.
+    fn operations() -> BTreeSet<String> {
+        let paths = document().unwrap()["paths"].as_object().unwrap();
+        let each = |(path, item): (&String, &Value)| {
+            let methods = item.as_object().unwrap().keys().filter(|key| *key != "parameters");
+            methods.map(|method| format!("{} {}", method.to_uppercase(), nameless(path))).collect::<Vec<_>>()
+        };
+        paths.iter().flat_map(each).collect()
+    }
+
+    #[test]
+    fn every_route_is_described_and_every_description_has_a_route() {
+        let routes: Vec<String> = super::super::routes()
+            .map(|route| format!("{} {}{}", route.method, super::super::PREFIX, nameless(route.path)))
+            .collect();
+        let distinct: BTreeSet<String> = routes.iter().cloned().collect();
+        assert_eq!(distinct.len(), routes.len(), "a route stands in two tables");
+        let described = operations();
+        let missing: Vec<_> = distinct.difference(&described).collect();
+        let without_route: Vec<_> = described.difference(&distinct).collect();
+        assert!(missing.is_empty(), "admin.yaml does not describe {missing:?}");
+        assert!(without_route.is_empty(), "admin.yaml describes what is no route: {without_route:?}");
+    }
+}

@@ -1,0 +1,49 @@
+//! Events that nothing happened for, and things that happen on the contact's side.
+
+use http::{Method, StatusCode};
+use serde_json::{Map, Value, json};
+
+use super::deliveries::problem;
+use super::{Content, Input, Output, Problem, Route};
+use crate::server::State;
+use crate::webhook::{self, SimulatedCall, Trigger};
+use crate::world::{Message, StatusUpdate};
+
+pub(super) const ROUTES: &[Route] = &[
+    Route { method: Method::POST, path: "events/trigger", handler: |state, input| trigger(state, input) },
+    Route { method: Method::POST, path: "simulate/inbound", handler: |state, input| inbound(state, input) },
+    Route { method: Method::POST, path: "simulate/call", handler: |state, input| call(state, input) },
+    Route { method: Method::POST, path: "simulate/status", handler: |state, input| status(state, input) },
+];
+
+fn trigger(state: &State, input: &Input<'_>) -> Result<Output, Problem> {
+    let trigger: Trigger = input.json()?;
+    let delivery = webhook::trigger(state, &trigger).map_err(problem)?;
+    Ok(Output { status: StatusCode::CREATED, content: Content::Json(delivery.to_json()) })
+}
+
+fn inbound(state: &State, input: &Input<'_>) -> Result<Output, Problem> {
+    let fields: Map<String, Value> = input.json()?;
+    webhook::inbound(state, fields).map(created).map_err(problem)
+}
+
+fn call(state: &State, input: &Input<'_>) -> Result<Output, Problem> {
+    let call: SimulatedCall = input.json()?;
+    webhook::call(state, &call).map(created).map_err(problem)
+}
+
+/// Which message gets which status: the fields of the update, and the id.
+fn status(state: &State, input: &Input<'_>) -> Result<Output, Problem> {
+    let mut fields: Map<String, Value> = input.json()?;
+    let Some(Value::String(message)) = fields.remove("messageId") else {
+        return Err(Problem::bad_request("messageId is missing, or is no text"));
+    };
+    let update: StatusUpdate = serde_json::from_value(Value::Object(fields))
+        .map_err(|error| Problem::bad_request(format!("the body cannot be used: {error}")))?;
+    webhook::status(state, &message, update).map(|message| Output::ok(json!(message))).map_err(problem)
+}
+
+#[allow(clippy::needless_pass_by_value, reason = "it is what a result is mapped with")]
+fn created(message: Message) -> Output {
+    Output { status: StatusCode::CREATED, content: Content::Json(json!(message)) }
+}

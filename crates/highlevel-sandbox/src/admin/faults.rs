@@ -1,0 +1,52 @@
+//! Faults on command.
+
+use http::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use super::{Content, Input, Output, Problem, Route};
+use crate::fault::{self, Fault};
+use crate::server::State;
+
+pub(super) const ROUTES: &[Route] = &[
+    Route { method: Method::GET, path: "faults", handler: |state, _| Ok(list(state)) },
+    Route { method: Method::POST, path: "faults", handler: |state, input| add(state, input) },
+    Route { method: Method::DELETE, path: "faults", handler: |state, _| Ok(clear(state)) },
+    Route { method: Method::DELETE, path: "faults/{id}", handler: |state, input| remove(state, input) },
+    Route { method: Method::GET, path: "faults/catalogue", handler: |_, _| Ok(names()) },
+];
+
+fn list(state: &State) -> Output {
+    Output::ok(json!({ "faults": state.faults.list() }))
+}
+
+fn add(state: &State, input: &Input<'_>) -> Result<Output, Problem> {
+    let active = fault::add(state, input.json()?).map_err(Problem::bad_request)?;
+    Ok(Output { status: StatusCode::CREATED, content: Content::Json(json!(active)) })
+}
+
+fn clear(state: &State) -> Output {
+    state.faults.clear();
+    Output::no_content()
+}
+
+fn remove(state: &State, input: &Input<'_>) -> Result<Output, Problem> {
+    let id = input.parameter(0);
+    if id.parse().is_ok_and(|id| state.faults.remove(id)) {
+        return Ok(Output::no_content());
+    }
+    Err(Problem::not_found(format!("there is no rule {id}; GET /_sandbox/faults lists those in force")))
+}
+
+/// What a rule can name.
+fn names() -> Output {
+    let faults: Vec<Value> = Fault::all()
+        .map(|fault| {
+            json!({
+                "name": fault.name(),
+                "description": fault.description(),
+                "stage": fault.default_stage(),
+            })
+        })
+        .collect();
+    Output::ok(json!({ "faults": faults }))
+}

@@ -1,0 +1,136 @@
+//! What was received, accepted, stored and answered.
+
+use std::str::FromStr;
+
+use http::{Method, StatusCode};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::{Input, Output, Problem, Route};
+use crate::api::Operation;
+use crate::ledger::{Filter, Fingerprint, RecordedRequest};
+use crate::server::State;
+
+pub(super) const ROUTES: &[Route] = &[
+    Route { method: Method::GET, path: "requests", handler: |state, input| list(state, input) },
+    Route { method: Method::GET, path: "requests/{id}", handler: |state, input| show(state, input) },
+    Route { method: Method::GET, path: "ledger", handler: |state, _| Ok(totals(state)) },
+    Route { method: Method::POST, path: "ledger", handler: |state, input| look_up(state, input) },
+    Route { method: Method::GET, path: "ledger/{fingerprint}", handler: |state, input| count(state, input) },
+];
+
+/// How many requests a page has.
+const PAGE: usize = 50;
+const LONGEST_PAGE: usize = 1_000;
+
+/// A message to ask about.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Question {
+    operation: String,
+    body: Value,
+    location_id: Option<String>,
+}
+
+fn list(state: &State, input: &Input<'_>) -> Result<Output, Problem> {
+    input.allow(&[
+        "limit",
+        "before",
+        "status",
+        "method",
+        "path",
+        "operation",
+        "locationId",
+        "fingerprint",
+        "messageId",
+        "accepted",
+        "repeated",
+    ])?;
+    let filter = Filter {
+        before: read(input, "before", "a number")?,
+        status: read::<StatusCode>(input, "status", "an HTTP status")?.map(|status| status.as_u16()),
+        method: input.query("method"),
+        path: input.query("path"),
+        operation: read::<String>(input, "operation", "an operation")?
+            .as_deref()
+            .map(operation)
+            .transpose()?,
+        location_id: input.query("locationId"),
+        fingerprint: read(input, "fingerprint", "a fingerprint, which has 32 hexadecimal digits")?,
+        message_id: input.query("messageId"),
+        accepted: read(input, "accepted", "`true` or `false`")?,
+        repeated: read(input, "repeated", "`true` or `false`")?,
+    };
+    let limit = read(input, "limit", "a number")?.unwrap_or(PAGE);
+    if !(1..=LONGEST_PAGE).contains(&limit) {
+        return Err(Problem::bad_request(format!("limit: {limit} is not between 1 and {LONGEST_PAGE}")));
+    }
+    let (requests, before) = state.ledger.find(&filter, limit);
+    let requests: Vec<Value> = requests.iter().map(RecordedRequest::to_json).collect();
+    Ok(Output::ok(json!({ "requests": requests, "before": before })))
+}
+
+fn show(state: &State, input: &Input<'_>) -> Result<Output, Problem> {
+    let id = input.parameter(0);
+    match state.ledger.request(id) {
+        Some(request) => Ok(Output::ok(request.to_json())),
+        None => Err(Problem::not_found(format!(
+            "there is no request {id}, or not any more; GET /_sandbox/requests lists those that are kept"
+        ))),
+    }
+}
+
+fn totals(state: &State) -> Output {
+    let (by_status, kept) = state.ledger.totals();
+    let requests: usize = by_status.values().sum();
+    let by_status: Map<String, Value> =
+        by_status.into_iter().map(|(status, times)| (status.to_string(), times.into())).collect();
+    Output::ok(json!({
+        "requests": requests,
+        "byStatus": by_status,
+        "kept": { "requests": kept.requests, "entries": kept.entries, "bytes": kept.bytes },
+    }))
+}
+
+fn look_up(state: &State, input: &Input<'_>) -> Result<Output, Problem> {
+    let Question { operation: id, body, location_id } = input.json()?;
+    let location = location_id.unwrap_or_else(|| state.account.location_id.clone());
+    Ok(answer(state, Fingerprint::of(operation(&id)?, &location, &body)))
+}
+
+fn count(state: &State, input: &Input<'_>) -> Result<Output, Problem> {
+    let fingerprint = input.parameter(0).parse().map_err(|problem| {
+        Problem::bad_request(format!(
+            "{}: {problem}; a request has its own in /_sandbox/requests",
+            input.parameter(0)
+        ))
+    })?;
+    Ok(answer(state, fingerprint))
+}
+
+fn answer(state: &State, fingerprint: Fingerprint) -> Output {
+    let times = state.ledger.times(fingerprint);
+    let filter = Filter { fingerprint: Some(fingerprint), accepted: Some(true), ..Filter::default() };
+    let (requests, _) = state.ledger.find(&filter, LONGEST_PAGE);
+    let requests: Vec<Value> =
+        requests.iter().map(|request| json!({"id": request.id, "messageId": request.message_id})).collect();
+    Output::ok(json!({
+        "fingerprint": fingerprint.to_string(),
+        "accepted": times.accepted,
+        "stored": times.stored,
+        "requests": requests,
+    }))
+}
+
+fn operation(id: &str) -> Result<Operation, Problem> {
+    Operation::from_id(id).ok_or_else(|| {
+        let known = Operation::ALL.map(Operation::id).join(", ");
+        Problem::bad_request(format!("there is no operation {id}; there are {known}"))
+    })
+}
+
+/// A value of the query, if it is there.
+fn read<T: FromStr>(input: &Input<'_>, name: &str, expected: &str) -> Result<Option<T>, Problem> {
+    let Some(text) = input.query(name) else { return Ok(None) };
+    text.parse().map(Some).map_err(|_| Problem::bad_request(format!("{name}: `{text}` is not {expected}")))
+}

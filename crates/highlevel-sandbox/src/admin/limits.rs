@@ -1,0 +1,96 @@
+//! The rate limits.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::Method;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::{Input, Output, Problem, Route};
+use crate::rate_limit::{Account, RateLimit, Window};
+use crate::server::{State, lock};
+
+pub(super) const ROUTES: &[Route] = &[
+    Route { method: Method::GET, path: "rate-limit", handler: |state, _| Ok(show(state)) },
+    Route { method: Method::PUT, path: "rate-limit", handler: |state, input| change(state, input) },
+    Route { method: Method::POST, path: "rate-limit/use", handler: |state, input| take(state, input) },
+];
+
+/// The limits. What is left out is as documented.
+#[derive(Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+struct Limits {
+    enforced: bool,
+    window: Window,
+    burst: usize,
+    interval_ms: u64,
+    daily: usize,
+    retry_after: bool,
+}
+
+/// Requests of another program.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Used {
+    requests: usize,
+    app_id: Option<String>,
+    location_id: Option<String>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self::new(RateLimit::documented(), true)
+    }
+}
+
+impl Limits {
+    fn new(limit: RateLimit, enforced: bool) -> Self {
+        let RateLimit { window, burst, interval, daily, retry_after } = limit;
+        let interval_ms = u64::try_from(interval.as_millis()).unwrap_or(u64::MAX);
+        Self { enforced, window, burst, interval_ms, daily, retry_after }
+    }
+}
+
+fn show(state: &State) -> Output {
+    let now = state.clock.now();
+    let mut limiter = lock(&state.limiter);
+    let limits = limiter.limits();
+    let mut shown = json!(Limits::new(limits.unwrap_or_else(RateLimit::documented), limits.is_some()));
+    let accounts: Vec<Value> = limiter
+        .tallies(now)
+        .map(|(account, tally)| {
+            json!({
+                "appId": account.app_id,
+                "locationId": account.location_id,
+                "burstRemaining": tally.burst_remaining,
+                "dailyRemaining": tally.daily_remaining,
+                "dailyResetMs": tally.daily_reset_ms,
+            })
+        })
+        .collect();
+    shown["accounts"] = accounts.into();
+    Output::ok(shown)
+}
+
+fn change(state: &State, input: &Input<'_>) -> Result<Output, Problem> {
+    let Limits { enforced, window, burst, interval_ms, daily, retry_after } = input.json()?;
+    let limit = RateLimit::documented()
+        .window(window)
+        .burst(burst)
+        .interval(Duration::from_millis(interval_ms))
+        .daily(daily)
+        .retry_after(retry_after);
+    state.set_rate_limit(enforced.then_some(limit)).map_err(Problem::bad_request)?;
+    Ok(show(state))
+}
+
+fn take(state: &State, input: &Input<'_>) -> Result<Output, Problem> {
+    let Used { requests, app_id, location_id } = input.json()?;
+    let account = Account {
+        app_id: app_id.unwrap_or_else(|| state.account.app_id.clone()),
+        location_id: location_id.unwrap_or_else(|| state.account.location_id.clone()),
+    };
+    lock(&state.limiter).take(&Arc::new(account), state.clock.now(), requests);
+    Ok(show(state))
+}

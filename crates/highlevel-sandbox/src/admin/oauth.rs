@@ -1,0 +1,190 @@
+//! Apps, where they are installed, and their tokens.
+
+use std::io;
+use std::sync::Arc;
+
+use http::{Method, StatusCode};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{Content, Input, Output, Problem, Route};
+use crate::oauth::{self, App, Registry, Resource, Settings};
+use crate::server::{State, lock};
+
+pub(super) const ROUTES: &[Route] = &[
+    Route { method: Method::GET, path: "oauth/apps", handler: |state, _| Ok(apps(state)) },
+    Route { method: Method::POST, path: "oauth/apps", handler: add_app },
+    Route { method: Method::GET, path: "oauth/settings", handler: |state, _| Ok(settings(state)) },
+    Route { method: Method::PUT, path: "oauth/settings", handler: change },
+    Route { method: Method::GET, path: "oauth/installs", handler: |state, _| Ok(installs(state)) },
+    Route { method: Method::POST, path: "oauth/installs", handler: install },
+    Route { method: Method::POST, path: "oauth/uninstall", handler: uninstall },
+    Route { method: Method::GET, path: "oauth/tokens", handler: |state, _| Ok(tokens(state)) },
+    Route { method: Method::POST, path: "oauth/tokens", handler: give_tokens },
+    Route { method: Method::POST, path: "oauth/revoke", handler: revoke },
+    Route { method: Method::POST, path: "oauth/expire", handler: expire },
+    Route { method: Method::GET, path: "oauth/requests", handler: |state, _| Ok(requests(state)) },
+];
+
+/// An app on a location or company.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Place {
+    /// The sandbox's own app, if it is not said.
+    client_id: Option<String>,
+    location_id: Option<String>,
+    company_id: Option<String>,
+    /// Of a company, the locations that the app may act for; all of them, if none is named.
+    #[serde(default)]
+    locations: Vec<String>,
+}
+
+/// Tokens that are to be given.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Wanted {
+    client_id: Option<String>,
+    location_id: Option<String>,
+    company_id: Option<String>,
+    scopes: Vec<String>,
+}
+
+/// Which tokens are meant: one, or all for a location or company.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Meant {
+    token: Option<String>,
+    location_id: Option<String>,
+    company_id: Option<String>,
+}
+
+fn apps(state: &State) -> Output {
+    read(state, |registry| json!({ "apps": registry.apps() }))
+}
+
+fn add_app(state: &Arc<State>, input: &Input<'_>) -> Result<Output, Problem> {
+    let app = oauth::put_app(state, input.json::<App>()?).map_err(|error| problem(&error))?;
+    Ok(Output { status: StatusCode::CREATED, content: Content::Json(json!(app)) })
+}
+
+fn settings(state: &State) -> Output {
+    read(state, |registry| json!(registry.settings))
+}
+
+fn change(state: &Arc<State>, input: &Input<'_>) -> Result<Output, Problem> {
+    state.credentials_mut().oauth.settings = input.json::<Settings>()?;
+    Ok(settings(state))
+}
+
+fn installs(state: &State) -> Output {
+    read(state, |registry| {
+        let each = registry.installs().iter().map(|install| {
+            json!({
+                "clientId": install.client_id,
+                "resource": install.choice.resource,
+                "companyId": install.choice.company_id,
+                "locations": install.choice.locations,
+                "installedAt": install.installed_at,
+            })
+        });
+        json!({ "installs": each.collect::<Vec<Value>>() })
+    })
+}
+
+fn install(state: &Arc<State>, input: &Input<'_>) -> Result<Output, Problem> {
+    let Place { client_id, location_id, company_id, locations } = input.json()?;
+    let resource = resource(location_id, company_id)?;
+    oauth::install(state, client_id.as_deref(), &resource, locations).map_err(|error| problem(&error))?;
+    Ok(Output::no_content())
+}
+
+fn uninstall(state: &Arc<State>, input: &Input<'_>) -> Result<Output, Problem> {
+    let Place { client_id, location_id, company_id, .. } = input.json()?;
+    oauth::uninstall(state, client_id.as_deref(), &resource(location_id, company_id)?)
+        .map_err(|error| problem(&error))?;
+    Ok(Output::no_content())
+}
+
+/// What was given, without the tokens themselves.
+fn tokens(state: &State) -> Output {
+    read(state, |registry| {
+        let each = registry.refresh_tokens().map(|token| {
+            json!({
+                "refreshTokenId": token.id,
+                "clientId": token.subject.client_id,
+                "resource": token.subject.choice.resource,
+                "scopes": token.subject.scopes,
+                "expiresAt": token.expires_at,
+                "usedAt": token.used.as_ref().map(|used| used.at),
+                "revoked": token.revoked,
+            })
+        });
+        json!({ "refreshTokens": each.collect::<Vec<Value>>() })
+    })
+}
+
+fn give_tokens(state: &Arc<State>, input: &Input<'_>) -> Result<Output, Problem> {
+    let Wanted { client_id, location_id, company_id, scopes } = input.json()?;
+    let resource = resource(location_id, company_id)?;
+    let answer = oauth::give_tokens(state, client_id.as_deref(), &resource, scopes)
+        .map_err(|error| problem(&error))?;
+    Ok(Output { status: StatusCode::CREATED, content: Content::Json(answer) })
+}
+
+fn revoke(state: &Arc<State>, input: &Input<'_>) -> Result<Output, Problem> {
+    let meant = input.json::<Meant>()?;
+    let change = |registry: &mut Registry, token: &str| registry.revoke(token);
+    act(state, meant, change, Registry::revoke_all)
+}
+
+fn expire(state: &Arc<State>, input: &Input<'_>) -> Result<Output, Problem> {
+    let now = state.clock.now();
+    let meant = input.json::<Meant>()?;
+    let one = |registry: &mut Registry, token: &str| registry.expire_token(token, now);
+    act(state, meant, one, |registry, resource| registry.expire(resource, now))
+}
+
+/// Does something to one token, or to all for a location or company, and answers to how many.
+fn act(
+    state: &State,
+    meant: Meant,
+    one: impl FnOnce(&mut Registry, &str) -> bool,
+    all: impl FnOnce(&mut Registry, &Resource) -> usize,
+) -> Result<Output, Problem> {
+    let mut credentials = state.credentials_mut();
+    let count = match meant {
+        Meant { token: Some(token), location_id: None, company_id: None } => {
+            usize::from(one(&mut credentials.oauth, &token))
+        }
+        Meant { token: None, location_id, company_id } => {
+            all(&mut credentials.oauth, &resource(location_id, company_id)?)
+        }
+        Meant { .. } => {
+            return Err(Problem::bad_request("name a token, or a location or company, and not both"));
+        }
+    };
+    Ok(Output::ok(json!({ "tokens": count })))
+}
+
+fn requests(state: &State) -> Output {
+    read(state, |registry| json!({ "requests": registry.requests() }))
+}
+
+fn read(state: &State, show: impl FnOnce(&Registry) -> Value) -> Output {
+    Output::ok(show(&lock(&state.credentials).oauth))
+}
+
+fn resource(location_id: Option<String>, company_id: Option<String>) -> Result<Resource, Problem> {
+    match (location_id, company_id) {
+        (Some(location), None) => Ok(Resource::Location(location)),
+        (None, Some(company)) => Ok(Resource::Company(company)),
+        _ => Err(Problem::bad_request("name either a locationId or a companyId")),
+    }
+}
+
+fn problem(error: &io::Error) -> Problem {
+    match error.kind() {
+        io::ErrorKind::NotFound => Problem::not_found(error.to_string()),
+        _ => Problem::bad_request(error.to_string()),
+    }
+}

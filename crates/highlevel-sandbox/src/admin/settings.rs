@@ -1,0 +1,66 @@
+//! How the sandbox judges and answers.
+
+use std::collections::BTreeSet;
+
+use http::Method;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{Input, Output, Problem, Route};
+use crate::fidelity::{Quirk, Rule, Settings, Strictness, SuccessStatus};
+use crate::server::{State, lock};
+
+pub(super) const ROUTES: &[Route] = &[
+    Route { method: Method::GET, path: "settings", handler: |state, _| Ok(show(state)) },
+    Route { method: Method::PATCH, path: "settings", handler: |state, input| change(state, input) },
+    Route { method: Method::GET, path: "settings/catalogue", handler: |_, _| Ok(catalogue()) },
+];
+
+/// What is to change; the rest stays.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Change {
+    strictness: Option<Strictness>,
+    success_status: Option<SuccessStatus>,
+    /// All that are to be on.
+    quirks: Option<BTreeSet<Quirk>>,
+}
+
+fn show(state: &State) -> Output {
+    Output::ok(json!(*lock(&state.settings)))
+}
+
+fn change(state: &State, input: &Input<'_>) -> Result<Output, Problem> {
+    let Change { strictness, success_status, quirks } = input.json()?;
+    {
+        let mut settings = lock(&state.settings);
+        let Settings { strictness: old_strictness, success_status: old_status, quirks: old_quirks } =
+            settings.clone();
+        *settings = Settings {
+            strictness: strictness.unwrap_or(old_strictness),
+            success_status: success_status.unwrap_or(old_status),
+            quirks: quirks.unwrap_or(old_quirks),
+        };
+    }
+    Ok(show(state))
+}
+
+/// What there is to choose from.
+fn catalogue() -> Output {
+    let rules: Vec<Value> = Rule::all()
+        .iter()
+        .map(|rule| {
+            json!({
+                "name": rule.name,
+                "operation": rule.operation.id(),
+                "field": rule.field,
+                "documented": rule.documented,
+                "lenient": rule.lenient,
+                "source": rule.source,
+            })
+        })
+        .collect();
+    let quirks: Vec<Value> =
+        Quirk::ALL.map(|quirk| json!({"name": quirk.name(), "description": quirk.description()})).into();
+    Output::ok(json!({"rules": rules, "quirks": quirks}))
+}

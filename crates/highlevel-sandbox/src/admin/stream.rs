@@ -1,0 +1,109 @@
+//! What happens, as it happens: server-sent events.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Method, StatusCode};
+use http_body_util::BodyExt;
+use http_body_util::channel::{Channel, Sender};
+use serde_json::{Value, json};
+use tokio::time::timeout;
+
+use super::{Content, Input, Output, Problem, Route};
+use crate::ledger::Entries;
+use crate::server::State;
+
+pub(super) const ROUTES: &[Route] = &[Route { method: Method::GET, path: "events", handler: open }];
+
+/// What keeps proxies from closing a quiet connection.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+const EVENTS: [&str; 5] = ["request", "message", "delivery", "changed", "missed"];
+
+/// Answers at once, and goes on for as long as the reader reads.
+fn open(state: &Arc<State>, input: &Input<'_>) -> Result<Output, Problem> {
+    input.allow(&["after", "heartbeatMs", "only"])?;
+    let heartbeat = match input.query("heartbeatMs") {
+        None => HEARTBEAT,
+        Some(text) => text.parse().ok().filter(|ms| *ms > 0).map(Duration::from_millis).ok_or_else(|| {
+            Problem::bad_request(format!("heartbeatMs is {text:?}, and has to be a number of milliseconds"))
+        })?,
+    };
+    let only = match input.query("only") {
+        None => EVENTS.map(str::to_owned).to_vec(),
+        Some(names) => names.split(',').map(str::to_owned).collect(),
+    };
+    if let Some(unknown) = only.iter().find(|name| !EVENTS.contains(&name.as_str())) {
+        return Err(Problem::bad_request(format!(
+            "there are no {unknown:?} events; there are {}",
+            EVENTS.join(", ")
+        )));
+    }
+    let seen = input.header("last-event-id").map(str::to_owned).or_else(|| input.query("after"));
+    let (entries, lost) = match seen.as_deref() {
+        None => (state.ledger.follow_new(), false),
+        Some(id) => match id.split_once('.').map(|(run, number)| (run, number.parse())) {
+            Some((run, Ok(number))) if run == state.run => (state.ledger.follow_from(number), false),
+            Some((_, Ok(_))) => (state.ledger.follow(), true),
+            _ => return Err(Problem::bad_request(format!("{id:?} is no id that an event had"))),
+        },
+    };
+    let (sender, body) = Channel::new(1);
+    let teller = Teller { state: Arc::clone(state), entries, sender, only, heartbeat };
+    tokio::spawn(teller.tell(lost));
+    Ok(Output {
+        status: StatusCode::OK,
+        content: Content::Other { media_type: "text/event-stream", body: body.boxed() },
+    })
+}
+
+/// Writes to one reader, no faster than it reads. What it is too slow for stays in the ledger for as long as that keeps
+/// it; what the ledger has forgotten is counted for it.
+struct Teller {
+    state: Arc<State>,
+    entries: Entries,
+    sender: Sender<Bytes>,
+    only: Vec<String>,
+    heartbeat: Duration,
+}
+
+impl Teller {
+    /// Ends when the reader has left, or the sandbox stops.
+    async fn tell(mut self, lost: bool) {
+        let state = Arc::clone(&self.state);
+        tokio::select! {
+            _ = self.tell_all(lost) => {}
+            () = state.stopped() => {}
+        }
+    }
+
+    async fn tell_all(&mut self, lost: bool) -> Result<(), Left> {
+        self.say("connected", &json!({ "version": env!("CARGO_PKG_VERSION") })).await?;
+        if lost {
+            self.say("missed", &json!({ "entries": null })).await?;
+        }
+        loop {
+            let Ok(entry) = timeout(self.heartbeat, self.entries.next()).await else {
+                self.send(":\n\n".to_owned()).await?;
+                continue;
+            };
+            if self.only.iter().any(|each| each == entry.name()) {
+                self.say(entry.name(), &entry.to_json()).await?;
+            }
+        }
+    }
+
+    async fn say(&mut self, event: &str, data: &Value) -> Result<(), Left> {
+        // Who comes back with this id gets what comes after this event.
+        let id = format!("{}.{}", self.state.run, self.entries.position());
+        // JSON on one line has no line break that could end the field.
+        self.send(format!("id: {id}\nevent: {event}\ndata: {data}\n\n")).await
+    }
+
+    async fn send(&mut self, text: String) -> Result<(), Left> {
+        self.sender.send_data(Bytes::from(text)).await.map_err(|_| Left)
+    }
+}
+
+/// The reader is gone.
+struct Left;

@@ -1,0 +1,162 @@
+//! What exists: locations, contacts, conversations, providers and messages.
+
+use std::sync::Arc;
+
+use http::Method;
+use serde_json::{Value, json};
+
+use super::{Input, Output, Problem, Route};
+use crate::server::{State, Unchanged};
+use crate::world::{Direction, Kind, MessageFilter, Order, Page, Record, StatusUpdate, World};
+
+macro_rules! route {
+    ($method:ident $path:literal, $do:ident $kind:ident) => {
+        Route { method: Method::$method, path: $path, handler: |state, input| $do(state, input, Kind::$kind) }
+    };
+}
+
+pub(super) const ROUTES: &[Route] = &[
+    route!(GET "locations", list Location),
+    route!(GET "locations/{id}", get Location),
+    route!(PUT "locations/{id}", put Location),
+    route!(GET "contacts", list Contact),
+    route!(GET "contacts/{id}", get Contact),
+    route!(PUT "contacts/{id}", put Contact),
+    route!(DELETE "contacts/{id}", delete Contact),
+    route!(GET "conversations", list Conversation),
+    route!(GET "conversations/{id}", get Conversation),
+    route!(PUT "conversations/{id}", put Conversation),
+    route!(DELETE "conversations/{id}", delete Conversation),
+    route!(GET "providers", list Provider),
+    route!(GET "providers/{id}", get Provider),
+    route!(PUT "providers/{id}", put Provider),
+    route!(DELETE "providers/{id}", delete Provider),
+    route!(GET "messages", list Message),
+    route!(GET "messages/{id}", get Message),
+    route!(PUT "messages/{id}", put Message),
+    route!(DELETE "messages/{id}", delete Message),
+    Route { method: Method::PUT, path: "messages/{id}/status", handler: set_status },
+];
+
+/// How many there are on a page unless it is said otherwise, and at most.
+const PAGE: usize = 100;
+const LARGEST_PAGE: usize = 1000;
+
+fn list(state: &Arc<State>, input: &Input<'_>, kind: Kind) -> Result<Output, Problem> {
+    let filters: &[&str] = match kind {
+        Kind::Location => &[],
+        Kind::Contact | Kind::Provider => &["locationId"],
+        Kind::Conversation => &["locationId", "contactId"],
+        Kind::Message => {
+            &["locationId", "contactId", "conversationId", "channel", "direction", "status", "text", "order"]
+        }
+    };
+    input.allow(&[filters, &["limit", "after"]].concat())?;
+    let page = Page { limit: limit(input)?, after: input.query("after") };
+    let world = state.world();
+    let in_location = |id: &str| input.query("locationId").is_none_or(|wanted| wanted == id);
+    let (name, items, more) = match kind {
+        Kind::Location => {
+            let (page, more) = page.of(world.locations(), |location| &location.id);
+            ("locations", json!(page), more)
+        }
+        Kind::Contact => {
+            let all = world.contacts().filter(|contact| in_location(&contact.location_id));
+            let (page, more) = page.of(all, |contact| &contact.id);
+            ("contacts", json!(page), more)
+        }
+        Kind::Conversation => {
+            let with = input.query("contactId");
+            let all = world.conversations().filter(|conversation| {
+                in_location(&conversation.location_id)
+                    && with.as_ref().is_none_or(|contact| *contact == conversation.contact_id)
+            });
+            let (page, more) = page.of(all, |conversation| &conversation.id);
+            ("conversations", json!(page), more)
+        }
+        Kind::Provider => {
+            let all = world.providers().filter(|provider| in_location(&provider.location_id));
+            let (page, more) = page.of(all, |provider| &provider.id);
+            ("providers", json!(page), more)
+        }
+        Kind::Message => messages(&world, input, &page)?,
+    };
+    let next = if more { items.pointer(&format!("/{}/id", page.limit - 1)).cloned() } else { None };
+    Ok(Output::ok(json!({ name: items, "next": next })))
+}
+
+fn messages(world: &World, input: &Input<'_>, page: &Page) -> Result<(&'static str, Value, bool), Problem> {
+    let filter = MessageFilter {
+        location_id: input.query("locationId"),
+        contact_id: input.query("contactId"),
+        conversation_id: input.query("conversationId"),
+        channel: input.query("channel"),
+        direction: one_of(
+            input,
+            "direction",
+            &[("inbound", Some(Direction::Inbound)), ("outbound", Some(Direction::Outbound))],
+        )?,
+        status: input.query("status"),
+        text: input.query("text"),
+    };
+    let order = one_of(input, "order", &[("oldest", Order::OldestFirst), ("newest", Order::NewestFirst)])?;
+    let (page, more) = world.list_messages(&filter, order, page).ok_or_else(|| {
+        let after = page.after.as_deref().unwrap_or_default();
+        Problem::bad_request(format!("after: there is no message {after:?} to go on after"))
+    })?;
+    Ok(("messages", json!(page), more))
+}
+
+fn get(state: &Arc<State>, input: &Input<'_>, kind: Kind) -> Result<Output, Problem> {
+    let id = input.parameter(0);
+    let record = state.world().get(kind, id).ok_or_else(|| missing(kind, id))?;
+    Ok(Output::ok(record.to_value()))
+}
+
+fn put(state: &Arc<State>, input: &Input<'_>, kind: Kind) -> Result<Output, Problem> {
+    let id = input.parameter(0);
+    let mut body: Value = input.json()?;
+    let Some(fields) = body.as_object_mut() else {
+        return Err(Problem::bad_request("the body has to be a JSON object"));
+    };
+    if let Some(other) = fields.insert("id".to_owned(), id.into()).filter(|other| other != id) {
+        return Err(Problem::bad_request(format!("the path names the {kind} {id}, and the body {other}")));
+    }
+    let record = Record::from_value(kind, body)
+        .map_err(|error| Problem::bad_request(format!("the body is no {kind}: {error}")))?;
+    let shown = record.to_value();
+    state.put(&mut state.world(), [record]).map_err(|conflict| Unchanged::Conflict(conflict.to_string()))?;
+    Ok(Output::ok(shown))
+}
+
+fn delete(state: &Arc<State>, input: &Input<'_>, kind: Kind) -> Result<Output, Problem> {
+    let id = input.parameter(0);
+    if state.delete(kind, id) { Ok(Output::no_content()) } else { Err(missing(kind, id)) }
+}
+
+fn set_status(state: &Arc<State>, input: &Input<'_>) -> Result<Output, Problem> {
+    let update: StatusUpdate = input.json()?;
+    let message = state.set_status(input.parameter(0), update)?;
+    Ok(Output::ok(Record::from(message).to_value()))
+}
+
+fn missing(kind: Kind, id: &str) -> Problem {
+    Problem::not_found(format!("there is no {kind} {id}"))
+}
+
+fn limit(input: &Input<'_>) -> Result<usize, Problem> {
+    let Some(text) = input.query("limit") else { return Ok(PAGE) };
+    text.parse().ok().filter(|limit| (1..=LARGEST_PAGE).contains(limit)).ok_or_else(|| {
+        Problem::bad_request(format!("limit is {text:?}, and has to be a number from 1 to {LARGEST_PAGE}"))
+    })
+}
+
+/// The value of a name in the query that has one of a few; the default of the type if it is not there.
+fn one_of<T: Copy + Default>(input: &Input<'_>, name: &str, values: &[(&str, T)]) -> Result<T, Problem> {
+    let Some(text) = input.query(name) else { return Ok(T::default()) };
+    let found = values.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
+    found.ok_or_else(|| {
+        let words: Vec<&str> = values.iter().map(|(word, _)| *word).collect();
+        Problem::bad_request(format!("{name} is {text:?}, and has to be {}", words.join(" or ")))
+    })
+}

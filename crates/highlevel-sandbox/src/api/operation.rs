@@ -1,0 +1,140 @@
+//! What can be asked of the API.
+
+use std::fmt::{Display, Formatter};
+use std::sync::OnceLock;
+
+use super::Call;
+use crate::contract::{Contract, ContractError};
+
+/// An operation of `HighLevel` that the sandbox serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Operation {
+    /// `POST /conversations/messages`
+    SendMessage,
+    /// `POST /conversations/messages/inbound`
+    AddInboundMessage,
+    /// `POST /conversations/messages/outbound`
+    AddOutboundCall,
+    /// `PUT /conversations/messages/{messageId}/status`, by which a conversation provider says how far a message has
+    /// come. It is not in the specification of the SDK.
+    UpdateMessageStatus,
+}
+
+impl Operation {
+    /// All of them.
+    pub const ALL: [Self; 4] =
+        [Self::SendMessage, Self::AddInboundMessage, Self::AddOutboundCall, Self::UpdateMessageStatus];
+
+    /// Its `operationId`, for example `sendMessage`.
+    pub fn id(self) -> &'static str {
+        match self {
+            Self::SendMessage => "sendMessage",
+            Self::AddInboundMessage => "addInboundMessage",
+            Self::AddOutboundCall => "addOutboundCall",
+            Self::UpdateMessageStatus => "updateMessageStatus",
+        }
+    }
+
+    /// The operation with this `operationId`.
+    pub fn from_id(id: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|operation| operation.id() == id)
+    }
+
+    /// The operation that a method and a path without its query ask for.
+    pub(crate) fn of(method: &str, path: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|operation| {
+            operation.method() == method
+                && match operation.path().split_once("{messageId}") {
+                    Some((before, after)) => message_id(path, before, after).is_some(),
+                    None => operation.path() == path,
+                }
+        })
+    }
+
+    /// The message that the path of a call names.
+    pub(super) fn message_id<'a>(self, call: &Call<'a>) -> Option<&'a str> {
+        let (before, after) = self.path().split_once("{messageId}")?;
+        message_id(call.path(), before, after)
+    }
+
+    /// Its schemas and scopes are in here, under its method and path.
+    pub(super) fn contract(self, specification: &'static Contract) -> &'static Contract {
+        match self {
+            Self::UpdateMessageStatus => message_status().unwrap_or(specification),
+            _ => specification,
+        }
+    }
+
+    pub(super) fn method(self) -> &'static str {
+        match self {
+            Self::UpdateMessageStatus => "PUT",
+            _ => "POST",
+        }
+    }
+
+    pub(super) fn path(self) -> &'static str {
+        match self {
+            Self::SendMessage => "/conversations/messages",
+            Self::AddInboundMessage => "/conversations/messages/inbound",
+            Self::AddOutboundCall => "/conversations/messages/outbound",
+            Self::UpdateMessageStatus => "/conversations/messages/{messageId}/status",
+        }
+    }
+}
+
+impl Display for Operation {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(self.id())
+    }
+}
+
+/// What is served beyond the specification.
+fn message_status() -> Result<&'static Contract, ContractError> {
+    static CONTRACT: OnceLock<Result<Contract, ContractError>> = OnceLock::new();
+    let parse = || Contract::read(include_str!("../../message-status.yaml"));
+    CONTRACT.get_or_init(parse).as_ref().map_err(Clone::clone)
+}
+
+/// What stands between the two, if it is one segment of a path.
+fn message_id<'a>(path: &'a str, before: &str, after: &str) -> Option<&'a str> {
+    let id = path.strip_prefix(before)?.strip_suffix(after)?;
+    (!id.is_empty() && !id.contains('/')).then_some(id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn operations_are_where_the_documents_say() {
+        let specification = Contract::load().unwrap();
+        assert!(Contract::parse(include_str!("../../message-status.yaml")).is_ok());
+        for operation in Operation::ALL {
+            let contract = operation.contract(specification);
+            let (method, path) = (operation.method(), operation.path());
+            assert_eq!(contract.operation_id(method, path), Some(operation.id()));
+            assert!(contract.request_schema(method, path).is_some(), "{operation}");
+            assert_eq!(contract.scopes(method, path), ["conversations/message.write"], "{operation}");
+            assert_eq!(Operation::from_id(operation.id()), Some(operation));
+        }
+        let versions = |contract: &'static Contract| contract.allowed_values("ApiVersion");
+        assert_eq!(versions(message_status().unwrap()), versions(specification));
+    }
+
+    #[test]
+    fn paths_lead_to_operations() {
+        let cases = [
+            ("POST", "/conversations/messages", Some(Operation::SendMessage)),
+            ("POST", "/conversations/messages/", None),
+            ("PUT", "/conversations/messages/abc/status", Some(Operation::UpdateMessageStatus)),
+            ("PUT", "/conversations/messages//status", None),
+            ("PUT", "/conversations/messages/a/b/status", None),
+            ("PUT", "/conversations/messages/status", None),
+            ("POST", "/conversations/messages/abc/status", None),
+        ];
+        for (method, path, expected) in cases {
+            assert_eq!(Operation::of(method, path), expected, "{method} {path}");
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! What a conversation provider says about a message that it delivers.
+
+use chrono::{DateTime, TimeDelta};
+use serde_json::{Value, json};
+
+use super::{Fresh, Refusal, Remarks};
+use crate::fidelity::{EARLY, Quirk, Settings};
+use crate::world::{Message, StatusUpdate, World};
+
+/// The message with the status that a valid body gives it.
+pub(super) fn update(
+    world: &World,
+    location: &str,
+    id: &str,
+    body: &Value,
+    settings: &Settings,
+    fresh: &Fresh,
+    remarks: &mut Remarks,
+) -> Result<Message, Refusal> {
+    let message = world.message(id).filter(|message| message.location_id == location).ok_or_else(|| {
+        Refusal::bad_request(&format!("there is no message {} in the location {location}", json!(id)))
+    })?;
+    if settings.has(Quirk::EarlyStatus403) && is_young(message, fresh) {
+        remarks.quirk = Some(Quirk::EarlyStatus403.name());
+        return Err(Refusal::forbidden(&format!(
+            "the message {id} was sent less than {EARLY} seconds ago, and its status cannot be changed yet"
+        )));
+    }
+    let mut update = StatusUpdate::new(body.get("status").and_then(Value::as_str).unwrap_or_default());
+    if let Some(error) = body.pointer("/error/message").and_then(Value::as_str) {
+        update = update.error(error);
+    }
+    message.clone().with_status(update, fresh.now.clone()).map_err(|problem| Refusal::bad_request(&problem))
+}
+
+fn is_young(message: &Message, fresh: &Fresh) -> bool {
+    let read = |time: &str| DateTime::parse_from_rfc3339(time).ok();
+    let stored = message.history.first().and_then(|first| read(&first.at));
+    match (stored, read(&fresh.now)) {
+        (Some(stored), Some(now)) => now - stored < TimeDelta::seconds(EARLY),
+        _ => false,
+    }
+}

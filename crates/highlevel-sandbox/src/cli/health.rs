@@ -1,0 +1,34 @@
+//! `health`: whether a sandbox runs.
+
+use http::Method;
+use lexopt::{Arg, Parser};
+
+use super::arguments::{Action, Stop, next, other};
+use super::client::{Target, target_help};
+use super::output::say;
+
+pub(crate) const HELP: &str = concat!(
+    "\
+Whether a sandbox runs. If none does, the exit code is 1: for the health check of a container.
+
+Usage: highlevel-sandbox health [options]
+
+Options:
+",
+    target_help!()
+);
+
+pub(crate) fn read(parser: &mut Parser) -> Result<Action, Stop> {
+    let mut target = Target::default();
+    while let Some(argument) = next(parser)? {
+        let Arg::Long(name) = argument else { return Err(other(argument)) };
+        let name = name.to_owned();
+        if !target.read(&name, parser)? {
+            return Err(other(Arg::Long(&name)));
+        }
+    }
+    Ok(Box::new(move || {
+        let health = target.call(Method::GET, "health", None)?;
+        say(&health.to_string())
+    }))
+}

@@ -1,0 +1,132 @@
+//! `serve`: runs a sandbox.
+
+mod live;
+mod options;
+mod welcome;
+
+use std::io;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+use std::thread;
+use std::time::Duration;
+
+use highlevel_sandbox::{Entries, Entry};
+use lexopt::Parser;
+use serde_json::json;
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+
+use super::arguments::{Action, Stop};
+use super::output::say;
+pub(crate) use options::HELP;
+use options::Options;
+
+/// How many lines are written at once.
+const AT_ONCE: usize = 500;
+/// How long it waits for further lines after that.
+const PAUSE: Duration = Duration::from_millis(5);
+
+pub(crate) fn read(parser: &mut Parser) -> Result<Action, Stop> {
+    let options = options::read(parser)?;
+    Ok(Box::new(move || serve(&options)))
+}
+
+fn serve(options: &Options) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        // First of all, so that no signal comes too early to be a request to stop.
+        let mut signals = Signals::new()?;
+        let sandbox = options.builder()?.start().await?;
+        let facts = welcome::Facts::of(&sandbox, options);
+        if options.json {
+            say(&json!({ "event": "ready", "data": facts.to_json() }).to_string())?;
+        } else {
+            say(&welcome::text(&facts))?;
+            say(&format!("ready {}", facts.to_json()))?;
+        }
+        let mut printed = print(sandbox.follow(), options.json);
+        tokio::select! {
+            result = &mut printed => result.unwrap_or_else(|_| Err(io::Error::other("the printing thread is gone")))?,
+            () = signals.stop() => {}
+        }
+        sandbox.stop().await;
+        Ok(())
+    })
+}
+
+/// Prints a line for everything that happens. In a thread of its own: who starts the program and reads nothing must
+/// not keep it from stopping.
+fn print(mut entries: Entries, json: bool) -> oneshot::Receiver<io::Result<()>> {
+    let (ended, end) = oneshot::channel();
+    let runtime = Handle::current();
+    thread::spawn(move || {
+        let result = loop {
+            let mut lines: Vec<String> = line(&runtime.block_on(entries.next()), json).into_iter().collect();
+            // What came in the meantime goes out with it: waking up and writing for each costs more than the requests.
+            while lines.len() < AT_ONCE
+                && let Some(entry) = next_now(&mut entries)
+            {
+                lines.extend(line(&entry, json));
+            }
+            if !lines.is_empty()
+                && let Err(error) = say(&lines.join("\n"))
+            {
+                break Err(error);
+            }
+            thread::sleep(PAUSE);
+        };
+        // Nobody waits for it any more if the program is about to end.
+        let _ = ended.send(result);
+    });
+    end
+}
+
+fn line(entry: &Entry, json: bool) -> Option<String> {
+    if json {
+        Some(json!({ "event": entry.name(), "data": entry.to_json() }).to_string())
+    } else {
+        live::line(entry)
+    }
+}
+
+/// The next entry if there is one already.
+fn next_now(entries: &mut Entries) -> Option<Entry> {
+    match pin!(entries.next()).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(entry) => Some(entry),
+        Poll::Pending => None,
+    }
+}
+
+/// Ctrl-C, and what a supervisor sends.
+struct Signals {
+    #[cfg(unix)]
+    signals: [tokio::signal::unix::Signal; 2],
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self {
+            #[cfg(unix)]
+            signals: {
+                use tokio::signal::unix::{SignalKind, signal};
+                [signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?]
+            },
+        })
+    }
+
+    /// Resolves when the program is asked to stop.
+    async fn stop(&mut self) {
+        #[cfg(unix)]
+        {
+            let [interrupt, terminate] = &mut self.signals;
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+        }
+        #[cfg(not(unix))]
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}

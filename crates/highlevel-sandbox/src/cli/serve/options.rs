@@ -1,0 +1,285 @@
+//! What `serve` takes.
+
+use std::fs;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use highlevel_sandbox::{
+    Quirk, RateLimit, Sandbox, SandboxBuilder, Snapshot, Strictness, SuccessStatus, Window,
+};
+use lexopt::{Arg, Parser};
+
+use super::super::arguments::{Stop, next, one_of, other, text};
+
+pub(crate) const HELP: &str = "\
+A local HighLevel to develop and test against.
+
+Usage: highlevel-sandbox [serve] [options]
+       highlevel-sandbox COMMAND --help
+
+Commands that talk to a sandbox that runs:
+  health               whether it runs
+  trigger EVENT        send an example of a webhook event
+  simulate WHAT        an inbound message, a call or a change of status
+
+Options:
+  --address ADDRESS    where to listen [default: 127.0.0.1:0, a free port]
+  --webhook-url URL    where to send signed webhook events, a plain http URL [default: nowhere]
+  --token TOKEN        the private integration token to accept [default: a new one]
+  --seed FILE          what is to exist beside what always does, JSON or YAML; can be given several times
+  --state FILE         keep what exists in a file, and go on from there the next time [default: forget it]
+  --keep-messages N    how many messages are kept, the newest ones [default: 100000]
+  --strictness lenient|documented
+                       accept what the live API is known to accept, or insist on what the documentation requires
+                       [default: lenient]
+  --success-status 201|200
+                       what a yes is: as the live API says it, or as it is documented [default: 201]
+  --quirk NAME         do something odd that the live API has been seen to do; can be given several times:
+                       wrong-provider-500, bad-token-500, custom-inbound-vanishes, early-status-403, empty-success
+  --keep-requests N    how many requests the ledger keeps, the newest ones [default: 10000]
+  --rate-limit         answer 429 to requests over the documented limits: 100 in 10 s, 200,000 in a day
+                       [default: count them, refuse none]
+  --rate-limit-window fixed|sliding
+                       the same, with the 10 s at fixed times or always the last ones [default: sliding]
+  --public             let other machines connect, if the address is one that they can reach
+  --admin-token TOKEN  what the admin API asks for; needed with --public [default: nothing]
+  --json               print every line as a JSON object
+  -h, --help           print this
+  -V, --version        print the version
+
+It prints what is needed to send a first message, then one line with `ready ` and all of it as JSON, then a line for
+each request and each webhook. Ctrl-C or SIGTERM stops it.";
+
+/// What was chosen.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Options {
+    pub(crate) address: Option<SocketAddr>,
+    pub(crate) webhook_url: Option<String>,
+    pub(crate) token: Option<String>,
+    seeds: Vec<PathBuf>,
+    pub(crate) state: Option<PathBuf>,
+    keep_messages: Option<usize>,
+    strictness: Option<Strictness>,
+    success_status: Option<SuccessStatus>,
+    quirks: Vec<Quirk>,
+    keep_requests: Option<usize>,
+    /// The window of the documented limits, if they are enforced.
+    pub(crate) rate_limit: Option<Window>,
+    public: bool,
+    admin_token: Option<String>,
+    pub(crate) json: bool,
+}
+
+pub(crate) fn read(parser: &mut Parser) -> Result<Options, Stop> {
+    let mut options = Options::default();
+    while let Some(argument) = next(parser)? {
+        match argument {
+            Arg::Long("address") => options.address = Some(address(&text(parser, "--address")?)?),
+            Arg::Long("webhook-url") => options.webhook_url = Some(text(parser, "--webhook-url")?),
+            Arg::Long("token") => options.token = Some(text(parser, "--token")?),
+            Arg::Long("seed") => options.seeds.push(text(parser, "--seed")?.into()),
+            Arg::Long("state") => options.state = Some(text(parser, "--state")?.into()),
+            Arg::Long("keep-messages") => {
+                options.keep_messages = Some(number(&text(parser, "--keep-messages")?)?);
+            }
+            Arg::Long("strictness") => {
+                let values = [("lenient", Strictness::Lenient), ("documented", Strictness::Documented)];
+                options.strictness = Some(one_of(parser, "--strictness", &values)?);
+            }
+            Arg::Long("success-status") => {
+                let values = [("201", SuccessStatus::Created201), ("200", SuccessStatus::Ok200)];
+                options.success_status = Some(one_of(parser, "--success-status", &values)?);
+            }
+            Arg::Long("quirk") => {
+                options.quirks.push(text(parser, "--quirk")?.parse().map_err(Stop::Problem)?);
+            }
+            Arg::Long("keep-requests") => {
+                options.keep_requests = Some(number(&text(parser, "--keep-requests")?)?);
+            }
+            Arg::Long("rate-limit") => {
+                options.rate_limit.get_or_insert_default();
+            }
+            Arg::Long("rate-limit-window") => {
+                let values = [("fixed", Window::Fixed), ("sliding", Window::Sliding)];
+                options.rate_limit = Some(one_of(parser, "--rate-limit-window", &values)?);
+            }
+            Arg::Long("public") => options.public = true,
+            Arg::Long("admin-token") => options.admin_token = Some(text(parser, "--admin-token")?),
+            Arg::Long("json") => options.json = true,
+            argument => return Err(other(argument)),
+        }
+    }
+    Ok(options)
+}
+
+impl Options {
+    /// A sandbox as it was chosen. Reads the seed files.
+    pub(crate) fn builder(&self) -> io::Result<SandboxBuilder> {
+        let mut builder = Sandbox::builder().public(self.public);
+        if let Some(address) = self.address {
+            builder = builder.address(address);
+        }
+        if let Some(url) = &self.webhook_url {
+            builder = builder.webhook_url(url);
+        }
+        if let Some(token) = &self.token {
+            builder = builder.token(token);
+        }
+        for path in &self.seeds {
+            let named =
+                |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
+            builder = builder
+                .seed(fs::read_to_string(path).and_then(|text| Snapshot::parse(&text)).map_err(named)?);
+        }
+        if let Some(path) = &self.state {
+            builder = builder.state_file(path);
+        }
+        if let Some(messages) = self.keep_messages {
+            builder = builder.keep_messages(messages);
+        }
+        if let Some(strictness) = self.strictness {
+            builder = builder.strictness(strictness);
+        }
+        if let Some(status) = self.success_status {
+            builder = builder.success_status(status);
+        }
+        for quirk in &self.quirks {
+            builder = builder.quirk(*quirk);
+        }
+        if let Some(requests) = self.keep_requests {
+            builder = builder.keep_requests(requests);
+        }
+        if let Some(window) = self.rate_limit {
+            builder = builder.rate_limit(RateLimit::documented().window(window));
+        }
+        if let Some(token) = &self.admin_token {
+            builder = builder.admin_token(token);
+        }
+        Ok(builder)
+    }
+}
+
+fn address(text: &str) -> Result<SocketAddr, Stop> {
+    // `localhost` is what people write; which of its addresses comes first should not decide.
+    let numeric = text.strip_prefix("localhost:").map(|port| format!("127.0.0.1:{port}"));
+    numeric.as_deref().unwrap_or(text).parse().map_err(|_| {
+        Stop::Problem(format!(
+            "`{text}` is not an address with a port; one looks like 127.0.0.1:8080, or 127.0.0.1:0 for a free port"
+        ))
+    })
+}
+
+fn number(text: &str) -> Result<usize, Stop> {
+    let number = text.parse().ok().filter(|number| *number > 0);
+    number
+        .ok_or_else(|| Stop::Problem(format!("`{text}` is not a number that can be kept; one is 1 or more")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(line: &str) -> Result<Options, Stop> {
+        read(&mut Parser::from_args(line.split_whitespace()))
+    }
+
+    #[test]
+    fn arguments_become_options() {
+        let some = |text: &str| Some(text.to_owned());
+        let limited = |window| Options { rate_limit: Some(window), ..Options::default() };
+        let cases = [
+            ("", Options::default()),
+            ("--token pit-1", Options { token: some("pit-1"), ..Options::default() }),
+            (
+                "--address=127.0.0.1:8080 --webhook-url http://localhost:3000/hooks",
+                Options {
+                    address: Some(SocketAddr::from(([127, 0, 0, 1], 8080))),
+                    webhook_url: some("http://localhost:3000/hooks"),
+                    ..Options::default()
+                },
+            ),
+            (
+                "--address localhost:81",
+                Options { address: Some(SocketAddr::from(([127, 0, 0, 1], 81))), ..Options::default() },
+            ),
+            (
+                "--seed a.json --seed b.yaml --state c --keep-messages 5",
+                Options {
+                    seeds: vec!["a.json".into(), "b.yaml".into()],
+                    state: Some("c".into()),
+                    keep_messages: Some(5),
+                    ..Options::default()
+                },
+            ),
+            (
+                "--public --admin-token t --json",
+                Options { public: true, admin_token: some("t"), json: true, ..Options::default() },
+            ),
+            (
+                "--strictness documented --success-status 200",
+                Options {
+                    strictness: Some(Strictness::Documented),
+                    success_status: Some(SuccessStatus::Ok200),
+                    ..Options::default()
+                },
+            ),
+            ("--rate-limit", limited(Window::Sliding)),
+            ("--rate-limit-window fixed", limited(Window::Fixed)),
+            ("--rate-limit --rate-limit-window=fixed", limited(Window::Fixed)),
+            ("--rate-limit-window fixed --rate-limit", limited(Window::Fixed)),
+            ("--rate-limit-window sliding", limited(Window::Sliding)),
+        ];
+        for (line, expected) in cases {
+            assert_eq!(check(line), Ok(expected), "{line}");
+        }
+        assert_eq!(check("-h"), Err(Stop::Help));
+        assert_eq!(check("--version"), Err(Stop::Version));
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_named() {
+        let cases = [
+            ("serve", "`serve` has no meaning here"),
+            ("--adress 127.0.0.1:0", "there is no option --adress"),
+            ("-x", "there is no option -x"),
+            ("--token", "--token needs a value"),
+            ("--rate-limit-window", "--rate-limit-window needs a value"),
+            ("--rate-limit-window both", "--rate-limit-window is `both`, and can be `fixed` or `sliding`"),
+            (
+                "--quirk none",
+                "there is no quirk `none`; there are wrong-provider-500, bad-token-500, custom-inbound-vanishes, early-status-403, empty-success",
+            ),
+            ("--keep-messages 0", "`0` is not a number that can be kept; one is 1 or more"),
+            (
+                "--address 8080",
+                "`8080` is not an address with a port; one looks like 127.0.0.1:8080, or 127.0.0.1:0 for a free port",
+            ),
+        ];
+        for (line, expected) in cases {
+            assert_eq!(check(line), Err(Stop::Problem(expected.to_owned())), "{line}");
+        }
+    }
+
+    #[test]
+    fn what_was_chosen_reaches_the_sandbox() {
+        let options = check(
+            "--address 127.0.0.1:81 --webhook-url http://localhost:3000/hooks --rate-limit-window fixed --state s \
+             --keep-messages 5 --strictness documented --success-status 200 --quirk empty-success \
+             --quirk bad-token-500 --keep-requests 6 --public",
+        );
+        let expected = Sandbox::builder()
+            .address(SocketAddr::from(([127, 0, 0, 1], 81)))
+            .webhook_url("http://localhost:3000/hooks")
+            .rate_limit(RateLimit::documented().window(Window::Fixed))
+            .state_file("s")
+            .keep_messages(5)
+            .quirk(Quirk::EmptySuccess)
+            .quirk(Quirk::BadToken500)
+            .keep_requests(6)
+            .strictness(Strictness::Documented)
+            .success_status(SuccessStatus::Ok200)
+            .public(true);
+        assert_eq!(format!("{:?}", options.unwrap().builder().unwrap()), format!("{expected:?}"));
+    }
+}

@@ -1,0 +1,45 @@
+//! Fields that a schema does not have.
+
+use serde_json::Value;
+
+use super::referenced_schema;
+use super::violation::escape;
+
+/// Adds the pointers of the fields of `value` that `schema` does not list, for as deep as it says what there is.
+pub(super) fn fields(
+    schemas: &Value,
+    schema: &Value,
+    value: &Value,
+    pointer: &mut String,
+    found: &mut Vec<String>,
+) {
+    let schema = match referenced_schema(schema) {
+        Some(name) => &schemas[name],
+        None => schema,
+    };
+    let length = pointer.len();
+    match value {
+        Value::Object(present) => {
+            let Some(properties) = schema.get("properties").and_then(Value::as_object) else { return };
+            for (name, value) in present {
+                pointer.push('/');
+                pointer.push_str(&escape(name));
+                match properties.get(name) {
+                    Some(schema) => fields(schemas, schema, value, pointer, found),
+                    None => found.push(pointer.clone()),
+                }
+                pointer.truncate(length);
+            }
+        }
+        Value::Array(entries) => {
+            let Some(items) = schema.get("items") else { return };
+            for (place, value) in entries.iter().enumerate() {
+                pointer.push('/');
+                pointer.push_str(&place.to_string());
+                fields(schemas, items, value, pointer, found);
+                pointer.truncate(length);
+            }
+        }
+        _ => {}
+    }
+}

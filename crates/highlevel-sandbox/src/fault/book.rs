@@ -1,0 +1,205 @@
+//! The rules that are in force, and what they did.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::sync::watch;
+
+use super::{Fault, FaultRule, FaultStage, LONGEST_WAIT};
+
+/// The rules that are in force, in the order in which they were added.
+#[derive(Debug, Default)]
+pub(crate) struct FaultBook {
+    rules: Mutex<Rules>,
+}
+
+#[derive(Debug, Default)]
+struct Rules {
+    added: u64,
+    rules: Vec<Armed>,
+}
+
+#[derive(Debug)]
+struct Armed {
+    status: ActiveFault,
+    /// How many times it struck, pauses of a sequence included.
+    struck: u64,
+    /// Its end is the sign for everybody who waits because of this rule.
+    in_force: watch::Sender<()>,
+}
+
+/// A rule that is in force, and what it did.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct ActiveFault {
+    /// What [`Sandbox::remove_fault`](crate::Sandbox::remove_fault) takes.
+    pub id: u64,
+    /// The rule.
+    pub rule: FaultRule,
+    /// How many requests, or connections, it was about.
+    pub seen: u64,
+    /// On how many of them something went wrong because of it.
+    pub hits: u64,
+}
+
+/// What a rule can know about a request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Request<'a> {
+    pub(crate) operation: Option<&'a str>,
+    pub(crate) method: &'a str,
+    /// Without the query.
+    pub(crate) path: &'a str,
+    pub(crate) location: Option<&'a str>,
+}
+
+/// A fault that happens now.
+#[derive(Clone, Debug)]
+pub(crate) struct Strike {
+    pub(crate) stage: FaultStage,
+    pub(crate) fault: Fault,
+    in_force: watch::Receiver<()>,
+}
+
+impl FaultBook {
+    /// Adds a rule after all others, or says why it makes no sense. `operations` are those that there are.
+    pub(crate) fn add(&self, rule: FaultRule, operations: &[&str]) -> Result<ActiveFault, String> {
+        if let Some(problem) = rule.problem(operations) {
+            return Err(problem);
+        }
+        let mut rules = self.lock();
+        rules.added += 1;
+        let status = ActiveFault { id: rules.added, rule, seen: 0, hits: 0 };
+        rules.rules.push(Armed { status: status.clone(), struck: 0, in_force: watch::Sender::new(()) });
+        Ok(status)
+    }
+
+    /// All rules, in order.
+    pub(crate) fn list(&self) -> Vec<ActiveFault> {
+        self.lock().rules.iter().map(|armed| armed.status.clone()).collect()
+    }
+
+    /// Ends a rule and everything that waits because of it. Whether there was one.
+    pub(crate) fn remove(&self, id: u64) -> bool {
+        let mut rules = self.lock();
+        let before = rules.rules.len();
+        rules.rules.retain(|armed| armed.status.id != id);
+        rules.rules.len() < before
+    }
+
+    /// Ends all rules.
+    pub(crate) fn clear(&self) {
+        self.lock().rules.clear();
+    }
+
+    /// What happens on a connection that was opened just now.
+    pub(crate) fn on_connection(&self) -> Option<Strike> {
+        self.strike(FaultRule::is_of_connections)
+    }
+
+    /// What happens to a request. `describe` is called only if there are rules.
+    pub(crate) fn on_request(&self, describe: impl FnOnce(&mut dyn FnMut(&Request<'_>))) -> Option<Strike> {
+        if self.lock().rules.is_empty() {
+            return None;
+        }
+        let mut strike = None;
+        describe(&mut |request| strike = self.strike(|rule| rule.covers(request)));
+        strike
+    }
+
+    /// Each rule counts what it is about, and the first one that strikes decides.
+    fn strike(&self, covers: impl Fn(&FaultRule) -> bool) -> Option<Strike> {
+        let mut strike = None;
+        for Armed { status, struck, in_force } in &mut self.lock().rules {
+            if !covers(&status.rule) {
+                continue;
+            }
+            status.seen += 1;
+            if strike.is_some() || !status.rule.strikes(status.seen) {
+                continue;
+            }
+            let fault = status.rule.nth_fault(*struck).filter(|fault| **fault != Fault::NONE).cloned();
+            *struck += 1;
+            if let Some(fault) = fault {
+                status.hits += 1;
+                let stage = status.rule.stage_of(&fault);
+                strike = Some(Strike { stage, fault, in_force: in_force.subscribe() });
+            }
+        }
+        strike
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Rules> {
+        self.rules.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Strike {
+    /// Waits, by the machine's clock, no longer than the rule is in force. Whether it still is.
+    pub(crate) async fn wait(&mut self, duration: Duration) -> bool {
+        if duration.is_zero() {
+            return true;
+        }
+        let over = async {
+            // The sender sends nothing: it only ends.
+            while self.in_force.changed().await.is_ok() {}
+        };
+        tokio::time::timeout(duration.min(LONGEST_WAIT), over).await.is_err()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fault::FaultSchedule;
+
+    fn names(book: &FaultBook, requests: usize) -> Vec<String> {
+        let request = Request { operation: None, method: "GET", path: "/", location: None };
+        let next = || book.on_request(|strike| strike(&request));
+        let name = |strike: Strike| strike.fault.name().to_owned();
+        (0..requests).map(|_| next().map_or_else(|| "-".to_owned(), name)).collect()
+    }
+
+    fn counts(book: &FaultBook) -> Vec<(u64, u64, u64)> {
+        book.list().iter().map(|active| (active.id, active.seen, active.hits)).collect()
+    }
+
+    #[test]
+    fn the_first_rule_that_strikes_decides_and_all_count() {
+        let book = FaultBook::default();
+        let add = |rule: FaultRule| book.add(rule, &[]).expect("a rule").id;
+        add(FaultRule::new(Fault::CLOSE).schedule(FaultSchedule::EveryNth(2)));
+        let second = add(FaultRule::new(Fault::RESET).schedule(FaultSchedule::First(3)));
+        assert_eq!(names(&book, 4), ["reset", "close", "reset", "close"]);
+        assert_eq!(counts(&book), [(1, 4, 2), (2, 4, 2)]);
+        assert!(book.remove(second));
+        assert!(!book.remove(second));
+        assert_eq!(names(&book, 2), ["-", "close"]);
+        book.clear();
+        assert_eq!(names(&book, 2), ["-", "-"]);
+        assert_eq!(book.add(FaultRule::new(Fault::RESET), &[]).expect("a rule").id, 3);
+    }
+
+    #[test]
+    fn a_sequence_goes_on_each_time_it_strikes_and_ends() {
+        let book = FaultBook::default();
+        let sequence = FaultRule::sequence([Fault::RESET, Fault::NONE, Fault::CLOSE]);
+        book.add(sequence.schedule(FaultSchedule::EveryNth(2)), &[]).expect("a rule");
+        assert_eq!(names(&book, 9), ["-", "reset", "-", "-", "-", "close", "-", "-", "-"]);
+        assert_eq!(counts(&book), [(1, 9, 2)]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_because_of_a_rule_is_woken_when_it_ends() {
+        let book = FaultBook::default();
+        book.add(FaultRule::new(Fault::SILENCE), &[]).expect("a rule");
+        let request = Request { operation: None, method: "GET", path: "/", location: None };
+        let mut strike = book.on_request(|strike| strike(&request)).expect("a strike");
+        assert!(strike.wait(Duration::from_secs(5)).await);
+        let began = tokio::time::Instant::now();
+        assert!(strike.wait(Duration::MAX).await);
+        assert_eq!(began.elapsed().as_secs(), LONGEST_WAIT.as_secs());
+        book.clear();
+        assert!(!strike.wait(Duration::from_secs(5)).await);
+    }
+}

@@ -1,0 +1,117 @@
+//! When a rule strikes.
+
+use serde::{Deserialize, Serialize};
+
+/// On which of the requests that a rule is about it strikes. They are counted from 1, by each rule for itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
+#[non_exhaustive]
+pub enum FaultSchedule {
+    /// On each.
+    #[default]
+    Always,
+    /// On the nth, and never again.
+    Nth(u64),
+    /// On every nth.
+    EveryNth(u64),
+    /// On the first n.
+    First(u64),
+    /// On each with this probability, from 0 to 1. The same seed strikes the same ones.
+    Random {
+        /// From 0 to 1.
+        probability: f64,
+        /// Any number.
+        #[serde(default)]
+        seed: u64,
+    },
+}
+
+impl FaultSchedule {
+    /// Whether it strikes the request of that number.
+    pub(super) fn strikes(self, number: u64) -> bool {
+        match self {
+            Self::Always => true,
+            Self::Nth(nth) => number == nth,
+            Self::EveryNth(nth) => nth > 0 && number.is_multiple_of(nth),
+            Self::First(count) => number <= count,
+            Self::Random { probability, seed } => unit(seed, number) < probability,
+        }
+    }
+
+    /// Whether there are always requests that it spares.
+    pub(super) fn spares(self) -> bool {
+        match self {
+            Self::Always | Self::EveryNth(..=1) => false,
+            Self::Random { probability, .. } => probability < 1.0,
+            Self::Nth(_) | Self::EveryNth(_) | Self::First(_) => true,
+        }
+    }
+
+    pub(super) fn problem(self) -> Option<String> {
+        match self {
+            Self::Nth(0) | Self::EveryNth(0) => {
+                Some("requests are counted from 1, so the 0th never comes".to_owned())
+            }
+            Self::Random { probability, .. } if !(0.0..=1.0).contains(&probability) => {
+                Some(format!("probability: {probability} is not between 0 and 1"))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// A number from 0 to below 1 that looks random, and is the same for the same seed and number: `SplitMix64`.
+fn unit(seed: u64, number: u64) -> f64 {
+    let mut bits = seed.wrapping_add(number.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    bits ^= bits >> 31;
+    // The 32 high bits are more than enough, and any of them is a float exactly.
+    let high = u32::try_from(bits >> 32).unwrap_or(u32::MAX);
+    f64::from(high) / 4_294_967_296.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strikes_as_it_says() {
+        let cases: [(FaultSchedule, &[u64]); 6] = [
+            (FaultSchedule::Always, &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10]),
+            (FaultSchedule::Nth(3), &[3]),
+            (FaultSchedule::EveryNth(3), &[3, 6, 9]),
+            (FaultSchedule::First(2), &[1, 2]),
+            (FaultSchedule::Random { probability: 0.0, seed: 7 }, &[]),
+            (FaultSchedule::Random { probability: 1.0, seed: 7 }, &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10]),
+        ];
+        for (schedule, expected) in cases {
+            let struck: Vec<u64> = (1..=10).filter(|number| schedule.strikes(*number)).collect();
+            assert_eq!(struck, expected, "{schedule:?}");
+        }
+    }
+
+    /// The first outputs of the published generator for the seed 0, from its reference implementation in C.
+    #[test]
+    fn the_numbers_are_those_of_split_mix() {
+        let published = [0xe220_a839_7b1d_cdaf_u64, 0x6e78_9e6a_a1b9_65f4, 0x06c4_5d18_8009_454f];
+        for (number, bits) in (1..).zip(published) {
+            let high = u32::try_from(bits >> 32).expect("32 bits");
+            assert!((unit(0, number) * 4_294_967_296.0 - f64::from(high)).abs() < 0.5, "{number}");
+        }
+    }
+
+    #[test]
+    fn chance_is_what_was_asked_for_and_repeats_with_its_seed() {
+        let struck = |seed| {
+            let schedule = FaultSchedule::Random { probability: 0.25, seed };
+            (1..=10_000).filter(|number| schedule.strikes(*number)).collect::<Vec<u64>>()
+        };
+        for seed in 0..10 {
+            // Six standard deviations: 6 * sqrt(10000 * 0.25 * 0.75) = 260.
+            assert!(struck(seed).len().abs_diff(2_500) < 260, "{seed}: {}", struck(seed).len());
+            assert_eq!(struck(seed), struck(seed));
+        }
+        assert_ne!(struck(1), struck(2));
+    }
+}

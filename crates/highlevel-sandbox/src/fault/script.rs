@@ -1,0 +1,170 @@
+//! What a fault makes of an answer: another answer, and what is written of it.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use serde_json::json;
+
+use super::{Content, Ending, Extent, Fault};
+
+/// An answer as values.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Base {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+/// What is written in place of an answer of HTTP.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Script {
+    pub(crate) bytes: Bytes,
+    /// How many bytes at a time, and how long from one to the next.
+    pub(crate) pace: Option<(usize, Duration)>,
+    /// Never [`Ending::Normal`].
+    pub(crate) ending: Ending,
+}
+
+/// Makes of the sandbox's own answer the one that the fault gives.
+pub(crate) fn edit(fault: &Fault, base: &mut Base, trace_id: &str) {
+    if let Some(status) = fault.status.and_then(|status| StatusCode::from_u16(status).ok()) {
+        base.status = status;
+        if status.is_client_error() || status.is_server_error() {
+            base.body = error_body(status, trace_id);
+        }
+    }
+    match &fault.body {
+        Some(Content::Text(text)) => base.body = Bytes::from(text.clone().into_owned()),
+        Some(Content::Padding(bytes)) => base.body = Bytes::from(vec![b' '; *bytes]),
+        None => {}
+    }
+    if base.body.is_empty() {
+        base.headers.remove(CONTENT_TYPE);
+    }
+    for (name, value) in fault.headers.iter() {
+        if let (Ok(name), Ok(value)) =
+            (HeaderName::try_from(name.as_ref()), HeaderValue::try_from(value.as_ref()))
+        {
+            base.headers.insert(name, value);
+        }
+    }
+}
+
+/// An error in the shape of the API.
+fn error_body(status: StatusCode, trace_id: &str) -> Bytes {
+    let reason = status.canonical_reason();
+    let message = reason.unwrap_or("Unknown error");
+    let body = json!({
+        "statusCode": status.as_u16(),
+        "message": message,
+        "error": reason,
+        "traceId": trace_id,
+    });
+    Bytes::from(body.to_string())
+}
+
+/// What is written of an answer that a fault does not leave to HTTP.
+pub(crate) fn script(fault: &Fault, answer: &Base) -> Script {
+    let whole = match &fault.raw {
+        Some(raw) => Bytes::from(raw.clone().into_owned()),
+        None => rendered(answer),
+    };
+    let line = end_of(&whole, b"\r\n");
+    let head = end_of(&whole, b"\r\n\r\n");
+    let length = match fault.extent {
+        Extent::Everything => whole.len(),
+        Extent::Nothing => 0,
+        Extent::Bytes(bytes) => bytes,
+        Extent::StatusLine => line,
+        Extent::Head => head,
+        Extent::Body(bytes) => head.saturating_add(bytes),
+    };
+    Script {
+        bytes: whole.slice(..length.min(whole.len())),
+        pace: fault.pace.map(|pace| (pace.bytes, Duration::from_millis(pace.every_ms))),
+        // Nobody could tell where the next answer begins.
+        ending: if fault.ending == Ending::Normal { Ending::Close } else { fault.ending },
+    }
+}
+
+fn end_of(bytes: &[u8], mark: &[u8]) -> usize {
+    bytes.windows(mark.len()).position(|window| window == mark).map_or(bytes.len(), |at| at + mark.len())
+}
+
+/// The answer as HTTP/1.1 has it.
+fn rendered(answer: &Base) -> Bytes {
+    let reason = answer.status.canonical_reason().unwrap_or_default();
+    let mut bytes = format!("HTTP/1.1 {} {reason}\r\n", answer.status.as_u16()).into_bytes();
+    for (name, value) in answer.headers.iter().filter(|(name, _)| *name != CONTENT_LENGTH) {
+        bytes.extend_from_slice(name.as_str().as_bytes());
+        bytes.extend_from_slice(b": ");
+        bytes.extend_from_slice(value.as_bytes());
+        bytes.extend_from_slice(b"\r\n");
+    }
+    if answer.status != StatusCode::NO_CONTENT {
+        bytes.extend_from_slice(format!("content-length: {}\r\n", answer.body.len()).as_bytes());
+    }
+    bytes.extend_from_slice(b"\r\n");
+    bytes.extend_from_slice(&answer.body);
+    bytes.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer() -> Base {
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        Base { status: StatusCode::CREATED, headers, body: Bytes::from_static(b"{\"a\":1}") }
+    }
+
+    #[test]
+    fn as_much_is_written_as_gets_through() {
+        let head = "HTTP/1.1 201 Created\r\ncontent-type: application/json\r\ncontent-length: 7\r\n\r\n";
+        let whole = format!("{head}{{\"a\":1}}");
+        let cases = [
+            (Extent::Everything, whole.as_str()),
+            (Extent::Nothing, ""),
+            (Extent::Bytes(10), "HTTP/1.1 2"),
+            (Extent::Bytes(usize::MAX), &whole),
+            (Extent::StatusLine, "HTTP/1.1 201 Created\r\n"),
+            (Extent::Head, head),
+            (Extent::Body(3), &whole[..head.len() + 3]),
+            (Extent::Body(usize::MAX), &whole),
+        ];
+        for (extent, expected) in cases {
+            let script = script(&Fault::NONE.sending(extent), &answer());
+            assert_eq!(String::from_utf8_lossy(&script.bytes), expected, "{extent:?}");
+            assert_eq!(script.ending, Ending::Close);
+        }
+    }
+
+    #[test]
+    fn an_answer_changes_in_what_the_fault_says() {
+        let edited = |fault: &Fault| {
+            let mut base = answer();
+            edit(fault, &mut base, "trace");
+            let content_type =
+                base.headers.get(CONTENT_TYPE).map(|value| value.to_str().expect("text").to_owned());
+            (base.status.as_u16(), content_type, String::from_utf8_lossy(&base.body).into_owned())
+        };
+        let json = Some("application/json".to_owned());
+        let own = "{\"a\":1}".to_owned();
+        let error = r#"{"error":"Service Unavailable","message":"Service Unavailable","statusCode":503,"traceId":"trace"}"#;
+        let page = "<html><h1>502 Bad Gateway</h1></html>\r\n".to_owned();
+        let cases = [
+            (Fault::RESET, (201, json.clone(), own.clone())),
+            (Fault::UNAVAILABLE, (503, json.clone(), error.to_owned())),
+            (Fault::BAD_GATEWAY_PAGE, (502, Some("text/html".to_owned()), page)),
+            (Fault::EMPTY_SUCCESS, (201, None, String::new())),
+            (Fault::WRONG_CONTENT_TYPE, (201, Some("text/plain".to_owned()), own.clone())),
+            (Fault::answering(202), (202, json, own)),
+        ];
+        for (fault, expected) in cases {
+            assert_eq!(edited(&fault), expected, "{}", fault.name());
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! How much like the documentation and how much like the live API the sandbox is. The one place where the two differ.
+
+mod quirk;
+mod strictness;
+
+use std::collections::BTreeSet;
+
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+
+pub(crate) use quirk::EARLY;
+pub use quirk::Quirk;
+pub(crate) use strictness::RULES;
+pub use strictness::{Rule, Strictness};
+
+/// How the sandbox judges and answers. It can be changed at any time, and holds from the next request on.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use highlevel_sandbox::{Quirk, Sandbox, Settings, Strictness, SuccessStatus};
+///
+/// let sandbox = Sandbox::start().await?;
+/// let documented =
+///     Settings::default().strictness(Strictness::Documented).success_status(SuccessStatus::Ok200);
+/// sandbox.set_settings(documented);
+/// sandbox.set_settings(sandbox.settings().quirk(Quirk::EmptySuccess));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Settings {
+    pub(crate) strictness: Strictness,
+    pub(crate) success_status: SuccessStatus,
+    pub(crate) quirks: BTreeSet<Quirk>,
+}
+
+/// The status of an answer that says yes. The documentation says 200, the live API answers 201.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "u16", into = "u16")]
+pub enum SuccessStatus {
+    /// As it is documented.
+    Ok200,
+    /// As the live API does it.
+    #[default]
+    Created201,
+}
+
+impl Settings {
+    /// Sets what is insisted on.
+    pub fn strictness(mut self, strictness: Strictness) -> Self {
+        self.strictness = strictness;
+        self
+    }
+
+    /// Sets the status of an answer that says yes.
+    pub fn success_status(mut self, status: SuccessStatus) -> Self {
+        self.success_status = status;
+        self
+    }
+
+    /// Switches a quirk on. All are off by default.
+    pub fn quirk(mut self, quirk: Quirk) -> Self {
+        self.quirks.insert(quirk);
+        self
+    }
+
+    /// Switches a quirk off.
+    pub fn without_quirk(mut self, quirk: Quirk) -> Self {
+        self.quirks.remove(&quirk);
+        self
+    }
+
+    pub(crate) fn has(&self, quirk: Quirk) -> bool {
+        self.quirks.contains(&quirk)
+    }
+}
+
+impl SuccessStatus {
+    pub(crate) fn code(self) -> StatusCode {
+        match self {
+            Self::Ok200 => StatusCode::OK,
+            Self::Created201 => StatusCode::CREATED,
+        }
+    }
+}
+
+impl TryFrom<u16> for SuccessStatus {
+    type Error = String;
+
+    fn try_from(status: u16) -> Result<Self, String> {
+        match status {
+            200 => Ok(Self::Ok200),
+            201 => Ok(Self::Created201),
+            other => Err(format!("{other} is not a status of success; there are 200 and 201")),
+        }
+    }
+}
+
+impl From<SuccessStatus> for u16 {
+    fn from(status: SuccessStatus) -> Self {
+        status.code().as_u16()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn settings_are_written_and_read_as_json() {
+        let settings = Settings::default()
+            .strictness(Strictness::Documented)
+            .success_status(SuccessStatus::Ok200)
+            .quirk(Quirk::EarlyStatus403)
+            .quirk(Quirk::EmptySuccess)
+            .without_quirk(Quirk::EmptySuccess);
+        let written =
+            json!({"strictness": "documented", "successStatus": 200, "quirks": ["early-status-403"]});
+        assert_eq!(serde_json::to_value(&settings).unwrap(), written);
+        assert_eq!(serde_json::from_value::<Settings>(written).unwrap(), settings);
+        for wrong in [json!({"successStatus": 204}), json!({"quirks": ["x"]}), json!({"strict": true})] {
+            assert!(serde_json::from_value::<Settings>(wrong.clone()).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! How often each message was accepted.
+
+use std::collections::{HashMap, VecDeque};
+
+use super::Fingerprint;
+
+/// For how many different messages it is counted: as many as the documented daily limit allows. Beyond that, those that
+/// were accepted first are forgotten first.
+pub(super) const COUNTED: usize = 200_000;
+
+/// Counts that outlive the requests that they are of.
+#[derive(Debug, Default)]
+pub(super) struct Acceptances {
+    times: HashMap<Fingerprint, Times>,
+    /// The keys of `times`, in the order in which they came.
+    order: VecDeque<Fingerprint>,
+}
+
+/// How often something was accepted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Times {
+    /// Answered with yes.
+    pub(crate) accepted: u64,
+    /// Answered with yes, and done.
+    pub(crate) stored: u64,
+}
+
+impl Acceptances {
+    pub(super) fn of(&self, fingerprint: Fingerprint) -> Times {
+        self.times.get(&fingerprint).copied().unwrap_or_default()
+    }
+
+    pub(super) fn add(&mut self, fingerprint: Fingerprint, stored: bool) {
+        let order = &mut self.order;
+        let times = self.times.entry(fingerprint).or_insert_with(|| {
+            order.push_back(fingerprint);
+            Times::default()
+        });
+        times.accepted += 1;
+        times.stored += u64::from(stored);
+        if self.order.len() > COUNTED
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.times.remove(&oldest);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::Operation;
+
+    #[test]
+    fn the_oldest_is_forgotten_first() {
+        let of = |number: usize| Fingerprint::of(Operation::SendMessage, "", &number.into());
+        let mut acceptances = Acceptances::default();
+        for number in 0..COUNTED {
+            acceptances.add(of(number), false);
+        }
+        acceptances.add(of(0), true);
+        assert_eq!(acceptances.of(of(0)), Times { accepted: 2, stored: 1 });
+        acceptances.add(of(COUNTED), true);
+        assert_eq!(acceptances.of(of(0)), Times::default());
+        assert_eq!(acceptances.of(of(1)), Times { accepted: 1, stored: 0 });
+        assert_eq!((acceptances.times.len(), acceptances.order.len()), (COUNTED, COUNTED));
+    }
+}

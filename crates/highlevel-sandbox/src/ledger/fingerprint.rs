@@ -1,0 +1,153 @@
+//! By what two requests are told to ask for the same thing.
+
+use std::fmt::{Display, Formatter};
+use std::str::FromStr;
+
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use crate::api::Operation;
+
+/// What a request asks for, as 32 hexadecimal digits: the same for two requests exactly if one repeats the other.
+///
+/// It is the first half of the SHA-256 of three lines: the `operationId`, the location of the token, and the body as
+/// JSON without spaces, the keys of each object in the order of their bytes. So it covers the contact or conversation as
+/// the request names it, the `type`, and all of the content, `altId` and fields that the specification does not have
+/// included. The order of the keys, the headers, the token, the time, and the ids of the answer do not matter.
+///
+/// ```
+/// use highlevel_sandbox::{Fingerprint, Operation};
+/// use serde_json::json;
+///
+/// let of = |body| Fingerprint::of(Operation::SendMessage, "l1C08ntBrFjLS0elLIYU", &body);
+/// let hello = of(json!({"type": "SMS", "contactId": "abc123def456", "message": "Hello"}));
+/// assert_eq!(hello, of(json!({"message": "Hello", "contactId": "abc123def456", "type": "SMS"})));
+/// assert_ne!(hello, of(json!({"message": "Hello!", "contactId": "abc123def456", "type": "SMS"})));
+/// assert_eq!(hello.to_string().parse(), Ok(hello));
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Fingerprint([u8; 16]);
+
+impl Fingerprint {
+    /// The fingerprint of a request with this JSON body.
+    pub fn of(operation: Operation, location_id: &str, body: &Value) -> Self {
+        let mut text = format!("{}\n{location_id}\n", operation.id());
+        write_canonical(&mut text, body);
+        let digest: [u8; 32] = Sha256::digest(text.as_bytes()).into();
+        let mut half = [0; 16];
+        half.copy_from_slice(&digest[..16]);
+        Self(half)
+    }
+}
+
+/// JSON without spaces, with sorted keys.
+fn write_canonical(text: &mut String, value: &Value) {
+    match value {
+        Value::Object(fields) => {
+            let mut fields: Vec<(&String, &Value)> = fields.iter().collect();
+            fields.sort_unstable_by_key(|(name, _)| *name);
+            text.push('{');
+            for (place, (name, value)) in fields.into_iter().enumerate() {
+                if place > 0 {
+                    text.push(',');
+                }
+                text.push_str(&Value::from(name.as_str()).to_string());
+                text.push(':');
+                write_canonical(text, value);
+            }
+            text.push('}');
+        }
+        Value::Array(entries) => {
+            text.push('[');
+            for (place, value) in entries.iter().enumerate() {
+                if place > 0 {
+                    text.push(',');
+                }
+                write_canonical(text, value);
+            }
+            text.push(']');
+        }
+        scalar => text.push_str(&scalar.to_string()),
+    }
+}
+
+impl Display for Fingerprint {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> std::fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(formatter, "{byte:02x}"))
+    }
+}
+
+impl std::fmt::Debug for Fingerprint {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "Fingerprint({self})")
+    }
+}
+
+impl FromStr for Fingerprint {
+    type Err = NotAFingerprint;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text.len() != 32 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Err(NotAFingerprint);
+        }
+        u128::from_str_radix(text, 16).map(|number| Self(number.to_be_bytes())).map_err(|_| NotAFingerprint)
+    }
+}
+
+/// The text is not 32 hexadecimal digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct NotAFingerprint;
+
+impl Display for NotAFingerprint {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("a fingerprint has 32 hexadecimal digits")
+    }
+}
+
+impl std::error::Error for NotAFingerprint {}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_canonical_form_does_not_depend_on_the_order_of_keys() {
+        let one: Value = serde_json::from_str(r#"{"b":[1,{"d":null,"c":"\u00e9\n"}],"a":true}"#).unwrap();
+        let mut text = String::new();
+        write_canonical(&mut text, &one);
+        assert_eq!(text, "{\"a\":true,\"b\":[1,{\"c\":\"é\\n\",\"d\":null}]}");
+    }
+
+    /// `printf 'sendMessage\nloc\n{"contactId":"c","message":"Hi","type":"SMS"}' | sha256sum | cut -c1-32`
+    #[test]
+    fn other_tools_come_to_the_same() {
+        let body = json!({"type": "SMS", "contactId": "c", "message": "Hi"});
+        let fingerprint = Fingerprint::of(Operation::SendMessage, "loc", &body);
+        assert_eq!(fingerprint.to_string(), "3ded16f53ba34c69fac7cc62d088eb3a");
+    }
+
+    #[test]
+    fn what_is_asked_for_tells_requests_apart() {
+        let body = json!({"type": "SMS", "contactId": "c"});
+        let of = Fingerprint::of;
+        let all = [
+            of(Operation::SendMessage, "a", &body),
+            of(Operation::AddInboundMessage, "a", &body),
+            of(Operation::SendMessage, "b", &body),
+            of(Operation::SendMessage, "a", &json!({"type": "SMS", "contactId": "d"})),
+            of(Operation::SendMessage, "a", &json!({"type": "SMS", "contactId": "c", "altId": "1"})),
+        ];
+        let distinct: std::collections::BTreeSet<_> = all.iter().collect();
+        assert_eq!(distinct.len(), all.len());
+    }
+
+    #[test]
+    fn texts_that_are_none_are_refused() {
+        for text in ["", "0", "+0000000000000000000000000000000", "g0000000000000000000000000000000"] {
+            assert_eq!(text.parse::<Fingerprint>(), Err(NotAFingerprint), "{text}");
+        }
+    }
+}

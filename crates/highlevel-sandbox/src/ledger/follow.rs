@@ -1,0 +1,51 @@
+//! Reading the ledger as it grows.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use super::{Entry, Ledger};
+
+/// What happened and what will happen, one entry after the other. Made by [`Sandbox::follow`](crate::Sandbox::follow).
+///
+/// A reader that is slower than the sandbox forgets is told so by [`Entry::Missed`].
+#[derive(Debug)]
+pub struct Entries {
+    ledger: Arc<Ledger>,
+    next: watch::Receiver<u64>,
+    position: u64,
+}
+
+impl Entries {
+    pub(super) fn new(ledger: Arc<Ledger>, next: watch::Receiver<u64>, position: u64) -> Self {
+        Self { ledger, next, position }
+    }
+
+    /// The next entry, as soon as there is one. Nothing is lost when the future is dropped before that.
+    pub async fn next(&mut self) -> Entry {
+        loop {
+            self.next.mark_unchanged();
+            match self.ledger.entry(self.position) {
+                Some(Ok(entry)) => {
+                    self.position += 1;
+                    return Arc::unwrap_or_clone(entry);
+                }
+                Some(Err(first)) => {
+                    let missed = first - self.position;
+                    self.position = first;
+                    return Entry::Missed(missed);
+                }
+                None => {}
+            }
+            if self.next.changed().await.is_err() {
+                // The ledger, which this holds, has the sender: it cannot be gone.
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
+    /// The number of the entry that comes next. Numbers begin at 0 and have no gaps.
+    pub fn position(&self) -> u64 {
+        self.position
+    }
+}

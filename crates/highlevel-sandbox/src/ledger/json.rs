@@ -1,0 +1,104 @@
+//! Entries as JSON, for the admin API and the event stream.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Map, Value, json};
+
+use super::{Entry, RecordedRequest};
+use crate::api::Operation;
+
+impl Entry {
+    /// What it is called in the event stream: `request`, `message`, `delivery`, `changed` or `missed`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Request(_) => "request",
+            Self::Message(_) => "message",
+            Self::Delivery(_) => "delivery",
+            Self::Changed(_) => "changed",
+            Self::Missed(_) => "missed",
+        }
+    }
+
+    /// As the event stream shows it.
+    pub fn to_json(&self) -> Value {
+        match self {
+            Self::Request(request) => request.to_json(),
+            Self::Message(message) => json!(message),
+            Self::Delivery(attempt) => attempt.to_json(),
+            Self::Changed(what) => json!({ "what": what }),
+            Self::Missed(entries) => json!({ "entries": entries }),
+        }
+    }
+}
+
+impl RecordedRequest {
+    /// As the admin API shows it.
+    pub(crate) fn to_json(&self) -> Value {
+        let violations: Vec<Value> = self
+            .violations
+            .iter()
+            .map(|each| json!({"pointer": each.pointer, "keyword": each.keyword, "message": each.message}))
+            .collect();
+        json!({
+            "id": self.id,
+            "number": self.number,
+            "receivedAt": self.received_at,
+            "durationUs": u64::try_from(self.duration.as_micros()).unwrap_or(u64::MAX),
+            "method": self.method,
+            "path": self.path,
+            "headers": headers(&self.headers),
+            "body": body(&self.body),
+            "operation": self.operation.map(Operation::id),
+            "locationId": self.location_id,
+            "fingerprint": self.fingerprint.map(|fingerprint| fingerprint.to_string()),
+            "acceptedBefore": self.accepted_before,
+            "violations": violations,
+            "tolerated": self.tolerated,
+            "unknownFields": self.unknown_fields,
+            "accepted": self.accepted,
+            "messageId": self.message_id,
+            "quirk": self.quirk,
+            "fault": self.fault,
+            "status": self.status,
+            "answer": body(&self.answer),
+        })
+    }
+}
+
+/// Each as a pair, for there may be several of one name.
+fn headers(headers: &[(String, String)]) -> Value {
+    headers.iter().map(|(name, value)| json!([name, value])).collect()
+}
+
+/// A body as what it is: `{"json": …}`, `{"text": …}` or `{"base64": …}`, and `{}` if there is none.
+fn body(bytes: &[u8]) -> Value {
+    let mut shown = Map::new();
+    if bytes.is_empty() {
+        // Nothing to show.
+    } else if let Ok(value) = serde_json::from_slice::<Value>(bytes) {
+        shown.insert("json".to_owned(), value);
+    } else if let Ok(text) = std::str::from_utf8(bytes) {
+        shown.insert("text".to_owned(), text.into());
+    } else {
+        shown.insert("base64".to_owned(), STANDARD.encode(bytes).into());
+    }
+    shown.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bodies_are_shown_as_what_they_are() {
+        let cases: [(&[u8], Value); 4] = [
+            (b"", json!({})),
+            (b"{\"a\":1}", json!({"json": {"a": 1}})),
+            (b"<html>", json!({"text": "<html>"})),
+            (b"\xff", json!({"base64": "/w=="})),
+        ];
+        for (bytes, expected) in cases {
+            assert_eq!(body(bytes), expected);
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! The part of OAuth that `HighLevel` plays: choosing a location, codes, tokens, and the events of installing.
+//!
+//! What is decided is decided by functions of values: [`authorize`], [`grant`] and [`location_token`]. What is known is
+//! in the [`Registry`].
+
+mod answer;
+mod app;
+mod authorize;
+mod events;
+mod form;
+mod grant;
+mod install;
+mod location_token;
+mod page;
+mod redact;
+mod registry;
+mod requests;
+mod resource;
+mod serve;
+mod settings;
+
+pub use app::App;
+pub(crate) use install::{checked, give_tokens, install, put_app, uninstall};
+pub(crate) use redact::form as redacted_form;
+pub(crate) use registry::Registry;
+pub use requests::TokenRequests;
+pub use resource::Resource;
+pub(crate) use serve::{Reply, answer, plain, serves};
+pub use settings::InstallEvents;
+pub(crate) use settings::Settings;

@@ -1,0 +1,131 @@
+//! `GET /v2/oauth/chooselocation`: where somebody chooses what to install an app on, as a function of values.
+//!
+//! What is wrong is shown to the person, and never sent to the redirect URI: it may be somebody else's.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use http::Uri;
+
+use super::form::Form;
+use super::registry::{Code, Registry};
+use super::resource::{Choice, Resource};
+use crate::world::{COMPANY_ID, World};
+
+/// How long a code can be exchanged. Not documented: the longest time that RFC 6749, section 4.1.2, recommends.
+const CODE_LIFE: TimeDelta = TimeDelta::minutes(10);
+
+/// What to answer.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Answer {
+    /// The page on which to choose.
+    Ask,
+    /// Back to the app, with a code.
+    Redirect { location: String, code: Code },
+    /// A page that says what is wrong.
+    Wrong(String),
+}
+
+/// Decides on a request. Changes nothing: the code is the caller's to keep.
+pub(crate) fn decide(
+    query: &Form,
+    registry: &Registry,
+    world: &World,
+    now: DateTime<Utc>,
+    code: &str,
+) -> Answer {
+    match request(query, registry).and_then(|request| Ok((chosen(query, registry, world)?, request))) {
+        Err(words) => Answer::Wrong(words),
+        Ok((None, _)) => Answer::Ask,
+        Ok((Some(choice), request)) => Answer::Redirect {
+            location: with_code(&request.redirect_uri, code, query.get("state")),
+            code: Code { choice, expires_at: now + CODE_LIFE, ..request },
+        },
+    }
+}
+
+/// The code that a request asks for, but for the choice and the time.
+fn request(query: &Form, registry: &Registry) -> Result<Code, String> {
+    const ONCE: [&str; 6] =
+        ["response_type", "client_id", "redirect_uri", "scope", "state", "loginWindowOpenMode"];
+    if let Some(name) = ONCE.iter().find(|name| query.all(name).count() > 1) {
+        return Err(format!("{name} is there twice"));
+    }
+    let field = |name: &str| query.get(name).ok_or_else(|| format!("{name} is missing"));
+    let client_id = field("client_id")?;
+    let app =
+        registry.app(client_id).ok_or_else(|| format!("there is no app with the client_id {client_id}"))?;
+    let redirect_uri = field("redirect_uri")?;
+    check_redirect_uri(redirect_uri)?;
+    if !app.redirect_uris.is_empty() && !app.redirect_uris.iter().any(|uri| uri == redirect_uri) {
+        return Err(format!(
+            "the redirect_uri {redirect_uri} is not registered with the app; {} is",
+            app.redirect_uris.join(" or ")
+        ));
+    }
+    let response_type = field("response_type")?;
+    if response_type != "code" {
+        return Err(format!("response_type is {response_type}, and has to be code"));
+    }
+    let scopes: Vec<String> =
+        field("scope")?.split(' ').filter(|scope| !scope.is_empty()).map(str::to_owned).collect();
+    if let Some(scope) = scopes.iter().find(|scope| !app.scopes.is_empty() && !app.scopes.contains(scope)) {
+        return Err(format!("the scope {scope} is not registered with the app"));
+    }
+    if let Some(mode) = query.get("loginWindowOpenMode").filter(|mode| *mode != "self") {
+        return Err(format!("loginWindowOpenMode is {mode}; self is the only one that is known"));
+    }
+    Ok(Code {
+        client_id: client_id.to_owned(),
+        redirect_uri: redirect_uri.to_owned(),
+        scopes,
+        choice: Choice {
+            resource: Resource::Location(String::new()),
+            company_id: String::new(),
+            locations: Vec::new(),
+        },
+        expires_at: DateTime::UNIX_EPOCH,
+        used: false,
+    })
+}
+
+/// What the query chooses, or otherwise the settings; `None` if neither does.
+fn chosen(query: &Form, registry: &Registry, world: &World) -> Result<Option<Choice>, String> {
+    let locations: Vec<String> = query.all("location_id").map(str::to_owned).collect();
+    let resource = match (query.get("company"), locations.as_slice()) {
+        (Some("own"), _) => Resource::company(COMPANY_ID),
+        (Some(company), _) => Resource::company(company),
+        (None, [location]) => return Choice::of(world, Resource::location(location), Vec::new()).map(Some),
+        (None, [_, _, ..]) => return Err("more than one location_id needs a company".to_owned()),
+        (None, []) => match &registry.settings.choose_on_authorize {
+            Some(resource) => resource.clone(),
+            None => return Ok(None),
+        },
+    };
+    Choice::of(world, resource, locations).map(Some)
+}
+
+fn check_redirect_uri(text: &str) -> Result<(), String> {
+    let wrong = |why: &str| format!("the redirect_uri {text} cannot be used: {why}");
+    let uri: Uri = text.parse().map_err(|error: http::uri::InvalidUri| wrong(&error.to_string()))?;
+    match (uri.scheme_str(), uri.authority()) {
+        _ if text.contains('#') => Err(wrong("it has a fragment")),
+        (Some("http" | "https"), Some(authority)) if authority.as_str().contains('@') => {
+            Err(wrong("it has a user in it"))
+        }
+        (Some("http" | "https"), Some(_)) => Ok(()),
+        _ => Err(wrong("it does not begin with http:// or https://")),
+    }
+}
+
+fn with_code(redirect_uri: &str, code: &str, state: Option<&str>) -> String {
+    let mut fields = form_urlencoded::Serializer::new(String::new());
+    fields.append_pair("code", code);
+    if let Some(state) = state {
+        fields.append_pair("state", state);
+    }
+    let separator = if redirect_uri.contains('?') { '&' } else { '?' };
+    format!("{redirect_uri}{separator}{}", fields.finish())
+}
+
+#[cfg(test)]
+#[path = "authorize/tests.rs"]
+mod tests;

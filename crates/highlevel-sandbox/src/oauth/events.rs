@@ -1,0 +1,75 @@
+//! The events that tell an app that it was installed or removed.
+
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use serde_json::{Map, Value, json};
+
+use super::answer::{PLAN_ID, USER_ID};
+use super::registry::Install;
+use super::resource::Resource;
+
+pub(crate) const INSTALL: &str = "INSTALL";
+pub(crate) const UNINSTALL: &str = "UNINSTALL";
+
+/// The name of a company, and of the agency that the example of the specification names.
+const COMPANY_NAME: &str = "Example Company";
+/// How long a trial is, in days.
+const TRIAL_DAYS: u32 = 10;
+
+/// What an event says about itself.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stamp<'a> {
+    pub(crate) app_id: &'a str,
+    pub(crate) webhook_id: &'a str,
+    pub(crate) timestamp: DateTime<Utc>,
+}
+
+/// What `INSTALL` says.
+pub(crate) fn install(install: &Install, stamp: Stamp<'_>) -> Value {
+    let choice = &install.choice;
+    let mut payload = envelope(INSTALL, stamp);
+    payload.insert("installType".to_owned(), json!(choice.resource.user_type()));
+    if let Resource::Location(id) = &choice.resource {
+        payload.insert("locationId".to_owned(), json!(id));
+    }
+    payload.insert("companyId".to_owned(), json!(choice.company_id));
+    payload.insert("userId".to_owned(), json!(USER_ID));
+    payload.insert("companyName".to_owned(), json!(COMPANY_NAME));
+    payload.insert("isWhitelabelCompany".to_owned(), json!(false));
+    payload.insert("planId".to_owned(), json!(PLAN_ID));
+    let started = text(install.installed_at);
+    let trial = json!({ "onTrial": true, "trialDuration": TRIAL_DAYS, "trialStartDate": started });
+    payload.insert("trial".to_owned(), trial);
+    Value::Object(payload)
+}
+
+/// What `UNINSTALL` says: the location or the company, whichever the app was removed from.
+pub(crate) fn uninstall(resource: &Resource, stamp: Stamp<'_>) -> Value {
+    let mut payload = envelope(UNINSTALL, stamp);
+    let (name, id) = match resource {
+        Resource::Location(id) => ("locationId", id),
+        Resource::Company(id) => ("companyId", id),
+    };
+    payload.insert(name.to_owned(), json!(id));
+    Value::Object(payload)
+}
+
+/// When an event is to be sent.
+pub(crate) fn due(now: DateTime<Utc>, delay_ms: u64) -> DateTime<Utc> {
+    let delay = i64::try_from(delay_ms).ok().and_then(TimeDelta::try_milliseconds).unwrap_or(TimeDelta::MAX);
+    now.checked_add_signed(delay).unwrap_or(DateTime::<Utc>::MAX_UTC)
+}
+
+fn envelope(event: &str, stamp: Stamp<'_>) -> Map<String, Value> {
+    let fields = [
+        ("type", event),
+        ("appId", stamp.app_id),
+        ("versionId", stamp.app_id),
+        ("timestamp", &text(stamp.timestamp)),
+        ("webhookId", stamp.webhook_id),
+    ];
+    fields.into_iter().map(|(name, value)| (name.to_owned(), json!(value))).collect()
+}
+
+fn text(time: DateTime<Utc>) -> String {
+    time.to_rfc3339_opts(SecondsFormat::Millis, true)
+}

@@ -1,0 +1,260 @@
+use serde_json::json;
+
+use super::super::registry::Code;
+use super::super::resource::Choice;
+use super::*;
+
+const APP: &str = "app-1";
+const OTHER: &str = "other-1";
+
+fn start() -> DateTime<Utc> {
+    DateTime::UNIX_EPOCH + TimeDelta::days(20_000)
+}
+
+fn fresh(name: &str) -> Fresh {
+    Fresh {
+        access_token: format!("access-{name}"),
+        refresh_token: format!("refresh-{name}"),
+        refresh_token_id: format!("id-{name}"),
+        trace_id: format!("trace-{name}"),
+    }
+}
+
+fn choice(resource: Resource) -> Choice {
+    Choice { resource, company_id: "company".to_owned(), locations: vec!["l1".to_owned(), "l2".to_owned()] }
+}
+
+fn subject(resource: Resource) -> Subject {
+    Subject {
+        client_id: APP.to_owned(),
+        choice: choice(resource),
+        scopes: vec!["a".to_owned(), "b/c.d".to_owned()],
+    }
+}
+
+/// Two apps; a code and tokens for a location and for a company of the first.
+fn registry() -> Registry {
+    let mut registry = Registry::new(App::new(APP, "secret"));
+    registry.put_app(App::new(OTHER, "secret"));
+    for (name, resource) in [("location", Resource::location("l")), ("company", Resource::company("company"))]
+    {
+        let code = Code {
+            client_id: APP.to_owned(),
+            redirect_uri: "http://127.0.0.1/back".to_owned(),
+            scopes: vec!["a".to_owned(), "b/c.d".to_owned()],
+            choice: choice(resource.clone()),
+            expires_at: start() + TimeDelta::minutes(10),
+            used: false,
+        };
+        registry.put_code(format!("code-{name}"), code);
+        registry.apply(issue(subject(resource), Spent::Nothing, start(), &fresh(name)));
+    }
+    registry
+}
+
+fn form(fields: &str) -> Result<Form, String> {
+    Form::of_body(Some("application/x-www-form-urlencoded"), fields.as_bytes())
+}
+
+/// The outcome, and the words of the answer if it says no.
+fn outcome(decision: &Decision) -> (Outcome, Option<(u16, &str)>) {
+    let refused = decision.answer.as_ref().err();
+    (decision.outcome, refused.map(|refusal| (refusal.status.as_u16(), refusal.description.as_str())))
+}
+
+const CREDENTIALS: &str = "client_id=app-1&client_secret=secret";
+
+/// A request, and what is said of it: the status, the words, and for what it counts as refused.
+type Row = (String, u16, &'static str, Option<Resource>);
+
+fn all_are_refused(registry: &Registry, counted_as: Outcome, rows: impl IntoIterator<Item = Row>) {
+    for (fields, status, words, resource) in rows {
+        let decision = decide(&form(&fields), registry, start(), &fresh("new"));
+        assert_eq!(outcome(&decision), (counted_as, Some((status, words))), "{fields}");
+        assert_eq!((decision.change, decision.resource), (None, resource), "{fields}");
+    }
+}
+
+const WRONG_CLIENT: &str = "Invalid client credentials!";
+
+fn location() -> Resource {
+    Resource::location("l")
+}
+
+#[test]
+fn every_refusal_of_a_code() {
+    let exchange = |rest: &str| format!("{CREDENTIALS}&grant_type=authorization_code&{rest}");
+    let of = |client: &str| format!("{client}&grant_type=authorization_code&code=code-location");
+    let invalid = "Invalid grant: authorization code is invalid";
+    let unsupported = "Unsupported grant type: `grant_type` is `password`, and has to be authorization_code or refresh_token";
+    let other_type = "Invalid request: `user_type` is `Location`, and what it is for is a Company";
+    all_are_refused(
+        &registry(),
+        Outcome::CodeRefused,
+        [
+            (String::new(), 400, "Missing parameter: `grant_type`", None),
+            (format!("{CREDENTIALS}&grant_type=password"), 400, unsupported, None),
+            (of("client_id=nobody&client_secret=secret"), 401, WRONG_CLIENT, Some(location())),
+            (of("client_id=app-1&client_secret=x"), 401, WRONG_CLIENT, Some(location())),
+            (of("client_id=other-1&client_secret=secret"), 400, invalid, Some(location())),
+            (exchange(""), 400, "Missing parameter: `code`", None),
+            (exchange("code=nothing"), 400, invalid, None),
+            (
+                exchange("code=code-location&redirect_uri=http://127.0.0.1/"),
+                400,
+                "Invalid request: `redirect_uri` is invalid",
+                Some(location()),
+            ),
+            (
+                exchange("code=code-company&user_type=Location"),
+                400,
+                other_type,
+                Some(Resource::company("company")),
+            ),
+        ],
+    );
+    let words = form("a=1&a=2").unwrap_err();
+    let decision = decide(&Err(words), &registry(), start(), &fresh("new"));
+    let twice = "Invalid request: `a` is there twice";
+    assert_eq!(outcome(&decision), (Outcome::CodeRefused, Some((400, twice))));
+}
+
+#[test]
+fn every_refusal_of_a_refresh() {
+    let mut registry = registry();
+    registry.set_active("inactive", false);
+    for name in ["inactive", "gone"] {
+        registry.apply(issue(subject(Resource::location(name)), Spent::Nothing, start(), &fresh(name)));
+    }
+    registry.revoke("refresh-gone");
+    let refresh = |rest: &str| format!("{CREDENTIALS}&grant_type=refresh_token&{rest}");
+    let of = |client: &str| format!("{client}&grant_type=refresh_token&refresh_token=refresh-location");
+    let invalid = "Invalid grant: refresh token is invalid";
+    let other_type = "Invalid request: `user_type` is `Company`, and what it is for is a Location";
+    let no_type = "Invalid request: `user_type` is `location`, and has to be Company or Location";
+    let of_location = |name| Some(Resource::location(name));
+    all_are_refused(
+        &registry,
+        Outcome::Refused,
+        [
+            ("grant_type=refresh_token".to_owned(), 400, "Missing parameter: `client_id`", None),
+            (of("client_id=app-1"), 400, "Missing parameter: `client_secret`", Some(location())),
+            (of("client_id=app-1&client_secret=x"), 401, WRONG_CLIENT, Some(location())),
+            (of("client_id=other-1&client_secret=secret"), 401, WRONG_CLIENT, Some(location())),
+            (refresh(""), 400, "Missing parameter: `refresh_token`", None),
+            (refresh("refresh_token=nothing"), 400, invalid, None),
+            (refresh("refresh_token=refresh-gone"), 400, invalid, of_location("gone")),
+            (refresh("refresh_token=refresh-location&user_type=Company"), 400, other_type, Some(location())),
+            (refresh("refresh_token=refresh-location&user_type=location"), 400, no_type, Some(location())),
+            (
+                refresh("refresh_token=refresh-inactive"),
+                400,
+                "Location is not active",
+                of_location("inactive"),
+            ),
+        ],
+    );
+}
+
+#[test]
+fn answers_say_what_is_documented() {
+    let mut registry = registry();
+    let location = json!({
+        "access_token": "access-new", "token_type": "Bearer", "expires_in": 86_399, "refresh_token": "refresh-new",
+        "refreshTokenId": "id-new", "scope": "a b/c.d", "userType": "Location", "companyId": "company",
+        "locationId": "l", "isBulkInstallation": false, "userId": "xsmF1xxhmC92ZpL1lj7aLa",
+        "planId": "66a0419a0dffa47fb5f8b22f", "traceId": "trace-new",
+    });
+    let company = json!({
+        "accessToken": "access-new", "tokenType": "Bearer", "expiresIn": 86_399, "refreshToken": "refresh-new",
+        "refreshTokenId": "id-new", "scope": "a b/c.d", "userType": "Company", "companyId": "company",
+        "isBulkInstallation": true, "approvedLocations": ["l1", "l2"], "userId": "xsmF1xxhmC92ZpL1lj7aLa",
+        "planId": "66a0419a0dffa47fb5f8b22f", "traceId": "trace-new",
+    });
+    for (camel_case, what, expected) in
+        [(false, "location&user_type=Location", location), (true, "company", company)]
+    {
+        registry.settings.camel_case = camel_case;
+        for fields in [
+            format!("grant_type=authorization_code&redirect_uri=http://127.0.0.1/back&code=code-{what}"),
+            format!("grant_type=refresh_token&refresh_token=refresh-{what}"),
+        ] {
+            let decision =
+                decide(&form(&format!("{CREDENTIALS}&{fields}")), &registry, start(), &fresh("new"));
+            assert_eq!(decision.answer, Ok(expected.clone()), "{fields}");
+        }
+    }
+}
+
+#[test]
+fn a_code_works_once_and_not_for_long() {
+    let exchange = form(&format!("{CREDENTIALS}&grant_type=authorization_code&code=code-location"));
+    let expired = (Outcome::CodeRefused, Some((400, "Invalid grant: authorization code has expired")));
+    let used = (Outcome::CodeRefused, Some((400, "Invalid grant: authorization code is invalid")));
+    for (seconds, expected) in
+        [(0, (Outcome::CodeExchanged, None)), (599, (Outcome::CodeExchanged, None)), (600, expired)]
+    {
+        let mut registry = registry();
+        let now = start() + TimeDelta::seconds(seconds);
+        let decision = decide(&exchange, &registry, now, &fresh("new"));
+        assert_eq!(outcome(&decision), expected, "{seconds}");
+        if let Some(change) = decision.change {
+            registry.apply(change);
+            assert_eq!(outcome(&decide(&exchange, &registry, now, &fresh("newer"))), used, "{seconds}");
+        }
+    }
+}
+
+#[test]
+fn a_refresh_is_repeated_for_thirty_seconds() {
+    let mut registry = registry();
+    let refresh = form(&format!("{CREDENTIALS}&grant_type=refresh_token&refresh_token=refresh-location"));
+    let at = |milliseconds| start() + TimeDelta::milliseconds(milliseconds);
+    let first = decide(&refresh, &registry, at(0), &fresh("new"));
+    assert_eq!(outcome(&first), (Outcome::Rotated, None));
+    registry.apply(first.change.unwrap());
+    let refused = (Outcome::Refused, Some((400, "Invalid grant: refresh token is invalid")));
+    for (milliseconds, expected) in [
+        (0, (Outcome::Repeated, None)),
+        (29_999, (Outcome::Repeated, None)),
+        (30_000, refused),
+        (30_001, refused),
+    ] {
+        let decision = decide(&refresh, &registry, at(milliseconds), &fresh("newer"));
+        assert_eq!(outcome(&decision), expected, "{milliseconds}");
+        assert_eq!(decision.change, None);
+        if let Ok(answer) = decision.answer {
+            assert_eq!(Ok(answer), first.answer, "{milliseconds}");
+        }
+    }
+    // The one that was given in its place goes on.
+    let next = form(&format!("{CREDENTIALS}&grant_type=refresh_token&refresh_token=refresh-new"));
+    assert_eq!(decide(&next, &registry, at(30_001), &fresh("newer")).outcome, Outcome::Rotated);
+}
+
+#[test]
+fn tokens_live_a_day_and_a_year() {
+    let registry = registry();
+    let day = TimeDelta::hours(24);
+    assert_eq!(registry.access_token("access-location").unwrap().expires_at, start() + day);
+    let refresh = form(&format!("{CREDENTIALS}&grant_type=refresh_token&refresh_token=refresh-location"));
+    for (days, expected) in [(364, Outcome::Rotated), (365, Outcome::Refused)] {
+        assert_eq!(
+            decide(&refresh, &registry, start() + day * days, &fresh("new")).outcome,
+            expected,
+            "{days}"
+        );
+    }
+}
+
+#[test]
+fn a_location_that_is_active_again_takes_the_same_refresh_token() {
+    let mut registry = registry();
+    let refresh = form(&format!("{CREDENTIALS}&grant_type=refresh_token&refresh_token=refresh-location"));
+    registry.set_active("l", false);
+    let refused = decide(&refresh, &registry, start(), &fresh("new"));
+    assert_eq!(outcome(&refused), (Outcome::Refused, Some((400, "Location is not active"))));
+    registry.set_active("l", true);
+    let later = start() + TimeDelta::days(100);
+    assert_eq!(decide(&refresh, &registry, later, &fresh("new")).outcome, Outcome::Rotated);
+}

@@ -1,0 +1,196 @@
+//! Installing an app and removing it, and what the app is told of it.
+
+use std::io::{Error, ErrorKind, Result};
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+
+use super::answer::{self, Fresh};
+use super::app::App;
+use super::events::{self, Stamp};
+use super::grant::issue;
+use super::registry::{Install, Registry, Spent, Subject};
+use super::resource::{Choice, Resource};
+use super::settings::InstallEvents;
+use crate::builder::parse_webhook_url;
+use crate::identifiers;
+use crate::server::State;
+use crate::webhook::Event;
+
+/// Installs an app as somebody does in the marketplace, without a code. Of a company, `locations` are the ones that the
+/// app may act for; without any, all.
+pub(crate) fn install(
+    state: &Arc<State>,
+    client_id: Option<&str>,
+    resource: &Resource,
+    locations: Vec<String>,
+) -> Result<()> {
+    let choice = Choice::of(&state.world(), resource.clone(), locations).map_err(not_found)?;
+    let now = state.clock.now();
+    let mut credentials = state.credentials_mut();
+    let registry = &mut credentials.oauth;
+    let app = app(registry, client_id)?.clone();
+    note_install(registry, &app.client_id, &choice, now, false);
+    announce_install(state, registry, &app, &choice, now);
+    Ok(())
+}
+
+/// Removes an app, and tells it so. Its tokens stop working; with a company, those for the company's locations too.
+pub(crate) fn uninstall(state: &Arc<State>, client_id: Option<&str>, resource: &Resource) -> Result<()> {
+    let now = state.clock.now();
+    let mut credentials = state.credentials_mut();
+    let registry = &mut credentials.oauth;
+    let app = app(registry, client_id)?.clone();
+    if registry.install(&app.client_id, resource).is_none() {
+        return Err(not_found(format!("the app {} is not installed on the {resource}", app.client_id)));
+    }
+    for Install { choice: gone, .. } in registry.uninstall(&app.client_id, resource) {
+        let webhook_id = identifiers::uuid();
+        let stamp = Stamp { app_id: &app.app_id, webhook_id: &webhook_id, timestamp: now };
+        let payload = events::uninstall(&gone.resource, stamp);
+        send(state, &app, events::UNINSTALL, webhook_id, &payload, now);
+    }
+    Ok(())
+}
+
+/// Gives tokens without a code: what an app that was installed long ago has. The app is installed there if it was not,
+/// without an event.
+pub(crate) fn give_tokens(
+    state: &State,
+    client_id: Option<&str>,
+    resource: &Resource,
+    scopes: Vec<String>,
+) -> Result<Value> {
+    let choice = Choice::of(&state.world(), resource.clone(), Vec::new()).map_err(not_found)?;
+    let now = state.clock.now();
+    let mut credentials = state.credentials_mut();
+    let registry = &mut credentials.oauth;
+    let client_id = app(registry, client_id)?.client_id.clone();
+    let choice = if let Some(install) = registry.install(&client_id, resource) {
+        install.choice.clone()
+    } else {
+        note_install(registry, &client_id, &choice, now, true);
+        choice
+    };
+    let fresh = fresh(&identifiers::uuid());
+    let subject = Subject { client_id, choice, scopes };
+    let answer = answer::tokens(&subject, &fresh, registry.settings.camel_case);
+    registry.apply(issue(subject, Spent::Nothing, now, &fresh));
+    Ok(answer)
+}
+
+/// Adds an app, in place of the one with the same client id.
+pub(crate) fn put_app(state: &State, app: App) -> Result<App> {
+    let app = checked(app)?;
+    state.credentials_mut().oauth.put_app(app.clone());
+    Ok(app)
+}
+
+/// An app that can be used.
+pub(crate) fn checked(app: App) -> Result<App> {
+    let plain = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
+    if !plain(&app.client_id) || !plain(&app.client_secret) {
+        let words =
+            "the client id and secret of an app have to be printable ASCII without spaces, and not empty";
+        return Err(Error::new(ErrorKind::InvalidInput, words));
+    }
+    app.webhook_url.as_deref().map(parse_webhook_url).transpose()?;
+    Ok(app.identified())
+}
+
+/// The app with this client id, or the sandbox's own.
+pub(crate) fn app<'a>(registry: &'a Registry, client_id: Option<&str>) -> Result<&'a App> {
+    match client_id {
+        Some(id) => {
+            registry.app(id).ok_or_else(|| not_found(format!("there is no app with the client id {id}")))
+        }
+        None => registry.apps().first().ok_or_else(|| not_found("there is no app".to_owned())),
+    }
+}
+
+/// Notes that an app is installed: with a company, on its locations too. `announced` says that its event was sent, or is
+/// not to be.
+pub(crate) fn note_install(
+    registry: &mut Registry,
+    client_id: &str,
+    choice: &Choice,
+    now: DateTime<Utc>,
+    announced: bool,
+) {
+    let announced = announced || registry.settings.install_events == InstallEvents::Never;
+    for choice in each_of(choice) {
+        registry.put_install(Install {
+            client_id: client_id.to_owned(),
+            choice,
+            installed_at: now,
+            announced,
+        });
+    }
+}
+
+/// Tells an app of its installs that it has not been told of.
+pub(crate) fn announce_install(
+    state: &Arc<State>,
+    registry: &mut Registry,
+    app: &App,
+    choice: &Choice,
+    now: DateTime<Utc>,
+) {
+    for choice in each_of(choice) {
+        if !registry.announce(&app.client_id, &choice.resource) {
+            continue;
+        }
+        let Some(install) = registry.install(&app.client_id, &choice.resource) else { continue };
+        let webhook_id = identifiers::uuid();
+        let due = events::due(now, registry.settings.install_event_delay_ms);
+        let stamp = Stamp { app_id: &app.app_id, webhook_id: &webhook_id, timestamp: now };
+        let payload = events::install(install, stamp);
+        send(state, app, events::INSTALL, webhook_id, &payload, due);
+    }
+}
+
+/// A choice, and after a company each of its locations.
+fn each_of(choice: &Choice) -> impl Iterator<Item = Choice> {
+    let company_id = choice.company_id.clone();
+    let locations = choice.locations.clone().into_iter().map(move |id| Choice {
+        resource: Resource::Location(id),
+        company_id: company_id.clone(),
+        locations: Vec::new(),
+    });
+    std::iter::once(choice.clone()).chain(locations)
+}
+
+/// Sends an event to where an app wants it, when it is time.
+fn send(state: &Arc<State>, app: &App, event: &str, webhook_id: String, payload: &Value, due: DateTime<Utc>) {
+    let own = app.webhook_url.clone();
+    let (name, body) = (event.to_owned(), payload.to_string().into_bytes().into());
+    let go = move |state: &State, now| {
+        if let Some(url) = own.or_else(|| state.outbox.url()) {
+            state.outbox.send(Event { name, webhook_id, message_id: None, url, body }, now);
+        }
+    };
+    let now = state.clock.now();
+    if due <= now {
+        return go(state, now);
+    }
+    let state = Arc::clone(state);
+    tokio::spawn(async move {
+        state.clock.sleep_until(due).await;
+        go(&state, state.clock.now());
+    });
+}
+
+/// New tokens.
+pub(crate) fn fresh(trace_id: &str) -> Fresh {
+    Fresh {
+        access_token: identifiers::secret("access"),
+        refresh_token: identifiers::secret("refresh"),
+        refresh_token_id: identifiers::object_id(),
+        trace_id: trace_id.to_owned(),
+    }
+}
+
+fn not_found(words: String) -> Error {
+    Error::new(ErrorKind::NotFound, words)
+}

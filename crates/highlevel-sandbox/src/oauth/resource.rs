@@ -1,0 +1,103 @@
+//! What an app can be installed on, and tokens be given for.
+
+use serde::{Deserialize, Serialize};
+
+use crate::world::{COMPANY_ID, World};
+
+/// A location (sub-account) or a company (agency).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Resource {
+    /// The location with this id.
+    #[serde(rename = "locationId")]
+    Location(String),
+    /// The company with this id.
+    #[serde(rename = "companyId")]
+    Company(String),
+}
+
+impl Resource {
+    /// A location.
+    pub fn location(id: impl Into<String>) -> Self {
+        Self::Location(id.into())
+    }
+
+    /// A company.
+    pub fn company(id: impl Into<String>) -> Self {
+        Self::Company(id.into())
+    }
+
+    /// The id, whichever it is of.
+    pub fn id(&self) -> &str {
+        match self {
+            Self::Location(id) | Self::Company(id) => id,
+        }
+    }
+
+    /// The word that requests and answers have for it.
+    pub(crate) fn user_type(&self) -> &'static str {
+        match self {
+            Self::Location(_) => "Location",
+            Self::Company(_) => "Company",
+        }
+    }
+}
+
+impl std::fmt::Display for Resource {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Location(id) => write!(formatter, "location {id}"),
+            Self::Company(id) => write!(formatter, "company {id}"),
+        }
+    }
+}
+
+/// What somebody chose to install an app on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Choice {
+    pub(crate) resource: Resource,
+    pub(crate) company_id: String,
+    /// The locations of a company that the app may act for.
+    #[serde(default)]
+    pub(crate) locations: Vec<String>,
+}
+
+impl Choice {
+    /// What a choice amounts to in this world. Of a company, all its locations are meant if none is named.
+    pub(crate) fn of(world: &World, resource: Resource, locations: Vec<String>) -> Result<Self, String> {
+        let company_of = |id: &str| world.location(id).map(|location| location.company_id.clone());
+        match resource {
+            Resource::Location(ref id) => {
+                let company_id = company_of(id).ok_or_else(|| format!("there is no location {id}"))?;
+                Ok(Self { resource, company_id, locations: Vec::new() })
+            }
+            Resource::Company(ref id) => {
+                let company_id = id.clone();
+                if !companies(world).contains(&id.as_str()) {
+                    return Err(format!("there is no company {id}"));
+                }
+                if let Some(stranger) = locations.iter().find(|each| company_of(each).as_ref() != Some(id)) {
+                    return Err(format!("{stranger} is not a location of the company {id}"));
+                }
+                let all = || world.locations().filter(|location| location.company_id == *id);
+                let locations = if locations.is_empty() {
+                    all().map(|each| each.id.clone()).collect()
+                } else {
+                    locations
+                };
+                Ok(Self { resource, company_id, locations })
+            }
+        }
+    }
+}
+
+/// The companies, the sandbox's own first.
+pub(crate) fn companies(world: &World) -> Vec<&str> {
+    let mut companies = vec![COMPANY_ID];
+    for location in world.locations() {
+        if !companies.contains(&location.company_id.as_str()) {
+            companies.push(&location.company_id);
+        }
+    }
+    companies
+}

@@ -1,0 +1,133 @@
+//! One connection: what it may take, and how a fault ends it.
+
+use std::error::Error;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use super::{State, lock, respond};
+use crate::fault::{self, Base, Ending, LONGEST_WAIT, Script, Strike};
+
+/// How many connections there are at once unless it is said otherwise.
+pub(crate) const CONNECTIONS: usize = 10_000;
+/// How long the end of the client's side is waited for after FIN.
+const FAREWELL: Duration = Duration::from_secs(5);
+
+/// Where the answer to a request is left that a fault does not leave to HTTP.
+pub(super) type Interruption = Arc<Mutex<Option<(Script, Strike)>>>;
+
+/// Why hyper is told to stop.
+#[derive(Debug)]
+pub(super) struct Interrupted;
+
+impl std::fmt::Display for Interrupted {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("a fault ends the connection")
+    }
+}
+
+impl Error for Interrupted {}
+
+/// Answers the requests of a connection until it ends.
+pub(super) async fn converse(stream: TcpStream, state: Arc<State>) {
+    // Without it, what trickles would arrive in lumps.
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "a connection ended as it began");
+        return;
+    }
+    if let Some(mut strike) = state.faults.on_connection() {
+        let in_force = strike.wait(strike.fault.latency()).await;
+        // Latency alone is over now.
+        if in_force && !strike.fault.only_waits() {
+            let mut answer = unavailable();
+            fault::edit(&strike.fault, &mut answer, "");
+            let script = fault::script(&strike.fault, &answer);
+            return perform(stream, script, strike).await;
+        }
+    }
+
+    let interruption = Interruption::default();
+    let service = {
+        let (state, interruption) = (Arc::clone(&state), Arc::clone(&interruption));
+        service_fn(move |request| respond(request, Arc::clone(&state), Arc::clone(&interruption)))
+    };
+    let mut connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(state.read_timeout)
+        .serve_connection(TokioIo::new(stream), service);
+    let result = tokio::select! {
+        result = &mut connection => result,
+        () = state.stopped() => {
+            std::pin::Pin::new(&mut connection).graceful_shutdown();
+            (&mut connection).await
+        }
+    };
+    let interruption = lock(&interruption).take();
+    match (result, interruption) {
+        (Err(_), Some((script, strike))) => {
+            perform(connection.into_parts().io.into_inner(), script, strike).await;
+        }
+        (Err(error), None) => tracing::debug!(%error, "a connection broke"),
+        (Ok(()), _) => {}
+    }
+}
+
+/// The answer to what was not done.
+pub(super) fn unavailable() -> Base {
+    Base { status: StatusCode::SERVICE_UNAVAILABLE, headers: HeaderMap::new(), body: Bytes::new() }
+}
+
+/// Writes what a fault lets through, and ends the connection in its way.
+async fn perform(mut stream: TcpStream, script: Script, mut strike: Strike) {
+    let (size, interval) = script.pace.unwrap_or((usize::MAX, Duration::ZERO));
+    for (index, bytes) in script.bytes.chunks(size).enumerate() {
+        if index > 0 && !strike.wait(interval).await {
+            return close(stream).await;
+        }
+        let written = tokio::select! {
+            written = stream.write_all(bytes) => written.is_ok(),
+            // The client does not read.
+            _ = strike.wait(LONGEST_WAIT) => false,
+        };
+        if !written {
+            return;
+        }
+    }
+    match script.ending {
+        Ending::Reset => {
+            // The queue is thrown away when the stream is dropped, and RST sent.
+            if let Err(error) = stream.set_zero_linger() {
+                tracing::debug!(%error, "a connection cannot be reset");
+            }
+        }
+        Ending::Silence => {
+            tokio::select! {
+                _ = strike.wait(LONGEST_WAIT) => {}
+                () = left(&mut stream) => {}
+            }
+            close(stream).await;
+        }
+        Ending::Normal | Ending::Close => close(stream).await,
+    }
+}
+
+/// Ends our side with FIN. Closing while there is something to read would send RST instead.
+async fn close(mut stream: TcpStream) {
+    if stream.shutdown().await.is_ok() {
+        // Either way it is closed now.
+        let _ = tokio::time::timeout(FAREWELL, left(&mut stream)).await;
+    }
+}
+
+/// Resolves when the client's side has ended. What it sends until then is thrown away.
+async fn left(stream: &mut TcpStream) {
+    let mut discarded = [0; 4096];
+    while matches!(stream.read(&mut discarded).await, Ok(1..)) {}
+}

@@ -1,0 +1,66 @@
+//! The requests of OAuth. Rate limits do not count them.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use http::StatusCode;
+use http::header::CONTENT_TYPE;
+
+use super::body::{LONGEST, Received};
+use super::state::Moment;
+use super::{Call, State};
+use crate::fault::{self, Base, FaultStage, Strike};
+use crate::ledger::{Entry, RecordedRequest};
+use crate::oauth::{self, Reply};
+
+impl State {
+    /// Answers a request. When this returns, the ledger has it, without its secrets.
+    pub(super) fn answer_oauth(
+        self: &Arc<Self>,
+        call: Call<'_>,
+        received: &Received,
+        moment: &Moment,
+        strike: Option<&Strike>,
+    ) -> Base {
+        let began = Instant::now();
+        let trace_id = &moment.fresh.trace_id;
+        let reply = match received {
+            _ if strike.is_some_and(|strike| strike.stage != FaultStage::After) => {
+                oauth::plain(StatusCode::SERVICE_UNAVAILABLE, "service unavailable")
+            }
+            Received::TooLarge(_) => oauth::plain(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                &format!("request entity too large: a body has at most {LONGEST} bytes"),
+            ),
+            Received::TooSlow(_) | Received::Unread => {
+                oauth::plain(StatusCode::REQUEST_TIMEOUT, "the body did not come in time")
+            }
+            Received::Whole(_) => oauth::answer(self, call, moment.now, trace_id),
+        };
+        let Reply { status, headers, body, recorded } = reply;
+        let base = |body: String| {
+            let mut base = Base { status, headers: headers.clone(), body: Bytes::from(body) };
+            if let Some(strike) = strike {
+                fault::edit(&strike.fault, &mut base, trace_id);
+            }
+            base
+        };
+        let content_type = call.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let base_of_answer = base(body);
+        self.ledger.record(Entry::Request(RecordedRequest {
+            id: trace_id.clone(),
+            received_at: moment.fresh.now.clone(),
+            method: call.method.to_owned(),
+            path: call.target.to_owned(),
+            headers: super::redacted(call.headers),
+            body: oauth::redacted_form(content_type, call.body),
+            status: base_of_answer.status.as_u16(),
+            answer: base(recorded).body.to_vec(),
+            fault: strike.map(|strike| strike.fault.name().to_owned()),
+            duration: began.elapsed(),
+            ..RecordedRequest::default()
+        }));
+        base_of_answer
+    }
+}

@@ -1,0 +1,56 @@
+//! Which events tell about a message, and where they go.
+
+use chrono::{DateTime, Utc};
+
+use super::payload::{Envelope, PROVIDER_EVENT, event_name, event_payload, provider_payload};
+use super::store::{Event, text};
+use crate::identifiers;
+use crate::server::State;
+use crate::world::{Message, World};
+
+/// Sends the events of a message that was accepted: to the app, and to the provider that is to deliver it.
+pub(crate) fn announce(state: &State, world: &World, message: &Message, now: DateTime<Utc>) {
+    tell_app(state, world, message, now);
+    let provider = message.conversation_provider_id.as_deref().and_then(|id| world.provider(id));
+    let Some(url) = provider.and_then(|provider| provider.delivery_url.clone()) else { return };
+    let envelope = envelope(state, now);
+    let Some(payload) = provider_payload(state.contract, message, world, &envelope) else { return };
+    state.outbox.send(
+        Event {
+            name: PROVIDER_EVENT.to_owned(),
+            webhook_id: envelope.webhook_id,
+            message_id: Some(message.id.clone()),
+            url,
+            body: payload.to_string().into_bytes().into(),
+        },
+        now,
+    );
+}
+
+/// Sends the event that tells the app how a message is now.
+pub(crate) fn tell_app(state: &State, world: &World, message: &Message, now: DateTime<Utc>) {
+    let Some(url) = state.outbox.url() else { return };
+    let envelope = envelope(state, now);
+    let contact = world.contact(&message.contact_id);
+    let payload = event_payload(state.contract, message, contact, &envelope);
+    state.outbox.send(
+        Event {
+            name: event_name(message).to_owned(),
+            webhook_id: envelope.webhook_id,
+            message_id: Some(message.id.clone()),
+            url,
+            body: payload.to_string().into_bytes().into(),
+        },
+        now,
+    );
+}
+
+/// What an event says about itself.
+pub(super) fn envelope(state: &State, now: DateTime<Utc>) -> Envelope {
+    Envelope {
+        timestamp: text(now),
+        webhook_id: identifiers::uuid(),
+        app_id: state.account.app_id.clone(),
+        version_id: state.account.app_id.clone(),
+    }
+}

@@ -1,0 +1,207 @@
+//! Makes the attempts: the one place that speaks to webhook targets.
+//!
+//! It speaks plain HTTP, takes no proxy of the environment, and follows no redirect.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::Request as HttpRequest;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use tokio::sync::mpsc::{self, UnboundedSender};
+use tokio::time::{sleep, timeout_at};
+
+use super::hostile::Request;
+use super::lanes::{Lanes, Ticket};
+use super::outbox::{Begun, Job, Sending};
+use super::record::DeliveryOutcome;
+use super::store::PENDING_KEPT;
+use crate::server::State;
+
+/// How long one attempt may take unless it is said otherwise, by the machine's clock.
+pub(crate) const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the next event to a target waits for the answer to the one before, by the machine's clock.
+const PATIENCE: Duration = Duration::from_millis(500);
+/// How long an event is held back to go after another one, by the sandbox's clock.
+const HELD: chrono::TimeDelta = chrono::TimeDelta::minutes(1);
+/// How much of an answer's body and of its headers is kept, in bytes.
+const KEPT_BODY: usize = 4 * 1024;
+const KEPT_HEADERS: usize = 8 * 1024;
+
+/// From how many attempts on those are looked for whose delivery is forgotten: twice as many as can be remembered.
+const MOST_WAITING: usize = 2 * PENDING_KEPT;
+
+type HttpClient = Client<HttpConnector, Full<Bytes>>;
+
+/// What a task of the courier tells it.
+enum Signal {
+    Ended(Ticket),
+    TakesLong(Ticket),
+    /// What is held back has been held long enough.
+    Release,
+}
+
+/// Delivers what comes, for ever.
+pub(crate) async fn run(state: Arc<State>, attempt_timeout: Duration) {
+    let client: HttpClient = Client::builder(TokioExecutor::new()).build_http();
+    let mut lanes = Lanes::new();
+    let (signals, mut told) = mpsc::unbounded_channel();
+    loop {
+        let (jobs, next_due) = state.outbox.take(state.clock.now());
+        for (target, job) in jobs {
+            lanes.push(&target, job);
+        }
+        if lanes.waiting() > MOST_WAITING {
+            lanes.retain(|job| state.outbox.remembers(job));
+        }
+        while let Some((ticket, job)) = lanes.start() {
+            if let Some(sending) = begin(&state, &mut lanes, &ticket, job, &signals) {
+                let (client, state, signals) = (client.clone(), Arc::clone(&state), signals.clone());
+                tokio::spawn(deliver(client, state, sending, ticket, signals, attempt_timeout));
+            }
+        }
+        let due = async {
+            match next_due {
+                Some(time) => state.clock.sleep_until(time).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = state.outbox.woken() => {}
+            () = due => {}
+            Some(signal) = told.recv() => match signal {
+                Signal::Ended(ticket) => lanes.end(&ticket),
+                Signal::TakesLong(ticket) => lanes.overtake(&ticket),
+                Signal::Release => lanes.release(),
+            },
+        }
+    }
+}
+
+/// The attempt that a job becomes, if it becomes one now.
+fn begin(
+    state: &Arc<State>,
+    lanes: &mut Lanes<Job>,
+    ticket: &Ticket,
+    job: Job,
+    signals: &UnboundedSender<Signal>,
+) -> Option<Box<Sending>> {
+    let now = state.clock.now();
+    match state.outbox.begin(job, !lanes.holds(ticket), now) {
+        Begun::Send(sending) => return Some(sending),
+        Begun::Nothing => lanes.skip(ticket),
+        Begun::Hold(job) => {
+            lanes.hold(ticket, job);
+            let (state, signals) = (Arc::clone(state), signals.clone());
+            tokio::spawn(async move {
+                state.clock.sleep_until(now + HELD).await;
+                // The receiver is gone when the sandbox stops.
+                let _ = signals.send(Signal::Release);
+            });
+        }
+    }
+    None
+}
+
+async fn deliver(
+    client: HttpClient,
+    state: Arc<State>,
+    sending: Box<Sending>,
+    ticket: Ticket,
+    signals: UnboundedSender<Signal>,
+    attempt_timeout: Duration,
+) {
+    let began = Instant::now();
+    let outcome = {
+        let attempt = async {
+            match &sending.request {
+                Ok(request) => exchange(&client, sending.url(), request, attempt_timeout).await,
+                Err(reason) => DeliveryOutcome::Failed { reason: reason.clone() },
+            }
+        };
+        tokio::pin!(attempt);
+        tokio::select! {
+            outcome = &mut attempt => outcome,
+            () = sleep(PATIENCE) => {
+                let _ = signals.send(Signal::TakesLong(ticket.clone()));
+                attempt.await
+            }
+        }
+    };
+    state.outbox.end(*sending, outcome, began.elapsed(), state.clock.now(), &state.ledger);
+    // The receiver is gone when the sandbox stops.
+    let _ = signals.send(Signal::Ended(ticket));
+}
+
+async fn exchange(
+    client: &HttpClient,
+    url: &str,
+    request: &Request,
+    attempt_timeout: Duration,
+) -> DeliveryOutcome {
+    let mut builder = HttpRequest::post(url);
+    for (name, value) in &request.headers {
+        builder = builder.header(name, value);
+    }
+    let built = match builder.body(Full::from(Bytes::from_owner(Arc::clone(&request.body)))) {
+        Ok(built) => built,
+        Err(error) => return failed(&error),
+    };
+    let deadline = tokio::time::Instant::now() + attempt_timeout;
+    match timeout_at(deadline, client.request(built)).await {
+        Ok(Ok(response)) => {
+            let status = response.status().as_u16();
+            let headers = first_headers(crate::server::readable(response.headers()));
+            DeliveryOutcome::Answered {
+                status,
+                headers,
+                body: beginning(response.into_body(), deadline).await,
+            }
+        }
+        Ok(Err(error)) => failed(&error),
+        Err(_) => DeliveryOutcome::Failed {
+            reason: format!("no answer within {} seconds", attempt_timeout.as_secs_f64()),
+        },
+    }
+}
+
+/// As many headers as are kept.
+fn first_headers(headers: Vec<(String, String)>) -> Vec<(String, String)> {
+    let mut length = 0;
+    let fits = |(name, value): &(String, String)| {
+        length += name.len() + value.len();
+        length <= KEPT_HEADERS
+    };
+    headers.into_iter().take_while(fits).collect()
+}
+
+/// As much of the body as is kept. An answer that breaks off has been an answer: its status was read.
+async fn beginning(mut answer: Incoming, deadline: tokio::time::Instant) -> Vec<u8> {
+    let mut body = Vec::new();
+    while body.len() < KEPT_BODY {
+        match timeout_at(deadline, answer.frame()).await {
+            Ok(Some(Ok(frame))) => body.extend_from_slice(frame.data_ref().map_or(&[], |data| data)),
+            _ => break,
+        }
+    }
+    body.truncate(KEPT_BODY);
+    body
+}
+
+/// The error with its causes: the first one alone says "client error".
+fn failed(error: &(dyn std::error::Error + 'static)) -> DeliveryOutcome {
+    let mut reason = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let words = error.to_string();
+        if !reason.contains(&words) {
+            reason = format!("{reason}: {words}");
+        }
+        cause = error.source();
+    }
+    DeliveryOutcome::Failed { reason }
+}

@@ -1,0 +1,142 @@
+//! The keys that a sandbox signs with, and those that it only pretends to have.
+
+use std::io;
+use std::sync::OnceLock;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use ring::rand::SystemRandom;
+use ring::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
+
+use super::signature::{Signer, random_seed};
+
+/// The public half of the RSA test key, as `HighLevel` publishes its own: PEM.
+pub(crate) const RSA_PUBLIC_KEY: &str = include_str!("../../keys/rsa-test-key-not-secret.pub.pem");
+/// How many retired keys are remembered.
+const RETIRED_KEPT: usize = 8;
+
+/// A key with a name.
+pub(crate) struct Key {
+    pub(crate) id: String,
+    pub(crate) signer: Signer,
+}
+
+/// The keys of one sandbox.
+///
+/// There is a retired key from the start, as if the keys had been rotated just before, so that
+/// [`HostileMode::OldKey`](super::HostileMode::OldKey) means something at once.
+pub(crate) struct Keyring {
+    /// Oldest first.
+    retired: Vec<Key>,
+    current: Key,
+    wrong: Key,
+    made: u32,
+}
+
+/// A public key of a sandbox.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct WebhookKey {
+    /// Its name, which each attempt that it signed carries.
+    pub id: String,
+    /// `Ed25519`, or `RSA` for the key of the older header.
+    pub algorithm: &'static str,
+    /// As `HighLevel` publishes its own: a `SubjectPublicKeyInfo` in base64, RSA with the lines of PEM around it.
+    pub public_key: String,
+    /// Whether it signs genuine attempts.
+    pub current: bool,
+}
+
+impl Keyring {
+    pub(crate) const RSA_KEY_ID: &str = "rsa-test";
+
+    /// The keys of a sandbox that signs with `seed`, or with a new one.
+    pub(crate) fn new(seed: Option<[u8; 32]>) -> io::Result<Self> {
+        let key = |id: &str, seed| Key { id: id.to_owned(), signer: Signer::new(seed) };
+        Ok(Self {
+            retired: vec![key("ed25519-1", random_seed()?)],
+            current: key("ed25519-2", seed.map_or_else(random_seed, Ok)?),
+            wrong: key("wrong", random_seed()?),
+            made: 2,
+        })
+    }
+
+    /// Signs with a new key from now on. The one before is retired.
+    pub(crate) fn rotate(&mut self) -> io::Result<()> {
+        let signer = Signer::new(random_seed()?);
+        self.made += 1;
+        let key = Key { id: format!("ed25519-{}", self.made), signer };
+        self.retired.push(std::mem::replace(&mut self.current, key));
+        if self.retired.len() > RETIRED_KEPT {
+            self.retired.remove(0);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn current(&self) -> &Key {
+        &self.current
+    }
+
+    /// The key that signed before the current one.
+    pub(crate) fn retired(&self) -> &Key {
+        self.retired.last().unwrap_or(&self.wrong)
+    }
+
+    /// A key that is not published.
+    pub(crate) fn wrong(&self) -> &Key {
+        &self.wrong
+    }
+
+    /// The value of `X-WH-Signature` for a body, by the test key.
+    pub(crate) fn rsa_signature(body: &[u8]) -> Result<String, String> {
+        static KEY: OnceLock<Result<RsaKeyPair, String>> = OnceLock::new();
+        let pair = KEY.get_or_init(|| {
+            RsaKeyPair::from_pkcs8(include_bytes!("../../keys/rsa-test-key-not-secret.pk8"))
+                .map_err(|error| format!("the embedded RSA test key cannot be used: {error}"))
+        });
+        let pair = pair.as_ref().map_err(Clone::clone)?;
+        let mut signature = vec![0; pair.public().modulus_len()];
+        pair.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), body, &mut signature)
+            .map_err(|_| "the RSA test key could not sign".to_owned())?;
+        Ok(STANDARD.encode(signature))
+    }
+
+    /// What is published: the retired keys, oldest first, the current one, the RSA one.
+    pub(crate) fn published(&self) -> Vec<WebhookKey> {
+        let ed25519 = |key: &Key, current| WebhookKey {
+            id: key.id.clone(),
+            algorithm: "Ed25519",
+            public_key: key.signer.public_key(),
+            current,
+        };
+        let mut keys: Vec<WebhookKey> = self.retired.iter().map(|key| ed25519(key, false)).collect();
+        keys.push(ed25519(&self.current, true));
+        keys.push(WebhookKey {
+            id: Self::RSA_KEY_ID.to_owned(),
+            algorithm: "RSA",
+            public_key: RSA_PUBLIC_KEY.to_owned(),
+            current: false,
+        });
+        keys
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rotated_keys_are_remembered_up_to_a_bound() {
+        let mut keyring = Keyring::new(Some([7; 32])).unwrap();
+        let first = keyring.current().signer.public_key();
+        assert_eq!(first, Signer::new([7; 32]).public_key());
+        keyring.rotate().unwrap();
+        assert_eq!(keyring.retired().signer.public_key(), first);
+        assert_ne!(keyring.current().signer.public_key(), first);
+        for _ in 0..20 {
+            keyring.rotate().unwrap();
+        }
+        assert_eq!(keyring.published().len(), RETIRED_KEPT + 2);
+        assert_eq!(keyring.published().iter().filter(|key| key.current).count(), 1);
+    }
+}

@@ -1,0 +1,426 @@
+//! The events that wait to be delivered, with all that decides how: where to, with which key, how wrongly, how often.
+
+use std::collections::VecDeque;
+use std::io::{self, ErrorKind};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use tokio::sync::{Notify, watch};
+
+use super::hostile::{self, HostileMode, Hostilities, Request};
+use super::keyring::{Keyring, WebhookKey};
+use super::record::{AttemptCause, Delivery, DeliveryAttempt, DeliveryOutcome};
+use super::schedule::RetrySchedule;
+use super::store::{DeliveryFilter, Event, Store, text};
+use crate::ledger::{Entry, Ledger};
+
+/// How many resends and replays may wait.
+const WAITING_EXTRAS: usize = 1_000;
+
+/// All that waits, and all that was. The [courier](super::courier) empties it.
+pub(crate) struct Outbox {
+    inner: Mutex<Inner>,
+    /// Something can be taken.
+    wake: Notify,
+    progress: watch::Sender<Progress>,
+}
+
+struct Inner {
+    url: Option<String>,
+    retries: RetrySchedule,
+    keyring: Keyring,
+    hostile: Hostilities,
+    store: Store,
+    jobs: VecDeque<Job>,
+    /// How many resends and replays have not begun.
+    extras: usize,
+}
+
+/// How much has ended since the start.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Progress {
+    pub(crate) attempts: usize,
+    /// Deliveries of which at least one attempt has ended.
+    pub(crate) deliveries: usize,
+}
+
+/// An attempt to make.
+#[derive(Debug)]
+pub(super) struct Job {
+    delivery: u64,
+    work: Work,
+    /// It was held back already.
+    held: bool,
+}
+
+#[derive(Debug)]
+enum Work {
+    Scheduled,
+    Resend(Option<HostileMode>),
+    Replay(Request),
+    Duplicate(Request),
+}
+
+/// What to do with a job.
+pub(super) enum Begun {
+    /// The delivery is forgotten, or has been taken in the meantime.
+    Nothing,
+    /// It goes after the next one.
+    Hold(Job),
+    Send(Box<Sending>),
+}
+
+/// An attempt that is under way.
+pub(super) struct Sending {
+    delivery: u64,
+    number: u32,
+    cause: AttemptCause,
+    mode: Option<HostileMode>,
+    event: Event,
+    began: DateTime<Utc>,
+    pub(super) request: Result<Request, String>,
+}
+
+impl Job {
+    /// Whether somebody asked for it.
+    fn is_extra(&self) -> bool {
+        matches!(self.work, Work::Resend(_) | Work::Replay(_))
+    }
+}
+
+impl Sending {
+    pub(super) fn url(&self) -> &str {
+        &self.event.url
+    }
+}
+
+/// A replay of an attempt: the same request again, or with edits.
+///
+/// ```
+/// use highlevel_sandbox::Replay;
+///
+/// let exactly = Replay::new();
+/// let forged = Replay::new().body(r#"{"type":"INSTALL"}"#);
+/// let other_event = Replay::new().attempt(1).body(r#"{"type":"INSTALL"}"#).signed();
+/// # let _ = (exactly, forged, other_event);
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Replay {
+    attempt: Option<u32>,
+    body: Option<Vec<u8>>,
+    signed: bool,
+}
+
+impl Replay {
+    /// The last attempt again, to the byte.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The attempt with this number, instead of the last one.
+    pub fn attempt(mut self, number: u32) -> Self {
+        self.attempt = Some(number);
+        self
+    }
+
+    /// With another body, under the old signature.
+    pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
+        self.body = Some(body.into());
+        self
+    }
+
+    /// Signed anew, with the current key: a changed body is then a genuine event.
+    pub fn signed(mut self) -> Self {
+        self.signed = true;
+        self
+    }
+}
+
+impl Outbox {
+    pub(crate) fn new(url: Option<String>, retries: RetrySchedule, keyring: Keyring) -> Self {
+        Self {
+            inner: Mutex::new(Inner {
+                url,
+                retries,
+                keyring,
+                hostile: Hostilities::default(),
+                store: Store::new(),
+                jobs: VecDeque::new(),
+                extras: 0,
+            }),
+            wake: Notify::new(),
+            progress: watch::Sender::new(Progress::default()),
+        }
+    }
+
+    /// Where the events of the app go.
+    pub(crate) fn url(&self) -> Option<String> {
+        self.inner().url.clone()
+    }
+
+    pub(crate) fn set_url(&self, url: Option<String>) {
+        self.inner().url = url;
+    }
+
+    pub(crate) fn retries(&self) -> RetrySchedule {
+        self.inner().retries.clone()
+    }
+
+    pub(crate) fn set_retries(&self, retries: RetrySchedule) {
+        self.inner().retries = retries;
+    }
+
+    pub(crate) fn hostilities(&self) -> Hostilities {
+        self.inner().hostile.clone()
+    }
+
+    pub(crate) fn change_hostilities(&self, change: impl FnOnce(&mut Hostilities)) -> Hostilities {
+        let mut inner = self.inner();
+        change(&mut inner.hostile);
+        inner.hostile.next.retain(|(_, attempts)| *attempts > 0);
+        inner.hostile.clone()
+    }
+
+    pub(crate) fn keys(&self) -> Vec<WebhookKey> {
+        self.inner().keyring.published()
+    }
+
+    /// The public half of the key that signs.
+    pub(crate) fn public_key(&self) -> String {
+        self.inner().keyring.current().signer.public_key()
+    }
+
+    pub(crate) fn rotate_key(&self) -> io::Result<()> {
+        self.inner().keyring.rotate()
+    }
+
+    /// Forgets all deliveries. What is under way comes to its end all the same.
+    pub(crate) fn clear(&self) {
+        let mut inner = self.inner();
+        inner.store.clear();
+        inner.jobs.clear();
+        inner.extras = 0;
+        inner.hostile = Hostilities::default();
+    }
+
+    /// Sends an event, and answers by which id it is known.
+    pub(crate) fn send(&self, event: Event, now: DateTime<Utc>) -> u64 {
+        let mut inner = self.inner();
+        let delivery = inner.store.add(event, now);
+        inner.jobs.push_back(Job { delivery, work: Work::Scheduled, held: false });
+        drop(inner);
+        self.wake.notify_one();
+        delivery
+    }
+
+    /// Delivers an event once more, besides what the schedule does: same payload, same `webhookId` and timestamp.
+    pub(crate) fn resend(&self, id: u64, mode: Option<HostileMode>) -> io::Result<Delivery> {
+        self.extra(id, |_| Ok(Work::Resend(mode)))
+    }
+
+    /// Makes the request of an attempt once more, besides what the schedule does.
+    pub(crate) fn replay(&self, id: u64, replay: Replay, now: DateTime<Utc>) -> io::Result<Delivery> {
+        self.extra(id, |inner| {
+            let Some(delivery) = inner.store.delivery(id) else { return Err(unknown(id)) };
+            let mut attempts = delivery.attempts.iter().rev();
+            let attempt = match replay.attempt {
+                Some(number) => attempts.find(|attempt| attempt.number == number),
+                None => attempts.next(),
+            };
+            let Some(attempt) = attempt else {
+                let which = replay
+                    .attempt
+                    .map_or_else(|| "no attempt".to_owned(), |number| format!("no attempt {number}"));
+                let words =
+                    format!("the delivery {id} has {which} that has ended, so there is nothing to replay");
+                return Err(io::Error::new(ErrorKind::NotFound, words));
+            };
+            let body = replay.body.map_or_else(|| attempt.body.clone(), Into::into);
+            Ok(Work::Replay(if replay.signed {
+                hostile::request(&body, None, &inner.keyring, now, 0).map_err(io::Error::other)?
+            } else {
+                Request { headers: attempt.headers.clone(), body, key_id: attempt.key_id.clone() }
+            }))
+        })
+    }
+
+    fn extra(&self, id: u64, work: impl FnOnce(&Inner) -> io::Result<Work>) -> io::Result<Delivery> {
+        let mut inner = self.inner();
+        let delivery = inner.store.delivery(id).ok_or_else(|| unknown(id))?;
+        if inner.extras >= WAITING_EXTRAS {
+            let words =
+                format!("{WAITING_EXTRAS} resends and replays are waiting: try again when some have ended");
+            return Err(io::Error::new(ErrorKind::QuotaExceeded, words));
+        }
+        let work = work(&inner)?;
+        inner.extras += 1;
+        inner.jobs.push_back(Job { delivery: id, work, held: false });
+        drop(inner);
+        self.wake.notify_one();
+        Ok(delivery)
+    }
+
+    pub(crate) fn delivery(&self, id: u64) -> Option<Delivery> {
+        self.inner().store.delivery(id)
+    }
+
+    /// What is remembered and fits, oldest first.
+    pub(crate) fn deliveries(&self) -> Vec<Delivery> {
+        self.inner().store.deliveries().collect()
+    }
+
+    /// The newest that fit, newest first.
+    pub(crate) fn newest(&self, filter: &DeliveryFilter, limit: usize) -> Vec<Delivery> {
+        self.inner().store.newest(filter, limit)
+    }
+
+    pub(crate) fn progress(&self) -> watch::Receiver<Progress> {
+        self.progress.subscribe()
+    }
+
+    /// Resolves when there may be something to take.
+    pub(super) async fn woken(&self) {
+        self.wake.notified().await;
+    }
+
+    /// What is to be done now, each with its target, and when there will be more.
+    pub(super) fn take(&self, now: DateTime<Utc>) -> (Vec<(String, Job)>, Option<DateTime<Utc>>) {
+        let mut guard = self.inner();
+        let inner = &mut *guard;
+        for delivery in inner.store.take_due(now) {
+            inner.jobs.push_back(Job { delivery, work: Work::Scheduled, held: false });
+        }
+        let jobs = std::mem::take(&mut inner.jobs);
+        let mut with_targets = Vec::with_capacity(jobs.len());
+        for job in jobs {
+            match inner.store.event(job.delivery) {
+                Some(event) => with_targets.push((event.url.clone(), job)),
+                None => inner.extras = inner.extras.saturating_sub(usize::from(job.is_extra())),
+            }
+        }
+        (with_targets, inner.store.next_due())
+    }
+
+    /// Whether the delivery of a job is remembered. What is forgotten need not wait.
+    pub(super) fn remembers(&self, job: &Job) -> bool {
+        let mut inner = self.inner();
+        let remembered = inner.store.event(job.delivery).is_some();
+        if !remembered {
+            inner.extras = inner.extras.saturating_sub(usize::from(job.is_extra()));
+        }
+        remembered
+    }
+
+    /// Decides what a job looks like on the wire, now that it may begin.
+    pub(super) fn begin(&self, job: Job, may_hold: bool, now: DateTime<Utc>) -> Begun {
+        let mut guard = self.inner();
+        let inner = &mut *guard;
+        let extra = job.is_extra();
+        let chosen = match (&job.work, job.held) {
+            (_, true) => Some(HostileMode::Reordered),
+            (Work::Resend(Some(mode)), _) => Some(*mode),
+            (Work::Scheduled | Work::Resend(None), _) => inner.hostile.take(may_hold),
+            (Work::Replay(_) | Work::Duplicate(_), _) => None,
+        };
+        if chosen == Some(HostileMode::Reordered) && !job.held && may_hold {
+            return Begun::Hold(Job { held: true, ..job });
+        }
+        if extra {
+            inner.extras = inner.extras.saturating_sub(1);
+        }
+        let Job { delivery, work, .. } = job;
+        let cause = match work {
+            Work::Scheduled => AttemptCause::Scheduled,
+            Work::Resend(_) => AttemptCause::Resend,
+            Work::Replay(_) => AttemptCause::Replay,
+            Work::Duplicate(_) => AttemptCause::Duplicate,
+        };
+        let (Some(number), Some(event)) =
+            (inner.store.begin(delivery, cause), inner.store.event(delivery).cloned())
+        else {
+            return Begun::Nothing;
+        };
+        let request = match work {
+            Work::Replay(request) | Work::Duplicate(request) => Ok(request),
+            Work::Scheduled | Work::Resend(_) => {
+                let seed = delivery.wrapping_mul(64).wrapping_add(number.into());
+                hostile::request(&event.body, chosen, &inner.keyring, now, seed)
+            }
+        };
+        Begun::Send(Box::new(Sending { delivery, number, cause, mode: chosen, event, began: now, request }))
+    }
+
+    /// Files what became of an attempt.
+    pub(super) fn end(
+        &self,
+        sending: Sending,
+        outcome: DeliveryOutcome,
+        latency: Duration,
+        now: DateTime<Utc>,
+        ledger: &Ledger,
+    ) {
+        let Sending { delivery, number, cause, mode, event, began, request } = sending;
+        let again = (mode == Some(HostileMode::Duplicate)).then(|| request.clone().ok()).flatten();
+        let request = request.unwrap_or_else(|_| Request {
+            headers: Vec::new(),
+            body: event.body.clone(),
+            key_id: None,
+        });
+        let attempt = DeliveryAttempt {
+            delivery_id: delivery,
+            number,
+            cause,
+            hostile: mode,
+            webhook_id: event.webhook_id,
+            event: event.name,
+            message_id: event.message_id,
+            url: event.url,
+            started_at: text(began),
+            latency,
+            key_id: request.key_id,
+            headers: request.headers,
+            body: request.body,
+            outcome,
+            next_attempt_at: None,
+        };
+        let mut guard = self.inner();
+        let inner = &mut *guard;
+        if let Some(request) = again {
+            inner.jobs.push_back(Job { delivery, work: Work::Duplicate(request), held: false });
+        }
+        let (attempt, first) = inner.store.file(attempt, &inner.retries, now);
+        drop(guard);
+        tracing::debug!(
+            delivery,
+            number,
+            event = attempt.event,
+            status = attempt.status(),
+            "webhook attempt ended"
+        );
+        ledger.record(Entry::Delivery(attempt));
+        self.progress.send_modify(|progress| {
+            progress.attempts += 1;
+            progress.deliveries += usize::from(first);
+        });
+        self.wake.notify_one();
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        // Nothing is left half-changed, so what a panic left behind can be used.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl std::fmt::Debug for Outbox {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Outbox").field("url", &self.url()).finish_non_exhaustive()
+    }
+}
+
+fn unknown(id: u64) -> io::Error {
+    let words = format!(
+        "there is no delivery {id}, or it is forgotten; GET /_sandbox/deliveries lists what there is"
+    );
+    io::Error::new(ErrorKind::NotFound, words)
+}

@@ -1,0 +1,113 @@
+//! When an event that was not taken is delivered again. Functions of values: the clock is the caller's.
+
+use std::time::Duration;
+
+/// When an event that was not answered with a 2xx is delivered again.
+///
+/// The waits count from when the attempt before was due, by the sandbox's clock: moving the clock forward by two hours
+/// makes all attempts that two hours would have seen, one after the other.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RetrySchedule {
+    /// As `HighLevel` documents it since August 2026: up to 12 times after the first, on any answer that is not a 2xx
+    /// and when there is none, with exponential back-off and jitter. How long the waits are, the documentation does
+    /// not say; here they are 1 s, 2 s, 4 s … 2,048 s, give or take a tenth, together 68 minutes.
+    #[default]
+    Documented,
+    /// As it was until then: up to six times after the first, ten minutes apart, give or take a tenth, and only when
+    /// the answer was 429. Any other answer, or none, was the end.
+    OnlyOn429,
+    /// One attempt each.
+    None,
+    /// These waits exactly, on any answer that is not a 2xx and when there is none.
+    Custom(Vec<Duration>),
+}
+
+impl RetrySchedule {
+    /// How long to wait before the next attempt, without jitter; `None` when there is none.
+    ///
+    /// `attempts` is how many there were, and `status` what the last one was answered, `None` if it was not.
+    ///
+    /// ```
+    /// use highlevel_sandbox::RetrySchedule;
+    /// use std::time::Duration;
+    ///
+    /// assert_eq!(RetrySchedule::Documented.wait(3, Some(500)), Some(Duration::from_secs(4)));
+    /// assert_eq!(RetrySchedule::OnlyOn429.wait(1, Some(500)), None);
+    /// ```
+    pub fn wait(&self, attempts: u32, status: Option<u16>) -> Option<Duration> {
+        if attempts == 0 || status.is_some_and(|status| (200..300).contains(&status)) {
+            return None;
+        }
+        let retries = attempts - 1;
+        match self {
+            Self::Documented => (retries < 12).then(|| Duration::from_secs(1 << retries)),
+            Self::OnlyOn429 => (status == Some(429) && retries < 6).then_some(Duration::from_secs(600)),
+            Self::None => None,
+            Self::Custom(waits) => waits.get(usize::try_from(retries).ok()?).copied(),
+        }
+    }
+
+    /// The wait with its jitter, which is a function of the seed: each run of a program has the same.
+    pub(crate) fn jittered(&self, attempts: u32, status: Option<u16>, seed: u64) -> Option<Duration> {
+        let wait = self.wait(attempts, status)?;
+        Some(match self {
+            Self::Custom(_) | Self::None => wait,
+            Self::Documented | Self::OnlyOn429 => {
+                wait.mul_f64(0.9 + 0.2 * fastrand::Rng::with_seed(seed).f64())
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The waits until a schedule gives up on a target that always answers the same.
+    fn waits(schedule: &RetrySchedule, status: Option<u16>) -> Vec<u64> {
+        (1..).map_while(|attempts| schedule.wait(attempts, status)).map(|wait| wait.as_secs()).collect()
+    }
+
+    #[test]
+    fn schedules_are_what_is_documented() {
+        let documented = vec![1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048];
+        let custom = RetrySchedule::Custom(vec![Duration::from_secs(5), Duration::ZERO]);
+        let cases = [
+            (RetrySchedule::Documented, Some(500), documented.clone()),
+            (RetrySchedule::Documented, Some(429), documented.clone()),
+            (RetrySchedule::Documented, Some(404), documented.clone()),
+            (RetrySchedule::Documented, Some(301), documented.clone()),
+            (RetrySchedule::Documented, None, documented),
+            (RetrySchedule::Documented, Some(200), vec![]),
+            (RetrySchedule::Documented, Some(204), vec![]),
+            (RetrySchedule::OnlyOn429, Some(429), vec![600; 6]),
+            (RetrySchedule::OnlyOn429, Some(500), vec![]),
+            (RetrySchedule::OnlyOn429, None, vec![]),
+            (RetrySchedule::None, Some(429), vec![]),
+            (custom.clone(), Some(500), vec![5, 0]),
+            (custom.clone(), None, vec![5, 0]),
+            (custom, Some(299), vec![]),
+        ];
+        for (schedule, status, expected) in cases {
+            assert_eq!(waits(&schedule, status), expected, "{schedule:?} {status:?}");
+        }
+    }
+
+    #[test]
+    fn jitter_is_at_most_a_tenth_and_a_function_of_its_seed() {
+        let schedule = RetrySchedule::OnlyOn429;
+        let mut seen = Vec::new();
+        for seed in 0..200 {
+            let wait = schedule.jittered(1, Some(429), seed).unwrap();
+            assert_eq!(schedule.jittered(1, Some(429), seed), Some(wait));
+            assert!((540.0..660.0).contains(&wait.as_secs_f64()), "{wait:?}");
+            seen.push(wait);
+        }
+        seen.sort();
+        seen.dedup();
+        assert!(seen.len() > 100, "the jitter is always the same: {seen:?}");
+        let custom = RetrySchedule::Custom(vec![Duration::from_secs(7)]);
+        assert_eq!(custom.jittered(1, None, 3), Some(Duration::from_secs(7)));
+    }
+}

@@ -1,0 +1,231 @@
+//! Things that happen on the contact's side: it writes, it calls or is called, a message arrives at it.
+
+use std::io::{self, ErrorKind};
+
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::announce::tell_app;
+use crate::server::{State, Unchanged};
+use crate::world::{CONTACT_ID, Direction, Message, StatusUpdate, World};
+
+/// A call between the location and one of its contacts.
+///
+/// ```
+/// use highlevel_sandbox::{CallOutcome, SimulatedCall};
+/// use std::time::Duration;
+///
+/// let answered = SimulatedCall::inbound().duration(Duration::from_secs(90));
+/// let missed = SimulatedCall::outbound().outcome(CallOutcome::NoAnswer);
+/// let message = SimulatedCall::inbound().outcome(CallOutcome::Voicemail).recording("https://example.com/a.mp3");
+/// # let _ = (answered, missed, message);
+/// ```
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SimulatedCall {
+    direction: Direction,
+    #[serde(default)]
+    outcome: CallOutcome,
+    #[serde(default)]
+    contact_id: Option<String>,
+    #[serde(default)]
+    conversation_provider_id: Option<String>,
+    #[serde(default)]
+    duration_seconds: Option<u64>,
+    #[serde(default)]
+    recordings: Vec<String>,
+    #[serde(default)]
+    from: Option<String>,
+    #[serde(default)]
+    to: Option<String>,
+    #[serde(default)]
+    user_id: Option<String>,
+}
+
+/// How a call went.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum CallOutcome {
+    /// A person answered.
+    #[default]
+    Answered,
+    /// It reached voicemail.
+    Voicemail,
+    /// Nobody answered.
+    NoAnswer,
+    /// The line was busy.
+    Busy,
+    /// It could not be made.
+    Failed,
+    /// It was given up before anybody answered.
+    Canceled,
+    /// It has not ended.
+    Pending,
+}
+
+impl SimulatedCall {
+    /// A contact called, and a person answered.
+    pub fn inbound() -> Self {
+        Self::new(Direction::Inbound)
+    }
+
+    /// A contact was called, and answered.
+    pub fn outbound() -> Self {
+        Self::new(Direction::Outbound)
+    }
+
+    fn new(direction: Direction) -> Self {
+        Self {
+            direction,
+            outcome: CallOutcome::Answered,
+            contact_id: None,
+            conversation_provider_id: None,
+            duration_seconds: None,
+            recordings: Vec::new(),
+            from: None,
+            to: None,
+            user_id: None,
+        }
+    }
+
+    /// How it went.
+    pub fn outcome(mut self, outcome: CallOutcome) -> Self {
+        self.outcome = outcome;
+        self
+    }
+
+    /// The contact; [`Sandbox::contact_id`](crate::Sandbox::contact_id) unless told.
+    pub fn contact(mut self, id: impl Into<String>) -> Self {
+        self.contact_id = Some(id.into());
+        self
+    }
+
+    /// The conversation provider; the first of the contact's location unless told.
+    pub fn provider(mut self, id: impl Into<String>) -> Self {
+        self.conversation_provider_id = Some(id.into());
+        self
+    }
+
+    /// How long it was, in whole seconds. Unless told, 60 s when a person answered or it reached voicemail.
+    pub fn duration(mut self, duration: std::time::Duration) -> Self {
+        self.duration_seconds = Some(duration.as_secs());
+        self
+    }
+
+    /// Adds the URL of a recording.
+    pub fn recording(mut self, url: impl Into<String>) -> Self {
+        self.recordings.push(url.into());
+        self
+    }
+
+    /// The user of the location who took part.
+    pub fn user(mut self, id: impl Into<String>) -> Self {
+        self.user_id = Some(id.into());
+        self
+    }
+}
+
+impl CallOutcome {
+    /// The `callStatus` of the events.
+    fn call_status(self) -> &'static str {
+        match self {
+            Self::Answered => "completed",
+            Self::Voicemail => "voicemail",
+            Self::NoAnswer => "no-answer",
+            Self::Busy => "busy",
+            Self::Failed => "failed",
+            Self::Canceled => "canceled",
+            Self::Pending => "pending",
+        }
+    }
+}
+
+/// A contact writes. The fields are those of `InboundMessageRequest`; what is missing is an SMS of the contact to try
+/// things with.
+pub(crate) fn inbound(state: &State, fields: Map<String, Value>) -> io::Result<Message> {
+    let mut body = fields;
+    body.entry("type").or_insert_with(|| json!("SMS"));
+    if !body.contains_key("conversationId") {
+        body.entry("contactId").or_insert_with(|| json!(CONTACT_ID));
+    }
+    let location = location(&state.world(), &body)?;
+    if !matches!(body["type"].as_str(), Some("SMS" | "Email")) {
+        provide(&state.world(), &location, &mut body);
+    }
+    let body = Value::Object(body);
+    state.simulate("/conversations/messages/inbound", &location, &body, |_| {}).map_err(invalid)
+}
+
+/// A call happens.
+pub(crate) fn call(state: &State, call: &SimulatedCall) -> io::Result<Message> {
+    let mut body = Map::new();
+    body.insert("type".to_owned(), json!("Call"));
+    body.insert("contactId".to_owned(), json!(call.contact_id.as_deref().unwrap_or(CONTACT_ID)));
+    let location = location(&state.world(), &body)?;
+    match &call.conversation_provider_id {
+        Some(id) => drop(body.insert("conversationProviderId".to_owned(), json!(id))),
+        None => provide(&state.world(), &location, &mut body),
+    }
+    if !call.recordings.is_empty() {
+        body.insert("attachments".to_owned(), json!(call.recordings));
+    }
+    let mut details = Map::from_iter([("status".to_owned(), json!(call.outcome.call_status()))]);
+    for (name, number) in [("from", &call.from), ("to", &call.to)] {
+        if let Some(number) = number {
+            details.insert(name.to_owned(), json!(number));
+        }
+    }
+    body.insert("call".to_owned(), Value::Object(details));
+
+    let path = match call.direction {
+        Direction::Inbound => "/conversations/messages/inbound",
+        Direction::Outbound => "/conversations/messages/outbound",
+    };
+    let talked = matches!(call.outcome, CallOutcome::Answered | CallOutcome::Voicemail);
+    let duration = call.duration_seconds.unwrap_or(if talked { 60 } else { 0 });
+    // No request to the API can say these.
+    let adjust = |message: &mut Message| {
+        message.request["call"]["duration"] = json!(duration);
+        if let Some(user) = &call.user_id {
+            message.request["userId"] = json!(user);
+        }
+    };
+    state.simulate(path, &location, &Value::Object(body), adjust).map_err(invalid)
+}
+
+/// A message gets another status, and the app is told.
+pub(crate) fn status(state: &State, id: &str, update: StatusUpdate) -> io::Result<Message> {
+    let message = state.set_status(id, update).map_err(Unchanged::into_io)?;
+    tell_app(state, &state.world(), &message, state.clock.now());
+    Ok(message)
+}
+
+/// The location of the contact or conversation that is named.
+fn location(world: &World, body: &Map<String, Value>) -> io::Result<String> {
+    let named = |field: &str| body.get(field).and_then(Value::as_str);
+    let found = match (named("contactId"), named("conversationId")) {
+        (Some(id), _) => world.contact(id).map(|contact| contact.location_id.clone()),
+        (None, Some(id)) => world.conversation(id).map(|conversation| conversation.location_id.clone()),
+        (None, None) => None,
+    };
+    let name = named("contactId").or(named("conversationId")).unwrap_or_default();
+    found.ok_or_else(|| {
+        io::Error::new(
+            ErrorKind::NotFound,
+            format!("there is no contact or conversation {name:?}: add the contact first"),
+        )
+    })
+}
+
+/// Names the first provider of the location, if none is named.
+fn provide(world: &World, location: &str, body: &mut Map<String, Value>) {
+    let first = world.providers().find(|provider| provider.location_id == location);
+    if let Some(provider) = first {
+        body.entry("conversationProviderId").or_insert_with(|| json!(provider.id));
+    }
+}
+
+fn invalid(words: impl Into<String>) -> io::Error {
+    io::Error::new(ErrorKind::InvalidInput, words.into())
+}

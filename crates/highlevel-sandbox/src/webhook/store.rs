@@ -1,0 +1,420 @@
+//! The deliveries that are remembered, within bounds.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use chrono::{DateTime, SecondsFormat, Utc};
+
+use super::record::{AttemptCause, Delivery, DeliveryAttempt, DeliveryState};
+use super::schedule::RetrySchedule;
+
+/// How many deliveries that have ended are remembered.
+const ENDED_KEPT: usize = 10_000;
+/// How many may be on their way.
+pub(super) const PENDING_KEPT: usize = 100_000;
+/// About how many bytes all of them may take.
+const BYTES_KEPT: usize = 128 * 1024 * 1024;
+/// How many attempts of one delivery are remembered.
+const ATTEMPTS_KEPT: usize = 64;
+
+/// An event that is ready to go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Event {
+    pub(crate) name: String,
+    pub(crate) webhook_id: String,
+    pub(crate) message_id: Option<String>,
+    pub(crate) url: String,
+    pub(crate) body: Arc<[u8]>,
+}
+
+/// Which deliveries are asked for; what is not named does not matter.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct DeliveryFilter {
+    /// Only those with a smaller id.
+    pub(crate) before: Option<u64>,
+    pub(crate) event: Option<String>,
+    pub(crate) message_id: Option<String>,
+    pub(crate) state: Option<DeliveryState>,
+}
+
+/// The deliveries, and when which is to be tried again.
+#[derive(Debug)]
+pub(crate) struct Store {
+    records: BTreeMap<u64, Record>,
+    /// Those that have ended, in the order in which they did; some may have begun again since.
+    ended: VecDeque<u64>,
+    due: BTreeSet<(DateTime<Utc>, u64)>,
+    pending: usize,
+    bytes: usize,
+    next: u64,
+    bounds: Bounds,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Bounds {
+    ended: usize,
+    pending: usize,
+    bytes: usize,
+}
+
+#[derive(Debug)]
+struct Record {
+    event: Event,
+    created_at: DateTime<Utc>,
+    state: DeliveryState,
+    /// When the last scheduled attempt was due, and when the next one is.
+    due: DateTime<Utc>,
+    next: Option<DateTime<Utc>>,
+    /// How many attempts the schedule has made.
+    scheduled: u32,
+    begun: u32,
+    has_ended: bool,
+    attempts: VecDeque<Arc<DeliveryAttempt>>,
+    bytes: usize,
+}
+
+impl Store {
+    pub(crate) fn new() -> Self {
+        Self::within(Bounds { ended: ENDED_KEPT, pending: PENDING_KEPT, bytes: BYTES_KEPT })
+    }
+
+    fn within(bounds: Bounds) -> Self {
+        Self {
+            records: BTreeMap::new(),
+            ended: VecDeque::new(),
+            due: BTreeSet::new(),
+            pending: 0,
+            bytes: 0,
+            next: 1,
+            bounds,
+        }
+    }
+
+    /// Remembers an event, and answers by which id. Its first attempt is the caller's to make.
+    pub(crate) fn add(&mut self, event: Event, now: DateTime<Utc>) -> u64 {
+        let id = self.next;
+        self.next += 1;
+        let bytes = 512 + event.body.len() + event.url.len();
+        let record = Record {
+            event,
+            created_at: now,
+            state: DeliveryState::Pending,
+            due: now,
+            next: None,
+            scheduled: 0,
+            begun: 0,
+            has_ended: false,
+            attempts: VecDeque::new(),
+            bytes,
+        };
+        self.records.insert(id, record);
+        self.pending += 1;
+        self.bytes += bytes;
+        self.trim(id);
+        id
+    }
+
+    pub(crate) fn event(&self, id: u64) -> Option<&Event> {
+        self.records.get(&id).map(|record| &record.event)
+    }
+
+    /// Gives an attempt its number; `None` if the delivery is forgotten, or needs no scheduled attempt any more.
+    pub(crate) fn begin(&mut self, id: u64, cause: AttemptCause) -> Option<u32> {
+        let record = self.records.get_mut(&id)?;
+        if cause == AttemptCause::Scheduled {
+            if record.state != DeliveryState::Pending {
+                return None;
+            }
+            record.scheduled += 1;
+        }
+        record.begun += 1;
+        Some(record.begun)
+    }
+
+    /// Files an attempt that has ended, and decides what follows from it. Answers the attempt as it was filed, and
+    /// whether it was the first of its delivery to end.
+    pub(crate) fn file(
+        &mut self,
+        mut attempt: DeliveryAttempt,
+        schedule: &RetrySchedule,
+        now: DateTime<Utc>,
+    ) -> (Arc<DeliveryAttempt>, bool) {
+        let id = attempt.delivery_id;
+        let Some(record) = self.records.get_mut(&id) else { return (Arc::new(attempt), false) };
+        let was_pending = record.state == DeliveryState::Pending;
+        if attempt.status().is_some_and(|status| (200..300).contains(&status)) {
+            record.state = DeliveryState::Delivered;
+            if let Some(time) = record.next.take() {
+                self.due.remove(&(time, id));
+            }
+        } else if was_pending && attempt.cause == AttemptCause::Scheduled {
+            let seed = id.wrapping_mul(64).wrapping_add(record.scheduled.into());
+            match schedule.jittered(record.scheduled, attempt.status(), seed) {
+                Some(wait) => {
+                    record.due = (record.due.checked_add_signed(wait_of(wait))).unwrap_or(now);
+                    record.next = Some(record.due);
+                    self.due.insert((record.due, id));
+                }
+                None => record.state = DeliveryState::GivenUp,
+            }
+        }
+        attempt.next_attempt_at = record.next.map(text);
+        let attempt = Arc::new(attempt);
+        // Attempts of one delivery can overlap.
+        let later = record.attempts.iter().rev().take_while(|each| each.number > attempt.number).count();
+        let first = !std::mem::replace(&mut record.has_ended, true);
+        record.attempts.insert(record.attempts.len() - later, Arc::clone(&attempt));
+        let size = attempt_size(&record.event, &attempt);
+        record.bytes += size;
+        self.bytes += size;
+        if record.attempts.len() > ATTEMPTS_KEPT
+            && let Some(oldest) = record.attempts.pop_front()
+        {
+            let size = attempt_size(&record.event, &oldest);
+            record.bytes -= size;
+            self.bytes -= size;
+        }
+        if was_pending && record.state != DeliveryState::Pending {
+            self.pending -= 1;
+            self.ended.push_back(id);
+        }
+        self.trim(id);
+        (attempt, first)
+    }
+
+    /// The deliveries whose next attempt is due. They are not due any more.
+    pub(crate) fn take_due(&mut self, now: DateTime<Utc>) -> Vec<u64> {
+        let mut due = Vec::new();
+        while let Some(&(time, id)) = self.due.first()
+            && time <= now
+        {
+            self.due.pop_first();
+            if let Some(record) = self.records.get_mut(&id) {
+                record.next = None;
+                due.push(id);
+            }
+        }
+        due
+    }
+
+    /// When the next attempt is due.
+    pub(crate) fn next_due(&self) -> Option<DateTime<Utc>> {
+        self.due.first().map(|(time, _)| *time)
+    }
+
+    pub(crate) fn delivery(&self, id: u64) -> Option<Delivery> {
+        self.records.get(&id).map(|record| record.delivery(id))
+    }
+
+    /// All that are remembered, oldest first.
+    pub(crate) fn deliveries(&self) -> impl Iterator<Item = Delivery> {
+        self.records.iter().map(|(id, record)| record.delivery(*id))
+    }
+
+    /// The newest that fit, newest first.
+    pub(crate) fn newest(&self, filter: &DeliveryFilter, limit: usize) -> Vec<Delivery> {
+        let older = self.records.range(..filter.before.unwrap_or(u64::MAX)).rev();
+        let fitting = older.filter(|(_, record)| filter.fits(record)).take(limit);
+        fitting.map(|(id, record)| record.delivery(*id)).collect()
+    }
+
+    /// Forgets everything.
+    pub(crate) fn clear(&mut self) {
+        let next = self.next;
+        *self = Self { next, ..Self::within(self.bounds) };
+    }
+
+    /// Forgets what is too much: the ones that ended first, and if that is not enough, the oldest, but not `kept`.
+    fn trim(&mut self, kept: u64) {
+        while self.ended.len() > self.bounds.ended
+            || (self.bytes > self.bounds.bytes && !self.ended.is_empty())
+        {
+            if let Some(id) = self.ended.pop_front() {
+                self.forget(id);
+            }
+        }
+        while self.pending > self.bounds.pending || self.bytes > self.bounds.bytes {
+            let Some(id) = self.records.keys().copied().find(|id| *id != kept) else { return };
+            tracing::warn!(delivery = id, "too many webhooks are on their way: one is forgotten");
+            self.forget(id);
+        }
+    }
+
+    fn forget(&mut self, id: u64) {
+        let Some(record) = self.records.remove(&id) else { return };
+        self.bytes -= record.bytes;
+        if record.state == DeliveryState::Pending {
+            self.pending -= 1;
+        }
+        if let Some(time) = record.next {
+            self.due.remove(&(time, id));
+        }
+    }
+}
+
+impl DeliveryFilter {
+    fn fits(&self, record: &Record) -> bool {
+        self.event.as_ref().is_none_or(|event| record.event.name == *event)
+            && (self.message_id.is_none() || record.event.message_id == self.message_id)
+            && self.state.is_none_or(|state| record.state == state)
+    }
+}
+
+impl Record {
+    fn delivery(&self, id: u64) -> Delivery {
+        Delivery {
+            id,
+            webhook_id: self.event.webhook_id.clone(),
+            event: self.event.name.clone(),
+            message_id: self.event.message_id.clone(),
+            url: self.event.url.clone(),
+            body: Arc::clone(&self.event.body),
+            created_at: text(self.created_at),
+            state: self.state,
+            next_attempt_at: self.next.map(text),
+            attempts: self.attempts.iter().cloned().collect(),
+        }
+    }
+}
+
+/// What an attempt adds to its delivery: its body too, if that is another one.
+fn attempt_size(event: &Event, attempt: &DeliveryAttempt) -> usize {
+    let body = if Arc::ptr_eq(&event.body, &attempt.body) { 0 } else { attempt.body.len() };
+    attempt.size() + body
+}
+
+fn wait_of(wait: std::time::Duration) -> chrono::TimeDelta {
+    chrono::TimeDelta::from_std(wait).unwrap_or(chrono::TimeDelta::MAX)
+}
+
+/// A point in time as the API writes it.
+pub(crate) fn text(time: DateTime<Utc>) -> String {
+    time.to_rfc3339_opts(SecondsFormat::Millis, true)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::webhook::record::DeliveryOutcome;
+
+    fn event(bytes: usize) -> Event {
+        Event {
+            name: "OutboundMessage".to_owned(),
+            webhook_id: String::new(),
+            message_id: None,
+            url: String::new(),
+            body: vec![b'a'; bytes].into(),
+        }
+    }
+
+    fn answered(store: &Store, id: u64, cause: AttemptCause, number: u32, status: u16) -> DeliveryAttempt {
+        let event = store.event(id).unwrap();
+        DeliveryAttempt {
+            delivery_id: id,
+            number,
+            cause,
+            hostile: None,
+            webhook_id: String::new(),
+            event: event.name.clone(),
+            message_id: None,
+            url: String::new(),
+            started_at: String::new(),
+            latency: Duration::ZERO,
+            key_id: None,
+            headers: vec![],
+            body: Arc::clone(&event.body),
+            outcome: DeliveryOutcome::Answered { status, headers: vec![], body: vec![] },
+            next_attempt_at: None,
+        }
+    }
+
+    fn attempt(store: &mut Store, id: u64, cause: AttemptCause, status: u16) -> Arc<DeliveryAttempt> {
+        let number = store.begin(id, cause).unwrap();
+        let attempt = answered(store, id, cause, number, status);
+        let schedule = RetrySchedule::Custom(vec![Duration::from_secs(10); 2]);
+        store.file(attempt, &schedule, DateTime::UNIX_EPOCH).0
+    }
+
+    fn at(seconds: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(seconds, 0).unwrap()
+    }
+
+    #[test]
+    fn the_schedule_goes_by_what_was_due() {
+        let mut store = Store::new();
+        let id = store.add(event(1), at(0));
+        let first = attempt(&mut store, id, AttemptCause::Scheduled, 500);
+        assert_eq!(first.next_attempt_at.as_deref(), Some("1970-01-01T00:00:10.000Z"));
+        assert_eq!(store.next_due(), Some(at(10)));
+        assert!(store.take_due(at(9)).is_empty());
+        // A resend that fails changes nothing.
+        attempt(&mut store, id, AttemptCause::Resend, 500);
+        assert_eq!(store.next_due(), Some(at(10)));
+
+        assert_eq!(store.take_due(at(1000)), [id]);
+        attempt(&mut store, id, AttemptCause::Scheduled, 500);
+        assert_eq!(store.next_due(), Some(at(20)), "due ten seconds after it was due before");
+        store.take_due(at(1000));
+        attempt(&mut store, id, AttemptCause::Scheduled, 500);
+        assert_eq!(store.delivery(id).unwrap().state, DeliveryState::GivenUp);
+        assert_eq!(store.next_due(), None);
+        // A resend that is taken ends it well.
+        attempt(&mut store, id, AttemptCause::Resend, 200);
+        let delivery = store.delivery(id).unwrap();
+        assert_eq!(delivery.state, DeliveryState::Delivered);
+        let numbers: Vec<u32> = delivery.attempts.iter().map(|attempt| attempt.number).collect();
+        assert_eq!(numbers, [1, 2, 3, 4, 5]);
+    }
+
+    #[test]
+    fn a_resend_that_is_taken_ends_the_schedule() {
+        let mut store = Store::new();
+        let id = store.add(event(1), at(0));
+        attempt(&mut store, id, AttemptCause::Scheduled, 500);
+        attempt(&mut store, id, AttemptCause::Resend, 200);
+        assert_eq!(store.next_due(), None);
+        assert_eq!(store.begin(id, AttemptCause::Scheduled), None);
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded() {
+        let mut store = Store::within(Bounds { ended: 3, pending: 2, bytes: 100_000 });
+        for _ in 0..5 {
+            let id = store.add(event(1), at(0));
+            attempt(&mut store, id, AttemptCause::Scheduled, 200);
+        }
+        let ids: Vec<u64> = store.deliveries().map(|delivery| delivery.id).collect();
+        assert_eq!(ids, [3, 4, 5]);
+        // Those on their way do not displace those that ended, but each other.
+        for _ in 0..3 {
+            store.add(event(1), at(0));
+        }
+        assert!(store.event(3).is_none() || store.pending <= 2);
+        assert_eq!(store.pending, 2);
+        // A large one displaces others, and never itself.
+        let large = store.add(event(99_000), at(0));
+        assert!(store.event(large).is_some());
+        assert!(store.bytes <= 100_000, "{}", store.bytes);
+        let larger = store.add(event(200_000), at(0));
+        assert_eq!(store.deliveries().map(|delivery| delivery.id).collect::<Vec<_>>(), [larger]);
+        store.clear();
+        assert_eq!((store.bytes, store.pending, store.records.len()), (0, 0, 0));
+    }
+
+    #[test]
+    fn the_attempts_of_one_delivery_are_bounded() {
+        let mut store = Store::new();
+        let id = store.add(event(1), at(0));
+        let empty = store.bytes;
+        for _ in 0..200 {
+            attempt(&mut store, id, AttemptCause::Resend, 500);
+        }
+        let delivery = store.delivery(id).unwrap();
+        assert_eq!(delivery.attempts.len(), ATTEMPTS_KEPT);
+        assert_eq!(delivery.last().unwrap().number, 200);
+        let size: usize = delivery.attempts.iter().map(|attempt| attempt.size()).sum();
+        assert_eq!(store.bytes, empty + size);
+    }
+}

@@ -1,0 +1,178 @@
+//! Sending an event that nothing happened for: the specification's example of it, with what is given merged in.
+
+use std::io::{self, ErrorKind};
+
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::announce::envelope;
+use super::payload::PROVIDER_EVENT;
+use super::record::Delivery;
+use super::store::Event;
+use crate::builder::parse_webhook_url;
+use crate::server::State;
+
+/// Names of examples in the order in which they are preferred; after them, any.
+const PREFERRED: [&str; 3] = ["message", "sms", "location"];
+
+/// An event to send, as the specification's example has it.
+///
+/// ```
+/// use highlevel_sandbox::Trigger;
+///
+/// let install = Trigger::new("INSTALL");
+/// let email = Trigger::new("OutboundMessage").example("email").field("subject", "Tonight").field("source", ());
+/// # let _ = (install, email);
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Trigger {
+    event: String,
+    #[serde(default)]
+    example: Option<String>,
+    #[serde(default)]
+    fields: Map<String, Value>,
+    #[serde(default)]
+    url: Option<String>,
+}
+
+impl Trigger {
+    /// An event by its name under `x-webhooks`: `OutboundMessage`, `InboundMessage`, `ProviderOutboundMessage`,
+    /// `INSTALL` or `UNINSTALL`.
+    pub fn new(event: impl Into<String>) -> Self {
+        Self { event: event.into(), ..Self::default() }
+    }
+
+    /// Another one of the event's examples, for instance `call`, `voicemail` or `email`.
+    pub fn example(mut self, name: impl Into<String>) -> Self {
+        self.example = Some(name.into());
+        self
+    }
+
+    /// Sets a field of the payload, which may be any at all; null removes it. Objects are merged.
+    pub fn field(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.fields.insert(name.into(), value.into());
+        self
+    }
+
+    /// Sends it to this URL instead of the one that such events go to.
+    pub fn url(mut self, url: impl Into<String>) -> Self {
+        self.url = Some(url.into());
+        self
+    }
+}
+
+/// Sends the event.
+pub(crate) fn trigger(state: &State, trigger: &Trigger) -> io::Result<Delivery> {
+    let now = state.clock.now();
+    let url = target(state, trigger)?;
+    let mut payload = example(state, trigger)?;
+    let envelope = envelope(state, now);
+    payload.insert("timestamp".to_owned(), json!(envelope.timestamp));
+    payload.insert("webhookId".to_owned(), json!(envelope.webhook_id));
+    if trigger.event != PROVIDER_EVENT {
+        payload.insert("appId".to_owned(), json!(envelope.app_id));
+        payload.insert("versionId".to_owned(), json!(envelope.version_id));
+    }
+    merge(&mut payload, trigger.fields.clone());
+
+    let text = |field: &str| payload.get(field).and_then(Value::as_str).map(str::to_owned);
+    let event = Event {
+        name: trigger.event.clone(),
+        webhook_id: text("webhookId").unwrap_or_default(),
+        message_id: text("messageId"),
+        url,
+        body: Value::Object(payload).to_string().into_bytes().into(),
+    };
+    let id = state.outbox.send(event, now);
+    state.outbox.delivery(id).ok_or_else(|| io::Error::other("the event was forgotten at once"))
+}
+
+fn target(state: &State, trigger: &Trigger) -> io::Result<String> {
+    if let Some(url) = &trigger.url {
+        parse_webhook_url(url)?;
+        return Ok(url.clone());
+    }
+    if trigger.event == PROVIDER_EVENT {
+        let world = state.world();
+        let url = world.providers().find_map(|provider| provider.delivery_url.clone());
+        return url
+            .ok_or_else(|| invalid("no conversation provider has a delivery URL: set one, or name a url"));
+    }
+    state.outbox.url().ok_or_else(|| invalid("no webhook URL is set: set one, or name a url"))
+}
+
+/// The payload of the example.
+fn example(state: &State, trigger: &Trigger) -> io::Result<Map<String, Value>> {
+    let Trigger { event, example, .. } = trigger;
+    let document = state.contract.document();
+    let events = document["x-webhooks"].as_object();
+    let Some(definition) = events.and_then(|events| events.get(event)) else {
+        let names: Vec<&str> = events.into_iter().flatten().map(|(name, _)| name.as_str()).collect();
+        return Err(invalid(&format!("there is no event {event:?}; there are {}", names.join(", "))));
+    };
+    let examples = definition["examples"].as_object();
+    let named = |name: &str| examples.and_then(|examples| examples.get(name));
+    let found = match example {
+        Some(name) => named(name),
+        None => PREFERRED.iter().find_map(|name| named(name)).or_else(|| examples?.values().next()),
+    };
+    let value = found
+        .and_then(|example| document.pointer(example["$ref"].as_str()?.trim_start_matches('#')))
+        .and_then(|example| example["value"].as_object());
+    value.cloned().ok_or_else(|| {
+        let names: Vec<&str> = examples.into_iter().flatten().map(|(name, _)| name.as_str()).collect();
+        let asked = example.as_deref().unwrap_or_default();
+        invalid(&format!("{event} has no example {asked:?}; there are {}", names.join(", ")))
+    })
+}
+
+/// Merges as RFC 7396 has it: null removes, objects are merged, anything else replaces.
+fn merge(target: &mut Map<String, Value>, patch: Map<String, Value>) {
+    for (name, value) in patch {
+        match value {
+            Value::Null => drop(target.remove(&name)),
+            Value::Object(patch) => {
+                let field = target.entry(name).or_insert_with(|| json!({}));
+                if !field.is_object() {
+                    *field = json!({});
+                }
+                if let Value::Object(field) = field {
+                    merge(field, patch);
+                }
+            }
+            value => drop(target.insert(name, value)),
+        }
+    }
+}
+
+fn invalid(words: &str) -> io::Error {
+    io::Error::new(ErrorKind::InvalidInput, words)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The cases of RFC 7396, appendix A, whose target and patch are objects.
+    #[test]
+    fn fields_are_merged_like_the_rfc() {
+        let cases = [
+            (json!({"a": "b"}), json!({"a": "c"}), json!({"a": "c"})),
+            (json!({"a": "b"}), json!({"b": "c"}), json!({"a": "b", "b": "c"})),
+            (json!({"a": "b"}), json!({"a": null}), json!({})),
+            (json!({"a": "b", "b": "c"}), json!({"a": null}), json!({"b": "c"})),
+            (json!({"a": ["b"]}), json!({"a": "c"}), json!({"a": "c"})),
+            (json!({"a": "c"}), json!({"a": ["b"]}), json!({"a": ["b"]})),
+            (json!({"a": {"b": "c"}}), json!({"a": {"b": "d", "c": null}}), json!({"a": {"b": "d"}})),
+            (json!({"a": [{"b": "c"}]}), json!({"a": [1]}), json!({"a": [1]})),
+            (json!({"e": null}), json!({"a": 1}), json!({"e": null, "a": 1})),
+            (json!({}), json!({"a": {"bb": {"ccc": null}}}), json!({"a": {"bb": {}}})),
+        ];
+        for (target, patch, expected) in cases {
+            let (Value::Object(mut target), Value::Object(patch)) = (target, patch) else { unreachable!() };
+            merge(&mut target, patch);
+            assert_eq!(Value::Object(target), expected);
+        }
+    }
+}

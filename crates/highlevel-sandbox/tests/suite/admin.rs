@@ -1,0 +1,283 @@
+//! The admin API does what its description says: each operation is really called, and what goes out and comes back is
+//! held against the schemas.
+//!
+//! Each area is a file with a table of [`Row`]s. An operation without a row fails the test.
+
+mod clock;
+mod deliveries;
+mod faults;
+mod fidelity;
+mod health;
+mod oauth;
+mod state;
+
+use std::collections::BTreeSet;
+
+use highlevel_sandbox::{Contract, Sandbox};
+use reqwest::Method;
+use reqwest::header::CONTENT_TYPE;
+use serde_json::Value;
+
+use crate::caller::{bare, execute};
+
+/// One request to the admin API, and the status that it is answered with.
+pub(crate) struct Row {
+    method: Method,
+    /// Below `/_sandbox/`, with the query. A JSON pointer in braces stands for what the answer before has there:
+    /// `deliveries/{/deliveries/0/id}`.
+    path: &'static str,
+    /// JSON. A string that is a JSON pointer in braces is replaced as in the path.
+    body: Option<Value>,
+    status: u16,
+}
+
+impl Row {
+    pub(crate) fn get(path: &'static str) -> Self {
+        Self { method: Method::GET, path, body: None, status: 200 }
+    }
+
+    pub(crate) fn new(method: Method, path: &'static str, body: impl Into<Option<Value>>) -> Self {
+        Self { method, path, body: body.into(), status: 200 }
+    }
+
+    pub(crate) fn answers(mut self, status: u16) -> Self {
+        self.status = status;
+        self
+    }
+}
+
+/// The rows of an area, which are called in order on a sandbox of their own.
+type Area = fn(&Sandbox) -> Vec<Row>;
+
+const AREAS: &[Area] = &[
+    health::rows,
+    clock::rows,
+    fidelity::settings,
+    fidelity::rate_limit,
+    fidelity::ledger,
+    faults::rows,
+    oauth::rows,
+    state::records,
+    state::whole,
+    state::events,
+    deliveries::rows,
+    deliveries::events,
+];
+
+#[tokio::test]
+async fn every_operation_does_what_its_description_says() {
+    let sandbox = Sandbox::start().await.unwrap();
+    let description = Description::of(&sandbox).await;
+    let mut called = BTreeSet::new();
+    for area in AREAS {
+        let sandbox = Sandbox::start().await.unwrap();
+        let mut before = Value::Null;
+        for row in area(&sandbox) {
+            let (operation, answer) = call(&description, &sandbox, row, &before).await;
+            called.insert(operation);
+            before = answer;
+        }
+    }
+    let described = description.operations();
+    let missing: Vec<_> = described.difference(&called).collect();
+    assert!(missing.is_empty(), "no row in tests/suite/admin calls {missing:?}");
+}
+
+#[tokio::test]
+async fn what_is_no_operation_is_a_problem_with_a_mend() {
+    let sandbox = Sandbox::start().await.unwrap();
+    let cases = [
+        (
+            Method::GET,
+            "nothing",
+            404,
+            "there is nothing at /_sandbox/nothing; GET /_sandbox/openapi.json lists",
+        ),
+        (Method::DELETE, "clock", 405, "/_sandbox/clock does not take DELETE; it takes GET and PATCH"),
+    ];
+    for (method, path, status, words) in cases {
+        let answered = execute(bare(&sandbox, method, &format!("/_sandbox/{path}"))).await;
+        assert_eq!(answered.status, status);
+        assert!(answered.body["error"].as_str().unwrap().starts_with(words), "{}", answered.body);
+    }
+    assert!(sandbox.requests().is_empty(), "the ledger is about the API");
+}
+
+#[tokio::test]
+async fn every_schema_says_what_else_an_object_may_have() {
+    let sandbox = Sandbox::start().await.unwrap();
+    let description = Description::of(&sandbox).await;
+    let mut objects = 0;
+    visit(&description.document["components"]["schemas"], "", &mut |pointer, value| {
+        if value.get("type") == Some(&Value::from("object")) {
+            objects += 1;
+            assert!(
+                value.get("additionalProperties").is_some(),
+                "{pointer} does not say additionalProperties"
+            );
+        }
+    });
+    assert!(objects > 3, "{objects}");
+}
+
+/// Calls, compares with the description, and answers the operation with the status, and the body of the answer.
+async fn call(
+    description: &Description,
+    sandbox: &Sandbox,
+    row: Row,
+    before: &Value,
+) -> ((String, String), Value) {
+    let Row { method, path, mut body, status } = row;
+    let path = format!("/_sandbox/{}", filled(path, before));
+    let name = format!("{method} {path}");
+    let (template, operation) = description.operation(&method, &path);
+    if let Some(body) = &mut body {
+        fill(body, before);
+    }
+    if status < 400 {
+        description.check_query(operation, &path);
+        description.check_body(operation, body.as_ref(), &name);
+    }
+    let request = bare(sandbox, method.clone(), &path);
+    let request = if let Some(body) = &body { request.json(body) } else { request };
+    let response = request.send().await.unwrap();
+    let found = response.status().as_u16();
+    let media_type = response.headers().get(CONTENT_TYPE).map(|value| value.to_str().unwrap().to_owned());
+
+    let responses = &operation["responses"];
+    let listed = status.to_string();
+    let key = if responses[&listed].is_object() { listed } else { "default".to_owned() };
+    assert!(status >= 400 || key != "default", "{name}: {status} is not described");
+    let described = description.resolved(&responses[&key]);
+    assert!(described.is_object(), "{name}: {status} is not described");
+    let mut answer = Value::Null;
+    match &media_type {
+        None => assert_eq!(response.text().await.unwrap(), "", "{name}"),
+        Some(json) if json.starts_with("application/json") => {
+            answer = response.json().await.unwrap();
+            assert_eq!(found, status, "{name}: {answer}");
+            let schema = reference(&described["content"]["application/json"]["schema"]);
+            assert_eq!(description.contract.validate(schema, &answer), [], "{name}: {answer}");
+        }
+        // What does not end is not read to the end.
+        Some(other) => {
+            let bare = other.split(';').next().unwrap();
+            assert!(described["content"][bare].is_object(), "{name}: {other} is not described");
+        }
+    }
+    assert_eq!(found, status, "{name}");
+    assert_eq!(media_type.is_some(), described["content"].is_object(), "{name}: body or no body?");
+    ((format!("{method} {template}"), key), answer)
+}
+
+struct Description {
+    document: Value,
+    contract: Contract,
+}
+
+impl Description {
+    async fn of(sandbox: &Sandbox) -> Self {
+        let response = bare(sandbox, Method::GET, "/_sandbox/openapi.json").send().await.unwrap();
+        let document: Value = response.json().await.unwrap();
+        // JSON is YAML.
+        let contract = Contract::parse(&document.to_string()).unwrap();
+        Self { document, contract }
+    }
+
+    /// Each operation with each status that is promised; problems need no row.
+    fn operations(&self) -> BTreeSet<(String, String)> {
+        let mut operations = BTreeSet::new();
+        for (path, item) in self.document["paths"].as_object().unwrap() {
+            for (method, operation) in item.as_object().unwrap() {
+                let responses = operation["responses"].as_object().into_iter().flatten();
+                for (status, _) in responses.filter(|(status, _)| *status != "default") {
+                    operations.insert((format!("{} {path}", method.to_uppercase()), status.clone()));
+                }
+            }
+        }
+        operations
+    }
+
+    fn operation(&self, method: &Method, path: &str) -> (&str, &Value) {
+        let path = path.split('?').next().unwrap();
+        let fits = |template: &str| {
+            let (template, path): (Vec<_>, Vec<_>) =
+                (template.split('/').collect(), path.split('/').collect());
+            template.len() == path.len()
+                && template.iter().zip(path).all(|(one, other)| one.starts_with('{') || *one == other)
+        };
+        let method = method.as_str().to_lowercase();
+        let mut found: Vec<(&str, &Value)> = (self.document["paths"].as_object().unwrap().iter())
+            .filter(|(template, item)| fits(template) && item[&method].is_object())
+            .map(|(template, item)| (template.as_str(), &item[&method]))
+            .collect();
+        // A path without parameters goes before one with them.
+        found.sort_by_key(|(template, _)| template.matches('{').count());
+        *found.first().unwrap_or_else(|| panic!("{method} {path} is not described"))
+    }
+
+    fn resolved<'a>(&'a self, value: &'a Value) -> &'a Value {
+        match value["$ref"].as_str() {
+            Some(reference) => self.document.pointer(reference.strip_prefix('#').unwrap()).unwrap(),
+            None => value,
+        }
+    }
+
+    fn check_query(&self, operation: &Value, path: &str) {
+        let Some((_, query)) = path.split_once('?') else { return };
+        let described: Vec<&str> = (operation["parameters"].as_array().into_iter().flatten())
+            .map(|parameter| self.resolved(parameter))
+            .filter(|parameter| parameter["in"] == "query")
+            .map(|parameter| parameter["name"].as_str().unwrap())
+            .collect();
+        for name in query.split('&').map(|pair| pair.split('=').next().unwrap()) {
+            assert!(described.contains(&name), "{path}: {name} is not described");
+        }
+    }
+
+    fn check_body(&self, operation: &Value, body: Option<&Value>, name: &str) {
+        let described = self.resolved(&operation["requestBody"]);
+        match body {
+            Some(body) => {
+                let schema = reference(&described["content"]["application/json"]["schema"]);
+                assert_eq!(self.contract.validate(schema, body), [], "{name}: {body}");
+            }
+            None => assert_ne!(described["required"], true, "{name} is to have a body"),
+        }
+    }
+}
+
+/// The name of the schema that is referred to.
+fn reference(schema: &Value) -> &str {
+    let reference = schema["$ref"].as_str().unwrap_or_else(|| panic!("{schema} is no named schema"));
+    reference.strip_prefix("#/components/schemas/").unwrap()
+}
+
+/// The text with each JSON pointer in braces replaced by what is there.
+fn filled(text: &str, before: &Value) -> String {
+    let Some((start, rest)) = text.split_once("{/") else { return text.to_owned() };
+    let (pointer, end) = rest.split_once('}').unwrap();
+    let value = before.pointer(&format!("/{pointer}"));
+    let value = match value.unwrap_or_else(|| panic!("the answer before has no /{pointer}: {before}")) {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    format!("{start}{value}{}", filled(end, before))
+}
+
+fn fill(body: &mut Value, before: &Value) {
+    match body {
+        Value::String(text) if text.starts_with("{/") => *text = filled(text, before),
+        Value::Array(values) => values.iter_mut().for_each(|value| fill(value, before)),
+        Value::Object(fields) => fields.values_mut().for_each(|value| fill(value, before)),
+        _ => {}
+    }
+}
+
+fn visit(value: &Value, pointer: &str, each: &mut impl FnMut(&str, &Value)) {
+    each(pointer, value);
+    let Some(fields) = value.as_object() else { return };
+    for (name, field) in fields.iter().filter(|(name, _)| *name != "example") {
+        visit(field, &format!("{pointer}/{name}"), each);
+    }
+}

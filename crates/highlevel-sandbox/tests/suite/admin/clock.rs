@@ -1,0 +1,15 @@
+use highlevel_sandbox::Sandbox;
+use reqwest::Method;
+use serde_json::json;
+
+use super::Row;
+
+pub(super) fn rows(_sandbox: &Sandbox) -> Vec<Row> {
+    vec![
+        Row::get("clock"),
+        Row::new(Method::PATCH, "clock", json!({"now": "2026-01-31T09:30:00Z", "speed": 0})),
+        Row::new(Method::PATCH, "clock", json!({"advanceMs": 1000})),
+        Row::new(Method::PATCH, "clock", json!({"speed": -1})).answers(400),
+        Row::new(Method::PATCH, "clock", json!({"speed": 1, "time": 1})).answers(400),
+    ]
+}

@@ -1,0 +1,363 @@
+//! How events are delivered: how often, how wrongly, and what is known of it afterwards. Nothing here sleeps: the
+//! sandbox's clock is stopped and moved.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use highlevel_sandbox::{
+    AttemptCause, Delivery, DeliveryAttempt, DeliveryOutcome, DeliveryState, HostileMode, Replay,
+    RetrySchedule, Sandbox, SandboxBuilder, Trigger,
+};
+use ring::signature::{RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
+use serde_json::{Value, json};
+
+use crate::caller::{SEND, post};
+use crate::target::{Answer, Request, Target};
+use crate::webhooks::{PATIENCE, payload, verify};
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// A sandbox whose clock is stopped.
+async fn stopped(target: &Target, builder: SandboxBuilder) -> Sandbox {
+    let sandbox = builder.webhook_url(&target.url).start().await.unwrap();
+    sandbox.set_clock_speed(0.0);
+    sandbox
+}
+
+async fn send(sandbox: &Sandbox, text: &str) {
+    let body =
+        json!({"type": "SMS", "contactId": sandbox.contact_id(), "message": text, "status": "pending"});
+    assert_eq!(post(sandbox, SEND, &body).await.status, 201);
+}
+
+fn seconds_between(earlier: &str, later: &str) -> f64 {
+    let time = |text: &str| text.parse::<DateTime<Utc>>().unwrap();
+    (time(later) - time(earlier)).as_seconds_f64()
+}
+
+fn body_of(request: &Request) -> Value {
+    serde_json::from_slice::<Value>(&request.body).unwrap()["body"].clone()
+}
+
+#[tokio::test]
+async fn what_is_not_taken_comes_again_by_the_schedule() {
+    let schedules = [
+        (
+            RetrySchedule::Documented,
+            Answer::Status(500),
+            (0..12).map(|n| f64::from(1 << n)).collect::<Vec<_>>(),
+        ),
+        (RetrySchedule::Documented, Answer::Reset, (0..12).map(|n| f64::from(1 << n)).collect()),
+        (RetrySchedule::OnlyOn429, Answer::Status(429), vec![600.0; 6]),
+        (RetrySchedule::OnlyOn429, Answer::Status(500), vec![]),
+        (RetrySchedule::OnlyOn429, Answer::Reset, vec![]),
+        (RetrySchedule::None, Answer::Status(429), vec![]),
+    ];
+    for (schedule, answer, waits) in schedules {
+        let target = Target::always(answer).await;
+        let sandbox = stopped(&target, Sandbox::builder().retry_schedule(schedule.clone())).await;
+        send(&sandbox, "again").await;
+        sandbox.wait_for_attempts(1, PATIENCE).await.unwrap();
+        sandbox.advance_clock(DAY);
+        let deliveries = sandbox.wait_for_attempts(1 + waits.len(), PATIENCE).await.unwrap();
+
+        let delivery = &deliveries[0];
+        assert_eq!(delivery.state, DeliveryState::GivenUp, "{schedule:?} {answer:?}");
+        assert_eq!(delivery.attempts.len(), 1 + waits.len());
+        assert_eq!(delivery.next_attempt_at, None);
+        let mut due = delivery.created_at.clone();
+        for (attempt, wait) in delivery.attempts.iter().zip(waits.iter().map(Some).chain([None])) {
+            assert_eq!(*attempt.body, *delivery.body);
+            assert_eq!(attempt.cause, AttemptCause::Scheduled);
+            match (&attempt.next_attempt_at, wait) {
+                (Some(next), Some(wait)) => {
+                    let waited = seconds_between(&due, next);
+                    // Times are told to the millisecond.
+                    assert!(
+                        (wait * 0.9 - 0.002..=wait * 1.1 + 0.002).contains(&waited),
+                        "{waited} for {wait}"
+                    );
+                    due.clone_from(next);
+                }
+                (next, wait) => assert_eq!((next, wait), (&None, None), "attempt {}", attempt.number),
+            }
+        }
+        let requests = target.requests();
+        assert_eq!(requests.len(), 1 + waits.len());
+        assert!(requests.iter().all(|request| request == &requests[0]), "the requests differ");
+    }
+}
+
+#[tokio::test]
+async fn a_retry_waits_for_the_sandboxs_clock_and_ends_with_a_2xx() {
+    let target = Target::start(|number| Answer::Status([500, 429, 404, 204][number])).await;
+    let sandbox = stopped(&target, Sandbox::builder()).await;
+    send(&sandbox, "again").await;
+    for attempts in 1..4_usize {
+        let deliveries = sandbox.wait_for_attempts(attempts, PATIENCE).await.unwrap();
+        assert_eq!(deliveries[0].state, DeliveryState::Pending);
+        let next = deliveries[0].next_attempt_at.clone().unwrap();
+        let now: DateTime<Utc> = sandbox.now().into();
+        let wait = seconds_between(&now.to_rfc3339(), &next);
+        assert!(wait > 0.0, "it does not wait for the clock");
+        sandbox.advance_clock(Duration::from_secs_f64(wait + 0.001));
+    }
+    let deliveries = sandbox.wait_for_attempts(4, PATIENCE).await.unwrap();
+    assert_eq!(deliveries[0].state, DeliveryState::Delivered);
+    let statuses: Vec<_> = deliveries[0].attempts.iter().map(|attempt| attempt.status()).collect();
+    assert_eq!(statuses, [Some(500), Some(429), Some(404), Some(204)]);
+    let starts: Vec<_> = deliveries[0].attempts.iter().map(|attempt| &attempt.started_at).collect();
+    assert!(starts.is_sorted() && starts[0] < starts[3], "{starts:?}");
+    assert_eq!(target.requests().len(), 4);
+}
+
+#[tokio::test]
+async fn each_attempt_is_known_with_its_answer() {
+    let target =
+        Target::start(|number| [Answer::Status(503), Answer::Reset, Answer::Never][number.min(2)]).await;
+    let builder = Sandbox::builder().webhook_timeout(Duration::from_millis(50));
+    let sandbox =
+        stopped(&target, builder.retry_schedule(RetrySchedule::Custom(vec![Duration::ZERO; 2]))).await;
+    send(&sandbox, "again").await;
+    let deliveries = sandbox.wait_for_attempts(3, PATIENCE).await.unwrap();
+    let delivery = &deliveries[0];
+    let message = &sandbox.messages()[0];
+    assert_eq!(delivery.message_id.as_ref(), Some(&message.id));
+
+    let attempts: Vec<&DeliveryAttempt> = delivery.attempts.iter().map(AsRef::as_ref).collect();
+    let DeliveryOutcome::Answered { status: 503, headers, body, .. } = &attempts[0].outcome else {
+        panic!("{:?}", attempts[0])
+    };
+    assert!(headers.contains(&("x-answer".to_owned(), "0".to_owned())), "{headers:?}");
+    assert_eq!(body, b"said");
+    for (attempt, words) in attempts[1..].iter().zip(["reset", "no answer within 0.05 seconds"]) {
+        let DeliveryOutcome::Failed { reason, .. } = &attempt.outcome else { panic!("{attempt:?}") };
+        assert!(reason.contains(words), "{reason}");
+    }
+    assert!(attempts[2].latency >= Duration::from_millis(50));
+    for (number, (attempt, request)) in (1..).zip(attempts.iter().zip(target.requests())) {
+        assert_eq!((attempt.number, attempt.delivery_id), (number, delivery.id));
+        assert_eq!(attempt.key_id.as_deref(), Some("ed25519-2"));
+        for (name, value) in &attempt.headers {
+            assert_eq!(request.header(name), Some(value.as_str()), "{name}");
+        }
+        assert_eq!(*attempt.body, *request.body);
+    }
+}
+
+#[tokio::test]
+async fn a_target_that_never_answers_holds_up_no_other() {
+    const EVENTS: usize = 200;
+    let silent = Target::always(Answer::Never).await;
+    let healthy = Target::always(Answer::Status(200)).await;
+    let sandbox = Sandbox::start().await.unwrap();
+    for number in 0..EVENTS {
+        for target in [&silent, &healthy] {
+            let event = Trigger::new("INSTALL").field("number", number).url(&target.url);
+            sandbox.trigger(&event).unwrap();
+        }
+    }
+    let requests = healthy.wait_for(EVENTS).await;
+    let number =
+        |request: &Request| serde_json::from_slice::<Value>(&request.body).unwrap()["number"].as_u64();
+    let order: Vec<_> = requests.iter().map(number).collect();
+    assert_eq!(order, (0..200).map(Some).collect::<Vec<_>>());
+    assert_eq!(healthy.most_at_once(), 1, "order is only certain one after the other");
+    assert!(sandbox.deliveries().iter().all(|each| each.url == healthy.url || each.attempts.is_empty()));
+}
+
+#[tokio::test]
+async fn an_event_that_is_not_answered_does_not_stop_the_next_one_to_the_same_target() {
+    let target = Target::start(|number| if number == 0 { Answer::Never } else { Answer::Status(200) }).await;
+    let sandbox = Sandbox::builder().webhook_url(&target.url).start().await.unwrap();
+    for text in ["stuck", "second", "third"] {
+        send(&sandbox, text).await;
+    }
+    let deliveries = sandbox.wait_for_deliveries(2, PATIENCE).await.unwrap();
+    let ended: Vec<bool> = deliveries.iter().map(|delivery| !delivery.attempts.is_empty()).collect();
+    assert_eq!(ended, [false, true, true]);
+}
+
+#[tokio::test]
+async fn a_resend_is_the_same_event_and_a_replay_the_same_request() {
+    let target = Target::start(|number| Answer::Status(if number == 0 { 500 } else { 200 })).await;
+    let sandbox = stopped(&target, Sandbox::builder().retry_schedule(RetrySchedule::None)).await;
+    send(&sandbox, "once").await;
+    let first = sandbox.wait_for_attempts(1, PATIENCE).await.unwrap().remove(0);
+    assert_eq!(first.state, DeliveryState::GivenUp);
+    let old_key = sandbox.webhook_public_key().to_owned();
+    let new_key = sandbox.rotate_webhook_key().unwrap();
+    sandbox.advance_clock(DAY);
+
+    sandbox.resend(first.id).unwrap();
+    sandbox.wait_for_attempts(2, PATIENCE).await.unwrap();
+    sandbox.replay(first.id, Replay::new().attempt(1)).unwrap();
+    sandbox.wait_for_attempts(3, PATIENCE).await.unwrap();
+    sandbox.replay(first.id, Replay::new().attempt(1).body("{\"a\":1}")).unwrap();
+    sandbox.wait_for_attempts(4, PATIENCE).await.unwrap();
+    sandbox.replay(first.id, Replay::new().body("{\"a\":1}").signed()).unwrap();
+    let delivery = sandbox.wait_for_attempts(5, PATIENCE).await.unwrap().remove(0);
+
+    let causes: Vec<_> = delivery.attempts.iter().map(|attempt| attempt.cause).collect();
+    let (scheduled, resend, replay) = (AttemptCause::Scheduled, AttemptCause::Resend, AttemptCause::Replay);
+    assert_eq!(causes, [scheduled, resend, replay, replay, replay]);
+    assert_eq!(delivery.state, DeliveryState::Delivered);
+    let requests = target.requests();
+    let signature = |request: &Request| request.header("x-ghl-signature").unwrap().to_owned();
+    assert_eq!(requests[1].body, requests[0].body, "same webhookId, same timestamp, same bytes");
+    assert!(verify(&new_key, &signature(&requests[1]), &requests[1].body), "signed with the key of today");
+    assert_eq!(requests[2], requests[0], "not the same request");
+    assert!(verify(&old_key, &signature(&requests[2]), &requests[2].body));
+    assert_eq!(requests[3].body, b"{\"a\":1}");
+    assert_eq!(signature(&requests[3]), signature(&requests[0]));
+    assert!(!verify(&old_key, &signature(&requests[3]), &requests[3].body));
+    assert!(verify(&new_key, &signature(&requests[4]), &requests[4].body));
+
+    for (result, words) in [
+        (sandbox.resend(99), "there is no delivery 99"),
+        (sandbox.replay(first.id, Replay::new().attempt(9)), "has no attempt 9 that has ended"),
+    ] {
+        assert!(result.unwrap_err().to_string().contains(words));
+    }
+}
+
+/// What a receiver sees of each mode, by a verifier that knows the published keys and nothing else.
+#[tokio::test]
+async fn each_hostile_mode_is_wrong_in_its_way_and_the_retry_is_genuine() {
+    for mode in HostileMode::ALL {
+        if matches!(mode, HostileMode::Duplicate | HostileMode::Reordered) {
+            continue;
+        }
+        let target = Target::start(|number| Answer::Status(if number == 0 { 401 } else { 200 })).await;
+        let sandbox = stopped(&target, Sandbox::builder()).await;
+        sandbox.hostile_next(mode, 1);
+        send(&sandbox, "Hello").await;
+        sandbox.wait_for_attempts(1, PATIENCE).await.unwrap();
+        sandbox.advance_clock(DAY);
+        let delivery = sandbox.wait_for_attempts(2, PATIENCE).await.unwrap().remove(0);
+
+        let [wrong, genuine] = target.requests().try_into().unwrap();
+        let keys = sandbox.webhook_keys();
+        let current = keys.iter().find(|key| key.current).unwrap();
+        assert_eq!(current.public_key, sandbox.webhook_public_key());
+        let by = |request: &Request| -> Vec<String> {
+            let Some(signature) = request.header("x-ghl-signature").filter(|value| *value != "N/A") else {
+                return vec![];
+            };
+            let ed25519 = keys.iter().filter(|key| key.algorithm == "Ed25519");
+            let signers = ed25519.filter(|key| verify(&key.public_key, signature, &request.body));
+            signers.map(|key| key.id.clone()).collect()
+        };
+        assert_eq!(by(&genuine), [current.id.as_str()], "{mode}");
+        assert_eq!(genuine.body, *delivery.body, "{mode}");
+        assert_eq!(delivery.attempts[0].hostile, Some(mode));
+        assert_eq!(delivery.attempts[1].hostile, None);
+        let [one, other] =
+            [&wrong, &genuine].map(|request| serde_json::from_slice::<Value>(&request.body).unwrap());
+        let age = seconds_between(one["timestamp"].as_str().unwrap_or_default(), &delivery.created_at);
+        let differ: Vec<&String> = other
+            .as_object()
+            .unwrap()
+            .iter()
+            .filter(|(name, value)| one[*name] != **value)
+            .map(|(name, _)| name)
+            .collect();
+        match mode {
+            HostileMode::WrongKey => assert_eq!((by(&wrong).len(), differ.len()), (0, 0)),
+            HostileMode::OldKey => {
+                assert_eq!(by(&wrong), ["ed25519-1"]);
+                assert!(differ.is_empty());
+            }
+            HostileMode::Stale | HostileMode::Future => {
+                assert_eq!(by(&wrong), [current.id.as_str()]);
+                assert_eq!(differ, ["timestamp"]);
+                let expected = if mode == HostileMode::Stale { 86400.0 } else { -3600.0 };
+                assert!((age - expected).abs() < 0.01, "{age}");
+            }
+            HostileMode::AlteredByte => {
+                assert!(by(&wrong).is_empty());
+                assert_eq!(wrong.header("x-ghl-signature"), genuine.header("x-ghl-signature"));
+                let bytes = wrong.body.iter().zip(&genuine.body).filter(|(one, other)| one != other).count();
+                assert_eq!((bytes, wrong.body.len()), (1, genuine.body.len()));
+            }
+            HostileMode::MissingHeader => {
+                assert_eq!((wrong.header("x-ghl-signature"), wrong.header("x-wh-signature")), (None, None));
+            }
+            HostileMode::NotAvailable => assert_eq!(wrong.header("x-ghl-signature"), Some("N/A")),
+            HostileMode::Rsa => {
+                assert_eq!(wrong.header("x-ghl-signature"), None);
+                let key = keys.iter().find(|key| key.algorithm == "RSA").unwrap();
+                verify_rsa(&key.public_key, wrong.header("x-wh-signature").unwrap(), &wrong.body);
+            }
+            HostileMode::OtherApp => {
+                assert_eq!(by(&wrong), [current.id.as_str()]);
+                assert_eq!(differ, ["appId"]);
+            }
+            other => panic!("there is no row for {other}"),
+        }
+    }
+}
+
+fn verify_rsa(pem: &str, signature: &str, body: &[u8]) {
+    use base64::Engine;
+    use base64::engine::general_purpose::STANDARD;
+    let base64: String = pem.lines().filter(|line| !line.starts_with("-----")).collect();
+    let spki = STANDARD.decode(base64).unwrap();
+    // What stands before an RSAPublicKey of 4096 bits.
+    let key = UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, &spki[24..]);
+    key.verify(body, &STANDARD.decode(signature).unwrap()).unwrap();
+}
+
+#[tokio::test]
+async fn a_duplicate_is_the_same_request_twice() {
+    let target = Target::always(Answer::Status(200)).await;
+    let sandbox = stopped(&target, Sandbox::builder()).await;
+    sandbox.set_hostile_mode(Some(HostileMode::Duplicate));
+    send(&sandbox, "twice").await;
+    let requests = target.wait_for(2).await;
+    assert_eq!(requests[0], requests[1]);
+    sandbox.set_hostile_mode(None);
+    send(&sandbox, "once").await;
+    let deliveries = sandbox.wait_for_attempts(3, PATIENCE).await.unwrap();
+    let causes =
+        |delivery: &Delivery| delivery.attempts.iter().map(|attempt| attempt.cause).collect::<Vec<_>>();
+    assert_eq!(causes(&deliveries[0]), [AttemptCause::Scheduled, AttemptCause::Duplicate]);
+    assert_eq!(causes(&deliveries[1]), [AttemptCause::Scheduled]);
+}
+
+#[tokio::test]
+async fn a_reordered_event_goes_after_the_next_one_or_after_a_minute() {
+    let target = Target::always(Answer::Status(200)).await;
+    let sandbox = stopped(&target, Sandbox::builder()).await;
+    sandbox.set_hostile_mode(Some(HostileMode::Reordered));
+    for text in ["1", "2", "3", "4"] {
+        send(&sandbox, text).await;
+    }
+    let order: Vec<Value> = target.wait_for(4).await.iter().map(body_of).collect();
+    assert_eq!(order, ["2", "1", "4", "3"]);
+    sandbox.set_hostile_mode(None);
+    sandbox.hostile_next(HostileMode::Reordered, 1);
+    send(&sandbox, "alone").await;
+    sandbox.advance_clock(Duration::from_secs(61));
+    let order: Vec<Value> = target.wait_for(5).await.iter().map(body_of).collect();
+    assert_eq!(order[4], "alone");
+}
+
+#[tokio::test]
+async fn a_given_delivery_can_be_made_wrong() {
+    let target = Target::always(Answer::Status(200)).await;
+    let sandbox = stopped(&target, Sandbox::builder()).await;
+    for text in ["1", "2"] {
+        send(&sandbox, text).await;
+    }
+    let deliveries = sandbox.wait_for_attempts(2, PATIENCE).await.unwrap();
+    // What is switched on for all does not take the place of what is asked for.
+    sandbox.hostile_next(HostileMode::Stale, 1);
+    sandbox.resend_hostile(deliveries[0].id, HostileMode::NotAvailable).unwrap();
+    sandbox.wait_for_attempts(3, PATIENCE).await.unwrap();
+    let requests = target.requests();
+    assert_eq!(requests[2].header("x-ghl-signature"), Some("N/A"));
+    assert_eq!(requests[2].body, requests[0].body);
+    assert_eq!(sandbox.hostilities().next, [(HostileMode::Stale, 1)]);
+    assert_eq!(payload(&deliveries[1])["body"], "2");
+}

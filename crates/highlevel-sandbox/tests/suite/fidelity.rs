@@ -1,0 +1,266 @@
+//! What is insisted on, what is let pass, and the quirks.
+
+use std::time::Duration;
+
+use highlevel_sandbox::{Operation, Quirk, Rule, Sandbox, Settings, Strictness, SuccessStatus};
+use reqwest::{Method, RequestBuilder};
+use serde_json::{Value, json};
+
+use crate::caller::{INBOUND, OUTBOUND, SEND, authorised, bare, client, execute, post};
+
+async fn sandbox(settings: Settings) -> Sandbox {
+    let sandbox = Sandbox::start().await.unwrap();
+    sandbox.set_settings(settings);
+    sandbox
+}
+
+/// Status and body of an answer that may have no body.
+async fn raw(request: RequestBuilder) -> (u16, String, bool) {
+    let response = request.send().await.unwrap();
+    let typed = response.headers().contains_key("content-type");
+    (response.status().as_u16(), response.text().await.unwrap(), typed)
+}
+
+/// A request for each rule that breaks it and nothing else.
+fn breaking(sandbox: &Sandbox, rule: &Rule) -> (&'static str, Value) {
+    let contact = sandbox.contact_id();
+    match rule.name {
+        "send-without-status" => (SEND, json!({"type": "SMS", "contactId": contact, "message": "Hello"})),
+        "inbound-without-provider" => (INBOUND, json!({"type": "SMS", "contactId": contact})),
+        "call-without-conversation" => {
+            let provider = sandbox.conversation_provider_id();
+            (OUTBOUND, json!({"type": "Call", "contactId": contact, "conversationProviderId": provider}))
+        }
+        other => panic!("there is no request for {other}"),
+    }
+}
+
+#[tokio::test]
+async fn each_rule_is_insisted_on_or_let_pass() {
+    for rule in Rule::all() {
+        let lenient = sandbox(Settings::default()).await;
+        let (path, body) = breaking(&lenient, rule);
+        let answered = post(&lenient, path, &body).await;
+        assert_eq!(answered.status, 201, "{}: {}", rule.name, answered.body);
+        let request = &lenient.requests()[0];
+        assert_eq!(request.tolerated, [rule.name]);
+        assert_eq!(request.operation, Some(rule.operation));
+        assert_eq!(lenient.messages().len(), 1);
+
+        let documented = sandbox(Settings::default().strictness(Strictness::Documented)).await;
+        let answered = post(&documented, path, &body).await;
+        let pointer = format!("/{}", rule.field);
+        let message = format!("{} is required, but it is missing (at {pointer})", rule.field);
+        assert_eq!((answered.status.as_u16(), &answered.body["message"]), (422, &json!([message])));
+        let request = &documented.requests()[0];
+        assert_eq!(request.violations[0].pointer, pointer);
+        assert_eq!((request.violations.len(), request.tolerated.len()), (1, 0));
+        assert!(documented.messages().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn what_every_document_requires_is_required_once_by_both() {
+    for strictness in [Strictness::Documented, Strictness::Lenient] {
+        let sandbox = sandbox(Settings::default().strictness(strictness)).await;
+        let cases = [
+            (
+                INBOUND,
+                json!({"type": "Custom", "contactId": sandbox.contact_id()}),
+                "conversationProviderId is required for every type but SMS and Email; this one is Custom \
+                 (at /conversationProviderId)",
+            ),
+            (
+                OUTBOUND,
+                json!({"type": "Call", "conversationProviderId": sandbox.conversation_provider_id()}),
+                "conversationId or contactId is required, but both are missing (at /conversationId)",
+            ),
+            (
+                SEND,
+                json!({"type": "SMS", "contactId": sandbox.contact_id(), "status": 5}),
+                "status must be a string, found the number 5 (at /status)",
+            ),
+        ];
+        for (path, body, message) in cases {
+            let answered = post(&sandbox, path, &body).await;
+            assert_eq!(answered.body["message"], json!([message]), "{strictness} {path}");
+        }
+        assert!(sandbox.requests().iter().all(|request| request.tolerated.is_empty()));
+    }
+}
+
+#[tokio::test]
+async fn a_message_without_a_status_is_pending() {
+    let sandbox = sandbox(Settings::default()).await;
+    let body = json!({"type": "SMS", "contactId": sandbox.contact_id()});
+    post(&sandbox, SEND, &body).await;
+    assert_eq!(sandbox.messages()[0].status, "pending");
+}
+
+#[tokio::test]
+async fn fields_that_the_specification_does_not_have_are_noted() {
+    let sandbox = sandbox(Settings::default().strictness(Strictness::Documented)).await;
+    let body = json!({
+        "type": "Email", "contactId": sandbox.contact_id(), "status": "pending", "mesage": "Hello", "a/b": [],
+        "forward": {"isForwarded": false, "to": "x"},
+    });
+    assert_eq!(post(&sandbox, SEND, &body).await.status, 201);
+    assert_eq!(sandbox.requests()[0].unknown_fields, ["/a~1b", "/forward/to", "/mesage"]);
+    assert_eq!(sandbox.messages()[0].request, body);
+}
+
+#[tokio::test]
+async fn settings_hold_from_the_next_request_on() {
+    let sandbox = Sandbox::builder()
+        .strictness(Strictness::Documented)
+        .success_status(SuccessStatus::Ok200)
+        .quirk(Quirk::WrongProvider500)
+        .start()
+        .await
+        .unwrap();
+    let expected = Settings::default()
+        .strictness(Strictness::Documented)
+        .success_status(SuccessStatus::Ok200)
+        .quirk(Quirk::WrongProvider500);
+    assert_eq!(sandbox.settings(), expected);
+    let body = json!({"type": "SMS", "contactId": sandbox.contact_id()});
+    assert_eq!(post(&sandbox, SEND, &body).await.status, 422);
+    let change =
+        |body: Value| client().patch(format!("{}/_sandbox/settings", sandbox.base_url())).json(&body);
+    execute(change(json!({"strictness": "lenient"}))).await;
+    assert_eq!(post(&sandbox, SEND, &body).await.status, 200);
+    execute(change(json!({"successStatus": 201, "quirks": []}))).await;
+    assert_eq!(post(&sandbox, SEND, &body).await.status, 201);
+    assert_eq!(sandbox.settings(), Settings::default());
+}
+
+#[tokio::test]
+async fn a_wrong_provider_can_be_a_500() {
+    let sandbox = sandbox(Settings::default()).await;
+    let body = json!({"type": "SMS", "contactId": sandbox.contact_id(), "conversationProviderId": "none"});
+    assert_eq!(post(&sandbox, SEND, &body).await.status, 400);
+    sandbox.set_settings(sandbox.settings().quirk(Quirk::WrongProvider500));
+    for path in [SEND, INBOUND] {
+        let answered = post(&sandbox, path, &body).await;
+        assert_eq!(answered.status, 500);
+        assert_eq!(answered.body["message"], "Internal server error");
+        assert_eq!(sandbox.requests().last().unwrap().quirk, Some("wrong-provider-500"));
+    }
+    // What comes before it is still as documented.
+    assert_eq!(post(&sandbox, SEND, &json!({"type": "SMS", "contactId": "nobody"})).await.status, 400);
+    assert!(sandbox.messages().is_empty());
+}
+
+#[tokio::test]
+async fn a_bad_token_can_be_a_500() {
+    let sandbox = sandbox(Settings::default().quirk(Quirk::BadToken500)).await;
+    let request = || bare(&sandbox, Method::POST, SEND).header("Version", "v3").json(&json!({}));
+    assert_eq!(execute(request().bearer_auth("pit-wrong")).await.status, 500);
+    assert_eq!(execute(request()).await.status, 401);
+    assert_eq!(execute(request().bearer_auth(sandbox.token())).await.status, 422);
+    let quirks: Vec<_> = sandbox.requests().iter().map(|request| request.quirk).collect();
+    assert_eq!(quirks, [Some("bad-token-500"), None, None]);
+}
+
+#[tokio::test]
+async fn a_custom_inbound_message_can_vanish() {
+    let sandbox = sandbox(Settings::default().quirk(Quirk::CustomInboundVanishes)).await;
+    let body = json!({"type": "Custom", "contactId": sandbox.contact_id(), "message": "Hello"});
+    assert_eq!(raw(authorised(&sandbox, INBOUND).json(&body)).await, (201, String::new(), false));
+    let request = &sandbox.requests()[0];
+    assert_eq!(request.quirk, Some("custom-inbound-vanishes"));
+    assert_eq!((request.accepted, request.message_id.as_deref()), (true, None));
+    let accepted = sandbox.accepted(request.fingerprint.unwrap());
+    assert_eq!((accepted.times, accepted.stored), (1, 0));
+    assert!(sandbox.messages().is_empty());
+
+    // Of another type, with a provider, or with another fault besides, it does not.
+    let provider = sandbox.conversation_provider_id();
+    let others = [
+        (json!({"type": "WhatsApp", "contactId": sandbox.contact_id()}), 422),
+        (
+            json!({"type": "Custom", "contactId": sandbox.contact_id(), "conversationProviderId": provider}),
+            201,
+        ),
+        (json!({"type": "Custom", "contactId": 5}), 422),
+    ];
+    for (body, status) in others {
+        assert_eq!(post(&sandbox, INBOUND, &body).await.status, status, "{body}");
+    }
+    assert_eq!(sandbox.messages().len(), 1);
+}
+
+#[tokio::test]
+async fn success_can_be_empty() {
+    let sandbox = sandbox(Settings::default().quirk(Quirk::EmptySuccess)).await;
+    let body = json!({"type": "SMS", "contactId": sandbox.contact_id(), "message": "Hello"});
+    for path in [SEND, INBOUND] {
+        assert_eq!(raw(authorised(&sandbox, path).json(&body)).await, (201, String::new(), false));
+    }
+    let messages = sandbox.messages();
+    let requests = sandbox.requests();
+    for (message, request) in messages.iter().zip(&requests) {
+        assert_eq!(request.message_id.as_deref(), Some(&*message.id));
+        assert_eq!((request.quirk, request.answer.len()), (Some("empty-success"), 0));
+    }
+    assert_eq!((messages.len(), requests.len()), (2, 2));
+}
+
+#[tokio::test]
+async fn a_provider_can_say_how_far_a_message_has_come() {
+    let sandbox = sandbox(Settings::default()).await;
+    let body = json!({"type": "SMS", "contactId": sandbox.contact_id(), "message": "Hello"});
+    let sent = post(&sandbox, SEND, &body).await.body;
+    let id = sent["messageId"].as_str().unwrap();
+    let update = |id: &str, body: &Value| {
+        let path = format!("/conversations/messages/{id}/status");
+        let request = bare(&sandbox, Method::PUT, &path).bearer_auth(sandbox.token());
+        execute(request.header("Version", "2021-04-15").json(body))
+    };
+    let answered = update(id, &json!({"status": "delivered"})).await;
+    assert_eq!(answered.status, 200);
+    let expected = json!({"conversationId": sent["conversationId"], "messageId": id, "status": "delivered"});
+    assert_eq!(answered.body, expected);
+    assert_eq!(answered.headers["x-ratelimit-remaining"], "98");
+    assert_eq!(sandbox.messages()[0].status, "delivered");
+
+    let error = json!({"code": "1", "type": "saas", "message": "it bounced"});
+    update(id, &json!({"status": "failed", "error": error})).await;
+    let message = &sandbox.messages()[0];
+    assert_eq!(message.status, "failed");
+    assert_eq!(message.history.last().unwrap().error.as_deref(), Some("it bounced"));
+
+    let refused = [
+        ("none", json!({"status": "read"}), 400, json!("there is no message \"none\" in the location ")),
+        (id, json!({"status": "delivered"}), 400, json!("the message ")),
+        (id, json!({"status": "sent"}), 422, json!(["status must be one of delivered, failed, "])),
+        (id, json!({"status": "failed", "error": {"code": 1}}), 422, json!(["error.code must be a string"])),
+    ];
+    for (id, body, status, words) in refused {
+        let answered = update(id, &body).await;
+        let found = answered.body["message"].get(0).unwrap_or(&answered.body["message"]);
+        let words = words.get(0).unwrap_or(&words).as_str().unwrap().to_owned();
+        assert_eq!(answered.status, status, "{body}: {}", answered.body);
+        assert!(found.as_str().unwrap().starts_with(&words), "{body}: {found}");
+    }
+    let request = &sandbox.requests()[1];
+    assert_eq!(request.operation.map(Operation::id), Some("updateMessageStatus"));
+    assert_eq!((request.message_id.as_deref(), request.fingerprint), (Some(id), None));
+}
+
+#[tokio::test]
+async fn an_early_status_can_be_a_403() {
+    let sandbox = sandbox(Settings::default().quirk(Quirk::EarlyStatus403)).await;
+    sandbox.set_clock_speed(0.0);
+    let sent = post(&sandbox, SEND, &json!({"type": "SMS", "contactId": sandbox.contact_id()})).await.body;
+    let path = format!("/conversations/messages/{}/status", sent["messageId"].as_str().unwrap());
+    let update = || {
+        let request = bare(&sandbox, Method::PUT, &path).bearer_auth(sandbox.token());
+        execute(request.header("Version", "v3").json(&json!({"status": "delivered"})))
+    };
+    for (seconds, status) in [(0, 403), (9, 403), (1, 200)] {
+        sandbox.advance_clock(Duration::from_secs(seconds));
+        assert_eq!(update().await.status, status, "{seconds}");
+    }
+    assert_eq!(sandbox.requests()[1].quirk, Some("early-status-403"));
+}

@@ -1,0 +1,474 @@
+//! The OAuth side, over HTTP, as an app sees it.
+
+mod installs;
+
+use std::time::Duration;
+
+use highlevel_sandbox::{Fault, FaultRule, FaultSchedule, FaultStage, Location, Resource, Sandbox};
+use http::StatusCode;
+use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::caller::{Answered, SEND, bare, client, execute};
+
+const BACK: &str = "http://127.0.0.1:9/back";
+const SCOPES: &str = "conversations/message.write oauth.write";
+const AUTHORIZE: &str = "/v2/oauth/chooselocation";
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// A browser that follows nothing.
+fn browser() -> reqwest::Client {
+    // For what it does to the process.
+    let _ = client();
+    reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap()
+}
+
+/// Asks for authorisation.
+async fn authorize(
+    sandbox: &Sandbox,
+    more: &[(&str, &str)],
+) -> (StatusCode, reqwest::header::HeaderMap, String) {
+    let client_id = sandbox.client_id();
+    let fields = [
+        ("response_type", "code"),
+        ("client_id", client_id.as_str()),
+        ("redirect_uri", BACK),
+        ("scope", SCOPES),
+        ("state", "a&b c"),
+    ];
+    let request = browser().get(format!("{}{AUTHORIZE}", sandbox.base_url())).query(&fields).query(more);
+    let response = request.send().await.unwrap();
+    (response.status(), response.headers().clone(), response.text().await.unwrap())
+}
+
+/// The code for a choice.
+async fn code(sandbox: &Sandbox, choice: (&str, &str)) -> String {
+    let (status, headers, _) = authorize(sandbox, &[choice]).await;
+    assert_eq!(status, 302);
+    let location = headers[LOCATION].to_str().unwrap();
+    let rest = location.strip_prefix("http://127.0.0.1:9/back?code=").unwrap();
+    rest.strip_suffix("&state=a%26b+c").unwrap().to_owned()
+}
+
+async fn token(sandbox: &Sandbox, fields: &[(&str, &str)]) -> Answered {
+    let (id, secret) = (sandbox.client_id(), sandbox.client_secret());
+    let own = [("client_id", id.as_str()), ("client_secret", secret.as_str())];
+    execute(bare(sandbox, Method::POST, "/oauth/token").form(&[&own, fields].concat())).await
+}
+
+async fn exchange(sandbox: &Sandbox, choice: (&str, &str)) -> Value {
+    let code = code(sandbox, choice).await;
+    let fields = [("grant_type", "authorization_code"), ("code", &code), ("redirect_uri", BACK)];
+    let answered = token(sandbox, &fields).await;
+    assert_eq!(answered.status, 200, "{}", answered.body);
+    answered.body
+}
+
+async fn refresh(sandbox: &Sandbox, tokens: &Value) -> Answered {
+    let refresh_token = tokens["refresh_token"].as_str().unwrap();
+    token(sandbox, &[("grant_type", "refresh_token"), ("refresh_token", refresh_token)]).await
+}
+
+async fn location_token(sandbox: &Sandbox, tokens: &Value, company: &str, location: &str) -> Answered {
+    let request = bare(sandbox, Method::POST, "/oauth/locationToken")
+        .bearer_auth(tokens["access_token"].as_str().unwrap())
+        .header("Version", "2021-07-28")
+        .form(&[("companyId", company), ("locationId", location)]);
+    execute(request).await
+}
+
+/// Sends a message with an access token.
+async fn send(sandbox: &Sandbox, tokens: &Value) -> Answered {
+    let body =
+        json!({"type": "SMS", "contactId": sandbox.contact_id(), "status": "pending", "message": "Hello"});
+    let request = bare(sandbox, Method::POST, SEND)
+        .bearer_auth(tokens["access_token"].as_str().unwrap())
+        .header("Version", "2021-04-15")
+        .json(&body);
+    execute(request).await
+}
+
+fn description(answered: &Answered) -> (u16, &str) {
+    (answered.status.as_u16(), answered.body["error_description"].as_str().unwrap_or_default())
+}
+
+const INVALID: (u16, &str) = (400, "Invalid grant: refresh token is invalid");
+
+#[tokio::test]
+async fn from_the_redirect_to_the_call_and_the_refresh() {
+    let sandbox = Sandbox::start().await.unwrap();
+    let own = Resource::location(sandbox.location_id());
+    let tokens = exchange(&sandbox, ("location_id", sandbox.location_id())).await;
+    assert_eq!((&tokens["userType"], &tokens["scope"]), (&json!("Location"), &json!(SCOPES)));
+    assert_eq!(
+        (&tokens["locationId"], &tokens["companyId"]),
+        (&json!(own.id()), &json!(sandbox.company_id()))
+    );
+    assert_eq!(send(&sandbox, &tokens).await.status, 201);
+
+    // A day later.
+    sandbox.advance_clock(Duration::from_secs(86_399));
+    assert_eq!(send(&sandbox, &tokens).await.status, 201);
+    sandbox.advance_clock(Duration::from_secs(1));
+    assert_eq!(send(&sandbox, &tokens).await.status, 401);
+
+    sandbox.set_clock_speed(0.0);
+    let fresh = refresh(&sandbox, &tokens).await;
+    assert_eq!(fresh.status, 200);
+    assert_eq!(fresh.headers[CACHE_CONTROL], "no-store");
+    assert_ne!(fresh.body["access_token"], tokens["access_token"]);
+    assert_ne!(fresh.body["refresh_token"], tokens["refresh_token"]);
+    assert_eq!(send(&sandbox, &fresh.body).await.status, 201);
+
+    // The same again gets the same, for a while.
+    sandbox.advance_clock(Duration::from_millis(29_999));
+    assert_eq!(refresh(&sandbox, &tokens).await.body, fresh.body);
+    sandbox.advance_clock(Duration::from_millis(1));
+    assert_eq!(description(&refresh(&sandbox, &tokens).await), INVALID);
+    assert_eq!(refresh(&sandbox, &fresh.body).await.status, 200);
+
+    let counts = sandbox.token_requests_of(&own);
+    let found = (counts.codes_exchanged, counts.rotated, counts.repeated, counts.refused, counts.refreshes());
+    assert_eq!(found, (1, 2, 1, 1, 4));
+    assert_eq!(sandbox.token_requests().len(), 1);
+}
+
+#[tokio::test]
+async fn the_page_is_shown_to_people_and_runs_nothing() {
+    let sandbox = Sandbox::start().await.unwrap();
+    let (status, headers, html) = authorize(&sandbox, &[]).await;
+    assert_eq!(status, 200);
+    let policy = headers[CONTENT_SECURITY_POLICY].to_str().unwrap();
+    assert!(policy.starts_with("default-src 'none'; style-src 'nonce-"), "{policy}");
+    assert!(policy.contains("form-action 'none'") && policy.contains("frame-ancestors 'none'"), "{policy}");
+    assert_eq!(headers[CONTENT_TYPE], "text/html; charset=utf-8");
+    assert_eq!(headers["x-content-type-options"], "nosniff");
+
+    // The first link of the page that names the location leads back to the app.
+    let link = html
+        .split('"')
+        .find(|part| part.ends_with(&format!("location_id={}", sandbox.location_id())))
+        .unwrap();
+    let link = link.replace("&amp;", "&");
+    let response = browser().get(format!("{}{link}", sandbox.base_url())).send().await.unwrap();
+    assert_eq!(response.status(), 302);
+    let location = response.headers()[LOCATION].to_str().unwrap();
+    assert!(location.starts_with(BACK) && location.ends_with("&state=a%26b+c"), "{location}");
+
+    let (status, headers, html) = authorize(&sandbox, &[("loginWindowOpenMode", "<b>")]).await;
+    assert_eq!((status, headers.get(LOCATION)), (StatusCode::BAD_REQUEST, None));
+    assert!(html.contains("loginWindowOpenMode is &lt;b&gt;"), "{html}");
+}
+
+#[tokio::test]
+async fn a_choice_can_be_set() {
+    let sandbox =
+        Sandbox::builder().redirect_uri(BACK).client_secret("chosen").app_id("mine").start().await.unwrap();
+    assert_eq!((sandbox.client_id().as_str(), sandbox.client_secret().as_str()), ("mine-sandbox0", "chosen"));
+    sandbox.choose_on_authorize(Resource::company(sandbox.company_id()));
+    let (status, headers, _) = authorize(&sandbox, &[]).await;
+    assert!(status == 302 && headers[LOCATION].to_str().unwrap().starts_with(BACK));
+    sandbox.choose_on_authorize(None);
+    assert_eq!(authorize(&sandbox, &[]).await.0, 200);
+    let (status, headers, _) = authorize(&sandbox, &[("redirect_uri", "http://evil.example/")]).await;
+    assert_eq!((status, headers.get(LOCATION)), (StatusCode::BAD_REQUEST, None));
+}
+
+#[tokio::test]
+async fn a_company_gets_tokens_for_its_locations() {
+    let sandbox = Sandbox::start().await.unwrap();
+    sandbox.put_location(Location::new("second")).unwrap();
+    sandbox.put_location(Location::new("third")).unwrap();
+    sandbox.put_location(Location::new("foreign").company("strangers")).unwrap();
+    let code = {
+        let choice = [("company", "own"), ("location_id", sandbox.location_id()), ("location_id", "second")];
+        let (_, headers, _) = authorize(&sandbox, &choice).await;
+        let location = headers[LOCATION].to_str().unwrap().to_owned();
+        location.split(['=', '&']).nth(1).unwrap().to_owned()
+    };
+    let tokens =
+        token(&sandbox, &[("grant_type", "authorization_code"), ("code", &code), ("user_type", "Company")])
+            .await
+            .body;
+    assert_eq!(tokens["approvedLocations"], json!([sandbox.location_id(), "second"]));
+    assert_eq!((&tokens["userType"], tokens.get("locationId")), (&json!("Company"), None));
+    // A company's token is not for messages.
+    assert_eq!(send(&sandbox, &tokens).await.status, 401);
+
+    let company = sandbox.company_id();
+    let given = location_token(&sandbox, &tokens, company, sandbox.location_id()).await;
+    assert_eq!((given.status, &given.body["locationId"]), (StatusCode::OK, &json!(sandbox.location_id())));
+    assert_eq!(send(&sandbox, &given.body).await.status, 201);
+    // Its refresh token is its own.
+    let fresh = refresh(&sandbox, &given.body).await;
+    assert_eq!((fresh.status, &fresh.body["userType"]), (StatusCode::OK, &json!("Location")));
+
+    sandbox.set_location_active("second", false);
+    let narrow = sandbox.give_tokens(&Resource::company(company), ["conversations/message.write"]).unwrap();
+    let local = sandbox.give_tokens(&Resource::location("third"), ["oauth.write"]).unwrap();
+    // The app is there, but the company's token is not for it.
+    sandbox.give_tokens(&Resource::location("foreign"), ["oauth.write"]).unwrap();
+    for (tokens, company, location, status, words) in [
+        (&tokens, company, "second", 400, "Location is not active"),
+        (
+            &tokens,
+            company,
+            "nowhere",
+            400,
+            "the app is not installed on the location nowhere of this company",
+        ),
+        (
+            &tokens,
+            company,
+            "foreign",
+            400,
+            "the app is not installed on the location foreign of this company",
+        ),
+        (&tokens, "strangers", "foreign", 403, "The token does not have access to the company strangers"),
+        (&tokens, company, "", 422, "locationId should not be empty"),
+        (
+            &narrow,
+            company,
+            "second",
+            401,
+            "The token is not authorized for this scope: oauth.write is needed",
+        ),
+        (&local, company, "third", 401, "The token is not authorized for this scope: it is a sub-account's"),
+    ] {
+        let answered = location_token(&sandbox, tokens, company, location).await;
+        let message = answered.body["message"].as_str().unwrap();
+        assert!(answered.status == status && message.starts_with(words), "{location}: {answered:?}");
+    }
+    // `third` is there by itself now.
+    assert_eq!(location_token(&sandbox, &tokens, company, "third").await.status, 200);
+
+    let request = bare(&sandbox, Method::POST, "/oauth/locationToken")
+        .bearer_auth(tokens["access_token"].as_str().unwrap());
+    let without_version = execute(request.form(&[("companyId", company), ("locationId", "third")])).await;
+    assert_eq!(without_version.body["message"], "version header was not found.");
+    let pit = json!({ "access_token": sandbox.token() });
+    assert_eq!(location_token(&sandbox, &pit, company, "third").await.status, 401);
+    let counts = sandbox.token_requests_of(&Resource::location("second"));
+    assert_eq!((counts.location_tokens, counts.location_tokens_refused), (0, 2));
+    assert_eq!(sandbox.token_requests_of(&Resource::location("third")).location_tokens, 1);
+}
+
+#[tokio::test]
+async fn tokens_have_the_scopes_that_were_asked_for() {
+    let sandbox = Sandbox::start().await.unwrap();
+    let own = Resource::location(sandbox.location_id());
+    let without = sandbox.give_tokens(&own, ["contacts.readonly"]).unwrap();
+    let answered = send(&sandbox, &without).await;
+    assert_eq!((answered.status, sandbox.messages().len()), (StatusCode::UNAUTHORIZED, 0));
+    let words = answered.body["message"].as_str().unwrap();
+    assert!(words.contains("conversations/message.write"), "{words}");
+    let with = sandbox.give_tokens(&own, ["contacts.readonly", "conversations/message.write"]).unwrap();
+    assert_eq!(send(&sandbox, &with).await.status, 201);
+    // A refresh gives no more.
+    let fresh = refresh(&sandbox, &without).await.body;
+    assert_eq!(
+        (&fresh["scope"], send(&sandbox, &fresh).await.status),
+        (&json!("contacts.readonly"), StatusCode::UNAUTHORIZED)
+    );
+}
+
+#[tokio::test]
+async fn tokens_are_revoked_and_expire() {
+    let sandbox = Sandbox::start().await.unwrap();
+    let own = Resource::location(sandbox.location_id());
+    let give = || sandbox.give_tokens(&own, ["conversations/message.write"]).unwrap();
+    let text = |tokens: &Value, name: &str| tokens[name].as_str().unwrap().to_owned();
+
+    let tokens = give();
+    assert!(sandbox.revoke_token(&text(&tokens, "access_token")));
+    assert!(!sandbox.revoke_token(&text(&tokens, "access_token")));
+    assert_eq!(send(&sandbox, &tokens).await.body["message"], "Invalid token: access token is invalid");
+    assert_eq!(refresh(&sandbox, &tokens).await.status, 200);
+
+    let tokens = give();
+    assert!(sandbox.revoke_token(&text(&tokens, "refresh_token")));
+    assert_eq!(send(&sandbox, &tokens).await.status, 201);
+    assert_eq!(description(&refresh(&sandbox, &tokens).await), INVALID);
+
+    let tokens = give();
+    assert!(sandbox.expire_token(&text(&tokens, "access_token")));
+    assert!(!sandbox.expire_token("nobody's"));
+    assert_eq!(send(&sandbox, &tokens).await.body["message"], "Invalid token: access token is expired");
+    assert!(sandbox.expire_token(&text(&tokens, "refresh_token")));
+    assert_eq!(description(&refresh(&sandbox, &tokens).await), INVALID);
+
+    let (one, other) = (give(), give());
+    assert!(sandbox.expire_access_tokens(&own) >= 2);
+    assert_eq!([send(&sandbox, &one).await.status, send(&sandbox, &other).await.status], [401, 401]);
+    assert!(sandbox.revoke_tokens(&own) >= 4);
+    assert_eq!(description(&refresh(&sandbox, &one).await), INVALID);
+    assert_eq!(sandbox.revoke_tokens(&own), 0);
+}
+
+#[tokio::test]
+async fn a_location_that_is_not_active_keeps_its_refresh_token() {
+    let sandbox = Sandbox::start().await.unwrap();
+    let own = Resource::location(sandbox.location_id());
+    let tokens = sandbox.give_tokens(&own, [SCOPES]).unwrap();
+    sandbox.set_location_active(own.id(), false);
+    for _ in 0..2 {
+        assert_eq!(description(&refresh(&sandbox, &tokens).await), (400, "Location is not active"));
+    }
+    sandbox.set_location_active(own.id(), true);
+    assert_eq!(refresh(&sandbox, &tokens).await.status, 200);
+}
+
+#[tokio::test]
+async fn only_forms_are_taken() {
+    let sandbox = Sandbox::start().await.unwrap();
+    let body = json!({"client_id": sandbox.client_id(), "client_secret": sandbox.client_secret()});
+    let answered = execute(bare(&sandbox, Method::POST, "/oauth/token").json(&body)).await;
+    let words = "Invalid request: content must be application/x-www-form-urlencoded; the Content-Type is `application/json`";
+    assert_eq!(description(&answered), (400, words));
+    assert_eq!(answered.body["error"], "invalid_request");
+    let answered = execute(bare(&sandbox, Method::GET, "/oauth/token")).await;
+    assert_eq!(
+        (answered.status, &answered.body["message"]),
+        (StatusCode::NOT_FOUND, &json!("Cannot GET /oauth/token"))
+    );
+    let wrong = [("grant_type", "refresh_token"), ("client_secret", "wrong"), ("refresh_token", "x")];
+    let id = sandbox.client_id();
+    let request = bare(&sandbox, Method::POST, "/oauth/token")
+        .form(&[&[("client_id", id.as_str())], &wrong[..]].concat());
+    let answered = execute(request).await;
+    assert_eq!(description(&answered), (401, "Invalid client credentials!"));
+}
+
+#[tokio::test]
+async fn answers_can_be_in_camel_case() {
+    let sandbox = Sandbox::start().await.unwrap();
+    let own = Resource::location(sandbox.location_id());
+    let tokens = sandbox.give_tokens(&own, [SCOPES]).unwrap();
+    sandbox.answer_tokens_in_camel_case(true);
+    let fresh = refresh(&sandbox, &tokens).await.body;
+    for name in ["accessToken", "tokenType", "expiresIn", "refreshToken", "refreshTokenId", "userType"] {
+        assert!(fresh.get(name).is_some(), "{name}: {fresh}");
+    }
+    assert!(fresh.get("access_token").is_none());
+}
+
+#[tokio::test]
+async fn the_ledger_has_no_secret() {
+    let sandbox = Sandbox::start().await.unwrap();
+    let code = code(&sandbox, ("location_id", sandbox.location_id())).await;
+    let tokens = token(&sandbox, &[("grant_type", "authorization_code"), ("code", &code)]).await.body;
+    refresh(&sandbox, &tokens).await;
+    sandbox.answer_tokens_in_camel_case(true);
+    let company = sandbox.give_tokens(&Resource::company(sandbox.company_id()), ["oauth.write"]).unwrap();
+    let company = json!({ "access_token": company["accessToken"] });
+    location_token(&sandbox, &company, sandbox.company_id(), sandbox.location_id()).await;
+    let secret = sandbox.client_secret();
+    execute(bare(&sandbox, Method::POST, "/oauth/token").json(&json!({ "client_secret": secret }))).await;
+
+    let requests = sandbox.requests();
+    let paths: Vec<&str> = requests.iter().map(|request| request.path.split('?').next().unwrap()).collect();
+    assert_eq!(paths, [AUTHORIZE, "/oauth/token", "/oauth/token", "/oauth/locationToken", "/oauth/token"]);
+    let all = format!("{requests:?}")
+        + &requests.iter().fold(String::new(), |all, request| {
+            all + &String::from_utf8_lossy(&request.body) + &String::from_utf8_lossy(&request.answer)
+        });
+    assert!(all.contains("redacted") && all.contains("grant_type=refresh_token"));
+    assert!(!all.contains(&secret) && !all.contains(&code), "{all}");
+    // Every token has its kind in front.
+    assert!(!all.contains("access-") && !all.contains("refresh-"), "{all}");
+}
+
+#[tokio::test]
+async fn a_refresh_whose_answer_was_lost_can_be_repeated() {
+    let sandbox = Sandbox::start().await.unwrap();
+    let own = Resource::location(sandbox.location_id());
+    let tokens = sandbox.give_tokens(&own, ["conversations/message.write"]).unwrap();
+    let (id, secret) = (sandbox.client_id(), sandbox.client_secret());
+    let fields = [
+        ("client_id", id.as_str()),
+        ("client_secret", secret.as_str()),
+        ("grant_type", "refresh_token"),
+        ("refresh_token", tokens["refresh_token"].as_str().unwrap()),
+    ];
+    for (stage, rotated) in [(FaultStage::Before, 0), (FaultStage::After, 1)] {
+        let rule =
+            FaultRule::new(Fault::RESET).stage(stage).path("/oauth/token").schedule(FaultSchedule::First(1));
+        sandbox.add_fault(rule).unwrap();
+        bare(&sandbox, Method::POST, "/oauth/token").form(&fields).send().await.unwrap_err();
+        assert_eq!(sandbox.token_requests_of(&own).rotated, rotated, "{stage:?}");
+    }
+    let repeated = refresh(&sandbox, &tokens).await;
+    assert_eq!(send(&sandbox, &repeated.body).await.status, 201);
+    let counts = sandbox.token_requests_of(&own);
+    assert_eq!((counts.rotated, counts.repeated, counts.refused), (1, 1, 0));
+    let fault = |request: &highlevel_sandbox::RecordedRequest| request.fault.clone();
+    let faults: Vec<_> = sandbox.requests().iter().map(fault).collect();
+    assert_eq!(faults, [Some("reset".to_owned()), Some("reset".to_owned()), None, None]);
+}
+
+#[tokio::test]
+async fn of_many_refreshes_at_once_one_rotates() {
+    let sandbox = Sandbox::start().await.unwrap();
+    let own = Resource::location(sandbox.location_id());
+    let tokens = sandbox.give_tokens(&own, ["conversations/message.write"]).unwrap();
+    let (id, secret) = (sandbox.client_id(), sandbox.client_secret());
+    let mut waiting = tokio::task::JoinSet::new();
+    for _ in 0..30 {
+        let fields = [
+            ("client_id", id.clone()),
+            ("client_secret", secret.clone()),
+            ("grant_type", "refresh_token".to_owned()),
+            ("refresh_token", tokens["refresh_token"].as_str().unwrap().to_owned()),
+        ];
+        waiting.spawn(execute(bare(&sandbox, Method::POST, "/oauth/token").form(&fields)));
+    }
+    let answers = waiting.join_all().await;
+    assert!(answers.iter().all(|answered| answered.status == 200 && answered.body == answers[0].body));
+    let counts = sandbox.token_requests_of(&own);
+    assert_eq!((counts.rotated, counts.repeated, counts.refused), (1, 29, 0));
+}
+
+#[tokio::test]
+async fn a_snapshot_has_it_and_a_reset_forgets_it() {
+    let sandbox = Sandbox::start().await.unwrap();
+    let own = Resource::location(sandbox.location_id());
+    let tokens = sandbox.give_tokens(&own, ["conversations/message.write"]).unwrap();
+    sandbox.set_location_active("elsewhere", false);
+    let kept = sandbox.snapshot();
+    let fresh = refresh(&sandbox, &tokens).await.body;
+    assert_eq!(send(&sandbox, &fresh).await.status, 201);
+
+    // As it was: the refresh has not happened.
+    sandbox.restore(kept.clone()).unwrap();
+    assert_eq!(send(&sandbox, &fresh).await.status, 401);
+    assert_eq!(send(&sandbox, &tokens).await.status, 201);
+    assert_eq!(sandbox.token_requests_of(&own).rotated, 0);
+
+    let other = Sandbox::start().await.unwrap();
+    other.restore(serde_json::from_value(json!(kept)).unwrap()).unwrap();
+    assert_eq!(other.client_secret(), sandbox.client_secret());
+    assert_eq!(refresh(&other, &tokens).await.status, 200);
+
+    sandbox.reset().unwrap();
+    assert_eq!(description(&refresh(&sandbox, &tokens).await), INVALID);
+    assert_eq!(sandbox.token_requests_of(&own).refreshes(), 0);
+}
+
+#[tokio::test]
+async fn rate_limits_do_not_count_it() {
+    let sandbox = Sandbox::builder()
+        .rate_limit(highlevel_sandbox::RateLimit::documented().burst(1).interval(MINUTE))
+        .start()
+        .await
+        .unwrap();
+    let own = Resource::location(sandbox.location_id());
+    let mut tokens = sandbox.give_tokens(&own, ["conversations/message.write"]).unwrap();
+    for _ in 0..5 {
+        let answered = refresh(&sandbox, &tokens).await;
+        assert!(answered.headers.get("x-ratelimit-remaining").is_none());
+        tokens = answered.body;
+    }
+    assert_eq!(send(&sandbox, &tokens).await.status, 201);
+    assert_eq!(send(&sandbox, &tokens).await.status, 429);
+}

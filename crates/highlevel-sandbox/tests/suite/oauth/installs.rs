@@ -1,0 +1,169 @@
+//! What an app hears of being installed and removed, and apps beside each other.
+
+use std::time::Duration;
+
+use highlevel_sandbox::{App, InstallEvents, Location, Resource, Sandbox};
+use http::StatusCode;
+use http::header::LOCATION;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::{
+    AUTHORIZE, BACK, INVALID, MINUTE, SCOPES, browser, code, description, exchange, location_token, refresh,
+    send, token,
+};
+use crate::caller::{bare, execute};
+use crate::receiver::Receiver;
+
+/// The events that a receiver got, by what they say.
+fn said(receiver: &Receiver) -> Vec<(String, String)> {
+    let events = receiver.events();
+    let said = events.iter().map(|event| {
+        let payload: Value = serde_json::from_slice(&event.body).unwrap();
+        let id = payload.get("locationId").or(payload.get("companyId")).unwrap();
+        (payload["type"].as_str().unwrap().to_owned(), id.as_str().unwrap().to_owned())
+    });
+    said.collect()
+}
+
+fn events(events: &[(&str, &str)]) -> Vec<(String, String)> {
+    events.iter().map(|(event, id)| ((*event).to_owned(), (*id).to_owned())).collect()
+}
+
+#[tokio::test]
+async fn an_app_hears_that_it_is_installed_and_removed() {
+    let receiver = Receiver::start(StatusCode::OK).await;
+    let sandbox = Sandbox::builder().webhook_url(&receiver.url).start().await.unwrap();
+    sandbox.put_location(Location::new("second")).unwrap();
+    let (location, company) = (sandbox.location_id(), sandbox.company_id());
+    let own = Resource::location(location);
+
+    sandbox.install(&own).unwrap();
+    let tokens = sandbox.give_tokens(&own, ["conversations/message.write"]).unwrap();
+    sandbox.uninstall(&own).unwrap();
+    sandbox.wait_for_deliveries(2, MINUTE).await.unwrap();
+    assert_eq!(said(&receiver), events(&[("INSTALL", location), ("UNINSTALL", location)]));
+    assert_eq!(send(&sandbox, &tokens).await.status, 401);
+    assert_eq!(description(&refresh(&sandbox, &tokens).await), INVALID);
+    assert!(sandbox.uninstall(&own).is_err());
+
+    let whole = Resource::company(company);
+    sandbox.install(&whole).unwrap();
+    let of_company = sandbox.give_tokens(&whole, ["oauth.write"]).unwrap();
+    let of_location = location_token(&sandbox, &of_company, company, "second").await.body;
+    sandbox.uninstall(&whole).unwrap();
+    sandbox.wait_for_deliveries(8, MINUTE).await.unwrap();
+    let all = ["company", location, "second"].map(|id| if id == "company" { company } else { id });
+    let installed = all.map(|id| ("INSTALL", id));
+    let removed = all.map(|id| ("UNINSTALL", id));
+    assert_eq!(said(&receiver)[2..], events(&[installed, removed].concat()));
+    for tokens in [&of_company, &of_location] {
+        assert_eq!(description(&refresh(&sandbox, tokens).await), INVALID);
+    }
+
+    let first: Value = serde_json::from_slice(&receiver.events()[0].body).unwrap();
+    let contract = highlevel_sandbox::Contract::load().unwrap();
+    for event in receiver.events() {
+        let payload: Value = serde_json::from_slice(&event.body).unwrap();
+        let schema = contract.event_schema(payload["type"].as_str().unwrap()).unwrap();
+        assert_eq!(contract.validate(schema, &payload), [], "{payload}");
+        assert_eq!(payload["appId"], sandbox.app_id());
+    }
+    assert_eq!((&first["installType"], &first["companyId"]), (&json!("Location"), &json!(company)));
+    assert!(sandbox.install(&Resource::location("nowhere")).is_err());
+}
+
+#[tokio::test]
+async fn the_event_comes_before_the_exchange_or_after_it() {
+    let receiver = Receiver::start(StatusCode::OK).await;
+    let sandbox = Sandbox::builder().webhook_url(&receiver.url).start().await.unwrap();
+    let location = sandbox.location_id();
+    let choice = ("location_id", location);
+
+    // Before: the app has not even seen the code.
+    let early = code(&sandbox, choice).await;
+    sandbox.wait_for_deliveries(1, MINUTE).await.unwrap();
+    token(&sandbox, &[("grant_type", "authorization_code"), ("code", &early)]).await;
+    assert_eq!(said(&receiver), events(&[("INSTALL", location)]));
+
+    // With the exchange, and later by the sandbox's clock.
+    sandbox.uninstall(&Resource::location(location)).unwrap();
+    sandbox.wait_for_deliveries(2, MINUTE).await.unwrap();
+    sandbox.set_clock_speed(0.0);
+    sandbox.install_events(InstallEvents::OnExchange, MINUTE);
+    exchange(&sandbox, choice).await;
+    sandbox.advance_clock(MINUTE / 2);
+    // Something that comes after it would have come after it.
+    sandbox.install_events(InstallEvents::OnAuthorization, Duration::ZERO);
+    sandbox.install(&Resource::company(sandbox.company_id())).unwrap();
+    sandbox.wait_for_deliveries(4, MINUTE).await.unwrap();
+    assert_eq!(said(&receiver)[2].1, sandbox.company_id());
+    sandbox.advance_clock(MINUTE / 2);
+    sandbox.wait_for_deliveries(5, MINUTE).await.unwrap();
+
+    sandbox.install_events(InstallEvents::Never, Duration::ZERO);
+    exchange(&sandbox, choice).await;
+    sandbox.uninstall(&Resource::location(location)).unwrap();
+    sandbox.wait_for_deliveries(6, MINUTE).await.unwrap();
+    let last = said(&receiver).pop().unwrap();
+    assert_eq!(last, ("UNINSTALL".to_owned(), location.to_owned()));
+}
+
+#[tokio::test]
+async fn the_event_waits_for_the_exchange() {
+    let receiver = Receiver::start(StatusCode::OK).await;
+    let sandbox = Sandbox::builder().webhook_url(&receiver.url).start().await.unwrap();
+    sandbox.put_location(Location::new("second")).unwrap();
+    let location = sandbox.location_id();
+    sandbox.install_events(InstallEvents::OnExchange, Duration::ZERO);
+    let code = code(&sandbox, ("location_id", location)).await;
+    // Had there been an event, it would come before this one.
+    sandbox.install(&Resource::location("second")).unwrap();
+    let answered = token(&sandbox, &[("grant_type", "authorization_code"), ("code", &code)]).await;
+    assert_eq!(answered.status, 200);
+    sandbox.wait_for_deliveries(2, MINUTE).await.unwrap();
+    assert_eq!(said(&receiver), events(&[("INSTALL", "second"), ("INSTALL", location)]));
+}
+
+#[tokio::test]
+async fn a_code_dies_with_the_install() {
+    let sandbox = Sandbox::start().await.unwrap();
+    let code = code(&sandbox, ("location_id", sandbox.location_id())).await;
+    sandbox.uninstall(&Resource::location(sandbox.location_id())).unwrap();
+    let answered = token(&sandbox, &[("grant_type", "authorization_code"), ("code", &code)]).await;
+    assert_eq!(description(&answered), (400, "Invalid grant: authorization code is invalid"));
+}
+
+#[tokio::test]
+async fn apps_are_told_apart() {
+    let (first, second) = (Receiver::start(StatusCode::OK).await, Receiver::start(StatusCode::OK).await);
+    let other = App::new("second-1", "other-secret").webhook_url(&second.url);
+    let sandbox = Sandbox::builder().webhook_url(&first.url).app(other).start().await.unwrap();
+    let query = [
+        ("response_type", "code"),
+        ("client_id", "second-1"),
+        ("redirect_uri", BACK),
+        ("scope", SCOPES),
+        ("location_id", sandbox.location_id()),
+    ];
+    let response =
+        browser().get(format!("{}{AUTHORIZE}", sandbox.base_url())).query(&query).send().await.unwrap();
+    let code = response.headers()[LOCATION].to_str().unwrap().split_once("code=").unwrap().1.to_owned();
+    sandbox.wait_for_deliveries(1, MINUTE).await.unwrap();
+    assert_eq!((first.events().len(), second.events().len()), (0, 1));
+    let payload: Value = serde_json::from_slice(&second.events()[0].body).unwrap();
+    assert_eq!(payload["appId"], "second");
+
+    // The code is the other app's.
+    let refused = token(&sandbox, &[("grant_type", "authorization_code"), ("code", &code)]).await;
+    assert_eq!(description(&refused), (400, "Invalid grant: authorization code is invalid"));
+    let request = bare(&sandbox, Method::POST, "/oauth/token").form(&[
+        ("grant_type", "authorization_code"),
+        ("code", &code),
+        ("client_id", "second-1"),
+        ("client_secret", "other-secret"),
+    ]);
+    let tokens = execute(request).await.body;
+    assert_eq!(send(&sandbox, &tokens).await.status, 201);
+    assert_eq!(description(&refresh(&sandbox, &tokens).await), (401, "Invalid client credentials!"));
+}

@@ -1,0 +1,232 @@
+//! What a state file remembers, whatever happens to the process.
+
+use std::collections::HashMap;
+use std::io::ErrorKind;
+use std::sync::{Arc, Mutex};
+
+use highlevel_sandbox::{Contact, Sandbox, StatusUpdate};
+use serde_json::{Value, json};
+
+use crate::caller::{SEND, client, post};
+use crate::process::{Directory, Running};
+
+/// A small generator with a seed, so that a failure can be repeated.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, end: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % end
+    }
+}
+
+#[tokio::test]
+async fn everything_is_there_again_with_the_same_credentials() {
+    let directory = Directory::new("again");
+    let builder = || Sandbox::builder().state_file(directory.file("state"));
+    let one = builder().start().await.unwrap();
+    one.put_contact(Contact::new("newcomer").email("a@example.com")).unwrap();
+    let send = json!({"type": "SMS", "contactId": "newcomer", "message": "Hello", "status": "pending"});
+    let id = post(&one, SEND, &send).await.body["messageId"].as_str().unwrap().to_owned();
+    one.set_status(&id, StatusUpdate::new("delivered")).unwrap();
+    let token = one.issue_token(one.location_id()).unwrap();
+    assert!(one.delete_contact("ve9EPM428h8vShlRW1KT"));
+    let facts = |sandbox: &Sandbox| {
+        [sandbox.token(), sandbox.webhook_public_key(), &sandbox.client_id(), &sandbox.client_secret()]
+            .map(str::to_owned)
+    };
+    let (before, snapshot) = (facts(&one), one.snapshot());
+    one.stop().await;
+
+    let other = builder().start().await.unwrap();
+    assert_eq!(facts(&other), before);
+    assert_eq!(other.snapshot(), snapshot);
+    assert_eq!(other.message(&id).unwrap().status, "delivered");
+    assert_eq!(other.contact("ve9EPM428h8vShlRW1KT"), None);
+    let request = client().post(format!("{}{SEND}", other.base_url())).bearer_auth(token);
+    let answer = request.header("Version", "2021-04-15").json(&send).send().await.unwrap();
+    assert_eq!(answer.status(), 201);
+
+    // What is reset is reset in the file, too. Dropping is as good as stopping.
+    other.reset().unwrap();
+    let beginning = other.snapshot();
+    drop(other);
+    let third = builder().token("pit-chosen").start().await.unwrap();
+    assert_eq!(third.token(), "pit-chosen");
+    assert!(third.messages().is_empty());
+    assert_eq!((third.snapshot().contacts, third.contact("newcomer")), (beginning.contacts, None));
+}
+
+#[tokio::test]
+async fn the_oldest_messages_go_when_there_are_too_many() {
+    let directory = Directory::new("oldest");
+    let builder = || Sandbox::builder().state_file(directory.file("state")).keep_messages(3);
+    let sandbox = builder().start().await.unwrap();
+    for number in 0..5 {
+        let send = json!({"type": "SMS", "contactId": sandbox.contact_id(), "message": number.to_string(), "status": "read"});
+        assert_eq!(post(&sandbox, SEND, &send).await.status, 201);
+    }
+    let texts = |sandbox: &Sandbox| {
+        sandbox.messages().iter().map(|message| message.text().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(texts(&sandbox), ["2", "3", "4"]);
+    sandbox.stop().await;
+    assert_eq!(texts(&builder().start().await.unwrap()), ["2", "3", "4"]);
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_used_is_explained() {
+    let directory = Directory::new("unusable");
+    let start = async |path: &std::path::Path| -> std::io::Error {
+        Sandbox::builder().state_file(path).start().await.map(drop).unwrap_err()
+    };
+    let path = directory.file("state");
+    let sandbox = Sandbox::builder().state_file(&path).start().await.unwrap();
+    let locked = start(&path).await;
+    assert_eq!(locked.kind(), ErrorKind::ResourceBusy);
+    assert!(locked.to_string().contains("state is in use by another sandbox; stop it"), "{locked}");
+    drop(sandbox);
+
+    let text = directory.file("text");
+    std::fs::write(&text, "dear diary").unwrap();
+    let database = directory.file("database");
+    drop(redb::Database::create(&database).unwrap());
+    for path in [&text, &database] {
+        let before = std::fs::read(path).unwrap();
+        let foreign = start(path).await;
+        assert_eq!(foreign.kind(), ErrorKind::InvalidData);
+        assert!(
+            foreign.to_string().contains("is not a state file of the sandbox, and is left alone"),
+            "{foreign}"
+        );
+        if *path == text {
+            assert_eq!(std::fs::read(path).unwrap(), before);
+        }
+    }
+    let missing = start(&directory.file("no/such/directory")).await;
+    assert_eq!(missing.kind(), ErrorKind::NotFound);
+    assert!(missing.to_string().contains("cannot use"), "{missing}");
+}
+
+/// A disk may return anything. It is told apart from what was written, or it is what was written.
+#[tokio::test]
+async fn a_damaged_file_is_told_or_makes_no_difference() {
+    let directory = Directory::new("damaged");
+    let path = directory.file("state");
+    let sandbox = Sandbox::builder().state_file(&path).start().await.unwrap();
+    for number in 0..20 {
+        sandbox.put_contact(Contact::new(format!("contact-{number}")).name("Ada")).unwrap();
+    }
+    let expected = sandbox.snapshot();
+    sandbox.stop().await;
+    let whole = std::fs::read(&path).unwrap();
+
+    let mut random = Random(7);
+    let (mut told, mut harmless) = (0, 0);
+    for round in 0..60 {
+        let mut bytes = whole.clone();
+        let place = usize::try_from(random.below(bytes.len() as u64)).unwrap();
+        if round % 6 == 0 {
+            bytes.truncate(place);
+        } else {
+            // Half of them where something is.
+            let used = bytes
+                .iter()
+                .enumerate()
+                .skip(place)
+                .find(|(_, byte)| **byte != 0)
+                .map_or(place, |(at, _)| at);
+            bytes[if round % 2 == 0 { used } else { place }] ^= 1 << random.below(8);
+        }
+        let damaged = directory.file("damaged");
+        std::fs::write(&damaged, &bytes).unwrap();
+        match Sandbox::builder().state_file(&damaged).start().await {
+            Ok(sandbox) if bytes.is_empty() => drop(sandbox),
+            Ok(sandbox) => {
+                assert_eq!(sandbox.snapshot(), expected, "round {round}, byte {place}");
+                harmless += 1;
+            }
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::InvalidData, "round {round}: {error}");
+                told += 1;
+            }
+        }
+    }
+    assert!(told > 5 && harmless > 5, "{told} {harmless}");
+}
+
+/// Every message that was answered 201 is there after `kill -9`, once. So is, once or not at all, each that was not
+/// answered.
+#[tokio::test]
+async fn nothing_that_was_accepted_is_lost_when_the_process_is_killed() {
+    const ROUNDS: u64 = 50;
+    let directory = Directory::new("killed");
+    let path = directory.file("state");
+    let arguments = ["--state", path.to_str().unwrap(), "--token", "pit-1", "--json"];
+    let mut random = Random(42);
+    // The id of each message that was answered, by its text.
+    let accepted: Arc<Mutex<HashMap<String, String>>> = Arc::default();
+    let mut unanswered = 0;
+    for round in 0..=ROUNDS {
+        let mut running = Running::start(arguments);
+        let ready = serde_json::from_str::<Value>(&running.line()).unwrap()["data"].clone();
+        let stored = stored(&ready).await;
+        for (text, id) in accepted.lock().unwrap().iter() {
+            assert_eq!(stored.get(text).map(Vec::as_slice), Some(&[id.clone()][..]), "round {round}: {text}");
+        }
+        assert!(stored.values().all(|ids| ids.len() == 1), "round {round}");
+        unanswered = stored.len() - accepted.lock().unwrap().len();
+        if round == ROUNDS {
+            break;
+        }
+
+        // It is killed when so many answers have come in all; what the other senders have on the way is anywhere then.
+        let (answers, enough) =
+            (tokio::sync::Semaphore::new(0), u32::try_from(1 + random.below(25)).unwrap());
+        let answers = Arc::new(answers);
+        let senders: Vec<_> = (0..4)
+            .map(|sender| {
+                let (ready, accepted, answers) = (ready.clone(), Arc::clone(&accepted), Arc::clone(&answers));
+                tokio::spawn(async move {
+                    let client = client();
+                    for number in 0.. {
+                        let text = format!("{round}-{sender}-{number}");
+                        let url = format!("{}{SEND}", ready["baseUrl"].as_str().unwrap());
+                        let body = json!({"type": "SMS", "contactId": ready["contactId"], "message": text, "status": "pending"});
+                        let request = client.post(url).bearer_auth("pit-1").header("Version", "2021-04-15").json(&body);
+                        // An answer that breaks off is no answer.
+                        let Ok(answer) = request.send().await else { return };
+                        assert_eq!(answer.status(), 201);
+                        let Ok(answer) = answer.json::<Value>().await else { return };
+                        accepted.lock().unwrap().insert(text, answer["messageId"].as_str().unwrap().to_owned());
+                        answers.add_permits(1);
+                    }
+                })
+            })
+            .collect();
+        answers.acquire_many(enough).await.unwrap().forget();
+        running.kill();
+        for sender in senders {
+            sender.await.unwrap();
+        }
+    }
+    let accepted = accepted.lock().unwrap().len();
+    println!("{ROUNDS} kills, {accepted} messages answered, {unanswered} stored without an answer");
+    assert!(accepted >= usize::try_from(ROUNDS).unwrap());
+}
+
+/// The ids of the stored messages, by their text.
+async fn stored(ready: &Value) -> HashMap<String, Vec<String>> {
+    let mut stored: HashMap<String, Vec<String>> = HashMap::new();
+    let mut after = String::new();
+    loop {
+        let url = format!("{}messages?limit=1000{after}", ready["adminUrl"].as_str().unwrap());
+        let page: Value = client().get(url).send().await.unwrap().json().await.unwrap();
+        for message in page["messages"].as_array().unwrap() {
+            let text = message["request"]["message"].as_str().unwrap().to_owned();
+            stored.entry(text).or_default().push(message["id"].as_str().unwrap().to_owned());
+        }
+        let Some(next) = page["next"].as_str() else { return stored };
+        after = format!("&after={next}");
+    }
+}

@@ -1,0 +1,86 @@
+//! The program as a process that does not outlive its test.
+
+use std::io::{BufRead, BufReader, Lines};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+
+use serde_json::Value;
+
+pub(crate) fn program() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_highlevel-sandbox"));
+    command.env_remove("HIGHLEVEL_SANDBOX_URL").env_remove("HIGHLEVEL_SANDBOX_ADMIN_TOKEN");
+    command
+}
+
+pub(crate) struct Running {
+    child: Child,
+    lines: Lines<BufReader<ChildStdout>>,
+}
+
+impl Running {
+    /// Starts it. Nothing is read yet.
+    pub(crate) fn start<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut child = program().args(arguments).stdout(Stdio::piped()).spawn().unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        Self { child, lines }
+    }
+
+    pub(crate) fn line(&mut self) -> String {
+        self.lines.next().expect("it has ended").unwrap()
+    }
+
+    /// Reads up to the line that says that it is ready, and answers what that says.
+    pub(crate) fn ready(&mut self) -> Value {
+        loop {
+            if let Some(json) = self.line().strip_prefix("ready ") {
+                return serde_json::from_str(json).unwrap();
+            }
+        }
+    }
+
+    pub(crate) fn rest(self) -> impl Iterator<Item = String> {
+        let mut this = self;
+        std::iter::from_fn(move || this.lines.next().map(Result::unwrap))
+    }
+
+    /// Kills it the hard way.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    #[cfg(unix)]
+    pub(crate) fn terminate(&mut self) -> ExitStatus {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        self.child.wait().unwrap()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A directory that goes with its test.
+pub(crate) struct Directory(std::path::PathBuf);
+
+impl Directory {
+    pub(crate) fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("highlevel-sandbox-{name}-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&path);
+        std::fs::create_dir(&path).unwrap();
+        Self(path)
+    }
+
+    pub(crate) fn file(&self, name: &str) -> std::path::PathBuf {
+        self.0.join(name)
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}

@@ -1,0 +1,454 @@
+//! One renewal: from the store, or from HighLevel and then into the store.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use super::TokenSet;
+use super::answer::Granted;
+use super::app::Inner;
+use super::fault::{Progress, Trouble, again};
+use super::keeper::{Deadline, Keeper, Outcome, Reason, Refused, Unsaved};
+use super::oauth::{self, Moment, Refusal, Request, install_again};
+use super::refresh::{Decision, Lack, REST, SHORT_REST, Verdict, Way, decide, way};
+use super::store::{Expected, Key, Lease, Put, Resource, StoreError, Stored, Version};
+use crate::call;
+use crate::{CompanyId, Error, LocationId, Result};
+
+/// How long one request for tokens may take. Three of them fit into the time in which HighLevel repeats an answer.
+const ATTEMPT: Duration = Duration::from_secs(10);
+/// For how long others leave the tokens alone: longer than an attempt, and so short that another process can still have the
+/// answer repeated if this one dies.
+const LEASE: Duration = Duration::from_secs(15);
+/// How often it is looked whether another process is done, at the beginning and later.
+const LOOK: Duration = Duration::from_millis(20);
+const LOOK_AT_MOST: Duration = Duration::from_millis(500);
+/// How often tokens are offered to a store that fails.
+const OFFERS: u32 = 4;
+
+/// The name of what is done, in errors.
+const NAME: &str = "token";
+
+/// One renewal.
+pub(super) struct Renewal {
+    keeper: Keeper,
+    reason: Reason,
+    deadline: Deadline,
+    /// Who asks for the lease: nobody else has this name, in no process.
+    holder: String,
+}
+
+/// What became of one try.
+enum Try {
+    Done(Outcome),
+    /// Something changed meanwhile: look again.
+    Again,
+}
+
+impl Renewal {
+    pub(super) fn new(keeper: Keeper, reason: Reason, deadline: Deadline) -> Self {
+        let holder = format!("{:032x}", fastrand::u128(..));
+        Self { keeper, reason, deadline, holder }
+    }
+
+    /// Renews. `None` for a renewal ahead of time that another process is doing already.
+    pub(super) async fn run(&self) -> Option<Outcome> {
+        let mut look = LOOK;
+        // The version whose refresh token was refused, and what HighLevel said.
+        let mut refused: Option<(Version, Error)> = None;
+        loop {
+            match self.look().await {
+                Ok(Some(outcome)) => return Some(outcome),
+                Ok(None) => {}
+                Err(error) => return Some(self.failed(error)),
+            }
+            match self.lease().await {
+                Ok(None) => {}
+                Ok(Some(_)) if matches!(self.reason, Reason::Ahead) => return None,
+                Ok(Some(until)) => {
+                    // Whoever has it may be done at any time, or dead: then its lease ends.
+                    let left = until.duration_since(self.app().now()).unwrap_or_default();
+                    let pause = look.mul_f64(0.5 + call::random()).min(left.max(LOOK));
+                    if pause >= self.deadline.left() {
+                        let text = format!(
+                            "another process is renewing the tokens of the {}, and was not done in time",
+                            self.name()
+                        );
+                        return Some(self.failed(Error::token(NAME, text)));
+                    }
+                    tokio::time::sleep(pause).await;
+                    look = (look * 2).min(LOOK_AT_MOST);
+                    continue;
+                }
+                Err(error) => return Some(self.failed(error)),
+            }
+            let tried = self.renew(&mut refused).await;
+            // A lease that is not given back ends by itself.
+            let _ended = self.app().store.release(self.key(), &self.holder).await;
+            match tried {
+                Try::Done(outcome) => return Some(outcome),
+                Try::Again => {}
+            }
+        }
+    }
+
+    /// Looks into the store: `None` if there is nothing that can be used.
+    async fn look(&self) -> Result<Option<Outcome>> {
+        self.keeper.save_what_is_unsaved().await?;
+        let stored = self.keeper.read().await?;
+        if let Some(stored) = &stored
+            && self.does(stored)
+        {
+            return Ok(Some(Ok(self.keeper.adopt(stored.clone(), None))));
+        }
+        let state = self.keeper.slot.state();
+        let version = stored.map(|stored| stored.version);
+        Ok(state.refused.as_ref().and_then(|refused| {
+            let holds = refused.version == version && self.app().now() < refused.until;
+            holds.then(|| Err(Arc::clone(&refused.error)))
+        }))
+    }
+
+    /// Whether stored tokens do for the reason of this renewal.
+    fn does(&self, stored: &Stored) -> bool {
+        if let Reason::Rejected(token) = &self.reason
+            && call::same(token, &stored.tokens.access_token)
+        {
+            return false;
+        }
+        let state = self.keeper.slot.state();
+        let known = state.known.as_ref().filter(|known| known.stored.version == stored.version);
+        let jitter = known.map_or(0.0, |known| known.jitter);
+        match decide(&stored.tokens, self.app().now(), jitter, Verdict::NotRejected) {
+            Decision::Use => true,
+            Decision::RefreshAhead => !matches!(self.reason, Reason::Ahead),
+            Decision::RefreshNow => false,
+        }
+    }
+
+    /// Asks for the lease: `None` if it was had, else until when somebody else has it.
+    async fn lease(&self) -> Result<Option<SystemTime>> {
+        let now = self.app().now();
+        match self.app().store.lease(self.key(), &self.holder, now, now + LEASE).await {
+            Ok(Lease::Granted) => Ok(None),
+            Ok(Lease::HeldUntil(until)) => Ok(Some(until)),
+            Err(error) => Err(self.keeper.store_failed("give the right to renew", error)),
+        }
+    }
+
+    /// Renews, with the lease in hand.
+    async fn renew(&self, refused: &mut Option<(Version, Error)>) -> Try {
+        match self.try_to_renew(refused).await {
+            Ok(done) => done,
+            Err(error) => Try::Done(self.failed(error)),
+        }
+    }
+
+    async fn try_to_renew(&self, refused: &mut Option<(Version, Error)>) -> Result<Try> {
+        // Between the look and the lease somebody else may have renewed.
+        let stored = self.keeper.read().await?;
+        if stored.as_ref().is_some_and(|stored| self.does(stored)) {
+            return Ok(Try::Again);
+        }
+        let version = stored.as_ref().map(|stored| stored.version);
+        if refused.as_ref().is_some_and(|(of, _)| Some(*of) != version) {
+            *refused = None;
+        }
+        let tokens = stored.as_ref().map(|stored| &stored.tokens);
+        let refresh_token = tokens.and_then(|tokens| tokens.refresh_token.as_ref());
+        let company = match refresh_token {
+            Some(_) if refused.is_none() => None,
+            _ => self.keeper.company(tokens).await?,
+        };
+        let asked = Moment { wall: self.app().now(), steady: call::now() };
+        let granted = match way(tokens, refused.is_some(), company.is_some()) {
+            Way::Refresh => {
+                let Some(token) = refresh_token else { return Ok(Try::Again) };
+                let request = Request::Refresh(token, &self.key().resource);
+                match self.app().ask(&request, &self.deadline, Some(self)).await {
+                    Asked::Granted(granted) => *granted,
+                    Asked::LeaseLost => return Ok(Try::Again),
+                    Asked::Refused(Refusal { trouble: Trouble::InvalidGrant, error }) => {
+                        // Read first: somebody else may have put other tokens there.
+                        let now = self.keeper.read().await?.map(|stored| stored.version);
+                        match version {
+                            Some(version) if now == Some(version) => {
+                                if self.keeper.company(tokens).await?.is_none() {
+                                    return Ok(self.refused(Some(version), REST, error));
+                                }
+                                *refused = Some((version, error));
+                            }
+                            _ => {}
+                        }
+                        return Ok(Try::Again);
+                    }
+                    Asked::Refused(Refusal { trouble, error }) => {
+                        return Ok(self.stopped(trouble, version, error));
+                    }
+                }
+            }
+            Way::FromCompany => {
+                let (Some(company), Resource::Location(location)) = (&company, &self.key().resource) else {
+                    return Ok(Try::Again);
+                };
+                match self.app().mint(company, location, &self.deadline).await {
+                    Ok(granted) => granted,
+                    Err(Unminted::Company(error)) => return Ok(Try::Done(Err(error))),
+                    Err(Unminted::Refused(Refusal { trouble, error })) => {
+                        return Ok(self.stopped(trouble, version, error));
+                    }
+                }
+            }
+            Way::Authorize(lack) => {
+                let why = match lack {
+                    Lack::Tokens => return Ok(Try::Done(Err(Arc::new(self.not_installed())))),
+                    Lack::RefreshToken => "its access token no longer works, and it has no refresh token",
+                    Lack::GoodRefreshToken => "HighLevel no longer takes its refresh token",
+                };
+                let error = Error::needs_authorization(NAME, install_again(&self.key().resource, why));
+                let error = match refused.take() {
+                    Some((_, said)) => error.with_source(said),
+                    None => error,
+                };
+                return Ok(self.refused(version, REST, error));
+            }
+        };
+        let tokens = granted.into_tokens(&self.key().resource, tokens, asked.wall, self.app().now());
+        let expected = version.map_or(Expected::Nothing, Expected::Version);
+        match self.keeper.save(tokens, expected).await? {
+            Some(stored) => {
+                tracing::debug!("renewed");
+                let rejected = matches!(self.reason, Reason::Rejected(_));
+                let bearer = self.keeper.adopt(stored, rejected.then_some(asked.wall));
+                Ok(Try::Done(Ok(bearer)))
+            }
+            // Somebody else put something there, or removed it: that is newer than what was just renewed.
+            None => Ok(Try::Again),
+        }
+    }
+
+    /// It failed, for now or for good.
+    fn stopped(&self, trouble: Trouble, version: Option<Version>, error: Error) -> Try {
+        match trouble {
+            Trouble::InvalidGrant => self.refused(version, REST, error),
+            Trouble::LocationInactive | Trouble::Unauthorized | Trouble::Final => {
+                self.refused(version, SHORT_REST, error)
+            }
+            Trouble::NotSent | Trouble::Lost(_) | Trouble::Busy(_) => Try::Done(self.failed(error)),
+        }
+    }
+
+    /// It was refused, and would be again: nobody asks for a while.
+    fn refused(&self, version: Option<Version>, rest: Duration, error: Error) -> Try {
+        let outcome = self.failed(error);
+        if let Err(error) = &outcome {
+            let (until, error) = (self.app().now() + rest, Arc::clone(error));
+            self.keeper.slot.state().refused = Some(Refused { version, until, error });
+        }
+        Try::Done(outcome)
+    }
+
+    /// The failure is logged here, once for all who wait: of a renewal ahead of time nobody else hears.
+    fn failed(&self, error: Error) -> Outcome {
+        tracing::warn!(kind = ?error.kind(), "no tokens of the {}: {error}", self.name());
+        Err(Arc::new(error))
+    }
+
+    fn not_installed(&self) -> Error {
+        let name = self.name();
+        let company = self.keeper.slot.state().company.clone();
+        let what = match (&self.key().resource, company) {
+            (Resource::Location(_), Some(company)) => {
+                let company = oauth::describe(&Resource::Company(company));
+                format!("there are no tokens of the {name}, nor of the {company}")
+            }
+            (Resource::Location(_), None) => format!(
+                "there are no tokens of the {name}; if the app is installed on its company, ask for it with \
+                 `app.company(…).location(…)`"
+            ),
+            _ => format!("there are no tokens of the {name}"),
+        };
+        let text = format!(
+            "{what}: the app has to be installed, beginning at the address that `authorize_url` gives"
+        );
+        Error::needs_authorization(NAME, text)
+    }
+
+    fn name(&self) -> String {
+        oauth::describe(&self.key().resource)
+    }
+
+    fn app(&self) -> &Arc<Inner> {
+        &self.keeper.app
+    }
+
+    fn key(&self) -> &Key {
+        &self.keeper.slot.key
+    }
+}
+
+/// What came of a request for tokens.
+pub(super) enum Asked {
+    Granted(Box<Granted>),
+    Refused(Refusal),
+    /// Somebody else got the lease, because it ran out: nothing may be asked any more.
+    LeaseLost,
+}
+
+/// Why a location got no token from its company.
+pub(super) enum Unminted {
+    /// The company has none itself.
+    Company(Arc<Error>),
+    Refused(Refusal),
+}
+
+impl Inner {
+    /// Asks for tokens until there is an answer, there is no time left, or asking is no use. Before each attempt the
+    /// lease is renewed, so that it outlives the attempt.
+    pub(super) async fn ask(
+        &self,
+        request: &Request<'_>,
+        deadline: &Deadline,
+        lease: Option<&Renewal>,
+    ) -> Asked {
+        let mut progress = Progress::default();
+        let mut sent: Option<Moment> = None;
+        loop {
+            if let Some(lease) = lease {
+                match lease.lease().await {
+                    Ok(None) => {}
+                    Ok(Some(_)) => return Asked::LeaseLost,
+                    Err(error) => return Asked::Refused(Refusal { trouble: Trouble::NotSent, error }),
+                }
+            }
+            let began = Moment { wall: self.now(), steady: call::now() };
+            let timeout = ATTEMPT.min(self.connection.options.attempt).min(deadline.left());
+            if timeout.is_zero() {
+                return Asked::Refused(oauth::out_of_time(request));
+            }
+            let result = self.oauth.ask(request, timeout).await;
+            let trouble = result.as_ref().err().map(|refusal| refusal.trouble);
+            tracing::debug!(
+                operation = request.name(),
+                attempt = progress.retries + 1,
+                ?trouble,
+                "asked for tokens"
+            );
+            let refusal = match result {
+                Ok(granted) => return Asked::Granted(Box::new(granted)),
+                Err(refusal) => refusal,
+            };
+            if let Trouble::Lost(_) = refusal.trouble {
+                sent.get_or_insert(began);
+            }
+            let now = Moment { wall: self.now(), steady: call::now() };
+            progress.sent = sent.map(|sent| now.since(sent));
+            let pause =
+                again(refusal.trouble, progress, request.works_once(), deadline.left(), call::random());
+            progress.retries += 1;
+            let Some(pause) = pause else {
+                let Refusal { trouble, error } = refusal;
+                let error = error.after(progress.retries, sent.is_some(), None);
+                return Asked::Refused(Refusal { trouble, error });
+            };
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    /// A token for a location, by that of its company.
+    pub(super) async fn mint(
+        self: &Arc<Self>,
+        company: &CompanyId,
+        location: &LocationId,
+        deadline: &Deadline,
+    ) -> Result<Granted, Unminted> {
+        let keeper = self.keeper(Resource::Company(company.clone()));
+        let mut bearer = keeper.bearer(None, deadline.at()).await.map_err(Unminted::Company)?;
+        let mut fresh = false;
+        loop {
+            let request = Request::Location(company, location, &bearer);
+            let refusal = match self.ask(&request, deadline, None).await {
+                Asked::Granted(granted) => {
+                    bearer.note_that_it_works();
+                    return Ok(*granted);
+                }
+                Asked::Refused(refusal) => refusal,
+                Asked::LeaseLost => return Err(Unminted::Refused(oauth::out_of_time(&request))),
+            };
+            if refusal.trouble != Trouble::Unauthorized || fresh {
+                return Err(Unminted::Refused(refusal));
+            }
+            let other = keeper.bearer(Some(&bearer), deadline.at()).await.map_err(Unminted::Company)?;
+            if call::same(&other.token, &bearer.token) {
+                return Err(Unminted::Refused(refusal));
+            }
+            (bearer, fresh) = (other, true);
+        }
+    }
+}
+
+impl Keeper {
+    /// What is in the store.
+    pub(super) async fn read(&self) -> Result<Option<Stored>> {
+        let read = self.app.store.get(&self.slot.key).await;
+        let stored = read.map_err(|error| self.store_failed("be read for", error))?;
+        if stored.is_none() {
+            self.slot.state().known = None;
+        }
+        Ok(stored)
+    }
+
+    /// Stores tokens: `None` if something else is there than what was expected. A store that fails is asked a few times;
+    /// then the tokens are kept in memory until it works.
+    pub(super) async fn save(&self, tokens: TokenSet, expected: Expected) -> Result<Option<Stored>> {
+        for offer in 0.. {
+            match self.app.store.put(&self.slot.key, &tokens, expected).await {
+                Ok(Put::Stored(version)) => return Ok(Some(Stored::new(tokens, version))),
+                Ok(Put::Conflict(there)) => {
+                    tracing::debug!(removed = there.is_none(), "the tokens were changed meanwhile");
+                    return Ok(None);
+                }
+                Err(_) if offer + 1 < OFFERS => {
+                    tokio::time::sleep(crate::retry::pause(offer, call::random())).await;
+                }
+                Err(error) => {
+                    self.slot.state().unsaved = Some(Unsaved { tokens, expected });
+                    return Err(self.store_failed(
+                        "take the new tokens, which are kept in memory until it does, of",
+                        error,
+                    ));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Stores what the store did not take before.
+    async fn save_what_is_unsaved(&self) -> Result<()> {
+        let unsaved = self.slot.state().unsaved.take();
+        if let Some(Unsaved { tokens, expected }) = unsaved
+            && let Some(stored) = self.save(tokens, expected).await?
+        {
+            self.adopt(stored, None);
+        }
+        Ok(())
+    }
+
+    /// The company whose token can give those of this location: one that has tokens itself.
+    pub(super) async fn company(&self, tokens: Option<&TokenSet>) -> Result<Option<CompanyId>> {
+        if let Resource::Company(_) = self.slot.key.resource {
+            return Ok(None);
+        }
+        let told = tokens.and_then(|tokens| tokens.company_id.clone());
+        let Some(company) = told.or_else(|| self.slot.state().company.clone()) else { return Ok(None) };
+        let keeper = self.app.keeper(Resource::Company(company.clone()));
+        Ok(keeper.read().await?.map(|_| company))
+    }
+
+    pub(super) fn store_failed(&self, what: &str, source: StoreError) -> Error {
+        let text = format!(
+            "the token store could not {what} the {}: see the source of this error",
+            oauth::describe(&self.slot.key.resource)
+        );
+        Error::token(NAME, text).with_source(source)
+    }
+}

@@ -1,0 +1,82 @@
+//! Tokens for the checks, and whether two are the same.
+
+use std::fmt::Debug;
+use std::time::{Duration, SystemTime};
+
+use secrecy::{ExposeSecret, SecretString};
+
+use super::Outcome;
+use super::context::ensure;
+use crate::auth::TokenSet;
+
+/// Tokens with every field, which differ in every field from those of other names.
+pub(super) fn tokens(name: &str) -> TokenSet {
+    let length = u64::try_from(name.len()).unwrap_or_default();
+    TokenSet {
+        access_token: format!("access-{name}").into(),
+        refresh_token: Some(format!("refresh-{name}").into()),
+        obtained_at: at(1_700_000_000_123 + length),
+        expires_at: at(1_700_086_399_456 + length),
+        scopes: vec![format!("conversations.{name}"), "contacts.readonly".to_owned()],
+        company_id: Some(format!("company-{name}").into()),
+        location_id: Some(format!("location-{name}").into()),
+        user_id: Some(format!("user-{name}").into()),
+    }
+}
+
+/// Tokens without what they need not have.
+pub(super) fn bare_tokens() -> TokenSet {
+    TokenSet {
+        refresh_token: None,
+        scopes: Vec::new(),
+        company_id: None,
+        location_id: None,
+        user_id: None,
+        ..tokens("bare")
+    }
+}
+
+/// Milliseconds after 1970.
+pub(super) fn at(milliseconds: u64) -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_millis(milliseconds)
+}
+
+/// That two sets of tokens are the same, as far as a store has to keep them. The failure names the first field that
+/// differs; the tokens are those of the checks, and no secret.
+pub(super) fn same(found: &TokenSet, wanted: &TokenSet) -> Outcome {
+    // Without `..`: a field that is added to the tokens has to be compared, or this does not compile.
+    let TokenSet {
+        access_token,
+        refresh_token,
+        obtained_at,
+        expires_at,
+        scopes,
+        company_id,
+        location_id,
+        user_id,
+    } = wanted;
+    let plain = |token: &Option<SecretString>| token.as_ref().map(|token| token.expose_secret().to_owned());
+    field("access_token", found.access_token.expose_secret(), access_token.expose_secret())?;
+    field("refresh_token", &plain(&found.refresh_token), &plain(refresh_token))?;
+    time("obtained_at", found.obtained_at, *obtained_at)?;
+    time("expires_at", found.expires_at, *expires_at)?;
+    field("scopes", &found.scopes, scopes)?;
+    field("company_id", &found.company_id, company_id)?;
+    field("location_id", &found.location_id, location_id)?;
+    field("user_id", &found.user_id, user_id)
+}
+
+fn field<T: Debug + PartialEq + ?Sized>(name: &str, found: &T, wanted: &T) -> Outcome {
+    let shorten = |value: &T| format!("{value:?}").chars().take(80).collect::<String>();
+    ensure(found == wanted, || {
+        format!("{name} should have been {}, but is {}", shorten(wanted), shorten(found))
+    })
+}
+
+/// A time may be rounded down, by less than a millisecond: a token must not seem to live longer than it does.
+fn time(name: &str, found: SystemTime, wanted: SystemTime) -> Outcome {
+    let kept = wanted.duration_since(found).is_ok_and(|lost| lost < Duration::from_millis(1));
+    ensure(kept, || {
+        format!("{name} should have been {wanted:?}, or less than a millisecond before, but is {found:?}")
+    })
+}

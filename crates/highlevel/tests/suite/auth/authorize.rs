@@ -1,0 +1,95 @@
+//! The address at which an app is installed.
+
+use std::collections::HashSet;
+
+use highlevel::ErrorKind;
+use highlevel::auth::store::MemoryStore;
+use highlevel::auth::{App, CsrfState, Scope};
+
+fn app() -> App {
+    App::builder()
+        .client_id("665c-lx1&a=2")
+        .client_secret("s")
+        .redirect_uri("https://app.example.com/in stalled?a=1&b=é+ü")
+        .store(MemoryStore::new())
+        .build()
+        .expect("an app")
+}
+
+/// The golden address was written by hand from RFC 3986.
+#[test]
+fn every_part_is_percent_encoded() {
+    let address = app()
+        .authorize_url()
+        .scope(Scope::CONVERSATIONS_MESSAGE_WRITE)
+        .scope("a+b&c")
+        .state("x y&z=%20#é")
+        .same_window()
+        .build()
+        .expect("an address");
+    assert_eq!(
+        address,
+        "https://marketplace.gohighlevel.com/v2/oauth/chooselocation?response_type=code&client_id=665c-lx1%26a%3D2\
+         &redirect_uri=https%3A%2F%2Fapp.example.com%2Fin%20stalled%3Fa%3D1%26b%3D%C3%A9%2B%C3%BC\
+         &scope=conversations%2Fmessage.write%20a%2Bb%26c&state=x%20y%26z%3D%2520%23%C3%A9&loginWindowOpenMode=self"
+    );
+}
+
+#[test]
+fn there_are_two_hosts_and_any_other() {
+    let begin = || app().authorize_url().scopes([Scope::OAUTH_WRITE, Scope::from("x")]);
+    let rest = "?response_type=code&client_id=665c-lx1%26a%3D2&redirect_uri=https%3A%2F%2Fapp.example.com%2Fin%20stalled\
+                %3Fa%3D1%26b%3D%C3%A9%2B%C3%BC&scope=oauth.write%20x";
+    for (builder, host) in [
+        (begin(), "https://marketplace.gohighlevel.com"),
+        (begin().white_label(), "https://marketplace.leadconnectorhq.com"),
+        (begin().base_url("http://127.0.0.1:8080/"), "http://127.0.0.1:8080"),
+    ] {
+        let expected = format!("{host}/v2/oauth/chooselocation{rest}");
+        assert_eq!(builder.build().expect("an address"), expected);
+    }
+}
+
+#[test]
+fn what_is_missing_is_named() {
+    let without_uri = App::builder().client_id("a").client_secret("s").store(MemoryStore::new());
+    let without_uri = without_uri.build().expect("an app").authorize_url().scope("x");
+    for (builder, text) in [
+        (
+            without_uri,
+            "build: no redirect URI: call `.redirect_uri(…)` when building the app, with one from its settings",
+        ),
+        (
+            app().authorize_url(),
+            "build: no scope: say what the app may do, at least `.scope(Scope::CONVERSATIONS_MESSAGE_WRITE)`",
+        ),
+        (
+            app().authorize_url().scope("x").base_url("marketplace"),
+            "build: the base URL of the authorisation is not a URL: write it like https://marketplace.gohighlevel.com",
+        ),
+    ] {
+        let error = builder.build().expect_err(text);
+        assert_eq!((error.to_string().as_str(), error.kind()), (text, ErrorKind::Configuration));
+    }
+}
+
+#[test]
+fn a_state_is_recognised_and_never_comes_twice() {
+    let states: Vec<_> = (0..1_000).map(|_| CsrfState::random().expect("random numbers")).collect();
+    let texts: HashSet<_> = states.iter().map(CsrfState::as_str).collect();
+    assert_eq!(texts.len(), states.len());
+    for state in &states {
+        let text = state.as_str();
+        assert_eq!(text.len(), 43);
+        assert!(text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)), "{text}");
+        assert!(state.matches(text) && CsrfState::from_text(text).matches(text));
+        let mut other = text.to_owned().into_bytes();
+        other[20] ^= 1;
+        let other = String::from_utf8(other).expect("ASCII");
+        for wrong in ["", &text[1..], &text[..42], &other, &format!("{text}=")] {
+            assert!(!state.matches(wrong), "{wrong}");
+        }
+        assert!(!format!("{state:?}").contains(text));
+    }
+    assert!(!CsrfState::from_text("").matches(""), "nothing to compare protects nobody");
+}

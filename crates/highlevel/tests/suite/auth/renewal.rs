@@ -1,0 +1,233 @@
+//! When tokens are renewed, how often, and which one a call carries.
+
+use std::time::Duration;
+
+use highlevel::{Delivery, ErrorKind, Sms};
+use secrecy::ExposeSecret;
+use serde_json::json;
+
+use super::world::{DAY, Fate, PART, SECOND, World, refusal, send, until};
+use crate::server::Act;
+
+fn bearer(number: usize) -> String {
+    format!("Bearer access-{PART}-{number}")
+}
+
+#[tokio::test]
+async fn tokens_are_used_for_nearly_all_their_life_and_renewed_meanwhile() {
+    let world = World::new().await;
+    let (_, client) = world.installed("loc1").await;
+    world.clock.advance(Duration::from_secs(DAY - 301));
+    send(&client).await.expect("a receipt");
+    assert_eq!(world.refreshes(), 0);
+    world.clock.advance(122 * SECOND);
+    send(&client).await.expect("a receipt");
+    // The call went on with the old token, while the new one was on its way.
+    assert_eq!(world.bearers(), [bearer(1), bearer(1)]);
+    until(async || {
+        let stored = world.stored("loc1").await.expect("tokens");
+        stored.access_token.expose_secret().ends_with("-2")
+    })
+    .await;
+    send(&client).await.expect("a receipt");
+    // The renewal may still have to be taken note of, but there is only one.
+    send(&client).await.expect("a receipt");
+    assert_eq!(world.refreshes(), 1);
+    assert_eq!(world.bearers().last(), Some(&bearer(2)));
+}
+
+#[tokio::test]
+async fn a_renewal_ahead_of_time_that_fails_is_not_repeated_at_once() {
+    let world = World::new().await;
+    let (_, client) = world.installed("loc1").await;
+    world.clock.advance(Duration::from_secs(DAY - 100));
+    world.fates(std::iter::repeat_n(Fate::Not(refusal("422 Unprocessable Entity", "odd")), 10));
+    for (passes, attempts) in [(0, 1), (0, 1), (29, 1), (1, 2), (0, 2)] {
+        world.clock.advance(passes * SECOND);
+        for _ in 0..5 {
+            send(&client).await.expect("a receipt");
+        }
+        until(async || world.refreshes() >= attempts).await;
+        assert_eq!(world.refreshes(), attempts, "after {passes} s");
+    }
+}
+
+#[tokio::test]
+async fn many_calls_on_an_expired_token_make_one_renewal() {
+    let world = World::new().await;
+    let (app, client) = world.installed("loc1").await;
+    world.expire();
+    // From all sorts of clients of the location.
+    let calls: Vec<_> = (0..100)
+        .map(|call| {
+            let client = if call % 2 == 0 { client.clone() } else { app.location("loc1") };
+            tokio::spawn(async move { send(&client).await })
+        })
+        .collect();
+    for call in calls {
+        call.await.expect("no panic").expect("a receipt");
+    }
+    assert_eq!(world.refreshes(), 1);
+    assert_eq!(world.bearers(), vec![bearer(2); 100]);
+}
+
+#[tokio::test]
+async fn a_revoked_token_heals_and_the_request_is_made_again_with_its_own_body() {
+    let world = World::new().await;
+    let (_, client) = world.installed("loc1").await;
+    for round in 1..=3 {
+        let text = format!("round {round}");
+        world.revoke_access();
+        let sent = client.messages().send(Sms::to("c").text(&text)).await.expect("a receipt");
+        assert_eq!(sent.attempts(), 2);
+        let requests = world.server.requests();
+        let of_round: Vec<_> = requests[requests.len() - 3..].iter().collect();
+        assert!(of_round[1].line.contains("/oauth/token"), "{}", of_round[1].line);
+        assert_eq!(of_round[0].body, of_round[2].body);
+        assert_eq!(of_round[2].json()["message"], json!(text));
+        assert_eq!(world.refreshes(), round);
+    }
+}
+
+#[tokio::test]
+async fn many_calls_whose_token_is_rejected_make_one_renewal() {
+    let world = World::new().await;
+    let (_, client) = world.installed("loc1").await;
+    send(&client).await.expect("a receipt");
+    world.revoke_access();
+    let calls: Vec<_> = (0..50)
+        .map(|_| {
+            let client = client.clone();
+            tokio::spawn(async move { send(&client).await })
+        })
+        .collect();
+    for call in calls {
+        call.await.expect("no panic").expect("a receipt");
+    }
+    assert_eq!(world.refreshes(), 1);
+}
+
+#[tokio::test]
+async fn a_token_that_is_rejected_as_soon_as_it_is_new_is_not_renewed_over_and_over() {
+    let world = World::new().await;
+    let (_, client) = world.installed("loc1").await;
+    for (passes, renewals) in [(0, 1), (0, 1), (29, 1), (1, 2), (0, 2), (30, 3)] {
+        world.clock.advance(passes * SECOND);
+        for _ in 0..2 {
+            world.sends_end(vec![refusal("401 Unauthorized", "Invalid JWT"); 2]);
+            let error = send(&client).await.expect_err("rejected");
+            assert_eq!((error.kind(), error.status()), (ErrorKind::Status, Some(401)));
+            world.forget_sends();
+        }
+        assert_eq!(world.refreshes(), renewals, "after {passes} s");
+    }
+    // As soon as it works, all is well.
+    send(&client).await.expect("a receipt");
+}
+
+#[tokio::test]
+async fn a_scope_that_is_lacking_is_not_had_by_renewal_but_perhaps_from_the_store() {
+    let world = World::new().await;
+    let (_, client) = world.installed("loc1").await;
+    send(&client).await.expect("a receipt");
+    let lacking = || refusal("401 Unauthorized", "The token is not authorized for this scope.");
+    for _ in 0..3 {
+        world.sends_end([lacking()]);
+        let error = send(&client).await.expect_err("refused");
+        assert_eq!((error.kind(), error.status(), error.attempts()), (ErrorKind::Status, Some(401), 1));
+    }
+    // Another process has let the owner allow more.
+    world.app().exchange(World::code("loc1")).await.expect("tokens");
+    world.sends_end([lacking()]);
+    send(&client).await.expect("a receipt");
+    assert_eq!(world.bearers().last(), Some(&bearer(2)));
+    assert_eq!(world.refreshes(), 0);
+}
+
+#[tokio::test]
+async fn a_401_about_the_version_says_nothing_of_the_token() {
+    let world = World::new().await;
+    let (_, client) = world.installed("loc1").await;
+    world.sends_end([refusal("401 Unauthorized", "version header is invalid")]);
+    let error = send(&client).await.expect_err("refused");
+    assert_eq!((error.kind(), error.attempts()), (ErrorKind::Status, 1));
+    assert_eq!(world.refreshes(), 0);
+}
+
+#[tokio::test]
+async fn short_lives_are_used_as_well() {
+    let world = World::new().await;
+    world.tokens_live(json!("60"));
+    let (_, client) = world.installed("loc1").await;
+    world.clock.advance(44 * SECOND);
+    send(&client).await.expect("a receipt");
+    assert_eq!(world.refreshes(), 0);
+    world.clock.advance(16 * SECOND);
+    send(&client).await.expect("a receipt");
+    assert_eq!(world.bearers(), [bearer(1), bearer(2)]);
+}
+
+#[tokio::test]
+async fn a_renewal_goes_on_when_its_caller_is_gone() {
+    let world = World::new().await;
+    let (_, client) = world.installed("loc1").await;
+    world.expire();
+    tokio::select! {
+        biased;
+        () = world.server.arrived(2) => {}
+        result = send(&client) => panic!("an answer: {result:?}"),
+    }
+    send(&client).await.expect("a receipt");
+    assert_eq!((world.refreshes(), world.sends()), (1, 1));
+}
+
+#[tokio::test]
+async fn a_call_waits_for_no_longer_than_it_may() {
+    let world = World::new().await;
+    let (_, client) = world.installed("loc1").await;
+    world.expire();
+    world.fates([Fate::Not(Act::Stall(Vec::new()))]);
+    let patient = tokio::spawn({
+        let client = client.clone();
+        async move { send(&client).await }
+    });
+    world.server.arrived(2).await;
+    let hasty = client.with_call_timeout(Duration::from_millis(50));
+    let error = send(&hasty).await.expect_err("no time");
+    assert_eq!((error.kind(), error.delivery(), error.attempts()), (ErrorKind::Token, Delivery::NotSent, 0));
+    // The other one waits on, for the same renewal.
+    assert!(!patient.is_finished());
+    assert_eq!(world.refreshes(), 1);
+    patient.abort();
+}
+
+#[tokio::test]
+async fn nothing_is_asked_for_a_location_that_nobody_installed() {
+    let world = World::new().await;
+    let error = send(&world.app().location("loc1")).await.expect_err("no tokens");
+    assert_eq!((error.kind(), error.delivery()), (ErrorKind::NeedsAuthorization, Delivery::NotSent));
+    assert_eq!(
+        error.to_string(),
+        "send_message: there are no tokens of the location loc1; if the app is installed on its company, ask for it with \
+         `app.company(…).location(…)`: the app has to be installed, beginning at the address that `authorize_url` gives; \
+         nothing was sent"
+    );
+    assert_eq!(world.server.requests().len(), 0);
+}
+
+#[tokio::test]
+async fn each_location_sends_with_its_own_token() {
+    let world = World::new().await;
+    let (app, first) = world.installed("loc1").await;
+    app.exchange(World::code("loc2")).await.expect("tokens");
+    let second = app.location("loc2");
+    for _ in 0..2 {
+        assert_eq!(send(&first).await.expect("a receipt").conversation_id.as_str(), "loc1");
+        assert_eq!(send(&second).await.expect("a receipt").conversation_id.as_str(), "loc2");
+        world.expire();
+    }
+    assert_eq!(world.refreshes(), 2);
+    // The token can also be had for the client below.
+    let (_, exchange) = first.wire().await.expect("a token");
+    drop(exchange);
+}

@@ -1,0 +1,119 @@
+//! A store in memory that a test can look into and interfere with.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::time::SystemTime;
+
+use highlevel::auth::TokenSet;
+use highlevel::auth::store::{
+    Expected, Key, Lease, MemoryStore, Put, Resource, StoreError, StoreFuture, Stored, TokenStore,
+};
+
+/// What happens before an operation of the store.
+pub(crate) enum Before {
+    Nothing,
+    /// The operation fails.
+    Failure,
+    /// This is done first.
+    This(Pin<Box<dyn Future<Output = ()> + Send>>),
+}
+
+type Decide = dyn Fn(&str, usize) -> Before + Send + Sync;
+
+/// A store that asks a function before each operation, which gets its name and how often it was done before.
+#[derive(Clone)]
+pub(crate) struct Spy {
+    inner: MemoryStore,
+    counts: Arc<Mutex<HashMap<&'static str, usize>>>,
+    decide: Arc<Decide>,
+}
+
+impl Spy {
+    pub(crate) fn new(
+        inner: MemoryStore,
+        decide: impl Fn(&str, usize) -> Before + Send + Sync + 'static,
+    ) -> Self {
+        Self { inner, counts: Arc::default(), decide: Arc::new(decide) }
+    }
+
+    /// How often an operation was done.
+    pub(crate) fn count(&self, operation: &str) -> usize {
+        self.counts.lock().expect("no panic").get(operation).copied().unwrap_or_default()
+    }
+
+    async fn before(&self, operation: &'static str) -> Result<(), StoreError> {
+        let nth = {
+            let mut counts = self.counts.lock().expect("no panic");
+            let count = counts.entry(operation).or_default();
+            *count += 1;
+            *count - 1
+        };
+        match (self.decide)(operation, nth) {
+            Before::Nothing => Ok(()),
+            Before::Failure => Err("the disk is full".into()),
+            Before::This(work) => {
+                work.await;
+                Ok(())
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Spy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Spy")
+    }
+}
+
+impl TokenStore for Spy {
+    fn get<'a>(&'a self, key: &'a Key) -> StoreFuture<'a, Option<Stored>> {
+        Box::pin(async move {
+            self.before("get").await?;
+            self.inner.get(key).await
+        })
+    }
+
+    fn put<'a>(&'a self, key: &'a Key, tokens: &'a TokenSet, expected: Expected) -> StoreFuture<'a, Put> {
+        Box::pin(async move {
+            self.before("put").await?;
+            self.inner.put(key, tokens, expected).await
+        })
+    }
+
+    fn remove<'a>(&'a self, key: &'a Key, expected: Expected) -> StoreFuture<'a, bool> {
+        Box::pin(async move {
+            self.before("remove").await?;
+            self.inner.remove(key, expected).await
+        })
+    }
+
+    fn resources<'a>(&'a self, client_id: &'a str) -> StoreFuture<'a, Vec<Resource>> {
+        Box::pin(async move {
+            self.before("resources").await?;
+            self.inner.resources(client_id).await
+        })
+    }
+
+    fn lease<'a>(
+        &'a self,
+        key: &'a Key,
+        holder: &'a str,
+        now: SystemTime,
+        until: SystemTime,
+    ) -> StoreFuture<'a, Lease> {
+        Box::pin(async move {
+            self.before("lease").await?;
+            self.inner.lease(key, holder, now, until).await
+        })
+    }
+
+    fn release<'a>(&'a self, key: &'a Key, holder: &'a str) -> StoreFuture<'a, ()> {
+        Box::pin(async move {
+            self.before("release").await?;
+            self.inner.release(key, holder).await
+        })
+    }
+}

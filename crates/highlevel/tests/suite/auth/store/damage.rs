@@ -1,0 +1,193 @@
+//! Files that are not as the store left them: an error that names the file and says what to do, never "no tokens",
+//! and never a token in it.
+
+use std::fs;
+
+use highlevel::auth::store::{Expected, FileStore, FileStoreError, StoreError, TokenStore};
+use serde_json::Value;
+
+use super::{Scratch, key, put, tokens};
+
+/// What the calls of a store say about a damaged file, each of which has to be an error.
+async fn errors(store: &FileStore) -> Vec<StoreError> {
+    let (key, now) = (key("a"), std::time::SystemTime::UNIX_EPOCH);
+    vec![
+        store.get(&key).await.expect_err("get"),
+        store.put(&key, &tokens("b"), Expected::Anything).await.expect_err("put"),
+        store.remove(&key, Expected::Anything).await.expect_err("remove"),
+        store.lease(&key, "ann", now, now).await.expect_err("lease"),
+        store.release(&key, "ann").await.expect_err("release"),
+        store.resources(&key.client_id).await.expect_err("resources"),
+    ]
+}
+
+async fn check(store: &FileStore, words: &[&str]) {
+    let path = store.path_of(&key("a"));
+    for error in errors(store).await {
+        let text = error.to_string();
+        for word in words.iter().chain(&[path.to_str().expect("text")]) {
+            assert!(text.contains(word), "{word:?} is not in: {text}");
+        }
+        assert!(!text.contains("secret"), "{text}");
+        let error = error.downcast::<FileStoreError>().expect("the error of the file store");
+        assert_eq!(error.path(), path);
+    }
+}
+
+#[tokio::test]
+async fn damaged_and_foreign_files() {
+    let scratch = Scratch::new();
+    let store = FileStore::open(&scratch.0).expect("a store");
+    let path = store.path_of(&key("a"));
+    put(&store, &key("a"), &tokens("a")).await;
+    let whole = fs::read_to_string(&path).expect("a file");
+    let edited = |pointer: &str, value: Value| {
+        let mut json: Value = serde_json::from_str(&whole).expect("JSON");
+        *json.pointer_mut(pointer).expect("a value") = value;
+        json.to_string().into_bytes()
+    };
+    let mut cases: Vec<(Vec<u8>, &str)> = vec![
+        (b"not by us".to_vec(), "it is not JSON (line 1, column 2)"),
+        (b"[]".to_vec(), "a field is missing"),
+        (br#"{"format":1}"#.to_vec(), "a field is missing"),
+        (br#"{"access_token":"secret-of-another-program"}"#.to_vec(), "a field is missing"),
+        (vec![0; whole.len()], "it is not JSON"),
+        (vec![0xff; 10], "it is not text"),
+        (vec![b' '; 2 << 20], "it is longer than 1 MiB"),
+        ([whole.as_bytes(), b"}"].concat(), "it is not JSON"),
+        (edited("/tokens/scopes", Value::Null), "a field is missing, unknown or of another type"),
+        (edited("/version", (-1).into()), "a field is missing, unknown or of another type"),
+        (edited("/kind", "user".into()), "no kind of resource"),
+        (edited("/tokens/obtained_at_unix_ms", i64::MIN.into()), "is out of range"),
+    ];
+    cases.extend(
+        (0..whole.len()).step_by(7).map(|end| (whole.as_bytes()[..end].to_vec(), "it ends too early")),
+    );
+    for (contents, why) in cases {
+        fs::write(&path, &contents).expect("a file");
+        check(
+            &store,
+            &["the token file", "is damaged or of another program", why, "restore it from a backup"],
+        )
+        .await;
+        assert!(
+            fs::read(&path).expect("a file") == contents,
+            "what is there may help to find out what happened"
+        );
+    }
+
+    fs::write(&path, &whole).expect("a file");
+    assert!(store.get(&key("a")).await.expect("get").is_some(), "a mended file is good again");
+}
+
+#[tokio::test]
+async fn files_of_a_newer_format() {
+    let scratch = Scratch::new();
+    let store = FileStore::open(&scratch.0).expect("a store");
+    let path = store.path_of(&key("a"));
+    put(&store, &key("a"), &tokens("a")).await;
+    for pointer in ["/format", "/tokens/format"] {
+        let mut json: Value = serde_json::from_slice(&fs::read(&path).expect("a file")).expect("JSON");
+        let before = json.clone();
+        *json.pointer_mut(pointer).expect("a value") = 2.into();
+        // What format 2 has is not known, so nothing else may be said about it.
+        json["added"] = "something".into();
+        fs::write(&path, json.to_string()).expect("a file");
+        check(&store, &["it is of format 2, which is newer than the 1", "update this program"]).await;
+        fs::write(&path, before.to_string()).expect("a file");
+    }
+}
+
+/// Somebody made a copy, or renamed a file by hand: one location must not send with the token of another.
+#[tokio::test]
+async fn a_file_under_the_name_of_another_key() {
+    let scratch = Scratch::new();
+    let store = FileStore::open(&scratch.0).expect("a store");
+    put(&store, &key("b"), &tokens("b")).await;
+    fs::copy(store.path_of(&key("b")), store.path_of(&key("a"))).expect("a copy");
+    check(&store, &["was copied or renamed", "it is of location \"b\" of app \"6650-app\"", "delete it"])
+        .await;
+}
+
+#[tokio::test]
+async fn what_is_not_a_file() {
+    let scratch = Scratch::new();
+    let store = FileStore::open(&scratch.0).expect("a store");
+    let path = store.path_of(&key("a"));
+    fs::create_dir(&path).expect("a directory");
+    check(&store, &["is not a file, where the store keeps a file of its own", "remove it"]).await;
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn symbolic_links_are_neither_read_nor_written_through() {
+    use std::os::unix::fs::symlink;
+
+    let scratch = Scratch::new();
+    let store = FileStore::open(&scratch.0).expect("a store");
+    let path = store.path_of(&key("a"));
+    let victim = scratch.0.join("victim");
+    put(&store, &key("a"), &tokens("a")).await;
+    fs::rename(&path, &victim).expect("a file");
+    let contents = fs::read(&victim).expect("a file");
+
+    symlink(&victim, &path).expect("a link");
+    check(&store, &["is a symbolic link", "find out who put it there"]).await;
+    assert!(fs::read(&victim).expect("a file") == contents);
+
+    // Where the file is written before it is renamed.
+    fs::remove_file(&path).expect("a link");
+    symlink(&victim, format!("{}.tmp", path.display())).expect("a link");
+    put(&store, &key("a"), &tokens("b")).await;
+    assert!(fs::read(&victim).expect("a file") == contents);
+    assert!(fs::symlink_metadata(&path).expect("a file").is_file());
+
+    // The lock, too.
+    let lock = scratch.0.join("highlevel.lock");
+    fs::remove_file(&lock).expect("a lock");
+    symlink(&victim, &lock).expect("a link");
+    let error = store.put(&key("a"), &tokens("c"), Expected::Anything).await.expect_err("put");
+    assert!(error.to_string().contains("highlevel.lock is a symbolic link"), "{error}");
+    FileStore::open(&scratch.0).expect_err("a store");
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn files_that_others_may_read() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let scratch = Scratch::new();
+    let store = FileStore::open(&scratch.0).expect("a store");
+    let path = store.path_of(&key("a"));
+    put(&store, &key("a"), &tokens("a")).await;
+    for mode in [0o644, 0o640, 0o604, 0o620, 0o601] {
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("permissions");
+        let mend = format!("run `chmod 600 '{}'`", path.display());
+        check(&store, &["other users may get at the token file", &format!("(mode {mode:04o})"), &mend]).await;
+    }
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("permissions");
+    assert!(store.get(&key("a")).await.expect("get").is_some());
+}
+
+/// A disk that is not mounted is an empty directory.
+#[tokio::test]
+async fn a_directory_that_is_gone_has_no_tokens_but_says_so() {
+    let scratch = Scratch::new();
+    let store = FileStore::open(&scratch.0).expect("a store");
+    put(&store, &key("a"), &tokens("a")).await;
+    for is_empty in [false, true] {
+        fs::remove_dir_all(&scratch.0).expect("a directory");
+        if is_empty {
+            fs::create_dir(&scratch.0).expect("a directory");
+        }
+        for error in errors(&store).await {
+            let text = error.to_string();
+            assert!(
+                text.contains("highlevel.lock is gone") && text.contains("open the store anew"),
+                "{text}"
+            );
+        }
+        drop(FileStore::open(&scratch.0));
+        fs::create_dir_all(&scratch.0).expect("a directory");
+    }
+}

@@ -1,0 +1,281 @@
+//! The file store on the file system of this machine.
+
+use std::fs::{self, File};
+use std::sync::mpsc;
+
+use highlevel::auth::store::{Expected, FileStore, Resource, TokenStore};
+use secrecy::ExposeSecret;
+
+use super::{Scratch, key, put, tokens};
+
+#[cfg(unix)]
+#[tokio::test]
+async fn only_the_owner_may_read_what_it_creates() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let scratch = Scratch::new();
+    let directory = scratch.0.join("var").join("tokens");
+    let store = FileStore::open(&directory).expect("a store");
+    put(&store, &key("a"), &tokens("a")).await;
+    put(&store, &key("a"), &tokens("b")).await;
+    store.lease(&key("b"), "ann", std::time::UNIX_EPOCH, std::time::UNIX_EPOCH).await.expect("lease");
+    let mode = |path: &std::path::Path| fs::metadata(path).expect("a file").permissions().mode() & 0o777;
+    for path in [&directory, &scratch.0.join("var"), &scratch.0] {
+        assert_eq!(mode(path), 0o700, "{}", path.display());
+    }
+    let files: Vec<_> =
+        fs::read_dir(&directory).expect("a directory").map(|file| file.expect("a file").path()).collect();
+    assert_eq!(files.len(), 3, "two keys and the lock: {files:?}");
+    for path in files {
+        assert_eq!(mode(&path), 0o600, "{}", path.display());
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_directory_that_others_may_enter_is_refused() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let scratch = Scratch::new();
+    for mode in [0o755, 0o750, 0o705, 0o777, 0o1777, 0o710] {
+        fs::create_dir_all(&scratch.0).expect("a directory");
+        fs::set_permissions(&scratch.0, fs::Permissions::from_mode(mode)).expect("permissions");
+        let error = FileStore::open(&scratch.0).expect_err("a store").to_string();
+        let mend = format!("run `chmod 700 '{}'`", scratch.0.canonicalize().expect("a directory").display());
+        assert!(
+            error.contains("other users may get at the token directory") && error.contains(&mend),
+            "{error}"
+        );
+        assert!(error.contains(&format!("(mode {:04o})", mode & 0o777)), "{error}");
+        assert_eq!(scratch.names(), [""; 0], "nothing is written there");
+        fs::set_permissions(&scratch.0, fs::Permissions::from_mode(0o700)).expect("permissions");
+        FileStore::open(&scratch.0).expect("the mend mends it");
+        fs::remove_dir_all(&scratch.0).expect("a directory");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_directory_of_another_user_is_refused() {
+    use std::os::unix::fs::{DirBuilderExt, chown};
+
+    let scratch = Scratch::new();
+    fs::DirBuilder::new().mode(0o700).create(&scratch.0).expect("a directory");
+    if chown(&scratch.0, Some(1), None).is_err() {
+        eprintln!("SKIPPED: a directory of another user; run it as root");
+        return;
+    }
+    let error = FileStore::open(&scratch.0).expect_err("a store").to_string();
+    assert!(error.contains("belongs to another user (uid 1; the program runs as 0)"), "{error}");
+    assert!(error.contains("chown -R 0"), "{error}");
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_directory_that_cannot_be_written() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let scratch = Scratch::new();
+    let store = FileStore::open(&scratch.0).expect("a store");
+    put(&store, &key("a"), &tokens("a")).await;
+    fs::set_permissions(&scratch.0, fs::Permissions::from_mode(0o500)).expect("permissions");
+    let error = store.put(&key("a"), &tokens("b"), Expected::Anything).await.err();
+    let (opened, stored) = (FileStore::open(&scratch.0).err(), store.get(&key("a")).await);
+    fs::set_permissions(&scratch.0, fs::Permissions::from_mode(0o700)).expect("permissions");
+    let Some(error) = error else {
+        eprintln!("SKIPPED: a directory that cannot be written; run it as another user than root");
+        return;
+    };
+    assert!(error.to_string().contains("run the program as the user who owns the directory"), "{error}");
+    assert!(opened.expect("an error").to_string().contains("choose a directory of this user"));
+    let stored = stored.expect("get").expect("tokens");
+    assert_eq!(stored.tokens.access_token.expose_secret(), "secret-access-a", "what was there stays");
+}
+
+#[test]
+fn a_directory_that_cannot_be_created() {
+    let scratch = Scratch::new();
+    fs::create_dir(&scratch.0).expect("a directory");
+    let file = scratch.0.join("file");
+    fs::write(&file, "").expect("a file");
+    for path in [file.clone(), file.join("tokens")] {
+        let error = FileStore::open(&path).expect_err("a store");
+        let text = error.to_string();
+        assert!(text.contains(&format!("cannot create {}", path.display())), "{text}");
+        assert!(text.contains("a file is where a directory should be"), "{text}");
+        assert_eq!(error.path(), path);
+    }
+}
+
+/// Each point at which a process can be killed while it replaces a file leaves one of these.
+#[tokio::test]
+async fn what_a_killed_process_leaves() {
+    let scratch = Scratch::new();
+    let store = FileStore::open(&scratch.0).expect("a store");
+    let path = store.path_of(&key("a"));
+    put(&store, &key("a"), &tokens("latest")).await;
+    let latest = fs::read(&path).expect("a file");
+    put(&store, &key("a"), &tokens("previous")).await;
+    let leftover = format!("{}.tmp", path.display());
+
+    for end in (0..=latest.len()).step_by(13).chain([latest.len()]) {
+        // Killed after some of the new file was written.
+        fs::write(&leftover, &latest[..end]).expect("a file");
+        for store in [store.clone(), FileStore::open(&scratch.0).expect("a store")] {
+            let stored = store.get(&key("a")).await.expect("get").expect("tokens");
+            assert_eq!(stored.tokens.access_token.expose_secret(), "secret-access-previous");
+        }
+        assert!(!fs::exists(&leftover).expect("an answer"), "opening removes tokens that nobody needs");
+        // The next writing is not in the way of what is left either.
+        fs::write(&leftover, &latest[..end]).expect("a file");
+        put(&store, &key("a"), &tokens("previous")).await;
+        assert!(!fs::exists(&leftover).expect("an answer"));
+    }
+    // Killed after renaming.
+    fs::write(&path, &latest).expect("a file");
+    let stored = store.get(&key("a")).await.expect("get").expect("tokens");
+    assert_eq!(stored.tokens.access_token.expose_secret(), "secret-access-latest");
+}
+
+#[tokio::test]
+async fn files_of_others_in_the_directory_stay() {
+    let scratch = Scratch::new();
+    drop(FileStore::open(&scratch.0).expect("a store"));
+    let others =
+        ["README", "my.tmp", "location.json", "location.a.b.json.tmp", "user.a.b.c.json.tmp", ".hidden"];
+    for name in others {
+        fs::write(scratch.0.join(name), "mine").expect("a file");
+    }
+    let store = FileStore::open(&scratch.0).expect("a store");
+    put(&store, &key("a"), &tokens("a")).await;
+    assert_eq!(store.resources("6650-app").await.expect("resources"), [key("a").resource]);
+    for name in others {
+        assert_eq!(fs::read_to_string(scratch.0.join(name)).expect("a file"), "mine", "{name}");
+    }
+}
+
+/// A damaged file of one app is no reason to stop the others.
+#[tokio::test]
+async fn apps_do_not_trouble_each_other() {
+    let scratch = Scratch::new();
+    let store = FileStore::open(&scratch.0).expect("a store");
+    let mut foreign = key("a");
+    foreign.client_id = "other".to_owned();
+    put(&store, &key("a"), &tokens("a")).await;
+    put(&store, &foreign, &tokens("a")).await;
+    fs::write(store.path_of(&foreign), "").expect("a file");
+    assert_eq!(store.resources("6650-app").await.expect("resources"), [key("a").resource]);
+    store.resources("other").await.expect_err("a damaged file");
+}
+
+#[tokio::test]
+async fn everything_is_there_when_it_is_opened_again() {
+    let scratch = Scratch::new();
+    let keys: Vec<_> = (0..20).map(|number| key(&number.to_string())).collect();
+    for key in &keys {
+        let store = FileStore::open(&scratch.0).expect("a store");
+        put(&store, key, &tokens(key.resource.id())).await;
+    }
+    let store = FileStore::open(&scratch.0).expect("a store");
+    for key in &keys {
+        let stored = store.get(key).await.expect("get").expect("tokens");
+        assert_eq!(
+            stored.tokens.access_token.expose_secret(),
+            format!("secret-access-{}", key.resource.id())
+        );
+    }
+    let mut resources = store.resources("6650-app").await.expect("resources");
+    resources.sort();
+    let mut wanted: Vec<Resource> = keys.into_iter().map(|key| key.resource).collect();
+    wanted.sort();
+    assert_eq!(resources, wanted);
+}
+
+/// Another process has the lock, and is stopped in a debugger, say. Nothing of this process stands still but the
+/// changes, and those wait in one thread, although the runtime has only two for all that blocks.
+#[test]
+fn waiting_for_the_lock_holds_up_nothing_else() {
+    let scratch = Scratch::new();
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().max_blocking_threads(2).build().expect("a runtime");
+    runtime.block_on(async {
+        let store = FileStore::open(&scratch.0).expect("a store");
+        put(&store, &key("0"), &tokens("before")).await;
+        let lock = File::options().write(true).open(scratch.0.join("highlevel.lock")).expect("the lock");
+        lock.lock().expect("the lock");
+
+        let changes: Vec<_> = (0..50)
+            .map(|number| {
+                let store = store.clone();
+                tokio::spawn(async move { put(&store, &key(&number.to_string()), &tokens("after")).await })
+            })
+            .collect();
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        let stored = store.get(&key("0")).await.expect("get").expect("tokens");
+        assert_eq!(stored.tokens.access_token.expose_secret(), "secret-access-before");
+        assert_eq!(store.resources("6650-app").await.expect("resources").len(), 1);
+        assert!(changes.iter().all(|change| !change.is_finished()), "the lock is held");
+
+        lock.unlock().expect("the lock");
+        for change in changes {
+            change.await.expect("a change");
+        }
+        assert_eq!(store.resources("6650-app").await.expect("resources").len(), 50);
+    });
+}
+
+/// A call is given up while its change is being made: the change is whole, and the next one waits for it.
+#[tokio::test]
+async fn a_change_that_nobody_waits_for_any_more() {
+    let scratch = Scratch::new();
+    let store = FileStore::open(&scratch.0).expect("a store");
+    let first = put(&store, &key("a"), &tokens("first")).await;
+    let lock = File::options().write(true).open(scratch.0.join("highlevel.lock")).expect("the lock");
+    lock.lock().expect("the lock");
+    {
+        let (key, tokens) = (key("a"), tokens("second"));
+        let mut change = store.put(&key, &tokens, Expected::Version(first));
+        let waker = std::task::Waker::noop();
+        assert!(change.as_mut().poll(&mut std::task::Context::from_waker(waker)).is_pending());
+        drop(change);
+    }
+    lock.unlock().expect("the lock");
+    let third = put(&store, &key("a"), &tokens("third")).await;
+    assert_eq!(third.0, first.0 + 2, "the change that was given up was made in between");
+}
+
+/// Tokens are whole whoever reads them while they are replaced.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn reading_while_others_write() {
+    let scratch = Scratch::new();
+    let writer = FileStore::open(&scratch.0).expect("a store");
+    let reader = FileStore::open(&scratch.0).expect("a store");
+    put(&writer, &key("a"), &tokens("0")).await;
+    let (done, is_done) = mpsc::channel();
+    let writing = tokio::spawn(async move {
+        for number in 1..=100 {
+            put(&writer, &key("a"), &tokens(&number.to_string())).await;
+        }
+        done.send(()).expect("the reader");
+    });
+    let mut last = 0;
+    while is_done.try_recv().is_err() {
+        let stored = reader.get(&key("a")).await.expect("get").expect("tokens");
+        let number = stored.version.0 - 1;
+        assert_eq!(stored.tokens.access_token.expose_secret(), format!("secret-access-{number}"));
+        assert!(number >= last, "{number} after {last}");
+        last = number;
+    }
+    writing.await.expect("the writer");
+}
+
+#[tokio::test]
+async fn debug_output_and_paths_have_no_tokens() {
+    let scratch = Scratch::new();
+    let store = FileStore::open(&scratch.0).expect("a store");
+    put(&store, &key("a"), &tokens("a")).await;
+    let stored = store.get(&key("a")).await.expect("get");
+    assert!(!format!("{store:?} {stored:?} {:?}", store.path_of(&key("a"))).contains("secret"));
+}

@@ -1,0 +1,168 @@
+//! The stored form of tokens, and of an entry of a file store. What was written once has to stay readable.
+
+use std::fs;
+use std::time::{Duration, SystemTime};
+
+use highlevel::SecretString;
+use highlevel::auth::TokenSet;
+use highlevel::auth::store::{Expected, FileStore, Lease, TokenStore, Version};
+use secrecy::ExposeSecret;
+use serde_json::{Value, json};
+
+use super::{Scratch, key, put, tokens};
+
+fn at(milliseconds: u64) -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_millis(milliseconds)
+}
+
+/// The entry of a file, written by hand.
+fn entry() -> Value {
+    json!({
+        "format": 1,
+        "client_id": "6650-app",
+        "kind": "location",
+        "id": "a",
+        "version": 7,
+        "tokens": {
+            "format": 1,
+            "access_token": "secret-access-seven",
+            "refresh_token": "secret-refresh-seven",
+            "obtained_at_unix_ms": 1_700_000_000_123_u64,
+            "expires_at_unix_ms": 1_700_086_399_456_u64,
+            "scopes": ["conversations/message.write", "contacts.readonly"],
+            "company_id": "company",
+            "location_id": "a",
+            "user_id": "user",
+        },
+        "lease": { "holder": "ann", "until_unix_ms": 1_700_000_030_000_u64 },
+    })
+}
+
+#[tokio::test]
+async fn a_file_written_by_hand_is_read_and_continued() {
+    let scratch = Scratch::new();
+    let (store, key) = (FileStore::open(&scratch.0).expect("a store"), key("a"));
+    put(&store, &key, &tokens("a")).await;
+    fs::write(store.path_of(&key), entry().to_string()).expect("a file");
+
+    let stored = store.get(&key).await.expect("get").expect("tokens");
+    assert_eq!(stored.version, Version(7));
+    let tokens = &stored.tokens;
+    assert_eq!(tokens.access_token.expose_secret(), "secret-access-seven");
+    assert_eq!(tokens.refresh_token.as_ref().expect("a token").expose_secret(), "secret-refresh-seven");
+    assert_eq!((tokens.obtained_at, tokens.expires_at), (at(1_700_000_000_123), at(1_700_086_399_456)));
+    assert_eq!(tokens.scopes, ["conversations/message.write", "contacts.readonly"]);
+    assert_eq!(tokens.company_id.as_deref().map(String::as_str), Some("company"));
+    assert_eq!(tokens.location_id.as_deref().map(String::as_str), Some("a"));
+    assert_eq!(tokens.user_id.as_deref().map(String::as_str), Some("user"));
+    let held = store.lease(&key, "bob", at(1_700_000_029_999), at(1_700_000_090_000)).await.expect("lease");
+    assert_eq!(held, Lease::HeldUntil(at(1_700_000_030_000)));
+
+    // What is written is the same again, with the next version.
+    store.put(&key, tokens, Expected::Version(Version(7))).await.expect("put");
+    let written: Value =
+        serde_json::from_slice(&fs::read(store.path_of(&key)).expect("a file")).expect("JSON");
+    let mut wanted = entry();
+    wanted["version"] = 8.into();
+    assert_eq!(written, wanted);
+}
+
+#[tokio::test]
+async fn removed_tokens_leave_nothing_secret_and_versions_go_on() {
+    let scratch = Scratch::new();
+    let key = key("a");
+    let mut last = 0;
+    for round in 0..4 {
+        // Opened anew, as after a restart.
+        let store = FileStore::open(&scratch.0).expect("a store");
+        let Version(version) = put(&store, &key, &tokens("a")).await;
+        assert!(version > last, "round {round}: version {version} after {last}");
+        last = version;
+        assert!(store.remove(&key, Expected::Version(Version(version))).await.expect("remove"));
+        let text = fs::read_to_string(store.path_of(&key)).expect("a file");
+        assert!(!text.contains("secret") && !text.contains("scopes"), "{text}");
+    }
+}
+
+/// A lease must not end before its holder thinks so, and a token must not seem to live longer than it does.
+#[tokio::test]
+async fn times_are_rounded_to_the_safe_side() {
+    let scratch = Scratch::new();
+    let (store, key) = (FileStore::open(&scratch.0).expect("a store"), key("a"));
+    let until = at(2_000) + Duration::from_nanos(100);
+    store.lease(&key, "ann", at(1_000), until).await.expect("lease");
+    assert_eq!(store.lease(&key, "bob", until, at(9_000)).await.expect("lease"), Lease::HeldUntil(at(2_001)));
+
+    let before_epoch = SystemTime::UNIX_EPOCH - Duration::from_nanos(100);
+    store.lease(&key, "ann", before_epoch, before_epoch).await.expect("lease");
+    let asked = before_epoch - Duration::from_millis(1);
+    assert_eq!(store.lease(&key, "bob", asked, at(9)).await.expect("lease"), Lease::HeldUntil(at(0)));
+
+    for (expires_at, kept) in [
+        (at(5) + Duration::from_nanos(999_900), at(5)),
+        (at(5), at(5)),
+        (before_epoch, SystemTime::UNIX_EPOCH - Duration::from_millis(1)),
+        // The last day of 9999 and the first of 1601 are as far as it goes.
+        (at(u64::MAX / 4), at(253_402_300_799_999)),
+        (
+            SystemTime::UNIX_EPOCH - Duration::from_secs(11_644_473_600),
+            SystemTime::UNIX_EPOCH - Duration::from_secs(11_644_473_600),
+        ),
+    ] {
+        let mut tokens = tokens("a");
+        tokens.expires_at = expires_at;
+        let read = TokenSet::from_json(&tokens.to_json()).expect("tokens");
+        assert_eq!(read.expires_at, kept);
+    }
+}
+
+/// For a database: the same form as in the files.
+#[test]
+fn tokens_as_json() {
+    let json = entry()["tokens"].clone();
+    let tokens = TokenSet::from_json(&json.to_string().into()).expect("tokens");
+    let written: Value = serde_json::from_str(tokens.to_json().expose_secret()).expect("JSON");
+    assert_eq!(written, json);
+    assert!(!format!("{:?}", tokens.to_json()).contains("secret-access"));
+
+    let mut bare = tokens;
+    (bare.refresh_token, bare.company_id, bare.location_id, bare.user_id) = (None, None, None, None);
+    bare.scopes.clear();
+    let read = TokenSet::from_json(&bare.to_json()).expect("tokens");
+    assert!(read.refresh_token.is_none() && read.company_id.is_none() && read.location_id.is_none());
+    assert!(read.user_id.is_none() && read.scopes.is_empty());
+}
+
+#[test]
+fn json_that_is_not_tokens() {
+    let with = |field: &str, value: Value| {
+        let mut json = entry()["tokens"].clone();
+        json[field] = value;
+        json.to_string()
+    };
+    let without = |field: &str| {
+        let mut json = entry()["tokens"].clone();
+        json.as_object_mut().expect("an object").remove(field);
+        json.to_string()
+    };
+    for (json, words) in [
+        (String::new(), "it ends too early (line 1, column 0)"),
+        ("secret-access-seven".to_owned(), "it is not JSON (line 1, column 1)"),
+        ("\"secret-access-seven\"".to_owned(), "a field is missing, unknown or of another type"),
+        ("{}".to_owned(), "a field is missing, unknown or of another type"),
+        (with("secret-field", 1.into()), "a field is missing, unknown or of another type"),
+        (with("scopes", "secret-access-seven".into()), "a field is missing, unknown or of another type"),
+        (with("expires_at_unix_ms", "secret-access-seven".into()), "a field is missing"),
+        (with("expires_at_unix_ms", i64::MIN.into()), "the time -9223372036854775808 is out of range"),
+        (without("access_token"), "a field is missing"),
+        (without("scopes"), "a field is missing"),
+        (without("format"), "a field is missing"),
+        (with("format", "1".into()), "a field is missing, unknown or of another type"),
+        (with("format", 2.into()), "it is of format 2, which is newer than the 1 that this program knows"),
+    ] {
+        let error = TokenSet::from_json(&SecretString::from(json.clone())).expect_err(&json);
+        assert!(error.to_string().contains(words), "{json}: {error}");
+        assert!(!format!("{error} {error:?}").contains("secret"), "{json}: {error:?}");
+        assert_eq!(error.is_newer_format(), json.contains("\"format\":2"), "{json}");
+    }
+}

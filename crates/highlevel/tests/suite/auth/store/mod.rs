@@ -1,0 +1,66 @@
+//! The stores of tokens that come with the crate, and the checks that every other store has to pass.
+
+#[cfg(feature = "testing")]
+mod broken;
+#[cfg(feature = "testing")]
+mod conformance;
+mod damage;
+mod file;
+mod format;
+mod names;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use highlevel::SecretString;
+use highlevel::auth::TokenSet;
+use highlevel::auth::store::{Expected, Key, Put, Resource, TokenStore, Version};
+
+/// A directory for one test, which does not exist yet; it is removed afterwards.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new() -> Self {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let name = format!("store-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        Self(Path::new(env!("CARGO_TARGET_TMPDIR")).join(name))
+    }
+
+    /// The names of the files in it.
+    fn names(&self) -> Vec<String> {
+        let files = fs::read_dir(&self.0).expect("a directory");
+        let mut names: Vec<_> =
+            files.map(|file| file.expect("a file").file_name().into_string().expect("text")).collect();
+        names.sort();
+        names
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Tokens as another program would have written them, so that the tests need not know how to make a token set.
+fn tokens(name: &str) -> TokenSet {
+    let json = format!(
+        r#"{{"format":1,"access_token":"secret-access-{name}","refresh_token":"secret-refresh-{name}",
+            "obtained_at_unix_ms":1700000000123,"expires_at_unix_ms":1700086399456,
+            "scopes":["conversations/message.write"],"location_id":"ve9EPM428h8vShlRW1KT"}}"#
+    );
+    TokenSet::from_json(&SecretString::from(json)).expect("tokens")
+}
+
+fn key(location: &str) -> Key {
+    Key::new("6650-app", Resource::Location(location.to_owned().into()))
+}
+
+/// Stores tokens, which has to be done.
+async fn put(store: &impl TokenStore, key: &Key, tokens: &TokenSet) -> Version {
+    match store.put(key, tokens, Expected::Anything).await.expect("put") {
+        Put::Stored(version) => version,
+        Put::Conflict(found) => panic!("a conflict with {found:?}"),
+    }
+}

@@ -1,0 +1,395 @@
+//! A HighLevel that gives, renews and revokes tokens by its documented rules, on a clock that a test moves.
+//!
+//! What it counts is what these tests believe.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, SystemTime};
+
+use highlevel::auth::store::{Key, MemoryStore, Resource, TokenStore};
+use highlevel::auth::{App, AppBuilder, TokenSet};
+use highlevel::{Client, LocalRateLimiter, Receipt, Sms};
+use serde_json::{Value, json};
+
+use crate::server::{Act, Request, Server, answer, json as json_answer};
+
+/// Every secret of these tests contains it, so that it can be looked for.
+pub(crate) const PART: &str = "5ec2e75ec2e7";
+pub(crate) const CLIENT_ID: &str = "665c6bb13d4e5364bdec0e2f-lx1a2b3c";
+pub(crate) const APP_ID: &str = "665c6bb13d4e5364bdec0e2f";
+pub(crate) const CLIENT_SECRET: &str = "client-secret-5ec2e75ec2e7";
+pub(crate) const REDIRECT_URI: &str = "https://app.example.com/installed?from=highlevel";
+pub(crate) const COMPANY: &str = "GNb7aIv4rQFVb9iwNl5K";
+/// How long an access token lives, in seconds.
+pub(crate) const DAY: u64 = 86_399;
+/// How long the answer of a refresh is repeated.
+const REPEATED: Duration = Duration::from_secs(30);
+
+pub(crate) const SECOND: Duration = Duration::from_secs(1);
+
+/// A clock that moves when it is told to.
+#[derive(Clone)]
+pub(crate) struct Clock(Arc<Mutex<SystemTime>>);
+
+impl Clock {
+    fn new() -> Self {
+        Self(Arc::new(Mutex::new(SystemTime::UNIX_EPOCH + Duration::from_secs(1_790_000_000))))
+    }
+
+    pub(crate) fn now(&self) -> SystemTime {
+        *self.0.lock().expect("no panic")
+    }
+
+    pub(crate) fn advance(&self, by: Duration) {
+        *self.0.lock().expect("no panic") += by;
+    }
+}
+
+/// What happens to a request for tokens instead of, or after, its being done.
+#[derive(Clone)]
+pub(crate) enum Fate {
+    /// It is done, and answered.
+    Done,
+    /// It is not done; this happens in its place.
+    Not(Act),
+    /// It is done, so much time passes, and then this happens in place of the answer.
+    ButThen(Duration, Act),
+}
+
+/// A HighLevel.
+pub(crate) struct World {
+    pub(crate) server: Server,
+    pub(crate) clock: Clock,
+    pub(crate) store: MemoryStore,
+    state: Arc<Mutex<State>>,
+}
+
+struct State {
+    clock: Clock,
+    issued: usize,
+    access: HashMap<String, Access>,
+    refresh: HashMap<String, Refresh>,
+    /// What is said of tokens and locations that are no more.
+    inactive: HashSet<String>,
+    fates: VecDeque<Fate>,
+    sends: VecDeque<Act>,
+    life: Value,
+}
+
+struct Access {
+    resource: Resource,
+    until: SystemTime,
+}
+
+struct Refresh {
+    resource: Resource,
+    used: Option<(SystemTime, Value)>,
+}
+
+impl World {
+    pub(crate) async fn new() -> Self {
+        let clock = Clock::new();
+        let state = Arc::new(Mutex::new(State {
+            clock: clock.clone(),
+            issued: 0,
+            access: HashMap::new(),
+            refresh: HashMap::new(),
+            inactive: HashSet::new(),
+            fates: VecDeque::new(),
+            sends: VecDeque::new(),
+            life: json!(DAY),
+        }));
+        let server = Server::start({
+            let state = Arc::clone(&state);
+            move |request| state.lock().expect("no panic").act(request)
+        })
+        .await;
+        Self { server, clock, store: MemoryStore::new(), state }
+    }
+
+    /// Starts building an app of this world. All of them share one store, as processes of one program do.
+    pub(crate) fn builder(&self) -> AppBuilder {
+        let clock = self.clock.clone();
+        App::builder()
+            .client_id(CLIENT_ID)
+            .client_secret(CLIENT_SECRET)
+            .redirect_uri(REDIRECT_URI)
+            .base_url(self.server.url())
+            .rate_limiter(Arc::new(LocalRateLimiter::with_limits(
+                10_000,
+                Duration::from_millis(1),
+                1_000_000,
+            )))
+            .clock(move || clock.now())
+            .store(self.store.clone())
+    }
+
+    pub(crate) fn app(&self) -> App {
+        self.builder().build().expect("an app")
+    }
+
+    /// An app, and the client of a location on which it is installed.
+    pub(crate) async fn installed(&self, location: &str) -> (App, Client) {
+        let app = self.app();
+        app.exchange(Self::code(location)).await.expect("tokens");
+        let client = app.location(location);
+        (app, client)
+    }
+
+    /// A code for a location.
+    pub(crate) fn code(location: &str) -> String {
+        format!("code-{PART}-{location}")
+    }
+
+    /// A code for the company.
+    pub(crate) fn company_code() -> String {
+        format!("code-{PART}-company")
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("no panic")
+    }
+
+    /// What happens to the next requests for tokens.
+    pub(crate) fn fates(&self, fates: impl IntoIterator<Item = Fate>) {
+        self.state().fates.extend(fates);
+    }
+
+    /// What happens to the next messages.
+    pub(crate) fn sends_end(&self, acts: impl IntoIterator<Item = Act>) {
+        self.state().sends.extend(acts);
+    }
+
+    /// Nothing more happens to messages than they do by themselves.
+    pub(crate) fn forget_sends(&self) {
+        self.state().sends.clear();
+    }
+
+    /// What `expires_in` says from now on.
+    pub(crate) fn tokens_live(&self, life: Value) {
+        self.state().life = life;
+    }
+
+    /// All access tokens stop working.
+    pub(crate) fn revoke_access(&self) {
+        self.state().access.clear();
+    }
+
+    /// All refresh tokens stop working.
+    pub(crate) fn revoke_refresh(&self) {
+        self.state().refresh.clear();
+    }
+
+    /// The tokens of one resource stop working.
+    pub(crate) fn revoke(&self, resource: &Resource) {
+        let mut state = self.state();
+        state.access.retain(|_, access| access.resource != *resource);
+        state.refresh.retain(|_, refresh| refresh.resource != *resource);
+    }
+
+    pub(crate) fn set_active(&self, location: &str, active: bool) {
+        let mut state = self.state();
+        state.inactive.retain(|other| other != location);
+        state.inactive.extend((!active).then(|| location.to_owned()));
+    }
+
+    /// The access tokens expire, with a minute to spare.
+    pub(crate) fn expire(&self) {
+        self.clock.advance(Duration::from_secs(DAY + 60));
+    }
+
+    /// The requests to an endpoint whose form says this.
+    pub(crate) fn asked(&self, path: &str, field: &str, value: &str) -> usize {
+        let line = format!("POST {path} HTTP/1.1");
+        let requests = self.server.requests();
+        let of_path = requests.iter().filter(|request| request.line == line);
+        of_path
+            .filter(|request| field.is_empty() || form(request).get(field).is_some_and(|v| v == value))
+            .count()
+    }
+
+    /// The requests to renew anything.
+    pub(crate) fn refreshes(&self) -> usize {
+        self.asked("/oauth/token", "grant_type", "refresh_token")
+    }
+
+    /// The requests for a token of a location by that of its company.
+    pub(crate) fn mints(&self) -> usize {
+        self.asked("/oauth/locationToken", "", "")
+    }
+
+    /// The bearers of the requests to send a message.
+    pub(crate) fn bearers(&self) -> Vec<String> {
+        let requests = self.server.requests();
+        let sends =
+            requests.iter().filter(|request| request.line.starts_with("POST /conversations/messages "));
+        sends.map(|request| request.header("authorization").concat()).collect()
+    }
+
+    /// The requests to send a message.
+    pub(crate) fn sends(&self) -> usize {
+        self.asked("/conversations/messages", "", "")
+    }
+
+    /// What is stored for a location.
+    pub(crate) async fn stored(&self, location: &str) -> Option<TokenSet> {
+        self.stored_for(Resource::Location(location.to_owned().into())).await
+    }
+
+    pub(crate) async fn stored_for(&self, resource: Resource) -> Option<TokenSet> {
+        let stored = self.store.get(&Key::new(CLIENT_ID, resource)).await.expect("a store");
+        stored.map(|stored| stored.tokens)
+    }
+}
+
+/// Waits until something holds that happens in the background.
+pub(crate) async fn until(mut holds: impl AsyncFnMut() -> bool) {
+    // Far longer than it takes: it only ends a test in which something is broken.
+    let patience = 30 * SECOND;
+    let wait = async {
+        while !holds().await {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(patience, wait).await.expect("it happens in time");
+}
+
+/// Sends an SMS.
+pub(crate) async fn send(
+    client: &Client,
+) -> highlevel::Result<Receipt<highlevel::wire::types::SendMessageResponse>> {
+    client.messages().send(Sms::to("c").text("t")).await
+}
+
+/// The fields of a form.
+pub(crate) fn form(request: &Request) -> HashMap<String, String> {
+    let body = std::str::from_utf8(&request.body).expect("a form");
+    let url = reqwest::Url::parse(&format!("http://form/?{body}")).expect("a form");
+    url.query_pairs().into_owned().collect()
+}
+
+impl State {
+    fn act(&mut self, request: &Request) -> Act {
+        if !request.line.starts_with("POST /oauth/") {
+            return self.sends.pop_front().unwrap_or_else(|| Act::Answer(self.send(request)));
+        }
+        match self.fates.pop_front() {
+            Some(Fate::Not(act)) => act,
+            Some(Fate::ButThen(time, act)) => {
+                self.grant(request);
+                self.clock.advance(time);
+                act
+            }
+            Some(Fate::Done) | None => Act::Answer(self.grant(request)),
+        }
+    }
+
+    fn grant(&mut self, request: &Request) -> Vec<u8> {
+        match self.tokens(request) {
+            Ok(tokens) => json_answer("200 OK", &tokens),
+            Err(message) => {
+                let status =
+                    if message.starts_with("Invalid JWT") { "401 Unauthorized" } else { "400 Bad Request" };
+                json_answer(status, &json!({ "message": message, "traceId": "trace-1" }))
+            }
+        }
+    }
+
+    fn tokens(&mut self, request: &Request) -> Result<Value, String> {
+        let form = form(request);
+        let field = |name: &str| form.get(name).map_or("", String::as_str);
+        if request.line.contains("/oauth/locationToken") {
+            let bearer = request.header("authorization").concat();
+            match self.bearer(&bearer) {
+                Some(Resource::Company(company)) if company.as_str() == field("companyId") => {}
+                _ => return Err("Invalid JWT".to_owned()),
+            }
+            return self.issue(&Resource::Location(field("locationId").to_owned().into()));
+        }
+        if (field("client_id"), field("client_secret")) != (CLIENT_ID, CLIENT_SECRET) {
+            return Err("Invalid JWT: invalid client".to_owned());
+        }
+        match field("grant_type") {
+            "authorization_code" => {
+                let of = field("code").strip_prefix(&format!("code-{PART}-"));
+                match of.ok_or("Invalid grant: authorization code is invalid")? {
+                    "company" => self.issue(&Resource::Company(COMPANY.to_owned().into())),
+                    location => self.issue(&Resource::Location(location.to_owned().into())),
+                }
+            }
+            "refresh_token" => self.refresh(field("refresh_token")),
+            other => Err(format!("unknown grant type {other}")),
+        }
+    }
+
+    fn refresh(&mut self, token: &str) -> Result<Value, String> {
+        let invalid = || "Invalid grant: refresh token is invalid".to_owned();
+        let now = self.clock.now();
+        let refresh = self.refresh.get(token).ok_or_else(invalid)?;
+        let resource = refresh.resource.clone();
+        match &refresh.used {
+            Some((when, tokens)) if now < *when + REPEATED => return Ok(tokens.clone()),
+            Some(_) => return Err(invalid()),
+            None => {}
+        }
+        let tokens = self.issue(&resource)?;
+        if let Some(refresh) = self.refresh.get_mut(token) {
+            refresh.used = Some((now, tokens.clone()));
+        }
+        Ok(tokens)
+    }
+
+    fn issue(&mut self, resource: &Resource) -> Result<Value, String> {
+        if self.inactive.contains(resource.id()) {
+            return Err("Location is not active".to_owned());
+        }
+        self.issued += 1;
+        let (access, refresh) =
+            (format!("access-{PART}-{}", self.issued), format!("refresh-{PART}-{}", self.issued));
+        let seconds = self.life.as_u64().or_else(|| self.life.as_str()?.parse().ok()).unwrap_or(DAY);
+        let until = self.clock.now() + Duration::from_secs(seconds);
+        self.access.insert(access.clone(), Access { resource: resource.clone(), until });
+        self.refresh.insert(refresh.clone(), Refresh { resource: resource.clone(), used: None });
+        let mut tokens = json!({
+            "access_token": access,
+            "token_type": "Bearer",
+            "expires_in": self.life,
+            "refresh_token": refresh,
+            "scope": "conversations/message.write oauth.write",
+            "userType": if resource.kind() == "company" { "Company" } else { "Location" },
+            "companyId": COMPANY,
+            "userId": "u1",
+        });
+        if resource.kind() == "location" {
+            tokens["locationId"] = json!(resource.id());
+        }
+        Ok(tokens)
+    }
+
+    fn bearer(&self, authorization: &str) -> Option<Resource> {
+        let access = self.access.get(authorization.strip_prefix("Bearer ")?)?;
+        (self.clock.now() < access.until).then(|| access.resource.clone())
+    }
+
+    /// Whoever has a token sends; the answer says in which location.
+    fn send(&self, request: &Request) -> Vec<u8> {
+        let authorization = request.header("authorization").concat();
+        match self.bearer(&authorization) {
+            Some(resource) => {
+                let sent = json!({ "conversationId": resource.id(), "messageId": "t22c6DQcTDf3MjRhwf77" });
+                json_answer("201 Created", &sent)
+            }
+            None => json_answer("401 Unauthorized", &json!({ "message": "Invalid JWT" })),
+        }
+    }
+}
+
+/// An answer with a status alone.
+pub(crate) fn status(status: &str) -> Act {
+    Act::Answer(answer(status, "", ""))
+}
+
+/// An error in JSON.
+pub(crate) fn refusal(status: &str, message: &str) -> Act {
+    Act::Answer(json_answer(status, &json!({ "message": message, "traceId": "trace-1" })))
+}

@@ -1,0 +1,84 @@
+//! A webhook server on hyper alone, or behind layers of tower and tower-http: no framework and no feature is needed.
+//!
+//! Run it with `cargo run --example webhook-hyper`. It starts a sandbox, receives one event, and ends.
+
+use std::convert::Infallible;
+use std::error::Error;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use highlevel::webhook::{Event, PublicKey, Receiver};
+use highlevel::{Client, Sms};
+use highlevel_sandbox::Sandbox;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::Body;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpListener;
+
+/// Far longer than it takes: it only ends a run in which something is broken.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What to answer to the request of a webhook. Any body of the `http` ecosystem will do: hyper's, and what the layers of
+/// tower-http make of it.
+async fn webhook<B>(receiver: &Receiver, request: Request<B>) -> (u16, String)
+where
+    B: Body<Error: Into<Box<dyn Error + Send + Sync>>>,
+{
+    let (parts, body) = request.into_parts();
+    let body = match Limited::new(body, receiver.body_limit()).collect().await {
+        Ok(body) => body.to_bytes(),
+        Err(error) if error.is::<LengthLimitError>() => return (413, error.to_string()),
+        Err(error) => return (429, error.to_string()),
+    };
+    let event = match receiver.receive(&parts.headers, body, SystemTime::now()) {
+        Ok(event) => event,
+        Err(error) => return (error.status(), error.to_string()),
+    };
+    if let Err(error) = handle(event.event()).await {
+        return (429, error.to_string());
+    }
+    event.commit();
+    (200, String::new())
+}
+
+async fn handle(event: &Event) -> Result<(), Box<dyn Error>> {
+    println!("received: {} {:?}", event.name(), event.content());
+    Ok(())
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let sandbox = Sandbox::start().await?;
+    let receiver = Receiver::builder()
+        .app_id(sandbox.app_id())
+        .key(PublicKey::from_base64("sandbox", sandbox.webhook_public_key())?)
+        .build();
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    sandbox.set_webhook_url(format!("http://{}/webhook", listener.local_addr()?))?;
+    tokio::spawn(serve(listener, Arc::new(receiver)));
+
+    let client = Client::builder().base_url(sandbox.base_url()).token(sandbox.token()).build()?;
+    client.messages().send(Sms::to(sandbox.contact_id()).text("Your table is ready")).await?;
+    let delivery = sandbox.wait_for_deliveries(1, PATIENCE).await?.swap_remove(0);
+    println!("answered: {:?}", delivery.status());
+    if delivery.status() == Some(200) { Ok(()) } else { Err("the event was not taken".into()) }
+}
+
+async fn serve(listener: TcpListener, receiver: Arc<Receiver>) -> Result<Infallible, std::io::Error> {
+    loop {
+        let (stream, _) = listener.accept().await?;
+        let receiver = Arc::clone(&receiver);
+        let service = service_fn(move |request| {
+            let receiver = Arc::clone(&receiver);
+            async move {
+                let (status, text) = webhook(&receiver, request).await;
+                Response::builder().status(status).body(text)
+            }
+        });
+        tokio::spawn(
+            hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service),
+        );
+    }
+}

@@ -1,0 +1,151 @@
+//! Many calls at once, and one renewal. How many requests for tokens there were is what the sandbox counted.
+
+use fastrand::Rng;
+use highlevel::auth::store::{self, Expected, Key, MemoryStore, TokenStore};
+use highlevel::{Client, Delivery, Error, ErrorKind};
+use highlevel_sandbox::Resource;
+use secrecy::ExposeSecret;
+
+use super::setup::{SECOND, Setup, send};
+
+/// Sends as many messages at once as there are clients; each text is unique.
+async fn send_all(clients: impl IntoIterator<Item = (Client, String, String)>) -> Vec<Result<(), Error>> {
+    let calls: Vec<_> = clients
+        .into_iter()
+        .map(|(client, contact, text)| tokio::spawn(async move { send(&client, &contact, &text).await }))
+        .collect();
+    let mut results = Vec::new();
+    for call in calls {
+        results.push(call.await.expect("no panic"));
+    }
+    results
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_calls_on_an_expired_token_make_one_refresh_and_all_succeed() {
+    const CALLS: usize = 1_000;
+    let setup = Setup::new().await;
+    let (app, _) = setup.installed().await;
+    setup.expire();
+    let (location, contact) = (setup.sandbox.location_id(), setup.sandbox.contact_id());
+    let text = |call| format!("message {call:04}");
+    let clients = (0..CALLS).map(|call| (app.location(location), contact.to_owned(), text(call)));
+    for result in send_all(clients).await {
+        result.expect("a receipt");
+    }
+    let asked = setup.asked(&setup.location());
+    assert_eq!((asked.rotated, asked.refreshes()), (1, 1));
+    assert_eq!(setup.refreshes(), 1);
+    assert_eq!(setup.texts(), (0..CALLS).map(text).collect::<Vec<_>>());
+    // None was sent in vain with the old token.
+    let sends = setup.sandbox.requests().iter().filter(|request| request.path.contains("messages")).count();
+    assert_eq!(sends, CALLS);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_calls_whose_token_is_revoked_make_one_refresh_and_all_succeed() {
+    const CALLS: usize = 1_000;
+    let setup = Setup::new().await;
+    let (app, _) = setup.installed().await;
+    let tokens = setup.install(&app, &setup.location()).await;
+    assert!(setup.sandbox.revoke_token(tokens.access_token.expose_secret()));
+    let (location, contact) = (setup.sandbox.location_id(), setup.sandbox.contact_id());
+    let text = |call| format!("message {call:04}");
+    let clients = (0..CALLS).map(|call| (app.location(location), contact.to_owned(), text(call)));
+    for result in send_all(clients).await {
+        result.expect("a receipt");
+    }
+    assert_eq!(setup.refreshes(), 1);
+    assert_eq!(setup.texts(), (0..CALLS).map(text).collect::<Vec<_>>());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fifty_locations_under_one_company_make_one_refresh_of_the_company() {
+    let setup = Setup::new().await;
+    let ids: Vec<String> = (0..50).map(|number| format!("location-{number:02}")).collect();
+    setup.add_locations(&ids);
+    setup.install(&setup.app(), &setup.company()).await;
+    // All locations have their tokens now, in the background. Another app has those of the company alone.
+    setup.until_stored(ids.len() + 2).await;
+    setup.expire();
+    let store = MemoryStore::new();
+    let company = store::Resource::Company(setup.sandbox.company_id().into());
+    let key = Key::new(setup.sandbox.client_id(), company.clone());
+    store.put(&key, &setup.stored(company).await, Expected::Nothing).await.expect("a store");
+    let app = setup.builder().store(store).build().expect("an app");
+    let before = setup.asked(&setup.company());
+    let company = app.company(setup.sandbox.company_id());
+    let clients = ids.iter().map(|id| (company.location(id.as_str()), format!("{id}-contact"), id.clone()));
+    for result in send_all(clients).await {
+        result.expect("a receipt");
+    }
+    assert_eq!(setup.asked(&setup.company()).refreshes() - before.refreshes(), 1);
+    assert_eq!(setup.texts(), ids);
+    for id in &ids {
+        let asked = setup.asked(&Resource::location(id));
+        assert_eq!((asked.refreshes(), asked.location_tokens_refused), (0, 0), "{id}");
+    }
+}
+
+/// Access tokens are revoked and expire at random between calls, and every call succeeds, once.
+#[tokio::test]
+async fn a_token_that_is_revoked_between_two_calls_heals() {
+    const CALLS: usize = 200;
+    let setup = Setup::new().await;
+    let (app, client) = setup.installed().await;
+    let other = app.location(setup.sandbox.location_id());
+    let mut random = Rng::with_seed(0x5eed_0a07);
+    let mut ended = 0;
+    for call in 0..CALLS {
+        match random.usize(..4) {
+            0 => ended += setup.sandbox.expire_access_tokens(&setup.location()),
+            1 => {
+                let location = store::Resource::Location(setup.sandbox.location_id().into());
+                let tokens = setup.stored(location).await;
+                ended += usize::from(setup.sandbox.revoke_token(tokens.access_token.expose_secret()));
+            }
+            _ => {}
+        }
+        let client = if random.bool() { &client } else { &other };
+        let sent = send(client, setup.sandbox.contact_id(), &format!("message {call:03}")).await;
+        sent.unwrap_or_else(|error| panic!("call {call}: {error}"));
+    }
+    assert!(ended > 50, "{ended}");
+    assert_eq!(setup.texts(), (0..CALLS).map(|call| format!("message {call:03}")).collect::<Vec<_>>());
+    // Each token that ended was renewed at most once.
+    let asked = setup.asked(&setup.location());
+    let rotated = usize::try_from(asked.rotated).expect("a number");
+    assert!(rotated <= ended && asked.refused == 0 && asked.repeated == 0, "{asked:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dead_refresh_token_fails_all_calls_with_one_error_and_makes_no_storm() {
+    let setup = Setup::new().await;
+    let (app, _) = setup.installed().await;
+    setup.sandbox.set_clock_speed(0.0);
+    setup.sandbox.revoke_tokens(&setup.location());
+    setup.expire();
+    let (location, contact) = (setup.sandbox.location_id(), setup.sandbox.contact_id());
+    for (passes, attempts) in [(0, 1), (0, 1), (29, 1), (1, 2), (29, 2), (1, 3)] {
+        setup.sandbox.advance_clock(passes * SECOND);
+        let clients = (0..100).map(|call| (app.location(location), contact.to_owned(), call.to_string()));
+        let mut texts: Vec<String> = Vec::new();
+        for result in send_all(clients).await {
+            let error = result.expect_err("no token");
+            assert_eq!((error.kind(), error.delivery()), (ErrorKind::NeedsAuthorization, Delivery::NotSent));
+            texts.push(error.to_string());
+        }
+        texts.dedup();
+        assert_eq!(texts.len(), 1, "{texts:?}");
+        assert!(
+            texts[0].contains(&format!("has to be installed again on the location {location}")),
+            "{texts:?}"
+        );
+        assert_eq!(setup.refreshes(), attempts, "after {passes} s");
+    }
+    assert_eq!(setup.texts(), Vec::<String>::new());
+    // The owner installs the app again, and nobody has to wait.
+    setup.install(&setup.app(), &setup.location()).await;
+    send(&app.location(location), contact, "again").await.expect("a receipt");
+    assert_eq!(setup.texts(), ["again"]);
+}

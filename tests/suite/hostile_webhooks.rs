@@ -1,0 +1,174 @@
+//! What the SDK's receiver makes of what is sent to it in bad faith or by a bad network: a real server, the sandbox's
+//! real deliveries. Whatever came before, an event is handled once.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, SystemTime};
+
+use axum::Router;
+use axum::http::StatusCode;
+use axum::routing::post;
+use highlevel::webhook::axum::{Webhook, WebhookLayer};
+use highlevel::webhook::{Event, PublicKey, Receiver, ReceiverBuilder, RsaPublicKey};
+use highlevel::{Client, Sms};
+use highlevel_sandbox::{
+    Delivery, DeliveryAttempt, DeliveryOutcome, DeliveryState, HostileMode, RetrySchedule, Sandbox,
+};
+
+/// Far longer than it takes: it only ends a run in which something is broken.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// An app with the SDK's layer, and the sandbox that delivers to it. Both go by the sandbox's clock, which is stopped.
+struct Scene {
+    sandbox: Arc<Sandbox>,
+    handled: Arc<AtomicUsize>,
+}
+
+impl Scene {
+    /// The handler fails as often as it is told before it succeeds.
+    async fn new(
+        schedule: RetrySchedule,
+        failures: usize,
+        choose: impl FnOnce(&Sandbox, ReceiverBuilder) -> Receiver,
+    ) -> Self {
+        let sandbox = Sandbox::builder().retry_schedule(schedule).start().await.expect("a sandbox");
+        let sandbox = Arc::new(sandbox);
+        sandbox.set_clock_speed(0.0);
+        let key = PublicKey::from_base64("sandbox", sandbox.webhook_public_key()).expect("a key");
+        let receiver = choose(&sandbox, Receiver::builder().app_id(sandbox.app_id()).key(key));
+        let (calls, handled) = (AtomicUsize::new(0), Arc::new(AtomicUsize::new(0)));
+        let (counter, calls, clock) = (Arc::clone(&handled), Arc::new(calls), Arc::clone(&sandbox));
+        let handle = async move |Webhook(_): Webhook<Event>| {
+            if calls.fetch_add(1, Ordering::SeqCst) < failures {
+                return StatusCode::INTERNAL_SERVER_ERROR;
+            }
+            counter.fetch_add(1, Ordering::SeqCst);
+            StatusCode::OK
+        };
+        let layer = WebhookLayer::with_clock(receiver, move || clock.now());
+        let app = Router::new().route("/", post(handle)).layer(layer);
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let url = format!("http://{}/", listener.local_addr().expect("an address"));
+        tokio::spawn(async move { axum::serve(listener, app).await });
+        sandbox.set_webhook_url(url).expect("a URL");
+        Self { sandbox, handled }
+    }
+
+    async fn send(&self, text: &str) {
+        let client = Client::builder().base_url(self.sandbox.base_url()).token(self.sandbox.token());
+        let client = client.build().expect("a client");
+        client.messages().send(Sms::to(self.sandbox.contact_id()).text(text)).await.expect("a receipt");
+    }
+
+    async fn attempts(&self, count: usize) -> Vec<Delivery> {
+        self.sandbox.wait_for_attempts(count, PATIENCE).await.expect("the attempts end")
+    }
+
+    fn handled(&self) -> usize {
+        self.handled.load(Ordering::SeqCst)
+    }
+}
+
+/// What the attempt was answered.
+fn answer(attempt: &DeliveryAttempt) -> (u16, String) {
+    match &attempt.outcome {
+        DeliveryOutcome::Answered { status, body, .. } => {
+            (*status, String::from_utf8_lossy(body).into_owned())
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn each_hostile_delivery_is_refused_and_its_genuine_retry_is_handled_once() {
+    let table = [
+        (HostileMode::WrongKey, 401, "signature"),
+        (HostileMode::OldKey, 401, "signature"),
+        (HostileMode::AlteredByte, 401, "signature"),
+        (HostileMode::MissingHeader, 401, "there is no X-GHL-Signature"),
+        (HostileMode::NotAvailable, 401, "N/A"),
+        (HostileMode::Rsa, 401, "there is no X-GHL-Signature"),
+        (HostileMode::OtherApp, 403, "the event is for the app"),
+        (HostileMode::Stale, 400, "is older than 7200 seconds"),
+        (HostileMode::Future, 400, "is further ahead than 300 seconds"),
+    ];
+    for (mode, status, words) in table {
+        let scene = Scene::new(RetrySchedule::Documented, 0, |_, receiver| receiver.build()).await;
+        scene.sandbox.hostile_next(mode, 1);
+        scene.send("Hello").await;
+        let refused = scene.attempts(1).await.remove(0);
+        let (found, text) = answer(&refused.attempts[0]);
+        assert_eq!(found, status, "{mode}: {text}");
+        assert!(text.contains(words), "{mode}: {text}");
+        assert_eq!((scene.handled(), refused.state), (0, DeliveryState::Pending), "{mode}");
+
+        // The first retry is due after about a second.
+        scene.sandbox.advance_clock(Duration::from_secs(2));
+        let delivery = scene.attempts(2).await.remove(0);
+        assert_eq!(
+            (delivery.state, delivery.attempts[1].status()),
+            (DeliveryState::Delivered, Some(200)),
+            "{mode}"
+        );
+        for resends in 1..3 {
+            scene.sandbox.resend(delivery.id).expect("a resend");
+            let resent = scene.attempts(2 + resends).await.remove(0);
+            assert_eq!(resent.last().map(answer).expect("an attempt").0, 200, "{mode}");
+        }
+        assert_eq!(scene.handled(), 1, "{mode}");
+    }
+}
+
+#[tokio::test]
+async fn what_comes_twice_or_out_of_order_is_handled_once_each() {
+    let scene = Scene::new(RetrySchedule::Documented, 0, |_, receiver| receiver.build()).await;
+    scene.sandbox.hostile_next(HostileMode::Duplicate, 1);
+    scene.sandbox.hostile_next(HostileMode::Reordered, 1);
+    for text in ["twice", "late", "early"] {
+        scene.send(text).await;
+    }
+    let deliveries = scene.attempts(4).await;
+    assert!(deliveries.iter().all(|delivery| delivery.state == DeliveryState::Delivered), "{deliveries:?}");
+    let (status, text) = answer(&deliveries[0].attempts[1]);
+    assert_eq!(status, 200);
+    assert!(text.contains("has been handled"), "{text}");
+    assert_eq!(scene.handled(), 3);
+}
+
+#[tokio::test]
+async fn a_handler_that_fails_gets_the_event_again_until_it_succeeds_and_never_after() {
+    for schedule in [RetrySchedule::Documented, RetrySchedule::OnlyOn429] {
+        let scene = Scene::new(schedule, 3, |_, receiver| receiver.build()).await;
+        scene.send("Hello").await;
+        scene.attempts(1).await;
+        // Three retries are due within half an hour by either schedule.
+        scene.sandbox.advance_clock(Duration::from_secs(40 * 60));
+        let delivery = scene.attempts(4).await.remove(0);
+        let statuses: Vec<_> = delivery.attempts.iter().map(|attempt| attempt.status()).collect();
+        assert_eq!(statuses, [Some(429), Some(429), Some(429), Some(200)]);
+        assert_eq!((delivery.state, delivery.next_attempt_at), (DeliveryState::Delivered, None));
+        assert_eq!(scene.handled(), 1);
+    }
+}
+
+/// Two of the modes are no attack for a receiver that was told so: a key that is being rotated, the older header.
+#[tokio::test]
+async fn an_old_key_and_the_older_header_are_taken_when_they_are_known() {
+    let scene = Scene::new(RetrySchedule::None, 0, |sandbox, receiver| {
+        let keys = sandbox.webhook_keys();
+        let of = |algorithm: &str| {
+            keys.iter().find(|key| key.algorithm == algorithm).expect("a key").public_key.clone()
+        };
+        let old = PublicKey::from_base64("old", &of("Ed25519")).expect("a key");
+        let rsa = RsaPublicKey::from_pem("rsa", &of("RSA")).expect("a key");
+        receiver.key(old).accept_rsa_until(rsa, SystemTime::now() + Duration::from_secs(3600)).build()
+    })
+    .await;
+    for mode in [HostileMode::OldKey, HostileMode::Rsa] {
+        scene.sandbox.hostile_next(mode, 1);
+        scene.send("Hello").await;
+    }
+    let deliveries = scene.attempts(2).await;
+    assert!(deliveries.iter().all(|delivery| delivery.status() == Some(200)), "{deliveries:?}");
+    assert_eq!(scene.handled(), 2);
+}
