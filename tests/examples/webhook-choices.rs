@@ -25,6 +25,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("{:?}", for_a_delivery_url());
     println!("{:?}", with_the_older_signature());
     println!("{:?}", with_more_memory());
+    println!("{:?}", for_resends_by_hand());
     Ok(())
 }
 
@@ -61,13 +62,18 @@ fn for_some_locations() -> Receiver {
 }
 
 fn for_a_delivery_url() -> Receiver {
-    Receiver::builder().any_app().locations(["l1C08ntBrFjLS0elLIYU"]).build()
+    Receiver::builder().app_id_if_named("my-app").locations(["l1C08ntBrFjLS0elLIYU"]).build()
 }
 
 fn with_the_older_signature() -> Receiver {
     // 2026-09-01T00:00:00Z
     let end = SystemTime::UNIX_EPOCH + Duration::from_secs(1_788_220_800);
     Receiver::builder().app_id("my-app").accept_rsa_until(RsaPublicKey::published(), end).build()
+}
+
+fn for_resends_by_hand() -> Receiver {
+    let (three_days, five_minutes) = (Duration::from_secs(3 * 24 * 60 * 60), Duration::from_secs(5 * 60));
+    Receiver::builder().app_id("my-app").window(three_days, five_minutes).build()
 }
 
 fn with_more_memory() -> Receiver {

@@ -7,40 +7,63 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 use highlevel::webhook::{Event, PublicKey, Receiver};
 use highlevel::{Client, Sms};
 use highlevel_sandbox::Sandbox;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body_util::BodyExt;
 use hyper::body::Body;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
+use tokio::time::timeout;
 
 /// Far longer than it takes: it only ends a run in which something is broken.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a body may take to come. Anybody can send one, byte by byte.
+const READING: Duration = Duration::from_secs(30);
 
 /// What to answer to the request of a webhook. Any body of the `http` ecosystem will do: hyper's, and what the layers of
 /// tower-http make of it.
-async fn webhook<B>(receiver: &Receiver, request: Request<B>) -> (u16, String)
-where
-    B: Body<Error: Into<Box<dyn Error + Send + Sync>>>,
-{
+async fn webhook<B: Body>(receiver: &Receiver, request: Request<B>) -> (u16, &'static str) {
     let (parts, body) = request.into_parts();
-    let body = match Limited::new(body, receiver.body_limit()).collect().await {
-        Ok(body) => body.to_bytes(),
-        Err(error) if error.is::<LengthLimitError>() => return (413, error.to_string()),
-        Err(error) => return (429, error.to_string()),
+    let body = match timeout(READING, read(body, receiver.body_limit())).await {
+        Ok(Ok(Some(body))) => body,
+        Ok(Ok(None)) => return (413, "too large"),
+        Ok(Err(_)) | Err(_) => return (429, "the body did not come to its end"),
     };
     let event = match receiver.receive(&parts.headers, body, SystemTime::now()) {
         Ok(event) => event,
-        Err(error) => return (error.status(), error.to_string()),
+        Err(error) => {
+            eprintln!("a webhook was not handled: {error}");
+            return (error.status(), error.kind().phrase());
+        }
     };
     if let Err(error) = handle(event.event()).await {
-        return (429, error.to_string());
+        eprintln!("a webhook could not be handled: {error}");
+        return (429, "not now");
     }
     event.commit();
-    (200, String::new())
+    (200, "")
+}
+
+/// The body, or `None` when it is too large. In one piece of memory: what collects the pieces needs many times as much when
+/// each of them is a byte.
+async fn read<B: Body>(body: B, limit: usize) -> Result<Option<Bytes>, B::Error> {
+    let mut body = std::pin::pin!(body);
+    if body.size_hint().lower() > limit as u64 {
+        return Ok(None);
+    }
+    let mut bytes = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame?.into_data() else { continue };
+        if data.remaining() > limit - bytes.len() {
+            return Ok(None);
+        }
+        bytes.put(data);
+    }
+    Ok(Some(bytes.freeze()))
 }
 
 async fn handle(event: &Event) -> Result<(), Box<dyn Error>> {
@@ -74,7 +97,7 @@ async fn serve(listener: TcpListener, receiver: Arc<Receiver>) -> Result<Infalli
             let receiver = Arc::clone(&receiver);
             async move {
                 let (status, text) = webhook(&receiver, request).await;
-                Response::builder().status(status).body(text)
+                Response::builder().status(status).body(text.to_owned())
             }
         });
         tokio::spawn(

@@ -44,7 +44,7 @@ async fn serve(address: &str, app_id: &str) -> Result<(), Box<dyn Error>> {
 }
 
 fn router(receiver: Receiver, desk: Arc<Desk>) -> Router {
-    Router::new().route("/webhook", post(handle)).layer(WebhookLayer::new(receiver)).with_state(desk)
+    Router::new().route("/webhook", post(handle).layer(WebhookLayer::new(receiver))).with_state(desk)
 }
 
 /// Where the events go: what a real program has its database for.

@@ -82,15 +82,15 @@ fn answer(attempt: &DeliveryAttempt) -> (u16, String) {
 #[tokio::test]
 async fn each_hostile_delivery_is_refused_and_its_genuine_retry_is_handled_once() {
     let table = [
-        (HostileMode::WrongKey, 401, "signature"),
-        (HostileMode::OldKey, 401, "signature"),
-        (HostileMode::AlteredByte, 401, "signature"),
-        (HostileMode::MissingHeader, 401, "there is no X-GHL-Signature"),
-        (HostileMode::NotAvailable, 401, "N/A"),
-        (HostileMode::Rsa, 401, "there is no X-GHL-Signature"),
-        (HostileMode::OtherApp, 403, "the event is for the app"),
-        (HostileMode::Stale, 400, "is older than 7200 seconds"),
-        (HostileMode::Future, 400, "is further ahead than 300 seconds"),
+        (HostileMode::WrongKey, 401, "signature invalid"),
+        (HostileMode::OldKey, 401, "signature invalid"),
+        (HostileMode::AlteredByte, 401, "signature invalid"),
+        (HostileMode::MissingHeader, 401, "signature missing"),
+        (HostileMode::NotAvailable, 401, "signature invalid"),
+        (HostileMode::Rsa, 401, "signature missing"),
+        (HostileMode::OtherApp, 403, "for another app"),
+        (HostileMode::Stale, 400, "too old"),
+        (HostileMode::Future, 429, "not yet"),
     ];
     for (mode, status, words) in table {
         let scene = Scene::new(RetrySchedule::Documented, 0, |_, receiver| receiver.build()).await;
@@ -99,7 +99,7 @@ async fn each_hostile_delivery_is_refused_and_its_genuine_retry_is_handled_once(
         let refused = scene.attempts(1).await.remove(0);
         let (found, text) = answer(&refused.attempts[0]);
         assert_eq!(found, status, "{mode}: {text}");
-        assert!(text.contains(words), "{mode}: {text}");
+        assert_eq!(text, words, "{mode}");
         assert_eq!((scene.handled(), refused.state), (0, DeliveryState::Pending), "{mode}");
 
         // The first retry is due after about a second.
@@ -131,7 +131,7 @@ async fn what_comes_twice_or_out_of_order_is_handled_once_each() {
     assert!(deliveries.iter().all(|delivery| delivery.state == DeliveryState::Delivered), "{deliveries:?}");
     let (status, text) = answer(&deliveries[0].attempts[1]);
     assert_eq!(status, 200);
-    assert!(text.contains("has been handled"), "{text}");
+    assert_eq!(text, "handled before");
     assert_eq!(scene.handled(), 3);
 }
 

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use highlevel::webhook::testing::SigningKey;
 use highlevel::webhook::{Content, Event, MessageEvent, Receiver, Verified};
+use highlevel::wire::types::{EventMessageStatus, InstallType};
 use highlevel_sandbox::Contract;
 use serde_json::{Map, Value};
 
@@ -55,16 +56,16 @@ fn show(event: &Event) -> String {
     match event {
         Event::OutboundMessage(message) => {
             line("direction", &message.direction().as_str());
-            line("status", &message.status.as_ref().map(|status| status.as_str()));
+            line("status", &message.status.as_ref().map(EventMessageStatus::as_str));
         }
         Event::InboundMessage(message) => {
             line("direction", &message.direction().as_str());
-            line("status", &message.status.as_ref().map(|status| status.as_str()));
+            line("status", &message.status.as_ref().map(EventMessageStatus::as_str));
         }
         Event::ProviderOutboundMessage(message) => line("direction", &message.direction().as_str()),
         Event::Install(install) => {
             line("app", &install.app_id.as_str());
-            line("of a", &install.install_type.as_ref().map(|kind| kind.as_str()));
+            line("of a", &install.install_type.as_ref().map(InstallType::as_str));
         }
         Event::Uninstall(uninstall) => line("app", &uninstall.app_id.as_str()),
         _ => {}

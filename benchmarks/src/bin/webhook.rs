@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use ed25519_dalek::Signer;
 use highlevel::webhook::testing::EventBuilder;
-use highlevel::webhook::{PublicKey, Receiver};
+use highlevel::webhook::{InMemory, PublicKey, Receiver};
 use highlevel_benchmarks::measure::{self, Plan, Row, Sample};
 use http::{HeaderMap, HeaderValue};
 
@@ -17,19 +17,22 @@ const APP: &str = "665c6bb13d4e5364bdec0e2f";
 const BASELINE: &str = "verify_strict alone";
 /// The lengths of the bodies in bytes.
 const LENGTHS: [usize; 3] = [512, 8 * 1024, 64 * 1024];
+/// How many bytes of bodies there are of each length: events with an id of their own, received one after another.
+const ALL: usize = 8 * 1024 * 1024;
 
 fn main() {
     let plan = Plan::of_arguments();
     let mut javascript = JavaScript::start();
     for length in LENGTHS {
-        let event = Signed::of(length);
+        let events: Vec<Signed> = (0..ALL / length).map(|number| Signed::of(length, number)).collect();
         println!(
-            "A body of {} KiB, {} slices of {} ms for each, medians\n",
+            "{} bodies of {} KiB, {} slices of {} ms for each, medians\n",
+            events.len(),
             length as f64 / 1024.0,
             plan.rounds,
             plan.slice.as_millis()
         );
-        measure(&event, javascript.as_mut(), plan);
+        measure(&events, javascript.as_mut(), plan);
     }
 }
 
@@ -44,15 +47,16 @@ struct Signed {
 }
 
 impl Signed {
-    /// A genuine event whose body is this long: a text message, or an email of HTML.
-    fn of(length: usize) -> Self {
+    /// A genuine event whose body is this long: a text message, or an email of HTML. Each number has its own `webhookId`.
+    fn of(length: usize, number: usize) -> Self {
         let now = SystemTime::UNIX_EPOCH + Duration::from_millis(1_722_268_288_071);
+        let id = format!("3f2b8c1e-7a54-4f0e-9d2b-{number:012x}");
         let event = |text: &str| {
             let event = match length {
                 ..1024 => EventBuilder::outbound_sms(text),
                 _ => EventBuilder::outbound_email("Order confirmed", text),
             };
-            event.app_id(APP).at(now).webhook_id("3f2b8c1e-7a54-4f0e-9d2b-1c6a5e8f7b90").body()
+            event.app_id(APP).at(now).webhook_id(&id).body()
         };
         // Quotes and line breaks are two bytes each in JSON.
         let line = "<p style=\"margin: 0; font-size: 11pt\">Your table is ready. Please come to the front desk.</p>\n";
@@ -81,15 +85,25 @@ fn base64(bytes: &[u8]) -> String {
 }
 
 /// Measures all in turn, each round begun by another one, and prints the table.
-fn measure(event: &Signed, mut javascript: Option<&mut JavaScript>, plan: Plan) {
+fn measure(events: &[Signed], mut javascript: Option<&mut JavaScript>, plan: Plan) {
+    let event = &events[0];
     let key = event.key.verifying_key();
     let receiver = Receiver::builder()
         .app_id(APP)
         .key(PublicKey::from_bytes("benchmark", key.as_bytes()).expect("a key"))
+        // Full most of the time, as that of a busy server. An event is forgotten when its turn comes again.
+        .deduplicate(InMemory::new().capacity(events.len() / 2))
         .build();
-    let bare = || key.verify_strict(&event.body, &event.signature).is_ok();
-    // Dropped without `commit`, so that the next one is not a duplicate; the memory is asked all the same.
-    let receive = || receiver.receive(&event.headers, event.body.clone(), event.now).is_ok();
+    let (mut verified, mut received) = (events.iter().cycle(), events.iter().cycle());
+    let mut bare = || {
+        let Some(event) = verified.next() else { return false };
+        key.verify_strict(&event.body, &event.signature).is_ok()
+    };
+    let mut receive = || {
+        let Some(event) = received.next() else { return false };
+        let result = receiver.receive(&event.headers, event.body.clone(), event.now);
+        result.inspect(|event| event.commit()).is_ok()
+    };
 
     let mut names = vec![BASELINE.to_owned(), "highlevel, received".to_owned()];
     if let Some(javascript) = &javascript {
@@ -98,8 +112,8 @@ fn measure(event: &Signed, mut javascript: Option<&mut JavaScript>, plan: Plan) 
     }
     let mut samples = vec![Vec::new(); names.len()];
     let mut slice = |which: usize, length: Duration| match (which, &mut javascript) {
-        (0, _) => repeat(bare, length),
-        (1, _) => repeat(receive, length),
+        (0, _) => repeat(&mut bare, length),
+        (1, _) => repeat(&mut receive, length),
         (2, Some(javascript)) => javascript.repeat("verify", event, length),
         (_, Some(javascript)) => javascript.repeat("middleware", event, length),
         (_, None) => unreachable!("it is not in the list"),
@@ -119,7 +133,7 @@ fn measure(event: &Signed, mut javascript: Option<&mut JavaScript>, plan: Plan) 
 }
 
 /// Does it over and over for so long; each time has to succeed.
-fn repeat(once: impl Fn() -> bool, length: Duration) -> Sample {
+fn repeat(once: &mut impl FnMut() -> bool, length: Duration) -> Sample {
     let cpu = measure::cpu_time();
     let began = Instant::now();
     let mut count = 0_u32;

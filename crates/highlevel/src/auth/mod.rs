@@ -50,6 +50,7 @@ mod redact;
 mod refresh;
 mod renewal;
 pub mod store;
+mod stored;
 mod tokens;
 
 pub use app::{App, AppBuilder, Company};

@@ -1,17 +1,22 @@
 //! The layer and the extractor for axum, without a network.
 
+use std::convert::Infallible;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::http::{Request, StatusCode};
 use axum::routing::post;
 use highlevel::webhook::axum::{Webhook, WebhookLayer};
 use highlevel::webhook::{Event, Receiver};
 use tower_service::Service;
 
+use super::deduplicate::Panics;
 use super::{any_app, public_key, sign, signing_key, time};
+use crate::secrets::Captured;
 
 fn request(body: &str, signature: &str) -> Request<Body> {
     Request::post("/")
@@ -50,15 +55,14 @@ fn app(receiver: Receiver) -> (Router, Arc<AtomicUsize>) {
             }
         }
     };
-    let router = Router::new().route("/", post(handle)).layer(WebhookLayer::with_clock(receiver, time));
+    let router = Router::new().route("/", post(handle).layer(WebhookLayer::with_clock(receiver, time)));
     (router, count)
 }
 
 /// What the handler answers, what HighLevel is answered, and what it is answered the next time.
 #[tokio::test]
 async fn the_handler_decides() {
-    let duplicate = "the event has been handled: it was delivered again, and there is nothing to do";
-    let unhandled = "the event could not be handled now";
+    let (duplicate, unhandled) = ("handled before", "not now");
     let rows = [
         ("200", (200, "from the handler"), (200, duplicate), 1),
         ("201", (201, "from the handler"), (200, duplicate), 1),
@@ -81,27 +85,188 @@ async fn the_handler_decides() {
     }
 }
 
+/// What a stranger is told is no more than these words.
 #[tokio::test]
 async fn what_is_not_verified_does_not_reach_the_handler() {
-    let receiver =
-        Receiver::builder().any_app().key(public_key("test", &signing_key(1))).body_limit(40).build();
+    let receiver = Receiver::builder()
+        .app_id_if_named("a")
+        .locations_where(|location| location.is_none())
+        .key(public_key("test", &signing_key(1)))
+        .body_limit(60)
+        .build();
     let (app, count) = app(receiver);
-    let body = r#"{"type":"200"}"#;
-    let long = r#"{"type":"200","text":"01234567890123456789"}"#;
+    let body = r#"{"type":"200","webhookId":"w"}"#;
+    let genuine = |body: &str| request(body, &sign(body.as_bytes()));
+    let long = format!(r#"{{"type":"200","text":"{}"}}"#, "0".repeat(60));
     let rows = [
-        (request(body, "N/A"), 401),
-        (request(body, &sign(b"another")), 401),
-        (Request::post("/").body(Body::from(body)).expect("a request"), 401),
-        (Request::get("/").body(Body::empty()).expect("a request"), 401),
-        (request(long, &sign(long.as_bytes())), 413),
-        (request("{}", &sign(b"{}")), 400),
+        (request(body, "N/A"), 401, "signature invalid"),
+        (request(body, &sign(b"another")), 401, "signature invalid"),
+        (Request::post("/").body(Body::from(body)).expect("a request"), 401, "signature missing"),
+        (Request::get("/").body(Body::empty()).expect("a request"), 401, "signature missing"),
+        (genuine(&long), 413, "too large"),
+        (genuine("{}"), 400, "malformed"),
+        (genuine(r#"{"type":"200","appId":"b"}"#), 403, "for another app"),
+        (genuine(r#"{"type":"200","locationId":"l"}"#), 403, "of another location"),
+        (genuine(r#"{"type":"200","timestamp":"2024-07-29T13:51:28Z"}"#), 400, "too old"),
+        (genuine(r#"{"type":"200","timestamp":"2024-07-29T15:56:29Z"}"#), 429, "not yet"),
     ];
-    for (request, expected) in rows {
-        let (status, text) = answer(&app, request).await;
-        assert_eq!(status, expected, "{text}");
+    for (request, expected, words) in rows {
+        assert_eq!(answer(&app, request).await, (expected, words.to_owned()));
     }
     assert_eq!(count.load(Ordering::SeqCst), 0);
     assert_eq!(send(&app, body).await.0, 200);
+    assert_eq!(send(&app, body).await, (200, "handled before".to_owned()));
+}
+
+/// Only the route of the webhook is behind the layer.
+#[tokio::test]
+async fn other_paths_are_as_they_were() {
+    let (app, _) = app(any_app());
+    let other = Request::get("/other").body(Body::empty()).expect("a request");
+    assert_eq!(answer(&app, other).await.0, 404);
+}
+
+/// Code that the receiver and the layer are given can panic: it is 429, and the event can be taken again.
+#[tokio::test]
+async fn code_of_others_can_panic() {
+    let builder = || Receiver::builder().any_app().key(public_key("test", &signing_key(1)));
+    let panics = || std::panic::resume_unwind(Box::new("it panics"));
+    let rows = [
+        ("locations", builder().locations_where(move |_| panics()).build(), 0),
+        ("begin", builder().deduplicate(Panics("begin")).build(), 0),
+        ("commit", builder().deduplicate(Panics("commit")).build(), 2),
+    ];
+    let body = r#"{"type":"200","webhookId":"w"}"#;
+    for (name, receiver, handled) in rows {
+        let (app, count) = app(receiver);
+        for _ in 0..2 {
+            assert_eq!(send(&app, body).await, (429, "not now".to_owned()), "{name}");
+        }
+        assert_eq!(count.load(Ordering::SeqCst), handled, "{name}");
+    }
+    // The event of a handler that fails or panics is given up, which panics again.
+    for name in ["500", "Panics"] {
+        let (app, _) = app(builder().deduplicate(Panics("abort")).build());
+        assert_eq!(send(&app, &body.replace("200", name)).await.0, 429, "{name}");
+    }
+    let layer = WebhookLayer::with_clock(any_app(), || std::panic::resume_unwind(Box::new("it panics")));
+    let app = Router::new().route("/", post(async || ()).layer(layer));
+    assert_eq!(send(&app, body).await, (429, "not now".to_owned()), "clock");
+}
+
+/// A body that comes in pieces, and counts those that are still somewhere in memory.
+struct Pieces {
+    pieces: Vec<&'static [u8]>,
+    announced: u64,
+    read: Arc<AtomicUsize>,
+    alive: Arc<AtomicUsize>,
+    most: Arc<AtomicUsize>,
+}
+
+/// The owner of a piece.
+struct Piece(&'static [u8], Arc<AtomicUsize>);
+
+impl AsRef<[u8]> for Piece {
+    fn as_ref(&self) -> &[u8] {
+        self.0
+    }
+}
+
+impl Drop for Piece {
+    fn drop(&mut self) {
+        self.1.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl http_body::Body for Pieces {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<Bytes>, Infallible>>> {
+        let Some(piece) = self.pieces.pop() else { return Poll::Ready(None) };
+        self.read.fetch_add(1, Ordering::SeqCst);
+        let alive = self.alive.fetch_add(1, Ordering::SeqCst) + 1;
+        self.most.fetch_max(alive, Ordering::SeqCst);
+        let piece = Piece(piece, Arc::clone(&self.alive));
+        Poll::Ready(Some(Ok(http_body::Frame::data(Bytes::from_owner(piece)))))
+    }
+
+    fn size_hint(&self) -> http_body::SizeHint {
+        let mut hint = http_body::SizeHint::new();
+        hint.set_lower(self.announced);
+        hint
+    }
+}
+
+/// However small the pieces of a body are, no more than one of them is kept, and nothing is read of a body that announces
+/// more than the limit, or after that.
+#[tokio::test]
+async fn a_body_in_many_pieces() {
+    let body: &'static [u8] = br#"{"type":"200","webhookId":"w"}"#;
+    let each_byte: Vec<&'static [u8]> = body.chunks(1).rev().collect();
+    let spaces: Vec<&'static [u8]> = vec![b" "; 2000];
+    // Pieces, what is announced, the answer, and how many pieces are read.
+    let rows = [
+        (each_byte.clone(), 0, 200, body.len()),
+        (each_byte, body.len() as u64, 200, body.len()),
+        (vec![body], 1001, 413, 0),
+        (vec![body], u64::MAX, 413, 0),
+        (spaces.clone(), 0, 413, 1001),
+        (spaces, 1000, 413, 1001),
+    ];
+    for (pieces, announced, expected, read) in rows {
+        let receiver =
+            Receiver::builder().any_app().key(public_key("test", &signing_key(1))).body_limit(1000).build();
+        let (app, _) = app(receiver);
+        let pieces =
+            Pieces { pieces, announced, read: Arc::default(), alive: Arc::default(), most: Arc::default() };
+        let counts = [&pieces.read, &pieces.most, &pieces.alive].map(Arc::clone);
+        let mut request = request("", &sign(body));
+        *request.body_mut() = Body::new(pieces);
+        assert_eq!(answer(&app, request).await.0, expected);
+        let counts = counts.map(|count| count.load(Ordering::SeqCst));
+        assert_eq!(counts, [read, usize::from(read > 0), 0], "read, most at once, left");
+    }
+}
+
+/// What was wrong is in the log, where a stranger does not read it.
+#[tokio::test]
+async fn what_is_logged() {
+    let log = Captured::default();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing_subscriber::filter::LevelFilter::DEBUG)
+        .with_ansi(false)
+        .with_writer(log.clone())
+        .finish();
+    let subscriber = tracing::Dispatch::new(subscriber);
+    // With a single subscriber in the process, the thread of another test could turn a place off for this one.
+    let _second = tracing::Dispatch::new(tracing::subscriber::NoSubscriber::default());
+    let _guard = tracing::dispatcher::set_default(&subscriber);
+    let (app, _) = app(any_app());
+    let body = r#"{"type":"200","webhookId":"w"}"#;
+    let handled = || request(body, &sign(body.as_bytes()));
+    let failed = r#"{"type":"503"}"#;
+    let rows = [
+        (request(body, &sign(b"another")), "WARN", "the signature is not one of this body by a known key"),
+        (request("{}", &sign(b"{}")), "WARN", "/type is missing"),
+        (handled(), "", ""),
+        (handled(), "DEBUG", "the event has been handled"),
+        (request(failed, &sign(failed.as_bytes())), "WARN", "status=503"),
+    ];
+    for (request, level, words) in rows {
+        answer(&app, request).await;
+        let logged = log.take();
+        assert_eq!(logged.is_empty(), level.is_empty(), "{logged}");
+        assert!(logged.contains(level) && logged.contains(words), "{logged}");
+    }
+    async fn handle(_: Webhook<Event>) {}
+    let without = Router::new().route("/", post(handle));
+    assert_eq!(send(&without, body).await, (429, "not now".to_owned()));
+    let logged = log.take();
+    assert!(logged.contains("ERROR") && logged.contains("put a `WebhookLayer` around the route"), "{logged}");
 }
 
 /// While one is being handled, the same event is answered 429; a client that goes away gives it up.
@@ -117,7 +282,7 @@ async fn a_cancelled_handler_gives_it_up() {
         tokio::task::yield_now().await;
     }
     let (status, text) = send(&app, body).await;
-    assert!(status == 429 && text.contains("being handled"), "{status} {text}");
+    assert_eq!((status, text.as_str()), (429, "being handled"));
     hanging.abort();
     hanging.await.expect_err("aborted");
     let other = body.replace("Hangs", "200");
@@ -137,13 +302,4 @@ async fn one_of_64_at_once() {
     let statuses = tasks.join_all().await;
     assert!(statuses.iter().all(|status| [200, 429].contains(status)), "{statuses:?}");
     assert_eq!(count.load(Ordering::SeqCst), 1);
-}
-
-#[tokio::test]
-async fn without_the_layer_nothing_is_lost() {
-    async fn handle(_: Webhook<Event>) {}
-    let app = Router::new().route("/", post(handle));
-    let (status, text) = send(&app, r#"{"type":"X"}"#).await;
-    assert_eq!(status, 429);
-    assert!(text.contains("put a `WebhookLayer` around the route"), "{text}");
 }
