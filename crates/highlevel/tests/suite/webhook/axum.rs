@@ -156,7 +156,7 @@ async fn code_of_others_can_panic() {
 
 /// A body that comes in pieces, and counts those that are still somewhere in memory.
 struct Pieces {
-    pieces: Vec<&'static [u8]>,
+    coming: Vec<&'static [u8]>,
     announced: u64,
     read: Arc<AtomicUsize>,
     alive: Arc<AtomicUsize>,
@@ -186,7 +186,7 @@ impl http_body::Body for Pieces {
         mut self: Pin<&mut Self>,
         _: &mut Context<'_>,
     ) -> Poll<Option<Result<http_body::Frame<Bytes>, Infallible>>> {
-        let Some(piece) = self.pieces.pop() else { return Poll::Ready(None) };
+        let Some(piece) = self.coming.pop() else { return Poll::Ready(None) };
         self.read.fetch_add(1, Ordering::SeqCst);
         let alive = self.alive.fetch_add(1, Ordering::SeqCst) + 1;
         self.most.fetch_max(alive, Ordering::SeqCst);
@@ -221,8 +221,13 @@ async fn a_body_in_many_pieces() {
         let receiver =
             Receiver::builder().any_app().key(public_key("test", &signing_key(1))).body_limit(1000).build();
         let (app, _) = app(receiver);
-        let pieces =
-            Pieces { pieces, announced, read: Arc::default(), alive: Arc::default(), most: Arc::default() };
+        let pieces = Pieces {
+            coming: pieces,
+            announced,
+            read: Arc::default(),
+            alive: Arc::default(),
+            most: Arc::default(),
+        };
         let counts = [&pieces.read, &pieces.most, &pieces.alive].map(Arc::clone);
         let mut request = request("", &sign(body));
         *request.body_mut() = Body::new(pieces);
@@ -262,8 +267,7 @@ async fn what_is_logged() {
         assert_eq!(logged.is_empty(), level.is_empty(), "{logged}");
         assert!(logged.contains(level) && logged.contains(words), "{logged}");
     }
-    async fn handle(_: Webhook<Event>) {}
-    let without = Router::new().route("/", post(handle));
+    let without = Router::new().route("/", post(async |_: Webhook<Event>| ()));
     assert_eq!(send(&without, body).await, (429, "not now".to_owned()));
     let logged = log.take();
     assert!(logged.contains("ERROR") && logged.contains("put a `WebhookLayer` around the route"), "{logged}");
