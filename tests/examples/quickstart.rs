@@ -104,15 +104,16 @@ async fn receive(
     State((receiver, events)): State<Shared>,
     headers: HeaderMap,
     body: Bytes,
-) -> Result<StatusCode, (StatusCode, String)> {
+) -> Result<StatusCode, (StatusCode, &'static str)> {
     match receiver.receive(&headers, body, SystemTime::now()) {
         Ok(event) => match events.send(event) {
             Ok(()) => Ok(StatusCode::OK),
-            Err(_) => Err((StatusCode::TOO_MANY_REQUESTS, "nobody is listening".to_owned())),
+            Err(_) => Err((StatusCode::TOO_MANY_REQUESTS, "nobody is listening")),
         },
         Err(error) => {
             let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::BAD_REQUEST);
-            Err((status, error.to_string()))
+            eprintln!("a webhook was refused: {error}");
+            Err((status, error.kind().phrase()))
         }
     }
 }

@@ -4,6 +4,7 @@
 
 use std::convert::Infallible;
 use std::error::Error;
+use std::io::Write;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -40,7 +41,7 @@ async fn webhook<B: Body>(receiver: &Receiver, request: Request<B>) -> (u16, &'s
             return (error.status(), error.kind().phrase());
         }
     };
-    if let Err(error) = handle(event.event()).await {
+    if let Err(error) = handle(event.event()) {
         eprintln!("a webhook could not be handled: {error}");
         return (429, "not now");
     }
@@ -66,9 +67,8 @@ async fn read<B: Body>(body: B, limit: usize) -> Result<Option<Bytes>, B::Error>
     Ok(Some(bytes.freeze()))
 }
 
-async fn handle(event: &Event) -> Result<(), Box<dyn Error>> {
-    println!("received: {} {:?}", event.name(), event.content());
-    Ok(())
+fn handle(event: &Event) -> std::io::Result<()> {
+    writeln!(std::io::stdout(), "received: {} {:?}", event.name(), event.content())
 }
 
 #[tokio::main]

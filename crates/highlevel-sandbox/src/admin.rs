@@ -25,14 +25,15 @@ use http::{HeaderMap, Method, StatusCode};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::server::{Body, State};
+use crate::server::{self, Body, State};
 pub(crate) use guard::Access;
 
 /// Under which all of it is.
 pub(crate) const PREFIX: &str = "/_sandbox/";
 
-/// The longest body that is read, in bytes: a snapshot of everything is one.
-pub(crate) const LONGEST: usize = 256 * 1024 * 1024;
+/// What takes longer bodies than the API does, and up to how many bytes: everything that exists may be in one.
+const LARGE: [(Method, &str); 2] = [(Method::PUT, "snapshot"), (Method::PUT, "seed")];
+const LONGEST: usize = 256 * 1024 * 1024;
 
 /// The areas of which those who follow are told that something changed there. The others tell more themselves.
 const SWITCHES: [&str; 5] = ["clock", "faults", "rate-limit", "settings", "webhooks"];
@@ -81,6 +82,11 @@ pub(crate) struct Problem {
     pub(crate) message: String,
 }
 
+/// Whether a path is of the admin API. Its address without the slash is, too.
+pub(crate) fn serves(path: &str) -> bool {
+    path.starts_with(PREFIX) || PREFIX.strip_suffix('/') == Some(path)
+}
+
 /// Does what a request to the admin API asks for.
 pub(crate) fn answer(
     state: &Arc<State>,
@@ -101,9 +107,16 @@ pub(crate) fn answer(
     result.unwrap_or_else(Output::from)
 }
 
+/// The longest body that is read of a request, in bytes.
+pub(crate) fn longest(method: &Method, path: &str) -> usize {
+    let path = path.strip_prefix(PREFIX).unwrap_or_default();
+    let is_large = LARGE.iter().any(|(large, there)| large == method && *there == path);
+    if is_large { LONGEST } else { server::LONGEST }
+}
+
 /// The answer to a body that is too long.
-pub(crate) fn too_large() -> Output {
-    let message = format!("a body has at most {LONGEST} bytes");
+pub(crate) fn too_large(longest: usize) -> Output {
+    let message = format!("a body has at most {longest} bytes");
     Problem { status: StatusCode::PAYLOAD_TOO_LARGE, message }.into()
 }
 

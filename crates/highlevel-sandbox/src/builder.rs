@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use http::Uri;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use crate::admin::Access;
 use crate::clock::Clock;
@@ -214,15 +214,21 @@ impl SandboxBuilder {
         let mut credentials = Credentials::new(app.clone());
         grant_all(&mut credentials);
         let world = self.keeping.beginning(&mut credentials)?;
+        let snapshot = Snapshot { credentials: credentials.keep(), ..world.snapshot() };
+        let state::Now { world, rewrite, added, seeded } =
+            self.keeping.now(&snapshot, &mut recalled, &mut credentials)?;
         let beginning = Beginning {
-            snapshot: Snapshot { credentials: credentials.keep(), ..world.snapshot() },
-            identity: vec![("token", token.clone().into()), ("signingKey", state::encoded(signing_key))],
+            snapshot,
+            identity: vec![
+                ("token", token.clone().into()),
+                ("signingKey", state::encoded(signing_key)),
+                ("seeded", seeded.into_iter().collect()),
+            ],
             rate_limit,
             webhook_url,
             retry_schedule: self.retry_schedule.clone(),
             settings: self.settings.clone(),
         };
-        let (world, rewrite) = self.keeping.now(&beginning.snapshot, &mut recalled, &mut credentials)?;
         grant_all(&mut credentials);
         let state = Arc::new(State {
             contract,
@@ -232,6 +238,7 @@ impl SandboxBuilder {
             settings: Mutex::new(self.settings),
             read_timeout: self.read_timeout,
             connections: self.connections,
+            large_bodies: Semaphore::new(1),
             faults: FaultBook::default(),
             access: Access::new(admin_token, address.ip().is_loopback()),
             run: identifiers::object_id(),
@@ -246,7 +253,7 @@ impl SandboxBuilder {
             ledger,
         });
 
-        state.keep_beginning(rewrite, self.keeping.seeded());
+        state.keep_beginning(rewrite, &added);
         let runtime = Runtime::start().await?;
         runtime.handle().spawn(webhook::courier::run(Arc::clone(&state), self.webhook_timeout));
         let serving = runtime.handle().spawn({

@@ -17,14 +17,15 @@ use http::header::{ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::admin;
-use crate::api::{Call, Refusal};
+use crate::api::Call;
 use crate::fault::{self, FaultStage};
 
+pub(crate) use body::LONGEST;
 use body::Received;
 pub(crate) use change::{Beginning, Unchanged};
 pub(crate) use connection::CONNECTIONS;
@@ -90,17 +91,24 @@ async fn respond(
 ) -> Result<Response<Body>, Box<dyn Error + Send + Sync>> {
     let (head, body) = request.into_parts();
     let target = head.uri.path_and_query().map_or("/", |target| target.as_str());
-    if target.starts_with(admin::PREFIX) {
+    if admin::serves(head.uri.path()) {
         let path = head.uri.path();
         if let Err(problem) = state.access.check(&head.method, path, &head.headers) {
             body::receive(body, body::LONGEST, state.read_timeout).await?;
             return Ok(shown(problem.into()));
         }
-        let received = body::receive(body, admin::LONGEST, state.read_timeout).await?;
+        let longest = admin::longest(&head.method, path);
+        let may_be_large = body.size_hint().upper().is_none_or(|length| length > body::LONGEST as u64);
+        let _place = if may_be_large && longest > body::LONGEST {
+            Some(state.large_bodies.acquire().await?)
+        } else {
+            None
+        };
+        let received = body::receive(body, longest, state.read_timeout).await?;
         let before = state.submitted();
         let output = match &received {
             Received::Whole(body) => admin::answer(&state, &head.method, target, &head.headers, body),
-            Received::TooLarge(_) => admin::too_large(),
+            Received::TooLarge(_) => admin::too_large(longest),
             Received::TooSlow(_) | Received::Unread => admin::too_slow(),
         };
         let written = state.written_since(before).await;
@@ -121,17 +129,19 @@ async fn respond(
     };
     let call = Call { method: head.method.as_str(), target, headers: &head.headers, body: received.bytes() };
     let before = state.submitted();
-    let mut answer = if crate::oauth::serves(target) {
+    let (answer, record) = if crate::oauth::serves(target) {
         state.answer_oauth(call, &received, &moment, strike.as_ref())
     } else {
         state.answer(call, &received, &moment, strike.as_ref())
     };
 
-    if let Err(error) = state.written_since(before).await {
-        let refusal = Refusal::not_stored(&error).answer(moment.trace_id());
-        answer.status = refusal.status;
-        answer.body = Bytes::from(refusal.body.to_string());
-    }
+    let answer = if state.submitted() == before {
+        state.settle(before, answer, record).await
+    } else {
+        // The client may leave while the disk is busy, and what it asked for is done and recorded all the same.
+        let state = Arc::clone(&state);
+        tokio::spawn(async move { state.settle(before, answer, record).await }).await?
+    };
 
     if let Some(mut strike) = strike {
         strike.wait(strike.fault.latency()).await;

@@ -3,18 +3,37 @@
 use std::sync::OnceLock;
 
 use http::{Method, StatusCode};
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
 use super::{Output, PREFIX, Problem, Route};
 use crate::contract::{Contract, Violation};
 
 const DESCRIPTION: &str = include_str!("../../admin.yaml");
 
-pub(super) const ROUTES: &[Route] = &[Route {
-    method: Method::GET,
-    path: "openapi.json",
-    handler: |_, _| document().map(|document| Output::ok(document.clone())),
-}];
+pub(super) const ROUTES: &[Route] = &[
+    Route { method: Method::GET, path: "", handler: |_, _| document().map(index) },
+    Route {
+        method: Method::GET,
+        path: "openapi.json",
+        handler: |_, _| document().map(|document| Output::ok(document.clone())),
+    },
+];
+
+/// What there is, for who has nothing but the address.
+fn index(document: &Value) -> Output {
+    let mut operations = Map::new();
+    for (path, item) in document["paths"].as_object().into_iter().flatten() {
+        for (method, operation) in item.as_object().into_iter().flatten() {
+            let name = format!("{} {path}", method.to_uppercase());
+            operations.insert(name, operation["summary"].clone());
+        }
+    }
+    Output::ok(json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "description": format!("{PREFIX}openapi.json"),
+        "operations": operations,
+    }))
+}
 
 /// The description as JSON. It is parsed when it is asked for, once for the whole process.
 fn document() -> Result<&'static Value, Problem> {

@@ -1,5 +1,6 @@
 //! What a sandbox begins with: what exists, and what a state file remembers.
 
+use std::collections::BTreeSet;
 use std::io::{self, ErrorKind};
 use std::path::PathBuf;
 
@@ -30,7 +31,8 @@ impl Default for Keeping {
 }
 
 impl SandboxBuilder {
-    /// Adds to what exists from the start, in place of what has the same ids.
+    /// Adds to what exists from the start, in place of what has the same ids. A [`state_file`](Self::state_file)
+    /// remembers what was added: what became of that since, or that it was deleted, holds at the next start.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -73,6 +75,21 @@ pub(super) struct Recalled {
     credentials: Option<KeptCredentials>,
     pub(super) token: Option<String>,
     pub(super) signing_key: Option<[u8; 32]>,
+    /// What seeds have added to it, by name.
+    seeded: BTreeSet<String>,
+    /// Whether a sandbox has begun with it: there may be nothing left of what existed.
+    begun: bool,
+}
+
+/// What a sandbox goes on from.
+pub(super) struct Now {
+    pub(super) world: World,
+    /// Whether the state file has to be written anew.
+    pub(super) rewrite: bool,
+    /// What the seeds add to the state file.
+    pub(super) added: Vec<Record>,
+    /// What seeds have added to it until now, by name.
+    pub(super) seeded: BTreeSet<String>,
 }
 
 impl Keeping {
@@ -80,7 +97,7 @@ impl Keeping {
     pub(super) fn recall(&self) -> io::Result<Recalled> {
         let Some(path) = &self.state_file else { return Ok(Recalled::default()) };
         let (store, kept) = Store::open(path)?;
-        let mut recalled = Recalled { store: Some(store), ..Recalled::default() };
+        let mut recalled = Recalled { store: Some(store), begun: !kept.is_empty(), ..Recalled::default() };
         for kept in kept {
             let name = format!("{} {}", kept.kind, kept.id);
             recalled.take(kept).map_err(|why| {
@@ -101,32 +118,37 @@ impl Keeping {
         Ok(world)
     }
 
-    /// What exists now: what the state file has, and the seeds on top of it; without one, what exists at the beginning.
-    /// And whether the file has to be written anew.
+    /// What exists now: what the state file has, and of the seeds what they never added to it; without one, what exists
+    /// at the beginning.
     pub(super) fn now(
         &self,
         beginning: &Snapshot,
         recalled: &mut Recalled,
         credentials: &mut Credentials,
-    ) -> io::Result<(World, bool)> {
+    ) -> io::Result<Now> {
         let records = std::mem::take(&mut recalled.records);
-        let new = records.is_empty();
-        let mut world = if new { World::try_from(beginning.clone()) } else { of(&records) }
+        let mut world = if recalled.begun { of(&records) } else { World::try_from(beginning.clone()) }
             .map_err(|conflict| io::Error::new(ErrorKind::InvalidData, conflict))?;
         if let Some(kept) = recalled.credentials.take() {
             credentials.restore(kept);
         }
+        let mut seeded = recalled.seeded.clone();
+        let mut is_new = |name: String| {
+            let is_new = !recalled.seeded.contains(&name);
+            seeded.insert(name);
+            is_new
+        };
+        let mut added = Vec::new();
         for seed in &self.seeds {
-            world.put(seed.clone().into_records()).map_err(|conflict| unusable_seed(&conflict))?;
-            credentials.add(seed.credentials.clone());
+            credentials.add(seed.credentials.clone().only(&mut is_new));
+            let records = seed.clone().into_records();
+            let records: Vec<Record> =
+                records.filter(|record| is_new(format!("{} {}", record.kind().as_str(), record.id()))).collect();
+            world.put(records.iter().cloned()).map_err(|conflict| unusable_seed(&conflict))?;
+            added.extend(records);
         }
         let forgotten = world.forget_messages(self.messages);
-        Ok((world, new || !forgotten.is_empty()))
-    }
-
-    /// What the seeds have.
-    pub(super) fn seeded(self) -> impl Iterator<Item = Record> {
-        self.seeds.into_iter().flat_map(Snapshot::into_records)
+        Ok(Now { world, rewrite: !recalled.begun || !forgotten.is_empty(), added, seeded })
     }
 }
 
@@ -150,6 +172,9 @@ impl Recalled {
             ("setting", "signingKey", Value::String(key)) => {
                 let bytes = STANDARD.decode(key).map_err(|error| error.to_string())?;
                 self.signing_key = Some(bytes.try_into().map_err(|_| "a key has 32 bytes")?);
+            }
+            ("setting", "seeded", value) => {
+                self.seeded = serde_json::from_value(value).map_err(|error| error.to_string())?;
             }
             _ => return Err("this version of the sandbox does not know it".to_owned()),
         }

@@ -6,3 +6,8 @@ use std::io::{self, Write};
 pub(crate) fn say(line: &str) -> io::Result<()> {
     writeln!(io::stdout(), "{line}")
 }
+
+/// Says something beside the output. That nobody can read it is no reason to fail.
+pub(crate) fn note(line: &str) {
+    let _ = writeln!(io::stderr(), "note: {line}");
+}

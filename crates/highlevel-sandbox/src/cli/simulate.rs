@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::arguments::{Action, Stop, next, other, text};
 use super::client::{Target, target_help};
-use super::output::say;
+use super::output::{note, say};
 use super::trigger::field;
 
 pub(crate) const HELP: &str = concat!(
@@ -80,9 +80,19 @@ const KINDS: &[Kind] = &[
     },
 ];
 
+/// What is said when the event of what happened went nowhere.
+const UNTOLD: &str = "no event was sent, because no webhook URL is set: start the sandbox with `--webhook-url URL`, or \
+                      set one with PATCH /_sandbox/webhooks {\"url\": \"URL\"}";
+
 pub(crate) fn read(parser: &mut Parser) -> Result<Action, Stop> {
     let (target, path, body) = request(parser)?;
-    Ok(Box::new(move || say(&target.call(Method::POST, path, Some(&body))?.to_string())))
+    Ok(Box::new(move || {
+        say(&target.call(Method::POST, path, Some(&body))?.to_string())?;
+        if target.call(Method::GET, "webhooks", None)?.get("url").is_none() {
+            note(UNTOLD);
+        }
+        Ok(())
+    }))
 }
 
 /// Which sandbox, the path below `/_sandbox/`, and the body of the request to it.

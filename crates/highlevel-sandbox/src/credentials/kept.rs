@@ -57,6 +57,13 @@ impl Credentials {
 }
 
 impl KeptCredentials {
+    /// The part of it whose names are wanted: `oauth`, and `token` with each token.
+    pub(crate) fn only(mut self, mut is_wanted: impl FnMut(String) -> bool) -> Self {
+        self.oauth = self.oauth.filter(|_| is_wanted("oauth".to_owned()));
+        self.private_integrations.retain(|each| is_wanted(format!("token {}", each.token)));
+        self
+    }
+
     /// The secret of an app, by its client id.
     pub(crate) fn client_secret(&self, client_id: &str) -> Option<&str> {
         Some(&self.oauth.as_ref()?.app(client_id)?.client_secret)

@@ -12,8 +12,6 @@ use super::resource::Resource;
 
 /// How long a refresh token lives.
 const REFRESH_LIFE: TimeDelta = TimeDelta::days(365);
-/// A refresh that comes again sooner than this is answered as before.
-const REPEATED_FOR: TimeDelta = TimeDelta::seconds(30);
 
 /// What to answer, and what is to change.
 #[derive(Clone, Debug, PartialEq)]
@@ -123,8 +121,7 @@ fn refresh(
     let resource = &token.subject.choice.resource;
     check_user_type(form, resource)?;
     if let Some(used) = &token.used {
-        let repeats = now - used.at < REPEATED_FOR;
-        return if repeats { Ok((used.answer.clone(), None, Outcome::Repeated)) } else { Err(invalid()) };
+        return if used.is_repeated_at(now) { Ok((used.answer.clone(), None, Outcome::Repeated)) } else { Err(invalid()) };
     }
     check_active(registry, resource)?;
     let answer = answer::tokens(&token.subject, fresh, registry.settings.camel_case);

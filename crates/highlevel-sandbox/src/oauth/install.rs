@@ -76,7 +76,7 @@ pub(crate) fn give_tokens(
     let fresh = fresh(&identifiers::uuid());
     let subject = Subject { client_id, choice, scopes };
     let answer = answer::tokens(&subject, &fresh, registry.settings.camel_case);
-    registry.apply(issue(subject, Spent::Nothing, now, &fresh));
+    registry.apply(issue(subject, Spent::Nothing, now, &fresh), now);
     Ok(answer)
 }
 

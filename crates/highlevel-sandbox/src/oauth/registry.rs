@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -10,6 +10,17 @@ use super::app::App;
 use super::requests::{Outcome, TokenRequests};
 use super::resource::{Choice, Resource};
 use super::settings::Settings;
+
+/// A refresh that comes again sooner than this is answered as before.
+const REPEATED_FOR: TimeDelta = TimeDelta::seconds(30);
+/// How many codes, access tokens and refresh tokens are kept that are good, of each.
+const KEPT_GOOD: usize = 10_000;
+/// How many that are not: they say why they are refused, and for whom.
+const KEPT_OTHERS: usize = 1_000;
+/// For how many locations and companies requests are counted.
+const COUNTED: usize = 10_000;
+/// In bytes, of a location or company.
+const LONGEST_ID: usize = 200;
 
 /// All of it. It changes through [`apply`](Self::apply) and the methods beside it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -102,13 +113,20 @@ pub(crate) enum Spent {
     RefreshToken(String, Used),
 }
 
+impl Used {
+    /// Whether a refresh that comes now is answered as before.
+    pub(crate) fn is_repeated_at(&self, now: DateTime<Utc>) -> bool {
+        now - self.at < REPEATED_FOR && !self.answer.is_null()
+    }
+}
+
 impl Registry {
     pub(crate) fn new(app: App) -> Self {
         Self { apps: vec![app], ..Self::default() }
     }
 
     /// Does what was decided.
-    pub(crate) fn apply(&mut self, change: Change) {
+    pub(crate) fn apply(&mut self, change: Change, now: DateTime<Utc>) {
         match change.spent {
             Spent::Nothing => {}
             Spent::Code(code) => {
@@ -124,6 +142,22 @@ impl Registry {
         }
         self.access_tokens.extend([change.access_token]);
         self.refresh_tokens.extend([change.refresh_token]);
+        self.forget(now);
+    }
+
+    /// Forgets what nobody needs, and what is too much.
+    fn forget(&mut self, now: DateTime<Utc>) {
+        for used in self.refresh_tokens.values_mut().filter_map(|token| token.used.as_mut()) {
+            if !used.is_repeated_at(now) {
+                used.answer = Value::Null;
+            }
+        }
+        bounded(&mut self.codes, |code| (!code.used && code.expires_at > now, code.expires_at));
+        bounded(&mut self.access_tokens, |token| (token.expires_at > now, token.expires_at));
+        bounded(&mut self.refresh_tokens, |token| {
+            let is_good = token.used.is_none() && !token.revoked && token.expires_at > now;
+            (is_good, token.expires_at)
+        });
     }
 
     /// Adds an app, in place of the one with the same client id.
@@ -135,8 +169,9 @@ impl Registry {
         }
     }
 
-    pub(crate) fn put_code(&mut self, text: String, code: Code) {
+    pub(crate) fn put_code(&mut self, text: String, code: Code, now: DateTime<Utc>) {
         self.codes.insert(text, code);
+        self.forget(now);
     }
 
     /// Adds that an app is installed, in place of what was known of it there.
@@ -228,8 +263,11 @@ impl Registry {
         }
     }
 
-    /// Counts a request for tokens.
+    /// Counts a request for tokens. What is not counted for its location or company is counted for none.
     pub(crate) fn count(&mut self, resource: Option<Resource>, outcome: Outcome) {
+        // A client can name what there is not.
+        let is_known = self.requests.iter().any(|each| each.resource == resource);
+        let resource = resource.filter(|each| is_known || (self.requests.len() < COUNTED && each.id().len() <= LONGEST_ID));
         if let Some(counts) = self.requests.iter_mut().find(|each| each.resource == resource) {
             counts.add(outcome);
         } else {
@@ -290,5 +328,25 @@ impl Registry {
 
     fn position(&self, client_id: &str, resource: &Resource) -> Option<usize> {
         self.installs.iter().position(|each| each.client_id == client_id && each.choice.resource == *resource)
+    }
+}
+
+/// Forgets the oldest of what is too much. `judge` says whether something is good, and until when it is or was.
+fn bounded<T>(things: &mut BTreeMap<String, T>, judge: impl Fn(&T) -> (bool, DateTime<Utc>)) {
+    // There cannot be too many of either.
+    if things.len() <= KEPT_OTHERS {
+        return;
+    }
+    for (good, kept) in [(true, KEPT_GOOD), (false, KEPT_OTHERS)] {
+        let mut ends: Vec<(DateTime<Utc>, String)> = things
+            .iter()
+            .map(|(name, thing)| (judge(thing), name))
+            .filter(|((is_good, _), _)| *is_good == good)
+            .map(|((_, end), name)| (end, name.clone()))
+            .collect();
+        ends.sort();
+        for (_, name) in &ends[..ends.len().saturating_sub(kept)] {
+            things.remove(name);
+        }
     }
 }

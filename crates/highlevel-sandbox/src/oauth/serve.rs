@@ -77,7 +77,7 @@ fn choose_location(state: &Arc<State>, query: &str, now: DateTime<Utc>) -> Reply
             {
                 announce_install(state, registry, &app, &code.choice, now);
             }
-            registry.put_code(text, code);
+            registry.put_code(text, code, now);
             let headers =
                 headers([(LOCATION, location), (CACHE_CONTROL, HeaderValue::from_static("no-store"))]);
             Reply { status: StatusCode::FOUND, headers, body: String::new(), recorded: String::new() }
@@ -95,7 +95,7 @@ fn token(state: &Arc<State>, call: Call<'_>, now: DateTime<Utc>, trace_id: &str)
     if let Some(change) = change {
         let subject = change.access_token.1.subject.clone();
         let exchanged = matches!(change.spent, Spent::Code(_));
-        registry.apply(change);
+        registry.apply(change, now);
         if exchanged && let Some(app) = registry.app(&subject.client_id).cloned() {
             announce_install(state, registry, &app, &subject.choice, now);
         }
@@ -135,7 +135,7 @@ fn location_token(state: &Arc<State>, call: Call<'_>, now: DateTime<Utc>, trace_
     match decision {
         Ok((body, change)) => {
             registry.count(resource, Outcome::LocationToken);
-            registry.apply(change);
+            registry.apply(change, now);
             tokens(&body)
         }
         Err((status, words)) => {

@@ -24,7 +24,7 @@ const CREDENTIALS: &str = "credentials";
 pub(crate) struct Beginning {
     /// What existed, and the credentials.
     pub(crate) snapshot: Snapshot,
-    /// What the sandbox proves itself with: its token and the key that signs webhooks.
+    /// What the state file has of the sandbox itself: its token, the key that signs webhooks, and what seeds have added.
     pub(crate) identity: Vec<(&'static str, Value)>,
     pub(crate) rate_limit: Option<RateLimit>,
     pub(crate) webhook_url: Option<String>,
@@ -180,7 +180,7 @@ impl State {
     }
 
     /// Puts everything back as it was at the start: what exists, credentials, the counts of the rate limits, where
-    /// webhooks go, faults. Forgets what happened.
+    /// webhooks go and which key signs them, faults. Forgets what happened.
     pub(crate) fn reset(&self) -> Result<(), Unchanged> {
         self.restore(self.beginning.snapshot.clone())?;
         let mut limiter = lock(&self.limiter);
@@ -188,6 +188,7 @@ impl State {
         drop(limiter);
         lock(&self.settings).clone_from(&self.beginning.settings);
         self.outbox.clear();
+        self.outbox.reset_keys();
         self.outbox.set_url(self.beginning.webhook_url.clone());
         self.outbox.set_retries(self.beginning.retry_schedule.clone());
         self.outbox.change_hostilities(|hostilities| *hostilities = Hostilities::default());
@@ -238,13 +239,13 @@ impl State {
     }
 
     /// Has what this sandbox begins with written: all of it, or what is new to a file that has the rest.
-    pub(crate) fn keep_beginning(&self, all: bool, seeded: impl Iterator<Item = Record>) {
+    pub(crate) fn keep_beginning(&self, all: bool, added: &[Record]) {
         let Some(store) = &self.store else { return };
         let (world, credentials) = (self.world(), lock(&self.credentials));
         if all {
             store.replace(self.everything(&world, &credentials));
         } else {
-            let mut changes: Vec<Change> = seeded.map(|record| kept(&record)).collect();
+            let mut changes: Vec<Change> = added.iter().map(kept).collect();
             changes.extend(self.identity(&credentials));
             store.keep(changes);
         }
@@ -256,7 +257,7 @@ impl State {
         changes
     }
 
-    /// What the sandbox proves itself with, and what others prove themselves with.
+    /// What there is of the sandbox itself, and what others prove themselves with.
     fn identity(&self, credentials: &Credentials) -> Vec<Change> {
         let setting = |(id, value): &(&str, Value)| Change {
             kind: "setting",

@@ -11,18 +11,18 @@ use super::body::{LONGEST, Received};
 use super::state::Moment;
 use super::{Call, State};
 use crate::fault::{self, Base, FaultStage, Strike};
-use crate::ledger::{Entry, RecordedRequest};
+use crate::ledger::RecordedRequest;
 use crate::oauth::{self, Reply};
 
 impl State {
-    /// Answers a request. When this returns, the ledger has it, without its secrets.
+    /// Answers a request, and says what the ledger is to have of it: not its secrets.
     pub(super) fn answer_oauth(
         self: &Arc<Self>,
         call: Call<'_>,
         received: &Received,
         moment: &Moment,
         strike: Option<&Strike>,
-    ) -> Base {
+    ) -> (Base, RecordedRequest) {
         let began = Instant::now();
         let trace_id = &moment.fresh.trace_id;
         let reply = match received {
@@ -48,7 +48,7 @@ impl State {
         };
         let content_type = call.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let base_of_answer = base(body);
-        self.ledger.record(Entry::Request(RecordedRequest {
+        let record = RecordedRequest {
             id: trace_id.clone(),
             received_at: moment.fresh.now.clone(),
             method: call.method.to_owned(),
@@ -60,7 +60,7 @@ impl State {
             fault: strike.map(|strike| strike.fault.name().to_owned()),
             duration: began.elapsed(),
             ..RecordedRequest::default()
-        }));
-        base_of_answer
+        };
+        (base_of_answer, record)
     }
 }

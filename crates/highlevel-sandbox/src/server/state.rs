@@ -9,12 +9,12 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue};
 use serde_json::Value;
 
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use super::body::{LONGEST, Received};
 use super::change::Beginning;
 use crate::admin::Access;
-use crate::api::{self, Answer, Call, Fresh, Operation, Refusal, Rulebook};
+use crate::api::{self, Answer, Call, Fresh, Operation, Refusal, Remarks, Rulebook};
 use crate::clock::Clock;
 use crate::contract::Contract;
 use crate::credentials::{Credentials, Grant};
@@ -44,6 +44,8 @@ pub(crate) struct State {
     pub(crate) read_timeout: Duration,
     /// How many connections there are at once.
     pub(crate) connections: usize,
+    /// Who is sending a body to the admin API that is longer than others may be: one at a time.
+    pub(crate) large_bodies: Semaphore,
     pub(crate) faults: FaultBook,
     /// Who may use the admin API.
     pub(crate) access: Access,
@@ -81,21 +83,17 @@ impl Moment {
         };
         Self { now, fresh }
     }
-
-    pub(super) fn trace_id(&self) -> &str {
-        &self.fresh.trace_id
-    }
 }
 
 impl State {
-    /// Answers a request. When this returns, the ledger has it and its webhook is on the way.
+    /// Answers a request, and says what the ledger is to have of it. When this returns, its webhook is on the way.
     pub(super) fn answer(
         &self,
         call: Call<'_>,
         received: &Received,
         moment: &Moment,
         strike: Option<&Strike>,
-    ) -> Base {
+    ) -> (Base, RecordedRequest) {
         let began = Instant::now();
         let caller = api::authenticate(call.headers, &lock(&self.credentials), moment.now);
         let verdict = self.count(&caller, moment);
@@ -121,19 +119,57 @@ impl State {
             fault::edit(&strike.fault, &mut base, trace_id);
         }
         let location = caller.ok().map(|grant| grant.account.location_id.clone());
-        self.record(
-            call,
-            moment,
-            &answer,
-            RecordedRequest {
-                location_id: location,
-                fault: strike.map(|strike| strike.fault.name().to_owned()),
+        let Remarks {
+            operation,
+            fingerprint,
+            violations,
+            tolerated,
+            unknown_fields,
+            message_id,
+            quirk,
+        } = answer.remarks;
+        let record = RecordedRequest {
+            id: moment.fresh.trace_id.clone(),
+            received_at: moment.fresh.now.clone(),
+            method: call.method.to_owned(),
+            path: call.target.to_owned(),
+            headers: super::redacted(call.headers),
+            body: call.body.to_vec(),
+            operation,
+            fingerprint,
+            violations,
+            tolerated,
+            unknown_fields,
+            accepted: answer.status.is_success(),
+            message_id,
+            quirk,
+            location_id: location,
+            fault: strike.map(|strike| strike.fault.name().to_owned()),
+            status: base.status.as_u16(),
+            answer: base.body[..base.body.len().min(LONGEST_ANSWER)].to_vec(),
+            duration: began.elapsed(),
+            ..RecordedRequest::default()
+        };
+        (base, record)
+    }
+
+    /// Waits until what a request changed since then is on the disk, and only then has the ledger know of it: what could
+    /// not be written is answered with no.
+    pub(super) async fn settle(&self, submitted: u64, mut base: Base, mut record: RecordedRequest) -> Base {
+        if let Err(error) = self.written_since(submitted).await {
+            let refusal = Refusal::not_stored(&error).answer(&record.id);
+            base.status = refusal.status;
+            base.body = Bytes::from(refusal.body.to_string());
+            record = RecordedRequest {
+                accepted: false,
+                message_id: None,
                 status: base.status.as_u16(),
-                answer: base.body[..base.body.len().min(LONGEST_ANSWER)].to_vec(),
-                duration: began.elapsed(),
-                ..RecordedRequest::default()
-            },
-        );
+                answer: base.body.to_vec(),
+                ..record
+            };
+        }
+        tracing::debug!(method = record.method, target = record.path, status = record.status, "answered");
+        self.ledger.record(Entry::Request(record));
         base
     }
 
@@ -249,28 +285,6 @@ impl State {
 
     pub(crate) fn world(&self) -> MutexGuard<'_, World> {
         lock(&self.world)
-    }
-
-    fn record(&self, call: Call<'_>, moment: &Moment, answer: &Answer, record: RecordedRequest) {
-        tracing::debug!(method = call.method, target = call.target, status = record.status, "answered");
-        let remarks = answer.remarks.clone();
-        self.ledger.record(Entry::Request(RecordedRequest {
-            id: moment.fresh.trace_id.clone(),
-            received_at: moment.fresh.now.clone(),
-            method: call.method.to_owned(),
-            path: call.target.to_owned(),
-            headers: super::redacted(call.headers),
-            body: call.body.to_vec(),
-            operation: remarks.operation,
-            fingerprint: remarks.fingerprint,
-            violations: remarks.violations,
-            tolerated: remarks.tolerated,
-            unknown_fields: remarks.unknown_fields,
-            accepted: answer.status.is_success(),
-            message_id: remarks.message_id,
-            quirk: remarks.quirk,
-            ..record
-        }));
     }
 }
 

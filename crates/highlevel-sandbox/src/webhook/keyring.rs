@@ -16,6 +16,7 @@ pub(crate) const RSA_PUBLIC_KEY: &str = include_str!("../../keys/rsa-test-key-no
 const RETIRED_KEPT: usize = 8;
 
 /// A key with a name.
+#[derive(Clone)]
 pub(crate) struct Key {
     pub(crate) id: String,
     pub(crate) signer: Signer,
@@ -25,6 +26,7 @@ pub(crate) struct Key {
 ///
 /// There is a retired key from the start, as if the keys had been rotated just before, so that
 /// [`HostileMode::OldKey`](super::HostileMode::OldKey) means something at once.
+#[derive(Clone)]
 pub(crate) struct Keyring {
     /// Oldest first.
     retired: Vec<Key>,

@@ -20,6 +20,8 @@ const WAITING_EXTRAS: usize = 1_000;
 
 /// All that waits, and all that was. The [courier](super::courier) empties it.
 pub(crate) struct Outbox {
+    /// Those of the start.
+    first_keys: Keyring,
     inner: Mutex<Inner>,
     /// Something can be taken.
     wake: Notify,
@@ -140,6 +142,7 @@ impl Replay {
 impl Outbox {
     pub(crate) fn new(url: Option<String>, retries: RetrySchedule, keyring: Keyring) -> Self {
         Self {
+            first_keys: keyring.clone(),
             inner: Mutex::new(Inner {
                 url,
                 retries,
@@ -193,6 +196,11 @@ impl Outbox {
 
     pub(crate) fn rotate_key(&self) -> io::Result<()> {
         self.inner().keyring.rotate()
+    }
+
+    /// Has the keys of the start again.
+    pub(crate) fn reset_keys(&self) {
+        self.inner().keyring = self.first_keys.clone();
     }
 
     /// Forgets all deliveries. What is under way comes to its end all the same.

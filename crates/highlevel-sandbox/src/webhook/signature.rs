@@ -8,6 +8,7 @@ use ed25519_dalek::{Signer as _, SigningKey};
 const SPKI_PREFIX: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
 
 /// The key that signs the events of one sandbox.
+#[derive(Clone)]
 pub(crate) struct Signer(SigningKey);
 
 impl Signer {

@@ -37,14 +37,14 @@ pub(crate) struct DeliveryFilter {
     pub(crate) state: Option<DeliveryState>,
 }
 
-/// The deliveries, and when which is to be tried again.
+/// The deliveries, and when which is to be tried again. Each is either pending or has ended.
 #[derive(Debug)]
 pub(crate) struct Store {
     records: BTreeMap<u64, Record>,
-    /// Those that have ended, in the order in which they did; some may have begun again since.
+    pending: BTreeSet<u64>,
+    /// In the order in which they did.
     ended: VecDeque<u64>,
     due: BTreeSet<(DateTime<Utc>, u64)>,
-    pending: usize,
     bytes: usize,
     next: u64,
     bounds: Bounds,
@@ -81,9 +81,9 @@ impl Store {
     fn within(bounds: Bounds) -> Self {
         Self {
             records: BTreeMap::new(),
+            pending: BTreeSet::new(),
             ended: VecDeque::new(),
             due: BTreeSet::new(),
-            pending: 0,
             bytes: 0,
             next: 1,
             bounds,
@@ -108,7 +108,7 @@ impl Store {
             bytes,
         };
         self.records.insert(id, record);
-        self.pending += 1;
+        self.pending.insert(id);
         self.bytes += bytes;
         self.trim(id);
         id
@@ -175,7 +175,7 @@ impl Store {
             self.bytes -= size;
         }
         if was_pending && record.state != DeliveryState::Pending {
-            self.pending -= 1;
+            self.pending.remove(&id);
             self.ended.push_back(id);
         }
         self.trim(id);
@@ -224,28 +224,34 @@ impl Store {
         *self = Self { next, ..Self::within(self.bounds) };
     }
 
-    /// Forgets what is too much: the ones that ended first, and if that is not enough, the oldest, but not `kept`.
+    /// Forgets what is too much, but not `kept`: of those that have ended and of those on their way the oldest. If all
+    /// together are too large, those that have ended go first.
     fn trim(&mut self, kept: u64) {
-        while self.ended.len() > self.bounds.ended
-            || (self.bytes > self.bounds.bytes && !self.ended.is_empty())
-        {
-            if let Some(id) = self.ended.pop_front() {
-                self.forget(id);
-            }
-        }
-        while self.pending > self.bounds.pending || self.bytes > self.bounds.bytes {
-            let Some(id) = self.records.keys().copied().find(|id| *id != kept) else { return };
-            tracing::warn!(delivery = id, "too many webhooks are on their way: one is forgotten");
-            self.forget(id);
-        }
+        while self.ended.len() > self.bounds.ended && self.forget_ended(kept) {}
+        while self.pending.len() > self.bounds.pending && self.forget_pending(kept) {}
+        while self.bytes > self.bounds.bytes && (self.forget_ended(kept) || self.forget_pending(kept)) {}
+    }
+
+    /// Whether there was one to forget.
+    fn forget_ended(&mut self, kept: u64) -> bool {
+        let oldest = self.ended.iter().position(|id| *id != kept);
+        let Some(id) = oldest.and_then(|place| self.ended.remove(place)) else { return false };
+        self.forget(id);
+        true
+    }
+
+    /// Whether there was one to forget.
+    fn forget_pending(&mut self, kept: u64) -> bool {
+        let Some(id) = self.pending.iter().copied().find(|id| *id != kept) else { return false };
+        tracing::warn!(delivery = id, "too many webhooks are on their way: one is forgotten");
+        self.pending.remove(&id);
+        self.forget(id);
+        true
     }
 
     fn forget(&mut self, id: u64) {
         let Some(record) = self.records.remove(&id) else { return };
         self.bytes -= record.bytes;
-        if record.state == DeliveryState::Pending {
-            self.pending -= 1;
-        }
         if let Some(time) = record.next {
             self.due.remove(&(time, id));
         }
@@ -337,6 +343,10 @@ mod tests {
         store.file(attempt, &schedule, DateTime::UNIX_EPOCH).0
     }
 
+    fn ids(store: &Store) -> Vec<u64> {
+        store.deliveries().map(|delivery| delivery.id).collect()
+    }
+
     fn at(seconds: i64) -> DateTime<Utc> {
         DateTime::from_timestamp(seconds, 0).unwrap()
     }
@@ -385,22 +395,33 @@ mod tests {
             let id = store.add(event(1), at(0));
             attempt(&mut store, id, AttemptCause::Scheduled, 200);
         }
-        let ids: Vec<u64> = store.deliveries().map(|delivery| delivery.id).collect();
-        assert_eq!(ids, [3, 4, 5]);
+        assert_eq!(ids(&store), [3, 4, 5]);
         // Those on their way do not displace those that ended, but each other.
         for _ in 0..3 {
             store.add(event(1), at(0));
         }
-        assert!(store.event(3).is_none() || store.pending <= 2);
-        assert_eq!(store.pending, 2);
-        // A large one displaces others, and never itself.
-        let large = store.add(event(99_000), at(0));
-        assert!(store.event(large).is_some());
-        assert!(store.bytes <= 100_000, "{}", store.bytes);
-        let larger = store.add(event(200_000), at(0));
-        assert_eq!(store.deliveries().map(|delivery| delivery.id).collect::<Vec<_>>(), [larger]);
+        assert_eq!(ids(&store), [3, 4, 5, 7, 8]);
+        // One that ends is no longer on its way, and displaces the one that ended first.
+        attempt(&mut store, 7, AttemptCause::Scheduled, 200);
+        assert_eq!(ids(&store), [4, 5, 7, 8]);
+        store.add(event(1), at(0));
+        assert_eq!(ids(&store), [4, 5, 7, 8, 9]);
+        // What is large displaces those that ended first, then those on their way, and never itself.
+        store.bounds.pending = 3;
+        store.add(event(98_000), at(0));
+        assert_eq!(ids(&store), [8, 9, 10]);
+        store.add(event(99_000), at(0));
+        assert_eq!(ids(&store), [11]);
+        store.add(event(200_000), at(0));
+        assert_eq!(ids(&store), [12]);
+        // Also when it has ended.
+        attempt(&mut store, 12, AttemptCause::Scheduled, 200);
+        attempt(&mut store, 12, AttemptCause::Resend, 200);
+        assert_eq!(ids(&store), [12]);
+        store.add(event(1), at(0));
+        assert_eq!(ids(&store), [13]);
         store.clear();
-        assert_eq!((store.bytes, store.pending, store.records.len()), (0, 0, 0));
+        assert_eq!((store.bytes, store.pending.len(), store.ended.len(), store.records.len()), (0, 0, 0, 0));
     }
 
     #[test]

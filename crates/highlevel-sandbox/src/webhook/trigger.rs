@@ -96,10 +96,20 @@ fn target(state: &State, trigger: &Trigger) -> io::Result<String> {
     if trigger.event == PROVIDER_EVENT {
         let world = state.world();
         let url = world.providers().find_map(|provider| provider.delivery_url.clone());
-        return url
-            .ok_or_else(|| invalid("no conversation provider has a delivery URL: set one, or name a url"));
+        return url.ok_or_else(|| {
+            invalid(
+                "no conversation provider has a delivery URL: give one a `deliveryUrl` (PUT /_sandbox/providers/{id}), \
+                 or name a URL for this event alone (`--to URL` on the command line, `url` over HTTP)",
+            )
+        });
     }
-    state.outbox.url().ok_or_else(|| invalid("no webhook URL is set: set one, or name a url"))
+    state.outbox.url().ok_or_else(|| {
+        invalid(
+            "no webhook URL is set: start the sandbox with `--webhook-url URL`, set one with \
+             PATCH /_sandbox/webhooks {\"url\": \"URL\"}, or name one for this event alone (`--to URL` on the command \
+             line, `url` over HTTP)",
+        )
+    })
 }
 
 /// The payload of the example.

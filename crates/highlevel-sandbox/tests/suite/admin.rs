@@ -104,6 +104,23 @@ async fn what_is_no_operation_is_a_problem_with_a_mend() {
 }
 
 #[tokio::test]
+async fn the_address_itself_says_what_there_is() {
+    let sandbox = Sandbox::start().await.unwrap();
+    let described = Description::of(&sandbox).await.operations();
+    let described: BTreeSet<String> = described.into_iter().map(|(operation, _)| operation).collect();
+    for path in ["/_sandbox/", "/_sandbox"] {
+        let answered = execute(bare(&sandbox, Method::GET, path)).await;
+        assert_eq!(answered.status, 200, "{path}");
+        let listed = answered.body["operations"].as_object().unwrap();
+        assert_eq!(listed.keys().cloned().collect::<BTreeSet<_>>(), described, "{path}");
+        assert!(listed.values().all(|summary| summary.as_str().is_some_and(|text| !text.is_empty())));
+        let description = answered.body["description"].as_str().unwrap();
+        assert_eq!(execute(bare(&sandbox, Method::GET, description)).await.status, 200);
+    }
+    assert!(sandbox.requests().is_empty(), "the ledger is about the API");
+}
+
+#[tokio::test]
 async fn every_schema_says_what_else_an_object_may_have() {
     let sandbox = Sandbox::start().await.unwrap();
     let description = Description::of(&sandbox).await;

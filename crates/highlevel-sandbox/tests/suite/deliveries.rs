@@ -221,6 +221,23 @@ async fn a_resend_is_the_same_event_and_a_replay_the_same_request() {
     }
 }
 
+/// The key that the start printed is the one that a receiver was set up with.
+#[tokio::test]
+async fn a_reset_signs_with_the_first_key_again() {
+    let target = Target::start(|_| Answer::Status(200)).await;
+    let sandbox = stopped(&target, Sandbox::builder()).await;
+    let (first_key, first_keys) = (sandbox.webhook_public_key().to_owned(), sandbox.webhook_keys());
+    for _ in 0..20 {
+        sandbox.rotate_webhook_key().unwrap();
+    }
+    sandbox.reset().unwrap();
+    assert_eq!(sandbox.webhook_keys(), first_keys);
+    send(&sandbox, "Hello").await;
+    sandbox.wait_for_attempts(1, PATIENCE).await.unwrap();
+    let request = target.requests().remove(0);
+    assert!(verify(&first_key, request.header("x-ghl-signature").unwrap(), &request.body));
+}
+
 /// What a receiver sees of each mode, by a verifier that knows the published keys and nothing else.
 #[tokio::test]
 async fn each_hostile_mode_is_wrong_in_its_way_and_the_retry_is_genuine() {

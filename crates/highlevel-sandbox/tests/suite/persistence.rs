@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::io::ErrorKind;
 use std::sync::{Arc, Mutex};
 
-use highlevel_sandbox::{Contact, Sandbox, StatusUpdate};
+use highlevel_sandbox::{Contact, Location, Sandbox, Snapshot, StatusUpdate};
 use serde_json::{Value, json};
 
 use crate::caller::{SEND, client, post};
@@ -55,6 +55,111 @@ async fn everything_is_there_again_with_the_same_credentials() {
     assert_eq!(third.token(), "pit-chosen");
     assert!(third.messages().is_empty());
     assert_eq!((third.snapshot().contacts, third.contact("newcomer")), (beginning.contacts, None));
+}
+
+/// What became of a seed is not undone because the program is started in the same way again.
+#[tokio::test]
+async fn what_became_of_a_seed_holds_at_the_next_start() {
+    let directory = Directory::new("seeded");
+    let seed = |more: &str| {
+        let text = "contacts: [{id: renamed, name: Before}, {id: deleted}]\n\
+                    conversations: [{id: with-deleted, contactId: deleted}]\n\
+                    credentials: {privateIntegrations: [{token: pit-seeded, locationId: l1C08ntBrFjLS0elLIYU}]}\n";
+        Snapshot::parse(&format!("{text}{more}")).unwrap()
+    };
+    let builder = |more| Sandbox::builder().state_file(directory.file("state")).seed(seed(more));
+    let one = builder("").start().await.unwrap();
+    let complete = one.snapshot();
+    one.put_contact(Contact::new("renamed").name("After")).unwrap();
+    assert!(one.delete_contact("deleted"));
+    let changed = one.snapshot();
+    one.stop().await;
+
+    let two = builder("").start().await.unwrap();
+    assert_eq!(two.snapshot(), changed);
+    // Where the sandbox began is another question, and so is what somebody asks for now.
+    two.reset().unwrap();
+    assert_eq!(two.snapshot(), complete);
+    two.restore(Snapshot::default()).unwrap();
+    let empty = two.snapshot();
+    two.stop().await;
+
+    // Not even an empty sandbox gets back what it has lost, be it of a seed or not; only what is new to it.
+    let three = builder("").start().await.unwrap();
+    let without_credentials = |snapshot: &Snapshot| {
+        let mut value = serde_json::to_value(snapshot).unwrap();
+        value.as_object_mut().unwrap().remove("credentials");
+        value
+    };
+    assert_eq!(without_credentials(&three.snapshot()), without_credentials(&empty));
+    assert_eq!(status_with(&three, "pit-seeded").await, 401);
+    three.stop().await;
+    let more = "locations: [{id: two, name: Before}]";
+    let four = builder(more).start().await.unwrap();
+    let snapshot = four.snapshot();
+    assert!(snapshot.contacts.is_empty() && snapshot.conversations.is_empty());
+    assert_eq!(four.location("two").unwrap().name.as_deref(), Some("Before"));
+    four.put_location(Location::new("two").name("After")).unwrap();
+    four.stop().await;
+    let five = builder(more).start().await.unwrap();
+    assert_eq!(five.location("two").unwrap().name.as_deref(), Some("After"));
+    five.seed(seed("")).unwrap_err();
+    let location = "locations: [{id: l1C08ntBrFjLS0elLIYU}]";
+    five.seed(seed(location)).unwrap();
+    assert_eq!(five.contact("renamed").unwrap().name.as_deref(), Some("Before"));
+    assert_ne!(status_with(&five, "pit-seeded").await, 401);
+}
+
+/// How a request with a token is answered.
+async fn status_with(sandbox: &Sandbox, token: &str) -> u16 {
+    let request = client().post(format!("{}{SEND}", sandbox.base_url())).bearer_auth(token);
+    let body = json!({"type": "SMS", "contactId": "renamed", "status": "pending"});
+    request.header("Version", "2021-04-15").json(&body).send().await.unwrap().status().as_u16()
+}
+
+/// The program may write 8 MiB, and no more: the operating system then says no, as it does when a disk is full.
+#[cfg(unix)]
+#[tokio::test]
+async fn what_could_not_be_written_is_in_the_ledger_as_it_was_answered() {
+    let directory = Directory::new("full");
+    let state = directory.file("state");
+    // The unit is 512 bytes or 1024, as the shell likes.
+    let script = "trap '' XFSZ; ulimit -f 8192; exec \"$0\" \"$@\"";
+    let arguments = ["-c", script, env!("CARGO_BIN_EXE_highlevel-sandbox"), "--state", state.to_str().unwrap()];
+    let mut command = std::process::Command::new("sh");
+    command.args(arguments).args(["--token", "pit-1", "--json"]).stderr(std::process::Stdio::null());
+    let mut running = Running::of(command);
+    let ready = serde_json::from_str::<Value>(&running.line()).unwrap()["data"].clone();
+    let url = format!("{}{SEND}", ready["baseUrl"].as_str().unwrap());
+    let client = client();
+    let mut accepted = 0;
+    let refusal = loop {
+        let text = format!("{accepted} {}", "x".repeat(500_000));
+        let body = json!({"type": "SMS", "contactId": ready["contactId"], "message": text, "status": "pending"});
+        let request = client.post(&url).bearer_auth("pit-1").header("Version", "2021-04-15").json(&body);
+        let answer = request.send().await.unwrap();
+        match answer.status().as_u16() {
+            201 => accepted += 1,
+            status => break (status, answer.json::<Value>().await.unwrap()),
+        }
+        assert!(accepted < 100, "nothing limits the file");
+    };
+    assert_eq!(refusal.0, 500, "{}", refusal.1);
+    assert!(accepted > 0, "it could not write at all");
+
+    let admin = async |path: &str| -> Value {
+        let url = format!("{}{path}", ready["adminUrl"].as_str().unwrap());
+        client.get(url).send().await.unwrap().json().await.unwrap()
+    };
+    let requests = admin("requests?limit=2").await;
+    let last = &requests["requests"][0];
+    assert_eq!((&last["status"], &last["accepted"]), (&json!(500), &json!(false)), "{last}");
+    assert_eq!(last["messageId"], Value::Null);
+    assert_eq!(last["id"], refusal.1["traceId"]);
+    assert_eq!(requests["requests"][1]["accepted"], json!(true));
+    let fingerprint = last["fingerprint"].as_str().unwrap();
+    let times = admin(&format!("ledger/{fingerprint}")).await;
+    assert_eq!(times["accepted"], 0, "{times}");
 }
 
 #[tokio::test]

@@ -19,7 +19,14 @@ pub(crate) struct Running {
 impl Running {
     /// Starts it. Nothing is read yet.
     pub(crate) fn start<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Self {
-        let mut child = program().args(arguments).stdout(Stdio::piped()).spawn().unwrap();
+        let mut command = program();
+        command.args(arguments);
+        Self::of(command)
+    }
+
+    /// Starts it in another way.
+    pub(crate) fn of(mut command: Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         Self { child, lines }
     }

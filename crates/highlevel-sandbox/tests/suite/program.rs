@@ -104,6 +104,8 @@ async fn it_says_what_to_use_and_what_happens() {
         ("client id", "clientId"),
         ("client secret", "clientSecret"),
         ("signed by", "webhookPublicKey"),
+        ("admin API", "adminUrl"),
+        ("export HIGHLEVEL_SANDBOX_URL=", "baseUrl"),
     ] {
         assert_eq!(ready[key], fact(name).as_str(), "{name}");
     }
@@ -158,6 +160,31 @@ async fn health_is_a_command() {
     assert_eq!(printed["status"], "ok");
     let output = program().arg("health").env("HIGHLEVEL_SANDBOX_URL", &url).output().unwrap();
     assert_eq!(output.status.code(), Some(0));
+}
+
+#[test]
+fn an_event_that_goes_nowhere_is_no_secret() {
+    let mut running = Running::start(["serve"]);
+    let url = running.ready()["baseUrl"].as_str().unwrap().to_owned();
+    let run = |arguments: &[&str]| {
+        let output = program().args(arguments).env("HIGHLEVEL_SANDBOX_URL", &url).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap(), output.stdout)
+    };
+    let (code, problem, _) = run(&["trigger", "INSTALL"]);
+    assert_eq!(code, Some(1));
+    assert!(problem.contains("--webhook-url") && problem.contains("--to URL"), "{problem}");
+    let (code, note, stdout) = run(&["simulate", "inbound"]);
+    assert_eq!(code, Some(0));
+    assert!(note.starts_with("note: no event was sent, because no webhook URL is set"), "{note}");
+    assert_eq!(serde_json::from_slice::<Value>(&stdout).unwrap()["direction"], "inbound");
+
+    let target = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let to = format!("http://{}/", target.local_addr().unwrap());
+    let mut running = Running::start(["serve", "--webhook-url", &to]);
+    let url = running.ready()["baseUrl"].as_str().unwrap().to_owned();
+    let output =
+        program().args(["simulate", "inbound"]).env("HIGHLEVEL_SANDBOX_URL", &url).output().unwrap();
+    assert_eq!((output.status.code(), output.stderr), (Some(0), Vec::new()));
 }
 
 #[cfg(unix)]

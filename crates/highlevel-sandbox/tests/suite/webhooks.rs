@@ -354,8 +354,15 @@ async fn every_event_can_be_triggered() {
 async fn what_cannot_be_triggered_is_explained() {
     let sandbox = Sandbox::start().await.unwrap();
     let cases = [
-        (Trigger::new("INSTALL"), "no webhook URL is set"),
-        (Trigger::new("ProviderOutboundMessage"), "no conversation provider has a delivery URL"),
+        (
+            Trigger::new("INSTALL"),
+            "no webhook URL is set: start the sandbox with `--webhook-url URL`, set one with PATCH /_sandbox/webhooks \
+             {\"url\": \"URL\"}, or name one for this event alone (`--to URL`",
+        ),
+        (
+            Trigger::new("ProviderOutboundMessage"),
+            "no conversation provider has a delivery URL: give one a `deliveryUrl`",
+        ),
         (
             Trigger::new("Install").url("http://127.0.0.1:9/"),
             "there is no event \"Install\"; there are INSTALL,",

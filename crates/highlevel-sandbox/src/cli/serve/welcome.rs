@@ -110,7 +110,7 @@ pub(crate) fn text(facts: &Facts) -> String {
   client id      {client_id}
   client secret  {client_secret}
   rate limit     {rate_limit}
-  admin API      {base_url}/_sandbox/openapi.json
+  admin API      {base_url}/_sandbox/
 
 Send a first message:
 
@@ -119,6 +119,10 @@ Send a first message:
     -H 'Version: 2021-04-15' \
     -H 'Content-Type: application/json' \
     -d '{{"type":"SMS","contactId":"{contact_id}","message":"Hello","status":"pending"}}'
+
+For `highlevel-sandbox health`, `trigger` and `simulate` in another terminal, and for the examples of docs/sandbox.md:
+
+  export HIGHLEVEL_SANDBOX_URL={base_url}
 
 No message leaves this machine, and {kept}. Ctrl-C stops it. Times are UTC.
 "#

@@ -46,8 +46,8 @@ fn registry() -> Registry {
             expires_at: start() + TimeDelta::minutes(10),
             used: false,
         };
-        registry.put_code(format!("code-{name}"), code);
-        registry.apply(issue(subject(resource), Spent::Nothing, start(), &fresh(name)));
+        registry.put_code(format!("code-{name}"), code, start());
+        registry.apply(issue(subject(resource), Spent::Nothing, start(), &fresh(name)), start());
     }
     registry
 }
@@ -124,7 +124,7 @@ fn every_refusal_of_a_refresh() {
     let mut registry = registry();
     registry.set_active("inactive", false);
     for name in ["inactive", "gone"] {
-        registry.apply(issue(subject(Resource::location(name)), Spent::Nothing, start(), &fresh(name)));
+        registry.apply(issue(subject(Resource::location(name)), Spent::Nothing, start(), &fresh(name)), start());
     }
     registry.revoke("refresh-gone");
     let refresh = |rest: &str| format!("{CREDENTIALS}&grant_type=refresh_token&{rest}");
@@ -199,7 +199,7 @@ fn a_code_works_once_and_not_for_long() {
         let decision = decide(&exchange, &registry, now, &fresh("new"));
         assert_eq!(outcome(&decision), expected, "{seconds}");
         if let Some(change) = decision.change {
-            registry.apply(change);
+            registry.apply(change, now);
             assert_eq!(outcome(&decide(&exchange, &registry, now, &fresh("newer"))), used, "{seconds}");
         }
     }
@@ -212,7 +212,7 @@ fn a_refresh_is_repeated_for_thirty_seconds() {
     let at = |milliseconds| start() + TimeDelta::milliseconds(milliseconds);
     let first = decide(&refresh, &registry, at(0), &fresh("new"));
     assert_eq!(outcome(&first), (Outcome::Rotated, None));
-    registry.apply(first.change.unwrap());
+    registry.apply(first.change.unwrap(), start());
     let refused = (Outcome::Refused, Some((400, "Invalid grant: refresh token is invalid")));
     for (milliseconds, expected) in [
         (0, (Outcome::Repeated, None)),
