@@ -1,12 +1,12 @@
 //! The SDK through every fault of the sandbox, at each endpoint. The sandbox's ledger says what was stored: what the SDK
 //! says of it must be true, and nothing is stored twice.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use highlevel::{Client, Delivery, Error, Inbound, LocalRateLimiter, OutboundCall, Sms};
-use highlevel_sandbox::{Contact, Fault, FaultRule, FaultSchedule, FaultStage, Sandbox};
+use highlevel_sandbox::{Contact, Entry, Fault, FaultRule, FaultSchedule, FaultStage, Sandbox};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
@@ -79,6 +79,7 @@ async fn run(fault: Fault, stage: FaultStage) -> (Vec<String>, BTreeMap<String, 
     let sandbox = Sandbox::start().await.expect("a sandbox");
     let (mut wrong, mut outcomes) = (Vec::new(), BTreeMap::new());
     let mut contacts = Vec::new();
+    let mut entries = sandbox.follow();
     for endpoint in [Endpoint::Send, Endpoint::Inbound, Endpoint::Call] {
         // A connection from the pool is no matter of the endpoint.
         for pooled in [false, true].into_iter().take(if matches!(endpoint, Endpoint::Send) { 2 } else { 1 }) {
@@ -122,17 +123,35 @@ async fn run(fault: Fault, stage: FaultStage) -> (Vec<String>, BTreeMap<String, 
             if truthful {
                 *outcomes.entry(outcome).or_default() += 1;
             }
-            // Who is told that nothing was done may well do it again.
-            if truthful {
-                contacts.push((name, contact));
-            }
+            contacts.push((name, contact, truthful));
         }
     }
-    // Also what came late was not done twice.
-    for (name, contact) in contacts {
-        let ids = stored(&sandbox, &contact);
-        if ids.len() > 1 {
-            wrong.push(format!("{name}: stored {} times", ids.len()));
+    // Also what came late was not done twice. What was sent before this message is read before it; when the sandbox has
+    // stopped, no request is in progress.
+    let last = Endpoint::Send.call(&client(&sandbox), &sandbox, sandbox.contact_id()).await;
+    let last = last.expect("a receipt, after all faults");
+    sandbox.stop().await;
+    let (mut attempts, mut messages) = (Vec::new(), Vec::new());
+    // Nothing is waited for: what there will ever be is there.
+    while let Ok(entry) = tokio::time::timeout(Duration::ZERO, entries.next()).await {
+        match entry {
+            Entry::Request(request) => attempts.push(String::from_utf8_lossy(&request.body).into_owned()),
+            Entry::Message(message) => messages.push((message.contact_id, message.id)),
+            Entry::Missed(count) => wrong.push(format!("{count} entries of the ledger were missed")),
+            _ => {}
+        }
+    }
+    if !messages.iter().any(|(_, id)| *id == last) {
+        wrong.push(format!("{}, {}: the ledger ends too early", fault.name(), stage.as_str()));
+    }
+    for (name, contact, truthful) in contacts {
+        let ids = messages.iter().filter_map(|(of, id)| (*of == contact).then_some(id));
+        let stored = ids.collect::<BTreeSet<_>>().len();
+        let attempts = attempts.iter().filter(|body| body.contains(&format!("\"{contact}\""))).count();
+        // Who is told that nothing was done may well do it again: once for each attempt.
+        let most = if truthful { attempts.min(1) } else { attempts };
+        if stored > most {
+            wrong.push(format!("{name}: stored {stored} times by {attempts} attempts"));
         }
     }
     (wrong, outcomes)

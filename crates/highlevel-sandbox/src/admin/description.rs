@@ -24,8 +24,10 @@ fn index(document: &Value) -> Output {
     let mut operations = Map::new();
     for (path, item) in document["paths"].as_object().into_iter().flatten() {
         for (method, operation) in item.as_object().into_iter().flatten() {
-            let name = format!("{} {path}", method.to_uppercase());
-            operations.insert(name, operation["summary"].clone());
+            // A path has parameters beside its operations.
+            if let Some(summary) = operation.get("summary") {
+                operations.insert(format!("{} {path}", method.to_uppercase()), summary.clone());
+            }
         }
     }
     Output::ok(json!({

@@ -142,8 +142,9 @@ impl Keeping {
         for seed in &self.seeds {
             credentials.add(seed.credentials.clone().only(&mut is_new));
             let records = seed.clone().into_records();
-            let records: Vec<Record> =
-                records.filter(|record| is_new(format!("{} {}", record.kind().as_str(), record.id()))).collect();
+            let records: Vec<Record> = records
+                .filter(|record| is_new(format!("{} {}", record.kind().as_str(), record.id())))
+                .collect();
             world.put(records.iter().cloned()).map_err(|conflict| unusable_seed(&conflict))?;
             added.extend(records);
         }

@@ -121,7 +121,11 @@ fn refresh(
     let resource = &token.subject.choice.resource;
     check_user_type(form, resource)?;
     if let Some(used) = &token.used {
-        return if used.is_repeated_at(now) { Ok((used.answer.clone(), None, Outcome::Repeated)) } else { Err(invalid()) };
+        return if used.is_repeated_at(now) {
+            Ok((used.answer.clone(), None, Outcome::Repeated))
+        } else {
+            Err(invalid())
+        };
     }
     check_active(registry, resource)?;
     let answer = answer::tokens(&token.subject, fresh, registry.settings.camel_case);

@@ -267,7 +267,8 @@ impl Registry {
     pub(crate) fn count(&mut self, resource: Option<Resource>, outcome: Outcome) {
         // A client can name what there is not.
         let is_known = self.requests.iter().any(|each| each.resource == resource);
-        let resource = resource.filter(|each| is_known || (self.requests.len() < COUNTED && each.id().len() <= LONGEST_ID));
+        let resource = resource
+            .filter(|each| is_known || (self.requests.len() < COUNTED && each.id().len() <= LONGEST_ID));
         if let Some(counts) = self.requests.iter_mut().find(|each| each.resource == resource) {
             counts.add(outcome);
         } else {

@@ -119,15 +119,8 @@ impl State {
             fault::edit(&strike.fault, &mut base, trace_id);
         }
         let location = caller.ok().map(|grant| grant.account.location_id.clone());
-        let Remarks {
-            operation,
-            fingerprint,
-            violations,
-            tolerated,
-            unknown_fields,
-            message_id,
-            quirk,
-        } = answer.remarks;
+        let Remarks { operation, fingerprint, violations, tolerated, unknown_fields, message_id, quirk } =
+            answer.remarks;
         let record = RecordedRequest {
             id: moment.fresh.trace_id.clone(),
             received_at: moment.fresh.now.clone(),

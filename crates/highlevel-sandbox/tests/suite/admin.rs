@@ -16,7 +16,9 @@ use std::collections::BTreeSet;
 use highlevel_sandbox::{Contract, Sandbox};
 use reqwest::Method;
 use reqwest::header::CONTENT_TYPE;
-use serde_json::Value;
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use crate::caller::{bare, execute};
 
@@ -297,4 +299,71 @@ fn visit(value: &Value, pointer: &str, each: &mut impl FnMut(&str, &Value)) {
     for (name, field) in fields.iter().filter(|(name, _)| *name != "example") {
         visit(field, &format!("{pointer}/{name}"), each);
     }
+}
+
+/// Everything that exists may be long; all else is short, and does not fill the memory.
+#[tokio::test]
+async fn only_what_has_everything_in_it_may_be_long() {
+    let sandbox = Sandbox::start().await.unwrap();
+    let long = "x".repeat(2 * 1024 * 1024);
+    for (method, path, body, expected) in [
+        (Method::PUT, "seed", json!({"contacts": [{"id": "a", "name": long}]}), 204),
+        (Method::PUT, "snapshot", json!({"locations": [{"id": "a", "name": long}]}), 204),
+        (Method::PUT, "contacts/a", json!({"name": long}), 413),
+        (Method::POST, "tokens", json!({"locationId": long}), 413),
+        (Method::POST, "seed", json!({"contacts": [{"id": "a", "name": long}]}), 413),
+        (Method::PUT, "nothing", json!(long), 413),
+    ] {
+        let answer = bare(&sandbox, method, &format!("/_sandbox/{path}")).json(&body).send().await.unwrap();
+        assert_eq!(answer.status(), expected, "{path}");
+        if expected == 413 {
+            let words = answer.json::<Value>().await.unwrap()["error"].take();
+            assert_eq!(words, "a body has at most 1048576 bytes");
+        }
+    }
+}
+
+#[tokio::test]
+async fn long_bodies_are_taken_one_after_the_other() {
+    let sandbox = Sandbox::start().await.unwrap();
+    let body = |name: &str| {
+        json!({"contacts": [{"id": "a", "name": name, "email": "x".repeat(2 * 1024 * 1024)}]}).to_string()
+    };
+    let address = sandbox.base_url().strip_prefix("http://").unwrap().to_owned();
+    let connect = async |body: &str| {
+        let mut stream = TcpStream::connect(&address).await.unwrap();
+        let head = format!(
+            "PUT /_sandbox/seed HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\n\
+             expect: 100-continue\r\ncontent-length: {}\r\n\r\n",
+            body.len()
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        stream
+    };
+    let line = async |stream: &mut TcpStream| {
+        let mut line: Vec<u8> = Vec::new();
+        while !line.ends_with(b"\r\n\r\n") {
+            line.push(stream.read_u8().await.unwrap());
+        }
+        String::from_utf8(line).unwrap()
+    };
+    let (first, second) = (body("first"), body("second"));
+    let mut one = connect(&first).await;
+    // The server begins to read.
+    assert!(line(&mut one).await.starts_with("HTTP/1.1 100 "));
+    let mut other = connect(&second).await;
+    // Whatever else there is to do is done meanwhile.
+    for _ in 0..20 {
+        let answer =
+            bare(&sandbox, Method::PUT, "/_sandbox/contacts/b").json(&json!({})).send().await.unwrap();
+        assert_eq!(answer.status(), 200);
+    }
+    let mut nothing = [0];
+    assert_eq!(other.try_read(&mut nothing).unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
+    one.write_all(first.as_bytes()).await.unwrap();
+    assert!(line(&mut one).await.starts_with("HTTP/1.1 204 "));
+    assert!(line(&mut other).await.starts_with("HTTP/1.1 100 "));
+    other.write_all(second.as_bytes()).await.unwrap();
+    assert!(line(&mut other).await.starts_with("HTTP/1.1 204 "));
+    assert_eq!(sandbox.contact("a").unwrap().name.as_deref(), Some("second"));
 }

@@ -1,13 +1,14 @@
 //! What `docs/sandbox.md` says is true.
 
+use std::collections::BTreeSet;
 use std::process::Command;
 
 use highlevel_sandbox::{Sandbox, Snapshot};
 use reqwest::Method;
 use serde_json::Value;
 
-use crate::caller::bare;
-use crate::process::Directory;
+use crate::caller::{bare, client};
+use crate::process::{Directory, Running, program};
 
 const DOCS: &str = include_str!("../../../../docs/sandbox.md");
 
@@ -40,6 +41,75 @@ async fn every_operation_of_the_admin_api_is_in_the_table() {
                 .is_some_and(|cell| line.starts_with("| `") && cell.contains(" /_sandbox/")))
             .count()
     );
+}
+
+/// The names of variables that stand after a dollar sign, with where they end.
+fn variables(line: &str) -> impl Iterator<Item = &str> {
+    line.split('$').skip(1).filter_map(|rest| {
+        let rest = rest.strip_prefix('{').unwrap_or(rest);
+        let end = rest.find(|letter: char| !(letter.is_ascii_uppercase() || letter == '_'));
+        let name = &rest[..end.unwrap_or(rest.len())];
+        (!name.is_empty()).then_some(name)
+    })
+}
+
+#[test]
+fn the_commands_name_no_variable_that_was_not_set_before() {
+    let mut set = BTreeSet::new();
+    let (mut used, mut shell) = (0, false);
+    for line in DOCS.lines() {
+        if line.starts_with("```") {
+            shell = matches!(line, "```sh" | "```console");
+        }
+        if !shell {
+            continue;
+        }
+        for name in variables(line) {
+            assert!(set.contains(name), "docs/sandbox.md uses ${name} before it is set: {line}");
+            used += 1;
+        }
+        // Some shells take a question mark outside of quotes for a pattern.
+        let bare = line.split_whitespace().find(|word| word.starts_with('$') && word.contains('?'));
+        assert_eq!(bare, None, "docs/sandbox.md has a URL with a query outside of quotes: {line}");
+        let assignment = line.strip_prefix("export ").unwrap_or(line);
+        if let Some((name, _)) = assignment.split_once('=')
+            && name.chars().all(|letter| letter.is_ascii_uppercase() || letter == '_')
+        {
+            set.insert(name);
+        }
+    }
+    assert!(used > 20, "{used}");
+}
+
+#[tokio::test]
+async fn what_the_program_prints_is_what_the_page_shows() {
+    let mut running = Running::start(["serve"]);
+    let mut welcome = Vec::new();
+    while !welcome.last().is_some_and(|line: &String| line.starts_with("ready ")) {
+        welcome.push(running.line());
+    }
+    let ready: Value = serde_json::from_str(&welcome.last().unwrap()["ready ".len()..]).unwrap();
+    let text = |name: &str| ready[name].as_str().unwrap().to_owned();
+
+    // The first message of the screen, and the question about it on the page.
+    let first = welcome.iter().find_map(|line| line.trim().strip_prefix("-d '")).unwrap();
+    let first: Value = serde_json::from_str(first.trim_end_matches('\'')).unwrap();
+    let request = client().post(text("baseUrl") + "/conversations/messages").bearer_auth(text("token"));
+    assert_eq!(request.header("Version", "2021-04-15").json(&first).send().await.unwrap().status(), 201);
+    let block = blocks("sh").find(|block| block.contains("/_sandbox/ledger -d '")).unwrap();
+    let (question, shown) = block.split_once("/_sandbox/ledger -d '").unwrap().1.split_once("'\n# ").unwrap();
+    let question: Value = serde_json::from_str(question).unwrap();
+    assert_eq!(question["body"], first);
+    let request = client().post(text("adminUrl") + "ledger").json(&question);
+    let mut answer: Value = request.send().await.unwrap().json().await.unwrap();
+    for name in ["id", "messageId"] {
+        answer["requests"][0][name] = "…".into();
+    }
+    assert_eq!(answer, serde_json::from_str::<Value>(shown).unwrap());
+
+    let output = program().args(["trigger", "Install", "--url", &text("baseUrl")]).output().unwrap();
+    let shown = format!("$ highlevel-sandbox trigger Install\n{}", String::from_utf8(output.stderr).unwrap());
+    assert!(DOCS.contains(&shown), "{shown}");
 }
 
 #[tokio::test]

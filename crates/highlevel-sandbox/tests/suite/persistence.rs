@@ -94,15 +94,16 @@ async fn what_became_of_a_seed_holds_at_the_next_start() {
     assert_eq!(without_credentials(&three.snapshot()), without_credentials(&empty));
     assert_eq!(status_with(&three, "pit-seeded").await, 401);
     three.stop().await;
+    let name = |sandbox: &Sandbox| sandbox.snapshot().locations.remove(0).name;
     let more = "locations: [{id: two, name: Before}]";
     let four = builder(more).start().await.unwrap();
     let snapshot = four.snapshot();
     assert!(snapshot.contacts.is_empty() && snapshot.conversations.is_empty());
-    assert_eq!(four.location("two").unwrap().name.as_deref(), Some("Before"));
+    assert_eq!(name(&four).as_deref(), Some("Before"));
     four.put_location(Location::new("two").name("After")).unwrap();
     four.stop().await;
     let five = builder(more).start().await.unwrap();
-    assert_eq!(five.location("two").unwrap().name.as_deref(), Some("After"));
+    assert_eq!(name(&five).as_deref(), Some("After"));
     five.seed(seed("")).unwrap_err();
     let location = "locations: [{id: l1C08ntBrFjLS0elLIYU}]";
     five.seed(seed(location)).unwrap();
@@ -125,7 +126,8 @@ async fn what_could_not_be_written_is_in_the_ledger_as_it_was_answered() {
     let state = directory.file("state");
     // The unit is 512 bytes or 1024, as the shell likes.
     let script = "trap '' XFSZ; ulimit -f 8192; exec \"$0\" \"$@\"";
-    let arguments = ["-c", script, env!("CARGO_BIN_EXE_highlevel-sandbox"), "--state", state.to_str().unwrap()];
+    let arguments =
+        ["-c", script, env!("CARGO_BIN_EXE_highlevel-sandbox"), "--state", state.to_str().unwrap()];
     let mut command = std::process::Command::new("sh");
     command.args(arguments).args(["--token", "pit-1", "--json"]).stderr(std::process::Stdio::null());
     let mut running = Running::of(command);
@@ -135,7 +137,8 @@ async fn what_could_not_be_written_is_in_the_ledger_as_it_was_answered() {
     let mut accepted = 0;
     let refusal = loop {
         let text = format!("{accepted} {}", "x".repeat(500_000));
-        let body = json!({"type": "SMS", "contactId": ready["contactId"], "message": text, "status": "pending"});
+        let body =
+            json!({"type": "SMS", "contactId": ready["contactId"], "message": text, "status": "pending"});
         let request = client.post(&url).bearer_auth("pit-1").header("Version", "2021-04-15").json(&body);
         let answer = request.send().await.unwrap();
         match answer.status().as_u16() {

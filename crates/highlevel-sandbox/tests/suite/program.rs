@@ -182,8 +182,7 @@ fn an_event_that_goes_nowhere_is_no_secret() {
     let to = format!("http://{}/", target.local_addr().unwrap());
     let mut running = Running::start(["serve", "--webhook-url", &to]);
     let url = running.ready()["baseUrl"].as_str().unwrap().to_owned();
-    let output =
-        program().args(["simulate", "inbound"]).env("HIGHLEVEL_SANDBOX_URL", &url).output().unwrap();
+    let output = program().args(["simulate", "inbound"]).env("HIGHLEVEL_SANDBOX_URL", &url).output().unwrap();
     assert_eq!((output.status.code(), output.stderr), (Some(0), Vec::new()));
 }
 

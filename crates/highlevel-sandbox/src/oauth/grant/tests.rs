@@ -124,7 +124,8 @@ fn every_refusal_of_a_refresh() {
     let mut registry = registry();
     registry.set_active("inactive", false);
     for name in ["inactive", "gone"] {
-        registry.apply(issue(subject(Resource::location(name)), Spent::Nothing, start(), &fresh(name)), start());
+        registry
+            .apply(issue(subject(Resource::location(name)), Spent::Nothing, start(), &fresh(name)), start());
     }
     registry.revoke("refresh-gone");
     let refresh = |rest: &str| format!("{CREDENTIALS}&grant_type=refresh_token&{rest}");
@@ -257,4 +258,61 @@ fn a_location_that_is_active_again_takes_the_same_refresh_token() {
     registry.set_active("l", true);
     let later = start() + TimeDelta::days(100);
     assert_eq!(decide(&refresh, &registry, later, &fresh("new")).outcome, Outcome::Rotated);
+}
+
+/// Ten refreshes a second for twenty minutes, by a program that never stops: what is kept stays small, and what is refused is
+/// refused in the same words.
+#[test]
+fn what_is_kept_is_bounded() {
+    let mut registry = registry();
+    let mut token = "refresh-location".to_owned();
+    let refresh =
+        |token: &str| form(&format!("{CREDENTIALS}&grant_type=refresh_token&refresh_token={token}"));
+    let length = |registry: &Registry| {
+        let kept = serde_json::to_value(registry).unwrap();
+        ["codes", "accessTokens", "refreshTokens"].map(|name| kept[name].as_object().unwrap().len())
+    };
+    let code = registry.code("code-location").unwrap().clone();
+    for number in 0..12_000_i32 {
+        let now = start() + TimeDelta::milliseconds(i64::from(number) * 100);
+        let new = format!("{number:05}");
+        registry.put_code(new.clone(), Code { expires_at: now, ..code.clone() }, now);
+        let decision = decide(&refresh(&token), &registry, now, &fresh(&new));
+        assert_eq!(decision.outcome, Outcome::Rotated, "{number}");
+        registry.apply(decision.change.unwrap(), now);
+        token = format!("refresh-{new}");
+    }
+    let now = start() + TimeDelta::minutes(20);
+    let refused = (Outcome::Refused, Some((400, "Invalid grant: refresh token is invalid")));
+    for (used, is_known) in [("refresh-00000", false), ("refresh-11600", true)] {
+        let decision = decide(&refresh(used), &registry, now, &fresh("new"));
+        assert_eq!(outcome(&decision), refused, "{used}");
+        assert_eq!(decision.resource.is_some(), is_known, "{used}");
+    }
+    assert_eq!(outcome(&decide(&refresh(&token), &registry, now, &fresh("new"))), (Outcome::Rotated, None));
+    assert_eq!(
+        outcome(&decide(&refresh("refresh-11998"), &registry, now, &fresh("new"))),
+        (Outcome::Repeated, None)
+    );
+    // Access tokens are good for a day; of refresh tokens and codes, most are used or too old. A good code of the start is
+    // left, and a good refresh token of the company's.
+    assert_eq!(length(&registry), [1_000, 10_000, 1_002]);
+    let answers = registry.refresh_tokens().filter_map(|token| token.used.as_ref());
+    assert_eq!(answers.filter(|used| !used.answer.is_null()).count(), 300);
+
+    // A day later nothing but the refresh tokens is good.
+    let now = start() + TimeDelta::days(2);
+    let decision = decide(&refresh(&token), &registry, now, &fresh("later"));
+    registry.apply(decision.change.unwrap(), now);
+    assert_eq!(length(&registry), [1_000, 1_001, 1_002]);
+    assert!(registry.access_token("access-11999").is_some(), "known to have expired");
+    assert!(registry.access_token("access-00500").is_none());
+
+    for number in 0..20_000 {
+        registry.count(Some(Resource::location(format!("made-up-{number}"))), Outcome::Refused);
+    }
+    registry.count(Some(Resource::location("x".repeat(201))), Outcome::Refused);
+    assert_eq!(registry.requests().len(), 10_001);
+    let unknown = registry.requests().iter().find(|counts| counts.resource.is_none()).unwrap();
+    assert_eq!(unknown.refused, 10_001);
 }
