@@ -148,7 +148,8 @@ async fn installed(
 ) -> Result<String, Failure> {
     let query = query.unwrap_or_default();
     let (code, state) = (parameter(&query, "code"), parameter(&query, "state"));
-    let kept = headers.get(COOKIE).and_then(|cookie| cookie.to_str().ok()?.strip_prefix("state="));
+    let cookies = headers.get(COOKIE).and_then(|cookies| cookies.to_str().ok()).unwrap_or_default();
+    let kept = cookies.split(';').find_map(|cookie| cookie.trim().strip_prefix("state="));
     if !kept.is_some_and(|kept| CsrfState::from_text(kept).matches(&state)) {
         return Err((StatusCode::FORBIDDEN, "this installation was not begun here".to_owned()));
     }
@@ -217,11 +218,13 @@ async fn browse(address: &str) -> Result<String, Box<dyn Error>> {
     let _already_installed = tokio_rustls::rustls::crypto::ring::default_provider().install_default();
     let browser =
         reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build()?;
-    let (mut address, mut cookie) = (address.to_owned(), String::new());
+    // It has a cookie of something else already, as browsers do.
+    let (mut address, mut cookies) = (address.to_owned(), "theme=dark".to_owned());
     for _ in 0..10 {
-        let page = browser.get(&address).header(COOKIE, &cookie).send().await?;
+        let page = browser.get(&address).header(COOKIE, &cookies).send().await?;
         if let Some(set) = page.headers().get(SET_COOKIE) {
-            cookie = set.to_str()?.split(';').next().unwrap_or_default().to_owned();
+            let cookie = set.to_str()?.split(';').next().unwrap_or_default();
+            cookies = format!("{cookie}; {cookies}");
         }
         match page.headers().get(LOCATION) {
             Some(next) => address = next.to_str()?.to_owned(),

@@ -11,7 +11,7 @@ use highlevel_wire::types::{
 };
 use highlevel_wire::{End, Observation, ResponseValue};
 use http::HeaderValue;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use tracing::{Instrument, Span, field};
@@ -19,6 +19,7 @@ use tracing::{Instrument, Span, field};
 use crate::classify::{self, Fault, Replay, Seen, Verdict, classify};
 use crate::client::Client;
 use crate::limit::{Denied, RateLimitHeaders, Refused};
+use crate::redact::redact;
 use crate::retry::{Next, Progress, RetryBudget};
 use crate::token::Bearer;
 use crate::{Delivery, Error, ErrorKind, Fingerprint, Receipt, Result, lenient, transport};
@@ -145,7 +146,7 @@ impl Client {
                 ms = field::Empty
             );
             let (result, headers) =
-                self.attempt(operation, authorization, timeout).instrument(span.clone()).await;
+                self.attempt(operation, &bearer, authorization, timeout).instrument(span.clone()).await;
             let refused = match &result {
                 Err(failed) if failed.error.status() == Some(429) => {
                     Some(Refused { retry_after: failed.retry_after })
@@ -153,12 +154,8 @@ impl Client {
                 _ => None,
             };
             shared.limiter.observe(self.location(), &headers, acquired, refused);
-            match result
-                .as_ref()
-                .map_or_else(|failed| failed.error.status(), |receipt| Some(receipt.status()))
-            {
-                None | Some(401) => {}
-                Some(_) => bearer.note_that_it_works(),
+            if result.as_ref().map_or_else(|failed| failed.verdict.delivery == Delivery::Accepted, |_| true) {
+                bearer.note_that_it_works();
             }
             trace(&span, &result, now().saturating_duration_since(acquired));
             let failed = match result {
@@ -208,13 +205,17 @@ impl Client {
     async fn attempt<O: Operation>(
         &self,
         operation: &O,
+        bearer: &Bearer,
         authorization: HeaderValue,
         timeout: Duration,
     ) -> (Result<Receipt<O::Answer>, Failed>, RateLimitHeaders) {
         let exchange = self.connection().exchange(Some(authorization), timeout).moving_headers();
         let client = self.connection().below(&exchange);
         let result = operation.run(&client).await;
-        let observation = exchange.take();
+        let mut observation = exchange.take();
+        if let Some(answer) = observation.answer.as_mut().filter(|answer| !answer.status.is_success()) {
+            answer.body = redact(&answer.body, &[bearer.token.expose_secret()]);
+        }
         let headers = observation.answer.as_ref().map(|answer| RateLimitHeaders::read(&answer.headers));
         let headers = headers.unwrap_or_default();
         (judge::<O>(operation.replay(), result, observation, &headers), headers)
@@ -261,7 +262,6 @@ fn wait_until(denied: Denied) -> Duration {
 }
 
 pub(crate) fn same(a: &SecretString, b: &SecretString) -> bool {
-    use secrecy::ExposeSecret;
     a.expose_secret() == b.expose_secret()
 }
 

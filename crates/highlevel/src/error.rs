@@ -123,7 +123,8 @@ impl Error {
         self.0.answer.as_ref().map(|answer| answer.status)
     }
 
-    /// The body of the answer as it came, as far as it was read; empty without an answer.
+    /// The body of the answer as it came, as far as it was read, but `…` in place of a token that it repeats; empty without
+    /// an answer.
     pub fn body(&self) -> &[u8] {
         self.0.answer.as_ref().map_or(&[], |answer| &answer.body)
     }

@@ -52,6 +52,7 @@ mod limit;
 mod messages;
 mod receipt;
 mod reconcile;
+mod redact;
 mod request;
 mod retry;
 mod token;

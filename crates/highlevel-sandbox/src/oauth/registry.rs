@@ -339,6 +339,9 @@ fn bounded<T>(things: &mut BTreeMap<String, T>, judge: impl Fn(&T) -> (bool, Dat
         return;
     }
     for (good, kept) in [(true, KEPT_GOOD), (false, KEPT_OTHERS)] {
+        if things.values().filter(|thing| judge(thing).0 == good).count() <= kept {
+            continue;
+        }
         let mut ends: Vec<(DateTime<Utc>, String)> = things
             .iter()
             .map(|(name, thing)| (judge(thing), name))

@@ -102,7 +102,10 @@ fn seconds(json: &Map<String, Value>, names: [&str; 2]) -> Option<Duration> {
         _ => None,
     };
     let found = names.into_iter().filter_map(|name| json.get(name));
-    found.filter_map(seconds).find_map(|seconds| Duration::try_from_secs_f64(seconds).ok())
+    // A life of no time at all says nothing: a token that is expired when it comes would be renewed for every call.
+    found
+        .filter_map(seconds)
+        .find_map(|seconds| Duration::try_from_secs_f64(seconds).ok().filter(|life| !life.is_zero()))
 }
 
 /// The words of the first of some fields that has any: a list, or a text with spaces or commas between.

@@ -46,7 +46,6 @@ mod fault;
 mod install;
 mod keeper;
 mod oauth;
-mod redact;
 mod refresh;
 mod renewal;
 pub mod store;

@@ -8,11 +8,11 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::answer::Granted;
 use super::fault::{Trouble, judge};
-use super::redact::redact;
 use super::store::Resource;
 use crate::call::{is_about_a_scope, retry_after};
 use crate::classify::{self, Fault, Replay, Seen, classify};
 use crate::connection::Connection;
+use crate::redact::redact;
 use crate::token::Bearer;
 use crate::{CompanyId, Delivery, Error, ErrorKind, LocationId, transport};
 

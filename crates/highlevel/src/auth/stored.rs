@@ -57,15 +57,21 @@ impl Keeper {
         Ok(())
     }
 
-    /// The company whose token can give those of this location: one that has tokens itself.
+    /// The company whose token can give those of this location: one that has tokens itself. What the caller said of the
+    /// location goes before what its tokens say: it may have moved.
     pub(super) async fn company(&self, tokens: Option<&TokenSet>) -> Result<Option<CompanyId>> {
         if let Resource::Company(_) = self.slot.key.resource {
             return Ok(None);
         }
+        let said = self.slot.state().company.clone();
         let told = tokens.and_then(|tokens| tokens.company_id.clone());
-        let Some(company) = told.or_else(|| self.slot.state().company.clone()) else { return Ok(None) };
-        let keeper = self.app.keeper(Resource::Company(company.clone()));
-        Ok(keeper.read().await?.map(|_| company))
+        for company in said.into_iter().chain(told) {
+            let keeper = self.app.keeper(Resource::Company(company.clone()));
+            if keeper.read().await?.is_some() {
+                return Ok(Some(company));
+            }
+        }
+        Ok(None)
     }
 
     pub(super) fn store_failed(&self, what: &str, source: StoreError) -> Error {

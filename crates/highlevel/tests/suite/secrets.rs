@@ -58,6 +58,8 @@ async fn no_error_prints_the_token() {
         Act::Answer(answer("201 Created", "", "<html>")),
         Act::Answer(answer("302 Found", "location: https://example.com\r\n", "")),
         Act::Answer(json_answer("401 Unauthorized", &json!({ "message": "Invalid JWT" }))),
+        // What the server repeats.
+        Act::Answer(json_answer("401 Unauthorized", &json!({ "message": format!("{TOKEN} is invalid") }))),
         Act::Answer(answer("502 Bad Gateway", "", "<html>")),
     ];
     let mut clients = vec![

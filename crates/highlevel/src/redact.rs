@@ -8,7 +8,7 @@ use bytes::Bytes;
 const PART: usize = 8;
 
 /// A body without any part of the secrets, `…` in its place.
-pub(super) fn redact(body: &Bytes, secrets: &[&str]) -> Bytes {
+pub(crate) fn redact(body: &Bytes, secrets: &[&str]) -> Bytes {
     let mut hidden = vec![false; body.len()];
     for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
         let part = PART.min(secret.len());
