@@ -114,21 +114,9 @@ pub(crate) fn longest(method: &Method, path: &str) -> usize {
     if is_large { LONGEST } else { server::LONGEST }
 }
 
-/// The answer to a body that is too long.
-pub(crate) fn too_large(longest: usize) -> Output {
-    let message = format!("a body has at most {longest} bytes");
-    Problem { status: StatusCode::PAYLOAD_TOO_LARGE, message }.into()
-}
-
 /// The answer when the state file cannot be written.
 pub(crate) fn not_written(error: &io::Error) -> Output {
     Problem { status: StatusCode::INTERNAL_SERVER_ERROR, message: error.to_string() }.into()
-}
-
-/// The answer to a body that did not come in time.
-pub(crate) fn too_slow() -> Output {
-    let message = "the body did not come in time".to_owned();
-    Problem { status: StatusCode::REQUEST_TIMEOUT, message }.into()
 }
 
 fn routes() -> impl Iterator<Item = &'static Route> {
@@ -184,7 +172,7 @@ fn at(path: &str) -> Vec<(&'static Route, Vec<String>)> {
 }
 
 /// The parameters of a path that is like the template.
-fn fit(template: &str, segments: &[&str]) -> Option<Vec<String>> {
+pub(crate) fn fit(template: &str, segments: &[&str]) -> Option<Vec<String>> {
     let mut parameters = Vec::new();
     let mut rest = segments.iter();
     for expected in template.split('/') {
@@ -274,6 +262,18 @@ impl From<Problem> for Output {
 impl Problem {
     pub(crate) fn bad_request(message: impl Into<String>) -> Self {
         Self { status: StatusCode::BAD_REQUEST, message: message.into() }
+    }
+
+    /// A body is too long.
+    pub(crate) fn too_large(longest: usize) -> Self {
+        let message = format!("a body has at most {longest} bytes");
+        Self { status: StatusCode::PAYLOAD_TOO_LARGE, message }
+    }
+
+    /// A body did not come in time.
+    pub(crate) fn too_slow() -> Self {
+        let message = "the body did not come in time".to_owned();
+        Self { status: StatusCode::REQUEST_TIMEOUT, message }
     }
 
     pub(crate) fn not_found(message: impl Into<String>) -> Self {

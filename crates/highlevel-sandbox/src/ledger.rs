@@ -9,7 +9,7 @@ mod follow;
 mod json;
 mod search;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
@@ -170,6 +170,15 @@ impl Ledger {
             return Some(Err(log.first));
         };
         log.entries.get(usize::try_from(place).ok()?).cloned().map(Ok)
+    }
+
+    /// The names of all entries from a number on, `missed` among them if some are gone, and the number after the last.
+    fn names(&self, from: u64) -> (BTreeSet<&'static str>, u64) {
+        let log = self.log();
+        let place = from.saturating_sub(log.first);
+        let entries = log.entries.iter().skip(usize::try_from(place).unwrap_or(usize::MAX));
+        let missed = (from < log.first).then_some("missed");
+        (entries.map(|entry| entry.name()).chain(missed).collect(), log.next().max(from))
     }
 
     fn log(&self) -> MutexGuard<'_, Log> {

@@ -29,6 +29,7 @@ mod credentials;
 mod fault;
 mod fidelity;
 mod identifiers;
+mod inspector;
 mod ledger;
 mod oauth;
 mod rate_limit;

@@ -21,9 +21,10 @@ use hyper::body::{Body as _, Incoming};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::admin;
+use crate::admin::{self, Problem};
 use crate::api::Call;
 use crate::fault::{self, FaultStage};
+use crate::inspector;
 
 pub(crate) use body::LONGEST;
 use body::Received;
@@ -91,6 +92,23 @@ async fn respond(
 ) -> Result<Response<Body>, Box<dyn Error + Send + Sync>> {
     let (head, body) = request.into_parts();
     let target = head.uri.path_and_query().map_or("/", |target| target.as_str());
+    if inspector::serves(head.uri.path()) {
+        let received = body::receive(body, body::LONGEST, state.read_timeout).await?;
+        let before = state.submitted();
+        let allowed = state.access.check(&head.method, head.uri.path(), &head.headers);
+        let allowed = allowed.and_then(|()| match &received {
+            Received::Whole(_) => Ok(()),
+            Received::TooLarge(_) => Err(Problem::too_large(body::LONGEST)),
+            Received::TooSlow(_) | Received::Unread => Err(Problem::too_slow()),
+        });
+        let asked = inspector::Asked::new(target, &head.headers, received.bytes());
+        let response = match allowed {
+            Ok(()) => inspector::answer(&state, &head.method, asked),
+            Err(problem) => inspector::refused(&state, &head.method, &asked, problem),
+        };
+        let written = state.written_since(before).await;
+        return Ok(written.map_or_else(|error| shown(admin::not_written(&error)), |()| response));
+    }
     if admin::serves(head.uri.path()) {
         let path = head.uri.path();
         if let Err(problem) = state.access.check(&head.method, path, &head.headers) {
@@ -108,8 +126,8 @@ async fn respond(
         let before = state.submitted();
         let output = match &received {
             Received::Whole(body) => admin::answer(&state, &head.method, target, &head.headers, body),
-            Received::TooLarge(_) => admin::too_large(longest),
-            Received::TooSlow(_) | Received::Unread => admin::too_slow(),
+            Received::TooLarge(_) => Problem::too_large(longest).into(),
+            Received::TooSlow(_) | Received::Unread => Problem::too_slow().into(),
         };
         let written = state.written_since(before).await;
         let mut response = shown(written.map_or_else(|error| admin::not_written(&error), |()| output));

@@ -27,6 +27,6 @@ pub use record::{AttemptCause, Delivery, DeliveryAttempt, DeliveryOutcome, Deliv
 pub use schedule::RetrySchedule;
 pub use simulate::{CallOutcome, SimulatedCall};
 pub(crate) use simulate::{call, inbound, status};
-pub(crate) use store::{DeliveryFilter, Event};
+pub(crate) use store::{DeliveryFilter, Event, text as time_text};
 pub use trigger::Trigger;
 pub(crate) use trigger::trigger;

@@ -9,6 +9,7 @@ use http::{HeaderMap, HeaderName, Method, StatusCode};
 
 use super::{PREFIX, Problem};
 use crate::api::bearer;
+use crate::inspector;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
@@ -24,6 +25,11 @@ pub(crate) struct Access {
 impl Access {
     pub(crate) fn new(token: Option<String>, loopback: bool) -> Self {
         Self { token, loopback }
+    }
+
+    /// Whether this is the token that everybody has to have.
+    pub(crate) fn is_token(&self, given: &str) -> bool {
+        self.token.as_deref().is_some_and(|token| same(given, token))
     }
 
     /// Whether the admin API does what a request asks for.
@@ -46,8 +52,11 @@ impl Access {
         }
         match &self.token {
             Some(token) if path != format!("{PREFIX}health") => {
-                let given = text(&AUTHORIZATION).and_then(bearer).unwrap_or_default();
-                if same(given, token) {
+                let given = text(&AUTHORIZATION).and_then(bearer).map(str::to_owned);
+                // A browser cannot send the header by itself: the inspector keeps the token in a cookie.
+                let given =
+                    given.or_else(|| inspector::serves(path).then(|| inspector::token_of(headers))?);
+                if same(&given.unwrap_or_default(), token) {
                     return Ok(());
                 }
                 let message =

@@ -1,5 +1,6 @@
 //! Reading the ledger as it grows.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tokio::sync::watch;
@@ -36,6 +37,22 @@ impl Entries {
                     return Entry::Missed(missed);
                 }
                 None => {}
+            }
+            if self.next.changed().await.is_err() {
+                // The ledger, which this holds, has the sender: it cannot be gone.
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
+    /// The names of the entries that there are, as soon as there is one, and goes on after them.
+    pub(crate) async fn names(&mut self) -> BTreeSet<&'static str> {
+        loop {
+            self.next.mark_unchanged();
+            let (names, next) = self.ledger.names(self.position);
+            self.position = next;
+            if !names.is_empty() {
+                return names;
             }
             if self.next.changed().await.is_err() {
                 // The ledger, which this holds, has the sender: it cannot be gone.

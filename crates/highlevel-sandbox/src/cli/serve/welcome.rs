@@ -48,6 +48,7 @@ impl Facts {
             "version": env!("CARGO_PKG_VERSION"),
             "baseUrl": self.base_url,
             "adminUrl": format!("{}/_sandbox/", self.base_url),
+            "inspectorUrl": format!("{}/_sandbox/ui", self.base_url),
             "token": self.token,
             "locationId": self.location_id,
             "contactId": self.contact_id,
@@ -95,6 +96,8 @@ pub(crate) fn text(facts: &Facts) -> String {
     let bearer = quoted(&format!("Authorization: Bearer {token}"));
     format!(
         r#"HighLevel sandbox {version}
+
+  inspector      {base_url}/_sandbox/ui
 
   base URL       {base_url}
   token          {token}

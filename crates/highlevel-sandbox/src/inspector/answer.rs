@@ -1,0 +1,131 @@
+//! What goes back to the browser, and what it may do with it.
+
+use askama::Template;
+use bytes::Bytes;
+use http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, LOCATION, REFERRER_POLICY, SET_COOKIE,
+    X_CONTENT_TYPE_OPTIONS,
+};
+use http::{HeaderValue, Response, StatusCode};
+use http_body_util::{BodyExt, Full};
+
+use super::page::Frame;
+use crate::admin::Problem;
+use crate::server::{Body, State};
+
+/// For the page: nothing but its own style, its own scripts, and its own frames, no form to anywhere else, and nobody
+/// may frame it.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
+                      frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+/// For what a contact wrote in HTML: it may be coloured, and that is all. It has an origin of its own, runs nothing, loads
+/// nothing, sends nothing, and can be framed by the page alone.
+const FRAME_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; \
+                            form-action 'none'; frame-ancestors 'self'; sandbox";
+
+/// An answer.
+pub(super) enum Answer {
+    Page {
+        status: StatusCode,
+        html: String,
+    },
+    /// HTML from outside, to be shown in a frame.
+    Foreign(String),
+    /// To another page, after something was done.
+    See(String),
+    SignedIn {
+        to: String,
+        cookie: String,
+    },
+    Asset {
+        media_type: &'static str,
+        body: &'static [u8],
+    },
+    Stream(Body),
+    Problem(Problem),
+}
+
+impl Answer {
+    /// A page, or what is wrong with its template.
+    pub(super) fn page(template: &impl Template) -> Self {
+        Self::page_with(StatusCode::OK, template)
+    }
+
+    pub(super) fn page_with(status: StatusCode, template: &impl Template) -> Self {
+        match template.render() {
+            Ok(html) => Self::Page { status, html },
+            Err(error) => Self::problem(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
+        }
+    }
+
+    pub(super) fn problem(status: StatusCode, message: impl Into<String>) -> Self {
+        Self::Problem(Problem { status, message: message.into() })
+    }
+
+    pub(super) fn into_response(self, state: &State) -> Response<Body> {
+        let whole = |text: String| Full::new(Bytes::from(text)).boxed();
+        let mut policy = POLICY;
+        let mut cache = "no-store";
+        let mut media_type = "text/html; charset=utf-8";
+        let mut more: Vec<(HeaderName, String)> = Vec::new();
+        let (status, body) = match self {
+            Self::Page { status, html } => (status, whole(html)),
+            Self::Foreign(html) => {
+                policy = FRAME_POLICY;
+                (StatusCode::OK, whole(html))
+            }
+            Self::See(location) => {
+                more.push((LOCATION, location));
+                (StatusCode::SEE_OTHER, whole(String::new()))
+            }
+            Self::SignedIn { to, cookie } => {
+                more.extend([(LOCATION, to), (SET_COOKIE, cookie)]);
+                (StatusCode::SEE_OTHER, whole(String::new()))
+            }
+            Self::Asset { media_type: own, body } => {
+                // Its address changes with its content.
+                (media_type, cache) = (own, "public, max-age=31536000, immutable");
+                (StatusCode::OK, Full::new(Bytes::from_static(body)).boxed())
+            }
+            Self::Stream(body) => {
+                media_type = "text/event-stream";
+                (StatusCode::OK, body)
+            }
+            Self::Problem(Problem { status, message }) => {
+                let page = super::page::ProblemPage { frame: Frame::plain(state, "Not done"), message };
+                // A page so simple always renders; if not, its words are still there.
+                (status, whole(page.render().unwrap_or(page.message)))
+            }
+        };
+        let mut response = Response::new(body);
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        for (name, value) in [
+            (CACHE_CONTROL, cache),
+            (CONTENT_TYPE, media_type),
+            (CONTENT_SECURITY_POLICY, policy),
+            (REFERRER_POLICY, "no-referrer"),
+            (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+            (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+            (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+        ] {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
+        for (name, value) in more {
+            if let Ok(value) = HeaderValue::try_from(value) {
+                headers.insert(name, value);
+            }
+        }
+        response
+    }
+}
+
+impl From<Problem> for Answer {
+    fn from(problem: Problem) -> Self {
+        Self::Problem(problem)
+    }
+}
+
+/// What is done, or why not.
+pub(super) fn done(result: Result<Answer, Problem>) -> Answer {
+    result.unwrap_or_else(Answer::from)
+}

@@ -1,0 +1,66 @@
+//! The style, the scripts and the icon, which are part of the program.
+
+use std::fmt::Write;
+use std::sync::LazyLock;
+
+use http::{Method, StatusCode};
+use sha2::{Digest, Sha256};
+
+use super::{Answer, Asked, Route};
+
+pub(super) const ROUTES: &[Route] =
+    &[Route { method: Method::GET, path: "assets/{name}", handler: |_, asked| get(asked) }];
+
+struct Asset {
+    name: &'static str,
+    media_type: &'static str,
+    body: &'static [u8],
+}
+
+const ASSETS: [Asset; 5] = [
+    Asset {
+        name: "inspector.css",
+        media_type: "text/css; charset=utf-8",
+        body: include_bytes!("assets/inspector.css"),
+    },
+    Asset {
+        name: "inspector.js",
+        media_type: "text/javascript; charset=utf-8",
+        body: include_bytes!("assets/inspector.js"),
+    },
+    Asset {
+        name: "htmx.js",
+        media_type: "text/javascript; charset=utf-8",
+        body: include_bytes!("assets/htmx-4.0.1.min.js"),
+    },
+    Asset {
+        name: "htmx-LICENSE.txt",
+        media_type: "text/plain; charset=utf-8",
+        body: include_bytes!("assets/htmx-LICENSE.txt"),
+    },
+    Asset { name: "icon.svg", media_type: "image/svg+xml", body: include_bytes!("assets/icon.svg") },
+];
+
+/// A word that changes whenever one of them does: addresses end with it, so that a browser may keep what it has.
+pub(super) fn version() -> &'static str {
+    static VERSION: LazyLock<String> = LazyLock::new(|| {
+        let mut hash = Sha256::new();
+        for asset in &ASSETS {
+            hash.update(asset.body);
+        }
+        hash.finalize().iter().take(6).fold(String::new(), |mut version, byte| {
+            // Writing to a string cannot fail.
+            let _ = write!(version, "{byte:02x}");
+            version
+        })
+    });
+    &VERSION
+}
+
+fn get(asked: &Asked<'_>) -> Answer {
+    let name = asked.parameter(0);
+    match ASSETS.iter().find(|asset| asset.name == name) {
+        Some(asset) => Answer::Asset { media_type: asset.media_type, body: asset.body },
+        None => Answer::problem(StatusCode::NOT_FOUND, format!("there is no {name}")),
+    }
+}

@@ -1,0 +1,75 @@
+//! How things are written for a person.
+
+use std::fmt::{self, Display, Formatter};
+use std::time::Duration;
+
+/// A point in time, RFC 3339: whole in an attribute, by its parts for a person.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Time(pub(super) String);
+
+impl Time {
+    /// The time of day.
+    pub(super) fn clock(&self) -> &str {
+        self.0.get(11..19).unwrap_or(&self.0)
+    }
+
+    /// The day.
+    pub(super) fn day(&self) -> &str {
+        self.0.get(..10).unwrap_or(&self.0)
+    }
+}
+
+impl Display for Time {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl From<String> for Time {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+/// How long something took.
+pub(super) fn took(duration: Duration) -> String {
+    let milliseconds = duration.as_secs_f64() * 1000.0;
+    if milliseconds < 10.0 {
+        format!("{milliseconds:.1} ms")
+    } else if milliseconds < 1000.0 {
+        format!("{milliseconds:.0} ms")
+    } else {
+        format!("{:.1} s", duration.as_secs_f64())
+    }
+}
+
+/// Up to so many characters of a text, on one line.
+pub(super) fn start(text: &str, most: usize) -> String {
+    let mut line: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    if let Some((end, _)) = line.char_indices().nth(most) {
+        line.truncate(end);
+        line.push('…');
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_have_two_or_three_digits() {
+        let cases = [(0, "0.0 ms"), (1_234, "1.2 ms"), (56_789, "57 ms"), (1_500_000, "1.5 s")];
+        for (microseconds, expected) in cases {
+            assert_eq!(took(Duration::from_micros(microseconds)), expected);
+        }
+    }
+
+    #[test]
+    fn a_text_is_cut_between_characters() {
+        for (text, expected) in [("a\n b", "a b"), ("äöüß", "äöü…"), ("äöü", "äöü"), ("", "")]
+        {
+            assert_eq!(start(text, 3), expected);
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! Tells the page what kinds of things have happened, so that it asks for itself anew.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Method;
+use http_body_util::BodyExt;
+use http_body_util::channel::{Channel, Sender};
+use tokio::time::{sleep, timeout};
+
+use super::{Answer, Route};
+use crate::ledger::Entries;
+use crate::server::State;
+
+pub(super) const ROUTES: &[Route] =
+    &[Route { method: Method::GET, path: "live", handler: |state, _| open(state) }];
+
+/// What keeps a quiet connection alive.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+/// The least time between two events. The first one goes at once; what happens in the meantime is one event.
+const PAUSE: Duration = Duration::from_millis(40);
+
+fn open(state: &Arc<State>) -> Answer {
+    let (sender, body) = Channel::new(1);
+    let (state, entries) = (Arc::clone(state), state.ledger.follow_new());
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = tell(entries, sender) => {}
+            () = state.stopped() => {}
+        }
+    });
+    Answer::Stream(body.boxed())
+}
+
+/// Ends when the reader has left.
+async fn tell(
+    mut entries: Entries,
+    mut sender: Sender<Bytes>,
+) -> Result<(), http_body_util::channel::SendError> {
+    sender.send_data(Bytes::from_static(b"event: connected\ndata:\n\n")).await?;
+    loop {
+        let text = match timeout(HEARTBEAT, entries.names()).await {
+            Ok(names) => {
+                let names: Vec<_> = names.into_iter().collect();
+                format!("event: happened\ndata: {}\n\n", names.join(" "))
+            }
+            Err(_) => ":\n\n".to_owned(),
+        };
+        sender.send_data(Bytes::from(text)).await?;
+        sleep(PAUSE).await;
+    }
+}

@@ -1,0 +1,64 @@
+//! For a sandbox that asks for an admin token: a browser cannot send a header by itself, so it is given a cookie.
+
+use std::sync::Arc;
+
+use askama::Template;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::header::{COOKIE, HOST};
+use http::{HeaderMap, Method, StatusCode};
+
+use super::page::Frame;
+use super::{Answer, Asked, PATH};
+use crate::admin::Problem;
+use crate::server::State;
+
+/// Where the form goes.
+const SIGN_IN: &str = "/_sandbox/ui/sign-in";
+
+#[derive(Template)]
+#[template(path = "sign_in.html")]
+struct SignInPage {
+    frame: Frame,
+    /// Whether a token was given, and was wrong.
+    wrong: bool,
+    /// Where to go then.
+    to: String,
+}
+
+/// What somebody gets who may not do what was asked for: the form, if a token is what is missing.
+pub(super) fn refused(state: &Arc<State>, method: &Method, asked: &Asked<'_>, problem: Problem) -> Answer {
+    if problem.status != StatusCode::UNAUTHORIZED {
+        return problem.into();
+    }
+    let is_form = *method == Method::POST && asked.target == SIGN_IN;
+    let to = if is_form { asked.field("to").unwrap_or_default() } else { asked.target.to_owned() };
+    // To a page of the inspector, and to nowhere else.
+    let to = if super::serves(to.split('?').next().unwrap_or_default()) { to } else { PATH.to_owned() };
+    let token = if is_form { asked.field("token") } else { None };
+    if let Some(token) = token.as_deref().filter(|token| state.access.is_token(token.trim())) {
+        let name = cookie_name(asked.headers);
+        let value = URL_SAFE_NO_PAD.encode(token.trim());
+        let cookie = format!("{name}={value}; Path={PATH}; HttpOnly; SameSite=Strict");
+        return Answer::SignedIn { to, cookie };
+    }
+    let page = SignInPage { frame: Frame::plain(state, "Sign in"), wrong: token.is_some(), to };
+    Answer::page_with(StatusCode::UNAUTHORIZED, &page)
+}
+
+/// The token that a cookie has.
+pub(crate) fn token_of(headers: &HeaderMap) -> Option<String> {
+    let name = cookie_name(headers);
+    let cookies = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let mut pairs = cookies.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    let (_, value) = pairs.find(|(each, _)| *each == name)?;
+    String::from_utf8(URL_SAFE_NO_PAD.decode(value).ok()?).ok()
+}
+
+/// Cookies do not tell ports apart, and there may be several sandboxes on one machine.
+fn cookie_name(headers: &HeaderMap) -> String {
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let port = host.rsplit_once(':').map_or("", |(_, port)| port);
+    let port: String = port.chars().filter(char::is_ascii_digit).collect();
+    format!("highlevel-sandbox-{port}")
+}

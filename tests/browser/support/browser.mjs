@@ -1,0 +1,52 @@
+// A real Chromium, and pages that notice what must not happen: errors, scripts that are blocked, requests to elsewhere.
+import assert from "node:assert/strict";
+import { chromium } from "playwright-core";
+
+const ARGUMENTS = [
+  "--no-sandbox", // there is no other user to be, in a container
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+];
+
+export function startBrowser() {
+  return chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ARGUMENTS });
+}
+
+/** Opens a page. `page.problems` fills with what goes wrong in it; `check(page)` says that nothing did. */
+export async function openPage(browser, url, options = {}) {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...options });
+  const page = await context.newPage();
+  const { origin } = new URL(url);
+  page.problems = [];
+  page.setDefaultTimeout(10_000);
+  page.on("pageerror", (error) => page.problems.push(`error: ${error.message}`));
+  page.on("dialog", (dialog) => {
+    page.problems.push(`dialog: ${dialog.message()}`);
+    dialog.dismiss();
+  });
+  page.on("console", (message) => {
+    if (message.type() === "error") page.problems.push(`console: ${message.text()}`);
+  });
+  page.on("request", (request) => {
+    const target = new URL(request.url());
+    if (target.origin !== origin && target.protocol !== "data:" && target.protocol !== "about:") {
+      page.problems.push(`request to ${request.url()}`);
+    }
+  });
+  await page.goto(url);
+  return page;
+}
+
+/** Waits until the page is told what happens. */
+export async function live(page) {
+  await page.locator("#live.is-on").waitFor();
+}
+
+/** Nothing went wrong in a page. */
+export function check(page) {
+  assert.deepEqual(page.problems, []);
+}
