@@ -1,5 +1,7 @@
 //! The events that are sent.
 
+mod cases;
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -15,6 +17,7 @@ use serde_json::{Value, json};
 
 use crate::caller::{INBOUND, OUTBOUND, SEND, post};
 use crate::receiver::Receiver;
+use cases::{Case, call_cases, email_cases, text_cases};
 
 /// Long enough for any machine; nothing waits for it when all is well.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
@@ -145,119 +148,6 @@ async fn events_say_what_the_documented_examples_say() {
         assert_eq!(payload["conversationId"], *message.conversation_id);
         assert_eq!(payload["emailMessageId"].as_str(), message.email_message_id.as_deref());
     }
-}
-
-#[derive(Clone)]
-struct Case {
-    path: &'static str,
-    body: Value,
-    event: &'static str,
-    /// The documented example whose fields the event has.
-    example: &'static str,
-    /// The fields of the example that the request says nothing about.
-    not_given: &'static [&'static str],
-    /// Fields of the event, with their values.
-    said: Value,
-}
-
-fn text_cases(sandbox: &Sandbox) -> Vec<Case> {
-    let (contact, provider) = (sandbox.contact_id(), sandbox.conversation_provider_id());
-    vec![
-        Case {
-            path: SEND,
-            body: json!({
-                "type": "SMS", "contactId": contact, "conversationProviderId": provider, "message": "Hello",
-                "status": "delivered",
-            }),
-            event: "OutboundMessage",
-            example: "OutboundMessageSms",
-            not_given: &["chatWidgetId"],
-            said: json!({
-                "messageType": "SMS", "body": "Hello", "contentType": "text/plain", "status": "delivered",
-                "conversationProviderId": provider,
-            }),
-        },
-        Case {
-            path: INBOUND,
-            body: json!({"type": "SMS", "contactId": contact, "message": "Hi", "date": "2024-07-29T15:51:28+02:00"}),
-            event: "InboundMessage",
-            example: "InboundMessageSms",
-            not_given: &[],
-            said: json!({
-                "body": "Hi", "direction": "inbound", "status": "delivered", "dateAdded": "2024-07-29T13:51:28.000Z",
-            }),
-        },
-    ]
-}
-
-fn email_cases(sandbox: &Sandbox) -> Vec<Case> {
-    let (contact, provider) = (sandbox.contact_id(), sandbox.conversation_provider_id());
-    vec![
-        Case {
-            path: SEND,
-            body: json!({
-                "type": "Email", "contactId": contact, "conversationProviderId": provider, "html": "<p>a</p>",
-                "message": "a", "subject": "b", "emailFrom": "Desk <desk@example.com>", "emailTo": "to@example.com",
-                "emailCc": ["cc@example.com"], "emailBcc": ["bcc@example.com"], "threadId": "thread",
-                "status": "pending",
-            }),
-            event: "OutboundMessage",
-            example: "OutboundMessageEmail",
-            not_given: &[],
-            said: json!({
-                "messageType": "Email", "body": "<p>a</p>", "plainText": "a", "subject": "b", "threadId": "thread",
-                "from": "Desk <desk@example.com>", "to": ["to@example.com"], "cc": ["cc@example.com"],
-                "bccList": ["bcc@example.com"],
-            }),
-        },
-        // It goes to the contact's own address when the request names none.
-        Case {
-            path: SEND,
-            body: json!({"type": "Email", "contactId": contact, "message": "a", "status": "pending"}),
-            event: "OutboundMessage",
-            example: "OutboundMessageEmail",
-            not_given: &["from", "subject", "conversationProviderId"],
-            said: json!({"body": "a", "to": ["ada@example.com"]}),
-        },
-        Case {
-            path: INBOUND,
-            body: json!({"type": "Email", "contactId": contact, "message": "a", "subject": "b"}),
-            event: "InboundMessage",
-            example: "OutboundMessageEmail",
-            not_given: &["to", "source", "conversationProviderId"],
-            said: json!({"body": "a", "from": "ada@example.com"}),
-        },
-    ]
-}
-
-/// Whether a call was answered or reached voicemail is told by `status` and `callStatus` together.
-fn call_cases(sandbox: &Sandbox) -> Vec<Case> {
-    let said = |status: &str, call_status: &str| {
-        json!({
-            "messageType": "CALL", "status": status, "callStatus": call_status,
-            "attachments": ["https://example.com/a.mp3"],
-        })
-    };
-    [
-        (OUTBOUND, "OutboundMessage", "completed", "completed"),
-        (OUTBOUND, "OutboundMessage", "completed", "voicemail"),
-        (OUTBOUND, "OutboundMessage", "failed", "no-answer"),
-        (INBOUND, "InboundMessage", "completed", "completed"),
-        (INBOUND, "InboundMessage", "voicemail", "voicemail"),
-    ]
-    .map(|(path, event, status, call_status)| Case {
-        path,
-        body: json!({
-            "type": "Call", "contactId": sandbox.contact_id(),
-            "conversationProviderId": sandbox.conversation_provider_id(),
-            "attachments": ["https://example.com/a.mp3"], "call": {"status": call_status},
-        }),
-        event,
-        example: "OutboundMessageCall",
-        not_given: &["userId"],
-        said: said(status, call_status),
-    })
-    .to_vec()
 }
 
 #[tokio::test]
