@@ -35,9 +35,6 @@ pub(crate) const PREFIX: &str = "/_sandbox/";
 const LARGE: [(Method, &str); 2] = [(Method::PUT, "snapshot"), (Method::PUT, "seed")];
 const LONGEST: usize = 256 * 1024 * 1024;
 
-/// The areas of which those who follow are told that something changed there. The others tell more themselves.
-const SWITCHES: [&str; 5] = ["clock", "faults", "rate-limit", "settings", "webhooks"];
-
 /// One operation of the admin API.
 pub(crate) struct Route {
     method: Method,
@@ -97,12 +94,7 @@ pub(crate) fn answer(
 ) -> Output {
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let result = find(method, path).and_then(|(route, parameters)| {
-        let output = (route.handler)(state, &Input { route, parameters, query, headers, body })?;
-        let area = route.path.split('/').next().unwrap_or_default();
-        if !method.is_safe() && SWITCHES.contains(&area) {
-            state.changed(area);
-        }
-        Ok(output)
+        (route.handler)(state, &Input { route, parameters, query, headers, body })
     });
     result.unwrap_or_else(Output::from)
 }
@@ -250,6 +242,12 @@ impl Output {
 
     pub(crate) fn no_content() -> Self {
         Self { status: StatusCode::NO_CONTENT, content: Content::Nothing }
+    }
+}
+
+impl From<io::Error> for Problem {
+    fn from(error: io::Error) -> Self {
+        deliveries::problem(error)
     }
 }
 

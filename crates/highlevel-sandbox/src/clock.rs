@@ -49,6 +49,16 @@ impl Clock {
         Self { course: watch::Sender::new(Course { began: Instant::now(), time: Utc::now(), speed: 1.0 }) }
     }
 
+    /// What time it is by the machine's clock, for those who want to go back to it.
+    pub(crate) fn machine() -> DateTime<Utc> {
+        Utc::now()
+    }
+
+    /// How far it is ahead of the machine's clock; less than nothing when it is behind.
+    pub(crate) fn ahead(&self) -> TimeDelta {
+        self.now() - Self::machine()
+    }
+
     /// What time it is.
     pub(crate) fn now(&self) -> DateTime<Utc> {
         self.course.borrow().at(Instant::now())

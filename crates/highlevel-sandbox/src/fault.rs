@@ -150,6 +150,16 @@ impl Fault {
         catalogue::all().iter().find(|named| named.fault.name == self.name).map(|named| named.description)
     }
 
+    /// What sort of thing goes wrong, for lists of faults.
+    pub(crate) fn sort(&self) -> &'static str {
+        match self.status {
+            Some(status) if status / 100 == 2 => "answers that say yes, and are no receipts",
+            Some(_) => "answers that say no",
+            None if self.headers.is_empty() => "the network",
+            None => "answers that say yes, and are no receipts",
+        }
+    }
+
     /// All faults with a name.
     pub fn all() -> impl Iterator<Item = &'static Self> {
         catalogue::all().iter().map(|named| named.fault)
@@ -208,6 +218,11 @@ impl Fault {
             && self.ending == Ending::Normal
     }
 
+    /// Whether the client cannot have the whole answer, even if it waits.
+    pub(crate) fn breaks(&self) -> bool {
+        self.raw.is_some() || self.extent != Extent::Everything
+    }
+
     /// Whether a wait is all that there is to it.
     pub(crate) fn only_waits(&self) -> bool {
         self.is_http() && self.status.is_none() && self.headers.is_empty() && self.body.is_none()
@@ -241,5 +256,22 @@ impl Fault {
 
 /// Puts a rule in force, after all others. The error says why it makes no sense.
 pub(crate) fn add(state: &State, rule: FaultRule) -> Result<ActiveFault, String> {
-    state.faults.add(rule, &Operation::ALL.map(Operation::id))
+    let active = state.faults.add(rule, &Operation::ALL.map(Operation::id))?;
+    state.changed("faults");
+    Ok(active)
+}
+
+/// Ends a rule and everything that waits because of it. Whether there was one.
+pub(crate) fn remove(state: &State, id: u64) -> bool {
+    let removed = state.faults.remove(id);
+    if removed {
+        state.changed("faults");
+    }
+    removed
+}
+
+/// Ends all rules.
+pub(crate) fn clear(state: &State) {
+    state.faults.clear();
+    state.changed("faults");
 }

@@ -123,10 +123,44 @@ impl Ledger {
         (page, before)
     }
 
+    /// What `take` makes of the newest of the requests that are kept, newest first, as far as it makes something of them,
+    /// and whether there is more. Nothing is copied, and requests go on coming in meanwhile.
+    pub(crate) fn collect<T>(
+        &self,
+        limit: usize,
+        mut take: impl FnMut(&RecordedRequest) -> Option<T>,
+    ) -> (Vec<T>, bool) {
+        let mut taken = Vec::new();
+        let mut before = u64::MAX;
+        loop {
+            let (chunk, first) = self.before(before);
+            before = first;
+            if chunk.is_empty() {
+                return (taken, false);
+            }
+            for each in chunk.iter().filter_map(|entry| entry.request()).filter_map(&mut take) {
+                if taken.len() == limit {
+                    return (taken, true);
+                }
+                taken.push(each);
+            }
+        }
+    }
+
+    /// Some of the entries with a smaller number, newest first, and the number of the last of these.
+    fn before(&self, number: u64) -> (Vec<Arc<Entry>>, u64) {
+        const CHUNK: usize = 256;
+        let log = self.log();
+        let end = number.clamp(log.first, log.next());
+        let length = usize::try_from(end - log.first).unwrap_or(usize::MAX);
+        let begin = length.saturating_sub(CHUNK);
+        let chunk = log.entries.range(begin..length).rev().cloned().collect();
+        (chunk, log.first.saturating_add(u64::try_from(begin).unwrap_or(u64::MAX)))
+    }
+
     /// A request that is kept, by its id.
     pub(crate) fn request(&self, id: &str) -> Option<RecordedRequest> {
-        let entries = self.log().entries.clone();
-        entries.iter().rev().find_map(|entry| entry.request().filter(|request| request.id == id).cloned())
+        self.collect(1, |request| (request.id == id).then(|| request.clone())).0.pop()
     }
 
     /// How often what this fingerprint stands for was accepted.
@@ -261,6 +295,26 @@ mod tests {
         }
         assert_eq!(found, [vec![4, 3], vec![2, 1], vec![0]]);
         assert_eq!(ledger.find(&Filter::default(), 5).1, None);
+    }
+
+    #[test]
+    fn the_newest_that_fit_are_taken() {
+        let ledger = Ledger::new(1_000);
+        for size in 0..1_000 {
+            ledger.record(request(size));
+            ledger.record(Entry::Changed("clock"));
+        }
+        let even = |request: &RecordedRequest| {
+            let size = request.body.len();
+            size.is_multiple_of(2).then_some(size)
+        };
+        assert_eq!(ledger.collect(3, even), (vec![998, 996, 994], true));
+        assert_eq!(ledger.collect(500, even), ((0..500).rev().map(|half| half * 2).collect(), false));
+        assert_eq!(ledger.collect(499, even).0.last(), Some(&2));
+        ledger.clear();
+        assert_eq!(ledger.collect(3, even), (vec![], false));
+        ledger.record(request(6));
+        assert_eq!(ledger.collect(3, even), (vec![6], false));
     }
 
     #[tokio::test]

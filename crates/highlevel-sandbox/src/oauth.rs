@@ -21,7 +21,7 @@ mod settings;
 
 pub use app::App;
 pub(crate) use install::{checked, give_tokens, install, put_app, uninstall};
-pub(crate) use redact::form as redacted_form;
+pub(crate) use redact::{form as redacted_form, headers as redacted_headers};
 pub(crate) use registry::Registry;
 pub use requests::TokenRequests;
 pub use resource::Resource;

@@ -142,19 +142,16 @@ impl Sandbox {
     /// Sets the sandbox's clock, which goes on from there.
     pub fn set_clock(&self, time: SystemTime) {
         self.state.set_clock(time.into());
-        self.state.changed("clock");
     }
 
     /// Moves the sandbox's clock forward; what was to happen in the meantime happens now.
     pub fn advance_clock(&self, by: Duration) {
-        self.state.clock.advance(by);
-        self.state.changed("clock");
+        self.state.advance_clock(by);
     }
 
     /// Lets the sandbox's clock run at another speed: 60 makes a minute of each second, 0 stops it.
     pub fn set_clock_speed(&self, speed: f64) {
-        self.state.clock.set_speed(speed);
-        self.state.changed("clock");
+        self.state.set_clock_speed(speed);
     }
 
     /// The requests that were answered, oldest first, as far as they are kept: see [`SandboxBuilder::keep_requests`].
@@ -170,7 +167,7 @@ impl Sandbox {
     /// Counts `requests` now, as if another program of the same app had made them for the same location. What is over a
     /// limit that is enforced does not count. The ledger has nothing of it.
     pub fn use_rate_limit(&self, requests: usize) {
-        self.state.use_rate_limit(requests);
+        self.state.use_rate_limit(&self.state.account, requests);
     }
 
     /// Everything that happened, as far as it is kept, and will happen, one entry after the other.

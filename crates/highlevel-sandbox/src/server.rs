@@ -5,6 +5,7 @@ mod change;
 mod connection;
 mod oauth;
 mod state;
+mod switches;
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -14,6 +15,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE};
+use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full};
@@ -33,6 +35,7 @@ pub(crate) use connection::CONNECTIONS;
 use connection::{Interrupted, Interruption};
 use state::Moment;
 pub(crate) use state::{State, lock};
+pub(crate) use switches::ClockChange;
 
 /// The body of an answer.
 pub(crate) type Body = BoxBody<Bytes, Infallible>;
@@ -92,22 +95,11 @@ async fn respond(
 ) -> Result<Response<Body>, Box<dyn Error + Send + Sync>> {
     let (head, body) = request.into_parts();
     let target = head.uri.path_and_query().map_or("/", |target| target.as_str());
+    if inspector::is_for_a_person(&head.method, head.uri.path(), &head.headers) {
+        return Ok(inspector::welcome(&state));
+    }
     if inspector::serves(head.uri.path()) {
-        let received = body::receive(body, body::LONGEST, state.read_timeout).await?;
-        let before = state.submitted();
-        let allowed = state.access.check(&head.method, head.uri.path(), &head.headers);
-        let allowed = allowed.and_then(|()| match &received {
-            Received::Whole(_) => Ok(()),
-            Received::TooLarge(_) => Err(Problem::too_large(body::LONGEST)),
-            Received::TooSlow(_) | Received::Unread => Err(Problem::too_slow()),
-        });
-        let asked = inspector::Asked::new(target, &head.headers, received.bytes());
-        let response = match allowed {
-            Ok(()) => inspector::answer(&state, &head.method, asked),
-            Err(problem) => inspector::refused(&state, &head.method, &asked, problem),
-        };
-        let written = state.written_since(before).await;
-        return Ok(written.map_or_else(|error| shown(admin::not_written(&error)), |()| response));
+        return inspect(&state, &head, target, body).await;
     }
     if admin::serves(head.uri.path()) {
         let path = head.uri.path();
@@ -174,6 +166,37 @@ async fn respond(
     Ok(response)
 }
 
+/// Shows the inspector, or does what is asked for there. The ledger has nothing of it.
+async fn inspect(
+    state: &Arc<State>,
+    head: &Parts,
+    target: &str,
+    body: Incoming,
+) -> Result<Response<Body>, Box<dyn Error + Send + Sync>> {
+    let received = body::receive(body, body::LONGEST, state.read_timeout).await?;
+    let before = state.submitted();
+    let allowed = state.access.check(&head.method, head.uri.path(), &head.headers);
+    let allowed = allowed.and_then(|()| match &received {
+        Received::Whole(_) => Ok(()),
+        Received::TooLarge(_) => Err(Problem::too_large(body::LONGEST)),
+        Received::TooSlow(_) | Received::Unread => Err(Problem::too_slow()),
+    });
+    let asked = inspector::Asked::new(target, &head.headers, received.bytes());
+    let response = match allowed {
+        Ok(()) => inspector::answer(state, &head.method, asked),
+        Err(problem) => inspector::refused(state, &head.method, &asked, problem),
+    };
+    let written = state.written_since(before).await;
+    Ok(written.map_or_else(
+        |error| {
+            let problem = Problem { status: StatusCode::INTERNAL_SERVER_ERROR, message: error.to_string() };
+            let asked = inspector::Asked::new(target, &head.headers, received.bytes());
+            inspector::refused(state, &head.method, &asked, problem)
+        },
+        |()| response,
+    ))
+}
+
 /// An answer of the admin API. The ledger has nothing of it.
 fn shown(output: admin::Output) -> Response<Body> {
     let (media_type, body) = match output.content {
@@ -204,16 +227,20 @@ pub(crate) fn readable(headers: &HeaderMap) -> Vec<(String, String)> {
         .collect()
 }
 
+/// The headers that say who somebody is, in such a way that whoever reads them could be it.
+const CREDENTIALS: [&str; 7] =
+    ["authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key", "api-key", "x-auth-token"];
+
 /// Headers as text, without what must not be kept.
 fn redacted(headers: &HeaderMap) -> Vec<(String, String)> {
     let mut headers = readable(headers);
-    for (name, value) in &mut headers {
-        if name == AUTHORIZATION.as_str() {
-            *value = match value.split_once(' ') {
-                Some((scheme, _)) if scheme.eq_ignore_ascii_case("bearer") => format!("{scheme} [redacted]"),
-                _ => "[redacted]".to_owned(),
-            };
-        }
+    for (name, value) in headers.iter_mut().filter(|(name, _)| CREDENTIALS.contains(&name.as_str())) {
+        *value = match value.split_once(' ') {
+            Some((scheme, _)) if name == AUTHORIZATION.as_str() && scheme.eq_ignore_ascii_case("bearer") => {
+                format!("{scheme} [redacted]")
+            }
+            _ => "[redacted]".to_owned(),
+        };
     }
     headers
 }

@@ -19,14 +19,14 @@ mod trigger;
 
 pub(crate) use announce::announce;
 pub use hostile::{HostileMode, Hostilities};
-pub(crate) use keyring::Keyring;
+pub(crate) use keyring::{KeyStanding, Keyring};
 pub use keyring::WebhookKey;
 pub use outbox::Replay;
 pub(crate) use outbox::{Outbox, Progress};
 pub use record::{AttemptCause, Delivery, DeliveryAttempt, DeliveryOutcome, DeliveryState};
 pub use schedule::RetrySchedule;
 pub use simulate::{CallOutcome, SimulatedCall};
-pub(crate) use simulate::{call, inbound, status};
-pub(crate) use store::{DeliveryFilter, Event, text as time_text};
+pub(crate) use simulate::{call, inbound, outbound, status};
+pub(crate) use store::{DeliveryFilter, Event, Summary, text as time_text};
 pub use trigger::Trigger;
-pub(crate) use trigger::trigger;
+pub(crate) use trigger::{EventExamples, events, trigger};

@@ -21,7 +21,7 @@ pub(crate) use seed::{
     APP_ID, COMPANY_ID, CONTACT_ID, CONVERSATION_ID, CONVERSATION_PROVIDER_ID, LOCATION_ID, seed,
 };
 pub use status::StatusUpdate;
-pub(crate) use status::of_call;
+pub(crate) use status::{next_statuses, of_call};
 
 /// All that exists, by id.
 #[derive(Debug, Default)]

@@ -27,6 +27,9 @@ use crate::{Delivery, Error, ErrorKind, Fingerprint, Receipt, Result, lenient, t
 /// The largest answer that is read, in bytes.
 pub(crate) const BODY_LIMIT: usize = 1024 * 1024;
 
+/// A token that was had longer ago is had anew when a request gets its turn: it may have expired meanwhile.
+const LONG_WAIT: Duration = Duration::from_secs(1);
+
 /// Longer than any program waits; the time at which a longer call ends might not exist.
 pub(crate) const LONGEST_CALL: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
@@ -114,7 +117,9 @@ impl Client {
         let deadline = now() + self.options().call.min(LONGEST_CALL);
         let shared = self.connection();
         let mut progress = Progress::default();
+        // Before waiting for a turn, which a call without a token does not need.
         let mut bearer = self.bearer(O::NAME, None, deadline).await?;
+        let mut had = now();
         // What the last attempt ended with: reported if there is no time for another one.
         let mut last: Option<Error> = None;
         shared.budget.request();
@@ -130,7 +135,19 @@ impl Client {
                 Err(_) => return Err(last.unwrap_or_else(|| out_of_time(O::NAME))),
             }
             let acquired = now();
-            let remaining = deadline.saturating_duration_since(acquired);
+            if acquired.saturating_duration_since(had) > LONG_WAIT {
+                bearer = match self.bearer(O::NAME, None, deadline).await {
+                    Ok(bearer) => bearer,
+                    Err(why) => {
+                        return Err(match last {
+                            Some(last) => last.without_fresh_token(why),
+                            None => why,
+                        });
+                    }
+                };
+                had = now();
+            }
+            let remaining = deadline.saturating_duration_since(now());
             if remaining.is_zero() {
                 return Err(last.unwrap_or_else(|| out_of_time(O::NAME)));
             }
@@ -154,9 +171,6 @@ impl Client {
                 _ => None,
             };
             shared.limiter.observe(self.location(), &headers, acquired, refused);
-            if result.as_ref().map_or_else(|failed| failed.verdict.delivery == Delivery::Accepted, |_| true) {
-                bearer.note_that_it_works();
-            }
             trace(&span, &result, now().saturating_duration_since(acquired));
             let failed = match result {
                 Ok(receipt) => return Ok(receipt),
@@ -183,7 +197,7 @@ impl Client {
                         bearer.note_that_it_lacks_a_scope();
                     }
                     match self.bearer(O::NAME, Some(&bearer), deadline).await {
-                        Ok(fresh) if !same(&fresh.token, &bearer.token) => bearer = fresh,
+                        Ok(fresh) if !same(&fresh.token, &bearer.token) => (bearer, had) = (fresh, now()),
                         Ok(_) => return Err(failed.error),
                         Err(why) => return Err(failed.error.without_fresh_token(why)),
                     }
@@ -212,13 +226,10 @@ impl Client {
         let exchange = self.connection().exchange(Some(authorization), timeout).moving_headers();
         let client = self.connection().below(&exchange);
         let result = operation.run(&client).await;
-        let mut observation = exchange.take();
-        if let Some(answer) = observation.answer.as_mut().filter(|answer| !answer.status.is_success()) {
-            answer.body = redact(&answer.body, &[bearer.token.expose_secret()]);
-        }
+        let observation = exchange.take();
         let headers = observation.answer.as_ref().map(|answer| RateLimitHeaders::read(&answer.headers));
         let headers = headers.unwrap_or_default();
-        (judge::<O>(operation.replay(), result, observation, &headers), headers)
+        (judge::<O>(operation.replay(), result, observation, &headers, &bearer.token), headers)
     }
 
     /// The token to use, or to use instead of a rejected one.
@@ -292,12 +303,14 @@ fn trace<T>(span: &Span, result: &Result<Receipt<T>, Failed>, elapsed: Duration)
     }
 }
 
-/// What came of an attempt, from its result and what was observed of it.
+/// What came of an attempt, from its result and what was observed of it. No error shows the token, if the answer repeats
+/// it.
 fn judge<O: Operation>(
     replay: Replay,
     result: Result<ResponseValue<O::Answer>, highlevel_wire::Error<()>>,
     observation: Observation,
     limits: &RateLimitHeaders,
+    token: &SecretString,
 ) -> Result<Receipt<O::Answer>, Failed> {
     let Some(answer) = observation.answer else {
         let source = match result {
@@ -323,10 +336,10 @@ fn judge<O: Operation>(
         about_version: status == 401 && is_about_version(&answer.body),
     };
     let verdict = classify(Seen::Answer(seen), replay);
-    let fault = |text: String, answer: highlevel_wire::Answer| Failed {
-        verdict,
-        error: Error::answered(O::NAME, verdict.delivery, verdict.kind, text, answer),
-        retry_after,
+    let fault = |text: String, mut answer: highlevel_wire::Answer| {
+        redact(&mut answer, &[token.expose_secret()]);
+        let error = Error::answered(O::NAME, verdict.delivery, verdict.kind, text, answer);
+        Failed { verdict, error, retry_after }
     };
     if answer.redirected {
         return Err(fault("HighLevel answered with a redirect, which was followed".to_owned(), answer));
@@ -361,10 +374,13 @@ fn judge<O: Operation>(
         Err(_) if answer.body.is_empty() => {
             Err(fault(format!("HighLevel answered {status} without a body"), answer))
         }
-        Err(source) => {
+        Err(_) => {
             let mut failed =
                 fault(format!("HighLevel answered {status} with a body that is not a receipt"), answer);
-            failed.error = failed.error.with_source(source);
+            // What serde says quotes what it read, so it has to read what may be shown.
+            if let Err(source) = read_receipt::<O::Answer>(failed.error.body()) {
+                failed.error = failed.error.with_source(source);
+            }
             Err(failed)
         }
     }

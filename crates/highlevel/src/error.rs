@@ -129,7 +129,7 @@ impl Error {
         self.0.answer.as_ref().map_or(&[], |answer| &answer.body)
     }
 
-    /// A header of the answer.
+    /// A header of the answer, but `...` in place of a token that it repeats.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.0.answer.as_ref()?.headers.get(name)?.to_str().ok()
     }

@@ -2,37 +2,58 @@
 
 use std::collections::HashSet;
 
-use bytes::Bytes;
+use highlevel_wire::Answer;
+use http::HeaderValue;
 
 /// So many characters of a secret in a row are a part of it, and not chance.
 const PART: usize = 8;
 
-/// A body without any part of the secrets, `…` in its place.
-pub(crate) fn redact(body: &Bytes, secrets: &[&str]) -> Bytes {
-    let mut hidden = vec![false; body.len()];
-    for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
-        let part = PART.min(secret.len());
-        let pieces: HashSet<&[u8]> = secret.as_bytes().windows(part).collect();
-        for (at, window) in body.windows(part).enumerate() {
+/// Takes every part of the secrets out of an answer: `…` in its place in the body, and `...` in the headers, which are
+/// text only as long as they are ASCII.
+pub(crate) fn redact(answer: &mut Answer, secrets: &[&str]) {
+    let pieces: Vec<Pieces> = secrets.iter().filter(|secret| !secret.is_empty()).map(pieces).collect();
+    if let Some(shown) = without(&answer.body, &pieces, "…") {
+        answer.body = shown.into();
+    }
+    for value in answer.headers.values_mut() {
+        if let Some(shown) = without(value.as_bytes(), &pieces, "...") {
+            *value = HeaderValue::from_bytes(&shown).unwrap_or(HeaderValue::from_static("..."));
+        }
+    }
+}
+
+/// The parts that a secret is known by, and their length.
+type Pieces<'a> = (usize, HashSet<&'a [u8]>);
+
+fn pieces<'a>(secret: &&'a str) -> Pieces<'a> {
+    let part = PART.min(secret.len());
+    (part, secret.as_bytes().windows(part).collect())
+}
+
+/// What is left of some bytes if there is anything to hide.
+fn without(bytes: &[u8], pieces: &[Pieces<'_>], mark: &str) -> Option<Vec<u8>> {
+    let mut hidden = vec![false; bytes.len()];
+    for (part, pieces) in pieces {
+        for (at, window) in bytes.windows(*part).enumerate() {
             if pieces.contains(window) {
                 hidden[at..at + part].fill(true);
             }
         }
     }
     if !hidden.contains(&true) {
-        return body.clone();
+        return None;
     }
-    let mut shown = Vec::with_capacity(body.len());
+    let mut shown = Vec::with_capacity(bytes.len());
     let mut before = false;
-    for (byte, hide) in body.iter().zip(hidden) {
+    for (byte, hide) in bytes.iter().zip(hidden) {
         if !hide {
             shown.push(*byte);
         } else if !before {
-            shown.extend("…".as_bytes());
+            shown.extend(mark.as_bytes());
         }
         before = hide;
     }
-    Bytes::from(shown)
+    Some(shown)
 }
 
 #[cfg(test)]
@@ -53,8 +74,33 @@ mod tests {
             ("a short one", "a … one"),
             ("é abcdefghijklmnop é", "é … é"),
         ] {
-            let shown = redact(&Bytes::from(body), &secrets);
-            assert_eq!(String::from_utf8_lossy(&shown), expected, "{body}");
+            let mut answer = answer(body);
+            redact(&mut answer, &secrets);
+            assert_eq!(String::from_utf8_lossy(&answer.body), expected, "{body}");
+        }
+    }
+
+    #[test]
+    fn headers_stay_text() {
+        let mut answer = answer("");
+        for (name, value) in [("x-a", "key=abcdefghijklmnop; more"), ("x-a", "short"), ("x-b", "nothing")] {
+            answer.headers.append(name, HeaderValue::from_static(value));
+        }
+        answer
+            .headers
+            .insert("x-odd", HeaderValue::from_bytes("é abcdefghijklmnop".as_bytes()).expect("bytes"));
+        redact(&mut answer, &["abcdefghijklmnop", "short"]);
+        let shown: Vec<&[u8]> = answer.headers.values().map(HeaderValue::as_bytes).collect();
+        assert_eq!(shown, [&b"key=...; more"[..], b"...", b"nothing", "é ...".as_bytes()]);
+    }
+
+    fn answer(body: &'static str) -> Answer {
+        Answer {
+            status: http::StatusCode::OK,
+            headers: http::HeaderMap::new(),
+            redirected: false,
+            body: body.into(),
+            end: highlevel_wire::End::Complete,
         }
     }
 }

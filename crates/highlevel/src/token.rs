@@ -62,19 +62,12 @@ pub(crate) struct Bearer {
     pub(crate) token: SecretString,
     /// Or what is wrong with the token.
     pub(crate) authorization: Result<HeaderValue, &'static str>,
-    works: AtomicBool,
     lacks_scope: AtomicBool,
 }
 
 impl Bearer {
     pub(crate) fn new(token: SecretString) -> Self {
-        let (works, lacks_scope) = (AtomicBool::new(false), AtomicBool::new(false));
-        Self { authorization: authorization(&token), token, works, lacks_scope }
-    }
-
-    /// HighLevel has answered something other than a 401.
-    pub(crate) fn note_that_it_works(&self) {
-        self.works.store(true, Ordering::Relaxed);
+        Self { authorization: authorization(&token), token, lacks_scope: AtomicBool::new(false) }
     }
 
     /// HighLevel has answered that the token may not do something, which a renewed one may not do either.
@@ -85,11 +78,6 @@ impl Bearer {
     /// Whether HighLevel has ever answered that it lacks a scope.
     pub(crate) fn lacks_a_scope(&self) -> bool {
         self.lacks_scope.load(Ordering::Relaxed)
-    }
-
-    /// Whether HighLevel has ever answered something other than a 401.
-    pub(crate) fn has_worked(&self) -> bool {
-        self.works.load(Ordering::Relaxed)
     }
 }
 

@@ -10,14 +10,18 @@ const ARGUMENTS = [
   "--disable-background-networking",
   "--disable-component-update",
   "--disable-sync",
+  "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost", // whatever it tries, it stays here
 ];
 
 export function startBrowser() {
   return chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ARGUMENTS });
 }
 
-/** Opens a page. `page.problems` fills with what goes wrong in it; `check(page)` says that nothing did. */
-export async function openPage(browser, url, options = {}) {
+/**
+ * Opens a page. `page.problems` fills with what goes wrong in it; `check(page)` says that nothing did. `tolerates(text, url)`
+ * says of what the console has, and of the page or frame that it is about, whether it has to be so.
+ */
+export async function openPage(browser, url, { tolerates = () => false, ...options } = {}) {
   const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...options });
   const page = await context.newPage();
   const { origin } = new URL(url);
@@ -29,7 +33,8 @@ export async function openPage(browser, url, options = {}) {
     dialog.dismiss();
   });
   page.on("console", (message) => {
-    if (message.type() === "error") page.problems.push(`console: ${message.text()}`);
+    if (message.type() !== "error" || tolerates(message.text(), message.location().url)) return;
+    page.problems.push(`console: ${message.text()}`);
   });
   page.on("request", (request) => {
     const target = new URL(request.url());

@@ -31,6 +31,10 @@ class Sandbox {
     this.ui = facts.inspectorUrl;
   }
 
+  get pid() {
+    return this.#program.pid;
+  }
+
   /** Asks the API for something, as an integration does. Answers the status and the body. */
   async api(method, path, body, headers = {}) {
     const response = await fetch(this.facts.baseUrl + path, {
@@ -72,7 +76,7 @@ class Sandbox {
   }
 }
 
-/** A receiver of webhooks that answers with what `answer` says: a status, or a function of the request that gives one. */
+/** A receiver of webhooks that answers with what `answer` says: a status, or a function of the request that gives one, sooner or later. */
 export async function startReceiver(answer = 200) {
   const received = [];
   const server = createServer(async (request, response) => {
@@ -80,7 +84,7 @@ export async function startReceiver(answer = 200) {
     for await (const chunk of request) chunks.push(chunk);
     const event = { headers: request.headers, body: Buffer.concat(chunks).toString() };
     received.push(event);
-    response.statusCode = typeof answer === "function" ? answer(event, received.length) : answer;
+    response.statusCode = typeof answer === "function" ? await answer(event, received.length) : answer;
     response.end("seen");
   });
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));

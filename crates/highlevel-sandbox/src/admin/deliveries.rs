@@ -8,7 +8,6 @@ use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
 use super::{Content, Input, Output, Problem, Route};
-use crate::builder::parse_webhook_url;
 use crate::server::State;
 use crate::webhook::{
     Delivery, DeliveryFilter, DeliveryState, HostileMode, Hostilities, Replay, RetrySchedule,
@@ -172,7 +171,7 @@ fn change(state: &State, input: &Input<'_>) -> Result<Output, Problem> {
     let url = match url {
         None => None,
         Some(Value::Null) => Some(None),
-        Some(Value::String(url)) => Some(Some(parse_webhook_url(&url).map_err(problem)?.to_string())),
+        Some(Value::String(url)) => Some(Some(url)),
         Some(other) => return Err(Problem::bad_request(format!("url: {other} is neither text nor null"))),
     };
     let retries = match (retries, waits_ms) {
@@ -186,10 +185,10 @@ fn change(state: &State, input: &Input<'_>) -> Result<Output, Problem> {
         _ => return Err(Problem::bad_request("waitsMs goes with retries `custom`, and with it alone")),
     };
     if let Some(url) = url {
-        state.outbox.set_url(url);
+        state.set_webhook_url(url.as_deref()).map_err(problem)?;
     }
     if let Some(retries) = retries {
-        state.outbox.set_retries(retries);
+        state.set_retry_schedule(retries);
     }
     Ok(settings(state))
 }
@@ -212,7 +211,7 @@ struct Next {
 
 fn set_hostile(state: &State, input: &Input<'_>) -> Result<Output, Problem> {
     let Hostile { mode, next } = input.json()?;
-    let hostilities = state.outbox.change_hostilities(|hostilities| {
+    let hostilities = state.change_hostilities(|hostilities| {
         hostilities.standing = mode;
         hostilities.next = next.into_iter().map(|next| (next.mode, next.attempts)).collect();
     });
@@ -220,7 +219,7 @@ fn set_hostile(state: &State, input: &Input<'_>) -> Result<Output, Problem> {
 }
 
 fn clear_hostile(state: &State) -> Output {
-    state.outbox.change_hostilities(|hostilities| *hostilities = Hostilities::default());
+    state.change_hostilities(|hostilities| *hostilities = Hostilities::default());
     Output::no_content()
 }
 
@@ -244,7 +243,7 @@ fn keys(state: &State) -> Output {
 }
 
 fn rotate(state: &State) -> Result<Output, Problem> {
-    state.outbox.rotate_key().map_err(problem)?;
+    state.rotate_webhook_key().map_err(problem)?;
     Ok(Output { status: StatusCode::CREATED, ..keys(state) })
 }
 

@@ -33,6 +33,7 @@ fn index(document: &Value) -> Output {
     Output::ok(json!({
         "version": env!("CARGO_PKG_VERSION"),
         "description": format!("{PREFIX}openapi.json"),
+        "inspector": crate::inspector::PATH,
         "operations": operations,
     }))
 }

@@ -25,13 +25,13 @@ fn add(state: &State, input: &Input<'_>) -> Result<Output, Problem> {
 }
 
 fn clear(state: &State) -> Output {
-    state.faults.clear();
+    fault::clear(state);
     Output::no_content()
 }
 
 fn remove(state: &State, input: &Input<'_>) -> Result<Output, Problem> {
     let id = input.parameter(0);
-    if id.parse().is_ok_and(|id| state.faults.remove(id)) {
+    if id.parse().is_ok_and(|id| fault::remove(state, id)) {
         return Ok(Output::no_content());
     }
     Err(Problem::not_found(format!("there is no rule {id}; GET /_sandbox/faults lists those in force")))

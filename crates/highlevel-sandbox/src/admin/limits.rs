@@ -91,6 +91,6 @@ fn take(state: &State, input: &Input<'_>) -> Result<Output, Problem> {
         app_id: app_id.unwrap_or_else(|| state.account.app_id.clone()),
         location_id: location_id.unwrap_or_else(|| state.account.location_id.clone()),
     };
-    lock(&state.limiter).take(&Arc::new(account), state.clock.now(), requests);
+    state.use_rate_limit(&Arc::new(account), requests);
     Ok(show(state))
 }

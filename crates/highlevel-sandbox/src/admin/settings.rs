@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Input, Output, Problem, Route};
-use crate::fidelity::{Quirk, Rule, Settings, Strictness, SuccessStatus};
+use crate::fidelity::{Quirk, Rule, Strictness, SuccessStatus};
 use crate::server::{State, lock};
 
 pub(super) const ROUTES: &[Route] = &[
@@ -32,16 +32,13 @@ fn show(state: &State) -> Output {
 
 fn change(state: &State, input: &Input<'_>) -> Result<Output, Problem> {
     let Change { strictness, success_status, quirks } = input.json()?;
-    {
-        let mut settings = lock(&state.settings);
-        let Settings { strictness: old_strictness, success_status: old_status, quirks: old_quirks } =
-            settings.clone();
-        *settings = Settings {
-            strictness: strictness.unwrap_or(old_strictness),
-            success_status: success_status.unwrap_or(old_status),
-            quirks: quirks.unwrap_or(old_quirks),
-        };
-    }
+    state.change_settings(|settings| {
+        settings.strictness = strictness.unwrap_or(settings.strictness);
+        settings.success_status = success_status.unwrap_or(settings.success_status);
+        if let Some(quirks) = quirks {
+            settings.quirks = quirks;
+        }
+    });
     Ok(show(state))
 }
 

@@ -41,6 +41,8 @@ pub struct ActiveFault {
     pub seen: u64,
     /// On how many of them something went wrong because of it.
     pub hits: u64,
+    /// Whether it never strikes again.
+    pub spent: bool,
 }
 
 /// What a rule can know about a request.
@@ -69,7 +71,8 @@ impl FaultBook {
         }
         let mut rules = self.lock();
         rules.added += 1;
-        let status = ActiveFault { id: rules.added, rule, seen: 0, hits: 0 };
+        let spent = rule.is_spent(0, 0);
+        let status = ActiveFault { id: rules.added, rule, seen: 0, hits: 0, spent };
         rules.rules.push(Armed { status: status.clone(), struck: 0, in_force: watch::Sender::new(()) });
         Ok(status)
     }
@@ -116,10 +119,12 @@ impl FaultBook {
             }
             status.seen += 1;
             if strike.is_some() || !status.rule.strikes(status.seen) {
+                status.spent = status.rule.is_spent(status.seen, *struck);
                 continue;
             }
             let fault = status.rule.nth_fault(*struck).filter(|fault| **fault != Fault::NONE).cloned();
             *struck += 1;
+            status.spent = status.rule.is_spent(status.seen, *struck);
             if let Some(fault) = fault {
                 status.hits += 1;
                 let stage = status.rule.stage_of(&fault);

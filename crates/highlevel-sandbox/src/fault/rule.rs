@@ -25,22 +25,22 @@ use super::{Fault, FaultSchedule};
 pub struct FaultRule {
     /// What happens each time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    fault: Option<Fault>,
+    pub(crate) fault: Option<Fault>,
     /// What happens one time after the other; then the rule is spent.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    sequence: Vec<Fault>,
+    pub(crate) sequence: Vec<Fault>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    stage: Option<FaultStage>,
+    pub(crate) stage: Option<FaultStage>,
     #[serde(default)]
-    schedule: FaultSchedule,
+    pub(crate) schedule: FaultSchedule,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    operation: Option<String>,
+    pub(crate) operation: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    method: Option<String>,
+    pub(crate) method: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    path: Option<String>,
+    pub(crate) path: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    location: Option<String>,
+    pub(crate) location: Option<String>,
 }
 
 /// How far a request comes before the fault happens.
@@ -150,6 +150,12 @@ impl FaultRule {
 
     pub(super) fn strikes(&self, number: u64) -> bool {
         self.schedule.strikes(number)
+    }
+
+    /// Whether it never strikes again, after so many requests that it was about, and so many on which it struck.
+    pub(super) fn is_spent(&self, seen: u64, struck: u64) -> bool {
+        let sequence_over = u64::try_from(self.sequence.len()).is_ok_and(|length| struck >= length);
+        (!self.sequence.is_empty() && sequence_over) || self.schedule.is_over(seen)
     }
 
     /// Whether it is about a request.

@@ -38,6 +38,14 @@ impl FaultSchedule {
         }
     }
 
+    /// Whether it strikes none after the request of that number.
+    pub(super) fn is_over(self, number: u64) -> bool {
+        match self {
+            Self::Nth(last) | Self::First(last) => number >= last,
+            Self::Always | Self::EveryNth(_) | Self::Random { .. } => false,
+        }
+    }
+
     /// Whether there are always requests that it spares.
     pub(super) fn spares(self) -> bool {
         match self {

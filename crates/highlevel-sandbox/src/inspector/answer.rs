@@ -1,10 +1,12 @@
 //! What goes back to the browser, and what it may do with it.
 
+use std::fmt::Write;
+
 use askama::Template;
 use bytes::Bytes;
 use http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, LOCATION, REFERRER_POLICY, SET_COOKIE,
-    X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, LOCATION,
+    REFERRER_POLICY, SET_COOKIE, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderValue, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
@@ -40,6 +42,11 @@ pub(super) enum Answer {
         media_type: &'static str,
         body: &'static [u8],
     },
+    /// Bytes from outside, to be kept as a file.
+    File {
+        name: String,
+        body: Vec<u8>,
+    },
     Stream(Body),
     Problem(Problem),
 }
@@ -64,27 +71,34 @@ impl Answer {
     pub(super) fn into_response(self, state: &State) -> Response<Body> {
         let whole = |text: String| Full::new(Bytes::from(text)).boxed();
         let mut policy = POLICY;
+        // With `no-referrer` a browser would send `Origin: null` with the page's own forms, which are refused then.
+        let mut referrer = "same-origin";
         let mut cache = "no-store";
         let mut media_type = "text/html; charset=utf-8";
         let mut more: Vec<(HeaderName, String)> = Vec::new();
         let (status, body) = match self {
             Self::Page { status, html } => (status, whole(html)),
             Self::Foreign(html) => {
-                policy = FRAME_POLICY;
+                (policy, referrer) = (FRAME_POLICY, "no-referrer");
                 (StatusCode::OK, whole(html))
             }
             Self::See(location) => {
-                more.push((LOCATION, location));
+                more.push((LOCATION, printable(&location)));
                 (StatusCode::SEE_OTHER, whole(String::new()))
             }
             Self::SignedIn { to, cookie } => {
-                more.extend([(LOCATION, to), (SET_COOKIE, cookie)]);
+                more.extend([(LOCATION, printable(&to)), (SET_COOKIE, cookie)]);
                 (StatusCode::SEE_OTHER, whole(String::new()))
             }
             Self::Asset { media_type: own, body } => {
                 // Its address changes with its content.
                 (media_type, cache) = (own, "public, max-age=31536000, immutable");
                 (StatusCode::OK, Full::new(Bytes::from_static(body)).boxed())
+            }
+            Self::File { name, body } => {
+                media_type = "text/plain; charset=utf-8";
+                more.push((CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\"")));
+                (StatusCode::OK, Full::new(Bytes::from(body)).boxed())
             }
             Self::Stream(body) => {
                 media_type = "text/event-stream";
@@ -103,7 +117,7 @@ impl Answer {
             (CACHE_CONTROL, cache),
             (CONTENT_TYPE, media_type),
             (CONTENT_SECURITY_POLICY, policy),
-            (REFERRER_POLICY, "no-referrer"),
+            (REFERRER_POLICY, referrer),
             (X_CONTENT_TYPE_OPTIONS, "nosniff"),
             (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
             (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
@@ -117,6 +131,19 @@ impl Answer {
         }
         response
     }
+}
+
+/// An address in which everything that cannot stand in a header is encoded.
+fn printable(address: &str) -> String {
+    address.bytes().fold(String::with_capacity(address.len()), |mut printable, byte| {
+        if byte.is_ascii_graphic() {
+            printable.push(char::from(byte));
+        } else {
+            // Writing to a string cannot fail.
+            let _ = write!(printable, "%{byte:02X}");
+        }
+        printable
+    })
 }
 
 impl From<Problem> for Answer {

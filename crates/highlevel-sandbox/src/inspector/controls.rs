@@ -1,4 +1,14 @@
-//! What is switched on: faults, the clock, limits, and where webhooks go.
+//! What is switched on: the clock, faults, where webhooks go and how wrongly, limits, and how requests are judged.
+//!
+//! Each card is a file. What its buttons do is done by the functions of [`State`] that the admin API uses as well.
+
+mod clock;
+mod events;
+mod faults;
+mod judging;
+mod limits;
+mod summary;
+mod webhooks;
 
 use std::sync::Arc;
 
@@ -6,21 +16,84 @@ use askama::Template;
 use http::Method;
 
 use super::page::Frame;
-use super::{Answer, Asked, Route};
-use crate::fault::ActiveFault;
+use super::{Answer, Asked, PATH, Route};
+use crate::admin::Problem;
+use crate::fault;
 use crate::server::State;
 
-pub(super) const ROUTES: &[Route] =
-    &[Route { method: Method::GET, path: "controls", handler: |state, asked| show(state, asked) }];
+pub(super) const ROUTES: &[Route] = &[
+    Route { method: Method::GET, path: "controls", handler: |state, asked| show(state, asked) },
+    post("controls/reset", |state, asked| then("summary", summary::reset(state, asked))),
+    post("controls/clock", |state, asked| then("time", clock::change(state, asked))),
+    post("controls/clock/machine", |state, _| then("time", clock::follow_machine(state))),
+    post("controls/faults", |state, asked| then("faults", faults::add(state, asked))),
+    post("controls/faults/clear", |state, _| {
+        fault::clear(state);
+        then("faults", Ok(()))
+    }),
+    post("controls/faults/{id}/remove", |state, asked| then("faults", faults::remove(state, asked))),
+    post("controls/webhooks/url", |state, asked| then("webhooks", webhooks::set_url(state, asked))),
+    post("controls/webhooks/retries", |state, asked| then("webhooks", webhooks::set_retries(state, asked))),
+    post("controls/webhooks/hostile", |state, asked| then("webhooks", webhooks::set_hostile(state, asked))),
+    post("controls/webhooks/keys", |state, _| then("webhooks", webhooks::rotate(state))),
+    post("controls/events", |state, asked| super::answer::done(events::trigger(state, asked))),
+    post("controls/limits", |state, asked| then("limits", limits::change(state, asked))),
+    post("controls/limits/use", |state, asked| then("limits", limits::take(state, asked))),
+    post("controls/judging", |state, asked| then("judging", judging::change(state, asked))),
+];
+
+const fn post(path: &'static str, handler: fn(&Arc<State>, &Asked<'_>) -> Answer) -> Route {
+    Route { method: Method::POST, path, handler }
+}
 
 #[derive(Template)]
 #[template(path = "controls.html")]
 struct ControlsPage {
     frame: Frame,
-    faults: Vec<ActiveFault>,
+    summary: summary::Card,
+    clock: clock::Card,
+    faults: faults::Card,
+    webhooks: webhooks::Card,
+    events: events::Card,
+    limits: limits::Card,
+    judging: judging::Card,
 }
 
 fn show(state: &Arc<State>, asked: &Asked<'_>) -> Answer {
-    let frame = Frame::new(state, "controls", "Faults & clock", asked.filter());
-    Answer::page(&ControlsPage { frame, faults: state.faults.list() })
+    Answer::page(&ControlsPage {
+        frame: Frame::new(state, "controls", "Faults & clock", asked.filter()),
+        summary: summary::Card::of(state),
+        clock: clock::Card::of(state),
+        faults: faults::Card::of(state),
+        webhooks: webhooks::Card::of(state),
+        events: events::Card::of(state, asked),
+        limits: limits::Card::of(state),
+        judging: judging::Card::of(state),
+    })
+}
+
+/// Back to the card in which something was done, or why it was not.
+fn then(card: &str, result: Result<(), Problem>) -> Answer {
+    super::answer::done(result.map(|()| Answer::See(format!("{PATH}/controls#{card}"))))
+}
+
+/// Something to choose from.
+struct Choice {
+    value: String,
+    words: String,
+    chosen: bool,
+}
+
+impl Choice {
+    fn new(value: impl Into<String>, words: impl Into<String>, chosen: bool) -> Self {
+        Self { value: value.into(), words: words.into(), chosen }
+    }
+}
+
+/// The number in a field, or what is wrong with it.
+fn number<T: std::str::FromStr>(asked: &Asked<'_>, field: &str, name: &str) -> Result<T, Problem> {
+    let text = asked.field(field).ok_or_else(|| Problem::bad_request(format!("{name}: give a number")))?;
+    text.trim().parse().map_err(|_| {
+        Problem::bad_request(format!("{name}: \"{}\" is not a number that can stand here", text.trim()))
+    })
 }

@@ -1,15 +1,22 @@
 //! Conversations, as chat: who wrote what, on which channel, and how far it has come.
 
-use std::collections::HashMap;
+mod list;
+mod thread;
+mod words;
+mod write;
 
 use askama::Template;
 use http::{Method, StatusCode};
 
-use super::format::Time;
+use super::answer::done;
+use super::filter::Filter;
 use super::page::Frame;
-use super::{Answer, Asked, Route, format};
+use super::{Answer, Asked, PATH, Route};
 use crate::server::State;
-use crate::world::{Contact, Message, World};
+use list::Row;
+use thread::Thread;
+pub(super) use words::path;
+use write::Composer;
 
 pub(super) const ROUTES: &[Route] = &[
     Route { method: Method::GET, path: "", handler: |state, asked| show(state, asked) },
@@ -19,95 +26,116 @@ pub(super) const ROUTES: &[Route] = &[
         path: "conversations/{contact}",
         handler: |state, asked| show(state, asked),
     },
+    Route { method: Method::GET, path: "emails/{message}", handler: |state, asked| html(state, asked) },
+    Route {
+        method: Method::POST,
+        path: "conversations/{contact}/messages",
+        handler: |state, asked| done(write::send(state, asked)),
+    },
+    Route {
+        method: Method::POST,
+        path: "messages/{message}/status",
+        handler: |state, asked| done(write::status(state, asked)),
+    },
+    Route {
+        method: Method::POST,
+        path: "contacts",
+        handler: |state, asked| done(write::add_contact(state, asked)),
+    },
 ];
 
 #[derive(Template)]
 #[template(path = "conversations.html")]
 struct ConversationsPage {
     frame: Frame,
+    /// Where the search goes: it keeps open what is open.
+    search: String,
+    channels: Vec<&'static str>,
+    statuses: Vec<&'static str>,
     rows: Vec<Row>,
     longer: Option<String>,
-    open: Option<Thread>,
-}
-
-/// A conversation in the list.
-struct Row {
-    id: String,
-    name: String,
-    link: String,
-    last: String,
-    at: Time,
-    is_open: bool,
-}
-
-/// The conversation that is open.
-struct Thread {
-    name: String,
-    contact: Contact,
-    messages: Vec<Bubble>,
-}
-
-/// A message of the conversation.
-struct Bubble {
-    message: Message,
-    at: Time,
+    open: Option<(Thread, Composer)>,
+    /// In which a new contact can be.
+    locations: Vec<String>,
+    own_location: String,
 }
 
 fn show(state: &State, asked: &Asked<'_>) -> Answer {
     let filter = asked.filter();
-    let frame = Frame::new(state, "conversations", "Conversations", filter.clone());
+    let id = asked.parameter(0);
+    let channels = words_of(state, &["SendMessageType", "InboundMessageType"]);
+    let statuses = words_of(state, &["SendStatus", "EventMessageStatus", "CallStatus"]);
     let world = state.world();
-    let open = asked.parameter(0);
-    if !open.is_empty() && world.contact(open).is_none() {
-        return Answer::problem(StatusCode::NOT_FOUND, format!("there is no contact {open}"));
+    let contact = world.contact(id);
+    if !id.is_empty() && contact.is_none() {
+        return Answer::problem(
+            StatusCode::NOT_FOUND,
+            format!("there is no contact {id}; it was deleted, or was never added"),
+        );
     }
-    // The newest message of each contact comes first.
-    let mut last: HashMap<&str, &Message> = HashMap::new();
-    let mut order: Vec<&str> = Vec::new();
-    for message in world.messages().rev() {
-        last.entry(&message.contact_id).or_insert_with(|| {
-            order.push(&message.contact_id);
-            message
-        });
-    }
-    let silent = world.contacts().map(|contact| &*contact.id).filter(|id| !last.contains_key(id));
-    let all: Vec<&str> = order.iter().copied().chain(silent).collect();
-    let fitting = all.iter().filter_map(|id| world.contact(id)).filter(|contact| {
-        let name = name(contact);
-        filter.finds(&name) || filter.finds(&contact.id)
-    });
-    let mut fitting = fitting.skip(0);
-    let rows = fitting.by_ref().take(filter.rows).map(|contact| {
-        let message = last.get(&*contact.id);
-        Row {
-            id: contact.id.clone(),
-            name: name(contact),
-            link: frame.link(&format!("conversations/{}", contact.id)),
-            last: message
-                .and_then(|message| message.text())
-                .map(|text| format::start(text, 80))
-                .unwrap_or_default(),
-            at: message.map(|message| Time::from(message.date_added.clone())).unwrap_or_default(),
-            is_open: contact.id == open,
+    let (rows, more) = list::rows(&world, &filter, id);
+    let open = contact
+        .map(|contact| (thread::thread(&world, &filter, contact), Composer::new(state, &world, contact)));
+    let locations = world.locations().map(|location| location.id.clone()).collect();
+    // Rendering needs nothing of it any more.
+    drop(world);
+    let title = open.as_ref().map_or("Conversations", |(thread, _)| &thread.name).to_owned();
+    let search = if id.is_empty() { "conversations".to_owned() } else { words::path(id) };
+    let longer = filter.longer().filter(|_| more);
+    let longer = longer.map(|longer| format!("{PATH}/{search}{}", longer.query()));
+    Answer::page(&ConversationsPage {
+        frame: Frame::new(state, "conversations", &title, filter),
+        search,
+        channels,
+        statuses,
+        rows,
+        longer,
+        open,
+        locations,
+        own_location: state.account.location_id.clone(),
+    })
+}
+
+/// The HTML of a message, to be shown in a frame.
+fn html(state: &State, asked: &Asked<'_>) -> Answer {
+    let id = asked.parameter(0);
+    let html = state.world().message(id).and_then(|message| message.field("html").map(str::to_owned));
+    html.map_or_else(
+        || Answer::problem(StatusCode::NOT_FOUND, format!("there is no message {id} with HTML")),
+        Answer::Foreign,
+    )
+}
+
+/// The words that the specification has under any of these names, each once.
+fn words_of(state: &State, schemas: &[&str]) -> Vec<&'static str> {
+    let mut words: Vec<&'static str> = Vec::new();
+    for word in schemas.iter().flat_map(|schema| state.contract.allowed_values(schema)) {
+        if !words.contains(&word) {
+            words.push(word);
         }
-    });
-    let rows = rows.collect();
-    let longer = fitting
-        .next()
-        .and(filter.longer())
-        .map(|longer| format!("{}/conversations{}", super::PATH, longer.query()));
-    let open = world.contact(open).map(|contact| thread(&world, contact));
-    Answer::page(&ConversationsPage { frame, rows, longer, open })
+    }
+    words
 }
 
-fn thread(world: &World, contact: &Contact) -> Thread {
-    let messages = world.messages().filter(|message| message.contact_id == contact.id);
-    let messages = messages
-        .map(|message| Bubble { at: message.date_added.clone().into(), message: message.clone() })
-        .collect();
-    Thread { name: name(contact), contact: contact.clone(), messages }
-}
+impl ConversationsPage {
+    /// Today, by the sandbox's clock, the time of day is enough.
+    fn when<'a>(&self, at: &'a super::format::Time) -> &'a str {
+        if at.day() == self.frame.now.day() { at.clock() } else { at.day() }
+    }
 
-fn name(contact: &Contact) -> String {
-    contact.name.clone().unwrap_or_else(|| contact.id.clone())
+    /// The same page with earlier messages.
+    fn earlier(&self) -> Option<String> {
+        let longer: Filter = self.frame.filter.longer()?;
+        Some(format!("{PATH}/{}{}", self.search, longer.query()))
+    }
+
+    /// Where the status of a message is moved on.
+    fn status_of(&self, bubble: &thread::Bubble) -> String {
+        format!("{PATH}/messages/{}/status{}", bubble.segment, self.query())
+    }
+
+    /// Of the search that is in the address, with its question mark.
+    fn query(&self) -> String {
+        self.frame.filter.query()
+    }
 }

@@ -1,4 +1,8 @@
-//! Webhook events on their way: each attempt, its signature, its answer, and what comes next.
+//! Webhook events on their way: each attempt, its signature, its answer, what comes next, and the same once more.
+
+mod attempt;
+mod countdown;
+mod list;
 
 use std::sync::Arc;
 
@@ -6,65 +10,248 @@ use askama::Template;
 use http::{Method, StatusCode};
 
 use super::format::Time;
+use super::json::Shown;
 use super::page::Frame;
-use super::{Answer, Asked, PATH, Route};
+use super::{Answer, Asked, PATH, Route, conversations};
+use crate::admin::Problem;
 use crate::server::State;
-use crate::webhook::{Delivery, DeliveryFilter};
+use crate::webhook::{Delivery, HostileMode, Replay, Summary, time_text};
+use attempt::Attempt;
+use countdown::Next;
+use list::{Badge, Row, Wanted};
 
 pub(super) const ROUTES: &[Route] = &[
     Route { method: Method::GET, path: "deliveries", handler: |state, asked| show(state, asked) },
     Route { method: Method::GET, path: "deliveries/{id}", handler: |state, asked| show(state, asked) },
+    Route {
+        method: Method::POST,
+        path: "deliveries/{id}/resend",
+        handler: |state, asked| resend(state, asked),
+    },
+    Route {
+        method: Method::POST,
+        path: "deliveries/{id}/replay",
+        handler: |state, asked| replay(state, asked),
+    },
 ];
+
+/// Up to how many bytes a payload is shown as it was sent, and can be edited.
+const MOST_SHOWN: usize = 64 * 1024;
+/// How many attempts are shown at once; the earlier ones are folded.
+const LATEST: usize = 6;
+/// What a status can be searched for.
+const STATUSES: [&str; 8] = ["pending", "delivered", "given up", "no answer", "2xx", "3xx", "4xx", "5xx"];
 
 #[derive(Template)]
 #[template(path = "deliveries.html")]
-struct DeliveriesPage {
+struct DeliveriesPage<'a> {
     frame: Frame,
+    channels: Vec<&'a str>,
+    statuses: Vec<&'a str>,
     rows: Vec<Row>,
     longer: Option<String>,
-    open: Option<Delivery>,
+    has_url: bool,
+    open: Option<Open<'a>>,
 }
 
-/// A delivery in the list.
-struct Row {
-    id: u64,
-    link: String,
-    event: String,
-    url: String,
-    state: &'static str,
-    attempts: usize,
-    at: Time,
-    is_open: bool,
+/// The delivery that is open.
+struct Open<'a> {
+    delivery: &'a Delivery,
+    badge: Badge,
+    created: Time,
+    next: Option<Next>,
+    /// How many attempts are in line or under way.
+    under_way: u32,
+    message: Option<MessageLink>,
+    /// The last one first.
+    attempts: Vec<Attempt<'a>>,
+    /// Whether those are all that there were.
+    is_complete: bool,
+    payload: Payload<'a>,
+    modes: [HostileMode; 11],
+    /// Where the forms go.
+    path: String,
+    query: String,
+}
+
+/// Where the message is shown that a delivery is about.
+struct MessageLink {
+    id: String,
+    /// Not if the message is forgotten.
+    conversation: Option<String>,
+    requests: String,
+}
+
+/// The payload as it was made.
+struct Payload<'a> {
+    shown: Shown<'a>,
+    /// The beginning of it, as it is.
+    start: &'a str,
+    length: usize,
+    can_be_edited: bool,
 }
 
 fn show(state: &Arc<State>, asked: &Asked<'_>) -> Answer {
     let filter = asked.filter();
     let frame = Frame::new(state, "deliveries", "Deliveries", filter.clone());
+    let now = state.clock.now();
     let open = asked.parameter(0);
-    let delivery = open.parse().ok().and_then(|id| state.outbox.delivery(id));
+    let id = open.parse().ok();
+    let delivery = id.and_then(|id| Some((state.outbox.delivery(id)?, state.outbox.summary(id)?)));
     if !open.is_empty() && delivery.is_none() {
         return Answer::problem(
             StatusCode::NOT_FOUND,
-            format!("there is no delivery {open}, or it is forgotten"),
+            format!("there is no delivery {open}, or it is forgotten; the list has those that there are"),
         );
     }
-    let mut found = state.outbox.newest(&DeliveryFilter::default(), filter.rows + 1);
-    let more = found.len() > filter.rows;
-    found.truncate(filter.rows);
+    let wanted = Wanted::new(&filter, state.world().contacts());
+    let (found, more) = state.outbox.search(filter.rows, |summary| wanted.fits(summary));
     let rows = found
-        .into_iter()
-        .map(|each| Row {
-            link: frame.link(&format!("deliveries/{}", each.id)),
-            is_open: Some(each.id) == delivery.as_ref().map(|delivery| delivery.id),
-            id: each.id,
-            event: each.event,
-            url: each.url,
-            state: each.state.as_str(),
-            attempts: each.attempts.len(),
-            at: each.created_at.into(),
+        .iter()
+        .map(|summary| {
+            let link = frame.link(&format!("deliveries/{}", summary.id));
+            let is_open = Some(summary.id) == id;
+            Row::new(summary, link, is_open, now)
         })
         .collect();
     let longer = if more { filter.longer() } else { None };
     let longer = longer.map(|longer| format!("{PATH}/deliveries{}", longer.query()));
-    Answer::page(&DeliveriesPage { frame, rows, longer, open: delivery })
+    let open = delivery.as_ref().map(|(delivery, summary)| Open::new(state, &frame, delivery, summary));
+    Answer::page(&DeliveriesPage {
+        channels: with_chosen(state.contract.allowed_values("EventMessageType"), &filter.channel),
+        statuses: with_chosen(STATUSES.to_vec(), &filter.status),
+        frame,
+        rows,
+        longer,
+        has_url: state.outbox.url().is_some(),
+        open,
+    })
+}
+
+/// The values of a field, with the one of the address, which may be another.
+fn with_chosen<'a>(mut values: Vec<&'a str>, chosen: &'a str) -> Vec<&'a str> {
+    if !chosen.is_empty() && !values.contains(&chosen) {
+        values.push(chosen);
+    }
+    values
+}
+
+impl<'a> Open<'a> {
+    /// The attempts that are shown at once, and those that are folded.
+    fn latest(&self) -> &[Attempt<'a>] {
+        &self.attempts[..self.attempts.len().min(LATEST)]
+    }
+
+    fn earlier(&self) -> &[Attempt<'a>] {
+        self.attempts.get(LATEST..).unwrap_or_default()
+    }
+
+    fn new(state: &State, frame: &Frame, delivery: &'a Delivery, summary: &Summary) -> Self {
+        let keyring = state.outbox.keyring();
+        let keys = keyring.published();
+        let attempts = delivery.attempts.iter().rev();
+        Self {
+            badge: Badge::of(delivery.state),
+            created: delivery.created_at.clone().into(),
+            next: summary.next.map(|at| Next::new(time_text(at), at - state.clock.now())),
+            under_way: summary.open,
+            message: delivery.message_id.clone().map(|id| MessageLink::new(state, id)),
+            attempts: attempts
+                .map(|attempt| Attempt::new(attempt, &delivery.body, &keyring, &keys))
+                .collect(),
+            is_complete: delivery.attempts.len() >= usize::try_from(summary.ended).unwrap_or(usize::MAX),
+            payload: Payload::new(&delivery.body),
+            modes: HostileMode::ALL,
+            path: format!("{PATH}/deliveries/{}", delivery.id),
+            query: frame.filter.query(),
+            delivery,
+        }
+    }
+}
+
+impl MessageLink {
+    fn new(state: &State, id: String) -> Self {
+        let contact = state.world().message(&id).map(|message| message.contact_id.clone());
+        let query = super::Filter { text: id.clone(), ..super::Filter::default() }.query();
+        Self {
+            conversation: contact
+                .map(|contact| format!("{PATH}/{}#message-{id}", conversations::path(&contact))),
+            requests: format!("{PATH}/requests{query}"),
+            id,
+        }
+    }
+}
+
+impl<'a> Payload<'a> {
+    fn new(body: &'a [u8]) -> Self {
+        let text = std::str::from_utf8(body).ok();
+        let start = attempt::beginning(text.unwrap_or_default(), MOST_SHOWN);
+        Self {
+            shown: Shown::of(body, &[]),
+            start,
+            length: body.len(),
+            can_be_edited: text.is_some() && body.len() <= MOST_SHOWN,
+        }
+    }
+}
+
+fn resend(state: &Arc<State>, asked: &Asked<'_>) -> Answer {
+    let mode = match asked.field("hostile").map(|mode| mode.parse::<HostileMode>()).transpose() {
+        Ok(mode) => mode,
+        Err(words) => return Answer::problem(StatusCode::BAD_REQUEST, words),
+    };
+    done(asked, |id| state.outbox.resend(id, mode))
+}
+
+fn replay(state: &Arc<State>, asked: &Asked<'_>) -> Answer {
+    let mut replay = Replay::new();
+    if let Some(number) = asked.field("attempt") {
+        let Ok(number) = number.parse() else {
+            let words = format!("{number:?} is no number of an attempt; choose one of the list");
+            return Answer::problem(StatusCode::BAD_REQUEST, words);
+        };
+        replay = replay.attempt(number);
+    }
+    if let Some(body) = edited(asked.body) {
+        replay = replay.body(body);
+    }
+    if asked.field("signed").is_some() {
+        replay = replay.signed();
+    }
+    done(asked, |id| state.outbox.replay(id, replay, state.clock.now()))
+}
+
+/// The body that was typed, if there was a field for it. A browser ends the lines of a field in its own way, and
+/// nobody can type another one.
+fn edited(form: &[u8]) -> Option<String> {
+    let body = form_urlencoded::parse(form).find(|(field, _)| field == "body");
+    body.map(|(_, value)| value.replace("\r\n", "\n"))
+}
+
+/// Does something with the delivery of the address, and shows it again.
+fn done(asked: &Asked<'_>, action: impl FnOnce(u64) -> std::io::Result<Delivery>) -> Answer {
+    let id = asked.parameter(0);
+    // No delivery has the id 0.
+    match action(id.parse().unwrap_or_default()) {
+        Ok(_) => Answer::See(format!("{PATH}/deliveries/{id}{}", asked.filter().query())),
+        Err(error) => Problem::from(error).into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_typed_is_sent() {
+        let cases = [
+            ("attempt=1", None),
+            ("body=", Some("")),
+            ("body=+a%0D%0Ab%0D%0A", Some(" a\nb\n")),
+            ("attempt=&body=%7B%22a%22%3A%22%5Cr%5Cn%22%7D", Some(r#"{"a":"\r\n"}"#)),
+        ];
+        for (form, expected) in cases {
+            assert_eq!(edited(form.as_bytes()).as_deref(), expected, "{form}");
+        }
+    }
 }

@@ -11,6 +11,7 @@ mod conversations;
 mod deliveries;
 mod filter;
 mod format;
+mod json;
 mod live;
 mod page;
 mod requests;
@@ -18,7 +19,8 @@ mod sign_in;
 
 use std::sync::Arc;
 
-use http::{HeaderMap, Method, Response};
+use http::header::{ACCEPT, ALLOW};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 
 use crate::admin::{Problem, fit};
 use crate::server::{Body, State};
@@ -52,20 +54,48 @@ pub(crate) fn serves(path: &str) -> bool {
     path.strip_prefix(PATH).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
+/// Whether somebody has opened the base URL in a browser: the API has nothing there, and a program does not ask for HTML.
+pub(crate) fn is_for_a_person(method: &Method, path: &str, headers: &HeaderMap) -> bool {
+    let accepted = headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    *method == Method::GET && path == "/" && accepted.contains("text/html")
+}
+
+/// The way to the inspector.
+pub(crate) fn welcome(state: &Arc<State>) -> Response<Body> {
+    Answer::See(PATH.to_owned()).into_response(state)
+}
+
 /// Answers a request.
 pub(crate) fn answer(state: &Arc<State>, method: &Method, mut asked: Asked<'_>) -> Response<Body> {
     let path = asked.target.split('?').next().unwrap_or_default();
-    let path = path.strip_prefix(PATH).unwrap_or_default().trim_matches('/');
-    let segments: Vec<&str> = path.split('/').collect();
-    let there: Vec<_> = routes().filter_map(|route| Some((route, fit(route.path, &segments)?))).collect();
-    let answer = match there.into_iter().find(|(route, _)| route.method == *method) {
+    let there = at(routes(), path);
+    let mut allowed: Vec<&str> = there.iter().map(|(route, _)| route.method.as_str()).collect();
+    if allowed.contains(&"GET") {
+        allowed.push("HEAD");
+    }
+    allowed.sort_unstable();
+    allowed.dedup();
+    let allowed = allowed.join(", ");
+    // HEAD is a GET whose body is not sent.
+    let wanted = if *method == Method::HEAD { &Method::GET } else { method };
+    let answer = match there.into_iter().find(|(route, _)| route.method == *wanted) {
         Some((route, parameters)) => {
             asked.parameters = parameters;
             (route.handler)(state, &asked)
         }
-        None => Answer::problem(http::StatusCode::NOT_FOUND, "there is no such page"),
+        None if allowed.is_empty() => Answer::problem(StatusCode::NOT_FOUND, "there is no such page"),
+        None => Answer::problem(
+            StatusCode::METHOD_NOT_ALLOWED,
+            format!("{path} does not take {method}; it takes {allowed}"),
+        ),
     };
-    answer.into_response(state)
+    let mut response = answer.into_response(state);
+    if response.status() == StatusCode::METHOD_NOT_ALLOWED
+        && let Ok(allowed) = HeaderValue::try_from(allowed)
+    {
+        response.headers_mut().insert(ALLOW, allowed);
+    }
+    response
 }
 
 /// The answer to somebody who may not see the page, or not do this.
@@ -75,20 +105,40 @@ pub(crate) fn refused(
     asked: &Asked<'_>,
     problem: Problem,
 ) -> Response<Body> {
+    let path = asked.target.split('?').next().unwrap_or_default();
+    // Everybody may see the style of the page where one signs in.
+    if problem.status == StatusCode::UNAUTHORIZED && !at(assets::ROUTES, path).is_empty() {
+        return answer(state, method, Asked::new(asked.target, asked.headers, asked.body));
+    }
     sign_in::refused(state, method, asked, problem).into_response(state)
 }
 
 fn routes() -> impl Iterator<Item = &'static Route> {
-    [
-        assets::ROUTES,
-        controls::ROUTES,
-        conversations::ROUTES,
-        deliveries::ROUTES,
-        live::ROUTES,
-        requests::ROUTES,
-    ]
-    .into_iter()
-    .flatten()
+    pages().chain([assets::ROUTES, live::ROUTES, sign_in::ROUTES].into_iter().flatten())
+}
+
+fn pages() -> impl Iterator<Item = &'static Route> {
+    [controls::ROUTES, conversations::ROUTES, deliveries::ROUTES, requests::ROUTES].into_iter().flatten()
+}
+
+/// Those of the routes that are at a path, with the parameters in it.
+fn at(routes: impl IntoIterator<Item = &'static Route>, path: &str) -> Vec<(&'static Route, Vec<String>)> {
+    let path = path.strip_prefix(PATH).unwrap_or_default().trim_matches('/');
+    let segments: Vec<&str> = path.split('/').collect();
+    routes.into_iter().filter_map(|route| Some((route, fit(route.path, &segments)?))).collect()
+}
+
+/// Whether an address is that of a page, and nothing that a browser makes another address of.
+fn is_page(address: &str) -> bool {
+    let path = address.split('?').next().unwrap_or_default();
+    let leaves = path.split('/').any(|segment| {
+        let segment = segment.to_ascii_lowercase().replace("%2e", ".");
+        segment == "." || segment == ".."
+    });
+    address.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\' && byte != b'#')
+        && serves(path)
+        && !leaves
+        && at(pages(), path).iter().any(|(route, _)| route.method == Method::GET)
 }
 
 impl<'a> Asked<'a> {

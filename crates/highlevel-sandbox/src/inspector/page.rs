@@ -11,9 +11,9 @@ use crate::webhook::time_text;
 /// something.
 pub(super) const TABS: [Tab; 4] = [
     Tab { path: "conversations", name: "Conversations", live: "message delivery changed" },
-    Tab { path: "requests", name: "Requests", live: "request" },
+    Tab { path: "requests", name: "Requests", live: "request changed" },
     Tab { path: "deliveries", name: "Deliveries", live: "delivery message changed" },
-    Tab { path: "controls", name: "Faults & clock", live: "request changed" },
+    Tab { path: "controls", name: "Faults & clock", live: "request delivery changed" },
 ];
 
 pub(super) struct Tab {

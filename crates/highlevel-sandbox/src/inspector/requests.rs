@@ -1,5 +1,11 @@
 //! Requests to the API, with what was wrong with them and what was answered.
 
+mod budget;
+mod curl;
+mod detail;
+mod remarks;
+mod search;
+
 use std::sync::Arc;
 
 use askama::Template;
@@ -8,21 +14,36 @@ use http::{Method, StatusCode};
 use super::format::Time;
 use super::page::Frame;
 use super::{Answer, Asked, PATH, Route, format};
-use crate::ledger::{Filter as LedgerFilter, RecordedRequest};
+use crate::ledger::RecordedRequest;
 use crate::server::State;
+use detail::Detail;
+use remarks::Badge;
+use search::Search;
 
 pub(super) const ROUTES: &[Route] = &[
     Route { method: Method::GET, path: "requests", handler: |state, asked| show(state, asked) },
     Route { method: Method::GET, path: "requests/{id}", handler: |state, asked| show(state, asked) },
+    Route {
+        method: Method::GET,
+        path: "requests/{id}/body",
+        handler: |state, asked| file(state, asked, "body"),
+    },
+    Route {
+        method: Method::GET,
+        path: "requests/{id}/answer",
+        handler: |state, asked| file(state, asked, "answer"),
+    },
 ];
 
 #[derive(Template)]
 #[template(path = "requests.html")]
-struct RequestsPage {
+struct RequestsPage<'r> {
     frame: Frame,
+    channels: Vec<&'static str>,
+    statuses: Vec<String>,
     rows: Vec<Row>,
     longer: Option<String>,
-    open: Option<RecordedRequest>,
+    open: Option<Detail<'r>>,
 }
 
 /// A request in the list.
@@ -32,9 +53,13 @@ struct Row {
     method: String,
     path: String,
     status: u16,
+    /// Whether the answer did not get through.
+    is_cut: bool,
     operation: &'static str,
+    location: String,
     took: String,
     at: Time,
+    badges: Vec<Badge>,
     is_open: bool,
 }
 
@@ -42,28 +67,78 @@ fn show(state: &Arc<State>, asked: &Asked<'_>) -> Answer {
     let filter = asked.filter();
     let frame = Frame::new(state, "requests", "Requests", filter.clone());
     let open = asked.parameter(0);
-    let request = state.ledger.request(open);
+    let request = if open.is_empty() { None } else { state.ledger.request(open) };
     if !open.is_empty() && request.is_none() {
-        return Answer::problem(
-            StatusCode::NOT_FOUND,
-            format!("there is no request {open}, or not any more"),
-        );
+        return gone(open);
     }
-    let (found, more) = state.ledger.find(&LedgerFilter::default(), filter.rows);
-    let rows = found
-        .into_iter()
-        .map(|request| Row {
+    let search = Search::new(state, &filter);
+    let contact_of = |id: &str| state.world().message(id).map(|message| message.contact_id.clone());
+    let (rows, more) = state.ledger.collect(filter.rows, |request| {
+        search.fits(request, contact_of).then(|| Row::new(state, &frame, request, open))
+    });
+    let longer = filter.longer().filter(|_| more);
+    let marks = request.as_ref().map(remarks::marks).unwrap_or_default();
+    let detail = request.as_ref().map(|request| Detail::new(state, asked, &frame, request, &marks));
+    Answer::page(&RequestsPage {
+        channels: channels(state),
+        statuses: statuses(state, &filter.status),
+        rows,
+        longer: longer.map(|longer| format!("{PATH}/requests{}", longer.query())),
+        open: detail,
+        frame,
+    })
+}
+
+fn file(state: &Arc<State>, asked: &Asked<'_>, which: &str) -> Answer {
+    let id = asked.parameter(0);
+    let Some(request) = state.ledger.request(id) else { return gone(id) };
+    let (name, body) = detail::file(request, which);
+    Answer::File { name, body }
+}
+
+fn gone(id: &str) -> Answer {
+    Answer::problem(StatusCode::NOT_FOUND, format!("there is no request {id}, or not any more"))
+}
+
+impl Row {
+    fn new(state: &State, frame: &Frame, request: &RecordedRequest, open: &str) -> Self {
+        let stored = request.fingerprint.map_or(0, |fingerprint| state.ledger.times(fingerprint).stored);
+        Self {
             link: frame.link(&format!("requests/{}", request.id)),
             is_open: request.id == open,
             operation: request.operation.map_or("", |operation| operation.id()),
+            location: request.location_id.clone().unwrap_or_default(),
             took: format::took(request.duration),
-            id: request.id,
-            method: request.method,
-            path: request.path,
+            badges: remarks::badges(request, stored),
+            id: request.id.clone(),
+            method: request.method.clone(),
+            path: format::start(&request.path, 200),
             status: request.status,
-            at: request.received_at.into(),
-        })
-        .collect();
-    let longer = more.and(filter.longer()).map(|longer| format!("{PATH}/requests{}", longer.query()));
-    Answer::page(&RequestsPage { frame, rows, longer, open: request })
+            is_cut: request.broken,
+            at: request.received_at.clone().into(),
+        }
+    }
+}
+
+/// The channels that there are by the specification.
+fn channels(state: &State) -> Vec<&'static str> {
+    let mut channels = state.contract.allowed_values("SendMessageType");
+    for channel in state.contract.allowed_values("InboundMessageType") {
+        if !channels.contains(&channel) {
+            channels.push(channel);
+        }
+    }
+    channels
+}
+
+/// What can be asked for: the kinds of statuses, those that there were, and what is asked for.
+fn statuses(state: &State, asked: &str) -> Vec<String> {
+    let (by_status, _) = state.ledger.totals();
+    let kinds = ["2xx", "3xx", "4xx", "5xx"].map(str::to_owned).into_iter();
+    let mut statuses: Vec<String> =
+        kinds.chain(by_status.into_keys().map(|status| status.to_string())).collect();
+    if !asked.is_empty() && !statuses.iter().any(|status| status == asked) {
+        statuses.push(asked.to_owned());
+    }
+    statuses
 }

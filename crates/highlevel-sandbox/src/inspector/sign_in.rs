@@ -9,9 +9,15 @@ use http::header::{COOKIE, HOST};
 use http::{HeaderMap, Method, StatusCode};
 
 use super::page::Frame;
-use super::{Answer, Asked, PATH};
+use super::{Answer, Asked, PATH, Route};
 use crate::admin::Problem;
 use crate::server::State;
+
+/// What somebody gets who is signed in already, in another tab perhaps, or does not have to be.
+pub(super) const ROUTES: &[Route] = &[
+    Route { method: Method::GET, path: "sign-in", handler: |_, _| Answer::See(PATH.to_owned()) },
+    Route { method: Method::POST, path: "sign-in", handler: |_, asked| Answer::See(wanted(asked)) },
+];
 
 /// Where the form goes.
 const SIGN_IN: &str = "/_sandbox/ui/sign-in";
@@ -32,9 +38,7 @@ pub(super) fn refused(state: &Arc<State>, method: &Method, asked: &Asked<'_>, pr
         return problem.into();
     }
     let is_form = *method == Method::POST && asked.target == SIGN_IN;
-    let to = if is_form { asked.field("to").unwrap_or_default() } else { asked.target.to_owned() };
-    // To a page of the inspector, and to nowhere else.
-    let to = if super::serves(to.split('?').next().unwrap_or_default()) { to } else { PATH.to_owned() };
+    let to = if is_form { wanted(asked) } else { page_or_first(asked.target) };
     let token = if is_form { asked.field("token") } else { None };
     if let Some(token) = token.as_deref().filter(|token| state.access.is_token(token.trim())) {
         let name = cookie_name(asked.headers);
@@ -44,6 +48,16 @@ pub(super) fn refused(state: &Arc<State>, method: &Method, asked: &Asked<'_>, pr
     }
     let page = SignInPage { frame: Frame::plain(state, "Sign in"), wrong: token.is_some(), to };
     Answer::page_with(StatusCode::UNAUTHORIZED, &page)
+}
+
+/// Where somebody wanted to go who has filled in the form.
+fn wanted(asked: &Asked<'_>) -> String {
+    page_or_first(&asked.field("to").unwrap_or_default())
+}
+
+/// A page of the inspector, and nothing else.
+fn page_or_first(address: &str) -> String {
+    if super::is_page(address) { address } else { PATH }.to_owned()
 }
 
 /// The token that a cookie has.

@@ -39,7 +39,8 @@ pub struct RecordedRequest {
     pub method: String,
     /// The path, with the query if there was one.
     pub path: String,
-    /// The headers in lower case, in order; of `authorization` only the scheme.
+    /// The headers, their names in lower case, in order. Of `authorization` there is only the scheme, and of cookies and
+    /// keys nothing.
     pub headers: Vec<(String, String)>,
     /// The body as it came. Of a body that was refused for its size, the part that was read.
     pub body: Vec<u8>,
@@ -66,8 +67,13 @@ pub struct RecordedRequest {
     pub quirk: Option<&'static str>,
     /// The name of the fault that was injected, if one was.
     pub fault: Option<String>,
+    /// Whether that fault kept the answer from getting through as a whole.
+    pub broken: bool,
     /// The status of the answer.
     pub status: u16,
+    /// The headers of the answer, as `headers`: what was left of the rate limit among them. Those that belong to the
+    /// connection, and the length, are not there.
+    pub answer_headers: Vec<(String, String)>,
     /// The body of the answer.
     pub answer: Vec<u8>,
     /// How long it took to decide on the answer, by the machine's clock.
@@ -78,6 +84,11 @@ impl RecordedRequest {
     /// The value of a header, by its name in lower case.
     pub fn header(&self, name: &str) -> Option<&str> {
         find(&self.headers, name)
+    }
+
+    /// The value of a header of the answer, by its name in lower case.
+    pub fn answer_header(&self, name: &str) -> Option<&str> {
+        find(&self.answer_headers, name)
     }
 }
 
@@ -96,7 +107,11 @@ impl Entry {
         };
         match self {
             Self::Request(request) => {
-                text(&request.headers) + request.path.len() + request.body.len() + request.answer.len()
+                text(&request.headers)
+                    + text(&request.answer_headers)
+                    + request.path.len()
+                    + request.body.len()
+                    + request.answer.len()
             }
             Self::Delivery(attempt) => attempt.size() + attempt.body.len(),
             // The body of a request is in memory once more as JSON, about three times as large.

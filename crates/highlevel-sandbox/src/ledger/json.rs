@@ -59,7 +59,9 @@ impl RecordedRequest {
             "messageId": self.message_id,
             "quirk": self.quirk,
             "fault": self.fault,
+            "broken": self.broken,
             "status": self.status,
+            "answerHeaders": headers(&self.answer_headers),
             "answer": body(&self.answer),
         })
     }

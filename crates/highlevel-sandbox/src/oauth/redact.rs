@@ -1,5 +1,6 @@
 //! What the ledger keeps of a request for tokens: everything but the secrets.
 
+use http::header::LOCATION;
 use serde_json::Value;
 
 const REDACTED: &str = "[redacted]";
@@ -16,11 +17,26 @@ pub(crate) fn form(content_type: Option<&str>, body: &[u8]) -> Vec<u8> {
     if !media_type.is_some_and(|found| found.eq_ignore_ascii_case("application/x-www-form-urlencoded")) {
         return REDACTED.as_bytes().to_vec();
     }
-    let fields = form_urlencoded::parse(body).map(|(name, value)| {
+    fields(body).into_bytes()
+}
+
+/// The headers of an answer without the secrets in the address that it sends a browser to.
+pub(crate) fn headers(mut headers: Vec<(String, String)>) -> Vec<(String, String)> {
+    for (_, address) in headers.iter_mut().filter(|(name, _)| name == LOCATION.as_str()) {
+        if let Some((page, query)) = address.split_once('?') {
+            *address = format!("{page}?{}", fields(query.as_bytes()));
+        }
+    }
+    headers
+}
+
+/// What is encoded as a form is, without its secrets.
+fn fields(form: &[u8]) -> String {
+    let fields = form_urlencoded::parse(form).map(|(name, value)| {
         let value = if SECRETS.contains(&name.as_ref()) { REDACTED.into() } else { value };
         (name, value)
     });
-    form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish().into_bytes()
+    form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish()
 }
 
 /// An answer without its secrets.
@@ -55,6 +71,14 @@ mod tests {
             (None, "", ""),
         ] {
             assert_eq!(String::from_utf8(form(content_type, body.as_bytes())).unwrap(), expected);
+        }
+        let kept = ("x-mine".to_owned(), "code=c".to_owned());
+        for (address, expected) in [
+            ("http://a/b?code=c&state=d", "http://a/b?code=%5Bredacted%5D&state=d"),
+            ("http://a/code=b", "http://a/code=b"),
+        ] {
+            let of = |address: &str| vec![("location".to_owned(), address.to_owned()), kept.clone()];
+            assert_eq!(headers(of(address)), of(expected));
         }
         let both = json!({ "access_token": "a", "refresh_token": "b", "accessToken": "a", "refreshToken": "b", "n": 1 });
         let r = REDACTED;

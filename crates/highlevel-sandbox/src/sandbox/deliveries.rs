@@ -6,7 +6,6 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use super::{DeliveriesTimedOut, Sandbox};
-use crate::builder::parse_webhook_url;
 use crate::webhook::{
     self, Delivery, HostileMode, Hostilities, Replay, RetrySchedule, SimulatedCall, Trigger, WebhookKey,
 };
@@ -19,16 +18,12 @@ impl Sandbox {
     ///
     /// `InvalidInput` when it is not an `http` URL.
     pub fn set_webhook_url(&self, url: impl AsRef<str>) -> io::Result<()> {
-        let url = parse_webhook_url(url.as_ref())?.to_string();
-        self.state.outbox.set_url(Some(url));
-        self.state.changed("webhooks");
-        Ok(())
+        self.state.set_webhook_url(Some(url.as_ref()))
     }
 
     /// Changes when an event that was not answered with a 2xx is delivered again, from the next attempt on.
     pub fn set_retry_schedule(&self, schedule: RetrySchedule) {
-        self.state.outbox.set_retries(schedule);
-        self.state.changed("webhooks");
+        self.state.set_retry_schedule(schedule);
     }
 
     /// The events that were sent, oldest first, each with its attempts.
@@ -122,14 +117,12 @@ impl Sandbox {
     /// Makes every attempt wrong in this way until it is switched off with `None`, replays aside. Retries are attempts
     /// as well.
     pub fn set_hostile_mode(&self, mode: Option<HostileMode>) {
-        self.state.outbox.change_hostilities(|hostilities| hostilities.standing = mode);
-        self.state.changed("webhooks");
+        self.state.change_hostilities(|hostilities| hostilities.standing = mode);
     }
 
     /// Makes the next attempts wrong in this way, after those that were to be wrong already.
     pub fn hostile_next(&self, mode: HostileMode, attempts: u32) {
-        self.state.outbox.change_hostilities(|hostilities| hostilities.next.push_back((mode, attempts)));
-        self.state.changed("webhooks");
+        self.state.change_hostilities(|hostilities| hostilities.next.push_back((mode, attempts)));
     }
 
     /// The hostile modes that are switched on.
@@ -148,8 +141,7 @@ impl Sandbox {
     ///
     /// What the operating system says when it has no random numbers.
     pub fn rotate_webhook_key(&self) -> io::Result<String> {
-        self.state.outbox.rotate_key()?;
-        self.state.changed("webhooks");
+        self.state.rotate_webhook_key()?;
         Ok(self.state.outbox.public_key())
     }
 

@@ -28,13 +28,9 @@ impl Sandbox {
     ///
     /// `InvalidInput` when the rule makes no sense, for example because it names an operation that does not exist.
     pub fn add_fault(&self, rule: impl Into<FaultRule>) -> io::Result<u64> {
-        match fault::add(&self.state, rule.into()) {
-            Ok(active) => {
-                self.state.changed("faults");
-                Ok(active.id)
-            }
-            Err(problem) => Err(io::Error::new(io::ErrorKind::InvalidInput, problem)),
-        }
+        fault::add(&self.state, rule.into())
+            .map(|active| active.id)
+            .map_err(|problem| io::Error::new(io::ErrorKind::InvalidInput, problem))
     }
 
     /// The rules that are in force, oldest first, and how often each has struck.
@@ -44,14 +40,11 @@ impl Sandbox {
 
     /// Ends a rule, and with it everything that waits because of it. Answers whether there was one with that id.
     pub fn remove_fault(&self, id: u64) -> bool {
-        let removed = self.state.faults.remove(id);
-        self.state.changed("faults");
-        removed
+        fault::remove(&self.state, id)
     }
 
     /// Ends all rules.
     pub fn clear_faults(&self) {
-        self.state.faults.clear();
-        self.state.changed("faults");
+        fault::clear(&self.state);
     }
 }

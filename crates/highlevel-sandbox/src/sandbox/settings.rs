@@ -15,8 +15,7 @@ impl Sandbox {
 
     /// Judges and answers differently from the next request on.
     pub fn set_settings(&self, settings: Settings) {
-        *lock(&self.state.settings) = settings;
-        self.state.changed("settings");
+        self.state.change_settings(|current| *current = settings);
     }
 
     /// The limits that are enforced, or `None`.
@@ -32,8 +31,6 @@ impl Sandbox {
     pub fn set_rate_limit(&self, limit: impl Into<Option<RateLimit>>) -> io::Result<()> {
         self.state
             .set_rate_limit(limit.into())
-            .map_err(|words| io::Error::new(io::ErrorKind::InvalidInput, words))?;
-        self.state.changed("rate-limit");
-        Ok(())
+            .map_err(|words| io::Error::new(io::ErrorKind::InvalidInput, words))
     }
 }

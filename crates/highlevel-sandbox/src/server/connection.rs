@@ -43,6 +43,8 @@ pub(super) async fn converse(stream: TcpStream, state: Arc<State>) {
         return;
     }
     if let Some(mut strike) = state.faults.on_connection() {
+        // No request will tell of it.
+        state.changed("faults");
         let in_force = strike.wait(strike.fault.latency()).await;
         // Latency alone is over now.
         if in_force && !strike.fault.only_waits() {

@@ -22,7 +22,7 @@ use crate::fault::{self, Base, FaultBook, FaultStage, Strike};
 use crate::fidelity::Settings;
 use crate::identifiers;
 use crate::ledger::{Entry, Ledger, RecordedRequest};
-use crate::rate_limit::{Account, RateLimit, RateLimiter, Verdict};
+use crate::rate_limit::{Account, RateLimiter, Verdict};
 use crate::store::Store;
 use crate::webhook::{self, Outbox};
 use crate::world::{Conversation, Message, Record, World};
@@ -138,7 +138,9 @@ impl State {
             quirk,
             location_id: location,
             fault: strike.map(|strike| strike.fault.name().to_owned()),
+            broken: strike.is_some_and(|strike| strike.fault.breaks()),
             status: base.status.as_u16(),
+            answer_headers: super::redacted(&base.headers),
             answer: base.body[..base.body.len().min(LONGEST_ANSWER)].to_vec(),
             duration: began.elapsed(),
             ..RecordedRequest::default()
@@ -184,26 +186,6 @@ impl State {
                 location: grant.as_ref().map(|grant| grant.account.location_id.as_str()),
             });
         })
-    }
-
-    /// Enforces these limits from now on, or none. Counting begins anew.
-    pub(crate) fn set_rate_limit(&self, limits: Option<RateLimit>) -> Result<(), &'static str> {
-        let limits = limits.map(RateLimit::checked).transpose()?;
-        *lock(&self.limiter) = RateLimiter::new(limits);
-        Ok(())
-    }
-
-    /// Makes it another time.
-    pub(crate) fn set_clock(&self, time: DateTime<Utc>) {
-        if time < self.clock.now() {
-            lock(&self.limiter).begin_anew();
-        }
-        self.clock.set(time);
-    }
-
-    /// Counts requests of another program of the same app, on the same location.
-    pub(crate) fn use_rate_limit(&self, count: usize) {
-        lock(&self.limiter).take(&self.account, self.clock.now(), count);
     }
 
     fn count(&self, caller: &Result<Grant, Refusal>, moment: &Moment) -> Verdict {

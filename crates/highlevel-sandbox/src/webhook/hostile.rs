@@ -14,7 +14,7 @@ use super::keyring::Keyring;
 /// The app that [`HostileMode::OtherApp`] names.
 const OTHER_APP_ID: &str = "5f0c9bb1c7a35e0012f4d3a9";
 
-/// One way in which an attempt is wrong, or comes wrongly, on purpose.
+/// One way in which an attempt is wrong, or comes wrongly, on purpose. [`Self::description`] says it in words.
 ///
 /// What a receiver refuses with an answer that is not a 2xx comes again by the [schedule](crate::RetrySchedule), and is
 /// then genuine unless the mode is still switched on.
@@ -192,6 +192,48 @@ impl HostileMode {
             Self::NotAvailable => "notAvailable",
             Self::Rsa => "rsa",
             Self::OtherApp => "otherApp",
+        }
+    }
+}
+
+impl HostileMode {
+    /// What is wrong with an attempt, for people.
+    ///
+    /// ```
+    /// use highlevel_sandbox::HostileMode;
+    ///
+    /// assert_eq!(HostileMode::MissingHeader.description(), "there is no signature header");
+    /// ```
+    pub fn description(self) -> &'static str {
+        match self {
+            Self::WrongKey => "signed with a key that was never published",
+            Self::OldKey => "signed with the key before the last rotation",
+            Self::Stale => "the timestamp is a day old; validly signed",
+            Self::Future => "the timestamp is an hour ahead; validly signed",
+            Self::Duplicate => "the same request twice, one after the other",
+            Self::Reordered => {
+                "it goes after the next event to the same URL, or after a minute of the sandbox's clock"
+            }
+            Self::AlteredByte => "one letter of the body is another than was signed; still valid JSON",
+            Self::MissingHeader => "there is no signature header",
+            Self::NotAvailable => {
+                "the signature header says N/A, as HighLevel writes for an event without a signature"
+            }
+            Self::Rsa => "the older X-WH-Signature alone, RSA by a test key that is listed with the others",
+            Self::OtherApp => "the appId of another app; validly signed, as HighLevel does for all apps",
+        }
+    }
+
+    /// What a receiver that is not deceived answers, for people; the receiver of the SDK does.
+    pub fn right_answer(self) -> &'static str {
+        match self {
+            Self::WrongKey | Self::AlteredByte | Self::MissingHeader | Self::NotAvailable => "401",
+            Self::OldKey | Self::Rsa => "401, or 200 if it is told that key",
+            Self::Stale => "400",
+            Self::Future => "429: it may come again when it is time",
+            Self::Duplicate => "200 to both, handled once",
+            Self::Reordered => "200",
+            Self::OtherApp => "403",
         }
     }
 }

@@ -32,7 +32,8 @@ pub(crate) struct Keyring {
     retired: Vec<Key>,
     current: Key,
     wrong: Key,
-    made: u32,
+    /// How many keys there were, the wrong one aside.
+    count: u32,
 }
 
 /// A public key of a sandbox.
@@ -49,6 +50,19 @@ pub struct WebhookKey {
     pub current: bool,
 }
 
+/// What a key of a sandbox is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum KeyStanding {
+    Current,
+    Retired,
+    /// Of [`HostileMode::WrongKey`](super::HostileMode::WrongKey).
+    NeverPublished,
+    /// The test key of the older header.
+    Rsa,
+    /// It was retired so long ago that it is not remembered.
+    Forgotten,
+}
+
 impl Keyring {
     pub(crate) const RSA_KEY_ID: &str = "rsa-test";
 
@@ -59,15 +73,15 @@ impl Keyring {
             retired: vec![key("ed25519-1", random_seed()?)],
             current: key("ed25519-2", seed.map_or_else(random_seed, Ok)?),
             wrong: key("wrong", random_seed()?),
-            made: 2,
+            count: 2,
         })
     }
 
     /// Signs with a new key from now on. The one before is retired.
     pub(crate) fn rotate(&mut self) -> io::Result<()> {
         let signer = Signer::new(random_seed()?);
-        self.made += 1;
-        let key = Key { id: format!("ed25519-{}", self.made), signer };
+        self.count += 1;
+        let key = Key { id: format!("ed25519-{}", self.count), signer };
         self.retired.push(std::mem::replace(&mut self.current, key));
         if self.retired.len() > RETIRED_KEPT {
             self.retired.remove(0);
@@ -87,6 +101,27 @@ impl Keyring {
     /// A key that is not published.
     pub(crate) fn wrong(&self) -> &Key {
         &self.wrong
+    }
+
+    /// What the key of this name is.
+    pub(crate) fn standing(&self, id: &str) -> KeyStanding {
+        match id {
+            Self::RSA_KEY_ID => KeyStanding::Rsa,
+            _ if id == self.current.id => KeyStanding::Current,
+            _ if id == self.wrong.id => KeyStanding::NeverPublished,
+            _ if self.retired.iter().any(|key| key.id == id) => KeyStanding::Retired,
+            _ => KeyStanding::Forgotten,
+        }
+    }
+
+    /// Whether a signature is what the key of this name makes of a body; `None` if there is no such key any more. Both
+    /// kinds of key make the same signature of the same body each time.
+    pub(crate) fn made(&self, id: &str, signature: &str, body: &[u8]) -> Option<bool> {
+        if id == Self::RSA_KEY_ID {
+            return Self::rsa_signature(body).ok().map(|genuine| genuine == signature);
+        }
+        let mut keys = self.retired.iter().chain([&self.current, &self.wrong]);
+        keys.find(|key| key.id == id).map(|key| key.signer.sign(body) == signature)
     }
 
     /// The value of `X-WH-Signature` for a body, by the test key.
@@ -140,5 +175,28 @@ mod tests {
         }
         assert_eq!(keyring.published().len(), RETIRED_KEPT + 2);
         assert_eq!(keyring.published().iter().filter(|key| key.current).count(), 1);
+    }
+
+    #[test]
+    fn a_signature_is_told_by_its_key() {
+        let mut keyring = Keyring::new(Some([7; 32])).unwrap();
+        let genuine = Signer::new([7; 32]).sign(b"{}");
+        let rsa = Keyring::rsa_signature(b"{}").unwrap();
+        let wrong = keyring.wrong().signer.sign(b"{}");
+        let cases = [
+            ("ed25519-1", KeyStanding::Retired, &genuine, Some(false)),
+            ("ed25519-2", KeyStanding::Current, &genuine, Some(true)),
+            ("ed25519-3", KeyStanding::Forgotten, &genuine, None),
+            ("wrong", KeyStanding::NeverPublished, &wrong, Some(true)),
+            ("rsa-test", KeyStanding::Rsa, &rsa, Some(true)),
+        ];
+        for (id, standing, signature, made) in cases {
+            assert_eq!(keyring.standing(id), standing, "{id}");
+            assert_eq!(keyring.made(id, signature, b"{}"), made, "{id}");
+            assert_eq!(keyring.made(id, signature, b"{ }"), made.and(Some(false)), "{id}");
+        }
+        keyring.rotate().unwrap();
+        assert_eq!(keyring.standing("ed25519-2"), KeyStanding::Retired);
+        assert_eq!(keyring.made("ed25519-2", &genuine, b"{}"), Some(true));
     }
 }

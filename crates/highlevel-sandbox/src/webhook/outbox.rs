@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -12,11 +12,13 @@ use super::hostile::{self, HostileMode, Hostilities, Request};
 use super::keyring::{Keyring, WebhookKey};
 use super::record::{AttemptCause, Delivery, DeliveryAttempt, DeliveryOutcome};
 use super::schedule::RetrySchedule;
-use super::store::{DeliveryFilter, Event, Store, text};
+use super::store::{DeliveryFilter, Event, Store, Summary, text};
 use crate::ledger::{Entry, Ledger};
 
 /// How many resends and replays may wait.
 const WAITING_EXTRAS: usize = 1_000;
+/// How many deliveries a search looks at before others may go on.
+const SEARCHED_AT_ONCE: usize = 512;
 
 /// All that waits, and all that was. The [courier](super::courier) empties it.
 pub(crate) struct Outbox {
@@ -79,7 +81,7 @@ pub(super) struct Sending {
     number: u32,
     cause: AttemptCause,
     mode: Option<HostileMode>,
-    event: Event,
+    event: Arc<Event>,
     began: DateTime<Utc>,
     pub(super) request: Result<Request, String>,
 }
@@ -264,6 +266,7 @@ impl Outbox {
         let work = work(&inner)?;
         inner.extras += 1;
         inner.jobs.push_back(Job { delivery: id, work, held: false });
+        inner.store.expect(id);
         drop(inner);
         self.wake.notify_one();
         Ok(delivery)
@@ -281,6 +284,37 @@ impl Outbox {
     /// The newest that fit, newest first.
     pub(crate) fn newest(&self, filter: &DeliveryFilter, limit: usize) -> Vec<Delivery> {
         self.inner().store.newest(filter, limit)
+    }
+
+    /// How many deliveries wait for their next attempt, and when the first of them is due.
+    pub(crate) fn waiting(&self) -> (usize, Option<DateTime<Utc>>) {
+        let inner = self.inner();
+        (inner.store.waiting(), inner.store.next_due())
+    }
+
+    /// The newest that fit, newest first, and whether there are more than `limit`.
+    pub(crate) fn search(&self, limit: usize, fits: impl Fn(&Summary) -> bool) -> (Vec<Summary>, bool) {
+        let mut found = Vec::new();
+        let mut before = u64::MAX;
+        while found.len() <= limit {
+            // What fits is decided when the lock is free again: a search through texts must not keep events waiting.
+            let older = self.inner().store.summaries(before, SEARCHED_AT_ONCE);
+            let Some(oldest) = older.last() else { break };
+            before = oldest.id;
+            found.extend(older.into_iter().filter(&fits).take(limit + 1 - found.len()));
+        }
+        let more = found.len() > limit;
+        found.truncate(limit);
+        (found, more)
+    }
+
+    pub(crate) fn summary(&self, id: u64) -> Option<Summary> {
+        self.inner().store.summary(id)
+    }
+
+    /// The keys, to look up which made a signature.
+    pub(crate) fn keyring(&self) -> Keyring {
+        self.inner().keyring.clone()
     }
 
     pub(crate) fn progress(&self) -> watch::Receiver<Progress> {
@@ -380,10 +414,10 @@ impl Outbox {
             number,
             cause,
             hostile: mode,
-            webhook_id: event.webhook_id,
-            event: event.name,
-            message_id: event.message_id,
-            url: event.url,
+            webhook_id: event.webhook_id.clone(),
+            event: event.name.clone(),
+            message_id: event.message_id.clone(),
+            url: event.url.clone(),
             started_at: text(began),
             latency,
             key_id: request.key_id,
@@ -396,6 +430,7 @@ impl Outbox {
         let inner = &mut *guard;
         if let Some(request) = again {
             inner.jobs.push_back(Job { delivery, work: Work::Duplicate(request), held: false });
+            inner.store.expect(delivery);
         }
         let (attempt, first) = inner.store.file(attempt, &inner.retries, now);
         drop(guard);

@@ -128,7 +128,7 @@ impl SimulatedCall {
 
 impl CallOutcome {
     /// The `callStatus` of the events.
-    fn call_status(self) -> &'static str {
+    pub(crate) fn call_status(self) -> &'static str {
         match self {
             Self::Answered => "completed",
             Self::Voicemail => "voicemail",
@@ -157,12 +157,25 @@ pub(crate) fn inbound(state: &State, fields: Map<String, Value>) -> io::Result<M
     state.simulate("/conversations/messages/inbound", &location, &body, |_| {}).map_err(invalid)
 }
 
+/// The location writes, as with its own token. The fields are those of `SendMessageRequest`; the status is pending unless
+/// it is said otherwise.
+pub(crate) fn outbound(state: &State, mut fields: Map<String, Value>) -> io::Result<Message> {
+    fields.entry("status").or_insert_with(|| json!("pending"));
+    let location = location(&state.world(), &fields)?;
+    state.simulate("/conversations/messages", &location, &Value::Object(fields), |_| {}).map_err(invalid)
+}
+
 /// A call happens.
 pub(crate) fn call(state: &State, call: &SimulatedCall) -> io::Result<Message> {
     let mut body = Map::new();
     body.insert("type".to_owned(), json!("Call"));
-    body.insert("contactId".to_owned(), json!(call.contact_id.as_deref().unwrap_or(CONTACT_ID)));
+    let contact = call.contact_id.as_deref().unwrap_or(CONTACT_ID);
+    body.insert("contactId".to_owned(), json!(contact));
     let location = location(&state.world(), &body)?;
+    // Who follows the reference to the letter demands the conversation.
+    if let Some(conversation) = state.world().conversation_with(contact) {
+        body.insert("conversationId".to_owned(), json!(conversation));
+    }
     match &call.conversation_provider_id {
         Some(id) => drop(body.insert("conversationProviderId".to_owned(), json!(id))),
         None => provide(&state.world(), &location, &mut body),

@@ -37,6 +37,20 @@ pub(crate) struct DeliveryFilter {
     pub(crate) state: Option<DeliveryState>,
 }
 
+/// A delivery without its attempts, as a list shows it. It shares what it can, so it costs little.
+#[derive(Clone, Debug)]
+pub(crate) struct Summary {
+    pub(crate) id: u64,
+    pub(crate) event: Arc<Event>,
+    pub(crate) created_at: DateTime<Utc>,
+    pub(crate) state: DeliveryState,
+    pub(crate) next: Option<DateTime<Utc>>,
+    /// How many attempts have ended, and how many are to be made at once, or are being made.
+    pub(crate) ended: u32,
+    pub(crate) open: u32,
+    pub(crate) last: Option<Arc<DeliveryAttempt>>,
+}
+
 /// The deliveries, and when which is to be tried again. Each is either pending or has ended.
 #[derive(Debug)]
 pub(crate) struct Store {
@@ -59,7 +73,7 @@ struct Bounds {
 
 #[derive(Debug)]
 struct Record {
-    event: Event,
+    event: Arc<Event>,
     created_at: DateTime<Utc>,
     state: DeliveryState,
     /// When the last scheduled attempt was due, and when the next one is.
@@ -68,7 +82,9 @@ struct Record {
     /// How many attempts the schedule has made.
     scheduled: u32,
     begun: u32,
-    has_ended: bool,
+    /// How many attempts have ended, and how many are in line or under way.
+    ended: u32,
+    open: u32,
     attempts: VecDeque<Arc<DeliveryAttempt>>,
     bytes: usize,
 }
@@ -96,14 +112,15 @@ impl Store {
         self.next += 1;
         let bytes = 512 + event.body.len() + event.url.len();
         let record = Record {
-            event,
+            event: Arc::new(event),
             created_at: now,
             state: DeliveryState::Pending,
             due: now,
             next: None,
             scheduled: 0,
             begun: 0,
-            has_ended: false,
+            ended: 0,
+            open: 1,
             attempts: VecDeque::new(),
             bytes,
         };
@@ -114,8 +131,15 @@ impl Store {
         id
     }
 
-    pub(crate) fn event(&self, id: u64) -> Option<&Event> {
+    pub(crate) fn event(&self, id: u64) -> Option<&Arc<Event>> {
         self.records.get(&id).map(|record| &record.event)
+    }
+
+    /// Knows that an attempt is in line besides those of the schedule.
+    pub(crate) fn expect(&mut self, id: u64) {
+        if let Some(record) = self.records.get_mut(&id) {
+            record.open += 1;
+        }
     }
 
     /// Gives an attempt its number; `None` if the delivery is forgotten, or needs no scheduled attempt any more.
@@ -123,6 +147,7 @@ impl Store {
         let record = self.records.get_mut(&id)?;
         if cause == AttemptCause::Scheduled {
             if record.state != DeliveryState::Pending {
+                record.open = record.open.saturating_sub(1);
                 return None;
             }
             record.scheduled += 1;
@@ -162,7 +187,9 @@ impl Store {
         let attempt = Arc::new(attempt);
         // Attempts of one delivery can overlap.
         let later = record.attempts.iter().rev().take_while(|each| each.number > attempt.number).count();
-        let first = !std::mem::replace(&mut record.has_ended, true);
+        record.ended += 1;
+        record.open = record.open.saturating_sub(1);
+        let first = record.ended == 1;
         record.attempts.insert(record.attempts.len() - later, Arc::clone(&attempt));
         let size = attempt_size(&record.event, &attempt);
         record.bytes += size;
@@ -191,6 +218,7 @@ impl Store {
             self.due.pop_first();
             if let Some(record) = self.records.get_mut(&id) {
                 record.next = None;
+                record.open += 1;
                 due.push(id);
             }
         }
@@ -200,6 +228,11 @@ impl Store {
     /// When the next attempt is due.
     pub(crate) fn next_due(&self) -> Option<DateTime<Utc>> {
         self.due.first().map(|(time, _)| *time)
+    }
+
+    /// How many deliveries are tried again.
+    pub(crate) fn waiting(&self) -> usize {
+        self.due.len()
     }
 
     pub(crate) fn delivery(&self, id: u64) -> Option<Delivery> {
@@ -216,6 +249,16 @@ impl Store {
         let older = self.records.range(..filter.before.unwrap_or(u64::MAX)).rev();
         let fitting = older.filter(|(_, record)| filter.fits(record)).take(limit);
         fitting.map(|(id, record)| record.delivery(*id)).collect()
+    }
+
+    /// The newest with smaller ids than `before`, newest first.
+    pub(crate) fn summaries(&self, before: u64, limit: usize) -> Vec<Summary> {
+        let older = self.records.range(..before).rev().take(limit);
+        older.map(|(id, record)| record.summary(*id)).collect()
+    }
+
+    pub(crate) fn summary(&self, id: u64) -> Option<Summary> {
+        self.records.get(&id).map(|record| record.summary(id))
     }
 
     /// Forgets everything.
@@ -279,6 +322,19 @@ impl Record {
             state: self.state,
             next_attempt_at: self.next.map(text),
             attempts: self.attempts.iter().cloned().collect(),
+        }
+    }
+
+    fn summary(&self, id: u64) -> Summary {
+        Summary {
+            id,
+            event: Arc::clone(&self.event),
+            created_at: self.created_at,
+            state: self.state,
+            next: self.next,
+            ended: self.ended,
+            open: self.open,
+            last: self.attempts.back().cloned(),
         }
     }
 }
@@ -386,6 +442,27 @@ mod tests {
         attempt(&mut store, id, AttemptCause::Resend, 200);
         assert_eq!(store.next_due(), None);
         assert_eq!(store.begin(id, AttemptCause::Scheduled), None);
+    }
+
+    #[test]
+    fn a_summary_counts_attempts() {
+        let mut store = Store::new();
+        let id = store.add(event(1), at(0));
+        let counts = |store: &Store| {
+            let summary = store.summary(id).unwrap();
+            (summary.ended, summary.open, summary.last.map(|attempt| attempt.number))
+        };
+        assert_eq!(counts(&store), (0, 1, None));
+        attempt(&mut store, id, AttemptCause::Scheduled, 500);
+        assert_eq!(counts(&store), (1, 0, Some(1)));
+        store.take_due(at(10));
+        store.expect(id);
+        assert_eq!(counts(&store), (1, 2, Some(1)));
+        attempt(&mut store, id, AttemptCause::Resend, 200);
+        assert_eq!(counts(&store), (2, 1, Some(2)));
+        // It was taken in the meantime.
+        assert_eq!(store.begin(id, AttemptCause::Scheduled), None);
+        assert_eq!(counts(&store), (2, 0, Some(2)));
     }
 
     #[test]

@@ -10,6 +10,7 @@ use super::payload::PROVIDER_EVENT;
 use super::record::Delivery;
 use super::store::Event;
 use crate::builder::parse_webhook_url;
+use crate::contract::Contract;
 use crate::server::State;
 
 /// Names of examples in the order in which they are preferred; after them, any.
@@ -60,6 +61,25 @@ impl Trigger {
         self.url = Some(url.into());
         self
     }
+}
+
+/// An event that can be sent.
+#[derive(Debug)]
+pub(crate) struct EventExamples {
+    pub(crate) event: &'static str,
+    pub(crate) summary: &'static str,
+    pub(crate) examples: Vec<&'static str>,
+}
+
+/// All events of the contract, each with the names of its examples.
+pub(crate) fn events(contract: &'static Contract) -> Vec<EventExamples> {
+    let events = contract.document()["x-webhooks"].as_object().into_iter().flatten();
+    let event = |(event, definition): (&'static String, &'static Value)| EventExamples {
+        event,
+        summary: definition["summary"].as_str().unwrap_or_default(),
+        examples: definition["examples"].as_object().into_iter().flatten().map(|(name, _)| &**name).collect(),
+    };
+    events.map(event).collect()
 }
 
 /// Sends the event.

@@ -8,7 +8,7 @@
 
 use serde::Deserialize;
 
-use super::{Direction, Message, StatusChange, is_phone, is_voicemail};
+use super::{Direction, Message, StatusChange, is_call, is_phone, is_voicemail};
 
 /// A status, and those that may come after it.
 type Transitions = &'static [(&'static str, &'static [&'static str])];
@@ -110,6 +110,16 @@ impl Message {
 const CALL_STATUSES: &[&str] =
     &["pending", "completed", "answered", "busy", "no-answer", "failed", "canceled", "voicemail"];
 
+/// What may come after the status of a message: statuses, or of a call, how it may have gone.
+pub(crate) fn next_statuses(message: &Message) -> Vec<&'static str> {
+    let transitions = transitions(&message.channel);
+    let next = transitions.iter().find(|(from, _)| *from == message.status).map_or(&[][..], |(_, to)| to);
+    if is_call(&message.channel) && !next.is_empty() {
+        return CALL_STATUSES.iter().copied().filter(|status| *status != "pending").collect();
+    }
+    next.to_vec()
+}
+
 /// The status of a call as a message. Voicemail is `completed` when the call went out and `voicemail` when it came in.
 pub(crate) fn of_call(direction: Direction, channel: &str, call_status: Option<&str>) -> &'static str {
     match (call_status, direction) {
@@ -173,6 +183,28 @@ mod tests {
                     assert_eq!(changed.status, to);
                     assert_eq!(changed.history.len(), usize::from(from != to));
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn what_may_follow_is_accepted() {
+        for (channel, from, count) in [
+            ("SMS", "pending", 3),
+            ("Email", "delivered", 2),
+            ("SMS", "failed", 0),
+            ("Call", "pending", 7),
+            ("IVR_Call", "completed", 0),
+            ("Campaign_VoiceMail", "pending", 3),
+        ] {
+            let message = message(channel, "outbound", from);
+            let next = next_statuses(&message);
+            assert_eq!(next.len(), count, "{channel} {from}: {next:?}");
+            for word in next {
+                let is_call = channel.ends_with("_Call") || channel == "Call";
+                let update = if is_call { StatusUpdate::call(word) } else { StatusUpdate::new(word) };
+                let changed = message.clone().with_status(update, String::new()).unwrap();
+                assert_ne!(changed.status, from, "{channel}: {word}");
             }
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::process::Command;
 
-use highlevel_sandbox::{Sandbox, Snapshot};
+use highlevel_sandbox::{HostileMode, Sandbox, Snapshot};
 use reqwest::Method;
 use serde_json::Value;
 
@@ -41,6 +41,14 @@ async fn every_operation_of_the_admin_api_is_in_the_table() {
                 .is_some_and(|cell| line.starts_with("| `") && cell.contains(" /_sandbox/")))
             .count()
     );
+}
+
+#[test]
+fn the_hostile_modes_are_described_as_the_page_describes_them() {
+    for mode in HostileMode::ALL {
+        let row = format!("| `{mode}` | {} | {} |", mode.description(), mode.right_answer());
+        assert!(DOCS.lines().any(|line| line == row), "docs/sandbox.md has no row {row}");
+    }
 }
 
 /// The names of variables that stand after a dollar sign, with where they end.

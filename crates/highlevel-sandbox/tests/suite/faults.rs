@@ -284,11 +284,12 @@ fn meet(sandbox: &Sandbox, fault: &Fault, stage: FaultStage, seen: &Seen, end: E
         assert_eq!(client.read_until(|_| false), Some(Fin), "{name}: the rule is gone, and so is the wait");
         assert!(client.seen.len() - before < 10, "{name}");
     }
-    said_by_the_ledger(sandbox, fault, stage, &name);
+    let broken = matches!(seen, Text(_) | Head(_) | Part(_));
+    said_by_the_ledger(sandbox, fault, stage, broken, &name);
 }
 
 /// The oracle: what was stored, and what the ledger says of the request.
-fn said_by_the_ledger(sandbox: &Sandbox, fault: &Fault, stage: FaultStage, name: &str) {
+fn said_by_the_ledger(sandbox: &Sandbox, fault: &Fault, stage: FaultStage, broken: bool, name: &str) {
     let struck = fault.name() != "none";
     let stored = !struck || stage == FaultStage::After;
     let messages = sandbox.messages();
@@ -307,6 +308,7 @@ fn said_by_the_ledger(sandbox: &Sandbox, fault: &Fault, stage: FaultStage, name:
         }
     };
     assert_eq!(request.fault.as_deref(), struck.then(|| fault.name()), "{name}");
+    assert_eq!(request.broken, broken, "{name}");
     assert_eq!(request.message_id.as_ref(), messages.first().map(|message| &message.id), "{name}");
     assert_eq!(request.body.is_empty(), struck && stage == FaultStage::Head, "{name}");
 }

@@ -12,6 +12,7 @@ async fn each_request_is_recorded_with_its_answer_and_without_its_token() {
     let raw =
         format!("{{ \"type\": \"SMS\", \"contactId\": \"{}\", \"status\":\"read\" }}", sandbox.contact_id());
     let request = authorised(&sandbox, SEND).header("Content-Type", "application/json").header("X-Mine", "a");
+    let request = request.header("Cookie", "session=secret").header("X-Api-Key", "secret");
     let accepted = execute(request.body(raw.clone())).await;
     let refused = execute(bare(&sandbox, Method::PUT, "/nope?a=b").header("Authorization", "secret")).await;
 
@@ -23,6 +24,16 @@ async fn each_request_is_recorded_with_its_answer_and_without_its_token() {
     assert_eq!(serde_json::from_slice::<Value>(&first.answer).unwrap(), accepted.body);
     assert_eq!(first.header("x-mine"), Some("a"));
     assert_eq!(first.header("authorization"), Some("Bearer [redacted]"));
+    assert_eq!([first.header("cookie"), first.header("x-api-key")], [Some("[redacted]"); 2]);
+    // Those of the answer as they were received, but for what the connection adds.
+    for (request, answered) in [(first, &accepted), (second, &refused)] {
+        let received =
+            answered.headers.iter().filter(|(name, _)| !matches!(name.as_str(), "date" | "content-length"));
+        let received: Vec<_> =
+            received.map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned())).collect();
+        assert_eq!(request.answer_headers, received);
+    }
+    assert_eq!(first.answer_header("x-ratelimit-remaining"), Some("99"));
 
     assert_eq!((&*second.method, &*second.path, second.status), ("PUT", "/nope?a=b", 404));
     assert_eq!(serde_json::from_slice::<Value>(&second.answer).unwrap(), refused.body);
@@ -118,6 +129,8 @@ async fn a_refusal_leads_to_its_request() {
     assert_eq!(shown["body"], json!({"json": body}));
     assert_eq!(shown["answer"], json!({"json": refused}));
     assert!(shown["headers"].as_array().unwrap().contains(&json!(["authorization", "Bearer [redacted]"])));
+    let answer_headers = json!(request.answer_headers);
+    assert_eq!((&shown["answerHeaders"], &shown["broken"]), (&answer_headers, &json!(false)));
     assert_eq!(sandbox.request("none"), None);
 }
 

@@ -75,6 +75,7 @@ impl Granted {
             access_token: self.access_token,
             refresh_token: self.refresh_token.or_else(|| previous?.refresh_token.clone()),
             obtained_at: now,
+            installed_at: previous.map_or(now, |previous| previous.installed_at),
             expires_at: asked.checked_add(self.life).unwrap_or(asked + LIFE),
             scopes: if self.scopes.is_empty() {
                 previous.map(|previous| previous.scopes.clone()).unwrap_or_default()

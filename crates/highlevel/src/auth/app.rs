@@ -9,8 +9,9 @@ use secrecy::SecretString;
 
 use super::authorize::AuthorizeUrl;
 use super::keeper::{Keeper, Slot};
-use super::oauth::OAuth;
+use super::oauth::{Moment, OAuth};
 use super::store::{Key, Resource, TokenStore};
+use crate::call;
 use crate::connection::Connection;
 use crate::limit::RateLimiter;
 use crate::token::Tokens;
@@ -33,10 +34,20 @@ pub(crate) struct Inner {
     pub(super) app_id: AppId,
     pub(super) redirect_uri: Option<String>,
     clock: Clock,
-    slots: Mutex<HashMap<Resource, Arc<Slot>>>,
+    slots: Mutex<Slots>,
     /// Locations that the app was installed on, until the tokens of their companies are there.
     pub(super) waiting: Mutex<BTreeMap<CompanyId, BTreeSet<LocationId>>>,
 }
+
+/// What is known of each resource.
+#[derive(Default)]
+struct Slots {
+    known: HashMap<Resource, Arc<Slot>>,
+    sweep_at: usize,
+}
+
+/// How many resources are known before those of which nothing is known are looked for.
+const SWEEP_AT_LEAST: usize = 64;
 
 type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
 
@@ -112,10 +123,20 @@ impl Inner {
         (self.clock)()
     }
 
+    pub(super) fn moment(&self) -> Moment {
+        Moment { wall: self.now(), steady: call::now() }
+    }
+
     /// Who keeps the tokens of a resource.
     pub(super) fn keeper(self: &Arc<Self>, resource: Resource) -> Keeper {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        if slots.known.len() >= slots.sweep_at.max(SWEEP_AT_LEAST) && !slots.known.contains_key(&resource) {
+            // Anybody may ask for any id. One that somebody holds is in use.
+            slots.known.retain(|_, slot| Arc::strong_count(slot) > 1 || !slot.state().is_blank());
+            slots.sweep_at = slots.known.len() * 2;
+        }
         let slot = slots
+            .known
             .entry(resource)
             .or_insert_with_key(|resource| Arc::new(Slot::new(Key::new(&*self.client_id, resource.clone()))));
         Keeper { app: Arc::clone(self), slot: Arc::clone(slot) }
@@ -316,5 +337,29 @@ impl fmt::Debug for AppBuilder {
             .field("store", &self.store)
             .field("client", &self.client)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auth::store::MemoryStore;
+
+    #[test]
+    fn what_nothing_is_known_of_is_forgotten() {
+        let app = App::builder().client_id("a-b").client_secret("s").store(MemoryStore::new());
+        let app = app.base_url("http://127.0.0.1:1").build().expect("an app");
+        let held = app.location("held");
+        let known = |id: &str| {
+            let slots = app.inner.slots.lock().expect("no panic");
+            slots.known.contains_key(&Resource::Location(id.to_owned().into()))
+        };
+        drop(app.company("company").location("named"));
+        for number in 0..1_000 {
+            drop(app.location(format!("{number}")));
+        }
+        assert!(known("held") && known("named"));
+        assert!(app.inner.slots.lock().expect("no panic").known.len() <= SWEEP_AT_LEAST);
+        drop(held);
     }
 }

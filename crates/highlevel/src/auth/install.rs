@@ -9,10 +9,9 @@ use highlevel_wire::types::{Install, InstallType, Uninstall};
 use secrecy::SecretString;
 
 use super::TokenSet;
-use super::answer::Granted;
 use super::app::App;
-use super::keeper::{Deadline, Keeper};
-use super::oauth::{Moment, Request};
+use super::keeper::{Deadline, Keeper, Unsaved};
+use super::oauth::Request;
 use super::renewal::{Asked, Unminted};
 use super::store::{Expected, Resource};
 use crate::call;
@@ -32,7 +31,7 @@ pub enum Handled {
     WaitingForExchange(Resource),
     /// The app was removed, and the tokens of these were there and are gone. None, if it came again.
     Removed(Vec<Resource>),
-    /// The app was removed, but what is stored is newer than that: it has been installed again.
+    /// The app was removed, but what is stored is of a later installation: it has been installed again.
     InstalledAgain(Resource),
     /// The event names neither a location nor a company.
     Nothing,
@@ -50,7 +49,7 @@ impl App {
     /// # Errors
     ///
     /// [`NeedsAuthorization`](crate::ErrorKind::NeedsAuthorization) if HighLevel does not take the code. Tokens that came
-    /// and could not be stored are kept in memory, and stored when they are first used.
+    /// and could not be stored are kept in memory, and offered to the store until it takes them.
     pub async fn exchange(&self, code: impl Into<SecretString>) -> Result<TokenSet> {
         let (app, code) = (self.clone(), code.into());
         self.apart(async move { app.exchange_now(&code).await }).await
@@ -128,9 +127,10 @@ impl App {
         };
         let approved = granted.approved_locations.clone();
         let tokens = granted.into_tokens(&resource, None, asked, self.inner.now());
-        let tokens = self.inner.keeper(resource.clone()).install(tokens).await?;
+        let installed = self.inner.keeper(resource.clone()).install(tokens).await;
+        // Also if the store has failed: the tokens are kept, and nobody says again which locations were approved.
         self.stop_waiting(&resource, approved);
-        Ok(tokens)
+        installed
     }
 
     /// What waited for these tokens need not any more: the locations of a company get theirs, in the background.
@@ -158,18 +158,14 @@ impl App {
     }
 
     async fn mint(&self, company: &CompanyId, location: &LocationId) -> Result<TokenSet> {
-        let asked = Moment { wall: self.inner.now(), steady: call::now() };
-        let granted: Granted = match self.inner.mint(company, location, &self.deadline()).await {
-            Ok(granted) => granted,
+        let tokens = match self.inner.mint(company, location, &self.deadline()).await {
+            Ok(tokens) => tokens,
             Err(Unminted::Company(error)) => {
                 return Err(Error::no_token("location_token", Cause::Shared(error)));
             }
             Err(Unminted::Refused(refusal)) => return Err(refusal.error),
         };
-        let resource = Resource::Location(location.clone());
-        let mut tokens = granted.into_tokens(&resource, None, asked.wall, self.inner.now());
-        tokens.company_id.get_or_insert_with(|| company.clone());
-        self.inner.keeper(resource).install(tokens).await
+        self.inner.keeper(Resource::Location(location.clone())).install(tokens).await
     }
 
     async fn installed(&self, install: &Install) -> Result<Handled> {
@@ -183,7 +179,7 @@ impl App {
         let keeper = self.inner.keeper(resource.clone());
         let happened = time(install.timestamp.as_ref());
         let there = keeper.read().await?;
-        let is_newer = |tokens: &TokenSet| happened.is_none_or(|happened| tokens.obtained_at >= happened);
+        let is_newer = |tokens: &TokenSet| happened.is_none_or(|happened| tokens.installed_at >= happened);
         if there.as_ref().is_some_and(|there| is_newer(&there.tokens)) {
             return Ok(Handled::AlreadyStored(resource));
         }
@@ -272,36 +268,36 @@ enum Removed {
     Gone,
     /// There were none.
     Nothing,
-    /// They are newer than the removal of the app.
+    /// They are of an installation after the removal of the app.
     Newer,
 }
 
 impl Keeper {
-    /// Stores tokens that were just given, unless newer ones are there.
+    /// Stores tokens that were just given, unless those of a later installation are there.
     async fn install(&self, tokens: TokenSet) -> Result<TokenSet> {
         loop {
-            let there = self.read().await?;
-            if let Some(there) = &there
-                && there.tokens.obtained_at > tokens.obtained_at
-            {
-                return Ok(there.tokens.clone());
-            }
-            let expected = there.map_or(Expected::Nothing, |there| Expected::Version(there.version));
-            if let Some(stored) = self.save(tokens.clone(), expected).await? {
-                self.adopt(stored, None);
+            let expected = Expected::Nothing;
+            let unsaved = Unsaved { tokens: tokens.clone(), expected, is_installation: true };
+            if let Some(stored) = self.save(unsaved).await? {
+                self.adopt(stored);
                 return Ok(tokens);
+            }
+            if let Some(there) = self.read().await? {
+                return Ok(there.tokens);
             }
         }
     }
 
-    /// Removes tokens, unless they are newer than the removal of the app.
+    /// Removes tokens, unless they are of an installation after the removal of the app.
     async fn remove(&self, happened: Option<SystemTime>) -> Result<Removed> {
+        let is_later = |tokens: &TokenSet| happened.is_some_and(|happened| tokens.installed_at > happened);
+        self.slot.state().unsaved.take_if(|unsaved| !is_later(&unsaved.tokens));
         loop {
             let Some(there) = self.read().await? else {
                 self.forget();
                 return Ok(Removed::Nothing);
             };
-            if happened.is_some_and(|happened| there.tokens.obtained_at > happened) {
+            if is_later(&there.tokens) {
                 return Ok(Removed::Newer);
             }
             let expected = Expected::Version(there.version);

@@ -4,13 +4,15 @@
 //! HighLevel if nobody else has done so. Calls wait for the renewal that is under way; it goes on when they give up.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use secrecy::SecretString;
 use tokio::sync::watch;
+use tokio::task::AbortHandle;
 use tracing::Instrument;
 
 use super::app::Inner;
+use super::oauth::Moment;
 use super::refresh::{Decision, REST, Verdict, decide};
 use super::renewal::Renewal;
 use super::store::{Expected, Key, Stored, Version};
@@ -45,8 +47,12 @@ pub(super) struct State {
     pub(super) company: Option<CompanyId>,
     pub(super) refused: Option<Refused>,
     pub(super) unsaved: Option<Unsaved>,
-    /// Before this, renewal ahead of expiry is not tried again.
-    ahead_after: Option<SystemTime>,
+    /// The task that offers them to the store again.
+    pub(super) offering: Option<AbortHandle>,
+    /// When a token that HighLevel rejected was last replaced by another.
+    replaced: Option<Moment>,
+    /// When renewal ahead of expiry was last tried.
+    ahead: Option<Moment>,
     running: Option<Running>,
 }
 
@@ -55,21 +61,23 @@ pub(super) struct Known {
     pub(super) stored: Stored,
     pub(super) bearer: Arc<Bearer>,
     pub(super) jitter: f64,
-    /// When they were had in place of others that HighLevel rejected, if they were.
-    instead_of_rejected: Option<SystemTime>,
 }
 
-/// What HighLevel refused, not to be asked again before `until`, unless other tokens are stored.
+/// What HighLevel refused, not to be asked again for a while, unless other tokens are stored.
 pub(super) struct Refused {
     pub(super) version: Option<Version>,
-    pub(super) until: SystemTime,
+    pub(super) at: Moment,
+    pub(super) rest: Duration,
     pub(super) error: Arc<Error>,
 }
 
-/// Tokens that the store did not take. Nobody has them but this process, so they are kept until it does.
+/// Tokens that the store has not taken yet. Nobody has them but this process, so they are kept until it does.
+#[derive(Clone)]
 pub(super) struct Unsaved {
     pub(super) tokens: TokenSet,
     pub(super) expected: Expected,
+    /// Whether they are of a new installation, and so replace whatever is of an earlier one.
+    pub(super) is_installation: bool,
 }
 
 struct Running {
@@ -121,6 +129,19 @@ impl Slot {
     }
 }
 
+impl State {
+    /// Whether forgetting it loses nothing.
+    pub(super) fn is_blank(&self) -> bool {
+        let Self { known, company, refused, unsaved, offering: _, replaced, ahead: _, running } = self;
+        known.is_none()
+            && company.is_none()
+            && refused.is_none()
+            && unsaved.is_none()
+            && replaced.is_none()
+            && running.is_none()
+    }
+}
+
 impl Keeper {
     /// The token to use, or to use instead of a rejected one. The deadline is for the renewal; who calls sees to its own.
     pub(crate) async fn bearer(&self, rejected: Option<&Bearer>, deadline: Instant) -> Outcome {
@@ -149,18 +170,19 @@ impl Keeper {
         deadline: Instant,
     ) -> Result<Arc<Bearer>, watch::Receiver<Option<Outcome>>> {
         let mut state = self.slot.state();
-        let now = self.app.now();
+        let now = self.app.moment();
         let mut reason = rejected.map_or(Reason::Needed, |bearer| Reason::Rejected(bearer.token.clone()));
         if let Some(known) = &state.known {
-            let verdict = known.verdict(rejected, now);
+            let last_replaced = state.replaced.map(|at| now.since(at));
+            let verdict = known.verdict(rejected, last_replaced);
             let bearer = Arc::clone(&known.bearer);
-            match decide(&known.stored.tokens, now, known.jitter, verdict) {
+            match decide(&known.stored.tokens, now.wall, known.jitter, verdict) {
                 Decision::Use if verdict == Verdict::NotRejected => return Ok(bearer),
                 // Newer ones from HighLevel do not help, but there may be others in the store.
                 Decision::Use => reason = Reason::Needed,
                 Decision::RefreshAhead => {
-                    if state.ahead_after.is_none_or(|after| now >= after) {
-                        state.ahead_after = now.checked_add(REST);
+                    if state.ahead.is_none_or(|at| now.since(at) >= REST) {
+                        state.ahead = Some(now);
                         let deadline = call::now() + self.app.connection.options.call.min(call::LONGEST_CALL);
                         let _runs_on = self.join(&mut state, Reason::Ahead, deadline);
                     }
@@ -194,8 +216,12 @@ impl Keeper {
         tokio::spawn(
             async move {
                 let outcome = renewal.run().await;
+                let now = keeper.app.moment();
                 let mut state = keeper.slot.state();
                 state.running = None;
+                if let (Reason::Rejected(_), Some(Ok(_))) = (&renewal.reason, &outcome) {
+                    state.replaced = Some(now);
+                }
                 if let Some(outcome) = outcome {
                     // Under the lock: who looks now sees either the renewal or what it left behind.
                     sender.send_replace(Some(outcome));
@@ -207,7 +233,7 @@ impl Keeper {
     }
 
     /// Remembers what is stored now, and gives its bearer.
-    pub(super) fn adopt(&self, stored: Stored, instead_of_rejected: Option<SystemTime>) -> Arc<Bearer> {
+    pub(super) fn adopt(&self, stored: Stored) -> Arc<Bearer> {
         let mut state = self.slot.state();
         if let Some(known) = &state.known
             && known.stored.version == stored.version
@@ -216,28 +242,27 @@ impl Keeper {
         }
         let bearer = Arc::new(Bearer::new(stored.tokens.access_token.clone()));
         let jitter = call::random();
-        state.known = Some(Known { stored, bearer: Arc::clone(&bearer), jitter, instead_of_rejected });
+        state.known = Some(Known { stored, bearer: Arc::clone(&bearer), jitter });
         state.refused = None;
-        state.ahead_after = None;
+        state.ahead = None;
         bearer
     }
 
-    /// Forgets what was known: it is no longer there.
+    /// Forgets what was known: it is no longer there. What is on its way to the store is not of what was removed.
     pub(super) fn forget(&self) {
         let mut state = self.slot.state();
-        *state = State { running: state.running.take(), ..State::default() };
+        let State { unsaved, offering, running, .. } = std::mem::take(&mut *state);
+        *state = State { unsaved, offering, running, ..State::default() };
     }
 }
 
 impl Known {
     /// What was said about these tokens, if `rejected` is the last one that was not good.
-    fn verdict(&self, rejected: Option<&Bearer>, now: SystemTime) -> Verdict {
+    fn verdict(&self, rejected: Option<&Bearer>, last_replaced: Option<Duration>) -> Verdict {
         match rejected {
-            Some(rejected) if call::same(&rejected.token, &self.bearer.token) => Verdict::Rejected {
-                is_good: rejected.lacks_a_scope(),
-                has_worked: self.bearer.has_worked(),
-                last_renewal: self.instead_of_rejected.map(|at| now.duration_since(at).unwrap_or_default()),
-            },
+            Some(rejected) if call::same(&rejected.token, &self.bearer.token) => {
+                Verdict::Rejected { is_good: rejected.lacks_a_scope(), last_replaced }
+            }
             _ => Verdict::NotRejected,
         }
     }

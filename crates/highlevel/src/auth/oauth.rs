@@ -107,22 +107,27 @@ impl OAuth {
             ..classify::Answer::default()
         });
         let verdict = classify(seen, Replay::Unsafe);
-        if answer.status.is_success() && !answer.redirected {
+        if answer.status.is_success() {
             let end = std::mem::replace(&mut answer.end, End::Complete);
             if matches!(end, End::Complete)
+                && !answer.redirected
                 && let Some(granted) = Granted::read(&answer.body)
             {
                 return Ok(granted);
             }
             // There may be tokens in it, in a form that is not foreseen.
             answer.body = bytes::Bytes::new();
+            redact(&mut answer, &self.secrets(request));
             let (trouble, text, source) = match end {
+                _ if answer.redirected => {
+                    (Trouble::Final, "HighLevel answered with a redirect, which was followed", None)
+                }
                 End::Cut(source) => {
                     (Trouble::Lost(None), "the answer with the tokens broke off", Some(source))
                 }
                 _ => (Trouble::Final, "HighLevel's answer has no access token that can be read", None),
             };
-            let error = Error::answered(request.name(), verdict.delivery, ErrorKind::Receipt, text, answer);
+            let error = Error::answered(request.name(), verdict.delivery, verdict.kind, text, answer);
             let error = match source {
                 Some(source) => error.with_source(source),
                 None => error,
@@ -135,7 +140,7 @@ impl OAuth {
         {
             bearer.note_that_it_lacks_a_scope();
         }
-        answer.body = redact(&answer.body, &self.secrets(request));
+        redact(&mut answer, &self.secrets(request));
         let (kind, text) = request.words(trouble, &answer);
         let error = Error::answered(request.name(), verdict.delivery, kind, text, answer);
         Err(Refusal { trouble, error })
@@ -247,8 +252,8 @@ pub(super) fn out_of_time(request: &Request<'_>) -> Refusal {
     Refusal { trouble: Trouble::NotSent, error }
 }
 
-/// When a request was made, by the two clocks there are. Where they disagree, the later one counts: a clock that was
-/// put back must not make an old request young.
+/// When something happened, by the two clocks there are. Where they disagree, the later one counts: a clock that was
+/// put back must not make what is old young.
 #[derive(Clone, Copy)]
 pub(super) struct Moment {
     pub(super) wall: SystemTime,

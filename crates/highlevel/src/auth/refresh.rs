@@ -33,10 +33,8 @@ pub(super) enum Verdict {
     Rejected {
         /// Whether it only lacks a scope, which a renewed one lacks as well.
         is_good: bool,
-        /// Whether it was good before.
-        has_worked: bool,
-        /// Since when there was a renewal for the same reason.
-        last_renewal: Option<Duration>,
+        /// How long ago one that was rejected was last replaced by another.
+        last_replaced: Option<Duration>,
     },
 }
 
@@ -48,8 +46,8 @@ pub(super) fn decide(tokens: &TokenSet, now: SystemTime, jitter: f64, verdict: V
     }
     match verdict {
         Verdict::Rejected { is_good: true, .. } => Decision::Use,
-        // Tokens that are rejected as soon as they are new are not mended by newer ones.
-        Verdict::Rejected { has_worked: false, last_renewal: Some(ago), .. } if ago < REST => Decision::Use,
+        // What rejects one token after the other is not mended by newer ones, also if they work elsewhere.
+        Verdict::Rejected { last_replaced: Some(ago), .. } if ago < REST => Decision::Use,
         Verdict::Rejected { .. } => Decision::RefreshNow,
         Verdict::NotRejected if left <= ahead(tokens, jitter) => Decision::RefreshAhead,
         Verdict::NotRejected => Decision::Use,
@@ -111,6 +109,7 @@ mod tests {
             access_token: "a".into(),
             refresh_token: Some("r".into()),
             obtained_at: at(0),
+            installed_at: at(0),
             expires_at: at(life),
             scopes: Vec::new(),
             company_id: None,
@@ -122,12 +121,11 @@ mod tests {
     #[test]
     fn every_row_of_the_decision() {
         use Decision::{RefreshAhead, RefreshNow, Use};
-        let rejected = |has_worked, last: Option<u64>| Verdict::Rejected {
+        let rejected = |last: Option<u64>| Verdict::Rejected {
             is_good: false,
-            has_worked,
-            last_renewal: last.map(Duration::from_secs),
+            last_replaced: last.map(Duration::from_secs),
         };
-        let lacking = Verdict::Rejected { is_good: true, has_worked: true, last_renewal: None };
+        let lacking = Verdict::Rejected { is_good: true, last_replaced: None };
         let not = Verdict::NotRejected;
         for (life, now, jitter, verdict, expected) in [
             (DAY, 0, 0.0, not, Use),
@@ -146,12 +144,12 @@ mod tests {
             (60, 60, 1.0, not, RefreshNow),
             (0, 0, 1.0, not, RefreshNow),
             // Rejected.
-            (DAY, 10, 0.0, rejected(true, None), RefreshNow),
-            (DAY, 10, 0.0, rejected(false, None), RefreshNow),
-            (DAY, 10, 0.0, rejected(true, Some(1)), RefreshNow),
-            (DAY, 10, 0.0, rejected(false, Some(29)), Use),
-            (DAY, 10, 0.0, rejected(false, Some(30)), RefreshNow),
-            (DAY, DAY, 0.0, rejected(false, Some(1)), RefreshNow),
+            (DAY, 10, 0.0, rejected(None), RefreshNow),
+            (DAY, 10, 0.0, rejected(Some(0)), Use),
+            (DAY, 10, 0.0, rejected(Some(29)), Use),
+            (DAY, 10, 0.0, rejected(Some(30)), RefreshNow),
+            (DAY, DAY - 60, 0.0, rejected(Some(29)), Use),
+            (DAY, DAY, 0.0, rejected(Some(1)), RefreshNow),
             (DAY, 10, 0.0, lacking, Use),
             (DAY, DAY, 0.0, lacking, RefreshNow),
         ] {

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use super::TokenSet;
 use super::answer::Granted;
 use super::app::Inner;
 use super::fault::{Progress, Trouble, again};
-use super::keeper::{Deadline, Keeper, Outcome, Reason, Refused};
+use super::keeper::{Deadline, Keeper, Outcome, Reason, Refused, Unsaved};
 use super::oauth::{self, Moment, Refusal, Request, install_again};
 use super::refresh::{Decision, Lack, REST, SHORT_REST, Verdict, Way, decide, way};
 use super::store::{Expected, Key, Lease, Resource, Stored, Version};
@@ -28,7 +29,7 @@ const NAME: &str = "token";
 /// One renewal.
 pub(super) struct Renewal {
     keeper: Keeper,
-    reason: Reason,
+    pub(super) reason: Reason,
     deadline: Deadline,
     /// Who asks for the lease: nobody else has this name, in no process.
     holder: String,
@@ -95,12 +96,12 @@ impl Renewal {
         if let Some(stored) = &stored
             && self.does(stored)
         {
-            return Ok(Some(Ok(self.keeper.adopt(stored.clone(), None))));
+            return Ok(Some(Ok(self.keeper.adopt(stored.clone()))));
         }
+        let (version, now) = (stored.map(|stored| stored.version), self.app().moment());
         let state = self.keeper.slot.state();
-        let version = stored.map(|stored| stored.version);
         Ok(state.refused.as_ref().and_then(|refused| {
-            let holds = refused.version == version && self.app().now() < refused.until;
+            let holds = refused.version == version && now.since(refused.at) < refused.rest;
             holds.then(|| Err(Arc::clone(&refused.error)))
         }))
     }
@@ -156,13 +157,15 @@ impl Renewal {
             Some(_) if refused.is_none() => None,
             _ => self.keeper.company(tokens).await?,
         };
-        let asked = Moment { wall: self.app().now(), steady: call::now() };
-        let granted = match way(tokens, refused.is_some(), company.is_some()) {
+        let new = match way(tokens, refused.is_some(), company.is_some()) {
             Way::Refresh => {
                 let Some(token) = refresh_token else { return Ok(Try::Again) };
                 let request = Request::Refresh(token, &self.key().resource);
+                let asked = self.app().now();
                 match self.app().ask(&request, &self.deadline, Some(self)).await {
-                    Asked::Granted(granted) => *granted,
+                    Asked::Granted(granted) => {
+                        granted.into_tokens(&self.key().resource, tokens, asked, self.app().now())
+                    }
                     Asked::LeaseLost => return Ok(Try::Again),
                     Asked::Refused(Refusal { trouble: Trouble::InvalidGrant, error }) => {
                         // Read first: somebody else may have put other tokens there.
@@ -188,7 +191,7 @@ impl Renewal {
                     return Ok(Try::Again);
                 };
                 match self.app().mint(company, location, &self.deadline).await {
-                    Ok(granted) => granted,
+                    Ok(tokens) => tokens,
                     Err(Unminted::Company(error)) => return Ok(Try::Done(Err(error))),
                     Err(Unminted::Refused(Refusal { trouble, error })) => {
                         return Ok(self.stopped(trouble, version, error));
@@ -209,14 +212,11 @@ impl Renewal {
                 return Ok(self.refused(version, REST, error));
             }
         };
-        let tokens = granted.into_tokens(&self.key().resource, tokens, asked.wall, self.app().now());
         let expected = version.map_or(Expected::Nothing, Expected::Version);
-        match self.keeper.save(tokens, expected).await? {
+        match self.keeper.save(Unsaved { tokens: new, expected, is_installation: false }).await? {
             Some(stored) => {
                 tracing::debug!("renewed");
-                let rejected = matches!(self.reason, Reason::Rejected(_));
-                let bearer = self.keeper.adopt(stored, rejected.then_some(asked.wall));
-                Ok(Try::Done(Ok(bearer)))
+                Ok(Try::Done(Ok(self.keeper.adopt(stored))))
             }
             // Somebody else put something there, or removed it: that is newer than what was just renewed.
             None => Ok(Try::Again),
@@ -238,8 +238,8 @@ impl Renewal {
     fn refused(&self, version: Option<Version>, rest: Duration, error: Error) -> Try {
         let outcome = self.failed(error);
         if let Err(error) = &outcome {
-            let (until, error) = (self.app().now() + rest, Arc::clone(error));
-            self.keeper.slot.state().refused = Some(Refused { version, until, error });
+            let (at, error) = (self.app().moment(), Arc::clone(error));
+            self.keeper.slot.state().refused = Some(Refused { version, at, rest, error });
         }
         Try::Done(outcome)
     }
@@ -317,7 +317,7 @@ impl Inner {
                     Err(error) => return Asked::Refused(Refusal { trouble: Trouble::NotSent, error }),
                 }
             }
-            let began = Moment { wall: self.now(), steady: call::now() };
+            let began = self.moment();
             let timeout = ATTEMPT.min(self.connection.options.attempt).min(deadline.left());
             if timeout.is_zero() {
                 return Asked::Refused(oauth::out_of_time(request));
@@ -337,8 +337,7 @@ impl Inner {
             if let Trouble::Lost(_) = refusal.trouble {
                 sent.get_or_insert(began);
             }
-            let now = Moment { wall: self.now(), steady: call::now() };
-            progress.sent = sent.map(|sent| now.since(sent));
+            progress.sent = sent.map(|sent| self.moment().since(sent));
             let pause =
                 again(refusal.trouble, progress, request.works_once(), deadline.left(), call::random());
             progress.retries += 1;
@@ -351,22 +350,25 @@ impl Inner {
         }
     }
 
-    /// A token for a location, by that of its company.
+    /// Tokens for a location, by that of its company. They show that the app is installed there now.
     pub(super) async fn mint(
         self: &Arc<Self>,
         company: &CompanyId,
         location: &LocationId,
         deadline: &Deadline,
-    ) -> Result<Granted, Unminted> {
+    ) -> Result<TokenSet, Unminted> {
         let keeper = self.keeper(Resource::Company(company.clone()));
         let mut bearer = keeper.bearer(None, deadline.at()).await.map_err(Unminted::Company)?;
         let mut fresh = false;
         loop {
             let request = Request::Location(company, location, &bearer);
+            let asked = self.now();
             let refusal = match self.ask(&request, deadline, None).await {
                 Asked::Granted(granted) => {
-                    bearer.note_that_it_works();
-                    return Ok(*granted);
+                    let resource = Resource::Location(location.clone());
+                    let mut tokens = granted.into_tokens(&resource, None, asked, self.now());
+                    tokens.company_id.get_or_insert_with(|| company.clone());
+                    return Ok(tokens);
                 }
                 Asked::Refused(refusal) => refusal,
                 Asked::LeaseLost => return Err(Unminted::Refused(oauth::out_of_time(&request))),

@@ -1,5 +1,9 @@
 //! What a keeper does with the store, and what it says when the store fails.
 
+use std::sync::Arc;
+
+use secrecy::ExposeSecret;
+
 use super::TokenSet;
 use super::keeper::{Keeper, Unsaved};
 use super::oauth;
@@ -21,25 +25,23 @@ impl Keeper {
         Ok(stored)
     }
 
-    /// Stores tokens: `None` if something else is there than what was expected. A store that fails is asked a few times;
-    /// then the tokens are kept in memory until it works.
-    pub(super) async fn save(&self, tokens: TokenSet, expected: Expected) -> Result<Option<Stored>> {
-        for offer in 0.. {
-            match self.app.store.put(&self.slot.key, &tokens, expected).await {
-                Ok(Put::Stored(version)) => return Ok(Some(Stored::new(tokens, version))),
-                Ok(Put::Conflict(there)) => {
-                    tracing::debug!(removed = there.is_none(), "the tokens were changed meanwhile");
-                    return Ok(None);
-                }
-                Err(_) if offer + 1 < OFFERS => {
-                    tokio::time::sleep(crate::retry::pause(offer, call::random())).await;
-                }
+    /// Stores tokens: `None` if something else is there than what they may replace. A store that fails is asked a few
+    /// times; then the tokens are kept in memory, and offered to it again until it works.
+    pub(super) async fn save(&self, unsaved: Unsaved) -> Result<Option<Stored>> {
+        // First of all: this may be given up at any point, and nobody else has these tokens.
+        self.slot.state().unsaved = Some(unsaved.clone());
+        self.offer_a_few_times(&unsaved).await
+    }
+
+    async fn offer_a_few_times(&self, unsaved: &Unsaved) -> Result<Option<Stored>> {
+        for offer in 0..OFFERS {
+            match self.offer(unsaved).await {
+                Ok(stored) => return Ok(stored),
+                Err(_) if offer + 1 < OFFERS => pause(offer).await,
                 Err(error) => {
-                    self.slot.state().unsaved = Some(Unsaved { tokens, expected });
-                    return Err(self.store_failed(
-                        "take the new tokens, which are kept in memory until it does, of",
-                        error,
-                    ));
+                    self.keep_offering();
+                    let what = "take the new tokens, which are kept in memory until it does, of";
+                    return Err(self.store_failed(what, error));
                 }
             }
         }
@@ -48,13 +50,73 @@ impl Keeper {
 
     /// Stores what the store did not take before.
     pub(super) async fn save_what_is_unsaved(&self) -> Result<()> {
-        let unsaved = self.slot.state().unsaved.take();
-        if let Some(Unsaved { tokens, expected }) = unsaved
-            && let Some(stored) = self.save(tokens, expected).await?
+        let unsaved = self.slot.state().unsaved.clone();
+        if let Some(unsaved) = unsaved
+            && let Some(stored) = self.offer_a_few_times(&unsaved).await?
         {
-            self.adopt(stored, None);
+            self.adopt(stored);
         }
         Ok(())
+    }
+
+    /// Offers tokens to the store once. When it has taken them, or will not, they are no longer kept here.
+    async fn offer(&self, unsaved: &Unsaved) -> Result<Option<Stored>, StoreError> {
+        let Unsaved { tokens, mut expected, is_installation } = unsaved.clone();
+        let stored = loop {
+            match self.app.store.put(&self.slot.key, &tokens, expected).await? {
+                Put::Stored(version) => break Some(Stored::new(tokens.clone(), version)),
+                // An offer that failed, or was given up, may have been taken.
+                Put::Conflict(Some(there)) if are_the_same(&there.tokens, &tokens) => break Some(there),
+                Put::Conflict(Some(there))
+                    if is_installation
+                        && expected != Expected::Version(there.version)
+                        && !self.is_later(&there.tokens, &tokens) =>
+                {
+                    expected = Expected::Version(there.version);
+                }
+                Put::Conflict(there) => {
+                    tracing::debug!(removed = there.is_none(), "the tokens were changed meanwhile");
+                    break None;
+                }
+            }
+        };
+        self.slot.state().unsaved.take_if(|kept| are_the_same(&kept.tokens, &tokens));
+        Ok(stored)
+    }
+
+    /// Whether tokens in the store are of a later installation. One that lies in the future is of a clock that has been put
+    /// back since, and shows nothing.
+    fn is_later(&self, there: &TokenSet, tokens: &TokenSet) -> bool {
+        there.installed_at > tokens.installed_at && there.installed_at <= self.app.now()
+    }
+
+    /// Offers the tokens again until the store has taken them, or the app is no more.
+    fn keep_offering(&self) {
+        let mut state = self.slot.state();
+        if state.offering.as_ref().is_some_and(|task| !task.is_finished()) {
+            return;
+        }
+        let (app, slot) = (Arc::downgrade(&self.app), Arc::clone(&self.slot));
+        let task = tokio::spawn(async move {
+            for offer in OFFERS.. {
+                pause(offer).await;
+                let Some(app) = app.upgrade() else { return };
+                let keeper = Self { app, slot: Arc::clone(&slot) };
+                let unsaved = {
+                    let mut state = slot.state();
+                    if state.unsaved.is_none() {
+                        // Under the lock: who keeps tokens now starts another task.
+                        state.offering = None;
+                    }
+                    state.unsaved.clone()
+                };
+                let Some(unsaved) = unsaved else { return };
+                if let Ok(Some(stored)) = keeper.offer(&unsaved).await {
+                    keeper.adopt(stored);
+                }
+            }
+        });
+        state.offering = Some(task.abort_handle());
     }
 
     /// The company whose token can give those of this location: one that has tokens itself. What the caller said of the
@@ -81,4 +143,15 @@ impl Keeper {
         );
         Error::token("token", text).with_source(source)
     }
+}
+
+async fn pause(offer: u32) {
+    tokio::time::sleep(crate::retry::pause(offer, call::random())).await;
+}
+
+/// Whether they are of one answer of HighLevel, which may have been repeated.
+fn are_the_same(one: &TokenSet, other: &TokenSet) -> bool {
+    let refresh =
+        |tokens: &TokenSet| tokens.refresh_token.as_ref().map(|token| token.expose_secret().to_owned());
+    call::same(&one.access_token, &other.access_token) && refresh(one) == refresh(other)
 }

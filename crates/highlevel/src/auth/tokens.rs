@@ -18,6 +18,9 @@ pub struct TokenSet {
     pub refresh_token: Option<SecretString>,
     /// When HighLevel gave it, by this machine's clock.
     pub obtained_at: SystemTime,
+    /// When the app was installed, as far as this machine knows: when HighLevel gave the first of these tokens. It stays
+    /// when they are renewed.
+    pub installed_at: SystemTime,
     /// When the access token stops working.
     pub expires_at: SystemTime,
     /// The scopes that were granted, as HighLevel writes them.

@@ -517,7 +517,7 @@ async fn long_words_are_cut_where_they_are_shown() {
     assert!(format!("{error:?}").contains(&format!("body: {:?}", format!("{body}…"))));
 }
 
-fn http_client(policy: Policy) -> reqwest::Client {
+pub(crate) fn http_client(policy: Policy) -> reqwest::Client {
     tls(reqwest::Client::builder()).no_proxy().redirect(policy).build().expect("an HTTP client")
 }
 

@@ -4,9 +4,14 @@
 
 // What the person opened or is about to write is theirs, and stays when the page is put anew.
 htmx.registerExtension("inspector", {
+  // Of a long list most is as it was, and need not be gone through.
+  htmx_before_morph_node: (element, { oldNode, newNode }) => !(oldNode.matches?.("li[id]") && plain(oldNode) === plain(newNode)),
   htmx_before_morph_attr: (element, { attrName }) =>
     !(attrName === "open" && element.matches("details, dialog")) && !(attrName === "hidden" && element.matches("[data-keep]")),
 });
+
+/** What the server said of an element. */
+const plain = (element) => element.outerHTML.replaceAll(/ (data-htmx-powered="true"|open="")/g, "");
 
 const page = () => document.getElementById("page");
 const here = () => location.pathname + location.search;
@@ -30,7 +35,7 @@ async function refresh() {
     const text = await response.text();
     // A person who went on in the meantime wants to see the other page.
     if (url === here() && pending.size === 0) {
-      await put(new DOMParser().parseFromString(text, "text/html"));
+      await htmx.swap({ sourceElement: page(), target: "#page", select: "#page", swap: "outerMorph", text });
     } else {
       stale = true;
     }
@@ -41,12 +46,6 @@ async function refresh() {
     asking = false;
   }
   if (stale) refresh();
-}
-
-async function put(next) {
-  const content = next.getElementById("page");
-  if (!content) return;
-  await htmx.swap({ sourceElement: page(), target: "#page", swap: "outerMorph", text: content.outerHTML });
 }
 
 function follow() {
@@ -88,6 +87,21 @@ function settle() {
   scrolled = element?.id ?? null;
 }
 
+/** The search says what the address says, but for the field in which one is. */
+function search() {
+  const filter = document.getElementById("filter");
+  const field = filter?.contains(document.activeElement) ? document.activeElement : {};
+  const { value, checked } = field;
+  filter?.reset();
+  Object.assign(field, { value, checked });
+}
+
+/** What was written is gone, what was chosen stays for the next message, and this one is to be seen. */
+function wrote(form) {
+  for (const field of form.querySelectorAll("input:not([type=radio]), textarea")) field.value = "";
+  atEnd = true;
+}
+
 document.addEventListener(
   "scroll",
   ({ target }) => {
@@ -98,7 +112,12 @@ document.addEventListener(
 document.addEventListener("htmx:after:swap", ({ detail }) => {
   const { sourceElement, response, request } = detail.ctx;
   const done = response && response.status < 400;
-  if (done && request?.method === "POST" && sourceElement.matches?.("form[data-reset]")) sourceElement.reset();
+  if (done && request?.method === "POST" && sourceElement.matches?.("form[data-reset]")) {
+    sourceElement.reset();
+    sourceElement.closest("details[data-close]")?.removeAttribute("open");
+  }
+  if (done && request?.method === "POST" && sourceElement.matches?.("form[data-writes]")) wrote(sourceElement);
+  if (done && request) search();
   if (done) document.getElementById("notice").replaceChildren();
   settle();
 });
@@ -110,8 +129,28 @@ setInterval(() => {
   const clock = document.getElementById("clock");
   if (told?.text !== clock.dateTime) told = { text: clock.dateTime, at: performance.now() };
   const time = Date.parse(told.text) + (performance.now() - told.at) * Number(clock.dataset.speed);
-  if (Number.isFinite(time) && Math.abs(time) < 8.64e15) clock.textContent = new Date(time).toISOString().slice(11, 19);
+  if (!Number.isFinite(time) || Math.abs(time) >= 8.64e15) return;
+  const text = new Date(time).toISOString();
+  clock.textContent = text.slice(11, 19);
+  for (const whole of document.querySelectorAll("[data-clock]")) whole.textContent = `${text.slice(0, -14)} ${text.slice(11, 19)}`;
+  for (const element of document.querySelectorAll("time[data-until]")) {
+    const words = until(Math.ceil((Date.parse(element.dateTime) - time) / 1000));
+    if (element.textContent !== words) element.textContent = words;
+  }
 }, 250);
+
+/** How long it is until something, in the words of the server: the two largest units. */
+function until(seconds) {
+  if (!(seconds > 0)) return "now";
+  const units = [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"]];
+  const first = units.findIndex(([unit]) => seconds >= unit);
+  let words = "in";
+  for (const [unit, name] of units.slice(first, first + 2)) {
+    if (seconds >= unit) words += ` ${Math.floor(seconds / unit)} ${name}`;
+    seconds %= unit;
+  }
+  return words;
+}
 
 // --- Keys and buttons -----------------------------------------------------------------------------------------------
 
@@ -134,7 +173,8 @@ document.addEventListener("keydown", (event) => {
     return step(key === "j" ? 1 : -1);
   }
   const element = document.querySelector(`[data-key="${CSS.escape(key)}"]`);
-  if (!element || element.disabled || !element.checkVisibility()) return;
+  // Where there is room for the list beside it, the way back is not shown, and the key leads there all the same.
+  if (!element || element.disabled || !(element.checkVisibility() || element.matches(".back"))) return;
   event.preventDefault();
   if (isField(element)) {
     element.focus();

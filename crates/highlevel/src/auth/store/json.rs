@@ -11,7 +11,7 @@ use crate::auth::TokenSet;
 
 /// What is written today. A new field is a new format, because a program that does not know it would lose it when it
 /// writes the tokens back; older formats stay readable.
-pub(super) const FORMAT: u64 = 1;
+pub(super) const FORMAT: u64 = 2;
 
 impl TokenSet {
     /// The tokens as JSON, for a column of a database. **It contains the tokens themselves**: encrypt it, or keep it
@@ -70,6 +70,9 @@ pub(super) struct TokensForm<'a> {
     #[serde(borrow, skip_serializing_if = "Option::is_none")]
     refresh_token: Option<Cow<'a, str>>,
     obtained_at_unix_ms: i64,
+    /// Since format 2.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    installed_at_unix_ms: Option<i64>,
     expires_at_unix_ms: i64,
     scopes: Cow<'a, [String]>,
     #[serde(borrow, skip_serializing_if = "Option::is_none")]
@@ -87,6 +90,7 @@ impl<'a> TokensForm<'a> {
             access_token,
             refresh_token,
             obtained_at,
+            installed_at,
             expires_at,
             scopes,
             company_id,
@@ -98,6 +102,7 @@ impl<'a> TokensForm<'a> {
             access_token: access_token.expose_secret().into(),
             refresh_token: refresh_token.as_ref().map(|token| token.expose_secret().into()),
             obtained_at_unix_ms: rounded_down(*obtained_at),
+            installed_at_unix_ms: Some(rounded_down(*installed_at)),
             expires_at_unix_ms: rounded_down(*expires_at),
             scopes: scopes.into(),
             company_id: company_id.as_ref().map(|id| id.as_str().into()),
@@ -111,6 +116,7 @@ impl<'a> TokensForm<'a> {
             access_token: self.access_token.into_owned().into(),
             refresh_token: self.refresh_token.map(|token| token.into_owned().into()),
             obtained_at: time(self.obtained_at_unix_ms)?,
+            installed_at: time(self.installed_at_unix_ms.unwrap_or(self.obtained_at_unix_ms))?,
             expires_at: time(self.expires_at_unix_ms)?,
             scopes: self.scopes.into_owned(),
             company_id: self.company_id.map(|id| id.into_owned().into()),

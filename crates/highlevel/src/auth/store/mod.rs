@@ -6,7 +6,7 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use crate::{CompanyId, LocationId};
 
@@ -128,6 +128,12 @@ pub enum Put {
     Conflict(Option<Stored>),
 }
 
+/// No lease is longer. One that ends later than this from now was given by a clock that has been put back since: its
+/// holder may be dead, and it is nobody's.
+///
+/// The SDK asks for a quarter of it; the rest is for machines whose clocks differ.
+pub const LONGEST_LEASE: Duration = Duration::from_secs(60);
+
 /// What became of asking for a lease.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lease {
@@ -162,7 +168,8 @@ pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>>
 /// UPDATE tokens SET tokens = …, version = version + 1 WHERE … AND version = 7 AND tokens IS NOT NULL;
 /// -- lease: held by somebody else if it changes no row
 /// UPDATE tokens SET lease_holder = :holder, lease_until = :until
-///     WHERE … AND (lease_holder IS NULL OR lease_holder = :holder OR lease_until <= :now);
+///     WHERE … AND (lease_holder IS NULL OR lease_holder = :holder OR lease_until <= :now
+///         OR lease_until > :now + interval '60 seconds');      -- LONGEST_LEASE: the clock was put back
 /// ```
 ///
 /// The checks in `conformance`, with the feature `testing`, say whether it does what it has to.
@@ -182,7 +189,7 @@ pub trait TokenStore: fmt::Debug + Send + Sync {
 
     /// Asks for the right to refresh the tokens under a key, until a time. `holder` names who asks; a holder that has
     /// the lease already gets it again, with the new end. A lease is for a key whether it has tokens or not, and a
-    /// lease whose end is not after `now` is nobody's.
+    /// lease whose end is not after `now`, or more than [`LONGEST_LEASE`] after it, is nobody's.
     fn lease<'a>(
         &'a self,
         key: &'a Key,

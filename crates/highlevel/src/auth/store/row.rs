@@ -3,7 +3,7 @@
 
 use std::time::SystemTime;
 
-use super::{Expected, Lease, Put, Stored, Version};
+use super::{Expected, LONGEST_LEASE, Lease, Put, Stored, Version};
 use crate::auth::TokenSet;
 
 /// All that is kept under one key. It outlives its tokens, so that no version is given twice.
@@ -20,6 +20,12 @@ pub(super) struct Row {
 pub(super) struct Held {
     pub(super) holder: String,
     pub(super) until: SystemTime,
+}
+
+impl Held {
+    fn holds(&self, now: SystemTime) -> bool {
+        self.until.duration_since(now).is_ok_and(|left| !left.is_zero() && left <= LONGEST_LEASE)
+    }
 }
 
 impl Row {
@@ -43,7 +49,7 @@ impl Row {
 
     pub(super) fn lease(&mut self, holder: &str, now: SystemTime, until: SystemTime) -> Lease {
         match &self.lease {
-            Some(held) if held.holder != holder && held.until > now => Lease::HeldUntil(held.until),
+            Some(held) if held.holder != holder && held.holds(now) => Lease::HeldUntil(held.until),
             _ => {
                 self.lease = Some(Held { holder: holder.to_owned(), until });
                 Lease::Granted

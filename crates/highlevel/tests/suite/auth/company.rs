@@ -1,13 +1,13 @@
 //! Locations whose tokens come by that of their company.
 
 use highlevel::auth::App;
-use highlevel::auth::store::Resource;
+use highlevel::auth::store::{Expected, Key, Resource, TokenStore};
 use highlevel::{Client, Delivery, ErrorKind, Method};
 use secrecy::ExposeSecret;
 use serde_json::json;
 
-use super::world::{COMPANY, Fate, SECOND, World, refusal, send, until};
-use crate::server::{Act, json as json_answer};
+use super::world::{CLIENT_ID, COMPANY, Fate, SECOND, World, refusal, send, until};
+use crate::server::{Act, json as json_answer, receipt};
 
 /// An app that is installed on the company.
 async fn installed(world: &World) -> App {
@@ -166,6 +166,36 @@ async fn a_company_whose_token_lacks_the_scope_is_not_renewed_for_it() {
          (trace trace-1); nothing was sent"
     );
     assert_eq!((world.refreshes(), world.mints()), (0, 1));
+}
+
+/// A location that has moved: its tokens name a company that is there as well.
+#[tokio::test]
+async fn the_company_that_was_named_goes_first() {
+    let world = World::new().await;
+    let app = installed(&world).await;
+    let old = Key::new(CLIENT_ID, Resource::Company("old-company".to_owned().into()));
+    let tokens = world.stored_for(company()).await.expect("tokens");
+    world.store.put(&old, &tokens, Expected::Nothing).await.expect("a store");
+    let answer = json!({ "access_token": "a", "refresh_token": "gone", "expires_in": 60, "locationId": "loc1",
+        "companyId": "old-company" });
+    world.fates([Fate::Not(Act::Answer(json_answer("200 OK", &answer)))]);
+    app.exchange(World::code("loc1")).await.expect("tokens");
+    world.clock.advance(60 * SECOND);
+    send(&app.company(COMPANY).location("loc1")).await.expect("a receipt");
+    assert_eq!((world.asked("/oauth/locationToken", "companyId", COMPANY), world.mints()), (1, 1));
+}
+
+/// So that another process, and the removal of the app from the company, find it.
+#[tokio::test]
+async fn tokens_say_their_company_also_if_the_answer_does_not() {
+    let world = World::new().await;
+    let app = installed(&world).await;
+    let answer = json!({ "access_token": "a", "refresh_token": "r", "expires_in": 60 });
+    world.fates([Fate::Not(Act::Answer(json_answer("200 OK", &answer)))]);
+    world.sends_end([Act::Answer(receipt())]);
+    send(&app.company(COMPANY).location("loc1")).await.expect("a receipt");
+    let stored = world.stored("loc1").await.expect("tokens");
+    assert_eq!(stored.company_id.as_deref().map(String::as_str), Some(COMPANY));
 }
 
 #[tokio::test]

@@ -3,12 +3,14 @@
 use highlevel::auth::store::{MemoryStore, Resource};
 use highlevel::auth::{App, TokenSet};
 use highlevel::{Delivery, ErrorKind, SecretString};
+use reqwest::redirect::Policy;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
 use super::world::{
     CLIENT_ID, CLIENT_SECRET, COMPANY, DAY, Fate, REDIRECT_URI, World, form, refusal, send, until,
 };
+use crate::delivery::http_client;
 use crate::server::{Act, answer, json as json_answer};
 
 fn expose(secret: &SecretString) -> &str {
@@ -82,14 +84,19 @@ async fn answers_are_read_in_both_spellings_and_odd_fields_cost_nothing() {
             (DAY, &["x", "y", "z"], None, None, false),
         ),
         (
+            // A life of no time at all says nothing.
+            json!({ "access_token": "a", "expires_in": 0, "expiresIn": "0", "locationId": "l", "refresh_token": "r" }),
+            (DAY, &[], None, None, true),
+        ),
+        (
             json!({ "access_token": "a", "expires_in": 3600.9, "scope": "x,y", "locationId": "l", "refresh_token": null,
                 "refreshToken": "r" }),
             (3600, &["x", "y"], None, None, true),
         ),
     ];
-    let world = World::new().await;
-    let app = world.app();
     for (body, (life, scopes, company, user, refresh)) in rows {
+        let world = World::new().await;
+        let app = world.app();
         world.fates([Fate::Not(Act::Answer(json_answer("200 OK", &body)))]);
         let tokens: TokenSet = app.exchange("a-code-of-highlevel").await.expect("tokens");
         assert_eq!(expose(&tokens.access_token), "a", "{body}");
@@ -100,7 +107,11 @@ async fn answers_are_read_in_both_spellings_and_odd_fields_cost_nothing() {
         assert_eq!(tokens.company_id.as_deref().map(String::as_str), company, "{body}");
         assert_eq!(tokens.user_id.as_deref().map(String::as_str), user, "{body}");
         assert_eq!(tokens.location_id.as_deref().map(String::as_str), Some("l"), "{body}");
-        assert_eq!(tokens.obtained_at, world.clock.now(), "{body}");
+        assert_eq!(
+            (tokens.obtained_at, tokens.installed_at),
+            (world.clock.now(), world.clock.now()),
+            "{body}"
+        );
         // It was stored before it was returned.
         let stored = world.stored("l").await.expect("stored");
         assert_eq!(expose(&stored.access_token), expose(&tokens.access_token));
@@ -185,6 +196,23 @@ async fn what_is_refused_says_what_to_do() {
         assert_eq!((error.kind(), error.delivery(), error.attempts()), (kind, delivery, 1), "{text}");
         assert_eq!(world.server.requests().len(), 1, "{text}");
     }
+}
+
+/// A caller's own client may follow redirects. What it finds there is not for errors.
+#[tokio::test]
+async fn what_a_redirect_leads_to_is_not_shown() {
+    let world = World::new().await;
+    let app = world.builder().http_client(http_client(Policy::default())).build().expect("an app");
+    world.fates([Fate::Not(Act::Answer(answer("302 Found", "location: /elsewhere\r\n", "")))]);
+    let tokens = json!({ "access_token": "a-secret-of-5ec2e75ec2e7", "locationId": "loc1" });
+    world.sends_end([Act::Answer(json_answer("200 OK", &tokens))]);
+    let error = app.exchange(World::code("loc1")).await.expect_err("a redirect");
+    assert_eq!((error.kind(), error.status(), error.body()), (ErrorKind::Status, Some(200), &b""[..]));
+    assert_eq!(
+        error.to_string(),
+        "exchange_code: HighLevel answered with a redirect, which was followed; it was not done"
+    );
+    assert!(world.stored("loc1").await.is_none());
 }
 
 #[tokio::test]

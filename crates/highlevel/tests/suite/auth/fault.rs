@@ -6,7 +6,7 @@ use std::time::Duration;
 use highlevel::{Delivery, ErrorKind};
 use secrecy::ExposeSecret;
 
-use super::world::{CLIENT_ID, Fate, SECOND, World, send, status};
+use super::world::{CLIENT_ID, Fate, SECOND, World, send, status, steady_time_passes};
 use crate::server::{Act, answer, nowhere};
 
 const NOTHING: Duration = Duration::ZERO;
@@ -123,10 +123,17 @@ async fn a_dead_refresh_token_fails_all_calls_alike_and_is_tried_every_thirty_se
         }
         assert_eq!(world.refreshes(), attempts, "after {passes} s");
     }
+    // Not for longer if the clock is put back.
+    world.clock.put_back(3_600 * SECOND);
+    for (passes, attempts) in [(29, 3), (1, 4)] {
+        steady_time_passes(passes * SECOND).await;
+        send(&client).await.expect_err("no token");
+        assert_eq!(world.refreshes(), attempts, "after {passes} s");
+    }
     // The owner installs it again, with another process, and nobody has to wait.
     world.app().exchange(World::code("loc1")).await.expect("tokens");
     send(&client).await.expect("a receipt");
-    assert_eq!((world.refreshes(), world.sends()), (3, 1));
+    assert_eq!((world.refreshes(), world.sends()), (4, 1));
     drop(app);
 }
 

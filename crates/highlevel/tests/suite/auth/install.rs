@@ -8,6 +8,7 @@ use highlevel::auth::store::Resource;
 use highlevel::auth::{App, Handled};
 use highlevel::webhook::testing::{EventBuilder, SigningKey};
 use highlevel::webhook::{Event, Receiver, Verified};
+use secrecy::ExposeSecret;
 
 use super::spy::{Before, Spy};
 use super::world::{APP_ID, COMPANY, Fate, SECOND, World, refusal, send, until};
@@ -167,6 +168,79 @@ async fn a_late_removal_does_not_touch_a_newer_installation() {
     send(&client).await.expect("a receipt");
     // One that does not say when it happened is taken at its word.
     assert_eq!(handle(&world, &app, &uninstall("loc1")).await, Handled::Removed(vec![location("loc1")]));
+}
+
+/// Renewing tokens makes the installation no newer.
+#[tokio::test]
+async fn a_removal_that_comes_after_a_renewal_is_no_older_than_the_installation() {
+    for installed_again in [false, true] {
+        let world = World::new().await;
+        let (app, client) = world.installed("loc1").await;
+        world.clock.advance(10 * SECOND);
+        let event = uninstall("loc1").at(world.clock.now());
+        world.clock.advance(10 * SECOND);
+        if installed_again {
+            app.exchange(World::code("loc1")).await.expect("tokens");
+        }
+        for _ in 0..2 {
+            world.revoke_access();
+            send(&client).await.expect("a receipt");
+            world.clock.advance(30 * SECOND);
+        }
+        assert_eq!(world.refreshes(), 2);
+        // Also for a process that has them from the store.
+        let app = world.app();
+        let handled = handle(&world, &app, &event).await;
+        if installed_again {
+            assert_eq!(handled, Handled::InstalledAgain(location("loc1")));
+            send(&client).await.expect("a receipt");
+        } else {
+            assert_eq!(handled, Handled::Removed(vec![location("loc1")]));
+            assert!(world.stored("loc1").await.is_none());
+        }
+    }
+}
+
+/// Whoever gets tokens by those of the company shows that the app is installed there now.
+#[tokio::test]
+async fn a_late_removal_does_not_touch_a_location_that_its_company_has_installed_since() {
+    let world = World::new().await;
+    let app = world.app();
+    app.exchange(World::company_code()).await.expect("tokens");
+    app.location_token(COMPANY, "loc1").await.expect("tokens");
+    world.clock.advance(10 * SECOND);
+    let event = uninstall("loc1").at(world.clock.now());
+    world.clock.advance(10 * SECOND);
+    world.revoke(&location("loc1"));
+    send(&app.location("loc1")).await.expect("a receipt");
+    assert_eq!(world.mints(), 2);
+    assert_eq!(handle(&world, &app, &event).await, Handled::InstalledAgain(location("loc1")));
+}
+
+/// The tokens of an older installation are renewed while those of a new one are on their way to the store.
+#[tokio::test]
+async fn a_new_installation_replaces_what_was_renewed_of_an_older_one() {
+    let world = World::new().await;
+    let (_, older) = world.installed("loc1").await;
+    world.clock.advance(SECOND);
+    let clock = world.clock.clone();
+    world.revoke_access();
+    let spy = Spy::new(world.store.clone(), move |operation, nth| match (operation, nth) {
+        ("put", 0) => {
+            let (older, clock) = (older.clone(), clock.clone());
+            Before::This(Box::pin(async move {
+                clock.advance(SECOND);
+                send(&older).await.expect("a receipt");
+            }))
+        }
+        _ => Before::Nothing,
+    });
+    let app = world.builder().store(spy).build().expect("an app");
+    let tokens = app.exchange(World::code("loc1")).await.expect("tokens");
+    assert_eq!(world.refreshes(), 1);
+    let stored = world.stored("loc1").await.expect("tokens");
+    assert_eq!(stored.access_token.expose_secret(), tokens.access_token.expose_secret());
+    assert_eq!(stored.installed_at, world.clock.now() - SECOND);
 }
 
 #[tokio::test]

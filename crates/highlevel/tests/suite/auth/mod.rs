@@ -1,6 +1,7 @@
 //! Apps on many locations: their tokens, how they are renewed, and where they are kept. HighLevel is played by `world`.
 
 mod authorize;
+mod cancelled;
 mod company;
 mod exchange;
 mod fault;
@@ -11,4 +12,5 @@ mod renewal;
 mod secrets;
 mod spy;
 mod store;
+mod unsaved;
 mod world;

@@ -1,12 +1,15 @@
 //! When tokens are renewed, how often, and which one a call carries.
 
-use std::time::Duration;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
-use highlevel::{Delivery, ErrorKind, Sms};
+use highlevel::{Delivery, Denied, ErrorKind, RateLimitHeaders, RateLimiter, Refused, Sms};
 use secrecy::ExposeSecret;
 use serde_json::json;
 
-use super::world::{DAY, Fate, PART, SECOND, World, refusal, send, until};
+use super::world::{DAY, Fate, PART, SECOND, World, refusal, send, steady_time_passes, until};
 use crate::server::Act;
 
 fn bearer(number: usize) -> String {
@@ -86,6 +89,7 @@ async fn a_revoked_token_heals_and_the_request_is_made_again_with_its_own_body()
         assert_eq!(of_round[0].body, of_round[2].body);
         assert_eq!(of_round[2].json()["message"], json!(text));
         assert_eq!(world.refreshes(), round);
+        world.clock.advance(30 * SECOND);
     }
 }
 
@@ -123,6 +127,97 @@ async fn a_token_that_is_rejected_as_soon_as_it_is_new_is_not_renewed_over_and_o
     }
     // As soon as it works, all is well.
     send(&client).await.expect("a receipt");
+}
+
+/// One endpoint rejects every token, for a reason that nobody foresaw, while all others take them.
+#[tokio::test]
+async fn an_endpoint_that_rejects_every_token_does_not_rotate_them() {
+    let world = World::new().await;
+    let (_, client) = world.installed("loc1").await;
+    let reject = async |renewals| {
+        for round in 0..3 {
+            send(&client).await.unwrap_or_else(|error| panic!("{renewals} {round}: {error}"));
+            world.sends_end(vec![refusal("401 Unauthorized", "not for you"); 2]);
+            let error = send(&client).await.expect_err("rejected");
+            assert_eq!((error.kind(), error.status()), (ErrorKind::Status, Some(401)));
+            world.forget_sends();
+            assert_eq!(world.refreshes(), renewals);
+        }
+    };
+    for (passes, renewals) in [(0, 1), (29, 1), (1, 2)] {
+        world.clock.advance(passes * SECOND);
+        reject(renewals).await;
+    }
+    // A clock that is put back makes it no longer, and who has newer ones helps meanwhile.
+    world.clock.put_back(3_600 * SECOND);
+    steady_time_passes(29 * SECOND).await;
+    reject(2).await;
+    world.app().exchange(World::code("loc1")).await.expect("tokens");
+    world.sends_end([refusal("401 Unauthorized", "not for you")]);
+    send(&client).await.expect("a receipt");
+    assert_eq!(world.bearers().last(), Some(&bearer(4)));
+    assert_eq!(world.refreshes(), 2);
+    steady_time_passes(30 * SECOND).await;
+    reject(3).await;
+}
+
+/// Lets so much time pass before the first turn, on both clocks.
+struct Queue {
+    world: super::world::Clock,
+    wait: Duration,
+    turns: AtomicUsize,
+}
+
+impl std::fmt::Debug for Queue {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Queue")
+    }
+}
+
+impl RateLimiter for Queue {
+    fn acquire<'a>(
+        &'a self,
+        _: &'a str,
+        _: Instant,
+    ) -> Pin<Box<dyn Future<Output = Result<(), Denied>> + Send + 'a>> {
+        Box::pin(async {
+            if self.turns.fetch_add(1, Ordering::SeqCst) == 0 {
+                self.world.advance(self.wait);
+                steady_time_passes(self.wait).await;
+            }
+            Ok(())
+        })
+    }
+
+    fn observe(&self, _: &str, _: &RateLimitHeaders, _: Instant, _: Option<Refused>) {}
+}
+
+#[tokio::test]
+async fn a_token_that_expires_while_its_call_waits_for_a_turn_is_not_sent() {
+    for dead in [false, true] {
+        let world = World::new().await;
+        world.installed("loc1").await;
+        // Too early for the renewal ahead of time.
+        world.clock.advance(Duration::from_secs(DAY - 301));
+        let queue =
+            Arc::new(Queue { world: world.clock.clone(), wait: 301 * SECOND, turns: AtomicUsize::new(0) });
+        let app = world.builder().rate_limiter(queue.clone()).call_timeout(600 * SECOND);
+        let client = app.build().expect("an app").location("loc1");
+        if dead {
+            world.revoke_refresh();
+        }
+        let result = send(&client).await;
+        if dead {
+            let error = result.expect_err("no token");
+            assert_eq!((error.kind(), error.delivery()), (ErrorKind::NeedsAuthorization, Delivery::NotSent));
+            assert_eq!((error.attempts(), world.sends()), (0, 0));
+        } else {
+            assert_eq!(result.expect("a receipt").attempts(), 1);
+            assert_eq!(world.bearers(), [bearer(2)]);
+        }
+        // The turn that it had is the one that it used.
+        assert_eq!(queue.turns.load(Ordering::SeqCst), 1);
+    }
 }
 
 #[tokio::test]

@@ -62,6 +62,10 @@ fn acts() -> Vec<Act> {
         acts.push(Act::Answer(json_answer(status, &echo(&format!("Location is not active: {told}")))));
         acts.push(Act::Answer(answer(status, "", &told)));
     }
+    for status in ["200 OK", "401 Unauthorized"] {
+        let headers = format!("x-echo: {told}\r\nx-echo: Bearer access-{PART}-1\r\nset-cookie: a={told}\r\n");
+        acts.push(Act::Answer(answer(status, &headers, "")));
+    }
     // A success in a form that nobody foresaw.
     acts.push(Act::Answer(json_answer("200 OK", &json!({ "data": { "access_token": told } }))));
     acts.push(Act::Answer(answer("200 OK", "", &told)));
@@ -73,14 +77,43 @@ fn error(what: &str, error: &highlevel::Error) {
     assert_secret(what, &error.to_string());
     assert_secret(what, &format!("{:?}{:?}", error.messages(), error.trace_id()));
     assert_secret(what, &format!("body {}", String::from_utf8_lossy(error.body())));
+    headers(what, error);
     let mut source = error.source();
     while let Some(cause) = source {
         debug(what, &cause);
         assert_secret(what, &cause.to_string());
         if let Some(cause) = cause.downcast_ref::<highlevel::Error>() {
             assert_secret(what, &format!("body {}", String::from_utf8_lossy(cause.body())));
+            headers(what, cause);
         }
         source = cause.source();
+    }
+}
+
+fn headers(what: &str, error: &highlevel::Error) {
+    for name in ["x-echo", "set-cookie"] {
+        assert_secret(what, &format!("{name} {}", error.header(name).unwrap_or_default()));
+    }
+}
+
+/// The same for the token of a call, in what is refused and in receipts that cannot be read.
+#[tokio::test]
+async fn no_error_of_a_call_prints_its_token() {
+    let token = format!("access-{PART}-1");
+    let echo = format!("x-echo: key={token}; for=you\r\n");
+    for (status, body) in [
+        ("201 Created", format!("\"{token}\"")),
+        ("201 Created", json!({ "conversationId": { "token": token } }).to_string()),
+        ("400 Bad Request", json!({ "message": token }).to_string()),
+        ("503 Service Unavailable", token.clone()),
+    ] {
+        let world = World::new().await;
+        let (_, client) = world.installed("loc1").await;
+        world.sends_end([Act::Answer(answer(status, &echo, &body))]);
+        let failed = send(&client).await.expect_err("a failure");
+        assert_eq!(world.bearers(), [format!("Bearer {token}")]);
+        error(&format!("{status} {}", body.len()), &failed);
+        assert_eq!(failed.header("x-echo"), Some("key=...; for=you"), "{status}");
     }
 }
 

@@ -17,6 +17,8 @@ pub(crate) enum Before {
     Nothing,
     /// The operation fails.
     Failure,
+    /// The operation is done, and seems to have failed.
+    LostAnswer,
     /// This is done first.
     This(Pin<Box<dyn Future<Output = ()> + Send>>),
 }
@@ -44,7 +46,8 @@ impl Spy {
         self.counts.lock().expect("no panic").get(operation).copied().unwrap_or_default()
     }
 
-    async fn before(&self, operation: &'static str) -> Result<(), StoreError> {
+    /// Whether the answer of the operation gets lost.
+    async fn before(&self, operation: &'static str) -> Result<bool, StoreError> {
         let nth = {
             let mut counts = self.counts.lock().expect("no panic");
             let count = counts.entry(operation).or_default();
@@ -52,11 +55,12 @@ impl Spy {
             *count - 1
         };
         match (self.decide)(operation, nth) {
-            Before::Nothing => Ok(()),
+            Before::Nothing => Ok(false),
             Before::Failure => Err("the disk is full".into()),
+            Before::LostAnswer => Ok(true),
             Before::This(work) => {
                 work.await;
-                Ok(())
+                Ok(false)
             }
         }
     }
@@ -78,8 +82,9 @@ impl TokenStore for Spy {
 
     fn put<'a>(&'a self, key: &'a Key, tokens: &'a TokenSet, expected: Expected) -> StoreFuture<'a, Put> {
         Box::pin(async move {
-            self.before("put").await?;
-            self.inner.put(key, tokens, expected).await
+            let is_lost = self.before("put").await?;
+            let put = self.inner.put(key, tokens, expected).await;
+            if is_lost { Err("the connection broke".into()) } else { put }
         })
     }
 

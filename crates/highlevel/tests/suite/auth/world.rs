@@ -43,6 +43,11 @@ impl Clock {
     pub(crate) fn advance(&self, by: Duration) {
         *self.0.lock().expect("no panic") += by;
     }
+
+    /// Somebody sets it.
+    pub(crate) fn put_back(&self, by: Duration) {
+        *self.0.lock().expect("no panic") -= by;
+    }
 }
 
 /// What happens to a request for tokens instead of, or after, its being done.
@@ -240,6 +245,13 @@ impl World {
         let stored = self.store.get(&Key::new(CLIENT_ID, resource)).await.expect("a store");
         stored.map(|stored| stored.tokens)
     }
+}
+
+/// Time passes on the clock that nobody can set.
+pub(crate) async fn steady_time_passes(by: Duration) {
+    tokio::time::pause();
+    tokio::time::advance(by).await;
+    tokio::time::resume();
 }
 
 /// Waits until something holds that happens in the background.

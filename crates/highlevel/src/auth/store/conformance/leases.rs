@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use super::Outcome;
 use super::context::Context;
 use super::samples::{at, tokens};
-use crate::auth::store::{Expected, Lease};
+use crate::auth::store::{Expected, LONGEST_LEASE, Lease};
 
 const NOW: u64 = 1_700_000_000_000;
 
@@ -34,6 +34,25 @@ pub(super) async fn end(context: &Context) -> Outcome {
     let held = Lease::HeldUntil(at(NOW + 60_000));
     store.leases((&key, "ann"), later(30_001, 90_000), held, "bob has it after ann").await?;
     store.leases((&key, "ann"), later(86_400_000, 86_400_001), Lease::Granted, "bob's ended yesterday").await
+}
+
+/// The holder was killed, and then the clock was put back: nobody waits for as long as that.
+pub(super) async fn clock_put_back(context: &Context) -> Outcome {
+    let (store, key, other) = (context.store(), context.key("a"), context.key("b"));
+    let longest = (at(NOW), at(NOW) + LONGEST_LEASE);
+    for key in [&key, &other] {
+        store.leases((key, "ann"), longest, Lease::Granted, "nobody has it").await?;
+    }
+    let held = Lease::HeldUntil(longest.1);
+    store.leases((&key, "bob"), span(15_000), held, "ann has it, for as long as it may be").await?;
+    for (key, back) in [(&key, 1), (&other, 3_600_000)] {
+        let now = (at(NOW - back), at(NOW - back + 15_000));
+        let why = format!("ann's ends later than any lease may, {back} ms before it was given");
+        store.leases((key, "bob"), now, Lease::Granted, &why).await?;
+        let held = Lease::HeldUntil(now.1);
+        store.leases((key, "ann"), now, held, "bob has it after the clock was put back").await?;
+    }
+    Ok(())
 }
 
 pub(super) async fn again(context: &Context) -> Outcome {

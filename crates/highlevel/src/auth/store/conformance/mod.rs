@@ -80,6 +80,7 @@ const CHECKS: &[(&str, Body)] = &[
     ("keys: apps of any id", |context| Box::pin(ids::apps(context))),
     ("leases: one holder", |context| Box::pin(leases::one_holder(context))),
     ("leases: end", |context| Box::pin(leases::end(context))),
+    ("leases: a clock that was put back", |context| Box::pin(leases::clock_put_back(context))),
     ("leases: again for the holder", |context| Box::pin(leases::again(context))),
     ("leases: release", |context| Box::pin(leases::release(context))),
     ("leases: of one key", |context| Box::pin(leases::of_one_key(context))),

@@ -16,6 +16,7 @@ pub(super) fn tokens(name: &str) -> TokenSet {
         access_token: format!("access-{name}").into(),
         refresh_token: Some(format!("refresh-{name}").into()),
         obtained_at: at(1_700_000_000_123 + length),
+        installed_at: at(1_690_000_000_789 + length),
         expires_at: at(1_700_086_399_456 + length),
         scopes: vec![format!("conversations.{name}"), "contacts.readonly".to_owned()],
         company_id: Some(format!("company-{name}").into()),
@@ -49,6 +50,7 @@ pub(super) fn same(found: &TokenSet, wanted: &TokenSet) -> Outcome {
         access_token,
         refresh_token,
         obtained_at,
+        installed_at,
         expires_at,
         scopes,
         company_id,
@@ -59,6 +61,7 @@ pub(super) fn same(found: &TokenSet, wanted: &TokenSet) -> Outcome {
     field("access_token", found.access_token.expose_secret(), access_token.expose_secret())?;
     field("refresh_token", &plain(&found.refresh_token), &plain(refresh_token))?;
     time("obtained_at", found.obtained_at, *obtained_at)?;
+    time("installed_at", found.installed_at, *installed_at)?;
     time("expires_at", found.expires_at, *expires_at)?;
     field("scopes", &found.scopes, scopes)?;
     field("company_id", &found.company_id, company_id)?;

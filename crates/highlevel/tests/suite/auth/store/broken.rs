@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, SystemTime};
 
 use highlevel::auth::TokenSet;
-use highlevel::auth::store::{Expected, Key, Lease, Put, Resource, StoreFuture, Stored, TokenStore, Version};
+use highlevel::auth::store::{
+    Expected, Key, LONGEST_LEASE, Lease, Put, Resource, StoreFuture, Stored, TokenStore, Version,
+};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Defect {
@@ -49,6 +51,7 @@ pub(super) enum Defect {
     LeasesNotAgain,
     LeasesKeepFirstEnd,
     LeasesEndLate,
+    LeasesOutliveTheirClock,
     OneLeaseForAll,
     AnybodyReleases,
     ReleaseDoesNothing,
@@ -175,7 +178,10 @@ impl Broken {
         };
         let (has, until) = state.leases.get(key)?;
         let is_other = has != holder || self.is(Defect::LeasesNotAgain);
-        (is_other && *until > now && !self.is(Defect::LeasesForEverybody)).then_some(*until)
+        let can_be = *until <= now + LONGEST_LEASE
+            || self.is(Defect::LeasesOutliveTheirClock)
+            || self.is(Defect::LeasesNeverEnd);
+        (is_other && can_be && *until > now && !self.is(Defect::LeasesForEverybody)).then_some(*until)
     }
 }
 

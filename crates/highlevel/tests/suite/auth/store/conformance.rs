@@ -98,6 +98,11 @@ const DEFECTS: &[(Defect, &str, &str)] = &[
     (Defect::LeasesNotAgain, "leases: again for the holder", "ann has it and asks again"),
     (Defect::LeasesKeepFirstEnd, "leases: again for the holder", "with another end"),
     (Defect::LeasesEndLate, "leases: end", "ann's ends now"),
+    (
+        Defect::LeasesOutliveTheirClock,
+        "leases: a clock that was put back",
+        "ann's ends later than any lease may",
+    ),
     (Defect::OneLeaseForAll, "keys: resources of any id", "nobody asked for this key"),
     (Defect::AnybodyReleases, "leases: release", "bob released what ann has"),
     (Defect::ReleaseDoesNothing, "leases: release", "ann released it"),

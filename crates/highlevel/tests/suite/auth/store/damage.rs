@@ -89,11 +89,11 @@ async fn files_of_a_newer_format() {
     for pointer in ["/format", "/tokens/format"] {
         let mut json: Value = serde_json::from_slice(&fs::read(&path).expect("a file")).expect("JSON");
         let before = json.clone();
-        *json.pointer_mut(pointer).expect("a value") = 2.into();
-        // What format 2 has is not known, so nothing else may be said about it.
+        *json.pointer_mut(pointer).expect("a value") = 3.into();
+        // What format 3 has is not known, so nothing else may be said about it.
         json["added"] = "something".into();
         fs::write(&path, json.to_string()).expect("a file");
-        check(&store, &["it is of format 2, which is newer than the 1", "update this program"]).await;
+        check(&store, &["it is of format 3, which is newer than the 2", "update this program"]).await;
         fs::write(&path, before.to_string()).expect("a file");
     }
 }

@@ -18,16 +18,17 @@ fn at(milliseconds: u64) -> SystemTime {
 /// The entry of a file, written by hand.
 fn entry() -> Value {
     json!({
-        "format": 1,
+        "format": 2,
         "client_id": "6650-app",
         "kind": "location",
         "id": "a",
         "version": 7,
         "tokens": {
-            "format": 1,
+            "format": 2,
             "access_token": "secret-access-seven",
             "refresh_token": "secret-refresh-seven",
             "obtained_at_unix_ms": 1_700_000_000_123_u64,
+            "installed_at_unix_ms": 1_690_000_000_789_u64,
             "expires_at_unix_ms": 1_700_086_399_456_u64,
             "scopes": ["conversations/message.write", "contacts.readonly"],
             "company_id": "company",
@@ -40,10 +41,29 @@ fn entry() -> Value {
 
 #[tokio::test]
 async fn a_file_written_by_hand_is_read_and_continued() {
+    for format in [1, 2] {
+        reads_and_continues(format).await;
+    }
+}
+
+/// An entry as the first format had it, which did not know when the app was installed.
+fn entry_of_format_1() -> Value {
+    let mut entry = entry();
+    entry["format"] = 1.into();
+    entry["tokens"]["format"] = 1.into();
+    entry["tokens"].as_object_mut().expect("an object").remove("installed_at_unix_ms");
+    entry
+}
+
+async fn reads_and_continues(format: u64) {
     let scratch = Scratch::new();
     let (store, key) = (FileStore::open(&scratch.0).expect("a store"), key("a"));
     put(&store, &key, &tokens("a")).await;
-    fs::write(store.path_of(&key), entry().to_string()).expect("a file");
+    let (written, installed_at) = match format {
+        1 => (entry_of_format_1(), 1_700_000_000_123),
+        _ => (entry(), 1_690_000_000_789),
+    };
+    fs::write(store.path_of(&key), written.to_string()).expect("a file");
 
     let stored = store.get(&key).await.expect("get").expect("tokens");
     assert_eq!(stored.version, Version(7));
@@ -51,6 +71,7 @@ async fn a_file_written_by_hand_is_read_and_continued() {
     assert_eq!(tokens.access_token.expose_secret(), "secret-access-seven");
     assert_eq!(tokens.refresh_token.as_ref().expect("a token").expose_secret(), "secret-refresh-seven");
     assert_eq!((tokens.obtained_at, tokens.expires_at), (at(1_700_000_000_123), at(1_700_086_399_456)));
+    assert_eq!(tokens.installed_at, at(installed_at), "format {format}");
     assert_eq!(tokens.scopes, ["conversations/message.write", "contacts.readonly"]);
     assert_eq!(tokens.company_id.as_deref().map(String::as_str), Some("company"));
     assert_eq!(tokens.location_id.as_deref().map(String::as_str), Some("a"));
@@ -64,6 +85,7 @@ async fn a_file_written_by_hand_is_read_and_continued() {
         serde_json::from_slice(&fs::read(store.path_of(&key)).expect("a file")).expect("JSON");
     let mut wanted = entry();
     wanted["version"] = 8.into();
+    wanted["tokens"]["installed_at_unix_ms"] = installed_at.into();
     assert_eq!(written, wanted);
 }
 
@@ -158,11 +180,11 @@ fn json_that_is_not_tokens() {
         (without("scopes"), "a field is missing"),
         (without("format"), "a field is missing"),
         (with("format", "1".into()), "a field is missing, unknown or of another type"),
-        (with("format", 2.into()), "it is of format 2, which is newer than the 1 that this program knows"),
+        (with("format", 3.into()), "it is of format 3, which is newer than the 2 that this program knows"),
     ] {
         let error = TokenSet::from_json(&SecretString::from(json.clone())).expect_err(&json);
         assert!(error.to_string().contains(words), "{json}: {error}");
         assert!(!format!("{error} {error:?}").contains("secret"), "{json}: {error:?}");
-        assert_eq!(error.is_newer_format(), json.contains("\"format\":2"), "{json}");
+        assert_eq!(error.is_newer_format(), json.contains("\"format\":3"), "{json}");
     }
 }

@@ -1,0 +1,235 @@
+//! What time it is in the sandbox, and how fast it goes.
+
+use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
+
+use super::super::Asked;
+use super::super::format::Time;
+use crate::admin::Problem;
+use crate::server::{ClockChange, State};
+use crate::webhook::time_text;
+
+/// How far apart the two clocks may be and still be the same: the machine's is set right now and then.
+const TOLERANCE: TimeDelta = TimeDelta::seconds(2);
+
+/// What stands on a button, by how many milliseconds it moves the clock, and the key for it.
+type Step = (&'static str, u64, &'static str);
+
+const STEPS: [Step; 4] =
+    [("+1 min", 60_000, "m"), ("+10 min", 600_000, ""), ("+1 h", 3_600_000, "h"), ("+1 day", 86_400_000, "")];
+/// How fast a button makes it go.
+const SPEEDS: [(&str, f64); 3] = [("Stopped", 0.0), ("Real time", 1.0), ("×60", 60.0)];
+
+pub(super) struct Card {
+    pub(super) now: Time,
+    /// In words, against the machine's clock.
+    pub(super) position: String,
+    pub(super) pace: String,
+    pub(super) is_machines: bool,
+    pub(super) steps: [Step; 4],
+    /// What stands on the button, the speed, and whether it is the one now.
+    pub(super) speeds: Vec<(&'static str, f64, bool)>,
+    /// The next midnight, as a field has it.
+    pub(super) midnight: String,
+    /// How many webhook attempts are to come, and when the first one is.
+    pub(super) waiting: usize,
+    pub(super) next: Option<Next>,
+}
+
+/// When the next attempt is due.
+pub(super) struct Next {
+    pub(super) at: Time,
+    /// The first whole millisecond by which it is: times are told in these.
+    pub(super) reached: String,
+}
+
+impl Card {
+    pub(super) fn of(state: &State) -> Self {
+        let (now, speed, ahead) = (state.clock.now(), state.clock.speed(), state.clock.ahead());
+        let (waiting, next) = state.outbox.waiting();
+        let midnight = now.date_naive().succ_opt().map(|day| format!("{day}T00:00")).unwrap_or_default();
+        Self {
+            now: time_text(now).into(),
+            position: position(ahead),
+            pace: pace(speed),
+            is_machines: is_machines(ahead, speed),
+            steps: STEPS,
+            speeds: SPEEDS.map(|(words, each)| (words, each, same(each, speed))).into(),
+            midnight,
+            waiting,
+            next: next.map(|time| Next {
+                at: time_text(time).into(),
+                reached: time_text(time.checked_add_signed(TimeDelta::microseconds(999)).unwrap_or(time)),
+            }),
+        }
+    }
+}
+
+/// Whether it goes as the machine's clock does.
+pub(super) fn is_machines(ahead: TimeDelta, speed: f64) -> bool {
+    ahead.abs() < TOLERANCE && same(speed, 1.0)
+}
+
+pub(super) fn position(ahead: TimeDelta) -> String {
+    if ahead.abs() < TOLERANCE {
+        "as the machine's".to_owned()
+    } else if ahead > TimeDelta::zero() {
+        format!("{} ahead of the machine's", span(ahead))
+    } else {
+        format!("{} behind the machine's", span(-ahead))
+    }
+}
+
+pub(super) fn pace(speed: f64) -> String {
+    if same(speed, 0.0) {
+        "stopped".to_owned()
+    } else if same(speed, 1.0) {
+        "real time".to_owned()
+    } else {
+        format!("{speed} times as fast as the machine's")
+    }
+}
+
+fn same(one: f64, other: f64) -> bool {
+    (one - other).abs() < f64::EPSILON
+}
+
+/// A span of time by its two largest parts.
+fn span(span: TimeDelta) -> String {
+    let seconds = (span + TimeDelta::milliseconds(500)).num_seconds();
+    let parts = [
+        (seconds / 86_400, "d"),
+        (seconds / 3_600 % 24, "h"),
+        (seconds / 60 % 60, "min"),
+        (seconds % 60, "s"),
+    ];
+    let words = parts.iter().skip_while(|(count, _)| *count == 0).take(2).filter(|(count, _)| *count > 0);
+    words.map(|(count, unit)| format!("{count} {unit}")).collect::<Vec<_>>().join(" ")
+}
+
+/// Does what one of the card's forms asks for.
+pub(super) fn change(state: &State, asked: &Asked<'_>) -> Result<(), Problem> {
+    let mut change = ClockChange::default();
+    if asked.field("advanceMs").is_some() {
+        change.advance_ms = Some(super::number(asked, "advanceMs", "Milliseconds")?);
+    } else if let Some(unit) = asked.field("unit") {
+        change.advance_ms = Some(amount(super::number(asked, "amount", "Forward by")?, &unit)?);
+    } else if let Some(until) = asked.field("until") {
+        let until = time(&until)?;
+        // It may be past by now, and the clock is not to go back for it.
+        if until <= state.clock.now() {
+            return Ok(());
+        }
+        change.now = Some(until);
+    } else if asked.field("speed").is_some() {
+        change.speed = Some(super::number(asked, "speed", "Speed")?);
+    } else {
+        change.now = Some(time(&asked.field("now").unwrap_or_default())?);
+    }
+    state.change_clock(change).map_err(Problem::bad_request)
+}
+
+/// Goes by the machine's clock again.
+pub(super) fn follow_machine(state: &State) -> Result<(), Problem> {
+    state.change_clock(ClockChange::to_machine()).map_err(Problem::bad_request)
+}
+
+/// So many of a unit, in milliseconds.
+fn amount(count: f64, unit: &str) -> Result<u64, Problem> {
+    let seconds = match unit {
+        "seconds" => 1.0,
+        "minutes" => 60.0,
+        "hours" => 3_600.0,
+        "days" => 86_400.0,
+        other => return Err(Problem::bad_request(format!("unit: there is no {other:?}"))),
+    };
+    let words = "Forward by: the clock can only be moved forward, and no further than the year 9999; set it to go back";
+    let span = std::time::Duration::try_from_secs_f64(count * seconds);
+    let span = span.map_err(|_| Problem::bad_request(words))?;
+    u64::try_from(span.as_millis()).map_err(|_| Problem::bad_request(words))
+}
+
+/// What a field for date and time has, in UTC, or a time with its zone.
+fn time(text: &str) -> Result<DateTime<Utc>, Problem> {
+    let text = text.trim();
+    let local = ["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%.f"];
+    let local = local.iter().find_map(|format| NaiveDateTime::parse_from_str(text, format).ok());
+    let zoned = || DateTime::parse_from_rfc3339(text).ok().map(|time| time.to_utc());
+    local.map(|time| time.and_utc()).or_else(zoned).ok_or_else(|| {
+        Problem::bad_request(format!(
+            "Set to: \"{text}\" is no date with a time; write it like 2026-01-31T09:30, in UTC"
+        ))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_span_has_its_two_largest_parts() {
+        let cases = [
+            (5, "5 s"),
+            (60, "1 min"),
+            (125, "2 min 5 s"),
+            (7_200, "2 h"),
+            (7_325, "2 h 2 min"),
+            (86_400 + 59, "1 d"),
+            (90_000, "1 d 1 h"),
+        ];
+        for (seconds, expected) in cases {
+            assert_eq!(span(TimeDelta::seconds(seconds)), expected, "{seconds}");
+        }
+    }
+
+    #[test]
+    fn a_clock_is_described_against_the_machines() {
+        let cases = [
+            (0, 1.0, "as the machine's", "real time", true),
+            (1, 1.0, "as the machine's", "real time", true),
+            (1, 0.0, "as the machine's", "stopped", false),
+            (600, 1.0, "10 min ahead of the machine's", "real time", false),
+            (-600, 60.0, "10 min behind the machine's", "60 times as fast as the machine's", false),
+        ];
+        for (seconds, speed, where_it_is, how_fast, expected) in cases {
+            let ahead = TimeDelta::seconds(seconds);
+            assert_eq!(position(ahead), where_it_is, "{seconds}");
+            assert_eq!(pace(speed), how_fast, "{speed}");
+            assert_eq!(is_machines(ahead, speed), expected, "{seconds} {speed}");
+        }
+    }
+
+    #[test]
+    fn a_time_is_read_as_utc_unless_it_says_otherwise() {
+        let cases = [
+            ("2026-01-31T09:30", Some("2026-01-31T09:30:00.000Z")),
+            ("2026-01-31T09:30:15", Some("2026-01-31T09:30:15.000Z")),
+            (" 2026-01-31T09:30:15.25 ", Some("2026-01-31T09:30:15.250Z")),
+            ("2026-01-31T09:30:00.000Z", Some("2026-01-31T09:30:00.000Z")),
+            ("2026-01-31T09:30:00+02:00", Some("2026-01-31T07:30:00.000Z")),
+            ("2026-01-31", None),
+            ("2026-02-31T09:30", None),
+            ("", None),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(time(text).ok().map(time_text).as_deref(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_amount_is_told_in_milliseconds() {
+        let cases = [
+            (1.5, "seconds", Some(1_500)),
+            (10.0, "minutes", Some(600_000)),
+            (0.5, "hours", Some(1_800_000)),
+            (2.0, "days", Some(172_800_000)),
+            (-1.0, "days", None),
+            (f64::NAN, "days", None),
+            (f64::INFINITY, "days", None),
+            (1e300, "days", None),
+            (1.0, "years", None),
+        ];
+        for (count, unit, expected) in cases {
+            assert_eq!(amount(count, unit).ok(), expected, "{count} {unit}");
+        }
+    }
+}

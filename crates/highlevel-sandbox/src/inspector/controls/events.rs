@@ -1,0 +1,55 @@
+//! Events that nothing happened for.
+
+use serde_json::{Map, Value};
+
+use super::super::{Answer, Asked, PATH};
+use crate::admin::Problem;
+use crate::server::State;
+use crate::webhook::{self, Delivery, EventExamples, Trigger};
+
+pub(super) struct Card {
+    pub(super) events: Vec<EventExamples>,
+    /// What was sent last from here, as far as it is remembered.
+    pub(super) sent: Option<Delivery>,
+}
+
+impl Card {
+    pub(super) fn of(state: &State, asked: &Asked<'_>) -> Self {
+        let query = asked.target.split_once('?').map_or("", |(_, query)| query);
+        let sent = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "sent");
+        let sent = sent.and_then(|(_, id)| state.outbox.delivery(id.parse().ok()?));
+        let mut events = webhook::events(state.contract);
+        // Those about messages first; those about the app itself are in capitals.
+        events.sort_by_key(|event| event.event.bytes().all(|byte| byte.is_ascii_uppercase()));
+        Self { events, sent }
+    }
+}
+
+/// Sends an event, and shows which delivery it became.
+pub(super) fn trigger(state: &State, asked: &Asked<'_>) -> Result<Answer, Problem> {
+    let chosen = asked.field("event").unwrap_or_default();
+    let Some((event, example)) = chosen.split_once('/') else {
+        return Err(Problem::bad_request("Event: choose one"));
+    };
+    let mut trigger = Trigger::new(event).example(example);
+    for (name, value) in fields(&asked.field("fields").unwrap_or_default())? {
+        trigger = trigger.field(name, value);
+    }
+    if let Some(url) = asked.field("url") {
+        trigger = trigger.url(url.trim());
+    }
+    let delivery = webhook::trigger(state, &trigger)?;
+    Ok(Answer::See(format!("{PATH}/controls?sent={}#events", delivery.id)))
+}
+
+/// What is to be merged into the payload.
+fn fields(text: &str) -> Result<Map<String, Value>, Problem> {
+    if text.trim().is_empty() {
+        return Ok(Map::new());
+    }
+    serde_json::from_str(text).map_err(|error| {
+        Problem::bad_request(format!(
+            "Fields: this is no JSON object: {error}; write it like {{\"body\": \"Hello\", \"userId\": null}}"
+        ))
+    })
+}

@@ -1,0 +1,263 @@
+//! The faults in force, and a form for another one.
+
+use serde_json::{Map, Value, json};
+
+use super::super::Asked;
+use super::Choice;
+use crate::admin::Problem;
+use crate::api::Operation;
+use crate::fault::{self, ActiveFault, Fault, FaultRule, FaultSchedule, FaultStage};
+use crate::server::State;
+
+/// What stands in place of a name for one fault after the other, and for what has no name.
+const SEQUENCE: &str = "sequence";
+const CUSTOM: &str = "custom";
+
+pub(super) struct Card {
+    pub(super) rules: Vec<Rule>,
+    /// The catalogue, by sort.
+    pub(super) groups: Vec<(&'static str, Vec<Choice>)>,
+    pub(super) stages: [(&'static str, &'static str); 4],
+    pub(super) operations: [&'static str; 4],
+}
+
+/// A rule that is in force, in words.
+pub(super) struct Rule {
+    pub(super) id: u64,
+    pub(super) what: String,
+    /// What each of its faults does, if it has a name.
+    pub(super) descriptions: Vec<String>,
+    pub(super) on: String,
+    pub(super) when: String,
+    pub(super) stage: &'static str,
+    pub(super) hits: u64,
+    pub(super) seen: u64,
+    pub(super) spent: bool,
+}
+
+impl Card {
+    pub(super) fn of(state: &State) -> Self {
+        let mut groups: Vec<(&'static str, Vec<Choice>)> = Vec::new();
+        for fault in Fault::all().filter(|fault| **fault != Fault::NONE) {
+            let words = format!("{}: {}", fault.name(), fault.description().unwrap_or_default());
+            let words = words.replace('`', "");
+            let choice = Choice::new(fault.name(), words, false);
+            match groups.iter_mut().find(|(sort, _)| *sort == fault.sort()) {
+                Some((_, choices)) => choices.push(choice),
+                None => groups.push((fault.sort(), vec![choice])),
+            }
+        }
+        let stages = [FaultStage::Connect, FaultStage::Head, FaultStage::Before, FaultStage::After];
+        Self {
+            rules: state.faults.list().into_iter().map(Rule::from).collect(),
+            groups,
+            stages: stages.map(|stage| (stage.as_str(), stage_words(stage))),
+            operations: Operation::ALL.map(Operation::id),
+        }
+    }
+}
+
+impl From<ActiveFault> for Rule {
+    fn from(ActiveFault { id, rule, seen, hits, spent }: ActiveFault) -> Self {
+        let faults: Vec<&Fault> = rule.fault.iter().chain(&rule.sequence).collect();
+        let mut stages: Vec<FaultStage> =
+            faults.iter().map(|fault| rule.stage.unwrap_or_else(|| fault.default_stage())).collect();
+        stages.dedup();
+        let mut descriptions: Vec<String> = Vec::new();
+        for fault in faults.iter().filter(|fault| ***fault != Fault::NONE) {
+            let description = fault.description().map(|words| {
+                if faults.len() == 1 { words.to_owned() } else { format!("{}: {words}", fault.name()) }
+            });
+            descriptions.extend(description.filter(|words| !descriptions.contains(words)));
+        }
+        Self {
+            id,
+            what: faults.iter().map(|fault| fault_words(fault)).collect::<Vec<_>>().join(", then "),
+            descriptions,
+            on: on(&rule),
+            when: when(rule.schedule),
+            stage: if let [stage] = stages[..] { stage_words(stage) } else { "when each usually happens" },
+            hits,
+            seen,
+            spent,
+        }
+    }
+}
+
+/// The name of a fault, or all of it if it has none, or is changed.
+fn fault_words(fault: &Fault) -> String {
+    match json!(fault) {
+        Value::String(name) => name,
+        other => other.to_string(),
+    }
+}
+
+/// On which requests.
+fn on(rule: &FaultRule) -> String {
+    if rule.stage == Some(FaultStage::Connect) {
+        return "Connections".to_owned();
+    }
+    let parts = [
+        rule.method.as_ref().map(|method| format!("with {method}")),
+        rule.path.as_ref().map(|path| format!("to {path}")),
+        rule.operation.as_ref().map(|operation| format!("for {operation}")),
+        rule.location.as_ref().map(|location| format!("of {location}")),
+    ];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    if parts.is_empty() { "All requests".to_owned() } else { format!("Requests {}", parts.join(" ")) }
+}
+
+/// On which of them.
+fn when(schedule: FaultSchedule) -> String {
+    match schedule {
+        FaultSchedule::Always => "each".to_owned(),
+        FaultSchedule::First(1) => "the first one".to_owned(),
+        FaultSchedule::First(count) => format!("the first {count}"),
+        FaultSchedule::Nth(nth) => format!("the {}", ordinal(nth)),
+        FaultSchedule::EveryNth(nth) => format!("every {}", ordinal(nth)),
+        FaultSchedule::Random { probability, seed } => {
+            format!("each with probability {probability} (seed {seed})")
+        }
+    }
+}
+
+fn ordinal(number: u64) -> String {
+    let ending = match (number % 100, number % 10) {
+        (11..=13, _) => "th",
+        (_, 1) => "st",
+        (_, 2) => "nd",
+        (_, 3) => "rd",
+        _ => "th",
+    };
+    format!("{number}{ending}")
+}
+
+fn stage_words(stage: FaultStage) -> &'static str {
+    match stage {
+        FaultStage::Connect => "when the connection is opened",
+        FaultStage::Head => "after the head of the request",
+        FaultStage::Before => "before the request is done",
+        FaultStage::After => "after the request is done",
+    }
+}
+
+/// Puts in force what the form says.
+pub(super) fn add(state: &State, asked: &Asked<'_>) -> Result<(), Problem> {
+    // As the admin API has it: there is one way to write a rule.
+    let mut rule = Map::new();
+    let name = asked.field("fault").unwrap_or_default();
+    match &*name {
+        "" => return Err(Problem::bad_request("Fault: choose what is to go wrong")),
+        SEQUENCE => rule.insert("sequence".to_owned(), sequence(asked)?),
+        CUSTOM => rule.insert("fault".to_owned(), json_field(asked, "custom", "Your own fault")?),
+        name => rule.insert("fault".to_owned(), json!(name)),
+    };
+    rule.insert("schedule".to_owned(), schedule(asked)?);
+    for field in ["stage", "operation", "method", "path", "location"] {
+        if let Some(value) = asked.field(field) {
+            rule.insert(field.to_owned(), json!(value.trim()));
+        }
+    }
+    let rule: FaultRule =
+        serde_json::from_value(rule.into()).map_err(|error| Problem::bad_request(error.to_string()))?;
+    fault::add(state, rule).map(drop).map_err(Problem::bad_request)
+}
+
+fn schedule(asked: &Asked<'_>) -> Result<Value, Problem> {
+    let count = || super::number::<u64>(asked, "count", "How many");
+    Ok(match &*asked.field("schedule").unwrap_or_default() {
+        "first" => json!({ "first": count()? }),
+        "nth" => json!({ "nth": count()? }),
+        "everyNth" => json!({ "everyNth": count()? }),
+        "random" => json!({ "random": {
+            "probability": super::number::<f64>(asked, "probability", "Probability")?,
+            "seed": super::number::<u64>(asked, "seed", "Seed")?,
+        } }),
+        _ => json!("always"),
+    })
+}
+
+/// Names, however they are set apart, or JSON.
+fn sequence(asked: &Asked<'_>) -> Result<Value, Problem> {
+    let text = asked.field("sequence").unwrap_or_default();
+    if text.trim_start().starts_with('[') {
+        return json_field(asked, "sequence", "Sequence");
+    }
+    let names = text.split(|character: char| character == ',' || character.is_whitespace());
+    Ok(names.filter(|name| !name.is_empty()).collect())
+}
+
+fn json_field(asked: &Asked<'_>, field: &str, name: &str) -> Result<Value, Problem> {
+    let text = asked.field(field).unwrap_or_default();
+    serde_json::from_str(&text)
+        .map_err(|error| Problem::bad_request(format!("{name}: this is no JSON: {error}")))
+}
+
+/// Ends a rule.
+pub(super) fn remove(state: &State, asked: &Asked<'_>) -> Result<(), Problem> {
+    let id = asked.parameter(0);
+    if id.parse().is_ok_and(|id| fault::remove(state, id)) {
+        return Ok(());
+    }
+    Err(Problem::not_found(format!("there is no fault {id} any more")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rules_are_told_in_words() {
+        let rule = |rule: FaultRule| {
+            let rule = Rule::from(ActiveFault { id: 1, rule, seen: 0, hits: 0, spent: false });
+            (rule.what, rule.on, rule.when, rule.stage)
+        };
+        let words = |what: &str, on: &str, when: &str, stage: &'static str| {
+            (what.to_owned(), on.to_owned(), when.to_owned(), stage)
+        };
+        let before = "before the request is done";
+        let cases = [
+            (FaultRule::new(Fault::RESET), words("reset", "All requests", "each", before)),
+            (
+                FaultRule::new(Fault::RESET)
+                    .operation("sendMessage")
+                    .location("loc1")
+                    .schedule(FaultSchedule::EveryNth(2))
+                    .stage(FaultStage::After),
+                words("reset", "Requests for sendMessage of loc1", "every 2nd", "after the request is done"),
+            ),
+            (
+                FaultRule::new(Fault::CLOSE).stage(FaultStage::Connect).schedule(FaultSchedule::First(3)),
+                words("close", "Connections", "the first 3", "when the connection is opened"),
+            ),
+            (
+                FaultRule::sequence([Fault::UNAVAILABLE, Fault::answering(418)])
+                    .method("POST")
+                    .path("/a/{id}")
+                    .schedule(FaultSchedule::Nth(1)),
+                words(
+                    "unavailable, then {\"status\":418}",
+                    "Requests with POST to /a/{id}",
+                    "the 1st",
+                    before,
+                ),
+            ),
+            (
+                FaultRule::sequence([Fault::UNAVAILABLE, Fault::NONE]),
+                words("unavailable, then none", "All requests", "each", "when each usually happens"),
+            ),
+        ];
+        for (given, expected) in cases {
+            assert_eq!(rule(given), expected);
+        }
+    }
+
+    #[test]
+    fn ordinals_have_their_endings() {
+        let cases =
+            [(1, "1st"), (2, "2nd"), (3, "3rd"), (4, "4th"), (11, "11th"), (112, "112th"), (121, "121st")];
+        for (number, expected) in cases {
+            assert_eq!(ordinal(number), expected);
+        }
+    }
+}

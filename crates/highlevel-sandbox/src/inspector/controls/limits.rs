@@ -1,0 +1,142 @@
+//! How many requests are allowed, and how many are left.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::super::Asked;
+use crate::admin::Problem;
+use crate::rate_limit::{Account, RateLimit, Window};
+use crate::server::{State, lock};
+
+pub(super) struct Card {
+    pub(super) enforced: bool,
+    pub(super) limit: RateLimit,
+    pub(super) interval_ms: u128,
+    pub(super) is_fixed: bool,
+    /// What is left, by app and location; the sandbox's own first.
+    pub(super) accounts: Vec<Left>,
+}
+
+/// What is left to an app on a location.
+pub(super) struct Left {
+    pub(super) app_id: String,
+    pub(super) location_id: String,
+    pub(super) burst: String,
+    pub(super) daily: String,
+}
+
+impl Left {
+    /// Both ids as one value of a field, whatever is in them.
+    pub(super) fn value(&self) -> String {
+        let mut value = form_urlencoded::Serializer::new(String::new());
+        value.append_pair(&self.app_id, &self.location_id);
+        value.finish()
+    }
+}
+
+impl Card {
+    pub(super) fn of(state: &State) -> Self {
+        let now = state.clock.now();
+        let mut limiter = lock(&state.limiter);
+        let limits = limiter.limits();
+        let mut accounts: Vec<Left> = limiter
+            .tallies(now)
+            .map(|(account, tally)| Left {
+                app_id: account.app_id.clone(),
+                location_id: account.location_id.clone(),
+                burst: thousands(tally.burst_remaining),
+                daily: thousands(tally.daily_remaining),
+            })
+            .collect();
+        drop(limiter);
+        let limit = limits.unwrap_or_else(RateLimit::documented);
+        let own = |left: &Left| {
+            left.app_id == state.account.app_id && left.location_id == state.account.location_id
+        };
+        if !accounts.iter().any(own) {
+            // It has made no request yet.
+            accounts.push(Left {
+                app_id: state.account.app_id.clone(),
+                location_id: state.account.location_id.clone(),
+                burst: thousands(limit.burst),
+                daily: thousands(limit.daily),
+            });
+        }
+        accounts.sort_by(|one, other| {
+            let key = |left: &Left| (!own(left), left.app_id.clone(), left.location_id.clone());
+            key(one).cmp(&key(other))
+        });
+        Self {
+            enforced: limits.is_some(),
+            interval_ms: limit.interval.as_millis(),
+            is_fixed: limit.window == Window::Fixed,
+            limit,
+            accounts,
+        }
+    }
+}
+
+/// The limits in a few words.
+pub(super) fn words(limit: RateLimit) -> String {
+    let (burst, daily) = (thousands(limit.burst), thousands(limit.daily));
+    format!("{burst} requests in {} s, {daily} in a day", limit.interval.as_secs_f64())
+}
+
+/// A number with commas.
+fn thousands(number: usize) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// Enforces what the form says, or nothing.
+pub(super) fn change(state: &State, asked: &Asked<'_>) -> Result<(), Problem> {
+    if asked.field("enforced").as_deref() == Some("0") {
+        return state.set_rate_limit(None).map_err(Problem::bad_request);
+    }
+    let window = match asked.field("window").as_deref() {
+        Some("fixed") => Window::Fixed,
+        _ => Window::Sliding,
+    };
+    let limit = RateLimit::documented()
+        .window(window)
+        .burst(super::number(asked, "burst", "Burst")?)
+        .interval(Duration::from_millis(super::number(asked, "interval", "Interval")?))
+        .daily(super::number(asked, "daily", "Daily")?)
+        .retry_after(asked.field("retryAfter").is_some());
+    state.set_rate_limit(Some(limit)).map_err(Problem::bad_request)
+}
+
+/// Counts requests of another program.
+pub(super) fn take(state: &State, asked: &Asked<'_>) -> Result<(), Problem> {
+    let requests = super::number(asked, "requests", "Requests")?;
+    let account = asked.field("account").unwrap_or_default();
+    let account = match form_urlencoded::parse(account.as_bytes()).next() {
+        Some((app_id, location_id)) => {
+            Arc::new(Account { app_id: app_id.into_owned(), location_id: location_id.into_owned() })
+        }
+        None => Arc::clone(&state.account),
+    };
+    state.use_rate_limit(&account, requests);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_have_commas() {
+        for (number, expected) in
+            [(0, "0"), (999, "999"), (1_000, "1,000"), (200_000, "200,000"), (1_234_567, "1,234,567")]
+        {
+            assert_eq!(thousands(number), expected);
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! What is not as it usually is, and the way back.
+
+use super::super::Asked;
+use super::{clock, limits, webhooks};
+use crate::admin::Problem;
+use crate::fidelity::{Quirk, Strictness, SuccessStatus};
+use crate::server::{ClockChange, State, lock};
+use crate::webhook::RetrySchedule;
+
+pub(super) struct Card {
+    pub(super) items: Vec<Item>,
+    /// Whether nothing was switched since the start.
+    pub(super) as_it_began: bool,
+}
+
+/// Something that is not as it usually is.
+pub(super) struct Item {
+    /// The card that it is about.
+    pub(super) card: &'static str,
+    pub(super) words: String,
+    /// Whether it was so at the start.
+    pub(super) since_start: bool,
+}
+
+impl Card {
+    pub(super) fn of(state: &State) -> Self {
+        let mut items = Vec::new();
+        let mut as_it_began = true;
+        let mut add = |card: &'static str, unusual: bool, since_start: bool, words: &dyn Fn() -> String| {
+            as_it_began &= since_start;
+            if unusual {
+                items.push(Item { card, words: words(), since_start });
+            }
+        };
+        let beginning = &state.beginning;
+
+        let (ahead, speed) = (state.clock.ahead(), state.clock.speed());
+        let moved = !clock::is_machines(ahead, speed);
+        add("time", moved, !moved, &|| {
+            format!("The clock is {}, {}", clock::position(ahead), clock::pace(speed))
+        });
+
+        let faults = state.faults.list();
+        let spent = faults.iter().filter(|fault| fault.spent).count();
+        add("faults", !faults.is_empty(), faults.is_empty(), &|| match (faults.len(), spent) {
+            (1, 0) => "1 fault is in force".to_owned(),
+            (1, _) => "1 fault was in force and is spent".to_owned(),
+            (count, 0) => format!("{count} faults are in force"),
+            (count, spent) => format!("{count} faults are in force, {spent} of them spent"),
+        });
+
+        let url = state.outbox.url();
+        let same_url = url == beginning.webhook_url;
+        add("webhooks", url.is_none() || !same_url, same_url, &|| match &url {
+            Some(url) => format!("Webhooks go to {url}"),
+            None => "No webhook URL is set: events of the app go nowhere".to_owned(),
+        });
+
+        let retries = state.outbox.retries();
+        let (documented, same) = (retries == RetrySchedule::Documented, retries == beginning.retry_schedule);
+        add("webhooks", !documented || !same, same, &|| {
+            format!("Webhooks come again: {}", webhooks::schedule_words(&retries).to_lowercase())
+        });
+
+        let hostile = state.outbox.hostilities();
+        let standing = hostile.standing;
+        add("webhooks", standing.is_some(), standing.is_none(), &|| {
+            let mode = standing.map_or("", crate::webhook::HostileMode::description);
+            format!("Each webhook attempt is wrong on purpose: {mode}")
+        });
+        let next: u64 = hostile.next.iter().map(|(_, attempts)| u64::from(*attempts)).sum();
+        add("webhooks", next > 0, next == 0, &|| match next {
+            1 => "The next webhook attempt is wrong on purpose".to_owned(),
+            next => format!("The next {next} webhook attempts are wrong on purpose"),
+        });
+
+        let limit = lock(&state.limiter).limits();
+        let same = limit == beginning.rate_limit;
+        add("limits", limit.is_some() || !same, same, &|| match limit {
+            Some(limit) => format!("Limits are enforced: {}", limits::words(limit)),
+            None => "Limits are not enforced any more".to_owned(),
+        });
+
+        let settings = lock(&state.settings).clone();
+        let same = settings.strictness == beginning.settings.strictness;
+        add("judging", settings.strictness != Strictness::default() || !same, same, &|| {
+            format!("Requests are judged as {}", settings.strictness)
+        });
+        let same = settings.success_status == beginning.settings.success_status;
+        add("judging", settings.success_status != SuccessStatus::default() || !same, same, &|| {
+            format!("Success is answered {}", settings.success_status.code().as_u16())
+        });
+        for quirk in Quirk::ALL {
+            let (on, from_start) = (settings.has(quirk), beginning.settings.has(quirk));
+            add("judging", on || from_start, on == from_start, &|| {
+                if on { format!("Quirk {quirk}") } else { format!("The quirk {quirk} is off") }
+            });
+        }
+        Self { items, as_it_began }
+    }
+}
+
+/// Puts everything back, and the clock too if that is wanted.
+pub(super) fn reset(state: &State, asked: &Asked<'_>) -> Result<(), Problem> {
+    state.reset()?;
+    if asked.field("clock").is_some() {
+        state.change_clock(ClockChange::to_machine()).map_err(Problem::bad_request)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,161 @@
+//! Where webhooks go, when they come again, how wrongly, and who signs them.
+
+use std::time::Duration;
+
+use super::super::Asked;
+use super::Choice;
+use crate::admin::Problem;
+use crate::server::State;
+use crate::webhook::{HostileMode, Hostilities, RetrySchedule, WebhookKey};
+
+pub(super) struct Card {
+    pub(super) url: String,
+    pub(super) schedules: Vec<Choice>,
+    /// The waits of a schedule of one's own, in seconds.
+    pub(super) waits: String,
+    pub(super) standing: Option<HostileMode>,
+    pub(super) next: Vec<(HostileMode, u32)>,
+    pub(super) modes: Vec<Choice>,
+    pub(super) keys: Vec<WebhookKey>,
+}
+
+impl Card {
+    pub(super) fn of(state: &State) -> Self {
+        let retries = state.outbox.retries();
+        let Hostilities { standing, next } = state.outbox.hostilities();
+        let modes = HostileMode::ALL
+            .map(|mode| Choice::new(mode.as_str(), format!("{mode}: {}", mode.description()), false));
+        let mut keys = state.outbox.keys();
+        // The one that signs first.
+        keys.sort_by_key(|key| !key.current);
+        Self {
+            url: state.outbox.url().unwrap_or_default(),
+            schedules: schedules(&retries),
+            waits: waits_text(&retries),
+            standing,
+            next: next.into_iter().collect(),
+            modes: modes.into(),
+            keys,
+        }
+    }
+}
+
+fn schedules(now: &RetrySchedule) -> Vec<Choice> {
+    let is_custom = matches!(now, RetrySchedule::Custom(_));
+    vec![
+        Choice::new(
+            "documented",
+            schedule_words(&RetrySchedule::Documented),
+            *now == RetrySchedule::Documented,
+        ),
+        Choice::new("onlyOn429", schedule_words(&RetrySchedule::OnlyOn429), *now == RetrySchedule::OnlyOn429),
+        Choice::new("none", schedule_words(&RetrySchedule::None), *now == RetrySchedule::None),
+        Choice::new("custom", "Your own waits", is_custom),
+    ]
+}
+
+pub(super) fn schedule_words(schedule: &RetrySchedule) -> String {
+    match schedule {
+        RetrySchedule::Documented => "As documented: 12 times, after 1 s, 2 s, 4 s … 2,048 s".to_owned(),
+        RetrySchedule::OnlyOn429 => "Only on 429: 6 times, ten minutes apart".to_owned(),
+        RetrySchedule::None => "Never".to_owned(),
+        RetrySchedule::Custom(waits) if waits.is_empty() => "Never".to_owned(),
+        custom @ RetrySchedule::Custom(_) => format!("After {} seconds", waits_text(custom)),
+    }
+}
+
+fn waits_text(schedule: &RetrySchedule) -> String {
+    let RetrySchedule::Custom(waits) = schedule else { return String::new() };
+    waits.iter().map(|wait| wait.as_secs_f64().to_string()).collect::<Vec<_>>().join(", ")
+}
+
+/// Sets the URL; an empty one is none.
+pub(super) fn set_url(state: &State, asked: &Asked<'_>) -> Result<(), Problem> {
+    let url = asked.field("url");
+    Ok(state.set_webhook_url(url.as_deref().map(str::trim))?)
+}
+
+/// Chooses a schedule.
+pub(super) fn set_retries(state: &State, asked: &Asked<'_>) -> Result<(), Problem> {
+    let schedule = match &*asked.field("retries").unwrap_or_default() {
+        "documented" => RetrySchedule::Documented,
+        "onlyOn429" => RetrySchedule::OnlyOn429,
+        "none" => RetrySchedule::None,
+        "custom" => RetrySchedule::Custom(waits(&asked.field("waits").unwrap_or_default())?),
+        other => return Err(Problem::bad_request(format!("there is no retry schedule {other:?}"))),
+    };
+    state.set_retry_schedule(schedule);
+    Ok(())
+}
+
+/// Seconds, set apart by commas or spaces.
+fn waits(text: &str) -> Result<Vec<Duration>, Problem> {
+    let parts = text.split([',', ' ', '\n', '\t', '\r']).filter(|part| !part.is_empty());
+    let waits: Result<Vec<Duration>, Problem> = parts
+        .map(|part| {
+            let wait = part.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+            wait.ok_or_else(|| {
+                Problem::bad_request(format!(
+                    "Waits: \"{part}\" is no number of seconds; write them like 1, 5, 30"
+                ))
+            })
+        })
+        .collect();
+    match waits {
+        Ok(waits) if waits.is_empty() => Err(Problem::bad_request(
+            "Waits: say after how many seconds each, like 1, 5, 30; for none choose Never",
+        )),
+        waits => waits,
+    }
+}
+
+/// Makes attempts wrong: from now on, or the next ones, or none any more.
+pub(super) fn set_hostile(state: &State, asked: &Asked<'_>) -> Result<(), Problem> {
+    let how = asked.field("how").unwrap_or_default();
+    if how == "off" {
+        state.change_hostilities(|hostilities| *hostilities = Hostilities::default());
+        return Ok(());
+    }
+    let Some(mode) = asked.field("mode") else {
+        return Err(Problem::bad_request("Wrong in this way: choose one"));
+    };
+    let mode: HostileMode = mode.parse().map_err(Problem::bad_request)?;
+    if how == "standing" {
+        state.change_hostilities(|hostilities| hostilities.standing = Some(mode));
+        return Ok(());
+    }
+    let attempts: u32 = super::number(asked, "attempts", "Attempts")?;
+    if attempts == 0 {
+        return Err(Problem::bad_request("Attempts: at least 1"));
+    }
+    state.change_hostilities(|hostilities| hostilities.next.push_back((mode, attempts)));
+    Ok(())
+}
+
+/// Signs with a new key.
+pub(super) fn rotate(state: &State) -> Result<(), Problem> {
+    Ok(state.rotate_webhook_key()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_are_seconds() {
+        let cases = [
+            ("1, 5,30", Some("1, 5, 30")),
+            ("0.25 0", Some("0.25, 0")),
+            ("1\r\n2", Some("1, 2")),
+            ("", None),
+            (" , ", None),
+            ("-1", None),
+            ("1 s", None),
+            ("NaN", None),
+        ];
+        for (text, expected) in cases {
+            let read = waits(text).ok().map(|waits| waits_text(&RetrySchedule::Custom(waits)));
+            assert_eq!(read.as_deref(), expected, "{text}");
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! What a person can do in a conversation: write as either side, move a status on, add a contact.
+
+use http::StatusCode;
+use serde_json::{Map, Value, json};
+
+use super::words;
+use crate::admin::Problem;
+use crate::identifiers;
+use crate::inspector::{Answer, Asked, PATH};
+use crate::server::{State, Unchanged};
+use crate::webhook::{self, CallOutcome, SimulatedCall};
+use crate::world::{Contact, Message, Record, StatusUpdate, World, is_call, is_email, is_phone};
+
+/// What can be chosen while writing.
+pub(super) struct Composer {
+    pub(super) inbound: Vec<Group>,
+    pub(super) outbound: Vec<Group>,
+    /// The channel that is chosen at first.
+    pub(super) channel: String,
+    pub(super) providers: Vec<String>,
+}
+
+/// Channels that are of one sort.
+pub(super) struct Group {
+    pub(super) name: &'static str,
+    pub(super) channels: Vec<&'static str>,
+}
+
+/// The sorts of channels, in the order in which they are offered.
+const SORTS: [&str; 6] = ["Text", "Email", "Phone", "Social media", "Chat on a page", "Other"];
+
+impl Composer {
+    pub(super) fn new(state: &State, world: &World, contact: &Contact) -> Self {
+        let last = world.messages().rev().find(|message| message.contact_id == contact.id);
+        let providers = world.providers().filter(|provider| provider.location_id == contact.location_id);
+        let mut outbound = state.contract.allowed_values("SendMessageType");
+        outbound.extend(state.contract.allowed_values("OutboundCallType"));
+        Self {
+            inbound: grouped(&state.contract.allowed_values("InboundMessageType")),
+            outbound: grouped(&outbound),
+            channel: last.map_or("SMS", |message| &message.channel).to_owned(),
+            providers: providers.map(|provider| provider.id.clone()).collect(),
+        }
+    }
+}
+
+fn grouped(channels: &[&'static str]) -> Vec<Group> {
+    let of = |name: &'static str| Group {
+        name,
+        channels: channels.iter().copied().filter(|channel| sort(channel) == name).collect(),
+    };
+    SORTS.into_iter().map(of).filter(|group| !group.channels.is_empty()).collect()
+}
+
+fn sort(channel: &str) -> &'static str {
+    match channel {
+        "SMS" | "RCS" | "WhatsApp" => "Text",
+        _ if is_email(channel) => "Email",
+        _ if is_phone(channel) => "Phone",
+        "FB" | "IG" | "GMB" | "TIKTOK" => "Social media",
+        "WebChat" | "Live_Chat" | "ALL_IN_ONE_CHAT" => "Chat on a page",
+        _ => "Other",
+    }
+}
+
+/// Sends what was written, as the contact or as the location.
+pub(super) fn send(state: &State, asked: &Asked<'_>) -> Result<Answer, Problem> {
+    let contact = asked.parameter(0);
+    let as_location = asked.field("by").as_deref() == Some("location");
+    let channel = asked.field(if as_location { "outbound" } else { "inbound" });
+    let channel = channel.unwrap_or_else(|| "SMS".to_owned());
+    let message = if channel == "Call" {
+        webhook::call(state, &call(asked, contact, as_location)?)?
+    } else {
+        let fields = fields(asked, contact, &channel)?;
+        if as_location { webhook::outbound(state, fields)? } else { webhook::inbound(state, fields)? }
+    };
+    // What was written is to be seen, so a search that would hide it ends.
+    let world = state.world();
+    let filter = asked.filter();
+    let is_wanted = world.contact(contact).is_some_and(|contact| super::list::is_about(&filter, contact));
+    let query =
+        if super::list::fits_message(&filter, is_wanted, &message) { filter.query() } else { String::new() };
+    Ok(Answer::See(format!("{}{query}", address(contact))))
+}
+
+fn call(asked: &Asked<'_>, contact: &str, as_location: bool) -> Result<SimulatedCall, Problem> {
+    let recordings: Vec<String> = lines(asked, "recording").chain(lines(asked, "attachments")).collect();
+    let mut call = json!({
+        "direction": if as_location { "outbound" } else { "inbound" },
+        "contactId": contact,
+        "outcome": asked.field("outcome").unwrap_or_else(|| "answered".to_owned()),
+        "recordings": recordings,
+        "conversationProviderId": asked.field("provider"),
+    });
+    if let Some(seconds) = seconds(asked)? {
+        call["durationSeconds"] = json!(seconds);
+    }
+    serde_json::from_value(call).map_err(|error| bad(format!("the call cannot be made: {error}")))
+}
+
+/// The request that a program would make.
+fn fields(asked: &Asked<'_>, contact: &str, channel: &str) -> Result<Map<String, Value>, Problem> {
+    let attachments: Vec<String> = lines(asked, "attachments").chain(lines(asked, "recording")).collect();
+    // What a form sends has the line breaks of the network.
+    let text = asked.field("text").map(|text| text.replace("\r\n", "\n"));
+    let html = asked.field("html").filter(|_| is_email(channel));
+    if text.is_none() && html.is_none() && attachments.is_empty() && !is_phone(channel) {
+        return Err(bad("there is nothing to send: write a text, or name an attachment"));
+    }
+    let mut fields =
+        Map::from_iter([("type".to_owned(), json!(channel)), ("contactId".to_owned(), json!(contact))]);
+    let mut set = |name: &str, value: Option<Value>| value.map(|value| fields.insert(name.to_owned(), value));
+    set("message", text.map(Value::from));
+    set("html", html.map(Value::from));
+    set("subject", asked.field("subject").filter(|_| is_email(channel)).map(Value::from));
+    set("attachments", (!attachments.is_empty()).then(|| json!(attachments)));
+    set("conversationProviderId", asked.field("provider").map(Value::from));
+    if is_call(channel) {
+        let outcome = json!(asked.field("outcome").unwrap_or_else(|| "answered".to_owned()));
+        let outcome: CallOutcome = serde_json::from_value(outcome)
+            .map_err(|error| bad(format!("the call cannot be made: {error}")))?;
+        set(
+            "call",
+            Some(json!({ "status": outcome.call_status(), "duration": seconds(asked)?.unwrap_or_default() })),
+        );
+    }
+    Ok(fields)
+}
+
+fn seconds(asked: &Asked<'_>) -> Result<Option<u64>, Problem> {
+    asked.field("duration").map(|text| words::seconds(&text).map_err(bad)).transpose()
+}
+
+/// The lines of a field that are not blank.
+fn lines(asked: &Asked<'_>, field: &str) -> impl Iterator<Item = String> {
+    let text = asked.field(field).unwrap_or_default();
+    let lines: Vec<String> =
+        text.lines().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect();
+    lines.into_iter()
+}
+
+/// Moves the status of a message on.
+pub(super) fn status(state: &State, asked: &Asked<'_>) -> Result<Answer, Problem> {
+    let id = asked.parameter(0);
+    let word = asked.field("status").ok_or_else(|| bad("status is missing: which one is it to have?"))?;
+    let is_call = state.world().message(id).is_some_and(|message: &Message| is_call(&message.channel));
+    let mut update = if is_call { StatusUpdate::call(word) } else { StatusUpdate::new(word) };
+    if let Some(reason) = asked.field("reason").filter(|_| update.status.as_deref() == Some("failed")) {
+        update = update.error(reason);
+    }
+    let message = webhook::status(state, id, update)?;
+    Ok(Answer::See(format!("{}{}", address(&message.contact_id), asked.filter().query())))
+}
+
+/// Adds a contact.
+pub(super) fn add_contact(state: &State, asked: &Asked<'_>) -> Result<Answer, Problem> {
+    let id = asked.field("contact").unwrap_or_else(identifiers::object_id);
+    let location = asked.field("location").unwrap_or_else(|| state.account.location_id.clone());
+    let contact = Contact {
+        name: asked.field("name"),
+        phone: asked.field("phone"),
+        email: asked.field("email"),
+        ..Contact::new(&id).location(location)
+    };
+    let mut world = state.world();
+    if world.contact(&id).is_some() {
+        return Err(Problem {
+            status: StatusCode::CONFLICT,
+            message: format!("there is a contact {id} already"),
+        });
+    }
+    state
+        .put(&mut world, [Record::Contact(contact)])
+        .map_err(|conflict| Unchanged::Conflict(conflict.to_string()))?;
+    Ok(Answer::See(address(&id)))
+}
+
+fn address(contact: &str) -> String {
+    format!("{PATH}/{}", words::path(contact))
+}
+
+fn bad(message: impl Into<String>) -> Problem {
+    Problem { status: StatusCode::BAD_REQUEST, message: message.into() }
+}

@@ -1,0 +1,211 @@
+//! One attempt, as the timeline shows it.
+
+use crate::inspector::format::{self, Time};
+use crate::inspector::json::Shown;
+use crate::webhook::{
+    AttemptCause, DeliveryAttempt, DeliveryOutcome, HostileMode, KeyStanding, Keyring, WebhookKey,
+};
+
+/// How much is shown of bytes around those that differ, and of those, in bytes.
+const AROUND: usize = 1_024;
+const MOST_DIFFERENT: usize = 8 * 1_024;
+
+/// One attempt.
+pub(super) struct Attempt<'a> {
+    pub(super) number: u32,
+    pub(super) cause: AttemptCause,
+    pub(super) hostile: Option<HostileMode>,
+    pub(super) started: Time,
+    pub(super) latency: String,
+    pub(super) answer: Option<AnswerShown<'a>>,
+    /// Why there was no answer.
+    pub(super) reason: Option<&'a str>,
+    pub(super) next: Option<Time>,
+    pub(super) signature: Option<Signature<'a>>,
+    pub(super) headers: &'a [(String, String)],
+    /// Whether other bytes were sent than the payload, and where, if they are text.
+    pub(super) differs: bool,
+    pub(super) difference: Option<Difference<'a>>,
+    pub(super) length: usize,
+}
+
+/// What a receiver answered.
+pub(super) struct AnswerShown<'a> {
+    pub(super) status: u16,
+    pub(super) headers: &'a [(String, String)],
+    pub(super) body: Shown<'a>,
+}
+
+/// The signature of an attempt, and which key made it.
+pub(super) struct Signature<'a> {
+    pub(super) header: &'a str,
+    pub(super) key: Option<SigningKey>,
+}
+
+/// The key that made a signature.
+pub(super) struct SigningKey {
+    pub(super) id: String,
+    pub(super) standing: KeyStanding,
+    pub(super) public_key: Option<String>,
+    /// Whether the signature is the key's for the bytes that were sent, if the key is remembered.
+    pub(super) holds: Option<bool>,
+}
+
+/// Where two texts differ.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Difference<'a> {
+    pub(super) before: &'a str,
+    pub(super) other: &'a str,
+    pub(super) after: &'a str,
+    /// Whether there is more before and after, and of what differs.
+    pub(super) more_before: bool,
+    pub(super) more_other: bool,
+    pub(super) more_after: bool,
+}
+
+impl<'a> Attempt<'a> {
+    pub(super) fn new(
+        attempt: &'a DeliveryAttempt,
+        payload: &'a [u8],
+        keyring: &Keyring,
+        keys: &[WebhookKey],
+    ) -> Self {
+        let (answer, reason) = match &attempt.outcome {
+            DeliveryOutcome::Answered { status, headers, body } => {
+                (Some(AnswerShown { status: *status, headers, body: Shown::of(body, &[]) }), None)
+            }
+            DeliveryOutcome::Failed { reason } => (None, Some(reason.as_str())),
+        };
+        Self {
+            number: attempt.number,
+            cause: attempt.cause,
+            hostile: attempt.hostile,
+            started: attempt.started_at.clone().into(),
+            latency: format::took(attempt.latency),
+            answer,
+            reason,
+            next: attempt.next_attempt_at.clone().map(Time::from),
+            signature: Signature::of(attempt, keyring, keys),
+            headers: &attempt.headers,
+            differs: *payload != *attempt.body,
+            difference: difference(payload, &attempt.body),
+            length: attempt.body.len(),
+        }
+    }
+
+    /// Whether it was answered with a 2xx.
+    pub(super) fn is_taken(&self) -> bool {
+        self.answer.as_ref().is_some_and(|answer| (200..300).contains(&answer.status))
+    }
+
+    /// What came of it, in a word or two.
+    pub(super) fn result(&self) -> String {
+        self.answer.as_ref().map_or_else(|| "no answer".to_owned(), |answer| answer.status.to_string())
+    }
+}
+
+impl<'a> Signature<'a> {
+    fn of(attempt: &'a DeliveryAttempt, keyring: &Keyring, keys: &[WebhookKey]) -> Option<Self> {
+        let (header, value) = attempt.headers.iter().find(|(name, _)| name.ends_with("-signature"))?;
+        let key = attempt.key_id.clone().map(|id| SigningKey {
+            standing: keyring.standing(&id),
+            public_key: keys.iter().find(|key| key.id == id).map(|key| key.public_key.clone()),
+            holds: keyring.made(&id, value, &attempt.body),
+            id,
+        });
+        Some(Self { header, key })
+    }
+}
+
+impl SigningKey {
+    /// What the key is, for people.
+    pub(super) fn words(&self) -> &'static str {
+        match self.standing {
+            KeyStanding::Current => "the current key",
+            KeyStanding::Retired => "a retired key",
+            KeyStanding::NeverPublished => "a key that was never published",
+            KeyStanding::Rsa => "the RSA test key of the older header",
+            KeyStanding::Forgotten => "a key that was retired so long ago that it is forgotten",
+        }
+    }
+}
+
+/// Where other bytes were sent than the payload; `None` when they are the same, or no text.
+fn difference<'a>(payload: &'a [u8], sent: &'a [u8]) -> Option<Difference<'a>> {
+    if payload == sent {
+        return None;
+    }
+    let sent_text = std::str::from_utf8(sent).ok()?;
+    let same = |pair: &(&u8, &u8)| pair.0 == pair.1;
+    let start = payload.iter().zip(sent).take_while(same).count();
+    let end = payload[start..].iter().rev().zip(sent[start..].iter().rev()).take_while(same).count();
+    // A letter of several bytes is shown whole.
+    let start = (0..=start).rev().find(|at| sent_text.is_char_boundary(*at)).unwrap_or_default();
+    let end =
+        (sent.len() - end..=sent.len()).find(|at| sent_text.is_char_boundary(*at)).unwrap_or(sent.len());
+    let (before, other, after) = (&sent_text[..start], &sent_text[start..end], &sent_text[end..]);
+    let shown_before = ending(before, AROUND);
+    let shown_other = beginning(other, MOST_DIFFERENT);
+    let shown_after = beginning(after, AROUND);
+    Some(Difference {
+        more_before: shown_before.len() < before.len(),
+        more_other: shown_other.len() < other.len(),
+        more_after: shown_after.len() < after.len(),
+        before: shown_before,
+        other: shown_other,
+        after: shown_after,
+    })
+}
+
+/// The first characters that have so many bytes together.
+pub(super) fn beginning(text: &str, most: usize) -> &str {
+    let end = (0..=most.min(text.len())).rev().find(|at| text.is_char_boundary(*at));
+    &text[..end.unwrap_or_default()]
+}
+
+/// The last characters that have so many bytes together.
+fn ending(text: &str, most: usize) -> &str {
+    let start = (text.len().saturating_sub(most)..=text.len()).find(|at| text.is_char_boundary(*at));
+    &text[start.unwrap_or_default()..]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_differs_is_between_what_is_the_same() {
+        let cases = [
+            ("abcde", "abXde", Some(("ab", "X", "de"))),
+            ("abc", "abcd", Some(("abc", "d", ""))),
+            ("abc", "ac", Some(("a", "", "c"))),
+            ("aaa", "aa", Some(("aa", "", ""))),
+            ("aa", "aaa", Some(("aa", "a", ""))),
+            ("", "a", Some(("", "a", ""))),
+            ("a", "", Some(("", "", ""))),
+            // The first bytes of these letters are the same.
+            ("ä!", "ö!", Some(("", "ö", "!"))),
+            // And the last ones of these.
+            ("\u{e4}", "\u{124}", Some(("", "\u{124}", ""))),
+            ("same", "same", None),
+        ];
+        for (payload, sent, expected) in cases {
+            let found = difference(payload.as_bytes(), sent.as_bytes());
+            let found = found.as_ref().map(|found| (found.before, found.other, found.after));
+            assert_eq!(found, expected, "{payload} {sent}");
+        }
+        assert_eq!(difference(b"a", b"\xff"), None);
+    }
+
+    #[test]
+    fn little_is_shown_around_a_difference() {
+        let payload = format!("{}a{}", "é".repeat(5_000), "é".repeat(5_000));
+        let sent = format!("{}{}{}", "é".repeat(5_000), "ü".repeat(5_000), "é".repeat(5_000));
+        let found = difference(payload.as_bytes(), sent.as_bytes()).unwrap();
+        assert_eq!(
+            (found.before.len(), found.other.len(), found.after.len()),
+            (AROUND, MOST_DIFFERENT, AROUND)
+        );
+        assert!(found.more_before && found.more_other && found.more_after);
+    }
+}

@@ -1,0 +1,60 @@
+//! How long it is until something.
+
+use chrono::TimeDelta;
+
+use crate::inspector::format::Time;
+
+/// A time to come. The script of the page counts down in the same words.
+pub(super) struct Next {
+    pub(super) at: Time,
+    pub(super) words: String,
+}
+
+impl Next {
+    pub(super) fn new(at: String, remaining: TimeDelta) -> Self {
+        Self { at: at.into(), words: words(remaining) }
+    }
+}
+
+/// The two largest units, the seconds rounded up.
+fn words(remaining: TimeDelta) -> String {
+    let seconds = (remaining + TimeDelta::milliseconds(999)).num_seconds();
+    if seconds <= 0 {
+        return "now".to_owned();
+    }
+    let units = [(86_400, "d"), (3_600, "h"), (60, "min"), (1, "s")];
+    let first = units.iter().position(|(unit, _)| seconds >= *unit).unwrap_or_default();
+    let mut rest = seconds;
+    let mut words = vec!["in".to_owned()];
+    for (unit, name) in units.iter().skip(first).take(2) {
+        if rest >= *unit {
+            words.push(format!("{} {name}", rest / unit));
+        }
+        rest %= unit;
+    }
+    words.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_countdown_has_two_units() {
+        let cases = [
+            (-5_000, "now"),
+            (0, "now"),
+            (1, "in 1 s"),
+            (1_000, "in 1 s"),
+            (59_001, "in 1 min"),
+            (125_000, "in 2 min 5 s"),
+            (3_600_000, "in 1 h"),
+            (3_605_000, "in 1 h"),
+            (4_080_000, "in 1 h 8 min"),
+            (90_000_000, "in 1 d 1 h"),
+        ];
+        for (milliseconds, expected) in cases {
+            assert_eq!(words(TimeDelta::milliseconds(milliseconds)), expected, "{milliseconds}");
+        }
+    }
+}

@@ -1,0 +1,336 @@
+//! The list of deliveries, and the search in it.
+
+use std::collections::HashSet;
+
+use chrono::{DateTime, Utc};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::countdown::Next;
+use crate::inspector::filter::{Filter, contains};
+use crate::inspector::format::{self, Time};
+use crate::webhook::{DeliveryAttempt, DeliveryOutcome, DeliveryState, HostileMode, Summary, time_text};
+use crate::world::Contact;
+
+/// How many characters of what a message says are in the list.
+const MOST_SAID: usize = 80;
+
+/// A delivery in the list.
+pub(super) struct Row {
+    pub(super) id: u64,
+    pub(super) link: String,
+    pub(super) event: String,
+    pub(super) badge: Badge,
+    /// Of the last attempt.
+    pub(super) hostile: Option<&'static str>,
+    /// Host and path.
+    pub(super) target: String,
+    /// The beginning of what the message says.
+    pub(super) says: String,
+    /// How many have ended, and how many are in line or under way.
+    pub(super) attempts: u32,
+    pub(super) under_way: u32,
+    /// The status of the last answer, or why there was none.
+    pub(super) status: Option<u16>,
+    pub(super) reason: Option<String>,
+    pub(super) at: Time,
+    pub(super) next: Option<Next>,
+    pub(super) is_open: bool,
+}
+
+/// The state of a delivery, for people.
+pub(super) struct Badge {
+    pub(super) word: &'static str,
+    /// Of the style sheet.
+    pub(super) class: &'static str,
+}
+
+impl Badge {
+    pub(super) fn of(state: DeliveryState) -> Self {
+        let (word, class) = match state {
+            DeliveryState::Pending => ("pending", "is-warn"),
+            DeliveryState::Delivered => ("delivered", "is-good"),
+            DeliveryState::GivenUp => ("given up", "is-bad"),
+        };
+        Self { word, class }
+    }
+}
+
+impl Row {
+    pub(super) fn new(summary: &Summary, link: String, is_open: bool, now: DateTime<Utc>) -> Self {
+        let last = summary.last.as_deref();
+        let reason = last.and_then(|attempt| match &attempt.outcome {
+            DeliveryOutcome::Failed { reason } => Some(reason.clone()),
+            DeliveryOutcome::Answered { .. } => None,
+        });
+        Self {
+            id: summary.id,
+            link,
+            event: summary.event.name.clone(),
+            badge: Badge::of(summary.state),
+            hostile: last.and_then(|attempt| attempt.hostile).map(HostileMode::as_str),
+            target: target(&summary.event.url).to_owned(),
+            says: says(&summary.event.body),
+            attempts: summary.ended,
+            under_way: summary.open,
+            status: last.and_then(DeliveryAttempt::status),
+            reason,
+            at: time_text(summary.created_at).into(),
+            next: summary.next.map(|at| Next::new(time_text(at), at - now)),
+            is_open,
+        }
+    }
+}
+
+/// Host and path of a URL.
+fn target(url: &str) -> &str {
+    let url = url.strip_prefix("http://").unwrap_or(url);
+    url.split(['?', '#']).next().unwrap_or(url)
+}
+
+/// What a payload has of what somebody wrote, its beginning.
+fn says(payload: &[u8]) -> String {
+    let words: Words = serde_json::from_slice(payload).unwrap_or_default();
+    let words = [&words.subject, &words.body, &words.message].into_iter().find_map(Value::as_str);
+    format::start(words.unwrap_or_default(), MOST_SAID)
+}
+
+/// What is searched for, prepared.
+pub(super) struct Wanted<'a> {
+    filter: &'a Filter,
+    /// The text as it is in JSON, if that is different.
+    escaped: Option<String>,
+    /// The ids of the contacts with such a name.
+    contacts: HashSet<String>,
+}
+
+/// What a payload says about whom and what it is. Any of it may be of any type.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Facts {
+    contact_id: Value,
+    message_type: Value,
+    message_type_string: Value,
+    r#type: Value,
+}
+
+/// What a payload has of what somebody wrote. Any of it may be of any type.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Words {
+    subject: Value,
+    body: Value,
+    message: Value,
+}
+
+impl<'a> Wanted<'a> {
+    pub(super) fn new<'c>(filter: &'a Filter, contacts: impl Iterator<Item = &'c Contact>) -> Self {
+        let escaped = Value::from(filter.text.as_str()).to_string();
+        let escaped = escaped.trim_start_matches('"').strip_suffix('"').unwrap_or_default();
+        let named = |name: &Option<String>| name.as_ref().is_some_and(|name| contains(name, &filter.contact));
+        let contacts = contacts.filter(|contact| !filter.contact.is_empty() && named(&contact.name));
+        Self {
+            escaped: (escaped != filter.text).then(|| escaped.to_owned()),
+            contacts: contacts.map(|contact| contact.id.clone()).collect(),
+            filter,
+        }
+    }
+
+    pub(super) fn fits(&self, summary: &Summary) -> bool {
+        (!self.filter.failures || is_failure(summary))
+            && self.has_status(summary)
+            && self.has_text(summary)
+            && self.is_about(summary)
+    }
+
+    fn has_status(&self, summary: &Summary) -> bool {
+        if self.filter.status.is_empty() {
+            return true;
+        }
+        let answer = summary
+            .last
+            .as_ref()
+            .map(|last| last.status().map_or_else(|| "no answer".to_owned(), |status| status.to_string()));
+        [summary.state.as_str(), Badge::of(summary.state).word]
+            .into_iter()
+            .chain(answer.as_deref())
+            .any(|status| self.filter.has_status(status))
+    }
+
+    fn has_text(&self, summary: &Summary) -> bool {
+        if self.filter.text.is_empty() {
+            return true;
+        }
+        let event = &summary.event;
+        let payload = String::from_utf8_lossy(&event.body);
+        summary.id.to_string() == self.filter.text
+            || [&event.name, &event.url, &event.webhook_id].into_iter().any(|text| self.filter.finds(text))
+            || event.message_id.as_ref().is_some_and(|id| self.filter.finds(id))
+            || self.filter.finds(&payload)
+            || self.escaped.as_ref().is_some_and(|escaped| contains(&payload, escaped))
+    }
+
+    /// Whether it is about the contact and the channel.
+    fn is_about(&self, summary: &Summary) -> bool {
+        if self.filter.contact.is_empty() && self.filter.channel.is_empty() {
+            return true;
+        }
+        let facts: Facts = serde_json::from_slice(&summary.event.body).unwrap_or_default();
+        let contact = facts.contact_id.as_str().unwrap_or_default();
+        (contains(contact, &self.filter.contact) || self.contacts.contains(contact))
+            && (self.filter.channel.is_empty() || facts.is_on(&self.filter.channel))
+    }
+}
+
+impl Facts {
+    /// Whether an event is about a channel. Events to providers have it as their type, and some channels have only the
+    /// longer name.
+    fn is_on(&self, channel: &str) -> bool {
+        let longer = self.message_type_string.as_str().and_then(|text| text.strip_prefix("TYPE_"));
+        [self.message_type.as_str(), self.r#type.as_str(), longer]
+            .into_iter()
+            .flatten()
+            .any(|name| name.eq_ignore_ascii_case(channel))
+    }
+}
+
+/// Whether something went wrong: it is given up, or the last attempt was not taken.
+fn is_failure(summary: &Summary) -> bool {
+    let refused = |status: u16| !(200..300).contains(&status);
+    summary.state == DeliveryState::GivenUp
+        || summary.last.as_ref().is_some_and(|last| last.status().is_none_or(refused))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::webhook::{AttemptCause, Event};
+
+    fn summary(state: DeliveryState, outcome: Option<DeliveryOutcome>, payload: &str) -> Summary {
+        let body: Arc<[u8]> = payload.as_bytes().into();
+        let event = Event {
+            name: "OutboundMessage".to_owned(),
+            webhook_id: "b1d8f4b4-0c5e".to_owned(),
+            message_id: Some("Message1".to_owned()),
+            url: "http://127.0.0.1:3000/hooks?a=1".to_owned(),
+            body: Arc::clone(&body),
+        };
+        let last = outcome.map(|outcome| {
+            Arc::new(DeliveryAttempt {
+                delivery_id: 7,
+                number: 1,
+                cause: AttemptCause::Scheduled,
+                hostile: None,
+                webhook_id: String::new(),
+                event: String::new(),
+                message_id: None,
+                url: String::new(),
+                started_at: String::new(),
+                latency: Duration::ZERO,
+                key_id: None,
+                headers: vec![],
+                body,
+                outcome,
+                next_attempt_at: None,
+            })
+        });
+        Summary {
+            id: 7,
+            event: Arc::new(event),
+            created_at: DateTime::UNIX_EPOCH,
+            state,
+            next: None,
+            ended: 0,
+            open: 0,
+            last,
+        }
+    }
+
+    fn answered(status: u16) -> DeliveryOutcome {
+        DeliveryOutcome::Answered { status, headers: vec![], body: vec![] }
+    }
+
+    fn fits(query: &str, summary: &Summary) -> bool {
+        let contacts = [Contact::new("contact1").name("Grace Hopper"), Contact::new("contact2")];
+        Wanted::new(&Filter::of(query), contacts.iter()).fits(summary)
+    }
+
+    #[test]
+    fn a_search_finds_what_a_payload_says() {
+        let payload = r#"{"type":"OutboundMessage","contactId":"contact1","messageType":"SMS","messageTypeString":"TYPE_SMS","body":"Say \"hi\",\nü"}"#;
+        let sms = summary(DeliveryState::Delivered, Some(answered(200)), payload);
+        let provider = summary(DeliveryState::Pending, None, r#"{"type":"Email","contactId":"contact2"}"#);
+        let call = summary(
+            DeliveryState::Pending,
+            None,
+            r#"{"messageType":5,"messageTypeString":"TYPE_INSTAGRAM"}"#,
+        );
+        let odd = summary(DeliveryState::Pending, None, "no JSON");
+        let cases = [
+            ("", [true, true, true, true]),
+            ("text=outbound", [true, true, true, true]),
+            ("text=127.0.0.1:3000", [true, true, true, true]),
+            ("text=B1D8", [true, true, true, true]),
+            ("text=message1", [true, true, true, true]),
+            ("text=7", [true, true, true, true]),
+            ("text=say+%22hi%22", [true, false, false, false]),
+            ("text=%C3%9C", [true, false, false, false]),
+            ("text=no+json", [false, false, false, true]),
+            ("text=nowhere", [false, false, false, false]),
+            ("contact=contact", [true, true, false, false]),
+            ("contact=Hopper", [true, false, false, false]),
+            ("channel=sms", [true, false, false, false]),
+            ("channel=Email", [false, true, false, false]),
+            ("channel=Instagram", [false, false, true, false]),
+            ("channel=Email&contact=Hopper", [false, false, false, false]),
+        ];
+        for (query, expected) in cases {
+            assert_eq!([&sms, &provider, &call, &odd].map(|each| fits(query, each)), expected, "{query}");
+        }
+    }
+
+    #[test]
+    fn a_search_goes_by_the_state_and_the_last_answer() {
+        use DeliveryState::{Delivered, GivenUp, Pending};
+        let failed = DeliveryOutcome::Failed { reason: "refused".to_owned() };
+        let cases = [
+            (Pending, None, "pending", false),
+            (Pending, Some(answered(500)), "pending 500 5xx 5", true),
+            (Pending, Some(failed), "pending no+answer", true),
+            (Delivered, Some(answered(204)), "delivered 2xx 204", false),
+            (Delivered, Some(answered(401)), "delivered 4xx 401", true),
+            (GivenUp, Some(answered(302)), "givenUp given+up 3xx 302", true),
+            // Its attempts are forgotten.
+            (GivenUp, None, "givenUp given+up", true),
+        ];
+        let all = "pending delivered givenUp given+up no+answer 2xx 3xx 4xx 5xx 5 204 302 401 500";
+        for (state, outcome, statuses, failure) in cases {
+            let summary = summary(state, outcome, "{}");
+            let found: Vec<&str> =
+                all.split(' ').filter(|status| fits(&format!("status={status}"), &summary)).collect();
+            let mut expected: Vec<&str> = statuses.split(' ').collect();
+            expected.sort_by_key(|status| all.split(' ').position(|each| each == *status));
+            assert_eq!(found, expected);
+            assert_eq!(fits("failures=1", &summary), failure, "{statuses}");
+        }
+    }
+
+    #[test]
+    fn a_row_says_what_it_is_about() {
+        let cases = [
+            (r#"{"body":"Hello\nthere"}"#, "Hello there"),
+            (r#"{"subject":"Order","body":"<p>Yes</p>"}"#, "Order"),
+            (r#"{"message":"To a provider"}"#, "To a provider"),
+            (r#"{"body":["odd"],"message":"then"}"#, "then"),
+            (r#"{"type":"INSTALL"}"#, ""),
+            ("no JSON", ""),
+        ];
+        for (payload, expected) in cases {
+            assert_eq!(says(payload.as_bytes()), expected);
+        }
+        assert_eq!(target("http://127.0.0.1:3000/hooks?a=1"), "127.0.0.1:3000/hooks");
+    }
+}

@@ -1,0 +1,105 @@
+//! What was left of the rate limits when a request was answered, as its answer said.
+
+use crate::ledger::RecordedRequest;
+
+/// One limit.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Meter {
+    pub(super) name: &'static str,
+    pub(super) left: u64,
+    pub(super) limit: u64,
+    /// For a person: `97 of 100 left, in 10 s`.
+    pub(super) text: String,
+}
+
+impl Meter {
+    /// Where it begins to be little.
+    pub(super) fn low(&self) -> u64 {
+        self.limit / 10
+    }
+
+    /// Where it is no longer much.
+    pub(super) fn high(&self) -> u64 {
+        self.limit / 3
+    }
+}
+
+/// The limits that the answer to a request tells of: none, or the burst and the day.
+pub(super) fn meters(request: &RecordedRequest) -> Vec<Meter> {
+    let number = |name: &str| request.answer_header(name)?.parse::<u64>().ok();
+    let meter = |name: &'static str, limit: &str, left: &str, when: String| {
+        let (limit, left) = (number(limit)?, number(left)?);
+        let text = format!("{} of {} left{when}", grouped(left), grouped(limit));
+        Some(Meter { name, left, limit, text })
+    };
+    let interval = number("x-ratelimit-interval-milliseconds").map(|length| format!(", in {}", span(length)));
+    let reset = number("x-ratelimit-daily-reset").map(|length| format!(", all of it in {}", span(length)));
+    let burst = meter("Burst", "x-ratelimit-max", "x-ratelimit-remaining", interval.unwrap_or_default());
+    let daily =
+        meter("Day", "x-ratelimit-limit-daily", "x-ratelimit-daily-remaining", reset.unwrap_or_default());
+    burst.into_iter().chain(daily).collect()
+}
+
+/// `200,000`
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// Milliseconds in the two largest units that they have.
+fn span(milliseconds: u64) -> String {
+    let seconds = milliseconds / 1000;
+    match seconds {
+        0 => format!("{milliseconds} ms"),
+        1..60 if milliseconds.is_multiple_of(1000) => format!("{seconds} s"),
+        1..60 => format!("{seconds}.{} s", milliseconds % 1000 / 100),
+        60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
+        _ => format!("{} h {} min", seconds / 3600, seconds / 60 % 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_tell_what_is_left() {
+        let headers = [
+            ("x-ratelimit-limit-daily", "200000"),
+            ("x-ratelimit-daily-remaining", "199997"),
+            ("x-ratelimit-daily-reset", "5400000"),
+            ("x-ratelimit-interval-milliseconds", "10000"),
+            ("x-ratelimit-max", "100"),
+            ("x-ratelimit-remaining", "97"),
+        ];
+        let request = RecordedRequest {
+            answer_headers: headers.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec(),
+            ..RecordedRequest::default()
+        };
+        let found = meters(&request);
+        let found: Vec<_> =
+            found.iter().map(|each| (each.name, each.left, each.limit, each.text.as_str())).collect();
+        let expected = [
+            ("Burst", 97, 100, "97 of 100 left, in 10 s"),
+            ("Day", 199_997, 200_000, "199,997 of 200,000 left, all of it in 1 h 30 min"),
+        ];
+        assert_eq!(found, expected);
+        assert_eq!(meters(&RecordedRequest::default()), []);
+    }
+
+    #[test]
+    fn spans_have_two_units() {
+        let cases =
+            [(0, "0 ms"), (500, "500 ms"), (1_500, "1.5 s"), (90_000, "1 min 30 s"), (59_999, "59.9 s")];
+        for (milliseconds, expected) in cases {
+            assert_eq!(span(milliseconds), expected);
+        }
+    }
+}

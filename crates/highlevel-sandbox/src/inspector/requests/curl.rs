@@ -1,0 +1,285 @@
+//! A request as a command that sends it again.
+
+use std::fmt::Write as _;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::ledger::RecordedRequest;
+
+/// The longest body that stands in a command, in bytes. Shells and people have little use for longer ones.
+const LONGEST: usize = 64 * 1024;
+/// What stands in the place of secrets, as it is and in a form.
+const REDACTED: [&str; 2] = ["'[redacted]'", "=%5Bredacted%5D"];
+/// What curl says by itself, and says right.
+const OWN_HEADERS: [&str; 8] = [
+    "host",
+    "content-length",
+    "transfer-encoding",
+    "connection",
+    "accept-encoding",
+    "user-agent",
+    "expect",
+    "authorization",
+];
+
+/// A command for a POSIX shell.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Curl {
+    pub(super) command: String,
+    /// Whether it reads the body from the file that the page offers.
+    pub(super) needs_file: bool,
+    /// Whether it takes a token from the environment.
+    pub(super) needs_token: bool,
+    /// Whether secrets of the body are missing in it.
+    pub(super) lacks_secrets: bool,
+    /// The headers that the ledger does not have.
+    pub(super) left_out: Vec<String>,
+}
+
+impl Curl {
+    /// The command that sends a request to the sandbox at `base_url`, as far as the ledger knows it.
+    pub(super) fn of(request: &RecordedRequest, base_url: &str) -> Self {
+        let path =
+            if request.path.starts_with('/') { request.path.clone() } else { format!("/{}", request.path) };
+        let body = &request.body;
+        let text = std::str::from_utf8(body).ok().filter(|text| !text.contains('\0'));
+        let needs_file = body.len() > LONGEST;
+
+        let mut words = match request.method.as_str() {
+            "HEAD" => vec!["--head".to_owned()],
+            method => vec![format!("-X {}", word(method))],
+        };
+        if path.contains(['[', ']', '{', '}']) {
+            words.push("--globoff".to_owned());
+        }
+        if path.split(['/', '?']).any(|segment| matches!(segment, "." | "..")) {
+            words.push("--path-as-is".to_owned());
+        }
+        words.push(quoted(&format!("{base_url}{path}")));
+        let mut command = format!("curl {}", words.join(" "));
+        let mut add = |option: &str, value: &str| {
+            // Writing to a text never fails.
+            let _ = write!(command, " \\\n  {option} {value}");
+        };
+
+        let scheme = request.header("authorization").and_then(|value| value.strip_suffix(" [redacted]"));
+        if let Some(scheme) = scheme {
+            add("-H", &format!("\"Authorization: {scheme} $HIGHLEVEL_TOKEN\""));
+        }
+        let mut left_out = Vec::new();
+        if scheme.is_none() && request.header("authorization").is_some() {
+            left_out.push("authorization".to_owned());
+        }
+        for (name, value) in &request.headers {
+            if OWN_HEADERS.contains(&name.as_str()) || (name == "accept" && value == "*/*") {
+                continue;
+            }
+            match value.as_str() {
+                "[redacted]" => left_out.push(name.clone()),
+                // Otherwise it would not be sent.
+                "" => add("-H", &quoted(&format!("{name};"))),
+                value => add("-H", &quoted(&format!("{name}: {value}"))),
+            }
+        }
+        if !body.is_empty() && request.header("content-type").is_none() {
+            // Otherwise it would be sent as a form.
+            add("-H", "'content-type:'");
+        }
+        let mut piped = None;
+        match text {
+            _ if body.is_empty() => {}
+            _ if needs_file => add("--data-binary", &quoted(&format!("@{}", file_name(request)))),
+            Some(text) => add("--data-raw", &quoted(text)),
+            None => {
+                piped = Some(STANDARD.encode(body));
+                add("--data-binary", "@-");
+            }
+        }
+        if let Some(digits) = piped {
+            command = format!("printf %s '{digits}' | base64 -d | {command}");
+        }
+        let lacks_secrets = request.operation.is_none() && REDACTED.iter().any(|mark| command.contains(mark));
+        Self { command, needs_file, needs_token: scheme.is_some(), lacks_secrets, left_out }
+    }
+}
+
+/// What the file with the body of a request is called.
+pub(super) fn file_name(request: &RecordedRequest) -> String {
+    format!("request-{}.txt", request.id)
+}
+
+/// One word, with quotes if it needs them.
+fn word(text: &str) -> String {
+    let is_plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    if is_plain { text.to_owned() } else { quoted(text) }
+}
+
+/// One word for a POSIX shell, whatever is in it.
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    const BASE: &str = "http://127.0.0.1:8080";
+
+    fn request(body: &[u8]) -> RecordedRequest {
+        RecordedRequest {
+            id: "0f7b1c9e".to_owned(),
+            method: "POST".to_owned(),
+            path: "/conversations/messages".to_owned(),
+            body: body.to_vec(),
+            ..RecordedRequest::default()
+        }
+    }
+
+    fn headers(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    /// What a real shell gives to `curl`: its arguments, and what it reads if it reads something.
+    fn run(command: &str) -> (Vec<String>, Vec<u8>) {
+        let reads = if command.contains("| curl") { "printf '\\0'; cat" } else { ":" };
+        let script = format!("curl() {{ printf '%s\\0' \"$@\"; {reads}; }}\n{command}");
+        let output =
+            Command::new("sh").args(["-c", &script]).env("HIGHLEVEL_TOKEN", "a b$c").output().unwrap();
+        assert!(output.status.success() && output.stderr.is_empty(), "{script}: {output:?}");
+        let end = if reads == ":" {
+            output.stdout.len()
+        } else {
+            output.stdout.windows(2).position(|pair| pair == [0, 0]).unwrap() + 1
+        };
+        let (arguments, rest) = output.stdout.split_at(end);
+        let mut arguments: Vec<String> = arguments
+            .split(|byte| *byte == 0)
+            .map(|each| String::from_utf8(each.to_vec()).unwrap())
+            .collect();
+        assert_eq!(arguments.pop().as_deref(), Some(""));
+        (arguments, rest.get(1..).unwrap_or_default().to_vec())
+    }
+
+    #[test]
+    fn a_shell_reads_every_body_back() {
+        let bodies = [
+            r#"{"message":"Hello"}"#,
+            "it's",
+            "'",
+            "''\\''",
+            "$HOME `id` $(id) ${x} !!",
+            "a\nb\r\n\n",
+            "\\n \\' \\",
+            "@/etc/passwd",
+            "-d",
+            "é 😀 \u{202e}",
+            "\"double\"",
+            " ",
+            "*?[a-z]~",
+            ";|&><#\t\u{1b}[31m",
+        ];
+        for body in bodies {
+            let curl = Curl::of(&request(body.as_bytes()), BASE);
+            let expected = [
+                "-X",
+                "POST",
+                "http://127.0.0.1:8080/conversations/messages",
+                "-H",
+                "content-type:",
+                "--data-raw",
+                body,
+            ];
+            assert_eq!(run(&curl.command).0, expected, "{}", curl.command);
+        }
+    }
+
+    #[test]
+    fn a_shell_reads_bytes_back() {
+        for body in [&b"\xff\x00\xfe"[..], b"a\0b", b"\x80"] {
+            let curl = Curl::of(
+                &RecordedRequest { headers: headers(&[("content-type", "a/b")]), ..request(body) },
+                BASE,
+            );
+            let (arguments, read) = run(&curl.command);
+            assert_eq!(arguments[3..], ["-H", "content-type: a/b", "--data-binary", "@-"]);
+            assert_eq!(read, body);
+        }
+    }
+
+    #[test]
+    fn headers_are_those_that_matter() {
+        let sent = headers(&[
+            ("host", "127.0.0.1:8080"),
+            ("authorization", "Bearer [redacted]"),
+            ("version", "2021-04-15"),
+            ("content-type", "application/json"),
+            ("content-length", "2"),
+            ("accept", "*/*"),
+            ("user-agent", "mine/1"),
+            ("cookie", "[redacted]"),
+            ("x-quoted", "it's \"$x\""),
+            ("x-empty", ""),
+        ]);
+        let curl = Curl::of(&RecordedRequest { headers: sent, ..request(b"{}") }, BASE);
+        let expected = [
+            "-X",
+            "POST",
+            "http://127.0.0.1:8080/conversations/messages",
+            "-H",
+            "Authorization: Bearer a b$c",
+            "-H",
+            "version: 2021-04-15",
+            "-H",
+            "content-type: application/json",
+            "-H",
+            "x-quoted: it's \"$x\"",
+            "-H",
+            "x-empty;",
+            "--data-raw",
+            "{}",
+        ];
+        assert_eq!(run(&curl.command).0, expected, "{}", curl.command);
+        assert!(curl.needs_token);
+        assert_eq!(curl.left_out, ["cookie"]);
+
+        let basic = headers(&[("authorization", "[redacted]")]);
+        let curl = Curl::of(&RecordedRequest { headers: basic, ..request(b"") }, BASE);
+        assert_eq!((curl.needs_token, curl.left_out), (false, vec!["authorization".to_owned()]));
+    }
+
+    #[test]
+    fn what_curl_would_read_otherwise_is_said() {
+        let cases = [
+            ("GET", "/a?b=c&d=e", "-X|GET|http://127.0.0.1:8080/a?b=c&d=e"),
+            ("HEAD", "/a", "--head|http://127.0.0.1:8080/a"),
+            ("a'b", "/'$x", "-X|a'b|http://127.0.0.1:8080/'$x"),
+            ("GET", "/a[1-9]", "-X|GET|--globoff|http://127.0.0.1:8080/a[1-9]"),
+            ("GET", "/a/../b", "-X|GET|--path-as-is|http://127.0.0.1:8080/a/../b"),
+            ("OPTIONS", "*", "-X|OPTIONS|http://127.0.0.1:8080/*"),
+        ];
+        for (method, path, expected) in cases {
+            let request =
+                RecordedRequest { method: method.to_owned(), path: path.to_owned(), ..request(b"") };
+            assert_eq!(run(&Curl::of(&request, BASE).command).0.join("|"), expected);
+        }
+    }
+
+    #[test]
+    fn missing_secrets_are_said() {
+        for (body, expected) in
+            [("a=b&code=%5Bredacted%5D", true), ("[redacted]", true), ("{\"message\":\"[redacted]\"}", false)]
+        {
+            assert_eq!(Curl::of(&request(body.as_bytes()), BASE).lacks_secrets, expected, "{body}");
+        }
+    }
+
+    #[test]
+    fn a_long_body_is_a_file() {
+        let curl = Curl::of(&request(&vec![b'a'; LONGEST + 1]), BASE);
+        assert!(curl.needs_file && curl.command.len() < 1_000);
+        assert_eq!(run(&curl.command).0.last().map(String::as_str), Some("@request-0f7b1c9e.txt"));
+    }
+}

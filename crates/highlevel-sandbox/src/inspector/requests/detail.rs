@@ -1,0 +1,224 @@
+//! A request as it is shown when it is open.
+
+use http::StatusCode;
+
+use super::budget::{self, Meter};
+use super::curl::{self, Curl};
+use super::remarks::{self, Badge};
+use super::search::fields;
+use crate::fault::Fault;
+use crate::inspector::format::{self, Time};
+use crate::inspector::json::{Mark, Shown};
+use crate::inspector::page::Frame;
+use crate::inspector::{Asked, PATH, conversations};
+use crate::ledger::{Fingerprint, RecordedRequest};
+use crate::server::{LONGEST, State};
+
+/// How many other requests for the same thing are linked to.
+const MOST_OTHERS: usize = 20;
+/// How much of a path stands above everything, in characters.
+const LONGEST_TITLE: usize = 120;
+/// How many parameters of a query are shown one by one.
+const MOST_PARAMETERS: usize = 100;
+
+pub(super) struct Detail<'r> {
+    pub(super) request: &'r RecordedRequest,
+    /// The path without its query, and not more of it than fits.
+    pub(super) title: String,
+    /// What the query says, decoded.
+    pub(super) parameters: Vec<(String, String)>,
+    pub(super) reason: &'static str,
+    pub(super) operation: &'static str,
+    pub(super) took: String,
+    pub(super) at: Time,
+    pub(super) badges: Vec<Badge>,
+    /// Where the message is that it stored or changed.
+    pub(super) conversation: Option<String>,
+    pub(super) repetition: Option<Repetition>,
+    /// What the fault does that was injected.
+    pub(super) fault: Option<&'static str>,
+    pub(super) marks: &'r [Mark],
+    /// How many marks there are besides.
+    pub(super) more_marks: usize,
+    pub(super) body: Shown<'r>,
+    /// Whether there was more of the body, which nobody kept.
+    pub(super) is_beginning: bool,
+    pub(super) answer: Shown<'r>,
+    pub(super) meters: Vec<Meter>,
+    pub(super) curl: Curl,
+    /// Where the bodies are as they came.
+    pub(super) files: String,
+}
+
+/// Several requests for the same thing.
+pub(super) struct Repetition {
+    pub(super) accepted: u64,
+    pub(super) stored: u64,
+    /// Whether this request is one of those that stored it.
+    pub(super) is_sent_twice: bool,
+    /// Whether it was the first of them.
+    pub(super) is_first: bool,
+    /// The first that stored it, if it is another one and is still kept.
+    pub(super) first: Option<Link>,
+    /// The others that were accepted, newest first.
+    pub(super) others: Vec<Link>,
+    pub(super) more: usize,
+}
+
+pub(super) struct Link {
+    pub(super) id: String,
+    pub(super) address: String,
+    pub(super) at: Time,
+    pub(super) status: u16,
+    number: u64,
+    has_stored: bool,
+}
+
+impl<'r> Detail<'r> {
+    pub(super) fn new(
+        state: &State,
+        asked: &Asked<'_>,
+        frame: &Frame,
+        request: &'r RecordedRequest,
+        marks: &'r [Mark],
+    ) -> Self {
+        let (path, query) = request.path.split_once('?').unwrap_or((&request.path, ""));
+        let repetition =
+            request.fingerprint.map(|fingerprint| repetition(state, frame, request, fingerprint));
+        let stored = repetition.as_ref().map_or(0, |repetition| repetition.stored);
+        let contact = contact_of(state, request);
+        let host = asked.headers.get(http::header::HOST).and_then(|host| host.to_str().ok());
+        let fault = request.fault.as_deref();
+        Self {
+            title: format::start(path, LONGEST_TITLE),
+            parameters: form_urlencoded::parse(query.as_bytes()).into_owned().take(MOST_PARAMETERS).collect(),
+            reason: StatusCode::from_u16(request.status)
+                .ok()
+                .and_then(|status| status.canonical_reason())
+                .unwrap_or_default(),
+            operation: request.operation.map_or("", |operation| operation.id()),
+            took: format::took(request.duration),
+            at: request.received_at.clone().into(),
+            badges: remarks::badges(request, stored),
+            conversation: contact.map(|id| format!("{PATH}/{}", conversations::path(&id))),
+            repetition: repetition.filter(|repetition| repetition.accepted > 0),
+            fault: fault
+                .and_then(|name| Fault::all().find(|fault| fault.name() == name))
+                .and_then(Fault::description),
+            marks,
+            more_marks: remarks::more(request),
+            body: Shown::of(&request.body, marks),
+            is_beginning: request.status == 413 && request.body.len() >= LONGEST,
+            answer: Shown::of(&request.answer, &[]),
+            meters: budget::meters(request),
+            curl: Curl::of(request, &format!("http://{}", host.unwrap_or("127.0.0.1"))),
+            files: format!("{PATH}/requests/{}", request.id),
+            request,
+        }
+    }
+
+    /// What is wrong with the body.
+    pub(super) fn faults(&self) -> impl Iterator<Item = &Mark> {
+        self.marks.iter().filter(|mark| mark.is_fault)
+    }
+
+    /// What is only remarkable.
+    pub(super) fn remarks(&self) -> impl Iterator<Item = &Mark> {
+        self.marks.iter().filter(|mark| !mark.is_fault)
+    }
+}
+
+fn repetition(
+    state: &State,
+    frame: &Frame,
+    request: &RecordedRequest,
+    fingerprint: Fingerprint,
+) -> Repetition {
+    let times = state.ledger.times(fingerprint);
+    let (mut others, _) = state.ledger.collect(usize::MAX, |other| {
+        let is_other = other.fingerprint == Some(fingerprint) && other.accepted && other.id != request.id;
+        is_other.then(|| Link {
+            id: other.id.clone(),
+            address: frame.link(&format!("requests/{}", other.id)),
+            at: other.received_at.clone().into(),
+            status: other.status,
+            number: other.number,
+            has_stored: other.message_id.is_some(),
+        })
+    });
+    let is_sent_twice = remarks::is_sent_twice(request, times.stored);
+    let first = first_of(&others, request.number, times.stored);
+    let other =
+        first.filter(|_| is_sent_twice).and_then(|first| others.iter().position(|each| each.number == first));
+    let other = other.map(|place| others.remove(place));
+    let more = others.len().saturating_sub(MOST_OTHERS);
+    others.truncate(MOST_OTHERS);
+    Repetition {
+        accepted: times.accepted,
+        stored: times.stored,
+        is_sent_twice,
+        is_first: first == Some(request.number),
+        first: other,
+        others,
+        more,
+    }
+}
+
+/// The number of the first request that stored what `stored` requests have stored: `number` is one, the others are among
+/// `others`. `None` if not all of them are kept, for then nobody knows.
+fn first_of(others: &[Link], number: u64, stored: u64) -> Option<u64> {
+    let numbers = others.iter().filter(|other| other.has_stored).map(|other| other.number);
+    let kept = numbers.clone().count() + 1;
+    (u64::try_from(kept) == Ok(stored)).then(|| numbers.fold(number, u64::min))
+}
+
+/// With whom the conversation is that a request is about, if there is one.
+fn contact_of(state: &State, request: &RecordedRequest) -> Option<String> {
+    let world = state.world();
+    let message = request.message_id.as_deref().and_then(|id| world.message(id));
+    let named = || fields(&request.body).get("contactId")?.as_str().map(str::to_owned);
+    let id = message.map(|message| message.contact_id.clone()).or_else(named)?;
+    world.conversation_with(&id)?;
+    Some(id)
+}
+
+/// The body or the answer as a file.
+pub(super) fn file(request: RecordedRequest, which: &str) -> (String, Vec<u8>) {
+    let name = curl::file_name(&request);
+    match which {
+        "answer" => (name.replace("request-", "answer-"), request.answer),
+        _ => (name, request.body),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The numbers of other requests, and whether they stored the message. The one that is shown is 5, and did.
+    type Others = &'static [(u64, bool)];
+
+    #[test]
+    fn the_first_request_is_named_only_if_it_is_known() {
+        let cases: [(Others, u64, Option<u64>); 6] = [
+            (&[(9, true)], 2, Some(5)),
+            (&[(9, true), (3, true)], 3, Some(3)),
+            (&[(9, true), (3, true), (1, false)], 3, Some(3)),
+            (&[(9, true), (3, false)], 2, Some(5)),
+            (&[(9, true)], 3, None),
+            (&[], 2, None),
+        ];
+        for (others, stored, expected) in cases {
+            let link = |(number, has_stored): &(u64, bool)| Link {
+                id: String::new(),
+                address: String::new(),
+                at: Time::default(),
+                status: 201,
+                number: *number,
+                has_stored: *has_stored,
+            };
+            let others: Vec<Link> = others.iter().map(link).collect();
+            assert_eq!(first_of(&others, 5, stored), expected, "{stored}");
+        }
+    }
+}

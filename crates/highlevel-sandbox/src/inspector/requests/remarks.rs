@@ -1,0 +1,170 @@
+//! What there is to say about the body of a request: what is wrong, and what is only remarkable.
+
+use crate::fidelity::Rule;
+use crate::inspector::format::start;
+use crate::inspector::json::Mark;
+use crate::ledger::RecordedRequest;
+
+/// How many faults are shown, and how many remarks.
+const MOST: usize = 100;
+/// How much of a text from outside is shown, in characters.
+const LONGEST: usize = 300;
+
+/// The faults of a request, then what was let pass.
+pub(super) fn marks(request: &RecordedRequest) -> Vec<Mark> {
+    let faults = request.violations.iter().take(MOST).enumerate().map(|(place, violation)| {
+        let end = if violation.pointer.is_empty() { "the top" } else { &violation.pointer };
+        // Where it is can be seen.
+        let text = violation.message.strip_suffix(&format!(" (at {end})")).unwrap_or(&violation.message);
+        Mark {
+            id: format!("fault-{}", place + 1),
+            pointer: violation.pointer.clone(),
+            is_fault: true,
+            name: violation.keyword.clone(),
+            text: start(text, LONGEST),
+        }
+    });
+    let tolerated = request.tolerated.iter().filter_map(|name| {
+        let rule = Rule::all().iter().find(|rule| rule.name == *name)?;
+        Some((
+            format!("/{}", rule.field),
+            "tolerated",
+            format!("{} by the documentation. Accepted all the same: {}", rule.documented, rule.lenient),
+        ))
+    });
+    let unknown = request.unknown_fields.iter().map(|pointer| {
+        (
+            pointer.clone(),
+            "unknown field",
+            "the specification does not have it, so it may do nothing".to_owned(),
+        )
+    });
+    let remarks =
+        tolerated.chain(unknown).take(MOST).enumerate().map(|(place, (pointer, name, text))| Mark {
+            id: format!("remark-{}", place + 1),
+            pointer,
+            is_fault: false,
+            name: name.to_owned(),
+            text: text.replace('`', ""),
+        });
+    faults.chain(remarks).collect()
+}
+
+/// How many there are besides those that are shown.
+pub(super) fn more(request: &RecordedRequest) -> usize {
+    let remarks = request.tolerated.len() + request.unknown_fields.len();
+    request.violations.len().saturating_sub(MOST) + remarks.saturating_sub(MOST)
+}
+
+/// A word beside a request.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Badge {
+    /// The class of the style sheet.
+    pub(super) class: &'static str,
+    pub(super) text: String,
+}
+
+/// What has to be seen at once. `stored` is how often what the request asks for was stored.
+pub(super) fn badges(request: &RecordedRequest, stored: u64) -> Vec<Badge> {
+    let mut badges = Vec::new();
+    let mut add = |class, text| badges.push(Badge { class, text });
+    if is_sent_twice(request, stored) {
+        add("is-bad", if stored == 2 { "sent twice".to_owned() } else { format!("sent {stored} times") });
+    }
+    if let Some(fault) = &request.fault {
+        add(if request.broken { "is-bad" } else { "is-warn" }, format!("fault: {}", start(fault, LONGEST)));
+    }
+    if let Some(quirk) = request.quirk {
+        add("is-warn", format!("quirk: {quirk}"));
+    }
+    if !request.tolerated.is_empty() {
+        add("", "tolerated".to_owned());
+    }
+    match request.unknown_fields.len() {
+        0 => {}
+        1 => add("", "unknown field".to_owned()),
+        several => add("", format!("{several} unknown fields")),
+    }
+    badges
+}
+
+/// Whether it is one of several that have stored the same message.
+pub(super) fn is_sent_twice(request: &RecordedRequest, stored: u64) -> bool {
+    stored > 1 && request.message_id.is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Contract;
+    use serde_json::json;
+
+    #[test]
+    fn faults_come_with_what_was_expected() {
+        let body = json!({"type": "sms", "contactId": 5, "attachments": ["a", 1]});
+        let contract = Contract::load().unwrap();
+        let request = RecordedRequest {
+            violations: contract.validate("SendMessageRequest", &body),
+            tolerated: vec!["send-without-status"],
+            unknown_fields: vec!["/mesage".to_owned()],
+            ..RecordedRequest::default()
+        };
+        let marks = marks(&request);
+        let found: Vec<_> = marks
+            .iter()
+            .filter(|mark| mark.pointer != "/status" || !mark.is_fault)
+            .map(|mark| (mark.id.as_str(), mark.pointer.as_str(), mark.is_fault))
+            .collect();
+        assert_eq!(
+            found[..3],
+            [("fault-1", "/attachments/1", true), ("fault-2", "/contactId", true), found[2]]
+        );
+        assert_eq!((found[2].1, found[2].2), ("/type", true));
+        assert_eq!(found[3..], [("remark-1", "/status", false), ("remark-2", "/mesage", false)]);
+        assert_eq!(marks[1].text, "contactId must be a string, found the number 5");
+        assert!(marks[2].text.ends_with("did you mean SMS?") || marks[3].text.ends_with("did you mean SMS?"));
+        assert_eq!(more(&request), 0);
+    }
+
+    #[test]
+    fn no_more_is_shown_than_a_person_reads() {
+        let request = RecordedRequest {
+            unknown_fields: (0..500).map(|place| format!("/{place}")).collect(),
+            ..RecordedRequest::default()
+        };
+        assert_eq!((marks(&request).len(), more(&request)), (MOST, 400));
+    }
+
+    #[test]
+    fn badges_say_what_is_out_of_the_ordinary() {
+        let stored = RecordedRequest { message_id: Some("m".to_owned()), ..RecordedRequest::default() };
+        let odd = RecordedRequest {
+            fault: Some("reset".to_owned()),
+            broken: true,
+            quirk: Some("empty-success"),
+            tolerated: vec!["send-without-status"],
+            unknown_fields: vec!["/a".to_owned(), "/b".to_owned()],
+            ..RecordedRequest::default()
+        };
+        let cases = [
+            (&stored, 1, vec![]),
+            (&stored, 2, vec![("is-bad", "sent twice")]),
+            (&stored, 3, vec![("is-bad", "sent 3 times")]),
+            (
+                &odd,
+                2,
+                vec![
+                    ("is-bad", "fault: reset"),
+                    ("is-warn", "quirk: empty-success"),
+                    ("", "tolerated"),
+                    ("", "2 unknown fields"),
+                ],
+            ),
+        ];
+        for (request, times, expected) in cases {
+            let found = badges(request, times);
+            let found: Vec<_> = found.iter().map(|badge| (badge.class, badge.text.as_str())).collect();
+            assert_eq!(found, expected);
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! Which requests a filter is for.
+
+use std::collections::HashSet;
+
+use serde_json::{Map, Value};
+
+use crate::api::Operation;
+use crate::inspector::Filter;
+use crate::inspector::filter::contains;
+use crate::ledger::RecordedRequest;
+use crate::server::State;
+
+/// A filter, prepared for many requests. Bodies are parsed only if the filter asks for what is in them.
+pub(super) struct Search<'f> {
+    filter: &'f Filter,
+    text: Needle,
+    /// The contacts whose name fits.
+    contacts: HashSet<String>,
+}
+
+impl<'f> Search<'f> {
+    pub(super) fn new(state: &State, filter: &'f Filter) -> Self {
+        let contacts = if filter.contact.is_empty() {
+            HashSet::new()
+        } else {
+            let world = state.world();
+            let named = world.contacts().filter(|contact| {
+                contact.name.as_deref().is_some_and(|name| contains(name, &filter.contact))
+            });
+            named.map(|contact| contact.id.clone()).collect()
+        };
+        Self { filter, text: Needle::new(&filter.text), contacts }
+    }
+
+    /// Whether a request is one of those that are searched for. The contact of a stored message is asked of `contact_of`.
+    pub(super) fn fits(
+        &self,
+        request: &RecordedRequest,
+        contact_of: impl FnOnce(&str) -> Option<String>,
+    ) -> bool {
+        let filter = self.filter;
+        (!filter.failures || is_failure(request))
+            && filter.has_status(&request.status.to_string())
+            && self.has_text(request)
+            && self.is_about(request, contact_of)
+    }
+
+    fn has_text(&self, request: &RecordedRequest) -> bool {
+        let words = [
+            Some(request.path.as_str()),
+            Some(request.id.as_str()),
+            Some(request.method.as_str()),
+            request.operation.map(Operation::id),
+            request.message_id.as_deref(),
+            request.fault.as_deref(),
+            request.quirk,
+        ];
+        words.into_iter().flatten().any(|word| self.text.is_in(word.as_bytes()))
+            || self.text.is_in(&request.body)
+            || self.text.is_in(&request.answer)
+    }
+
+    /// Whether it has the channel and the contact.
+    fn is_about(&self, request: &RecordedRequest, contact_of: impl FnOnce(&str) -> Option<String>) -> bool {
+        let Filter { channel, contact, .. } = self.filter;
+        if channel.is_empty() && contact.is_empty() {
+            return true;
+        }
+        let fields = fields(&request.body);
+        let has_channel = channel.is_empty()
+            || text(&fields, "type").is_some_and(|found| found.eq_ignore_ascii_case(channel));
+        has_channel
+            && (contact.is_empty() || {
+                let stored = || request.message_id.as_deref().and_then(contact_of);
+                let found = text(&fields, "contactId").map(str::to_owned).or_else(stored);
+                found.is_some_and(|id| contains(&id, contact) || self.contacts.contains(&id))
+            })
+    }
+}
+
+/// Whether it was refused, or its answer did not get through.
+pub(super) fn is_failure(request: &RecordedRequest) -> bool {
+    request.status >= 400 || request.broken
+}
+
+/// The fields of a JSON object; none of anything else.
+pub(super) fn fields(body: &[u8]) -> Map<String, Value> {
+    serde_json::from_slice(body).unwrap_or_default()
+}
+
+fn text<'v>(fields: &'v Map<String, Value>, name: &str) -> Option<&'v str> {
+    fields.get(name)?.as_str()
+}
+
+/// What is looked for in many texts, whatever the case of its letters.
+enum Needle {
+    Ascii(Vec<u8>),
+    Other(String),
+}
+
+impl Needle {
+    fn new(text: &str) -> Self {
+        if text.is_ascii() {
+            Self::Ascii(text.to_ascii_lowercase().into_bytes())
+        } else {
+            Self::Other(text.to_owned())
+        }
+    }
+
+    fn is_in(&self, text: &[u8]) -> bool {
+        match self {
+            Self::Ascii(needle) => is_in(text, needle),
+            Self::Other(needle) => contains(&String::from_utf8_lossy(text), needle),
+        }
+    }
+}
+
+/// Nothing is copied for it, so megabytes take milliseconds.
+fn is_in(text: &[u8], needle: &[u8]) -> bool {
+    let Some((first, rest)) = needle.split_first() else { return true };
+    let first = [*first, first.to_ascii_uppercase()];
+    let Some(last) = text.len().checked_sub(needle.len()) else { return false };
+    let mut at = 0;
+    while at <= last {
+        let Some(next) = text[at..=last].iter().position(|byte| first.contains(byte)) else { return false };
+        at += next + 1;
+        if text[at..at + rest.len()].eq_ignore_ascii_case(rest) {
+            return true;
+        }
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request() -> RecordedRequest {
+        RecordedRequest {
+            id: "7f3a-trace".to_owned(),
+            method: "POST".to_owned(),
+            path: "/conversations/messages?a=b".to_owned(),
+            operation: Some(Operation::SendMessage),
+            body: br#"{"type":"SMS","contactId":"abcDEF","message":"Guten Tag, Zo\u00eb"}"#.to_vec(),
+            answer: br#"{"messageId":"m1"}"#.to_vec(),
+            message_id: Some("m1".to_owned()),
+            status: 201,
+            ..RecordedRequest::default()
+        }
+    }
+
+    #[test]
+    fn requests_are_found_by_what_is_in_them() {
+        let sent = request();
+        let refused = RecordedRequest { status: 422, ..request() };
+        let reset = RecordedRequest { broken: true, ..request() };
+        let foreign = RecordedRequest { body: "{\"message\":\"Grüße\"}".as_bytes().to_vec(), ..request() };
+        let no_json = RecordedRequest { body: b"\xffSMS".to_vec(), message_id: None, ..request() };
+        let cases = [
+            (&sent, "", true),
+            (&sent, "text=guten+tag", true),
+            (&sent, "text=TAG%2C", true),
+            (&sent, "text=gute+nacht", false),
+            (&sent, "text=7F3A", true),
+            (&sent, "text=sendmessage", true),
+            (&sent, "text=M1", true),
+            (&sent, "text=messages?a", true),
+            (&foreign, "text=GR%C3%9CSSE", false),
+            (&foreign, "text=GR%C3%BC%C3%9Fe", true),
+            (&sent, "contact=abcdef", true),
+            (&sent, "contact=bcd", true),
+            (&sent, "contact=other", false),
+            (&foreign, "contact=stored", true),
+            (&no_json, "contact=stored", false),
+            (&sent, "channel=SMS", true),
+            (&sent, "channel=Email", false),
+            (&no_json, "channel=SMS", false),
+            (&sent, "status=2xx", true),
+            (&sent, "status=4xx", false),
+            (&refused, "status=422", true),
+            (&sent, "failures=1", false),
+            (&refused, "failures=1", true),
+            (&reset, "failures=1", true),
+            (&refused, "failures=1&channel=Email", false),
+        ];
+        for (request, query, expected) in cases {
+            let filter = Filter::of(query);
+            let search =
+                Search { text: Needle::new(&filter.text), filter: &filter, contacts: HashSet::new() };
+            let found = search.fits(request, |id| (id == "m1").then(|| "Stored".to_owned()));
+            assert_eq!(found, expected, "{query} {request:?}");
+        }
+        let filter = Filter::of("contact=Ada");
+        let search =
+            Search { text: Needle::new(""), filter: &filter, contacts: HashSet::from(["abcDEF".to_owned()]) };
+        assert!(search.fits(&sent, |_| None));
+    }
+
+    #[test]
+    fn a_text_is_found_wherever_it_is() {
+        let cases = [
+            ("", "", true),
+            ("abc", "", true),
+            ("", "a", false),
+            ("abc", "abcd", false),
+            ("abc", "C", true),
+            ("aab", "ab", true),
+            ("aAaAb", "aaab", true),
+            ("abababc", "ABABC", true),
+            ("abab", "abc", false),
+        ];
+        for (text, needle, expected) in cases {
+            assert_eq!(Needle::new(needle).is_in(text.as_bytes()), expected, "{needle} in {text}");
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! Whatever is switched while a sandbox runs is told to those who follow, through whichever door it is done: otherwise a
+//! page would show what is not so any more.
+
+use std::io::Read;
+use std::net::TcpStream;
+use std::time::Duration;
+
+use highlevel_sandbox::{
+    Contact, Entries, Entry, Fault, FaultRule, FaultSchedule, FaultStage, HostileMode, RateLimit,
+    RetrySchedule, Sandbox, Settings,
+};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::caller::bare;
+
+/// Far longer than it takes: it only ends a run in which something is broken.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The names of the changes that were told since the last time. Changing a contact marks the end.
+async fn told(sandbox: &Sandbox, entries: &mut Entries) -> Vec<&'static str> {
+    sandbox.put_contact(Contact::new("mark")).unwrap();
+    let mut names = Vec::new();
+    loop {
+        match tokio::time::timeout(PATIENCE, entries.next()).await.expect("the mark") {
+            Entry::Changed("contact") => return names,
+            Entry::Changed(name) => names.push(name),
+            _ => {}
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_switch_of_the_typed_api_is_told() {
+    type Switch = fn(&Sandbox);
+    let cases: [(Option<&str>, Switch); 17] = [
+        (Some("clock"), |it| it.set_clock(std::time::UNIX_EPOCH)),
+        (Some("clock"), |it| it.advance_clock(Duration::from_secs(1))),
+        (Some("clock"), |it| it.set_clock_speed(0.0)),
+        (Some("faults"), |it| assert_eq!(it.add_fault(Fault::RESET).unwrap(), 1)),
+        (Some("faults"), |it| assert!(it.remove_fault(1))),
+        (None, |it| assert!(!it.remove_fault(1))),
+        (None, |it| assert!(it.add_fault(FaultRule::sequence([])).is_err())),
+        (Some("faults"), |it| it.clear_faults()),
+        (Some("rate-limit"), |it| it.set_rate_limit(RateLimit::documented()).unwrap()),
+        (Some("rate-limit"), |it| it.use_rate_limit(5)),
+        (Some("settings"), |it| it.set_settings(Settings::default())),
+        (Some("webhooks"), |it| it.set_webhook_url("http://127.0.0.1:9/").unwrap()),
+        (Some("webhooks"), |it| it.set_retry_schedule(RetrySchedule::None)),
+        (Some("webhooks"), |it| it.set_hostile_mode(Some(HostileMode::Stale))),
+        (Some("webhooks"), |it| it.hostile_next(HostileMode::Stale, 1)),
+        (Some("webhooks"), |it| drop(it.rotate_webhook_key().unwrap())),
+        (Some("state"), |it| it.reset().unwrap()),
+    ];
+    let sandbox = Sandbox::start().await.unwrap();
+    let mut entries = sandbox.follow();
+    for (number, (expected, switch)) in cases.into_iter().enumerate() {
+        switch(&sandbox);
+        assert_eq!(told(&sandbox, &mut entries).await, Vec::from_iter(expected), "case {number}");
+    }
+}
+
+#[tokio::test]
+async fn every_switch_of_the_admin_api_is_told() {
+    let fault = json!({ "fault": "reset" });
+    let (patch, post, put, delete) = (Method::PATCH, Method::POST, Method::PUT, Method::DELETE);
+    let cases: [(&Method, &str, Value, Option<&str>); 15] = [
+        (
+            &patch,
+            "clock",
+            json!({ "now": "2026-01-31T09:30:00Z", "speed": 0, "advanceMs": 5 }),
+            Some("clock"),
+        ),
+        (&patch, "clock", json!({ "speed": -1 }), None),
+        (&post, "faults", fault.clone(), Some("faults")),
+        (&delete, "faults/1", Value::Null, Some("faults")),
+        (&delete, "faults/1", Value::Null, None),
+        (&post, "faults", json!({}), None),
+        (&delete, "faults", Value::Null, Some("faults")),
+        (&put, "rate-limit", json!({ "burst": 5 }), Some("rate-limit")),
+        (&post, "rate-limit/use", json!({ "requests": 1 }), Some("rate-limit")),
+        (&patch, "settings", json!({ "successStatus": 200 }), Some("settings")),
+        (&patch, "webhooks", json!({ "url": "http://127.0.0.1:9/" }), Some("webhooks")),
+        (&patch, "webhooks", json!({ "url": "ftp://127.0.0.1/", "retries": "none" }), None),
+        (&put, "webhooks/hostile", json!({ "mode": "stale" }), Some("webhooks")),
+        (&delete, "webhooks/hostile", Value::Null, Some("webhooks")),
+        (&post, "webhooks/keys", Value::Null, Some("webhooks")),
+    ];
+    let sandbox = Sandbox::start().await.unwrap();
+    let mut entries = sandbox.follow();
+    for (method, path, body, expected) in cases {
+        let request = bare(&sandbox, method.clone(), &format!("/_sandbox/{path}"));
+        let request = if body.is_null() { request } else { request.json(&body) };
+        let answered = request.send().await.unwrap().status();
+        assert_eq!(answered.is_success(), expected.is_some(), "{method} {path}: {answered}");
+        let names = told(&sandbox, &mut entries).await;
+        assert_eq!(names, Vec::from_iter(expected), "{method} {path} {body}");
+    }
+    // Nothing was changed by what was refused.
+    let settings = bare(&sandbox, Method::GET, "/_sandbox/webhooks").send().await.unwrap();
+    let settings: Value = settings.json().await.unwrap();
+    assert_eq!(settings, json!({ "url": "http://127.0.0.1:9/", "retries": "documented" }));
+}
+
+/// Nobody else would tell of it: there is no request.
+#[tokio::test]
+async fn a_fault_that_strikes_a_connection_is_told_and_says_that_it_is_spent() {
+    let sandbox = Sandbox::start().await.unwrap();
+    let rule = FaultRule::new(Fault::CLOSE).stage(FaultStage::Connect).schedule(FaultSchedule::First(1));
+    sandbox.add_fault(rule).unwrap();
+    assert!(!sandbox.faults()[0].spent);
+    let mut entries = sandbox.follow();
+    told(&sandbox, &mut entries).await;
+
+    let mut stream = TcpStream::connect(sandbox.base_url().trim_start_matches("http://")).unwrap();
+    assert_eq!(stream.read(&mut [0]).unwrap(), 0, "the connection was to be closed");
+    assert_eq!(told(&sandbox, &mut entries).await, ["faults"]);
+    let fault = &sandbox.faults()[0];
+    assert_eq!((fault.seen, fault.hits, fault.spent), (1, 1, true));
+}
+
+#[tokio::test]
+async fn a_rule_is_spent_when_it_never_strikes_again() {
+    let rule = || FaultRule::new(Fault::UNAVAILABLE);
+    let cases = [
+        (rule(), [false, false, false, false]),
+        (rule().schedule(FaultSchedule::First(2)), [false, false, true, true]),
+        (rule().schedule(FaultSchedule::First(0)), [true, true, true, true]),
+        (rule().schedule(FaultSchedule::Nth(2)), [false, false, true, true]),
+        (rule().schedule(FaultSchedule::EveryNth(1)), [false, false, false, false]),
+        (FaultRule::sequence([Fault::NONE, Fault::UNAVAILABLE]), [false, false, true, true]),
+        (
+            FaultRule::sequence([Fault::UNAVAILABLE]).schedule(FaultSchedule::EveryNth(2)),
+            [false, false, true, true],
+        ),
+    ];
+    for (rule, expected) in cases {
+        let sandbox = Sandbox::start().await.unwrap();
+        sandbox.add_fault(rule.clone()).unwrap();
+        let mut spent = vec![sandbox.faults()[0].spent];
+        for _ in 0..3 {
+            bare(&sandbox, Method::GET, "/").send().await.unwrap();
+            spent.push(sandbox.faults()[0].spent);
+        }
+        assert_eq!(spent, expected, "{rule:?}");
+    }
+}

@@ -1,0 +1,491 @@
+// Conversations: what was said, on every channel, answered from both sides. What the page says is compared with what the
+// admin API has and what a receiver of webhooks got.
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { after, before, test } from "node:test";
+
+import { check, live, openPage, startBrowser } from "./support/browser.mjs";
+import { startReceiver, startSandbox } from "./support/sandbox.mjs";
+
+const ADA = "abc123def456";
+const GRACE = "ve9EPM428h8vShlRW1KT";
+const SPECIFICATION = readFileSync(new URL("../../spec/openapi.yaml", import.meta.url), "utf8");
+
+let browser, receiver;
+const waiting = new Set();
+
+before(async () => {
+  [browser, receiver] = await Promise.all([startBrowser(), startReceiver(told)]);
+});
+after(async () => {
+  await browser.close();
+  await receiver.stop();
+});
+
+/** Tells those who wait for an event. */
+function told({ body }) {
+  const event = JSON.parse(body);
+  for (const waiter of waiting) {
+    if (waiter.wanted(event)) waiter.resolve(event);
+  }
+  return 200;
+}
+
+/** The event that the receiver gets after `act`, and that is wanted. */
+async function eventAfter(act, wanted) {
+  const waiter = { wanted };
+  const event = new Promise((resolve, reject) => {
+    waiter.resolve = resolve;
+    waiter.timer = setTimeout(() => reject(new Error("no such event came")), 10_000);
+  });
+  waiting.add(waiter);
+  try {
+    await act();
+    return await event;
+  } finally {
+    clearTimeout(waiter.timer);
+    waiting.delete(waiter);
+  }
+}
+
+/** A sandbox of the test's own, and a page that shows a conversation of it. */
+async function open(t, { contact = ADA, query = "", options = {}, prepare = async () => {} } = {}) {
+  const sandbox = await startSandbox("--webhook-url", receiver.url);
+  t.after(() => sandbox.stop());
+  await prepare(sandbox);
+  const page = await openPage(browser, `${sandbox.ui}/conversations${contact && `/${contact}`}${query}`, options);
+  t.after(() => page.context().close());
+  await live(page);
+  return { sandbox, page };
+}
+
+const inbound = (sandbox, fields) => sandbox.admin("POST", "simulate/inbound", { contactId: ADA, ...fields });
+const messages = async (sandbox) => (await sandbox.admin("GET", "messages")).messages;
+const bubble = (page, id) => page.locator(`[id="message-${id}"]`);
+const rows = (page) => page.locator("#rows .row");
+
+/** The values of an `enum` of the specification. */
+function valuesOf(schema) {
+  const lines = SPECIFICATION.slice(SPECIFICATION.indexOf(`\n    ${schema}:\n`)).split("\n").slice(2);
+  const first = lines.findIndex((line) => line.trim() === "enum:") + 1;
+  const listed = lines.slice(first, lines.findIndex((line, place) => place >= first && !line.startsWith("        - ")));
+  return listed.map((line) => line.match(/- (\w+)/)[1]);
+}
+
+test("the list has a row for each contact, the newest activity first", async (t) => {
+  const { sandbox, page } = await open(t, { contact: "" });
+  const names = async () => (await rows(page).locator(".row-title").allTextContents()).join(" ");
+  const silent = (await sandbox.admin("GET", "contacts")).contacts.length;
+  await rows(page).nth(silent - 1).waitFor();
+
+  const { messageId } = await sandbox.send({ contactId: GRACE, message: "Two\nlines" });
+  await rows(page).first().getByText("Two lines").waitFor();
+  await sandbox.admin("POST", "simulate/call", { direction: "inbound", contactId: ADA, durationSeconds: 60 });
+  await rows(page).first().getByText("Call, completed, 1:00").waitFor();
+  assert.match(await names(), /^Ada Grace Alan$/);
+
+  const grace = rows(page).filter({ hasText: "Grace" });
+  assert.equal(await grace.getByText("failed").count(), 0);
+  await sandbox.admin("POST", "simulate/status", { messageId, status: "failed" });
+  await grace.getByText("failed").waitFor();
+  await inbound(sandbox, { contactId: GRACE, type: "Email", subject: "Lunch", html: "<p>Soup</p>" });
+  await rows(page).first().getByText("Lunch").waitFor();
+  assert.match(await names(), /^Grace Ada Alan$/);
+  assert.equal(await rows(page).first().locator("time").getAttribute("datetime"), (await messages(sandbox)).at(-1).dateAdded);
+  check(page);
+});
+
+test("a status changes while one watches", async (t) => {
+  const { sandbox, page } = await open(t);
+  await page.evaluate(() => (window.sameDocument = true));
+  const { messageId } = await sandbox.send({ message: "Line one\nline two" });
+  const message = bubble(page, messageId);
+  const status = message.locator("summary .badge");
+  await message.waitFor();
+  assert.equal(await message.locator(".said").innerText(), "Line one\nline two");
+  assert.equal(await status.innerText(), "pending");
+  await message.locator("summary").click();
+  for (const next of ["delivered", "read"]) {
+    await sandbox.admin("POST", "simulate/status", { messageId, status: next });
+    await status.filter({ hasText: next }).waitFor();
+  }
+  assert.deepEqual(await message.locator(".history .step").allTextContents(), ["pending", "delivered", "read"]);
+  assert.equal(await message.getByRole("button", { name: "delivered" }).count(), 0);
+
+  const { messageId: failing } = await sandbox.send({ message: "To nobody" });
+  await sandbox.admin("POST", "simulate/status", { messageId: failing, status: "failed", error: "no such number" });
+  await bubble(page, failing).locator(".reason", { hasText: "no such number" }).waitFor();
+  assert.ok(await page.evaluate(() => window.sameDocument));
+  check(page);
+});
+
+test("each channel is answered as the contact, and the webhook goes out", async (t) => {
+  const { sandbox, page } = await open(t);
+  const channels = valuesOf("InboundMessageType");
+  assert.ok(channels.includes("SMS") && channels.includes("FORM_SUBMISSION") && channels.length > 15, `${channels}`);
+  const offered = await page.locator("[name=inbound] option").allTextContents();
+  assert.deepEqual([...offered].sort(), [...channels].sort());
+  assert.equal(await page.locator("[name=inbound]").inputValue(), "SMS");
+
+  for (const channel of channels) {
+    const text = `By ${channel}\nof "Ada" <ada>`;
+    const isCall = channel.endsWith("Call");
+    await page.locator("[name=inbound]").selectOption(channel);
+    if (isCall) {
+      await page.getByLabel("Outcome").selectOption("answered");
+      await page.getByLabel("Duration").fill("1:30");
+      await page.getByRole("textbox", { name: "Recording" }).fill("https://files.example/recording.mp3");
+    } else {
+      await page.getByPlaceholder("Write a message").fill(text);
+    }
+    if (channel === "Email") {
+      await page.getByLabel("Subject").fill("About Ada");
+      await page.getByLabel("HTML").fill("<p>By email</p>");
+    }
+    const send = () => page.getByRole("button", { name: "Send" }).click();
+    const event = await eventAfter(send, (each) => each.messageTypeString === `TYPE_${channel.toUpperCase()}`);
+    assert.equal(event.type, "InboundMessage");
+    assert.equal(event.contactId, ADA);
+    assert.equal(event.direction, "inbound");
+    if (isCall) {
+      assert.deepEqual([event.callStatus, event.callDuration, event.attachments], ["completed", 90, ["https://files.example/recording.mp3"]]);
+    } else if (channel === "Email") {
+      assert.deepEqual([event.subject, event.body, event.plainText], ["About Ada", "<p>By email</p>", text]);
+    } else if (channel !== "Campaign_VoiceMail") {
+      assert.equal(event.body, text);
+    }
+    const shown = bubble(page, event.messageId);
+    await shown.waitFor();
+    assert.match(await shown.getAttribute("class"), /\binbound\b/);
+    if (isCall) assert.match(await shown.innerText(), /incoming\s+completed\s+1:30/);
+    for (const field of await page.locator(".composer :is(input:not([type=radio]), textarea)").all()) {
+      assert.equal(await field.inputValue(), "", `${channel}: ${await field.getAttribute("name")}`);
+    }
+    assert.equal(await page.locator("[name=inbound]").inputValue(), channel, "the channel stays");
+  }
+  assert.equal((await messages(sandbox)).length, channels.length);
+  check(page);
+});
+
+test("calls and voicemail say how they went", async (t) => {
+  const { sandbox, page } = await open(t);
+  const call = async (by, outcome, duration) => {
+    await page.getByLabel(`as the ${by}`).check();
+    await page.locator(by === "contact" ? "[name=inbound]" : "[name=outbound]").selectOption("Call");
+    await page.getByLabel("Outcome").selectOption(outcome);
+    await page.getByLabel("Duration").fill(duration);
+    return eventAfter(() => page.getByRole("button", { name: "Send" }).click(), (event) => event.messageType === "CALL");
+  };
+  for (const [by, outcome, duration, words, status, seconds] of [
+    ["contact", "busy", "", /incoming\s+busy/, "busy", 0],
+    ["contact", "no-answer", "", /incoming\s+no answer/, "no-answer", 0],
+    ["contact", "voicemail", "15", /incoming\s+reached voicemail\s+0:15/, "voicemail", 15],
+    ["location", "answered", "1:01:05", /outgoing\s+completed\s+1:01:05/, "completed", 3665],
+  ]) {
+    const event = await call(by, outcome, duration);
+    assert.equal(event.type, by === "contact" ? "InboundMessage" : "OutboundMessage");
+    assert.deepEqual([event.callStatus, event.callDuration], [status, seconds]);
+    await bubble(page, event.messageId).waitFor();
+    assert.match(await bubble(page, event.messageId).innerText(), words);
+  }
+  // A call that has not ended is moved on.
+  const { messageId } = await call("contact", "pending", "");
+  await bubble(page, messageId).locator("summary").click();
+  const moved = await eventAfter(
+    () => bubble(page, messageId).getByRole("button", { name: "no-answer" }).click(),
+    (event) => event.messageId === messageId,
+  );
+  assert.equal(moved.callStatus, "no-answer");
+  await bubble(page, messageId).getByText("no answer").waitFor();
+
+  const voicemail = await inbound(sandbox, { type: "Campaign_VoiceMail", attachments: ["https://files.example/voice.mp3"] });
+  const link = bubble(page, voicemail.id).getByRole("link", { name: "voice.mp3" });
+  assert.equal(await link.getAttribute("href"), "https://files.example/voice.mp3");
+  await bubble(page, voicemail.id).getByText("Voicemail", { exact: true }).waitFor();
+  check(page);
+});
+
+test("the HTML of an email is shown in a frame that can do nothing", async (t) => {
+  const { sandbox, page } = await open(t);
+  const elsewhere = await startReceiver();
+  t.after(() => elsewhere.stop());
+  const html = `<h1>Good evening</h1><script>parent.ran = top.ran = 1; document.querySelector("h1").textContent = "ran"</script>
+    <img src="${elsewhere.url}/pixel.png" onerror="top.ran = 2"><meta http-equiv="refresh" content="0;url=${elsewhere.url}">
+    <form action="${elsewhere.url}"><button>Post</button></form><a href="${elsewhere.url}" target="_top">Leave</a>`;
+  const email = await inbound(sandbox, {
+    type: "Email", subject: "Tonight", html, message: "In words", emailFrom: "ada@example.com", emailTo: "desk@example.com",
+    emailCc: ["one@example.com", "two@example.com"], emailBcc: ["three@example.com"],
+  });
+  const message = bubble(page, email.id);
+  const frame = message.frameLocator("iframe");
+  await frame.getByRole("heading", { name: "Good evening" }).waitFor();
+  assert.equal(await message.locator("iframe").evaluate((element) => element.contentDocument), null);
+  assert.equal(await message.locator("iframe").getAttribute("sandbox"), "");
+  // Neither a form nor a link leads anywhere.
+  await frame.getByRole("button", { name: "Post" }).click();
+  await frame.getByRole("link", { name: "Leave" }).click();
+  await frame.getByRole("heading", { name: "Good evening" }).waitFor();
+  assert.equal(await page.evaluate(() => window.ran), undefined);
+  assert.match(page.url(), /\/_sandbox\/ui\/conversations\/abc123def456$/);
+
+  for (const words of ["Tonight", "desk@example.com", "one@example.com, two@example.com", "three@example.com"]) {
+    await message.getByText(words).waitFor();
+  }
+  await message.getByText("Text", { exact: true }).click();
+  await message.getByText("In words").waitFor();
+  // What the page is told again does not load the frame again.
+  await frame.locator("h1").evaluate((heading) => (heading.id = "kept"));
+  const { messageId } = await sandbox.send({ message: "And another" });
+  await bubble(page, messageId).waitFor();
+  await frame.locator("#kept").waitFor();
+  assert.deepEqual(elsewhere.received, [], "nothing is asked of anybody");
+  // The browser says what it did not do, and tells of a request that it did not make.
+  const refused = (problem) => /^console: .*(sandboxed|Content Security Policy)/s.test(problem) || problem.endsWith("pixel.png");
+  assert.deepEqual(page.problems.filter((problem) => !refused(problem)), []);
+});
+
+test("one can send as the location, and move the status on", async (t) => {
+  const { sandbox, page } = await open(t);
+  await page.getByLabel("as the location").check();
+  await page.locator("[name=outbound]").selectOption("SMS");
+  await page.getByPlaceholder("Write a message").fill("From the desk");
+  await page.getByText("Attachments and provider").click();
+  await page.getByLabel("Attachments, one URL a line").fill("https://files.example/a/menu.pdf\n\n  https://files.example/b.png ");
+  const sent = await eventAfter(() => page.getByRole("button", { name: "Send" }).click(), (event) => event.body === "From the desk");
+  assert.deepEqual([sent.type, sent.status], ["OutboundMessage", "pending"]);
+  assert.deepEqual(sent.attachments, ["https://files.example/a/menu.pdf", "https://files.example/b.png"]);
+  const [stored] = await messages(sandbox);
+  assert.deepEqual([stored.id, stored.direction, stored.channel, stored.contactId], [sent.messageId, "outbound", "SMS", ADA]);
+  assert.ok(await page.getByLabel("as the location").isChecked(), "who writes stays");
+
+  const message = bubble(page, sent.messageId);
+  assert.match(await message.getAttribute("class"), /\boutbound\b/);
+  assert.equal(await message.getByRole("link", { name: "menu.pdf" }).getAttribute("href"), "https://files.example/a/menu.pdf");
+  await message.locator("summary").click();
+  const delivered = await eventAfter(
+    () => message.getByRole("button", { name: "delivered" }).click(),
+    (event) => event.messageId === sent.messageId,
+  );
+  assert.equal(delivered.status, "delivered");
+  await message.locator("summary .badge", { hasText: "delivered" }).waitFor();
+  assert.equal(await message.locator("details").getAttribute("open"), "", "it stays open");
+  await message.getByLabel("Why it fails").fill("the number is ported");
+  const failed = await eventAfter(() => page.keyboard.press("Enter"), (event) => event.messageId === sent.messageId);
+  assert.equal(failed.status, "failed");
+  await message.locator(".reason", { hasText: "the number is ported" }).waitFor();
+  assert.equal((await messages(sandbox))[0].history.at(-1).error, "the number is ported");
+
+  for (const [name, view] of [["Requests", "requests"], ["Deliveries", "deliveries"]]) {
+    const href = await message.getByRole("link", { name }).getAttribute("href");
+    assert.equal(href, `/_sandbox/ui/${view}?text=${sent.messageId}`);
+  }
+  check(page);
+});
+
+test("what cannot be sent says why, and nothing that was typed is lost", async (t) => {
+  const { sandbox, page } = await open(t);
+  const send = page.getByRole("button", { name: "Send" });
+  await send.click();
+  await page.locator("#notice", { hasText: "there is nothing to send: write a text, or name an attachment" }).waitFor();
+
+  await page.locator("[name=inbound]").selectOption("Call");
+  await page.getByLabel("Duration").fill("a while");
+  await page.getByRole("textbox", { name: "Recording" }).fill("https://files.example/kept.mp3");
+  await send.click();
+  await page.locator("#notice", { hasText: 'the duration is "a while"' }).waitFor();
+  assert.equal(await page.getByRole("textbox", { name: "Recording" }).inputValue(), "https://files.example/kept.mp3");
+  assert.equal(await page.getByLabel("Duration").inputValue(), "a while");
+  // The page stays live, and what is half written stays as well.
+  await sandbox.send({ message: "In the meantime" });
+  await page.locator(".thread").getByText("In the meantime").waitFor();
+  assert.equal(await page.getByLabel("Duration").inputValue(), "a while");
+  assert.equal(await page.locator("[name=inbound]").inputValue(), "Call");
+  assert.equal((await messages(sandbox)).length, 1);
+
+  await page.getByLabel("Duration").fill("");
+  await send.click();
+  await page.locator(".thread").getByText("Call, incoming").waitFor();
+  await page.locator("#notice").filter({ hasNotText: "duration" }).waitFor({ state: "attached" });
+  const refused = page.problems.filter((problem) => !/status of 400/.test(problem));
+  assert.deepEqual(refused, []);
+});
+
+test("a search is for list and thread, and stands in the address", async (t) => {
+  const { sandbox, page } = await open(t, {
+    prepare: async (sandbox) => {
+      await sandbox.send({ message: "Red wine" });
+      await inbound(sandbox, { message: "White wine" });
+      await inbound(sandbox, { type: "Email", subject: "Beer" });
+      const { messageId } = await sandbox.send({ contactId: GRACE, message: "Water" });
+      await sandbox.admin("POST", "simulate/status", { messageId, status: "failed" });
+    },
+  });
+  const thread = page.locator(".thread .message");
+  const shown = async (names, count) => {
+    await page.waitForFunction(
+      ([names, count]) =>
+        [...document.querySelectorAll("#rows .row-title")].map((each) => each.textContent).join(" ") === names &&
+        document.querySelectorAll(".thread .message").length === count,
+      [names, count],
+    );
+  };
+  await shown("Grace Ada Alan", 3);
+  await page.getByPlaceholder("Search").fill("WINE");
+  await shown("Ada", 2);
+  assert.match(page.url(), /\/conversations\/abc123def456\?text=WINE/);
+  await page.getByText("1 message is hidden by the search.").waitFor();
+  await page.getByPlaceholder("Search").fill("+15037081210");
+  await shown("Ada", 3);
+  await page.getByPlaceholder("Search").fill("");
+  await shown("Grace Ada Alan", 3);
+
+  await page.locator("#filter [name=channel]").selectOption("Email");
+  await shown("Ada", 1);
+  assert.match(await thread.innerText(), /Beer/);
+  await page.getByText("2 messages are hidden by the search.").waitFor();
+  const other = await openPage(browser, page.url());
+  assert.equal(await other.locator(".thread .message").count(), 1, "the address can be shared");
+  await other.context().close();
+  // What one sends oneself is seen all the same.
+  await page.locator("[name=inbound]").selectOption("SMS");
+  await page.getByPlaceholder("Write a message").fill("And cheese");
+  await page.getByRole("button", { name: "Send" }).click();
+  await page.locator(".thread").getByText("And cheese").waitFor();
+  assert.match(page.url(), /\/conversations\/abc123def456$/);
+  await shown("Ada Grace Alan", 4);
+
+  await page.getByLabel("Only failures").check();
+  await shown("Grace", 0);
+  await page.getByText("4 messages are hidden by the search.").getByRole("link", { name: "Show all" }).click();
+  await shown("Ada Grace Alan", 4);
+  await page.locator("#filter [name=status]").selectOption("failed");
+  await shown("Grace", 0);
+  assert.equal((await messages(sandbox)).length, 5);
+  check(page);
+});
+
+test("the keyboard does what is frequent", async (t) => {
+  const { sandbox, page } = await open(t, { contact: "" });
+  for (const contactId of ["cI08i1Bls3iTB9bKgFJh", GRACE, ADA]) await inbound(sandbox, { contactId, message: "Hi" });
+  await rows(page).first().getByText("Ada").waitFor();
+  for (const [key, name] of [["j", "Ada"], ["j", "Grace"], ["k", "Ada"]]) {
+    await page.keyboard.press(key);
+    await page.getByRole("heading", { level: 2, name }).first().waitFor();
+  }
+  await page.keyboard.press("r");
+  const text = page.getByPlaceholder("Write a message");
+  assert.ok(await text.evaluate((field) => field === document.activeElement));
+  await page.keyboard.type("rjk, by keys alone");
+  const event = await eventAfter(() => page.keyboard.press("Control+Enter"), (each) => each.body === "rjk, by keys alone");
+  await bubble(page, event.messageId).waitFor();
+  assert.equal(event.contactId, ADA);
+  assert.ok(await text.evaluate((field) => field === document.activeElement), "the next one can be written at once");
+  check(page);
+});
+
+test("a long conversation begins at its end, and stays where one reads", async (t) => {
+  const { sandbox, page } = await open(t, {
+    contact: "",
+    prepare: async (sandbox) => {
+      for (let number = 1; number <= 130; number += 1) await inbound(sandbox, { message: `Number ${number}.` });
+    },
+  });
+  await rows(page).filter({ hasText: "Ada" }).click();
+  const message = (number) => page.locator(".thread").getByText(`Number ${number}.`, { exact: true });
+  const end = () => page.locator(".thread").evaluate((list) => list.scrollHeight - list.scrollTop - list.clientHeight);
+  await message(130).waitFor();
+  assert.equal(await page.locator(".thread .message").count(), 100);
+  assert.ok(await page.evaluate(() => document.documentElement.scrollHeight <= innerHeight), "the page itself does not scroll");
+  assert.ok((await end()) < 2);
+  await inbound(sandbox, { message: "Number 131." });
+  await message(131).waitFor();
+  assert.ok((await end()) < 2, "it goes on at its end");
+
+  await message(60).scrollIntoViewIfNeeded();
+  const before = (await message(60).boundingBox()).y;
+  const { id } = await inbound(sandbox, { message: "Number 132." });
+  await bubble(page, id).waitFor({ state: "attached" });
+  assert.ok(Math.abs((await message(60).boundingBox()).y - before) < 60, "it stays where one reads");
+
+  await page.getByRole("link", { name: "Show earlier" }).click();
+  await message(1).waitFor();
+  assert.match(page.url(), /rows=150/);
+  assert.equal(await page.locator(".thread .message").count(), 132);
+  // What one writes oneself is seen, wherever one was.
+  await page.getByPlaceholder("Write a message").fill("Number 133.");
+  await page.getByRole("button", { name: "Send" }).click();
+  await message(133).waitFor();
+  assert.ok((await end()) < 2);
+  check(page);
+});
+
+test("a contact is added, and one can write as it at once", async (t) => {
+  const { sandbox, page } = await open(t, { contact: "" });
+  await page.getByText("New contact").click();
+  await page.getByLabel("Name").fill("Jean <b>Bartik</b>");
+  await page.getByLabel("Phone").fill("+15037081299");
+  await page.getByRole("button", { name: "Add" }).click();
+  await page.getByRole("heading", { level: 2, name: "Jean <b>Bartik</b>" }).waitFor();
+  const added = (await sandbox.admin("GET", "contacts")).contacts.find((contact) => contact.phone === "+15037081299");
+  assert.equal(added.name, "Jean <b>Bartik</b>");
+  assert.ok(page.url().endsWith(`/conversations/${added.id}`), page.url());
+  await page.getByPlaceholder("Write a message").fill("My first one");
+  const event = await eventAfter(() => page.getByRole("button", { name: "Send" }).click(), (each) => each.body === "My first one");
+  assert.equal(event.contactId, added.id);
+  await bubble(page, event.messageId).waitFor();
+
+  await page.getByText("New contact").click();
+  await page.getByLabel("Id, else a new one").fill(ADA);
+  await page.getByRole("button", { name: "Add" }).click();
+  await page.locator("#notice", { hasText: `there is a contact ${ADA} already` }).waitFor();
+  assert.equal(await page.getByLabel("Id, else a new one").inputValue(), ADA);
+  assert.deepEqual(page.problems.filter((problem) => !/status of 409/.test(problem)), []);
+});
+
+test("what comes from outside is text, and no link to anything but the web", async (t) => {
+  const odd = `odd/..?&#"'<img src=x onerror=alert(1)>`;
+  const { sandbox, page } = await open(t, {
+    contact: "",
+    prepare: (sandbox) => sandbox.admin("PUT", `contacts/${encodeURIComponent(odd)}`, { name: "<script>alert(1)</script>" }),
+  });
+  const attachments = ["javascript:alert(1)", "data:text/html,<script>alert(1)</script>", "file:///etc/passwd", "//other.example/x", "https://files.example/<b>.png"];
+  const message = `<img src=x onerror=alert(1)><script>alert(2)</script>{{7*7}}`;
+  const sent = await inbound(sandbox, { contactId: odd, message, attachments });
+  await rows(page).first().getByText(message).waitFor();
+  await rows(page).first().click();
+  await bubble(page, sent.id).getByText(message).waitFor();
+  assert.equal(await page.getByRole("heading", { level: 2 }).first().innerText(), "<script>alert(1)</script>");
+  const links = await bubble(page, sent.id).locator(".attachments a").evaluateAll((all) => all.map((each) => each.getAttribute("href")));
+  assert.deepEqual(links, ["https://files.example/<b>.png"]);
+  for (const text of attachments.slice(0, 4)) await bubble(page, sent.id).getByText(text).waitFor();
+  await page.getByPlaceholder("Write a message").fill("To an odd one");
+  await page.getByRole("button", { name: "Send" }).click();
+  await page.locator(".thread").getByText("To an odd one").waitFor();
+  assert.equal((await messages(sandbox)).at(-1).contactId, odd);
+  check(page);
+});
+
+test("it fits a narrow screen", async (t) => {
+  const { sandbox, page } = await open(t, { contact: "", options: { viewport: { width: 360, height: 740 } } });
+  const long = "a".repeat(300);
+  await inbound(sandbox, { message: long, attachments: [`https://files.example/${long}`] });
+  await inbound(sandbox, { type: "Email", subject: long, html: "<p>Hello</p>", emailCc: [`${long}@example.com`] });
+  const fits = async () => assert.ok((await page.evaluate(() => document.documentElement.scrollWidth)) <= 360);
+  await rows(page).first().getByText("Ada").waitFor();
+  await fits();
+  await rows(page).first().click();
+  await page.frameLocator("iframe").getByText("Hello").waitFor();
+  await fits();
+  for (const channel of ["Call", "Email"]) {
+    await page.locator("[name=inbound]").selectOption(channel);
+    await fits();
+  }
+  await page.getByLabel("Subject").fill("Short");
+  await page.getByPlaceholder("Write a message").fill("From a telephone");
+  await page.getByRole("button", { name: "Send" }).click();
+  await page.locator(".thread").getByText("From a telephone").waitFor();
+  await page.getByRole("link", { name: "Back" }).click();
+  await rows(page).first().getByText("Short").waitFor();
+  await fits();
+  check(page);
+});

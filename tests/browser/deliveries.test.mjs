@@ -1,0 +1,605 @@
+// Deliveries: the list and its search, attempts as they come, and each way to send an event once more. What a real
+// receiver got, and what the admin API says, is what the page has to agree with.
+import assert from "node:assert/strict";
+import { createPublicKey, verify } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { after, afterEach, before, describe, test } from "node:test";
+
+import { check, live, openPage, startBrowser } from "./support/browser.mjs";
+import { startReceiver, startSandbox } from "./support/sandbox.mjs";
+
+let browser;
+before(async () => (browser = await startBrowser()));
+afterEach(() => Promise.all(browser.contexts().map((context) => context.close())));
+after(() => browser.close());
+
+/** A sandbox whose clock stands still, so that nothing comes again by itself, and a receiver that answers `answer.is`. */
+async function scene(t, options = []) {
+  const answer = { is: 200 };
+  const receiver = await startReceiver(() => answer.is);
+  const sandbox = await startSandbox("--webhook-url", receiver.url, ...options);
+  t.after(async () => {
+    await sandbox.stop();
+    await receiver.stop();
+  });
+  await sandbox.admin("PATCH", "clock", { speed: 0 });
+  return { answer, receiver, sandbox };
+}
+
+/** Waits until so many attempts of a delivery have ended, by the admin API. */
+async function attempts(sandbox, id, count) {
+  for (;;) {
+    const delivery = await sandbox.admin("GET", `deliveries/${id}`);
+    if (delivery.attempts.length >= count) return delivery;
+    await new Promise(setImmediate);
+  }
+}
+
+/** Sends a message, and waits until its event was answered. */
+async function sendAndWait(sandbox, fields) {
+  const { messageId } = await sandbox.send(fields);
+  for (;;) {
+    const { deliveries } = await sandbox.admin("GET", `deliveries?messageId=${messageId}`);
+    if (deliveries[0]?.attempts.length > 0) return deliveries[0];
+    await new Promise(setImmediate);
+  }
+}
+
+async function open(sandbox, path, options) {
+  const page = await openPage(browser, `${sandbox.ui}/deliveries${path}`, options);
+  await live(page);
+  return page;
+}
+
+const attempt = (page, number) => page.locator(`#attempt-${number}`);
+const rows = (page) => page.locator("#rows a.row");
+
+/** Whether an Ed25519 signature is one of these bytes, by a public key as the admin API has it. */
+function isSigned(body, signature, publicKey) {
+  const key = createPublicKey({ key: Buffer.from(publicKey, "base64"), format: "der", type: "spki" });
+  return verify(null, Buffer.from(body), key, Buffer.from(signature, "base64"));
+}
+
+const key = async (sandbox, wanted) => (await sandbox.admin("GET", "webhooks/keys")).keys.find(wanted).publicKey;
+
+test("without a webhook URL the page says how to set one", async (t) => {
+  const sandbox = await startSandbox();
+  t.after(() => sandbox.stop());
+  const page = await open(sandbox, "");
+  await page.getByText("The app has no webhook URL").waitFor();
+  await page.getByText("--webhook-url").waitFor();
+  await page.locator("#no-url").getByRole("link", { name: "Faults & clock" }).click();
+  await page.locator("nav a[aria-current=page]", { hasText: "Faults & clock" }).waitFor();
+  // It is set elsewhere, and the page knows.
+  await page.goBack();
+  await page.locator("#no-url").waitFor();
+  await sandbox.admin("PATCH", "webhooks", { url: "http://127.0.0.1:9/" });
+  await page.getByText("Nothing was delivered yet").waitFor();
+  assert.equal(await page.locator("#no-url").count(), 0);
+  check(page);
+});
+
+test("the list shows each delivery as it is", async (t) => {
+  const { answer, receiver, sandbox } = await scene(t);
+  const page = await open(sandbox, "");
+  await sendAndWait(sandbox, { message: "Taken" });
+  answer.is = 503;
+  await sendAndWait(sandbox, { message: "Not taken" });
+  await sandbox.admin("PUT", "webhooks/hostile", { mode: "stale" });
+  await sandbox.admin("PATCH", "webhooks", { retries: "none", url: "http://127.0.0.1:9/nobody?secret=1" });
+  const last = await sendAndWait(sandbox, { message: "Nobody there" });
+  await rows(page).nth(2).waitFor();
+
+  const target = receiver.url.replace("http://", "");
+  const texts = (await rows(page).allInnerTexts()).map((text) => text.replace(/\s+/g, " "));
+  const { nextAttemptAt } = await sandbox.admin("GET", "deliveries/2");
+  const clock = (time) => time.slice(11, 19);
+  assert.match(texts[0], /^OutboundMessage .*127\.0\.0\.1:9\/nobody · Nobody there given up no answer stale 1 attempt /);
+  assert.ok(texts[0].includes(last.attempts[0].error), texts[0]);
+  assert.ok(!texts[0].includes("secret"));
+  assert.match(texts[1], /^OutboundMessage .*Not taken pending 503 1 attempt next in [12] s, at /);
+  assert.ok(texts[1].includes(`${target} · Not taken`) && texts[1].includes(`at ${clock(nextAttemptAt)}`), texts[1]);
+  assert.match(texts[2], /^OutboundMessage .*Taken delivered 200 1 attempt$/);
+  for (const [id, text] of [[3, texts[0]], [2, texts[1]], [1, texts[2]]]) {
+    const { createdAt } = await sandbox.admin("GET", `deliveries/${id}`);
+    assert.ok(text.includes(clock(createdAt)), text);
+  }
+  check(page);
+});
+
+test("attempts appear as they are made, and nothing that was opened closes", async (t) => {
+  const { answer, sandbox } = await scene(t);
+  answer.is = 500;
+  const sent = await sendAndWait(sandbox, { message: "Try again" });
+  const page = await open(sandbox, "/1");
+  await page.evaluate(() => (window.isTheSame = true));
+  assert.equal(await attempt(page, 1).locator(".status").textContent(), "500");
+  assert.equal(await page.locator("#next-try time").first().getAttribute("datetime"), sent.nextAttemptAt);
+  await attempt(page, 1).getByText("Answer", { exact: true }).click();
+  await attempt(page, 1).getByText("seen", { exact: true }).waitFor();
+
+  answer.is = 200;
+  await sandbox.admin("PATCH", "clock", { advanceMs: 5_000 });
+  await attempt(page, 2).getByText("200").waitFor();
+  await page.locator(".detail-head").getByText("delivered").waitFor();
+  await page.locator("#next-try").getByText("none is planned").waitFor();
+  assert.deepEqual(await page.locator(".timeline h4").allTextContents(), ["Attempt 2", "Attempt 1"]);
+  assert.ok(await attempt(page, 1).getByText("seen", { exact: true }).isVisible());
+  assert.ok(await page.evaluate(() => window.isTheSame));
+
+  const delivery = await attempts(sandbox, 1, 2);
+  const shown = await page.locator(".timeline > li time:first-of-type").evaluateAll((all) => all.map((time) => time.dateTime));
+  for (const { startedAt } of delivery.attempts) assert.ok(shown.includes(startedAt));
+  assert.ok(shown.includes(sent.attempts[0].nextAttemptAt));
+  check(page);
+});
+
+test("the next try is counted down by the sandbox's clock", async (t) => {
+  const { answer, sandbox } = await scene(t);
+  await sandbox.admin("PATCH", "webhooks", { retries: "custom", waitsMs: [7_200_000] });
+  answer.is = 500;
+  await sendAndWait(sandbox);
+  const page = await open(sandbox, "/1");
+  const words = page.locator("#next-try time").first();
+  assert.equal(await words.textContent(), "in 2 h");
+  await sandbox.admin("PATCH", "clock", { advanceMs: 1_800_000 });
+  await page.locator("#next-try").getByText("in 1 h 30 min").waitFor();
+  // The list says the same.
+  await rows(page).getByText("in 1 h 30 min").waitFor();
+  // When the clock runs, the page counts without being told anything: the page is put anew once, for the new speed.
+  await sandbox.admin("PATCH", "clock", { speed: 60 });
+  const seen = new Set();
+  while (seen.size < 4) {
+    seen.add(await words.textContent());
+    await page.evaluate(() => new Promise(requestAnimationFrame));
+  }
+  assert.ok([...seen].every((text) => /^in 1 h( \d+ min)?$/.test(text)), [...seen].join());
+  check(page);
+});
+
+test("an attempt that has no answer yet is under way", async (t) => {
+  let release;
+  const held = new Promise((resolve) => (release = resolve));
+  const { answer, sandbox } = await scene(t);
+  await sendAndWait(sandbox);
+  const page = await open(sandbox, "/1");
+  answer.is = held;
+  await page.getByRole("button", { name: "Send again" }).click();
+  await page.getByText("1 attempt is under way, or in line").waitFor();
+  await rows(page).getByText("1 under way").waitFor();
+  release(204);
+  await attempt(page, 2).getByText("204").waitFor();
+  assert.equal(await page.locator("#under-way").count(), 0);
+  check(page);
+});
+
+test("the signature and its key are those of the request", async (t) => {
+  const { receiver, sandbox } = await scene(t);
+  const { attempts: [made], payload } = await sendAndWait(sandbox, { message: "Signed" });
+  const page = await open(sandbox, "/1");
+  await attempt(page, 1).getByText("Headers and signature").click();
+  const shown = await attempt(page, 1).locator("tr", { hasText: "x-ghl-signature" }).locator("code").textContent();
+  const publicKey = await page.locator("#attempt-1-key").textContent();
+  assert.equal(shown, receiver.received[0].headers["x-ghl-signature"]);
+  assert.equal(publicKey, await key(sandbox, ({ current }) => current));
+  assert.ok(isSigned(receiver.received[0].body, shown, publicKey));
+  await attempt(page, 1).getByText(`Signed by ${made.signedBy}, the current key.`).waitFor();
+  assert.equal(await attempt(page, 1).getByText("does not fit").count(), 0);
+  // The payload is what was sent, whatever the line breaks.
+  assert.deepEqual(JSON.parse(await page.locator("#payload").textContent()), JSON.parse(payload.text));
+  assert.equal(await page.locator("#payload-as-made pre").textContent(), receiver.received[0].body);
+
+  await sandbox.admin("POST", "webhooks/keys");
+  await attempt(page, 1).getByText(`Signed by ${made.signedBy}, a retired key.`).waitFor();
+  check(page);
+});
+
+test("what is copied is the key", async (t) => {
+  const { sandbox } = await scene(t);
+  await sendAndWait(sandbox);
+  const page = await open(sandbox, "/1", { permissions: ["clipboard-read", "clipboard-write"] });
+  await attempt(page, 1).getByText("Headers and signature").click();
+  await page.getByRole("button", { name: /Copy the public key/ }).click();
+  await page.locator("#said").getByText("Copied").waitFor();
+  assert.equal(await page.evaluate(() => navigator.clipboard.readText()), await key(sandbox, ({ current }) => current));
+  check(page);
+});
+
+test("the message leads to its conversation", async (t) => {
+  const { sandbox } = await scene(t);
+  await sendAndWait(sandbox, { message: "Find me" });
+  const page = await open(sandbox, "/1");
+  const { messageId } = await sandbox.admin("GET", "deliveries/1");
+  await page.getByRole("link", { name: messageId }).click();
+  await page.locator(".thread").getByText("Find me").waitFor();
+  check(page);
+});
+
+test("an event that is sent again is the same event", async (t) => {
+  const { receiver, sandbox } = await scene(t);
+  await sendAndWait(sandbox, { message: "Twice" });
+  const page = await open(sandbox, "/1");
+  await page.getByRole("button", { name: "Send again" }).click();
+  await attempt(page, 2).getByText("resend").waitFor();
+  await page.keyboard.press("s");
+  await attempt(page, 3).getByText("resend").waitFor();
+  assert.equal(receiver.received.length, 3);
+  const [first, ...again] = receiver.received;
+  for (const { body, headers } of again) {
+    assert.equal(body, first.body);
+    assert.equal(headers["x-ghl-signature"], first.headers["x-ghl-signature"]);
+  }
+  assert.ok(page.url().endsWith("/deliveries/1"), page.url());
+  check(page);
+});
+
+test("a replay is the request of an attempt to the byte", async (t) => {
+  const { receiver, sandbox } = await scene(t);
+  await sendAndWait(sandbox);
+  // The second one is another request, and then the key is another one too: a resend would be signed with that.
+  await sandbox.admin("POST", "deliveries/1/resend", { hostile: "stale" });
+  await attempts(sandbox, 1, 2);
+  await sandbox.admin("POST", "webhooks/keys");
+  const page = await open(sandbox, "/1");
+  for (const [chosen, made] of [[1, 3], [2, 4]]) {
+    await page.getByRole("button", { name: `Replay attempt ${chosen}`, exact: true }).click();
+    await attempt(page, made).getByText("replay", { exact: true }).waitFor();
+    const [original, replayed] = [receiver.received[chosen - 1], receiver.received[made - 1]];
+    assert.equal(replayed.body, original.body);
+    for (const name of ["x-ghl-signature", "content-type", "user-agent"]) {
+      assert.equal(replayed.headers[name], original.headers[name], name);
+    }
+  }
+  assert.notEqual(receiver.received[0].body, receiver.received[1].body);
+  check(page);
+});
+
+describe("an event that is sent with edits", () => {
+  const cases = [
+    { name: "under the old signature", body: '{"type":"INSTALL",\n "ü":"<b>&amp;</b>"}\n', signed: false, isGenuine: false },
+    { name: "signed anew", body: '{"type":"INSTALL",\n "ü":"<b>&amp;</b>"}\n', signed: true, isGenuine: true },
+    { name: "not edited", body: undefined, signed: false, isGenuine: true },
+    { name: "empty", body: "", signed: false, isGenuine: false },
+    { name: "no JSON", body: "  \n", signed: true, isGenuine: true },
+  ];
+  for (const { name, body, signed, isGenuine } of cases) {
+    test(name, async (t) => {
+      const { receiver, sandbox } = await scene(t);
+      await sendAndWait(sandbox, { message: 'Say "hi"\n\\n <script>alert(1)</script>' });
+      const page = await open(sandbox, "/1");
+      const field = page.getByRole("textbox", { name: "Body" });
+      assert.equal(await field.inputValue(), receiver.received[0].body);
+      if (body !== undefined) await field.fill(body);
+      if (signed) await page.getByLabel("Sign it anew").check();
+      await page.getByRole("button", { name: "Send the edited event" }).click();
+      await attempt(page, 2).getByText("replay", { exact: true }).waitFor();
+      const [first, edited] = receiver.received;
+      assert.equal(edited.body, body ?? first.body);
+      const signature = edited.headers["x-ghl-signature"];
+      assert.equal(isSigned(edited.body, signature, await key(sandbox, ({ current }) => current)), isGenuine);
+      if (!signed) assert.equal(signature, first.headers["x-ghl-signature"]);
+      assert.equal(await attempt(page, 2).getByText("the signature does not fit the body").count(), isGenuine ? 0 : 1);
+      assert.equal(await attempt(page, 2).getByText("the body is not the payload").count(), body === undefined ? 0 : 1);
+      check(page);
+    });
+  }
+
+  test("of the attempt that was chosen", async (t) => {
+    const { receiver, sandbox } = await scene(t);
+    await sendAndWait(sandbox);
+    await sandbox.admin("POST", "deliveries/1/resend", { hostile: "notAvailable" });
+    await attempts(sandbox, 1, 2);
+    const page = await open(sandbox, "/1");
+    await page.getByRole("textbox", { name: "Body" }).fill("{}");
+    await page.getByLabel("Headers and signature of").selectOption("1");
+    await page.getByRole("button", { name: "Send the edited event" }).click();
+    await attempt(page, 3).waitFor();
+    await page.getByLabel("Headers and signature of").selectOption("");
+    await page.keyboard.press("e");
+    await page.keyboard.press("Control+Enter");
+    await attempt(page, 4).waitFor();
+    const signatures = receiver.received.map(({ headers }) => headers["x-ghl-signature"]);
+    assert.deepEqual(signatures, [signatures[0], "N/A", signatures[0], signatures[0]]);
+    check(page);
+  });
+
+  test("what was typed stays when the page is put anew, and when it could not be done", async (t) => {
+    const { sandbox } = await scene(t);
+    await sendAndWait(sandbox);
+    const page = await open(sandbox, "/1");
+    const field = page.getByRole("textbox", { name: "Body" });
+    await field.fill('{"mine":true}');
+    await page.getByLabel("Sign it anew").check();
+    await field.focus();
+    await sandbox.admin("POST", "deliveries/1/resend", {});
+    await attempt(page, 2).waitFor();
+    assert.equal(await field.inputValue(), '{"mine":true}');
+    assert.ok(await page.getByLabel("Sign it anew").isChecked());
+    assert.ok(await field.evaluate((element) => element === document.activeElement));
+
+    await page.getByLabel("Headers and signature of").evaluate((select) => (select.options[0].value = "99"));
+    await page.getByRole("button", { name: "Send the edited event" }).click();
+    await page.locator("#notice").getByText("no attempt 99").waitFor();
+    assert.equal(await field.inputValue(), '{"mine":true}');
+    assert.ok(page.problems.every((problem) => problem.includes("404")), page.problems.join());
+
+    await page.getByRole("button", { name: "Start from the payload again" }).click();
+    const { payload } = await sandbox.admin("GET", "deliveries/1");
+    assert.equal(await field.inputValue(), payload.text);
+  });
+});
+
+describe("each hostile mode arrives wrong in its own way", () => {
+  /** What is to be found: of a function of the genuine request, the wrong one, the keys, and all that was received. */
+  const now = (sandbox) => sandbox.admin("GET", "clock").then(({ now }) => Date.parse(now));
+  const hoursFrom = async ({ wrong, sandbox }) => (Date.parse(JSON.parse(wrong.body).timestamp) - (await now(sandbox))) / 3_600_000;
+  const fits = ({ wrong, publicKey }) => isSigned(wrong.body, wrong.headers["x-ghl-signature"], publicKey);
+  const is = (condition) => assert.ok(condition);
+  const modes = {
+    wrongKey: ({ wrong, first, keys }) => {
+      is(wrong.body === first.body);
+      const published = keys.filter(({ algorithm }) => algorithm === "Ed25519");
+      is(published.every(({ publicKey }) => !isSigned(wrong.body, wrong.headers["x-ghl-signature"], publicKey)));
+    },
+    oldKey: ({ wrong, keys }) => {
+      const signers = keys.filter(({ algorithm, publicKey }) => algorithm === "Ed25519" && isSigned(wrong.body, wrong.headers["x-ghl-signature"], publicKey));
+      assert.deepEqual(signers.map(({ current }) => current), [false]);
+    },
+    stale: async (found) => is(fits(found) && (await hoursFrom(found)) === -24),
+    future: async (found) => is(fits(found) && (await hoursFrom(found)) === 1),
+    duplicate: ({ first, wrong, received }) => {
+      assert.deepEqual(received.map(({ body }) => body), [first.body, first.body, first.body]);
+      assert.equal(received[2].headers["x-ghl-signature"], wrong.headers["x-ghl-signature"]);
+    },
+    reordered: ({ received }) => {
+      const said = received.map(({ body }) => JSON.parse(body).body);
+      assert.deepEqual(said, ["Hello", "Overtakes", "Hello"]);
+    },
+    alteredByte: (found) => {
+      const [genuine, wrong] = [Buffer.from(found.first.body), Buffer.from(found.wrong.body)];
+      assert.equal(wrong.length, genuine.length);
+      assert.equal(wrong.filter((byte, place) => byte !== genuine[place]).length, 1);
+      is(!fits(found) && JSON.parse(found.wrong.body));
+      assert.equal(found.wrong.headers["x-ghl-signature"], found.first.headers["x-ghl-signature"]);
+    },
+    missingHeader: ({ wrong, first }) => is(!("x-ghl-signature" in wrong.headers) && wrong.body === first.body),
+    notAvailable: ({ wrong, first }) => is(wrong.headers["x-ghl-signature"] === "N/A" && wrong.body === first.body),
+    rsa: ({ wrong, keys }) => {
+      is(!("x-ghl-signature" in wrong.headers));
+      const rsa = createPublicKey(keys.find(({ algorithm }) => algorithm === "RSA").publicKey);
+      is(verify("sha256", Buffer.from(wrong.body), rsa, Buffer.from(wrong.headers["x-wh-signature"], "base64")));
+    },
+    otherApp: (found) => {
+      const [genuine, wrong] = [found.first, found.wrong].map(({ body }) => JSON.parse(body));
+      is(fits(found) && genuine.appId !== wrong.appId);
+      assert.deepEqual({ ...wrong, appId: genuine.appId }, genuine);
+    },
+  };
+  for (const [mode, isWrong] of Object.entries(modes)) {
+    test(mode, async (t) => {
+      const { receiver, sandbox } = await scene(t);
+      await sendAndWait(sandbox, { message: "Hello" });
+      const page = await open(sandbox, "/1");
+      const button = page.getByRole("button", { name: mode, exact: true });
+      assert.match(await page.locator(`#${await button.getAttribute("aria-describedby")}`).textContent(), /\. A good receiver answers \d{3}/);
+      await button.click();
+      if (mode === "reordered") {
+        await page.getByText("1 attempt is under way, or in line").waitFor();
+        await sendAndWait(sandbox, { message: "Overtakes" });
+      }
+      await attempt(page, mode === "duplicate" ? 3 : 2).waitFor();
+      await attempt(page, 2).locator(".badge", { hasText: mode }).waitFor();
+      await attempt(page, 2).getByText("Wrong on purpose:").waitFor();
+      const { received } = receiver;
+      const { keys } = await sandbox.admin("GET", "webhooks/keys");
+      const publicKey = keys.find(({ current }) => current).publicKey;
+      await isWrong({ first: received[0], wrong: received[1], received, keys, publicKey, sandbox });
+      // And the page shows it.
+      const marked = attempt(page, 2).getByText("the body is not the payload");
+      assert.equal(await marked.count(), ["stale", "future", "alteredByte", "otherApp"].includes(mode) ? 1 : 0);
+      if (await marked.count()) {
+        await attempt(page, 2).getByText(/^Body, \d+ bytes$/).click();
+        assert.equal(await attempt(page, 2).locator("pre:has(mark)").textContent(), received[1].body);
+        const different = await attempt(page, 2).locator("mark").textContent();
+        assert.ok(different.length > 0 && different.length < 30, different);
+      }
+      const words = {
+        wrongKey: "a key that was never published",
+        oldKey: "a retired key",
+        rsa: "the RSA test key of the older header",
+        missingHeader: "Not signed",
+        notAvailable: "x-ghl-signature has no signature in it",
+      };
+      await attempt(page, 2).locator(".attempt-key").getByText(words[mode] ?? "the current key").waitFor();
+      assert.equal(await attempt(page, 2).getByText("does not fit").count(), mode === "alteredByte" ? 1 : 0);
+      check(page);
+    });
+  }
+
+  test("there is a button for each mode of the admin API", async (t) => {
+    const { sandbox } = await scene(t);
+    await sendAndWait(sandbox);
+    const page = await open(sandbox, "/1");
+    const description = await sandbox.admin("GET", "openapi.json");
+    const buttons = await page.locator("button[name=hostile]").allTextContents();
+    assert.deepEqual(buttons.toSorted(), description.components.schemas.HostileMode.enum.toSorted());
+    assert.deepEqual(buttons.toSorted(), Object.keys(modes).toSorted());
+    check(page);
+  });
+});
+
+test("the search finds by text, contact, channel, status and failure, and stands in the address", async (t) => {
+  const { answer, sandbox } = await scene(t);
+  await sandbox.admin("PUT", "contacts/grace1", { id: "grace1", name: "Grace Hopper", email: "grace@example.com" });
+  const sms = await sendAndWait(sandbox, { message: 'An "odd" text' });
+  answer.is = 500;
+  await sendAndWait(sandbox, { type: "Email", contactId: "grace1", html: "<p>Dear Grace</p>", subject: "Order" });
+  answer.is = 401;
+  await sandbox.admin("PATCH", "webhooks", { retries: "none" });
+  await sandbox.admin("POST", "events/trigger", { event: "INSTALL" });
+  await attempts(sandbox, 3, 1);
+  answer.is = 204;
+  const page = await open(sandbox, "");
+  const cases = [
+    ["", [3, 2, 1]],
+    ["?text=an+%22odd%22", [1]],
+    [`?text=${sms.webhookId}`, [1]],
+    [`?text=${sms.messageId}`, [1]],
+    ["?text=install", [3]],
+    ["?text=nothing-like-it", []],
+    ["?contact=hopper", [2]],
+    ["?contact=grace1", [2]],
+    ["?channel=Email", [2]],
+    ["?channel=SMS", [1]],
+    ["?status=delivered", [1]],
+    ["?status=pending", [2]],
+    ["?status=given+up", [3]],
+    ["?status=givenUp", [3]],
+    ["?status=500", [2]],
+    ["?status=4xx", [3]],
+    ["?failures=1", [3, 2]],
+    ["?failures=1&channel=Email", [2]],
+  ];
+  const ids = async () => (await page.locator("#rows > li").evaluateAll((all) => all.map(({ id }) => Number(id.replace("delivery-", "")))));
+  for (const [query, expected] of cases) {
+    await page.goto(`${sandbox.ui}/deliveries${query}`);
+    assert.deepEqual(await ids(), expected, query);
+  }
+  // The same by hand.
+  await page.goto(`${sandbox.ui}/deliveries`);
+  await page.keyboard.press("f");
+  await page.locator("#delivery-1").waitFor({ state: "detached" });
+  await page.getByLabel("Status").selectOption("4xx");
+  await page.locator("#delivery-2").waitFor({ state: "detached" });
+  assert.ok(page.url().includes("failures=1") && page.url().includes("status=4xx"), page.url());
+  // What is done to one that is open leaves the search as it is.
+  await page.locator("#delivery-3 a").click();
+  await live(page);
+  await page.keyboard.press("s");
+  await attempt(page, 2).getByText("204").waitFor();
+  assert.ok(page.url().includes("deliveries/3?") && page.url().includes("failures=1"), page.url());
+  await page.locator("#delivery-3").waitFor({ state: "detached" });
+  await page.getByText("No delivery fits.").waitFor();
+  check(page);
+});
+
+test("a list is as long as it has to be", async (t) => {
+  const { sandbox } = await scene(t);
+  for (let number = 0; number < 60; number += 1) await sandbox.admin("POST", "events/trigger", { event: "UNINSTALL" });
+  await attempts(sandbox, 60, 1);
+  const page = await open(sandbox, "");
+  assert.equal(await rows(page).count(), 50);
+  await page.getByRole("link", { name: "Show more" }).click();
+  await rows(page).nth(59).waitFor();
+  assert.equal(await page.getByRole("link", { name: "Show more" }).count(), 0);
+  check(page);
+});
+
+test("the keyboard goes through the list and does what is frequent", async (t) => {
+  const { receiver, sandbox } = await scene(t);
+  await sendAndWait(sandbox, { message: "one" });
+  await sendAndWait(sandbox, { message: "two" });
+  const page = await open(sandbox, "");
+  await page.keyboard.press("j");
+  await page.getByRole("heading", { name: "Delivery 2" }).waitFor();
+  await page.keyboard.press("j");
+  await page.getByRole("heading", { name: "Delivery 1" }).waitFor();
+  await page.keyboard.press("s");
+  await attempt(page, 2).waitFor();
+  await page.keyboard.press("k");
+  await page.getByRole("heading", { name: "Delivery 2" }).waitFor();
+  await page.keyboard.press("e");
+  await page.keyboard.type('{"typed":1}');
+  await page.keyboard.press("Control+Enter");
+  await attempt(page, 2).waitFor();
+  assert.deepEqual(receiver.received.map(({ body }) => JSON.parse(body).body ?? body), ["one", "two", "one", '{"typed":1}']);
+  check(page);
+});
+
+test("of many attempts the earlier ones are folded", async (t) => {
+  const { sandbox } = await scene(t);
+  await sendAndWait(sandbox);
+  for (let number = 2; number <= 9; number += 1) {
+    await sandbox.admin("POST", "deliveries/1/resend", {});
+    await attempts(sandbox, 1, number);
+  }
+  const page = await open(sandbox, "/1");
+  assert.ok(await attempt(page, 9).isVisible() && !(await attempt(page, 1).isVisible()));
+  await page.getByText("3 earlier").click();
+  await attempt(page, 1).getByText("scheduled").waitFor();
+  // The list grows, and stays open.
+  await page.keyboard.press("s");
+  await page.getByText("4 earlier").waitFor();
+  assert.ok(await attempt(page, 1).isVisible());
+  check(page);
+});
+
+test("what comes from outside is text", async (t) => {
+  const evil = '</textarea></pre><script>alert(1)</script><img src=x onerror="alert(2)">';
+  const receiver = await startReceiver();
+  const sandbox = await startSandbox("--webhook-url", `${receiver.url}/${encodeURIComponent("<script>")}?a='&b=%3Cb%3E`);
+  t.after(async () => {
+    await sandbox.stop();
+    await receiver.stop();
+  });
+  await sendAndWait(sandbox, { message: evil });
+  await sandbox.admin("POST", "deliveries/1/replay", { body: `{"a": ${JSON.stringify(evil)}, "\\u003cb>": 1}` });
+  await sandbox.admin("POST", "events/trigger", { event: "INSTALL", fields: { contactId: 7, messageType: [evil], body: { a: 1 }, webhookId: evil } });
+  await attempts(sandbox, 1, 2);
+  await attempts(sandbox, 2, 1);
+  for (const path of ["/1", "/2", `?text=${encodeURIComponent(evil)}&status=${encodeURIComponent(evil)}`]) {
+    const page = await open(sandbox, path);
+    for (const summary of await page.locator("summary").all()) await summary.click();
+    assert.equal(await page.locator("#page script, #page img[src=x], #page b").count(), 0);
+    check(page);
+  }
+  const page = await open(sandbox, "/1");
+  assert.ok((await page.locator("#payload").textContent()).includes(JSON.stringify(evil).slice(1, -1)));
+  check(page);
+});
+
+test("it works without scripts", async (t) => {
+  const { receiver, sandbox } = await scene(t);
+  await sendAndWait(sandbox, { message: "Plain" });
+  const page = await openPage(browser, `${sandbox.ui}/deliveries?channel=SMS`, { javaScriptEnabled: false });
+  await rows(page).first().click();
+  await page.getByRole("button", { name: "Send again" }).click();
+  await attempts(sandbox, 1, 2);
+  await page.reload();
+  await attempt(page, 2).waitFor();
+  await page.getByRole("textbox", { name: "Body" }).fill("{\n}");
+  await page.getByRole("button", { name: "Send the edited event" }).click();
+  await attempts(sandbox, 1, 3);
+  assert.equal(receiver.received[2].body, "{\n}");
+  assert.ok(page.url().endsWith("/deliveries/1?channel=SMS"), page.url());
+});
+
+test("it fits a narrow screen, and axe finds nothing", async (t) => {
+  const { answer, sandbox } = await scene(t);
+  answer.is = 500;
+  await sendAndWait(sandbox, { message: "A".repeat(500) });
+  for (const hostile of ["stale", "rsa", "notAvailable"]) await sandbox.admin("POST", "deliveries/1/resend", { hostile });
+  await attempts(sandbox, 1, 4);
+  const axe = await readFile(new URL("node_modules/axe-core/axe.min.js", import.meta.url), "utf8");
+  for (const width of [360, 1280, 2560]) {
+    for (const colorScheme of ["light", "dark"]) {
+      for (const path of ["", "/1"]) {
+        const page = await open(sandbox, path, { viewport: { width, height: 740 }, colorScheme });
+        for (const summary of await page.locator("summary").all()) await summary.click();
+        const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+        assert.ok(overflow <= 0, `${width} ${path}: ${overflow} too wide`);
+        await page.evaluate(axe);
+        const { violations } = await page.evaluate(() => window.axe.run());
+        const found = violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(" ")}`);
+        assert.deepEqual(found, [], `${width} ${colorScheme} ${path}`);
+        if (width === 360 && path === "/1") {
+          assert.ok(!(await rows(page).first().isVisible()));
+          await page.getByRole("link", { name: "Back" }).click();
+          await rows(page).first().waitFor();
+        }
+        check(page);
+        await page.context().close();
+      }
+    }
+  }
+});

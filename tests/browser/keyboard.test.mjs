@@ -1,0 +1,260 @@
+// Everything frequent by keyboard, what a person is doing while things happen, and all of it without scripts.
+import assert from "node:assert/strict";
+import { after, afterEach, before, describe, test } from "node:test";
+
+import { check, live, openPage, startBrowser } from "./support/browser.mjs";
+import { startReceiver, startSandbox } from "./support/sandbox.mjs";
+import { until } from "./support/story.mjs";
+
+let browser, sandbox, receiver;
+before(async () => {
+  [browser, receiver] = await Promise.all([startBrowser(), startReceiver(200)]);
+  sandbox = await startSandbox("--webhook-url", receiver.url);
+  for (const name of ["Ada", "Grace", "Katherine"]) {
+    await sandbox.admin("PUT", `contacts/${name}`, { name });
+    for (let count = 0; count < 12; count += 1) await sandbox.send({ contactId: name, message: `${count} to ${name}\n${"x ".repeat(200)}` });
+  }
+  await sandbox.send({ contactId: "Ada", type: 3 });
+  await until(async () => (await sandbox.admin("GET", "deliveries?limit=500")).deliveries.every(({ attempts }) => attempts.length > 0));
+});
+afterEach(() => Promise.all(browser.contexts().map((context) => context.close())));
+after(async () => {
+  await browser?.close();
+  await sandbox?.stop();
+  await receiver?.stop();
+});
+
+async function open(path, options) {
+  const page = await openPage(browser, sandbox.ui + path, options);
+  if (options?.javaScriptEnabled !== false) await live(page);
+  return page;
+}
+const focused = (page) => page.evaluate(() => document.activeElement.name ?? document.activeElement.localName);
+const address = (page) => page.url().replace(sandbox.ui, "");
+
+const time = async () => Date.parse((await sandbox.admin("GET", "clock")).now);
+
+/** What each key of the help does. */
+const KEYS = {
+  1: async (page) => page.waitForURL(/conversations/),
+  2: async (page) => page.waitForURL(/requests/),
+  3: async (page) => page.waitForURL(/deliveries/),
+  4: async (page) => page.waitForURL(/controls/),
+  "/": async (page) => assert.equal(await focused(page), "text"),
+  f: async (page) => page.waitForURL(/failures=1/),
+  j: async (page) => page.waitForURL(/\/requests\/[^?]/),
+  k: async (page) => page.waitForURL(/\/requests\/[^?]/),
+  u: async (page) => page.waitForURL(/\/requests(\?|$)/),
+  r: async (page) => assert.equal(await page.evaluate(() => document.activeElement.localName), "textarea"),
+  s: async (page) => page.waitForURL(/deliveries/),
+  e: async (page) => assert.equal(await focused(page), "body"),
+  c: async (page) => page.locator("#said", { hasText: /Copied|could not be copied/ }).waitFor(),
+  m: async (page, before) => until(async () => (await time()) >= before + 60_000),
+  h: async (page, before) => until(async () => (await time()) >= before + 3_600_000),
+  n: async (page, before, due) => until(async () => (await time()) >= due && due > before),
+  a: async (page) => assert.equal(await focused(page), "fault"),
+  "?": async (page) => page.locator("#help[open]").waitFor(),
+};
+/** Where a key does something; the requests unless it is said. */
+const WHERE = { 2: "/controls", m: "/controls", h: "/controls", n: "/controls", a: "/controls", r: "/conversations/Ada", s: "/deliveries/{}", e: "/deliveries/{}", u: "/requests/{}", c: "/requests/{}" };
+
+async function where(key) {
+  if (key === "n") {
+    // Nobody is there, so that it is going to come again.
+    const { id } = await sandbox.admin("POST", "events/trigger", { event: "InboundMessage", url: "http://127.0.0.1:9/" });
+    await until(async () => (await sandbox.admin("GET", `deliveries/${id}`)).attempts.length > 0);
+  }
+  const path = WHERE[key] ?? "/requests";
+  const [kind] = path.split("/").slice(1);
+  const newest = path.includes("{}") && (await sandbox.admin("GET", `${kind}?limit=1`))[kind][0].id;
+  return path.replace("{}", newest);
+}
+
+describe("each key of the help does what it says", () => {
+  for (const [key, does] of Object.entries(KEYS)) {
+    test(key, async () => {
+      const page = await open(await where(key), { permissions: ["clipboard-read", "clipboard-write"] });
+      const before = await time();
+      const due = key === "n" && Date.parse(await page.locator("#due time").getAttribute("datetime"));
+      await page.keyboard.press(key);
+      await does(page, before, due);
+      check(page);
+    });
+  }
+
+  test("the help lists each of them, and nothing else", async () => {
+    const page = await open("/requests");
+    const listed = await page.locator("#help kbd").allTextContents();
+    const range = listed.flatMap((key) => (key === "1" ? ["1", "2", "3", "4"] : [key]));
+    const other = ["Ctrl", "Enter", "Esc"];
+    assert.deepEqual([...new Set(range)].filter((key) => !other.includes(key)).sort(), Object.keys(KEYS).sort());
+    const used = new Set();
+    for (const key of Object.keys(KEYS)) {
+      await page.goto(sandbox.ui + (await where(key)));
+      for (const element of await page.locator("[data-key]").all()) used.add(await element.getAttribute("data-key"));
+    }
+    assert.deepEqual([...used].sort(), Object.keys(KEYS).filter((key) => !["j", "k"].includes(key)).sort());
+  });
+});
+
+test("the next and the previous one are opened, in the order of the list", async () => {
+  const page = await open("/requests");
+  const rows = await page.locator("#rows a.row").evaluateAll((all) => all.map((row) => row.getAttribute("href")));
+  for (const [key, place] of [["j", 0], ["j", 1], ["j", 2], ["k", 1], ["k", 0], ["k", 0]]) {
+    await page.keyboard.press(key);
+    await page.waitForURL((url) => url.pathname + url.search === rows[place]);
+    await page.locator(`a.row[href="${rows[place]}"][aria-current]`).waitFor();
+  }
+  check(page);
+});
+
+test("keys of one letter can be switched off, and stay off", async () => {
+  const page = await open("/requests");
+  await page.keyboard.press("?");
+  await page.getByLabel("Keys of one letter do something").uncheck();
+  await page.keyboard.press("Escape");
+  await page.locator("#help:not([open])").waitFor({ state: "attached" });
+  for (const round of [1, 2]) {
+    await page.locator("body").press("3");
+    await page.locator("body").press("j");
+    await page.locator("body").press("?");
+    assert.equal(address(page), "/requests", `round ${round}`);
+    assert.equal(await page.locator("#help[open]").count(), 0);
+    await page.reload();
+  }
+  await page.getByRole("button", { name: "Keys" }).click();
+  await page.getByLabel("Keys of one letter do something").check();
+  await page.getByRole("button", { name: "Close" }).click();
+  await page.locator("body").press("3");
+  await page.waitForURL(/deliveries/);
+  check(page);
+});
+
+test("keys are letters where one writes", async () => {
+  const page = await open("/conversations/Ada");
+  await page.keyboard.press("r");
+  await page.keyboard.type("1234/fjkursec?");
+  assert.equal(await page.locator("textarea[name=text]").inputValue(), "1234/fjkursec?");
+  assert.equal(address(page), "/conversations/Ada");
+  await page.keyboard.press("Escape");
+  assert.equal(await focused(page), "body");
+  await page.keyboard.press("2");
+  await page.waitForURL(/requests/);
+});
+
+test("Ctrl+Enter sends, and the field is empty and has the focus", async () => {
+  const page = await open("/conversations/Ada");
+  await page.keyboard.press("r");
+  await page.keyboard.type("By keyboard alone");
+  await page.keyboard.press("Control+Enter");
+  await page.locator(".thread").getByText("By keyboard alone").waitFor();
+  const { messages } = await sandbox.admin("GET", "messages?contactId=Ada&order=newest&limit=1");
+  assert.deepEqual([messages[0].direction, messages[0].request.message], ["inbound", "By keyboard alone"]);
+  await until(async () => (await page.locator("textarea[name=text]").inputValue()) === "");
+  assert.equal(await focused(page), "text");
+  check(page);
+});
+
+test("what a person is doing stays when something happens", async () => {
+  const page = await open("/conversations/Grace");
+  const field = page.locator("textarea[name=text]");
+  await field.fill("I am just writing");
+  await field.evaluate((element) => element.setSelectionRange(5, 9));
+  await page.locator("details.about").first().evaluate((details) => (details.open = true));
+  // The person has scrolled up, to read what was said before.
+  const thread = page.locator("[data-scroll=end]");
+  await thread.evaluate((element) => (element.scrollTop = 30));
+  await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
+  const list = page.locator("#list");
+  for (let count = 0; count < 5; count += 1) {
+    await sandbox.send({ contactId: "Grace", message: `While one writes ${count}` });
+    await page.locator(".thread").getByText(`While one writes ${count}`).waitFor();
+    assert.equal(await field.inputValue(), "I am just writing");
+    assert.deepEqual(await field.evaluate((element) => [element === document.activeElement, element.selectionStart, element.selectionEnd]), [true, 5, 9]);
+    assert.equal(await page.locator("details.about").first().evaluate((details) => details.open), true);
+    assert.equal(await thread.evaluate((element) => element.scrollTop), 30);
+  }
+  // Who is at the end stays there.
+  await thread.evaluate((element) => (element.scrollTop = element.scrollHeight));
+  await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
+  await sandbox.send({ contactId: "Grace", message: "At the end" });
+  await page.locator(".thread").getByText("At the end").waitFor();
+  await until(() => thread.evaluate((element) => element.scrollHeight - element.scrollTop - element.clientHeight < 2));
+  assert.equal(await list.count(), 1);
+  check(page);
+});
+
+test("a dialog stays open, and the search keeps its focus, when something happens", async () => {
+  const page = await open("/requests?text=messages");
+  await page.keyboard.press("/");
+  const before = await page.locator("#rows a.row").count();
+  await sandbox.send({ contactId: "Ada", message: "x" });
+  await until(async () => (await page.locator("#rows a.row").count()) > before);
+  assert.equal(await focused(page), "text");
+  await page.keyboard.press("Escape");
+  await page.keyboard.press("?");
+  await sandbox.send({ contactId: "Ada", message: "x" });
+  await until(async () => (await page.locator("#rows a.row").count()) > before + 1);
+  assert.equal(await page.locator("#help[open]").count(), 1);
+  check(page);
+});
+
+test("the back button shows what was there before", async () => {
+  const page = await open("/conversations");
+  await page.keyboard.press("j");
+  await page.waitForURL(/conversations\/./);
+  const first = address(page);
+  await page.keyboard.press("2");
+  await page.waitForURL(/requests/);
+  await page.keyboard.press("j");
+  await page.waitForURL(/requests\/./);
+  await page.locator("#request h2").waitFor();
+  for (const [path, heading] of [["/requests", "Requests"], [first, "Conversations"], ["/conversations", "Conversations"]]) {
+    await page.goBack();
+    await page.waitForURL(sandbox.ui + path);
+    await page.locator("h1", { hasText: heading }).waitFor({ state: "attached" });
+    assert.equal(await page.locator("a.row[aria-current]").count(), path === first ? 1 : 0, path);
+  }
+  await page.goForward();
+  await page.waitForURL(sandbox.ui + first);
+  await page.locator("a.row[aria-current]").waitFor();
+  // It is live there.
+  await sandbox.send({ contactId: decodeURIComponent(first.split("/")[2]), message: "After going back" });
+  await page.locator(".thread").getByText("After going back").waitFor();
+  check(page);
+});
+
+test("the whole of it is there without scripts", async () => {
+  const page = await open("", { javaScriptEnabled: false });
+  await page.getByRole("link", { name: /Katherine/ }).first().click();
+  await page.locator("h2", { hasText: "Katherine" }).waitFor();
+  await page.locator("textarea[name=text]").fill("Without scripts");
+  await page.getByRole("button", { name: "Send", exact: true }).click();
+  await page.locator(".thread").getByText("Without scripts").waitFor();
+  const { messages } = await sandbox.admin("GET", "messages?contactId=Katherine&order=newest&limit=1");
+  assert.deepEqual([messages[0].direction, messages[0].request.message], ["inbound", "Without scripts"]);
+
+  await page.getByRole("link", { name: "Requests", exact: true }).first().click();
+  await page.getByLabel("Only failures").check();
+  await page.getByRole("button", { name: "Search" }).click();
+  await page.waitForURL(/failures=1/);
+  assert.ok((await page.locator("#rows a.row").count()) >= 1);
+  assert.equal(await page.locator("#rows .status-2").count(), 0);
+  await page.locator("#rows a.row").first().click();
+  await page.getByRole("link", { name: "Save as it came" }).waitFor();
+
+  await page.getByRole("link", { name: "Deliveries", exact: true }).first().click();
+  await page.locator("#rows a.row").first().click();
+  const before = receiver.received.length;
+  await page.getByRole("button", { name: "wrongKey", exact: true }).click();
+  await until(() => receiver.received.length > before);
+
+  await page.getByRole("link", { name: "Faults & clock" }).first().click();
+  await page.locator("input[name=url]").first().fill("ftp://x");
+  await page.getByRole("button", { name: "Set", exact: true }).first().click();
+  await page.getByRole("alert").getByText("Not done").waitFor();
+  await page.goBack();
+  await page.getByRole("form", { name: "Speed of the clock" }).getByRole("button").first().click();
+  assert.equal((await sandbox.admin("GET", "clock")).speed, 0);
+  check({ problems: page.problems.filter((problem) => !problem.includes("400") && !problem.includes("422")) });
+});

@@ -1,0 +1,151 @@
+// How quick the inspector is when it holds much: tests/browser/run measure. Prints the table for docs/benchmarks.md.
+import { readFile } from "node:fs/promises";
+import { cpus, loadavg } from "node:os";
+
+import { live, openPage, startBrowser } from "./support/browser.mjs";
+import { startReceiver, startSandbox } from "./support/sandbox.mjs";
+import { until } from "./support/story.mjs";
+
+const [HELD, CONTACTS, VIEWS, EVENTS, MORE] = [10_000, 100, 20, 100, 100_000];
+const load = () => loadavg()[0].toFixed(2);
+const sorted = (values) => [...values].sort((one, other) => one - other);
+const quantile = (values, part) => sorted(values)[Math.min(values.length - 1, Math.floor(values.length * part))];
+const median = (values) => quantile(values, 0.5);
+const rows = [];
+const report = (what, figure, aim = "") => {
+  rows.push(`| ${what} | ${figure} | ${aim} |`);
+  console.log(rows.at(-1));
+};
+const ms = (value) => `${value.toFixed(value < 10 ? 1 : 0)} ms`;
+
+console.log(`${cpus().length} cores, load ${load()}\n\n| what | figure | aim |\n|---|---:|---:|`);
+const [browser, receiver] = await Promise.all([startBrowser(), startReceiver(200)]);
+const sandbox = await startSandbox("--webhook-url", receiver.url);
+const memory = async () => {
+  const status = await readFile(`/proc/${sandbox.pid}/status`, "utf8");
+  return Number(/^VmRSS:\s+(\d+) kB/m.exec(status)[1]) / 1024;
+};
+const contact = (number) => `contact-${number % CONTACTS}`;
+for (let number = 0; number < CONTACTS; number += 1) await sandbox.admin("PUT", `contacts/${contact(number)}`, { name: `Contact ${number}` });
+
+let sent = 0;
+async function send(count) {
+  const end = sent + count;
+  const sender = async () => {
+    while (sent < end) {
+      const number = (sent += 1);
+      await sandbox.send({ contactId: contact(number), message: `Message ${number}: ${"lorem ipsum ".repeat(8)}` });
+    }
+  };
+  await Promise.all(Array.from({ length: 16 }, sender));
+}
+const delivered = () => until(async () => (await sandbox.admin("GET", "deliveries?state=pending&limit=1")).deliveries.length === 0);
+
+await send(HELD);
+await delivered();
+const held = await Promise.all(["messages", "requests", "deliveries"].map(async (kind) => (await sandbox.admin("GET", `${kind}?limit=1000`))[kind].length));
+if (held.some((count) => count < 1000)) throw new Error(`too little is held: ${held}`);
+
+const [newest] = (await sandbox.admin("GET", "requests?limit=1")).requests;
+const [delivery] = (await sandbox.admin("GET", "deliveries?limit=1")).deliveries;
+const views = {
+  conversations: "/conversations",
+  "… one open, 100 messages": `/conversations/${contact(1)}`,
+  requests: "/requests",
+  "… one open": `/requests/${newest.id}`,
+  deliveries: "/deliveries",
+  "… one open ": `/deliveries/${delivery.id}`,
+  "faults and clock": "/controls",
+  "a search in 10,000 requests that finds nothing": "/requests?text=nothing-has-this",
+  "a search in 10,000 messages that finds nothing": "/conversations?text=nothing-has-this",
+  "a search in 10,000 deliveries that finds nothing": "/deliveries?text=nothing-has-this",
+};
+for (const [name, path] of Object.entries(views)) {
+  const [shown, served] = [[], []];
+  for (let count = 0; count < VIEWS; count += 1) {
+    const start = performance.now();
+    await (await fetch(sandbox.ui + path)).text();
+    served.push(performance.now() - start);
+    const context = await browser.newContext({ viewport: { width: 1280, height: 800 } });
+    const page = await context.newPage();
+    // Two frames after the whole document is there, it has been painted.
+    await page.addInitScript(() =>
+      document.addEventListener("DOMContentLoaded", () => requestAnimationFrame(() => requestAnimationFrame(() => (window.shown = performance.now())))),
+    );
+    await page.goto(sandbox.ui + path);
+    await page.waitForFunction(() => window.shown !== undefined);
+    shown.push(await page.evaluate(() => Math.max(window.shown, performance.getEntriesByName("first-contentful-paint")[0]?.startTime ?? 0)));
+    await context.close();
+  }
+  report(`first view, ${name} (of it the server ${ms(median(served))})`, ms(median(shown)), path.includes("?") ? "" : "200 ms");
+}
+
+/** From the moment at which the API has answered to that at which the document has it. */
+async function events(page, where, find) {
+  await live(page);
+  const took = [];
+  for (let count = 0; count < EVENTS; count += 1) {
+    const text = `Event-${where}-${count}.`;
+    await page.evaluate((text) => {
+      window.seen = new Promise((resolve) => {
+        new MutationObserver((_, observer) => {
+          if (!document.getElementById("page").textContent.includes(text)) return;
+          observer.disconnect();
+          resolve(performance.timeOrigin + performance.now());
+        }).observe(document.body, { childList: true, characterData: true, subtree: true });
+      });
+    }, text);
+    await find(text);
+    const answered = performance.timeOrigin + performance.now();
+    took.push((await page.evaluate(() => window.seen)) - answered);
+  }
+  return took;
+}
+
+const chat = async () => openPage(browser, `${sandbox.ui}/conversations/${contact(1)}`);
+const write = (text) => sandbox.send({ contactId: contact(1), message: text });
+const quiet = await events(await chat(), "quiet", write);
+report("an event on the screen, conversation open, quiet: median", ms(median(quiet)), "100 ms");
+report("… 95 of 100", ms(quantile(quiet, 0.95)), "100 ms");
+const asked = await events(await openPage(browser, `${sandbox.ui}/requests`), "asked", (text) => sandbox.api("GET", `/${text}`));
+report("… the list of requests open, quiet: median", ms(median(asked)), "100 ms");
+report("… 95 of 100", ms(quantile(asked, 0.95)), "100 ms");
+
+let busy = true;
+let others = 0;
+const started = performance.now();
+const crowd = (async () => {
+  const open = new Set();
+  while (busy) {
+    const due = Math.floor((performance.now() - started) / 5);
+    while (others < due) {
+      others += 1;
+      const sending = sandbox.send({ contactId: contact(others + 2), message: `Of others ${others}` }).finally(() => open.delete(sending));
+      open.add(sending);
+    }
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  await Promise.all(open);
+})();
+const crowded = await events(await chat(), "crowded", write);
+const rate = others / ((performance.now() - started) / 1000);
+busy = false;
+await crowd;
+report(`… at ${rate.toFixed(0)} messages a second: median`, ms(median(crowded)), "100 ms");
+report("… 95 of 100", ms(quantile(crowded, 0.95)), "100 ms");
+
+for (const context of browser.contexts()) await context.close();
+await delivered();
+const before = await memory();
+await send(MORE);
+await delivered();
+const between = await memory();
+await send(MORE / 2);
+await delivered();
+report(`memory of the sandbox (RSS), some ${Math.round(HELD / 1000)},000 messages sent`, `${before.toFixed(0)} MB`);
+report("… after 100,000 more", `${between.toFixed(0)} MB`);
+report("… after 50,000 more", `${(await memory()).toFixed(0)} MB`);
+console.log(`\nload at the end ${load()}`);
+await browser.close();
+await sandbox.stop();
+await receiver.stop();

@@ -1,0 +1,414 @@
+// Requests: what is listed, what is marked in a body, what is said about repetitions, limits and faults, and the search.
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { connect } from "node:net";
+import { after, before, test } from "node:test";
+import { promisify } from "node:util";
+
+import { check, live, openPage, startBrowser } from "./support/browser.mjs";
+import { startSandbox } from "./support/sandbox.mjs";
+
+const SEND = "/conversations/messages";
+let browser, sandbox;
+before(async () => {
+  [browser, sandbox] = await Promise.all([startBrowser(), startSandbox()]);
+});
+after(async () => {
+  await browser.close();
+  await sandbox.stop();
+});
+
+/** The newest requests as the admin API tells them, newest first. */
+const requests = async (query = "", of = sandbox) => (await of.admin("GET", `requests?limit=1000&${query}`)).requests;
+const newest = async (of = sandbox) => (await requests("", of))[0];
+const show = (id = "", options, of = sandbox) => openPage(browser, `${of.ui}/requests${id && `/${id}`}`, options);
+const row = (page, id) => page.locator(`#request-${id}`);
+/** Which requests are listed. */
+const listed = (page) => page.locator("#rows > li").evaluateAll((rows) => rows.map(({ id }) => id.replace("request-", "")));
+
+test("a request is listed as it comes in, and opened", async () => {
+  const page = await show();
+  await live(page);
+  await sandbox.send({ message: "First" });
+  const request = await newest();
+  await row(page, request.id).waitFor();
+  const text = await row(page, request.id).innerText();
+  for (const part of ["201", "POST", SEND, "sendMessage", sandbox.facts.locationId, request.receivedAt.slice(11, 19), "ms"]) {
+    assert.ok(text.includes(part), `${part} is missing in ${text}`);
+  }
+  await row(page, request.id).getByRole("link").click();
+  await page.locator("#facts").getByText(request.id).waitFor();
+  assert.equal(new URL(page.url()).pathname, `/_sandbox/ui/requests/${request.id}`);
+  const facts = await page.locator("#facts").innerText();
+  for (const part of [request.fingerprint, request.locationId, request.messageId, "1 time"]) {
+    assert.ok(facts.includes(part), `${part} is missing in ${facts}`);
+  }
+  await page.locator("#facts").getByRole("link", { name: request.messageId }).click();
+  await page.locator(".thread").getByText("First").waitFor();
+  assert.ok(page.url().endsWith(`/conversations/${sandbox.facts.contactId}`));
+  check(page);
+});
+
+test("the body and the answer are shown as they are, without the token", async () => {
+  const body = `{"type": "SMS",\t"z": 1.10, "contactId": "${sandbox.facts.contactId}", "a": [], "message": "\\u00e9 é", "z": 2}`;
+  await sandbox.api("POST", SEND, body, { "x-mine": "yes", "x-api-key": "very-secret", cookie: "session=very-secret" });
+  const request = await newest();
+  const page = await show(request.id);
+  const lines = await page.locator("#body .json-line").allInnerTexts();
+  const expected = ["{", '  "type": "SMS",', '  "z": 1.10,', `  "contactId": "${sandbox.facts.contactId}",`, '  "a": [],', '  "message": "\\u00e9 é",', '  "z": 2', "}"];
+  assert.deepEqual(lines, expected);
+  const answer = (await page.locator("#answer .json-line").allInnerTexts()).join("\n");
+  assert.deepEqual(JSON.parse(answer), request.answer.json);
+
+  const cells = (table) => page.locator("#headers table").nth(table).locator("tbody tr").evaluateAll((rows) => rows.map((row) => [...row.cells].map((cell) => cell.textContent)));
+  assert.deepEqual(await cells(0), request.headers);
+  assert.deepEqual(await cells(1), request.answerHeaders);
+  const html = await page.content();
+  assert.ok(html.includes("Bearer [redacted]") && html.includes("x-mine"));
+  assert.ok(!html.includes(sandbox.facts.token) && !html.includes("very-secret"));
+  check(page);
+});
+
+test("each fault is marked where its pointer leads", async () => {
+  const bodies = [
+    { type: "sms", contactId: 5, attachments: ["https://a.example/b", 1, 2], message: "Hello" },
+    { type: "Email", contactId: sandbox.facts.contactId, emailCc: [false], "a/b": { "m~n": 1 }, message: 1 },
+    {},
+    [],
+    "text",
+  ];
+  let marked = 0;
+  for (const body of bodies) {
+    await sandbox.api("POST", SEND, JSON.stringify(body));
+    const request = await newest();
+    assert.ok(request.violations.length > 0);
+    const page = await show(request.id);
+    for (const [place, { pointer, keyword, message }] of request.violations.entries()) {
+      const mark = page.locator(`#fault-${place + 1}`);
+      assert.equal(await mark.getAttribute("data-pointer"), pointer);
+      const words = message.replace(/ \(at [^)]*\)$/, "");
+      assert.equal(await mark.innerText(), `${keyword} ${words}`);
+      // The line above the marks is where the value begins, or what lacks it.
+      const line = await mark.evaluate((element) => {
+        while (!element.matches(".json-line")) element = element.previousElementSibling;
+        return element.textContent;
+      });
+      assert.equal(line.trim(), beginning(body, pointer), pointer);
+      marked += 1;
+
+      await page.locator("#marks").getByRole("link", { name: pointer || "the top", exact: true }).first().click();
+      assert.equal(new URL(page.url()).hash, `#fault-${place + 1}`);
+      await mark.and(page.locator(":target")).waitFor();
+    }
+    for (const pointer of request.unknownFields) {
+      assert.equal(await page.locator("#body .json-mark.is-warn", { hasText: "unknown field" }).and(page.locator(`[data-pointer="${pointer}"]`)).count(), 1);
+    }
+    check(page);
+    await page.context().close();
+  }
+  assert.ok(marked >= 8, `${marked}`);
+});
+
+/** The first line of a value in JSON of one value a line; if it is not there, that of what lacks it. */
+function beginning(body, pointer) {
+  let [value, name, comma] = [body, "", ""];
+  for (const escaped of pointer.split("/").slice(1)) {
+    const key = escaped.replaceAll("~1", "/").replaceAll("~0", "~");
+    if (value === null || typeof value !== "object" || !(key in value)) break;
+    comma = Object.keys(value).at(-1) === key ? "" : ",";
+    name = Array.isArray(value) ? "" : `${JSON.stringify(key)}: `;
+    value = value[key];
+  }
+  const isOpen = value !== null && typeof value === "object" && Object.keys(value).length > 0;
+  return name + (isOpen ? (Array.isArray(value) ? "[" : "{") : JSON.stringify(value) + comma);
+}
+
+test("what was let pass is marked in a milder way", async () => {
+  await sandbox.api("POST", SEND, { type: "SMS", contactId: sandbox.facts.contactId, mesage: "Hello" });
+  const request = await newest();
+  assert.deepEqual([request.tolerated, request.unknownFields], [["send-without-status"], ["/mesage"]]);
+  const page = await show(request.id);
+  const marks = page.locator("#body .json-mark");
+  assert.equal(await marks.and(page.locator(".is-bad")).count(), 0);
+  assert.deepEqual(await marks.evaluateAll((all) => all.map(({ dataset }) => dataset.pointer)), ["/status", "/mesage"]);
+  for (const badge of ["tolerated", "unknown field"]) {
+    await row(page, request.id).getByText(badge, { exact: true }).waitFor();
+  }
+  check(page);
+});
+
+test("a message that was sent twice is marked, the first request too", async () => {
+  await sandbox.send({ message: "Only once, please" });
+  const first = await newest();
+  const page = await show(first.id);
+  await live(page);
+  assert.equal(await page.getByText("sent twice").count(), 0);
+
+  await sandbox.send({ message: "Only once, please" });
+  const second = await newest();
+  assert.equal(second.acceptedBefore, 1);
+  await page.locator("#sent-twice").waitFor();
+  await row(page, first.id).getByText("sent twice").waitFor();
+  await row(page, second.id).getByText("sent twice").waitFor();
+  assert.match(await page.locator("#sent-twice").innerText(), /sent twice.*This request was the first/s);
+  // To the second one by its link, and from there back to the first.
+  await page.locator(`#facts a[title="${second.id}"]`).click();
+  await page.locator("#sent-twice").getByText(first.id).waitFor();
+  assert.match(await page.locator("#facts").innerText(), /2 times/);
+  await page.locator("#sent-twice").getByRole("link").click();
+  await page.waitForURL(`**/requests/${first.id}`);
+
+  await sandbox.send({ message: "Only once, please" });
+  await page.getByText("This message was sent 3 times.").waitFor();
+  // What was refused stored nothing.
+  await sandbox.send({ message: "Only once, please", contactId: "nobody" });
+  const refused = await newest();
+  await row(page, refused.id).waitFor();
+  assert.equal(await row(page, refused.id).getByText("sent").count(), 0);
+  check(page);
+});
+
+test("a request shows what was left of the limits when it came", async () => {
+  const limited = await startSandbox("--rate-limit");
+  try {
+    const page = await show("", {}, limited);
+    const answers = [];
+    for (let place = 0; place < 101; place += 1) answers.push(limited.send({ message: `${place}` }));
+    await Promise.all(answers);
+    const all = await requests("", limited);
+    const refused = all.find(({ status }) => status === 429);
+    const half = all.find(({ answerHeaders }) => new Map(answerHeaders).get("x-ratelimit-remaining") === "50");
+    for (const [request, left] of [[half, 50], [refused, 0]]) {
+      await page.goto(`${limited.ui}/requests/${request.id}`);
+      const meters = await page.locator("#budget meter").evaluateAll((all) => all.map(({ value, max }) => [value, max]));
+      const headers = new Map(request.answerHeaders);
+      assert.deepEqual(meters, [
+        [left, 100],
+        [Number(headers.get("x-ratelimit-daily-remaining")), 200000],
+      ]);
+      assert.ok((await page.locator("#budget").innerText()).includes(`${left} of 100 left, in 10 s`));
+    }
+    assert.ok((await page.locator(".detail-head").innerText()).includes("429 Too Many Requests"));
+    check(page);
+  } finally {
+    await limited.stop();
+  }
+});
+
+test("a fault that was injected is named, and what it does", async () => {
+  const page = await show();
+  await live(page);
+  for (const [fault, isBroken] of [["reset-in-body", true], ["bad-gateway-page", false]]) {
+    await sandbox.admin("POST", "faults", { fault, schedule: { first: 1 } });
+    await sandbox.send({ message: "Is it there?" }).catch((error) => error);
+    const request = await newest();
+    assert.deepEqual([request.fault, request.broken], [fault, isBroken]);
+    await row(page, request.id).getByText(`fault: ${fault}`).click();
+    await page.locator("#fault").getByText(`A fault was injected: ${fault}.`).waitFor();
+    const words = await page.locator("#fault").innerText();
+    const { faults } = await sandbox.admin("GET", "faults/catalogue");
+    assert.ok(words.includes(faults.find(({ name }) => name === fault).description), words);
+    assert.equal(words.includes("did not get through"), isBroken);
+  }
+  await sandbox.admin("DELETE", "faults");
+  check(page);
+});
+
+test("copy as curl gives a command that does the same", async (t) => {
+  const page = await show("", { permissions: ["clipboard-read", "clipboard-write"] });
+  const texts = ["it's $HOME `id` \\ \"x\"\n\r\n!! é 😀", "@file", "plain"];
+  for (const message of texts) {
+    await sandbox.api("POST", `${SEND}?a=b%20c&d[]='e'`, { type: "SMS", contactId: sandbox.facts.contactId, message }, { "x-odd": "it's \"$x\"" });
+    const request = await newest();
+    await page.goto(`${sandbox.ui}/requests/${request.id}`);
+    await page.keyboard.press("c");
+    await page.locator("#said", { hasText: "Copied" }).waitFor();
+    const command = await page.evaluate(() => navigator.clipboard.readText());
+    assert.ok(!command.includes(sandbox.facts.token));
+    await page.getByText("Show the command").click();
+    assert.equal(await page.locator("#curl").innerText(), command);
+    try {
+      await promisify(execFile)("sh", ["-c", command], { env: { ...process.env, HIGHLEVEL_TOKEN: sandbox.facts.token } });
+    } catch (error) {
+      if (error.code !== 127) throw error;
+      t.diagnostic("the command was not run, for there is no curl here");
+      continue;
+    }
+    const again = await newest();
+    const matters = ({ method, path, body, status, fingerprint, headers }) => {
+      const named = new Map(headers);
+      return { method, path, body, status, fingerprint, headers: ["authorization", "version", "content-type", "x-odd"].map((name) => named.get(name)) };
+    };
+    assert.notEqual(again.id, request.id);
+    assert.deepEqual(matters(again), matters(request));
+    assert.equal(again.acceptedBefore, 1);
+  }
+  check(page);
+});
+
+test("bodies that are no JSON, and very long ones, are shown in bounds", async () => {
+  const page = await show();
+  const post = async (body) => {
+    const headers = { authorization: `Bearer ${sandbox.facts.token}`, version: "2021-04-15", "content-type": "application/json" };
+    await fetch(sandbox.facts.baseUrl + SEND, { method: "POST", headers, body });
+    const request = await newest();
+    await page.goto(`${sandbox.ui}/requests/${request.id}`);
+    return request;
+  };
+  await post("<b>no JSON</b>");
+  assert.equal(await page.locator("#body pre").innerText(), "<b>no JSON</b>");
+  await post(new Uint8Array([0xff, 0, 0x41]));
+  assert.match(await page.locator("#body pre").innerText(), /^00000000 +ff 00 41 +\.\.A$/);
+  await post("");
+  assert.match(await page.locator("#body").innerText(), /None/);
+
+  const long = JSON.stringify({ type: "SMS", contactId: sandbox.facts.contactId, message: "x".repeat(1_000_000) });
+  const deep = "[".repeat(500_000);
+  const many = JSON.stringify(Object.fromEntries(Array.from({ length: 30_000 }, (_, place) => [`unknown${place}`, place])));
+  for (const body of [long, deep, many]) {
+    const { id } = await post(body);
+    await page.locator("#body").getByText("This is only the beginning.").waitFor();
+    const html = await page.content();
+    assert.ok(html.length < 1_500_000, `${html.length}`);
+    const file = await fetch(`${sandbox.ui}/requests/${id}/body`);
+    assert.equal(file.headers.get("content-type"), "text/plain; charset=utf-8");
+    assert.equal(file.headers.get("x-content-type-options"), "nosniff");
+    assert.match(file.headers.get("content-disposition"), /^attachment; /);
+    assert.match(file.headers.get("content-security-policy"), /default-src 'none'/);
+    assert.equal(await file.text(), body);
+  }
+  check(page);
+});
+
+test("the search goes by the address", async () => {
+  const searched = await startSandbox();
+  try {
+    const ada = { id: "AdaContact1", name: "Ada Lovelace" };
+    await searched.admin("PUT", `contacts/${ada.id}`, { name: ada.name });
+    await searched.send({ message: "Über den Wolken" });
+    await searched.send({ message: "To Ada", contactId: ada.id, type: "Email" });
+    await searched.send({ message: "Refused", type: "nothing" });
+    await searched.api("GET", "/nowhere");
+    await searched.admin("POST", "faults", { fault: "reset-in-body", schedule: { first: 1 } });
+    await searched.send({ message: "Broken" }).catch((error) => error);
+    const [broken, nowhere, refused, email, wolken] = (await requests("", searched)).map(({ id }) => id);
+    const messageId = (await requests("", searched)).find(({ id }) => id === wolken).messageId;
+    const cases = [
+      ["", [broken, nowhere, refused, email, wolken]],
+      ["text=%C3%BCBER+den", [wolken]],
+      ["text=TO+ADA", [email]],
+      [`text=${nowhere}`, [nowhere]],
+      ["text=Nowhere", [nowhere]],
+      [`text=${messageId}`, [wolken]],
+      ["contact=adacon", [email]],
+      ["contact=lovelace", [email]],
+      ["channel=Email", [email]],
+      ["channel=SMS", [broken, wolken]],
+      ["status=4xx", [nowhere, refused]],
+      ["status=404", [nowhere]],
+      ["failures=1", [broken, nowhere, refused]],
+      ["failures=1&text=Broken", [broken]],
+      ["text=nothing+of+this", []],
+    ];
+    const page = await show("", {}, searched);
+    for (const [query, expected] of cases) {
+      await page.goto(`${searched.ui}/requests?${query}`);
+      assert.deepEqual(await listed(page), expected, query);
+    }
+    await page.getByText("No request fits.").waitFor();
+
+    // By hand it becomes the address, stays when a request is opened, and is there after coming back.
+    await page.goto(`${searched.ui}/requests`);
+    await live(page);
+    await page.keyboard.press("f");
+    await row(page, wolken).waitFor({ state: "detached" });
+    assert.equal(new URL(page.url()).searchParams.get("failures"), "1");
+    await page.keyboard.press("/");
+    await page.keyboard.type("nowhere");
+    await row(page, broken).waitFor({ state: "detached" });
+    await page.keyboard.press("Escape");
+    await page.keyboard.press("j");
+    await page.locator("#facts").getByText(nowhere).waitFor();
+    assert.equal(new URL(page.url()).search, "?text=nowhere&failures=1");
+    await page.getByLabel("Status").selectOption("404");
+    await page.waitForURL("**status=404**");
+    assert.deepEqual(await listed(page), [nowhere]);
+    check(page);
+  } finally {
+    await searched.stop();
+  }
+});
+
+test("a long list is shown in parts", async () => {
+  const page = await show();
+  await live(page);
+  await Promise.all(Array.from({ length: 60 }, (_, place) => sandbox.send({ message: `Many ${place}` })));
+  const newestId = (await newest()).id;
+  await row(page, newestId).waitFor();
+  assert.equal((await listed(page)).length, 50);
+  await page.getByRole("link", { name: "Show more" }).click();
+  await page.waitForURL("**rows=150**");
+  assert.ok((await listed(page)).length > 60);
+  assert.deepEqual(await listed(page), (await requests()).slice(0, 150).map(({ id }) => id));
+  check(page);
+});
+
+test("what is hostile is only text", async () => {
+  const script = `<img src=x onerror=alert(1)><script>alert(2)</script>"'\`</pre>`;
+  const hostile = { type: script, contactId: script, [script]: { [`${script}/~`]: [script] }, message: "\u202e\u0000\u2028" };
+  const page = await show("", { viewport: { width: 360, height: 720 } });
+  await sandbox.api("POST", `${SEND}?${encodeURIComponent(script)}=<b>`, hostile, { "x-hostile": script });
+  await raw(`POST /${script.replaceAll(" ", "%20")} HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\ncontent-length: 5\r\n\r\n<b>\xff\x00`);
+  for (const { id } of (await requests()).slice(0, 2)) {
+    await page.goto(`${sandbox.ui}/requests/${id}`);
+    await live(page);
+    assert.equal(await page.locator("main :is(img, script, b)").count(), 0);
+  }
+  assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), 360);
+  check(page);
+});
+
+/** Sends bytes as they are. */
+function raw(text) {
+  const { port } = new URL(sandbox.facts.baseUrl);
+  return new Promise((resolve, reject) => {
+    const socket = connect(Number(port), "127.0.0.1", () => socket.write(Buffer.from(text, "latin1")));
+    socket.on("data", () => {});
+    socket.on("error", reject);
+    socket.on("close", resolve);
+  });
+}
+
+test("everything fits on 360 pixels, and one goes back to the list", async () => {
+  await sandbox.api("POST", `${SEND}/${"long".repeat(50)}`, { type: "SMS", message: "word".repeat(200), deep: { a: { b: [[["x".repeat(100)]]] } } });
+  await sandbox.api("POST", SEND, { type: "SMS", contactId: 1, message: "word".repeat(200), deep: { a: { b: [[["x".repeat(100)]]] } } });
+  for (const { id } of (await requests()).slice(0, 2)) {
+    for (const colorScheme of ["light", "dark"]) {
+      const page = await show(id, { viewport: { width: 360, height: 720 }, colorScheme });
+      await live(page);
+      for (const selector of ["html", ".detail", "#body", "#headers", "#facts", "#budget"]) {
+        const [scroll, client] = await page.locator(selector).evaluate(({ scrollWidth, clientWidth }) => [scrollWidth, clientWidth]);
+        assert.ok(scroll <= client, `${selector}: ${scroll} in ${client}`);
+      }
+      await page.keyboard.press("u");
+      await row(page, id).waitFor();
+      check(page);
+      await page.context().close();
+    }
+  }
+});
+
+test("after a reset the list is empty, and the request that was open is gone", async () => {
+  await sandbox.send({ message: "Soon gone" });
+  const { id } = await newest();
+  const [list, detail] = [await show(), await show(id)];
+  await Promise.all([live(list), live(detail)]);
+  await sandbox.admin("POST", "reset");
+  await list.getByText("No request has come yet.").waitFor();
+  await detail.getByText(`there is no request ${id}, or not any more`).waitFor();
+});
+
+test("a request that is not kept any more is said to be gone", async () => {
+  const page = await show("none");
+  await page.getByText("there is no request none, or not any more").waitFor();
+});

@@ -1,0 +1,89 @@
+// A sandbox that asks for an admin token: what one sees before, what one types, and what one sees then.
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+
+import { check, live, openPage, startBrowser } from "./support/browser.mjs";
+import { startSandbox } from "./support/sandbox.mjs";
+
+let browser, sandbox;
+before(async () => {
+  browser = await startBrowser();
+  sandbox = await startSandbox("--admin-token", "a;b=c\"d");
+});
+after(async () => {
+  await browser?.close();
+  await sandbox?.stop();
+});
+
+/** The browser says of every 401 that it could not load what was asked for. */
+const tolerates = (text) => text.includes("401");
+
+for (const javaScriptEnabled of [true, false]) {
+  test(`one signs in and is where one wanted to be, scripts ${javaScriptEnabled ? "on" : "off"}`, async () => {
+    const wanted = `${sandbox.ui}/requests?text=conversations`;
+    const page = await openPage(browser, wanted, { javaScriptEnabled, tolerates });
+    assert.match(await page.title(), /^Sign in/);
+    const font = await page.locator("button", { hasText: "Sign in" }).evaluate((button) => getComputedStyle(button).borderRadius);
+    assert.notEqual(font, "0px", "the page has its style");
+    assert.equal(await page.getByText(sandbox.facts.contactId).count(), 0);
+    await page.getByLabel("Admin token").fill("wrong");
+    await page.getByRole("button", { name: "Sign in" }).click();
+    await page.getByRole("alert").getByText("This is not the admin token").waitFor();
+    await page.getByLabel("Admin token").fill(" a;b=c\"d ");
+    await page.getByRole("button", { name: "Sign in" }).click();
+    await page.waitForURL(wanted);
+    await page.locator("#rows, .empty").first().waitFor();
+    if (javaScriptEnabled) await live(page);
+    // A form goes through with the cookie, from a page of the same origin.
+    await page.getByRole("link", { name: "Faults & clock" }).click();
+    await page.getByRole("form", { name: "Speed of the clock" }).getByRole("button").first().click();
+    await page.waitForURL(/controls/);
+    assert.equal(await page.getByRole("alert").getByText("Not done").count(), 0);
+    const [cookie] = await page.context().cookies();
+    assert.deepEqual([cookie.httpOnly, cookie.sameSite, cookie.path], [true, "Strict", "/_sandbox/ui"]);
+    const admin = await page.request.get(`${sandbox.facts.adminUrl}clock`);
+    assert.equal(admin.status(), 401, "the cookie is for the page");
+    check(page);
+    await page.context().close();
+  });
+}
+
+test("a page of another origin gets nothing with the cookie of somebody who is signed in", async () => {
+  const headers = { authorization: "Bearer a;b=c\"d" };
+  const speed = async () => (await (await fetch(`${sandbox.facts.adminUrl}clock`, { headers })).json()).speed;
+  const before = await speed();
+  const page = await openPage(browser, sandbox.ui, { tolerates: () => true });
+  await page.getByLabel("Admin token").fill("a;b=c\"d");
+  await page.getByRole("button", { name: "Sign in" }).click();
+  await live(page);
+  // Of the same site, for another port or name of the machine is no other site: only the origin tells them apart.
+  const other = await startSandbox();
+  const evil = await page.context().newPage();
+  await evil.goto(`${other.facts.baseUrl}/_sandbox/health`);
+  const status = await evil.evaluate(async (url) => {
+    const told = (promise) => promise.then(() => "read", () => "refused");
+    const post = await told(fetch(`${url}/controls/clock`, { method: "POST", mode: "no-cors", credentials: "include", body: new URLSearchParams({ speed: "7" }) }));
+    const read = await told(fetch(url, { credentials: "include" }));
+    const form = document.createElement("form");
+    Object.assign(form, { method: "post", action: `${url}/controls/clock` });
+    form.innerHTML = "<input name=speed value=7>";
+    document.body.append(form);
+    form.submit();
+    return [post, read];
+  }, sandbox.ui);
+  assert.deepEqual(status, ["refused", "refused"]);
+  await evil.waitForURL(/controls\/clock/);
+  await evil.getByText("may change nothing here").waitFor();
+  assert.equal(await speed(), before);
+  // Nor can it frame the page.
+  await evil.goto(`${other.facts.baseUrl}/_sandbox/health`);
+  await evil.evaluate((url) => {
+    const frame = document.createElement("iframe");
+    frame.src = url;
+    document.body.append(frame);
+    return new Promise((resolve) => (frame.onload = resolve));
+  }, sandbox.ui);
+  assert.equal(await evil.frames()[1].locator("#page").count(), 0);
+  await other.stop();
+  await page.context().close();
+});
