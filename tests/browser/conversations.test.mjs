@@ -442,6 +442,83 @@ test("a contact is added, and one can write as it at once", async (t) => {
   assert.deepEqual(page.problems.filter((problem) => !/status of 409/.test(problem)), []);
 });
 
+test("an id that a browser would leave out of an address is refused", async (t) => {
+  const { sandbox, page } = await open(t, { contact: "" });
+  await page.getByText("New contact").click();
+  const before = (await sandbox.admin("GET", "contacts")).contacts.length;
+  for (const id of [".", " .. "]) {
+    await page.getByLabel("Id, else a new one").fill(id);
+    await page.getByRole("button", { name: "Add" }).click();
+    await page.locator("#notice", { hasText: `"${id.trim()}" cannot be the id of a contact` }).waitFor();
+  }
+  assert.equal((await sandbox.admin("GET", "contacts")).contacts.length, before);
+  await page.getByLabel("Id, else a new one").fill("  ...  ");
+  await page.getByLabel("Name").fill("  Jean  ");
+  await page.getByRole("button", { name: "Add" }).click();
+  await page.getByRole("heading", { level: 2, name: "Jean" }).waitFor();
+  assert.equal((await sandbox.admin("GET", "contacts/...")).name, "Jean");
+  assert.deepEqual(page.problems.filter((problem) => !/status of 400/.test(problem)), []);
+});
+
+test("a message that is long begins in the page, and is whole as a file", async (t) => {
+  const text = "Ünd <b>so</b> weiter. ".repeat(10_000);
+  const { sandbox, page } = await open(t, { prepare: (sandbox) => sandbox.send({ message: text }) });
+  const [{ id }] = await messages(sandbox);
+  const shown = (await bubble(page, id).locator(".said").innerText()).split("… ")[0];
+  assert.ok(text.startsWith(shown) && shown.length > 1000 && shown.length < 5000, `${shown.length} characters`);
+  const link = bubble(page, id).getByRole("link", { name: `${Buffer.byteLength(text) - Buffer.byteLength(shown)} more bytes` });
+  const [download] = await Promise.all([page.waitForEvent("download"), link.click()]);
+  assert.equal(readFileSync(await download.path(), "utf8"), text);
+  assert.equal(download.suggestedFilename(), `message-${id}.txt`);
+  check(page);
+});
+
+test("a delivery leads to its message, however many came after it", async (t) => {
+  const { sandbox, page } = await open(t, {
+    contact: "",
+    prepare: async (sandbox) => {
+      for (let number = 1; number <= 102; number += 1) await inbound(sandbox, { message: `Number ${number}.` });
+    },
+  });
+  const first = (await messages(sandbox)).find(({ request }) => request.message === "Number 1.").id;
+  const { deliveries } = await sandbox.admin("GET", `deliveries?messageId=${first}`);
+  await page.goto(`${sandbox.ui}/deliveries/${deliveries[0].id}`);
+  await page.locator(`.detail a[href*="/conversations/"]`).click();
+  await bubble(page, first).getByText("Number 1.", { exact: true }).waitFor();
+  assert.equal(await page.locator(".thread .message").count(), 1);
+  await page.getByText("101 messages are hidden by the search.").getByRole("link", { name: "Show all" }).click();
+  await page.locator(".thread").getByText("Number 102.", { exact: true }).waitFor();
+  assert.equal(await page.locator(".thread .message").count(), 100);
+  check(page);
+});
+
+test("what is sent goes with the search of the moment, and what is half written stays", async (t) => {
+  const { sandbox, page } = await open(t, {
+    prepare: async (sandbox) => {
+      await inbound(sandbox, { message: "Red wine" });
+      await inbound(sandbox, { message: "Beer" });
+    },
+  });
+  const count = (number) => page.waitForFunction((number) => document.querySelectorAll(".thread .message").length === number, number);
+  const text = page.getByPlaceholder("Write a message");
+  await text.fill("White wi");
+  await page.getByPlaceholder("Search").fill("wine");
+  await count(1);
+  assert.equal(await text.inputValue(), "White wi");
+  await text.fill("White wine");
+  await page.getByRole("button", { name: "Send" }).click();
+  await count(2);
+  assert.match(page.url(), /abc123def456\?text=wine$/, "the search stays");
+  await page.getByPlaceholder("Search").fill("");
+  await count(3);
+  await text.fill("More wine");
+  await page.getByRole("button", { name: "Send" }).click();
+  await count(4);
+  assert.match(page.url(), /abc123def456$/, "a search that ended does not come back");
+  assert.equal((await messages(sandbox)).length, 4);
+  check(page);
+});
+
 test("what comes from outside is text, and no link to anything but the web", async (t) => {
   const odd = `odd/..?&#"'<img src=x onerror=alert(1)>`;
   const { sandbox, page } = await open(t, {

@@ -36,3 +36,64 @@ test("views are opened by their number", async () => {
   }
   check(page);
 });
+
+test("a search is what was typed last, however fast, and stands in the address", async () => {
+  const page = await openPage(browser, `${sandbox.ui}/requests`);
+  await live(page);
+  await page.getByRole("searchbox", { name: "Text" }).pressSequentially("nothing has this", { delay: 5 });
+  await page.getByRole("checkbox", { name: "Only failures" }).focus();
+  await page.keyboard.press("f");
+  await page.waitForURL("**/requests?text=nothing+has+this&failures=1");
+  await page.getByText("No request fits").waitFor();
+  assert.equal(await page.getByRole("checkbox", { name: "Only failures" }).isChecked(), true);
+  assert.equal(await page.getByRole("searchbox", { name: "Text" }).inputValue(), "nothing has this");
+  check(page);
+});
+
+test("a page that nobody sees holds no connection, and is as new as ever when it is seen again", async () => {
+  const page = await openPage(browser, sandbox.ui);
+  await live(page);
+  const see = (hidden) =>
+    page.evaluate((value) => {
+      Object.defineProperty(document, "hidden", { value, configurable: true });
+      document.dispatchEvent(new Event("visibilitychange"));
+    }, hidden);
+  await see(true);
+  await page.locator("#live", { hasText: "paused" }).waitFor();
+  await sandbox.send({ message: "While nobody looked" });
+  const other = await openPage(browser, sandbox.ui);
+  await live(other);
+  await sandbox.send({ message: "And one more" });
+  await other.getByText("And one more").first().waitFor(); // What is seen has it by now.
+  assert.equal(await page.getByText("While nobody looked").count(), 0);
+  await see(false);
+  await page.getByText("And one more").first().waitFor();
+  check(page);
+});
+
+test("what went wrong stays said while other things happen, and so does what was written", async () => {
+  const page = await openPage(browser, `${sandbox.ui}/conversations/${sandbox.facts.contactId}`);
+  await live(page);
+  await page.route("**/conversations/**", (route) => (route.request().method() === "POST" ? route.abort() : route.continue()));
+  await page.getByPlaceholder("Write a message").fill("Not lost");
+  await page.getByRole("button", { name: "Send" }).click();
+  const notice = page.getByRole("alert").filter({ hasText: "the sandbox does not answer" });
+  await notice.waitFor();
+  await sandbox.send({ message: "Something else" });
+  await page.locator(".thread").getByText("Something else").waitFor();
+  assert.equal(await notice.isVisible(), true);
+  assert.equal(await page.getByPlaceholder("Write a message").inputValue(), "Not lost");
+  await page.unroute("**/conversations/**");
+  await page.getByRole("button", { name: "Send" }).click();
+  await page.locator(".thread").getByText("Not lost").waitFor();
+  assert.equal(await notice.count(), 0);
+});
+
+test("a page that began with something that is not there is live when one goes on", async () => {
+  const page = await openPage(browser, `${sandbox.ui}/requests/none`);
+  await page.getByRole("alert").filter({ hasText: "there is no request none" }).waitFor();
+  await page.keyboard.press("1");
+  await live(page);
+  await sandbox.send({ message: "After an error" });
+  await page.getByText("After an error").first().waitFor();
+});

@@ -46,7 +46,10 @@ const KEYS = {
   k: async (page) => page.waitForURL(/\/requests\/[^?]/),
   u: async (page) => page.waitForURL(/\/requests(\?|$)/),
   r: async (page) => assert.equal(await page.evaluate(() => document.activeElement.localName), "textarea"),
-  s: async (page) => page.waitForURL(/deliveries/),
+  s: async (page) => {
+    const [id] = /\d+$/.exec(new URL(page.url()).pathname);
+    await until(async () => (await sandbox.admin("GET", `deliveries/${id}`)).attempts.at(-1).cause === "resend");
+  },
   e: async (page) => assert.equal(await focused(page), "body"),
   c: async (page) => page.locator("#said", { hasText: /Copied|could not be copied/ }).waitFor(),
   m: async (page, before) => until(async () => (await time()) >= before + 60_000),
@@ -213,7 +216,7 @@ test("the back button shows what was there before", async () => {
     await page.goBack();
     await page.waitForURL(sandbox.ui + path);
     await page.locator("h1", { hasText: heading }).waitFor({ state: "attached" });
-    assert.equal(await page.locator("a.row[aria-current]").count(), path === first ? 1 : 0, path);
+    await page.locator("a.row[aria-current]").waitFor({ state: path === first ? "attached" : "detached" });
   }
   await page.goForward();
   await page.waitForURL(sandbox.ui + first);

@@ -240,7 +240,7 @@ impl SandboxBuilder {
             connections: self.connections,
             large_bodies: Semaphore::new(1),
             faults: FaultBook::default(),
-            access: Access::new(admin_token, address.ip().is_loopback()),
+            access: Access::new(admin_token, identifiers::secret("session"), address.ip().is_loopback()),
             run: identifiers::object_id(),
             stopping: watch::Sender::new(false),
             beginning,

@@ -6,6 +6,12 @@ use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+/// The last time that RFC 3339 can tell in milliseconds, 9999-12-31T23:59:59.999Z. A clock that gets there stands still.
+const LAST: DateTime<Utc> = match DateTime::from_timestamp_millis(253_402_300_799_999) {
+    Some(time) => time,
+    None => DateTime::<Utc>::MAX_UTC,
+};
+
 /// Tells the time of one sandbox. Whoever waits by it wakes when it is set.
 #[derive(Debug)]
 pub(crate) struct Clock {
@@ -30,7 +36,7 @@ impl Course {
         TimeDelta::from_std(elapsed)
             .ok()
             .and_then(|elapsed| self.time.checked_add_signed(elapsed))
-            .unwrap_or(DateTime::<Utc>::MAX_UTC)
+            .map_or(LAST, |time| time.min(LAST))
     }
 
     /// How long the machine needs to get to a time; `None` if it never does.
@@ -38,6 +44,9 @@ impl Course {
         let remaining = (time - self.at(moment)).to_std().unwrap_or(Duration::ZERO);
         if remaining.is_zero() {
             return Some(Duration::ZERO);
+        }
+        if time > LAST {
+            return None;
         }
         Duration::try_from_secs_f64(remaining.as_secs_f64() / self.speed).ok()
     }
@@ -69,11 +78,11 @@ impl Clock {
         self.course.borrow().speed
     }
 
-    /// Makes it another time, from which the clock goes on.
+    /// Makes it another time, from which the clock goes on: the nearest one between 1970 and the end of 9999.
     pub(crate) fn set(&self, time: DateTime<Utc>) {
         self.course.send_modify(|course| {
             course.began = Instant::now();
-            course.time = time;
+            course.time = time.clamp(DateTime::UNIX_EPOCH, LAST);
         });
     }
 
@@ -82,7 +91,7 @@ impl Clock {
         self.course.send_modify(|course| {
             let now = Instant::now();
             let by = TimeDelta::from_std(by).unwrap_or(TimeDelta::MAX);
-            course.time = course.at(now).checked_add_signed(by).unwrap_or(DateTime::<Utc>::MAX_UTC);
+            course.time = course.at(now).checked_add_signed(by).map_or(LAST, |time| time.min(LAST));
             course.began = now;
         });
     }
@@ -149,6 +158,32 @@ mod tests {
         let past = DateTime::UNIX_EPOCH - TimeDelta::seconds(1);
         let course = course(0.0);
         assert_eq!(course.until(past, course.began), Some(Duration::ZERO));
+    }
+
+    #[test]
+    fn the_time_ends_with_the_year_9999() {
+        assert_eq!(LAST.to_rfc3339(), "9999-12-31T23:59:59.999+00:00");
+        let course = Course { time: LAST - TimeDelta::seconds(1), ..course(1e6) };
+        for seconds in [1, 10, u64::from(u32::MAX)] {
+            assert_eq!(course.at(course.began + Duration::from_secs(seconds)), LAST, "{seconds}");
+        }
+        assert_eq!(course.until(LAST, course.began), Some(Duration::from_micros(1)));
+        assert_eq!(course.until(LAST + TimeDelta::milliseconds(1), course.began), None);
+
+        let clock = Clock::new();
+        clock.set_speed(0.0);
+        for (time, expected) in [
+            (DateTime::<Utc>::MIN_UTC, DateTime::UNIX_EPOCH),
+            (DateTime::UNIX_EPOCH, DateTime::UNIX_EPOCH),
+            (LAST, LAST),
+            (DateTime::<Utc>::MAX_UTC, LAST),
+        ] {
+            clock.set(time);
+            assert_eq!(clock.now(), expected, "{time}");
+        }
+        clock.set(DateTime::UNIX_EPOCH);
+        clock.advance(Duration::MAX);
+        assert_eq!(clock.now(), LAST);
     }
 
     #[tokio::test(start_paused = true)]

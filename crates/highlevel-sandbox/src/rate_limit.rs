@@ -13,6 +13,9 @@ use serde::{Deserialize, Serialize};
 pub(crate) use counter::Spent;
 pub(crate) use limiter::{Account, RateLimiter, Verdict};
 
+/// The largest burst: a sliding window remembers when each of its requests came.
+const LARGEST_BURST: usize = 1_000_000;
+
 /// Limits to enforce, given to [`SandboxBuilder::rate_limit`](crate::SandboxBuilder::rate_limit) or, while it runs, to
 /// [`Sandbox::set_rate_limit`](crate::Sandbox::set_rate_limit).
 ///
@@ -79,7 +82,7 @@ impl RateLimit {
         self
     }
 
-    /// Requests allowed in one interval, at least 1.
+    /// Requests allowed in one interval, from 1 to 1,000,000.
     pub fn burst(mut self, requests: usize) -> Self {
         self.burst = requests;
         self
@@ -108,6 +111,11 @@ impl RateLimit {
     pub(crate) fn checked(self) -> Result<Self, &'static str> {
         if self.burst == 0 || self.daily == 0 {
             return Err("a rate limit that allows no request cannot be used; allow at least 1");
+        }
+        if self.burst > LARGEST_BURST {
+            return Err(
+                "a burst has at most 1,000,000 requests, for the time of each is remembered; allow fewer",
+            );
         }
         if self.interval.is_zero() || !self.interval.subsec_nanos().is_multiple_of(1_000_000) {
             return Err(
@@ -139,6 +147,9 @@ mod tests {
             (documented.interval(Duration::from_secs(100 * 365 * 24 * 60 * 60)), None),
             (documented.burst(0), Some("allows no request")),
             (documented.daily(0), Some("allows no request")),
+            (documented.burst(1_000_000).daily(usize::MAX), None),
+            (documented.burst(1_000_001), Some("at most 1,000,000")),
+            (documented.burst(usize::MAX), Some("at most 1,000,000")),
             (documented.interval(Duration::ZERO), Some("at least one")),
             (documented.interval(Duration::from_micros(1_500)), Some("whole milliseconds")),
             (documented.interval(Duration::from_secs(u64::MAX)), Some("too long")),

@@ -54,7 +54,7 @@ use crate::world;
 pub struct Sandbox {
     address: SocketAddr,
     webhook_public_key: String,
-    state: Arc<State>,
+    pub(crate) state: Arc<State>,
     /// Ends when it serves no more.
     serving: JoinHandle<()>,
     runtime: Runtime,
@@ -139,7 +139,8 @@ impl Sandbox {
         self.state.clock.now().into()
     }
 
-    /// Sets the sandbox's clock, which goes on from there.
+    /// Sets the sandbox's clock, which goes on from there. It begins with 1970 and ends with 9999: another time is the
+    /// nearest of these.
     pub fn set_clock(&self, time: SystemTime) {
         self.state.set_clock(time.into());
     }

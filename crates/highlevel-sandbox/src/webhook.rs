@@ -19,8 +19,8 @@ mod trigger;
 
 pub(crate) use announce::announce;
 pub use hostile::{HostileMode, Hostilities};
-pub(crate) use keyring::{KeyStanding, Keyring};
 pub use keyring::WebhookKey;
+pub(crate) use keyring::{KeyStanding, Keyring};
 pub use outbox::Replay;
 pub(crate) use outbox::{Outbox, Progress};
 pub use record::{AttemptCause, Delivery, DeliveryAttempt, DeliveryOutcome, DeliveryState};

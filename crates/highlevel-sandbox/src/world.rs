@@ -9,7 +9,7 @@ mod record;
 mod seed;
 mod status;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 pub use check::Conflict;
 pub(crate) use list::{MessageFilter, Order, Page};
@@ -34,10 +34,19 @@ pub(crate) struct World {
     messages: BTreeMap<u64, Message>,
     next_message: u64,
     message_numbers: HashMap<String, u64>,
+    /// The messages with each contact that has some.
+    messages_with: HashMap<String, Numbers>,
     /// The conversation with each contact.
     conversation_of: HashMap<String, String>,
     /// The message that each email is.
     emails: HashMap<String, u64>,
+}
+
+/// Messages, by their numbers.
+#[derive(Debug, Default)]
+struct Numbers {
+    all: BTreeSet<u64>,
+    failed: BTreeSet<u64>,
 }
 
 impl World {
@@ -89,7 +98,29 @@ impl World {
         if let Some(email) = &message.email_message_id {
             self.emails.insert(email.clone(), number);
         }
+        let numbers = self.messages_with.entry(message.contact_id.clone()).or_default();
+        numbers.all.insert(number);
+        if message.has_failed() {
+            numbers.failed.insert(number);
+        } else {
+            numbers.failed.remove(&number);
+        }
         self.messages.insert(number, message);
+    }
+
+    fn remove_message(&mut self, id: &str) {
+        let Some(number) = self.message_numbers.remove(id) else { return };
+        let Some(message) = self.messages.remove(&number) else { return };
+        if let Some(email) = &message.email_message_id {
+            self.emails.remove(email);
+        }
+        if let Some(numbers) = self.messages_with.get_mut(&message.contact_id) {
+            numbers.all.remove(&number);
+            numbers.failed.remove(&number);
+            if numbers.all.is_empty() {
+                self.messages_with.remove(&message.contact_id);
+            }
+        }
     }
 
     /// Removes a record, and nothing else.
@@ -103,13 +134,7 @@ impl World {
                 }
             }
             Kind::Provider => drop(self.providers.remove(id)),
-            Kind::Message => {
-                let message =
-                    self.message_numbers.remove(id).and_then(|number| self.messages.remove(&number));
-                if let Some(email) = message.and_then(|message| message.email_message_id) {
-                    self.emails.remove(&email);
-                }
-            }
+            Kind::Message => self.remove_message(id),
         }
     }
 
@@ -206,6 +231,33 @@ impl World {
         self.messages.values()
     }
 
+    /// The messages with a contact, oldest first.
+    pub(crate) fn messages_with(&self, contact_id: &str) -> impl DoubleEndedIterator<Item = &Message> {
+        let numbers = self.messages_with.get(contact_id);
+        numbers.into_iter().flat_map(|numbers| &numbers.all).filter_map(|number| self.messages.get(number))
+    }
+
+    /// How many messages there are with a contact.
+    pub(crate) fn count_with(&self, contact_id: &str) -> usize {
+        self.messages_with.get(contact_id).map_or(0, |numbers| numbers.all.len())
+    }
+
+    /// Whether a message with a contact failed.
+    pub(crate) fn has_failed_with(&self, contact_id: &str) -> bool {
+        self.messages_with.get(contact_id).is_some_and(|numbers| !numbers.failed.is_empty())
+    }
+
+    /// The contacts that there are messages with, each with its newest one, the newest of all first.
+    pub(crate) fn newest_by_contact(&self) -> impl Iterator<Item = (&Contact, &Message)> {
+        let newest = self.messages_with.values().filter_map(|numbers| numbers.all.last());
+        let mut newest: Vec<u64> = newest.copied().collect();
+        newest.sort_unstable_by(|one, other| other.cmp(one));
+        newest.into_iter().filter_map(|number| {
+            let message = self.messages.get(&number)?;
+            Some((self.contact(&message.contact_id)?, message))
+        })
+    }
+
     /// All of it, in the form of a seed file.
     pub(crate) fn snapshot(&self) -> Snapshot {
         Snapshot {
@@ -226,5 +278,48 @@ impl TryFrom<Snapshot> for World {
         let mut world = Self::default();
         world.put(snapshot.into_records())?;
         Ok(world)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn message(id: &str, contact: &str, conversation: &str, status: &str) -> Record {
+        let message = json!({
+            "id": id, "contactId": contact, "conversationId": conversation, "direction": "outbound",
+            "channel": "SMS", "dateAdded": "2026-01-31T09:30:00Z", "status": status, "request": {},
+        });
+        Record::from(serde_json::from_value::<Message>(message).unwrap())
+    }
+
+    #[test]
+    fn messages_are_known_by_their_contact() {
+        let (ada, grace) = (CONTACT_ID, "ve9EPM428h8vShlRW1KT");
+        let of_ada = |id, status| message(id, ada, CONVERSATION_ID, status);
+        let mut world = World::try_from(seed()).unwrap();
+        let check = |world: &World, newest: &str, messages: &str, failed: bool| {
+            let found: Vec<_> = world.newest_by_contact().map(|(_, message)| message.id.as_str()).collect();
+            assert_eq!(found.join(" "), newest);
+            let found: Vec<_> = world.messages_with(ada).map(|message| message.id.as_str()).collect();
+            assert_eq!(found.join(" "), messages);
+            assert_eq!((world.count_with(ada), world.has_failed_with(ada)), (found.len(), failed));
+        };
+        check(&world, "", "", false);
+        let put = [of_ada("a", "failed"), message("b", grace, grace, "pending"), of_ada("c", "pending")];
+        world.put(put).unwrap();
+        check(&world, "c b", "a c", true);
+        world.put([of_ada("a", "delivered")]).unwrap();
+        check(&world, "c b", "a c", false);
+        // What is taken back leaves nothing.
+        world.put([of_ada("d", "failed"), message("e", "nobody", CONVERSATION_ID, "pending")]).unwrap_err();
+        check(&world, "c b", "a c", false);
+        world.put([of_ada("c", "failed")]).unwrap();
+        world.forget_messages(1);
+        check(&world, "c", "c", true);
+        world.delete(Kind::Contact, ada);
+        check(&world, "", "", false);
     }
 }

@@ -101,9 +101,12 @@ export async function tell() {
 
 /** Asks again until there is an answer. */
 export async function until(ask) {
+  const began = Date.now();
   for (;;) {
     const answer = await ask();
     if (answer) return answer;
+    // Far longer than it takes: it only ends a test in which something is broken.
+    if (Date.now() - began > 120_000) throw new Error(`it did not come true: ${ask}`);
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }

@@ -92,7 +92,7 @@ struct Resend {
 
 fn resend(state: &State, input: &Input<'_>) -> Result<Output, Problem> {
     let Resend { hostile } = input.json()?;
-    state.outbox.resend(id(input)?, hostile).map(accepted).map_err(problem)
+    state.resend(id(input)?, hostile).map(accepted).map_err(problem)
 }
 
 /// Which attempt to make again, and with which edits.
@@ -117,7 +117,7 @@ fn replay(state: &State, input: &Input<'_>) -> Result<Output, Problem> {
     if again.signed {
         replay = replay.signed();
     }
-    state.outbox.replay(id(input)?, replay, state.clock.now()).map(accepted).map_err(problem)
+    state.replay(id(input)?, replay).map(accepted).map_err(problem)
 }
 
 /// The delivery as it was when the attempt was put in line.
@@ -179,7 +179,11 @@ fn change(state: &State, input: &Input<'_>) -> Result<Output, Problem> {
         (Some(Schedule::OnlyOn429), None) => Some(RetrySchedule::OnlyOn429),
         (Some(Schedule::None), None) => Some(RetrySchedule::None),
         (Some(Schedule::Custom), Some(waits)) => {
-            Some(RetrySchedule::Custom(waits.into_iter().map(Duration::from_millis).collect()))
+            let waits = waits.into_iter().map(Duration::from_millis).collect();
+            Some(
+                RetrySchedule::custom(waits)
+                    .map_err(|words| Problem::bad_request(format!("waitsMs: {words}")))?,
+            )
         }
         (None, None) => None,
         _ => return Err(Problem::bad_request("waitsMs goes with retries `custom`, and with it alone")),

@@ -18,13 +18,21 @@ const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 pub(crate) struct Access {
     /// What everybody has to have; `None` for nothing.
     token: Option<String>,
+    /// What a browser has that was given the token: of this run, and for the inspector alone.
+    session: String,
     /// Whether only this machine can connect.
     loopback: bool,
 }
 
 impl Access {
-    pub(crate) fn new(token: Option<String>, loopback: bool) -> Self {
-        Self { token, loopback }
+    /// `session` is what nobody can guess, and another one each time.
+    pub(crate) fn new(token: Option<String>, session: String, loopback: bool) -> Self {
+        Self { token, session, loopback }
+    }
+
+    /// What a browser is given in place of the token.
+    pub(crate) fn session(&self) -> &str {
+        &self.session
     }
 
     /// Whether this is the token that everybody has to have.
@@ -52,11 +60,13 @@ impl Access {
         }
         match &self.token {
             Some(token) if path != format!("{PREFIX}health") => {
-                let given = text(&AUTHORIZATION).and_then(bearer).map(str::to_owned);
-                // A browser cannot send the header by itself: the inspector keeps the token in a cookie.
-                let given =
-                    given.or_else(|| inspector::serves(path).then(|| inspector::token_of(headers))?);
-                if same(&given.unwrap_or_default(), token) {
+                // A browser cannot send the header by itself: the inspector gives it a cookie.
+                let has_session = || {
+                    inspector::serves(path)
+                        && inspector::session_of(headers).is_some_and(|given| same(given, &self.session))
+                };
+                let given = text(&AUTHORIZATION).and_then(bearer);
+                if given.map_or_else(has_session, |given| same(given, token)) {
                     return Ok(());
                 }
                 let message =
@@ -135,7 +145,7 @@ mod tests {
             "localhostx",
             "0.0.0.0:80",
         ];
-        let access = Access::new(None, true);
+        let access = Access::new(None, String::new(), true);
         for (hosts, status) in [(&here[..], 200), (&elsewhere[..], 403)] {
             for host in hosts {
                 assert_eq!(
@@ -145,7 +155,7 @@ mod tests {
                 );
             }
         }
-        let public = Access::new(Some("secret".to_owned()), false);
+        let public = Access::new(Some("secret".to_owned()), String::new(), false);
         let headers = [("host", "sandbox:80"), ("authorization", "Bearer secret")];
         assert_eq!(check(&public, &Method::GET, "/_sandbox/clock", &headers), 200);
     }
@@ -164,7 +174,7 @@ mod tests {
             (&[("sec-fetch-site", "same-site")], 403),
             (&[("sec-fetch-site", "cross-site")], 403),
         ];
-        let access = Access::new(None, true);
+        let access = Access::new(None, String::new(), true);
         for (headers, status) in cases {
             let headers = [&[("host", "127.0.0.1:80")], headers].concat();
             for method in [Method::POST, Method::PUT, Method::PATCH, Method::DELETE] {
@@ -183,9 +193,10 @@ mod tests {
             ("Bearer Secret", 401),
             ("Bearer secre", 401),
             ("Basic secret", 401),
+            ("Bearer session", 401),
         ];
         for loopback in [true, false] {
-            let access = Access::new(Some("secret".to_owned()), loopback);
+            let access = Access::new(Some("secret".to_owned()), "session".to_owned(), loopback);
             for (authorization, status) in cases {
                 let headers = [("host", "127.0.0.1"), ("authorization", authorization)];
                 assert_eq!(
@@ -194,6 +205,19 @@ mod tests {
                     "{authorization}"
                 );
                 assert_eq!(check(&access, &Method::GET, "/_sandbox/health", &headers), 200);
+            }
+            let cases = [
+                ("highlevel-sandbox-80=session", "/_sandbox/ui", 200),
+                ("a=b; highlevel-sandbox-80=session", "/_sandbox/ui/requests", 200),
+                ("highlevel-sandbox-80=session", "/_sandbox/clock", 401),
+                ("highlevel-sandbox-80=secret", "/_sandbox/ui", 401),
+                ("highlevel-sandbox-80=c2VjcmV0", "/_sandbox/ui", 401),
+                ("highlevel-sandbox-80=", "/_sandbox/ui", 401),
+                ("highlevel-sandbox-81=session", "/_sandbox/ui", 401),
+            ];
+            for (cookie, path, status) in cases {
+                let headers = [("host", "127.0.0.1:80"), ("cookie", cookie)];
+                assert_eq!(check(&access, &Method::GET, path, &headers), status, "{cookie} {path}");
             }
         }
     }

@@ -80,7 +80,7 @@ impl Answer {
             Self::Page { status, html } => (status, whole(html)),
             Self::Foreign(html) => {
                 (policy, referrer) = (FRAME_POLICY, "no-referrer");
-                (StatusCode::OK, whole(html))
+                (StatusCode::OK, whole(inert(&html)))
             }
             Self::See(location) => {
                 more.push((LOCATION, printable(&location)));
@@ -119,10 +119,18 @@ impl Answer {
             (CONTENT_SECURITY_POLICY, policy),
             (REFERRER_POLICY, referrer),
             (X_CONTENT_TYPE_OPTIONS, "nosniff"),
-            (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+            // No policy keeps a browser from looking up the hosts of links, and who is asked learns that they were seen.
+            (HeaderName::from_static("x-dns-prefetch-control"), "off"),
             (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
         ] {
             headers.insert(name, HeaderValue::from_static(value));
+        }
+        if policy != FRAME_POLICY {
+            // What is sandboxed may not have it, and would be shown nowhere but in a frame.
+            headers.insert(
+                HeaderName::from_static("cross-origin-opener-policy"),
+                HeaderValue::from_static("same-origin"),
+            );
         }
         for (name, value) in more {
             if let Ok(value) = HeaderValue::try_from(value) {
@@ -131,6 +139,21 @@ impl Answer {
         }
         response
     }
+}
+
+/// The HTML without the elements for which a browser opens a connection before it asks whether it may: what they ask for
+/// would be refused by the policy, but whoever wrote the HTML would know that it was looked at.
+fn inert(html: &str) -> String {
+    const NAMES: [&str; 7] = ["embed", "frame", "iframe", "link", "meta", "object", "portal"];
+    let mut parts = html.split('<');
+    let mut inert = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let name = part.split(|letter: char| !letter.is_ascii_alphanumeric()).next().unwrap_or_default();
+        let is_one = NAMES.iter().any(|each| name.eq_ignore_ascii_case(each));
+        inert.push_str(if is_one { "<x-" } else { "<" });
+        inert.push_str(part);
+    }
+    inert
 }
 
 /// An address in which everything that cannot stand in a header is encoded.
@@ -155,4 +178,35 @@ impl From<Problem> for Answer {
 /// What is done, or why not.
 pub(super) fn done(result: Result<Answer, Problem>) -> Answer {
     result.unwrap_or_else(Answer::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn html_of_others_has_no_element_that_connects() {
+        let cases = [
+            ("<p>a < b</p>", "<p>a < b</p>"),
+            ("<iframe src=x>", "<x-iframe src=x>"),
+            ("<IFRAME\n/src=x></iframe>", "<x-IFRAME\n/src=x></iframe>"),
+            ("<<link rel=preconnect><linked>", "<<x-link rel=preconnect><linked>"),
+            ("<frameset><meta>", "<frameset><x-meta>"),
+            ("", ""),
+            ("<", "<"),
+            ("é<objecté", "é<x-objecté"),
+        ];
+        for (html, expected) in cases {
+            assert_eq!(inert(html), expected);
+        }
+    }
+
+    #[test]
+    fn an_address_has_nothing_in_it_that_ends_a_header() {
+        for (address, expected) in
+            [("/a?b=%20#c", "/a?b=%20#c"), ("/a\r\nb: c", "/a%0D%0Ab:%20c"), ("/é", "/%C3%A9")]
+        {
+            assert_eq!(printable(address), expected);
+        }
+    }
 }

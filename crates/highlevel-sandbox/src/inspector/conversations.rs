@@ -1,5 +1,6 @@
 //! Conversations, as chat: who wrote what, on which channel, and how far it has come.
 
+mod budget;
 mod list;
 mod thread;
 mod words;
@@ -36,6 +37,11 @@ pub(super) const ROUTES: &[Route] = &[
         method: Method::POST,
         path: "messages/{message}/status",
         handler: |state, asked| done(write::status(state, asked)),
+    },
+    Route {
+        method: Method::GET,
+        path: "messages/{message}/text",
+        handler: |state, asked| text(state, asked),
     },
     Route {
         method: Method::POST,
@@ -106,6 +112,18 @@ fn html(state: &State, asked: &Asked<'_>) -> Answer {
     )
 }
 
+/// All that a message says, as a file.
+fn text(state: &State, asked: &Asked<'_>) -> Answer {
+    let id = asked.parameter(0);
+    let text = state.world().message(id).and_then(|message| message.text().map(str::to_owned));
+    let Some(text) = text else {
+        return Answer::problem(StatusCode::NOT_FOUND, format!("there is no message {id} with a text"));
+    };
+    let plain = |letter: &char| letter.is_ascii_alphanumeric() || "-_".contains(*letter);
+    let name = id.chars().filter(plain).take(100).collect::<String>();
+    Answer::File { name: format!("message-{name}.txt"), body: text.into_bytes() }
+}
+
 /// The words that the specification has under any of these names, each once.
 fn words_of(state: &State, schemas: &[&str]) -> Vec<&'static str> {
     let mut words: Vec<&'static str> = Vec::new();
@@ -137,5 +155,56 @@ impl ConversationsPage {
     /// Of the search that is in the address, with its question mark.
     fn query(&self) -> String {
         self.frame.filter.query()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderMap;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::Sandbox;
+    use crate::world::{CONTACT_ID, CONVERSATION_ID, LOCATION_ID, Record};
+
+    /// As much as there can be of everything, and all of it five times as long in HTML.
+    fn large(number: usize) -> Record {
+        let long = "<".repeat(10_000);
+        let addresses: Vec<_> =
+            (0..30).map(|each| format!("https://a.example/{each}/{}", "&".repeat(300))).collect();
+        let mut request = json!({
+            "message": long, "subject": long, "emailFrom": long, "emailTo": long, "emailCc": [long], "emailBcc": [long],
+            "replyTo": long, "attachments": addresses, "html": long, "call": { "from": long, "to": long },
+        });
+        for each in 0..30 {
+            request[format!("{each}{long:.500}")] = Value::from(&long[..1000]);
+        }
+        let step = json!({ "status": "failed", "at": "2026-01-31T09:30:00Z", "error": long[..1000] });
+        let message = json!({
+            "id": format!("m{number}"), "contactId": CONTACT_ID, "conversationId": CONVERSATION_ID,
+            "locationId": LOCATION_ID, "direction": "outbound", "channel": if number.is_multiple_of(2) { "Email" } else { "Call" },
+            "dateAdded": "2026-01-31T09:30:00Z", "status": "pending", "history": vec![step; 30], "request": request,
+        });
+        Record::from(serde_json::from_value::<crate::world::Message>(message).unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_page_is_short_however_much_was_written() {
+        let sandbox = Sandbox::start().await.unwrap();
+        let state = &sandbox.state;
+        state.world().put((0..102).map(large)).unwrap();
+        let headers = HeaderMap::new();
+        for (query, shown) in [("", 100), ("text=m101", 1)] {
+            let target = format!("/?{query}");
+            let asked =
+                Asked { parameters: vec![CONTACT_ID.to_owned()], ..Asked::new(&target, &headers, &[]) };
+            let Answer::Page { html, .. } = show(state, &asked) else { panic!("no page") };
+            assert_eq!(html.matches(" more bytes</a>").count(), shown);
+            assert!(html.len() < 500_000, "{query}: {} bytes", html.len());
+            // Of the newest message so much is shown as of one alone.
+            for words in ["and 10 more", "10 earlier"] {
+                assert!(html.contains(words), "{query}: {words}");
+            }
+        }
     }
 }

@@ -24,6 +24,11 @@ pub(super) const ROUTES: &[Route] = &[
     Route { method: Method::GET, path: "deliveries", handler: |state, asked| show(state, asked) },
     Route { method: Method::GET, path: "deliveries/{id}", handler: |state, asked| show(state, asked) },
     Route {
+        method: Method::GET,
+        path: "deliveries/{id}/payload",
+        handler: |state, asked| payload(state, asked),
+    },
+    Route {
         method: Method::POST,
         path: "deliveries/{id}/resend",
         handler: |state, asked| resend(state, asked),
@@ -89,6 +94,8 @@ struct Payload<'a> {
     start: &'a str,
     length: usize,
     can_be_edited: bool,
+    /// Which element has all of it as it is, if one has.
+    whole: Option<&'static str>,
 }
 
 fn show(state: &Arc<State>, asked: &Asked<'_>) -> Answer {
@@ -99,10 +106,7 @@ fn show(state: &Arc<State>, asked: &Asked<'_>) -> Answer {
     let id = open.parse().ok();
     let delivery = id.and_then(|id| Some((state.outbox.delivery(id)?, state.outbox.summary(id)?)));
     if !open.is_empty() && delivery.is_none() {
-        return Answer::problem(
-            StatusCode::NOT_FOUND,
-            format!("there is no delivery {open}, or it is forgotten; the list has those that there are"),
-        );
+        return gone(open);
     }
     let wanted = Wanted::new(&filter, state.world().contacts());
     let (found, more) = state.outbox.search(filter.rows, |summary| wanted.fits(summary));
@@ -126,6 +130,24 @@ fn show(state: &Arc<State>, asked: &Asked<'_>) -> Answer {
         has_url: state.outbox.url().is_some(),
         open,
     })
+}
+
+fn gone(id: &str) -> Answer {
+    Answer::problem(
+        StatusCode::NOT_FOUND,
+        format!("there is no delivery {id}, or it is forgotten; the list has those that there are"),
+    )
+}
+
+/// The payload as it was made, as a file.
+fn payload(state: &Arc<State>, asked: &Asked<'_>) -> Answer {
+    let id = asked.parameter(0);
+    match id.parse().ok().and_then(|id| state.outbox.delivery(id)) {
+        Some(delivery) => {
+            Answer::File { name: format!("delivery-{}.txt", delivery.id), body: delivery.body.to_vec() }
+        }
+        None => gone(id),
+    }
 }
 
 /// The values of a field, with the one of the address, which may be another.
@@ -174,8 +196,8 @@ impl MessageLink {
         let contact = state.world().message(&id).map(|message| message.contact_id.clone());
         let query = super::Filter { text: id.clone(), ..super::Filter::default() }.query();
         Self {
-            conversation: contact
-                .map(|contact| format!("{PATH}/{}#message-{id}", conversations::path(&contact))),
+            // Found by its id it is shown, however many came after it.
+            conversation: contact.map(|contact| format!("{PATH}/{}{query}", conversations::path(&contact))),
             requests: format!("{PATH}/requests{query}"),
             id,
         }
@@ -186,12 +208,14 @@ impl<'a> Payload<'a> {
     fn new(body: &'a [u8]) -> Self {
         let text = std::str::from_utf8(body).ok();
         let start = attempt::beginning(text.unwrap_or_default(), MOST_SHOWN);
-        Self {
-            shown: Shown::of(body, &[]),
-            start,
-            length: body.len(),
-            can_be_edited: text.is_some() && body.len() <= MOST_SHOWN,
-        }
+        let can_be_edited = text.is_some() && body.len() <= MOST_SHOWN;
+        let shown = Shown::of(body, &[]);
+        let whole = match &shown {
+            Shown::Json(_) if can_be_edited => Some("payload-as-made"),
+            Shown::Text { is_cut: false, .. } => Some("payload"),
+            _ => None,
+        };
+        Self { shown, start, length: body.len(), can_be_edited, whole }
     }
 }
 
@@ -200,7 +224,7 @@ fn resend(state: &Arc<State>, asked: &Asked<'_>) -> Answer {
         Ok(mode) => mode,
         Err(words) => return Answer::problem(StatusCode::BAD_REQUEST, words),
     };
-    done(asked, |id| state.outbox.resend(id, mode))
+    done(asked, |id| state.resend(id, mode))
 }
 
 fn replay(state: &Arc<State>, asked: &Asked<'_>) -> Answer {
@@ -218,7 +242,7 @@ fn replay(state: &Arc<State>, asked: &Asked<'_>) -> Answer {
     if asked.field("signed").is_some() {
         replay = replay.signed();
     }
-    done(asked, |id| state.outbox.replay(id, replay, state.clock.now()))
+    done(asked, |id| state.replay(id, replay))
 }
 
 /// The body that was typed, if there was a field for it. A browser ends the lines of a field in its own way, and
@@ -241,6 +265,26 @@ fn done(asked: &Asked<'_>, action: impl FnOnce(u64) -> std::io::Result<Delivery>
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_copied_is_all_of_the_payload_as_it_is() {
+        let long = format!("{{\"a\":\"{}\"}}", "x".repeat(MOST_SHOWN));
+        let cases: [(&[u8], Option<&str>); 6] = [
+            (b"{\"a\":1}", Some("payload-as-made")),
+            (b"not JSON", Some("payload")),
+            (long.as_bytes(), None),
+            (&long.as_bytes()[1..], None),
+            (b"\xff", None),
+            (b"", None),
+        ];
+        for (body, expected) in cases {
+            let payload = Payload::new(body);
+            assert_eq!(payload.whole, expected, "{} bytes", body.len());
+            if expected == Some("payload-as-made") {
+                assert_eq!(payload.start.as_bytes(), body);
+            }
+        }
+    }
 
     #[test]
     fn what_was_typed_is_sent() {

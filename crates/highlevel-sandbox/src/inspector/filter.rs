@@ -73,11 +73,6 @@ impl Filter {
         Self { rows: ROWS, ..self.clone() } == Self::default()
     }
 
-    /// Whether a text has the text in it that is searched for.
-    pub(super) fn finds(&self, text: &str) -> bool {
-        contains(text, &self.text)
-    }
-
     /// Whether a status is one of those that are searched for: `failed`, `404`, or `4` for all that begin so.
     pub(super) fn has_status(&self, status: &str) -> bool {
         let wanted = self.status.trim_end_matches(['x', 'X']);
@@ -97,11 +92,6 @@ impl Default for Filter {
             rows: ROWS,
         }
     }
-}
-
-/// Whether one text is in the other, whatever the case of their letters.
-pub(super) fn contains(text: &str, wanted: &str) -> bool {
-    wanted.is_empty() || text.to_lowercase().contains(&wanted.to_lowercase())
 }
 
 #[cfg(test)]

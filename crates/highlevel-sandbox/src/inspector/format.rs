@@ -45,9 +45,11 @@ pub(super) fn took(duration: Duration) -> String {
 
 /// Up to so many characters of a text, on one line.
 pub(super) fn start(text: &str, most: usize) -> String {
-    let mut line: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    if let Some((end, _)) = line.char_indices().nth(most) {
-        line.truncate(end);
+    let words = text.split_whitespace().enumerate();
+    let mut letters =
+        words.flat_map(|(place, word)| (place > 0).then_some(' ').into_iter().chain(word.chars()));
+    let mut line: String = letters.by_ref().take(most).collect();
+    if letters.next().is_some() {
         line.push('…');
     }
     line

@@ -19,6 +19,9 @@ const MOST_LINES: usize = 2_000;
 /// How much is shown as hexadecimal digits, in bytes.
 const MOST_DUMPED: usize = 4 * 1024;
 
+/// How much of a JSON pointer is shown, in characters.
+const LONGEST_PLACE: usize = 200;
+
 /// A body as what it is. Of a long one, the beginning.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Shown<'t> {
@@ -47,6 +50,16 @@ pub(super) struct Mark {
     /// In a word.
     pub(super) name: String,
     pub(super) text: String,
+}
+
+impl Mark {
+    /// The place in no more than a line: a name in JSON can be as long as the body.
+    pub(super) fn place(&self) -> Cow<'_, str> {
+        match self.pointer.char_indices().nth(LONGEST_PLACE) {
+            Some((end, _)) => format!("{}…", &self.pointer[..end]).into(),
+            None => self.pointer.as_str().into(),
+        }
+    }
 }
 
 impl<'t> Shown<'t> {

@@ -13,6 +13,7 @@ mod filter;
 mod format;
 mod json;
 mod live;
+mod needle;
 mod page;
 mod requests;
 mod sign_in;
@@ -26,7 +27,8 @@ use crate::admin::{Problem, fit};
 use crate::server::{Body, State};
 use answer::Answer;
 use filter::Filter;
-pub(crate) use sign_in::token_of;
+use needle::Needle;
+pub(crate) use sign_in::session_of;
 
 /// Where the page is.
 pub(crate) const PATH: &str = "/_sandbox/ui";
@@ -110,7 +112,12 @@ pub(crate) fn refused(
     if problem.status == StatusCode::UNAUTHORIZED && !at(assets::ROUTES, path).is_empty() {
         return answer(state, method, Asked::new(asked.target, asked.headers, asked.body));
     }
-    sign_in::refused(state, method, asked, problem).into_response(state)
+    let mut response = sign_in::refused(state, method, asked, problem).into_response(state);
+    // The script has the browser ask anew, and so the form comes in place of the page.
+    if response.status() == StatusCode::UNAUTHORIZED && asked.headers.contains_key("hx-request") {
+        response.headers_mut().insert("hx-refresh", HeaderValue::from_static("true"));
+    }
+    response
 }
 
 fn routes() -> impl Iterator<Item = &'static Route> {

@@ -3,8 +3,6 @@
 use std::sync::Arc;
 
 use askama::Template;
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::header::{COOKIE, HOST};
 use http::{HeaderMap, Method, StatusCode};
 
@@ -40,9 +38,9 @@ pub(super) fn refused(state: &Arc<State>, method: &Method, asked: &Asked<'_>, pr
     let is_form = *method == Method::POST && asked.target == SIGN_IN;
     let to = if is_form { wanted(asked) } else { page_or_first(asked.target) };
     let token = if is_form { asked.field("token") } else { None };
-    if let Some(token) = token.as_deref().filter(|token| state.access.is_token(token.trim())) {
-        let name = cookie_name(asked.headers);
-        let value = URL_SAFE_NO_PAD.encode(token.trim());
+    if token.as_deref().is_some_and(|token| state.access.is_token(token.trim())) {
+        // Not the token: browsers send a cookie to every port of a host, so whoever listens at another one sees it.
+        let (name, value) = (cookie_name(asked.headers), state.access.session());
         let cookie = format!("{name}={value}; Path={PATH}; HttpOnly; SameSite=Strict");
         return Answer::SignedIn { to, cookie };
     }
@@ -60,13 +58,12 @@ fn page_or_first(address: &str) -> String {
     if super::is_page(address) { address } else { PATH }.to_owned()
 }
 
-/// The token that a cookie has.
-pub(crate) fn token_of(headers: &HeaderMap) -> Option<String> {
+/// The session that a cookie has.
+pub(crate) fn session_of(headers: &HeaderMap) -> Option<&str> {
     let name = cookie_name(headers);
     let cookies = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
     let mut pairs = cookies.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    let (_, value) = pairs.find(|(each, _)| *each == name)?;
-    String::from_utf8(URL_SAFE_NO_PAD.decode(value).ok()?).ok()
+    pairs.find(|(each, _)| *each == name).map(|(_, value)| value)
 }
 
 /// Cookies do not tell ports apart, and there may be several sandboxes on one machine.

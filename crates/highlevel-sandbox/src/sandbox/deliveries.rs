@@ -93,7 +93,7 @@ impl Sandbox {
     ///
     /// `NotFound` when there is no such delivery, `QuotaExceeded` when a thousand resends and replays wait.
     pub fn resend(&self, delivery: u64) -> io::Result<()> {
-        self.state.outbox.resend(delivery, None).map(drop)
+        self.state.resend(delivery, None).map(drop)
     }
 
     /// Delivers an event once more, wrong in this way.
@@ -102,7 +102,7 @@ impl Sandbox {
     ///
     /// As [`resend`](Self::resend).
     pub fn resend_hostile(&self, delivery: u64, mode: HostileMode) -> io::Result<()> {
-        self.state.outbox.resend(delivery, Some(mode)).map(drop)
+        self.state.resend(delivery, Some(mode)).map(drop)
     }
 
     /// Makes the request of an attempt once more: the same bytes, headers and signature, or with edits.
@@ -111,7 +111,7 @@ impl Sandbox {
     ///
     /// As [`resend`](Self::resend), and `NotFound` when there is no such attempt that has ended.
     pub fn replay(&self, delivery: u64, replay: Replay) -> io::Result<()> {
-        self.state.outbox.replay(delivery, replay, self.state.clock.now()).map(drop)
+        self.state.replay(delivery, replay).map(drop)
     }
 
     /// Makes every attempt wrong in this way until it is switched off with `None`, replays aside. Retries are attempts

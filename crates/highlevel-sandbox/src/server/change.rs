@@ -125,7 +125,16 @@ impl State {
 
     /// Gives a message another status.
     pub(crate) fn set_status(&self, id: &str, update: StatusUpdate) -> Result<Message, Unchanged> {
-        let mut world = self.world();
+        self.set_status_in(&mut self.world(), id, update)
+    }
+
+    /// The same, for who has more to do before anybody else changes something.
+    pub(crate) fn set_status_in(
+        &self,
+        world: &mut World,
+        id: &str,
+        update: StatusUpdate,
+    ) -> Result<Message, Unchanged> {
         let message = world
             .message(id)
             .cloned()
@@ -133,7 +142,7 @@ impl State {
         let now = self.clock.now().to_rfc3339_opts(SecondsFormat::Millis, true);
         let changed = message.clone().with_status(update, now).map_err(Unchanged::Conflict)?;
         if changed != message {
-            self.put(&mut world, [Record::from(changed.clone())])
+            self.put(world, [Record::from(changed.clone())])
                 .map_err(|conflict| Unchanged::Conflict(conflict.to_string()))?;
         }
         Ok(changed)

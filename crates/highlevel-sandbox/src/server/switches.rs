@@ -1,7 +1,8 @@
-//! Everything that is switched while a sandbox runs: the one place where it happens, and is told to those who watch.
+//! Everything that is switched or asked for while a sandbox runs: the one place where it happens, and is told to those who watch.
 //! Faults have such a place of their own, [`fault`](crate::fault).
 
 use std::io;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,10 +14,10 @@ use crate::builder::parse_webhook_url;
 use crate::clock::Clock;
 use crate::fidelity::Settings;
 use crate::rate_limit::{Account, RateLimit, RateLimiter};
-use crate::webhook::{Hostilities, RetrySchedule};
+use crate::webhook::{Delivery, HostileMode, Hostilities, Replay, RetrySchedule};
 
-/// RFC 3339 has no later one.
-const LAST_YEAR: i32 = 9999;
+/// The years that the clock can be in: ids and limits count from the first, and RFC 3339 has none after the last.
+const YEARS: RangeInclusive<i32> = 1970..=9999;
 /// The fastest that a clock runs.
 const FASTEST: f64 = 1e6;
 
@@ -49,8 +50,12 @@ impl State {
         }
         let by = TimeDelta::try_milliseconds(advance_ms.unwrap_or_default().try_into().unwrap_or(i64::MAX));
         let then = by.and_then(|by| now.unwrap_or_else(|| self.clock.now()).checked_add_signed(by));
-        if then.is_none_or(|then| then.year() > LAST_YEAR) {
-            return Err(format!("the clock ends with the year {LAST_YEAR}"));
+        let is_in = |time: DateTime<Utc>| YEARS.contains(&time.year());
+        if !now.is_none_or(is_in) || !then.is_some_and(is_in) {
+            let (first, last) = (YEARS.start(), YEARS.end());
+            return Err(format!(
+                "the clock begins with the year {first} and ends with the year {last}; choose a time between"
+            ));
         }
         if let Some(now) = now {
             self.turn_clock(now);
@@ -129,6 +134,20 @@ impl State {
         let hostilities = self.outbox.change_hostilities(change);
         self.changed("webhooks");
         hostilities
+    }
+
+    /// Delivers an event once more, and answers the delivery as it was then.
+    pub(crate) fn resend(&self, delivery: u64, mode: Option<HostileMode>) -> io::Result<Delivery> {
+        let delivery = self.outbox.resend(delivery, mode)?;
+        self.changed("deliveries");
+        Ok(delivery)
+    }
+
+    /// Makes the request of an attempt once more, and answers the delivery as it was then.
+    pub(crate) fn replay(&self, delivery: u64, replay: Replay) -> io::Result<Delivery> {
+        let delivery = self.outbox.replay(delivery, replay, self.clock.now())?;
+        self.changed("deliveries");
+        Ok(delivery)
     }
 
     /// Signs with a new key from now on.

@@ -51,7 +51,11 @@ pub(crate) async fn run(state: Arc<State>, attempt_timeout: Duration) {
     let mut lanes = Lanes::new();
     let (signals, mut told) = mpsc::unbounded_channel();
     loop {
-        let (jobs, next_due) = state.outbox.take(state.clock.now());
+        let (jobs, again, next_due) = state.outbox.take(state.clock.now());
+        if again {
+            // Of retries nobody else tells before they have ended.
+            state.changed("deliveries");
+        }
         for (target, job) in jobs {
             lanes.push(&target, job);
         }
@@ -132,7 +136,7 @@ async fn deliver(
             }
         }
     };
-    state.outbox.end(*sending, outcome, began.elapsed(), state.clock.now(), &state.ledger);
+    state.outbox.end(*sending, outcome, began.elapsed(), &state.ledger);
     // The receiver is gone when the sandbox stops.
     let _ = signals.send(Signal::Ended(ticket));
 }

@@ -326,11 +326,13 @@ impl Outbox {
         self.wake.notified().await;
     }
 
-    /// What is to be done now, each with its target, and when there will be more.
-    pub(super) fn take(&self, now: DateTime<Utc>) -> (Vec<(String, Job)>, Option<DateTime<Utc>>) {
+    /// What is to be done now, each with its target; whether something of it comes again; and when there will be more.
+    pub(super) fn take(&self, now: DateTime<Utc>) -> (Vec<(String, Job)>, bool, Option<DateTime<Utc>>) {
         let mut guard = self.inner();
         let inner = &mut *guard;
-        for delivery in inner.store.take_due(now) {
+        let due = inner.store.take_due(now);
+        let again = !due.is_empty();
+        for delivery in due {
             inner.jobs.push_back(Job { delivery, work: Work::Scheduled, held: false });
         }
         let jobs = std::mem::take(&mut inner.jobs);
@@ -341,7 +343,7 @@ impl Outbox {
                 None => inner.extras = inner.extras.saturating_sub(usize::from(job.is_extra())),
             }
         }
-        (with_targets, inner.store.next_due())
+        (with_targets, again, inner.store.next_due())
     }
 
     /// Whether the delivery of a job is remembered. What is forgotten need not wait.
@@ -394,14 +396,7 @@ impl Outbox {
     }
 
     /// Files what became of an attempt.
-    pub(super) fn end(
-        &self,
-        sending: Sending,
-        outcome: DeliveryOutcome,
-        latency: Duration,
-        now: DateTime<Utc>,
-        ledger: &Ledger,
-    ) {
+    pub(super) fn end(&self, sending: Sending, outcome: DeliveryOutcome, latency: Duration, ledger: &Ledger) {
         let Sending { delivery, number, cause, mode, event, began, request } = sending;
         let again = (mode == Some(HostileMode::Duplicate)).then(|| request.clone().ok()).flatten();
         let request = request.unwrap_or_else(|_| Request {
@@ -432,7 +427,7 @@ impl Outbox {
             inner.jobs.push_back(Job { delivery, work: Work::Duplicate(request), held: false });
             inner.store.expect(delivery);
         }
-        let (attempt, first) = inner.store.file(attempt, &inner.retries, now);
+        let (attempt, first) = inner.store.file(attempt, &inner.retries);
         drop(guard);
         tracing::debug!(
             delivery,

@@ -2,6 +2,11 @@
 
 use std::time::Duration;
 
+/// How many waits a schedule of one's own has at most.
+const MOST_WAITS: usize = 100;
+/// The longest of them: ten years of 365 days.
+const LONGEST_WAIT: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+
 /// When an event that was not answered with a 2xx is delivered again.
 ///
 /// The waits count from when the attempt before was due, by the sandbox's clock: moving the clock forward by two hours
@@ -19,11 +24,30 @@ pub enum RetrySchedule {
     OnlyOn429,
     /// One attempt each.
     None,
-    /// These waits exactly, on any answer that is not a 2xx and when there is none.
+    /// These waits exactly, on any answer that is not a 2xx and when there is none. There are at most 100 of them, and
+    /// none is longer than ten years of 365 days: those beyond the hundredth do not count, and longer ones are ten years.
     Custom(Vec<Duration>),
 }
 
 impl RetrySchedule {
+    /// These waits, if they are within the bounds; otherwise what is wrong.
+    pub(crate) fn custom(waits: Vec<Duration>) -> Result<Self, String> {
+        if waits.len() > MOST_WAITS {
+            let count = waits.len();
+            return Err(format!(
+                "{count} waits are more than {MOST_WAITS}, which are possible; leave some out"
+            ));
+        }
+        match waits.iter().find(|wait| **wait > LONGEST_WAIT) {
+            Some(wait) => Err(format!(
+                "a wait of {} s is longer than ten years ({} s); choose a shorter one",
+                wait.as_secs(),
+                LONGEST_WAIT.as_secs()
+            )),
+            None => Ok(Self::Custom(waits)),
+        }
+    }
+
     /// How long to wait before the next attempt, without jitter; `None` when there is none.
     ///
     /// `attempts` is how many there were, and `status` what the last one was answered, `None` if it was not.
@@ -44,7 +68,10 @@ impl RetrySchedule {
             Self::Documented => (retries < 12).then(|| Duration::from_secs(1 << retries)),
             Self::OnlyOn429 => (status == Some(429) && retries < 6).then_some(Duration::from_secs(600)),
             Self::None => None,
-            Self::Custom(waits) => waits.get(usize::try_from(retries).ok()?).copied(),
+            Self::Custom(waits) => {
+                let wait = waits.iter().take(MOST_WAITS).nth(usize::try_from(retries).ok()?)?;
+                Some((*wait).min(LONGEST_WAIT))
+            }
         }
     }
 
@@ -91,6 +118,29 @@ mod tests {
         ];
         for (schedule, status, expected) in cases {
             assert_eq!(waits(&schedule, status), expected, "{schedule:?} {status:?}");
+        }
+    }
+
+    #[test]
+    fn waits_of_ones_own_have_bounds() {
+        let second = Duration::from_secs(1);
+        let cases = [
+            (vec![second; 100], None, (100, second)),
+            (vec![second; 101], Some("101 waits"), (100, second)),
+            (vec![LONGEST_WAIT], None, (1, LONGEST_WAIT)),
+            (vec![LONGEST_WAIT + second], Some("a wait of 315360001 s"), (1, LONGEST_WAIT)),
+            (vec![Duration::MAX], Some("longer than ten years"), (1, LONGEST_WAIT)),
+        ];
+        for (given, fault, (count, longest)) in cases {
+            let schedule = RetrySchedule::Custom(given.clone());
+            match (RetrySchedule::custom(given), fault) {
+                (Ok(checked), None) => assert_eq!(checked, schedule),
+                (Err(words), Some(fault)) => assert!(words.contains(fault), "{words}"),
+                other => panic!("{other:?}"),
+            }
+            // Whoever builds it by hand gets the nearest that is within them.
+            let waits = waits(&schedule, None);
+            assert_eq!((waits.len(), waits[0]), (count, longest.as_secs()), "{fault:?}");
         }
     }
 

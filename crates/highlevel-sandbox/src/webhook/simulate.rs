@@ -209,8 +209,12 @@ pub(crate) fn call(state: &State, call: &SimulatedCall) -> io::Result<Message> {
 
 /// A message gets another status, and the app is told.
 pub(crate) fn status(state: &State, id: &str, update: StatusUpdate) -> io::Result<Message> {
-    let message = state.set_status(id, update).map_err(Unchanged::into_io)?;
-    tell_app(state, &state.world(), &message, state.clock.now());
+    // Under one lock, so that events leave in the order in which the changes were made.
+    let mut world = state.world();
+    let message = state.set_status_in(&mut world, id, update).map_err(Unchanged::into_io)?;
+    tell_app(state, &world, &message, state.clock.now());
+    drop(world);
+    state.changed("deliveries");
     Ok(message)
 }
 

@@ -162,7 +162,6 @@ impl Store {
         &mut self,
         mut attempt: DeliveryAttempt,
         schedule: &RetrySchedule,
-        now: DateTime<Utc>,
     ) -> (Arc<DeliveryAttempt>, bool) {
         let id = attempt.delivery_id;
         let Some(record) = self.records.get_mut(&id) else { return (Arc::new(attempt), false) };
@@ -176,7 +175,9 @@ impl Store {
             let seed = id.wrapping_mul(64).wrapping_add(record.scheduled.into());
             match schedule.jittered(record.scheduled, attempt.status(), seed) {
                 Some(wait) => {
-                    record.due = (record.due.checked_add_signed(wait_of(wait))).unwrap_or(now);
+                    // What no calendar has is never, and not at once.
+                    let due = record.due.checked_add_signed(wait_of(wait));
+                    record.due = due.unwrap_or(DateTime::<Utc>::MAX_UTC);
                     record.next = Some(record.due);
                     self.due.insert((record.due, id));
                 }
@@ -396,7 +397,7 @@ mod tests {
         let number = store.begin(id, cause).unwrap();
         let attempt = answered(store, id, cause, number, status);
         let schedule = RetrySchedule::Custom(vec![Duration::from_secs(10); 2]);
-        store.file(attempt, &schedule, DateTime::UNIX_EPOCH).0
+        store.file(attempt, &schedule).0
     }
 
     fn ids(store: &Store) -> Vec<u64> {
@@ -405,6 +406,15 @@ mod tests {
 
     fn at(seconds: i64) -> DateTime<Utc> {
         DateTime::from_timestamp(seconds, 0).unwrap()
+    }
+
+    #[test]
+    fn what_is_due_after_the_end_of_time_is_never_due() {
+        let mut store = Store::new();
+        let id = store.add(event(1), DateTime::<Utc>::MAX_UTC);
+        attempt(&mut store, id, AttemptCause::Scheduled, 500);
+        assert!(store.take_due(at(253_402_300_799)).is_empty(), "it is due in the year 9999");
+        assert_eq!(store.waiting(), 1);
     }
 
     #[test]

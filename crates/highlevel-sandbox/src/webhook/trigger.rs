@@ -105,6 +105,7 @@ pub(crate) fn trigger(state: &State, trigger: &Trigger) -> io::Result<Delivery> 
         body: Value::Object(payload).to_string().into_bytes().into(),
     };
     let id = state.outbox.send(event, now);
+    state.changed("deliveries");
     state.outbox.delivery(id).ok_or_else(|| io::Error::other("the event was forgotten at once"))
 }
 

@@ -65,6 +65,10 @@ impl Message {
         self.field("message")
     }
 
+    pub(crate) fn has_failed(&self) -> bool {
+        self.status == "failed"
+    }
+
     /// A field of the request that is a string.
     pub(crate) fn field(&self, name: &str) -> Option<&str> {
         self.request.get(name)?.as_str()

@@ -5,7 +5,9 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
-use highlevel_sandbox::{Contact, Fault, FaultRule, Sandbox, SandboxBuilder};
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use highlevel_sandbox::{Contact, Fault, FaultRule, Sandbox, SandboxBuilder, Trigger};
 use reqwest::header::HeaderMap;
 use reqwest::{Client, Method, StatusCode, redirect};
 use serde_json::{Value, json};
@@ -24,11 +26,12 @@ type Expected = (&'static str, &'static str);
 /// What every answer has.
 const ALWAYS: [Expected; 4] = [
     ("x-content-type-options", "nosniff"),
-    ("cross-origin-opener-policy", "same-origin"),
+    ("x-dns-prefetch-control", "off"),
     ("cross-origin-resource-policy", "same-origin"),
     ("content-security-policy", "default-src 'none';"),
 ];
-const PAGE: [Expected; 6] = [
+const PAGE: [Expected; 7] = [
+    ("cross-origin-opener-policy", "same-origin"),
     ("content-security-policy", "script-src 'self';"),
     ("content-security-policy", "style-src 'self';"),
     ("content-security-policy", "form-action 'self';"),
@@ -309,7 +312,7 @@ async fn sign_in(sandbox: &Sandbox, token: &str, to: &str) -> Answered {
 }
 
 fn form_urlencoded(fields: &[(&str, &str)]) -> String {
-    let encoded = |text: &str| text.bytes().map(|byte| format!("%{byte:02X}")).collect::<String>();
+    let encoded = |text: &str| text.bytes().map(|byte| format!("%{byte:02X}")).collect::<Vec<_>>().concat();
     let pairs = fields.iter().map(|(name, value)| format!("{name}={}", encoded(value)));
     pairs.collect::<Vec<_>>().join("&")
 }
@@ -355,7 +358,7 @@ async fn with_an_admin_token_one_signs_in() {
         (format!("other=1; {cookie}; more=2"), 200),
         (cookie.replacen(&port, "1", 1), 401),
         (cookie.to_lowercase(), 401),
-        (format!("{}%3D", cookie), 401),
+        (format!("{cookie}%3D"), 401),
         (format!("highlevel-sandbox-{port}="), 401),
     ] {
         for path in ["", "/requests", "/controls"] {
@@ -371,6 +374,19 @@ async fn with_an_admin_token_one_signs_in() {
         }
         assert_eq!(with(Method::POST, "/_sandbox/reset", &cookie).await, 401);
     }
+    // It is not the token, nor anything that it can be read from, and is worth nothing anywhere else.
+    let (_, session) = cookie.split_once('=').unwrap();
+    let encoded = [URL_SAFE_NO_PAD.encode(SECRET), STANDARD.encode(SECRET)];
+    assert!(session.len() >= 32 && !encoded.iter().any(|token| session.contains(&**token)), "{session}");
+    let bearer = format!("Bearer {session}");
+    for path in ["/_sandbox/clock", UI] {
+        let refused = ask(&sandbox, Method::GET, path, &[("authorization", bearer.as_str())], "").await;
+        assert_eq!(refused.status, 401, "{path}");
+    }
+    let other = locked().await;
+    let other_port = other.base_url().rsplit(':').next().unwrap().to_owned();
+    let stolen = cookie.replacen(&port, &other_port, 1);
+    assert_eq!(ask(&other, Method::GET, UI, &[("cookie", stolen.as_str())], "").await.status, 401);
     let evil = [("cookie", cookie), ("origin", "https://evil.example")];
     assert_eq!(ask(&sandbox, Method::POST, UI, &evil, "").await.status, 403);
     // Who signs in in a second tab is where they want to be.
@@ -380,6 +396,42 @@ async fn with_an_admin_token_one_signs_in() {
     // A program uses the header here as well.
     let answered = get(&sandbox, "/_sandbox/health").await;
     assert_eq!(answered.status, 200);
+}
+
+/// The script puts pages into the one that is open, and a page to sign in is none of these.
+#[tokio::test]
+async fn a_script_that_may_not_see_a_page_has_the_browser_ask_for_it() {
+    let sandbox = locked().await;
+    let asked = async |method: Method, headers: &[(&str, &str)]| {
+        ask(&sandbox, method, &format!("{UI}/controls"), headers, "").await
+    };
+    for method in [Method::GET, Method::POST] {
+        let refused = asked(method.clone(), &[("hx-request", "true")]).await;
+        assert_eq!((refused.status.as_u16(), refused.header("hx-refresh")), (401, "true"), "{method}");
+        let refused = asked(method.clone(), &[]).await;
+        assert_eq!((refused.status.as_u16(), refused.header("hx-refresh")), (401, ""), "{method}");
+        let foreign = asked(method, &[("hx-request", "true"), ("host", "evil.example")]).await;
+        assert_eq!((foreign.status.as_u16(), foreign.header("hx-refresh")), (403, ""));
+    }
+}
+
+#[tokio::test]
+async fn a_payload_can_be_kept_as_it_was_made() {
+    let sandbox = Sandbox::builder().webhook_url("http://127.0.0.1:9").start().await.unwrap();
+    sandbox.simulate_inbound([("message", "short".into())]).unwrap();
+    let long = Trigger::new("INSTALL").field("long", "é\n".repeat(100_000));
+    sandbox.trigger(&long).unwrap();
+    for delivery in sandbox.deliveries() {
+        let path = format!("{UI}/deliveries/{}", delivery.id);
+        let page = get(&sandbox, &path).await;
+        let is_short = delivery.body.len() < 64 * 1024;
+        assert_eq!(page.attributes("data-copies").contains("payload-as-made"), is_short, "{path}");
+        assert_eq!(page.attributes("href").contains(&format!("{path}/payload")), !is_short, "{path}");
+        let file = get(&sandbox, &format!("{path}/payload")).await;
+        assert_eq!(file.body.as_bytes(), &*delivery.body, "{path}");
+        assert!(file.header("content-disposition").starts_with("attachment"), "{path}");
+    }
+    assert_eq!(get(&sandbox, &format!("{UI}/deliveries/99/payload")).await.status, 404);
 }
 
 #[tokio::test]

@@ -276,6 +276,28 @@ async fn windows_and_days_go_by_the_clock_of_the_sandbox() {
     }
 }
 
+/// A sliding window remembers when each request came: without a bound that would take all memory.
+#[tokio::test]
+async fn no_number_is_too_large() {
+    let s = Sandbox::start().await.unwrap();
+    let status = async || post(&s, SEND, &send(&s)).await.status.as_u16();
+    // Counted and not enforced.
+    s.use_rate_limit(usize::MAX);
+    assert_eq!(status().await, 201);
+    let limit = RateLimit::documented().daily(usize::MAX);
+    let refused = s.set_rate_limit(limit.burst(usize::MAX)).unwrap_err();
+    assert!(refused.to_string().contains("at most 1,000,000"), "{refused}");
+    for window in [Window::Fixed, Window::Sliding] {
+        s.set_rate_limit(limit.burst(1_000_000).window(window)).unwrap();
+        s.use_rate_limit(usize::MAX);
+        assert_eq!(status().await, 429, "{window:?}");
+    }
+    // The description of the admin API has the same bound.
+    let request = bare(&s, Method::PUT, "/_sandbox/rate-limit").json(&json!({"burst": 1_000_001}));
+    assert_eq!(execute(request).await.status, 400);
+    assert_eq!(s.rate_limit(), Some(limit.burst(1_000_000)));
+}
+
 #[tokio::test]
 async fn limits_can_be_changed_at_any_time() {
     let s = Sandbox::start().await.unwrap();

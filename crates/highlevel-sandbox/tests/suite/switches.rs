@@ -6,8 +6,8 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use highlevel_sandbox::{
-    Contact, Entries, Entry, Fault, FaultRule, FaultSchedule, FaultStage, HostileMode, RateLimit,
-    RetrySchedule, Sandbox, Settings,
+    Contact, Entries, Entry, Fault, FaultRule, FaultSchedule, FaultStage, HostileMode, RateLimit, Replay,
+    RetrySchedule, Sandbox, Settings, Trigger,
 };
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -16,6 +16,9 @@ use crate::caller::bare;
 
 /// Far longer than it takes: it only ends a run in which something is broken.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Something to do with a sandbox.
+type Act = fn(&Sandbox);
 
 /// The names of the changes that were told since the last time. Changing a contact marks the end.
 async fn told(sandbox: &Sandbox, entries: &mut Entries) -> Vec<&'static str> {
@@ -100,6 +103,96 @@ async fn every_switch_of_the_admin_api_is_told() {
     let settings = bare(&sandbox, Method::GET, "/_sandbox/webhooks").send().await.unwrap();
     let settings: Value = settings.json().await.unwrap();
     assert_eq!(settings, json!({ "url": "http://127.0.0.1:9/", "retries": "documented" }));
+}
+
+/// What the admin API refuses by its description comes through the forms of the inspector to the function itself.
+#[tokio::test]
+async fn a_form_sets_nothing_that_cannot_be() {
+    let limits = "window=sliding&interval=10000&daily=200000&burst=";
+    let cases = [
+        ("limits", format!("{limits}18446744073709551615"), Some("at most 1,000,000")),
+        ("limits", format!("{limits}1000001"), Some("at most 1,000,000")),
+        ("limits", format!("{limits}1000000"), None),
+        ("limits/use", "requests=5000000000".to_owned(), None),
+        ("clock", "now=-0001-01-01T00:00".to_owned(), Some("begins with the year 1970")),
+        ("clock", "now=1969-12-31T23:59:59".to_owned(), Some("begins with the year 1970")),
+        ("clock", "now=%2B10000-01-01T00:00".to_owned(), Some("ends with the year 9999")),
+        ("clock", "now=1970-01-01T00:00".to_owned(), None),
+        ("clock", "now=9999-12-31T23:59:59".to_owned(), None),
+        ("webhooks/retries", "retries=custom&waits=1e10".to_owned(), Some("longer than ten years")),
+        ("webhooks/retries", format!("retries=custom&waits={}", "1,".repeat(101)), Some("101 waits")),
+        ("webhooks/retries", format!("retries=custom&waits={}", "1,".repeat(100)), None),
+    ];
+    let sandbox = Sandbox::start().await.unwrap();
+    sandbox.set_clock_speed(0.0);
+    for (form, body, refused) in cases {
+        let request = bare(&sandbox, Method::POST, &format!("/_sandbox/ui/controls/{form}"));
+        let request = request.header("content-type", "application/x-www-form-urlencoded");
+        let answered = request.body(body.clone()).send().await.unwrap();
+        let is_refused = answered.status() == 400;
+        let text = answered.text().await.unwrap();
+        assert_eq!(is_refused, refused.is_some(), "{form} {body}: {text}");
+        assert!(text.contains(refused.unwrap_or_default()), "{form} {body}: {text}");
+        // Whatever time it is, a message is stored.
+        sandbox.simulate_inbound([]).unwrap();
+    }
+    sandbox.set_clock_speed(1e6);
+    sandbox.advance_clock(Duration::from_secs(1));
+    sandbox.simulate_inbound([]).unwrap();
+    assert_eq!(sandbox.now(), std::time::UNIX_EPOCH + Duration::from_millis(253_402_300_799_999));
+}
+
+/// The end of an attempt is told anyway. Until then an open page would show nothing of it.
+#[tokio::test]
+async fn an_attempt_that_begins_is_told() {
+    let sandbox = Sandbox::builder().webhook_url("http://127.0.0.1:9/").start().await.unwrap();
+    sandbox.set_clock_speed(0.0);
+    sandbox.set_retry_schedule(RetrySchedule::Custom(vec![Duration::from_secs(10)]));
+    let mut entries = sandbox.follow();
+    told(&sandbox, &mut entries).await;
+    // Of a message that is sent nothing more is told: its own entry does.
+    let message = sandbox.simulate_inbound([]).unwrap();
+    sandbox.wait_for_attempts(1, PATIENCE).await.unwrap();
+    assert_eq!(told(&sandbox, &mut entries).await, Vec::<&str>::new());
+
+    let cases: [(bool, Act); 6] = [
+        (true, |it| drop(it.trigger(&Trigger::new("INSTALL")).unwrap())),
+        (false, |it| assert!(it.trigger(&Trigger::new("Install")).is_err())),
+        (true, |it| it.resend(1).unwrap()),
+        (true, |it| it.resend_hostile(1, HostileMode::Stale).unwrap()),
+        (true, |it| it.replay(1, Replay::new()).unwrap()),
+        (false, |it| assert!(it.resend(99).is_err())),
+    ];
+    for (number, (is_told, act)) in cases.into_iter().enumerate() {
+        act(&sandbox);
+        let expected = if is_told { vec!["deliveries"] } else { vec![] };
+        assert_eq!(told(&sandbox, &mut entries).await, expected, "case {number}");
+    }
+    for (path, body, is_told) in [
+        ("events/trigger", json!({ "event": "INSTALL" }), true),
+        ("deliveries/1/resend", json!({}), true),
+        ("deliveries/1/replay", json!({}), true),
+        ("deliveries/99/replay", json!({}), false),
+        ("simulate/status", json!({ "messageId": message.id, "status": "read" }), true),
+        // It is so already, and the event is sent all the same.
+        ("simulate/status", json!({ "messageId": message.id, "status": "read" }), true),
+    ] {
+        let request = bare(&sandbox, Method::POST, &format!("/_sandbox/{path}")).json(&body);
+        assert_eq!(request.send().await.unwrap().status().is_success(), is_told, "{path}");
+        let expected = if is_told { vec!["deliveries"] } else { vec![] };
+        assert_eq!(told(&sandbox, &mut entries).await, expected, "{path}");
+    }
+
+    let sandbox = Sandbox::builder().webhook_url("http://127.0.0.1:9/").start().await.unwrap();
+    sandbox.set_clock_speed(0.0);
+    sandbox.set_retry_schedule(RetrySchedule::Custom(vec![Duration::from_secs(10)]));
+    sandbox.simulate_inbound([]).unwrap();
+    sandbox.wait_for_attempts(1, PATIENCE).await.unwrap();
+    let mut entries = sandbox.follow();
+    told(&sandbox, &mut entries).await;
+    sandbox.advance_clock(Duration::from_secs(10));
+    sandbox.wait_for_attempts(2, PATIENCE).await.unwrap();
+    assert_eq!(told(&sandbox, &mut entries).await, ["clock", "deliveries"]);
 }
 
 /// Nobody else would tell of it: there is no request.

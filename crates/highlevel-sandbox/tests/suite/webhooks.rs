@@ -435,3 +435,24 @@ async fn a_status_that_changes_is_stored_and_told() {
     }
     assert_eq!(sandbox.messages().len(), 1);
 }
+
+/// Whoever changes a status as soon as it can be changed is told about later than whoever made that possible.
+#[tokio::test]
+async fn statuses_are_told_in_the_order_in_which_they_were_set() {
+    let sandbox = Sandbox::builder().webhook_url("http://127.0.0.1:9").start().await.unwrap();
+    let send = json!({"type": "SMS", "contactId": sandbox.contact_id(), "status": "pending"});
+    let set = |id: &str, status: &str| sandbox.simulate_status(id, StatusUpdate::new(status));
+    for _ in 0..200 {
+        let id = post(&sandbox, SEND, &send).await.body["messageId"].as_str().unwrap().to_owned();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while sandbox.message(&id).is_none_or(|message| message.status != "delivered") {}
+                set(&id, "read").unwrap();
+            });
+            set(&id, "delivered").unwrap();
+        });
+        let told = sandbox.deliveries().into_iter().filter(|each| each.message_id.as_ref() == Some(&id));
+        let told: Vec<Value> = told.map(|delivery| payload(&delivery)["status"].clone()).collect();
+        assert_eq!(told, ["pending", "delivered", "read"], "{id}");
+    }
+}

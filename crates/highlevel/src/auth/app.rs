@@ -142,6 +142,20 @@ impl Inner {
         Keeper { app: Arc::clone(self), slot: Arc::clone(slot) }
     }
 
+    /// The locations of a company whose tokens the store has not taken yet.
+    pub(super) fn unsaved_of(&self, company: &CompanyId) -> BTreeSet<Resource> {
+        let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_of = |slot: &Slot| {
+            let state = slot.state();
+            state.unsaved.as_ref().is_some_and(|unsaved| unsaved.tokens.company_id.as_ref() == Some(company))
+        };
+        let locations = slots
+            .known
+            .iter()
+            .filter(|(resource, slot)| matches!(resource, Resource::Location(_)) && is_of(slot));
+        locations.map(|(resource, _)| resource.clone()).collect()
+    }
+
     /// Remembers which company a location belongs to.
     pub(super) fn belongs(self: &Arc<Self>, location: &LocationId, company: &CompanyId) {
         let keeper = self.keeper(Resource::Location(location.clone()));

@@ -11,7 +11,7 @@ use secrecy::SecretString;
 use super::TokenSet;
 use super::app::App;
 use super::keeper::{Deadline, Keeper, Unsaved};
-use super::oauth::Request;
+use super::oauth::{self, Request};
 use super::renewal::{Asked, Unminted};
 use super::store::{Expected, Resource};
 use crate::call;
@@ -187,7 +187,7 @@ impl App {
             // First this, then the look: an exchange that ends in between finds the location waiting.
             self.inner.belongs(location, company);
             self.wait_for(location, company);
-            if self.inner.keeper(Resource::Company(company.clone())).read().await?.is_some() {
+            if self.inner.keeper(Resource::Company(company.clone())).has_tokens().await? {
                 if there.is_some() {
                     self.location_token(company.clone(), location.clone()).await?;
                 } else {
@@ -243,20 +243,20 @@ impl App {
         }
     }
 
-    /// The locations whose tokens say that they belong to a company.
-    async fn locations_of(&self, company: &CompanyId) -> Result<Vec<Resource>> {
+    /// The locations whose tokens, stored or on their way to the store, say that they belong to a company.
+    async fn locations_of(&self, company: &CompanyId) -> Result<BTreeSet<Resource>> {
         let resources = self.inner.store.resources(&self.inner.client_id).await;
         let resources = resources.map_err(|error| {
             Error::token("token", "the token store could not be searched: see the source of this error")
                 .with_source(error)
         })?;
-        let mut locations = Vec::new();
+        let mut locations = self.inner.unsaved_of(company);
         for resource in resources {
             if let Resource::Location(_) = resource
                 && let Some(stored) = self.inner.keeper(resource.clone()).read().await?
                 && stored.tokens.company_id.as_ref() == Some(company)
             {
-                locations.push(resource);
+                locations.insert(resource);
             }
         }
         Ok(locations)
@@ -275,17 +275,20 @@ enum Removed {
 impl Keeper {
     /// Stores tokens that were just given, unless those of a later installation are there.
     async fn install(&self, tokens: TokenSet) -> Result<TokenSet> {
-        loop {
-            let expected = Expected::Nothing;
-            let unsaved = Unsaved { tokens: tokens.clone(), expected, is_installation: true };
-            if let Some(stored) = self.save(unsaved).await? {
-                self.adopt(stored);
-                return Ok(tokens);
-            }
-            if let Some(there) = self.read().await? {
-                return Ok(there.tokens);
-            }
+        let expected = Expected::Nothing;
+        if let Some(stored) = self.save(Unsaved { tokens, expected, is_installation: true }).await? {
+            let tokens = stored.tokens.clone();
+            self.adopt(stored);
+            return Ok(tokens);
         }
+        if let Some(there) = self.read().await? {
+            return Ok(there.tokens);
+        }
+        let name = oauth::describe(&self.slot.key.resource);
+        let text = format!(
+            "the new tokens of the {name} were not stored: meanwhile the app was removed, or installed once more"
+        );
+        Err(Error::token("token", text))
     }
 
     /// Removes tokens, unless they are of an installation after the removal of the app.

@@ -50,7 +50,7 @@ pub(super) struct State {
     /// The task that offers them to the store again.
     pub(super) offering: Option<AbortHandle>,
     /// When a token that HighLevel rejected was last replaced by another.
-    replaced: Option<Moment>,
+    pub(super) replaced: Option<Moment>,
     /// When renewal ahead of expiry was last tried.
     ahead: Option<Moment>,
     running: Option<Running>,

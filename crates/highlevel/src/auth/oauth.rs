@@ -26,7 +26,13 @@ pub(super) enum Request<'a> {
     /// For a refresh token, and what it is for.
     Refresh(&'a SecretString, &'a Resource),
     /// For a location, by the token of its company.
-    Location(&'a CompanyId, &'a LocationId, &'a Bearer),
+    Location {
+        company: &'a CompanyId,
+        location: &'a LocationId,
+        bearer: &'a Bearer,
+        /// Whether HighLevel has rejected one before, and this is another.
+        is_other: bool,
+    },
 }
 
 /// Asks HighLevel for tokens.
@@ -57,7 +63,7 @@ impl OAuth {
     /// Makes a request once.
     pub(super) async fn ask(&self, request: &Request<'_>, timeout: Duration) -> Result<Granted, Refusal> {
         let authorization = match request {
-            Request::Location(_, _, bearer) => Some(bearer.authorization.clone().map_err(|what| {
+            Request::Location { bearer, .. } => Some(bearer.authorization.clone().map_err(|what| {
                 Refusal { trouble: Trouble::Final, error: Error::odd_token(request.name(), what) }
             })?),
             Request::Code(_) | Request::Refresh(..) => None,
@@ -74,7 +80,7 @@ impl OAuth {
 
     fn fields<'a>(&'a self, request: &Request<'a>) -> Vec<(&'static str, &'a str)> {
         let (grant, user_type) = match request {
-            Request::Location(company, location, _) => {
+            Request::Location { company, location, .. } => {
                 return vec![("companyId", company), ("locationId", location)];
             }
             Request::Code(code) => {
@@ -135,7 +141,7 @@ impl OAuth {
             return Err(Refusal { trouble, error });
         }
         let trouble = judge(seen, &answer.body);
-        if let Request::Location(_, _, bearer) = request
+        if let Request::Location { bearer, .. } = request
             && is_about_a_scope(&answer.body)
         {
             bearer.note_that_it_lacks_a_scope();
@@ -150,7 +156,7 @@ impl OAuth {
     fn secrets<'a>(&'a self, request: &Request<'a>) -> [&'a str; 2] {
         let own = match request {
             Request::Code(secret) | Request::Refresh(secret, _) => secret,
-            Request::Location(_, _, bearer) => &bearer.token,
+            Request::Location { bearer, .. } => &bearer.token,
         };
         [self.client_secret.expose_secret(), own.expose_secret()]
     }
@@ -162,19 +168,19 @@ impl Request<'_> {
         match self {
             Self::Code(_) => "exchange_code",
             Self::Refresh(..) => "refresh_token",
-            Self::Location(..) => "location_token",
+            Self::Location { .. } => "location_token",
         }
     }
 
     /// Whether what it is made with works once.
     pub(super) fn works_once(&self) -> bool {
-        !matches!(self, Self::Location(..))
+        !matches!(self, Self::Location { .. })
     }
 
     fn path(&self) -> &'static str {
         match self {
             Self::Code(_) | Self::Refresh(..) => "/oauth/token",
-            Self::Location(..) => "/oauth/locationToken",
+            Self::Location { .. } => "/oauth/locationToken",
         }
     }
 
@@ -199,13 +205,18 @@ impl Request<'_> {
                 ErrorKind::LocationInactive,
                 "the location is not active in HighLevel: have it made active there; its tokens are kept".to_owned(),
             ),
-            (Trouble::Unauthorized, Self::Location(company, _, bearer)) => {
+            (Trouble::Unauthorized, Self::Location { company, bearer, is_other, .. }) => {
+                let company = Resource::Company((*company).clone());
                 let why = if bearer.lacks_a_scope() {
                     "its token lacks the scope `oauth.write`"
-                } else {
+                } else if *is_other {
                     "HighLevel does not take its token, also a renewed one"
+                } else {
+                    let (kind, text) = plain();
+                    let company = describe(&company);
+                    let why = "which was renewed a short time ago, and is renewed once in 30 seconds at most";
+                    return (kind, format!("{text} to the token of the {company}, {why}: try again after that"));
                 };
-                let company = Resource::Company((*company).clone());
                 (ErrorKind::NeedsAuthorization, install_again(&company, why))
             }
             (Trouble::Unauthorized, _) => {

@@ -1,8 +1,10 @@
 //! What to do with the tokens that are there: functions of values, the time included.
 
+use std::cmp::Ordering;
 use std::time::{Duration, SystemTime};
 
 use super::TokenSet;
+use super::store::{LONGEST_LEASE, in_milliseconds};
 
 /// Tokens are renewed so long before they expire, and up to [`SPREAD`] earlier: four minutes on average.
 const AHEAD: Duration = Duration::from_secs(3 * 60);
@@ -58,6 +60,18 @@ pub(super) fn decide(tokens: &TokenSet, now: SystemTime, jitter: f64, verdict: V
 fn ahead(tokens: &TokenSet, jitter: f64) -> Duration {
     let life = tokens.expires_at.duration_since(tokens.obtained_at).unwrap_or_default();
     (AHEAD + SPREAD.mul_f64(jitter.clamp(0.0, 1.0))).min(life / 4)
+}
+
+/// Whether tokens that are there are later than others: of a later installation, or renewed since the same one. An
+/// installation far in the future is of a clock that has been put back since, and shows nothing; one that is a little ahead may
+/// be of a machine whose clock is.
+pub(super) fn is_later(there: &TokenSet, tokens: &TokenSet, now: SystemTime) -> bool {
+    let [installed_there, installed] = [there, tokens].map(|tokens| in_milliseconds(tokens.installed_at));
+    match installed_there.cmp(&installed) {
+        Ordering::Less => false,
+        Ordering::Equal => in_milliseconds(there.obtained_at) > in_milliseconds(tokens.obtained_at),
+        Ordering::Greater => there.installed_at <= now + LONGEST_LEASE,
+    }
 }
 
 /// How new tokens are had.
@@ -155,6 +169,39 @@ mod tests {
         ] {
             let found = decide(&tokens(life), at(now), jitter, verdict);
             assert_eq!(found, expected, "life {life}, now {now}, jitter {jitter}, {verdict:?}");
+        }
+    }
+
+    #[test]
+    fn every_row_of_what_is_later() {
+        const NOW: u64 = 1_000_000;
+        let of = |installed: u64, obtained: u64| TokenSet {
+            installed_at: at(0) + Duration::from_micros(installed),
+            obtained_at: at(0) + Duration::from_micros(obtained),
+            ..tokens(DAY)
+        };
+        for (there, tokens, expected) in [
+            // Installed later, or earlier and renewed since.
+            ((2_000, 2_000), (1_000, 1_000), true),
+            ((1_000, 9_000), (2_000, 2_000), false),
+            ((2_000, 2_000), (1_000, 9_000), true),
+            // Renewed since the same installation, or not.
+            ((1_000, 2_000), (1_000, 1_000), true),
+            ((1_000, 1_000), (1_000, 2_000), false),
+            ((1_000, 1_000), (1_000, 1_000), false),
+            // What is there has whole milliseconds, after it was stored.
+            ((1_000, 2_000), (1_900, 1_900), true),
+            ((1_000, 1_000), (1_900, 1_900), false),
+            ((1_000, 1_000), (1_000, 1_900), false),
+            // A clock that is ahead, and one that was put back.
+            ((NOW + 1, NOW + 1), (NOW, NOW), false),
+            ((NOW + 1_000, NOW + 1_000), (NOW, NOW), true),
+            ((NOW + 60_000_000, NOW), (NOW, NOW), true),
+            ((NOW + 60_000_001, NOW), (NOW, NOW), false),
+            ((NOW + 90_000_000, NOW + 1_000), (NOW + 90_000_000, NOW), true),
+        ] {
+            let found = is_later(&of(there.0, there.1), &of(tokens.0, tokens.1), at(1));
+            assert_eq!(found, expected, "there {there:?}, tokens {tokens:?}");
         }
     }
 

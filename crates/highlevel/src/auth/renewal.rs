@@ -91,13 +91,17 @@ impl Renewal {
 
     /// Looks into the store: `None` if there is nothing that can be used.
     async fn look(&self) -> Result<Option<Outcome>> {
-        self.keeper.save_what_is_unsaved().await?;
+        let renewed = self.keeper.renewed();
+        let saved = self.keeper.save_what_is_unsaved().await;
         let stored = self.keeper.read().await?;
         if let Some(stored) = &stored
             && self.does(stored)
+            // Others may be there that are good, while the store takes nothing.
+            && (saved.is_ok() || renewed != Some(stored.version))
         {
             return Ok(Some(Ok(self.keeper.adopt(stored.clone()))));
         }
+        saved?;
         let (version, now) = (stored.map(|stored| stored.version), self.app().moment());
         let state = self.keeper.slot.state();
         Ok(state.refused.as_ref().and_then(|refused| {
@@ -212,6 +216,10 @@ impl Renewal {
                 return Ok(self.refused(version, REST, error));
             }
         };
+        if let Reason::Rejected(_) = self.reason {
+            // Also if the store does not take them: there are others now.
+            self.keeper.slot.state().replaced = Some(self.app().moment());
+        }
         let expected = version.map_or(Expected::Nothing, Expected::Version);
         match self.keeper.save(Unsaved { tokens: new, expected, is_installation: false }).await? {
             Some(stored) => {
@@ -361,7 +369,7 @@ impl Inner {
         let mut bearer = keeper.bearer(None, deadline.at()).await.map_err(Unminted::Company)?;
         let mut fresh = false;
         loop {
-            let request = Request::Location(company, location, &bearer);
+            let request = Request::Location { company, location, bearer: &bearer, is_other: fresh };
             let asked = self.now();
             let refusal = match self.ask(&request, deadline, None).await {
                 Asked::Granted(granted) => {

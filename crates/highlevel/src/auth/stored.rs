@@ -7,7 +7,8 @@ use secrecy::ExposeSecret;
 use super::TokenSet;
 use super::keeper::{Keeper, Unsaved};
 use super::oauth;
-use super::store::{Expected, Put, Resource, StoreError, Stored};
+use super::refresh::is_later;
+use super::store::{Expected, Put, Resource, StoreError, Stored, Version};
 use crate::call;
 use crate::{CompanyId, Error, Result};
 
@@ -27,10 +28,18 @@ impl Keeper {
 
     /// Stores tokens: `None` if something else is there than what they may replace. A store that fails is asked a few
     /// times; then the tokens are kept in memory, and offered to it again until it works.
-    pub(super) async fn save(&self, unsaved: Unsaved) -> Result<Option<Stored>> {
+    pub(super) async fn save(&self, new: Unsaved) -> Result<Option<Stored>> {
         // First of all: this may be given up at any point, and nobody else has these tokens.
-        self.slot.state().unsaved = Some(unsaved.clone());
+        let unsaved = self.keep(new);
         self.offer_a_few_times(&unsaved).await
+    }
+
+    /// Keeps tokens in memory, unless later ones are kept there. Gives those that are kept.
+    fn keep(&self, new: Unsaved) -> Unsaved {
+        let now = self.app.now();
+        let mut state = self.slot.state();
+        let later = state.unsaved.take().filter(|kept| is_later(&kept.tokens, &new.tokens, now));
+        state.unsaved.insert(later.unwrap_or(new)).clone()
     }
 
     async fn offer_a_few_times(&self, unsaved: &Unsaved) -> Result<Option<Stored>> {
@@ -59,10 +68,23 @@ impl Keeper {
         Ok(())
     }
 
-    /// Offers tokens to the store once. When it has taken them, or will not, they are no longer kept here.
+    /// The version of the tokens that were renewed, if the store has not taken the new ones yet.
+    pub(super) fn renewed(&self) -> Option<Version> {
+        match self.slot.state().unsaved.as_ref()?.expected {
+            Expected::Version(version) => Some(version),
+            _ => None,
+        }
+    }
+
+    /// Offers tokens to the store once. When it has taken them, or will not, they are no longer kept here. Those that are no
+    /// longer kept, because the app was removed meanwhile, are not offered.
     async fn offer(&self, unsaved: &Unsaved) -> Result<Option<Stored>, StoreError> {
         let Unsaved { tokens, mut expected, is_installation } = unsaved.clone();
+        let are_these = |kept: &Unsaved| are_the_same(&kept.tokens, &tokens);
         let stored = loop {
+            if !self.slot.state().unsaved.as_ref().is_some_and(are_these) {
+                break None;
+            }
             match self.app.store.put(&self.slot.key, &tokens, expected).await? {
                 Put::Stored(version) => break Some(Stored::new(tokens.clone(), version)),
                 // An offer that failed, or was given up, may have been taken.
@@ -70,9 +92,13 @@ impl Keeper {
                 Put::Conflict(Some(there))
                     if is_installation
                         && expected != Expected::Version(there.version)
-                        && !self.is_later(&there.tokens, &tokens) =>
+                        && !is_later(&there.tokens, &tokens, self.app.now()) =>
                 {
                     expected = Expected::Version(there.version);
+                }
+                // What was to be replaced is gone.
+                Put::Conflict(None) if is_installation && expected != Expected::Nothing => {
+                    expected = Expected::Nothing;
                 }
                 Put::Conflict(there) => {
                     tracing::debug!(removed = there.is_none(), "the tokens were changed meanwhile");
@@ -80,14 +106,8 @@ impl Keeper {
                 }
             }
         };
-        self.slot.state().unsaved.take_if(|kept| are_the_same(&kept.tokens, &tokens));
+        self.slot.state().unsaved.take_if(|kept| are_these(kept));
         Ok(stored)
-    }
-
-    /// Whether tokens in the store are of a later installation. One that lies in the future is of a clock that has been put
-    /// back since, and shows nothing.
-    fn is_later(&self, there: &TokenSet, tokens: &TokenSet) -> bool {
-        there.installed_at > tokens.installed_at && there.installed_at <= self.app.now()
     }
 
     /// Offers the tokens again until the store has taken them, or the app is no more.
@@ -129,11 +149,17 @@ impl Keeper {
         let told = tokens.and_then(|tokens| tokens.company_id.clone());
         for company in said.into_iter().chain(told) {
             let keeper = self.app.keeper(Resource::Company(company.clone()));
-            if keeper.read().await?.is_some() {
+            if keeper.has_tokens().await? {
                 return Ok(Some(company));
             }
         }
         Ok(None)
+    }
+
+    /// Whether there are tokens, in the store or on their way to it.
+    pub(super) async fn has_tokens(&self) -> Result<bool> {
+        let is_unsaved = self.slot.state().unsaved.is_some();
+        Ok(is_unsaved || self.read().await?.is_some())
     }
 
     pub(super) fn store_failed(&self, what: &str, source: StoreError) -> Error {

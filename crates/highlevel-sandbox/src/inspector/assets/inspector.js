@@ -2,10 +2,13 @@
 // forms. There is nothing here that a page without scripts could not do, more slowly.
 "use strict";
 
-// What the person opened or is about to write is theirs, and stays when the page is put anew.
+let refreshing = false; // the page is put anew, and not because the person did something
+
+// What the person opened or is about to write is theirs, and stays when the page is put anew; so does what they are told.
+// Of a long list most is as it was, and need not be gone through.
 htmx.registerExtension("inspector", {
-  // Of a long list most is as it was, and need not be gone through.
-  htmx_before_morph_node: (element, { oldNode, newNode }) => !(oldNode.matches?.("li[id]") && plain(oldNode) === plain(newNode)),
+  htmx_before_morph_node: (element, { oldNode, newNode }) =>
+    !(refreshing && oldNode.id === "notice") && !(oldNode.matches?.("li[id]") && plain(oldNode) === plain(newNode)),
   htmx_before_morph_attr: (element, { attrName }) =>
     !(attrName === "open" && element.matches("details, dialog")) && !(attrName === "hidden" && element.matches("[data-keep]")),
 });
@@ -20,6 +23,7 @@ const here = () => location.pathname + location.search;
 
 let asking = false; // the page is being asked for
 let stale = false; // and something has happened since
+let turn = 0; // how many requests the person has made: what was asked for before the last one is too old
 const pending = new Set(); // requests of the person, which come first
 
 async function refresh() {
@@ -29,27 +33,47 @@ async function refresh() {
   }
   asking = true;
   stale = false;
-  const url = here();
+  const [url, before] = [here(), turn];
   try {
     const response = await fetch(url, { headers: { Accept: "text/html" } });
     const text = await response.text();
-    // A person who went on in the meantime wants to see the other page.
-    if (url === here() && pending.size === 0) {
+    if (url !== here() || before !== turn || pending.size > 0) {
+      stale = true; // A person who went on in the meantime wants to see the other page.
+    } else if (response.ok) {
+      refreshing = true;
       await htmx.swap({ sourceElement: page(), target: "#page", select: "#page", swap: "outerMorph", text });
+    } else if (response.status === 401) {
+      location.reload(); // To sign in.
     } else {
-      stale = true;
+      // What is open is gone. What is on the screen, and what was written, stays.
+      notice(new DOMParser().parseFromString(text, "text/html").getElementById("notice")?.textContent ?? `It answered ${response.status}.`);
     }
   } catch {
     stale = true; // The stream is broken as well, and says so.
     return;
   } finally {
     asking = false;
+    refreshing = false;
   }
   if (stale) refresh();
 }
 
+/** Says what went wrong. */
+function notice(text) {
+  document.getElementById("notice").replaceChildren(Object.assign(document.createElement("p"), { textContent: text.trim() }));
+}
+
+let stream = null;
+
+/** Listens while somebody looks: a browser has six connections to one place, and there may be more tabs. */
 function follow() {
-  const stream = new EventSource(document.body.dataset.liveUrl);
+  if (document.hidden) {
+    stream?.close();
+    stream = null;
+    return show("", "paused");
+  }
+  if (stream || !page().dataset.live) return;
+  stream = new EventSource(document.body.dataset.liveUrl);
   stream.addEventListener("connected", () => {
     show("is-on", "live");
     refresh(); // What happened before, or while the stream was broken.
@@ -67,12 +91,20 @@ function show(state, text) {
   if (live.textContent !== text) live.textContent = text;
 }
 
-document.addEventListener("htmx:before:request", ({ detail }) => pending.add(detail.ctx));
+document.addEventListener("htmx:before:request", ({ detail }) => {
+  pending.add(detail.ctx);
+  turn += 1;
+  if (detail.ctx.sourceElement.id === "filter") edited = false;
+});
 document.addEventListener("htmx:finally:request", ({ detail }) => {
   pending.delete(detail.ctx);
   if (stale) refresh();
 });
-document.addEventListener("visibilitychange", () => stale && refresh());
+document.addEventListener("htmx:error", ({ detail }) => {
+  const { ctx, error } = detail;
+  if (ctx && error?.name !== "AbortError") notice("Not done: the sandbox does not answer. Is it still running?");
+});
+document.addEventListener("visibilitychange", follow);
 
 // --- After the page was put anew ------------------------------------------------------------------------------------
 
@@ -87,8 +119,23 @@ function settle() {
   scrolled = element?.id ?? null;
 }
 
+const sent = new WeakMap(); // what was in the form of a request
+
+// What is not searched for is not in the address.
+document.addEventListener("htmx:config:request", ({ detail: { ctx } }) => {
+  sent.set(ctx, new Map(ctx.request.body));
+  if (ctx.sourceElement.id !== "filter") return;
+  for (const [name, value] of [...ctx.request.body]) if (value === "") ctx.request.body.delete(name);
+});
+
+let edited = false; // the search was changed, and is not asked for yet
+document.addEventListener("input", ({ target }) => {
+  if (target.form?.id === "filter") edited = true;
+});
+
 /** The search says what the address says, but for the field in which one is. */
 function search() {
+  if (edited) return;
   const filter = document.getElementById("filter");
   const field = filter?.contains(document.activeElement) ? document.activeElement : {};
   const { value, checked } = field;
@@ -96,9 +143,11 @@ function search() {
   Object.assign(field, { value, checked });
 }
 
-/** What was written is gone, what was chosen stays for the next message, and this one is to be seen. */
-function wrote(form) {
-  for (const field of form.querySelectorAll("input:not([type=radio]), textarea")) field.value = "";
+/** What was sent is gone, what was written since or chosen stays for the next message, and this one is to be seen. */
+function wrote(form, sent) {
+  for (const field of form.querySelectorAll("input:not([type=radio]), textarea")) {
+    if (sent.get(field.name)?.replaceAll("\r\n", "\n") === field.value) field.value = "";
+  }
   atEnd = true;
 }
 
@@ -116,10 +165,11 @@ document.addEventListener("htmx:after:swap", ({ detail }) => {
     sourceElement.reset();
     sourceElement.closest("details[data-close]")?.removeAttribute("open");
   }
-  if (done && request?.method === "POST" && sourceElement.matches?.("form[data-writes]")) wrote(sourceElement);
+  if (done && request?.method === "POST" && sourceElement.matches?.("form[data-writes]")) wrote(sourceElement, sent.get(detail.ctx));
   if (done && request) search();
   if (done) document.getElementById("notice").replaceChildren();
   settle();
+  follow(); // The page before may have been one that nothing happens on.
 });
 
 // --- The clock ------------------------------------------------------------------------------------------------------
@@ -161,7 +211,7 @@ document.addEventListener("keydown", (event) => {
   const { key, target } = event;
   if (key === "Enter" && (event.ctrlKey || event.metaKey) && target.form) {
     event.preventDefault();
-    target.form.requestSubmit();
+    if (!event.repeat) target.form.requestSubmit();
     return;
   }
   if (event.ctrlKey || event.metaKey || event.altKey) return;
@@ -172,6 +222,7 @@ document.addEventListener("keydown", (event) => {
     event.preventDefault();
     return step(key === "j" ? 1 : -1);
   }
+  if (event.repeat) return;
   const element = document.querySelector(`[data-key="${CSS.escape(key)}"]`);
   // Where there is room for the list beside it, the way back is not shown, and the key leads there all the same.
   if (!element || element.disabled || !(element.checkVisibility() || element.matches(".back"))) return;
@@ -189,6 +240,9 @@ function step(by) {
   const open = rows.findIndex((row) => row.hasAttribute("aria-current"));
   const row = rows[open < 0 ? 0 : open + by];
   if (!row) return;
+  // The answer says it as well; until then the next key goes on from here.
+  for (const other of rows) other.removeAttribute("aria-current");
+  row.setAttribute("aria-current", "true");
   row.focus();
   row.click();
 }
@@ -225,5 +279,5 @@ document.addEventListener("change", ({ target }) => {
 document.addEventListener("DOMContentLoaded", () => {
   document.getElementById("single-keys").checked = localStorage.getItem(KEYS) !== "off";
   settle();
-  if (page().dataset.live) follow();
+  follow();
 });

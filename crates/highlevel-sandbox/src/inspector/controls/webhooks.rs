@@ -81,7 +81,8 @@ pub(super) fn set_retries(state: &State, asked: &Asked<'_>) -> Result<(), Proble
         "documented" => RetrySchedule::Documented,
         "onlyOn429" => RetrySchedule::OnlyOn429,
         "none" => RetrySchedule::None,
-        "custom" => RetrySchedule::Custom(waits(&asked.field("waits").unwrap_or_default())?),
+        "custom" => RetrySchedule::custom(waits(&asked.field("waits").unwrap_or_default())?)
+            .map_err(|words| Problem::bad_request(format!("Waits: {words}")))?,
         other => return Err(Problem::bad_request(format!("there is no retry schedule {other:?}"))),
     };
     state.set_retry_schedule(schedule);

@@ -3,9 +3,8 @@
 use std::collections::HashMap;
 
 use super::words;
-use crate::inspector::Filter;
-use crate::inspector::filter::contains;
-use crate::inspector::format::Time;
+use crate::inspector::format::{self, Time};
+use crate::inspector::{Filter, Needle};
 use crate::world::{Contact, Direction, Message, World, is_email};
 
 /// How many colours there are for contacts.
@@ -34,58 +33,52 @@ pub(super) struct Avatar {
     pub(super) tone: u32,
 }
 
-/// What is known of a conversation after its messages were looked through, the newest first.
-struct Seen<'a> {
-    contact: &'a Contact,
-    /// Whether the search is for the contact, whatever was written.
-    is_wanted: bool,
-    last: Option<&'a Message>,
-    has_failed: bool,
-}
-
 /// The rows that fit, and whether there are more.
 pub(super) fn rows(world: &World, filter: &Filter, open: &str) -> (Vec<Row>, bool) {
-    let mut seen: HashMap<&str, Seen<'_>> = HashMap::new();
-    let mut order: Vec<&str> = Vec::new();
-    for message in world.messages().rev() {
-        let Some(contact) = world.contact(&message.contact_id) else { continue };
-        let conversation = seen.entry(&contact.id).or_insert_with(|| Seen {
-            contact,
-            is_wanted: is_about(filter, contact),
-            last: None,
-            has_failed: false,
-        });
-        conversation.has_failed |= has_failed(message);
-        let fits = conversation.last.is_none() && is_with(filter, contact);
-        if fits && fits_message(filter, conversation.is_wanted, message) {
-            conversation.last = Some(message);
-            order.push(&contact.id);
-        }
-    }
-    let talking = order.iter().filter_map(|id| seen.get(id));
-    let talking =
-        talking.map(|conversation| (conversation.contact, conversation.last, conversation.has_failed));
+    let search = Search::new(filter);
     let silent = world.contacts().filter(|contact| {
-        let any = filter.channel.is_empty() && filter.status.is_empty() && !filter.failures;
-        any && !seen.contains_key(&*contact.id) && is_about(filter, contact) && is_with(filter, contact)
+        !search.is_for_messages()
+            && world.count_with(&contact.id) == 0
+            && search.is_about(contact)
+            && search.is_with(contact)
     });
-    let mut all = talking.chain(silent.map(|contact| (contact, None, false)));
+    let silent = silent.map(|contact| (contact, None));
+    let talking: Box<dyn Iterator<Item = _>> = if search.is_for_messages() || !filter.text.is_empty() {
+        Box::new(found(world, &search))
+    } else {
+        Box::new(world.newest_by_contact().filter(|(contact, _)| search.is_with(contact)))
+    };
+    let mut all = talking.map(|(contact, last)| (contact, Some(last))).chain(silent);
     let rows = all.by_ref().take(filter.rows);
-    let rows = rows.map(|(contact, last, has_failed)| row(contact, last, has_failed, open)).collect();
+    let rows = rows.map(|(contact, last)| row(world, contact, last, open)).collect();
     (rows, all.next().is_some())
 }
 
-fn row(contact: &Contact, last: Option<&Message>, has_failed: bool, open: &str) -> Row {
+/// The conversations in which something is found, each with the newest of it. For that every message has to be looked at.
+fn found<'w>(world: &'w World, search: &Search<'_>) -> impl Iterator<Item = (&'w Contact, &'w Message)> {
+    // For each contact, whether the search is for it whatever was written; nothing, if no more has to be looked at.
+    let mut contacts: HashMap<&str, Option<(&Contact, bool)>> = HashMap::new();
+    world.messages().rev().filter_map(move |message| {
+        let known = contacts.entry(&message.contact_id).or_insert_with(|| {
+            let contact = world.contact(&message.contact_id).filter(|contact| search.is_with(contact))?;
+            Some((contact, search.is_about(contact)))
+        });
+        let found = known.take_if(|(_, is_wanted)| search.fits(*is_wanted, message));
+        found.map(|(contact, _)| (contact, message))
+    })
+}
+
+fn row(world: &World, contact: &Contact, last: Option<&Message>, open: &str) -> Row {
     Row {
         id: contact.id.clone(),
         path: words::path(&contact.id),
-        name: words::name(contact).to_owned(),
+        name: format::start(words::name(contact), words::NAME),
         avatar: Avatar::of(contact),
         last: last.map(words::line).unwrap_or_default(),
         channel: last.map(|message| message.channel.clone()).unwrap_or_default(),
         was_sent: last.is_some_and(|message| message.direction == Direction::Outbound),
         at: last.map(|message| Time::from(message.date_added.clone())).unwrap_or_default(),
-        has_failed,
+        has_failed: world.has_failed_with(&contact.id),
         is_open: contact.id == open,
     }
 }
@@ -97,49 +90,67 @@ impl Avatar {
     }
 }
 
-/// Whether the text that is searched for is in what is known of a contact.
-pub(super) fn is_about(filter: &Filter, contact: &Contact) -> bool {
-    facts(contact).any(|fact| filter.finds(fact))
+/// A filter, prepared for many messages.
+pub(super) struct Search<'f> {
+    filter: &'f Filter,
+    text: Needle,
+    contact: Needle,
 }
 
-/// Whether it is the contact that is searched for.
-fn is_with(filter: &Filter, contact: &Contact) -> bool {
-    facts(contact).any(|fact| contains(fact, &filter.contact))
+impl<'f> Search<'f> {
+    pub(super) fn new(filter: &'f Filter) -> Self {
+        Self { filter, text: Needle::new(&filter.text), contact: Needle::new(&filter.contact) }
+    }
+
+    /// Whether it asks for something that only messages have.
+    fn is_for_messages(&self) -> bool {
+        !self.filter.channel.is_empty() || !self.filter.status.is_empty() || self.filter.failures
+    }
+
+    /// Whether every message of a contact fits.
+    pub(super) fn is_for_all(&self, is_wanted: bool) -> bool {
+        is_wanted && !self.is_for_messages()
+    }
+
+    /// Whether the text that is searched for is in what is known of a contact.
+    pub(super) fn is_about(&self, contact: &Contact) -> bool {
+        facts(contact).any(|fact| self.text.is_in(fact))
+    }
+
+    /// Whether it is the contact that is searched for.
+    fn is_with(&self, contact: &Contact) -> bool {
+        facts(contact).any(|fact| self.contact.is_in(fact))
+    }
+
+    /// Whether a message is searched for. If its contact is, its text does not matter.
+    pub(super) fn fits(&self, is_wanted: bool, message: &Message) -> bool {
+        let filter = self.filter;
+        let status = || {
+            filter.has_status(&message.status)
+                || message.call_status.as_deref().is_some_and(|status| filter.has_status(status))
+        };
+        (filter.channel.is_empty() || filter.channel == message.channel)
+            && status()
+            && (!filter.failures || message.has_failed())
+            && (is_wanted || self.has_text(message))
+    }
+
+    fn has_text(&self, message: &Message) -> bool {
+        let fields = ["message", "subject", "html", "emailFrom", "emailTo"];
+        let fields = fields.into_iter().filter_map(|name| message.field(name));
+        let email = message.email_message_id.as_deref().filter(|_| is_email(&message.channel));
+        [message.id.as_str()]
+            .into_iter()
+            .chain(fields)
+            .chain(email)
+            .chain(words::attachments(message))
+            .any(|text| self.text.is_in(text))
+    }
 }
 
 fn facts(contact: &Contact) -> impl Iterator<Item = &str> {
     let Contact { id, name, email, phone, .. } = contact;
     [name, phone, email].into_iter().flatten().map(String::as_str).chain([id.as_str()])
-}
-
-/// Whether a message is searched for. If its contact is, its text does not matter.
-pub(super) fn fits_message(filter: &Filter, is_wanted: bool, message: &Message) -> bool {
-    let status = || {
-        filter.has_status(&message.status)
-            || message.call_status.as_deref().is_some_and(|status| filter.has_status(status))
-    };
-    (filter.channel.is_empty() || filter.channel == message.channel)
-        && status()
-        && (!filter.failures || has_failed(message))
-        && (is_wanted || is_in(filter, message))
-}
-
-/// Whether the text that is searched for is in a message.
-fn is_in(filter: &Filter, message: &Message) -> bool {
-    let fields = ["message", "subject", "html"].into_iter().filter_map(|name| message.field(name));
-    if fields.chain([&*message.id]).any(|text| filter.finds(text)) {
-        return true;
-    }
-    let addresses = ["emailFrom", "emailTo"].into_iter().filter_map(|name| message.field(name));
-    let email = message.email_message_id.as_deref().filter(|_| is_email(&message.channel));
-    addresses.chain(email).any(|text| filter.finds(text))
-        || words::attachments(message)
-            .iter()
-            .any(|each| filter.finds(each.link.as_deref().unwrap_or(&each.name)))
-}
-
-pub(super) fn has_failed(message: &Message) -> bool {
-    message.status == "failed"
 }
 
 #[cfg(test)]

@@ -1,24 +1,31 @@
 //! The conversation that is open: its messages as bubbles, with everything that is known of each.
 
-use std::fmt::Write as _;
-
-use serde_json::Value;
-
-use super::list::{self, Avatar};
+use super::budget::{self, Beginning, Budget, Listed};
+use super::list::{Avatar, Search};
 use super::words::{self, Attachment};
 use crate::inspector::Filter;
 use crate::inspector::format::{self, Time};
-use crate::world::{Contact, Direction, Message, World, is_email, is_phone, next_statuses};
+use crate::world::{Contact, Direction, Message, StatusChange, World, is_email, is_phone, next_statuses};
 
 /// How many messages are shown for each row that the list may have.
 const MESSAGES_PER_ROW: usize = 2;
-/// How much of a value is shown among the facts, in characters.
+/// How much of a value is shown among the facts, in characters, and of its name.
 const FACT: usize = 200;
+const NAME: usize = 60;
+/// How much of a subject is shown, of an address, or of why something failed, in characters.
+const LINE: usize = 300;
+/// How many attachments, facts and statuses of one message are shown.
+const MOST: usize = 20;
+
 /// The conversation that is open.
 pub(super) struct Thread {
     pub(super) name: String,
     pub(super) avatar: Avatar,
-    pub(super) contact: Contact,
+    /// The id of the contact.
+    pub(super) contact: String,
+    pub(super) location: String,
+    pub(super) phone: Option<String>,
+    pub(super) email: Option<String>,
     pub(super) bubbles: Vec<Bubble>,
     /// How many that fit are older than those that are shown.
     pub(super) earlier: usize,
@@ -38,19 +45,20 @@ pub(super) struct Bubble {
     pub(super) was_sent: bool,
     pub(super) channel: String,
     pub(super) at: Time,
-    pub(super) text: Option<String>,
+    pub(super) text: Option<Beginning>,
     pub(super) call: Option<Call>,
     pub(super) email: Option<Email>,
     /// Whether there is HTML to be framed.
     pub(super) has_html: bool,
-    pub(super) attachments: Vec<Attachment>,
+    pub(super) attachments: Listed<Attachment>,
     pub(super) status: String,
     /// The class of a badge: how good that is.
     pub(super) tone: &'static str,
     /// Why it failed, if somebody said so.
     pub(super) reason: Option<String>,
-    pub(super) history: Vec<Step>,
-    pub(super) facts: Vec<(String, String)>,
+    /// The last of its statuses, oldest first.
+    pub(super) history: Listed<Step>,
+    pub(super) facts: Listed<(String, String)>,
     /// The statuses that may follow, if it is one to move on.
     pub(super) next: Vec<&'static str>,
 }
@@ -81,25 +89,42 @@ pub(super) struct Step {
 
 /// The conversation with a contact: the newest messages of those that fit, oldest first.
 pub(super) fn thread(world: &World, filter: &Filter, contact: &Contact) -> Thread {
-    let is_wanted = list::is_about(filter, contact);
+    let search = Search::new(filter);
+    let is_wanted = search.is_about(contact);
     let most = filter.rows * MESSAGES_PER_ROW;
+    let messages = world.messages_with(&contact.id).rev();
     let (mut shown, mut earlier, mut hidden) = (Vec::new(), 0, 0);
-    for message in world.messages().rev().filter(|message| message.contact_id == contact.id) {
-        if !list::fits_message(filter, is_wanted, message) {
-            hidden += 1;
-        } else if shown.len() < most {
-            shown.push(message);
-        } else {
-            earlier += 1;
-        }
+    if search.is_for_all(is_wanted) {
+        shown.extend(messages.take(most));
+        earlier = world.count_with(&contact.id) - shown.len();
+    } else {
+        messages.for_each(|message| {
+            if !search.fits(is_wanted, message) {
+                hidden += 1;
+            } else if shown.len() < most {
+                shown.push(message);
+            } else {
+                earlier += 1;
+            }
+        });
     }
-    shown.reverse();
-    let before = std::iter::once(None).chain(shown.iter().copied().map(Some));
-    let bubbles = before.zip(&shown).map(|(before, message)| Bubble::of(message, before, contact)).collect();
+    // Of the newest ones most is shown.
+    let mut budget = Budget::new();
+    let before = shown.iter().skip(1).copied().map(Some).chain([None]);
+    let mut bubbles: Vec<Bubble> = shown
+        .iter()
+        .zip(before)
+        .map(|(message, before)| Bubble::of(message, before, contact, &mut budget))
+        .collect();
+    bubbles.reverse();
+    let detail = |value: &Option<String>| value.as_ref().map(|text| format::start(text, FACT));
     Thread {
-        name: words::name(contact).to_owned(),
+        name: format::start(words::name(contact), words::NAME),
         avatar: Avatar::of(contact),
-        contact: contact.clone(),
+        contact: contact.id.clone(),
+        location: contact.location_id.clone(),
+        phone: detail(&contact.phone),
+        email: detail(&contact.email),
         bubbles,
         earlier,
         hidden,
@@ -114,12 +139,16 @@ impl Thread {
 }
 
 impl Bubble {
-    fn of(message: &Message, before: Option<&Message>, contact: &Contact) -> Self {
+    fn of(message: &Message, before: Option<&Message>, contact: &Contact, budget: &mut Budget) -> Self {
         let at = Time::from(message.date_added.clone());
         let is_new_day = before.is_none_or(|before| Time(before.date_added.clone()).day() != at.day());
         let (has_html, email) = (message.field("html").is_some(), is_email(&message.channel));
         // A call that moves on is told about whoever called; a message that came in has arrived.
         let moves = message.direction == Direction::Outbound || is_phone(&message.channel);
+        let text = message.text().filter(|text| !text.is_empty()).map(|text| budget.text(text));
+        let reason = message.history.last().and_then(|last| last.error.as_deref());
+        let mut history = budget.list(message.history.iter().rev(), MOST, Step::of);
+        history.shown.reverse();
         Self {
             id: message.id.clone(),
             segment: words::segment(&message.id),
@@ -128,16 +157,16 @@ impl Bubble {
             was_sent: message.direction == Direction::Outbound,
             channel: message.channel.clone(),
             at,
-            text: message.text().filter(|text| !text.is_empty()).map(str::to_owned),
-            call: is_phone(&message.channel).then(|| Call::of(message)),
-            email: email.then(|| Email::of(message, contact)),
+            text,
+            call: is_phone(&message.channel).then(|| Call::of(message, budget)),
+            email: email.then(|| Email::of(message, contact, budget)),
             has_html,
-            attachments: words::attachments(message),
+            attachments: budget.list(words::attachments(message), MOST, attachment),
             status: message.status.clone(),
             tone: tone(&message.status),
-            reason: message.history.last().and_then(|last| last.error.clone()),
-            history: message.history.iter().map(Step::of).collect(),
-            facts: facts(message),
+            reason: reason.map(|reason| budget.line(reason, LINE)),
+            history,
+            facts: facts(message, budget),
             next: if moves { next_statuses(message) } else { Vec::new() },
         }
     }
@@ -156,8 +185,8 @@ impl Bubble {
 }
 
 impl Call {
-    fn of(message: &Message) -> Self {
-        let end = |name: &str| Some(message.request.pointer(name)?.as_str()?.to_owned());
+    fn of(message: &Message, budget: &mut Budget) -> Self {
+        let mut end = |name: &str| Some(budget.line(message.request.pointer(name)?.as_str()?, NAME));
         let outcome = words::outcome(message).to_owned();
         Self {
             title: words::call_title(message),
@@ -171,31 +200,47 @@ impl Call {
 }
 
 impl Email {
-    fn of(message: &Message, contact: &Contact) -> Self {
+    fn of(message: &Message, contact: &Contact, budget: &mut Budget) -> Self {
         let sent = message.direction == Direction::Outbound;
         let (own_from, own_to) = match contact.email.as_deref() {
             Some(address) if sent => (None, Some(address)),
             other => (other.filter(|_| !sent), None),
         };
+        let named = |name: &str| Some(budget::value(message.request.get(name)?, LINE));
+        let address = |name: &str, own: Option<&str>| {
+            message.field(name).or(own).map(|address| format::start(address, LINE))
+        };
         let people = [
-            ("From", message.field("emailFrom").or(own_from).map(str::to_owned)),
-            ("To", message.field("emailTo").or(own_to).map(str::to_owned)),
-            ("Cc", message.request.get("emailCc").map(text_of)),
-            ("Bcc", message.request.get("emailBcc").map(text_of)),
-            ("Reply to", message.request.get("replyTo").map(text_of)),
+            ("From", address("emailFrom", own_from)),
+            ("To", address("emailTo", own_to)),
+            ("Cc", named("emailCc")),
+            ("Bcc", named("emailBcc")),
+            ("Reply to", named("replyTo")),
         ];
         let people = people.into_iter().filter_map(|(name, value)| Some((name, value?)));
+        let people = people.filter(|(_, value)| !value.is_empty());
         Self {
-            subject: message.field("subject").unwrap_or("No subject").to_owned(),
-            people: people.filter(|(_, value)| !value.is_empty()).collect(),
+            subject: budget.line(message.field("subject").unwrap_or("No subject"), LINE),
+            people: people.map(|(name, value)| (name, budget.line(&value, LINE))).collect(),
         }
     }
 }
 
 impl Step {
-    fn of(change: &crate::world::StatusChange) -> Self {
-        Self { status: change.status.clone(), at: change.at.clone().into(), error: change.error.clone() }
+    fn of(budget: &mut Budget, change: &StatusChange) -> Self {
+        Self {
+            status: budget.line(&change.status, NAME),
+            at: change.at.clone().into(),
+            error: change.error.as_deref().map(|error| budget.line(error, LINE)),
+        }
     }
+}
+
+fn attachment(budget: &mut Budget, address: &str) -> Attachment {
+    let attachment = Attachment::of(address);
+    budget.spend(attachment.link.as_deref().unwrap_or_default());
+    budget.spend(&attachment.name);
+    attachment
 }
 
 /// How good a status is, as the class of a badge.
@@ -209,17 +254,18 @@ pub(super) fn tone(status: &str) -> &'static str {
 }
 
 /// What else is known of a message: ids, and the fields of its request that have no place of their own.
-fn facts(message: &Message) -> Vec<(String, String)> {
+fn facts(message: &Message, budget: &mut Budget) -> Listed<(String, String)> {
     let ids = [
         ("conversation", Some(&message.conversation_id)),
         ("provider", message.conversation_provider_id.as_ref()),
         ("email", message.email_message_id.as_ref()),
         ("thread", message.thread_id.as_ref()),
     ];
-    let ids = ids.into_iter().filter_map(|(name, id)| Some((name.to_owned(), id?.clone())));
+    let ids = ids.into_iter().filter_map(|(name, id)| Some((name, format::start(id?, FACT))));
     let fields = message.request.as_object().into_iter().flatten();
     let fields = fields.filter(|(name, _)| !has_a_place(name));
-    ids.chain(fields.map(|(name, value)| (name.clone(), format::start(&text_of(value), FACT)))).collect()
+    let all = ids.chain(fields.map(|(name, value)| (name.as_str(), budget::value(value, FACT))));
+    budget.list(all, MOST, |budget, (name, value)| (budget.line(name, NAME), budget.line(&value, FACT)))
 }
 
 /// Whether a field of a request is shown elsewhere.
@@ -229,21 +275,4 @@ fn has_a_place(name: &str) -> bool {
     let of_email =
         matches!(name, "subject" | "html" | "emailFrom" | "emailTo" | "emailCc" | "emailBcc" | "replyTo");
     of_all || of_email || matches!(name, "call" | "status" | "conversationProviderId" | "threadId")
-}
-
-/// A value of a request as a person would write it.
-fn text_of(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        Value::Array(all) => {
-            let mut line = String::new();
-            for (place, each) in all.iter().enumerate() {
-                let comma = if place == 0 { "" } else { ", " };
-                // Writing to a text cannot fail.
-                let _ = write!(line, "{comma}{}", text_of(each));
-            }
-            line
-        }
-        other => other.to_string(),
-    }
 }

@@ -9,6 +9,10 @@ use crate::world::{Contact, Direction, Message, is_call, is_email, is_voicemail}
 
 /// How much of a text is in a line of the list, and of an attachment that is no file, in characters.
 const LINE: usize = 90;
+/// How much of a name is shown, in characters.
+pub(super) const NAME: usize = 80;
+/// Up to how many bytes an address becomes a link.
+const LONGEST_LINK: usize = 2048;
 
 /// The name of a contact, or what else there is of it.
 pub(super) fn name(contact: &Contact) -> &str {
@@ -35,11 +39,11 @@ pub(super) fn line(message: &Message) -> String {
         message.text().or_else(|| message.field("subject"))
     };
     let text = text.map(|text| format::start(text, LINE)).filter(|text| !text.is_empty());
-    let said = text.unwrap_or_else(|| match &attachments(message)[..] {
-        [] if message.field("html").is_some() => "HTML".to_owned(),
-        [] => "no text".to_owned(),
-        [one] => one.name.clone(),
-        more => format!("{} attachments", more.len()),
+    let said = text.unwrap_or_else(|| match (attachments(message).next(), attachments(message).count()) {
+        (Some(only), 1) => Attachment::of(only).name,
+        (Some(_), count) => format!("{count} attachments"),
+        (None, _) if message.field("html").is_some() => "HTML".to_owned(),
+        (None, _) => "no text".to_owned(),
     });
     if is_voicemail(&message.channel) { format!("Voicemail: {said}") } else { said }
 }
@@ -121,14 +125,15 @@ pub(super) struct Attachment {
     pub(super) link: Option<String>,
 }
 
-pub(super) fn attachments(message: &Message) -> Vec<Attachment> {
+/// The addresses of the files that a message names.
+pub(super) fn attachments(message: &Message) -> impl Iterator<Item = &str> {
     let all = message.request.get("attachments").and_then(Value::as_array);
-    all.into_iter().flatten().filter_map(Value::as_str).map(Attachment::of).collect()
+    all.into_iter().flatten().filter_map(Value::as_str)
 }
 
 impl Attachment {
     /// Only a whole `http` or `https` address becomes a link; of anything else its text is shown.
-    fn of(text: &str) -> Self {
+    pub(super) fn of(text: &str) -> Self {
         Self::linked(text).unwrap_or_else(|| Self {
             name: format::start(text, LINE),
             host: String::new(),
@@ -137,6 +142,9 @@ impl Attachment {
     }
 
     fn linked(text: &str) -> Option<Self> {
+        if text.len() > LONGEST_LINK {
+            return None;
+        }
         let (scheme, rest) = text.split_once("://")?;
         let odd = |each: char| each.is_whitespace() || each.is_control() || each == '\\';
         if !["http", "https"].iter().any(|known| scheme.eq_ignore_ascii_case(known)) || text.contains(odd) {
@@ -146,7 +154,11 @@ impl Attachment {
         let host = authority.rsplit('@').next().filter(|host| !host.is_empty())?;
         let path = path.split(['?', '#']).next().unwrap_or_default();
         let name = path.rsplit('/').next().filter(|name| !name.is_empty()).unwrap_or(host);
-        Some(Self { name: format::start(name, LINE), host: host.to_owned(), link: Some(text.to_owned()) })
+        Some(Self {
+            name: format::start(name, LINE),
+            host: format::start(host, LINE),
+            link: Some(text.to_owned()),
+        })
     }
 }
 
@@ -225,6 +237,8 @@ mod tests {
 
     #[test]
     fn only_addresses_of_the_web_become_links() {
+        let long = format!("https://a.example/{}", "b".repeat(LONGEST_LINK));
+        let long_name = format!("{}…", &long[..LINE]);
         let cases = [
             ("https://a.example/b/c.png?d=/e#f/g", "c.png", "a.example", true),
             ("HTTP://a.example:8080", "a.example:8080", "a.example:8080", true),
@@ -246,10 +260,11 @@ mod tests {
             ("/b", "/b", "", false),
             ("https:///b", "https:///b", "", false),
             ("", "", "", false),
+            (&long, &long_name, "", false),
         ];
         for (text, name, host, is_link) in cases {
             let link = is_link.then(|| text.to_owned());
-            let expected = Attachment { name: name.to_owned(), host: host.to_owned(), link };
+            let expected = Attachment { name: name.to_owned(), host: format::start(host, LINE), link };
             assert_eq!(Attachment::of(text), expected, "{text}");
         }
     }

@@ -3,6 +3,7 @@
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 
+use super::list::Search;
 use super::words;
 use crate::admin::Problem;
 use crate::identifiers;
@@ -31,7 +32,7 @@ const SORTS: [&str; 6] = ["Text", "Email", "Phone", "Social media", "Chat on a p
 
 impl Composer {
     pub(super) fn new(state: &State, world: &World, contact: &Contact) -> Self {
-        let last = world.messages().rev().find(|message| message.contact_id == contact.id);
+        let last = world.messages_with(&contact.id).next_back();
         let providers = world.providers().filter(|provider| provider.location_id == contact.location_id);
         let mut outbound = state.contract.allowed_values("SendMessageType");
         outbound.extend(state.contract.allowed_values("OutboundCallType"));
@@ -78,9 +79,9 @@ pub(super) fn send(state: &State, asked: &Asked<'_>) -> Result<Answer, Problem> 
     // What was written is to be seen, so a search that would hide it ends.
     let world = state.world();
     let filter = asked.filter();
-    let is_wanted = world.contact(contact).is_some_and(|contact| super::list::is_about(&filter, contact));
-    let query =
-        if super::list::fits_message(&filter, is_wanted, &message) { filter.query() } else { String::new() };
+    let search = Search::new(&filter);
+    let is_wanted = world.contact(contact).is_some_and(|contact| search.is_about(contact));
+    let query = if search.fits(is_wanted, &message) { filter.query() } else { String::new() };
     Ok(Answer::See(format!("{}{query}", address(contact))))
 }
 
@@ -155,12 +156,20 @@ pub(super) fn status(state: &State, asked: &Asked<'_>) -> Result<Answer, Problem
 
 /// Adds a contact.
 pub(super) fn add_contact(state: &State, asked: &Asked<'_>) -> Result<Answer, Problem> {
-    let id = asked.field("contact").unwrap_or_else(identifiers::object_id);
-    let location = asked.field("location").unwrap_or_else(|| state.account.location_id.clone());
+    let field = |name| asked.field(name).map(|text| text.trim().to_owned());
+    let id = field("contact").unwrap_or_else(identifiers::object_id);
+    // A browser leaves these out of an address, however they are written.
+    if id == "." || id == ".." {
+        return Err(bad(format!(
+            "{id:?} cannot be the id of a contact, for a browser takes it for a folder; choose another one, or leave the \
+             field empty"
+        )));
+    }
+    let location = field("location").unwrap_or_else(|| state.account.location_id.clone());
     let contact = Contact {
-        name: asked.field("name"),
-        phone: asked.field("phone"),
-        email: asked.field("email"),
+        name: field("name"),
+        phone: field("phone"),
+        email: field("email"),
         ..Contact::new(&id).location(location)
     };
     let mut world = state.world();

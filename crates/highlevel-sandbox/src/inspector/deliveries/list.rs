@@ -7,8 +7,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::countdown::Next;
-use crate::inspector::filter::{Filter, contains};
 use crate::inspector::format::{self, Time};
+use crate::inspector::{Filter, Needle};
 use crate::webhook::{DeliveryAttempt, DeliveryOutcome, DeliveryState, HostileMode, Summary, time_text};
 use crate::world::Contact;
 
@@ -98,8 +98,10 @@ fn says(payload: &[u8]) -> String {
 /// What is searched for, prepared.
 pub(super) struct Wanted<'a> {
     filter: &'a Filter,
+    text: Needle,
     /// The text as it is in JSON, if that is different.
-    escaped: Option<String>,
+    escaped: Option<Needle>,
+    contact: Needle,
     /// The ids of the contacts with such a name.
     contacts: HashSet<String>,
 }
@@ -127,11 +129,14 @@ impl<'a> Wanted<'a> {
     pub(super) fn new<'c>(filter: &'a Filter, contacts: impl Iterator<Item = &'c Contact>) -> Self {
         let escaped = Value::from(filter.text.as_str()).to_string();
         let escaped = escaped.trim_start_matches('"').strip_suffix('"').unwrap_or_default();
-        let named = |name: &Option<String>| name.as_ref().is_some_and(|name| contains(name, &filter.contact));
-        let contacts = contacts.filter(|contact| !filter.contact.is_empty() && named(&contact.name));
+        let contact = Needle::new(&filter.contact);
+        let named = |name: &Option<String>| name.as_ref().is_some_and(|name| contact.is_in(name));
+        let contacts = contacts.filter(|each| !contact.is_empty() && named(&each.name));
         Self {
-            escaped: (escaped != filter.text).then(|| escaped.to_owned()),
-            contacts: contacts.map(|contact| contact.id.clone()).collect(),
+            text: Needle::new(&filter.text),
+            escaped: (escaped != filter.text).then(|| Needle::new(escaped)),
+            contacts: contacts.map(|each| each.id.clone()).collect(),
+            contact,
             filter,
         }
     }
@@ -158,16 +163,15 @@ impl<'a> Wanted<'a> {
     }
 
     fn has_text(&self, summary: &Summary) -> bool {
-        if self.filter.text.is_empty() {
+        if self.text.is_empty() {
             return true;
         }
         let event = &summary.event;
-        let payload = String::from_utf8_lossy(&event.body);
         summary.id.to_string() == self.filter.text
-            || [&event.name, &event.url, &event.webhook_id].into_iter().any(|text| self.filter.finds(text))
-            || event.message_id.as_ref().is_some_and(|id| self.filter.finds(id))
-            || self.filter.finds(&payload)
-            || self.escaped.as_ref().is_some_and(|escaped| contains(&payload, escaped))
+            || [&event.name, &event.url, &event.webhook_id].into_iter().any(|text| self.text.is_in(text))
+            || event.message_id.as_ref().is_some_and(|id| self.text.is_in(id))
+            || self.text.is_in_bytes(&event.body)
+            || self.escaped.as_ref().is_some_and(|escaped| escaped.is_in_bytes(&event.body))
     }
 
     /// Whether it is about the contact and the channel.
@@ -177,7 +181,7 @@ impl<'a> Wanted<'a> {
         }
         let facts: Facts = serde_json::from_slice(&summary.event.body).unwrap_or_default();
         let contact = facts.contact_id.as_str().unwrap_or_default();
-        (contains(contact, &self.filter.contact) || self.contacts.contains(contact))
+        (self.contact.is_in(contact) || self.contacts.contains(contact))
             && (self.filter.channel.is_empty() || facts.is_on(&self.filter.channel))
     }
 }

@@ -127,6 +127,20 @@ mod tests {
     }
 
     #[test]
+    fn of_a_long_pointer_the_beginning_is_shown() {
+        let long = format!("/{}", "é".repeat(450_000));
+        let fits = format!("/{}", "é".repeat(199));
+        let request = RecordedRequest {
+            unknown_fields: vec![long.clone(), fits.clone()],
+            ..RecordedRequest::default()
+        };
+        let marks = marks(&request);
+        // Its place is found by all of it.
+        assert_eq!((&marks[0].pointer, &marks[1].pointer), (&long, &fits));
+        assert_eq!((marks[0].place(), marks[1].place()), (format!("{fits}…").into(), fits.into()));
+    }
+
+    #[test]
     fn no_more_is_shown_than_a_person_reads() {
         let request = RecordedRequest {
             unknown_fields: (0..500).map(|place| format!("/{place}")).collect(),

@@ -21,6 +21,11 @@ pub(super) fn rows(sandbox: &Sandbox) -> Vec<Row> {
         Row::get("webhooks"),
         Row::new(Method::PATCH, "webhooks", json!({"retries": "custom", "waitsMs": [1000, 5000]})),
         Row::new(Method::PATCH, "webhooks", json!({"retries": "custom"})).answers(400),
+        Row::new(Method::PATCH, "webhooks", json!({"retries": "custom", "waitsMs": vec![0; 100]})),
+        Row::new(Method::PATCH, "webhooks", json!({"retries": "custom", "waitsMs": vec![0; 101]}))
+            .answers(400),
+        Row::new(Method::PATCH, "webhooks", json!({"retries": "custom", "waitsMs": [315_360_000_000_u64]})),
+        Row::new(Method::PATCH, "webhooks", json!({"retries": "custom", "waitsMs": [u64::MAX]})).answers(400),
         Row::new(Method::PATCH, "webhooks", json!({"url": "https://a.example"})).answers(400),
         Row::new(Method::PATCH, "webhooks", json!({"retries": "none", "url": NOBODY})),
         Row::get("webhooks/keys"),

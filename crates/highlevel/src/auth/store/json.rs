@@ -112,11 +112,16 @@ impl<'a> TokensForm<'a> {
     }
 
     pub(super) fn into_tokens(self) -> Result<TokenSet, InvalidTokens> {
+        let installed_at = match self.installed_at_unix_ms {
+            Some(installed_at) => installed_at,
+            None if self.format < 2 => self.obtained_at_unix_ms,
+            None => return Err(InvalidTokens::new("the field installed_at_unix_ms is missing")),
+        };
         Ok(TokenSet {
             access_token: self.access_token.into_owned().into(),
             refresh_token: self.refresh_token.map(|token| token.into_owned().into()),
             obtained_at: time(self.obtained_at_unix_ms)?,
-            installed_at: time(self.installed_at_unix_ms.unwrap_or(self.obtained_at_unix_ms))?,
+            installed_at: time(installed_at)?,
             expires_at: time(self.expires_at_unix_ms)?,
             scopes: self.scopes.into_owned(),
             company_id: self.company_id.map(|id| id.into_owned().into()),
@@ -162,7 +167,7 @@ const EARLIEST: i64 = -11_644_473_600_000;
 const LATEST: i64 = 253_402_300_799_999;
 
 /// Milliseconds since 1970, rounded down: a token is not believed to live longer than it does.
-pub(super) fn rounded_down(time: SystemTime) -> i64 {
+pub(in crate::auth) fn rounded_down(time: SystemTime) -> i64 {
     let milliseconds = match time.duration_since(SystemTime::UNIX_EPOCH) {
         Ok(after) => i64::try_from(after.as_millis()).unwrap_or(LATEST),
         Err(before) => {

@@ -21,6 +21,7 @@ mod row;
 
 pub use file::{FileStore, FileStoreError};
 pub use json::InvalidTokens;
+pub(super) use json::rounded_down as in_milliseconds;
 pub use memory::MemoryStore;
 
 /// What tokens are for: one location, or a company (agency) whose token gives those of its locations.

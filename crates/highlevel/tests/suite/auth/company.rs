@@ -168,6 +168,35 @@ async fn a_company_whose_token_lacks_the_scope_is_not_renewed_for_it() {
     assert_eq!((world.refreshes(), world.mints()), (0, 1));
 }
 
+/// Rejected tokens are replaced once in thirty seconds, so that a 401 in between says nothing of the next one.
+#[tokio::test]
+async fn the_owner_of_a_company_is_asked_only_if_a_renewed_token_is_rejected_too() {
+    let world = World::new().await;
+    let app = installed(&world).await;
+    let rejected = || Fate::Not(refusal("401 Unauthorized", "Invalid JWT"));
+    world.revoke_access();
+    send(&app.company(COMPANY).location("loc1")).await.expect("a receipt");
+    world.fates([rejected()]);
+    let error = send(&app.company(COMPANY).location("loc2")).await.expect_err("rejected");
+    assert_eq!((error.kind(), error.delivery()), (ErrorKind::Token, Delivery::NotSent));
+    assert_eq!(
+        error.to_string(),
+        "send_message: HighLevel answered 401 Unauthorized to the token of the company GNb7aIv4rQFVb9iwNl5K, which was \
+         renewed a short time ago, and is renewed once in 30 seconds at most: try again after that: Invalid JWT (trace \
+         trace-1); nothing was sent"
+    );
+    let error = app.location_token(COMPANY, "loc3");
+    world.fates([rejected()]);
+    assert_eq!(error.await.expect_err("rejected").kind(), ErrorKind::Status);
+    assert_eq!(world.refreshes(), 1);
+    world.clock.advance(30 * SECOND);
+    world.fates([rejected(), Fate::Done, rejected()]);
+    let error = send(&app.company(COMPANY).location("loc2")).await.expect_err("rejected");
+    assert_eq!(error.kind(), ErrorKind::NeedsAuthorization);
+    assert!(error.to_string().contains("HighLevel does not take its token, also a renewed one"), "{error}");
+    assert_eq!(world.refreshes(), 2);
+}
+
 /// A location that has moved: its tokens name a company that is there as well.
 #[tokio::test]
 async fn the_company_that_was_named_goes_first() {

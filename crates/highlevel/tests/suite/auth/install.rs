@@ -1,5 +1,6 @@
 //! Tokens come and go with the app.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
@@ -168,6 +169,75 @@ async fn a_late_removal_does_not_touch_a_newer_installation() {
     send(&client).await.expect("a receipt");
     // One that does not say when it happened is taken at its word.
     assert_eq!(handle(&world, &app, &uninstall("loc1")).await, Handled::Removed(vec![location("loc1")]));
+}
+
+/// What the store has not taken yet is removed as well, and is not offered to it any more.
+#[tokio::test]
+async fn a_removal_stops_what_is_on_its_way_to_the_store() {
+    let world = World::new().await;
+    let is_down = Arc::new(AtomicBool::new(true));
+    let spy = Spy::taking_nothing(&world.store, &is_down);
+    let app = world.builder().store(spy.clone()).build().expect("an app");
+    let exchange = tokio::spawn({
+        let app = app.clone();
+        async move { app.exchange(World::code("loc1")).await }
+    });
+    until(async || spy.count("put") > 0).await;
+    let event = uninstall("loc1").at(world.clock.now() + SECOND);
+    world.clock.advance(SECOND);
+    assert_eq!(handle(&world, &app, &event).await, Handled::Removed(Vec::new()));
+    is_down.store(false, Ordering::SeqCst);
+    let error = exchange.await.expect("no panic").expect_err("removed");
+    assert_eq!(error.kind(), ErrorKind::Token);
+    assert_eq!(
+        error.to_string(),
+        "token: the new tokens of the location loc1 were not stored: meanwhile the app was removed, or installed once more; \
+         nothing was sent"
+    );
+    assert!(world.stored("loc1").await.is_none());
+}
+
+/// Between two tries to store what is new, the app is removed: with what was to be replaced, what is new goes.
+#[tokio::test]
+async fn a_removal_of_what_is_to_be_replaced_stops_it_too() {
+    let world = World::new().await;
+    world.installed("loc1").await;
+    let own = Arc::new(OnceLock::<App>::new());
+    let event = uninstall("loc1").at(world.clock.now() + SECOND);
+    let spy = Spy::new(world.store.clone(), {
+        let (own, event) = (Arc::clone(&own), verified(&event, world.clock.now()));
+        move |operation, nth| match (operation, nth) {
+            // The first one finds the older installation; its answer is waited for meanwhile.
+            ("put", 1) => {
+                let (own, event) = (own.get().expect("set below").clone(), event.clone());
+                Before::This(Box::pin(async move {
+                    own.handle(&event).await.expect("handled");
+                }))
+            }
+            _ => Before::Nothing,
+        }
+    });
+    let app = world.builder().store(spy).build().expect("an app");
+    assert!(own.set(app.clone()).is_ok());
+    app.exchange(World::code("loc1")).await.expect_err("removed");
+    assert!(world.stored("loc1").await.is_none());
+}
+
+#[tokio::test]
+async fn removing_the_app_from_a_company_reaches_locations_that_are_not_stored_yet() {
+    let world = World::new().await;
+    world.app().exchange(World::company_code()).await.expect("tokens");
+    let is_down = Arc::new(AtomicBool::new(true));
+    let spy = Spy::taking_nothing(&world.store, &is_down);
+    let app = world.builder().store(spy).build().expect("an app");
+    app.location_token(COMPANY, "loc1").await.expect_err("not stored");
+    world.clock.advance(SECOND);
+    let event = of_company(EventBuilder::uninstall().app_id(APP_ID)).at(world.clock.now());
+    assert_eq!(handle(&world, &app, &event).await, Handled::Removed(vec![company()]));
+    is_down.store(false, Ordering::SeqCst);
+    let error = send(&app.location("loc1")).await.expect_err("removed");
+    assert_eq!(error.kind(), ErrorKind::NeedsAuthorization);
+    assert!(world.stored("loc1").await.is_none());
 }
 
 /// Renewing tokens makes the installation no newer.

@@ -9,6 +9,7 @@ use highlevel::{Delivery, Denied, ErrorKind, RateLimitHeaders, RateLimiter, Refu
 use secrecy::ExposeSecret;
 use serde_json::json;
 
+use super::spy::{Before, Spy};
 use super::world::{DAY, Fate, PART, SECOND, World, refusal, send, steady_time_passes, until};
 use crate::server::Act;
 
@@ -150,7 +151,7 @@ async fn an_endpoint_that_rejects_every_token_does_not_rotate_them() {
     }
     // A clock that is put back makes it no longer, and who has newer ones helps meanwhile.
     world.clock.put_back(3_600 * SECOND);
-    steady_time_passes(29 * SECOND).await;
+    steady_time_passes(15 * SECOND).await;
     reject(2).await;
     world.app().exchange(World::code("loc1")).await.expect("tokens");
     world.sends_end([refusal("401 Unauthorized", "not for you")]);
@@ -159,6 +160,31 @@ async fn an_endpoint_that_rejects_every_token_does_not_rotate_them() {
     assert_eq!(world.refreshes(), 2);
     steady_time_passes(30 * SECOND).await;
     reject(3).await;
+}
+
+/// Those that replace it count from when they were given, also if the store did not take them at once.
+#[tokio::test]
+async fn a_token_that_is_rejected_is_not_renewed_over_and_over_while_the_store_fails() {
+    let world = World::new().await;
+    world.installed("loc1").await;
+    let spy = Spy::new(world.store.clone(), |operation, nth| match (operation, nth) {
+        ("put", 0..=3) => Before::Failure,
+        _ => Before::Nothing,
+    });
+    let client = world.builder().store(spy).build().expect("an app").location("loc1");
+    let reject = || world.sends_end(vec![refusal("401 Unauthorized", "not for you"); 2]);
+    reject();
+    send(&client).await.expect_err("rejected");
+    world.forget_sends();
+    // Stored in the background, and then used.
+    until(async || {
+        send(&client).await.expect("a receipt");
+        world.bearers().last() == Some(&bearer(2))
+    })
+    .await;
+    reject();
+    send(&client).await.expect_err("rejected");
+    assert_eq!(world.refreshes(), 1);
 }
 
 /// Lets so much time pass before the first turn, on both clocks.

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
@@ -39,6 +40,15 @@ impl Spy {
         decide: impl Fn(&str, usize) -> Before + Send + Sync + 'static,
     ) -> Self {
         Self { inner, counts: Arc::default(), decide: Arc::new(decide) }
+    }
+
+    /// A store that can be read, and takes no tokens while the switch is on.
+    pub(crate) fn taking_nothing(inner: &MemoryStore, is_down: &Arc<AtomicBool>) -> Self {
+        let is_down = Arc::clone(is_down);
+        Self::new(inner.clone(), move |operation, _| match operation {
+            "put" if is_down.load(Ordering::SeqCst) => Before::Failure,
+            _ => Before::Nothing,
+        })
     }
 
     /// How often an operation was done.

@@ -179,6 +179,7 @@ fn json_that_is_not_tokens() {
         (without("access_token"), "a field is missing"),
         (without("scopes"), "a field is missing"),
         (without("format"), "a field is missing"),
+        (without("installed_at_unix_ms"), "the field installed_at_unix_ms is missing"),
         (with("format", "1".into()), "a field is missing, unknown or of another type"),
         (with("format", 3.into()), "it is of format 3, which is newer than the 2 that this program knows"),
     ] {
