@@ -59,11 +59,14 @@ class Sandbox {
 
   /** Asks the admin API for something. Answers the body. */
   async admin(method, path, body) {
-    const response = await fetch(this.facts.adminUrl + path, {
-      method,
-      headers: body === undefined ? {} : { "content-type": "application/json" },
-      body: body === undefined ? undefined : JSON.stringify(body),
-    });
+    const ask = () =>
+      fetch(this.facts.adminUrl + path, {
+        method,
+        headers: body === undefined ? {} : { "content-type": "application/json" },
+        body: body === undefined ? undefined : JSON.stringify(body),
+      });
+    // A connection that was idle may end just as it is used again: what changes nothing is asked for once more.
+    const response = await (method === "GET" ? ask().catch(ask) : ask());
     const text = await response.text();
     if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${text}`);
     return text ? JSON.parse(text) : undefined;

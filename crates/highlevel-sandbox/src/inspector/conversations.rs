@@ -194,7 +194,7 @@ mod tests {
         let state = &sandbox.state;
         state.world().put((0..102).map(large)).unwrap();
         let headers = HeaderMap::new();
-        for (query, shown) in [("", 100), ("text=m101", 1)] {
+        for (query, shown) in [("", 50), ("text=m101", 1)] {
             let target = format!("/?{query}");
             let asked =
                 Asked { parameters: vec![CONTACT_ID.to_owned()], ..Asked::new(&target, &headers, &[]) };

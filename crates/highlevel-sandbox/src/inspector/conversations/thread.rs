@@ -7,8 +7,6 @@ use crate::inspector::Filter;
 use crate::inspector::format::{self, Time};
 use crate::world::{Contact, Direction, Message, StatusChange, World, is_email, is_phone, next_statuses};
 
-/// How many messages are shown for each row that the list may have.
-const MESSAGES_PER_ROW: usize = 2;
 /// How much of a value is shown among the facts, in characters, and of its name.
 const FACT: usize = 200;
 const NAME: usize = 60;
@@ -91,7 +89,7 @@ pub(super) struct Step {
 pub(super) fn thread(world: &World, filter: &Filter, contact: &Contact) -> Thread {
     let search = Search::new(filter);
     let is_wanted = search.is_about(contact);
-    let most = filter.rows * MESSAGES_PER_ROW;
+    let most = filter.rows;
     let messages = world.messages_with(&contact.id).rev();
     let (mut shown, mut earlier, mut hidden) = (Vec::new(), 0, 0);
     if search.is_for_all(is_wanted) {
