@@ -236,7 +236,7 @@ const WRONG = [
   ["#fault-form", { fault: "custom", custom: "<b>" }, "Switch on", "Your own fault: this is no JSON: expected value"],
   ["#clock-more form:has([name=amount])", { amount: "-1" }, "Move", "the clock can only be moved forward"],
   ["#clock-more form:has([name=amount])", { amount: "soon" }, "Move", 'Forward by: "soon" is not a number'],
-  ["#clock-more form:has([name=amount])", { amount: "9000000", unit: "days" }, "Move", "the clock ends with the year 9999"],
+  ["#clock-more form:has([name=amount])", { amount: "9000000", unit: "days" }, "Move", "begins with the year 1970 and ends with the year 9999"],
   ["#clock-more form:has([name=now])", { now: "" }, "Set", "is no date with a time; write it like 2026-01-31T09:30"],
   ["#webhooks form:has([name=url])", { url: "https://example.com/" }, "Set", "the sandbox speaks no TLS"],
   ["#webhooks form:has([name=url])", { url: "<script>" }, "Set", "the webhook URL `<script>` cannot be used"],
