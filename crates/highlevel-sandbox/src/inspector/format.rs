@@ -43,6 +43,31 @@ pub(super) fn took(duration: Duration) -> String {
     }
 }
 
+/// So many seconds, in the two largest units that they have. The script of the page counts down in the same words.
+pub(super) fn span(seconds: u64) -> String {
+    let parts = [
+        (seconds / 86_400, "d"),
+        (seconds / 3_600 % 24, "h"),
+        (seconds / 60 % 60, "min"),
+        (seconds % 60, "s"),
+    ];
+    let words = parts.iter().skip_while(|(count, _)| *count == 0).take(2).filter(|(count, _)| *count > 0);
+    words.map(|(count, unit)| format!("{count} {unit}")).collect::<Vec<_>>().join(" ")
+}
+
+/// A number with commas: `200,000`.
+pub(super) fn thousands(number: impl Display) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
 /// Up to so many characters of a text, on one line.
 pub(super) fn start(text: &str, most: usize) -> String {
     let words = text.split_whitespace().enumerate();
@@ -64,6 +89,31 @@ mod tests {
         let cases = [(0, "0.0 ms"), (1_234, "1.2 ms"), (56_789, "57 ms"), (1_500_000, "1.5 s")];
         for (microseconds, expected) in cases {
             assert_eq!(took(Duration::from_micros(microseconds)), expected);
+        }
+    }
+
+    #[test]
+    fn a_span_has_its_two_largest_parts() {
+        let cases = [
+            (5, "5 s"),
+            (60, "1 min"),
+            (125, "2 min 5 s"),
+            (7_200, "2 h"),
+            (7_325, "2 h 2 min"),
+            (86_400 + 59, "1 d"),
+            (90_000, "1 d 1 h"),
+        ];
+        for (seconds, expected) in cases {
+            assert_eq!(span(seconds), expected, "{seconds}");
+        }
+    }
+
+    #[test]
+    fn numbers_have_commas() {
+        let cases =
+            [(0, "0"), (999, "999"), (1_000, "1,000"), (200_000, "200,000"), (1_234_567, "1,234,567")];
+        for (number, expected) in cases {
+            assert_eq!(thousands(number), expected);
         }
     }
 

@@ -3,7 +3,7 @@
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 
 use super::super::Asked;
-use super::super::format::Time;
+use super::super::format::{self, Time};
 use crate::admin::Problem;
 use crate::server::{ClockChange, State};
 use crate::webhook::time_text;
@@ -93,17 +93,9 @@ fn same(one: f64, other: f64) -> bool {
     (one - other).abs() < f64::EPSILON
 }
 
-/// A span of time by its two largest parts.
+/// The nearest whole seconds of a span that is not below zero, in words.
 fn span(span: TimeDelta) -> String {
-    let seconds = (span + TimeDelta::milliseconds(500)).num_seconds();
-    let parts = [
-        (seconds / 86_400, "d"),
-        (seconds / 3_600 % 24, "h"),
-        (seconds / 60 % 60, "min"),
-        (seconds % 60, "s"),
-    ];
-    let words = parts.iter().skip_while(|(count, _)| *count == 0).take(2).filter(|(count, _)| *count > 0);
-    words.map(|(count, unit)| format!("{count} {unit}")).collect::<Vec<_>>().join(" ")
+    format::span((span + TimeDelta::milliseconds(500)).num_seconds().unsigned_abs())
 }
 
 /// Does what one of the card's forms asks for.
@@ -164,22 +156,6 @@ fn time(text: &str) -> Result<DateTime<Utc>, Problem> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_span_has_its_two_largest_parts() {
-        let cases = [
-            (5, "5 s"),
-            (60, "1 min"),
-            (125, "2 min 5 s"),
-            (7_200, "2 h"),
-            (7_325, "2 h 2 min"),
-            (86_400 + 59, "1 d"),
-            (90_000, "1 d 1 h"),
-        ];
-        for (seconds, expected) in cases {
-            assert_eq!(span(TimeDelta::seconds(seconds)), expected, "{seconds}");
-        }
-    }
 
     #[test]
     fn a_clock_is_described_against_the_machines() {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::super::Asked;
+use super::super::format::thousands;
 use crate::admin::Problem;
 use crate::rate_limit::{Account, RateLimit, Window};
 use crate::server::{State, lock};
@@ -82,19 +83,6 @@ pub(super) fn words(limit: RateLimit) -> String {
     format!("{burst} requests in {} s, {daily} in a day", limit.interval.as_secs_f64())
 }
 
-/// A number with commas.
-fn thousands(number: usize) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 /// Enforces what the form says, or nothing.
 pub(super) fn change(state: &State, asked: &Asked<'_>) -> Result<(), Problem> {
     if asked.field("enforced").as_deref() == Some("0") {
@@ -125,18 +113,4 @@ pub(super) fn take(state: &State, asked: &Asked<'_>) -> Result<(), Problem> {
     };
     state.use_rate_limit(&account, requests);
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_have_commas() {
-        for (number, expected) in
-            [(0, "0"), (999, "999"), (1_000, "1,000"), (200_000, "200,000"), (1_234_567, "1,234,567")]
-        {
-            assert_eq!(thousands(number), expected);
-        }
-    }
 }

@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 
-use crate::inspector::format::Time;
+use crate::inspector::format::{self, Time};
 
 /// A time to come. The script of the page counts down in the same words.
 pub(super) struct Next {
@@ -22,17 +22,7 @@ fn words(remaining: TimeDelta) -> String {
     if seconds <= 0 {
         return "now".to_owned();
     }
-    let units = [(86_400, "d"), (3_600, "h"), (60, "min"), (1, "s")];
-    let first = units.iter().position(|(unit, _)| seconds >= *unit).unwrap_or_default();
-    let mut rest = seconds;
-    let mut words = vec!["in".to_owned()];
-    for (unit, name) in units.iter().skip(first).take(2) {
-        if rest >= *unit {
-            words.push(format!("{} {name}", rest / unit));
-        }
-        rest %= unit;
-    }
-    words.join(" ")
+    format!("in {}", format::span(seconds.unsigned_abs()))
 }
 
 #[cfg(test)]

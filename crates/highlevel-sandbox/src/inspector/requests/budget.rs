@@ -1,5 +1,6 @@
 //! What was left of the rate limits when a request was answered, as its answer said.
 
+use crate::inspector::format;
 use crate::ledger::RecordedRequest;
 
 /// One limit.
@@ -29,7 +30,7 @@ pub(super) fn meters(request: &RecordedRequest) -> Vec<Meter> {
     let number = |name: &str| request.answer_header(name)?.parse::<u64>().ok();
     let meter = |name: &'static str, limit: &str, left: &str, when: String| {
         let (limit, left) = (number(limit)?, number(left)?);
-        let text = format!("{} of {} left{when}", grouped(left), grouped(limit));
+        let text = format!("{} of {} left{when}", format::thousands(left), format::thousands(limit));
         Some(Meter { name, left, limit, text })
     };
     let interval = number("x-ratelimit-interval-milliseconds").map(|length| format!(", in {}", span(length)));
@@ -40,28 +41,14 @@ pub(super) fn meters(request: &RecordedRequest) -> Vec<Meter> {
     burst.into_iter().chain(daily).collect()
 }
 
-/// `200,000`
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-/// Milliseconds in the two largest units that they have.
+/// Milliseconds as a span; of less than a minute the tenths are told too.
 fn span(milliseconds: u64) -> String {
     let seconds = milliseconds / 1000;
     match seconds {
         0 => format!("{milliseconds} ms"),
         1..60 if milliseconds.is_multiple_of(1000) => format!("{seconds} s"),
         1..60 => format!("{seconds}.{} s", milliseconds % 1000 / 100),
-        60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
-        _ => format!("{} h {} min", seconds / 3600, seconds / 60 % 60),
+        _ => format::span(seconds),
     }
 }
 
