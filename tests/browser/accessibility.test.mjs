@@ -106,12 +106,14 @@ test("the tab key goes through everything in the order in which it stands, and o
       const at = await page.evaluate(() => {
         const element = document.activeElement;
         if (element === document.body) return null;
-        element.dataset.visited ??= String(document.querySelectorAll("[data-visited]").length);
+        // Not in an attribute: what the server sends anew would take that away.
+        window.visited ??= new Map();
+        if (!window.visited.has(element)) window.visited.set(element, window.visited.size);
         const style = getComputedStyle(element);
         const { width, height } = element.getBoundingClientRect();
         const all = [...document.querySelectorAll("*")];
         return {
-          visited: element.dataset.visited,
+          visited: window.visited.get(element),
           name: `${element.localName} ${(element.getAttribute("aria-label") ?? element.textContent).trim().slice(0, 30)}`,
           place: all.indexOf(element),
           isSeen: element.localName === "iframe" || (width > 0 && height > 0 && (style.outlineStyle !== "none" || style.boxShadow !== "none")),

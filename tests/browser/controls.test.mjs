@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { after, afterEach, before, beforeEach, test } from "node:test";
 
-import { check, live, openPage, startBrowser } from "./support/browser.mjs";
+import { check, isAt, live, openPage, startBrowser } from "./support/browser.mjs";
 import { startReceiver, startSandbox } from "./support/sandbox.mjs";
 
 let browser, sandbox, page;
@@ -410,7 +410,7 @@ test("each event and each of its examples arrives", async () => {
   await page.locator("#sent").getByRole("link").click();
   await page.locator("nav a[aria-current=page]", { hasText: "Deliveries" }).waitFor();
   const { deliveries: [last] } = await sandbox.admin("GET", "deliveries");
-  assert.ok(page.url().endsWith(`/deliveries/${last.id}`), page.url());
+  await isAt(page, `**/deliveries/${last.id}`);
   await receiver.stop();
 });
 

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
 
-import { check, live, openPage, startBrowser } from "./support/browser.mjs";
+import { check, isAt, live, openPage, startBrowser } from "./support/browser.mjs";
 import { startReceiver, startSandbox } from "./support/sandbox.mjs";
 
 const ADA = "abc123def456";
@@ -332,7 +332,7 @@ test("a search is for list and thread, and stands in the address", async (t) => 
   await shown("Grace Ada Alan", 3);
   await page.getByPlaceholder("Search").fill("WINE");
   await shown("Ada", 2);
-  assert.match(page.url(), /\/conversations\/abc123def456\?text=WINE/);
+  await isAt(page, /\/conversations\/abc123def456\?text=WINE/);
   await page.getByText("1 message is hidden by the search.").waitFor();
   await page.getByPlaceholder("Search").fill("+15037081210");
   await shown("Ada", 3);
@@ -343,6 +343,7 @@ test("a search is for list and thread, and stands in the address", async (t) => 
   await shown("Ada", 1);
   assert.match(await thread.innerText(), /Beer/);
   await page.getByText("2 messages are hidden by the search.").waitFor();
+  await isAt(page, /channel=Email/);
   const other = await openPage(browser, page.url());
   assert.equal(await other.locator(".thread .message").count(), 1, "the address can be shared");
   await other.context().close();
@@ -351,7 +352,7 @@ test("a search is for list and thread, and stands in the address", async (t) => 
   await page.getByPlaceholder("Write a message").fill("And cheese");
   await page.getByRole("button", { name: "Send" }).click();
   await page.locator(".thread").getByText("And cheese").waitFor();
-  assert.match(page.url(), /\/conversations\/abc123def456$/);
+  await isAt(page, /\/conversations\/abc123def456$/);
   await shown("Ada Grace Alan", 4);
 
   await page.getByLabel("Only failures").check();
@@ -409,7 +410,7 @@ test("a long conversation begins at its end, and stays where one reads", async (
 
   await page.getByRole("link", { name: "Show earlier" }).click();
   await message(1).waitFor();
-  assert.match(page.url(), /rows=150/);
+  await isAt(page, /rows=150/);
   assert.equal(await page.locator(".thread .message").count(), 132);
   // What one writes oneself is seen, wherever one was.
   await page.getByPlaceholder("Write a message").fill("Number 133.");
@@ -428,7 +429,7 @@ test("a contact is added, and one can write as it at once", async (t) => {
   await page.getByRole("heading", { level: 2, name: "Jean <b>Bartik</b>" }).waitFor();
   const added = (await sandbox.admin("GET", "contacts")).contacts.find((contact) => contact.phone === "+15037081299");
   assert.equal(added.name, "Jean <b>Bartik</b>");
-  assert.ok(page.url().endsWith(`/conversations/${added.id}`), page.url());
+  await isAt(page, `**/conversations/${added.id}`);
   await page.getByPlaceholder("Write a message").fill("My first one");
   const event = await eventAfter(() => page.getByRole("button", { name: "Send" }).click(), (each) => each.body === "My first one");
   assert.equal(event.contactId, added.id);
@@ -508,13 +509,13 @@ test("what is sent goes with the search of the moment, and what is half written 
   await text.fill("White wine");
   await page.getByRole("button", { name: "Send" }).click();
   await count(2);
-  assert.match(page.url(), /abc123def456\?text=wine$/, "the search stays");
+  await isAt(page, /abc123def456\?text=wine$/); // the search stays
   await page.getByPlaceholder("Search").fill("");
   await count(3);
   await text.fill("More wine");
   await page.getByRole("button", { name: "Send" }).click();
   await count(4);
-  assert.match(page.url(), /abc123def456$/, "a search that ended does not come back");
+  await isAt(page, /abc123def456$/); // a search that ended does not come back
   assert.equal((await messages(sandbox)).length, 4);
   check(page);
 });

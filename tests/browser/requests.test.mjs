@@ -5,7 +5,7 @@ import { connect } from "node:net";
 import { after, before, test } from "node:test";
 import { promisify } from "node:util";
 
-import { check, live, openPage, startBrowser } from "./support/browser.mjs";
+import { check, isAt, live, openPage, startBrowser } from "./support/browser.mjs";
 import { startSandbox } from "./support/sandbox.mjs";
 
 const SEND = "/conversations/messages";
@@ -38,14 +38,14 @@ test("a request is listed as it comes in, and opened", async () => {
   }
   await row(page, request.id).getByRole("link").click();
   await page.locator("#facts").getByText(request.id).waitFor();
-  assert.equal(new URL(page.url()).pathname, `/_sandbox/ui/requests/${request.id}`);
+  await isAt(page, `**/_sandbox/ui/requests/${request.id}`);
   const facts = await page.locator("#facts").innerText();
   for (const part of [request.fingerprint, request.locationId, request.messageId, "1 time"]) {
     assert.ok(facts.includes(part), `${part} is missing in ${facts}`);
   }
   await page.locator("#facts").getByRole("link", { name: request.messageId }).click();
   await page.locator(".thread").getByText("First").waitFor();
-  assert.ok(page.url().endsWith(`/conversations/${sandbox.facts.contactId}`));
+  await isAt(page, `**/conversations/${sandbox.facts.contactId}`);
   check(page);
 });
 
@@ -97,7 +97,7 @@ test("each fault is marked where its pointer leads", async () => {
       marked += 1;
 
       await page.locator("#marks").getByRole("link", { name: pointer || "the top", exact: true }).first().click();
-      assert.equal(new URL(page.url()).hash, `#fault-${place + 1}`);
+      await isAt(page, `**#fault-${place + 1}`);
       await mark.and(page.locator(":target")).waitFor();
     }
     for (const pointer of request.unknownFields) {
@@ -322,14 +322,14 @@ test("the search goes by the address", async () => {
     await live(page);
     await page.keyboard.press("f");
     await row(page, wolken).waitFor({ state: "detached" });
-    assert.equal(new URL(page.url()).searchParams.get("failures"), "1");
+    await isAt(page, /[?&]failures=1/);
     await page.keyboard.press("/");
     await page.keyboard.type("nowhere");
     await row(page, broken).waitFor({ state: "detached" });
     await page.keyboard.press("Escape");
     await page.keyboard.press("j");
     await page.locator("#facts").getByText(nowhere).waitFor();
-    assert.equal(new URL(page.url()).search, "?text=nowhere&failures=1");
+    await isAt(page, ({ search }) => search === "?text=nowhere&failures=1");
     await page.getByLabel("Status").selectOption("404");
     await page.waitForURL("**status=404**");
     assert.deepEqual(await listed(page), [nowhere]);

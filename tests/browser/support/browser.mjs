@@ -51,6 +51,11 @@ export async function live(page) {
   await page.locator("#live.is-on").waitFor();
 }
 
+/** Waits until the address is one: that of a page which is put anew changes after what is on it. */
+export async function isAt(page, wanted) {
+  await page.waitForURL(wanted).catch(() => assert.fail(`the address is ${page.url()}, and not ${wanted}`));
+}
+
 /** Nothing went wrong in a page. */
 export function check(page) {
   assert.deepEqual(page.problems, []);
