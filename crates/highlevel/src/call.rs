@@ -124,6 +124,10 @@ impl Client {
         let mut last: Option<Error> = None;
         shared.budget.request();
         loop {
+            // A call without time takes nobody's turn, and is not told that it waited for one.
+            if now() >= deadline {
+                return Err(last.unwrap_or_else(|| out_of_time(O::NAME)));
+            }
             let turn = shared.limiter.acquire(self.location(), deadline);
             // The limiter may be anybody's: the deadline holds whatever it does.
             match tokio::time::timeout_at(deadline.into(), turn).await {

@@ -114,8 +114,11 @@ impl LocalRateLimiter {
 
     /// Denies a turn that is already known to come too late.
     fn check(&self, location: &Location, ahead: u32, deadline: Instant) -> Result<(), Denied> {
-        match lock(&location.window).turn(ahead, self.millis(now())) {
-            Turn::At(at) if self.instant(at) > deadline => Err(Denied::Burst { at: self.instant(at) }),
+        let now = self.millis(now());
+        match lock(&location.window).turn(ahead, now) {
+            Turn::At(at) if at > now && self.instant(at) > deadline => {
+                Err(Denied::Burst { at: self.instant(at) })
+            }
             Turn::NextDay(at) => Err(Denied::Daily { at: self.instant(at) }),
             Turn::At(_) => Ok(()),
         }

@@ -21,7 +21,8 @@ pub use local::LocalRateLimiter;
 pub trait RateLimiter: fmt::Debug + Send + Sync {
     /// Waits for the turn of a request, in the order of arrival. Dropping the future gives up the place.
     ///
-    /// A turn that cannot come before `deadline` is denied at once.
+    /// A turn that cannot come before `deadline` is denied at once. One that is there already is given, even if it is
+    /// late: what is denied is said to have waited for its turn.
     fn acquire<'a>(
         &'a self,
         location: &'a str,

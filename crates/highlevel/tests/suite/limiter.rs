@@ -80,6 +80,19 @@ async fn what_cannot_be_served_in_time_is_denied_at_once_with_the_time() {
 }
 
 /// Those who give up make room: the place, and the turn, go to the next.
+/// Who is late for another reason is not told that the location has used up its requests.
+#[tokio::test(start_paused = true)]
+async fn a_turn_that_is_there_is_not_denied() {
+    let limiter = LocalRateLimiter::new();
+    tokio::time::advance(Duration::from_secs(1)).await;
+    let passed = now() - Duration::from_millis(500);
+    for _ in 0..100 {
+        assert_eq!(limiter.acquire("location", passed).await, Ok(()));
+    }
+    let denied = limiter.acquire("location", passed).await.expect_err("the hundred are used up");
+    assert_eq!(denied, Denied::Burst { at: now() + Duration::from_millis(10_250) });
+}
+
 #[tokio::test(start_paused = true)]
 async fn giving_up_gives_up_the_place() {
     let limiter = Arc::new(LocalRateLimiter::with_limits(1, Duration::from_secs(10), 200_000));
