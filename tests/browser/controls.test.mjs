@@ -380,7 +380,7 @@ test("each event and each of its examples arrives", async () => {
   const events = card("events");
   const select = events.getByLabel("Send an event that nothing happened for");
   const options = await select.locator("option").evaluateAll((all) => all.map((option) => option.value));
-  assert.deepEqual(options.toSorted(), [
+  assert.deepEqual(options.sort(), [
     "INSTALL/location",
     "InboundMessage/message",
     "OutboundMessage/call",
@@ -475,14 +475,14 @@ test("strictness, status and quirks are switched, here and there", async () => {
   await judging.getByRole("button", { name: "201", pressed: true }).waitFor();
 
   const { quirks } = await sandbox.admin("GET", "settings/catalogue");
-  const names = quirks.map((quirk) => quirk.name).toSorted();
+  const names = quirks.map((quirk) => quirk.name).sort();
   for (const { name, description } of quirks) {
     const quirk = judging.getByRole("switch", { name, checked: false });
     assert.equal((await judging.locator(`#quirk-${name}-text`).textContent()).trim(), description.replaceAll("`", ""));
     await quirk.click();
     await judging.getByRole("switch", { name, checked: true }).waitFor();
   }
-  assert.deepEqual((await read()).quirks.toSorted(), names);
+  assert.deepEqual((await read()).quirks.sort(), names);
   for (const name of names) {
     await judging.getByRole("switch", { name, checked: true }).click();
     await judging.getByRole("switch", { name, checked: false }).waitFor();
