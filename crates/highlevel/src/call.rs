@@ -21,7 +21,7 @@ use crate::client::Client;
 use crate::limit::{Denied, RateLimitHeaders, Refused};
 use crate::redact::redact;
 use crate::retry::{Next, Progress, RetryBudget};
-use crate::token::Bearer;
+use crate::token::{Bearer, Rejected};
 use crate::{Delivery, Error, ErrorKind, Fingerprint, Receipt, Result, lenient, transport};
 
 /// The largest answer that is read, in bytes.
@@ -197,10 +197,8 @@ impl Client {
                 }
                 Next::FreshToken => {
                     progress.fresh_token = true;
-                    if is_about_a_scope(failed.error.body()) {
-                        bearer.note_that_it_lacks_a_scope();
-                    }
-                    match self.bearer(O::NAME, Some(&bearer), deadline).await {
+                    let rejected = Rejected::new(&bearer, failed.error.body());
+                    match self.bearer(O::NAME, Some(rejected), deadline).await {
                         Ok(fresh) if !same(&fresh.token, &bearer.token) => (bearer, had) = (fresh, now()),
                         Ok(_) => return Err(failed.error),
                         Err(why) => return Err(failed.error.without_fresh_token(why)),
@@ -240,7 +238,7 @@ impl Client {
     pub(crate) async fn bearer(
         &self,
         operation: &'static str,
-        rejected: Option<&Bearer>,
+        rejected: Option<Rejected<'_>>,
         deadline: Instant,
     ) -> Result<Arc<Bearer>> {
         match tokio::time::timeout_at(deadline.into(), self.tokens().bearer(rejected, deadline)).await {

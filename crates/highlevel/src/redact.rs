@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use highlevel_wire::Answer;
 use http::HeaderValue;
+use serde_json::Value;
 
 /// So many characters of a secret in a row are a part of it, and not chance.
 const PART: usize = 8;
@@ -12,6 +13,13 @@ const PART: usize = 8;
 /// text only as long as they are ASCII.
 pub(crate) fn redact(answer: &mut Answer, secrets: &[&str]) {
     let pieces: Vec<Pieces> = secrets.iter().filter(|secret| !secret.is_empty()).map(pieces).collect();
+    // JSON has many ways to write one text, and whoever reads it sees the text.
+    if answer.body.contains(&b'\\')
+        && let Ok(mut value) = serde_json::from_slice(&answer.body)
+        && hide(&mut value, &pieces)
+    {
+        answer.body = value.to_string().into();
+    }
     if let Some(shown) = without(&answer.body, &pieces, "…") {
         answer.body = shown.into();
     }
@@ -28,6 +36,28 @@ type Pieces<'a> = (usize, HashSet<&'a [u8]>);
 fn pieces<'a>(secret: &&'a str) -> Pieces<'a> {
     let part = PART.min(secret.len());
     (part, secret.as_bytes().windows(part).collect())
+}
+
+/// Takes the secrets out of all texts of a value, and says whether there were any.
+fn hide(value: &mut Value, pieces: &[Pieces<'_>]) -> bool {
+    let shown = |text: &str| {
+        let shown = without(text.as_bytes(), pieces, "…")?;
+        Some(String::from_utf8_lossy(&shown).into_owned())
+    };
+    match value {
+        Value::String(text) => shown(text).map(|shown| *text = shown).is_some(),
+        Value::Array(entries) => entries.iter_mut().fold(false, |hidden, entry| hide(entry, pieces) | hidden),
+        Value::Object(fields) => {
+            let mut hidden = false;
+            for (name, mut field) in std::mem::take(fields) {
+                hidden |= hide(&mut field, pieces);
+                let name = shown(&name).inspect(|_| hidden = true).unwrap_or(name);
+                fields.insert(name, field);
+            }
+            hidden
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    }
 }
 
 /// What is left of some bytes if there is anything to hide.
@@ -73,6 +103,11 @@ mod tests {
             ("escaped: abcdefgh\\/ijklmnop", "escaped: …\\/…"),
             ("a short one", "a … one"),
             ("é abcdefghijklmnop é", "é … é"),
+            // As JSON can have it.
+            (r#"{"a":"\u0061bcd\u0065fghijklmnop"}"#, r#"{"a":"…"}"#),
+            (r#"{ "a": ["b", {"x \u0073hort": 1.50}] }"#, r#"{"a":["b",{"x …":1.5}]}"#),
+            (r#"[ "a\"b", "\u0073horn" ]"#, r#"[ "a\"b", "\u0073horn" ]"#),
+            (r"not JSON \u0073hort", r"not JSON \u0073hort"),
         ] {
             let mut answer = answer(body);
             redact(&mut answer, &secrets);

@@ -4,13 +4,13 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use http::HeaderValue;
 use secrecy::SecretString;
 
 use crate::auth::Keeper;
+use crate::call::is_about_a_scope;
 use crate::client::authorization;
 use crate::error::Cause;
 
@@ -62,22 +62,26 @@ pub(crate) struct Bearer {
     pub(crate) token: SecretString,
     /// Or what is wrong with the token.
     pub(crate) authorization: Result<HeaderValue, &'static str>,
-    lacks_scope: AtomicBool,
+}
+
+/// A token that HighLevel has just refused (401).
+#[derive(Clone, Copy)]
+pub(crate) struct Rejected<'a> {
+    pub(crate) bearer: &'a Bearer,
+    /// It may not do this one thing, and neither may a renewed one; for everything else it is good.
+    pub(crate) lacks_scope: bool,
+}
+
+impl<'a> Rejected<'a> {
+    /// From what HighLevel said of it.
+    pub(crate) fn new(bearer: &'a Bearer, body: &[u8]) -> Self {
+        Self { bearer, lacks_scope: is_about_a_scope(body) }
+    }
 }
 
 impl Bearer {
     pub(crate) fn new(token: SecretString) -> Self {
-        Self { authorization: authorization(&token), token, lacks_scope: AtomicBool::new(false) }
-    }
-
-    /// HighLevel has answered that the token may not do something, which a renewed one may not do either.
-    pub(crate) fn note_that_it_lacks_a_scope(&self) {
-        self.lacks_scope.store(true, Ordering::Relaxed);
-    }
-
-    /// Whether HighLevel has ever answered that it lacks a scope.
-    pub(crate) fn lacks_a_scope(&self) -> bool {
-        self.lacks_scope.load(Ordering::Relaxed)
+        Self { authorization: authorization(&token), token }
     }
 }
 
@@ -86,13 +90,13 @@ impl Tokens {
     /// for those who work on for others.
     pub(crate) async fn bearer(
         &self,
-        rejected: Option<&Bearer>,
+        rejected: Option<Rejected<'_>>,
         deadline: Instant,
     ) -> Result<Arc<Bearer>, Cause> {
         match self {
             Self::Fixed(bearer) => Ok(Arc::clone(bearer)),
             Self::Source(source) => {
-                let token = source.token(rejected.map(|bearer| &bearer.token)).await;
+                let token = source.token(rejected.map(|rejected| &rejected.bearer.token)).await;
                 Ok(Arc::new(Bearer::new(token.map_err(Cause::Own)?)))
             }
             Self::App(keeper) => keeper.bearer(rejected, deadline).await.map_err(Cause::Shared),

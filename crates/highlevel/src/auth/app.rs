@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use secrecy::SecretString;
+use tokio_util::task::TaskTracker;
 
 use super::authorize::AuthorizeUrl;
 use super::keeper::{Keeper, Slot};
@@ -35,6 +36,8 @@ pub(crate) struct Inner {
     pub(super) redirect_uri: Option<String>,
     clock: Clock,
     slots: Mutex<Slots>,
+    /// What goes on whether anybody waits for it or not.
+    pub(super) background: TaskTracker,
     /// Locations that the app was installed on, until the tokens of their companies are there.
     pub(super) waiting: Mutex<BTreeMap<CompanyId, BTreeSet<LocationId>>>,
 }
@@ -81,6 +84,20 @@ impl App {
     /// The id of the app, as webhooks name it.
     pub fn app_id(&self) -> &AppId {
         &self.inner.app_id
+    }
+
+    /// Waits until all tokens are in the store, and nothing goes on in the background.
+    ///
+    /// Tokens are renewed while calls go on, and a renewal also when its call has given up. A program that ends meanwhile, or
+    /// is frozen as functions in a cloud are, loses tokens that HighLevel has just given, and with them the installation:
+    /// let it wait for this first.
+    ///
+    /// Renewals end by themselves, half a minute after the call timeout at the latest. A store that takes nothing is waited for
+    /// as long as it does not: put a [timeout](tokio::time::timeout) around this where that must not be. The app can be used
+    /// meanwhile and afterwards.
+    pub async fn flush(&self) {
+        self.inner.background.close();
+        self.inner.background.wait().await;
     }
 }
 
@@ -326,6 +343,7 @@ impl AppBuilder {
             redirect_uri: self.redirect_uri,
             clock: self.clock.unwrap_or_else(|| Arc::new(SystemTime::now)),
             slots: Mutex::default(),
+            background: TaskTracker::new(),
             waiting: Mutex::default(),
         };
         Ok(App { inner: Arc::new(inner) })

@@ -61,12 +61,13 @@ pub(super) struct Progress {
 }
 
 /// The pause before the request is made again, if it is. `works_once` says that its token or code does: HighLevel
-/// repeats its answer for a while, and after that a repetition would be refused. `random` is between 0 and 1.
+/// repeats its answer for a while, and after that a repetition would be refused. `left` is how long anybody waits, if that
+/// matters. `random` is between 0 and 1.
 pub(super) fn again(
     trouble: Trouble,
     progress: Progress,
     works_once: bool,
-    left: Duration,
+    left: Option<Duration>,
     random: f64,
 ) -> Option<Duration> {
     let pause = pause(progress.retries, random);
@@ -80,7 +81,7 @@ pub(super) fn again(
     if works_once && progress.sent.is_some_and(|ago| ago.saturating_add(pause) >= REPEATED_FOR) {
         return None;
     }
-    (pause < left).then_some(pause)
+    left.is_none_or(|left| pause < left).then_some(pause)
 }
 
 #[cfg(test)]
@@ -163,8 +164,14 @@ mod tests {
             (Trouble::Unauthorized, first, false, minute, None),
             (Trouble::Final, first, false, minute, None),
         ] {
-            let found = again(trouble, progress, works_once, left, 1.0);
+            let found = again(trouble, progress, works_once, Some(left), 1.0);
             assert_eq!(found, expected, "{trouble:?} {progress:?} {works_once} {left:?}");
+        }
+        // Nobody need wait for it.
+        for (progress, expected) in
+            [(sent(0), Some(seconds(2))), (sent(27), Some(seconds(2))), (sent(28), None)]
+        {
+            assert_eq!(again(Trouble::Lost(None), progress, true, None, 1.0), expected, "{progress:?}");
         }
     }
 }

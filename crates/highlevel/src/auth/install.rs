@@ -104,7 +104,7 @@ impl App {
         work: impl Future<Output = Result<T>> + Send + 'static,
     ) -> Result<T> {
         let lost = |error| Error::token("token", "the tokio runtime ended meanwhile").with_source(error);
-        tokio::spawn(work).await.unwrap_or_else(|error| Err(lost(error)))
+        self.inner.background.spawn(work).await.unwrap_or_else(|error| Err(lost(error)))
     }
 
     fn deadline(&self) -> Deadline {
@@ -142,7 +142,7 @@ impl App {
             self.inner.belongs(location, company);
         }
         if !locations.is_empty() {
-            tokio::spawn(self.clone().get_all(locations));
+            self.inner.background.spawn(self.clone().get_all(locations));
         }
     }
 

@@ -18,7 +18,7 @@ use super::renewal::Renewal;
 use super::store::{Expected, Key, Stored, Version};
 use super::{TokenSet, oauth};
 use crate::call;
-use crate::token::Bearer;
+use crate::token::{Bearer, Rejected};
 use crate::{CompanyId, Error};
 
 /// How often a call asks again whose renewal vanished with the runtime that it ran on.
@@ -144,7 +144,7 @@ impl State {
 
 impl Keeper {
     /// The token to use, or to use instead of a rejected one. The deadline is for the renewal; who calls sees to its own.
-    pub(crate) async fn bearer(&self, rejected: Option<&Bearer>, deadline: Instant) -> Outcome {
+    pub(crate) async fn bearer(&self, rejected: Option<Rejected<'_>>, deadline: Instant) -> Outcome {
         for _ in 0..ROUNDS {
             let mut outcome = match self.look(rejected, deadline) {
                 Ok(bearer) => return Ok(bearer),
@@ -166,12 +166,13 @@ impl Keeper {
     /// The token in memory, or else the renewal to wait for.
     fn look(
         &self,
-        rejected: Option<&Bearer>,
+        rejected: Option<Rejected<'_>>,
         deadline: Instant,
     ) -> Result<Arc<Bearer>, watch::Receiver<Option<Outcome>>> {
         let mut state = self.slot.state();
         let now = self.app.moment();
-        let mut reason = rejected.map_or(Reason::Needed, |bearer| Reason::Rejected(bearer.token.clone()));
+        let mut reason =
+            rejected.map_or(Reason::Needed, |rejected| Reason::Rejected(rejected.bearer.token.clone()));
         if let Some(known) = &state.known {
             let last_replaced = state.replaced.map(|at| now.since(at));
             let verdict = known.verdict(rejected, last_replaced);
@@ -213,7 +214,7 @@ impl Keeper {
             id = self.slot.key.resource.id()
         );
         let keeper = self.clone();
-        tokio::spawn(
+        self.app.background.spawn(
             async move {
                 let outcome = renewal.run().await;
                 let now = keeper.app.moment();
@@ -258,10 +259,10 @@ impl Keeper {
 
 impl Known {
     /// What was said about these tokens, if `rejected` is the last one that was not good.
-    fn verdict(&self, rejected: Option<&Bearer>, last_replaced: Option<Duration>) -> Verdict {
+    fn verdict(&self, rejected: Option<Rejected<'_>>, last_replaced: Option<Duration>) -> Verdict {
         match rejected {
-            Some(rejected) if call::same(&rejected.token, &self.bearer.token) => {
-                Verdict::Rejected { is_good: rejected.lacks_a_scope(), last_replaced }
+            Some(rejected) if call::same(&rejected.bearer.token, &self.bearer.token) => {
+                Verdict::Rejected { is_good: rejected.lacks_scope, last_replaced }
             }
             _ => Verdict::NotRejected,
         }

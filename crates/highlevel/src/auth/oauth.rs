@@ -131,7 +131,12 @@ impl OAuth {
                 End::Cut(source) => {
                     (Trouble::Lost(None), "the answer with the tokens broke off", Some(source))
                 }
-                _ => (Trouble::Final, "HighLevel's answer has no access token that can be read", None),
+                // It was done, and HighLevel repeats the answer of a refresh: it may come whole the next time.
+                _ => {
+                    let is_repeated = matches!(request, Request::Refresh(..));
+                    let trouble = if is_repeated { Trouble::Lost(None) } else { Trouble::Final };
+                    (trouble, "HighLevel's answer has no access token that can be read", None)
+                }
             };
             let error = Error::answered(request.name(), verdict.delivery, verdict.kind, text, answer);
             let error = match source {
@@ -141,11 +146,6 @@ impl OAuth {
             return Err(Refusal { trouble, error });
         }
         let trouble = judge(seen, &answer.body);
-        if let Request::Location { bearer, .. } = request
-            && is_about_a_scope(&answer.body)
-        {
-            bearer.note_that_it_lacks_a_scope();
-        }
         redact(&mut answer, &self.secrets(request));
         let (kind, text) = request.words(trouble, &answer);
         let error = Error::answered(request.name(), verdict.delivery, kind, text, answer);
@@ -205,9 +205,9 @@ impl Request<'_> {
                 ErrorKind::LocationInactive,
                 "the location is not active in HighLevel: have it made active there; its tokens are kept".to_owned(),
             ),
-            (Trouble::Unauthorized, Self::Location { company, bearer, is_other, .. }) => {
+            (Trouble::Unauthorized, Self::Location { company, is_other, .. }) => {
                 let company = Resource::Company((*company).clone());
-                let why = if bearer.lacks_a_scope() {
+                let why = if is_about_a_scope(&answer.body) {
                     "its token lacks the scope `oauth.write`"
                 } else if *is_other {
                     "HighLevel does not take its token, also a renewed one"

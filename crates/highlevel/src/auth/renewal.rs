@@ -12,7 +12,8 @@ use super::oauth::{self, Moment, Refusal, Request, install_again};
 use super::refresh::{Decision, Lack, REST, SHORT_REST, Verdict, Way, decide, way};
 use super::store::{Expected, Key, Lease, Resource, Stored, Version};
 use crate::call;
-use crate::{CompanyId, Error, LocationId, Result};
+use crate::token::Rejected;
+use crate::{CompanyId, Error, ErrorKind, LocationId, Result};
 
 /// How long one request for tokens may take. Three of them fit into the time in which HighLevel repeats an answer.
 const ATTEMPT: Duration = Duration::from_secs(10);
@@ -236,7 +237,9 @@ impl Renewal {
         match trouble {
             Trouble::InvalidGrant => self.refused(version, REST, error),
             Trouble::LocationInactive | Trouble::Unauthorized | Trouble::Final => {
-                self.refused(version, SHORT_REST, error)
+                // What the owner has to mend takes longer.
+                let is_for_owner = error.kind() == ErrorKind::NeedsAuthorization;
+                self.refused(version, if is_for_owner { REST } else { SHORT_REST }, error)
             }
             Trouble::NotSent | Trouble::Lost(_) | Trouble::Busy(_) => Try::Done(self.failed(error)),
         }
@@ -309,6 +312,9 @@ pub(super) enum Unminted {
 impl Inner {
     /// Asks for tokens until there is an answer, there is no time left, or asking is no use. Before each attempt the
     /// lease is renewed, so that it outlives the attempt.
+    ///
+    /// What works once is not given up for the deadline of those who wait, once it may have been done: its answer can be
+    /// had for a short time only, and without it the app has to be installed again.
     pub(super) async fn ask(
         &self,
         request: &Request<'_>,
@@ -322,14 +328,18 @@ impl Inner {
                 match lease.lease().await {
                     Ok(None) => {}
                     Ok(Some(_)) => return Asked::LeaseLost,
+                    // To ask for the same answer again does no harm, and there may be a store when it is there.
+                    Err(_) if sent.is_some() => {}
                     Err(error) => return Asked::Refused(Refusal { trouble: Trouble::NotSent, error }),
                 }
             }
             let began = self.moment();
-            let timeout = ATTEMPT.min(self.connection.options.attempt).min(deadline.left());
-            if timeout.is_zero() {
+            let left = deadline.left();
+            if left.is_zero() && sent.is_none() {
                 return Asked::Refused(oauth::out_of_time(request));
             }
+            let timeout = ATTEMPT.min(self.connection.options.attempt);
+            let timeout = if request.works_once() { timeout } else { timeout.min(left) };
             let result = self.oauth.ask(request, timeout).await;
             let trouble = result.as_ref().err().map(|refusal| refusal.trouble);
             tracing::debug!(
@@ -346,8 +356,8 @@ impl Inner {
                 sent.get_or_insert(began);
             }
             progress.sent = sent.map(|sent| self.moment().since(sent));
-            let pause =
-                again(refusal.trouble, progress, request.works_once(), deadline.left(), call::random());
+            let left = (!request.works_once() || sent.is_none()).then(|| deadline.left());
+            let pause = again(refusal.trouble, progress, request.works_once(), left, call::random());
             progress.retries += 1;
             let Some(pause) = pause else {
                 let Refusal { trouble, error } = refusal;
@@ -384,7 +394,8 @@ impl Inner {
             if refusal.trouble != Trouble::Unauthorized || fresh {
                 return Err(Unminted::Refused(refusal));
             }
-            let other = keeper.bearer(Some(&bearer), deadline.at()).await.map_err(Unminted::Company)?;
+            let rejected = Rejected::new(&bearer, refusal.error.body());
+            let other = keeper.bearer(Some(rejected), deadline.at()).await.map_err(Unminted::Company)?;
             if call::same(&other.token, &bearer.token) {
                 return Err(Unminted::Refused(refusal));
             }

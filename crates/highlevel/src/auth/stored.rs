@@ -117,7 +117,7 @@ impl Keeper {
             return;
         }
         let (app, slot) = (Arc::downgrade(&self.app), Arc::clone(&self.slot));
-        let task = tokio::spawn(async move {
+        let task = self.app.background.spawn(async move {
             for offer in OFFERS.. {
                 pause(offer).await;
                 let Some(app) = app.upgrade() else { return };

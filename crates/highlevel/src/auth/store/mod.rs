@@ -153,7 +153,7 @@ pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>>
 /// Keeps the tokens of an app, for one program or for several that share it.
 ///
 /// When a future answers, what it says is durable. A future that is dropped, or answers an error, may have done its work
-/// or not.
+/// or not. Each has to end: all that is done about the tokens of a location waits for it, so give a database a timeout.
 ///
 /// [`MemoryStore`] and [`FileStore`] come with the crate; a database is a table and a statement for each method:
 ///

@@ -1,13 +1,17 @@
 //! What goes wrong while tokens are renewed, and what comes of it.
 
 use std::error::Error as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use highlevel::{Delivery, ErrorKind};
 use secrecy::ExposeSecret;
+use serde_json::json;
+use tokio::sync::Barrier;
 
-use super::world::{CLIENT_ID, Fate, SECOND, World, send, status, steady_time_passes};
-use crate::server::{Act, answer, nowhere};
+use super::spy::{Before, Spy};
+use super::world::{CLIENT_ID, DAY, Fate, SECOND, World, send, status, steady_time_passes};
+use crate::server::{Act, answer, json as json_answer, nowhere};
 
 const NOTHING: Duration = Duration::ZERO;
 
@@ -15,9 +19,16 @@ const NOTHING: Duration = Duration::ZERO;
 #[tokio::test]
 async fn a_lost_answer_is_asked_for_again() {
     let cut = b"HTTP/1.1 200 OK\r\ncontent-length: 900\r\n\r\n{\"access_token\":".to_vec();
-    for act in
-        [Act::Reset, Act::Close(Vec::new()), Act::Close(cut), status("502 Bad Gateway"), status("500 Odd")]
-    {
+    // Cut where nothing says how much there is, so that it seems to be whole.
+    let seemingly_whole = Act::Answer(answer("200 OK", "", "{\"access_token\":"));
+    for act in [
+        Act::Reset,
+        Act::Close(Vec::new()),
+        Act::Close(cut),
+        seemingly_whole,
+        status("502 Bad Gateway"),
+        status("500 Odd"),
+    ] {
         let world = World::new().await;
         let (_, client) = world.installed("loc1").await;
         world.expire();
@@ -48,6 +59,63 @@ async fn after_thirty_seconds_a_lost_answer_is_lost() {
         let error = send(&client).await.expect_err("refused");
         assert_eq!((world.refreshes(), error.kind()), (2, ErrorKind::NeedsAuthorization));
     }
+}
+
+/// A call that has little time begins what must not be given up with it: new tokens are on their way, and the old ones dead.
+#[tokio::test]
+async fn a_lost_answer_is_asked_for_again_when_nobody_waits_any_more() {
+    let world = World::new().await;
+    let app = world.builder().attempt_timeout(Duration::from_millis(40)).build().expect("an app");
+    app.exchange(World::code("loc1")).await.expect("tokens");
+    world.expire();
+    let silent = || Fate::ButThen(10 * SECOND, Act::Stall(Vec::new()));
+    world.fates([silent(), silent()]);
+    let hasty = app.location("loc1").with_call_timeout(Duration::from_millis(20));
+    send(&hasty).await.expect_err("no time");
+    app.flush().await;
+    assert_eq!(world.refreshes(), 3);
+    // HighLevel repeats its answer no longer, and need not.
+    world.clock.advance(60 * SECOND);
+    send(&app.location("loc1")).await.expect("a receipt");
+    assert_eq!(world.refreshes(), 3);
+}
+
+/// Nor is an answer that is slower than the call has time.
+#[tokio::test]
+async fn an_answer_that_comes_after_the_call_has_given_up_is_kept() {
+    let world = World::new().await;
+    let (app, client) = world.installed("loc1").await;
+    world.expire();
+    let both = Arc::new(Barrier::new(2));
+    let tokens = json!({
+        "access_token": "access-5ec2e75ec2e7-2", "refresh_token": "refresh-5ec2e75ec2e7-2", "expires_in": DAY,
+        "userType": "Location", "locationId": "loc1"
+    });
+    let held = Act::Together(Arc::clone(&both), json_answer("200 OK", &tokens));
+    world.fates([Fate::ButThen(NOTHING, held)]);
+    send(&client.clone().with_call_timeout(Duration::from_millis(50))).await.expect_err("no time");
+    both.wait().await;
+    app.flush().await;
+    send(&client).await.expect("a receipt");
+    assert_eq!(world.refreshes(), 1);
+}
+
+/// That the store fails meanwhile is no reason to give up what it is going to be asked to take.
+#[tokio::test]
+async fn a_lost_answer_is_asked_for_again_without_the_lease_if_the_store_fails() {
+    let world = World::new().await;
+    world.installed("loc1").await;
+    world.expire();
+    let spy = Spy::new(world.store.clone(), |operation, nth| match (operation, nth) {
+        // The first is to begin, the second for the first attempt, and the third for the one after it.
+        ("lease", 2) => Before::Failure,
+        _ => Before::Nothing,
+    });
+    let app = world.builder().store(spy.clone()).build().expect("an app");
+    world.fates([Fate::ButThen(NOTHING, Act::Reset)]);
+    send(&app.location("loc1")).await.expect("a receipt");
+    assert_eq!((spy.count("lease"), world.refreshes()), (3, 2));
+    assert_eq!(world.bearers(), ["Bearer access-5ec2e75ec2e7-2"]);
 }
 
 /// An answer that never comes, twice: there is still time for a third attempt.

@@ -40,6 +40,22 @@ async fn tokens_are_used_for_nearly_all_their_life_and_renewed_meanwhile() {
     assert_eq!(world.bearers().last(), Some(&bearer(2)));
 }
 
+/// A program that ends waits for what it has begun.
+#[tokio::test]
+async fn a_renewal_ahead_of_time_is_waited_for_before_the_end() {
+    let world = World::new().await;
+    let (app, client) = world.installed("loc1").await;
+    app.flush().await;
+    for round in 2..4 {
+        world.clock.advance(Duration::from_secs(DAY - 100));
+        send(&client).await.expect("a receipt");
+        app.flush().await;
+        let stored = world.stored("loc1").await.expect("tokens");
+        assert_eq!(format!("Bearer {}", stored.access_token.expose_secret()), bearer(round));
+    }
+    assert_eq!(world.refreshes(), 2);
+}
+
 #[tokio::test]
 async fn a_renewal_ahead_of_time_that_fails_is_not_repeated_at_once() {
     let world = World::new().await;
@@ -263,6 +279,17 @@ async fn a_scope_that_is_lacking_is_not_had_by_renewal_but_perhaps_from_the_stor
     send(&client).await.expect("a receipt");
     assert_eq!(world.bearers().last(), Some(&bearer(2)));
     assert_eq!(world.refreshes(), 0);
+}
+
+#[tokio::test]
+async fn a_token_that_once_lacked_a_scope_is_renewed_when_it_is_rejected() {
+    let world = World::new().await;
+    let (_, client) = world.installed("loc1").await;
+    world.sends_end([refusal("401 Unauthorized", "The token is not authorized for this scope.")]);
+    send(&client).await.expect_err("refused");
+    world.revoke_access();
+    assert_eq!(send(&client).await.expect("a receipt").attempts(), 2);
+    assert_eq!(world.refreshes(), 1);
 }
 
 #[tokio::test]

@@ -66,6 +66,14 @@ fn acts() -> Vec<Act> {
         let headers = format!("x-echo: {told}\r\nx-echo: Bearer access-{PART}-1\r\nset-cookie: a={told}\r\n");
         acts.push(Act::Answer(answer(status, &headers, "")));
     }
+    // JSON can write the same text in other ways.
+    let escaped = |text: &str| {
+        let all: Vec<_> = text.chars().map(|letter| format!("\\u{:04x}", u32::from(letter))).collect();
+        let all = all.concat();
+        format!("{{\"message\":\"{all}\",\"traceId\":\"{all}\"}}")
+    };
+    acts.push(Act::Answer(answer("422 Unprocessable Entity", "", escaped(&told))));
+    acts.push(Act::Answer(answer("200 OK", "", escaped(&told))));
     // A success in a form that nobody foresaw.
     acts.push(Act::Answer(json_answer("200 OK", &json!({ "data": { "access_token": told } }))));
     acts.push(Act::Answer(answer("200 OK", "", &told)));

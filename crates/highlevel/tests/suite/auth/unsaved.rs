@@ -37,6 +37,18 @@ async fn they_are_stored_without_another_call_as_soon_as_the_store_works() {
 }
 
 #[tokio::test]
+async fn they_are_waited_for_before_the_end() {
+    let world = World::new().await;
+    let is_down = Arc::new(AtomicBool::new(true));
+    let app = world.builder().store(failing(&world, &is_down)).build().expect("an app");
+    app.exchange(World::code("loc1")).await.expect_err("not stored");
+    assert!(tokio::time::timeout(Duration::ZERO, app.flush()).await.is_err());
+    is_down.store(false, Ordering::SeqCst);
+    app.flush().await;
+    assert!(world.stored("loc1").await.is_some());
+}
+
+#[tokio::test]
 async fn they_go_with_their_app() {
     let world = World::new().await;
     let is_down = Arc::new(AtomicBool::new(true));
