@@ -36,6 +36,11 @@ impl World {
         if id.is_empty() || id.len() > 200 {
             return Err(Conflict::new(format!("the id of a {kind} has 1 to 200 bytes, and {id:?} has not")));
         }
+        if id == "." || id == ".." {
+            return Err(Conflict::new(format!(
+                "the id of a {kind} cannot be {id:?}: it is a part of addresses, where that means a place; choose another"
+            )));
+        }
         if let Some(before) = self.location_of(kind, id)
             && before != record.location_id()
         {

@@ -55,6 +55,10 @@ async fn what_contradicts_what_exists_is_refused() {
         ),
         (sandbox.put_contact(Contact::new("")), "the id of a contact has 1 to 200 bytes, and \"\" has not"),
         (
+            sandbox.put_contact(Contact::new("..")),
+            "the id of a contact cannot be \"..\": it is a part of addresses, where that means a place; choose another",
+        ),
+        (
             sandbox.put_provider(ConversationProvider::new("p").delivery_url("ftp://a")),
             "the delivery URL of the provider p is wrong: the webhook URL `ftp://a` cannot be used",
         ),
