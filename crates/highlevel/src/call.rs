@@ -3,26 +3,26 @@
 //! The decisions are made elsewhere, by pure functions: what is known by [`classify`](crate::classify), what to do about
 //! it by [`RetryPolicy`]. Here they meet the clock, the limiter and the network.
 
+mod answer;
+mod operations;
+
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use highlevel_wire::types::{
-    AddMessageResponse, InboundMessageRequest, OutboundCallRequest, SendMessageRequest, SendMessageResponse,
-};
-use highlevel_wire::{End, Observation, ResponseValue};
+use highlevel_wire::ResponseValue;
 use http::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
 use tracing::{Instrument, Span, field};
 
-use crate::classify::{self, Fault, Replay, Seen, Verdict, classify};
+use self::answer::{Failed, judge};
+pub(crate) use self::answer::{is_about_a_scope, is_about_version, retry_after};
+use crate::classify::Replay;
 use crate::client::Client;
 use crate::limit::{Denied, RateLimitHeaders, Refused};
-use crate::redact::redact;
 use crate::retry::{Next, Progress, RetryBudget};
 use crate::token::{Bearer, Rejected};
-use crate::{Delivery, Error, ErrorKind, Fingerprint, Receipt, Result, lenient, transport};
+use crate::{Delivery, Error, ErrorKind, Fingerprint, Receipt, Result};
 
 /// The largest answer that is read, in bytes.
 pub(crate) const BODY_LIMIT: usize = 1024 * 1024;
@@ -89,14 +89,6 @@ struct Track {
     attempts: u32,
     /// An earlier attempt may have been done: a later refusal does not undo it.
     may_have_been_done: bool,
-}
-
-/// An attempt that did not end with a receipt: what is known, and the error to report if nothing is done about it.
-struct Failed {
-    verdict: Verdict,
-    error: Error,
-    /// When to ask the server again, by its own words.
-    retry_after: Option<Duration>,
 }
 
 impl Client {
@@ -302,169 +294,5 @@ fn trace<T>(span: &Span, result: &Result<Receipt<T>, Failed>, elapsed: Duration)
             }
             tracing::debug!(kind = ?error.kind(), delivery = ?error.delivery(), "failed");
         }
-    }
-}
-
-/// What came of an attempt, from its result and what was observed of it. No error shows the token, if the answer repeats
-/// it.
-fn judge<O: Operation>(
-    replay: Replay,
-    result: Result<ResponseValue<O::Answer>, highlevel_wire::Error<()>>,
-    observation: Observation,
-    limits: &RateLimitHeaders,
-    token: &SecretString,
-) -> Result<Receipt<O::Answer>, Failed> {
-    let Some(answer) = observation.answer else {
-        let source = match result {
-            Err(highlevel_wire::Error::CommunicationError(error)) => Some(error),
-            _ => None,
-        };
-        let fault = source.as_ref().map_or(Fault::Broken, transport::fault);
-        let verdict = classify(Seen::NoAnswer { written: observation.written, fault }, replay);
-        let error = Error::no_answer(O::NAME, verdict.delivery, verdict.kind);
-        let error = match source {
-            Some(source) => error.with_source(source),
-            None => error,
-        };
-        return Err(Failed { verdict, error, retry_after: None });
-    };
-    let status = answer.status.as_u16();
-    let retry_after = retry_after(&answer.headers);
-    let seen = classify::Answer {
-        status,
-        redirected: answer.redirected,
-        retry_after,
-        day_is_spent: limits.daily_remaining == Some(0),
-        about_version: status == 401 && is_about_version(&answer.body),
-    };
-    let verdict = classify(Seen::Answer(seen), replay);
-    let fault = |text: String, mut answer: highlevel_wire::Answer| {
-        redact(&mut answer, &[token.expose_secret()]);
-        let error = Error::answered(O::NAME, verdict.delivery, verdict.kind, text, answer);
-        Failed { verdict, error, retry_after }
-    };
-    if answer.redirected {
-        return Err(fault("HighLevel answered with a redirect, which was followed".to_owned(), answer));
-    }
-    if !answer.status.is_success() {
-        let name = answer.status.canonical_reason().map(|name| format!(" {name}")).unwrap_or_default();
-        return Err(fault(format!("HighLevel answered {status}{name}"), answer));
-    }
-    let mut answer = answer;
-    match std::mem::replace(&mut answer.end, End::Complete) {
-        End::Complete => {}
-        End::TooLarge => {
-            return Err(fault(
-                format!("HighLevel answered {status} with more than {BODY_LIMIT} bytes"),
-                answer,
-            ));
-        }
-        End::Cut(source) => {
-            let mut failed = fault(format!("HighLevel answered {status}, and the answer broke off"), answer);
-            failed.error = failed.error.with_source(source);
-            return Err(failed);
-        }
-        _ => {
-            return Err(fault(format!("HighLevel answered {status}, and the answer cannot be read"), answer));
-        }
-    }
-    if let Ok(value) = result {
-        return Ok(Receipt::new(value.into_inner(), answer));
-    }
-    match read_receipt(&answer.body) {
-        Ok(value) => Ok(Receipt::new(value, answer)),
-        Err(_) if answer.body.is_empty() => {
-            Err(fault(format!("HighLevel answered {status} without a body"), answer))
-        }
-        Err(_) => {
-            let mut failed =
-                fault(format!("HighLevel answered {status} with a body that is not a receipt"), answer);
-            // What serde says quotes what it read, so it has to read what may be shown.
-            if let Err(source) = read_receipt::<O::Answer>(failed.error.body()) {
-                failed.error = failed.error.with_source(source);
-            }
-            Err(failed)
-        }
-    }
-}
-
-/// `Retry-After` in seconds. The form with a date is not read: it would need the server's clock.
-pub(crate) fn retry_after(headers: &http::HeaderMap) -> Option<Duration> {
-    let seconds = headers.get(http::header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
-    Some(Duration::from_secs(seconds))
-}
-
-/// Whether a 401 is about the `Version` header: "version header was not found.", "version header is invalid".
-pub(crate) fn is_about_version(body: &[u8]) -> bool {
-    String::from_utf8_lossy(body).to_ascii_lowercase().contains("version header")
-}
-
-/// Whether a 401 is about a scope that the token has not: "The token is not authorized for this scope."
-pub(crate) fn is_about_a_scope(body: &[u8]) -> bool {
-    String::from_utf8_lossy(body).to_ascii_lowercase().contains("not authorized for this scope")
-}
-
-/// Reads a receipt that the generated code could not read. Some channels answer `messageIds` instead of a `messageId`,
-/// and then the first of them stands for the message. A field of an odd type is left out: it must not cost the
-/// caller the id of a message that was sent, and the body is there as it came.
-fn read_receipt<T: DeserializeOwned>(body: &[u8]) -> serde_json::Result<T> {
-    let mut fields: Map<String, Value> = serde_json::from_slice(body)?;
-    if let Some(first) = fields.get("messageIds").and_then(|ids| ids.get(0)).cloned() {
-        let id = fields.entry("messageId").or_insert(Value::Null);
-        if id.is_null() {
-            *id = first;
-        }
-    }
-    lenient::read(fields).map(|read| read.value).map_err(|fault| fault.error)
-}
-
-impl Operation for SendMessageRequest {
-    type Answer = SendMessageResponse;
-
-    const NAME: &'static str = "send_message";
-
-    fn fingerprint(&self, now: SystemTime) -> Option<Fingerprint> {
-        Some(Fingerprint::of_message(self, now))
-    }
-
-    async fn run(
-        &self,
-        wire: &highlevel_wire::Client,
-    ) -> Result<ResponseValue<SendMessageResponse>, highlevel_wire::Error<()>> {
-        wire.send_message(self).await
-    }
-}
-
-impl Operation for InboundMessageRequest {
-    type Answer = AddMessageResponse;
-
-    const NAME: &'static str = "add_inbound_message";
-
-    fn fingerprint(&self, now: SystemTime) -> Option<Fingerprint> {
-        Some(Fingerprint::of_inbound(self, now))
-    }
-
-    async fn run(
-        &self,
-        wire: &highlevel_wire::Client,
-    ) -> Result<ResponseValue<AddMessageResponse>, highlevel_wire::Error<()>> {
-        wire.add_inbound_message(self).await
-    }
-}
-
-impl Operation for OutboundCallRequest {
-    type Answer = AddMessageResponse;
-
-    const NAME: &'static str = "add_outbound_call";
-
-    fn fingerprint(&self, now: SystemTime) -> Option<Fingerprint> {
-        Some(Fingerprint::of_call(self, now))
-    }
-
-    async fn run(
-        &self,
-        wire: &highlevel_wire::Client,
-    ) -> Result<ResponseValue<AddMessageResponse>, highlevel_wire::Error<()>> {
-        wire.add_outbound_call(self).await
     }
 }

@@ -1,0 +1,62 @@
+//! The three endpoints.
+
+use std::time::SystemTime;
+
+use highlevel_wire::ResponseValue;
+use highlevel_wire::types::{
+    AddMessageResponse, InboundMessageRequest, OutboundCallRequest, SendMessageRequest, SendMessageResponse,
+};
+
+use super::Operation;
+use crate::{Fingerprint, Result};
+
+impl Operation for SendMessageRequest {
+    type Answer = SendMessageResponse;
+
+    const NAME: &'static str = "send_message";
+
+    fn fingerprint(&self, now: SystemTime) -> Option<Fingerprint> {
+        Some(Fingerprint::of_message(self, now))
+    }
+
+    async fn run(
+        &self,
+        wire: &highlevel_wire::Client,
+    ) -> Result<ResponseValue<SendMessageResponse>, highlevel_wire::Error<()>> {
+        wire.send_message(self).await
+    }
+}
+
+impl Operation for InboundMessageRequest {
+    type Answer = AddMessageResponse;
+
+    const NAME: &'static str = "add_inbound_message";
+
+    fn fingerprint(&self, now: SystemTime) -> Option<Fingerprint> {
+        Some(Fingerprint::of_inbound(self, now))
+    }
+
+    async fn run(
+        &self,
+        wire: &highlevel_wire::Client,
+    ) -> Result<ResponseValue<AddMessageResponse>, highlevel_wire::Error<()>> {
+        wire.add_inbound_message(self).await
+    }
+}
+
+impl Operation for OutboundCallRequest {
+    type Answer = AddMessageResponse;
+
+    const NAME: &'static str = "add_outbound_call";
+
+    fn fingerprint(&self, now: SystemTime) -> Option<Fingerprint> {
+        Some(Fingerprint::of_call(self, now))
+    }
+
+    async fn run(
+        &self,
+        wire: &highlevel_wire::Client,
+    ) -> Result<ResponseValue<AddMessageResponse>, highlevel_wire::Error<()>> {
+        wire.add_outbound_call(self).await
+    }
+}
