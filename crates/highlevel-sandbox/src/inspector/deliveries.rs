@@ -9,7 +9,7 @@ use std::sync::Arc;
 use askama::Template;
 use http::{Method, StatusCode};
 
-use super::format::Time;
+use super::format::{self, Time};
 use super::json::Shown;
 use super::page::Frame;
 use super::{Answer, Asked, PATH, Route, conversations};
@@ -207,7 +207,7 @@ impl MessageLink {
 impl<'a> Payload<'a> {
     fn new(body: &'a [u8]) -> Self {
         let text = std::str::from_utf8(body).ok();
-        let start = attempt::beginning(text.unwrap_or_default(), MOST_SHOWN);
+        let start = format::beginning(text.unwrap_or_default(), MOST_SHOWN);
         let can_be_edited = text.is_some() && body.len() <= MOST_SHOWN;
         let shown = Shown::of(body, &[]);
         let whole = match &shown {
