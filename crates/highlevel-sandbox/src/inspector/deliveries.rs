@@ -9,6 +9,7 @@ use std::sync::Arc;
 use askama::Template;
 use http::{Method, StatusCode};
 
+use super::filter::with_chosen;
 use super::format::{self, Time};
 use super::json::Shown;
 use super::page::Frame;
@@ -148,14 +149,6 @@ fn payload(state: &Arc<State>, asked: &Asked<'_>) -> Answer {
         }
         None => gone(id),
     }
-}
-
-/// The values of a field, with the one of the address, which may be another.
-fn with_chosen<'a>(mut values: Vec<&'a str>, chosen: &'a str) -> Vec<&'a str> {
-    if !chosen.is_empty() && !values.contains(&chosen) {
-        values.push(chosen);
-    }
-    values
 }
 
 impl<'a> Open<'a> {
