@@ -9,6 +9,7 @@ use super::options::Options;
 #[derive(Debug)]
 pub(crate) struct Facts {
     base_url: String,
+    inspector_url: String,
     token: String,
     location_id: String,
     contact_id: String,
@@ -27,6 +28,7 @@ impl Facts {
     pub(crate) fn of(sandbox: &Sandbox, options: &Options) -> Self {
         Self {
             base_url: sandbox.base_url(),
+            inspector_url: sandbox.inspector_url(),
             token: sandbox.token().to_owned(),
             location_id: sandbox.location_id().to_owned(),
             contact_id: sandbox.contact_id().to_owned(),
@@ -48,7 +50,7 @@ impl Facts {
             "version": env!("CARGO_PKG_VERSION"),
             "baseUrl": self.base_url,
             "adminUrl": format!("{}/_sandbox/", self.base_url),
-            "inspectorUrl": format!("{}/_sandbox/ui", self.base_url),
+            "inspectorUrl": self.inspector_url,
             "token": self.token,
             "locationId": self.location_id,
             "contactId": self.contact_id,
@@ -67,6 +69,7 @@ impl Facts {
 pub(crate) fn text(facts: &Facts) -> String {
     let Facts {
         base_url,
+        inspector_url,
         token,
         location_id,
         contact_id,
@@ -97,7 +100,7 @@ pub(crate) fn text(facts: &Facts) -> String {
     format!(
         r#"HighLevel sandbox {version}
 
-  inspector      {base_url}/_sandbox/ui
+  inspector      {inspector_url}
 
   base URL       {base_url}
   token          {token}
