@@ -4,6 +4,7 @@ use highlevel_sandbox::{Sandbox, Window};
 use serde_json::{Value, json};
 
 use super::options::Options;
+use crate::shell::quoted;
 
 /// What there is to say.
 #[derive(Debug)]
@@ -133,21 +134,4 @@ For `highlevel-sandbox health`, `trigger` and `simulate` in another terminal, an
 No message leaves this machine, and {kept}. Ctrl-C stops it. Times are UTC.
 "#
     )
-}
-
-/// A word for a POSIX shell.
-fn quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\'', r"'\''"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::quoted;
-
-    #[test]
-    fn shells_read_a_quoted_word_back() {
-        for (text, expected) in [("Bearer a", "'Bearer a'"), ("it's", r"'it'\''s'")] {
-            assert_eq!(quoted(text), expected);
-        }
-    }
 }
