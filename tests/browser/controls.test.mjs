@@ -2,9 +2,11 @@
 // without reloading.
 import assert from "node:assert/strict";
 import { after, afterEach, before, beforeEach, test } from "node:test";
+import { isDeepStrictEqual } from "node:util";
 
 import { check, isAt, live, openPage, startBrowser } from "./support/browser.mjs";
 import { startReceiver, startSandbox } from "./support/sandbox.mjs";
+import { until } from "./support/story.mjs";
 
 let browser, sandbox, page;
 before(async () => {
@@ -32,15 +34,9 @@ const notice = () => page.locator("#notice");
 
 /** Waits until a value is as expected: the page may be ahead of the assertion, or behind it. */
 async function eventually(read, expected) {
-  for (let tries = 0; ; tries++) {
-    const found = await read();
-    try {
-      return assert.deepEqual(found, expected);
-    } catch (error) {
-      if (tries === 200) throw error;
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
-  }
+  let found;
+  const fits = async () => isDeepStrictEqual((found = await read()), expected);
+  await until(fits).catch(() => assert.deepEqual(found, expected));
 }
 
 // --- The clock ------------------------------------------------------------------------------------------------------
@@ -272,6 +268,8 @@ test("wrong input is named, changes nothing, and stays as it was typed", async (
       if (await field.evaluate((element) => element.tagName === "SELECT")) await field.selectOption(value);
       else await field.fill(value);
     }
+    // What was said before may be the same.
+    await notice().evaluate((element) => element.replaceChildren());
     await button(form, press).click();
     await notice().filter({ hasText: words }).waitFor();
     for (const [name, value] of Object.entries(fields)) {
@@ -315,16 +313,21 @@ test("the URL and the retries of webhooks are changed, here and there", async ()
 
   const retries = webhooks.getByLabel("They come again");
   const waits = webhooks.getByLabel("After these seconds");
+  // The page has the form as it is then, and what is chosen before would be undone by that.
+  const apply = async (name) => {
+    await button(webhooks, "Apply").click();
+    await retries.locator(`option[value=${name}][selected]`).waitFor({ state: "attached" });
+  };
   for (const name of ["onlyOn429", "none", "documented"]) {
     await retries.selectOption(name);
-    await button(webhooks, "Apply").click();
-    await eventually(read, { retries: name });
+    await apply(name);
+    assert.deepEqual(await read(), { retries: name });
     assert.ok(!(await waits.isVisible()));
   }
   await retries.selectOption("custom");
   await waits.fill("1, 2.5 30");
-  await button(webhooks, "Apply").click();
-  await eventually(read, { retries: "custom", waitsMs: [1000, 2500, 30000] });
+  await apply("custom");
+  assert.deepEqual(await read(), { retries: "custom", waitsMs: [1000, 2500, 30000] });
   await sandbox.admin("PATCH", "webhooks", { retries: "onlyOn429" });
   await eventually(() => retries.inputValue(), "onlyOn429");
   await sandbox.admin("PATCH", "webhooks", { retries: "custom", waitsMs: [4000] });
@@ -555,8 +558,10 @@ test("a reset can leave the clock", async () => {
   await summary.getByText("Reset everything …").click();
   await summary.getByLabel("The clock goes back to the machine's time").uncheck();
   await sandbox.admin("POST", "faults", { fault: "reset", operation: "addOutboundCall" });
+  await card("faults").getByText("1 in force").waitFor();
   await button(summary, "Reset everything now").click();
   await noFaults().waitFor();
+  assert.deepEqual((await sandbox.admin("GET", "faults")).faults, []);
   assert.deepEqual(await sandbox.admin("GET", "clock"), { now: "2031-05-06T07:08:09.000Z", speed: 0 });
 });
 
@@ -590,7 +595,8 @@ test("without scripts every form works", async () => {
   await plain.locator("#faults").getByText("hit 0 of 0").waitFor();
   assert.equal((await sandbox.admin("GET", "faults")).faults[0].rule.fault, "forbidden");
   await plain.locator("#time").getByRole("button", { name: "Stopped" }).click();
-  await plain.getByText("stopped", { exact: false }).first().waitFor();
+  await plain.getByRole("button", { name: "Stopped", pressed: true }).waitFor();
+  assert.equal((await sandbox.admin("GET", "clock")).speed, 0);
   await plain.getByRole("switch", { name: "bad-token-500" }).click();
   await plain.getByRole("switch", { name: "bad-token-500", checked: true }).waitFor();
   await plain.getByText("Reset everything …").click();
@@ -602,6 +608,7 @@ test("without scripts every form works", async () => {
 });
 
 test("a fault is switched on and off with the keyboard alone", async () => {
+  await page.goto(sandbox.ui);
   await page.keyboard.press("4");
   const tabTo = async (name) => {
     for (let presses = 0; presses < 80; presses++) {
@@ -632,6 +639,9 @@ test("a fault is switched on and off with the keyboard alone", async () => {
 
 test("nothing is wider than the screen, and no card wider than it needs", async () => {
   await changeEverything();
+  await card("summary").getByText("Quirk bad-token-500").waitFor();
+  await card("time").getByText("2 h ahead").waitFor();
+  await card("limits").getByRole("rowheader").waitFor();
   for (const [width, columns] of [[360, 1], [768, 1], [1280, 2], [2560, 3]]) {
     await page.setViewportSize({ width, height: 900 });
     for (const details of await page.locator(".controls details").all()) await details.evaluate((element) => (element.open = true));

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
 
-import { check, isAt, live, openPage, startBrowser } from "./support/browser.mjs";
+import { check, isAt, live, openPage, painted, startBrowser } from "./support/browser.mjs";
 import { startReceiver, startSandbox } from "./support/sandbox.mjs";
 
 const ADA = "abc123def456";
@@ -256,10 +256,10 @@ test("one can send as the location, and move the status on", async (t) => {
   assert.deepEqual(sent.attachments, ["https://files.example/a/menu.pdf", "https://files.example/b.png"]);
   const [stored] = await messages(sandbox);
   assert.deepEqual([stored.id, stored.direction, stored.channel, stored.contactId], [sent.messageId, "outbound", "SMS", ADA]);
-  assert.ok(await page.getByLabel("as the location").isChecked(), "who writes stays");
 
   const message = bubble(page, sent.messageId);
   assert.match(await message.getAttribute("class"), /\boutbound\b/);
+  assert.ok(await page.getByLabel("as the location").isChecked(), "who writes stays");
   assert.equal(await message.getByRole("link", { name: "menu.pdf" }).getAttribute("href"), "https://files.example/a/menu.pdf");
   await message.locator("summary").click();
   const delivered = await eventAfter(
@@ -403,6 +403,7 @@ test("a long conversation begins at its end, and stays where one reads", async (
   assert.ok((await end()) < 2, "it goes on at its end");
 
   await message(90).scrollIntoViewIfNeeded();
+  await painted(page);
   const before = (await message(90).boundingBox()).y;
   const { id } = await inbound(sandbox, { message: "Number 132." });
   await bubble(page, id).waitFor({ state: "attached" });

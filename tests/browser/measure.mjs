@@ -156,20 +156,18 @@ report(`… at ${rate.toFixed(0)} messages a second: median`, ms(median(crowded)
 report("… 95 of 100", ms(quantile(crowded, 0.95)), "100 ms");
 
 for (const context of browser.contexts()) await context.close();
-if (MORE === 0) {
-  console.log(`\nload at the end ${load()}`);
-  process.exit();
+if (MORE > 0) {
+  const held = async () => {
+    await delivered();
+    return `${(await memory()).toFixed(0)} MB`;
+  };
+  const count = (messages) => messages.toLocaleString("en-US");
+  report(`memory of the sandbox (RSS), some ${count(HELD)} messages sent`, await held());
+  for (const more of [MORE, Math.ceil(MORE / 2)]) {
+    await send(more);
+    report(`… after ${count(more)} more`, await held());
+  }
 }
-await delivered();
-const before = await memory();
-await send(MORE);
-await delivered();
-const between = await memory();
-await send(MORE / 2);
-await delivered();
-report(`memory of the sandbox (RSS), some ${Math.round(HELD / 1000)},000 messages sent`, `${before.toFixed(0)} MB`);
-report("… after 100,000 more", `${between.toFixed(0)} MB`);
-report("… after 50,000 more", `${(await memory()).toFixed(0)} MB`);
 console.log(`\nload at the end ${load()}`);
 await browser.close();
 await sandbox.stop();

@@ -326,6 +326,7 @@ test("the search goes by the address", async () => {
     await page.keyboard.press("/");
     await page.keyboard.type("nowhere");
     await row(page, broken).waitFor({ state: "detached" });
+    await isAt(page, /text=nowhere/);
     await page.keyboard.press("Escape");
     await page.keyboard.press("j");
     await page.locator("#facts").getByText(nowhere).waitFor();

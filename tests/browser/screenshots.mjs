@@ -1,6 +1,6 @@
 // Makes the images in docs/images: tests/browser/run screenshots
 import { mkdir, writeFile } from "node:fs/promises";
-import { crc32, deflateSync, inflateSync } from "node:zlib";
+import { deflateSync, inflateSync } from "node:zlib";
 
 import { live, openPage, startBrowser } from "./support/browser.mjs";
 import { tell } from "./support/story.mjs";
@@ -84,6 +84,16 @@ function smaller(png) {
     return [length, named, sum];
   });
   return Buffer.concat([png.subarray(0, 8), ...parts]);
+}
+
+/** The checksum of a chunk: CRC-32, as RFC 1952 has it. That of Node.js is newer than 18. */
+function crc32(bytes) {
+  let sum = ~0;
+  for (const byte of bytes) {
+    sum ^= byte;
+    for (let bit = 0; bit < 8; bit += 1) sum = (sum >>> 1) ^ (sum & 1 ? 0xedb88320 : 0);
+  }
+  return ~sum >>> 0;
 }
 
 /** The bytes of the pixels, without what a PNG does to each line before it is compressed. */

@@ -36,6 +36,7 @@ mod rate_limit;
 mod runtime;
 mod sandbox;
 mod server;
+mod shell;
 mod store;
 mod webhook;
 mod world;

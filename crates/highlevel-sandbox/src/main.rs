@@ -1,6 +1,7 @@
 //! The sandbox on the command line.
 
 mod cli;
+mod shell;
 
 use std::io::ErrorKind;
 use std::process::ExitCode;

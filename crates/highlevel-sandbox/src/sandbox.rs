@@ -19,6 +19,7 @@ use http::StatusCode;
 use tokio::task::JoinHandle;
 
 use crate::builder::SandboxBuilder;
+use crate::inspector;
 use crate::ledger::{Entries, RecordedRequest};
 use crate::runtime::Runtime;
 use crate::server::State;
@@ -97,6 +98,11 @@ impl Sandbox {
     /// Where it listens: `http://127.0.0.1:PORT`, without a slash at the end.
     pub fn base_url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// Where its inspector is: pages that show what happens in it, to be opened in a browser.
+    pub fn inspector_url(&self) -> String {
+        format!("{}{}", self.base_url(), inspector::PATH)
     }
 
     /// The private integration token that it accepts.

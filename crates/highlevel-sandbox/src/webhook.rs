@@ -24,6 +24,7 @@ pub(crate) use keyring::{KeyStanding, Keyring};
 pub use outbox::Replay;
 pub(crate) use outbox::{Outbox, Progress};
 pub use record::{AttemptCause, Delivery, DeliveryAttempt, DeliveryOutcome, DeliveryState};
+pub(crate) use schedule::RetryKind;
 pub use schedule::RetrySchedule;
 pub use simulate::{CallOutcome, SimulatedCall};
 pub(crate) use simulate::{call, inbound, outbound, status};

@@ -51,9 +51,17 @@ export async function live(page) {
   await page.locator("#live.is-on").waitFor();
 }
 
-/** Waits until the address is one: that of a page which is put anew changes after what is on it. */
+/**
+ * Waits until the address is one: that of a page which is put anew changes before what is on it, but the browser tells of
+ * it later.
+ */
 export async function isAt(page, wanted) {
   await page.waitForURL(wanted).catch(() => assert.fail(`the address is ${page.url()}, and not ${wanted}`));
+}
+
+/** Waits until the page was painted, and its scripts know what was scrolled. */
+export function painted(page) {
+  return page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
 }
 
 /** Nothing went wrong in a page. */

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::{Content, Input, Output, Problem, Route};
 use crate::server::State;
 use crate::webhook::{
-    Delivery, DeliveryFilter, DeliveryState, HostileMode, Hostilities, Replay, RetrySchedule,
+    Delivery, DeliveryFilter, DeliveryState, HostileMode, Hostilities, Replay, RetryKind, RetrySchedule,
 };
 
 pub(super) const ROUTES: &[Route] = &[
@@ -127,15 +127,11 @@ fn accepted(delivery: Delivery) -> Output {
 }
 
 fn settings(state: &State) -> Output {
-    let mut shown = match state.outbox.retries() {
-        RetrySchedule::Documented => json!({ "retries": "documented" }),
-        RetrySchedule::OnlyOn429 => json!({ "retries": "onlyOn429" }),
-        RetrySchedule::None => json!({ "retries": "none" }),
-        RetrySchedule::Custom(waits) => {
-            let waits: Vec<u128> = waits.iter().map(Duration::as_millis).collect();
-            json!({ "retries": "custom", "waitsMs": waits })
-        }
-    };
+    let retries = state.outbox.retries();
+    let mut shown = json!({ "retries": retries.kind().as_str() });
+    if let RetrySchedule::Custom(waits) = retries {
+        shown["waitsMs"] = json!(waits.iter().map(Duration::as_millis).collect::<Vec<_>>());
+    }
     if let Some(url) = state.outbox.url() {
         shown["url"] = json!(url);
     }
@@ -148,17 +144,8 @@ fn settings(state: &State) -> Output {
 struct Change {
     #[serde(default, deserialize_with = "given")]
     url: Option<Value>,
-    retries: Option<Schedule>,
+    retries: Option<RetryKind>,
     waits_ms: Option<Vec<u64>>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-enum Schedule {
-    Documented,
-    OnlyOn429,
-    None,
-    Custom,
 }
 
 /// Tells null from nothing.
@@ -175,10 +162,8 @@ fn change(state: &State, input: &Input<'_>) -> Result<Output, Problem> {
         Some(other) => return Err(Problem::bad_request(format!("url: {other} is neither text nor null"))),
     };
     let retries = match (retries, waits_ms) {
-        (Some(Schedule::Documented), None) => Some(RetrySchedule::Documented),
-        (Some(Schedule::OnlyOn429), None) => Some(RetrySchedule::OnlyOn429),
-        (Some(Schedule::None), None) => Some(RetrySchedule::None),
-        (Some(Schedule::Custom), Some(waits)) => {
+        (Some(kind), None) if kind != RetryKind::Custom => kind.fixed(),
+        (Some(RetryKind::Custom), Some(waits)) => {
             let waits = waits.into_iter().map(Duration::from_millis).collect();
             Some(
                 RetrySchedule::custom(waits)

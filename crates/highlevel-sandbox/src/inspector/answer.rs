@@ -19,8 +19,8 @@ use crate::server::{Body, State};
 /// may frame it.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
                       frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
-/// For what a contact wrote in HTML: it may be coloured, and that is all. It has an origin of its own, runs nothing, loads
-/// nothing, sends nothing, and can be framed by the page alone.
+/// For what a contact wrote in HTML: it may be coloured, and have images that it brings itself, and that is all. It has an
+/// origin of its own, runs nothing, loads nothing, sends nothing, and can be framed by the page alone.
 const FRAME_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; \
                             form-action 'none'; frame-ancestors 'self'; sandbox";
 

@@ -1,6 +1,7 @@
 //! What is switched on: the clock, faults, where webhooks go and how wrongly, limits, and how requests are judged.
 //!
-//! Each card is a file. What its buttons do is done by the functions of [`State`] that the admin API uses as well.
+//! Each card is a file. What its buttons do is done by the functions that the admin API uses as well: those of [`State`],
+//! of [`fault`] for faults, and [`trigger`](crate::webhook::trigger()) for events.
 
 mod clock;
 mod events;

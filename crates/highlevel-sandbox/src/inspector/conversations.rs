@@ -10,7 +10,7 @@ use askama::Template;
 use http::{Method, StatusCode};
 
 use super::answer::done;
-use super::filter::Filter;
+use super::filter::{CHANNELS, Filter, with_chosen, words_of};
 use super::page::Frame;
 use super::{Answer, Asked, PATH, Route};
 use crate::server::State;
@@ -50,14 +50,17 @@ pub(super) const ROUTES: &[Route] = &[
     },
 ];
 
+/// The schemas that have the statuses of messages.
+const STATUSES: [&str; 3] = ["SendStatus", "EventMessageStatus", "CallStatus"];
+
 #[derive(Template)]
 #[template(path = "conversations.html")]
-struct ConversationsPage {
+struct ConversationsPage<'a> {
     frame: Frame,
     /// Where the search goes: it keeps open what is open.
     search: String,
-    channels: Vec<&'static str>,
-    statuses: Vec<&'static str>,
+    channels: Vec<&'a str>,
+    statuses: Vec<&'a str>,
     rows: Vec<Row>,
     longer: Option<String>,
     open: Option<(Thread, Composer)>,
@@ -69,8 +72,6 @@ struct ConversationsPage {
 fn show(state: &State, asked: &Asked<'_>) -> Answer {
     let filter = asked.filter();
     let id = asked.parameter(0);
-    let channels = words_of(state, &["SendMessageType", "InboundMessageType"]);
-    let statuses = words_of(state, &["SendStatus", "EventMessageStatus", "CallStatus"]);
     let world = state.world();
     let contact = world.contact(id);
     if !id.is_empty() && contact.is_none() {
@@ -90,10 +91,10 @@ fn show(state: &State, asked: &Asked<'_>) -> Answer {
     let longer = filter.longer().filter(|_| more);
     let longer = longer.map(|longer| format!("{PATH}/{search}{}", longer.query()));
     Answer::page(&ConversationsPage {
-        frame: Frame::new(state, "conversations", &title, filter),
+        frame: Frame::new(state, "conversations", &title, filter.clone()),
         search,
-        channels,
-        statuses,
+        channels: with_chosen(words_of(state.contract, &CHANNELS), &filter.channel),
+        statuses: with_chosen(words_of(state.contract, &STATUSES), &filter.status),
         rows,
         longer,
         open,
@@ -124,18 +125,7 @@ fn text(state: &State, asked: &Asked<'_>) -> Answer {
     Answer::File { name: format!("message-{name}.txt"), body: text.into_bytes() }
 }
 
-/// The words that the specification has under any of these names, each once.
-fn words_of(state: &State, schemas: &[&str]) -> Vec<&'static str> {
-    let mut words: Vec<&'static str> = Vec::new();
-    for word in schemas.iter().flat_map(|schema| state.contract.allowed_values(schema)) {
-        if !words.contains(&word) {
-            words.push(word);
-        }
-    }
-    words
-}
-
-impl ConversationsPage {
+impl ConversationsPage<'_> {
     /// Today, by the sandbox's clock, the time of day is enough.
     fn when<'a>(&self, at: &'a super::format::Time) -> &'a str {
         if at.day() == self.frame.now.day() { at.clock() } else { at.day() }

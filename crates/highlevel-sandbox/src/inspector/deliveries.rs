@@ -9,7 +9,8 @@ use std::sync::Arc;
 use askama::Template;
 use http::{Method, StatusCode};
 
-use super::format::Time;
+use super::filter::with_chosen;
+use super::format::{self, Time};
 use super::json::Shown;
 use super::page::Frame;
 use super::{Answer, Asked, PATH, Route, conversations};
@@ -150,14 +151,6 @@ fn payload(state: &Arc<State>, asked: &Asked<'_>) -> Answer {
     }
 }
 
-/// The values of a field, with the one of the address, which may be another.
-fn with_chosen<'a>(mut values: Vec<&'a str>, chosen: &'a str) -> Vec<&'a str> {
-    if !chosen.is_empty() && !values.contains(&chosen) {
-        values.push(chosen);
-    }
-    values
-}
-
 impl<'a> Open<'a> {
     /// The attempts that are shown at once, and those that are folded.
     fn latest(&self) -> &[Attempt<'a>] {
@@ -207,7 +200,7 @@ impl MessageLink {
 impl<'a> Payload<'a> {
     fn new(body: &'a [u8]) -> Self {
         let text = std::str::from_utf8(body).ok();
-        let start = attempt::beginning(text.unwrap_or_default(), MOST_SHOWN);
+        let start = format::beginning(text.unwrap_or_default(), MOST_SHOWN);
         let can_be_edited = text.is_some() && body.len() <= MOST_SHOWN;
         let shown = Shown::of(body, &[]);
         let whole = match &shown {

@@ -1,8 +1,13 @@
 //! What is to be shown, as it stands in the address: so that it can be shared, and is there after going back.
 
+use crate::Contract;
+
 /// How many rows a list has, and at most.
 const ROWS: usize = 50;
 const MOST_ROWS: usize = 500;
+
+/// The schemas that have the channels of messages.
+pub(super) const CHANNELS: [&str; 2] = ["SendMessageType", "InboundMessageType"];
 
 /// What a search is for. What is empty does not matter.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,6 +83,25 @@ impl Filter {
         let wanted = self.status.trim_end_matches(['x', 'X']);
         status.get(..wanted.len()).is_some_and(|start| start.eq_ignore_ascii_case(wanted))
     }
+}
+
+/// The values that can be chosen, with the one of the address, which may be another: what is in force is shown.
+pub(super) fn with_chosen<'a, T: AsRef<str> + From<&'a str>>(mut values: Vec<T>, chosen: &'a str) -> Vec<T> {
+    if !chosen.is_empty() && !values.iter().any(|value| value.as_ref() == chosen) {
+        values.push(chosen.into());
+    }
+    values
+}
+
+/// The words that the specification has under any of these names, each once.
+pub(super) fn words_of(contract: &'static Contract, schemas: &[&str]) -> Vec<&'static str> {
+    let mut words: Vec<&'static str> = Vec::new();
+    for word in schemas.iter().flat_map(|schema| contract.allowed_values(schema)) {
+        if !words.contains(&word) {
+            words.push(word);
+        }
+    }
+    words
 }
 
 impl Default for Filter {

@@ -80,6 +80,12 @@ pub(super) fn start(text: &str, most: usize) -> String {
     line
 }
 
+/// The first characters that have so many bytes together.
+pub(super) fn beginning(text: &str, most: usize) -> &str {
+    let end = (0..=most.min(text.len())).rev().find(|at| text.is_char_boundary(*at));
+    &text[..end.unwrap_or_default()]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -122,6 +128,9 @@ mod tests {
         for (text, expected) in [("a\n b", "a b"), ("äöüß", "äöü…"), ("äöü", "äöü"), ("", "")]
         {
             assert_eq!(start(text, 3), expected);
+        }
+        for (most, expected) in [(0, ""), (1, "a"), (2, "a"), (3, "aä"), (4, "aäb"), (9, "aäb")] {
+            assert_eq!(beginning("aäb", most), expected, "{most}");
         }
     }
 }

@@ -9,6 +9,7 @@ mod tests;
 
 use std::borrow::Cow;
 
+use super::format;
 use reader::Places;
 
 /// How deep lines are indented at most.
@@ -70,8 +71,8 @@ impl<'t> Shown<'t> {
         match std::str::from_utf8(body) {
             Ok(text) if !text.contains('\0') => {
                 let as_text = |NotJson| {
-                    let end = floor(text, MOST_BYTES);
-                    Self::Text { text: &text[..end], is_cut: end < text.len() }
+                    let start = format::beginning(text, MOST_BYTES);
+                    Self::Text { text: start, is_cut: start.len() < text.len() }
                 };
                 Json::show(text, marks).map_or_else(as_text, Self::Json)
             }
@@ -214,12 +215,6 @@ impl Kind {
 /// A pointer and all that it is in, from the inside out.
 fn containers(pointer: &str) -> impl Iterator<Item = &str> {
     std::iter::successors(Some(pointer), |inner| inner.rfind('/').map(|end| &inner[..end]))
-}
-
-/// The last place between two characters that is not after this one.
-fn floor(text: &str, place: usize) -> usize {
-    let place = place.min(text.len());
-    (0..=place).rev().find(|end| text.is_char_boundary(*end)).unwrap_or_default()
 }
 
 /// Sixteen bytes a line: where it begins, the digits, and the letters that there are.

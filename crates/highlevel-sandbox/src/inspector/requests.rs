@@ -11,6 +11,7 @@ use std::sync::Arc;
 use askama::Template;
 use http::{Method, StatusCode};
 
+use super::filter::{CHANNELS, with_chosen, words_of};
 use super::format::Time;
 use super::page::Frame;
 use super::{Answer, Asked, PATH, Route, format};
@@ -39,7 +40,7 @@ pub(super) const ROUTES: &[Route] = &[
 #[template(path = "requests.html")]
 struct RequestsPage<'r> {
     frame: Frame,
-    channels: Vec<&'static str>,
+    channels: Vec<&'r str>,
     statuses: Vec<String>,
     rows: Vec<Row>,
     longer: Option<String>,
@@ -80,8 +81,8 @@ fn show(state: &Arc<State>, asked: &Asked<'_>) -> Answer {
     let marks = request.as_ref().map(remarks::marks).unwrap_or_default();
     let detail = request.as_ref().map(|request| Detail::new(state, asked, &frame, request, &marks));
     Answer::page(&RequestsPage {
-        channels: channels(state),
-        statuses: statuses(state, &filter.status),
+        channels: with_chosen(words_of(state.contract, &CHANNELS), &filter.channel),
+        statuses: with_chosen(statuses(state), &filter.status),
         rows,
         longer: longer.map(|longer| format!("{PATH}/requests{}", longer.query())),
         open: detail,
@@ -120,25 +121,9 @@ impl Row {
     }
 }
 
-/// The channels that there are by the specification.
-fn channels(state: &State) -> Vec<&'static str> {
-    let mut channels = state.contract.allowed_values("SendMessageType");
-    for channel in state.contract.allowed_values("InboundMessageType") {
-        if !channels.contains(&channel) {
-            channels.push(channel);
-        }
-    }
-    channels
-}
-
-/// What can be asked for: the kinds of statuses, those that there were, and what is asked for.
-fn statuses(state: &State, asked: &str) -> Vec<String> {
+/// The statuses that can be asked for: the kinds, and those that there were.
+fn statuses(state: &State) -> Vec<String> {
     let (by_status, _) = state.ledger.totals();
     let kinds = ["2xx", "3xx", "4xx", "5xx"].map(str::to_owned).into_iter();
-    let mut statuses: Vec<String> =
-        kinds.chain(by_status.into_keys().map(|status| status.to_string())).collect();
-    if !asked.is_empty() && !statuses.iter().any(|status| status == asked) {
-        statuses.push(asked.to_owned());
-    }
-    statuses
+    kinds.chain(by_status.into_keys().map(|status| status.to_string())).collect()
 }

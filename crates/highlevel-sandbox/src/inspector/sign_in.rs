@@ -17,9 +17,6 @@ pub(super) const ROUTES: &[Route] = &[
     Route { method: Method::POST, path: "sign-in", handler: |_, asked| Answer::See(wanted(asked)) },
 ];
 
-/// Where the form goes.
-const SIGN_IN: &str = "/_sandbox/ui/sign-in";
-
 #[derive(Template)]
 #[template(path = "sign_in.html")]
 struct SignInPage {
@@ -35,7 +32,7 @@ pub(super) fn refused(state: &Arc<State>, method: &Method, asked: &Asked<'_>, pr
     if problem.status != StatusCode::UNAUTHORIZED {
         return problem.into();
     }
-    let is_form = *method == Method::POST && asked.target == SIGN_IN;
+    let is_form = *method == Method::POST && asked.target.strip_prefix(PATH) == Some("/sign-in");
     let to = if is_form { wanted(asked) } else { page_or_first(asked.target) };
     let token = if is_form { asked.field("token") } else { None };
     if token.as_deref().is_some_and(|token| state.access.is_token(token.trim())) {

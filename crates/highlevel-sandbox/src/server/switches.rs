@@ -1,5 +1,6 @@
 //! Everything that is switched or asked for while a sandbox runs: the one place where it happens, and is told to those who watch.
-//! Faults have such a place of their own, [`fault`](crate::fault).
+//! Faults have such a place of their own, [`fault`](crate::fault); events that nothing happened for (`webhook/trigger.rs`)
+//! and statuses that are moved on by hand (`webhook/simulate.rs`) tell it themselves.
 
 use std::io;
 use std::ops::RangeInclusive;

@@ -1,6 +1,9 @@
 //! When an event that was not taken is delivered again. Functions of values: the clock is the caller's.
 
+use std::str::FromStr;
 use std::time::Duration;
+
+use serde::Deserialize;
 
 /// How many waits a schedule of one's own has at most.
 const MOST_WAITS: usize = 100;
@@ -29,7 +32,63 @@ pub enum RetrySchedule {
     Custom(Vec<Duration>),
 }
 
+/// The schedules by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum RetryKind {
+    Documented,
+    OnlyOn429,
+    None,
+    Custom,
+}
+
+impl RetryKind {
+    /// All of them.
+    pub(crate) const ALL: [Self; 4] = [Self::Documented, Self::OnlyOn429, Self::None, Self::Custom];
+
+    /// What the admin API calls it.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Documented => "documented",
+            Self::OnlyOn429 => "onlyOn429",
+            Self::None => "none",
+            Self::Custom => "custom",
+        }
+    }
+
+    /// The schedule, if the name says all of it.
+    pub(crate) fn fixed(self) -> Option<RetrySchedule> {
+        match self {
+            Self::Documented => Some(RetrySchedule::Documented),
+            Self::OnlyOn429 => Some(RetrySchedule::OnlyOn429),
+            Self::None => Some(RetrySchedule::None),
+            Self::Custom => None,
+        }
+    }
+}
+
+impl FromStr for RetryKind {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text).ok_or_else(|| {
+            let names = Self::ALL.map(Self::as_str).join(", ");
+            format!("there is no retry schedule `{text}`; there are {names}")
+        })
+    }
+}
+
 impl RetrySchedule {
+    /// Which one it is.
+    pub(crate) fn kind(&self) -> RetryKind {
+        match self {
+            Self::Documented => RetryKind::Documented,
+            Self::OnlyOn429 => RetryKind::OnlyOn429,
+            Self::None => RetryKind::None,
+            Self::Custom(_) => RetryKind::Custom,
+        }
+    }
+
     /// These waits, if they are within the bounds; otherwise what is wrong.
     pub(crate) fn custom(waits: Vec<Duration>) -> Result<Self, String> {
         if waits.len() > MOST_WAITS {
@@ -92,6 +151,18 @@ mod tests {
     use super::*;
 
     /// The waits until a schedule gives up on a target that always answers the same.
+    #[test]
+    fn all_names_are_those_that_are_read() {
+        let refused = serde_json::from_value::<RetryKind>("?".into()).unwrap_err().to_string();
+        let names = RetryKind::ALL.map(|kind| format!("`{}`", kind.as_str())).join(", ");
+        assert_eq!(refused, format!("unknown variant `?`, expected one of {names}"));
+        for kind in RetryKind::ALL {
+            assert_eq!(kind.as_str().parse(), Ok(kind));
+            assert_eq!(kind.fixed().map_or(RetryKind::Custom, |schedule| schedule.kind()), kind);
+        }
+        assert!("once".parse::<RetryKind>().unwrap_err().contains("there are documented, onlyOn429, none"));
+    }
+
     fn waits(schedule: &RetrySchedule, status: Option<u16>) -> Vec<u64> {
         (1..).map_while(|attempts| schedule.wait(attempts, status)).map(|wait| wait.as_secs()).collect()
     }

@@ -127,6 +127,30 @@ impl SimulatedCall {
 }
 
 impl CallOutcome {
+    /// All of them.
+    pub(crate) const ALL: [Self; 7] = [
+        Self::Answered,
+        Self::Voicemail,
+        Self::NoAnswer,
+        Self::Busy,
+        Self::Failed,
+        Self::Canceled,
+        Self::Pending,
+    ];
+
+    /// What the admin API calls it.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Answered => "answered",
+            Self::Voicemail => "voicemail",
+            Self::NoAnswer => "no-answer",
+            Self::Busy => "busy",
+            Self::Failed => "failed",
+            Self::Canceled => "canceled",
+            Self::Pending => "pending",
+        }
+    }
+
     /// The `callStatus` of the events.
     pub(crate) fn call_status(self) -> &'static str {
         match self {
@@ -245,4 +269,16 @@ fn provide(world: &World, location: &str, body: &mut Map<String, Value>) {
 
 fn invalid(words: impl Into<String>) -> io::Error {
     io::Error::new(ErrorKind::InvalidInput, words.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_outcomes_are_those_that_are_read() {
+        let refused = serde_json::from_value::<CallOutcome>(json!("?")).unwrap_err().to_string();
+        let names = CallOutcome::ALL.map(|outcome| format!("`{}`", outcome.as_str())).join(", ");
+        assert_eq!(refused, format!("unknown variant `?`, expected one of {names}"));
+    }
 }

@@ -254,7 +254,7 @@ async fn pages_of_others_change_nothing_and_see_nothing() {
         // A name that somebody's DNS server leads here.
         &[("host", "evil.example"), ("origin", "http://evil.example"), ("sec-fetch-site", "same-origin")],
     ];
-    let body = "message=x&type=SMS&text=x&advance=3600&speed=2&url=http://127.0.0.1:1&status=failed";
+    let body = "message=x&type=SMS&text=x&advanceMs=3600&speed=2&url=http://127.0.0.1:1&status=failed";
     for path in forms.iter().map(String::as_str).chain([UI, "/_sandbox/ui/sign-in"]) {
         for headers in evil {
             let refused = ask(&sandbox, Method::POST, path, headers, body).await;
@@ -295,6 +295,20 @@ async fn what_is_too_long_is_refused_in_words() {
         get(&sandbox, &format!("{UI}/requests?text={text}&rows=99999999999999999999&failures=maybe")).await;
     assert_eq!(answered.status, 200);
     assert_eq!(everything(&sandbox).await[..7], before[..7]);
+}
+
+#[tokio::test]
+async fn what_is_searched_for_is_shown_where_it_can_be_chosen() {
+    let sandbox = lively().await;
+    for view in ["conversations", "requests", "deliveries"] {
+        for (field, value) in
+            [("channel", "Fax"), ("channel", "sms"), ("status", "overdue"), ("status", "2xx")]
+        {
+            let page = get(&sandbox, &format!("{UI}/{view}?{field}={value}")).await;
+            let chosen = format!(r#"<option value="{value}" selected>{value}</option>"#);
+            assert_eq!(page.body.matches(&chosen).count(), 1, "{view}: {field}={value}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -4,11 +4,13 @@ use highlevel_sandbox::{Sandbox, Window};
 use serde_json::{Value, json};
 
 use super::options::Options;
+use crate::shell::quoted;
 
 /// What there is to say.
 #[derive(Debug)]
 pub(crate) struct Facts {
     base_url: String,
+    inspector_url: String,
     token: String,
     location_id: String,
     contact_id: String,
@@ -27,6 +29,7 @@ impl Facts {
     pub(crate) fn of(sandbox: &Sandbox, options: &Options) -> Self {
         Self {
             base_url: sandbox.base_url(),
+            inspector_url: sandbox.inspector_url(),
             token: sandbox.token().to_owned(),
             location_id: sandbox.location_id().to_owned(),
             contact_id: sandbox.contact_id().to_owned(),
@@ -48,7 +51,7 @@ impl Facts {
             "version": env!("CARGO_PKG_VERSION"),
             "baseUrl": self.base_url,
             "adminUrl": format!("{}/_sandbox/", self.base_url),
-            "inspectorUrl": format!("{}/_sandbox/ui", self.base_url),
+            "inspectorUrl": self.inspector_url,
             "token": self.token,
             "locationId": self.location_id,
             "contactId": self.contact_id,
@@ -67,6 +70,7 @@ impl Facts {
 pub(crate) fn text(facts: &Facts) -> String {
     let Facts {
         base_url,
+        inspector_url,
         token,
         location_id,
         contact_id,
@@ -97,7 +101,7 @@ pub(crate) fn text(facts: &Facts) -> String {
     format!(
         r#"HighLevel sandbox {version}
 
-  inspector      {base_url}/_sandbox/ui
+  inspector      {inspector_url}
 
   base URL       {base_url}
   token          {token}
@@ -130,21 +134,4 @@ For `highlevel-sandbox health`, `trigger` and `simulate` in another terminal, an
 No message leaves this machine, and {kept}. Ctrl-C stops it. Times are UTC.
 "#
     )
-}
-
-/// A word for a POSIX shell.
-fn quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\'', r"'\''"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::quoted;
-
-    #[test]
-    fn shells_read_a_quoted_word_back() {
-        for (text, expected) in [("Bearer a", "'Bearer a'"), ("it's", r"'it'\''s'")] {
-            assert_eq!(quoted(text), expected);
-        }
-    }
 }

@@ -10,7 +10,7 @@ htmx.registerExtension("inspector", {
   htmx_before_morph_node: (element, { oldNode, newNode }) =>
     !(refreshing && oldNode.id === "notice") && !(oldNode.matches?.("li[id]") && plain(oldNode) === plain(newNode)),
   htmx_before_morph_attr: (element, { attrName }) =>
-    !(attrName === "open" && element.matches("details, dialog")) && !(attrName === "hidden" && element.matches("[data-keep]")),
+    !(attrName === "open" && element.matches("details, dialog")),
 });
 
 /** What the server said of an element. */
@@ -225,7 +225,7 @@ document.addEventListener("keydown", (event) => {
   if (event.repeat) return;
   const element = document.querySelector(`[data-key="${CSS.escape(key)}"]`);
   // Where there is room for the list beside it, the way back is not shown, and the key leads there all the same.
-  if (!element || element.disabled || !(element.checkVisibility() || element.matches(".back"))) return;
+  if (!element || !(element.checkVisibility() || element.matches(".back"))) return;
   event.preventDefault();
   if (isField(element)) {
     element.focus();

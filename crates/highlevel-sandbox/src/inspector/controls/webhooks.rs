@@ -6,7 +6,7 @@ use super::super::Asked;
 use super::Choice;
 use crate::admin::Problem;
 use crate::server::State;
-use crate::webhook::{HostileMode, Hostilities, RetrySchedule, WebhookKey};
+use crate::webhook::{HostileMode, Hostilities, RetryKind, RetrySchedule, WebhookKey};
 
 pub(super) struct Card {
     pub(super) url: String,
@@ -41,17 +41,11 @@ impl Card {
 }
 
 fn schedules(now: &RetrySchedule) -> Vec<Choice> {
-    let is_custom = matches!(now, RetrySchedule::Custom(_));
-    vec![
-        Choice::new(
-            "documented",
-            schedule_words(&RetrySchedule::Documented),
-            *now == RetrySchedule::Documented,
-        ),
-        Choice::new("onlyOn429", schedule_words(&RetrySchedule::OnlyOn429), *now == RetrySchedule::OnlyOn429),
-        Choice::new("none", schedule_words(&RetrySchedule::None), *now == RetrySchedule::None),
-        Choice::new("custom", "Your own waits", is_custom),
-    ]
+    let choice = |kind: RetryKind| {
+        let words = kind.fixed().as_ref().map_or_else(|| "Your own waits".to_owned(), schedule_words);
+        Choice::new(kind.as_str(), words, kind == now.kind())
+    };
+    RetryKind::ALL.map(choice).into()
 }
 
 pub(super) fn schedule_words(schedule: &RetrySchedule) -> String {
@@ -77,13 +71,12 @@ pub(super) fn set_url(state: &State, asked: &Asked<'_>) -> Result<(), Problem> {
 
 /// Chooses a schedule.
 pub(super) fn set_retries(state: &State, asked: &Asked<'_>) -> Result<(), Problem> {
-    let schedule = match &*asked.field("retries").unwrap_or_default() {
-        "documented" => RetrySchedule::Documented,
-        "onlyOn429" => RetrySchedule::OnlyOn429,
-        "none" => RetrySchedule::None,
-        "custom" => RetrySchedule::custom(waits(&asked.field("waits").unwrap_or_default())?)
+    let name = asked.field("retries").unwrap_or_default();
+    let kind: RetryKind = name.parse().map_err(Problem::bad_request)?;
+    let schedule = match kind.fixed() {
+        Some(schedule) => schedule,
+        None => RetrySchedule::custom(waits(&asked.field("waits").unwrap_or_default())?)
             .map_err(|words| Problem::bad_request(format!("Waits: {words}")))?,
-        other => return Err(Problem::bad_request(format!("there is no retry schedule {other:?}"))),
     };
     state.set_retry_schedule(schedule);
     Ok(())

@@ -129,7 +129,7 @@ impl<'f> Search<'f> {
             filter.has_status(&message.status)
                 || message.call_status.as_deref().is_some_and(|status| filter.has_status(status))
         };
-        (filter.channel.is_empty() || filter.channel == message.channel)
+        (filter.channel.is_empty() || filter.channel.eq_ignore_ascii_case(&message.channel))
             && status()
             && (!filter.failures || message.has_failed())
             && (is_wanted || self.has_text(message))
@@ -195,6 +195,7 @@ mod tests {
             ("contact=Ala", "Alan: "),
             ("contact=Ada&text=lunch", ""),
             ("channel=SMS", "Ada: First !"),
+            ("channel=sms", "Ada: First !"),
             ("channel=SMS&text=Ada", "Ada: First !"),
             ("channel=Email&text=Ada", ""),
             ("status=delivered", "Grace: Lunch"),

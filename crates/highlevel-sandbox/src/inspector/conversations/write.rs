@@ -19,6 +19,8 @@ pub(super) struct Composer {
     /// The channel that is chosen at first.
     pub(super) channel: String,
     pub(super) providers: Vec<String>,
+    /// How a call can have gone.
+    pub(super) outcomes: [CallOutcome; 7],
 }
 
 /// Channels that are of one sort.
@@ -41,6 +43,7 @@ impl Composer {
             outbound: grouped(&outbound),
             channel: last.map_or("SMS", |message| &message.channel).to_owned(),
             providers: providers.map(|provider| provider.id.clone()).collect(),
+            outcomes: CallOutcome::ALL,
         }
     }
 }
@@ -97,7 +100,8 @@ fn call(asked: &Asked<'_>, contact: &str, as_location: bool) -> Result<Simulated
     if let Some(seconds) = seconds(asked)? {
         call["durationSeconds"] = json!(seconds);
     }
-    serde_json::from_value(call).map_err(|error| bad(format!("the call cannot be made: {error}")))
+    serde_json::from_value(call)
+        .map_err(|error| Problem::bad_request(format!("the call cannot be made: {error}")))
 }
 
 /// The request that a program would make.
@@ -107,7 +111,7 @@ fn fields(asked: &Asked<'_>, contact: &str, channel: &str) -> Result<Map<String,
     let text = asked.field("text").map(|text| text.replace("\r\n", "\n"));
     let html = asked.field("html").filter(|_| is_email(channel));
     if text.is_none() && html.is_none() && attachments.is_empty() && !is_phone(channel) {
-        return Err(bad("there is nothing to send: write a text, or name an attachment"));
+        return Err(Problem::bad_request("there is nothing to send: write a text, or name an attachment"));
     }
     let mut fields =
         Map::from_iter([("type".to_owned(), json!(channel)), ("contactId".to_owned(), json!(contact))]);
@@ -120,7 +124,7 @@ fn fields(asked: &Asked<'_>, contact: &str, channel: &str) -> Result<Map<String,
     if is_call(channel) {
         let outcome = json!(asked.field("outcome").unwrap_or_else(|| "answered".to_owned()));
         let outcome: CallOutcome = serde_json::from_value(outcome)
-            .map_err(|error| bad(format!("the call cannot be made: {error}")))?;
+            .map_err(|error| Problem::bad_request(format!("the call cannot be made: {error}")))?;
         set(
             "call",
             Some(json!({ "status": outcome.call_status(), "duration": seconds(asked)?.unwrap_or_default() })),
@@ -130,7 +134,7 @@ fn fields(asked: &Asked<'_>, contact: &str, channel: &str) -> Result<Map<String,
 }
 
 fn seconds(asked: &Asked<'_>) -> Result<Option<u64>, Problem> {
-    asked.field("duration").map(|text| words::seconds(&text).map_err(bad)).transpose()
+    asked.field("duration").map(|text| words::seconds(&text).map_err(Problem::bad_request)).transpose()
 }
 
 /// The lines of a field that are not blank.
@@ -144,7 +148,9 @@ fn lines(asked: &Asked<'_>, field: &str) -> impl Iterator<Item = String> {
 /// Moves the status of a message on.
 pub(super) fn status(state: &State, asked: &Asked<'_>) -> Result<Answer, Problem> {
     let id = asked.parameter(0);
-    let word = asked.field("status").ok_or_else(|| bad("status is missing: which one is it to have?"))?;
+    let word = asked
+        .field("status")
+        .ok_or_else(|| Problem::bad_request("status is missing: which one is it to have?"))?;
     let is_call = state.world().message(id).is_some_and(|message: &Message| is_call(&message.channel));
     let mut update = if is_call { StatusUpdate::call(word) } else { StatusUpdate::new(word) };
     if let Some(reason) = asked.field("reason").filter(|_| update.status.as_deref() == Some("failed")) {
@@ -160,7 +166,7 @@ pub(super) fn add_contact(state: &State, asked: &Asked<'_>) -> Result<Answer, Pr
     let id = field("contact").unwrap_or_else(identifiers::object_id);
     // A browser leaves these out of an address, however they are written.
     if id == "." || id == ".." {
-        return Err(bad(format!(
+        return Err(Problem::bad_request(format!(
             "{id:?} cannot be the id of a contact, for a browser takes it for a folder; choose another one, or leave the \
              field empty"
         )));
@@ -187,8 +193,4 @@ pub(super) fn add_contact(state: &State, asked: &Asked<'_>) -> Result<Answer, Pr
 
 fn address(contact: &str) -> String {
     format!("{PATH}/{}", words::path(contact))
-}
-
-fn bad(message: impl Into<String>) -> Problem {
-    Problem { status: StatusCode::BAD_REQUEST, message: message.into() }
 }

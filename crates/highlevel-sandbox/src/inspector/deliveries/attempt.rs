@@ -145,8 +145,8 @@ fn difference<'a>(payload: &'a [u8], sent: &'a [u8]) -> Option<Difference<'a>> {
         (sent.len() - end..=sent.len()).find(|at| sent_text.is_char_boundary(*at)).unwrap_or(sent.len());
     let (before, other, after) = (&sent_text[..start], &sent_text[start..end], &sent_text[end..]);
     let shown_before = ending(before, AROUND);
-    let shown_other = beginning(other, MOST_DIFFERENT);
-    let shown_after = beginning(after, AROUND);
+    let shown_other = format::beginning(other, MOST_DIFFERENT);
+    let shown_after = format::beginning(after, AROUND);
     Some(Difference {
         more_before: shown_before.len() < before.len(),
         more_other: shown_other.len() < other.len(),
@@ -155,12 +155,6 @@ fn difference<'a>(payload: &'a [u8], sent: &'a [u8]) -> Option<Difference<'a>> {
         other: shown_other,
         after: shown_after,
     })
-}
-
-/// The first characters that have so many bytes together.
-pub(super) fn beginning(text: &str, most: usize) -> &str {
-    let end = (0..=most.min(text.len())).rev().find(|at| text.is_char_boundary(*at));
-    &text[..end.unwrap_or_default()]
 }
 
 /// The last characters that have so many bytes together.

@@ -5,7 +5,8 @@ use std::collections::HashMap;
 
 use serde::de::IgnoredAny;
 
-use super::{Kind, Line, NotJson, Token, floor};
+use super::{Kind, Line, NotJson, Token};
+use crate::inspector::format;
 
 /// JSON pointers, and on which line what they lead to begins.
 pub(super) type Places<'p> = HashMap<&'p str, Option<usize>>;
@@ -148,7 +149,7 @@ impl<'t> Reader<'t, '_, '_> {
         }
         let room = self.most_bytes.saturating_sub(self.at);
         if scalar.len() > room {
-            self.add(kind, Cow::Owned(format!("{}…", &scalar[..floor(scalar, room)])));
+            self.add(kind, Cow::Owned(format!("{}…", format::beginning(scalar, room))));
             return Err(Stop::Full);
         }
         self.at += scalar.len();

@@ -6,6 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::ledger::RecordedRequest;
+use crate::shell::quoted;
 
 /// The longest body that stands in a command, in bytes. Shells and people have little use for longer ones.
 const LONGEST: usize = 64 * 1024;
@@ -113,11 +114,6 @@ pub(super) fn file_name(request: &RecordedRequest) -> String {
 fn word(text: &str) -> String {
     let is_plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
     if is_plain { text.to_owned() } else { quoted(text) }
-}
-
-/// One word for a POSIX shell, whatever is in it.
-fn quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\'', r"'\''"))
 }
 
 #[cfg(test)]
