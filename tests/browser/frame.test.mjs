@@ -50,6 +50,33 @@ test("a search is what was typed last, however fast, and stands in the address",
   check(page);
 });
 
+test("a search is asked for, whatever happens while one types", async () => {
+  const page = await openPage(browser, `${sandbox.ui}/requests`);
+  await live(page);
+  for (let word = 0; word < 10; word += 1) {
+    const events = [1, 2, 3].map(() => sandbox.send({ message: "Meanwhile" }));
+    await page.getByRole("searchbox", { name: "Text" }).fill(`word ${word}`);
+    await Promise.all(events);
+    await page.waitForURL(`**/requests?text=word+${word}`);
+  }
+  check(page);
+});
+
+test("what is chosen before the page is ready is searched for", async () => {
+  const page = await openPage(browser, sandbox.ui);
+  await page.addInitScript(() => {
+    // Before the library has seen the page.
+    document.addEventListener("DOMContentLoaded", () => {
+      if (!location.search) document.querySelector("#filter [name=failures]").click();
+    });
+  });
+  await page.goto(`${sandbox.ui}/requests`);
+  await page.waitForURL(/failures=1/);
+  await live(page);
+  assert.equal(await page.getByRole("checkbox", { name: "Only failures" }).isChecked(), true);
+  check(page);
+});
+
 test("a page that nobody sees holds no connection, and is as new as ever when it is seen again", async () => {
   const page = await openPage(browser, sandbox.ui);
   await live(page);

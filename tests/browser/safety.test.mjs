@@ -71,7 +71,7 @@ const hypermedia = () =>
 const OWN = [
   /^div hx-(boost:inherited|history-elt|status:[45]xx:inherited)=/,
   /^(span|div|form) hx-morph-skip(-children)?=$/,
-  /^form hx-(get|push-url|replace-url|target|select|swap|trigger|boost|sync)=(\/_sandbox\/ui\/[^ ]*|true|false|#page|outerMorph|input delay:150ms, submit|this:replace)?$/,
+  /^form hx-(get|push-url|replace-url|target|select|swap|trigger|boost|sync)=(\/_sandbox\/ui\/[^ ]*|true|false|#page|outerMorph|this:replace)?$/,
   /^a hx-boost=false$/,
 ];
 

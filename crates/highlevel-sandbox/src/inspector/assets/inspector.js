@@ -94,7 +94,12 @@ function show(state, text) {
 document.addEventListener("htmx:before:request", ({ detail }) => {
   pending.add(detail.ctx);
   turn += 1;
-  if (detail.ctx.sourceElement.id === "filter") edited = false;
+  const { sourceElement, request } = detail.ctx;
+  // It is this search that is asked for, or the person has gone on without it.
+  if (sourceElement.id === "filter" || request.method === "GET") {
+    clearTimeout(editing);
+    editing = null;
+  }
 });
 document.addEventListener("htmx:finally:request", ({ detail }) => {
   pending.delete(detail.ctx);
@@ -128,14 +133,17 @@ document.addEventListener("htmx:config:request", ({ detail: { ctx } }) => {
   for (const [name, value] of [...ctx.request.body]) if (value === "") ctx.request.body.delete(name);
 });
 
-let edited = false; // the search was changed, and is not asked for yet
+let editing = null; // the search was changed, and is going to be asked for
 document.addEventListener("input", ({ target }) => {
-  if (target.form?.id === "filter") edited = true;
+  if (target.form?.id !== "filter") return;
+  clearTimeout(editing);
+  // Who types goes on typing; what is chosen is chosen. Before the library is there, the browser does it by itself.
+  editing = setTimeout(() => document.getElementById("filter")?.requestSubmit(), target.type === "search" ? 150 : 0);
 });
 
 /** The search says what the address says, but for the field in which one is. */
 function search() {
-  if (edited) return;
+  if (editing !== null) return;
   const filter = document.getElementById("filter");
   const field = filter?.contains(document.activeElement) ? document.activeElement : {};
   const { value, checked } = field;
