@@ -120,7 +120,7 @@ test("attempts appear as they are made, and nothing that was opened closes", asy
 
   answer.is = 200;
   await sandbox.admin("PATCH", "clock", { advanceMs: 5_000 });
-  await attempt(page, 2).getByText("200").waitFor();
+  await attempt(page, 2).getByText("200", { exact: true }).waitFor();
   await page.locator(".detail-head").getByText("delivered").waitFor();
   await page.locator("#next-try").getByText("none is planned").waitFor();
   assert.deepEqual(await page.locator(".timeline h4").allTextContents(), ["Attempt 2", "Attempt 1"]);
@@ -168,7 +168,7 @@ test("an attempt that has no answer yet is under way", async (t) => {
   await page.getByText("1 attempt is under way, or in line").waitFor();
   await rows(page).getByText("1 under way").waitFor();
   release(204);
-  await attempt(page, 2).getByText("204").waitFor();
+  await attempt(page, 2).getByText("204", { exact: true }).waitFor();
   assert.equal(await page.locator("#under-way").count(), 0);
   check(page);
 });
@@ -479,7 +479,7 @@ test("the search finds by text, contact, channel, status and failure, and stands
   await page.locator("#delivery-3 a").click();
   await attempt(page, 1).waitFor();
   await page.keyboard.press("s");
-  await attempt(page, 2).getByText("204").waitFor();
+  await attempt(page, 2).getByText("204", { exact: true }).waitFor();
   await isAt(page, /deliveries\/3\?.*failures=1/);
   await page.locator("#delivery-3").waitFor({ state: "detached" });
   await page.getByText("No delivery fits.").waitFor();
