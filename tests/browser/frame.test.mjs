@@ -116,6 +116,27 @@ test("what went wrong stays said while other things happen, and so does what was
   assert.equal(await notice.count(), 0);
 });
 
+test("a step that is not answered is taken back when something happens", async () => {
+  for (const message of ["First", "Second"]) await sandbox.send({ message });
+  const [{ id }] = (await sandbox.admin("GET", "requests?limit=1")).requests;
+  const page = await openPage(browser, `${sandbox.ui}/requests/${id}`);
+  await live(page);
+  const current = (address) => page.locator(`#rows a.row[aria-current][href$="${address}"]`);
+  await current(id).waitFor();
+  // Each row is as the page has it before and after: what was not said anew is put right all the same.
+  await sandbox.api("GET", "/Before.");
+  await page.locator("#rows").getByText("/Before.").waitFor();
+  await page.route("**/requests/**", (route) => route.abort());
+  await page.keyboard.press("j");
+  await page.getByRole("alert").filter({ hasText: "the sandbox does not answer" }).waitFor();
+  assert.equal(await current(id).count(), 0);
+  await page.unroute("**/requests/**");
+  await sandbox.api("GET", "/After.");
+  await page.locator("#rows").getByText("/After.").waitFor();
+  await current(id).waitFor();
+  assert.equal(await page.locator("#rows a.row[aria-current]").count(), 1);
+});
+
 test("a page that began with something that is not there is live when one goes on", async () => {
   const page = await openPage(browser, `${sandbox.ui}/requests/none`);
   await page.getByRole("alert").filter({ hasText: "there is no request none" }).waitFor();

@@ -5,16 +5,12 @@
 let refreshing = false; // the page is put anew, and not because the person did something
 
 // What the person opened or is about to write is theirs, and stays when the page is put anew; so does what they are told.
-// Of a long list most is as it was, and need not be gone through.
 htmx.registerExtension("inspector", {
   htmx_before_morph_node: (element, { oldNode, newNode }) =>
-    !(refreshing && oldNode.id === "notice") && !(oldNode.matches?.("li[id]") && plain(oldNode) === plain(newNode)),
+    !(refreshing && (oldNode.id === "notice" || newNode.matches?.("[data-same]"))),
   htmx_before_morph_attr: (element, { attrName }) =>
     !(attrName === "open" && element.matches("details, dialog")),
 });
-
-/** What the server said of an element. */
-const plain = (element) => element.outerHTML.replaceAll(/ (data-htmx-powered="true"|open="")/g, "");
 
 const page = () => document.getElementById("page");
 const here = () => location.pathname + location.search;
@@ -25,6 +21,18 @@ let asking = false; // the page is being asked for
 let stale = false; // and something has happened since
 let turn = 0; // how many requests the person has made: what was asked for before the last one is too old
 const pending = new Set(); // requests of the person, which come first
+
+let rows = new Map(); // what the server said of each row when the page was last put anew, if nothing was asked for since
+
+/** Of a long list most is as it was: an empty row that says so stands for it, and need not be parsed and gone through. */
+function brief(text) {
+  const last = rows;
+  rows = new Map();
+  return text.replaceAll(/<!--row-->(<li id="([^"]+)".*?<\/li>)<!--\/row-->/gs, (_, row, id) => {
+    rows.set(id, row);
+    return last.get(id) === row ? `<li id="${id}" data-same></li>` : row;
+  });
+}
 
 async function refresh() {
   if (asking || pending.size > 0 || document.hidden) {
@@ -41,7 +49,7 @@ async function refresh() {
       stale = true; // A person who went on in the meantime wants to see the other page.
     } else if (response.ok) {
       refreshing = true;
-      await htmx.swap({ sourceElement: page(), target: "#page", select: "#page", swap: "outerMorph", text });
+      await htmx.swap({ sourceElement: page(), target: "#page", select: "#page", swap: "outerMorph", text: brief(text) });
     } else if (response.status === 401) {
       location.reload(); // To sign in.
     } else {
@@ -50,6 +58,7 @@ async function refresh() {
     }
   } catch {
     stale = true; // The stream is broken as well, and says so.
+    rows.clear();
     return;
   } finally {
     asking = false;
@@ -103,6 +112,7 @@ document.addEventListener("htmx:before:request", ({ detail }) => {
 });
 document.addEventListener("htmx:finally:request", ({ detail }) => {
   pending.delete(detail.ctx);
+  rows.clear();
   if (stale) refresh();
 });
 document.addEventListener("htmx:error", ({ detail }) => {
