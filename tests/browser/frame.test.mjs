@@ -137,6 +137,20 @@ test("a step that is not answered is taken back when something happens", async (
   assert.equal(await page.locator("#rows a.row[aria-current]").count(), 1);
 });
 
+test("rows whose ids are one to a browser stay as they are", async () => {
+  const ids = { "line\r": "Ends with a return", "line\n": "Ends with a line feed" };
+  for (const [id, name] of Object.entries(ids)) await sandbox.admin("PUT", `contacts/${encodeURIComponent(id)}`, { name });
+  const page = await openPage(browser, sandbox.ui);
+  await live(page);
+  for (let count = 0; count < 4; count += 1) {
+    await sandbox.send({ message: `Beside it ${count}` });
+    await page.locator("#rows").getByText(`Beside it ${count}`).waitFor();
+    for (const name of Object.values(ids)) assert.equal(await page.locator("#rows .row-title", { hasText: name }).count(), 1, name);
+  }
+  assert.equal(await page.locator("#rows li:empty").count(), 0);
+  check(page);
+});
+
 test("a page that began with something that is not there is live when one goes on", async () => {
   const page = await openPage(browser, `${sandbox.ui}/requests/none`);
   await page.getByRole("alert").filter({ hasText: "there is no request none" }).waitFor();

@@ -7,7 +7,7 @@ let refreshing = false; // the page is put anew, and not because the person did 
 // What the person opened or is about to write is theirs, and stays when the page is put anew; so does what they are told.
 htmx.registerExtension("inspector", {
   htmx_before_morph_node: (element, { oldNode, newNode }) =>
-    !(refreshing && (oldNode.id === "notice" || newNode.matches?.("[data-same]"))),
+    !(refreshing && oldNode.id === newNode.id && (oldNode.id === "notice" || newNode.matches?.("[data-same]"))),
   htmx_before_morph_attr: (element, { attrName }) =>
     !(attrName === "open" && element.matches("details, dialog")),
 });
@@ -34,6 +34,8 @@ function brief(text) {
   });
 }
 
+const put = (text) => htmx.swap({ sourceElement: page(), target: "#page", select: "#page", swap: "outerMorph", text });
+
 async function refresh() {
   if (asking || pending.size > 0 || document.hidden) {
     stale = true;
@@ -49,7 +51,12 @@ async function refresh() {
       stale = true; // A person who went on in the meantime wants to see the other page.
     } else if (response.ok) {
       refreshing = true;
-      await htmx.swap({ sourceElement: page(), target: "#page", select: "#page", swap: "outerMorph", text: brief(text) });
+      await put(brief(text));
+      if (page().querySelector("[data-same]")) {
+        // A row was not where it was looked for, as when two have ids that are one to a browser.
+        rows.clear();
+        await put(text);
+      }
     } else if (response.status === 401) {
       location.reload(); // To sign in.
     } else {
