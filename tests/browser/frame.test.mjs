@@ -137,6 +137,27 @@ test("a step that is not answered is taken back when something happens", async (
   assert.equal(await page.locator("#rows a.row[aria-current]").count(), 1);
 });
 
+test("of what the server says again, nothing is parsed again", async (t) => {
+  const delivering = await startSandbox("--webhook-url", "http://127.0.0.1:9/");
+  t.after(() => delivering.stop());
+  const { messageId } = await delivering.send();
+  const page = await openPage(browser, delivering.ui);
+  for (const path of ["", `/conversations/${delivering.facts.contactId}`, "/requests", "/deliveries"]) {
+    await page.goto(delivering.ui + path);
+    const [whole, again] = await page.evaluate(async () => {
+      const text = await (await fetch(location.href)).text();
+      brief(text);
+      const rows = (text) => [...new DOMParser().parseFromString(text, "text/html").querySelectorAll("#rows > li, .thread > li:not(.day)")];
+      return [rows(text), rows(brief(text))].map((rows) => rows.map((row) => [row.id, row.matches("[data-same]:empty")]));
+    });
+    assert.ok(whole.length > 0, path);
+    assert.deepEqual(again, whole.map(([id]) => [id, true]), path);
+    assert.ok(whole.every(([, same]) => !same), path);
+    if (path.includes("/conversations/")) assert.ok(whole.some(([id]) => id === `message-${messageId}`));
+  }
+  check(page);
+});
+
 test("rows whose ids are one to a browser stay as they are", async () => {
   const ids = { "line\r": "Ends with a return", "line\n": "Ends with a line feed" };
   for (const [id, name] of Object.entries(ids)) await sandbox.admin("PUT", `contacts/${encodeURIComponent(id)}`, { name });
