@@ -13,7 +13,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
 use highlevel::webhook::{Event, PublicKey, Receiver};
 use highlevel::wire::types::OutboundMessage;
-use highlevel::{Client, ContactId, Delivery, Email, Reconciled, Sms};
+use highlevel::{Client, ContactId, Delivery, Email, Reconciliation, Sms};
 use highlevel_sandbox::Sandbox;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -38,9 +38,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let mut seen: Vec<OutboundMessage> = Vec::new();
     seen.push(tokio::time::timeout(PATIENCE, events.recv()).await?.ok_or("the webhook server stopped")?);
     match error.fingerprint().map(|sent| sent.reconcile(&seen)) {
-        Some(Reconciled::Sent(id)) => println!("   it was sent: {id}"),
-        Some(Reconciled::NotFound) => println!("   no sign of it yet: look again later"),
-        Some(Reconciled::Ambiguous(ids)) => println!("   a person has to look: {ids:?}"),
+        Some(Reconciliation::Sent(id)) => println!("   it was sent: {id}"),
+        Some(Reconciliation::NotFound) => println!("   no sign of it yet: look again later"),
+        Some(Reconciliation::Ambiguous(ids)) => println!("   a person has to look: {ids:?}"),
         None => println!("   it was not even begun"),
     }
 
@@ -68,8 +68,8 @@ async fn send_carefully(client: &Client, email: Email) -> Outcome {
         Ok(_) => Outcome::Sent,
         Err(error) => match error.delivery() {
             Delivery::NotSent => Outcome::Again,
-            Delivery::Refused if error.status() == Some(429) => Outcome::Again,
-            Delivery::Refused => Outcome::Look,
+            Delivery::Rejected if error.status() == Some(429) => Outcome::Again,
+            Delivery::Rejected => Outcome::Look,
             Delivery::Unknown => Outcome::Look,
             Delivery::Accepted => Outcome::Sent,
         },

@@ -161,7 +161,7 @@ async fn what_the_sandbox_refuses_was_not_done_and_says_why() {
         assert_eq!(error.status(), Some(status), "{name}: {error}");
         assert_eq!(
             (error.delivery(), error.kind()),
-            (Delivery::Refused, ErrorKind::Status),
+            (Delivery::Rejected, ErrorKind::Status),
             "{name}: {error}"
         );
         assert!(error.messages().iter().any(|message| message.contains(words)), "{name}: {error}");

@@ -117,7 +117,7 @@ async fn run(fault: Fault, stage: FaultStage) -> (Vec<String>, BTreeMap<String, 
             let agrees = match &result {
                 Ok(id) => ids == [id.clone()],
                 Err(error) => match error.delivery() {
-                    Delivery::NotSent | Delivery::Refused => ids.is_empty(),
+                    Delivery::NotSent | Delivery::Rejected => ids.is_empty(),
                     Delivery::Accepted => ids.len() == 1,
                     Delivery::Unknown => ids.len() <= 1,
                 },
@@ -185,7 +185,7 @@ async fn the_sdk_never_says_what_the_ledger_denies() {
     }
     println!("{outcomes:?}");
     assert_eq!(wrong, Vec::<String>::new());
-    for outcome in ["Ok", "Refused", "Unknown", "Accepted"] {
+    for outcome in ["Ok", "Rejected", "Unknown", "Accepted"] {
         assert!(outcomes.get(outcome).is_some_and(|count| *count > 20), "{outcome}: {outcomes:?}");
     }
 }

@@ -109,12 +109,12 @@ fn answered(answer: Answer) -> Verdict {
     let status = |delivery, remedy| Verdict { delivery, kind: ErrorKind::Status, remedy };
     match answer.status {
         // The request itself was answered with a redirect, whatever came of following it.
-        _ if answer.redirected => status(Delivery::Refused, Remedy::None),
+        _ if answer.redirected => status(Delivery::Rejected, Remedy::None),
         200..=299 => Verdict { delivery: Delivery::Accepted, kind: ErrorKind::Receipt, remedy: Remedy::None },
-        401 if !answer.about_version => status(Delivery::Refused, Remedy::Token),
-        429 if !answer.day_is_spent => status(Delivery::Refused, Remedy::Turn),
+        401 if !answer.about_version => status(Delivery::Rejected, Remedy::Token),
+        429 if !answer.day_is_spent => status(Delivery::Rejected, Remedy::Turn),
         300..=399 | 400 | 401 | 403 | 404 | 409 | 413 | 415 | 422 | 429 => {
-            status(Delivery::Refused, Remedy::None)
+            status(Delivery::Rejected, Remedy::None)
         }
         503 => status(Delivery::Unknown, answer.retry_after.map_or(Remedy::None, Remedy::Wait)),
         _ => status(Delivery::Unknown, Remedy::None),
@@ -139,7 +139,7 @@ mod tests {
 
     #[test]
     fn every_row() {
-        use Delivery::{Accepted, NotSent, Refused, Unknown};
+        use Delivery::{Accepted, NotSent, Rejected, Unknown};
         let wait = Duration::from_secs(3);
         let no_answer = |written, fault| Seen::NoAnswer { written, fault };
         let mut rows = vec![
@@ -151,23 +151,23 @@ mod tests {
             (no_answer(true, Fault::Certificate), Unknown, ErrorKind::Connect, Remedy::None),
             (no_answer(true, Fault::Timeout), Unknown, ErrorKind::Timeout, Remedy::None),
             (no_answer(true, Fault::Broken), Unknown, ErrorKind::Connection, Remedy::None),
-            (Seen::Answer(answer(401)), Refused, ErrorKind::Status, Remedy::Token),
+            (Seen::Answer(answer(401)), Rejected, ErrorKind::Status, Remedy::Token),
             (
                 Seen::Answer(Answer { about_version: true, ..answer(401) }),
-                Refused,
+                Rejected,
                 ErrorKind::Status,
                 Remedy::None,
             ),
-            (Seen::Answer(answer(429)), Refused, ErrorKind::Status, Remedy::Turn),
+            (Seen::Answer(answer(429)), Rejected, ErrorKind::Status, Remedy::Turn),
             (
                 Seen::Answer(Answer { day_is_spent: true, ..answer(429) }),
-                Refused,
+                Rejected,
                 ErrorKind::Status,
                 Remedy::None,
             ),
             (
                 Seen::Answer(Answer { retry_after: Some(wait), ..answer(429) }),
-                Refused,
+                Rejected,
                 ErrorKind::Status,
                 Remedy::Turn,
             ),
@@ -180,13 +180,13 @@ mod tests {
             ),
             (
                 Seen::Answer(Answer { redirected: true, ..answer(200) }),
-                Refused,
+                Rejected,
                 ErrorKind::Status,
                 Remedy::None,
             ),
             (
                 Seen::Answer(Answer { redirected: true, ..answer(500) }),
-                Refused,
+                Rejected,
                 ErrorKind::Status,
                 Remedy::None,
             ),
@@ -197,7 +197,7 @@ mod tests {
         );
         let refusals = (300..=399).chain([400, 403, 404, 409, 413, 415, 422]);
         rows.extend(
-            refusals.map(|status| (Seen::Answer(answer(status)), Refused, ErrorKind::Status, Remedy::None)),
+            refusals.map(|status| (Seen::Answer(answer(status)), Rejected, ErrorKind::Status, Remedy::None)),
         );
         // Whatever no row names is unknown: every other status there can be.
         let named = |status: &u16| {

@@ -10,7 +10,7 @@ pub enum Delivery {
     /// No byte of the request reached HighLevel. It is safe to send it again.
     NotSent,
     /// HighLevel answered that it did not do it. It is safe to send it again, once the reason is mended.
-    Refused,
+    Rejected,
     /// It may have been done. Sending it again may do it twice: look first.
     Unknown,
     /// It was accepted, but the receipt cannot be read. Do not send it again.
@@ -20,7 +20,7 @@ pub enum Delivery {
 impl Delivery {
     /// Whether sending the same request again cannot do it twice.
     pub fn is_safe_to_resend(self) -> bool {
-        matches!(self, Self::NotSent | Self::Refused)
+        matches!(self, Self::NotSent | Self::Rejected)
     }
 }
 
@@ -28,7 +28,7 @@ impl fmt::Display for Delivery {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::NotSent => "nothing was sent",
-            Self::Refused => "it was not done",
+            Self::Rejected => "it was not done",
             Self::Unknown => "it may have been done, so look before sending it again",
             Self::Accepted => "it was accepted, so do not send it again",
         })
@@ -41,7 +41,7 @@ mod tests {
 
     #[test]
     fn only_what_was_not_done_may_be_sent_again() {
-        let safe = [Delivery::NotSent, Delivery::Refused, Delivery::Unknown, Delivery::Accepted]
+        let safe = [Delivery::NotSent, Delivery::Rejected, Delivery::Unknown, Delivery::Accepted]
             .map(Delivery::is_safe_to_resend);
         assert_eq!(safe, [true, true, false, false]);
     }

@@ -69,7 +69,7 @@ pub use messages::{
     TikTok, Unaddressed, WhatsApp, inbound,
 };
 pub use receipt::Receipt;
-pub use reconcile::{Evidence, Fingerprint, Reconciled};
+pub use reconcile::{Fingerprint, ObservedMessage, Reconciliation};
 pub use request::Request;
 pub use reqwest::Method;
 pub use retry::RetryPolicy;

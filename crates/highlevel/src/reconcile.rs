@@ -39,7 +39,7 @@ pub struct Fingerprint {
 
 /// Something that was seen to exist: a webhook event, or a message that was read back.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Evidence {
+pub struct ObservedMessage {
     message: Option<MessageId>,
     contact: Option<ContactId>,
     conversation: Option<ConversationId>,
@@ -50,10 +50,10 @@ pub struct Evidence {
 
 /// What evidence says about a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Reconciled {
+pub enum Reconciliation {
     /// It was done: this is its message.
     Sent(MessageId),
-    /// No evidence fits. Evidence may still come: an event can take minutes.
+    /// No message fits. It may still arrive: an event can take minutes.
     NotFound,
     /// More than one message fits, or one whose id is not known. These are the ids that are.
     Ambiguous(Vec<MessageId>),
@@ -99,18 +99,21 @@ impl Fingerprint {
     ///
     /// ```
     /// # fn example(error: highlevel::Error, events: Vec<highlevel::wire::types::OutboundMessage>) {
-    /// use highlevel::Reconciled;
+    /// use highlevel::Reconciliation;
     ///
     /// if let Some(fingerprint) = error.fingerprint() {
     ///     match fingerprint.reconcile(&events) {
-    ///         Reconciled::Sent(id) => println!("it was sent: {id}"),
-    ///         Reconciled::NotFound => println!("no sign of it yet"),
-    ///         Reconciled::Ambiguous(ids) => println!("a person has to look: {ids:?}"),
+    ///         Reconciliation::Sent(id) => println!("it was sent: {id}"),
+    ///         Reconciliation::NotFound => println!("no sign of it yet"),
+    ///         Reconciliation::Ambiguous(ids) => println!("a person has to look: {ids:?}"),
     ///     }
     /// }
     /// # }
     /// ```
-    pub fn reconcile(&self, evidence: impl IntoIterator<Item = impl Into<Evidence>>) -> Reconciled {
+    pub fn reconcile(
+        &self,
+        evidence: impl IntoIterator<Item = impl Into<ObservedMessage>>,
+    ) -> Reconciliation {
         let mut ids = BTreeSet::new();
         let mut without_id = false;
         for evidence in evidence.into_iter().map(Into::into).filter(|evidence| self.fits(evidence)) {
@@ -123,13 +126,13 @@ impl Fingerprint {
         }
         let mut ids = Vec::from_iter(ids);
         match (ids.len(), without_id) {
-            (0, false) => Reconciled::NotFound,
-            (1, false) => Reconciled::Sent(ids.remove(0)),
-            _ => Reconciled::Ambiguous(ids),
+            (0, false) => Reconciliation::NotFound,
+            (1, false) => Reconciliation::Sent(ids.remove(0)),
+            _ => Reconciliation::Ambiguous(ids),
         }
     }
 
-    fn fits(&self, evidence: &Evidence) -> bool {
+    fn fits(&self, evidence: &ObservedMessage) -> bool {
         // What both sides name has to be equal, and there has to be something that both name.
         let contact = same(self.contact.as_ref(), evidence.contact.as_ref());
         let conversation = same(self.conversation.as_ref(), evidence.conversation.as_ref());
@@ -164,7 +167,7 @@ fn hash(content: Option<&str>) -> Option<String> {
 
 macro_rules! evidence_from_event {
     ($event:ident) => {
-        impl From<&$event> for Evidence {
+        impl From<&$event> for ObservedMessage {
             fn from(event: &$event) -> Self {
                 Self {
                     message: event.message_id.clone(),
@@ -182,7 +185,7 @@ macro_rules! evidence_from_event {
 evidence_from_event!(OutboundMessage);
 evidence_from_event!(InboundMessage);
 
-impl From<&Value> for Evidence {
+impl From<&Value> for ObservedMessage {
     /// A message as HighLevel's API gives it back, with `id` or `messageId`.
     fn from(message: &Value) -> Self {
         let text = |name: &str| message[name].as_str();
@@ -226,28 +229,28 @@ mod tests {
 
     #[test]
     fn evidence_is_weighed() {
-        let sent = |id: &str| Reconciled::Sent(MessageId::from(id));
+        let sent = |id: &str| Reconciliation::Sent(MessageId::from(id));
         let ambiguous =
-            |ids: &[&str]| Reconciled::Ambiguous(ids.iter().map(|id| MessageId::from(*id)).collect());
+            |ids: &[&str]| Reconciliation::Ambiguous(ids.iter().map(|id| MessageId::from(*id)).collect());
         for (name, messages, expected) in [
-            ("nothing was seen", vec![], Reconciled::NotFound),
+            ("nothing was seen", vec![], Reconciliation::NotFound),
             ("it is there", vec![json!({})], sent("m1")),
             ("the same one twice", vec![json!({}), json!({})], sent("m1")),
             ("two that fit", vec![json!({}), json!({ "id": "m2" })], ambiguous(&["m1", "m2"])),
             ("one without an id", vec![json!({ "id": null })], ambiguous(&[])),
             ("one of them without an id", vec![json!({}), json!({ "id": null })], ambiguous(&["m1"])),
-            ("another contact", vec![json!({ "contactId": "other" })], Reconciled::NotFound),
-            ("no contact named", vec![json!({ "contactId": null })], Reconciled::NotFound),
-            ("another text", vec![json!({ "body": "Your table is taken" })], Reconciled::NotFound),
-            ("no text", vec![json!({ "body": null })], Reconciled::NotFound),
-            ("another channel", vec![json!({ "messageType": "TYPE_EMAIL" })], Reconciled::NotFound),
+            ("another contact", vec![json!({ "contactId": "other" })], Reconciliation::NotFound),
+            ("no contact named", vec![json!({ "contactId": null })], Reconciliation::NotFound),
+            ("another text", vec![json!({ "body": "Your table is taken" })], Reconciliation::NotFound),
+            ("no text", vec![json!({ "body": null })], Reconciliation::NotFound),
+            ("another channel", vec![json!({ "messageType": "TYPE_EMAIL" })], Reconciliation::NotFound),
             ("the channel of an event", vec![json!({ "messageType": "SMS" })], sent("m1")),
             ("no channel named", vec![json!({ "messageType": null })], sent("m1")),
             ("no date", vec![json!({ "dateAdded": null })], sent("m1")),
             ("two minutes before", vec![json!({ "dateAdded": "2024-05-08T11:58:00Z" })], sent("m1")),
-            ("earlier", vec![json!({ "dateAdded": "2024-05-08T11:57:59Z" })], Reconciled::NotFound),
+            ("earlier", vec![json!({ "dateAdded": "2024-05-08T11:57:59Z" })], Reconciliation::NotFound),
             ("a quarter of an hour after", vec![json!({ "dateAdded": "2024-05-08T12:15:00Z" })], sent("m1")),
-            ("later", vec![json!({ "dateAdded": "2024-05-08T12:15:01Z" })], Reconciled::NotFound),
+            ("later", vec![json!({ "dateAdded": "2024-05-08T12:15:01Z" })], Reconciliation::NotFound),
             ("among others", vec![json!({ "id": "m0", "contactId": "other" }), json!({})], sent("m1")),
         ] {
             let messages: Vec<Value> = messages.iter().map(message).collect();
@@ -260,9 +263,9 @@ mod tests {
         let call = OutboundCall::in_conversation("conversation", "provider").into();
         let call = Fingerprint::of_call(&call, SystemTime::UNIX_EPOCH + SENT_AT);
         let seen = message(&json!({ "messageType": "TYPE_CALL", "body": null }));
-        assert_eq!(call.reconcile([&seen]), Reconciled::Sent(MessageId::from("m1")));
+        assert_eq!(call.reconcile([&seen]), Reconciliation::Sent(MessageId::from("m1")));
         let other = message(&json!({ "messageType": "TYPE_CALL", "conversationId": "other" }));
-        assert_eq!(call.reconcile([&other]), Reconciled::NotFound);
+        assert_eq!(call.reconcile([&other]), Reconciliation::NotFound);
     }
 
     #[test]
@@ -270,9 +273,9 @@ mod tests {
         let at = SystemTime::UNIX_EPOCH + SENT_AT + Duration::from_secs(24 * 60 * 60);
         let request = Sms::to("contact").text("Your table is ready").at(at).into();
         let scheduled = Fingerprint::of_message(&request, SystemTime::UNIX_EPOCH + SENT_AT);
-        assert_eq!(scheduled.reconcile([&message(&json!({}))]), Reconciled::NotFound);
+        assert_eq!(scheduled.reconcile([&message(&json!({}))]), Reconciliation::NotFound);
         let next_day = message(&json!({ "dateAdded": "2024-05-09T12:00:05Z" }));
-        assert_eq!(scheduled.reconcile([&next_day]), Reconciled::Sent(MessageId::from("m1")));
+        assert_eq!(scheduled.reconcile([&next_day]), Reconciliation::Sent(MessageId::from("m1")));
     }
 
     /// The value is of `printf 'Your table is ready' | sha256sum`.

@@ -26,7 +26,7 @@ impl Client {
     /// let found = client
     ///     .request(Method::GET, "/conversations/search")
     ///     .query("contactId", "abc123def456")
-    ///     .fetch::<serde_json::Value>()
+    ///     .send_json::<serde_json::Value>()
     ///     .await?;
     /// println!("{}", found["conversations"][0]["id"]);
     /// # Ok(())
@@ -39,7 +39,7 @@ impl Client {
 
 /// A request to any endpoint. From [`Client::request`].
 #[derive(Debug)]
-#[must_use = "a request is made by `send` or `fetch`"]
+#[must_use = "a request is made by `send` or `send_json`"]
 pub struct Request {
     client: Client,
     method: Method,
@@ -81,7 +81,7 @@ impl Request {
     ///
     /// As [`send`](Self::send). An answer of another shape is [`Delivery::Accepted`](crate::Delivery::Accepted): it
     /// was done.
-    pub async fn fetch<T: DeserializeOwned>(self) -> Result<Receipt<T>> {
+    pub async fn send_json<T: DeserializeOwned>(self) -> Result<Receipt<T>> {
         let receipt = self.send().await?;
         receipt.try_map(|body| serde_json::from_slice(body), Raw::NAME)
     }

@@ -153,11 +153,11 @@ fn broken() -> Vec<Row> {
 fn answered() -> Vec<Row> {
     let script = Fault::Script;
     vec![
-        Row::new("302", script(|_| status("302 Found", "location: /other\r\n")), "Refused 1/1"),
-        Row::new("307", script(|_| status("307 Temporary Redirect", "location: /other\r\n")), "Refused 1/1"),
-        Row::new("400", script(|_| status("400 Bad Request", "")), "Refused 1/1"),
+        Row::new("302", script(|_| status("302 Found", "location: /other\r\n")), "Rejected 1/1"),
+        Row::new("307", script(|_| status("307 Temporary Redirect", "location: /other\r\n")), "Rejected 1/1"),
+        Row::new("400", script(|_| status("400 Bad Request", "")), "Rejected 1/1"),
         Row::new("408", script(|_| status("408 Request Timeout", "")), "Unknown 1/1"),
-        Row::new("422", script(|_| status("422 Unprocessable Entity", "")), "Refused 1/1"),
+        Row::new("422", script(|_| status("422 Unprocessable Entity", "")), "Rejected 1/1"),
         Row::new("500", script(|_| status("500 Internal Server Error", "")), "Unknown 1/1"),
         Row::new("502", script(|_| status("502 Bad Gateway", "")), "Unknown 1/1"),
         Row::new("503", script(|_| status(BUSY, "")), "Unknown 1/1"),
@@ -194,32 +194,32 @@ fn refused() -> Vec<Row> {
             "Ok 2/2",
         )
         .long_interval(),
-        Row::new("429, no turn before the deadline", script(|_| status(MANY, "")), "Refused 1/1")
+        Row::new("429, no turn before the deadline", script(|_| status(MANY, "")), "Rejected 1/1")
             .long_interval(),
         Row::new(
             "429, Retry-After beyond the deadline",
             script(|_| status(MANY, "retry-after: 3600\r\n")),
-            "Refused 1/1",
+            "Rejected 1/1",
         ),
         Row::new(
             "429 twice, then beyond the deadline",
             script(|nth| then(nth, 2, status(MANY, ""), status(MANY, "retry-after: 3600\r\n"))),
-            "Refused 3/3",
+            "Rejected 3/3",
         ),
-        Row::new("429, the day is spent", script(|_| status(MANY, SPENT)), "Refused 1/1"),
+        Row::new("429, the day is spent", script(|_| status(MANY, SPENT)), "Rejected 1/1"),
         Row::new(
             "429, then RST after the request",
             script(|nth| then(nth, 1, status(MANY, ""), Act::Reset)),
             "Unknown 2/2",
         ),
-        Row::new("401, no other token", script(|_| unauthorized()), "Refused 1/1"),
+        Row::new("401, no other token", script(|_| unauthorized()), "Rejected 1/1"),
         Row::new(
             "401, a fresh token, then 201",
             script(|nth| then(nth, 1, unauthorized(), accepted())),
             "Ok 2/2",
         )
         .fresh_token(),
-        Row::new("401, a fresh token, 401", script(|_| unauthorized()), "Refused 2/2").fresh_token(),
+        Row::new("401, a fresh token, 401", script(|_| unauthorized()), "Rejected 2/2").fresh_token(),
         Row::new(
             "401, a fresh token, then 500",
             script(|nth| then(nth, 1, unauthorized(), status("500 Internal Server Error", ""))),
@@ -232,7 +232,7 @@ fn refused() -> Vec<Row> {
                 let body = r#"{"message":"version header is invalid"}"#;
                 Act::Answer(answer("401 Unauthorized", "", body))
             }),
-            "Refused 1/1",
+            "Rejected 1/1",
         )
         .fresh_token(),
     ]

@@ -22,39 +22,39 @@ const FIRST_PAUSE: Duration = Duration::from_millis(250);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RetryPolicy {
-    unsent: u32,
-    rate_limited: bool,
-    fresh_token: bool,
+    max_retries: u32,
+    retry_rate_limited: bool,
+    refresh_on_401: bool,
     unavailable: bool,
 }
 
 impl RetryPolicy {
-    /// Nothing is made again.
+    /// A policy that retries nothing.
     pub fn none() -> Self {
-        Self { unsent: 0, rate_limited: false, fresh_token: false, unavailable: false }
+        Self { max_retries: 0, retry_rate_limited: false, refresh_on_401: false, unavailable: false }
     }
 
-    /// How often a request of which nothing was sent is made again, 2 by default. Before each there is a random pause
-    /// of at most 0.25 s, 0.5 s, 1 s … 5 s, and all calls of a client together add at most a fifth to its requests.
+    /// Sets how often a request is retried if nothing of it was sent. Defaults to 2. A random pause of at most 0.25 s,
+    /// 0.5 s, 1 s … 5 s precedes each retry, and all calls of a client together add at most 20 % to its requests.
     #[must_use]
-    pub fn unsent(mut self, retries: u32) -> Self {
-        self.unsent = retries;
+    pub fn max_retries(mut self, retries: u32) -> Self {
+        self.max_retries = retries;
         self
     }
 
-    /// Whether a request that was refused for the burst limit (429) waits for its turn again, until the deadline of its
-    /// call. On by default.
+    /// Sets if a request that was rejected for the burst limit (429) waits for another permit, until the deadline of its
+    /// call. Defaults to `true`.
     #[must_use]
-    pub fn rate_limited(mut self, again: bool) -> Self {
-        self.rate_limited = again;
+    pub fn retry_rate_limited(mut self, enabled: bool) -> Self {
+        self.retry_rate_limited = enabled;
         self
     }
 
-    /// Whether a request that was refused for its token (401) is made once more if the token source has another one.
-    /// On by default.
+    /// Sets if a request that was rejected for its token (401) is retried once, if the token source has another token.
+    /// Defaults to `true`.
     #[must_use]
-    pub fn fresh_token(mut self, again: bool) -> Self {
-        self.fresh_token = again;
+    pub fn refresh_on_401(mut self, enabled: bool) -> Self {
+        self.refresh_on_401 = enabled;
         self
     }
 
@@ -69,7 +69,7 @@ impl RetryPolicy {
 
 impl Default for RetryPolicy {
     fn default() -> Self {
-        Self { unsent: 2, rate_limited: true, fresh_token: true, unavailable: false }
+        Self { max_retries: 2, retry_rate_limited: true, refresh_on_401: true, unavailable: false }
     }
 }
 
@@ -103,9 +103,11 @@ impl RetryPolicy {
     /// The decision. `random` is between 0 and 1.
     pub(crate) fn next(self, remedy: Remedy, progress: Progress, random: f64) -> Next {
         match remedy {
-            Remedy::Retry if progress.retries < self.unsent => Next::Retry(pause(progress.retries, random)),
-            Remedy::Turn if self.rate_limited => Next::Queue,
-            Remedy::Token if self.fresh_token && !progress.fresh_token => Next::FreshToken,
+            Remedy::Retry if progress.retries < self.max_retries => {
+                Next::Retry(pause(progress.retries, random))
+            }
+            Remedy::Turn if self.retry_rate_limited => Next::Queue,
+            Remedy::Token if self.refresh_on_401 && !progress.fresh_token => Next::FreshToken,
             Remedy::Wait(wait) if self.unavailable && !progress.unavailable => Next::Unavailable(wait),
             // There is no remedy, or it was tried, or it is not wanted.
             _ => Next::Stop,
@@ -149,9 +151,9 @@ mod tests {
                 Next::Retry(Duration::from_millis(500)),
             ),
             (default, Remedy::Retry, tried, Next::Stop),
-            (default.unsent(0), Remedy::Retry, fresh, Next::Stop),
+            (default.max_retries(0), Remedy::Retry, fresh, Next::Stop),
             (default, Remedy::Turn, tried, Next::Queue),
-            (default.rate_limited(false), Remedy::Turn, fresh, Next::Stop),
+            (default.retry_rate_limited(false), Remedy::Turn, fresh, Next::Stop),
             (default, Remedy::Token, fresh, Next::FreshToken),
             (default, Remedy::Token, tried, Next::Stop),
             (default, Remedy::Wait(wait), fresh, Next::Stop),

@@ -270,7 +270,7 @@ async fn the_answer_is_too_large() {
         .await;
 
     let text = "send_message: HighLevel answered 413 Payload Too Large; it was not done";
-    let expected = answered(413, Delivery::Refused, &larger[..MIB], text);
+    let expected = answered(413, Delivery::Rejected, &larger[..MIB], text);
     run("a refusal", Act::Answer(answer("413 Payload Too Large", "", &larger)), expected).await;
 
     // The largest that is read: a receipt, and white space.
@@ -290,7 +290,7 @@ async fn refusals() {
         trace_id: Some(trace),
         ..answered(
             400,
-            Delivery::Refused,
+            Delivery::Rejected,
             &body,
             "send_message: HighLevel answered 400 Bad Request: Contact not found (trace \
              0f7b1c9e-2f6d-4f3c-9f55-6f1c7c1f0a11); it was not done",
@@ -304,7 +304,7 @@ async fn refusals() {
         messages: &["Invalid token: access token is invalid"],
         ..answered(
             401,
-            Delivery::Refused,
+            Delivery::Rejected,
             body,
             "send_message: HighLevel answered 401 Unauthorized: Invalid token: access token is invalid; it was not done",
         )
@@ -316,7 +316,7 @@ async fn refusals() {
         messages: &["type must be a string", "contactId\nis empty", "7"],
         ..answered(
             422,
-            Delivery::Refused,
+            Delivery::Rejected,
             body,
             "send_message: HighLevel answered 422 Unprocessable Entity: type must be a string; contactId\\nis empty; 7; \
              it was not done",
@@ -340,7 +340,7 @@ async fn refusals() {
         ("", &[], "send_message: HighLevel answered 400 Bad Request; it was not done"),
     ];
     for (body, messages, text) in bodies {
-        let expected = Expected { messages, ..answered(400, Delivery::Refused, body, text) };
+        let expected = Expected { messages, ..answered(400, Delivery::Rejected, body, text) };
         run(body, Act::Answer(answer("400 Bad Request", "", body)), expected).await;
     }
 
@@ -357,12 +357,12 @@ async fn refusals() {
         ),
     ];
     for (status, number, text) in rows {
-        let expected = answered(number, Delivery::Refused, HTML, text);
+        let expected = answered(number, Delivery::Rejected, HTML, text);
         run(status, Act::Answer(answer(status, "content-type: text/html\r\n", HTML)), expected).await;
     }
     let cut = Act::Close(b"HTTP/1.1 404 Not Found\r\ncontent-length: 90\r\n\r\n{".to_vec());
     let text = "send_message: HighLevel answered 404 Not Found; it was not done";
-    run("404, cut", cut, answered(404, Delivery::Refused, "{", text)).await;
+    run("404, cut", cut, answered(404, Delivery::Rejected, "{", text)).await;
 }
 
 #[tokio::test]
@@ -379,7 +379,7 @@ async fn retry_after_is_read() {
         ("Retry-After: 99999999999999999999\r\n", None),
     ];
     for (header, retry_after) in rows {
-        let expected = Expected { retry_after, ..answered(429, Delivery::Refused, "", text) };
+        let expected = Expected { retry_after, ..answered(429, Delivery::Rejected, "", text) };
         run(header, Act::Answer(answer("429 Too Many Requests", header, "")), expected).await;
     }
 }
@@ -434,7 +434,7 @@ async fn redirects_are_not_followed() {
     ];
     for (status, number) in rows {
         let text = format!("send_message: HighLevel answered {status}; it was not done");
-        let expected = answered(number, Delivery::Refused, "", text.leak());
+        let expected = answered(number, Delivery::Rejected, "", text.leak());
         run(status, Act::Answer(answer(status, "location: /elsewhere\r\n", "")), expected).await;
     }
 }
@@ -467,7 +467,7 @@ async fn redirects_that_were_followed_are_noticed() {
         let client = server.builder().http_client(http_client(Policy::default())).build().expect("a client");
         let error = send(&client).await.expect_err("a redirect");
         let expected =
-            Expected { kind: ErrorKind::Status, ..answered(number, Delivery::Refused, receipt, text) };
+            Expected { kind: ErrorKind::Status, ..answered(number, Delivery::Rejected, receipt, text) };
         check(status, &error, &expected);
         let lines: Vec<_> = server.requests().into_iter().map(|request| request.line).collect();
         assert_eq!(lines, ["POST /conversations/messages HTTP/1.1", "GET /elsewhere HTTP/1.1"]);
@@ -479,7 +479,7 @@ async fn redirects_that_were_followed_are_noticed() {
         let client = server.builder().http_client(http_client(Policy::default())).build().expect("a client");
         let error = send(&client).await.expect_err("a redirect");
         let text = format!("send_message: HighLevel answered {status}; it was not done");
-        check(status, &error, &answered(number, Delivery::Refused, "", text.leak()));
+        check(status, &error, &answered(number, Delivery::Rejected, "", text.leak()));
         assert_eq!(server.request().line, "POST /conversations/messages HTTP/1.1");
     }
 }

@@ -20,7 +20,7 @@ async fn it_goes_out_with_everything_a_call_has() {
         .query("locationId", "l 1&2")
         .query("limit", 20)
         .json(&json!({ "name": "Ada" }));
-    let found = request.fetch::<serde_json::Value>().await.expect("a receipt");
+    let found = request.send_json::<serde_json::Value>().await.expect("a receipt");
     assert_eq!(found["contact"]["id"], "c1");
     assert_eq!((found.status(), found.attempts()), (200, 1));
 
@@ -61,8 +61,8 @@ async fn only_what_is_idempotent_is_made_again_after_what_passes() {
         (Method::POST, Act::Reset, Some(Delivery::Unknown), 1),
         (Method::GET, internal(), Some(Delivery::Unknown), 1),
         (Method::POST, internal(), Some(Delivery::Unknown), 1),
-        (Method::GET, missing(), Some(Delivery::Refused), 1),
-        (Method::PUT, missing(), Some(Delivery::Refused), 1),
+        (Method::GET, missing(), Some(Delivery::Rejected), 1),
+        (Method::PUT, missing(), Some(Delivery::Rejected), 1),
         (Method::GET, Act::Close(Vec::new()), None, 2),
         (Method::PATCH, Act::Close(Vec::new()), Some(Delivery::Unknown), 1),
     ];
@@ -106,7 +106,7 @@ async fn the_policy_holds_here_too() {
 async fn an_answer_of_another_shape_was_done() {
     let server = Server::always(Act::Answer(answer("200 OK", "", "<html>"))).await;
     let request = client(&server).request(Method::POST, "/contacts/");
-    let error = request.fetch::<serde_json::Value>().await.expect_err("HTML is no JSON");
+    let error = request.send_json::<serde_json::Value>().await.expect_err("HTML is no JSON");
     assert_eq!((error.delivery(), error.kind()), (Delivery::Accepted, ErrorKind::Receipt));
     assert_eq!((error.status(), error.body(), error.attempts()), (Some(200), &b"<html>"[..], 1));
     assert!(std::error::Error::source(&error).is_some());

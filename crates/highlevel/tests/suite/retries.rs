@@ -121,10 +121,10 @@ async fn the_policy_says_how_often() {
     let default = RetryPolicy::default();
     let rows = [
         (default, 3),
-        (default.unsent(0), 1),
-        (default.unsent(1), 2),
+        (default.max_retries(0), 1),
+        (default.max_retries(1), 2),
         (RetryPolicy::none(), 1),
-        (RetryPolicy::none().unsent(1), 2),
+        (RetryPolicy::none().max_retries(1), 2),
     ];
     for (policy, attempts) in rows {
         let url = format!("http://{}", nowhere().await);
@@ -138,7 +138,7 @@ async fn the_policy_says_how_often() {
     // A refusal is not made again either, if the policy says so.
     let rows = [
         (MANY, default, 2),
-        (MANY, default.rate_limited(false), 1),
+        (MANY, default.retry_rate_limited(false), 1),
         (MANY, RetryPolicy::none(), 1),
         (BUSY, default, 1),
         (BUSY, default.retry_unavailable(true), 2),
@@ -179,7 +179,7 @@ async fn an_outage_is_not_made_worse() {
 async fn a_wait_beyond_the_deadline_ends_the_call_at_once() {
     let hour = HOUR.as_secs().to_string();
     for wait in [hour.as_str(), "4294967296", "9223372036854775807", "18446744073709551615"] {
-        for (status, delivery) in [(MANY, Delivery::Refused), (BUSY, Delivery::Unknown)] {
+        for (status, delivery) in [(MANY, Delivery::Rejected), (BUSY, Delivery::Unknown)] {
             let header = format!("retry-after: {wait}\r\n");
             let server = in_turn(vec![answer(status, &header, "busy")]).await;
             let policy = RetryPolicy::default().retry_unavailable(true);
@@ -211,7 +211,7 @@ async fn a_refusal_for_the_rate_waits_for_its_turn_until_the_deadline() {
     let server = in_turn(vec![refusal("0"), refusal("0"), refusal("3600")]).await;
     let client = builder(server.url()).build().expect("a client");
     let error = fail(&client).await;
-    assert_eq!((error.delivery(), error.kind()), (Delivery::Refused, ErrorKind::Status));
+    assert_eq!((error.delivery(), error.kind()), (Delivery::Rejected, ErrorKind::Status));
     assert_eq!((error.attempts(), server.requests().len()), (3, 3));
     // The last answer, and when there will be room.
     assert_eq!((error.status(), error.trace_id()), (Some(429), Some("t3")));
@@ -252,7 +252,7 @@ async fn a_spent_day_fails_at_once() {
                  x-ratelimit-daily-reset: 3600000\r\n";
     let body = r#"{"conversationId":"c1","messageId":"m1"}"#;
     for (status, delivery) in
-        [("201 Created", None), (MANY, Some(Delivery::Refused)), ("400 No", Some(Delivery::Refused))]
+        [("201 Created", None), (MANY, Some(Delivery::Rejected)), ("400 No", Some(Delivery::Rejected))]
     {
         let server = in_turn(vec![answer(status, spent, body)]).await;
         let client = builder(server.url()).build().expect("a client");
@@ -278,7 +278,7 @@ async fn a_spent_day_fails_at_once() {
 async fn a_body_that_trickles_ends_with_the_attempt() {
     let rows = [
         ("201 Created", Delivery::Accepted, ErrorKind::Receipt),
-        ("400 Bad Request", Delivery::Refused, ErrorKind::Status),
+        ("400 Bad Request", Delivery::Rejected, ErrorKind::Status),
         ("502 Bad Gateway", Delivery::Unknown, ErrorKind::Status),
     ];
     for (status, delivery, kind) in rows {
@@ -355,7 +355,7 @@ async fn what_came_is_kept() {
         (Act::Close(cut.into_bytes()), 201, "{\"mess", None, Some(Delivery::Accepted)),
         (Act::Answer(whole("201 Created", "")), 201, "", None, Some(Delivery::Accepted)),
         (Act::Answer(whole("202 Accepted", other)), 202, other, Some("t2"), Some(Delivery::Accepted)),
-        (Act::Answer(whole("422 Odd", invalid)), 422, invalid, Some("t4"), Some(Delivery::Refused)),
+        (Act::Answer(whole("422 Odd", invalid)), 422, invalid, Some("t4"), Some(Delivery::Rejected)),
         (Act::Answer(whole("502 Bad Gateway", page)), 502, page, None, Some(Delivery::Unknown)),
     ];
     for (act, status, body, trace_id, delivery) in rows {

@@ -162,7 +162,7 @@ async fn the_log_has_the_facts_and_no_secrets() {
         ),
         (
             Act::Answer(json_answer("422 Unprocessable Entity", &refusal)),
-            vec!["status=422", "kind=Status", "delivery=Refused"],
+            vec!["status=422", "kind=Status", "delivery=Rejected"],
         ),
         (
             Act::Answer(answer("503 Busy", "", "odd words")),

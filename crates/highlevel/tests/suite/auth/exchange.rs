@@ -160,18 +160,18 @@ async fn what_is_refused_says_what_to_do() {
         (
             refusal("400 Bad Request", "Invalid grant: authorization code is invalid"),
             ErrorKind::NeedsAuthorization,
-            Delivery::Refused,
+            Delivery::Rejected,
             "exchange_code: HighLevel does not take the authorization code: codes work once and not for long, so begin anew \
              at `authorize_url`: Invalid grant: authorization code is invalid (trace trace-1); it was not done",
         ),
-        (refusal("401 Unauthorized", "invalid client"), ErrorKind::Status, Delivery::Refused, unauthorized),
+        (refusal("401 Unauthorized", "invalid client"), ErrorKind::Status, Delivery::Rejected, unauthorized),
         (
             Act::Answer(json_answer(
                 "400 Bad Request",
                 &json!({ "error": "invalid_grant", "error_description": "no such code" }),
             )),
             ErrorKind::NeedsAuthorization,
-            Delivery::Refused,
+            Delivery::Rejected,
             "exchange_code: HighLevel does not take the authorization code: codes work once and not for long, so begin anew \
              at `authorize_url`: no such code; it was not done",
         ),
@@ -185,7 +185,7 @@ async fn what_is_refused_says_what_to_do() {
         (
             Act::Answer(answer("302 Found", "location: /elsewhere\r\n", "")),
             ErrorKind::Status,
-            Delivery::Refused,
+            Delivery::Rejected,
             "exchange_code: HighLevel answered 302 Found; it was not done",
         ),
     ] {

@@ -221,7 +221,7 @@ async fn a_rejected_token_that_cannot_be_renewed_says_so_and_keeps_the_answer() 
     world.revoke_access();
     world.revoke_refresh();
     let error = send(&client).await.expect_err("rejected");
-    assert_eq!((error.kind(), error.delivery()), (ErrorKind::NeedsAuthorization, Delivery::Refused));
+    assert_eq!((error.kind(), error.delivery()), (ErrorKind::NeedsAuthorization, Delivery::Rejected));
     assert_eq!((error.status(), error.attempts()), (Some(401), 1));
     assert_eq!(
         error.to_string(),
