@@ -11,7 +11,7 @@ const SNAPSHOTS: &str = "tests/snapshots";
 
 /// Builds, and writes what was built into the snapshots.
 pub(crate) fn update() -> Result<(), String> {
-    if !run("always")? {
+    if !run("always", &["--package", "highlevel-tests"])? {
         return Err("the snapshots were not updated: the messages above say why".to_owned());
     }
     remove_leftovers()?;
@@ -28,7 +28,8 @@ pub(crate) fn update() -> Result<(), String> {
 
 /// Builds, and compares what was built with the snapshots.
 pub(crate) fn check() -> Result<(), String> {
-    if run("no")? {
+    // With the features of the whole workspace, as `cargo test --workspace` has just compiled them.
+    if run("no", &["--workspace"])? {
         println!("codegen: the snapshots are what is generated");
         Ok(())
     } else {
@@ -49,10 +50,10 @@ const TESTS: [&str; 7] = [
 ];
 
 /// Runs the tests that hold the snapshots; `false` if one failed.
-fn run(insta_update: &str) -> Result<bool, String> {
-    let test = ["test", "--quiet", "--package", "highlevel-tests", "--test", "suite"];
+fn run(insta_update: &str, packages: &[&str]) -> Result<bool, String> {
+    let test = [&["test", "--quiet", "--test", "suite"], packages].concat();
     let list = Command::new(cargo())
-        .args(test)
+        .args(&test)
         .args(["--", "--list", "--exact"])
         .args(TESTS)
         .current_dir(root())
@@ -70,7 +71,7 @@ fn run(insta_update: &str) -> Result<bool, String> {
         ));
     }
     let status = Command::new(cargo())
-        .args(test)
+        .args(&test)
         .args(["--", "--exact"])
         .args(TESTS)
         .env("INSTA_UPDATE", insta_update)

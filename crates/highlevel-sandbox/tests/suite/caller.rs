@@ -1,6 +1,9 @@
 //! A caller of the API that uses nothing of the crate but the address and the token.
 
+use std::sync::LazyLock;
+
 use highlevel_sandbox::Sandbox;
+use reqwest::redirect::Policy;
 use reqwest::{Client, Method, RequestBuilder, StatusCode, header::HeaderMap};
 use serde_json::Value;
 
@@ -16,13 +19,24 @@ pub(crate) struct Answered {
     pub(crate) body: Value,
 }
 
-/// A client of its own for each request, so that no connection is shared.
-///
-/// Beside other crates of the workspace, reqwest is compiled with rustls but without a provider, and asks the process
-/// for one even where no TLS is spoken.
+/// The client of all tests. It keeps no connections, so each request opens one of its own and no runtime waits for
+/// another's. Building a client decodes the certificates of the system, which takes longer than most tests.
 pub(crate) fn client() -> Client {
+    static CLIENT: LazyLock<Client> = LazyLock::new(|| build(Policy::limited(10)));
+    CLIENT.clone()
+}
+
+/// A client like [`client`] that follows no redirects.
+pub(crate) fn client_without_redirects() -> Client {
+    static CLIENT: LazyLock<Client> = LazyLock::new(|| build(Policy::none()));
+    CLIENT.clone()
+}
+
+/// Beside other crates of the workspace, reqwest is compiled with rustls but without a provider, and asks the process
+/// for one even where no TLS is used.
+fn build(redirects: Policy) -> Client {
     let _already_installed = rustls::crypto::ring::default_provider().install_default();
-    Client::builder().no_proxy().build().unwrap()
+    Client::builder().no_proxy().redirect(redirects).pool_max_idle_per_host(0).build().unwrap()
 }
 
 /// A request without headers or body.

@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use highlevel_sandbox::{Contact, Fault, FaultRule, Sandbox, Trigger};
 use reqwest::header::HeaderMap;
-use reqwest::{Client, Method, StatusCode, redirect};
+use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::caller::{SEND, bare, post};
+use crate::caller::{SEND, bare, client_without_redirects, post};
 
 const UI: &str = "/_sandbox/ui";
 /// Far longer than it takes: it only ends a run in which something is broken.
@@ -75,8 +75,7 @@ async fn ask(
     headers: &[(&str, &str)],
     body: &str,
 ) -> Answered {
-    crate::caller::client();
-    let client = Client::builder().no_proxy().redirect(redirect::Policy::none()).build().unwrap();
+    let client = client_without_redirects();
     let request = client.request(method, format!("{}{path}", sandbox.base_url())).body(body.to_owned());
     let request = request.header("content-type", "application/x-www-form-urlencoded");
     let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));

@@ -10,18 +10,16 @@ use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATIO
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::caller::{Answered, SEND, bare, client, execute};
+use crate::caller::{Answered, SEND, bare, client_without_redirects, execute};
 
 const BACK: &str = "http://127.0.0.1:9/back";
 const SCOPES: &str = "conversations/message.write oauth.write";
 const AUTHORIZE: &str = "/v2/oauth/chooselocation";
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// A browser that follows nothing.
+/// A browser that follows no redirects.
 fn browser() -> reqwest::Client {
-    // For what it does to the process.
-    let _ = client();
-    reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap()
+    client_without_redirects()
 }
 
 /// Asks for authorisation.
