@@ -1,0 +1,81 @@
+//! A process for the tests in `processes/send.rs`: it sends messages when it reads a command, and prints the results.
+//!
+//! Its arguments are the flavour of the runtime (`current` or `multi`), the base URL and the time of one attempt in
+//! milliseconds. Its commands, one a line on standard input:
+//!
+//! - `send 8` sends eight messages at once and prints `results` with one word for each, like `Ok` or `Unknown`.
+//! - `block 500` keeps the thread of the commands busy for so many milliseconds: on a `current` runtime, nothing drives
+//!   the sockets and timers meanwhile.
+
+use std::io::BufRead;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use highlevel::{Client, LocalRateLimiter, RetryPolicy, Sms};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::task::JoinSet;
+
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+fn main() -> Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [flavour, base_url, attempt] = arguments.as_slice() else {
+        return Err("the arguments are a flavour, a base URL and a time".into());
+    };
+    let (commands, received) = unbounded_channel();
+    thread::spawn(move || {
+        for line in std::io::stdin().lock().lines().map_while(std::io::Result::ok) {
+            if commands.send(line).is_err() {
+                break;
+            }
+        }
+    });
+    let runtime = match flavour.as_str() {
+        "current" => tokio::runtime::Builder::new_current_thread().enable_all().build()?,
+        "multi" => tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?,
+        other => return Err(format!("unknown flavour {other}").into()),
+    };
+    let limiter = LocalRateLimiter::with_limits(10_000, Duration::from_millis(1), 1_000_000);
+    let client = Client::builder()
+        .token("pit-12345678")
+        .base_url(base_url)
+        .rate_limiter(Arc::new(limiter))
+        .retry_policy(RetryPolicy::none())
+        .attempt_timeout(Duration::from_millis(attempt.parse()?))
+        .build()?;
+    println!("ready");
+    runtime.block_on(follow(client, received))
+}
+
+async fn follow(client: Client, mut commands: UnboundedReceiver<String>) -> Result<()> {
+    while let Some(command) = commands.recv().await {
+        match command.split_once(' ') {
+            Some(("send", messages)) => {
+                println!("sending");
+                println!("results {}", send(&client, messages.parse()?).await.join(" "));
+            }
+            Some(("block", milliseconds)) => {
+                println!("blocking");
+                thread::sleep(Duration::from_millis(milliseconds.parse()?));
+            }
+            _ => return Err(format!("unknown command {command}").into()),
+        }
+    }
+    Ok(())
+}
+
+async fn send(client: &Client, messages: usize) -> Vec<String> {
+    let mut calls = JoinSet::new();
+    for number in 0..messages {
+        let (client, message) = (client.clone(), Sms::to("abc123def456").text(format!("message {number}")));
+        calls.spawn(async move { client.messages().send(message).await });
+    }
+    let results = calls.join_all().await;
+    results
+        .iter()
+        .map(|result| {
+            result.as_ref().map_or_else(|error| format!("{:?}", error.delivery()), |_| "Ok".to_owned())
+        })
+        .collect()
+}
