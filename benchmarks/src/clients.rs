@@ -1,11 +1,11 @@
 //! The clients that are compared. All send the same text message.
 
-use std::future::{Future, ready};
-use std::pin::Pin;
+use std::future::ready;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use highlevel::{Denied, LocalRateLimiter, RateLimitHeaders, RateLimiter, Refused, Sms};
+use highlevel::limit::{Acquire, Permit};
+use highlevel::{LocalRateLimiter, RateLimiter, Sms};
 use serde::{Deserialize, Serialize};
 
 const TOKEN: &str = "pit-12345678-1234-1234-1234-123456789012";
@@ -26,8 +26,8 @@ pub const BASELINE: &str = "reqwest, prepared";
 /// All clients, by the name they have in tables.
 pub fn all(base_url: &str) -> Vec<(&'static str, Client)> {
     vec![
-        ("highlevel", Client::Highlevel(highlevel(base_url, Arc::new(Unlimited)))),
-        ("highlevel with its limiter", Client::Highlevel(highlevel(base_url, Arc::new(generous())))),
+        ("highlevel", Client::Highlevel(highlevel(base_url, Unlimited))),
+        ("highlevel with its limiter", Client::Highlevel(highlevel(base_url, generous()))),
         (BASELINE, Client::Reqwest(Prepared::new(base_url))),
         ("ghl-sdk 0.5.2", Client::GhlSdk(ghl_sdk(base_url))),
     ]
@@ -57,35 +57,22 @@ impl Client {
     }
 }
 
-fn highlevel(base_url: &str, limiter: Arc<dyn RateLimiter>) -> highlevel::Client {
+fn highlevel(base_url: &str, limiter: impl RateLimiter + 'static) -> highlevel::Client {
     highlevel::Client::builder()
         .token(TOKEN)
         .base_url(base_url)
+        .location("bench")
         .rate_limiter(limiter)
         .build()
         .expect("a client")
 }
 
-/// A limiter that never makes anybody wait.
-#[derive(Debug)]
+/// A limiter that does not limit.
 struct Unlimited;
 
 impl RateLimiter for Unlimited {
-    fn acquire<'a>(
-        &'a self,
-        _location: &'a str,
-        _deadline: Instant,
-    ) -> Pin<Box<dyn Future<Output = Result<(), Denied>> + Send + 'a>> {
-        Box::pin(ready(Ok(())))
-    }
-
-    fn observe(
-        &self,
-        _location: &str,
-        _headers: &RateLimitHeaders,
-        _acquired: Instant,
-        _refused: Option<Refused>,
-    ) {
+    fn acquire<'a>(&'a self, _location: &'a str, _timeout: Duration) -> Acquire<'a> {
+        Box::pin(ready(Ok(Permit::unlimited())))
     }
 }
 

@@ -1,6 +1,5 @@
 //! Many messages for one location at once, against a sandbox that counts like HighLevel.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use highlevel::{Client, LocalRateLimiter, Sms};
@@ -31,7 +30,8 @@ async fn set_up(window: Window) -> (Sandbox, Client) {
     let client = Client::builder()
         .base_url(sandbox.base_url())
         .token(sandbox.token())
-        .rate_limiter(Arc::new(LocalRateLimiter::with_limits(100, INTERVAL, 200_000).margin(MARGIN)))
+        .location("location")
+        .rate_limiter(LocalRateLimiter::with_limits(100, INTERVAL, 200_000).margin(MARGIN))
         .build()
         .expect("a client");
     (sandbox, client)

@@ -19,7 +19,7 @@ use self::answer::{Failed, judge};
 pub(crate) use self::answer::{is_about_a_scope, is_about_version, retry_after};
 use crate::classify::Replay;
 use crate::client::Client;
-use crate::limit::{Denied, RateLimitHeaders, Refused};
+use crate::limit::{AcquireError, AcquireErrorKind, Permit, RateLimitHeaders, RateLimited};
 use crate::retry::{Next, Progress, RetryBudget};
 use crate::token::{Bearer, Rejected};
 use crate::{Delivery, Error, ErrorKind, Fingerprint, Receipt, Result};
@@ -120,16 +120,10 @@ impl Client {
             if now() >= deadline {
                 return Err(last.unwrap_or_else(|| out_of_time(O::NAME)));
             }
-            let turn = shared.limiter.acquire(self.location(), deadline);
-            // The limiter may be anybody's: the deadline holds whatever it does.
-            match tokio::time::timeout_at(deadline.into(), turn).await {
-                Ok(Ok(())) => {}
-                Ok(Err(denied)) => {
-                    let error = last.unwrap_or_else(|| limited(O::NAME, denied));
-                    return Err(error.with_wait(wait_until(denied)));
-                }
-                Err(_) => return Err(last.unwrap_or_else(|| out_of_time(O::NAME))),
-            }
+            let permit = match self.permit(O::NAME, deadline).await {
+                Ok(permit) => permit,
+                Err((why, wait)) => return Err(last.unwrap_or(why).with_wait(wait)),
+            };
             let acquired = now();
             if acquired.saturating_duration_since(had) > LONG_WAIT {
                 bearer = match self.bearer(O::NAME, None, deadline).await {
@@ -150,6 +144,10 @@ impl Client {
             let timeout = self.options().attempt.min(remaining);
             let authorization =
                 bearer.authorization.clone().map_err(|what| Error::odd_token(O::NAME, what))?;
+            // The wait for a token may have taken longer than the permit is valid.
+            if !permit.begin() {
+                continue;
+            }
             track.attempts += 1;
             let span = tracing::debug_span!(
                 "highlevel",
@@ -160,13 +158,8 @@ impl Client {
             );
             let (result, headers) =
                 self.attempt(operation, &bearer, authorization, timeout).instrument(span.clone()).await;
-            let refused = match &result {
-                Err(failed) if failed.error.status() == Some(429) => {
-                    Some(Refused { retry_after: failed.retry_after })
-                }
-                _ => None,
-            };
-            shared.limiter.observe(self.location(), &headers, acquired, refused);
+            report(&permit, &result, &headers);
+            drop(permit);
             trace(&span, &result, now().saturating_duration_since(acquired));
             let failed = match result {
                 Ok(receipt) => return Ok(receipt),
@@ -210,6 +203,25 @@ impl Client {
         }
     }
 
+    /// Waits for a permit. Returns the error to report without one, and when to retry if that is known.
+    async fn permit(
+        &self,
+        operation: &'static str,
+        deadline: Instant,
+    ) -> Result<Permit, (Error, Option<Duration>)> {
+        let timeout = deadline.saturating_duration_since(now());
+        let acquire = self.connection().limiter.acquire(self.location(), timeout);
+        // The limiter may be a caller's: the deadline holds whatever it does.
+        match tokio::time::timeout_at(deadline.into(), acquire).await {
+            Ok(Ok(permit)) => Ok(permit),
+            Ok(Err(denied)) => {
+                let wait = denied.retry_after();
+                Err((limited(operation, denied), wait))
+            }
+            Err(_) => Err((out_of_time(operation), None)),
+        }
+    }
+
     async fn attempt<O: Operation>(
         &self,
         operation: &O,
@@ -241,29 +253,36 @@ impl Client {
     }
 }
 
-fn limited(operation: &'static str, denied: Denied) -> Error {
-    let seconds = wait_until(denied).as_secs_f64();
-    Error::limited(
-        operation,
-        match denied {
-            Denied::Daily { .. } => {
-                format!("the daily limit of the location is spent; it starts anew in {seconds:.0} s")
-            }
-            Denied::Burst { .. } => {
-                format!(
-                    "the location has used up its requests; there is room in {seconds:.1} s, after the call's deadline"
-                )
-            }
-        },
-    )
+fn limited(operation: &'static str, denied: AcquireError) -> Error {
+    let seconds = denied.retry_after().unwrap_or_default().as_secs_f64();
+    match denied.kind() {
+        AcquireErrorKind::Daily => Error::limited(
+            operation,
+            format!("the daily limit of the location is spent; retry in {seconds:.0} s"),
+        ),
+        AcquireErrorKind::Burst => Error::limited(
+            operation,
+            format!(
+                "the location has used up its requests; a permit is available in {seconds:.1} s, after the call's deadline"
+            ),
+        ),
+        AcquireErrorKind::Unavailable => Error::limiter(operation, denied),
+    }
+}
+
+/// Reports the response, if there is one, to the limiter.
+fn report<T>(permit: &Permit, result: &Result<Receipt<T>, Failed>, headers: &RateLimitHeaders) {
+    let (status, retry_after) = match result {
+        Ok(receipt) => (Some(receipt.status()), None),
+        Err(failed) => (failed.error.status(), failed.retry_after),
+    };
+    if let Some(status) = status {
+        permit.observe(headers, (status == 429).then(|| RateLimited::new(retry_after)));
+    }
 }
 
 fn out_of_time(operation: &'static str) -> Error {
     Error::no_answer(operation, Delivery::NotSent, ErrorKind::Timeout)
-}
-
-fn wait_until(denied: Denied) -> Duration {
-    denied.at().saturating_duration_since(now())
 }
 
 pub(crate) fn same(a: &SecretString, b: &SecretString) -> bool {

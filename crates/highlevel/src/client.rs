@@ -176,10 +176,12 @@ impl ClientBuilder {
         self
     }
 
-    /// Who decides when a request may go out: a [`LocalRateLimiter`] of its own by default, with the documented limits
-    /// of 100 requests in 10 seconds and 200,000 in a day. Share one among the clients of a process.
-    pub fn rate_limiter(mut self, limiter: Arc<dyn RateLimiter>) -> Self {
-        self.limiter = Some(limiter);
+    /// The limiter that issues the permits to send requests. Defaults to a separate [`LocalRateLimiter`] with the
+    /// documented limits of 100 requests in 10 seconds and 200,000 in a day. Share one among the clients of a process.
+    ///
+    /// A limiter counts per location: it needs the [`location`](Self::location) of the token.
+    pub fn rate_limiter(mut self, limiter: impl RateLimiter + 'static) -> Self {
+        self.limiter = Some(Arc::new(limiter));
         self
     }
 
@@ -274,6 +276,12 @@ impl ClientBuilder {
                 ));
             }
         };
+        if self.limiter.is_some() && self.location.is_none() {
+            return Err(Error::configuration(
+                "a rate limiter without a location would count the requests of all its clients as those of one \
+                 location: add `.location(..)` with the id of the token's location",
+            ));
+        }
         let location = self.location.take().map_or_else(String::new, |location| location.to_string());
         Ok(Client::new(self.connect()?, tokens, location))
     }

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use serde_json::Value;
 
+use crate::limit::AcquireError;
 use crate::{Delivery, Fingerprint, RateLimitHeaders};
 
 /// The result of this crate's functions.
@@ -85,6 +86,9 @@ pub enum ErrorKind {
     LocationInactive,
     /// The location's limits leave no room for it before the deadline of its call.
     RateLimited,
+    /// The rate limiter does not work, for example because the store that it shares with other processes cannot be
+    /// reached; [`source`](StdError::source) has the cause.
+    Limiter,
     /// No connection: the name, the network, the port, TLS, or it took too long.
     Connect,
     /// It took too long.
@@ -242,6 +246,11 @@ impl Error {
         Self::unsent(ErrorKind::RateLimited, operation, text)
     }
 
+    /// The rate limiter failed.
+    pub(crate) fn limiter(operation: &'static str, cause: AcquireError) -> Self {
+        Self::unsent(ErrorKind::Limiter, operation, "the rate limiter does not work").with_source(cause)
+    }
+
     fn unsent(kind: ErrorKind, operation: &'static str, text: impl Into<String>) -> Self {
         Self(Box::new(Inner {
             kind,
@@ -321,8 +330,8 @@ impl Error {
         self
     }
 
-    pub(crate) fn with_wait(mut self, wait: Duration) -> Self {
-        self.0.wait = Some(wait);
+    pub(crate) fn with_wait(mut self, wait: Option<Duration>) -> Self {
+        self.0.wait = wait.or(self.0.wait);
         self
     }
 

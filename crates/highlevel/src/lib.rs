@@ -24,6 +24,7 @@
 //! - [`Client::calls`]: [add](Calls::add_outbound) a call that was made elsewhere ([`OutboundCall`]).
 //! - [`Error`], and above all [`Error::delivery`]: what is known after a failure.
 //! - [`webhook`]: raw body and headers in, a verified event out.
+//! - [`limit`]: rate limits, within one process or shared by several.
 //! - [`auth`]: apps that are installed on many locations, their tokens, and where those are kept.
 //! - [`wire`]: the generated types and operations below all this.
 //!
@@ -48,7 +49,7 @@ mod connection;
 mod delivery;
 mod error;
 mod lenient;
-mod limit;
+pub mod limit;
 mod messages;
 mod receipt;
 mod reconcile;
@@ -63,7 +64,7 @@ pub use calls::{Calls, OutboundCall};
 pub use client::{Client, ClientBuilder};
 pub use delivery::Delivery;
 pub use error::{Error, ErrorKind, Result};
-pub use limit::{Denied, LocalRateLimiter, RateLimitHeaders, RateLimiter, Refused};
+pub use limit::{LocalRateLimiter, RateLimitHeaders, RateLimiter};
 pub use messages::{
     Addressed, Custom, Email, Facebook, Inbound, Instagram, InternalComment, LiveChat, Messages, Rcs, Sms,
     TikTok, Unaddressed, WhatsApp, inbound,

@@ -1,13 +1,13 @@
 //! A sandbox, apps that are installed on it by a browser, and its count of what was asked.
 
-use std::future::{Future, ready};
-use std::pin::Pin;
+use std::future::ready;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use highlevel::auth::store::{self, MemoryStore, TokenStore};
 use highlevel::auth::{App, AppBuilder, CsrfState, Scope, TokenSet};
-use highlevel::{Client, Denied, RateLimitHeaders, RateLimiter, Refused, Sms};
+use highlevel::limit::{Acquire, Permit};
+use highlevel::{Client, RateLimiter, Sms};
 use highlevel_sandbox::{Contact, Location, Resource, Sandbox, SandboxBuilder, TokenRequests};
 use reqwest::Url;
 use reqwest::redirect::Policy;
@@ -150,19 +150,12 @@ impl Setup {
 }
 
 /// Lets everything through, whatever the headers of the sandbox say.
-#[derive(Debug)]
 struct Unlimited;
 
 impl RateLimiter for Unlimited {
-    fn acquire<'a>(
-        &'a self,
-        _: &'a str,
-        _: Instant,
-    ) -> Pin<Box<dyn Future<Output = Result<(), Denied>> + Send + 'a>> {
-        Box::pin(ready(Ok(())))
+    fn acquire<'a>(&'a self, _: &'a str, _: Duration) -> Acquire<'a> {
+        Box::pin(ready(Ok(Permit::unlimited())))
     }
-
-    fn observe(&self, _: &str, _: &RateLimitHeaders, _: Instant, _: Option<Refused>) {}
 }
 
 /// Sends an SMS to the contact of a location.

@@ -138,7 +138,8 @@ fn client(fault: Fault, pooled: bool, setting: Setting, address: SocketAddr, res
     let builder = Client::builder()
         .base_url(format!("{scheme}://{host}:{port}"))
         .token_source(Tokens { fresh: setting.fresh_token })
-        .rate_limiter(Arc::new(limiter))
+        .location("location")
+        .rate_limiter(limiter)
         .retry_policy(setting.policy)
         .attempt_timeout(setting.attempt)
         .connect_timeout(connect);

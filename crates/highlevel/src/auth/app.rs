@@ -246,7 +246,7 @@ impl AppBuilder {
     }
 
     /// As [`ClientBuilder::rate_limiter`]: one limiter for all locations of the app, each of which has its own limits.
-    pub fn rate_limiter(mut self, limiter: Arc<dyn RateLimiter>) -> Self {
+    pub fn rate_limiter(mut self, limiter: impl RateLimiter + 'static) -> Self {
         self.client = self.client.rate_limiter(limiter);
         self
     }

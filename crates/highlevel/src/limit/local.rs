@@ -1,14 +1,16 @@
 //! The limiter of one process.
 
 use std::collections::HashMap;
-use std::future::Future;
-use std::pin::Pin;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::expiry::{add, now};
 use super::window::{Limits, Millis, Turn, Window};
-use super::{Denied, RateLimitHeaders, RateLimiter, Refused};
+use super::{Acquire, AcquireError, Expiry, Grant, Permit, RateLimitHeaders, RateLimited, RateLimiter};
+
+/// The time for which a permit can be used.
+const VALIDITY: Duration = Duration::from_secs(10);
 
 /// How many locations are known before idle ones are looked for.
 const SWEEP_AT_LEAST: usize = 64;
@@ -16,12 +18,12 @@ const SWEEP_AT_LEAST: usize = 64;
 /// The limiter of one process: a sliding log per location, corrected by what the server says.
 ///
 /// 100 requests in 10 seconds and 200,000 in a day per location, as documented, with a margin of 250 ms. Requests
-/// get their turn in the order of arrival. A location that is idle costs nothing.
-#[derive(Debug)]
+/// get their permits in the order of arrival. A location that is idle costs nothing. Clones share their limits.
+#[derive(Debug, Clone)]
 pub struct LocalRateLimiter {
     limits: Limits,
     began: Instant,
-    locations: Mutex<Locations>,
+    locations: Arc<Mutex<Locations>>,
 }
 
 #[derive(Debug, Default)]
@@ -41,7 +43,7 @@ struct Location {
 impl LocalRateLimiter {
     /// A limiter with the documented limits.
     pub fn new() -> Self {
-        Self { limits: Limits::default(), began: now(), locations: Mutex::default() }
+        Self { limits: Limits::default(), began: now(), locations: Arc::default() }
     }
 
     /// Other limits: requests in an interval, and in a day.
@@ -86,7 +88,8 @@ impl LocalRateLimiter {
         location
     }
 
-    async fn wait(&self, name: &str, deadline: Instant) -> Result<(), Denied> {
+    async fn wait(&self, name: &str, timeout: Duration) -> Result<Permit, AcquireError> {
+        let deadline = add(now(), timeout);
         let location = self.location(name);
         let place = Place::take(&location.waiting);
         self.check(&location, place.ahead, deadline)?;
@@ -98,30 +101,37 @@ impl LocalRateLimiter {
                 match window.turn(0, now) {
                     Turn::At(at) if at <= now => {
                         window.record(now);
-                        return Ok(());
+                        drop(window);
+                        return Ok(self.permit(&location, now));
                     }
                     Turn::At(at) => self.instant(at),
-                    Turn::NextDay(at) => return Err(Denied::Daily { at: self.instant(at) }),
+                    Turn::NextDay(at) => return Err(AcquireError::daily(until(self.instant(at)))),
                 }
             };
             // What the server said since may have moved the turn.
             if at > deadline {
-                return Err(Denied::Burst { at });
+                return Err(AcquireError::burst(until(at)));
             }
             tokio::time::sleep_until(at.into()).await;
         }
     }
 
     /// Denies a turn that is already known to come too late.
-    fn check(&self, location: &Location, ahead: u32, deadline: Instant) -> Result<(), Denied> {
+    fn check(&self, location: &Location, ahead: u32, deadline: Instant) -> Result<(), AcquireError> {
         let now = self.millis(now());
         match lock(&location.window).turn(ahead, now) {
             Turn::At(at) if at > now && self.instant(at) > deadline => {
-                Err(Denied::Burst { at: self.instant(at) })
+                Err(AcquireError::burst(until(self.instant(at))))
             }
-            Turn::NextDay(at) => Err(Denied::Daily { at: self.instant(at) }),
+            Turn::NextDay(at) => Err(AcquireError::daily(until(self.instant(at)))),
             Turn::At(_) => Ok(()),
         }
+    }
+
+    fn permit(&self, location: &Arc<Location>, at: Millis) -> Permit {
+        let location = Arc::clone(location);
+        let used = Use { location, began: self.began, at: AtomicU64::new(at) };
+        Permit::new(Expiry::after(VALIDITY), used)
     }
 
     fn millis(&self, time: Instant) -> Millis {
@@ -141,27 +151,31 @@ impl Default for LocalRateLimiter {
 }
 
 impl RateLimiter for LocalRateLimiter {
-    fn acquire<'a>(
-        &'a self,
-        location: &'a str,
-        deadline: Instant,
-    ) -> Pin<Box<dyn Future<Output = Result<(), Denied>> + Send + 'a>> {
-        Box::pin(self.wait(location, deadline))
+    fn acquire<'a>(&'a self, location: &'a str, timeout: Duration) -> Acquire<'a> {
+        Box::pin(self.wait(location, timeout))
     }
+}
 
-    fn observe(
-        &self,
-        location: &str,
-        headers: &RateLimitHeaders,
-        acquired: Instant,
-        refused: Option<Refused>,
-    ) {
-        let location = self.location(location);
-        let now = self.millis(now());
-        let mut window = lock(&location.window);
-        window.observe(headers, self.millis(acquired), now);
-        if let Some(refused) = refused {
-            let wait = refused.retry_after.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
+/// The use of one permit.
+struct Use {
+    location: Arc<Location>,
+    began: Instant,
+    at: AtomicU64,
+}
+
+impl Use {
+    fn now(&self) -> Millis {
+        u64::try_from(now().saturating_duration_since(self.began).as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+impl Grant for Use {
+    fn observe(&self, headers: &RateLimitHeaders, rate_limited: Option<RateLimited>) {
+        let now = self.now();
+        let mut window = lock(&self.location.window);
+        window.observe(headers, self.at.load(Ordering::Relaxed), now);
+        if let Some(limited) = rate_limited {
+            let wait = limited.retry_after.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
             window.block(wait, now);
         }
     }
@@ -185,9 +199,8 @@ impl Drop for Place<'_> {
     }
 }
 
-/// The time of the runtime, which tests can stop.
-fn now() -> Instant {
-    tokio::time::Instant::now().into_std()
+fn until(at: Instant) -> Duration {
+    at.saturating_duration_since(now())
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

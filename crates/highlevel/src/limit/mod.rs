@@ -1,73 +1,60 @@
-//! How many requests a location may make, and who has to wait.
+//! Rate limits: the limiter of one process, and the trait for limiters that several machines share.
+//!
+//! HighLevel allows 100 requests in 10 seconds and 200,000 in a day per location, and reports both in `X-RateLimit-…`
+//! headers. A client asks its [`RateLimiter`] for a [`Permit`] before each request, and reports the response to it.
 
+mod error;
+mod expiry;
 mod headers;
 mod local;
+mod permit;
 mod window;
 
-use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
-use std::time::Instant;
-
+pub use error::{AcquireError, AcquireErrorKind};
+pub use expiry::Expiry;
 pub use headers::RateLimitHeaders;
 pub use local::LocalRateLimiter;
+pub use permit::{Grant, Permit};
 
-/// Decides when a request may go out.
+/// The future returned by [`RateLimiter::acquire`].
+pub type Acquire<'a> = Pin<Box<dyn Future<Output = Result<Permit, AcquireError>> + Send + 'a>>;
+
+/// Issues permits to send requests.
 ///
-/// [`LocalRateLimiter`] does it for one process. Programs on several machines that share the limits of one location can
-/// put a shared store behind this trait.
-pub trait RateLimiter: fmt::Debug + Send + Sync {
-    /// Waits for the turn of a request, in the order of arrival. Dropping the future gives up the place.
+/// [`LocalRateLimiter`] does so for one process. Programs on several machines that use the limits of one location can
+/// implement this trait with a shared store.
+pub trait RateLimiter: Send + Sync {
+    /// Waits for a permit to send one request of a location, in FIFO order. Dropping the future leaves the queue.
     ///
-    /// A turn that cannot come before `deadline` is denied at once. One that is there already is given, even if it is
-    /// late: what is denied is said to have waited for its turn.
-    fn acquire<'a>(
-        &'a self,
-        location: &'a str,
-        deadline: Instant,
-    ) -> Pin<Box<dyn Future<Output = Result<(), Denied>> + Send + 'a>>;
-
-    /// Learns from an answer: what its headers say about the limits, when its request got its turn, and whether it
-    /// was refused for its rate (429), in which case `refused` has the wait that was asked for, if one was.
-    fn observe(
-        &self,
-        location: &str,
-        headers: &RateLimitHeaders,
-        acquired: Instant,
-        refused: Option<Refused>,
-    );
+    /// # Errors
+    ///
+    /// Returns an error as soon as it is known that no permit is available within `timeout`. A permit that is available
+    /// now is issued even if the timeout is zero.
+    fn acquire<'a>(&'a self, location: &'a str, timeout: Duration) -> Acquire<'a>;
 }
 
-/// A request was refused for its rate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Refused {
-    /// How long to wait, if the answer says so.
+impl<T: RateLimiter + ?Sized> RateLimiter for Arc<T> {
+    fn acquire<'a>(&'a self, location: &'a str, timeout: Duration) -> Acquire<'a> {
+        (**self).acquire(location, timeout)
+    }
+}
+
+/// The response to a request that was rejected for its rate (429).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct RateLimited {
+    /// The time to wait, if the response has a `Retry-After` header.
     pub retry_after: Option<Duration>,
 }
 
-/// A turn that cannot come in time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Denied {
-    /// The burst limit: the turn would come at this time.
-    Burst {
-        /// When it could be served.
-        at: Instant,
-    },
-    /// The daily limit is spent until this time.
-    Daily {
-        /// When the count starts anew.
-        at: Instant,
-    },
-}
-
-impl Denied {
-    /// When the request could be served.
-    pub fn at(self) -> Instant {
-        match self {
-            Self::Burst { at } | Self::Daily { at } => at,
-        }
+impl RateLimited {
+    /// A response with this `Retry-After` header, if any.
+    pub fn new(retry_after: Option<Duration>) -> Self {
+        Self { retry_after }
     }
 }

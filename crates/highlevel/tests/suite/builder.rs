@@ -198,3 +198,16 @@ fn the_environment() {
         );
     }
 }
+
+#[test]
+fn a_shared_limiter_needs_a_location() {
+    let limiter = highlevel::LocalRateLimiter::new();
+    let builder = || Client::builder().token(TOKEN).base_url(LIVE).rate_limiter(limiter.clone());
+    refused(
+        "without a location",
+        builder(),
+        "a rate limiter without a location would count the requests of all its clients as those of one location: add \
+         `.location(..)` with the id of the token's location",
+    );
+    builder().location("l1C08ntBrFjLS0elLIYU").build().expect("a client with a location");
+}

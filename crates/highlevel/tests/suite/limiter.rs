@@ -3,17 +3,17 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use highlevel::{Denied, LocalRateLimiter, RateLimiter};
+use highlevel::limit::{AcquireErrorKind, LocalRateLimiter, RateLimiter};
 use tokio::sync::Mutex;
 
 fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }
 
-/// Waits as long as it takes.
+/// Waits for a permit as long as it takes, and uses it for a request without a response.
 async fn acquire(limiter: &LocalRateLimiter, location: &str) {
-    let far = now() + Duration::from_secs(1_000_000);
-    limiter.acquire(location, far).await.expect("the day is not spent");
+    let permit = limiter.acquire(location, Duration::MAX).await.expect("the day is not spent");
+    assert!(permit.begin());
 }
 
 #[tokio::test(start_paused = true)]
@@ -63,34 +63,29 @@ async fn what_cannot_be_served_in_time_is_denied_at_once_with_the_time() {
     for _ in 0..100 {
         acquire(&limiter, "location").await;
     }
-    let denied = limiter.acquire("location", began + Duration::from_secs(10)).await.expect_err("no room");
-    assert_eq!(denied, Denied::Burst { at: began + Duration::from_millis(10_250) });
+    let denied = limiter.acquire("location", Duration::from_secs(10)).await.expect_err("no permit");
+    assert_eq!(denied.kind(), AcquireErrorKind::Burst);
+    assert_eq!(denied.retry_after(), Some(Duration::from_millis(10_250)));
     assert_eq!(now(), began, "it did not wait to find out");
-    limiter.acquire("location", began + Duration::from_millis(10_250)).await.expect("just in time");
+    limiter.acquire("location", Duration::from_millis(10_250)).await.expect("just in time");
 
     let day = LocalRateLimiter::with_limits(100, Duration::from_secs(10), 3);
     for _ in 0..3 {
         acquire(&day, "location").await;
     }
-    let denied = day.acquire("location", now() + Duration::from_secs(60)).await.expect_err("spent");
-    assert!(
-        matches!(denied, Denied::Daily { at } if at > now() + Duration::from_secs(60 * 60)),
-        "{denied:?}"
-    );
+    let denied = day.acquire("location", Duration::from_secs(60)).await.expect_err("spent");
+    assert_eq!(denied.kind(), AcquireErrorKind::Daily);
+    assert!(denied.retry_after() > Some(Duration::from_secs(60 * 60)), "{denied:?}");
 }
 
-/// Those who give up make room: the place, and the turn, go to the next.
-/// Who is late for another reason is not told that the location has used up its requests.
 #[tokio::test(start_paused = true)]
-async fn a_turn_that_is_there_is_not_denied() {
+async fn a_permit_that_is_available_is_issued_without_any_time() {
     let limiter = LocalRateLimiter::new();
-    let passed = now();
-    tokio::time::advance(Duration::from_millis(500)).await;
     for _ in 0..100 {
-        assert_eq!(limiter.acquire("location", passed).await, Ok(()));
+        assert!(limiter.acquire("location", Duration::ZERO).await.expect("a permit").begin());
     }
-    let denied = limiter.acquire("location", passed).await.expect_err("the hundred are used up");
-    assert_eq!(denied, Denied::Burst { at: now() + Duration::from_millis(10_250) });
+    let denied = limiter.acquire("location", Duration::ZERO).await.expect_err("the hundred are used up");
+    assert_eq!(denied.retry_after(), Some(Duration::from_millis(10_250)));
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,14 +1,14 @@
 //! What a client does again by itself and when it stops, over real connections.
 
-use std::future::{Future, pending};
-use std::pin::Pin;
+use std::future::pending;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use highlevel::limit::{Acquire, Permit};
 use highlevel::{
-    Client, ClientBuilder, Delivery, Denied, Error, ErrorKind, LocalRateLimiter, RateLimitHeaders,
-    RateLimiter, Receipt, Refused, RetryPolicy, Sms, wire::types::SendMessageResponse,
+    Client, ClientBuilder, Delivery, Error, ErrorKind, LocalRateLimiter, RateLimiter, Receipt, RetryPolicy,
+    Sms, wire::types::SendMessageResponse,
 };
 use serde_json::json as value;
 use tokio::net::TcpSocket;
@@ -38,7 +38,7 @@ fn unlimited() -> Arc<LocalRateLimiter> {
 
 /// A client with retries.
 fn builder(url: impl Into<String>) -> ClientBuilder {
-    Client::builder().token(TOKEN).base_url(url).rate_limiter(unlimited())
+    Client::builder().token(TOKEN).base_url(url).location("location").rate_limiter(unlimited())
 }
 
 /// A server that gives these answers in turn, and the last one for ever.
@@ -52,7 +52,6 @@ async fn in_turn(answers: Vec<Vec<u8>>) -> Server {
 }
 
 /// A limiter that counts turns, and has a port opened before one of them.
-#[derive(Debug)]
 struct Opening {
     turns: AtomicU32,
     opens_at: u32,
@@ -62,18 +61,8 @@ struct Opening {
 
 struct Listening(Server);
 
-impl std::fmt::Debug for Listening {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Listening")
-    }
-}
-
 impl RateLimiter for Opening {
-    fn acquire<'a>(
-        &'a self,
-        _: &'a str,
-        _: Instant,
-    ) -> Pin<Box<dyn Future<Output = Result<(), Denied>> + Send + 'a>> {
+    fn acquire<'a>(&'a self, _: &'a str, _: Duration) -> Acquire<'a> {
         Box::pin(async {
             if self.turns.fetch_add(1, Ordering::SeqCst) + 1 == self.opens_at {
                 let port = self.port.lock().expect("not poisoned").take().expect("a port");
@@ -81,11 +70,9 @@ impl RateLimiter for Opening {
                 let server = Server::on(listener, |_| Act::Answer(receipt()));
                 *self.server.lock().expect("not poisoned") = Some(Listening(server));
             }
-            Ok(())
+            Ok(Permit::unlimited())
         })
     }
-
-    fn observe(&self, _: &str, _: &RateLimitHeaders, _: Instant, _: Option<Refused>) {}
 }
 
 /// The port refuses until the limiter has given so many turns.
@@ -314,19 +301,12 @@ async fn a_call_can_have_times_of_its_own() {
 }
 
 /// A limiter that waits for something that never comes.
-#[derive(Debug)]
 struct Stuck;
 
 impl RateLimiter for Stuck {
-    fn acquire<'a>(
-        &'a self,
-        _: &'a str,
-        _: Instant,
-    ) -> Pin<Box<dyn Future<Output = Result<(), Denied>> + Send + 'a>> {
+    fn acquire<'a>(&'a self, _: &'a str, _: Duration) -> Acquire<'a> {
         Box::pin(pending())
     }
-
-    fn observe(&self, _: &str, _: &RateLimitHeaders, _: Instant, _: Option<Refused>) {}
 }
 
 #[tokio::test]

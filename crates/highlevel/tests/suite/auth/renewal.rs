@@ -1,11 +1,11 @@
 //! When tokens are renewed, how often, and which one a call carries.
 
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use highlevel::{Delivery, Denied, ErrorKind, RateLimitHeaders, RateLimiter, Refused, Sms};
+use highlevel::limit::{Acquire, Permit};
+use highlevel::{Delivery, ErrorKind, RateLimiter, Sms};
 use secrecy::ExposeSecret;
 use serde_json::json;
 
@@ -210,28 +210,16 @@ struct Queue {
     turns: AtomicUsize,
 }
 
-impl std::fmt::Debug for Queue {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Queue")
-    }
-}
-
 impl RateLimiter for Queue {
-    fn acquire<'a>(
-        &'a self,
-        _: &'a str,
-        _: Instant,
-    ) -> Pin<Box<dyn Future<Output = Result<(), Denied>> + Send + 'a>> {
+    fn acquire<'a>(&'a self, _: &'a str, _: Duration) -> Acquire<'a> {
         Box::pin(async {
             if self.turns.fetch_add(1, Ordering::SeqCst) == 0 {
                 self.world.advance(self.wait);
                 steady_time_passes(self.wait).await;
             }
-            Ok(())
+            Ok(Permit::unlimited())
         })
     }
-
-    fn observe(&self, _: &str, _: &RateLimitHeaders, _: Instant, _: Option<Refused>) {}
 }
 
 #[tokio::test]
