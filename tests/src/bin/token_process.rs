@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
-use highlevel::auth::store::{Expected, FileStore, Key, Put, Resource, StoreError, TokenStore};
-use highlevel::auth::{App, TokenSet};
+use highlevel::auth::store::{FileStore, Key, Precondition, PutResult, Resource, StoreError, TokenStore};
+use highlevel::auth::{App, AppBuilder, TokenSet};
 use highlevel::{Client, SecretString, Sms};
 use tokio::task::JoinSet;
 
@@ -21,7 +21,7 @@ async fn main() -> Result<()> {
         ["write", directory, client_id, location] => write(directory, client_id, location).await,
         ["send", directory, base_url, client_id, client_secret, location, contact] => {
             let app = App::builder().base_url(base_url).client_id(client_id).client_secret(client_secret);
-            send(app.store(FileStore::open(directory)?), location, contact).await
+            send(app, FileStore::open(directory)?, location, contact).await
         }
         _ => Err("the arguments are `write` or `send`, and what the source says".into()),
     }
@@ -36,14 +36,14 @@ async fn write(directory: &str, client_id: &str, location: &str) -> Result<()> {
         Some(stored) => stored.tokens.scopes.first().ok_or("no number")?.parse()?,
         None => 0,
     };
-    let mut expected = stored.map_or(Expected::Nothing, |stored| Expected::Version(stored.version));
+    let mut expected = stored.map_or(Precondition::Nothing, |stored| Precondition::Version(stored.version));
     println!("has {number}");
     loop {
         number += 1;
         println!("writing {number}");
         match store.put(&key, &numbered(number)?, expected).await? {
-            Put::Stored(version) => expected = Expected::Version(version),
-            Put::Conflict(_) => return Err("somebody else wrote".into()),
+            PutResult::Stored(version) => expected = Precondition::Version(version),
+            _ => return Err("another process wrote".into()),
         }
         println!("written {number}");
     }
@@ -62,11 +62,11 @@ fn numbered(number: u64) -> Result<TokenSet> {
 
 /// Sends when it is told to. `1700000000000 8` on standard input means: by your clock it is that many milliseconds after
 /// 1970, and send eight messages at once. It answers `sent 8`, or `failed` and why.
-async fn send(app: highlevel::auth::AppBuilder, location: &str, contact: &str) -> Result<()> {
+async fn send(app: AppBuilder, store: FileStore, location: &str, contact: &str) -> Result<()> {
     let milliseconds = Arc::new(AtomicU64::new(0));
     let clock = Arc::clone(&milliseconds);
     let now = move || SystemTime::UNIX_EPOCH + Duration::from_millis(clock.load(Ordering::SeqCst));
-    let client = app.clock(now).build()?.location(location);
+    let client = app.clock(now.clone()).store(store.with_clock(now)).build()?.location(location);
     println!("ready to send");
     for line in std::io::stdin().lock().lines() {
         let line = line?;

@@ -9,7 +9,9 @@ use std::time::{Duration, Instant, SystemTime};
 
 use fastrand::Rng;
 use highlevel::auth::TokenSet;
-use highlevel::auth::store::{Expected, FileStore, Key, Put, Resource, Stored, TokenStore, Version};
+use highlevel::auth::store::{
+    FileStore, Key, Precondition, PutResult, Resource, StoredTokens, TokenStore, Version,
+};
 use highlevel_sandbox::{Sandbox, TokenRequests};
 use serde_json::json;
 
@@ -191,8 +193,8 @@ impl Installed {
         });
         let installed = Self { sandbox, location, scratch: Scratch::new() };
         let tokens = TokenSet::from_json(&tokens.to_string().into()).expect("tokens");
-        let put = installed.store().put(&installed.key(), &tokens, Expected::Nothing).await.expect("put");
-        assert!(matches!(put, Put::Stored(_)), "{put:?}");
+        let put = installed.store().put(&installed.key(), &tokens, Precondition::Nothing).await.expect("put");
+        assert!(matches!(put, PutResult::Stored(_)), "{put:?}");
         installed
     }
 
@@ -243,7 +245,7 @@ fn milliseconds(time: SystemTime) -> u64 {
 }
 
 /// The number that the tokens say in each field, see `numbered` in `token_process.rs`.
-fn number_throughout(stored: &Stored) -> u64 {
+fn number_throughout(stored: &StoredTokens) -> u64 {
     use highlevel::SecretString;
     use secrecy::ExposeSecret;
 

@@ -31,7 +31,11 @@ impl Setup {
 
     pub(crate) async fn of(sandbox: SandboxBuilder) -> Self {
         let sandbox = Arc::new(sandbox.start().await.expect("a sandbox"));
-        Self { sandbox, store: MemoryStore::new() }
+        let store = MemoryStore::new().with_clock({
+            let sandbox = Arc::clone(&sandbox);
+            move || sandbox.now()
+        });
+        Self { sandbox, store }
     }
 
     /// Starts building an app. No limits are kept: how often tokens are asked for is what matters here.

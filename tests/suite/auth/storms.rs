@@ -1,7 +1,7 @@
 //! Many calls at once, and one renewal. How many requests for tokens there were is what the sandbox counted.
 
 use fastrand::Rng;
-use highlevel::auth::store::{self, Expected, Key, MemoryStore, TokenStore};
+use highlevel::auth::store::{self, Key, MemoryStore, Precondition, TokenStore};
 use highlevel::{Client, Delivery, Error, ErrorKind};
 use highlevel_sandbox::Resource;
 use secrecy::ExposeSecret;
@@ -73,7 +73,7 @@ async fn fifty_locations_under_one_company_make_one_refresh_of_the_company() {
     let store = MemoryStore::new();
     let company = store::Resource::Company(setup.sandbox.company_id().into());
     let key = Key::new(setup.sandbox.client_id(), company.clone());
-    store.put(&key, &setup.stored(company).await, Expected::Nothing).await.expect("a store");
+    store.put(&key, &setup.stored(company).await, Precondition::Nothing).await.expect("a store");
     let app = setup.builder().store(store).build().expect("an app");
     let before = setup.asked(&setup.company());
     let company = app.company(setup.sandbox.company_id());

@@ -85,6 +85,7 @@ impl Granted {
             company_id: company_id.or_else(|| previous?.company_id.clone()),
             location_id,
             user_id: self.user_id.or_else(|| previous?.user_id.clone()),
+            unknown: previous.map(|previous| previous.unknown.clone()).unwrap_or_default(),
         }
     }
 }

@@ -106,7 +106,6 @@ impl fmt::Debug for App {
         f.debug_struct("App")
             .field("client_id", &self.inner.client_id)
             .field("base_url", &self.inner.connection.base_url)
-            .field("store", &self.inner.store)
             .finish_non_exhaustive()
     }
 }
@@ -366,7 +365,6 @@ impl fmt::Debug for AppBuilder {
         f.debug_struct("AppBuilder")
             .field("client_id", &self.client_id)
             .field("redirect_uri", &self.redirect_uri)
-            .field("store", &self.store)
             .field("client", &self.client)
             .finish_non_exhaustive()
     }

@@ -13,7 +13,7 @@ use super::app::App;
 use super::keeper::{Deadline, Keeper, Unsaved};
 use super::oauth::{self, Request};
 use super::renewal::{Asked, Unminted};
-use super::store::{Expected, Resource};
+use super::store::{Precondition, Resource};
 use crate::call;
 use crate::error::Cause;
 use crate::webhook::{Event, Verified};
@@ -275,7 +275,7 @@ enum Removed {
 impl Keeper {
     /// Stores tokens that were just given, unless those of a later installation are there.
     async fn install(&self, tokens: TokenSet) -> Result<TokenSet> {
-        let expected = Expected::Nothing;
+        let expected = Precondition::Nothing;
         if let Some(stored) = self.save(Unsaved { tokens, expected, is_installation: true }).await? {
             let tokens = stored.tokens.clone();
             self.adopt(stored);
@@ -303,7 +303,7 @@ impl Keeper {
             if is_later(&there.tokens) {
                 return Ok(Removed::Newer);
             }
-            let expected = Expected::Version(there.version);
+            let expected = Precondition::Version(there.version);
             let removed = self.app.store.remove(&self.slot.key, expected).await;
             if removed.map_err(|error| self.store_failed("remove", error))? {
                 self.forget();

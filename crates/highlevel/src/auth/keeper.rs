@@ -15,7 +15,7 @@ use super::app::Inner;
 use super::oauth::Moment;
 use super::refresh::{Decision, REST, Verdict, decide};
 use super::renewal::Renewal;
-use super::store::{Expected, Key, Stored, Version};
+use super::store::{Key, Precondition, StoredTokens, Version};
 use super::{TokenSet, oauth};
 use crate::call;
 use crate::token::{Bearer, Rejected};
@@ -58,7 +58,7 @@ pub(super) struct State {
 
 /// Tokens that are in the store, as of the last look.
 pub(super) struct Known {
-    pub(super) stored: Stored,
+    pub(super) stored: StoredTokens,
     pub(super) bearer: Arc<Bearer>,
     pub(super) jitter: f64,
 }
@@ -75,7 +75,7 @@ pub(super) struct Refused {
 #[derive(Clone)]
 pub(super) struct Unsaved {
     pub(super) tokens: TokenSet,
-    pub(super) expected: Expected,
+    pub(super) expected: Precondition,
     /// Whether they are of a new installation, and so replace whatever is of an earlier one.
     pub(super) is_installation: bool,
 }
@@ -234,7 +234,7 @@ impl Keeper {
     }
 
     /// Remembers what is stored now, and gives its bearer.
-    pub(super) fn adopt(&self, stored: Stored) -> Arc<Bearer> {
+    pub(super) fn adopt(&self, stored: StoredTokens) -> Arc<Bearer> {
         let mut state = self.slot.state();
         if let Some(known) = &state.known
             && known.stored.version == stored.version

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::time::{Duration, SystemTime};
 
 use super::TokenSet;
-use super::store::{LONGEST_LEASE, in_milliseconds};
+use super::store::{MAX_LEASE, in_milliseconds};
 
 /// Tokens are renewed so long before they expire, and up to [`SPREAD`] earlier: four minutes on average.
 const AHEAD: Duration = Duration::from_secs(3 * 60);
@@ -70,7 +70,7 @@ pub(super) fn is_later(there: &TokenSet, tokens: &TokenSet, now: SystemTime) -> 
     match installed_there.cmp(&installed) {
         Ordering::Less => false,
         Ordering::Equal => in_milliseconds(there.obtained_at) > in_milliseconds(tokens.obtained_at),
-        Ordering::Greater => there.installed_at <= now + LONGEST_LEASE,
+        Ordering::Greater => there.installed_at <= now + MAX_LEASE,
     }
 }
 
@@ -111,6 +111,7 @@ pub(super) fn way(tokens: Option<&TokenSet>, refused: bool, has_company: bool) -
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::auth::tokens::UnknownFields;
 
     const DAY: u64 = 86_399;
 
@@ -129,6 +130,7 @@ mod tests {
             company_id: None,
             location_id: None,
             user_id: None,
+            unknown: UnknownFields::default(),
         }
     }
 

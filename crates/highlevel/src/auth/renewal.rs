@@ -1,7 +1,7 @@
 //! One renewal: from the store, or from HighLevel and then into the store.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use super::TokenSet;
 use super::answer::Granted;
@@ -10,7 +10,7 @@ use super::fault::{Progress, Trouble, again};
 use super::keeper::{Deadline, Keeper, Outcome, Reason, Refused, Unsaved};
 use super::oauth::{self, Moment, Refusal, Request, install_again};
 use super::refresh::{Decision, Lack, REST, SHORT_REST, Verdict, Way, decide, way};
-use super::store::{Expected, Key, Lease, Resource, Stored, Version};
+use super::store::{Key, LeaseResult, Precondition, Resource, StoredTokens, Version};
 use crate::call;
 use crate::token::Rejected;
 use crate::{CompanyId, Error, ErrorKind, LocationId, Result};
@@ -63,9 +63,8 @@ impl Renewal {
             match self.lease().await {
                 Ok(None) => {}
                 Ok(Some(_)) if matches!(self.reason, Reason::Ahead) => return None,
-                Ok(Some(until)) => {
-                    // Whoever has it may be done at any time, or dead: then its lease ends.
-                    let left = until.duration_since(self.app().now()).unwrap_or_default();
+                Ok(Some(left)) => {
+                    // The holder may be done at any time, or dead: then its lease ends.
                     let pause = look.mul_f64(0.5 + call::random()).min(left.max(LOOK));
                     if pause >= self.deadline.left() {
                         let text = format!(
@@ -112,7 +111,7 @@ impl Renewal {
     }
 
     /// Whether stored tokens do for the reason of this renewal.
-    fn does(&self, stored: &Stored) -> bool {
+    fn does(&self, stored: &StoredTokens) -> bool {
         if let Reason::Rejected(token) = &self.reason
             && call::same(token, &stored.tokens.access_token)
         {
@@ -128,12 +127,11 @@ impl Renewal {
         }
     }
 
-    /// Asks for the lease: `None` if it was had, else until when somebody else has it.
-    async fn lease(&self) -> Result<Option<SystemTime>> {
-        let now = self.app().now();
-        match self.app().store.lease(self.key(), &self.holder, now, now + LEASE).await {
-            Ok(Lease::Granted) => Ok(None),
-            Ok(Lease::HeldUntil(until)) => Ok(Some(until)),
+    /// Acquires the lease. Returns `None` if it was granted, or the time until the lease of another holder ends.
+    async fn lease(&self) -> Result<Option<Duration>> {
+        match self.app().store.lease(self.key(), &self.holder, LEASE).await {
+            Ok(LeaseResult::Granted) => Ok(None),
+            Ok(LeaseResult::Held { remaining }) => Ok(Some(remaining)),
             Err(error) => Err(self.keeper.store_failed("give the right to renew", error)),
         }
     }
@@ -221,7 +219,7 @@ impl Renewal {
             // Also if the store does not take them: there are others now.
             self.keeper.slot.state().replaced = Some(self.app().moment());
         }
-        let expected = version.map_or(Expected::Nothing, Expected::Version);
+        let expected = version.map_or(Precondition::Nothing, Precondition::Version);
         match self.keeper.save(Unsaved { tokens: new, expected, is_installation: false }).await? {
             Some(stored) => {
                 tracing::debug!("renewed");

@@ -8,7 +8,7 @@ use super::TokenSet;
 use super::keeper::{Keeper, Unsaved};
 use super::oauth;
 use super::refresh::is_later;
-use super::store::{Expected, Put, Resource, StoreError, Stored, Version};
+use super::store::{Precondition, PutResult, Resource, StoreError, StoredTokens, Version};
 use crate::call;
 use crate::{CompanyId, Error, Result};
 
@@ -17,7 +17,7 @@ const OFFERS: u32 = 4;
 
 impl Keeper {
     /// What is in the store.
-    pub(super) async fn read(&self) -> Result<Option<Stored>> {
+    pub(super) async fn read(&self) -> Result<Option<StoredTokens>> {
         let read = self.app.store.get(&self.slot.key).await;
         let stored = read.map_err(|error| self.store_failed("be read for", error))?;
         if stored.is_none() {
@@ -28,7 +28,7 @@ impl Keeper {
 
     /// Stores tokens: `None` if something else is there than what they may replace. A store that fails is asked a few
     /// times; then the tokens are kept in memory, and offered to it again until it works.
-    pub(super) async fn save(&self, new: Unsaved) -> Result<Option<Stored>> {
+    pub(super) async fn save(&self, new: Unsaved) -> Result<Option<StoredTokens>> {
         // First of all: this may be given up at any point, and nobody else has these tokens.
         let unsaved = self.keep(new);
         self.offer_a_few_times(&unsaved).await
@@ -42,7 +42,7 @@ impl Keeper {
         state.unsaved.insert(later.unwrap_or(new)).clone()
     }
 
-    async fn offer_a_few_times(&self, unsaved: &Unsaved) -> Result<Option<Stored>> {
+    async fn offer_a_few_times(&self, unsaved: &Unsaved) -> Result<Option<StoredTokens>> {
         for offer in 0..OFFERS {
             match self.offer(unsaved).await {
                 Ok(stored) => return Ok(stored),
@@ -71,14 +71,14 @@ impl Keeper {
     /// The version of the tokens that were renewed, if the store has not taken the new ones yet.
     pub(super) fn renewed(&self) -> Option<Version> {
         match self.slot.state().unsaved.as_ref()?.expected {
-            Expected::Version(version) => Some(version),
+            Precondition::Version(version) => Some(version),
             _ => None,
         }
     }
 
     /// Offers tokens to the store once. When it has taken them, or will not, they are no longer kept here. Those that are no
     /// longer kept, because the app was removed meanwhile, are not offered.
-    async fn offer(&self, unsaved: &Unsaved) -> Result<Option<Stored>, StoreError> {
+    async fn offer(&self, unsaved: &Unsaved) -> Result<Option<StoredTokens>, StoreError> {
         let Unsaved { tokens, mut expected, is_installation } = unsaved.clone();
         let are_these = |kept: &Unsaved| are_the_same(&kept.tokens, &tokens);
         let stored = loop {
@@ -86,21 +86,23 @@ impl Keeper {
                 break None;
             }
             match self.app.store.put(&self.slot.key, &tokens, expected).await? {
-                Put::Stored(version) => break Some(Stored::new(tokens.clone(), version)),
+                PutResult::Stored(version) => break Some(StoredTokens::new(tokens.clone(), version)),
                 // An offer that failed, or was given up, may have been taken.
-                Put::Conflict(Some(there)) if are_the_same(&there.tokens, &tokens) => break Some(there),
-                Put::Conflict(Some(there))
+                PutResult::Conflict(Some(there)) if are_the_same(&there.tokens, &tokens) => {
+                    break Some(there);
+                }
+                PutResult::Conflict(Some(there))
                     if is_installation
-                        && expected != Expected::Version(there.version)
+                        && expected != Precondition::Version(there.version)
                         && !is_later(&there.tokens, &tokens, self.app.now()) =>
                 {
-                    expected = Expected::Version(there.version);
+                    expected = Precondition::Version(there.version);
                 }
                 // What was to be replaced is gone.
-                Put::Conflict(None) if is_installation && expected != Expected::Nothing => {
-                    expected = Expected::Nothing;
+                PutResult::Conflict(None) if is_installation && expected != Precondition::Nothing => {
+                    expected = Precondition::Nothing;
                 }
-                Put::Conflict(there) => {
+                PutResult::Conflict(there) => {
                     tracing::debug!(removed = there.is_none(), "the tokens were changed meanwhile");
                     break None;
                 }

@@ -1,8 +1,10 @@
 //! The tokens that HighLevel gives an app.
 
+use std::fmt;
 use std::time::SystemTime;
 
 use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
 
 use crate::{CompanyId, LocationId, UserId};
 
@@ -31,4 +33,25 @@ pub struct TokenSet {
     pub location_id: Option<LocationId>,
     /// The user who installed the app.
     pub user_id: Option<UserId>,
+    /// Fields that a later version of this crate stored.
+    pub(super) unknown: UnknownFields,
+}
+
+/// Fields of stored tokens that this version does not know. They are preserved when the tokens are stored again.
+///
+/// `Debug` shows the names only: the values may be secret.
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(super) struct UnknownFields(serde_json::Map<String, serde_json::Value>);
+
+impl UnknownFields {
+    pub(super) fn names(&self) -> Vec<&str> {
+        self.0.keys().map(String::as_str).collect()
+    }
+}
+
+impl fmt::Debug for UnknownFields {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.names()).finish()
+    }
 }

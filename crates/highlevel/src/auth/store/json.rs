@@ -1,4 +1,4 @@
-//! Tokens as text: the one place that knows their stored form.
+//! Tokens as JSON: the only place that knows their stored form.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,33 +8,37 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
 use crate::auth::TokenSet;
+use crate::auth::tokens::UnknownFields;
 
-/// What is written today. A new field is a new format, because a program that does not know it would lose it when it
-/// writes the tokens back; older formats stay readable.
-pub(super) const FORMAT: u64 = 2;
+/// The format that is written. Older formats stay readable.
+///
+/// Optional fields can be added without a new format: since format 3, fields that a program does not know are preserved when
+/// it writes tokens back, also if it refreshed them. So a new field that is about one access token has to identify it.
+pub(super) const FORMAT: u64 = 3;
 
 impl TokenSet {
-    /// The tokens as JSON, for a column of a database. **It contains the tokens themselves**: encrypt it, or keep it
-    /// where only the program can read it.
+    /// Returns the tokens as JSON, for a column of a database. **It contains the tokens in plain text**: encrypt it, or
+    /// store it where only the program can read it.
     ///
-    /// It names its format, so that later versions of this crate can read it. Times are kept in milliseconds since
-    /// 1970, rounded down, between the years 1601 and 9999.
+    /// The JSON names its format, so that later versions of this crate can read it. Times are in milliseconds since 1970,
+    /// rounded down, between the years 1601 and 9999.
     pub fn to_json(&self) -> SecretString {
-        // Strings and numbers under fixed names: nothing that serialising could fail at.
+        // Strings, numbers and parsed JSON: serialising them cannot fail.
         serde_json::to_string(&TokensForm::of(self)).unwrap_or_default().into()
     }
 
-    /// The tokens that [`to_json`](Self::to_json) wrote, by this or an earlier version of this crate.
+    /// Returns the tokens that [`to_json`](Self::to_json) of this or an earlier version of this crate wrote. Fields that
+    /// this version does not know are preserved: `to_json` writes them again.
     ///
     /// # Errors
     ///
-    /// If the text is not such JSON, or was written by a later version of this crate. The error does not quote it.
+    /// Returns [`InvalidTokens`] if the text is not such JSON, or has a newer format. The error does not quote the text.
     pub fn from_json(json: &SecretString) -> Result<Self, InvalidTokens> {
         read::<TokensForm<'_>>(json.expose_secret())?.into_tokens()
     }
 }
 
-/// Text that was to be tokens cannot be read. It says why, without quoting the text.
+/// The error of [`TokenSet::from_json`]. It does not quote the text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InvalidTokens {
     text: String,
@@ -46,7 +50,7 @@ impl InvalidTokens {
         Self { text: text.into(), newer: false }
     }
 
-    /// Whether a later version of this crate wrote it: the mend is to update this program.
+    /// Returns `true` if a later version of this crate wrote the text. Update this program to read it.
     pub fn is_newer_format(&self) -> bool {
         self.newer
     }
@@ -62,7 +66,6 @@ impl std::error::Error for InvalidTokens {}
 
 /// [`TokenSet`], as it is written.
 #[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(super) struct TokensForm<'a> {
     format: u64,
     #[serde(borrow)]
@@ -81,6 +84,8 @@ pub(super) struct TokensForm<'a> {
     location_id: Option<Cow<'a, str>>,
     #[serde(borrow, skip_serializing_if = "Option::is_none")]
     user_id: Option<Cow<'a, str>>,
+    #[serde(flatten)]
+    unknown: Cow<'a, UnknownFields>,
 }
 
 impl<'a> TokensForm<'a> {
@@ -96,6 +101,7 @@ impl<'a> TokensForm<'a> {
             company_id,
             location_id,
             user_id,
+            unknown,
         } = tokens;
         Self {
             format: FORMAT,
@@ -108,6 +114,7 @@ impl<'a> TokensForm<'a> {
             company_id: company_id.as_ref().map(|id| id.as_str().into()),
             location_id: location_id.as_ref().map(|id| id.as_str().into()),
             user_id: user_id.as_ref().map(|id| id.as_str().into()),
+            unknown: Cow::Borrowed(unknown),
         }
     }
 
@@ -127,11 +134,12 @@ impl<'a> TokensForm<'a> {
             company_id: self.company_id.map(|id| id.into_owned().into()),
             location_id: self.location_id.map(|id| id.into_owned().into()),
             user_id: self.user_id.map(|id| id.into_owned().into()),
+            unknown: self.unknown.into_owned(),
         })
     }
 }
 
-/// Reads a document that names its format, and may have tokens in it that name theirs.
+/// Reads a document that names its format. Tokens in it name theirs.
 pub(super) fn read<'a, T: Deserialize<'a>>(json: &'a str) -> Result<T, InvalidTokens> {
     #[derive(Deserialize)]
     struct Formats {
@@ -143,30 +151,28 @@ pub(super) fn read<'a, T: Deserialize<'a>>(json: &'a str) -> Result<T, InvalidTo
     let newest = tokens.map_or(format, |tokens| format.max(tokens.format));
     if newest > FORMAT {
         return Err(InvalidTokens {
-            text: format!(
-                "it is of format {newest}, which is newer than the {FORMAT} that this program knows"
-            ),
+            text: format!("it has format {newest}, but this program supports formats up to {FORMAT}"),
             newer: true,
         });
     }
     serde_json::from_str(json).map_err(|error| unreadable(&error))
 }
 
-/// Where the text is wrong. What the parser says is left out: it quotes values, which may be tokens.
+/// Describes the position of an error. Leaves out the message of the parser: it quotes values, which may be tokens.
 fn unreadable(error: &serde_json::Error) -> InvalidTokens {
     let what = match error.classify() {
         serde_json::error::Category::Eof => "it ends too early",
-        serde_json::error::Category::Data => "a field is missing, unknown or of another type",
+        serde_json::error::Category::Data => "a field is missing or of another type",
         serde_json::error::Category::Syntax | serde_json::error::Category::Io => "it is not JSON",
     };
     InvalidTokens::new(format!("{what} (line {}, column {})", error.line(), error.column()))
 }
 
-/// 1601 and 9999: what every system and database can hold.
+/// The years 1601 and 9999: the range of all systems and databases.
 const EARLIEST: i64 = -11_644_473_600_000;
 const LATEST: i64 = 253_402_300_799_999;
 
-/// Milliseconds since 1970, rounded down: a token is not believed to live longer than it does.
+/// Returns milliseconds since 1970, rounded down, so that no token seems to live longer.
 pub(in crate::auth) fn rounded_down(time: SystemTime) -> i64 {
     let milliseconds = match time.duration_since(SystemTime::UNIX_EPOCH) {
         Ok(after) => i64::try_from(after.as_millis()).unwrap_or(LATEST),
@@ -178,14 +184,14 @@ pub(in crate::auth) fn rounded_down(time: SystemTime) -> i64 {
     milliseconds.clamp(EARLIEST, LATEST)
 }
 
-/// Milliseconds since 1970, rounded up: a lease does not end before its holder thinks so.
+/// Returns milliseconds since 1970, rounded up, so that no lease ends before its holder expects it.
 pub(super) fn rounded_up(time: SystemTime) -> i64 {
     let down = rounded_down(time);
     let is_whole = self::time(down).is_ok_and(|whole| whole >= time);
     if is_whole { down } else { (down + 1).min(LATEST) }
 }
 
-/// The time of milliseconds since 1970.
+/// Returns the time of milliseconds since 1970.
 pub(super) fn time(milliseconds: i64) -> Result<SystemTime, InvalidTokens> {
     let distance = Duration::from_millis(milliseconds.unsigned_abs());
     let time = match milliseconds {

@@ -1,18 +1,20 @@
 //! Tokens in memory.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use super::row::Row;
-use super::{Expected, Key, Lease, Put, Resource, StoreFuture, Stored, TokenStore};
+use super::{
+    Clock, Key, LeaseResult, Precondition, PutResult, Resource, StoreFuture, StoredTokens, TokenStore,
+};
 use crate::auth::TokenSet;
 
-/// Keeps tokens in the memory of one process: for tests, and for programs that are authorised anew when they start.
+/// Stores tokens in the memory of one process: for tests, and for programs that are authorized again after each start.
 ///
-/// Clones share what they keep. When the process ends, the tokens are gone, and with them the refresh tokens: every
-/// location has to install the app again. A program that is meant to start again needs a
-/// [`FileStore`](super::FileStore) or a database.
+/// Clones share the tokens. They are lost when the process ends, and with them the refresh tokens: the app has to be
+/// reinstalled on every location. A program that restarts needs a [`FileStore`](super::FileStore) or a database.
 ///
 /// ```
 /// use highlevel::auth::store::{Key, MemoryStore, Resource, TokenStore};
@@ -25,19 +27,25 @@ use crate::auth::TokenSet;
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug, Clone, Default)]
+#[derive(Clone)]
 pub struct MemoryStore {
     rows: Arc<Mutex<HashMap<Key, Row>>>,
+    clock: Clock,
 }
 
 impl MemoryStore {
-    /// A store without tokens.
+    /// Creates an empty store.
     pub fn new() -> Self {
-        Self::default()
+        Self { rows: Arc::default(), clock: Arc::new(SystemTime::now) }
+    }
+
+    /// Sets the clock for leases, for tests. Defaults to the clock of the system.
+    pub fn with_clock(self, clock: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
+        Self { clock: Arc::new(clock), ..self }
     }
 
     fn with_rows<T>(&self, work: impl FnOnce(&mut HashMap<Key, Row>) -> T) -> T {
-        // Nothing that is done under the lock can panic halfway, so a poisoned lock protects sound rows.
+        // Nothing under the lock can panic halfway, so the rows are sound even if it is poisoned.
         work(&mut self.rows.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -46,17 +54,34 @@ impl MemoryStore {
     }
 }
 
+impl Default for MemoryStore {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for MemoryStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryStore").finish_non_exhaustive()
+    }
+}
+
 impl TokenStore for MemoryStore {
-    fn get<'a>(&'a self, key: &'a Key) -> StoreFuture<'a, Option<Stored>> {
+    fn get<'a>(&'a self, key: &'a Key) -> StoreFuture<'a, Option<StoredTokens>> {
         Box::pin(async move { Ok(self.with_rows(|rows| rows.get(key).and_then(Row::stored))) })
     }
 
-    fn put<'a>(&'a self, key: &'a Key, tokens: &'a TokenSet, expected: Expected) -> StoreFuture<'a, Put> {
-        Box::pin(async move { Ok(self.change(key, |row| row.put(tokens, expected))) })
+    fn put<'a>(
+        &'a self,
+        key: &'a Key,
+        tokens: &'a TokenSet,
+        precondition: Precondition,
+    ) -> StoreFuture<'a, PutResult> {
+        Box::pin(async move { Ok(self.change(key, |row| row.put(tokens, precondition))) })
     }
 
-    fn remove<'a>(&'a self, key: &'a Key, expected: Expected) -> StoreFuture<'a, bool> {
-        Box::pin(async move { Ok(self.change(key, |row| row.remove(expected))) })
+    fn remove<'a>(&'a self, key: &'a Key, precondition: Precondition) -> StoreFuture<'a, bool> {
+        Box::pin(async move { Ok(self.change(key, |row| row.remove(precondition))) })
     }
 
     fn resources<'a>(&'a self, client_id: &'a str) -> StoreFuture<'a, Vec<Resource>> {
@@ -69,14 +94,11 @@ impl TokenStore for MemoryStore {
         })
     }
 
-    fn lease<'a>(
-        &'a self,
-        key: &'a Key,
-        holder: &'a str,
-        now: SystemTime,
-        until: SystemTime,
-    ) -> StoreFuture<'a, Lease> {
-        Box::pin(async move { Ok(self.change(key, |row| row.lease(holder, now, until))) })
+    fn lease<'a>(&'a self, key: &'a Key, holder: &'a str, length: Duration) -> StoreFuture<'a, LeaseResult> {
+        Box::pin(async move {
+            let now = (self.clock)();
+            Ok(self.change(key, |row| row.lease(holder, now, length)))
+        })
     }
 
     fn release<'a>(&'a self, key: &'a Key, holder: &'a str) -> StoreFuture<'a, ()> {

@@ -1,11 +1,11 @@
-//! Where the tokens of an app are kept.
+//! Token stores: where the tokens of an app are persisted.
 //!
-//! Refresh tokens work once. Whoever refreshes has to store the answer before anybody uses it, and no two programs may
-//! refresh the same tokens at a time: hence versions and leases.
+//! A refresh token works once. The response to a refresh has to be stored before any process uses it, and two processes
+//! must not refresh the same tokens at the same time. Hence versions and leases.
 
-use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use crate::{CompanyId, LocationId};
@@ -24,7 +24,7 @@ pub use json::InvalidTokens;
 pub(super) use json::rounded_down as in_milliseconds;
 pub use memory::MemoryStore;
 
-/// What tokens are for: one location, or a company (agency) whose token gives those of its locations.
+/// The owner of tokens: a location, or a company (agency) whose token gives those of its locations.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Resource {
@@ -35,7 +35,7 @@ pub enum Resource {
 }
 
 impl Resource {
-    /// What kind of resource it is, for a column of a database: `location` or `company`.
+    /// Returns the kind of the resource, for a column of a database: `location` or `company`.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Location(_) => "location",
@@ -43,7 +43,7 @@ impl Resource {
         }
     }
 
-    /// Its id, for a column of a database.
+    /// Returns the id, for a column of a database.
     pub fn id(&self) -> &str {
         match self {
             Self::Location(id) => id,
@@ -51,8 +51,7 @@ impl Resource {
         }
     }
 
-    /// The resource of a kind and an id, as [`kind`](Self::kind) and [`id`](Self::id) gave them; none if there is no
-    /// such kind.
+    /// Returns the resource with this [`kind`](Self::kind) and [`id`](Self::id), or `None` if the kind is unknown.
     ///
     /// ```
     /// use highlevel::auth::store::Resource;
@@ -70,135 +69,196 @@ impl Resource {
     }
 }
 
-/// Under what tokens are stored.
+/// The key that tokens are stored under.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub struct Key {
     /// The client id of the app.
     pub client_id: String,
-    /// What the tokens are for.
+    /// The owner of the tokens.
     pub resource: Resource,
 }
 
 impl Key {
-    /// The key of an app, named by its client id, and a resource.
+    /// Creates the key of an app, named by its client id, and a resource.
     pub fn new(client_id: impl Into<String>, resource: Resource) -> Self {
         Self { client_id: client_id.into(), resource }
     }
 }
 
-/// Which writing of an entry this is. Each writing gives the entry another version, one that it never had before, also
-/// when the entry was removed in between.
+/// The version of stored tokens.
+///
+/// Each write gives an entry a version that it never had before, even if the tokens are the same as before, the entry was
+/// removed in between, or the storage was restored from a backup. A counter repeats itself after a restore: use random
+/// numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Version(pub u64);
 
 /// Tokens as they are stored.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
-pub struct Stored {
+pub struct StoredTokens {
     /// The tokens.
     pub tokens: TokenSet,
     /// Their version.
     pub version: Version,
 }
 
-impl Stored {
-    /// Tokens of a version, as a store answers them.
+impl StoredTokens {
+    /// Creates stored tokens, for implementations of [`TokenStore`].
     pub fn new(tokens: TokenSet, version: Version) -> Self {
         Self { tokens, version }
     }
 }
 
-/// What has to be there for a writing to happen.
+/// The state of an entry that a write requires.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Expected {
-    /// Whatever is there is replaced.
+pub enum Precondition {
+    /// The write always happens.
     Anything,
-    /// Nothing is there.
+    /// There are no tokens.
     Nothing,
-    /// The entry is of this version.
+    /// The tokens are of this version, and are the ones that were read with it.
     Version(Version),
 }
 
-/// What became of a writing.
+/// The result of [`TokenStore::put`].
 #[derive(Debug, Clone)]
-pub enum Put {
-    /// The tokens are stored, durably, under a new version.
+#[non_exhaustive]
+pub enum PutResult {
+    /// The tokens are stored durably, with a new version.
     Stored(Version),
-    /// Something else was there, which is this; nothing was changed.
-    Conflict(Option<Stored>),
+    /// The precondition was not met. Nothing was changed. Contains the current entry.
+    Conflict(Option<StoredTokens>),
 }
 
-/// No lease is longer. One that ends later than this from now was given by a clock that has been put back since: its
-/// holder may be dead, and it is nobody's.
+/// The longest lease. A store shortens longer ones to this, and ignores a lease that ends later than this from now: the
+/// clock was put back after the lease was granted, and its holder may be dead.
 ///
-/// The SDK asks for a quarter of it; the rest is for machines whose clocks differ.
-pub const LONGEST_LEASE: Duration = Duration::from_secs(60);
+/// The SDK requests leases of 15 seconds.
+pub const MAX_LEASE: Duration = Duration::from_secs(60);
 
-/// What became of asking for a lease.
+/// The result of [`TokenStore::lease`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Lease {
-    /// It is yours until the time that was asked for, or until it is released.
+#[non_exhaustive]
+pub enum LeaseResult {
+    /// The caller holds the lease until it ends or is released.
     Granted,
-    /// Somebody else has it until this time.
-    HeldUntil(SystemTime),
+    /// Another holder has the lease.
+    Held {
+        /// The time until the lease ends, by the clock of the store. It may be released earlier.
+        remaining: Duration,
+    },
 }
 
-/// The store could not do it.
+/// The error of a store.
 pub type StoreError = Box<dyn std::error::Error + Send + Sync>;
 
-/// The answer of a store, later.
+/// The future of a store's response.
 pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
 
-/// Keeps the tokens of an app, for one program or for several that share it.
+/// The clock of a store.
+type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
+
+/// Stores the tokens of an app, for one process or for several that share the storage.
 ///
-/// When a future answers, what it says is durable. A future that is dropped, or answers an error, may have done its work
-/// or not. Each has to end: all that is done about the tokens of a location waits for it, so give a database a timeout.
+/// When a future succeeds, its effect is durable. The effect of a future that is dropped or fails is unknown. Every future
+/// has to complete: all calls of a location wait for it, so give a database a timeout.
 ///
-/// [`MemoryStore`] and [`FileStore`] come with the crate; a database is a table and a statement for each method:
+/// [`MemoryStore`] and [`FileStore`] are part of this crate. A database needs two tables and a statement for each method:
 ///
 /// ```sql
 /// CREATE TABLE tokens (
-///     client_id    text, kind text, id text,        -- of the Key: see Resource::kind and Resource::id
-///     tokens       text,                            -- TokenSet::to_json, encrypted; NULL once removed
-///     version      bigint NOT NULL,                 -- stays when the tokens are removed, and only grows
-///     lease_holder text, lease_until timestamptz,
+///     client_id text, kind text, id text,           -- the Key: see Resource::kind and Resource::id
+///     tokens    text NOT NULL,                      -- TokenSet::to_json, encrypted
+///     version   bigint NOT NULL,                    -- random for each write
 ///     PRIMARY KEY (client_id, kind, id)             -- compares ids byte by byte: case and spaces matter
 /// );
-/// -- put, with Expected::Version(7): a conflict if it changes no row
-/// UPDATE tokens SET tokens = …, version = version + 1 WHERE … AND version = 7 AND tokens IS NOT NULL;
-/// -- lease: held by somebody else if it changes no row
-/// UPDATE tokens SET lease_holder = :holder, lease_until = :until
-///     WHERE … AND (lease_holder IS NULL OR lease_holder = :holder OR lease_until <= :now
-///         OR lease_until > :now + interval '60 seconds');      -- LONGEST_LEASE: the clock was put back
+/// CREATE UNLOGGED TABLE leases (
+///     client_id text, kind text, id text,
+///     holder    text NOT NULL,
+///     until     timestamptz NOT NULL,
+///     PRIMARY KEY (client_id, kind, id)
+/// );
+/// -- put, with Precondition::Version(7): a conflict if it changes no row
+/// UPDATE tokens SET tokens = :tokens, version = :random WHERE … AND version = 7;
+/// -- lease, by the clock of the database: held by another holder if it changes no row
+/// INSERT INTO leases VALUES (…, :holder, clock_timestamp() + least(:length, interval '60 seconds'))
+///     ON CONFLICT (client_id, kind, id) DO UPDATE SET holder = excluded.holder, until = excluded.until
+///     WHERE leases.holder = excluded.holder OR leases.until <= clock_timestamp()
+///         OR leases.until > clock_timestamp() + interval '60 seconds';    -- MAX_LEASE: the clock was put back
 /// ```
 ///
-/// The checks in `conformance`, with the feature `testing`, say whether it does what it has to.
-pub trait TokenStore: fmt::Debug + Send + Sync {
-    /// The tokens under a key.
-    fn get<'a>(&'a self, key: &'a Key) -> StoreFuture<'a, Option<Stored>>;
+/// The checks in `conformance` (feature `testing`) verify an implementation.
+pub trait TokenStore: Send + Sync {
+    /// Returns the tokens of a key.
+    fn get<'a>(&'a self, key: &'a Key) -> StoreFuture<'a, Option<StoredTokens>>;
 
-    /// Stores tokens if what is there is what is expected: compare and swap.
-    fn put<'a>(&'a self, key: &'a Key, tokens: &'a TokenSet, expected: Expected) -> StoreFuture<'a, Put>;
-
-    /// Removes the tokens under a key if what is there is what is expected; answers whether they were there and are
-    /// gone. A lease on the key stays as it is.
-    fn remove<'a>(&'a self, key: &'a Key, expected: Expected) -> StoreFuture<'a, bool>;
-
-    /// What an app has tokens for, in no particular order.
-    fn resources<'a>(&'a self, client_id: &'a str) -> StoreFuture<'a, Vec<Resource>>;
-
-    /// Asks for the right to refresh the tokens under a key, until a time. `holder` names who asks; a holder that has
-    /// the lease already gets it again, with the new end. A lease is for a key whether it has tokens or not, and a
-    /// lease whose end is not after `now`, or more than [`LONGEST_LEASE`] after it, is nobody's.
-    fn lease<'a>(
+    /// Stores tokens if the precondition is met: compare and swap.
+    fn put<'a>(
         &'a self,
         key: &'a Key,
-        holder: &'a str,
-        now: SystemTime,
-        until: SystemTime,
-    ) -> StoreFuture<'a, Lease>;
+        tokens: &'a TokenSet,
+        precondition: Precondition,
+    ) -> StoreFuture<'a, PutResult>;
 
-    /// Gives the lease back. Does nothing if `holder` does not have it.
+    /// Removes the tokens of a key if the precondition is met. Returns `true` if there were tokens and they are removed. A
+    /// lease on the key remains.
+    fn remove<'a>(&'a self, key: &'a Key, precondition: Precondition) -> StoreFuture<'a, bool>;
+
+    /// Returns the resources that an app has tokens for, in no particular order.
+    fn resources<'a>(&'a self, client_id: &'a str) -> StoreFuture<'a, Vec<Resource>>;
+
+    /// Acquires the right to refresh the tokens of a key for a length of time, at most [`MAX_LEASE`], by the clock of the
+    /// store. `holder` identifies the caller. A holder that has the lease already is granted it again, with the new end. A
+    /// key can be leased whether it has tokens or not.
+    ///
+    /// A lease need not be durable: the holders do not survive a crash of the machine either.
+    fn lease<'a>(&'a self, key: &'a Key, holder: &'a str, length: Duration) -> StoreFuture<'a, LeaseResult>;
+
+    /// Releases the lease. Does nothing if `holder` does not have it.
     fn release<'a>(&'a self, key: &'a Key, holder: &'a str) -> StoreFuture<'a, ()>;
 }
+
+/// Implements the trait for a pointer to a store.
+macro_rules! forward {
+    ($($pointer:ty),+) => {$(
+        impl<T: TokenStore + ?Sized> TokenStore for $pointer {
+            fn get<'a>(&'a self, key: &'a Key) -> StoreFuture<'a, Option<StoredTokens>> {
+                (**self).get(key)
+            }
+
+            fn put<'a>(
+                &'a self,
+                key: &'a Key,
+                tokens: &'a TokenSet,
+                precondition: Precondition,
+            ) -> StoreFuture<'a, PutResult> {
+                (**self).put(key, tokens, precondition)
+            }
+
+            fn remove<'a>(&'a self, key: &'a Key, precondition: Precondition) -> StoreFuture<'a, bool> {
+                (**self).remove(key, precondition)
+            }
+
+            fn resources<'a>(&'a self, client_id: &'a str) -> StoreFuture<'a, Vec<Resource>> {
+                (**self).resources(client_id)
+            }
+
+            fn lease<'a>(
+                &'a self,
+                key: &'a Key,
+                holder: &'a str,
+                length: Duration,
+            ) -> StoreFuture<'a, LeaseResult> {
+                (**self).lease(key, holder, length)
+            }
+
+            fn release<'a>(&'a self, key: &'a Key, holder: &'a str) -> StoreFuture<'a, ()> {
+                (**self).release(key, holder)
+            }
+        }
+    )+};
+}
+
+forward!(Arc<T>, Box<T>, &T);

@@ -1,72 +1,72 @@
-//! What may happen to the entry under one key: functions of values, for every store that reads an entry, changes it
-//! and writes it back.
+//! The rules of an entry, as pure functions: for every store that reads an entry, changes it and writes it back.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
-use super::{Expected, LONGEST_LEASE, Lease, Put, Stored, Version};
+use super::{LeaseResult, MAX_LEASE, Precondition, PutResult, StoredTokens, Version};
 use crate::auth::TokenSet;
 
-/// All that is kept under one key. It outlives its tokens, so that no version is given twice.
+/// Everything that is stored under one key.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Row {
-    /// The version of the latest writing; 0 if there was none.
+    /// The version of the latest write; 0 if there was none.
     pub(super) version: u64,
     pub(super) tokens: Option<TokenSet>,
-    pub(super) lease: Option<Held>,
+    pub(super) lease: Option<HeldLease>,
 }
 
-/// Who has the lease, and until when.
+/// A lease that was granted.
 #[derive(Debug, Clone)]
-pub(super) struct Held {
+pub(super) struct HeldLease {
     pub(super) holder: String,
     pub(super) until: SystemTime,
 }
 
-impl Held {
-    fn holds(&self, now: SystemTime) -> bool {
-        self.until.duration_since(now).is_ok_and(|left| !left.is_zero() && left <= LONGEST_LEASE)
+impl HeldLease {
+    /// Returns the time until the lease ends, or `None` if it has ended, or was granted before the clock was put back.
+    fn remaining(&self, now: SystemTime) -> Option<Duration> {
+        let remaining = self.until.duration_since(now).ok()?;
+        (!remaining.is_zero() && remaining <= MAX_LEASE).then_some(remaining)
     }
 }
 
 impl Row {
-    pub(super) fn stored(&self) -> Option<Stored> {
-        self.tokens.clone().map(|tokens| Stored::new(tokens, Version(self.version)))
+    pub(super) fn stored(&self) -> Option<StoredTokens> {
+        self.tokens.clone().map(|tokens| StoredTokens::new(tokens, Version(self.version)))
     }
 
-    pub(super) fn put(&mut self, tokens: &TokenSet, expected: Expected) -> Put {
-        if !self.is(expected) {
-            return Put::Conflict(self.stored());
+    pub(super) fn put(&mut self, tokens: &TokenSet, precondition: Precondition) -> PutResult {
+        if !self.meets(precondition) {
+            return PutResult::Conflict(self.stored());
         }
         // Only a damaged entry can be that far.
         self.version = self.version.saturating_add(1);
         self.tokens = Some(tokens.clone());
-        Put::Stored(Version(self.version))
+        PutResult::Stored(Version(self.version))
     }
 
-    pub(super) fn remove(&mut self, expected: Expected) -> bool {
-        self.is(expected) && self.tokens.take().is_some()
+    pub(super) fn remove(&mut self, precondition: Precondition) -> bool {
+        self.meets(precondition) && self.tokens.take().is_some()
     }
 
-    pub(super) fn lease(&mut self, holder: &str, now: SystemTime, until: SystemTime) -> Lease {
-        match &self.lease {
-            Some(held) if held.holder != holder && held.holds(now) => Lease::HeldUntil(held.until),
-            _ => {
-                self.lease = Some(Held { holder: holder.to_owned(), until });
-                Lease::Granted
-            }
+    pub(super) fn lease(&mut self, holder: &str, now: SystemTime, length: Duration) -> LeaseResult {
+        let other = self.lease.as_ref().filter(|lease| lease.holder != holder);
+        if let Some(remaining) = other.and_then(|lease| lease.remaining(now)) {
+            return LeaseResult::Held { remaining };
         }
+        self.lease = Some(HeldLease { holder: holder.to_owned(), until: now + length.min(MAX_LEASE) });
+        LeaseResult::Granted
     }
 
-    /// Whether the lease was the holder's and is gone.
+    /// Removes the lease if `holder` has it. Returns `true` if it was removed.
     pub(super) fn release(&mut self, holder: &str) -> bool {
-        self.lease.take_if(|held| held.holder == holder).is_some()
+        self.lease.take_if(|lease| lease.holder == holder).is_some()
     }
 
-    fn is(&self, expected: Expected) -> bool {
-        match expected {
-            Expected::Anything => true,
-            Expected::Nothing => self.tokens.is_none(),
-            Expected::Version(Version(version)) => self.tokens.is_some() && self.version == version,
+    fn meets(&self, precondition: Precondition) -> bool {
+        match precondition {
+            Precondition::Anything => true,
+            Precondition::Nothing => self.tokens.is_none(),
+            Precondition::Version(Version(version)) => self.tokens.is_some() && self.version == version,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Locations whose tokens come by that of their company.
 
 use highlevel::auth::App;
-use highlevel::auth::store::{Expected, Key, Resource, TokenStore};
+use highlevel::auth::store::{Key, Precondition, Resource, TokenStore};
 use highlevel::{Client, Delivery, ErrorKind, Method};
 use secrecy::ExposeSecret;
 use serde_json::json;
@@ -204,7 +204,7 @@ async fn the_company_that_was_named_goes_first() {
     let app = installed(&world).await;
     let old = Key::new(CLIENT_ID, Resource::Company("old-company".to_owned().into()));
     let tokens = world.stored_for(company()).await.expect("tokens");
-    world.store.put(&old, &tokens, Expected::Nothing).await.expect("a store");
+    world.store.put(&old, &tokens, Precondition::Nothing).await.expect("a store");
     let answer = json!({ "access_token": "a", "refresh_token": "gone", "expires_in": 60, "locationId": "loc1",
         "companyId": "old-company" });
     world.fates([Fate::Not(Act::Answer(json_answer("200 OK", &answer)))]);

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use highlevel::auth::App;
-use highlevel::auth::store::{Expected, Key, Lease, Resource, TokenStore};
+use highlevel::auth::store::{Key, LeaseResult, Precondition, Resource, TokenStore};
 use highlevel::{Delivery, ErrorKind};
 use secrecy::ExposeSecret;
 
@@ -53,9 +53,8 @@ async fn a_lease_is_respected_until_it_ends() {
     let (_, client) = world.installed("loc1").await;
     world.expire();
     // A process that has died has the lease.
-    let now = world.clock.now();
-    let lease = world.store.lease(&key(), "dead", now, now + 15 * SECOND).await.expect("a store");
-    assert_eq!(lease, Lease::Granted);
+    let lease = world.store.lease(&key(), "dead", 15 * SECOND).await.expect("a store");
+    assert_eq!(lease, LeaseResult::Granted);
     let hasty = client.clone().with_call_timeout(Duration::from_millis(150));
     let error = send(&hasty).await.expect_err("no lease");
     assert_eq!((error.kind(), error.delivery()), (ErrorKind::Token, Delivery::NotSent));
@@ -64,18 +63,16 @@ async fn a_lease_is_respected_until_it_ends() {
     send(&client).await.expect("a receipt");
     assert_eq!(world.refreshes(), 1);
     // It was given back.
-    let now = world.clock.now();
-    let lease = world.store.lease(&key(), "next", now, now + SECOND).await.expect("a store");
-    assert_eq!(lease, Lease::Granted);
+    let lease = world.store.lease(&key(), "next", SECOND).await.expect("a store");
+    assert_eq!(lease, LeaseResult::Granted);
 }
 
 #[tokio::test]
 async fn a_lease_from_before_the_clock_was_put_back_stops_nobody() {
     let world = World::new().await;
     let (_, client) = world.installed("loc1").await;
-    let now = world.clock.now();
-    let lease = world.store.lease(&key(), "dead", now, now + 15 * SECOND).await.expect("a store");
-    assert_eq!(lease, Lease::Granted);
+    let lease = world.store.lease(&key(), "dead", 15 * SECOND).await.expect("a store");
+    assert_eq!(lease, LeaseResult::Granted);
     world.clock.put_back(3_600 * SECOND);
     world.revoke_access();
     send(&client.with_call_timeout(5 * SECOND)).await.expect("a receipt");
@@ -100,7 +97,7 @@ fn interfered(world: &World, operation: &'static str, nth: usize, work: Work) ->
                         app.exchange(code).await.expect("tokens");
                     }
                     Work::Remove => {
-                        assert!(store.remove(&key(), Expected::Anything).await.expect("a store"));
+                        assert!(store.remove(&key(), Precondition::Anything).await.expect("a store"));
                     }
                 }
             }))

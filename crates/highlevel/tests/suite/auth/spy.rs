@@ -1,16 +1,16 @@
 //! A store in memory that a test can look into and interfere with.
 
 use std::collections::HashMap;
-use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::SystemTime;
+use std::time::Duration;
 
 use highlevel::auth::TokenSet;
 use highlevel::auth::store::{
-    Expected, Key, Lease, MemoryStore, Put, Resource, StoreError, StoreFuture, Stored, TokenStore,
+    Key, LeaseResult, MemoryStore, Precondition, PutResult, Resource, StoreError, StoreFuture, StoredTokens,
+    TokenStore,
 };
 
 /// What happens before an operation of the store.
@@ -76,32 +76,31 @@ impl Spy {
     }
 }
 
-impl fmt::Debug for Spy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Spy")
-    }
-}
-
 impl TokenStore for Spy {
-    fn get<'a>(&'a self, key: &'a Key) -> StoreFuture<'a, Option<Stored>> {
+    fn get<'a>(&'a self, key: &'a Key) -> StoreFuture<'a, Option<StoredTokens>> {
         Box::pin(async move {
             self.before("get").await?;
             self.inner.get(key).await
         })
     }
 
-    fn put<'a>(&'a self, key: &'a Key, tokens: &'a TokenSet, expected: Expected) -> StoreFuture<'a, Put> {
+    fn put<'a>(
+        &'a self,
+        key: &'a Key,
+        tokens: &'a TokenSet,
+        precondition: Precondition,
+    ) -> StoreFuture<'a, PutResult> {
         Box::pin(async move {
             let is_lost = self.before("put").await?;
-            let put = self.inner.put(key, tokens, expected).await;
+            let put = self.inner.put(key, tokens, precondition).await;
             if is_lost { Err("the connection broke".into()) } else { put }
         })
     }
 
-    fn remove<'a>(&'a self, key: &'a Key, expected: Expected) -> StoreFuture<'a, bool> {
+    fn remove<'a>(&'a self, key: &'a Key, precondition: Precondition) -> StoreFuture<'a, bool> {
         Box::pin(async move {
             self.before("remove").await?;
-            self.inner.remove(key, expected).await
+            self.inner.remove(key, precondition).await
         })
     }
 
@@ -112,16 +111,10 @@ impl TokenStore for Spy {
         })
     }
 
-    fn lease<'a>(
-        &'a self,
-        key: &'a Key,
-        holder: &'a str,
-        now: SystemTime,
-        until: SystemTime,
-    ) -> StoreFuture<'a, Lease> {
+    fn lease<'a>(&'a self, key: &'a Key, holder: &'a str, length: Duration) -> StoreFuture<'a, LeaseResult> {
         Box::pin(async move {
             self.before("lease").await?;
-            self.inner.lease(key, holder, now, until).await
+            self.inner.lease(key, holder, length).await
         })
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use highlevel::ErrorKind;
 use highlevel::auth::App;
-use highlevel::auth::store::{Expected, Key, Resource, TokenStore, Version};
+use highlevel::auth::store::{Key, Precondition, Resource, TokenStore, Version};
 use secrecy::ExposeSecret;
 use serde_json::json;
 use tokio::sync::Notify;
@@ -124,7 +124,7 @@ async fn the_locations_of_a_company_that_is_not_stored_yet_are_not_forgotten() {
     world.app().exchange(World::company_code()).await.expect("tokens");
     let company = Resource::Company(COMPANY.to_owned().into());
     let tokens = world.stored_for(company.clone()).await.expect("tokens");
-    world.store.remove(&Key::new(CLIENT_ID, company.clone()), Expected::Anything).await.expect("a store");
+    world.store.remove(&Key::new(CLIENT_ID, company.clone()), Precondition::Anything).await.expect("a store");
     let answer = json!({ "access_token": tokens.access_token.expose_secret(), "userType": "Company",
         "companyId": COMPANY, "approvedLocations": ["loc1"] });
     world.fates([Fate::Not(Act::Answer(json_answer("200 OK", &answer)))]);
@@ -223,7 +223,7 @@ async fn a_new_installation_is_stored_also_if_the_older_one_goes_meanwhile() {
             let store = store.clone();
             Before::This(Box::pin(async move {
                 let key = Key::new(CLIENT_ID, Resource::Location("loc1".to_owned().into()));
-                assert!(store.remove(&key, Expected::Anything).await.expect("a store"));
+                assert!(store.remove(&key, Precondition::Anything).await.expect("a store"));
             }))
         }
         _ => Before::Nothing,

@@ -109,7 +109,11 @@ impl World {
             move |request| state.lock().expect("no panic").act(request)
         })
         .await;
-        Self { server, clock, store: MemoryStore::new(), state }
+        let store = MemoryStore::new().with_clock({
+            let clock = clock.clone();
+            move || clock.now()
+        });
+        Self { server, clock, store, state }
     }
 
     /// Starts building an app of this world. All of them share one store, as processes of one program do.

@@ -1,127 +1,150 @@
-//! What checks speak to stores with: each call names itself if the store answers an error.
+//! Calls of a store, whose errors name the call.
 
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::Duration;
 
 use super::Outcome;
+use super::time::{Moment, Time};
 use crate::auth::TokenSet;
-use crate::auth::store::{Expected, Key, Lease, Put, Resource, StoreError, Stored, TokenStore, Version};
+use crate::auth::store::{
+    Key, LeaseResult, Precondition, PutResult, Resource, StoreError, StoredTokens, TokenStore, Version,
+};
 
 /// A check, and the storage that it runs on.
 pub(super) struct Context {
     pub(super) check: &'static str,
     pub(super) handles: Vec<Arc<dyn TokenStore>>,
+    pub(super) time: Time,
 }
 
 impl Context {
-    /// The key of a location. Each check has an app of its own, so that none sees what another did.
+    /// Returns the key of a location. Each check has a separate app, so that it does not see the tokens of others.
     pub(super) fn key(&self, location: &str) -> Key {
         Key::new(self.check, Resource::Location(location.to_owned().into()))
     }
 
-    /// The key of a company.
+    /// Returns the key of a company.
     pub(super) fn company_key(&self, company: &str) -> Key {
         Key::new(self.check, Resource::Company(company.to_owned().into()))
     }
 
-    /// The first handle on the storage.
+    /// Returns the first handle on the storage.
     pub(super) fn store(&self) -> Caller {
         self.caller(0)
     }
 
-    /// Another handle on the storage.
+    /// Returns another handle on the storage.
     pub(super) fn other(&self) -> Caller {
         self.caller(1)
     }
 
-    /// One of the handles; there are as many as it takes.
+    /// Returns one of the handles, round-robin.
     pub(super) fn caller(&self, index: usize) -> Caller {
-        Caller(Arc::clone(&self.handles[index % self.handles.len()]))
+        Caller { store: Arc::clone(&self.handles[index % self.handles.len()]), time: self.time.clone() }
     }
 }
 
 /// A handle on the storage.
-pub(super) struct Caller(Arc<dyn TokenStore>);
+pub(super) struct Caller {
+    pub(super) store: Arc<dyn TokenStore>,
+    time: Time,
+}
+
+/// A lease that was granted.
+#[derive(Clone, Copy)]
+pub(super) struct Granted {
+    /// A moment before it was granted.
+    requested: Moment,
+    length: Duration,
+}
+
+/// The deviation that is allowed in the remaining time of a lease.
+const TOLERANCE: Duration = Duration::from_secs(1);
 
 impl Caller {
-    pub(super) async fn get(&self, key: &Key) -> Result<Option<Stored>, String> {
-        self.0.get(key).await.map_err(|error| failed("get", key, &error))
+    pub(super) async fn get(&self, key: &Key) -> Result<Option<StoredTokens>, String> {
+        self.store.get(key).await.map_err(|error| failed("get", key, &error))
     }
 
-    pub(super) async fn put(&self, key: &Key, tokens: &TokenSet, expected: Expected) -> Result<Put, String> {
-        self.0.put(key, tokens, expected).await.map_err(|error| failed("put", key, &error))
+    pub(super) async fn put(
+        &self,
+        key: &Key,
+        tokens: &TokenSet,
+        precondition: Precondition,
+    ) -> Result<PutResult, String> {
+        self.store.put(key, tokens, precondition).await.map_err(|error| failed("put", key, &error))
     }
 
-    /// Puts what has to be stored.
+    /// Puts tokens that have to be stored.
     pub(super) async fn store(
         &self,
         key: &Key,
         tokens: &TokenSet,
-        expected: Expected,
+        precondition: Precondition,
     ) -> Result<Version, String> {
-        match self.put(key, tokens, expected).await? {
-            Put::Stored(version) => Ok(version),
-            Put::Conflict(found) => Err(format!(
-                "put with {expected:?} should have stored the tokens of {}, but answered a conflict with {}",
+        match self.put(key, tokens, precondition).await? {
+            PutResult::Stored(version) => Ok(version),
+            PutResult::Conflict(found) => Err(format!(
+                "put with {precondition:?} should have stored the tokens of {}, but returned a conflict with {}",
                 name(key),
                 describe(found.as_ref())
             )),
         }
     }
 
-    /// Puts what has to be refused, because this is there.
+    /// Puts tokens that have to be refused, because of the current entry.
     pub(super) async fn conflict(
         &self,
         key: &Key,
         tokens: &TokenSet,
-        expected: Expected,
+        precondition: Precondition,
         there: Option<(&TokenSet, Version)>,
     ) -> Outcome {
-        let found = match self.put(key, tokens, expected).await? {
-            Put::Conflict(found) => found,
-            Put::Stored(version) => {
+        let found = match self.put(key, tokens, precondition).await? {
+            PutResult::Conflict(found) => found,
+            PutResult::Stored(version) => {
                 return Err(format!(
-                    "put with {expected:?} should have answered a conflict, because {} is there, but stored {version:?}",
+                    "put with {precondition:?} should have returned a conflict, because {} is there, but stored {version:?}",
                     there.map_or("nothing".to_owned(), |(_, version)| format!("{version:?}")),
                 ));
             }
         };
         same(found.as_ref(), there)
-            .map_err(|what| format!("the conflict of put with {expected:?}: {what}"))?;
+            .map_err(|what| format!("the conflict of put with {precondition:?}: {what}"))?;
         self.has(key, there)
             .await
-            .map_err(|what| format!("after a conflict of put with {expected:?}: {what}"))
+            .map_err(|what| format!("after a conflict of put with {precondition:?}: {what}"))
     }
 
-    /// What is there has to be this.
+    /// Checks the current entry.
     pub(super) async fn has(&self, key: &Key, there: Option<(&TokenSet, Version)>) -> Outcome {
         same(self.get(key).await?.as_ref(), there).map_err(|what| format!("get of {}: {what}", name(key)))
     }
 
-    pub(super) async fn remove(&self, key: &Key, expected: Expected) -> Result<bool, String> {
-        self.0.remove(key, expected).await.map_err(|error| failed("remove", key, &error))
+    pub(super) async fn remove(&self, key: &Key, precondition: Precondition) -> Result<bool, String> {
+        self.store.remove(key, precondition).await.map_err(|error| failed("remove", key, &error))
     }
 
-    pub(super) async fn removes(&self, key: &Key, expected: Expected, removed: bool) -> Outcome {
-        let answer = self.remove(key, expected).await?;
+    pub(super) async fn removes(&self, key: &Key, precondition: Precondition, removed: bool) -> Outcome {
+        let answer = self.remove(key, precondition).await?;
         ensure(answer == removed, || {
-            format!("remove with {expected:?} should have answered {removed}, but answered {answer}")
+            format!("remove with {precondition:?} should have returned {removed}, but returned {answer}")
         })
     }
 
-    /// What the app has tokens for has to be these, in any order.
+    /// Checks the resources that the app has tokens for, in any order.
     pub(super) async fn has_resources(&self, client_id: &str, mut wanted: Vec<Resource>) -> Outcome {
-        let resources = self.0.resources(client_id).await;
+        let resources = self.store.resources(client_id).await;
         let mut found = resources
-            .map_err(|error| format!("resources of app {} answered the error: {error}", short(client_id)))?;
+            .map_err(|error| format!("resources of app {} failed with: {error}", short(client_id)))?;
         found.sort();
         wanted.sort();
         ensure(found == wanted, || {
             let missing: Vec<_> = wanted.iter().filter(|resource| !found.contains(resource)).collect();
-            let odd: Vec<_> = found.iter().filter(|resource| !wanted.contains(resource)).collect();
+            let unexpected: Vec<_> = found.iter().filter(|resource| !wanted.contains(resource)).collect();
             format!(
                 "resources of app {} should have been {} different ones, but were {}; missing: {missing:?}; not expected: \
-                 {odd:?}",
+                 {unexpected:?}",
                 short(client_id),
                 wanted.len(),
                 found.len(),
@@ -133,42 +156,75 @@ impl Caller {
         &self,
         key: &Key,
         holder: &str,
-        now: SystemTime,
-        until: SystemTime,
-    ) -> Result<Lease, String> {
-        self.0.lease(key, holder, now, until).await.map_err(|error| failed("lease", key, &error))
+        length: Duration,
+    ) -> Result<LeaseResult, String> {
+        self.store.lease(key, holder, length).await.map_err(|error| failed("lease", key, &error))
     }
 
-    /// Asks for a lease; `why` says why the answer has to be this.
-    pub(super) async fn leases(
+    /// Requests a lease that has to be granted, because of `why`.
+    pub(super) async fn granted(
         &self,
-        (key, holder): (&Key, &str),
-        (now, until): (SystemTime, SystemTime),
-        wanted: Lease,
+        key: &Key,
+        holder: &str,
+        length: Duration,
+        why: &str,
+    ) -> Result<Granted, String> {
+        let requested = self.time.now();
+        match self.lease(key, holder, length).await? {
+            LeaseResult::Granted => Ok(Granted { requested, length }),
+            LeaseResult::Held { remaining } => Err(format!(
+                "{why}: the lease that {holder:?} requests should be granted, but is held for another {remaining:?}"
+            )),
+        }
+    }
+
+    /// Requests a lease that has to be refused, because of `why`. If `lease` may have ended meanwhile, because the machine
+    /// is slow, any result is right.
+    pub(super) async fn held(
+        &self,
+        key: &Key,
+        holder: &str,
+        length: Duration,
+        lease: Granted,
         why: &str,
     ) -> Outcome {
-        let answer = self.lease(key, holder, now, until).await?;
-        ensure(answer == wanted, || {
-            format!("{why}: the lease that {holder:?} asks for should be {wanted:?}, but is {answer:?}")
+        let before = self.time.since(lease.requested);
+        let result = self.lease(key, holder, length).await?;
+        let after = self.time.since(lease.requested);
+        if after >= lease.length {
+            return Ok(());
+        }
+        let LeaseResult::Held { remaining } = result else {
+            return Err(format!(
+                "{why}: the lease that {holder:?} requests should be refused, but is granted"
+            ));
+        };
+        let least = lease.length.saturating_sub(after).saturating_sub(TOLERANCE);
+        let most = lease.length.saturating_sub(before) + TOLERANCE;
+        let fits = !remaining.is_zero() && least <= remaining && remaining <= most;
+        ensure(fits, || {
+            format!(
+                "{why}: the lease should be held for another {least:?} to {most:?}, but for {remaining:?}"
+            )
         })
     }
 
     pub(super) async fn release(&self, key: &Key, holder: &str) -> Outcome {
-        self.0.release(key, holder).await.map_err(|error| failed("release", key, &error))
+        self.store.release(key, holder).await.map_err(|error| failed("release", key, &error))
     }
 }
 
-/// The outcome of something that has to be.
+/// Fails unless a condition holds.
 pub(super) fn ensure(holds: bool, otherwise: impl FnOnce() -> String) -> Outcome {
     if holds { Ok(()) } else { Err(otherwise()) }
 }
 
-/// A key as failures name it.
+/// Describes a key in failures.
 pub(super) fn name(key: &Key) -> String {
     format!("{} {} of app {}", key.resource.kind(), short(key.resource.id()), short(&key.client_id))
 }
 
-/// An id as failures name it: those of the checks can be long.
+/// Shortens an id for failures.
 fn short(id: &str) -> String {
     match id.char_indices().nth(60) {
         Some((end, _)) => format!("{:?}… ({} bytes)", &id[..end], id.len()),
@@ -177,15 +233,15 @@ fn short(id: &str) -> String {
 }
 
 fn failed(call: &str, key: &Key, error: &StoreError) -> String {
-    format!("{call} of {} answered the error: {error}", name(key))
+    format!("{call} of {} failed with: {error}", name(key))
 }
 
-fn describe(found: Option<&Stored>) -> String {
+fn describe(found: Option<&StoredTokens>) -> String {
     found.map_or("nothing".to_owned(), |stored| format!("{:?}", stored.version))
 }
 
-/// That what is there is what should be.
-fn same(found: Option<&Stored>, wanted: Option<(&TokenSet, Version)>) -> Outcome {
+/// Compares the current entry with the expected one.
+fn same(found: Option<&StoredTokens>, wanted: Option<(&TokenSet, Version)>) -> Outcome {
     match (found, wanted) {
         (None, None) => Ok(()),
         (Some(found), Some((tokens, version))) => {

@@ -4,9 +4,9 @@ use std::time::{Duration, SystemTime};
 
 use super::Outcome;
 use super::context::{Context, ensure};
-use super::samples::{at, bare_tokens, tokens};
+use super::samples::{at, bare_tokens, tokens, tokens_of_a_later_version};
 use crate::auth::TokenSet;
-use crate::auth::store::{Expected, Version};
+use crate::auth::store::{Precondition, Version};
 
 pub(super) async fn nothing_at_first(context: &Context) -> Outcome {
     let (store, key) = (context.store(), context.key("a"));
@@ -15,20 +15,27 @@ pub(super) async fn nothing_at_first(context: &Context) -> Outcome {
         .await
         .map_err(|what| format!("the storage has to be empty before the checks run: {what}"))?;
     store.has_resources(&key.client_id, vec![]).await?;
-    for expected in [Expected::Anything, Expected::Nothing, Expected::Version(Version(1))] {
-        store.removes(&key, expected, false).await?;
+    for precondition in [Precondition::Anything, Precondition::Nothing, Precondition::Version(Version(1))] {
+        store.removes(&key, precondition, false).await?;
     }
-    store.release(&key, "nobody").await
+    store.release(&key, "ann").await
 }
 
 pub(super) async fn every_field(context: &Context) -> Outcome {
-    comes_back(context, &tokens("whole")).await
+    round_trips(context, &tokens("whole")).await
 }
 
 pub(super) async fn absent_fields(context: &Context) -> Outcome {
-    // Over tokens that have them: what is absent must not be what was there before.
-    context.store().store(&context.key("a"), &tokens("before"), Expected::Anything).await?;
-    comes_back(context, &bare_tokens()).await
+    // Replaces tokens that have them: absent fields must not keep their old values.
+    context.store().store(&context.key("a"), &tokens("before"), Precondition::Anything).await?;
+    round_trips(context, &bare_tokens()).await
+}
+
+/// A later version of this crate may add fields, which an earlier one has to preserve.
+pub(super) async fn unknown_fields(context: &Context) -> Outcome {
+    round_trips(context, &tokens_of_a_later_version()?).await?;
+    // And they must not stay when the tokens that replace them have none.
+    round_trips(context, &tokens("without")).await
 }
 
 pub(super) async fn times(context: &Context) -> Outcome {
@@ -44,7 +51,7 @@ pub(super) async fn times(context: &Context) -> Outcome {
         // 31 December 1969, and the last second of 9998.
         (epoch - Duration::from_secs(86_400), epoch + Duration::from_secs(253_370_764_799)),
     ] {
-        comes_back(context, &TokenSet { obtained_at, expires_at, ..tokens("times") }).await?;
+        round_trips(context, &TokenSet { obtained_at, expires_at, ..tokens("times") }).await?;
     }
     Ok(())
 }
@@ -53,35 +60,35 @@ pub(super) async fn any_text(context: &Context) -> Outcome {
     for text in
         ["", " ", "quote \" and ' and \\", "line\nfeed\r\ttab", "Zürich 東京 🏨", "%s {} ${x} ;--", "null"]
     {
-        comes_back(context, &TokenSet { scopes: vec![text.to_owned(), String::new()], ..tokens(text) })
+        round_trips(context, &TokenSet { scopes: vec![text.to_owned(), String::new()], ..tokens(text) })
             .await?;
     }
-    comes_back(context, &tokens(&"long".repeat(2_500))).await
+    round_trips(context, &tokens(&"long".repeat(2_500))).await
 }
 
-async fn comes_back(context: &Context, tokens: &TokenSet) -> Outcome {
+async fn round_trips(context: &Context, tokens: &TokenSet) -> Outcome {
     let (store, key) = (context.store(), context.key("a"));
-    let version = store.store(&key, tokens, Expected::Anything).await?;
+    let version = store.store(&key, tokens, Precondition::Anything).await?;
     store.has(&key, Some((tokens, version))).await
 }
 
 pub(super) async fn put_anything(context: &Context) -> Outcome {
     let (store, key) = (context.store(), context.key("a"));
     let (one, another) = (tokens("one"), tokens("another"));
-    let version = store.store(&key, &one, Expected::Anything).await?;
+    let version = store.store(&key, &one, Precondition::Anything).await?;
     store.has(&key, Some((&one, version))).await?;
-    let version = store.store(&key, &another, Expected::Anything).await?;
+    let version = store.store(&key, &another, Precondition::Anything).await?;
     store.has(&key, Some((&another, version))).await
 }
 
 pub(super) async fn put_nothing(context: &Context) -> Outcome {
     let (store, key) = (context.store(), context.key("a"));
     let (one, another) = (tokens("one"), tokens("another"));
-    let version = store.store(&key, &one, Expected::Nothing).await?;
+    let version = store.store(&key, &one, Precondition::Nothing).await?;
     store.has(&key, Some((&one, version))).await?;
-    store.conflict(&key, &another, Expected::Nothing, Some((&one, version))).await?;
-    store.removes(&key, Expected::Anything, true).await?;
-    let version = store.store(&key, &another, Expected::Nothing).await?;
+    store.conflict(&key, &another, Precondition::Nothing, Some((&one, version))).await?;
+    store.removes(&key, Precondition::Anything, true).await?;
+    let version = store.store(&key, &another, Precondition::Nothing).await?;
     store.has(&key, Some((&another, version))).await
 }
 
@@ -89,32 +96,32 @@ pub(super) async fn put_version(context: &Context) -> Outcome {
     let (store, key) = (context.store(), context.key("a"));
     let (one, another) = (tokens("one"), tokens("another"));
     for version in [Version(0), Version(1)] {
-        store.conflict(&key, &one, Expected::Version(version), None).await?;
+        store.conflict(&key, &one, Precondition::Version(version), None).await?;
     }
-    let first = store.store(&key, &one, Expected::Anything).await?;
-    let second = store.store(&key, &another, Expected::Version(first)).await?;
+    let first = store.store(&key, &one, Precondition::Anything).await?;
+    let second = store.store(&key, &another, Precondition::Version(first)).await?;
     store.has(&key, Some((&another, second))).await?;
-    store.conflict(&key, &one, Expected::Version(first), Some((&another, second))).await?;
-    // The same tokens again are a writing like any other.
-    let third = store.store(&key, &another, Expected::Version(second)).await?;
-    store.conflict(&key, &one, Expected::Version(second), Some((&another, third))).await
+    store.conflict(&key, &one, Precondition::Version(first), Some((&another, second))).await?;
+    // The same tokens get another version.
+    let third = store.store(&key, &another, Precondition::Version(second)).await?;
+    store.conflict(&key, &one, Precondition::Version(second), Some((&another, third))).await
 }
 
 pub(super) async fn remove(context: &Context) -> Outcome {
     let (store, key) = (context.store(), context.key("a"));
     let (one, another) = (tokens("one"), tokens("another"));
-    let first = store.store(&key, &one, Expected::Anything).await?;
-    let second = store.store(&key, &another, Expected::Anything).await?;
-    for refused in [Expected::Nothing, Expected::Version(first)] {
+    let first = store.store(&key, &one, Precondition::Anything).await?;
+    let second = store.store(&key, &another, Precondition::Anything).await?;
+    for refused in [Precondition::Nothing, Precondition::Version(first)] {
         store.removes(&key, refused, false).await?;
         store.has(&key, Some((&another, second))).await?;
     }
-    store.removes(&key, Expected::Version(second), true).await?;
+    store.removes(&key, Precondition::Version(second), true).await?;
     store.has(&key, None).await?;
-    store.removes(&key, Expected::Version(second), false).await?;
-    store.removes(&key, Expected::Anything, false).await?;
-    store.store(&key, &one, Expected::Anything).await?;
-    store.removes(&key, Expected::Anything, true).await?;
+    store.removes(&key, Precondition::Version(second), false).await?;
+    store.removes(&key, Precondition::Anything, false).await?;
+    store.store(&key, &one, Precondition::Anything).await?;
+    store.removes(&key, Precondition::Anything, true).await?;
     store.has(&key, None).await
 }
 
@@ -123,18 +130,16 @@ pub(super) async fn versions(context: &Context) -> Outcome {
     let sample = tokens("versions");
     let mut seen: Vec<Version> = Vec::new();
     for round in 0..12 {
-        let version = store.store(&key, &sample, Expected::Anything).await?;
+        let version = store.store(&key, &sample, Precondition::Anything).await?;
         ensure(!seen.contains(&version), || {
-            format!(
-                "writing {round} should have had a version of its own, but has {version:?} again, after {seen:?}"
-            )
+            format!("write {round} should have got a new version, but got {version:?} again, after {seen:?}")
         })?;
         seen.push(version);
         if round % 3 == 2 {
-            store.removes(&key, Expected::Version(version), true).await?;
-            // Whoever still has a version from before must not be able to write.
+            store.removes(&key, Precondition::Version(version), true).await?;
+            // A caller that still has an earlier version must not be able to write.
             for old in &seen {
-                store.conflict(&key, &sample, Expected::Version(*old), None).await?;
+                store.conflict(&key, &sample, Precondition::Version(*old), None).await?;
             }
         }
     }
@@ -148,11 +153,11 @@ pub(super) async fn resources(context: &Context) -> Outcome {
     let mut foreign = context.key("foreign");
     foreign.client_id.push('2');
     for key in [&a, &b, &same_id, &removed, &foreign] {
-        store.store(key, &sample, Expected::Anything).await?;
+        store.store(key, &sample, Precondition::Anything).await?;
     }
-    store.store(&a, &sample, Expected::Anything).await?;
-    store.removes(&removed, Expected::Anything, true).await?;
-    store.lease(&leased, "holder", at(1_000), at(2_000)).await?;
+    store.store(&a, &sample, Precondition::Anything).await?;
+    store.removes(&removed, Precondition::Anything, true).await?;
+    store.lease(&leased, "holder", Duration::from_secs(30)).await?;
     store.has_resources(&foreign.client_id, vec![foreign.resource.clone()]).await?;
     store.has_resources(&a.client_id, vec![a.resource.clone(), b.resource, same_id.resource]).await
 }
@@ -160,13 +165,13 @@ pub(super) async fn resources(context: &Context) -> Outcome {
 pub(super) async fn handles(context: &Context) -> Outcome {
     let (store, other, key) = (context.store(), context.other(), context.key("a"));
     let (one, another) = (tokens("one"), tokens("another"));
-    let first = store.store(&key, &one, Expected::Nothing).await?;
+    let first = store.store(&key, &one, Precondition::Nothing).await?;
     let elsewhere = |what| format!("through another handle: {what}");
     other.has(&key, Some((&one, first))).await.map_err(elsewhere)?;
     other.has_resources(&key.client_id, vec![key.resource.clone()]).await.map_err(elsewhere)?;
-    other.conflict(&key, &another, Expected::Nothing, Some((&one, first))).await.map_err(elsewhere)?;
-    let second = other.store(&key, &another, Expected::Version(first)).await.map_err(elsewhere)?;
-    store.conflict(&key, &one, Expected::Version(first), Some((&another, second))).await?;
-    other.removes(&key, Expected::Version(second), true).await.map_err(elsewhere)?;
+    other.conflict(&key, &another, Precondition::Nothing, Some((&one, first))).await.map_err(elsewhere)?;
+    let second = other.store(&key, &another, Precondition::Version(first)).await.map_err(elsewhere)?;
+    store.conflict(&key, &one, Precondition::Version(first), Some((&another, second))).await?;
+    other.removes(&key, Precondition::Version(second), true).await.map_err(elsewhere)?;
     store.has(&key, None).await
 }

@@ -1,12 +1,14 @@
-//! Ids come from outside: a store may not take two for one, nor one for something else, a path for example.
+//! Ids are external input: a store must not confuse two of them, or interpret one, for example as a path.
+
+use std::time::Duration;
 
 use super::Outcome;
 use super::context::Context;
-use super::samples::{at, tokens};
-use crate::auth::store::{Expected, Key, Lease, Resource};
+use super::samples::tokens;
+use crate::auth::store::{Key, Precondition, Resource};
 
-/// Ids that have been confused somewhere: each is another one.
-fn odd_ids() -> Vec<String> {
+/// Distinct ids that stores are known to confuse.
+fn difficult_ids() -> Vec<String> {
     let plain = [
         "",
         " ",
@@ -59,26 +61,25 @@ fn odd_ids() -> Vec<String> {
 }
 
 pub(super) async fn resources(context: &Context) -> Outcome {
-    let keys = odd_ids().into_iter().flat_map(|id| [context.key(&id), context.company_key(&id)]).collect();
+    let keys =
+        difficult_ids().into_iter().flat_map(|id| [context.key(&id), context.company_key(&id)]).collect();
     apart(context, keys).await
 }
 
 pub(super) async fn apps(context: &Context) -> Outcome {
     let resource = Resource::Location("a".to_owned().into());
-    apart(context, odd_ids().into_iter().map(|id| Key::new(id, resource.clone())).collect()).await
+    apart(context, difficult_ids().into_iter().map(|id| Key::new(id, resource.clone())).collect()).await
 }
 
-/// Tokens and leases of each key are its own.
+/// Checks that the tokens and leases of the keys are independent.
 async fn apart(context: &Context, keys: Vec<Key>) -> Outcome {
     let store = context.store();
     let mut stored = Vec::new();
     for (index, key) in keys.iter().enumerate() {
         let tokens = tokens(&index.to_string());
-        let version = store.store(key, &tokens, Expected::Nothing).await?;
+        let version = store.store(key, &tokens, Precondition::Nothing).await?;
         let holder = format!("holder-{index}");
-        store
-            .leases((key, &holder), (at(1_000), at(2_000)), Lease::Granted, "nobody asked for this key")
-            .await?;
+        store.granted(key, &holder, Duration::from_secs(30), "there is no lease of this key").await?;
         stored.push((tokens, version));
     }
     for (key, (tokens, version)) in keys.iter().zip(&stored) {
@@ -91,7 +92,7 @@ async fn apart(context: &Context, keys: Vec<Key>) -> Outcome {
         store.has_resources(client_id, of_app.map(|key| key.resource.clone()).collect()).await?;
     }
     for key in &keys {
-        store.removes(key, Expected::Anything, true).await?;
+        store.removes(key, Precondition::Anything, true).await?;
     }
     Ok(())
 }

@@ -1,138 +1,197 @@
-//! Who may refresh.
+//! The right to refresh.
 
-use std::time::SystemTime;
+use std::time::{Duration, Instant};
 
 use super::Outcome;
-use super::context::Context;
+use super::context::{Context, ensure};
 use super::samples::{at, tokens};
-use crate::auth::store::{Expected, LONGEST_LEASE, Lease};
+use super::time::Time;
+use crate::auth::store::{Key, LeaseResult, MAX_LEASE, Precondition};
 
-const NOW: u64 = 1_700_000_000_000;
+/// Far longer than a check takes.
+const LONG: Duration = Duration::from_secs(45);
 
-/// From now on, for that many milliseconds.
-fn span(milliseconds: u64) -> (SystemTime, SystemTime) {
-    (at(NOW), at(NOW + milliseconds))
-}
+/// The longest wait for the end of a lease by a clock that cannot be set.
+const LATEST_END: Duration = Duration::from_secs(20);
 
 pub(super) async fn one_holder(context: &Context) -> Outcome {
     let (store, other, key) = (context.store(), context.other(), context.key("a"));
-    store.leases((&key, "ann"), span(30_000), Lease::Granted, "nobody has it").await?;
-    let held = Lease::HeldUntil(at(NOW + 30_000));
-    store.leases((&key, "bob"), span(90_000), held, "ann has it").await?;
-    other.leases((&key, "bob"), span(90_000), held, "ann has it, of another handle").await?;
-    // Asking changes nothing.
-    other.leases((&key, "cid"), span(10), held, "ann has it, and bob asked").await
+    let ann = store.granted(&key, "ann", LONG, "there is no lease").await?;
+    store.held(&key, "bob", LONG, ann, "ann has it").await?;
+    other.held(&key, "bob", LONG, ann, "ann has it, through another handle").await?;
+    other.held(&key, "cid", context.time.short(), ann, "ann has it, and bob was refused").await?;
+    // A refused request changes nothing.
+    context.time.pass(context.time.short()).await;
+    store.held(&key, "bob", LONG, ann, "ann has it for longer than cid wanted it").await
 }
 
 pub(super) async fn end(context: &Context) -> Outcome {
-    let (store, key) = (context.store(), context.key("a"));
-    let later = |now, until| (at(NOW + now), at(NOW + until));
-    store.leases((&key, "ann"), span(30_000), Lease::Granted, "nobody has it").await?;
-    let held = Lease::HeldUntil(at(NOW + 30_000));
-    store.leases((&key, "bob"), later(29_999, 60_000), held, "a millisecond is left to ann").await?;
-    store.leases((&key, "bob"), later(30_000, 60_000), Lease::Granted, "ann's ends now").await?;
-    let held = Lease::HeldUntil(at(NOW + 60_000));
-    store.leases((&key, "ann"), later(30_001, 90_000), held, "bob has it after ann").await?;
-    store.leases((&key, "ann"), later(86_400_000, 86_400_001), Lease::Granted, "bob's ended yesterday").await
+    let (store, key, short) = (context.store(), context.key("a"), context.time.short());
+    let ann = store.granted(&key, "ann", short, "there is no lease").await?;
+    store.held(&key, "bob", LONG, ann, "ann has it").await?;
+    let bob = granted_after(context, &key, "bob", short, "ann's lease has ended").await?;
+    store.held(&key, "ann", LONG, bob, "bob has it after ann").await
 }
 
-/// The holder was killed, and then the clock was put back: nobody waits for as long as that.
-pub(super) async fn clock_put_back(context: &Context) -> Outcome {
-    let (store, key, other) = (context.store(), context.key("a"), context.key("b"));
-    let longest = (at(NOW), at(NOW) + LONGEST_LEASE);
-    for key in [&key, &other] {
-        store.leases((key, "ann"), longest, Lease::Granted, "nobody has it").await?;
+/// Lets a lease end, and takes it over.
+async fn granted_after(
+    context: &Context,
+    key: &Key,
+    holder: &str,
+    length: Duration,
+    why: &str,
+) -> Result<super::context::Granted, String> {
+    context.time.pass(length).await;
+    let store = context.store();
+    if let Time::Real = context.time {
+        // The clock of the store may be slower than that of this process.
+        let start = Instant::now();
+        while start.elapsed() < LATEST_END {
+            if let LeaseResult::Granted = store.lease(key, holder, LONG).await? {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
     }
-    let held = Lease::HeldUntil(longest.1);
-    store.leases((&key, "bob"), span(15_000), held, "ann has it, for as long as it may be").await?;
-    for (key, back) in [(&key, 1), (&other, 3_600_000)] {
-        let now = (at(NOW - back), at(NOW - back + 15_000));
-        let why = format!("ann's ends later than any lease may, {back} ms before it was given");
-        store.leases((key, "bob"), now, Lease::Granted, &why).await?;
-        let held = Lease::HeldUntil(now.1);
-        store.leases((key, "ann"), now, held, "bob has it after the clock was put back").await?;
+    store.granted(key, holder, LONG, why).await
+}
+
+pub(super) async fn exact_end(context: &Context) -> Outcome {
+    let (store, key) = (context.store(), context.key("a"));
+    let (second, millisecond) = (Duration::from_secs(1), Duration::from_millis(1));
+    let almost_20_seconds = Duration::from_millis(19_999);
+    let ann = store.granted(&key, "ann", 30 * second, "there is no lease").await?;
+    context.time.pass(10 * second).await;
+    store.held(&key, "bob", LONG, ann, "20 seconds are left to ann").await?;
+    context.time.pass(almost_20_seconds).await;
+    store.held(&key, "bob", LONG, ann, "a millisecond is left to ann").await?;
+    context.time.pass(millisecond).await;
+    let bob = store.granted(&key, "bob", 30 * second, "ann's lease ends now").await?;
+    store.held(&key, "ann", LONG, bob, "bob has it after ann").await?;
+    context.time.pass(86_400 * second).await;
+    store.granted(&key, "ann", Duration::ZERO, "bob's lease ended yesterday").await?;
+    store.granted(&key, "bob", LONG, "ann's lease had no length").await.map(drop)
+}
+
+/// The holder was killed, and then the clock was put back. No caller may wait that long.
+pub(super) async fn clock_put_back(context: &Context) -> Outcome {
+    let (store, start) = (context.store(), at(1_700_000_000_000));
+    for back in [Duration::from_millis(1), Duration::from_secs(3_600)] {
+        context.time.set(start);
+        let key = context.key(&back.as_millis().to_string());
+        let ann = store.granted(&key, "ann", MAX_LEASE, "there is no lease").await?;
+        store.held(&key, "bob", LONG, ann, "ann has the longest lease there is").await?;
+        context.time.set(start - back);
+        let why = format!("ann's lease ends later than any can, {back:?} before it was granted");
+        let bob = store.granted(&key, "bob", LONG, &why).await?;
+        store.held(&key, "ann", LONG, bob, "bob has it after the clock was put back").await?;
+    }
+    context.time.set(start);
+    Ok(())
+}
+
+pub(super) async fn any_year(context: &Context) -> Outcome {
+    let store = context.store();
+    // 2001, 2023 and 2096.
+    for start in [1_000_000_000_000, 1_700_000_000_000, 4_000_000_000_000] {
+        context.time.set(at(start));
+        let key = context.key(&start.to_string());
+        let ann = store.granted(&key, "ann", LONG, "there is no lease").await?;
+        store.held(&key, "bob", LONG, ann, "ann has it").await?;
+        context.time.pass(LONG).await;
+        store.granted(&key, "bob", LONG, "ann's lease has ended").await?;
+    }
+    context.time.set(at(1_700_000_000_000));
+    Ok(())
+}
+
+pub(super) async fn maximum_length(context: &Context) -> Outcome {
+    let store = context.store();
+    for (name, length) in [("longer", 2 * MAX_LEASE), ("longest", Duration::MAX)] {
+        let key = context.key(name);
+        store.granted(&key, "ann", length, "there is no lease").await?;
+        match store.lease(&key, "bob", LONG).await? {
+            LeaseResult::Held { remaining } if remaining <= MAX_LEASE + Duration::from_secs(1) => {}
+            result => {
+                return Err(format!(
+                    "a lease of {length:?} should be held for at most {MAX_LEASE:?}, but the result is {result:?}"
+                ));
+            }
+        }
+        if let Time::Settable { .. } = context.time {
+            context.time.pass(MAX_LEASE).await;
+            store.granted(&key, "bob", LONG, "the longest lease has ended").await?;
+        }
     }
     Ok(())
 }
 
-pub(super) async fn again(context: &Context) -> Outcome {
+pub(super) async fn extended(context: &Context) -> Outcome {
     let (store, other, key) = (context.store(), context.other(), context.key("a"));
-    store.leases((&key, "ann"), span(30_000), Lease::Granted, "nobody has it").await?;
-    for until in [60_000, 10_000] {
-        other.leases((&key, "ann"), span(until), Lease::Granted, "ann has it and asks again").await?;
-        let held = Lease::HeldUntil(at(NOW + until));
-        store.leases((&key, "bob"), span(90_000), held, "ann asked again, with another end").await?;
-    }
-    store.leases((&key, "Ann"), span(90_000), Lease::HeldUntil(at(NOW + 10_000)), "Ann is not ann").await
+    let short = context.time.short();
+    store.granted(&key, "ann", short, "there is no lease").await?;
+    let ann = other.granted(&key, "ann", LONG, "ann has it and requests it again").await?;
+    context.time.pass(short).await;
+    store.held(&key, "bob", LONG, ann, "ann requested it again, with a later end").await?;
+    store.held(&key, "Ann", LONG, ann, "Ann is not ann").await
+}
+
+pub(super) async fn shortened(context: &Context) -> Outcome {
+    let (store, other, key) = (context.store(), context.other(), context.key("a"));
+    let short = context.time.short();
+    store.granted(&key, "ann", LONG, "there is no lease").await?;
+    let ann = other.granted(&key, "ann", short, "ann has it and requests it again").await?;
+    store.held(&key, "bob", LONG, ann, "ann requested it again, with another end").await?;
+    granted_after(context, &key, "bob", short, "ann requested it again, with an earlier end").await.map(drop)
 }
 
 pub(super) async fn release(context: &Context) -> Outcome {
     let (store, other, key) = (context.store(), context.other(), context.key("a"));
-    let held = |until| Lease::HeldUntil(at(NOW + until));
-    store.leases((&key, "ann"), span(30_000), Lease::Granted, "nobody has it").await?;
+    let ann = store.granted(&key, "ann", LONG, "there is no lease").await?;
     store.release(&key, "bob").await?;
-    store.leases((&key, "bob"), span(60_000), held(30_000), "bob released what ann has").await?;
+    store.held(&key, "bob", LONG, ann, "bob released what ann has").await?;
     other.release(&key, "ann").await?;
-    store.leases((&key, "bob"), span(60_000), Lease::Granted, "ann released it").await?;
-    // Ann is late, her lease was over long ago.
+    let bob = store.granted(&key, "bob", LONG, "ann released it").await?;
+    // Ann is late: her lease ended long ago.
     store.release(&key, "ann").await?;
-    store.leases((&key, "cid"), span(90_000), held(60_000), "ann released what bob has by now").await
+    store.held(&key, "cid", LONG, bob, "ann released what bob has by now").await
 }
 
-pub(super) async fn of_one_key(context: &Context) -> Outcome {
+pub(super) async fn independent_keys(context: &Context) -> Outcome {
     let store = context.store();
     let mut foreign = context.key("a");
     foreign.client_id.push('2');
     let keys = [context.key("a"), context.key("b"), context.company_key("a"), foreign];
-    for (index, key) in (1..).zip(&keys) {
-        let why = "nobody has the lease of this key";
-        store.leases((key, "ann"), span(index * 1_000), Lease::Granted, why).await?;
+    let mut leases = Vec::new();
+    for key in &keys {
+        leases.push(store.granted(key, "ann", LONG, "there is no lease of this key").await?);
     }
     store.release(&keys[0], "ann").await?;
-    store.leases((&keys[0], "bob"), span(9_000), Lease::Granted, "ann released it").await?;
-    for (index, key) in (1..).zip(&keys).skip(1) {
-        let why = "ann has the lease of this key, and released another";
-        store.leases((key, "bob"), span(9_000), Lease::HeldUntil(at(NOW + index * 1_000)), why).await?;
+    store.granted(&keys[0], "bob", LONG, "ann released it").await?;
+    for (key, ann) in keys.iter().zip(leases).skip(1) {
+        store.held(key, "bob", LONG, ann, "ann has the lease of this key, and released another").await?;
     }
     Ok(())
 }
 
-pub(super) async fn leave_tokens_alone(context: &Context) -> Outcome {
+pub(super) async fn independent_of_tokens(context: &Context) -> Outcome {
     let (store, key) = (context.store(), context.key("a"));
     let (one, another) = (tokens("one"), tokens("another"));
-    let held = Lease::HeldUntil(at(NOW + 30_000));
-    store.leases((&key, "ann"), span(30_000), Lease::Granted, "nobody has it, without tokens").await?;
+    let ann = store.granted(&key, "ann", LONG, "there is no lease, and there are no tokens").await?;
     store.has(&key, None).await?;
-    // A lease is an agreement between those who ask for one. Who writes without it is kept away by the version.
-    let first = store.store(&key, &one, Expected::Nothing).await?;
-    store.leases((&key, "bob"), span(60_000), held, "ann has it, and tokens were put").await?;
-    store.leases((&key, "ann"), span(30_000), Lease::Granted, "ann has it and asks again").await?;
+    // A lease binds only those that request one. Other writers are stopped by the version.
+    let first = store.store(&key, &one, Precondition::Nothing).await?;
+    store.held(&key, "bob", LONG, ann, "ann has it, and tokens were put").await?;
+    let ann = store.granted(&key, "ann", LONG, "ann has it and requests it again").await?;
     store
         .has(&key, Some((&one, first)))
         .await
-        .map_err(|what| format!("after a lease was given again: {what}"))?;
-    let second = store.store(&key, &another, Expected::Version(first)).await?;
-    store.removes(&key, Expected::Version(second), true).await?;
-    store.leases((&key, "bob"), span(60_000), held, "ann has it, and the tokens were removed").await?;
-    let third = store.store(&key, &one, Expected::Nothing).await?;
+        .map_err(|what| format!("after a lease was granted again: {what}"))?;
+    let second = store.store(&key, &another, Precondition::Version(first)).await?;
+    store.removes(&key, Precondition::Version(second), true).await?;
+    store.held(&key, "bob", LONG, ann, "ann has it, and the tokens were removed").await?;
+    let third = store.store(&key, &one, Precondition::Nothing).await?;
+    ensure(third != first, || format!("the version {first:?} was given twice"))?;
     store.release(&key, "ann").await?;
     store.has(&key, Some((&one, third))).await.map_err(|what| format!("after the lease was released: {what}"))
-}
-
-/// What time it is, callers say: clocks of machines differ, and tests have their own.
-pub(super) async fn any_clock(context: &Context) -> Outcome {
-    let store = context.store();
-    // 2001, 2023 and 2096.
-    for start in [1_000_000_000_000, NOW, 4_000_000_000_000] {
-        let key = context.key(&start.to_string());
-        let end = start + 1_000;
-        store.leases((&key, "ann"), (at(start), at(end)), Lease::Granted, "nobody has it").await?;
-        let held = Lease::HeldUntil(at(end));
-        store
-            .leases((&key, "bob"), (at(end - 1), at(end + 9)), held, "by the clock passed in, ann has it")
-            .await?;
-        let ended = (at(end), at(end + 9));
-        store.leases((&key, "bob"), ended, Lease::Granted, "by the clock passed in, ann's has ended").await?;
-    }
-    Ok(())
 }

@@ -1,4 +1,4 @@
-//! What every store of tokens has to do, as tests that any implementation runs.
+//! Checks that any [`TokenStore`] has to pass, as tests for its implementation.
 //!
 //! ```
 //! use highlevel::auth::store::{MemoryStore, conformance};
@@ -17,105 +17,175 @@ mod entries;
 mod ids;
 mod leases;
 mod samples;
+mod time;
 
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use self::context::Context;
+use self::time::Time;
 use super::{StoreError, TokenStore};
 
-/// Runs all checks on a storage, and answers which of them fail, and how.
+/// Runs the checks on a store whose clock cannot be set, such as that of a database.
 ///
-/// `open` opens the storage anew each time, as another process would: for a database, a connection of its own. The
-/// storage has to be empty, and is best one of its own for each run, because leases and versions stay in it. A runtime
-/// with several threads shows more of what goes wrong when calls meet. The checks read no clock.
+/// `open` opens the storage as another process would: for a database, on a separate connection. The storage has to be
+/// empty; use a separate one for each run, because leases remain in it. A runtime with several threads finds more races. The
+/// checks wait for leases of 300 milliseconds to end, and need a runtime with timers.
 ///
 /// # Errors
 ///
-/// If a check fails: the failures say what was expected and what the store did.
+/// Returns the failed checks, each with the expected and the actual behaviour.
 pub async fn run<S>(open: impl AsyncFn() -> Result<S, StoreError>) -> Result<(), Failures>
 where
     S: TokenStore + 'static,
 {
+    run_in(Time::Real, open).await
+}
+
+/// Runs the checks as [`run`] does, and in addition those that set the clock of the store: the exact end of leases, and a
+/// clock that is put back.
+///
+/// `set_clock` sets the clock of all handles on the storage. Between two calls the clock stands still.
+///
+/// ```
+/// use std::sync::{Arc, Mutex};
+/// use std::time::SystemTime;
+///
+/// use highlevel::auth::store::{MemoryStore, conformance};
+///
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), conformance::Failures> {
+/// let clock = Arc::new(Mutex::new(SystemTime::UNIX_EPOCH));
+/// let set_clock = {
+///     let clock = Arc::clone(&clock);
+///     move |now| *clock.lock().unwrap() = now
+/// };
+/// let store = MemoryStore::new().with_clock(move || *clock.lock().unwrap());
+/// conformance::run_with_clock(async || Ok(store.clone()), set_clock).await?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+///
+/// Returns the failed checks, each with the expected and the actual behaviour.
+pub async fn run_with_clock<S>(
+    open: impl AsyncFn() -> Result<S, StoreError>,
+    set_clock: impl Fn(SystemTime) + Send + Sync + 'static,
+) -> Result<(), Failures>
+where
+    S: TokenStore + 'static,
+{
+    run_in(Time::settable(set_clock), open).await
+}
+
+async fn run_in<S>(time: Time, open: impl AsyncFn() -> Result<S, StoreError>) -> Result<(), Failures>
+where
+    S: TokenStore + 'static,
+{
+    let checks: Vec<_> = CHECKS
+        .iter()
+        .filter(|(clock, ..)| *clock == Clock::Any || matches!(time, Time::Settable { .. }))
+        .collect();
+    let failed = |failures| Failures { failures, checks: checks.len() };
     let mut handles: Vec<Arc<dyn TokenStore>> = Vec::new();
     for _ in 0..HANDLES {
         match open().await {
             Ok(store) => handles.push(Arc::new(store)),
-            Err(error) => return Err(Failures(vec![Failure { check: "open", what: error.to_string() }])),
+            Err(error) => return Err(failed(vec![Failure { check: "open", what: error.to_string() }])),
         }
     }
     let mut failures = Vec::new();
-    for (check, body) in CHECKS {
-        let context = Context { check, handles: handles.clone() };
+    for (_, check, body) in &checks {
+        let context = Context { check, handles: handles.clone(), time: time.clone() };
         if let Err(what) = body(&context).await {
             failures.push(Failure { check, what });
         }
     }
-    if failures.is_empty() { Ok(()) } else { Err(Failures(failures)) }
+    if failures.is_empty() { Ok(()) } else { Err(failed(failures)) }
 }
 
-/// How many handles on the storage are open at the same time.
+/// The number of handles on the storage that are open at the same time.
 const HANDLES: usize = 4;
 
-/// Nothing, or what was expected and what the store did.
+/// The result of a check. The error states the expected and the actual behaviour.
 type Outcome = Result<(), String>;
 type Body = for<'a> fn(&'a Context) -> Pin<Box<dyn Future<Output = Outcome> + Send + 'a>>;
 
-const CHECKS: &[(&str, Body)] = &[
-    ("get: nothing at first", |context| Box::pin(entries::nothing_at_first(context))),
-    ("tokens: every field", |context| Box::pin(entries::every_field(context))),
-    ("tokens: fields that are not there", |context| Box::pin(entries::absent_fields(context))),
-    ("tokens: times", |context| Box::pin(entries::times(context))),
-    ("tokens: any text", |context| Box::pin(entries::any_text(context))),
-    ("put: whatever is there", |context| Box::pin(entries::put_anything(context))),
-    ("put: nothing is there", |context| Box::pin(entries::put_nothing(context))),
-    ("put: a version is there", |context| Box::pin(entries::put_version(context))),
-    ("remove: what is expected", |context| Box::pin(entries::remove(context))),
-    ("versions: never the same again", |context| Box::pin(entries::versions(context))),
-    ("resources: what there are tokens for", |context| Box::pin(entries::resources(context))),
-    ("handles: see each other's tokens", |context| Box::pin(entries::handles(context))),
-    ("keys: resources of any id", |context| Box::pin(ids::resources(context))),
-    ("keys: apps of any id", |context| Box::pin(ids::apps(context))),
-    ("leases: one holder", |context| Box::pin(leases::one_holder(context))),
-    ("leases: end", |context| Box::pin(leases::end(context))),
-    ("leases: a clock that was put back", |context| Box::pin(leases::clock_put_back(context))),
-    ("leases: again for the holder", |context| Box::pin(leases::again(context))),
-    ("leases: release", |context| Box::pin(leases::release(context))),
-    ("leases: of one key", |context| Box::pin(leases::of_one_key(context))),
-    ("leases: leave tokens alone", |context| Box::pin(leases::leave_tokens_alone(context))),
-    ("leases: any clock", |context| Box::pin(leases::any_clock(context))),
-    ("concurrency: a version is replaced once", |context| Box::pin(concurrency::replace(context))),
-    ("concurrency: nothing is replaced once", |context| Box::pin(concurrency::first(context))),
-    ("concurrency: no writing is lost", |context| Box::pin(concurrency::count(context))),
-    ("concurrency: one lease", |context| Box::pin(concurrency::lease(context))),
+/// The clock that a check needs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Clock {
+    Any,
+    Settable,
+}
+
+const CHECKS: &[(Clock, &str, Body)] = &[
+    (Clock::Any, "get: nothing at first", |context| Box::pin(entries::nothing_at_first(context))),
+    (Clock::Any, "tokens: every field", |context| Box::pin(entries::every_field(context))),
+    (Clock::Any, "tokens: absent fields", |context| Box::pin(entries::absent_fields(context))),
+    (Clock::Any, "tokens: unknown fields", |context| Box::pin(entries::unknown_fields(context))),
+    (Clock::Any, "tokens: times", |context| Box::pin(entries::times(context))),
+    (Clock::Any, "tokens: any text", |context| Box::pin(entries::any_text(context))),
+    (Clock::Any, "put: without a precondition", |context| Box::pin(entries::put_anything(context))),
+    (Clock::Any, "put: if there is nothing", |context| Box::pin(entries::put_nothing(context))),
+    (Clock::Any, "put: if there is a version", |context| Box::pin(entries::put_version(context))),
+    (Clock::Any, "remove: preconditions", |context| Box::pin(entries::remove(context))),
+    (Clock::Any, "versions: never repeated", |context| Box::pin(entries::versions(context))),
+    (Clock::Any, "resources: those with tokens", |context| Box::pin(entries::resources(context))),
+    (Clock::Any, "handles: share tokens", |context| Box::pin(entries::handles(context))),
+    (Clock::Any, "keys: resources of any id", |context| Box::pin(ids::resources(context))),
+    (Clock::Any, "keys: apps of any id", |context| Box::pin(ids::apps(context))),
+    (Clock::Any, "leases: one holder", |context| Box::pin(leases::one_holder(context))),
+    (Clock::Any, "leases: end", |context| Box::pin(leases::end(context))),
+    (Clock::Settable, "leases: exact end", |context| Box::pin(leases::exact_end(context))),
+    (Clock::Settable, "leases: clock put back", |context| Box::pin(leases::clock_put_back(context))),
+    (Clock::Settable, "leases: any year", |context| Box::pin(leases::any_year(context))),
+    (Clock::Any, "leases: maximum length", |context| Box::pin(leases::maximum_length(context))),
+    (Clock::Any, "leases: extended by the holder", |context| Box::pin(leases::extended(context))),
+    (Clock::Any, "leases: shortened by the holder", |context| Box::pin(leases::shortened(context))),
+    (Clock::Any, "leases: release", |context| Box::pin(leases::release(context))),
+    (Clock::Any, "leases: independent keys", |context| Box::pin(leases::independent_keys(context))),
+    (Clock::Any, "leases: independent of tokens", |context| Box::pin(leases::independent_of_tokens(context))),
+    (Clock::Any, "concurrency: one put with a version", |context| {
+        Box::pin(concurrency::put_version(context))
+    }),
+    (Clock::Any, "concurrency: one put into nothing", |context| Box::pin(concurrency::put_nothing(context))),
+    (Clock::Any, "concurrency: one remove", |context| Box::pin(concurrency::remove(context))),
+    (Clock::Any, "concurrency: no lost update", |context| Box::pin(concurrency::no_lost_update(context))),
+    (Clock::Any, "concurrency: one lease", |context| Box::pin(concurrency::lease(context))),
+    (Clock::Any, "concurrency: dropped calls", |context| Box::pin(concurrency::dropped_calls(context))),
 ];
 
-/// The checks that a store fails. Printing it, also for debugging, prints them all.
-pub struct Failures(Vec<Failure>);
+/// The checks that a store failed. `Display` and `Debug` list them all.
+pub struct Failures {
+    failures: Vec<Failure>,
+    checks: usize,
+}
 
-/// One check that a store fails.
+/// A failed check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Failure {
     /// The name of the check.
     pub check: &'static str,
-    /// What was expected, and what the store did.
+    /// The expected and the actual behaviour.
     pub what: String,
 }
 
 impl Failures {
-    /// One by one, in the order of the checks.
+    /// Returns the failed checks, in the order of the checks.
     pub fn iter(&self) -> impl Iterator<Item = &Failure> {
-        self.0.iter()
+        self.failures.iter()
     }
 }
 
 impl fmt::Display for Failures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the store fails {} of {} checks", self.0.len(), CHECKS.len())?;
-        self.0.iter().try_for_each(|Failure { check, what }| write!(f, "\n  {check}\n      {what}"))
+        write!(f, "the store fails {} of {} checks", self.failures.len(), self.checks)?;
+        self.failures.iter().try_for_each(|Failure { check, what }| write!(f, "\n  {check}\n      {what}"))
     }
 }
 

@@ -1,4 +1,4 @@
-//! Tokens for the checks, and whether two are the same.
+//! Tokens for the checks, and their comparison.
 
 use std::fmt::Debug;
 use std::time::{Duration, SystemTime};
@@ -8,8 +8,9 @@ use secrecy::{ExposeSecret, SecretString};
 use super::Outcome;
 use super::context::ensure;
 use crate::auth::TokenSet;
+use crate::auth::tokens::UnknownFields;
 
-/// Tokens with every field, which differ in every field from those of other names.
+/// Returns tokens with every field. Tokens of different names differ in every field.
 pub(super) fn tokens(name: &str) -> TokenSet {
     let length = u64::try_from(name.len()).unwrap_or_default();
     TokenSet {
@@ -22,10 +23,21 @@ pub(super) fn tokens(name: &str) -> TokenSet {
         company_id: Some(format!("company-{name}").into()),
         location_id: Some(format!("location-{name}").into()),
         user_id: Some(format!("user-{name}").into()),
+        unknown: UnknownFields::default(),
     }
 }
 
-/// Tokens without what they need not have.
+/// Returns tokens with fields that this version does not know.
+pub(super) fn tokens_of_a_later_version() -> Result<TokenSet, String> {
+    let json = tokens("later").to_json();
+    let mut json: serde_json::Map<String, serde_json::Value> =
+        serde_json::from_str(json.expose_secret()).map_err(|error| error.to_string())?;
+    json.insert("field_of_a_later_version".to_owned(), serde_json::json!({ "a": [1, "b"] }));
+    let json = SecretString::from(serde_json::Value::from(json).to_string());
+    TokenSet::from_json(&json).map_err(|error| error.to_string())
+}
+
+/// Returns tokens without the optional fields.
 pub(super) fn bare_tokens() -> TokenSet {
     TokenSet {
         refresh_token: None,
@@ -37,13 +49,13 @@ pub(super) fn bare_tokens() -> TokenSet {
     }
 }
 
-/// Milliseconds after 1970.
+/// Returns the time that many milliseconds after 1970.
 pub(super) fn at(milliseconds: u64) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_millis(milliseconds)
 }
 
-/// That two sets of tokens are the same, as far as a store has to keep them. The failure names the first field that
-/// differs; the tokens are those of the checks, and no secret.
+/// Compares two sets of tokens, as far as a store has to preserve them. The failure names the first field that differs;
+/// the tokens are those of the checks, and not secret.
 pub(super) fn same(found: &TokenSet, wanted: &TokenSet) -> Outcome {
     // Without `..`: a field that is added to the tokens has to be compared, or this does not compile.
     let TokenSet {
@@ -56,6 +68,7 @@ pub(super) fn same(found: &TokenSet, wanted: &TokenSet) -> Outcome {
         company_id,
         location_id,
         user_id,
+        unknown,
     } = wanted;
     let plain = |token: &Option<SecretString>| token.as_ref().map(|token| token.expose_secret().to_owned());
     field("access_token", found.access_token.expose_secret(), access_token.expose_secret())?;
@@ -66,7 +79,14 @@ pub(super) fn same(found: &TokenSet, wanted: &TokenSet) -> Outcome {
     field("scopes", &found.scopes, scopes)?;
     field("company_id", &found.company_id, company_id)?;
     field("location_id", &found.location_id, location_id)?;
-    field("user_id", &found.user_id, user_id)
+    field("user_id", &found.user_id, user_id)?;
+    ensure(found.unknown == *unknown, || {
+        format!(
+            "the unknown fields should have been {:?}, but are {:?}",
+            unknown.names(),
+            found.unknown.names()
+        )
+    })
 }
 
 fn field<T: Debug + PartialEq + ?Sized>(name: &str, found: &T, wanted: &T) -> Outcome {
@@ -76,7 +96,7 @@ fn field<T: Debug + PartialEq + ?Sized>(name: &str, found: &T, wanted: &T) -> Ou
     })
 }
 
-/// A time may be rounded down, by less than a millisecond: a token must not seem to live longer than it does.
+/// Compares times. A time may be rounded down by less than a millisecond, so that no token seems to live longer.
 fn time(name: &str, found: SystemTime, wanted: SystemTime) -> Outcome {
     let kept = wanted.duration_since(found).is_ok_and(|lost| lost < Duration::from_millis(1));
     ensure(kept, || {

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::{Key, Resource, Row};
 use crate::auth::store::json::{self, FORMAT, InvalidTokens, TokensForm};
-use crate::auth::store::row::Held;
+use crate::auth::store::row::HeldLease;
 
 /// An entry as it was read: the file says of what it is.
 pub(super) struct Entry {
@@ -98,7 +98,7 @@ pub(super) fn to_json(key: &Key, row: &Row) -> SecretString {
         id: key.resource.id().into(),
         version: row.version,
         tokens: row.tokens.as_ref().map(TokensForm::of),
-        lease: row.lease.as_ref().map(|Held { holder, until }| LeaseForm {
+        lease: row.lease.as_ref().map(|HeldLease { holder, until }| LeaseForm {
             holder: holder.as_str().into(),
             until_unix_ms: json::rounded_up(*until),
         }),
@@ -113,7 +113,7 @@ pub(super) fn from_json(bytes: &[u8]) -> Result<Entry, InvalidTokens> {
     let resource = Resource::from_kind_and_id(&form.kind, form.id)
         .ok_or_else(|| InvalidTokens::new("it is of no kind of resource that is known"))?;
     let lease = form.lease.map(|LeaseForm { holder, until_unix_ms }| {
-        Ok(Held { holder: holder.into_owned(), until: json::time(until_unix_ms)? })
+        Ok(HeldLease { holder: holder.into_owned(), until: json::time(until_unix_ms)? })
     });
     let row = Row {
         version: form.version,

@@ -4,16 +4,20 @@ mod directory;
 mod entry;
 mod error;
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use tokio::sync::Mutex;
 use tokio::task::spawn_blocking;
 
 use self::directory::Directory;
 use super::row::Row;
-use super::{Expected, Key, Lease, Put, Resource, StoreError, StoreFuture, Stored, TokenStore};
+use super::{
+    Clock, Key, LeaseResult, Precondition, PutResult, Resource, StoreError, StoreFuture, StoredTokens,
+    TokenStore,
+};
 use crate::auth::TokenSet;
 
 pub use self::error::FileStoreError;
@@ -44,11 +48,12 @@ pub use self::error::FileStoreError;
 ///
 /// It works in the threads that tokio keeps for what blocks, so it has to be used inside a tokio runtime. Clones share
 /// one queue; stores that are opened apart, in this process or others, work together as well.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct FileStore {
     directory: Arc<Directory>,
     /// Who may wait for the lock of the operating system: one thread of this process, however many changes wait.
     turn: Arc<Mutex<()>>,
+    clock: Clock,
 }
 
 impl FileStore {
@@ -60,7 +65,12 @@ impl FileStore {
     /// error says what to do.
     pub fn open(directory: impl AsRef<Path>) -> Result<Self, FileStoreError> {
         let directory = Directory::open(directory.as_ref())?;
-        Ok(Self { directory: Arc::new(directory), turn: Arc::default() })
+        Ok(Self { directory: Arc::new(directory), turn: Arc::default(), clock: Arc::new(SystemTime::now) })
+    }
+
+    /// Sets the clock for leases, for tests. Defaults to the clock of the system.
+    pub fn with_clock(self, clock: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
+        Self { clock: Arc::new(clock), ..self }
     }
 
     /// Where the tokens of a key are, or would be, for a backup of them or to see why they cannot be read.
@@ -107,24 +117,35 @@ impl From<bool> for Changed {
     }
 }
 
+impl fmt::Debug for FileStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FileStore").field("directory", &self.directory.path()).finish_non_exhaustive()
+    }
+}
+
 impl TokenStore for FileStore {
-    fn get<'a>(&'a self, key: &'a Key) -> StoreFuture<'a, Option<Stored>> {
+    fn get<'a>(&'a self, key: &'a Key) -> StoreFuture<'a, Option<StoredTokens>> {
         let key = key.clone();
         Box::pin(self.blocking(move |directory| Ok(directory.read(&key)?.stored())))
     }
 
-    fn put<'a>(&'a self, key: &'a Key, tokens: &'a TokenSet, expected: Expected) -> StoreFuture<'a, Put> {
+    fn put<'a>(
+        &'a self,
+        key: &'a Key,
+        tokens: &'a TokenSet,
+        precondition: Precondition,
+    ) -> StoreFuture<'a, PutResult> {
         let tokens = tokens.clone();
         Box::pin(self.change(key, move |row| {
-            let put = row.put(&tokens, expected);
-            let changed = matches!(put, Put::Stored(_)).into();
+            let put = row.put(&tokens, precondition);
+            let changed = matches!(put, PutResult::Stored(_)).into();
             (put, changed)
         }))
     }
 
-    fn remove<'a>(&'a self, key: &'a Key, expected: Expected) -> StoreFuture<'a, bool> {
+    fn remove<'a>(&'a self, key: &'a Key, precondition: Precondition) -> StoreFuture<'a, bool> {
         Box::pin(self.change(key, move |row| {
-            let removed = row.remove(expected);
+            let removed = row.remove(precondition);
             (removed, removed.into())
         }))
     }
@@ -134,17 +155,11 @@ impl TokenStore for FileStore {
         Box::pin(self.blocking(move |directory| directory.resources(&client_id)))
     }
 
-    fn lease<'a>(
-        &'a self,
-        key: &'a Key,
-        holder: &'a str,
-        now: SystemTime,
-        until: SystemTime,
-    ) -> StoreFuture<'a, Lease> {
-        let holder = holder.to_owned();
+    fn lease<'a>(&'a self, key: &'a Key, holder: &'a str, length: Duration) -> StoreFuture<'a, LeaseResult> {
+        let (holder, clock) = (holder.to_owned(), Arc::clone(&self.clock));
         Box::pin(self.change(key, move |row| {
-            let lease = row.lease(&holder, now, until);
-            (lease, (lease == Lease::Granted).into())
+            let lease = row.lease(&holder, clock(), length);
+            (lease, (lease == LeaseResult::Granted).into())
         }))
     }
 

@@ -1,5 +1,5 @@
-//! A store that is broken in one way at a time. Without a defect, it is a store of its own, which shares nothing with
-//! those of the crate.
+//! A store with one defect at a time. Without a defect, it is a third implementation, which shares no code with those of
+//! the crate.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -7,32 +7,37 @@ use std::time::{Duration, SystemTime};
 
 use highlevel::auth::TokenSet;
 use highlevel::auth::store::{
-    Expected, Key, LONGEST_LEASE, Lease, Put, Resource, StoreFuture, Stored, TokenStore, Version,
+    Key, LeaseResult, MAX_LEASE, Precondition, PutResult, Resource, StoreFuture, StoredTokens, TokenStore,
+    Version,
 };
+use secrecy::ExposeSecret;
+use serde_json::{Map, Value};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Defect {
     None,
-    // what comes back
+    // round trips
     LosesRefreshToken,
     LosesScopes,
+    LosesUnknownFields,
     KeepsOldRefreshToken,
+    KeepsOldUnknownFields,
     TimesInSeconds,
     TimesRoundedUp,
     CutsTokens,
     ScopesJoinedBySpaces,
-    // writing
+    // writes
     NoCompareAndSwap,
     OverwritesSomething,
     InsertsForVersion,
     ConflictWrites,
-    ConflictHidesWhatIsThere,
-    RemoveIgnoresExpected,
-    RemoveAlwaysSaysYes,
+    ConflictHidesEntry,
+    RemoveIgnoresPrecondition,
+    RemoveAlwaysReturnsTrue,
     RemoveDoesNothing,
     // versions
-    VersionsStartAgain,
-    VersionStaysForSameTokens,
+    VersionsRestart,
+    VersionKeptForSameTokens,
     VersionsByContent,
     // keys
     IgnoresCase,
@@ -46,42 +51,70 @@ pub(super) enum Defect {
     ListsLeases,
     // leases
     LeasesNeverEnd,
-    LeasesForEverybody,
-    LeasesByOwnClock,
-    LeasesNotAgain,
-    LeasesKeepFirstEnd,
+    LeasesNeverHeld,
+    LeasesOfFixedLength,
+    LeasesOfAnyLength,
+    LongLeasesFail,
+    LeasesIgnoreClock,
+    LeasesNotExtended,
+    LeasesRefusedToHolder,
+    LeasesEndEarly,
     LeasesEndLate,
-    LeasesOutliveTheirClock,
-    OneLeaseForAll,
-    AnybodyReleases,
+    LeasesSurviveClockPutBack,
+    LeasesTakenByRefused,
+    OneLeaseForAllKeys,
+    RemainingIsLength,
+    RemainingIsZero,
+    AnyoneReleases,
     ReleaseDoesNothing,
     LeaseChangesVersion,
     RemoveEndsLease,
+    PutEndsLease,
     LeaseNeedsTokens,
-    WritingNeedsLease,
-    // several callers
-    HandlesApart,
-    RacyWriting,
-    RacyLeases,
+    PutNeedsLease,
+    // concurrency
+    SeparateHandles,
+    RacyPut,
+    RacyRemove,
+    RacyLease,
+    LocksUntilCompleted,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct Broken {
-    pub(super) defect: Defect,
-    pub(super) state: Arc<Mutex<State>>,
+    defect: Defect,
+    state: Arc<Mutex<State>>,
+    clock: Arc<dyn Fn() -> SystemTime + Send + Sync>,
+    calls: Arc<tokio::sync::Semaphore>,
 }
 
-#[derive(Debug, Default)]
-pub(super) struct State {
+#[derive(Default)]
+struct State {
     entries: HashMap<Key, (TokenSet, u64)>,
     removed: Vec<Key>,
-    leases: HashMap<Key, (String, SystemTime)>,
-    writings: u64,
+    leases: HashMap<Key, Lease>,
+    writes: u64,
+}
+
+struct Lease {
+    holder: String,
+    until: SystemTime,
+    length: Duration,
 }
 
 impl Broken {
-    pub(super) fn new(defect: Defect) -> Self {
-        Self { defect, state: Arc::default() }
+    pub(super) fn new(defect: Defect, clock: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
+        let calls = Arc::new(tokio::sync::Semaphore::new(1));
+        Self { defect, state: Arc::default(), clock: Arc::new(clock), calls }
+    }
+
+    /// Waits while a call is in progress. With the defect, a call that was dropped remains in progress.
+    async fn begin(&self) {
+        if self.is(Defect::LocksUntilCompleted) {
+            self.calls.acquire().await.expect("an open semaphore").forget();
+            tokio::task::yield_now().await;
+            self.calls.add_permits(1);
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -107,13 +140,13 @@ impl Broken {
     }
 
     fn lease_key(&self, key: &Key) -> Key {
-        if self.is(Defect::OneLeaseForAll) {
+        if self.is(Defect::OneLeaseForAllKeys) {
             return Key::new("", Resource::Location(String::new().into()));
         }
         self.key(key)
     }
 
-    fn kept(&self, tokens: &TokenSet, before: Option<&TokenSet>) -> TokenSet {
+    fn persisted(&self, tokens: &TokenSet, before: Option<&TokenSet>) -> TokenSet {
         let mut tokens = tokens.clone();
         let in_seconds = |time: SystemTime| {
             let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
@@ -122,6 +155,11 @@ impl Broken {
         match self.defect {
             Defect::LosesRefreshToken => tokens.refresh_token = None,
             Defect::LosesScopes => tokens.scopes.clear(),
+            Defect::LosesUnknownFields => tokens = with_unknown_field(&tokens, None),
+            Defect::KeepsOldUnknownFields => {
+                let field = before.and_then(unknown_field);
+                tokens = with_unknown_field(&tokens, unknown_field(&tokens).or(field));
+            }
             Defect::KeepsOldRefreshToken => {
                 let old = before.and_then(|before| before.refresh_token.clone());
                 tokens.refresh_token = tokens.refresh_token.or(old);
@@ -129,7 +167,7 @@ impl Broken {
             Defect::TimesInSeconds => tokens.expires_at = in_seconds(tokens.expires_at),
             Defect::TimesRoundedUp => tokens.expires_at += Duration::from_micros(500),
             Defect::CutsTokens => {
-                let access = secrecy::ExposeSecret::expose_secret(&tokens.access_token);
+                let access = tokens.access_token.expose_secret();
                 tokens.access_token = access.chars().take(4_096).collect::<String>().into();
             }
             Defect::ScopesJoinedBySpaces => {
@@ -140,99 +178,144 @@ impl Broken {
         tokens
     }
 
-    fn allows(&self, state: &State, key: &Key, expected: Expected) -> bool {
+    fn allows(&self, state: &State, key: &Key, precondition: Precondition) -> bool {
         let found = state.entries.get(key).map(|(_, version)| *version);
-        match expected {
-            Expected::Anything => true,
-            Expected::Nothing => found.is_none() || self.is(Defect::OverwritesSomething),
-            Expected::Version(_) if self.is(Defect::NoCompareAndSwap) => true,
-            Expected::Version(_) if found.is_none() && self.is(Defect::InsertsForVersion) => true,
-            Expected::Version(Version(version)) => found == Some(version),
+        match precondition {
+            Precondition::Anything => true,
+            Precondition::Nothing => found.is_none() || self.is(Defect::OverwritesSomething),
+            Precondition::Version(_) if self.is(Defect::NoCompareAndSwap) => true,
+            Precondition::Version(_) if found.is_none() && self.is(Defect::InsertsForVersion) => true,
+            Precondition::Version(Version(version)) => found == Some(version),
         }
     }
 
     fn write(&self, state: &mut State, key: &Key, tokens: &TokenSet) -> Version {
         let before = state.entries.get(key);
-        let text = |tokens: &TokenSet| {
-            secrecy::ExposeSecret::expose_secret(&tokens.access_token).bytes().map(u64::from).sum::<u64>()
-        };
+        let text =
+            |tokens: &TokenSet| tokens.access_token.expose_secret().bytes().map(u64::from).sum::<u64>();
         let same = before.filter(|(before, _)| text(before) == text(tokens)).map(|(_, version)| *version);
-        state.writings += 1;
+        state.writes += 1;
         let version = match self.defect {
-            Defect::VersionsStartAgain => before.map_or(1, |(_, version)| version + 1),
-            Defect::VersionStaysForSameTokens => same.unwrap_or(state.writings),
+            Defect::VersionsRestart => before.map_or(1, |(_, version)| version + 1),
+            Defect::VersionKeptForSameTokens => same.unwrap_or(state.writes),
             Defect::VersionsByContent => text(tokens),
-            _ => state.writings,
+            _ => state.writes,
         };
-        let kept = self.kept(tokens, before.map(|(tokens, _)| tokens));
-        state.entries.insert(key.clone(), (kept, version));
+        let persisted = self.persisted(tokens, before.map(|(tokens, _)| tokens));
+        state.entries.insert(key.clone(), (persisted, version));
         Version(version)
     }
 
-    fn held(&self, state: &State, key: &Key, holder: &str, now: SystemTime) -> Option<SystemTime> {
+    /// Returns the remaining time of the lease of another holder.
+    fn held(&self, state: &State, key: &Key, holder: &str) -> Option<Duration> {
         let now = match self.defect {
-            Defect::LeasesByOwnClock => SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000),
-            Defect::LeasesNeverEnd => SystemTime::UNIX_EPOCH,
-            Defect::LeasesEndLate => now - Duration::from_millis(1),
-            _ => now,
+            Defect::LeasesNeverHeld => return None,
+            Defect::LeasesIgnoreClock => SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000),
+            Defect::LeasesEndLate => (self.clock)() - Duration::from_millis(1),
+            Defect::LeasesEndEarly => (self.clock)() + Duration::from_secs(1),
+            _ => (self.clock)(),
         };
-        let (has, until) = state.leases.get(key)?;
-        let is_other = has != holder || self.is(Defect::LeasesNotAgain);
-        let can_be = *until <= now + LONGEST_LEASE
-            || self.is(Defect::LeasesOutliveTheirClock)
-            || self.is(Defect::LeasesNeverEnd);
-        (is_other && can_be && *until > now && !self.is(Defect::LeasesForEverybody)).then_some(*until)
+        let lease = state.leases.get(key)?;
+        if lease.holder == holder && !self.is(Defect::LeasesRefusedToHolder) {
+            return None;
+        }
+        if self.is(Defect::LeasesNeverEnd) {
+            return Some(lease.length);
+        }
+        let remaining = lease.until.duration_since(now).ok().filter(|remaining| !remaining.is_zero())?;
+        let can_be = remaining <= MAX_LEASE
+            || self.is(Defect::LeasesSurviveClockPutBack)
+            || self.is(Defect::LeasesOfAnyLength);
+        can_be.then_some(match self.defect {
+            Defect::RemainingIsLength => lease.length,
+            Defect::RemainingIsZero => Duration::ZERO,
+            _ => remaining,
+        })
     }
 }
 
-fn stored(state: &State, key: &Key) -> Option<Stored> {
-    state.entries.get(key).map(|(tokens, version)| Stored::new(tokens.clone(), Version(*version)))
+const UNKNOWN_FIELD: &str = "field_of_a_later_version";
+
+fn fields(tokens: &TokenSet) -> Map<String, Value> {
+    serde_json::from_str(tokens.to_json().expose_secret()).expect("JSON")
+}
+
+fn unknown_field(tokens: &TokenSet) -> Option<Value> {
+    fields(tokens).remove(UNKNOWN_FIELD)
+}
+
+fn with_unknown_field(tokens: &TokenSet, value: Option<Value>) -> TokenSet {
+    let mut json = fields(tokens);
+    json.remove(UNKNOWN_FIELD);
+    json.extend(value.map(|value| (UNKNOWN_FIELD.to_owned(), value)));
+    TokenSet::from_json(&Value::from(json).to_string().into()).expect("tokens")
+}
+
+fn stored(state: &State, key: &Key) -> Option<StoredTokens> {
+    state.entries.get(key).map(|(tokens, version)| StoredTokens::new(tokens.clone(), Version(*version)))
 }
 
 impl TokenStore for Broken {
-    fn get<'a>(&'a self, key: &'a Key) -> StoreFuture<'a, Option<Stored>> {
+    fn get<'a>(&'a self, key: &'a Key) -> StoreFuture<'a, Option<StoredTokens>> {
         Box::pin(async move { Ok(stored(&self.state(), &self.key(key))) })
     }
 
-    fn put<'a>(&'a self, key: &'a Key, tokens: &'a TokenSet, expected: Expected) -> StoreFuture<'a, Put> {
+    fn put<'a>(
+        &'a self,
+        key: &'a Key,
+        tokens: &'a TokenSet,
+        precondition: Precondition,
+    ) -> StoreFuture<'a, PutResult> {
         Box::pin(async move {
+            self.begin().await;
             if self.is(Defect::FailsOnSlashes) && key.resource.id().contains('/') {
                 return Err("no such file or directory".into());
             }
             let key = self.key(key);
-            let allowed = self.allows(&self.state(), &key, expected);
-            if self.is(Defect::RacyWriting) {
+            let allowed = self.allows(&self.state(), &key, precondition);
+            if self.is(Defect::RacyPut) {
                 tokio::task::yield_now().await;
             }
             let mut state = self.state();
             let allowed =
-                if self.is(Defect::RacyWriting) { allowed } else { self.allows(&state, &key, expected) };
-            let needs_lease = self.is(Defect::WritingNeedsLease) && state.leases.contains_key(&key);
+                if self.is(Defect::RacyPut) { allowed } else { self.allows(&state, &key, precondition) };
+            let needs_lease = self.is(Defect::PutNeedsLease) && state.leases.contains_key(&key);
             if allowed && !needs_lease {
-                return Ok(Put::Stored(self.write(&mut state, &key, tokens)));
+                if self.is(Defect::PutEndsLease) {
+                    state.leases.remove(&key);
+                }
+                return Ok(PutResult::Stored(self.write(&mut state, &key, tokens)));
             }
             let found = stored(&state, &key);
             if self.is(Defect::ConflictWrites) {
                 self.write(&mut state, &key, tokens);
             }
-            Ok(Put::Conflict(found.filter(|_| !self.is(Defect::ConflictHidesWhatIsThere))))
+            Ok(PutResult::Conflict(found.filter(|_| !self.is(Defect::ConflictHidesEntry))))
         })
     }
 
-    fn remove<'a>(&'a self, key: &'a Key, expected: Expected) -> StoreFuture<'a, bool> {
+    fn remove<'a>(&'a self, key: &'a Key, precondition: Precondition) -> StoreFuture<'a, bool> {
         Box::pin(async move {
-            let (key, mut state) = (self.key(key), self.state());
-            let allowed = self.allows(&state, &key, expected) || self.is(Defect::RemoveIgnoresExpected);
+            let key = self.key(key);
+            let allowed =
+                self.allows(&self.state(), &key, precondition) || self.is(Defect::RemoveIgnoresPrecondition);
+            let was_there = self.state().entries.contains_key(&key);
+            if self.is(Defect::RacyRemove) {
+                tokio::task::yield_now().await;
+            }
+            let mut state = self.state();
             if !allowed || self.is(Defect::RemoveDoesNothing) {
-                return Ok(
-                    self.is(Defect::RemoveAlwaysSaysYes) || allowed && state.entries.contains_key(&key)
-                );
+                let is_there = state.entries.contains_key(&key);
+                return Ok(self.is(Defect::RemoveAlwaysReturnsTrue) || allowed && is_there);
             }
             if self.is(Defect::RemoveEndsLease) {
                 state.leases.remove(&key);
             }
             state.removed.push(key.clone());
-            Ok(state.entries.remove(&key).is_some() || self.is(Defect::RemoveAlwaysSaysYes))
+            let removed = state.entries.remove(&key).is_some();
+            Ok(removed
+                || self.is(Defect::RemoveAlwaysReturnsTrue)
+                || self.is(Defect::RacyRemove) && was_there)
         })
     }
 
@@ -251,47 +334,57 @@ impl TokenStore for Broken {
         })
     }
 
-    fn lease<'a>(
-        &'a self,
-        key: &'a Key,
-        holder: &'a str,
-        now: SystemTime,
-        until: SystemTime,
-    ) -> StoreFuture<'a, Lease> {
+    fn lease<'a>(&'a self, key: &'a Key, holder: &'a str, length: Duration) -> StoreFuture<'a, LeaseResult> {
         Box::pin(async move {
             let entry = self.key(key);
             let key = self.lease_key(key);
-            let held = self.held(&self.state(), &key, holder, now);
-            if self.is(Defect::RacyLeases) {
+            let held = self.held(&self.state(), &key, holder);
+            if self.is(Defect::RacyLease) {
                 tokio::task::yield_now().await;
             }
             let mut state = self.state();
-            let held = if self.is(Defect::RacyLeases) { held } else { self.held(&state, &key, holder, now) };
-            if let Some(until) = held {
-                return Ok(Lease::HeldUntil(until));
+            let held = if self.is(Defect::RacyLease) { held } else { self.held(&state, &key, holder) };
+            if let Some(remaining) = held {
+                if self.is(Defect::LeasesTakenByRefused)
+                    && let Some(lease) = state.leases.get_mut(&key)
+                {
+                    lease.until = (self.clock)() + length;
+                }
+                return Ok(LeaseResult::Held { remaining });
             }
             if self.is(Defect::LeaseNeedsTokens) && !state.entries.contains_key(&key) {
-                return Ok(Lease::Granted);
+                return Ok(LeaseResult::Granted);
             }
             if self.is(Defect::LeaseChangesVersion)
                 && let Some((_, version)) = state.entries.get_mut(&entry)
             {
                 *version += 1;
-                state.writings += 1;
+                state.writes += 1;
             }
-            let first =
-                state.leases.get(&key).filter(|(has, end)| has == holder && *end > now).map(|(_, end)| *end);
-            let until = first.filter(|_| self.is(Defect::LeasesKeepFirstEnd)).unwrap_or(until);
-            state.leases.insert(key, (holder.to_owned(), until));
-            Ok(Lease::Granted)
+            let now = (self.clock)();
+            let length = match self.defect {
+                Defect::LeasesOfFixedLength => Duration::from_secs(45),
+                Defect::LeasesOfAnyLength => length.min(Duration::from_secs(86_400)),
+                Defect::LongLeasesFail if length > Duration::from_secs(86_400) => {
+                    return Err("the interval is out of range".into());
+                }
+                _ => length.min(MAX_LEASE),
+            };
+            let first = state.leases.get(&key).filter(|lease| lease.holder == holder && lease.until > now);
+            let until = match first {
+                Some(lease) if self.is(Defect::LeasesNotExtended) => lease.until,
+                _ => now + length,
+            };
+            state.leases.insert(key, Lease { holder: holder.to_owned(), until, length });
+            Ok(LeaseResult::Granted)
         })
     }
 
     fn release<'a>(&'a self, key: &'a Key, holder: &'a str) -> StoreFuture<'a, ()> {
         Box::pin(async move {
             let (key, mut state) = (self.lease_key(key), self.state());
-            let is_holder = state.leases.get(&key).is_some_and(|(has, _)| has == holder);
-            if (is_holder || self.is(Defect::AnybodyReleases)) && !self.is(Defect::ReleaseDoesNothing) {
+            let is_holder = state.leases.get(&key).is_some_and(|lease| lease.holder == holder);
+            if (is_holder || self.is(Defect::AnyoneReleases)) && !self.is(Defect::ReleaseDoesNothing) {
                 state.leases.remove(&key);
             }
             Ok(())

@@ -3,19 +3,19 @@
 
 use std::fs;
 
-use highlevel::auth::store::{Expected, FileStore, FileStoreError, StoreError, TokenStore};
+use highlevel::auth::store::{FileStore, FileStoreError, Precondition, StoreError, TokenStore};
 use serde_json::Value;
 
 use super::{Scratch, key, put, tokens};
 
 /// What the calls of a store say about a damaged file, each of which has to be an error.
 async fn errors(store: &FileStore) -> Vec<StoreError> {
-    let (key, now) = (key("a"), std::time::SystemTime::UNIX_EPOCH);
+    let key = key("a");
     vec![
         store.get(&key).await.expect_err("get"),
-        store.put(&key, &tokens("b"), Expected::Anything).await.expect_err("put"),
-        store.remove(&key, Expected::Anything).await.expect_err("remove"),
-        store.lease(&key, "ann", now, now).await.expect_err("lease"),
+        store.put(&key, &tokens("b"), Precondition::Anything).await.expect_err("put"),
+        store.remove(&key, Precondition::Anything).await.expect_err("remove"),
+        store.lease(&key, "ann", std::time::Duration::from_secs(15)).await.expect_err("lease"),
         store.release(&key, "ann").await.expect_err("release"),
         store.resources(&key.client_id).await.expect_err("resources"),
     ]
@@ -55,8 +55,8 @@ async fn damaged_and_foreign_files() {
         (vec![0xff; 10], "it is not text"),
         (vec![b' '; 2 << 20], "it is longer than 1 MiB"),
         ([whole.as_bytes(), b"}"].concat(), "it is not JSON"),
-        (edited("/tokens/scopes", Value::Null), "a field is missing, unknown or of another type"),
-        (edited("/version", (-1).into()), "a field is missing, unknown or of another type"),
+        (edited("/tokens/scopes", Value::Null), "a field is missing or of another type"),
+        (edited("/version", (-1).into()), "a field is missing or of another type"),
         (edited("/kind", "user".into()), "no kind of resource"),
         (edited("/tokens/obtained_at_unix_ms", i64::MIN.into()), "is out of range"),
     ];
@@ -89,11 +89,12 @@ async fn files_of_a_newer_format() {
     for pointer in ["/format", "/tokens/format"] {
         let mut json: Value = serde_json::from_slice(&fs::read(&path).expect("a file")).expect("JSON");
         let before = json.clone();
-        *json.pointer_mut(pointer).expect("a value") = 3.into();
-        // What format 3 has is not known, so nothing else may be said about it.
+        *json.pointer_mut(pointer).expect("a value") = 4.into();
+        // What format 4 has is not known, so nothing else may be said about it.
         json["added"] = "something".into();
         fs::write(&path, json.to_string()).expect("a file");
-        check(&store, &["it is of format 3, which is newer than the 2", "update this program"]).await;
+        check(&store, &["it has format 4, but this program supports formats up to 3", "update this program"])
+            .await;
         fs::write(&path, before.to_string()).expect("a file");
     }
 }
@@ -146,7 +147,7 @@ async fn symbolic_links_are_neither_read_nor_written_through() {
     let lock = scratch.0.join("highlevel.lock");
     fs::remove_file(&lock).expect("a lock");
     symlink(&victim, &lock).expect("a link");
-    let error = store.put(&key("a"), &tokens("c"), Expected::Anything).await.expect_err("put");
+    let error = store.put(&key("a"), &tokens("c"), Precondition::Anything).await.expect_err("put");
     assert!(error.to_string().contains("highlevel.lock is a symbolic link"), "{error}");
     FileStore::open(&scratch.0).expect_err("a store");
 }

@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::sync::mpsc;
 
-use highlevel::auth::store::{Expected, FileStore, Resource, TokenStore};
+use highlevel::auth::store::{FileStore, Precondition, Resource, TokenStore};
 use secrecy::ExposeSecret;
 
 use super::{Scratch, key, put, tokens};
@@ -18,7 +18,7 @@ async fn only_the_owner_may_read_what_it_creates() {
     let store = FileStore::open(&directory).expect("a store");
     put(&store, &key("a"), &tokens("a")).await;
     put(&store, &key("a"), &tokens("b")).await;
-    store.lease(&key("b"), "ann", std::time::UNIX_EPOCH, std::time::UNIX_EPOCH).await.expect("lease");
+    store.lease(&key("b"), "ann", std::time::Duration::from_secs(15)).await.expect("lease");
     let mode = |path: &std::path::Path| fs::metadata(path).expect("a file").permissions().mode() & 0o777;
     for path in [&directory, &scratch.0.join("var"), &scratch.0] {
         assert_eq!(mode(path), 0o700, "{}", path.display());
@@ -79,7 +79,7 @@ async fn a_directory_that_cannot_be_written() {
     let store = FileStore::open(&scratch.0).expect("a store");
     put(&store, &key("a"), &tokens("a")).await;
     fs::set_permissions(&scratch.0, fs::Permissions::from_mode(0o500)).expect("permissions");
-    let error = store.put(&key("a"), &tokens("b"), Expected::Anything).await.err();
+    let error = store.put(&key("a"), &tokens("b"), Precondition::Anything).await.err();
     let (opened, stored) = (FileStore::open(&scratch.0).err(), store.get(&key("a")).await);
     fs::set_permissions(&scratch.0, fs::Permissions::from_mode(0o700)).expect("permissions");
     let Some(error) = error else {
@@ -236,7 +236,7 @@ async fn a_change_that_nobody_waits_for_any_more() {
     lock.lock().expect("the lock");
     {
         let (key, tokens) = (key("a"), tokens("second"));
-        let mut change = store.put(&key, &tokens, Expected::Version(first));
+        let mut change = store.put(&key, &tokens, Precondition::Version(first));
         let waker = std::task::Waker::noop();
         assert!(change.as_mut().poll(&mut std::task::Context::from_waker(waker)).is_pending());
         drop(change);

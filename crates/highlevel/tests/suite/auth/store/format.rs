@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use highlevel::SecretString;
 use highlevel::auth::TokenSet;
-use highlevel::auth::store::{Expected, FileStore, Lease, TokenStore, Version};
+use highlevel::auth::store::{FileStore, Precondition, TokenStore, Version};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
@@ -41,16 +41,21 @@ fn entry() -> Value {
 
 #[tokio::test]
 async fn a_file_written_by_hand_is_read_and_continued() {
-    for format in [1, 2] {
+    for format in [1, 2, 3] {
         reads_and_continues(format).await;
     }
 }
 
+fn entry_of_format(format: u64) -> Value {
+    let mut entry = entry();
+    entry["format"] = format.into();
+    entry["tokens"]["format"] = format.into();
+    entry
+}
+
 /// An entry as the first format had it, which did not know when the app was installed.
 fn entry_of_format_1() -> Value {
-    let mut entry = entry();
-    entry["format"] = 1.into();
-    entry["tokens"]["format"] = 1.into();
+    let mut entry = entry_of_format(1);
     entry["tokens"].as_object_mut().expect("an object").remove("installed_at_unix_ms");
     entry
 }
@@ -61,7 +66,7 @@ async fn reads_and_continues(format: u64) {
     put(&store, &key, &tokens("a")).await;
     let (written, installed_at) = match format {
         1 => (entry_of_format_1(), 1_700_000_000_123),
-        _ => (entry(), 1_690_000_000_789),
+        format => (entry_of_format(format), 1_690_000_000_789),
     };
     fs::write(store.path_of(&key), written.to_string()).expect("a file");
 
@@ -76,15 +81,15 @@ async fn reads_and_continues(format: u64) {
     assert_eq!(tokens.company_id.as_deref().map(String::as_str), Some("company"));
     assert_eq!(tokens.location_id.as_deref().map(String::as_str), Some("a"));
     assert_eq!(tokens.user_id.as_deref().map(String::as_str), Some("user"));
-    let held = store.lease(&key, "bob", at(1_700_000_029_999), at(1_700_000_090_000)).await.expect("lease");
-    assert_eq!(held, Lease::HeldUntil(at(1_700_000_030_000)));
 
-    // What is written is the same again, with the next version.
-    store.put(&key, tokens, Expected::Version(Version(7))).await.expect("put");
+    // The same entry is written again, in the current format and with the next version.
+    store.put(&key, tokens, Precondition::Version(Version(7))).await.expect("put");
     let written: Value =
         serde_json::from_slice(&fs::read(store.path_of(&key)).expect("a file")).expect("JSON");
     let mut wanted = entry();
     wanted["version"] = 8.into();
+    wanted["format"] = 3.into();
+    wanted["tokens"]["format"] = 3.into();
     wanted["tokens"]["installed_at_unix_ms"] = installed_at.into();
     assert_eq!(written, wanted);
 }
@@ -100,26 +105,16 @@ async fn removed_tokens_leave_nothing_secret_and_versions_go_on() {
         let Version(version) = put(&store, &key, &tokens("a")).await;
         assert!(version > last, "round {round}: version {version} after {last}");
         last = version;
-        assert!(store.remove(&key, Expected::Version(Version(version))).await.expect("remove"));
+        assert!(store.remove(&key, Precondition::Version(Version(version))).await.expect("remove"));
         let text = fs::read_to_string(store.path_of(&key)).expect("a file");
         assert!(!text.contains("secret") && !text.contains("scopes"), "{text}");
     }
 }
 
-/// A lease must not end before its holder thinks so, and a token must not seem to live longer than it does.
-#[tokio::test]
-async fn times_are_rounded_to_the_safe_side() {
-    let scratch = Scratch::new();
-    let (store, key) = (FileStore::open(&scratch.0).expect("a store"), key("a"));
-    let until = at(2_000) + Duration::from_nanos(100);
-    store.lease(&key, "ann", at(1_000), until).await.expect("lease");
-    assert_eq!(store.lease(&key, "bob", until, at(9_000)).await.expect("lease"), Lease::HeldUntil(at(2_001)));
-
+/// A token must not seem to live longer than it does.
+#[test]
+fn times_are_rounded_down() {
     let before_epoch = SystemTime::UNIX_EPOCH - Duration::from_nanos(100);
-    store.lease(&key, "ann", before_epoch, before_epoch).await.expect("lease");
-    let asked = before_epoch - Duration::from_millis(1);
-    assert_eq!(store.lease(&key, "bob", asked, at(9)).await.expect("lease"), Lease::HeldUntil(at(0)));
-
     for (expires_at, kept) in [
         (at(5) + Duration::from_nanos(999_900), at(5)),
         (at(5), at(5)),
@@ -141,7 +136,7 @@ async fn times_are_rounded_to_the_safe_side() {
 /// For a database: the same form as in the files.
 #[test]
 fn tokens_as_json() {
-    let json = entry()["tokens"].clone();
+    let json = entry_of_format(3)["tokens"].clone();
     let tokens = TokenSet::from_json(&json.to_string().into()).expect("tokens");
     let written: Value = serde_json::from_str(tokens.to_json().expose_secret()).expect("JSON");
     assert_eq!(written, json);
@@ -153,6 +148,16 @@ fn tokens_as_json() {
     let read = TokenSet::from_json(&bare.to_json()).expect("tokens");
     assert!(read.refresh_token.is_none() && read.company_id.is_none() && read.location_id.is_none());
     assert!(read.user_id.is_none() && read.scopes.is_empty());
+}
+
+#[test]
+fn fields_of_a_later_version_are_preserved() {
+    let mut json = entry_of_format(3)["tokens"].clone();
+    json["secret_remark"] = json!({ "of": ["a", 1, null], "at": 1.5 });
+    let tokens = TokenSet::from_json(&json.to_string().into()).expect("tokens");
+    assert!(!format!("{tokens:?}").contains("1.5"), "{tokens:?}");
+    let written: Value = serde_json::from_str(tokens.to_json().expose_secret()).expect("JSON");
+    assert_eq!(written, json);
 }
 
 #[test]
@@ -170,22 +175,21 @@ fn json_that_is_not_tokens() {
     for (json, words) in [
         (String::new(), "it ends too early (line 1, column 0)"),
         ("secret-access-seven".to_owned(), "it is not JSON (line 1, column 1)"),
-        ("\"secret-access-seven\"".to_owned(), "a field is missing, unknown or of another type"),
-        ("{}".to_owned(), "a field is missing, unknown or of another type"),
-        (with("secret-field", 1.into()), "a field is missing, unknown or of another type"),
-        (with("scopes", "secret-access-seven".into()), "a field is missing, unknown or of another type"),
+        ("\"secret-access-seven\"".to_owned(), "a field is missing or of another type"),
+        ("{}".to_owned(), "a field is missing or of another type"),
+        (with("scopes", "secret-access-seven".into()), "a field is missing or of another type"),
         (with("expires_at_unix_ms", "secret-access-seven".into()), "a field is missing"),
         (with("expires_at_unix_ms", i64::MIN.into()), "the time -9223372036854775808 is out of range"),
         (without("access_token"), "a field is missing"),
         (without("scopes"), "a field is missing"),
         (without("format"), "a field is missing"),
         (without("installed_at_unix_ms"), "the field installed_at_unix_ms is missing"),
-        (with("format", "1".into()), "a field is missing, unknown or of another type"),
-        (with("format", 3.into()), "it is of format 3, which is newer than the 2 that this program knows"),
+        (with("format", "1".into()), "a field is missing or of another type"),
+        (with("format", 4.into()), "it has format 4, but this program supports formats up to 3"),
     ] {
         let error = TokenSet::from_json(&SecretString::from(json.clone())).expect_err(&json);
         assert!(error.to_string().contains(words), "{json}: {error}");
         assert!(!format!("{error} {error:?}").contains("secret"), "{json}: {error:?}");
-        assert_eq!(error.is_newer_format(), json.contains("\"format\":3"), "{json}");
+        assert_eq!(error.is_newer_format(), json.contains("\"format\":4"), "{json}");
     }
 }

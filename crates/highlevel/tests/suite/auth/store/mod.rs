@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use highlevel::SecretString;
 use highlevel::auth::TokenSet;
-use highlevel::auth::store::{Expected, Key, Put, Resource, TokenStore, Version};
+use highlevel::auth::store::{Key, Precondition, PutResult, Resource, TokenStore, Version};
 
 /// A directory for one test, which does not exist yet; it is removed afterwards.
 struct Scratch(PathBuf);
@@ -59,8 +59,8 @@ fn key(location: &str) -> Key {
 
 /// Stores tokens, which has to be done.
 async fn put(store: &impl TokenStore, key: &Key, tokens: &TokenSet) -> Version {
-    match store.put(key, tokens, Expected::Anything).await.expect("put") {
-        Put::Stored(version) => version,
-        Put::Conflict(found) => panic!("a conflict with {found:?}"),
+    match store.put(key, tokens, Precondition::Anything).await.expect("put") {
+        PutResult::Stored(version) => version,
+        conflict => panic!("{conflict:?}"),
     }
 }
