@@ -42,6 +42,8 @@ struct Inner {
     kind: ErrorKind,
     delivery: Delivery,
     operation: &'static str,
+    /// The method and path of a raw request.
+    target: Option<Box<str>>,
     attempts: u32,
     /// What happened, in words, for what is not an answer.
     text: String,
@@ -115,6 +117,11 @@ impl Error {
     /// The operation, as the generated client names it (`send_message`), or `build`.
     pub fn operation(&self) -> &'static str {
         self.0.operation
+    }
+
+    /// Returns the method and the path of a [raw request](crate::Client::request), for example `DELETE /contacts/c1`.
+    pub fn target(&self) -> Option<&str> {
+        self.0.target.as_deref()
     }
 
     /// How often the request was begun: 0 if it did not get that far.
@@ -256,6 +263,7 @@ impl Error {
             kind,
             delivery: Delivery::NotSent,
             operation,
+            target: None,
             attempts: 0,
             text: text.into(),
             answer: None,
@@ -278,6 +286,7 @@ impl Error {
             kind,
             delivery,
             operation,
+            target: None,
             attempts: 0,
             text: text.to_owned(),
             answer: None,
@@ -300,6 +309,7 @@ impl Error {
             kind,
             delivery,
             operation,
+            target: None,
             attempts: 0,
             text: text.into(),
             answer: Some(Answer {
@@ -327,6 +337,11 @@ impl Error {
             self.0.delivery = Delivery::Unknown;
         }
         self.0.fingerprint = fingerprint.filter(|_| attempts > 0);
+        self
+    }
+
+    pub(crate) fn with_target(mut self, target: String) -> Self {
+        self.0.target = Some(target.into());
         self
     }
 
@@ -389,8 +404,11 @@ fn printable(text: &str) -> String {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { kind, delivery, operation, .. } = &*self.0;
-        write!(f, "{operation}: {}", self.facts())?;
+        let Inner { kind, delivery, operation, target, .. } = &*self.0;
+        match target {
+            Some(target) => write!(f, "{operation} {}: {}", printable(target), self.facts())?,
+            None => write!(f, "{operation}: {}", self.facts())?,
+        }
         if matches!(kind, ErrorKind::Configuration | ErrorKind::InvalidRequest) {
             return Ok(());
         }
@@ -400,9 +418,13 @@ impl fmt::Display for Error {
 
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { kind, delivery, operation, attempts, text, answer, source, .. } = &*self.0;
+        let Inner { kind, delivery, operation, target, attempts, text, answer, source, .. } = &*self.0;
         let mut debug = f.debug_struct("Error");
-        debug.field("operation", operation).field("kind", kind).field("delivery", delivery);
+        debug.field("operation", operation);
+        if let Some(target) = target {
+            debug.field("target", target);
+        }
+        debug.field("kind", kind).field("delivery", delivery);
         debug.field("text", text).field("attempts", attempts);
         if let Some(answer) = answer {
             debug.field("status", &answer.status).field("messages", &answer.messages);

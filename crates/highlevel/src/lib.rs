@@ -51,6 +51,7 @@ mod error;
 mod lenient;
 pub mod limit;
 mod messages;
+mod path;
 mod receipt;
 mod reconcile;
 mod redact;
@@ -69,6 +70,7 @@ pub use messages::{
     Addressed, Custom, Email, Facebook, Inbound, Instagram, InternalComment, LiveChat, Messages, Rcs, Sms,
     TikTok, Unaddressed, WhatsApp, inbound,
 };
+pub use path::RequestPath;
 pub use receipt::Receipt;
 pub use reconcile::{Fingerprint, ObservedMessage, Reconciliation};
 pub use request::Request;

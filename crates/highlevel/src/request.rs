@@ -11,13 +11,16 @@ use serde_json::Value;
 
 use crate::call::Operation;
 use crate::classify::Replay;
-use crate::{Client, Error, Fingerprint, Receipt, Result};
+use crate::{Client, Error, Fingerprint, Receipt, RequestPath, Result};
 
 impl Client {
-    /// A request to any other endpoint of HighLevel's API, with the same token, limits, timeouts and errors.
+    /// Starts a request to any other endpoint of HighLevel's API, with the same token, limits, timeouts and errors.
     ///
-    /// `path` begins with a slash. What may safely be done twice (GET, HEAD, PUT, DELETE, OPTIONS) is made again after
-    /// failures that pass; POST and PATCH are as careful as sending a message.
+    /// `path` is text that begins with a slash, or the segments of the path, which are percent-encoded. A path that could
+    /// become another one on its way, for example through an id of `../locations/l1`, is rejected: see [`RequestPath`].
+    ///
+    /// Methods that may be repeated (GET, HEAD, PUT, DELETE, OPTIONS) are retried after transient failures; POST and PATCH
+    /// are never sent again once they may have been done, like messages.
     ///
     /// ```no_run
     /// # async fn example(client: highlevel::Client) -> highlevel::Result<()> {
@@ -32,7 +35,7 @@ impl Client {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn request(&self, method: Method, path: impl Into<String>) -> Request {
+    pub fn request(&self, method: Method, path: impl Into<RequestPath>) -> Request {
         Request { client: self.clone(), method, path: path.into(), query: Vec::new(), json: Ok(None) }
     }
 }
@@ -43,68 +46,68 @@ impl Client {
 pub struct Request {
     client: Client,
     method: Method,
-    path: String,
+    path: RequestPath,
     query: Vec<(String, String)>,
     json: std::result::Result<Option<Value>, serde_json::Error>,
 }
 
 impl Request {
-    /// One parameter of the query. Can be called several times.
+    /// Adds a parameter to the query. Can be called several times.
     pub fn query(mut self, name: impl Into<String>, value: impl fmt::Display) -> Self {
         self.query.push((name.into(), format!("{value}")));
         self
     }
 
-    /// The body, as JSON.
+    /// Sets the body, as JSON.
     pub fn json(mut self, body: &impl Serialize) -> Self {
         self.json = serde_json::to_value(body).map(Some);
         self
     }
 
-    /// Makes the request. The body of the answer, if there is one, is [`Receipt::body`].
+    /// Sends the request. The body of the response is [`Receipt::body`].
     ///
     /// # Errors
     ///
-    /// [`Error::delivery`] says what is known about it.
+    /// Returns an [`Error`] with the method and the path; [`Error::delivery`] reports what is known about the request.
     pub async fn send(self) -> Result<Receipt<()>> {
+        self.send_raw().await.map(|(receipt, _)| receipt)
+    }
+
+    /// Sends the request and reads the response as JSON.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send). A response of another shape is [`Delivery::Accepted`](crate::Delivery::Accepted): the
+    /// request was done.
+    pub async fn send_json<T: DeserializeOwned>(self) -> Result<Receipt<T>> {
+        let (receipt, target) = self.send_raw().await?;
+        let receipt = receipt.try_map(|body| serde_json::from_slice(body), Raw::NAME);
+        receipt.map_err(|error| error.with_target(target))
+    }
+
+    /// Returns the receipt with the method and the path of the request, which every error carries.
+    async fn send_raw(self) -> Result<(Receipt<()>, String)> {
+        let target = format!("{} {}", self.method, self.path.as_str());
+        match self.prepare() {
+            Ok((client, raw)) => match client.call(&raw).await {
+                Ok(receipt) => Ok((receipt, target)),
+                Err(error) => Err(error.with_target(target)),
+            },
+            Err(error) => Err(error.with_target(target)),
+        }
+    }
+
+    /// Checks what can be checked before sending.
+    fn prepare(self) -> Result<(Client, Raw)> {
         let json = self.json.map_err(|error| {
             Error::invalid(Raw::NAME, "the body cannot be written as JSON").with_source(error)
         })?;
-        check(&self.path).map_err(|text| Error::invalid(Raw::NAME, text))?;
-        let raw = Raw { method: self.method, path: self.path, query: self.query, json };
-        self.client.call(&raw).await
+        if self.method == Method::CONNECT {
+            return Err(Error::invalid(Raw::NAME, "CONNECT opens a tunnel and is no request to the API"));
+        }
+        let path = self.path.into_checked().map_err(|text| Error::invalid(Raw::NAME, text))?;
+        Ok((self.client, Raw { method: self.method, path, query: self.query, json }))
     }
-
-    /// Makes the request and reads the answer as JSON.
-    ///
-    /// # Errors
-    ///
-    /// As [`send`](Self::send). An answer of another shape is [`Delivery::Accepted`](crate::Delivery::Accepted): it
-    /// was done.
-    pub async fn send_json<T: DeserializeOwned>(self) -> Result<Receipt<T>> {
-        let receipt = self.send().await?;
-        receipt.try_map(|body| serde_json::from_slice(body), Raw::NAME)
-    }
-}
-
-/// What is wrong with a path.
-fn check(path: &str) -> Result<(), String> {
-    if !path.starts_with('/') {
-        return Err(format!(
-            "the path `{}` does not begin with a slash: write it like /contacts/ID",
-            path.escape_debug()
-        ));
-    }
-    if path.contains(['?', '#']) {
-        return Err("the path has a query or a fragment: add parameters with `.query(…)`".to_owned());
-    }
-    if path.chars().any(|letter| letter.is_control() || letter.is_whitespace()) {
-        return Err(format!(
-            "the path `{}` contains white space: is an id in it empty or cut?",
-            path.escape_debug()
-        ));
-    }
-    Ok(())
 }
 
 struct Raw {

@@ -112,24 +112,105 @@ async fn an_answer_of_another_shape_was_done() {
     assert!(std::error::Error::source(&error).is_some());
 }
 
+/// None of these paths may reach a server: each could become the path of another resource on the way.
 #[tokio::test]
-async fn a_path_that_is_none_is_refused_before_it_goes_out() {
+async fn paths_that_could_change_on_the_way_are_rejected() {
+    let server = Server::always(Act::Answer(answer("200 OK", "", ""))).await;
+    let client = client(&server);
+    for path in [
+        "/contacts/../locations/l1",
+        "/contacts/..",
+        "/contacts/.",
+        "/contacts/./c1",
+        "/..",
+        "/contacts/%2e%2e/locations/l1",
+        "/contacts/%2E%2e/locations/l1",
+        "/contacts/.%2E/locations/l1",
+        "/contacts/%2e./locations/l1",
+        "/contacts/%2e/c1",
+        "/contacts/%252e%252e/locations/l1",
+        "/contacts/%25252e%25252e/locations/l1",
+        "/contacts/..;/locations/l1",
+        "/contacts/..;a=b/locations/l1",
+        "/contacts/..%3Ba/locations/l1",
+        "/contacts/..\\locations\\l1",
+        "/contacts\\..\\locations/l1",
+        "/contacts/..%5clocations%5cl1",
+        "/contacts/..%5Clocations/l1",
+        "/contacts/a%5cb",
+        "/contacts/..%2flocations%2fl1",
+        "/contacts/..%2Flocations%2Fl1",
+        "/contacts/a%2Fb",
+        "/contacts/a%252Fb",
+        "//contacts/c1",
+        "//example.com/contacts",
+        "/contacts//c1",
+        "/contacts//",
+        "/contacts/%00",
+        "/contacts/a%0Ab",
+        "/contacts/a%0d%0aX: 1",
+        "/contacts/a%7fb",
+        "/contacts/\u{85}",
+        "/contacts/a\tb",
+        "/contacts/.\t./locations/l1",
+        "/contacts/\u{a0}",
+        "/contacts/%zz",
+        "/contacts/100%",
+        "/contacts/%2",
+        "/contacts/%c0%ae%c0%ae/locations/l1",
+        "/contacts/%ff",
+    ] {
+        let result = client.request(Method::DELETE, path).send().await;
+        let lines: Vec<_> = server.requests().into_iter().map(|request| request.line).collect();
+        let error = result.expect_err(&format!("{path} arrived as {lines:?}"));
+        assert_eq!(
+            (error.kind(), error.delivery()),
+            (ErrorKind::InvalidRequest, Delivery::NotSent),
+            "{path}"
+        );
+        assert!(lines.is_empty(), "{path} arrived as {lines:?}");
+    }
+}
+#[tokio::test]
+async fn rejected_paths_are_reported_with_the_fix() {
     let server = Server::always(Act::Answer(answer("200 OK", "", ""))).await;
     for (path, text) in [
-        ("", "request: the path `` does not begin with a slash: write it like /contacts/ID"),
-        ("contacts", "request: the path `contacts` does not begin with a slash: write it like /contacts/ID"),
+        ("", "request GET : the path `` does not begin with a slash: write it like /contacts/ID"),
+        (
+            "contacts",
+            "request GET contacts: the path `contacts` does not begin with a slash: write it like /contacts/ID",
+        ),
         (
             "https://example.com/",
-            "request: the path `https://example.com/` does not begin with a slash: write it like /contacts/ID",
+            "request GET https://example.com/: the path `https://example.com/` does not begin with a slash: write it like \
+             /contacts/ID",
         ),
-        ("/contacts?limit=1", "request: the path has a query or a fragment: add parameters with `.query(…)`"),
+        (
+            "/contacts?limit=1",
+            "request GET /contacts%3Flimit=1: the path has a query or a fragment: add parameters with `.query(…)`",
+        ),
         (
             "/contacts/a b",
-            "request: the path `/contacts/a b` contains white space: is an id in it empty or cut?",
+            "request GET /contacts/a%20b: the path `/contacts/a b` contains white space: is an id in it empty or cut?",
         ),
         (
             "/contacts/\n",
-            "request: the path `/contacts/\\n` contains white space: is an id in it empty or cut?",
+            "request GET /contacts/%0A: the path `/contacts/\\n` contains white space: is an id in it empty or cut?",
+        ),
+        (
+            "/contacts/..",
+            "request GET /contacts/..: the path segment `..` is a dot segment, which would name another resource",
+        ),
+        ("/contacts//", "request GET /contacts//: the path has an empty segment: is an id in it empty?"),
+        (
+            "/contacts/a%2fb",
+            "request GET /contacts/a%2fb: the path segment `a%2fb` contains a slash or backslash, which would name another \
+             resource: pass each segment separately",
+        ),
+        (
+            "/contacts/100%",
+            "request GET /contacts/100%: the path `/contacts/100%` contains a percent sign without two hexadecimal digits: \
+             pass the segments, as in [\"contacts\", id]",
         ),
     ] {
         let error = client(&server).request(Method::GET, path).send().await.expect_err(path);
@@ -137,4 +218,81 @@ async fn a_path_that_is_none_is_refused_before_it_goes_out() {
         assert_eq!((error.kind(), error.delivery()), (ErrorKind::InvalidRequest, Delivery::NotSent));
     }
     assert!(server.requests().is_empty());
+}
+
+/// An id in a segment stays a segment, or the request is rejected.
+#[tokio::test]
+async fn segments_are_percent_encoded() {
+    let server = Server::always(Act::Answer(answer("200 OK", "", ""))).await;
+    let client = client(&server);
+    for (id, arrived) in [
+        ("ocQHyuzHvysMo5N5VsXc", Some("ocQHyuzHvysMo5N5VsXc")),
+        ("a b", Some("a%20b")),
+        ("50% off", Some("50%25%20off")),
+        ("a?b#c", Some("a%3Fb%23c")),
+        ("a&b=c;d", Some("a%26b%3Dc%3Bd")),
+        ("+15037081210", Some("%2B15037081210")),
+        ("ada@example.com", Some("ada%40example.com")),
+        ("custom_objects.pet", Some("custom_objects.pet")),
+        ("...", Some("...")),
+        ("..a", Some("..a")),
+        ("\u{e9}", Some("%C3%A9")),
+        ("", None),
+        (".", None),
+        ("..", None),
+        ("../locations/l1", None),
+        ("..\\locations\\l1", None),
+        ("%2e%2e", None),
+        ("%2E.%2flocations", None),
+        ("%252e%252e", None),
+        ("..;a", None),
+        ("a/b", None),
+        ("a\\b", None),
+        ("a\nb", None),
+        ("a\u{0}b", None),
+    ] {
+        let before = server.requests().len();
+        let result = client.request(Method::DELETE, ["contacts", id, "tags"]).send().await;
+        let lines: Vec<_> = server.requests().into_iter().skip(before).map(|request| request.line).collect();
+        if let Some(arrived) = arrived {
+            result.expect(id);
+            assert_eq!(lines, [format!("DELETE /contacts/{arrived}/tags HTTP/1.1")]);
+        } else {
+            let error = result.expect_err(id);
+            assert_eq!((error.kind(), error.delivery()), (ErrorKind::InvalidRequest, Delivery::NotSent));
+            assert!(lines.is_empty(), "{id} arrived as {lines:?}");
+        }
+    }
+}
+
+/// Paths of the API as its documentation writes them, below a base URL with a path of its own.
+#[tokio::test]
+async fn documented_paths_arrive_as_they_are() {
+    let server = Server::always(Act::Answer(answer("200 OK", "", ""))).await;
+    let base = format!("{}/proxy/v1/", server.url());
+    let client = Client::builder().token(TOKEN).base_url(base).build().expect("a client");
+    for path in [
+        "/contacts/",
+        "/contacts/c1",
+        "/conversations/messages/upload",
+        "/objects/custom_objects.pet/records",
+        "/a%20b",
+        "/@me",
+    ] {
+        client.request(Method::GET, path).send().await.expect(path);
+        let line = server.requests().pop().expect("a request").line;
+        assert_eq!(line, format!("GET /proxy/v1{path} HTTP/1.1"));
+    }
+}
+
+#[tokio::test]
+async fn errors_name_the_method_and_the_path() {
+    let server = Server::always(Act::Answer(answer("404 Not Found", "", ""))).await;
+    let request = client(&server).request(Method::DELETE, "/contacts/c1").query("key", "secret");
+    let error = request.send().await.expect_err("404");
+    assert_eq!(error.target(), Some("DELETE /contacts/c1"));
+    assert!(error.to_string().starts_with("request DELETE /contacts/c1: "), "{error}");
+    assert!(!format!("{error} {error:?}").contains("secret"), "{error:?}");
+    let error = client(&server).request(Method::CONNECT, "/contacts").send().await.expect_err("a tunnel");
+    assert_eq!((error.kind(), server.requests().len()), (ErrorKind::InvalidRequest, 1));
 }
