@@ -46,8 +46,8 @@ pub(crate) trait Operation: Sync {
         Replay::Unsafe
     }
 
-    /// What it can be recognised by afterwards.
-    fn fingerprint(&self, now: SystemTime) -> Option<Fingerprint>;
+    /// Returns the fingerprint of an attempt that starts at this time.
+    fn fingerprint(&self, attempted: SystemTime) -> Option<Fingerprint>;
 
     /// Makes it once.
     fn run(
@@ -87,6 +87,8 @@ impl SharedBudget {
 #[derive(Debug, Default)]
 struct Track {
     attempts: u32,
+    /// The start of the attempt that may have been done, or else of the last one.
+    attempted: Option<SystemTime>,
     /// An earlier attempt may have been done: a later refusal does not undo it.
     may_have_been_done: bool,
 }
@@ -94,12 +96,11 @@ struct Track {
 impl Client {
     /// Makes a call: one attempt, and more where that is safe.
     pub(crate) async fn call<O: Operation>(&self, operation: &O) -> Result<Receipt<O::Answer>> {
-        let began = SystemTime::now();
         let mut track = Track::default();
         match self.attempts(operation, &mut track).await {
             Ok(receipt) => Ok(receipt.after(track.attempts)),
             Err(error) => {
-                let fingerprint = operation.fingerprint(began);
+                let fingerprint = track.attempted.and_then(|attempted| operation.fingerprint(attempted));
                 Err(error.after(track.attempts, track.may_have_been_done, fingerprint))
             }
         }
@@ -149,6 +150,9 @@ impl Client {
                 continue;
             }
             track.attempts += 1;
+            if !track.may_have_been_done {
+                track.attempted = Some(SystemTime::now());
+            }
             let span = tracing::debug_span!(
                 "highlevel",
                 operation = O::NAME,

@@ -5,9 +5,10 @@ use std::time::SystemTime;
 use highlevel_wire::types::{AddMessageResponse, CallDetails, OutboundCallRequest, OutboundCallType};
 
 use crate::call::Operation;
+use crate::reconcile::sealed::Sealed;
 use crate::{
-    AltId, CallStatus, Client, ContactId, ConversationId, ConversationProviderId, Error, Receipt, Result,
-    check,
+    AltId, CallStatus, Client, ContactId, ConversationId, ConversationProviderId, Error, Fingerprint,
+    Fingerprintable, Receipt, Result, check,
 };
 
 /// Adds calls to conversations. From [`Client::calls`].
@@ -114,6 +115,14 @@ impl OutboundCall {
 
     fn details(&mut self) -> &mut CallDetails {
         self.0.call.get_or_insert_default()
+    }
+}
+
+impl Fingerprintable for OutboundCall {}
+
+impl Sealed for OutboundCall {
+    fn fingerprint_at(&self, attempted: SystemTime) -> Fingerprint {
+        self.0.fingerprint_at(attempted)
     }
 }
 

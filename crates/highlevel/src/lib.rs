@@ -72,7 +72,7 @@ pub use messages::{
 };
 pub use path::RequestPath;
 pub use receipt::Receipt;
-pub use reconcile::{Fingerprint, ObservedMessage, Reconciliation};
+pub use reconcile::{Fingerprint, Fingerprintable, ObservedMessage, Reconciliation};
 pub use request::Request;
 pub use reqwest::Method;
 pub use retry::RetryPolicy;

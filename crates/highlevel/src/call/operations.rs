@@ -15,8 +15,8 @@ impl Operation for SendMessageRequest {
 
     const NAME: &'static str = "send_message";
 
-    fn fingerprint(&self, now: SystemTime) -> Option<Fingerprint> {
-        Some(Fingerprint::of_message(self, now))
+    fn fingerprint(&self, attempted: SystemTime) -> Option<Fingerprint> {
+        Some(Fingerprint::of(self, attempted))
     }
 
     async fn run(
@@ -32,8 +32,8 @@ impl Operation for InboundMessageRequest {
 
     const NAME: &'static str = "add_inbound_message";
 
-    fn fingerprint(&self, now: SystemTime) -> Option<Fingerprint> {
-        Some(Fingerprint::of_inbound(self, now))
+    fn fingerprint(&self, attempted: SystemTime) -> Option<Fingerprint> {
+        Some(Fingerprint::of(self, attempted))
     }
 
     async fn run(
@@ -49,8 +49,8 @@ impl Operation for OutboundCallRequest {
 
     const NAME: &'static str = "add_outbound_call";
 
-    fn fingerprint(&self, now: SystemTime) -> Option<Fingerprint> {
-        Some(Fingerprint::of_call(self, now))
+    fn fingerprint(&self, attempted: SystemTime) -> Option<Fingerprint> {
+        Some(Fingerprint::of(self, attempted))
     }
 
     async fn run(

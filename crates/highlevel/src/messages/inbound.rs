@@ -8,8 +8,10 @@ use std::time::SystemTime;
 
 use highlevel_wire::types::{CallDetails, InboundMessageRequest, InboundMessageType};
 
+use crate::reconcile::sealed::Sealed;
 use crate::{
     AltId, CallStatus, ContactId, ConversationId, ConversationProviderId, Direction, EmailMessageId,
+    Fingerprint, Fingerprintable,
 };
 
 /// A message that a contact sent through a system outside HighLevel.
@@ -261,6 +263,14 @@ impl<Address> Inbound<Voice, Address> {
 
     fn details(&mut self) -> &mut CallDetails {
         self.request.call.get_or_insert_default()
+    }
+}
+
+impl<Channel> Fingerprintable for Inbound<Channel, Addressed> {}
+
+impl<Channel> Sealed for Inbound<Channel, Addressed> {
+    fn fingerprint_at(&self, attempted: SystemTime) -> Fingerprint {
+        self.request.fingerprint_at(attempted)
     }
 }
 

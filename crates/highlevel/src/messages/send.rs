@@ -4,9 +4,10 @@ use std::time::SystemTime;
 
 use highlevel_wire::types::{Forward, SendMessageRequest, SendMessageType};
 
+use crate::reconcile::sealed::Sealed;
 use crate::{
-    AppointmentId, ContactId, ConversationProviderId, EmailMessageId, EmailReplyMode, MessageId,
-    OptimizationPeriod, SendStatus, TemplateId, ThreadId, UserId,
+    AppointmentId, ContactId, ConversationProviderId, EmailMessageId, EmailReplyMode, Fingerprint,
+    Fingerprintable, MessageId, OptimizationPeriod, SendStatus, TemplateId, ThreadId, UserId,
 };
 
 /// The type of a channel: a request with the channel filled in, its fields as methods.
@@ -20,6 +21,14 @@ macro_rules! channel {
         impl From<$name> for SendMessageRequest {
             fn from(message: $name) -> Self {
                 message.0
+            }
+        }
+
+        impl Fingerprintable for $name {}
+
+        impl Sealed for $name {
+            fn fingerprint_at(&self, attempted: SystemTime) -> Fingerprint {
+                self.0.fingerprint_at(attempted)
             }
         }
 
