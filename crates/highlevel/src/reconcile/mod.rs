@@ -424,6 +424,7 @@ impl Fingerprint {
             content::compare_copies(&sent.cc, &message.cc_list, &message.cc),
             bcc,
             self.compare_provider(message),
+            compare_source(message.source.as_deref()),
         ];
         let has = |result: Match| details.contains(&result);
         if context.contains(&Match::Contradicts) || time == Match::Contradicts || has(Match::Contradicts) {
@@ -520,6 +521,14 @@ fn combine(fits: &BTreeSet<Fit>) -> Fit {
 
 fn highest(fits: &BTreeSet<Fit>) -> Fit {
     fits.last().copied().unwrap_or(Fit::Excluded)
+}
+
+/// A message that HighLevel created by itself can have the text of a request.
+fn compare_source(observed: Option<&str>) -> Match {
+    match observed {
+        Some("workflow" | "bulk_actions" | "campaign") => Match::Undecided,
+        _ => Match::Irrelevant,
+    }
 }
 
 fn compare<T: PartialEq>(sent: Option<&T>, observed: Option<&T>) -> Match {

@@ -22,6 +22,8 @@ pub struct ObservedMessage {
     pub(super) direction: Option<Direction>,
     pub(super) channel: ObservedChannel,
     pub(super) time: Option<SystemTime>,
+    /// What created it: `app`, `api`, `workflow`, `bulk_actions`, `campaign`.
+    pub(super) source: Option<String>,
     /// The body, and the plain text of an email.
     pub(super) texts: Vec<String>,
     pub(super) subject: Option<String>,
@@ -75,6 +77,7 @@ macro_rules! observed_from_event {
                     ),
                     channel,
                     time: event.date_added.as_ref().and_then(Timestamp::to_system_time),
+                    source: event.source.clone(),
                     texts: event.body.iter().chain(&event.plain_text).cloned().collect(),
                     subject: event.subject.clone(),
                     attachments: event.attachments.clone().unwrap_or_default(),
@@ -115,6 +118,7 @@ impl From<&Value> for ObservedMessage {
             direction: direction(text("direction"), text("type")),
             channel,
             time: time(&json["dateAdded"]),
+            source: owned("source"),
             texts: ["body", "plainText"].into_iter().filter_map(owned).collect(),
             subject: owned("subject"),
             attachments: texts(&json["attachments"]),

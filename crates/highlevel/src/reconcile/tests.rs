@@ -108,6 +108,8 @@ fn a_text_is_found_only_where_everything_agrees() {
         ("a different numbered channel", vec![json!({ "messageType": null, "messageTypeId": 3 })], NotFound),
         ("an unknown channel", vec![json!({ "messageType": "TYPE_PIGEON" })], maybe()),
         ("no channel", vec![json!({ "messageType": null })], maybe()),
+        ("a workflow's text", vec![json!({ "source": "workflow" })], maybe()),
+        ("made in the app", vec![json!({ "source": "app" })], sent("m1")),
         ("no date", vec![json!({ "dateAdded": null })], maybe()),
         ("a malformed date", vec![json!({ "dateAdded": "today" })], maybe()),
         ("milliseconds", vec![json!({ "dateAdded": 1_715_169_601_000_u64 })], sent("m1")),
