@@ -191,8 +191,12 @@ mod tests {
 
     fn compare(requested: &str, names: &[&str], numbers: &[u64]) -> Match {
         let mut observed = ObservedChannel::default();
-        names.iter().for_each(|name| observed.add_name(name));
-        numbers.iter().for_each(|number| observed.add_number(*number));
+        for name in names {
+            observed.add_name(name);
+        }
+        for number in numbers {
+            observed.add_number(*number);
+        }
         observed.compare(requested)
     }
 

@@ -409,10 +409,11 @@ impl Fingerprint {
             Match::Contradicts if !is_call => Match::Undecided,
             from_number => from_number,
         };
-        let bcc = match sent.bcc.is_empty() {
+        let bcc = if sent.bcc.is_empty() {
             // A location can be set up to add blind copies.
-            true => Match::Irrelevant,
-            false => content::compare_copies(&sent.bcc, &message.bcc_list, &message.bcc),
+            Match::Irrelevant
+        } else {
+            content::compare_copies(&sent.bcc, &message.bcc_list, &message.bcc)
         };
         let details = [
             text,
@@ -441,10 +442,9 @@ impl Fingerprint {
         let contact = compare(self.contact.as_ref(), message.contact.as_ref());
         let conversation = compare(self.conversation.as_ref(), message.conversation.as_ref());
         match (contact, conversation) {
-            (Match::Contradicts, _) => Match::Contradicts,
             // HighLevel merges conversations of a contact, and then the stored id of one of them is out of date.
             (Match::Agrees, Match::Contradicts) => Match::Undecided,
-            (_, Match::Contradicts) => Match::Contradicts,
+            (Match::Contradicts, _) | (_, Match::Contradicts) => Match::Contradicts,
             (Match::Agrees, _) | (_, Match::Agrees) => Match::Agrees,
             _ => Match::Undecided,
         }

@@ -103,11 +103,11 @@ impl From<&Value> for ObservedMessage {
         let text = |name: &str| json[name].as_str().filter(|text| !text.trim().is_empty());
         let owned = |name: &str| text(name).map(str::to_owned);
         let mut channel = ObservedChannel::default();
-        for name in ["messageType", "messageTypeString", "type"] {
-            text(name).into_iter().for_each(|name| channel.add_name(name));
+        for name in ["messageType", "messageTypeString", "type"].into_iter().filter_map(text) {
+            channel.add_name(name);
         }
-        for number in ["messageTypeId", "type"] {
-            json[number].as_f64().into_iter().for_each(|number| add_number(&mut channel, number));
+        for number in ["messageTypeId", "type"].into_iter().filter_map(|name| json[name].as_f64()) {
+            add_number(&mut channel, number);
         }
         Self {
             message: text("id").or(text("messageId")).map(MessageId::from),
