@@ -6,6 +6,7 @@
 
 #![cfg(unix)]
 
+mod descriptors;
 mod process;
 mod send;
 mod server;

@@ -22,6 +22,7 @@ use crate::client::Client;
 use crate::limit::{AcquireError, AcquireErrorKind, Permit, RateLimitHeaders, RateLimited};
 use crate::retry::{Next, Progress, RetryBudget};
 use crate::token::{Bearer, Rejected};
+use crate::transport::Slot;
 use crate::{Delivery, Error, ErrorKind, Fingerprint, Receipt, Result};
 
 /// The largest answer that is read, in bytes.
@@ -125,6 +126,7 @@ impl Client {
                 Ok(permit) => permit,
                 Err((why, wait)) => return Err(last.unwrap_or(why).with_wait(wait)),
             };
+            let slot = self.slot(O::NAME, deadline).await.map_err(|why| last.take().unwrap_or(why))?;
             let acquired = now();
             if acquired.saturating_duration_since(had) > LONG_WAIT {
                 bearer = match self.bearer(O::NAME, None, deadline).await {
@@ -145,7 +147,7 @@ impl Client {
             let timeout = self.options().attempt.min(remaining);
             let authorization =
                 bearer.authorization.clone().map_err(|what| Error::odd_token(O::NAME, what))?;
-            // The wait for a token may have taken longer than the permit is valid.
+            // The waits for a connection and a token may have taken longer than the permit is valid.
             if !permit.begin() {
                 continue;
             }
@@ -160,8 +162,12 @@ impl Client {
                 status = field::Empty,
                 ms = field::Empty
             );
-            let (result, headers) =
-                self.attempt(operation, &bearer, authorization, timeout).instrument(span.clone()).await;
+            let (result, headers) = self
+                .attempt(operation, &bearer, authorization, timeout, &slot)
+                .instrument(span.clone())
+                .await;
+            // A refresh of the token, or the next attempt, waits for a slot as well.
+            drop(slot);
             report(&permit, &result, &headers);
             drop(permit);
             trace(&span, &result, now().saturating_duration_since(acquired));
@@ -226,15 +232,22 @@ impl Client {
         }
     }
 
+    /// Waits for a connection.
+    async fn slot(&self, operation: &'static str, deadline: Instant) -> Result<Slot> {
+        let slot = tokio::time::timeout_at(deadline.into(), self.connection().slot()).await;
+        slot.unwrap_or_else(|_| Err(out_of_time(operation)))
+    }
+
     async fn attempt<O: Operation>(
         &self,
         operation: &O,
         bearer: &Bearer,
         authorization: HeaderValue,
         timeout: Duration,
+        slot: &Slot,
     ) -> (Result<Receipt<O::Answer>, Failed>, RateLimitHeaders) {
         let exchange = self.connection().exchange(Some(authorization), timeout).moving_headers();
-        let client = self.connection().below(&exchange);
+        let client = self.connection().below(slot.http.clone(), &exchange);
         let result = operation.run(&client).await;
         let observation = exchange.take();
         let headers = observation.answer.as_ref().map(|answer| RateLimitHeaders::read(&answer.headers));

@@ -12,16 +12,20 @@ use crate::call::{self, SharedBudget};
 use crate::connection::{Connection, Options};
 use crate::limit::{LocalRateLimiter, RateLimiter};
 use crate::token::{Bearer, TokenSource, Tokens};
-use crate::transport::{self, Timeouts};
+use crate::transport::{Origin, Tls, Transport, TransportBuilder};
 use crate::{ApiVersion, Calls, Error, LocationId, Messages, Result, RetryPolicy, address};
 
-/// How long a whole call may take, unless told otherwise.
+/// The default time for one attempt.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The default time for a whole call.
 const CALL_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A client of HighLevel's conversations API for one location.
 ///
 /// Cheap to clone; clones share connections, token, limits and retry budget. It is `Send` and `Sync`, and needs a tokio
-/// runtime with its timer and I/O to run.
+/// runtime with its timer and I/O to run; it may be used from several runtimes. Programs without one use
+/// `highlevel::blocking`.
 #[derive(Clone)]
 pub struct Client {
     shared: Arc<Shared>,
@@ -86,7 +90,7 @@ impl Client {
         let authorization = bearer.authorization.clone().map_err(|what| Error::odd_token("wire", what))?;
         let connection = self.connection();
         let exchange = connection.exchange(Some(authorization), self.options.attempt);
-        Ok((connection.below(&exchange), exchange))
+        Ok((connection.below(connection.client()?, &exchange), exchange))
     }
 
     /// A client of one location: what it shares with others, and what it has of its own.
@@ -150,8 +154,9 @@ pub struct ClientBuilder {
     base_url: Option<String>,
     version: Option<ApiVersion>,
     user_agent: Option<String>,
-    timeouts: Timeouts,
-    http: Option<reqwest::Client>,
+    attempt_timeout: Option<Duration>,
+    transport: Option<Transport>,
+    http: TransportBuilder,
     allow_plain_http: bool,
 }
 
@@ -219,15 +224,15 @@ impl ClientBuilder {
         self
     }
 
-    /// How long connecting may take, TLS included: 3 seconds by default. Not used with a client of your own.
+    /// As [`TransportBuilder::connect_timeout`]. Defaults to 3 seconds.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
-        self.timeouts.connect = timeout;
+        self.http = self.http.connect_timeout(timeout);
         self
     }
 
-    /// How long one attempt may take, from connecting to the last byte of the answer: 30 seconds by default.
+    /// Sets how long one attempt may take, from connecting to the last byte of the response. Defaults to 30 seconds.
     pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
-        self.timeouts.attempt = timeout;
+        self.attempt_timeout = Some(timeout);
         self
     }
 
@@ -237,19 +242,38 @@ impl ClientBuilder {
         self
     }
 
-    /// How long an unused connection is kept: 50 seconds by default. Not used with a client of your own.
+    /// As [`TransportBuilder::idle_timeout`]. Defaults to 50 seconds.
     pub fn idle_timeout(mut self, timeout: Duration) -> Self {
-        self.timeouts.idle = timeout;
+        self.http = self.http.idle_timeout(timeout);
         self
     }
 
-    /// A client of your own, for proxies, certificates or another implementation of TLS. It should follow no
-    /// redirects and resend nothing by itself.
-    ///
-    /// This library adds no TLS to reqwest's own defaults: `reqwest::Client::new()` needs one of reqwest's TLS features
-    /// in your `Cargo.toml`.
-    pub fn http_client(mut self, http: reqwest::Client) -> Self {
-        self.http = Some(http);
+    /// As [`TransportBuilder::max_connections`].
+    pub fn max_connections(mut self, connections: usize) -> Self {
+        self.http = self.http.max_connections(connections);
+        self
+    }
+
+    /// As [`TransportBuilder::tls`].
+    pub fn tls(mut self, tls: Tls) -> Self {
+        self.http = self.http.tls(tls);
+        self
+    }
+
+    /// As [`TransportBuilder::http_client`]: configures the HTTP client below, for example for a proxy. A client that is
+    /// configured this way has connections of its own; build a [`Transport`] to share them.
+    pub fn http_client(
+        mut self,
+        configure: impl Fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder + Send + Sync + 'static,
+    ) -> Self {
+        self.http = self.http.http_client(configure);
+        self
+    }
+
+    /// Uses the connections of a transport. Defaults to one that all clients of the process with the same connect timeout,
+    /// idle timeout, bound of connections and TLS share.
+    pub fn transport(mut self, transport: &Transport) -> Self {
+        self.transport = Some(transport.clone());
         self
     }
 
@@ -297,19 +321,27 @@ impl ClientBuilder {
             "user agent",
             user_agent.unwrap_or(concat!("highlevel-rust/", env!("CARGO_PKG_VERSION"))),
         )?;
-        let http = match self.http {
-            Some(http) => http,
-            None => transport::build(&base_url, self.timeouts)?,
+        let transport = match (self.transport, self.http.first_setting()) {
+            (Some(_), Some(setting)) => {
+                return Err(Error::configuration(format!(
+                    "`.transport(…)` was given together with `.{setting}(…)`: set it with `Transport::builder()`"
+                )));
+            }
+            (Some(transport), None) => transport,
+            (None, _) => self.http.build_shared()?,
         };
+        let origin = Origin::of(&base_url);
+        transport.prepare(&origin)?;
         Ok(Connection {
-            http,
+            transport,
+            origin,
             base_url: base_url.as_str().trim_end_matches('/').into(),
             version,
             user_agent,
             limiter: self.limiter.unwrap_or_else(|| Arc::new(LocalRateLimiter::new())),
             budget: Arc::new(SharedBudget::default()),
             options: Options {
-                attempt: self.timeouts.attempt,
+                attempt: self.attempt_timeout.unwrap_or(ATTEMPT_TIMEOUT),
                 call: self.call_timeout.unwrap_or(CALL_TIMEOUT),
                 retry: self.retry,
             },
@@ -323,7 +355,10 @@ impl fmt::Debug for ClientBuilder {
             .field("base_url", &self.base_url.as_deref().map(address::without_secrets))
             .field("version", &self.version)
             .field("user_agent", &self.user_agent)
-            .field("timeouts", &self.timeouts)
+            .field("attempt_timeout", &self.attempt_timeout)
+            .field("call_timeout", &self.call_timeout)
+            .field("transport", &self.transport)
+            .field("http", &self.http)
             .finish_non_exhaustive()
     }
 }

@@ -6,14 +6,16 @@ use std::time::Duration;
 use highlevel_wire::{CallData, Exchange};
 use http::HeaderValue;
 
-use crate::RetryPolicy;
 use crate::call::{BODY_LIMIT, SharedBudget};
 use crate::limit::RateLimiter;
+use crate::transport::{Origin, Slot, Transport};
+use crate::{Result, RetryPolicy};
 
 /// A connection to HighLevel, without a token. Cheap to clone; clones share everything.
 #[derive(Clone)]
 pub(crate) struct Connection {
-    pub(crate) http: reqwest::Client,
+    pub(crate) transport: Transport,
+    pub(crate) origin: Origin,
     /// Without a slash at its end.
     pub(crate) base_url: Arc<str>,
     pub(crate) version: HeaderValue,
@@ -44,8 +46,18 @@ impl Connection {
         })
     }
 
-    /// The generated client for one exchange.
-    pub(crate) fn below(&self, exchange: &Exchange) -> highlevel_wire::Client {
-        highlevel_wire::Client::new_with_client(&self.base_url, self.http.clone(), exchange.clone())
+    /// Waits for a permit to use a connection on the current runtime.
+    pub(crate) async fn slot(&self) -> Result<Slot> {
+        self.transport.slot(&self.origin).await
+    }
+
+    /// Returns the HTTP client of the current runtime, without a permit.
+    pub(crate) fn client(&self) -> Result<reqwest::Client> {
+        self.transport.client(&self.origin)
+    }
+
+    /// Returns the generated client for one exchange.
+    pub(crate) fn below(&self, http: reqwest::Client, exchange: &Exchange) -> highlevel_wire::Client {
+        highlevel_wire::Client::new_with_client(&self.base_url, http, exchange.clone())
     }
 }

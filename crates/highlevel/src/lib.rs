@@ -35,8 +35,9 @@
 //!
 //! # TLS
 //!
-//! rustls with ring, and the certificates of the platform. The features `aws-lc` and `native-tls` choose another
-//! implementation; a caller's own [`reqwest::Client`] any other.
+//! rustls with ring, and the certificates of the platform. The features `aws-lc` and `native-tls` compile in another
+//! implementation, which is used if [`Tls`] names it or if ring is not compiled in;
+//! [`http_client`](TransportBuilder::http_client) configures any other.
 
 mod address;
 pub mod auth;
@@ -78,6 +79,7 @@ pub use reqwest::Method;
 pub use retry::RetryPolicy;
 pub use secrecy::SecretString;
 pub use token::{TokenResult, TokenSource};
+pub use transport::{Tls, Transport, TransportBuilder};
 
 pub use highlevel_wire::Timestamp;
 pub use highlevel_wire::types::{

@@ -1,119 +1,442 @@
-//! The HTTP client below: timeouts, TLS, proxies.
+//! The HTTP transport: connections, pools, TLS and proxies, shared among clients.
 
+mod connect;
+mod shared;
+mod tls;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
+use reqwest::Url;
 use reqwest::redirect::Policy;
-use reqwest::{ClientBuilder, Url};
+use tokio::runtime::{Handle, Id};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
+use self::connect::ConnectLayer;
+use self::tls::TlsSettings;
 use crate::classify::Fault;
 use crate::{Error, Result};
 
-/// How long the parts of a call may take.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Timeouts {
-    pub(crate) connect: Duration,
-    pub(crate) attempt: Duration,
-    pub(crate) idle: Duration,
+pub use self::tls::Tls;
+
+/// Longer than any attempt takes: overrides the timeouts of reqwest, which this crate does not use.
+const NEVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+/// Changes a reqwest builder.
+type Configure = dyn Fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder + Send + Sync;
+
+/// The HTTP connections of clients: pools, TLS, proxies and timeouts of connections.
+///
+/// Cheap to clone; clones share everything. Clients whose builders set nothing of this share one transport by default, so
+/// that thousands of clients in a process cost little. Build one to configure it once for several clients:
+///
+/// ```
+/// use highlevel::{Client, Transport};
+///
+/// let transport = Transport::builder().max_connections(20).build()?;
+/// let clients: Result<Vec<Client>, _> = ["pit-1", "pit-2"]
+///     .map(|token| Client::builder().token(token).transport(&transport).build())
+///     .into_iter()
+///     .collect();
+/// # clients?;
+/// # Ok::<(), highlevel::Error>(())
+/// ```
+///
+/// Connections belong to the tokio runtime that opened them. A transport has a pool per runtime, so a runtime that is not
+/// driven, or was dropped, never holds up the requests of another one.
+#[derive(Clone)]
+pub struct Transport {
+    inner: Arc<Inner>,
 }
 
-impl Default for Timeouts {
-    fn default() -> Self {
+struct Inner {
+    settings: Settings,
+    configure: Option<Arc<Configure>>,
+    tls: TlsSettings,
+    pools: Mutex<Pools>,
+}
+
+#[derive(Default)]
+struct Pools {
+    /// Clients that were built to validate the settings, for the first runtime that sends to their origin.
+    spare: HashMap<Arc<str>, reqwest::Client>,
+    of_runtimes: HashMap<(Id, Arc<str>), Pool>,
+}
+
+/// The connections of one runtime to one origin.
+struct Pool {
+    http: reqwest::Client,
+    slots: Arc<Semaphore>,
+    generation: u64,
+    /// Ends the task that watches the runtime when this pool is dropped.
+    _watch: oneshot::Sender<()>,
+}
+
+/// The settings by which transports are equal.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Settings {
+    connect: Duration,
+    idle: Duration,
+    max_connections: usize,
+    tls: Option<Tls>,
+    root_certificates: Vec<u8>,
+}
+
+/// A server that requests are sent to: scheme, host and port.
+#[derive(Debug, Clone)]
+pub(crate) struct Origin {
+    name: Arc<str>,
+    is_https: bool,
+    is_loopback: bool,
+}
+
+/// A permit to use one connection, with the client that has it.
+pub(crate) struct Slot {
+    pub(crate) http: reqwest::Client,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Transport {
+    /// Starts building a transport.
+    pub fn builder() -> TransportBuilder {
+        TransportBuilder::default()
+    }
+
+    /// Builds what is needed to send to an origin, so that errors of the configuration are found at once.
+    pub(crate) fn prepare(&self, origin: &Origin) -> Result<()> {
+        let is_prepared = |pools: &Pools| {
+            pools.spare.contains_key(&origin.name)
+                || pools.of_runtimes.keys().any(|(_, name)| *name == origin.name)
+        };
+        if is_prepared(&self.inner.pools()) {
+            return Ok(());
+        }
+        let http = self.inner.build(origin)?;
+        self.inner.pools().spare.entry(Arc::clone(&origin.name)).or_insert(http);
+        Ok(())
+    }
+
+    /// Returns the client of the current runtime for an origin, without a slot.
+    pub(crate) fn client(&self, origin: &Origin) -> Result<reqwest::Client> {
+        Ok(self.pool(origin)?.0)
+    }
+
+    /// Waits for a permit to use a connection, in FIFO order.
+    pub(crate) async fn slot(&self, origin: &Origin) -> Result<Slot> {
+        let (http, slots) = self.pool(origin)?;
+        let permit = slots.acquire_owned().await;
+        let permit =
+            permit.map_err(|error| Error::configuration("the transport is closed").with_source(error))?;
+        Ok(Slot { http, _permit: permit })
+    }
+
+    /// Returns the pool of the current runtime, which is created if there is none.
+    fn pool(&self, origin: &Origin) -> Result<(reqwest::Client, Arc<Semaphore>)> {
+        let runtime = Handle::try_current().map_err(|error| {
+            Error::configuration(
+                "requests need a tokio runtime: call this inside one, or use `highlevel::blocking`",
+            )
+            .with_source(error)
+        })?;
+        let key = (runtime.id(), Arc::clone(&origin.name));
+        let spare = {
+            let mut pools = self.inner.pools();
+            if let Some(pool) = pools.of_runtimes.get(&key) {
+                return Ok((pool.http.clone(), Arc::clone(&pool.slots)));
+            }
+            pools.spare.remove(&origin.name)
+        };
+        let http = match spare {
+            Some(http) => http,
+            None => self.inner.build(origin)?,
+        };
+        Ok(self.inner.insert(&runtime, key, http))
+    }
+
+    fn new(settings: Settings, configure: Option<Arc<Configure>>) -> Self {
+        let tls = TlsSettings::new(settings.tls, &settings.root_certificates);
+        Self { inner: Arc::new(Inner { settings, configure, tls, pools: Mutex::default() }) }
+    }
+}
+
+impl fmt::Debug for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Settings { connect, idle, max_connections, tls, .. } = &self.inner.settings;
+        f.debug_struct("Transport")
+            .field("connect_timeout", connect)
+            .field("idle_timeout", idle)
+            .field("max_connections", max_connections)
+            .field("tls", tls)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Inner {
+    fn pools(&self) -> MutexGuard<'_, Pools> {
+        self.pools.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds the pool of a runtime, and removes it when the runtime is dropped.
+    fn insert(
+        self: &Arc<Self>,
+        runtime: &Handle,
+        key: (Id, Arc<str>),
+        http: reqwest::Client,
+    ) -> (reqwest::Client, Arc<Semaphore>) {
+        static GENERATION: AtomicU64 = AtomicU64::new(0);
+        let generation = GENERATION.fetch_add(1, Ordering::Relaxed);
+        let (watch, dropped) = oneshot::channel();
+        let slots = Arc::new(Semaphore::new(self.settings.max_connections));
+        let pool = Pool { http: http.clone(), slots: Arc::clone(&slots), generation, _watch: watch };
+        {
+            let mut pools = self.pools();
+            // Another thread of the runtime may have been faster.
+            if let Some(pool) = pools.of_runtimes.get(&key) {
+                return (pool.http.clone(), Arc::clone(&pool.slots));
+            }
+            pools.of_runtimes.insert(key.clone(), pool);
+        }
+        let guard = RuntimeGuard { transport: Arc::downgrade(self), key, generation };
+        // The task never does anything: a runtime that is dropped drops its tasks, and the guard with this one. It is spawned
+        // without the lock, because a runtime that shuts down drops it at once.
+        runtime.spawn(async move {
+            let _guard = guard;
+            let _ = dropped.await;
+        });
+        (http, slots)
+    }
+
+    /// Builds the HTTP client for an origin. What the promises of this crate rest on is set last, so that the caller's
+    /// configuration cannot change it.
+    fn build(&self, origin: &Origin) -> Result<reqwest::Client> {
+        let mut builder = reqwest::Client::builder();
+        if origin.is_loopback {
+            builder = builder.no_proxy();
+        }
+        builder = self.tls.apply(builder, origin.is_https, self.configure.is_some())?;
+        if let Some(configure) = &self.configure {
+            // The timer of an attempt is this crate's: another one would cut off responses that have arrived.
+            builder = configure(builder).timeout(NEVER).read_timeout(NEVER);
+        }
+        builder = builder
+            .redirect(Policy::none())
+            .retry(reqwest::retry::never())
+            .http1_only()
+            .connect_timeout(self.settings.connect)
+            .pool_idle_timeout(self.settings.idle)
+            .pool_max_idle_per_host(usize::MAX)
+            // It would log the token.
+            .connection_verbose(false)
+            .connector_layer(ConnectLayer::new(self.settings.max_connections, self.settings.connect));
+        // reqwest panics if it is to configure rustls and the process has no provider of cryptography.
+        let built = catch_unwind(AssertUnwindSafe(|| builder.build()));
+        let http = built
+            .map_err(|_| {
+                Error::configuration(
+                    "reqwest cannot set up TLS: install a default provider of rustls, or leave out `tls_backend_rustls()`",
+                )
+            })?
+            .map_err(|error| {
+                Error::configuration("the HTTP client cannot be set up; see the source of this error").with_source(error)
+            })?;
+        if self.configure.is_some() {
+            check_default_headers(&http)?;
+        }
+        Ok(http)
+    }
+}
+
+/// Removes the pool of a runtime when the runtime drops its tasks.
+struct RuntimeGuard {
+    transport: Weak<Inner>,
+    key: (Id, Arc<str>),
+    generation: u64,
+}
+
+impl Drop for RuntimeGuard {
+    fn drop(&mut self) {
+        let Some(transport) = self.transport.upgrade() else { return };
+        let mut pools = transport.pools();
+        let is_own = pools.of_runtimes.get(&self.key).is_some_and(|pool| pool.generation == self.generation);
+        let pool = if is_own { pools.of_runtimes.remove(&self.key) } else { None };
+        drop(pools);
+        drop(pool);
+    }
+}
+
+/// Rejects default headers that would change how a request is framed. reqwest adds them after this crate has built the
+/// request, and shows them in its debug output only.
+fn check_default_headers(http: &reqwest::Client) -> Result<()> {
+    let shown = format!("{http:?}").to_ascii_lowercase();
+    for name in ["content-length", "transfer-encoding"] {
+        if shown.contains(&format!("\"{name}\":")) {
+            return Err(Error::configuration(format!(
+                "the HTTP client has the default header `{name}`, which would cut or join requests: leave it out"
+            )));
+        }
+    }
+    Ok(())
+}
+
+impl Origin {
+    pub(crate) fn of(url: &Url) -> Self {
         Self {
-            connect: Duration::from_secs(3),
-            attempt: Duration::from_secs(30),
-            // Below the 60 s after which common load balancers close a connection: the race is lost by them.
-            idle: Duration::from_secs(50),
+            name: url.origin().ascii_serialization().into(),
+            is_https: url.scheme() == "https",
+            is_loopback: is_loopback(url),
         }
     }
 }
 
-/// Builds the HTTP client for a base URL.
-pub(crate) fn build(base_url: &Url, timeouts: Timeouts) -> Result<reqwest::Client> {
-    let mut builder = reqwest::Client::builder()
-        .connect_timeout(timeouts.connect)
-        .pool_idle_timeout(timeouts.idle)
-        .redirect(Policy::none())
-        .retry(reqwest::retry::never());
-    if is_loopback(base_url) {
-        builder = builder.no_proxy();
-    }
-    tls(builder, base_url)?.build().map_err(|error| {
-        Error::configuration("the HTTP client cannot be set up; see the source of this error")
-            .with_source(error)
-    })
-}
-
-/// Whether a URL leads to this machine.
+/// Returns `true` if a URL leads to this machine.
 pub(crate) fn is_loopback(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
     host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-#[cfg(feature = "native-tls")]
-#[allow(clippy::unnecessary_wraps, reason = "the other implementations of TLS can fail here")]
-fn tls(builder: ClientBuilder, _: &Url) -> Result<ClientBuilder> {
-    Ok(builder.tls_backend_native())
+/// Builds a [`Transport`].
+#[must_use = "a builder does nothing until `build` is called"]
+#[derive(Clone, Default)]
+pub struct TransportBuilder {
+    connect: Option<Duration>,
+    idle: Option<Duration>,
+    max_connections: Option<usize>,
+    tls: Option<Tls>,
+    root_certificates: Vec<u8>,
+    configure: Option<Arc<Configure>>,
 }
 
-#[cfg(all(feature = "__rustls", not(feature = "native-tls")))]
-fn tls(builder: ClientBuilder, base_url: &Url) -> Result<ClientBuilder> {
-    use std::sync::Arc;
-
-    use rustls::{ClientConfig, RootCertStore};
-    use rustls_platform_verifier::BuilderVerifierExt;
-
-    #[cfg(feature = "aws-lc")]
-    let provider = rustls::crypto::aws_lc_rs::default_provider();
-    #[cfg(not(feature = "aws-lc"))]
-    let provider = rustls::crypto::ring::default_provider();
-
-    // Handed over rather than installed: what TLS the process uses elsewhere is not for a library to decide.
-    let fault = |error: rustls::Error| {
-        Error::configuration("TLS cannot be set up: are the root certificates of the system installed (on Debian and Alpine the package ca-certificates)?")
-            .with_source(error)
-    };
-    let config = ClientConfig::builder_with_provider(Arc::new(provider))
-        .with_safe_default_protocol_versions()
-        .map_err(fault)?;
-    let config = if base_url.scheme() == "https" {
-        config.with_platform_verifier().map_err(fault)?
-    } else {
-        // No TLS will be spoken, redirects included: the certificates of the system need not even exist.
-        config.with_root_certificates(RootCertStore::empty())
-    };
-    Ok(builder.tls_backend_preconfigured(config.with_no_client_auth()))
-}
-
-#[cfg(not(any(feature = "__rustls", feature = "native-tls")))]
-fn tls(builder: ClientBuilder, base_url: &Url) -> Result<ClientBuilder> {
-    if base_url.scheme() == "https" {
-        return Err(Error::configuration(
-            "no TLS was compiled in: turn on one of the features rustls-ring, aws-lc or native-tls of the crate \
-             highlevel, or hand over a reqwest::Client of your own",
-        ));
+impl TransportBuilder {
+    /// Sets how long connecting may take, TLS included. Defaults to 3 seconds.
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect = Some(timeout);
+        self
     }
-    Ok(builder)
-}
 
-/// `cargo test -p highlevel --no-default-features --lib`
-#[cfg(all(test, not(any(feature = "__rustls", feature = "native-tls"))))]
-mod tests {
-    #[test]
-    fn without_tls_only_this_machine_is_spoken_to() {
-        let builder = |url: &str| crate::Client::builder().token("pit-1").base_url(url);
-        let error = builder("https://services.leadconnectorhq.com").build().expect_err("no TLS");
-        assert_eq!(
-            error.to_string(),
-            "build: no TLS was compiled in: turn on one of the features rustls-ring, aws-lc or native-tls of the crate \
-             highlevel, or hand over a reqwest::Client of your own"
-        );
-        builder("http://127.0.0.1:8080").build().expect("plain HTTP on this machine");
-        let own = builder("https://services.leadconnectorhq.com").http_client(reqwest::Client::new());
-        own.build().expect("a client that sees to TLS itself");
+    /// Sets how long an unused connection stays open. Defaults to 50 seconds, below the 60 seconds after which common load
+    /// balancers close connections.
+    pub fn idle_timeout(mut self, timeout: Duration) -> Self {
+        self.idle = Some(timeout);
+        self
+    }
+
+    /// Sets how many requests may be in progress at once per host and runtime, and so how many connections are open.
+    /// Further requests wait in FIFO order, within the deadline of their call.
+    ///
+    /// Defaults to 100, or to a quarter of the files that the process may open (`ulimit -n`) if that is less.
+    pub fn max_connections(mut self, connections: usize) -> Self {
+        self.max_connections = Some(connections);
+        self
+    }
+
+    /// Chooses the implementation of TLS. Defaults to rustls with ring if the feature `rustls-ring` is on, whatever other
+    /// features are; see [`Tls`].
+    pub fn tls(mut self, tls: Tls) -> Self {
+        self.tls = Some(tls);
+        self
+    }
+
+    /// Adds root certificates in PEM format to those of the platform, for example of a proxy that inspects TLS.
+    pub fn root_certificates_pem(mut self, pem: impl AsRef<[u8]>) -> Self {
+        self.root_certificates.extend_from_slice(pem.as_ref());
+        self.root_certificates.push(b'\n');
+        self
+    }
+
+    /// Configures the HTTP client below, for proxies, name resolution or other settings of reqwest.
+    ///
+    /// ```
+    /// use highlevel::Transport;
+    ///
+    /// let proxy = reqwest::Proxy::all("http://proxy.example.com:3128").expect("a proxy");
+    /// let transport = Transport::builder().http_client(move |http| http.proxy(proxy.clone())).build()?;
+    /// # Ok::<(), highlevel::Error>(())
+    /// ```
+    ///
+    /// The closure is called once for each runtime and host. These settings are replaced afterwards, because the promises of
+    /// this crate rest on them: redirects and retries (none), the version of HTTP (1.1), the timeouts and the pool (those of
+    /// this builder), and `connection_verbose` (off, it would log tokens). The headers `Authorization`, `Version` and
+    /// `User-Agent` of requests replace default headers of the same name.
+    ///
+    /// Certificate settings of reqwest's builder have no effect on the TLS of this crate: use
+    /// [`root_certificates_pem`](Self::root_certificates_pem), hand over a whole configuration with
+    /// `tls_backend_preconfigured`, or leave TLS to reqwest with [`Tls::Reqwest`].
+    pub fn http_client(
+        mut self,
+        configure: impl Fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder + Send + Sync + 'static,
+    ) -> Self {
+        self.configure = Some(Arc::new(configure));
+        self
+    }
+
+    /// Builds the transport.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) if no connection is allowed, or if a chosen
+    /// implementation of TLS was not compiled in.
+    pub fn build(self) -> Result<Transport> {
+        let (settings, configure) = self.settings()?;
+        Ok(Transport::new(settings, configure))
+    }
+
+    /// Returns a transport that is shared among all that have the same settings.
+    pub(crate) fn build_shared(self) -> Result<Transport> {
+        let (settings, configure) = self.settings()?;
+        match configure {
+            None => Ok(shared::transport(settings)),
+            Some(_) => Ok(Transport::new(settings, configure)),
+        }
+    }
+
+    /// Returns the name of a setting that was made, if there is one.
+    pub(crate) fn first_setting(&self) -> Option<&'static str> {
+        [
+            (self.connect.is_some(), "connect_timeout"),
+            (self.idle.is_some(), "idle_timeout"),
+            (self.max_connections.is_some(), "max_connections"),
+            (self.tls.is_some(), "tls"),
+            (self.configure.is_some(), "http_client"),
+            (!self.root_certificates.is_empty(), "root_certificates_pem"),
+        ]
+        .into_iter()
+        .find_map(|(is_set, name)| is_set.then_some(name))
+    }
+
+    fn settings(self) -> Result<(Settings, Option<Arc<Configure>>)> {
+        if self.max_connections == Some(0) {
+            return Err(Error::configuration(
+                "no connection is allowed: `.max_connections(…)` is at least 1",
+            ));
+        }
+        let max_connections = self.max_connections.unwrap_or_else(connect::default_max_connections);
+        let settings = Settings {
+            connect: self.connect.unwrap_or(Duration::from_secs(3)),
+            idle: self.idle.unwrap_or(Duration::from_secs(50)),
+            max_connections: max_connections.min(Semaphore::MAX_PERMITS),
+            tls: tls::choose(self.tls)?,
+            root_certificates: self.root_certificates,
+        };
+        Ok((settings, self.configure))
     }
 }
 
-/// What the transport says went wrong.
+impl fmt::Debug for TransportBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TransportBuilder")
+            .field("connect_timeout", &self.connect)
+            .field("idle_timeout", &self.idle)
+            .field("max_connections", &self.max_connections)
+            .field("tls", &self.tls)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Classifies what the transport reports.
 pub(crate) fn fault(error: &reqwest::Error) -> Fault {
     if is_about_a_certificate(error) {
         Fault::Certificate
@@ -126,20 +449,27 @@ pub(crate) fn fault(error: &reqwest::Error) -> Fault {
     }
 }
 
-/// Whether the other side showed a certificate that was not accepted: expired, for another name, or of an unknown
-/// authority. With the TLS of the operating system this is not told apart from other faults of connecting.
+/// Returns `true` if the certificate of the server was not accepted: expired, for another name, or of an unknown authority.
+/// With the TLS of the operating system this cannot be distinguished from other errors of connecting.
 fn is_about_a_certificate(error: &reqwest::Error) -> bool {
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(error) = cause {
-        #[cfg(feature = "__rustls")]
-        if let Some(rustls::Error::InvalidCertificate(_)) = error.downcast_ref::<rustls::Error>() {
-            return true;
-        }
-        // An I/O error hides what it wraps from `source`.
-        cause = match error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
+    #[cfg(feature = "__rustls")]
+    return causes(error)
+        .any(|cause| matches!(cause.downcast_ref(), Some(rustls::Error::InvalidCertificate(_))));
+    #[cfg(not(feature = "__rustls"))]
+    return {
+        let _ = error;
+        false
+    };
+}
+
+/// Iterates over an error and its causes, also those that an I/O error hides from `source`.
+fn causes<'a>(
+    error: &'a (dyn std::error::Error + 'static),
+) -> impl Iterator<Item = &'a (dyn std::error::Error + 'static)> {
+    std::iter::successors(Some(error), |error| {
+        match error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
             Some(inner) => Some(inner),
             None => error.source(),
-        };
-    }
-    false
+        }
+    })
 }

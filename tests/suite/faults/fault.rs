@@ -144,14 +144,10 @@ fn client(fault: Fault, pooled: bool, setting: Setting, address: SocketAddr, res
         .attempt_timeout(setting.attempt)
         .connect_timeout(connect);
     let builder = if own {
-        let http = reqwest::Client::builder()
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .connect_timeout(connect)
-            .dns_resolver(resolver.clone())
-            .tls_backend_preconfigured(tls::client());
-        builder.http_client(http.build().expect("an HTTP client"))
+        let resolver = resolver.clone();
+        builder.http_client(move |http| {
+            http.no_proxy().dns_resolver(resolver.clone()).tls_backend_preconfigured(tls::client())
+        })
     } else {
         builder
     };

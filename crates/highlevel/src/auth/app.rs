@@ -16,7 +16,10 @@ use crate::call;
 use crate::connection::Connection;
 use crate::limit::RateLimiter;
 use crate::token::Tokens;
-use crate::{ApiVersion, AppId, Client, ClientBuilder, CompanyId, Error, LocationId, Result, RetryPolicy};
+use crate::{
+    ApiVersion, AppId, Client, ClientBuilder, CompanyId, Error, LocationId, Result, RetryPolicy, Tls,
+    Transport,
+};
 
 /// An app of HighLevel's marketplace, with the tokens of all locations and companies that it is installed on.
 ///
@@ -304,9 +307,30 @@ impl AppBuilder {
         self
     }
 
+    /// As [`ClientBuilder::max_connections`].
+    pub fn max_connections(mut self, connections: usize) -> Self {
+        self.client = self.client.max_connections(connections);
+        self
+    }
+
+    /// As [`ClientBuilder::tls`].
+    pub fn tls(mut self, tls: Tls) -> Self {
+        self.client = self.client.tls(tls);
+        self
+    }
+
     /// As [`ClientBuilder::http_client`].
-    pub fn http_client(mut self, http: reqwest::Client) -> Self {
-        self.client = self.client.http_client(http);
+    pub fn http_client(
+        mut self,
+        configure: impl Fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder + Send + Sync + 'static,
+    ) -> Self {
+        self.client = self.client.http_client(configure);
+        self
+    }
+
+    /// As [`ClientBuilder::transport`].
+    pub fn transport(mut self, transport: &Transport) -> Self {
+        self.client = self.client.transport(transport);
         self
     }
 

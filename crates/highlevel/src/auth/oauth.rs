@@ -69,7 +69,11 @@ impl OAuth {
             Request::Code(_) | Request::Refresh(..) => None,
         };
         let exchange = self.connection.exchange(authorization, timeout).moving_headers();
-        let wire = self.connection.below(&exchange);
+        let slot = match tokio::time::timeout(timeout, self.connection.slot()).await {
+            Ok(slot) => slot.map_err(|error| Refusal { trouble: Trouble::NotSent, error })?,
+            Err(_) => return Err(out_of_time(request)),
+        };
+        let wire = self.connection.below(slot.http.clone(), &exchange);
         let result = wire.form(request.path(), &self.fields(request)).await;
         let observation = exchange.take();
         match observation.answer {

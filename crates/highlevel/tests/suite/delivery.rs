@@ -3,11 +3,9 @@
 //! The texts are a contract: programs log them, and people act on them.
 
 use std::error::Error as _;
-use std::sync::Arc;
 use std::time::Duration;
 
 use highlevel::{Client, Delivery, Error, ErrorKind, RetryPolicy, Sms};
-use reqwest::redirect::Policy;
 
 use crate::server::{Act, Server, TOKEN, answer, nowhere};
 
@@ -439,57 +437,11 @@ async fn redirects_are_not_followed() {
     }
 }
 
-/// A caller's own client may follow redirects. What it finds there is no receipt, however much it looks like one.
-#[tokio::test]
-async fn redirects_that_were_followed_are_noticed() {
-    let receipt = r#"{"conversationId":"c1","messageId":"m1"}"#;
-    let rows = [
-        (
-            "200 OK",
-            200,
-            "send_message: HighLevel answered with a redirect, which was followed; it was not done",
-        ),
-        (
-            "500 Internal Server Error",
-            500,
-            "send_message: HighLevel answered with a redirect, which was followed; it was not done",
-        ),
-    ];
-    for (status, number, text) in rows {
-        let server = Server::start(move |request| {
-            Act::Answer(if request.line.starts_with("POST") {
-                answer("302 Found", "location: /elsewhere\r\n", "")
-            } else {
-                answer(status, "", receipt)
-            })
-        })
-        .await;
-        let client = server.builder().http_client(http_client(Policy::default())).build().expect("a client");
-        let error = send(&client).await.expect_err("a redirect");
-        let expected =
-            Expected { kind: ErrorKind::Status, ..answered(number, Delivery::Rejected, receipt, text) };
-        check(status, &error, &expected);
-        let lines: Vec<_> = server.requests().into_iter().map(|request| request.line).collect();
-        assert_eq!(lines, ["POST /conversations/messages HTTP/1.1", "GET /elsewhere HTTP/1.1"]);
-    }
-
-    // With 307 and 308 the request itself would go out again, and it cannot: its body can be sent once.
-    for (status, number) in [("307 Temporary Redirect", 307), ("308 Permanent Redirect", 308)] {
-        let server = Server::always(Act::Answer(answer(status, "location: /elsewhere\r\n", ""))).await;
-        let client = server.builder().http_client(http_client(Policy::default())).build().expect("a client");
-        let error = send(&client).await.expect_err("a redirect");
-        let text = format!("send_message: HighLevel answered {status}; it was not done");
-        check(status, &error, &answered(number, Delivery::Rejected, "", text.leak()));
-        assert_eq!(server.request().line, "POST /conversations/messages HTTP/1.1");
-    }
-}
-
-/// A caller's own client that does not take the address at all.
+/// An HTTP client that was configured not to take the address at all.
 #[tokio::test]
 async fn a_request_that_could_not_be_written() {
     let server = Server::silent().await;
-    let http = tls(reqwest::Client::builder()).https_only(true).build().expect("an HTTP client");
-    let client = server.builder().http_client(http).build().expect("a client");
+    let client = server.builder().http_client(|http| http.https_only(true)).build().expect("a client");
     let error = send(&client).await.expect_err("only https");
     let text = "send_message: the request could not be written; nothing was sent";
     check("https only", &error, &silence(Delivery::NotSent, ErrorKind::Connection, text));
@@ -515,19 +467,4 @@ async fn long_words_are_cut_where_they_are_shown() {
     );
     let body: String = body.chars().take(1000).collect();
     assert!(format!("{error:?}").contains(&format!("body: {:?}", format!("{body}…"))));
-}
-
-pub(crate) fn http_client(policy: Policy) -> reqwest::Client {
-    tls(reqwest::Client::builder()).no_proxy().redirect(policy).build().expect("an HTTP client")
-}
-
-/// TLS without certificates, for clients that speak none.
-fn tls(builder: reqwest::ClientBuilder) -> reqwest::ClientBuilder {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .expect("versions of TLS")
-        .with_root_certificates(rustls::RootCertStore::empty())
-        .with_no_client_auth();
-    builder.tls_backend_preconfigured(config)
 }

@@ -12,4 +12,5 @@ mod retries;
 mod secrets;
 mod server;
 mod sharing;
+mod transport;
 mod webhook;

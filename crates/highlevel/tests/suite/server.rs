@@ -17,6 +17,8 @@ pub(crate) const TOKEN: &str = "pit-5ec2e700-0000-4000-8000-5ec2e75ec2e7";
 pub(crate) enum Act {
     /// Writes these bytes and waits for the next request on the same connection.
     Answer(Vec<u8>),
+    /// Writes these bytes after a pause.
+    Late(Duration, Vec<u8>),
     /// Writes these bytes and closes the connection.
     Close(Vec<u8>),
     /// Writes these bytes and keeps the connection open, in silence.
@@ -62,6 +64,8 @@ pub(crate) struct Server {
 
 struct Seen {
     connections: Mutex<usize>,
+    /// Connections that are open now, and the most there ever were.
+    open: Mutex<(usize, usize)>,
     requests: Mutex<Vec<Request>>,
     count: watch::Sender<usize>,
 }
@@ -91,6 +95,7 @@ impl Server {
         let port = listener.local_addr().expect("an address").port();
         let seen = Arc::new(Seen {
             connections: Mutex::default(),
+            open: Mutex::default(),
             requests: Mutex::default(),
             count: watch::Sender::new(0),
         });
@@ -101,7 +106,9 @@ impl Server {
                 while let Ok((stream, _)) = listener.accept().await {
                     *seen.connections.lock().expect("no panic") += 1;
                     let (seen, act) = (seen.clone(), act.clone());
+                    let opened = Opened::new(&seen);
                     connections.spawn(async move {
+                        let _opened = opened;
                         match act {
                             Some(act) => connection(stream, &seen, &*act).await,
                             None => hold(stream).await,
@@ -142,10 +149,34 @@ impl Server {
         *self.seen.connections.lock().expect("no panic")
     }
 
+    /// Returns the most connections that were open at the same time.
+    pub(crate) fn most_connections(&self) -> usize {
+        self.seen.open.lock().expect("no panic").1
+    }
+
     /// Waits until so many requests have arrived.
     pub(crate) async fn arrived(&self, requests: usize) {
         let mut count = self.seen.count.subscribe();
         count.wait_for(|count| *count >= requests).await.expect("the server runs");
+    }
+}
+
+/// Counts a connection while it is open.
+struct Opened(Arc<Seen>);
+
+impl Opened {
+    fn new(seen: &Arc<Seen>) -> Self {
+        let mut open = seen.open.lock().expect("no panic");
+        open.0 += 1;
+        open.1 = open.1.max(open.0);
+        drop(open);
+        Self(Arc::clone(seen))
+    }
+}
+
+impl Drop for Opened {
+    fn drop(&mut self) {
+        self.0.open.lock().expect("no panic").0 -= 1;
     }
 }
 
@@ -167,6 +198,12 @@ async fn connection(mut stream: TcpStream, seen: &Seen, act: &Decide) {
         seen.count.send_modify(|count| *count += 1);
         match act {
             Act::Answer(bytes) => {
+                if stream.write_all(&bytes).await.is_err() {
+                    return;
+                }
+            }
+            Act::Late(pause, bytes) => {
+                tokio::time::sleep(pause).await;
                 if stream.write_all(&bytes).await.is_err() {
                     return;
                 }

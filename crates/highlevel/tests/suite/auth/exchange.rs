@@ -10,7 +10,6 @@ use serde_json::{Value, json};
 use super::world::{
     CLIENT_ID, CLIENT_SECRET, COMPANY, DAY, Fate, REDIRECT_URI, World, form, refusal, send, until,
 };
-use crate::delivery::http_client;
 use crate::server::{Act, answer, json as json_answer};
 
 fn expose(secret: &SecretString) -> &str {
@@ -198,20 +197,15 @@ async fn what_is_refused_says_what_to_do() {
     }
 }
 
-/// A caller's own client may follow redirects. What it finds there is not for errors.
+/// The token endpoint of another server gets no client secret, whatever the HTTP client is configured to do.
 #[tokio::test]
-async fn what_a_redirect_leads_to_is_not_shown() {
+async fn redirects_of_token_requests_are_not_followed() {
     let world = World::new().await;
-    let app = world.builder().http_client(http_client(Policy::default())).build().expect("an app");
+    let app = world.builder().http_client(|http| http.redirect(Policy::default())).build().expect("an app");
     world.fates([Fate::Not(Act::Answer(answer("302 Found", "location: /elsewhere\r\n", "")))]);
-    let tokens = json!({ "access_token": "a-secret-of-5ec2e75ec2e7", "locationId": "loc1" });
-    world.sends_end([Act::Answer(json_answer("200 OK", &tokens))]);
     let error = app.exchange(World::code("loc1")).await.expect_err("a redirect");
-    assert_eq!((error.kind(), error.status(), error.body()), (ErrorKind::Status, Some(200), &b""[..]));
-    assert_eq!(
-        error.to_string(),
-        "exchange_code: HighLevel answered with a redirect, which was followed; it was not done"
-    );
+    assert_eq!((error.status(), error.delivery()), (Some(302), Delivery::Rejected));
+    assert_eq!(world.server.requests().len(), 1);
     assert!(world.stored("loc1").await.is_none());
 }
 
