@@ -10,3 +10,4 @@ mod descriptors;
 mod process;
 mod send;
 mod server;
+mod stress;

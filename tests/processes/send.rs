@@ -1,6 +1,11 @@
 //! Sending from a process that is stopped, or whose runtime is not driven, for a while.
 
-use crate::process::Process;
+use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use crate::process::{self, Process, TEST_TIMEOUT};
 use crate::server::{Server, receipt};
 
 fn start(flavour: &str, url: &str, attempt_ms: u64) -> Process {
@@ -21,4 +26,93 @@ fn a_stopped_process_sends_after_it_is_continued() {
         assert_eq!(process.after("results"), "Ok Ok", "{flavour}");
         assert_eq!(server.requests().len(), 2, "{flavour}");
     }
+}
+
+/// The server stops the process when it has read the request, responds while the process is stopped, and continues it long
+/// after the time of the attempt.
+#[test]
+fn a_response_that_arrived_while_the_process_was_stopped_is_a_receipt() {
+    const ATTEMPT_MS: u64 = 300;
+    for flavour in ["current", "multi"] {
+        let (ids, id) = channel::<u32>();
+        let id = Mutex::new(id);
+        let server = Server::start(move |number, _| {
+            if number == 0 {
+                let id = id.lock().expect("no panic").recv_timeout(TEST_TIMEOUT).expect("a process id");
+                process::stop(id);
+                thread::spawn(move || {
+                    thread::sleep(Duration::from_millis(4 * ATTEMPT_MS));
+                    process::signal(id, "CONT");
+                });
+            }
+            receipt()
+        });
+        let mut process = start(flavour, &server.url(), ATTEMPT_MS);
+        ids.send(process.id()).expect("the server waits for it");
+        process.tell("send 1");
+        assert_eq!(process.after("results"), "Ok", "{flavour}");
+        assert_eq!(server.requests().len(), 1, "{flavour}");
+    }
+}
+
+/// The same without a signal: the only thread of the runtime is busy with something else.
+#[test]
+fn a_response_that_arrived_while_nothing_drove_the_runtime_is_a_receipt() {
+    const ATTEMPT_MS: u64 = 300;
+    let server = Server::start(|_, _| {
+        thread::sleep(Duration::from_millis(50));
+        receipt()
+    });
+    let mut process = start("current", &server.url(), ATTEMPT_MS);
+    process.tell("overlap 1 1200");
+    assert_eq!(process.after("results"), "Ok");
+    assert_eq!(server.requests().len(), 1);
+}
+
+/// Eight connections are in the pool. While nothing drives the runtime, the server closes them.
+#[test]
+fn connections_that_were_closed_during_a_pause_are_not_used() {
+    struct Row {
+        name: &'static str,
+        flavour: &'static str,
+        is_stopped: bool,
+    }
+    let rows = [
+        Row { name: "current-thread runtime, stopped", flavour: "current", is_stopped: true },
+        Row { name: "multi-thread runtime, stopped", flavour: "multi", is_stopped: true },
+        Row { name: "current-thread runtime, not driven", flavour: "current", is_stopped: false },
+    ];
+    let mut wrong = Vec::new();
+    for Row { name, flavour, is_stopped } in rows {
+        for round in 0..10 {
+            let barrier = Arc::new(std::sync::Barrier::new(8));
+            let server = Server::start(move |number, _| {
+                if number < 8 {
+                    // All eight at once: each on a connection of its own.
+                    barrier.wait();
+                }
+                receipt()
+            });
+            let mut process = start(flavour, &server.url(), 30_000);
+            process.tell("send 8");
+            assert_eq!(process.after("results"), ["Ok"; 8].join(" "), "{name}");
+            if is_stopped {
+                process.stop();
+                server.close_connections();
+                thread::sleep(Duration::from_millis(200));
+                process.tell("send 8");
+                process.resume();
+            } else {
+                process.tell("block 300");
+                process.after("blocking");
+                server.close_connections();
+                process.tell("send 8");
+            }
+            let results = process.after("results");
+            if results != ["Ok"; 8].join(" ") {
+                wrong.push(format!("{name}, round {round}: {results}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
 }

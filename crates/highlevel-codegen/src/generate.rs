@@ -51,7 +51,7 @@ fn settings(enums: &[OpenEnum]) -> GenerationSettings {
         .with_interface(InterfaceStyle::Positional)
         .with_tag(TagStyle::Merged)
         .with_hooks(HooksMode::Expected)
-        .with_inner_type(quote!(crate::Exchange))
+        .with_inner_type(quote!(crate::RequestContext))
         .with_map_type("::std::collections::BTreeMap")
         .with_replacement(TIMESTAMP, "crate::Timestamp", implementations());
     for open_enum in enums {

@@ -1,5 +1,8 @@
-//! Where generated code meets the data of a call.
+//! Where generated code meets the context of a request.
 
+use std::error::Error as StdError;
+use std::fmt;
+use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -9,69 +12,97 @@ use progenitor_client::{ClientHooks, ClientInfo, Error, OperationInfo, ResponseV
 use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderName, HeaderValue, USER_AGENT};
 use reqwest::{Body, Method, Request, RequestBuilder, Response};
 
-use crate::exchange::{Answer, End, Exchange};
+use crate::context::{End, RawResponse, RequestContext};
 use crate::generated::Client;
+use crate::timer::Timer;
 
 const VERSION: HeaderName = HeaderName::from_static("version");
 /// Generated code adds this header to every request; HighLevel does not know it.
 const API_VERSION: HeaderName = HeaderName::from_static("api-version");
 
-impl ClientHooks<Exchange> for Client {
+impl ClientHooks<RequestContext> for Client {
     async fn pre<E>(&self, request: &mut Request, _: &OperationInfo) -> Result<(), Error<E>> {
-        let data = self.inner().data();
+        let context = self.inner();
+        let settings = context.settings();
         let headers = request.headers_mut();
         headers.remove(API_VERSION);
-        if let Some(authorization) = &data.authorization {
+        if let Some(authorization) = &settings.authorization {
             headers.insert(AUTHORIZATION, authorization.clone());
         }
-        headers.insert(VERSION, data.version.clone());
-        if let Some(user_agent) = &data.user_agent {
+        headers.insert(VERSION, settings.version.clone());
+        if let Some(user_agent) = &settings.user_agent {
             headers.insert(USER_AGENT, user_agent.clone());
         }
-        *request.timeout_mut() = Some(data.timeout);
-        if let Some(body) = request.body_mut().take() {
-            *request.body_mut() = Some(Body::wrap(Watched { body, exchange: self.inner().clone() }));
-        }
+        let body = request.body_mut().take();
+        *request.body_mut() = Some(Body::wrap(TrackedBody { body, context: context.clone() }));
         Ok(())
     }
 
-    /// Executes the request, reads the answer up to the limit, records it, and hands on an answer with the same
-    /// status and body, and the same headers unless they were to be moved.
+    /// Executes the request, reads the response up to the limit and records it. Returns a response with the same status and
+    /// body, and with the same headers unless they are moved to the context.
     async fn exec(&self, request: Request, _: &OperationInfo) -> reqwest::Result<Response> {
-        let exchange = self.inner();
+        let context = self.inner();
+        // However this future ends, nothing is written afterwards that was not written before.
+        let _seal = SealOnDrop(context);
         let url = request.url().clone();
-        let has_body = request.body().is_some();
-        let mut response = self.client().execute(request).await.inspect_err(|error| {
-            // Without a body there is nothing to watch: only a failed connection shows that nothing was written.
-            if !has_body && !error.is_connect() {
-                exchange.mark_written();
-            }
-        })?;
-        if !has_body {
-            exchange.mark_written();
-        }
-        let (body, end) = read(&mut response, exchange.data().body_limit).await;
+        let mut timer = Timer::start(context.settings().timeout);
+        let response = timer.run(self.client().execute(request), || context.seal()).await;
+        let mut response = match response {
+            Ok(response) => response?,
+            Err(timed_out) => return fail(timed_out.into()).await,
+        };
+        let (body, end) = read(&mut response, context.settings().body_limit, &mut timer).await;
         let headers = std::mem::take(response.headers_mut());
         let mut handed_on = http::Response::new(body.clone());
         *handed_on.status_mut() = response.status();
         *handed_on.version_mut() = response.version();
-        if !exchange.moves_headers {
+        if !context.moves_headers {
             headers.clone_into(handed_on.headers_mut());
         }
         let redirected = *response.url() != url;
-        exchange.record(Answer { status: response.status(), headers, redirected, body, end });
+        context.record(RawResponse { status: response.status(), headers, redirected, body, end });
         Ok(Response::from(handed_on))
     }
 }
 
+/// Seals a request when its future ends or is dropped.
+struct SealOnDrop<'a>(&'a RequestContext);
+
+impl Drop for SealOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.seal();
+    }
+}
+
+/// Fails with an error of the transport, which has no constructor for them.
+async fn fail(error: io::Error) -> reqwest::Result<Response> {
+    struct Failing(Option<io::Error>);
+
+    impl http_body::Body for Failing {
+        type Data = Bytes;
+        type Error = io::Error;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+            Poll::Ready(self.0.take().map(Err))
+        }
+    }
+
+    let mut response = Response::from(http::Response::new(Body::wrap(Failing(Some(error)))));
+    response.chunk().await?;
+    Ok(response)
+}
+
 impl Client {
-    /// Makes a request to any other endpoint, with the data of the call like the generated operations.
+    /// Sends a request to any other endpoint, with the settings of the context like the generated operations.
     ///
-    /// `path` begins with a slash. The answer is that of any status; its body is in the [`Exchange`].
+    /// `path` starts with a slash. A response of any status is returned; its body is in the [`RequestContext`].
     ///
     /// # Errors
     ///
-    /// There was no answer, or the request cannot be built.
+    /// Returns an error if there is no response, or if the request cannot be built.
     pub async fn request(
         &self,
         method: Method,
@@ -90,12 +121,12 @@ impl Client {
         self.run(builder, "request").await
     }
 
-    /// Posts a form, as the endpoints of OAuth take it. `path` begins with a slash. The answer is that of any status; its
-    /// body is in the [`Exchange`].
+    /// Posts a form, as the OAuth endpoints require. `path` starts with a slash. A response of any status is returned; its
+    /// body is in the [`RequestContext`].
     ///
     /// # Errors
     ///
-    /// There was no answer, or the request cannot be built.
+    /// Returns an error if there is no response, or if the request cannot be built.
     pub async fn form(&self, path: &str, fields: &[(&str, &str)]) -> Result<ResponseValue<()>, Error<()>> {
         let builder = self.client.post(format!("{}{path}", self.baseurl)).form(fields);
         self.run(builder.header(ACCEPT, HeaderValue::from_static("application/json")), "form").await
@@ -114,27 +145,28 @@ impl Client {
     }
 }
 
-/// Reads to the end, the limit or the fault, whichever comes first; what was read is kept in each case.
-async fn read(response: &mut Response, limit: usize) -> (Bytes, End) {
+/// Reads until the end, the limit, an error or the end of the time, whichever is first. Returns what was read in each case.
+async fn read(response: &mut Response, limit: usize, timer: &mut Timer) -> (Bytes, End) {
     let mut body = Read::default();
     loop {
-        match response.chunk().await {
-            Ok(Some(chunk)) if body.len() + chunk.len() > limit => {
+        match timer.run(response.chunk(), || true).await {
+            Ok(Ok(Some(chunk))) if body.len() + chunk.len() > limit => {
                 body.push(chunk.slice(..limit - body.len()));
                 return (body.into_bytes(), End::TooLarge);
             }
-            Ok(Some(chunk)) => body.push(chunk),
-            Ok(None) => return (body.into_bytes(), End::Complete),
-            Err(error) => return (body.into_bytes(), End::Cut(error)),
+            Ok(Ok(Some(chunk))) => body.push(chunk),
+            Ok(Ok(None)) => return (body.into_bytes(), End::Complete),
+            Ok(Err(error)) => return (body.into_bytes(), End::Cut(error.into())),
+            Err(timed_out) => return (body.into_bytes(), End::Cut(io::Error::from(timed_out).into())),
         }
     }
 }
 
-/// What was read of an answer. Nearly every answer is one chunk, and that is kept as it is, without copying.
+/// The part of a response body that was read. Nearly every body is one chunk, which is not copied.
 #[derive(Default)]
 struct Read {
     first: Bytes,
-    /// All of it, as soon as there is more than the first chunk.
+    /// All chunks, as soon as there is more than one.
     all: BytesMut,
 }
 
@@ -159,31 +191,65 @@ impl Read {
     }
 }
 
-/// The body of a request, which notes that the transport began to take it.
+/// The body of a request, and the gate before its first byte. Requests without a body have an empty one.
 ///
-/// It cannot be replayed either: no client below this crate can send it a second time on its own.
-struct Watched {
-    body: Body,
-    exchange: Exchange,
+/// A connection asks whether the body is empty right before it encodes the head of the request, and takes the body before
+/// it flushes the head. Both happen on the task of the connection while the caller may give up at any moment;
+/// [`RequestContext::begin`] decides which of them was first. If it was the caller, the body claims not to be empty and
+/// fails when it is taken. Over HTTP/1.1 nothing is flushed then. Over HTTP/2 the head may be, as that of a request that does not
+/// end and is reset.
+///
+/// No layer below can send a request twice: it cannot clone the body, and does not know that it is empty.
+struct TrackedBody {
+    body: Option<Body>,
+    context: RequestContext,
 }
 
-impl http_body::Body for Watched {
+impl http_body::Body for TrackedBody {
     type Data = Bytes;
-    type Error = reqwest::Error;
+    type Error = Box<dyn StdError + Send + Sync>;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        self.exchange.mark_written();
-        Pin::new(&mut self.body).poll_frame(context)
+        if !self.context.begin() {
+            let refused = Refused { by_gate: self.context.is_refused() };
+            return Poll::Ready(Some(Err(refused.into())));
+        }
+        match &mut self.body {
+            Some(body) => Pin::new(body).poll_frame(context).map_err(Into::into),
+            None => Poll::Ready(None),
+        }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.context.begin() && self.body.as_ref().is_none_or(Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        if self.context.is_sealed() {
+            // A connection does not take a body that it knows to be empty, and flushes the head without it.
+            return SizeHint::with_exact(1);
+        }
+        self.body.as_ref().map_or_else(SizeHint::default, Body::size_hint)
     }
 }
+
+/// The request may not be written.
+#[derive(Debug)]
+struct Refused {
+    by_gate: bool,
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.by_gate {
+            "the time before which the request had to begin has passed"
+        } else {
+            "the call was given up before the request began"
+        })
+    }
+}
+
+impl StdError for Refused {}

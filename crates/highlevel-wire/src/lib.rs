@@ -3,21 +3,25 @@
 //! Everything under [`types`] and all operations of [`Client`] are generated when this crate is built, from the
 //! `OpenAPI` description of the workspace. What is written by hand here is what generated code cannot do alone:
 //!
-//! - [`Exchange`]: the data of one call, in and out. It decides nothing.
+//! - [`RequestContext`]: the settings of one request and what is observed of it. It decides nothing but whether the
+//!   request may still be written.
 //! - [`Timestamp`]: a point in time that keeps the text it came as.
 //! - the conversions of open enums, which keep values that this version does not know.
 //!
-//! There is no policy in this crate: no retries, no limits, no judgement of an answer. That is the business of the
-//! crate `highlevel`.
+//! There is no policy in this crate: no retries, no limits, no evaluation of responses. They are in the crate
+//! `highlevel`.
 
-mod exchange;
+mod context;
 mod hooks;
 mod open_enum;
+mod seal;
+mod timer;
 mod timestamp;
 
-pub use exchange::{Answer, CallData, End, Exchange, Observation};
+pub use context::{End, Gate, RawResponse, RequestContext, RequestSettings, RequestTrace};
 pub use generated::{Client, types};
 pub use progenitor_client::{ClientInfo, Error, ResponseValue};
+pub use timer::GRACE;
 pub use timestamp::{InvalidTimestamp, Timestamp};
 
 #[allow(

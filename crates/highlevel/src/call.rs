@@ -250,7 +250,7 @@ impl Client {
         let client = self.connection().below(slot.http.clone(), &exchange);
         let result = operation.run(&client).await;
         let observation = exchange.take();
-        let headers = observation.answer.as_ref().map(|answer| RateLimitHeaders::read(&answer.headers));
+        let headers = observation.response.as_ref().map(|answer| RateLimitHeaders::read(&answer.headers));
         let headers = headers.unwrap_or_default();
         (judge::<O>(operation.replay(), result, observation, &headers, &bearer.token), headers)
     }

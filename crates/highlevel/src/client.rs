@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use highlevel_wire::Exchange;
+use highlevel_wire::RequestContext;
 use http::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
 
@@ -84,7 +84,7 @@ impl Client {
     /// # Errors
     ///
     /// The token cannot be had.
-    pub async fn wire(&self) -> Result<(highlevel_wire::Client, Exchange)> {
+    pub async fn wire(&self) -> Result<(highlevel_wire::Client, RequestContext)> {
         let deadline = call::now() + self.options.call.min(call::LONGEST_CALL);
         let bearer = self.bearer("wire", None, deadline).await?;
         let authorization = bearer.authorization.clone().map_err(|what| Error::odd_token("wire", what))?;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use highlevel_wire::{CallData, Exchange};
+use highlevel_wire::{RequestContext, RequestSettings};
 use http::HeaderValue;
 
 use crate::call::{BODY_LIMIT, SharedBudget};
@@ -36,12 +36,13 @@ pub(crate) struct Options {
 
 impl Connection {
     /// The data of one attempt.
-    pub(crate) fn exchange(&self, authorization: Option<HeaderValue>, timeout: Duration) -> Exchange {
-        Exchange::new(CallData {
+    pub(crate) fn exchange(&self, authorization: Option<HeaderValue>, timeout: Duration) -> RequestContext {
+        RequestContext::new(RequestSettings {
             authorization,
             version: self.version.clone(),
             user_agent: Some(self.user_agent.clone()),
             timeout,
+            gate: None,
             body_limit: BODY_LIMIT,
         })
     }
@@ -57,7 +58,7 @@ impl Connection {
     }
 
     /// Returns the generated client for one exchange.
-    pub(crate) fn below(&self, http: reqwest::Client, exchange: &Exchange) -> highlevel_wire::Client {
+    pub(crate) fn below(&self, http: reqwest::Client, exchange: &RequestContext) -> highlevel_wire::Client {
         highlevel_wire::Client::new_with_client(&self.base_url, http, exchange.clone())
     }
 }

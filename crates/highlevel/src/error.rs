@@ -302,7 +302,7 @@ impl Error {
         delivery: Delivery,
         kind: ErrorKind,
         text: impl Into<String>,
-        answer: highlevel_wire::Answer,
+        answer: highlevel_wire::RawResponse,
     ) -> Self {
         let (messages, trace_id) = words(&answer.body);
         Self(Box::new(Inner {

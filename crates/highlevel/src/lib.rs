@@ -92,6 +92,6 @@ pub use highlevel_wire::types::{
 ///
 /// `client.messages().send(…)` and its siblings accept the request types of [`wire::types`] as well.
 pub mod wire {
-    pub use highlevel_wire::{Answer, CallData, End, Exchange, Observation};
     pub use highlevel_wire::{Client, ClientInfo, Error, ResponseValue, types};
+    pub use highlevel_wire::{End, Gate, RawResponse, RequestContext, RequestSettings, RequestTrace};
 }

@@ -19,7 +19,7 @@ pub struct Receipt<T> {
 }
 
 impl<T> Receipt<T> {
-    pub(crate) fn new(value: T, answer: highlevel_wire::Answer) -> Self {
+    pub(crate) fn new(value: T, answer: highlevel_wire::RawResponse) -> Self {
         Self {
             value,
             status: answer.status.as_u16(),
@@ -50,7 +50,7 @@ impl<T> Receipt<T> {
             }),
             Err(source) => {
                 let text = format!("HighLevel answered {} with a body of another shape", self.status);
-                let answer = highlevel_wire::Answer {
+                let answer = highlevel_wire::RawResponse {
                     status: StatusCode::from_u16(self.status).unwrap_or_default(),
                     headers: self.headers,
                     redirected: false,

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use highlevel_wire::Answer;
+use highlevel_wire::RawResponse;
 use http::HeaderValue;
 use serde_json::Value;
 
@@ -11,7 +11,7 @@ const PART: usize = 8;
 
 /// Takes every part of the secrets out of an answer: `…` in its place in the body, and `...` in the headers, which are
 /// text only as long as they are ASCII.
-pub(crate) fn redact(answer: &mut Answer, secrets: &[&str]) {
+pub(crate) fn redact(answer: &mut RawResponse, secrets: &[&str]) {
     let pieces: Vec<Pieces> = secrets.iter().filter(|secret| !secret.is_empty()).map(pieces).collect();
     // JSON has many ways to write one text, and whoever reads it sees the text.
     if answer.body.contains(&b'\\')
@@ -129,8 +129,8 @@ mod tests {
         assert_eq!(shown, [&b"key=...; more"[..], b"...", b"nothing", "é ...".as_bytes()]);
     }
 
-    fn answer(body: &'static str) -> Answer {
-        Answer {
+    fn answer(body: &'static str) -> RawResponse {
+        RawResponse {
             status: http::StatusCode::OK,
             headers: http::HeaderMap::new(),
             redirected: false,

@@ -6,6 +6,7 @@
 //! - `send 8` sends eight messages at once and prints `results` with one word for each, like `Ok` or `Unknown`.
 //! - `block 500` keeps the thread of the commands busy for so many milliseconds: on a `current` runtime, nothing drives
 //!   the sockets and timers meanwhile.
+//! - `overlap 1 500` sends one message and keeps the thread busy as soon as its request was written.
 
 use std::io::BufRead;
 use std::sync::Arc;
@@ -58,6 +59,16 @@ async fn follow(client: Client, mut commands: UnboundedReceiver<String>) -> Resu
             Some(("block", milliseconds)) => {
                 println!("blocking");
                 thread::sleep(Duration::from_millis(milliseconds.parse()?));
+            }
+            Some(("overlap", rest)) => {
+                let (messages, milliseconds) = rest.split_once(' ').ok_or("a number and a time")?;
+                let pause = Duration::from_millis(milliseconds.parse()?);
+                let (client, messages) = (client.clone(), messages.parse()?);
+                let results = tokio::spawn(async move { send(&client, messages).await });
+                // Long enough for the request to be written, and too short for its response.
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                thread::sleep(pause);
+                println!("results {}", results.await?.join(" "));
             }
             _ => return Err(format!("unknown command {command}").into()),
         }

@@ -98,10 +98,13 @@ async fn once(row: &Row, pooled: bool) -> Seen {
     let (wire, exchange) = client.wire().await.expect("a token");
     let result = wire.send_message(&request).await;
     let observation = exchange.take();
-    let report = match (result, observation.answer) {
+    let report = match (result, observation.response) {
         (_, Some(answer)) => match answer.end {
             End::Complete => format!("{}", answer.status.as_u16()),
-            End::Cut(error) => format!("{}, then {}", answer.status.as_u16(), categories(&error)),
+            End::Cut(error) => {
+                let error = error.downcast_ref::<reqwest::Error>().map_or("timeout".to_owned(), categories);
+                format!("{}, then {error}", answer.status.as_u16())
+            }
             end => panic!("{end:?}"),
         },
         (Err(highlevel::wire::Error::CommunicationError(error)), None) => categories(&error),

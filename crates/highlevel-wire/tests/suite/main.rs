@@ -2,13 +2,14 @@
 
 #![allow(clippy::too_many_lines, reason = "a table of cases is one function, however long")]
 
-mod exchange;
+mod context;
 mod ids;
 mod open_enums;
 mod received;
 mod requests;
 #[cfg(feature = "schemars")]
 mod schemas;
+mod seal;
 mod server;
 mod spec;
 mod timestamp;

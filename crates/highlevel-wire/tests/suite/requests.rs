@@ -9,7 +9,7 @@ use highlevel_wire::types::{
 use highlevel_wire::{Client, Timestamp};
 use serde_json::{Value, json};
 
-use crate::exchange::{data, exchange, transport};
+use crate::context::{data, exchange, transport};
 use crate::server::{Reply, Request, serve};
 
 const ANSWER: &[u8] =
@@ -156,7 +156,7 @@ async fn a_user_agent_of_its_own() {
     let (address, server) = serve(vec![Reply::Close(ANSWER.to_vec())]).await;
     let mut data = data();
     data.user_agent = Some("bridge/1.0".parse().expect("a header"));
-    let client = Client::new_with_client(&address, transport(), highlevel_wire::Exchange::new(data));
+    let client = Client::new_with_client(&address, transport(), highlevel_wire::RequestContext::new(data));
     client.send_message(&sms()).await.expect("it is answered");
     let request = server.await.expect("the server ends").pop().expect("a request");
     assert_eq!(request.header("user-agent"), ["bridge/1.0"]);

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use highlevel_wire::{Answer, End};
+use highlevel_wire::{End, RawResponse};
 use http::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
 
@@ -76,7 +76,7 @@ impl OAuth {
         let wire = self.connection.below(slot.http.clone(), &exchange);
         let result = wire.form(request.path(), &self.fields(request)).await;
         let observation = exchange.take();
-        match observation.answer {
+        match observation.response {
             Some(answer) => self.read(request, answer),
             None => Err(no_answer(request, observation.written, result.err())),
         }
@@ -108,7 +108,7 @@ impl OAuth {
         fields
     }
 
-    fn read(&self, request: &Request<'_>, mut answer: Answer) -> Result<Granted, Refusal> {
+    fn read(&self, request: &Request<'_>, mut answer: RawResponse) -> Result<Granted, Refusal> {
         let status = answer.status.as_u16();
         let seen = Seen::Answer(classify::Answer {
             status,
@@ -189,7 +189,7 @@ impl Request<'_> {
     }
 
     /// What an answer means, in words that say what to do about it.
-    fn words(&self, trouble: Trouble, answer: &Answer) -> (ErrorKind, String) {
+    fn words(&self, trouble: Trouble, answer: &RawResponse) -> (ErrorKind, String) {
         let status = answer.status.as_u16();
         let plain = || {
             let name = answer.status.canonical_reason().map(|name| format!(" {name}")).unwrap_or_default();

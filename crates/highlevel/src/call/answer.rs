@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use highlevel_wire::{End, Observation, ResponseValue};
+use highlevel_wire::{End, RequestTrace, ResponseValue};
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -26,11 +26,11 @@ pub(super) struct Failed {
 pub(super) fn judge<O: Operation>(
     replay: Replay,
     result: Result<ResponseValue<O::Answer>, highlevel_wire::Error<()>>,
-    observation: Observation,
+    observation: RequestTrace,
     limits: &RateLimitHeaders,
     token: &SecretString,
 ) -> Result<Receipt<O::Answer>, Failed> {
-    let Some(answer) = observation.answer else {
+    let Some(answer) = observation.response else {
         let source = match result {
             Err(highlevel_wire::Error::CommunicationError(error)) => Some(error),
             _ => None,
@@ -54,7 +54,7 @@ pub(super) fn judge<O: Operation>(
         about_version: status == 401 && is_about_version(&answer.body),
     };
     let verdict = classify(Seen::Answer(seen), replay);
-    let fault = |text: String, mut answer: highlevel_wire::Answer| {
+    let fault = |text: String, mut answer: highlevel_wire::RawResponse| {
         redact(&mut answer, &[token.expose_secret()]);
         let error = Error::answered(O::NAME, verdict.delivery, verdict.kind, text, answer);
         Failed { verdict, error, retry_after }

@@ -237,7 +237,7 @@ async fn the_generated_client_carries_token_and_version() {
     assert_eq!(answered.into_inner().message_id.as_str(), "t22c6DQcTDf3MjRhwf77");
     let observation = exchange.take();
     assert!(observation.written);
-    assert_eq!(observation.answer.expect("an answer").status.as_u16(), 201);
+    assert_eq!(observation.response.expect("an answer").status.as_u16(), 201);
     check(
         &server.request(),
         "POST /conversations/messages HTTP/1.1",

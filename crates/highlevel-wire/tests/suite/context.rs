@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use highlevel_wire::types::{SendMessageRequest, SendMessageResponse, SendMessageType, SendStatus};
-use highlevel_wire::{CallData, Client, End, Error, Exchange, ResponseValue};
+use highlevel_wire::{Client, End, Error, RequestContext, RequestSettings, ResponseValue};
 use reqwest::header::HeaderValue;
 use reqwest::redirect::Policy;
 
@@ -15,26 +15,32 @@ const LONG: Duration = Duration::from_secs(120);
 const LIMIT: usize = 256;
 
 /// The data of a call in these tests.
-pub(crate) fn data() -> CallData {
+pub(crate) fn data() -> RequestSettings {
     let mut authorization = HeaderValue::from_static("Bearer secret-token");
     authorization.set_sensitive(true);
-    CallData {
+    RequestSettings {
         authorization: Some(authorization),
         version: HeaderValue::from_static("2021-04-15"),
         user_agent: None,
         timeout: LONG,
+        gate: None,
         body_limit: LIMIT,
     }
 }
 
 /// A call that has not been made.
-pub(crate) fn exchange() -> Exchange {
-    Exchange::new(data())
+pub(crate) fn exchange() -> RequestContext {
+    RequestContext::new(data())
 }
 
 /// A transport without redirects, whatever the environment says about proxies.
 pub(crate) fn transport() -> reqwest::Client {
-    builder().redirect(Policy::none()).build().expect("a transport")
+    transport_builder().build().expect("a transport")
+}
+
+/// The same before it is built.
+pub(crate) fn transport_builder() -> reqwest::ClientBuilder {
+    builder().redirect(Policy::none())
 }
 
 /// Beside other crates of the workspace, reqwest is compiled with rustls but without a provider, and asks the process
@@ -46,7 +52,7 @@ fn builder() -> reqwest::ClientBuilder {
 
 type Outcome = Result<ResponseValue<SendMessageResponse>, Error<()>>;
 
-async fn send(address: &str, transport: reqwest::Client, exchange: &Exchange) -> Outcome {
+async fn send(address: &str, transport: reqwest::Client, exchange: &RequestContext) -> Outcome {
     let client = Client::new_with_client(address, transport, exchange.clone());
     client
         .send_message(&SendMessageRequest::new("contact", SendStatus::Delivered, SendMessageType::Sms))
@@ -68,10 +74,14 @@ fn end(end: &End) -> &'static str {
     match end {
         End::Complete => "complete",
         End::TooLarge => "too large",
-        End::Cut(error) if error.is_timeout() => "timeout",
+        End::Cut(error) if is_timeout(&**error) => "timeout",
         End::Cut(_) => "cut",
         _ => "something else",
     }
+}
+
+fn is_timeout(error: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
+    error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::TimedOut)
 }
 
 /// Head and body with the right length.
@@ -191,7 +201,7 @@ async fn answers() {
         assert_eq!(kind(&result), outcome, "{name}: {result:?}");
         let observation = exchange.take();
         assert!(observation.written, "{name}");
-        let answer = observation.answer.unwrap_or_else(|| panic!("{name}: no answer"));
+        let answer = observation.response.unwrap_or_else(|| panic!("{name}: no answer"));
         assert_eq!(answer.status.as_u16(), status, "{name}");
         assert_eq!(answer.headers["x-trace"], "t1", "{name}");
         assert!(!answer.redirected, "{name}");
@@ -202,7 +212,7 @@ async fn answers() {
             assert_eq!(value.status().as_u16(), status, "{name}");
             assert_eq!(value.headers()["x-trace"], "t1", "{name}");
         }
-        assert!(exchange.take().answer.is_none(), "{name}: an answer can be taken once");
+        assert!(exchange.take().response.is_none(), "{name}: an answer can be taken once");
         assert_eq!(server.await.expect("the server ends").len(), 1, "{name}: one request");
     }
 }
@@ -217,11 +227,11 @@ async fn an_answer_that_stalls() {
     ];
     for (name, bytes, expected) in cases {
         let (address, server) = serve(vec![Reply::Hold(bytes)]).await;
-        let exchange = Exchange::new(CallData { timeout: Duration::from_millis(300), ..data() });
+        let exchange = RequestContext::new(RequestSettings { timeout: Duration::from_millis(300), ..data() });
         let result = send(&address, transport(), &exchange).await;
         let observation = exchange.take();
         assert!(observation.written, "{name}");
-        let found = observation.answer.as_ref().map(|answer| (answer.body.as_ref(), end(&answer.end)));
+        let found = observation.response.as_ref().map(|answer| (answer.body.as_ref(), end(&answer.end)));
         assert_eq!(found, expected.map(|(body, end)| (body.as_bytes(), end)), "{name}");
         if expected.is_none() {
             assert!(matches!(&result, Err(Error::CommunicationError(error)) if error.is_timeout()), "{name}");
@@ -237,7 +247,7 @@ async fn no_answer() {
     assert!(matches!(&result, Err(Error::CommunicationError(error)) if error.is_connect()), "{result:?}");
     let observation = exchange.take();
     assert!(!observation.written, "nothing listens, so nothing was written");
-    assert!(observation.answer.is_none());
+    assert!(observation.response.is_none());
 
     for (name, bytes) in [
         ("closed at once", &b""[..]),
@@ -250,7 +260,7 @@ async fn no_answer() {
         assert_eq!(kind(&result), "no answer", "{name}");
         let observation = exchange.take();
         assert!(observation.written, "{name}");
-        assert!(observation.answer.is_none(), "{name}");
+        assert!(observation.response.is_none(), "{name}");
         assert_eq!(server.await.expect("the server ends").len(), 1, "{name}: it is not sent again");
     }
 }
@@ -263,7 +273,7 @@ async fn a_redirect_that_was_followed_is_seen() {
     let exchange = exchange();
     let following = builder().build().expect("a transport");
     send(&address, following, &exchange).await.expect("the second answer is one");
-    assert!(exchange.take().answer.expect("an answer").redirected);
+    assert!(exchange.take().response.expect("an answer").redirected);
     let lines: Vec<String> = server.await.expect("it ends").into_iter().map(|request| request.line).collect();
     assert_eq!(lines, ["POST /conversations/messages HTTP/1.1", "GET /elsewhere HTTP/1.1"]);
 }
@@ -277,7 +287,7 @@ async fn the_body_cannot_be_sent_again_by_the_transport() {
     let following = builder().build().expect("a transport");
     let result = send(&address, following, &exchange).await;
     assert_eq!(kind(&result), "not a documented status");
-    assert_eq!(exchange.take().answer.expect("an answer").status.as_u16(), 307);
+    assert_eq!(exchange.take().response.expect("an answer").status.as_u16(), 307);
     assert_eq!(server.await.expect("the server ends").len(), 1);
 }
 
@@ -300,5 +310,5 @@ fn the_token_is_not_printed() {
 fn clones_are_the_same_call() {
     let exchange = exchange();
     assert!(!exchange.clone().take().written);
-    assert!(exchange.take().answer.is_none());
+    assert!(exchange.take().response.is_none());
 }
