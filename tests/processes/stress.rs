@@ -140,6 +140,7 @@ async fn run(arrived: Arrived) -> (Vec<(String, Option<Delivery>)>, Count) {
     let limiter = LocalRateLimiter::with_limits(1_000_000, Duration::from_millis(1), 100_000_000);
     let client = Client::builder()
         .token("pit-12345678")
+        .location("ve9EPM428h8vShlRW1KT")
         .base_url(format!("http://localhost:{port}"))
         .http_client(http.build().expect("an HTTP client"))
         .rate_limiter(Arc::new(limiter))

@@ -19,6 +19,7 @@ use self::answer::{Failed, judge};
 pub(crate) use self::answer::{is_about_a_scope, is_about_version, retry_after};
 use crate::classify::Replay;
 use crate::client::Client;
+use crate::connection::Moment;
 use crate::limit::{AcquireError, AcquireErrorKind, Permit, RateLimitHeaders, RateLimited};
 use crate::retry::{Next, Progress, RetryBudget};
 use crate::token::{Bearer, Rejected};
@@ -246,10 +247,16 @@ impl Client {
         timeout: Duration,
         slot: &Slot,
     ) -> (Result<Receipt<O::Answer>, Failed>, RateLimitHeaders) {
+        let settled = &self.connection().settled;
+        settled.settle().await;
+        let sent_at = Moment::now();
         let exchange = self.connection().exchange(Some(authorization), timeout).moving_headers();
         let client = self.connection().below(slot.http.clone(), &exchange);
         let result = operation.run(&client).await;
         let observation = exchange.take();
+        if observation.response.is_some() {
+            settled.had_turn_since(sent_at);
+        }
         let headers = observation.response.as_ref().map(|answer| RateLimitHeaders::read(&answer.headers));
         let headers = headers.unwrap_or_default();
         (judge::<O>(operation.replay(), result, observation, &headers, &bearer.token), headers)

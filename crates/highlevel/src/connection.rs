@@ -1,11 +1,14 @@
 //! What all clients of one builder share: transport, address, limits.
 
+mod settle;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use highlevel_wire::{RequestContext, RequestSettings};
 use http::HeaderValue;
 
+pub(crate) use self::settle::{Moment, Settled};
 use crate::call::{BODY_LIMIT, SharedBudget};
 use crate::limit::RateLimiter;
 use crate::transport::{Origin, Slot, Transport};
@@ -22,6 +25,7 @@ pub(crate) struct Connection {
     pub(crate) user_agent: HeaderValue,
     pub(crate) limiter: Arc<dyn RateLimiter>,
     pub(crate) budget: Arc<SharedBudget>,
+    pub(crate) settled: Arc<Settled>,
     /// Those that the builder was told; each client can have others.
     pub(crate) options: Options,
 }

@@ -40,6 +40,7 @@ fn main() -> Result<()> {
     let limiter = LocalRateLimiter::with_limits(10_000, Duration::from_millis(1), 1_000_000);
     let client = Client::builder()
         .token("pit-12345678")
+        .location("ve9EPM428h8vShlRW1KT")
         .base_url(base_url)
         .rate_limiter(Arc::new(limiter))
         .retry_policy(RetryPolicy::none())

@@ -1,0 +1,130 @@
+//! Lets the runtime look at its sockets before a request is put on one of them.
+//!
+//! While a process is stopped, its machine suspended or its runtime not driven, a server may close the connections in the
+//! pool. The runtime learns of that in the next turn of its I/O driver. A request that is sent before this turn is written
+//! to a closed connection, and nobody can tell afterwards whether it was done.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use tokio::runtime::{Handle, Id};
+
+/// The age up to which it is still known that the driver has had a turn.
+const FRESH: Duration = Duration::from_millis(20);
+
+/// The shortest sleep. It ends in a turn of the driver, which looks at the sockets before the timers.
+const TURN: Duration = Duration::from_micros(1);
+
+/// Knows when the driver of a runtime has had its last turn at the latest.
+#[derive(Debug, Default)]
+pub(crate) struct Settled {
+    last: Mutex<Option<Turn>>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Turn {
+    runtime: Option<Id>,
+    at: Moment,
+}
+
+/// One point in time by both clocks: the monotonic one stands still while a machine is suspended.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Moment {
+    monotonic: Instant,
+    wall: SystemTime,
+}
+
+impl Moment {
+    pub(crate) fn now() -> Self {
+        Self { monotonic: Instant::now(), wall: SystemTime::now() }
+    }
+
+    /// Returns the time since an earlier moment, by the clock by which more time has passed.
+    fn since(self, earlier: Self) -> Duration {
+        let monotonic = self.monotonic.saturating_duration_since(earlier.monotonic);
+        self.wall.duration_since(earlier.wall).unwrap_or_default().max(monotonic)
+    }
+}
+
+impl Settled {
+    /// Waits until the driver of this runtime has looked at all sockets, unless it has just done so.
+    pub(crate) async fn settle(&self) {
+        if self.is_fresh(Moment::now()) {
+            return;
+        }
+        // The turn that ends the first sleep may have begun before this call, and seen sockets as they were then. The turn
+        // that ends the second one has not.
+        tokio::time::sleep(TURN).await;
+        let between = Moment::now();
+        tokio::time::sleep(TURN).await;
+        self.had_turn_since(between);
+    }
+
+    /// Notes that the driver has had a turn after this moment: it has read the response to a request that was sent then.
+    pub(crate) fn had_turn_since(&self, at: Moment) {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let turn = Turn { runtime: runtime(), at };
+        if last.is_none_or(|last| last.runtime != turn.runtime || last.at.monotonic < at.monotonic) {
+            *last = Some(turn);
+        }
+    }
+
+    fn is_fresh(&self, now: Moment) -> bool {
+        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        last.is_some_and(|last| last.runtime == runtime() && now.since(last.at) <= FRESH)
+    }
+}
+
+/// Returns the id of the current runtime: each has a driver.
+fn runtime() -> Option<Id> {
+    Handle::try_current().ok().map(|handle| handle.id())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn later(moment: Moment, monotonic: Duration, wall: Duration) -> Moment {
+        Moment { monotonic: moment.monotonic + monotonic, wall: moment.wall + wall }
+    }
+
+    #[tokio::test]
+    async fn a_turn_is_known_for_a_short_time_by_both_clocks() {
+        let settled = Settled::default();
+        let start = Moment::now();
+        assert!(!settled.is_fresh(start), "nothing is known at first");
+        settled.had_turn_since(start);
+        let (just, long) = (FRESH, FRESH + Duration::from_millis(1));
+        for (name, monotonic, wall, is_fresh) in [
+            ("at once", Duration::ZERO, Duration::ZERO, true),
+            ("just in time", just, just, true),
+            ("too long ago", long, long, false),
+            ("suspended", Duration::ZERO, long, false),
+            ("wall clock stands still", long, Duration::ZERO, false),
+        ] {
+            assert_eq!(settled.is_fresh(later(start, monotonic, wall)), is_fresh, "{name}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_earlier_turn_does_not_replace_a_later_one() {
+        let settled = Settled::default();
+        let start = Moment::now();
+        let end = later(start, FRESH, FRESH);
+        settled.had_turn_since(end);
+        settled.had_turn_since(start);
+        assert!(settled.is_fresh(later(end, FRESH, FRESH)));
+    }
+
+    #[test]
+    fn each_runtime_has_a_driver() {
+        let settled = Settled::default();
+        let runtime =
+            || tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let (first, second) = (runtime(), runtime());
+        let turn = Moment::now();
+        first.block_on(async { settled.had_turn_since(turn) });
+        assert!(first.block_on(async { settled.is_fresh(turn) }));
+        assert!(!second.block_on(async { settled.is_fresh(turn) }));
+    }
+}
