@@ -23,7 +23,7 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 use crate::server::receipt;
 
 const CALLS: usize = 20_000;
-const AT_ONCE: usize = 16;
+const AT_ONCE: usize = 32;
 const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(4);
 
 /// Requests that arrived, by their text.

@@ -97,12 +97,12 @@ mod tests {
             takes: Duration,
             is_in_time: bool,
         }
-        let in_grace = TIMEOUT + GRACE - Duration::from_millis(10);
+        let (early, in_grace) = (TIMEOUT / 2, TIMEOUT + GRACE / 2);
         let rows = [
-            Row { was_begun: false, takes: TIMEOUT - Duration::from_millis(10), is_in_time: true },
+            Row { was_begun: false, takes: early, is_in_time: true },
             Row { was_begun: false, takes: in_grace, is_in_time: false },
             Row { was_begun: true, takes: in_grace, is_in_time: true },
-            Row { was_begun: true, takes: TIMEOUT + GRACE + Duration::from_millis(10), is_in_time: false },
+            Row { was_begun: true, takes: TIMEOUT + 2 * GRACE, is_in_time: false },
         ];
         for Row { was_begun, takes, is_in_time } in rows {
             let mut timer = Timer::start(TIMEOUT);
