@@ -184,15 +184,8 @@ pub(in crate::auth) fn rounded_down(time: SystemTime) -> i64 {
     milliseconds.clamp(EARLIEST, LATEST)
 }
 
-/// Returns milliseconds since 1970, rounded up, so that no lease ends before its holder expects it.
-pub(super) fn rounded_up(time: SystemTime) -> i64 {
-    let down = rounded_down(time);
-    let is_whole = self::time(down).is_ok_and(|whole| whole >= time);
-    if is_whole { down } else { (down + 1).min(LATEST) }
-}
-
 /// Returns the time of milliseconds since 1970.
-pub(super) fn time(milliseconds: i64) -> Result<SystemTime, InvalidTokens> {
+fn time(milliseconds: i64) -> Result<SystemTime, InvalidTokens> {
     let distance = Duration::from_millis(milliseconds.unsigned_abs());
     let time = match milliseconds {
         EARLIEST..0 => SystemTime::UNIX_EPOCH.checked_sub(distance),

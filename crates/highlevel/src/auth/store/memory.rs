@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use super::row::Row;
+use super::rules::{self, HeldLease};
 use super::{
     Clock, Key, LeaseResult, Precondition, PutResult, Resource, StoreFuture, StoredTokens, TokenStore,
+    Version,
 };
 use crate::auth::TokenSet;
 
@@ -29,14 +30,22 @@ use crate::auth::TokenSet;
 /// ```
 #[derive(Clone)]
 pub struct MemoryStore {
-    rows: Arc<Mutex<HashMap<Key, Row>>>,
+    state: Arc<Mutex<State>>,
     clock: Clock,
+}
+
+#[derive(Default)]
+struct State {
+    tokens: HashMap<Key, StoredTokens>,
+    leases: HashMap<Key, HeldLease>,
+    /// The number of writes of all keys, so that no version is given twice.
+    writes: u64,
 }
 
 impl MemoryStore {
     /// Creates an empty store.
     pub fn new() -> Self {
-        Self { rows: Arc::default(), clock: Arc::new(SystemTime::now) }
+        Self { state: Arc::default(), clock: Arc::new(SystemTime::now) }
     }
 
     /// Sets the clock for leases, for tests. Defaults to the clock of the system.
@@ -44,13 +53,35 @@ impl MemoryStore {
         Self { clock: Arc::new(clock), ..self }
     }
 
-    fn with_rows<T>(&self, work: impl FnOnce(&mut HashMap<Key, Row>) -> T) -> T {
-        // Nothing under the lock can panic halfway, so the rows are sound even if it is poisoned.
-        work(&mut self.rows.lock().unwrap_or_else(PoisonError::into_inner))
+    fn state(&self) -> MutexGuard<'_, State> {
+        // No change of the state can panic halfway, so it is sound even if the lock is poisoned.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn meets(&self, key: &Key, precondition: Precondition) -> bool {
+        precondition.is_met_by(self.tokens.get(key).map(|stored| stored.version))
     }
 
-    fn change<T>(&self, key: &Key, work: impl FnOnce(&mut Row) -> T) -> T {
-        self.with_rows(|rows| work(rows.entry(key.clone()).or_default()))
+    fn put(&mut self, key: &Key, tokens: &TokenSet, precondition: Precondition) -> PutResult {
+        if !self.meets(key, precondition) {
+            return PutResult::Conflict(self.tokens.get(key).cloned());
+        }
+        self.writes += 1;
+        let version = Version(self.writes);
+        self.tokens.insert(key.clone(), StoredTokens::new(tokens.clone(), version));
+        PutResult::Stored(version)
+    }
+
+    fn lease(&mut self, key: &Key, holder: &str, now: SystemTime, length: Duration) -> LeaseResult {
+        match rules::lease(self.leases.get(key), holder, now, length) {
+            Ok(lease) => {
+                self.leases.insert(key.clone(), lease);
+                LeaseResult::Granted
+            }
+            Err(held) => held,
+        }
     }
 }
 
@@ -68,7 +99,7 @@ impl fmt::Debug for MemoryStore {
 
 impl TokenStore for MemoryStore {
     fn get<'a>(&'a self, key: &'a Key) -> StoreFuture<'a, Option<StoredTokens>> {
-        Box::pin(async move { Ok(self.with_rows(|rows| rows.get(key).and_then(Row::stored))) })
+        Box::pin(async move { Ok(self.state().tokens.get(key).cloned()) })
     }
 
     fn put<'a>(
@@ -77,33 +108,37 @@ impl TokenStore for MemoryStore {
         tokens: &'a TokenSet,
         precondition: Precondition,
     ) -> StoreFuture<'a, PutResult> {
-        Box::pin(async move { Ok(self.change(key, |row| row.put(tokens, precondition))) })
+        Box::pin(async move { Ok(self.state().put(key, tokens, precondition)) })
     }
 
     fn remove<'a>(&'a self, key: &'a Key, precondition: Precondition) -> StoreFuture<'a, bool> {
-        Box::pin(async move { Ok(self.change(key, |row| row.remove(precondition))) })
+        Box::pin(async move {
+            let mut state = self.state();
+            Ok(state.meets(key, precondition) && state.tokens.remove(key).is_some())
+        })
     }
 
     fn resources<'a>(&'a self, client_id: &'a str) -> StoreFuture<'a, Vec<Resource>> {
         Box::pin(async move {
-            Ok(self.with_rows(|rows| {
-                let of_app =
-                    rows.iter().filter(|(key, row)| key.client_id == client_id && row.tokens.is_some());
-                of_app.map(|(key, _)| key.resource.clone()).collect()
-            }))
+            let state = self.state();
+            let of_app = state.tokens.keys().filter(|key| key.client_id == client_id);
+            Ok(of_app.map(|key| key.resource.clone()).collect())
         })
     }
 
     fn lease<'a>(&'a self, key: &'a Key, holder: &'a str, length: Duration) -> StoreFuture<'a, LeaseResult> {
         Box::pin(async move {
             let now = (self.clock)();
-            Ok(self.change(key, |row| row.lease(holder, now, length)))
+            Ok(self.state().lease(key, holder, now, length))
         })
     }
 
     fn release<'a>(&'a self, key: &'a Key, holder: &'a str) -> StoreFuture<'a, ()> {
         Box::pin(async move {
-            self.change(key, |row| row.release(holder));
+            let mut state = self.state();
+            if state.leases.get(key).is_some_and(|lease| lease.holder == holder) {
+                state.leases.remove(key);
+            }
             Ok(())
         })
     }

@@ -17,7 +17,7 @@ pub mod conformance;
 mod file;
 mod json;
 mod memory;
-mod row;
+mod rules;
 
 pub use file::{FileStore, FileStoreError};
 pub use json::InvalidTokens;

@@ -12,7 +12,7 @@ use crate::auth::store::{Key, LeaseResult, MAX_LEASE, Precondition};
 const LONG: Duration = Duration::from_secs(45);
 
 /// The longest wait for the end of a lease by a clock that cannot be set.
-const LATEST_END: Duration = Duration::from_secs(20);
+const LATEST_END: Duration = Duration::from_secs(5);
 
 pub(super) async fn one_holder(context: &Context) -> Outcome {
     let (store, other, key) = (context.store(), context.other(), context.key("a"));

@@ -1,71 +1,85 @@
-//! What can be wrong with a file store, and how to mend it.
+//! The errors of a file store, and how to fix them.
 
 use std::fmt;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
-use super::Key;
+use super::{Key, LOCK_TIMEOUT};
 
-/// A file store could not do it. The text says what happened, with the path, and what to do; it quotes no tokens.
+/// The error of a [`FileStore`](super::FileStore). The text names the path and states how to fix it; it quotes no tokens.
+///
+/// The source is the [`io::Error`] of the operating system, if there is one, such as
+/// [`StorageFull`](ErrorKind::StorageFull).
 #[derive(Debug)]
 pub struct FileStoreError {
     path: PathBuf,
     what: String,
-    mend: String,
+    help: String,
+    source: Option<io::Error>,
 }
 
 impl FileStoreError {
-    /// The file or directory that it is about.
+    /// Returns the path of the file or directory.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    fn new(path: &Path, what: impl Into<String>, mend: impl Into<String>) -> Self {
-        Self { path: path.to_owned(), what: what.into(), mend: mend.into() }
+    fn new(path: &Path, what: impl Into<String>, help: impl Into<String>) -> Self {
+        Self { path: path.to_owned(), what: what.into(), help: help.into(), source: None }
     }
 
-    /// The system would not let the store read, write, lock … a path.
-    pub(super) fn io(verb: &str, path: &Path, error: &io::Error) -> Self {
-        let mend = match error.kind() {
+    /// The system failed to read, write, lock … a path.
+    pub(super) fn io(verb: &str, path: &Path, error: io::Error) -> Self {
+        let help = match error.kind() {
             ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
-                "make room there; the tokens that were stored before are as they were"
+                "free some space; the tokens that were stored before are unchanged"
             }
             ErrorKind::ReadOnlyFilesystem => "make the file system writable, or choose another directory",
             ErrorKind::PermissionDenied => {
                 "run the program as the user who owns the directory, or choose a directory of this user"
             }
-            ErrorKind::NotFound => "see whether the directory, or the disk that it is on, is still there",
+            ErrorKind::NotFound => "check that the directory, and the disk that it is on, are still there",
             ErrorKind::NotADirectory | ErrorKind::AlreadyExists => {
                 "a file is where a directory should be: choose another directory, or move the file away"
             }
-            ErrorKind::Unsupported => "choose a directory on a local disk, whose file system has locks",
-            _ => "see whether the disk is in order; try again",
+            ErrorKind::Unsupported => "choose a directory on a local disk, whose file system supports locks",
+            _ => "check the disk and the limits of the process, then try again",
         };
-        Self::new(path, format!("cannot {verb} {}: {error}", path.display()), mend)
+        let what = format!("cannot {verb} {}: {error}", path.display());
+        Self { source: Some(error), ..Self::new(path, what, help) }
+    }
+
+    /// Another process did not release a lock in time.
+    pub(super) fn locked(path: &Path) -> Self {
+        let what =
+            format!("another process has held the lock {} for {} s", path.display(), LOCK_TIMEOUT.as_secs());
+        let help = "it may be stopped or in a debugger: continue or end it, do not delete the file";
+        Self { source: Some(ErrorKind::TimedOut.into()), ..Self::new(path, what, help) }
     }
 
     pub(super) fn unreadable(path: &Path, why: &str) -> Self {
-        let mend = "restore it from a backup, or stop the programs that use it, delete it, and have the app installed anew";
+        let help =
+            "restore it from a backup, or stop the programs that use it, delete it, and reinstall the app";
         Self::new(
             path,
             format!("the token file {} is damaged or of another program: {why}", path.display()),
-            mend,
+            help,
         )
     }
 
     pub(super) fn newer(path: &Path, why: &str) -> Self {
-        let mend = "update this program to the version of the one that wrote it";
-        Self::new(path, format!("the token file {} cannot be read: {why}", path.display()), mend)
+        let help = "update this program to the version of the one that wrote it";
+        Self::new(path, format!("the token file {} cannot be read: {why}", path.display()), help)
     }
 
     pub(super) fn renamed(path: &Path, key: &Key) -> Self {
         let (kind, id) = (key.resource.kind(), key.resource.id());
         let what = format!(
-            "the token file {} was copied or renamed: it is of {kind} {id:?} of app {:?}",
+            "the token file {} was copied or renamed: it contains {kind} {id:?} of app {:?}",
             path.display(),
             key.client_id
         );
-        Self::new(path, what, "give it back its name, or delete it if the original is there")
+        Self::new(path, what, "restore its name, or delete it if the original is there")
     }
 
     #[cfg(unix)]
@@ -73,9 +87,9 @@ impl FileStoreError {
         let (what, wanted) = if is_directory { ("directory", 700) } else { ("file", 600) };
         Self::new(
             path,
-            format!("other users may get at the token {what} {} (mode {mode:04o})", path.display()),
+            format!("other users can access the token {what} {} (mode {mode:04o})", path.display()),
             format!(
-                "run `chmod {wanted} '{}'`; if somebody may have read the tokens, have the app installed anew",
+                "run `chmod {wanted} '{}'`; if another user may have read the tokens, reinstall the app",
                 path.display()
             ),
         )
@@ -100,28 +114,32 @@ impl FileStoreError {
         Self::new(
             path,
             what,
-            "see whether the directory was moved or its disk unmounted; then open the store anew",
+            "check whether the directory was moved or its disk unmounted; then reopen the store",
         )
     }
 
     pub(super) fn not_a_file(path: &Path, is_link: bool) -> Self {
         let found = if is_link { "a symbolic link" } else { "not a file" };
-        let what = format!("{} is {found}, where the store keeps a file of its own", path.display());
+        let what = format!("{} is {found}, but the store needs a file there", path.display());
         Self::new(path, what, "find out who put it there, and remove it")
     }
 
-    /// The runtime did not let the work end.
-    pub(super) fn not_done(path: &Path, why: &str) -> Self {
+    /// The runtime ended before the operation.
+    pub(super) fn not_completed(path: &Path, why: &str) -> Self {
         let what =
-            format!("what was asked of the token directory {} may not have been done: {why}", path.display());
-        Self::new(path, what, "ask again, in a runtime that is not shutting down")
+            format!("an operation on the token directory {} may not have completed: {why}", path.display());
+        Self::new(path, what, "retry it in a runtime that is not shutting down")
     }
 }
 
 impl fmt::Display for FileStoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}; {}", self.what, self.mend)
+        write!(f, "{}; {}", self.what, self.help)
     }
 }
 
-impl std::error::Error for FileStoreError {}
+impl std::error::Error for FileStoreError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.source.as_ref().map(|error| error as _)
+    }
+}

@@ -3,26 +3,42 @@
 mod directory;
 mod entry;
 mod error;
+mod lock;
+mod queue;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
-use tokio::sync::Mutex;
+use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
 use self::directory::Directory;
-use super::row::Row;
+use self::lock::EntryLock;
+use self::queue::{Place, Queues};
 use super::{
     Clock, Key, LeaseResult, Precondition, PutResult, Resource, StoreError, StoreFuture, StoredTokens,
-    TokenStore,
+    TokenStore, Version, rules,
 };
 use crate::auth::TokenSet;
 
 pub use self::error::FileStoreError;
 
-/// Keeps tokens in a directory, for the programs of one machine.
+/// The time that an operation waits for the lock of an entry while other processes have it.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The first and the longest pause between two attempts to acquire a lock.
+const LOCK_PAUSE: Duration = Duration::from_millis(1);
+const MAX_LOCK_PAUSE: Duration = Duration::from_millis(50);
+
+/// The number of threads that read. More of them would wait for the processor.
+const READERS: usize = 4;
+
+/// The number of threads that write. File systems bring the files of concurrent writers to the disk together.
+const WRITERS: usize = 32;
+
+/// Stores tokens in a directory, for the programs of one machine.
 ///
 /// ```no_run
 /// use highlevel::auth::store::FileStore;
@@ -31,41 +47,54 @@ pub use self::error::FileStoreError;
 /// # Ok::<(), highlevel::auth::store::FileStoreError>(())
 /// ```
 ///
-/// - **Several processes** may share the directory. Changes are made one at a time, under a lock of the operating
-///   system that ends with the process that has it; reading waits for nobody.
-/// - **A process may be killed at any point**, and the power may fail: a file is written under another name, brought to
-///   the disk, and only then given its name, so that it is the old one or the new one, whole. What is left of a
-///   process that was killed is removed when the store is next opened.
-/// - **Only the owner reads it.** On Unix the directory is created with mode 0700 and the files with 0600, and what
-///   others may read is refused. The files contain the tokens as they are: put them on an encrypted disk if somebody
-///   may take the disk. On Windows they are as private as the directory is; choose one inside the user's profile.
-/// - **A file that cannot be understood is an error**, which names the file; it is never taken for "no tokens".
+/// - **Several processes** can share the directory. Each entry has a lock of the operating system, which ends with the
+///   process that has it; reads do not wait for it. If another process has held the lock of an entry for 10 seconds, because
+///   it is stopped, the operation fails with an error that names the lock file.
+/// - **A process can be killed at any point**, and the power can fail: a file is written under another name, brought to
+///   the disk, and then renamed, so that it is the old or the new one as a whole. The next [`open`](Self::open) removes
+///   the leftovers of killed processes.
+/// - **A put with a version compares the tokens**: the version is a digest of a random number and the tokens. If the file
+///   was edited, deleted, or restored from a backup meanwhile, the put conflicts unless the tokens are the same.
+/// - **Only the owner can read it.** On Unix the directory is created with mode 0700 and the files with 0600, and
+///   directories and files that others can access are rejected. The files contain the tokens in plain text: put them on
+///   an encrypted disk if the disk may be stolen. On Windows they are as private as the directory; choose one inside the
+///   user's profile.
+/// - **A damaged file is an error** for its location, which names the file. It is never treated as "no tokens". Listing
+///   skips it and logs a warning.
 ///
-/// There is a small JSON file for each location and company, named by the ids and a digest of them; it stays, without
-/// tokens, when they are removed. The directory has to be on a disk of the machine: locks of network file systems are
-/// not to be relied upon. A change costs two waits for the disk, and one is made at a time, so a disk that takes 3 ms
-/// gives about 150 changes a second; a refresh makes three.
+/// Each location and company with tokens has a small JSON file, named by the ids and a digest of them. Entries without
+/// tokens have no file. While an entry is leased it has a lock file as well. The directory has to be on a local disk: the locks
+/// of network file systems are not reliable. A put is synced to the disk before it completes, up to 32 of them at the same
+/// time; leases are not synced.
 ///
-/// It works in the threads that tokio keeps for what blocks, so it has to be used inside a tokio runtime. Clones share
-/// one queue; stores that are opened apart, in this process or others, work together as well.
+/// It uses the blocking threads of tokio and its timers, so it needs a tokio runtime with both. Clones share queues; stores
+/// that are opened separately, in this process or others, work together as well.
 #[derive(Clone)]
 pub struct FileStore {
     directory: Arc<Directory>,
-    /// Who may wait for the lock of the operating system: one thread of this process, however many changes wait.
-    turn: Arc<Mutex<()>>,
+    /// The operations of this process on the same entry, in FIFO order.
+    queues: Arc<Queues>,
+    readers: Arc<Semaphore>,
+    writers: Arc<Semaphore>,
     clock: Clock,
 }
 
 impl FileStore {
-    /// Opens the store in a directory, which is created if there is none. Blocks for as long as a few small files take.
+    /// Opens the store in a directory, which is created if it does not exist. Blocks while a few small files are
+    /// written.
     ///
     /// # Errors
     ///
-    /// If the directory cannot be created, read or written, belongs to another user, or may be read by others. The
-    /// error says what to do.
+    /// Returns [`FileStoreError`] if the directory cannot be created, read or written, belongs to another user, or can be
+    /// accessed by others. The error states how to fix it.
     pub fn open(directory: impl AsRef<Path>) -> Result<Self, FileStoreError> {
-        let directory = Directory::open(directory.as_ref())?;
-        Ok(Self { directory: Arc::new(directory), turn: Arc::default(), clock: Arc::new(SystemTime::now) })
+        Ok(Self {
+            directory: Arc::new(Directory::open(directory.as_ref())?),
+            queues: Arc::default(),
+            readers: Arc::new(Semaphore::new(READERS)),
+            writers: Arc::new(Semaphore::new(WRITERS)),
+            clock: Arc::new(SystemTime::now),
+        })
     }
 
     /// Sets the clock for leases, for tests. Defaults to the clock of the system.
@@ -73,48 +102,93 @@ impl FileStore {
         Self { clock: Arc::new(clock), ..self }
     }
 
-    /// Where the tokens of a key are, or would be, for a backup of them or to see why they cannot be read.
+    /// Returns the path of the file that contains the tokens of a key, for a backup or to find out why it is damaged. The
+    /// file need not exist.
     pub fn path_of(&self, key: &Key) -> PathBuf {
         self.directory.path_of(key)
     }
 
-    async fn change<T: Send + 'static>(
+    async fn read<T: Send + 'static>(
         &self,
-        key: &Key,
-        work: impl FnOnce(&mut Row) -> (T, Changed) + Send + 'static,
+        work: impl FnOnce(&Directory) -> Result<T, FileStoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let turn = Arc::clone(&self.turn).lock_owned().await;
-        let key = key.clone();
-        self.blocking(move |directory| {
-            // Until the work is done, also if nobody waits for it any more.
-            let _turn = turn;
-            directory.change(&key, work)
-        })
-        .await
+        self.blocking(&self.readers, work).await
+    }
+
+    /// Runs `work` while this process has the lock of the entry.
+    async fn locked<T, W>(&self, key: &Key, work: W) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        W: FnOnce(&Directory, &mut EntryLock) -> Result<T, FileStoreError> + Send + 'static,
+    {
+        let start = Instant::now();
+        let mut place = self.queues.join(key).await;
+        let mut work = work;
+        let mut pause = LOCK_PAUSE;
+        loop {
+            let key_of_entry = key.clone();
+            let attempt = move |directory: &Directory| attempt(directory, &key_of_entry, place, work);
+            match self.blocking(&self.writers, attempt).await? {
+                Attempt::Done(result) => return Ok(result),
+                Attempt::Locked(returned_place, returned_work) => {
+                    (place, work) = (returned_place, returned_work);
+                }
+            }
+            // The operations that waited behind this one need not wait as long again for a process that is stopped.
+            if place.locked_for() >= LOCK_TIMEOUT && start.elapsed() >= LOCK_TIMEOUT {
+                return Err(FileStoreError::locked(&self.directory.lock_path_of(key)).into());
+            }
+            tokio::time::sleep(pause.mul_f64(0.5 + fastrand::f64())).await;
+            pause = (pause * 2).min(MAX_LOCK_PAUSE);
+        }
     }
 
     async fn blocking<T: Send + 'static>(
         &self,
+        threads: &Arc<Semaphore>,
         work: impl FnOnce(&Directory) -> Result<T, FileStoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
+        // The semaphore is never closed; without a permit, there would be more threads and nothing else.
+        let permit = Arc::clone(threads).acquire_owned().await;
         let directory = Arc::clone(&self.directory);
-        let path = directory.path().to_owned();
-        let done = spawn_blocking(move || work(&directory)).await;
-        Ok(done.map_err(|error| FileStoreError::not_done(&path, &error.to_string()))??)
+        let task = spawn_blocking(move || {
+            let result = work(&directory);
+            // Until the work is done, even if the caller has dropped the future.
+            drop(permit);
+            result
+        });
+        let completed = task.await;
+        let path = self.directory.path();
+        Ok(completed.map_err(|error| FileStoreError::not_completed(path, &error.to_string()))??)
     }
 }
 
-/// Whether a row has to be written.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Changed {
-    Yes,
-    No,
+/// The result of an attempt to lock an entry.
+enum Attempt<T, W> {
+    Done(T),
+    /// Another process has the lock.
+    Locked(Place, W),
 }
 
-impl From<bool> for Changed {
-    fn from(changed: bool) -> Self {
-        if changed { Self::Yes } else { Self::No }
-    }
+fn attempt<T, W>(
+    directory: &Directory,
+    key: &Key,
+    mut place: Place,
+    work: W,
+) -> Result<Attempt<T, W>, FileStoreError>
+where
+    W: FnOnce(&Directory, &mut EntryLock) -> Result<T, FileStoreError>,
+{
+    let Some(mut lock) = directory.try_lock(key)? else {
+        place.set_locked(true);
+        return Ok(Attempt::Locked(place, work));
+    };
+    place.set_locked(false);
+    let result = work(directory, &mut lock);
+    drop(lock);
+    // Until the work is done, even if the caller has dropped the future.
+    drop(place);
+    result.map(Attempt::Done)
 }
 
 impl fmt::Debug for FileStore {
@@ -126,7 +200,7 @@ impl fmt::Debug for FileStore {
 impl TokenStore for FileStore {
     fn get<'a>(&'a self, key: &'a Key) -> StoreFuture<'a, Option<StoredTokens>> {
         let key = key.clone();
-        Box::pin(self.blocking(move |directory| Ok(directory.read(&key)?.stored())))
+        Box::pin(self.read(move |directory| directory.read(&key)))
     }
 
     fn put<'a>(
@@ -135,36 +209,41 @@ impl TokenStore for FileStore {
         tokens: &'a TokenSet,
         precondition: Precondition,
     ) -> StoreFuture<'a, PutResult> {
-        let tokens = tokens.clone();
-        Box::pin(self.change(key, move |row| {
-            let put = row.put(&tokens, precondition);
-            let changed = matches!(put, PutResult::Stored(_)).into();
-            (put, changed)
-        }))
+        let (of, tokens) = (key.clone(), tokens.clone());
+        Box::pin(self.locked(key, move |directory, lock| directory.put(lock, &of, &tokens, precondition)))
     }
 
     fn remove<'a>(&'a self, key: &'a Key, precondition: Precondition) -> StoreFuture<'a, bool> {
-        Box::pin(self.change(key, move |row| {
-            let removed = row.remove(precondition);
-            (removed, removed.into())
-        }))
+        let of = key.clone();
+        Box::pin(self.locked(key, move |directory, lock| directory.remove(lock, &of, precondition)))
     }
 
     fn resources<'a>(&'a self, client_id: &'a str) -> StoreFuture<'a, Vec<Resource>> {
         let client_id = client_id.to_owned();
-        Box::pin(self.blocking(move |directory| directory.resources(&client_id)))
+        Box::pin(self.read(move |directory| directory.resources(&client_id)))
     }
 
     fn lease<'a>(&'a self, key: &'a Key, holder: &'a str, length: Duration) -> StoreFuture<'a, LeaseResult> {
         let (holder, clock) = (holder.to_owned(), Arc::clone(&self.clock));
-        Box::pin(self.change(key, move |row| {
-            let lease = row.lease(&holder, clock(), length);
-            (lease, (lease == LeaseResult::Granted).into())
+        Box::pin(self.locked(key, move |_, lock| {
+            match rules::lease(lock.lease(), &holder, clock(), length) {
+                Ok(lease) => lock.set_lease(lease).map(|()| LeaseResult::Granted),
+                Err(held) => Ok(held),
+            }
         }))
     }
 
     fn release<'a>(&'a self, key: &'a Key, holder: &'a str) -> StoreFuture<'a, ()> {
-        let holder = holder.to_owned();
-        Box::pin(self.change(key, move |row| ((), row.release(&holder).into())))
+        Box::pin(async move {
+            let (of, holder) = (key.clone(), holder.to_owned());
+            if !self.read(move |directory| directory.has_lock_file(&of)).await? {
+                return Ok(());
+            }
+            let release = move |_: &Directory, lock: &mut EntryLock| {
+                let is_holder = lock.lease().is_some_and(|lease| lease.holder == holder);
+                if is_holder { lock.clear() } else { Ok(()) }
+            };
+            self.locked(key, release).await
+        })
     }
 }

@@ -1,5 +1,5 @@
-//! Files that are not as the store left them: an error that names the file and says what to do, never "no tokens",
-//! and never a token in it.
+//! Files that are not as the store left them: an error that names the file and the fix, never "no tokens", and never a
+//! token in the text.
 
 use std::fs;
 
@@ -8,30 +8,33 @@ use serde_json::Value;
 
 use super::{Scratch, key, put, tokens};
 
-/// What the calls of a store say about a damaged file, each of which has to be an error.
+/// Returns the errors of the calls that need the tokens of a damaged file.
 async fn errors(store: &FileStore) -> Vec<StoreError> {
     let key = key("a");
     vec![
         store.get(&key).await.expect_err("get"),
         store.put(&key, &tokens("b"), Precondition::Anything).await.expect_err("put"),
         store.remove(&key, Precondition::Anything).await.expect_err("remove"),
-        store.lease(&key, "ann", std::time::Duration::from_secs(15)).await.expect_err("lease"),
-        store.release(&key, "ann").await.expect_err("release"),
-        store.resources(&key.client_id).await.expect_err("resources"),
     ]
 }
 
-async fn check(store: &FileStore, words: &[&str]) {
+/// Checks that a damaged file is an error that contains these texts, and that other files are listed nevertheless.
+async fn check(store: &FileStore, texts: &[&str]) {
     let path = store.path_of(&key("a"));
     for error in errors(store).await {
-        let text = error.to_string();
-        for word in words.iter().chain(&[path.to_str().expect("text")]) {
-            assert!(text.contains(word), "{word:?} is not in: {text}");
+        let error_text = error.to_string();
+        for text in texts.iter().chain(&[path.to_str().expect("text")]) {
+            assert!(error_text.contains(text), "{text:?} is not in: {error_text}");
         }
-        assert!(!text.contains("secret"), "{text}");
+        assert!(!error_text.contains("secret"), "{error_text}");
         let error = error.downcast::<FileStoreError>().expect("the error of the file store");
         assert_eq!(error.path(), path);
     }
+    let sound = key("sound");
+    put(store, &sound, &tokens("sound")).await;
+    let listed = store.resources(&sound.client_id).await.expect("resources");
+    assert!(listed.contains(&sound.resource) && !listed.contains(&key("a").resource), "{listed:?}");
+    assert!(store.remove(&sound, Precondition::Anything).await.expect("remove"));
 }
 
 #[tokio::test]
@@ -52,12 +55,12 @@ async fn damaged_and_foreign_files() {
         (br#"{"format":1}"#.to_vec(), "a field is missing"),
         (br#"{"access_token":"secret-of-another-program"}"#.to_vec(), "a field is missing"),
         (vec![0; whole.len()], "it is not JSON"),
-        (vec![0xff; 10], "it is not text"),
+        (vec![0xff; 10], "it is not UTF-8"),
         (vec![b' '; 2 << 20], "it is longer than 1 MiB"),
         ([whole.as_bytes(), b"}"].concat(), "it is not JSON"),
         (edited("/tokens/scopes", Value::Null), "a field is missing or of another type"),
         (edited("/version", (-1).into()), "a field is missing or of another type"),
-        (edited("/kind", "user".into()), "no kind of resource"),
+        (edited("/kind", "user".into()), "the kind of resource is unknown"),
         (edited("/tokens/obtained_at_unix_ms", i64::MIN.into()), "is out of range"),
     ];
     cases.extend(
@@ -77,7 +80,7 @@ async fn damaged_and_foreign_files() {
     }
 
     fs::write(&path, &whole).expect("a file");
-    assert!(store.get(&key("a")).await.expect("get").is_some(), "a mended file is good again");
+    assert!(store.get(&key("a")).await.expect("get").is_some(), "a repaired file is valid again");
 }
 
 #[tokio::test]
@@ -106,7 +109,7 @@ async fn a_file_under_the_name_of_another_key() {
     let store = FileStore::open(&scratch.0).expect("a store");
     put(&store, &key("b"), &tokens("b")).await;
     fs::copy(store.path_of(&key("b")), store.path_of(&key("a"))).expect("a copy");
-    check(&store, &["was copied or renamed", "it is of location \"b\" of app \"6650-app\"", "delete it"])
+    check(&store, &["was copied or renamed", "it contains location \"b\" of app \"6650-app\"", "delete it"])
         .await;
 }
 
@@ -116,7 +119,7 @@ async fn what_is_not_a_file() {
     let store = FileStore::open(&scratch.0).expect("a store");
     let path = store.path_of(&key("a"));
     fs::create_dir(&path).expect("a directory");
-    check(&store, &["is not a file, where the store keeps a file of its own", "remove it"]).await;
+    check(&store, &["is not a file, but the store needs a file there", "remove it"]).await;
 }
 
 #[cfg(unix)]
@@ -143,10 +146,20 @@ async fn symbolic_links_are_neither_read_nor_written_through() {
     assert!(fs::read(&victim).expect("a file") == contents);
     assert!(fs::symlink_metadata(&path).expect("a file").is_file());
 
-    // The lock, too.
-    let lock = scratch.0.join("highlevel.lock");
-    fs::remove_file(&lock).expect("a lock");
-    symlink(&victim, &lock).expect("a link");
+    // The lock file, too.
+    symlink(&victim, format!("{}.lock", path.display())).expect("a link");
+    for error in [
+        store.put(&key("a"), &tokens("c"), Precondition::Anything).await.expect_err("put"),
+        store.lease(&key("a"), "ann", std::time::Duration::from_secs(15)).await.expect_err("lease"),
+    ] {
+        assert!(error.to_string().contains(".lock is a symbolic link"), "{error}");
+    }
+    assert!(fs::read(&victim).expect("a file") == contents);
+
+    // And the marker of the directory.
+    let marker = scratch.0.join("highlevel.lock");
+    fs::remove_file(&marker).expect("a file");
+    symlink(&victim, &marker).expect("a link");
     let error = store.put(&key("a"), &tokens("c"), Precondition::Anything).await.expect_err("put");
     assert!(error.to_string().contains("highlevel.lock is a symbolic link"), "{error}");
     FileStore::open(&scratch.0).expect_err("a store");
@@ -163,8 +176,8 @@ async fn files_that_others_may_read() {
     put(&store, &key("a"), &tokens("a")).await;
     for mode in [0o644, 0o640, 0o604, 0o620, 0o601] {
         fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("permissions");
-        let mend = format!("run `chmod 600 '{}'`", path.display());
-        check(&store, &["other users may get at the token file", &format!("(mode {mode:04o})"), &mend]).await;
+        let help = format!("run `chmod 600 '{}'`", path.display());
+        check(&store, &["other users can access the token file", &format!("(mode {mode:04o})"), &help]).await;
     }
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("permissions");
     assert!(store.get(&key("a")).await.expect("get").is_some());
@@ -181,12 +194,14 @@ async fn a_directory_that_is_gone_has_no_tokens_but_says_so() {
         if is_empty {
             fs::create_dir(&scratch.0).expect("a directory");
         }
-        for error in errors(&store).await {
+        let length = std::time::Duration::from_secs(15);
+        let mut errors = errors(&store).await;
+        errors.push(store.lease(&key("a"), "ann", length).await.expect_err("lease"));
+        errors.push(store.release(&key("a"), "ann").await.expect_err("release"));
+        errors.push(store.resources("6650-app").await.expect_err("resources"));
+        for error in errors {
             let text = error.to_string();
-            assert!(
-                text.contains("highlevel.lock is gone") && text.contains("open the store anew"),
-                "{text}"
-            );
+            assert!(text.contains("highlevel.lock is gone") && text.contains("reopen the store"), "{text}");
         }
         drop(FileStore::open(&scratch.0));
         fs::create_dir_all(&scratch.0).expect("a directory");
