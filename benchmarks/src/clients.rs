@@ -39,7 +39,7 @@ impl Client {
         let message_id = match self {
             Self::Highlevel(client) => {
                 let message = Sms::to(CONTACT).text(TEXT);
-                client.messages().send(message).await.expect("a receipt").into_inner().message_id.0
+                client.messages().send(message).await.expect("a receipt").message_id().to_string()
             }
             Self::Reqwest(client) => client.send().await,
             Self::GhlSdk(client) => {

@@ -38,16 +38,16 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let client = Client::builder().base_url(sandbox.base_url()).token(sandbox.token()).build()?;
 
     let sms = client.messages().send(Sms::to(&contact).text("Your table is ready")).await?;
-    row("SMS sent", &sms.message_id);
+    row("SMS sent", sms.message_id());
 
     let email =
         Email::to(&contact).subject("Order confirmed").html("<p>Thank you!</p>").cc(["ops@example.com"]);
     let email = client.messages().send(email).await?;
-    row("email sent", &email.message_id);
+    row("email sent", email.message_id());
 
     let inbound = Inbound::sms(provider).from_contact(&contact).text("We are on our way");
     let inbound = client.messages().add_inbound(inbound).await?;
-    row("inbound SMS added", &inbound.message_id);
+    row("inbound SMS added", inbound.message_id());
 
     let call = OutboundCall::in_conversation(&conversation, provider)
         .from("+15037081210")
@@ -55,7 +55,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .status(CallStatus::Completed)
         .at(SystemTime::now());
     let call = client.calls().add_outbound(call).await?;
-    row("outbound call added", &call.message_id);
+    row("outbound call added", call.message_id());
 
     headline("Four signed webhooks, verified");
     for _ in 0..4 {

@@ -57,18 +57,18 @@ async fn each_endpoint_ends_in_a_receipt_a_ledger_entry_and_a_verified_event() {
     let client = client(&sandbox);
 
     let sent = client.messages().send(Sms::to(sandbox.contact_id()).text("Hello")).await.expect("a receipt");
-    assert_eq!((sent.status(), sent.attempts()), (201, 1));
-    assert_eq!(sent.message_id.as_str(), sandbox.messages()[0].id);
-    assert_eq!(sent.conversation_id.as_str(), sandbox.messages()[0].conversation_id);
+    assert_eq!((sent.http_status(), sent.attempts()), (201, 1));
+    assert_eq!(sent.message_id().as_str(), sandbox.messages()[0].id);
+    assert_eq!(sent.conversation_id().as_str(), sandbox.messages()[0].conversation_id);
     let event = verify(&sandbox, next(&mut received).await);
     let Event::OutboundMessage(message) = event.event() else { panic!("{event:?}") };
-    assert_eq!(message.message_id.as_ref(), Some(&sent.message_id));
+    assert_eq!(message.message_id.as_ref(), Some(sent.message_id()));
     assert_eq!(message.body.as_deref(), Some("Hello"));
     assert_eq!(event.key_id(), "sandbox");
 
     let email = Email::to(sandbox.contact_id()).subject("Order confirmed").html("<p>Thank you!</p>");
     let sent = client.messages().send(email).await.expect("a receipt");
-    assert!(sent.email_message_id.is_some());
+    assert!(sent.response().email_message_id.is_some());
     let event = verify(&sandbox, next(&mut received).await);
     let Event::OutboundMessage(message) = event.event() else { panic!("{event:?}") };
     assert_eq!(message.subject.as_deref(), Some("Order confirmed"));
@@ -78,14 +78,14 @@ async fn each_endpoint_ends_in_a_receipt_a_ledger_entry_and_a_verified_event() {
     let added = client.messages().add_inbound(inbound).await.expect("a receipt");
     let event = verify(&sandbox, next(&mut received).await);
     let Event::InboundMessage(message) = event.event() else { panic!("{event:?}") };
-    assert_eq!(message.message_id.as_ref(), Some(&added.message_id));
+    assert_eq!(message.message_id.as_ref(), Some(added.message_id()));
 
     let call =
         OutboundCall::in_conversation(sandbox.conversation_id(), provider).status(CallStatus::Voicemail);
     let added = client.calls().add_outbound(call).await.expect("a receipt");
     let event = verify(&sandbox, next(&mut received).await);
     let Event::OutboundMessage(message) = event.event() else { panic!("{event:?}") };
-    assert_eq!(message.message_id.as_ref(), Some(&added.message_id));
+    assert_eq!(message.message_id.as_ref(), Some(added.message_id()));
     assert_eq!(message.call_status, Some(CallStatus::Voicemail));
 
     assert_eq!(sandbox.messages().len(), 4);
@@ -129,7 +129,7 @@ async fn both_successes_are_successes() {
     for (status, expected) in [(SuccessStatus::Ok200, 200), (SuccessStatus::Created201, 201)] {
         let sandbox = Sandbox::builder().success_status(status).start().await.expect("a sandbox");
         let sent = client(&sandbox).messages().send(Sms::to(sandbox.contact_id()).text("Hello")).await;
-        assert_eq!(sent.expect("a receipt").status(), expected);
+        assert_eq!(sent.expect("a receipt").http_status(), expected);
     }
 }
 
@@ -208,8 +208,8 @@ async fn a_contact_without_a_conversation_gets_one() {
     let client = client(&sandbox);
     let first = client.messages().send(Sms::to("newcomer").text("Welcome")).await.expect("a receipt");
     let second = client.messages().send(Sms::to("newcomer").text("Again")).await.expect("a receipt");
-    assert_eq!(first.conversation_id, second.conversation_id);
-    assert_ne!(first.conversation_id.as_str(), sandbox.conversation_id());
+    assert_eq!(first.conversation_id(), second.conversation_id());
+    assert_ne!(first.conversation_id().as_str(), sandbox.conversation_id());
 }
 
 /// A direction that is set by hand is taken; without one, an inbound message is inbound.

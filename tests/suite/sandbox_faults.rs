@@ -32,15 +32,15 @@ impl Endpoint {
         let messages = client.messages();
         match self {
             Self::Send => {
-                messages.send(Sms::to(contact).text("Hello")).await.map(|sent| sent.message_id.clone())
+                messages.send(Sms::to(contact).text("Hello")).await.map(|sent| sent.message_id().clone())
             }
             Self::Inbound => {
                 let inbound = Inbound::sms(provider).from_contact(contact).text("Hello");
-                messages.add_inbound(inbound).await.map(|added| added.message_id.clone())
+                messages.add_inbound(inbound).await.map(|added| added.message_id().clone())
             }
             Self::Call => {
                 let call = OutboundCall::to_contact(contact, provider);
-                client.calls().add_outbound(call).await.map(|added| added.message_id.clone())
+                client.calls().add_outbound(call).await.map(|added| added.message_id().clone())
             }
         }
         .map(|id| id.as_str().to_owned())

@@ -49,6 +49,7 @@ fn complete_types(types: &mut ItemMod, document: &Document, enums: &[OpenEnum]) 
     let Some((_, items)) = &mut types.content else {
         return Ok(());
     };
+    items.retain(|item| !is_deref(item));
     let mut added: Vec<Item> = Vec::new();
     for item in items.iter_mut() {
         match item {
@@ -179,9 +180,29 @@ fn is_text(item: &ItemStruct) -> bool {
         && fields.unnamed[0].ty.to_token_stream().to_string().replace(' ', "") == "::std::string::String")
 }
 
+/// Returns `true` for an implementation of `Deref`. An identifier is not a string: it is read with `as_str`.
+fn is_deref(item: &Item) -> bool {
+    let Item::Impl(item) = item else { return false };
+    let implemented = item.trait_.as_ref().and_then(|(path, _)| path.segments.last());
+    implemented.is_some_and(|segment| segment.ident == "Deref")
+}
+
 fn from_text(item: &ItemStruct) -> TokenStream {
     let name = &item.ident;
     quote! {
+        impl #name {
+            /// Returns the identifier as text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl ::std::convert::AsRef<str> for #name {
+            fn as_ref(&self) -> &str {
+                &self.0
+            }
+        }
+
         impl ::std::convert::From<&str> for #name {
             fn from(value: &str) -> Self {
                 Self(value.to_owned())

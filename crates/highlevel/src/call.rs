@@ -297,7 +297,7 @@ fn limited(operation: &'static str, denied: AcquireError) -> Error {
 /// Reports the response, if there is one, to the limiter.
 fn report<T>(permit: &Permit, result: &Result<Receipt<T>, Failed>, headers: &RateLimitHeaders) {
     let (status, retry_after) = match result {
-        Ok(receipt) => (Some(receipt.status()), None),
+        Ok(receipt) => (Some(receipt.http_status()), None),
         Err(failed) => (failed.error.status(), failed.retry_after),
     };
     if let Some(status) = status {
@@ -328,7 +328,7 @@ fn trace<T>(span: &Span, result: &Result<Receipt<T>, Failed>, elapsed: Duration)
     span.record("ms", u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX));
     match result {
         Ok(receipt) => {
-            span.record("status", receipt.status());
+            span.record("status", receipt.http_status());
             tracing::debug!("accepted");
         }
         Err(Failed { error, .. }) => {

@@ -36,7 +36,7 @@ impl Calls {
     ///         .status(CallStatus::Completed)
     ///         .at(SystemTime::now()),
     /// ).await?;
-    /// println!("{}", added.message_id);
+    /// println!("{}", added.message_id());
     /// # Ok(())
     /// # }
     /// ```

@@ -7,12 +7,14 @@ use highlevel_wire::types::{
     SendMessageType,
 };
 
+use crate::{ContactId, ConversationId};
+
 /// The first number of seconds that can only be milliseconds: the year 5138.
 const MILLISECONDS: i64 = 100_000_000_000;
 
 /// Checks a message to send.
 pub(crate) fn send(request: &SendMessageRequest) -> Result<(), String> {
-    if blank(&request.contact_id) {
+    if blank(request.contact_id.as_str()) {
         return Err(
             "the contact id is empty: a message is sent to a contact, and the id of a conversation does \
                     not take its place; use the contactId of the conversation"
@@ -20,12 +22,12 @@ pub(crate) fn send(request: &SendMessageRequest) -> Result<(), String> {
         );
     }
     id("contact", Some(&request.contact_id))?;
-    id("conversation provider", request.conversation_provider_id.as_deref())?;
+    id("conversation provider", request.conversation_provider_id.as_ref())?;
     attachments(&request.attachments)?;
     let content = filled(request.message.as_ref())
         || filled(request.html.as_ref())
         || !request.attachments.is_empty()
-        || filled(request.template_id.as_deref())
+        || filled(request.template_id.as_ref())
         || request.forward.is_some();
     if !content {
         let add = match request.type_ {
@@ -51,8 +53,8 @@ pub(crate) fn send(request: &SendMessageRequest) -> Result<(), String> {
 
 /// Checks an inbound message to add.
 pub(crate) fn inbound(request: &InboundMessageRequest) -> Result<(), String> {
-    addressed(request.contact_id.as_deref(), request.conversation_id.as_deref())?;
-    let provider = request.conversation_provider_id.as_deref();
+    addressed(request.contact_id.as_ref(), request.conversation_id.as_ref())?;
+    let provider = request.conversation_provider_id.as_ref();
     let has_default_provider = matches!(request.type_, InboundMessageType::Sms | InboundMessageType::Email);
     if !has_default_provider && !filled(provider) {
         return Err(format!(
@@ -86,12 +88,12 @@ pub(crate) fn inbound(request: &InboundMessageRequest) -> Result<(), String> {
 
 /// Checks an outbound call to add.
 pub(crate) fn outbound_call(request: &OutboundCallRequest) -> Result<(), String> {
-    addressed(request.contact_id.as_deref(), request.conversation_id.as_deref())?;
+    addressed(request.contact_id.as_ref(), request.conversation_id.as_ref())?;
     id("conversation provider", Some(&request.conversation_provider_id))?;
     attachments(&request.attachments)
 }
 
-fn addressed(contact: Option<&String>, conversation: Option<&String>) -> Result<(), String> {
+fn addressed(contact: Option<&ContactId>, conversation: Option<&ConversationId>) -> Result<(), String> {
     if contact.is_none() && conversation.is_none() {
         return Err(
             "neither a contact nor a conversation is given: set contactId or conversationId".to_owned()
@@ -102,8 +104,8 @@ fn addressed(contact: Option<&String>, conversation: Option<&String>) -> Result<
 }
 
 /// Checks what no id can be. What an id looks like beyond that is HighLevel's business.
-fn id(what: &str, id: Option<&String>) -> Result<(), String> {
-    let Some(id) = id else { return Ok(()) };
+fn id(what: &str, id: Option<&impl AsRef<str>>) -> Result<(), String> {
+    let Some(id) = id.map(AsRef::as_ref) else { return Ok(()) };
     if blank(id) {
         return Err(format!("the {what} id is empty: set it, or leave it out where it is optional"));
     }
@@ -129,11 +131,11 @@ fn attachments(urls: &[String]) -> Result<(), String> {
 fn goes_nowhere(forward: &Forward) -> bool {
     forward.is_forwarded != Some(false)
         && !filled(forward.to_email.as_ref())
-        && !filled(forward.recipient_contact_id.as_deref())
+        && !filled(forward.recipient_contact_id.as_ref())
 }
 
-fn filled(text: Option<&String>) -> bool {
-    text.is_some_and(|text| !blank(text))
+fn filled(text: Option<&impl AsRef<str>>) -> bool {
+    text.is_some_and(|text| !blank(text.as_ref()))
 }
 
 fn blank(text: &str) -> bool {

@@ -1,24 +1,26 @@
-//! What is known after a failure.
+//! The knowledge about a request after a failure.
 
 use std::fmt;
 
-/// What is known about a request that did not end with a receipt.
+/// The knowledge about a request that did not end with a receipt.
 ///
-/// HighLevel has no idempotency key, so whether a message may be sent again depends on this alone.
+/// HighLevel has no idempotency key, so this alone decides if a message may be sent again. These four values cover all
+/// that can be known, and none will be added: the enum is exhaustive, so that a `match` decides each of them and the
+/// compiler reports one that is missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Delivery {
     /// No byte of the request reached HighLevel. It is safe to send it again.
     NotSent,
-    /// HighLevel answered that it did not do it. It is safe to send it again, once the reason is mended.
+    /// HighLevel responded that it did not do it. It is safe to send it again, once the reason is fixed.
     Rejected,
-    /// It may have been done. Sending it again may do it twice: look first.
+    /// It may have been done. Sending it again may do it twice: look for the message first.
     Unknown,
     /// It was accepted, but the receipt cannot be read. Do not send it again.
     Accepted,
 }
 
 impl Delivery {
-    /// Whether sending the same request again cannot do it twice.
+    /// Returns `true` if sending the same request again cannot do it twice.
     pub fn is_safe_to_resend(self) -> bool {
         matches!(self, Self::NotSent | Self::Rejected)
     }
@@ -40,7 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_was_not_done_may_be_sent_again() {
+    fn only_requests_that_were_not_done_are_safe_to_resend() {
         let safe = [Delivery::NotSent, Delivery::Rejected, Delivery::Unknown, Delivery::Accepted]
             .map(Delivery::is_safe_to_resend);
         assert_eq!(safe, [true, true, false, false]);

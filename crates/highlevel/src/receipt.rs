@@ -1,17 +1,26 @@
-//! The answer to a request that was accepted.
-
-use std::ops::Deref;
+//! The response to a request that was accepted.
 
 use bytes::Bytes;
+use highlevel_wire::types::{AddMessageResponse, SendMessageResponse};
 use http::{HeaderMap, StatusCode};
 
-use crate::{Delivery, Error, ErrorKind, RateLimitHeaders, Result};
+use crate::{ConversationId, Delivery, Error, ErrorKind, MessageId, RateLimitHeaders, Result};
 
-/// What HighLevel answered, with everything that came along. It dereferences to the answer itself, so that its
-/// fields are at hand: `sent.message_id`.
+/// The proof that HighLevel accepted a request: its response, the HTTP status and headers, and the number of attempts.
+///
+/// ```no_run
+/// # async fn example(client: highlevel::Client) -> highlevel::Result<()> {
+/// use highlevel::Sms;
+///
+/// let sent = client.messages().send(Sms::to("abc123def456").text("Your table is ready")).await?;
+/// println!("{} in {}", sent.message_id(), sent.conversation_id());
+/// println!("status of the message: {:?}, of the response: {}", sent.response().status, sent.http_status());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct Receipt<T> {
-    value: T,
+    response: T,
     status: u16,
     headers: HeaderMap,
     body: Bytes,
@@ -21,7 +30,7 @@ pub struct Receipt<T> {
 impl<T> Receipt<T> {
     pub(crate) fn new(value: T, answer: highlevel_wire::RawResponse) -> Self {
         Self {
-            value,
+            response: value,
             status: answer.status.as_u16(),
             headers: answer.headers,
             body: answer.body,
@@ -34,7 +43,7 @@ impl<T> Receipt<T> {
         self
     }
 
-    /// The same receipt with its body read as something else.
+    /// Reads the body as another type.
     pub(crate) fn try_map<U>(
         self,
         read: impl FnOnce(&[u8]) -> serde_json::Result<U>,
@@ -42,7 +51,7 @@ impl<T> Receipt<T> {
     ) -> Result<Receipt<U>> {
         match read(&self.body) {
             Ok(value) => Ok(Receipt {
-                value,
+                response: value,
                 status: self.status,
                 headers: self.headers,
                 body: self.body,
@@ -63,47 +72,64 @@ impl<T> Receipt<T> {
         }
     }
 
-    /// The answer alone.
-    pub fn into_inner(self) -> T {
-        self.value
+    /// Returns the response.
+    pub fn response(&self) -> &T {
+        &self.response
     }
 
-    /// The HTTP status. HighLevel documents 200 and answers 201.
-    pub fn status(&self) -> u16 {
+    /// Returns the response alone.
+    pub fn into_response(self) -> T {
+        self.response
+    }
+
+    /// Returns the HTTP status of the response. HighLevel documents 200 and responds 201. The status of the message is a
+    /// field of [`response`](Self::response).
+    pub fn http_status(&self) -> u16 {
         self.status
     }
 
-    /// A header of the answer.
+    /// Returns a header of the response.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }
 
-    /// The body as it came.
+    /// Returns the body of the response as it was received.
     pub fn body(&self) -> &[u8] {
         &self.body
     }
 
-    /// What the answer says about the limits of the location.
+    /// Returns the limits of the location, from the headers of the response.
     pub fn rate_limit(&self) -> RateLimitHeaders {
         RateLimitHeaders::read(&self.headers)
     }
 
-    /// The id under which HighLevel's support finds the request, if the answer has one.
+    /// Returns the id under which HighLevel's support finds the request, if the response has one.
     pub fn trace_id(&self) -> Option<String> {
         let body: serde_json::Value = serde_json::from_slice(&self.body).ok()?;
         body.get("traceId")?.as_str().map(str::to_owned)
     }
 
-    /// How often the request was begun until there was this answer.
+    /// Returns the number of attempts, this response included.
     pub fn attempts(&self) -> u32 {
         self.attempts
     }
 }
 
-impl<T> Deref for Receipt<T> {
-    type Target = T;
+macro_rules! names_a_message {
+    ($response:ty) => {
+        impl Receipt<$response> {
+            /// Returns the id of the message.
+            pub fn message_id(&self) -> &MessageId {
+                &self.response.message_id
+            }
 
-    fn deref(&self) -> &T {
-        &self.value
-    }
+            /// Returns the id of the conversation that the message is in.
+            pub fn conversation_id(&self) -> &ConversationId {
+                &self.response.conversation_id
+            }
+        }
+    };
 }
+
+names_a_message!(SendMessageResponse);
+names_a_message!(AddMessageResponse);

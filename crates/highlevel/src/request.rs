@@ -31,7 +31,7 @@ impl Client {
     ///     .query("contactId", "abc123def456")
     ///     .send_json::<serde_json::Value>()
     ///     .await?;
-    /// println!("{}", found["conversations"][0]["id"]);
+    /// println!("{}", found.response()["conversations"][0]["id"]);
     /// # Ok(())
     /// # }
     /// ```

@@ -17,7 +17,7 @@ use highlevel::{Client, Email, Sms};
 let client = Client::builder().token(std::env::var("HIGHLEVEL_TOKEN")?).build()?;
 
 let sent = client.messages().send(Sms::to(&contact).text("Your table is ready")).await?;
-println!("{} in {}", sent.message_id, sent.conversation_id);
+println!("{} in {}", sent.message_id(), sent.conversation_id());
 
 client.messages().send(
     Email::to(&contact).subject("Order confirmed").html("<p>Thank you!</p>").cc(["ops@example.com"]),

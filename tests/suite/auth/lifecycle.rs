@@ -87,8 +87,8 @@ async fn an_app_is_installed_on_a_location_used_and_removed() {
             assert_eq!(error.kind(), ErrorKind::NeedsAuthorization);
         }
         let tokens = app.exchange(code).await.expect("tokens");
-        assert_eq!(tokens.location_id.as_deref().map(String::as_str), Some(id));
-        assert_eq!(tokens.company_id.as_deref().map(String::as_str), Some(setup.sandbox.company_id()));
+        assert_eq!(tokens.location_id.as_ref().map(AsRef::as_ref), Some(id));
+        assert_eq!(tokens.company_id.as_ref().map(AsRef::as_ref), Some(setup.sandbox.company_id()));
         assert_eq!(tokens.scopes, ["conversations/message.write", "oauth.write"]);
         if order == InstallEvents::OnExchange {
             // The event may have been made just before or just after the tokens.

@@ -86,7 +86,7 @@ impl OAuth {
     fn fields<'a>(&'a self, request: &Request<'a>) -> Vec<(&'static str, &'a str)> {
         let (grant, user_type) = match request {
             Request::Location { company, location, .. } => {
-                return vec![("companyId", company), ("locationId", location)];
+                return vec![("companyId", company.as_str()), ("locationId", location.as_str())];
             }
             Request::Code(code) => {
                 ([("grant_type", "authorization_code"), ("code", code.expose_secret())], None)

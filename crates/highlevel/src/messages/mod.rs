@@ -34,7 +34,7 @@ impl Messages {
     /// use highlevel::Sms;
     ///
     /// let sent = client.messages().send(Sms::to("abc123def456").text("Your table is ready")).await?;
-    /// println!("{} in {}", sent.message_id, sent.conversation_id);
+    /// println!("{} in {}", sent.message_id(), sent.conversation_id());
     /// # Ok(())
     /// # }
     /// ```
@@ -59,7 +59,7 @@ impl Messages {
     ///
     /// let message = Inbound::sms("61d6d1f9cdac7612faf80753").from_contact("abc123def456").text("See you at eight");
     /// let added = client.messages().add_inbound(message).await?;
-    /// println!("{} in {}", added.message_id, added.conversation_id);
+    /// println!("{} in {}", added.message_id(), added.conversation_id());
     /// # Ok(())
     /// # }
     /// ```

@@ -150,7 +150,7 @@ impl Receiver {
             Some(Value::String(found)) => format!(
                 "the event is for the app {} and not for {}: is it the app id of the marketplace, without a suffix?",
                 found.escape_debug(),
-                expected.escape_debug()
+                expected.as_str().escape_debug()
             ),
             None | Some(Value::Null) => "the event does not say which app it is for; if yours come without an appId, as \
                                          those of a delivery URL may, build the receiver with `.app_id_if_named(…)`"

@@ -45,12 +45,12 @@ async fn sends_a_message() {
     let message = Email::to("abc123def456").subject("Order confirmed").html("<p>Thank you!</p>");
     let sent = server.client().messages().send(message).await.expect("a receipt");
 
-    assert_eq!(sent.conversation_id.as_str(), "ABC12h2F6uBrIkfXYazb");
-    assert_eq!(sent.message_id.as_str(), "t22c6DQcTDf3MjRhwf77");
-    assert_eq!(sent.email_message_id.as_ref().expect("an id").as_str(), "rnGyqh2F6uBrIkfhFo9A");
-    assert_eq!(sent.msg.as_deref(), Some("Message queued successfully."));
-    assert_eq!(sent.status.as_deref(), Some("pending"));
-    assert_eq!(sent.extra["newField"], json!([1]));
+    assert_eq!(sent.conversation_id().as_str(), "ABC12h2F6uBrIkfXYazb");
+    assert_eq!(sent.message_id().as_str(), "t22c6DQcTDf3MjRhwf77");
+    assert_eq!(sent.response().email_message_id.as_ref().expect("an id").as_str(), "rnGyqh2F6uBrIkfhFo9A");
+    assert_eq!(sent.response().msg.as_deref(), Some("Message queued successfully."));
+    assert_eq!(sent.response().status.as_deref(), Some("pending"));
+    assert_eq!(sent.response().extra["newField"], json!([1]));
     check(
         &server.request(),
         "POST /conversations/messages HTTP/1.1",
@@ -80,14 +80,14 @@ async fn adds_an_inbound_message() {
         Inbound::sms("61d6d1f9cdac7612faf80753").from_contact("abc123def456").text("See you at eight");
     let added = server.client().messages().add_inbound(message).await.expect("a receipt");
 
-    assert_eq!(added.success, Some(true));
-    assert_eq!(added.conversation_id.as_str(), "ABC12h2F6uBrIkfXYazb");
-    assert_eq!(added.message_id.as_str(), "t22c6DQcTDf3MjRhwf77");
-    assert_eq!(added.message.as_deref(), Some("string"));
-    assert_eq!(added.contact_id.as_ref().expect("an id").as_str(), "cI08i1Bls3iTB9bKgFJh");
-    let time = added.date_added.as_ref().and_then(highlevel::Timestamp::to_system_time);
+    assert_eq!(added.response().success, Some(true));
+    assert_eq!(added.conversation_id().as_str(), "ABC12h2F6uBrIkfXYazb");
+    assert_eq!(added.message_id().as_str(), "t22c6DQcTDf3MjRhwf77");
+    assert_eq!(added.response().message.as_deref(), Some("string"));
+    assert_eq!(added.response().contact_id.as_ref().expect("an id").as_str(), "cI08i1Bls3iTB9bKgFJh");
+    let time = added.response().date_added.as_ref().and_then(highlevel::Timestamp::to_system_time);
     assert_eq!(time, Some(SystemTime::UNIX_EPOCH + Duration::from_millis(1_722_268_288_071)));
-    assert_eq!(added.email_message_id.as_ref().expect("an id").as_str(), "rnGyqh2F6uBrIkfhFo9A");
+    assert_eq!(added.response().email_message_id.as_ref().expect("an id").as_str(), "rnGyqh2F6uBrIkfhFo9A");
     check(
         &server.request(),
         "POST /conversations/messages/inbound HTTP/1.1",
@@ -110,8 +110,8 @@ async fn adds_an_outbound_call() {
         .at(SystemTime::UNIX_EPOCH + Duration::from_millis(1_722_268_288_071));
     let added = server.client().calls().add_outbound(call).await.expect("a receipt");
 
-    assert_eq!(added.message_id.as_str(), "t22c6DQcTDf3MjRhwf77");
-    assert_eq!(added.success, None);
+    assert_eq!(added.message_id().as_str(), "t22c6DQcTDf3MjRhwf77");
+    assert_eq!(added.response().success, None);
     check(
         &server.request(),
         "POST /conversations/messages/outbound HTTP/1.1",
@@ -152,7 +152,7 @@ async fn the_receipt_has_everything_that_came_along() {
         let headers = "X-RateLimit-Remaining: 99\r\nContent-Type: application/json\r\nX-Odd: \u{e9}\r\n";
         let server = Server::always(Act::Answer(answer(status, headers, body))).await;
         let sent = server.client().messages().send(Sms::to("c").text("t")).await.expect("a receipt");
-        assert_eq!(sent.status(), number);
+        assert_eq!(sent.http_status(), number);
         assert_eq!(sent.attempts(), 1);
         assert_eq!(sent.body(), body.as_bytes());
         assert_eq!(sent.header("x-ratelimit-remaining"), Some("99"));
@@ -160,7 +160,7 @@ async fn the_receipt_has_everything_that_came_along() {
         assert_eq!(sent.header("x-odd"), None, "not ASCII");
         assert_eq!(sent.header("retry-after"), None);
         assert_eq!(sent.header("no name of a header"), None);
-        assert_eq!(sent.into_inner().message_id.as_str(), "m1");
+        assert_eq!(sent.into_response().message_id.as_str(), "m1");
     }
 }
 
@@ -180,7 +180,7 @@ async fn an_odd_receipt_is_read() {
     for (name, body) in cases {
         let server = Server::always(Act::Answer(json_answer("201 Created", &body))).await;
         let sent = server.client().messages().send(Sms::to("c").text("t")).await.expect(name);
-        assert_eq!((sent.message_id.as_str(), sent.conversation_id.as_str()), ("m1", "c1"), "{name}");
+        assert_eq!((sent.message_id().as_str(), sent.conversation_id().as_str()), ("m1", "c1"), "{name}");
         assert_eq!(serde_json::from_slice::<Value>(sent.body()).expect("JSON"), body, "{name}");
     }
 }

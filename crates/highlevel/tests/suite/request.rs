@@ -21,8 +21,8 @@ async fn it_goes_out_with_everything_a_call_has() {
         .query("limit", 20)
         .json(&json!({ "name": "Ada" }));
     let found = request.send_json::<serde_json::Value>().await.expect("a receipt");
-    assert_eq!(found["contact"]["id"], "c1");
-    assert_eq!((found.status(), found.attempts()), (200, 1));
+    assert_eq!(found.response()["contact"]["id"], "c1");
+    assert_eq!((found.http_status(), found.attempts()), (200, 1));
 
     let seen = server.request();
     assert_eq!(seen.line, "PUT /contacts/c1?locationId=l+1%262&limit=20 HTTP/1.1");
@@ -37,7 +37,7 @@ async fn it_goes_out_with_everything_a_call_has() {
 async fn a_get_has_no_body_and_an_empty_answer_is_fine() {
     let server = Server::always(Act::Answer(b"HTTP/1.1 204 No Content\r\n\r\n".to_vec())).await;
     let receipt = client(&server).request(Method::GET, "/contacts/c1").send().await.expect("a receipt");
-    assert_eq!((receipt.status(), receipt.body()), (204, &b""[..]));
+    assert_eq!((receipt.http_status(), receipt.body()), (204, &b""[..]));
     let seen = server.request();
     assert!(seen.header("content-length").is_empty() && seen.header("content-type").is_empty());
 }

@@ -351,7 +351,7 @@ async fn what_came_is_kept() {
             let (limits, attempts) = match send(&client).await {
                 Ok(receipt) => {
                     assert_eq!(delivery, None, "{name}");
-                    assert_eq!((receipt.status(), receipt.body()), (status, body.as_bytes()), "{name}");
+                    assert_eq!((receipt.http_status(), receipt.body()), (status, body.as_bytes()), "{name}");
                     assert_eq!(receipt.trace_id().as_deref(), trace_id, "{name}");
                     assert_eq!(receipt.header("x-trace"), Some("a1"), "{name}");
                     (receipt.rate_limit(), receipt.attempts())

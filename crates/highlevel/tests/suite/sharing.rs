@@ -29,9 +29,9 @@ async fn what_calls_need_can_cross_threads() {
     let inbound = Inbound::default_sms().from_contact("c").text("t");
     let inbound = tokio::spawn(async move { messages.add_inbound(inbound).await });
     let outbound = tokio::spawn(async move { calls.add_outbound(OutboundCall::to_contact("c", "p")).await });
-    assert_eq!(sent.await.expect("no panic").expect("a receipt").status(), 201);
-    assert_eq!(inbound.await.expect("no panic").expect("a receipt").status(), 201);
-    assert_eq!(outbound.await.expect("no panic").expect("a receipt").status(), 201);
+    assert_eq!(sent.await.expect("no panic").expect("a receipt").http_status(), 201);
+    assert_eq!(inbound.await.expect("no panic").expect("a receipt").http_status(), 201);
+    assert_eq!(outbound.await.expect("no panic").expect("a receipt").http_status(), 201);
     assert_eq!(server.requests().len(), 3);
 }
 
@@ -56,7 +56,7 @@ async fn each_answer_goes_to_its_own_request() {
         .collect();
     for (call, sent) in calls.into_iter().enumerate() {
         let sent = sent.await.expect("no panic").expect("a receipt");
-        assert_eq!(sent.message_id.as_str(), format!("m{call}"));
+        assert_eq!(sent.message_id().as_str(), format!("m{call}"));
     }
     assert_eq!(server.requests().len(), CALLS);
 }
@@ -87,7 +87,7 @@ async fn a_call_that_is_given_up_does_not_harm_the_next() {
             result = messages.send(Sms::to("c").text("stall")) => panic!("an answer: {result:?}"),
         }
         let sent = client.messages().send(Sms::to("c").text("t")).await.expect("a receipt");
-        assert_eq!(sent.message_id.as_str(), "t22c6DQcTDf3MjRhwf77");
+        assert_eq!(sent.message_id().as_str(), "t22c6DQcTDf3MjRhwf77");
         assert_eq!(server.requests().len(), 2 * round);
     }
 }

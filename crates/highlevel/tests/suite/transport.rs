@@ -26,7 +26,7 @@ type Build = fn(&Server, &Transport) -> highlevel::ClientBuilder;
 
 async fn send(client: &Client) -> Result<String, Error> {
     let sent = client.messages().send(Sms::to("c").text("t")).await;
-    sent.map(|receipt| receipt.message_id.to_string())
+    sent.map(|receipt| receipt.message_id().to_string())
 }
 
 /// Everything that a closure can set and that could resend, redirect, cut or relabel a request.

@@ -46,8 +46,8 @@ impl Resource {
     /// Returns the id, for a column of a database.
     pub fn id(&self) -> &str {
         match self {
-            Self::Location(id) => id,
-            Self::Company(id) => id,
+            Self::Location(id) => id.as_str(),
+            Self::Company(id) => id.as_str(),
         }
     }
 

@@ -29,7 +29,7 @@ async fn send_all(clients: impl IntoIterator<Item = Client>) -> Vec<highlevel::R
     let calls: Vec<_> = clients
         .into_iter()
         .map(|client| {
-            tokio::spawn(async move { send(&client).await.map(|sent| sent.conversation_id.to_string()) })
+            tokio::spawn(async move { send(&client).await.map(|sent| sent.conversation_id().to_string()) })
         })
         .collect();
     let mut results = Vec::new();
@@ -224,7 +224,7 @@ async fn tokens_say_their_company_also_if_the_answer_does_not() {
     world.sends_end([Act::Answer(receipt())]);
     send(&app.company(COMPANY).location("loc1")).await.expect("a receipt");
     let stored = world.stored("loc1").await.expect("tokens");
-    assert_eq!(stored.company_id.as_deref().map(String::as_str), Some(COMPANY));
+    assert_eq!(stored.company_id.as_ref().map(AsRef::as_ref), Some(COMPANY));
 }
 
 #[tokio::test]
@@ -232,7 +232,7 @@ async fn a_token_for_a_location_is_had_once_and_stored() {
     let world = World::new().await;
     let app = installed(&world).await;
     let tokens = app.location_token(COMPANY, "loc1").await.expect("tokens");
-    assert_eq!(tokens.company_id.as_deref().map(String::as_str), Some(COMPANY));
+    assert_eq!(tokens.company_id.as_ref().map(AsRef::as_ref), Some(COMPANY));
     send(&app.location("loc1")).await.expect("a receipt");
     assert_eq!(world.mints(), 1);
     let stored = world.stored("loc1").await.expect("tokens");

@@ -103,9 +103,9 @@ async fn answers_are_read_in_both_spellings_and_odd_fields_cost_nothing() {
         let left = tokens.expires_at.duration_since(world.clock.now()).expect("a future");
         assert_eq!(left.as_secs(), life, "{body}");
         assert_eq!(tokens.scopes, scopes, "{body}");
-        assert_eq!(tokens.company_id.as_deref().map(String::as_str), company, "{body}");
-        assert_eq!(tokens.user_id.as_deref().map(String::as_str), user, "{body}");
-        assert_eq!(tokens.location_id.as_deref().map(String::as_str), Some("l"), "{body}");
+        assert_eq!(tokens.company_id.as_ref().map(AsRef::as_ref), company, "{body}");
+        assert_eq!(tokens.user_id.as_ref().map(AsRef::as_ref), user, "{body}");
+        assert_eq!(tokens.location_id.as_ref().map(AsRef::as_ref), Some("l"), "{body}");
         assert_eq!(
             (tokens.obtained_at, tokens.installed_at),
             (world.clock.now(), world.clock.now()),
@@ -221,7 +221,7 @@ async fn an_exchange_goes_on_when_its_caller_is_gone() {
     // The code is used up. Had the exchange been dropped with its caller, the tokens would be lost.
     let client = app.location("loc1");
     until(async || world.stored("loc1").await.is_some()).await;
-    assert_eq!(send(&client).await.expect("a receipt").conversation_id.as_str(), "loc1");
+    assert_eq!(send(&client).await.expect("a receipt").conversation_id().as_str(), "loc1");
 }
 
 #[test]

@@ -89,7 +89,7 @@ async fn locations_of_a_company_get_their_tokens_when_they_are_installed() {
     // Another process, which heard of nothing, has them as well.
     let other = world.app();
     for id in ["early", "late"] {
-        assert_eq!(send(&other.location(id)).await.expect("a receipt").conversation_id.as_str(), id);
+        assert_eq!(send(&other.location(id)).await.expect("a receipt").conversation_id().as_str(), id);
     }
     assert_eq!(world.mints(), 2);
     assert_eq!(handle(&world, &app, &install("late")).await, Handled::AlreadyStored(location("late")));

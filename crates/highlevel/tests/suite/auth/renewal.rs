@@ -358,8 +358,8 @@ async fn each_location_sends_with_its_own_token() {
     app.exchange(World::code("loc2")).await.expect("tokens");
     let second = app.location("loc2");
     for _ in 0..2 {
-        assert_eq!(send(&first).await.expect("a receipt").conversation_id.as_str(), "loc1");
-        assert_eq!(send(&second).await.expect("a receipt").conversation_id.as_str(), "loc2");
+        assert_eq!(send(&first).await.expect("a receipt").conversation_id().as_str(), "loc1");
+        assert_eq!(send(&second).await.expect("a receipt").conversation_id().as_str(), "loc2");
         world.expire();
     }
     assert_eq!(world.refreshes(), 2);

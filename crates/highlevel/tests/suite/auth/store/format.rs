@@ -78,9 +78,9 @@ async fn reads_and_continues(format: u64) {
     assert_eq!((tokens.obtained_at, tokens.expires_at), (at(1_700_000_000_123), at(1_700_086_399_456)));
     assert_eq!(tokens.installed_at, at(installed_at), "format {format}");
     assert_eq!(tokens.scopes, ["conversations/message.write", "contacts.readonly"]);
-    assert_eq!(tokens.company_id.as_deref().map(String::as_str), Some("company"));
-    assert_eq!(tokens.location_id.as_deref().map(String::as_str), Some("a"));
-    assert_eq!(tokens.user_id.as_deref().map(String::as_str), Some("user"));
+    assert_eq!(tokens.company_id.as_ref().map(AsRef::as_ref), Some("company"));
+    assert_eq!(tokens.location_id.as_ref().map(AsRef::as_ref), Some("a"));
+    assert_eq!(tokens.user_id.as_ref().map(AsRef::as_ref), Some("user"));
 
     // The same entry is written again, in the current format and as another write.
     store.put(&key, tokens, Precondition::Version(stored.version)).await.expect("put");
