@@ -1,146 +1,128 @@
 //! The limiter of one process.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
+use tokio::sync::Notify;
+
 use super::expiry::{add, now};
-use super::window::{Limits, Millis, Turn, Window};
+use super::queue::{Queue, patience};
+use super::window::{Begun, Estimate, Limits, Millis, Turn, VALIDITY, Window};
 use super::{Acquire, AcquireError, Expiry, Grant, Permit, RateLimitHeaders, RateLimited, RateLimiter};
 
-/// The time for which a permit can be used.
-const VALIDITY: Duration = Duration::from_secs(10);
-
-/// How many locations are known before idle ones are looked for.
+/// Idle locations are looked for when there are more locations than this, and then when their number has doubled.
 const SWEEP_AT_LEAST: usize = 64;
+/// A waiting request looks for a permit at least this often, whatever else happens.
+const RECHECK: Millis = 1_000;
 
-/// The limiter of one process: a sliding log per location, corrected by what the server says.
+/// The limiter of one process.
 ///
-/// 100 requests in 10 seconds and 200,000 in a day per location, as documented, with a margin of 250 ms. Requests
-/// get their permits in the order of arrival. A location that is idle costs nothing. Clones share their limits.
+/// Defaults to the documented 100 requests in 10 seconds and 200,000 in a day per location, with a margin of 250 ms.
+/// Permits are issued in FIFO order. What the server reports lowers the limits: a smaller limit, requests of other
+/// programs, a spent day. Nothing that it reports raises them.
+///
+/// Clones share their limits. A busy location takes less than 1 KiB, an idle one nothing.
 #[derive(Debug, Clone)]
 pub struct LocalRateLimiter {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
     limits: Limits,
-    began: Instant,
-    locations: Arc<Mutex<Locations>>,
+    clock: Clock,
+    locations: Mutex<Locations>,
 }
 
 #[derive(Debug, Default)]
 struct Locations {
-    known: HashMap<Box<str>, Arc<Location>>,
+    known: HashMap<Box<str>, Arc<Mutex<Location>>>,
     sweep_at: usize,
 }
 
 #[derive(Debug)]
 struct Location {
-    window: Mutex<Window>,
-    /// Holds those who wait in the order in which they came; the one who has it waits for the window.
-    queue: tokio::sync::Mutex<()>,
-    waiting: AtomicU32,
+    window: Window,
+    queue: Queue,
+}
+
+/// The milliseconds since a limiter was created.
+#[derive(Debug, Clone, Copy)]
+struct Clock {
+    began: Instant,
 }
 
 impl LocalRateLimiter {
     /// A limiter with the documented limits.
     pub fn new() -> Self {
-        Self { limits: Limits::default(), began: now(), locations: Arc::default() }
+        Self::build(Limits::default())
     }
 
-    /// Other limits: requests in an interval, and in a day.
+    /// A limiter with these limits: requests in an interval, and in a day that begins with its first request.
     ///
-    /// The server's headers can lower them, not raise them.
+    /// Intervals are rounded down to milliseconds and may have up to 7 days.
     pub fn with_limits(burst: u32, interval: Duration, daily: u32) -> Self {
-        let interval = u32::try_from(interval.as_millis()).unwrap_or(u32::MAX);
-        Self { limits: Limits { burst, interval, daily, ..Limits::default() }, ..Self::new() }
+        Self::build(Limits { burst, interval: millis(interval), daily, ..Limits::default() })
     }
 
-    /// What is added to the interval for the way to the server: 250 ms by default.
+    /// Sets the time that is added to the interval for the way to the server. Defaults to 250 ms.
+    ///
+    /// The limiter that is returned shares nothing with this one: set the margin before cloning it.
     #[must_use]
-    pub fn margin(mut self, margin: Duration) -> Self {
-        self.limits.margin = u32::try_from(margin.as_millis()).unwrap_or(u32::MAX);
-        self
+    pub fn margin(self, margin: Duration) -> Self {
+        Self::build(Limits { margin: millis(margin), ..self.shared.limits })
     }
 
-    /// How many locations are not idle, as far as was looked.
+    /// The number of locations that are in memory. Idle ones are removed from time to time.
     pub fn locations(&self) -> usize {
-        lock(&self.locations).known.len()
+        lock(&self.shared.locations).known.len()
     }
 
-    fn location(&self, name: &str) -> Arc<Location> {
-        let now = self.millis(now());
-        let mut locations = lock(&self.locations);
+    fn build(limits: Limits) -> Self {
+        let clock = Clock { began: now() };
+        Self { shared: Arc::new(Shared { limits, clock, locations: Mutex::default() }) }
+    }
+
+    fn location(&self, name: &str) -> Arc<Mutex<Location>> {
+        let now = self.shared.clock.now();
+        let mut locations = lock(&self.shared.locations);
         if let Some(location) = locations.known.get(name) {
             return Arc::clone(location);
         }
         if locations.known.len() >= locations.sweep_at.max(SWEEP_AT_LEAST) {
-            // One that somebody holds is in use, whatever its window says.
-            locations.known.retain(|_, location| {
-                Arc::strong_count(location) > 1 || !lock(&location.window).is_idle(now)
-            });
+            // One that a request or a permit holds is in use, whatever its window says.
+            locations
+                .known
+                .retain(|_, location| Arc::strong_count(location) > 1 || !lock(location).window.is_idle(now));
             locations.sweep_at = locations.known.len() * 2;
         }
-        let location = Arc::new(Location {
-            window: Mutex::new(Window::new(self.limits, now)),
-            queue: tokio::sync::Mutex::new(()),
-            waiting: AtomicU32::new(0),
-        });
+        let location = Location { window: Window::new(self.shared.limits, now), queue: Queue::default() };
+        let location = Arc::new(Mutex::new(location));
         locations.known.insert(name.into(), Arc::clone(&location));
         location
     }
 
     async fn wait(&self, name: &str, timeout: Duration) -> Result<Permit, AcquireError> {
-        let deadline = add(now(), timeout);
-        let location = self.location(name);
-        let place = Place::take(&location.waiting);
-        self.check(&location, place.ahead, deadline)?;
-        let _front = location.queue.lock().await;
+        let clock = self.shared.clock;
+        let deadline = clock.millis(add(now(), timeout));
+        let mut place = Place::join(self.location(name), clock);
         loop {
-            let at = {
-                let now = self.millis(now());
-                let mut window = lock(&location.window);
-                match window.turn(0, now) {
-                    Turn::At(at) if at <= now => {
-                        window.record(now);
-                        drop(window);
-                        return Ok(self.permit(&location, now));
-                    }
-                    Turn::At(at) => self.instant(at),
-                    Turn::NextDay(at) => return Err(AcquireError::daily(until(self.instant(at)))),
-                }
+            let next = {
+                let mut location = lock(&place.location);
+                // After the lock: the log is ordered.
+                let now = clock.now();
+                location.look(place.ticket, deadline, now)?
             };
-            // What the server said since may have moved the turn.
-            if at > deadline {
-                return Err(AcquireError::burst(until(at)));
+            match next {
+                Next::Issue(issued) => return Ok(place.permit(issued)),
+                Next::Look(at) => {
+                    let woken = place.wake.notified();
+                    // Woken or not, it looks again.
+                    let _ = tokio::time::timeout_at(clock.instant(at).into(), woken).await;
+                }
             }
-            tokio::time::sleep_until(at.into()).await;
         }
-    }
-
-    /// Denies a turn that is already known to come too late.
-    fn check(&self, location: &Location, ahead: u32, deadline: Instant) -> Result<(), AcquireError> {
-        let now = self.millis(now());
-        match lock(&location.window).turn(ahead, now) {
-            Turn::At(at) if at > now && self.instant(at) > deadline => {
-                Err(AcquireError::burst(until(self.instant(at))))
-            }
-            Turn::NextDay(at) => Err(AcquireError::daily(until(self.instant(at)))),
-            Turn::At(_) => Ok(()),
-        }
-    }
-
-    fn permit(&self, location: &Arc<Location>, at: Millis) -> Permit {
-        let location = Arc::clone(location);
-        let used = Use { location, began: self.began, at: AtomicU64::new(at) };
-        Permit::new(Expiry::after(VALIDITY), used)
-    }
-
-    fn millis(&self, time: Instant) -> Millis {
-        u64::try_from(time.saturating_duration_since(self.began).as_millis()).unwrap_or(u64::MAX)
-    }
-
-    /// Rounded up, so that a timer never rings before its time.
-    fn instant(&self, time: Millis) -> Instant {
-        self.began + Duration::from_millis(time)
     }
 }
 
@@ -156,51 +138,170 @@ impl RateLimiter for LocalRateLimiter {
     }
 }
 
-/// The use of one permit.
-struct Use {
-    location: Arc<Location>,
-    began: Instant,
-    at: AtomicU64,
+/// The next step of a waiting request.
+enum Next {
+    /// A permit is issued at this time.
+    Issue(Millis),
+    /// It looks again at this time.
+    Look(Millis),
 }
 
-impl Use {
-    fn now(&self) -> Millis {
-        u64::try_from(now().saturating_duration_since(self.began).as_millis()).unwrap_or(u64::MAX)
+impl Location {
+    /// Looks whether the turn of a waiting request has come.
+    fn look(&mut self, ticket: u64, deadline: Millis, now: Millis) -> Result<Next, AcquireError> {
+        let ahead = self.queue.look(ticket);
+        let turn = match self.window.turn(ahead, Estimate::Expected, now) {
+            Turn::At(at) if at <= now => return Ok(self.issue(ticket, now)),
+            Turn::At(at) => at,
+            Turn::Spent(at) => return Err(AcquireError::daily(wait(at, now))),
+        };
+        let (first, passes) = match self.window.turn(0, Estimate::Expected, now) {
+            Turn::At(at) => (at, self.queue.available(at <= now, ahead, now)),
+            Turn::Spent(_) => (turn, None),
+        };
+        if passes.is_some_and(|at| at <= now) {
+            return Ok(self.issue(ticket, now));
+        }
+        let denied = match self.window.turn(ahead, Estimate::Earliest, now) {
+            Turn::At(at) | Turn::Spent(at) => now >= deadline || at > deadline,
+        };
+        if denied {
+            return Err(AcquireError::burst(wait(turn, now)));
+        }
+        let passes = passes.unwrap_or(first + patience(ahead));
+        Ok(Next::Look(turn.min(passes).min(deadline).min(now + RECHECK).max(now + 1)))
+    }
+
+    fn issue(&mut self, ticket: u64, now: Millis) -> Next {
+        self.window.issue(now);
+        self.queue.take(ticket);
+        if self.is_available(now) {
+            self.queue.wake_next();
+        }
+        Next::Issue(now)
+    }
+
+    fn is_available(&mut self, now: Millis) -> bool {
+        matches!(self.window.turn(0, Estimate::Expected, now), Turn::At(at) if at <= now)
     }
 }
 
-impl Grant for Use {
-    fn observe(&self, headers: &RateLimitHeaders, rate_limited: Option<RateLimited>) {
-        let now = self.now();
-        let mut window = lock(&self.location.window);
-        window.observe(headers, self.at.load(Ordering::Relaxed), now);
-        if let Some(limited) = rate_limited {
-            let wait = limited.retry_after.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
-            window.block(wait, now);
+/// A place in the queue. It is given up when it is dropped.
+struct Place {
+    location: Arc<Mutex<Location>>,
+    clock: Clock,
+    ticket: u64,
+    wake: Arc<Notify>,
+    waits: bool,
+}
+
+impl Place {
+    fn join(location: Arc<Mutex<Location>>, clock: Clock) -> Self {
+        let wake = Arc::new(Notify::new());
+        let ticket = lock(&location).queue.join(Arc::clone(&wake));
+        Self { location, clock, ticket, wake, waits: true }
+    }
+
+    /// The permit that was issued at this time.
+    fn permit(&mut self, issued: Millis) -> Permit {
+        self.waits = false;
+        let used =
+            Use { location: Arc::clone(&self.location), clock: self.clock, issued, begun: OnceLock::new() };
+        Permit::new(Expiry::after(Duration::from_millis(VALIDITY)), used)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if self.waits {
+            let mut location = lock(&self.location);
+            location.queue.leave(self.ticket);
+            location.queue.wake();
         }
     }
 }
 
-/// A place in the queue, given up when it is dropped.
-struct Place<'a> {
-    waiting: &'a AtomicU32,
-    ahead: u32,
+/// The use of one permit.
+struct Use {
+    location: Arc<Mutex<Location>>,
+    clock: Clock,
+    issued: Millis,
+    begun: OnceLock<Begun>,
 }
 
-impl<'a> Place<'a> {
-    fn take(waiting: &'a AtomicU32) -> Self {
-        Self { waiting, ahead: waiting.fetch_add(1, Ordering::Relaxed) }
+impl Use {
+    /// Changes the window, and wakes the requests that may not have to wait any longer.
+    fn update<T>(&self, change: impl FnOnce(&mut Window, Millis) -> T) -> T {
+        let mut location = lock(&self.location);
+        let now = self.clock.now();
+        let result = change(&mut location.window, now);
+        if location.is_available(now) {
+            location.queue.wake();
+        }
+        result
     }
 }
 
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        self.waiting.fetch_sub(1, Ordering::Relaxed);
+impl Grant for Use {
+    fn begin(&self) -> bool {
+        match self.update(|window, now| window.begin(self.issued, now, self.clock.now_rounded_up())) {
+            Some(begun) => self.begun.set(begun).is_ok(),
+            None => false,
+        }
+    }
+
+    fn observe(&self, headers: &RateLimitHeaders, rate_limited: Option<RateLimited>) {
+        let begun = self.begun.get().copied();
+        self.update(|window, now| {
+            if let Some(begun) = begun {
+                window.observe(begun, headers, rate_limited.is_some(), now);
+            }
+            if let Some(limited) = rate_limited {
+                window.block(limited.retry_after.map(whole_millis), now);
+            }
+        });
+    }
+
+    fn no_response(&self) {
+        if let Some(begun) = self.begun.get().copied() {
+            self.update(|window, _| window.no_response(begun));
+        }
+    }
+
+    fn give_back(&self) {
+        self.update(|window, now| window.give_back(self.issued, now));
     }
 }
 
-fn until(at: Instant) -> Duration {
-    at.saturating_duration_since(now())
+impl Clock {
+    fn now(self) -> Millis {
+        self.millis(now())
+    }
+
+    fn now_rounded_up(self) -> Millis {
+        let time = now().saturating_duration_since(self.began);
+        whole_millis(time) + u64::from(!time.subsec_nanos().is_multiple_of(1_000_000))
+    }
+
+    fn millis(self, time: Instant) -> Millis {
+        whole_millis(time.saturating_duration_since(self.began))
+    }
+
+    fn instant(self, time: Millis) -> Instant {
+        add(self.began, Duration::from_millis(time))
+    }
+}
+
+fn wait(at: Millis, now: Millis) -> Duration {
+    Duration::from_millis(at.saturating_sub(now))
+}
+
+fn whole_millis(time: Duration) -> Millis {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn millis(time: Duration) -> u32 {
+    u32::try_from(time.as_millis()).unwrap_or(u32::MAX)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -211,20 +312,33 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 mod tests {
     use super::*;
 
-    /// What a busy location costs: its part of the map, its name, and itself behind its pointer.
+    /// A busy location: its part of the map, its name, and itself behind its pointer.
     #[test]
-    fn a_busy_location_costs_less_than_a_kilobyte() {
+    fn a_busy_location_takes_less_than_a_kilobyte() {
         let limiter = LocalRateLimiter::new();
         let name = "l1C08ntBrFjLS0elLIYU";
         let location = limiter.location(name);
-        for _ in 0..100 {
-            lock(&location.window).record(0);
+        // Other programs use the same limits all the time.
+        for number in 0..100 {
+            let headers = RateLimitHeaders {
+                burst_limit: Some(300),
+                burst_remaining: Some(299 - 2 * number),
+                interval_ms: Some(10_000),
+                daily_limit: Some(200_000),
+                daily_remaining: Some(100_000),
+                ..RateLimitHeaders::default()
+            };
+            let (window, now) = (&mut lock(&location).window, number * 100);
+            window.issue(now);
+            let begun = window.begin(now, now, now).expect("it has not lapsed");
+            window.observe(begun, &headers, false, now);
         }
-        // A hash map keeps at most every second place free, with a byte of its own for each.
-        let place = 2 * (size_of::<(Box<str>, Arc<Location>)>() + 1);
+        // A hash map uses at most every second slot, with one more byte for each.
+        let slot = 2 * (size_of::<(Box<str>, Arc<Mutex<Location>>)>() + 1);
         let counts_of_the_pointer = 2 * size_of::<usize>();
-        let behind = size_of::<Location>() + counts_of_the_pointer + lock(&location.window).heap_bytes();
-        let bytes = place + name.len() + behind;
-        assert!(bytes <= 1024, "{bytes} bytes");
+        let heap = lock(&location).window.heap_bytes();
+        let behind = size_of::<Mutex<Location>>() + counts_of_the_pointer + heap;
+        let bytes = slot + name.len() + behind;
+        assert!(bytes <= 1024, "{bytes} bytes, {heap} of them on the heap");
     }
 }

@@ -8,6 +8,9 @@ mod expiry;
 mod headers;
 mod local;
 mod permit;
+mod queue;
+#[cfg(test)]
+mod simulation;
 mod window;
 
 use std::future::Future;

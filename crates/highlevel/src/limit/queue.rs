@@ -1,0 +1,119 @@
+//! The requests that wait for a permit of one location, in the order of arrival.
+//!
+//! Each of them looks for itself whether its turn has come: a permit is never handed to a request that may not be
+//! running. If permits are available and the requests at the front do not take them, because their runtime is not driven,
+//! the requests behind pass over them after a moment.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use tokio::sync::Notify;
+
+use super::window::Millis;
+
+/// The time after which a request that does not take its permit is passed over by the next one.
+const GRACE: Millis = 25;
+/// Requests that are woken when permits become available earlier than expected. The others follow in turn, or at their
+/// own time.
+const WOKEN: usize = 8;
+
+#[derive(Debug, Default)]
+pub(super) struct Queue {
+    /// Ordered by ticket.
+    waiting: VecDeque<Waiter>,
+    next_ticket: u64,
+    passed: usize,
+    /// When a permit was first seen that none of them has taken yet.
+    available_since: Option<Millis>,
+}
+
+#[derive(Debug)]
+struct Waiter {
+    ticket: u64,
+    /// It did not take its permit in time. It keeps its place, and is counted again as soon as it looks.
+    passed: bool,
+    wake: Arc<Notify>,
+}
+
+impl Queue {
+    /// Joins the queue at its end.
+    pub(super) fn join(&mut self, wake: Arc<Notify>) -> u64 {
+        let ticket = self.next_ticket;
+        self.next_ticket += 1;
+        self.waiting.push_back(Waiter { ticket, passed: false, wake });
+        ticket
+    }
+
+    /// Leaves the queue.
+    pub(super) fn leave(&mut self, ticket: u64) {
+        if let Some(index) = self.index(ticket)
+            && let Some(waiter) = self.waiting.remove(index)
+        {
+            self.passed -= usize::from(waiter.passed);
+        }
+        if self.waiting.is_empty() {
+            *self = Self { next_ticket: self.next_ticket, ..Self::default() };
+        }
+    }
+
+    /// Returns the number of requests ahead of this one, which is running.
+    pub(super) fn look(&mut self, ticket: u64) -> u32 {
+        let Some(index) = self.index(ticket) else { return 0 };
+        if std::mem::take(&mut self.waiting[index].passed) {
+            self.passed -= 1;
+        }
+        let passed = match self.passed {
+            0 => 0,
+            _ => self.waiting.range(..index).filter(|waiter| waiter.passed).count(),
+        };
+        u32::try_from(index - passed).unwrap_or(u32::MAX)
+    }
+
+    /// Notes whether a permit is available. Returns the time at which a request with this many others ahead may take it.
+    pub(super) fn available(&mut self, is_available: bool, ahead: u32, now: Millis) -> Option<Millis> {
+        if !is_available {
+            self.available_since = None;
+            return None;
+        }
+        Some(*self.available_since.get_or_insert(now) + patience(ahead))
+    }
+
+    /// Takes a permit for this request, ahead of those that did not take it.
+    pub(super) fn take(&mut self, ticket: u64) {
+        if let Some(index) = self.index(ticket) {
+            for waiter in self.waiting.range_mut(..index).filter(|waiter| !waiter.passed) {
+                waiter.passed = true;
+                self.passed += 1;
+            }
+        }
+        self.available_since = None;
+        self.leave(ticket);
+    }
+
+    /// Wakes the requests at the front, which look whether their turn has come.
+    pub(super) fn wake(&self) {
+        let running = self.waiting.iter().filter(|waiter| !waiter.passed);
+        running.take(WOKEN).for_each(|waiter| waiter.wake.notify_one());
+    }
+
+    /// Wakes the request at the front.
+    pub(super) fn wake_next(&self) {
+        if let Some(next) = self.waiting.iter().find(|waiter| !waiter.passed) {
+            next.wake.notify_one();
+        }
+    }
+
+    fn index(&self, ticket: u64) -> Option<usize> {
+        let index = self.waiting.partition_point(|waiter| waiter.ticket < ticket);
+        (self.waiting.get(index)?.ticket == ticket).then_some(index)
+    }
+}
+
+/// The time that a request leaves to those ahead of it. It grows slowly: however many of them are not running, the wait
+/// is short.
+pub(super) fn patience(ahead: u32) -> Millis {
+    match ahead.checked_ilog2() {
+        None => 0,
+        Some(log) => GRACE * (1 + u64::from(log)),
+    }
+}

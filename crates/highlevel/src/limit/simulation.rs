@@ -1,0 +1,411 @@
+//! The window against simulated servers: other programs, responses that overtake each other, limits that change, headers
+//! that lie. The servers recount everything that they have accepted for each request.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use super::RateLimitHeaders;
+use super::window::{Begun, Estimate, Limits, Millis, Turn, Window};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Counting {
+    Fixed,
+    Sliding,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Headers {
+    Truthful,
+    /// The limits change now and then.
+    Change,
+    /// Some values are missing or random.
+    Lie,
+}
+
+/// One run.
+#[derive(Debug, Clone)]
+struct Setting {
+    own: Limits,
+    counting: Counting,
+    limit: u64,
+    interval: Millis,
+    daily: u64,
+    /// The longest way to the server.
+    way: Millis,
+    /// The longest way back.
+    back: Millis,
+    /// Other programs send this many requests at a time, now and then.
+    foreign: u64,
+    headers: Headers,
+    /// Some permits are used late or not at all, and some requests get no response.
+    careless: bool,
+    requests: u32,
+    at_once: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Event {
+    HandOver(u32),
+    Look,
+    Begin(Millis),
+    GiveBack(Millis),
+    Reach(usize),
+    Respond(usize),
+    Foreign,
+    Change,
+}
+
+struct World {
+    setting: Setting,
+    random: fastrand::Rng,
+    window: Window,
+    events: BinaryHeap<Reverse<(Millis, u64, Event)>>,
+    scheduled: u64,
+    waiting: u32,
+    unborn: u32,
+    /// The earliest time at which the next permit can be issued, as calculated while waiting for it.
+    not_before: Millis,
+    next_look: Option<Millis>,
+    sent: Vec<Sent>,
+    /// When own requests were started.
+    started: Vec<Millis>,
+    /// When the server accepted requests, those of others included.
+    accepted: Vec<Millis>,
+    rejected: u32,
+    responses: u32,
+}
+
+/// A request on its way, and its response.
+struct Sent {
+    begun: Begun,
+    response: Option<(RateLimitHeaders, bool)>,
+}
+
+impl World {
+    fn new(setting: Setting, seed: u64) -> Self {
+        Self {
+            random: fastrand::Rng::with_seed(seed),
+            window: Window::new(setting.own, 0),
+            events: BinaryHeap::new(),
+            scheduled: 0,
+            waiting: 0,
+            unborn: setting.requests,
+            not_before: 0,
+            next_look: None,
+            sent: Vec::new(),
+            started: Vec::new(),
+            accepted: Vec::new(),
+            rejected: 0,
+            responses: 0,
+            setting,
+        }
+    }
+
+    fn at(&mut self, time: Millis, event: Event) {
+        self.scheduled += 1;
+        self.events.push(Reverse((time, self.scheduled, event)));
+    }
+
+    /// Runs until all requests were sent. Returns the time at which the last one was started.
+    fn run(mut self) -> Self {
+        let start = self.random.u64(0..20_000);
+        if self.setting.at_once {
+            self.at(start, Event::HandOver(self.unborn));
+        } else {
+            self.at(start, Event::HandOver(1));
+        }
+        if self.setting.foreign > 0 {
+            let time = self.random.u64(0..=start);
+            self.at(time, Event::Foreign);
+        }
+        if self.setting.headers == Headers::Change {
+            let time = start + self.random.u64(0..10_000);
+            self.at(time, Event::Change);
+        }
+        let mut steps = 0;
+        while let Some(Reverse((now, _, event))) = self.events.pop() {
+            steps += 1;
+            assert!(steps < 2_000_000, "no end: {:?}", self.setting);
+            self.handle(event, now);
+            self.look(now);
+            let is_done = self.unborn == 0 && self.waiting == 0;
+            let is_quiet = !self.events.iter().any(|Reverse((_, _, event))| {
+                matches!(event, Event::Begin(_) | Event::GiveBack(_) | Event::Reach(_) | Event::Respond(_))
+            });
+            if is_done && is_quiet {
+                break;
+            }
+        }
+        self
+    }
+
+    fn handle(&mut self, event: Event, now: Millis) {
+        match event {
+            Event::HandOver(count) => {
+                let count = count.min(self.unborn);
+                self.unborn -= count;
+                self.waiting += count;
+                if self.unborn > 0 {
+                    let pause = if self.random.u8(..) < 20 { self.random.u64(0..30_000) } else { 0 };
+                    let next = Event::HandOver(self.random.u32(1..40));
+                    let time = now + pause + self.random.u64(0..300);
+                    self.at(time, next);
+                }
+            }
+            Event::Look => self.next_look = None,
+            Event::Begin(issued) => match self.window.begin(issued, now, now) {
+                Some(begun) => {
+                    self.started.push(now);
+                    self.sent.push(Sent { begun, response: None });
+                    let way = self.random.u64(0..=self.setting.way);
+                    self.at(now + way, Event::Reach(self.sent.len() - 1));
+                }
+                // It has lapsed: the request asks again.
+                None => self.waiting += 1,
+            },
+            Event::GiveBack(issued) => {
+                self.window.give_back(issued, now);
+                self.waiting += 1;
+            }
+            Event::Reach(number) => self.reach(number, now),
+            Event::Respond(number) => {
+                let sent = &self.sent[number];
+                match &sent.response {
+                    Some((headers, rejected)) => {
+                        self.window.observe(sent.begun, headers, *rejected, now);
+                        if *rejected {
+                            self.window.block(None, now);
+                        }
+                    }
+                    None => self.window.no_response(sent.begun),
+                }
+                self.responses += 1;
+            }
+            Event::Foreign => {
+                for _ in 0..self.random.u64(0..=self.setting.foreign) {
+                    if self.used(now) < self.setting.limit {
+                        self.accepted.push(now);
+                    }
+                }
+                let pause = self.random.u64(1..2 * self.setting.interval);
+                self.at(now + pause, Event::Foreign);
+            }
+            Event::Change => {
+                self.setting.limit = self.random.u64(5..300);
+                let pause = self.random.u64(1..60_000);
+                self.at(now + pause, Event::Change);
+            }
+        }
+    }
+
+    fn used(&self, now: Millis) -> u64 {
+        let interval = self.setting.interval;
+        let counts = |time: &&Millis| match self.setting.counting {
+            Counting::Fixed => **time / interval == now / interval,
+            Counting::Sliding => **time + interval > now,
+        };
+        self.accepted.iter().rev().take_while(counts).count() as u64
+    }
+
+    fn reach(&mut self, number: usize, now: Millis) {
+        let day = self.accepted.len() as u64;
+        let used = self.used(now);
+        let is_accepted = used < self.setting.limit && day < self.setting.daily;
+        if is_accepted {
+            self.accepted.push(now);
+        } else {
+            self.rejected += 1;
+        }
+        let count = u64::from(is_accepted);
+        let mut headers = RateLimitHeaders {
+            burst_limit: Some(self.setting.limit),
+            burst_remaining: Some(self.setting.limit.saturating_sub(used + count)),
+            interval_ms: Some(self.setting.interval),
+            daily_limit: Some(self.setting.daily),
+            daily_remaining: Some(self.setting.daily - day - count),
+            daily_reset_ms: None,
+        };
+        if self.setting.headers == Headers::Lie {
+            let mut lie = |value: &mut Option<u64>| match self.random.u8(0..4) {
+                0 => *value = None,
+                1 => *value = Some(self.random.u64(..)),
+                2 => *value = Some(self.random.u64(1..200)),
+                _ => {}
+            };
+            lie(&mut headers.burst_limit);
+            lie(&mut headers.burst_remaining);
+            lie(&mut headers.interval_ms);
+            lie(&mut headers.daily_reset_ms);
+        }
+        let is_lost = self.setting.careless && self.random.u8(..) < 8;
+        self.sent[number].response = (!is_lost).then_some((headers, !is_accepted));
+        // The first responses are quick: without them, nothing is known.
+        let back = if self.responses < 10 { self.setting.back.min(200) } else { self.setting.back };
+        let back = if is_lost { 30_000 } else { self.random.u64(0..=back) };
+        self.at(now + back, Event::Respond(number));
+    }
+
+    /// Issues as many permits as there are now.
+    fn look(&mut self, now: Millis) {
+        while self.waiting > 0 {
+            if let Turn::At(at) = self.window.turn(0, Estimate::Earliest, now) {
+                self.not_before = self.not_before.max(at);
+            }
+            let at = match self.window.turn(0, Estimate::Expected, now) {
+                Turn::At(at) if at <= now => {
+                    let is_steady = self.setting.headers == Headers::Truthful;
+                    assert!(
+                        now >= self.not_before || !is_steady,
+                        "earlier than possible: {:?}",
+                        self.setting
+                    );
+                    self.not_before = 0;
+                    self.window.issue(now);
+                    self.waiting -= 1;
+                    let (event, wait) = match self.random.u8(..) {
+                        0..5 if self.setting.careless => (Event::GiveBack(now), self.random.u64(0..15_000)),
+                        5..20 if self.setting.careless => (Event::Begin(now), self.random.u64(0..12_000)),
+                        _ => (Event::Begin(now), self.random.u64(0..3)),
+                    };
+                    self.at(now + wait, event);
+                    continue;
+                }
+                Turn::At(at) | Turn::Spent(at) => at,
+            };
+            assert!(at > now, "it would not end");
+            if self.next_look.is_none_or(|next| at < next) {
+                self.next_look = Some(at);
+                self.at(at, Event::Look);
+            }
+            return;
+        }
+    }
+
+    /// The caller's limit, recounted: never more requests within one interval, wherever it begins.
+    fn assert_own_limit(&self, context: &str) {
+        let burst = self.setting.own.burst as usize;
+        for (first, later) in self.started.iter().zip(self.started.iter().skip(burst)) {
+            assert!(
+                later - first >= u64::from(self.setting.own.interval),
+                "{context}: {} requests between {first} and {later}: {:?}",
+                burst + 1,
+                self.setting
+            );
+        }
+    }
+}
+
+fn setting(random: &mut fastrand::Rng) -> Setting {
+    let intervals = [1_000, 10_000, 60_000];
+    Setting {
+        own: Limits {
+            burst: if random.bool() { 100 } else { random.u32(1..150) },
+            interval: if random.bool() {
+                10_000
+            } else {
+                random.choice([1_000, 10_000, 60_000]).unwrap_or(1_000)
+            },
+            ..Limits::default()
+        },
+        counting: if random.bool() { Counting::Fixed } else { Counting::Sliding },
+        limit: if random.bool() { 100 } else { random.u64(10..300) },
+        interval: if random.bool() { 10_000 } else { random.choice(intervals).unwrap_or(1_000) },
+        daily: 1_000_000,
+        way: 249,
+        back: random.choice([10, 300, 3_000]).unwrap_or(10),
+        foreign: 0,
+        headers: Headers::Truthful,
+        careless: random.bool(),
+        requests: random.u32(1..400),
+        at_once: random.bool(),
+    }
+}
+
+const RUNS: u64 = 300;
+
+#[test]
+fn the_callers_limit_is_never_exceeded() {
+    let mut rejected = 0;
+    for seed in 0..RUNS {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let setting = Setting {
+            foreign: random.choice([0, 3, 100]).unwrap_or(0),
+            headers: random
+                .choice([Headers::Truthful, Headers::Change, Headers::Lie])
+                .unwrap_or(Headers::Lie),
+            way: random.choice([10, 249, 3_000]).unwrap_or(10),
+            ..setting(&mut random)
+        };
+        let world = World::new(setting, seed).run();
+        world.assert_own_limit(&format!("seed {seed}"));
+        rejected += world.rejected;
+    }
+    assert!(rejected > 100, "the servers were strict: {rejected}");
+}
+
+#[test]
+fn the_limit_of_a_truthful_server_is_never_exceeded_without_other_programs() {
+    let mut started = 0;
+    for seed in 0..RUNS {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let mut setting = setting(&mut random);
+        if random.u8(..) < 60 {
+            setting.daily = random.u64(10..u64::from(setting.requests).max(11));
+            setting.requests = u32::try_from(setting.daily).unwrap_or(1);
+        }
+        // A request that is lost was counted, and is known to be.
+        let world = World::new(setting, seed).run();
+        world.assert_own_limit(&format!("seed {seed}"));
+        assert_eq!(world.rejected, 0, "seed {seed}: {:?}", world.setting);
+        started += world.started.len();
+    }
+    assert!(started > 10_000, "{started}");
+}
+
+/// With other programs, some requests are rejected: their use is only known afterwards. Few are.
+#[test]
+fn few_requests_are_rejected_beside_other_programs() {
+    let (mut started, mut rejected) = (0, 0);
+    for seed in 0..RUNS {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let setting = Setting { foreign: 30, ..setting(&mut random) };
+        let world = World::new(setting, seed).run();
+        world.assert_own_limit(&format!("seed {seed}"));
+        started += world.started.len();
+        rejected += world.rejected as usize;
+    }
+    assert!(rejected * 20 < started, "{rejected} of {started}");
+}
+
+/// Many messages at once take at most 3 % longer than the least time that is possible, and none is rejected.
+#[test]
+fn many_requests_at_once_take_hardly_longer_than_they_have_to() {
+    for seed in 0..40 {
+        for counting in [Counting::Fixed, Counting::Sliding] {
+            for requests in [500, 1_000] {
+                let setting = Setting {
+                    own: Limits::default(),
+                    counting,
+                    limit: 100,
+                    interval: 10_000,
+                    daily: 200_000,
+                    way: 60,
+                    back: 60,
+                    foreign: 0,
+                    headers: Headers::Truthful,
+                    careless: false,
+                    requests,
+                    at_once: true,
+                };
+                let world = World::new(setting, seed).run();
+                assert_eq!((world.started.len(), world.rejected), (requests as usize, 0));
+                let took = world.started[world.started.len() - 1] - world.started[0];
+                let least = u64::from(requests / 100 - 1) * 10_000;
+                assert!(
+                    took * 100 <= least * 103,
+                    "seed {seed}, {counting:?}: {took} ms instead of {least} ms"
+                );
+            }
+        }
+    }
+}
