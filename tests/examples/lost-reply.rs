@@ -84,18 +84,20 @@ async fn webhooks(sandbox: &Sandbox) -> Result<mpsc::UnboundedReceiver<OutboundM
         headers: HeaderMap,
         body: Bytes,
     ) -> StatusCode {
-        let verified = match receiver.receive(&headers, body, SystemTime::now()) {
-            Ok(verified) => verified,
+        let event = match receiver.receive(&headers, body, SystemTime::now()).await {
+            Ok(event) => event,
             Err(error) => return StatusCode::from_u16(error.status()).unwrap_or(StatusCode::BAD_REQUEST),
         };
-        if let Event::OutboundMessage(message) = verified.event()
+        if let Event::OutboundMessage(message) = event.event()
             && sender.send((**message).clone()).is_err()
         {
-            // Not committed, so it is taken when HighLevel delivers it again.
+            // Not committed, so it is accepted when HighLevel redelivers it.
             return StatusCode::TOO_MANY_REQUESTS;
         }
-        verified.commit();
-        StatusCode::OK
+        match event.commit().await {
+            Ok(()) => StatusCode::OK,
+            Err(error) => StatusCode::from_u16(error.status()).unwrap_or(StatusCode::TOO_MANY_REQUESTS),
+        }
     }
     let key = PublicKey::from_base64("sandbox", sandbox.webhook_public_key())?;
     let receiver = Receiver::builder().app_id(sandbox.app_id()).key(key).build();

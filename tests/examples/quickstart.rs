@@ -11,7 +11,7 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
-use highlevel::webhook::{Event, PublicKey, Receiver, Verified};
+use highlevel::webhook::{Event, PublicKey, ReceivedEvent, Receiver};
 use highlevel::{CallStatus, Client, ContactId, ConversationId, Delivery, Email, Inbound, OutboundCall, Sms};
 use highlevel_sandbox::Sandbox;
 use tokio::sync::mpsc;
@@ -63,7 +63,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
             tokio::time::timeout(PATIENCE, events.recv()).await?.ok_or("the webhook server stopped")?;
         row(event.name(), &describe(event.event()));
         // It was handled: if HighLevel delivers it again, it is a duplicate.
-        event.commit();
+        event.commit().await?;
     }
 
     headline("And what fails says what is known");
@@ -84,7 +84,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 /// Starts a server that verifies what it receives, and hands on the events.
 async fn webhook_server(
     sandbox: &Sandbox,
-) -> Result<(String, mpsc::UnboundedReceiver<Verified<Event>>), Box<dyn Error>> {
+) -> Result<(String, mpsc::UnboundedReceiver<ReceivedEvent>), Box<dyn Error>> {
     // Against the live API the line with the key is left out: HighLevel's published key is built in.
     let receiver = Receiver::builder()
         .app_id(sandbox.app_id())
@@ -98,22 +98,22 @@ async fn webhook_server(
     Ok((url, events))
 }
 
-type Shared = (Arc<Receiver>, mpsc::UnboundedSender<Verified<Event>>);
+type Shared = (Arc<Receiver>, mpsc::UnboundedSender<ReceivedEvent>);
 
 async fn receive(
     State((receiver, events)): State<Shared>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<StatusCode, (StatusCode, &'static str)> {
-    match receiver.receive(&headers, body, SystemTime::now()) {
+    match receiver.receive(&headers, body, SystemTime::now()).await {
         Ok(event) => match events.send(event) {
             Ok(()) => Ok(StatusCode::OK),
-            Err(_) => Err((StatusCode::TOO_MANY_REQUESTS, "nobody is listening")),
+            Err(_) => Err((StatusCode::TOO_MANY_REQUESTS, "the program is shutting down")),
         },
         Err(error) => {
             let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::BAD_REQUEST);
-            eprintln!("a webhook was refused: {error}");
-            Err((status, error.kind().phrase()))
+            eprintln!("a webhook was rejected: {error}");
+            Err((status, error.kind().public_message()))
         }
     }
 }

@@ -22,35 +22,40 @@ use tokio::time::timeout;
 
 /// Far longer than it takes: it only ends a run in which something is broken.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// How long a body may take to come. Anybody can send one, byte by byte.
+/// The time to read a body. Any client can send one, byte by byte.
 const READING: Duration = Duration::from_secs(30);
 
-/// What to answer to the request of a webhook. Any body of the `http` ecosystem will do: hyper's, and what the layers of
-/// tower-http make of it.
+/// Returns the response to the request of a webhook. Accepts any body of the `http` ecosystem: hyper's, and those of the
+/// layers of tower-http.
 async fn webhook<B: Body>(receiver: &Receiver, request: Request<B>) -> (u16, &'static str) {
     let (parts, body) = request.into_parts();
     let body = match timeout(READING, read(body, receiver.body_limit())).await {
         Ok(Ok(Some(body))) => body,
         Ok(Ok(None)) => return (413, "too large"),
-        Ok(Err(_)) | Err(_) => return (429, "the body did not come to its end"),
+        Ok(Err(_)) | Err(_) => return (429, "the body was not complete"),
     };
-    let event = match receiver.receive(&parts.headers, body, SystemTime::now()) {
+    let event = match receiver.receive(&parts.headers, body, SystemTime::now()).await {
         Ok(event) => event,
         Err(error) => {
             eprintln!("a webhook was not handled: {error}");
-            return (error.status(), error.kind().phrase());
+            return (error.status(), error.kind().public_message());
         }
     };
     if let Err(error) = handle(event.event()) {
         eprintln!("a webhook could not be handled: {error}");
         return (429, "not now");
     }
-    event.commit();
-    (200, "")
+    match event.commit().await {
+        Ok(()) => (200, ""),
+        Err(error) => {
+            eprintln!("a webhook was handled, but not committed: {error}");
+            (error.status(), error.kind().public_message())
+        }
+    }
 }
 
-/// The body, or `None` when it is too large. In one piece of memory: what collects the pieces needs many times as much when
-/// each of them is a byte.
+/// Reads the body into one piece of memory; returns `None` if it is too large. Collecting its frames takes many times as
+/// much if each of them is a byte.
 async fn read<B: Body>(body: B, limit: usize) -> Result<Option<Bytes>, B::Error> {
     let mut body = std::pin::pin!(body);
     if body.size_hint().lower() > limit as u64 {
@@ -85,8 +90,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let client = Client::builder().base_url(sandbox.base_url()).token(sandbox.token()).build()?;
     client.messages().send(Sms::to(sandbox.contact_id()).text("Your table is ready")).await?;
     let delivery = sandbox.wait_for_deliveries(1, PATIENCE).await?.swap_remove(0);
-    println!("answered: {:?}", delivery.status());
-    if delivery.status() == Some(200) { Ok(()) } else { Err("the event was not taken".into()) }
+    println!("response: {:?}", delivery.status());
+    if delivery.status() == Some(200) { Ok(()) } else { Err("the event was not handled".into()) }
 }
 
 async fn serve(listener: TcpListener, receiver: Arc<Receiver>) -> Result<Infallible, std::io::Error> {

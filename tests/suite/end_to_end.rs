@@ -46,7 +46,7 @@ async fn next(received: &mut mpsc::UnboundedReceiver<(HeaderMap, Bytes)>) -> (He
 }
 
 fn verify(sandbox: &Sandbox, (headers, body): (HeaderMap, Bytes)) -> Verified<Event> {
-    receiver(sandbox).receive(&headers, body, SystemTime::now()).expect("a genuine event")
+    receiver(sandbox).verify(&headers, body, SystemTime::now()).expect("a genuine event")
 }
 
 #[tokio::test]
@@ -189,16 +189,16 @@ async fn a_body_that_was_touched_is_not_an_event() {
     let kind = |result: Result<Verified<Event>, highlevel::webhook::WebhookError>| {
         result.map(drop).map_err(|error| error.kind())
     };
-    assert_eq!(kind(receiver.receive(&headers, pretty, now)), Err(WebhookErrorKind::SignatureInvalid));
-    assert_eq!(kind(published.receive(&headers, body.clone(), now)), Err(WebhookErrorKind::SignatureInvalid));
-    assert_eq!(kind(other_app.receive(&headers, body.clone(), now)), Err(WebhookErrorKind::OtherApp));
+    assert_eq!(kind(receiver.verify(&headers, pretty, now)), Err(WebhookErrorKind::SignatureInvalid));
+    assert_eq!(kind(published.verify(&headers, body.clone(), now)), Err(WebhookErrorKind::SignatureInvalid));
+    assert_eq!(kind(other_app.verify(&headers, body.clone(), now)), Err(WebhookErrorKind::OtherApp));
     assert_eq!(
-        kind(receiver.receive(&HeaderMap::new(), body.clone(), now)),
+        kind(receiver.verify(&HeaderMap::new(), body.clone(), now)),
         Err(WebhookErrorKind::SignatureMissing)
     );
     let later = now + Duration::from_secs(3 * 60 * 60);
-    assert_eq!(kind(receiver.receive(&headers, body.clone(), later)), Err(WebhookErrorKind::Stale));
-    assert_eq!(kind(receiver.receive(&headers, body, now)), Ok(()));
+    assert_eq!(kind(receiver.verify(&headers, body.clone(), later)), Err(WebhookErrorKind::Stale));
+    assert_eq!(kind(receiver.verify(&headers, body, now)), Ok(()));
 }
 
 #[tokio::test]

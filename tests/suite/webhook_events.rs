@@ -35,7 +35,7 @@ fn receive(json: &Value) -> Verified<Event> {
         .build();
     let body = json.to_string();
     receiver
-        .receive(&key.headers(&body), body, SystemTime::UNIX_EPOCH)
+        .verify(&key.headers(&body), body, SystemTime::UNIX_EPOCH)
         .unwrap_or_else(|error| panic!("{json}: {error}"))
 }
 

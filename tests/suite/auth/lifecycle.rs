@@ -25,13 +25,13 @@ async fn events(setup: &Setup, app: &App) -> mpsc::UnboundedReceiver<Handled> {
         headers: HeaderMap,
         body: Bytes,
     ) -> StatusCode {
-        let event = match receiver.receive(&headers, body, sandbox.now()) {
+        let event = match receiver.receive(&headers, body, sandbox.now()).await {
             Ok(event) => event,
             Err(error) => return StatusCode::from_u16(error.status()).expect("a status"),
         };
         match app.handle(&event).await {
             Ok(handled) => {
-                event.commit();
+                event.commit().await.expect("committed");
                 // The messages that are sent have events too.
                 if handled != Handled::NotAboutInstallation {
                     sender.send(handled).expect("the test listens");

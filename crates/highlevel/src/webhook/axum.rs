@@ -1,4 +1,4 @@
-//! For axum: a layer that receives, commits and aborts, and an extractor for the event.
+//! For axum: a layer that receives, commits and aborts, and an extractor of the event.
 //!
 //! ```
 //! use axum::Router;
@@ -16,19 +16,20 @@
 //! # }
 //! ```
 //!
-//! - What is not verified does not reach the handler: it is answered with [`WebhookError::status`] and
-//!   [`WebhookErrorKind::phrase`]; a duplicate with 200. What the error says goes to the log (`tracing`), and not to
-//!   a stranger.
-//! - When the handler answers with a 2xx, the event is committed: it is a duplicate from then on.
-//! - When it answers anything else, panics or is cancelled, the event is taken again when it is delivered again, and the
-//!   answer is 429, so that HighLevel does so. The handler's body and headers are kept.
+//! - An event that is rejected does not reach the handler: the response has [`WebhookError::status`] and
+//!   [`WebhookErrorKind::public_message`], 200 for a duplicate. The text of the error is logged (`tracing`), and not sent.
+//! - If the handler responds with a 2xx, the event is committed, and redeliveries are duplicates. If the commit fails, the
+//!   response is 429, and HighLevel redelivers the event.
+//! - If the handler responds with anything else, panics or is cancelled, the claim is aborted and the response is 429, so
+//!   that HighLevel redelivers the event. Body and headers of the handler's response are sent.
 //!
-//! Every request that passes the layer has to be a webhook. So it goes around the handlers of the route, as above;
-//! `Router::layer` would put it around all other paths as well. A layer that ends a handler that takes too long goes inside of
-//! this one (`post(handle).layer(timeout).layer(webhook)`), where its answer is turned into 429.
+//! Every request that passes the layer has to be a webhook. So put it around the handlers of the route, as above;
+//! `Router::layer` would put it around all other paths as well. A layer that ends a handler that takes too long goes inside
+//! this one (`post(handle).layer(timeout).layer(webhook)`), where its response is turned into 429.
 
 use std::any::Any;
 use std::convert::Infallible;
+use std::error::Error;
 use std::fmt::Display;
 use std::future::{Future, poll_fn};
 use std::ops::Deref;
@@ -48,9 +49,10 @@ use http_body_util::BodyExt;
 use tower_layer::Layer;
 use tower_service::Service;
 
+use super::claim::panic_text;
 use super::{Event, Receiver, Verified, WebhookError, WebhookErrorKind};
 
-/// The verified event, in the arguments of a handler. Needs a [`WebhookLayer`] around the handler.
+/// Extracts the verified event. Needs a [`WebhookLayer`] around the handler.
 ///
 /// The layer commits: there is nothing to call.
 #[derive(Debug, Clone)]
@@ -67,20 +69,20 @@ impl<T> Deref for Webhook<T> {
 impl<S: Sync> FromRequestParts<S> for Webhook<Event> {
     type Rejection = (StatusCode, &'static str);
 
-    /// Without the layer it is 429: the event is not lost while the program is mended.
+    /// Without the layer, responds with 429: HighLevel redelivers the event while the program is fixed.
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
         parts.extensions.get::<Self>().cloned().ok_or_else(|| {
             tracing::error!(
                 "the event was not verified: put a `WebhookLayer` around the route of this handler"
             );
-            (StatusCode::TOO_MANY_REQUESTS, WebhookErrorKind::Unavailable.phrase())
+            (StatusCode::TOO_MANY_REQUESTS, WebhookErrorKind::Unavailable.public_message())
         })
     }
 }
 
 type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
 
-/// Receives the events for the handlers that it is put around.
+/// Receives the events for the handlers inside this layer.
 #[derive(Clone)]
 pub struct WebhookLayer {
     receiver: Receiver,
@@ -88,12 +90,12 @@ pub struct WebhookLayer {
 }
 
 impl WebhookLayer {
-    /// A layer by the clock of the system.
+    /// Creates a layer that uses the system clock.
     pub fn new(receiver: Receiver) -> Self {
         Self::with_clock(receiver, SystemTime::now)
     }
 
-    /// A layer by another clock, for tests.
+    /// Creates a layer that uses another clock, for tests.
     pub fn with_clock(receiver: Receiver, clock: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
         Self { receiver, clock: Arc::new(clock) }
     }
@@ -113,7 +115,7 @@ impl<S> Layer<S> for WebhookLayer {
     }
 }
 
-/// What a [`WebhookLayer`] makes of a handler.
+/// The service of a [`WebhookLayer`].
 #[derive(Debug, Clone)]
 pub struct WebhookService<S> {
     inner: S,
@@ -140,10 +142,10 @@ where
         let inner = std::mem::replace(&mut self.inner, clone);
         let layer = self.layer.clone();
         Box::pin(async move {
-            let mut answer = pin!(answer(inner, &layer, request));
-            // The choice of locations, the clock and the memory are code of others, as the handler is.
+            let mut response = pin!(respond(inner, &layer, request));
+            // The clock is code of the caller, as the handler is.
             let result =
-                poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| answer.as_mut().poll(context))) {
+                poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| response.as_mut().poll(context))) {
                     Ok(poll) => poll.map(Ok),
                     Err(panic) => Poll::Ready(Err(panic)),
                 });
@@ -152,7 +154,7 @@ where
     }
 }
 
-async fn answer<S>(mut inner: S, layer: &WebhookLayer, request: Request) -> Response
+async fn respond<S>(mut inner: S, layer: &WebhookLayer, request: Request) -> Response
 where
     S: Service<Request, Error = Infallible>,
     S::Response: IntoResponse,
@@ -160,13 +162,14 @@ where
     let (mut parts, body) = request.into_parts();
     let body = match read(body, layer.receiver.body_limit()).await {
         Ok(body) => body,
-        Err(error) => return refuse(&error),
+        Err(error) => return reject(&error),
     };
-    let verified = match layer.receiver.receive(&parts.headers, body.clone(), (layer.clock)()) {
-        Ok(verified) => Arc::new(verified),
-        Err(error) => return refuse(&error),
+    let received = match layer.receiver.receive(&parts.headers, body.clone(), (layer.clock)()).await {
+        Ok(received) => received,
+        Err(error) => return reject(&error),
     };
-    parts.extensions.insert(Webhook(Arc::clone(&verified)));
+    let (verified, claim) = received.into_parts();
+    parts.extensions.insert(Webhook(Arc::new(verified)));
     let request = Request::from_parts(parts, Body::from(body));
 
     let mut response = match inner.call(request).await {
@@ -174,28 +177,36 @@ where
         Err(never) => match never {},
     };
     if response.status().is_success() {
-        verified.commit();
-    } else {
-        tracing::warn!(
-            status = response.status().as_u16(),
-            "the handler of a webhook failed; it is answered 429"
-        );
-        *response.status_mut() = StatusCode::TOO_MANY_REQUESTS;
+        return match claim.commit().await {
+            Ok(()) => response,
+            Err(error) => {
+                tracing::error!(
+                    kind = ?error.kind(),
+                    %error,
+                    cause = error.source(),
+                    "a webhook was handled, but not committed; responding with 429"
+                );
+                error.into_response()
+            }
+        };
     }
+    tracing::warn!(
+        status = response.status().as_u16(),
+        "the handler of a webhook failed; responding with 429"
+    );
+    // Before the response, so that a redelivery does not find the event in progress.
+    claim.abort().await;
+    *response.status_mut() = StatusCode::TOO_MANY_REQUESTS;
     response
 }
 
-/// The body, as far as it is read at all: in one piece of memory, however small the pieces are in which it comes.
+/// Reads the body, up to the limit, into one piece of memory, however small its frames are.
 async fn read<B>(mut body: B, limit: usize) -> Result<Bytes, WebhookError>
 where
     B: BodyExt<Data = Bytes, Error: Display> + Unpin,
 {
-    let too_large = || {
-        WebhookError::new(
-            WebhookErrorKind::TooLarge,
-            format!("the body has more than the {limit} bytes that are read"),
-        )
-    };
+    let too_large =
+        || WebhookError::new(WebhookErrorKind::TooLarge, format!("body exceeds the limit of {limit} bytes"));
     if usize::try_from(body.size_hint().lower()).map_or(true, |announced| announced > limit) {
         return Err(too_large());
     }
@@ -204,7 +215,7 @@ where
         let frame = frame.map_err(|error| {
             WebhookError::new(
                 WebhookErrorKind::Unavailable,
-                format!("the body did not come to its end, answer 429, and it comes again: {error}"),
+                format!("the body could not be read to its end: {error}"),
             )
         })?;
         let Ok(data) = frame.into_data() else { continue };
@@ -216,22 +227,22 @@ where
     Ok(bytes.freeze())
 }
 
-fn refuse(error: &WebhookError) -> Response {
-    let kind = error.kind();
+fn reject(error: &WebhookError) -> Response {
+    let (kind, cause) = (error.kind(), error.source());
     match kind {
         WebhookErrorKind::Duplicate | WebhookErrorKind::InProgress => {
             tracing::debug!(?kind, %error, "a webhook was not handed to its handler");
         }
-        _ => tracing::warn!(?kind, %error, "a webhook was not handed to its handler"),
+        _ => tracing::warn!(?kind, %error, cause, "a webhook was not handed to its handler"),
     }
     error.into_response()
 }
 
 impl IntoResponse for &WebhookError {
-    /// The status to answer with, and a few words. What the error says is for the log.
+    /// Responds with the status and the public message. The text of the error is for the log.
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status()).unwrap_or(StatusCode::TOO_MANY_REQUESTS);
-        (status, self.kind().phrase()).into_response()
+        (status, self.kind().public_message()).into_response()
     }
 }
 
@@ -242,11 +253,9 @@ impl IntoResponse for WebhookError {
 }
 
 fn panicked(panic: &(dyn Any + Send)) -> Response {
-    let text =
-        panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     tracing::error!(
-        panic = text.unwrap_or("no text"),
-        "the handler of a webhook panicked, or the receiver's memory, clock or choice of locations; it is answered 429"
+        panic = panic_text(panic),
+        "the handler of a webhook or the clock of its layer panicked; responding with 429"
     );
-    (StatusCode::TOO_MANY_REQUESTS, WebhookErrorKind::Unavailable.phrase()).into_response()
+    (StatusCode::TOO_MANY_REQUESTS, WebhookErrorKind::Unavailable.public_message()).into_response()
 }

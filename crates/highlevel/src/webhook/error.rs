@@ -1,15 +1,21 @@
-//! Why an event is not accepted.
+//! The error that rejects an event.
 
+use std::error::Error;
 use std::fmt;
+use std::sync::Arc;
 
-/// Why an event is not accepted, what to do about it, and what to answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// An error that rejects an event: its reason, and the HTTP status to respond with.
+///
+/// `Display` is for the log, and says what to do. Any client can send a request, so respond with
+/// [`status`](Self::status) and [`WebhookErrorKind::public_message`].
+#[derive(Debug, Clone)]
 pub struct WebhookError {
     kind: WebhookErrorKind,
     text: String,
+    source: Option<Arc<dyn Error + Send + Sync>>,
 }
 
-/// What kind of thing is wrong with an event.
+/// The kind of a [`WebhookError`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum WebhookErrorKind {
@@ -17,35 +23,38 @@ pub enum WebhookErrorKind {
     TooLarge,
     /// There is no signature.
     SignatureMissing,
-    /// The signature is not one, or not of this body, or not by a known key.
+    /// The signature is malformed, not of this body, or not by a known key.
     SignatureInvalid,
     /// The body is not an event.
     Malformed,
     /// The event is for another app.
     OtherApp,
-    /// The event is of a location that the receiver does not take.
+    /// The event is of a location that the receiver does not accept.
     OtherLocation,
     /// The event is too old.
     Stale,
     /// The event is from the future.
     Future,
-    /// The event has been handled already. Not a failure: the answer is 200.
+    /// The event was handled before. Not a failure: respond with 200.
     Duplicate,
-    /// The event is being handled, by an earlier delivery of it.
+    /// Another delivery of the event is in progress.
     InProgress,
-    /// The event cannot be taken right now.
+    /// The event cannot be accepted now: the deduplicator is full or failed, or code of the caller panicked.
+    /// [`source`](Error::source) is the cause.
     Unavailable,
+    /// The claim ended before the commit: the handler took longer than the deduplicator's timeout.
+    ClaimLost,
 }
 
 impl WebhookErrorKind {
-    /// A few words to answer with. Anybody can send a request, so what [`WebhookError`] says is for your log alone.
+    /// Returns a short message for the body of the response. It reveals nothing that a stranger should not read.
     ///
     /// ```
     /// use highlevel::webhook::WebhookErrorKind;
     ///
-    /// assert_eq!(WebhookErrorKind::Duplicate.phrase(), "handled before");
+    /// assert_eq!(WebhookErrorKind::Duplicate.public_message(), "handled before");
     /// ```
-    pub fn phrase(self) -> &'static str {
+    pub fn public_message(self) -> &'static str {
         match self {
             Self::TooLarge => "too large",
             Self::SignatureMissing => "signature missing",
@@ -56,31 +65,39 @@ impl WebhookErrorKind {
             Self::Stale => "too old",
             Self::Future => "not yet",
             Self::Duplicate => "handled before",
-            Self::InProgress => "being handled",
-            Self::Unavailable => "not now",
+            Self::InProgress => "in progress",
+            Self::Unavailable | Self::ClaimLost => "not now",
         }
     }
 }
 
 impl WebhookError {
     pub(super) fn new(kind: WebhookErrorKind, text: impl Into<String>) -> Self {
-        Self { kind, text: text.into() }
+        Self { kind, text: text.into(), source: None }
     }
 
-    /// What kind of thing is wrong.
+    pub(super) fn with_source(mut self, source: Box<dyn Error + Send + Sync>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// Returns the kind of the error.
     pub fn kind(&self) -> WebhookErrorKind {
         self.kind
     }
 
-    /// The HTTP status to answer with, never a 5xx.
+    /// Returns the HTTP status to respond with, never a 5xx.
     ///
-    /// 200 for a duplicate, which is a success: nothing is left to do. 429 for what could not be taken right now, so
-    /// that HighLevel delivers it again; that is also an event from the future, because the clock may be slow. 400, 401,
-    /// 403 and 413 for the rest.
+    /// 200 for a duplicate, which is a success. 429 for an event that cannot be accepted now, so that HighLevel
+    /// redelivers it; that includes an event from the future, because the clock may be slow. 400, 401, 403 and 413 for
+    /// the rest.
     pub fn status(&self) -> u16 {
         match self.kind {
             WebhookErrorKind::Duplicate => 200,
-            WebhookErrorKind::Future | WebhookErrorKind::InProgress | WebhookErrorKind::Unavailable => 429,
+            WebhookErrorKind::Future
+            | WebhookErrorKind::InProgress
+            | WebhookErrorKind::Unavailable
+            | WebhookErrorKind::ClaimLost => 429,
             WebhookErrorKind::TooLarge => 413,
             WebhookErrorKind::SignatureMissing | WebhookErrorKind::SignatureInvalid => 401,
             WebhookErrorKind::OtherApp | WebhookErrorKind::OtherLocation => 403,
@@ -95,4 +112,8 @@ impl fmt::Display for WebhookError {
     }
 }
 
-impl std::error::Error for WebhookError {}
+impl Error for WebhookError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.source.as_deref().map(|source| source as &(dyn Error + 'static))
+    }
+}

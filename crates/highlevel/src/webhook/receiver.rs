@@ -1,7 +1,8 @@
-//! The receiver: everything that an event has to pass.
+//! The receiver: every check that an event has to pass.
 
 use std::fmt;
 use std::ops::Deref;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -11,44 +12,70 @@ use serde_json::{Map, Value};
 
 use highlevel_wire::Timestamp;
 
-use super::deduplicate::{Claim, Claimed, Deduplicate, Elsewhere, EventId, InMemory};
+use super::claim::{self, ClaimGuard, panic_text};
+use super::deduplicator::Deduplicator;
 use super::error::{WebhookError, WebhookErrorKind};
 use super::event::Kind;
 #[cfg(feature = "rsa")]
 use super::rsa::{Rsa, RsaPublicKey};
-use super::{Event, PublicKey, signature};
+use super::{Event, EventId, InMemoryDeduplicator, PublicKey, signature};
 use crate::{AppId, LocationId};
 
-/// Verifies and reads events. Cheap to share; does no I/O and reads no clock. Clones share the memory of what was
-/// handled.
-#[derive(Debug, Clone)]
+/// Verifies, decodes and deduplicates events.
+///
+/// Cheap to clone; clones share the deduplicator. Reads no clock: the time is an argument.
+#[derive(Clone)]
 pub struct Receiver {
     keys: Vec<PublicKey>,
     #[cfg(feature = "rsa")]
     rsa: Option<Rsa>,
     apps: Apps,
     locations: Locations,
-    deduplicate: Arc<dyn Deduplicate>,
+    deduplicator: Option<Arc<dyn Deduplicator>>,
     oldest: Duration,
     furthest_ahead: Duration,
     body_limit: usize,
 }
 
 impl Receiver {
-    /// Starts building a receiver. The first thing to say is whose events it takes.
-    pub fn builder() -> AppChoice {
-        AppChoice(())
+    /// Starts building a receiver. The first choice is the app whose events it accepts.
+    pub fn builder() -> NeedsApp {
+        NeedsApp(())
     }
 
-    /// Verifies and reads an event.
+    /// Verifies an event, and claims it for the caller.
     ///
-    /// `headers` and `body` are the request's, the body exactly as it came; `now` is the current time.
+    /// `headers` and `body` are the request's, the body exactly as it arrived; `now` is the current time.
+    ///
+    /// Dropping the future leaves no claim behind.
     ///
     /// # Errors
     ///
-    /// The first check that fails, in the order that the [module](super) names.
-    /// [`WebhookError::status`] is what to answer.
-    pub fn receive(
+    /// Returns the error of the first check that fails, in the order that the [module](super) lists. Respond with its
+    /// [`status`](WebhookError::status).
+    pub async fn receive(
+        &self,
+        headers: &HeaderMap,
+        body: impl Into<Bytes>,
+        now: SystemTime,
+    ) -> Result<ReceivedEvent, WebhookError> {
+        let event = self.verify(headers, body, now)?;
+        let claim = match &self.deduplicator {
+            Some(deduplicator) => claim::begin(deduplicator, &event.id, now).await?,
+            None => ClaimGuard::none(),
+        };
+        Ok(ReceivedEvent { event, claim })
+    }
+
+    /// Verifies an event without deduplicating it.
+    ///
+    /// For programs that deduplicate by [`Verified::id`] in the transaction that handles the event, and for an event
+    /// whose bytes were stored. Does no I/O, and does not use the deduplicator: a redelivered event is returned again.
+    ///
+    /// # Errors
+    ///
+    /// Returns the errors of [`receive`](Self::receive), except those of the deduplicator.
+    pub fn verify(
         &self,
         headers: &HeaderMap,
         body: impl Into<Bytes>,
@@ -58,10 +85,10 @@ impl Receiver {
         if body.len() > self.body_limit {
             return Err(WebhookError::new(
                 WebhookErrorKind::TooLarge,
-                format!("the body has {} bytes, more than the {} that are read", body.len(), self.body_limit),
+                format!("body of {} bytes exceeds the limit of {}", body.len(), self.body_limit),
             ));
         }
-        let key_id = self.verify(headers, &body, now)?.to_owned();
+        let key_id = self.verify_signature(headers, &body, now)?.to_owned();
         let json: Map<String, Value> = serde_json::from_slice(&body).map_err(|error| {
             WebhookError::new(
                 WebhookErrorKind::Malformed,
@@ -71,21 +98,26 @@ impl Receiver {
         self.check_app(&json)?;
         self.check_location(&json)?;
         self.check_time(&json, now)?;
-        // The fields of the envelope, before the event takes them.
+        // Read the fields of the envelope before the event takes them.
         let kind = Kind::of(&json)?;
         let id = EventId::of(&json, &kind, &body);
         let event = Event::read(kind, json, &body)?;
-        let claim = self.claim(id, now)?;
-        Ok(Verified { value: event, key_id, body, claim: Arc::new(claim) })
+        Ok(Verified { value: event, id, key_id, body })
     }
 
-    /// The longest body that is read, in bytes.
+    /// Returns the length of the longest body that is accepted, in bytes.
     pub fn body_limit(&self) -> usize {
         self.body_limit
     }
 
-    /// The name of the key that verifies the body. If the Ed25519 header is there in any form, it alone decides.
-    fn verify(&self, headers: &HeaderMap, body: &[u8], now: SystemTime) -> Result<&str, WebhookError> {
+    /// Returns the name of the key that verifies the body. If the Ed25519 header is present in any form, it alone
+    /// decides.
+    fn verify_signature(
+        &self,
+        headers: &HeaderMap,
+        body: &[u8],
+        now: SystemTime,
+    ) -> Result<&str, WebhookError> {
         if let Some(signature) = signature::read(headers)? {
             return signature::verify(&self.keys, body, &signature, now).map(PublicKey::id);
         }
@@ -98,64 +130,48 @@ impl Receiver {
         Err(signature::missing())
     }
 
-    fn claim(&self, id: EventId, now: SystemTime) -> Result<Claim, WebhookError> {
-        let (kind, text) = match self.deduplicate.begin(&id, now) {
-            Claimed::First => return Ok(Claim::new(id, Arc::clone(&self.deduplicate))),
-            Claimed::Done => (
-                WebhookErrorKind::Duplicate,
-                "the event has been handled: it was delivered again, and there is nothing to do",
-            ),
-            Claimed::InProgress => (
-                WebhookErrorKind::InProgress,
-                "the event is being handled, from an earlier delivery: answer 429, and it comes again in case that \
-                 one fails",
-            ),
-            Claimed::Unavailable => (
-                WebhookErrorKind::Unavailable,
-                "the event cannot be taken now, because the memory of events is full or cannot be reached: answer \
-                 429, and it comes again",
-            ),
-        };
-        Err(WebhookError::new(kind, text))
-    }
-
     fn check_location(&self, json: &Map<String, Value>) -> Result<(), WebhookError> {
         let location = json.get("locationId").and_then(Value::as_str);
-        if self.locations.take(location) {
-            return Ok(());
+        match catch_unwind(AssertUnwindSafe(|| self.locations.accept(location))) {
+            Ok(true) => return Ok(()),
+            Ok(false) => {}
+            Err(panic) => {
+                let cause = format!("`locations_where` panicked: {}", panic_text(panic.as_ref()));
+                let text = "the location of the event could not be checked: respond with 429, and HighLevel redelivers it";
+                return Err(WebhookError::new(WebhookErrorKind::Unavailable, text).with_source(cause.into()));
+            }
         }
         let text = match location {
-            Some(location) => format!(
-                "the event is of the location {}, which is not one of those that the receiver takes",
-                location.escape_debug()
-            ),
-            None => {
-                "the event names no location, and the receiver takes certain locations only; to decide about \
-                     such events, build it with `.locations_where(…)`"
-                    .to_owned()
+            Some(location) => {
+                format!("location {} is not one of those that the receiver accepts", location.escape_debug())
             }
+            None => "the event has no `locationId`; to accept such events, build the receiver with \
+                     `.locations_where(..)`"
+                .to_owned(),
         };
         Err(WebhookError::new(WebhookErrorKind::OtherLocation, text))
     }
 
     fn check_app(&self, json: &Map<String, Value>) -> Result<(), WebhookError> {
-        let (expected, has_to_be_named) = match &self.apps {
+        let (expected, is_required) = match &self.apps {
             Apps::Any => return Ok(()),
             Apps::Only(app) => (app, true),
-            Apps::IfNamed(app) => (app, false),
+            Apps::IfPresent(app) => (app, false),
         };
         let text = match json.get("appId") {
             Some(Value::String(found)) if found == expected.as_str() => return Ok(()),
-            None | Some(Value::Null) if !has_to_be_named => return Ok(()),
+            None | Some(Value::Null) if !is_required => return Ok(()),
             Some(Value::String(found)) => format!(
-                "the event is for the app {} and not for {}: is it the app id of the marketplace, without a suffix?",
+                "the event is for app {}, not {}; check that it is the app id of the marketplace, without a suffix",
                 found.escape_debug(),
                 expected.as_str().escape_debug()
             ),
-            None | Some(Value::Null) => "the event does not say which app it is for; if yours come without an appId, as \
-                                         those of a delivery URL may, build the receiver with `.app_id_if_named(…)`"
-                .to_owned(),
-            Some(_) => "the event's appId is not a string, so nobody can say which app it is for".to_owned(),
+            None | Some(Value::Null) => {
+                "the event has no `appId`; for the delivery URL of a conversation provider, \
+                                         build the receiver with `.app_id_if_present(..)`"
+                    .to_owned()
+            }
+            Some(_) => "`appId` is not a string".to_owned(),
         };
         Err(WebhookError::new(WebhookErrorKind::OtherApp, text))
     }
@@ -165,12 +181,9 @@ impl Receiver {
             // HighLevel does not put a timestamp on every event, and the signature is genuine.
             None | Some(Value::Null) => return Ok(()),
             Some(Value::String(text)) => text,
-            // One that cannot be read must not be a way around the window.
+            // A malformed timestamp must not be a way around the window.
             Some(_) => {
-                return Err(WebhookError::new(
-                    WebhookErrorKind::Malformed,
-                    "/timestamp is not a string, so nobody can say how old the event is",
-                ));
+                return Err(WebhookError::new(WebhookErrorKind::Malformed, "/timestamp is not a string"));
             }
         };
         let time =
@@ -180,42 +193,62 @@ impl Receiver {
                     format!("/timestamp is `{}`, which is not a point in time", text.escape_debug()),
                 )
             })?;
-        let (kind, how, limit, question) = if now.duration_since(time).is_ok_and(|age| age > self.oldest) {
-            let question = "is the clock of this machine right, or was the event resent by hand? `.window(…)` takes \
-                            older ones";
-            (WebhookErrorKind::Stale, "older", self.oldest, question)
-        } else if time.duration_since(now).is_ok_and(|ahead| ahead > self.furthest_ahead) {
-            let question = "is the clock of this machine right? Answer 429, and it comes again";
-            (WebhookErrorKind::Future, "further ahead", self.furthest_ahead, question)
+        let is_more = |span: Result<Duration, _>, limit| span.is_ok_and(|span| span > limit);
+        let (kind, text) = if is_more(now.duration_since(time), self.oldest) {
+            let limit = self.oldest.as_secs();
+            let text = format!(
+                "event timestamp {text} is older than the {limit} s window; check the system clock, or widen it with \
+                 `.window(..)` for events that are resent by hand"
+            );
+            (WebhookErrorKind::Stale, text)
+        } else if is_more(time.duration_since(now), self.furthest_ahead) {
+            let limit = self.furthest_ahead.as_secs();
+            let text = format!(
+                "event timestamp {text} is more than {limit} s ahead; check the system clock, and respond with 429 so \
+                 that HighLevel redelivers it"
+            );
+            (WebhookErrorKind::Future, text)
         } else {
             return Ok(());
         };
-        let limit = limit.as_secs();
-        Err(WebhookError::new(
-            kind,
-            format!("the event's timestamp {text} is {how} than {limit} seconds: {question}"),
-        ))
+        Err(WebhookError::new(kind, text))
     }
 }
 
-/// Whose events a receiver takes: the choice that has to be made.
-#[derive(Debug)]
-#[must_use = "choose with `.app_id(…)`, `.app_id_if_named(…)` or `.any_app()`"]
-pub struct AppChoice(());
+impl fmt::Debug for Receiver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("Receiver");
+        debug.field("keys", &self.keys);
+        #[cfg(feature = "rsa")]
+        debug.field("rsa", &self.rsa);
+        debug
+            .field("apps", &self.apps)
+            .field("locations", &self.locations)
+            .field("oldest", &self.oldest)
+            .field("furthest_ahead", &self.furthest_ahead)
+            .field("body_limit", &self.body_limit)
+            .finish_non_exhaustive()
+    }
+}
 
-impl AppChoice {
-    /// Only the events of this app. HighLevel signs the events of all apps with the same key.
+/// A receiver that needs to know the app whose events it accepts.
+#[derive(Debug)]
+#[must_use = "choose with `.app_id(..)`, `.app_id_if_present(..)` or `.any_app()`"]
+pub struct NeedsApp(());
+
+impl NeedsApp {
+    /// Accepts events of this app only. HighLevel signs the events of all apps with the same key.
     pub fn app_id(self, app: impl Into<AppId>) -> ReceiverBuilder {
         ReceiverBuilder::new(Apps::Only(app.into()))
     }
 
-    /// The events of this app, and those that name no app: for the delivery URL of a conversation provider, whose
-    /// events need not have an `appId`. Those that name another app are refused.
-    pub fn app_id_if_named(self, app: impl Into<AppId>) -> ReceiverBuilder {
-        ReceiverBuilder::new(Apps::IfNamed(app.into()))
+    /// Accepts events of this app, and events without an `appId`: for the delivery URL of a conversation provider,
+    /// whose events need not have one. Rejects events of other apps.
+    pub fn app_id_if_present(self, app: impl Into<AppId>) -> ReceiverBuilder {
+        ReceiverBuilder::new(Apps::IfPresent(app.into()))
     }
 
-    /// The events of any app: a genuine event for somebody else's app is taken for one of yours.
+    /// Accepts events of any app, including genuine events of apps that are not yours.
     pub fn any_app(self) -> ReceiverBuilder {
         ReceiverBuilder::new(Apps::Any)
     }
@@ -226,8 +259,8 @@ impl AppChoice {
 #[must_use = "a builder does nothing until `build` is called"]
 pub struct ReceiverBuilder {
     receiver: Receiver,
-    /// Whether the receiver's memory was chosen, or is the default one, which is made for the window.
-    has_memory: bool,
+    /// `false` until the caller has chosen how events are deduplicated.
+    is_deduplicator_chosen: bool,
 }
 
 impl ReceiverBuilder {
@@ -238,16 +271,16 @@ impl ReceiverBuilder {
             rsa: None,
             apps,
             locations: Locations::All,
-            deduplicate: Arc::new(InMemory::new()),
+            deduplicator: None,
             oldest: Duration::from_secs(2 * 60 * 60),
             furthest_ahead: Duration::from_secs(5 * 60),
             body_limit: 1024 * 1024,
         };
-        Self { receiver, has_memory: false }
+        Self { receiver, is_deduplicator_chosen: false }
     }
 
-    /// A key to verify with, in place of HighLevel's published one. Can be called several times; to keep the
-    /// published key beside others, add [`PublicKey::published`].
+    /// Adds a key to verify with, instead of HighLevel's published key. Can be called several times; to accept the
+    /// published key as well, add [`PublicKey::published`].
     pub fn key(mut self, key: PublicKey) -> Self {
         self.receiver.keys.push(key);
         self
@@ -261,48 +294,53 @@ impl ReceiverBuilder {
         self
     }
 
-    /// Only the events of these locations; those of all unless told. An event that names no location, as an install
-    /// on a whole agency, is refused.
+    /// Accepts events of these locations only. Defaults to all. An event without a `locationId`, such as an install on a
+    /// whole agency, is rejected.
     pub fn locations<L: Into<LocationId>>(mut self, locations: impl IntoIterator<Item = L>) -> Self {
         self.receiver.locations = Locations::These(locations.into_iter().map(Into::into).collect());
         self
     }
 
-    /// Only the events of locations that `takes` answers with true, asked for each event; it gets `None` for an event
-    /// that names no location.
+    /// Accepts events of locations for which `accepts` returns `true`. It is called for each event, with `None` for an
+    /// event without a `locationId`. If it panics, the event is rejected with 429, and HighLevel redelivers it.
     pub fn locations_where(
         mut self,
-        takes: impl Fn(Option<&LocationId>) -> bool + Send + Sync + 'static,
+        accepts: impl Fn(Option<&LocationId>) -> bool + Send + Sync + 'static,
     ) -> Self {
-        self.receiver.locations = Locations::Where(Arc::new(takes));
+        self.receiver.locations = Locations::Where(Arc::new(accepts));
         self
     }
 
-    /// Where it is remembered which events were handled. Unless told, an [`InMemory`] for 24 hours, or for as long as an
-    /// event stays in the [`window`](Self::window) if that is longer.
-    pub fn deduplicate(mut self, store: impl Deduplicate + 'static) -> Self {
-        self.receiver.deduplicate = Arc::new(store);
-        self.has_memory = true;
-        self
-    }
-
-    /// Events that come again are taken again: for handlers that know what they have done by [`Verified::id`], in the
-    /// transaction that does the work. An id that is not [unique](EventId::is_unique) has to be handled again.
-    pub fn deduplicate_elsewhere(self) -> Self {
-        self.deduplicate(Elsewhere)
-    }
-
-    /// How old an event may be (2 hours by default), and how far ahead its timestamp may be (5 minutes).
+    /// Sets the deduplicator. Defaults to an [`InMemoryDeduplicator`]. To share one among receivers, pass a clone of an
+    /// `Arc`.
     ///
-    /// What a person resends from HighLevel's dashboard keeps its first timestamp: to take it, the window has to be as
-    /// wide as the resend is late. An [`InMemory`] of your own has to remember for as long.
+    /// The receiver requires it to retain events for as long as the [`window`](Self::window) accepts them.
+    pub fn deduplicator(mut self, deduplicator: impl Deduplicator + 'static) -> Self {
+        self.receiver.deduplicator = Some(Arc::new(deduplicator));
+        self.is_deduplicator_chosen = true;
+        self
+    }
+
+    /// Accepts redelivered events again: for handlers that deduplicate by [`Verified::id`] in the transaction that does
+    /// the work. An event whose id is not [unique](EventId::is_unique) has to be handled each time.
+    pub fn without_deduplication(mut self) -> Self {
+        self.receiver.deduplicator = None;
+        self.is_deduplicator_chosen = true;
+        self
+    }
+
+    /// Sets how old an event may be (defaults to 2 hours), and how far ahead its timestamp may be (defaults to 5
+    /// minutes).
+    ///
+    /// An event that a person resends from HighLevel's dashboard keeps its first timestamp: to accept it, the window has
+    /// to be as wide as the resend is late.
     pub fn window(mut self, oldest: Duration, furthest_ahead: Duration) -> Self {
         self.receiver.oldest = oldest;
         self.receiver.furthest_ahead = furthest_ahead;
         self
     }
 
-    /// The longest body that is read, in bytes: 1 MiB by default.
+    /// Sets the length of the longest body that is accepted, in bytes. Defaults to 1 MiB.
     pub fn body_limit(mut self, bytes: usize) -> Self {
         self.receiver.body_limit = bytes;
         self
@@ -310,45 +348,47 @@ impl ReceiverBuilder {
 
     /// Builds the receiver.
     pub fn build(self) -> Receiver {
-        let Self { mut receiver, has_memory } = self;
+        let Self { mut receiver, is_deduplicator_chosen } = self;
         if receiver.keys.is_empty() {
             receiver.keys.push(PublicKey::published());
         }
-        if !has_memory {
-            // From the first moment at which an event is taken to the last.
-            let window = receiver.oldest.saturating_add(receiver.furthest_ahead);
-            receiver.deduplicate = Arc::new(InMemory::new().retention(window.max(InMemory::RETENTION)));
+        if !is_deduplicator_chosen {
+            receiver.deduplicator = Some(Arc::new(InMemoryDeduplicator::new()));
+        }
+        if let Some(deduplicator) = &receiver.deduplicator {
+            // From the first moment at which an event is accepted to the last.
+            deduplicator.retain_at_least(receiver.oldest.saturating_add(receiver.furthest_ahead));
         }
         receiver
     }
 }
 
-/// The apps whose events are taken.
+/// The apps whose events are accepted.
 #[derive(Debug, Clone)]
 enum Apps {
     Any,
     Only(AppId),
-    IfNamed(AppId),
+    IfPresent(AppId),
 }
 
-type LocationChoice = dyn Fn(Option<&LocationId>) -> bool + Send + Sync;
+type LocationPredicate = dyn Fn(Option<&LocationId>) -> bool + Send + Sync;
 
-/// The locations whose events are taken.
+/// The locations whose events are accepted.
 #[derive(Clone)]
 enum Locations {
     All,
     These(Vec<LocationId>),
-    Where(Arc<LocationChoice>),
+    Where(Arc<LocationPredicate>),
 }
 
 impl Locations {
-    fn take(&self, location: Option<&str>) -> bool {
+    fn accept(&self, location: Option<&str>) -> bool {
         match self {
             Self::All => true,
             Self::These(locations) => {
                 location.is_some_and(|location| locations.iter().any(|one| one.as_str() == location))
             }
-            Self::Where(takes) => takes(location.map(LocationId::from).as_ref()),
+            Self::Where(accepts) => accepts(location.map(LocationId::from).as_ref()),
         }
     }
 }
@@ -358,48 +398,39 @@ impl fmt::Debug for Locations {
         match self {
             Self::All => f.write_str("All"),
             Self::These(locations) => f.debug_list().entries(locations).finish(),
-            Self::Where(_) => f.write_str("Where(…)"),
+            Self::Where(_) => f.write_str("Where(..)"),
         }
     }
 }
 
-/// Something that HighLevel signed, for this receiver. Nothing but [`Receiver::receive`] makes one.
+/// A value that HighLevel signed for this receiver.
 ///
-/// It is also the right to handle the event. Call [`commit`](Self::commit) when that is done, and answer 200: the
-/// event is a duplicate from then on. When the last clone is dropped without (the handler failed, panicked or was
-/// cancelled), answer 429: the event is taken again when it is delivered again.
+/// Only [`Receiver::verify`] and [`Receiver::receive`] create one. It dereferences to the event, which it is.
 #[derive(Debug, Clone)]
-#[must_use = "dropped without `commit`, the event is taken again when it is delivered again"]
 pub struct Verified<T> {
     value: T,
+    id: EventId,
     key_id: String,
     body: Bytes,
-    claim: Arc<Claim>,
 }
 
 impl<T> Verified<T> {
-    /// The event.
+    /// Returns the event.
     pub fn event(&self) -> &T {
         &self.value
     }
 
-    /// The event was handled: further deliveries of it are duplicates, if they can be told from further events of its
-    /// kind ([`EventId::is_unique`]).
-    pub fn commit(&self) {
-        self.claim.commit();
-    }
-
-    /// By what further deliveries of the event are recognised.
+    /// Returns the id that all deliveries of the event have.
     pub fn id(&self) -> &EventId {
-        self.claim.id()
+        &self.id
     }
 
-    /// The name of the key that verified it.
+    /// Returns the name of the key that verified the event.
     pub fn key_id(&self) -> &str {
         &self.key_id
     }
 
-    /// The body as it came.
+    /// Returns the body as it arrived.
     pub fn body(&self) -> &[u8] {
         &self.body
     }
@@ -410,5 +441,56 @@ impl<T> Deref for Verified<T> {
 
     fn deref(&self) -> &T {
         &self.value
+    }
+}
+
+/// A verified event, and the claim to handle it. It dereferences to the [`Verified`] event.
+///
+/// Call [`commit`](Self::commit) once the event is handled, and respond with 200 if that succeeds: redeliveries are
+/// duplicates from then on. If the event is dropped without a commit (the handler failed, panicked or was cancelled), the
+/// claim is aborted; respond with 429, and the redelivered event is accepted.
+#[derive(Debug)]
+#[must_use = "call `commit` once the event is handled; otherwise the next delivery is processed again"]
+pub struct ReceivedEvent {
+    event: Verified<Event>,
+    claim: ClaimGuard,
+}
+
+impl ReceivedEvent {
+    /// Records that the event was handled: redeliveries of it are duplicates, unless its id is not
+    /// [unique](EventId::is_unique).
+    ///
+    /// Once polled, the commit is finished as a task of the tokio runtime even if this future is dropped, so that a
+    /// client that disconnects does not undo it.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error with the status 429 if the event is not recorded as handled, so HighLevel has to redeliver it:
+    /// [`Unavailable`](WebhookErrorKind::Unavailable) if the deduplicator failed, and
+    /// [`ClaimLost`](WebhookErrorKind::ClaimLost) if the handler took longer than the deduplicator's timeout, so that
+    /// another delivery may have been handled. A transaction that has not been committed yet should be rolled back.
+    pub async fn commit(self) -> Result<(), WebhookError> {
+        self.claim.commit().await
+    }
+
+    /// Ends the claim without a commit, and waits until the deduplicator has done so.
+    ///
+    /// Dropping the event does the same without waiting.
+    pub async fn abort(self) {
+        self.claim.abort().await;
+    }
+
+    /// Separates the event from its claim, for the layer that commits in place of the handler.
+    #[cfg(feature = "axum")]
+    pub(super) fn into_parts(self) -> (Verified<Event>, ClaimGuard) {
+        (self.event, self.claim)
+    }
+}
+
+impl Deref for ReceivedEvent {
+    type Target = Verified<Event>;
+
+    fn deref(&self) -> &Verified<Event> {
+        &self.event
     }
 }

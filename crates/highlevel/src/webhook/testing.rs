@@ -5,14 +5,16 @@
 //! use highlevel::webhook::Receiver;
 //! use highlevel::webhook::testing::{EventBuilder, SigningKey};
 //!
-//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let key = SigningKey::from_seed([7; 32]);
 //! let receiver = Receiver::builder().app_id("my-app").key(key.public_key("test")).build();
 //!
 //! let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_722_268_288);
 //! let body = EventBuilder::inbound_sms("We are on our way").app_id("my-app").at(now).body();
-//! let verified = receiver.receive(&key.headers(&body), body, now)?;
-//! assert_eq!(verified.event().name(), "InboundMessage");
+//! let received = receiver.receive(&key.headers(&body), body, now).await?;
+//! assert_eq!(received.event().name(), "InboundMessage");
+//! received.commit().await?;
 //! # Ok(())
 //! # }
 //! ```

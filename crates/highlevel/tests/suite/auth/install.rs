@@ -19,7 +19,7 @@ fn verified(event: &EventBuilder, now: SystemTime) -> Verified<Event> {
     let key = SigningKey::from_seed([7; 32]);
     let receiver = Receiver::builder().any_app().key(key.public_key("test")).build();
     let body = event.body();
-    receiver.receive(&key.headers(&body), body, now).expect("a genuine event")
+    receiver.verify(&key.headers(&body), body, now).expect("a genuine event")
 }
 
 fn install(location: &str) -> EventBuilder {

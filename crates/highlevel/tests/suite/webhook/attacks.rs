@@ -12,6 +12,7 @@ use highlevel::webhook::WebhookErrorKind::{
 use highlevel::webhook::{Receiver, WebhookErrorKind};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use super::bodies::ready;
 use super::{APP, public_key, sign, signing_key, time};
 
 const LOCATION: &str = "l1C08ntBrFjLS0elLIYU";
@@ -235,7 +236,7 @@ fn attacks() {
     let receiver = receiver();
     for attack in attacks.into_iter().flatten() {
         let Attack { name, headers, body, now, expected } = attack;
-        let error = receiver.receive(&headers, body, now).expect_err(name);
+        let error = ready(receiver.receive(&headers, body, now)).expect_err(name);
         assert_eq!(error.kind(), expected, "{name}: {error}");
         assert!((400..500).contains(&error.status()), "{name}: {}", error.status());
         assert!(!error.to_string().chars().any(char::is_control), "{name}: {error}");
@@ -243,8 +244,9 @@ fn attacks() {
 
     // None of them has claimed the genuine event, and it is taken once.
     let headers = super::headers(&[&sign(GENUINE.as_bytes())]);
-    receiver.receive(&headers, GENUINE, time()).expect("genuine").commit();
-    let error = receiver.receive(&headers, GENUINE, time()).expect_err("a replay");
+    let genuine = ready(receiver.receive(&headers, GENUINE, time())).expect("genuine");
+    ready(genuine.commit()).expect("committed");
+    let error = ready(receiver.receive(&headers, GENUINE, time())).expect_err("a replay");
     assert_eq!((error.kind(), error.status()), (Duplicate, 200));
 }
 

@@ -14,7 +14,8 @@ use highlevel::webhook::axum::{Webhook, WebhookLayer};
 use highlevel::webhook::{Event, Receiver};
 use tower_service::Service;
 
-use super::deduplicate::Panics;
+use super::cancellation::gated;
+use super::deduplicate::Failing;
 use super::{any_app, public_key, sign, signing_key, time};
 use crate::secrets::Captured;
 
@@ -26,11 +27,11 @@ fn request(body: &str, signature: &str) -> Request<Body> {
 }
 
 async fn send(app: &Router, body: &str) -> (u16, String) {
-    answer(app, request(body, &sign(body.as_bytes()))).await
+    respond(app, request(body, &sign(body.as_bytes()))).await
 }
 
-async fn answer(app: &Router, request: Request<Body>) -> (u16, String) {
-    let response = app.clone().call(request).await.expect("axum always answers");
+async fn respond(app: &Router, request: Request<Body>) -> (u16, String) {
+    let response = app.clone().call(request).await.expect("axum always responds");
     let status = response.status().as_u16();
     let body = axum::body::to_bytes(response.into_body(), usize::MAX).await.expect("a body");
     (status, String::from_utf8(body.to_vec()).expect("UTF-8"))
@@ -89,7 +90,7 @@ async fn the_handler_decides() {
 #[tokio::test]
 async fn what_is_not_verified_does_not_reach_the_handler() {
     let receiver = Receiver::builder()
-        .app_id_if_named("a")
+        .app_id_if_present("a")
         .locations_where(|location| location.is_none())
         .key(public_key("test", &signing_key(1)))
         .body_limit(60)
@@ -111,7 +112,7 @@ async fn what_is_not_verified_does_not_reach_the_handler() {
         (genuine(r#"{"type":"200","timestamp":"2024-07-29T15:56:29Z"}"#), 429, "not yet"),
     ];
     for (request, expected, words) in rows {
-        assert_eq!(answer(&app, request).await, (expected, words.to_owned()));
+        assert_eq!(respond(&app, request).await, (expected, words.to_owned()));
     }
     assert_eq!(count.load(Ordering::SeqCst), 0);
     assert_eq!(send(&app, body).await.0, 200);
@@ -123,18 +124,21 @@ async fn what_is_not_verified_does_not_reach_the_handler() {
 async fn other_paths_are_as_they_were() {
     let (app, _) = app(any_app());
     let other = Request::get("/other").body(Body::empty()).expect("a request");
-    assert_eq!(answer(&app, other).await.0, 404);
+    assert_eq!(respond(&app, other).await.0, 404);
 }
 
-/// Code that the receiver and the layer are given can panic: it is 429, and the event can be taken again.
+/// Code that the receiver and the layer are given can fail and panic: the response is 429, and the redelivered event is
+/// accepted.
 #[tokio::test]
-async fn code_of_others_can_panic() {
+async fn failures_of_plugged_in_code_lose_no_event() {
     let builder = || Receiver::builder().any_app().key(public_key("test", &signing_key(1)));
     let panics = || std::panic::resume_unwind(Box::new("it panics"));
     let rows = [
         ("locations", builder().locations_where(move |_| panics()).build(), 0),
-        ("begin", builder().deduplicate(Panics("begin")).build(), 0),
-        ("commit", builder().deduplicate(Panics("commit")).build(), 2),
+        ("begin panics", builder().deduplicator(Failing::new("begin", true)).build(), 0),
+        ("begin fails", builder().deduplicator(Failing::new("begin", false)).build(), 0),
+        ("commit panics", builder().deduplicator(Failing::new("commit", true)).build(), 2),
+        ("commit fails", builder().deduplicator(Failing::new("commit", false)).build(), 2),
     ];
     let body = r#"{"type":"200","webhookId":"w"}"#;
     for (name, receiver, handled) in rows {
@@ -144,14 +148,50 @@ async fn code_of_others_can_panic() {
         }
         assert_eq!(count.load(Ordering::SeqCst), handled, "{name}");
     }
-    // The event of a handler that fails or panics is given up, which panics again.
-    for name in ["500", "Panics"] {
-        let (app, _) = app(builder().deduplicate(Panics("abort")).build());
+    // The claim of a handler that fails or panics is aborted, which fails or panics as well.
+    for (name, panics) in [("500", true), ("Panics", true), ("500", false), ("Panics", false)] {
+        let (app, _) = app(builder().deduplicator(Failing::new("abort", panics)).build());
         assert_eq!(send(&app, &body.replace("200", name)).await.0, 429, "{name}");
     }
     let layer = WebhookLayer::with_clock(any_app(), || std::panic::resume_unwind(Box::new("it panics")));
     let app = Router::new().route("/", post(async || ()).layer(layer));
     assert_eq!(send(&app, body).await, (429, "not now".to_owned()), "clock");
+}
+
+/// The handler has succeeded, and the client disconnects before the commit is finished: the event stays handled.
+#[tokio::test]
+async fn a_client_that_disconnects_during_the_commit_does_not_undo_it() {
+    let (deduplicator, permits) = gated();
+    let receiver = Receiver::builder()
+        .any_app()
+        .key(public_key("test", &signing_key(1)))
+        .deduplicator(deduplicator)
+        .build();
+    let (app, count) = app(receiver);
+    let body = r#"{"type":"200","webhookId":"w"}"#;
+    permits.add_permits(1);
+    let request = tokio::spawn({
+        let app = app.clone();
+        async move { send(&app, body).await }
+    });
+    while count.load(Ordering::SeqCst) == 0 {
+        tokio::task::yield_now().await;
+    }
+    // The handler yields once, so now it is the commit that waits.
+    for _ in 0..10 {
+        tokio::task::yield_now().await;
+    }
+    request.abort();
+    request.await.expect_err("aborted");
+    permits.add_permits(1_000_000);
+    let redelivered = loop {
+        match send(&app, body).await {
+            (429, text) if text == "in progress" => tokio::task::yield_now().await,
+            response => break response,
+        }
+    };
+    assert_eq!(redelivered, (200, "handled before".to_owned()));
+    assert_eq!(count.load(Ordering::SeqCst), 1);
 }
 
 /// A body that comes in pieces, and counts those that are still somewhere in memory.
@@ -231,7 +271,7 @@ async fn a_body_in_many_pieces() {
         let counts = [&pieces.read, &pieces.most, &pieces.alive].map(Arc::clone);
         let mut request = request("", &sign(body));
         *request.body_mut() = Body::new(pieces);
-        assert_eq!(answer(&app, request).await.0, expected);
+        assert_eq!(respond(&app, request).await.0, expected);
         let counts = counts.map(|count| count.load(Ordering::SeqCst));
         assert_eq!(counts, [read, usize::from(read > 0), 0], "read, most at once, left");
     }
@@ -258,11 +298,11 @@ async fn what_is_logged() {
         (request(body, &sign(b"another")), "WARN", "the signature is not one of this body by a known key"),
         (request("{}", &sign(b"{}")), "WARN", "/type is missing"),
         (handled(), "", ""),
-        (handled(), "DEBUG", "the event has been handled"),
+        (handled(), "DEBUG", "the event was handled before"),
         (request(failed, &sign(failed.as_bytes())), "WARN", "status=503"),
     ];
     for (request, level, words) in rows {
-        answer(&app, request).await;
+        respond(&app, request).await;
         let logged = log.take();
         assert_eq!(logged.is_empty(), level.is_empty(), "{logged}");
         assert!(logged.contains(level) && logged.contains(words), "{logged}");
@@ -286,7 +326,7 @@ async fn a_cancelled_handler_gives_it_up() {
         tokio::task::yield_now().await;
     }
     let (status, text) = send(&app, body).await;
-    assert_eq!((status, text.as_str()), (429, "being handled"));
+    assert_eq!((status, text.as_str()), (429, "in progress"));
     hanging.abort();
     hanging.await.expect_err("aborted");
     let other = body.replace("Hangs", "200");

@@ -76,28 +76,26 @@ fn keys() {
 #[test]
 fn whose_events_they_are() {
     let mine = || Receiver::builder().app_id(APP).key(public_key("test", &signing_key(1))).build();
-    let other = "the event is for the app 111 and not for 665c6bb13d4e5364bdec0e2f: is it the app id of the marketplace, \
-                 without a suffix?";
-    let if_named =
-        || Receiver::builder().app_id_if_named(APP).key(public_key("test", &signing_key(1))).build();
-    let nobody = "the event does not say which app it is for; if yours come without an appId, as those of a delivery URL \
-                  may, build the receiver with `.app_id_if_named(…)`";
-    let no_text = "the event's appId is not a string, so nobody can say which app it is for";
-    let odd = "the event is for the app a\\nb and not for 665c6bb13d4e5364bdec0e2f: is it the app id of the marketplace, \
-               without a suffix?";
-    let empty = "the event is for the app  and not for 665c6bb13d4e5364bdec0e2f: is it the app id of the marketplace, \
-                 without a suffix?";
+    let other = "the event is for app 111, not 665c6bb13d4e5364bdec0e2f; check that it is the app id of the \
+                 marketplace, without a suffix";
+    let if_present =
+        || Receiver::builder().app_id_if_present(APP).key(public_key("test", &signing_key(1))).build();
+    let missing = "the event has no `appId`; for the delivery URL of a conversation provider, build the receiver with \
+                   `.app_id_if_present(..)`";
+    let no_text = "`appId` is not a string";
+    let malformed = other.replace("111", "a\\nb");
+    let empty = other.replace("111", "");
     let rows = [
         (r#"{"type":"X","appId":"665c6bb13d4e5364bdec0e2f"}"#, None),
         (r#"{"type":"X","appId":"111"}"#, Some(other)),
-        (r#"{"type":"X","appId":"a\nb"}"#, Some(odd)),
-        (r#"{"type":"X"}"#, Some(nobody)),
-        (r#"{"type":"X","appId":null}"#, Some(nobody)),
-        (r#"{"type":"X","appId":""}"#, Some(empty)),
+        (r#"{"type":"X","appId":"a\nb"}"#, Some(malformed.as_str())),
+        (r#"{"type":"X"}"#, Some(missing)),
+        (r#"{"type":"X","appId":null}"#, Some(missing)),
+        (r#"{"type":"X","appId":""}"#, Some(empty.as_str())),
         (r#"{"type":"X","appId":["665c6bb13d4e5364bdec0e2f"]}"#, Some(no_text)),
         (r#"{"type":"X","appId":7}"#, Some(no_text)),
-        (r#"{"type":"X","data":{"appId":"665c6bb13d4e5364bdec0e2f"}}"#, Some(nobody)),
-        (r#"{"type":"X","appid":"665c6bb13d4e5364bdec0e2f"}"#, Some(nobody)),
+        (r#"{"type":"X","data":{"appId":"665c6bb13d4e5364bdec0e2f"}}"#, Some(missing)),
+        (r#"{"type":"X","appid":"665c6bb13d4e5364bdec0e2f"}"#, Some(missing)),
     ];
     for (body, expected) in rows {
         match (receive(&mine(), body), expected) {
@@ -105,8 +103,8 @@ fn whose_events_they_are() {
             (Err(error), Some(text)) => check(body, &error, WebhookErrorKind::OtherApp, text),
             (result, _) => panic!("{body}: {result:?}"),
         }
-        // For a delivery URL: the same, but for events that name nobody.
-        match (receive(&if_named(), body), expected.filter(|text| *text != nobody)) {
+        // For a delivery URL: the same, except for events without an app.
+        match (receive(&if_present(), body), expected.filter(|text| *text != missing)) {
             (Ok(verified), None) => assert_eq!(verified.event().name(), "X"),
             (Err(error), Some(text)) => check(body, &error, WebhookErrorKind::OtherApp, text),
             (result, _) => panic!("{body}: {result:?}"),
@@ -123,7 +121,7 @@ fn the_length_of_the_body() {
     let body = r#"{"type":"X"}"#;
     drop(receive(&receiver(body.len()), body).expect("as long as it may be"));
     let error = receive(&receiver(body.len() - 1), body).expect_err("too long");
-    let text = "the body has 12 bytes, more than the 11 that are read";
+    let text = "body of 12 bytes exceeds the limit of 11";
     check("too long", &error, WebhookErrorKind::TooLarge, text);
 
     let mut body = body.as_bytes().to_vec();
@@ -131,7 +129,7 @@ fn the_length_of_the_body() {
     drop(receive(&any_app(), &body).expect("1 MiB"));
     body.push(b' ');
     let error = receive(&any_app(), &body).expect_err("more");
-    let text = "the body has 1048577 bytes, more than the 1048576 that are read";
+    let text = "body of 1048577 bytes exceeds the limit of 1048576";
     check("more", &error, WebhookErrorKind::TooLarge, text);
 }
 
@@ -157,9 +155,9 @@ fn when_a_key_ends() {
 #[test]
 fn of_which_locations_they_are() {
     let builder = || Receiver::builder().any_app().key(public_key("test", &signing_key(1)));
-    let unnamed = "the event names no location, and the receiver takes certain locations only; to decide about such \
-                   events, build it with `.locations_where(…)`";
-    let other = "the event is of the location c, which is not one of those that the receiver takes";
+    let unnamed = "the event has no `locationId`; to accept such events, build the receiver with \
+                   `.locations_where(..)`";
+    let other = "location c is not one of those that the receiver accepts";
     let rows = [
         (r#"{"type":"X","locationId":"a"}"#, None, None),
         (r#"{"type":"X","locationId":"b"}"#, None, Some(())),

@@ -39,7 +39,7 @@ fn genuine_events_are_received() {
         (signed!("unicode.json"), "OutboundMessage", "Grüße an Zoë 🎉, ä\n🎉 \u{2028}"),
     ];
     for ((body, signature), name, text) in rows {
-        let verified = receiver(&[key()]).receive(&headers(&[signature]), body, time()).expect(name);
+        let verified = receiver(&[key()]).verify(&headers(&[signature]), body, time()).expect(name);
         assert_eq!(verified.event().name(), name);
         assert_eq!(verified.name(), name, "by Deref");
         assert_eq!(verified.key_id(), "golden");
@@ -62,7 +62,7 @@ fn genuine_bodies_that_are_no_events_are_malformed() {
         (signed!("latin1.txt"), "invalid unicode code point at line 1 column 37"),
     ];
     for ((body, signature), fault) in rows {
-        let error = receiver(&[key()]).receive(&headers(&[signature]), body, time()).expect_err(fault);
+        let error = receiver(&[key()]).verify(&headers(&[signature]), body, time()).expect_err(fault);
         let text = format!("the signature is genuine, but the body is not a JSON object: {fault}");
         check(fault, &error, WebhookErrorKind::Malformed, &text);
     }
@@ -86,7 +86,7 @@ fn several_keys() {
         (&[], signature, None),
     ];
     for (keys, signature, expected) in rows {
-        let result = receiver(keys).receive(&headers(&[signature]), body, time());
+        let result = receiver(keys).verify(&headers(&[signature]), body, time());
         assert_eq!(result.as_ref().ok().map(highlevel::webhook::Verified::key_id), expected, "{keys:?}");
     }
 }
@@ -100,7 +100,7 @@ fn one_bit_makes_it_another_signature() {
     let (body, signature) = signed!("text.txt");
     let receiver = receiver(&[key()]);
     let refused = |body: &[u8], signature: &str| {
-        let error = receiver.receive(&headers(&[signature]), body.to_vec(), time()).expect_err("refused");
+        let error = receiver.verify(&headers(&[signature]), body.to_vec(), time()).expect_err("refused");
         error.kind() == WebhookErrorKind::SignatureInvalid
     };
     assert!(!refused(body, signature), "the original has a genuine signature");
@@ -147,7 +147,7 @@ fn bodies_that_a_rewrite_would_change() {
         "newline.json"
     ];
     for (name, body, signature) in rows {
-        let verified = receiver.receive(&headers(&[signature]), body, time()).expect(name);
+        let verified = receiver.verify(&headers(&[signature]), body, time()).expect(name);
         assert_eq!((verified.name(), verified.body()), ("X", body), "{name}");
     }
 }

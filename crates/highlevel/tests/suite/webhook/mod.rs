@@ -4,11 +4,16 @@ mod attacks;
 #[cfg(feature = "axum")]
 mod axum;
 mod bodies;
+mod broken;
+mod cancellation;
 mod configuration;
+#[cfg(feature = "testing")]
+mod conformance;
 mod content;
 mod deduplicate;
 mod events;
 mod golden;
+mod interleavings;
 mod properties;
 #[cfg(feature = "rsa")]
 mod rsa;
@@ -23,7 +28,7 @@ use std::time::{Duration, SystemTime};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ed25519_dalek::{Signer, SigningKey};
-use highlevel::webhook::{Event, PublicKey, Receiver, Verified, WebhookError, WebhookErrorKind};
+use highlevel::webhook::{PublicKey, ReceivedEvent, Receiver, WebhookError, WebhookErrorKind};
 use http::{HeaderMap, HeaderValue};
 
 /// The app of the events in these tests.
@@ -62,10 +67,15 @@ fn any_app() -> Receiver {
     Receiver::builder().any_app().key(public_key("test", &signing_key(1))).build()
 }
 
-/// Signs a body and hands it to a receiver.
-fn receive(receiver: &Receiver, body: impl AsRef<[u8]>) -> Result<Verified<Event>, WebhookError> {
+/// Signs a body and hands it to a receiver whose deduplicator never waits.
+fn receive(receiver: &Receiver, body: impl AsRef<[u8]>) -> Result<ReceivedEvent, WebhookError> {
     let body = body.as_ref();
-    receiver.receive(&headers(&[&sign(body)]), body.to_vec(), time())
+    bodies::ready(receiver.receive(&headers(&[&sign(body)]), body.to_vec(), time()))
+}
+
+/// Commits an event whose deduplicator never waits.
+fn commit(event: ReceivedEvent) {
+    bodies::ready(event.commit()).expect("committed");
 }
 
 fn check(name: &str, error: &WebhookError, kind: WebhookErrorKind, text: &str) {
@@ -76,7 +86,10 @@ fn check(name: &str, error: &WebhookError, kind: WebhookErrorKind, text: &str) {
         WebhookErrorKind::SignatureMissing | WebhookErrorKind::SignatureInvalid => 401,
         WebhookErrorKind::OtherApp | WebhookErrorKind::OtherLocation => 403,
         WebhookErrorKind::Duplicate => 200,
-        WebhookErrorKind::Future | WebhookErrorKind::InProgress | WebhookErrorKind::Unavailable => 429,
+        WebhookErrorKind::Future
+        | WebhookErrorKind::InProgress
+        | WebhookErrorKind::Unavailable
+        | WebhookErrorKind::ClaimLost => 429,
         WebhookErrorKind::Malformed | WebhookErrorKind::Stale => 400,
         kind => panic!("no row for {kind:?}"),
     };

@@ -26,7 +26,7 @@ fn receiver(until: SystemTime) -> Receiver {
         .any_app()
         .key(public_key("test", &signing_key(1)))
         .accept_rsa_until(key, until)
-        .deduplicate_elsewhere()
+        .without_deduplication()
         .build()
 }
 
@@ -53,20 +53,20 @@ fn it_counts_only_when_asked_for_and_alone() {
     ];
     let until = time() + Duration::from_secs(1);
     for (name, rows, expected) in rows {
-        let result = receiver(until).receive(&headers(&rows), BODY, time());
+        let result = receiver(until).verify(&headers(&rows), BODY, time());
         let found = result.as_ref().map(Verified::key_id).map_err(WebhookError::kind);
         assert_eq!(found, expected, "{name}");
     }
 
     let alone = headers(&[(wh, SIGNATURE)]);
-    let error = receiver(until).receive(&alone, "{}", time()).expect_err("another body");
+    let error = receiver(until).verify(&alone, "{}", time()).expect_err("another body");
     assert_eq!(error.kind(), SignatureInvalid);
     // From its date on, and where it was not asked for, it counts for nothing.
-    let error = receiver(until).receive(&alone, BODY, until).expect_err("too late");
+    let error = receiver(until).verify(&alone, BODY, until).expect_err("too late");
     let text =
         "there is no X-GHL-Signature header, and the date until which X-WH-Signature is accepted has passed";
     assert_eq!((error.kind(), error.to_string().as_str()), (SignatureMissing, text));
-    let error = super::any_app().receive(&alone, BODY, time()).expect_err("not asked for");
+    let error = super::any_app().verify(&alone, BODY, time()).expect_err("not asked for");
     assert_eq!(error.kind(), SignatureMissing);
 }
 

@@ -28,7 +28,7 @@ fn headers_that_are_refused() {
         .map(|body| (body.clone(), sign(&body)))
         .find(|(_, signature)| signature.contains('+') && signature.contains('/'))
         .expect("one of many");
-    drop(any_app().receive(&headers(&[&genuine]), body.clone(), time()).expect("genuine"));
+    drop(any_app().verify(&headers(&[&genuine]), body.clone(), time()).expect("genuine"));
 
     let bytes = STANDARD.decode(&genuine).expect("base64");
     let url_safe = URL_SAFE.encode(&bytes);
@@ -79,13 +79,13 @@ fn headers_that_are_refused() {
         ("S + L", vec![&malleable], SignatureInvalid, NOT_GENUINE.to_owned()),
     ];
     for (name, signatures, kind, text) in rows {
-        let error = any_app().receive(&headers(&signatures), body.clone(), time()).expect_err(name);
+        let error = any_app().verify(&headers(&signatures), body.clone(), time()).expect_err(name);
         check(name, &error, kind, &text);
     }
 
     let mut binary = HeaderMap::new();
     binary.insert("x-ghl-signature", HeaderValue::from_bytes(b"\xff\xfe").expect("a header"));
-    let error = any_app().receive(&binary, body, time()).expect_err("binary");
+    let error = any_app().verify(&binary, body, time()).expect_err("binary");
     check("binary", &error, SignatureInvalid, NOT_BASE64);
 }
 
@@ -109,12 +109,12 @@ fn the_case_of_the_header_does_not_matter() {
         let mut headers = HeaderMap::new();
         let name = HeaderName::from_bytes(name.as_bytes()).expect("a name");
         headers.insert(name, HeaderValue::from_str(&sign(BODY)).expect("a header"));
-        drop(any_app().receive(&headers, BODY, time()).expect("genuine"));
+        drop(any_app().verify(&headers, BODY, time()).expect("genuine"));
     }
     // The older header is no substitute.
     let mut headers = HeaderMap::new();
     headers.insert("x-wh-signature", HeaderValue::from_str(&sign(BODY)).expect("a header"));
-    let error = any_app().receive(&headers, BODY, time()).expect_err("the other header");
+    let error = any_app().verify(&headers, BODY, time()).expect_err("the other header");
     check("x-wh-signature", &error, WebhookErrorKind::SignatureMissing, MISSING);
 }
 
@@ -163,7 +163,7 @@ fn the_universal_forgery() {
     // Nor does it work under a key that is in order.
     for receiver in [any_app(), Receiver::builder().any_app().build()] {
         let signature = STANDARD.encode(forged);
-        let error = receiver.receive(&headers(&[&signature]), BODY, time()).expect_err("forged");
+        let error = receiver.verify(&headers(&[&signature]), BODY, time()).expect_err("forged");
         check("forged", &error, WebhookErrorKind::SignatureInvalid, NOT_GENUINE);
     }
 }
@@ -194,7 +194,7 @@ fn the_order_of_the_checks() {
         (mine.to_owned(), genuine(mine), WebhookErrorKind::Malformed),
     ];
     for (body, headers, kind) in rows {
-        let error = receiver.receive(&headers, body.clone(), time()).expect_err(&body);
+        let error = receiver.verify(&headers, body.clone(), time()).expect_err(&body);
         assert_eq!(error.kind(), kind, "{body}");
     }
 }
@@ -233,7 +233,7 @@ fn a_wrong_signature_is_explained() {
         ),
     ];
     for (name, receiver, signed, body, text) in rows {
-        let error = receiver.receive(&headers(&[&sign(signed)]), body.to_vec(), time()).expect_err(name);
+        let error = receiver.verify(&headers(&[&sign(signed)]), body.to_vec(), time()).expect_err(name);
         check(name, &error, SignatureInvalid, text);
     }
 
@@ -241,7 +241,7 @@ fn a_wrong_signature_is_explained() {
     for (length, text) in [(64 * 1024, rewritten), (64 * 1024 + 1, generic)] {
         let mut body = compact.to_vec();
         body.resize(length, b' ');
-        let error = receiver().build().receive(&headers(&[&sign(compact)]), body, time());
+        let error = receiver().build().verify(&headers(&[&sign(compact)]), body, time());
         check("long", &error.expect_err("long"), SignatureInvalid, text);
     }
 }

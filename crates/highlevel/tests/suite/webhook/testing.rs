@@ -37,7 +37,7 @@ fn every_event_is_received() {
     let mut ids = BTreeSet::new();
     for (event, name) in &rows {
         let body = event.clone().app_id(APP).at(time()).location_id("l").body();
-        let verified = receiver.receive(&key.headers(&body), body, time()).expect(name);
+        let verified = receiver.verify(&key.headers(&body), body, time()).expect(name);
         assert_eq!((verified.name(), extra(&verified)), (*name, 0));
         ids.insert(verified.id().clone());
         match verified.content() {
@@ -51,10 +51,10 @@ fn every_event_is_received() {
     assert_eq!(ids.len(), rows.len());
 
     let body = EventBuilder::named("X").webhook_id("w").without("type").app_id(APP).body();
-    let error = receiver.receive(&key.headers(&body), body.clone(), time()).expect_err("no type");
+    let error = receiver.verify(&key.headers(&body), body.clone(), time()).expect_err("no type");
     assert_eq!(error.kind(), WebhookErrorKind::Malformed);
     let other = SigningKey::from_seed([4; 32]);
-    let error = receiver.receive(&other.headers(&body), body, time()).expect_err("another key");
+    let error = receiver.verify(&other.headers(&body), body, time()).expect_err("another key");
     assert_eq!(error.kind(), WebhookErrorKind::SignatureInvalid);
     assert_eq!(format!("{key:?}"), "SigningKey(…)");
 }
