@@ -7,7 +7,6 @@ mod deliveries;
 mod description;
 mod events;
 mod faults;
-mod guard;
 mod health;
 mod ledger;
 mod limits;
@@ -26,7 +25,6 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::server::{self, Body, State};
-pub(crate) use guard::Access;
 
 /// Under which all of it is.
 pub(crate) const PREFIX: &str = "/_sandbox/";
@@ -139,7 +137,9 @@ fn find(method: &Method, path: &str) -> Result<(&'static Route, Vec<String>), Pr
             "there is nothing at {path}; GET {PREFIX}openapi.json lists what there is"
         )));
     }
-    match there.iter().position(|(route, _)| route.method == *method) {
+    // A HEAD is a GET whose body is not sent.
+    let wanted = if *method == Method::HEAD { &Method::GET } else { method };
+    match there.iter().position(|(route, _)| route.method == *wanted) {
         Some(place) => Ok(there.swap_remove(place)),
         None => Err(Problem {
             status: StatusCode::METHOD_NOT_ALLOWED,
@@ -150,7 +150,11 @@ fn find(method: &Method, path: &str) -> Result<(&'static Route, Vec<String>), Pr
 
 /// The methods that a path takes.
 pub(crate) fn allowed(path: &str) -> Vec<&'static str> {
-    at(path).iter().map(|(route, _)| route.method.as_str()).collect()
+    let mut methods: Vec<_> = at(path).iter().map(|(route, _)| route.method.as_str()).collect();
+    if methods.contains(&"GET") {
+        methods.push("HEAD");
+    }
+    methods
 }
 
 /// What there is at a path. Where its words are those of a route, the parameters of another route do not stand for them.

@@ -6,12 +6,12 @@ mod state;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::Uri;
 use tokio::sync::{Semaphore, watch};
 
-use crate::admin::Access;
+use crate::access::{Access, Guesses, Hosts};
 use crate::clock::Clock;
 use crate::contract::Contract;
 use crate::credentials::{Credentials, Grant};
@@ -43,6 +43,7 @@ pub struct SandboxBuilder {
     connections: usize,
     kept_requests: usize,
     admin_token: Option<Redacted<String>>,
+    base_url: Option<String>,
     public: bool,
     keeping: state::Keeping,
 }
@@ -64,6 +65,7 @@ impl SandboxBuilder {
             connections: server::CONNECTIONS,
             kept_requests: ledger::KEPT_REQUESTS,
             admin_token: None,
+            base_url: None,
             public: false,
             keeping: state::Keeping::default(),
         }
@@ -173,6 +175,14 @@ impl SandboxBuilder {
         self
     }
 
+    /// Sets the URL under which clients reach the sandbox, for example `https://sandbox.example` behind a proxy that
+    /// terminates TLS, or `http://sandbox:4010` for another container. Requests for this host are served, the pages of
+    /// the sandbox belong to this origin, and [`Sandbox::base_url`] returns it. Defaults to the address it listens on.
+    pub fn base_url(mut self, url: impl Into<String>) -> Self {
+        self.base_url = Some(url.into());
+        self
+    }
+
     /// Starts the sandbox.
     ///
     /// # Errors
@@ -182,6 +192,7 @@ impl SandboxBuilder {
     pub async fn start(mut self) -> io::Result<Sandbox> {
         let contract = Contract::load().map_err(io::Error::other)?;
         let webhook_url = self.webhook_url.as_deref().map(parse_webhook_url).transpose()?;
+        let base_url = self.base_url.as_deref().map(checked_base_url).transpose()?;
         let mut recalled = self.keeping.recall()?;
         let token = match self.token.map(|token| token.0).or(recalled.token.take()) {
             Some(token) => checked_token(token)?,
@@ -240,7 +251,15 @@ impl SandboxBuilder {
             connections: self.connections,
             large_bodies: Semaphore::new(1),
             faults: FaultBook::default(),
-            access: Access::new(admin_token, identifiers::secret("session"), address.ip().is_loopback()),
+            access: Access::new(
+                admin_token,
+                identifiers::secret("session"),
+                identifiers::secret("choice"),
+                if address.ip().is_loopback() { Hosts::loopback() } else { Hosts::public([]) }
+                    .with(base_url.clone()),
+            ),
+            guesses: Mutex::new(Guesses::default()),
+            started: Instant::now(),
             run: identifiers::object_id(),
             stopping: watch::Sender::new(false),
             beginning,
@@ -264,7 +283,8 @@ impl SandboxBuilder {
                 }
             }
         });
-        Ok(Sandbox::new(address, webhook_public_key, state, serving, runtime))
+        let base_url = base_url.unwrap_or_else(|| format!("http://{address}"));
+        Ok(Sandbox::new(base_url, webhook_public_key, state, serving, runtime))
     }
 }
 
@@ -292,6 +312,27 @@ pub(crate) fn parse_webhook_url(text: &str) -> io::Result<Uri> {
         (Some("https"), _) => Err(invalid("the sandbox speaks no TLS")),
         (Some(scheme), _) => Err(invalid(&format!("its scheme is `{scheme}`"))),
         (None, _) => Err(invalid("it does not begin with http://")),
+    }
+}
+
+/// The origin in a base URL: scheme, host and port.
+fn checked_base_url(text: &str) -> io::Result<String> {
+    let url = text.trim_end_matches('/');
+    let parsed = url.parse::<Uri>().ok().filter(|parsed| {
+        matches!(parsed.scheme_str(), Some("http" | "https"))
+            && parsed.authority().is_some_and(|authority| !authority.as_str().contains('@'))
+            && matches!(parsed.path(), "" | "/")
+            && parsed.query().is_none()
+    });
+    match parsed {
+        Some(_) => Ok(url.to_owned()),
+        None => {
+            let message = format!(
+                "the base URL `{}` is not one; use scheme, host and port, like https://sandbox.example:8443",
+                text.escape_debug()
+            );
+            Err(io::Error::new(io::ErrorKind::InvalidInput, message))
+        }
     }
 }
 

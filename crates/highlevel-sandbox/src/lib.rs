@@ -20,6 +20,7 @@
 //! [state file](SandboxBuilder::state_file). It counts requests, but
 //! refuses none for its rate unless it is given a [`RateLimit`].
 
+mod access;
 mod admin;
 mod api;
 mod builder;

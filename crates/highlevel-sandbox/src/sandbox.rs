@@ -10,7 +10,6 @@ mod state;
 pub use ledger::Accepted;
 
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -53,7 +52,7 @@ use crate::world;
 /// # }
 /// ```
 pub struct Sandbox {
-    address: SocketAddr,
+    base_url: String,
     webhook_public_key: String,
     pub(crate) state: Arc<State>,
     /// Ends when it serves no more.
@@ -77,13 +76,13 @@ impl Sandbox {
     }
 
     pub(crate) fn new(
-        address: SocketAddr,
+        base_url: String,
         webhook_public_key: String,
         state: Arc<State>,
         serving: JoinHandle<()>,
         runtime: Runtime,
     ) -> Self {
-        Self { address, webhook_public_key, state, serving, runtime }
+        Self { base_url, webhook_public_key, state, serving, runtime }
     }
 
     /// Stops it: takes no more connections, finishes the requests that it has, ends the event streams, and is gone.
@@ -95,9 +94,10 @@ impl Sandbox {
         }
     }
 
-    /// Where it listens: `http://127.0.0.1:PORT`, without a slash at the end.
+    /// The URL under which clients reach it, without a slash at the end: `http://127.0.0.1:PORT`, or the
+    /// [`base_url`](SandboxBuilder::base_url) that was configured.
     pub fn base_url(&self) -> String {
-        format!("http://{}", self.address)
+        self.base_url.clone()
     }
 
     /// Where its inspector is: pages that show what happens in it, to be opened in a browser.

@@ -14,9 +14,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE};
+use http::header::{
+    ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS,
+};
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body as _, Incoming};
@@ -39,6 +41,8 @@ pub(crate) use switches::ClockChange;
 
 /// The body of an answer.
 pub(crate) type Body = BoxBody<Bytes, Infallible>;
+
+const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 
 /// How long connections may take to end when the sandbox stops.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -94,6 +98,9 @@ async fn respond(
     interruption: Interruption,
 ) -> Result<Response<Body>, Box<dyn Error + Send + Sync>> {
     let (head, body) = request.into_parts();
+    if let Err(problem) = state.access.check_host(&head) {
+        return refuse(&state, &head, body, problem).await;
+    }
     let target = head.uri.path_and_query().map_or("/", |target| target.as_str());
     if inspector::is_for_a_person(&head.method, head.uri.path(), &head.headers) {
         return Ok(inspector::welcome(&state));
@@ -104,8 +111,7 @@ async fn respond(
     if admin::serves(head.uri.path()) {
         let path = head.uri.path();
         if let Err(problem) = state.access.check(&head.method, path, &head.headers) {
-            body::receive(body, body::LONGEST, state.read_timeout).await?;
-            return Ok(shown(problem.into()));
+            return refuse(&state, &head, body, problem).await;
         }
         let longest = admin::longest(&head.method, path);
         let may_be_large = body.size_hint().upper().is_none_or(|length| length > body::LONGEST as u64);
@@ -131,6 +137,11 @@ async fn respond(
         return Ok(response);
     }
 
+    if !crate::oauth::is_page(&head)
+        && let Err(problem) = state.access.check_page(&head.headers)
+    {
+        return refuse(&state, &head, body, problem).await;
+    }
     let moment = Moment::at(state.clock.now());
     let strike = state.strike(&head.headers, head.method.as_str(), target, &moment);
     let received = match &strike {
@@ -164,6 +175,31 @@ async fn respond(
     *response.status_mut() = answer.status;
     *response.headers_mut() = answer.headers;
     Ok(response)
+}
+
+/// Refuses a request that may do nothing here. The ledger has nothing of it, and it triggers no fault.
+async fn refuse(
+    state: &Arc<State>,
+    head: &Parts,
+    body: Incoming,
+    problem: Problem,
+) -> Result<Response<Body>, Box<dyn Error + Send + Sync>> {
+    body::receive(body, body::LONGEST, state.read_timeout).await?;
+    if problem.status == StatusCode::UNAUTHORIZED && head.headers.contains_key(AUTHORIZATION) {
+        state.slow_down_guess().await;
+    } else {
+        tracing::warn!(method = %head.method, path = %head.uri.path(), reason = problem.message, "request refused");
+    }
+    if inspector::serves(head.uri.path()) {
+        let target = head.uri.path_and_query().map_or("/", |target| target.as_str());
+        return Ok(inspector::refused(
+            state,
+            &head.method,
+            &inspector::Asked::new(target, &head.headers, b""),
+            problem,
+        ));
+    }
+    Ok(shown(problem.into()))
 }
 
 /// Shows the inspector, or does what is asked for there. The ledger has nothing of it.
@@ -208,6 +244,13 @@ fn shown(output: admin::Output) -> Response<Body> {
     *response.status_mut() = output.status;
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // No page can show it, frame it or load it as something else.
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(
+        CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"),
+    );
+    headers.insert(RESOURCE_POLICY, HeaderValue::from_static("same-origin"));
     if let Some(media_type) = media_type {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
     }

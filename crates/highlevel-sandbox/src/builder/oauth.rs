@@ -25,8 +25,8 @@ impl SandboxBuilder {
         self
     }
 
-    /// Registers a place to which the browser may be sent with a code for the sandbox's own app. The default is to send
-    /// it everywhere.
+    /// Registers a place to which the browser may be sent with a code for the sandbox's own app. Without any, it
+    /// is sent to this machine only: loopback addresses and `localhost`.
     pub fn redirect_uri(mut self, uri: impl Into<String>) -> Self {
         self.apps.redirect_uris.push(uri.into());
         self

@@ -23,7 +23,7 @@ pub struct App {
     /// The id that webhook events name: the part of the client id before the first `-`, unless it is set.
     #[serde(default)]
     pub app_id: String,
-    /// Where the browser may be sent with a code; without any, everywhere.
+    /// Where the browser may be sent with a code. Without any, only to this machine: loopback addresses and `localhost`.
     #[serde(default)]
     pub redirect_uris: Vec<String>,
     /// The scopes that it may ask for; without any, all.
@@ -35,7 +35,7 @@ pub struct App {
 }
 
 impl App {
-    /// An app that may ask for every scope and have the browser sent everywhere.
+    /// An app that may ask for every scope, and have the browser sent to any address of this machine.
     pub fn new(client_id: impl Into<String>, client_secret: impl Into<String>) -> Self {
         Self {
             client_id: client_id.into(),

@@ -8,6 +8,7 @@ use http::Uri;
 use super::form::Form;
 use super::registry::{Code, Registry};
 use super::resource::{Choice, Resource};
+use crate::access::is_loopback_name;
 use crate::world::{COMPANY_ID, World};
 
 /// How long a code can be exchanged. Not documented: the longest time that RFC 6749, section 4.1.2, recommends.
@@ -24,21 +25,25 @@ pub(crate) enum Answer {
     Wrong(String),
 }
 
-/// Decides on a request. Changes nothing: the code is the caller's to keep.
+/// Decides on a request. Changes nothing: the caller stores the code.
+///
+/// A request that `may_choose` leads back to the app with a code if it or the settings name a location. Any other request
+/// only shows the page, on which a person chooses.
 pub(crate) fn decide(
     query: &Form,
     registry: &Registry,
     world: &World,
     now: DateTime<Utc>,
     code: &str,
+    may_choose: bool,
 ) -> Answer {
     match request(query, registry).and_then(|request| Ok((chosen(query, registry, world)?, request))) {
         Err(words) => Answer::Wrong(words),
-        Ok((None, _)) => Answer::Ask,
-        Ok((Some(choice), request)) => Answer::Redirect {
+        Ok((Some(choice), request)) if may_choose => Answer::Redirect {
             location: with_code(&request.redirect_uri, code, query.get("state")),
             code: Code { choice, expires_at: now + CODE_LIFE, ..request },
         },
+        Ok(_) => Answer::Ask,
     }
 }
 
@@ -55,7 +60,14 @@ fn request(query: &Form, registry: &Registry) -> Result<Code, String> {
         registry.app(client_id).ok_or_else(|| format!("there is no app with the client_id {client_id}"))?;
     let redirect_uri = field("redirect_uri")?;
     check_redirect_uri(redirect_uri)?;
-    if !app.redirect_uris.is_empty() && !app.redirect_uris.iter().any(|uri| uri == redirect_uri) {
+    if app.redirect_uris.is_empty() {
+        if !is_on_this_machine(redirect_uri) {
+            return Err(format!(
+                "the redirect_uri {redirect_uri} is on another machine, and the app has registered none; register it with \
+                 --redirect-uri {redirect_uri}"
+            ));
+        }
+    } else if !app.redirect_uris.iter().any(|uri| uri == redirect_uri) {
         return Err(format!(
             "the redirect_uri {redirect_uri} is not registered with the app; {} is",
             app.redirect_uris.join(" or ")
@@ -114,6 +126,11 @@ fn check_redirect_uri(text: &str) -> Result<(), String> {
         (Some("http" | "https"), Some(_)) => Ok(()),
         _ => Err(wrong("it does not begin with http:// or https://")),
     }
+}
+
+/// Returns `true` for a URI whose host is a loopback address or a name of this machine.
+fn is_on_this_machine(uri: &str) -> bool {
+    uri.parse::<Uri>().is_ok_and(|uri| uri.host().is_some_and(is_loopback_name))
 }
 
 fn with_code(redirect_uri: &str, code: &str, state: Option<&str>) -> String {

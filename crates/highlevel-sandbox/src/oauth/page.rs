@@ -1,11 +1,18 @@
 //! The pages that a person sees: what to install an app on, or what is wrong.
 //!
-//! They run no script, load nothing, and send no form: a choice is a link. (A policy for forms would also hold for the
-//! redirect that follows, to a place that is not known here.)
+//! They run no script and load nothing. A choice is a form with a token, so that no page of another site can choose. (The
+//! policy has no `form-action`: browsers apply it to the redirect that follows as well, which leads to the app.)
 
 use super::form::Form;
 use super::resource::companies;
 use crate::world::World;
+
+/// The field with the choice, `location_id=ID` or `company=ID`.
+const CHOICE_FIELD: &str = "choice";
+/// The fields of a request that choose.
+const CHOICE_FIELDS: [&str; 2] = ["location_id", "company"];
+/// The field with the token of the form.
+pub(crate) const TOKEN_FIELD: &str = "choice_token";
 
 /// A page, and the policy that goes with it.
 pub(crate) struct Page {
@@ -13,25 +20,37 @@ pub(crate) struct Page {
     pub(crate) policy: String,
 }
 
-/// The page on which to choose. `nonce` is what lets the page's own style through.
-pub(crate) fn choose(query: &Form, world: &World, path: &str, nonce: &str) -> Page {
+/// The page on which to choose. `nonce` allows the page's own style, `token` proves that its form is the sandbox's own.
+pub(crate) fn choose(query: &Form, world: &World, path: &str, token: &str, nonce: &str) -> Page {
     let app = escaped(query.get("client_id").unwrap_or_default());
     let mut content =
         vec![format!("<h1>Install the app on&hellip;</h1><p>The app <code>{app}</code> asks for:</p><ul>")];
     let scopes = query.get("scope").unwrap_or_default().split(' ').filter(|scope| !scope.is_empty());
     content.extend(scopes.map(|scope| format!("<li><code>{}</code></li>", escaped(scope))));
-    content.push("</ul>".to_owned());
+    content.push(format!("</ul><form method=\"post\" action=\"{path}\">"));
+    // The fields of the request, once for all choices.
+    let request = query.fields().filter(|(name, _)| !CHOICE_FIELDS.contains(name));
+    content.extend(request.chain([(TOKEN_FIELD, token)]).map(|(name, value)| {
+        format!("<input type=\"hidden\" name=\"{}\" value=\"{}\">", escaped(name), escaped(value))
+    }));
     for company in companies(world) {
-        let whole = link(query, path, ("company", company), "The company, with all its locations");
+        let whole = button(("company", company), "The company, with all its locations");
         content.push(format!("<h2>Company {}</h2><p>{whole}</p><ul>", escaped(company)));
         for location in world.locations().filter(|location| location.company_id == company) {
             let name = location.name.as_deref().map_or_else(String::new, |name| format!(" ({name})"));
             let text = format!("{}{name}", location.id);
-            content.push(format!("<li>{}</li>", link(query, path, ("location_id", &location.id), &text)));
+            content.push(format!("<li>{}</li>", button(("location_id", &location.id), &text)));
         }
         content.push("</ul>".to_owned());
     }
+    content.push("</form>".to_owned());
     page("Choose a location", &content.concat(), nonce)
+}
+
+/// The choice that the button of a form stands for, as a field of the request.
+pub(crate) fn choice_of(form: &Form) -> Option<(&str, &str)> {
+    let (name, value) = form.get(CHOICE_FIELD)?.split_once('=')?;
+    CHOICE_FIELDS.contains(&name).then_some((name, value))
 }
 
 /// The page that says what is wrong.
@@ -48,21 +67,18 @@ fn page(title: &str, content: &str, nonce: &str) -> Page {
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>{title} - HighLevel sandbox</title>\
          <meta name=\"viewport\" content=\"width=device-width\"><style nonce=\"{nonce}\">\
          body{{font:1rem/1.5 system-ui,sans-serif;max-width:40rem;margin:2rem auto;padding:0 1rem}}\
-         h2{{font-size:1rem}}code{{overflow-wrap:anywhere}}</style></head><body><main>{content}</main></body></html>"
+         h2{{font-size:1rem}}code{{overflow-wrap:anywhere}}\
+         button{{font:inherit;padding:.25rem .5rem;overflow-wrap:anywhere;text-align:start}}</style></head><body><main>{content}</main></body></html>"
     );
-    let policy = format!(
-        "default-src 'none'; style-src 'nonce-{nonce}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    );
+    let policy =
+        format!("default-src 'none'; style-src 'nonce-{nonce}'; base-uri 'none'; frame-ancestors 'none'");
     Page { html, policy }
 }
 
-/// A link to the same request with a choice added.
-fn link(query: &Form, path: &str, choice: (&str, &str), text: &str) -> String {
-    let target = form_urlencoded::Serializer::new(String::new())
-        .extend_pairs(query.fields())
-        .append_pair(choice.0, choice.1)
-        .finish();
-    format!("<a href=\"{path}?{}\">{}</a>", escaped(&target), escaped(text))
+/// A button that chooses.
+fn button(choice: (&str, &str), text: &str) -> String {
+    let value = escaped(&format!("{}={}", choice.0, choice.1));
+    format!("<button name=\"{CHOICE_FIELD}\" value=\"{value}\">{}</button>", escaped(text))
 }
 
 /// Text as it stands in HTML, between tags and in a quoted attribute.
@@ -97,17 +113,28 @@ mod tests {
         let query = Form::of_query(&query);
         let mut seed = world::seed();
         seed.locations.push(world::Location::new(EVIL).name(EVIL));
-        for page in [choose(&query, &World::try_from(seed).unwrap(), "/path", "n"), wrong(EVIL, "n")] {
+        for page in [choose(&query, &World::try_from(seed).unwrap(), "/path", "t", "n"), wrong(EVIL, "n")] {
             assert!(!page.html.contains("<script") && !page.html.contains("alert('"), "{}", page.html);
             assert!(page.html.contains("&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;&quot;&amp;"));
         }
     }
 
     #[test]
-    fn a_choice_keeps_the_request() {
-        let query = Form::of_query("client_id=a-b&scope=x+y%2Fz&state=1%262");
-        let page = choose(&query, &World::try_from(world::seed()).unwrap(), "/p", "n");
-        let link = "href=\"/p?client_id=a-b&amp;scope=x+y%2Fz&amp;state=1%262&amp;location_id=l1C08ntBrFjLS0elLIYU\"";
-        assert!(page.html.contains(link), "{}", page.html);
+    fn the_form_repeats_the_request_once_and_each_button_is_a_choice() {
+        let query = Form::of_query("client_id=a-b&scope=x+y%2Fz&state=1%262&location_id=elsewhere");
+        let page = choose(&query, &World::try_from(world::seed()).unwrap(), "/p", "the token", "n");
+        for (part, times) in [
+            ("<form method=\"post\" action=\"/p\">", 1),
+            ("name=\"scope\" value=\"x y/z\"", 1),
+            ("name=\"state\" value=\"1&amp;2\"", 1),
+            ("name=\"choice_token\" value=\"the token\"", 1),
+            ("name=\"location_id\"", 0),
+            ("name=\"choice\" value=\"location_id=l1C08ntBrFjLS0elLIYU\"", 1),
+        ] {
+            assert_eq!(page.html.matches(part).count(), times, "{part} in {}", page.html);
+        }
+        let form = Form::of_query("choice=location_id%3Dl1");
+        assert_eq!(choice_of(&form), Some(("location_id", "l1")));
+        assert_eq!(choice_of(&Form::of_query("choice=scope%3Dall")), None);
     }
 }

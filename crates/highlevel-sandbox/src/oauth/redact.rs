@@ -5,8 +5,8 @@ use serde_json::Value;
 
 const REDACTED: &str = "[redacted]";
 /// The fields of requests and answers that nobody may read.
-const SECRETS: [&str; 6] =
-    ["client_secret", "code", "refresh_token", "access_token", "refreshToken", "accessToken"];
+const SECRETS: [&str; 7] =
+    ["client_secret", "code", "choice_token", "refresh_token", "access_token", "refreshToken", "accessToken"];
 
 /// A form without its secrets. Of what is no form, nothing.
 pub(crate) fn form(content_type: Option<&str>, body: &[u8]) -> Vec<u8> {

@@ -7,7 +7,8 @@ use http::header::{
     AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, PRAGMA, REFERRER_POLICY,
     X_CONTENT_TYPE_OPTIONS,
 };
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use serde_json::{Value, json};
 
 use super::authorize::{self, Answer};
@@ -19,6 +20,7 @@ use super::registry::Spent;
 use super::requests::Outcome;
 use super::settings::InstallEvents;
 use super::{location_token, redact};
+use crate::access::{Site, is_navigation, is_of_this_host};
 use crate::api::{self, Call};
 use crate::identifiers;
 use crate::server::State;
@@ -41,25 +43,65 @@ pub(crate) fn serves(path: &str) -> bool {
     path.starts_with("/oauth/") || path.starts_with("/v2/oauth/")
 }
 
+/// Returns `true` for a request that opens the page on which a location is chosen, which pages of other sites may do:
+/// a link to it is how an app is installed.
+pub(crate) fn is_page(head: &Parts) -> bool {
+    head.method == Method::GET
+        && head.uri.path() == AUTHORIZE
+        && (is_navigation(&head.headers) || !head.headers.contains_key("sec-fetch-site"))
+}
+
 /// Answers a request. `trace_id` is what the answer calls it.
 pub(crate) fn answer(state: &Arc<State>, call: Call<'_>, now: DateTime<Utc>, trace_id: &str) -> Reply {
     let (path, query) = call.target.split_once('?').unwrap_or((call.target, ""));
     match (call.method, path) {
-        ("GET", AUTHORIZE) => choose_location(state, query, now),
+        ("GET", AUTHORIZE) => {
+            let may_choose = match state.access.site(call.headers) {
+                Site::Program => true,
+                // An app under development on this machine sends its user here.
+                _ => is_of_this_host(call.headers),
+            };
+            choose_location(state, &Form::of_query(query), now, may_choose)
+        }
+        ("POST", AUTHORIZE) => chosen_location(state, call, now),
         ("POST", TOKEN) => token(state, call, now, trace_id),
         ("POST", LOCATION_TOKEN) => location_token(state, call, now, trace_id),
         (method, path) => plain(StatusCode::NOT_FOUND, &format!("Cannot {method} {path}")),
     }
 }
 
-fn choose_location(state: &Arc<State>, query: &str, now: DateTime<Utc>) -> Reply {
-    let query = Form::of_query(query);
+/// The form of the page on which a location is chosen.
+fn chosen_location(state: &Arc<State>, call: Call<'_>, now: DateTime<Utc>) -> Reply {
+    let wrong =
+        |message: &str| shown(StatusCode::BAD_REQUEST, page::wrong(message, &identifiers::object_id()));
+    let form = match Form::of_body(content_type(call), call.body) {
+        Ok(form) => form,
+        Err(message) => return wrong(&message),
+    };
+    let is_own = form.get(page::TOKEN_FIELD).is_some_and(|token| state.access.is_choice_token(token));
+    if !is_own || matches!(state.access.site(call.headers), Site::Other(_)) {
+        return wrong("the form is not of this run of the sandbox; go back to the app and begin again");
+    }
+    let Some((name, value)) = page::choice_of(&form) else {
+        return wrong("the form has no choice");
+    };
+    let (name, value) = (name.to_owned(), value.to_owned());
+    let mut reply = choose_location(state, &form.with(&name, &value), now, true);
+    if reply.status == StatusCode::FOUND {
+        // The browser goes on with GET.
+        reply.status = StatusCode::SEE_OTHER;
+    }
+    reply
+}
+
+fn choose_location(state: &Arc<State>, query: &Form, now: DateTime<Utc>, may_choose: bool) -> Reply {
     let text = identifiers::secret("code");
     let world = state.world();
     let mut credentials = state.credentials_mut();
-    match authorize::decide(&query, &credentials.oauth, &world, now, &text) {
+    match authorize::decide(query, &credentials.oauth, &world, now, &text, may_choose) {
         Answer::Ask => {
-            shown(StatusCode::OK, page::choose(&query, &world, AUTHORIZE, &identifiers::object_id()))
+            let (token, nonce) = (state.access.choice_token(), identifiers::object_id());
+            shown(StatusCode::OK, page::choose(query, &world, AUTHORIZE, token, &nonce))
         }
         Answer::Wrong(words) => {
             shown(StatusCode::BAD_REQUEST, page::wrong(&words, &identifiers::object_id()))

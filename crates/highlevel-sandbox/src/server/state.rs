@@ -13,7 +13,7 @@ use tokio::sync::{Semaphore, watch};
 
 use super::body::{LONGEST, Received};
 use super::change::Beginning;
-use crate::admin::Access;
+use crate::access::{Access, Guesses};
 use crate::api::{self, Answer, Call, Fresh, Operation, Refusal, Remarks, Rulebook};
 use crate::clock::Clock;
 use crate::contract::Contract;
@@ -47,8 +47,12 @@ pub(crate) struct State {
     /// Who is sending a body to the admin API that is longer than others may be: one at a time.
     pub(crate) large_bodies: Semaphore,
     pub(crate) faults: FaultBook,
-    /// Who may use the admin API.
+    /// Who may use the sandbox, and from where.
     pub(crate) access: Access,
+    /// The wrong admin tokens of late.
+    pub(crate) guesses: Mutex<Guesses>,
+    /// When this run started.
+    pub(crate) started: Instant,
     /// Tells this run from another one with the same state.
     pub(crate) run: String,
     /// Whether it is to end.
@@ -186,6 +190,15 @@ impl State {
                 location: grant.as_ref().map(|grant| grant.account.location_id.as_str()),
             });
         })
+    }
+
+    /// Logs a wrong admin token, and holds the response back if there were several.
+    pub(crate) async fn slow_down_guess(&self) {
+        let refusal = lock(&self.guesses).wrong(self.started.elapsed());
+        if let Some(count) = refusal.report {
+            tracing::warn!(count, "wrong admin tokens");
+        }
+        tokio::time::sleep(refusal.delay).await;
     }
 
     fn count(&self, caller: &Result<Grant, Refusal>, moment: &Moment) -> Verdict {

@@ -139,24 +139,137 @@ async fn the_page_is_shown_to_people_and_runs_nothing() {
     assert_eq!(status, 200);
     let policy = headers[CONTENT_SECURITY_POLICY].to_str().unwrap();
     assert!(policy.starts_with("default-src 'none'; style-src 'nonce-"), "{policy}");
-    assert!(policy.contains("form-action 'none'") && policy.contains("frame-ancestors 'none'"), "{policy}");
+    assert!(policy.contains("base-uri 'none'") && policy.contains("frame-ancestors 'none'"), "{policy}");
     assert_eq!(headers[CONTENT_TYPE], "text/html; charset=utf-8");
     assert_eq!(headers["x-content-type-options"], "nosniff");
 
-    // The first link of the page that names the location leads back to the app.
-    let link = html
-        .split('"')
-        .find(|part| part.ends_with(&format!("location_id={}", sandbox.location_id())))
-        .unwrap();
-    let link = link.replace("&amp;", "&");
-    let response = browser().get(format!("{}{link}", sandbox.base_url())).send().await.unwrap();
-    assert_eq!(response.status(), 302);
+    // The button that names the location leads back to the app.
+    let choice = format!("location_id={}", sandbox.location_id());
+    assert!(html.contains(&format!("<button name=\"choice\" value=\"{choice}\">")), "{html}");
+    let response = choose(&sandbox, &html, &choice, &[]).await;
+    assert_eq!(response.status(), 303);
     let location = response.headers()[LOCATION].to_str().unwrap();
     assert!(location.starts_with(BACK) && location.ends_with("&state=a%26b+c"), "{location}");
 
     let (status, headers, html) = authorize(&sandbox, &[("loginWindowOpenMode", "<b>")]).await;
     assert_eq!((status, headers.get(LOCATION)), (StatusCode::BAD_REQUEST, None));
     assert!(html.contains("loginWindowOpenMode is &lt;b&gt;"), "{html}");
+}
+
+/// Sends the form of the page with a choice, as a browser does.
+async fn choose(sandbox: &Sandbox, html: &str, choice: &str, headers: &[(&str, &str)]) -> reqwest::Response {
+    let unescaped = |text: &str| text.replace("&amp;", "&").replace("&#39;", "'");
+    let mut fields: Vec<(String, String)> = html
+        .split("<input type=\"hidden\" name=\"")
+        .skip(1)
+        .map(|field| {
+            let (name, rest) = field.split_once("\" value=\"").unwrap();
+            (unescaped(name), unescaped(rest.split_once('"').unwrap().0))
+        })
+        .collect();
+    fields.push(("choice".to_owned(), choice.to_owned()));
+    let request = browser().post(format!("{}{AUTHORIZE}", sandbox.base_url())).form(&fields);
+    headers.iter().fold(request, |request, (name, value)| request.header(*name, *value)).send().await.unwrap()
+}
+
+/// How many installations there are.
+async fn installs(sandbox: &Sandbox) -> usize {
+    let installs = execute(bare(sandbox, Method::GET, "/_sandbox/oauth/installs")).await.body;
+    installs["installs"].as_array().unwrap_or_else(|| panic!("{installs}")).len()
+}
+
+#[tokio::test]
+async fn a_page_of_another_site_cannot_choose_a_location() {
+    let sandbox = Sandbox::start().await.unwrap();
+    let chosen = ("location_id", sandbox.location_id());
+    let (_, _, html) = authorize(&sandbox, &[]).await;
+    let before = installs(&sandbox).await;
+    let navigation = [("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document")];
+    let url = format!("{}{AUTHORIZE}", sandbox.base_url());
+    let client_id = sandbox.client_id();
+    let fields = [
+        ("response_type", "code"),
+        ("client_id", client_id.as_str()),
+        ("redirect_uri", BACK),
+        ("scope", SCOPES),
+        chosen,
+    ];
+    struct Row {
+        name: &'static str,
+        headers: &'static [(&'static str, &'static str)],
+        navigates: bool,
+        status: u16,
+    }
+    for row in [
+        Row {
+            name: "an image",
+            headers: &[("sec-fetch-site", "cross-site"), ("sec-fetch-dest", "image")],
+            navigates: false,
+            status: 403,
+        },
+        Row {
+            name: "a frame",
+            headers: &[
+                ("sec-fetch-site", "cross-site"),
+                ("sec-fetch-dest", "iframe"),
+                ("sec-fetch-mode", "navigate"),
+            ],
+            navigates: false,
+            status: 403,
+        },
+        Row { name: "a link", headers: &[("sec-fetch-site", "cross-site")], navigates: true, status: 200 },
+        Row {
+            name: "an old browser",
+            headers: &[("user-agent", "Mozilla/5.0")],
+            navigates: false,
+            status: 200,
+        },
+    ] {
+        let request = browser().get(&url).query(&fields);
+        let request =
+            row.headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        let request = navigation
+            .iter()
+            .filter(|_| row.navigates)
+            .fold(request, |request, (name, value)| request.header(*name, *value));
+        let response = request.send().await.unwrap();
+        assert_eq!(response.status(), row.status, "{}", row.name);
+        assert!(response.headers().get(LOCATION).is_none(), "{}", row.name);
+        assert_eq!(installs(&sandbox).await, before, "{}", row.name);
+    }
+    // A form of another site, with and without the token, which it cannot know.
+    let choice = format!("location_id={}", sandbox.location_id());
+    let response = choose(&sandbox, &html, &choice, &[("origin", "http://evil.example")]).await;
+    assert_eq!(response.status(), 403);
+    let forged = html.replace("name=\"choice_token\" value=\"", "name=\"choice_token\" value=\"x");
+    assert_eq!(choose(&sandbox, &forged, &choice, &[]).await.status(), 400);
+    assert_eq!(installs(&sandbox).await, before);
+    // An app on this machine sends its user here: the choice of the settings applies without a click.
+    let request = browser().get(&url).query(&fields).header("sec-fetch-site", "same-site");
+    let request = navigation.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+    assert_eq!(request.send().await.unwrap().status(), 302);
+    assert_eq!(installs(&sandbox).await, before + 1);
+}
+
+#[tokio::test]
+async fn a_page_of_another_site_spends_no_fault_and_is_not_recorded() {
+    let sandbox = Sandbox::start().await.unwrap();
+    sandbox.add_fault(FaultRule::new(Fault::INTERNAL_ERROR).schedule(FaultSchedule::Nth(1))).unwrap();
+    for path in [SEND, "/oauth/token", "/oauth/locationToken", "/anything"] {
+        for headers in [
+            &[("sec-fetch-site", "cross-site")][..],
+            &[("sec-fetch-site", "same-site")],
+            &[("origin", "http://evil.example")],
+            &[("origin", "null")],
+        ] {
+            let request = bare(&sandbox, Method::POST, path).body("{}");
+            let request =
+                headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+            assert_eq!(request.send().await.unwrap().status(), 403, "{path} {headers:?}");
+        }
+    }
+    assert_eq!(sandbox.requests().len(), 0);
+    assert_eq!(sandbox.faults()[0].hits, 0);
 }
 
 #[tokio::test]

@@ -19,7 +19,7 @@ fn registry() -> Registry {
 }
 
 fn decide_on(query: &str, registry: &Registry) -> Answer {
-    decide(&Form::of_query(query), registry, &world(), DateTime::UNIX_EPOCH, "CODE")
+    decide(&Form::of_query(query), registry, &world(), DateTime::UNIX_EPOCH, "CODE", true)
 }
 
 #[test]
@@ -42,6 +42,9 @@ fn what_is_wrong_is_said_and_not_redirected() {
         (with("redirect_uri", "http://a.example/%23b"), "it has a fragment"),
         (with("redirect_uri", "http://a@b.example/"), "it has a user in it"),
         (with("redirect_uri", "http://a.example/%0d%0aSet-Cookie:x"), "cannot be used"),
+        (with("redirect_uri", "https://evil.example/x"), "is on another machine"),
+        (with("redirect_uri", "http://127.0.0.1.evil.example/x"), "is on another machine"),
+        (with("redirect_uri", "http://10.0.0.1/x"), "register it with --redirect-uri http://10.0.0.1/x"),
         (without("scope"), "scope is missing"),
         (with("loginWindowOpenMode", "popup"), "loginWindowOpenMode is popup"),
         (format!("{GOOD}&state=1&state=2"), "state is there twice"),
@@ -123,4 +126,29 @@ fn without_a_choice_it_is_asked_unless_it_is_set() {
     assert_eq!(chosen(GOOD), Resource::location("second"));
     // What the person chooses comes first.
     assert_eq!(chosen(&format!("{GOOD}&company=own")), Resource::company(COMPANY_ID));
+}
+
+#[test]
+fn a_request_that_may_not_choose_only_shows_the_page() {
+    let mut registry = registry();
+    registry.settings.choose_on_authorize = Some(Resource::location("second"));
+    for query in [GOOD.to_owned(), format!("{GOOD}&location_id=second"), format!("{GOOD}&company=own")] {
+        let answer =
+            decide(&Form::of_query(&query), &registry, &world(), DateTime::UNIX_EPOCH, "CODE", false);
+        assert_eq!(answer, Answer::Ask, "{query}");
+    }
+}
+
+#[test]
+fn without_registered_uris_the_code_stays_on_this_machine() {
+    for uri in [
+        "http://localhost:3000/back",
+        "https://127.0.0.1/back",
+        "http://[::1]:3000/",
+        "http://app.localhost/",
+    ] {
+        let query =
+            format!("response_type=code&client_id=app-1&scope=a&location_id=second&redirect_uri={uri}");
+        assert!(matches!(decide_on(&query, &registry()), Answer::Redirect { .. }), "{uri}");
+    }
 }

@@ -1,0 +1,152 @@
+//! The names under which the sandbox is served.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+/// The names that a `Host` header may have.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Hosts {
+    /// Whether other machines can connect.
+    public: bool,
+    /// The origins that were configured, like `https://sandbox.example`, and their host names in lower case.
+    configured: Vec<(String, String)>,
+}
+
+impl Hosts {
+    /// Only names of this machine.
+    pub(crate) fn loopback() -> Self {
+        Self::default()
+    }
+
+    /// Names of this machine, addresses, and names that no foreign DNS server resolves.
+    pub(crate) fn public(base_urls: impl IntoIterator<Item = String>) -> Self {
+        Self { public: true, ..Self::default() }.with(base_urls)
+    }
+
+    /// Also serves the hosts of these URLs, which are origins: scheme and authority.
+    pub(crate) fn with(mut self, base_urls: impl IntoIterator<Item = String>) -> Self {
+        self.configured.extend(base_urls.into_iter().map(|url| {
+            let origin = url.trim_end_matches('/').to_ascii_lowercase();
+            let authority = origin.split_once("://").map_or(origin.as_str(), |(_, authority)| authority);
+            let name = without_port(authority).to_owned();
+            (origin, name)
+        }));
+        self
+    }
+
+    /// Returns `true` if requests for this host are served.
+    pub(super) fn serves(&self, host: &str) -> bool {
+        let name = without_port(host).to_ascii_lowercase();
+        is_loopback_name(&name)
+            || self.configured.iter().any(|(_, configured)| *configured == name)
+            || self.public && (is_address(&name) || is_private_name(&name))
+    }
+
+    /// Returns `true` if this is the origin of a page that the sandbox serves under this host.
+    pub(super) fn is_own_origin(&self, origin: &str, host: &str) -> bool {
+        origin.strip_prefix("http://") == Some(host)
+            || self.configured.iter().any(|(configured, name)| {
+                *configured == origin.to_ascii_lowercase() && *name == without_port(host).to_ascii_lowercase()
+            })
+    }
+}
+
+/// The name in an authority, without its port. The colons in `[::1]` belong to the address.
+fn without_port(authority: &str) -> &str {
+    match authority.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => authority,
+    }
+}
+
+/// Returns `true` for `localhost`, names below it and loopback addresses, without a port.
+pub(crate) fn is_loopback_name(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    if let Some(address) = bracketed(&name) {
+        return address.is_some_and(|address| address.is_loopback());
+    }
+    name == "localhost"
+        || name.ends_with(".localhost")
+        || name.parse().is_ok_and(|address: Ipv4Addr| address.is_loopback())
+}
+
+fn is_address(name: &str) -> bool {
+    bracketed(name).map_or_else(|| name.parse::<Ipv4Addr>().is_ok(), |address| address.is_some())
+}
+
+/// The address in brackets; the inner `None` if it is malformed.
+fn bracketed(name: &str) -> Option<Option<Ipv6Addr>> {
+    name.strip_prefix('[')?.strip_suffix(']').map(|address| address.parse().ok())
+}
+
+/// Returns `true` for a name that no page on the internet can have: one without a dot, like that of a container, and
+/// names under `internal`, which are reserved for private use.
+fn is_private_name(name: &str) -> bool {
+    let is_label = |label: &str| {
+        !label.is_empty()
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+    };
+    name.strip_suffix(".internal").unwrap_or(name).split('.').all(is_label)
+        && (!name.contains('.') || name.ends_with(".internal"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_are_served_by_what_they_are() {
+        let loopback = Hosts::loopback();
+        let public = Hosts::public([]);
+        let configured = Hosts::loopback().with(["https://Sandbox.example:8443/".to_owned()]);
+        for (host, expected) in [
+            ("127.0.0.1", [true, true, true]),
+            ("127.0.0.1:80", [true, true, true]),
+            ("127.9.9.9:1", [true, true, true]),
+            ("LOCALHOST:8080", [true, true, true]),
+            ("a.localhost", [true, true, true]),
+            ("[::1]:8080", [true, true, true]),
+            ("[::1]", [true, true, true]),
+            ("", [false, false, false]),
+            (":80", [false, false, false]),
+            ("evil.example", [false, false, false]),
+            ("evil.example:80", [false, false, false]),
+            ("127.0.0.1.evil.example", [false, false, false]),
+            ("localhost.evil.example", [false, false, false]),
+            ("localhost.", [false, false, false]),
+            ("10.0.0.1", [false, true, false]),
+            ("10.0.0.1:80", [false, true, false]),
+            ("[::2]:80", [false, true, false]),
+            ("[::2", [false, false, false]),
+            ("[zz]:80", [false, false, false]),
+            ("::1", [false, false, false]),
+            ("0.0.0.0:80", [false, true, false]),
+            ("sandbox:4010", [false, true, false]),
+            ("host.docker.internal:4010", [false, true, false]),
+            ("evil.internal.example", [false, false, false]),
+            (".internal", [false, false, false]),
+            ("user@127.0.0.1", [false, false, false]),
+            ("sandbox.example", [false, false, true]),
+            ("SANDBOX.example:1", [false, false, true]),
+            ("other.sandbox.example", [false, false, false]),
+        ] {
+            let found = [&loopback, &public, &configured].map(|hosts| hosts.serves(host));
+            assert_eq!(found, expected, "{host}");
+        }
+    }
+
+    #[test]
+    fn an_origin_is_own_under_its_own_host_only() {
+        let hosts = Hosts::public(["https://sandbox.example".to_owned()]);
+        for (origin, host, expected) in [
+            ("http://127.0.0.1:80", "127.0.0.1:80", true),
+            ("http://127.0.0.1:81", "127.0.0.1:80", false),
+            ("https://127.0.0.1:80", "127.0.0.1:80", false),
+            ("https://sandbox.example", "sandbox.example", true),
+            ("https://sandbox.example", "127.0.0.1", false),
+            ("https://evil.example", "sandbox.example", false),
+            ("null", "", false),
+        ] {
+            assert_eq!(hosts.is_own_origin(origin, host), expected, "{origin} {host}");
+        }
+    }
+}
