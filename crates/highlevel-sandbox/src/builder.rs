@@ -5,6 +5,7 @@ mod state;
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -17,13 +18,13 @@ use crate::contract::Contract;
 use crate::credentials::{Credentials, Grant};
 use crate::fault::FaultBook;
 use crate::fidelity::{Quirk, Settings, Strictness, SuccessStatus};
-use crate::identifiers;
+use crate::identifiers::Identifiers;
 use crate::ledger::{self, Ledger};
 use crate::rate_limit::{Account, RateLimit, RateLimiter};
 use crate::runtime::Runtime;
 use crate::sandbox::Sandbox;
 use crate::server::{self, Beginning, State};
-use crate::webhook::{self, Keyring, Outbox, RetrySchedule};
+use crate::webhook::{self, Keyring, Outbox, RetrySchedule, Targets};
 use crate::world::{self, Snapshot};
 
 /// A sandbox that has not started. Made by [`Sandbox::builder`].
@@ -44,6 +45,8 @@ pub struct SandboxBuilder {
     kept_requests: usize,
     admin_token: Option<Redacted<String>>,
     base_url: Option<String>,
+    webhook_allow: Vec<String>,
+    seed: Option<u64>,
     public: bool,
     keeping: state::Keeping,
 }
@@ -66,6 +69,8 @@ impl SandboxBuilder {
             kept_requests: ledger::KEPT_REQUESTS,
             admin_token: None,
             base_url: None,
+            webhook_allow: Vec::new(),
+            seed: None,
             public: false,
             keeping: state::Keeping::default(),
         }
@@ -183,6 +188,20 @@ impl SandboxBuilder {
         self
     }
 
+    /// Allows a public sandbox to deliver webhooks to its own machine or link: `HOST`, or `HOST:PORT`. By default it
+    /// refuses loopback and link-local addresses; the [`webhook_url`](Self::webhook_url) of the builder is allowed.
+    pub fn webhook_allow(mut self, host: impl Into<String>) -> Self {
+        self.webhook_allow.push(host.into());
+        self
+    }
+
+    /// Generates ids, tokens, secrets and the signing key from a seed: the same requests in the same order get the same
+    /// ids in every run. They can be guessed, so this is for tests. Defaults to random numbers of the operating system.
+    pub fn seed_rng(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
     /// Starts the sandbox.
     ///
     /// # Errors
@@ -194,22 +213,26 @@ impl SandboxBuilder {
         let webhook_url = self.webhook_url.as_deref().map(parse_webhook_url).transpose()?;
         let base_url = self.base_url.as_deref().map(checked_base_url).transpose()?;
         let mut recalled = self.keeping.recall()?;
+        let identifiers = Identifiers::new(self.seed);
+        // A seed makes ids predictable, and must not make the sign-in or the form of a page so.
+        let system = Identifiers::new(None);
         let token = match self.token.map(|token| token.0).or(recalled.token.take()) {
             Some(token) => checked_token(token)?,
-            None => identifiers::private_integration_token(),
+            None => identifiers.private_integration_token(),
         };
         let rate_limit = self.rate_limit.map(checked_rate_limit).transpose()?;
         let signing_key = match self.signing_key.map(|seed| seed.0).or(recalled.signing_key) {
             Some(key) => key,
-            None => state::new_key()?,
+            None => identifiers.key()?,
         };
-        let keyring = Keyring::new(Some(signing_key))?;
+        let keyring = Keyring::new(signing_key, &identifiers)?;
+        let targets = targets(self.address, &self.webhook_allow, webhook_url.as_ref());
         let webhook_url = webhook_url.map(|url| url.to_string());
         let outbox = Outbox::new(webhook_url.clone(), self.retry_schedule.clone(), keyring);
         let webhook_public_key = outbox.public_key();
         let admin_token = self.admin_token.map(|token| checked_token(token.0)).transpose()?;
         if !self.address.ip().is_loopback() {
-            checked_exposure(self.address, self.public, admin_token.is_some())?;
+            checked_exposure(self.address, self.public, admin_token.as_deref())?;
         }
         let listener = listen(self.address)?;
         let address = listener.local_addr()?;
@@ -217,7 +240,7 @@ impl SandboxBuilder {
         let ledger = Arc::new(Ledger::new(self.kept_requests));
         let account = Account { app_id: self.app_id, location_id: world::LOCATION_ID.to_owned() };
         self.apps.remember(&account.app_id, &recalled);
-        let (app, others) = self.apps.into_apps(&account.app_id)?;
+        let (app, others) = self.apps.into_apps(&account.app_id, &identifiers)?;
         let grant_all = |credentials: &mut Credentials| {
             [app.clone()].into_iter().chain(others.clone()).for_each(|app| credentials.oauth.put_app(app));
             credentials.grant(&token, Grant::private_integration(&account.app_id, &account.location_id));
@@ -253,14 +276,16 @@ impl SandboxBuilder {
             faults: FaultBook::default(),
             access: Access::new(
                 admin_token,
-                identifiers::secret("session"),
-                identifiers::secret("choice"),
-                if address.ip().is_loopback() { Hosts::loopback() } else { Hosts::public([]) }
-                    .with(base_url.clone()),
+                system.secret("session"),
+                system.secret("choice"),
+                hosts(address, base_url.clone()),
             ),
+            targets,
             guesses: Mutex::new(Guesses::default()),
+            refused: AtomicU64::new(0),
             started: Instant::now(),
-            run: identifiers::object_id(),
+            run: system.object_id(),
+            identifiers,
             stopping: watch::Sender::new(false),
             beginning,
             store: recalled.store,
@@ -284,7 +309,7 @@ impl SandboxBuilder {
             }
         });
         let base_url = base_url.unwrap_or_else(|| format!("http://{address}"));
-        Ok(Sandbox::new(base_url, webhook_public_key, state, serving, runtime))
+        Ok(Sandbox::new(address, base_url, webhook_public_key, state, serving, runtime))
     }
 }
 
@@ -308,11 +333,30 @@ pub(crate) fn parse_webhook_url(text: &str) -> io::Result<Uri> {
     };
     let url: Uri = text.parse().map_err(|error: http::uri::InvalidUri| invalid(&error.to_string()))?;
     match (url.scheme_str(), url.host()) {
+        (Some("http"), Some(_))
+            if url.authority().is_some_and(|authority| authority.as_str().contains('@')) =>
+        {
+            Err(invalid("it has a user name in it"))
+        }
         (Some("http"), Some(_)) => Ok(url),
         (Some("https"), _) => Err(invalid("the sandbox speaks no TLS")),
         (Some(scheme), _) => Err(invalid(&format!("its scheme is `{scheme}`"))),
         (None, _) => Err(invalid("it does not begin with http://")),
     }
+}
+
+/// The names under which a sandbox at this address is served.
+fn hosts(address: SocketAddr, base_url: Option<String>) -> Hosts {
+    if address.ip().is_loopback() { Hosts::loopback().with(base_url) } else { Hosts::public(base_url) }
+}
+
+/// The targets that a sandbox at this address delivers webhooks to.
+fn targets(address: SocketAddr, allowed: &[String], webhook_url: Option<&Uri>) -> Targets {
+    if address.ip().is_loopback() {
+        return Targets::unrestricted();
+    }
+    let own = webhook_url.and_then(Uri::authority).map(http::uri::Authority::as_str);
+    Targets::public(allowed.iter().map(String::as_str).chain(own))
 }
 
 /// The origin in a base URL: scheme, host and port.
@@ -324,16 +368,14 @@ fn checked_base_url(text: &str) -> io::Result<String> {
             && matches!(parsed.path(), "" | "/")
             && parsed.query().is_none()
     });
-    match parsed {
-        Some(_) => Ok(url.to_owned()),
-        None => {
-            let message = format!(
-                "the base URL `{}` is not one; use scheme, host and port, like https://sandbox.example:8443",
-                text.escape_debug()
-            );
-            Err(io::Error::new(io::ErrorKind::InvalidInput, message))
-        }
+    if parsed.is_some() {
+        return Ok(url.to_owned());
     }
+    let message = format!(
+        "the base URL `{}` is not one; use scheme, host and port, like https://sandbox.example:8443",
+        text.escape_debug()
+    );
+    Err(io::Error::new(io::ErrorKind::InvalidInput, message))
 }
 
 pub(crate) fn checked_token(token: String) -> io::Result<String> {
@@ -349,23 +391,29 @@ fn checked_rate_limit(limit: RateLimit) -> io::Result<RateLimit> {
     limit.checked().map_err(|words| io::Error::new(io::ErrorKind::InvalidInput, words))
 }
 
+/// The least length of the admin token of a sandbox that other machines can reach.
+const MIN_ADMIN_TOKEN: usize = 16;
+
 /// Refuses an address that others can reach, unless that is meant and the admin API is locked.
-fn checked_exposure(address: SocketAddr, public: bool, locked: bool) -> io::Result<()> {
+fn checked_exposure(address: SocketAddr, public: bool, admin_token: Option<&str>) -> io::Result<()> {
     let port = address.port();
-    let words = if !public {
-        format!(
+    let message = match admin_token {
+        _ if !public => format!(
             "{address} is not a loopback address, and the sandbox is for this machine only; use 127.0.0.1:{port}, or \
-             say that others may reach it: --public with --admin-token"
-        )
-    } else if !locked {
-        format!(
-            "others can reach {address}, and whoever can use the admin API can do everything; set an admin token \
-             (--admin-token), or use 127.0.0.1:{port}"
-        )
-    } else {
-        return Ok(());
+             allow other machines to reach it: --public with an admin token"
+        ),
+        None => format!(
+            "other machines can reach {address}, and the admin API can do everything; set an admin token with \
+             HIGHLEVEL_SANDBOX_ADMIN_TOKEN or --admin-token-file, or use 127.0.0.1:{port}"
+        ),
+        Some(token) if token.len() < MIN_ADMIN_TOKEN => format!(
+            "the admin token has {} characters, and other machines can try all tokens of that length; use at least \
+             {MIN_ADMIN_TOKEN}, for example from `openssl rand -hex 16`",
+            token.len()
+        ),
+        Some(_) => return Ok(()),
     };
-    Err(io::Error::new(io::ErrorKind::InvalidInput, words))
+    Err(io::Error::new(io::ErrorKind::InvalidInput, message))
 }
 
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {

@@ -9,6 +9,13 @@ use std::process::ExitCode;
 use cli::{arguments, failure};
 
 fn main() -> ExitCode {
+    // Warnings, for example that the state file cannot be written, go to standard error. The formatter escapes terminal
+    // sequences in them.
+    tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::WARN)
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .init();
     let action = match arguments::parse(std::env::args_os().skip(1)) {
         Ok(action) => action,
         Err(problem) => {

@@ -10,6 +10,7 @@ mod state;
 pub use ledger::Accepted;
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -52,6 +53,7 @@ use crate::world;
 /// # }
 /// ```
 pub struct Sandbox {
+    address: SocketAddr,
     base_url: String,
     webhook_public_key: String,
     pub(crate) state: Arc<State>,
@@ -76,13 +78,14 @@ impl Sandbox {
     }
 
     pub(crate) fn new(
+        address: SocketAddr,
         base_url: String,
         webhook_public_key: String,
         state: Arc<State>,
         serving: JoinHandle<()>,
         runtime: Runtime,
     ) -> Self {
-        Self { base_url, webhook_public_key, state, serving, runtime }
+        Self { address, base_url, webhook_public_key, state, serving, runtime }
     }
 
     /// Stops it: takes no more connections, finishes the requests that it has, ends the event streams, and is gone.
@@ -92,6 +95,11 @@ impl Sandbox {
         if let Err(error) = (&mut self.serving).await {
             tracing::error!(%error, "the sandbox did not stop by itself");
         }
+    }
+
+    /// The address that it listens on.
+    pub fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// The URL under which clients reach it, without a slash at the end: `http://127.0.0.1:PORT`, or the

@@ -142,7 +142,7 @@ async fn respond(
     {
         return refuse(&state, &head, body, problem).await;
     }
-    let moment = Moment::at(state.clock.now());
+    let moment = Moment::at(state.clock.now(), &state.identifiers);
     let strike = state.strike(&head.headers, head.method.as_str(), target, &moment);
     let received = match &strike {
         Some(strike) if strike.stage == FaultStage::Head => Received::Unread,
@@ -188,7 +188,7 @@ async fn refuse(
     if problem.status == StatusCode::UNAUTHORIZED && head.headers.contains_key(AUTHORIZATION) {
         state.slow_down_guess().await;
     } else {
-        tracing::warn!(method = %head.method, path = %head.uri.path(), reason = problem.message, "request refused");
+        state.report_refusal(head, &problem);
     }
     if inspector::serves(head.uri.path()) {
         let target = head.uri.path_and_query().map_or("/", |target| target.as_str());

@@ -216,7 +216,7 @@ mod tests {
     }
 
     fn tempdir() -> Directory {
-        let path = std::env::temp_dir().join(crate::identifiers::uuid());
+        let path = std::env::temp_dir().join(crate::identifiers::Identifiers::new(None).uuid());
         std::fs::create_dir(&path).unwrap();
         Directory(path)
     }

@@ -15,6 +15,7 @@ mod schedule;
 mod signature;
 mod simulate;
 mod store;
+mod targets;
 mod trigger;
 
 pub(crate) use announce::announce;
@@ -29,5 +30,6 @@ pub use schedule::RetrySchedule;
 pub use simulate::{CallOutcome, SimulatedCall};
 pub(crate) use simulate::{call, inbound, outbound, status};
 pub(crate) use store::{DeliveryFilter, Event, Summary, text as time_text};
+pub(crate) use targets::Targets;
 pub use trigger::Trigger;
 pub(crate) use trigger::{EventExamples, events, trigger};

@@ -1,6 +1,6 @@
 //! The names under which the sandbox is served.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// The names that a `Host` header may have.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -38,7 +38,7 @@ impl Hosts {
         let name = without_port(host).to_ascii_lowercase();
         is_loopback_name(&name)
             || self.configured.iter().any(|(_, configured)| *configured == name)
-            || self.public && (is_address(&name) || is_private_name(&name))
+            || self.public && (address_of(&name).is_some() || is_private_name(&name))
     }
 
     /// Returns `true` if this is the origin of a page that the sandbox serves under this host.
@@ -61,21 +61,17 @@ fn without_port(authority: &str) -> &str {
 /// Returns `true` for `localhost`, names below it and loopback addresses, without a port.
 pub(crate) fn is_loopback_name(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
-    if let Some(address) = bracketed(&name) {
-        return address.is_some_and(|address| address.is_loopback());
-    }
     name == "localhost"
         || name.ends_with(".localhost")
-        || name.parse().is_ok_and(|address: Ipv4Addr| address.is_loopback())
+        || address_of(&name).is_some_and(|address| address.is_loopback())
 }
 
-fn is_address(name: &str) -> bool {
-    bracketed(name).map_or_else(|| name.parse::<Ipv4Addr>().is_ok(), |address| address.is_some())
-}
-
-/// The address in brackets; the inner `None` if it is malformed.
-fn bracketed(name: &str) -> Option<Option<Ipv6Addr>> {
-    name.strip_prefix('[')?.strip_suffix(']').map(|address| address.parse().ok())
+/// The address that a host name is: IPv6 in brackets, or IPv4.
+fn address_of(name: &str) -> Option<IpAddr> {
+    match name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        Some(address) => address.parse::<Ipv6Addr>().ok().map(IpAddr::V6),
+        None => name.parse::<Ipv4Addr>().ok().map(IpAddr::V4),
+    }
 }
 
 /// Returns `true` for a name that no page on the internet can have: one without a dot, like that of a container, and

@@ -8,5 +8,11 @@ use super::{Output, Route};
 pub(super) const ROUTES: &[Route] = &[Route {
     method: Method::GET,
     path: "health",
-    handler: |_, _| Ok(Output::ok(json!({ "status": "ok", "version": env!("CARGO_PKG_VERSION") }))),
+    handler: |_, _| {
+        Ok(Output::ok(json!({
+            "server": "highlevel-sandbox",
+            "status": "ok",
+            "version": env!("CARGO_PKG_VERSION"),
+        })))
+    },
 }];

@@ -4,7 +4,7 @@ use std::io;
 
 use super::state::Recalled;
 use super::{Redacted, SandboxBuilder};
-use crate::identifiers;
+use crate::identifiers::Identifiers;
 use crate::oauth::{App, checked};
 
 /// The end of the client id of the sandbox's own app. The live ones have eight letters and digits there.
@@ -49,8 +49,8 @@ impl Apps {
     }
 
     /// The sandbox's own app, and the others.
-    pub(super) fn into_apps(self, app_id: &str) -> io::Result<(App, Vec<App>)> {
-        let secret = self.client_secret.map_or_else(identifiers::uuid, |secret| secret.0);
+    pub(super) fn into_apps(self, app_id: &str, identifiers: &Identifiers) -> io::Result<(App, Vec<App>)> {
+        let secret = self.client_secret.map_or_else(|| identifiers.uuid(), |secret| secret.0);
         let own = App::new(format!("{app_id}-{CLIENT}"), secret).app_id(app_id);
         let own = self.redirect_uris.into_iter().fold(own, App::redirect_uri);
         let others = self.others.into_iter().map(checked).collect::<io::Result<_>>()?;

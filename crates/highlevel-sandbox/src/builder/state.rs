@@ -183,13 +183,6 @@ impl Recalled {
     }
 }
 
-/// The secret of a new signing key.
-pub(super) fn new_key() -> io::Result<[u8; 32]> {
-    let mut key = [0; 32];
-    getrandom::fill(&mut key).map_err(io::Error::other)?;
-    Ok(key)
-}
-
 /// A signing key as it is kept.
 pub(super) fn encoded(key: [u8; 32]) -> Value {
     STANDARD.encode(key).into()

@@ -2,6 +2,8 @@
 
 use std::io::{Error, ErrorKind};
 
+use crate::shell::printable;
+
 pub(crate) fn words(error: &Error) -> String {
     let mend = match error.kind() {
         ErrorKind::AddrInUse => {
@@ -14,5 +16,6 @@ pub(crate) fn words(error: &Error) -> String {
         ErrorKind::AddrNotAvailable => "\n\nThis machine does not have that address. 127.0.0.1 always works.",
         _ => "",
     };
-    format!("error: {error}{mend}")
+    // The error may quote a file, an argument or a response.
+    format!("error: {}{mend}", printable(&error.to_string()))
 }

@@ -1,11 +1,14 @@
 //! `health`: whether a sandbox runs.
 
+use std::io;
+
 use http::Method;
 use lexopt::{Arg, Parser};
 
 use super::arguments::{Action, Stop, next, other};
 use super::client::{Target, target_help};
 use super::output::say;
+use crate::shell::json_line;
 
 pub(crate) const HELP: &str = concat!(
     "\
@@ -29,6 +32,11 @@ pub(crate) fn read(parser: &mut Parser) -> Result<Action, Stop> {
     }
     Ok(Box::new(move || {
         let health = target.call(Method::GET, "health", None)?;
-        say(&health.to_string())
+        if health["server"] != "highlevel-sandbox" {
+            let message =
+                "the server responds, but it is not a sandbox; is that the URL that the sandbox printed?";
+            return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+        }
+        say(&json_line(&health))
     }))
 }

@@ -18,6 +18,7 @@ use tokio::sync::oneshot;
 
 use super::arguments::{Action, Stop};
 use super::output::say;
+use crate::shell::json_line;
 pub(crate) use options::HELP;
 use options::Options;
 
@@ -39,15 +40,16 @@ fn serve(options: &Options) -> io::Result<()> {
         let sandbox = options.builder()?.start().await?;
         let facts = welcome::Facts::of(&sandbox, options);
         if options.json {
-            say(&json!({ "event": "ready", "data": facts.to_json() }).to_string())?;
+            say(&json_line(&json!({ "event": "ready", "data": facts.to_json() })))?;
         } else {
             say(&welcome::text(&facts))?;
-            say(&format!("ready {}", facts.to_json()))?;
+            say(&format!("ready {}", json_line(&facts.to_json())))?;
         }
         let mut printed = print(sandbox.follow(), options.json);
         tokio::select! {
             result = &mut printed => result.unwrap_or_else(|_| Err(io::Error::other("the printing thread is gone")))?,
             () = signals.stop() => {}
+            () = stdin_closed(options.until_stdin_closes) => {}
         }
         sandbox.stop().await;
         Ok(())
@@ -83,7 +85,7 @@ fn print(mut entries: Entries, json: bool) -> oneshot::Receiver<io::Result<()>> 
 
 fn line(entry: &Entry, json: bool) -> Option<String> {
     if json {
-        Some(json!({ "event": entry.name(), "data": entry.to_json() }).to_string())
+        Some(json_line(&json!({ "event": entry.name(), "data": entry.to_json() })))
     } else {
         live::line(entry)
     }
@@ -95,6 +97,21 @@ fn next_now(entries: &mut Entries) -> Option<Entry> {
         Poll::Ready(entry) => Some(entry),
         Poll::Pending => None,
     }
+}
+
+/// Resolves when standard input has ended, if that is to stop the sandbox. The parent process holds the other end: when
+/// it is killed, the sandbox does not outlive it.
+async fn stdin_closed(is_wanted: bool) {
+    let (closed, end) = oneshot::channel::<()>();
+    if !is_wanted {
+        std::future::pending::<()>().await;
+    }
+    // A read of standard input cannot be cancelled, so it has its own thread.
+    thread::spawn(move || {
+        let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
+        let _ = closed.send(());
+    });
+    let _ = end.await;
 }
 
 /// Ctrl-C, and what a supervisor sends.

@@ -8,6 +8,7 @@ use super::arguments::{Action, Stop, next, other, text};
 use super::client::{Target, target_help};
 use super::output::{note, say};
 use super::trigger::field;
+use crate::shell::json_line;
 
 pub(crate) const HELP: &str = concat!(
     "\
@@ -87,7 +88,7 @@ const UNTOLD: &str = "no event was sent, because no webhook URL is set: start th
 pub(crate) fn read(parser: &mut Parser) -> Result<Action, Stop> {
     let (target, path, body) = request(parser)?;
     Ok(Box::new(move || {
-        say(&target.call(Method::POST, path, Some(&body))?.to_string())?;
+        say(&json_line(&target.call(Method::POST, path, Some(&body))?))?;
         if target.call(Method::GET, "webhooks", None)?.get("url").is_none() {
             note(UNTOLD);
         }

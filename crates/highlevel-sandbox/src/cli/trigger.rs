@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use super::arguments::{Action, Stop, next, other, text};
 use super::client::{Target, target_help};
 use super::output::say;
+use crate::shell::json_line;
 
 pub(crate) const HELP: &str = concat!(
     "\
@@ -26,7 +27,7 @@ Options:
 
 pub(crate) fn read(parser: &mut Parser) -> Result<Action, Stop> {
     let (target, body) = request(parser)?;
-    Ok(Box::new(move || say(&target.call(Method::POST, "events/trigger", Some(&body))?.to_string())))
+    Ok(Box::new(move || say(&json_line(&target.call(Method::POST, "events/trigger", Some(&body))?))))
 }
 
 /// Which sandbox, and the body of the request to it.

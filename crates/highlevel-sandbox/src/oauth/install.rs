@@ -14,7 +14,6 @@ use super::registry::{Install, Registry, Spent, Subject};
 use super::resource::{Choice, Resource};
 use super::settings::InstallEvents;
 use crate::builder::parse_webhook_url;
-use crate::identifiers;
 use crate::server::State;
 use crate::webhook::Event;
 
@@ -46,7 +45,7 @@ pub(crate) fn uninstall(state: &Arc<State>, client_id: Option<&str>, resource: &
         return Err(not_found(format!("the app {} is not installed on the {resource}", app.client_id)));
     }
     for Install { choice: gone, .. } in registry.uninstall(&app.client_id, resource) {
-        let webhook_id = identifiers::uuid();
+        let webhook_id = state.identifiers.uuid();
         let stamp = Stamp { app_id: &app.app_id, webhook_id: &webhook_id, timestamp: now };
         let payload = events::uninstall(&gone.resource, stamp);
         send(state, &app, events::UNINSTALL, webhook_id, &payload, now);
@@ -73,7 +72,7 @@ pub(crate) fn give_tokens(
         note_install(registry, &client_id, &choice, now, true);
         choice
     };
-    let fresh = fresh(&identifiers::uuid());
+    let fresh = fresh(state, &state.identifiers.uuid());
     let subject = Subject { client_id, choice, scopes };
     let answer = answer::tokens(&subject, &fresh, registry.settings.camel_case);
     registry.apply(issue(subject, Spent::Nothing, now, &fresh), now);
@@ -83,6 +82,9 @@ pub(crate) fn give_tokens(
 /// Adds an app, in place of the one with the same client id.
 pub(crate) fn put_app(state: &State, app: App) -> Result<App> {
     let app = checked(app)?;
+    if let Some(url) = &app.webhook_url {
+        state.checked_target(url)?;
+    }
     state.credentials_mut().oauth.put_app(app.clone());
     Ok(app)
 }
@@ -142,7 +144,7 @@ pub(crate) fn announce_install(
             continue;
         }
         let Some(install) = registry.install(&app.client_id, &choice.resource) else { continue };
-        let webhook_id = identifiers::uuid();
+        let webhook_id = state.identifiers.uuid();
         let due = events::due(now, registry.settings.install_event_delay_ms);
         let stamp = Stamp { app_id: &app.app_id, webhook_id: &webhook_id, timestamp: now };
         let payload = events::install(install, stamp);
@@ -182,11 +184,11 @@ fn send(state: &Arc<State>, app: &App, event: &str, webhook_id: String, payload:
 }
 
 /// New tokens.
-pub(crate) fn fresh(trace_id: &str) -> Fresh {
+pub(crate) fn fresh(state: &State, trace_id: &str) -> Fresh {
     Fresh {
-        access_token: identifiers::secret("access"),
-        refresh_token: identifiers::secret("refresh"),
-        refresh_token_id: identifiers::object_id(),
+        access_token: state.identifiers.secret("access"),
+        refresh_token: state.identifiers.secret("refresh"),
+        refresh_token_id: state.identifiers.object_id(),
         trace_id: trace_id.to_owned(),
     }
 }

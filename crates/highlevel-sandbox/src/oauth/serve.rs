@@ -22,7 +22,6 @@ use super::settings::InstallEvents;
 use super::{location_token, redact};
 use crate::access::{Site, is_navigation, is_of_this_host};
 use crate::api::{self, Call};
-use crate::identifiers;
 use crate::server::State;
 
 const AUTHORIZE: &str = "/v2/oauth/chooselocation";
@@ -73,7 +72,7 @@ pub(crate) fn answer(state: &Arc<State>, call: Call<'_>, now: DateTime<Utc>, tra
 /// The form of the page on which a location is chosen.
 fn chosen_location(state: &Arc<State>, call: Call<'_>, now: DateTime<Utc>) -> Reply {
     let wrong =
-        |message: &str| shown(StatusCode::BAD_REQUEST, page::wrong(message, &identifiers::object_id()));
+        |message: &str| shown(StatusCode::BAD_REQUEST, page::wrong(message, &state.identifiers.object_id()));
     let form = match Form::of_body(content_type(call), call.body) {
         Ok(form) => form,
         Err(message) => return wrong(&message),
@@ -95,21 +94,21 @@ fn chosen_location(state: &Arc<State>, call: Call<'_>, now: DateTime<Utc>) -> Re
 }
 
 fn choose_location(state: &Arc<State>, query: &Form, now: DateTime<Utc>, may_choose: bool) -> Reply {
-    let text = identifiers::secret("code");
+    let text = state.identifiers.secret("code");
     let world = state.world();
     let mut credentials = state.credentials_mut();
     match authorize::decide(query, &credentials.oauth, &world, now, &text, may_choose) {
         Answer::Ask => {
-            let (token, nonce) = (state.access.choice_token(), identifiers::object_id());
+            let (token, nonce) = (state.access.choice_token(), state.identifiers.object_id());
             shown(StatusCode::OK, page::choose(query, &world, AUTHORIZE, token, &nonce))
         }
         Answer::Wrong(words) => {
-            shown(StatusCode::BAD_REQUEST, page::wrong(&words, &identifiers::object_id()))
+            shown(StatusCode::BAD_REQUEST, page::wrong(&words, &state.identifiers.object_id()))
         }
         Answer::Redirect { location, code } => {
             let Ok(location) = HeaderValue::from_str(&location) else {
                 let page =
-                    page::wrong("the redirect_uri cannot stand in a header", &identifiers::object_id());
+                    page::wrong("the redirect_uri cannot stand in a header", &state.identifiers.object_id());
                 return shown(StatusCode::BAD_REQUEST, page);
             };
             let registry = &mut credentials.oauth;
@@ -129,7 +128,7 @@ fn choose_location(state: &Arc<State>, query: &Form, now: DateTime<Utc>, may_cho
 
 fn token(state: &Arc<State>, call: Call<'_>, now: DateTime<Utc>, trace_id: &str) -> Reply {
     let form = Form::of_body(content_type(call), call.body);
-    let fresh = fresh(trace_id);
+    let fresh = fresh(state, trace_id);
     let mut credentials = state.credentials_mut();
     let registry = &mut credentials.oauth;
     let Decision { answer, change, resource, outcome } = grant::decide(&form, registry, now, &fresh);
@@ -150,7 +149,7 @@ fn token(state: &Arc<State>, call: Call<'_>, now: DateTime<Utc>, trace_id: &str)
 
 fn location_token(state: &Arc<State>, call: Call<'_>, now: DateTime<Utc>, trace_id: &str) -> Reply {
     let form = Form::of_body(content_type(call), call.body);
-    let fresh = fresh(trace_id);
+    let fresh = fresh(state, trace_id);
     let mut credentials = state.credentials_mut();
     let caller = api::authenticate(call.headers, &credentials, now);
     let versions = state.contract.allowed_values("ApiVersion");

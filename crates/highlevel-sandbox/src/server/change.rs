@@ -10,7 +10,6 @@ use serde_json::Value;
 use super::{State, lock};
 use crate::credentials::{Credentials, Grant};
 use crate::fidelity::Settings;
-use crate::identifiers;
 use crate::ledger::Entry;
 use crate::rate_limit::{RateLimit, RateLimiter};
 use crate::store::Change;
@@ -93,6 +92,13 @@ impl State {
         records: impl IntoIterator<Item = Record>,
     ) -> Result<(), Conflict> {
         let records: Vec<Record> = records.into_iter().collect();
+        for record in &records {
+            if let Record::Provider(provider) = record
+                && let Some(url) = provider.delivery_url.as_deref().and_then(|url| url.parse().ok())
+            {
+                self.targets.check(&url).map_err(Conflict::new)?;
+            }
+        }
         world.put(records.iter().cloned())?;
         let mut changes = Vec::new();
         for record in records {
@@ -213,7 +219,7 @@ impl State {
             Some(token) => {
                 crate::builder::checked_token(token).map_err(|error| Unchanged::Invalid(error.to_string()))?
             }
-            None => identifiers::private_integration_token(),
+            None => self.identifiers.private_integration_token(),
         };
         let world = self.world();
         if world.location(location_id).is_none() {

@@ -1,11 +1,13 @@
 //! What the connections of one sandbox share, and what one request does to it.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use chrono::{DateTime, SecondsFormat, Utc};
 use http::header::CONTENT_TYPE;
+use http::request::Parts;
 use http::{HeaderMap, HeaderValue};
 use serde_json::Value;
 
@@ -14,17 +16,18 @@ use tokio::sync::{Semaphore, watch};
 use super::body::{LONGEST, Received};
 use super::change::Beginning;
 use crate::access::{Access, Guesses};
+use crate::admin::Problem;
 use crate::api::{self, Answer, Call, Fresh, Operation, Refusal, Remarks, Rulebook};
 use crate::clock::Clock;
 use crate::contract::Contract;
 use crate::credentials::{Credentials, Grant};
 use crate::fault::{self, Base, FaultBook, FaultStage, Strike};
 use crate::fidelity::Settings;
-use crate::identifiers;
+use crate::identifiers::Identifiers;
 use crate::ledger::{Entry, Ledger, RecordedRequest};
 use crate::rate_limit::{Account, RateLimiter, Verdict};
 use crate::store::Store;
-use crate::webhook::{self, Outbox};
+use crate::webhook::{self, Outbox, Targets};
 use crate::world::{Conversation, Message, Record, World};
 
 /// How much of an answer the ledger keeps, in bytes. Only a fault makes longer ones.
@@ -49,10 +52,16 @@ pub(crate) struct State {
     pub(crate) faults: FaultBook,
     /// Who may use the sandbox, and from where.
     pub(crate) access: Access,
+    /// Where webhooks may be delivered.
+    pub(crate) targets: Targets,
     /// The wrong admin tokens of late.
     pub(crate) guesses: Mutex<Guesses>,
+    /// How many requests were refused for their `Host` or their site.
+    pub(crate) refused: AtomicU64,
     /// When this run started.
     pub(crate) started: Instant,
+    /// Generates ids, tokens and keys.
+    pub(crate) identifiers: Identifiers,
     /// Tells this run from another one with the same state.
     pub(crate) run: String,
     /// Whether it is to end.
@@ -77,13 +86,13 @@ pub(super) struct Moment {
 }
 
 impl Moment {
-    pub(super) fn at(now: DateTime<Utc>) -> Self {
+    pub(super) fn at(now: DateTime<Utc>, identifiers: &Identifiers) -> Self {
         let fresh = Fresh {
             now: now.to_rfc3339_opts(SecondsFormat::Millis, true),
-            trace_id: identifiers::uuid(),
-            message_id: identifiers::object_id(),
-            email_message_id: identifiers::object_id(),
-            conversation_id: identifiers::object_id(),
+            trace_id: identifiers.uuid(),
+            message_id: identifiers.object_id(),
+            email_message_id: identifiers.object_id(),
+            conversation_id: identifiers.object_id(),
         };
         Self { now, fresh }
     }
@@ -192,6 +201,15 @@ impl State {
         })
     }
 
+    /// Logs a request that was refused for its `Host` or its site: the first ones, then fewer and fewer.
+    pub(crate) fn report_refusal(&self, head: &Parts, problem: &Problem) {
+        let count = self.refused.fetch_add(1, Ordering::Relaxed) + 1;
+        if count <= 8 || count.is_power_of_two() {
+            let (method, path, reason) = (&head.method, head.uri.path(), &problem.message);
+            tracing::warn!(count, %method, ?path, reason, "refused a request");
+        }
+    }
+
     /// Logs a wrong admin token, and holds the response back if there were several.
     pub(crate) async fn slow_down_guess(&self) {
         let refusal = lock(&self.guesses).wrong(self.started.elapsed());
@@ -218,7 +236,7 @@ impl State {
         body: &Value,
         adjust: impl FnOnce(&mut Message),
     ) -> Result<Message, String> {
-        let moment = Moment::at(self.clock.now());
+        let moment = Moment::at(self.clock.now(), &self.identifiers);
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert("version", HeaderValue::from_static("2021-04-15"));

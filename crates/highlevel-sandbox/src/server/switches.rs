@@ -11,6 +11,8 @@ use chrono::{DateTime, Datelike, TimeDelta, Utc};
 use serde::Deserialize;
 
 use super::{State, lock};
+use http::Uri;
+
 use crate::builder::parse_webhook_url;
 use crate::clock::Clock;
 use crate::fidelity::Settings;
@@ -116,9 +118,16 @@ impl State {
         self.changed("rate-limit");
     }
 
+    /// The URL of a webhook target that this sandbox may deliver to.
+    pub(crate) fn checked_target(&self, url: &str) -> io::Result<Uri> {
+        let url = parse_webhook_url(url)?;
+        self.targets.check(&url).map_err(|reason| io::Error::new(io::ErrorKind::InvalidInput, reason))?;
+        Ok(url)
+    }
+
     /// Sends the events of the app somewhere else from now on, or nowhere.
     pub(crate) fn set_webhook_url(&self, url: Option<&str>) -> io::Result<()> {
-        let url = url.map(parse_webhook_url).transpose()?;
+        let url = url.map(|url| self.checked_target(url)).transpose()?;
         self.outbox.set_url(url.map(|url| url.to_string()));
         self.changed("webhooks");
         Ok(())
@@ -153,7 +162,7 @@ impl State {
 
     /// Signs with a new key from now on.
     pub(crate) fn rotate_webhook_key(&self) -> io::Result<()> {
-        self.outbox.rotate_key()?;
+        self.outbox.rotate_key(&self.identifiers)?;
         self.changed("webhooks");
         Ok(())
     }

@@ -4,7 +4,6 @@ use chrono::{DateTime, Utc};
 
 use super::payload::{Envelope, PROVIDER_EVENT, event_name, event_payload, provider_payload};
 use super::store::{Event, text};
-use crate::identifiers;
 use crate::server::State;
 use crate::world::{Message, World};
 
@@ -49,7 +48,7 @@ pub(crate) fn tell_app(state: &State, world: &World, message: &Message, now: Dat
 pub(super) fn envelope(state: &State, now: DateTime<Utc>) -> Envelope {
     Envelope {
         timestamp: text(now),
-        webhook_id: identifiers::uuid(),
+        webhook_id: state.identifiers.uuid(),
         app_id: state.account.app_id.clone(),
         version_id: state.account.app_id.clone(),
     }

@@ -9,8 +9,8 @@ use bytes::Bytes;
 use http::Request as HttpRequest;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
-use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::{Client, ResponseFuture};
 use hyper_util::rt::TokioExecutor;
 use tokio::sync::mpsc::{self, UnboundedSender};
 use tokio::time::{sleep, timeout_at};
@@ -20,6 +20,7 @@ use super::lanes::{Lanes, Ticket};
 use super::outbox::{Begun, Job, Sending};
 use super::record::DeliveryOutcome;
 use super::store::PENDING_KEPT;
+use super::targets::{RemoteResolver, Targets};
 use crate::server::State;
 
 /// How long one attempt may take unless it is said otherwise, by the machine's clock.
@@ -35,7 +36,30 @@ const KEPT_HEADERS: usize = 8 * 1024;
 /// From how many attempts on those are looked for whose delivery is forgotten: twice as many as can be remembered.
 const MOST_WAITING: usize = 2 * PENDING_KEPT;
 
-type HttpClient = Client<HttpConnector, Full<Bytes>>;
+/// The clients for targets that may have any address, and for those that may not be this machine.
+#[derive(Clone)]
+struct Clients {
+    open: Client<HttpConnector, Full<Bytes>>,
+    remote: Client<HttpConnector<RemoteResolver>, Full<Bytes>>,
+}
+
+impl Clients {
+    fn new() -> Self {
+        Self {
+            open: Client::builder(TokioExecutor::new()).build_http(),
+            remote: Client::builder(TokioExecutor::new())
+                .build(HttpConnector::new_with_resolver(RemoteResolver::new())),
+        }
+    }
+
+    fn request(&self, targets: &Targets, request: HttpRequest<Full<Bytes>>) -> ResponseFuture {
+        if targets.is_unrestricted(request.uri()) {
+            self.open.request(request)
+        } else {
+            self.remote.request(request)
+        }
+    }
+}
 
 /// What a task of the courier tells it.
 enum Signal {
@@ -47,7 +71,7 @@ enum Signal {
 
 /// Delivers what comes, for ever.
 pub(crate) async fn run(state: Arc<State>, attempt_timeout: Duration) {
-    let client: HttpClient = Client::builder(TokioExecutor::new()).build_http();
+    let clients = Clients::new();
     let mut lanes = Lanes::new();
     let (signals, mut told) = mpsc::unbounded_channel();
     loop {
@@ -64,8 +88,8 @@ pub(crate) async fn run(state: Arc<State>, attempt_timeout: Duration) {
         }
         while let Some((ticket, job)) = lanes.start() {
             if let Some(sending) = begin(&state, &mut lanes, &ticket, job, &signals) {
-                let (client, state, signals) = (client.clone(), Arc::clone(&state), signals.clone());
-                tokio::spawn(deliver(client, state, sending, ticket, signals, attempt_timeout));
+                let (clients, state, signals) = (clients.clone(), Arc::clone(&state), signals.clone());
+                tokio::spawn(deliver(clients, state, sending, ticket, signals, attempt_timeout));
             }
         }
         let due = async {
@@ -112,7 +136,7 @@ fn begin(
 }
 
 async fn deliver(
-    client: HttpClient,
+    clients: Clients,
     state: Arc<State>,
     sending: Box<Sending>,
     ticket: Ticket,
@@ -123,7 +147,9 @@ async fn deliver(
     let outcome = {
         let attempt = async {
             match &sending.request {
-                Ok(request) => exchange(&client, sending.url(), request, attempt_timeout).await,
+                Ok(request) => {
+                    exchange(&clients, &state.targets, sending.url(), request, attempt_timeout).await
+                }
                 Err(reason) => DeliveryOutcome::Failed { reason: reason.clone() },
             }
         };
@@ -142,7 +168,8 @@ async fn deliver(
 }
 
 async fn exchange(
-    client: &HttpClient,
+    clients: &Clients,
+    targets: &Targets,
     url: &str,
     request: &Request,
     attempt_timeout: Duration,
@@ -155,8 +182,11 @@ async fn exchange(
         Ok(built) => built,
         Err(error) => return failed(&error),
     };
+    if let Err(reason) = targets.check(built.uri()) {
+        return DeliveryOutcome::Failed { reason };
+    }
     let deadline = tokio::time::Instant::now() + attempt_timeout;
-    match timeout_at(deadline, client.request(built)).await {
+    match timeout_at(deadline, clients.request(targets, built)).await {
         Ok(Ok(response)) => {
             let status = response.status().as_u16();
             let headers = first_headers(crate::server::readable(response.headers()));

@@ -8,7 +8,8 @@ use base64::engine::general_purpose::STANDARD;
 use ring::rand::SystemRandom;
 use ring::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
 
-use super::signature::{Signer, random_seed};
+use super::signature::Signer;
+use crate::identifiers::Identifiers;
 
 /// The public half of the RSA test key, as `HighLevel` publishes its own: PEM.
 pub(crate) const RSA_PUBLIC_KEY: &str = include_str!("../../keys/rsa-test-key-not-secret.pub.pem");
@@ -66,20 +67,20 @@ pub(crate) enum KeyStanding {
 impl Keyring {
     pub(crate) const RSA_KEY_ID: &str = "rsa-test";
 
-    /// The keys of a sandbox that signs with `seed`, or with a new one.
-    pub(crate) fn new(seed: Option<[u8; 32]>) -> io::Result<Self> {
+    /// The keys of a sandbox that signs with this key.
+    pub(crate) fn new(current: [u8; 32], identifiers: &Identifiers) -> io::Result<Self> {
         let key = |id: &str, seed| Key { id: id.to_owned(), signer: Signer::new(seed) };
         Ok(Self {
-            retired: vec![key("ed25519-1", random_seed()?)],
-            current: key("ed25519-2", seed.map_or_else(random_seed, Ok)?),
-            wrong: key("wrong", random_seed()?),
+            retired: vec![key("ed25519-1", identifiers.key()?)],
+            current: key("ed25519-2", current),
+            wrong: key("wrong", identifiers.key()?),
             count: 2,
         })
     }
 
     /// Signs with a new key from now on. The one before is retired.
-    pub(crate) fn rotate(&mut self) -> io::Result<()> {
-        let signer = Signer::new(random_seed()?);
+    pub(crate) fn rotate(&mut self, identifiers: &Identifiers) -> io::Result<()> {
+        let signer = Signer::new(identifiers.key()?);
         self.count += 1;
         let key = Key { id: format!("ed25519-{}", self.count), signer };
         self.retired.push(std::mem::replace(&mut self.current, key));
@@ -164,14 +165,14 @@ mod tests {
 
     #[test]
     fn rotated_keys_are_remembered_up_to_a_bound() {
-        let mut keyring = Keyring::new(Some([7; 32])).unwrap();
+        let mut keyring = Keyring::new([7; 32], &Identifiers::new(None)).unwrap();
         let first = keyring.current().signer.public_key();
         assert_eq!(first, Signer::new([7; 32]).public_key());
-        keyring.rotate().unwrap();
+        keyring.rotate(&Identifiers::new(None)).unwrap();
         assert_eq!(keyring.retired().signer.public_key(), first);
         assert_ne!(keyring.current().signer.public_key(), first);
         for _ in 0..20 {
-            keyring.rotate().unwrap();
+            keyring.rotate(&Identifiers::new(None)).unwrap();
         }
         assert_eq!(keyring.published().len(), RETIRED_KEPT + 2);
         assert_eq!(keyring.published().iter().filter(|key| key.current).count(), 1);
@@ -179,7 +180,7 @@ mod tests {
 
     #[test]
     fn a_signature_is_told_by_its_key() {
-        let mut keyring = Keyring::new(Some([7; 32])).unwrap();
+        let mut keyring = Keyring::new([7; 32], &Identifiers::new(None)).unwrap();
         let genuine = Signer::new([7; 32]).sign(b"{}");
         let rsa = Keyring::rsa_signature(b"{}").unwrap();
         let wrong = keyring.wrong().signer.sign(b"{}");
@@ -195,7 +196,7 @@ mod tests {
             assert_eq!(keyring.made(id, signature, b"{}"), made, "{id}");
             assert_eq!(keyring.made(id, signature, b"{ }"), made.and(Some(false)), "{id}");
         }
-        keyring.rotate().unwrap();
+        keyring.rotate(&Identifiers::new(None)).unwrap();
         assert_eq!(keyring.standing("ed25519-2"), KeyStanding::Retired);
         assert_eq!(keyring.made("ed25519-2", &genuine, b"{}"), Some(true));
     }

@@ -13,6 +13,7 @@ use super::keyring::{Keyring, WebhookKey};
 use super::record::{AttemptCause, Delivery, DeliveryAttempt, DeliveryOutcome};
 use super::schedule::RetrySchedule;
 use super::store::{DeliveryFilter, Event, Store, Summary, text};
+use crate::identifiers::Identifiers;
 use crate::ledger::{Entry, Ledger};
 
 /// How many resends and replays may wait.
@@ -196,8 +197,8 @@ impl Outbox {
         self.inner().keyring.current().signer.public_key()
     }
 
-    pub(crate) fn rotate_key(&self) -> io::Result<()> {
-        self.inner().keyring.rotate()
+    pub(crate) fn rotate_key(&self, identifiers: &Identifiers) -> io::Result<()> {
+        self.inner().keyring.rotate(identifiers)
     }
 
     /// Has the keys of the start again.

@@ -28,13 +28,6 @@ impl Signer {
     }
 }
 
-/// The secret of a new key.
-pub(crate) fn random_seed() -> std::io::Result<[u8; 32]> {
-    let mut seed = [0; 32];
-    getrandom::fill(&mut seed).map_err(std::io::Error::other)?;
-    Ok(seed)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -9,7 +9,6 @@ use super::announce::envelope;
 use super::payload::PROVIDER_EVENT;
 use super::record::Delivery;
 use super::store::Event;
-use crate::builder::parse_webhook_url;
 use crate::contract::Contract;
 use crate::server::State;
 
@@ -111,7 +110,7 @@ pub(crate) fn trigger(state: &State, trigger: &Trigger) -> io::Result<Delivery> 
 
 fn target(state: &State, trigger: &Trigger) -> io::Result<String> {
     if let Some(url) = &trigger.url {
-        parse_webhook_url(url)?;
+        state.checked_target(url)?;
         return Ok(url.clone());
     }
     if trigger.event == PROVIDER_EVENT {

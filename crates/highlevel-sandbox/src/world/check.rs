@@ -10,7 +10,7 @@ use super::{Kind, Record, World};
 pub struct Conflict(String);
 
 impl Conflict {
-    pub(super) fn new(message: impl Into<String>) -> Self {
+    pub(crate) fn new(message: impl Into<String>) -> Self {
         Self(message.into())
     }
 }

@@ -67,8 +67,31 @@ async fn what_cannot_be_used_is_refused_at_the_start() {
         (
             builder().address(SocketAddr::from(([0, 0, 0, 0], 80))).public(true),
             ErrorKind::InvalidInput,
-            "others can reach 0.0.0.0:80, and whoever can use the admin API can do everything; set an admin token",
+            "other machines can reach 0.0.0.0:80, and the admin API can do everything; set an admin token",
         ),
+        (
+            builder()
+                .address(SocketAddr::from(([0, 0, 0, 0], 80)))
+                .public(true)
+                .admin_token("fifteen letters"),
+            ErrorKind::InvalidInput,
+            "the token cannot stand in a header",
+        ),
+        (
+            builder()
+                .address(SocketAddr::from(([0, 0, 0, 0], 80)))
+                .public(true)
+                .admin_token("fifteen-letters"),
+            ErrorKind::InvalidInput,
+            "the admin token has 15 characters, and other machines can try all tokens of that length; use at least 16",
+        ),
+        (
+            builder().base_url("sandbox.example"),
+            ErrorKind::InvalidInput,
+            "the base URL `sandbox.example` is not one",
+        ),
+        (builder().base_url("http://a/b"), ErrorKind::InvalidInput, "the base URL `http://a/b` is not one"),
+        (builder().webhook_url("http://a:b@127.0.0.1/"), ErrorKind::InvalidInput, "it has a user name in it"),
         (builder().webhook_url("https://a.example"), ErrorKind::InvalidInput, "the sandbox speaks no TLS"),
         (
             builder().webhook_url("a.example/hooks"),

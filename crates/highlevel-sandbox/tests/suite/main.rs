@@ -6,6 +6,7 @@ mod caller;
 mod contract;
 mod deliveries;
 mod docs;
+mod exposure;
 mod faults;
 mod fidelity;
 mod inspector;

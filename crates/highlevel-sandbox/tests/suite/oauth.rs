@@ -178,6 +178,14 @@ async fn installs(sandbox: &Sandbox) -> usize {
     installs["installs"].as_array().unwrap_or_else(|| panic!("{installs}")).len()
 }
 
+/// A request of a browser for the page on which a location is chosen.
+struct Row {
+    name: &'static str,
+    headers: &'static [(&'static str, &'static str)],
+    navigates: bool,
+    status: u16,
+}
+
 #[tokio::test]
 async fn a_page_of_another_site_cannot_choose_a_location() {
     let sandbox = Sandbox::start().await.unwrap();
@@ -194,12 +202,6 @@ async fn a_page_of_another_site_cannot_choose_a_location() {
         ("scope", SCOPES),
         chosen,
     ];
-    struct Row {
-        name: &'static str,
-        headers: &'static [(&'static str, &'static str)],
-        navigates: bool,
-        status: u16,
-    }
     for row in [
         Row {
             name: "an image",

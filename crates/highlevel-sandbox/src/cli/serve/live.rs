@@ -3,6 +3,8 @@
 use highlevel_sandbox::{DeliveryAttempt, DeliveryOutcome, Entry, RecordedRequest};
 use serde_json::Value;
 
+use crate::shell::printable;
+
 pub(crate) fn line(entry: &Entry) -> Option<String> {
     match entry {
         Entry::Request(request) => Some(request_line(request)),
@@ -16,6 +18,7 @@ fn request_line(request: &RecordedRequest) -> String {
     let RecordedRequest { method, path, status, .. } = request;
     let time = request.received_at.get(11..19).unwrap_or_default();
     let details = details(request).map(|details| format!("  {details}")).unwrap_or_default();
+    let (method, path) = (printable(method), printable(path));
     format!("{time}  {status}  {method} {path}{details}{}", remarks(request))
 }
 
@@ -34,7 +37,7 @@ fn remarks(request: &RecordedRequest) -> String {
     if let Some(quirk) = request.quirk {
         remarks.push(format!("by the quirk {quirk}"));
     }
-    remarks.into_iter().fold(String::new(), |text, remark| text + "\n               " + &remark)
+    remarks.into_iter().fold(String::new(), |text, remark| text + "\n               " + &printable(&remark))
 }
 
 /// What was accepted, or why it was not, each reason on a line of its own.
@@ -43,11 +46,12 @@ fn details(request: &RecordedRequest) -> Option<String> {
     if request.status < 300 {
         let body: Value = serde_json::from_slice(&request.body).ok()?;
         let channel = body.get("type")?.as_str()?;
-        return Some(format!("{channel}, message {}", answer.get("messageId")?.as_str()?));
+        let message = answer.get("messageId")?.as_str()?;
+        return Some(format!("{}, message {}", printable(channel), printable(message)));
     }
-    let reasons = match answer.get("message")? {
-        Value::Array(reasons) => reasons.iter().filter_map(Value::as_str).collect(),
-        reason => vec![reason.as_str()?],
+    let reasons: Vec<String> = match answer.get("message")? {
+        Value::Array(reasons) => reasons.iter().filter_map(Value::as_str).map(printable).collect(),
+        reason => vec![printable(reason.as_str()?)],
     };
     Some(reasons.join("\n               "))
 }
@@ -58,5 +62,6 @@ fn delivery_line(delivery: &DeliveryAttempt) -> String {
         DeliveryOutcome::Failed { reason, .. } => ("---".to_owned(), format!("  {reason}")),
         _ => ("---".to_owned(), String::new()),
     };
-    format!("          {status}  webhook {} to {}{reason}", delivery.event, delivery.url)
+    let (event, url, reason) = (printable(&delivery.event), printable(&delivery.url), printable(&reason));
+    format!("          {status}  webhook {event} to {url}{reason}")
 }

@@ -42,14 +42,31 @@ Options:
                        [default: count them, refuse none]
   --rate-limit-window fixed|sliding
                        the same, with the 10 s at fixed times or always the last ones [default: sliding]
+  --redirect-uri URI   a URI to which the OAuth page may send a code; can be given several times
+                       [default: any URI of this machine]
   --public             let other machines connect, if the address is one that they can reach
-  --admin-token TOKEN  what the admin API asks for; needed with --public [default: nothing]
+  --admin-token TOKEN  the token that the admin API demands; needed with --public, with 16 characters or more. Other users
+                       of this machine can read a command line: prefer --admin-token-file, or the environment variable
+                       HIGHLEVEL_SANDBOX_ADMIN_TOKEN [default: none]
+  --admin-token-file FILE
+                       the same, read from the first line of a file
+  --base-url URL       the URL under which clients reach the sandbox, for example https://sandbox.example behind a proxy
+                       [default: the address]
+  --webhook-allow HOST[:PORT]
+                       with --public, deliver webhooks to this host even if it is this machine; can be given several
+                       times [default: no loopback and no link-local address]
+  --seed-rng NUMBER    generate the same ids, tokens, secrets and keys in every run, for tests [default: random ones]
+  --until-stdin-closes
+                       stop when standard input is closed, which it is when the parent process ends
   --json               print every line as a JSON object
   -h, --help           print this
   -V, --version        print the version
 
 It prints what is needed to send a first message, then one line with `ready ` and all of it as JSON, then a line for
 each request and each webhook. Ctrl-C or SIGTERM stops it.";
+
+/// The environment variable with the admin token.
+const ADMIN_TOKEN: &str = "HIGHLEVEL_SANDBOX_ADMIN_TOKEN";
 
 /// What was chosen.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -66,8 +83,14 @@ pub(crate) struct Options {
     keep_requests: Option<usize>,
     /// The window of the documented limits, if they are enforced.
     pub(crate) rate_limit: Option<Window>,
+    redirect_uris: Vec<String>,
     public: bool,
     admin_token: Option<String>,
+    admin_token_file: Option<PathBuf>,
+    base_url: Option<String>,
+    webhook_allow: Vec<String>,
+    seed_rng: Option<u64>,
+    pub(crate) until_stdin_closes: bool,
     pub(crate) json: bool,
 }
 
@@ -105,7 +128,20 @@ pub(crate) fn read(parser: &mut Parser) -> Result<Options, Stop> {
                 options.rate_limit = Some(one_of(parser, "--rate-limit-window", &values)?);
             }
             Arg::Long("public") => options.public = true,
+            Arg::Long("redirect-uri") => options.redirect_uris.push(text(parser, "--redirect-uri")?),
             Arg::Long("admin-token") => options.admin_token = Some(text(parser, "--admin-token")?),
+            Arg::Long("admin-token-file") => {
+                options.admin_token_file = Some(text(parser, "--admin-token-file")?.into());
+            }
+            Arg::Long("base-url") => options.base_url = Some(text(parser, "--base-url")?),
+            Arg::Long("webhook-allow") => options.webhook_allow.push(text(parser, "--webhook-allow")?),
+            Arg::Long("seed-rng") => {
+                let number = text(parser, "--seed-rng")?;
+                options.seed_rng = Some(number.parse().map_err(|_| {
+                    Stop::Problem(format!("`{number}` is not a seed; one is a number from 0 to {}", u64::MAX))
+                })?);
+            }
+            Arg::Long("until-stdin-closes") => options.until_stdin_closes = true,
             Arg::Long("json") => options.json = true,
             argument => return Err(other(argument)),
         }
@@ -153,10 +189,43 @@ impl Options {
         if let Some(window) = self.rate_limit {
             builder = builder.rate_limit(RateLimit::documented().window(window));
         }
-        if let Some(token) = &self.admin_token {
+        if let Some(token) = self.admin_token()? {
             builder = builder.admin_token(token);
         }
+        for uri in &self.redirect_uris {
+            builder = builder.redirect_uri(uri);
+        }
+        if let Some(url) = &self.base_url {
+            builder = builder.base_url(url);
+        }
+        for host in &self.webhook_allow {
+            builder = builder.webhook_allow(host);
+        }
+        if let Some(seed) = self.seed_rng {
+            builder = builder.seed_rng(seed);
+        }
         Ok(builder)
+    }
+
+    /// The admin token: of the command line, of a file, or of the environment, in this order.
+    fn admin_token(&self) -> io::Result<Option<String>> {
+        if self.admin_token.is_some() {
+            return Ok(self.admin_token.clone());
+        }
+        let Some(path) = &self.admin_token_file else {
+            return Ok(std::env::var(ADMIN_TOKEN).ok().filter(|token| !token.is_empty()));
+        };
+        let named = |error: io::Error| {
+            io::Error::new(
+                error.kind(),
+                format!("the admin token cannot be read from {}: {error}", path.display()),
+            )
+        };
+        let content = fs::read_to_string(path).map_err(named)?;
+        match content.lines().next().map(str::trim).filter(|token| !token.is_empty()) {
+            Some(token) => Ok(Some(token.to_owned())),
+            None => Err(named(io::Error::new(io::ErrorKind::InvalidData, "its first line is empty"))),
+        }
     }
 }
 
@@ -217,6 +286,24 @@ mod tests {
                 Options { public: true, admin_token: some("t"), json: true, ..Options::default() },
             ),
             (
+                "--admin-token-file f --base-url https://a.example --webhook-allow b:1 --webhook-allow c",
+                Options {
+                    admin_token_file: Some("f".into()),
+                    base_url: some("https://a.example"),
+                    webhook_allow: vec!["b:1".to_owned(), "c".to_owned()],
+                    ..Options::default()
+                },
+            ),
+            (
+                "--redirect-uri http://a/b --seed-rng 7 --until-stdin-closes",
+                Options {
+                    redirect_uris: vec!["http://a/b".to_owned()],
+                    seed_rng: Some(7),
+                    until_stdin_closes: true,
+                    ..Options::default()
+                },
+            ),
+            (
                 "--strictness documented --success-status 200",
                 Options {
                     strictness: Some(Strictness::Documented),
@@ -250,6 +337,7 @@ mod tests {
                 "--quirk none",
                 "there is no quirk `none`; there are wrong-provider-500, bad-token-500, custom-inbound-vanishes, early-status-403, empty-success",
             ),
+            ("--seed-rng x", "`x` is not a seed; one is a number from 0 to 18446744073709551615"),
             ("--keep-messages 0", "`0` is not a number that can be kept; one is 1 or more"),
             (
                 "--address 8080",
@@ -266,7 +354,8 @@ mod tests {
         let options = check(
             "--address 127.0.0.1:81 --webhook-url http://localhost:3000/hooks --rate-limit-window fixed --state s \
              --keep-messages 5 --strictness documented --success-status 200 --quirk empty-success \
-             --quirk bad-token-500 --keep-requests 6 --public",
+             --quirk bad-token-500 --keep-requests 6 --public --base-url http://a:1 --webhook-allow b \
+             --redirect-uri http://c/d --seed-rng 7 --admin-token e",
         );
         let expected = Sandbox::builder()
             .address(SocketAddr::from(([127, 0, 0, 1], 81)))
@@ -279,7 +368,12 @@ mod tests {
             .keep_requests(6)
             .strictness(Strictness::Documented)
             .success_status(SuccessStatus::Ok200)
-            .public(true);
+            .public(true)
+            .base_url("http://a:1")
+            .webhook_allow("b")
+            .redirect_uri("http://c/d")
+            .seed_rng(7)
+            .admin_token("e");
         assert_eq!(format!("{:?}", options.unwrap().builder().unwrap()), format!("{expected:?}"));
     }
 }

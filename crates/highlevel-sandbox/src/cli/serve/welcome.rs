@@ -4,11 +4,12 @@ use highlevel_sandbox::{Sandbox, Window};
 use serde_json::{Value, json};
 
 use super::options::Options;
-use crate::shell::quoted;
+use crate::shell::{printable, quoted};
 
 /// What there is to say.
 #[derive(Debug)]
 pub(crate) struct Facts {
+    address: String,
     base_url: String,
     inspector_url: String,
     token: String,
@@ -28,6 +29,7 @@ pub(crate) struct Facts {
 impl Facts {
     pub(crate) fn of(sandbox: &Sandbox, options: &Options) -> Self {
         Self {
+            address: sandbox.address().to_string(),
             base_url: sandbox.base_url(),
             inspector_url: sandbox.inspector_url(),
             token: sandbox.token().to_owned(),
@@ -49,6 +51,7 @@ impl Facts {
     pub(crate) fn to_json(&self) -> Value {
         json!({
             "version": env!("CARGO_PKG_VERSION"),
+            "address": self.address,
             "baseUrl": self.base_url,
             "adminUrl": format!("{}/_sandbox/", self.base_url),
             "inspectorUrl": self.inspector_url,
@@ -69,6 +72,7 @@ impl Facts {
 
 pub(crate) fn text(facts: &Facts) -> String {
     let Facts {
+        address: _,
         base_url,
         inspector_url,
         token,
@@ -85,9 +89,9 @@ pub(crate) fn text(facts: &Facts) -> String {
         state,
     } = facts;
     let version = env!("CARGO_PKG_VERSION");
-    let webhooks = webhook_url
-        .as_deref()
-        .unwrap_or("nowhere (to get them: --webhook-url http://127.0.0.1:3000/webhooks)");
+    let webhooks = webhook_url.as_deref().map(printable);
+    let webhooks =
+        webhooks.as_deref().unwrap_or("nowhere (to get them: --webhook-url http://127.0.0.1:3000/webhooks)");
     let rate_limit = match rate_limit {
         None => "counted, not enforced (to get 429 for too many requests: --rate-limit)",
         Some(Window::Fixed) => "100 requests in 10 s, at fixed times; 200,000 in a day",
@@ -95,7 +99,7 @@ pub(crate) fn text(facts: &Facts) -> String {
     };
     let kept = match state {
         None => "nothing is kept when it stops".to_owned(),
-        Some(path) => format!("what exists is kept in {path}"),
+        Some(path) => format!("what exists is kept in {}", printable(path)),
     };
     let bearer = quoted(&format!("Authorization: Bearer {token}"));
     format!(

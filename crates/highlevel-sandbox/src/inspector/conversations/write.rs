@@ -6,7 +6,6 @@ use serde_json::{Map, Value, json};
 use super::list::Search;
 use super::words;
 use crate::admin::Problem;
-use crate::identifiers;
 use crate::inspector::{Answer, Asked, PATH};
 use crate::server::{State, Unchanged};
 use crate::webhook::{self, CallOutcome, SimulatedCall};
@@ -163,7 +162,7 @@ pub(super) fn status(state: &State, asked: &Asked<'_>) -> Result<Answer, Problem
 /// Adds a contact.
 pub(super) fn add_contact(state: &State, asked: &Asked<'_>) -> Result<Answer, Problem> {
     let field = |name| asked.field(name).map(|text| text.trim().to_owned());
-    let id = field("contact").unwrap_or_else(identifiers::object_id);
+    let id = field("contact").unwrap_or_else(|| state.identifiers.object_id());
     // A browser leaves these out of an address, however they are written.
     if id == "." || id == ".." {
         return Err(Problem::bad_request(format!(
