@@ -1,49 +1,54 @@
 //! One call: attempts until there is a receipt, or a reason to stop.
 //!
-//! The decisions are made elsewhere, by pure functions: what is known by [`classify`](crate::classify), what to do about
-//! it by [`RetryPolicy`]. Here they meet the clock, the limiter and the network.
+//! Pure functions make the decisions: [`classify`](crate::classify) what is known, [`RetryPolicy`](crate::RetryPolicy)
+//! what to do about it. Here they meet the clock, the limiter and the network.
 
 mod answer;
 mod operations;
+mod panics;
+mod retry_after;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use highlevel_wire::ResponseValue;
+use highlevel_wire::{Gate, RequestContext, RequestTrace, ResponseValue};
 use http::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 use tracing::{Instrument, Span, field};
 
-use self::answer::{Failed, judge};
-pub(crate) use self::answer::{is_about_a_scope, is_about_version, retry_after};
+use self::answer::{Failed, evaluate};
+pub(crate) use self::answer::{is_about_a_scope, is_about_version};
+use self::panics::catch_panic;
+pub(crate) use self::retry_after::retry_after;
 use crate::classify::Replay;
 use crate::client::Client;
 use crate::connection::Moment;
+use crate::error::Cause;
 use crate::limit::{AcquireError, AcquireErrorKind, Permit, RateLimitHeaders, RateLimited};
-use crate::retry::{Next, Progress, RetryBudget};
+use crate::retry::{Next, Progress, RetryBudget, backoff};
 use crate::token::{Bearer, Rejected};
 use crate::transport::Slot;
 use crate::{Delivery, Error, ErrorKind, Fingerprint, Receipt, Result};
 
-/// The largest answer that is read, in bytes.
+/// The largest response that is read, in bytes.
 pub(crate) const BODY_LIMIT: usize = 1024 * 1024;
 
-/// A token that was had longer ago is had anew when a request gets its turn: it may have expired meanwhile.
+/// Re-fetch the token if waiting for a permit took longer than this; it may have expired.
 const LONG_WAIT: Duration = Duration::from_secs(1);
 
-/// Longer than any program waits; the time at which a longer call ends might not exist.
+/// Longer times are cut to this one: a time that far away can be added to every clock.
 pub(crate) const LONGEST_CALL: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
-/// A request that can be made with the client below.
+/// A request that the generated client can send.
 pub(crate) trait Operation: Sync {
-    /// What is answered.
+    /// The response.
     type Answer: DeserializeOwned + Send;
 
-    /// Its name, as the generated client names it.
+    /// The name, as the generated client has it.
     const NAME: &'static str;
 
-    /// Whether it may be made again when it may have been done.
+    /// Returns whether it may be repeated when it may have been done.
     fn replay(&self) -> Replay {
         Replay::Unsafe
     }
@@ -51,7 +56,7 @@ pub(crate) trait Operation: Sync {
     /// Returns the fingerprint of an attempt that starts at this time.
     fn fingerprint(&self, attempted: SystemTime) -> Option<Fingerprint>;
 
-    /// Makes it once.
+    /// Sends it once.
     fn run(
         &self,
         wire: &highlevel_wire::Client,
@@ -85,195 +90,361 @@ impl SharedBudget {
     }
 }
 
-/// What the attempts of a call leave behind, however it ends.
-#[derive(Debug, Default)]
-struct Track {
-    attempts: u32,
-    /// The start of the attempt that may have been done, or else of the last one.
-    attempted: Option<SystemTime>,
-    /// An earlier attempt may have been done: a later refusal does not undo it.
-    may_have_been_done: bool,
-}
-
 impl Client {
-    /// Makes a call: one attempt, and more where that is safe.
+    /// Runs an operation: one attempt, and more where that is safe.
     pub(crate) async fn call<O: Operation>(&self, operation: &O) -> Result<Receipt<O::Answer>> {
-        let mut track = Track::default();
-        match self.attempts(operation, &mut track).await {
-            Ok(receipt) => Ok(receipt.after(track.attempts)),
+        let mut call = Call::new(self, operation);
+        let result = call.run().await;
+        call.log.finished = true;
+        match result {
+            Ok(receipt) => Ok(receipt.after(call.log.attempts)),
             Err(error) => {
-                let fingerprint = track.attempted.and_then(|attempted| operation.fingerprint(attempted));
-                Err(error.after(track.attempts, track.may_have_been_done, fingerprint))
+                let fingerprint = call.attempted.and_then(|attempted| operation.fingerprint(attempted));
+                Err(error.after(call.log.attempts, call.log.may_have_been_done, fingerprint))
             }
         }
     }
 
-    async fn attempts<O: Operation>(&self, operation: &O, track: &mut Track) -> Result<Receipt<O::Answer>> {
-        let deadline = now() + self.options().call.min(LONGEST_CALL);
-        let shared = self.connection();
-        let mut progress = Progress::default();
-        // Before waiting for a turn, which a call without a token does not need.
-        let mut bearer = self.bearer(O::NAME, None, deadline).await?;
-        let mut had = now();
-        // What the last attempt ended with: reported if there is no time for another one.
-        let mut last: Option<Error> = None;
-        shared.budget.request();
-        loop {
-            // A call without time takes nobody's turn, and is not told that it waited for one.
-            if now() >= deadline {
-                return Err(last.unwrap_or_else(|| out_of_time(O::NAME)));
-            }
-            let permit = match self.permit(O::NAME, deadline).await {
-                Ok(permit) => permit,
-                Err((why, wait)) => return Err(last.unwrap_or(why).with_wait(wait)),
-            };
-            let slot = self.slot(O::NAME, deadline).await.map_err(|why| last.take().unwrap_or(why))?;
-            let acquired = now();
-            if acquired.saturating_duration_since(had) > LONG_WAIT {
-                bearer = match self.bearer(O::NAME, None, deadline).await {
-                    Ok(bearer) => bearer,
-                    Err(why) => {
-                        return Err(match last {
-                            Some(last) => last.without_fresh_token(why),
-                            None => why,
-                        });
-                    }
-                };
-                had = now();
-            }
-            let remaining = deadline.saturating_duration_since(now());
-            if remaining.is_zero() {
-                return Err(last.unwrap_or_else(|| out_of_time(O::NAME)));
-            }
-            let timeout = self.options().attempt.min(remaining);
-            let authorization =
-                bearer.authorization.clone().map_err(|what| Error::odd_token(O::NAME, what))?;
-            // The waits for a connection and a token may have taken longer than the permit is valid.
-            if !permit.begin() {
-                continue;
-            }
-            track.attempts += 1;
-            if !track.may_have_been_done {
-                track.attempted = Some(SystemTime::now());
-            }
-            let span = tracing::debug_span!(
-                "highlevel",
-                operation = O::NAME,
-                attempt = track.attempts,
-                status = field::Empty,
-                ms = field::Empty
-            );
-            let (result, headers) = self
-                .attempt(operation, &bearer, authorization, timeout, &slot)
-                .instrument(span.clone())
-                .await;
-            // A refresh of the token, or the next attempt, waits for a slot as well.
-            drop(slot);
-            report(&permit, &result, &headers);
-            drop(permit);
-            trace(&span, &result, now().saturating_duration_since(acquired));
-            let failed = match result {
-                Ok(receipt) => return Ok(receipt),
-                Err(failed) => failed,
-            };
-            let next = self.options().retry.next(failed.verdict.remedy, progress, random());
-            let pause = match next {
-                Next::Stop => return Err(failed.error),
-                Next::Queue => Duration::ZERO,
-                Next::Retry(pause) => {
-                    progress.retries += 1;
-                    if !shared.budget.try_retry() {
-                        return Err(failed.error);
-                    }
-                    pause
-                }
-                Next::Unavailable(wait) => {
-                    progress.unavailable = true;
-                    wait
-                }
-                Next::FreshToken => {
-                    progress.fresh_token = true;
-                    let rejected = Rejected::new(&bearer, failed.error.body());
-                    match self.bearer(O::NAME, Some(rejected), deadline).await {
-                        Ok(fresh) if !same(&fresh.token, &bearer.token) => (bearer, had) = (fresh, now()),
-                        Ok(_) => return Err(failed.error),
-                        Err(why) => return Err(failed.error.without_fresh_token(why)),
-                    }
-                    Duration::ZERO
-                }
-            };
-            if pause >= deadline.saturating_duration_since(now()) {
-                return Err(failed.error);
-            }
-            tracing::debug!(operation = O::NAME, attempt = track.attempts, ?next, "trying again");
-            track.may_have_been_done |= !failed.verdict.delivery.is_safe_to_resend();
-            last = Some(failed.error);
-            if !pause.is_zero() {
-                tokio::time::sleep(pause).await;
-            }
-        }
-    }
-
-    /// Waits for a permit. Returns the error to report without one, and when to retry if that is known.
-    async fn permit(
-        &self,
-        operation: &'static str,
-        deadline: Instant,
-    ) -> Result<Permit, (Error, Option<Duration>)> {
-        let timeout = deadline.saturating_duration_since(now());
-        let acquire = self.connection().limiter.acquire(self.location(), timeout);
-        // The limiter may be a caller's: the deadline holds whatever it does.
-        match tokio::time::timeout_at(deadline.into(), acquire).await {
-            Ok(Ok(permit)) => Ok(permit),
-            Ok(Err(denied)) => {
-                let wait = denied.retry_after();
-                Err((limited(operation, denied), wait))
-            }
-            Err(_) => Err((out_of_time(operation), None)),
-        }
-    }
-
-    /// Waits for a connection.
-    async fn slot(&self, operation: &'static str, deadline: Instant) -> Result<Slot> {
-        let slot = tokio::time::timeout_at(deadline.into(), self.connection().slot()).await;
-        slot.unwrap_or_else(|_| Err(out_of_time(operation)))
-    }
-
-    async fn attempt<O: Operation>(
-        &self,
-        operation: &O,
-        bearer: &Bearer,
-        authorization: HeaderValue,
-        timeout: Duration,
-        slot: &Slot,
-    ) -> (Result<Receipt<O::Answer>, Failed>, RateLimitHeaders) {
-        let settled = &self.connection().settled;
-        settled.settle().await;
-        let sent_at = Moment::now();
-        let exchange = self.connection().exchange(Some(authorization), timeout).moving_headers();
-        let client = self.connection().below(slot.http.clone(), &exchange);
-        let result = operation.run(&client).await;
-        let observation = exchange.take();
-        if observation.response.is_some() {
-            settled.had_turn_since(sent_at);
-        }
-        let headers = observation.response.as_ref().map(|answer| RateLimitHeaders::read(&answer.headers));
-        let headers = headers.unwrap_or_default();
-        (judge::<O>(operation.replay(), result, observation, &headers, &bearer.token), headers)
-    }
-
-    /// The token to use, or to use instead of a rejected one.
+    /// Returns the token to use, or to use instead of a rejected one.
     pub(crate) async fn bearer(
         &self,
         operation: &'static str,
         rejected: Option<Rejected<'_>>,
         deadline: Instant,
     ) -> Result<Arc<Bearer>> {
-        match tokio::time::timeout_at(deadline.into(), self.tokens().bearer(rejected, deadline)).await {
-            Ok(Ok(bearer)) => Ok(bearer),
-            Ok(Err(cause)) => Err(Error::no_token(operation, cause)),
+        let bearer = catch_panic(|| self.tokens().bearer(rejected, deadline));
+        match tokio::time::timeout_at(deadline.into(), bearer).await {
+            Ok(Ok(Ok(bearer))) => Ok(bearer),
+            Ok(Ok(Err(cause))) => Err(Error::no_token(operation, cause)),
+            Ok(Err(panicked)) => {
+                tracing::error!(operation, "the token source panicked");
+                Err(Error::no_token(operation, Cause::Own(panicked.into())))
+            }
             Err(_) => Err(Error::slow_token(operation)),
         }
+    }
+}
+
+/// One call: its limits, and what its attempts leave behind.
+struct Call<'a, O> {
+    client: &'a Client,
+    operation: &'a O,
+    deadline: Instant,
+    progress: Progress,
+    /// The start of the attempt that may have been done, or else of the last one.
+    attempted: Option<SystemTime>,
+    /// The error of the last attempt, which is reported if there is no time for another one.
+    last: Option<Error>,
+    log: DropLog,
+}
+
+/// A token, and when it was fetched.
+struct FetchedToken {
+    bearer: Arc<Bearer>,
+    fetched_at: Instant,
+}
+
+/// What an attempt needs.
+struct Ready {
+    permit: Arc<Permit>,
+    slot: Slot,
+    acquired: Instant,
+    authorization: HeaderValue,
+    timeout: Duration,
+}
+
+/// What follows from an attempt.
+enum Step<T> {
+    Finish(Result<Receipt<T>>),
+    /// Start another attempt after a pause.
+    Again(Duration),
+}
+
+impl<'a, O: Operation> Call<'a, O> {
+    fn new(client: &'a Client, operation: &'a O) -> Self {
+        Self {
+            client,
+            operation,
+            deadline: now() + client.options().call.min(LONGEST_CALL),
+            progress: Progress::default(),
+            attempted: None,
+            last: None,
+            log: DropLog::new(O::NAME),
+        }
+    }
+
+    async fn run(&mut self) -> Result<Receipt<O::Answer>> {
+        // A call without a token needs no permit.
+        let mut token = self.fetch_token(None).await?;
+        self.client.connection().budget.request();
+        loop {
+            let ready = self.prepare(&mut token).await?;
+            let pause = match self.attempt(&mut token, ready).await {
+                Step::Finish(result) => return result,
+                Step::Again(pause) => pause,
+            };
+            if !pause.is_zero() {
+                tokio::time::sleep(pause).await;
+            }
+        }
+    }
+
+    /// The time at which waiting for an attempt ends: that of the call, or the one before which the request has to begin.
+    fn begin_deadline(&self) -> Instant {
+        let begin_before = self.client.options().begin_before;
+        begin_before.map_or(self.deadline, |begin_before| begin_before.monotonic().min(self.deadline))
+    }
+
+    /// Waits for everything that an attempt needs.
+    async fn prepare(&mut self, token: &mut FetchedToken) -> Result<Ready> {
+        loop {
+            self.check_time()?;
+            let permit = self.permit().await?;
+            let slot = self.slot().await?;
+            let acquired = now();
+            if acquired.saturating_duration_since(token.fetched_at) > LONG_WAIT {
+                *token = match self.fetch_token(None).await {
+                    Ok(token) => token,
+                    Err(why) => {
+                        return Err(match self.last.take() {
+                            Some(last) => last.without_fresh_token(why),
+                            None => why,
+                        });
+                    }
+                };
+            }
+            let authorization =
+                token.bearer.authorization.clone().map_err(|what| Error::odd_token(O::NAME, what))?;
+            self.check_time()?;
+            // The waits for a connection and a token may have taken longer than the permit is valid.
+            if permit.expiry().is_some_and(|expiry| expiry.has_passed()) {
+                self.pause_after_lapse().await?;
+                continue;
+            }
+            let timeout = self.client.options().attempt.min(self.deadline.saturating_duration_since(now()));
+            return Ok(Ready { permit: Arc::new(permit), slot, acquired, authorization, timeout });
+        }
+    }
+
+    /// Fails if there is no time for an attempt.
+    fn check_time(&mut self) -> Result<()> {
+        if now() >= self.deadline {
+            return Err(self.last.take().unwrap_or_else(|| out_of_time(O::NAME)));
+        }
+        if self.client.options().begin_before.is_some_and(|begin_before| begin_before.has_passed()) {
+            return Err(self.last.take().unwrap_or_else(|| Error::too_late(O::NAME)));
+        }
+        Ok(())
+    }
+
+    /// Waits for a permit.
+    async fn permit(&mut self) -> Result<Permit> {
+        let (limiter, deadline) = (&self.client.connection().limiter, self.begin_deadline());
+        let timeout = deadline.saturating_duration_since(now());
+        let acquire = catch_panic(|| limiter.acquire(self.client.location(), timeout));
+        // The limiter may be a caller's: the deadline holds whatever it does.
+        let (error, wait) = match tokio::time::timeout_at(deadline.into(), acquire).await {
+            Ok(Ok(Ok(permit))) => return Ok(permit),
+            Ok(Ok(Err(denied))) => {
+                let wait = denied.retry_after();
+                (limited(O::NAME, denied), wait)
+            }
+            Ok(Err(panicked)) => {
+                tracing::error!(operation = O::NAME, "the rate limiter panicked");
+                (Error::limiter(O::NAME, AcquireError::unavailable(panicked)), None)
+            }
+            Err(_) => {
+                self.check_time()?;
+                (out_of_time(O::NAME), None)
+            }
+        };
+        Err(self.last.take().unwrap_or(error).with_wait(wait))
+    }
+
+    /// Waits for a connection.
+    async fn slot(&mut self) -> Result<Slot> {
+        match tokio::time::timeout_at(self.begin_deadline().into(), self.client.connection().slot()).await {
+            Ok(Ok(slot)) => Ok(slot),
+            Ok(Err(why)) => Err(self.last.take().unwrap_or(why)),
+            Err(_) => {
+                self.check_time()?;
+                Err(self.last.take().unwrap_or_else(|| out_of_time(O::NAME)))
+            }
+        }
+    }
+
+    async fn fetch_token(&self, rejected: Option<Rejected<'_>>) -> Result<FetchedToken> {
+        let bearer = self.client.bearer(O::NAME, rejected, self.begin_deadline()).await?;
+        Ok(FetchedToken { bearer, fetched_at: now() })
+    }
+
+    /// Makes one attempt, and decides what follows from it.
+    async fn attempt(&mut self, token: &mut FetchedToken, ready: Ready) -> Step<O::Answer> {
+        let Ready { permit, slot, acquired, authorization, timeout } = ready;
+        self.log.attempts += 1;
+        if !self.log.may_have_been_done {
+            self.attempted = Some(SystemTime::now());
+        }
+        let span = tracing::debug_span!(
+            "highlevel",
+            operation = O::NAME,
+            attempt = self.log.attempts,
+            status = field::Empty,
+            ms = field::Empty
+        );
+        let gate = self.gate(&permit);
+        let sent = self.send(&slot.http, gate, authorization, timeout).instrument(span.clone()).await;
+        // A refresh of the token, or the next attempt, waits for a slot as well.
+        drop(slot);
+        if sent.trace.refused {
+            // The request did not begin, so it was no attempt.
+            self.log.attempts -= 1;
+            return match self.pause_after_lapse().await {
+                Ok(()) => Step::Again(Duration::ZERO),
+                Err(error) => Step::Finish(Err(error)),
+            };
+        }
+        let (result, headers) = self.evaluate(sent, &token.bearer);
+        report(&permit, &result, &headers);
+        drop(permit);
+        trace(&span, &result, now().saturating_duration_since(acquired));
+        match result {
+            Ok(receipt) => Step::Finish(Ok(receipt)),
+            Err(failed) => self.follow_up(token, failed).await,
+        }
+    }
+
+    /// The decision right before the first byte: neither the permit nor the caller's deadline may have lapsed.
+    fn gate(&self, permit: &Arc<Permit>) -> Gate {
+        let (permit, begin_before) = (Arc::clone(permit), self.client.options().begin_before);
+        Gate::new(move || {
+            !begin_before.is_some_and(|begin_before| begin_before.has_passed()) && permit.begin()
+        })
+    }
+
+    /// Sends the request once.
+    async fn send(
+        &mut self,
+        http: &reqwest::Client,
+        gate: Gate,
+        authorization: HeaderValue,
+        timeout: Duration,
+    ) -> Sent<O::Answer> {
+        let connection = self.client.connection();
+        connection.settled.settle().await;
+        let sent_at = Moment::now();
+        let context = connection.context(Some(authorization), timeout, Some(gate)).moving_headers();
+        let wire = connection.below(http.clone(), &context);
+        self.log.current = Some(context.clone());
+        let result = self.operation.run(&wire).await;
+        self.log.current = None;
+        let trace = context.take();
+        if trace.response.is_some() {
+            connection.settled.had_turn_since(sent_at);
+        }
+        Sent { result, trace }
+    }
+
+    fn evaluate(
+        &self,
+        Sent { result, trace }: Sent<O::Answer>,
+        bearer: &Bearer,
+    ) -> (Result<Receipt<O::Answer>, Failed>, RateLimitHeaders) {
+        let headers = trace.response.as_ref().map(|response| RateLimitHeaders::read(&response.headers));
+        let headers = headers.unwrap_or_default();
+        (evaluate::<O>(self.operation.replay(), result, trace, &headers, &bearer.token), headers)
+    }
+
+    /// Decides what follows from a failed attempt.
+    async fn follow_up(&mut self, token: &mut FetchedToken, failed: Failed) -> Step<O::Answer> {
+        let next = self.client.options().retry.next(failed.verdict.remedy, self.progress, random());
+        let pause = match next {
+            Next::Stop => return Step::Finish(Err(failed.error)),
+            Next::Queue(pause) => {
+                self.progress.rate_limited += 1;
+                // Whatever the limiter does with it, the server is not asked before.
+                failed.retry_after.map_or(pause, |wait| wait.max(pause))
+            }
+            Next::Retry(pause) => {
+                self.progress.retries += 1;
+                if !self.client.connection().budget.try_retry() {
+                    return Step::Finish(Err(failed.error));
+                }
+                pause
+            }
+            Next::Unavailable(wait) => {
+                self.progress.unavailable = true;
+                wait
+            }
+            Next::FreshToken => {
+                self.progress.fresh_token = true;
+                let rejected = Rejected::new(&token.bearer, failed.error.body());
+                match self.fetch_token(Some(rejected)).await {
+                    Ok(fresh) if !same(&fresh.bearer.token, &token.bearer.token) => *token = fresh,
+                    Ok(_) => return Step::Finish(Err(failed.error)),
+                    Err(why) => return Step::Finish(Err(failed.error.without_fresh_token(why))),
+                }
+                Duration::ZERO
+            }
+        };
+        if pause >= self.begin_deadline().saturating_duration_since(now()) {
+            return Step::Finish(Err(failed.error));
+        }
+        tracing::debug!(operation = O::NAME, attempt = self.log.attempts, ?next, "retrying");
+        self.log.may_have_been_done |= !failed.verdict.delivery.is_safe_to_resend();
+        self.last = Some(failed.error);
+        Step::Again(pause)
+    }
+
+    /// Waits before another permit is acquired instead of one that lapsed, longer each time: a limiter may issue permits that
+    /// have always lapsed.
+    async fn pause_after_lapse(&mut self) -> Result<()> {
+        self.check_time()?;
+        let pause = self.progress.lapses.checked_sub(1).map(|lapses| backoff(lapses, random()));
+        let pause = pause.unwrap_or_default().min(self.begin_deadline().saturating_duration_since(now()));
+        self.progress.lapses += 1;
+        tokio::time::sleep(pause).await;
+        self.check_time()
+    }
+}
+
+/// What is left of one attempt.
+struct Sent<T> {
+    result: Result<ResponseValue<T>, highlevel_wire::Error<()>>,
+    trace: RequestTrace,
+}
+
+/// Logs a call whose future is dropped before it has finished: otherwise nothing tells what became of its request.
+struct DropLog {
+    operation: &'static str,
+    /// Attempts that were started.
+    attempts: u32,
+    /// An earlier attempt may have been done: a later rejection does not undo it.
+    may_have_been_done: bool,
+    /// The attempt in progress.
+    current: Option<RequestContext>,
+    finished: bool,
+}
+
+impl DropLog {
+    fn new(operation: &'static str) -> Self {
+        Self { operation, attempts: 0, may_have_been_done: false, current: None, finished: false }
+    }
+}
+
+impl Drop for DropLog {
+    fn drop(&mut self) {
+        if self.finished {
+            return;
+        }
+        // Sealed, the request cannot be written after this line.
+        let written = self.current.as_ref().is_some_and(RequestContext::seal);
+        tracing::warn!(
+            operation = self.operation,
+            attempt = self.attempts,
+            may_have_been_sent = written || self.may_have_been_done,
+            "the future of a call was dropped before it finished"
+        );
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime};
 
 use highlevel_wire::RequestContext;
 use http::HeaderValue;
@@ -10,7 +10,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::call::{self, SharedBudget};
 use crate::connection::{Connection, Options};
-use crate::limit::{LocalRateLimiter, RateLimiter};
+use crate::limit::{Expiry, LocalRateLimiter, RateLimiter};
 use crate::token::{Bearer, TokenSource, Tokens};
 use crate::transport::{Origin, Tls, Transport, TransportBuilder};
 use crate::{ApiVersion, Calls, Error, LocationId, Messages, Result, RetryPolicy, address};
@@ -72,6 +72,32 @@ impl Client {
         self
     }
 
+    /// Returns this client with a time before which the first byte of each request has to be written, for example because a
+    /// lease of the caller ends then.
+    ///
+    /// A request that is late is not written, and its error is [`Delivery::NotSent`](crate::Delivery::NotSent). The time is
+    /// compared right before the first byte, on the monotonic and on the wall clock: a machine that was suspended in between
+    /// is late. Over HTTP/1.1 no byte is written. Over HTTP/2 the server may receive the head of a request that does not end,
+    /// and its reset.
+    ///
+    /// ```no_run
+    /// # async fn example(client: highlevel::Client) -> highlevel::Result<()> {
+    /// use std::time::{Duration, Instant};
+    /// use highlevel::Sms;
+    ///
+    /// let lease_ends = Instant::now() + Duration::from_secs(5);
+    /// let message = Sms::to("abc123def456").text("Your table is ready");
+    /// client.with_begin_before(lease_ends).messages().send(message).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn with_begin_before(mut self, deadline: Instant) -> Self {
+        let now = call::now();
+        let left = deadline.saturating_duration_since(now);
+        self.options.begin_before = Some(Expiry::after_at(left, now, SystemTime::now()));
+        self
+    }
+
     /// The same client with another retry policy.
     pub fn with_retry_policy(mut self, policy: RetryPolicy) -> Self {
         self.options.retry = policy;
@@ -89,7 +115,7 @@ impl Client {
         let bearer = self.bearer("wire", None, deadline).await?;
         let authorization = bearer.authorization.clone().map_err(|what| Error::odd_token("wire", what))?;
         let connection = self.connection();
-        let exchange = connection.exchange(Some(authorization), self.options.attempt);
+        let exchange = connection.context(Some(authorization), self.options.attempt, None);
         Ok((connection.below(connection.client()?, &exchange), exchange))
     }
 
@@ -132,7 +158,7 @@ enum Token {
 /// Builds a [`Client`].
 ///
 /// ```no_run
-/// use std::time::Duration;
+/// use std::time::{Duration, Instant, SystemTime};
 /// use highlevel::{ApiVersion, Client};
 ///
 /// let client = Client::builder()
@@ -345,6 +371,7 @@ impl ClientBuilder {
                 attempt: self.attempt_timeout.unwrap_or(ATTEMPT_TIMEOUT),
                 call: self.call_timeout.unwrap_or(CALL_TIMEOUT),
                 retry: self.retry,
+                begin_before: None,
             },
         })
     }

@@ -5,12 +5,12 @@ mod settle;
 use std::sync::Arc;
 use std::time::Duration;
 
-use highlevel_wire::{RequestContext, RequestSettings};
+use highlevel_wire::{Gate, RequestContext, RequestSettings};
 use http::HeaderValue;
 
 pub(crate) use self::settle::{Moment, Settled};
 use crate::call::{BODY_LIMIT, SharedBudget};
-use crate::limit::RateLimiter;
+use crate::limit::{Expiry, RateLimiter};
 use crate::transport::{Origin, Slot, Transport};
 use crate::{Result, RetryPolicy};
 
@@ -36,17 +36,23 @@ pub(crate) struct Options {
     pub(crate) attempt: Duration,
     pub(crate) call: Duration,
     pub(crate) retry: RetryPolicy,
+    pub(crate) begin_before: Option<Expiry>,
 }
 
 impl Connection {
-    /// The data of one attempt.
-    pub(crate) fn exchange(&self, authorization: Option<HeaderValue>, timeout: Duration) -> RequestContext {
+    /// Returns the context of one attempt.
+    pub(crate) fn context(
+        &self,
+        authorization: Option<HeaderValue>,
+        timeout: Duration,
+        gate: Option<Gate>,
+    ) -> RequestContext {
         RequestContext::new(RequestSettings {
             authorization,
             version: self.version.clone(),
             user_agent: Some(self.user_agent.clone()),
             timeout,
-            gate: None,
+            gate,
             body_limit: BODY_LIMIT,
         })
     }
@@ -61,8 +67,8 @@ impl Connection {
         self.transport.client(&self.origin)
     }
 
-    /// Returns the generated client for one exchange.
-    pub(crate) fn below(&self, http: reqwest::Client, exchange: &RequestContext) -> highlevel_wire::Client {
-        highlevel_wire::Client::new_with_client(&self.base_url, http, exchange.clone())
+    /// Returns the generated client for one request.
+    pub(crate) fn below(&self, http: reqwest::Client, context: &RequestContext) -> highlevel_wire::Client {
+        highlevel_wire::Client::new_with_client(&self.base_url, http, context.clone())
     }
 }

@@ -253,6 +253,15 @@ impl Error {
         Self::unsent(ErrorKind::RateLimited, operation, text)
     }
 
+    /// The request did not begin before the caller's deadline.
+    pub(crate) fn too_late(operation: &'static str) -> Self {
+        Self::unsent(
+            ErrorKind::Timeout,
+            operation,
+            "the time before which the request had to begin has passed",
+        )
+    }
+
     /// The rate limiter failed.
     pub(crate) fn limiter(operation: &'static str, cause: AcquireError) -> Self {
         Self::unsent(ErrorKind::Limiter, operation, "the rate limiter does not work").with_source(cause)

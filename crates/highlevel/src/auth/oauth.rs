@@ -69,7 +69,7 @@ impl OAuth {
             Request::Code(_) | Request::Refresh(..) => None,
         };
         self.connection.settled.settle().await;
-        let exchange = self.connection.exchange(authorization, timeout).moving_headers();
+        let exchange = self.connection.context(authorization, timeout, None).moving_headers();
         let slot = match tokio::time::timeout(timeout, self.connection.slot()).await {
             Ok(slot) => slot.map_err(|error| Refusal { trouble: Trouble::NotSent, error })?,
             Err(_) => return Err(out_of_time(request)),

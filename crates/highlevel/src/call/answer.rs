@@ -7,6 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+use super::retry_after::retry_after;
 use super::{BODY_LIMIT, Operation};
 use crate::classify::{self, Fault, Replay, Seen, Verdict, classify};
 use crate::limit::RateLimitHeaders;
@@ -21,22 +22,22 @@ pub(super) struct Failed {
     pub(super) retry_after: Option<Duration>,
 }
 
-/// What came of an attempt, from its result and what was observed of it. No error shows the token, if the answer repeats
-/// it.
-pub(super) fn judge<O: Operation>(
+/// Evaluates an attempt by its result and what was observed of it. No error contains the token, even if the response
+/// repeats it.
+pub(super) fn evaluate<O: Operation>(
     replay: Replay,
     result: Result<ResponseValue<O::Answer>, highlevel_wire::Error<()>>,
-    observation: RequestTrace,
+    trace: RequestTrace,
     limits: &RateLimitHeaders,
     token: &SecretString,
 ) -> Result<Receipt<O::Answer>, Failed> {
-    let Some(answer) = observation.response else {
+    let Some(answer) = trace.response else {
         let source = match result {
             Err(highlevel_wire::Error::CommunicationError(error)) => Some(error),
             _ => None,
         };
         let fault = source.as_ref().map_or(Fault::Broken, transport::fault);
-        let verdict = classify(Seen::NoAnswer { written: observation.written, fault }, replay);
+        let verdict = classify(Seen::NoAnswer { written: trace.written, fault }, replay);
         let error = Error::no_answer(O::NAME, verdict.delivery, verdict.kind);
         let error = match source {
             Some(source) => error.with_source(source),
@@ -102,12 +103,6 @@ pub(super) fn judge<O: Operation>(
             Err(failed)
         }
     }
-}
-
-/// `Retry-After` in seconds. The form with a date is not read: it would need the server's clock.
-pub(crate) fn retry_after(headers: &http::HeaderMap) -> Option<Duration> {
-    let seconds = headers.get(http::header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
-    Some(Duration::from_secs(seconds))
 }
 
 /// Whether a 401 is about the `Version` header: "version header was not found.", "version header is invalid".

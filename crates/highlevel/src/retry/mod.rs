@@ -5,4 +5,4 @@ mod policy;
 
 pub(crate) use budget::RetryBudget;
 pub use policy::RetryPolicy;
-pub(crate) use policy::{Next, Progress, pause};
+pub(crate) use policy::{Next, Progress, backoff, pause};

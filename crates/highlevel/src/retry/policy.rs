@@ -82,6 +82,10 @@ pub(crate) struct Progress {
     pub(crate) fresh_token: bool,
     /// Whether a 503 was waited out.
     pub(crate) unavailable: bool,
+    /// Responses 429.
+    pub(crate) rate_limited: u32,
+    /// Permits that lapsed before the request began.
+    pub(crate) lapses: u32,
 }
 
 /// What to do after an attempt that did not end with a receipt.
@@ -91,8 +95,8 @@ pub(crate) enum Next {
     Stop,
     /// Make it again after a pause, if the budget has room.
     Retry(Duration),
-    /// Wait for a turn again.
-    Queue,
+    /// Wait for another permit after a pause, or after the wait that the server asked for if that is longer.
+    Queue(Duration),
     /// Ask for another token, and make it again if there is one.
     FreshToken,
     /// Make it again after the wait that the server asked for.
@@ -106,7 +110,7 @@ impl RetryPolicy {
             Remedy::Retry if progress.retries < self.max_retries => {
                 Next::Retry(pause(progress.retries, random))
             }
-            Remedy::Turn if self.retry_rate_limited => Next::Queue,
+            Remedy::Turn if self.retry_rate_limited => Next::Queue(backoff(progress.rate_limited, random)),
             Remedy::Token if self.refresh_on_401 && !progress.fresh_token => Next::FreshToken,
             Remedy::Wait(wait) if self.unavailable && !progress.unavailable => Next::Unavailable(wait),
             // There is no remedy, or it was tried, or it is not wanted.
@@ -119,6 +123,12 @@ impl RetryPolicy {
 pub(crate) fn pause(retries: u32, random: f64) -> Duration {
     let longest = FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(retries)).min(LONGEST_PAUSE);
     longest.mul_f64(random.clamp(0.0, 1.0))
+}
+
+/// Between half of the longest pause and all of it: never nothing, so that no loop is without a pause.
+pub(crate) fn backoff(retries: u32, random: f64) -> Duration {
+    let half = pause(retries, 1.0) / 2;
+    half + half.mul_f64(random.clamp(0.0, 1.0))
 }
 
 #[cfg(test)]
@@ -135,10 +145,30 @@ mod tests {
     }
 
     #[test]
+    fn a_backoff_is_never_shorter_than_half_of_the_longest_pause() {
+        let ends: Vec<(u128, u128)> = (0..7)
+            .map(|retries| (backoff(retries, 0.0).as_millis(), backoff(retries, 1.0).as_millis()))
+            .collect();
+        assert_eq!(
+            ends,
+            [
+                (125, 250),
+                (250, 500),
+                (500, 1_000),
+                (1_000, 2_000),
+                (2_000, 4_000),
+                (2_500, 5_000),
+                (2_500, 5_000)
+            ]
+        );
+        assert_eq!(backoff(u32::MAX, 1.0), LONGEST_PAUSE);
+    }
+
+    #[test]
     fn the_policy_decides() {
         let wait = Duration::from_secs(7);
         let fresh = Progress::default();
-        let tried = Progress { retries: 2, fresh_token: true, unavailable: true };
+        let tried = Progress { retries: 2, fresh_token: true, unavailable: true, rate_limited: 3, lapses: 0 };
         let (default, none) = (RetryPolicy::default(), RetryPolicy::none());
         let patient = default.retry_unavailable(true);
         for (policy, remedy, progress, expected) in [
@@ -152,7 +182,8 @@ mod tests {
             ),
             (default, Remedy::Retry, tried, Next::Stop),
             (default.max_retries(0), Remedy::Retry, fresh, Next::Stop),
-            (default, Remedy::Turn, tried, Next::Queue),
+            (default, Remedy::Turn, fresh, Next::Queue(Duration::from_millis(250))),
+            (default, Remedy::Turn, tried, Next::Queue(Duration::from_secs(2))),
             (default.retry_rate_limited(false), Remedy::Turn, fresh, Next::Stop),
             (default, Remedy::Token, fresh, Next::FreshToken),
             (default, Remedy::Token, tried, Next::Stop),

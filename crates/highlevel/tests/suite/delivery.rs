@@ -373,8 +373,10 @@ async fn retry_after_is_read() {
         ("Retry-After: 1.5\r\n", None),
         ("Retry-After: -1\r\n", None),
         ("Retry-After: soon\r\n", None),
-        ("Retry-After: Wed, 21 Oct 2015 07:28:00 GMT\r\n", None),
-        ("Retry-After: 99999999999999999999\r\n", None),
+        ("Retry-After: Wed, 21 Oct 2015 07:28:00 GMT\r\n", Some(0)),
+        ("Date: Wed, 21 Oct 2015 07:28:00 GMT\r\nRetry-After: Wed, 21 Oct 2015 07:29:00 GMT\r\n", Some(60)),
+        // At most a year.
+        ("Retry-After: 99999999999999999999\r\n", Some(365 * 24 * 60 * 60)),
     ];
     for (header, retry_after) in rows {
         let expected = Expected { retry_after, ..answered(429, Delivery::Rejected, "", text) };

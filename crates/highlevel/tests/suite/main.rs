@@ -5,6 +5,7 @@ mod builder;
 mod checks;
 mod constructors;
 mod delivery;
+mod executor;
 mod limiter;
 mod operations;
 mod request;
