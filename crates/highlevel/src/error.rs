@@ -180,6 +180,12 @@ impl Error {
         Self::unsent(ErrorKind::Configuration, "build", text)
     }
 
+    /// A blocking client is used where it cannot work.
+    #[cfg(feature = "blocking")]
+    pub(crate) fn wrong_context(text: impl Into<String>) -> Self {
+        Self::unsent(ErrorKind::Configuration, "blocking", text)
+    }
+
     /// The request is not valid.
     pub(crate) fn invalid(operation: &'static str, text: impl Into<String>) -> Self {
         Self::unsent(ErrorKind::InvalidRequest, operation, text)

@@ -26,6 +26,7 @@
 //! - [`webhook`]: raw body and headers in, a verified event out.
 //! - [`limit`]: rate limits, within one process or shared by several.
 //! - [`auth`]: apps that are installed on many locations, their tokens, and where those are kept.
+//! - `blocking`, with the feature of that name: the same client for programs without an async runtime.
 //! - [`wire`]: the generated types and operations below all this.
 //!
 //! # What this library does not do
@@ -41,6 +42,8 @@
 
 mod address;
 pub mod auth;
+#[cfg(feature = "blocking")]
+pub mod blocking;
 mod call;
 mod calls;
 mod check;

@@ -2,10 +2,12 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Sleep;
 use tokio_util::sync::PollSemaphore;
 use tower_layer::Layer;
 use tower_service::Service;
@@ -16,6 +18,10 @@ const MAX_CONNECTIONS: usize = 100;
 /// The number of times that a request without a connection lets other tasks run before it opens one. A response that has just
 /// been read returns its connection to the pool in another task.
 const YIELDS: u8 = 2;
+
+/// How long such a request waits once connections were open: the other task may run on another thread. Opening a connection
+/// takes longer.
+const REUSE_WAIT: Duration = Duration::from_millis(1);
 
 /// Returns the default number of connections to one host: a quarter of the files that the process may open, at most 100.
 /// The rest is left to the program, and to connections that are being replaced.
@@ -42,12 +48,14 @@ fn soft_limit(limits: &str) -> Option<usize> {
 #[derive(Clone)]
 pub(super) struct ConnectLayer {
     connecting: Arc<Semaphore>,
+    was_connected: Arc<AtomicBool>,
     timeout: Duration,
 }
 
 impl ConnectLayer {
     pub(super) fn new(max_connections: usize, timeout: Duration) -> Self {
-        Self { connecting: Arc::new(Semaphore::new(max_connections)), timeout }
+        let connecting = Arc::new(Semaphore::new(max_connections));
+        Self { connecting, was_connected: Arc::default(), timeout }
     }
 }
 
@@ -55,34 +63,30 @@ impl<S> Layer<S> for ConnectLayer {
     type Service = BoundedConnector<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        BoundedConnector {
-            inner,
-            connecting: PollSemaphore::new(Arc::clone(&self.connecting)),
-            timeout: self.timeout,
-            yields: YIELDS,
-            permit: None,
-        }
+        BoundedConnector::new(inner, self.clone())
     }
 }
 
 /// A connector that waits for a permit before it connects.
 pub(super) struct BoundedConnector<S> {
     inner: S,
-    connecting: PollSemaphore,
-    timeout: Duration,
+    layer: ConnectLayer,
     yields: u8,
+    reuse_wait: Option<Pin<Box<Sleep>>>,
+    connecting: PollSemaphore,
     permit: Option<OwnedSemaphorePermit>,
+}
+
+impl<S> BoundedConnector<S> {
+    fn new(inner: S, layer: ConnectLayer) -> Self {
+        let connecting = PollSemaphore::new(Arc::clone(&layer.connecting));
+        Self { inner, layer, yields: YIELDS, reuse_wait: None, connecting, permit: None }
+    }
 }
 
 impl<S: Clone> Clone for BoundedConnector<S> {
     fn clone(&self) -> Self {
-        Self {
-            inner: self.inner.clone(),
-            connecting: PollSemaphore::new(self.connecting.clone_inner()),
-            timeout: self.timeout,
-            yields: YIELDS,
-            permit: None,
-        }
+        Self::new(self.inner.clone(), self.layer.clone())
     }
 }
 
@@ -103,7 +107,14 @@ where
         if self.yields > 0 {
             self.yields -= 1;
             context.waker().wake_by_ref();
+            if self.yields == 0 && self.layer.was_connected.load(Ordering::Relaxed) {
+                self.reuse_wait = Some(Box::pin(tokio::time::sleep(REUSE_WAIT)));
+            }
             return Poll::Pending;
+        }
+        if let Some(wait) = &mut self.reuse_wait {
+            ready!(wait.as_mut().poll(context));
+            self.reuse_wait = None;
         }
         if self.permit.is_none() {
             // The semaphore is never closed.
@@ -116,9 +127,11 @@ where
         let permit = self.permit.take();
         self.yields = YIELDS;
         let connecting = self.inner.call(request);
-        let patience = self.timeout / 8 * 7;
+        let patience = self.layer.timeout / 8 * 7;
+        let was_connected = Arc::clone(&self.layer.was_connected);
         Box::pin(async move {
             let result = connecting.await;
+            was_connected.fetch_or(result.is_ok(), Ordering::Relaxed);
             if let Err(error) = &result
                 && is_out_of_descriptors(error.as_ref())
             {

@@ -1,6 +1,8 @@
 //! Tests of the crate as its users see it. HighLevel is played by a TCP server on this machine.
 
 mod auth;
+#[cfg(feature = "blocking")]
+mod blocking;
 mod builder;
 mod checks;
 mod constructors;

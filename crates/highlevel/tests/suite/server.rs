@@ -180,6 +180,21 @@ impl Drop for Opened {
     }
 }
 
+/// Starts a server on a separate thread and runtime, for tests whose own runtime may be stopped. It ends with the sender.
+pub(crate) fn serve(
+    act: impl Fn(&Request) -> Act + Send + Sync + 'static,
+) -> (Server, std::sync::mpsc::Sender<()>) {
+    let (ready, server) = std::sync::mpsc::channel();
+    let (end, ended) = std::sync::mpsc::channel::<()>();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+        let runtime = runtime.expect("a runtime");
+        ready.send(runtime.block_on(Server::start(act))).expect("a test");
+        let _ = ended.recv();
+    });
+    (server.recv().expect("a server"), end)
+}
+
 async fn local() -> TcpListener {
     TcpListener::bind("127.0.0.1:0").await.expect("a free port")
 }
