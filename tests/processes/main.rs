@@ -11,3 +11,4 @@ mod process;
 mod send;
 mod server;
 mod stress;
+mod webhooks;

@@ -310,3 +310,29 @@ impl fmt::Display for Full {
 }
 
 impl std::error::Error for Full {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The documented size: about 100 bytes for an event, whatever the length of its id.
+    #[test]
+    fn an_event_takes_about_100_bytes() {
+        let mut memory = Memory::new(InMemoryDeduplicator::CAPACITY);
+        let now = SystemTime::UNIX_EPOCH;
+        for number in 0..InMemoryDeduplicator::CAPACITY {
+            let key = key(&EventId::from_text(&format!("[\"webhook\",\"{number:0>200}\",null]")));
+            match memory.begin(key, now, OnFull::RejectNew) {
+                Ok(Claim::Granted(token)) => assert_eq!(memory.commit(key, token), CommitResult::Committed),
+                other => panic!("{number}: {other:?}"),
+            }
+        }
+        assert!(memory.begin([0; 16], now, OnFull::RejectNew).is_err(), "full");
+        // Of its buckets, a table fills at most seven eighths; each has a byte of metadata.
+        let buckets = memory.events.capacity() * 8 / 7;
+        let table = buckets * (size_of::<(Key, Entry)>() + 1);
+        let queue = memory.committed.capacity() * size_of::<(Key, Duration)>();
+        let bytes = (table + queue) / InMemoryDeduplicator::CAPACITY;
+        assert!((50..=110).contains(&bytes), "{bytes} bytes for an event");
+    }
+}
