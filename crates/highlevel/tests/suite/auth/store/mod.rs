@@ -7,6 +7,7 @@ mod conformance;
 mod damage;
 mod file;
 mod format;
+mod load;
 mod names;
 
 use std::fs;
