@@ -8,7 +8,10 @@
 
 mod descriptors;
 mod process;
+mod proxy;
+mod refresh;
 mod send;
 mod server;
+mod store;
 mod stress;
 mod webhooks;

@@ -1,13 +1,15 @@
-//! A process for the tests in `suite/auth/processes.rs`, which start several of it, and kill it.
+//! A process with a file store, for the tests in `tests/processes`, which start several of it, stop and kill it.
 //!
-//! It says on standard output what it is doing, line by line.
+//! It reports its progress on standard output, line by line.
 
 use std::io::BufRead;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
-use highlevel::auth::store::{FileStore, Key, Precondition, PutResult, Resource, StoreError, TokenStore};
+use highlevel::auth::store::{
+    FileStore, Key, LeaseResult, Precondition, PutResult, Resource, StoreError, StoredTokens, TokenStore,
+};
 use highlevel::auth::{App, AppBuilder, TokenSet};
 use highlevel::{Client, SecretString, Sms};
 use tokio::task::JoinSet;
@@ -23,7 +25,11 @@ async fn main() -> Result<()> {
             let app = App::builder().base_url(base_url).client_id(client_id).client_secret(client_secret);
             send(app, FileStore::open(directory)?, location, contact).await
         }
-        _ => Err("the arguments are `write` or `send`, and what the source says".into()),
+        ["count", directory, client_id, location, times] => {
+            count(directory, client_id, location, times.parse()?).await
+        }
+        ["store", directory, client_id, location] => store(directory, client_id, location).await,
+        _ => Err("the arguments are `write`, `count`, `store` or `send`, and those in the source".into()),
     }
 }
 
@@ -33,7 +39,7 @@ async fn write(directory: &str, client_id: &str, location: &str) -> Result<()> {
     let key = Key::new(client_id, Resource::Location(location.into()));
     let stored = store.get(&key).await?;
     let mut number = match &stored {
-        Some(stored) => stored.tokens.scopes.first().ok_or("no number")?.parse()?,
+        Some(stored) => number(stored)?,
         None => 0,
     };
     let mut expected = stored.map_or(Precondition::Nothing, |stored| Precondition::Version(stored.version));
@@ -49,8 +55,99 @@ async fn write(directory: &str, client_id: &str, location: &str) -> Result<()> {
     }
 }
 
-/// Tokens that say a number throughout. By turns they are long and short, so that a file that is half one and half the
-/// other would show.
+/// Adds one to the stored number, that many times, and prints `counted`.
+async fn count(directory: &str, client_id: &str, location: &str, times: u64) -> Result<()> {
+    let store = FileStore::open(directory)?;
+    let key = Key::new(client_id, Resource::Location(location.into()));
+    let mut counted = 0;
+    while counted < times {
+        let (number, precondition) = match store.get(&key).await? {
+            None => (0, Precondition::Nothing),
+            Some(stored) => (number(&stored)?, Precondition::Version(stored.version)),
+        };
+        if let PutResult::Stored(_) = store.put(&key, &numbered(number + 1)?, precondition).await? {
+            counted += 1;
+        }
+    }
+    println!("counted {counted}");
+    Ok(())
+}
+
+fn number(stored: &StoredTokens) -> Result<u64> {
+    Ok(stored.tokens.scopes.first().ok_or("no number")?.parse()?)
+}
+
+/// Runs the commands on standard input, such as `put 3`, and prints a line for each. Errors are printed as
+/// `failed StorageFull: …`, with the kind of the I/O error in their sources.
+async fn store(directory: &str, client_id: &str, location: &str) -> Result<()> {
+    let store = FileStore::open(directory)?;
+    let key = Key::new(client_id, Resource::Location(location.into()));
+    for line in std::io::stdin().lock().lines() {
+        let line = line?;
+        let (command, argument) = line.split_once(' ').unwrap_or((&line, ""));
+        let response = match command {
+            "run" => run(directory, argument).map(|()| "ran".to_owned()),
+            "names" => names(directory, &store.path_of(&key)),
+            "open" => FileStore::open(directory).map(|_| "opened".to_owned()).map_err(Into::into),
+            _ => operate(&store, &key, command, argument).await,
+        };
+        match response {
+            Ok(response) => println!("{response}"),
+            Err(error) => println!("failed {}", describe(&*error)),
+        }
+    }
+    Ok(())
+}
+
+async fn operate(store: &FileStore, key: &Key, command: &str, argument: &str) -> Result<String> {
+    Ok(match command {
+        "put" => match store.put(key, &numbered(argument.parse()?)?, Precondition::Anything).await? {
+            PutResult::Stored(_) => format!("stored {argument}"),
+            result => format!("{result:?}"),
+        },
+        "get" => match store.get(key).await? {
+            Some(stored) => format!("has {}", number(&stored)?),
+            None => "has nothing".to_owned(),
+        },
+        "remove" => format!("removed {}", store.remove(key, Precondition::Anything).await?),
+        "lease" => match store.lease(key, argument, Duration::from_secs(15)).await? {
+            LeaseResult::Granted => "granted".to_owned(),
+            result => format!("{result:?}"),
+        },
+        "release" => store.release(key, argument).await.map(|()| "released".to_owned())?,
+        _ => return Err(format!("unknown command {command:?}").into()),
+    })
+}
+
+/// Runs a command of the shell, whatever its status.
+fn run(directory: &str, script: &str) -> Result<()> {
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", script]).env("DIRECTORY", directory).stderr(std::process::Stdio::null()).status()?;
+    Ok(())
+}
+
+/// Returns the names of the files in the directory, with `entry` for that of the key.
+fn names(directory: &str, entry: &std::path::Path) -> Result<String> {
+    let mut names = Vec::new();
+    for file in std::fs::read_dir(directory)? {
+        let file = file?;
+        let is_entry = file.path().file_name() == entry.file_name();
+        names.push(if is_entry { "~entry".into() } else { file.file_name().to_string_lossy().into_owned() });
+    }
+    names.sort();
+    Ok(format!("names {}", names.join(" ").replace('~', "")))
+}
+
+/// Returns the kind of the I/O error in the sources of an error, and the text of the error.
+fn describe(error: &(dyn std::error::Error + 'static)) -> String {
+    let sources = std::iter::successors(Some(error), |error| error.source());
+    let kinds = sources.filter_map(|error| error.downcast_ref::<std::io::Error>());
+    let kind = kinds.map(std::io::Error::kind).next();
+    kind.map_or_else(|| error.to_string(), |kind| format!("{kind:?}: {error}"))
+}
+
+/// Returns tokens with a number in each field. Even ones are long and odd ones short, so that a file that is half of each
+/// would show.
 fn numbered(number: u64) -> Result<TokenSet> {
     let padding = "x".repeat(if number.is_multiple_of(2) { 20_000 } else { 10 });
     let json = format!(

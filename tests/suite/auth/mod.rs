@@ -1,7 +1,6 @@
-//! Tokens: apps on many locations, and the processes of one app.
+//! Tokens: apps on many locations.
 
 mod faults;
 mod lifecycle;
-mod processes;
 mod setup;
 mod storms;

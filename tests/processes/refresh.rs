@@ -1,75 +1,23 @@
-//! Several processes with one file store, and processes that are killed.
-
-mod process;
-mod proxy;
+//! Several processes with one file store, which refresh and are killed.
 
 use std::fs;
 use std::thread;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use fastrand::Rng;
 use highlevel::auth::TokenSet;
-use highlevel::auth::store::{
-    FileStore, Key, Precondition, PutResult, Resource, StoredTokens, TokenStore, Version,
-};
+use highlevel::auth::store::{FileStore, Key, Precondition, PutResult, Resource, TokenStore, Version};
 use highlevel_sandbox::{Sandbox, TokenRequests};
 use serde_json::json;
 
-use self::process::{Process, Scratch};
-use self::proxy::{Point, Proxy};
+use crate::process::{Process, Scratch};
+use crate::proxy::{Point, Proxy};
+use crate::store::{PROGRAM, time_of};
 
 const KILLS: usize = 200;
-const CLIENT_ID: &str = "6650-app";
-const LOCATION: &str = "ve9EPM428h8vShlRW1KT";
 
-/// A process writes one set of tokens after the other and is killed, 200 times. What is stored then is whole, and either
-/// the latest that was written or the one that was being written.
-#[tokio::test]
-async fn a_killed_process_leaves_the_latest_tokens_or_those_before() {
-    let scratch = Scratch::new();
-    let arguments = ["write", scratch.text(), CLIENT_ID, LOCATION];
-    let key = Key::new(CLIENT_ID, Resource::Location(LOCATION.into()));
-    let mut random = Rng::with_seed(0x5eed_0001);
-
-    let first = Process::start(&arguments);
-    assert_eq!(first.after("has"), "0");
-    let one_writing = time_of(20, || first.after("written"));
-    drop(first);
-
-    let store = FileStore::open(scratch.path()).expect("a store");
-    let leftover = format!("{}.tmp", store.path_of(&key).display());
-    let (mut leftovers, mut latest) = (0, 0);
-    for kill in 0..KILLS {
-        let before = number_throughout(&store.get(&key).await.expect("a whole file").expect("tokens"));
-        let victim = Process::start(&arguments);
-        assert_eq!(victim.after("has"), before.to_string(), "kill {kill}");
-
-        for _ in 0..=random.usize(..3) {
-            victim.after("writing");
-        }
-        // Any point of a writing. How long it takes differs between machines, and nothing depends on it.
-        thread::sleep(one_writing.mul_f64(random.f64() * 1.3));
-        let said = victim.kill();
-
-        let last = |word| said.iter().filter_map(|line| line.strip_prefix(word)?.parse().ok()).next_back();
-        let (written, begun) = (last("written ").unwrap_or(before), last("writing ").expect("a number"));
-        leftovers += usize::from(fs::exists(&leftover).expect("an answer"));
-        let stored = store.get(&key).await.expect("a whole file").expect("tokens");
-        let stored = number_throughout(&stored);
-        assert!(
-            stored == written || stored == begun,
-            "kill {kill}: {written} was written and {begun} begun, but {stored} is stored"
-        );
-        latest += usize::from(stored == begun);
-    }
-    println!(
-        "of {KILLS}, {leftovers} were killed while the file was written, and {latest} after the last was whole"
-    );
-    assert!(leftovers > 0, "no process was killed while it wrote: this has shown nothing");
-}
-
-/// Four processes want to send, eight messages each, when the access token has expired. There is one refresh, each day
-/// again, and everything is sent.
+/// The access token has expired, and four processes send eight messages each. There is one refresh per day, and
+/// everything is sent.
 #[tokio::test(flavor = "multi_thread")]
 async fn four_processes_refresh_once() {
     let installed = Installed::start().await;
@@ -90,8 +38,8 @@ async fn four_processes_refresh_once() {
 }
 
 /// A process that refreshes every day is killed, 200 times: at a point that the proxy knows, or at any. The next process
-/// sends with what it finds, 16 seconds later, when the lease of the killed one has ended and HighLevel still repeats
-/// its answer.
+/// sends with the tokens that it finds, 16 seconds later, when the lease of the killed one has ended and HighLevel still
+/// repeats its response.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_process_leaves_tokens_that_work() {
     let installed = Installed::start().await;
@@ -109,9 +57,9 @@ async fn a_killed_process_leaves_tokens_that_work() {
     let mut found = Found::default();
     for kill in 0..KILLS {
         let point = match random.u8(..10) {
-            0 => Some(Point::Asked),
-            1 | 2 => Some(Point::Answered),
-            3..7 => Some(Point::Told),
+            0 => Some(Point::Sent),
+            1 | 2 => Some(Point::Responded),
+            3..7 => Some(Point::Received),
             _ => None,
         };
         proxy.stop_at(point);
@@ -123,7 +71,7 @@ async fn a_killed_process_leaves_tokens_that_work() {
             Some(_) => proxy.wait(),
             None => drop(process.after("sending")),
         }
-        // Any point after that. How long it takes differs between machines, and nothing depends on it.
+        // Any point after that. Machines differ in how long it takes, and nothing depends on it.
         thread::sleep(one_day.mul_f64(random.f64()));
         drop(process.kill());
         proxy.stop_at(None);
@@ -136,14 +84,18 @@ async fn a_killed_process_leaves_tokens_that_work() {
         assert_eq!(process.after("sending"), "1");
         assert_eq!(process.line(), "sent 1", "kill {kill}, at {point:?}");
 
-        // Both processes together have refreshed once; if the killed one lost the answer, it was repeated.
+        // Both processes together have refreshed once; if the killed one lost the response, it was repeated.
         let after = installed.token_requests();
         let (rotated, repeated) = (after.rotated - before.rotated, after.repeated - before.repeated);
         assert!(rotated == 1 && repeated <= 1 && after.refused == 0, "kill {kill}, at {point:?}: {after:?}");
         match point {
-            Some(Point::Asked) => assert!(repeated == 0 && !is_stored, "kill {kill}: nobody had refreshed"),
-            Some(Point::Answered) => assert!(repeated == 1 && !is_stored, "kill {kill}: the answer was lost"),
-            _ => assert!(repeated == 0 || !is_stored, "kill {kill}: what was stored was not used"),
+            Some(Point::Sent) => {
+                assert!(repeated == 0 && !is_stored, "kill {kill}: no process had refreshed")
+            }
+            Some(Point::Responded) => {
+                assert!(repeated == 1 && !is_stored, "kill {kill}: the response was lost")
+            }
+            _ => assert!(repeated == 0 || !is_stored, "kill {kill}: the stored tokens were not used"),
         }
         found.stored += u32::from(is_stored);
         found.refreshed_and_not_stored += u32::from(repeated == 1);
@@ -153,13 +105,13 @@ async fn a_killed_process_leaves_tokens_that_work() {
     println!("of {KILLS} kills: {found:?}");
 }
 
-/// What the killed processes had done.
+/// The progress of the killed processes.
 #[derive(Debug, Default)]
 struct Found {
     not_refreshed: u32,
     refreshed_and_not_stored: u32,
     stored: u32,
-    /// Of all these: killed while it wrote a file, be it for tokens or for a lease.
+    /// Of all these: killed while it wrote the tokens.
     half_written: u32,
 }
 
@@ -169,7 +121,7 @@ async fn version(store: &FileStore, key: &Key) -> Version {
 
 const A_DAY: Duration = Duration::from_secs(86_460);
 
-/// An app that is installed on a location of a sandbox whose clock stands still, with its tokens in a file store.
+/// An app that is installed on a location of a sandbox whose clock stands still. Its tokens are in a file store.
 struct Installed {
     sandbox: Sandbox,
     location: highlevel_sandbox::Resource,
@@ -206,23 +158,26 @@ impl Installed {
         Key::new(self.sandbox.client_id(), Resource::Location(self.sandbox.location_id().into()))
     }
 
-    /// A process of the app, which is ready to send.
+    /// Starts a process of the app, which is ready to send.
     fn process(&self, base_url: &str) -> Process {
         let sandbox = &self.sandbox;
-        let process = Process::start(&[
-            "send",
-            self.scratch.text(),
-            base_url,
-            &sandbox.client_id(),
-            &sandbox.client_secret(),
-            sandbox.location_id(),
-            sandbox.contact_id(),
-        ]);
+        let process = Process::start(
+            PROGRAM,
+            &[
+                "send",
+                self.scratch.text(),
+                base_url,
+                &sandbox.client_id(),
+                &sandbox.client_secret(),
+                sandbox.location_id(),
+                sandbox.contact_id(),
+            ],
+        );
         assert_eq!(process.line(), "ready to send");
         process
     }
 
-    /// Makes it later, and says what time it is.
+    /// Advances the clock, and returns the time.
     fn later(&self, by: Duration) -> u64 {
         self.sandbox.advance_clock(by);
         milliseconds(self.sandbox.now())
@@ -232,7 +187,7 @@ impl Installed {
         self.sandbox.token_requests_of(&self.location)
     }
 
-    /// Whether a process was killed while it wrote the file.
+    /// Returns `true` if a process was killed while it wrote the file.
     fn is_half_written(&self) -> bool {
         let files = fs::read_dir(self.scratch.path()).expect("a directory");
         files.into_iter().any(|file| file.expect("a file").path().extension().is_some_and(|end| end == "tmp"))
@@ -242,29 +197,4 @@ impl Installed {
 fn milliseconds(time: SystemTime) -> u64 {
     let since = time.duration_since(SystemTime::UNIX_EPOCH).expect("a time after 1970");
     since.as_millis().try_into().expect("a time before the end of the world")
-}
-
-/// The number that the tokens say in each field, see `numbered` in `token_process.rs`.
-fn number_throughout(stored: &StoredTokens) -> u64 {
-    use highlevel::SecretString;
-    use secrecy::ExposeSecret;
-
-    let tokens = &stored.tokens;
-    let number: u64 = tokens.scopes[0].parse().expect("a number");
-    let padding = "x".repeat(if number.is_multiple_of(2) { 20_000 } else { 10 });
-    let refresh_token = tokens.refresh_token.as_ref().map(SecretString::expose_secret);
-    assert!(tokens.access_token.expose_secret() == format!("access-{number}-{padding}"), "{stored:?}");
-    assert!(refresh_token == Some(&format!("refresh-{number}-{padding}")), "{stored:?}");
-    let time = SystemTime::UNIX_EPOCH + Duration::from_millis(number);
-    assert_eq!((tokens.obtained_at, tokens.expires_at), (time, time), "{stored:?}");
-    number
-}
-
-/// How long something takes, done that many times.
-fn time_of<T>(times: u32, mut work: impl FnMut() -> T) -> Duration {
-    let start = Instant::now();
-    for _ in 0..times {
-        work();
-    }
-    start.elapsed() / times
 }

@@ -1,37 +1,35 @@
-//! Stands between a process and the sandbox, and knows at which point of a refresh it is.
+//! A proxy between a process and the sandbox, which stops a refresh at a point.
 
 use std::io;
 use std::net::SocketAddr;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-/// Far longer than it takes: it only ends a run in which something is broken.
-const PATIENCE: Duration = Duration::from_secs(60);
+use crate::process::TEST_TIMEOUT;
 
 /// A point of a refresh.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Point {
-    /// The request was sent, and does not reach the server.
-    Asked,
-    /// The server has answered, so the refresh token is spent; the answer does not reach the process.
-    Answered,
-    /// The process has the answer.
-    Told,
+pub(crate) enum Point {
+    /// The process has sent the request; it does not reach the server.
+    Sent,
+    /// The server has responded, so the refresh token is used; the response does not reach the process.
+    Responded,
+    /// The process has received the response.
+    Received,
 }
 
-/// A proxy. It stops at one point when it is told to, and what has come as far as that goes no further.
-pub(super) struct Proxy {
+/// A proxy. At the point that is set, it forwards nothing more on the connection.
+pub(crate) struct Proxy {
     address: SocketAddr,
     stop_at: Arc<Mutex<Option<Point>>>,
     reached: Receiver<()>,
 }
 
 impl Proxy {
-    pub(super) async fn start(server: &str) -> Self {
+    pub(crate) async fn start(server: &str) -> Self {
         let server = server.strip_prefix("http://").expect("plain HTTP").parse().expect("an address");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address");
@@ -42,24 +40,24 @@ impl Proxy {
             while let Ok((process, _)) = listener.accept().await {
                 let watch = watch.clone();
                 // An error is the end of a process that was killed.
-                tokio::spawn(async move { carry(process, server, &watch).await });
+                tokio::spawn(async move { forward(process, server, &watch).await });
             }
         });
         Self { address, stop_at, reached }
     }
 
-    pub(super) fn base_url(&self) -> String {
+    pub(crate) fn base_url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// At which point to stop from now on, if at any.
-    pub(super) fn stop_at(&self, point: Option<Point>) {
+    /// Sets the point to stop at.
+    pub(crate) fn stop_at(&self, point: Option<Point>) {
         *self.stop_at.lock().expect("a lock") = point;
     }
 
     /// Waits until a process is at the point.
-    pub(super) fn wait(&self) {
-        self.reached.recv_timeout(PATIENCE).expect("a process asks for tokens");
+    pub(crate) fn wait(&self) {
+        self.reached.recv_timeout(TEST_TIMEOUT).expect("a process asks for tokens");
     }
 }
 
@@ -70,7 +68,7 @@ struct Watch {
 }
 
 impl Watch {
-    /// Whether to stop at a point. It is told once.
+    /// Returns `true` if the point to stop at is reached. Each one is reached once.
     fn stops(&self, point: Point) -> bool {
         let stops = self.stop_at.lock().expect("a lock").take_if(|stop_at| *stop_at == point).is_some();
         if stops {
@@ -80,10 +78,10 @@ impl Watch {
     }
 }
 
-/// Carries requests and answers. A connection has one request at a time, and the headers of each come in one piece.
-async fn carry(mut process: TcpStream, server: SocketAddr, watch: &Watch) -> io::Result<()> {
+/// Forwards requests and responses. A connection has one request at a time, and the headers of each arrive in one piece.
+async fn forward(mut process: TcpStream, server: SocketAddr, watch: &Watch) -> io::Result<()> {
     let mut server = TcpStream::connect(server).await?;
-    let (mut request, mut answer) = (vec![0; 1 << 16], vec![0; 1 << 16]);
+    let (mut request, mut response) = (vec![0; 1 << 16], vec![0; 1 << 16]);
     let mut is_refresh = false;
     loop {
         tokio::select! {
@@ -95,26 +93,26 @@ async fn carry(mut process: TcpStream, server: SocketAddr, watch: &Watch) -> io:
                 if let Some(path) = piece.strip_prefix(b"POST ") {
                     is_refresh = path.starts_with(b"/oauth/token ");
                 }
-                if is_refresh && watch.stops(Point::Asked) {
+                if is_refresh && watch.stops(Point::Sent) {
                     return until_it_ends(process).await;
                 }
                 server.write_all(piece).await?;
             }
-            read = server.read(&mut answer) => {
-                let piece = &answer[..read?];
-                if piece.is_empty() || is_refresh && watch.stops(Point::Answered) {
+            read = server.read(&mut response) => {
+                let piece = &response[..read?];
+                if piece.is_empty() || is_refresh && watch.stops(Point::Responded) {
                     return until_it_ends(process).await;
                 }
                 process.write_all(piece).await?;
                 if is_refresh {
-                    watch.stops(Point::Told);
+                    watch.stops(Point::Received);
                 }
             }
         }
     }
 }
 
-/// Keeps a connection open until the process closes it, by being killed.
+/// Keeps a connection open until the process is killed.
 async fn until_it_ends(mut process: TcpStream) -> io::Result<()> {
     while process.read(&mut [0; 1024]).await? > 0 {}
     Ok(())
