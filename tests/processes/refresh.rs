@@ -90,10 +90,10 @@ async fn a_killed_process_leaves_tokens_that_work() {
         assert!(rotated == 1 && repeated <= 1 && after.refused == 0, "kill {kill}, at {point:?}: {after:?}");
         match point {
             Some(Point::Sent) => {
-                assert!(repeated == 0 && !is_stored, "kill {kill}: no process had refreshed")
+                assert!(repeated == 0 && !is_stored, "kill {kill}: no process had refreshed");
             }
             Some(Point::Responded) => {
-                assert!(repeated == 1 && !is_stored, "kill {kill}: the response was lost")
+                assert!(repeated == 1 && !is_stored, "kill {kill}: the response was lost");
             }
             _ => assert!(repeated == 0 || !is_stored, "kill {kill}: the stored tokens were not used"),
         }
