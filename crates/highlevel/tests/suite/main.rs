@@ -10,6 +10,7 @@ mod delivery;
 mod executor;
 mod limiter;
 mod operations;
+mod reconcile;
 mod request;
 mod retries;
 mod secrets;
