@@ -14,6 +14,7 @@ mod hostile_webhooks;
 mod load;
 mod metadata;
 mod readme;
+mod reconciliation;
 mod recorder;
 mod requests;
 mod sandbox_faults;
