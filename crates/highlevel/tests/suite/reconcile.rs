@@ -2,16 +2,21 @@
 //! expected result is known without comparing anything.
 
 use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use highlevel::wire::types::{InboundMessage, OutboundMessage};
 use highlevel::{
-    Email, Fingerprint, Fingerprintable, Inbound, MessageId, ObservedMessage, OutboundCall, Reconciliation,
-    Sms,
+    Delivery, Email, Fingerprint, Fingerprintable, Inbound, MessageId, ObservedMessage, OutboundCall,
+    Reconciliation, SecretString, Sms, TokenResult, TokenSource,
 };
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use serde_json::{Map, Value, json};
+
+use crate::server::{Act, Server, TOKEN};
 
 /// 2024-05-08T12:00:00Z
 const SENT_AT: Duration = Duration::from_secs(1_715_169_600);
@@ -337,4 +342,35 @@ fn every_change_has_its_effect_alone() {
         let (message, ..) = apply(case, &(Vec::new(), 1));
         assert_eq!(case.fingerprint.reconcile([&message]), Reconciliation::Sent(MessageId::from("m1")));
     }
+}
+
+/// A token source that takes a while, and notes when it returned the token.
+#[derive(Debug, Clone, Default)]
+struct SlowTokens(Arc<Mutex<Option<SystemTime>>>);
+
+impl TokenSource for SlowTokens {
+    fn token<'a>(
+        &'a self,
+        _: Option<&'a SecretString>,
+    ) -> Pin<Box<dyn Future<Output = TokenResult> + Send + 'a>> {
+        Box::pin(async {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            *self.0.lock().expect("not poisoned") = Some(SystemTime::now());
+            Ok(TOKEN.into())
+        })
+    }
+}
+
+#[tokio::test]
+async fn a_fingerprint_has_the_time_of_the_attempt() {
+    let server = Server::always(Act::Reset).await;
+    let tokens = SlowTokens::default();
+    let client = server.builder().token_source(tokens.clone()).build().expect("a client");
+    let sms = Sms::to("contact").text("OK");
+    let error = client.messages().send(sms.clone()).await.expect_err("the connection broke");
+    assert_eq!(error.delivery(), Delivery::Unknown);
+    let fingerprint = error.fingerprint().expect("a fingerprint");
+    let ready = tokens.0.lock().expect("not poisoned").expect("the token was returned");
+    assert!(fingerprint.attempted() >= ready, "{:?} is before {ready:?}", fingerprint.attempted());
+    assert_eq!(*fingerprint, Fingerprint::of(&sms, fingerprint.attempted()));
 }
