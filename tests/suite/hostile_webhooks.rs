@@ -1,5 +1,5 @@
-//! What the SDK's receiver makes of what is sent to it in bad faith or by a bad network: a real server, the sandbox's
-//! real deliveries. Whatever came before, an event is handled once.
+//! Tampered, duplicated and reordered deliveries of the sandbox to a server with the SDK's receiver. Each event is handled
+//! once.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,17 +15,17 @@ use highlevel_sandbox::{
     Delivery, DeliveryAttempt, DeliveryOutcome, DeliveryState, HostileMode, RetrySchedule, Sandbox,
 };
 
-/// Far longer than it takes: it only ends a run in which something is broken.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// A hang guard, far longer than any test takes.
+const TEST_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// An app with the SDK's layer, and the sandbox that delivers to it. Both go by the sandbox's clock, which is stopped.
+/// An app with the SDK's layer, and the sandbox that delivers to it. Both use the sandbox's clock, which is stopped.
 struct Scene {
     sandbox: Arc<Sandbox>,
     handled: Arc<AtomicUsize>,
 }
 
 impl Scene {
-    /// The handler fails as often as it is told before it succeeds.
+    /// Starts both. The handler fails this many times before it succeeds.
     async fn new(
         schedule: RetrySchedule,
         failures: usize,
@@ -61,7 +61,7 @@ impl Scene {
     }
 
     async fn attempts(&self, count: usize) -> Vec<Delivery> {
-        self.sandbox.wait_for_attempts(count, PATIENCE).await.expect("the attempts end")
+        self.sandbox.wait_for_attempts(count, TEST_TIMEOUT).await.expect("the attempts end")
     }
 
     fn handled(&self) -> usize {
@@ -69,8 +69,8 @@ impl Scene {
     }
 }
 
-/// What the attempt was answered.
-fn answer(attempt: &DeliveryAttempt) -> (u16, String) {
+/// Returns status and body of the response to an attempt.
+fn response(attempt: &DeliveryAttempt) -> (u16, String) {
     match &attempt.outcome {
         DeliveryOutcome::Answered { status, body, .. } => {
             (*status, String::from_utf8_lossy(body).into_owned())
@@ -80,7 +80,7 @@ fn answer(attempt: &DeliveryAttempt) -> (u16, String) {
 }
 
 #[tokio::test]
-async fn each_hostile_delivery_is_refused_and_its_genuine_retry_is_handled_once() {
+async fn tampered_deliveries_are_rejected_and_their_genuine_retries_are_handled_once() {
     let table = [
         (HostileMode::WrongKey, 401, "signature invalid"),
         (HostileMode::OldKey, 401, "signature invalid"),
@@ -97,7 +97,7 @@ async fn each_hostile_delivery_is_refused_and_its_genuine_retry_is_handled_once(
         scene.sandbox.hostile_next(mode, 1);
         scene.send("Hello").await;
         let refused = scene.attempts(1).await.remove(0);
-        let (found, text) = answer(&refused.attempts[0]);
+        let (found, text) = response(&refused.attempts[0]);
         assert_eq!(found, status, "{mode}: {text}");
         assert_eq!(text, words, "{mode}");
         assert_eq!((scene.handled(), refused.state), (0, DeliveryState::Pending), "{mode}");
@@ -113,14 +113,14 @@ async fn each_hostile_delivery_is_refused_and_its_genuine_retry_is_handled_once(
         for resends in 1..3 {
             scene.sandbox.resend(delivery.id).expect("a resend");
             let resent = scene.attempts(2 + resends).await.remove(0);
-            assert_eq!(resent.last().map(answer).expect("an attempt").0, 200, "{mode}");
+            assert_eq!(resent.last().map(response).expect("an attempt").0, 200, "{mode}");
         }
         assert_eq!(scene.handled(), 1, "{mode}");
     }
 }
 
 #[tokio::test]
-async fn what_comes_twice_or_out_of_order_is_handled_once_each() {
+async fn duplicated_and_reordered_deliveries_are_handled_once_each() {
     let scene = Scene::new(RetrySchedule::Documented, 0, |_, receiver| receiver.build()).await;
     scene.sandbox.hostile_next(HostileMode::Duplicate, 1);
     scene.sandbox.hostile_next(HostileMode::Reordered, 1);
@@ -129,14 +129,14 @@ async fn what_comes_twice_or_out_of_order_is_handled_once_each() {
     }
     let deliveries = scene.attempts(4).await;
     assert!(deliveries.iter().all(|delivery| delivery.state == DeliveryState::Delivered), "{deliveries:?}");
-    let (status, text) = answer(&deliveries[0].attempts[1]);
+    let (status, text) = response(&deliveries[0].attempts[1]);
     assert_eq!(status, 200);
     assert_eq!(text, "handled before");
     assert_eq!(scene.handled(), 3);
 }
 
 #[tokio::test]
-async fn a_handler_that_fails_gets_the_event_again_until_it_succeeds_and_never_after() {
+async fn an_event_is_redelivered_until_its_handler_succeeds() {
     for schedule in [RetrySchedule::Documented, RetrySchedule::OnlyOn429] {
         let scene = Scene::new(schedule, 3, |_, receiver| receiver.build()).await;
         scene.send("Hello").await;
@@ -151,9 +151,8 @@ async fn a_handler_that_fails_gets_the_event_again_until_it_succeeds_and_never_a
     }
 }
 
-/// Two of the modes are no attack for a receiver that was told so: a key that is being rotated, the older header.
 #[tokio::test]
-async fn an_old_key_and_the_older_header_are_taken_when_they_are_known() {
+async fn a_rotated_key_and_the_older_header_are_accepted_if_configured() {
     let scene = Scene::new(RetrySchedule::None, 0, |sandbox, receiver| {
         let keys = sandbox.webhook_keys();
         let of = |algorithm: &str| {

@@ -37,7 +37,7 @@ async fn respond(app: &Router, request: Request<Body>) -> (u16, String) {
     (status, String::from_utf8(body.to_vec()).expect("UTF-8"))
 }
 
-/// An app whose handler answers what the event says, and counts.
+/// An app whose handler responds with the status that the event is named after, and counts its calls.
 fn app(receiver: Receiver) -> (Router, Arc<AtomicUsize>) {
     let count = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&count);
@@ -60,9 +60,9 @@ fn app(receiver: Receiver) -> (Router, Arc<AtomicUsize>) {
     (router, count)
 }
 
-/// What the handler answers, what HighLevel is answered, and what it is answered the next time.
 #[tokio::test]
-async fn the_handler_decides() {
+async fn a_successful_handler_commits_and_any_other_leads_to_429() {
+    // The name of the event; the responses to its first and second delivery; how often the handler is called.
     let (duplicate, unhandled) = ("handled before", "not now");
     let rows = [
         ("200", (200, "from the handler"), (200, duplicate), 1),
@@ -86,9 +86,8 @@ async fn the_handler_decides() {
     }
 }
 
-/// What a stranger is told is no more than these words.
 #[tokio::test]
-async fn what_is_not_verified_does_not_reach_the_handler() {
+async fn rejected_events_do_not_reach_the_handler() {
     let receiver = Receiver::builder()
         .app_id_if_present("a")
         .locations_where(|location| location.is_none())
@@ -121,7 +120,7 @@ async fn what_is_not_verified_does_not_reach_the_handler() {
 
 /// Only the route of the webhook is behind the layer.
 #[tokio::test]
-async fn other_paths_are_as_they_were() {
+async fn other_paths_are_not_affected() {
     let (app, _) = app(any_app());
     let other = Request::get("/other").body(Body::empty()).expect("a request");
     assert_eq!(respond(&app, other).await.0, 404);
@@ -194,7 +193,7 @@ async fn a_client_that_disconnects_during_the_commit_does_not_undo_it() {
     assert_eq!(count.load(Ordering::SeqCst), 1);
 }
 
-/// A body that comes in pieces, and counts those that are still somewhere in memory.
+/// A body of several frames, which counts the frames that are in memory.
 struct Pieces {
     coming: Vec<&'static [u8]>,
     announced: u64,
@@ -203,7 +202,7 @@ struct Pieces {
     most: Arc<AtomicUsize>,
 }
 
-/// The owner of a piece.
+/// The data of a frame.
 struct Piece(&'static [u8], Arc<AtomicUsize>);
 
 impl AsRef<[u8]> for Piece {
@@ -241,14 +240,13 @@ impl http_body::Body for Pieces {
     }
 }
 
-/// However small the pieces of a body are, no more than one of them is kept, and nothing is read of a body that announces
-/// more than the limit, or after that.
+/// No more than one frame is in memory at a time, and nothing is read beyond the limit.
 #[tokio::test]
-async fn a_body_in_many_pieces() {
+async fn small_frames_take_no_more_memory_than_the_body() {
     let body: &'static [u8] = br#"{"type":"200","webhookId":"w"}"#;
     let each_byte: Vec<&'static [u8]> = body.chunks(1).rev().collect();
     let spaces: Vec<&'static [u8]> = vec![b" "; 2000];
-    // Pieces, what is announced, the answer, and how many pieces are read.
+    // The frames, the announced length, the status of the response, and the number of frames read.
     let rows = [
         (each_byte.clone(), 0, 200, body.len()),
         (each_byte, body.len() as u64, 200, body.len()),
@@ -277,9 +275,8 @@ async fn a_body_in_many_pieces() {
     }
 }
 
-/// What was wrong is in the log, where a stranger does not read it.
 #[tokio::test]
-async fn what_is_logged() {
+async fn rejections_are_logged_with_their_reason() {
     let log = Captured::default();
     let subscriber = tracing_subscriber::fmt()
         .with_max_level(tracing_subscriber::filter::LevelFilter::DEBUG)
@@ -287,7 +284,7 @@ async fn what_is_logged() {
         .with_writer(log.clone())
         .finish();
     let subscriber = tracing::Dispatch::new(subscriber);
-    // With a single subscriber in the process, the thread of another test could turn a place off for this one.
+    // With a single subscriber in the process, the thread of another test could disable a call site for this one.
     let _second = tracing::Dispatch::new(tracing::subscriber::NoSubscriber::default());
     let _guard = tracing::dispatcher::set_default(&subscriber);
     let (app, _) = app(any_app());
@@ -313,9 +310,8 @@ async fn what_is_logged() {
     assert!(logged.contains("ERROR") && logged.contains("put a `WebhookLayer` around the route"), "{logged}");
 }
 
-/// While one is being handled, the same event is answered 429; a client that goes away gives it up.
 #[tokio::test]
-async fn a_cancelled_handler_gives_it_up() {
+async fn a_cancelled_handler_aborts_the_claim() {
     let (app, count) = app(any_app());
     let body = r#"{"type":"Hangs","webhookId":"w"}"#;
     let hanging = tokio::spawn({
@@ -333,9 +329,8 @@ async fn a_cancelled_handler_gives_it_up() {
     assert_eq!(send(&app, &other).await, (200, "from the handler".to_owned()));
 }
 
-/// 64 deliveries of one event at once: the handler runs once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn one_of_64_at_once() {
+async fn of_64_concurrent_deliveries_one_reaches_the_handler() {
     let (app, count) = app(any_app());
     let body = r#"{"type":"200","webhookId":"w"}"#;
     let mut tasks = tokio::task::JoinSet::new();

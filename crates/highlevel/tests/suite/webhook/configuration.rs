@@ -1,4 +1,4 @@
-//! Keys, limits and whose events they are.
+//! Keys, limits, apps and locations.
 
 use highlevel::webhook::{InvalidKey, PublicKey, Receiver, WebhookErrorKind};
 
@@ -12,7 +12,7 @@ fn keys() {
     assert_eq!(published.id(), "published");
     assert_eq!(format!("{published:?}"), "PublicKey(\"published\")");
 
-    // HighLevel's own is used unless others are given, and then beside them only if it is one of them.
+    // HighLevel's published key is the default. With other keys, it is accepted only if it is added to them.
     let key = public_key("test", &signing_key(1));
     let builder = || Receiver::builder().any_app();
     let rows = [
@@ -74,7 +74,7 @@ fn keys() {
 }
 
 #[test]
-fn whose_events_they_are() {
+fn events_of_other_apps_are_rejected() {
     let mine = || Receiver::builder().app_id(APP).key(public_key("test", &signing_key(1))).build();
     let other = "the event is for app 111, not 665c6bb13d4e5364bdec0e2f; check that it is the app id of the \
                  marketplace, without a suffix";
@@ -114,7 +114,7 @@ fn whose_events_they_are() {
 }
 
 #[test]
-fn the_length_of_the_body() {
+fn bodies_beyond_the_limit_are_rejected() {
     let receiver = |limit| {
         Receiver::builder().any_app().key(public_key("test", &signing_key(1))).body_limit(limit).build()
     };
@@ -134,7 +134,7 @@ fn the_length_of_the_body() {
 }
 
 #[test]
-fn when_a_key_ends() {
+fn keys_verify_until_their_end() {
     let moment = std::time::Duration::from_millis(1);
     let body = r#"{"type":"X"}"#;
     let rows =
@@ -145,7 +145,7 @@ fn when_a_key_ends() {
             Some(end) => key.until(end),
             None => key,
         };
-        // Beside it a key that lives on, which verifies nothing here.
+        // The other key does not end, and did not sign the event.
         let other = public_key("other", &signing_key(2));
         let receiver = Receiver::builder().any_app().key(key).key(other).build();
         assert_eq!(receive(&receiver, body).is_ok(), expected, "{end:?}");
@@ -153,7 +153,7 @@ fn when_a_key_ends() {
 }
 
 #[test]
-fn of_which_locations_they_are() {
+fn events_of_other_locations_are_rejected() {
     let builder = || Receiver::builder().any_app().key(public_key("test", &signing_key(1)));
     let unnamed = "the event has no `locationId`; to accept such events, build the receiver with \
                    `.locations_where(..)`";

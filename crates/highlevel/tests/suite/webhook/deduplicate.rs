@@ -87,7 +87,7 @@ fn rejected_events_are_not_claimed() {
     drop(receive(&receiver, r#"{"type":"X","webhookId":"1","appId":"mine"}"#).expect("first"));
 }
 
-/// The ids, written down and not computed. SHA-256 by `printf … | sha256sum`.
+/// The digests are of `printf … | sha256sum`.
 #[test]
 fn ids_are_stable() {
     let long = "x".repeat(300);
@@ -103,7 +103,7 @@ fn ids_are_stable() {
         ),
         (r#"{"type":"Custom","messageId":"m\",\"n"}"#, r#"["provider","Custom",null,"m\",\"n",null]"#),
         (r#"{"type":"Email","messageId":"","emailMessageId":"e"}"#, r#"["provider","Email",null,null,"e"]"#),
-        // An empty id is none: two messages without one are told apart by their bodies.
+        // An empty id is no id: two messages without one are distinguished by their bodies.
         (
             r#"{"type":"SMS","messageId":"","message":"a"}"#,
             r#"["body","60ed67ec088fa0b3c5eabd6131b84bcb908f9a8373163bfc6247bcadf90fabe2"]"#,
@@ -148,7 +148,7 @@ fn events_that_differ_are_not_duplicates() {
     for body in bodies {
         rejected(receive(&receiver, body), WebhookErrorKind::Duplicate, DUPLICATE);
     }
-    // The same message to deliver, spelt otherwise; the same event with another time of delivery.
+    // The same message to deliver, with another space; the same event, with another field.
     for body in [r#"{"type":"SMS", "messageId":"m"}"#, r#"{"type":"X","webhookId":"w","appId":"a","n":1}"#] {
         rejected(receive(&receiver, body), WebhookErrorKind::Duplicate, DUPLICATE);
     }
@@ -378,7 +378,7 @@ fn eviction_inside_the_window_is_a_choice_and_is_logged() {
     let log = Captured::default();
     let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(log.clone()).finish();
     let subscriber = tracing::Dispatch::new(subscriber);
-    // With a single subscriber in the process, the thread of another test could turn a place off for this one.
+    // With a single subscriber in the process, the thread of another test could disable a call site for this one.
     let _second = tracing::Dispatch::new(tracing::subscriber::NoSubscriber::default());
     let _guard = tracing::dispatcher::set_default(&subscriber);
 

@@ -1,4 +1,4 @@
-//! The receiver of events: what it takes, what it refuses, and what it says.
+//! The receiver of webhooks.
 
 mod attacks;
 #[cfg(feature = "axum")]
@@ -31,10 +31,10 @@ use ed25519_dalek::{Signer, SigningKey};
 use highlevel::webhook::{PublicKey, ReceivedEvent, Receiver, WebhookError, WebhookErrorKind};
 use http::{HeaderMap, HeaderValue};
 
-/// The app of the events in these tests.
+/// The app of the events.
 const APP: &str = "665c6bb13d4e5364bdec0e2f";
 
-/// A pair of keys of the tests.
+/// Returns the key pair of a seed.
 fn signing_key(seed: u8) -> SigningKey {
     SigningKey::from_bytes(&[seed; 32])
 }
@@ -43,7 +43,7 @@ fn public_key(id: &str, key: &SigningKey) -> PublicKey {
     PublicKey::from_bytes(id, key.verifying_key().as_bytes()).expect("a key")
 }
 
-/// The signature of a body by the first key of the tests, as it stands in the header.
+/// Returns the signature of a body by the first key, as it is in the header.
 fn sign(body: &[u8]) -> String {
     STANDARD.encode(signing_key(1).sign(body).to_bytes())
 }
@@ -62,7 +62,7 @@ fn time() -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_millis(1_722_268_288_071)
 }
 
-/// A receiver of the events of any app, signed with the first key of the tests.
+/// Returns a receiver of the events of any app that are signed with the first key.
 fn any_app() -> Receiver {
     Receiver::builder().any_app().key(public_key("test", &signing_key(1))).build()
 }

@@ -1,4 +1,4 @@
-//! How old an event may be.
+//! The window of accepted timestamps.
 
 use std::time::{Duration, SystemTime};
 
@@ -27,7 +27,7 @@ fn run(receiver: &Receiver, timestamp: &str, now: SystemTime, expected: Option<(
 }
 
 #[test]
-fn the_edges_of_the_window() {
+fn timestamps_at_the_edges_of_the_window() {
     let timestamp = r#","timestamp":"2024-07-29T15:51:28.071Z""#;
     let rows = [
         (time(), None),
@@ -65,13 +65,13 @@ fn the_edges_of_the_window() {
 }
 
 #[test]
-fn timestamps() {
+fn malformed_timestamps_are_rejected() {
     let malformed = |text: &str| format!("/timestamp is `{text}`, which is not a point in time");
     // Events without a timestamp are genuine all the same.
     for timestamp in ["", r#","timestamp":null"#] {
         run(&any_app(), timestamp, time() + 100 * HOURS, None);
     }
-    // One that is there and cannot be read is no way around the window, at any time.
+    // A malformed timestamp is no way around the window.
     let no_text = "/timestamp is not a string";
     for value in [
         "1722268288071",
@@ -86,7 +86,7 @@ fn timestamps() {
             run(&any_app(), &timestamp, now, Some((WebhookErrorKind::Malformed, no_text)));
         }
     }
-    // The same moment in other words.
+    // The same time in other formats.
     for text in ["2024-07-29T17:51:28.071+02:00", "2024-07-29T15:51:28.071000Z", "2024-07-29t15:51:28.071z"] {
         let timestamp = format!(r#","timestamp":"{text}""#);
         run(&any_app(), &timestamp, time() + HOURS, None);
