@@ -6,11 +6,15 @@ use std::thread;
 use std::time::Duration;
 
 use crate::process::{self, Process, TEST_TIMEOUT};
-use crate::server::{Server, receipt};
+use crate::server::{Server, receipt, response};
 
 fn start(flavour: &str, url: &str, attempt_ms: u64) -> Process {
-    let process =
-        Process::start(env!("CARGO_BIN_EXE_send-process"), &[flavour, url, &attempt_ms.to_string()]);
+    start_with(flavour, url, attempt_ms, "token")
+}
+
+fn start_with(flavour: &str, url: &str, attempt_ms: u64, kind: &str) -> Process {
+    let arguments = [flavour, url, &attempt_ms.to_string(), kind];
+    let process = Process::start(env!("CARGO_BIN_EXE_send-process"), &arguments);
     assert_eq!(process.line(), "ready");
     process
 }
@@ -67,6 +71,49 @@ fn a_response_that_arrived_while_nothing_drove_the_runtime_is_a_receipt() {
     process.tell("overlap 1 1200");
     assert_eq!(process.after("results"), "Ok");
     assert_eq!(server.requests().len(), 1);
+}
+
+/// The process is stopped while the response to its refresh is on the way, for longer than the time of that request. The
+/// refresh token works once: if the response were lost, so would be the installation.
+#[test]
+fn a_refresh_response_that_arrived_while_the_process_was_stopped_is_not_lost() {
+    const STOPPED: Duration = Duration::from_secs(12);
+    let run = |flavour: &'static str| {
+        let (ids, id) = channel::<u32>();
+        let id = Mutex::new(id);
+        let server = Server::start(move |_, request| {
+            if !request.head.contains("/oauth/token") {
+                let is_fresh = request.head.to_ascii_lowercase().contains("bearer access-2");
+                return if is_fresh { receipt() } else { response("401 Unauthorized", "{}") };
+            }
+            let Ok(id) = id.lock().expect("no panic").try_recv() else {
+                return response("400 Bad Request", r#"{"error":"invalid_grant"}"#);
+            };
+            process::stop(id);
+            thread::spawn(move || {
+                thread::sleep(STOPPED);
+                process::signal(id, "CONT");
+            });
+            response(
+                "200 OK",
+                r#"{"access_token":"access-2","token_type":"Bearer","expires_in":86399,
+                    "refresh_token":"refresh-2","userType":"Location","locationId":"ve9EPM428h8vShlRW1KT",
+                    "scope":"conversations/message.write"}"#,
+            )
+        });
+        let mut process = start_with(flavour, &server.url(), 1_000, "app");
+        ids.send(process.id()).expect("the server waits for it");
+        process.tell("send 1");
+        let results = process.after("results");
+        let refreshes =
+            server.requests().iter().filter(|request| request.head.contains("/oauth/token")).count();
+        (flavour, results, refreshes)
+    };
+    let running = ["current", "multi"].map(|flavour| thread::spawn(move || run(flavour)));
+    for thread in running {
+        let (flavour, results, refreshes) = thread.join().expect("no panic");
+        assert_eq!((results.as_str(), refreshes), ("Ok", 1), "{flavour}");
+    }
 }
 
 /// Eight connections are in the pool. While nothing drives the runtime, the server closes them.

@@ -3,14 +3,15 @@
 //! A call that gives up and a connection that begins to write race for the request. The server counts what arrived: a
 //! message that arrived twice, or one that was reported as not sent and arrived, is a lost race.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
 use fastrand::Rng;
+use highlevel::wire::types::SendMessageRequest;
 use highlevel::{Client, Delivery, LocalRateLimiter, Sms};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -23,6 +24,8 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 use crate::server::receipt;
 
 const CALLS: usize = 20_000;
+/// Further calls whose future is dropped.
+const DROPPED: usize = 4_000;
 const AT_ONCE: usize = 32;
 const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(4);
 
@@ -73,11 +76,20 @@ async fn serve(mut stream: TcpStream, arrived: Arrived) {
     }
 }
 
-#[derive(Debug, Default)]
-struct Count {
-    receipts: AtomicUsize,
-    not_sent: AtomicUsize,
-    unknown: AtomicUsize,
+/// What a caller knows about its request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Known {
+    Receipt,
+    NotSent,
+    MayHaveBeenSent,
+    DroppedUnwritten,
+    DroppedWritten,
+}
+
+impl Known {
+    fn is_not_sent(self) -> bool {
+        matches!(self, Self::NotSent | Self::DroppedUnwritten)
+    }
 }
 
 #[test]
@@ -100,7 +112,7 @@ fn a_call_that_gives_up_never_loses_the_race_for_its_request() {
         .build()
         .expect("a runtime");
     let arrived = Arrived::default();
-    let (results, count) = runtime.block_on(run(Arc::clone(&arrived)));
+    let results = runtime.block_on(run(Arc::clone(&arrived)));
     stop.store(true, Ordering::Relaxed);
     for spinner in spinners {
         spinner.join().expect("no panic");
@@ -109,15 +121,36 @@ fn a_call_that_gives_up_never_loses_the_race_for_its_request() {
     let arrived = arrived.lock().expect("no panic");
     let times = |key: &str| arrived.get(key).copied().unwrap_or_default();
     let duplicates = results.iter().filter(|(key, _)| times(key) > 1).count();
-    let false_not_sent = results
-        .iter()
-        .filter(|(key, delivery)| *delivery == Some(Delivery::NotSent) && times(key) > 0)
-        .count();
-    let false_receipts =
-        results.iter().filter(|(key, delivery)| delivery.is_none() && times(key) == 0).count();
-    println!("{CALLS} calls: {count:?}, {false_not_sent} false NotSent, {duplicates} duplicates");
+    let false_not_sent = results.iter().filter(|(key, known)| known.is_not_sent() && times(key) > 0).count();
+    let is_false_receipt = |(key, known): &&(String, Known)| *known == Known::Receipt && times(key) == 0;
+    let false_receipts = results.iter().filter(is_false_receipt).count();
+    let mut counts = BTreeMap::<Known, usize>::new();
+    for (_, known) in &results {
+        *counts.entry(*known).or_default() += 1;
+    }
+    println!("{counts:?}: {false_not_sent} false NotSent, {duplicates} duplicates");
     assert_eq!((false_not_sent, duplicates, false_receipts), (0, 0, 0));
-    assert_eq!(results.len(), CALLS);
+    assert_eq!(results.len(), CALLS + DROPPED);
+}
+
+/// Sends a message, with the retries of the client.
+async fn send(client: &Client, key: &str) -> Known {
+    match client.messages().send(Sms::to("abc123def456").text(key)).await {
+        Ok(_) => Known::Receipt,
+        Err(error) if error.delivery() == Delivery::NotSent => Known::NotSent,
+        Err(_) => Known::MayHaveBeenSent,
+    }
+}
+
+/// Starts to send a message and drops the future.
+async fn drop_after(client: &Client, key: &str, time: Duration) -> Known {
+    let (wire, context) = client.wire().await.expect("a token");
+    let request = SendMessageRequest::from(Sms::to("abc123def456").text(key));
+    match tokio::time::timeout(time, wire.send_message(&request)).await {
+        Ok(Ok(_)) => Known::Receipt,
+        _ if context.take().written => Known::DroppedWritten,
+        _ => Known::DroppedUnwritten,
+    }
 }
 
 /// A configuration that is never used: the server speaks no TLS.
@@ -129,7 +162,7 @@ fn no_tls() -> ClientConfig {
         .with_no_client_auth()
 }
 
-async fn run(arrived: Arrived) -> (Vec<(String, Option<Delivery>)>, Count) {
+async fn run(arrived: Arrived) -> Vec<(String, Known)> {
     let listener = TcpListener::bind("0.0.0.0:0").await.expect("a free port");
     let port = listener.local_addr().expect("an address").port();
     let server = tokio::spawn(accept(listener, arrived));
@@ -147,30 +180,26 @@ async fn run(arrived: Arrived) -> (Vec<(String, Option<Delivery>)>, Count) {
         .attempt_timeout(ATTEMPT_TIMEOUT)
         .build()
         .expect("a client");
-    let (count, permits) = (Count::default(), Arc::new(Semaphore::new(AT_ONCE)));
+    let permits = Arc::new(Semaphore::new(AT_ONCE));
+    let mut random = Rng::with_seed(0x5eed_0005);
     let mut calls = JoinSet::new();
-    for number in 0..CALLS {
+    for number in 0..CALLS + DROPPED {
         let permit = Arc::clone(&permits).acquire_owned().await.expect("never closed");
         let client = client.clone();
+        let time = Duration::from_micros(random.u64(500..5_000));
         calls.spawn(async move {
             let _permit = permit;
             let key = format!("message {number}");
-            let result = client.messages().send(Sms::to("abc123def456").text(&key)).await;
-            (key, result.err().map(|error| error.delivery()))
+            let is_dropped = number % (CALLS / DROPPED + 1) == 0;
+            let known =
+                if is_dropped { drop_after(&client, &key, time).await } else { send(&client, &key).await };
+            (key, known)
         });
     }
     let results = calls.join_all().await;
-    for (_, delivery) in &results {
-        let counter = match delivery {
-            None => &count.receipts,
-            Some(Delivery::NotSent) => &count.not_sent,
-            Some(_) => &count.unknown,
-        };
-        counter.fetch_add(1, Ordering::Relaxed);
-    }
     // Whatever a connection still writes, it writes now.
     drop(client);
     tokio::time::sleep(Duration::from_millis(500)).await;
     server.abort();
-    (results, count)
+    results
 }

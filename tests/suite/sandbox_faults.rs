@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use highlevel::{Client, Delivery, Error, Inbound, LocalRateLimiter, OutboundCall, Sms};
+use highlevel::{Client, Delivery, Error, Inbound, LocalRateLimiter, OutboundCall, Sms, Transport};
 use highlevel_sandbox::{Contact, Entry, Fault, FaultRule, FaultSchedule, FaultStage, Sandbox};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -56,6 +56,8 @@ fn client(sandbox: &Sandbox) -> Client {
         .location("location")
         .rate_limiter(limiter)
         .attempt_timeout(PATIENCE)
+        // Separate connections: a shared one would spare a client the faults of connections.
+        .transport(&Transport::builder().build().expect("a transport"))
         .build()
         .expect("a client")
 }
