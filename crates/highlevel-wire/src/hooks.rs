@@ -10,7 +10,7 @@ use bytes::{Bytes, BytesMut};
 use http_body::{Frame, SizeHint};
 use progenitor_client::{ClientHooks, ClientInfo, Error, OperationInfo, ResponseValue};
 use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderName, HeaderValue, USER_AGENT};
-use reqwest::{Body, Method, Request, RequestBuilder, Response};
+use reqwest::{Body, Method, Request, RequestBuilder, Response, Version};
 
 use crate::context::{End, RawResponse, RequestContext};
 use crate::generated::Client;
@@ -51,6 +51,10 @@ impl ClientHooks<RequestContext> for Client {
             Ok(response) => response?,
             Err(timed_out) => return fail(timed_out.into()).await,
         };
+        if response.version() < Version::HTTP_10 {
+            // Any bytes are a response of HTTP/0.9, and a successful one.
+            return fail(io::Error::new(io::ErrorKind::InvalidData, "the response is not HTTP/1.1")).await;
+        }
         let (body, end) = read(&mut response, context.settings().body_limit, &mut timer).await;
         let headers = std::mem::take(response.headers_mut());
         let mut handed_on = http::Response::new(body.clone());

@@ -200,9 +200,7 @@ impl<'a, O: Operation> Call<'a, O> {
         loop {
             self.check_time()?;
             let permit = self.permit().await?;
-            let slot = self.slot().await?;
-            let acquired = now();
-            if acquired.saturating_duration_since(token.fetched_at) > LONG_WAIT {
+            if now().saturating_duration_since(token.fetched_at) > LONG_WAIT {
                 *token = match self.fetch_token(None).await {
                     Ok(token) => token,
                     Err(why) => {
@@ -215,6 +213,9 @@ impl<'a, O: Operation> Call<'a, O> {
             }
             let authorization =
                 token.bearer.authorization.clone().map_err(|what| Error::odd_token(O::NAME, what))?;
+            // After the token: a refresh of it needs a connection as well.
+            let slot = self.slot().await?;
+            let acquired = now();
             self.check_time()?;
             // The waits for a connection and a token may have taken longer than the permit is valid.
             if permit.expiry().is_some_and(|expiry| expiry.has_passed()) {

@@ -26,6 +26,9 @@ pub use self::tls::Tls;
 /// Longer than any attempt takes: overrides the timeouts of reqwest, which this crate does not use.
 const NEVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
+/// The number of clients that are stored before a runtime uses them.
+const MAX_SPARE: usize = 16;
+
 /// Changes a reqwest builder.
 type Configure = dyn Fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder + Send + Sync;
 
@@ -116,7 +119,11 @@ impl Transport {
             return Ok(());
         }
         let http = self.inner.build(origin)?;
-        self.inner.pools().spare.entry(Arc::clone(&origin.name)).or_insert(http);
+        let mut pools = self.inner.pools();
+        if pools.spare.len() >= MAX_SPARE {
+            pools.spare.clear();
+        }
+        pools.spare.insert(Arc::clone(&origin.name), http);
         Ok(())
     }
 
@@ -364,7 +371,7 @@ impl TransportBuilder {
     ///
     /// Certificate settings of reqwest's builder have no effect on the TLS of this crate: use
     /// [`root_certificates_pem`](Self::root_certificates_pem), hand over a whole configuration with
-    /// `tls_backend_preconfigured`, or leave TLS to reqwest with [`Tls::Reqwest`].
+    /// `tls_backend_preconfigured` (without ALPN protocols), or leave TLS to reqwest with [`Tls::Reqwest`].
     pub fn http_client(
         mut self,
         configure: impl Fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder + Send + Sync + 'static,
@@ -472,4 +479,66 @@ fn causes<'a>(
             None => error.source(),
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pools(transport: &Transport) -> usize {
+        transport.inner.pools().of_runtimes.len()
+    }
+
+    fn origin(url: &str) -> Origin {
+        Origin::of(&Url::parse(url).expect("a URL"))
+    }
+
+    #[test]
+    fn pools_of_dropped_runtimes_are_dropped() {
+        let transport = Transport::builder().build().expect("a transport");
+        let origin = origin("http://127.0.0.1:1");
+        let runtime = || tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        let kept = runtime();
+        drop(kept.block_on(transport.slot(&origin)).expect("a slot"));
+        for _ in 0..100 {
+            drop(runtime().block_on(transport.slot(&origin)).expect("a slot"));
+        }
+        let threads =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().expect("a runtime");
+        drop(threads.block_on(transport.slot(&origin)).expect("a slot"));
+        assert_eq!(pools(&transport), 2);
+        drop(threads);
+        assert_eq!(pools(&transport), 1);
+        drop(kept);
+        assert_eq!(pools(&transport), 0);
+    }
+
+    /// The task that watches a runtime does not keep the transport, and ends with it.
+    #[tokio::test]
+    async fn dropped_transports_leave_no_task() {
+        let alive = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
+        let before = alive();
+        for _ in 0..10 {
+            let transport = Transport::builder().build().expect("a transport");
+            drop(transport.slot(&origin("http://127.0.0.1:1")).await.expect("a slot"));
+        }
+        tokio::task::yield_now().await;
+        assert_eq!(alive(), before);
+    }
+
+    #[test]
+    fn clients_that_no_runtime_uses_are_bounded() {
+        let transport = Transport::builder().build().expect("a transport");
+        for port in 1..=100 {
+            transport.prepare(&origin(&format!("http://127.0.0.1:{port}"))).expect("a client");
+        }
+        assert!(transport.inner.pools().spare.len() <= MAX_SPARE);
+    }
+
+    #[test]
+    fn a_transport_needs_a_runtime_to_send() {
+        let transport = Transport::builder().build().expect("a transport");
+        let error = transport.client(&origin("http://127.0.0.1:1")).expect_err("no runtime");
+        assert_eq!(error.kind(), crate::ErrorKind::Configuration);
+    }
 }

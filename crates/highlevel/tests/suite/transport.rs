@@ -197,6 +197,7 @@ async fn no_configuration_resends() {
         for (what, act) in [
             ("reset", Act::Reset),
             ("closed", Act::Close(Vec::new())),
+            ("garbage", Act::Close(b"{\"messageId\":\"m1\",\"conversationId\":\"c1\"}\r\n\r\n".to_vec())),
             ("503", Act::Answer(answer("503 Service Unavailable", "", ""))),
             ("408", Act::Close(answer("408 Request Timeout", "connection: close\r\n", ""))),
         ] {
