@@ -18,8 +18,7 @@ use serde::de::DeserializeOwned;
 use tracing::{Instrument, Span, field};
 
 use self::answer::{Failed, evaluate};
-pub(crate) use self::answer::{is_about_a_scope, is_about_version};
-use self::panics::catch_panic;
+pub(crate) use self::panics::catch_panic;
 pub(crate) use self::retry_after::retry_after;
 use crate::classify::Replay;
 use crate::client::Client;
@@ -29,6 +28,7 @@ use crate::limit::{AcquireError, AcquireErrorKind, Permit, RateLimitHeaders, Rat
 use crate::retry::{Next, Progress, RetryBudget, backoff};
 use crate::token::{Bearer, Rejected};
 use crate::transport::Slot;
+use crate::unauthorized::Unauthorized;
 use crate::{Delivery, Error, ErrorKind, Fingerprint, Receipt, Result};
 
 /// The largest response that is read, in bytes.
@@ -135,6 +135,8 @@ struct Call<'a, O> {
     attempted: Option<SystemTime>,
     /// The error of the last attempt, which is reported if there is no time for another one.
     last: Option<Error>,
+    /// The 401 to the token before, as long as it is not known whether another one is accepted.
+    rejected: Option<Unauthorized>,
     log: DropLog,
 }
 
@@ -169,6 +171,7 @@ impl<'a, O: Operation> Call<'a, O> {
             progress: Progress::default(),
             attempted: None,
             last: None,
+            rejected: None,
             log: DropLog::new(O::NAME),
         }
     }
@@ -309,6 +312,7 @@ impl<'a, O: Operation> Call<'a, O> {
         report(&permit, &result, &headers);
         drop(permit);
         trace(&span, &result, now().saturating_duration_since(acquired));
+        self.note_acceptance(&result, &token.bearer);
         match result {
             Ok(receipt) => Step::Finish(Ok(receipt)),
             Err(failed) => self.follow_up(token, failed).await,
@@ -356,6 +360,17 @@ impl<'a, O: Operation> Call<'a, O> {
         (evaluate::<O>(self.operation.replay(), result, trace, &headers, &bearer.token), headers)
     }
 
+    /// Reports that a fresh token was accepted, if the one before was not.
+    fn note_acceptance<T>(&mut self, result: &Result<T, Failed>, bearer: &Bearer) {
+        let is_accepted = match result {
+            Ok(_) => true,
+            Err(failed) => failed.error.status().is_some_and(|status| status != 401),
+        };
+        if let Some(why) = self.rejected.take_if(|_| is_accepted) {
+            self.client.tokens().helped(why, bearer);
+        }
+    }
+
     /// Decides what follows from a failed attempt.
     async fn follow_up(&mut self, token: &mut FetchedToken, failed: Failed) -> Step<O::Answer> {
         let next = self.client.options().retry.next(failed.verdict.remedy, self.progress, random());
@@ -380,6 +395,7 @@ impl<'a, O: Operation> Call<'a, O> {
             Next::FreshToken => {
                 self.progress.fresh_token = true;
                 let rejected = Rejected::new(&token.bearer, failed.error.body());
+                self.rejected = Some(rejected.why);
                 match self.fetch_token(Some(rejected)).await {
                     Ok(fresh) if !same(&fresh.bearer.token, &token.bearer.token) => *token = fresh,
                     Ok(_) => return Step::Finish(Err(failed.error)),

@@ -30,8 +30,8 @@ pub(crate) struct Answer {
     pub(crate) retry_after: Option<Duration>,
     /// Whether its headers say that nothing is left of the daily limit.
     pub(crate) day_is_spent: bool,
-    /// Whether its words are about the version header.
-    pub(crate) about_version: bool,
+    /// `true` for a 401 that no other token would cure.
+    pub(crate) not_about_token: bool,
 }
 
 /// What the transport says went wrong.
@@ -111,7 +111,7 @@ fn answered(answer: Answer) -> Verdict {
         // The request itself was answered with a redirect, whatever came of following it.
         _ if answer.redirected => status(Delivery::Rejected, Remedy::None),
         200..=299 => Verdict { delivery: Delivery::Accepted, kind: ErrorKind::Receipt, remedy: Remedy::None },
-        401 if !answer.about_version => status(Delivery::Rejected, Remedy::Token),
+        401 if !answer.not_about_token => status(Delivery::Rejected, Remedy::Token),
         429 if !answer.day_is_spent => status(Delivery::Rejected, Remedy::Turn),
         300..=399 | 400 | 401 | 403 | 404 | 409 | 413 | 415 | 422 | 429 => {
             status(Delivery::Rejected, Remedy::None)
@@ -134,7 +134,7 @@ mod tests {
     use super::*;
 
     const fn answer(status: u16) -> Answer {
-        Answer { status, redirected: false, retry_after: None, day_is_spent: false, about_version: false }
+        Answer { status, redirected: false, retry_after: None, day_is_spent: false, not_about_token: false }
     }
 
     #[test]
@@ -153,7 +153,7 @@ mod tests {
             (no_answer(true, Fault::Broken), Unknown, ErrorKind::Connection, Remedy::None),
             (Seen::Answer(answer(401)), Rejected, ErrorKind::Status, Remedy::Token),
             (
-                Seen::Answer(Answer { about_version: true, ..answer(401) }),
+                Seen::Answer(Answer { not_about_token: true, ..answer(401) }),
                 Rejected,
                 ErrorKind::Status,
                 Remedy::None,
@@ -229,7 +229,7 @@ mod tests {
                     redirected: bits & 1 != 0,
                     retry_after: (bits & 2 != 0).then_some(Duration::from_secs(1)),
                     day_is_spent: bits & 4 != 0,
-                    about_version: bits & 8 != 0,
+                    not_about_token: bits & 8 != 0,
                 }));
             }
         }

@@ -63,6 +63,7 @@ mod request;
 mod retry;
 mod token;
 mod transport;
+mod unauthorized;
 pub mod webhook;
 
 pub use calls::{Calls, OutboundCall};

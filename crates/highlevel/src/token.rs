@@ -1,4 +1,4 @@
-//! Where the token of a call comes from.
+//! The token of a call.
 
 use std::fmt;
 use std::future::Future;
@@ -9,10 +9,10 @@ use std::time::Instant;
 use http::HeaderValue;
 use secrecy::SecretString;
 
-use crate::auth::Keeper;
-use crate::call::is_about_a_scope;
+use crate::auth::TokenManager;
 use crate::client::authorization;
 use crate::error::Cause;
+use crate::unauthorized::Unauthorized;
 
 /// A token, or why there is none.
 pub type TokenResult = Result<SecretString, Box<dyn std::error::Error + Send + Sync>>;
@@ -54,7 +54,7 @@ pub(crate) enum Tokens {
     Fixed(Arc<Bearer>),
     Source(Arc<dyn TokenSource>),
     /// An app, which keeps the tokens of its locations.
-    App(Keeper),
+    App(TokenManager),
 }
 
 /// A token and the header for it.
@@ -68,14 +68,14 @@ pub(crate) struct Bearer {
 #[derive(Clone, Copy)]
 pub(crate) struct Rejected<'a> {
     pub(crate) bearer: &'a Bearer,
-    /// It may not do this one thing, and neither may a renewed one; for everything else it is good.
-    pub(crate) lacks_scope: bool,
+    /// The cause, read from the response.
+    pub(crate) why: Unauthorized,
 }
 
 impl<'a> Rejected<'a> {
-    /// From what HighLevel said of it.
+    /// A token, and the body of the 401 that rejected it.
     pub(crate) fn new(bearer: &'a Bearer, body: &[u8]) -> Self {
-        Self { bearer, lacks_scope: is_about_a_scope(body) }
+        Self { bearer, why: Unauthorized::read(body) }
     }
 }
 
@@ -86,8 +86,15 @@ impl Bearer {
 }
 
 impl Tokens {
-    /// The token to use, or to use instead of a rejected one. Who waits does so until the deadline at most; it is here
-    /// for those who work on for others.
+    /// Notes that a request was accepted with the token that followed one that was rejected.
+    pub(crate) fn helped(&self, why: Unauthorized, bearer: &Bearer) {
+        if let Self::App(manager) = self {
+            manager.helped(why, bearer);
+        }
+    }
+
+    /// Returns the token to use, or to use instead of a rejected one. The caller waits until the deadline at most; it is
+    /// passed for tasks that continue for other callers.
     pub(crate) async fn bearer(
         &self,
         rejected: Option<Rejected<'_>>,
@@ -99,7 +106,7 @@ impl Tokens {
                 let token = source.token(rejected.map(|rejected| &rejected.bearer.token)).await;
                 Ok(Arc::new(Bearer::new(token.map_err(Cause::Own)?)))
             }
-            Self::App(keeper) => keeper.bearer(rejected, deadline).await.map_err(Cause::Shared),
+            Self::App(manager) => manager.bearer(rejected, deadline).await.map_err(Cause::Shared),
         }
     }
 }

@@ -8,10 +8,8 @@ use serde_json::{Map, Value};
 
 use super::TokenSet;
 use super::store::Resource;
+use super::tokens::LIFETIME;
 use crate::{CompanyId, LocationId, UserId};
-
-/// How long an access token lives if the answer does not say it: a day, as documented.
-const LIFE: Duration = Duration::from_secs(86_399);
 
 /// Tokens as they were answered.
 pub(super) struct Granted {
@@ -35,7 +33,7 @@ impl Granted {
         Some(Self {
             access_token: id(["access_token", "accessToken"])?.into(),
             refresh_token: id(["refresh_token", "refreshToken"]).map(Into::into),
-            life: seconds(&json, ["expires_in", "expiresIn"]).unwrap_or(LIFE),
+            life: seconds(&json, ["expires_in", "expiresIn"]).unwrap_or(LIFETIME),
             scopes: words(&json, ["scope", "scopes"]),
             user_type: id(["userType", "user_type"]),
             company_id: id(["companyId", "company_id"]).map(Into::into),
@@ -76,7 +74,7 @@ impl Granted {
             refresh_token: self.refresh_token.or_else(|| previous?.refresh_token.clone()),
             obtained_at: now,
             installed_at: previous.map_or(now, |previous| previous.installed_at),
-            expires_at: asked.checked_add(self.life).unwrap_or(asked + LIFE),
+            expires_at: asked.checked_add(self.life).unwrap_or(asked + LIFETIME),
             scopes: if self.scopes.is_empty() {
                 previous.map(|previous| previous.scopes.clone()).unwrap_or_default()
             } else {
@@ -86,6 +84,7 @@ impl Granted {
             location_id,
             user_id: self.user_id.or_else(|| previous?.user_id.clone()),
             unknown: previous.map(|previous| previous.unknown.clone()).unwrap_or_default(),
+            rejections: previous.map(|previous| previous.rejections.clone()).unwrap_or_default(),
         }
     }
 }

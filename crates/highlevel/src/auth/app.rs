@@ -6,12 +6,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use secrecy::SecretString;
-use tokio_util::task::TaskTracker;
+use tokio::task::JoinSet;
 
 use super::authorize::AuthorizeUrl;
-use super::keeper::{Keeper, Slot};
+use super::guarded::GuardedStore;
+use super::keeper::{Slot, TokenManager};
 use super::oauth::{Moment, OAuth};
 use super::store::{Key, Resource, TokenStore};
+use super::task::Jobs;
 use crate::call;
 use crate::connection::Connection;
 use crate::limit::RateLimiter;
@@ -33,14 +35,14 @@ pub struct App {
 pub(crate) struct Inner {
     pub(super) connection: Connection,
     pub(super) oauth: OAuth,
-    pub(super) store: Arc<dyn TokenStore>,
+    pub(super) store: GuardedStore,
     pub(super) client_id: String,
     pub(super) app_id: AppId,
     pub(super) redirect_uri: Option<String>,
     clock: Clock,
     slots: Mutex<Slots>,
-    /// What goes on whether anybody waits for it or not.
-    pub(super) background: TaskTracker,
+    /// Work that continues when its caller gives up.
+    pub(super) jobs: Jobs,
     /// Locations that the app was installed on, until the tokens of their companies are there.
     pub(super) waiting: Mutex<BTreeMap<CompanyId, BTreeSet<LocationId>>>,
 }
@@ -70,8 +72,8 @@ impl App {
     pub fn location(&self, location: impl Into<LocationId>) -> Client {
         let location = location.into();
         let name = location.to_string();
-        let keeper = self.inner.keeper(Resource::Location(location));
-        Client::new(self.inner.connection.clone(), Tokens::App(keeper), name)
+        let manager = self.inner.manager(Resource::Location(location));
+        Client::new(self.inner.connection.clone(), Tokens::App(manager), name)
     }
 
     /// A company (agency) that the app is installed on.
@@ -89,18 +91,31 @@ impl App {
         &self.inner.app_id
     }
 
-    /// Waits until all tokens are in the store, and nothing goes on in the background.
+    /// Waits until all tokens are in the store, and nothing is under way in the background.
     ///
-    /// Tokens are renewed while calls go on, and a renewal also when its call has given up. A program that ends meanwhile, or
-    /// is frozen as functions in a cloud are, loses tokens that HighLevel has just given, and with them the installation:
-    /// let it wait for this first.
+    /// A refresh continues when its call has given up. A program that ends meanwhile, or is frozen as functions in a cloud
+    /// are, loses tokens that HighLevel has just issued, and with them the installation: let it wait for this first.
     ///
-    /// Renewals end by themselves, half a minute after the call timeout at the latest. A store that takes nothing is waited for
-    /// as long as it does not: put a [timeout](tokio::time::timeout) around this where that must not be. The app can be used
-    /// meanwhile and afterwards.
+    /// It does not matter which runtime the work was started on. If that was shut down, or is not driven any more, the work
+    /// is done on the runtime that calls this: tokens in memory are stored, and a refresh whose response was lost is repeated
+    /// as long as HighLevel repeats its response (30 seconds).
+    ///
+    /// Refreshes end by themselves, half a minute after the call timeout at the latest. A store that takes nothing is waited
+    /// for as long as it does not: put a [timeout](tokio::time::timeout) around this where that must not be. The app can be
+    /// used meanwhile and afterwards.
     pub async fn flush(&self) {
-        self.inner.background.close();
-        self.inner.background.wait().await;
+        loop {
+            let managers = self.inner.unsettled();
+            if managers.is_empty() && self.inner.jobs.are_done() {
+                return;
+            }
+            let mut settling = JoinSet::new();
+            for manager in managers {
+                settling.spawn(async move { manager.settle().await });
+            }
+            while settling.join_next().await.is_some() {}
+            self.inner.jobs.end().await;
+        }
     }
 }
 
@@ -124,8 +139,8 @@ impl Company {
     /// A client with the token of the company itself, for [requests](Client::request) about it. Messages and calls are of
     /// locations.
     pub fn client(&self) -> Client {
-        let keeper = self.app.inner.keeper(Resource::Company(self.id.clone()));
-        Client::new(self.app.inner.connection.clone(), Tokens::App(keeper), self.id.to_string())
+        let manager = self.app.inner.manager(Resource::Company(self.id.clone()));
+        Client::new(self.app.inner.connection.clone(), Tokens::App(manager), self.id.to_string())
     }
 
     /// A client of a location of this company, as [`App::location`]. If there are no tokens of the location, or none
@@ -146,11 +161,19 @@ impl Inner {
         Moment { wall: self.now(), steady: call::now() }
     }
 
-    /// Who keeps the tokens of a resource.
-    pub(super) fn keeper(self: &Arc<Self>, resource: Resource) -> Keeper {
+    /// The resources that something is under way for.
+    fn unsettled(self: &Arc<Self>) -> Vec<TokenManager> {
+        let now = self.moment();
+        let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        let unsettled = slots.known.values().filter(|slot| slot.state().is_unsettled(now));
+        unsettled.map(|slot| TokenManager { app: Arc::clone(self), slot: Arc::clone(slot) }).collect()
+    }
+
+    /// Returns the manager of the tokens of a resource.
+    pub(super) fn manager(self: &Arc<Self>, resource: Resource) -> TokenManager {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         if slots.known.len() >= slots.sweep_at.max(SWEEP_AT_LEAST) && !slots.known.contains_key(&resource) {
-            // Anybody may ask for any id. One that somebody holds is in use.
+            // A program may ask for any id. One that a client has is in use.
             slots.known.retain(|_, slot| Arc::strong_count(slot) > 1 || !slot.state().is_blank());
             slots.sweep_at = slots.known.len() * 2;
         }
@@ -158,15 +181,15 @@ impl Inner {
             .known
             .entry(resource)
             .or_insert_with_key(|resource| Arc::new(Slot::new(Key::new(&*self.client_id, resource.clone()))));
-        Keeper { app: Arc::clone(self), slot: Arc::clone(slot) }
+        TokenManager { app: Arc::clone(self), slot: Arc::clone(slot) }
     }
 
     /// The locations of a company whose tokens the store has not taken yet.
-    pub(super) fn unsaved_of(&self, company: &CompanyId) -> BTreeSet<Resource> {
+    pub(super) fn pending_of(&self, company: &CompanyId) -> BTreeSet<Resource> {
         let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         let is_of = |slot: &Slot| {
             let state = slot.state();
-            state.unsaved.as_ref().is_some_and(|unsaved| unsaved.tokens.company_id.as_ref() == Some(company))
+            state.pending.as_ref().is_some_and(|pending| pending.tokens.company_id.as_ref() == Some(company))
         };
         let locations = slots
             .known
@@ -177,8 +200,8 @@ impl Inner {
 
     /// Remembers which company a location belongs to.
     pub(super) fn belongs(self: &Arc<Self>, location: &LocationId, company: &CompanyId) {
-        let keeper = self.keeper(Resource::Location(location.clone()));
-        keeper.slot.state().company = Some(company.clone());
+        let manager = self.manager(Resource::Location(location.clone()));
+        manager.slot.state().company = Some(company.clone());
     }
 }
 
@@ -289,7 +312,7 @@ impl AppBuilder {
         self
     }
 
-    /// As [`ClientBuilder::attempt_timeout`]. A request for tokens never has more than 10 seconds.
+    /// As [`ClientBuilder::attempt_timeout`]. Requests for tokens have 10 seconds for an attempt, whatever is set here.
     pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
         self.client = self.client.attempt_timeout(timeout);
         self
@@ -360,13 +383,13 @@ impl AppBuilder {
         let inner = Inner {
             connection,
             oauth,
-            store,
+            store: GuardedStore(store),
             client_id,
             app_id,
             redirect_uri: self.redirect_uri,
             clock: self.clock.unwrap_or_else(|| Arc::new(SystemTime::now)),
             slots: Mutex::default(),
-            background: TaskTracker::new(),
+            jobs: Jobs::default(),
             waiting: Mutex::default(),
         };
         Ok(App { inner: Arc::new(inner) })

@@ -2,52 +2,101 @@
 
 use std::time::Duration;
 
-use crate::call::is_about_version;
 use crate::classify::{Answer, Replay};
 use crate::classify::{Remedy, Seen, classify};
 use crate::retry::pause;
+use crate::unauthorized::{Cause, Text, Unauthorized};
 
-/// How long HighLevel answers a refresh that is repeated with the same tokens.
-const REPEATED_FOR: Duration = Duration::from_secs(30);
+/// HighLevel repeats its response to an identical refresh for this long.
+pub(super) const REPEATED_FOR: Duration = Duration::from_secs(30);
 
-/// What became of a request for tokens.
+/// What a request for tokens is made with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Trouble {
+pub(super) enum Asking {
+    Code,
+    Refresh,
+    /// The token of a company.
+    Location,
+}
+
+/// The reason why a request for tokens gave none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum TokenFailure {
     /// Nothing was sent.
     NotSent,
     /// It may have been done; the tokens, if there are any, were lost on the way.
     Lost(Option<Duration>),
-    /// It was not done for lack of room, and can be asked for again after this time.
+    /// It was not done for lack of capacity, and can be retried after this time.
     Busy(Option<Duration>),
-    /// HighLevel does not take the refresh token or the code, and never will.
+    /// HighLevel does not accept the refresh token or the code, and never will.
     InvalidGrant,
-    /// The location is not active. It may be later, and then takes the same refresh token.
+    /// The location is not active. It may be later, and then HighLevel accepts the same refresh token.
     LocationInactive,
-    /// HighLevel does not take the access token that asks.
+    /// HighLevel does not accept the access token of the request, or nothing says what it does not accept.
     Unauthorized,
-    /// Anything else that is the same the next time.
+    /// HighLevel does not know the client id with this client secret.
+    WrongClient,
+    /// Any other failure that a retry would repeat.
     Final,
 }
 
-/// What an attempt that did not end with tokens means.
-pub(super) fn judge(seen: Seen, body: &[u8]) -> Trouble {
+/// Returns the meaning of an attempt that did not end with tokens.
+pub(super) fn evaluate(asking: Asking, seen: Seen, body: &[u8]) -> TokenFailure {
     let Seen::Answer(Answer { status, redirected: false, retry_after, .. }) = seen else {
         return match (classify(seen, Replay::Unsafe).remedy, seen) {
-            (Remedy::Retry, _) => Trouble::NotSent,
-            (_, Seen::NoAnswer { written: true, .. }) => Trouble::Lost(None),
-            _ => Trouble::Final,
+            (Remedy::Retry, _) => TokenFailure::NotSent,
+            (_, Seen::NoAnswer { written: true, .. }) => TokenFailure::Lost(None),
+            _ => TokenFailure::Final,
         };
     };
-    let words = String::from_utf8_lossy(body).to_ascii_lowercase();
     match status {
-        429 => Trouble::Busy(retry_after),
-        408 | 500.. => Trouble::Lost(retry_after),
-        400..=499 if words.contains("location is not active") => Trouble::LocationInactive,
-        400..=499 if words.contains("invalid grant") || words.contains("invalid_grant") => {
-            Trouble::InvalidGrant
-        }
-        401 if !is_about_version(body) => Trouble::Unauthorized,
-        _ => Trouble::Final,
+        429 => TokenFailure::Busy(retry_after),
+        408 | 500.. => TokenFailure::Lost(retry_after),
+        400..=499 => rejected(asking, status, body),
+        _ => TokenFailure::Final,
+    }
+}
+
+/// HighLevel gives one reason with different statuses and texts, so the text decides, by its features.
+fn rejected(asking: Asking, status: u16, body: &[u8]) -> TokenFailure {
+    let text = Text::read(body);
+    if text.has(&[
+        "location is not active",
+        "location not active",
+        "location is inactive",
+        "inactive location",
+    ]) {
+        return TokenFailure::LocationInactive;
+    }
+    if text.has(&["invalid grant"]) {
+        return TokenFailure::InvalidGrant;
+    }
+    // The request itself lacks something.
+    let lacks =
+        ["not be empty", "is required", "are required", "is missing", "are missing", "missing parameter"];
+    if text.has(&lacks) {
+        return TokenFailure::Final;
+    }
+    let unauthorized = Unauthorized::read(body);
+    if asking == Asking::Location {
+        let is_token = status == 401 && unauthorized.is_about_the_token();
+        return if is_token { TokenFailure::Unauthorized } else { TokenFailure::Final };
+    }
+    if text.has_stem(&["client"]) {
+        return if status == 401 { TokenFailure::WrongClient } else { TokenFailure::Final };
+    }
+    let names_it = match asking {
+        Asking::Code => text.has_stem(&["code", "authcode"]),
+        Asking::Refresh | Asking::Location => text.has_stem(&["refresh"]),
+    };
+    match asking {
+        _ if names_it && text.is_refused() => TokenFailure::InvalidGrant,
+        _ if status != 401 => TokenFailure::Final,
+        Asking::Code if unauthorized.cause != Cause::Other => TokenFailure::InvalidGrant,
+        // The only token of a request for a refresh is the refresh token.
+        Asking::Refresh if unauthorized.cause == Cause::Token => TokenFailure::InvalidGrant,
+        _ if unauthorized.cause == Cause::Other => TokenFailure::Final,
+        _ => TokenFailure::Unauthorized,
     }
 }
 
@@ -64,7 +113,7 @@ pub(super) struct Progress {
 /// repeats its answer for a while, and after that a repetition would be refused. `left` is how long anybody waits, if that
 /// matters. `random` is between 0 and 1.
 pub(super) fn again(
-    trouble: Trouble,
+    trouble: TokenFailure,
     progress: Progress,
     works_once: bool,
     left: Option<Duration>,
@@ -72,11 +121,13 @@ pub(super) fn again(
 ) -> Option<Duration> {
     let pause = pause(progress.retries, random);
     let pause = match trouble {
-        Trouble::NotSent => pause,
-        Trouble::Lost(wait) | Trouble::Busy(wait) => wait.map_or(pause, |wait| wait.max(pause)),
-        Trouble::InvalidGrant | Trouble::LocationInactive | Trouble::Unauthorized | Trouble::Final => {
-            return None;
-        }
+        TokenFailure::NotSent => pause,
+        TokenFailure::Lost(wait) | TokenFailure::Busy(wait) => wait.map_or(pause, |wait| wait.max(pause)),
+        TokenFailure::InvalidGrant
+        | TokenFailure::LocationInactive
+        | TokenFailure::Unauthorized
+        | TokenFailure::WrongClient
+        | TokenFailure::Final => return None,
     };
     if works_once && progress.sent.is_some_and(|ago| ago.saturating_add(pause) >= REPEATED_FOR) {
         return None;
@@ -90,47 +141,88 @@ mod tests {
     use crate::classify::Fault;
 
     #[test]
-    fn every_row_of_the_judgement() {
+    fn the_meaning_of_an_attempt_without_tokens() {
+        use Asking::{Code, Location, Refresh};
+        use TokenFailure::{
+            Busy, Final, InvalidGrant, LocationInactive, Lost, NotSent, Unauthorized, WrongClient,
+        };
         let wait = Duration::from_secs(7);
         let no_answer = |written, fault| Seen::NoAnswer { written, fault };
         let answer = |status| Seen::Answer(Answer { status, ..Answer::default() });
-        for (seen, body, expected) in [
-            (no_answer(false, Fault::Connect), "", Trouble::NotSent),
-            (no_answer(false, Fault::Timeout), "", Trouble::NotSent),
-            (no_answer(false, Fault::Broken), "", Trouble::NotSent),
-            (no_answer(false, Fault::Certificate), "", Trouble::Final),
-            (no_answer(true, Fault::Timeout), "", Trouble::Lost(None)),
-            (no_answer(true, Fault::Broken), "", Trouble::Lost(None)),
-            (answer(408), "", Trouble::Lost(None)),
-            (answer(429), "", Trouble::Busy(None)),
-            (answer(500), "", Trouble::Lost(None)),
-            (answer(503), "", Trouble::Lost(None)),
-            (
-                Seen::Answer(Answer { status: 503, retry_after: Some(wait), ..Answer::default() }),
-                "",
-                Trouble::Lost(Some(wait)),
-            ),
-            (
-                Seen::Answer(Answer { status: 429, retry_after: Some(wait), ..Answer::default() }),
-                "",
-                Trouble::Busy(Some(wait)),
-            ),
-            (Seen::Answer(Answer { status: 200, redirected: true, ..Answer::default() }), "", Trouble::Final),
-            (Seen::Answer(Answer { status: 500, redirected: true, ..Answer::default() }), "", Trouble::Final),
-            (answer(302), "", Trouble::Final),
-            (answer(400), r#"{"message":"Invalid grant: refresh token is invalid"}"#, Trouble::InvalidGrant),
-            (answer(401), r#"{"error":"invalid_grant"}"#, Trouble::InvalidGrant),
-            (answer(400), r#"{"message":"Location is not active"}"#, Trouble::LocationInactive),
-            (answer(403), r#"{"error_description":"Location is not active"}"#, Trouble::LocationInactive),
-            (answer(400), r#"{"message":"client_id should not be empty"}"#, Trouble::Final),
-            (answer(401), r#"{"message":"Invalid JWT"}"#, Trouble::Unauthorized),
-            (answer(401), r#"{"message":"version header is invalid"}"#, Trouble::Final),
-            (answer(404), "", Trouble::Final),
-            (answer(422), r#"{"message":["code is missing"]}"#, Trouble::Final),
-            // A body that says so does not make a lost answer a refusal.
-            (answer(502), "invalid grant", Trouble::Lost(None)),
+        let later = |status| Seen::Answer(Answer { status, retry_after: Some(wait), ..Answer::default() });
+        let redirected = |status| Seen::Answer(Answer { status, redirected: true, ..Answer::default() });
+        for (seen, expected) in [
+            (no_answer(false, Fault::Connect), NotSent),
+            (no_answer(false, Fault::Timeout), NotSent),
+            (no_answer(false, Fault::Broken), NotSent),
+            (no_answer(false, Fault::Certificate), Final),
+            (no_answer(true, Fault::Timeout), Lost(None)),
+            (no_answer(true, Fault::Broken), Lost(None)),
+            (answer(408), Lost(None)),
+            (answer(429), Busy(None)),
+            (answer(500), Lost(None)),
+            (answer(503), Lost(None)),
+            (later(503), Lost(Some(wait))),
+            (later(429), Busy(Some(wait))),
+            (redirected(200), Final),
+            (redirected(500), Final),
+            (answer(302), Final),
+            (answer(404), Final),
         ] {
-            assert_eq!(judge(seen, body.as_bytes()), expected, "{seen:?} {body}");
+            for asking in [Code, Refresh, Location] {
+                assert_eq!(evaluate(asking, seen, b""), expected, "{asking:?} {seen:?}");
+                // A body does not turn a lost response into a rejection.
+                if expected == Lost(None) {
+                    assert_eq!(evaluate(asking, seen, b"invalid grant"), expected, "{asking:?} {seen:?}");
+                }
+            }
+        }
+        for (asking, status, text, expected) in [
+            (Refresh, 400, "Invalid grant: refresh token is invalid", InvalidGrant),
+            (Refresh, 401, "invalid_grant", InvalidGrant),
+            (Refresh, 400, "Invalid refresh token", InvalidGrant),
+            (Refresh, 401, "Invalid refresh token", InvalidGrant),
+            (Refresh, 401, "The refresh token has expired", InvalidGrant),
+            (Refresh, 403, "Refresh token was revoked", InvalidGrant),
+            (Refresh, 404, "Refresh token not found", InvalidGrant),
+            (Refresh, 401, "This refresh_token has already been used", InvalidGrant),
+            (Refresh, 401, "Invalid JWT", InvalidGrant),
+            (Refresh, 401, "Invalid client credentials!", WrongClient),
+            (Refresh, 401, "Invalid JWT: invalid client", WrongClient),
+            (Refresh, 401, "invalid_client", WrongClient),
+            (Refresh, 401, "", Unauthorized),
+            (Refresh, 401, "version header is invalid", Final),
+            (Refresh, 422, "refresh_token should not be empty", Final),
+            (Refresh, 400, "client_id should not be empty", Final),
+            (Refresh, 400, "Location is not active", LocationInactive),
+            (Refresh, 403, "location is not active", LocationInactive),
+            (Code, 401, "Authorization code not found", InvalidGrant),
+            (Code, 400, "Authorization code not found", InvalidGrant),
+            (Code, 404, "No authorization code was not found", InvalidGrant),
+            (Code, 401, "The code has expired", InvalidGrant),
+            (Code, 400, "This code was already used", InvalidGrant),
+            (Code, 400, "Invalid grant: authorization code is invalid", InvalidGrant),
+            // The code is checked before the secret.
+            (Code, 401, "", InvalidGrant),
+            (Code, 401, "Invalid client credentials!", WrongClient),
+            (Code, 422, "code is missing", Final),
+            (Code, 422, "grant_type should not be empty", Final),
+            (Location, 401, "Invalid JWT", Unauthorized),
+            (Location, 401, "The token is not authorized for this scope", Unauthorized),
+            (Location, 401, "", Unauthorized),
+            (Location, 401, "version header is invalid", Final),
+            (Location, 400, "Location does not belong to the company", Final),
+            (Location, 400, "Location is not active", LocationInactive),
+        ] {
+            for body in [
+                format!(r#"{{"statusCode":{status},"message":"{text}","traceId":"7f"}}"#),
+                format!(r#"{{"statusCode":{status},"message":["{text}"]}}"#),
+                format!(r#"{{"error":"UnAuthorized!","error_description":"{text}"}}"#),
+                text.to_owned(),
+            ] {
+                let found = evaluate(asking, answer(status), body.as_bytes());
+                assert_eq!(found, expected, "{asking:?} {status} {body}");
+            }
         }
     }
 
@@ -141,28 +233,28 @@ mod tests {
         let sent = |ago| Progress { retries: 3, sent: Some(seconds(ago)) };
         let minute = seconds(60);
         for (trouble, progress, works_once, left, expected) in [
-            (Trouble::NotSent, first, true, minute, Some(Duration::from_millis(250))),
-            (Trouble::NotSent, Progress { retries: 9, sent: None }, true, minute, Some(seconds(5))),
-            (Trouble::NotSent, first, true, Duration::from_millis(250), None),
-            (Trouble::Lost(None), sent(0), true, minute, Some(seconds(2))),
-            (Trouble::Lost(None), sent(27), true, minute, Some(seconds(2))),
-            (Trouble::Lost(None), sent(28), true, minute, None),
-            (Trouble::Lost(None), sent(30), true, minute, None),
-            (Trouble::Lost(None), sent(300), true, minute, None),
-            (Trouble::Lost(Some(seconds(7))), sent(0), true, minute, Some(seconds(7))),
-            (Trouble::Lost(Some(seconds(30))), sent(0), true, minute, None),
+            (TokenFailure::NotSent, first, true, minute, Some(Duration::from_millis(250))),
+            (TokenFailure::NotSent, Progress { retries: 9, sent: None }, true, minute, Some(seconds(5))),
+            (TokenFailure::NotSent, first, true, Duration::from_millis(250), None),
+            (TokenFailure::Lost(None), sent(0), true, minute, Some(seconds(2))),
+            (TokenFailure::Lost(None), sent(27), true, minute, Some(seconds(2))),
+            (TokenFailure::Lost(None), sent(28), true, minute, None),
+            (TokenFailure::Lost(None), sent(30), true, minute, None),
+            (TokenFailure::Lost(None), sent(300), true, minute, None),
+            (TokenFailure::Lost(Some(seconds(7))), sent(0), true, minute, Some(seconds(7))),
+            (TokenFailure::Lost(Some(seconds(30))), sent(0), true, minute, None),
             // What can be done twice without harm is made again for as long as there is time.
-            (Trouble::Lost(None), sent(45), false, minute, Some(seconds(2))),
+            (TokenFailure::Lost(None), sent(45), false, minute, Some(seconds(2))),
             // Once it may have been done, nothing that came later makes it new.
-            (Trouble::NotSent, sent(30), true, minute, None),
-            (Trouble::Busy(None), sent(30), true, minute, None),
-            (Trouble::Busy(None), Progress { retries: 3, sent: None }, true, minute, Some(seconds(2))),
-            (Trouble::Busy(Some(seconds(59))), first, true, minute, Some(seconds(59))),
-            (Trouble::Busy(Some(minute)), first, true, minute, None),
-            (Trouble::InvalidGrant, first, true, minute, None),
-            (Trouble::LocationInactive, first, true, minute, None),
-            (Trouble::Unauthorized, first, false, minute, None),
-            (Trouble::Final, first, false, minute, None),
+            (TokenFailure::NotSent, sent(30), true, minute, None),
+            (TokenFailure::Busy(None), sent(30), true, minute, None),
+            (TokenFailure::Busy(None), Progress { retries: 3, sent: None }, true, minute, Some(seconds(2))),
+            (TokenFailure::Busy(Some(seconds(59))), first, true, minute, Some(seconds(59))),
+            (TokenFailure::Busy(Some(minute)), first, true, minute, None),
+            (TokenFailure::InvalidGrant, first, true, minute, None),
+            (TokenFailure::LocationInactive, first, true, minute, None),
+            (TokenFailure::Unauthorized, first, false, minute, None),
+            (TokenFailure::Final, first, false, minute, None),
         ] {
             let found = again(trouble, progress, works_once, Some(left), 1.0);
             assert_eq!(found, expected, "{trouble:?} {progress:?} {works_once} {left:?}");
@@ -171,7 +263,7 @@ mod tests {
         for (progress, expected) in
             [(sent(0), Some(seconds(2))), (sent(27), Some(seconds(2))), (sent(28), None)]
         {
-            assert_eq!(again(Trouble::Lost(None), progress, true, None, 1.0), expected, "{progress:?}");
+            assert_eq!(again(TokenFailure::Lost(None), progress, true, None, 1.0), expected, "{progress:?}");
         }
     }
 }

@@ -1,40 +1,47 @@
-//! Keeps the tokens of one resource, and renews them once for all who wait.
+//! Manages the tokens of one resource, and refreshes them once for all calls that wait.
 //!
-//! What is in memory answers nearly every call. When it does not do, a task of its own (a renewal) reads the store, and asks
-//! HighLevel if nobody else has done so. Calls wait for the renewal that is under way; it goes on when they give up.
+//! The tokens in memory serve nearly every call. Otherwise a task of its own reads the store, and asks HighLevel if no other
+//! process has done so. Calls wait for the task that runs; it continues when they give up. A task that nothing runs any more
+//! is replaced by one on the runtime of the next call that waits.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use secrecy::SecretString;
-use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tracing::Instrument;
 
 use super::app::Inner;
+use super::fault::REPEATED_FOR;
 use super::oauth::Moment;
-use super::refresh::{Decision, REST, Verdict, decide};
-use super::renewal::Renewal;
+use super::refresh::{Decision, FAILURE_COOLDOWN, Verdict, decide};
+use super::renewal::{LeaseHolder, RefreshTask};
 use super::store::{Key, Precondition, StoredTokens, Version};
+use super::task::{self, Ended, TaskHandle};
 use super::{TokenSet, oauth};
 use crate::call;
 use crate::token::{Bearer, Rejected};
+use crate::unauthorized::Unauthorized;
 use crate::{CompanyId, Error};
 
-/// How often a call asks again whose renewal vanished with the runtime that it ran on.
-const ROUNDS: usize = 3;
+/// How many tasks a call waits for, if nothing runs one after the other.
+const ROUNDS: usize = 5;
+/// A refresh ahead of expiry that was not sent within this time is given up: the token does for a while.
+const AHEAD_DEADLINE: Duration = Duration::from_secs(10);
+/// A call that starts a refresh ahead of expiry waits for it for this long at most, and for half of its own time.
+const AHEAD_WAIT: Duration = Duration::from_secs(30);
 
-/// What a renewal ends with.
+/// The result of a refresh.
 pub(super) type Outcome = Result<Arc<Bearer>, Arc<Error>>;
 
-/// Keeps the tokens of one resource. Clones keep the same.
+/// Manages the tokens of one resource. Clones manage the same.
 #[derive(Clone)]
-pub(crate) struct Keeper {
+pub(crate) struct TokenManager {
     pub(super) app: Arc<Inner>,
     pub(super) slot: Arc<Slot>,
 }
 
-/// What is known of one resource in this process.
+/// The state of one resource in this process.
 pub(super) struct Slot {
     pub(super) key: Key,
     state: Mutex<State>,
@@ -43,17 +50,25 @@ pub(super) struct Slot {
 #[derive(Default)]
 pub(super) struct State {
     pub(super) known: Option<Known>,
-    /// The company that can give tokens for this location, where the tokens do not say it themselves.
+    /// The company that can issue tokens for this location, where the tokens do not name it.
     pub(super) company: Option<CompanyId>,
     pub(super) refused: Option<Refused>,
-    pub(super) unsaved: Option<Unsaved>,
+    /// The version of the tokens whose refresh token HighLevel does not accept.
+    pub(super) invalid_grant: Option<Version>,
+    pub(super) pending: Option<PendingWrite>,
     /// The task that offers them to the store again.
     pub(super) offering: Option<AbortHandle>,
     /// When a token that HighLevel rejected was last replaced by another.
     pub(super) replaced: Option<Moment>,
-    /// When renewal ahead of expiry was last tried.
+    pub(super) in_flight: Option<InFlight>,
+    /// The holder of the lease that this process may have.
+    pub(super) lease: Option<LeaseHolder>,
+    pub(super) removal: Removal,
+    /// When a refresh ahead of expiry was last started.
     ahead: Option<Moment>,
     running: Option<Running>,
+    /// The number of the latest task.
+    tasks: u64,
 }
 
 /// Tokens that are in the store, as of the last look.
@@ -63,29 +78,51 @@ pub(super) struct Known {
     pub(super) jitter: f64,
 }
 
-/// What HighLevel refused, not to be asked again for a while, unless other tokens are stored.
+/// A rejection by HighLevel. It is not asked again for a while, unless other tokens are stored.
 pub(super) struct Refused {
     pub(super) version: Option<Version>,
     pub(super) at: Moment,
-    pub(super) rest: Duration,
+    pub(super) cooldown: Duration,
     pub(super) error: Arc<Error>,
 }
 
-/// Tokens that the store has not taken yet. Nobody has them but this process, so they are kept until it does.
+/// Tokens that the store has not taken yet. Only this process has them, so it retains them until the store does.
 #[derive(Clone)]
-pub(super) struct Unsaved {
+pub(super) struct PendingWrite {
     pub(super) tokens: TokenSet,
     pub(super) expected: Precondition,
-    /// Whether they are of a new installation, and so replace whatever is of an earlier one.
+    /// `true` for tokens of a new installation, which replace those of an earlier one.
     pub(super) is_installation: bool,
 }
 
+/// A refresh token that may have been used, and whose new tokens have not been received. Until HighLevel stops repeating its
+/// response, the same request still gets them, from any task.
+#[derive(Clone)]
+pub(super) struct InFlight {
+    pub(super) token: SecretString,
+    pub(super) since: Moment,
+}
+
+/// The removals of the app, as far as a write that is under way has to know of them.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Removal {
+    pub(super) count: u64,
+    pub(super) happened: Option<SystemTime>,
+}
+
 struct Running {
-    outcome: watch::Receiver<Option<Outcome>>,
+    number: u64,
+    handle: TaskHandle<Outcome>,
     deadline: Deadline,
 }
 
-/// When a renewal stops trying: when the last one who waits for it has given up.
+/// A task to wait for.
+struct Waiting {
+    number: u64,
+    handle: TaskHandle<Outcome>,
+}
+
+/// The deadline of a refresh: that of the last call that waits for it.
 #[derive(Clone)]
 pub(super) struct Deadline(Arc<Mutex<Instant>>);
 
@@ -108,15 +145,32 @@ impl Deadline {
     }
 }
 
-/// Why tokens are renewed.
+/// The reason of a refresh.
 #[derive(Clone)]
 pub(super) enum Reason {
-    /// They expire soon.
+    /// The tokens expire soon, or are on their way.
     Ahead,
     /// There are none, or they have expired.
     Needed,
-    /// HighLevel rejected these.
-    Rejected(SecretString),
+    /// HighLevel rejected this one.
+    Rejected(SecretString, Unauthorized),
+    /// The app may have been removed: only a refresh shows whether HighLevel still accepts these.
+    Verify(SecretString),
+}
+
+/// The result of looking into memory.
+enum Look {
+    Use(Arc<Bearer>),
+    /// The tokens can be used, and this call has started to refresh them.
+    Started(Waiting),
+    Wait(Waiting),
+}
+
+impl InFlight {
+    /// Returns `true` as long as HighLevel repeats its response.
+    pub(super) fn is_repeated(&self, now: Moment) -> bool {
+        now.since(self.since) < REPEATED_FOR
+    }
 }
 
 impl Slot {
@@ -130,110 +184,214 @@ impl Slot {
 }
 
 impl State {
-    /// Whether forgetting it loses nothing.
+    /// Returns `true` if dropping it loses nothing.
     pub(super) fn is_blank(&self) -> bool {
-        let Self { known, company, refused, unsaved, offering: _, replaced, ahead: _, running } = self;
+        let Self { known, company, refused, pending, replaced, in_flight, running, .. } = self;
         known.is_none()
             && company.is_none()
             && refused.is_none()
-            && unsaved.is_none()
+            && pending.is_none()
             && replaced.is_none()
+            && in_flight.is_none()
             && running.is_none()
+    }
+
+    /// Returns `true` as long as no other task has taken over from this one.
+    pub(super) fn is_current(&self, number: u64) -> bool {
+        self.running.as_ref().is_some_and(|running| running.number == number)
+    }
+
+    fn is_running(&self) -> bool {
+        self.running.as_ref().is_some_and(|running| running.handle.is_live())
+    }
+
+    /// Returns `true` if new tokens are on their way, and no task waits for them.
+    fn is_abandoned(&self, now: Moment) -> bool {
+        self.in_flight.as_ref().is_some_and(|sent| sent.is_repeated(now)) && !self.is_running()
+    }
+
+    /// Returns `true` if something has to be done before the process ends.
+    pub(super) fn is_unsettled(&self, now: Moment) -> bool {
+        self.pending.is_some() || self.is_running() || self.is_abandoned(now)
     }
 }
 
-impl Keeper {
-    /// The token to use, or to use instead of a rejected one. The deadline is for the renewal; who calls sees to its own.
+impl TokenManager {
+    /// Returns the token to use, or to use instead of a rejected one. The deadline is for the refresh; the caller sees to
+    /// its own.
     pub(crate) async fn bearer(&self, rejected: Option<Rejected<'_>>, deadline: Instant) -> Outcome {
-        for _ in 0..ROUNDS {
-            let mut outcome = match self.look(rejected, deadline) {
-                Ok(bearer) => return Ok(bearer),
-                Err(renewal) => renewal,
-            };
-            if let Ok(outcome) = outcome.wait_for(Option::is_some).await
-                && let Some(outcome) = &*outcome
-            {
-                return outcome.clone();
+        let mut may_start = true;
+        for round in 1..=ROUNDS {
+            match self.look(rejected, deadline, may_start && round < ROUNDS) {
+                Look::Use(bearer) => return Ok(bearer),
+                // A program may end after this call: the tokens that it has asked for must not end with it. Before the
+                // request rather than after it: a call that is given up here has sent nothing.
+                Look::Started(waiting) => {
+                    let own = deadline.saturating_duration_since(call::now()) / 2;
+                    match tokio::time::timeout(own.min(AHEAD_WAIT), self.ended(waiting)).await {
+                        Ok(Some(Ok(bearer))) => return Ok(bearer),
+                        Ok(None) => {}
+                        Ok(Some(Err(_))) | Err(_) => may_start = false,
+                    }
+                }
+                Look::Wait(waiting) => {
+                    if let Some(outcome) = self.ended(waiting).await {
+                        return outcome;
+                    }
+                }
             }
         }
         let text = format!(
-            "the renewal of the tokens of the {} ended without a result: did the tokio runtime shut down?",
+            "the tokens of the {} were not refreshed: nothing runs the tasks for it; drive the tokio runtime that makes the \
+             calls",
             oauth::describe(&self.slot.key.resource)
         );
         Err(Arc::new(Error::token("token", text)))
     }
 
-    /// The token in memory, or else the renewal to wait for.
-    fn look(
-        &self,
-        rejected: Option<Rejected<'_>>,
-        deadline: Instant,
-    ) -> Result<Arc<Bearer>, watch::Receiver<Option<Outcome>>> {
+    /// Returns the token in memory, or else the task to wait for. `may_start`: a refresh that is not needed yet may be
+    /// started.
+    fn look(&self, rejected: Option<Rejected<'_>>, deadline: Instant, may_start: bool) -> Look {
         let mut state = self.slot.state();
         let now = self.app.moment();
-        let mut reason =
-            rejected.map_or(Reason::Needed, |rejected| Reason::Rejected(rejected.bearer.token.clone()));
+        let mut reason = rejected
+            .map_or(Reason::Needed, |rejected| Reason::Rejected(rejected.bearer.token.clone(), rejected.why));
         if let Some(known) = &state.known {
             let last_replaced = state.replaced.map(|at| now.since(at));
             let verdict = known.verdict(rejected, last_replaced);
             let bearer = Arc::clone(&known.bearer);
             match decide(&known.stored.tokens, now.wall, known.jitter, verdict) {
-                Decision::Use if verdict == Verdict::NotRejected => return Ok(bearer),
+                Decision::Use if verdict == Verdict::NotRejected => {
+                    if !may_start || !state.is_abandoned(now) {
+                        return Look::Use(bearer);
+                    }
+                    return Look::Started(self.join(&mut state, &Reason::Ahead, self.own_deadline()));
+                }
                 // Newer ones from HighLevel do not help, but there may be others in the store.
                 Decision::Use => reason = Reason::Needed,
                 Decision::RefreshAhead => {
-                    if state.ahead.is_none_or(|at| now.since(at) >= REST) {
-                        state.ahead = Some(now);
-                        let deadline = call::now() + self.app.connection.options.call.min(call::LONGEST_CALL);
-                        let _runs_on = self.join(&mut state, Reason::Ahead, deadline);
+                    let is_due = state.ahead.is_none_or(|at| now.since(at) >= FAILURE_COOLDOWN);
+                    let starts = state.is_abandoned(now) || is_due && !state.is_running();
+                    if !may_start || !starts {
+                        return Look::Use(bearer);
                     }
-                    return Ok(bearer);
+                    state.ahead = Some(now);
+                    let soon = self.own_deadline().min(call::now() + AHEAD_DEADLINE);
+                    return Look::Started(self.join(&mut state, &Reason::Ahead, soon));
                 }
                 Decision::RefreshNow => {}
             }
         }
-        Err(self.join(&mut state, reason, deadline))
+        Look::Wait(self.join(&mut state, &reason, deadline))
     }
 
-    /// Joins the renewal that runs, or starts one.
-    fn join(&self, state: &mut State, reason: Reason, deadline: Instant) -> watch::Receiver<Option<Outcome>> {
-        // A renewal whose runtime was shut down has vanished without an outcome.
+    /// The deadline of what no call waits for.
+    pub(super) fn own_deadline(&self) -> Instant {
+        call::now() + self.app.connection.options.call.min(call::LONGEST_CALL)
+    }
+
+    /// Joins the task that runs, or starts one.
+    fn join(&self, state: &mut State, reason: &Reason, deadline: Instant) -> Waiting {
         if let Some(running) = &state.running
-            && running.outcome.has_changed().is_ok()
+            && running.handle.is_live()
         {
             running.deadline.extend(deadline);
-            return running.outcome.clone();
+            return Waiting { number: running.number, handle: running.handle.clone() };
         }
-        let (sender, receiver) = watch::channel(None);
+        let (reporter, handle) = task::channel();
         let deadline = Deadline::new(deadline);
-        state.running = Some(Running { outcome: receiver.clone(), deadline: deadline.clone() });
-        let renewal = Renewal::new(self.clone(), reason, deadline);
+        state.tasks += 1;
+        let number = state.tasks;
+        // A task whose runtime was shut down has left its lease behind.
+        let holder = state.lease.clone();
+        state.running = Some(Running { number, handle: handle.clone(), deadline: deadline.clone() });
+        let refresh = RefreshTask::new(self.clone(), number, reason.clone(), deadline, holder);
         let span = tracing::debug_span!(
             "highlevel tokens",
             kind = self.slot.key.resource.kind(),
             id = self.slot.key.resource.id()
         );
-        let keeper = self.clone();
-        self.app.background.spawn(
+        let manager = self.clone();
+        tokio::spawn(
             async move {
-                let outcome = renewal.run().await;
-                let now = keeper.app.moment();
-                let mut state = keeper.slot.state();
-                state.running = None;
-                if let (Reason::Rejected(_), Some(Ok(_))) = (&renewal.reason, &outcome) {
+                let outcome = reporter.run(refresh.run()).await;
+                let now = manager.app.moment();
+                let mut state = manager.slot.state();
+                state.running.take_if(|running| running.number == number);
+                if let (Reason::Rejected(rejected, _), Some(Ok(bearer))) = (&refresh.reason, &outcome)
+                    && !call::same(rejected, &bearer.token)
+                {
                     state.replaced = Some(now);
                 }
                 if let Some(outcome) = outcome {
-                    // Under the lock: who looks now sees either the renewal or what it left behind.
-                    sender.send_replace(Some(outcome));
+                    // Under the lock: a call that looks now sees either the task or what it left behind.
+                    reporter.finish(outcome);
                 }
             }
             .instrument(span),
         );
-        receiver
+        Waiting { number, handle }
     }
 
-    /// Remembers what is stored now, and gives its bearer.
+    /// Waits until a task has ended: `None` if it has no outcome. One that nothing runs is given up, so that the next look
+    /// starts another, which continues where it stopped.
+    async fn ended(&self, waiting: Waiting) -> Option<Outcome> {
+        match waiting.handle.ended().await {
+            Ended::Done(outcome) => return Some(outcome),
+            Ended::Vanished => {}
+            Ended::Stalled => {
+                tracing::warn!(
+                    "the refresh of the tokens of the {} is not run any more, and is taken over: is its tokio runtime \
+                     driven?",
+                    oauth::describe(&self.slot.key.resource)
+                );
+            }
+        }
+        let mut state = self.slot.state();
+        if state.running.take_if(|running| running.number == waiting.number).is_some() {
+            state.ahead = None;
+        }
+        None
+    }
+
+    /// Refreshes tokens now, even if they have not expired.
+    pub(super) async fn verify(&self, token: &SecretString, deadline: Instant) -> Option<Outcome> {
+        for _ in 0..ROUNDS {
+            let (waiting, is_own) = {
+                let mut state = self.slot.state();
+                let is_own = !state.is_running();
+                (self.join(&mut state, &Reason::Verify(token.clone()), deadline), is_own)
+            };
+            let outcome = self.ended(waiting).await;
+            // One that had begun before may have found the tokens good enough.
+            if is_own && outcome.is_some() {
+                return outcome;
+            }
+        }
+        None
+    }
+
+    /// Waits until nothing is under way and the store has everything. A runtime that is not driven is not waited for: its
+    /// work is done here.
+    pub(super) async fn settle(&self) {
+        for pause in 0_u32.. {
+            let waiting = {
+                let mut state = self.slot.state();
+                let is_under_way = state.is_running() || state.is_abandoned(self.app.moment());
+                is_under_way.then(|| self.join(&mut state, &Reason::Ahead, self.own_deadline()))
+            };
+            if let Some(waiting) = waiting {
+                self.ended(waiting).await;
+            } else if !self.offer_pending().await {
+                return;
+            }
+            if self.slot.state().is_unsettled(self.app.moment()) {
+                tokio::time::sleep(crate::retry::pause(pause, call::random())).await;
+            }
+        }
+    }
+
+    /// Stores what is known now, and returns its bearer.
     pub(super) fn adopt(&self, stored: StoredTokens) -> Arc<Bearer> {
         let mut state = self.slot.state();
         if let Some(known) = &state.known
@@ -241,7 +399,12 @@ impl Keeper {
         {
             return Arc::clone(&known.bearer);
         }
-        let bearer = Arc::new(Bearer::new(stored.tokens.access_token.clone()));
+        let bearer = match &state.known {
+            Some(known) if call::same(&known.bearer.token, &stored.tokens.access_token) => {
+                Arc::clone(&known.bearer)
+            }
+            _ => Arc::new(Bearer::new(stored.tokens.access_token.clone())),
+        };
         let jitter = call::random();
         state.known = Some(Known { stored, bearer: Arc::clone(&bearer), jitter });
         state.refused = None;
@@ -249,20 +412,41 @@ impl Keeper {
         bearer
     }
 
-    /// Forgets what was known: it is no longer there. What is on its way to the store is not of what was removed.
+    /// Drops what was known: it is no longer there. What is on its way to the store is not of what was removed.
     pub(super) fn forget(&self) {
         let mut state = self.slot.state();
-        let State { unsaved, offering, running, .. } = std::mem::take(&mut *state);
-        *state = State { unsaved, offering, running, ..State::default() };
+        let State { pending, offering, lease, removal, running, tasks, .. } = std::mem::take(&mut *state);
+        *state = State { pending, offering, lease, removal, running, tasks, ..State::default() };
+    }
+
+    /// Notes that a request was accepted with the token that followed a rejected one.
+    pub(crate) fn helped(&self, why: Unauthorized, bearer: &Bearer) {
+        let mut state = self.slot.state();
+        let Some(known) = &mut state.known else { return };
+        if !call::same(&known.bearer.token, &bearer.token)
+            || !known.stored.tokens.rejections.helped(why.words)
+        {
+            return;
+        }
+        let StoredTokens { tokens, version, .. } = known.stored.clone();
+        drop(state);
+        let manager = self.clone();
+        self.app.jobs.spawn(async move {
+            // For other processes. If it cannot be stored, they refresh less often than they might.
+            let put = manager.app.store.put(&manager.slot.key, &tokens, Precondition::Version(version)).await;
+            if let Ok(super::store::PutResult::Stored(version)) = put {
+                manager.adopt(StoredTokens::new(tokens, version));
+            }
+        });
     }
 }
 
 impl Known {
-    /// What was said about these tokens, if `rejected` is the last one that was not good.
+    /// Returns the verdict about these tokens, if `rejected` is the last one that HighLevel did not accept.
     fn verdict(&self, rejected: Option<Rejected<'_>>, last_replaced: Option<Duration>) -> Verdict {
         match rejected {
             Some(rejected) if call::same(&rejected.bearer.token, &self.bearer.token) => {
-                Verdict::Rejected { is_good: rejected.lacks_scope, last_replaced }
+                Verdict::Rejected { why: rejected.why, last_replaced }
             }
             _ => Verdict::NotRejected,
         }

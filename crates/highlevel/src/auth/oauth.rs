@@ -7,13 +7,14 @@ use http::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::answer::Granted;
-use super::fault::{Trouble, judge};
+use super::fault::{Asking, TokenFailure, evaluate};
 use super::store::Resource;
-use crate::call::{is_about_a_scope, retry_after};
+use crate::call::{self, retry_after};
 use crate::classify::{self, Fault, Replay, Seen, classify};
 use crate::connection::Connection;
 use crate::redact::redact;
 use crate::token::Bearer;
+use crate::unauthorized::{Cause, Unauthorized};
 use crate::{CompanyId, Delivery, Error, ErrorKind, LocationId, transport};
 
 /// The version of the API that the documents of these endpoints are written for.
@@ -45,7 +46,7 @@ pub(super) struct OAuth {
 
 /// A request that did not end with tokens.
 pub(super) struct Refusal {
-    pub(super) trouble: Trouble,
+    pub(super) trouble: TokenFailure,
     pub(super) error: Error,
 }
 
@@ -64,14 +65,14 @@ impl OAuth {
     pub(super) async fn ask(&self, request: &Request<'_>, timeout: Duration) -> Result<Granted, Refusal> {
         let authorization = match request {
             Request::Location { bearer, .. } => Some(bearer.authorization.clone().map_err(|what| {
-                Refusal { trouble: Trouble::Final, error: Error::odd_token(request.name(), what) }
+                Refusal { trouble: TokenFailure::Final, error: Error::odd_token(request.name(), what) }
             })?),
             Request::Code(_) | Request::Refresh(..) => None,
         };
         self.connection.settled.settle().await;
         let exchange = self.connection.context(authorization, timeout, None).moving_headers();
         let slot = match tokio::time::timeout(timeout, self.connection.slot()).await {
-            Ok(slot) => slot.map_err(|error| Refusal { trouble: Trouble::NotSent, error })?,
+            Ok(slot) => slot.map_err(|error| Refusal { trouble: TokenFailure::NotSent, error })?,
             Err(_) => return Err(out_of_time(request)),
         };
         let wire = self.connection.below(slot.http.clone(), &exchange);
@@ -131,15 +132,15 @@ impl OAuth {
             redact(&mut answer, &self.secrets(request));
             let (trouble, text, source) = match end {
                 _ if answer.redirected => {
-                    (Trouble::Final, "HighLevel answered with a redirect, which was followed", None)
+                    (TokenFailure::Final, "HighLevel answered with a redirect, which was followed", None)
                 }
                 End::Cut(source) => {
-                    (Trouble::Lost(None), "the answer with the tokens broke off", Some(source))
+                    (TokenFailure::Lost(None), "the answer with the tokens broke off", Some(source))
                 }
                 // It was done, and HighLevel repeats the answer of a refresh: it may come whole the next time.
                 _ => {
                     let is_repeated = matches!(request, Request::Refresh(..));
-                    let trouble = if is_repeated { Trouble::Lost(None) } else { Trouble::Final };
+                    let trouble = if is_repeated { TokenFailure::Lost(None) } else { TokenFailure::Final };
                     (trouble, "HighLevel's answer has no access token that can be read", None)
                 }
             };
@@ -150,7 +151,7 @@ impl OAuth {
             };
             return Err(Refusal { trouble, error });
         }
-        let trouble = judge(seen, &answer.body);
+        let trouble = evaluate(request.asking(), seen, &answer.body);
         redact(&mut answer, &self.secrets(request));
         let (kind, text) = request.words(trouble, &answer);
         let error = Error::answered(request.name(), verdict.delivery, kind, text, answer);
@@ -177,9 +178,22 @@ impl Request<'_> {
         }
     }
 
-    /// Whether what it is made with works once.
+    /// Returns `true` if its code or refresh token works once.
     pub(super) fn works_once(&self) -> bool {
         !matches!(self, Self::Location { .. })
+    }
+
+    /// Returns `true` if it is made with this refresh token.
+    pub(super) fn is_with(&self, refresh_token: &SecretString) -> bool {
+        matches!(self, Self::Refresh(token, _) if call::same(token, refresh_token))
+    }
+
+    fn asking(&self) -> Asking {
+        match self {
+            Self::Code(_) => Asking::Code,
+            Self::Refresh(..) => Asking::Refresh,
+            Self::Location { .. } => Asking::Location,
+        }
     }
 
     fn path(&self) -> &'static str {
@@ -190,29 +204,29 @@ impl Request<'_> {
     }
 
     /// What an answer means, in words that say what to do about it.
-    fn words(&self, trouble: Trouble, answer: &RawResponse) -> (ErrorKind, String) {
+    fn words(&self, trouble: TokenFailure, answer: &RawResponse) -> (ErrorKind, String) {
         let status = answer.status.as_u16();
         let plain = || {
             let name = answer.status.canonical_reason().map(|name| format!(" {name}")).unwrap_or_default();
             (ErrorKind::Status, format!("HighLevel answered {status}{name}"))
         };
         match (trouble, self) {
-            (Trouble::InvalidGrant, Self::Code(_)) => (
+            (TokenFailure::InvalidGrant, Self::Code(_)) => (
                 ErrorKind::NeedsAuthorization,
                 "HighLevel does not take the authorization code: codes work once and not for long, so begin anew at \
                  `authorize_url`"
                     .to_owned(),
             ),
-            (Trouble::InvalidGrant, Self::Refresh(_, resource)) => {
+            (TokenFailure::InvalidGrant, Self::Refresh(_, resource)) => {
                 (ErrorKind::NeedsAuthorization, install_again(resource, "HighLevel no longer takes its refresh token"))
             }
-            (Trouble::LocationInactive, _) => (
+            (TokenFailure::LocationInactive, _) => (
                 ErrorKind::LocationInactive,
                 "the location is not active in HighLevel: have it made active there; its tokens are kept".to_owned(),
             ),
-            (Trouble::Unauthorized, Self::Location { company, is_other, .. }) => {
+            (TokenFailure::Unauthorized, Self::Location { company, is_other, .. }) => {
                 let company = Resource::Company((*company).clone());
-                let why = if is_about_a_scope(&answer.body) {
+                let why = if Unauthorized::read(&answer.body).cause == Cause::Scope {
                     "its token lacks the scope `oauth.write`"
                 } else if *is_other {
                     "HighLevel does not take its token, also a renewed one"
@@ -224,7 +238,7 @@ impl Request<'_> {
                 };
                 (ErrorKind::NeedsAuthorization, install_again(&company, why))
             }
-            (Trouble::Unauthorized, _) => {
+            (TokenFailure::WrongClient, _) => {
                 let (kind, text) = plain();
                 (kind, format!("{text}: are the client id and the client secret those of the app?"))
             }
@@ -259,13 +273,13 @@ fn no_answer(request: &Request<'_>, written: bool, source: Option<highlevel_wire
         Some(source) => error.with_source(source),
         None => error,
     };
-    Refusal { trouble: judge(seen, &[]), error }
+    Refusal { trouble: evaluate(request.asking(), seen, &[]), error }
 }
 
 /// There was no time to ask.
 pub(super) fn out_of_time(request: &Request<'_>) -> Refusal {
     let error = Error::no_answer(request.name(), Delivery::NotSent, ErrorKind::Timeout);
-    Refusal { trouble: Trouble::NotSent, error }
+    Refusal { trouble: TokenFailure::NotSent, error }
 }
 
 /// When something happened, by the two clocks there are. Where they disagree, the later one counts: a clock that was

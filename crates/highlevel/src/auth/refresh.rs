@@ -1,58 +1,82 @@
-//! What to do with the tokens that are there: functions of values, the time included.
+//! The decision of what to do with tokens: pure functions, the time included.
 
 use std::cmp::Ordering;
 use std::time::{Duration, SystemTime};
 
 use super::TokenSet;
 use super::store::{MAX_LEASE, in_milliseconds};
+use crate::unauthorized::{Cause, Unauthorized};
 
-/// Tokens are renewed so long before they expire, and up to [`SPREAD`] earlier: four minutes on average.
+/// Tokens are refreshed so long before they expire, and up to [`SPREAD`] earlier: four minutes on average.
 const AHEAD: Duration = Duration::from_secs(3 * 60);
-/// What is added by chance, so that the tokens of many locations are not renewed at one time.
+/// A random part of this is added, so that the tokens of many locations are not refreshed at one time.
 const SPREAD: Duration = Duration::from_secs(2 * 60);
-/// How long nothing is tried again that a person has to mend, and a failed renewal ahead of time is not repeated.
-pub(super) const REST: Duration = Duration::from_secs(30);
+/// After a failure that only a person can fix, HighLevel is not asked again for this long. The same for a refresh ahead of
+/// expiry that failed, and for tokens that were refreshed because of a 401.
+pub(super) const FAILURE_COOLDOWN: Duration = Duration::from_secs(30);
 /// The same for a location that is not active.
-pub(super) const SHORT_REST: Duration = Duration::from_secs(5);
+pub(super) const SHORT_COOLDOWN: Duration = Duration::from_secs(5);
+/// Tokens that are refreshed because of a 401 with an unknown text are not refreshed for another such 401 before this age.
+const UNKNOWN_COOLDOWN: Duration = Duration::from_secs(10 * 60);
 
 /// What to do with tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Decision {
     /// The access token can be used.
     Use,
-    /// It can be used, and is to be renewed meanwhile.
+    /// It can be used, and is to be refreshed meanwhile.
     RefreshAhead,
     /// It cannot be used.
     RefreshNow,
 }
 
-/// What HighLevel said about an access token.
+/// The response of HighLevel to an access token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// Nothing, or that another one is not good.
+    /// None, or a 401 to another one.
     NotRejected,
-    /// It is not good (401).
+    /// A 401.
     Rejected {
-        /// Whether it only lacks a scope, which a renewed one lacks as well.
-        is_good: bool,
-        /// How long ago one that was rejected was last replaced by another.
+        why: Unauthorized,
+        /// The time since this process last replaced tokens because of a 401.
         last_replaced: Option<Duration>,
     },
 }
 
-/// What to do with tokens. `jitter` is between 0 and 1, and stays the same for the same tokens.
+/// Decides what to do with tokens. `jitter` is between 0 and 1, and stays the same for the same tokens.
 pub(super) fn decide(tokens: &TokenSet, now: SystemTime, jitter: f64, verdict: Verdict) -> Decision {
     let Ok(left) = tokens.expires_at.duration_since(now) else { return Decision::RefreshNow };
     if left.is_zero() {
         return Decision::RefreshNow;
     }
     match verdict {
-        Verdict::Rejected { is_good: true, .. } => Decision::Use,
-        // What rejects one token after the other is not mended by newer ones, also if they work elsewhere.
-        Verdict::Rejected { last_replaced: Some(ago), .. } if ago < REST => Decision::Use,
-        Verdict::Rejected { .. } => Decision::RefreshNow,
+        Verdict::Rejected { why, last_replaced } if may_help(tokens, now, why, last_replaced) => {
+            Decision::RefreshNow
+        }
         Verdict::NotRejected if left <= ahead(tokens, jitter) => Decision::RefreshAhead,
-        Verdict::NotRejected => Decision::Use,
+        Verdict::Rejected { .. } | Verdict::NotRejected => Decision::Use,
+    }
+}
+
+/// Returns `true` if tokens are refreshed because of a 401. A cause that rejects one token after the other is not cured by
+/// newer ones, also if they work elsewhere.
+fn may_help(tokens: &TokenSet, now: SystemTime, why: Unauthorized, last_replaced: Option<Duration>) -> bool {
+    let rejections = &tokens.rejections;
+    // A time in the future is of a clock that has been put back since.
+    let ago = rejections.refreshed_at.and_then(|at| now.duration_since(at).ok());
+    let cools_down = |ago: Option<Duration>, cooldown| ago.is_some_and(|ago| ago < cooldown);
+    if cools_down(last_replaced, FAILURE_COOLDOWN) || cools_down(ago, FAILURE_COOLDOWN) {
+        return false;
+    }
+    match why.cause {
+        Cause::Token => true,
+        Cause::Scope | Cause::Other => false,
+        Cause::Unknown => {
+            let did_not_help =
+                rejections.unknown.iter().any(|entry| entry.words == why.words && !entry.helped);
+            let is_young = !rejections.unknown.is_empty() && cools_down(ago, UNKNOWN_COOLDOWN);
+            !did_not_help && !is_young
+        }
     }
 }
 
@@ -74,44 +98,45 @@ pub(super) fn is_later(there: &TokenSet, tokens: &TokenSet, now: SystemTime) -> 
     }
 }
 
-/// How new tokens are had.
+/// The way to new tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Way {
-    /// By the refresh token.
+pub(super) enum RefreshStrategy {
+    /// With the refresh token.
     Refresh,
-    /// By the token of the company.
+    /// With the token of the company.
     FromCompany,
-    /// Not at all.
-    Authorize(Lack),
+    /// There is none: the owner has to authorise the app.
+    Authorize(ReauthReason),
 }
 
-/// What is lacking.
+/// The reason why the owner has to authorise the app.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Lack {
+pub(super) enum ReauthReason {
     /// There are no tokens.
-    Tokens,
+    NoTokens,
     /// There are tokens, but no refresh token.
-    RefreshToken,
-    /// HighLevel no longer takes the refresh token.
-    GoodRefreshToken,
+    NoRefreshToken,
+    /// HighLevel no longer accepts the refresh token.
+    RefreshTokenRejected,
 }
 
-/// How new tokens are had. `refused` says that HighLevel refused the refresh token, `has_company` that there is a
-/// company whose token can give those of this location.
-pub(super) fn way(tokens: Option<&TokenSet>, refused: bool, has_company: bool) -> Way {
-    let lack = match tokens {
-        None => Lack::Tokens,
-        Some(TokenSet { refresh_token: None, .. }) => Lack::RefreshToken,
-        Some(_) if refused => Lack::GoodRefreshToken,
-        Some(_) => return Way::Refresh,
+/// Decides how to get new tokens. `rejected`: HighLevel rejected the refresh token. `has_company`: there are tokens of a
+/// company that can issue those of this location.
+pub(super) fn strategy(tokens: Option<&TokenSet>, rejected: bool, has_company: bool) -> RefreshStrategy {
+    let reason = match tokens {
+        None => ReauthReason::NoTokens,
+        Some(TokenSet { refresh_token: None, .. }) => ReauthReason::NoRefreshToken,
+        Some(_) if rejected => ReauthReason::RefreshTokenRejected,
+        Some(_) => return RefreshStrategy::Refresh,
     };
-    if has_company { Way::FromCompany } else { Way::Authorize(lack) }
+    if has_company { RefreshStrategy::FromCompany } else { RefreshStrategy::Authorize(reason) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::auth::tokens::UnknownFields;
+    use crate::auth::tokens::{Rejections, UnknownFields};
+    use crate::unauthorized::Words;
 
     const DAY: u64 = 86_399;
 
@@ -130,6 +155,7 @@ mod tests {
             company_id: None,
             location_id: None,
             user_id: None,
+            rejections: Box::default(),
             unknown: UnknownFields::default(),
         }
     }
@@ -138,10 +164,13 @@ mod tests {
     fn every_row_of_the_decision() {
         use Decision::{RefreshAhead, RefreshNow, Use};
         let rejected = |last: Option<u64>| Verdict::Rejected {
-            is_good: false,
+            why: Unauthorized { cause: Cause::Token, words: Words(1) },
             last_replaced: last.map(Duration::from_secs),
         };
-        let lacking = Verdict::Rejected { is_good: true, last_replaced: None };
+        let lacking = Verdict::Rejected {
+            why: Unauthorized { cause: Cause::Scope, words: Words(1) },
+            last_replaced: None,
+        };
         let not = Verdict::NotRejected;
         for (life, now, jitter, verdict, expected) in [
             (DAY, 0, 0.0, not, Use),
@@ -172,6 +201,59 @@ mod tests {
             let found = decide(&tokens(life), at(now), jitter, verdict);
             assert_eq!(found, expected, "life {life}, now {now}, jitter {jitter}, {verdict:?}");
         }
+    }
+
+    #[test]
+    fn a_401_that_a_refresh_did_not_cure_is_not_answered_with_another() {
+        const COOL: u64 = 600;
+        let of = |cause, words| Unauthorized { cause, words: Words(words) };
+        let (token, other) = (of(Cause::Token, 9), of(Cause::Other, 9));
+        let [first, second] = [of(Cause::Unknown, 1), of(Cause::Unknown, 2)];
+        for (refreshed_for, helped, now, why, expected) in [
+            // Tokens that were never refreshed for a 401.
+            (None, false, 10, token, true),
+            (None, false, 10, other, false),
+            (None, false, 10, first, true),
+            // Refreshed at 100 for a 401 about the token.
+            (Some(token), false, 129, token, false),
+            (Some(token), false, 130, token, true),
+            (Some(token), false, 129, first, false),
+            (Some(token), false, 130, first, true),
+            // For an unknown one, which came again with the fresh token.
+            (Some(first), false, 130, first, false),
+            (Some(first), false, 100 + COOL, first, false),
+            (Some(first), false, DAY - 1, first, false),
+            (Some(first), false, 130, second, false),
+            (Some(first), false, 100 + COOL, second, true),
+            (Some(first), false, 129, token, false),
+            (Some(first), false, 130, token, true),
+            // For an unknown one, and the fresh token was accepted.
+            (Some(first), true, 99 + COOL, first, false),
+            (Some(first), true, 100 + COOL, first, true),
+            // The clock was put back.
+            (Some(first), false, 50, first, false),
+            (Some(token), false, 50, token, true),
+        ] {
+            let mut tokens = tokens(DAY);
+            if let Some(why) = refreshed_for {
+                tokens.rejections.refreshed(why, at(100));
+            }
+            assert_eq!(helped, helped && tokens.rejections.helped(first.words));
+            let verdict = Verdict::Rejected { why, last_replaced: None };
+            let found = decide(&tokens, at(now), 0.0, verdict) == Decision::RefreshNow;
+            assert_eq!(found, expected, "{refreshed_for:?} {helped} {now} {why:?}");
+        }
+    }
+
+    #[test]
+    fn few_texts_are_stored_and_the_latest() {
+        let mut rejections = Rejections::default();
+        for words in 0..20 {
+            rejections.refreshed(Unauthorized { cause: Cause::Unknown, words: Words(words) }, at(words));
+        }
+        rejections.refreshed(Unauthorized { cause: Cause::Unknown, words: Words(15) }, at(20));
+        let words: Vec<_> = rejections.unknown.iter().map(|entry| entry.words.0).collect();
+        assert_eq!(words, [12, 13, 14, 16, 17, 18, 19, 15]);
     }
 
     #[test]
@@ -208,20 +290,24 @@ mod tests {
     }
 
     #[test]
-    fn every_row_of_the_way() {
+    fn every_row_of_the_strategy() {
         let good = tokens(DAY);
         let without = TokenSet { refresh_token: None, ..tokens(DAY) };
-        for (tokens, refused, has_company, expected) in [
-            (Some(&good), false, false, Way::Refresh),
-            (Some(&good), false, true, Way::Refresh),
-            (Some(&good), true, true, Way::FromCompany),
-            (Some(&good), true, false, Way::Authorize(Lack::GoodRefreshToken)),
-            (Some(&without), false, true, Way::FromCompany),
-            (Some(&without), false, false, Way::Authorize(Lack::RefreshToken)),
-            (None, false, true, Way::FromCompany),
-            (None, false, false, Way::Authorize(Lack::Tokens)),
+        for (tokens, rejected, has_company, expected) in [
+            (Some(&good), false, false, RefreshStrategy::Refresh),
+            (Some(&good), false, true, RefreshStrategy::Refresh),
+            (Some(&good), true, true, RefreshStrategy::FromCompany),
+            (Some(&good), true, false, RefreshStrategy::Authorize(ReauthReason::RefreshTokenRejected)),
+            (Some(&without), false, true, RefreshStrategy::FromCompany),
+            (Some(&without), false, false, RefreshStrategy::Authorize(ReauthReason::NoRefreshToken)),
+            (None, false, true, RefreshStrategy::FromCompany),
+            (None, false, false, RefreshStrategy::Authorize(ReauthReason::NoTokens)),
         ] {
-            assert_eq!(way(tokens, refused, has_company), expected, "{tokens:?} {refused} {has_company}");
+            assert_eq!(
+                strategy(tokens, rejected, has_company),
+                expected,
+                "{tokens:?} {rejected} {has_company}"
+            );
         }
     }
 }

@@ -1,74 +1,115 @@
-//! One renewal: from the store, or from HighLevel and then into the store.
+//! One refresh: from the store, or from HighLevel and then into the store.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+
+use secrecy::SecretString;
 
 use super::TokenSet;
 use super::answer::Granted;
 use super::app::Inner;
-use super::fault::{Progress, Trouble, again};
-use super::keeper::{Deadline, Keeper, Outcome, Reason, Refused, Unsaved};
+use super::fault::{Progress, TokenFailure, again};
+use super::keeper::{Deadline, InFlight, Outcome, PendingWrite, Reason, Refused, TokenManager};
 use super::oauth::{self, Moment, Refusal, Request, install_again};
-use super::refresh::{Decision, Lack, REST, SHORT_REST, Verdict, Way, decide, way};
+use super::refresh::{
+    Decision, FAILURE_COOLDOWN, ReauthReason, RefreshStrategy, SHORT_COOLDOWN, Verdict, decide, strategy,
+};
 use super::store::{Key, LeaseResult, Precondition, Resource, StoredTokens, Version};
 use crate::call;
 use crate::token::Rejected;
 use crate::{CompanyId, Error, ErrorKind, LocationId, Result};
 
-/// How long one request for tokens may take. Three of them fit into the time in which HighLevel repeats an answer.
+/// One attempt of a request for tokens has this long, whatever the attempts of messages have. Three of them fit into the
+/// time in which HighLevel repeats its response.
 const ATTEMPT: Duration = Duration::from_secs(10);
-/// For how long others leave the tokens alone: longer than an attempt, and so short that another process can still have the
-/// answer repeated if this one dies.
+/// Other processes leave the tokens alone for this long: longer than an attempt, and so short that another process still
+/// gets the response repeated if this one dies.
 const LEASE: Duration = Duration::from_secs(15);
-/// How often it is looked whether another process is done, at the beginning and later.
+/// The pause before the store is read again while another process refreshes, at first and at most.
 const LOOK: Duration = Duration::from_millis(20);
 const LOOK_AT_MOST: Duration = Duration::from_millis(500);
 
-/// The name of what is done, in errors.
+/// The name of the operation in errors.
 const NAME: &str = "token";
 
-/// One renewal.
-pub(super) struct Renewal {
-    keeper: Keeper,
+/// One refresh.
+pub(super) struct RefreshTask {
+    manager: TokenManager,
+    number: u64,
     pub(super) reason: Reason,
     deadline: Deadline,
-    /// Who asks for the lease: nobody else has this name, in no process.
-    holder: String,
+    holder: Mutex<Option<LeaseHolder>>,
 }
 
-/// What became of one try.
+/// The name under which a process asks for a lease: random, and of one process alone.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct LeaseHolder {
+    process: u32,
+    name: String,
+}
+
+impl LeaseHolder {
+    /// Returns another name for each lease, from the randomness of the operating system: generators in the memory of a
+    /// process are the same in its fork.
+    fn random() -> Result<Self> {
+        let mut bits = [0; 16];
+        getrandom::fill(&mut bits)
+            .map_err(|error| Error::token(NAME, "the system gives no random numbers").with_source(error))?;
+        let name = format!("{:032x}", u128::from_ne_bytes(bits));
+        Ok(Self { process: std::process::id(), name })
+    }
+
+    /// Returns `false` in a fork of the process that had the name.
+    fn is_of_this_process(&self) -> bool {
+        self.process == std::process::id()
+    }
+}
+
+/// The result of one round.
 enum Try {
     Done(Outcome),
     /// Something changed meanwhile: look again.
     Again,
 }
 
-impl Renewal {
-    pub(super) fn new(keeper: Keeper, reason: Reason, deadline: Deadline) -> Self {
-        let holder = format!("{:032x}", fastrand::u128(..));
-        Self { keeper, reason, deadline, holder }
+impl RefreshTask {
+    /// `holder` is that of the task before, if it has left a lease behind.
+    pub(super) fn new(
+        manager: TokenManager,
+        number: u64,
+        reason: Reason,
+        deadline: Deadline,
+        holder: Option<LeaseHolder>,
+    ) -> Self {
+        Self { manager, number, reason, deadline, holder: Mutex::new(holder) }
     }
 
-    /// Renews. `None` for a renewal ahead of time that another process is doing already.
+    /// Refreshes. `None` for a refresh ahead of expiry that another process does already, and for a task from which another
+    /// has taken over.
     pub(super) async fn run(&self) -> Option<Outcome> {
         let mut look = LOOK;
-        // The version whose refresh token was refused, and what HighLevel said.
-        let mut refused: Option<(Version, Error)> = None;
+        // The version whose refresh token was rejected, and the error.
+        let mut rejected: Option<(Version, Error)> = None;
         loop {
             match self.look().await {
                 Ok(Some(outcome)) => return Some(outcome),
                 Ok(None) => {}
                 Err(error) => return Some(self.failed(error)),
             }
+            if !self.is_current() {
+                return None;
+            }
             match self.lease().await {
                 Ok(None) => {}
-                Ok(Some(_)) if matches!(self.reason, Reason::Ahead) => return None,
+                Ok(Some(_)) if matches!(self.reason, Reason::Ahead) && self.in_flight().is_none() => {
+                    return None;
+                }
                 Ok(Some(left)) => {
                     // The holder may be done at any time, or dead: then its lease ends.
                     let pause = look.mul_f64(0.5 + call::random()).min(left.max(LOOK));
                     if pause >= self.deadline.left() {
                         let text = format!(
-                            "another process is renewing the tokens of the {}, and was not done in time",
+                            "another process refreshes the tokens of the {}, and was not done in time",
                             self.name()
                         );
                         return Some(self.failed(Error::token(NAME, text)));
@@ -79,9 +120,8 @@ impl Renewal {
                 }
                 Err(error) => return Some(self.failed(error)),
             }
-            let tried = self.renew(&mut refused).await;
-            // A lease that is not given back ends by itself.
-            let _ended = self.app().store.release(self.key(), &self.holder).await;
+            let tried = self.refresh(&mut rejected).await;
+            self.release().await;
             match tried {
                 Try::Done(outcome) => return Some(outcome),
                 Try::Again => {}
@@ -89,38 +129,48 @@ impl Renewal {
         }
     }
 
-    /// Looks into the store: `None` if there is nothing that can be used.
+    /// Reads the store: `None` if there is nothing that can be used.
     async fn look(&self) -> Result<Option<Outcome>> {
-        let renewed = self.keeper.renewed();
-        let saved = self.keeper.save_what_is_unsaved().await;
-        let stored = self.keeper.read().await?;
+        let refreshed = self.manager.refreshed();
+        let saved = self.manager.save_pending().await;
+        let stored = self.manager.read().await?;
         if let Some(stored) = &stored
-            && self.does(stored)
-            // Others may be there that are good, while the store takes nothing.
-            && (saved.is_ok() || renewed != Some(stored.version))
+            && self.suffices(stored)
+            // Others may be there that are valid, while the store takes nothing.
+            && (saved.is_ok() || refreshed != Some(stored.version))
         {
-            return Ok(Some(Ok(self.keeper.adopt(stored.clone()))));
+            return Ok(Some(Ok(self.manager.adopt(stored.clone()))));
         }
         saved?;
         let (version, now) = (stored.map(|stored| stored.version), self.app().moment());
-        let state = self.keeper.slot.state();
+        let state = self.manager.slot.state();
         Ok(state.refused.as_ref().and_then(|refused| {
-            let holds = refused.version == version && now.since(refused.at) < refused.rest;
+            let holds = refused.version == version && now.since(refused.at) < refused.cooldown;
             holds.then(|| Err(Arc::clone(&refused.error)))
         }))
     }
 
-    /// Whether stored tokens do for the reason of this renewal.
-    fn does(&self, stored: &StoredTokens) -> bool {
-        if let Reason::Rejected(token) = &self.reason
-            && call::same(token, &stored.tokens.access_token)
+    /// Returns `true` if stored tokens are what this refresh is for.
+    fn suffices(&self, stored: &StoredTokens) -> bool {
+        let (tokens, now) = (&stored.tokens, self.app().moment());
+        let is = |token: &SecretString| call::same(token, &tokens.access_token);
+        let state = self.manager.slot.state();
+        // New tokens may be on their way.
+        if let Some(sent) = state.in_flight.as_ref().filter(|sent| sent.is_repeated(now))
+            && tokens.refresh_token.as_ref().is_some_and(|token| call::same(token, &sent.token))
         {
             return false;
         }
-        let state = self.keeper.slot.state();
+        let verdict = match &self.reason {
+            Reason::Verify(token) if is(token) => return false,
+            Reason::Rejected(token, why) if is(token) => {
+                Verdict::Rejected { why: *why, last_replaced: state.replaced.map(|at| now.since(at)) }
+            }
+            _ => Verdict::NotRejected,
+        };
         let known = state.known.as_ref().filter(|known| known.stored.version == stored.version);
         let jitter = known.map_or(0.0, |known| known.jitter);
-        match decide(&stored.tokens, self.app().now(), jitter, Verdict::NotRejected) {
+        match decide(tokens, now.wall, jitter, verdict) {
             Decision::Use => true,
             Decision::RefreshAhead => !matches!(self.reason, Reason::Ahead),
             Decision::RefreshNow => false,
@@ -129,39 +179,92 @@ impl Renewal {
 
     /// Acquires the lease. Returns `None` if it was granted, or the time until the lease of another holder ends.
     async fn lease(&self) -> Result<Option<Duration>> {
-        match self.app().store.lease(self.key(), &self.holder, LEASE).await {
+        let holder = self.holder()?;
+        // First of all: this may be given up at any point, and the lease be granted nevertheless.
+        self.manager.slot.state().lease = Some(holder.clone());
+        match self.app().store.lease(self.key(), &holder.name, LEASE).await {
             Ok(LeaseResult::Granted) => Ok(None),
             Ok(LeaseResult::Held { remaining }) => Ok(Some(remaining)),
-            Err(error) => Err(self.keeper.store_failed("give the right to renew", error)),
+            Err(error) => Err(self.manager.store_failed("give the right to refresh", error)),
         }
     }
 
-    /// Renews, with the lease in hand.
-    async fn renew(&self, refused: &mut Option<(Version, Error)>) -> Try {
-        match self.try_to_renew(refused).await {
+    fn holder(&self) -> Result<LeaseHolder> {
+        let mut holder = self.holder.lock().unwrap_or_else(PoisonError::into_inner);
+        match holder.as_ref().filter(|holder| holder.is_of_this_process()) {
+            Some(holder) => Ok(holder.clone()),
+            None => Ok(holder.insert(LeaseHolder::random()?).clone()),
+        }
+    }
+
+    /// Gives the lease back. One that is not given back ends by itself.
+    async fn release(&self) {
+        let holder = {
+            let mut state = self.manager.slot.state();
+            // Another task has taken over, and the lease with it.
+            if state.lease.is_none() || !state.is_current(self.number) {
+                return;
+            }
+            state.lease = None;
+            self.holder.lock().unwrap_or_else(PoisonError::into_inner).take()
+        };
+        if let Some(holder) = holder {
+            let _ended = self.app().store.release(self.key(), &holder.name).await;
+        }
+    }
+
+    fn is_current(&self) -> bool {
+        self.manager.slot.state().is_current(self.number)
+    }
+
+    /// Notes that the refresh token may be used from now on, so that another task can continue if this one does not.
+    fn will_send(&self, request: &Request<'_>, since: Moment) {
+        if let Request::Refresh(token, _) = request {
+            let token = (*token).clone();
+            self.manager.slot.state().in_flight = Some(InFlight { token, since });
+        }
+    }
+
+    /// Notes that no new tokens are on their way.
+    fn has_ended(&self) {
+        let mut state = self.manager.slot.state();
+        if state.is_current(self.number) {
+            state.in_flight = None;
+        }
+    }
+
+    /// The refresh token that may have been used, as long as HighLevel repeats its response.
+    fn in_flight(&self) -> Option<InFlight> {
+        let now = self.app().moment();
+        self.manager.slot.state().in_flight.clone().filter(|sent| sent.is_repeated(now))
+    }
+
+    /// Refreshes, with the lease in hand.
+    async fn refresh(&self, rejected: &mut Option<(Version, Error)>) -> Try {
+        match self.try_to_refresh(rejected).await {
             Ok(done) => done,
             Err(error) => Try::Done(self.failed(error)),
         }
     }
 
-    async fn try_to_renew(&self, refused: &mut Option<(Version, Error)>) -> Result<Try> {
-        // Between the look and the lease somebody else may have renewed.
-        let stored = self.keeper.read().await?;
-        if stored.as_ref().is_some_and(|stored| self.does(stored)) {
+    async fn try_to_refresh(&self, rejected: &mut Option<(Version, Error)>) -> Result<Try> {
+        // Between the look and the lease another process may have refreshed.
+        let stored = self.manager.read().await?;
+        if stored.as_ref().is_some_and(|stored| self.suffices(stored)) {
             return Ok(Try::Again);
         }
         let version = stored.as_ref().map(|stored| stored.version);
-        if refused.as_ref().is_some_and(|(of, _)| Some(*of) != version) {
-            *refused = None;
+        if rejected.as_ref().is_some_and(|(of, _)| Some(*of) != version) {
+            *rejected = None;
         }
         let tokens = stored.as_ref().map(|stored| &stored.tokens);
         let refresh_token = tokens.and_then(|tokens| tokens.refresh_token.as_ref());
         let company = match refresh_token {
-            Some(_) if refused.is_none() => None,
-            _ => self.keeper.company(tokens).await?,
+            Some(_) if rejected.is_none() => None,
+            _ => self.manager.company(tokens).await?,
         };
-        let new = match way(tokens, refused.is_some(), company.is_some()) {
-            Way::Refresh => {
+        let mut new = match strategy(tokens, rejected.is_some(), company.is_some()) {
+            RefreshStrategy::Refresh => {
                 let Some(token) = refresh_token else { return Ok(Try::Again) };
                 let request = Request::Refresh(token, &self.key().resource);
                 let asked = self.app().now();
@@ -170,15 +273,16 @@ impl Renewal {
                         granted.into_tokens(&self.key().resource, tokens, asked, self.app().now())
                     }
                     Asked::LeaseLost => return Ok(Try::Again),
-                    Asked::Refused(Refusal { trouble: Trouble::InvalidGrant, error }) => {
-                        // Read first: somebody else may have put other tokens there.
-                        let now = self.keeper.read().await?.map(|stored| stored.version);
+                    Asked::Refused(Refusal { trouble: TokenFailure::InvalidGrant, error }) => {
+                        // Read first: another process may have put other tokens there.
+                        let now = self.manager.read().await?.map(|stored| stored.version);
                         match version {
                             Some(version) if now == Some(version) => {
-                                if self.keeper.company(tokens).await?.is_none() {
-                                    return Ok(self.refused(Some(version), REST, error));
+                                self.manager.slot.state().invalid_grant = Some(version);
+                                if self.manager.company(tokens).await?.is_none() {
+                                    return Ok(self.refused(Some(version), FAILURE_COOLDOWN, error));
                                 }
-                                *refused = Some((version, error));
+                                *rejected = Some((version, error));
                             }
                             _ => {}
                         }
@@ -189,71 +293,86 @@ impl Renewal {
                     }
                 }
             }
-            Way::FromCompany => {
+            RefreshStrategy::FromCompany => {
                 let (Some(company), Resource::Location(location)) = (&company, &self.key().resource) else {
                     return Ok(Try::Again);
                 };
                 match self.app().mint(company, location, &self.deadline).await {
-                    Ok(tokens) => tokens,
+                    Ok(new) => TokenSet {
+                        rejections: tokens.map(|tokens| tokens.rejections.clone()).unwrap_or_default(),
+                        ..new
+                    },
                     Err(Unminted::Company(error)) => return Ok(Try::Done(Err(error))),
                     Err(Unminted::Refused(Refusal { trouble, error })) => {
                         return Ok(self.stopped(trouble, version, error));
                     }
                 }
             }
-            Way::Authorize(lack) => {
-                let why = match lack {
-                    Lack::Tokens => return Ok(Try::Done(Err(Arc::new(self.not_installed())))),
-                    Lack::RefreshToken => "its access token no longer works, and it has no refresh token",
-                    Lack::GoodRefreshToken => "HighLevel no longer takes its refresh token",
+            RefreshStrategy::Authorize(reason) => {
+                let why = match reason {
+                    ReauthReason::NoTokens => return Ok(Try::Done(Err(Arc::new(self.not_installed())))),
+                    ReauthReason::NoRefreshToken => {
+                        "its access token no longer works, and it has no refresh token"
+                    }
+                    ReauthReason::RefreshTokenRejected => "HighLevel no longer takes its refresh token",
                 };
                 let error = Error::needs_authorization(NAME, install_again(&self.key().resource, why));
-                let error = match refused.take() {
-                    Some((_, said)) => error.with_source(said),
+                let error = match rejected.take() {
+                    Some((_, source)) => error.with_source(source),
                     None => error,
                 };
-                return Ok(self.refused(version, REST, error));
+                return Ok(self.refused(version, FAILURE_COOLDOWN, error));
             }
         };
-        if let Reason::Rejected(_) = self.reason {
+        if let Reason::Rejected(token, why) = &self.reason {
+            let now = self.app().moment();
+            // Not of tokens that another process has put there since.
+            if tokens.is_some_and(|tokens| call::same(token, &tokens.access_token)) {
+                new.rejections.refreshed(*why, now.wall);
+            }
             // Also if the store does not take them: there are others now.
-            self.keeper.slot.state().replaced = Some(self.app().moment());
+            self.manager.slot.state().replaced = Some(now);
         }
         let expected = version.map_or(Precondition::Nothing, Precondition::Version);
-        match self.keeper.save(Unsaved { tokens: new, expected, is_installation: false }).await? {
+        match self.manager.save(PendingWrite { tokens: new, expected, is_installation: false }).await? {
             Some(stored) => {
-                tracing::debug!("renewed");
-                Ok(Try::Done(Ok(self.keeper.adopt(stored))))
+                tracing::debug!("refreshed");
+                Ok(Try::Done(Ok(self.manager.adopt(stored))))
             }
-            // Somebody else put something there, or removed it: that is newer than what was just renewed.
+            // Another process put something there, or removed it: that is newer than these.
             None => Ok(Try::Again),
         }
     }
 
-    /// It failed, for now or for good.
-    fn stopped(&self, trouble: Trouble, version: Option<Version>, error: Error) -> Try {
-        match trouble {
-            Trouble::InvalidGrant => self.refused(version, REST, error),
-            Trouble::LocationInactive | Trouble::Unauthorized | Trouble::Final => {
-                // What the owner has to mend takes longer.
+    /// The refresh failed, for now or for good.
+    fn stopped(&self, failure: TokenFailure, version: Option<Version>, error: Error) -> Try {
+        match failure {
+            TokenFailure::InvalidGrant => self.refused(version, FAILURE_COOLDOWN, error),
+            TokenFailure::LocationInactive
+            | TokenFailure::Unauthorized
+            | TokenFailure::WrongClient
+            | TokenFailure::Final => {
+                // What the owner has to fix takes longer.
                 let is_for_owner = error.kind() == ErrorKind::NeedsAuthorization;
-                self.refused(version, if is_for_owner { REST } else { SHORT_REST }, error)
+                self.refused(version, if is_for_owner { FAILURE_COOLDOWN } else { SHORT_COOLDOWN }, error)
             }
-            Trouble::NotSent | Trouble::Lost(_) | Trouble::Busy(_) => Try::Done(self.failed(error)),
+            TokenFailure::NotSent | TokenFailure::Lost(_) | TokenFailure::Busy(_) => {
+                Try::Done(self.failed(error))
+            }
         }
     }
 
-    /// It was refused, and would be again: nobody asks for a while.
-    fn refused(&self, version: Option<Version>, rest: Duration, error: Error) -> Try {
+    /// HighLevel rejected it, and would again: it is not asked for a while.
+    fn refused(&self, version: Option<Version>, cooldown: Duration, error: Error) -> Try {
         let outcome = self.failed(error);
         if let Err(error) = &outcome {
             let (at, error) = (self.app().moment(), Arc::clone(error));
-            self.keeper.slot.state().refused = Some(Refused { version, at, rest, error });
+            self.manager.slot.state().refused = Some(Refused { version, at, cooldown, error });
         }
         Try::Done(outcome)
     }
 
-    /// The failure is logged here, once for all who wait: of a renewal ahead of time nobody else hears.
+    /// The failure is logged here, once for all calls that wait: no call reports that of a refresh ahead of expiry.
     fn failed(&self, error: Error) -> Outcome {
         tracing::warn!(kind = ?error.kind(), "no tokens of the {}: {error}", self.name());
         Err(Arc::new(error))
@@ -261,7 +380,7 @@ impl Renewal {
 
     fn not_installed(&self) -> Error {
         let name = self.name();
-        let company = self.keeper.slot.state().company.clone();
+        let company = self.manager.slot.state().company.clone();
         let what = match (&self.key().resource, company) {
             (Resource::Location(_), Some(company)) => {
                 let company = oauth::describe(&Resource::Company(company));
@@ -284,11 +403,11 @@ impl Renewal {
     }
 
     fn app(&self) -> &Arc<Inner> {
-        &self.keeper.app
+        &self.manager.app
     }
 
     fn key(&self) -> &Key {
-        &self.keeper.slot.key
+        &self.manager.slot.key
     }
 }
 
@@ -308,27 +427,32 @@ pub(super) enum Unminted {
 }
 
 impl Inner {
-    /// Asks for tokens until there is an answer, there is no time left, or asking is no use. Before each attempt the
-    /// lease is renewed, so that it outlives the attempt.
+    /// Asks for tokens until there is a response, there is no time left, or asking is no use. Before each attempt the lease
+    /// is extended, so that it outlives the attempt.
     ///
-    /// What works once is not given up for the deadline of those who wait, once it may have been done: its answer can be
-    /// had for a short time only, and without it the app has to be installed again.
+    /// A request that works once is not given up for the deadline of those who wait, once it may have been done: its
+    /// response can be obtained for a short time only, and without it the app has to be installed again.
     pub(super) async fn ask(
         &self,
         request: &Request<'_>,
         deadline: &Deadline,
-        lease: Option<&Renewal>,
+        task: Option<&RefreshTask>,
     ) -> Asked {
         let mut progress = Progress::default();
-        let mut sent: Option<Moment> = None;
+        // A task before this one may have sent it.
+        let in_flight = task.and_then(RefreshTask::in_flight).filter(|sent| request.is_with(&sent.token));
+        let mut sent: Option<Moment> = in_flight.map(|sent| sent.since);
         loop {
-            if let Some(lease) = lease {
-                match lease.lease().await {
+            if let Some(task) = task {
+                if !task.is_current() {
+                    return Asked::LeaseLost;
+                }
+                match task.lease().await {
                     Ok(None) => {}
                     Ok(Some(_)) => return Asked::LeaseLost,
-                    // To ask for the same answer again does no harm, and there may be a store when it is there.
+                    // To ask for the same response again does no harm, and there may be a store when it is there.
                     Err(_) if sent.is_some() => {}
-                    Err(error) => return Asked::Refused(Refusal { trouble: Trouble::NotSent, error }),
+                    Err(error) => return Asked::Refused(Refusal { trouble: TokenFailure::NotSent, error }),
                 }
             }
             let began = self.moment();
@@ -336,27 +460,34 @@ impl Inner {
             if left.is_zero() && sent.is_none() {
                 return Asked::Refused(oauth::out_of_time(request));
             }
-            let timeout = ATTEMPT.min(self.connection.options.attempt);
-            let timeout = if request.works_once() { timeout } else { timeout.min(left) };
+            let timeout = if request.works_once() { ATTEMPT } else { ATTEMPT.min(left) };
+            if let Some(task) = task {
+                task.will_send(request, sent.unwrap_or(began));
+            }
             let result = self.oauth.ask(request, timeout).await;
-            let trouble = result.as_ref().err().map(|refusal| refusal.trouble);
+            let failure = result.as_ref().err().map(|refusal| refusal.trouble);
             tracing::debug!(
                 operation = request.name(),
                 attempt = progress.retries + 1,
-                ?trouble,
+                ?failure,
                 "asked for tokens"
             );
             let refusal = match result {
                 Ok(granted) => return Asked::Granted(Box::new(granted)),
                 Err(refusal) => refusal,
             };
-            if let Trouble::Lost(_) = refusal.trouble {
+            if let TokenFailure::Lost(_) = refusal.trouble {
                 sent.get_or_insert(began);
             }
             progress.sent = sent.map(|sent| self.moment().since(sent));
             let left = (!request.works_once() || sent.is_none()).then(|| deadline.left());
             let pause = again(refusal.trouble, progress, request.works_once(), left, call::random());
             progress.retries += 1;
+            if let Some(task) = task
+                && (sent.is_none() || pause.is_none())
+            {
+                task.has_ended();
+            }
             let Some(pause) = pause else {
                 let Refusal { trouble, error } = refusal;
                 let error = error.after(progress.retries, sent.is_some(), None);
@@ -373,8 +504,8 @@ impl Inner {
         location: &LocationId,
         deadline: &Deadline,
     ) -> Result<TokenSet, Unminted> {
-        let keeper = self.keeper(Resource::Company(company.clone()));
-        let mut bearer = keeper.bearer(None, deadline.at()).await.map_err(Unminted::Company)?;
+        let manager = self.manager(Resource::Company(company.clone()));
+        let mut bearer = manager.bearer(None, deadline.at()).await.map_err(Unminted::Company)?;
         let mut fresh = false;
         loop {
             let request = Request::Location { company, location, bearer: &bearer, is_other: fresh };
@@ -389,11 +520,11 @@ impl Inner {
                 Asked::Refused(refusal) => refusal,
                 Asked::LeaseLost => return Err(Unminted::Refused(oauth::out_of_time(&request))),
             };
-            if refusal.trouble != Trouble::Unauthorized || fresh {
+            if refusal.trouble != TokenFailure::Unauthorized || fresh {
                 return Err(Unminted::Refused(refusal));
             }
             let rejected = Rejected::new(&bearer, refusal.error.body());
-            let other = keeper.bearer(Some(rejected), deadline.at()).await.map_err(Unminted::Company)?;
+            let other = manager.bearer(Some(rejected), deadline.at()).await.map_err(Unminted::Company)?;
             if call::same(&other.token, &bearer.token) {
                 return Err(Unminted::Refused(refusal));
             }

@@ -12,6 +12,7 @@ use super::{BODY_LIMIT, Operation};
 use crate::classify::{self, Fault, Replay, Seen, Verdict, classify};
 use crate::limit::RateLimitHeaders;
 use crate::redact::redact;
+use crate::unauthorized::Unauthorized;
 use crate::{Error, Receipt, lenient, transport};
 
 /// An attempt that did not end with a receipt: what is known, and the error to report if nothing is done about it.
@@ -52,7 +53,7 @@ pub(super) fn evaluate<O: Operation>(
         redirected: answer.redirected,
         retry_after,
         day_is_spent: limits.daily_remaining == Some(0),
-        about_version: status == 401 && is_about_version(&answer.body),
+        not_about_token: status == 401 && !Unauthorized::read(&answer.body).is_about_the_token(),
     };
     let verdict = classify(Seen::Answer(seen), replay);
     let fault = |text: String, mut answer: highlevel_wire::RawResponse| {
@@ -103,16 +104,6 @@ pub(super) fn evaluate<O: Operation>(
             Err(failed)
         }
     }
-}
-
-/// Whether a 401 is about the `Version` header: "version header was not found.", "version header is invalid".
-pub(crate) fn is_about_version(body: &[u8]) -> bool {
-    String::from_utf8_lossy(body).to_ascii_lowercase().contains("version header")
-}
-
-/// Whether a 401 is about a scope that the token has not: "The token is not authorized for this scope."
-pub(crate) fn is_about_a_scope(body: &[u8]) -> bool {
-    String::from_utf8_lossy(body).to_ascii_lowercase().contains("not authorized for this scope")
 }
 
 /// Reads a receipt that the generated code could not read. Some channels answer `messageIds` instead of a `messageId`,

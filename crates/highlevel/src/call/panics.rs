@@ -1,4 +1,4 @@
-//! Panics of plugged-in code: rate limiters and token sources.
+//! Panics of plugged-in code: rate limiters, token sources and token stores.
 
 use std::fmt;
 use std::future::{Future, poll_fn};
@@ -8,7 +8,7 @@ use std::task::Poll;
 /// Plugged-in code panicked. The panic hook of the process has reported where; the message may contain anything and is not
 /// repeated.
 #[derive(Debug)]
-pub(super) struct Panicked;
+pub(crate) struct Panicked;
 
 impl fmt::Display for Panicked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -23,7 +23,7 @@ impl std::error::Error for Panicked {}
 /// # Errors
 ///
 /// Returns [`Panicked`] if making, polling or dropping the future panics.
-pub(super) async fn catch_panic<F: Future>(make: impl FnOnce() -> F) -> Result<F::Output, Panicked> {
+pub(crate) async fn catch_panic<F: Future>(make: impl FnOnce() -> F) -> Result<F::Output, Panicked> {
     // In a box of its own, so that dropping it can be caught as well.
     let mut future = Some(catch(|| Box::pin(make()))?);
     let result = poll_fn(|context| {

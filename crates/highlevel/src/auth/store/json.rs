@@ -6,9 +6,11 @@ use std::time::{Duration, SystemTime};
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use crate::auth::TokenSet;
-use crate::auth::tokens::UnknownFields;
+use crate::auth::tokens::{Rejections, UnknownFields, UnknownRejection};
+use crate::unauthorized::Words;
 
 /// The format that is written. Older formats stay readable.
 ///
@@ -84,6 +86,8 @@ pub(super) struct TokensForm<'a> {
     location_id: Option<Cow<'a, str>>,
     #[serde(borrow, skip_serializing_if = "Option::is_none")]
     user_id: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rejections: Option<Value>,
     #[serde(flatten)]
     unknown: Cow<'a, UnknownFields>,
 }
@@ -101,6 +105,7 @@ impl<'a> TokensForm<'a> {
             company_id,
             location_id,
             user_id,
+            rejections,
             unknown,
         } = tokens;
         Self {
@@ -114,6 +119,7 @@ impl<'a> TokensForm<'a> {
             company_id: company_id.as_ref().map(|id| id.as_str().into()),
             location_id: location_id.as_ref().map(|id| id.as_str().into()),
             user_id: user_id.as_ref().map(|id| id.as_str().into()),
+            rejections: write_rejections(rejections),
             unknown: Cow::Borrowed(unknown),
         }
     }
@@ -134,9 +140,35 @@ impl<'a> TokensForm<'a> {
             company_id: self.company_id.map(|id| id.into_owned().into()),
             location_id: self.location_id.map(|id| id.into_owned().into()),
             user_id: self.user_id.map(|id| id.into_owned().into()),
+            rejections: self
+                .rejections
+                .as_ref()
+                .map(|json| Box::new(read_rejections(json)))
+                .unwrap_or_default(),
             unknown: self.unknown.into_owned(),
         })
     }
+}
+
+fn write_rejections(rejections: &Rejections) -> Option<Value> {
+    let Rejections { refreshed_at, unknown } = rejections;
+    let unknown: Vec<_> = unknown
+        .iter()
+        .map(|entry| json!({ "digest": format!("{:016x}", entry.words.0), "helped": entry.helped }))
+        .collect();
+    let refreshed_at = (*refreshed_at)?;
+    Some(json!({ "refreshed_at_unix_ms": rounded_down(refreshed_at), "unknown": unknown }))
+}
+
+/// Reads what can be read: it must not cost the tokens.
+fn read_rejections(json: &Value) -> Rejections {
+    let refreshed_at = json["refreshed_at_unix_ms"].as_i64().and_then(|time| self::time(time).ok());
+    let entries = json["unknown"].as_array().into_iter().flatten();
+    let read = |entry: &Value| {
+        let digest = u64::from_str_radix(entry["digest"].as_str()?, 16).ok()?;
+        Some(UnknownRejection { words: Words(digest), helped: entry["helped"].as_bool().unwrap_or_default() })
+    };
+    Rejections { refreshed_at, unknown: entries.filter_map(read).collect() }
 }
 
 /// Reads a document that names its format. Tokens in it name theirs.

@@ -65,13 +65,15 @@ async fn after_thirty_seconds_a_lost_answer_is_lost() {
 #[tokio::test]
 async fn a_lost_answer_is_asked_for_again_when_nobody_waits_any_more() {
     let world = World::new().await;
-    let app = world.builder().attempt_timeout(Duration::from_millis(40)).build().expect("an app");
-    app.exchange(World::code("loc1")).await.expect("tokens");
+    let (app, client) = world.installed("loc1").await;
     world.expire();
-    let silent = || Fate::ButThen(10 * SECOND, Act::Stall(Vec::new()));
+    let silent = || Fate::ButThen(NOTHING, Act::Stall(Vec::new()));
     world.fates([silent(), silent()]);
-    give_up_after_the_first_attempt_is_begun(&world, &app.location("loc1")).await;
+    give_up_after_the_first_attempt_is_begun(&world, &client).await;
+    // Attempts of ten seconds, which pass as soon as nothing else happens.
+    tokio::time::pause();
     app.flush().await;
+    tokio::time::resume();
     assert_eq!(world.refreshes(), 3);
     // HighLevel repeats its answer no longer, and need not.
     world.clock.advance(60 * SECOND);
@@ -131,13 +133,79 @@ async fn a_lost_answer_is_asked_for_again_without_the_lease_if_the_store_fails()
 #[tokio::test]
 async fn an_attempt_ends_in_time_for_others() {
     let world = World::new().await;
-    let app = world.builder().attempt_timeout(Duration::from_millis(40)).build().expect("an app");
-    app.exchange(World::code("loc1")).await.expect("tokens");
+    let (_, client) = world.installed("loc1").await;
     world.expire();
-    let silent = || Fate::ButThen(10 * SECOND, Act::Stall(Vec::new()));
+    let silent = || Fate::ButThen(NOTHING, Act::Stall(Vec::new()));
     world.fates([silent(), silent()]);
-    send(&app.location("loc1").with_attempt_timeout(10 * SECOND)).await.expect("a receipt");
+    tokio::time::pause();
+    let sent = send(&client).await;
+    tokio::time::resume();
+    sent.expect("a receipt");
     assert_eq!(world.refreshes(), 3);
+}
+
+/// The time of an attempt is for messages. A refresh token works once, so the response with the next one is waited for.
+#[tokio::test]
+async fn a_token_request_has_its_own_time_whatever_the_attempt_timeout_is() {
+    let world = World::new().await;
+    world.installed("loc1").await;
+    world.expire();
+    let app = world.builder().attempt_timeout(Duration::from_millis(50)).build().expect("an app");
+    let barrier = Arc::new(Barrier::new(2));
+    world.fates([Fate::Held(Arc::clone(&barrier))]);
+    let call = tokio::spawn({
+        let client = app.location("loc1").with_attempt_timeout(20 * SECOND);
+        async move { send(&client).await }
+    });
+    world.server.arrived(2).await;
+    // Six attempts of messages.
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(world.refreshes(), 1);
+    barrier.wait().await;
+    call.await.expect("no panic").expect("a receipt");
+    assert_eq!(world.refreshes(), 1);
+}
+
+/// A used refresh token is no reason to look for the mistake in the client secret.
+#[tokio::test]
+async fn used_codes_and_refresh_tokens_lead_to_a_new_authorization() {
+    let rejections = [
+        ("400 Bad Request", json!({ "error": "invalid_grant" })),
+        ("401 Unauthorized", json!({ "message": "Invalid refresh token" })),
+        (
+            "401 Unauthorized",
+            json!({ "error": "UnAuthorized!", "error_description": "Refresh token has expired" }),
+        ),
+        ("401 Unauthorized", json!({ "statusCode": 401, "message": ["The refresh token was already used"] })),
+    ];
+    for (status, body) in rejections {
+        let world = World::new().await;
+        let (_, client) = world.installed("loc1").await;
+        world.expire();
+        world.fates([Fate::Not(Act::Answer(json_answer(status, &body)))]);
+        let error = send(&client).await.expect_err("rejected");
+        assert_eq!(
+            (error.kind(), error.delivery()),
+            (ErrorKind::NeedsAuthorization, Delivery::NotSent),
+            "{body}"
+        );
+        assert!(!error.to_string().contains("secret"), "{error}");
+    }
+    let rejections = [
+        (
+            "401 Unauthorized",
+            json!({ "error": "UnAuthorized!", "error_description": "Authorization code not found" }),
+        ),
+        ("400 Bad Request", json!({ "error": "invalid_grant", "error_description": "code was used" })),
+        ("401 Unauthorized", json!({ "message": "The authorization code has expired" })),
+    ];
+    for (status, body) in rejections {
+        let world = World::new().await;
+        world.fates([Fate::Not(Act::Answer(json_answer(status, &body)))]);
+        let error = world.app().exchange(World::code("loc1")).await.expect_err("rejected");
+        assert_eq!(error.kind(), ErrorKind::NeedsAuthorization, "{body}");
+        assert!(!error.to_string().contains("secret"), "{error}");
+    }
 }
 
 #[tokio::test]

@@ -167,8 +167,102 @@ async fn a_late_removal_does_not_touch_a_newer_installation() {
     app.exchange(World::code("loc1")).await.expect("tokens");
     assert_eq!(handle(&world, &app, &event).await, Handled::InstalledAgain(location("loc1")));
     send(&client).await.expect("a receipt");
-    // One that does not say when it happened is taken at its word.
-    assert_eq!(handle(&world, &app, &uninstall("loc1")).await, Handled::Removed(vec![location("loc1")]));
+}
+
+/// It may be late, and of an installation before this one: HighLevel knows.
+#[tokio::test]
+async fn a_removal_without_a_timestamp_removes_tokens_that_highlevel_no_longer_accepts() {
+    for is_dead in [false, true] {
+        let world = World::new().await;
+        let (app, client) = world.installed("loc1").await;
+        if is_dead {
+            world.revoke(&location("loc1"));
+            assert_eq!(
+                handle(&world, &app, &uninstall("loc1")).await,
+                Handled::Removed(vec![location("loc1")])
+            );
+            assert!(world.stored("loc1").await.is_none());
+            let error = send(&client).await.expect_err("removed");
+            assert_eq!(error.kind(), ErrorKind::NeedsAuthorization);
+            // Delivered again.
+            assert_eq!(handle(&world, &app, &uninstall("loc1")).await, Handled::Removed(Vec::new()));
+        } else {
+            assert_eq!(
+                handle(&world, &app, &uninstall("loc1")).await,
+                Handled::InstalledAgain(location("loc1"))
+            );
+            send(&client).await.expect("a receipt");
+            // It was asked with the refresh token, and the next one is stored.
+            let stored = world.stored("loc1").await.expect("tokens");
+            assert_eq!(stored.access_token.expose_secret(), "access-5ec2e75ec2e7-2");
+        }
+        assert_eq!(world.refreshes(), 1);
+    }
+}
+
+/// Nothing is removed for a reason that passes.
+#[tokio::test]
+async fn a_removal_without_a_timestamp_is_an_error_as_long_as_highlevel_cannot_be_asked() {
+    let world = World::new().await;
+    let (app, client) = world.installed("loc1").await;
+    let event = verified(&uninstall("loc1"), world.clock.now());
+    world.set_active("loc1", false);
+    let error = app.handle(&event).await.expect_err("not active");
+    assert_eq!(error.kind(), ErrorKind::LocationInactive);
+    world.set_active("loc1", true);
+    world.clock.advance(5 * SECOND);
+    world.fates([Fate::Not(refusal("422 Unprocessable Entity", "odd"))]);
+    let error = app.handle(&event).await.expect_err("not asked");
+    assert_eq!(error.kind(), ErrorKind::Token);
+    assert!(world.stored("loc1").await.is_some());
+    send(&client).await.expect("a receipt");
+    world.clock.advance(5 * SECOND);
+    assert_eq!(app.handle(&event).await.expect("handled"), Handled::InstalledAgain(location("loc1")));
+}
+
+#[tokio::test]
+async fn a_removal_of_a_company_without_a_timestamp_leaves_what_was_installed_again() {
+    let world = World::new().await;
+    let app = world.app();
+    app.exchange(World::company_code()).await.expect("tokens");
+    for id in ["loc1", "loc2"] {
+        app.location_token(COMPANY, id).await.expect("tokens");
+    }
+    let event = of_company(EventBuilder::uninstall().app_id(APP_ID));
+    assert_eq!(handle(&world, &app, &event).await, Handled::InstalledAgain(company()));
+    // Removed from the company, but one location has installed the app for itself.
+    world.revoke(&company());
+    world.revoke(&location("loc1"));
+    let Handled::Removed(mut removed) = handle(&world, &app, &event).await else { panic!("removed") };
+    removed.sort();
+    assert_eq!(removed, [location("loc1"), company()]);
+    send(&app.location("loc2")).await.expect("a receipt");
+}
+
+/// The store has been asked to take tokens, and has not done so yet, when the app is removed.
+#[tokio::test]
+async fn a_write_that_ends_after_a_removal_leaves_no_tokens() {
+    let world = World::new().await;
+    let own = Arc::new(OnceLock::<App>::new());
+    let event = uninstall("loc1").at(world.clock.now() + SECOND);
+    let spy = Spy::new(world.store.clone(), {
+        let (own, event) = (Arc::clone(&own), verified(&event, world.clock.now()));
+        move |operation, nth| match (operation, nth) {
+            ("put", 0) => {
+                let (own, event) = (own.get().expect("set below").clone(), event.clone());
+                Before::This(Box::pin(async move {
+                    let handled = own.handle(&event).await.expect("handled");
+                    assert_eq!(handled, Handled::Removed(Vec::new()));
+                }))
+            }
+            _ => Before::Nothing,
+        }
+    });
+    let app = world.builder().store(spy).build().expect("an app");
+    assert!(own.set(app.clone()).is_ok());
+    let error = app.exchange(World::code("loc1")).await.expect_err("removed");
+    assert_eq!(error.kind(), ErrorKind::Token);
+    assert!(world.stored("loc1").await.is_none());
 }
 
 /// What the store has not taken yet is removed as well, and is not offered to it any more.

@@ -5,10 +5,13 @@ mod cancelled;
 mod company;
 mod exchange;
 mod fault;
+mod import;
 #[cfg(feature = "testing")]
 mod install;
+mod panics;
 mod processes;
 mod renewal;
+mod runtimes;
 mod secrets;
 mod spy;
 mod store;

@@ -18,7 +18,7 @@ fn bearer(number: usize) -> String {
 }
 
 #[tokio::test]
-async fn tokens_are_used_for_nearly_all_their_life_and_renewed_meanwhile() {
+async fn tokens_are_used_for_nearly_all_their_life_and_refreshed_before_they_expire() {
     let world = World::new().await;
     let (_, client) = world.installed("loc1").await;
     world.clock.advance(Duration::from_secs(DAY - 301));
@@ -26,18 +26,32 @@ async fn tokens_are_used_for_nearly_all_their_life_and_renewed_meanwhile() {
     assert_eq!(world.refreshes(), 0);
     world.clock.advance(122 * SECOND);
     send(&client).await.expect("a receipt");
-    // The call went on with the old token, while the new one was on its way.
-    assert_eq!(world.bearers(), [bearer(1), bearer(1)]);
-    until(async || {
-        let stored = world.stored("loc1").await.expect("tokens");
-        stored.access_token.expose_secret().ends_with("-2")
-    })
-    .await;
-    send(&client).await.expect("a receipt");
-    // The renewal may still have to be taken note of, but there is only one.
+    // The call that started the refresh has waited for it, so the program may end here.
+    assert_eq!(world.bearers(), [bearer(1), bearer(2)]);
+    let stored = world.stored("loc1").await.expect("tokens");
+    assert!(stored.access_token.expose_secret().ends_with("-2"));
     send(&client).await.expect("a receipt");
     assert_eq!(world.refreshes(), 1);
-    assert_eq!(world.bearers().last(), Some(&bearer(2)));
+}
+
+/// Only the call that started it waits, and not for longer than half of its time.
+#[tokio::test]
+async fn a_refresh_ahead_of_expiry_that_does_not_end_delays_one_call_for_half_of_its_time() {
+    let world = World::new().await;
+    let (_, client) = world.installed("loc1").await;
+    world.clock.advance(Duration::from_secs(DAY - 100));
+    world.fates([Fate::Not(Act::Stall(Vec::new()))]);
+    let first = tokio::spawn({
+        let client = client.clone().with_call_timeout(2 * SECOND);
+        async move { send(&client).await }
+    });
+    world.server.arrived(2).await;
+    // It is under way: others use the token that there is.
+    send(&client).await.expect("a receipt");
+    assert!(!first.is_finished());
+    first.await.expect("no panic").expect("a receipt");
+    assert_eq!(world.bearers(), [bearer(1), bearer(1)]);
+    assert_eq!(world.refreshes(), 1);
 }
 
 /// A program that ends waits for what it has begun.
@@ -148,7 +162,7 @@ async fn a_token_that_is_rejected_as_soon_as_it_is_new_is_not_renewed_over_and_o
 
 /// One endpoint rejects every token, for a reason that nobody foresaw, while all others take them.
 #[tokio::test]
-async fn an_endpoint_that_rejects_every_token_does_not_rotate_them() {
+async fn an_endpoint_that_rejects_every_token_for_an_unknown_reason_causes_one_refresh() {
     let world = World::new().await;
     let (_, client) = world.installed("loc1").await;
     let reject = async |renewals| {
@@ -161,21 +175,89 @@ async fn an_endpoint_that_rejects_every_token_does_not_rotate_them() {
             assert_eq!(world.refreshes(), renewals);
         }
     };
-    for (passes, renewals) in [(0, 1), (29, 1), (1, 2)] {
+    for passes in [0, 29, 1, 600, 3_600] {
         world.clock.advance(passes * SECOND);
-        reject(renewals).await;
+        reject(1).await;
     }
-    // A clock that is put back makes it no longer, and who has newer ones helps meanwhile.
-    world.clock.put_back(3_600 * SECOND);
-    steady_time_passes(15 * SECOND).await;
-    reject(2).await;
+    // Other processes know of it, and those that start later.
+    for _ in 0..3 {
+        let other = world.app().location("loc1");
+        world.sends_end(vec![refusal("401 Unauthorized", "Not for you!"); 2]);
+        assert_eq!(send(&other).await.expect_err("rejected").attempts(), 1);
+        world.forget_sends();
+    }
+    assert_eq!(world.refreshes(), 1);
+    // A new installation may be accepted, and is tried with the tokens that are there.
+    world.clock.advance(SECOND);
     world.app().exchange(World::code("loc1")).await.expect("tokens");
     world.sends_end([refusal("401 Unauthorized", "not for you")]);
     send(&client).await.expect("a receipt");
-    assert_eq!(world.bearers().last(), Some(&bearer(4)));
-    assert_eq!(world.refreshes(), 2);
+    assert_eq!(world.bearers().last(), Some(&bearer(3)));
+    assert_eq!(world.refreshes(), 1);
+    world.clock.advance(30 * SECOND);
     steady_time_passes(30 * SECOND).await;
-    reject(3).await;
+    reject(2).await;
+}
+
+/// The endpoint names another request each time, or another reason.
+#[tokio::test]
+async fn unknown_401s_with_changing_texts_do_not_rotate_tokens() {
+    let world = World::new().await;
+    world.installed("loc1").await;
+    for number in 0..20 {
+        world.clock.advance(31 * SECOND);
+        let text = format!("no (request {number}f), {}", ["for you", "here", "today", "yet"][number % 4]);
+        world.sends_end(vec![refusal("401 Unauthorized", &text); 2]);
+        // A process that has just started.
+        send(&world.app().location("loc1")).await.expect_err("rejected");
+        world.forget_sends();
+    }
+    // Ten minutes and twenty seconds: one, and one for another text after ten minutes.
+    assert!(world.refreshes() <= 2, "{}", world.refreshes());
+}
+
+/// An unknown text may well be about the token: then a fresh one is accepted, and the next such 401 refreshes again.
+#[tokio::test]
+async fn an_unknown_401_that_a_fresh_token_cures_is_cured_again_ten_minutes_later() {
+    let world = World::new().await;
+    let (app, client) = world.installed("loc1").await;
+    for (passes, refreshes) in [(0, 1), (31, 1), (570, 2), (600, 3)] {
+        world.clock.advance(passes * SECOND);
+        world.sends_end([refusal("401 Unauthorized", "come back with something else")]);
+        let result = send(&client).await;
+        assert_eq!(result.is_ok(), passes != 31, "{passes}: {result:?}");
+        // What is known of it is stored for other processes.
+        app.flush().await;
+        assert_eq!(world.refreshes(), refreshes, "after {passes} s");
+    }
+    let other = world.app().location("loc1");
+    world.clock.advance(601 * SECOND);
+    world.sends_end([refusal("401 Unauthorized", "come back with something else")]);
+    send(&other).await.expect("a receipt");
+    assert_eq!(world.refreshes(), 4);
+}
+
+#[tokio::test]
+async fn a_401_that_is_not_about_the_token_is_rejected_at_once() {
+    let world = World::new().await;
+    let (_, client) = world.installed("loc1").await;
+    for text in [
+        "version header was not found.",
+        "This authClass type is not allowed to access this scope. Please verify your IAM configuration.",
+        "Token's user type mismatch!",
+        "No message found for the id: t22c6DQcTDf3MjRhwf77 passed in params",
+        "The token does not have access to this location.",
+    ] {
+        world.sends_end([refusal("401 Unauthorized", text)]);
+        let error = send(&client).await.expect_err("rejected");
+        assert_eq!((error.kind(), error.delivery()), (ErrorKind::Status, Delivery::Rejected), "{text}");
+        assert_eq!((error.status(), error.attempts()), (Some(401), 1), "{text}");
+    }
+    let body = json!({ "statusCode": 401, "message": "Unauthorized",
+        "canonicalCode": "CONVERSATIONS_MSG_PROVIDER_NO_ACCESS" });
+    world.sends_end([Act::Answer(crate::server::json("401 Unauthorized", &body))]);
+    assert_eq!(send(&client).await.expect_err("rejected").attempts(), 1);
+    assert_eq!(world.refreshes(), 0);
 }
 
 /// Those that replace it count from when they were given, also if the store did not take them at once.

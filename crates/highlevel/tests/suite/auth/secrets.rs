@@ -180,7 +180,7 @@ async fn no_log_has_a_secret() {
         let _whatever = send(&app.company(COMPANY).location("loc2")).await;
     }
     let log = captured.take();
-    for fact in ["refresh_token", "location_token", "no tokens", "renewed", "loc1"] {
+    for fact in ["refresh_token", "location_token", "no tokens", "refreshed", "loc1"] {
         assert!(log.contains(fact), "{fact} is missing");
     }
     for line in log.lines().filter(|line| !line.is_empty()) {

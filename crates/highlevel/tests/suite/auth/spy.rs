@@ -20,6 +20,8 @@ pub(crate) enum Before {
     Failure,
     /// The operation is done, and seems to have failed.
     LostAnswer,
+    /// It panics.
+    Panic,
     /// This is done first.
     This(Pin<Box<dyn Future<Output = ()> + Send>>),
 }
@@ -32,6 +34,7 @@ pub(crate) struct Spy {
     inner: MemoryStore,
     counts: Arc<Mutex<HashMap<&'static str, usize>>>,
     decide: Arc<Decide>,
+    holders: Arc<Mutex<Vec<String>>>,
 }
 
 impl Spy {
@@ -39,7 +42,7 @@ impl Spy {
         inner: MemoryStore,
         decide: impl Fn(&str, usize) -> Before + Send + Sync + 'static,
     ) -> Self {
-        Self { inner, counts: Arc::default(), decide: Arc::new(decide) }
+        Self { inner, counts: Arc::default(), decide: Arc::new(decide), holders: Arc::default() }
     }
 
     /// A store that can be read, and takes no tokens while the switch is on.
@@ -56,6 +59,11 @@ impl Spy {
         self.counts.lock().expect("no panic").get(operation).copied().unwrap_or_default()
     }
 
+    /// The holders that a lease was asked for.
+    pub(crate) fn holders(&self) -> Vec<String> {
+        self.holders.lock().expect("no panic").clone()
+    }
+
     /// Whether the answer of the operation gets lost.
     async fn before(&self, operation: &'static str) -> Result<bool, StoreError> {
         let nth = {
@@ -68,6 +76,7 @@ impl Spy {
             Before::Nothing => Ok(false),
             Before::Failure => Err("the disk is full".into()),
             Before::LostAnswer => Ok(true),
+            Before::Panic => panic!("a store with a bug"),
             Before::This(work) => {
                 work.await;
                 Ok(false)
@@ -114,6 +123,7 @@ impl TokenStore for Spy {
     fn lease<'a>(&'a self, key: &'a Key, holder: &'a str, length: Duration) -> StoreFuture<'a, LeaseResult> {
         Box::pin(async move {
             self.before("lease").await?;
+            self.holders.lock().expect("no panic").push(holder.to_owned());
             self.inner.lease(key, holder, length).await
         })
     }

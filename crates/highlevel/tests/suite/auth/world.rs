@@ -10,6 +10,7 @@ use highlevel::auth::store::{Key, MemoryStore, Resource, TokenStore};
 use highlevel::auth::{App, AppBuilder, TokenSet};
 use highlevel::{Client, LocalRateLimiter, Receipt, Sms};
 use serde_json::{Value, json};
+use tokio::sync::Barrier;
 
 use crate::server::{Act, Request, Server, answer, json as json_answer};
 
@@ -59,6 +60,8 @@ pub(crate) enum Fate {
     Not(Act),
     /// It is done, so much time passes, and then this happens in place of the answer.
     ButThen(Duration, Act),
+    /// It is done, and the response waits for the barrier.
+    Held(Arc<Barrier>),
 }
 
 /// A HighLevel.
@@ -296,6 +299,7 @@ impl State {
                 self.clock.advance(time);
                 act
             }
+            Some(Fate::Held(barrier)) => Act::Together(barrier, self.grant(request)),
             Some(Fate::Done) | None => Act::Answer(self.grant(request)),
         }
     }

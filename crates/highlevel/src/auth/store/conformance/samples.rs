@@ -8,7 +8,8 @@ use secrecy::{ExposeSecret, SecretString};
 use super::Outcome;
 use super::context::ensure;
 use crate::auth::TokenSet;
-use crate::auth::tokens::UnknownFields;
+use crate::auth::tokens::{Rejections, UnknownFields, UnknownRejection};
+use crate::unauthorized::Words;
 
 /// Returns tokens with every field. Tokens of different names differ in every field.
 pub(super) fn tokens(name: &str) -> TokenSet {
@@ -23,6 +24,10 @@ pub(super) fn tokens(name: &str) -> TokenSet {
         company_id: Some(format!("company-{name}").into()),
         location_id: Some(format!("location-{name}").into()),
         user_id: Some(format!("user-{name}").into()),
+        rejections: Box::new(Rejections {
+            refreshed_at: Some(at(1_700_000_500_123 + length)),
+            unknown: vec![UnknownRejection { words: Words(length), helped: length.is_multiple_of(2) }],
+        }),
         unknown: UnknownFields::default(),
     }
 }
@@ -45,6 +50,7 @@ pub(super) fn bare_tokens() -> TokenSet {
         company_id: None,
         location_id: None,
         user_id: None,
+        rejections: Box::default(),
         ..tokens("bare")
     }
 }
@@ -68,6 +74,7 @@ pub(super) fn same(found: &TokenSet, wanted: &TokenSet) -> Outcome {
         company_id,
         location_id,
         user_id,
+        rejections,
         unknown,
     } = wanted;
     let plain = |token: &Option<SecretString>| token.as_ref().map(|token| token.expose_secret().to_owned());
@@ -78,6 +85,7 @@ pub(super) fn same(found: &TokenSet, wanted: &TokenSet) -> Outcome {
     time("expires_at", found.expires_at, *expires_at)?;
     field("scopes", &found.scopes, scopes)?;
     field("company_id", &found.company_id, company_id)?;
+    field("rejections", &found.rejections, rejections)?;
     field("location_id", &found.location_id, location_id)?;
     field("user_id", &found.user_id, user_id)?;
     ensure(found.unknown == *unknown, || {
