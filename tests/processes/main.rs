@@ -7,6 +7,7 @@
 #![cfg(unix)]
 
 mod descriptors;
+mod limits;
 mod process;
 mod proxy;
 mod refresh;

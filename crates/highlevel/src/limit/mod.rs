@@ -3,6 +3,8 @@
 //! HighLevel allows 100 requests in 10 seconds and 200,000 in a day per location, and reports both in `X-RateLimit-…`
 //! headers. A client asks its [`RateLimiter`] for a [`Permit`] before each request, and reports the response to it.
 
+#[cfg(feature = "testing")]
+pub mod conformance;
 mod error;
 mod expiry;
 mod headers;

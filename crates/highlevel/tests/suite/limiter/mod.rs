@@ -1,5 +1,7 @@
 //! The limiter of one process, on a clock that the test moves.
 
+mod broken;
+mod conformance;
 mod simulated;
 
 use std::sync::Arc;
@@ -216,6 +218,58 @@ async fn headers_do_not_loosen_the_limits_of_the_caller() {
         running.iter().for_each(tokio::task::JoinHandle::abort);
         let (sent, rejected) = server.own();
         assert_eq!((sent, rejected), (5, 0), "in a minute, with headers {limit} in {interval:?}");
+    }
+}
+
+/// Requests that wait on a runtime that is not driven, wherever in the queue, do not hold up the others.
+#[tokio::test(start_paused = true)]
+async fn requests_that_are_not_polled_are_passed_over() {
+    for seed in 0..200 {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let burst = random.u32(1..8);
+        let limiter = LocalRateLimiter::with_limits(burst, SECOND, 1_000_000).margin(Duration::ZERO);
+        for _ in 0..burst {
+            acquire(&limiter, "location").await;
+        }
+        let began = now();
+        // Polled once, and never again. The first one is always among them.
+        let mut stuck = Vec::new();
+        let mut running = Vec::new();
+        for number in 0..random.usize(2..60) {
+            if number == 0 || random.bool() {
+                let limiter = limiter.clone();
+                let mut waiting = Box::pin(async move { limiter.acquire("location", Duration::MAX).await });
+                let waker = std::task::Waker::noop();
+                assert!(waiting.as_mut().poll(&mut std::task::Context::from_waker(waker)).is_pending());
+                stuck.push(waiting);
+            } else {
+                let limiter = limiter.clone();
+                running.push(tokio::spawn(async move {
+                    acquire(&limiter, "location").await;
+                    now()
+                }));
+                tokio::task::yield_now().await;
+            }
+        }
+        let mut times = Vec::new();
+        for task in running {
+            times.push(task.await.expect("no panic"));
+        }
+        // As if the others were not there, but for a moment in which each of them could have taken its permit.
+        let moment = 100 * MILLISECOND * u32::try_from(stuck.len()).unwrap();
+        for (number, time) in (0..).zip(&times) {
+            let round = number / burst + 1;
+            let late = (*time - began).saturating_sub(round * SECOND);
+            assert!(late <= moment, "seed {seed}: request {number} of {burst} a second is {late:?} late");
+        }
+        for (first, later) in times.iter().zip(times.iter().skip(burst as usize)) {
+            assert!(*later - *first >= SECOND, "seed {seed}: more than {burst} in a second");
+        }
+        // They are still in the queue, and get their permits when they are polled.
+        for waiting in stuck {
+            used(&waiting.await.expect("a permit"));
+        }
+        assert_eq!(limiter.locations(), 1);
     }
 }
 

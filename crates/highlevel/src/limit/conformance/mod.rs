@@ -1,0 +1,155 @@
+//! Checks for implementations of [`RateLimiter`].
+//!
+//! ```
+//! use std::time::Duration;
+//! use highlevel::limit::{LocalRateLimiter, conformance};
+//!
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), conformance::Failures> {
+//! let limits = conformance::Limits::new(4, Duration::from_millis(50), 30);
+//! let limiter = LocalRateLimiter::with_limits(limits.burst, limits.interval, limits.daily).margin(Duration::ZERO);
+//! conformance::run(limits, async || Ok(limiter.clone())).await?;
+//! # Ok(())
+//! # }
+//! ```
+
+mod checks;
+mod context;
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use self::context::Context;
+use super::{AcquireError, RateLimiter};
+
+/// The limits that the limiter under test is configured with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Requests in one interval. From 2 to 9.
+    pub burst: u32,
+    /// The length of the interval.
+    pub interval: Duration,
+    /// Requests in a day. At least seven times the burst limit; a check uses all of them.
+    pub daily: u32,
+    /// `true` if permits that are dropped unused are given back, `false` if they lapse. Defaults to `true`.
+    pub gives_back: bool,
+}
+
+impl Limits {
+    /// Limits for a limiter that takes back unused permits.
+    pub fn new(burst: u32, interval: Duration, daily: u32) -> Self {
+        Self { burst, interval, daily, gives_back: true }
+    }
+
+    /// Sets whether the limiter takes back unused permits.
+    pub fn gives_back(mut self, gives_back: bool) -> Self {
+        self.gives_back = gives_back;
+        self
+    }
+}
+
+/// Runs all checks on a limiter.
+///
+/// `open` opens the limiter as another process would: for a database, on a separate connection. All that are opened
+/// share their limits. The checks use a location each, and measure time on the clock of the runtime: a limiter without a
+/// store can be checked with tokio's paused clock. No check fails because the machine is slow.
+///
+/// # Errors
+///
+/// Returns the failed checks, with what was expected and what the limiter did.
+pub async fn run<L>(limits: Limits, open: impl AsyncFn() -> Result<L, AcquireError>) -> Result<(), Failures>
+where
+    L: RateLimiter + 'static,
+{
+    let mut handles: Vec<Arc<dyn RateLimiter>> = Vec::new();
+    for _ in 0..2 {
+        match open().await {
+            Ok(limiter) => handles.push(Arc::new(limiter)),
+            Err(error) => return Err(Failures(vec![Failure { check: "open", what: error.to_string() }])),
+        }
+    }
+    let mut failures = Vec::new();
+    for (check, body) in CHECKS {
+        let context = Context { check, limits, handles: handles.clone() };
+        // On a task: a limiter that panics fails the check, and not the run.
+        let outcome = match tokio::spawn(body(context)).await {
+            Ok(outcome) => outcome,
+            Err(error) => Err(format!("the limiter panicked: {error}")),
+        };
+        if let Err(what) = outcome {
+            failures.push(Failure { check, what });
+        }
+    }
+    if failures.is_empty() { Ok(()) } else { Err(Failures(failures)) }
+}
+
+type Outcome = Result<(), String>;
+type Body = fn(Context) -> Pin<Box<dyn Future<Output = Outcome> + Send>>;
+
+const CHECKS: &[(&str, Body)] = &[
+    ("burst: as many as the limit at once", |context| Box::pin(checks::at_once(context))),
+    ("burst: never more in any window", |context| Box::pin(checks::any_window(context))),
+    ("burst: many tasks", |context| Box::pin(checks::many_tasks(context))),
+    ("burst: capacity returns", |context| Box::pin(checks::capacity_returns(context))),
+    ("order: first in, first out", |context| Box::pin(checks::order(context))),
+    ("locations: independent", |context| Box::pin(checks::locations(context))),
+    ("timeout: honoured", |context| Box::pin(checks::timeout(context))),
+    ("timeout: the error", |context| Box::pin(checks::timeout_error(context))),
+    ("timeout: any length", |context| Box::pin(checks::any_timeout(context))),
+    ("cancel: leaves the queue", |context| Box::pin(checks::cancel(context))),
+    ("permit: given back unused", |context| Box::pin(checks::give_back(context))),
+    ("permit: used without a response", |context| Box::pin(checks::no_response(context))),
+    ("permit: expires", |context| Box::pin(checks::expires(context))),
+    ("permit: used late", |context| Box::pin(checks::used_late(context))),
+    ("rejected: blocks", |context| Box::pin(checks::rejected(context))),
+    ("rejected: blocks one location", |context| Box::pin(checks::rejected_elsewhere(context))),
+    ("rejected: as long as Retry-After", |context| Box::pin(checks::retry_after(context))),
+    ("rejected: any Retry-After", |context| Box::pin(checks::any_retry_after(context))),
+    ("observe: a lower limit", |context| Box::pin(checks::lower_limit(context))),
+    ("observe: a higher limit", |context| Box::pin(checks::higher_limit(context))),
+    ("observe: a shorter interval", |context| Box::pin(checks::shorter_interval(context))),
+    ("observe: remaining requests", |context| Box::pin(checks::remaining(context))),
+    ("observe: remaining requests without a limit", |context| Box::pin(checks::remaining_alone(context))),
+    ("observe: a spent day", |context| Box::pin(checks::spent_day(context))),
+    ("observe: any values", |context| Box::pin(checks::any_values(context))),
+    ("daily: the limit", |context| Box::pin(checks::daily(context))),
+    ("handles: share the limits", |context| Box::pin(checks::handles(context))),
+];
+
+/// The checks that a limiter fails. `Display` and `Debug` list them all.
+pub struct Failures(Vec<Failure>);
+
+/// A check that a limiter fails.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Failure {
+    /// The name of the check.
+    pub check: &'static str,
+    /// The expectation, and what the limiter did.
+    pub what: String,
+}
+
+impl Failures {
+    /// Iterates over the failures, in the order of the checks.
+    pub fn iter(&self) -> impl Iterator<Item = &Failure> {
+        self.0.iter()
+    }
+}
+
+impl fmt::Display for Failures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the limiter fails {} of {} checks", self.0.len(), CHECKS.len())?;
+        self.0.iter().try_for_each(|Failure { check, what }| write!(f, "\n  {check}\n      {what}"))
+    }
+}
+
+impl fmt::Debug for Failures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl std::error::Error for Failures {}
