@@ -15,4 +15,5 @@ mod send;
 mod server;
 mod store;
 mod stress;
+mod tokens;
 mod webhooks;

@@ -27,10 +27,10 @@
 //!
 //! # How tokens stay fresh
 //!
-//! Access tokens live a day, and refresh tokens work once. About four minutes before an access token expires it is renewed
-//! in the background; when it has expired, or HighLevel rejects it, calls wait for the renewal. However many calls
-//! there are, in this process and in all others that share its [store](store::TokenStore), there is one renewal, and what
-//! it brings is stored before it is used.
+//! Access tokens live a day, and refresh tokens work once. About four minutes before an access token expires, one call
+//! refreshes it before it sends; when it has expired, or HighLevel rejects it, all calls wait for the refresh. However many
+//! calls there are, in this process and in all others that share its [store](store::TokenStore), there is one refresh, and
+//! the new tokens are stored before they are used.
 //!
 //! # What can go wrong
 //!

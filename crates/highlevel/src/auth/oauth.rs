@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use highlevel_wire::{End, RawResponse};
+use highlevel_wire::{End, Gate, RawResponse};
 use http::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
 
@@ -61,8 +61,13 @@ impl OAuth {
         Self { connection, client_id, client_secret, redirect_uri }
     }
 
-    /// Makes a request once.
-    pub(super) async fn ask(&self, request: &Request<'_>, timeout: Duration) -> Result<Granted, Refusal> {
+    /// Makes a request once. `gate` decides right before its first byte whether it is still sent.
+    pub(super) async fn ask(
+        &self,
+        request: &Request<'_>,
+        timeout: Duration,
+        gate: Option<Gate>,
+    ) -> Result<Granted, Refusal> {
         let authorization = match request {
             Request::Location { bearer, .. } => Some(bearer.authorization.clone().map_err(|what| {
                 Refusal { trouble: TokenFailure::Final, error: Error::odd_token(request.name(), what) }
@@ -70,7 +75,7 @@ impl OAuth {
             Request::Code(_) | Request::Refresh(..) => None,
         };
         self.connection.settled.settle().await;
-        let exchange = self.connection.context(authorization, timeout, None).moving_headers();
+        let exchange = self.connection.context(authorization, timeout, gate).moving_headers();
         let slot = match tokio::time::timeout(timeout, self.connection.slot()).await {
             Ok(slot) => slot.map_err(|error| Refusal { trouble: TokenFailure::NotSent, error })?,
             Err(_) => return Err(out_of_time(request)),

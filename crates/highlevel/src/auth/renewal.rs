@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use highlevel_wire::Gate;
 use secrecy::SecretString;
 
 use super::TokenSet;
@@ -16,6 +17,7 @@ use super::refresh::{
 };
 use super::store::{Key, LeaseResult, Precondition, Resource, StoredTokens, Version};
 use crate::call;
+use crate::limit::Expiry;
 use crate::token::Rejected;
 use crate::{CompanyId, Error, ErrorKind, LocationId, Result};
 
@@ -443,12 +445,15 @@ impl Inner {
         let in_flight = task.and_then(RefreshTask::in_flight).filter(|sent| request.is_with(&sent.token));
         let mut sent: Option<Moment> = in_flight.map(|sent| sent.since);
         loop {
+            let mut gate = None;
             if let Some(task) = task {
                 if !task.is_current() {
                     return Asked::LeaseLost;
                 }
+                let lease_ends = Expiry::after(LEASE);
                 match task.lease().await {
-                    Ok(None) => {}
+                    // A process that is stopped here may go on when another has refreshed: it must not send.
+                    Ok(None) => gate = Some(Gate::new(move || !lease_ends.has_passed())),
                     Ok(Some(_)) => return Asked::LeaseLost,
                     // To ask for the same response again does no harm, and there may be a store when it is there.
                     Err(_) if sent.is_some() => {}
@@ -464,7 +469,7 @@ impl Inner {
             if let Some(task) = task {
                 task.will_send(request, sent.unwrap_or(began));
             }
-            let result = self.oauth.ask(request, timeout).await;
+            let result = self.oauth.ask(request, timeout, gate).await;
             let failure = result.as_ref().err().map(|refusal| refusal.trouble);
             tracing::debug!(
                 operation = request.name(),

@@ -79,6 +79,22 @@ async fn a_lease_from_before_the_clock_was_put_back_stops_nobody() {
     assert_eq!(world.refreshes(), 1);
 }
 
+/// A process that was stopped with the lease in hand: another may have refreshed meanwhile.
+#[tokio::test]
+async fn a_lease_that_has_ended_before_the_request_is_sent_is_acquired_again() {
+    let world = World::new().await;
+    world.installed("loc1").await;
+    world.expire();
+    let spy = Spy::new(world.store.clone(), |operation, nth| match (operation, nth) {
+        // The first is to begin, the second for the attempt.
+        ("lease", 1) => Before::This(Box::pin(super::world::steady_time_passes(16 * SECOND))),
+        _ => Before::Nothing,
+    });
+    let app = world.builder().store(spy.clone()).build().expect("an app");
+    send(&app.location("loc1")).await.expect("a receipt");
+    assert_eq!((spy.count("lease"), world.refreshes()), (3, 1));
+}
+
 /// An app whose store does something before one operation, and the app that does it.
 fn interfered(world: &World, operation: &'static str, nth: usize, work: Work) -> (App, Spy) {
     let other = Arc::new(OnceLock::new());
