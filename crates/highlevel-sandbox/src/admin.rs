@@ -24,14 +24,20 @@ use http::{HeaderMap, Method, StatusCode};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use crate::json_size::{MAX_VALUES, has_too_many_values};
 use crate::server::{self, Body, State};
+use crate::world::StoredSnapshot;
 
 /// Under which all of it is.
 pub(crate) const PREFIX: &str = "/_sandbox/";
 
 /// What takes longer bodies than the API does, and up to how many bytes: everything that exists may be in one.
 const LARGE: [(Method, &str); 2] = [(Method::PUT, "snapshot"), (Method::PUT, "seed")];
-const LONGEST: usize = 256 * 1024 * 1024;
+const LONGEST: usize = 128 * 1024 * 1024;
+/// What else is dealt with one at a time, beside other requests: whatever goes through much of what there is, and all that
+/// is read but this, which is always short.
+const LONG: [(Method, &str); 1] = [(Method::POST, "reset")];
+const SHORT: [&str; 5] = ["health", "clock", "events", "webhooks", "rate-limit"];
 
 /// One operation of the admin API.
 pub(crate) struct Route {
@@ -102,6 +108,13 @@ pub(crate) fn longest(method: &Method, path: &str) -> usize {
     let path = path.strip_prefix(PREFIX).unwrap_or_default();
     let is_large = LARGE.iter().any(|(large, there)| large == method && *there == path);
     if is_large { LONGEST } else { server::LONGEST }
+}
+
+/// Returns `true` if a request is not to be dealt with between others.
+pub(crate) fn takes_long(method: &Method, path: &str) -> bool {
+    let path = path.strip_prefix(PREFIX).unwrap_or_default();
+    let is_long = LARGE.iter().chain(&LONG).any(|(long, there)| long == method && *there == path);
+    is_long || (*method == Method::GET && !SHORT.contains(&path))
 }
 
 /// The answer when the state file cannot be written.
@@ -232,10 +245,26 @@ impl Input<'_> {
     /// The JSON body, as the description has it.
     pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T, Problem> {
         let unusable = |error| Problem::bad_request(format!("the body cannot be used: {error}"));
+        if has_too_many_values(self.body) {
+            let words = format!("the body cannot be used: it has more than {MAX_VALUES} JSON values");
+            return Err(Problem { status: StatusCode::PAYLOAD_TOO_LARGE, message: words });
+        }
         // This first: it knows best what is wrong with a name or a type.
         let read = serde_json::from_slice(self.body).map_err(unusable)?;
         description::check(self.route, &serde_json::from_slice(self.body).map_err(unusable)?)?;
         Ok(read)
+    }
+}
+
+impl Input<'_> {
+    /// The JSON body of a seed or snapshot. One that is larger than other bodies may be is read once, into what is kept of
+    /// it: that refuses what is wrong in other words than the description.
+    pub(crate) fn snapshot(&self) -> Result<StoredSnapshot, Problem> {
+        if self.body.len() <= server::LONGEST && !has_too_many_values(self.body) {
+            return self.json();
+        }
+        let words = |error| Problem::bad_request(format!("the body cannot be used: {error}"));
+        serde_json::from_slice(self.body).map_err(words)
     }
 }
 
@@ -276,6 +305,11 @@ impl Problem {
     pub(crate) fn too_slow() -> Self {
         let message = "the body did not come in time".to_owned();
         Self { status: StatusCode::REQUEST_TIMEOUT, message }
+    }
+
+    /// There is no room for more.
+    pub(crate) fn no_room(message: impl Into<String>) -> Self {
+        Self { status: StatusCode::INSUFFICIENT_STORAGE, message: message.into() }
     }
 
     pub(crate) fn not_found(message: impl Into<String>) -> Self {

@@ -22,12 +22,15 @@ use crate::contract::{Contract, Violation};
 use crate::credentials::Grant;
 use crate::fidelity::{Quirk, Settings};
 use crate::ledger::Fingerprint;
-use crate::world::{Message, World};
+use crate::world::{Message, Stored, World};
 
 pub(crate) use authentication::{authenticate, bearer};
 pub use operation::Operation;
 pub(crate) use refusal::Refusal;
 pub(crate) use version::check as check_version;
+
+/// The most unknown fields of a request that are named.
+const MAX_UNKNOWN_FIELDS: usize = 100;
 
 /// A request as it came.
 #[derive(Clone, Copy, Debug)]
@@ -72,7 +75,7 @@ pub(crate) struct Answer {
     /// A new message.
     pub(crate) accepted: Option<Message>,
     /// A message that has become another.
-    pub(crate) changed: Option<Message>,
+    pub(crate) changed: Option<Stored>,
     pub(crate) remarks: Remarks,
 }
 
@@ -82,8 +85,10 @@ pub(crate) struct Remarks {
     pub(crate) operation: Option<Operation>,
     pub(crate) fingerprint: Option<Fingerprint>,
     pub(crate) violations: Vec<Violation>,
+    pub(crate) more_violations: usize,
     pub(crate) tolerated: Vec<&'static str>,
     pub(crate) unknown_fields: Vec<String>,
+    pub(crate) more_unknown_fields: usize,
     /// The message that was stored or changed.
     pub(crate) message_id: Option<String>,
     pub(crate) quirk: Option<&'static str>,
@@ -92,7 +97,7 @@ pub(crate) struct Remarks {
 /// What is done about a request that is not refused.
 enum Done {
     Added(Message),
-    Changed(Message),
+    Changed(Stored),
     /// It was said to be done.
     Nothing,
 }
@@ -123,7 +128,8 @@ pub(crate) fn answer(
         }
         Done::Nothing => (success, Value::Null, None, None),
     };
-    remarks.message_id = accepted.as_ref().or(changed.as_ref()).map(|message| message.id.clone());
+    let added = accepted.as_ref().map(|message| &message.id);
+    remarks.message_id = added.or(changed.as_ref().map(|message| &message.id)).cloned();
     Answer { status, body, accepted, changed, remarks }
 }
 
@@ -158,7 +164,8 @@ fn decide(
     }
 
     let schema = contract.request_schema(method, path).unwrap_or_default();
-    remarks.unknown_fields = contract.unknown_fields(schema, &body);
+    (remarks.unknown_fields, remarks.more_unknown_fields) =
+        contract.first_unknown_fields(schema, &body, MAX_UNKNOWN_FIELDS);
     let found = contract.validate(schema, &body);
     let judgement = rules::judge(operation, &body, found, settings.strictness);
     remarks.tolerated = judgement.tolerated;
@@ -170,8 +177,8 @@ fn decide(
         return Ok((operation, Done::Nothing));
     }
     if !violations.is_empty() {
-        let refusal = Refusal::invalid(&violations);
-        remarks.violations = violations;
+        let refusal = Refusal::invalid(&violations, judgement.more);
+        (remarks.violations, remarks.more_violations) = (violations, judgement.more);
         return Err(refusal);
     }
     if let Some(id) = operation.message_id(&call) {

@@ -18,14 +18,26 @@ use crate::contract::Contract;
 use crate::credentials::{Credentials, Grant};
 use crate::fault::FaultBook;
 use crate::fidelity::{Quirk, Settings, Strictness, SuccessStatus};
+use crate::file_limit;
 use crate::identifiers::Identifiers;
 use crate::ledger::{self, Ledger};
 use crate::rate_limit::{Account, RateLimit, RateLimiter};
 use crate::runtime::Runtime;
 use crate::sandbox::Sandbox;
-use crate::server::{self, Beginning, State};
+use crate::server::{self, Beginning, State, Traffic};
 use crate::webhook::{self, Keyring, Outbox, RetrySchedule, Targets};
-use crate::world::{self, Snapshot};
+use crate::world;
+
+/// How many event streams there may be at once.
+const STREAMS: usize = 512;
+/// How many KiB of events that are longer than 16 KiB may be on their way in all of them.
+pub(crate) const LONG_EVENTS: usize = 16 * 1024;
+/// How many install events may wait for their time.
+const DELAYED_EVENTS: usize = 1_000;
+/// How many attempts of webhooks are under way at once.
+const ATTEMPTS: usize = 1_024;
+/// How many clients read a snapshot at once; others wait.
+const SNAPSHOTS: usize = 2;
 
 /// A sandbox that has not started. Made by [`Sandbox::builder`].
 #[derive(Clone, Debug)]
@@ -41,6 +53,7 @@ pub struct SandboxBuilder {
     webhook_timeout: Duration,
     rate_limit: Option<RateLimit>,
     read_timeout: Duration,
+    write_timeout: Duration,
     connections: usize,
     kept_requests: usize,
     admin_token: Option<Redacted<String>>,
@@ -65,6 +78,7 @@ impl SandboxBuilder {
             webhook_timeout: webhook::courier::ATTEMPT_TIMEOUT,
             rate_limit: None,
             read_timeout: Duration::from_secs(30),
+            write_timeout: Duration::from_secs(30),
             connections: server::CONNECTIONS,
             kept_requests: ledger::KEPT_REQUESTS,
             admin_token: None,
@@ -152,8 +166,16 @@ impl SandboxBuilder {
         self
     }
 
-    /// How many connections there are at once, at least 1. Further ones wait, unaccepted, until one ends. The default is
-    /// 10,000.
+    /// How long a client may read nothing of a response before its connection is closed, by the machine's clock. Defaults to
+    /// 30 seconds.
+    pub fn write_timeout(mut self, timeout: Duration) -> Self {
+        self.write_timeout = timeout;
+        self
+    }
+
+    /// How many connections there are at once, at least 1. When all are in use, the one whose client has gone longest
+    /// without sending or reading anything is closed for the next one, or after a second the one that has waited longest
+    /// for another request. Those that wait for a response stay. Defaults to 10,000, or what the limit of open files allows.
     pub fn max_connections(mut self, connections: usize) -> Self {
         self.connections = connections.max(1);
         self
@@ -208,6 +230,7 @@ impl SandboxBuilder {
     ///
     /// `InvalidInput` when the address is not a loopback address, the webhook URL is not an `http` URL, the token
     /// cannot stand in a header or the rate limit allows nothing; otherwise what the operating system says, for example `AddrInUse`.
+    #[allow(clippy::too_many_lines, reason = "most of it is one value with many fields")]
     pub async fn start(mut self) -> io::Result<Sandbox> {
         let contract = Contract::load().map_err(io::Error::other)?;
         let webhook_url = self.webhook_url.as_deref().map(parse_webhook_url).transpose()?;
@@ -237,22 +260,27 @@ impl SandboxBuilder {
         let listener = listen(self.address)?;
         let address = listener.local_addr()?;
 
+        let (connections, attempts) =
+            file_limit::shares(file_limit::open_files(), self.connections, ATTEMPTS);
+
         let ledger = Arc::new(Ledger::new(self.kept_requests));
         let account = Account { app_id: self.app_id, location_id: world::LOCATION_ID.to_owned() };
         self.apps.remember(&account.app_id, &recalled);
         let (app, others) = self.apps.into_apps(&account.app_id, &identifiers)?;
-        let grant_all = |credentials: &mut Credentials| {
-            [app.clone()].into_iter().chain(others.clone()).for_each(|app| credentials.oauth.put_app(app));
-            credentials.grant(&token, Grant::private_integration(&account.app_id, &account.location_id));
+        let grant_all = |credentials: &mut Credentials| -> io::Result<()> {
+            let mut apps = std::iter::once(&app).chain(&others);
+            apps.try_for_each(|app| credentials.oauth.put_app(app.clone()))?;
+            credentials.grant(&token, Grant::private_integration(&account.app_id, &account.location_id))
         };
         let mut credentials = Credentials::new(app.clone());
-        grant_all(&mut credentials);
-        let world = self.keeping.beginning(&mut credentials)?;
-        let snapshot = Snapshot { credentials: credentials.keep(), ..world.snapshot() };
-        let state::Now { world, rewrite, added, seeded } =
-            self.keeping.now(&snapshot, &mut recalled, &mut credentials)?;
+        grant_all(&mut credentials)?;
+        let first_world = self.keeping.beginning(&mut credentials)?;
+        let first_credentials = credentials.keep();
+        let state::Now { world, rewrite, added, seeded, evicted } =
+            self.keeping.now(&first_world, &mut recalled, &mut credentials)?;
         let beginning = Beginning {
-            snapshot,
+            world: Arc::new(first_world),
+            credentials: first_credentials,
             identity: vec![
                 ("token", token.clone().into()),
                 ("signingKey", state::encoded(signing_key)),
@@ -263,7 +291,7 @@ impl SandboxBuilder {
             retry_schedule: self.retry_schedule.clone(),
             settings: self.settings.clone(),
         };
-        grant_all(&mut credentials);
+        grant_all(&mut credentials)?;
         let state = Arc::new(State {
             contract,
             clock: Clock::new(),
@@ -271,8 +299,13 @@ impl SandboxBuilder {
             account: Arc::new(account),
             settings: Mutex::new(self.settings),
             read_timeout: self.read_timeout,
-            connections: self.connections,
-            large_bodies: Semaphore::new(1),
+            write_timeout: self.write_timeout,
+            traffic: Arc::new(Traffic::new(connections)),
+            long_work: Arc::new(Semaphore::new(1)),
+            streams: Arc::new(Semaphore::new(STREAMS)),
+            long_events: Semaphore::new(LONG_EVENTS),
+            delayed_events: Arc::new(Semaphore::new(DELAYED_EVENTS)),
+            snapshots: Semaphore::new(SNAPSHOTS),
             faults: FaultBook::default(),
             access: Access::new(
                 admin_token,
@@ -289,27 +322,28 @@ impl SandboxBuilder {
             stopping: watch::Sender::new(false),
             beginning,
             store: recalled.store,
-            kept_messages: self.keeping.messages,
-            world: Mutex::new(world),
+            bounds: self.keeping.bounds,
+            evicted_messages: AtomicU64::new(evicted as u64),
+            retained: Mutex::default(),
+            world: Mutex::new(Arc::new(world)),
             credentials: Mutex::new(credentials),
             limiter: Mutex::new(RateLimiter::new(rate_limit)),
             outbox,
             ledger,
         });
 
-        state.keep_beginning(rewrite, &added);
+        state.keep_beginning(rewrite, added);
         let runtime = Runtime::start().await?;
-        runtime.handle().spawn(webhook::courier::run(Arc::clone(&state), self.webhook_timeout));
-        let serving = runtime.handle().spawn({
-            let state = Arc::clone(&state);
-            async move {
-                if let Err(error) = server::serve(listener, state).await {
-                    tracing::error!(%error, "the sandbox cannot serve");
-                }
-            }
-        });
+        runtime.handle().spawn(webhook::courier::run(Arc::clone(&state), self.webhook_timeout, attempts));
+        let serving = runtime.handle().spawn(serve(listener, Arc::clone(&state)));
         let base_url = base_url.unwrap_or_else(|| format!("http://{address}"));
         Ok(Sandbox::new(address, base_url, webhook_public_key, state, serving, runtime))
+    }
+}
+
+async fn serve(listener: TcpListener, state: Arc<State>) {
+    if let Err(error) = server::serve(listener, state).await {
+        tracing::error!(%error, "the sandbox cannot serve");
     }
 }
 

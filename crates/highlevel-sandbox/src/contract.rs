@@ -12,6 +12,7 @@ use jsonschema::{Draft, Validator};
 use serde_json::{Value, json};
 
 pub use violation::Violation;
+pub(crate) use violation::shortened;
 
 /// The specification, parsed, with a validator for each of its schemas.
 ///
@@ -109,10 +110,22 @@ impl Contract {
 
     /// The JSON pointers of the fields of `value` that the named schema and those that it refers to do not have.
     pub fn unknown_fields(&self, schema_name: &str, value: &Value) -> Vec<String> {
+        self.first_unknown_fields(schema_name, value, usize::MAX).0
+    }
+
+    /// At most `max` of the [`unknown_fields`](Self::unknown_fields), and how many there are besides.
+    pub(crate) fn first_unknown_fields(
+        &self,
+        schema_name: &str,
+        value: &Value,
+        max: usize,
+    ) -> (Vec<String>, usize) {
         let schemas = &self.document["components"]["schemas"];
-        let mut found = Vec::new();
-        unknown::fields(schemas, &schemas[schema_name], value, &mut String::new(), &mut found);
-        found
+        let (mut found, mut more) = (Vec::new(), 0);
+        unknown::fields(schemas, &schemas[schema_name], value, &mut String::new(), &mut |pointer: &str| {
+            if found.len() < max { found.push(pointer.to_owned()) } else { more += 1 }
+        });
+        (found, more)
     }
 
     /// The name of the schema of an operation's JSON body, for example `SendMessageRequest`.

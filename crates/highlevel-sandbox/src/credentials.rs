@@ -2,7 +2,8 @@
 
 mod kept;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+use std::io::{self, ErrorKind};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -41,23 +42,45 @@ pub(crate) enum Rejected {
 }
 
 /// The tokens that were given and not revoked.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Credentials {
     /// Private integration tokens, which work until they are revoked.
     private: HashMap<String, Grant>,
+    /// Of those, the ones that are not written yet.
+    changed: BTreeSet<String>,
     /// The tokens of apps.
     pub(crate) oauth: Registry,
 }
 
+/// The most private integration tokens.
+const MAX_PRIVATE: usize = 10_000;
+/// The longest token, in bytes.
+pub(crate) const MAX_TOKEN_LENGTH: usize = 1_000;
+
 impl Credentials {
     /// No token; one app.
     pub(crate) fn new(app: App) -> Self {
-        Self { private: HashMap::new(), oauth: Registry::new(app) }
+        Self { private: HashMap::new(), changed: BTreeSet::new(), oauth: Registry::new(app) }
     }
 
     /// Accepts a private integration token from now on.
-    pub(crate) fn grant(&mut self, token: &str, grant: Grant) {
+    ///
+    /// # Errors
+    ///
+    /// Returns `InvalidInput` if the token is too long, and `QuotaExceeded` if there are too many.
+    pub(crate) fn grant(&mut self, token: &str, grant: Grant) -> io::Result<()> {
+        if token.len() > MAX_TOKEN_LENGTH {
+            let words =
+                format!("a token has at most {MAX_TOKEN_LENGTH} bytes, and this one has {}", token.len());
+            return Err(io::Error::new(ErrorKind::InvalidInput, words));
+        }
+        if self.private.len() >= MAX_PRIVATE && !self.private.contains_key(token) {
+            let words = format!("there are {MAX_PRIVATE} private integration tokens, and cannot be more");
+            return Err(io::Error::new(ErrorKind::QuotaExceeded, words));
+        }
+        self.changed.insert(token.to_owned());
         self.private.insert(token.to_owned(), grant);
+        Ok(())
     }
 
     /// What a token is good for now.

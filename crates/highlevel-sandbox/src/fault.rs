@@ -228,6 +228,16 @@ impl Fault {
         self.is_http() && self.status.is_none() && self.headers.is_empty() && self.body.is_none()
     }
 
+    /// How many bytes it may make up in memory: a body, and once more what is written of it instead of HTTP.
+    pub(crate) fn made_up_bytes(&self) -> usize {
+        let body = match &self.body {
+            Some(Content::Padding(bytes)) => *bytes,
+            Some(Content::Text(text)) => text.len(),
+            None => 0,
+        };
+        2 * (body + self.raw.as_ref().map_or(0, |raw| raw.len()))
+    }
+
     pub(crate) fn latency(&self) -> Duration {
         self.latency
     }

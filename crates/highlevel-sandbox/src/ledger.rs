@@ -16,6 +16,7 @@ use tokio::sync::watch;
 
 use acceptances::Acceptances;
 pub(crate) use acceptances::Times;
+pub(crate) use entry::Happened;
 pub use entry::{Entry, RecordedRequest};
 pub use fingerprint::{Fingerprint, NotAFingerprint};
 pub use follow::Entries;
@@ -25,8 +26,10 @@ pub(crate) use search::Filter;
 pub(crate) const KEPT_REQUESTS: usize = 10_000;
 /// How many entries of all kinds are kept for each request that is.
 const ENTRIES_PER_REQUEST: usize = 4;
-/// How many bytes of bodies and headers are kept in all.
+/// How much memory all entries may take, in bytes.
 pub(crate) const KEPT_BYTES: usize = 64 * 1024 * 1024;
+/// How much memory the requests of one page may take, in bytes, the last one aside.
+const PAGE_BYTES: usize = 4 * 1024 * 1024;
 
 /// A list that grows at one end and forgets at the other, and can be read at any time and followed.
 #[derive(Debug)]
@@ -39,16 +42,26 @@ pub(crate) struct Ledger {
 #[derive(Debug)]
 struct Log {
     /// The newest entries, oldest first. Their numbers follow each other.
-    entries: VecDeque<Arc<Entry>>,
+    entries: VecDeque<Happened>,
     /// The number of the first of them.
     first: u64,
     kept_requests: usize,
     /// Of `entries`.
     requests: usize,
     bytes: usize,
+    /// How many entries were dropped for those that came later.
+    evicted: u64,
     /// Since the start, whether still kept or not.
     by_status: BTreeMap<u16, usize>,
     acceptances: Acceptances,
+}
+
+/// What becomes of a request that is looked at.
+enum Selected<T> {
+    No,
+    Yes(T),
+    /// Nothing more is to be selected, though there is more.
+    Enough,
 }
 
 /// How much is kept.
@@ -57,8 +70,10 @@ pub(crate) struct Kept {
     pub(crate) requests: usize,
     /// Of all kinds.
     pub(crate) entries: usize,
-    /// Of bodies and headers, about.
+    /// The memory that they take.
     pub(crate) bytes: usize,
+    /// How many entries were dropped for those that came later.
+    pub(crate) evicted: u64,
 }
 
 impl Ledger {
@@ -70,6 +85,7 @@ impl Ledger {
                 kept_requests,
                 requests: 0,
                 bytes: 0,
+                evicted: 0,
                 by_status: BTreeMap::new(),
                 acceptances: Acceptances::default(),
             }),
@@ -78,10 +94,11 @@ impl Ledger {
     }
 
     /// Adds an entry. A request gets its number here, and how often its like was accepted before.
-    pub(crate) fn record(&self, mut entry: Entry) {
+    pub(crate) fn record(&self, mut entry: Happened) {
         let next = {
             let mut log = self.log();
-            if let Entry::Request(request) = &mut entry {
+            if let Happened::Request(request) = &mut entry {
+                let request = Arc::make_mut(request);
                 request.number = log.next();
                 *log.by_status.entry(request.status).or_default() += 1;
                 if let Some(fingerprint) = request.fingerprint {
@@ -91,7 +108,7 @@ impl Ledger {
                     }
                 }
             }
-            log.push(Arc::new(entry));
+            log.push(entry);
             log.next()
         };
         self.next.send_replace(next);
@@ -110,17 +127,34 @@ impl Ledger {
     /// The requests that are kept, oldest first.
     pub(crate) fn requests(&self) -> Vec<RecordedRequest> {
         let entries = self.log().entries.clone();
-        entries.iter().filter_map(|entry| entry.request().cloned()).collect()
+        let requests = entries.iter().filter_map(Happened::request);
+        requests.cloned().map(Arc::unwrap_or_clone).collect()
     }
 
-    /// The newest of the requests that are kept and fit, newest first, and the number to go on with.
-    pub(crate) fn find(&self, filter: &Filter, limit: usize) -> (Vec<RecordedRequest>, Option<u64>) {
-        let entries = self.log().entries.clone();
-        let mut fitting =
-            entries.iter().rev().filter_map(|entry| entry.request()).filter(|each| filter.fits(each));
-        let page: Vec<RecordedRequest> = fitting.by_ref().take(limit).cloned().collect();
-        let before = fitting.next().and(page.last()).map(|last| last.number);
+    /// The newest of the requests that are kept and fit, newest first, and the number to go on with. A page ends early if
+    /// its requests are large.
+    pub(crate) fn find(&self, filter: &Filter, limit: usize) -> (Vec<Arc<RecordedRequest>>, Option<u64>) {
+        let mut bytes: usize = 0;
+        let (page, more) = self.select(filter.before.unwrap_or(u64::MAX), limit, |request| {
+            if !filter.fits(request) {
+                return Selected::No;
+            }
+            if bytes > PAGE_BYTES {
+                return Selected::Enough;
+            }
+            bytes += request.weight();
+            Selected::Yes(Arc::clone(request))
+        });
+        let before = page.last().filter(|_| more).map(|last| last.number);
         (page, before)
+    }
+
+    /// All requests that are kept and fit, newest first.
+    pub(crate) fn find_all(&self, filter: &Filter) -> Vec<Arc<RecordedRequest>> {
+        let all = self.select(filter.before.unwrap_or(u64::MAX), usize::MAX, |request| {
+            if filter.fits(request) { Selected::Yes(Arc::clone(request)) } else { Selected::No }
+        });
+        all.0
     }
 
     /// What `take` makes of the newest of the requests that are kept, newest first, as far as it makes something of them,
@@ -130,25 +164,35 @@ impl Ledger {
         limit: usize,
         mut take: impl FnMut(&RecordedRequest) -> Option<T>,
     ) -> (Vec<T>, bool) {
+        self.select(u64::MAX, limit, |request| take(request).map_or(Selected::No, Selected::Yes))
+    }
+
+    fn select<T>(
+        &self,
+        mut before: u64,
+        limit: usize,
+        mut select: impl FnMut(&Arc<RecordedRequest>) -> Selected<T>,
+    ) -> (Vec<T>, bool) {
         let mut taken = Vec::new();
-        let mut before = u64::MAX;
         loop {
             let (chunk, first) = self.before(before);
             before = first;
             if chunk.is_empty() {
                 return (taken, false);
             }
-            for each in chunk.iter().filter_map(|entry| entry.request()).filter_map(&mut take) {
-                if taken.len() == limit {
-                    return (taken, true);
+            for request in chunk.iter().filter_map(Happened::request) {
+                match select(request) {
+                    Selected::No => {}
+                    Selected::Yes(_) if taken.len() == limit => return (taken, true),
+                    Selected::Yes(each) => taken.push(each),
+                    Selected::Enough => return (taken, true),
                 }
-                taken.push(each);
             }
         }
     }
 
     /// Some of the entries with a smaller number, newest first, and the number of the last of these.
-    fn before(&self, number: u64) -> (Vec<Arc<Entry>>, u64) {
+    fn before(&self, number: u64) -> (Vec<Happened>, u64) {
         const CHUNK: usize = 256;
         let log = self.log();
         let end = number.clamp(log.first, log.next());
@@ -159,8 +203,11 @@ impl Ledger {
     }
 
     /// A request that is kept, by its id.
-    pub(crate) fn request(&self, id: &str) -> Option<RecordedRequest> {
-        self.collect(1, |request| (request.id == id).then(|| request.clone())).0.pop()
+    pub(crate) fn request(&self, id: &str) -> Option<Arc<RecordedRequest>> {
+        let is_it = |request: &Arc<RecordedRequest>| {
+            if request.id == id { Selected::Yes(Arc::clone(request)) } else { Selected::No }
+        };
+        self.select(u64::MAX, 1, is_it).0.pop()
     }
 
     /// How often what this fingerprint stands for was accepted.
@@ -176,7 +223,12 @@ impl Ledger {
     /// How many requests were answered with each status, kept or not, and what is kept.
     pub(crate) fn totals(&self) -> (BTreeMap<u16, usize>, Kept) {
         let log = self.log();
-        let kept = Kept { requests: log.requests, entries: log.entries.len(), bytes: log.bytes };
+        let kept = Kept {
+            requests: log.requests,
+            entries: log.entries.len(),
+            bytes: log.bytes,
+            evicted: log.evicted,
+        };
         (log.by_status.clone(), kept)
     }
 
@@ -198,7 +250,7 @@ impl Ledger {
     }
 
     /// The entry with this number, or the number of the first that is kept if it is gone.
-    fn entry(&self, number: u64) -> Option<Result<Arc<Entry>, u64>> {
+    fn entry(&self, number: u64) -> Option<Result<Happened, u64>> {
         let log = self.log();
         let Some(place) = number.checked_sub(log.first) else {
             return Some(Err(log.first));
@@ -212,7 +264,7 @@ impl Ledger {
         let place = from.saturating_sub(log.first);
         let entries = log.entries.iter().skip(usize::try_from(place).unwrap_or(usize::MAX));
         let missed = (from < log.first).then_some("missed");
-        (entries.map(|entry| entry.name()).chain(missed).collect(), log.next().max(from))
+        (entries.map(Happened::name).chain(missed).collect(), log.next().max(from))
     }
 
     fn log(&self) -> MutexGuard<'_, Log> {
@@ -226,9 +278,9 @@ impl Log {
         self.first.saturating_add(u64::try_from(self.entries.len()).unwrap_or(u64::MAX))
     }
 
-    fn push(&mut self, entry: Arc<Entry>) {
+    fn push(&mut self, entry: Happened) {
         self.requests += usize::from(entry.request().is_some());
-        self.bytes += entry.size();
+        self.bytes += entry.weight();
         self.entries.push_back(entry);
         while self.requests > self.kept_requests
             || self.entries.len() > self.kept_requests.saturating_mul(ENTRIES_PER_REQUEST)
@@ -237,7 +289,8 @@ impl Log {
             let Some(oldest) = self.entries.pop_front() else { break };
             self.first += 1;
             self.requests -= usize::from(oldest.request().is_some());
-            self.bytes -= oldest.size();
+            self.bytes -= oldest.weight();
+            self.evicted += 1;
         }
     }
 }
@@ -246,8 +299,9 @@ impl Log {
 mod tests {
     use super::*;
 
-    fn request(body: usize) -> Entry {
-        Entry::Request(RecordedRequest { body: vec![0; body], status: 201, ..RecordedRequest::default() })
+    fn request(body: usize) -> Happened {
+        let request = RecordedRequest { body: vec![0; body], status: 201, ..RecordedRequest::default() };
+        Happened::Request(Arc::new(request))
     }
 
     #[test]
@@ -260,7 +314,7 @@ mod tests {
         assert_eq!(sizes, [2, 3, 4]);
         assert_eq!(ledger.answered(201), 5);
         for _ in 0..100 {
-            ledger.record(Entry::Missed(1));
+            ledger.record(Happened::Missed(1));
         }
         assert_eq!(ledger.log().entries.len(), 3 * ENTRIES_PER_REQUEST);
     }
@@ -272,9 +326,60 @@ mod tests {
             ledger.record(request(1024 * 1024));
         }
         assert!(ledger.log().bytes <= KEPT_BYTES);
-        assert_eq!(ledger.requests().len(), 64);
+        assert_eq!(ledger.requests().len(), 63);
+        assert_eq!(ledger.totals().1.evicted, 37);
         ledger.record(request(2 * KEPT_BYTES));
         assert_eq!(ledger.requests().len(), 1);
+    }
+
+    #[test]
+    fn everything_of_an_entry_counts() {
+        let long = || "x".repeat(1_000_000);
+        let violation = crate::contract::Violation::new("/a", "type", "is wrong");
+        let cases = [
+            RecordedRequest { path: long(), ..RecordedRequest::default() },
+            RecordedRequest { unknown_fields: vec![long()], ..RecordedRequest::default() },
+            RecordedRequest { unknown_fields: vec![String::new(); 50_000], ..RecordedRequest::default() },
+            RecordedRequest { violations: vec![violation; 10_000], ..RecordedRequest::default() },
+            RecordedRequest { answer_headers: vec![(long(), String::new())], ..RecordedRequest::default() },
+            RecordedRequest { headers: vec![Default::default(); 25_000], ..RecordedRequest::default() },
+            RecordedRequest { answer: vec![0; 1_000_000], ..RecordedRequest::default() },
+        ];
+        for request in cases {
+            let weight = Happened::Request(Arc::new(request)).weight();
+            assert!((1_000_000..4_000_000).contains(&weight), "{weight}");
+        }
+        let mut message: crate::world::Stored = serde_json::from_value(serde_json::json!({
+            "id": "m", "contactId": "c", "conversationId": "v", "direction": "inbound", "channel": "SMS",
+            "dateAdded": "2026-01-31T09:30:00Z", "status": "pending", "request": {"message": long()},
+        }))
+        .unwrap();
+        let ledger = Ledger::new(1_000);
+        for number in 0..100 {
+            message.status = number.to_string();
+            ledger.record(Happened::Message(Arc::new(message.clone())));
+        }
+        let kept = ledger.totals().1;
+        assert!(kept.bytes <= KEPT_BYTES && kept.entries < 70, "{kept:?}");
+    }
+
+    #[test]
+    fn a_page_of_large_requests_is_short() {
+        let ledger = Ledger::new(100);
+        for _ in 0..50 {
+            ledger.record(request(1_000_000));
+        }
+        let mut filter = Filter::default();
+        let mut pages = Vec::new();
+        loop {
+            let (page, before) = ledger.find(&filter, 1_000);
+            pages.push(page.len());
+            filter.before = before;
+            if before.is_none() {
+                break;
+            }
+        }
+        assert_eq!(pages, [5; 10]);
     }
 
     #[test]
@@ -302,7 +407,7 @@ mod tests {
         let ledger = Ledger::new(1_000);
         for size in 0..1_000 {
             ledger.record(request(size));
-            ledger.record(Entry::Changed("clock"));
+            ledger.record(Happened::Changed("clock"));
         }
         let even = |request: &RecordedRequest| {
             let size = request.body.len();

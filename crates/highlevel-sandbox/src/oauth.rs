@@ -18,11 +18,12 @@ mod requests;
 mod resource;
 mod serve;
 mod settings;
+mod shelf;
 
 pub use app::App;
 pub(crate) use install::{checked, give_tokens, install, put_app, uninstall};
 pub(crate) use redact::{form as redacted_form, headers as redacted_headers};
-pub(crate) use registry::Registry;
+pub(crate) use registry::{Registry, RegistryDocument};
 pub use requests::TokenRequests;
 pub use resource::Resource;
 pub(crate) use serve::{Reply, answer, is_page, plain, serves};

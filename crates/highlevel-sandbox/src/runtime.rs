@@ -9,6 +9,9 @@ use std::thread::{self, JoinHandle};
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 
+/// For what takes long, one at a time, and for looking up the hosts of webhooks.
+const BLOCKING_THREADS: usize = 4;
+
 /// Runs tasks until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Runtime {
@@ -23,7 +26,11 @@ impl Runtime {
         let (ready, started) = oneshot::channel();
         let (stop, stopped) = oneshot::channel::<()>();
         let thread = thread::Builder::new().name("highlevel-sandbox".to_owned()).spawn(move || {
-            let runtime = match Builder::new_current_thread().enable_all().build() {
+            let runtime = match Builder::new_current_thread()
+                .enable_all()
+                .max_blocking_threads(BLOCKING_THREADS)
+                .build()
+            {
                 Ok(runtime) => runtime,
                 Err(error) => {
                     let _ = ready.send(Err(error));

@@ -4,8 +4,10 @@ mod body;
 mod change;
 mod connection;
 mod oauth;
+mod retained;
 mod state;
 mod switches;
+mod traffic;
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -22,8 +24,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body as _, Incoming};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::net::TcpListener;
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::admin::{self, Problem};
 use crate::api::Call;
@@ -34,10 +36,13 @@ pub(crate) use body::LONGEST;
 use body::Received;
 pub(crate) use change::{Beginning, Unchanged};
 pub(crate) use connection::CONNECTIONS;
-use connection::{Interrupted, Interruption};
+use connection::{Interrupted, Interruption, reserve};
+pub(crate) use retained::Part;
 use state::Moment;
 pub(crate) use state::{State, lock};
 pub(crate) use switches::ClockChange;
+use traffic::{Connection, FREE_BYTES, Reservation, Sent};
+pub(crate) use traffic::{MAX_BYTES as IN_FLIGHT_BYTES, Traffic};
 
 /// The body of an answer.
 pub(crate) type Body = BoxBody<Bytes, Infallible>;
@@ -45,108 +50,115 @@ pub(crate) type Body = BoxBody<Bytes, Infallible>;
 const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 
 /// How long connections may take to end when the sandbox stops.
-const FAREWELL: Duration = Duration::from_secs(2);
+const SHUTDOWN_GRACE: Duration = Duration::from_millis(1_500);
 
-/// Serves until it is dropped, or told to stop.
+/// Serves until it is dropped, or is to stop.
 pub(crate) async fn serve(listener: std::net::TcpListener, state: Arc<State>) -> io::Result<()> {
     let listener = TcpListener::from_std(listener)?;
-    let places = Arc::new(Semaphore::new(state.connections.min(Semaphore::MAX_PERMITS)));
     loop {
         let accepted = tokio::select! {
-            accepted = accept(&listener, &places) => accepted,
+            accepted = listener.accept() => accepted,
             () = state.stopped() => break,
         };
-        match accepted {
-            Ok((stream, place)) => {
-                let state = Arc::clone(&state);
-                tokio::spawn(async move {
-                    connection::converse(stream, state).await;
-                    drop(place);
-                });
-            }
+        let stream = match accepted {
+            Ok((stream, _)) => stream,
             Err(error) => {
-                // Out of file descriptors, or a client that left at once: the next one may do better.
                 tracing::warn!(%error, "a connection could not be accepted");
-                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+                // There may be no file descriptor left; a client that left at once costs a moment only.
+                state.traffic.close_stalest(false);
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                continue;
             }
-        }
+        };
+        let connection = tokio::select! {
+            connection = state.traffic.admit() => connection,
+            () = state.stopped() => break,
+        };
+        tokio::spawn(connection::serve_connection(stream, connection, Arc::clone(&state)));
     }
     drop(listener);
-    // Whoever waits because of a fault does so no longer.
+    // What waits because of a fault does so no longer.
     state.faults.clear();
-    // All places are free when all connections have ended.
-    let all = u32::try_from(state.connections).unwrap_or(u32::MAX);
-    if tokio::time::timeout(FAREWELL, places.acquire_many(all)).await.is_err() {
+    if tokio::time::timeout(SHUTDOWN_GRACE, state.traffic.all_closed()).await.is_err() {
         tracing::debug!("connections are cut off");
     }
     Ok(())
 }
 
-/// The next connection, and its place among those that may be open at once.
-async fn accept(
-    listener: &TcpListener,
-    places: &Arc<Semaphore>,
-) -> io::Result<(TcpStream, OwnedSemaphorePermit)> {
-    let place = Arc::clone(places).acquire_owned().await.map_err(io::Error::other)?;
-    let (stream, _) = listener.accept().await?;
-    Ok((stream, place))
-}
-
+/// Responds to a request. While its body is sent it counts as bytes on their way.
 async fn respond(
     request: Request<Incoming>,
     state: Arc<State>,
+    connection: Arc<Connection>,
     interruption: Interruption,
-) -> Result<Response<Body>, Box<dyn Error + Send + Sync>> {
+) -> Result<Response<Sent<Body>>, Box<dyn Error + Send + Sync>> {
+    if !connection.is_fresh() {
+        // The client sends requests without reading responses: one at a time, and others in between.
+        connection.enter(traffic::Phase::Client);
+        tokio::task::yield_now().await;
+    }
+    let Decided { response, reservation, turn } = decide(request, state, &connection, interruption).await?;
+    let length = response.body().size_hint().exact().and_then(|length| usize::try_from(length).ok());
+    let reservation = match length {
+        Some(length) if length > FREE_BYTES => Some(connection.reserve_response(reservation, length).await),
+        _ => reservation,
+    };
+    // The next one may take long, and make a long response.
+    drop(turn);
+    connection.enter(traffic::Phase::Client);
+    Ok(response.map(|body| Sent { body, reservation, connection }))
+}
+
+/// A response, and what it holds until it is sent.
+struct Decided {
+    response: Response<Body>,
+    reservation: Option<Reservation>,
+    turn: Option<OwnedSemaphorePermit>,
+}
+
+impl From<Response<Body>> for Decided {
+    fn from(response: Response<Body>) -> Self {
+        Self { response, reservation: None, turn: None }
+    }
+}
+
+async fn decide(
+    request: Request<Incoming>,
+    state: Arc<State>,
+    connection: &Connection,
+    interruption: Interruption,
+) -> Result<Decided, Box<dyn Error + Send + Sync>> {
     let (head, body) = request.into_parts();
     if let Err(problem) = state.access.check_host(&head) {
-        return refuse(&state, &head, body, problem).await;
+        return refuse(&state, &head, body, problem, connection).await;
     }
     let target = head.uri.path_and_query().map_or("/", |target| target.as_str());
     if inspector::is_for_a_person(&head.method, head.uri.path(), &head.headers) {
-        return Ok(inspector::welcome(&state));
+        return Ok(inspector::welcome(&state).into());
     }
     if inspector::serves(head.uri.path()) {
-        return inspect(&state, &head, target, body).await;
+        return inspect(&state, &head, target, body, connection).await;
     }
     if admin::serves(head.uri.path()) {
-        let path = head.uri.path();
-        if let Err(problem) = state.access.check(&head.method, path, &head.headers) {
-            return refuse(&state, &head, body, problem).await;
-        }
-        let longest = admin::longest(&head.method, path);
-        let may_be_large = body.size_hint().upper().is_none_or(|length| length > body::LONGEST as u64);
-        let _place = if may_be_large && longest > body::LONGEST {
-            Some(state.large_bodies.acquire().await?)
-        } else {
-            None
-        };
-        let received = body::receive(body, longest, state.read_timeout).await?;
-        let before = state.submitted();
-        let output = match &received {
-            Received::Whole(body) => admin::answer(&state, &head.method, target, &head.headers, body),
-            Received::TooLarge(_) => Problem::too_large(longest).into(),
-            Received::TooSlow(_) | Received::Unread => Problem::too_slow().into(),
-        };
-        let written = state.written_since(before).await;
-        let mut response = shown(written.map_or_else(|error| admin::not_written(&error), |()| output));
-        if response.status() == StatusCode::METHOD_NOT_ALLOWED
-            && let Ok(methods) = HeaderValue::from_str(&admin::allowed(path).join(", "))
-        {
-            response.headers_mut().insert(ALLOW, methods);
-        }
-        return Ok(response);
+        return administer(&state, &head, target, body, connection).await;
     }
 
     if !crate::oauth::is_page(&head)
         && let Err(problem) = state.access.check_page(&head.headers)
     {
-        return refuse(&state, &head, body, problem).await;
+        return refuse(&state, &head, body, problem, connection).await;
     }
     let moment = Moment::at(state.clock.now(), &state.identifiers);
     let strike = state.strike(&head.headers, head.method.as_str(), target, &moment);
-    let received = match &strike {
-        Some(strike) if strike.stage == FaultStage::Head => Received::Unread,
-        _ => body::receive(body, body::LONGEST, state.read_timeout).await?,
+    // Held until what was asked for is written: the disk may be slower than the clients.
+    let (received, _received_bytes) = match &strike {
+        Some(strike) if strike.stage == FaultStage::Head => (Received::Unread, None),
+        _ => body::receive(body, body::LONGEST, state.read_timeout, connection).await?,
+    };
+    connection.enter(traffic::Phase::Sandbox);
+    let reservation = match &strike {
+        Some(strike) => reserve(connection, strike).await,
+        None => None,
     };
     let call = Call { method: head.method.as_str(), target, headers: &head.headers, body: received.bytes() };
     let before = state.submitted();
@@ -167,14 +179,52 @@ async fn respond(
     if let Some(mut strike) = strike {
         strike.wait(strike.fault.latency()).await;
         if !strike.fault.is_http() {
-            *lock(&interruption) = Some((fault::script(&strike.fault, &answer), strike));
+            *lock(&interruption) = Some((fault::script(&strike.fault, &answer), strike, reservation));
             return Err(Interrupted.into());
         }
     }
     let mut response = Response::new(Full::new(answer.body).boxed());
     *response.status_mut() = answer.status;
     *response.headers_mut() = answer.headers;
-    Ok(response)
+    Ok(Decided { response, reservation, turn: None })
+}
+
+/// Does what a request to the admin API asks for. The ledger has nothing of it.
+async fn administer(
+    state: &Arc<State>,
+    head: &Parts,
+    target: &str,
+    body: Incoming,
+    connection: &Connection,
+) -> Result<Decided, Box<dyn Error + Send + Sync>> {
+    let path = head.uri.path();
+    if let Err(problem) = state.access.check(&head.method, path, &head.headers) {
+        return refuse(state, head, body, problem, connection).await;
+    }
+    let longest = admin::longest(&head.method, path);
+    let (received, reservation) = body::receive(body, longest, state.read_timeout, connection).await?;
+    let before = state.submitted();
+    let mut turn = None;
+    let output = match received {
+        Received::Whole(body) if admin::takes_long(&head.method, path) => {
+            turn = Some(Arc::clone(&state.long_work).acquire_owned().await?);
+            let (state, method, headers) = (Arc::clone(state), head.method.clone(), head.headers.clone());
+            let target = target.to_owned();
+            let work = move || admin::answer(&state, &method, &target, &headers, &body);
+            tokio::task::spawn_blocking(work).await?
+        }
+        Received::Whole(body) => admin::answer(state, &head.method, target, &head.headers, &body),
+        Received::TooLarge(_) => Problem::too_large(longest).into(),
+        Received::TooSlow(_) | Received::Unread => Problem::too_slow().into(),
+    };
+    let written = state.written_since(before).await;
+    let mut response = shown(written.map_or_else(|error| admin::not_written(&error), |()| output));
+    if response.status() == StatusCode::METHOD_NOT_ALLOWED
+        && let Ok(methods) = HeaderValue::from_str(&admin::allowed(path).join(", "))
+    {
+        response.headers_mut().insert(ALLOW, methods);
+    }
+    Ok(Decided { response, reservation, turn })
 }
 
 /// Refuses a request that may do nothing here. The ledger has nothing of it, and it triggers no fault.
@@ -183,8 +233,9 @@ async fn refuse(
     head: &Parts,
     body: Incoming,
     problem: Problem,
-) -> Result<Response<Body>, Box<dyn Error + Send + Sync>> {
-    body::receive(body, body::LONGEST, state.read_timeout).await?;
+    connection: &Connection,
+) -> Result<Decided, Box<dyn Error + Send + Sync>> {
+    body::receive(body, body::LONGEST, state.read_timeout, connection).await?;
     if problem.status == StatusCode::UNAUTHORIZED && head.headers.contains_key(AUTHORIZATION) {
         state.slow_down_guess().await;
     } else {
@@ -197,9 +248,10 @@ async fn refuse(
             &head.method,
             &inspector::Asked::new(target, &head.headers, b""),
             problem,
-        ));
+        )
+        .into());
     }
-    Ok(shown(problem.into()))
+    Ok(shown(problem.into()).into())
 }
 
 /// Shows the inspector, or does what is asked for there. The ledger has nothing of it.
@@ -208,9 +260,11 @@ async fn inspect(
     head: &Parts,
     target: &str,
     body: Incoming,
-) -> Result<Response<Body>, Box<dyn Error + Send + Sync>> {
-    let received = body::receive(body, body::LONGEST, state.read_timeout).await?;
+    connection: &Connection,
+) -> Result<Decided, Box<dyn Error + Send + Sync>> {
+    let (received, reservation) = body::receive(body, body::LONGEST, state.read_timeout, connection).await?;
     let before = state.submitted();
+    let mut turn = None;
     let allowed = state.access.check(&head.method, head.uri.path(), &head.headers);
     let allowed = allowed.and_then(|()| match &received {
         Received::Whole(_) => Ok(()),
@@ -219,18 +273,28 @@ async fn inspect(
     });
     let asked = inspector::Asked::new(target, &head.headers, received.bytes());
     let response = match allowed {
+        // To look takes as long as there is much to look at.
+        Ok(()) if head.method.is_safe() => {
+            turn = Some(Arc::clone(&state.long_work).acquire_owned().await?);
+            let (state, method, headers) = (Arc::clone(state), head.method.clone(), head.headers.clone());
+            let target = target.to_owned();
+            let work =
+                move || inspector::answer(&state, &method, inspector::Asked::new(&target, &headers, &[]));
+            tokio::task::spawn_blocking(work).await?
+        }
         Ok(()) => inspector::answer(state, &head.method, asked),
         Err(problem) => inspector::refused(state, &head.method, &asked, problem),
     };
     let written = state.written_since(before).await;
-    Ok(written.map_or_else(
+    let response = written.map_or_else(
         |error| {
             let problem = Problem { status: StatusCode::INTERNAL_SERVER_ERROR, message: error.to_string() };
             let asked = inspector::Asked::new(target, &head.headers, received.bytes());
             inspector::refused(state, &head.method, &asked, problem)
         },
         |()| response,
-    ))
+    );
+    Ok(Decided { response, reservation, turn })
 }
 
 /// An answer of the admin API. The ledger has nothing of it.

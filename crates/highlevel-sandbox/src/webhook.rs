@@ -29,7 +29,7 @@ pub(crate) use schedule::RetryKind;
 pub use schedule::RetrySchedule;
 pub use simulate::{CallOutcome, SimulatedCall};
 pub(crate) use simulate::{call, inbound, outbound, status};
-pub(crate) use store::{DeliveryFilter, Event, Summary, text as time_text};
+pub(crate) use store::{BYTES_KEPT, DeliveryFilter, Event, Summary, text as time_text};
 pub(crate) use targets::Targets;
 pub use trigger::Trigger;
 pub(crate) use trigger::{EventExamples, events, trigger};

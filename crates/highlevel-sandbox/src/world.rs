@@ -5,33 +5,46 @@
 mod check;
 mod list;
 mod message;
+mod raw_json;
 mod record;
 mod seed;
 mod status;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 pub use check::Conflict;
 pub(crate) use list::{MessageFilter, Order, Page};
 pub use message::{Direction, Message, StatusChange};
-pub(crate) use message::{is_call, is_email, is_phone, is_voicemail};
+pub(crate) use message::{Stored, is_call, is_email, is_phone, is_voicemail};
 pub use record::{Contact, Conversation, ConversationProvider, Location, Snapshot};
-pub(crate) use record::{Kind, Record};
+pub(crate) use record::{Kind, Record, StoredSnapshot};
 pub(crate) use seed::{
     APP_ID, COMPANY_ID, CONTACT_ID, CONVERSATION_ID, CONVERSATION_PROVIDER_ID, LOCATION_ID, seed,
 };
 pub use status::StatusUpdate;
 pub(crate) use status::{next_statuses, of_call};
 
-/// All that exists, by id.
-#[derive(Debug, Default)]
+/// How much may exist, weighed as it is in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Bounds {
+    /// The newest messages are kept.
+    pub(crate) messages: usize,
+    pub(crate) message_bytes: usize,
+}
+
+/// How many bytes everything but messages may take.
+pub(crate) const RECORD_BYTES: usize = 32 * 1024 * 1024;
+
+/// All that exists, by id. Cloning it shares the messages.
+#[derive(Clone, Debug, Default)]
 pub(crate) struct World {
     locations: BTreeMap<String, Location>,
     contacts: BTreeMap<String, Contact>,
     conversations: BTreeMap<String, Conversation>,
     providers: BTreeMap<String, ConversationProvider>,
     /// In the order in which they were stored, by a number that grows.
-    messages: BTreeMap<u64, Message>,
+    messages: BTreeMap<u64, Arc<Stored>>,
     next_message: u64,
     message_numbers: HashMap<String, u64>,
     /// The messages with each contact that has some.
@@ -40,10 +53,13 @@ pub(crate) struct World {
     conversation_of: HashMap<String, String>,
     /// The message that each email is.
     emails: HashMap<String, u64>,
+    /// What messages weigh, and what everything else does.
+    message_bytes: usize,
+    record_bytes: usize,
 }
 
 /// Messages, by their numbers.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Numbers {
     all: BTreeSet<u64>,
     failed: BTreeSet<u64>,
@@ -71,6 +87,11 @@ impl World {
     }
 
     fn set(&mut self, record: Record) {
+        let (kind, weight) = (record.kind(), record.weight());
+        if let Some(before) = self.get(kind, record.id()) {
+            *self.bytes_of(kind) -= before.weight();
+        }
+        *self.bytes_of(kind) += weight;
         match record {
             Record::Location(location) => {
                 self.locations.insert(location.id.clone(), location);
@@ -85,11 +106,15 @@ impl World {
             Record::Provider(provider) => {
                 self.providers.insert(provider.id.clone(), provider);
             }
-            Record::Message(message) => self.set_message(*message),
+            Record::Message(message) => self.set_message(message),
         }
     }
 
-    fn set_message(&mut self, message: Message) {
+    fn bytes_of(&mut self, kind: Kind) -> &mut usize {
+        if kind == Kind::Message { &mut self.message_bytes } else { &mut self.record_bytes }
+    }
+
+    fn set_message(&mut self, message: Arc<Stored>) {
         let number = *self.message_numbers.entry(message.id.clone()).or_insert_with(|| {
             let number = self.next_message;
             self.next_message += 1;
@@ -125,6 +150,9 @@ impl World {
 
     /// Removes a record, and nothing else.
     fn remove(&mut self, kind: Kind, id: &str) {
+        if let Some(gone) = self.get(kind, id) {
+            *self.bytes_of(kind) -= gone.weight();
+        }
         match kind {
             Kind::Location => drop(self.locations.remove(id)),
             Kind::Contact => drop(self.contacts.remove(id)),
@@ -160,14 +188,28 @@ impl World {
         gone
     }
 
-    /// Removes the oldest messages that are more than `most`, and answers their ids.
-    pub(crate) fn forget_messages(&mut self, most: usize) -> Vec<String> {
-        let too_many = self.messages.len().saturating_sub(most);
-        let oldest: Vec<String> = self.messages().take(too_many).map(|message| message.id.clone()).collect();
-        for id in &oldest {
-            self.remove(Kind::Message, id);
+    /// Removes the oldest messages that are too many or too large, and returns their ids. The newest one always stays.
+    pub(crate) fn evict_messages(&mut self, bounds: Bounds) -> Vec<String> {
+        let mut gone = Vec::new();
+        while (self.messages.len() > bounds.messages || self.message_bytes > bounds.message_bytes)
+            && self.messages.len() > 1
+            && let Some((_, oldest)) = self.messages.first_key_value()
+        {
+            let id = oldest.id.clone();
+            self.remove(Kind::Message, &id);
+            gone.push(id);
         }
-        oldest
+        gone
+    }
+
+    /// The number of everything but messages.
+    pub(crate) fn record_count(&self) -> usize {
+        self.locations.len() + self.contacts.len() + self.conversations.len() + self.providers.len()
+    }
+
+    /// The number of messages, what they weigh, and what everything else weighs.
+    pub(crate) fn weights(&self) -> (usize, usize, usize) {
+        (self.messages.len(), self.message_bytes, self.record_bytes)
     }
 
     pub(crate) fn get(&self, kind: Kind, id: &str) -> Option<Record> {
@@ -176,7 +218,7 @@ impl World {
             Kind::Contact => self.contact(id).cloned().map(Record::Contact),
             Kind::Conversation => self.conversation(id).cloned().map(Record::Conversation),
             Kind::Provider => self.provider(id).cloned().map(Record::Provider),
-            Kind::Message => self.message(id).cloned().map(Record::from),
+            Kind::Message => self.message(id).cloned().map(Record::Message),
         }
     }
 
@@ -201,7 +243,7 @@ impl World {
         self.providers.get(id)
     }
 
-    pub(crate) fn message(&self, id: &str) -> Option<&Message> {
+    pub(crate) fn message(&self, id: &str) -> Option<&Arc<Stored>> {
         self.messages.get(self.message_numbers.get(id)?)
     }
 
@@ -227,12 +269,12 @@ impl World {
     }
 
     /// Messages and calls, oldest first.
-    pub(crate) fn messages(&self) -> impl DoubleEndedIterator<Item = &Message> {
+    pub(crate) fn messages(&self) -> impl DoubleEndedIterator<Item = &Arc<Stored>> {
         self.messages.values()
     }
 
     /// The messages with a contact, oldest first.
-    pub(crate) fn messages_with(&self, contact_id: &str) -> impl DoubleEndedIterator<Item = &Message> {
+    pub(crate) fn messages_with(&self, contact_id: &str) -> impl DoubleEndedIterator<Item = &Arc<Stored>> {
         let numbers = self.messages_with.get(contact_id);
         numbers.into_iter().flat_map(|numbers| &numbers.all).filter_map(|number| self.messages.get(number))
     }
@@ -248,7 +290,7 @@ impl World {
     }
 
     /// The contacts that there are messages with, each with its newest one, the newest of all first.
-    pub(crate) fn newest_by_contact(&self) -> impl Iterator<Item = (&Contact, &Message)> {
+    pub(crate) fn newest_by_contact(&self) -> impl Iterator<Item = (&Contact, &Arc<Stored>)> {
         let newest = self.messages_with.values().filter_map(|numbers| numbers.all.last());
         let mut newest: Vec<u64> = newest.copied().collect();
         newest.sort_unstable_by(|one, other| other.cmp(one));
@@ -258,6 +300,15 @@ impl World {
         })
     }
 
+    /// All of it, each record after those that it names.
+    pub(crate) fn records(&self) -> impl Iterator<Item = Record> {
+        (self.locations().cloned().map(Record::Location))
+            .chain(self.contacts().cloned().map(Record::Contact))
+            .chain(self.conversations().cloned().map(Record::Conversation))
+            .chain(self.providers().cloned().map(Record::Provider))
+            .chain(self.messages().cloned().map(Record::Message))
+    }
+
     /// All of it, in the form of a seed file.
     pub(crate) fn snapshot(&self) -> Snapshot {
         Snapshot {
@@ -265,16 +316,16 @@ impl World {
             contacts: self.contacts().cloned().collect(),
             conversations: self.conversations().cloned().collect(),
             providers: self.providers().cloned().collect(),
-            messages: self.messages().cloned().collect(),
+            messages: self.messages().map(|message| message.parsed()).collect(),
             ..Snapshot::default()
         }
     }
 }
 
-impl TryFrom<Snapshot> for World {
+impl TryFrom<StoredSnapshot> for World {
     type Error = Conflict;
 
-    fn try_from(snapshot: Snapshot) -> Result<Self, Conflict> {
+    fn try_from(snapshot: StoredSnapshot) -> Result<Self, Conflict> {
         let mut world = Self::default();
         world.put(snapshot.into_records())?;
         Ok(world)
@@ -292,7 +343,7 @@ mod tests {
             "id": id, "contactId": contact, "conversationId": conversation, "direction": "outbound",
             "channel": "SMS", "dateAdded": "2026-01-31T09:30:00Z", "status": status, "request": {},
         });
-        Record::from(serde_json::from_value::<Message>(message).unwrap())
+        Record::from(serde_json::from_value::<Stored>(message).unwrap())
     }
 
     #[test]
@@ -317,9 +368,50 @@ mod tests {
         world.put([of_ada("d", "failed"), message("e", "nobody", CONVERSATION_ID, "pending")]).unwrap_err();
         check(&world, "c b", "a c", false);
         world.put([of_ada("c", "failed")]).unwrap();
-        world.forget_messages(1);
+        world.evict_messages(Bounds { messages: 1, message_bytes: usize::MAX });
         check(&world, "c", "c", true);
         world.delete(Kind::Contact, ada);
         check(&world, "", "", false);
+    }
+
+    #[test]
+    fn what_exists_is_weighed_as_it_changes() {
+        let mut world = World::try_from(seed()).unwrap();
+        let (_, none, records) = world.weights();
+        assert!(none == 0 && records > 0);
+        let texts: Vec<String> = [10, 100_000, 1_000].map(|length| "x".repeat(length)).to_vec();
+        for (number, text) in texts.iter().enumerate() {
+            let mut stored = message(&number.to_string(), CONTACT_ID, CONVERSATION_ID, "pending").to_value();
+            stored["request"] = json!({ "message": text });
+            world.put([Record::from_value(Kind::Message, stored).unwrap()]).unwrap();
+        }
+        let (count, bytes, _) = world.weights();
+        assert!(count == 3 && (101_010..110_000).contains(&bytes), "{bytes}");
+        let status = message("1", CONTACT_ID, CONVERSATION_ID, "failed");
+        world.put([status]).unwrap();
+        let (_, smaller, _) = world.weights();
+        assert!((1_010..10_000).contains(&smaller), "{smaller}");
+        let gone = world.evict_messages(Bounds { messages: 10, message_bytes: smaller - 1 });
+        assert_eq!(gone, ["0"]);
+        world.put([Record::Contact(Contact::new("new").name("y".repeat(5_000)))]).unwrap();
+        assert!(world.weights().2 > records + 5_000);
+        for id in ["new", CONTACT_ID] {
+            world.delete(Kind::Contact, id);
+        }
+        assert!(world.weights().1 == 0 && world.weights().2 < records);
+    }
+
+    #[test]
+    fn more_records_than_fit_are_refused() {
+        let mut world = World::try_from(seed()).unwrap();
+        let contact =
+            |number: usize| Record::Contact(Contact::new(number.to_string()).name("x".repeat(1024 * 1024)));
+        let (kept, conflict) =
+            (0..).find_map(|number| Some((number, world.put([contact(number)]).err()?))).unwrap();
+        assert!((25..32).contains(&kept), "{kept}");
+        assert!(conflict.to_string().contains("33554432 bytes"), "{conflict}");
+        world.put([contact(0)]).unwrap();
+        world.delete(Kind::Contact, "0");
+        world.put([contact(kept)]).unwrap();
     }
 }

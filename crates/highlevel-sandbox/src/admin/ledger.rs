@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Input, Output, Problem, Route};
 use crate::api::Operation;
-use crate::ledger::{Filter, Fingerprint, RecordedRequest};
+use crate::ledger::{Filter, Fingerprint};
 use crate::server::State;
 
 pub(super) const ROUTES: &[Route] = &[
@@ -66,7 +66,7 @@ fn list(state: &State, input: &Input<'_>) -> Result<Output, Problem> {
         return Err(Problem::bad_request(format!("limit: {limit} is not between 1 and {LONGEST_PAGE}")));
     }
     let (requests, before) = state.ledger.find(&filter, limit);
-    let requests: Vec<Value> = requests.iter().map(RecordedRequest::to_json).collect();
+    let requests: Vec<Value> = requests.iter().map(|request| request.to_json()).collect();
     Ok(Output::ok(json!({ "requests": requests, "before": before })))
 }
 

@@ -68,17 +68,17 @@ fn add_app(state: &Arc<State>, input: &Input<'_>) -> Result<Output, Problem> {
 }
 
 fn settings(state: &State) -> Output {
-    read(state, |registry| json!(registry.settings))
+    read(state, |registry| json!(registry.settings()))
 }
 
 fn change(state: &Arc<State>, input: &Input<'_>) -> Result<Output, Problem> {
-    state.credentials_mut().oauth.settings = input.json::<Settings>()?;
+    *state.credentials_mut().oauth.settings_mut() = input.json::<Settings>()?;
     Ok(settings(state))
 }
 
 fn installs(state: &State) -> Output {
     read(state, |registry| {
-        let each = registry.installs().iter().map(|install| {
+        let each = registry.installs().map(|install| {
             json!({
                 "clientId": install.client_id,
                 "resource": install.choice.resource,
@@ -126,7 +126,7 @@ fn tokens(state: &State) -> Output {
 fn give_tokens(state: &Arc<State>, input: &Input<'_>) -> Result<Output, Problem> {
     let Wanted { client_id, location_id, company_id, scopes } = input.json()?;
     let resource = resource(location_id, company_id)?;
-    let answer = oauth::give_tokens(state, client_id.as_deref(), &resource, scopes)
+    let answer = oauth::give_tokens(state, client_id.as_deref(), &resource, &scopes)
         .map_err(|error| problem(&error))?;
     Ok(Output { status: StatusCode::CREATED, content: Content::Json(answer) })
 }
@@ -185,6 +185,7 @@ fn resource(location_id: Option<String>, company_id: Option<String>) -> Result<R
 fn problem(error: &io::Error) -> Problem {
     match error.kind() {
         io::ErrorKind::NotFound => Problem::not_found(error.to_string()),
+        io::ErrorKind::QuotaExceeded => Problem::no_room(error.to_string()),
         _ => Problem::bad_request(error.to_string()),
     }
 }

@@ -1,34 +1,76 @@
 //! All that exists at once: seeds, snapshots, the way back; and tokens.
 
+use std::fmt::Write as _;
+use std::io;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use http::{Method, StatusCode};
+use http_body_util::BodyExt;
+use http_body_util::channel::Channel;
 use serde::Deserialize;
 use serde_json::json;
 
 use super::{Content, Input, Output, Problem, Route};
 use crate::server::{State, Unchanged};
-use crate::world::Snapshot;
+use crate::world::{Kind, Record};
 
 pub(super) const ROUTES: &[Route] = &[
-    Route {
-        method: Method::GET,
-        path: "snapshot",
-        handler: |state, _| Ok(Output::ok(json!(state.snapshot()))),
-    },
+    Route { method: Method::GET, path: "snapshot", handler: |state, _| snapshot(state) },
     Route { method: Method::PUT, path: "snapshot", handler: restore },
     Route { method: Method::PUT, path: "seed", handler: seed },
     Route { method: Method::POST, path: "reset", handler: reset },
     Route { method: Method::POST, path: "tokens", handler: issue_token },
 ];
 
+/// Writes everything as it is now, as fast as the client reads.
+fn snapshot(state: &Arc<State>) -> Result<Output, Problem> {
+    /// How much text is written at a time, about.
+    const CHUNK: usize = 64 * 1024;
+    let (world, credentials) = state.everything();
+    let credentials = serde_json::to_string(&credentials).map_err(io::Error::other)?;
+    // The records are shared, so nothing that changes them has to wait or to copy.
+    let records: Vec<Record> = world.records().collect();
+    drop(world);
+    let (mut sender, body) = Channel::<Bytes>::new(1);
+    let state = Arc::clone(state);
+    tokio::spawn(async move {
+        let Ok(_slot) = state.snapshots.acquire().await else { return };
+        let mut text = format!("{{\"credentials\":{credentials}");
+        drop(credentials);
+        let mut records = records.into_iter().peekable();
+        for kind in Kind::ALL {
+            // Writing to a string cannot fail.
+            let _ = write!(text, ",\"{kind}s\":[");
+            let mut is_first = true;
+            while let Some(record) = records.next_if(|record| record.kind() == kind) {
+                if !std::mem::replace(&mut is_first, false) {
+                    text.push(',');
+                }
+                // What was stored is JSON, which is text.
+                text.push_str(&String::from_utf8(record.to_json().unwrap_or_default()).unwrap_or_default());
+                drop(record);
+                if text.len() >= CHUNK && sender.send_data(std::mem::take(&mut text).into()).await.is_err() {
+                    return;
+                }
+            }
+            text.push(']');
+        }
+        text.push('}');
+        // The client may be gone.
+        let _ = sender.send_data(text.into()).await;
+    });
+    let media_type = "application/json; charset=utf-8";
+    Ok(Output { status: StatusCode::OK, content: Content::Other { media_type, body: body.boxed() } })
+}
+
 fn restore(state: &Arc<State>, input: &Input<'_>) -> Result<Output, Problem> {
-    state.restore(input.json::<Snapshot>()?)?;
+    state.restore(input.snapshot()?)?;
     Ok(Output::no_content())
 }
 
 fn seed(state: &Arc<State>, input: &Input<'_>) -> Result<Output, Problem> {
-    state.seed(input.json::<Snapshot>()?)?;
+    state.seed(input.snapshot()?)?;
     Ok(Output::no_content())
 }
 
@@ -58,6 +100,7 @@ impl From<Unchanged> for Problem {
             Unchanged::Missing(message) => (StatusCode::NOT_FOUND, message),
             Unchanged::Conflict(message) => (StatusCode::CONFLICT, message),
             Unchanged::Invalid(message) => (StatusCode::BAD_REQUEST, message),
+            Unchanged::TooMuch(message) => (StatusCode::INSUFFICIENT_STORAGE, message),
         };
         Self { status, message }
     }

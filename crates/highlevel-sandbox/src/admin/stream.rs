@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use super::{Content, Input, Output, Problem, Route};
-use crate::ledger::Entries;
+use crate::builder::LONG_EVENTS;
+use crate::ledger::{Entries, Happened};
 use crate::server::State;
 
 pub(super) const ROUTES: &[Route] = &[Route { method: Method::GET, path: "events", handler: open }];
@@ -48,9 +49,17 @@ fn open(state: &Arc<State>, input: &Input<'_>) -> Result<Output, Problem> {
             _ => return Err(Problem::bad_request(format!("{id:?} is no id that an event had"))),
         },
     };
+    let place = Arc::clone(&state.streams).try_acquire_owned();
+    let Ok(place) = place else {
+        let message = "there are too many event streams; end one".to_owned();
+        return Err(Problem { status: StatusCode::SERVICE_UNAVAILABLE, message });
+    };
     let (sender, body) = Channel::new(1);
     let teller = Teller { state: Arc::clone(state), entries, sender, only, heartbeat };
-    tokio::spawn(teller.tell(lost));
+    tokio::spawn(async move {
+        teller.tell(lost).await;
+        drop(place);
+    });
     Ok(Output {
         status: StatusCode::OK,
         content: Content::Other { media_type: "text/event-stream", body: body.boxed() },
@@ -83,14 +92,28 @@ impl Teller {
             self.say("missed", &json!({ "entries": null })).await?;
         }
         loop {
-            let Ok(entry) = timeout(self.heartbeat, self.entries.next()).await else {
+            let Ok(entry) = timeout(self.heartbeat, self.entries.next_shared()).await else {
                 self.send(":\n\n".to_owned()).await?;
                 continue;
             };
             if self.only.iter().any(|each| each == entry.name()) {
-                self.say(entry.name(), &entry.to_json()).await?;
+                self.tell_entry(&entry).await?;
             }
         }
+    }
+
+    /// A long event has to wait until so much may be on its way, and counts until the reader has taken it.
+    async fn tell_entry(&mut self, entry: &Happened) -> Result<(), Left> {
+        let kibibytes = entry.weight() / 1024;
+        if kibibytes <= 16 {
+            return self.say(entry.name(), &entry.to_json()).await;
+        }
+        let state = Arc::clone(&self.state);
+        let kibibytes = u32::try_from(2 * kibibytes.min(LONG_EVENTS / 2)).unwrap_or(1);
+        let _permit = state.long_events.acquire_many(kibibytes).await.map_err(|_| Left)?;
+        self.say(entry.name(), &entry.to_json()).await?;
+        // The channel takes this when the event before it has been taken.
+        self.send(":\n\n".to_owned()).await
     }
 
     async fn say(&mut self, event: &str, data: &Value) -> Result<(), Left> {

@@ -6,6 +6,7 @@ use http::Method;
 use serde_json::{Value, json};
 
 use super::{Input, Output, Problem, Route};
+use crate::search_term::{MAX_CHARS, SearchTerm};
 use crate::server::{State, Unchanged};
 use crate::world::{Direction, Kind, MessageFilter, Order, Page, Record, StatusUpdate, World};
 
@@ -41,6 +42,8 @@ pub(super) const ROUTES: &[Route] = &[
 /// How many there are on a page unless it is said otherwise, and at most.
 const PAGE: usize = 100;
 const LARGEST_PAGE: usize = 1000;
+/// How much memory the messages of a page may take, in bytes, the last one aside.
+const PAGE_BYTES: usize = 4 * 1024 * 1024;
 
 fn list(state: &Arc<State>, input: &Input<'_>, kind: Kind) -> Result<Output, Problem> {
     let filters: &[&str] = match kind {
@@ -53,7 +56,7 @@ fn list(state: &Arc<State>, input: &Input<'_>, kind: Kind) -> Result<Output, Pro
     };
     input.allow(&[filters, &["limit", "after"]].concat())?;
     let page = Page { limit: limit(input)?, after: input.query("after") };
-    let world = state.world();
+    let world = state.shared_world();
     let in_location = |id: &str| input.query("locationId").is_none_or(|wanted| wanted == id);
     let (name, items, more) = match kind {
         Kind::Location => {
@@ -81,7 +84,8 @@ fn list(state: &Arc<State>, input: &Input<'_>, kind: Kind) -> Result<Output, Pro
         }
         Kind::Message => messages(&world, input, &page)?,
     };
-    let next = if more { items.pointer(&format!("/{}/id", page.limit - 1)).cloned() } else { None };
+    let last = items.as_array().and_then(|items| items.last());
+    let next = last.filter(|_| more).map(|last| last["id"].clone());
     Ok(Output::ok(json!({ name: items, "next": next })))
 }
 
@@ -97,14 +101,30 @@ fn messages(world: &World, input: &Input<'_>, page: &Page) -> Result<(&'static s
             &[("inbound", Some(Direction::Inbound)), ("outbound", Some(Direction::Outbound))],
         )?,
         status: input.query("status"),
-        text: input.query("text"),
+        text: input.query("text").map(|text| search_term(&text)).transpose()?,
     };
     let order = one_of(input, "order", &[("oldest", Order::OldestFirst), ("newest", Order::NewestFirst)])?;
     let (page, more) = world.list_messages(&filter, order, page).ok_or_else(|| {
         let after = page.after.as_deref().unwrap_or_default();
         Problem::bad_request(format!("after: there is no message {after:?} to go on after"))
     })?;
-    Ok(("messages", json!(page), more))
+    // A page of large messages is shorter.
+    let mut bytes = 0;
+    let fitting = page.iter().take_while(|message| {
+        let is_in = bytes <= PAGE_BYTES;
+        bytes += message.weight();
+        is_in
+    });
+    let shown = fitting.map(|message| json!(***message)).collect::<Vec<_>>();
+    let more = more || shown.len() < page.len();
+    Ok(("messages", json!(shown), more))
+}
+
+fn search_term(text: &str) -> Result<SearchTerm, Problem> {
+    if text.chars().nth(MAX_CHARS).is_some() {
+        return Err(Problem::bad_request(format!("text: a search term has at most {MAX_CHARS} characters")));
+    }
+    Ok(SearchTerm::new(text))
 }
 
 fn get(state: &Arc<State>, input: &Input<'_>, kind: Kind) -> Result<Output, Problem> {
@@ -137,7 +157,7 @@ fn delete(state: &Arc<State>, input: &Input<'_>, kind: Kind) -> Result<Output, P
 fn set_status(state: &Arc<State>, input: &Input<'_>) -> Result<Output, Problem> {
     let update: StatusUpdate = input.json()?;
     let message = state.set_status(input.parameter(0), update)?;
-    Ok(Output::ok(Record::from(message).to_value()))
+    Ok(Output::ok(Record::Message(message).to_value()))
 }
 
 fn missing(kind: Kind, id: &str) -> Problem {

@@ -5,6 +5,7 @@ use http::header::CONTENT_TYPE;
 use serde_json::Value;
 
 use super::Refusal;
+use crate::json_size::has_too_many_values;
 
 /// Reads a JSON body.
 pub(super) fn parse(headers: &HeaderMap, body: &[u8]) -> Result<Value, Refusal> {
@@ -18,6 +19,9 @@ pub(super) fn parse(headers: &HeaderMap, body: &[u8]) -> Result<Value, Refusal> 
     }
     if body.is_empty() {
         return Err(Refusal::bad_request("the body is empty, and has to be a JSON object"));
+    }
+    if has_too_many_values(body) {
+        return Err(Refusal::too_many_values());
     }
     serde_json::from_slice(body)
         .map_err(|error| Refusal::bad_request(&format!("the body is not valid JSON: {error}")))

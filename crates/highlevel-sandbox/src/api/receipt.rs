@@ -6,7 +6,7 @@ use super::Operation;
 use crate::world::Message;
 
 /// The body of a success.
-pub(super) fn receipt(operation: Operation, message: &Message) -> Value {
+pub(super) fn receipt<R>(operation: Operation, message: &Message<R>) -> Value {
     let mut receipt = match operation {
         Operation::SendMessage => json!({
             "conversationId": message.conversation_id,

@@ -4,8 +4,12 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::{Answer, Remarks};
-use crate::contract::Violation;
+use crate::contract::{Violation, shortened};
+use crate::json_size::MAX_VALUES;
 use crate::rate_limit::Spent;
+
+/// The longest message, in bytes.
+const MAX_MESSAGE: usize = 4 * 1024;
 
 /// Why a request is not done, in the shape in which the API says so.
 #[derive(Clone, Debug, PartialEq)]
@@ -16,8 +20,11 @@ pub(crate) struct Refusal {
 }
 
 impl Refusal {
-    pub(super) fn invalid(violations: &[Violation]) -> Self {
-        let messages: Vec<&str> = violations.iter().map(|violation| violation.message.as_str()).collect();
+    /// One message for each violation, and one for all that are `more`.
+    pub(super) fn invalid(violations: &[Violation], more: usize) -> Self {
+        let messages = violations.iter().map(|violation| violation.message.clone());
+        let more = (more > 0).then(|| format!("… and {more} more"));
+        let messages: Vec<String> = messages.chain(more).collect();
         Self { status: StatusCode::UNPROCESSABLE_ENTITY, message: json!(messages) }
     }
 
@@ -54,6 +61,13 @@ impl Refusal {
         )
     }
 
+    pub(super) fn too_many_values() -> Self {
+        Self::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            &format!("request entity too large: a body has at most {MAX_VALUES} JSON values"),
+        )
+    }
+
     pub(crate) fn too_slow() -> Self {
         Self::new(StatusCode::REQUEST_TIMEOUT, "the body of the request did not come in time")
     }
@@ -80,7 +94,8 @@ impl Refusal {
         Answer { status: self.status, body, accepted: None, changed: None, remarks: Remarks::default() }
     }
 
+    /// Text of the request that a message repeats may be long.
     fn new(status: StatusCode, message: &str) -> Self {
-        Self { status, message: json!(message) }
+        Self { status, message: json!(shortened(message, MAX_MESSAGE)) }
     }
 }

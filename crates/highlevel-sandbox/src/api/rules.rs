@@ -6,10 +6,16 @@ use super::Operation;
 use crate::contract::Violation;
 use crate::fidelity::{RULES, Strictness};
 
+/// The most violations of a request that are named.
+pub(super) const MAX_VIOLATIONS: usize = 100;
+
 /// What is wrong with a body, and what is left at that.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Judgement {
+    /// At most [`MAX_VIOLATIONS`].
     pub(super) violations: Vec<Violation>,
+    /// How many there are besides.
+    pub(super) more: usize,
     /// The names of the rules that are broken and not insisted on.
     pub(super) tolerated: Vec<&'static str>,
 }
@@ -23,7 +29,7 @@ pub(super) fn judge(
 ) -> Judgement {
     let Some(fields) = body.as_object() else {
         // The schema says that already.
-        return Judgement { violations, tolerated: Vec::new() };
+        return Judgement { violations, ..Judgement::default() };
     };
     let missing = RULES.iter().filter(|rule| rule.operation == operation && !fields.contains_key(rule.field));
     let missing: Vec<_> = missing.map(|rule| (rule, format!("/{}", rule.field))).collect();
@@ -44,7 +50,9 @@ pub(super) fn judge(
         }
     }
     violations.sort_by(|one, other| one.pointer.cmp(&other.pointer));
-    Judgement { violations, tolerated }
+    let more = violations.len().saturating_sub(MAX_VIOLATIONS);
+    violations.truncate(MAX_VIOLATIONS);
+    Judgement { violations, more, tolerated }
 }
 
 /// What every document requires, and no schema.

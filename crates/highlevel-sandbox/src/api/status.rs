@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{Fresh, Refusal, Remarks};
 use crate::fidelity::{EARLY, Quirk, Settings};
-use crate::world::{Message, StatusUpdate, World};
+use crate::world::{StatusUpdate, Stored, World};
 
 /// The message with the status that a valid body gives it.
 pub(super) fn update(
@@ -16,7 +16,7 @@ pub(super) fn update(
     settings: &Settings,
     fresh: &Fresh,
     remarks: &mut Remarks,
-) -> Result<Message, Refusal> {
+) -> Result<Stored, Refusal> {
     let message = world.message(id).filter(|message| message.location_id == location).ok_or_else(|| {
         Refusal::bad_request(&format!("there is no message {} in the location {location}", json!(id)))
     })?;
@@ -30,10 +30,12 @@ pub(super) fn update(
     if let Some(error) = body.pointer("/error/message").and_then(Value::as_str) {
         update = update.error(error);
     }
-    message.clone().with_status(update, fresh.now.clone()).map_err(|problem| Refusal::bad_request(&problem))
+    Stored::clone(message)
+        .with_status(update, fresh.now.clone())
+        .map_err(|problem| Refusal::bad_request(&problem))
 }
 
-fn is_young(message: &Message, fresh: &Fresh) -> bool {
+fn is_young(message: &Stored, fresh: &Fresh) -> bool {
     let read = |time: &str| DateTime::parse_from_rfc3339(time).ok();
     let stored = message.history.first().and_then(|first| read(&first.at));
     match (stored, read(&fresh.now)) {

@@ -1,6 +1,7 @@
 //! What a sandbox begins with: what exists, and what a state file remembers.
 
 use std::collections::BTreeSet;
+use std::error::Error;
 use std::io::{self, ErrorKind};
 use std::path::PathBuf;
 
@@ -10,23 +11,25 @@ use serde_json::Value;
 
 use super::SandboxBuilder;
 use crate::credentials::{Credentials, KeptCredentials};
-use crate::store::{Kept, Store};
-use crate::world::{self, Conflict, Kind, Record, Snapshot, World};
+use crate::store::{Kept, ReadLimits, Store};
+use crate::world::{self, Bounds, Conflict, Kind, Record, Snapshot, StoredSnapshot, World};
 
-/// How many messages are kept unless it is said otherwise.
+/// How many messages are kept by default, and how much memory they may take, in bytes.
 const KEPT_MESSAGES: usize = 100_000;
+const KEPT_MESSAGE_BYTES: usize = 128 * 1024 * 1024;
 
 /// What was chosen about it.
 #[derive(Clone, Debug)]
 pub(super) struct Keeping {
-    seeds: Vec<Snapshot>,
+    seeds: Vec<StoredSnapshot>,
     state_file: Option<PathBuf>,
-    pub(super) messages: usize,
+    pub(super) bounds: Bounds,
 }
 
 impl Default for Keeping {
     fn default() -> Self {
-        Self { seeds: Vec::new(), state_file: None, messages: KEPT_MESSAGES }
+        let bounds = Bounds { messages: KEPT_MESSAGES, message_bytes: KEPT_MESSAGE_BYTES };
+        Self { seeds: Vec::new(), state_file: None, bounds }
     }
 }
 
@@ -46,7 +49,7 @@ impl SandboxBuilder {
     /// # }
     /// ```
     pub fn seed(mut self, seed: Snapshot) -> Self {
-        self.keeping.seeds.push(seed);
+        self.keeping.seeds.push(seed.into_stored());
         self
     }
 
@@ -60,9 +63,16 @@ impl SandboxBuilder {
         self
     }
 
-    /// How many messages are kept, at least 1: the newest ones. The default is 100,000.
+    /// How many messages are kept, at least 1: the newest ones. Defaults to 100,000.
     pub fn keep_messages(mut self, messages: usize) -> Self {
-        self.keeping.messages = messages.max(1);
+        self.keeping.bounds.messages = messages.max(1);
+        self
+    }
+
+    /// How much memory the messages that are kept may take, in bytes: the oldest are dropped first, and the newest one
+    /// always stays. Defaults to 128 MiB.
+    pub fn keep_bytes(mut self, bytes: usize) -> Self {
+        self.keeping.bounds.message_bytes = bytes;
         self
     }
 }
@@ -72,7 +82,11 @@ impl SandboxBuilder {
 pub(super) struct Recalled {
     pub(super) store: Option<Store>,
     records: Vec<Record>,
-    credentials: Option<KeptCredentials>,
+    credentials: KeptCredentials,
+    /// The file has all credentials in one row, as it was before.
+    is_former: bool,
+    /// How many messages of the file were not read because there are too many.
+    unread: usize,
     pub(super) token: Option<String>,
     pub(super) signing_key: Option<[u8; 32]>,
     /// What seeds have added to it, by name.
@@ -90,14 +104,22 @@ pub(super) struct Now {
     pub(super) added: Vec<Record>,
     /// What seeds have added to it until now, by name.
     pub(super) seeded: BTreeSet<String>,
+    /// How many messages were dropped because there are too many.
+    pub(super) evicted: usize,
 }
 
 impl Keeping {
     /// Reads the state file, if there is to be one.
     pub(super) fn recall(&self) -> io::Result<Recalled> {
         let Some(path) = &self.state_file else { return Ok(Recalled::default()) };
-        let (store, kept) = Store::open(path)?;
-        let mut recalled = Recalled { store: Some(store), begun: !kept.is_empty(), ..Recalled::default() };
+        let limits = ReadLimits {
+            kind: Kind::Message.as_str(),
+            rows: self.bounds.messages,
+            bytes: self.bounds.message_bytes,
+        };
+        let (store, kept, unread) = Store::open(path, limits)?;
+        let mut recalled =
+            Recalled { store: Some(store), begun: !kept.is_empty(), unread, ..Recalled::default() };
         for kept in kept {
             let name = format!("{} {}", kept.kind, kept.id);
             recalled.take(kept).map_err(|why| {
@@ -113,7 +135,7 @@ impl Keeping {
         let mut world = World::try_from(world::seed()).map_err(|conflict| unusable_seed(&conflict))?;
         for seed in &self.seeds {
             world.put(seed.clone().into_records()).map_err(|conflict| unusable_seed(&conflict))?;
-            credentials.add(seed.credentials.clone());
+            credentials.add(seed.credentials.clone())?;
         }
         Ok(world)
     }
@@ -122,15 +144,18 @@ impl Keeping {
     /// at the beginning.
     pub(super) fn now(
         &self,
-        beginning: &Snapshot,
+        beginning: &World,
         recalled: &mut Recalled,
         credentials: &mut Credentials,
     ) -> io::Result<Now> {
         let records = std::mem::take(&mut recalled.records);
-        let mut world = if recalled.begun { of(&records) } else { World::try_from(beginning.clone()) }
-            .map_err(|conflict| io::Error::new(ErrorKind::InvalidData, conflict))?;
-        if let Some(kept) = recalled.credentials.take() {
-            credentials.restore(kept);
+        let mut world = if recalled.begun {
+            of(records).map_err(|conflict| io::Error::new(ErrorKind::InvalidData, conflict))?
+        } else {
+            beginning.clone()
+        };
+        if recalled.begun {
+            credentials.restore(std::mem::take(&mut recalled.credentials))?;
         }
         let mut seeded = recalled.seeded.clone();
         let mut is_new = |name: String| {
@@ -140,7 +165,7 @@ impl Keeping {
         };
         let mut added = Vec::new();
         for seed in &self.seeds {
-            credentials.add(seed.credentials.clone().only(&mut is_new));
+            credentials.add(seed.credentials.clone().only(&mut is_new))?;
             let records = seed.clone().into_records();
             let records: Vec<Record> = records
                 .filter(|record| is_new(format!("{} {}", record.kind().as_str(), record.id())))
@@ -148,36 +173,37 @@ impl Keeping {
             world.put(records.iter().cloned()).map_err(|conflict| unusable_seed(&conflict))?;
             added.extend(records);
         }
-        let forgotten = world.forget_messages(self.messages);
-        Ok(Now { world, rewrite: !recalled.begun || !forgotten.is_empty(), added, seeded })
+        let evicted = recalled.unread + world.evict_messages(self.bounds).len();
+        let rewrite = !recalled.begun || recalled.is_former || evicted > 0;
+        Ok(Now { world, rewrite, added, seeded, evicted })
     }
 }
 
 impl Recalled {
     /// The secret of an app, by its client id.
     pub(super) fn client_secret(&self, client_id: &str) -> Option<&str> {
-        self.credentials.as_ref()?.client_secret(client_id)
+        self.credentials.client_secret(client_id)
     }
 
     fn take(&mut self, kept: Kept) -> Result<(), String> {
-        let Kept { kind, id, value } = kept;
+        let Kept { kind, id, json } = kept;
+        self.read(&kind, &id, &json).map_err(|error| error.to_string())
+    }
+
+    fn read(&mut self, kind: &str, id: &str, json: &[u8]) -> Result<(), Box<dyn Error>> {
         if let Some(kind) = Kind::ALL.into_iter().find(|each| each.as_str() == kind) {
-            self.records.push(Record::from_value(kind, value).map_err(|error| error.to_string())?);
+            self.records.push(Record::from_json(kind, json)?);
             return Ok(());
         }
-        match (kind.as_str(), id.as_str(), value) {
-            ("credentials", _, value) => {
-                self.credentials = Some(serde_json::from_value(value).map_err(|error| error.to_string())?);
-            }
-            ("setting", "token", Value::String(token)) => self.token = Some(token),
-            ("setting", "signingKey", Value::String(key)) => {
-                let bytes = STANDARD.decode(key).map_err(|error| error.to_string())?;
+        match (kind, id) {
+            ("setting", "token") => self.token = Some(serde_json::from_slice(json)?),
+            ("setting", "signingKey") => {
+                let bytes = STANDARD.decode(serde_json::from_slice::<String>(json)?)?;
                 self.signing_key = Some(bytes.try_into().map_err(|_| "a key has 32 bytes")?);
             }
-            ("setting", "seeded", value) => {
-                self.seeded = serde_json::from_value(value).map_err(|error| error.to_string())?;
-            }
-            _ => return Err("this version of the sandbox does not know it".to_owned()),
+            ("setting", "seeded") => self.seeded = serde_json::from_slice(json)?,
+            _ if self.credentials.take(kind, id, json)? => self.is_former |= kind == "credentials",
+            _ => return Err("this version of the sandbox does not know it".into()),
         }
         Ok(())
     }
@@ -188,13 +214,12 @@ pub(super) fn encoded(key: [u8; 32]) -> Value {
     STANDARD.encode(key).into()
 }
 
-fn of(records: &[Record]) -> Result<World, Conflict> {
+fn of(mut records: Vec<Record>) -> Result<World, Conflict> {
     let mut world = World::default();
     // A conversation may have been written before the contact that it is with was written again; what is named goes
     // first.
-    for kind in Kind::ALL {
-        world.put(records.iter().filter(|record| record.kind() == kind).cloned())?;
-    }
+    records.sort_by_key(|record| Kind::ALL.iter().position(|kind| *kind == record.kind()));
+    world.put(records)?;
     Ok(world)
 }
 

@@ -37,7 +37,12 @@ fn serve(options: &Options) -> io::Result<()> {
     runtime.block_on(async {
         // First of all, so that no signal comes too early to be a request to stop.
         let mut signals = Signals::new()?;
-        let sandbox = options.builder()?.start().await?;
+        let few_files = raise_open_files();
+        let mut sandbox = options.builder()?.start().await?;
+        if let Some(words) = few_files {
+            let connections = sandbox.max_connections();
+            eprintln!("warning: at most {connections} clients can be connected at once: {words}");
+        }
         let facts = welcome::Facts::of(&sandbox, options);
         if options.json {
             say(&json_line(&json!({ "event": "ready", "data": facts.to_json() })))?;
@@ -51,9 +56,29 @@ fn serve(options: &Options) -> io::Result<()> {
             () = signals.stop() => {}
             () = stdin_closed(options.until_stdin_closes) => {}
         }
-        sandbox.stop().await;
-        Ok(())
+        sandbox.shut_down().await;
+        // Everything is on the disk. To free all memory first would take long, for nothing.
+        std::process::exit(0)
     })
+}
+
+/// Allows as many open files as the system lets this process have. Returns a warning if that is few.
+#[cfg(unix)]
+fn raise_open_files() -> Option<String> {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    /// What all connections take, and what else is open.
+    const WANTED: u64 = 12_000;
+    let limits = getrlimit(Resource::Nofile);
+    let current = limits.current.filter(|current| *current < WANTED)?;
+    let wanted = limits.maximum.map_or(WANTED, |maximum| maximum.min(WANTED)).max(current);
+    let raised = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum: limits.maximum });
+    let allowed = if raised.is_ok() { wanted } else { current };
+    (allowed < WANTED).then(|| format!("the limit of open files is {allowed}; raise it with `ulimit -n`"))
+}
+
+#[cfg(not(unix))]
+fn raise_open_files() -> Option<String> {
+    None
 }
 
 /// Prints a line for everything that happens. In a thread of its own: who starts the program and reads nothing must

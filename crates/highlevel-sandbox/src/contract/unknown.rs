@@ -3,15 +3,16 @@
 use serde_json::Value;
 
 use super::referenced_schema;
-use super::violation::escape;
+use super::violation::{MAX_POINTER, escape, shortened};
 
-/// Adds the pointers of the fields of `value` that `schema` does not list, for as deep as it says what there is.
+/// Calls `found` with the pointer of each field of `value` that `schema` does not list, for as deep as it says what there
+/// is. Of a long pointer it gets the beginning.
 pub(super) fn fields(
     schemas: &Value,
     schema: &Value,
     value: &Value,
     pointer: &mut String,
-    found: &mut Vec<String>,
+    found: &mut impl FnMut(&str),
 ) {
     let schema = match referenced_schema(schema) {
         Some(name) => &schemas[name],
@@ -26,7 +27,7 @@ pub(super) fn fields(
                 pointer.push_str(&escape(name));
                 match properties.get(name) {
                     Some(schema) => fields(schemas, schema, value, pointer, found),
-                    None => found.push(pointer.clone()),
+                    None => found(&shortened(pointer, MAX_POINTER)),
                 }
                 pointer.truncate(length);
             }

@@ -1,8 +1,17 @@
 //! What is wrong with a value, in words for people.
 
+use std::borrow::Cow;
+use std::collections::HashSet;
+
 use jsonschema::ValidationError;
 use jsonschema::error::{TypeKind, ValidationErrorKind};
 use serde_json::Value;
+
+/// How much is kept of a pointer, and of what is wrong there, in bytes. Only names and values of a request can be longer.
+pub(super) const MAX_POINTER: usize = 300;
+const MAX_PROBLEM: usize = 2_000;
+/// How many of the reasons are named why no branch of a choice fits.
+const MAX_WAYS: usize = 10;
 
 /// One fault of a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,11 +28,12 @@ pub struct Violation {
 impl Violation {
     /// A fault at `pointer`. `problem` continues a sentence that starts with the name of the field.
     pub(crate) fn new(pointer: &str, keyword: &str, problem: &str) -> Self {
+        let pointer = &*shortened(pointer, MAX_POINTER);
         let place = if pointer.is_empty() { "the top" } else { pointer };
         Self {
             pointer: pointer.to_owned(),
             keyword: keyword.to_owned(),
-            message: format!("{} {problem} (at {place})", field_name(pointer)),
+            message: format!("{} {} (at {place})", field_name(pointer), shortened(problem, MAX_PROBLEM)),
         }
     }
 }
@@ -37,7 +47,7 @@ impl std::fmt::Display for Violation {
 /// The faults that a validator found, in the order of their pointers, each value blamed once for its type.
 pub(super) fn from_errors<'a>(errors: impl Iterator<Item = ValidationError<'a>>) -> Vec<Violation> {
     let mut violations: Vec<Violation> = errors.map(|error| from_error(&error)).collect();
-    let mistyped: Vec<String> = violations
+    let mistyped: HashSet<String> = violations
         .iter()
         .filter(|violation| violation.keyword == "type")
         .map(|violation| violation.pointer.clone())
@@ -46,6 +56,16 @@ pub(super) fn from_errors<'a>(errors: impl Iterator<Item = ValidationError<'a>>)
     violations.retain(|violation| violation.keyword == "type" || !mistyped.contains(&violation.pointer));
     violations.sort_by(|one, other| one.pointer.cmp(&other.pointer));
     violations
+}
+
+/// A text, or its beginning if it is longer than `max` bytes.
+pub(crate) fn shortened(text: &str, max: usize) -> Cow<'_, str> {
+    if text.len() <= max {
+        text.into()
+    } else {
+        let end = (0..=max).rev().find(|at| text.is_char_boundary(*at)).unwrap_or_default();
+        format!("{}…", &text[..end]).into()
+    }
 }
 
 /// A name as one segment of a JSON pointer.
@@ -79,10 +99,16 @@ fn from_error(error: &ValidationError<'_>) -> Violation {
             Violation::new(pointer, keyword, &format!("must be {}; found {found}", format_words(format)))
         }
         ValidationErrorKind::OneOfNotValid { context } | ValidationErrorKind::AnyOf { context } => {
-            let ways: Vec<String> = context.iter().flatten().map(|error| way(error, pointer)).collect();
+            let ways = context.iter().flatten().map(|error| way(error, pointer));
+            let ways: Vec<String> = ways.take(MAX_WAYS).collect();
             Violation::new(pointer, keyword, &format!("must be {}; found {found}", ways.join(" or ")))
         }
-        _ => Violation::new(pointer, keyword, &format!("is not valid: {error}")),
+        // The text of these quotes the value, however long it is.
+        _ => Violation::new(
+            pointer,
+            keyword,
+            &format!("is not valid: {}", error.masked_with(quoted(error.instance()))),
+        ),
     }
 }
 
@@ -91,7 +117,7 @@ fn way(error: &ValidationError<'_>, pointer: &str) -> String {
     match error.kind() {
         ValidationErrorKind::Type { kind } if error.instance_path().as_str() == pointer => type_words(kind),
         ValidationErrorKind::Type { kind } => format!("a list whose every entry is {}", type_words(kind)),
-        _ => error.to_string(),
+        _ => error.masked_with(quoted(error.instance())).to_string(),
     }
 }
 
@@ -115,13 +141,18 @@ fn is_index(segment: &str) -> bool {
     !segment.is_empty() && segment.bytes().all(|byte| byte.is_ascii_digit())
 }
 
+/// A value as JSON, long ones described.
+fn quoted(value: &Value) -> String {
+    if value.is_number() { value.to_string() } else { describe(value) }
+}
+
 /// A value as it was found, long ones cut.
 fn describe(value: &Value) -> String {
     const LONGEST: usize = 60;
     match value {
         Value::Array(_) => "an array".to_owned(),
         Value::Object(_) => "an object".to_owned(),
-        Value::String(text) if text.chars().count() > LONGEST => {
+        Value::String(text) if text.chars().nth(LONGEST).is_some() => {
             format!("\"{}…\"", text.chars().take(LONGEST).collect::<String>())
         }
         Value::Number(number) => format!("the number {number}"),

@@ -8,6 +8,10 @@ use tokio::sync::watch;
 
 use super::{Fault, FaultRule, FaultStage, LONGEST_WAIT};
 
+/// The most rules, and the bytes of JSON in all of them.
+const MAX_RULES: usize = 1_000;
+const MAX_RULE_BYTES: usize = 4 * 1024 * 1024;
+
 /// The rules that are in force, in the order in which they were added.
 #[derive(Debug, Default)]
 pub(crate) struct FaultBook {
@@ -70,6 +74,13 @@ impl FaultBook {
             return Err(problem);
         }
         let mut rules = self.lock();
+        let text = |rule: &FaultRule| serde_json::to_string(rule).map_or(0, |text| text.len());
+        let bytes = rules.rules.iter().map(|armed| text(&armed.status.rule)).sum::<usize>() + text(&rule);
+        if rules.rules.len() >= MAX_RULES || bytes > MAX_RULE_BYTES {
+            return Err(format!(
+                "there are at most {MAX_RULES} rules, of {MAX_RULE_BYTES} bytes of JSON together; remove some first"
+            ));
+        }
         rules.added += 1;
         let spent = rule.is_spent(0, 0);
         let status = ActiveFault { id: rules.added, rule, seen: 0, hits: 0, spent };

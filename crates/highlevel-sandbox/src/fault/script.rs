@@ -96,7 +96,8 @@ fn end_of(bytes: &[u8], mark: &[u8]) -> usize {
 /// The answer as HTTP/1.1 has it.
 fn rendered(answer: &Base) -> Bytes {
     let reason = answer.status.canonical_reason().unwrap_or_default();
-    let mut bytes = format!("HTTP/1.1 {} {reason}\r\n", answer.status.as_u16()).into_bytes();
+    let mut bytes = Vec::with_capacity(1024 + answer.body.len());
+    bytes.extend_from_slice(format!("HTTP/1.1 {} {reason}\r\n", answer.status.as_u16()).as_bytes());
     for (name, value) in answer.headers.iter().filter(|(name, _)| *name != CONTENT_LENGTH) {
         bytes.extend_from_slice(name.as_str().as_bytes());
         bytes.extend_from_slice(b": ");

@@ -13,6 +13,7 @@ use super::answer::done;
 use super::filter::{CHANNELS, Filter, with_chosen, words_of};
 use super::page::Frame;
 use super::{Answer, Asked, PATH, Route};
+use crate::json_fields;
 use crate::server::State;
 use list::Row;
 use thread::Thread;
@@ -72,7 +73,7 @@ struct ConversationsPage<'a> {
 fn show(state: &State, asked: &Asked<'_>) -> Answer {
     let filter = asked.filter();
     let id = asked.parameter(0);
-    let world = state.world();
+    let world = state.shared_world();
     let contact = world.contact(id);
     if !id.is_empty() && contact.is_none() {
         return Answer::problem(
@@ -106,7 +107,8 @@ fn show(state: &State, asked: &Asked<'_>) -> Answer {
 /// The HTML of a message, to be shown in a frame.
 fn html(state: &State, asked: &Asked<'_>) -> Answer {
     let id = asked.parameter(0);
-    let html = state.world().message(id).and_then(|message| message.field("html").map(str::to_owned));
+    let request = state.world().message(id).map(|message| message.request.clone());
+    let html = request.and_then(|request| json_fields::text(request.as_str().as_bytes(), "html"));
     html.map_or_else(
         || Answer::problem(StatusCode::NOT_FOUND, format!("there is no message {id} with HTML")),
         Answer::Foreign,
@@ -116,7 +118,8 @@ fn html(state: &State, asked: &Asked<'_>) -> Answer {
 /// All that a message says, as a file.
 fn text(state: &State, asked: &Asked<'_>) -> Answer {
     let id = asked.parameter(0);
-    let text = state.world().message(id).and_then(|message| message.text().map(str::to_owned));
+    let request = state.world().message(id).map(|message| message.request.clone());
+    let text = request.and_then(|request| json_fields::text(request.as_str().as_bytes(), "message"));
     let Some(text) = text else {
         return Answer::problem(StatusCode::NOT_FOUND, format!("there is no message {id} with a text"));
     };
@@ -175,7 +178,7 @@ mod tests {
             "locationId": LOCATION_ID, "direction": "outbound", "channel": if number.is_multiple_of(2) { "Email" } else { "Call" },
             "dateAdded": "2026-01-31T09:30:00Z", "status": "pending", "history": vec![step; 30], "request": request,
         });
-        Record::from(serde_json::from_value::<crate::world::Message>(message).unwrap())
+        Record::from(serde_json::from_value::<crate::world::Stored>(message).unwrap())
     }
 
     #[tokio::test]

@@ -1,6 +1,7 @@
 //! What is to be shown, as it stands in the address: so that it can be shared, and is there after going back.
 
 use crate::Contract;
+use crate::search_term::MAX_CHARS;
 
 /// How many rows a list has, and at most.
 const ROWS: usize = 50;
@@ -31,7 +32,7 @@ impl Filter {
     pub(super) fn of(query: &str) -> Self {
         let mut filter = Self::default();
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-            let value = value.trim().to_owned();
+            let value: String = value.trim().chars().take(MAX_CHARS).collect();
             match &*name {
                 "text" => filter.text = value,
                 "contact" => filter.contact = value,
@@ -134,6 +135,8 @@ mod tests {
             assert_eq!(Filter::of(filter.query().trim_start_matches('?')), filter, "{}", filter.query());
         }
         assert_eq!(Filter::default().query(), "");
+        let long = Filter::of(&format!("text={}&contact={}", "ä".repeat(30_000), "b".repeat(30_000)));
+        assert_eq!((long.text.chars().count(), long.contact.len()), (MAX_CHARS, MAX_CHARS));
         assert_eq!(Filter::of("rows=1000000").rows, MOST_ROWS);
         assert_eq!(Filter::of("rows=0&other=1&text=%ff").rows, ROWS);
     }

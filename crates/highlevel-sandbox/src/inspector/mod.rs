@@ -13,7 +13,6 @@ mod filter;
 mod format;
 mod json;
 mod live;
-mod needle;
 mod page;
 mod requests;
 mod sign_in;
@@ -27,7 +26,6 @@ use crate::admin::{Problem, fit};
 use crate::server::{Body, State};
 use answer::Answer;
 use filter::Filter;
-use needle::Needle;
 pub(crate) use sign_in::session_of;
 
 /// Where the page is.

@@ -78,8 +78,8 @@ fn show(state: &Arc<State>, asked: &Asked<'_>) -> Answer {
         search.fits(request, contact_of).then(|| Row::new(state, &frame, request, open))
     });
     let longer = filter.longer().filter(|_| more);
-    let marks = request.as_ref().map(remarks::marks).unwrap_or_default();
-    let detail = request.as_ref().map(|request| Detail::new(state, asked, &frame, request, &marks));
+    let marks = request.as_deref().map(remarks::marks).unwrap_or_default();
+    let detail = request.as_deref().map(|request| Detail::new(state, asked, &frame, request, &marks));
     Answer::page(&RequestsPage {
         channels: with_chosen(words_of(state.contract, &CHANNELS), &filter.channel),
         statuses: with_chosen(statuses(state), &filter.status),
@@ -93,7 +93,7 @@ fn show(state: &Arc<State>, asked: &Asked<'_>) -> Answer {
 fn file(state: &Arc<State>, asked: &Asked<'_>, which: &str) -> Answer {
     let id = asked.parameter(0);
     let Some(request) = state.ledger.request(id) else { return gone(id) };
-    let (name, body) = detail::file(request, which);
+    let (name, body) = detail::file(&request, which);
     Answer::File { name, body }
 }
 

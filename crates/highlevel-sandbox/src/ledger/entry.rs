@@ -7,7 +7,8 @@ use super::Fingerprint;
 use crate::api::Operation;
 use crate::contract::Violation;
 use crate::webhook::DeliveryAttempt;
-use crate::world::Message;
+use crate::weight;
+use crate::world::{Message, Stored};
 
 /// One thing that happened.
 #[derive(Clone, Debug)]
@@ -52,13 +53,17 @@ pub struct RecordedRequest {
     pub fingerprint: Option<Fingerprint>,
     /// How many requests with the same fingerprint were accepted before this one.
     pub accepted_before: u64,
-    /// What is wrong with the body, each fault with its JSON pointer.
+    /// The violations of the body, each with its JSON pointer: at most 100.
     pub violations: Vec<Violation>,
+    /// The number of violations besides those.
+    pub more_violations: usize,
     /// The names of the rules of the documentation that it breaks and that were not insisted on, see
     /// [`Strictness`](crate::Strictness).
     pub tolerated: Vec<&'static str>,
-    /// The JSON pointers of fields that the specification does not have.
+    /// The JSON pointers of fields that the specification does not have: at most 100.
     pub unknown_fields: Vec<String>,
+    /// The number of such fields besides those.
+    pub more_unknown_fields: usize,
     /// Whether it was answered with yes.
     pub accepted: bool,
     /// The message that was stored or changed. `None` when nothing was.
@@ -92,32 +97,67 @@ impl RecordedRequest {
     }
 }
 
-impl Entry {
-    pub(super) fn request(&self) -> Option<&RecordedRequest> {
+/// What the ledger retains of an [`Entry`]. Cloning it shares everything.
+#[derive(Clone, Debug)]
+pub(crate) enum Happened {
+    Request(Arc<RecordedRequest>),
+    Message(Arc<Stored>),
+    Delivery(Arc<DeliveryAttempt>),
+    Changed(&'static str),
+    Missed(u64),
+}
+
+impl From<Happened> for Entry {
+    fn from(happened: Happened) -> Self {
+        match happened {
+            Happened::Request(request) => Self::Request(Arc::unwrap_or_clone(request)),
+            Happened::Message(message) => Self::Message(message.parsed()),
+            Happened::Delivery(attempt) => Self::Delivery(attempt),
+            Happened::Changed(what) => Self::Changed(what),
+            Happened::Missed(entries) => Self::Missed(entries),
+        }
+    }
+}
+
+impl Happened {
+    pub(super) fn request(&self) -> Option<&Arc<RecordedRequest>> {
         match self {
             Self::Request(request) => Some(request),
             _ => None,
         }
     }
 
-    /// About how many bytes of text and bodies it keeps.
-    pub(super) fn size(&self) -> usize {
-        let text = |headers: &[(String, String)]| -> usize {
-            headers.iter().map(|(name, value)| name.len() + value.len()).sum()
-        };
-        match self {
-            Self::Request(request) => {
-                text(&request.headers)
-                    + text(&request.answer_headers)
-                    + request.path.len()
-                    + request.body.len()
-                    + request.answer.len()
+    /// The memory that it takes. What another table shares counts here too: it may be evicted there first.
+    pub(crate) fn weight(&self) -> usize {
+        size_of::<Self>()
+            + match self {
+                Self::Request(request) => request.weight(),
+                Self::Delivery(attempt) => attempt.weight() + weight::block(attempt.body.len()),
+                Self::Message(message) => message.weight(),
+                Self::Changed(_) | Self::Missed(_) => 0,
             }
-            Self::Delivery(attempt) => attempt.size() + attempt.body.len(),
-            // The body of a request is in memory once more as JSON, about three times as large.
-            Self::Message(message) => message.id.len() * 3,
-            Self::Changed(_) | Self::Missed(_) => 0,
-        }
+    }
+}
+
+impl RecordedRequest {
+    /// The memory that it takes.
+    pub(crate) fn weight(&self) -> usize {
+        let violation = |each: &Violation| {
+            weight::text(&each.pointer) + weight::text(&each.keyword) + weight::text(&each.message)
+        };
+        let texts = [&self.id, &self.received_at, &self.method, &self.path];
+        let options = [&self.location_id, &self.message_id, &self.fault];
+        weight::block(size_of::<Self>())
+            + texts.map(|text| weight::text(text)).iter().sum::<usize>()
+            + options.map(|option| weight::option(option.as_ref())).iter().sum::<usize>()
+            + weight::headers(&self.headers)
+            + weight::block(self.body.capacity())
+            + weight::block(self.violations.capacity() * size_of::<Violation>())
+            + self.violations.iter().map(violation).sum::<usize>()
+            + weight::block(self.tolerated.capacity() * size_of::<&str>())
+            + weight::texts(&self.unknown_fields)
+            + weight::headers(&self.answer_headers)
+            + weight::block(self.answer.capacity())
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use super::{Entry, Ledger};
+use super::{Entry, Happened, Ledger};
 
 /// What happened and what will happen, one entry after the other. Made by [`Sandbox::follow`](crate::Sandbox::follow).
 ///
@@ -24,17 +24,22 @@ impl Entries {
 
     /// The next entry, as soon as there is one. Nothing is lost when the future is dropped before that.
     pub async fn next(&mut self) -> Entry {
+        self.next_shared().await.into()
+    }
+
+    /// The same, as the ledger retains it.
+    pub(crate) async fn next_shared(&mut self) -> Happened {
         loop {
             self.next.mark_unchanged();
             match self.ledger.entry(self.position) {
                 Some(Ok(entry)) => {
                     self.position += 1;
-                    return Arc::unwrap_or_clone(entry);
+                    return entry;
                 }
                 Some(Err(first)) => {
                     let missed = first - self.position;
                     self.position = first;
-                    return Entry::Missed(missed);
+                    return Happened::Missed(missed);
                 }
                 None => {}
             }

@@ -4,8 +4,9 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
-use super::{Entry, RecordedRequest};
+use super::{Entry, Happened, RecordedRequest};
 use crate::api::Operation;
+use crate::json_size::has_too_many_values;
 
 impl Entry {
     /// What it is called in the event stream: `request`, `message`, `delivery`, `changed` or `missed`.
@@ -27,6 +28,28 @@ impl Entry {
             Self::Delivery(attempt) => attempt.to_json(),
             Self::Changed(what) => json!({ "what": what }),
             Self::Missed(entries) => json!({ "entries": entries }),
+        }
+    }
+}
+
+impl Happened {
+    /// As [`Entry::name`].
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Request(_) => "request",
+            Self::Message(_) => "message",
+            Self::Delivery(_) => "delivery",
+            Self::Changed(_) => "changed",
+            Self::Missed(_) => "missed",
+        }
+    }
+
+    /// As [`Entry::to_json`].
+    pub(crate) fn to_json(&self) -> Value {
+        match self {
+            Self::Request(request) => request.to_json(),
+            Self::Message(message) => json!(**message),
+            other => Entry::from(other.clone()).to_json(),
         }
     }
 }
@@ -53,8 +76,10 @@ impl RecordedRequest {
             "fingerprint": self.fingerprint.map(|fingerprint| fingerprint.to_string()),
             "acceptedBefore": self.accepted_before,
             "violations": violations,
+            "moreViolations": self.more_violations,
             "tolerated": self.tolerated,
             "unknownFields": self.unknown_fields,
+            "moreUnknownFields": self.more_unknown_fields,
             "accepted": self.accepted,
             "messageId": self.message_id,
             "quirk": self.quirk,
@@ -72,12 +97,15 @@ fn headers(headers: &[(String, String)]) -> Value {
     headers.iter().map(|(name, value)| json!([name, value])).collect()
 }
 
-/// A body as what it is: `{"json": …}`, `{"text": …}` or `{"base64": …}`, and `{}` if there is none.
+/// A body as what it is: `{"json": …}`, `{"text": …}` or `{"base64": …}`, and `{}` if there is none. JSON with too many
+/// values is text.
 fn body(bytes: &[u8]) -> Value {
     let mut shown = Map::new();
     if bytes.is_empty() {
         // Nothing to show.
-    } else if let Ok(value) = serde_json::from_slice::<Value>(bytes) {
+    } else if !has_too_many_values(bytes)
+        && let Ok(value) = serde_json::from_slice::<Value>(bytes)
+    {
         shown.insert("json".to_owned(), value);
     } else if let Ok(text) = std::str::from_utf8(bytes) {
         shown.insert("text".to_owned(), text.into());

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::weight;
+
 /// An app of the marketplace: who may ask for tokens, and what for.
 ///
 /// ```
@@ -70,6 +72,17 @@ impl App {
     pub fn webhook_url(mut self, url: impl Into<String>) -> Self {
         self.webhook_url = Some(url.into());
         self
+    }
+
+    /// The memory that it takes.
+    pub(crate) fn weight(&self) -> usize {
+        size_of::<Self>()
+            + weight::text(&self.client_id)
+            + weight::text(&self.client_secret)
+            + weight::text(&self.app_id)
+            + weight::texts(&self.redirect_uris)
+            + weight::texts(&self.scopes)
+            + weight::option(self.webhook_url.as_ref())
     }
 
     /// With an app id, if it has none.

@@ -2,6 +2,8 @@
 //!
 //! What is wrong is shown to the person, and never sent to the redirect URI: it may be somebody else's.
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use http::Uri;
 
@@ -13,6 +15,15 @@ use crate::world::{COMPANY_ID, World};
 
 /// How long a code can be exchanged. Not documented: the longest time that RFC 6749, section 4.1.2, recommends.
 const CODE_LIFE: TimeDelta = TimeDelta::minutes(10);
+
+/// The fields of the request, each of which may be there once.
+pub(super) const FIELDS: [&str; 6] =
+    ["response_type", "client_id", "redirect_uri", "scope", "state", "loginWindowOpenMode"];
+/// The longest value of a field, in bytes; of `scope`, all scopes together.
+const MAX_LENGTH: usize = 8 * 1024;
+/// The most scopes, each counted once, and the longest one, in bytes.
+const MAX_SCOPES: usize = 200;
+const MAX_SCOPE_LENGTH: usize = 200;
 
 /// What to answer.
 #[derive(Clone, Debug, PartialEq)]
@@ -49,10 +60,13 @@ pub(crate) fn decide(
 
 /// The code that a request asks for, but for the choice and the time.
 fn request(query: &Form, registry: &Registry) -> Result<Code, String> {
-    const ONCE: [&str; 6] =
-        ["response_type", "client_id", "redirect_uri", "scope", "state", "loginWindowOpenMode"];
-    if let Some(name) = ONCE.iter().find(|name| query.all(name).count() > 1) {
+    if let Some(name) = FIELDS.iter().find(|name| query.all(name).count() > 1) {
         return Err(format!("{name} is there twice"));
+    }
+    if let Some(name) =
+        FIELDS.iter().find(|name| query.get(name).is_some_and(|value| value.len() > MAX_LENGTH))
+    {
+        return Err(format!("{name} is longer than {MAX_LENGTH} bytes"));
     }
     let field = |name: &str| query.get(name).ok_or_else(|| format!("{name} is missing"));
     let client_id = field("client_id")?;
@@ -77,8 +91,7 @@ fn request(query: &Form, registry: &Registry) -> Result<Code, String> {
     if response_type != "code" {
         return Err(format!("response_type is {response_type}, and has to be code"));
     }
-    let scopes: Vec<String> =
-        field("scope")?.split(' ').filter(|scope| !scope.is_empty()).map(str::to_owned).collect();
+    let scopes = distinct_scopes(field("scope")?.split(' '))?;
     if let Some(scope) = scopes.iter().find(|scope| !app.scopes.is_empty() && !app.scopes.contains(scope)) {
         return Err(format!("the scope {scope} is not registered with the app"));
     }
@@ -99,6 +112,24 @@ fn request(query: &Form, registry: &Registry) -> Result<Code, String> {
     })
 }
 
+/// Each scope once, in the order in which they are named.
+pub(super) fn distinct_scopes<'a>(scopes: impl IntoIterator<Item = &'a str>) -> Result<Vec<String>, String> {
+    let mut seen = HashSet::new();
+    let mut distinct = Vec::new();
+    for scope in scopes.into_iter().filter(|scope| !scope.is_empty()) {
+        if scope.len() > MAX_SCOPE_LENGTH {
+            return Err(format!("a scope is longer than {MAX_SCOPE_LENGTH} bytes"));
+        }
+        if seen.insert(scope) {
+            if distinct.len() == MAX_SCOPES {
+                return Err(format!("there are more than {MAX_SCOPES} scopes"));
+            }
+            distinct.push(scope.to_owned());
+        }
+    }
+    Ok(distinct)
+}
+
 /// What the query chooses, or otherwise the settings; `None` if neither does.
 fn chosen(query: &Form, registry: &Registry, world: &World) -> Result<Option<Choice>, String> {
     let locations: Vec<String> = query.all("location_id").map(str::to_owned).collect();
@@ -107,7 +138,7 @@ fn chosen(query: &Form, registry: &Registry, world: &World) -> Result<Option<Cho
         (Some(company), _) => Resource::company(company),
         (None, [location]) => return Choice::of(world, Resource::location(location), Vec::new()).map(Some),
         (None, [_, _, ..]) => return Err("more than one location_id needs a company".to_owned()),
-        (None, []) => match &registry.settings.choose_on_authorize {
+        (None, []) => match &registry.settings().choose_on_authorize {
             Some(resource) => resource.clone(),
             None => return Ok(None),
         },

@@ -96,7 +96,7 @@ fn exchange(
         choice: code.choice.clone(),
         scopes: code.scopes.clone(),
     };
-    let answer = answer::tokens(&subject, fresh, registry.settings.camel_case);
+    let answer = answer::tokens(&subject, fresh, registry.settings().camel_case);
     let change = issue(subject, Spent::Code(text.to_owned()), now, fresh);
     Ok((answer, Some(change), Outcome::CodeExchanged))
 }
@@ -128,7 +128,7 @@ fn refresh(
         };
     }
     check_active(registry, resource)?;
-    let answer = answer::tokens(&token.subject, fresh, registry.settings.camel_case);
+    let answer = answer::tokens(&token.subject, fresh, registry.settings().camel_case);
     let used = Used { at: now, answer: answer.clone() };
     let change = issue(token.subject.clone(), Spent::RefreshToken(text.to_owned(), used), now, fresh);
     Ok((answer, Some(change), Outcome::Rotated))

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::answer::{self, Fresh};
 use super::app::App;
+use super::authorize::distinct_scopes;
 use super::events::{self, Stamp};
 use super::grant::issue;
 use super::registry::{Install, Registry, Spent, Subject};
@@ -59,8 +60,10 @@ pub(crate) fn give_tokens(
     state: &State,
     client_id: Option<&str>,
     resource: &Resource,
-    scopes: Vec<String>,
+    scopes: &[String],
 ) -> Result<Value> {
+    let scopes = distinct_scopes(scopes.iter().map(String::as_str))
+        .map_err(|words| Error::new(ErrorKind::InvalidInput, words))?;
     let choice = Choice::of(&state.world(), resource.clone(), Vec::new()).map_err(not_found)?;
     let now = state.clock.now();
     let mut credentials = state.credentials_mut();
@@ -74,7 +77,7 @@ pub(crate) fn give_tokens(
     };
     let fresh = fresh(state, &state.identifiers.uuid());
     let subject = Subject { client_id, choice, scopes };
-    let answer = answer::tokens(&subject, &fresh, registry.settings.camel_case);
+    let answer = answer::tokens(&subject, &fresh, registry.settings().camel_case);
     registry.apply(issue(subject, Spent::Nothing, now, &fresh), now);
     Ok(answer)
 }
@@ -85,7 +88,7 @@ pub(crate) fn put_app(state: &State, app: App) -> Result<App> {
     if let Some(url) = &app.webhook_url {
         state.checked_target(url)?;
     }
-    state.credentials_mut().oauth.put_app(app.clone());
+    state.credentials_mut().oauth.put_app(app.clone())?;
     Ok(app)
 }
 
@@ -120,7 +123,7 @@ pub(crate) fn note_install(
     now: DateTime<Utc>,
     announced: bool,
 ) {
-    let announced = announced || registry.settings.install_events == InstallEvents::Never;
+    let announced = announced || registry.settings().install_events == InstallEvents::Never;
     for choice in each_of(choice) {
         registry.put_install(Install {
             client_id: client_id.to_owned(),
@@ -145,7 +148,7 @@ pub(crate) fn announce_install(
         }
         let Some(install) = registry.install(&app.client_id, &choice.resource) else { continue };
         let webhook_id = state.identifiers.uuid();
-        let due = events::due(now, registry.settings.install_event_delay_ms);
+        let due = events::due(now, registry.settings().install_event_delay_ms);
         let stamp = Stamp { app_id: &app.app_id, webhook_id: &webhook_id, timestamp: now };
         let payload = events::install(install, stamp);
         send(state, app, events::INSTALL, webhook_id, &payload, due);
@@ -176,8 +179,13 @@ fn send(state: &Arc<State>, app: &App, event: &str, webhook_id: String, payload:
     if due <= now {
         return go(state, now);
     }
+    let Ok(place) = Arc::clone(&state.delayed_events).try_acquire_owned() else {
+        tracing::warn!(event, "too many events wait for their time: one is dropped");
+        return;
+    };
     let state = Arc::clone(state);
     tokio::spawn(async move {
+        let _place = place;
         state.clock.sleep_until(due).await;
         go(&state, state.clock.now());
     });

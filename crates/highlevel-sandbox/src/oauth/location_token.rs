@@ -58,7 +58,7 @@ pub(crate) fn decide(
         choice: Choice { resource, company_id: company_id.to_owned(), locations: Vec::new() },
         scopes: caller.scopes.clone(),
     };
-    let answer = answer::tokens(&subject, fresh, registry.settings.camel_case);
+    let answer = answer::tokens(&subject, fresh, registry.settings().camel_case);
     Ok((answer, issue(subject, Spent::Nothing, now, fresh)))
 }
 

@@ -3,9 +3,16 @@
 //! They run no script and load nothing. A choice is a form with a token, so that no page of another site can choose. (The
 //! policy has no `form-action`: browsers apply it to the redirect that follows as well, which leads to the app.)
 
+use std::collections::BTreeMap;
+
+use super::authorize::FIELDS;
 use super::form::Form;
 use super::resource::companies;
-use crate::world::World;
+use crate::world::{Location, World};
+
+/// How many locations a page lists at most, and how many characters of their names.
+const MAX_LOCATIONS: usize = 200;
+const MAX_NAME: usize = 200;
 
 /// The field with the choice, `location_id=ID` or `company=ID`.
 const CHOICE_FIELD: &str = "choice";
@@ -28,22 +35,35 @@ pub(crate) fn choose(query: &Form, world: &World, path: &str, token: &str, nonce
     let scopes = query.get("scope").unwrap_or_default().split(' ').filter(|scope| !scope.is_empty());
     content.extend(scopes.map(|scope| format!("<li><code>{}</code></li>", escaped(scope))));
     content.push(format!("</ul><form method=\"post\" action=\"{path}\">"));
-    // The fields of the request, once for all choices.
-    let request = query.fields().filter(|(name, _)| !CHOICE_FIELDS.contains(name));
+    // The fields of the request, once for all choices; those that mean nothing are not repeated.
+    let request = FIELDS.iter().filter_map(|name| Some((*name, query.get(name)?)));
     content.extend(request.chain([(TOKEN_FIELD, token)]).map(|(name, value)| {
         format!("<input type=\"hidden\" name=\"{}\" value=\"{}\">", escaped(name), escaped(value))
     }));
-    for company in companies(world) {
+    let mut by_company: BTreeMap<&str, Vec<&Location>> = BTreeMap::new();
+    for location in world.locations().take(MAX_LOCATIONS) {
+        by_company.entry(&location.company_id).or_default().push(location);
+    }
+    let mut listed = 0;
+    for company in companies(world).into_iter().take(MAX_LOCATIONS) {
         let whole = button(("company", company), "The company, with all its locations");
         content.push(format!("<h2>Company {}</h2><p>{whole}</p><ul>", escaped(company)));
-        for location in world.locations().filter(|location| location.company_id == company) {
+        for location in by_company.remove(company).into_iter().flatten() {
+            listed += 1;
             let name = location.name.as_deref().map_or_else(String::new, |name| format!(" ({name})"));
+            let name: String = name.chars().take(MAX_NAME).collect();
             let text = format!("{}{name}", location.id);
             content.push(format!("<li>{}</li>", button(("location_id", &location.id), &text)));
         }
         content.push("</ul>".to_owned());
     }
     content.push("</form>".to_owned());
+    let more = world.locations().count() - listed;
+    if more > 0 {
+        content.push(format!(
+            "<p>… and {more} more locations: add <code>location_id</code> to the address.</p>"
+        ));
+    }
     page("Choose a location", &content.concat(), nonce)
 }
 
@@ -110,7 +130,7 @@ mod tests {
             .append_pair("scope", EVIL)
             .append_pair("state", EVIL)
             .finish();
-        let query = Form::of_query(&query);
+        let query = Form::of_query(&query).unwrap();
         let mut seed = world::seed();
         seed.locations.push(world::Location::new(EVIL).name(EVIL));
         for page in [choose(&query, &World::try_from(seed).unwrap(), "/path", "t", "n"), wrong(EVIL, "n")] {
@@ -121,7 +141,7 @@ mod tests {
 
     #[test]
     fn the_form_repeats_the_request_once_and_each_button_is_a_choice() {
-        let query = Form::of_query("client_id=a-b&scope=x+y%2Fz&state=1%262&location_id=elsewhere");
+        let query = Form::of_query("client_id=a-b&scope=x+y%2Fz&state=1%262&location_id=elsewhere").unwrap();
         let page = choose(&query, &World::try_from(world::seed()).unwrap(), "/p", "the token", "n");
         for (part, times) in [
             ("<form method=\"post\" action=\"/p\">", 1),
@@ -133,8 +153,22 @@ mod tests {
         ] {
             assert_eq!(page.html.matches(part).count(), times, "{part} in {}", page.html);
         }
-        let form = Form::of_query("choice=location_id%3Dl1");
+        let form = Form::of_query("choice=location_id%3Dl1").unwrap();
         assert_eq!(choice_of(&form), Some(("location_id", "l1")));
-        assert_eq!(choice_of(&Form::of_query("choice=scope%3Dall")), None);
+        assert_eq!(choice_of(&Form::of_query("choice=scope%3Dall").unwrap()), None);
+    }
+
+    #[test]
+    fn a_page_is_short_however_many_locations_there_are() {
+        let query = Form::of_query(&format!("client_id=a-b&other={}", "x".repeat(60_000))).unwrap();
+        let mut seed = world::seed();
+        let locations = (0..5_000).map(|number| {
+            let company = format!("company{}", number % 500);
+            world::Location::new(format!("location{number}")).company(company).name("<".repeat(1_000))
+        });
+        seed.locations.extend(locations);
+        let page = choose(&query, &World::try_from(seed).unwrap(), "/p", "t", "n");
+        assert!(page.html.contains("and 4801 more locations"));
+        assert!(page.html.len() < 300_000, "{} bytes", page.html.len());
     }
 }

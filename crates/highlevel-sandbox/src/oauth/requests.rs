@@ -39,6 +39,12 @@ pub(crate) enum Outcome {
     LocationTokenRefused,
 }
 
+impl Outcome {
+    pub(crate) fn is_refusal(self) -> bool {
+        matches!(self, Self::CodeRefused | Self::Refused | Self::LocationTokenRefused)
+    }
+}
+
 impl TokenRequests {
     /// Refreshes that reached the sandbox, whatever came of them.
     pub fn refreshes(&self) -> u64 {

@@ -1,8 +1,14 @@
 //! What an app can be installed on, and tokens be given for.
 
+use std::collections::HashSet;
+
 use serde::{Deserialize, Serialize};
 
+use crate::weight;
 use crate::world::{COMPANY_ID, World};
+
+/// The most locations of a company that an app can be installed on at once.
+const MAX_LOCATIONS: usize = 1_000;
 
 /// A location (sub-account) or a company (agency).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -63,6 +69,11 @@ pub(crate) struct Choice {
 }
 
 impl Choice {
+    /// The memory that it takes beside itself.
+    pub(crate) fn weight(&self) -> usize {
+        weight::text(self.resource.id()) + weight::text(&self.company_id) + weight::texts(&self.locations)
+    }
+
     /// What a choice amounts to in this world. Of a company, all its locations are meant if none is named.
     pub(crate) fn of(world: &World, resource: Resource, locations: Vec<String>) -> Result<Self, String> {
         let company_of = |id: &str| world.location(id).map(|location| location.company_id.clone());
@@ -80,6 +91,11 @@ impl Choice {
                     return Err(format!("{stranger} is not a location of the company {id}"));
                 }
                 let all = || world.locations().filter(|location| location.company_id == *id);
+                if locations.is_empty() && all().count() > MAX_LOCATIONS || locations.len() > MAX_LOCATIONS {
+                    return Err(format!(
+                        "an app acts for at most {MAX_LOCATIONS} locations of a company; name those that are meant"
+                    ));
+                }
                 let locations = if locations.is_empty() {
                     all().map(|each| each.id.clone()).collect()
                 } else {
@@ -93,11 +109,8 @@ impl Choice {
 
 /// The companies, the sandbox's own first.
 pub(crate) fn companies(world: &World) -> Vec<&str> {
-    let mut companies = vec![COMPANY_ID];
-    for location in world.locations() {
-        if !companies.contains(&location.company_id.as_str()) {
-            companies.push(&location.company_id);
-        }
-    }
-    companies
+    let mut seen = HashSet::from([COMPANY_ID]);
+    let others = world.locations().map(|location| location.company_id.as_str());
+    let others: Vec<&str> = others.filter(|company| seen.insert(company)).collect();
+    [&[COMPANY_ID][..], &others].concat()
 }

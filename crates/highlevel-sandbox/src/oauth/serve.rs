@@ -60,7 +60,13 @@ pub(crate) fn answer(state: &Arc<State>, call: Call<'_>, now: DateTime<Utc>, tra
                 // An app under development on this machine sends its user here.
                 _ => is_of_this_host(call.headers),
             };
-            choose_location(state, &Form::of_query(query), now, may_choose)
+            match Form::of_query(query) {
+                Ok(query) => choose_location(state, &query, now, may_choose),
+                Err(message) => {
+                    let nonce = state.identifiers.object_id();
+                    shown(StatusCode::BAD_REQUEST, page::wrong(&message, &nonce))
+                }
+            }
         }
         ("POST", AUTHORIZE) => chosen_location(state, call, now),
         ("POST", TOKEN) => token(state, call, now, trace_id),
@@ -113,7 +119,7 @@ fn choose_location(state: &Arc<State>, query: &Form, now: DateTime<Utc>, may_cho
             };
             let registry = &mut credentials.oauth;
             note_install(registry, &code.client_id, &code.choice, now, false);
-            if registry.settings.install_events == InstallEvents::OnAuthorization
+            if registry.settings().install_events == InstallEvents::OnAuthorization
                 && let Some(app) = registry.app(&code.client_id).cloned()
             {
                 announce_install(state, registry, &app, &code.choice, now);

@@ -1,5 +1,7 @@
 //! What was received and accepted.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use super::Sandbox;
@@ -52,8 +54,8 @@ impl Sandbox {
     /// different messages.
     pub fn accepted(&self, fingerprint: Fingerprint) -> Accepted {
         let filter = Filter { fingerprint: Some(fingerprint), accepted: Some(true), ..Filter::default() };
-        let (mut requests, _) = self.state.ledger.find(&filter, usize::MAX);
-        requests.reverse();
+        let requests = self.state.ledger.find_all(&filter);
+        let requests = requests.into_iter().rev().map(Arc::unwrap_or_clone).collect();
         let times = self.state.ledger.times(fingerprint);
         Accepted { times: times.accepted, stored: times.stored, requests }
     }
@@ -65,6 +67,6 @@ impl Sandbox {
 
     /// A request by its id, which is the `traceId` of a refusal, if it is still kept.
     pub fn request(&self, id: &str) -> Option<RecordedRequest> {
-        self.state.ledger.request(id)
+        self.state.ledger.request(id).map(Arc::unwrap_or_clone)
     }
 }

@@ -35,21 +35,22 @@ impl Sandbox {
 
     /// What is chosen from now on when a browser asks for authorisation; `None` shows the page that asks, as at first.
     pub fn choose_on_authorize(&self, choice: impl Into<Option<Resource>>) {
-        self.registry(|registry| registry.settings.choose_on_authorize = choice.into());
+        self.registry(|registry| registry.settings_mut().choose_on_authorize = choice.into());
     }
 
     /// Whether answers with tokens are in camelCase throughout, as some of the documents have them. At first they are
     /// as OAuth has them: `access_token`, but `userType`.
     pub fn answer_tokens_in_camel_case(&self, camel_case: bool) {
-        self.registry(|registry| registry.settings.camel_case = camel_case);
+        self.registry(|registry| registry.settings_mut().camel_case = camel_case);
     }
 
     /// When `INSTALL` events of apps are sent that are installed in the browser, and how much later by the sandbox's
     /// clock. The delay also holds for [`install`](Self::install).
     pub fn install_events(&self, events: InstallEvents, delay: Duration) {
         self.registry(|registry| {
-            registry.settings.install_events = events;
-            registry.settings.install_event_delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
+            registry.settings_mut().install_events = events;
+            registry.settings_mut().install_event_delay_ms =
+                u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
         });
     }
 
@@ -100,7 +101,8 @@ impl Sandbox {
         resource: &Resource,
         scopes: impl IntoIterator<Item = S>,
     ) -> io::Result<serde_json::Value> {
-        oauth::give_tokens(&self.state, None, resource, scopes.into_iter().map(Into::into).collect())
+        let scopes: Vec<String> = scopes.into_iter().map(Into::into).collect();
+        oauth::give_tokens(&self.state, None, resource, &scopes)
     }
 
     /// Stops honouring a token, be it an access token or a refresh token. Whether it was one.

@@ -66,8 +66,9 @@ impl Sandbox {
     /// # Errors
     ///
     /// It contradicts what exists: for example, its conversation is not with its contact.
+    #[allow(clippy::needless_pass_by_value, reason = "it is like its siblings")]
     pub fn put_message(&self, message: Message) -> Result<(), Conflict> {
-        self.put(Record::from(message))
+        self.put(Record::from(message.to_stored()))
     }
 
     /// Gives a message another status.
@@ -85,7 +86,8 @@ impl Sandbox {
     /// # }
     /// ```
     pub fn set_status(&self, message_id: &str, update: StatusUpdate) -> io::Result<Message> {
-        self.state.set_status(message_id, update).map_err(Unchanged::into_io)
+        let message = self.state.set_status(message_id, update).map_err(Unchanged::into_io)?;
+        Ok(message.parsed())
     }
 
     /// A contact, by its id.
@@ -106,13 +108,13 @@ impl Sandbox {
 
     /// A message or call, by its id.
     pub fn message(&self, id: &str) -> Option<Message> {
-        self.state.world().message(id).cloned()
+        self.state.world().message(id).map(|message| message.parsed())
     }
 
     /// The messages and calls that were accepted and stored, oldest first, as far as they are kept: see
     /// [`SandboxBuilder::keep_messages`](crate::SandboxBuilder::keep_messages).
     pub fn messages(&self) -> Vec<Message> {
-        self.state.world().messages().cloned().collect()
+        self.state.shared_world().messages().map(|message| message.parsed()).collect()
     }
 
     /// Removes a contact, its conversation and its messages. Whether it was there.
@@ -140,7 +142,7 @@ impl Sandbox {
     ///
     /// It contradicts itself. Nothing has changed then.
     pub fn restore(&self, snapshot: Snapshot) -> io::Result<()> {
-        self.state.restore(snapshot).map_err(Unchanged::into_io)
+        self.state.restore(snapshot.into_stored()).map_err(Unchanged::into_io)
     }
 
     /// Adds to what exists, in place of what has the same ids.
@@ -149,7 +151,7 @@ impl Sandbox {
     ///
     /// It contradicts what exists. Nothing has changed then.
     pub fn seed(&self, seed: Snapshot) -> io::Result<()> {
-        self.state.seed(seed).map_err(Unchanged::into_io)
+        self.state.seed(seed.into_stored()).map_err(Unchanged::into_io)
     }
 
     /// Puts everything back as it was when the sandbox started for the first time, and forgets what happened. The clock

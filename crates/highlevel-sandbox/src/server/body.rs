@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http_body_util::BodyExt;
 use hyper::body::{Body as _, Incoming};
 use tokio::time::{Instant, timeout_at};
+
+use super::traffic::{Connection, FREE_BYTES, Phase, Reservation};
 
 /// The longest body that the API reads, in bytes.
 pub(crate) const LONGEST: usize = 1024 * 1024;
@@ -34,32 +36,59 @@ impl Received {
     }
 }
 
-/// Reads a body of at most `longest` bytes that has so much time to come.
+/// Reads a body of at most `longest` bytes that has so much time to arrive. While it is larger than is free, it counts as
+/// bytes on their way, until the reservation is dropped.
 pub(crate) async fn receive(
     mut body: Incoming,
     longest: usize,
     timeout: Duration,
-) -> hyper::Result<Received> {
-    let mut kept = BytesMut::new();
+    connection: &Connection,
+) -> hyper::Result<(Received, Option<Reservation>)> {
+    connection.enter(Phase::Client);
+    let mut kept: Vec<u8> = Vec::new();
+    let mut reservation: Option<Reservation> = None;
     let mut length = 0;
-    // Most bodies are there already, and are one frame: they are not copied.
     let deadline = Instant::now() + timeout;
-    loop {
+    let received = loop {
         let Ok(frame) = timeout_at(deadline, body.frame()).await else {
-            return Ok(Received::TooSlow(kept.freeze()));
+            break Received::TooSlow(kept.into());
         };
-        let Some(frame) = frame else { break };
+        let Some(frame) = frame else {
+            break if length > longest {
+                Received::TooLarge(kept.into())
+            } else {
+                Received::Whole(kept.into())
+            };
+        };
         let Ok(data) = frame?.into_data() else { continue };
+        // Most bodies are there already, and are one frame: they are not copied.
         if length == 0 && body.is_end_stream() && data.len() <= longest {
-            return Ok(Received::Whole(data));
+            break Received::Whole(data);
         }
         length += data.len();
-        let room = longest - kept.len();
-        kept.extend_from_slice(&data[..data.len().min(room)]);
         if length > longest + DISCARDED {
-            break;
+            break Received::TooLarge(kept.into());
         }
-    }
-    let kept = kept.freeze();
-    Ok(if length > longest { Received::TooLarge(kept) } else { Received::Whole(kept) })
+        let data = &data[..data.len().min(longest - kept.len())];
+        if kept.len() + data.len() > kept.capacity() {
+            // In steps, and exactly: what is reserved is what is taken.
+            let step = data.len().max(kept.capacity() / 8).max(FREE_BYTES);
+            if kept.capacity() + step > FREE_BYTES {
+                let grown = match &mut reservation {
+                    Some(reservation) => timeout_at(deadline, reservation.grow(step)).await,
+                    none => {
+                        let reserved = timeout_at(deadline, connection.reserve(kept.capacity() + step)).await;
+                        reserved.map(|reserved| *none = Some(reserved))
+                    }
+                };
+                if grown.is_err() {
+                    break Received::TooSlow(kept.into());
+                }
+            }
+            kept.reserve_exact(kept.capacity() - kept.len() + step);
+        }
+        kept.extend_from_slice(data);
+    };
+    connection.enter(Phase::Sandbox);
+    Ok((received, reservation))
 }

@@ -2,27 +2,29 @@
 
 use std::io::{self, ErrorKind};
 use std::ops::{Deref, DerefMut};
-use std::sync::MutexGuard;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, MutexGuard};
 
 use chrono::SecondsFormat;
 use serde_json::Value;
 
 use super::{State, lock};
-use crate::credentials::{Credentials, Grant};
+use crate::credentials::{Credentials, Grant, KeptCredentials};
 use crate::fidelity::Settings;
-use crate::ledger::Entry;
+use crate::ledger::Happened;
 use crate::rate_limit::{RateLimit, RateLimiter};
 use crate::store::Change;
 use crate::webhook::{Hostilities, RetrySchedule};
-use crate::world::{Conflict, Kind, Message, Record, Snapshot, StatusUpdate, World};
+use crate::world::{Conflict, Kind, Record, Snapshot, StatusUpdate, Stored, StoredSnapshot, World};
 
-/// Under which the state file has all credentials, as one.
+/// What the ledger calls a change of credentials.
 const CREDENTIALS: &str = "credentials";
 
 /// How it was at the start, which [`State::reset`] goes back to.
 pub(crate) struct Beginning {
     /// What existed, and the credentials.
-    pub(crate) snapshot: Snapshot,
+    pub(crate) world: Arc<World>,
+    pub(crate) credentials: KeptCredentials,
     /// What the state file has of the sandbox itself: its token, the key that signs webhooks, and what seeds have added.
     pub(crate) identity: Vec<(&'static str, Value)>,
     pub(crate) rate_limit: Option<RateLimit>,
@@ -40,13 +42,14 @@ pub(crate) enum Unchanged {
     Conflict(String),
     /// It cannot be read.
     Invalid(String),
+    /// It does not fit into what may be kept.
+    TooMuch(String),
 }
 
-/// The credentials while they are changed. When this is dropped, the change is written to the state file.
+/// The credentials while they are changed. When this is dropped, the rows that are different are written to the state file.
 pub(crate) struct CredentialsMut<'a> {
     state: &'a State,
     credentials: MutexGuard<'a, Credentials>,
-    changed: bool,
 }
 
 impl Deref for CredentialsMut<'_> {
@@ -59,19 +62,34 @@ impl Deref for CredentialsMut<'_> {
 
 impl DerefMut for CredentialsMut<'_> {
     fn deref_mut(&mut self) -> &mut Credentials {
-        self.changed = true;
         &mut self.credentials
     }
 }
 
 impl Drop for CredentialsMut<'_> {
     fn drop(&mut self) {
-        if self.changed {
-            if self.state.store.is_some() {
-                self.state.keep(vec![kept_credentials(&self.credentials)]);
-            }
-            self.state.ledger.record(Entry::Changed(CREDENTIALS));
+        let changed = self.credentials.take_changed();
+        if !changed.is_empty() {
+            self.state.keep(changed);
+            self.state.ledger.record(Happened::Changed(CREDENTIALS));
         }
+    }
+}
+
+/// What exists while it is read or changed. Whoever holds [`State::shared_world`] keeps it as it was.
+pub(crate) struct WorldMut<'a>(pub(super) MutexGuard<'a, Arc<World>>);
+
+impl Deref for WorldMut<'_> {
+    type Target = World;
+
+    fn deref(&self) -> &World {
+        &self.0
+    }
+}
+
+impl DerefMut for WorldMut<'_> {
+    fn deref_mut(&mut self) -> &mut World {
+        Arc::make_mut(&mut self.0)
     }
 }
 
@@ -80,6 +98,17 @@ impl Unchanged {
         match self {
             Self::Missing(words) => io::Error::new(ErrorKind::NotFound, words),
             Self::Conflict(words) | Self::Invalid(words) => io::Error::new(ErrorKind::InvalidInput, words),
+            Self::TooMuch(words) => io::Error::new(ErrorKind::QuotaExceeded, words),
+        }
+    }
+}
+
+impl From<io::Error> for Unchanged {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            ErrorKind::NotFound => Self::Missing(error.to_string()),
+            ErrorKind::QuotaExceeded => Self::TooMuch(error.to_string()),
+            _ => Self::Invalid(error.to_string()),
         }
     }
 }
@@ -102,19 +131,30 @@ impl State {
         world.put(records.iter().cloned())?;
         let mut changes = Vec::new();
         for record in records {
-            if self.store.is_some() {
-                changes.push(kept(&record));
-            }
-            let entry = match record {
-                Record::Message(message) => Entry::Message(*message),
-                other => Entry::Changed(other.kind().as_str()),
+            let entry = match &record {
+                Record::Message(message) => Happened::Message(Arc::clone(message)),
+                other => Happened::Changed(other.kind().as_str()),
             };
+            if self.store.is_some() {
+                changes.push(Change::record(record));
+            }
             self.ledger.record(entry);
         }
-        let forgotten = world.forget_messages(self.kept_messages);
-        changes.extend(forgotten.into_iter().map(|id| forgotten_change(Kind::Message, id)));
+        changes.extend(self.evict_messages(world));
         self.keep(changes);
         Ok(())
+    }
+
+    /// Removes the messages that are too many or too large.
+    fn evict_messages(&self, world: &mut World) -> Vec<Change> {
+        let gone = world.evict_messages(self.bounds);
+        self.evicted(gone)
+    }
+
+    /// Counts messages that were removed, and has them removed from the state file.
+    fn evicted(&self, gone: Vec<String>) -> Vec<Change> {
+        self.evicted_messages.fetch_add(gone.len() as u64, Ordering::Relaxed);
+        gone.into_iter().map(|id| Change::gone(Kind::Message.as_str(), id)).collect()
     }
 
     /// Removes something with all that cannot be without it. Whether it was there.
@@ -122,15 +162,15 @@ impl State {
         let mut world = self.world();
         let gone = world.delete(kind, id);
         let found = !gone.is_empty();
-        self.keep(gone.into_iter().map(|(kind, id)| forgotten_change(kind, id)).collect());
+        self.keep(gone.into_iter().map(|(kind, id)| Change::gone(kind.as_str(), id)).collect());
         if found {
-            self.ledger.record(Entry::Changed(kind.as_str()));
+            self.ledger.record(Happened::Changed(kind.as_str()));
         }
         found
     }
 
     /// Gives a message another status.
-    pub(crate) fn set_status(&self, id: &str, update: StatusUpdate) -> Result<Message, Unchanged> {
+    pub(crate) fn set_status(&self, id: &str, update: StatusUpdate) -> Result<Arc<Stored>, Unchanged> {
         self.set_status_in(&mut self.world(), id, update)
     }
 
@@ -140,64 +180,100 @@ impl State {
         world: &mut World,
         id: &str,
         update: StatusUpdate,
-    ) -> Result<Message, Unchanged> {
+    ) -> Result<Arc<Stored>, Unchanged> {
         let message = world
             .message(id)
             .cloned()
             .ok_or_else(|| Unchanged::Missing(format!("there is no message {id}")))?;
         let now = self.clock.now().to_rfc3339_opts(SecondsFormat::Millis, true);
-        let changed = message.clone().with_status(update, now).map_err(Unchanged::Conflict)?;
-        if changed != message {
-            self.put(world, [Record::from(changed.clone())])
-                .map_err(|conflict| Unchanged::Conflict(conflict.to_string()))?;
+        let changed = Stored::clone(&message).with_status(update, now).map_err(Unchanged::Conflict)?;
+        if changed == *message {
+            return Ok(message);
         }
+        let changed = Arc::new(changed);
+        self.put(world, [Record::Message(Arc::clone(&changed))])
+            .map_err(|conflict| Unchanged::Conflict(conflict.to_string()))?;
         Ok(changed)
     }
 
     /// Adds what a seed has, in place of what has the same ids. All of it, or nothing.
-    pub(crate) fn seed(&self, seed: Snapshot) -> Result<(), Unchanged> {
-        let mut world = self.world();
-        let mut credentials = lock(&self.credentials);
+    pub(crate) fn seed(&self, seed: StoredSnapshot) -> Result<(), Unchanged> {
         let additional = seed.credentials.clone();
         let records: Vec<Record> = seed.into_records().collect();
-        world.put(records.iter().cloned()).map_err(|conflict| Unchanged::Conflict(conflict.to_string()))?;
-        credentials.add(additional);
-        let mut changes: Vec<Change> = records.iter().map(kept).collect();
-        changes.push(kept_credentials(&credentials));
-        let forgotten = world.forget_messages(self.kept_messages);
-        changes.extend(forgotten.into_iter().map(|id| forgotten_change(Kind::Message, id)));
+        let put = |world: &mut World| -> Result<Vec<String>, Unchanged> {
+            let put = world.put(records.iter().cloned());
+            put.map_err(|conflict| Unchanged::Conflict(conflict.to_string()))?;
+            Ok(world.evict_messages(self.bounds))
+        };
+        // On a copy first, while others go on.
+        let before = self.shared_world();
+        let mut with_seed = World::clone(&before);
+        let evicted = put(&mut with_seed);
+
+        let mut world = self.world();
+        let mut credentials = lock(&self.credentials);
+        let mut with_additional = credentials.clone();
+        with_additional.add(additional)?;
+        let evicted = if Arc::ptr_eq(&world.0, &before) {
+            let evicted = evicted?;
+            *world.0 = Arc::new(with_seed);
+            evicted
+        } else {
+            put(&mut world)?
+        };
+        *credentials = with_additional;
+        let mut changes = credentials.take_changed();
+        changes.extend(records.iter().cloned().map(Change::record));
+        changes.extend(self.evicted(evicted));
         self.keep(changes);
-        self.ledger.record(Entry::Changed("state"));
+        self.ledger.record(Happened::Changed("state"));
+        drop((credentials, world));
         Ok(())
     }
 
     /// Everything that exists, and the credentials.
     pub(crate) fn snapshot(&self) -> Snapshot {
-        let world = self.world();
-        let credentials = lock(&self.credentials);
-        Snapshot { credentials: credentials.keep(), ..world.snapshot() }
+        let (world, credentials) = self.everything();
+        Snapshot { credentials, ..world.snapshot() }
     }
 
-    /// Puts what a snapshot has in place of everything that exists, credentials included.
-    pub(crate) fn restore(&self, snapshot: Snapshot) -> Result<(), Unchanged> {
+    /// Everything that exists as it is now, and the credentials.
+    pub(crate) fn everything(&self) -> (Arc<World>, KeptCredentials) {
+        let world = self.world();
+        let credentials = lock(&self.credentials).keep();
+        (Arc::clone(&world.0), credentials)
+    }
+
+    /// Replaces everything that exists by what a snapshot has, credentials included.
+    pub(crate) fn restore(&self, snapshot: StoredSnapshot) -> Result<(), Unchanged> {
         let restored = snapshot.credentials.clone();
         let new = World::try_from(snapshot).map_err(|conflict| Unchanged::Conflict(conflict.to_string()))?;
-        let mut world = self.world();
+        self.replace(Arc::new(new), restored)
+    }
+
+    fn replace(&self, world: Arc<World>, restored: KeptCredentials) -> Result<(), Unchanged> {
+        let mut guard = self.world();
         let mut credentials = lock(&self.credentials);
-        *world = new;
-        credentials.restore(restored);
-        world.forget_messages(self.kept_messages);
+        let mut new = credentials.clone();
+        new.restore(restored)?;
+        let before = std::mem::replace(&mut *guard.0, world);
+        self.evict_messages(&mut guard);
+        new.take_changed();
+        *credentials = new;
         if let Some(store) = &self.store {
-            store.replace(self.everything(&world, &credentials));
+            store.replace(self.rows(&guard, &credentials));
         }
-        self.ledger.record(Entry::Changed("state"));
+        self.ledger.record(Happened::Changed("state"));
+        drop((credentials, guard));
+        // This may take long, and nothing has to wait for it.
+        drop(before);
         Ok(())
     }
 
     /// Puts everything back as it was at the start: what exists, credentials, the counts of the rate limits, where
     /// webhooks go and which key signs them, faults. Forgets what happened.
     pub(crate) fn reset(&self) -> Result<(), Unchanged> {
-        self.restore(self.beginning.snapshot.clone())?;
+        self.replace(Arc::clone(&self.beginning.world), self.beginning.credentials.clone())?;
         let mut limiter = lock(&self.limiter);
         *limiter = RateLimiter::new(self.beginning.rate_limit);
         drop(limiter);
@@ -209,7 +285,7 @@ impl State {
         self.outbox.change_hostilities(|hostilities| *hostilities = Hostilities::default());
         self.faults.clear();
         self.ledger.clear();
-        self.ledger.record(Entry::Changed("state"));
+        self.ledger.record(Happened::Changed("state"));
         Ok(())
     }
 
@@ -226,18 +302,18 @@ impl State {
             return Err(Unchanged::Missing(format!("there is no location {location_id}; put it first")));
         }
         let grant = Grant::private_integration(&self.account.app_id, location_id);
-        self.credentials_mut().grant(&token, grant);
+        self.credentials_mut().grant(&token, grant)?;
         Ok(token)
     }
 
     /// Tells those who follow that something changed of which the ledger keeps nothing.
     pub(crate) fn changed(&self, what: &'static str) {
-        self.ledger.record(Entry::Changed(what));
+        self.ledger.record(Happened::Changed(what));
     }
 
     /// The credentials, to change them.
     pub(crate) fn credentials_mut(&self) -> CredentialsMut<'_> {
-        CredentialsMut { state: self, credentials: lock(&self.credentials), changed: false }
+        CredentialsMut { state: self, credentials: lock(&self.credentials) }
     }
 
     /// How much was to be written to the state file until now.
@@ -254,33 +330,27 @@ impl State {
     }
 
     /// Has what this sandbox begins with written: all of it, or what is new to a file that has the rest.
-    pub(crate) fn keep_beginning(&self, all: bool, added: &[Record]) {
+    pub(crate) fn keep_beginning(&self, all: bool, added: Vec<Record>) {
         let Some(store) = &self.store else { return };
-        let (world, credentials) = (self.world(), lock(&self.credentials));
+        let (world, mut credentials) = (self.world(), lock(&self.credentials));
+        let changed = credentials.take_changed();
         if all {
-            store.replace(self.everything(&world, &credentials));
+            store.replace(self.rows(&world, &credentials));
         } else {
-            let mut changes: Vec<Change> = added.iter().map(kept).collect();
-            changes.extend(self.identity(&credentials));
-            store.keep(changes);
+            let added = added.into_iter().map(Change::record);
+            store.keep(added.chain(self.identity()).chain(changed).collect());
         }
     }
 
-    fn everything(&self, world: &World, credentials: &Credentials) -> Vec<Change> {
-        let mut changes: Vec<Change> = world.snapshot().into_records().map(|record| kept(&record)).collect();
-        changes.extend(self.identity(credentials));
-        changes
+    /// All rows of the state file.
+    fn rows(&self, world: &World, credentials: &Credentials) -> Vec<Change> {
+        world.records().map(Change::record).chain(self.identity()).chain(credentials.rows()).collect()
     }
 
-    /// What there is of the sandbox itself, and what others prove themselves with.
-    fn identity(&self, credentials: &Credentials) -> Vec<Change> {
-        let setting = |(id, value): &(&str, Value)| Change {
-            kind: "setting",
-            id: (*id).to_owned(),
-            value: Some(value.clone()),
-        };
-        let settings = self.beginning.identity.iter().map(setting);
-        settings.chain([kept_credentials(credentials)]).collect()
+    /// What there is of the sandbox itself.
+    fn identity(&self) -> impl Iterator<Item = Change> {
+        let identity = self.beginning.identity.iter();
+        identity.map(|(id, value)| Change::json(("setting", (*id).to_owned()), Some(value.clone())))
     }
 
     fn keep(&self, changes: Vec<Change>) {
@@ -290,18 +360,4 @@ impl State {
             store.keep(changes);
         }
     }
-}
-
-fn kept(record: &Record) -> Change {
-    Change { kind: record.kind().as_str(), id: record.id().to_owned(), value: Some(record.to_value()) }
-}
-
-fn kept_credentials(credentials: &Credentials) -> Change {
-    // What serialises to text always becomes JSON.
-    let value = serde_json::to_value(credentials.keep()).unwrap_or_default();
-    Change { kind: CREDENTIALS, id: String::new(), value: Some(value) }
-}
-
-fn forgotten_change(kind: Kind, id: String) -> Change {
-    Change { kind: kind.as_str(), id, value: None }
 }

@@ -12,16 +12,19 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use super::traffic::{Connection, FREE_BYTES, Phase, Reservation, Watched};
 use super::{State, lock, respond};
 use crate::fault::{self, Base, Ending, LONGEST_WAIT, Script, Strike};
 
-/// How many connections there are at once unless it is said otherwise.
+/// The longest head of a request, in bytes.
+const MAX_HEAD: usize = 16 * 1024;
+/// How many connections there are at once by default.
 pub(crate) const CONNECTIONS: usize = 10_000;
 /// How long the end of the client's side is waited for after FIN.
 const FAREWELL: Duration = Duration::from_secs(5);
 
 /// Where the answer to a request is left that a fault does not leave to HTTP.
-pub(super) type Interruption = Arc<Mutex<Option<(Script, Strike)>>>;
+pub(super) type Interruption = Arc<Mutex<Option<(Script, Strike, Option<Reservation>)>>>;
 
 /// Why hyper is told to stop.
 #[derive(Debug)]
@@ -35,19 +38,32 @@ impl std::fmt::Display for Interrupted {
 
 impl Error for Interrupted {}
 
-/// Answers the requests of a connection until it ends.
-pub(super) async fn converse(stream: TcpStream, state: Arc<State>) {
+/// Responds to the requests of a connection until it ends, or is closed for another one.
+pub(super) async fn serve_connection(stream: TcpStream, connection: Connection, state: Arc<State>) {
+    let connection = Arc::new(connection);
+    tokio::select! {
+        // First, so that it is known what the client has done.
+        biased;
+        () = converse(stream, Arc::clone(&connection), state) => {}
+        () = connection.closed() => tracing::debug!("a connection that made no progress was closed for another one"),
+    }
+}
+
+async fn converse(stream: TcpStream, connection: Arc<Connection>, state: Arc<State>) {
     // Without it, what trickles would arrive in lumps.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "a connection ended as it began");
         return;
     }
+    let stream = Watched::new(stream, Arc::clone(&connection), state.write_timeout);
     if let Some(mut strike) = state.faults.on_connection() {
         // No request will tell of it.
         state.changed("faults");
         let in_force = strike.wait(strike.fault.latency()).await;
         // Latency alone is over now.
         if in_force && !strike.fault.only_waits() {
+            connection.enter(Phase::Sandbox);
+            let _reservation = reserve(&connection, &strike).await;
             let mut answer = unavailable();
             fault::edit(&strike.fault, &mut answer, "");
             let script = fault::script(&strike.fault, &answer);
@@ -58,11 +74,14 @@ pub(super) async fn converse(stream: TcpStream, state: Arc<State>) {
     let interruption = Interruption::default();
     let service = {
         let (state, interruption) = (Arc::clone(&state), Arc::clone(&interruption));
-        service_fn(move |request| respond(request, Arc::clone(&state), Arc::clone(&interruption)))
+        service_fn(move |request| {
+            respond(request, Arc::clone(&state), Arc::clone(&connection), Arc::clone(&interruption))
+        })
     };
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(state.read_timeout)
+        .max_buf_size(MAX_HEAD)
         .serve_connection(TokioIo::new(stream), service);
     let result = tokio::select! {
         result = &mut connection => result,
@@ -73,12 +92,18 @@ pub(super) async fn converse(stream: TcpStream, state: Arc<State>) {
     };
     let interruption = lock(&interruption).take();
     match (result, interruption) {
-        (Err(_), Some((script, strike))) => {
+        (Err(_), Some((script, strike, _reservation))) => {
             perform(connection.into_parts().io.into_inner(), script, strike).await;
         }
         (Err(error), None) => tracing::debug!(%error, "a connection broke"),
         (Ok(()), _) => {}
     }
+}
+
+/// Waits until the bytes that a fault makes up may be on their way.
+pub(super) async fn reserve(connection: &Connection, strike: &Strike) -> Option<Reservation> {
+    let bytes = strike.fault.made_up_bytes();
+    if bytes > FREE_BYTES { Some(connection.reserve(bytes).await) } else { None }
 }
 
 /// The answer to what was not done.
@@ -87,12 +112,13 @@ pub(super) fn unavailable() -> Base {
 }
 
 /// Writes what a fault lets through, and ends the connection in its way.
-async fn perform(mut stream: TcpStream, script: Script, mut strike: Strike) {
+async fn perform(mut stream: Watched, script: Script, mut strike: Strike) {
     let (size, interval) = script.pace.unwrap_or((usize::MAX, Duration::ZERO));
     for (index, bytes) in script.bytes.chunks(size).enumerate() {
         if index > 0 && !strike.wait(interval).await {
             return close(stream).await;
         }
+        stream.enter(Phase::Flushing);
         let written = tokio::select! {
             written = stream.write_all(bytes) => written.is_ok(),
             // The client does not read.
@@ -101,11 +127,12 @@ async fn perform(mut stream: TcpStream, script: Script, mut strike: Strike) {
         if !written {
             return;
         }
+        stream.enter(Phase::Sandbox);
     }
     match script.ending {
         Ending::Reset => {
             // The queue is thrown away when the stream is dropped, and RST sent.
-            if let Err(error) = stream.set_zero_linger() {
+            if let Err(error) = stream.get_ref().set_zero_linger() {
                 tracing::debug!(%error, "a connection cannot be reset");
             }
         }
@@ -121,7 +148,7 @@ async fn perform(mut stream: TcpStream, script: Script, mut strike: Strike) {
 }
 
 /// Ends our side with FIN. Closing while there is something to read would send RST instead.
-async fn close(mut stream: TcpStream) {
+async fn close(mut stream: Watched) {
     if stream.shutdown().await.is_ok() {
         // Either way it is closed now.
         let _ = tokio::time::timeout(FAREWELL, left(&mut stream)).await;
@@ -129,7 +156,7 @@ async fn close(mut stream: TcpStream) {
 }
 
 /// Resolves when the client's side has ended. What it sends until then is thrown away.
-async fn left(stream: &mut TcpStream) {
+async fn left(stream: &mut Watched) {
     let mut discarded = [0; 4096];
     while matches!(stream.read(&mut discarded).await, Ok(1..)) {}
 }

@@ -14,7 +14,9 @@ use serde_json::Value;
 use tokio::sync::{Semaphore, watch};
 
 use super::body::{LONGEST, Received};
-use super::change::Beginning;
+use super::change::{Beginning, WorldMut};
+use super::retained::Retained;
+use super::traffic::Traffic;
 use crate::access::{Access, Guesses};
 use crate::admin::Problem;
 use crate::api::{self, Answer, Call, Fresh, Operation, Refusal, Remarks, Rulebook};
@@ -24,11 +26,11 @@ use crate::credentials::{Credentials, Grant};
 use crate::fault::{self, Base, FaultBook, FaultStage, Strike};
 use crate::fidelity::Settings;
 use crate::identifiers::Identifiers;
-use crate::ledger::{Entry, Ledger, RecordedRequest};
+use crate::ledger::{Happened, Ledger, RecordedRequest};
 use crate::rate_limit::{Account, RateLimiter, Verdict};
 use crate::store::Store;
 use crate::webhook::{self, Outbox, Targets};
-use crate::world::{Conversation, Message, Record, World};
+use crate::world::{Bounds, Conversation, Message, Record, World};
 
 /// How much of an answer the ledger keeps, in bytes. Only a fault makes longer ones.
 const LONGEST_ANSWER: usize = 64 * 1024;
@@ -45,10 +47,18 @@ pub(crate) struct State {
     pub(crate) settings: Mutex<Settings>,
     /// How long the head of a request may take to come, and the body.
     pub(crate) read_timeout: Duration,
-    /// How many connections there are at once.
-    pub(crate) connections: usize,
-    /// Who is sending a body to the admin API that is longer than others may be: one at a time.
-    pub(crate) large_bodies: Semaphore,
+    /// How long a client may read nothing of a response.
+    pub(crate) write_timeout: Duration,
+    pub(crate) traffic: Arc<Traffic>,
+    /// One piece of work that takes long at a time, in a thread of its own.
+    pub(crate) long_work: Arc<Semaphore>,
+    /// How many event streams there may be, and how many KiB of long events may be on their way in all of them.
+    pub(crate) streams: Arc<Semaphore>,
+    pub(crate) long_events: Semaphore,
+    /// How many events may wait for their time.
+    pub(crate) delayed_events: Arc<Semaphore>,
+    /// Who is reading a snapshot.
+    pub(crate) snapshots: Semaphore,
     pub(crate) faults: FaultBook,
     /// Who may use the sandbox, and from where.
     pub(crate) access: Access,
@@ -69,9 +79,12 @@ pub(crate) struct State {
     pub(crate) beginning: Beginning,
     /// Where what exists is kept, if it is.
     pub(crate) store: Option<Store>,
-    /// How many messages are kept.
-    pub(crate) kept_messages: usize,
-    pub(crate) world: Mutex<World>,
+    /// How many messages are kept, and how many were dropped for those that came later.
+    pub(crate) bounds: Bounds,
+    pub(crate) evicted_messages: AtomicU64,
+    /// How much there was of everything when it was last asked for.
+    pub(crate) retained: Mutex<Retained>,
+    pub(crate) world: Mutex<Arc<World>>,
     pub(crate) credentials: Mutex<Credentials>,
     pub(crate) limiter: Mutex<RateLimiter>,
     /// What it keeps has a lock of its own.
@@ -132,8 +145,17 @@ impl State {
             fault::edit(&strike.fault, &mut base, trace_id);
         }
         let location = caller.ok().map(|grant| grant.account.location_id.clone());
-        let Remarks { operation, fingerprint, violations, tolerated, unknown_fields, message_id, quirk } =
-            answer.remarks;
+        let Remarks {
+            operation,
+            fingerprint,
+            violations,
+            more_violations,
+            tolerated,
+            unknown_fields,
+            more_unknown_fields,
+            message_id,
+            quirk,
+        } = answer.remarks;
         let record = RecordedRequest {
             id: moment.fresh.trace_id.clone(),
             received_at: moment.fresh.now.clone(),
@@ -144,8 +166,10 @@ impl State {
             operation,
             fingerprint,
             violations,
+            more_violations,
             tolerated,
             unknown_fields,
+            more_unknown_fields,
             accepted: answer.status.is_success(),
             message_id,
             quirk,
@@ -154,7 +178,7 @@ impl State {
             broken: strike.is_some_and(|strike| strike.fault.breaks()),
             status: base.status.as_u16(),
             answer_headers: super::redacted(&base.headers),
-            answer: base.body[..base.body.len().min(LONGEST_ANSWER)].to_vec(),
+            answer: beginning(&base.body),
             duration: began.elapsed(),
             ..RecordedRequest::default()
         };
@@ -177,7 +201,7 @@ impl State {
             };
         }
         tracing::debug!(method = record.method, target = record.path, status = record.status, "answered");
-        self.ledger.record(Entry::Request(record));
+        self.ledger.record(Happened::Request(Arc::new(record)));
         base
     }
 
@@ -244,7 +268,7 @@ impl State {
         let body = body.to_string();
         let call = Call { method: "POST", target: path, headers: &headers, body: body.as_bytes() };
         let answer = self.act(&caller, call, &moment, adjust);
-        let stored = answer.remarks.message_id.and_then(|id| self.world().message(&id).cloned());
+        let stored = answer.remarks.message_id.and_then(|id| Some(self.world().message(&id)?.parsed()));
         stored.ok_or_else(|| match &answer.body["message"] {
             Value::Array(reasons) => reasons.iter().filter_map(Value::as_str).collect::<Vec<_>>().join("; "),
             reason => reason.as_str().unwrap_or("nothing was stored").to_owned(),
@@ -268,7 +292,7 @@ impl State {
                     .location(&message.location_id)
             });
             let conversation = conversation.map(Record::Conversation);
-            let records = conversation.into_iter().chain([Record::from(message.clone())]);
+            let records = conversation.into_iter().chain([Record::from(message.to_stored())]);
             if let Err(conflict) = self.put(&mut world, records) {
                 return Refusal::not_stored(&conflict).answer(&moment.fresh.trace_id);
             }
@@ -289,9 +313,20 @@ impl State {
         let _ = self.stopping.subscribe().wait_for(|stopping| *stopping).await;
     }
 
-    pub(crate) fn world(&self) -> MutexGuard<'_, World> {
-        lock(&self.world)
+    /// What exists, to be read for a moment or changed.
+    pub(crate) fn world(&self) -> WorldMut<'_> {
+        WorldMut(lock(&self.world))
     }
+
+    /// What exists now, to be read for as long as it takes: nothing waits for the reader.
+    pub(crate) fn shared_world(&self) -> Arc<World> {
+        Arc::clone(&lock(&self.world))
+    }
+}
+
+/// As much of a response as the ledger retains.
+pub(super) fn beginning(body: &[u8]) -> Vec<u8> {
+    body[..body.len().min(LONGEST_ANSWER)].to_vec()
 }
 
 /// What each answer says of itself and of the limits.

@@ -70,9 +70,9 @@ enum Signal {
 }
 
 /// Delivers what comes, for ever.
-pub(crate) async fn run(state: Arc<State>, attempt_timeout: Duration) {
+pub(crate) async fn run(state: Arc<State>, attempt_timeout: Duration, attempts: usize) {
     let clients = Clients::new();
-    let mut lanes = Lanes::new();
+    let mut lanes = Lanes::new(attempts);
     let (signals, mut told) = mpsc::unbounded_channel();
     loop {
         let (jobs, again, next_due) = state.outbox.take(state.clock.now());
@@ -88,6 +88,7 @@ pub(crate) async fn run(state: Arc<State>, attempt_timeout: Duration) {
         }
         while let Some((ticket, job)) = lanes.start() {
             if let Some(sending) = begin(&state, &mut lanes, &ticket, job, &signals) {
+                lanes.weigh(&ticket, sending.request.as_ref().map_or(0, |request| request.body.len()));
                 let (clients, state, signals) = (clients.clone(), Arc::clone(&state), signals.clone());
                 tokio::spawn(deliver(clients, state, sending, ticket, signals, attempt_timeout));
             }

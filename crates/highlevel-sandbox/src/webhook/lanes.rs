@@ -1,15 +1,18 @@
 //! Which attempt may begin: a lane for each target, so that none waits for another's.
 //!
-//! In a lane, an attempt begins when the one before it has ended, so that a healthy target gets events in order. One
-//! that takes long is [overtaken](Lanes::overtake), so that it holds up the others for a moment only.
+//! In a lane, an attempt begins when the one before it has ended, so that a healthy target gets events in order. One that
+//! takes long is [overtaken](Lanes::overtake), so that it holds up the others for a moment only. Targets that are known
+//! to take long share one half of what may be under way; the other half is for those that are not.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 /// How many attempts to one target may be under way.
 pub(super) const IN_A_LANE: usize = 8;
-/// How many attempts may be under way in all.
-pub(super) const IN_ALL_LANES: usize = 256;
+/// How many bytes of bodies may be under way in each half.
+const MAX_BYTES: usize = 32 * 1024 * 1024;
+/// How many slow targets are remembered while nothing waits for them.
+const SLOW_REMEMBERED: usize = 1_000;
 
 /// One attempt that has begun.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,9 +23,24 @@ pub(super) struct Ticket {
 
 #[derive(Debug)]
 pub(super) struct Lanes<J> {
-    by_target: BTreeMap<Arc<str>, Lane<J>>,
-    under_way: usize,
+    by_target: HashMap<Arc<str>, Lane<J>>,
+    /// The targets that may have something to start, the one that has waited longest first.
+    ready: VecDeque<Arc<str>>,
+    ready_slow: VecDeque<Arc<str>>,
+    /// Targets without a lane that were slow.
+    slow_targets: HashSet<Arc<str>>,
+    quick: Load,
+    slow: Load,
+    /// How many attempts may be under way in all.
+    max: usize,
     next: u64,
+}
+
+/// What is under way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Load {
+    attempts: usize,
+    bytes: usize,
 }
 
 #[derive(Debug)]
@@ -30,49 +48,111 @@ struct Lane<J> {
     waiting: VecDeque<J>,
     /// What goes after the next one that ends.
     held: Vec<J>,
-    under_way: usize,
+    under_way: BTreeMap<u64, Attempt>,
     /// Whose end the next one waits for.
     ahead: Option<u64>,
+    /// The last that is known of it is that it takes long.
+    is_slow: bool,
+    /// It is in one of the lists of those that are ready.
+    is_listed: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Attempt {
+    bytes: usize,
+    counts_as_slow: bool,
+    was_overtaken: bool,
+}
+
+impl<J> Lane<J> {
+    fn can_start(&self) -> bool {
+        self.ahead.is_none() && self.under_way.len() < IN_A_LANE && !self.waiting.is_empty()
+    }
 }
 
 impl<J> Lanes<J> {
-    pub(super) fn new() -> Self {
-        Self { by_target: BTreeMap::new(), under_way: 0, next: 0 }
+    /// At most `max` attempts are under way at once.
+    pub(super) fn new(max: usize) -> Self {
+        Self {
+            by_target: HashMap::new(),
+            ready: VecDeque::new(),
+            ready_slow: VecDeque::new(),
+            slow_targets: HashSet::new(),
+            quick: Load::default(),
+            slow: Load::default(),
+            max: max.max(2),
+            next: 0,
+        }
     }
 
     /// Puts a job at the end of a lane.
     pub(super) fn push(&mut self, target: &str, job: J) {
         if let Some(lane) = self.by_target.get_mut(target) {
             lane.waiting.push_back(job);
-            return;
+        } else {
+            let lane = Lane {
+                waiting: VecDeque::from([job]),
+                held: Vec::new(),
+                under_way: BTreeMap::new(),
+                ahead: None,
+                is_slow: self.slow_targets.remove(target),
+                is_listed: false,
+            };
+            self.by_target.insert(target.into(), lane);
         }
-        let lane = Lane { waiting: VecDeque::from([job]), held: Vec::new(), under_way: 0, ahead: None };
-        self.by_target.insert(target.into(), lane);
+        self.list(target);
     }
 
     /// A job that may begin now, and has.
     pub(super) fn start(&mut self) -> Option<(Ticket, J)> {
-        if self.under_way >= IN_ALL_LANES {
+        if self.quick.attempts + self.slow.attempts >= self.max {
             return None;
         }
-        for (target, lane) in &mut self.by_target {
-            if lane.ahead.is_none()
-                && lane.under_way < IN_A_LANE
-                && let Some(job) = lane.waiting.pop_front()
-            {
-                self.next += 1;
-                lane.under_way += 1;
-                lane.ahead = Some(self.next);
-                self.under_way += 1;
-                return Some((Ticket { target: Arc::clone(target), number: self.next }, job));
-            }
+        let half = |load: Load, max: usize| load.attempts < max / 2 && load.bytes < MAX_BYTES;
+        let mut started = None;
+        if half(self.quick, self.max) {
+            started = self.start_one(false);
         }
-        None
+        if started.is_none() && half(self.slow, self.max) {
+            started = self.start_one(true);
+        }
+        started
+    }
+
+    fn start_one(&mut self, slow: bool) -> Option<(Ticket, J)> {
+        loop {
+            let target = if slow { self.ready_slow.pop_front() } else { self.ready.pop_front() }?;
+            let Some(lane) = self.by_target.get_mut(&target) else { continue };
+            lane.is_listed = false;
+            if lane.is_slow != slow || !lane.can_start() {
+                self.list(&target);
+                continue;
+            }
+            let Some(job) = lane.waiting.pop_front() else { continue };
+            self.next += 1;
+            let attempt = Attempt { bytes: 0, counts_as_slow: slow, was_overtaken: false };
+            lane.under_way.insert(self.next, attempt);
+            lane.ahead = Some(self.next);
+            self.load(slow).attempts += 1;
+            return Some((Ticket { target, number: self.next }, job));
+        }
+    }
+
+    /// Knows how long the body of an attempt is.
+    pub(super) fn weigh(&mut self, ticket: &Ticket, bytes: usize) {
+        let Some(lane) = self.by_target.get_mut(&ticket.target) else { return };
+        if let Some(attempt) = lane.under_way.get_mut(&ticket.number) {
+            attempt.bytes = bytes;
+            let slow = attempt.counts_as_slow;
+            self.load(slow).bytes += bytes;
+        }
     }
 
     /// A job has ended: the next one may go, and what was held goes before it.
     pub(super) fn end(&mut self, ticket: &Ticket) {
-        let Some(lane) = self.leave(ticket) else { return };
+        let Some(attempt) = self.leave(ticket) else { return };
+        let Some(lane) = self.by_target.get_mut(&ticket.target) else { return };
+        lane.is_slow = attempt.was_overtaken;
         for job in std::mem::take(&mut lane.held).into_iter().rev() {
             lane.waiting.push_front(job);
         }
@@ -87,9 +167,11 @@ impl<J> Lanes<J> {
 
     /// A job that began is held until another one of its lane has ended.
     pub(super) fn hold(&mut self, ticket: &Ticket, job: J) {
-        if let Some(lane) = self.leave(ticket) {
+        self.leave(ticket);
+        if let Some(lane) = self.by_target.get_mut(&ticket.target) {
             lane.held.push(job);
         }
+        self.list(&ticket.target);
     }
 
     /// How many jobs wait for their turn.
@@ -101,7 +183,7 @@ impl<J> Lanes<J> {
     pub(super) fn retain(&mut self, stays: impl Fn(&J) -> bool) {
         self.by_target.retain(|_, lane| {
             lane.waiting.retain(&stays);
-            lane.under_way > 0 || !lane.waiting.is_empty() || !lane.held.is_empty()
+            !lane.under_way.is_empty() || !lane.waiting.is_empty() || !lane.held.is_empty()
         });
     }
 
@@ -112,40 +194,79 @@ impl<J> Lanes<J> {
 
     /// What is held in any lane goes next.
     pub(super) fn release(&mut self) {
-        for lane in self.by_target.values_mut() {
+        let mut released = Vec::new();
+        for (target, lane) in self.by_target.iter_mut().filter(|(_, lane)| !lane.held.is_empty()) {
             for job in std::mem::take(&mut lane.held).into_iter().rev() {
                 lane.waiting.push_front(job);
             }
+            released.push(Arc::clone(target));
+        }
+        for target in released {
+            self.list(&target);
         }
     }
 
     /// The next one waits for a job no longer.
     pub(super) fn overtake(&mut self, ticket: &Ticket) {
-        if let Some(lane) = self.by_target.get_mut(&ticket.target)
-            && lane.ahead == Some(ticket.number)
-        {
-            lane.ahead = None;
-        }
-    }
-
-    fn leave(&mut self, ticket: &Ticket) -> Option<&mut Lane<J>> {
-        let lane = self.by_target.get_mut(&ticket.target)?;
-        self.under_way -= 1;
-        lane.under_way -= 1;
+        let Some(lane) = self.by_target.get_mut(&ticket.target) else { return };
         if lane.ahead == Some(ticket.number) {
             lane.ahead = None;
         }
-        Some(lane)
+        let Some(attempt) = lane.under_way.get_mut(&ticket.number) else { return };
+        lane.is_slow = true;
+        attempt.was_overtaken = true;
+        if !std::mem::replace(&mut attempt.counts_as_slow, true) {
+            let bytes = attempt.bytes;
+            for (load, sign) in [(&mut self.quick, false), (&mut self.slow, true)] {
+                load.attempts = if sign { load.attempts + 1 } else { load.attempts - 1 };
+                load.bytes = if sign { load.bytes + bytes } else { load.bytes - bytes };
+            }
+        }
+        self.list(&ticket.target);
     }
 
-    fn tidy(&mut self, ticket: &Ticket) {
-        if let Some(lane) = self.by_target.get(&ticket.target)
-            && lane.under_way == 0
-            && lane.waiting.is_empty()
-            && lane.held.is_empty()
-        {
-            self.by_target.remove(&ticket.target);
+    fn load(&mut self, slow: bool) -> &mut Load {
+        if slow { &mut self.slow } else { &mut self.quick }
+    }
+
+    /// Lists a target as ready, if it is.
+    fn list(&mut self, target: &str) {
+        let Some((target, lane)) = self.by_target.get_key_value(target) else { return };
+        if lane.is_listed || !lane.can_start() {
+            return;
         }
+        let (target, slow) = (Arc::clone(target), lane.is_slow);
+        if slow { &mut self.ready_slow } else { &mut self.ready }.push_back(Arc::clone(&target));
+        if let Some(lane) = self.by_target.get_mut(&target) {
+            lane.is_listed = true;
+        }
+    }
+
+    fn leave(&mut self, ticket: &Ticket) -> Option<Attempt> {
+        let lane = self.by_target.get_mut(&ticket.target)?;
+        let attempt = lane.under_way.remove(&ticket.number)?;
+        if lane.ahead == Some(ticket.number) {
+            lane.ahead = None;
+        }
+        let load = self.load(attempt.counts_as_slow);
+        load.attempts -= 1;
+        load.bytes -= attempt.bytes;
+        Some(attempt)
+    }
+
+    /// Lists the lane of a job that is over, or removes it if there is nothing more to do.
+    fn tidy(&mut self, ticket: &Ticket) {
+        let Some(lane) = self.by_target.get(&ticket.target) else { return };
+        if !lane.under_way.is_empty() || !lane.waiting.is_empty() || !lane.held.is_empty() {
+            return self.list(&ticket.target);
+        }
+        if lane.is_slow {
+            if self.slow_targets.len() >= SLOW_REMEMBERED {
+                self.slow_targets.clear();
+            }
+            self.slow_targets.insert(Arc::clone(&ticket.target));
+        }
+        self.by_target.remove(&ticket.target);
     }
 }
 
@@ -159,7 +280,7 @@ mod tests {
 
     #[test]
     fn a_lane_is_in_order_and_lanes_do_not_wait_for_each_other() {
-        let mut lanes = Lanes::new();
+        let mut lanes = Lanes::new(256);
         for job in [1, 2, 3] {
             lanes.push("a", job);
             lanes.push("b", job * 10);
@@ -171,31 +292,106 @@ mod tests {
         assert_eq!(second.iter().map(|(_, job)| *job).collect::<Vec<_>>(), [20]);
     }
 
-    #[test]
-    fn one_that_takes_long_is_overtaken_within_the_limits() {
-        let mut lanes = Lanes::new();
-        for lane in 0..40 {
-            for job in 0..20 {
-                lanes.push(&format!("{lane:02}"), job);
-            }
-        }
+    /// Starts whatever can be started and overtakes it, until nothing can be started any more.
+    fn hang(lanes: &mut Lanes<u32>) -> Vec<(Ticket, u32)> {
         let mut under_way = Vec::new();
         while let Some((ticket, job)) = lanes.start() {
             lanes.overtake(&ticket);
             under_way.push((ticket, job));
         }
-        assert_eq!(under_way.len(), IN_ALL_LANES);
-        let in_first = under_way.iter().filter(|(ticket, _)| &*ticket.target == "00").count();
-        assert_eq!(in_first, IN_A_LANE);
-        // The end of one that was overtaken lets one more go.
-        lanes.end(&under_way[0].0);
-        assert_eq!(lanes.start().unwrap().1, 8);
+        under_way
+    }
+
+    #[test]
+    fn slow_targets_leave_half_of_the_room_to_others() {
+        for targets in [1, 36, 40, 100] {
+            let mut lanes = Lanes::new(256);
+            for lane in 0..targets {
+                for job in 0..20 {
+                    lanes.push(&format!("{lane:02}"), job);
+                }
+            }
+            let under_way = hang(&mut lanes);
+            assert_eq!(under_way.len(), (targets * IN_A_LANE).min(128), "{targets}");
+            let in_first = under_way.iter().filter(|(ticket, _)| &*ticket.target == "00").count();
+            assert!(in_first <= IN_A_LANE);
+            // A healthy one goes at once, again and again.
+            for job in 100..200 {
+                lanes.push("healthy", job);
+                let (ticket, begun) = lanes.start().unwrap();
+                assert_eq!((&*ticket.target, begun), ("healthy", job), "{targets}");
+                lanes.end(&ticket);
+            }
+            // The end of one that was overtaken lets one more go.
+            lanes.end(&under_way[0].0);
+            assert!(lanes.start().is_some());
+        }
+    }
+
+    #[test]
+    fn many_new_targets_that_hang_delay_another_one_until_they_are_known() {
+        let mut lanes = Lanes::new(1_024);
+        for lane in 0..900 {
+            lanes.push(&format!("{lane}"), 0);
+        }
+        lanes.push("healthy", 1);
+        let mut waves = 0;
+        let mut seen = Vec::new();
+        while !seen.contains(&1) {
+            let wave = started(&mut lanes);
+            assert!(!wave.is_empty() && wave.len() <= 512);
+            wave.iter().filter(|(_, job)| *job == 0).for_each(|(ticket, _)| lanes.overtake(ticket));
+            seen.extend(wave.into_iter().map(|(_, job)| job));
+            waves += 1;
+        }
+        assert_eq!(waves, 2);
+        // What is known to hang waits for its own half.
+        for lane in 0..900 {
+            lanes.push(&format!("{lane}"), 2);
+        }
+        lanes.push("another", 3);
+        assert_eq!(lanes.start().map(|(_, job)| job), Some(3));
+    }
+
+    #[test]
+    fn a_slow_target_is_remembered_until_it_is_quick() {
+        let mut lanes = Lanes::new(256);
+        lanes.push("a", 1);
+        let (ticket, _) = lanes.start().unwrap();
+        lanes.overtake(&ticket);
+        lanes.end(&ticket);
+        assert!(lanes.by_target.is_empty() && lanes.slow_targets.len() == 1);
+        lanes.push("a", 2);
+        assert!(lanes.by_target["a"].is_slow && lanes.slow_targets.is_empty());
+        let (ticket, _) = lanes.start().unwrap();
+        lanes.end(&ticket);
+        assert!(lanes.slow_targets.is_empty());
+    }
+
+    #[test]
+    fn large_bodies_to_slow_targets_do_not_hold_up_others() {
+        let mut lanes = Lanes::new(256);
+        for lane in 0..100 {
+            lanes.push(&format!("{lane}"), lane);
+        }
+        let mut under_way = 0;
+        while let Some((ticket, _)) = lanes.start() {
+            lanes.weigh(&ticket, 1024 * 1024);
+            under_way += 1;
+        }
+        assert_eq!(under_way, 32);
+        lanes.push("a", 7);
         assert_eq!(lanes.start(), None);
+        for number in 1..=32 {
+            lanes.overtake(&Ticket { target: format!("{}", number - 1).into(), number });
+        }
+        assert_eq!(lanes.slow, Load { attempts: 32, bytes: MAX_BYTES });
+        assert!(lanes.start().is_some());
     }
 
     #[test]
     fn what_is_held_goes_after_the_next_one() {
-        let mut lanes = Lanes::new();
+        let mut lanes = Lanes::new(256);
         for job in [1, 2, 3] {
             lanes.push("a", job);
         }
@@ -210,7 +406,7 @@ mod tests {
         lanes.end(&ticket);
         assert_eq!(lanes.start().unwrap().1, 3);
 
-        let mut lanes = Lanes::new();
+        let mut lanes = Lanes::new(256);
         lanes.push("a", 1);
         let (ticket, job) = lanes.start().unwrap();
         lanes.hold(&ticket, job);

@@ -14,10 +14,11 @@ use super::record::{AttemptCause, Delivery, DeliveryAttempt, DeliveryOutcome};
 use super::schedule::RetrySchedule;
 use super::store::{DeliveryFilter, Event, Store, Summary, text};
 use crate::identifiers::Identifiers;
-use crate::ledger::{Entry, Ledger};
+use crate::ledger::{Happened, Ledger};
 
-/// How many resends and replays may wait.
+/// How many resends and replays may wait, and how many bytes of bodies that replays bring.
 const WAITING_EXTRAS: usize = 1_000;
+const WAITING_EXTRA_BYTES: usize = 16 * 1024 * 1024;
 /// How many deliveries a search looks at before others may go on.
 const SEARCHED_AT_ONCE: usize = 512;
 
@@ -38,8 +39,9 @@ struct Inner {
     hostile: Hostilities,
     store: Store,
     jobs: VecDeque<Job>,
-    /// How many resends and replays have not begun.
+    /// How many resends and replays have not begun, and the bytes of bodies that replays bring.
     extras: usize,
+    extra_bytes: usize,
 }
 
 /// How much has ended since the start.
@@ -91,6 +93,22 @@ impl Job {
     /// Whether somebody asked for it.
     fn is_extra(&self) -> bool {
         matches!(self.work, Work::Resend(_) | Work::Replay(_))
+    }
+
+    /// The bytes that it brings.
+    fn extra_bytes(&self) -> usize {
+        match &self.work {
+            Work::Replay(request) => request.body.len(),
+            _ => 0,
+        }
+    }
+}
+
+impl Inner {
+    /// Counts a resend or replay that waits no longer.
+    fn forget_extra(&mut self, job: &Job) {
+        self.extras = self.extras.saturating_sub(usize::from(job.is_extra()));
+        self.extra_bytes = self.extra_bytes.saturating_sub(job.extra_bytes());
     }
 }
 
@@ -154,6 +172,7 @@ impl Outbox {
                 store: Store::new(),
                 jobs: VecDeque::new(),
                 extras: 0,
+                extra_bytes: 0,
             }),
             wake: Notify::new(),
             progress: watch::Sender::new(Progress::default()),
@@ -211,7 +230,7 @@ impl Outbox {
         let mut inner = self.inner();
         inner.store.clear();
         inner.jobs.clear();
-        inner.extras = 0;
+        (inner.extras, inner.extra_bytes) = (0, 0);
         inner.hostile = Hostilities::default();
     }
 
@@ -265,8 +284,14 @@ impl Outbox {
             return Err(io::Error::new(ErrorKind::QuotaExceeded, words));
         }
         let work = work(&inner)?;
+        let job = Job { delivery: id, work, held: false };
+        if inner.extra_bytes + job.extra_bytes() > WAITING_EXTRA_BYTES {
+            let words = "the bodies of the replays that wait are too large: try again when some have ended";
+            return Err(io::Error::new(ErrorKind::QuotaExceeded, words));
+        }
         inner.extras += 1;
-        inner.jobs.push_back(Job { delivery: id, work, held: false });
+        inner.extra_bytes += job.extra_bytes();
+        inner.jobs.push_back(job);
         inner.store.expect(id);
         drop(inner);
         self.wake.notify_one();
@@ -285,6 +310,11 @@ impl Outbox {
     /// The newest that fit, newest first.
     pub(crate) fn newest(&self, filter: &DeliveryFilter, limit: usize) -> Vec<Delivery> {
         self.inner().store.newest(filter, limit)
+    }
+
+    /// How many deliveries there are, the memory that they take, and how many were dropped for those that came later.
+    pub(crate) fn retained(&self) -> (usize, usize, u64) {
+        self.inner().store.retained()
     }
 
     /// How many deliveries wait for their next attempt, and when the first of them is due.
@@ -341,7 +371,7 @@ impl Outbox {
         for job in jobs {
             match inner.store.event(job.delivery) {
                 Some(event) => with_targets.push((event.url.clone(), job)),
-                None => inner.extras = inner.extras.saturating_sub(usize::from(job.is_extra())),
+                None => inner.forget_extra(&job),
             }
         }
         (with_targets, again, inner.store.next_due())
@@ -352,7 +382,7 @@ impl Outbox {
         let mut inner = self.inner();
         let remembered = inner.store.event(job.delivery).is_some();
         if !remembered {
-            inner.extras = inner.extras.saturating_sub(usize::from(job.is_extra()));
+            inner.forget_extra(job);
         }
         remembered
     }
@@ -361,7 +391,6 @@ impl Outbox {
     pub(super) fn begin(&self, job: Job, may_hold: bool, now: DateTime<Utc>) -> Begun {
         let mut guard = self.inner();
         let inner = &mut *guard;
-        let extra = job.is_extra();
         let chosen = match (&job.work, job.held) {
             (_, true) => Some(HostileMode::Reordered),
             (Work::Resend(Some(mode)), _) => Some(*mode),
@@ -371,9 +400,7 @@ impl Outbox {
         if chosen == Some(HostileMode::Reordered) && !job.held && may_hold {
             return Begun::Hold(Job { held: true, ..job });
         }
-        if extra {
-            inner.extras = inner.extras.saturating_sub(1);
-        }
+        inner.forget_extra(&job);
         let Job { delivery, work, .. } = job;
         let cause = match work {
             Work::Scheduled => AttemptCause::Scheduled,
@@ -437,7 +464,7 @@ impl Outbox {
             status = attempt.status(),
             "webhook attempt ended"
         );
-        ledger.record(Entry::Delivery(attempt));
+        ledger.record(Happened::Delivery(attempt));
         self.progress.send_modify(|progress| {
             progress.attempts += 1;
             progress.deliveries += usize::from(first);

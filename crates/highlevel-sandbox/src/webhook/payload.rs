@@ -42,7 +42,8 @@ pub(crate) fn provider_payload(
     payload.set("message", message.text());
     payload.set("userId", message.field("userId"));
     let replied_to = message.field("replyMessageId").and_then(|id| world.message(id));
-    payload.set("replyToAltId", replied_to.and_then(|message| message.field("altId")));
+    let replied_to = replied_to.map(|message| message.parsed());
+    payload.set("replyToAltId", replied_to.as_ref().and_then(|message| message.field("altId")));
     if is_email(&message.channel) {
         let address = message.field("emailTo").or(contact.and_then(|contact| contact.email.as_deref()));
         payload.set("emailMessageId", message.email_message_id.as_deref());

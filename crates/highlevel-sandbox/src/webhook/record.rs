@@ -8,6 +8,10 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
 use super::hostile::HostileMode;
+use crate::weight;
+
+/// How many bytes of bodies the attempts of one delivery show, the oldest of them aside.
+const SHOWN_BYTES: usize = 4 * 1024 * 1024;
 
 /// An event on its way to a webhook URL, with the attempts so far.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -137,7 +141,15 @@ impl Delivery {
 
     /// As the admin API shows it.
     pub(crate) fn to_json(&self) -> Value {
-        let attempts: Vec<Value> = self.attempts.iter().map(|attempt| attempt.to_json()).collect();
+        // Each has the body once more: of long ones fewer are shown.
+        let mut bytes = 0;
+        let newest = self.attempts.iter().rev().take_while(|attempt| {
+            let is_shown = bytes <= SHOWN_BYTES;
+            bytes += attempt.body.len();
+            is_shown
+        });
+        let mut attempts: Vec<Value> = newest.map(|attempt| attempt.to_json()).collect();
+        attempts.reverse();
         without_nulls(json!({
             "id": self.id,
             "webhookId": self.webhook_id,
@@ -167,16 +179,21 @@ impl DeliveryAttempt {
         }
     }
 
-    /// About how many bytes of memory it takes, the body that all attempts share aside.
-    pub(crate) fn size(&self) -> usize {
-        let text = |headers: &[(String, String)]| {
-            headers.iter().map(|(name, value)| name.len() + value.len() + 48).sum::<usize>()
-        };
+    /// The memory that it takes, the body that all attempts share aside.
+    pub(crate) fn weight(&self) -> usize {
         let outcome = match &self.outcome {
-            DeliveryOutcome::Answered { headers, body, .. } => text(headers) + body.len(),
-            DeliveryOutcome::Failed { reason } => reason.len(),
+            DeliveryOutcome::Answered { headers, body, .. } => {
+                weight::headers(headers) + weight::block(body.capacity())
+            }
+            DeliveryOutcome::Failed { reason } => weight::text(reason),
         };
-        512 + text(&self.headers) + outcome
+        let texts = [&self.webhook_id, &self.event, &self.url, &self.started_at];
+        let options = [&self.message_id, &self.key_id, &self.next_attempt_at];
+        weight::block(size_of::<Self>())
+            + texts.map(|text| weight::text(text)).iter().sum::<usize>()
+            + options.map(|option| weight::option(option.as_ref())).iter().sum::<usize>()
+            + weight::headers(&self.headers)
+            + outcome
     }
 
     /// As the admin API shows it.

@@ -235,7 +235,7 @@ pub(crate) fn call(state: &State, call: &SimulatedCall) -> io::Result<Message> {
 pub(crate) fn status(state: &State, id: &str, update: StatusUpdate) -> io::Result<Message> {
     // Under one lock, so that events leave in the order in which the changes were made.
     let mut world = state.world();
-    let message = state.set_status_in(&mut world, id, update).map_err(Unchanged::into_io)?;
+    let message = state.set_status_in(&mut world, id, update).map_err(Unchanged::into_io)?.parsed();
     tell_app(state, &world, &message, state.clock.now());
     drop(world);
     state.changed("deliveries");

@@ -7,13 +7,16 @@ use chrono::{DateTime, SecondsFormat, Utc};
 
 use super::record::{AttemptCause, Delivery, DeliveryAttempt, DeliveryState};
 use super::schedule::RetrySchedule;
+use crate::weight;
 
 /// How many deliveries that have ended are remembered.
 const ENDED_KEPT: usize = 10_000;
 /// How many may be on their way.
 pub(super) const PENDING_KEPT: usize = 100_000;
-/// About how many bytes all of them may take.
-const BYTES_KEPT: usize = 128 * 1024 * 1024;
+/// How much memory all of them may take, in bytes.
+pub(crate) const BYTES_KEPT: usize = 64 * 1024 * 1024;
+/// How much memory the deliveries of a list may take, in bytes, the last one aside.
+const PAGE_BYTES: usize = 4 * 1024 * 1024;
 /// How many attempts of one delivery are remembered.
 const ATTEMPTS_KEPT: usize = 64;
 
@@ -25,6 +28,21 @@ pub(crate) struct Event {
     pub(crate) message_id: Option<String>,
     pub(crate) url: String,
     pub(crate) body: Arc<[u8]>,
+}
+
+impl Event {
+    /// The memory that it takes as a delivery without attempts.
+    fn weight(&self) -> usize {
+        /// Of the entries in the tables.
+        const TABLES: usize = 200;
+        let texts = [&self.name, &self.webhook_id, &self.url];
+        TABLES
+            + weight::block(size_of::<Self>())
+            + size_of::<Record>()
+            + texts.map(|text| weight::text(text)).iter().sum::<usize>()
+            + weight::option(self.message_id.as_ref())
+            + weight::block(self.body.len())
+    }
 }
 
 /// Which deliveries are asked for; what is not named does not matter.
@@ -60,6 +78,8 @@ pub(crate) struct Store {
     ended: VecDeque<u64>,
     due: BTreeSet<(DateTime<Utc>, u64)>,
     bytes: usize,
+    /// How many deliveries were dropped for those that came later.
+    evicted: u64,
     next: u64,
     bounds: Bounds,
 }
@@ -101,6 +121,7 @@ impl Store {
             ended: VecDeque::new(),
             due: BTreeSet::new(),
             bytes: 0,
+            evicted: 0,
             next: 1,
             bounds,
         }
@@ -110,7 +131,7 @@ impl Store {
     pub(crate) fn add(&mut self, event: Event, now: DateTime<Utc>) -> u64 {
         let id = self.next;
         self.next += 1;
-        let bytes = 512 + event.body.len() + event.url.len();
+        let bytes = event.weight();
         let record = Record {
             event: Arc::new(event),
             created_at: now,
@@ -231,6 +252,11 @@ impl Store {
         self.due.first().map(|(time, _)| *time)
     }
 
+    /// How many deliveries there are, the memory that they take, and how many were dropped for those that came later.
+    pub(crate) fn retained(&self) -> (usize, usize, u64) {
+        (self.records.len(), self.bytes, self.evicted)
+    }
+
     /// How many deliveries are tried again.
     pub(crate) fn waiting(&self) -> usize {
         self.due.len()
@@ -249,6 +275,13 @@ impl Store {
     pub(crate) fn newest(&self, filter: &DeliveryFilter, limit: usize) -> Vec<Delivery> {
         let older = self.records.range(..filter.before.unwrap_or(u64::MAX)).rev();
         let fitting = older.filter(|(_, record)| filter.fits(record)).take(limit);
+        let mut bytes = 0;
+        // A list of large ones is shorter: what comes after its last one is the next page.
+        let fitting = fitting.take_while(|(_, record)| {
+            let is_in = bytes <= PAGE_BYTES;
+            bytes += record.bytes + record.attempts.len() * record.event.body.len();
+            is_in
+        });
         fitting.map(|(id, record)| record.delivery(*id)).collect()
     }
 
@@ -264,8 +297,8 @@ impl Store {
 
     /// Forgets everything.
     pub(crate) fn clear(&mut self) {
-        let next = self.next;
-        *self = Self { next, ..Self::within(self.bounds) };
+        let (next, evicted) = (self.next, self.evicted);
+        *self = Self { evicted, next, ..Self::within(self.bounds) };
     }
 
     /// Forgets what is too much, but not `kept`: of those that have ended and of those on their way the oldest. If all
@@ -295,6 +328,7 @@ impl Store {
 
     fn forget(&mut self, id: u64) {
         let Some(record) = self.records.remove(&id) else { return };
+        self.evicted += 1;
         self.bytes -= record.bytes;
         if let Some(time) = record.next {
             self.due.remove(&(time, id));
@@ -343,7 +377,7 @@ impl Record {
 /// What an attempt adds to its delivery: its body too, if that is another one.
 fn attempt_size(event: &Event, attempt: &DeliveryAttempt) -> usize {
     let body = if Arc::ptr_eq(&event.body, &attempt.body) { 0 } else { attempt.body.len() };
-    attempt.size() + body
+    attempt.weight() + weight::block(body)
 }
 
 fn wait_of(wait: std::time::Duration) -> chrono::TimeDelta {

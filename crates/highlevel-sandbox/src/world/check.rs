@@ -3,7 +3,7 @@
 use chrono::DateTime;
 
 use super::status::statuses;
-use super::{Kind, Record, World};
+use super::{Kind, RECORD_BYTES, Record, World};
 
 /// Why something cannot be put beside what exists: the text says what it would contradict, and what to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +39,13 @@ impl World {
         if id == "." || id == ".." {
             return Err(Conflict::new(format!(
                 "the id of a {kind} cannot be {id:?}: it is a part of addresses, where that means a place; choose another"
+            )));
+        }
+        let before = || self.get(kind, id).map_or(0, |before| before.weight());
+        if kind != Kind::Message && self.record_bytes + record.weight() > RECORD_BYTES + before() {
+            return Err(Conflict::new(format!(
+                "the {kind} {id} does not fit: everything but messages takes at most {RECORD_BYTES} bytes of memory; \
+                 delete something first"
             )));
         }
         if let Some(before) = self.location_of(kind, id)

@@ -1,6 +1,9 @@
 //! Lists of what exists, a page at a time.
 
-use super::{Direction, Message, World};
+use std::sync::Arc;
+
+use super::{Direction, Stored, World};
+use crate::search_term::SearchTerm;
 
 /// The part of a list that is asked for.
 #[derive(Clone, Debug)]
@@ -20,7 +23,7 @@ pub(crate) struct MessageFilter {
     pub(crate) direction: Option<Direction>,
     pub(crate) status: Option<String>,
     /// What the request has to contain somewhere, whatever the case of its letters.
-    pub(crate) text: Option<String>,
+    pub(crate) text: Option<SearchTerm>,
 }
 
 /// Which end of the messages comes first.
@@ -45,7 +48,7 @@ impl Page {
 }
 
 impl MessageFilter {
-    fn fits(&self, message: &Message) -> bool {
+    fn fits(&self, message: &Stored) -> bool {
         let same = |wanted: &Option<String>, found: &str| wanted.as_deref().is_none_or(|id| id == found);
         same(&self.location_id, &message.location_id)
             && same(&self.contact_id, &message.contact_id)
@@ -53,10 +56,7 @@ impl MessageFilter {
             && same(&self.channel, &message.channel)
             && same(&self.status, &message.status)
             && self.direction.is_none_or(|direction| direction == message.direction)
-            && self
-                .text
-                .as_ref()
-                .is_none_or(|text| message.request.to_string().to_lowercase().contains(&text.to_lowercase()))
+            && self.text.as_ref().is_none_or(|text| text.is_in(message.request.as_str()))
     }
 }
 
@@ -67,13 +67,13 @@ impl World {
         filter: &MessageFilter,
         order: Order,
         page: &Page,
-    ) -> Option<(Vec<&Message>, bool)> {
+    ) -> Option<(Vec<&Arc<Stored>>, bool)> {
         let after = match &page.after {
             Some(id) => Some(*self.message_numbers.get(id)?),
             None => None,
         };
-        let fits = |message: &&Message| filter.fits(message);
-        let mut found: Vec<&Message> = match order {
+        let fits = |message: &&Arc<Stored>| filter.fits(message);
+        let mut found: Vec<&Arc<Stored>> = match order {
             Order::OldestFirst => {
                 let from = after.map_or(0, |number| number + 1);
                 let rest = self.messages.range(from..).map(|(_, message)| message);

@@ -3,11 +3,18 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// A message or call that was accepted and stored.
+use super::raw_json::RawJson;
+use crate::weight;
+
+/// A message or call that was accepted and stored. `R` is the form of its request: parsed, except inside the sandbox.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(
+    rename_all = "camelCase",
+    deny_unknown_fields,
+    bound(serialize = "R: Serialize", deserialize = "R: Deserialize<'de> + Default")
+)]
 #[non_exhaustive]
-pub struct Message {
+pub struct Message<R = Value> {
     /// The id that the answer gave it.
     pub id: String,
     /// The id of the email inside its thread; of emails only.
@@ -42,8 +49,11 @@ pub struct Message {
     pub history: Vec<StatusChange>,
     /// The body of the request, as it was accepted.
     #[serde(default)]
-    pub request: Value,
+    pub request: R,
 }
+
+/// A message as the sandbox keeps it.
+pub(crate) type Stored = Message<RawJson>;
 
 /// A status that a message got.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,13 +75,81 @@ impl Message {
         self.field("message")
     }
 
+    /// A field of the request that is a string.
+    pub(crate) fn field(&self, name: &str) -> Option<&str> {
+        self.request.get(name)?.as_str()
+    }
+
+    /// The message as the sandbox keeps it.
+    pub(crate) fn to_stored(&self) -> Stored {
+        self.with_request(RawJson::from(&self.request))
+    }
+}
+
+impl Message<RawJson> {
+    /// The message with its request parsed.
+    pub(crate) fn parsed(&self) -> Message {
+        self.with_request(self.request.to_value())
+    }
+
+    /// The memory that it takes, the tables in which it is looked up included.
+    pub(crate) fn weight(&self) -> usize {
+        /// Of the entries in the tables, and the counts beside what is shared.
+        const TABLES: usize = 250;
+        let Self {
+            id,
+            email_message_id,
+            thread_id,
+            location_id,
+            contact_id,
+            conversation_id,
+            conversation_provider_id,
+            direction: _,
+            channel,
+            date_added,
+            status,
+            call_status,
+            history,
+            request,
+        } = self;
+        let texts = [location_id, contact_id, conversation_id, channel, date_added, status];
+        let options = [thread_id, conversation_provider_id, call_status];
+        let change = |change: &StatusChange| {
+            weight::text(&change.status) + weight::text(&change.at) + weight::option(change.error.as_ref())
+        };
+        weight::block(size_of::<Self>())
+            + TABLES
+            + 2 * (weight::text(id) + weight::option(email_message_id.as_ref()))
+            + texts.into_iter().map(|text| weight::text(text)).sum::<usize>()
+            + options.into_iter().map(|option| weight::option(option.as_ref())).sum::<usize>()
+            + weight::block(history.capacity() * size_of::<StatusChange>())
+            + history.iter().map(change).sum::<usize>()
+            + weight::text(request.as_str())
+    }
+}
+
+impl<R> Message<R> {
     pub(crate) fn has_failed(&self) -> bool {
         self.status == "failed"
     }
 
-    /// A field of the request that is a string.
-    pub(crate) fn field(&self, name: &str) -> Option<&str> {
-        self.request.get(name)?.as_str()
+    fn with_request<S>(&self, request: S) -> Message<S> {
+        Message {
+            id: self.id.clone(),
+            email_message_id: self.email_message_id.clone(),
+            thread_id: self.thread_id.clone(),
+            location_id: self.location_id.clone(),
+            contact_id: self.contact_id.clone(),
+            conversation_id: self.conversation_id.clone(),
+            conversation_provider_id: self.conversation_provider_id.clone(),
+            direction: self.direction,
+            channel: self.channel.clone(),
+            date_added: self.date_added.clone(),
+            status: self.status.clone(),
+            call_status: self.call_status.clone(),
+            history: self.history.clone(),
+            request,
+        }
     }
 }
 

@@ -1,12 +1,16 @@
 //! The kinds of things that exist.
 
 use std::io;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use super::message::Message;
+use super::message::{Message, Stored};
+use super::raw_json::RawJson;
 use super::seed::{COMPANY_ID, LOCATION_ID};
 use crate::credentials::KeptCredentials;
+use crate::weight;
 
 /// A location (sub-account).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -162,7 +166,7 @@ pub(crate) enum Record {
     Contact(Contact),
     Conversation(Conversation),
     Provider(ConversationProvider),
-    Message(Box<Message>),
+    Message(Arc<Stored>),
 }
 
 /// What a record is.
@@ -197,9 +201,9 @@ impl std::fmt::Display for Kind {
     }
 }
 
-impl From<Message> for Record {
-    fn from(message: Message) -> Self {
-        Self::Message(Box::new(message))
+impl From<Stored> for Record {
+    fn from(message: Stored) -> Self {
+        Self::Message(Arc::new(message))
     }
 }
 
@@ -231,7 +235,7 @@ impl Record {
             Self::Contact(contact) => serde_json::to_value(contact),
             Self::Conversation(conversation) => serde_json::to_value(conversation),
             Self::Provider(provider) => serde_json::to_value(provider),
-            Self::Message(message) => serde_json::to_value(message),
+            Self::Message(message) => serde_json::to_value(&**message),
         };
         // Structs of text always become JSON.
         value.unwrap_or_default()
@@ -244,8 +248,56 @@ impl Record {
             Kind::Contact => Self::Contact(serde_json::from_value(value)?),
             Kind::Conversation => Self::Conversation(serde_json::from_value(value)?),
             Kind::Provider => Self::Provider(serde_json::from_value(value)?),
-            Kind::Message => Self::Message(serde_json::from_value(value)?),
+            Kind::Message => Self::from(serde_json::from_value::<Stored>(value)?),
         })
+    }
+
+    /// As JSON text.
+    pub(crate) fn to_json(&self) -> serde_json::Result<Vec<u8>> {
+        match self {
+            Self::Location(location) => serde_json::to_vec(location),
+            Self::Contact(contact) => serde_json::to_vec(contact),
+            Self::Conversation(conversation) => serde_json::to_vec(conversation),
+            Self::Provider(provider) => serde_json::to_vec(provider),
+            Self::Message(message) => serde_json::to_vec(&**message),
+        }
+    }
+
+    /// What [`to_json`](Self::to_json) made.
+    pub(crate) fn from_json(kind: Kind, json: &[u8]) -> serde_json::Result<Self> {
+        Ok(match kind {
+            Kind::Location => Self::Location(serde_json::from_slice(json)?),
+            Kind::Contact => Self::Contact(serde_json::from_slice(json)?),
+            Kind::Conversation => Self::Conversation(serde_json::from_slice(json)?),
+            Kind::Provider => Self::Provider(serde_json::from_slice(json)?),
+            Kind::Message => Self::from(serde_json::from_slice::<Stored>(json)?),
+        })
+    }
+
+    /// The memory that it takes, the tables in which it is looked up included.
+    pub(crate) fn weight(&self) -> usize {
+        /// A record in its table, with its id as the key.
+        const TABLES: usize = 250;
+        let texts = |texts: &[&String], options: &[&Option<String>]| {
+            let options = options.iter().map(|option| weight::option(option.as_ref())).sum::<usize>();
+            TABLES
+                + 2 * weight::text(self.id())
+                + options
+                + texts.iter().map(|text| weight::text(text)).sum::<usize>()
+        };
+        match self {
+            Self::Location(Location { id: _, company_id, name }) => texts(&[company_id], &[name]),
+            Self::Contact(Contact { id: _, location_id, name, email, phone }) => {
+                texts(&[location_id], &[name, email, phone])
+            }
+            Self::Conversation(Conversation { id: _, location_id, contact_id }) => {
+                texts(&[location_id, contact_id, contact_id], &[])
+            }
+            Self::Provider(ConversationProvider { id: _, location_id, delivery_url }) => {
+                texts(&[location_id], &[delivery_url])
+            }
+            Self::Message(message) => message.weight(),
+        }
     }
 
     /// The location that it belongs to, which of a location is itself.
@@ -261,10 +313,16 @@ impl Record {
 }
 
 /// All that exists, as a seed file has it. What it lacks is empty.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+/// `R` is the form of the requests of messages, see [`Message`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(
+    rename_all = "camelCase",
+    deny_unknown_fields,
+    default,
+    bound(serialize = "R: Serialize", deserialize = "R: Deserialize<'de> + Default")
+)]
 #[non_exhaustive]
-pub struct Snapshot {
+pub struct Snapshot<R = Value> {
     /// The locations.
     pub locations: Vec<Location>,
     /// Their contacts.
@@ -274,7 +332,7 @@ pub struct Snapshot {
     /// The conversation providers.
     pub providers: Vec<ConversationProvider>,
     /// Messages and calls, oldest first.
-    pub messages: Vec<Message>,
+    pub messages: Vec<Message<R>>,
     /// What tokens and apps there are.
     pub(crate) credentials: KeptCredentials,
 }
@@ -295,6 +353,18 @@ impl Snapshot {
         serde_saphyr::from_str(text).map_err(|error| unreadable(&error))
     }
 
+    /// The snapshot as the sandbox keeps it.
+    pub(crate) fn into_stored(self) -> StoredSnapshot {
+        let Self { locations, contacts, conversations, providers, messages, credentials } = self;
+        let messages = messages.into_iter().map(|message| message.to_stored()).collect();
+        StoredSnapshot { locations, contacts, conversations, providers, messages, credentials }
+    }
+}
+
+/// A snapshot as the sandbox keeps it.
+pub(crate) type StoredSnapshot = Snapshot<RawJson>;
+
+impl StoredSnapshot {
     /// Its records, each after those that it names.
     pub(crate) fn into_records(self) -> impl Iterator<Item = Record> {
         let Self { locations, contacts, conversations, providers, messages, .. } = self;
@@ -303,6 +373,19 @@ impl Snapshot {
             .chain(conversations.into_iter().map(Record::Conversation))
             .chain(providers.into_iter().map(Record::Provider))
             .chain(messages.into_iter().map(Record::from))
+    }
+}
+
+impl<R> Default for Snapshot<R> {
+    fn default() -> Self {
+        Self {
+            locations: Vec::new(),
+            contacts: Vec::new(),
+            conversations: Vec::new(),
+            providers: Vec::new(),
+            messages: Vec::new(),
+            credentials: KeptCredentials::default(),
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! What exists from the start: everything that the examples of the specification name.
 
-use super::{Contact, Conversation, ConversationProvider, Location, Snapshot};
+use super::record::StoredSnapshot;
+use super::{Contact, Conversation, ConversationProvider, Location};
 
 /// The location that the token belongs to.
 pub(crate) const LOCATION_ID: &str = "l1C08ntBrFjLS0elLIYU";
@@ -16,7 +17,7 @@ pub(crate) const CONVERSATION_ID: &str = "ABC12h2F6uBrIkfXYazb";
 pub(crate) const CONVERSATION_PROVIDER_ID: &str = "61d6d1f9cdac7612faf80753";
 
 /// What makes the documentation's examples work as they are.
-pub(crate) fn seed() -> Snapshot {
+pub(crate) fn seed() -> StoredSnapshot {
     let contacts = [
         // (contact, conversation, name, email, phone)
         (CONTACT_ID, CONVERSATION_ID, "Ada", "ada@example.com", "+15037081210"),
@@ -24,7 +25,8 @@ pub(crate) fn seed() -> Snapshot {
         ("ve9EPM428h8vShlRW1KT", "ve9EPM428h8vShlRW1KT", "Grace", "grace@example.com", "+15037081211"),
         ("cI08i1Bls3iTB9bKgFJh", "fcanlLgpbQgQhderivVs", "Alan", "alan@example.com", "+15037081212"),
     ];
-    let mut seed = Snapshot { locations: vec![Location::new(LOCATION_ID)], ..Snapshot::default() };
+    let mut seed =
+        StoredSnapshot { locations: vec![Location::new(LOCATION_ID)], ..StoredSnapshot::default() };
     for (contact, conversation, name, email, phone) in contacts {
         seed.contacts.push(Contact::new(contact).name(name).email(email).phone(phone));
         seed.conversations.push(Conversation::new(conversation, contact));

@@ -69,7 +69,7 @@ impl StatusUpdate {
     }
 }
 
-impl Message {
+impl<R> Message<R> {
     /// The message with another status. The same one again changes nothing.
     pub(crate) fn with_status(mut self, update: StatusUpdate, at: String) -> Result<Self, String> {
         let StatusUpdate { status, call_status, error } = update;
@@ -111,7 +111,7 @@ const CALL_STATUSES: &[&str] =
     &["pending", "completed", "answered", "busy", "no-answer", "failed", "canceled", "voicemail"];
 
 /// What may come after the status of a message: statuses, or of a call, how it may have gone.
-pub(crate) fn next_statuses(message: &Message) -> Vec<&'static str> {
+pub(crate) fn next_statuses<R>(message: &Message<R>) -> Vec<&'static str> {
     let transitions = transitions(&message.channel);
     let next = transitions.iter().find(|(from, _)| *from == message.status).map_or(&[][..], |(_, to)| to);
     if is_call(&message.channel) && !next.is_empty() {

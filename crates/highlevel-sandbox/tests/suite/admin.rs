@@ -324,7 +324,7 @@ async fn only_what_has_everything_in_it_may_be_long() {
 }
 
 #[tokio::test]
-async fn long_bodies_are_taken_one_after_the_other() {
+async fn a_slow_long_body_does_not_hold_up_another_one() {
     let sandbox = Sandbox::start().await.unwrap();
     let body = |name: &str| {
         json!({"contacts": [{"id": "a", "name": name, "email": "x".repeat(2 * 1024 * 1024)}]}).to_string()
@@ -349,21 +349,15 @@ async fn long_bodies_are_taken_one_after_the_other() {
     };
     let (first, second) = (body("first"), body("second"));
     let mut one = connect(&first).await;
-    // The server begins to read.
+    // The server reads, and gets half of it.
     assert!(line(&mut one).await.starts_with("HTTP/1.1 100 "));
+    one.write_all(&first.as_bytes()[..first.len() / 2]).await.unwrap();
     let mut other = connect(&second).await;
-    // Whatever else there is to do is done meanwhile.
-    for _ in 0..20 {
-        let answer =
-            bare(&sandbox, Method::PUT, "/_sandbox/contacts/b").json(&json!({})).send().await.unwrap();
-        assert_eq!(answer.status(), 200);
-    }
-    let mut nothing = [0];
-    assert_eq!(other.try_read(&mut nothing).unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
-    one.write_all(first.as_bytes()).await.unwrap();
-    assert!(line(&mut one).await.starts_with("HTTP/1.1 204 "));
     assert!(line(&mut other).await.starts_with("HTTP/1.1 100 "));
     other.write_all(second.as_bytes()).await.unwrap();
     assert!(line(&mut other).await.starts_with("HTTP/1.1 204 "));
     assert_eq!(sandbox.contact("a").unwrap().name.as_deref(), Some("second"));
+    one.write_all(&first.as_bytes()[first.len() / 2..]).await.unwrap();
+    assert!(line(&mut one).await.starts_with("HTTP/1.1 204 "));
+    assert_eq!(sandbox.contact("a").unwrap().name.as_deref(), Some("first"));
 }

@@ -5,9 +5,9 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
 
-use highlevel_sandbox::{Sandbox, SandboxBuilder};
+use highlevel_sandbox::{Fault, FaultRule, FaultStage, Sandbox, SandboxBuilder};
 use http::StatusCode;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::caller::{SEND, post};
 use crate::receiver::Receiver;
@@ -65,6 +65,13 @@ fn ends(stream: &mut TcpStream) -> bool {
         Ok(_) => true,
         Err(error) => error.kind() == ErrorKind::ConnectionReset,
     }
+}
+
+/// What the sandbox reports of itself.
+fn health(sandbox: &Sandbox) -> Value {
+    let mut stream = connect(sandbox);
+    stream.write_all(b"GET /_sandbox/health HTTP/1.1\r\nhost: localhost\r\n\r\n").unwrap();
+    serde_json::from_str(&answer(&mut stream).unwrap().1).unwrap()
 }
 
 /// A message goes through as if nobody else were there.
@@ -240,7 +247,7 @@ async fn what_is_not_http_ends_its_own_connection_and_no_other() {
     let many_headers = format!("GET / HTTP/1.1\r\n{}\r\n", "a: b\r\n".repeat(200));
     let long_target = format!("GET /{} HTTP/1.1\r\n\r\n", "a".repeat(70_000));
     let mut wrong = Vec::new();
-    let long = [(endless_head.as_str(), Some(431)), (&many_headers, Some(431)), (&long_target, Some(414))];
+    let long = [(endless_head.as_str(), Some(431)), (&many_headers, Some(431)), (&long_target, Some(431))];
     for (request, expected) in MALFORMED.iter().copied().chain(long) {
         let name = request.chars().take(60).collect::<String>();
         let mut stream = connect(&sandbox);
@@ -273,28 +280,84 @@ async fn idle_connections_by_the_thousand_are_in_nobodys_way() {
 }
 
 #[tokio::test]
-async fn whoever_is_one_too_many_waits_for_a_place() {
+async fn a_connection_too_many_waits_while_the_others_wait_for_responses() {
     let sandbox = start(|builder| builder.max_connections(3)).await;
+    let slow = FaultRule::new(Fault::NONE.after(Duration::from_secs(600))).stage(FaultStage::After);
+    let fault = sandbox.add_fault(slow).unwrap();
     let mut connections: Vec<TcpStream> = (0..3).map(|_| connect(&sandbox)).collect();
     for connection in &mut connections {
         connection.write_all(message(&sandbox, "inside").as_bytes()).unwrap();
-        assert_eq!(answer(connection).unwrap().0, 201);
+    }
+    while sandbox.messages().len() < 3 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
     let mut next = connect(&sandbox);
     next.write_all(message(&sandbox, "outside").as_bytes()).unwrap();
-    // It could be served: those who came later are, on the same thread, again and again.
-    for _ in 0..50 {
-        for connection in &mut connections {
-            connection.write_all(message(&sandbox, "inside").as_bytes()).unwrap();
-            assert_eq!(answer(connection).unwrap().0, 201);
-        }
-    }
-    assert!(sandbox.messages().iter().all(|message| message.text() == Some("inside")));
-    assert_eq!(sandbox.requests().len(), 3 + 50 * 3);
+    next.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
+    assert!(next.read(&mut [0]).is_err(), "it was served");
+    assert_eq!(sandbox.messages().len(), 3);
 
-    drop(connections.pop());
+    assert!(sandbox.remove_fault(fault));
+    for connection in &mut connections {
+        assert_eq!(answer(connection).unwrap().0, 201);
+    }
+    // Now they wait for nothing, so one of them makes room.
+    next.set_read_timeout(Some(PATIENCE)).unwrap();
     assert_eq!(answer(&mut next).unwrap().0, 201);
     assert_eq!(sandbox.messages().last().unwrap().text(), Some("outside"));
+    assert!(connections.iter_mut().any(ends));
+}
+
+#[tokio::test]
+async fn clients_that_send_nothing_make_room_for_others() {
+    let sandbox = start(|builder| builder.max_connections(20)).await;
+    let mut silent: Vec<TcpStream> = (0..100).map(|_| connect(&sandbox)).collect();
+    let mut in_the_body: Vec<TcpStream> = (0..100).map(|_| connect(&sandbox)).collect();
+    for stream in &mut in_the_body {
+        // It may be closed for another one by now.
+        let _ = stream.write_all(head(&sandbox, 100).as_bytes());
+    }
+    for number in 0..5 {
+        assert_serves(&sandbox, &number.to_string());
+    }
+    assert!(silent.iter_mut().take(50).all(ends), "the first are closed first");
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_loses_its_connection() {
+    let sandbox = start(|builder| builder.write_timeout(Duration::from_millis(300))).await;
+    let mut stream = connect(&sandbox);
+    let mut requests = stream.try_clone().unwrap();
+    // Responses that are not read fill the buffers of the machine, and then the requests do.
+    let request = format!("GET /{} HTTP/1.1\r\nhost: localhost\r\n\r\n", "x".repeat(4_000)).repeat(100);
+    let writing = std::thread::spawn(move || while requests.write_all(request.as_bytes()).is_ok() {});
+    writing.join().unwrap();
+    assert!(ends(&mut stream));
+    // An event stream is no exception, and neither is what a fault makes up.
+    let mut events = connect(&sandbox);
+    events.write_all(b"GET /_sandbox/events HTTP/1.1\r\nhost: localhost\r\n\r\n").unwrap();
+    let rule = json!({"fault": {"status": 200, "bodyBytes": 32 * 1024 * 1024}}).to_string();
+    let mut admin = connect(&sandbox);
+    let head = "POST /_sandbox/faults HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n";
+    write!(admin, "{head}content-length: {}\r\n\r\n{rule}", rule.len()).unwrap();
+    assert_eq!(answer(&mut admin).unwrap().0, 201);
+    drop(admin);
+    let mut padded = connect(&sandbox);
+    padded.write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n").unwrap();
+    while sandbox.faults()[0].hits == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert!(sandbox.remove_fault(1));
+    let text = "x".repeat(100_000);
+    for _ in 0..100 {
+        sandbox.simulate_inbound([("message", text.as_str().into())]).unwrap();
+    }
+    let open = || health(&sandbox)["connections"]["open"].as_u64();
+    while open() != Some(1) {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(ends(&mut events) && ends(&mut padded));
+    assert_serves(&sandbox, "meanwhile");
 }
 
 #[tokio::test]

@@ -22,6 +22,9 @@ fn request_line(request: &RecordedRequest) -> String {
     format!("{time}  {status}  {method} {path}{details}{}", remarks(request))
 }
 
+/// The most unknown fields that a line names.
+const MAX_NAMED: usize = 10;
+
 /// What was let pass, and what made the answer what it is.
 fn remarks(request: &RecordedRequest) -> String {
     let mut remarks = Vec::new();
@@ -29,7 +32,10 @@ fn remarks(request: &RecordedRequest) -> String {
         remarks.push(format!("by the documentation it is wrong: {}", request.tolerated.join(", ")));
     }
     if !request.unknown_fields.is_empty() {
-        remarks.push(format!("it has fields that mean nothing: {}", request.unknown_fields.join(", ")));
+        let named = &request.unknown_fields[..request.unknown_fields.len().min(MAX_NAMED)];
+        let more = request.unknown_fields.len() - named.len() + request.more_unknown_fields;
+        let more = if more > 0 { format!(", … and {more} more") } else { String::new() };
+        remarks.push(format!("fields unknown to the specification: {}{more}", named.join(", ")));
     }
     if request.accepted && request.accepted_before > 0 {
         remarks.push(format!("the same was accepted before, {} times", request.accepted_before));

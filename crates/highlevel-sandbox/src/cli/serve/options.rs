@@ -30,6 +30,7 @@ Options:
   --seed FILE          what is to exist beside what always does, JSON or YAML; can be given several times
   --state FILE         keep what exists in a file, and go on from there the next time [default: forget it]
   --keep-messages N    how many messages are kept, the newest ones [default: 100000]
+  --keep-bytes N       how much memory they may take, in bytes [default: 134217728, 128 MiB]
   --strictness lenient|documented
                        accept what the live API is known to accept, or insist on what the documentation requires
                        [default: lenient]
@@ -77,6 +78,7 @@ pub(crate) struct Options {
     seeds: Vec<PathBuf>,
     pub(crate) state: Option<PathBuf>,
     keep_messages: Option<usize>,
+    keep_bytes: Option<usize>,
     strictness: Option<Strictness>,
     success_status: Option<SuccessStatus>,
     quirks: Vec<Quirk>,
@@ -105,6 +107,9 @@ pub(crate) fn read(parser: &mut Parser) -> Result<Options, Stop> {
             Arg::Long("state") => options.state = Some(text(parser, "--state")?.into()),
             Arg::Long("keep-messages") => {
                 options.keep_messages = Some(number(&text(parser, "--keep-messages")?)?);
+            }
+            Arg::Long("keep-bytes") => {
+                options.keep_bytes = Some(number(&text(parser, "--keep-bytes")?)?);
             }
             Arg::Long("strictness") => {
                 let values = [("lenient", Strictness::Lenient), ("documented", Strictness::Documented)];
@@ -173,6 +178,9 @@ impl Options {
         }
         if let Some(messages) = self.keep_messages {
             builder = builder.keep_messages(messages);
+        }
+        if let Some(bytes) = self.keep_bytes {
+            builder = builder.keep_bytes(bytes);
         }
         if let Some(strictness) = self.strictness {
             builder = builder.strictness(strictness);
@@ -259,6 +267,7 @@ mod tests {
         let limited = |window| Options { rate_limit: Some(window), ..Options::default() };
         let cases = [
             ("", Options::default()),
+            ("--keep-bytes 7", Options { keep_bytes: Some(7), ..Options::default() }),
             ("--token pit-1", Options { token: some("pit-1"), ..Options::default() }),
             (
                 "--address=127.0.0.1:8080 --webhook-url http://localhost:3000/hooks",

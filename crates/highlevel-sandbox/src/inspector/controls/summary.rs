@@ -4,13 +4,42 @@ use super::super::Asked;
 use super::{clock, limits, webhooks};
 use crate::admin::Problem;
 use crate::fidelity::{Quirk, Strictness, SuccessStatus};
-use crate::server::{ClockChange, State, lock};
+use crate::inspector::format::thousands;
+use crate::server::{ClockChange, Part, State, lock};
 use crate::webhook::RetrySchedule;
 
 pub(super) struct Card {
     pub(super) items: Vec<Item>,
     /// Whether nothing was switched since the start.
     pub(super) as_it_began: bool,
+    /// How much is retained of everything that is bounded.
+    pub(super) memory: Vec<Memory>,
+}
+
+/// One part of what is retained.
+pub(super) struct Memory {
+    pub(super) name: &'static str,
+    pub(super) words: String,
+}
+
+impl Memory {
+    fn of((name, part): (&'static str, Part)) -> Self {
+        // In tenths, for numbers that no fraction loses.
+        let mebibytes = |bytes: usize| {
+            let tenths = bytes / (1024 * 1024 / 10);
+            format!("{}.{}", tenths / 10, tenths % 10)
+        };
+        let mut words = format!(
+            "{} in {} of {} MiB",
+            thousands(part.count),
+            mebibytes(part.bytes),
+            mebibytes(part.max_bytes)
+        );
+        if part.dropped > 0 {
+            words.extend([", ", &thousands(part.dropped), " dropped"]);
+        }
+        Self { name, words }
+    }
 }
 
 /// Something that is not as it usually is.
@@ -96,7 +125,8 @@ impl Card {
                 if on { format!("Quirk {quirk}") } else { format!("The quirk {quirk} is off") }
             });
         }
-        Self { items, as_it_began }
+        let memory = state.retained().parts().map(Memory::of).into();
+        Self { items, as_it_began, memory }
     }
 }
 

@@ -1,11 +1,14 @@
 //! The list: a row for each contact, the newest activity first.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::words;
+use crate::inspector::Filter;
 use crate::inspector::format::{self, Time};
-use crate::inspector::{Filter, Needle};
-use crate::world::{Contact, Direction, Message, World, is_email};
+use crate::json_fields;
+use crate::search_term::SearchTerm;
+use crate::world::{Contact, Direction, Stored, World, is_email};
 
 /// How many colours there are for contacts.
 const TONES: u32 = 6;
@@ -55,7 +58,7 @@ pub(super) fn rows(world: &World, filter: &Filter, open: &str) -> (Vec<Row>, boo
 }
 
 /// The conversations in which something is found, each with the newest of it. For that every message has to be looked at.
-fn found<'w>(world: &'w World, search: &Search<'_>) -> impl Iterator<Item = (&'w Contact, &'w Message)> {
+fn found<'w>(world: &'w World, search: &Search<'_>) -> impl Iterator<Item = (&'w Contact, &'w Arc<Stored>)> {
     // For each contact, whether the search is for it whatever was written; nothing, if no more has to be looked at.
     let mut contacts: HashMap<&str, Option<(&Contact, bool)>> = HashMap::new();
     world.messages().rev().filter_map(move |message| {
@@ -68,13 +71,13 @@ fn found<'w>(world: &'w World, search: &Search<'_>) -> impl Iterator<Item = (&'w
     })
 }
 
-fn row(world: &World, contact: &Contact, last: Option<&Message>, open: &str) -> Row {
+fn row(world: &World, contact: &Contact, last: Option<&Arc<Stored>>, open: &str) -> Row {
     Row {
         id: contact.id.clone(),
         path: words::path(&contact.id),
         name: format::start(words::name(contact), words::NAME),
         avatar: Avatar::of(contact),
-        last: last.map(words::line).unwrap_or_default(),
+        last: last.map(|message| words::line(&message.parsed())).unwrap_or_default(),
         channel: last.map(|message| message.channel.clone()).unwrap_or_default(),
         was_sent: last.is_some_and(|message| message.direction == Direction::Outbound),
         at: last.map(|message| Time::from(message.date_added.clone())).unwrap_or_default(),
@@ -93,13 +96,13 @@ impl Avatar {
 /// A filter, prepared for many messages.
 pub(super) struct Search<'f> {
     filter: &'f Filter,
-    text: Needle,
-    contact: Needle,
+    text: SearchTerm,
+    contact: SearchTerm,
 }
 
 impl<'f> Search<'f> {
     pub(super) fn new(filter: &'f Filter) -> Self {
-        Self { filter, text: Needle::new(&filter.text), contact: Needle::new(&filter.contact) }
+        Self { filter, text: SearchTerm::new(&filter.text), contact: SearchTerm::new(&filter.contact) }
     }
 
     /// Whether it asks for something that only messages have.
@@ -123,7 +126,7 @@ impl<'f> Search<'f> {
     }
 
     /// Whether a message is searched for. If its contact is, its text does not matter.
-    pub(super) fn fits(&self, is_wanted: bool, message: &Message) -> bool {
+    pub(super) fn fits(&self, is_wanted: bool, message: &Stored) -> bool {
         let filter = self.filter;
         let status = || {
             filter.has_status(&message.status)
@@ -135,16 +138,15 @@ impl<'f> Search<'f> {
             && (is_wanted || self.has_text(message))
     }
 
-    fn has_text(&self, message: &Message) -> bool {
-        let fields = ["message", "subject", "html", "emailFrom", "emailTo"];
-        let fields = fields.into_iter().filter_map(|name| message.field(name));
+    fn has_text(&self, message: &Stored) -> bool {
+        const FIELDS: [&str; 6] = ["message", "subject", "html", "emailFrom", "emailTo", "attachments"];
+        let request = message.request.as_str();
         let email = message.email_message_id.as_deref().filter(|_| is_email(&message.channel));
-        [message.id.as_str()]
-            .into_iter()
-            .chain(fields)
-            .chain(email)
-            .chain(words::attachments(message))
-            .any(|text| self.text.is_in(text))
+        self.text.is_in(&message.id)
+            || email.is_some_and(|id| self.text.is_in(id))
+            // A text without escapes is in the JSON as it is: most messages need not be parsed.
+            || ((request.contains('\\') || self.text.is_in(request))
+                && json_fields::texts(request.as_bytes(), &FIELDS).iter().any(|(_, text)| self.text.is_in(text)))
     }
 }
 
@@ -158,10 +160,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::world::{Snapshot, seed};
+    use crate::world::{StoredSnapshot, seed};
 
     fn world() -> World {
-        let mut snapshot: Snapshot = seed();
+        let mut snapshot: StoredSnapshot = seed();
         let ada = "abc123def456";
         let grace = "ve9EPM428h8vShlRW1KT";
         let messages = [

@@ -108,7 +108,8 @@ pub(super) fn thread(world: &World, filter: &Filter, contact: &Contact) -> Threa
     }
     // Of the newest ones most is shown.
     let mut budget = Budget::new();
-    let before = shown.iter().skip(1).copied().map(Some).chain([None]);
+    let shown: Vec<Message> = shown.into_iter().map(|message| message.parsed()).collect();
+    let before = shown.iter().skip(1).map(Some).chain([None]);
     let mut bubbles: Vec<Bubble> = shown
         .iter()
         .zip(before)

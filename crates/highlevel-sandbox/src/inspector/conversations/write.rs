@@ -9,7 +9,7 @@ use crate::admin::Problem;
 use crate::inspector::{Answer, Asked, PATH};
 use crate::server::{State, Unchanged};
 use crate::webhook::{self, CallOutcome, SimulatedCall};
-use crate::world::{Contact, Message, Record, StatusUpdate, World, is_call, is_email, is_phone};
+use crate::world::{Contact, Record, StatusUpdate, World, is_call, is_email, is_phone};
 
 /// What can be chosen while writing.
 pub(super) struct Composer {
@@ -83,7 +83,7 @@ pub(super) fn send(state: &State, asked: &Asked<'_>) -> Result<Answer, Problem> 
     let filter = asked.filter();
     let search = Search::new(&filter);
     let is_wanted = world.contact(contact).is_some_and(|contact| search.is_about(contact));
-    let query = if search.fits(is_wanted, &message) { filter.query() } else { String::new() };
+    let query = if search.fits(is_wanted, &message.to_stored()) { filter.query() } else { String::new() };
     Ok(Answer::See(format!("{}{query}", address(contact))))
 }
 
@@ -150,7 +150,7 @@ pub(super) fn status(state: &State, asked: &Asked<'_>) -> Result<Answer, Problem
     let word = asked
         .field("status")
         .ok_or_else(|| Problem::bad_request("status is missing: which one is it to have?"))?;
-    let is_call = state.world().message(id).is_some_and(|message: &Message| is_call(&message.channel));
+    let is_call = state.world().message(id).is_some_and(|message| is_call(&message.channel));
     let mut update = if is_call { StatusUpdate::call(word) } else { StatusUpdate::new(word) };
     if let Some(reason) = asked.field("reason").filter(|_| update.status.as_deref() == Some("failed")) {
         update = update.error(reason);

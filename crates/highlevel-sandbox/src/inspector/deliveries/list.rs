@@ -7,8 +7,9 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::countdown::Next;
+use crate::inspector::Filter;
 use crate::inspector::format::{self, Time};
-use crate::inspector::{Filter, Needle};
+use crate::search_term::SearchTerm;
 use crate::webhook::{DeliveryAttempt, DeliveryOutcome, DeliveryState, HostileMode, Summary, time_text};
 use crate::world::Contact;
 
@@ -98,10 +99,10 @@ fn says(payload: &[u8]) -> String {
 /// What is searched for, prepared.
 pub(super) struct Wanted<'a> {
     filter: &'a Filter,
-    text: Needle,
+    text: SearchTerm,
     /// The text as it is in JSON, if that is different.
-    escaped: Option<Needle>,
-    contact: Needle,
+    escaped: Option<SearchTerm>,
+    contact: SearchTerm,
     /// The ids of the contacts with such a name.
     contacts: HashSet<String>,
 }
@@ -129,12 +130,12 @@ impl<'a> Wanted<'a> {
     pub(super) fn new<'c>(filter: &'a Filter, contacts: impl Iterator<Item = &'c Contact>) -> Self {
         let escaped = Value::from(filter.text.as_str()).to_string();
         let escaped = escaped.trim_start_matches('"').strip_suffix('"').unwrap_or_default();
-        let contact = Needle::new(&filter.contact);
+        let contact = SearchTerm::new(&filter.contact);
         let named = |name: &Option<String>| name.as_ref().is_some_and(|name| contact.is_in(name));
         let contacts = contacts.filter(|each| !contact.is_empty() && named(&each.name));
         Self {
-            text: Needle::new(&filter.text),
-            escaped: (escaped != filter.text).then(|| Needle::new(escaped)),
+            text: SearchTerm::new(&filter.text),
+            escaped: (escaped != filter.text).then(|| SearchTerm::new(escaped)),
             contacts: contacts.map(|each| each.id.clone()).collect(),
             contact,
             filter,

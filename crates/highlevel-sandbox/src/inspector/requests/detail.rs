@@ -5,12 +5,12 @@ use http::StatusCode;
 use super::budget::{self, Meter};
 use super::curl::{self, Curl};
 use super::remarks::{self, Badge};
-use super::search::fields;
 use crate::fault::Fault;
 use crate::inspector::format::{self, Time};
 use crate::inspector::json::{Mark, Shown};
 use crate::inspector::page::Frame;
 use crate::inspector::{Asked, PATH, conversations};
+use crate::json_fields;
 use crate::ledger::{Fingerprint, RecordedRequest};
 use crate::server::{LONGEST, State};
 
@@ -176,18 +176,18 @@ fn first_of(others: &[Link], number: u64, stored: u64) -> Option<u64> {
 fn contact_of(state: &State, request: &RecordedRequest) -> Option<String> {
     let world = state.world();
     let message = request.message_id.as_deref().and_then(|id| world.message(id));
-    let named = || fields(&request.body).get("contactId")?.as_str().map(str::to_owned);
+    let named = || json_fields::text(&request.body, "contactId");
     let id = message.map(|message| message.contact_id.clone()).or_else(named)?;
     world.conversation_with(&id)?;
     Some(id)
 }
 
 /// The body or the answer as a file.
-pub(super) fn file(request: RecordedRequest, which: &str) -> (String, Vec<u8>) {
-    let name = curl::file_name(&request);
+pub(super) fn file(request: &RecordedRequest, which: &str) -> (String, Vec<u8>) {
+    let name = curl::file_name(request);
     match which {
-        "answer" => (name.replace("request-", "answer-"), request.answer),
-        _ => (name, request.body),
+        "answer" => (name.replace("request-", "answer-"), request.answer.clone()),
+        _ => (name, request.body.clone()),
     }
 }
 

@@ -53,7 +53,8 @@ pub(super) fn marks(request: &RecordedRequest) -> Vec<Mark> {
 /// How many there are besides those that are shown.
 pub(super) fn more(request: &RecordedRequest) -> usize {
     let remarks = request.tolerated.len() + request.unknown_fields.len();
-    request.violations.len().saturating_sub(MOST) + remarks.saturating_sub(MOST)
+    let more = request.more_violations + request.more_unknown_fields;
+    request.violations.len().saturating_sub(MOST) + remarks.saturating_sub(MOST) + more
 }
 
 /// A word beside a request.
@@ -80,7 +81,7 @@ pub(super) fn badges(request: &RecordedRequest, stored: u64) -> Vec<Badge> {
     if !request.tolerated.is_empty() {
         add("", "tolerated".to_owned());
     }
-    match request.unknown_fields.len() {
+    match request.unknown_fields.len() + request.more_unknown_fields {
         0 => {}
         1 => add("", "unknown field".to_owned()),
         several => add("", format!("{several} unknown fields")),

@@ -2,25 +2,25 @@
 
 use std::collections::HashSet;
 
-use serde_json::{Map, Value};
-
 use crate::api::Operation;
-use crate::inspector::{Filter, Needle};
+use crate::inspector::Filter;
+use crate::json_fields;
 use crate::ledger::RecordedRequest;
+use crate::search_term::SearchTerm;
 use crate::server::State;
 
 /// A filter, prepared for many requests. Bodies are parsed only if the filter asks for what is in them.
 pub(super) struct Search<'f> {
     filter: &'f Filter,
-    text: Needle,
-    contact: Needle,
+    text: SearchTerm,
+    contact: SearchTerm,
     /// The contacts whose name fits.
     contacts: HashSet<String>,
 }
 
 impl<'f> Search<'f> {
     pub(super) fn new(state: &State, filter: &'f Filter) -> Self {
-        let contact = Needle::new(&filter.contact);
+        let contact = SearchTerm::new(&filter.contact);
         let contacts = if contact.is_empty() {
             HashSet::new()
         } else {
@@ -29,7 +29,7 @@ impl<'f> Search<'f> {
                 world.contacts().filter(|each| each.name.as_ref().is_some_and(|name| contact.is_in(name)));
             named.map(|each| each.id.clone()).collect()
         };
-        Self { filter, text: Needle::new(&filter.text), contact, contacts }
+        Self { filter, text: SearchTerm::new(&filter.text), contact, contacts }
     }
 
     /// Whether a request is one of those that are searched for. The contact of a stored message is asked of `contact_of`.
@@ -66,13 +66,13 @@ impl<'f> Search<'f> {
         if channel.is_empty() && contact.is_empty() {
             return true;
         }
-        let fields = fields(&request.body);
         let has_channel = channel.is_empty()
-            || text(&fields, "type").is_some_and(|found| found.eq_ignore_ascii_case(channel));
+            || json_fields::text(&request.body, "type")
+                .is_some_and(|found| found.eq_ignore_ascii_case(channel));
         has_channel
             && (contact.is_empty() || {
                 let stored = || request.message_id.as_deref().and_then(contact_of);
-                let found = text(&fields, "contactId").map(str::to_owned).or_else(stored);
+                let found = json_fields::text(&request.body, "contactId").or_else(stored);
                 found.is_some_and(|id| self.contact.is_in(&id) || self.contacts.contains(&id))
             })
     }
@@ -81,15 +81,6 @@ impl<'f> Search<'f> {
 /// Whether it was refused, or its answer did not get through.
 pub(super) fn is_failure(request: &RecordedRequest) -> bool {
     request.status >= 400 || request.broken
-}
-
-/// The fields of a JSON object; none of anything else.
-pub(super) fn fields(body: &[u8]) -> Map<String, Value> {
-    serde_json::from_slice(body).unwrap_or_default()
-}
-
-fn text<'v>(fields: &'v Map<String, Value>, name: &str) -> Option<&'v str> {
-    fields.get(name)?.as_str()
 }
 
 #[cfg(test)]
@@ -111,7 +102,7 @@ mod tests {
     }
 
     fn search(filter: &Filter, contacts: HashSet<String>) -> Search<'_> {
-        let (text, contact) = (Needle::new(&filter.text), Needle::new(&filter.contact));
+        let (text, contact) = (SearchTerm::new(&filter.text), SearchTerm::new(&filter.contact));
         Search { filter, text, contact, contacts }
     }
 

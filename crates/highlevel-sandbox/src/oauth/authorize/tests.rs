@@ -14,12 +14,12 @@ fn world() -> World {
 fn registry() -> Registry {
     let mut registry = Registry::new(App::new("app-1", "secret"));
     let registered = App::new("app-2", "secret").redirect_uri("https://a.example/x?y=1").scope("a");
-    registry.put_app(registered);
+    registry.put_app(registered).unwrap();
     registry
 }
 
 fn decide_on(query: &str, registry: &Registry) -> Answer {
-    decide(&Form::of_query(query), registry, &world(), DateTime::UNIX_EPOCH, "CODE", true)
+    decide(&Form::of_query(query).unwrap(), registry, &world(), DateTime::UNIX_EPOCH, "CODE", true)
 }
 
 #[test]
@@ -118,7 +118,7 @@ fn a_choice_leads_back_with_a_code() {
 fn without_a_choice_it_is_asked_unless_it_is_set() {
     let mut registry = registry();
     assert_eq!(decide_on(GOOD, &registry), Answer::Ask);
-    registry.settings.choose_on_authorize = Some(Resource::location("second"));
+    registry.settings_mut().choose_on_authorize = Some(Resource::location("second"));
     let chosen = |query: &str| match decide_on(query, &registry) {
         Answer::Redirect { code, .. } => code.choice.resource,
         other => panic!("{query}: {other:?}"),
@@ -131,10 +131,16 @@ fn without_a_choice_it_is_asked_unless_it_is_set() {
 #[test]
 fn a_request_that_may_not_choose_only_shows_the_page() {
     let mut registry = registry();
-    registry.settings.choose_on_authorize = Some(Resource::location("second"));
+    registry.settings_mut().choose_on_authorize = Some(Resource::location("second"));
     for query in [GOOD.to_owned(), format!("{GOOD}&location_id=second"), format!("{GOOD}&company=own")] {
-        let answer =
-            decide(&Form::of_query(&query), &registry, &world(), DateTime::UNIX_EPOCH, "CODE", false);
+        let answer = decide(
+            &Form::of_query(&query).unwrap(),
+            &registry,
+            &world(),
+            DateTime::UNIX_EPOCH,
+            "CODE",
+            false,
+        );
         assert_eq!(answer, Answer::Ask, "{query}");
     }
 }

@@ -35,7 +35,7 @@ fn subject(resource: Resource) -> Subject {
 /// Two apps; a code and tokens for a location and for a company of the first.
 fn registry() -> Registry {
     let mut registry = Registry::new(App::new(APP, "secret"));
-    registry.put_app(App::new(OTHER, "secret"));
+    registry.put_app(App::new(OTHER, "secret")).unwrap();
     for (name, resource) in [("location", Resource::location("l")), ("company", Resource::company("company"))]
     {
         let code = Code {
@@ -175,7 +175,7 @@ fn answers_say_what_is_documented() {
     for (camel_case, what, expected) in
         [(false, "location&user_type=Location", location), (true, "company", company)]
     {
-        registry.settings.camel_case = camel_case;
+        registry.settings_mut().camel_case = camel_case;
         for fields in [
             format!("grant_type=authorization_code&redirect_uri=http://127.0.0.1/back&code=code-{what}"),
             format!("grant_type=refresh_token&refresh_token=refresh-{what}"),
@@ -269,7 +269,7 @@ fn what_is_kept_is_bounded() {
     let refresh =
         |token: &str| form(&format!("{CREDENTIALS}&grant_type=refresh_token&refresh_token={token}"));
     let length = |registry: &Registry| {
-        let kept = serde_json::to_value(registry).unwrap();
+        let kept = serde_json::to_value(registry.document()).unwrap();
         ["codes", "accessTokens", "refreshTokens"].map(|name| kept[name].as_object().unwrap().len())
     };
     let code = registry.code("code-location").unwrap().clone();

@@ -165,6 +165,6 @@ fn the_attempts_of_one_delivery_are_bounded() {
     let delivery = store.delivery(id).unwrap();
     assert_eq!(delivery.attempts.len(), ATTEMPTS_KEPT);
     assert_eq!(delivery.last().unwrap().number, 200);
-    let size: usize = delivery.attempts.iter().map(|attempt| attempt.size()).sum();
+    let size: usize = delivery.attempts.iter().map(|attempt| attempt.weight()).sum();
     assert_eq!(store.bytes, empty + size);
 }

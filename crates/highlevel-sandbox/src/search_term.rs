@@ -1,0 +1,136 @@
+//! A search term, prepared to be looked for in many texts.
+
+use memchr::memmem::Finder;
+
+/// The longest search term, in characters. What is longer is cut.
+pub(crate) const MAX_CHARS: usize = 200;
+/// How much of a text is folded and searched at a time, in bytes.
+const BLOCK: usize = 16 * 1024;
+
+/// A search term that is found whatever the case of its letters.
+///
+/// A text is folded block by block and searched with [`memchr::memmem`], so that the cost is linear in the length of the
+/// text whatever the term is, and the memory is that of a block.
+#[derive(Clone, Debug)]
+pub(crate) struct SearchTerm {
+    finder: Finder<'static>,
+    is_ascii: bool,
+}
+
+impl SearchTerm {
+    pub(crate) fn new(text: &str) -> Self {
+        let term: String = text.chars().take(MAX_CHARS).flat_map(folded).collect();
+        Self { is_ascii: term.is_ascii(), finder: Finder::new(&term).into_owned() }
+    }
+
+    /// Returns `true` if there is nothing to look for: then it is in every text.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.finder.needle().is_empty()
+    }
+
+    pub(crate) fn is_in(&self, text: &str) -> bool {
+        self.is_in_bytes(text.as_bytes())
+    }
+
+    /// Bytes that are no text hide only themselves.
+    pub(crate) fn is_in_bytes(&self, text: &[u8]) -> bool {
+        self.is_empty() || self.blocks(text, &mut |block| self.finder.find(block).is_some())
+    }
+
+    /// Passes the folded text on in blocks that overlap by as much as the term may need, until `is_found`.
+    fn blocks(&self, text: &[u8], is_found: &mut impl FnMut(&[u8]) -> bool) -> bool {
+        let overlap = self.finder.needle().len() - 1;
+        if self.is_ascii {
+            let mut block = Vec::with_capacity(text.len().min(BLOCK + overlap));
+            return (0..text.len()).step_by(BLOCK).any(|start| {
+                let end = text.len().min(start + BLOCK + overlap);
+                block.clear();
+                block.extend(text[start..end].iter().map(u8::to_ascii_lowercase));
+                is_found(&block)
+            });
+        }
+        text.utf8_chunks().map(|chunk| chunk.valid()).filter(|valid| !valid.is_ascii()).any(|valid| {
+            let mut block = Vec::with_capacity(valid.len().min(BLOCK) + 2 * overlap);
+            let mut encoded = [0; 4];
+            for letter in valid.chars().flat_map(folded) {
+                block.extend_from_slice(letter.encode_utf8(&mut encoded).as_bytes());
+                if block.len() >= BLOCK + overlap {
+                    if is_found(&block) {
+                        return true;
+                    }
+                    block.drain(..block.len() - overlap);
+                }
+            }
+            is_found(&block)
+        })
+    }
+}
+
+/// A letter as a small one. The sigma that ends a word is one like any other.
+fn folded(letter: char) -> impl Iterator<Item = char> {
+    letter.to_lowercase().map(|letter| if letter == 'ς' { 'σ' } else { letter })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_found_wherever_it_is() {
+        let cases = [
+            ("", "", true),
+            ("abc", "", true),
+            ("", "a", false),
+            ("abc", "abcd", false),
+            ("abc", "C", true),
+            ("aab", "ab", true),
+            ("aAaAb", "aaab", true),
+            ("abababc", "ABABC", true),
+            ("abab", "abc", false),
+            ("Grüße", "RÜß", true),
+            ("Grüße", "üsse", false),
+            ("üüä", "ÜÄ", true),
+            ("Grü", "rüß", false),
+            ("ΟΔΟΣ", "οδος", true),
+            ("a", "ä", false),
+            ("ä\u{212a}", "k", false),
+            ("10 k", "\u{212a}", true),
+        ];
+        for (text, term, expected) in cases {
+            assert_eq!(SearchTerm::new(term).is_in(text), expected, "{term} in {text}");
+        }
+        assert!(SearchTerm::new("é").is_in_bytes(b"\xff\xc3\x89\xff"));
+        assert!(SearchTerm::new("").is_empty() && !SearchTerm::new("é").is_empty());
+    }
+
+    #[test]
+    fn a_term_is_found_at_every_border_of_blocks() {
+        for word in ["needle", "nädel"] {
+            let term = SearchTerm::new(&word.to_uppercase());
+            for before in BLOCK - 10..BLOCK + 10 {
+                let text = format!("{}{word}{}", "é".repeat(before / 2), "x".repeat(before % 2 + BLOCK));
+                assert!(term.is_in(&text), "{word} after {before} bytes");
+            }
+            assert!(!term.is_in(&"nädneedl".repeat(BLOCK)));
+        }
+    }
+
+    /// The search itself is `memchr::memmem`, whose cost is linear in the bytes that it is given.
+    #[test]
+    fn the_cost_of_a_search_is_that_of_the_text_whatever_the_term_is() {
+        for (letter, end) in [("a", "b"), ("ä", "b")] {
+            let text = letter.repeat(1024 * 1024);
+            for length in [1, 10, MAX_CHARS, 100_000] {
+                let term = SearchTerm::new(&(letter.repeat(length) + end));
+                let (mut bytes, mut blocks) = (0, 0);
+                let found = term.blocks(text.as_bytes(), &mut |block| {
+                    (bytes, blocks) = (bytes + block.len(), blocks + 1);
+                    term.finder.find(block).is_some()
+                });
+                assert_eq!(found, length >= MAX_CHARS, "what is longer is cut");
+                assert!(bytes <= text.len() + blocks * 2 * MAX_CHARS, "{length}: {bytes} bytes");
+                assert!(blocks <= text.len() / BLOCK + 1, "{length}: {blocks} blocks");
+            }
+        }
+    }
+}

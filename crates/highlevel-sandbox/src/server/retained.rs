@@ -1,0 +1,95 @@
+//! How much is retained, against what may be.
+
+use std::sync::atomic::Ordering;
+
+use serde_json::{Value, json};
+
+use super::traffic::Usage;
+use super::{IN_FLIGHT_BYTES, State, lock};
+use crate::ledger;
+use crate::webhook;
+use crate::world::RECORD_BYTES;
+
+/// What is bounded in memory, each part with its bytes and the most that there may be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Retained {
+    pub(crate) messages: Part,
+    /// Everything else that exists: locations, contacts, conversations, providers.
+    pub(crate) records: Part,
+    /// Codes and tokens.
+    pub(crate) credentials: Part,
+    /// Requests and everything else that happened.
+    pub(crate) ledger: Part,
+    pub(crate) deliveries: Part,
+    pub(crate) traffic: Usage,
+}
+
+/// One part of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Part {
+    pub(crate) count: usize,
+    pub(crate) bytes: usize,
+    pub(crate) max_bytes: usize,
+    /// How many were dropped for those that came later.
+    pub(crate) dropped: u64,
+}
+
+impl Retained {
+    /// Of all parts, with what is on its way.
+    pub(crate) fn max_bytes(&self) -> usize {
+        self.parts().iter().map(|(_, part)| part.max_bytes).sum::<usize>() + IN_FLIGHT_BYTES
+    }
+
+    pub(crate) fn parts(&self) -> [(&'static str, Part); 5] {
+        [
+            ("messages", self.messages),
+            ("records", self.records),
+            ("credentials", self.credentials),
+            ("ledger", self.ledger),
+            ("deliveries", self.deliveries),
+        ]
+    }
+
+    /// As `health` has it.
+    pub(crate) fn to_json(self) -> Value {
+        let mut memory = json!({
+            "maxBytes": self.max_bytes(),
+            "inFlight": { "bytes": self.traffic.bytes, "maxBytes": IN_FLIGHT_BYTES },
+        });
+        for (name, part) in self.parts() {
+            memory[name] = json!({
+                "count": part.count,
+                "bytes": part.bytes,
+                "maxBytes": part.max_bytes,
+                "dropped": part.dropped,
+            });
+        }
+        memory
+    }
+}
+
+impl State {
+    /// How much is retained. What is being changed at length is as it was before: nothing is waited for.
+    pub(crate) fn retained(&self) -> Retained {
+        let mut retained = *lock(&self.retained);
+        if let Ok(world) = self.world.try_lock() {
+            let (count, bytes, record_bytes) = world.weights();
+            let dropped = self.evicted_messages.load(Ordering::Relaxed);
+            retained.messages = Part { count, bytes, max_bytes: self.bounds.message_bytes, dropped };
+            let count = world.record_count();
+            retained.records = Part { count, bytes: record_bytes, max_bytes: RECORD_BYTES, dropped: 0 };
+        }
+        if let Ok(credentials) = self.credentials.try_lock() {
+            let (count, bytes, max_bytes) = credentials.oauth.retained();
+            retained.credentials = Part { count, bytes, max_bytes, dropped: 0 };
+        }
+        let (_, kept) = self.ledger.totals();
+        let (count, bytes) = (kept.entries, kept.bytes);
+        retained.ledger = Part { count, bytes, max_bytes: ledger::KEPT_BYTES, dropped: kept.evicted };
+        let (count, bytes, dropped) = self.outbox.retained();
+        retained.deliveries = Part { count, bytes, max_bytes: webhook::BYTES_KEPT, dropped };
+        retained.traffic = self.traffic.usage();
+        *lock(&self.retained) = retained;
+        retained
+    }
+}
