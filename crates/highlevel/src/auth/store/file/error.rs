@@ -124,11 +124,12 @@ impl FileStoreError {
         Self::new(path, what, "find out who put it there, and remove it")
     }
 
-    /// The runtime ended before the operation.
-    pub(super) fn not_completed(path: &Path, why: &str) -> Self {
+    /// No thread could be started, or the operation panicked.
+    pub(super) fn not_completed(path: &Path, error: io::Error) -> Self {
         let what =
-            format!("an operation on the token directory {} may not have completed: {why}", path.display());
-        Self::new(path, what, "retry it in a runtime that is not shutting down")
+            format!("an operation on the token directory {} may not have completed: {error}", path.display());
+        let help = "check the limits of the process for threads and memory, then try again";
+        Self { source: Some(error), ..Self::new(path, what, help) }
     }
 }
 

@@ -4,19 +4,16 @@ mod directory;
 mod entry;
 mod error;
 mod lock;
-mod queue;
+mod pool;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use tokio::sync::Semaphore;
-use tokio::task::spawn_blocking;
-
 use self::directory::Directory;
 use self::lock::EntryLock;
-use self::queue::{Place, Queues};
+use self::pool::Pool;
 use super::{
     Clock, Key, LeaseResult, Precondition, PutResult, Resource, StoreError, StoreFuture, StoredTokens,
     TokenStore, Version, rules,
@@ -67,15 +64,14 @@ const WRITERS: usize = 32;
 /// of network file systems are not reliable. A put is synced to the disk before it completes, up to 32 of them at the same
 /// time; leases are not synced.
 ///
-/// It uses the blocking threads of tokio and its timers, so it needs a tokio runtime with both. Clones share queues; stores
-/// that are opened separately, in this process or others, work together as well.
+/// It has threads for the work that blocks, which end when there is none. So it can be used from several runtimes, and an
+/// operation completes if its runtime is dropped or not driven. While another process has a lock, it needs the timers of tokio.
+/// Clones share the threads; stores that are opened separately, in this process or others, work together as well.
 #[derive(Clone)]
 pub struct FileStore {
     directory: Arc<Directory>,
-    /// The operations of this process on the same entry, in FIFO order.
-    queues: Arc<Queues>,
-    readers: Arc<Semaphore>,
-    writers: Arc<Semaphore>,
+    readers: Arc<Pool>,
+    writers: Arc<Pool>,
     clock: Clock,
 }
 
@@ -90,9 +86,8 @@ impl FileStore {
     pub fn open(directory: impl AsRef<Path>) -> Result<Self, FileStoreError> {
         Ok(Self {
             directory: Arc::new(Directory::open(directory.as_ref())?),
-            queues: Arc::default(),
-            readers: Arc::new(Semaphore::new(READERS)),
-            writers: Arc::new(Semaphore::new(WRITERS)),
+            readers: Pool::new(READERS),
+            writers: Pool::new(WRITERS),
             clock: Arc::new(SystemTime::now),
         })
     }
@@ -112,7 +107,9 @@ impl FileStore {
         &self,
         work: impl FnOnce(&Directory) -> Result<T, FileStoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        self.blocking(&self.readers, work).await
+        let directory = Arc::clone(&self.directory);
+        let result = self.readers.run(None, move || work(&directory)).await;
+        Ok(result.map_err(|error| FileStoreError::not_completed(self.directory.path(), error))??)
     }
 
     /// Runs `work` while this process has the lock of the entry.
@@ -121,45 +118,26 @@ impl FileStore {
         T: Send + 'static,
         W: FnOnce(&Directory, &mut EntryLock) -> Result<T, FileStoreError> + Send + 'static,
     {
-        let start = Instant::now();
-        let mut place = self.queues.join(key).await;
         let mut work = work;
+        let mut locked_since = None;
         let mut pause = LOCK_PAUSE;
         loop {
-            let key_of_entry = key.clone();
-            let attempt = move |directory: &Directory| attempt(directory, &key_of_entry, place, work);
-            match self.blocking(&self.writers, attempt).await? {
+            // Nothing is held between two attempts: the runtime of this future may no longer be driven.
+            let (directory, of) = (Arc::clone(&self.directory), key.clone());
+            let attempt = move || attempt(&directory, &of, work);
+            let attempted = self.writers.run(Some(key.clone()), attempt).await;
+            work = match attempted
+                .map_err(|error| FileStoreError::not_completed(self.directory.path(), error))??
+            {
                 Attempt::Done(result) => return Ok(result),
-                Attempt::Locked(returned_place, returned_work) => {
-                    (place, work) = (returned_place, returned_work);
-                }
-            }
-            // The operations that waited behind this one need not wait as long again for a process that is stopped.
-            if place.locked_for() >= LOCK_TIMEOUT && start.elapsed() >= LOCK_TIMEOUT {
+                Attempt::Locked(work) => work,
+            };
+            if locked_since.get_or_insert_with(Instant::now).elapsed() >= LOCK_TIMEOUT {
                 return Err(FileStoreError::locked(&self.directory.lock_path_of(key)).into());
             }
             tokio::time::sleep(pause.mul_f64(0.5 + fastrand::f64())).await;
             pause = (pause * 2).min(MAX_LOCK_PAUSE);
         }
-    }
-
-    async fn blocking<T: Send + 'static>(
-        &self,
-        threads: &Arc<Semaphore>,
-        work: impl FnOnce(&Directory) -> Result<T, FileStoreError> + Send + 'static,
-    ) -> Result<T, StoreError> {
-        // The semaphore is never closed; without a permit, there would be more threads and nothing else.
-        let permit = Arc::clone(threads).acquire_owned().await;
-        let directory = Arc::clone(&self.directory);
-        let task = spawn_blocking(move || {
-            let result = work(&directory);
-            // Until the work is done, even if the caller has dropped the future.
-            drop(permit);
-            result
-        });
-        let completed = task.await;
-        let path = self.directory.path();
-        Ok(completed.map_err(|error| FileStoreError::not_completed(path, &error.to_string()))??)
     }
 }
 
@@ -167,28 +145,17 @@ impl FileStore {
 enum Attempt<T, W> {
     Done(T),
     /// Another process has the lock.
-    Locked(Place, W),
+    Locked(W),
 }
 
-fn attempt<T, W>(
-    directory: &Directory,
-    key: &Key,
-    mut place: Place,
-    work: W,
-) -> Result<Attempt<T, W>, FileStoreError>
+fn attempt<T, W>(directory: &Directory, key: &Key, work: W) -> Result<Attempt<T, W>, FileStoreError>
 where
     W: FnOnce(&Directory, &mut EntryLock) -> Result<T, FileStoreError>,
 {
-    let Some(mut lock) = directory.try_lock(key)? else {
-        place.set_locked(true);
-        return Ok(Attempt::Locked(place, work));
-    };
-    place.set_locked(false);
-    let result = work(directory, &mut lock);
-    drop(lock);
-    // Until the work is done, even if the caller has dropped the future.
-    drop(place);
-    result.map(Attempt::Done)
+    match directory.try_lock(key)? {
+        Some(mut lock) => work(directory, &mut lock).map(Attempt::Done),
+        None => Ok(Attempt::Locked(work)),
+    }
 }
 
 impl fmt::Debug for FileStore {

@@ -221,16 +221,11 @@ fn lock(store: &FileStore, key: &Key) -> File {
     lock
 }
 
-/// Another process has the lock of one entry. Operations on this entry wait, without blocking a thread, although the
-/// runtime has only two. Nothing else waits.
+/// Another process has the lock of one entry. Operations on this entry wait, without blocking a thread. Nothing else waits.
 #[test]
 fn a_locked_entry_delays_no_other() {
     let scratch = Scratch::new();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .max_blocking_threads(2)
-        .build()
-        .expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
     runtime.block_on(async {
         let store = FileStore::open(&scratch.0).expect("a store");
         let locked = key("locked");
@@ -321,6 +316,69 @@ async fn a_dropped_put_completes_before_the_next() {
     let result = store.put(&key("a"), &tokens("third"), Precondition::Version(first)).await.expect("put");
     let PutResult::Conflict(Some(found)) = result else { panic!("{result:?}") };
     assert_eq!(name(&found), "second");
+}
+
+/// A runtime is no longer driven while its operations wait for a lock, for a thread and for each other. It holds nothing
+/// that another runtime needs.
+#[test]
+fn operations_of_a_runtime_that_is_not_driven_block_no_other() {
+    let scratch = Scratch::new();
+    let store = FileStore::open(&scratch.0).expect("a store");
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+    let (undriven, other) = (runtime(), runtime());
+    let entry = lock(&store, &key("0"));
+    undriven.block_on(async {
+        for number in 0..200 {
+            let (store, key) = (store.clone(), key(&(number % 50).to_string()));
+            tokio::spawn(async move {
+                drop(store.put(&key, &tokens("undriven"), Precondition::Anything).await);
+                drop(store.get(&key).await);
+            });
+        }
+        // Long enough for some to wait for the lock, and too short for all to complete.
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    });
+    drop(entry);
+    other.block_on(async {
+        let operations = async {
+            for number in 0..50 {
+                put(&store, &key(&number.to_string()), &tokens("other")).await;
+                store.get(&key(&number.to_string())).await.expect("get").expect("tokens");
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), operations).await.expect("no operation hangs");
+    });
+    drop(undriven);
+}
+
+/// A runtime is dropped while it stores new tokens: they are stored nevertheless.
+#[test]
+fn a_put_completes_although_its_runtime_is_dropped() {
+    let scratch = Scratch::new();
+    let store = FileStore::open(&scratch.0).expect("a store");
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+    for number in 0..20 {
+        let dropped = runtime();
+        let (put_store, number) = (store.clone(), number.to_string());
+        let of = number.clone();
+        dropped.block_on(async {
+            tokio::spawn(async move { put(&put_store, &key(&of), &tokens(&of)).await });
+            tokio::task::yield_now().await;
+        });
+        dropped.shutdown_background();
+        runtime().block_on(async {
+            let stored = async {
+                loop {
+                    if let Some(stored) = store.get(&key(&number)).await.expect("get") {
+                        break stored;
+                    }
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+            };
+            let stored = tokio::time::timeout(Duration::from_secs(60), stored).await.expect("the tokens");
+            assert_eq!(name(&stored), number);
+        });
+    }
 }
 
 /// A reader sees the old or the new tokens as a whole while others write.
