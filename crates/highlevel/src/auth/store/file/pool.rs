@@ -127,8 +127,8 @@ mod tests {
     use super::*;
     use crate::auth::store::Resource;
 
-    fn key(location: &str) -> Option<Key> {
-        Some(Key::new("app", Resource::Location(location.to_owned().into())))
+    fn key(location: &str) -> Key {
+        Key::new("app", Resource::Location(location.to_owned().into()))
     }
 
     #[tokio::test]
@@ -139,7 +139,7 @@ mod tests {
         for number in 0..100 {
             let (pool, done) = (Arc::clone(&pool), Arc::clone(&done));
             tasks.spawn(async move {
-                pool.run(key("a"), move || done.lock().expect("no panic").push(number)).await
+                pool.run(Some(key("a")), move || done.lock().expect("no panic").push(number)).await
             });
         }
         tasks.join_all().await.into_iter().collect::<io::Result<()>>().expect("threads");
@@ -152,12 +152,12 @@ mod tests {
         let (release, released) = channel::<()>();
         let hanging = tokio::spawn({
             let pool = Arc::clone(&pool);
-            async move { pool.run(key("a"), move || released.recv()).await }
+            async move { pool.run(Some(key("a")), move || released.recv()).await }
         });
         tokio::task::yield_now().await;
-        let mut same_key = Box::pin(pool.run(key("a"), || ()));
+        let mut same_key = Box::pin(pool.run(Some(key("a")), || ()));
         for number in 0..50 {
-            pool.run(key(&number.to_string()), || ()).await.expect("threads");
+            pool.run(Some(key(&number.to_string())), || ()).await.expect("threads");
             pool.run(None, || ()).await.expect("threads");
         }
         let waits = tokio::time::timeout(Duration::from_millis(20), &mut same_key).await;
@@ -171,17 +171,17 @@ mod tests {
     async fn a_panic_is_an_error_and_stops_nothing() {
         let pool = Pool::new(1);
         for _ in 0..3 {
-            let error = pool.run(key("a"), || panic!("on purpose")).await.expect_err("a panic");
+            let error = pool.run(Some(key("a")), || panic!("on purpose")).await.expect_err("a panic");
             assert_eq!(error.to_string(), "the operation panicked");
         }
-        assert_eq!(pool.run(key("a"), || 7).await.expect("threads"), 7);
+        assert_eq!(pool.run(Some(key("a")), || 7).await.expect("threads"), 7);
     }
 
     #[tokio::test]
     async fn nothing_remains_when_there_is_no_work() {
         let pool = Pool::new(3);
         for number in 0..20 {
-            pool.run(key(&number.to_string()), || ()).await.expect("threads");
+            pool.run(Some(key(&number.to_string())), || ()).await.expect("threads");
         }
         let is_idle = || {
             let state = pool.state();

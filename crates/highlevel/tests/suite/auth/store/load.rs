@@ -1,5 +1,6 @@
 //! The tokens of thousands of locations expire at the same time.
 
+use std::collections::HashSet;
 use std::time::Instant;
 
 use highlevel::auth::store::{FileStore, TokenStore};
@@ -8,18 +9,21 @@ use tokio::task::JoinSet;
 use super::super::world::{CLIENT_ID, World, send};
 use super::Scratch;
 
-/// The number of locations: all of them have 60 seconds, the default deadline of a call.
-const LOCATIONS: usize = 3_000;
+/// Returns the number of locations. The calls of all of them have 60 seconds, the default deadline.
+fn locations() -> usize {
+    std::env::var("HIGHLEVEL_TEST_LOCATIONS").map_or(1_000, |number| number.parse().expect("a number"))
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn all_calls_succeed_when_thousands_of_locations_expire_at_once() {
+    let locations = locations();
     let (world, scratch) = (World::new().await, Scratch::new());
     let store = FileStore::open(&scratch.0).expect("a store");
     let app = world.builder().store(store.clone()).build().expect("an app");
 
     let start = Instant::now();
     let mut installing = JoinSet::new();
-    for number in 0..LOCATIONS {
+    for number in 0..locations {
         let app = app.clone();
         installing.spawn(async move { app.exchange(World::code(&format!("loc{number}"))).await.map(drop) });
         if installing.len() >= 64 {
@@ -34,7 +38,7 @@ async fn all_calls_succeed_when_thousands_of_locations_expire_at_once() {
     let app = world.builder().store(FileStore::open(&scratch.0).expect("a store")).build().expect("an app");
     let start = Instant::now();
     let mut calls = JoinSet::new();
-    for number in 0..LOCATIONS {
+    for number in 0..locations {
         let client = app.location(format!("loc{number}"));
         calls.spawn(async move { send(&client).await.map(drop) });
     }
@@ -44,15 +48,18 @@ async fn all_calls_succeed_when_thousands_of_locations_expire_at_once() {
         last = start.elapsed();
         errors.extend(call.expect("no panic").err().map(|error| error.to_string()));
     }
-    println!("{LOCATIONS} locations: installed in {installed:?}, refreshed and sent in {last:?}");
+    println!("{locations} locations: installed in {installed:?}, refreshed and sent in {last:?}");
     assert!(
         errors.is_empty(),
-        "{} of {LOCATIONS} failed, such as: {:?}",
+        "{} of {locations} failed, such as: {:?}",
         errors.len(),
         &errors[..errors.len().min(3)]
     );
-    assert_eq!((world.refreshes(), world.sends()), (LOCATIONS, LOCATIONS));
-    assert_eq!(store.resources(CLIENT_ID).await.expect("resources").len(), LOCATIONS);
+    assert_eq!(world.sends(), locations);
+    // On a busy machine a refresh may be repeated, which gives the same tokens.
+    let tokens: HashSet<_> = world.bearers().into_iter().collect();
+    assert_eq!(tokens.len(), locations, "after {} requests to refresh", world.refreshes());
+    assert_eq!(store.resources(CLIENT_ID).await.expect("resources").len(), locations);
     app.flush().await;
-    assert_eq!(scratch.names().len(), LOCATIONS + 1, "the entries and the marker, but no lock files");
+    assert_eq!(scratch.names().len(), locations + 1, "the entries and the marker, but no lock files");
 }
