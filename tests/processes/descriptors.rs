@@ -1,4 +1,4 @@
-//! Processes with few file descriptors, and with many clients.
+//! Processes with few file descriptors, with many clients, and with the blocking client.
 
 use std::process::Command;
 use std::thread;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::process::Process;
 use crate::server::{Server, receipt};
 
-/// Runs out of file descriptors must not turn into errors: requests wait for a connection within their deadline.
+/// Running out of file descriptors must not turn into errors: requests wait for a connection within their deadline.
 #[test]
 fn few_file_descriptors_delay_requests_and_fail_none() {
     // The limit, the files that the program has open itself, and the bound of connections, if it is not the default.
@@ -52,4 +52,16 @@ fn ten_thousand_clients_take_less_than_a_hundred_megabytes() {
         println!("10,000 {kind} clients: {kilobytes} kB");
         assert!(kilobytes < 100_000, "{kilobytes} kB of {kind} clients");
     }
+}
+
+/// The thread of the blocking client ends with the last client, and the program with `main`.
+#[cfg(target_os = "linux")]
+#[test]
+fn the_thread_of_the_blocking_client_ends_with_it() {
+    let server = Server::start(|_, _| receipt());
+    let mut process = Process::start(env!("CARGO_BIN_EXE_transport-process"), &["blocking", &server.url()]);
+    assert_eq!(process.after("sent"), "t22c6DQcTDf3MjRhwf77 with 2 threads");
+    assert_eq!(process.after("threads"), "1");
+    assert!(process.wait().success());
+    assert_eq!(server.requests().len(), 1);
 }

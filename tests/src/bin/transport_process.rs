@@ -2,11 +2,12 @@
 //!
 //! - `send URL MESSAGES FILES [CONNECTIONS]` opens so many files first, sends so many messages at once, and prints `results`
 //!   with the number of receipts and the first error.
+//! - `blocking URL` sends a message with the blocking client, drops it, and prints `threads` with how many are left.
 //! - `clients CLIENTS shared|configured` builds so many clients, and prints `kilobytes` with how much its resident memory grew.
 
 use std::fs::File;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use highlevel::{Client, LocalRateLimiter, Sms};
 use tokio::task::JoinSet;
@@ -21,6 +22,7 @@ fn main() -> Result<()> {
         ["send", url, messages, files, connections] => {
             send(url, messages.parse()?, files.parse()?, Some(connections.parse()?))
         }
+        ["blocking", url] => block(url),
         ["clients", clients, kind] => build(clients.parse()?, kind),
         _ => {
             Err("the arguments are `send URL MESSAGES FILES [CONNECTIONS]` or `clients CLIENTS KIND`".into())
@@ -52,6 +54,25 @@ fn send(url: &str, messages: usize, files: usize, connections: Option<usize>) ->
     let error = error.map(|error| format!("{error}: {:?}", std::error::Error::source(&error)));
     println!("results {receipts} {}", error.unwrap_or_default());
     Ok(())
+}
+
+fn block(url: &str) -> Result<()> {
+    let client = Client::builder().token("pit-1").base_url(url).build_blocking()?;
+    let sent = client.messages().send(Sms::to("c").text("t"))?;
+    println!("sent {} with {} threads", sent.message_id(), threads()?);
+    drop(client);
+    // The system may list a thread for a moment after it has ended.
+    let end = Instant::now() + Duration::from_secs(10);
+    while threads()? > 1 && Instant::now() < end {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    println!("threads {}", threads()?);
+    Ok(())
+}
+
+/// Returns the number of threads of this process.
+fn threads() -> Result<usize> {
+    Ok(std::fs::read_dir("/proc/self/task")?.count())
 }
 
 fn build(clients: usize, kind: &str) -> Result<()> {

@@ -7,6 +7,7 @@ mod evidence;
 mod fault;
 mod matrix;
 mod race;
+mod roots;
 mod server;
 mod tls;
 
