@@ -26,6 +26,8 @@ use crate::{CompanyId, Error};
 
 /// How many tasks a call waits for, if nothing runs one after the other.
 const ROUNDS: usize = 5;
+/// A task that has not beaten for this long, by calls that do not wait for it, is looked at by one that does.
+const LONG_SILENCE: Duration = Duration::from_secs(1);
 /// A refresh ahead of expiry that was not sent within this time is given up: the token does for a while.
 const AHEAD_DEADLINE: Duration = Duration::from_secs(10);
 /// A call that starts a refresh ahead of expiry waits for it for this long at most, and for half of its own time.
@@ -114,6 +116,8 @@ struct Running {
     number: u64,
     handle: TaskHandle<Outcome>,
     deadline: Deadline,
+    /// The number of its beats, and since when it is the same.
+    beats: Option<(u64, Moment)>,
 }
 
 /// A task to wait for.
@@ -210,6 +214,20 @@ impl State {
         self.in_flight.as_ref().is_some_and(|sent| sent.is_repeated(now)) && !self.is_running()
     }
 
+    /// Returns `true` if new tokens are on their way, and the task that waits for them seems to have stalled: calls that do
+    /// not wait for it have seen no beat for a while. To wait for it shows whether it has.
+    fn seems_stalled(&mut self, now: Moment) -> bool {
+        let Some(running) = self.running.as_mut().filter(|_| self.in_flight.is_some()) else { return false };
+        let beats = running.handle.beats();
+        match running.beats {
+            Some((seen, since)) if seen == beats => now.since(since) >= LONG_SILENCE,
+            _ => {
+                running.beats = Some((beats, now));
+                false
+            }
+        }
+    }
+
     /// Returns `true` if something has to be done before the process ends.
     pub(super) fn is_unsettled(&self, now: Moment) -> bool {
         self.pending.is_some() || self.is_running() || self.is_abandoned(now)
@@ -262,7 +280,7 @@ impl TokenManager {
             let bearer = Arc::clone(&known.bearer);
             match decide(&known.stored.tokens, now.wall, known.jitter, verdict) {
                 Decision::Use if verdict == Verdict::NotRejected => {
-                    if !may_start || !state.is_abandoned(now) {
+                    if !may_start || !(state.is_abandoned(now) || state.seems_stalled(now)) {
                         return Look::Use(bearer);
                     }
                     return Look::Started(self.join(&mut state, &Reason::Ahead, self.own_deadline()));
@@ -271,7 +289,8 @@ impl TokenManager {
                 Decision::Use => reason = Reason::Needed,
                 Decision::RefreshAhead => {
                     let is_due = state.ahead.is_none_or(|at| now.since(at) >= FAILURE_COOLDOWN);
-                    let starts = state.is_abandoned(now) || is_due && !state.is_running();
+                    let is_left = state.is_abandoned(now) || state.seems_stalled(now);
+                    let starts = is_left || is_due && !state.is_running();
                     if !may_start || !starts {
                         return Look::Use(bearer);
                     }
@@ -304,7 +323,8 @@ impl TokenManager {
         let number = state.tasks;
         // A task whose runtime was shut down has left its lease behind.
         let holder = state.lease.clone();
-        state.running = Some(Running { number, handle: handle.clone(), deadline: deadline.clone() });
+        state.running =
+            Some(Running { number, handle: handle.clone(), deadline: deadline.clone(), beats: None });
         let refresh = RefreshTask::new(self.clone(), number, reason.clone(), deadline, holder);
         let span = tracing::debug_span!(
             "highlevel tokens",

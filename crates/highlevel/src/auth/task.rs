@@ -77,6 +77,11 @@ impl<T: Clone> TaskHandle<T> {
         self.outcome.has_changed().is_ok() && self.outcome.borrow().is_none()
     }
 
+    /// Returns the number of beats so far. As long as it stays the same, the task may have stalled.
+    pub(super) fn beats(&self) -> u64 {
+        self.beats.load(Ordering::Relaxed)
+    }
+
     /// Waits until the task has ended, or nothing runs it any more.
     pub(super) async fn ended(mut self) -> Ended<T> {
         let (mut seen, mut silent) = (self.beats.load(Ordering::Relaxed), 0);
