@@ -9,8 +9,12 @@ use std::time::{Duration, Instant, SystemTime};
 
 use tokio::runtime::{Handle, Id};
 
-/// The age up to which it is still known that the driver has had a turn.
-const FRESH: Duration = Duration::from_millis(20);
+/// The age of a turn up to which nothing is done: a server does not close a connection so soon after a response.
+const FRESH: Duration = Duration::from_millis(5);
+
+/// The age of a turn up to which giving way to the runtime is enough. Requests that are in progress at the same time keep it
+/// below this, so a busy client does not wait for timers.
+const RECENT: Duration = Duration::from_millis(100);
 
 /// The shortest sleep. It ends in a turn of the driver, which looks at the sockets before the timers.
 const TURN: Duration = Duration::from_micros(1);
@@ -49,8 +53,11 @@ impl Moment {
 impl Settled {
     /// Waits until the driver of this runtime has looked at all sockets, unless it has just done so.
     pub(crate) async fn settle(&self) {
-        if self.is_fresh(Moment::now()) {
-            return;
+        match self.age(Moment::now()) {
+            Some(age) if age <= FRESH => return,
+            // A current-thread runtime has a turn of its driver before it polls this again; another one may have.
+            Some(age) if age <= RECENT => return tokio::task::yield_now().await,
+            _ => {}
         }
         // The turn that ends the first sleep may have begun before this call, and seen sockets as they were then. The turn
         // that ends the second one has not.
@@ -69,9 +76,10 @@ impl Settled {
         }
     }
 
-    fn is_fresh(&self, now: Moment) -> bool {
+    /// Returns the age of the last turn that is known, if there is one of this runtime.
+    fn age(&self, now: Moment) -> Option<Duration> {
         let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        last.is_some_and(|last| last.runtime == runtime() && now.since(last.at) <= FRESH)
+        last.filter(|last| last.runtime == runtime()).map(|last| now.since(last.at))
     }
 }
 
@@ -89,20 +97,18 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_turn_is_known_for_a_short_time_by_both_clocks() {
+    async fn the_age_of_a_turn_is_that_of_the_clock_by_which_more_time_has_passed() {
         let settled = Settled::default();
         let start = Moment::now();
-        assert!(!settled.is_fresh(start), "nothing is known at first");
+        assert_eq!(settled.age(start), None, "nothing is known at first");
         settled.had_turn_since(start);
-        let (just, long) = (FRESH, FRESH + Duration::from_millis(1));
-        for (name, monotonic, wall, is_fresh) in [
-            ("at once", Duration::ZERO, Duration::ZERO, true),
-            ("just in time", just, just, true),
-            ("too long ago", long, long, false),
-            ("suspended", Duration::ZERO, long, false),
-            ("wall clock stands still", long, Duration::ZERO, false),
+        for (name, monotonic, wall, age) in [
+            ("at once", Duration::ZERO, Duration::ZERO, Duration::ZERO),
+            ("later", FRESH, FRESH, FRESH),
+            ("suspended", Duration::ZERO, RECENT, RECENT),
+            ("wall clock stands still", RECENT, Duration::ZERO, RECENT),
         ] {
-            assert_eq!(settled.is_fresh(later(start, monotonic, wall)), is_fresh, "{name}");
+            assert_eq!(settled.age(later(start, monotonic, wall)), Some(age), "{name}");
         }
     }
 
@@ -113,7 +119,7 @@ mod tests {
         let end = later(start, FRESH, FRESH);
         settled.had_turn_since(end);
         settled.had_turn_since(start);
-        assert!(settled.is_fresh(later(end, FRESH, FRESH)));
+        assert_eq!(settled.age(end), Some(Duration::ZERO));
     }
 
     #[test]
@@ -124,7 +130,16 @@ mod tests {
         let (first, second) = (runtime(), runtime());
         let turn = Moment::now();
         first.block_on(async { settled.had_turn_since(turn) });
-        assert!(first.block_on(async { settled.is_fresh(turn) }));
-        assert!(!second.block_on(async { settled.is_fresh(turn) }));
+        assert_eq!(first.block_on(async { settled.age(turn) }), Some(Duration::ZERO));
+        assert_eq!(second.block_on(async { settled.age(turn) }), None);
+    }
+
+    #[tokio::test]
+    async fn settling_is_noted_and_not_repeated_at_once() {
+        let settled = Settled::default();
+        let start = Moment::now();
+        settled.settle().await;
+        let age = settled.age(Moment::now()).expect("a turn");
+        assert!(age <= Moment::now().since(start), "{age:?}");
     }
 }
