@@ -10,10 +10,10 @@ use tokio::task::JoinSet;
 
 use super::authorize::AuthorizeUrl;
 use super::guarded::GuardedStore;
-use super::keeper::{Slot, TokenManager};
 use super::oauth::{Moment, OAuth};
 use super::store::{Key, Resource, TokenStore};
 use super::task::Jobs;
+use super::token_manager::{Slot, TokenManager};
 use crate::call;
 use crate::connection::Connection;
 use crate::limit::RateLimiter;

@@ -11,10 +11,10 @@ use tokio::sync::oneshot;
 
 use super::TokenSet;
 use super::app::App;
-use super::keeper::{Deadline, PendingWrite, Removal, TokenManager};
 use super::oauth::{self, Request};
-use super::renewal::{Asked, Unminted};
+use super::refresh_task::{Asked, Unminted};
 use super::store::{Precondition, Resource, StoredTokens};
+use super::token_manager::{Deadline, PendingWrite, Removal, TokenManager};
 use crate::call;
 use crate::client::authorization;
 use crate::error::Cause;

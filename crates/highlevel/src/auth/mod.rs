@@ -39,23 +39,23 @@
 //! [`LocationInactive`](crate::ErrorKind::LocationInactive) too, and whatever else there is passes by itself or is a
 //! fault of the network or of the store.
 
-mod answer;
 mod app;
 mod authorize;
-mod fault;
 mod guarded;
 mod install;
-mod keeper;
 mod oauth;
-mod refresh;
-mod renewal;
+mod persistence;
+mod refresh_policy;
+mod refresh_task;
 pub mod store;
-mod stored;
 mod task;
+mod token_error;
+mod token_manager;
+mod token_response;
 mod tokens;
 
 pub use app::{App, AppBuilder, Company};
 pub use authorize::{AuthorizeUrl, CsrfState, Scope};
 pub use install::Handled;
-pub(crate) use keeper::TokenManager;
+pub(crate) use token_manager::TokenManager;
 pub use tokens::TokenSet;

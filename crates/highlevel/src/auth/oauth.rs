@@ -6,9 +6,9 @@ use highlevel_wire::{End, Gate, RawResponse};
 use http::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
 
-use super::answer::Granted;
-use super::fault::{Asking, TokenFailure, evaluate};
 use super::store::Resource;
+use super::token_error::{Asking, TokenFailure, evaluate};
+use super::token_response::Granted;
 use crate::call::{self, retry_after};
 use crate::classify::{self, Fault, Replay, Seen, classify};
 use crate::connection::Connection;
@@ -46,7 +46,7 @@ pub(super) struct OAuth {
 
 /// A request that did not end with tokens.
 pub(super) struct Refusal {
-    pub(super) trouble: TokenFailure,
+    pub(super) failure: TokenFailure,
     pub(super) error: Error,
 }
 
@@ -70,14 +70,14 @@ impl OAuth {
     ) -> Result<Granted, Refusal> {
         let authorization = match request {
             Request::Location { bearer, .. } => Some(bearer.authorization.clone().map_err(|what| {
-                Refusal { trouble: TokenFailure::Final, error: Error::odd_token(request.name(), what) }
+                Refusal { failure: TokenFailure::Final, error: Error::odd_token(request.name(), what) }
             })?),
             Request::Code(_) | Request::Refresh(..) => None,
         };
         self.connection.settled.settle().await;
         let exchange = self.connection.context(authorization, timeout, gate).moving_headers();
         let slot = match tokio::time::timeout(timeout, self.connection.slot()).await {
-            Ok(slot) => slot.map_err(|error| Refusal { trouble: TokenFailure::NotSent, error })?,
+            Ok(slot) => slot.map_err(|error| Refusal { failure: TokenFailure::NotSent, error })?,
             Err(_) => return Err(out_of_time(request)),
         };
         let wire = self.connection.below(slot.http.clone(), &exchange);
@@ -135,7 +135,7 @@ impl OAuth {
             // There may be tokens in it, in a form that is not foreseen.
             answer.body = bytes::Bytes::new();
             redact(&mut answer, &self.secrets(request));
-            let (trouble, text, source) = match end {
+            let (failure, text, source) = match end {
                 _ if answer.redirected => {
                     (TokenFailure::Final, "HighLevel answered with a redirect, which was followed", None)
                 }
@@ -145,8 +145,8 @@ impl OAuth {
                 // It was done, and HighLevel repeats the answer of a refresh: it may come whole the next time.
                 _ => {
                     let is_repeated = matches!(request, Request::Refresh(..));
-                    let trouble = if is_repeated { TokenFailure::Lost(None) } else { TokenFailure::Final };
-                    (trouble, "HighLevel's answer has no access token that can be read", None)
+                    let failure = if is_repeated { TokenFailure::Lost(None) } else { TokenFailure::Final };
+                    (failure, "HighLevel's answer has no access token that can be read", None)
                 }
             };
             let error = Error::answered(request.name(), verdict.delivery, verdict.kind, text, answer);
@@ -154,13 +154,13 @@ impl OAuth {
                 Some(source) => error.with_source(source),
                 None => error,
             };
-            return Err(Refusal { trouble, error });
+            return Err(Refusal { failure, error });
         }
-        let trouble = evaluate(request.asking(), seen, &answer.body);
+        let failure = evaluate(request.asking(), seen, &answer.body);
         redact(&mut answer, &self.secrets(request));
-        let (kind, text) = request.words(trouble, &answer);
+        let (kind, text) = request.words(failure, &answer);
         let error = Error::answered(request.name(), verdict.delivery, kind, text, answer);
-        Err(Refusal { trouble, error })
+        Err(Refusal { failure, error })
     }
 
     /// What HighLevel was told that nobody else may read, should it repeat it in an answer.
@@ -209,13 +209,13 @@ impl Request<'_> {
     }
 
     /// What an answer means, in words that say what to do about it.
-    fn words(&self, trouble: TokenFailure, answer: &RawResponse) -> (ErrorKind, String) {
+    fn words(&self, failure: TokenFailure, answer: &RawResponse) -> (ErrorKind, String) {
         let status = answer.status.as_u16();
         let plain = || {
             let name = answer.status.canonical_reason().map(|name| format!(" {name}")).unwrap_or_default();
             (ErrorKind::Status, format!("HighLevel answered {status}{name}"))
         };
-        match (trouble, self) {
+        match (failure, self) {
             (TokenFailure::InvalidGrant, Self::Code(_)) => (
                 ErrorKind::NeedsAuthorization,
                 "HighLevel does not take the authorization code: codes work once and not for long, so begin anew at \
@@ -278,13 +278,13 @@ fn no_answer(request: &Request<'_>, written: bool, source: Option<highlevel_wire
         Some(source) => error.with_source(source),
         None => error,
     };
-    Refusal { trouble: evaluate(request.asking(), seen, &[]), error }
+    Refusal { failure: evaluate(request.asking(), seen, &[]), error }
 }
 
 /// There was no time to ask.
 pub(super) fn out_of_time(request: &Request<'_>) -> Refusal {
     let error = Error::no_answer(request.name(), Delivery::NotSent, ErrorKind::Timeout);
-    Refusal { trouble: TokenFailure::NotSent, error }
+    Refusal { failure: TokenFailure::NotSent, error }
 }
 
 /// When something happened, by the two clocks there are. Where they disagree, the later one counts: a clock that was

@@ -7,15 +7,15 @@ use highlevel_wire::Gate;
 use secrecy::SecretString;
 
 use super::TokenSet;
-use super::answer::Granted;
 use super::app::Inner;
-use super::fault::{Progress, TokenFailure, again};
-use super::keeper::{Deadline, InFlight, Outcome, PendingWrite, Reason, Refused, TokenManager};
 use super::oauth::{self, Moment, Refusal, Request, install_again};
-use super::refresh::{
+use super::refresh_policy::{
     Decision, FAILURE_COOLDOWN, ReauthReason, RefreshStrategy, SHORT_COOLDOWN, Verdict, decide, strategy,
 };
 use super::store::{Key, LeaseResult, Precondition, Resource, StoredTokens, Version};
+use super::token_error::{Progress, TokenFailure, again};
+use super::token_manager::{Deadline, InFlight, Outcome, PendingWrite, Reason, Refused, TokenManager};
+use super::token_response::Granted;
 use crate::call;
 use crate::limit::Expiry;
 use crate::token::Rejected;
@@ -275,7 +275,7 @@ impl RefreshTask {
                         granted.into_tokens(&self.key().resource, tokens, asked, self.app().now())
                     }
                     Asked::LeaseLost => return Ok(Try::Again),
-                    Asked::Refused(Refusal { trouble: TokenFailure::InvalidGrant, error }) => {
+                    Asked::Refused(Refusal { failure: TokenFailure::InvalidGrant, error }) => {
                         // Read first: another process may have put other tokens there.
                         let now = self.manager.read().await?.map(|stored| stored.version);
                         match version {
@@ -290,8 +290,8 @@ impl RefreshTask {
                         }
                         return Ok(Try::Again);
                     }
-                    Asked::Refused(Refusal { trouble, error }) => {
-                        return Ok(self.stopped(trouble, version, error));
+                    Asked::Refused(Refusal { failure, error }) => {
+                        return Ok(self.stopped(failure, version, error));
                     }
                 }
             }
@@ -305,8 +305,8 @@ impl RefreshTask {
                         ..new
                     },
                     Err(Unminted::Company(error)) => return Ok(Try::Done(Err(error))),
-                    Err(Unminted::Refused(Refusal { trouble, error })) => {
-                        return Ok(self.stopped(trouble, version, error));
+                    Err(Unminted::Refused(Refusal { failure, error })) => {
+                        return Ok(self.stopped(failure, version, error));
                     }
                 }
             }
@@ -457,7 +457,7 @@ impl Inner {
                     Ok(Some(_)) => return Asked::LeaseLost,
                     // To ask for the same response again does no harm, and there may be a store when it is there.
                     Err(_) if sent.is_some() => {}
-                    Err(error) => return Asked::Refused(Refusal { trouble: TokenFailure::NotSent, error }),
+                    Err(error) => return Asked::Refused(Refusal { failure: TokenFailure::NotSent, error }),
                 }
             }
             let began = self.moment();
@@ -470,7 +470,7 @@ impl Inner {
                 task.will_send(request, sent.unwrap_or(began));
             }
             let result = self.oauth.ask(request, timeout, gate).await;
-            let failure = result.as_ref().err().map(|refusal| refusal.trouble);
+            let failure = result.as_ref().err().map(|refusal| refusal.failure);
             tracing::debug!(
                 operation = request.name(),
                 attempt = progress.retries + 1,
@@ -481,12 +481,12 @@ impl Inner {
                 Ok(granted) => return Asked::Granted(Box::new(granted)),
                 Err(refusal) => refusal,
             };
-            if let TokenFailure::Lost(_) = refusal.trouble {
+            if let TokenFailure::Lost(_) = refusal.failure {
                 sent.get_or_insert(began);
             }
             progress.sent = sent.map(|sent| self.moment().since(sent));
             let left = (!request.works_once() || sent.is_none()).then(|| deadline.left());
-            let pause = again(refusal.trouble, progress, request.works_once(), left, call::random());
+            let pause = again(refusal.failure, progress, request.works_once(), left, call::random());
             progress.retries += 1;
             if let Some(task) = task
                 && (sent.is_none() || pause.is_none())
@@ -494,9 +494,9 @@ impl Inner {
                 task.has_ended();
             }
             let Some(pause) = pause else {
-                let Refusal { trouble, error } = refusal;
+                let Refusal { failure, error } = refusal;
                 let error = error.after(progress.retries, sent.is_some(), None);
-                return Asked::Refused(Refusal { trouble, error });
+                return Asked::Refused(Refusal { failure, error });
             };
             tokio::time::sleep(pause).await;
         }
@@ -525,7 +525,7 @@ impl Inner {
                 Asked::Refused(refusal) => refusal,
                 Asked::LeaseLost => return Err(Unminted::Refused(oauth::out_of_time(&request))),
             };
-            if refusal.trouble != TokenFailure::Unauthorized || fresh {
+            if refusal.failure != TokenFailure::Unauthorized || fresh {
                 return Err(Unminted::Refused(refusal));
             }
             let rejected = Rejected::new(&bearer, refusal.error.body());

@@ -113,14 +113,14 @@ pub(super) struct Progress {
 /// repeats its answer for a while, and after that a repetition would be refused. `left` is how long anybody waits, if that
 /// matters. `random` is between 0 and 1.
 pub(super) fn again(
-    trouble: TokenFailure,
+    failure: TokenFailure,
     progress: Progress,
     works_once: bool,
     left: Option<Duration>,
     random: f64,
 ) -> Option<Duration> {
     let pause = pause(progress.retries, random);
-    let pause = match trouble {
+    let pause = match failure {
         TokenFailure::NotSent => pause,
         TokenFailure::Lost(wait) | TokenFailure::Busy(wait) => wait.map_or(pause, |wait| wait.max(pause)),
         TokenFailure::InvalidGrant
@@ -232,7 +232,7 @@ mod tests {
         let first = Progress::default();
         let sent = |ago| Progress { retries: 3, sent: Some(seconds(ago)) };
         let minute = seconds(60);
-        for (trouble, progress, works_once, left, expected) in [
+        for (failure, progress, works_once, left, expected) in [
             (TokenFailure::NotSent, first, true, minute, Some(Duration::from_millis(250))),
             (TokenFailure::NotSent, Progress { retries: 9, sent: None }, true, minute, Some(seconds(5))),
             (TokenFailure::NotSent, first, true, Duration::from_millis(250), None),
@@ -256,8 +256,8 @@ mod tests {
             (TokenFailure::Unauthorized, first, false, minute, None),
             (TokenFailure::Final, first, false, minute, None),
         ] {
-            let found = again(trouble, progress, works_once, Some(left), 1.0);
-            assert_eq!(found, expected, "{trouble:?} {progress:?} {works_once} {left:?}");
+            let found = again(failure, progress, works_once, Some(left), 1.0);
+            assert_eq!(found, expected, "{failure:?} {progress:?} {works_once} {left:?}");
         }
         // Nobody need wait for it.
         for (progress, expected) in

@@ -12,12 +12,12 @@ use tokio::task::AbortHandle;
 use tracing::Instrument;
 
 use super::app::Inner;
-use super::fault::REPEATED_FOR;
 use super::oauth::Moment;
-use super::refresh::{Decision, FAILURE_COOLDOWN, Verdict, decide};
-use super::renewal::{LeaseHolder, RefreshTask};
+use super::refresh_policy::{Decision, FAILURE_COOLDOWN, Verdict, decide};
+use super::refresh_task::{LeaseHolder, RefreshTask};
 use super::store::{Key, Precondition, StoredTokens, Version};
 use super::task::{self, Ended, TaskHandle};
+use super::token_error::REPEATED_FOR;
 use super::{TokenSet, oauth};
 use crate::call;
 use crate::token::{Bearer, Rejected};

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use secrecy::ExposeSecret;
 
 use super::TokenSet;
-use super::keeper::{PendingWrite, TokenManager};
 use super::oauth;
-use super::refresh::is_later;
+use super::refresh_policy::is_later;
 use super::store::{Precondition, PutResult, Resource, StoreError, StoredTokens, Version};
+use super::token_manager::{PendingWrite, TokenManager};
 use crate::call;
 use crate::{CompanyId, Error, Result};
 
