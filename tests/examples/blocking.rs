@@ -1,4 +1,4 @@
-//! A program without an async runtime: messages are sent from `main` and from threads, and a request is made by hand.
+//! A program without an async runtime: messages are sent from `main` and from threads.
 //!
 //! Run it with `cargo run --example blocking`: it needs nothing but this machine.
 
@@ -19,7 +19,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     from_threads(&client, &contact);
 
-    let missing = client.request(Method::GET, ["contacts", "nobody/../x"]).send();
+    let missing = client.request(Method::GET, ["contacts", "unknown/../x"]).send();
     println!("rejected before sending: {}", missing.expect_err("an id with a slash"));
 
     with_the_async_client(client.as_async(), &contact)?;
@@ -40,7 +40,7 @@ fn from_threads(client: &blocking::Client, contact: &str) {
     });
 }
 
-/// The same by hand: the runtime lives as long as the client, and one of its threads is always there to drive it.
+/// The async client on a runtime of the program: it lives as long as the client, and one of its threads is always there to drive it.
 fn with_the_async_client(client: &highlevel::Client, contact: &str) -> Result<(), Box<dyn Error>> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let sent = runtime.block_on(client.messages().send(Sms::to(contact).text("See you at eight")))?;
@@ -48,7 +48,7 @@ fn with_the_async_client(client: &highlevel::Client, contact: &str) -> Result<()
     Ok(())
 }
 
-/// A sandbox on a runtime of its own, as a server would be in another process.
+/// A sandbox on a separate runtime, as a server is in another process.
 struct LocalSandbox {
     sandbox: Sandbox,
     _runtime: tokio::runtime::Runtime,

@@ -1,4 +1,4 @@
-//! The address that requests go to.
+//! The base URL of requests.
 
 use std::ffi::OsString;
 
@@ -8,12 +8,12 @@ use crate::{Error, Result, transport};
 
 /// The address of HighLevel's API, for every agency.
 const LIVE: &str = "https://services.leadconnectorhq.com";
-/// Where a program is told to use another address without being changed.
+/// The environment variable that sets the base URL of a program that sets none.
 pub(crate) const VARIABLE: &str = "HIGHLEVEL_BASE_URL";
 
-/// The address given in the program, else the one in the environment, else the live API.
+/// Returns the base URL given in the program, else the one in the environment, else the live API.
 ///
-/// A variable that is set and says nothing is an error: who sets it does not mean the live API.
+/// An empty variable is an error: a program that sets it does not mean the live API.
 pub(crate) fn choose(given: Option<String>, variable: impl FnOnce() -> Option<OsString>) -> Result<String> {
     if let Some(given) = given {
         return Ok(given);
@@ -56,7 +56,7 @@ pub(crate) fn parse(text: &str, allow_plain_http: bool) -> Result<Url> {
     Ok(url)
 }
 
-/// An address as it may be shown, whether it is a URL or not: what can be a password or a key becomes `…`.
+/// Returns a base URL for messages, also an invalid one: parts that can be a password or a key become `…`.
 pub(crate) fn without_secrets(text: &str) -> String {
     // The last `@` first: a password may contain any other character.
     let (start, rest) = match text.rsplit_once('@') {

@@ -32,7 +32,7 @@ pub struct Client {
     options: Options,
 }
 
-/// What all clones share.
+/// The state that all clones share.
 struct Shared {
     connection: Connection,
     tokens: Tokens,
@@ -45,28 +45,28 @@ impl Client {
         ClientBuilder::default()
     }
 
-    /// Messages: send them, or add those that came in elsewhere.
+    /// Returns the operations on messages: send them, or add those that arrived elsewhere.
     pub fn messages(&self) -> Messages {
         Messages::new(self.clone())
     }
 
-    /// Calls: add those that were made elsewhere.
+    /// Returns the operations on phone calls: add those that were made elsewhere.
     pub fn calls(&self) -> Calls {
         Calls::new(self.clone())
     }
 
-    /// The address that requests go to, without a slash at its end.
+    /// Returns the base URL of requests, without a trailing slash.
     pub fn base_url(&self) -> &str {
         &self.shared.connection.base_url
     }
 
-    /// The same client with another time for one attempt, from connecting to the last byte of the answer.
+    /// Returns this client with another timeout for one attempt, from connecting to the last byte of the response.
     pub fn with_attempt_timeout(mut self, timeout: Duration) -> Self {
         self.options.attempt = timeout;
         self
     }
 
-    /// The same client with another time for a whole call: waiting for its turn, all attempts and the pauses between.
+    /// Returns this client with another timeout for a whole call: waiting for a permit, all attempts and the pauses between.
     pub fn with_call_timeout(mut self, timeout: Duration) -> Self {
         self.options.call = timeout;
         self
@@ -98,18 +98,18 @@ impl Client {
         self
     }
 
-    /// The same client with another retry policy.
+    /// Returns this client with another retry policy.
     pub fn with_retry_policy(mut self, policy: RetryPolicy) -> Self {
         self.options.retry = policy;
         self
     }
 
-    /// The generated client below this one, for a single attempt. It carries this client's token and version; limits,
-    /// retries and the judgement of what happens are left to its caller.
+    /// Returns the generated client below this one, for a single attempt, with this client's token and version. Limits, retries,
+    /// the bound of connections and the classification of errors are left to its caller.
     ///
     /// # Errors
     ///
-    /// The token cannot be had.
+    /// Returns an error if the token cannot be fetched.
     pub async fn wire(&self) -> Result<(highlevel_wire::Client, RequestContext)> {
         let deadline = call::now() + self.options.call.min(call::LONGEST_CALL);
         let bearer = self.bearer("wire", None, deadline).await?;
@@ -119,7 +119,7 @@ impl Client {
         Ok((connection.below(connection.client()?, &exchange), exchange))
     }
 
-    /// A client of one location: what it shares with others, and what it has of its own.
+    /// Creates a client of one location from what it shares with others and its own tokens.
     pub(crate) fn new(connection: Connection, tokens: Tokens, location: String) -> Self {
         let options = connection.options;
         Self { shared: Arc::new(Shared { connection, tokens, location }), options }
@@ -137,7 +137,7 @@ impl Client {
         &self.options
     }
 
-    /// The name under which the limits of this client's location are counted.
+    /// Returns the name under which the limits of this client's location are counted.
     pub(crate) fn location(&self) -> &str {
         &self.shared.location
     }
@@ -158,7 +158,7 @@ enum Token {
 /// Builds a [`Client`].
 ///
 /// ```no_run
-/// use std::time::{Duration, Instant, SystemTime};
+/// use std::time::Duration;
 /// use highlevel::{ApiVersion, Client};
 ///
 /// let client = Client::builder()
@@ -187,27 +187,27 @@ pub struct ClientBuilder {
 }
 
 impl ClientBuilder {
-    /// The token of the location: a private integration token (`pit-…`) or an OAuth access token of a sub-account,
+    /// Sets the token of the location: a private integration token (`pit-…`) or an OAuth access token of a sub-account,
     /// with the scope `conversations/message.write`.
     pub fn token(mut self, token: impl Into<SecretString>) -> Self {
         self.token = Some(Token::Fixed(token.into()));
         self
     }
 
-    /// A source of tokens in place of one that stays the same.
+    /// Sets a source of tokens instead of a fixed one.
     pub fn token_source(mut self, source: impl TokenSource + 'static) -> Self {
         self.token = Some(Token::Source(Arc::new(source)));
         self
     }
 
-    /// The location that the token belongs to. Only its limits are counted under this name, so that clients of one
+    /// Sets the location that the token belongs to. Only its limits are counted under this name, so that clients of one
     /// location that share a [`rate_limiter`](Self::rate_limiter) share its limits.
     pub fn location(mut self, location: impl Into<LocationId>) -> Self {
         self.location = Some(location.into());
         self
     }
 
-    /// The limiter that issues the permits to send requests. Defaults to a separate [`LocalRateLimiter`] with the
+    /// Sets the limiter that issues the permits to send requests. Defaults to a separate [`LocalRateLimiter`] with the
     /// documented limits of 100 requests in 10 seconds and 200,000 in a day. Share one among the clients of a process.
     ///
     /// A limiter counts per location: it needs the [`location`](Self::location) of the token.
@@ -216,35 +216,35 @@ impl ClientBuilder {
         self
     }
 
-    /// What is done again by itself when it was certainly not done; see [`RetryPolicy`].
+    /// Controls which failed requests are retried; see [`RetryPolicy`].
     pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
         self.retry = policy;
         self
     }
 
-    /// The address to send requests to. The default is the variable `HIGHLEVEL_BASE_URL` of the environment, and
-    /// without it the live API, `https://services.leadconnectorhq.com`.
+    /// Sets the base URL of requests. Defaults to the environment variable `HIGHLEVEL_BASE_URL`, and without it to the live
+    /// API, `https://services.leadconnectorhq.com`.
     ///
-    /// A slash at its end is ignored. `http://` is for this machine only, see
+    /// A trailing slash is ignored. `http://` is for this machine only, see
     /// [`allow_plain_http`](Self::allow_plain_http).
     pub fn base_url(mut self, base_url: impl Into<String>) -> Self {
         self.base_url = Some(base_url.into());
         self
     }
 
-    /// Allows `http://` for other machines than this one. The token then crosses the network for everybody to read.
+    /// Allows `http://` for other machines than this one. The token then crosses the network unencrypted.
     pub fn allow_plain_http(mut self) -> Self {
         self.allow_plain_http = true;
         self
     }
 
-    /// The version of the API, `2021-04-15` by default.
+    /// Sets the version of the API. Defaults to `2021-04-15`.
     pub fn version(mut self, version: ApiVersion) -> Self {
         self.version = Some(version);
         self
     }
 
-    /// The `User-Agent` header, the name and version of this library by default.
+    /// Sets the `User-Agent` header. Defaults to the name and version of this library.
     pub fn user_agent(mut self, user_agent: impl Into<String>) -> Self {
         self.user_agent = Some(user_agent.into());
         self
@@ -262,7 +262,7 @@ impl ClientBuilder {
         self
     }
 
-    /// How long a whole call may take: waiting for its turn, all attempts and the pauses between; 60 seconds by default.
+    /// Sets how long a whole call may take: waiting for a permit, all attempts and the pauses between. Defaults to 60 seconds.
     pub fn call_timeout(mut self, timeout: Duration) -> Self {
         self.call_timeout = Some(timeout);
         self
@@ -287,7 +287,7 @@ impl ClientBuilder {
     }
 
     /// As [`TransportBuilder::http_client`]: configures the HTTP client below, for example for a proxy. A client that is
-    /// configured this way has connections of its own; build a [`Transport`] to share them.
+    /// configured this way has separate connections; build a [`Transport`] to share them.
     pub fn http_client(
         mut self,
         configure: impl Fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder + Send + Sync + 'static,
@@ -307,8 +307,8 @@ impl ClientBuilder {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) for a missing token, an address that is not
-    /// one, control characters in a header, and a system without root certificates.
+    /// Returns [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) for a missing token, an invalid base URL, control
+    /// characters in a header, contradicting settings, and a system without root certificates.
     pub fn build(mut self) -> Result<Client> {
         let tokens = match self.token.take() {
             Some(Token::Fixed(token)) => {
@@ -336,7 +336,7 @@ impl ClientBuilder {
         Ok(Client::new(self.connect()?, tokens, location))
     }
 
-    /// Everything but the token.
+    /// Builds everything but the token.
     pub(crate) fn connect(self) -> Result<Connection> {
         let base_url = address::choose(self.base_url, || std::env::var_os(address::VARIABLE))?;
         let base_url = address::parse(&base_url, self.allow_plain_http)?;
@@ -391,7 +391,7 @@ impl fmt::Debug for ClientBuilder {
     }
 }
 
-/// The header for a token, or what is wrong with the token. The token itself is in neither.
+/// Returns the header for a token, or the reason for which it is invalid, which does not contain it.
 pub(crate) fn authorization(token: &SecretString) -> Result<HeaderValue, &'static str> {
     let token = token.expose_secret();
     if token.trim().is_empty() {

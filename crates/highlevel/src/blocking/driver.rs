@@ -70,8 +70,7 @@ impl Driver {
         self.runtime.block_on(operation)
     }
 
-    /// Runs what has to be done before the runtime ends, for a bounded time. Inside an async task, it goes on without being
-    /// waited for.
+    /// Runs the last work of a session for a bounded time. Inside an async task, the work continues in the background.
     pub(super) fn finish(self: &Arc<Self>, work: impl Future<Output = ()> + Send + 'static) {
         // A static client can be dropped after the thread's own data, which a runtime needs.
         let is_at_exit = Handle::try_current().is_err_and(|error| error.is_thread_local_destroyed());

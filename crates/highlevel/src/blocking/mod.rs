@@ -11,7 +11,7 @@
 //! # }
 //! ```
 //!
-//! These types run the async ones on a tokio runtime of this crate, which a thread of its own drives for as long as there is a
+//! These types run the async ones on a tokio runtime of this crate, which a separate thread drives for as long as there is a
 //! client: idle connections are watched, timers fire and tokens are refreshed while the program does something else. All
 //! blocking clients of a process share that thread. Dropping the last one ends it, after the tokens of apps are stored.
 //!

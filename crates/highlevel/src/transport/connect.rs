@@ -19,8 +19,8 @@ const MAX_CONNECTIONS: usize = 100;
 /// been read returns its connection to the pool in another task.
 const YIELDS: u8 = 2;
 
-/// How long such a request waits once connections were open: the other task may run on another thread. Opening a connection
-/// takes longer.
+/// The time that such a request waits once connections were open: the other task may run on another thread. Opening a
+/// connection takes longer.
 const REUSE_WAIT: Duration = Duration::from_millis(1);
 
 /// Returns the default number of connections to one host: a quarter of the files that the process may open, at most 100.

@@ -20,7 +20,7 @@ const PROXY_VARIABLES: [&str; 9] = [
 
 type Key = (Settings, Vec<Option<OsString>>);
 
-/// Every transport here is in use by some client; none is kept alive.
+/// Weak references: a transport ends with the last client that uses it.
 static SHARED: Mutex<Vec<(Key, Weak<Inner>)>> = Mutex::new(Vec::new());
 
 /// Returns the transport of all clients with these settings, which is created if there is none.
