@@ -226,3 +226,53 @@ fn of(mut records: Vec<Record>) -> Result<World, Conflict> {
 fn unusable_seed(conflict: &Conflict) -> io::Error {
     io::Error::new(ErrorKind::InvalidInput, format!("the seed cannot be used: {conflict}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::Sandbox;
+    use crate::oauth::Resource;
+    use crate::store::{Change, ReadLimits, Store};
+    use crate::world::Kind;
+
+    fn open(path: &std::path::Path) -> (Store, Vec<crate::store::Kept>) {
+        let limits = ReadLimits { kind: "message", rows: usize::MAX, bytes: usize::MAX };
+        let (store, kept, _) = Store::open(path, limits).unwrap();
+        (store, kept)
+    }
+
+    #[tokio::test]
+    async fn a_file_with_all_credentials_in_one_row_is_read_and_rewritten() {
+        let path = std::env::temp_dir().join(format!("highlevel-sandbox-former-{}", std::process::id()));
+        let _ = std::fs::remove_file(&path);
+        let builder = || Sandbox::builder().state_file(&path);
+        let sandbox = builder().start().await.unwrap();
+        let location = Resource::location(sandbox.location_id());
+        let tokens = sandbox.give_tokens(&location, ["a"]).unwrap();
+        let (token, before) = (tokens["access_token"].as_str().unwrap().to_owned(), sandbox.snapshot());
+        sandbox.stop().await;
+
+        let (store, kept) = open(&path);
+        let kinds = Kind::ALL.map(Kind::as_str).into_iter().chain(["setting"]);
+        let mut rows: Vec<Change> = Vec::new();
+        for kind in kinds {
+            let of_kind = kept.iter().filter(|row| row.kind == kind);
+            rows.extend(of_kind.map(|row| {
+                Change::json((kind, row.id.clone()), Some(serde_json::from_slice(&row.json).unwrap()))
+            }));
+        }
+        rows.push(Change::json(("credentials", String::new()), Some(json!(before.credentials))));
+        store.replace(rows);
+        store.close();
+
+        let sandbox = builder().start().await.unwrap();
+        assert!(sandbox.snapshot() == before, "something was lost");
+        assert!(sandbox.expire_token(&token));
+        sandbox.stop().await;
+        let (_store, kept) = open(&path);
+        let count = |kind: &str| kept.iter().filter(|row| row.kind == kind).count();
+        assert_eq!(["credentials", "access-token", "refresh-token"].map(count), [0, 1, 1]);
+        std::fs::remove_file(&path).unwrap();
+    }
+}

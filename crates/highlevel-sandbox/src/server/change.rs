@@ -76,7 +76,7 @@ impl Drop for CredentialsMut<'_> {
     }
 }
 
-/// What exists while it is read or changed. Whoever holds [`State::shared_world`] keeps it as it was.
+/// What exists while it is read or changed. A holder of [`State::shared_world`] keeps what existed before a change.
 pub(crate) struct WorldMut<'a>(pub(super) MutexGuard<'a, Arc<World>>);
 
 impl Deref for WorldMut<'_> {

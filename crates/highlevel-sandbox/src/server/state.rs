@@ -57,7 +57,7 @@ pub(crate) struct State {
     pub(crate) long_events: Semaphore,
     /// How many events may wait for their time.
     pub(crate) delayed_events: Arc<Semaphore>,
-    /// Who is reading a snapshot.
+    /// A permit to read a snapshot.
     pub(crate) snapshots: Semaphore,
     pub(crate) faults: FaultBook,
     /// Who may use the sandbox, and from where.

@@ -27,7 +27,7 @@ fn write_some(stream: &mut TcpStream, bytes: &[u8]) {
 }
 
 #[test]
-fn more_clients_that_do_not_read_than_there_are_files_keep_nobody_out() {
+fn more_clients_that_do_not_read_than_there_are_files_keep_no_client_out() {
     let count = available().min(1_050);
     let program = Program::start("ulimit -n 1024", "");
     let max = program.health()["connections"]["max"].as_u64().unwrap();
@@ -54,7 +54,7 @@ fn more_clients_that_do_not_read_than_there_are_files_keep_nobody_out() {
 }
 
 #[test]
-fn slow_clients_of_every_kind_keep_nobody_out() {
+fn slow_clients_of_every_kind_keep_no_client_out() {
     let count = available().min(2_000);
     let program = Program::start(":", "");
     let kinds: [(&str, &str); 5] = [

@@ -13,6 +13,8 @@ mod state;
 
 use std::collections::BTreeSet;
 
+use std::pin::pin;
+
 use highlevel_sandbox::{Contract, Sandbox};
 use reqwest::Method;
 use reqwest::header::CONTENT_TYPE;
@@ -360,4 +362,33 @@ async fn a_slow_long_body_does_not_hold_up_another_one() {
     one.write_all(&first.as_bytes()[first.len() / 2..]).await.unwrap();
     assert!(line(&mut one).await.starts_with("HTTP/1.1 204 "));
     assert_eq!(sandbox.contact("a").unwrap().name.as_deref(), Some("first"));
+}
+
+#[tokio::test]
+async fn a_large_seed_does_not_hold_up_other_requests() {
+    let sandbox = Sandbox::start().await.unwrap();
+    let message = |number: usize| {
+        json!({
+            "id": format!("m{number}"), "contactId": sandbox.contact_id(),
+            "conversationId": sandbox.conversation_id(), "direction": "inbound", "channel": "SMS",
+            "dateAdded": "2026-01-31T09:30:00Z", "status": "delivered", "request": {"message": "Hello"},
+        })
+    };
+    let seed = json!({ "messages": (0..20_000).map(message).collect::<Vec<_>>() });
+    let mut seeding = pin!(bare(&sandbox, Method::PUT, "/_sandbox/seed").json(&seed).send());
+    let mut meanwhile = 0;
+    let seeded = loop {
+        let health = bare(&sandbox, Method::GET, "/_sandbox/health").send();
+        tokio::select! {
+            biased;
+            seeded = &mut seeding => break seeded.unwrap(),
+            health = health => {
+                assert_eq!(health.unwrap().status(), 200);
+                meanwhile += 1;
+            }
+        }
+    };
+    assert_eq!(seeded.status(), 204);
+    assert_eq!(sandbox.messages().len(), 20_000);
+    assert!(meanwhile >= 5, "{meanwhile} responses");
 }

@@ -456,3 +456,29 @@ async fn statuses_are_told_in_the_order_in_which_they_were_set() {
         assert_eq!(told, ["pending", "delivered", "read"], "{id}");
     }
 }
+
+#[tokio::test]
+async fn targets_that_hang_do_not_delay_the_events_of_others() {
+    const HANGING: usize = 40;
+    let receiver = Receiver::start(StatusCode::OK).await;
+    let sandbox = Sandbox::builder().webhook_timeout(Duration::from_secs(600)).start().await.unwrap();
+    let listeners: Vec<_> =
+        (0..HANGING).map(|_| std::net::TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+    // More for each of them than may be under way.
+    for _ in 0..10 {
+        for listener in &listeners {
+            let url = format!("http://{}/", listener.local_addr().unwrap());
+            sandbox.trigger(&Trigger::new("INSTALL").url(url)).unwrap();
+        }
+    }
+    // By then those that hang are known to.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    for number in 1..=20 {
+        let event = sandbox.trigger(&Trigger::new("INSTALL").url(&receiver.url)).unwrap();
+        sandbox.wait_for_attempts(number, PATIENCE).await.unwrap();
+        assert_eq!(sandbox.delivery(event.id).unwrap().status(), Some(200), "{number}");
+    }
+    // Of the others none has ended.
+    let ended = sandbox.deliveries().iter().filter(|delivery| !delivery.attempts.is_empty()).count();
+    assert_eq!(ended, 20);
+}
