@@ -386,7 +386,7 @@ impl<'a, O: Operation> Call<'a, O> {
                 if !self.client.connection().budget.try_retry() {
                     return Step::Finish(Err(failed.error));
                 }
-                pause
+                failed.retry_after.map_or(pause, |wait| wait.max(pause))
             }
             Next::Unavailable(wait) => {
                 self.progress.unavailable = true;

@@ -74,12 +74,13 @@ impl OAuth {
             })?),
             Request::Code(_) | Request::Refresh(..) => None,
         };
-        self.connection.settled.settle().await;
-        let exchange = self.connection.context(authorization, timeout, gate).moving_headers();
         let slot = match tokio::time::timeout(timeout, self.connection.slot()).await {
             Ok(slot) => slot.map_err(|error| Refusal { failure: TokenFailure::NotSent, error })?,
             Err(_) => return Err(out_of_time(request)),
         };
+        // Connections may have been closed while this waited for one of them.
+        self.connection.settled.settle().await;
+        let exchange = self.connection.context(authorization, timeout, gate).moving_headers();
         let wire = self.connection.below(slot.http.clone(), &exchange);
         let result = wire.form(request.path(), &self.fields(request)).await;
         let observation = exchange.take();

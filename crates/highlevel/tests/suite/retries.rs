@@ -3,7 +3,7 @@
 use std::future::pending;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use highlevel::limit::{Acquire, Permit};
 use highlevel::{
@@ -177,6 +177,27 @@ async fn a_wait_beyond_the_deadline_ends_the_call_at_once() {
             let told = error.retry_after().expect("a wait");
             assert!(told > HOUR / 2, "{status} {wait}: {told:?}");
             assert_eq!(server.requests().len(), 1);
+        }
+    }
+}
+
+/// Repeating a GET is safe, but a server that asks for a pause gets it.
+#[tokio::test]
+async fn idempotent_requests_are_retried_after_the_wait_that_the_server_asks_for() {
+    for (wait, attempts) in [("1", 2), ("3600", 1)] {
+        let busy = answer(BUSY, &format!("retry-after: {wait}\r\n"), "busy");
+        let server = in_turn(vec![busy, answer("200 OK", "", "{}")]).await;
+        let client = builder(server.url()).build().expect("a client");
+        let began = Instant::now();
+        let result = client.request(reqwest::Method::GET, "/contacts/c1").send().await;
+        assert_eq!(server.requests().len(), attempts, "{wait}: {result:?}");
+        match result {
+            Ok(receipt) => {
+                assert_eq!((receipt.attempts(), attempts), (2, 2));
+                // A pause never ends early; how late it ends is the machine's business.
+                assert!(began.elapsed() >= Duration::from_secs(1), "{:?}", began.elapsed());
+            }
+            Err(error) => assert_eq!((error.retry_after(), attempts), (Some(HOUR), 1)),
         }
     }
 }
