@@ -5,6 +5,8 @@
 //! transaction, which is on the disk (`fdatasync`, on macOS `F_FULLFSYNC`) before anyone is told that it is.
 
 mod file;
+#[allow(dead_code, reason = "integrated next")]
+mod opening;
 
 use std::collections::BTreeMap;
 use std::io;

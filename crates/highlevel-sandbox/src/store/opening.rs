@@ -1,0 +1,364 @@
+//! Opening the state file: exactly one process gets it, whatever is at the path, and nothing at the path is changed
+//! before it is known to be a whole state file.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
+use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use redb::StorageBackend;
+
+use crate::identifiers::Identifiers;
+use crate::server::lock;
+
+/// A file at the path, locked against other processes.
+pub(super) enum Opened {
+    /// It did not exist or was empty. It is locked by its database.
+    New(redb::Database),
+    /// It has content, which was not looked at.
+    Existing(File),
+}
+
+/// Why a path cannot be used.
+#[derive(Debug)]
+pub(super) enum OpenError {
+    /// Another process has it open.
+    Locked,
+    /// A device, a FIFO, a socket or a directory.
+    NotAFile,
+    /// A symbolic link to a path where nothing is.
+    DanglingLink,
+    System(io::Error),
+}
+
+impl From<io::Error> for OpenError {
+    fn from(error: io::Error) -> Self {
+        Self::System(error)
+    }
+}
+
+/// Opens the file at a path, or creates it. `initialise` makes a database of an empty file that has no name yet; what has
+/// the name is whole, whenever the machine stops.
+pub(super) fn open<E: From<OpenError>>(
+    path: &Path,
+    initialise: impl Fn(File) -> Result<redb::Database, E>,
+) -> Result<Opened, E> {
+    loop {
+        let Some((path, metadata)) = find(path)? else {
+            match create(path, &initialise)? {
+                Some(database) => return Ok(Opened::New(database)),
+                // Another process has just created it.
+                None => continue,
+            }
+        };
+        if !metadata.is_file() {
+            return Err(OpenError::NotAFile.into());
+        }
+        let file = match OpenOptions::new().read(true).write(true).open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == ErrorKind::NotFound => continue,
+            Err(error) => return Err(OpenError::System(error).into()),
+        };
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(OpenError::Locked.into()),
+            // Not every file system has locks. The database has none there either.
+            Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Unsupported => {}
+            Err(TryLockError::Error(error)) => return Err(OpenError::System(error).into()),
+        }
+        let opened = file.metadata().map_err(OpenError::System)?;
+        // What was opened may be something else than what was found, or have been replaced before it was locked.
+        let is_still_there = fs::metadata(&path).is_ok_and(|there| is_same(&there, &opened));
+        if !is_still_there {
+            continue;
+        }
+        if !opened.is_file() {
+            return Err(OpenError::NotAFile.into());
+        }
+        if opened.len() > 0 {
+            return Ok(Opened::Existing(file));
+        }
+        // Empty, and locked until it is replaced: no other process does the same.
+        let (temporary, new) = unnamed(&path, &initialise)?;
+        let replaced = fs::rename(&temporary, &path).and_then(|()| sync_directory(&path));
+        if let Err(error) = replaced {
+            let _ = fs::remove_file(&temporary);
+            return Err(OpenError::System(error).into());
+        }
+        return Ok(Opened::New(new));
+    }
+}
+
+/// The path without links, and what is there; `None` if nothing is.
+fn find(path: &Path) -> Result<Option<(PathBuf, Metadata)>, OpenError> {
+    let is_link = match fs::symlink_metadata(path) {
+        Ok(metadata) => metadata.is_symlink(),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(OpenError::System(error)),
+    };
+    let resolved = fs::canonicalize(path).and_then(|path| Ok((fs::metadata(&path)?, path)));
+    match resolved {
+        Ok((metadata, path)) => Ok(Some((path, metadata))),
+        Err(error) if error.kind() == ErrorKind::NotFound && is_link => Err(OpenError::DanglingLink),
+        // It was removed in between.
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(OpenError::System(error)),
+    }
+}
+
+/// Creates the file, unless there is one by then.
+fn create<E: From<OpenError>>(
+    path: &Path,
+    initialise: &impl Fn(File) -> Result<redb::Database, E>,
+) -> Result<Option<redb::Database>, E> {
+    let (temporary, database) = unnamed(path, initialise)?;
+    // Unlike renaming, a link never replaces what is at the path.
+    let linked = fs::hard_link(&temporary, path);
+    let removed = fs::remove_file(&temporary);
+    match linked {
+        Ok(()) => {
+            removed.and_then(|()| sync_directory(path)).map_err(OpenError::System)?;
+            Ok(Some(database))
+        }
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(None),
+        Err(error) => Err(OpenError::System(error).into()),
+    }
+}
+
+/// A database in a file with a name of its own beside the path. It is for the owner alone, because it holds tokens.
+fn unnamed<E: From<OpenError>>(
+    path: &Path,
+    initialise: &impl Fn(File) -> Result<redb::Database, E>,
+) -> Result<(PathBuf, redb::Database), E> {
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(format!(".{}.new", Identifiers::new(None).object_id()));
+    let temporary = PathBuf::from(temporary);
+    let mut options = OpenOptions::new();
+    // Fails if anything is there, a link included.
+    options.read(true).write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let file = options.open(&temporary).map_err(OpenError::System)?;
+    match initialise(file) {
+        Ok(database) => Ok((temporary, database)),
+        Err(error) => {
+            let _ = fs::remove_file(&temporary);
+            Err(error)
+        }
+    }
+}
+
+/// The name itself is in the directory. Not every system can put that on the disk.
+#[allow(clippy::unnecessary_wraps, reason = "it is one of several steps that can fail")]
+fn sync_directory(path: &Path) -> io::Result<()> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    if let Ok(directory) = File::open(parent.unwrap_or(Path::new("."))) {
+        let _ = directory.sync_all();
+    }
+    Ok(())
+}
+
+#[cfg(unix)]
+fn is_same(one: &Metadata, other: &Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt;
+
+    (one.dev(), one.ino()) == (other.dev(), other.ino())
+}
+
+/// There, a file that is open cannot be replaced.
+#[cfg(not(unix))]
+fn is_same(_: &Metadata, _: &Metadata) -> bool {
+    true
+}
+
+/// The bytes of one page of an overlay.
+const PAGE: u64 = 4096;
+
+/// A file whose changes stay in memory: a damaged database can be opened, repaired and read in it, and the file stays as
+/// it is.
+#[derive(Debug)]
+pub(super) struct Overlay(Mutex<Layers>);
+
+#[derive(Debug)]
+struct Layers {
+    file: File,
+    /// From here on, the bytes of the file no longer count.
+    file_len: u64,
+    len: u64,
+    /// The pages that were written.
+    pages: BTreeMap<u64, Vec<u8>>,
+}
+
+impl Overlay {
+    pub(super) fn new(file: File) -> io::Result<Self> {
+        let len = file.metadata()?.len();
+        Ok(Self(Mutex::new(Layers { file, file_len: len, len, pages: BTreeMap::new() })))
+    }
+}
+
+impl Layers {
+    /// Fills a buffer from the file, with zeros after its end.
+    fn read_file(&mut self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        let available = self.file_len.saturating_sub(offset);
+        let count = usize::try_from(available).unwrap_or(usize::MAX).min(out.len());
+        let (from_file, rest) = out.split_at_mut(count);
+        rest.fill(0);
+        self.file.seek(SeekFrom::Start(offset))?;
+        self.file.read_exact(from_file)
+    }
+
+    fn page(&mut self, number: u64) -> io::Result<Vec<u8>> {
+        if let Some(page) = self.pages.get(&number) {
+            return Ok(page.clone());
+        }
+        let mut page = vec![0; usize::try_from(PAGE).unwrap_or_default()];
+        self.read_file(number * PAGE, &mut page)?;
+        Ok(page)
+    }
+
+    fn check(&self, offset: u64, count: usize) -> io::Result<()> {
+        let end = offset.checked_add(count as u64).filter(|end| *end <= self.len);
+        end.map(|_| ()).ok_or_else(|| io::Error::from(ErrorKind::UnexpectedEof))
+    }
+}
+
+/// The parts of a range that lie in one page each: the page, where in it the part begins, and its length.
+fn parts(offset: u64, count: usize) -> impl Iterator<Item = (u64, usize, usize)> {
+    let end = offset + count as u64;
+    std::iter::successors((count > 0).then_some(offset), move |at| {
+        let next = (at / PAGE + 1) * PAGE;
+        (next < end).then_some(next)
+    })
+    .map(move |at| {
+        let stop = ((at / PAGE + 1) * PAGE).min(end);
+        let index = |number: u64| usize::try_from(number).unwrap_or_default();
+        (at / PAGE, index(at % PAGE), index(stop - at))
+    })
+}
+
+impl StorageBackend for Overlay {
+    fn len(&self) -> io::Result<u64> {
+        Ok(lock(&self.0).len)
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        let mut layers = lock(&self.0);
+        layers.check(offset, out.len())?;
+        layers.read_file(offset, out)?;
+        let mut done = 0;
+        for (number, start, count) in parts(offset, out.len()) {
+            if let Some(page) = layers.pages.get(&number) {
+                out[done..done + count].copy_from_slice(&page[start..start + count]);
+            }
+            done += count;
+        }
+        Ok(())
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        let mut layers = lock(&self.0);
+        if len < layers.len {
+            layers.file_len = layers.file_len.min(len);
+            layers.pages.split_off(&len.div_ceil(PAGE));
+            let kept = usize::try_from(len % PAGE).unwrap_or_default();
+            if kept > 0
+                && let Some(page) = layers.pages.get_mut(&(len / PAGE))
+            {
+                page[kept..].fill(0);
+            }
+        }
+        layers.len = len;
+        Ok(())
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        let mut layers = lock(&self.0);
+        layers.check(offset, data.len())?;
+        let mut done = 0;
+        for (number, start, count) in parts(offset, data.len()) {
+            let mut page = layers.page(number)?;
+            page[start..start + count].copy_from_slice(&data[done..done + count]);
+            layers.pages.insert(number, page);
+            done += count;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use fastrand::Rng;
+
+    use super::*;
+
+    struct Scratch(PathBuf);
+
+    impl Scratch {
+        fn new() -> Self {
+            let path = std::env::temp_dir().join(Identifiers::new(None).uuid());
+            fs::create_dir(&path).unwrap();
+            Self(path)
+        }
+    }
+
+    impl Drop for Scratch {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    fn bytes(rng: &mut Rng, count: usize) -> Vec<u8> {
+        let mut bytes = vec![0; count];
+        rng.fill(&mut bytes);
+        bytes
+    }
+
+    /// The oracle is the same operations on bytes in memory.
+    #[test]
+    fn an_overlay_reads_like_the_file_it_would_have_written() {
+        let scratch = Scratch::new();
+        for seed in 0..50 {
+            let mut rng = Rng::with_seed(seed);
+            let count = rng.usize(..20_000);
+            let mut expected = bytes(&mut rng, count);
+            let original = expected.clone();
+            let path = scratch.0.join(seed.to_string());
+            File::create(&path).unwrap().write_all(&original).unwrap();
+            let overlay = Overlay::new(File::open(&path).unwrap()).unwrap();
+            for _ in 0..200 {
+                let len = expected.len();
+                match rng.u8(..4) {
+                    0 => {
+                        let len = rng.usize(..30_000);
+                        expected.resize(len, 0);
+                        overlay.set_len(len as u64).unwrap();
+                    }
+                    1 | 2 => {
+                        let start = rng.usize(..=len);
+                        let count = rng.usize(..=(len - start).min(9_000));
+                        let data = bytes(&mut rng, count);
+                        expected[start..start + data.len()].copy_from_slice(&data);
+                        overlay.write(start as u64, &data).unwrap();
+                    }
+                    _ => {
+                        let start = rng.usize(..=len);
+                        let mut found = vec![7; rng.usize(..=len - start)];
+                        overlay.read(start as u64, &mut found).unwrap();
+                        assert!(found == expected[start..start + found.len()], "seed {seed}");
+                    }
+                }
+                assert_eq!(overlay.len().unwrap(), expected.len() as u64);
+            }
+            let end = expected.len() as u64;
+            assert!(overlay.read(end, &mut [0]).is_err() && overlay.write(u64::MAX, &[0]).is_err());
+            assert!(fs::read(&path).unwrap() == original, "seed {seed}: the file was changed");
+        }
+    }
+}
