@@ -117,9 +117,14 @@ pub(crate) fn takes_long(method: &Method, path: &str) -> bool {
     is_long || (*method == Method::GET && !SHORT.contains(&path))
 }
 
-/// The answer when the state file cannot be written.
+/// The response when the state file cannot be written.
 pub(crate) fn not_written(error: &io::Error) -> Output {
-    Problem { status: StatusCode::INTERNAL_SERVER_ERROR, message: error.to_string() }.into()
+    unwritable(error).into()
+}
+
+/// The reason why nothing was changed: the state file cannot be written.
+pub(crate) fn unwritable(error: &io::Error) -> Problem {
+    Problem { status: StatusCode::INTERNAL_SERVER_ERROR, message: error.to_string() }
 }
 
 fn routes() -> impl Iterator<Item = &'static Route> {

@@ -3,10 +3,12 @@
 mod oauth;
 mod state;
 
+pub(crate) use state::recalled;
+
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
 use http::Uri;
@@ -25,6 +27,7 @@ use crate::rate_limit::{Account, RateLimit, RateLimiter};
 use crate::runtime::Runtime;
 use crate::sandbox::Sandbox;
 use crate::server::{self, Beginning, State, Traffic};
+use crate::store::Memory;
 use crate::webhook::{self, Keyring, Outbox, RetrySchedule, Targets};
 use crate::world;
 
@@ -292,7 +295,9 @@ impl SandboxBuilder {
             settings: self.settings.clone(),
         };
         grant_all(&mut credentials)?;
-        let state = Arc::new(State {
+        let state = Arc::new_cyclic(|myself| State {
+            myself: Weak::clone(myself),
+            after_credentials: Mutex::default(),
             contract,
             clock: Clock::new(),
             token,
@@ -332,7 +337,15 @@ impl SandboxBuilder {
             ledger,
         });
 
+        if let Some(store) = &state.store {
+            let memory: Weak<dyn Memory> = state.myself.clone();
+            store.attach(memory);
+        }
         state.keep_beginning(rewrite, added);
+        if let Some(store) = &state.store {
+            // A file that cannot be written at the start cannot be used.
+            store.settled().await?;
+        }
         let runtime = Runtime::start().await?;
         runtime.handle().spawn(webhook::courier::run(Arc::clone(&state), self.webhook_timeout, attempts));
         let serving = runtime.handle().spawn(serve(listener, Arc::clone(&state)));

@@ -56,6 +56,8 @@ pub use ledger::{Entries, Entry, Fingerprint, NotAFingerprint, RecordedRequest};
 pub use oauth::{App, InstallEvents, Resource, TokenRequests};
 pub use rate_limit::{RateLimit, Window};
 pub use sandbox::{Accepted, DeliveriesTimedOut, Sandbox};
+#[doc(hidden)]
+pub use store::CHECK_THREAD;
 pub use webhook::{
     AttemptCause, CallOutcome, Delivery, DeliveryAttempt, DeliveryOutcome, DeliveryState, HostileMode,
     Hostilities, Replay, RetrySchedule, SimulatedCall, Trigger, WebhookKey,

@@ -9,6 +9,13 @@ use std::process::ExitCode;
 use cli::{arguments, failure};
 
 fn main() -> ExitCode {
+    let print_panic = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        // A damaged state file can make the database panic. What is reported is that the file is damaged.
+        if std::thread::current().name() != Some(highlevel_sandbox::CHECK_THREAD) {
+            print_panic(panic);
+        }
+    }));
     // Warnings, for example that the state file cannot be written, go to standard error. The formatter escapes terminal
     // sequences in them.
     tracing_subscriber::fmt()

@@ -203,6 +203,11 @@ async fn administer(
     }
     let longest = admin::longest(&head.method, path);
     let (received, reservation) = body::receive(body, longest, state.read_timeout, connection).await?;
+    if !head.method.is_safe()
+        && let Err(error) = state.check_writable()
+    {
+        return Ok(Decided { response: shown(admin::not_written(&error)), reservation, turn: None });
+    }
     let before = state.submitted();
     let mut turn = None;
     let output = match received {
@@ -271,6 +276,10 @@ async fn inspect(
         Received::TooLarge(_) => Err(Problem::too_large(body::LONGEST)),
         Received::TooSlow(_) | Received::Unread => Err(Problem::too_slow()),
     });
+    let allowed = allowed.and_then(|()| match state.check_writable() {
+        Err(error) if !head.method.is_safe() => Err(admin::unwritable(&error)),
+        _ => Ok(()),
+    });
     let asked = inspector::Asked::new(target, &head.headers, received.bytes());
     let response = match allowed {
         // To look takes as long as there is much to look at.
@@ -288,7 +297,7 @@ async fn inspect(
     let written = state.written_since(before).await;
     let response = written.map_or_else(
         |error| {
-            let problem = Problem { status: StatusCode::INTERNAL_SERVER_ERROR, message: error.to_string() };
+            let problem = admin::unwritable(&error);
             let asked = inspector::Asked::new(target, &head.headers, received.bytes());
             inspector::refused(state, &head.method, &asked, problem)
         },

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use http::Method;
+use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::{Input, Output, Problem, Route};
+use super::{Content, Input, Output, Problem, Route};
 use crate::server::State;
 
 pub(super) const ROUTES: &[Route] = &[Route { method: Method::GET, path: "health", handler: show }];
@@ -17,10 +17,13 @@ fn show(state: &Arc<State>, _: &Input<'_>) -> Result<Output, Problem> {
         let written = store.written();
         json!({ "transactions": written.transactions, "rows": written.rows, "bytes": written.bytes })
     });
-    Ok(Output::ok(json!({
+    let failure = state.store.as_ref().and_then(crate::store::Store::failure);
+    let body = json!({
         "server": "highlevel-sandbox",
-        "status": "ok",
+        "status": if failure.is_some() { "failing" } else { "ok" },
         "version": env!("CARGO_PKG_VERSION"),
+        // The reason why nothing can be changed.
+        "failure": failure.as_deref(),
         "memory": retained.to_json(),
         "connections": {
             "open": retained.traffic.connections,
@@ -28,5 +31,7 @@ fn show(state: &Arc<State>, _: &Input<'_>) -> Result<Output, Problem> {
             "closed": retained.traffic.closed,
         },
         "written": written,
-    })))
+    });
+    let status = if failure.is_some() { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
+    Ok(Output { status, content: Content::Json(body) })
 }

@@ -214,6 +214,21 @@ pub(super) fn encoded(key: [u8; 32]) -> Value {
     STANDARD.encode(key).into()
 }
 
+/// What rows of a state file stand for: what exists, and the credentials.
+///
+/// # Errors
+///
+/// Returns an error if a row cannot be used.
+pub(crate) fn recalled(rows: Vec<Kept>) -> io::Result<(World, KeptCredentials)> {
+    let invalid = |error: Box<dyn Error + Send + Sync>| io::Error::new(ErrorKind::InvalidData, error);
+    let mut recalled = Recalled::default();
+    for row in rows {
+        recalled.take(row).map_err(|error| invalid(error.into()))?;
+    }
+    let world = of(recalled.records).map_err(|conflict| invalid(conflict.to_string().into()))?;
+    Ok((world, recalled.credentials))
+}
+
 fn of(mut records: Vec<Record>) -> Result<World, Conflict> {
     let mut world = World::default();
     // A conversation may have been written before the contact that it is with was written again; what is named goes

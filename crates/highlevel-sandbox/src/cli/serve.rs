@@ -139,10 +139,17 @@ async fn stdin_closed(is_wanted: bool) {
     let _ = end.await;
 }
 
+/// The same number on Linux, macOS and the BSDs.
+#[cfg(unix)]
+const SIGXFSZ: i32 = 25;
+
 /// Ctrl-C, and what a supervisor sends.
 struct Signals {
     #[cfg(unix)]
     signals: [tokio::signal::unix::Signal; 2],
+    /// Caught and ignored: it ends the process when the state file reaches the limit on the size of files.
+    #[cfg(unix)]
+    _file_too_large: tokio::signal::unix::Signal,
 }
 
 impl Signals {
@@ -153,6 +160,8 @@ impl Signals {
                 use tokio::signal::unix::{SignalKind, signal};
                 [signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?]
             },
+            #[cfg(unix)]
+            _file_too_large: tokio::signal::unix::signal(tokio::signal::unix::SignalKind::from_raw(SIGXFSZ))?,
         })
     }
 

@@ -175,19 +175,24 @@ fn send(state: &Arc<State>, app: &App, event: &str, webhook_id: String, payload:
             state.outbox.send(Event { name, webhook_id, message_id: None, url, body }, now);
         }
     };
-    let now = state.clock.now();
-    if due <= now {
-        return go(state, now);
+    if due <= state.clock.now() {
+        return state.after_credentials(move |state| go(state, state.clock.now()));
     }
     let Ok(place) = Arc::clone(&state.delayed_events).try_acquire_owned() else {
         tracing::warn!(event, "too many events wait for their time: one is dropped");
         return;
     };
-    let state = Arc::clone(state);
-    tokio::spawn(async move {
-        let _place = place;
-        state.clock.sleep_until(due).await;
-        go(&state, state.clock.now());
+    // The effect happens in the thread that writes the state file.
+    let runtime = tokio::runtime::Handle::current();
+    let later = Arc::downgrade(state);
+    state.after_credentials(move |_| {
+        runtime.spawn(async move {
+            let _place = place;
+            if let Some(state) = later.upgrade() {
+                state.clock.sleep_until(due).await;
+                go(&state, state.clock.now());
+            }
+        });
     });
 }
 

@@ -5,7 +5,7 @@ use std::ops::{Deref, DerefMut};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, MutexGuard};
 
-use chrono::SecondsFormat;
+use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::Value;
 
 use super::{State, lock};
@@ -13,8 +13,8 @@ use crate::credentials::{Credentials, Grant, KeptCredentials};
 use crate::fidelity::Settings;
 use crate::ledger::Happened;
 use crate::rate_limit::{RateLimit, RateLimiter};
-use crate::store::Change;
-use crate::webhook::{Hostilities, RetrySchedule};
+use crate::store::{Change, Kept, Memory};
+use crate::webhook::{Event, Hostilities, RetrySchedule};
 use crate::world::{Conflict, Kind, Record, Snapshot, StatusUpdate, Stored, StoredSnapshot, World};
 
 /// What the ledger calls a change of credentials.
@@ -71,7 +71,11 @@ impl Drop for CredentialsMut<'_> {
         let changed = self.credentials.take_changed();
         if !changed.is_empty() {
             self.state.keep(changed);
-            self.state.ledger.record(Happened::Changed(CREDENTIALS));
+            self.state.announce(Happened::Changed(CREDENTIALS));
+        }
+        // While the credentials are locked, all of them are of this change.
+        for effect in std::mem::take(&mut *lock(&self.state.after_credentials)) {
+            self.state.when_written(effect);
         }
     }
 }
@@ -113,6 +117,22 @@ impl From<io::Error> for Unchanged {
     }
 }
 
+impl Memory for State {
+    fn roll_back(&self, read: &mut dyn FnMut() -> io::Result<Vec<Kept>>) -> io::Result<()> {
+        let mut world = self.world();
+        let mut credentials = lock(&self.credentials);
+        let (there, kept) = crate::builder::recalled(read()?)?;
+        let mut restored = credentials.clone();
+        restored.restore(kept)?;
+        restored.take_changed();
+        *world.0 = Arc::new(there);
+        *credentials = restored;
+        lock(&self.after_credentials).clear();
+        self.ledger.record(Happened::Changed("state"));
+        Ok(())
+    }
+}
+
 impl State {
     /// Puts records in place of those with the same ids, or adds them. All of them, or none.
     pub(crate) fn put(
@@ -129,19 +149,21 @@ impl State {
             }
         }
         world.put(records.iter().cloned())?;
-        let mut changes = Vec::new();
+        let (mut changes, mut entries) = (Vec::new(), Vec::new());
         for record in records {
-            let entry = match &record {
+            entries.push(match &record {
                 Record::Message(message) => Happened::Message(Arc::clone(message)),
                 other => Happened::Changed(other.kind().as_str()),
-            };
+            });
             if self.store.is_some() {
                 changes.push(Change::record(record));
             }
-            self.ledger.record(entry);
         }
         changes.extend(self.evict_messages(world));
         self.keep(changes);
+        for entry in entries {
+            self.announce(entry);
+        }
         Ok(())
     }
 
@@ -164,7 +186,7 @@ impl State {
         let found = !gone.is_empty();
         self.keep(gone.into_iter().map(|(kind, id)| Change::gone(kind.as_str(), id)).collect());
         if found {
-            self.ledger.record(Happened::Changed(kind.as_str()));
+            self.announce(Happened::Changed(kind.as_str()));
         }
         found
     }
@@ -226,7 +248,7 @@ impl State {
         changes.extend(records.iter().cloned().map(Change::record));
         changes.extend(self.evicted(evicted));
         self.keep(changes);
-        self.ledger.record(Happened::Changed("state"));
+        self.announce(Happened::Changed("state"));
         drop((credentials, world));
         Ok(())
     }
@@ -263,7 +285,7 @@ impl State {
         if let Some(store) = &self.store {
             store.replace(self.rows(&guard, &credentials));
         }
-        self.ledger.record(Happened::Changed("state"));
+        self.announce(Happened::Changed("state"));
         drop((credentials, guard));
         // This may take long, and nothing has to wait for it.
         drop(before);
@@ -304,6 +326,47 @@ impl State {
         let grant = Grant::private_integration(&self.account.app_id, location_id);
         self.credentials_mut().grant(&token, grant)?;
         Ok(token)
+    }
+
+    /// Runs an effect when all that was changed until now is on the disk: at once without a state file, and never if it
+    /// cannot be written.
+    pub(crate) fn when_written(&self, effect: impl FnOnce(&Self) + Send + 'static) {
+        match (&self.store, self.myself.upgrade()) {
+            (Some(store), Some(myself)) => {
+                let myself = Arc::downgrade(&myself);
+                store.when_written(move || {
+                    if let Some(state) = myself.upgrade() {
+                        effect(&state);
+                    }
+                });
+            }
+            _ => effect(self),
+        }
+    }
+
+    /// Runs an effect when the credentials that are locked at the moment are unlocked, and their change is on the disk.
+    pub(crate) fn after_credentials(&self, effect: impl FnOnce(&Self) + Send + 'static) {
+        lock(&self.after_credentials).push(Box::new(effect));
+    }
+
+    /// Has the ledger know of a change when it is on the disk.
+    fn announce(&self, entry: Happened) {
+        self.when_written(move |state| state.ledger.record(entry));
+    }
+
+    /// Sends a webhook of a change when it is on the disk.
+    pub(crate) fn send_webhook(&self, event: Event, now: DateTime<Utc>) {
+        self.when_written(move |state| {
+            state.outbox.send(event, now);
+        });
+    }
+
+    /// Returns an error if nothing can be changed at the moment, because the state file cannot be written.
+    pub(crate) fn check_writable(&self) -> io::Result<()> {
+        match self.store.as_ref().and_then(crate::store::Store::failure) {
+            Some(failure) => Err(io::Error::other(failure.to_string())),
+            None => Ok(()),
+        }
     }
 
     /// Tells those who follow that something changed of which the ledger keeps nothing.

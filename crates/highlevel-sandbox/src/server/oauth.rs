@@ -36,7 +36,10 @@ impl State {
             Received::TooSlow(_) | Received::Unread => {
                 oauth::plain(StatusCode::REQUEST_TIMEOUT, "the body did not come in time")
             }
-            Received::Whole(_) => oauth::answer(self, call, moment.now, trace_id),
+            Received::Whole(_) => match self.check_writable() {
+                Ok(()) => oauth::answer(self, call, moment.now, trace_id),
+                Err(error) => oauth::plain(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
+            },
         };
         let Reply { status, headers, body, recorded } = reply;
         let is_replaced = strike.is_some_and(|strike| strike.fault.made_up_bytes() > 0);

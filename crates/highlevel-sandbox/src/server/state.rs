@@ -1,7 +1,7 @@
 //! What the connections of one sandbox share, and what one request does to it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -72,6 +72,8 @@ pub(crate) struct State {
     pub(crate) started: Instant,
     /// Generates ids, tokens and keys.
     pub(crate) identifiers: Identifiers,
+    /// For effects that happen later.
+    pub(crate) myself: Weak<Self>,
     /// Tells this run from another one with the same state.
     pub(crate) run: String,
     /// Whether it is to end.
@@ -86,11 +88,16 @@ pub(crate) struct State {
     pub(crate) retained: Mutex<Retained>,
     pub(crate) world: Mutex<Arc<World>>,
     pub(crate) credentials: Mutex<Credentials>,
+    /// The effects of a change of the credentials that is not submitted yet.
+    pub(crate) after_credentials: Mutex<Vec<Effect>>,
     pub(crate) limiter: Mutex<RateLimiter>,
     /// What it keeps has a lock of its own.
     pub(crate) outbox: Outbox,
     pub(crate) ledger: Arc<Ledger>,
 }
+
+/// What happens when a change is on the disk.
+pub(crate) type Effect = Box<dyn FnOnce(&State) + Send>;
 
 /// The clock and the new ids of one request.
 pub(super) struct Moment {
@@ -285,6 +292,11 @@ impl State {
         let rulebook = Rulebook { contract: self.contract, settings: lock(&self.settings).clone() };
         let mut world = self.world();
         let mut answer = api::answer(&rulebook, &world, caller, call, &moment.fresh);
+        if (answer.accepted.is_some() || answer.changed.is_some())
+            && let Err(error) = self.check_writable()
+        {
+            return Refusal::not_stored(&error).answer(&moment.fresh.trace_id);
+        }
         if let Some(mut message) = answer.accepted.take() {
             adjust(&mut message);
             let conversation = (world.conversation(&message.conversation_id).is_none()).then(|| {

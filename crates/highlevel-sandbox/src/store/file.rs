@@ -1,12 +1,14 @@
 //! The database.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, ErrorKind, Read};
+use std::fs::File;
+use std::io::{self, ErrorKind, Read, Seek};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::thread;
 
 use redb::{Database, DatabaseError, ReadableDatabase, ReadableTable, StorageError, TableDefinition};
 
+use super::opening::{self, OpenError, Opened, Overlay};
 use super::{Change, Kept, ReadLimits};
 
 /// Kind and id, to the number of the first writing, and JSON.
@@ -24,10 +26,19 @@ const MAX_OTHER_BYTES: usize = 256 * 1024 * 1024;
 /// With which every redb file begins.
 const MAGIC: &[u8] = b"redb\x1A\x0A\xA9\x0D\x0A";
 
+/// The name of the thread in which a file is read for the first time. A damaged file can make the database panic rather
+/// than return an error; the program prints nothing of a panic in this thread.
+pub const CHECK_THREAD: &str = "highlevel-sandbox-check";
+
 /// A file that is open, and locked against others.
 pub(super) struct StateFile {
-    database: Database,
-    /// The number for what comes next.
+    /// `None` after an error, until it can be opened again: the database does nothing more then.
+    database: Option<Database>,
+    /// The same file, however its name is changed.
+    file: File,
+    path: PathBuf,
+    limits: ReadLimits,
+    /// The number of the row that is the newest.
     next: u64,
     /// The format in the file is the one before.
     is_former: bool,
@@ -35,10 +46,25 @@ pub(super) struct StateFile {
 
 impl StateFile {
     pub(super) fn open(path: &Path, limits: ReadLimits) -> io::Result<(Self, Vec<Kept>, usize)> {
-        // A damaged file can make the database panic rather than say so.
-        catch_unwind(AssertUnwindSafe(|| read(path, limits)))
-            .unwrap_or_else(|_| Err(Fault::Damaged("it cannot be read".to_owned())))
-            .map_err(|fault| fault.words(path))
+        open(path, limits).map_err(|fault| fault.words(path))
+    }
+
+    /// Opens the database again after an error, and returns what is in it.
+    pub(super) fn reopen(&mut self) -> io::Result<Vec<Kept>> {
+        // The lock goes with the database, and comes back with it.
+        self.database = None;
+        if !opening::is_at(&self.file, &self.path) {
+            return Err(io::Error::other("the file was removed or replaced; restart the sandbox"));
+        }
+        let again = catch_unwind(AssertUnwindSafe(|| -> Result<_, Fault> {
+            let database = database(self.file.try_clone().map_err(Fault::System)?)?;
+            let Rows { kept, next, .. } = rows(&database, self.limits)?;
+            Ok((database, kept, next))
+        }));
+        let again = again.unwrap_or_else(|_| Err(Fault::Damaged("it cannot be read".to_owned())));
+        let (database, kept, next) = again.map_err(|fault| fault.words(&self.path))?;
+        (self.database, self.next) = (Some(database), next);
+        Ok(kept)
     }
 
     /// Writes all changes or none, and returns when they are on the disk: how many rows, and how many bytes of JSON.
@@ -47,21 +73,31 @@ impl StateFile {
         clear: bool,
         changes: impl Iterator<Item = Change>,
     ) -> io::Result<(u64, u64)> {
+        // What is written to a file without a name is lost with the process.
+        if !opening::is_at(&self.file, &self.path) {
+            return Err(io::Error::other("the file was removed or replaced"));
+        }
+        catch_unwind(AssertUnwindSafe(|| self.commit(clear, changes)))
+            .unwrap_or_else(|_| Err(io::Error::other("the database in it is damaged")))
+    }
+
+    fn commit(&mut self, clear: bool, changes: impl Iterator<Item = Change>) -> io::Result<(u64, u64)> {
         let (mut rows, mut bytes) = (0, 0);
+        let Some(database) = &self.database else { return Err(io::Error::other("the database is closed")) };
         // Its durability is `Immediate` unless it is set otherwise.
-        let transaction = self.database.begin_write().map_err(io::Error::other)?;
+        let transaction = database.begin_write().map_err(io::Error::other)?;
         {
             let mut things = transaction.open_table(THINGS).map_err(io::Error::other)?;
             if clear {
                 things.retain(|_, _| false).map_err(io::Error::other)?;
             }
-            for Change { kind, id, content } in changes {
+            for Change { kind, id, content, is_new } in changes {
                 let key = (kind, id.as_str());
                 rows += 1;
-                let Some(content) = content else {
+                if is_new || content.is_none() {
                     things.remove(key).map_err(io::Error::other)?;
-                    continue;
-                };
+                }
+                let Some(content) = content else { continue };
                 let known = things.get(key).map_err(io::Error::other)?.map(|known| known.value().0);
                 let number = known.unwrap_or_else(|| {
                     self.next += 1;
@@ -87,17 +123,85 @@ enum Fault {
     Foreign,
     Newer(String),
     Locked,
+    NotAFile,
+    DanglingLink,
     Damaged(String),
     /// With this many bytes beside the messages.
     TooLarge(usize),
     System(io::Error),
 }
 
-fn read(path: &Path, limits: ReadLimits) -> Result<(StateFile, Vec<Kept>, usize), Fault> {
-    if is_new(path)? {
-        make(path)?;
+/// What a database has in it.
+struct Rows {
+    kept: Vec<Kept>,
+    /// How many rows are beyond the limits.
+    unread: usize,
+    next: u64,
+    is_former: bool,
+}
+
+fn open(path: &Path, limits: ReadLimits) -> Result<(StateFile, Vec<Kept>, usize), Fault> {
+    let (database, file, rows) = match opening::open(path, initialise)? {
+        Opened::New(database, file) => {
+            (database, file, Rows { kept: Vec::new(), unread: 0, next: 0, is_former: false })
+        }
+        Opened::Existing(mut file) => {
+            let mut beginning = Vec::new();
+            (&mut file).take(MAGIC.len() as u64).read_to_end(&mut beginning).map_err(Fault::System)?;
+            file.rewind().map_err(Fault::System)?;
+            if beginning != MAGIC {
+                return Err(Fault::Foreign);
+            }
+            // First in an overlay: opening a database repairs it, and a file that is refused is not to be changed.
+            let copy = file.try_clone().map_err(Fault::System)?;
+            let rows = in_its_own_thread(move || {
+                let mut database = database(Overlay::new(copy).map_err(Fault::System)?)?;
+                if !database.check_integrity()? {
+                    tracing::warn!("the state file is repaired");
+                }
+                rows(&database, limits)
+            })?;
+            let opened = file.try_clone().map_err(Fault::System)?;
+            (in_its_own_thread(move || Ok(database(opened)?))?, file, rows)
+        }
+    };
+    let Rows { kept, unread, next, is_former } = rows;
+    let path = path.to_owned();
+    Ok((StateFile { database: Some(database), file, path, limits, next, is_former }, kept, unread))
+}
+
+/// Runs what can panic where no one sees it.
+fn in_its_own_thread<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Fault> + Send + 'static,
+) -> Result<T, Fault> {
+    let thread = thread::Builder::new().name(CHECK_THREAD.to_owned()).spawn(work).map_err(Fault::System)?;
+    thread.join().unwrap_or_else(|_| Err(Fault::Damaged("it cannot be read".to_owned())))
+}
+
+/// Opens the database in a file or an overlay.
+fn database(storage: impl Storage) -> Result<Database, DatabaseError> {
+    let mut builder = Database::builder();
+    storage.open(builder.set_cache_size(CACHE_BYTES))
+}
+
+/// Where a database can be.
+trait Storage {
+    fn open(self, builder: &redb::Builder) -> Result<Database, DatabaseError>;
+}
+
+impl Storage for File {
+    fn open(self, builder: &redb::Builder) -> Result<Database, DatabaseError> {
+        builder.create_file(self)
     }
-    let mut database = Database::builder().set_cache_size(CACHE_BYTES).open(path)?;
+}
+
+impl Storage for Overlay {
+    fn open(self, builder: &redb::Builder) -> Result<Database, DatabaseError> {
+        builder.create_with_backend(self)
+    }
+}
+
+fn rows(database: &Database, limits: ReadLimits) -> Result<Rows, Fault> {
     let transaction = database.begin_read().map_err(damaged)?;
     let Ok(about) = transaction.open_table(ABOUT) else { return Err(Fault::Foreign) };
     let format = about.get("format").map_err(damaged)?.map(|format| format.value().to_owned());
@@ -108,9 +212,6 @@ fn read(path: &Path, limits: ReadLimits) -> Result<(StateFile, Vec<Kept>, usize)
         None => return Err(Fault::Foreign),
     }
     drop((about, transaction));
-    if !database.check_integrity()? {
-        tracing::warn!(path = %path.display(), "the state file was repaired");
-    }
 
     let transaction = database.begin_read().map_err(damaged)?;
     let things = transaction.open_table(THINGS).map_err(damaged)?;
@@ -151,48 +252,28 @@ fn read(path: &Path, limits: ReadLimits) -> Result<(StateFile, Vec<Kept>, usize)
         kept.push(Kept { kind, id, json });
     }
     drop((things, transaction));
-    Ok((StateFile { database, next, is_former }, kept, unread))
+    Ok(Rows { kept, unread, next, is_former })
 }
 
-/// Whether there is nothing at the path; that what is there could be a database, otherwise.
-fn is_new(path: &Path) -> Result<bool, Fault> {
-    let mut beginning = Vec::new();
-    match File::open(path) {
-        Ok(file) => file.take(MAGIC.len() as u64).read_to_end(&mut beginning).map_err(Fault::System)?,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(true),
-        Err(error) => return Err(Fault::System(error)),
-    };
-    match beginning.as_slice() {
-        b"" => Ok(true),
-        MAGIC => Ok(false),
-        _ => Err(Fault::Foreign),
-    }
-}
-
-/// Makes an empty file under another name first: what has the right name is whole, whenever the machine stops.
-fn make(path: &Path) -> Result<(), Fault> {
-    let mut unfinished = path.as_os_str().to_owned();
-    unfinished.push(".new");
-    let unfinished = PathBuf::from(unfinished);
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(true);
-    // It holds tokens.
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let file = options.open(&unfinished).map_err(Fault::System)?;
-    let database = Database::builder().set_cache_size(CACHE_BYTES).create_file(file)?;
+/// Makes a database of an empty file.
+fn initialise(file: File) -> Result<Database, Fault> {
+    let database = database(file)?;
     let transaction = database.begin_write().map_err(damaged)?;
     transaction.open_table(ABOUT).map_err(damaged)?.insert("format", FORMAT).map_err(damaged)?;
     transaction.open_table(THINGS).map_err(damaged)?;
     transaction.commit().map_err(damaged)?;
-    drop(database);
-    fs::rename(&unfinished, path).map_err(Fault::System)?;
-    // The name itself is in the directory. Not every system can put that on the disk.
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    if let Ok(directory) = File::open(parent.unwrap_or(Path::new("."))) {
-        let _ = directory.sync_all();
+    Ok(database)
+}
+
+impl From<OpenError> for Fault {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::Locked => Self::Locked,
+            OpenError::NotAFile => Self::NotAFile,
+            OpenError::DanglingLink => Self::DanglingLink,
+            OpenError::System(error) => Self::System(error),
+        }
     }
-    Ok(())
 }
 
 impl Fault {
@@ -213,9 +294,21 @@ impl Fault {
                 ErrorKind::ResourceBusy,
                 format!("{path} is in use by another sandbox; stop it, or choose another path"),
             ),
+            Self::NotAFile => (
+                ErrorKind::InvalidInput,
+                format!("{path} is not a regular file, and is left alone; choose another path"),
+            ),
+            Self::DanglingLink => (
+                ErrorKind::InvalidInput,
+                format!(
+                    "{path} is a symbolic link to a path where nothing is; remove it, or create the file it leads to"
+                ),
+            ),
             Self::Damaged(why) => (
                 ErrorKind::InvalidData,
-                format!("{path} is damaged: {why}; put a copy in its place, or delete it to begin anew"),
+                format!(
+                    "{path} is damaged: {why}; it was not changed; replace it with a copy, or delete it to start with an empty one"
+                ),
             ),
             Self::TooLarge(bytes) => (
                 ErrorKind::InvalidData,

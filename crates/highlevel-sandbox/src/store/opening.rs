@@ -15,7 +15,7 @@ use crate::server::lock;
 /// A file at the path, locked against other processes.
 pub(super) enum Opened {
     /// It did not exist or was empty. It is locked by its database.
-    New(redb::Database),
+    New(redb::Database, File),
     /// It has content, which was not looked at.
     Existing(File),
 }
@@ -47,7 +47,7 @@ pub(super) fn open<E: From<OpenError>>(
     loop {
         let Some((path, metadata)) = find(path)? else {
             match create(path, &initialise)? {
-                Some(database) => return Ok(Opened::New(database)),
+                Some((database, file)) => return Ok(Opened::New(database, file)),
                 // Another process has just created it.
                 None => continue,
             }
@@ -80,13 +80,13 @@ pub(super) fn open<E: From<OpenError>>(
             return Ok(Opened::Existing(file));
         }
         // Empty, and locked until it is replaced: no other process does the same.
-        let (temporary, new) = unnamed(&path, &initialise)?;
+        let (temporary, database, new) = unnamed(&path, &initialise)?;
         let replaced = fs::rename(&temporary, &path).and_then(|()| sync_directory(&path));
         if let Err(error) = replaced {
             let _ = fs::remove_file(&temporary);
             return Err(OpenError::System(error).into());
         }
-        return Ok(Opened::New(new));
+        return Ok(Opened::New(database, new));
     }
 }
 
@@ -111,15 +111,15 @@ fn find(path: &Path) -> Result<Option<(PathBuf, Metadata)>, OpenError> {
 fn create<E: From<OpenError>>(
     path: &Path,
     initialise: &impl Fn(File) -> Result<redb::Database, E>,
-) -> Result<Option<redb::Database>, E> {
-    let (temporary, database) = unnamed(path, initialise)?;
+) -> Result<Option<(redb::Database, File)>, E> {
+    let (temporary, database, file) = unnamed(path, initialise)?;
     // Unlike renaming, a link never replaces what is at the path.
     let linked = fs::hard_link(&temporary, path);
     let removed = fs::remove_file(&temporary);
     match linked {
         Ok(()) => {
             removed.and_then(|()| sync_directory(path)).map_err(OpenError::System)?;
-            Ok(Some(database))
+            Ok(Some((database, file)))
         }
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(None),
         Err(error) => Err(OpenError::System(error).into()),
@@ -130,7 +130,7 @@ fn create<E: From<OpenError>>(
 fn unnamed<E: From<OpenError>>(
     path: &Path,
     initialise: &impl Fn(File) -> Result<redb::Database, E>,
-) -> Result<(PathBuf, redb::Database), E> {
+) -> Result<(PathBuf, redb::Database, File), E> {
     let mut temporary = path.as_os_str().to_owned();
     temporary.push(format!(".{}.new", Identifiers::new(None).object_id()));
     let temporary = PathBuf::from(temporary);
@@ -140,8 +140,9 @@ fn unnamed<E: From<OpenError>>(
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let file = options.open(&temporary).map_err(OpenError::System)?;
-    match initialise(file) {
-        Ok(database) => Ok((temporary, database)),
+    let opened = file.try_clone().map_err(OpenError::System)?;
+    match initialise(opened) {
+        Ok(database) => Ok((temporary, database, file)),
         Err(error) => {
             let _ = fs::remove_file(&temporary);
             Err(error)
@@ -157,6 +158,14 @@ fn sync_directory(path: &Path) -> io::Result<()> {
         let _ = directory.sync_all();
     }
     Ok(())
+}
+
+/// Returns `true` if the file still has this name.
+pub(super) fn is_at(file: &File, path: &Path) -> bool {
+    match (file.metadata(), fs::metadata(path)) {
+        (Ok(file), Ok(there)) => is_same(&file, &there),
+        _ => false,
+    }
 }
 
 #[cfg(unix)]

@@ -14,7 +14,7 @@ pub(crate) fn announce(state: &State, world: &World, message: &Message, now: Dat
     let Some(url) = provider.and_then(|provider| provider.delivery_url.clone()) else { return };
     let envelope = envelope(state, now);
     let Some(payload) = provider_payload(state.contract, message, world, &envelope) else { return };
-    state.outbox.send(
+    state.send_webhook(
         Event {
             name: PROVIDER_EVENT.to_owned(),
             webhook_id: envelope.webhook_id,
@@ -32,7 +32,7 @@ pub(crate) fn tell_app(state: &State, world: &World, message: &Message, now: Dat
     let envelope = envelope(state, now);
     let contact = world.contact(&message.contact_id);
     let payload = event_payload(state.contract, message, contact, &envelope);
-    state.outbox.send(
+    state.send_webhook(
         Event {
             name: event_name(message).to_owned(),
             webhook_id: envelope.webhook_id,

@@ -21,6 +21,7 @@ mod receiver;
 mod refusals;
 mod robustness;
 mod state;
+mod state_file;
 mod stream;
 mod switches;
 mod target;

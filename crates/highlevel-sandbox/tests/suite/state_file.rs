@@ -1,0 +1,325 @@
+//! State files in real processes: what is at the path, who gets it, and what happens when it cannot be written.
+
+use std::fs;
+use std::io::Read;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Barrier};
+use std::thread;
+use std::time::Duration;
+
+use http::StatusCode;
+use serde_json::{Value, json};
+
+use crate::caller::client;
+use crate::process::{Directory, Running, program};
+use crate::receiver::Receiver;
+
+/// Far longer than it takes: it only ends a test in which something is broken.
+const TEST_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Starts a sandbox that is to be refused, and returns what it prints on standard error.
+fn refused(path: &Path) -> String {
+    let mut child = program()
+        .args(["serve", "--state", path.to_str().unwrap()])
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut printed = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut printed).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(1), "{}: {printed}", path.display());
+    assert!(!printed.contains("panicked"), "{printed}");
+    printed
+}
+
+fn start(path: &Path) -> (Running, Value) {
+    let mut running = Running::start(["serve", "--state", path.to_str().unwrap()]);
+    let ready = running.ready();
+    (running, ready)
+}
+
+async fn send(ready: &Value, text: &str) -> (u16, Value) {
+    let response = client()
+        .post(format!("{}/conversations/messages", ready["baseUrl"].as_str().unwrap()))
+        .bearer_auth(ready["token"].as_str().unwrap())
+        .header("Version", "2021-04-15")
+        .json(&json!({"type": "SMS", "contactId": ready["contactId"], "message": text, "status": "pending"}))
+        .send()
+        .await
+        .unwrap();
+    (response.status().as_u16(), response.json().await.unwrap())
+}
+
+async fn admin(ready: &Value, path: &str) -> (u16, Value) {
+    let response =
+        client().get(format!("{}{path}", ready["adminUrl"].as_str().unwrap())).send().await.unwrap();
+    (response.status().as_u16(), response.json().await.unwrap())
+}
+
+/// The ids of all messages.
+async fn messages(ready: &Value) -> Vec<String> {
+    let (_, body) = admin(ready, "messages?limit=1000").await;
+    let messages = body["messages"].as_array().unwrap_or_else(|| panic!("{body}"));
+    messages.iter().map(|message| message["id"].as_str().unwrap().to_owned()).collect()
+}
+
+fn run(command: &str, arguments: &[&str]) -> bool {
+    Command::new(command).args(arguments).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
+}
+
+#[cfg(unix)]
+#[test]
+fn only_regular_files_are_used_and_nothing_else_is_changed() {
+    use std::os::unix::fs::{FileTypeExt, symlink};
+
+    let directory = Directory::new("places");
+    let fifo = directory.file("fifo");
+    assert!(run("mkfifo", &[fifo.to_str().unwrap()]));
+    assert!(refused(&fifo).contains("is not a regular file"));
+    assert!(fs::metadata(&fifo).unwrap().file_type().is_fifo());
+
+    let folder = directory.file("folder");
+    fs::create_dir(&folder).unwrap();
+    assert!(refused(&folder).contains("is not a regular file"));
+
+    let device = directory.file("device");
+    if run("mknod", &[device.to_str().unwrap(), "c", "1", "3"]) {
+        assert!(refused(&device).contains("is not a regular file"));
+        assert!(fs::metadata(&device).unwrap().file_type().is_char_device());
+    } else {
+        println!("SKIPPED: a character device; only root can create one");
+    }
+
+    let (dangling, nowhere) = (directory.file("dangling"), directory.file("nowhere"));
+    symlink(&nowhere, &dangling).unwrap();
+    assert!(refused(&dangling).contains("is a symbolic link to a path where nothing is"));
+    assert!(fs::symlink_metadata(&dangling).unwrap().is_symlink() && !nowhere.exists());
+
+    // A link to a state file is followed, and stays one.
+    let (link, target) = (directory.file("link"), directory.file("target"));
+    drop(start(&target));
+    symlink(&target, &link).unwrap();
+    drop(start(&link));
+    assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+
+    // A name that the sandbox could use for a file under construction is not followed.
+    let (state, precious) = (directory.file("state"), directory.file("precious"));
+    fs::write(&precious, "precious").unwrap();
+    symlink(&precious, directory.file("state.new")).unwrap();
+    drop(start(&state));
+    assert_eq!(fs::read_to_string(&precious).unwrap(), "precious");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_state_file_is_for_its_owner_alone_whatever_the_mask_is() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let directory = Directory::new("mode");
+    for (name, is_empty) in [("new", false), ("empty", true)] {
+        let path = directory.file(name);
+        if is_empty {
+            fs::write(&path, "").unwrap();
+        }
+        let mut command = Command::new("sh");
+        let script =
+            format!("umask 0; exec {} serve --state \"$1\"", env!("CARGO_BIN_EXE_highlevel-sandbox"));
+        command.args(["-c", &script, "sh", path.to_str().unwrap()]);
+        let mut running = Running::of(command);
+        running.ready();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600, "{name}");
+        // Nothing else is left in the directory.
+        let names: Vec<_> =
+            fs::read_dir(path.parent().unwrap()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert!(names.iter().all(|found| found == "new" || found == "empty"), "{names:?}");
+    }
+}
+
+#[test]
+fn of_several_starts_at_once_exactly_one_runs() {
+    let directory = Directory::new("race");
+    for round in 0..25 {
+        let path = directory.file(&format!("state-{round}"));
+        if round % 3 == 0 {
+            fs::write(&path, "").unwrap();
+        }
+        let start_line = Arc::new(Barrier::new(3));
+        let starts: Vec<_> = (0..3)
+            .map(|_| {
+                let (path, start_line) = (path.clone(), Arc::clone(&start_line));
+                thread::spawn(move || {
+                    start_line.wait();
+                    let mut child = program()
+                        .args(["serve", "--json", "--state", path.to_str().unwrap()])
+                        .stdout(Stdio::piped())
+                        .stderr(Stdio::piped())
+                        .spawn()
+                        .unwrap();
+                    let mut first = [0; 1];
+                    // Either it is ready, or its output ends.
+                    let is_ready = child.stdout.as_mut().unwrap().read(&mut first).unwrap() > 0;
+                    (is_ready, child)
+                })
+            })
+            .collect();
+        let mut ready = 0;
+        let mut children = Vec::new();
+        for start in starts {
+            let (is_ready, mut child) = start.join().unwrap();
+            ready += usize::from(is_ready);
+            if !is_ready {
+                let mut printed = String::new();
+                child.stderr.take().unwrap().read_to_string(&mut printed).unwrap();
+                assert!(printed.contains("is in use by another sandbox"), "round {round}: {printed}");
+            }
+            children.push(child);
+        }
+        assert_eq!(ready, 1, "round {round}");
+        for mut child in children {
+            let _ = child.kill();
+            child.wait().unwrap();
+        }
+        // The file is whole: a start alone uses it.
+        drop(start(&path));
+    }
+}
+
+/// A file system of a few megabytes, which can be made larger. Only root can have one.
+#[cfg(target_os = "linux")]
+struct SmallDisk(Directory);
+
+#[cfg(target_os = "linux")]
+impl SmallDisk {
+    fn mount() -> Option<Self> {
+        let directory = Directory::new("disk");
+        let path = directory.file("");
+        run("mount", &["-t", "tmpfs", "-o", "size=3m", "tmpfs", path.to_str().unwrap()])
+            .then_some(Self(directory))
+    }
+
+    fn grow(&self) {
+        assert!(run("mount", &["-o", "remount,size=64m", self.0.file("").to_str().unwrap()]));
+    }
+}
+
+#[cfg(target_os = "linux")]
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        run("umount", &["--lazy", self.0.file("").to_str().unwrap()]);
+    }
+}
+
+/// What could not be written is not in memory, is not announced, and is reported; with room on the disk the sandbox goes on.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_write_that_fails_leaves_no_trace_and_the_sandbox_recovers() {
+    let Some(disk) = SmallDisk::mount() else {
+        assert!(std::env::var_os("CI").is_none(), "a file system cannot be mounted");
+        println!("SKIPPED: a full disk; only root can mount a small one");
+        return;
+    };
+    let receiver = Receiver::start(StatusCode::OK).await;
+    let path = disk.0.file("state");
+    let arguments = ["serve", "--state", path.to_str().unwrap(), "--webhook-url", &receiver.url];
+    let mut running = Running::start(arguments);
+    let ready = running.ready();
+    let long = "x".repeat(20_000);
+    let (mut accepted, mut refused) = (Vec::new(), 0);
+    while refused < 5 {
+        match send(&ready, &long).await {
+            (201, body) => accepted.push(body["messageId"].as_str().unwrap().to_owned()),
+            (500, body) => {
+                assert!(body["message"].to_string().contains("the state file cannot be written"), "{body}");
+                refused += 1;
+            }
+            other => panic!("{other:?}"),
+        }
+        assert!(accepted.len() < 1_000, "the disk is never full");
+    }
+    let sorted = |mut ids: Vec<String>| {
+        ids.sort();
+        ids
+    };
+    assert_eq!(sorted(messages(&ready).await), sorted(accepted.clone()));
+    let (status, health) = admin(&ready, "health").await;
+    assert_eq!((status, &health["status"]), (503, &json!("failing")), "{health}");
+    assert!(health["failure"].as_str().unwrap().contains("the state file cannot be written"), "{health}");
+    // Other changes are refused too, and change nothing.
+    let contact = format!("{}contacts/newcomer", ready["adminUrl"].as_str().unwrap());
+    let put = client().put(&contact).json(&json!({})).send().await.unwrap();
+    assert_eq!(put.status(), 500);
+    assert_eq!(client().get(&contact).send().await.unwrap().status(), 404);
+
+    disk.grow();
+    let recovery = async {
+        while admin(&ready, "health").await.0 != 200 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(TEST_TIMEOUT, recovery).await.expect("it recovers without a restart");
+    let (status, body) = send(&ready, "after").await;
+    assert_eq!(status, 201, "{body}");
+    accepted.push(body["messageId"].as_str().unwrap().to_owned());
+    assert_eq!(sorted(messages(&ready).await), sorted(accepted.clone()));
+    // Of each message that was accepted there is one event, and none of another one.
+    let events = async {
+        while receiver.events().len() < accepted.len() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(TEST_TIMEOUT, events).await.expect("all events");
+    let events = receiver.events();
+    let announced = events.iter().map(|event| {
+        let event: Value = serde_json::from_slice(&event.body).unwrap();
+        event["messageId"].as_str().unwrap().to_owned()
+    });
+    assert_eq!(sorted(announced.collect()), sorted(accepted.clone()));
+
+    running.kill();
+    let (_running, ready) = start(&path);
+    assert_eq!(sorted(messages(&ready).await), sorted(accepted));
+}
+
+/// The limit on the size of a file ends a process by a signal unless it is ignored.
+#[cfg(unix)]
+#[tokio::test]
+async fn a_file_that_may_not_grow_is_reported_and_does_not_end_the_process() {
+    let directory = Directory::new("limit");
+    let path = directory.file("state");
+    let mut command = Command::new("bash");
+    let script =
+        format!("ulimit -f 2400; exec {} serve --state \"$1\"", env!("CARGO_BIN_EXE_highlevel-sandbox"));
+    command.args(["-c", &script, "bash", path.to_str().unwrap()]);
+    let mut running = Running::of(command);
+    let ready = running.ready();
+    let long = "x".repeat(50_000);
+    let mut accepted = Vec::new();
+    let failure = loop {
+        match send(&ready, &long).await {
+            (201, body) => accepted.push(body["messageId"].clone()),
+            other => break other,
+        }
+        assert!(accepted.len() < 1_000, "the file grows without end");
+    };
+    assert_eq!(failure.0, 500, "{failure:?}");
+    assert_eq!(messages(&ready).await.len(), accepted.len());
+    drop(running);
+    let (_running, ready) = start(&path);
+    assert_eq!(messages(&ready).await.len(), accepted.len());
+}
+
+/// What is written to a file without a name would be lost with the process.
+#[cfg(unix)]
+#[tokio::test]
+async fn a_file_that_was_removed_takes_no_more_changes() {
+    let directory = Directory::new("removed");
+    let path = directory.file("state");
+    let (_running, ready) = start(&path);
+    assert_eq!(send(&ready, "before").await.0, 201);
+    fs::remove_file(&path).unwrap();
+    let (status, body) = send(&ready, "after").await;
+    assert_eq!(status, 500, "{body}");
+    assert!(body["message"].to_string().contains("removed or replaced"), "{body}");
+    assert_eq!(admin(&ready, "health").await.0, 503);
+}
