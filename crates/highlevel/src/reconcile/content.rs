@@ -70,9 +70,12 @@ pub(super) fn compare_texts(sent: &[Text], observed: &[String], rendered: bool) 
     if observed().next().is_none() {
         return if sent.is_empty() { Match::Irrelevant } else { Match::Undecided };
     }
-    if sent.iter().any(|text| observed().any(|observed| text.agrees(observed))) {
+    let agrees = |text: &Text| observed().any(|observed| text.agrees(observed));
+    let could_be = |text: &Text| observed().any(|observed| text.could_be(observed));
+    // The last one is the HTML, if there is any. The text beside it can be the same in many emails.
+    if sent.last().is_some_and(agrees) {
         Match::Agrees
-    } else if rendered || sent.iter().any(|text| observed().any(|observed| text.could_be(observed))) {
+    } else if rendered || sent.iter().any(|text| agrees(text) || could_be(text)) {
         Match::Undecided
     } else {
         Match::Contradicts
@@ -283,6 +286,11 @@ mod tests {
             (&["<style>p { }</style><p>A &lt; B</p>"], &["A < B"], Match::Undecided),
             (&["<p>Thank you!</p>"], &["<p>No, thank you!</p>"], Match::Contradicts),
             (&["plain", "<p>plain</p>"], &["<p>plain</p>"], Match::Agrees),
+            // The text beside HTML proves nothing.
+            (&["See the HTML", "<p>A</p>"], &["<p>A</p>", "See the HTML"], Match::Agrees),
+            (&["See the HTML", "<p>A</p>"], &["<p>B</p>", "See the HTML"], Match::Undecided),
+            (&["See the HTML", "<p>A</p>"], &["<p>A, and B</p>", "See the HTML"], Match::Undecided),
+            (&["See the HTML", "<p>A</p>"], &["See the HTML"], Match::Undecided),
             (&["<p>sent</p>"], &["<p>other</p>", "other"], Match::Contradicts),
             (&["<p unclosed"], &["<p other"], Match::Contradicts),
         ] {

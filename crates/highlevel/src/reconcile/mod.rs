@@ -307,7 +307,7 @@ impl Fingerprint {
     ///
     /// - the contact or conversation, the direction and the channel of the request,
     /// - a date from the time of the attempt to 15 minutes later, or the date that the request gave it,
-    /// - its text or its attachments, or both phone numbers if it is a call,
+    /// - its text (the HTML, if both were sent) or its attachments, or both phone numbers if it is a call,
     /// - and everything else that the request named: subject, recipients, copies, numbers, attachments.
     ///
     /// A message that lacks one of these, for example an email that was read back without its body, or that is dated

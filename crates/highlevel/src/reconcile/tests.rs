@@ -239,6 +239,18 @@ fn an_alt_id_decides_exactly() {
 }
 
 #[test]
+fn an_email_with_equal_text_and_other_html_is_not_named() {
+    let email = Email::to("contact").subject("Order confirmed").text("See the HTML version");
+    let email = email.html("<p><a href='https://example.com/1'>Your order</a></p>").cc(["ops@example.com"]);
+    let observed = |link: &str| {
+        let body = format!("<p><a href='https://example.com/{link}'>Your order</a></p>");
+        email_read_back(&json!({ "body": body, "plainText": "See the HTML version" }))
+    };
+    assert_eq!(of(&email).reconcile([&observed("1")]), sent("m1"));
+    assert_eq!(of(&email).reconcile([&observed("2")]), ambiguous(&["m1"]));
+}
+
+#[test]
 fn an_email_needs_its_body_and_its_recipients() {
     let maybe = || ambiguous(&["m1"]);
     let email =
