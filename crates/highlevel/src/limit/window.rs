@@ -728,6 +728,17 @@ mod tests {
     }
 
     #[test]
+    fn a_late_response_to_an_earlier_request_does_not_change_the_limit() {
+        let mut window = window(Limits::default());
+        let earlier = start(&mut window, 0);
+        respond(&mut window, &headers(40, 39, 10_000), 1);
+        window.observe(earlier, &headers(100, 99, 10_000), false, 2);
+        assert_eq!(window.server.burst, Some(40));
+        respond(&mut window, &headers(100, 97, 10_000), 3);
+        assert_eq!(window.server.burst, Some(100));
+    }
+
+    #[test]
     fn a_rejection_blocks() {
         for (name, wait, expected) in [
             ("without a time", None, 10_250),

@@ -3,7 +3,7 @@
 use std::future::pending;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use highlevel::limit::{Acquire, Permit};
 use highlevel::{
@@ -179,6 +179,26 @@ async fn a_wait_beyond_the_deadline_ends_the_call_at_once() {
             assert_eq!(server.requests().len(), 1);
         }
     }
+}
+
+/// The message may be that of the first attempt, so it is looked for from then on.
+#[tokio::test]
+async fn a_fingerprint_has_the_time_of_the_first_attempt_that_may_have_been_done() {
+    let first = Arc::new(Mutex::new(None));
+    let server = Server::start({
+        let first = Arc::clone(&first);
+        move |_| {
+            first.lock().expect("no panic").get_or_insert_with(SystemTime::now);
+            Act::Answer(answer(BUSY, "retry-after: 0\r\n", "busy"))
+        }
+    })
+    .await;
+    let policy = RetryPolicy::default().retry_unavailable(true);
+    let client = builder(server.url()).retry_policy(policy).build().expect("a client");
+    let error = fail(&client).await;
+    assert_eq!((error.delivery(), error.attempts()), (Delivery::Unknown, 2));
+    let attempted = error.fingerprint().expect("a fingerprint").attempted();
+    assert!(attempted <= first.lock().expect("no panic").expect("a request"));
 }
 
 /// Repeating a GET is safe, but a server that asks for a pause gets it.
