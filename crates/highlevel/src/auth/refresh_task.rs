@@ -27,6 +27,8 @@ const ATTEMPT: Duration = Duration::from_secs(10);
 /// Other processes leave the tokens alone for this long: longer than an attempt, and so short that another process still
 /// gets the response repeated if this one dies.
 const LEASE: Duration = Duration::from_secs(15);
+/// A lease that is not older than this outlives an attempt by a second, so it is not extended before the attempt.
+const MAX_LEASE_AGE: Duration = LEASE.saturating_sub(ATTEMPT).saturating_sub(Duration::from_secs(1));
 /// The pause before the store is read again while another process refreshes, at first and at most.
 const LOOK: Duration = Duration::from_millis(20);
 const LOOK_AT_MOST: Duration = Duration::from_millis(500);
@@ -67,6 +69,29 @@ impl LeaseHolder {
     }
 }
 
+/// A lease that was granted. Its time counts from before the store was asked for it.
+#[derive(Clone, Copy)]
+pub(super) struct Lease {
+    ends: Expiry,
+    too_old_for_an_attempt: Expiry,
+}
+
+impl Lease {
+    /// Returns a lease that the store is asked for now.
+    fn starting_now() -> Self {
+        Self { ends: Expiry::after(LEASE), too_old_for_an_attempt: Expiry::after(MAX_LEASE_AGE) }
+    }
+}
+
+/// The result of asking for a lease.
+enum Leased {
+    Granted(Lease),
+    /// Another holder has it for this long.
+    Held(Duration),
+    /// Another task has taken over from this one, which must not ask.
+    TakenOver,
+}
+
 /// The result of one round.
 enum Try {
     Done(Outcome),
@@ -89,6 +114,13 @@ impl RefreshTask {
     /// Refreshes. `None` for a refresh ahead of expiry that another process does already, and for a task from which another
     /// has taken over.
     pub(super) async fn run(&self) -> Option<Outcome> {
+        let outcome = self.rounds().await;
+        // A task that finds new tokens has asked for no lease, and may have taken over that of the task before.
+        self.release().await;
+        outcome
+    }
+
+    async fn rounds(&self) -> Option<Outcome> {
         let mut look = LOOK;
         // The version whose refresh token was rejected, and the error.
         let mut rejected: Option<(Version, Error)> = None;
@@ -98,15 +130,13 @@ impl RefreshTask {
                 Ok(None) => {}
                 Err(error) => return Some(self.failed(error)),
             }
-            if !self.is_current() {
-                return None;
-            }
-            match self.lease().await {
-                Ok(None) => {}
-                Ok(Some(_)) if matches!(self.reason, Reason::Ahead) && self.in_flight().is_none() => {
+            let lease = match self.lease().await {
+                Ok(Leased::Granted(lease)) => lease,
+                Ok(Leased::TakenOver) => return None,
+                Ok(Leased::Held(_)) if matches!(self.reason, Reason::Ahead) && self.in_flight().is_none() => {
                     return None;
                 }
-                Ok(Some(left)) => {
+                Ok(Leased::Held(left)) => {
                     // The holder may be done at any time, or dead: then its lease ends.
                     let pause = look.mul_f64(0.5 + call::random()).min(left.max(LOOK));
                     if pause >= self.deadline.left() {
@@ -121,8 +151,8 @@ impl RefreshTask {
                     continue;
                 }
                 Err(error) => return Some(self.failed(error)),
-            }
-            let tried = self.refresh(&mut rejected).await;
+            };
+            let tried = self.refresh(lease, &mut rejected).await;
             self.release().await;
             match tried {
                 Try::Done(outcome) => return Some(outcome),
@@ -179,15 +209,33 @@ impl RefreshTask {
         }
     }
 
-    /// Acquires the lease. Returns `None` if it was granted, or the time until the lease of another holder ends.
-    async fn lease(&self) -> Result<Option<Duration>> {
+    /// Acquires the lease, or extends it.
+    async fn lease(&self) -> Result<Leased> {
         let holder = self.holder()?;
-        // First of all: this may be given up at any point, and the lease be granted nevertheless.
-        self.manager.slot.state().lease = Some(holder.clone());
+        {
+            let mut state = self.manager.slot.state();
+            if !state.is_current(self.number) {
+                return Ok(Leased::TakenOver);
+            }
+            // First of all: this may be given up at any point, and the lease be granted nevertheless.
+            state.lease = Some(holder.clone());
+        }
+        let lease = Lease::starting_now();
         match self.app().store.lease(self.key(), &holder.name, LEASE).await {
-            Ok(LeaseResult::Granted) => Ok(None),
-            Ok(LeaseResult::Held { remaining }) => Ok(Some(remaining)),
+            Ok(LeaseResult::Granted) => Ok(Leased::Granted(lease)),
+            Ok(LeaseResult::Held { remaining }) => Ok(Leased::Held(remaining)),
             Err(error) => Err(self.manager.store_failed("give the right to refresh", error)),
+        }
+    }
+
+    /// Returns a lease that outlives an attempt: the same one, or else an extended one.
+    async fn lease_for_attempt(&self, lease: Lease) -> Result<Leased> {
+        if lease.too_old_for_an_attempt.has_passed() {
+            self.lease().await
+        } else if self.manager.slot.state().is_current(self.number) {
+            Ok(Leased::Granted(lease))
+        } else {
+            Ok(Leased::TakenOver)
         }
     }
 
@@ -203,20 +251,16 @@ impl RefreshTask {
     async fn release(&self) {
         let holder = {
             let mut state = self.manager.slot.state();
-            // Another task has taken over, and the lease with it.
-            if state.lease.is_none() || !state.is_current(self.number) {
+            // A later task has taken over the lease, and gives it back.
+            if !state.is_latest(self.number) {
                 return;
             }
-            state.lease = None;
-            self.holder.lock().unwrap_or_else(PoisonError::into_inner).take()
+            *self.holder.lock().unwrap_or_else(PoisonError::into_inner) = None;
+            state.lease.take()
         };
         if let Some(holder) = holder {
             let _ended = self.app().store.release(self.key(), &holder.name).await;
         }
-    }
-
-    fn is_current(&self) -> bool {
-        self.manager.slot.state().is_current(self.number)
     }
 
     /// Notes that the refresh token may be used from now on, so that another task can continue if this one does not.
@@ -242,14 +286,14 @@ impl RefreshTask {
     }
 
     /// Refreshes, with the lease in hand.
-    async fn refresh(&self, rejected: &mut Option<(Version, Error)>) -> Try {
-        match self.try_to_refresh(rejected).await {
+    async fn refresh(&self, lease: Lease, rejected: &mut Option<(Version, Error)>) -> Try {
+        match self.try_to_refresh(lease, rejected).await {
             Ok(done) => done,
             Err(error) => Try::Done(self.failed(error)),
         }
     }
 
-    async fn try_to_refresh(&self, rejected: &mut Option<(Version, Error)>) -> Result<Try> {
+    async fn try_to_refresh(&self, lease: Lease, rejected: &mut Option<(Version, Error)>) -> Result<Try> {
         // Between the look and the lease another process may have refreshed.
         let stored = self.manager.read().await?;
         if stored.as_ref().is_some_and(|stored| self.suffices(stored)) {
@@ -270,7 +314,7 @@ impl RefreshTask {
                 let Some(token) = refresh_token else { return Ok(Try::Again) };
                 let request = Request::Refresh(token, &self.key().resource);
                 let asked = self.app().now();
-                match self.app().ask(&request, &self.deadline, Some(self)).await {
+                match self.app().ask(&request, &self.deadline, Some((self, lease))).await {
                     Asked::Granted(granted) => {
                         granted.into_tokens(&self.key().resource, tokens, asked, self.app().now())
                     }
@@ -417,7 +461,7 @@ impl RefreshTask {
 pub(super) enum Asked {
     Granted(Box<Granted>),
     Refused(Refusal),
-    /// Somebody else got the lease, because it ran out: nothing may be asked any more.
+    /// The lease ended and another holder has it, or another task has taken over: nothing may be sent any more.
     LeaseLost,
 }
 
@@ -429,8 +473,8 @@ pub(super) enum Unminted {
 }
 
 impl Inner {
-    /// Asks for tokens until there is a response, there is no time left, or asking is no use. Before each attempt the lease
-    /// is extended, so that it outlives the attempt.
+    /// Asks for tokens until there is a response, there is no time left, or asking is no use. A lease that would not
+    /// outlive an attempt is extended before it.
     ///
     /// A request that works once is not given up for the deadline of those who wait, once it may have been done: its
     /// response can be obtained for a short time only, and without it the app has to be installed again.
@@ -438,24 +482,24 @@ impl Inner {
         &self,
         request: &Request<'_>,
         deadline: &Deadline,
-        task: Option<&RefreshTask>,
+        task: Option<(&RefreshTask, Lease)>,
     ) -> Asked {
+        let (task, mut lease) = task.unzip();
         let mut progress = Progress::default();
         // A task before this one may have sent it.
         let in_flight = task.and_then(RefreshTask::in_flight).filter(|sent| request.is_with(&sent.token));
         let mut sent: Option<Moment> = in_flight.map(|sent| sent.since);
         loop {
             let mut gate = None;
-            if let Some(task) = task {
-                if !task.is_current() {
-                    return Asked::LeaseLost;
-                }
-                let lease_ends = Expiry::after(LEASE);
-                match task.lease().await {
-                    // A process that is stopped here may go on when another has refreshed: it must not send.
-                    Ok(None) => gate = Some(Gate::new(move || !lease_ends.has_passed())),
-                    Ok(Some(_)) => return Asked::LeaseLost,
-                    // To ask for the same response again does no harm, and there may be a store when it is there.
+            if let (Some(task), Some(lease)) = (task, &mut lease) {
+                match task.lease_for_attempt(*lease).await {
+                    Ok(Leased::Granted(granted)) => {
+                        *lease = granted;
+                        // A process that is stopped here may continue when another has refreshed: it must not send.
+                        gate = Some(Gate::new(move || !granted.ends.has_passed()));
+                    }
+                    Ok(Leased::Held(_) | Leased::TakenOver) => return Asked::LeaseLost,
+                    // A retry gets the same response, and the store may work when it arrives.
                     Err(_) if sent.is_some() => {}
                     Err(error) => return Asked::Refused(Refusal { failure: TokenFailure::NotSent, error }),
                 }

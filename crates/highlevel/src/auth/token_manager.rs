@@ -205,6 +205,11 @@ impl State {
         self.running.as_ref().is_some_and(|running| running.number == number)
     }
 
+    /// Returns `true` unless a task was started after this one.
+    pub(super) fn is_latest(&self, number: u64) -> bool {
+        self.tasks == number
+    }
+
     fn is_running(&self) -> bool {
         self.running.as_ref().is_some_and(|running| running.handle.is_live())
     }

@@ -118,14 +118,17 @@ async fn a_lost_answer_is_asked_for_again_without_the_lease_if_the_store_fails()
     world.installed("loc1").await;
     world.expire();
     let spy = Spy::new(world.store.clone(), |operation, nth| match (operation, nth) {
-        // The first is to begin, the second for the first attempt, and the third for the one after it.
-        ("lease", 2) => Before::Failure,
+        // The first is for the first attempt, and the second for the one after it, ten seconds later.
+        ("lease", 1) => Before::Failure,
         _ => Before::Nothing,
     });
     let app = world.builder().store(spy.clone()).build().expect("an app");
-    world.fates([Fate::ButThen(NOTHING, Act::Reset)]);
-    send(&app.location("loc1")).await.expect("a receipt");
-    assert_eq!((spy.count("lease"), world.refreshes()), (3, 2));
+    world.fates([Fate::ButThen(NOTHING, Act::Stall(Vec::new()))]);
+    tokio::time::pause();
+    let sent = send(&app.location("loc1")).await;
+    tokio::time::resume();
+    sent.expect("a receipt");
+    assert_eq!((spy.count("lease"), world.refreshes()), (2, 2));
     assert_eq!(world.bearers(), ["Bearer access-5ec2e75ec2e7-2"]);
 }
 

@@ -79,6 +79,18 @@ async fn a_lease_from_before_the_clock_was_put_back_stops_nobody() {
     assert_eq!(world.refreshes(), 1);
 }
 
+#[tokio::test]
+async fn a_refresh_asks_for_one_lease_and_gives_it_back() {
+    let world = World::new().await;
+    world.installed("loc1").await;
+    world.expire();
+    let spy = Spy::new(world.store.clone(), |_, _| Before::Nothing);
+    let app = world.builder().store(spy.clone()).build().expect("an app");
+    send(&app.location("loc1")).await.expect("a receipt");
+    app.flush().await;
+    assert_eq!((spy.count("lease"), spy.count("release"), world.refreshes()), (1, 1, 1));
+}
+
 /// A process that was stopped with the lease in hand: another may have refreshed meanwhile.
 #[tokio::test]
 async fn a_lease_that_has_ended_before_the_request_is_sent_is_acquired_again() {
@@ -86,8 +98,8 @@ async fn a_lease_that_has_ended_before_the_request_is_sent_is_acquired_again() {
     world.installed("loc1").await;
     world.expire();
     let spy = Spy::new(world.store.clone(), |operation, nth| match (operation, nth) {
-        // The first is to begin, the second for the attempt.
-        ("lease", 1) => Before::This(Box::pin(super::world::steady_time_passes(16 * SECOND))),
+        // The first is extended, because it has ended. The second ends before the request is sent.
+        ("lease", 0 | 1) => Before::This(Box::pin(super::world::steady_time_passes(16 * SECOND))),
         _ => Before::Nothing,
     });
     let app = world.builder().store(spy.clone()).build().expect("an app");

@@ -1,20 +1,23 @@
 //! Refreshes on runtimes that are shut down, or that nothing drives any more.
 
-use std::future::{Future, poll_fn};
+use std::future::{Future, pending, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::task::Poll;
 use std::time::Duration;
 
 use fastrand::Rng;
 use highlevel::Client;
+use highlevel::auth::store::{Key, LeaseResult, Resource, TokenStore};
 use secrecy::ExposeSecret;
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::Barrier;
+use tokio::sync::{Barrier, Notify};
 use tokio::task::{JoinSet, spawn_blocking};
 
-use super::world::{DAY, Fate, SECOND, World, send};
+use super::spy::{Before, Spy};
+use super::world::{CLIENT_ID, DAY, Fate, SECOND, World, send};
 use crate::server::Act;
 
 /// What becomes of a runtime while tokens are refreshed on it.
@@ -82,6 +85,59 @@ async fn a_refresh_that_nothing_runs_any_more_is_taken_over_by_the_next_call() {
         world.expire();
         send(&client).await.expect("a receipt");
         assert_eq!(world.refreshes(), 3, "{end:?}");
+    }
+}
+
+/// The task that takes over finds the tokens that another process has stored, and needs no lease itself.
+#[tokio::test]
+async fn the_lease_of_a_task_that_nothing_runs_any_more_is_given_back() {
+    for end in [End::Undriven, End::ShutDown] {
+        let world = Arc::new(World::new().await);
+        let (other, _) = world.installed("loc1").await;
+        world.expire();
+        let (is_leased, leased) = (Arc::new(Notify::new()), Arc::new(AtomicBool::new(false)));
+        let spy = {
+            let (is_leased, leased) = (Arc::clone(&is_leased), Arc::clone(&leased));
+            Spy::new(world.store.clone(), move |operation, _| match operation {
+                "lease" => {
+                    leased.store(true, Ordering::SeqCst);
+                    Before::Nothing
+                }
+                // The first read with the lease in hand does not complete.
+                "get" if leased.swap(false, Ordering::SeqCst) => {
+                    is_leased.notify_one();
+                    Before::This(Box::pin(pending()))
+                }
+                _ => Before::Nothing,
+            })
+        };
+        let app = world.builder().store(spy.clone()).build().expect("an app");
+        let client = app.location("loc1");
+        let left = {
+            let client = client.clone();
+            let left = spawn_blocking(move || {
+                let runtime = current_thread();
+                runtime.block_on(async {
+                    tokio::select! {
+                        () = is_leased.notified() => {}
+                        result = send(&client) => panic!("a result: {result:?}"),
+                    }
+                });
+                match end {
+                    End::Undriven => Some(runtime),
+                    End::ShutDown => None,
+                }
+            });
+            left.await.expect("no panic")
+        };
+        other.exchange(World::code("loc1")).await.expect("tokens");
+        send(&client).await.expect("a receipt");
+        app.flush().await;
+        assert_eq!((spy.count("lease"), world.refreshes()), (1, 0), "{end:?}");
+        let key = Key::new(CLIENT_ID, Resource::Location("loc1".into()));
+        let lease = world.store.lease(&key, "next", SECOND).await.expect("a store");
+        assert_eq!(lease, LeaseResult::Granted, "{end:?}");
+        drop_elsewhere(left).await;
     }
 }
 
