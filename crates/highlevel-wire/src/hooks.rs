@@ -197,11 +197,12 @@ impl Read {
 
 /// The body of a request, and the gate before its first byte. Requests without a body have an empty one.
 ///
-/// A connection asks whether the body is empty right before it encodes the head of the request, and takes the body before
-/// it flushes the head. Both happen on the task of the connection while the caller may give up at any moment;
-/// [`RequestContext::begin`] decides which of them was first. If it was the caller, the body claims not to be empty and
-/// fails when it is taken. Over HTTP/1.1 nothing is flushed then. Over HTTP/2 the head may be, as that of a request that does not
-/// end and is reset.
+/// A connection asks whether the body is empty right before it encodes the head of the request. Over HTTP/1.1 it takes the
+/// body before it flushes the head, over HTTP/2 as soon as the server allows another stream. A body is the point of no return
+/// when it is taken, and an empty one when the connection learns that it is empty. Both happen on the task of the connection
+/// while the caller may give up at any moment; [`RequestContext::begin`] decides which of them was first. If it was the caller,
+/// the body claims not to be empty and fails when it is taken. Over HTTP/1.1 nothing is flushed then. Over HTTP/2 the head may
+/// be, as that of a request that does not end and is reset.
 ///
 /// No layer below can send a request twice: it cannot clone the body, and does not know that it is empty.
 struct TrackedBody {
@@ -228,7 +229,7 @@ impl http_body::Body for TrackedBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.context.begin() && self.body.as_ref().is_none_or(Body::is_end_stream)
+        self.body.as_ref().is_none_or(Body::is_end_stream) && self.context.begin()
     }
 
     fn size_hint(&self) -> SizeHint {

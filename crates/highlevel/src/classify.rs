@@ -43,6 +43,8 @@ pub(crate) enum Fault {
     Certificate,
     /// It took too long.
     Timeout,
+    /// The server refused the HTTP/2 stream of the request, which it may do only if it has not processed the request.
+    Refused,
     /// The connection broke, or what came is not HTTP.
     Broken,
 }
@@ -95,9 +97,11 @@ fn no_answer(written: bool, fault: Fault) -> Verdict {
     let kind = match fault {
         Fault::Connect | Fault::Certificate => ErrorKind::Connect,
         Fault::Timeout => ErrorKind::Timeout,
-        Fault::Broken => ErrorKind::Connection,
+        Fault::Broken | Fault::Refused => ErrorKind::Connection,
     };
     match (written, fault) {
+        // As after a 429, the server has too many requests at once.
+        (true, Fault::Refused) => Verdict { delivery: Delivery::Rejected, kind, remedy: Remedy::Turn },
         (true, _) => Verdict { delivery: Delivery::Unknown, kind, remedy: Remedy::None },
         // The next attempt would meet the same certificate.
         (false, Fault::Certificate) => Verdict { delivery: Delivery::NotSent, kind, remedy: Remedy::None },
@@ -147,6 +151,8 @@ mod tests {
             (no_answer(false, Fault::Certificate), NotSent, ErrorKind::Connect, Remedy::None),
             (no_answer(false, Fault::Timeout), NotSent, ErrorKind::Timeout, Remedy::Retry),
             (no_answer(false, Fault::Broken), NotSent, ErrorKind::Connection, Remedy::Retry),
+            (no_answer(false, Fault::Refused), NotSent, ErrorKind::Connection, Remedy::Retry),
+            (no_answer(true, Fault::Refused), Rejected, ErrorKind::Connection, Remedy::Turn),
             (no_answer(true, Fault::Connect), Unknown, ErrorKind::Connect, Remedy::None),
             (no_answer(true, Fault::Certificate), Unknown, ErrorKind::Connect, Remedy::None),
             (no_answer(true, Fault::Timeout), Unknown, ErrorKind::Timeout, Remedy::None),
@@ -218,7 +224,7 @@ mod tests {
     #[test]
     fn what_may_have_been_done_has_no_remedy_that_is_on_by_default() {
         for written in [true, false] {
-            for fault in [Fault::Connect, Fault::Certificate, Fault::Timeout, Fault::Broken] {
+            for fault in [Fault::Connect, Fault::Certificate, Fault::Timeout, Fault::Refused, Fault::Broken] {
                 check(Seen::NoAnswer { written, fault });
             }
         }

@@ -274,6 +274,12 @@ impl ClientBuilder {
         self
     }
 
+    /// As [`TransportBuilder::http1_only`].
+    pub fn http1_only(mut self) -> Self {
+        self.http = self.http.http1_only();
+        self
+    }
+
     /// As [`TransportBuilder::max_connections`].
     pub fn max_connections(mut self, connections: usize) -> Self {
         self.http = self.http.max_connections(connections);

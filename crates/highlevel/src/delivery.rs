@@ -9,9 +9,9 @@ use std::fmt;
 /// compiler reports one that is missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Delivery {
-    /// No byte of the request reached HighLevel. It is safe to send it again.
+    /// No byte of the request reached HighLevel; over HTTP/2 at most a head that does not end it. It is safe to send it again.
     NotSent,
-    /// HighLevel responded that it did not do it. It is safe to send it again, once the reason is fixed.
+    /// HighLevel responded that it did not do it, or refused its HTTP/2 stream. It is safe to send it again, once the reason is fixed.
     Rejected,
     /// It may have been done. Sending it again may do it twice: look for the message first.
     Unknown,

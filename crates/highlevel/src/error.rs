@@ -295,6 +295,7 @@ impl Error {
             (ErrorKind::Timeout, Delivery::NotSent) => "no connection to HighLevel in time",
             (ErrorKind::Timeout, _) => "HighLevel did not answer in time",
             (_, Delivery::NotSent) => "the request could not be written",
+            (_, Delivery::Rejected) => "HighLevel refused the HTTP/2 stream of the request",
             _ => "the connection broke before HighLevel answered",
         };
         Self(Box::new(Inner {

@@ -39,6 +39,9 @@
 //! rustls with ring, and the certificates of the platform. The features `aws-lc` and `native-tls` compile in another
 //! implementation, which is used if [`Tls`] names it or if ring is not compiled in;
 //! [`http_client`](TransportBuilder::http_client) configures any other.
+//!
+//! HTTP/2 is used where the server offers it by ALPN (feature `http2`, on by default);
+//! [`http1_only`](TransportBuilder::http1_only) turns it off.
 
 mod address;
 pub mod auth;

@@ -26,6 +26,14 @@ pub use self::tls::Tls;
 /// Longer than any attempt takes: overrides the timeouts of reqwest, which this crate does not use.
 const NEVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
+/// The silence after which an HTTP/2 connection with requests in progress is tested with a PING.
+#[cfg(feature = "http2")]
+const HTTP2_PING_INTERVAL: Duration = Duration::from_secs(10);
+
+/// The time in which the server has to acknowledge a PING. Together with the interval it is less than an attempt takes.
+#[cfg(feature = "http2")]
+const HTTP2_PING_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// The number of clients that are stored before a runtime uses them.
 const MAX_SPARE: usize = 16;
 
@@ -85,6 +93,7 @@ struct Settings {
     connect: Duration,
     idle: Duration,
     max_connections: usize,
+    http1_only: bool,
     tls: Option<Tls>,
     root_certificates: Vec<u8>,
 }
@@ -172,11 +181,12 @@ impl Transport {
 
 impl fmt::Debug for Transport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Settings { connect, idle, max_connections, tls, .. } = &self.inner.settings;
+        let Settings { connect, idle, max_connections, http1_only, tls, .. } = &self.inner.settings;
         f.debug_struct("Transport")
             .field("connect_timeout", connect)
             .field("idle_timeout", idle)
             .field("max_connections", max_connections)
+            .field("http1_only", http1_only)
             .field("tls", tls)
             .finish_non_exhaustive()
     }
@@ -224,7 +234,8 @@ impl Inner {
         if origin.is_loopback {
             builder = builder.no_proxy();
         }
-        builder = self.tls.apply(builder, origin.is_https, self.configure.is_some())?;
+        let http2 = cfg!(feature = "http2") && origin.is_https && !self.settings.http1_only;
+        builder = self.tls.apply(builder, origin.is_https, self.configure.is_some(), http2)?;
         if let Some(configure) = &self.configure {
             // The timer of an attempt is this crate's: another one would cut off responses that have arrived.
             builder = configure(builder).timeout(NEVER).read_timeout(NEVER);
@@ -232,13 +243,24 @@ impl Inner {
         builder = builder
             .redirect(Policy::none())
             .retry(reqwest::retry::never())
-            .http1_only()
             .connect_timeout(self.settings.connect)
             .pool_idle_timeout(self.settings.idle)
             .pool_max_idle_per_host(usize::MAX)
             // It would log the token.
             .connection_verbose(false)
             .connector_layer(ConnectLayer::new(self.settings.max_connections, self.settings.connect));
+        // Without TLS, HTTP/2 would need prior knowledge of the server.
+        if !http2 {
+            builder = builder.http1_only();
+        }
+        #[cfg(feature = "http2")]
+        if http2 {
+            // A timeout ends one request, not the connection below it: a dead one would take all later requests as well.
+            builder = builder
+                .http2_keep_alive_interval(HTTP2_PING_INTERVAL)
+                .http2_keep_alive_timeout(HTTP2_PING_TIMEOUT)
+                .http2_keep_alive_while_idle(false);
+        }
         // reqwest panics if it is to configure rustls and the process has no provider of cryptography.
         let built = catch_unwind(AssertUnwindSafe(|| builder.build()));
         let http = built
@@ -312,6 +334,7 @@ pub struct TransportBuilder {
     connect: Option<Duration>,
     idle: Option<Duration>,
     max_connections: Option<usize>,
+    http1_only: bool,
     tls: Option<Tls>,
     root_certificates: Vec<u8>,
     configure: Option<Arc<Configure>>,
@@ -331,12 +354,21 @@ impl TransportBuilder {
         self
     }
 
-    /// Sets how many requests may be in progress at once per host and runtime, and so how many connections are open.
-    /// Further requests wait in FIFO order, within the deadline of their call.
+    /// Sets how many requests may be in progress at once per host and runtime. Over HTTP/1.1 each of them has a connection;
+    /// over HTTP/2 they share one. Further requests wait in FIFO order, within the deadline of their call.
     ///
     /// Defaults to 100, or to a quarter of the files that the process may open (`ulimit -n`) if that is less.
     pub fn max_connections(mut self, connections: usize) -> Self {
         self.max_connections = Some(connections);
+        self
+    }
+
+    /// Uses HTTP/1.1 even if the server offers HTTP/2, which is used by default over TLS (feature `http2`, on by default).
+    ///
+    /// HTTP/2 needs one connection for all requests, and saves the TLS handshakes of the others. If that connection breaks, all
+    /// requests in progress on it end as [`Delivery::Unknown`](crate::Delivery::Unknown); over HTTP/1.1 it is one request.
+    pub fn http1_only(mut self) -> Self {
+        self.http1_only = true;
         self
     }
 
@@ -365,13 +397,13 @@ impl TransportBuilder {
     /// ```
     ///
     /// The closure is called once for each runtime and host. These settings are replaced afterwards, because the promises of
-    /// this crate rest on them: redirects and retries (none), the version of HTTP (1.1), the timeouts and the pool (those of
-    /// this builder), and `connection_verbose` (off, it would log tokens). The headers `Authorization`, `Version` and
+    /// this crate rest on them: redirects and retries (none), HTTP/1.1 without TLS or with [`http1_only`](Self::http1_only), the
+    /// timeouts, HTTP/2 pings and the pool (those of this builder), and `connection_verbose` (off, it would log tokens). The headers `Authorization`, `Version` and
     /// `User-Agent` of requests replace default headers of the same name.
     ///
     /// Certificate settings of reqwest's builder have no effect on the TLS of this crate: use
     /// [`root_certificates_pem`](Self::root_certificates_pem), hand over a whole configuration with
-    /// `tls_backend_preconfigured` (without ALPN protocols), or leave TLS to reqwest with [`Tls::Reqwest`].
+    /// `tls_backend_preconfigured`, whose ALPN protocols decide the version of HTTP, or leave TLS to reqwest with [`Tls::Reqwest`].
     pub fn http_client(
         mut self,
         configure: impl Fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder + Send + Sync + 'static,
@@ -406,6 +438,7 @@ impl TransportBuilder {
             (self.connect.is_some(), "connect_timeout"),
             (self.idle.is_some(), "idle_timeout"),
             (self.max_connections.is_some(), "max_connections"),
+            (self.http1_only, "http1_only"),
             (self.tls.is_some(), "tls"),
             (self.configure.is_some(), "http_client"),
             (!self.root_certificates.is_empty(), "root_certificates_pem"),
@@ -425,6 +458,7 @@ impl TransportBuilder {
             connect: self.connect.unwrap_or(Duration::from_secs(3)),
             idle: self.idle.unwrap_or(Duration::from_secs(50)),
             max_connections: max_connections.min(Semaphore::MAX_PERMITS),
+            http1_only: self.http1_only,
             tls: tls::choose(self.tls)?,
             root_certificates: self.root_certificates,
         };
@@ -438,6 +472,7 @@ impl fmt::Debug for TransportBuilder {
             .field("connect_timeout", &self.connect)
             .field("idle_timeout", &self.idle)
             .field("max_connections", &self.max_connections)
+            .field("http1_only", &self.http1_only)
             .field("tls", &self.tls)
             .finish_non_exhaustive()
     }
@@ -449,6 +484,8 @@ pub(crate) fn fault(error: &reqwest::Error) -> Fault {
         Fault::Certificate
     } else if error.is_connect() {
         Fault::Connect
+    } else if is_refused_stream(error) {
+        Fault::Refused
     } else if error.is_timeout() {
         Fault::Timeout
     } else {
@@ -463,6 +500,21 @@ fn is_about_a_certificate(error: &reqwest::Error) -> bool {
     return causes(error)
         .any(|cause| matches!(cause.downcast_ref(), Some(rustls::Error::InvalidCertificate(_))));
     #[cfg(not(feature = "__rustls"))]
+    return {
+        let _ = error;
+        false
+    };
+}
+
+/// Returns `true` if the server reset the HTTP/2 stream with `REFUSED_STREAM`. A server may do so only if it has not processed
+/// the request, nor passed it on (RFC 9113, section 8.7). A `GOAWAY` is no such proof here: its error does not tell whether
+/// the stream was above its last stream identifier.
+fn is_refused_stream(error: &reqwest::Error) -> bool {
+    #[cfg(feature = "http2")]
+    return causes(error).filter_map(|cause| cause.downcast_ref::<h2::Error>()).any(|error| {
+        error.is_reset() && error.is_remote() && error.reason() == Some(h2::Reason::REFUSED_STREAM)
+    });
+    #[cfg(not(feature = "http2"))]
     return {
         let _ = error;
         false

@@ -5,6 +5,7 @@
 
 mod evidence;
 mod fault;
+mod http2;
 mod matrix;
 mod race;
 mod roots;

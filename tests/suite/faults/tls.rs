@@ -32,14 +32,18 @@ impl Certificate {
 
 /// The server's side.
 pub(super) fn acceptor(certificate: Certificate) -> TlsAcceptor {
+    TlsAcceptor::from(Arc::new(server_config(certificate)))
+}
+
+/// The configuration of a server, without ALPN protocols.
+pub(super) fn server_config(certificate: Certificate) -> ServerConfig {
     let key = PrivateKeyDer::from_pem_slice(certificate.pem()).expect("a key");
-    let config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
+    ServerConfig::builder_with_provider(Arc::new(default_provider()))
         .with_safe_default_protocol_versions()
         .expect("versions of TLS")
         .with_no_client_auth()
         .with_single_cert(vec![certificate.read()], key)
-        .expect("a certificate with its key");
-    TlsAcceptor::from(Arc::new(config))
+        .expect("a certificate with its key")
 }
 
 /// The client's side.

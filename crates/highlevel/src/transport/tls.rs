@@ -75,15 +75,19 @@ impl TlsSettings {
         builder: ClientBuilder,
         is_https: bool,
         is_configured: bool,
+        http2: bool,
     ) -> Result<ClientBuilder> {
         match self.choice {
             #[cfg(feature = "__rustls")]
             Some(tls @ (Tls::RustlsRing | Tls::RustlsAwsLc)) => {
-                let config = match self.rustls(tls) {
+                let mut config = match self.rustls(tls) {
                     Ok(config) => rustls::ClientConfig::clone(&config),
                     Err(_) if !is_https => without_roots(tls)?,
                     Err(error) => return Err(error),
                 };
+                if http2 {
+                    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+                }
                 Ok(builder.tls_backend_preconfigured(config))
             }
             #[cfg(feature = "native-tls")]

@@ -55,6 +55,8 @@ fn knobs() -> Vec<(&'static str, Configure)> {
         ("endless pool", |http| http.pool_idle_timeout(None)),
         ("http 0.9", |http| http.http09_responses()),
         ("http 1", |http| http.http1_only().http1_title_case_headers().http1_max_headers(200)),
+        #[cfg(feature = "http2")]
+        ("http 2", |http| http.http2_prior_knowledge().http2_keep_alive_interval(None)),
         ("lenient http", |http| {
             http.http1_allow_obsolete_multiline_headers_in_responses(true)
                 .http1_ignore_invalid_headers_in_responses(true)
