@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::Stdio;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -250,7 +251,8 @@ async fn a_seed_makes_ids_tokens_and_keys_the_same_in_every_run() {
 
 /// A sandbox that other machines can reach. It listens on all addresses; the tests use loopback.
 fn public(arguments: &[&str]) -> (Running, String, Value) {
-    let directory = Directory::new(&format!("token-{}", arguments.len()));
+    static COUNT: AtomicUsize = AtomicUsize::new(0);
+    let directory = Directory::new(&format!("token-{}", COUNT.fetch_add(1, Ordering::Relaxed)));
     let file = directory.file("token");
     std::fs::write(&file, format!("{ADMIN_TOKEN}\n")).unwrap();
     let fixed = ["serve", "--address", "0.0.0.0:0", "--public", "--admin-token-file", file.to_str().unwrap()];

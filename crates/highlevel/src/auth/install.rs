@@ -94,8 +94,8 @@ impl App {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let app = App::builder().client_id("a-b").client_secret("c").store(MemoryStore::new()).build()?;
-    /// let tokens = TokenSet::new("eyJhbGciOi…")
-    ///     .with_refresh_token("eyJhbGciOj…")
+    /// let tokens = TokenSet::new("eyJhbGciOi.access")
+    ///     .with_refresh_token("eyJhbGciOi.refresh")
     ///     .with_expiry(SystemTime::UNIX_EPOCH + Duration::from_secs(1_790_000_000));
     /// app.import(Resource::Location("ve9EPM428h8vShlRW1KT".into()), tokens).await?;
     /// # Ok(())
