@@ -75,6 +75,7 @@ impl TlsSettings {
         builder: ClientBuilder,
         is_https: bool,
         is_configured: bool,
+        #[cfg_attr(not(feature = "__rustls"), allow(unused_variables, reason = "other TLS asks reqwest"))]
         http2: bool,
     ) -> Result<ClientBuilder> {
         match self.choice {
