@@ -71,7 +71,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let Err(error) = result else { return Err("a stranger was sent a message".into()) };
     let advice = match error.delivery() {
         Delivery::NotSent => "send it again when the network is back",
-        Delivery::Rejected => "mend it, then send it again",
+        Delivery::Rejected => "fix it, then send it again",
         Delivery::Unknown => "look into the conversation before sending it again",
         Delivery::Accepted => "do not send it again, it is on its way",
     };

@@ -27,7 +27,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 ///
 /// match error.delivery() {
 ///     Delivery::NotSent => println!("send it again when the network is back: {error}"),
-///     Delivery::Rejected => println!("mend it, then send it again: {:?}", error.messages()),
+///     Delivery::Rejected => println!("fix it, then send it again: {:?}", error.messages()),
 ///     Delivery::Unknown => println!("look into the conversation before sending it again: {error}"),
 ///     Delivery::Accepted => println!("it is on its way: {error}"),
 /// }
