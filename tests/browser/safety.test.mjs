@@ -256,7 +256,10 @@ const PLACES = {
     await sandbox.send();
     const paths = [];
     for (const [, text] of inputs) {
-      const value = encodeURIComponent(wellFormed(text).slice(0, 3000));
+      // Seven of them fit into the 16 KiB that the head of a request may have.
+      let short = wellFormed(text).slice(0, 3000);
+      while (encodeURIComponent(short).length > 1200) short = wellFormed(short.slice(0, short.length >> 1));
+      const value = encodeURIComponent(short);
       paths.push(...["conversations", "requests", "deliveries", "controls"].map((view) => `/${view}?text=${value}&contact=${value}&channel=${value}&status=${value}&rows=${value}&sent=${value}`));
     }
     return paths;
@@ -331,7 +334,8 @@ describe("HTML of an email stays in its frame", () => {
       await sandbox.admin("PUT", `contacts/${contact}`, { name });
       await sandbox.send({ type: "Email", contactId: contact, subject: name, html, message: "text" });
       const url = `${sandbox.ui}/conversations/${contact}`;
-      const page = await openPage(browser, url, { tolerates });
+      // A link of an email that leads into the sandbox is refused, for the frame has an origin of its own.
+      const page = await openPage(browser, url, { tolerates: (...of) => tolerates(...of) || of[0].includes("status of 403") });
       const body = async () => {
         const frame = await (await page.waitForSelector("iframe")).contentFrame();
         await frame.waitForLoadState();

@@ -73,7 +73,7 @@ test("a page of another origin gets nothing with the cookie of somebody who is s
   }, sandbox.ui);
   assert.deepEqual(status, ["refused", "refused"]);
   await evil.waitForURL(/controls\/clock/);
-  await evil.getByText("may change nothing here").waitFor();
+  await evil.getByText("can do nothing here").waitFor();
   assert.equal(await speed(), before);
   // Nor can it frame the page.
   await evil.goto(`${other.facts.baseUrl}/_sandbox/health`);
