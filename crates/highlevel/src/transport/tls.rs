@@ -95,6 +95,9 @@ impl TlsSettings {
             Some(Tls::Native) => {
                 let certificates = reqwest::Certificate::from_pem_bundle(&self.root_certificates);
                 let certificates = certificates.map_err(|error| invalid_certificates().with_source(error))?;
+                if certificates.is_empty() && !self.root_certificates.is_empty() {
+                    return Err(invalid_certificates());
+                }
                 Ok(builder.tls_backend_native().tls_certs_merge(certificates))
             }
             Some(_) => Ok(builder),
