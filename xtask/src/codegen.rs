@@ -1,18 +1,20 @@
-//! Generates anew, and updates or checks the snapshots.
+//! Regenerates the API's types and operations, and updates or checks the snapshots.
 //!
-//! Generating is part of building `highlevel-wire`; the tests that hold the snapshots show what was built. So this
-//! command is those tests, in the mode that is asked for.
+//! The build of `highlevel-wire` runs the generator, and tests compare its output with the snapshots. This command runs
+//! those tests, either to update the snapshots or to check them.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// Where reviewers read.
+use crate::cargo;
+
+/// The folder of the snapshots, which reviewers read.
 const SNAPSHOTS: &str = "tests/snapshots";
 
-/// Builds, and writes what was built into the snapshots.
+/// Builds the generated code and updates the snapshots.
 pub(crate) fn update() -> Result<(), String> {
     if !run("always", &["--package", "highlevel-tests"])? {
-        return Err("the snapshots were not updated: the messages above say why".to_owned());
+        return Err("the snapshots were not updated, see the messages above".to_owned());
     }
     remove_leftovers()?;
     let changed = git_status()?;
@@ -20,25 +22,25 @@ pub(crate) fn update() -> Result<(), String> {
         println!("codegen: the snapshots were up to date");
     } else {
         println!(
-            "codegen: the snapshots have changed; read `git diff {SNAPSHOTS}` and commit them\n{changed}"
+            "codegen: the snapshots have changed; review `git diff {SNAPSHOTS}` and commit them\n{changed}"
         );
     }
     Ok(())
 }
 
-/// Builds, and compares what was built with the snapshots.
+/// Builds the generated code and compares it with the snapshots.
 pub(crate) fn check() -> Result<(), String> {
-    // With the features of the whole workspace, as `cargo test --workspace` has just compiled them.
+    // With the features of the whole workspace, so that the artefacts of `cargo test --workspace` are reused.
     if run("no", &["--workspace"])? {
-        println!("codegen: the snapshots are what is generated");
+        println!("codegen: the snapshots are up to date");
         Ok(())
     } else {
-        Err("the snapshots are not what is generated: run `cargo xtask codegen`, read the diff and commit it"
+        Err("the snapshots differ from the generated code; run `cargo xtask codegen`, review the diff and commit it"
             .to_owned())
     }
 }
 
-/// The tests that hold the snapshots.
+/// The tests that compare with the snapshots.
 const TESTS: [&str; 7] = [
     "snapshots::outline",
     "snapshots::normalised_spec",
@@ -49,49 +51,49 @@ const TESTS: [&str; 7] = [
     "faults::evidence::what_the_transport_says_was_written_is_what_the_server_may_have_read",
 ];
 
-/// Runs the tests that hold the snapshots; `false` if one failed.
+/// Runs the tests that compare with the snapshots. Returns `false` if one failed.
 fn run(insta_update: &str, packages: &[&str]) -> Result<bool, String> {
     let test = [&["test", "--quiet", "--test", "suite"], packages].concat();
-    let list = Command::new(cargo())
+    let list = cargo::command()
         .args(&test)
         .args(["--", "--list", "--exact"])
         .args(TESTS)
         .current_dir(root())
         .stderr(Stdio::inherit())
         .output()
-        .map_err(|error| format!("cargo cannot be run: {error}"))?;
+        .map_err(|error| format!("cannot run cargo: {error}"))?;
     if !list.status.success() {
-        return Err("it does not build: the messages above say why".to_owned());
+        return Err("the tests do not build, see the messages above".to_owned());
     }
     let found = String::from_utf8_lossy(&list.stdout).lines().filter(|line| line.ends_with(": test")).count();
     if found != TESTS.len() {
         return Err(format!(
-            "{found} of the {} tests that hold the snapshots were found: correct their names in xtask/src/codegen.rs",
+            "only {found} of the {} tests that compare with the snapshots exist; correct their names in xtask/src/codegen.rs",
             TESTS.len()
         ));
     }
-    let status = Command::new(cargo())
+    let status = cargo::command()
         .args(&test)
         .args(["--", "--exact"])
         .args(TESTS)
         .env("INSTA_UPDATE", insta_update)
-        // A backtrace of a snapshot that differs would bury the diff.
+        // A backtrace would bury the diff of a snapshot.
         .env("RUST_BACKTRACE", "0")
         .env("INSTA_WORKSPACE_ROOT", root())
         .current_dir(root())
         .status()
-        .map_err(|error| format!("cargo cannot be run: {error}"))?;
+        .map_err(|error| format!("cannot run cargo: {error}"))?;
     Ok(status.success())
 }
 
-/// Removes what an earlier failed test wrote beside the snapshots.
+/// Removes the files that earlier failed tests wrote beside the snapshots.
 fn remove_leftovers() -> Result<(), String> {
     let folder = root().join(SNAPSHOTS);
-    let fault = |error: std::io::Error| format!("{} cannot be tidied: {error}", folder.display());
-    for entry in std::fs::read_dir(&folder).map_err(fault)? {
-        let path = entry.map_err(fault)?.path();
+    let failure = |error: std::io::Error| format!("cannot remove leftovers in {}: {error}", folder.display());
+    for entry in std::fs::read_dir(&folder).map_err(failure)? {
+        let path = entry.map_err(failure)?.path();
         if path.to_string_lossy().ends_with(".snap.new") {
-            std::fs::remove_file(path).map_err(fault)?;
+            std::fs::remove_file(path).map_err(failure)?;
         }
     }
     Ok(())
@@ -102,14 +104,10 @@ fn git_status() -> Result<String, String> {
         .args(["status", "--short", "--", SNAPSHOTS])
         .current_dir(root())
         .output()
-        .map_err(|error| format!("git cannot be run: {error}"))?;
+        .map_err(|error| format!("cannot run git: {error}"))?;
     Ok(String::from_utf8_lossy(&output.stdout).trim_end().to_owned())
 }
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
-}
-
-fn cargo() -> String {
-    std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned())
 }

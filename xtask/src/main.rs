@@ -1,8 +1,9 @@
-//! What maintainers run: `cargo xtask COMMAND`.
+//! Commands for maintainers: `cargo xtask COMMAND`.
 //!
-//! Thin orchestration over cargo, without dependencies, so that it compiles in a second.
+//! Each command orchestrates cargo. The crate has no dependencies, so that it compiles in a second.
 
 mod bench;
+mod cargo;
 mod codegen;
 
 use std::process::ExitCode;
@@ -10,9 +11,9 @@ use std::process::ExitCode;
 const HELP: &str = "\
 cargo xtask COMMAND
 
-  codegen           generate anew from spec/openapi.yaml and update the snapshots
-  codegen --check   fail with a diff if the snapshots are not what is generated
-  bench [--quick]   measure the SDK beside reqwest, ghl-sdk and the JavaScript SDK; with --quick in seconds
+  codegen           regenerate from spec/openapi.yaml and update the snapshots
+  codegen --check   fail with a diff if the snapshots are not up to date
+  bench [--quick]   compare the SDK with reqwest, ghl-sdk and the JavaScript SDK; --quick takes seconds
 ";
 
 fn main() -> ExitCode {
@@ -27,7 +28,7 @@ fn main() -> ExitCode {
             print!("{HELP}");
             Ok(())
         }
-        other => Err(format!("there is no command `{}`\n\n{HELP}", other.join(" "))),
+        other => Err(format!("unknown command `{}`\n\n{HELP}", other.join(" "))),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
