@@ -52,6 +52,8 @@ mod calls;
 mod check;
 mod classify;
 mod client;
+#[cfg(feature = "testing")]
+mod conformance;
 mod connection;
 mod delivery;
 mod error;

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::Outcome;
-use super::context::{Context, Used, begin, ensure, of_kind};
+use super::context::{Context, Used, begin, of_kind};
+use crate::conformance::{Outcome, ensure};
 use crate::limit::{AcquireErrorKind, RateLimitHeaders, RateLimited};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);

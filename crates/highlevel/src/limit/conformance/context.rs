@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Limits, Outcome};
+use super::Limits;
+use crate::conformance::{Outcome, ensure};
 use crate::limit::{AcquireError, AcquireErrorKind, Permit, RateLimitHeaders, RateLimiter};
 
 /// A wait that only ends if something is broken.
@@ -139,8 +140,4 @@ pub(super) fn of_kind(error: &AcquireError, kind: AcquireErrorKind) -> Outcome {
     ensure(error.kind() == kind, || {
         format!("the kind of the error should be {kind:?}, but is {:?}", error.kind())
     })
-}
-
-pub(super) fn ensure(holds: bool, otherwise: impl FnOnce() -> String) -> Outcome {
-    if holds { Ok(()) } else { Err(otherwise()) }
 }

@@ -16,13 +16,15 @@
 mod checks;
 mod context;
 
-use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use self::context::Context;
 use super::{AcquireError, RateLimiter};
+use crate::conformance::{Outcome, Report, open_handles};
+
+pub use crate::conformance::{Failure, Failures};
 
 /// The limits that the limiter under test is configured with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,14 +66,13 @@ pub async fn run<L>(limits: Limits, open: impl AsyncFn() -> Result<L, AcquireErr
 where
     L: RateLimiter + 'static,
 {
-    let mut handles: Vec<Arc<dyn RateLimiter>> = Vec::new();
-    for _ in 0..2 {
-        match open().await {
-            Ok(limiter) => handles.push(Arc::new(limiter)),
-            Err(error) => return Err(Failures(vec![Failure { check: "open", what: error.to_string() }])),
+    let mut report = Report::new("limiter", CHECKS.len());
+    let handles = match open_handles(2, open).await {
+        Ok(limiters) => {
+            limiters.into_iter().map(|limiter| Arc::new(limiter) as Arc<dyn RateLimiter>).collect::<Vec<_>>()
         }
-    }
-    let mut failures = Vec::new();
+        Err(message) => return Err(report.not_opened(message)),
+    };
     for (check, body) in CHECKS {
         let context = Context { check, limits, handles: handles.clone() };
         // On a task: a limiter that panics fails the check, and not the run.
@@ -79,14 +80,11 @@ where
             Ok(outcome) => outcome,
             Err(error) => Err(format!("the limiter panicked: {error}")),
         };
-        if let Err(what) = outcome {
-            failures.push(Failure { check, what });
-        }
+        report.record(check, outcome);
     }
-    if failures.is_empty() { Ok(()) } else { Err(Failures(failures)) }
+    report.finish()
 }
 
-type Outcome = Result<(), String>;
 type Body = fn(Context) -> Pin<Box<dyn Future<Output = Outcome> + Send>>;
 
 const CHECKS: &[(&str, Body)] = &[
@@ -118,38 +116,3 @@ const CHECKS: &[(&str, Body)] = &[
     ("daily: the limit", |context| Box::pin(checks::daily(context))),
     ("handles: share the limits", |context| Box::pin(checks::handles(context))),
 ];
-
-/// The checks that a limiter fails. `Display` and `Debug` list them all.
-pub struct Failures(Vec<Failure>);
-
-/// A check that a limiter fails.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Failure {
-    /// The name of the check.
-    pub check: &'static str,
-    /// The expectation, and what the limiter did.
-    pub what: String,
-}
-
-impl Failures {
-    /// Iterates over the failures, in the order of the checks.
-    pub fn iter(&self) -> impl Iterator<Item = &Failure> {
-        self.0.iter()
-    }
-}
-
-impl fmt::Display for Failures {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the limiter fails {} of {} checks", self.0.len(), CHECKS.len())?;
-        self.0.iter().try_for_each(|Failure { check, what }| write!(f, "\n  {check}\n      {what}"))
-    }
-}
-
-impl fmt::Debug for Failures {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl std::error::Error for Failures {}

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::super::EventId;
 use super::super::deduplicator::{Claim, ClaimToken, CommitResult};
-use super::Outcome;
 use super::context::{Context, begin, commit as commit_with};
+use crate::conformance::Outcome;
 
 /// How many events are committed one after another.
 const MANY: usize = 1_000;

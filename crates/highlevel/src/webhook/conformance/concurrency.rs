@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::super::EventId;
 use super::super::deduplicator::{Claim, ClaimToken, CommitResult, Deduplicator};
-use super::Outcome;
 use super::context::{Context, abort, begin, commit};
+use crate::conformance::Outcome;
 
 const TASKS: usize = 16;
 const ROUNDS: usize = 8;

@@ -8,7 +8,8 @@ use std::time::{Duration, SystemTime};
 
 use super::super::EventId;
 use super::super::deduplicator::{Claim, ClaimToken, CommitResult, Deduplicator};
-use super::{Outcome, Timing};
+use super::Timing;
+use crate::conformance::Outcome;
 
 type Advance<'a> = dyn Fn(Duration) -> Pin<Box<dyn Future<Output = ()> + 'a>> + 'a;
 

@@ -17,7 +17,6 @@ mod checks;
 mod concurrency;
 mod context;
 
-use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -25,6 +24,9 @@ use std::time::Duration;
 
 use self::context::Context;
 use super::deduplicator::{Deduplicator, DeduplicatorError};
+use crate::conformance::{Outcome, Report, open_handles};
+
+pub use crate::conformance::{Failure, Failures};
 
 /// The times that a deduplicator is checked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,33 +63,28 @@ pub async fn run<D>(
 where
     D: Deduplicator + 'static,
 {
-    let mut handles: Vec<Arc<dyn Deduplicator>> = Vec::new();
-    for _ in 0..HANDLES {
-        match open().await {
-            Ok(deduplicator) => handles.push(Arc::new(deduplicator)),
-            Err(error) => return Err(Failures(vec![Failure { check: "open", what: error.to_string() }])),
+    let mut report = Report::new("deduplicator", CHECKS.len());
+    let handles = match open_handles(HANDLES, open).await {
+        Ok(opened) => {
+            opened.into_iter().map(|handle| Arc::new(handle) as Arc<dyn Deduplicator>).collect::<Vec<_>>()
         }
-    }
+        Err(message) => return Err(report.not_opened(message)),
+    };
     for handle in &handles {
         handle.retain_at_least(timing.retention);
     }
     let advance = |by| -> Pin<Box<dyn Future<Output = ()> + '_>> { Box::pin(advance(by)) };
     let mut context = Context::new(handles, timing, &advance);
-    let mut failures = Vec::new();
     for (check, body) in CHECKS {
         context.check = check;
-        if let Err(what) = body(&context).await {
-            failures.push(Failure { check, what });
-        }
+        report.record(check, body(&context).await);
     }
-    if failures.is_empty() { Ok(()) } else { Err(Failures(failures)) }
+    report.finish()
 }
 
 /// How many handles on the storage are open at the same time.
 const HANDLES: usize = 4;
 
-/// Nothing, or what was expected and what the deduplicator did.
-type Outcome = Result<(), String>;
 type Body = for<'a> fn(&'a Context<'_>) -> Pin<Box<dyn Future<Output = Outcome> + 'a>>;
 
 const CHECKS: &[(&str, Body)] = &[
@@ -113,38 +110,3 @@ const CHECKS: &[(&str, Body)] = &[
     ("concurrency: one commit", |context| Box::pin(concurrency::one_commit(context))),
     ("concurrency: stale tokens", |context| Box::pin(concurrency::stale_tokens(context))),
 ];
-
-/// The checks that a deduplicator fails. `Display` and `Debug` list all of them.
-pub struct Failures(Vec<Failure>);
-
-/// A check that a deduplicator fails.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Failure {
-    /// The name of the check.
-    pub check: &'static str,
-    /// What was expected, and what the deduplicator did.
-    pub what: String,
-}
-
-impl Failures {
-    /// Returns the failures in the order of the checks.
-    pub fn iter(&self) -> impl Iterator<Item = &Failure> {
-        self.0.iter()
-    }
-}
-
-impl fmt::Display for Failures {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the deduplicator fails {} of {} checks", self.0.len(), CHECKS.len())?;
-        self.0.iter().try_for_each(|Failure { check, what }| write!(f, "\n  {check}\n      {what}"))
-    }
-}
-
-impl fmt::Debug for Failures {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl std::error::Error for Failures {}

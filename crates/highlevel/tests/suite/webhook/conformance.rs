@@ -92,7 +92,7 @@ async fn each_defect_fails_the_check_that_is_named_after_it() {
             Ok(()) => wrong.push(format!("{defect:?} passes all checks")),
             Err(failures) => {
                 let named =
-                    failures.iter().any(|failure| failure.check == *check && failure.what.contains(words));
+                    failures.iter().any(|failure| failure.check == *check && failure.message.contains(words));
                 if !named {
                     wrong.push(format!("{defect:?} should have failed {check:?} with {words:?}: {failures}"));
                 }

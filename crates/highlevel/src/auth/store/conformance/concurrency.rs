@@ -8,10 +8,10 @@ use std::time::Duration;
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
-use super::Outcome;
-use super::context::{Caller, Context, ensure};
+use super::context::{Caller, Context};
 use super::samples::tokens;
 use crate::auth::store::{Key, LeaseResult, Precondition, PutResult, Version};
+use crate::conformance::{Outcome, ensure};
 
 const TASKS: usize = 8;
 const ROUNDS: usize = 10;

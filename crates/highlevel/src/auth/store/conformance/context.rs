@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Outcome;
 use super::time::{Moment, Time};
 use crate::auth::TokenSet;
 use crate::auth::store::{
     Key, LeaseResult, Precondition, PutResult, Resource, StoreError, StoredTokens, TokenStore, Version,
 };
+use crate::conformance::{Outcome, ensure};
 
 /// A check, and the storage that it runs on.
 pub(super) struct Context {
@@ -212,11 +212,6 @@ impl Caller {
     pub(super) async fn release(&self, key: &Key, holder: &str) -> Outcome {
         self.store.release(key, holder).await.map_err(|error| failed("release", key, &error))
     }
-}
-
-/// Fails unless a condition holds.
-pub(super) fn ensure(holds: bool, otherwise: impl FnOnce() -> String) -> Outcome {
-    if holds { Ok(()) } else { Err(otherwise()) }
 }
 
 /// Describes a key in failures.

@@ -2,11 +2,11 @@
 
 use std::time::{Duration, SystemTime};
 
-use super::Outcome;
-use super::context::{Context, ensure};
+use super::context::Context;
 use super::samples::{at, bare_tokens, tokens, tokens_of_a_later_version};
 use crate::auth::TokenSet;
 use crate::auth::store::{Precondition, Version};
+use crate::conformance::{Outcome, ensure};
 
 pub(super) async fn nothing_at_first(context: &Context) -> Outcome {
     let (store, key) = (context.store(), context.key("a"));

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::Outcome;
 use super::context::Context;
 use super::samples::tokens;
 use crate::auth::store::{Key, Precondition, Resource};
+use crate::conformance::Outcome;
 
 /// Distinct ids that stores are known to confuse.
 fn difficult_ids() -> Vec<String> {

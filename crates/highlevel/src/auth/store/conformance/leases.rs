@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use super::Outcome;
-use super::context::{Context, ensure};
+use super::context::Context;
 use super::samples::{at, tokens};
 use super::time::Time;
 use crate::auth::store::{Key, LeaseResult, MAX_LEASE, Precondition};
+use crate::conformance::{Outcome, ensure};
 
 /// Far longer than a check takes.
 const LONG: Duration = Duration::from_secs(45);

@@ -19,7 +19,6 @@ mod leases;
 mod samples;
 mod time;
 
-use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -28,6 +27,9 @@ use std::time::SystemTime;
 use self::context::Context;
 use self::time::Time;
 use super::{StoreError, TokenStore};
+use crate::conformance::{Outcome, Report, open_handles};
+
+pub use crate::conformance::{Failure, Failures};
 
 /// Runs the checks on a store whose clock cannot be set, such as that of a database.
 ///
@@ -90,29 +92,23 @@ where
         .iter()
         .filter(|(clock, ..)| *clock == Clock::Any || matches!(time, Time::Settable { .. }))
         .collect();
-    let failed = |failures| Failures { failures, checks: checks.len() };
-    let mut handles: Vec<Arc<dyn TokenStore>> = Vec::new();
-    for _ in 0..HANDLES {
-        match open().await {
-            Ok(store) => handles.push(Arc::new(store)),
-            Err(error) => return Err(failed(vec![Failure { check: "open", what: error.to_string() }])),
+    let mut report = Report::new("store", checks.len());
+    let handles = match open_handles(HANDLES, open).await {
+        Ok(stores) => {
+            stores.into_iter().map(|store| Arc::new(store) as Arc<dyn TokenStore>).collect::<Vec<_>>()
         }
-    }
-    let mut failures = Vec::new();
+        Err(message) => return Err(report.not_opened(message)),
+    };
     for (_, check, body) in &checks {
         let context = Context { check, handles: handles.clone(), time: time.clone() };
-        if let Err(what) = body(&context).await {
-            failures.push(Failure { check, what });
-        }
+        report.record(check, body(&context).await);
     }
-    if failures.is_empty() { Ok(()) } else { Err(failed(failures)) }
+    report.finish()
 }
 
 /// The number of handles on the storage that are open at the same time.
 const HANDLES: usize = 4;
 
-/// The result of a check. The error states the expected and the actual behaviour.
-type Outcome = Result<(), String>;
 type Body = for<'a> fn(&'a Context) -> Pin<Box<dyn Future<Output = Outcome> + Send + 'a>>;
 
 /// The clock that a check needs.
@@ -158,41 +154,3 @@ const CHECKS: &[(Clock, &str, Body)] = &[
     (Clock::Any, "concurrency: one lease", |context| Box::pin(concurrency::lease(context))),
     (Clock::Any, "concurrency: dropped calls", |context| Box::pin(concurrency::dropped_calls(context))),
 ];
-
-/// The checks that a store failed. `Display` and `Debug` list them all.
-pub struct Failures {
-    failures: Vec<Failure>,
-    checks: usize,
-}
-
-/// A failed check.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Failure {
-    /// The name of the check.
-    pub check: &'static str,
-    /// The expected and the actual behaviour.
-    pub what: String,
-}
-
-impl Failures {
-    /// Returns the failed checks, in the order of the checks.
-    pub fn iter(&self) -> impl Iterator<Item = &Failure> {
-        self.failures.iter()
-    }
-}
-
-impl fmt::Display for Failures {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the store fails {} of {} checks", self.failures.len(), self.checks)?;
-        self.failures.iter().try_for_each(|Failure { check, what }| write!(f, "\n  {check}\n      {what}"))
-    }
-}
-
-impl fmt::Debug for Failures {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl std::error::Error for Failures {}

@@ -5,10 +5,9 @@ use std::time::{Duration, SystemTime};
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::Outcome;
-use super::context::ensure;
 use crate::auth::TokenSet;
 use crate::auth::tokens::{Rejections, UnknownFields, UnknownRejection};
+use crate::conformance::{Outcome, ensure};
 use crate::unauthorized::Words;
 
 /// Returns tokens with every field. Tokens of different names differ in every field.

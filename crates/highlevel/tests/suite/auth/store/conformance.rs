@@ -236,6 +236,6 @@ fn difference(
     result: Result<(), conformance::Failures>,
 ) -> Option<String> {
     let Err(failures) = result else { return Some(format!("{defect:?} passes all checks")) };
-    let is_named = failures.iter().any(|failure| failure.check == check && failure.what.contains(text));
+    let is_named = failures.iter().any(|failure| failure.check == check && failure.message.contains(text));
     (!is_named).then(|| format!("{defect:?} should fail {check:?} with {text:?}: {failures}"))
 }
