@@ -4,13 +4,14 @@
 //!
 //! The files in `../snapshots` change only through `cargo xtask codegen`.
 
-mod arrows;
 mod auth;
+mod crate_dependencies;
 mod dependencies;
 mod documentation;
 mod end_to_end;
 mod faults;
 mod hostile_webhooks;
+mod layers;
 mod load;
 mod metadata;
 mod readme;
