@@ -1,59 +1,45 @@
 //! What happened, in the order in which it happened: each request with its answer, and each webhook attempt.
 //!
-//! Only the newest entries are kept. How often each message was accepted is counted for longer, see [`Acceptances`].
+//! Only the newest entries are kept. How often each message was accepted is counted for longer, see `acceptances`.
 
 mod acceptances;
 mod entry;
 mod fingerprint;
 mod follow;
 mod json;
+mod log;
 mod search;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
-use acceptances::Acceptances;
 pub(crate) use acceptances::Times;
 pub(crate) use entry::Happened;
 pub use entry::{Entry, RecordedRequest};
 pub use fingerprint::{Fingerprint, NotAFingerprint};
 pub use follow::Entries;
+use log::Log;
 pub(crate) use search::Filter;
 
-/// How many requests are kept unless it is said otherwise.
+/// The most requests with valid credentials that are retained by default.
 pub(crate) const KEPT_REQUESTS: usize = 10_000;
-/// How many entries of all kinds are kept for each request that is.
-const ENTRIES_PER_REQUEST: usize = 4;
-/// How much memory all entries may take, in bytes.
-pub(crate) const KEPT_BYTES: usize = 64 * 1024 * 1024;
+/// The memory that all entries but those of [`MAX_UNAUTHENTICATED`] may take, in bytes.
+pub(crate) const MAX_BYTES: usize = 64 * 1024 * 1024;
+/// The most requests without valid credentials that are retained.
+pub(crate) const MAX_UNAUTHENTICATED: usize = 1_000;
+/// The memory that those may take, in bytes.
+pub(crate) const MAX_UNAUTHENTICATED_BYTES: usize = 4 * 1024 * 1024;
 /// How much memory the requests of one page may take, in bytes, the last one aside.
 const PAGE_BYTES: usize = 4 * 1024 * 1024;
 
-/// A list that grows at one end and forgets at the other, and can be read at any time and followed.
+/// A list that grows at one end and drops its oldest entries, and can be read at any time and followed.
 #[derive(Debug)]
 pub(crate) struct Ledger {
     log: Mutex<Log>,
     /// The number that the next entry gets.
     next: watch::Sender<u64>,
-}
-
-#[derive(Debug)]
-struct Log {
-    /// The newest entries, oldest first. Their numbers follow each other.
-    entries: VecDeque<Happened>,
-    /// The number of the first of them.
-    first: u64,
-    kept_requests: usize,
-    /// Of `entries`.
-    requests: usize,
-    bytes: usize,
-    /// How many entries were dropped for those that came later.
-    evicted: u64,
-    /// Since the start, whether still kept or not.
-    by_status: BTreeMap<u16, usize>,
-    acceptances: Acceptances,
 }
 
 /// What becomes of a request that is looked at.
@@ -64,33 +50,30 @@ enum Selected<T> {
     Enough,
 }
 
-/// How much is kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Kept {
+/// What the ledger retains.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Retained {
+    /// Requests with and without valid credentials.
     pub(crate) requests: usize,
-    /// Of all kinds.
-    pub(crate) entries: usize,
-    /// The memory that they take.
+    /// Entries of all kinds, except those of `unauthenticated`.
+    pub(crate) own: Share,
+    /// Requests without valid credentials.
+    pub(crate) unauthenticated: Share,
+}
+
+/// A part of the ledger that has bounds of its own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Share {
+    pub(crate) count: usize,
+    /// The memory that its entries take.
     pub(crate) bytes: usize,
-    /// How many entries were dropped for those that came later.
-    pub(crate) evicted: u64,
+    /// The number of entries that were dropped for newer ones.
+    pub(crate) dropped: u64,
 }
 
 impl Ledger {
-    pub(crate) fn new(kept_requests: usize) -> Self {
-        Self {
-            log: Mutex::new(Log {
-                entries: VecDeque::new(),
-                first: 0,
-                kept_requests,
-                requests: 0,
-                bytes: 0,
-                evicted: 0,
-                by_status: BTreeMap::new(),
-                acceptances: Acceptances::default(),
-            }),
-            next: watch::Sender::new(0),
-        }
+    pub(crate) fn new(max_requests: usize) -> Self {
+        Self { log: Mutex::new(Log::new(max_requests)), next: watch::Sender::new(0) }
     }
 
     /// Adds an entry. A request gets its number here, and how often its like was accepted before.
@@ -114,21 +97,15 @@ impl Ledger {
         self.next.send_replace(next);
     }
 
-    /// Forgets everything but the numbers that entries have had.
+    /// Drops all entries. Their numbers are not used again.
     pub(crate) fn clear(&self) {
-        let mut log = self.log();
-        log.first = log.next();
-        log.entries = VecDeque::new();
-        (log.requests, log.bytes) = (0, 0);
-        log.by_status.clear();
-        log.acceptances = Acceptances::default();
+        self.log().clear();
     }
 
     /// The requests that are kept, oldest first.
     pub(crate) fn requests(&self) -> Vec<RecordedRequest> {
-        let entries = self.log().entries.clone();
-        let requests = entries.iter().filter_map(Happened::request);
-        requests.cloned().map(Arc::unwrap_or_clone).collect()
+        let requests: Vec<_> = self.log().entries().filter_map(Happened::request).cloned().collect();
+        requests.into_iter().map(Arc::unwrap_or_clone).collect()
     }
 
     /// The newest of the requests that are kept and fit, newest first, and the number to go on with. A page ends early if
@@ -173,9 +150,11 @@ impl Ledger {
         limit: usize,
         mut select: impl FnMut(&Arc<RecordedRequest>) -> Selected<T>,
     ) -> (Vec<T>, bool) {
+        /// Entries that are looked at before others get the lock.
+        const CHUNK: usize = 256;
         let mut taken = Vec::new();
         loop {
-            let (chunk, first) = self.before(before);
+            let (chunk, first) = self.log().before(before, CHUNK);
             before = first;
             if chunk.is_empty() {
                 return (taken, false);
@@ -189,17 +168,6 @@ impl Ledger {
                 }
             }
         }
-    }
-
-    /// Some of the entries with a smaller number, newest first, and the number of the last of these.
-    fn before(&self, number: u64) -> (Vec<Happened>, u64) {
-        const CHUNK: usize = 256;
-        let log = self.log();
-        let end = number.clamp(log.first, log.next());
-        let length = usize::try_from(end - log.first).unwrap_or(usize::MAX);
-        let begin = length.saturating_sub(CHUNK);
-        let chunk = log.entries.range(begin..length).rev().cloned().collect();
-        (chunk, log.first.saturating_add(u64::try_from(begin).unwrap_or(u64::MAX)))
     }
 
     /// A request that is kept, by its id.
@@ -220,21 +188,15 @@ impl Ledger {
         self.log().by_status.get(&status).copied().unwrap_or_default()
     }
 
-    /// How many requests were answered with each status, kept or not, and what is kept.
-    pub(crate) fn totals(&self) -> (BTreeMap<u16, usize>, Kept) {
+    /// How many requests were answered with each status, dropped ones included, and what is retained.
+    pub(crate) fn totals(&self) -> (BTreeMap<u16, usize>, Retained) {
         let log = self.log();
-        let kept = Kept {
-            requests: log.requests,
-            entries: log.entries.len(),
-            bytes: log.bytes,
-            evicted: log.evicted,
-        };
-        (log.by_status.clone(), kept)
+        (log.by_status.clone(), log.retained())
     }
 
     /// From the oldest entry that is kept.
     pub(crate) fn follow(self: &Arc<Self>) -> Entries {
-        let first = self.log().first;
+        let first = self.log().first();
         self.follow_from(first)
     }
 
@@ -249,22 +211,14 @@ impl Ledger {
         Entries::new(Arc::clone(self), self.next.subscribe(), number)
     }
 
-    /// The entry with this number, or the number of the first that is kept if it is gone.
+    /// The entry with this number; see [`Log::entry`].
     fn entry(&self, number: u64) -> Option<Result<Happened, u64>> {
-        let log = self.log();
-        let Some(place) = number.checked_sub(log.first) else {
-            return Some(Err(log.first));
-        };
-        log.entries.get(usize::try_from(place).ok()?).cloned().map(Ok)
+        self.log().entry(number)
     }
 
-    /// The names of all entries from a number on, `missed` among them if some are gone, and the number after the last.
+    /// The names of all entries from a number on; see [`Log::names`].
     fn names(&self, from: u64) -> (BTreeSet<&'static str>, u64) {
-        let log = self.log();
-        let place = from.saturating_sub(log.first);
-        let entries = log.entries.iter().skip(usize::try_from(place).unwrap_or(usize::MAX));
-        let missed = (from < log.first).then_some("missed");
-        (entries.map(Happened::name).chain(missed).collect(), log.next().max(from))
+        self.log().names(from)
     }
 
     fn log(&self) -> MutexGuard<'_, Log> {
@@ -273,34 +227,17 @@ impl Ledger {
     }
 }
 
-impl Log {
-    fn next(&self) -> u64 {
-        self.first.saturating_add(u64::try_from(self.entries.len()).unwrap_or(u64::MAX))
-    }
-
-    fn push(&mut self, entry: Happened) {
-        self.requests += usize::from(entry.request().is_some());
-        self.bytes += entry.weight();
-        self.entries.push_back(entry);
-        while self.requests > self.kept_requests
-            || self.entries.len() > self.kept_requests.saturating_mul(ENTRIES_PER_REQUEST)
-            || (self.bytes > KEPT_BYTES && self.entries.len() > 1)
-        {
-            let Some(oldest) = self.entries.pop_front() else { break };
-            self.first += 1;
-            self.requests -= usize::from(oldest.request().is_some());
-            self.bytes -= oldest.weight();
-            self.evicted += 1;
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn request(body: usize) -> Happened {
-        let request = RecordedRequest { body: vec![0; body], status: 201, ..RecordedRequest::default() };
+        let request = RecordedRequest {
+            authenticated: true,
+            body: vec![0; body],
+            status: 201,
+            ..RecordedRequest::default()
+        };
         Happened::Request(Arc::new(request))
     }
 
@@ -316,7 +253,7 @@ mod tests {
         for _ in 0..100 {
             ledger.record(Happened::Missed(1));
         }
-        assert_eq!(ledger.log().entries.len(), 3 * ENTRIES_PER_REQUEST);
+        assert_eq!(ledger.totals().1.own.count, 3 * log::ENTRIES_PER_REQUEST);
     }
 
     #[test]
@@ -325,10 +262,10 @@ mod tests {
         for _ in 0..100 {
             ledger.record(request(1024 * 1024));
         }
-        assert!(ledger.log().bytes <= KEPT_BYTES);
+        assert!(ledger.totals().1.own.bytes <= MAX_BYTES);
         assert_eq!(ledger.requests().len(), 63);
-        assert_eq!(ledger.totals().1.evicted, 37);
-        ledger.record(request(2 * KEPT_BYTES));
+        assert_eq!(ledger.totals().1.own.dropped, 37);
+        ledger.record(request(2 * MAX_BYTES));
         assert_eq!(ledger.requests().len(), 1);
     }
 
@@ -359,8 +296,8 @@ mod tests {
             message.status = number.to_string();
             ledger.record(Happened::Message(Arc::new(message.clone())));
         }
-        let kept = ledger.totals().1;
-        assert!(kept.bytes <= KEPT_BYTES && kept.entries < 70, "{kept:?}");
+        let kept = ledger.totals().1.own;
+        assert!(kept.bytes <= MAX_BYTES && kept.count < 70, "{kept:?}");
     }
 
     #[test]

@@ -26,6 +26,6 @@ pub(crate) use redact::{form as redacted_form, headers as redacted_headers};
 pub(crate) use registry::{Registry, RegistryDocument};
 pub use requests::TokenRequests;
 pub use resource::Resource;
-pub(crate) use serve::{Reply, answer, is_page, plain, serves};
+pub(crate) use serve::{Reply, answer, is_authenticated, is_page, plain, serves};
 pub use settings::InstallEvents;
 pub(crate) use settings::Settings;

@@ -149,18 +149,26 @@ async fn decide(
         return refuse(&state, &head, body, problem, connection).await;
     }
     let moment = Moment::at(state.clock.now(), &state.identifiers);
-    let strike = state.strike(&head.headers, head.method.as_str(), target, &moment);
+    let is_oauth = crate::oauth::serves(target);
+    let call = Call { method: head.method.as_str(), target, headers: &head.headers, body: &[] };
+    let early = if is_oauth { None } else { state.strike(call, &moment) };
     // Held until what was asked for is written: the disk may be slower than the clients.
-    let (received, _received_bytes) = match &strike {
+    let (mut received, _received_bytes) = match &early {
         Some(strike) if strike.stage == FaultStage::Head => (Received::Unread, None),
         _ => body::receive(body, body::LONGEST, state.read_timeout, connection).await?,
     };
+    // The credentials of an app are in the body.
+    let strike =
+        if is_oauth { state.strike_oauth(Call { body: received.bytes(), ..call }, &moment) } else { early };
+    if strike.as_ref().is_some_and(|strike| strike.stage == FaultStage::Head) {
+        received = Received::Unread;
+    }
     connection.enter(traffic::Phase::Sandbox);
     let reservation = match &strike {
         Some(strike) => reserve(connection, strike).await,
         None => None,
     };
-    let call = Call { method: head.method.as_str(), target, headers: &head.headers, body: received.bytes() };
+    let call = Call { body: received.bytes(), ..call };
     let before = state.submitted();
     let (answer, record) = if crate::oauth::serves(target) {
         state.answer_oauth(call, &received, &moment, strike.as_ref())

@@ -81,14 +81,19 @@ fn show(state: &State, input: &Input<'_>) -> Result<Output, Problem> {
 }
 
 fn totals(state: &State) -> Output {
-    let (by_status, kept) = state.ledger.totals();
+    let (by_status, retained) = state.ledger.totals();
+    let (own, unauthenticated) = (retained.own, retained.unauthenticated);
     let requests: usize = by_status.values().sum();
     let by_status: Map<String, Value> =
         by_status.into_iter().map(|(status, times)| (status.to_string(), times.into())).collect();
     Output::ok(json!({
         "requests": requests,
         "byStatus": by_status,
-        "kept": { "requests": kept.requests, "entries": kept.entries, "bytes": kept.bytes },
+        "kept": {
+            "requests": retained.requests,
+            "entries": own.count + unauthenticated.count,
+            "bytes": own.bytes + unauthenticated.bytes,
+        },
     }))
 }
 

@@ -76,6 +76,8 @@ pub struct RecordedRequest {
     pub broken: bool,
     /// The status of the answer.
     pub status: u16,
+    /// Whether the request had valid credentials: a token, or the id and the secret of an app.
+    pub(crate) authenticated: bool,
     /// The headers of the answer, as `headers`: what was left of the rate limit among them. Those that belong to the
     /// connection, and the length, are not there.
     pub answer_headers: Vec<(String, String)>,

@@ -62,8 +62,8 @@ fn grant(
     }
 }
 
-/// The app that asks, if it proves that it is the one.
-fn client<'a>(form: &Form, registry: &'a Registry) -> Result<&'a App, Refusal> {
+/// The app that a form names, if the form has its secret.
+pub(super) fn client<'a>(form: &Form, registry: &'a Registry) -> Result<&'a App, Refusal> {
     let id = form.get("client_id").ok_or_else(|| Refusal::missing("client_id"))?;
     let secret = form.get("client_secret").ok_or_else(|| Refusal::missing("client_secret"))?;
     registry.app(id).filter(|app| app.client_secret == secret).ok_or_else(Refusal::invalid_client)

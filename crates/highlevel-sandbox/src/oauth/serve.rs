@@ -22,7 +22,7 @@ use super::settings::InstallEvents;
 use super::{location_token, redact};
 use crate::access::{Site, is_navigation, is_of_this_host};
 use crate::api::{self, Call};
-use crate::server::State;
+use crate::server::{State, lock};
 
 const AUTHORIZE: &str = "/v2/oauth/chooselocation";
 const TOKEN: &str = "/oauth/token";
@@ -48,6 +48,18 @@ pub(crate) fn is_page(head: &Parts) -> bool {
     head.method == Method::GET
         && head.uri.path() == AUTHORIZE
         && (is_navigation(&head.headers) || !head.headers.contains_key("sec-fetch-site"))
+}
+
+/// Returns `true` if a request has valid credentials: the id and the secret of an app, or a bearer token where the path
+/// takes one. The page on which a location is chosen takes none.
+pub(crate) fn is_authenticated(state: &State, call: Call<'_>, now: DateTime<Utc>) -> bool {
+    let credentials = lock(&state.credentials);
+    match (call.method, call.path()) {
+        ("POST", TOKEN) => Form::of_body(content_type(call), call.body)
+            .is_ok_and(|form| grant::client(&form, &credentials.oauth).is_ok()),
+        ("POST", LOCATION_TOKEN) => api::authenticate(call.headers, &credentials, now).is_ok(),
+        _ => false,
+    }
 }
 
 /// Answers a request. `trace_id` is what the answer calls it.

@@ -9,12 +9,30 @@ use http::header::CONTENT_TYPE;
 
 use super::body::{LONGEST, Received};
 use super::state::Moment;
-use super::{Call, State};
+use super::{Call, State, lock};
+use crate::api;
 use crate::fault::{self, Base, FaultStage, Strike};
 use crate::ledger::RecordedRequest;
 use crate::oauth::{self, Reply};
 
 impl State {
+    /// The fault that happens to a request of OAuth, if one does. A request without valid credentials triggers none and
+    /// counts for no rule, for any client can send it.
+    pub(super) fn strike_oauth(&self, call: Call<'_>, moment: &Moment) -> Option<Strike> {
+        self.faults.on_request(|strike| {
+            if !oauth::is_authenticated(self, call, moment.now) {
+                return;
+            }
+            let grant = api::authenticate(call.headers, &lock(&self.credentials), moment.now).ok();
+            strike(&fault::Request {
+                operation: None,
+                method: call.method,
+                path: call.path(),
+                location: grant.as_ref().map(|grant| grant.account.location_id.as_str()),
+            });
+        })
+    }
+
     /// Answers a request, and says what the ledger is to have of it: not its secrets.
     pub(super) fn answer_oauth(
         self: &Arc<Self>,
@@ -24,6 +42,7 @@ impl State {
         strike: Option<&Strike>,
     ) -> (Base, RecordedRequest) {
         let began = Instant::now();
+        let authenticated = strike.is_some() || oauth::is_authenticated(self, call, moment.now);
         let trace_id = &moment.fresh.trace_id;
         let reply = match received {
             _ if strike.is_some_and(|strike| strike.stage != FaultStage::After) => {
@@ -65,6 +84,7 @@ impl State {
             status: base_of_answer.status.as_u16(),
             answer_headers: oauth::redacted_headers(super::redacted(&base_of_answer.headers)),
             answer: super::state::beginning(&recorded),
+            authenticated,
             fault: strike.map(|strike| strike.fault.name().to_owned()),
             duration: began.elapsed(),
             ..RecordedRequest::default()

@@ -20,6 +20,8 @@ pub(crate) struct Retained {
     pub(crate) credentials: Part,
     /// Requests and everything else that happened.
     pub(crate) ledger: Part,
+    /// Requests without valid credentials, which the ledger counts separately.
+    pub(crate) unauthenticated: Part,
     pub(crate) deliveries: Part,
     pub(crate) traffic: Usage,
 }
@@ -40,12 +42,13 @@ impl Retained {
         self.parts().iter().map(|(_, part)| part.max_bytes).sum::<usize>() + IN_FLIGHT_BYTES
     }
 
-    pub(crate) fn parts(&self) -> [(&'static str, Part); 5] {
+    pub(crate) fn parts(&self) -> [(&'static str, Part); 6] {
         [
             ("messages", self.messages),
             ("records", self.records),
             ("credentials", self.credentials),
             ("ledger", self.ledger),
+            ("unauthenticatedRequests", self.unauthenticated),
             ("deliveries", self.deliveries),
         ]
     }
@@ -83,9 +86,15 @@ impl State {
             let (count, bytes, max_bytes) = credentials.oauth.retained();
             retained.credentials = Part { count, bytes, max_bytes, dropped: 0 };
         }
-        let (_, kept) = self.ledger.totals();
-        let (count, bytes) = (kept.entries, kept.bytes);
-        retained.ledger = Part { count, bytes, max_bytes: ledger::KEPT_BYTES, dropped: kept.evicted };
+        let (_, in_ledger) = self.ledger.totals();
+        let part = |share: ledger::Share, max_bytes| Part {
+            count: share.count,
+            bytes: share.bytes,
+            max_bytes,
+            dropped: share.dropped,
+        };
+        retained.ledger = part(in_ledger.own, ledger::MAX_BYTES);
+        retained.unauthenticated = part(in_ledger.unauthenticated, ledger::MAX_UNAUTHENTICATED_BYTES);
         let (count, bytes, dropped) = self.outbox.retained();
         retained.deliveries = Part { count, bytes, max_bytes: webhook::BYTES_KEPT, dropped };
         retained.traffic = self.traffic.usage();

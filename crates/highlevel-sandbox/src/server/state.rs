@@ -151,6 +151,7 @@ impl State {
         if let Some(strike) = strike {
             fault::edit(&strike.fault, &mut base, trace_id);
         }
+        let authenticated = caller.is_ok();
         let location = caller.ok().map(|grant| grant.account.location_id.clone());
         let Remarks {
             operation,
@@ -181,6 +182,7 @@ impl State {
             message_id,
             quirk,
             location_id: location,
+            authenticated,
             fault: strike.map(|strike| strike.fault.name().to_owned()),
             broken: strike.is_some_and(|strike| strike.fault.breaks()),
             status: base.status.as_u16(),
@@ -212,22 +214,18 @@ impl State {
         base
     }
 
-    /// The fault that happens to a request, if one does.
-    pub(super) fn strike(
-        &self,
-        headers: &HeaderMap,
-        method: &str,
-        target: &str,
-        moment: &Moment,
-    ) -> Option<Strike> {
+    /// The fault that happens to a request to the API, if one does. A request without a valid token triggers none and
+    /// counts for no rule, for any client can send it.
+    pub(super) fn strike(&self, call: Call<'_>, moment: &Moment) -> Option<Strike> {
         self.faults.on_request(|strike| {
-            let path = target.split_once('?').map_or(target, |(path, _)| path);
-            let grant = api::authenticate(headers, &lock(&self.credentials), moment.now).ok();
+            let credentials = lock(&self.credentials);
+            let Ok(grant) = api::authenticate(call.headers, &credentials, moment.now) else { return };
+            drop(credentials);
             strike(&fault::Request {
-                operation: Operation::of(method, path).map(Operation::id),
-                method,
-                path,
-                location: grant.as_ref().map(|grant| grant.account.location_id.as_str()),
+                operation: Operation::of(call.method, call.path()).map(Operation::id),
+                method: call.method,
+                path: call.path(),
+                location: Some(&grant.account.location_id),
             });
         })
     }

@@ -10,3 +10,4 @@ mod memory;
 mod process;
 mod raw;
 mod shutdown;
+mod unauthenticated;

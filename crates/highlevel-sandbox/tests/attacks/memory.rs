@@ -250,7 +250,8 @@ fn clients_that_hold_bodies_back_hold_no_memory_back() {
         "/_sandbox/ui/requests",
     ] {
         hold(&program, 60, path, |stream| {
-            let _ = write!(stream, "GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n");
+            let head = program.head("GET", path, "application/json", 0);
+            let _ = stream.write_all(head.as_bytes());
         });
     }
 }

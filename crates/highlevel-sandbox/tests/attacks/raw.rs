@@ -86,7 +86,15 @@ impl Program {
     /// It is still there, and retains no more than it may.
     pub(crate) fn assert_is_within_its_bounds(&self, what: &str) {
         let memory = self.health()["memory"].clone();
-        for part in ["messages", "records", "credentials", "ledger", "deliveries", "inFlight"] {
+        for part in [
+            "messages",
+            "records",
+            "credentials",
+            "ledger",
+            "unauthenticatedRequests",
+            "deliveries",
+            "inFlight",
+        ] {
             let (bytes, max) = (memory[part]["bytes"].as_u64(), memory[part]["maxBytes"].as_u64());
             assert!(bytes.is_some() && bytes <= max, "{what}: {part} {}", memory[part]);
         }

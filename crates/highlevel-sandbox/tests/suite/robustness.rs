@@ -343,7 +343,8 @@ async fn a_client_that_does_not_read_loses_its_connection() {
     assert_eq!(answer(&mut admin).unwrap().0, 201);
     drop(admin);
     let mut padded = connect(&sandbox);
-    padded.write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n").unwrap();
+    let token = sandbox.token();
+    write!(padded, "GET / HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {token}\r\n\r\n").unwrap();
     while sandbox.faults()[0].hits == 0 {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }

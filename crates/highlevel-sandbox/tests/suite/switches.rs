@@ -235,7 +235,7 @@ async fn a_rule_is_spent_when_it_never_strikes_again() {
         sandbox.add_fault(rule.clone()).unwrap();
         let mut spent = vec![sandbox.faults()[0].spent];
         for _ in 0..3 {
-            bare(&sandbox, Method::GET, "/").send().await.unwrap();
+            bare(&sandbox, Method::GET, "/").bearer_auth(sandbox.token()).send().await.unwrap();
             spent.push(sandbox.faults()[0].spent);
         }
         assert_eq!(spent, expected, "{rule:?}");

@@ -1,0 +1,227 @@
+//! The entries that are retained, and the order in which they are dropped.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use super::acceptances::Acceptances;
+use super::{Happened, MAX_BYTES, MAX_UNAUTHENTICATED, MAX_UNAUTHENTICATED_BYTES, Retained, Share};
+
+/// The most entries of all kinds for each request that is retained.
+pub(super) const ENTRIES_PER_REQUEST: usize = 4;
+
+/// Entries by number, with counts of what was dropped.
+///
+/// Requests without valid credentials have a small share of their own: any client can send them, and they must not
+/// displace what the tests of a developer look for.
+#[derive(Debug)]
+pub(super) struct Log {
+    entries: BTreeMap<u64, Happened>,
+    /// The number of the next entry.
+    next: u64,
+    max_requests: usize,
+    /// Requests with valid credentials among `entries`.
+    requests: usize,
+    /// All entries but requests without valid credentials.
+    own: Share,
+    unauthenticated: Share,
+    /// The numbers of the requests in that share, oldest first.
+    unauthenticated_numbers: VecDeque<u64>,
+    /// Responses since the start, including those of requests that were dropped.
+    pub(super) by_status: BTreeMap<u16, usize>,
+    pub(super) acceptances: Acceptances,
+}
+
+impl Log {
+    pub(super) fn new(max_requests: usize) -> Self {
+        Self {
+            entries: BTreeMap::new(),
+            next: 0,
+            max_requests,
+            requests: 0,
+            own: Share::default(),
+            unauthenticated: Share::default(),
+            unauthenticated_numbers: VecDeque::new(),
+            by_status: BTreeMap::new(),
+            acceptances: Acceptances::default(),
+        }
+    }
+
+    /// The number of the next entry.
+    pub(super) fn next(&self) -> u64 {
+        self.next
+    }
+
+    /// The number of the oldest entry, or of the next one if there is none.
+    pub(super) fn first(&self) -> u64 {
+        self.entries.first_key_value().map_or(self.next, |(number, _)| *number)
+    }
+
+    pub(super) fn clear(&mut self) {
+        let dropped = (self.own.dropped, self.unauthenticated.dropped);
+        *self = Self { next: self.next, ..Self::new(self.max_requests) };
+        (self.own.dropped, self.unauthenticated.dropped) = dropped;
+    }
+
+    /// All entries, oldest first.
+    pub(super) fn entries(&self) -> impl Iterator<Item = &Happened> {
+        self.entries.values()
+    }
+
+    /// The entry with this number; the number of the next one that is retained if it was dropped; `None` if it has not
+    /// been recorded yet.
+    pub(super) fn entry(&self, number: u64) -> Option<Result<Happened, u64>> {
+        match self.entries.range(number..).next() {
+            Some((found, entry)) if *found == number => Some(Ok(entry.clone())),
+            Some((later, _)) => Some(Err(*later)),
+            None => (number < self.next).then_some(Err(self.next)),
+        }
+    }
+
+    /// Up to `limit` entries with a smaller number, newest first, and the number of the last of them.
+    pub(super) fn before(&self, number: u64, limit: usize) -> (Vec<Happened>, u64) {
+        let entries = self.entries.range(..number).rev().take(limit);
+        let mut last = number;
+        let chunk = entries.map(|(number, entry)| {
+            last = *number;
+            entry.clone()
+        });
+        (chunk.collect(), last)
+    }
+
+    /// The names of all entries from a number on, with `missed` if some were dropped, and the number after the last one.
+    pub(super) fn names(&self, from: u64) -> (BTreeSet<&'static str>, u64) {
+        let mut count = 0;
+        let entries = self.entries.range(from..).inspect(|_| count += 1);
+        let mut names: BTreeSet<_> = entries.map(|(_, entry)| entry.name()).collect();
+        let next = self.next.max(from);
+        if count < next - from {
+            names.insert("missed");
+        }
+        (names, next)
+    }
+
+    /// What is retained.
+    pub(super) fn retained(&self) -> Retained {
+        Retained {
+            requests: self.requests + self.unauthenticated.count,
+            own: self.own,
+            unauthenticated: self.unauthenticated,
+        }
+    }
+
+    pub(super) fn push(&mut self, entry: Happened) {
+        let number = self.next;
+        self.next += 1;
+        self.count(&entry).add(entry.weight());
+        if is_unauthenticated(&entry) {
+            self.unauthenticated_numbers.push_back(number);
+        } else {
+            self.requests += usize::from(entry.request().is_some());
+        }
+        self.entries.insert(number, entry);
+        self.evict();
+    }
+
+    fn evict(&mut self) {
+        while self.unauthenticated.count > MAX_UNAUTHENTICATED
+            || (self.unauthenticated.bytes > MAX_UNAUTHENTICATED_BYTES && self.unauthenticated.count > 1)
+        {
+            let Some(number) = self.unauthenticated_numbers.front().copied() else { break };
+            self.drop_entry(number);
+        }
+        while self.requests > self.max_requests
+            || self.own.count > self.max_requests.saturating_mul(ENTRIES_PER_REQUEST)
+            || (self.own.bytes > MAX_BYTES && self.own.count > 1)
+        {
+            let Some((number, _)) = self.entries.first_key_value() else { break };
+            self.drop_entry(*number);
+        }
+    }
+
+    /// Drops an entry, which is the oldest one of its share.
+    fn drop_entry(&mut self, number: u64) {
+        let Some(entry) = self.entries.remove(&number) else { return };
+        self.count(&entry).drop_one(entry.weight());
+        if is_unauthenticated(&entry) {
+            self.unauthenticated_numbers.pop_front();
+        } else {
+            self.requests -= usize::from(entry.request().is_some());
+        }
+    }
+
+    /// The share in which an entry counts.
+    fn count(&mut self, entry: &Happened) -> &mut Share {
+        if is_unauthenticated(entry) { &mut self.unauthenticated } else { &mut self.own }
+    }
+}
+
+impl Share {
+    fn add(&mut self, bytes: usize) {
+        self.count += 1;
+        self.bytes += bytes;
+    }
+
+    fn drop_one(&mut self, bytes: usize) {
+        self.count -= 1;
+        self.bytes -= bytes;
+        self.dropped += 1;
+    }
+}
+
+fn is_unauthenticated(entry: &Happened) -> bool {
+    entry.request().map(Arc::as_ref).is_some_and(|request| !request.authenticated)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::RecordedRequest;
+    use super::*;
+
+    fn request(authenticated: bool, body: usize) -> Happened {
+        let request = RecordedRequest { authenticated, body: vec![0; body], ..RecordedRequest::default() };
+        Happened::Request(Arc::new(request))
+    }
+
+    #[test]
+    fn requests_without_credentials_displace_only_their_like() {
+        let mut log = Log::new(10);
+        for _ in 0..3 {
+            log.push(request(true, 10));
+        }
+        for _ in 0..2 * MAX_UNAUTHENTICATED {
+            log.push(request(false, 10));
+        }
+        let retained = log.retained();
+        assert_eq!((retained.own.count, retained.own.dropped), (3, 0));
+        assert_eq!(retained.unauthenticated.count, MAX_UNAUTHENTICATED);
+        assert_eq!(retained.unauthenticated.dropped, MAX_UNAUTHENTICATED as u64);
+        for _ in 0..100 {
+            log.push(request(false, MAX_UNAUTHENTICATED_BYTES / 10));
+        }
+        let retained = log.retained();
+        assert_eq!(retained.own.count, 3);
+        assert!(retained.unauthenticated.bytes <= MAX_UNAUTHENTICATED_BYTES, "{retained:?}");
+        assert_eq!(retained.unauthenticated.count, 9);
+        assert_eq!(log.entry(0).and_then(Result::ok).map(|entry| entry.name()), Some("request"));
+        // The numbers of the requests that were dropped are a gap.
+        assert_eq!(log.entry(3).and_then(Result::err), Some(log.next() - 9));
+        assert_eq!(log.names(3).0.into_iter().collect::<Vec<_>>(), ["missed", "request"]);
+    }
+
+    #[test]
+    fn requests_with_credentials_displace_all_that_are_older() {
+        let mut log = Log::new(3);
+        for _ in 0..5 {
+            log.push(request(false, 10));
+        }
+        for _ in 0..4 {
+            log.push(request(true, 10));
+        }
+        let retained = log.retained();
+        assert_eq!((retained.own.count, retained.unauthenticated.count), (3, 0));
+        log.push(request(false, 10));
+        log.push(Happened::Changed("clock"));
+        assert_eq!(log.retained().requests, 4);
+        assert_eq!(log.first(), 6);
+    }
+}
