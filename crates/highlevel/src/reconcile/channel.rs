@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::Match;
+use super::matching::Match;
 
-/// A channel, whatever a request, an event or a message calls it.
+/// A channel. Requests, events and messages use different names for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Channel {
     Sms,
@@ -27,7 +27,7 @@ enum Channel {
     InternalComment,
     PublicComment,
     Activity,
-    /// A channel of a conversation provider: of an app's own kind, or the SMS, email or calls of another carrier.
+    /// A channel of a conversation provider: a custom one of an app, or the SMS, email or calls of another carrier.
     Custom,
 }
 
@@ -68,7 +68,7 @@ impl Channel {
         }
     }
 
-    /// The channel of a name in a request (`Live_Chat`), an event (`CALL`) or a message (`TYPE_CUSTOM_SMS`).
+    /// Returns the channel of a name in a request (`Live_Chat`), an event (`CALL`) or a message (`TYPE_CUSTOM_SMS`).
     fn named(name: &str) -> Option<Self> {
         let name = name.strip_prefix("TYPE_").unwrap_or(name);
         let plain: String = name.chars().filter(char::is_ascii_alphanumeric).collect();
@@ -105,7 +105,7 @@ impl Channel {
         })
     }
 
-    /// The channel of a number in `messageTypeId` of an event or `type` of a message.
+    /// Returns the channel of a number in `messageTypeId` of an event or `type` of a message.
     fn numbered(number: u64) -> Option<Self> {
         Some(match number {
             1 | 8 | 24 | 34 => Self::Call,
@@ -143,8 +143,8 @@ impl ObservedChannel {
         self.0.extend(Channel::numbered(number));
     }
 
-    /// Compares with the channel that a request named. A name that is not known decides nothing, and neither does
-    /// another channel of the same family.
+    /// Compares with the channel that a request named. An unknown name proves nothing, and neither does another
+    /// channel of the same family.
     pub(super) fn compare(&self, requested: &str) -> Match {
         let Some(requested) = Channel::named(requested) else { return Match::Undecided };
         let mut observed = self.0.clone();
@@ -155,7 +155,7 @@ impl ObservedChannel {
         if observed.is_empty() {
             return Match::Undecided;
         }
-        // An app's channel carries texts and emails; calls have an endpoint of their own.
+        // A custom channel carries texts and emails; calls have a separate endpoint.
         let families: &[Family] = match requested {
             Channel::Custom => &[Family::Text, Family::Email],
             other => other.families(),
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn another_family_contradicts() {
+    fn channels_of_different_families_contradict() {
         for (requested, name) in [
             ("SMS", "TYPE_EMAIL"),
             ("SMS", "TYPE_CALL"),
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_names_and_other_channels_of_the_family_decide_nothing() {
+    fn unknown_names_and_channels_of_the_same_family_prove_nothing() {
         for (requested, names, numbers) in [
             ("SMS", &["TYPE_CARRIER_PIGEON"] as &[&str], &[] as &[u64]),
             ("SMS", &[], &[99]),

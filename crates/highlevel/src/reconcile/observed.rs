@@ -1,4 +1,4 @@
-//! Messages that were seen to exist: events of webhooks, and messages that were read back.
+//! Messages that exist: events of webhooks, and messages that were read back.
 
 use std::time::{Duration, SystemTime};
 
@@ -22,7 +22,7 @@ pub struct ObservedMessage {
     pub(super) direction: Option<Direction>,
     pub(super) channel: ObservedChannel,
     pub(super) time: Option<SystemTime>,
-    /// What created it: `app`, `api`, `workflow`, `bulk_actions`, `campaign`.
+    /// The origin of the message: `app`, `api`, `workflow`, `bulk_actions`, `campaign`.
     pub(super) source: Option<String>,
     /// The body, and the plain text of an email.
     pub(super) texts: Vec<String>,
@@ -132,7 +132,7 @@ impl From<&Value> for ObservedMessage {
     }
 }
 
-/// The direction of a message. The field wins over the name of the event: HighLevel sends inbound messages under the
+/// Returns the direction of a message. The field takes precedence over the name of the event: HighLevel sends inbound messages under the
 /// name `OutboundMessage`.
 fn direction(field: Option<&str>, event: Option<&str>) -> Option<Direction> {
     match field.map(Direction::from) {
@@ -155,7 +155,7 @@ fn time(date: &Value) -> Option<SystemTime> {
     }
 }
 
-/// One text or a list; attachments may be objects with a `url`.
+/// Returns the texts of a field that is a text or a list. Attachments may be objects with a `url`.
 fn texts(field: &Value) -> Vec<String> {
     match field {
         Value::Array(entries) => entries.iter().flat_map(texts).collect(),
@@ -176,7 +176,7 @@ fn add_number(channel: &mut ObservedChannel, number: f64) {
     }
 }
 
-/// HighLevel writes some missing ids as empty texts.
+/// Returns `None` for an empty id: HighLevel writes some missing ids that way.
 fn filled<T: std::fmt::Display>(id: T) -> Option<T> {
     let empty = id.to_string().trim().is_empty();
     (!empty).then_some(id)

@@ -1,7 +1,11 @@
+//! Requests compared with the messages that HighLevel returns for them, and with others.
+
+use std::time::{Duration, SystemTime};
+
 use serde_json::{Value, json};
 
-use super::*;
-use crate::{Custom, Email, Inbound, InternalComment, OutboundCall, Sms};
+use super::{Fingerprint, Fingerprintable, Reconciliation};
+use crate::{Custom, Direction, Email, Inbound, InternalComment, MessageId, OutboundCall, Sms};
 
 /// 2024-05-08T12:00:00Z
 const SENT_AT: Duration = Duration::from_secs(1_715_169_600);
