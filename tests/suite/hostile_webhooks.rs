@@ -90,7 +90,7 @@ async fn tampered_deliveries_are_rejected_and_their_genuine_retries_are_handled_
         (HostileMode::Rsa, 401, "signature missing"),
         (HostileMode::OtherApp, 403, "for another app"),
         (HostileMode::Stale, 400, "too old"),
-        (HostileMode::Future, 429, "not yet"),
+        (HostileMode::Future, 429, "timestamp in the future"),
     ];
     for (mode, status, words) in table {
         let scene = Scene::new(RetrySchedule::Documented, 0, |_, receiver| receiver.build()).await;
@@ -131,7 +131,7 @@ async fn duplicated_and_reordered_deliveries_are_handled_once_each() {
     assert!(deliveries.iter().all(|delivery| delivery.state == DeliveryState::Delivered), "{deliveries:?}");
     let (status, text) = response(&deliveries[0].attempts[1]);
     assert_eq!(status, 200);
-    assert_eq!(text, "handled before");
+    assert_eq!(text, "already handled");
     assert_eq!(scene.handled(), 3);
 }
 

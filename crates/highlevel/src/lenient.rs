@@ -1,4 +1,4 @@
-//! Reads objects that HighLevel sent, even if some of their fields are not what the documentation says.
+//! Reads objects that HighLevel sent, even if some of their fields do not have the documented type.
 
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -7,45 +7,45 @@ use serde_json::{Map, Value};
 #[derive(Debug)]
 pub(crate) struct Read<T> {
     pub(crate) value: T,
-    /// The fields whose value has an odd type, as they came. They are missing in `value`.
-    pub(crate) odd: Map<String, Value>,
+    /// The fields whose value has an unexpected type. They are missing in `value`.
+    pub(crate) mistyped: Map<String, Value>,
 }
 
-/// Why an object cannot be read: even without its odd fields something is wrong, mostly that it lacks a field.
+/// An object that cannot be read even without its mistyped fields, in most cases because it lacks a field.
 #[derive(Debug)]
 pub(crate) struct Unreadable {
     pub(crate) error: serde_json::Error,
-    pub(crate) odd: Map<String, Value>,
+    pub(crate) mistyped: Map<String, Value>,
 }
 
-/// Reads an object; fields of an odd type are set aside.
+/// Reads an object without the fields whose value has an unexpected type.
 pub(crate) fn read<T: DeserializeOwned>(json: Map<String, Value>) -> Result<Read<T>, Unreadable> {
     let value = |json: &Map<String, Value>| serde_json::from_value::<T>(Value::Object(json.clone()));
     if let Ok(value) = value(&json) {
-        return Ok(Read { value, odd: Map::new() });
+        return Ok(Read { value, mistyped: Map::new() });
     }
-    let (odd, good) = json.into_iter().partition::<Map<_, _>, _>(|(key, value)| is_odd::<T>(key, value));
-    match value(&good) {
-        Ok(value) => Ok(Read { value, odd }),
-        Err(error) => Err(Unreadable { error, odd }),
+    let (mistyped, typed) =
+        json.into_iter().partition::<Map<_, _>, _>(|(key, value)| is_mistyped::<T>(key, value));
+    match value(&typed) {
+        Ok(value) => Ok(Read { value, mistyped }),
+        Err(error) => Err(Unreadable { error, mistyped }),
     }
 }
 
 impl Unreadable {
-    /// What is wrong, by the JSON pointer of the field if it is one field.
+    /// Describes the error, by the JSON pointer of the field if it is about one.
     pub(crate) fn describe(&self) -> String {
         let error = self.error.to_string();
         match missing_field(&error) {
-            Some(field) if self.odd.contains_key(field) => format!("/{field} has the wrong type"),
+            Some(field) if self.mistyped.contains_key(field) => format!("/{field} has the wrong type"),
             Some(field) => format!("/{field} is missing"),
             None => error,
         }
     }
 }
 
-/// Whether a field alone is what makes an object unreadable. An object of this one field lacks others, which is not
-/// its fault.
-fn is_odd<T: DeserializeOwned>(key: &str, value: &Value) -> bool {
+/// Returns `true` if an object with this field alone cannot be read for another reason than that it lacks others.
+fn is_mistyped<T: DeserializeOwned>(key: &str, value: &Value) -> bool {
     let alone = Map::from_iter([(key.to_owned(), value.clone())]);
     match serde_json::from_value::<T>(Value::Object(alone)) {
         Ok(_) => false,
@@ -53,7 +53,7 @@ fn is_odd<T: DeserializeOwned>(key: &str, value: &Value) -> bool {
     }
 }
 
-/// The field that serde says is missing.
+/// Returns the field that is missing according to an error of serde.
 fn missing_field(error: &str) -> Option<&str> {
     error.strip_prefix("missing field `")?.split('`').next()
 }

@@ -117,5 +117,5 @@ fn read_receipt<T: DeserializeOwned>(body: &[u8]) -> serde_json::Result<T> {
             *id = first;
         }
     }
-    lenient::read(fields).map(|read| read.value).map_err(|fault| fault.error)
+    lenient::read(fields).map(|read| read.value).map_err(|unreadable| unreadable.error)
 }

@@ -17,7 +17,7 @@
 //! ```
 //!
 //! - An event that is rejected does not reach the handler: the response has [`WebhookError::status`] and
-//!   [`WebhookErrorKind::public_message`], 200 for a duplicate. The text of the error is logged (`tracing`), and not sent.
+//!   [`WebhookErrorKind::public_message`], 200 for a duplicate. The text of the error is logged (`tracing`), not sent.
 //! - If the handler responds with a 2xx, the event is committed, and redeliveries are duplicates. If the commit fails, the
 //!   response is 429, and HighLevel redelivers the event.
 //! - If the handler responds with anything else, panics or is cancelled, the claim is aborted and the response is 429, so
@@ -137,13 +137,13 @@ where
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
-        // The one that is ready goes into the future, its clone waits for the next request.
+        // The service that is ready is moved into the future; its clone has to become ready for the next request.
         let clone = self.inner.clone();
         let inner = std::mem::replace(&mut self.inner, clone);
         let layer = self.layer.clone();
         Box::pin(async move {
             let mut response = pin!(respond(inner, &layer, request));
-            // The clock is code of the caller, as the handler is.
+            // The clock is code of the caller, as is the handler.
             let result =
                 poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| response.as_mut().poll(context))) {
                     Ok(poll) => poll.map(Ok),
@@ -231,9 +231,9 @@ fn reject(error: &WebhookError) -> Response {
     let (kind, cause) = (error.kind(), error.source());
     match kind {
         WebhookErrorKind::Duplicate | WebhookErrorKind::InProgress => {
-            tracing::debug!(?kind, %error, "a webhook was not handed to its handler");
+            tracing::debug!(?kind, %error, "a webhook was rejected");
         }
-        _ => tracing::warn!(?kind, %error, cause, "a webhook was not handed to its handler"),
+        _ => tracing::warn!(?kind, %error, cause, "a webhook was rejected"),
     }
     error.into_response()
 }

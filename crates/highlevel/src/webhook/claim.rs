@@ -29,19 +29,16 @@ async fn claim(
     now: SystemTime,
 ) -> Result<ClaimGuard, WebhookError> {
     let claim = caught(async { deduplicator.begin(&id, now).await }).await.map_err(|error| {
-        unavailable("the event could not be claimed: respond with 429, and HighLevel redelivers it", error)
+        unavailable("the event could not be claimed; respond with 429, and HighLevel redelivers it", error)
     })?;
     let (kind, text) = match claim {
         Claim::Granted(token) => {
             return Ok(ClaimGuard(Some(OpenClaim { id, token, deduplicator })));
         }
-        Claim::Handled => (
-            WebhookErrorKind::Duplicate,
-            "the event was handled before: respond with 200, nothing is left to do",
-        ),
+        Claim::Handled => (WebhookErrorKind::Duplicate, "the event was handled before; respond with 200"),
         Claim::InProgress => (
             WebhookErrorKind::InProgress,
-            "another delivery of the event is in progress: respond with 429, and HighLevel redelivers it in case that \
+            "another delivery of the event is in progress; respond with 429, and HighLevel redelivers it in case that \
              one fails",
         ),
     };
@@ -52,7 +49,7 @@ async fn claim(
 pub(super) struct ClaimGuard(Option<OpenClaim>);
 
 impl ClaimGuard {
-    /// A guard of an event that is deduplicated elsewhere.
+    /// Creates a guard without a claim, for a receiver without a deduplicator.
     pub(super) fn none() -> Self {
         Self(None)
     }
@@ -74,7 +71,7 @@ impl Drop for ClaimGuard {
     fn drop(&mut self) {
         if let Some(claim) = self.0.take() {
             let abort = pin!(Detached::new(claim.abort()));
-            // The in-memory deduplicator is done at once. Dropping what is not finished detaches it.
+            // The in-memory deduplicator finishes at once. Dropping an unfinished future detaches it.
             let _ = abort.poll(&mut Context::from_waker(Waker::noop()));
         }
     }
@@ -101,12 +98,12 @@ impl OpenClaim {
             return Ok(());
         }
         let failed =
-            "the event was handled, but the commit failed: respond with 429, and HighLevel redelivers it";
+            "the event was handled, but the commit failed; respond with 429, and HighLevel redelivers it";
         match caught(async { self.deduplicator.commit(&self.id, self.token).await }).await {
             Ok(CommitResult::Committed) => Ok(()),
             Ok(CommitResult::ClaimLost) => Err(WebhookError::new(
                 WebhookErrorKind::ClaimLost,
-                "the claim ended before the commit, and another delivery may have been handled: respond with 429, and \
+                "the claim ended before the commit, and another delivery may have been handled; respond with 429, and \
                  HighLevel redelivers the event",
             )),
             Err(error) => {

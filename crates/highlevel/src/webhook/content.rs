@@ -1,4 +1,4 @@
-//! What a message event says, by its channel.
+//! The content of message events, by channel.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use highlevel_wire::types::{
 };
 use serde_json::{Map, Value};
 
-/// What a message is, as its channel has it. Borrowed from the event, which keeps all other fields.
+/// The content of a message, by channel. Borrowed from the event, which has all other fields.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Content<'a> {
@@ -18,7 +18,7 @@ pub enum Content<'a> {
     Email(EmailContent<'a>),
     /// A call.
     Call(CallContent<'a>),
-    /// A voicemail that was left without a call, by a workflow.
+    /// A voicemail that a workflow left without a call.
     Voicemail(VoicemailContent<'a>),
 }
 
@@ -26,7 +26,7 @@ pub enum Content<'a> {
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct TextContent<'a> {
-    /// The channel as HighLevel names it, `SMS` for example.
+    /// The name of the channel, like `SMS`.
     pub channel: Option<&'a str>,
     /// The text.
     pub text: Option<&'a str>,
@@ -46,11 +46,11 @@ pub struct EmailContent<'a> {
     pub plain_text: Option<&'a str>,
     /// The sender.
     pub from: Option<&'a str>,
-    /// The receivers.
+    /// The recipients.
     pub to: Vec<&'a str>,
-    /// The receivers of copies.
+    /// The recipients of copies.
     pub cc: Vec<&'a str>,
-    /// The receivers of hidden copies.
+    /// The recipients of blind copies.
     pub bcc: Vec<&'a str>,
     /// The URLs of the attachments.
     pub attachments: &'a [String],
@@ -60,9 +60,9 @@ pub struct EmailContent<'a> {
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct CallContent<'a> {
-    /// How it went.
+    /// The outcome of the call.
     pub outcome: CallOutcome,
-    /// How long it was.
+    /// The duration of the call.
     pub duration: Option<Duration>,
     /// The URLs of the recordings.
     pub recordings: &'a [String],
@@ -76,33 +76,33 @@ pub struct VoicemailContent<'a> {
     pub recordings: &'a [String],
 }
 
-/// How a call went.
+/// The outcome of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum CallOutcome {
-    /// A person answered.
+    /// A person took the call.
     Answered,
-    /// It reached voicemail.
+    /// The call reached voicemail.
     Voicemail,
-    /// It has not ended.
+    /// The call has not ended.
     Pending,
     /// The line was busy.
     Busy,
-    /// Nobody answered.
+    /// The call was not taken.
     NoAnswer,
-    /// It could not be made.
+    /// The call could not be made.
     Failed,
-    /// It was given up before anybody answered.
+    /// The caller hung up before the call was taken.
     Canceled,
-    /// The two statuses of the event do not say it, or contradict each other.
+    /// The two statuses of the event are missing, unknown, or contradict each other.
     Unknown,
 }
 
 impl CallOutcome {
-    /// How a call went, by the `status` and the `callStatus` of its event.
+    /// Determines the outcome from the `status` and the `callStatus` of an event.
     ///
-    /// Answered by a person: both `completed`. Voicemail: `callStatus` is `voicemail`, and `status` is `completed` (an
-    /// outbound call) or `voicemail` (an inbound one).
+    /// [`Answered`](Self::Answered) requires both to be `completed`. [`Voicemail`](Self::Voicemail) requires the
+    /// `callStatus` `voicemail`, and the `status` `completed` (an outbound call) or `voicemail` (an inbound one).
     pub fn of(status: Option<&EventMessageStatus>, call_status: Option<&CallStatus>) -> Self {
         let Some(call_status) = call_status else { return Self::Unknown };
         match (call_status, status) {
@@ -122,9 +122,9 @@ impl CallOutcome {
     }
 }
 
-/// What the events about a message have in common. Implemented by their generated types only.
+/// The common interface of events about a message. Implemented by their generated types only.
 pub trait MessageEvent: sealed::Sealed {
-    /// What the message is, as its channel has it.
+    /// Returns the content of the message, by channel.
     ///
     /// ```
     /// use highlevel::webhook::{CallOutcome, Content, MessageEvent};
@@ -140,7 +140,7 @@ pub trait MessageEvent: sealed::Sealed {
     /// ```
     fn content(&self) -> Content<'_>;
 
-    /// Which way the message went: what the event says, or what its name says when it does not.
+    /// Returns the direction of the message: that of the field, or that of the name of the event if there is no field.
     fn direction(&self) -> Direction;
 }
 
@@ -151,7 +151,7 @@ mod sealed {
     impl Sealed for highlevel_wire::types::ProviderOutboundMessage {}
 }
 
-/// What is said for one of the two generated types with the same fields.
+/// Implements the trait for the two generated types that have the same fields.
 macro_rules! message_event {
     ($event:ident, $direction:ident) => {
         impl MessageEvent for $event {
@@ -160,7 +160,7 @@ macro_rules! message_event {
                 let typed = self.message_type_string.as_deref();
                 let attachments = self.attachments.as_deref().unwrap_or_default();
                 let form = match &self.message_type {
-                    // A channel that is not documented may say nothing of its form, as `Custom`.
+                    // An undocumented channel may not imply a form, like `Custom`.
                     None | Some(EventMessageType::Unknown(_)) => Form::of(named).or_else(|| Form::of(typed)),
                     Some(_) => Form::of(named),
                 };
@@ -235,8 +235,8 @@ enum Form {
 }
 
 impl Form {
-    /// By the last word of `messageType` (`CALL`) or `messageTypeString` (`TYPE_CAMPAIGN_MANUAL_CALL`). `None` when that
-    /// says nothing, as of all channels of text.
+    /// Determines the form from the last word of `messageType` (`CALL`) or `messageTypeString`
+    /// (`TYPE_CAMPAIGN_MANUAL_CALL`). `None` for all other words, such as those of text channels.
     fn of(channel: Option<&str>) -> Option<Self> {
         let last = channel?.rsplit('_').next()?;
         let forms = [("CALL", Self::Call), ("VOICEMAIL", Self::Voicemail), ("EMAIL", Self::Email)];
@@ -244,7 +244,7 @@ impl Form {
     }
 }
 
-/// The seconds of `callDuration`, also when they came as text and were set aside.
+/// Returns the `callDuration`. If it arrived as text, it is among the unknown fields.
 fn duration(seconds: Option<f64>, extra: &Map<String, Value>) -> Option<Duration> {
     let seconds = seconds.or_else(|| extra.get("callDuration")?.as_str()?.parse().ok())?;
     Duration::try_from_secs_f64(seconds).ok()

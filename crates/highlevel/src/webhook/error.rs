@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 /// An error that rejects an event: its reason, and the HTTP status to respond with.
 ///
-/// `Display` is for the log, and says what to do. Any client can send a request, so respond with
+/// `Display` is for the log, and includes a fix. Any client can send a request, so respond with
 /// [`status`](Self::status) and [`WebhookErrorKind::public_message`].
 #[derive(Debug, Clone)]
 pub struct WebhookError {
@@ -47,12 +47,12 @@ pub enum WebhookErrorKind {
 }
 
 impl WebhookErrorKind {
-    /// Returns a short message for the body of the response. It reveals nothing that a stranger should not read.
+    /// Returns a short message for the body of the response. It reveals nothing about the receiver.
     ///
     /// ```
     /// use highlevel::webhook::WebhookErrorKind;
     ///
-    /// assert_eq!(WebhookErrorKind::Duplicate.public_message(), "handled before");
+    /// assert_eq!(WebhookErrorKind::Duplicate.public_message(), "already handled");
     /// ```
     pub fn public_message(self) -> &'static str {
         match self {
@@ -63,10 +63,10 @@ impl WebhookErrorKind {
             Self::OtherApp => "for another app",
             Self::OtherLocation => "of another location",
             Self::Stale => "too old",
-            Self::Future => "not yet",
-            Self::Duplicate => "handled before",
+            Self::Future => "timestamp in the future",
+            Self::Duplicate => "already handled",
             Self::InProgress => "in progress",
-            Self::Unavailable | Self::ClaimLost => "not now",
+            Self::Unavailable | Self::ClaimLost => "temporarily unavailable",
         }
     }
 }

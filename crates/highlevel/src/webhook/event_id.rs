@@ -3,12 +3,11 @@
 use std::fmt;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use serde::Serialize;
-use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-use super::event::Kind;
+use super::envelope::{Envelope, Field};
+use super::event::Event;
 
 /// Identifies an event: all deliveries of one event have the same id.
 ///
@@ -26,22 +25,23 @@ impl EventId {
     /// Longer ids are replaced by their SHA-256, so that ids have a bounded length.
     const MAX_LENGTH: usize = 256;
 
-    pub(super) fn of(json: &Map<String, Value>, kind: &Kind, body: &Bytes) -> Self {
-        let field = |name: &str| json.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
-        let any = |names: &[&str]| names.iter().any(|name| field(name).is_some());
+    pub(super) fn of(envelope: &Envelope<'_>, event: &Event, body: &[u8]) -> Self {
         let mut is_unique = true;
         // Written as JSON, so that no two lists of parts become the same text.
-        let text = if let Some(id) = field("webhookId") {
-            json_text(&("webhook", id, field("appId")))
-        } else if *kind == Kind::ProviderOutboundMessage && any(&["messageId", "emailMessageId"]) {
+        let text = if let Some(id) = filled(&envelope.webhook_id) {
+            json_text(&("webhook", id, filled(&envelope.app_id)))
+        } else if matches!(event, Event::ProviderOutboundMessage(_))
+            && any_filled(&[&envelope.message_id, &envelope.email_message_id])
+        {
             let [channel, location, message, email] =
-                ["type", "locationId", "messageId", "emailMessageId"].map(field);
+                [&envelope.name, &envelope.location_id, &envelope.message_id, &envelope.email_message_id]
+                    .map(filled);
             json_text(&("provider", channel, location, message, email))
         } else {
-            // The ids and times of other events are of their subject, which has many events.
-            let is_message = matches!(kind, Kind::OutboundMessage | Kind::InboundMessage);
-            is_unique =
-                any(&["timestamp"]) || is_message && any(&["messageId", "emailMessageId", "dateAdded"]);
+            // The ids and times of all other events are those of their subject, which has many events.
+            let is_message = matches!(event, Event::OutboundMessage(_) | Event::InboundMessage(_));
+            let of_message = [&envelope.message_id, &envelope.email_message_id, &envelope.date_added];
+            is_unique = any_filled(&[&envelope.timestamp]) || is_message && any_filled(&of_message);
             json_text(&("body", sha256(body)))
         };
         let text = if text.len() > Self::MAX_LENGTH {
@@ -60,8 +60,8 @@ impl EventId {
 
     /// Returns `true` if no other event has this id.
     ///
-    /// `false` for an event that carries nothing of its own: neither a `webhookId` nor a timestamp, nor the id or the
-    /// time of a message. The documented `UNINSTALL` is an example: the second `UNINSTALL` of a location, a week after
+    /// `false` for an event that carries nothing that identifies it: no `webhookId`, no timestamp, and no id or time of a
+    /// message. The documented `UNINSTALL` is an example: the second `UNINSTALL` of a location, a week after
     /// the first, has the same bytes. Two deliveries of such an event are not handled at the same time, but its id is
     /// not recorded by a commit: a redelivery is handled again.
     pub fn is_unique(&self) -> bool {
@@ -80,7 +80,16 @@ impl fmt::Display for EventId {
     }
 }
 
-/// Texts and lists of texts can always be written.
+/// Returns the text of a field that is a string and not empty.
+fn filled<'e>(field: &'e Field<'_>) -> Option<&'e str> {
+    field.text().filter(|text| !text.is_empty())
+}
+
+fn any_filled(fields: &[&Field<'_>]) -> bool {
+    fields.iter().any(|field| filled(field).is_some())
+}
+
+/// Writes parts as JSON, which cannot fail for texts.
 fn json_text(parts: &impl Serialize) -> String {
     serde_json::to_string(parts).unwrap_or_default()
 }

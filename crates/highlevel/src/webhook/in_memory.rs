@@ -25,7 +25,7 @@ pub struct InMemoryDeduplicator {
     memory: Mutex<Memory>,
 }
 
-/// What an [`InMemoryDeduplicator`] does with a new event when it is full of events that may not be evicted yet.
+/// The behaviour of an [`InMemoryDeduplicator`] when a new event arrives and none of the held ones may be evicted yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum OnFull {
@@ -38,10 +38,10 @@ pub enum OnFull {
 }
 
 impl InMemoryDeduplicator {
-    /// How many events are held by default.
+    /// The default capacity.
     const CAPACITY: usize = 500_000;
-    /// One of so many evictions is logged.
-    const LOGGED: u64 = 1_000;
+    /// The number of evictions per logged warning.
+    const EVICTIONS_PER_WARNING: u64 = 1_000;
 
     /// Creates an empty deduplicator.
     pub fn new() -> Self {
@@ -50,7 +50,7 @@ impl InMemoryDeduplicator {
 
     /// Sets how many events are held, at least 1. Defaults to 500,000.
     ///
-    /// An event takes about 100 bytes, whatever the length of its id: 50 MB for the default, if it is ever reached. To
+    /// An event takes about 100 bytes, independent of the length of its id: 50 MB for the default, if it is ever reached. To
     /// hold all events of a receiver's default window (2 hours and 5 minutes), 500,000 events are enough for 66 events
     /// per second.
     pub fn capacity(mut self, events: usize) -> Self {
@@ -65,7 +65,7 @@ impl InMemoryDeduplicator {
         self
     }
 
-    /// Sets what happens to a new event when the deduplicator is full. Defaults to [`OnFull::RejectNew`].
+    /// Sets the behaviour when the deduplicator is full. Defaults to [`OnFull::RejectNew`].
     pub fn on_full(mut self, on_full: OnFull) -> Self {
         self.on_full = on_full;
         self
@@ -110,7 +110,7 @@ impl Deduplicator for InMemoryDeduplicator {
                 (result, (memory.evicted_early > before).then_some(memory.evicted_early))
             };
             if let Some(evicted) = evicted
-                && evicted % Self::LOGGED == 1
+                && evicted % Self::EVICTIONS_PER_WARNING == 1
             {
                 tracing::warn!(
                     evicted,

@@ -9,7 +9,7 @@ use ed25519_dalek::VerifyingKey;
 
 /// HighLevel's key as it is published, a SubjectPublicKeyInfo in base64.
 const PUBLISHED: &str = "MCowBQYDK2VwAyEAi2HR1srL4o18O8BRa7gVJY7G7bupbN3H9AwJrHCDiOg=";
-/// What precedes the 32 bytes of an Ed25519 key in a SubjectPublicKeyInfo (RFC 8410).
+/// The bytes before the 32 of an Ed25519 key in a SubjectPublicKeyInfo (RFC 8410).
 const PREFIX: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
 
 /// An Ed25519 public key with a name.
@@ -21,18 +21,18 @@ pub struct PublicKey {
 }
 
 impl PublicKey {
-    /// The key that HighLevel has published, named `published`.
+    /// Returns the key that HighLevel has published, named `published`.
     #[allow(clippy::missing_panics_doc, reason = "the key is a constant, and a test shows that it is one")]
     pub fn published() -> Self {
-        Self::from_base64("published", PUBLISHED).expect("the published key is a key")
+        Self::from_base64("published", PUBLISHED).expect("the published key is valid")
     }
 
-    /// A key in the form in which HighLevel publishes it: a SubjectPublicKeyInfo in base64, with or without the
-    /// lines of PEM around it. The name shows which key verified an event.
+    /// Creates a key from the form in which HighLevel publishes it: a SubjectPublicKeyInfo in base64, with or without the
+    /// lines of PEM around it. `id` is a name, by which [`Verified::key_id`](super::Verified::key_id) reports the key.
     ///
     /// # Errors
     ///
-    /// Text that is not a key, and keys of low order, under which a signature proves nothing.
+    /// Returns an error if the text is not a key, or if the key is of low order, so that its signatures prove nothing.
     pub fn from_base64(id: impl Into<String>, text: &str) -> Result<Self, InvalidKey> {
         let base64: String = text.lines().filter(|line| !line.starts_with("-----")).map(str::trim).collect();
         let der = STANDARD.decode(base64).map_err(|_| InvalidKey("is not base64"))?;
@@ -42,27 +42,27 @@ impl PublicKey {
         Self::from_bytes(id, key)
     }
 
-    /// A key as its 32 bytes.
+    /// Creates a key from its 32 bytes.
     ///
     /// # Errors
     ///
-    /// As [`from_base64`](Self::from_base64).
+    /// Returns the errors of [`from_base64`](Self::from_base64).
     pub fn from_bytes(id: impl Into<String>, bytes: &[u8]) -> Result<Self, InvalidKey> {
         let bytes: &[u8; 32] = bytes.try_into().map_err(|_| InvalidKey("does not have 32 bytes"))?;
         let key = VerifyingKey::from_bytes(bytes).map_err(|_| InvalidKey("is not a point of the curve"))?;
         if key.is_weak() {
-            return Err(InvalidKey("is of low order: anybody can sign for it"));
+            return Err(InvalidKey("is of low order, so signatures by it prove nothing"));
         }
         Ok(Self { id: id.into(), key, end: None })
     }
 
-    /// The key verifies nothing from `end` on: for the old key while HighLevel changes to another.
+    /// Rejects signatures by this key from `end` on: for the old key while HighLevel changes to a new one.
     pub fn until(mut self, end: SystemTime) -> Self {
         self.end = Some(end);
         self
     }
 
-    /// The name of the key.
+    /// Returns the name of the key.
     pub fn id(&self) -> &str {
         &self.id
     }
@@ -82,7 +82,7 @@ impl fmt::Debug for PublicKey {
     }
 }
 
-/// Why a key cannot be used.
+/// An error that a key cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InvalidKey(&'static str);
 
@@ -95,7 +95,7 @@ impl InvalidKey {
 
 impl fmt::Display for InvalidKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the public key {}: copy it from HighLevel's webhook documentation", self.0)
+        write!(f, "the public key {}; copy it from HighLevel's webhook documentation", self.0)
     }
 }
 
@@ -106,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_published_key_is_a_key() {
+    fn the_published_key_is_valid() {
         assert_eq!(PublicKey::published().id(), "published");
     }
 }

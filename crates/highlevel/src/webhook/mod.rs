@@ -1,4 +1,4 @@
-//! Webhooks: raw body and headers in, a verified event out.
+//! Receives webhooks: verifies, decodes and deduplicates events.
 //!
 //! ```
 //! # async fn example(headers: http::HeaderMap, body: bytes::Bytes) -> Result<(), highlevel::webhook::WebhookError> {
@@ -21,7 +21,7 @@
 //! ```
 //!
 //! Handlers receive verified events only: [`Verified`] has no other constructor, no switch turns verification off, and
-//! parsed JSON is not accepted, because its signature cannot be checked any more.
+//! parsed JSON is not accepted, because its signature can no longer be checked.
 //!
 //! The guide is `docs/webhooks.md` in the repository: servers other than axum, proxies, several machines, keys, tests.
 //!
@@ -44,14 +44,18 @@
 
 #[cfg(feature = "axum")]
 pub mod axum;
+mod builder;
 mod claim;
 #[cfg(feature = "testing")]
 pub mod conformance;
 mod content;
+mod decode;
 mod deduplicator;
+mod envelope;
 mod error;
 mod event;
 mod event_id;
+mod filter;
 mod in_memory;
 mod key;
 mod receiver;
@@ -60,7 +64,10 @@ mod rsa;
 mod signature;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod verified;
+mod window;
 
+pub use builder::{NeedsApp, ReceiverBuilder};
 pub use content::{
     CallContent, CallOutcome, Content, EmailContent, MessageEvent, TextContent, VoicemailContent,
 };
@@ -72,6 +79,7 @@ pub use event::Event;
 pub use event_id::EventId;
 pub use in_memory::{InMemoryDeduplicator, OnFull};
 pub use key::{InvalidKey, PublicKey};
-pub use receiver::{NeedsApp, ReceivedEvent, Receiver, ReceiverBuilder, Verified};
+pub use receiver::Receiver;
 #[cfg(feature = "rsa")]
 pub use rsa::RsaPublicKey;
+pub use verified::{ReceivedEvent, Verified};

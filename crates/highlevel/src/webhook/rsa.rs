@@ -14,7 +14,7 @@ use super::signature::{invalid, single};
 
 /// HighLevel's older key as it is published, a SubjectPublicKeyInfo in base64.
 const PUBLISHED: &str = include_str!("rsa-public-key.pem");
-/// What precedes the `RSAPublicKey` with 4096 bits in a SubjectPublicKeyInfo (RFC 3279).
+/// The bytes before the `RSAPublicKey` with 4096 bits in a SubjectPublicKeyInfo (RFC 3279).
 const PREFIX: [u8; 24] = [
     0x30, 0x82, 0x02, 0x22, 0x30, 0x0d, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01,
     0x05, 0x00, 0x03, 0x82, 0x02, 0x0f, 0x00,
@@ -29,18 +29,18 @@ pub struct RsaPublicKey {
 }
 
 impl RsaPublicKey {
-    /// The older key that HighLevel has published, named `published-rsa`.
+    /// Returns the older key that HighLevel has published, named `published-rsa`.
     #[allow(clippy::missing_panics_doc, reason = "the key is a constant, and a test shows that it is one")]
     pub fn published() -> Self {
-        Self::from_pem("published-rsa", PUBLISHED).expect("the published key is a key")
+        Self::from_pem("published-rsa", PUBLISHED).expect("the published key is valid")
     }
 
-    /// A key in the form in which HighLevel publishes it: a SubjectPublicKeyInfo in base64, with or without the lines
+    /// Creates a key from the form in which HighLevel publishes it: a SubjectPublicKeyInfo in base64, with or without the lines
     /// of PEM around it.
     ///
     /// # Errors
     ///
-    /// Text that is not an RSA key with 4096 bits.
+    /// Returns an error if the text is not an RSA key with 4096 bits.
     pub fn from_pem(id: impl Into<String>, text: &str) -> Result<Self, InvalidKey> {
         let base64: String = text.lines().filter(|line| !line.starts_with("-----")).map(str::trim).collect();
         let der = STANDARD.decode(base64).map_err(|_| InvalidKey::new("is not base64"))?;
@@ -51,7 +51,7 @@ impl RsaPublicKey {
         Ok(Self { id: id.into(), der: der.to_vec() })
     }
 
-    /// The name of the key.
+    /// Returns the name of the key.
     pub fn id(&self) -> &str {
         &self.id
     }
@@ -63,7 +63,7 @@ impl fmt::Debug for RsaPublicKey {
     }
 }
 
-/// With which key the older signature is accepted, and until when.
+/// The key with which the older signature is accepted, and the end date.
 #[derive(Debug, Clone)]
 pub(super) struct Rsa {
     pub(super) key: RsaPublicKey,
@@ -71,8 +71,8 @@ pub(super) struct Rsa {
 }
 
 impl Rsa {
-    /// The name of the key, when the headers carry the older signature and it is one of the body. `None` when there is
-    /// no such header. Only asked when the newer header is absent.
+    /// Returns the name of the key if the headers carry a valid older signature of the body, and `None` if they carry no
+    /// older signature. Call this only if the newer header is absent.
     pub(super) fn verify(
         &self,
         headers: &HeaderMap,
@@ -99,7 +99,7 @@ impl Rsa {
             .verify(body, &bytes)
             .map(|()| Some(self.key.id()))
             .map_err(|_| {
-                invalid("the X-WH-Signature is not one of this body by the key: pass the raw bytes of the request")
+                invalid("the X-WH-Signature does not match the body under the RSA key; pass the raw bytes of the request")
             })
     }
 }

@@ -1,4 +1,4 @@
-//! The signature of a body.
+//! Verifies the signature of a body.
 
 use std::time::SystemTime;
 
@@ -13,14 +13,14 @@ use super::error::{WebhookError, WebhookErrorKind};
 
 /// The header that carries the signature.
 pub(super) const HEADER: &str = "x-ghl-signature";
-/// The longest body that is looked at closely when its signature is wrong, in bytes: anybody can send one.
-const DIAGNOSED: usize = 64 * 1024;
+/// The length of the longest body for which a wrong signature is diagnosed, in bytes: any client can send one.
+const MAX_DIAGNOSED: usize = 64 * 1024;
 
-/// The signature in the headers: exactly one, standard base64, 64 bytes. `None` when there is no such header.
+/// Reads the signature in the headers: exactly one, standard base64, 64 bytes. `None` if there is no such header.
 pub(super) fn read(headers: &HeaderMap) -> Result<Option<Signature>, WebhookError> {
     let Some(value) = single(headers, HEADER, "X-GHL-Signature")? else { return Ok(None) };
     if value.as_bytes() == b"N/A" {
-        return Err(invalid("the X-GHL-Signature header says N/A: HighLevel did not sign this event"));
+        return Err(invalid("the X-GHL-Signature header is `N/A`: HighLevel did not sign this event"));
     }
     let bytes = STANDARD
         .decode(value.as_bytes())
@@ -34,29 +34,29 @@ pub(super) fn read(headers: &HeaderMap) -> Result<Option<Signature>, WebhookErro
     Ok(Some(signature))
 }
 
-/// The only header of a name.
+/// Returns the header with a name that must not occur more than once.
 pub(super) fn single<'h>(
     headers: &'h HeaderMap,
     name: &str,
-    shown: &str,
+    display_name: &str,
 ) -> Result<Option<&'h HeaderValue>, WebhookError> {
     let mut values = headers.get_all(name).iter();
     let value = values.next();
     if values.next().is_some() {
-        return Err(invalid(format!("there are several {shown} headers")));
+        return Err(invalid(format!("there are several {display_name} headers")));
     }
     Ok(value)
 }
 
-/// That there is no signature.
+/// Creates the error for a request without a signature.
 pub(super) fn missing() -> WebhookError {
     WebhookError::new(
         WebhookErrorKind::SignatureMissing,
-        "there is no X-GHL-Signature header: does the request come from HighLevel, and does a proxy strip it?",
+        "there is no X-GHL-Signature header; check that the request is from HighLevel, and that no proxy removes the header",
     )
 }
 
-/// The live key under which the signature is one of the body.
+/// Returns the live key under which the signature is valid.
 pub(super) fn verify<'k>(
     keys: &'k [PublicKey],
     body: &[u8],
@@ -72,17 +72,17 @@ fn is_genuine(key: &PublicKey, body: &[u8], signature: &Signature) -> bool {
     key.verifying_key().verify_strict(body, signature).is_ok()
 }
 
-/// Why a signature is not genuine, as far as it can be found out. The answer is no in any case.
+/// Describes the probable reason why a signature is not valid.
 fn diagnose(keys: &[PublicKey], body: &[u8], signature: &Signature, now: SystemTime) -> String {
-    const GENERIC: &str = "the signature is not one of this body by a known key: pass the raw bytes of the request, \
-                           exactly as they came, and compare the keys with those that HighLevel publishes";
-    if body.len() > DIAGNOSED {
+    const GENERIC: &str = "the signature does not match the body under any configured key; pass the raw bytes of the \
+                           request as they arrived, and compare the keys with those that HighLevel publishes";
+    if body.len() > MAX_DIAGNOSED {
         return GENERIC.to_owned();
     }
     if let Some(key) = keys.iter().find(|key| !key.is_live(now) && is_genuine(key, body, signature)) {
         return format!(
-            "the signature is by the key `{}`, whose end date has passed: if HighLevel still signs with it, give it a \
-             later one",
+            "the signature is by the key `{}`, whose end date has passed; if HighLevel still signs with it, set a \
+             later one with `.until(..)`",
             key.id().escape_debug()
         );
     }
@@ -90,27 +90,26 @@ fn diagnose(keys: &[PublicKey], body: &[u8], signature: &Signature, now: SystemT
     if !keys.iter().any(|key| key.verifying_key() == published.verifying_key())
         && is_genuine(&published, body, signature)
     {
-        return "the signature is by HighLevel's published key, which this receiver does not know: add \
-                `PublicKey::published()` to its keys"
+        return "the signature is by HighLevel's published key, which is not one of the configured keys; add \
+                `PublicKey::published()`"
             .to_owned();
     }
     if serde_json::from_slice::<IgnoredAny>(body).is_ok() {
         let compact = without_space(body);
         if compact != body && keys.iter().any(|key| key.is_live(now) && is_genuine(key, &compact, signature))
         {
-            return "the signature is of this JSON without its white space, so the body was parsed and written again \
-                    on its way: pass the raw bytes of the request"
+            return "the signature matches this JSON without its white space, so the body was parsed and written as JSON \
+                    again before it was verified; pass the raw bytes of the request"
                 .to_owned();
         }
-        return "the signature is not one of this body by a known key, and the body is JSON: if it was parsed and \
-                written again on its way, pass the raw bytes of the request; if not, compare the keys with those that \
-                HighLevel publishes"
+        return "the signature does not match the body under any configured key; if the JSON was parsed and written again, \
+                pass the raw bytes of the request, otherwise compare the keys with those that HighLevel publishes"
             .to_owned();
     }
     GENERIC.to_owned()
 }
 
-/// JSON without the white space between its tokens.
+/// Returns JSON without the white space between its tokens.
 fn without_space(json: &[u8]) -> Vec<u8> {
     let (mut in_text, mut escaped) = (false, false);
     json.iter()

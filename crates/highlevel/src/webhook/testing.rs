@@ -1,4 +1,4 @@
-//! For the tests of programs that receive events: keys, signatures, and events to sign.
+//! Keys, signatures and events for the tests of programs that receive webhooks.
 //!
 //! ```
 //! use std::time::{Duration, SystemTime};
@@ -32,28 +32,28 @@ use serde_json::{Map, Value, json};
 
 use super::{PublicKey, signature};
 
-/// A key that signs events, as HighLevel has one.
+/// A key that signs events in the way of HighLevel.
 #[derive(Clone)]
 pub struct SigningKey(ed25519_dalek::SigningKey);
 
 impl SigningKey {
-    /// The key of a seed: the same seed, the same key.
+    /// Derives a key from a seed. Equal seeds give equal keys.
     pub fn from_seed(seed: [u8; 32]) -> Self {
         Self(ed25519_dalek::SigningKey::from_bytes(&seed))
     }
 
-    /// The public key, for [`ReceiverBuilder::key`](super::ReceiverBuilder::key).
+    /// Returns the public key, for [`ReceiverBuilder::key`](super::ReceiverBuilder::key).
     #[allow(clippy::missing_panics_doc, reason = "the public key of a signing key is never of low order")]
     pub fn public_key(&self, id: impl Into<String>) -> PublicKey {
-        PublicKey::from_bytes(id, self.0.verifying_key().as_bytes()).expect("it is a key")
+        PublicKey::from_bytes(id, self.0.verifying_key().as_bytes()).expect("the public key is valid")
     }
 
-    /// The signature of a body, as it stands in `X-GHL-Signature`.
+    /// Signs a body. Returns the value of `X-GHL-Signature`.
     pub fn sign(&self, body: impl AsRef<[u8]>) -> String {
         STANDARD.encode(self.0.sign(body.as_ref()).to_bytes())
     }
 
-    /// The headers with which HighLevel would deliver a body.
+    /// Returns the headers with which HighLevel would deliver a body.
     #[allow(clippy::missing_panics_doc, reason = "base64 is always a header")]
     pub fn headers(&self, body: impl AsRef<[u8]>) -> HeaderMap {
         let signature = HeaderValue::try_from(self.sign(body)).expect("base64 is a header");
@@ -70,18 +70,18 @@ impl fmt::Debug for SigningKey {
     }
 }
 
-/// Builds the body of an event, with the fields that HighLevel's have, and a `webhookId` of its own where theirs have one.
+/// Builds the body of an event, with the fields that HighLevel sends, and a random `webhookId` if HighLevel sends one.
 #[derive(Debug, Clone)]
 #[must_use = "a builder does nothing until `body` is called"]
 pub struct EventBuilder(Map<String, Value>);
 
 impl EventBuilder {
-    /// An event of any name, with an envelope and no other field.
+    /// Creates an event with this name, an envelope and no other fields.
     pub fn named(name: &str) -> Self {
         Self(Map::new()).field("type", name).field("webhookId", webhook_id())
     }
 
-    /// An SMS that went to a contact.
+    /// Creates an event for an SMS to a contact.
     pub fn outbound_sms(text: &str) -> Self {
         Self::message("OutboundMessage", "outbound", "SMS")
             .field("body", text)
@@ -90,7 +90,7 @@ impl EventBuilder {
             .field("source", "app")
     }
 
-    /// An SMS that came from a contact.
+    /// Creates an event for an SMS from a contact.
     pub fn inbound_sms(text: &str) -> Self {
         Self::message("InboundMessage", "inbound", "SMS")
             .field("body", text)
@@ -98,7 +98,7 @@ impl EventBuilder {
             .field("status", "delivered")
     }
 
-    /// An email that went to a contact.
+    /// Creates an event for an email to a contact.
     pub fn outbound_email(subject: &str, html: &str) -> Self {
         Self::message("OutboundMessage", "outbound", "Email")
             .field("subject", subject)
@@ -109,7 +109,7 @@ impl EventBuilder {
             .field("threadId", "sddfDSF3G56GHG")
     }
 
-    /// A call to a contact that a person answered.
+    /// Creates an event for a call to a contact that a person took.
     pub fn answered_call(seconds: u32) -> Self {
         Self::message("OutboundMessage", "outbound", "CALL")
             .field("status", "completed")
@@ -117,7 +117,7 @@ impl EventBuilder {
             .field("callDuration", seconds)
     }
 
-    /// A call to a contact that reached voicemail.
+    /// Creates an event for a call to a contact that reached voicemail.
     pub fn voicemail_call() -> Self {
         Self::message("OutboundMessage", "outbound", "CALL")
             .field("status", "completed")
@@ -125,7 +125,8 @@ impl EventBuilder {
             .field("callDuration", 0)
     }
 
-    /// An SMS that a conversation provider is asked to deliver. It has no `webhookId`, as HighLevel's may have none.
+    /// Creates an event that requests a conversation provider to deliver an SMS. It has no `webhookId`, which HighLevel
+    /// does not always send.
     pub fn provider_sms(phone: &str, text: &str) -> Self {
         Self::named("SMS")
             .without("webhookId")
@@ -137,7 +138,7 @@ impl EventBuilder {
             .field("message", text)
     }
 
-    /// An app was installed on a location.
+    /// Creates an event for an app that was installed on a location.
     pub fn install() -> Self {
         Self::named("INSTALL")
             .field("installType", "Location")
@@ -146,8 +147,8 @@ impl EventBuilder {
             .field("appId", "665c6bb13d4e5364bdec0e2f")
     }
 
-    /// An app was removed from a location. It has no `webhookId`, as HighLevel documents none: a second one is handled
-    /// like the first.
+    /// Creates an event for an app that was uninstalled from a location. It has no `webhookId`, because HighLevel documents
+    /// none, so a redelivery is handled like a new event.
     pub fn uninstall() -> Self {
         Self::named("UNINSTALL")
             .without("webhookId")
@@ -172,44 +173,44 @@ impl EventBuilder {
         self
     }
 
-    /// Leaves a field out.
+    /// Removes a field.
     pub fn without(mut self, name: &str) -> Self {
         self.0.remove(name);
         self
     }
 
-    /// The app that the event is for.
+    /// Sets the app that the event is for.
     pub fn app_id(self, app: &str) -> Self {
         self.field("appId", app)
     }
 
-    /// The location that the event is of.
+    /// Sets the location that the event is of.
     pub fn location_id(self, location: &str) -> Self {
         self.field("locationId", location)
     }
 
-    /// The id that a redelivery keeps.
+    /// Sets the id, which a redelivery repeats.
     pub fn webhook_id(self, id: &str) -> Self {
         self.field("webhookId", id)
     }
 
-    /// When the event happened. Without it, the event has no timestamp.
+    /// Sets the timestamp of the event. By default, it has none.
     pub fn at(self, time: SystemTime) -> Self {
         self.field("timestamp", Timestamp::from(time).as_str())
     }
 
-    /// The body, JSON without white space, as HighLevel writes it.
+    /// Returns the body: JSON without white space, as HighLevel writes it.
     pub fn body(&self) -> Bytes {
         Bytes::from(Value::Object(self.0.clone()).to_string())
     }
 }
 
-/// A random id, as of a message.
+/// Returns a random id in the form of message ids.
 fn id() -> String {
     std::iter::repeat_with(fastrand::alphanumeric).take(20).collect()
 }
 
-/// A random UUID.
+/// Returns a random UUID.
 fn webhook_id() -> String {
     let bits = fastrand::u128(..) & !(0xf << 76) & !(0x3 << 62) | (0x4 << 76) | (0x2 << 62);
     let hex = format!("{bits:032x}");

@@ -8,7 +8,7 @@ use super::super::deduplicator::{Claim, ClaimToken, CommitResult};
 use super::context::{Context, begin, commit as commit_with};
 use crate::conformance::Outcome;
 
-/// How many events are committed one after another.
+/// The number of events that are committed one after another.
 const MANY: usize = 1_000;
 
 pub(super) async fn one_at_a_time(context: &Context<'_>) -> Outcome {
@@ -205,7 +205,7 @@ pub(super) async fn timeout_ends(context: &Context<'_>) -> Outcome {
     context.expect(&id, Claim::InProgress, "during the second claim").await?;
     context.commit(&id, second, CommitResult::Committed, "for the second claim").await?;
     context.advance(timeout * 3 / 2).await;
-    context.expect(&id, Claim::Handled, "after the commit, whatever the claim timeout").await
+    context.expect(&id, Claim::Handled, "after the commit, even after the claim timeout").await
 }
 
 pub(super) async fn timeout_loses(context: &Context<'_>) -> Outcome {

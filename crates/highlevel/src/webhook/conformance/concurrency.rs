@@ -64,7 +64,7 @@ pub(super) async fn one_claim(context: &Context<'_>) -> Outcome {
     Ok(())
 }
 
-/// Each task handles each event: an event is committed once, whatever else is aborted.
+/// All tasks handle all events. Each event is committed once, even if other claims of it are aborted.
 pub(super) async fn one_commit(context: &Context<'_>) -> Outcome {
     let ids: Vec<EventId> = (0..ROUNDS).map(|round| context.id(&format!("event {round}"))).collect();
     let now = context.now();

@@ -8,8 +8,23 @@ use std::time::{Duration, SystemTime};
 
 use super::super::EventId;
 use super::super::deduplicator::{Claim, ClaimToken, CommitResult, Deduplicator};
-use super::Timing;
 use crate::conformance::Outcome;
+
+/// The times that a deduplicator is checked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timing {
+    /// The time after which the deduplicator ends a claim. `None` if claims have no timeout, because they end with their
+    /// process. Defaults to `None`.
+    pub claim_timeout: Option<Duration>,
+    /// The time for which committed events have to be recognized. Defaults to 2 hours and 5 minutes.
+    pub retention: Duration,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self { claim_timeout: None, retention: Duration::from_secs(125 * 60) }
+    }
+}
 
 type Advance<'a> = dyn Fn(Duration) -> Pin<Box<dyn Future<Output = ()> + 'a>> + 'a;
 

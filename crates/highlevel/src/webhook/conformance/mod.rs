@@ -26,35 +26,20 @@ use self::context::Context;
 use super::deduplicator::{Deduplicator, DeduplicatorError};
 use crate::conformance::{Outcome, Report, open_handles};
 
+pub use self::context::Timing;
 pub use crate::conformance::{Failure, Failures};
-
-/// The times that a deduplicator is checked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Timing {
-    /// The time after which the deduplicator ends a claim. `None` if claims have no timeout, because they end with their
-    /// process. Defaults to `None`.
-    pub claim_timeout: Option<Duration>,
-    /// The time for which committed events have to be recognized. Defaults to 2 hours and 5 minutes.
-    pub retention: Duration,
-}
-
-impl Default for Timing {
-    fn default() -> Self {
-        Self { claim_timeout: None, retention: Duration::from_secs(125 * 60) }
-    }
-}
 
 /// Runs all checks on a deduplicator, and returns those that fail.
 ///
 /// `open` opens it again each time, as another process would: for a database, with a separate connection. The storage
-/// has to be empty. A runtime with several threads shows more of what goes wrong when calls meet.
+/// has to be empty. A runtime with several threads finds more errors in concurrent calls.
 ///
 /// `advance` is called when time has to pass. A deduplicator that uses the `now` that it is given needs nothing there. One
 /// with its own clock advances it, or configures times that are short enough to wait for them.
 ///
 /// # Errors
 ///
-/// Returns the failed checks, with what was expected and what the deduplicator did.
+/// Returns the failed checks, with the expected and the actual result.
 pub async fn run<D>(
     open: impl AsyncFn() -> Result<D, DeduplicatorError>,
     timing: Timing,
@@ -82,7 +67,7 @@ where
     report.finish()
 }
 
-/// How many handles on the storage are open at the same time.
+/// The number of handles that are open on the storage at the same time.
 const HANDLES: usize = 4;
 
 type Body = for<'a> fn(&'a Context<'_>) -> Pin<Box<dyn Future<Output = Outcome> + 'a>>;

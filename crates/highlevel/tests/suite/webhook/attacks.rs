@@ -1,4 +1,4 @@
-//! What somebody could try, and what becomes of it.
+//! Attacks on the receiver: forged headers, changed bodies, and genuine events in the wrong place or at the wrong time.
 
 use std::time::{Duration, SystemTime};
 
@@ -26,7 +26,7 @@ struct Attack {
     expected: WebhookErrorKind,
 }
 
-/// An attack with signatures of the attacker's choice.
+/// Returns an attack with these headers.
 fn forged<'s>(
     name: &'static str,
     headers: impl IntoIterator<Item = (&'static str, &'s str)>,
@@ -41,7 +41,7 @@ fn forged<'s>(
     Attack { name, headers: map, body: body.into(), now: time(), expected }
 }
 
-/// An attack with a body that HighLevel did sign.
+/// Returns an attack with a body that HighLevel signed.
 fn genuine(name: &'static str, body: impl Into<Vec<u8>>, expected: WebhookErrorKind) -> Attack {
     let body = body.into();
     forged(name, [(GHL, sign(&body).as_str())], body, expected)
@@ -50,7 +50,7 @@ fn genuine(name: &'static str, body: impl Into<Vec<u8>>, expected: WebhookErrorK
 const GHL: &str = "X-GHL-Signature";
 const WH: &str = "X-WH-Signature";
 
-/// Against the header: the body is genuine, the signature is not.
+/// The body is genuine, the signature is not.
 fn on_the_header() -> Vec<Attack> {
     let good = sign(GENUINE.as_bytes());
     let bytes = STANDARD.decode(&good).expect("base64");
@@ -132,7 +132,7 @@ fn on_the_header() -> Vec<Attack> {
     ]
 }
 
-/// Against the body: the signature is genuine, for another body.
+/// The signature is genuine, for another body.
 fn on_the_body() -> Vec<Attack> {
     let good = sign(GENUINE.as_bytes());
     let row = |name, body: Vec<u8>| forged(name, [(GHL, good.as_str())], body, SignatureInvalid);
@@ -164,7 +164,7 @@ fn on_the_body() -> Vec<Attack> {
     ]
 }
 
-/// With bodies that HighLevel did sign.
+/// The body and its signature are genuine.
 fn with_genuine_signatures() -> Vec<Attack> {
     let with = |from: &str, to: &str| GENUINE.replacen(from, to, 1);
     let deep = |open: &str, inner: &str, close: &str| {
@@ -195,16 +195,16 @@ fn with_genuine_signatures() -> Vec<Attack> {
         late("replay after the window", GENUINE, time() + 2 * hour + moment, Stale),
         late("replay after a year", GENUINE, time() + 8760 * hour, Stale),
         late("before its time", GENUINE, time() - Duration::from_secs(300) - moment, Future),
-        genuine("a time that is none", with("2024-07-29T15:51:28.071Z", "soon"), Malformed),
+        genuine("a time that cannot be parsed", with("2024-07-29T15:51:28.071Z", "soon"), Malformed),
         genuine("a time in milliseconds", with("\"2024-07-29T15:51:28.071Z\"", "1722268288071"), Malformed),
         genuine(
             "a list of times",
             with("\"2024-07-29T15:51:28.071Z\"", "[\"2024-07-29T15:51:28.071Z\"]"),
             Malformed,
         ),
-        genuine("a second time that is no text", with("}", ",\"timestamp\":0}"), Malformed),
+        genuine("a second time that is not a string", with("}", ",\"timestamp\":0}"), Malformed),
         genuine("no type", with("\"type\"", "\"kind\""), Malformed),
-        genuine("a type that is no text", with("\"InboundMessage\"", "7"), Malformed),
+        genuine("a type that is not a string", with("\"InboundMessage\"", "7"), Malformed),
         genuine("a list", "[]", Malformed),
         genuine("nested lists", deep("[", "", "]"), Malformed),
         genuine("nested objects", deep("{\"a\":", "1", "}"), Malformed),
@@ -230,7 +230,7 @@ fn receiver() -> Receiver {
 }
 
 #[test]
-fn attacks() {
+fn attacks_are_rejected_and_claim_nothing() {
     let attacks = [on_the_header(), on_the_body(), with_genuine_signatures()];
     assert!(attacks.iter().flatten().count() >= 60);
     let receiver = receiver();
@@ -242,7 +242,7 @@ fn attacks() {
         assert!(!error.to_string().chars().any(char::is_control), "{name}: {error}");
     }
 
-    // None of them has claimed the genuine event, and it is taken once.
+    // No attack has claimed the genuine event, which is accepted once.
     let headers = super::headers(&[&sign(GENUINE.as_bytes())]);
     let genuine = ready(receiver.receive(&headers, GENUINE, time())).expect("genuine");
     ready(genuine.commit()).expect("committed");
@@ -250,9 +250,9 @@ fn attacks() {
     assert_eq!((error.kind(), error.status()), (Duplicate, 200));
 }
 
-/// A number beyond every type, a name twice and an unneeded escape are JSON: the event is read.
+/// Numbers outside of all types, duplicate names and needless escapes are valid JSON.
 #[test]
-fn odd_but_genuine() {
+fn unusual_json_is_accepted() {
     let rows = [
         (r#"{"type":"X","n":123456789012345678901234567890}"#, "X"),
         (r#"{"type":"Y","type":"X"}"#, "X"),

@@ -15,7 +15,7 @@ use highlevel::webhook::{Event, Receiver};
 use tower_service::Service;
 
 use super::cancellation::gated;
-use super::deduplicate::Failing;
+use super::failing::Failing;
 use super::{any_app, public_key, sign, signing_key, time};
 use crate::secrets::Captured;
 
@@ -63,7 +63,7 @@ fn app(receiver: Receiver) -> (Router, Arc<AtomicUsize>) {
 #[tokio::test]
 async fn a_successful_handler_commits_and_any_other_leads_to_429() {
     // The name of the event; the responses to its first and second delivery; how often the handler is called.
-    let (duplicate, unhandled) = ("handled before", "not now");
+    let (duplicate, unhandled) = ("already handled", "temporarily unavailable");
     let rows = [
         ("200", (200, "from the handler"), (200, duplicate), 1),
         ("201", (201, "from the handler"), (200, duplicate), 1),
@@ -108,28 +108,26 @@ async fn rejected_events_do_not_reach_the_handler() {
         (genuine(r#"{"type":"200","appId":"b"}"#), 403, "for another app"),
         (genuine(r#"{"type":"200","locationId":"l"}"#), 403, "of another location"),
         (genuine(r#"{"type":"200","timestamp":"2024-07-29T13:51:28Z"}"#), 400, "too old"),
-        (genuine(r#"{"type":"200","timestamp":"2024-07-29T15:56:29Z"}"#), 429, "not yet"),
+        (genuine(r#"{"type":"200","timestamp":"2024-07-29T15:56:29Z"}"#), 429, "timestamp in the future"),
     ];
-    for (request, expected, words) in rows {
-        assert_eq!(respond(&app, request).await, (expected, words.to_owned()));
+    for (request, status, message) in rows {
+        assert_eq!(respond(&app, request).await, (status, message.to_owned()));
     }
     assert_eq!(count.load(Ordering::SeqCst), 0);
     assert_eq!(send(&app, body).await.0, 200);
-    assert_eq!(send(&app, body).await, (200, "handled before".to_owned()));
+    assert_eq!(send(&app, body).await, (200, "already handled".to_owned()));
 }
 
-/// Only the route of the webhook is behind the layer.
 #[tokio::test]
-async fn other_paths_are_not_affected() {
+async fn paths_outside_the_layer_are_not_affected() {
     let (app, _) = app(any_app());
     let other = Request::get("/other").body(Body::empty()).expect("a request");
     assert_eq!(respond(&app, other).await.0, 404);
 }
 
-/// Code that the receiver and the layer are given can fail and panic: the response is 429, and the redelivered event is
-/// accepted.
+/// If a predicate, a deduplicator or a clock of the caller fails or panics, the response is 429.
 #[tokio::test]
-async fn failures_of_plugged_in_code_lose_no_event() {
+async fn failures_of_user_code_lead_to_429() {
     let builder = || Receiver::builder().any_app().key(public_key("test", &signing_key(1)));
     let panics = || std::panic::resume_unwind(Box::new("it panics"));
     let rows = [
@@ -143,7 +141,7 @@ async fn failures_of_plugged_in_code_lose_no_event() {
     for (name, receiver, handled) in rows {
         let (app, count) = app(receiver);
         for _ in 0..2 {
-            assert_eq!(send(&app, body).await, (429, "not now".to_owned()), "{name}");
+            assert_eq!(send(&app, body).await, (429, "temporarily unavailable".to_owned()), "{name}");
         }
         assert_eq!(count.load(Ordering::SeqCst), handled, "{name}");
     }
@@ -154,7 +152,7 @@ async fn failures_of_plugged_in_code_lose_no_event() {
     }
     let layer = WebhookLayer::with_clock(any_app(), || std::panic::resume_unwind(Box::new("it panics")));
     let app = Router::new().route("/", post(async || ()).layer(layer));
-    assert_eq!(send(&app, body).await, (429, "not now".to_owned()), "clock");
+    assert_eq!(send(&app, body).await, (429, "temporarily unavailable".to_owned()), "clock");
 }
 
 /// The handler has succeeded, and the client disconnects before the commit is finished: the event stays handled.
@@ -189,7 +187,7 @@ async fn a_client_that_disconnects_during_the_commit_does_not_undo_it() {
             response => break response,
         }
     };
-    assert_eq!(redelivered, (200, "handled before".to_owned()));
+    assert_eq!(redelivered, (200, "already handled".to_owned()));
     assert_eq!(count.load(Ordering::SeqCst), 1);
 }
 
@@ -292,20 +290,24 @@ async fn rejections_are_logged_with_their_reason() {
     let handled = || request(body, &sign(body.as_bytes()));
     let failed = r#"{"type":"503"}"#;
     let rows = [
-        (request(body, &sign(b"another")), "WARN", "the signature is not one of this body by a known key"),
+        (
+            request(body, &sign(b"another")),
+            "WARN",
+            "the signature does not match the body under any configured key",
+        ),
         (request("{}", &sign(b"{}")), "WARN", "/type is missing"),
         (handled(), "", ""),
         (handled(), "DEBUG", "the event was handled before"),
         (request(failed, &sign(failed.as_bytes())), "WARN", "status=503"),
     ];
-    for (request, level, words) in rows {
+    for (request, level, text) in rows {
         respond(&app, request).await;
         let logged = log.take();
         assert_eq!(logged.is_empty(), level.is_empty(), "{logged}");
-        assert!(logged.contains(level) && logged.contains(words), "{logged}");
+        assert!(logged.contains(level) && logged.contains(text), "{logged}");
     }
     let without = Router::new().route("/", post(async |_: Webhook<Event>| ()));
-    assert_eq!(send(&without, body).await, (429, "not now".to_owned()));
+    assert_eq!(send(&without, body).await, (429, "temporarily unavailable".to_owned()));
     let logged = log.take();
     assert!(logged.contains("ERROR") && logged.contains("put a `WebhookLayer` around the route"), "{logged}");
 }

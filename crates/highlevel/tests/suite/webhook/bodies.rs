@@ -1,4 +1,4 @@
-//! What holds for every body, as functions of its bytes: the tests run them with generated ones.
+//! Properties of all bodies. The property tests and the fuzz targets run them.
 
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
@@ -28,7 +28,7 @@ pub(crate) fn ready<T>(future: impl Future<Output = T>) -> T {
     }
 }
 
-/// Header and body of a stranger's choice, the header up to the first line break: never an event.
+/// A header and a body without a genuine signature are never an event. The header ends at the first line break.
 pub(crate) fn receive(data: &[u8]) {
     let at = data.iter().position(|byte| *byte == b'\n').unwrap_or(data.len());
     let (header, body) = data.split_at(at);
@@ -41,7 +41,7 @@ pub(crate) fn receive(data: &[u8]) {
     assert!([401, 413].contains(&error.status()), "{error}");
 }
 
-/// A genuine body: read, with nothing of it lost, or refused; and of one whose event was handled, a duplicate.
+/// A genuine body is either decoded with all its fields or rejected. If its event was handled, it is a duplicate.
 pub(crate) fn decode(body: &[u8]) {
     let key = SigningKey::from_bytes(&[1; 32]);
     let receiver = receiver(&key);
@@ -50,7 +50,7 @@ pub(crate) fn decode(body: &[u8]) {
     let headers = HeaderMap::from_iter([(http::HeaderName::from_static("x-ghl-signature"), value)]);
     match ready(receiver.receive(&headers, body.to_vec(), now())) {
         Ok(verified) => {
-            let json: Value = serde_json::from_slice(body).expect("it was read");
+            let json: Value = serde_json::from_slice(body).expect("it was decoded");
             assert_eq!(verified.body(), body);
             let _ = verified.content();
             assert_eq!(loose(&written(&verified)), loose(&json));
@@ -68,7 +68,7 @@ pub(crate) fn decode(body: &[u8]) {
     }
 }
 
-/// The event as JSON again.
+/// Returns an event as JSON.
 pub(crate) fn written(event: &Event) -> Value {
     match event {
         Event::OutboundMessage(event) => serde_json::to_value(event),
@@ -82,8 +82,7 @@ pub(crate) fn written(event: &Event) -> Value {
     .expect("JSON")
 }
 
-/// The same JSON with all numbers as floating point, so that 120 is 120.0, and without the fields that are null, which say
-/// nothing.
+/// Returns JSON with all numbers as floating point, so that 120 equals 120.0, and without null fields.
 pub(crate) fn loose(value: &Value) -> Value {
     match value {
         Value::Number(number) => number.as_f64().into(),

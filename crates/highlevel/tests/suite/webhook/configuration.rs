@@ -7,7 +7,7 @@ use super::{APP, any_app, check, public_key, receive, signing_key, time};
 const PUBLISHED: &str = "MCowBQYDK2VwAyEAi2HR1srL4o18O8BRa7gVJY7G7bupbN3H9AwJrHCDiOg=";
 
 #[test]
-fn keys() {
+fn keys_are_read_in_their_published_form() {
     let published = PublicKey::published();
     assert_eq!(published.id(), "published");
     assert_eq!(format!("{published:?}"), "PublicKey(\"published\")");
@@ -42,12 +42,12 @@ fn keys() {
         assert_eq!(PublicKey::from_base64("published", &text), Ok(published.clone()), "{text}");
     }
 
-    let short = "the public key does not have 32 bytes: copy it from HighLevel's webhook documentation";
-    let not_base64 = "the public key is not base64: copy it from HighLevel's webhook documentation";
-    let not_a_key = "the public key is not the SubjectPublicKeyInfo of an Ed25519 key: copy it from HighLevel's webhook \
+    let short = "the public key does not have 32 bytes; copy it from HighLevel's webhook documentation";
+    let not_base64 = "the public key is not base64; copy it from HighLevel's webhook documentation";
+    let not_a_key = "the public key is not the SubjectPublicKeyInfo of an Ed25519 key; copy it from HighLevel's webhook \
                      documentation";
     let not_a_point =
-        "the public key is not a point of the curve: copy it from HighLevel's webhook documentation";
+        "the public key is not a point of the curve; copy it from HighLevel's webhook documentation";
     // The same algorithm, with the identifier of X25519.
     let x25519 = PUBLISHED.replacen("K2Vw", "K2Vu", 1);
     let rows = [
@@ -60,15 +60,15 @@ fn keys() {
         ("MCowBQYDK2VwAyEAAgAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", not_a_point),
         (
             "MCowBQYDK2VwAyEAAQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
-            "the public key is of low order: anybody can sign for it: copy it from HighLevel's webhook documentation",
+            "the public key is of low order, so signatures by it prove nothing; copy it from HighLevel's webhook documentation",
         ),
     ];
     for (text, expected) in rows {
-        let error = PublicKey::from_base64("odd", text).expect_err(text);
+        let error = PublicKey::from_base64("malformed", text).expect_err(text);
         assert_eq!(error.to_string(), expected, "{text}");
     }
     for length in [0, 31, 33, 64] {
-        let error: InvalidKey = PublicKey::from_bytes("odd", &vec![1; length]).expect_err("length");
+        let error: InvalidKey = PublicKey::from_bytes("malformed", &vec![1; length]).expect_err("length");
         assert_eq!(error.to_string(), short);
     }
 }
@@ -82,7 +82,7 @@ fn events_of_other_apps_are_rejected() {
         || Receiver::builder().app_id_if_present(APP).key(public_key("test", &signing_key(1))).build();
     let missing = "the event has no `appId`; for the delivery URL of a conversation provider, build the receiver with \
                    `.app_id_if_present(..)`";
-    let no_text = "`appId` is not a string";
+    let not_a_string = "`appId` is not a string";
     let malformed = other.replace("111", "a\\nb");
     let empty = other.replace("111", "");
     let rows = [
@@ -92,8 +92,8 @@ fn events_of_other_apps_are_rejected() {
         (r#"{"type":"X"}"#, Some(missing)),
         (r#"{"type":"X","appId":null}"#, Some(missing)),
         (r#"{"type":"X","appId":""}"#, Some(empty.as_str())),
-        (r#"{"type":"X","appId":["665c6bb13d4e5364bdec0e2f"]}"#, Some(no_text)),
-        (r#"{"type":"X","appId":7}"#, Some(no_text)),
+        (r#"{"type":"X","appId":["665c6bb13d4e5364bdec0e2f"]}"#, Some(not_a_string)),
+        (r#"{"type":"X","appId":7}"#, Some(not_a_string)),
         (r#"{"type":"X","data":{"appId":"665c6bb13d4e5364bdec0e2f"}}"#, Some(missing)),
         (r#"{"type":"X","appid":"665c6bb13d4e5364bdec0e2f"}"#, Some(missing)),
     ];

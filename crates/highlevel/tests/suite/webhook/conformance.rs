@@ -24,9 +24,9 @@ async fn a_deduplicator_with_claim_timeouts_conforms() {
     conformance::run(async || Ok(deduplicator.clone()), LEASED, async |_| ()).await.expect("it conforms");
 }
 
-/// The choice to evict is a defect by the contract, so the checks find it.
+/// Eviction violates the contract, even if the caller has chosen it.
 #[tokio::test]
-async fn eviction_inside_the_window_is_found() {
+async fn eviction_inside_the_window_does_not_conform() {
     let deduplicator = Arc::new(InMemoryDeduplicator::new().capacity(500).on_full(OnFull::EvictOldest));
     let failures = conformance::run(async || Ok(Arc::clone(&deduplicator)), Timing::default(), async |_| ())
         .await
@@ -42,7 +42,7 @@ async fn a_deduplicator_that_cannot_be_opened_fails() {
     assert!(failures.to_string().contains("no such host"), "{failures}");
 }
 
-/// Each defect, a check that it fails, and words of the failure.
+/// A defect, a check that fails because of it, and a part of the message.
 const DEFECTS: &[(Defect, &str, &str)] = &[
     (Defect::GrantsTwice, "claims: one delivery at a time", "should have returned InProgress"),
     (Defect::GrantsOneEventAtOnce, "claims: events are independent", "while another event is in progress"),
@@ -71,7 +71,7 @@ const DEFECTS: &[(Defect, &str, &str)] = &[
     (Defect::AsciiOnly, "ids: compared byte by byte", "beside similar ids"),
     (Defect::NeverExpires, "timeout: a claim ends", "of a process that was killed"),
     (Defect::ExpiresTooEarly, "timeout: not too early", "after half of the claim timeout"),
-    (Defect::ExpiresCommitted, "timeout: a claim ends", "after the commit, whatever the claim timeout"),
+    (Defect::ExpiresCommitted, "timeout: a claim ends", "after the commit, even after the claim timeout"),
     (Defect::SameTokenAfterTimeout, "timeout: a claim ends", "for a second claim"),
     (Defect::ExpiresWhenClockSetBack, "retention: while the clock is set back", "InProgress"),
     (Defect::EvictsInsideWindow, "commit: of each of many events", "events were committed"),
@@ -82,7 +82,7 @@ const DEFECTS: &[(Defect, &str, &str)] = &[
 #[tokio::test]
 async fn each_defect_fails_the_check_that_is_named_after_it() {
     let mut wrong = Vec::new();
-    for (defect, check, words) in DEFECTS {
+    for (defect, check, text) in DEFECTS {
         let shared = Broken::new(*defect);
         let open = async || {
             let apart = *defect == Defect::HandlesApart;
@@ -92,9 +92,9 @@ async fn each_defect_fails_the_check_that_is_named_after_it() {
             Ok(()) => wrong.push(format!("{defect:?} passes all checks")),
             Err(failures) => {
                 let named =
-                    failures.iter().any(|failure| failure.check == *check && failure.message.contains(words));
+                    failures.iter().any(|failure| failure.check == *check && failure.message.contains(text));
                 if !named {
-                    wrong.push(format!("{defect:?} should have failed {check:?} with {words:?}: {failures}"));
+                    wrong.push(format!("{defect:?} should have failed {check:?} with {text:?}: {failures}"));
                 }
             }
         }

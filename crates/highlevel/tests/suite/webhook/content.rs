@@ -1,4 +1,4 @@
-//! What a message event says, by its channel.
+//! The content of message events, by channel.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ fn read(body: impl AsRef<[u8]>) -> Event {
     receive(&any_app(), body).expect("an event").event().clone()
 }
 
-/// What is shown of the content of an event.
+/// Returns the content of an event as text.
 fn show(body: &str) -> String {
     match read(body).content() {
         Some(Content::Text(text)) => {
@@ -39,7 +39,7 @@ fn show(body: &str) -> String {
 }
 
 #[test]
-fn documented_events() {
+fn content_follows_the_channel() {
     let rows = [
         (
             include_str!("../../data/events/outbound_message.json"),
@@ -90,7 +90,7 @@ fn documented_events() {
             r#"{"type":"InboundMessage","messageTypeString":"TYPE_CUSTOM_PROVIDER_SMS"}"#,
             r#"text Some("TYPE_CUSTOM_PROVIDER_SMS") None []"#,
         ),
-        // What has a form of its own is not asked twice, and what has none is.
+        // `messageTypeString` counts only if `messageType` implies no form.
         (
             r#"{"type":"InboundMessage","messageType":"","messageTypeString":"TYPE_CALL"}"#,
             "call Unknown None []",
@@ -124,9 +124,8 @@ fn documented_events() {
     }
 }
 
-/// The rules of the documentation, and what contradicts them.
 #[test]
-fn how_calls_went() {
+fn call_outcomes_follow_from_both_statuses() {
     let rows = [
         ("completed", "completed", CallOutcome::Answered),
         ("completed", "answered", CallOutcome::Answered),
@@ -156,7 +155,7 @@ fn how_calls_went() {
 }
 
 #[test]
-fn how_long_calls_were() {
+fn call_durations_are_numbers_or_text() {
     let rows = [
         (json!(120), Some(Duration::from_secs(120))),
         (json!(1.5), Some(Duration::from_millis(1500))),
@@ -177,9 +176,9 @@ fn how_long_calls_were() {
     }
 }
 
-/// The event says it, also against its name; if it does not, its name does.
+/// The name of the event counts only if it has no `direction`.
 #[test]
-fn directions() {
+fn directions_follow_from_the_field_or_the_name() {
     let rows = [
         ("OutboundMessage", json!({}), "outbound"),
         ("InboundMessage", json!({}), "inbound"),

@@ -1,4 +1,4 @@
-//! The events of the documentation, and events that are not quite like them.
+//! Documented events, and events that differ from the documentation.
 
 use highlevel::webhook::{Event, WebhookErrorKind};
 use highlevel::wire::types::{
@@ -18,7 +18,7 @@ fn read(body: impl AsRef<[u8]>) -> Event {
         .clone()
 }
 
-/// The event as JSON again, and its unknown fields.
+/// Returns an event as JSON, and its unknown fields.
 fn write(event: &Event) -> (Value, Map<String, Value>) {
     let extra = match event {
         Event::OutboundMessage(event) => &event.extra,
@@ -32,9 +32,8 @@ fn write(event: &Event) -> (Value, Map<String, Value>) {
     (bodies::written(event), extra.clone())
 }
 
-/// Every documented event: the right variant, no field unknown, and nothing lost.
 #[test]
-fn documented_events() {
+fn documented_events_have_their_variant_and_all_fields() {
     let rows = [
         ("OutboundMessage", include_str!("../../data/events/outbound_message.json")),
         ("OutboundMessage", include_str!("../../data/events/outbound_call.json")),
@@ -48,7 +47,7 @@ fn documented_events() {
         ("ContactCreate", include_str!("../../data/events/unknown.json")),
     ];
     for (name, body) in rows {
-        // The examples are years old; that is not the subject here.
+        // The examples are older than the window.
         let mut body: Value = serde_json::from_str(body).expect("JSON");
         if body.get("timestamp").is_some() {
             body["timestamp"] = json!("2024-07-29T15:51:28.071Z");
@@ -66,7 +65,7 @@ fn documented_events() {
 }
 
 #[test]
-fn fields_of_a_message() {
+fn fields_of_message_events_are_typed() {
     let body = include_str!("../../data/events/outbound_message.json");
     let Event::OutboundMessage(message) = read(body) else { panic!("another event") };
     assert_eq!(message.location_id.as_ref().expect("an id").as_str(), "l1C08ntBrFjLS0elLIYU");
@@ -116,7 +115,7 @@ fn fields_of_calls_and_emails() {
 }
 
 #[test]
-fn fields_of_the_other_events() {
+fn fields_of_provider_and_install_events_are_typed() {
     let Event::ProviderOutboundMessage(sms) = read(include_str!("../../data/events/provider_sms.json"))
     else {
         panic!("another event")
@@ -149,10 +148,9 @@ fn fields_of_the_other_events() {
     assert_eq!(uninstall.company_id.as_ref().expect("an id").as_str(), "b");
 }
 
-/// New fields, new values and fields of an odd type leave an event readable, and are kept.
 #[test]
-fn odd_events_are_read() {
-    // The odd fields, and those among them that are found with the unknown ones.
+fn unknown_and_mistyped_fields_are_retained() {
+    // The fields, and the names of those that are among the unknown fields afterwards.
     let rows = [
         (json!({ "newField": { "a": [1, null] } }), vec!["newField"]),
         (
@@ -179,29 +177,29 @@ fn odd_events_are_read() {
             let (written, extra) = write(&event);
             assert_eq!(loose(&written), loose(&body));
             assert_eq!(extra.keys().map(String::as_str).collect::<Vec<_>>(), expected, "{body}");
-            let good = match &event {
+            let typed = match &event {
                 Event::OutboundMessage(message) => (&message.contact_id, &message.message_id),
                 Event::InboundMessage(message) => (&message.contact_id, &message.message_id),
                 event => panic!("{event:?}"),
             };
-            assert_eq!(good, (&Some("c".into()), &Some("m".into())), "{body}");
+            assert_eq!(typed, (&Some("c".into()), &Some("m".into())), "{body}");
         }
     }
-    // `null` is no value, and no trouble.
+    // `null` is the same as a missing field.
     let nulls = r#"{"type":"OutboundMessage","attachments":null,"body":null,"to":null,"status":null,"mentions":null}"#;
     let Event::OutboundMessage(message) = read(nulls) else { panic!("another event") };
     assert_eq!((&message.attachments, &message.body, &message.to), (&None, &None, &None));
     assert!(message.extra.is_empty());
-    // An odd object inside an event.
+    // A mistyped field of an object inside an event.
     let Event::Install(install) = read(r#"{"type":"INSTALL","appId":"a","trial":{"onTrial":"yes"}}"#) else {
         panic!("another event")
     };
     assert_eq!((&install.trial, &install.extra["trial"]), (&None, &json!({ "onTrial": "yes" })));
 }
 
-/// The names of events are exact: what is spelt otherwise is unknown, and all of it is kept.
+/// The names of events are case-sensitive.
 #[test]
-fn unknown_events_are_kept() {
+fn unknown_events_retain_their_json() {
     for name in ["ContactCreate", "outboundmessage", "Install", "sms", "CALL", "", "OutboundMessage "] {
         let body = json!({ "type": name, "a": { "b": [1, 2.5, null] } });
         let Event::Unknown { name: found, json } = read(body.to_string()) else { panic!("{name}") };
@@ -210,10 +208,11 @@ fn unknown_events_are_kept() {
 }
 
 #[test]
-fn events_that_cannot_be_read() {
-    let unreadable = |what: &str| format!("the signature is genuine, but the event cannot be read: {what}");
+fn malformed_events_are_rejected_with_the_reason() {
+    let unreadable =
+        |reason: &str| format!("the signature is genuine, but the event cannot be decoded: {reason}");
     let no_object =
-        |what: &str| format!("the signature is genuine, but the body is not a JSON object: {what}");
+        |reason: &str| format!("the signature is genuine, but the body is not a JSON object: {reason}");
     let rows = [
         ("{}", unreadable("/type is missing")),
         (r#"{"type":null}"#, unreadable("/type is not a string")),
@@ -240,7 +239,7 @@ fn events_that_cannot_be_read() {
         let error = receive(&any_app(), body).expect_err(body);
         check(body, &error, WebhookErrorKind::Malformed, &text);
     }
-    // Nested deeper than any event, and than the stack should be.
+    // Nested so deeply that recursion would overflow the stack.
     let deep = format!(r#"{{"type":"X","a":{}{}}}"#, "[".repeat(100_000), "]".repeat(100_000));
     let error = receive(&any_app(), deep).expect_err("deep");
     assert_eq!(error.kind(), WebhookErrorKind::Malformed);

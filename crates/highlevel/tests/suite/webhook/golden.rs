@@ -1,4 +1,4 @@
-//! Signatures that OpenSSL made, see `data/webhook/README.md`.
+//! Signatures that were created by OpenSSL, see `data/webhook/README.md`.
 
 use highlevel::webhook::{Event, PublicKey, Receiver, WebhookErrorKind};
 
@@ -55,21 +55,21 @@ fn genuine_events_are_received() {
 }
 
 #[test]
-fn genuine_bodies_that_are_no_events_are_malformed() {
+fn genuine_bodies_that_are_not_objects_are_malformed() {
     let rows = [
         (signed!("text.txt"), "expected value at line 1 column 1"),
         (signed!("array.json"), "invalid type: sequence, expected a map at line 1 column 0"),
         (signed!("latin1.txt"), "invalid unicode code point at line 1 column 37"),
     ];
-    for ((body, signature), fault) in rows {
-        let error = receiver(&[key()]).verify(&headers(&[signature]), body, time()).expect_err(fault);
-        let text = format!("the signature is genuine, but the body is not a JSON object: {fault}");
-        check(fault, &error, WebhookErrorKind::Malformed, &text);
+    for ((body, signature), reason) in rows {
+        let error = receiver(&[key()]).verify(&headers(&[signature]), body, time()).expect_err(reason);
+        let text = format!("the signature is genuine, but the body is not a JSON object: {reason}");
+        check(reason, &error, WebhookErrorKind::Malformed, &text);
     }
 }
 
 #[test]
-fn several_keys() {
+fn any_of_several_keys_verifies() {
     let (body, signature) = signed!("compact.json");
     let (_, by_other) = signed!("compact.json", ".other.sig");
     let other = PublicKey::from_base64("other", OTHER_KEY).expect("a key");
@@ -99,32 +99,32 @@ fn one_bit_makes_it_another_signature() {
 
     let (body, signature) = signed!("text.txt");
     let receiver = receiver(&[key()]);
-    let refused = |body: &[u8], signature: &str| {
-        let error = receiver.verify(&headers(&[signature]), body.to_vec(), time()).expect_err("refused");
+    let is_rejected = |body: &[u8], signature: &str| {
+        let error = receiver.verify(&headers(&[signature]), body.to_vec(), time()).expect_err("is_rejected");
         error.kind() == WebhookErrorKind::SignatureInvalid
     };
-    assert!(!refused(body, signature), "the original has a genuine signature");
+    assert!(!is_rejected(body, signature), "the original has a genuine signature");
     for bit in (0..body.len() * 8).step_by(9) {
         let mut changed = body.to_vec();
         changed[bit / 8] ^= 1 << (bit % 8);
-        assert!(refused(&changed, signature), "bit {bit} of the body");
+        assert!(is_rejected(&changed, signature), "bit {bit} of the body");
     }
     let bytes = STANDARD.decode(signature).expect("base64");
     for bit in (0..bytes.len() * 8).step_by(7) {
         let mut changed = bytes.clone();
         changed[bit / 8] ^= 1 << (bit % 8);
-        assert!(refused(body, &STANDARD.encode(changed)), "bit {bit} of the signature");
+        assert!(is_rejected(body, &STANDARD.encode(changed)), "bit {bit} of the signature");
     }
     for end in 0..body.len() {
-        assert!(refused(&body[..end], signature), "the first {end} bytes");
+        assert!(is_rejected(&body[..end], signature), "the first {end} bytes");
     }
-    assert!(refused(&[body, b"\n"].concat(), signature));
-    assert!(refused(&[b" ", body].concat(), signature));
+    assert!(is_rejected(&[body, b"\n"].concat(), signature));
+    assert!(is_rejected(&[b" ", body].concat(), signature));
 }
 
-/// Bodies that are other bytes once they are parsed and written again: see `data/rewritten/README.md`.
+/// Bodies that change if they are parsed and written again, see `data/rewritten/README.md`.
 #[test]
-fn bodies_that_a_rewrite_would_change() {
+fn bodies_are_verified_as_received() {
     macro_rules! rewritten {
         ($($name:literal),*) => {
             [$((

@@ -11,8 +11,11 @@ mod configuration;
 mod conformance;
 mod content;
 mod deduplicate;
+mod event_id;
 mod events;
+mod failing;
 mod golden;
+mod in_memory;
 mod interleavings;
 mod properties;
 #[cfg(feature = "rsa")]

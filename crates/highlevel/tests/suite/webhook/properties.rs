@@ -1,4 +1,4 @@
-//! What holds for every body.
+//! Properties of all bodies.
 
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
@@ -6,7 +6,7 @@ use proptest::test_runner::RngSeed;
 use super::bodies;
 
 proptest! {
-    // The same bodies in every run: looking for new ones is what the fuzz targets are for.
+    // The same bodies in every run; the fuzz targets search for new ones.
     #![proptest_config(ProptestConfig {
         cases: 256,
         failure_persistence: None,
@@ -15,20 +15,20 @@ proptest! {
     })]
 
     #[test]
-    fn any_bytes(data in proptest::collection::vec(any::<u8>(), 0..300)) {
+    fn arbitrary_bytes_are_rejected_or_decoded(data in proptest::collection::vec(any::<u8>(), 0..300)) {
         bodies::receive(&data);
         bodies::decode(&data);
     }
 
     #[test]
-    fn almost_json(text in r#"(\{|\}|\[|\]|:|,|"|\\u?|type|appId|timestamp|webhookId|SMS|INSTALL|-?[0-9]{1,30}|null| ){0,40}"#) {
+    fn malformed_json_is_rejected_or_decoded(text in r#"(\{|\}|\[|\]|:|,|"|\\u?|type|appId|timestamp|webhookId|SMS|INSTALL|-?[0-9]{1,30}|null| ){0,40}"#) {
         bodies::decode(text.as_bytes());
     }
 }
 
-/// Each event with each value in each field, beside the fields that it cannot be without and as it is.
+/// Each event with each value in each field, with and without the required fields.
 #[test]
-fn almost_events() {
+fn mistyped_fields_are_rejected_or_retained() {
     let names = ["OutboundMessage", "InboundMessage", "INSTALL", "UNINSTALL", "SMS", "X"];
     let fields = [
         "messageId",
@@ -65,8 +65,9 @@ fn almost_events() {
         for field in fields {
             for value in values {
                 bodies::decode(format!(r#"{{"type":"{name}","{field}":{value}}}"#).as_bytes());
-                let needed = format!(r#"{{"type":"{name}","appId":"a","messageId":"m","{field}":{value}}}"#);
-                bodies::decode(needed.as_bytes());
+                let with_required =
+                    format!(r#"{{"type":"{name}","appId":"a","messageId":"m","{field}":{value}}}"#);
+                bodies::decode(with_required.as_bytes());
             }
         }
     }

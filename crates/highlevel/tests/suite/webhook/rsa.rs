@@ -1,4 +1,4 @@
-//! The older signature. The signatures are OpenSSL's, see `data/rsa/README.md`.
+//! The older signature. The signatures were created by OpenSSL, see `data/rsa/README.md`.
 
 use std::time::{Duration, SystemTime};
 
@@ -31,7 +31,7 @@ fn receiver(until: SystemTime) -> Receiver {
 }
 
 #[test]
-fn it_counts_only_when_asked_for_and_alone() {
+fn rsa_is_accepted_only_alone_and_until_its_end_date() {
     let (wh, ghl) = ("x-wh-signature", "x-ghl-signature");
     let by_ed25519 = sign(BODY.as_bytes());
     let (sha1, pss) =
@@ -61,17 +61,17 @@ fn it_counts_only_when_asked_for_and_alone() {
     let alone = headers(&[(wh, SIGNATURE)]);
     let error = receiver(until).verify(&alone, "{}", time()).expect_err("another body");
     assert_eq!(error.kind(), SignatureInvalid);
-    // From its date on, and where it was not asked for, it counts for nothing.
+    // It is rejected from its end date on, and by a receiver without it.
     let error = receiver(until).verify(&alone, BODY, until).expect_err("too late");
     let text =
         "there is no X-GHL-Signature header, and the date until which X-WH-Signature is accepted has passed";
     assert_eq!((error.kind(), error.to_string().as_str()), (SignatureMissing, text));
-    let error = super::any_app().verify(&alone, BODY, time()).expect_err("not asked for");
+    let error = super::any_app().verify(&alone, BODY, time()).expect_err("not configured");
     assert_eq!(error.kind(), SignatureMissing);
 }
 
 #[test]
-fn keys() {
+fn malformed_rsa_keys_are_rejected() {
     assert_eq!(RsaPublicKey::published().id(), "published-rsa");
     assert_eq!(format!("{:?}", RsaPublicKey::published()), "RsaPublicKey(\"published-rsa\")");
     for text in [
@@ -80,6 +80,6 @@ fn keys() {
         include_str!("../../data/webhook/key.pub.pem"),
         include_str!("../../data/rsa/short.pub.pem"),
     ] {
-        RsaPublicKey::from_pem("odd", text).expect_err(text);
+        RsaPublicKey::from_pem("malformed", text).expect_err(text);
     }
 }

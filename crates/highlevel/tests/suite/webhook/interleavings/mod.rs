@@ -4,6 +4,9 @@
 //! The receiver is the real one. A deduplicator that waits before and after each of its calls makes the places at which
 //! deliveries can overtake each other, and a depth-first search tries every order.
 
+mod choices;
+mod remote;
+
 use std::cell::{Cell, RefCell};
 use std::pin::Pin;
 use std::rc::Rc;
@@ -12,119 +15,17 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use highlevel::webhook::{
-    Claim, ClaimToken, CommitResult, Deduplicator, DeduplicatorFuture, EventId, InMemoryDeduplicator,
-    Receiver, WebhookErrorKind,
-};
+use highlevel::webhook::{Deduplicator, InMemoryDeduplicator, Receiver, WebhookErrorKind};
 use http::HeaderMap;
 
+use self::choices::Choices;
+use self::remote::{Oracle, Remote, pause};
 use super::broken::{Broken, Defect, TIMEOUT};
 use super::{headers, public_key, sign, signing_key, time};
 
 const BODY: &str = r#"{"type":"X","webhookId":"w"}"#;
 
-/// Suspends a task once.
-async fn pause() {
-    let mut is_resumed = false;
-    std::future::poll_fn(|context| {
-        if std::mem::replace(&mut is_resumed, true) {
-            return Poll::Ready(());
-        }
-        context.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
-}
-
-/// A deduplicator at the other end of a network: a call takes effect after a pause, and its result arrives after another.
-struct Remote<D> {
-    inner: D,
-    result_pauses: bool,
-    oracle: Arc<Mutex<Oracle>>,
-}
-
-/// What a deduplicator has granted.
-#[derive(Default)]
-struct Oracle {
-    last: Option<ClaimToken>,
-    /// Whether the last claim could not be committed.
-    lost_last: bool,
-}
-
-impl<D: Deduplicator> Remote<D> {
-    fn call<'a, T: Send + 'a>(&'a self, call: DeduplicatorFuture<'a, T>) -> DeduplicatorFuture<'a, T> {
-        Box::pin(async move {
-            pause().await;
-            let result = call.await;
-            if self.result_pauses {
-                pause().await;
-            }
-            result
-        })
-    }
-}
-
-impl<D: Deduplicator> Deduplicator for Remote<D> {
-    fn begin<'a>(&'a self, id: &'a EventId, now: SystemTime) -> DeduplicatorFuture<'a, Claim> {
-        self.call(Box::pin(async move {
-            let claim = self.inner.begin(id, now).await?;
-            if let Claim::Granted(token) = claim {
-                self.oracle.lock().expect("a lock").last = Some(token);
-            }
-            Ok(claim)
-        }))
-    }
-
-    fn commit<'a>(&'a self, id: &'a EventId, token: ClaimToken) -> DeduplicatorFuture<'a, CommitResult> {
-        self.call(Box::pin(async move {
-            let result = self.inner.commit(id, token).await?;
-            let mut oracle = self.oracle.lock().expect("a lock");
-            oracle.lost_last |= result == CommitResult::ClaimLost && oracle.last == Some(token);
-            Ok(result)
-        }))
-    }
-
-    fn abort<'a>(&'a self, id: &'a EventId, token: ClaimToken) -> DeduplicatorFuture<'a, ()> {
-        self.call(self.inner.abort(id, token))
-    }
-
-    fn retain_at_least(&self, window: Duration) {
-        self.inner.retain_at_least(window);
-    }
-}
-
-/// The choices of one run. Each run takes the first path that was not taken yet.
-#[derive(Default)]
-struct Choices {
-    path: Vec<(usize, usize)>,
-    depth: usize,
-}
-
-impl Choices {
-    fn choose(&mut self, options: usize) -> usize {
-        if self.depth == self.path.len() {
-            self.path.push((0, options));
-        }
-        let (choice, known) = self.path[self.depth];
-        assert_eq!(known, options, "a run depends on its choices only");
-        self.depth += 1;
-        choice
-    }
-
-    /// Turns to the next path. Returns `false` when all were taken.
-    fn next_path(&mut self) -> bool {
-        self.depth = 0;
-        while let Some((choice, options)) = self.path.pop() {
-            if choice + 1 < options {
-                self.path.push((choice + 1, options));
-                return true;
-            }
-        }
-        false
-    }
-}
-
-/// How much may go wrong in a run.
+/// The number of failures of each kind in a run.
 #[derive(Clone, Copy)]
 struct Scenario {
     deliveries: usize,
@@ -132,13 +33,13 @@ struct Scenario {
     disconnects: usize,
     kills: usize,
     timeouts: usize,
-    /// How often background tasks, such as aborts, can run before the deliveries end.
+    /// The number of times that background tasks, such as aborts, can run before the deliveries end.
     background: usize,
-    /// Whether the result of a call takes a pause of its own.
+    /// There is a pause between the effect of a call and its result.
     result_pauses: bool,
 }
 
-const NOTHING_GOES_WRONG: Scenario = Scenario {
+const NO_FAILURES: Scenario = Scenario {
     deliveries: 2,
     failing_handlers: 0,
     disconnects: 0,
@@ -148,7 +49,7 @@ const NOTHING_GOES_WRONG: Scenario = Scenario {
     result_pauses: true,
 };
 
-/// What a delivery is doing.
+/// The stage of a delivery.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Stage {
     Idle,
@@ -156,14 +57,14 @@ enum Stage {
     Committing,
 }
 
-/// What happened in a run.
+/// The record of a run.
 #[derive(Default)]
 struct Log {
     stages: RefCell<Vec<Stage>>,
     handled: Cell<usize>,
     committed: Cell<usize>,
     overlapped: Cell<bool>,
-    /// Whether a delivery was a duplicate of an event that no handler had handled.
+    /// A delivery was a duplicate of an event that no handler had handled.
     false_duplicate: Cell<bool>,
 }
 
@@ -323,11 +224,11 @@ fn run(
     };
     drop(entered);
     let lost_last = oracle.lock().expect("a lock").lost_last;
-    kept_promises(&log, scenario, is_commit_detached, lost_last, result)
+    check_promises(&log, scenario, is_commit_detached, lost_last, result)
 }
 
-/// Checks what happened, and the result of a redelivery after it.
-fn kept_promises(
+/// Checks the record of a run, and the result of the redelivery after it.
+fn check_promises(
     log: &Log,
     scenario: Scenario,
     is_commit_detached: bool,
@@ -378,9 +279,9 @@ fn explore<D: Deduplicator + 'static>(
     }
 }
 
-/// What goes wrong, and how many orders there are at least.
+/// The name, the failures, and the least number of orders of each scenario.
 fn scenarios() -> Vec<(&'static str, Scenario, usize)> {
-    let none = NOTHING_GOES_WRONG;
+    let none = NO_FAILURES;
     let three = Scenario { deliveries: 3, result_pauses: false, ..none };
     vec![
         ("two deliveries", none, 40),
@@ -405,10 +306,10 @@ fn an_event_is_handled_once_in_every_order_of_its_deliveries() {
 /// Claims of killed processes and of slow handlers time out: nothing is lost, and at most one commit succeeds.
 #[test]
 fn claims_that_time_out_lose_no_event_in_every_order_of_its_deliveries() {
-    let killed = Scenario { kills: 1, ..NOTHING_GOES_WRONG };
+    let killed = Scenario { kills: 1, ..NO_FAILURES };
     let rows = [
         ("a kill", killed, 400),
-        ("a timeout", Scenario { timeouts: 1, ..NOTHING_GOES_WRONG }, 400),
+        ("a timeout", Scenario { timeouts: 1, ..NO_FAILURES }, 400),
         ("a kill and a timeout", Scenario { kills: 1, timeouts: 1, result_pauses: false, ..killed }, 400),
     ];
     for (name, scenario, least) in rows.into_iter().chain(scenarios()) {
@@ -419,10 +320,9 @@ fn claims_that_time_out_lose_no_event_in_every_order_of_its_deliveries() {
     }
 }
 
-/// The search finds what is broken in a deduplicator.
 #[test]
-fn the_search_finds_broken_deduplicators() {
-    let none = NOTHING_GOES_WRONG;
+fn the_search_detects_defects_of_deduplicators() {
+    let none = NO_FAILURES;
     let timeout = Scenario { timeouts: 1, ..none };
     let rows = [
         (Defect::GrantsTwice, none, "an event was handled twice"),
