@@ -1,4 +1,4 @@
-//! Calls that were made outside HighLevel.
+//! Adds calls that were made outside HighLevel.
 
 use std::time::SystemTime;
 
@@ -43,7 +43,7 @@ impl Calls {
     ///
     /// # Errors
     ///
-    /// [`Error::delivery`] says what is known about the call.
+    /// Returns an [`Error`]; its [`delivery`](Error::delivery) reports whether the call was added.
     pub async fn add_outbound(
         &self,
         call: impl Into<OutboundCallRequest>,
@@ -60,7 +60,7 @@ impl Calls {
 pub struct OutboundCall(OutboundCallRequest);
 
 impl OutboundCall {
-    /// A call in a conversation, made through a conversation provider of your app.
+    /// Creates a call in a conversation, made through a conversation provider of your app.
     pub fn in_conversation(
         conversation: impl Into<ConversationId>,
         provider: impl Into<ConversationProviderId>,
@@ -70,44 +70,44 @@ impl OutboundCall {
         Self(request)
     }
 
-    /// A call to a contact; HighLevel finds or creates the conversation.
+    /// Creates a call to a contact. HighLevel finds or creates the conversation.
     pub fn to_contact(contact: impl Into<ContactId>, provider: impl Into<ConversationProviderId>) -> Self {
         let mut request = OutboundCallRequest::new(provider, OutboundCallType::Call);
         request.contact_id = Some(contact.into());
         Self(request)
     }
 
-    /// The phone number of the dialer, like `+15037081210`.
+    /// Sets the phone number of the caller, like `+15037081210`.
     pub fn from(mut self, number: impl Into<String>) -> Self {
         self.details().from = Some(number.into());
         self
     }
 
-    /// The phone number of the receiver, like `+15037081210`.
+    /// Sets the phone number of the called party, like `+15037081210`.
     pub fn to(mut self, number: impl Into<String>) -> Self {
         self.details().to = Some(number.into());
         self
     }
 
-    /// How the call went.
+    /// Sets the outcome of the call.
     pub fn status(mut self, status: CallStatus) -> Self {
         self.details().status = Some(status);
         self
     }
 
-    /// When the call was made. Takes `SystemTime`, and the types of date libraries that convert to it.
+    /// Sets the time at which the call was made. Accepts `SystemTime`, and the types of date libraries that convert to it.
     pub fn at(mut self, time: impl Into<SystemTime>) -> Self {
         self.0.date = Some(time.into().into());
         self
     }
 
-    /// The id of the call in your own system.
+    /// Sets the id of the call in your system.
     pub fn alt_id(mut self, id: impl Into<AltId>) -> Self {
         self.0.alt_id = Some(id.into());
         self
     }
 
-    /// The URL of an attachment, for example of the recording. Can be called several times.
+    /// Adds the URL of an attachment, for example of the recording.
     pub fn attachment(mut self, url: impl Into<String>) -> Self {
         self.0.attachments.push(url.into());
         self

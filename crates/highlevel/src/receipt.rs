@@ -28,12 +28,12 @@ pub struct Receipt<T> {
 }
 
 impl<T> Receipt<T> {
-    pub(crate) fn new(value: T, answer: highlevel_wire::RawResponse) -> Self {
+    pub(crate) fn new(value: T, response: highlevel_wire::RawResponse) -> Self {
         Self {
             response: value,
-            status: answer.status.as_u16(),
-            headers: answer.headers,
-            body: answer.body,
+            status: response.status.as_u16(),
+            headers: response.headers,
+            body: response.body,
             attempts: 0,
         }
     }
@@ -58,15 +58,16 @@ impl<T> Receipt<T> {
                 attempts: self.attempts,
             }),
             Err(source) => {
-                let text = format!("HighLevel answered {} with a body of another shape", self.status);
-                let answer = highlevel_wire::RawResponse {
+                let text = format!("HighLevel responded {} with a body of an unexpected shape", self.status);
+                let response = highlevel_wire::RawResponse {
                     status: StatusCode::from_u16(self.status).unwrap_or_default(),
                     headers: self.headers,
                     redirected: false,
                     body: self.body,
                     end: highlevel_wire::End::Complete,
                 };
-                let error = Error::answered(operation, Delivery::Accepted, ErrorKind::Receipt, text, answer);
+                let error =
+                    Error::answered(operation, Delivery::Accepted, ErrorKind::Receipt, text, response);
                 Err(error.after(self.attempts, false, None).with_source(source))
             }
         }

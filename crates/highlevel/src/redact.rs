@@ -1,4 +1,4 @@
-//! What a server wrote, without what it was told in confidence.
+//! Removes secrets from responses.
 
 use std::collections::HashSet;
 
@@ -6,31 +6,31 @@ use highlevel_wire::RawResponse;
 use http::HeaderValue;
 use serde_json::Value;
 
-/// So many characters of a secret in a row are a part of it, and not chance.
+/// The length of the shortest part of a secret that is removed, in bytes. Shorter parts also occur by coincidence.
 const PART: usize = 8;
 
-/// Takes every part of the secrets out of an answer: `…` in its place in the body, and `...` in the headers, which are
-/// text only as long as they are ASCII.
-pub(crate) fn redact(answer: &mut RawResponse, secrets: &[&str]) {
+/// Replaces every part of the secrets in a response: by `…` in the body, and by `...` in the headers, because a header is
+/// text only if it is ASCII.
+pub(crate) fn redact(response: &mut RawResponse, secrets: &[&str]) {
     let pieces: Vec<Pieces> = secrets.iter().filter(|secret| !secret.is_empty()).map(pieces).collect();
-    // JSON has many ways to write one text, and whoever reads it sees the text.
-    if answer.body.contains(&b'\\')
-        && let Ok(mut value) = serde_json::from_slice(&answer.body)
+    // JSON can escape any character, so that a secret is not found by its bytes.
+    if response.body.contains(&b'\\')
+        && let Ok(mut value) = serde_json::from_slice(&response.body)
         && hide(&mut value, &pieces)
     {
-        answer.body = value.to_string().into();
+        response.body = value.to_string().into();
     }
-    if let Some(shown) = without(&answer.body, &pieces, "…") {
-        answer.body = shown.into();
+    if let Some(shown) = without(&response.body, &pieces, "…") {
+        response.body = shown.into();
     }
-    for value in answer.headers.values_mut() {
+    for value in response.headers.values_mut() {
         if let Some(shown) = without(value.as_bytes(), &pieces, "...") {
             *value = HeaderValue::from_bytes(&shown).unwrap_or(HeaderValue::from_static("..."));
         }
     }
 }
 
-/// The parts that a secret is known by, and their length.
+/// The parts of a secret that are removed, all of one length, and that length.
 type Pieces<'a> = (usize, HashSet<&'a [u8]>);
 
 fn pieces<'a>(secret: &&'a str) -> Pieces<'a> {
@@ -38,7 +38,7 @@ fn pieces<'a>(secret: &&'a str) -> Pieces<'a> {
     (part, secret.as_bytes().windows(part).collect())
 }
 
-/// Takes the secrets out of all texts of a value, and says whether there were any.
+/// Removes the secrets from all strings of a value. Returns `true` if there were any.
 fn hide(value: &mut Value, pieces: &[Pieces<'_>]) -> bool {
     let shown = |text: &str| {
         let shown = without(text.as_bytes(), pieces, "…")?;
@@ -60,7 +60,7 @@ fn hide(value: &mut Value, pieces: &[Pieces<'_>]) -> bool {
     }
 }
 
-/// What is left of some bytes if there is anything to hide.
+/// Returns the bytes with `mark` instead of each part of a secret. `None` if there is none.
 fn without(bytes: &[u8], pieces: &[Pieces<'_>], mark: &str) -> Option<Vec<u8>> {
     let mut hidden = vec![false; bytes.len()];
     for (part, pieces) in pieces {
@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_part_of_a_secret_is_left() {
+    fn parts_of_secrets_are_removed_from_bodies() {
         let secrets = ["abcdefghijklmnop", "short", ""];
         for (body, expected) in [
             ("nothing of it", "nothing of it"),
@@ -99,37 +99,37 @@ mod tests {
             ("token abcdefghijklmnop!", "token …!"),
             ("abcdefghijklmnopabcdefghijklmnop", "…"),
             ("cdefghij is half of it", "… is half of it"),
-            ("bcdefgh alone is chance", "bcdefgh alone is chance"),
+            ("bcdefgh is below the length", "bcdefgh is below the length"),
             ("escaped: abcdefgh\\/ijklmnop", "escaped: …\\/…"),
             ("a short one", "a … one"),
             ("é abcdefghijklmnop é", "é … é"),
-            // As JSON can have it.
+            // Escaped in JSON.
             (r#"{"a":"\u0061bcd\u0065fghijklmnop"}"#, r#"{"a":"…"}"#),
             (r#"{ "a": ["b", {"x \u0073hort": 1.50}] }"#, r#"{"a":["b",{"x …":1.5}]}"#),
             (r#"[ "a\"b", "\u0073horn" ]"#, r#"[ "a\"b", "\u0073horn" ]"#),
             (r"not JSON \u0073hort", r"not JSON \u0073hort"),
         ] {
-            let mut answer = answer(body);
-            redact(&mut answer, &secrets);
-            assert_eq!(String::from_utf8_lossy(&answer.body), expected, "{body}");
+            let mut response = response(body);
+            redact(&mut response, &secrets);
+            assert_eq!(String::from_utf8_lossy(&response.body), expected, "{body}");
         }
     }
 
     #[test]
-    fn headers_stay_text() {
-        let mut answer = answer("");
+    fn parts_of_secrets_are_removed_from_headers() {
+        let mut response = response("");
         for (name, value) in [("x-a", "key=abcdefghijklmnop; more"), ("x-a", "short"), ("x-b", "nothing")] {
-            answer.headers.append(name, HeaderValue::from_static(value));
+            response.headers.append(name, HeaderValue::from_static(value));
         }
-        answer
+        response
             .headers
             .insert("x-odd", HeaderValue::from_bytes("é abcdefghijklmnop".as_bytes()).expect("bytes"));
-        redact(&mut answer, &["abcdefghijklmnop", "short"]);
-        let shown: Vec<&[u8]> = answer.headers.values().map(HeaderValue::as_bytes).collect();
+        redact(&mut response, &["abcdefghijklmnop", "short"]);
+        let shown: Vec<&[u8]> = response.headers.values().map(HeaderValue::as_bytes).collect();
         assert_eq!(shown, [&b"key=...; more"[..], b"...", b"nothing", "é ...".as_bytes()]);
     }
 
-    fn answer(body: &'static str) -> RawResponse {
+    fn response(body: &'static str) -> RawResponse {
         RawResponse {
             status: http::StatusCode::OK,
             headers: http::HeaderMap::new(),

@@ -53,7 +53,8 @@ impl ClientBuilder {
     ///
     /// # Errors
     ///
-    /// As [`build`](Self::build), and if the thread of the runtime cannot be started.
+    /// Returns the errors of [`build`](Self::build), and [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) if the
+    /// thread of the runtime cannot be started.
     pub fn build_blocking(self) -> Result<Client> {
         Client::new(self.build()?)
     }
@@ -64,7 +65,8 @@ impl AppBuilder {
     ///
     /// # Errors
     ///
-    /// As [`build`](Self::build), and if the thread of the runtime cannot be started.
+    /// Returns the errors of [`build`](Self::build), and [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) if the
+    /// thread of the runtime cannot be started.
     pub fn build_blocking(self) -> Result<App> {
         App::new(self.build()?)
     }
@@ -87,7 +89,7 @@ impl Drop for Session {
 /// A blocking client of HighLevel's conversations API for one location. From
 /// [`ClientBuilder::build_blocking`] or [`App::location`].
 ///
-/// Cheap to clone; clones share what clones of [`highlevel::Client`](crate::Client) share.
+/// Cheap to clone; clones share their state as clones of [`highlevel::Client`](crate::Client) do.
 #[derive(Clone)]
 pub struct Client {
     inner: crate::Client,
@@ -123,44 +125,44 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// As the operation, and [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) inside an async task.
+    /// Returns the errors of the operation, and [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) inside an async task.
     pub fn run<T>(&self, operation: impl Future<Output = Result<T>>) -> Result<T> {
         self.session.driver.run(operation)
     }
 
-    /// As [`Client::messages`](crate::Client::messages).
+    /// Returns the operations on messages. See [`Client::messages`](crate::Client::messages).
     pub fn messages(&self) -> Messages {
         Messages { inner: self.inner.messages(), client: self.clone() }
     }
 
-    /// As [`Client::calls`](crate::Client::calls).
+    /// Returns the operations on calls. See [`Client::calls`](crate::Client::calls).
     pub fn calls(&self) -> Calls {
         Calls { inner: self.inner.calls(), client: self.clone() }
     }
 
-    /// As [`Client::request`](crate::Client::request).
+    /// Creates a request to any endpoint. See [`Client::request`](crate::Client::request).
     pub fn request(&self, method: Method, path: impl Into<RequestPath>) -> Request {
         Request { inner: self.inner.request(method, path), client: self.clone() }
     }
 
-    /// As [`Client::base_url`](crate::Client::base_url).
+    /// Returns the base URL. See [`Client::base_url`](crate::Client::base_url).
     pub fn base_url(&self) -> &str {
         self.inner.base_url()
     }
 
-    /// As [`Client::with_attempt_timeout`](crate::Client::with_attempt_timeout).
+    /// Returns a client with another timeout per attempt. See [`Client::with_attempt_timeout`](crate::Client::with_attempt_timeout).
     pub fn with_attempt_timeout(mut self, timeout: Duration) -> Self {
         self.inner = self.inner.with_attempt_timeout(timeout);
         self
     }
 
-    /// As [`Client::with_call_timeout`](crate::Client::with_call_timeout).
+    /// Returns a client with another timeout per call. See [`Client::with_call_timeout`](crate::Client::with_call_timeout).
     pub fn with_call_timeout(mut self, timeout: Duration) -> Self {
         self.inner = self.inner.with_call_timeout(timeout);
         self
     }
 
-    /// As [`Client::with_retry_policy`](crate::Client::with_retry_policy).
+    /// Returns a client with another retry policy. See [`Client::with_retry_policy`](crate::Client::with_retry_policy).
     pub fn with_retry_policy(mut self, policy: RetryPolicy) -> Self {
         self.inner = self.inner.with_retry_policy(policy);
         self
@@ -173,7 +175,7 @@ impl fmt::Debug for Client {
     }
 }
 
-/// Sends messages, and adds those that arrived elsewhere. From [`Client::messages`].
+/// Sends messages, and adds messages that arrived elsewhere. From [`Client::messages`].
 #[derive(Debug, Clone)]
 pub struct Messages {
     inner: crate::Messages,
@@ -181,20 +183,20 @@ pub struct Messages {
 }
 
 impl Messages {
-    /// As [`Messages::send`](crate::Messages::send).
+    /// Sends a message to a contact. See [`Messages::send`](crate::Messages::send).
     ///
     /// # Errors
     ///
-    /// As the async method, and [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) inside an async task.
+    /// Returns the errors of the async method, and [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) inside an async task.
     pub fn send(&self, message: impl Into<SendMessageRequest>) -> Result<Receipt<SendMessageResponse>> {
         self.client.run(self.inner.send(message))
     }
 
-    /// As [`Messages::add_inbound`](crate::Messages::add_inbound).
+    /// Adds a message that a contact sent through a system outside HighLevel. See [`Messages::add_inbound`](crate::Messages::add_inbound).
     ///
     /// # Errors
     ///
-    /// As [`send`](Self::send).
+    /// Returns the errors of [`send`](Self::send).
     pub fn add_inbound(
         &self,
         message: impl Into<InboundMessageRequest>,
@@ -211,11 +213,11 @@ pub struct Calls {
 }
 
 impl Calls {
-    /// As [`Calls::add_outbound`](crate::Calls::add_outbound).
+    /// Adds a call that was made to a contact through a system outside HighLevel. See [`Calls::add_outbound`](crate::Calls::add_outbound).
     ///
     /// # Errors
     ///
-    /// As [`Messages::send`].
+    /// Returns the errors of [`Messages::send`].
     pub fn add_outbound(&self, call: impl Into<OutboundCallRequest>) -> Result<Receipt<AddMessageResponse>> {
         self.client.run(self.inner.add_outbound(call))
     }
@@ -223,39 +225,39 @@ impl Calls {
 
 /// A request to any endpoint. From [`Client::request`].
 #[derive(Debug)]
-#[must_use = "a request is made by `send` or `send_json`"]
+#[must_use = "a request does nothing until `send` or `send_json` is called"]
 pub struct Request {
     inner: crate::Request,
     client: Client,
 }
 
 impl Request {
-    /// As [`Request::query`](crate::Request::query).
+    /// Adds a query parameter. See [`Request::query`](crate::Request::query).
     pub fn query(mut self, name: impl Into<String>, value: impl fmt::Display) -> Self {
         self.inner = self.inner.query(name, value);
         self
     }
 
-    /// As [`Request::json`](crate::Request::json).
+    /// Sets the body. See [`Request::json`](crate::Request::json).
     pub fn json(mut self, body: &impl Serialize) -> Self {
         self.inner = self.inner.json(body);
         self
     }
 
-    /// As [`Request::send`](crate::Request::send).
+    /// Sends the request, and ignores the body of the response. See [`Request::send`](crate::Request::send).
     ///
     /// # Errors
     ///
-    /// As [`Messages::send`].
+    /// Returns the errors of [`Messages::send`].
     pub fn send(self) -> Result<Receipt<()>> {
         self.client.run(self.inner.send())
     }
 
-    /// As [`Request::send_json`](crate::Request::send_json).
+    /// Sends the request, and reads the body of the response as JSON. See [`Request::send_json`](crate::Request::send_json).
     ///
     /// # Errors
     ///
-    /// As [`Messages::send`].
+    /// Returns the errors of [`Messages::send`].
     pub fn send_json<T: DeserializeOwned>(self) -> Result<Receipt<T>> {
         self.client.run(self.inner.send_json())
     }
@@ -287,49 +289,49 @@ impl App {
         &self.inner
     }
 
-    /// As [`Client::run`].
+    /// Runs an operation of the async app, and waits for its result. See [`Client::run`].
     ///
     /// # Errors
     ///
-    /// As the operation, and [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) inside an async task.
+    /// Returns the errors of the operation, and [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) inside an async task.
     pub fn run<T>(&self, operation: impl Future<Output = Result<T>>) -> Result<T> {
         self.session.driver.run(operation)
     }
 
-    /// As [`App::location`](crate::auth::App::location).
+    /// Returns a client for a location. See [`App::location`](crate::auth::App::location).
     pub fn location(&self, location: impl Into<LocationId>) -> Client {
         self.client(self.inner.location(location))
     }
 
-    /// As [`App::company`](crate::auth::App::company).
+    /// Returns a company that the app is installed on. See [`App::company`](crate::auth::App::company).
     pub fn company(&self, company: impl Into<CompanyId>) -> Company {
         Company { inner: self.inner.company(company), app: self.clone() }
     }
 
-    /// As [`App::authorize_url`](crate::auth::App::authorize_url).
+    /// Builds the URL at which a user installs the app. See [`App::authorize_url`](crate::auth::App::authorize_url).
     pub fn authorize_url(&self) -> AuthorizeUrl {
         self.inner.authorize_url()
     }
 
-    /// As [`App::app_id`](crate::auth::App::app_id).
+    /// Returns the id of the app. See [`App::app_id`](crate::auth::App::app_id).
     pub fn app_id(&self) -> &AppId {
         self.inner.app_id()
     }
 
-    /// As [`App::exchange`](crate::auth::App::exchange).
+    /// Exchanges an authorization code for tokens. See [`App::exchange`](crate::auth::App::exchange).
     ///
     /// # Errors
     ///
-    /// As the async method, and [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) inside an async task.
+    /// Returns the errors of the async method, and [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) inside an async task.
     pub fn exchange(&self, code: impl Into<SecretString>) -> Result<TokenSet> {
         self.run(self.inner.exchange(code))
     }
 
-    /// As [`App::location_token`](crate::auth::App::location_token).
+    /// Obtains a token for a location from the company's token. See [`App::location_token`](crate::auth::App::location_token).
     ///
     /// # Errors
     ///
-    /// As [`exchange`](Self::exchange).
+    /// Returns the errors of [`exchange`](Self::exchange).
     pub fn location_token(
         &self,
         company: impl Into<CompanyId>,
@@ -338,16 +340,16 @@ impl App {
         self.run(self.inner.location_token(company, location))
     }
 
-    /// As [`App::handle`](crate::auth::App::handle).
+    /// Handles an install or uninstall event. See [`App::handle`](crate::auth::App::handle).
     ///
     /// # Errors
     ///
-    /// As [`exchange`](Self::exchange).
+    /// Returns the errors of [`exchange`](Self::exchange).
     pub fn handle(&self, event: &Verified<Event>) -> Result<Handled> {
         self.run(self.inner.handle(event))
     }
 
-    /// As [`App::flush`](crate::auth::App::flush). Dropping the app does this as well, for at most 30 seconds.
+    /// Stores the tokens that are not stored yet. See [`App::flush`](crate::auth::App::flush). Dropping the app does this as well, for at most 30 seconds.
     ///
     /// # Errors
     ///
@@ -378,12 +380,12 @@ pub struct Company {
 }
 
 impl Company {
-    /// As [`Company::client`](crate::auth::Company::client).
+    /// Returns a client with the token of the company. See [`Company::client`](crate::auth::Company::client).
     pub fn client(&self) -> Client {
         self.app.client(self.inner.client())
     }
 
-    /// As [`Company::location`](crate::auth::Company::location).
+    /// Returns a client for a location of the company. See [`Company::location`](crate::auth::Company::location).
     pub fn location(&self, location: impl Into<LocationId>) -> Client {
         self.app.client(self.inner.location(location))
     }

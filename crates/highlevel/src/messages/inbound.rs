@@ -1,7 +1,7 @@
-//! Messages that came in through a system outside HighLevel.
+//! Messages that arrived through a system outside HighLevel.
 //!
-//! Which fields a message has depends on its channel, and whether it can be added depends on whether it says from
-//! whom it is; both are part of its type.
+//! The type of a message has two parameters: its channel, which determines its fields, and [`Addressed`] or
+//! [`Unaddressed`]. Only a message with a contact or a conversation can be added.
 
 use std::marker::PhantomData;
 use std::time::SystemTime;
@@ -32,7 +32,7 @@ use crate::{
 /// # }
 /// ```
 ///
-/// The first type parameter is the channel, the second says whether it is known from whom the message is.
+/// The first type parameter is the channel, the second is [`Addressed`] once the contact or the conversation is set.
 #[derive(Debug, Clone)]
 #[must_use = "a message is added by `client.messages().add_inbound(…)`"]
 pub struct Inbound<Channel, Address = Unaddressed> {
@@ -40,11 +40,11 @@ pub struct Inbound<Channel, Address = Unaddressed> {
     types: PhantomData<fn() -> (Channel, Address)>,
 }
 
-/// It is not known yet from whom the message is.
+/// Neither the contact nor the conversation of the message is set.
 #[derive(Debug, Clone, Copy)]
 pub enum Unaddressed {}
 
-/// It is known from whom the message is.
+/// The contact or the conversation of the message is set.
 #[derive(Debug, Clone, Copy)]
 pub enum Addressed {}
 
@@ -66,7 +66,7 @@ macro_rules! constructors {
             $(
                 $(#[$doc])*
                 ///
-                /// `provider` is the conversation provider that it came through.
+                /// `provider` is the conversation provider through which it arrived.
                 pub fn $name(provider: impl Into<ConversationProviderId>) -> Self {
                     Self::new(InboundMessageType::$type, Some(provider.into()))
                 }
@@ -90,15 +90,15 @@ constructors! { Text:
     tiktok = Tiktok,
     /// An RCS message.
     rcs = Rcs,
-    /// A message over the channel that an app adds to the location.
+    /// A message over the custom channel of an app.
     custom = Custom,
     /// A message from a chat widget.
     web_chat = WebChat,
     /// A message from a live chat.
     live_chat = LiveChat,
-    /// A message from the chat of several channels in one.
+    /// A message from the all-in-one chat.
     all_in_one_chat = AllInOneChat,
-    /// What a contact wrote into a form.
+    /// A form submission.
     form_submission = FormSubmission,
 }
 
@@ -110,7 +110,7 @@ constructors! { Mail:
 constructors! { Voice:
     /// A call.
     call = Call,
-    /// A call that a voice menu answered.
+    /// A call that reached a voice menu.
     ivr_call = IvrCall,
     /// A call that came from a campaign.
     campaign_call = CampaignCall,
@@ -119,14 +119,14 @@ constructors! { Voice:
 }
 
 impl Inbound<Text> {
-    /// A text message through the default provider of the location.
+    /// Creates a text message through the default provider of the location.
     pub fn default_sms() -> Self {
         Self::new(InboundMessageType::Sms, None)
     }
 }
 
 impl Inbound<Mail> {
-    /// An email through the default provider of the location.
+    /// Creates an email through the default provider of the location.
     pub fn default_email() -> Self {
         Self::new(InboundMessageType::Email, None)
     }
@@ -141,37 +141,38 @@ impl<Channel> Inbound<Channel> {
 }
 
 impl<Channel, Address> Inbound<Channel, Address> {
-    /// The contact who sent the message; HighLevel finds or creates the conversation.
+    /// Sets the contact who sent the message. HighLevel finds or creates the conversation.
     pub fn from_contact(mut self, contact: impl Into<ContactId>) -> Inbound<Channel, Addressed> {
         self.request.contact_id = Some(contact.into());
         Inbound { request: self.request, types: PhantomData }
     }
 
-    /// The conversation that the message belongs to.
+    /// Sets the conversation that the message belongs to.
     pub fn in_conversation(mut self, conversation: impl Into<ConversationId>) -> Inbound<Channel, Addressed> {
         self.request.conversation_id = Some(conversation.into());
         Inbound { request: self.request, types: PhantomData }
     }
 
-    /// The URL of a file that came with the message. Can be called several times.
+    /// Adds the URL of a file that is attached to the message.
     pub fn attachment(mut self, url: impl Into<String>) -> Self {
         self.request.attachments.push(url.into());
         self
     }
 
-    /// The id of the message in your own system.
+    /// Sets the id of the message in your system.
     pub fn alt_id(mut self, id: impl Into<AltId>) -> Self {
         self.request.alt_id = Some(id.into());
         self
     }
 
-    /// When the message was received. Takes `SystemTime`, and the types of date libraries that convert to it.
+    /// Sets the time at which the message was received. Accepts `SystemTime`, and the types of date libraries that convert
+    /// to it.
     pub fn at(mut self, time: impl Into<SystemTime>) -> Self {
         self.request.date = Some(time.into().into());
         self
     }
 
-    /// The direction to record, if it has to be set by hand. HighLevel documents `outbound` as its default.
+    /// Sets the direction to record. HighLevel documents `outbound` as the default.
     pub fn direction(mut self, direction: Direction) -> Self {
         self.request.direction = Some(direction);
         self
@@ -179,7 +180,7 @@ impl<Channel, Address> Inbound<Channel, Address> {
 }
 
 impl<Address> Inbound<Text, Address> {
-    /// The text of the message.
+    /// Sets the text of the message.
     pub fn text(mut self, text: impl Into<String>) -> Self {
         self.request.message = Some(text.into());
         self
@@ -187,49 +188,49 @@ impl<Address> Inbound<Text, Address> {
 }
 
 impl<Address> Inbound<Mail, Address> {
-    /// The text of the email.
+    /// Sets the text of the email.
     pub fn text(mut self, text: impl Into<String>) -> Self {
         self.request.message = Some(text.into());
         self
     }
 
-    /// The content of the email as HTML.
+    /// Sets the HTML of the email.
     pub fn html(mut self, html: impl Into<String>) -> Self {
         self.request.html = Some(html.into());
         self
     }
 
-    /// The subject line.
+    /// Sets the subject line.
     pub fn subject(mut self, subject: impl Into<String>) -> Self {
         self.request.subject = Some(subject.into());
         self
     }
 
-    /// The address it came from. It is associated with the contact and cannot be changed this way.
+    /// Sets the address of the sender. It is associated with the contact and cannot be changed this way.
     pub fn from(mut self, address: impl Into<String>) -> Self {
         self.request.email_from = Some(address.into());
         self
     }
 
-    /// The address it was sent to. It is associated with the contact and cannot be changed this way.
+    /// Sets the address of the recipient. It is associated with the contact and cannot be changed this way.
     pub fn to(mut self, address: impl Into<String>) -> Self {
         self.request.email_to = Some(address.into());
         self
     }
 
-    /// Addresses that got a copy. Can be called several times.
+    /// Adds addresses that received a copy.
     pub fn cc(mut self, addresses: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.request.email_cc.extend(addresses.into_iter().map(Into::into));
         self
     }
 
-    /// Addresses that got a copy without the others knowing. Can be called several times.
+    /// Adds addresses that received a blind copy.
     pub fn bcc(mut self, addresses: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.request.email_bcc.extend(addresses.into_iter().map(Into::into));
         self
     }
 
-    /// The email that this one replies to, so that both are shown as one thread.
+    /// Sets the email that this one replies to, so that both are shown as one thread.
     pub fn reply_to(mut self, email: impl Into<EmailMessageId>) -> Self {
         self.request.email_message_id = Some(email.into());
         self
@@ -237,25 +238,25 @@ impl<Address> Inbound<Mail, Address> {
 }
 
 impl<Address> Inbound<Voice, Address> {
-    /// The phone number of the caller, like `+15037081210`.
+    /// Sets the phone number of the caller, like `+15037081210`.
     pub fn from(mut self, number: impl Into<String>) -> Self {
         self.details().from = Some(number.into());
         self
     }
 
-    /// The phone number that was called, like `+15037081210`.
+    /// Sets the phone number that was called, like `+15037081210`.
     pub fn to(mut self, number: impl Into<String>) -> Self {
         self.details().to = Some(number.into());
         self
     }
 
-    /// How the call went.
+    /// Sets the outcome of the call.
     pub fn status(mut self, status: CallStatus) -> Self {
         self.details().status = Some(status);
         self
     }
 
-    /// A note about the call, or what was said.
+    /// Sets a note about the call, or its transcript.
     pub fn text(mut self, text: impl Into<String>) -> Self {
         self.request.message = Some(text.into());
         self

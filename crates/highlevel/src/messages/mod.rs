@@ -1,4 +1,4 @@
-//! Messages: sent, or added because they came in elsewhere.
+//! Sends messages, and adds messages that arrived elsewhere.
 
 pub mod inbound;
 mod send;
@@ -13,7 +13,7 @@ use highlevel_wire::types::{
 use crate::call::Operation;
 use crate::{Client, Error, Receipt, Result, check};
 
-/// Sends messages, and adds those that came in elsewhere. From [`Client::messages`].
+/// Sends messages, and adds messages that arrived elsewhere. From [`Client::messages`].
 #[derive(Debug, Clone)]
 pub struct Messages {
     client: Client,
@@ -26,8 +26,8 @@ impl Messages {
 
     /// Sends a message to a contact.
     ///
-    /// Takes what the constructors of the channels make ([`Sms`], [`Email`], [`WhatsApp`], …), or a
-    /// [`SendMessageRequest`] with any fields.
+    /// Accepts the types of the channels ([`Sms`], [`Email`], [`WhatsApp`], …), and a [`SendMessageRequest`] with any
+    /// fields.
     ///
     /// ```no_run
     /// # async fn example(client: highlevel::Client) -> highlevel::Result<()> {
@@ -41,8 +41,8 @@ impl Messages {
     ///
     /// # Errors
     ///
-    /// [`Error::delivery`] says what is known about the message. A request without content or contact is refused
-    /// before anything is sent.
+    /// Returns an [`Error`]; its [`delivery`](Error::delivery) reports whether the message was sent. A request without
+    /// content or contact is rejected before anything is sent.
     pub async fn send(&self, message: impl Into<SendMessageRequest>) -> Result<Receipt<SendMessageResponse>> {
         let request = message.into();
         check::send(&request).map_err(|text| Error::invalid(SendMessageRequest::NAME, text))?;
@@ -51,7 +51,7 @@ impl Messages {
 
     /// Adds a message that a contact sent through a system outside HighLevel.
     ///
-    /// Takes what [`Inbound`] makes, or an [`InboundMessageRequest`] with any fields.
+    /// Accepts an [`Inbound`], and an [`InboundMessageRequest`] with any fields.
     ///
     /// ```no_run
     /// # async fn example(client: highlevel::Client) -> highlevel::Result<()> {
@@ -66,7 +66,7 @@ impl Messages {
     ///
     /// # Errors
     ///
-    /// As [`send`](Self::send).
+    /// Returns the errors of [`send`](Self::send).
     pub async fn add_inbound(
         &self,
         message: impl Into<InboundMessageRequest>,

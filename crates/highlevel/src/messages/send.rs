@@ -1,4 +1,4 @@
-//! One constructor per channel. Its methods are just the fields that the channel has.
+//! One type per channel. Its methods are the fields that the channel has.
 
 use std::time::SystemTime;
 
@@ -10,7 +10,7 @@ use crate::{
     Fingerprintable, MessageId, OptimizationPeriod, SendStatus, TemplateId, ThreadId, UserId,
 };
 
-/// The type of a channel: a request with the channel filled in, its fields as methods.
+/// Defines the type of a channel: a request whose channel is set. Each group adds methods.
 macro_rules! channel {
     ($(#[$doc:meta])* $name:ident = $channel:ident: $($group:ident)+) => {
         $(#[$doc])*
@@ -34,7 +34,7 @@ macro_rules! channel {
 
         impl $name {
             fn new(contact: impl Into<ContactId>) -> Self {
-                // HighLevel wants a status; what has not been handed over yet is pending.
+                // HighLevel requires a status; a message that is not sent yet is pending.
                 Self(SendMessageRequest::new(contact, SendStatus::Pending, SendMessageType::$channel))
             }
         }
@@ -43,11 +43,11 @@ macro_rules! channel {
     };
 }
 
-/// A message to a contact, with nothing else to name.
+/// The constructor of channels that need a contact only.
 macro_rules! to {
     ($name:ident) => {
         impl $name {
-            /// A message to a contact of the location.
+            /// Creates a message to a contact of the location.
             pub fn to(contact: impl Into<ContactId>) -> Self {
                 Self::new(contact)
             }
@@ -55,29 +55,29 @@ macro_rules! to {
     };
 }
 
-/// What every channel has.
+/// The fields of all channels.
 macro_rules! common {
     ($name:ident) => {
         impl $name {
-            /// The text of the message.
+            /// Sets the text of the message.
             pub fn text(mut self, text: impl Into<String>) -> Self {
                 self.0.message = Some(text.into());
                 self
             }
 
-            /// The URL of a file to attach. Can be called several times.
+            /// Adds the URL of a file to attach.
             pub fn attachment(mut self, url: impl Into<String>) -> Self {
                 self.0.attachments.push(url.into());
                 self
             }
 
-            /// The user in whose name the message is sent.
+            /// Sets the user in whose name the message is sent.
             pub fn user(mut self, user: impl Into<UserId>) -> Self {
                 self.0.user_id = Some(user.into());
                 self
             }
 
-            /// The status to record the message with, `pending` by default: HighLevel asks for one.
+            /// Sets the status to record the message with. HighLevel requires one. Defaults to `pending`.
             pub fn status(mut self, status: SendStatus) -> Self {
                 self.0.status = status;
                 self
@@ -86,30 +86,30 @@ macro_rules! common {
     };
 }
 
-/// What every channel has that leads to the contact.
+/// The fields of all channels that reach the contact.
 macro_rules! outgoing {
     ($name:ident) => {
         impl $name {
-            /// The template to take the content from.
+            /// Sets the template that provides the content.
             pub fn template(mut self, template: impl Into<TemplateId>) -> Self {
                 self.0.template_id = Some(template.into());
                 self
             }
 
-            /// The message that this one replies to.
+            /// Sets the message that this one replies to.
             pub fn reply_to(mut self, message: impl Into<MessageId>) -> Self {
                 self.0.reply_message_id = Some(message.into());
                 self
             }
 
-            /// The appointment that this message belongs to.
+            /// Sets the appointment that this message belongs to.
             pub fn appointment(mut self, appointment: impl Into<AppointmentId>) -> Self {
                 self.0.appointment_id = Some(appointment.into());
                 self
             }
 
-            /// When to send the message, in whole seconds; at once by default. Takes `SystemTime`, and the types of
-            /// date libraries that convert to it.
+            /// Schedules the message for this time, to the second. Accepts `SystemTime`, and the types of date libraries
+            /// that convert to it. Defaults to sending it at once.
             pub fn at(mut self, time: impl Into<SystemTime>) -> Self {
                 self.0.scheduled_timestamp = Some(unix_seconds(time.into()));
                 self
@@ -125,11 +125,11 @@ macro_rules! outgoing {
     };
 }
 
-/// What channels have that several conversation providers can carry.
+/// The field of channels for which a location can have several conversation providers.
 macro_rules! provider {
     ($name:ident) => {
         impl $name {
-            /// The conversation provider to send through, instead of the default one.
+            /// Sets the conversation provider to send through. Defaults to that of the location.
             pub fn provider(mut self, provider: impl Into<ConversationProviderId>) -> Self {
                 self.0.conversation_provider_id = Some(provider.into());
                 self
@@ -138,17 +138,17 @@ macro_rules! provider {
     };
 }
 
-/// What channels have that go by phone number.
+/// The fields of channels that use phone numbers.
 macro_rules! phone {
     ($name:ident) => {
         impl $name {
-            /// The phone number to send from, like `+14994992990`.
+            /// Sets the phone number to send from, like `+14994992990`.
             pub fn from_number(mut self, number: impl Into<String>) -> Self {
                 self.0.from_number = Some(number.into());
                 self
             }
 
-            /// The phone number to send to, if it is not the contact's own.
+            /// Sets the phone number to send to. Defaults to that of the contact.
             pub fn to_number(mut self, number: impl Into<String>) -> Self {
                 self.0.to_number = Some(number.into());
                 self
@@ -157,54 +157,54 @@ macro_rules! phone {
     };
 }
 
-/// What only email has.
+/// The fields of emails.
 macro_rules! email {
     ($name:ident) => {
         impl $name {
-            /// The subject line.
+            /// Sets the subject line.
             pub fn subject(mut self, subject: impl Into<String>) -> Self {
                 self.0.subject = Some(subject.into());
                 self
             }
 
-            /// The content as HTML.
+            /// Sets the content as HTML.
             pub fn html(mut self, html: impl Into<String>) -> Self {
                 self.0.html = Some(html.into());
                 self
             }
 
-            /// The address to send from.
+            /// Sets the address to send from.
             pub fn from(mut self, address: impl Into<String>) -> Self {
                 self.0.email_from = Some(address.into());
                 self
             }
 
-            /// The address to send to, if it is not the contact's primary one. It has to be an address of the
-            /// contact.
+            /// Sets the address to send to, which has to be one of the contact. Defaults to the contact's primary
+            /// address.
             pub fn to_address(mut self, address: impl Into<String>) -> Self {
                 self.0.email_to = Some(address.into());
                 self
             }
 
-            /// Addresses that get a copy. Can be called several times.
+            /// Adds addresses that receive a copy.
             pub fn cc(mut self, addresses: impl IntoIterator<Item = impl Into<String>>) -> Self {
                 self.0.email_cc.extend(addresses.into_iter().map(Into::into));
                 self
             }
 
-            /// Addresses that get a copy without the others knowing. Can be called several times.
+            /// Adds addresses that receive a blind copy.
             pub fn bcc(mut self, addresses: impl IntoIterator<Item = impl Into<String>>) -> Self {
                 self.0.email_bcc.extend(addresses.into_iter().map(Into::into));
                 self
             }
 
-            /// The email thread that this message belongs to.
+            /// Sets the email thread that this message belongs to.
             pub fn thread(mut self, thread: impl Into<ThreadId>) -> Self {
                 self.0.thread_id = Some(thread.into());
                 self
             }
 
-            /// To whom a reply goes.
+            /// Sets the recipients of a reply.
             pub fn reply_mode(mut self, mode: EmailReplyMode) -> Self {
                 self.0.email_reply_mode = Some(mode);
                 self
@@ -304,12 +304,12 @@ channel! {
 }
 
 channel! {
-    /// A message over the channel that an app adds to the location.
+    /// A message over the custom channel of an app.
     Custom = Custom: common outgoing phone
 }
 
 impl Custom {
-    /// A message to a contact, through the conversation provider that is the channel.
+    /// Creates a message to a contact, through the conversation provider that is the channel.
     pub fn to(contact: impl Into<ContactId>, provider: impl Into<ConversationProviderId>) -> Self {
         let mut message = Self::new(contact);
         message.0.conversation_provider_id = Some(provider.into());
@@ -323,19 +323,19 @@ channel! {
 }
 
 impl InternalComment {
-    /// A comment in the conversation with a contact.
+    /// Creates a comment in the conversation with a contact.
     pub fn about(contact: impl Into<ContactId>) -> Self {
         Self::new(contact)
     }
 
-    /// Mentions a user, who is told about the comment. Can be called several times.
+    /// Mentions a user, who is notified of the comment.
     pub fn mention(mut self, user: impl Into<UserId>) -> Self {
         self.0.mentions.push(user.into());
         self
     }
 }
 
-/// Whole seconds since 1970; times that do not fit become the nearest that does.
+/// Returns the whole seconds since 1970, rounded down and saturating.
 fn unix_seconds(time: SystemTime) -> i64 {
     match time.duration_since(SystemTime::UNIX_EPOCH) {
         Ok(after) => i64::try_from(after.as_secs()).unwrap_or(i64::MAX),
