@@ -4,8 +4,7 @@ use std::error::Error as _;
 use std::time::{Duration, SystemTime};
 
 use highlevel::webhook::{
-    Claim, ClaimToken, CommitResult, Deduplicator, EventId, InMemoryDeduplicator, OnFull, Receiver,
-    WebhookErrorKind,
+    Claim, CommitResult, Deduplicator, EventId, InMemoryDeduplicator, OnFull, Receiver, WebhookErrorKind,
 };
 
 use super::bodies::ready;
