@@ -1,212 +1,226 @@
-//! `simulate`: lets something happen on the contact's side.
+//! `simulate`: inbound messages, calls and status changes.
 
+use std::io;
+
+use clap::{Args, Subcommand};
 use http::Method;
-use lexopt::{Arg, Parser, ValueExt};
 use serde_json::{Map, Value, json};
 
-use super::arguments::{Action, Stop, next, other, text};
-use super::client::{Target, target_help};
-use super::output::{note, say};
-use super::trigger::field;
+use super::admin_client::AdminClient;
+use super::values::{self, Choice};
+use super::{output, values::choice};
 use crate::shell::json_line;
 
-pub(crate) const HELP: &str = concat!(
-    "\
-Lets something happen on the contact's side: it is stored, its webhook is sent, and the message is printed.
+/// The note that is printed if the webhook was not sent.
+const NO_WEBHOOK_URL: &str = "no event was sent, because no webhook URL is set; start the sandbox with \
+                              `--webhook-url URL`, or set one with PATCH /_sandbox/webhooks {\"url\": \"URL\"}";
 
-Usage: highlevel-sandbox simulate inbound [--contact ID] [--type CHANNEL] [--message TEXT] [--field NAME=VALUE]...
-       highlevel-sandbox simulate call [--direction DIRECTION] [--outcome OUTCOME] [--contact ID] [--duration SECONDS]
-                                       [--recording URL]... [--user ID]
-       highlevel-sandbox simulate status MESSAGE_ID [STATUS] [--call-status STATUS] [--error TEXT]
-
-inbound:
-  --contact ID         who writes [default: the contact that `serve` prints]
-  --type CHANNEL       SMS, Email, WhatsApp, IG, FB, … [default: SMS]
-  --message TEXT       the text
-  --field NAME=VALUE   any other field of POST /conversations/messages/inbound: JSON, or else text
-
-call:
-  --direction DIRECTION  inbound or outbound [default: inbound]
-  --outcome OUTCOME    answered, voicemail, no-answer, busy, failed, canceled or pending [default: answered]
-  --contact ID         whom the call is with [default: the contact that `serve` prints]
-  --duration SECONDS   how long it was [default: 60 when somebody answered or it reached voicemail]
-  --recording URL      the URL of a recording
-  --user ID            the user of the location who took part
-
-status:
-  MESSAGE_ID STATUS    for example delivered, read or failed
-  --call-status STATUS how a call went, for example completed
-  --error TEXT         why it failed
-
-Options:
-",
-    target_help!()
-);
-
-/// What happens: its route, and how it is read from the command line.
-struct Kind {
-    name: &'static str,
-    path: &'static str,
-    /// Names of words that have no option, in order.
-    words: &'static [&'static str],
-    /// Options with the fields that they set.
-    options: &'static [(&'static str, &'static str)],
+#[derive(Debug, Args)]
+pub(super) struct SimulateArgs {
+    #[command(subcommand)]
+    event: Event,
+    #[command(flatten)]
+    sandbox: AdminClient,
 }
 
-const KINDS: &[Kind] = &[
-    Kind {
-        name: "inbound",
-        path: "simulate/inbound",
-        words: &[],
-        options: &[("contact", "contactId"), ("type", "type"), ("message", "message")],
-    },
-    Kind {
-        name: "call",
-        path: "simulate/call",
-        words: &[],
-        options: &[
-            ("direction", "direction"),
-            ("outcome", "outcome"),
-            ("contact", "contactId"),
-            ("duration", "durationSeconds"),
-            ("recording", "recordings"),
-            ("user", "userId"),
-        ],
-    },
-    Kind {
-        name: "status",
-        path: "simulate/status",
-        words: &["messageId", "status"],
-        options: &[("call-status", "callStatus"), ("error", "error")],
-    },
+#[derive(Debug, Subcommand)]
+enum Event {
+    /// Receive a message from a contact
+    Inbound(InboundArgs),
+    /// Make or receive a call
+    Call(CallArgs),
+    /// Change the status of a message
+    Status(StatusArgs),
+}
+
+#[derive(Debug, Args)]
+struct InboundArgs {
+    /// Contact that sends the message [default: the contact that `serve` prints]
+    #[arg(long, value_name = "ID")]
+    contact: Option<String>,
+    /// SMS, Email, WhatsApp, IG, FB, … [default: SMS]
+    #[arg(long = "type", value_name = "CHANNEL")]
+    channel: Option<String>,
+    /// Text of the message
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    message: Option<String>,
+    /// Set another field of POST /conversations/messages/inbound to JSON or else a string; can be repeated
+    #[arg(long = "field", value_name = "NAME=VALUE", value_parser = values::field, allow_hyphen_values = true)]
+    fields: Vec<(String, Value)>,
+}
+
+#[derive(Debug, Args)]
+struct CallArgs {
+    /// Direction of the call
+    #[arg(long, default_value = "inbound", value_parser = choice(DIRECTIONS))]
+    direction: &'static str,
+    /// Outcome of the call [default: answered]
+    #[arg(long, value_parser = choice(OUTCOMES))]
+    outcome: Option<&'static str>,
+    /// Contact that calls or is called [default: the contact that `serve` prints]
+    #[arg(long, value_name = "ID")]
+    contact: Option<String>,
+    /// Duration of the call [default: 60 if it was answered or reached voicemail]
+    #[arg(long, value_name = "SECONDS", value_parser = values::whole_seconds)]
+    duration: Option<u64>,
+    /// URL of a recording; can be repeated
+    #[arg(long = "recording", value_name = "URL")]
+    recordings: Vec<String>,
+    /// User of the location who took part
+    #[arg(long, value_name = "ID")]
+    user: Option<String>,
+}
+
+#[derive(Debug, Args)]
+struct StatusArgs {
+    /// Message to change
+    #[arg(value_name = "MESSAGE_ID")]
+    message: String,
+    /// New status, for example delivered, read or failed
+    status: Option<String>,
+    /// New status of a call, for example completed
+    #[arg(long, value_name = "STATUS")]
+    call_status: Option<String>,
+    /// Reason of a failure
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    error: Option<String>,
+}
+
+const fn word(name: &'static str) -> Choice<&'static str> {
+    Choice { name, help: "", value: name }
+}
+
+const DIRECTIONS: [Choice<&str>; 2] = [word("inbound"), word("outbound")];
+
+const OUTCOMES: [Choice<&str>; 7] = [
+    word("answered"),
+    word("voicemail"),
+    word("no-answer"),
+    word("busy"),
+    word("failed"),
+    word("canceled"),
+    word("pending"),
 ];
 
-/// What is said when the event of what happened went nowhere.
-const UNTOLD: &str = "no event was sent, because no webhook URL is set: start the sandbox with `--webhook-url URL`, or \
-                      set one with PATCH /_sandbox/webhooks {\"url\": \"URL\"}";
-
-pub(crate) fn read(parser: &mut Parser) -> Result<Action, Stop> {
-    let (target, path, body) = request(parser)?;
-    Ok(Box::new(move || {
-        say(&json_line(&target.call(Method::POST, path, Some(&body))?))?;
-        if target.call(Method::GET, "webhooks", None)?.get("url").is_none() {
-            note(UNTOLD);
+impl SimulateArgs {
+    pub(super) fn run(&self) -> io::Result<()> {
+        let (path, body) = self.event.request();
+        output::print(&json_line(&self.sandbox.call(Method::POST, path, Some(&body))?))?;
+        if self.sandbox.call(Method::GET, "webhooks", None)?.get("url").is_none() {
+            output::note(NO_WEBHOOK_URL);
         }
         Ok(())
-    }))
+    }
 }
 
-/// Which sandbox, the path below `/_sandbox/`, and the body of the request to it.
-fn request(parser: &mut Parser) -> Result<(Target, &'static str, Value), Stop> {
-    let mut target = Target::default();
-    let mut kind = None;
-    let mut body = Map::new();
-    let mut words = 0;
-    while let Some(argument) = next(parser)? {
-        match (argument, kind) {
-            (Arg::Value(word), None) => {
-                let word = word.to_string_lossy().into_owned();
-                kind = Some(KINDS.iter().find(|kind| kind.name == word).ok_or_else(|| {
-                    Stop::Problem(format!("`{word}` cannot be simulated; there are inbound, call and status"))
-                })?);
+impl Event {
+    /// Returns the path below `/_sandbox/` and the body of the request.
+    fn request(&self) -> (&'static str, Value) {
+        match self {
+            Self::Inbound(InboundArgs { contact, channel, message, fields }) => {
+                let body = object([
+                    ("contactId", contact.as_ref().map(|id| json!(id))),
+                    ("type", channel.as_ref().map(|channel| json!(channel))),
+                    ("message", message.as_ref().map(|text| json!(text))),
+                ]);
+                ("simulate/inbound", body.into_iter().chain(fields.iter().cloned()).collect())
             }
-            (Arg::Value(word), Some(kind)) if words < kind.words.len() => {
-                let word = word.string().map_err(|_| Stop::Problem("a word is not UTF-8".to_owned()))?;
-                body.insert(kind.words[words].to_owned(), json!(word));
-                words += 1;
+            Self::Call(CallArgs { direction, outcome, contact, duration, recordings, user }) => {
+                let body = object([
+                    ("direction", Some(json!(direction))),
+                    ("outcome", outcome.map(|outcome| json!(outcome))),
+                    ("contactId", contact.as_ref().map(|id| json!(id))),
+                    ("durationSeconds", duration.map(|seconds| json!(seconds))),
+                    ("recordings", (!recordings.is_empty()).then(|| json!(recordings))),
+                    ("userId", user.as_ref().map(|id| json!(id))),
+                ]);
+                ("simulate/call", Value::Object(body))
             }
-            (Arg::Long("field"), Some(kind)) if kind.name == "inbound" => {
-                let (name, value) = field(&text(parser, "--field")?)?;
-                body.insert(name, value);
+            Self::Status(StatusArgs { message, status, call_status, error }) => {
+                let body = object([
+                    ("messageId", Some(json!(message))),
+                    ("status", status.as_ref().map(|status| json!(status))),
+                    ("callStatus", call_status.as_ref().map(|status| json!(status))),
+                    ("error", error.as_ref().map(|text| json!(text))),
+                ]);
+                ("simulate/status", Value::Object(body))
             }
-            (Arg::Long(name), kind) => {
-                let name = name.to_owned();
-                let options = kind.map_or(&[][..], |kind| kind.options);
-                if let Some((_, field)) = options.iter().find(|(option, _)| *option == name) {
-                    let value = text(parser, &format!("--{name}"))?;
-                    set(&mut body, field, &value)?;
-                } else if !target.read(&name, parser)? {
-                    return Err(other(Arg::Long(&name)));
-                }
-            }
-            (argument, _) => return Err(other(argument)),
         }
     }
-    let Some(kind) = kind else {
-        return Err(Stop::Problem("what is to happen? there are inbound, call and status".to_owned()));
-    };
-    if kind.name == "call" {
-        body.entry("direction").or_insert_with(|| json!("inbound"));
-    }
-    if kind.name == "status" && words == 0 {
-        return Err(Stop::Problem("which message? say `simulate status MESSAGE_ID STATUS`".to_owned()));
-    }
-    Ok((target, kind.path, Value::Object(body)))
 }
 
-fn set(body: &mut Map<String, Value>, field: &str, value: &str) -> Result<(), Stop> {
-    let value = match field {
-        "durationSeconds" => {
-            let seconds: u64 = value.parse().map_err(|_| {
-                Stop::Problem(format!("--duration is `{value}`, and has to be whole seconds"))
-            })?;
-            json!(seconds)
-        }
-        "recordings" => {
-            let mut all = body.get("recordings").and_then(Value::as_array).cloned().unwrap_or_default();
-            all.push(json!(value));
-            json!(all)
-        }
-        _ => json!(value),
-    };
-    body.insert(field.to_owned(), value);
-    Ok(())
+/// Returns an object of the fields that have a value.
+fn object<const N: usize>(fields: [(&str, Option<Value>); N]) -> Map<String, Value> {
+    fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
+
+    use super::super::tests::parse;
     use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Simulate {
+        #[command(flatten)]
+        args: SimulateArgs,
+    }
 
     #[test]
     fn options_become_a_request() {
-        let cases = [
-            ("inbound", Ok(("simulate/inbound", json!({})))),
+        for (line, path, body) in [
+            ("inbound", "simulate/inbound", json!({})),
             (
                 "inbound --contact c --type Email --message Hi --field subject=Tonight",
-                Ok((
-                    "simulate/inbound",
-                    json!({"contactId": "c", "type": "Email", "message": "Hi", "subject": "Tonight"}),
-                )),
+                "simulate/inbound",
+                json!({"contactId": "c", "type": "Email", "message": "Hi", "subject": "Tonight"}),
             ),
-            ("call", Ok(("simulate/call", json!({"direction": "inbound"})))),
+            ("inbound --message -50%", "simulate/inbound", json!({"message": "-50%"})),
+            ("call", "simulate/call", json!({"direction": "inbound"})),
             (
                 "call --direction outbound --outcome no-answer --duration 5 --recording a --recording b --user u",
-                Ok((
-                    "simulate/call",
-                    json!({
-                        "direction": "outbound", "outcome": "no-answer", "durationSeconds": 5,
-                        "recordings": ["a", "b"], "userId": "u",
-                    }),
-                )),
+                "simulate/call",
+                json!({
+                    "direction": "outbound", "outcome": "no-answer", "durationSeconds": 5,
+                    "recordings": ["a", "b"], "userId": "u",
+                }),
             ),
-            ("status m read", Ok(("simulate/status", json!({"messageId": "m", "status": "read"})))),
+            ("status m read", "simulate/status", json!({"messageId": "m", "status": "read"})),
             (
                 "status m --call-status busy --error x",
-                Ok(("simulate/status", json!({"messageId": "m", "callStatus": "busy", "error": "x"}))),
+                "simulate/status",
+                json!({"messageId": "m", "callStatus": "busy", "error": "x"}),
             ),
-            ("", Err("what is to happen?")),
-            ("rain", Err("`rain` cannot be simulated")),
-            ("status", Err("which message?")),
-            ("status m read twice", Err("`twice` has no meaning here")),
-            ("call --duration long", Err("--duration is `long`")),
-            ("call --message Hi", Err("there is no option --message")),
-        ];
-        for (line, expected) in cases {
-            match (request(&mut Parser::from_args(line.split_whitespace())), expected) {
-                (Ok((_, path, body)), Ok(expected)) => assert_eq!((path, body), expected, "{line}"),
-                (Err(Stop::Problem(found)), Err(expected)) => assert!(found.starts_with(expected), "{found}"),
-                (found, _) => panic!("{line}: {found:?}"),
-            }
+        ] {
+            assert_eq!(parse::<Simulate>(line).unwrap().args.event.request(), (path, body), "{line}");
+        }
+    }
+
+    #[test]
+    fn the_sandbox_can_be_chosen_before_and_after_the_event() {
+        let expected = parse::<Simulate>("--url http://a --admin-token -t call").unwrap().args.sandbox;
+        assert_eq!(parse::<Simulate>("call --url http://a --admin-token -t").unwrap().args.sandbox, expected);
+        assert_ne!(expected, AdminClient::default());
+    }
+
+    #[test]
+    fn invalid_arguments_are_named() {
+        for (line, expected) in [
+            ("", "Usage:"),
+            ("rain", "unrecognized subcommand 'rain'"),
+            ("inbond", "a similar subcommand exists: 'inbound'"),
+            ("status", "required arguments were not provided:\n  <MESSAGE_ID>"),
+            ("status m read twice", "unexpected argument 'twice' found"),
+            (
+                "call --duration long",
+                "invalid value 'long' for '--duration <SECONDS>': expected whole seconds",
+            ),
+            ("call --outcome buzy", "a similar value exists: 'busy'"),
+            ("call --message Hi", "unexpected argument '--message' found"),
+        ] {
+            let error = parse::<Simulate>(line).unwrap_err();
+            assert!(error.contains(expected), "{line}: {error}");
         }
     }
 }

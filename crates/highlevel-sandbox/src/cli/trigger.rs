@@ -1,111 +1,94 @@
-//! `trigger`: sends an event that nothing happened for.
+//! `trigger`: sends an example of a webhook event.
 
+use std::io;
+
+use clap::Args;
 use http::Method;
-use lexopt::{Arg, Parser, ValueExt};
 use serde_json::{Map, Value, json};
 
-use super::arguments::{Action, Stop, next, other, text};
-use super::client::{Target, target_help};
-use super::output::say;
+use super::admin_client::AdminClient;
+use super::{output, values};
 use crate::shell::json_line;
 
-pub(crate) const HELP: &str = concat!(
-    "\
-Sends a signed webhook event that nothing happened for, as the specification's example has it, and prints the delivery.
-
-Usage: highlevel-sandbox trigger EVENT [options]
-
-Events: OutboundMessage, InboundMessage, ProviderOutboundMessage, INSTALL, UNINSTALL
-
-Options:
-  --example NAME       another example of the event: message, call, voicemail, email, sms, location
-  --field NAME=VALUE   sets a field of the payload: JSON, or else text; null removes it. Can be repeated
-  --to URL             where to send it [default: where such events go]
-",
-    target_help!()
-);
-
-pub(crate) fn read(parser: &mut Parser) -> Result<Action, Stop> {
-    let (target, body) = request(parser)?;
-    Ok(Box::new(move || say(&json_line(&target.call(Method::POST, "events/trigger", Some(&body))?))))
+#[derive(Debug, Args)]
+pub(super) struct TriggerArgs {
+    /// `OutboundMessage`, `InboundMessage`, `ProviderOutboundMessage`, `INSTALL` or `UNINSTALL`
+    event: String,
+    /// Another example of the event: message, call, voicemail, email, sms or location
+    #[arg(long, value_name = "NAME")]
+    example: Option<String>,
+    /// Set a field of the payload to JSON or else a string; null removes it; can be repeated
+    #[arg(long = "field", value_name = "NAME=VALUE", value_parser = values::field, allow_hyphen_values = true)]
+    fields: Vec<(String, Value)>,
+    /// URL to send the event to [default: where such events are sent]
+    #[arg(long, value_name = "URL")]
+    to: Option<String>,
+    #[command(flatten)]
+    sandbox: AdminClient,
 }
 
-/// Which sandbox, and the body of the request to it.
-fn request(parser: &mut Parser) -> Result<(Target, Value), Stop> {
-    let mut target = Target::default();
-    let mut body = Map::new();
-    let mut fields = Map::new();
-    while let Some(argument) = next(parser)? {
-        match argument {
-            Arg::Value(event) if !body.contains_key("event") => {
-                let event = event.string().map_err(|_| Stop::Problem("the event is not UTF-8".to_owned()))?;
-                body.insert("event".to_owned(), json!(event));
-            }
-            Arg::Long("example") => {
-                drop(body.insert("example".to_owned(), json!(text(parser, "--example")?)));
-            }
-            Arg::Long("to") => drop(body.insert("url".to_owned(), json!(text(parser, "--to")?))),
-            Arg::Long("field") => {
-                let (name, value) = field(&text(parser, "--field")?)?;
-                fields.insert(name, value);
-            }
-            Arg::Long(name) => {
-                let name = name.to_owned();
-                if !target.read(&name, parser)? {
-                    return Err(other(Arg::Long(&name)));
-                }
-            }
-            argument => return Err(other(argument)),
-        }
+impl TriggerArgs {
+    pub(super) fn run(&self) -> io::Result<()> {
+        let delivery = self.sandbox.call(Method::POST, "events/trigger", Some(&self.body()))?;
+        output::print(&json_line(&delivery))
     }
-    if !body.contains_key("event") {
-        return Err(Stop::Problem("which event? say for example `trigger INSTALL`".to_owned()));
-    }
-    if !fields.is_empty() {
-        body.insert("fields".to_owned(), Value::Object(fields));
-    }
-    Ok((target, Value::Object(body)))
-}
 
-/// A field as it is written on the command line: `NAME=VALUE`, JSON or else text.
-pub(super) fn field(text: &str) -> Result<(String, Value), Stop> {
-    match text.split_once('=') {
-        Some((name, value)) if !name.is_empty() => {
-            Ok((name.to_owned(), serde_json::from_str(value).unwrap_or_else(|_| json!(value))))
+    /// Returns the body of the request to the admin API.
+    fn body(&self) -> Value {
+        let mut body = Map::from_iter([("event".to_owned(), json!(self.event))]);
+        if let Some(example) = &self.example {
+            body.insert("example".to_owned(), json!(example));
         }
-        _ => Err(Stop::Problem(format!(
-            "--field is `{text}`, and has to be like body=Hello or callDuration=90"
-        ))),
+        if let Some(url) = &self.to {
+            body.insert("url".to_owned(), json!(url));
+        }
+        if !self.fields.is_empty() {
+            body.insert("fields".to_owned(), self.fields.iter().cloned().collect());
+        }
+        Value::Object(body)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
+
+    use super::super::tests::parse;
     use super::*;
 
+    #[derive(Debug, Parser)]
+    struct Trigger {
+        #[command(flatten)]
+        args: TriggerArgs,
+    }
+
     #[test]
-    fn options_become_a_request() {
-        let cases = [
-            ("INSTALL", Ok(json!({"event": "INSTALL"}))),
+    fn options_become_the_body_of_a_request() {
+        for (line, expected) in [
+            ("INSTALL", json!({"event": "INSTALL"})),
             (
                 "OutboundMessage --example call --field callDuration=90 --field userId=null --to http://a/",
-                Ok(json!({
+                json!({
                     "event": "OutboundMessage", "example": "call", "fields": {"callDuration": 90, "userId": null},
                     "url": "http://a/",
-                })),
+                }),
             ),
-            ("--field body=Hello=you X", Ok(json!({"event": "X", "fields": {"body": "Hello=you"}}))),
-            ("", Err("which event?")),
-            ("INSTALL --field body", Err("--field is `body`, and has to be like")),
-            ("INSTALL UNINSTALL", Err("`UNINSTALL` has no meaning here")),
-            ("INSTALL --form a", Err("there is no option --form")),
-        ];
-        for (line, expected) in cases {
-            match (request(&mut Parser::from_args(line.split_whitespace())), expected) {
-                (Ok((_, body)), Ok(expected)) => assert_eq!(body, expected, "{line}"),
-                (Err(Stop::Problem(found)), Err(expected)) => assert!(found.starts_with(expected), "{found}"),
-                (found, _) => panic!("{line}: {found:?}"),
-            }
+            ("--field body=Hello=you X", json!({"event": "X", "fields": {"body": "Hello=you"}})),
+        ] {
+            assert_eq!(parse::<Trigger>(line).unwrap().args.body(), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn invalid_arguments_are_named() {
+        for (line, expected) in [
+            ("", "required arguments were not provided:\n  <EVENT>"),
+            ("INSTALL --field body", "invalid value 'body' for '--field <NAME=VALUE>': expected NAME=VALUE"),
+            ("INSTALL UNINSTALL", "unexpected argument 'UNINSTALL' found"),
+            ("INSTALL --form a", "unexpected argument '--form' found"),
+        ] {
+            let error = parse::<Trigger>(line).unwrap_err();
+            assert!(error.contains(expected), "{line}: {error}");
         }
     }
 }

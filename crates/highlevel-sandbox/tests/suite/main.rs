@@ -3,6 +3,7 @@
 mod acceptance;
 mod admin;
 mod caller;
+mod command_line;
 mod contract;
 mod deliveries;
 mod docs;

@@ -1,14 +1,14 @@
-//! What the program says when it has started: all that is needed to send a first message.
+//! The welcome: all that is needed to send a first message, for a person and for programs.
 
 use highlevel_sandbox::{Sandbox, Window};
 use serde_json::{Value, json};
 
-use super::options::Options;
+use super::args::ServeArgs;
 use crate::shell::{printable, quoted};
 
-/// What there is to say.
+/// The content of the welcome.
 #[derive(Debug)]
-pub(crate) struct Facts {
+pub(super) struct Facts {
     address: String,
     base_url: String,
     inspector_url: String,
@@ -27,7 +27,7 @@ pub(crate) struct Facts {
 }
 
 impl Facts {
-    pub(crate) fn of(sandbox: &Sandbox, options: &Options) -> Self {
+    pub(super) fn of(sandbox: &Sandbox, options: &ServeArgs) -> Self {
         Self {
             address: sandbox.address().to_string(),
             base_url: sandbox.base_url(),
@@ -42,13 +42,13 @@ impl Facts {
             client_secret: sandbox.client_secret(),
             webhook_url: options.webhook_url.clone(),
             webhook_public_key: sandbox.webhook_public_key().to_owned(),
-            rate_limit: options.rate_limit,
-            state: options.state.as_ref().map(|path| path.display().to_string()),
+            rate_limit: options.fidelity.enforced_window(),
+            state: options.data.state_file.as_ref().map(|path| path.display().to_string()),
         }
     }
 
-    /// What programs read. Names stay; new ones may come.
-    pub(crate) fn to_json(&self) -> Value {
+    /// Returns the object that programs read. Fields may be added, none is removed.
+    pub(super) fn to_json(&self) -> Value {
         json!({
             "version": env!("CARGO_PKG_VERSION"),
             "address": self.address,
@@ -70,7 +70,8 @@ impl Facts {
     }
 }
 
-pub(crate) fn text(facts: &Facts) -> String {
+/// Returns the text for a person.
+pub(super) fn text(facts: &Facts) -> String {
     let Facts {
         address: _,
         base_url,
@@ -91,15 +92,15 @@ pub(crate) fn text(facts: &Facts) -> String {
     let version = env!("CARGO_PKG_VERSION");
     let webhooks = webhook_url.as_deref().map(printable);
     let webhooks =
-        webhooks.as_deref().unwrap_or("nowhere (to get them: --webhook-url http://127.0.0.1:3000/webhooks)");
+        webhooks.as_deref().unwrap_or("none (to receive them: --webhook-url http://127.0.0.1:3000/webhooks)");
     let rate_limit = match rate_limit {
-        None => "counted, not enforced (to get 429 for too many requests: --rate-limit)",
+        None => "counted, not enforced (to get 429 over the limits: --rate-limit)",
         Some(Window::Fixed) => "100 requests in 10 s, at fixed times; 200,000 in a day",
         Some(Window::Sliding) => "100 requests in any 10 s; 200,000 in a day",
     };
-    let kept = match state {
-        None => "nothing is kept when it stops".to_owned(),
-        Some(path) => format!("what exists is kept in {}", printable(path)),
+    let storage = match state {
+        None => "nothing is stored when the sandbox stops".to_owned(),
+        Some(path) => format!("all records are stored in {}", printable(path)),
     };
     let bearer = quoted(&format!("Authorization: Bearer {token}"));
     format!(
@@ -135,7 +136,7 @@ For `highlevel-sandbox health`, `trigger` and `simulate` in another terminal, an
 
   export HIGHLEVEL_SANDBOX_URL={base_url}
 
-No message leaves this machine, and {kept}. Ctrl-C stops it. Times are UTC.
+No message leaves this machine, and {storage}. Ctrl-C stops it. Times are UTC.
 "#
     )
 }

@@ -1,15 +1,18 @@
-//! A line for each thing that happens.
+//! Lines for a person: one for each request and each attempt to deliver a webhook.
 
-use highlevel_sandbox::{DeliveryAttempt, DeliveryOutcome, Entry, RecordedRequest};
+use highlevel_sandbox::{DeliveryAttempt, DeliveryOutcome, Entry, RecordedRequest, Rule};
 use serde_json::Value;
 
 use crate::shell::printable;
 
-pub(crate) fn line(entry: &Entry) -> Option<String> {
+/// Returns the line of an entry, with an indented line for each remark. `None` for entries that are not printed.
+pub(super) fn entry_line(entry: &Entry) -> Option<String> {
     match entry {
         Entry::Request(request) => Some(request_line(request)),
         Entry::Delivery(delivery) => Some(delivery_line(delivery)),
-        Entry::Missed(entries) => Some(format!("          ...  {entries} more, too fast to print")),
+        Entry::Missed(entries) => Some(format!(
+            "          ...  {entries} more entries, which were evicted before they could be printed"
+        )),
         _ => None,
     }
 }
@@ -22,40 +25,45 @@ fn request_line(request: &RecordedRequest) -> String {
     format!("{time}  {status}  {method} {path}{details}{}", remarks(request))
 }
 
-/// The most unknown fields that a line names.
-const MAX_NAMED: usize = 10;
+/// The most unknown fields that a line lists.
+const MAX_UNKNOWN_FIELDS: usize = 10;
 
-/// What was let pass, and what made the answer what it is.
+/// Returns the violations that were tolerated, and facts that explain the response.
 fn remarks(request: &RecordedRequest) -> String {
     let mut remarks = Vec::new();
-    if !request.tolerated.is_empty() {
-        remarks.push(format!("by the documentation it is wrong: {}", request.tolerated.join(", ")));
-    }
+    remarks.extend(request.tolerated.iter().map(|name| tolerated(name)));
     if !request.unknown_fields.is_empty() {
-        let named = &request.unknown_fields[..request.unknown_fields.len().min(MAX_NAMED)];
-        let more = request.unknown_fields.len() - named.len() + request.more_unknown_fields;
+        let listed = &request.unknown_fields[..request.unknown_fields.len().min(MAX_UNKNOWN_FIELDS)];
+        let more = request.unknown_fields.len() - listed.len() + request.more_unknown_fields;
         let more = if more > 0 { format!(", … and {more} more") } else { String::new() };
-        remarks.push(format!("fields unknown to the specification: {}{more}", named.join(", ")));
+        remarks.push(format!("fields unknown to the specification: {}{more}", listed.join(", ")));
     }
     if request.accepted && request.accepted_before > 0 {
-        remarks.push(format!("the same was accepted before, {} times", request.accepted_before));
+        remarks.push(format!("an equal message was accepted before, {} times", request.accepted_before));
     }
     if let Some(quirk) = request.quirk {
-        remarks.push(format!("by the quirk {quirk}"));
+        remarks.push(format!("quirk {quirk}"));
     }
     remarks.into_iter().fold(String::new(), |text, remark| text + "\n               " + &printable(&remark))
 }
 
-/// What was accepted, or why it was not, each reason on a line of its own.
+/// Returns the rule that a request was accepted against.
+fn tolerated(name: &str) -> String {
+    let field = Rule::all().iter().find(|rule| rule.name == name).map(|rule| rule.field);
+    let required = field.map_or_else(|| "more".to_owned(), |field| format!("`{field}`"));
+    format!("accepted; the documentation requires {required} (rule {name})")
+}
+
+/// Returns the accepted message, or the reasons of a rejection, each on a separate line.
 fn details(request: &RecordedRequest) -> Option<String> {
-    let answer: Value = serde_json::from_slice(&request.answer).ok()?;
+    let response: Value = serde_json::from_slice(&request.answer).ok()?;
     if request.status < 300 {
         let body: Value = serde_json::from_slice(&request.body).ok()?;
         let channel = body.get("type")?.as_str()?;
-        let message = answer.get("messageId")?.as_str()?;
+        let message = response.get("messageId")?.as_str()?;
         return Some(format!("{}, message {}", printable(channel), printable(message)));
     }
-    let reasons: Vec<String> = match answer.get("message")? {
+    let reasons: Vec<String> = match response.get("message")? {
         Value::Array(reasons) => reasons.iter().filter_map(Value::as_str).map(printable).collect(),
         reason => vec![printable(reason.as_str()?)],
     };
