@@ -24,7 +24,7 @@ afterEach(async () => {
   check(page);
   await page.context().close();
   await sandbox.admin("POST", "reset");
-  await fetch(`${sandbox.ui}/controls/clock/machine`, { method: "POST" });
+  await fetch(`${sandbox.ui}/controls/clock/system`, { method: "POST" });
 });
 
 const card = (id) => page.locator(`#${id}`);
@@ -44,8 +44,8 @@ async function eventually(read, expected) {
 test("the clock is moved, set, stopped and sped", async () => {
   const clock = card("time");
   const read = () => sandbox.admin("GET", "clock");
-  await button(clock, "Stopped").click();
-  await clock.getByRole("button", { name: "Stopped", pressed: true }).waitFor();
+  await button(clock, "Paused").click();
+  await clock.getByRole("button", { name: "Paused", pressed: true }).waitFor();
   assert.equal((await read()).speed, 0);
   let now = Date.parse((await read()).now);
   for (const [name, seconds] of [["+1 min", 60], ["+10 min", 600], ["+1 h", 3600], ["+1 day", 86400]]) {
@@ -60,23 +60,23 @@ test("the clock is moved, set, stopped and sped", async () => {
     await eventually(async () => Date.parse((await read()).now), now);
   }
 
-  await clock.getByText("Another amount or time").click();
-  await clock.getByLabel("Forward by").fill("1.5");
+  await clock.getByText("Set custom time…").click();
+  await clock.getByLabel("Advance by").fill("1.5");
   await clock.getByLabel("Unit").selectOption("hours");
-  await button(clock, "Move").click();
+  await button(clock, "Advance").click();
   await eventually(async () => Date.parse((await read()).now), now + 5_400_000);
 
-  await clock.getByLabel("Set to, in UTC").fill("2030-01-31T09:30");
+  await clock.getByLabel("Set time (UTC)").fill("2030-01-31T09:30");
   await button(clock, "Set").click();
   await clock.locator("time", { hasText: "2030-01-31 09:30:00" }).waitFor();
   assert.equal((await read()).now, "2030-01-31T09:30:00.000Z");
 
-  await button(clock, "×60").click();
-  await clock.getByRole("button", { name: "×60", pressed: true }).waitFor();
+  await button(clock, "60×").click();
+  await clock.getByRole("button", { name: "60×", pressed: true }).waitFor();
   assert.equal((await read()).speed, 60);
 
-  await button(clock, "Back to the machine's time").click();
-  await clock.getByText("machine's time", { exact: true }).waitFor();
+  await button(clock, "Use system time").click();
+  await clock.getByText("system time", { exact: true }).waitFor();
   const machine = await read();
   assert.equal(machine.speed, 1);
   assert.ok(Math.abs(Date.parse(machine.now) - Date.now()) < 5_000, machine.now);
@@ -86,10 +86,10 @@ test("a clock that is moved by the admin API is shown", async () => {
   const clock = card("time");
   await sandbox.admin("PATCH", "clock", { now: "2031-05-06T07:08:09Z", speed: 0 });
   await clock.locator("time", { hasText: "2031-05-06 07:08:09" }).waitFor();
-  await clock.getByRole("button", { name: "Stopped", pressed: true }).waitFor();
-  await card("summary").getByRole("link", { name: /^The clock is .* ahead of the machine's, stopped$/ }).waitFor();
+  await clock.getByRole("button", { name: "Paused", pressed: true }).waitFor();
+  await card("summary").getByRole("link", { name: /^Clock: .* ahead of system time, paused$/ }).waitFor();
   await sandbox.admin("PATCH", "clock", { speed: 5 });
-  await clock.getByText("5 times as fast as the machine's").waitFor();
+  await clock.getByText("5× speed").waitFor();
 });
 
 test("a clock that is moved makes a retry arrive", async () => {
@@ -97,15 +97,15 @@ test("a clock that is moved makes a retry arrive", async () => {
   await sandbox.admin("PATCH", "clock", { speed: 0 });
   await sandbox.admin("PATCH", "webhooks", { url: receiver.url, retries: "custom", waitsMs: [600_000] });
   await sandbox.send();
-  const due = page.locator("#due", { hasText: "1 webhook attempt to come, the next at" });
+  const due = page.locator("#pending-retries", { hasText: "1 pending webhook retry; next at" });
   await due.waitFor();
   const { deliveries: [delivery] } = await sandbox.admin("GET", "deliveries");
   assert.equal(await due.locator("time").getAttribute("datetime"), delivery.nextAttemptAt);
   assert.equal(receiver.received.length, 1);
 
-  await button(card("time"), "Move the clock there").waitFor();
+  await button(card("time"), "Skip to next retry").waitFor();
   await page.keyboard.press("n");
-  await page.locator("#due", { hasText: "No webhook attempt is to come" }).waitFor();
+  await page.locator("#pending-retries", { hasText: "No retries scheduled" }).waitFor();
   await eventually(() => receiver.received.length, 2);
   const [first, second] = receiver.received.map((event) => JSON.parse(event.body).webhookId);
   assert.equal(first, second);
@@ -146,7 +146,7 @@ const RULES = [
 async function fillFault(fields) {
   const form = card("fault-form");
   if (["operation", "location", "method", "path"].some((name) => name in fields)) {
-    await form.getByText("Only some requests").click();
+    await form.getByText("Filter requests").click();
   }
   for (const [name, value] of Object.entries(fields)) {
     const field = form.locator(`[name=${name}]`);
@@ -161,7 +161,7 @@ test("a fault is switched on as the form says", async () => {
     await sandbox.admin("DELETE", "faults");
     await noFaults().waitFor();
     const form = await fillFault(fields);
-    await button(form, "Switch on").click();
+    await button(form, "Add fault").click();
     await card("faults").getByRole("button", { name: /^Remove fault/ }).waitFor();
     const { faults } = await sandbox.admin("GET", "faults");
     assert.deepEqual(faults.map((fault) => fault.rule), [expected], `rule ${number}`);
@@ -183,23 +183,23 @@ test("every fault of the catalogue can be chosen and is described", async () => 
 test("a fault happens to requests, its count is live, and it is removed", async () => {
   const faults = card("faults");
   const form = await fillFault({ fault: "unavailable", schedule: "first", count: "2" });
-  await button(form, "Switch on").click();
-  await faults.getByText("All requests: the first 2, before the request is done.").waitFor();
-  await faults.getByText("hit 0 of 0").waitFor();
+  await button(form, "Add fault").click();
+  await faults.getByText("All requests: the first 2, before processing (nothing is stored)").waitFor();
+  await faults.getByText("applied to 0 of 0 requests").waitFor();
   const send = async () => (await sandbox.api("POST", "/conversations/messages", { type: "SMS", contactId: sandbox.facts.contactId, message: "Hello", status: "pending" })).status;
   assert.equal(await send(), 503);
-  await faults.getByText("hit 1 of 1").waitFor();
+  await faults.getByText("applied to 1 of 1 request").waitFor();
   await sandbox.admin("POST", "faults", { fault: "forbidden", operation: "addInboundMessage" });
-  await faults.getByText("Requests for addInboundMessage: each, before the request is done.").waitFor();
+  await faults.getByText("Requests for addInboundMessage: every one, before processing (nothing is stored)").waitFor();
   assert.equal(await send(), 503);
-  await faults.getByText("hit 2 of 2").waitFor();
-  await faults.getByText("spent", { exact: true }).waitFor();
+  await faults.getByText("applied to 2 of 2 requests").waitFor();
+  await faults.getByText("finished", { exact: true }).waitFor();
   assert.equal(await send(), 201);
-  await card("summary").getByText("2 faults are in force, 1 of them spent").waitFor();
+  await card("summary").getByText("1 active fault, 1 finished").waitFor();
 
   const [first] = (await sandbox.admin("GET", "faults")).faults;
   await button(faults, `Remove fault ${first.id}`).click();
-  await faults.getByText("hit 2 of 3").waitFor({ state: "detached" });
+  await faults.getByText("applied to 2 of 3 requests").waitFor({ state: "detached" });
   assert.deepEqual((await sandbox.admin("GET", "faults")).faults.map((fault) => fault.rule.fault), ["forbidden"]);
   await button(faults, "Clear all").click();
   await noFaults().waitFor();
@@ -208,46 +208,46 @@ test("a fault happens to requests, its count is live, and it is removed", async 
 
 test("a fault on connections is shown as spent when it has struck", async () => {
   await sandbox.admin("POST", "faults", { fault: "close", stage: "connect", schedule: { first: 1 } });
-  await card("faults").getByText("Connections: the first one, when the connection is opened.").waitFor();
+  await card("faults").getByText("Connections: the first one, on connect").waitFor();
   // A connection of its own: those of the page and of the test are open already.
   const { connect } = await import("node:net");
   const { hostname, port } = new URL(sandbox.facts.baseUrl);
   await new Promise((resolve) => connect(Number(port), hostname).on("close", resolve).resume());
-  await card("faults").getByText("spent", { exact: true }).waitFor();
+  await card("faults").getByText("finished", { exact: true }).waitFor();
 });
 
 // --- Wrong input ----------------------------------------------------------------------------------------------------
 
 /** In which form, what is filled in, which button, and what is said. */
 const WRONG = [
-  ["#fault-form", {}, "Switch on", "Fault: choose what is to go wrong"],
-  ["#fault-form", { fault: "reset", schedule: "first", count: "two" }, "Switch on", 'How many: "two" is not a number'],
-  ["#fault-form", { fault: "reset", schedule: "nth", count: "0" }, "Switch on", "schedule: requests are counted from 1"],
-  ["#fault-form", { fault: "reset", schedule: "random", probability: "2" }, "Switch on", "probability: 2 is not between 0 and 1"],
-  ["#fault-form", { fault: "reset", stage: "connect" }, "Switch on", "would shut out the admin API"],
-  ["#fault-form", { fault: "sequence", sequence: "rest, none" }, "Switch on", "there is no fault `rest`; there are none, reset,"],
-  ["#fault-form", { fault: "sequence", sequence: "" }, "Switch on", "a rule has either `fault` or `sequence`"],
-  ["#fault-form", { fault: "sequence", sequence: "[" }, "Switch on", "Sequence: this is no JSON: EOF"],
-  ["#fault-form", { fault: "custom", custom: '{"status": 5}' }, "Switch on", "status: 5 is not between 200 and 999"],
-  ["#fault-form", { fault: "custom", custom: "<b>" }, "Switch on", "Your own fault: this is no JSON: expected value"],
-  ["#clock-more form:has([name=amount])", { amount: "-1" }, "Move", "the clock can only be moved forward"],
-  ["#clock-more form:has([name=amount])", { amount: "soon" }, "Move", 'Forward by: "soon" is not a number'],
-  ["#clock-more form:has([name=amount])", { amount: "9000000", unit: "days" }, "Move", "begins with the year 1970 and ends with the year 9999"],
-  ["#clock-more form:has([name=now])", { now: "" }, "Set", "is no date with a time; write it like 2026-01-31T09:30"],
-  ["#webhooks form:has([name=url])", { url: "https://example.com/" }, "Set", "the sandbox speaks no TLS"],
-  ["#webhooks form:has([name=url])", { url: "<script>" }, "Set", "the webhook URL `<script>` cannot be used"],
-  ["#webhooks form:has([name=waits])", { retries: "custom", waits: "1, soon" }, "Apply", 'Waits: "soon" is no number of seconds'],
-  ["#webhooks form:has([name=waits])", { retries: "custom", waits: "" }, "Apply", "Waits: say after how many seconds each"],
-  ["#hostile-form", { attempts: "3" }, "The next ones", "Wrong in this way: choose one"],
-  ["#hostile-form", { mode: "stale", attempts: "0" }, "The next ones", "Attempts: at least 1"],
+  ["#fault-form", {}, "Add fault", "Fault is required"],
+  ["#fault-form", { fault: "reset", schedule: "first", count: "two" }, "Add fault", 'N: "two" is not a valid number'],
+  ["#fault-form", { fault: "reset", schedule: "nth", count: "0" }, "Add fault", "schedule: requests are counted from 1"],
+  ["#fault-form", { fault: "reset", schedule: "random", probability: "2" }, "Add fault", "probability: 2 is not between 0 and 1"],
+  ["#fault-form", { fault: "reset", stage: "connect" }, "Add fault", "would shut out the admin API"],
+  ["#fault-form", { fault: "sequence", sequence: "rest, none" }, "Add fault", "there is no fault rest; there are none, reset,"],
+  ["#fault-form", { fault: "sequence", sequence: "" }, "Add fault", "a rule has either fault or sequence"],
+  ["#fault-form", { fault: "sequence", sequence: "[" }, "Add fault", "Sequence: not valid JSON: EOF"],
+  ["#fault-form", { fault: "custom", custom: '{"status": 5}' }, "Add fault", "status: 5 is not between 200 and 999"],
+  ["#fault-form", { fault: "custom", custom: "<b>" }, "Add fault", "Fault definition: not valid JSON: expected value"],
+  ["#clock-more form:has([name=amount])", { amount: "-1" }, "Advance", "Advance by: enter a positive amount"],
+  ["#clock-more form:has([name=amount])", { amount: "soon" }, "Advance", 'Advance by: "soon" is not a valid number'],
+  ["#clock-more form:has([name=amount])", { amount: "9000000", unit: "days" }, "Advance", "begins with the year 1970 and ends with the year 9999"],
+  ["#clock-more form:has([name=now])", { now: "" }, "Set", "is not a valid date and time; use 2026-01-31T09:30"],
+  ["#webhooks form:has([name=url])", { url: "https://example.com/" }, "Save", "https is not supported"],
+  ["#webhooks form:has([name=url])", { url: "<script>" }, "Save", "invalid webhook URL <script>"],
+  ["#webhooks form:has([name=delays])", { retries: "custom", delays: "1, soon" }, "Apply", 'Retry delays: "soon" is not a number of seconds'],
+  ["#webhooks form:has([name=delays])", { retries: "custom", delays: "" }, "Apply", "Retry delays are required"],
+  ["#tamper-form", { attempts: "3" }, "Next N attempts", "select a mode"],
+  ["#tamper-form", { mode: "stale", attempts: "0" }, "Next N attempts", "N must be at least 1"],
   ["#events form", { url: "" }, "Send", "no webhook URL is set: start the sandbox with"],
-  ["#events form", { fields: "{body: 1}", url: "http://127.0.0.1:9/" }, "Send", "Fields: this is no JSON object"],
-  ["#events form", { fields: "[1]", url: "http://127.0.0.1:9/" }, "Send", "Fields: this is no JSON object"],
-  ["#events form", { url: "localhost:9" }, "Send", "the webhook URL `localhost:9` cannot be used"],
-  ["#limits form:has([name=burst])", { burst: "0" }, "Enforce", "a rate limit that allows no request cannot be used"],
-  ["#limits form:has([name=burst])", { interval: "0" }, "Enforce", "has to be at least one"],
-  ["#limits form:has([name=burst])", { daily: "many" }, "Enforce", 'Daily: "many" is not a number'],
-  ["#limits form:has([name=requests])", { requests: "-1" }, "Use up", 'Requests: "-1" is not a number'],
+  ["#events form", { fields: "{body: 1}", url: "http://127.0.0.1:9/" }, "Send", "Override fields: not a JSON object"],
+  ["#events form", { fields: "[1]", url: "http://127.0.0.1:9/" }, "Send", "Override fields: not a JSON object"],
+  ["#events form", { url: "localhost:9" }, "Send", "invalid webhook URL localhost:9"],
+  ["#limits form:has([name=burst])", { burst: "0" }, "Enforce limits", "a rate limit that allows no request cannot be used"],
+  ["#limits form:has([name=burst])", { interval: "0" }, "Enforce limits", "has to be at least one"],
+  ["#limits form:has([name=burst])", { daily: "many" }, "Enforce limits", 'Daily limit: "many" is not a valid number'],
+  ["#limits form:has([name=requests])", { requests: "-1" }, "Simulate requests", 'Number of requests: "-1" is not a valid number'],
 ];
 
 async function everything() {
@@ -287,7 +287,7 @@ test("what is being written stays while things happen, and what is open stays op
   await form.locator("[name=custom]").focus();
   await sandbox.admin("POST", "faults", { fault: "latency", schedule: { first: 1 } });
   await sandbox.send();
-  await card("faults").getByText("hit 1 of 1").waitFor();
+  await card("faults").getByText("applied to 1 of 1 request").waitFor();
   assert.equal(await form.locator("[name=custom]").inputValue(), '{"status": 5');
   assert.equal(await form.locator("[name=operation]").inputValue(), "sendMessage");
   assert.ok(await form.locator("[name=operation]").isVisible());
@@ -299,20 +299,20 @@ test("what is being written stays while things happen, and what is open stays op
 test("the URL and the retries of webhooks are changed, here and there", async () => {
   const webhooks = card("webhooks");
   const read = () => sandbox.admin("GET", "webhooks");
-  const url = webhooks.getByLabel("Events of the app go to");
+  const url = webhooks.getByLabel("Webhook URL");
   await url.fill("http://127.0.0.1:9/here");
-  await button(webhooks, "Set").click();
-  await button(webhooks, "Clear").waitFor();
+  await button(webhooks, "Save").click();
+  await button(webhooks, "Remove").waitFor();
   assert.deepEqual(await read(), { url: "http://127.0.0.1:9/here", retries: "documented" });
   await sandbox.admin("PATCH", "webhooks", { url: "http://127.0.0.1:9/there" });
   await eventually(() => url.inputValue(), "http://127.0.0.1:9/there");
-  await button(webhooks, "Clear").click();
-  await button(webhooks, "Clear").waitFor({ state: "detached" });
+  await button(webhooks, "Remove").click();
+  await button(webhooks, "Remove").waitFor({ state: "detached" });
   assert.deepEqual(await read(), { retries: "documented" });
   assert.equal(await url.inputValue(), "");
 
-  const retries = webhooks.getByLabel("They come again");
-  const waits = webhooks.getByLabel("After these seconds");
+  const retries = webhooks.getByLabel("Retry schedule");
+  const delays = webhooks.getByLabel("Retry delays (seconds)");
   // The page has the form as it is then, and what is chosen before would be undone by that.
   const apply = async (name) => {
     await button(webhooks, "Apply").click();
@@ -322,16 +322,16 @@ test("the URL and the retries of webhooks are changed, here and there", async ()
     await retries.selectOption(name);
     await apply(name);
     assert.deepEqual(await read(), { retries: name });
-    assert.ok(!(await waits.isVisible()));
+    assert.ok(!(await delays.isVisible()));
   }
   await retries.selectOption("custom");
-  await waits.fill("1, 2.5 30");
+  await delays.fill("1, 2.5 30");
   await apply("custom");
   assert.deepEqual(await read(), { retries: "custom", waitsMs: [1000, 2500, 30000] });
   await sandbox.admin("PATCH", "webhooks", { retries: "onlyOn429" });
   await eventually(() => retries.inputValue(), "onlyOn429");
   await sandbox.admin("PATCH", "webhooks", { retries: "custom", waitsMs: [4000] });
-  await eventually(() => waits.inputValue(), "4");
+  await eventually(() => delays.inputValue(), "4");
 });
 
 test("hostile modes hold for the next attempts, or for all, until they are switched off", async () => {
@@ -339,26 +339,26 @@ test("hostile modes hold for the next attempts, or for all, until they are switc
   await sandbox.admin("PATCH", "webhooks", { url: receiver.url, retries: "none" });
   const webhooks = card("webhooks");
   const read = () => sandbox.admin("GET", "webhooks/hostile");
-  const mode = webhooks.getByLabel("Wrong in this way");
+  const mode = webhooks.getByLabel("Send tampered");
   await mode.selectOption("notAvailable");
-  await webhooks.getByLabel("Attempts").fill("2");
-  await button(webhooks, "The next ones").click();
-  await page.locator("#hostile-now", { hasText: "The next 2 attempts: notAvailable" }).waitFor();
+  await webhooks.getByLabel("N", { exact: true }).fill("2");
+  await button(webhooks, "Next N attempts").click();
+  await page.locator("#tamper-active", { hasText: "Next 2 attempts: notAvailable" }).waitFor();
   await mode.selectOption("missingHeader");
-  await button(webhooks, "All from now on").click();
-  await page.locator("#hostile-now", { hasText: "All after them: missingHeader" }).waitFor();
+  await button(webhooks, "All attempts until turned off").click();
+  await page.locator("#tamper-active", { hasText: "All after that: missingHeader" }).waitFor();
   assert.deepEqual(await read(), { mode: "missingHeader", next: [{ mode: "notAvailable", attempts: 2 }] });
 
   for (let number = 0; number < 3; number++) await sandbox.send();
   await eventually(() => receiver.received.map((event) => event.headers["x-ghl-signature"]), ["N/A", "N/A", undefined]);
-  await page.locator("#hostile-now", { hasText: "All attempts: missingHeader" }).waitFor();
-  await card("summary").getByText("Each webhook attempt is wrong on purpose: there is no signature header").waitFor();
-  await button(webhooks, "As it should be again").click();
-  await page.locator("#hostile-now").waitFor({ state: "detached" });
+  await page.locator("#tamper-active", { hasText: "All attempts: missingHeader" }).waitFor();
+  await card("summary").getByText("All webhooks are tampered with: no signature header").waitFor();
+  await button(webhooks, "Turn off").click();
+  await page.locator("#tamper-active").waitFor({ state: "detached" });
   assert.deepEqual(await read(), { next: [] });
 
   await sandbox.admin("PUT", "webhooks/hostile", { mode: "stale" });
-  await page.locator("#hostile-now", { hasText: "All attempts: stale" }).waitFor();
+  await page.locator("#tamper-active", { hasText: "All attempts: stale" }).waitFor();
   await receiver.stop();
 });
 
@@ -367,12 +367,12 @@ test("a new key signs", async () => {
   await keys.getByText("Signing keys (3)").click();
   const read = async () => (await sandbox.admin("GET", "webhooks/keys")).keys;
   const [old] = (await read()).filter((key) => key.current);
-  await keys.getByText("Sign with a new key").click();
+  await keys.getByText("Rotate signing key").click();
   await keys.getByText("Signing keys (4)").waitFor();
   const current = (await read()).filter((key) => key.current);
   assert.equal(current.length, 1);
   assert.notEqual(current[0].id, old.id);
-  assert.equal(await keys.locator("li", { hasText: "signs" }).locator("pre").textContent(), current[0].publicKey);
+  assert.equal(await keys.locator("li", { hasText: "current" }).locator("pre").textContent(), current[0].publicKey);
   await sandbox.admin("POST", "webhooks/keys");
   await keys.getByText("Signing keys (5)").waitFor();
 });
@@ -381,7 +381,7 @@ test("each event and each of its examples arrives", async () => {
   const receiver = await startReceiver();
   await sandbox.admin("PATCH", "webhooks", { url: receiver.url });
   const events = card("events");
-  const select = events.getByLabel("Send an event that nothing happened for");
+  const select = events.getByLabel("Event type");
   const options = await select.locator("option").evaluateAll((all) => all.map((option) => option.value));
   assert.deepEqual(options.sort(), [
     "INSTALL/location",
@@ -394,11 +394,11 @@ test("each event and each of its examples arrives", async () => {
     "ProviderOutboundMessage/sms",
     "UNINSTALL/location",
   ]);
-  await events.getByText("Other fields, another URL").click();
-  await events.getByLabel("To this URL").fill(receiver.url.replace("/webhooks", "/elsewhere"));
+  await events.getByText("Override fields or URL").click();
+  await events.getByLabel("Send to URL").fill(receiver.url.replace("/webhooks", "/elsewhere"));
   for (const [number, option] of options.entries()) {
     await select.selectOption(option);
-    await events.getByLabel("Fields to merge").fill(JSON.stringify({ mark: option, timestamp: null }));
+    await events.getByLabel("Override fields (JSON").fill(JSON.stringify({ mark: option, timestamp: null }));
     await button(events, "Send").click();
     await eventually(() => receiver.received.length, number + 1);
     const payload = JSON.parse(receiver.received[number].body);
@@ -411,7 +411,7 @@ test("each event and each of its examples arrives", async () => {
     await page.locator("#sent", { hasText: `Delivery ${delivery.id} ${name}, delivered` }).waitFor();
   }
   await page.locator("#sent").getByRole("link").click();
-  await page.locator("nav a[aria-current=page]", { hasText: "Deliveries" }).waitFor();
+  await page.locator("nav a[aria-current=page]", { hasText: "Webhooks" }).waitFor();
   const { deliveries: [last] } = await sandbox.admin("GET", "deliveries");
   await isAt(page, `**/deliveries/${last.id}`);
   await receiver.stop();
@@ -422,19 +422,19 @@ test("each event and each of its examples arrives", async () => {
 test("limits are enforced, used up, and only counted again", async () => {
   const limits = card("limits");
   const read = () => sandbox.admin("GET", "rate-limit");
-  await limits.getByLabel("Burst").fill("3");
-  await limits.getByLabel("Window").selectOption("fixed");
-  await limits.getByLabel("Interval in ms").fill("600000");
-  await limits.getByLabel("In a day").fill("1000");
-  await limits.getByLabel("A refusal has").check();
-  await button(limits, "Enforce").click();
+  await limits.getByLabel("Burst limit").fill("3");
+  await limits.getByLabel("Window type").selectOption("fixed");
+  await limits.getByLabel("Window (ms)").fill("600000");
+  await limits.getByLabel("Daily limit").fill("1000");
+  await limits.getByLabel("Include Retry-After").check();
+  await button(limits, "Enforce limits").click();
   await limits.getByText("enforced", { exact: true }).waitFor();
   const { accounts, ...rest } = await read();
   assert.deepEqual(rest, { enforced: true, window: "fixed", burst: 3, intervalMs: 600000, daily: 1000, retryAfter: true });
   assert.deepEqual(accounts, []);
 
-  await limits.getByLabel("Use up").fill("2");
-  await button(limits, "Use up").click();
+  await limits.getByLabel("Number of requests").fill("2");
+  await button(limits, "Simulate requests").click();
   await limits.getByRole("cell", { name: "998" }).waitFor();
   assert.deepEqual((await read()).accounts.map((each) => [each.burstRemaining, each.dailyRemaining]), [[1, 998]]);
   const send = async () => (await sandbox.api("POST", "/conversations/messages", { type: "SMS", contactId: sandbox.facts.contactId, message: "Hello", status: "pending" })).status;
@@ -442,12 +442,12 @@ test("limits are enforced, used up, and only counted again", async () => {
   await limits.getByRole("cell", { name: "997" }).waitFor();
 
   await sandbox.admin("PUT", "rate-limit", { enforced: true, burst: 50, window: "sliding", retryAfter: false });
-  await eventually(() => limits.getByLabel("Burst").inputValue(), "50");
-  await eventually(() => limits.getByLabel("Window").inputValue(), "sliding");
-  assert.ok(!(await limits.getByLabel("A refusal has").isChecked()));
-  await card("summary").getByText("Limits are enforced: 50 requests in 10 s, 200,000 in a day").waitFor();
-  await button(limits, "Only count").click();
-  await limits.getByText("counted only").waitFor();
+  await eventually(() => limits.getByLabel("Burst limit").inputValue(), "50");
+  await eventually(() => limits.getByLabel("Window type").inputValue(), "sliding");
+  assert.ok(!(await limits.getByLabel("Include Retry-After").isChecked()));
+  await card("summary").getByText("Rate limit: 50 requests per 10 s, 200,000 per day").waitFor();
+  await button(limits, "Stop enforcing").click();
+  await limits.getByText("not enforced").waitFor();
   assert.equal((await read()).enforced, false);
 });
 
@@ -456,43 +456,43 @@ test("each account has its own budget", async () => {
   await sandbox.admin("POST", "rate-limit/use", { requests: 1, appId: "<b>app</b>", locationId: "other" });
   await limits.getByRole("rowheader", { name: "<b>app</b> other" }).waitFor();
   await limits.locator("[name=account]").selectOption({ label: "<b>app</b>, other" });
-  await limits.getByLabel("Use up").fill("9");
-  await button(limits, "Use up").click();
+  await limits.getByLabel("Number of requests").fill("9");
+  await button(limits, "Simulate requests").click();
   await limits.getByRole("cell", { name: "199,990" }).waitFor();
   const { accounts } = await sandbox.admin("GET", "rate-limit");
   assert.deepEqual(accounts.map((each) => [each.appId, each.dailyRemaining]), [["<b>app</b>", 199_990]]);
 });
 
 test("strictness, status and quirks are switched, here and there", async () => {
-  const judging = card("judging");
+  const validation = card("validation");
   const read = () => sandbox.admin("GET", "settings");
   const expected = { strictness: "lenient", successStatus: 201, quirks: [] };
-  await judging.getByRole("button", { name: "documented" }).click();
-  await judging.getByRole("button", { name: "documented", pressed: true }).waitFor();
+  await validation.getByRole("button", { name: "documented" }).click();
+  await validation.getByRole("button", { name: "documented", pressed: true }).waitFor();
   assert.deepEqual(await read(), { ...expected, strictness: "documented" });
-  await judging.getByRole("button", { name: "200" }).click();
-  await judging.getByRole("button", { name: "200", pressed: true }).waitFor();
+  await validation.getByRole("button", { name: "200" }).click();
+  await validation.getByRole("button", { name: "200", pressed: true }).waitFor();
   assert.deepEqual(await read(), { ...expected, strictness: "documented", successStatus: 200 });
   await sandbox.admin("PATCH", "settings", { strictness: "lenient", successStatus: 201 });
-  await judging.getByRole("button", { name: "lenient", pressed: true }).waitFor();
-  await judging.getByRole("button", { name: "201", pressed: true }).waitFor();
+  await validation.getByRole("button", { name: "lenient", pressed: true }).waitFor();
+  await validation.getByRole("button", { name: "201", pressed: true }).waitFor();
 
   const { quirks } = await sandbox.admin("GET", "settings/catalogue");
   const names = quirks.map((quirk) => quirk.name).sort();
   for (const { name, description } of quirks) {
-    const quirk = judging.getByRole("switch", { name, checked: false });
-    assert.equal((await judging.locator(`#quirk-${name}-text`).textContent()).trim(), description.replaceAll("`", ""));
+    const quirk = validation.getByRole("switch", { name, checked: false });
+    assert.equal((await validation.locator(`#quirk-${name}-text`).textContent()).trim(), description.replaceAll("`", ""));
     await quirk.click();
-    await judging.getByRole("switch", { name, checked: true }).waitFor();
+    await validation.getByRole("switch", { name, checked: true }).waitFor();
   }
   assert.deepEqual((await read()).quirks.sort(), names);
   for (const name of names) {
-    await judging.getByRole("switch", { name, checked: true }).click();
-    await judging.getByRole("switch", { name, checked: false }).waitFor();
+    await validation.getByRole("switch", { name, checked: true }).click();
+    await validation.getByRole("switch", { name, checked: false }).waitFor();
   }
   assert.deepEqual(await read(), expected);
   await sandbox.admin("PATCH", "settings", { quirks: ["empty-success"] });
-  await judging.getByRole("switch", { name: "empty-success", checked: true }).waitFor();
+  await validation.getByRole("switch", { name: "empty-success", checked: true }).waitFor();
 });
 
 // --- All of it ------------------------------------------------------------------------------------------------------
@@ -519,33 +519,33 @@ const beginning = async () => {
 test("what is not as it began is listed, each with the way to its card, and all of it is put back", async () => {
   const began = await beginning();
   const summary = card("summary");
-  await summary.getByText("Everything is as it began.").waitFor();
+  await summary.getByText("All settings at defaults").waitFor();
   await changeEverything();
-  await summary.getByText("What is switched on").waitFor();
+  await summary.getByText("Active overrides").waitFor();
   await eventually(
     () => summary.locator("li").evaluateAll((items) => items.map((item) => [item.querySelector("a").hash, item.textContent.trim().replace(/2 h( \d s)?/, "2 h")])),
     [
-      ["#time", "The clock is 2 h ahead of the machine's, real time"],
-      ["#faults", "1 fault is in force"],
-      ["#webhooks", "Webhooks go to http://127.0.0.1:9/"],
-      ["#webhooks", "Webhooks come again: never"],
-      ["#webhooks", "Each webhook attempt is wrong on purpose: the timestamp is a day old; validly signed"],
-      ["#webhooks", "The next webhook attempt is wrong on purpose"],
-      ["#limits", "Limits are enforced: 100 requests in 10 s, 200,000 in a day"],
-      ["#judging", "Requests are judged as documented"],
-      ["#judging", "Success is answered 200"],
-      ["#judging", "Quirk bad-token-500"],
+      ["#time", "Clock: 2 h ahead of system time, 1× speed"],
+      ["#faults", "1 active fault"],
+      ["#webhooks", "Webhook URL: http://127.0.0.1:9/"],
+      ["#webhooks", "Webhook retries: never"],
+      ["#webhooks", "All webhooks are tampered with: timestamp 1 day old, valid signature"],
+      ["#webhooks", "Next webhook attempt is tampered with"],
+      ["#limits", "Rate limit: 100 requests per 10 s, 200,000 per day"],
+      ["#validation", "Validation: documented"],
+      ["#validation", "Success status: 200"],
+      ["#validation", "Quirk: bad-token-500"],
     ],
   );
   await page.setViewportSize({ width: 700, height: 400 });
-  await summary.getByText("Quirk bad-token-500").click();
-  const inView = () => card("judging").evaluate((element) => element.getBoundingClientRect().top < innerHeight);
+  await summary.getByText("Quirk: bad-token-500").click();
+  const inView = () => card("validation").evaluate((element) => element.getBoundingClientRect().top < innerHeight);
   await eventually(inView, true);
 
-  await summary.getByText("Reset everything …").click();
-  await button(summary, "Reset everything now").click();
-  await summary.getByText("Everything is as it began.").waitFor();
-  await button(summary, "Reset everything now").waitFor({ state: "hidden" });
+  await summary.getByText("Reset sandbox…").click();
+  await button(summary, "Reset sandbox").click();
+  await summary.getByText("All settings at defaults").waitFor();
+  await button(summary, "Reset sandbox").waitFor({ state: "hidden" });
   assert.deepEqual(await beginning(), began);
   const clock = await sandbox.admin("GET", "clock");
   assert.equal(clock.speed, 1);
@@ -555,11 +555,11 @@ test("what is not as it began is listed, each with the way to its card, and all 
 test("a reset can leave the clock", async () => {
   await sandbox.admin("PATCH", "clock", { now: "2031-05-06T07:08:09Z", speed: 0 });
   const summary = card("summary");
-  await summary.getByText("Reset everything …").click();
-  await summary.getByLabel("The clock goes back to the machine's time").uncheck();
+  await summary.getByText("Reset sandbox…").click();
+  await summary.getByLabel("Also reset the clock to system time").uncheck();
   await sandbox.admin("POST", "faults", { fault: "reset", operation: "addOutboundCall" });
-  await card("faults").getByText("1 in force").waitFor();
-  await button(summary, "Reset everything now").click();
+  await card("faults").getByText("1 active").waitFor();
+  await button(summary, "Reset sandbox").click();
   await noFaults().waitFor();
   assert.deepEqual((await sandbox.admin("GET", "faults")).faults, []);
   assert.deepEqual(await sandbox.admin("GET", "clock"), { now: "2031-05-06T07:08:09.000Z", speed: 0 });
@@ -569,11 +569,11 @@ test("what was so from the start is said to be", async () => {
   const own = await startSandbox("--webhook-url", "http://127.0.0.1:9/start", "--rate-limit");
   const other = await openPage(browser, `${own.ui}/controls`);
   await live(other);
-  await other.getByText("Everything is as it began.").waitFor();
-  await other.locator("#summary li", { hasText: "Limits are enforced: 100 requests in 10 s, 200,000 in a day since the start" }).waitFor();
+  await other.getByText("All settings at defaults").waitFor();
+  await other.locator("#summary li", { hasText: "Rate limit: 100 requests per 10 s, 200,000 per day set at startup" }).waitFor();
   await own.admin("PATCH", "webhooks", { url: null });
-  await other.locator("#summary li", { hasText: "No webhook URL is set" }).waitFor();
-  await other.getByText("What is switched on").waitFor();
+  await other.locator("#summary li", { hasText: "No webhook URL set" }).waitFor();
+  await other.getByText("Active overrides").waitFor();
   check(other);
   await other.context().close();
   await own.stop();
@@ -591,17 +591,17 @@ test("text from outside is text", async () => {
 test("without scripts every form works", async () => {
   const plain = await openPage(browser, `${sandbox.ui}/controls`, { javaScriptEnabled: false });
   await plain.locator("#fault").selectOption("forbidden");
-  await plain.locator("#fault-form").getByRole("button", { name: "Switch on" }).click();
-  await plain.locator("#faults").getByText("hit 0 of 0").waitFor();
+  await plain.locator("#fault-form").getByRole("button", { name: "Add fault" }).click();
+  await plain.locator("#faults").getByText("applied to 0 of 0 requests").waitFor();
   assert.equal((await sandbox.admin("GET", "faults")).faults[0].rule.fault, "forbidden");
-  await plain.locator("#time").getByRole("button", { name: "Stopped" }).click();
-  await plain.getByRole("button", { name: "Stopped", pressed: true }).waitFor();
+  await plain.locator("#time").getByRole("button", { name: "Paused" }).click();
+  await plain.getByRole("button", { name: "Paused", pressed: true }).waitFor();
   assert.equal((await sandbox.admin("GET", "clock")).speed, 0);
   await plain.getByRole("switch", { name: "bad-token-500" }).click();
   await plain.getByRole("switch", { name: "bad-token-500", checked: true }).waitFor();
-  await plain.getByText("Reset everything …").click();
-  await plain.getByRole("button", { name: "Reset everything now" }).click();
-  await plain.getByText("Everything is as it began.").waitFor();
+  await plain.getByText("Reset sandbox…").click();
+  await plain.getByRole("button", { name: "Reset sandbox" }).click();
+  await plain.getByText("All settings at defaults").waitFor();
   assert.deepEqual((await sandbox.admin("GET", "faults")).faults, []);
   check(plain);
   await plain.context().close();
@@ -618,16 +618,16 @@ test("a fault is switched on and off with the keyboard alone", async () => {
     }
     assert.fail(`Tab does not come to ${name}`);
   };
-  await page.locator("nav a[aria-current=page]", { hasText: "Faults & clock" }).waitFor();
+  await page.locator("nav a[aria-current=page]", { hasText: "Simulation" }).waitFor();
   await page.keyboard.press("a");
   await page.keyboard.type("reset-in-b");
   await tabTo("schedule");
-  await page.keyboard.type("the first");
+  await page.keyboard.type("First");
   await tabTo("count");
   await page.keyboard.press("Control+a");
   await page.keyboard.type("4");
   await page.keyboard.press("Enter");
-  await card("faults").getByText("All requests: the first 4, after the request is done.").waitFor();
+  await card("faults").getByText("All requests: the first 4, after processing (the message is stored)").waitFor();
   const { faults: [fault] } = await sandbox.admin("GET", "faults");
   assert.deepEqual(fault.rule, { fault: "reset-in-body", schedule: { first: 4 } });
   await page.evaluate(() => document.activeElement.blur());
@@ -639,7 +639,7 @@ test("a fault is switched on and off with the keyboard alone", async () => {
 
 test("nothing is wider than the screen, and no card wider than it needs", async () => {
   await changeEverything();
-  await card("summary").getByText("Quirk bad-token-500").waitFor();
+  await card("summary").getByText("Quirk: bad-token-500").waitFor();
   await card("time").getByText("2 h ahead").waitFor();
   await card("limits").getByRole("rowheader").waitFor();
   for (const [width, columns] of [[360, 1], [768, 1], [1280, 2], [2560, 3]]) {
@@ -651,7 +651,7 @@ test("nothing is wider than the screen, and no card wider than it needs", async 
     for (const box of cards) assert.ok(box.left >= 0 && box.right <= width && box.width <= 704, `${width}: ${JSON.stringify(box)}`);
     assert.equal(new Set(cards.map((box) => box.left)).size, columns, `${width}`);
     const wide = await page.locator(".controls *").evaluateAll((all) =>
-      all.filter((each) => each.checkVisibility() && each.scrollWidth > each.clientWidth + 1 && getComputedStyle(each).display !== "inline" && !each.matches("input, select, textarea, pre, .unseen")).map((each) => each.outerHTML.slice(0, 80)),
+      all.filter((each) => each.checkVisibility() && each.scrollWidth > each.clientWidth + 1 && getComputedStyle(each).display !== "inline" && !each.matches("input, select, textarea, pre, .visually-hidden")).map((each) => each.outerHTML.slice(0, 80)),
     );
     assert.deepEqual(wide, [], `${width}`);
     assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), `${width}`);

@@ -102,7 +102,7 @@ test("a status changes while one watches", async (t) => {
   const message = bubble(page, messageId);
   const status = message.locator("summary .badge");
   await message.waitFor();
-  assert.equal(await message.locator(".said").innerText(), "Line one\nline two");
+  assert.equal(await message.locator(".message-text").innerText(), "Line one\nline two");
   assert.equal(await status.innerText(), "pending");
   await message.locator("summary").click();
   for (const next of ["delivered", "read"]) {
@@ -157,7 +157,7 @@ test("each channel is answered as the contact, and the webhook goes out", async 
     const shown = bubble(page, event.messageId);
     await shown.waitFor();
     assert.match(await shown.getAttribute("class"), /\binbound\b/);
-    if (isCall) assert.match(await shown.innerText(), /incoming\s+completed\s+1:30/);
+    if (isCall) assert.match(await shown.innerText(), /Incoming (\w+ )?call\s+completed\s+1:30/);
     for (const field of await page.locator(".composer :is(input:not([type=radio]), textarea)").all()) {
       assert.equal(await field.inputValue(), "", `${channel}: ${await field.getAttribute("name")}`);
     }
@@ -170,17 +170,17 @@ test("each channel is answered as the contact, and the webhook goes out", async 
 test("calls and voicemail say how they went", async (t) => {
   const { sandbox, page } = await open(t);
   const call = async (by, outcome, duration) => {
-    await page.getByLabel(`as the ${by}`).check();
+    await page.getByLabel(by === "contact" ? "From contact" : "From business").check();
     await page.locator(by === "contact" ? "[name=inbound]" : "[name=outbound]").selectOption("Call");
     await page.getByLabel("Outcome").selectOption(outcome);
     await page.getByLabel("Duration").fill(duration);
     return eventAfter(() => page.getByRole("button", { name: "Send" }).click(), (event) => event.messageType === "CALL");
   };
   for (const [by, outcome, duration, words, status, seconds] of [
-    ["contact", "busy", "", /incoming\s+busy/, "busy", 0],
-    ["contact", "no-answer", "", /incoming\s+no answer/, "no-answer", 0],
-    ["contact", "voicemail", "15", /incoming\s+reached voicemail\s+0:15/, "voicemail", 15],
-    ["location", "answered", "1:01:05", /outgoing\s+completed\s+1:01:05/, "completed", 3665],
+    ["contact", "busy", "", /Incoming call\s+busy/, "busy", 0],
+    ["contact", "no-answer", "", /Incoming call\s+no answer/, "no-answer", 0],
+    ["contact", "voicemail", "15", /Incoming call\s+voicemail\s+0:15/, "voicemail", 15],
+    ["location", "answered", "1:01:05", /Outgoing call\s+completed\s+1:01:05/, "completed", 3665],
   ]) {
     const event = await call(by, outcome, duration);
     assert.equal(event.type, by === "contact" ? "InboundMessage" : "OutboundMessage");
@@ -231,7 +231,7 @@ test("the HTML of an email is shown in a frame that can do nothing", async (t) =
   for (const words of ["Tonight", "desk@example.com", "one@example.com, two@example.com", "three@example.com"]) {
     await message.getByText(words).waitFor();
   }
-  await message.getByText("Text", { exact: true }).click();
+  await message.getByText("Plain text", { exact: true }).click();
   await message.getByText("In words").waitFor();
   // What the page is told again does not load the frame again.
   await frame.locator("h1").evaluate((heading) => (heading.id = "kept"));
@@ -246,11 +246,11 @@ test("the HTML of an email is shown in a frame that can do nothing", async (t) =
 
 test("one can send as the location, and move the status on", async (t) => {
   const { sandbox, page } = await open(t);
-  await page.getByLabel("as the location").check();
+  await page.getByLabel("From business").check();
   await page.locator("[name=outbound]").selectOption("SMS");
   await page.getByPlaceholder("Write a message").fill("From the desk");
   await page.getByText("Attachments and provider").click();
-  await page.getByLabel("Attachments, one URL a line").fill("https://files.example/a/menu.pdf\n\n  https://files.example/b.png ");
+  await page.getByLabel("Attachment URLs, one per line").fill("https://files.example/a/menu.pdf\n\n  https://files.example/b.png ");
   const sent = await eventAfter(() => page.getByRole("button", { name: "Send" }).click(), (event) => event.body === "From the desk");
   assert.deepEqual([sent.type, sent.status], ["OutboundMessage", "pending"]);
   assert.deepEqual(sent.attachments, ["https://files.example/a/menu.pdf", "https://files.example/b.png"]);
@@ -259,7 +259,7 @@ test("one can send as the location, and move the status on", async (t) => {
 
   const message = bubble(page, sent.messageId);
   assert.match(await message.getAttribute("class"), /\boutbound\b/);
-  assert.ok(await page.getByLabel("as the location").isChecked(), "who writes stays");
+  assert.ok(await page.getByLabel("From business").isChecked(), "who writes stays");
   assert.equal(await message.getByRole("link", { name: "menu.pdf" }).getAttribute("href"), "https://files.example/a/menu.pdf");
   await message.locator("summary").click();
   const delivered = await eventAfter(
@@ -269,13 +269,13 @@ test("one can send as the location, and move the status on", async (t) => {
   assert.equal(delivered.status, "delivered");
   await message.locator("summary .badge", { hasText: "delivered" }).waitFor();
   assert.equal(await message.locator("details").getAttribute("open"), "", "it stays open");
-  await message.getByLabel("Why it fails").fill("the number is ported");
+  await message.getByLabel("Failure reason").fill("the number is ported");
   const failed = await eventAfter(() => page.keyboard.press("Enter"), (event) => event.messageId === sent.messageId);
   assert.equal(failed.status, "failed");
   await message.locator(".reason", { hasText: "the number is ported" }).waitFor();
   assert.equal((await messages(sandbox))[0].history.at(-1).error, "the number is ported");
 
-  for (const [name, view] of [["Requests", "requests"], ["Deliveries", "deliveries"]]) {
+  for (const [name, view] of [["Requests", "requests"], ["Webhooks", "deliveries"]]) {
     const href = await message.getByRole("link", { name }).getAttribute("href");
     assert.equal(href, `/_sandbox/ui/${view}?text=${sent.messageId}`);
   }
@@ -286,13 +286,13 @@ test("what cannot be sent says why, and nothing that was typed is lost", async (
   const { sandbox, page } = await open(t);
   const send = page.getByRole("button", { name: "Send" });
   await send.click();
-  await page.locator("#notice", { hasText: "there is nothing to send: write a text, or name an attachment" }).waitFor();
+  await page.locator("#notice", { hasText: "nothing to send; enter a message or add an attachment" }).waitFor();
 
   await page.locator("[name=inbound]").selectOption("Call");
   await page.getByLabel("Duration").fill("a while");
   await page.getByRole("textbox", { name: "Recording" }).fill("https://files.example/kept.mp3");
   await send.click();
-  await page.locator("#notice", { hasText: 'the duration is "a while"' }).waitFor();
+  await page.locator("#notice", { hasText: 'duration "a while" is invalid' }).waitFor();
   assert.equal(await page.getByRole("textbox", { name: "Recording" }).inputValue(), "https://files.example/kept.mp3");
   assert.equal(await page.getByLabel("Duration").inputValue(), "a while");
   // The page stays live, and what is half written stays as well.
@@ -304,7 +304,7 @@ test("what cannot be sent says why, and nothing that was typed is lost", async (
 
   await page.getByLabel("Duration").fill("");
   await send.click();
-  await page.locator(".thread").getByText("Call, incoming").waitFor();
+  await page.locator(".thread").getByText("Incoming call").waitFor();
   await page.locator("#notice").filter({ hasNotText: "duration" }).waitFor({ state: "attached" });
   const refused = page.problems.filter((problem) => !/status of 400/.test(problem));
   assert.deepEqual(refused, []);
@@ -330,19 +330,19 @@ test("a search is for list and thread, and stands in the address", async (t) => 
     );
   };
   await shown("Grace Ada Alan", 3);
-  await page.getByPlaceholder("Search").fill("WINE");
+  await page.getByPlaceholder("Search messages or contacts").fill("WINE");
   await shown("Ada", 2);
   await isAt(page, /\/conversations\/abc123def456\?text=WINE/);
-  await page.getByText("1 message is hidden by the search.").waitFor();
-  await page.getByPlaceholder("Search").fill("+15037081210");
+  await page.getByText("1 message is hidden by the current filters.").waitFor();
+  await page.getByPlaceholder("Search messages or contacts").fill("+15037081210");
   await shown("Ada", 3);
-  await page.getByPlaceholder("Search").fill("");
+  await page.getByPlaceholder("Search messages or contacts").fill("");
   await shown("Grace Ada Alan", 3);
 
   await page.locator("#filter [name=channel]").selectOption("Email");
   await shown("Ada", 1);
   assert.match(await thread.innerText(), /Beer/);
-  await page.getByText("2 messages are hidden by the search.").waitFor();
+  await page.getByText("2 messages are hidden by the current filters.").waitFor();
   await isAt(page, /channel=Email/);
   const other = await openPage(browser, page.url());
   assert.equal(await other.locator(".thread .message").count(), 1, "the address can be shared");
@@ -355,9 +355,9 @@ test("a search is for list and thread, and stands in the address", async (t) => 
   await isAt(page, /\/conversations\/abc123def456$/);
   await shown("Ada Grace Alan", 4);
 
-  await page.getByLabel("Only failures").check();
+  await page.getByLabel("Failures only").check();
   await shown("Grace", 0);
-  await page.getByText("4 messages are hidden by the search.").getByRole("link", { name: "Show all" }).click();
+  await page.getByText("4 messages are hidden by the current filters.").getByRole("link", { name: "Clear filters" }).click();
   await shown("Ada Grace Alan", 4);
   await page.locator("#filter [name=status]").selectOption("failed");
   await shown("Grace", 0);
@@ -409,7 +409,7 @@ test("a long conversation begins at its end, and stays where one reads", async (
   await bubble(page, id).waitFor({ state: "attached" });
   assert.ok(Math.abs((await message(90).boundingBox()).y - before) < 60, "it stays where one reads");
 
-  await page.getByRole("link", { name: "Show earlier" }).click();
+  await page.getByRole("link", { name: "Load older messages" }).click();
   await message(1).waitFor();
   await isAt(page, /rows=150/);
   assert.equal(await page.locator(".thread .message").count(), 132);
@@ -426,7 +426,7 @@ test("a contact is added, and one can write as it at once", async (t) => {
   await page.getByText("New contact").click();
   await page.getByLabel("Name").fill("Jean <b>Bartik</b>");
   await page.getByLabel("Phone").fill("+15037081299");
-  await page.getByRole("button", { name: "Add" }).click();
+  await page.getByRole("button", { name: "Create contact" }).click();
   await page.getByRole("heading", { level: 2, name: "Jean <b>Bartik</b>" }).waitFor();
   const added = (await sandbox.admin("GET", "contacts")).contacts.find((contact) => contact.phone === "+15037081299");
   assert.equal(added.name, "Jean <b>Bartik</b>");
@@ -437,10 +437,10 @@ test("a contact is added, and one can write as it at once", async (t) => {
   await bubble(page, event.messageId).waitFor();
 
   await page.getByText("New contact").click();
-  await page.getByLabel("Id, else a new one").fill(ADA);
-  await page.getByRole("button", { name: "Add" }).click();
-  await page.locator("#notice", { hasText: `there is a contact ${ADA} already` }).waitFor();
-  assert.equal(await page.getByLabel("Id, else a new one").inputValue(), ADA);
+  await page.getByLabel("Contact ID (optional)").fill(ADA);
+  await page.getByRole("button", { name: "Create contact" }).click();
+  await page.locator("#notice", { hasText: `contact ID ${ADA} already exists` }).waitFor();
+  assert.equal(await page.getByLabel("Contact ID (optional)").inputValue(), ADA);
   assert.deepEqual(page.problems.filter((problem) => !/status of 409/.test(problem)), []);
 });
 
@@ -449,14 +449,14 @@ test("an id that a browser would leave out of an address is refused", async (t) 
   await page.getByText("New contact").click();
   const before = (await sandbox.admin("GET", "contacts")).contacts.length;
   for (const id of [".", " .. "]) {
-    await page.getByLabel("Id, else a new one").fill(id);
-    await page.getByRole("button", { name: "Add" }).click();
-    await page.locator("#notice", { hasText: `"${id.trim()}" cannot be the id of a contact` }).waitFor();
+    await page.getByLabel("Contact ID (optional)").fill(id);
+    await page.getByRole("button", { name: "Create contact" }).click();
+    await page.locator("#notice", { hasText: `contact ID "${id.trim()}" is invalid` }).waitFor();
   }
   assert.equal((await sandbox.admin("GET", "contacts")).contacts.length, before);
-  await page.getByLabel("Id, else a new one").fill("  ...  ");
+  await page.getByLabel("Contact ID (optional)").fill("  ...  ");
   await page.getByLabel("Name").fill("  Jean  ");
-  await page.getByRole("button", { name: "Add" }).click();
+  await page.getByRole("button", { name: "Create contact" }).click();
   await page.getByRole("heading", { level: 2, name: "Jean" }).waitFor();
   assert.equal((await sandbox.admin("GET", "contacts/...")).name, "Jean");
   assert.deepEqual(page.problems.filter((problem) => !/status of 400/.test(problem)), []);
@@ -466,7 +466,7 @@ test("a message that is long begins in the page, and is whole as a file", async 
   const text = "Ünd <b>so</b> weiter. ".repeat(10_000);
   const { sandbox, page } = await open(t, { prepare: (sandbox) => sandbox.send({ message: text }) });
   const [{ id }] = await messages(sandbox);
-  const shown = (await bubble(page, id).locator(".said").innerText()).split("… ")[0];
+  const shown = (await bubble(page, id).locator(".message-text").innerText()).split("… ")[0];
   assert.ok(text.startsWith(shown) && shown.length > 1000 && shown.length < 5000, `${shown.length} characters`);
   const link = bubble(page, id).getByRole("link", { name: `${Buffer.byteLength(text) - Buffer.byteLength(shown)} more bytes` });
   const [download] = await Promise.all([page.waitForEvent("download"), link.click()]);
@@ -488,7 +488,7 @@ test("a delivery leads to its message, however many came after it", async (t) =>
   await page.locator(`.detail a[href*="/conversations/"]`).click();
   await bubble(page, first).getByText("Number 1.", { exact: true }).waitFor();
   assert.equal(await page.locator(".thread .message").count(), 1);
-  await page.getByText("101 messages are hidden by the search.").getByRole("link", { name: "Show all" }).click();
+  await page.getByText("101 messages are hidden by the current filters.").getByRole("link", { name: "Clear filters" }).click();
   await page.locator(".thread").getByText("Number 102.", { exact: true }).waitFor();
   assert.equal(await page.locator(".thread .message").count(), 50);
   check(page);
@@ -504,14 +504,14 @@ test("what is sent goes with the search of the moment, and what is half written 
   const count = (number) => page.waitForFunction((number) => document.querySelectorAll(".thread .message").length === number, number);
   const text = page.getByPlaceholder("Write a message");
   await text.fill("White wi");
-  await page.getByPlaceholder("Search").fill("wine");
+  await page.getByPlaceholder("Search messages or contacts").fill("wine");
   await count(1);
   assert.equal(await text.inputValue(), "White wi");
   await text.fill("White wine");
   await page.getByRole("button", { name: "Send" }).click();
   await count(2);
   await isAt(page, /abc123def456\?text=wine$/); // the search stays
-  await page.getByPlaceholder("Search").fill("");
+  await page.getByPlaceholder("Search messages or contacts").fill("");
   await count(3);
   await text.fill("More wine");
   await page.getByRole("button", { name: "Send" }).click();
@@ -563,7 +563,7 @@ test("it fits a narrow screen", async (t) => {
   await page.getByPlaceholder("Write a message").fill("From a telephone");
   await page.getByRole("button", { name: "Send" }).click();
   await page.locator(".thread").getByText("From a telephone").waitFor();
-  await page.getByRole("link", { name: "Back" }).click();
+  await page.getByRole("link", { name: "← Conversations" }).click();
   await rows(page).first().getByText("Short").waitFor();
   await fits();
   check(page);

@@ -65,15 +65,15 @@ test("without a webhook URL the page says how to set one", async (t) => {
   const sandbox = await startSandbox();
   t.after(() => sandbox.stop());
   const page = await open(sandbox, "");
-  await page.getByText("The app has no webhook URL").waitFor();
+  await page.getByText("No webhook URL configured.").waitFor();
   await page.getByText("--webhook-url").waitFor();
-  await page.locator("#no-url").getByRole("link", { name: "Faults & clock" }).click();
-  await page.locator("nav a[aria-current=page]", { hasText: "Faults & clock" }).waitFor();
+  await page.locator("#no-url").getByRole("link", { name: "Simulation" }).click();
+  await page.locator("nav a[aria-current=page]", { hasText: "Simulation" }).waitFor();
   // It is set elsewhere, and the page knows.
   await page.goBack();
   await page.locator("#no-url").waitFor();
   await sandbox.admin("PATCH", "webhooks", { url: "http://127.0.0.1:9/" });
-  await page.getByText("Nothing was delivered yet").waitFor();
+  await page.getByText("No webhooks sent yet").waitFor();
   assert.equal(await page.locator("#no-url").count(), 0);
   check(page);
 });
@@ -88,16 +88,16 @@ test("the list shows each delivery as it is", async (t) => {
   await sandbox.admin("PATCH", "webhooks", { retries: "none", url: "http://127.0.0.1:9/nobody?secret=1" });
   const last = await sendAndWait(sandbox, { message: "Nobody there" });
   await rows(page).nth(2).waitFor();
-  await rows(page).first().getByText("given up").waitFor();
+  await rows(page).first().getByText("failed", { exact: true }).waitFor();
 
   const target = receiver.url.replace("http://", "");
   const texts = (await rows(page).allInnerTexts()).map((text) => text.replace(/\s+/g, " "));
   const { nextAttemptAt } = await sandbox.admin("GET", "deliveries/2");
   const clock = (time) => time.slice(11, 19);
-  assert.match(texts[0], /^OutboundMessage .*127\.0\.0\.1:9\/nobody · Nobody there given up no answer stale 1 attempt /);
+  assert.match(texts[0], /^OutboundMessage .*127\.0\.0\.1:9\/nobody · Nobody there failed no response stale 1 attempt /);
   assert.ok(texts[0].includes(last.attempts[0].error), texts[0]);
   assert.ok(!texts[0].includes("secret"));
-  assert.match(texts[1], /^OutboundMessage .*Not taken pending 503 1 attempt next in [12] s, at /);
+  assert.match(texts[1], /^OutboundMessage .*Not taken pending 503 1 attempt next attempt in [12] s, at /);
   assert.ok(texts[1].includes(`${target} · Not taken`) && texts[1].includes(`at ${clock(nextAttemptAt)}`), texts[1]);
   assert.match(texts[2], /^OutboundMessage .*Taken delivered 200 1 attempt$/);
   for (const [id, text] of [[3, texts[0]], [2, texts[1]], [1, texts[2]]]) {
@@ -114,15 +114,15 @@ test("attempts appear as they are made, and nothing that was opened closes", asy
   const page = await open(sandbox, "/1");
   await page.evaluate(() => (window.isTheSame = true));
   assert.equal(await attempt(page, 1).locator(".status").textContent(), "500");
-  assert.equal(await page.locator("#next-try time").first().getAttribute("datetime"), sent.nextAttemptAt);
-  await attempt(page, 1).getByText("Answer", { exact: true }).click();
+  assert.equal(await page.locator("#next-attempt time").first().getAttribute("datetime"), sent.nextAttemptAt);
+  await attempt(page, 1).getByText("Response", { exact: true }).click();
   await attempt(page, 1).getByText("seen", { exact: true }).waitFor();
 
   answer.is = 200;
   await sandbox.admin("PATCH", "clock", { advanceMs: 5_000 });
   await attempt(page, 2).getByText("200", { exact: true }).waitFor();
   await page.locator(".detail-head").getByText("delivered").waitFor();
-  await page.locator("#next-try").getByText("none is planned").waitFor();
+  await page.locator("#next-attempt").getByText("none scheduled").waitFor();
   assert.deepEqual(await page.locator(".timeline h4").allTextContents(), ["Attempt 2", "Attempt 1"]);
   assert.ok(await attempt(page, 1).getByText("seen", { exact: true }).isVisible());
   assert.ok(await page.evaluate(() => window.isTheSame));
@@ -140,10 +140,10 @@ test("the next try is counted down by the sandbox's clock", async (t) => {
   answer.is = 500;
   await sendAndWait(sandbox);
   const page = await open(sandbox, "/1");
-  const words = page.locator("#next-try time").first();
+  const words = page.locator("#next-attempt time").first();
   assert.equal(await words.textContent(), "in 2 h");
   await sandbox.admin("PATCH", "clock", { advanceMs: 1_800_000 });
-  await page.locator("#next-try").getByText("in 1 h 30 min").waitFor();
+  await page.locator("#next-attempt").getByText("in 1 h 30 min").waitFor();
   // The list says the same.
   await rows(page).getByText("in 1 h 30 min").waitFor();
   // When the clock runs, the page counts without being told anything: the page is put anew once, for the new speed.
@@ -164,12 +164,12 @@ test("an attempt that has no answer yet is under way", async (t) => {
   await sendAndWait(sandbox);
   const page = await open(sandbox, "/1");
   answer.is = held;
-  await page.getByRole("button", { name: "Send again" }).click();
-  await page.getByText("1 attempt is under way, or in line").waitFor();
-  await rows(page).getByText("1 under way").waitFor();
+  await page.getByRole("button", { name: "Resend" }).click();
+  await page.getByText("1 attempt in progress or queued").waitFor();
+  await rows(page).getByText("1 in progress").waitFor();
   release(204);
   await attempt(page, 2).getByText("204", { exact: true }).waitFor();
-  assert.equal(await page.locator("#under-way").count(), 0);
+  assert.equal(await page.locator("#in-progress").count(), 0);
   check(page);
 });
 
@@ -177,20 +177,20 @@ test("the signature and its key are those of the request", async (t) => {
   const { receiver, sandbox } = await scene(t);
   const { attempts: [made], payload } = await sendAndWait(sandbox, { message: "Signed" });
   const page = await open(sandbox, "/1");
-  await attempt(page, 1).getByText("Headers and signature").click();
+  await attempt(page, 1).getByText("Request headers").click();
   const shown = await attempt(page, 1).locator("tr", { hasText: "x-ghl-signature" }).locator("code").textContent();
   const publicKey = await page.locator("#attempt-1-key").textContent();
   assert.equal(shown, receiver.received[0].headers["x-ghl-signature"]);
   assert.equal(publicKey, await key(sandbox, ({ current }) => current));
   assert.ok(isSigned(receiver.received[0].body, shown, publicKey));
-  await attempt(page, 1).getByText(`Signed by ${made.signedBy}, the current key.`).waitFor();
-  assert.equal(await attempt(page, 1).getByText("does not fit").count(), 0);
+  await attempt(page, 1).getByText(`Signed with ${made.signedBy}, the current key.`).waitFor();
+  assert.equal(await attempt(page, 1).getByText("signature does not match body").count(), 0);
   // The payload is what was sent, whatever the line breaks.
   assert.deepEqual(JSON.parse(await page.locator("#payload").textContent()), JSON.parse(payload.text));
-  assert.equal(await page.locator("#payload-as-made").textContent(), receiver.received[0].body);
+  assert.equal(await page.locator("#payload-raw").textContent(), receiver.received[0].body);
 
   await sandbox.admin("POST", "webhooks/keys");
-  await attempt(page, 1).getByText(`Signed by ${made.signedBy}, a retired key.`).waitFor();
+  await attempt(page, 1).getByText(`Signed with ${made.signedBy}, a retired key.`).waitFor();
   check(page);
 });
 
@@ -198,9 +198,9 @@ test("what is copied is the key", async (t) => {
   const { sandbox } = await scene(t);
   await sendAndWait(sandbox);
   const page = await open(sandbox, "/1", { permissions: ["clipboard-read", "clipboard-write"] });
-  await attempt(page, 1).getByText("Headers and signature").click();
-  await page.getByRole("button", { name: /Copy the public key/ }).click();
-  await page.locator("#said").getByText("Copied").waitFor();
+  await attempt(page, 1).getByText("Request headers").click();
+  await page.getByRole("button", { name: /Copy public key/ }).click();
+  await page.locator("#toast").getByText("Copied").waitFor();
   assert.equal(await page.evaluate(() => navigator.clipboard.readText()), await key(sandbox, ({ current }) => current));
   check(page);
 });
@@ -219,7 +219,7 @@ test("an event that is sent again is the same event", async (t) => {
   const { receiver, sandbox } = await scene(t);
   await sendAndWait(sandbox, { message: "Twice" });
   const page = await open(sandbox, "/1");
-  await page.getByRole("button", { name: "Send again" }).click();
+  await page.getByRole("button", { name: "Resend" }).click();
   await attempt(page, 2).getByText("resend").waitFor();
   await page.keyboard.press("s");
   await attempt(page, 3).getByText("resend").waitFor();
@@ -270,16 +270,16 @@ describe("an event that is sent with edits", () => {
       const field = page.getByRole("textbox", { name: "Body" });
       assert.equal(await field.inputValue(), receiver.received[0].body);
       if (body !== undefined) await field.fill(body);
-      if (signed) await page.getByLabel("Sign it anew").check();
-      await page.getByRole("button", { name: "Send the edited event" }).click();
+      if (signed) await page.getByLabel("Re-sign with the current key").check();
+      await page.getByRole("button", { name: "Send edited" }).click();
       await attempt(page, 2).getByText("replay", { exact: true }).waitFor();
       const [first, edited] = receiver.received;
       assert.equal(edited.body, body ?? first.body);
       const signature = edited.headers["x-ghl-signature"];
       assert.equal(isSigned(edited.body, signature, await key(sandbox, ({ current }) => current)), isGenuine);
       if (!signed) assert.equal(signature, first.headers["x-ghl-signature"]);
-      assert.equal(await attempt(page, 2).getByText("the signature does not fit the body").count(), isGenuine ? 0 : 1);
-      assert.equal(await attempt(page, 2).getByText("the body is not the payload").count(), body === undefined ? 0 : 1);
+      assert.equal(await attempt(page, 2).getByText("signature does not match body").count(), isGenuine ? 0 : 1);
+      assert.equal(await attempt(page, 2).getByText("body differs from payload").count(), body === undefined ? 0 : 1);
       check(page);
     });
   }
@@ -291,10 +291,10 @@ describe("an event that is sent with edits", () => {
     await attempts(sandbox, 1, 2);
     const page = await open(sandbox, "/1");
     await page.getByRole("textbox", { name: "Body" }).fill("{}");
-    await page.getByLabel("Headers and signature of").selectOption("1");
-    await page.getByRole("button", { name: "Send the edited event" }).click();
+    await page.getByLabel("Copy headers from").selectOption("1");
+    await page.getByRole("button", { name: "Send edited" }).click();
     await attempt(page, 3).waitFor();
-    await page.getByLabel("Headers and signature of").selectOption("");
+    await page.getByLabel("Copy headers from").selectOption("");
     await page.keyboard.press("e");
     await page.keyboard.press("Control+Enter");
     await attempt(page, 4).waitFor();
@@ -309,12 +309,12 @@ describe("an event that is sent with edits", () => {
     const page = await open(sandbox, "/1");
     const field = page.getByRole("textbox", { name: "Body" });
     await field.fill('{"mine":true}');
-    await page.getByLabel("Sign it anew").check();
+    await page.getByLabel("Re-sign with the current key").check();
     await field.focus();
     await sandbox.admin("POST", "deliveries/1/resend", {});
     await attempt(page, 2).waitFor();
     assert.equal(await field.inputValue(), '{"mine":true}');
-    assert.ok(await page.getByLabel("Sign it anew").isChecked());
+    assert.ok(await page.getByLabel("Re-sign with the current key").isChecked());
     assert.ok(await field.evaluate((element) => element === document.activeElement));
 
     // At once: whatever puts the page anew puts back the attempts that there are.
@@ -326,7 +326,7 @@ describe("an event that is sent with edits", () => {
     assert.equal(await field.inputValue(), '{"mine":true}');
     assert.ok(page.problems.every((problem) => problem.includes("404")), page.problems.join());
 
-    await page.getByRole("button", { name: "Start from the payload again" }).click();
+    await page.getByRole("button", { name: "Reset to original" }).click();
     const { payload } = await sandbox.admin("GET", "deliveries/1");
     assert.equal(await field.inputValue(), payload.text);
   });
@@ -384,37 +384,37 @@ describe("each hostile mode arrives wrong in its own way", () => {
       await sendAndWait(sandbox, { message: "Hello" });
       const page = await open(sandbox, "/1");
       const button = page.getByRole("button", { name: mode, exact: true });
-      assert.match(await page.locator(`#${await button.getAttribute("aria-describedby")}`).textContent(), /\. A good receiver answers \d{3}/);
+      assert.match(await page.locator(`#${await button.getAttribute("aria-describedby")}`).textContent(), /\. Expected response: \d{3}/);
       await button.click();
       if (mode === "reordered") {
-        await page.getByText("1 attempt is under way, or in line").waitFor();
+        await page.getByText("1 attempt in progress or queued").waitFor();
         await sendAndWait(sandbox, { message: "Overtakes" });
       }
       await attempt(page, mode === "duplicate" ? 3 : 2).waitFor();
       await attempt(page, 2).locator(".badge", { hasText: mode }).waitFor();
-      await attempt(page, 2).getByText("Wrong on purpose:").waitFor();
+      await attempt(page, 2).getByText("Tampered delivery:").waitFor();
       const { received } = receiver;
       const { keys } = await sandbox.admin("GET", "webhooks/keys");
       const publicKey = keys.find(({ current }) => current).publicKey;
       await isWrong({ first: received[0], wrong: received[1], received, keys, publicKey, sandbox });
       // And the page shows it.
-      const marked = attempt(page, 2).getByText("the body is not the payload");
+      const marked = attempt(page, 2).getByText("body differs from payload");
       assert.equal(await marked.count(), ["stale", "future", "alteredByte", "otherApp"].includes(mode) ? 1 : 0);
       if (await marked.count()) {
-        await attempt(page, 2).getByText(/^Body, \d+ bytes$/).click();
+        await attempt(page, 2).getByText(/^Body \(\d+ bytes\)$/).click();
         assert.equal(await attempt(page, 2).locator("pre:has(mark)").textContent(), received[1].body);
         const different = await attempt(page, 2).locator("mark").textContent();
         assert.ok(different.length > 0 && different.length < 30, different);
       }
       const words = {
-        wrongKey: "a key that was never published",
+        wrongKey: "an unknown key (never published)",
         oldKey: "a retired key",
-        rsa: "the RSA test key of the older header",
-        missingHeader: "Not signed",
-        notAvailable: "x-ghl-signature has no signature in it",
+        rsa: "the RSA test key of the legacy header",
+        missingHeader: "Unsigned",
+        notAvailable: "x-ghl-signature contains no signature",
       };
       await attempt(page, 2).locator(".attempt-key").getByText(words[mode] ?? "the current key").waitFor();
-      assert.equal(await attempt(page, 2).getByText("does not fit").count(), mode === "alteredByte" ? 1 : 0);
+      assert.equal(await attempt(page, 2).getByText("signature does not match body").count(), mode === "alteredByte" ? 1 : 0);
       check(page);
     });
   }
@@ -424,7 +424,7 @@ describe("each hostile mode arrives wrong in its own way", () => {
     await sendAndWait(sandbox);
     const page = await open(sandbox, "/1");
     const description = await sandbox.admin("GET", "openapi.json");
-    const buttons = await page.locator("button[name=hostile]").allTextContents();
+    const buttons = await page.locator("button[name=tamper]").allTextContents();
     assert.deepEqual(buttons.sort(), description.components.schemas.HostileMode.enum.sort());
     assert.deepEqual(buttons.sort(), Object.keys(modes).sort());
     check(page);
@@ -456,7 +456,7 @@ test("the search finds by text, contact, channel, status and failure, and stands
     ["?channel=SMS", [1]],
     ["?status=delivered", [1]],
     ["?status=pending", [2]],
-    ["?status=given+up", [3]],
+    ["?status=failed", [3]],
     ["?status=givenUp", [3]],
     ["?status=500", [2]],
     ["?status=4xx", [3]],
@@ -482,7 +482,7 @@ test("the search finds by text, contact, channel, status and failure, and stands
   await attempt(page, 2).getByText("204", { exact: true }).waitFor();
   await isAt(page, /deliveries\/3\?.*failures=1/);
   await page.locator("#delivery-3").waitFor({ state: "detached" });
-  await page.getByText("No delivery fits.").waitFor();
+  await page.getByText("No deliveries match these filters.").waitFor();
   check(page);
 });
 
@@ -492,9 +492,9 @@ test("a list is as long as it has to be", async (t) => {
   await attempts(sandbox, 60, 1);
   const page = await open(sandbox, "");
   assert.equal(await rows(page).count(), 50);
-  await page.getByRole("link", { name: "Show more" }).click();
+  await page.getByRole("link", { name: "Load more" }).click();
   await rows(page).nth(59).waitFor();
-  assert.equal(await page.getByRole("link", { name: "Show more" }).count(), 0);
+  assert.equal(await page.getByRole("link", { name: "Load more" }).count(), 0);
   check(page);
 });
 
@@ -566,12 +566,12 @@ test("it works without scripts", async (t) => {
   await sendAndWait(sandbox, { message: "Plain" });
   const page = await openPage(browser, `${sandbox.ui}/deliveries?channel=SMS`, { javaScriptEnabled: false });
   await rows(page).first().click();
-  await page.getByRole("button", { name: "Send again" }).click();
+  await page.getByRole("button", { name: "Resend" }).click();
   await attempts(sandbox, 1, 2);
   await page.reload();
   await attempt(page, 2).waitFor();
   await page.getByRole("textbox", { name: "Body" }).fill("{\n}");
-  await page.getByRole("button", { name: "Send the edited event" }).click();
+  await page.getByRole("button", { name: "Send edited" }).click();
   await attempts(sandbox, 1, 3);
   assert.equal(receiver.received[2].body, "{\n}");
   await isAt(page, "**/deliveries/1?channel=SMS");
@@ -597,7 +597,7 @@ test("it fits a narrow screen, and axe finds nothing", async (t) => {
         assert.deepEqual(found, [], `${width} ${colorScheme} ${path}`);
         if (width === 360 && path === "/1") {
           assert.ok(!(await rows(page).first().isVisible()));
-          await page.getByRole("link", { name: "Back" }).click();
+          await page.getByRole("link", { name: "← Webhooks" }).click();
           await rows(page).first().waitFor();
         }
         check(page);

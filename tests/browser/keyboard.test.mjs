@@ -51,7 +51,7 @@ const KEYS = {
     await until(async () => (await sandbox.admin("GET", `deliveries/${id}`)).attempts.at(-1).cause === "resend");
   },
   e: async (page) => assert.equal(await page.evaluate(() => document.activeElement.id), "edit-body"),
-  c: async (page) => page.locator("#said", { hasText: /Copied|could not be copied/ }).waitFor(),
+  c: async (page) => page.locator("#toast", { hasText: /Copied|Couldn't copy/ }).waitFor(),
   m: async (page, before) => until(async () => (await time()) >= before + 60_000),
   h: async (page, before) => until(async () => (await time()) >= before + 3_600_000),
   n: async (page, before, due) => until(async () => (await time()) >= due && due > before),
@@ -80,7 +80,7 @@ describe("each key of the help does what it says", () => {
     test(key, async () => {
       const page = await open(await where(key), { permissions: ["clipboard-read", "clipboard-write"] });
       const before = await time();
-      const due = key === "n" && Date.parse(await page.locator("#due time").getAttribute("datetime"));
+      const due = key === "n" && Date.parse(await page.locator("#pending-retries time").getAttribute("datetime"));
       await page.keyboard.press(key);
       await does(page, before, due);
       check(page);
@@ -116,7 +116,7 @@ test("the next and the previous one are opened, in the order of the list", async
 test("keys of one letter can be switched off, and stay off", async () => {
   const page = await open("/requests");
   await page.keyboard.press("?");
-  await page.getByLabel("Keys of one letter do something").uncheck();
+  await page.getByLabel("Enable single-key shortcuts").uncheck();
   await page.keyboard.press("Escape");
   await page.locator("#help:not([open])").waitFor({ state: "attached" });
   for (const round of [1, 2]) {
@@ -127,8 +127,8 @@ test("keys of one letter can be switched off, and stay off", async () => {
     assert.equal(await page.locator("#help[open]").count(), 0);
     await page.reload();
   }
-  await page.getByRole("button", { name: "Keys" }).click();
-  await page.getByLabel("Keys of one letter do something").check();
+  await page.getByRole("button", { name: "Shortcuts" }).click();
+  await page.getByLabel("Enable single-key shortcuts").check();
   await page.getByRole("button", { name: "Close" }).click();
   await page.locator("body").press("3");
   await page.waitForURL(/deliveries/);
@@ -237,28 +237,28 @@ test("the whole of it is there without scripts", async () => {
   assert.deepEqual([messages[0].direction, messages[0].request.message], ["inbound", "Without scripts"]);
 
   await page.getByRole("link", { name: "Requests", exact: true }).first().click();
-  await page.getByLabel("Only failures").check();
+  await page.getByLabel("Failures only").check();
   await page.getByRole("button", { name: "Search" }).click();
   await page.waitForURL(/failures=1/);
   assert.ok((await page.locator("#rows a.row").count()) >= 1);
   assert.equal(await page.locator("#rows .status-2").count(), 0);
   await page.locator("#rows a.row").first().click();
-  await page.getByRole("link", { name: "Save as it came" }).waitFor();
+  await page.getByRole("link", { name: "Download body" }).waitFor();
 
-  await page.getByRole("link", { name: "Deliveries", exact: true }).first().click();
+  await page.getByRole("link", { name: "Webhooks", exact: true }).first().click();
   await page.locator("#rows a.row").first().click();
   const before = receiver.received.length;
   await page.getByRole("button", { name: "wrongKey", exact: true }).click();
   await until(() => receiver.received.length > before);
 
-  await page.getByRole("link", { name: "Faults & clock" }).first().click();
+  await page.getByRole("link", { name: "Simulation" }).first().click();
   await page.locator("input[name=url]").first().fill("ftp://x");
-  await page.getByRole("button", { name: "Set", exact: true }).first().click();
-  await page.getByRole("alert").getByText("Not done").waitFor();
+  await page.getByRole("button", { name: "Save", exact: true }).first().click();
+  await page.getByRole("alert").getByText("Error:").waitFor();
   await page.goBack();
   await sandbox.admin("PATCH", "clock", { speed: 1 });
-  await page.getByRole("button", { name: "Stopped", exact: true }).click();
-  await page.getByRole("button", { name: "Stopped", exact: true, pressed: true }).waitFor();
+  await page.getByRole("button", { name: "Paused", exact: true }).click();
+  await page.getByRole("button", { name: "Paused", exact: true, pressed: true }).waitFor();
   assert.equal((await sandbox.admin("GET", "clock")).speed, 0);
   check({ problems: page.problems.filter((problem) => !problem.includes("400") && !problem.includes("422")) });
 });

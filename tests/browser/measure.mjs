@@ -59,7 +59,7 @@ const views = {
   "… one open": `/requests/${newest.id}`,
   deliveries: "/deliveries",
   "… one open ": `/deliveries/${delivery.id}`,
-  "faults and clock": "/controls",
+  simulation: "/controls",
   "a search in 10,000 requests that finds nothing": "/requests?text=nothing-has-this",
   "a search in 10,000 messages that finds nothing": "/conversations?text=nothing-has-this",
   "a search in 10,000 deliveries that finds nothing": "/deliveries?text=nothing-has-this",

@@ -37,13 +37,13 @@ test("a request is listed as it comes in, and opened", async () => {
     assert.ok(text.includes(part), `${part} is missing in ${text}`);
   }
   await row(page, request.id).getByRole("link").click();
-  await page.locator("#facts").getByText(request.id).waitFor();
+  await page.locator("#details").getByText(request.id).waitFor();
   await isAt(page, `**/_sandbox/ui/requests/${request.id}`);
-  const facts = await page.locator("#facts").innerText();
-  for (const part of [request.fingerprint, request.locationId, request.messageId, "1 time"]) {
+  const facts = await page.locator("#details").innerText();
+  for (const part of [request.fingerprint, request.locationId, request.messageId, "Times accepted"]) {
     assert.ok(facts.includes(part), `${part} is missing in ${facts}`);
   }
-  await page.locator("#facts").getByRole("link", { name: request.messageId }).click();
+  await page.locator("#details").getByRole("link", { name: request.messageId }).click();
   await page.locator(".thread").getByText("First").waitFor();
   await isAt(page, `**/conversations/${sandbox.facts.contactId}`);
   check(page);
@@ -57,7 +57,7 @@ test("the body and the answer are shown as they are, without the token", async (
   const lines = await page.locator("#body .json-line").allInnerTexts();
   const expected = ["{", '  "type": "SMS",', '  "z": 1.10,', `  "contactId": "${sandbox.facts.contactId}",`, '  "a": [],', '  "message": "\\u00e9 é",', '  "z": 2', "}"];
   assert.deepEqual(lines, expected);
-  const answer = (await page.locator("#answer .json-line").allInnerTexts()).join("\n");
+  const answer = (await page.locator("#response .json-line").allInnerTexts()).join("\n");
   assert.deepEqual(JSON.parse(answer), request.answer.json);
 
   const cells = (table) => page.locator("#headers table").nth(table).locator("tbody tr").evaluateAll((rows) => rows.map((row) => [...row.cells].map((cell) => cell.textContent)));
@@ -84,7 +84,7 @@ test("each fault is marked where its pointer leads", async () => {
     assert.ok(request.violations.length > 0);
     const page = await show(request.id);
     for (const [place, { pointer, keyword, message }] of request.violations.entries()) {
-      const mark = page.locator(`#fault-${place + 1}`);
+      const mark = page.locator(`#error-${place + 1}`);
       assert.equal(await mark.getAttribute("data-pointer"), pointer);
       const words = message.replace(/ \(at [^)]*\)$/, "");
       assert.equal(await mark.innerText(), `${keyword} ${words}`);
@@ -96,8 +96,8 @@ test("each fault is marked where its pointer leads", async () => {
       assert.equal(line.trim(), beginning(body, pointer), pointer);
       marked += 1;
 
-      await page.locator("#marks").getByRole("link", { name: pointer || "the top", exact: true }).first().click();
-      await isAt(page, `**#fault-${place + 1}`);
+      await page.locator("#validation").getByRole("link", { name: pointer || "(root)", exact: true }).first().click();
+      await isAt(page, `**#error-${place + 1}`);
       await mark.and(page.locator(":target")).waitFor();
     }
     for (const pointer of request.unknownFields) {
@@ -131,7 +131,7 @@ test("what was let pass is marked in a milder way", async () => {
   const marks = page.locator("#body .json-mark");
   assert.equal(await marks.and(page.locator(".is-bad")).count(), 0);
   assert.deepEqual(await marks.evaluateAll((all) => all.map(({ dataset }) => dataset.pointer)), ["/status", "/mesage"]);
-  for (const badge of ["tolerated", "unknown field"]) {
+  for (const badge of ["lenient", "unknown field"]) {
     await row(page, request.id).getByText(badge, { exact: true }).waitFor();
   }
   check(page);
@@ -142,29 +142,29 @@ test("a message that was sent twice is marked, the first request too", async () 
   const first = await newest();
   const page = await show(first.id);
   await live(page);
-  assert.equal(await page.getByText("sent twice").count(), 0);
+  assert.equal(await page.getByText("duplicate ×2").count(), 0);
 
   await sandbox.send({ message: "Only once, please" });
   const second = await newest();
   assert.equal(second.acceptedBefore, 1);
-  await page.locator("#sent-twice").waitFor();
-  await row(page, first.id).getByText("sent twice").waitFor();
-  await row(page, second.id).getByText("sent twice").waitFor();
-  assert.match(await page.locator("#sent-twice").innerText(), /sent twice.*This request was the first/s);
+  await page.locator("#duplicate").waitFor();
+  await row(page, first.id).getByText("duplicate ×2").waitFor();
+  await row(page, second.id).getByText("duplicate ×2").waitFor();
+  assert.match(await page.locator("#duplicate").innerText(), /sent twice.*This is the first request/s);
   // To the second one by its link, and from there back to the first.
-  await page.locator(`#facts a[title="${second.id}"]`).click();
-  await page.locator("#sent-twice").getByText(first.id).waitFor();
-  assert.match(await page.locator("#facts").innerText(), /2 times/);
-  await page.locator("#sent-twice").getByRole("link").click();
+  await page.locator(`#details a[title="${second.id}"]`).click();
+  await page.locator("#duplicate").getByText(first.id).waitFor();
+  assert.match(await page.locator("#details").innerText(), /Times accepted\s+2/);
+  await page.locator("#duplicate").getByRole("link").click();
   await page.waitForURL(`**/requests/${first.id}`);
 
   await sandbox.send({ message: "Only once, please" });
-  await page.getByText("This message was sent 3 times.").waitFor();
+  await page.getByText("this message was sent 3 times.").waitFor();
   // What was refused stored nothing.
   await sandbox.send({ message: "Only once, please", contactId: "nobody" });
   const refused = await newest();
   await row(page, refused.id).waitFor();
-  assert.equal(await row(page, refused.id).getByText("sent").count(), 0);
+  assert.equal(await row(page, refused.id).getByText("duplicate").count(), 0);
   check(page);
 });
 
@@ -180,13 +180,13 @@ test("a request shows what was left of the limits when it came", async () => {
     const half = all.find(({ answerHeaders }) => new Map(answerHeaders).get("x-ratelimit-remaining") === "50");
     for (const [request, left] of [[half, 50], [refused, 0]]) {
       await page.goto(`${limited.ui}/requests/${request.id}`);
-      const meters = await page.locator("#budget meter").evaluateAll((all) => all.map(({ value, max }) => [value, max]));
+      const meters = await page.locator("#rate-limit meter").evaluateAll((all) => all.map(({ value, max }) => [value, max]));
       const headers = new Map(request.answerHeaders);
       assert.deepEqual(meters, [
         [left, 100],
         [Number(headers.get("x-ratelimit-daily-remaining")), 200000],
       ]);
-      assert.ok((await page.locator("#budget").innerText()).includes(`${left} of 100 left, in 10 s`));
+      assert.ok((await page.locator("#rate-limit").innerText()).includes(`${left} of 100 left per 10 s`));
     }
     assert.ok((await page.locator(".detail-head").innerText()).includes("429 Too Many Requests"));
     check(page);
@@ -204,11 +204,11 @@ test("a fault that was injected is named, and what it does", async () => {
     const request = await newest();
     assert.deepEqual([request.fault, request.broken], [fault, isBroken]);
     await row(page, request.id).getByText(`fault: ${fault}`).click();
-    await page.locator("#fault").getByText(`A fault was injected: ${fault}.`).waitFor();
+    await page.locator("#fault").getByText(`Injected fault: ${fault}.`).waitFor();
     const words = await page.locator("#fault").innerText();
     const { faults } = await sandbox.admin("GET", "faults/catalogue");
     assert.ok(words.includes(faults.find(({ name }) => name === fault).description), words);
-    assert.equal(words.includes("did not get through"), isBroken);
+    assert.equal(words.includes("did not receive the full response"), isBroken);
   }
   await sandbox.admin("DELETE", "faults");
   check(page);
@@ -222,10 +222,10 @@ test("copy as curl gives a command that does the same", async (t) => {
     const request = await newest();
     await page.goto(`${sandbox.ui}/requests/${request.id}`);
     await page.keyboard.press("c");
-    await page.locator("#said", { hasText: "Copied" }).waitFor();
+    await page.locator("#toast", { hasText: "Copied" }).waitFor();
     const command = await page.evaluate(() => navigator.clipboard.readText());
     assert.ok(!command.includes(sandbox.facts.token));
-    await page.getByText("Show the command").click();
+    await page.getByText("Show command").click();
     assert.equal(await page.locator("#curl").innerText(), command);
     try {
       await promisify(execFile)("sh", ["-c", command], { env: { ...process.env, HIGHLEVEL_TOKEN: sandbox.facts.token } });
@@ -260,14 +260,14 @@ test("bodies that are no JSON, and very long ones, are shown in bounds", async (
   await post(new Uint8Array([0xff, 0, 0x41]));
   assert.match(await page.locator("#body pre").innerText(), /^00000000 +ff 00 41 +\.\.A$/);
   await post("");
-  assert.match(await page.locator("#body").innerText(), /None/);
+  assert.match(await page.locator("#body").innerText(), /No body/);
 
   const long = JSON.stringify({ type: "SMS", contactId: sandbox.facts.contactId, message: "x".repeat(1_000_000) });
   const deep = "[".repeat(500_000);
   const many = JSON.stringify(Object.fromEntries(Array.from({ length: 30_000 }, (_, place) => [`unknown${place}`, place])));
   for (const body of [long, deep, many]) {
     const { id } = await post(body);
-    await page.locator("#body").getByText("This is only the beginning.").waitFor();
+    await page.locator("#body").getByText("Truncated.").waitFor();
     const html = await page.content();
     assert.ok(html.length < 1_500_000, `${html.length}`);
     const file = await fetch(`${sandbox.ui}/requests/${id}/body`);
@@ -315,7 +315,7 @@ test("the search goes by the address", async () => {
       await page.goto(`${searched.ui}/requests?${query}`);
       assert.deepEqual(await listed(page), expected, query);
     }
-    await page.getByText("No request fits.").waitFor();
+    await page.getByText("No requests match these filters.").waitFor();
 
     // By hand it becomes the address, stays when a request is opened, and is there after coming back.
     await page.goto(`${searched.ui}/requests`);
@@ -329,7 +329,7 @@ test("the search goes by the address", async () => {
     await isAt(page, /text=nowhere/);
     await page.keyboard.press("Escape");
     await page.keyboard.press("j");
-    await page.locator("#facts").getByText(nowhere).waitFor();
+    await page.locator("#details").getByText(nowhere).waitFor();
     await isAt(page, ({ search }) => search === "?text=nowhere&failures=1");
     await page.getByLabel("Status").selectOption("404");
     await page.waitForURL("**status=404**");
@@ -347,7 +347,7 @@ test("a long list is shown in parts", async () => {
   const newestId = (await newest()).id;
   await row(page, newestId).waitFor();
   assert.equal((await listed(page)).length, 50);
-  await page.getByRole("link", { name: "Show more" }).click();
+  await page.getByRole("link", { name: "Load more" }).click();
   await page.waitForURL("**rows=150**");
   assert.ok((await listed(page)).length > 60);
   assert.deepEqual(await listed(page), (await requests()).slice(0, 150).map(({ id }) => id));
@@ -387,7 +387,7 @@ test("everything fits on 360 pixels, and one goes back to the list", async () =>
     for (const colorScheme of ["light", "dark"]) {
       const page = await show(id, { viewport: { width: 360, height: 720 }, colorScheme });
       await live(page);
-      for (const selector of ["html", ".detail", "#body", "#headers", "#facts", "#budget"]) {
+      for (const selector of ["html", ".detail", "#body", "#headers", "#details", "#rate-limit"]) {
         const [scroll, client] = await page.locator(selector).evaluate(({ scrollWidth, clientWidth }) => [scrollWidth, clientWidth]);
         assert.ok(scroll <= client, `${selector}: ${scroll} in ${client}`);
       }
@@ -405,11 +405,11 @@ test("after a reset the list is empty, and the request that was open is gone", a
   const [list, detail] = [await show(), await show(id)];
   await Promise.all([live(list), live(detail)]);
   await sandbox.admin("POST", "reset");
-  await list.getByText("No request has come yet.").waitFor();
-  await detail.getByText(`there is no request ${id}, or not any more`).waitFor();
+  await list.getByText("No requests yet.").waitFor();
+  await detail.getByText(`request ${id} not found`).waitFor();
 });
 
 test("a request that is not kept any more is said to be gone", async () => {
   const page = await show("none");
-  await page.getByText("there is no request none, or not any more").waitFor();
+  await page.getByText("request none not found").waitFor();
 });

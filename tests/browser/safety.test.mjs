@@ -54,7 +54,7 @@ function audit() {
     }
   }
   // Ids are for the scripts of the page: each is there once, and is what it always was.
-  for (const id of ["page", "live", "clock", "notice", "content", "said", "help", "single-keys"]) {
+  for (const id of ["page", "live", "clock", "notice", "content", "toast", "help", "single-keys"]) {
     const elements = document.querySelectorAll(`[id="${id}"]`);
     if (elements.length !== 1) found.push(`${elements.length} times #${id}`);
   }

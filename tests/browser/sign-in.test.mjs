@@ -18,7 +18,7 @@ after(async () => {
 /** The browser says of every 401 that it could not load what was asked for. */
 const tolerates = (text) => text.includes("401");
 
-for (const [javaScriptEnabled, speed] of [[true, "Stopped"], [false, "Real time"]]) {
+for (const [javaScriptEnabled, speed] of [[true, "Paused"], [false, "1×"]]) {
   test(`one signs in and is where one wanted to be, scripts ${javaScriptEnabled ? "on" : "off"}`, async () => {
     const wanted = `${sandbox.ui}/requests?text=conversations`;
     const page = await openPage(browser, wanted, { javaScriptEnabled, tolerates });
@@ -28,17 +28,17 @@ for (const [javaScriptEnabled, speed] of [[true, "Stopped"], [false, "Real time"
     assert.equal(await page.getByText(sandbox.facts.contactId).count(), 0);
     await page.getByLabel("Admin token").fill("wrong");
     await page.getByRole("button", { name: "Sign in" }).click();
-    await page.getByRole("alert").getByText("This is not the admin token").waitFor();
+    await page.getByRole("alert").getByText("Incorrect admin token.").waitFor();
     await page.getByLabel("Admin token").fill(" a;b=c\"d ");
     await page.getByRole("button", { name: "Sign in" }).click();
     await page.waitForURL(wanted);
     await page.locator("#rows, .empty").first().waitFor();
     if (javaScriptEnabled) await live(page);
     // A form goes through with the cookie, from a page of the same origin.
-    await page.getByRole("link", { name: "Faults & clock" }).click();
+    await page.getByRole("link", { name: "Simulation" }).click();
     await page.getByRole("button", { name: speed, exact: true, pressed: false }).click();
     await page.getByRole("button", { name: speed, exact: true, pressed: true }).waitFor();
-    assert.equal(await page.getByRole("alert").getByText("Not done").count(), 0);
+    assert.equal(await page.getByRole("alert").getByText("Error:").count(), 0);
     const [cookie] = await page.context().cookies();
     assert.deepEqual([cookie.httpOnly, cookie.sameSite, cookie.path], [true, "Strict", "/_sandbox/ui"]);
     const admin = await page.request.get(`${sandbox.facts.adminUrl}clock`);

@@ -372,23 +372,23 @@ impl<T> std::fmt::Debug for Redacted<T> {
 
 /// The URL to deliver webhook events to.
 pub(crate) fn parse_webhook_url(text: &str) -> io::Result<Uri> {
-    let invalid = |why: &str| {
-        let words = format!(
-            "the webhook URL `{text}` cannot be used: {why}; one like http://127.0.0.1:3000/webhooks can"
+    let invalid = |reason: &str| {
+        let message = format!(
+            "invalid webhook URL `{text}`: {reason}; use a URL such as http://127.0.0.1:3000/webhooks"
         );
-        io::Error::new(io::ErrorKind::InvalidInput, words)
+        io::Error::new(io::ErrorKind::InvalidInput, message)
     };
     let url: Uri = text.parse().map_err(|error: http::uri::InvalidUri| invalid(&error.to_string()))?;
     match (url.scheme_str(), url.host()) {
         (Some("http"), Some(_))
             if url.authority().is_some_and(|authority| authority.as_str().contains('@')) =>
         {
-            Err(invalid("it has a user name in it"))
+            Err(invalid("user names are not supported"))
         }
         (Some("http"), Some(_)) => Ok(url),
-        (Some("https"), _) => Err(invalid("the sandbox speaks no TLS")),
-        (Some(scheme), _) => Err(invalid(&format!("its scheme is `{scheme}`"))),
-        (None, _) => Err(invalid("it does not begin with http://")),
+        (Some("https"), _) => Err(invalid("https is not supported")),
+        (Some(scheme), _) => Err(invalid(&format!("the scheme `{scheme}` is not supported"))),
+        (None, _) => Err(invalid("it must start with http://")),
     }
 }
 

@@ -153,10 +153,10 @@ impl Fault {
     /// What sort of thing goes wrong, for lists of faults.
     pub(crate) fn sort(&self) -> &'static str {
         match self.status {
-            Some(status) if status / 100 == 2 => "answers that say yes, and are no receipts",
-            Some(_) => "answers that say no",
-            None if self.headers.is_empty() => "the network",
-            None => "answers that say yes, and are no receipts",
+            Some(status) if status / 100 == 2 => "Malformed success responses",
+            Some(_) => "Error responses",
+            None if self.headers.is_empty() => "Network",
+            None => "Malformed success responses",
         }
     }
 

@@ -40,139 +40,139 @@ macro_rules! catalogue {
 }
 
 catalogue! {
-    /// Nothing goes wrong: for the places in a sequence at which a request is left alone.
+    /// No fault; skips a request in a sequence.
     NONE "none" {}
 
     // The network.
 
-    /// RST without an answer.
+    /// Connection reset, no response.
     RESET "reset" { extent: Extent::Nothing, ending: Ending::Reset }
-    /// RST in the middle of the status line.
+    /// Connection reset inside the status line.
     RESET_IN_STATUS_LINE "reset-in-status-line" { extent: Extent::Bytes(10), ending: Ending::Reset }
-    /// RST after the head of the answer.
+    /// Connection reset after the response headers.
     RESET_AFTER_HEAD "reset-after-head" { extent: Extent::Head, ending: Ending::Reset }
-    /// RST in the middle of the body.
+    /// Connection reset inside the response body.
     RESET_IN_BODY "reset-in-body" { extent: Extent::Body(20), ending: Ending::Reset }
-    /// FIN without an answer.
+    /// Connection closed, no response.
     CLOSE "close" { extent: Extent::Nothing, ending: Ending::Close }
-    /// FIN in the middle of the status line.
+    /// Connection closed inside the status line.
     CLOSE_IN_STATUS_LINE "close-in-status-line" { extent: Extent::Bytes(10), ending: Ending::Close }
-    /// FIN after the head of an answer that was to have a body.
+    /// Connection closed after the response headers, body missing.
     CLOSE_AFTER_HEAD "close-after-head" { extent: Extent::Head, ending: Ending::Close }
-    /// FIN in the middle of the body: `content-length` is larger than what was sent.
+    /// Connection closed inside the response body: `content-length` is larger than the body sent.
     CUT_BODY "cut-body" { extent: Extent::Body(20), ending: Ending::Close }
-    /// The request is taken and no byte comes back.
+    /// Hangs: no response at all.
     SILENCE "silence" { extent: Extent::Nothing, ending: Ending::Silence }
-    /// Half a status line, then silence.
+    /// Half a status line, then hangs.
     STALLED_STATUS_LINE "stalled-status-line" { extent: Extent::Bytes(10), ending: Ending::Silence }
-    /// The status line, then silence.
+    /// The status line, then hangs.
     STALLED_HEADERS "stalled-headers" { extent: Extent::StatusLine, ending: Ending::Silence }
-    /// The head, and no byte of the body.
+    /// The response headers, then hangs before the body.
     STALLED_BODY "stalled-body" { extent: Extent::Head, ending: Ending::Silence }
-    /// The whole answer, 16 bytes every 20 milliseconds.
+    /// The full response, 16 bytes every 20 ms.
     TRICKLE "trickle" { pace: Some(Pace { bytes: 16, every_ms: 20 }) }
-    /// The whole answer, one byte every second.
+    /// The full response, 1 byte per second.
     SLOW_TRICKLE "slow-trickle" { pace: Some(Pace { bytes: 1, every_ms: 1000 }) }
-    /// The answer is right, and FIN comes after it although nothing announced that.
+    /// Valid response, then an unannounced close.
     CLOSE_AFTER_ANSWER "close-after-answer" { ending: Ending::Close }
-    /// The answer is right, and RST comes after it.
+    /// Valid response, then a connection reset.
     RESET_AFTER_ANSWER "reset-after-answer" { ending: Ending::Reset }
-    /// Something that is not HTTP, then FIN.
+    /// Bytes that are not HTTP, then the connection is closed.
     GARBAGE "garbage" { raw: Some(Cow::Borrowed("SSH-2.0-OpenSSH_9.7\r\n")), ending: Ending::Close }
-    /// Two headers that contradict each other about the length of the body, then FIN.
+    /// Two contradictory `content-length` headers, then the connection is closed.
     CONTRADICTORY_LENGTH "contradictory-length" {
         raw: Some(Cow::Borrowed("HTTP/1.1 201 Created\r\ncontent-length: 2\r\ncontent-length: 5\r\n\r\n{}")),
         ending: Ending::Close,
     }
-    /// The answer comes after half a second.
+    /// 500 ms delay.
     LATENCY "latency" { latency: Duration::from_millis(500) }
 
-    // Answers of the API that say no.
+    // Error responses.
 
-    /// 400.
+    /// 400 Bad Request.
     BAD_REQUEST "bad-request" { status: Some(400) }
-    /// 401.
+    /// 401 Unauthorized.
     UNAUTHORIZED "unauthorized" { status: Some(401) }
-    /// 403.
+    /// 403 Forbidden.
     FORBIDDEN "forbidden" { status: Some(403) }
-    /// 404.
+    /// 404 Not Found.
     NOT_FOUND "not-found" { status: Some(404) }
-    /// 408.
+    /// 408 Request Timeout.
     REQUEST_TIMEOUT "request-timeout" { status: Some(408) }
-    /// 409.
+    /// 409 Conflict.
     CONFLICT "conflict" { status: Some(409) }
-    /// 413 from the proxy in front, as a page.
+    /// 413 HTML page from a proxy.
     TOO_LARGE_PAGE "too-large-page" {
         status: Some(413),
         headers: HTML,
         body: Some(Content::Text(Cow::Borrowed("<html><h1>413 Request Entity Too Large</h1></html>\r\n"))),
     }
-    /// 422.
+    /// 422 Unprocessable Entity.
     UNPROCESSABLE "unprocessable" { status: Some(422) }
-    /// 429 that does not say how long to wait.
+    /// 429 without `Retry-After`.
     TOO_MANY_REQUESTS "too-many-requests" { status: Some(429) }
-    /// 429 that asks to wait for one second.
+    /// 429 with `Retry-After: 1`.
     TOO_MANY_REQUESTS_RETRY_AFTER "too-many-requests-retry-after" {
         status: Some(429),
         headers: RETRY_AFTER,
     }
-    /// 500.
+    /// 500 Internal Server Error.
     INTERNAL_ERROR "internal-error" { status: Some(500) }
-    /// 502 from the proxy in front, as a page.
+    /// 502 HTML page from a proxy.
     BAD_GATEWAY_PAGE "bad-gateway-page" {
         status: Some(502),
         headers: HTML,
         body: Some(Content::Text(Cow::Borrowed("<html><h1>502 Bad Gateway</h1></html>\r\n"))),
     }
-    /// 503.
+    /// 503 Service Unavailable.
     UNAVAILABLE "unavailable" { status: Some(503) }
-    /// 503 that asks to wait for one second.
+    /// 503 with `Retry-After: 1`.
     UNAVAILABLE_RETRY_AFTER "unavailable-retry-after" {
         status: Some(503),
         headers: RETRY_AFTER,
     }
-    /// 504 from the proxy in front, as a page.
+    /// 504 HTML page from a proxy.
     GATEWAY_TIMEOUT_PAGE "gateway-timeout-page" {
         status: Some(504),
         headers: HTML,
         body: Some(Content::Text(Cow::Borrowed("<html><h1>504 Gateway Time-out</h1></html>\r\n"))),
     }
-    /// 520, which a proxy makes of an answer that it does not understand, without a body.
+    /// 520 (Cloudflare unknown error), empty body.
     UNKNOWN_ERROR "unknown-error" { status: Some(520), body: EMPTY }
-    /// 302 to another address.
+    /// 302 redirect to another URL.
     REDIRECT "redirect" { status: Some(302), headers: ELSEWHERE, body: EMPTY }
-    /// 307 to another address, which asks for the same request again.
+    /// 307 redirect to another URL, which requires the client to repeat the request.
     TEMPORARY_REDIRECT "temporary-redirect" {
         status: Some(307),
         headers: ELSEWHERE,
         body: EMPTY,
     }
 
-    // Answers that say yes, and are no receipts.
+    // Malformed success responses.
 
-    /// 201 without a body.
+    /// 201 with an empty body.
     EMPTY_SUCCESS "empty-success" { status: Some(201), body: EMPTY }
-    /// 204.
+    /// 204 No Content.
     NO_CONTENT "no-content" { status: Some(204), body: EMPTY }
-    /// 201 with a page.
+    /// 201 with an HTML page.
     PAGE "page" {
         status: Some(201),
         headers: HTML,
         body: Some(Content::Text(Cow::Borrowed("<html><h1>It works!</h1></html>\r\n"))),
     }
-    /// The answer is right, and its content type is `text/plain`.
+    /// Valid response with content type `text/plain`.
     WRONG_CONTENT_TYPE "wrong-content-type" { headers: PLAIN_TEXT }
-    /// 201 with half a JSON object, whole as HTTP sees it.
+    /// 201 with truncated JSON (valid HTTP).
     BROKEN_JSON "broken-json" {
         status: Some(201),
         body: Some(Content::Text(Cow::Borrowed("{\"conversationId\":\"abc\",\"messag"))),
     }
-    /// 201 with JSON that is no receipt.
+    /// 201 with unexpected JSON.
     WRONG_JSON "wrong-json" {
         status: Some(201),
         body: Some(Content::Text(Cow::Borrowed("[{\"messageId\":5}]"))),
     }
-    /// 201 with a body of 2 MiB.
+    /// 201 with a 2 MiB body.
     OVERSIZED "oversized" { status: Some(201), body: Some(Content::Padding(2 * 1024 * 1024)) }
 }
 

@@ -52,21 +52,16 @@ impl Quirk {
     /// What happens when it is on.
     pub fn description(self) -> &'static str {
         match self {
-            Self::WrongProvider500 => {
-                "a `conversationProviderId` that does not exist is answered 500; without the quirk 400"
-            }
-            Self::BadToken500 => "a token that is not good is answered 500; without the quirk 401",
+            Self::WrongProvider500 => "an unknown `conversationProviderId` returns 500 instead of 400",
+            Self::BadToken500 => "an invalid token returns 500 instead of 401",
             Self::CustomInboundVanishes => {
-                "an inbound `Custom` message without `conversationProviderId` is answered with success and an empty \
-                 body, and nothing is stored; without the quirk 422"
+                "an inbound `Custom` message without `conversationProviderId` returns an empty success response and is \
+                 not stored, instead of returning 422"
             }
             Self::EarlyStatus403 => {
-                "a status update in the first 10 seconds after the message was sent is answered 403; it goes by the \
-                 sandbox's clock"
+                "status updates within 10 seconds (sandbox time) of sending the message return 403"
             }
-            Self::EmptySuccess => {
-                "a message is stored, and the answer has success as its status and an empty body"
-            }
+            Self::EmptySuccess => "success responses have an empty body; the message is stored",
         }
     }
 }
@@ -107,7 +102,7 @@ mod tests {
 
     #[test]
     fn the_table_of_the_documentation_has_every_quirk() {
-        let mut table = vec!["| quirk | what happens \\[seen\\] |\n|---|---|".to_owned()];
+        let mut table = vec!["| quirk | effect \\[seen\\] |\n|---|---|".to_owned()];
         for quirk in Quirk::ALL {
             table.push(format!("| `{quirk}` | {} |", quirk.description()));
             assert_eq!(quirk.name().parse(), Ok(quirk));

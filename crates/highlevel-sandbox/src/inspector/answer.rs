@@ -105,7 +105,7 @@ impl Answer {
                 (StatusCode::OK, body)
             }
             Self::Problem(Problem { status, message }) => {
-                let page = super::page::ProblemPage { frame: Frame::plain(state, "Not done"), message };
+                let page = super::page::ProblemPage { frame: Frame::plain(state, "Error"), message };
                 // A page so simple always renders; if not, its words are still there.
                 (status, whole(page.render().unwrap_or(page.message)))
             }

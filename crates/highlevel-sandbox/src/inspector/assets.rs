@@ -61,6 +61,6 @@ fn get(asked: &Asked<'_>) -> Answer {
     let name = asked.parameter(0);
     match ASSETS.iter().find(|asset| asset.name == name) {
         Some(asset) => Answer::Asset { media_type: asset.media_type, body: asset.body },
-        None => Answer::problem(StatusCode::NOT_FOUND, format!("there is no {name}")),
+        None => Answer::problem(StatusCode::NOT_FOUND, format!("asset {name} not found")),
     }
 }

@@ -26,7 +26,7 @@ pub(super) const ROUTES: &[Route] = &[
     Route { method: Method::GET, path: "controls", handler: |state, asked| show(state, asked) },
     post("controls/reset", |state, asked| then("summary", summary::reset(state, asked))),
     post("controls/clock", |state, asked| then("time", clock::change(state, asked))),
-    post("controls/clock/machine", |state, _| then("time", clock::follow_machine(state))),
+    post("controls/clock/system", |state, _| then("time", clock::follow_system(state))),
     post("controls/faults", |state, asked| then("faults", faults::add(state, asked))),
     post("controls/faults/clear", |state, _| {
         fault::clear(state);
@@ -35,12 +35,12 @@ pub(super) const ROUTES: &[Route] = &[
     post("controls/faults/{id}/remove", |state, asked| then("faults", faults::remove(state, asked))),
     post("controls/webhooks/url", |state, asked| then("webhooks", webhooks::set_url(state, asked))),
     post("controls/webhooks/retries", |state, asked| then("webhooks", webhooks::set_retries(state, asked))),
-    post("controls/webhooks/hostile", |state, asked| then("webhooks", webhooks::set_hostile(state, asked))),
+    post("controls/webhooks/tamper", |state, asked| then("webhooks", webhooks::set_tampering(state, asked))),
     post("controls/webhooks/keys", |state, _| then("webhooks", webhooks::rotate(state))),
     post("controls/events", |state, asked| super::answer::done(events::trigger(state, asked))),
     post("controls/limits", |state, asked| then("limits", limits::change(state, asked))),
     post("controls/limits/use", |state, asked| then("limits", limits::take(state, asked))),
-    post("controls/judging", |state, asked| then("judging", judging::change(state, asked))),
+    post("controls/validation", |state, asked| then("validation", judging::change(state, asked))),
 ];
 
 const fn post(path: &'static str, handler: fn(&Arc<State>, &Asked<'_>) -> Answer) -> Route {
@@ -57,19 +57,19 @@ struct ControlsPage {
     webhooks: webhooks::Card,
     events: events::Card,
     limits: limits::Card,
-    judging: judging::Card,
+    validation: judging::Card,
 }
 
 fn show(state: &Arc<State>, asked: &Asked<'_>) -> Answer {
     Answer::page(&ControlsPage {
-        frame: Frame::new(state, "controls", "Faults & clock", asked.filter()),
+        frame: Frame::new(state, "controls", "Simulation", asked.filter()),
         summary: summary::Card::of(state),
         clock: clock::Card::of(state),
         faults: faults::Card::of(state),
         webhooks: webhooks::Card::of(state),
         events: events::Card::of(state, asked),
         limits: limits::Card::of(state),
-        judging: judging::Card::of(state),
+        validation: judging::Card::of(state),
     })
 }
 
@@ -81,20 +81,20 @@ fn then(card: &str, result: Result<(), Problem>) -> Answer {
 /// Something to choose from.
 struct Choice {
     value: String,
-    words: String,
+    label: String,
     chosen: bool,
 }
 
 impl Choice {
-    fn new(value: impl Into<String>, words: impl Into<String>, chosen: bool) -> Self {
-        Self { value: value.into(), words: words.into(), chosen }
+    fn new(value: impl Into<String>, label: impl Into<String>, chosen: bool) -> Self {
+        Self { value: value.into(), label: label.into(), chosen }
     }
 }
 
 /// The number in a field, or what is wrong with it.
 fn number<T: std::str::FromStr>(asked: &Asked<'_>, field: &str, name: &str) -> Result<T, Problem> {
-    let text = asked.field(field).ok_or_else(|| Problem::bad_request(format!("{name}: give a number")))?;
-    text.trim().parse().map_err(|_| {
-        Problem::bad_request(format!("{name}: \"{}\" is not a number that can stand here", text.trim()))
-    })
+    let text = asked.field(field).ok_or_else(|| Problem::bad_request(format!("{name} is required")))?;
+    text.trim()
+        .parse()
+        .map_err(|_| Problem::bad_request(format!("{name}: \"{}\" is not a valid number", text.trim())))
 }

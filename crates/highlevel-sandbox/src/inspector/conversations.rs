@@ -76,10 +76,7 @@ fn show(state: &State, asked: &Asked<'_>) -> Answer {
     let world = state.shared_world();
     let contact = world.contact(id);
     if !id.is_empty() && contact.is_none() {
-        return Answer::problem(
-            StatusCode::NOT_FOUND,
-            format!("there is no contact {id}; it was deleted, or was never added"),
-        );
+        return Answer::problem(StatusCode::NOT_FOUND, format!("contact {id} not found"));
     }
     let (rows, more) = list::rows(&world, &filter, id);
     let open = contact
@@ -110,7 +107,7 @@ fn html(state: &State, asked: &Asked<'_>) -> Answer {
     let request = state.world().message(id).map(|message| message.request.clone());
     let html = request.and_then(|request| json_fields::text(request.as_str().as_bytes(), "html"));
     html.map_or_else(
-        || Answer::problem(StatusCode::NOT_FOUND, format!("there is no message {id} with HTML")),
+        || Answer::problem(StatusCode::NOT_FOUND, format!("message {id} has no HTML body")),
         Answer::Foreign,
     )
 }
@@ -121,7 +118,7 @@ fn text(state: &State, asked: &Asked<'_>) -> Answer {
     let request = state.world().message(id).map(|message| message.request.clone());
     let text = request.and_then(|request| json_fields::text(request.as_str().as_bytes(), "message"));
     let Some(text) = text else {
-        return Answer::problem(StatusCode::NOT_FOUND, format!("there is no message {id} with a text"));
+        return Answer::problem(StatusCode::NOT_FOUND, format!("message {id} has no text"));
     };
     let plain = |letter: &char| letter.is_ascii_alphanumeric() || "-_".contains(*letter);
     let name = id.chars().filter(plain).take(100).collect::<String>();
@@ -192,7 +189,7 @@ mod tests {
             let asked =
                 Asked { parameters: vec![CONTACT_ID.to_owned()], ..Asked::new(&target, &headers, &[]) };
             let Answer::Page { html, .. } = show(state, &asked) else { panic!("no page") };
-            assert_eq!(html.matches(" more bytes</a>").count(), shown);
+            assert_eq!(html.matches(" more bytes)</a>").count(), shown);
             assert!(html.len() < 500_000, "{query}: {} bytes", html.len());
             // Of the newest message so much is shown as of one alone.
             for words in ["and 10 more", "10 earlier"] {

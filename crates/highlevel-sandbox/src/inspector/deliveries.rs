@@ -46,7 +46,7 @@ const MOST_SHOWN: usize = 64 * 1024;
 /// How many attempts are shown at once; the earlier ones are folded.
 const LATEST: usize = 6;
 /// What a status can be searched for.
-const STATUSES: [&str; 8] = ["pending", "delivered", "given up", "no answer", "2xx", "3xx", "4xx", "5xx"];
+const STATUSES: [&str; 8] = ["pending", "delivered", "failed", "no response", "2xx", "3xx", "4xx", "5xx"];
 
 #[derive(Template)]
 #[template(path = "deliveries.html")]
@@ -66,8 +66,8 @@ struct Open<'a> {
     badge: Badge,
     created: Time,
     next: Option<Next>,
-    /// How many attempts are in line or under way.
-    under_way: u32,
+    /// The number of attempts in progress or queued.
+    in_progress: u32,
     message: Option<MessageLink>,
     /// The last one first.
     attempts: Vec<Attempt<'a>>,
@@ -134,10 +134,7 @@ fn show(state: &Arc<State>, asked: &Asked<'_>) -> Answer {
 }
 
 fn gone(id: &str) -> Answer {
-    Answer::problem(
-        StatusCode::NOT_FOUND,
-        format!("there is no delivery {id}, or it is forgotten; the list has those that there are"),
-    )
+    Answer::problem(StatusCode::NOT_FOUND, format!("delivery {id} not found; it may no longer be stored"))
 }
 
 /// The payload as it was made, as a file.
@@ -169,7 +166,7 @@ impl<'a> Open<'a> {
             badge: Badge::of(delivery.state),
             created: delivery.created_at.clone().into(),
             next: summary.next.map(|at| Next::new(time_text(at), at - state.clock.now())),
-            under_way: summary.open,
+            in_progress: summary.open,
             message: delivery.message_id.clone().map(|id| MessageLink::new(state, id)),
             attempts: attempts
                 .map(|attempt| Attempt::new(attempt, &delivery.body, &keyring, &keys))
@@ -204,7 +201,7 @@ impl<'a> Payload<'a> {
         let can_be_edited = text.is_some() && body.len() <= MOST_SHOWN;
         let shown = Shown::of(body, &[]);
         let whole = match &shown {
-            Shown::Json(_) if can_be_edited => Some("payload-as-made"),
+            Shown::Json(_) if can_be_edited => Some("payload-raw"),
             Shown::Text { is_cut: false, .. } => Some("payload"),
             _ => None,
         };
@@ -213,7 +210,7 @@ impl<'a> Payload<'a> {
 }
 
 fn resend(state: &Arc<State>, asked: &Asked<'_>) -> Answer {
-    let mode = match asked.field("hostile").map(|mode| mode.parse::<HostileMode>()).transpose() {
+    let mode = match asked.field("tamper").map(|mode| mode.parse::<HostileMode>()).transpose() {
         Ok(mode) => mode,
         Err(words) => return Answer::problem(StatusCode::BAD_REQUEST, words),
     };
@@ -224,7 +221,7 @@ fn replay(state: &Arc<State>, asked: &Asked<'_>) -> Answer {
     let mut replay = Replay::new();
     if let Some(number) = asked.field("attempt") {
         let Ok(number) = number.parse() else {
-            let words = format!("{number:?} is no number of an attempt; choose one of the list");
+            let words = format!("attempt number {number:?} is invalid; select an attempt from the list");
             return Answer::problem(StatusCode::BAD_REQUEST, words);
         };
         replay = replay.attempt(number);
@@ -263,7 +260,7 @@ mod tests {
     fn what_is_copied_is_all_of_the_payload_as_it_is() {
         let long = format!("{{\"a\":\"{}\"}}", "x".repeat(MOST_SHOWN));
         let cases: [(&[u8], Option<&str>); 6] = [
-            (b"{\"a\":1}", Some("payload-as-made")),
+            (b"{\"a\":1}", Some("payload-raw")),
             (b"not JSON", Some("payload")),
             (long.as_bytes(), None),
             (&long.as_bytes()[1..], None),
@@ -273,7 +270,7 @@ mod tests {
         for (body, expected) in cases {
             let payload = Payload::new(body);
             assert_eq!(payload.whole, expected, "{} bytes", body.len());
-            if expected == Some("payload-as-made") {
+            if expected == Some("payload-raw") {
                 assert_eq!(payload.start.as_bytes(), body);
             }
         }

@@ -47,7 +47,7 @@ pub(super) struct Mark {
     /// The JSON pointer of the place.
     pub(super) pointer: String,
     /// Whether it is wrong, and not only remarkable.
-    pub(super) is_fault: bool,
+    pub(super) is_error: bool,
     /// In a word.
     pub(super) name: String,
     pub(super) text: String,
@@ -192,7 +192,7 @@ impl Line<'_> {
 
     /// The class of the style sheet for what is remarked on.
     pub(super) fn class(&self) -> &'static str {
-        match self.marks.iter().any(|mark| mark.is_fault) {
+        match self.marks.iter().any(|mark| mark.is_error) {
             true => "is-bad",
             false if self.marks.is_empty() => "",
             false => "is-warn",

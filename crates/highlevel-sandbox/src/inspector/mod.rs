@@ -83,10 +83,10 @@ pub(crate) fn answer(state: &Arc<State>, method: &Method, mut asked: Asked<'_>) 
             asked.parameters = parameters;
             (route.handler)(state, &asked)
         }
-        None if allowed.is_empty() => Answer::problem(StatusCode::NOT_FOUND, "there is no such page"),
+        None if allowed.is_empty() => Answer::problem(StatusCode::NOT_FOUND, "page not found"),
         None => Answer::problem(
             StatusCode::METHOD_NOT_ALLOWED,
-            format!("{path} does not take {method}; it takes {allowed}"),
+            format!("{method} is not allowed for {path}; allowed: {allowed}"),
         ),
     };
     let mut response = answer.into_response(state);

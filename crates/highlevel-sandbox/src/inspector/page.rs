@@ -12,8 +12,8 @@ use crate::webhook::time_text;
 pub(super) const TABS: [Tab; 4] = [
     Tab { path: "conversations", name: "Conversations", live: "message delivery changed" },
     Tab { path: "requests", name: "Requests", live: "request changed" },
-    Tab { path: "deliveries", name: "Deliveries", live: "delivery message changed" },
-    Tab { path: "controls", name: "Faults & clock", live: "request delivery changed" },
+    Tab { path: "deliveries", name: "Webhooks", live: "delivery message changed" },
+    Tab { path: "controls", name: "Simulation", live: "request delivery changed" },
 ];
 
 pub(super) struct Tab {

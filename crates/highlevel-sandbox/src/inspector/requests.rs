@@ -31,8 +31,8 @@ pub(super) const ROUTES: &[Route] = &[
     },
     Route {
         method: Method::GET,
-        path: "requests/{id}/answer",
-        handler: |state, asked| file(state, asked, "answer"),
+        path: "requests/{id}/response",
+        handler: |state, asked| file(state, asked, "response"),
     },
 ];
 
@@ -98,7 +98,12 @@ fn file(state: &Arc<State>, asked: &Asked<'_>, which: &str) -> Answer {
 }
 
 fn gone(id: &str) -> Answer {
-    Answer::problem(StatusCode::NOT_FOUND, format!("there is no request {id}, or not any more"))
+    Answer::problem(
+        StatusCode::NOT_FOUND,
+        format!(
+            "request {id} not found; it may have been removed, because only the newest requests are stored"
+        ),
+    )
 }
 
 impl Row {

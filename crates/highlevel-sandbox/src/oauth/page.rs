@@ -30,8 +30,9 @@ pub(crate) struct Page {
 /// The page on which to choose. `nonce` allows the page's own style, `token` proves that its form is the sandbox's own.
 pub(crate) fn choose(query: &Form, world: &World, path: &str, token: &str, nonce: &str) -> Page {
     let app = escaped(query.get("client_id").unwrap_or_default());
-    let mut content =
-        vec![format!("<h1>Install the app on&hellip;</h1><p>The app <code>{app}</code> asks for:</p><ul>")];
+    let mut content = vec![format!(
+        "<h1>Install the app on&hellip;</h1><p>The app <code>{app}</code> requests these scopes:</p><ul>"
+    )];
     let scopes = query.get("scope").unwrap_or_default().split(' ').filter(|scope| !scope.is_empty());
     content.extend(scopes.map(|scope| format!("<li><code>{}</code></li>", escaped(scope))));
     content.push(format!("</ul><form method=\"post\" action=\"{path}\">"));
@@ -46,7 +47,7 @@ pub(crate) fn choose(query: &Form, world: &World, path: &str, token: &str, nonce
     }
     let mut listed = 0;
     for company in companies(world).into_iter().take(MAX_LOCATIONS) {
-        let whole = button(("company", company), "The company, with all its locations");
+        let whole = button(("company", company), "Entire company (all locations)");
         content.push(format!("<h2>Company {}</h2><p>{whole}</p><ul>", escaped(company)));
         for location in by_company.remove(company).into_iter().flatten() {
             listed += 1;

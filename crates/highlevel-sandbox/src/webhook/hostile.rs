@@ -202,25 +202,25 @@ impl HostileMode {
     /// ```
     /// use highlevel_sandbox::HostileMode;
     ///
-    /// assert_eq!(HostileMode::MissingHeader.description(), "there is no signature header");
+    /// assert_eq!(HostileMode::MissingHeader.description(), "no signature header");
     /// ```
     pub fn description(self) -> &'static str {
         match self {
-            Self::WrongKey => "signed with a key that was never published",
-            Self::OldKey => "signed with the key before the last rotation",
-            Self::Stale => "the timestamp is a day old; validly signed",
-            Self::Future => "the timestamp is an hour ahead; validly signed",
-            Self::Duplicate => "the same request twice, one after the other",
+            Self::WrongKey => "signed with an unknown key",
+            Self::OldKey => "signed with the previous key",
+            Self::Stale => "timestamp 1 day old, valid signature",
+            Self::Future => "timestamp 1 hour ahead, valid signature",
+            Self::Duplicate => "the same request sent twice in a row",
             Self::Reordered => {
-                "it goes after the next event to the same URL, or after a minute of the sandbox's clock"
+                "delivered out of order (after the next event to the same URL, or after 1 min of sandbox time)"
             }
-            Self::AlteredByte => "one letter of the body is another than was signed; still valid JSON",
-            Self::MissingHeader => "there is no signature header",
-            Self::NotAvailable => {
-                "the signature header says N/A, as HighLevel writes for an event without a signature"
+            Self::AlteredByte => "one character of the body changed after signing, still valid JSON",
+            Self::MissingHeader => "no signature header",
+            Self::NotAvailable => "signature header set to N/A, as HighLevel does for unsigned events",
+            Self::Rsa => "only the legacy X-WH-Signature header, signed with the RSA test key",
+            Self::OtherApp => {
+                "appId of another app, valid signature (HighLevel signs for all apps with one key)"
             }
-            Self::Rsa => "the older X-WH-Signature alone, RSA by a test key that is listed with the others",
-            Self::OtherApp => "the appId of another app; validly signed, as HighLevel does for all apps",
         }
     }
 
@@ -228,10 +228,10 @@ impl HostileMode {
     pub fn right_answer(self) -> &'static str {
         match self {
             Self::WrongKey | Self::AlteredByte | Self::MissingHeader | Self::NotAvailable => "401",
-            Self::OldKey | Self::Rsa => "401, or 200 if it is told that key",
+            Self::OldKey | Self::Rsa => "401 (200 if it trusts that key)",
             Self::Stale => "400",
-            Self::Future => "429: it may come again when it is time",
-            Self::Duplicate => "200 to both, handled once",
+            Self::Future => "429 (retry later)",
+            Self::Duplicate => "200 twice, processed once",
             Self::Reordered => "200",
             Self::OtherApp => "403",
         }

@@ -320,7 +320,7 @@ async fn a_payload_can_be_kept_as_it_was_made() {
         let path = format!("{UI}/deliveries/{}", delivery.id);
         let page = get(&sandbox, &path).await;
         let is_short = delivery.body.len() < 64 * 1024;
-        assert_eq!(page.attributes("data-copies").contains("payload-as-made"), is_short, "{path}");
+        assert_eq!(page.attributes("data-copies").contains("payload-raw"), is_short, "{path}");
         assert_eq!(page.attributes("href").contains(&format!("{path}/payload")), !is_short, "{path}");
         let file = get(&sandbox, &format!("{path}/payload")).await;
         assert_eq!(file.body.as_bytes(), &*delivery.body, "{path}");

@@ -60,7 +60,7 @@ async fn what_contradicts_what_exists_is_refused() {
         ),
         (
             sandbox.put_provider(ConversationProvider::new("p").delivery_url("ftp://a")),
-            "the delivery URL of the provider p is wrong: the webhook URL `ftp://a` cannot be used",
+            "the delivery URL of the provider p is wrong: invalid webhook URL `ftp://a`",
         ),
         (
             sandbox.put_message(message("m", "abc123def456", "with-here")),

@@ -119,9 +119,9 @@ async fn a_form_sets_nothing_that_cannot_be() {
         ("clock", "now=%2B10000-01-01T00:00".to_owned(), Some("ends with the year 9999")),
         ("clock", "now=1970-01-01T00:00".to_owned(), None),
         ("clock", "now=9999-12-31T23:59:59".to_owned(), None),
-        ("webhooks/retries", "retries=custom&waits=1e10".to_owned(), Some("longer than ten years")),
-        ("webhooks/retries", format!("retries=custom&waits={}", "1,".repeat(101)), Some("101 waits")),
-        ("webhooks/retries", format!("retries=custom&waits={}", "1,".repeat(100)), None),
+        ("webhooks/retries", "retries=custom&delays=1e10".to_owned(), Some("longer than ten years")),
+        ("webhooks/retries", format!("retries=custom&delays={}", "1,".repeat(101)), Some("101 waits")),
+        ("webhooks/retries", format!("retries=custom&delays={}", "1,".repeat(100)), None),
     ];
     let sandbox = Sandbox::start().await.unwrap();
     sandbox.set_clock_speed(0.0);

@@ -1,10 +1,10 @@
-// The inspector: asks for the page anew when something has happened, and does what keys ask for. The rest is links and
-// forms. There is nothing here that a page without scripts could not do, more slowly.
+// The script of the inspector: reloads the page after events and handles keyboard shortcuts. Everything else is links and
+// forms, so every page also works without scripts.
 "use strict";
 
-let refreshing = false; // the page is put anew, and not because the person did something
+let refreshing = false; // `true` while the page is replaced because of an event, not because of a user action
 
-// What the person opened or is about to write is theirs, and stays when the page is put anew; so does what they are told.
+// A refresh keeps what the user opened or typed, and the current error message.
 htmx.registerExtension("inspector", {
   htmx_before_morph_node: (element, { oldNode, newNode }) =>
     !(refreshing && oldNode.id === newNode.id && (oldNode.id === "notice" || newNode.matches?.("[data-same]"))),
@@ -13,19 +13,22 @@ htmx.registerExtension("inspector", {
 });
 
 const page = () => document.getElementById("page");
-const here = () => location.pathname + location.search;
+const currentUrl = () => location.pathname + location.search;
 
-// --- Live -----------------------------------------------------------------------------------------------------------
+// --- Live updates ---------------------------------------------------------------------------------------------------
 
-let asking = false; // the page is being asked for
-let stale = false; // and something has happened since
-let turn = 0; // how many requests the person has made: what was asked for before the last one is too old
-const pending = new Set(); // requests of the person, which come first
+let fetching = false; // a refresh is in progress
+let stale = false; // events arrived after the refresh started
+let userRequests = 0; // counts the requests of the user: a refresh that started before the last one is outdated
+const pending = new Set(); // requests of the user in progress; they take precedence over refreshes
 
-let rows = new Map(); // what the server said of each row when the page was last put anew, if nothing was asked for since
+let rows = new Map(); // the HTML of each row at the last refresh, cleared by any other request
 
-/** Of a long list most is as it was: an empty row that says so stands for it, and need not be parsed and gone through. */
-function brief(text) {
+/**
+ * Replaces rows that did not change since the last refresh by empty placeholders. In a long list most rows are unchanged,
+ * and placeholders need not be parsed and compared.
+ */
+function omitUnchangedRows(text) {
   const last = rows;
   rows = new Map();
   return text.replaceAll(/<!--row-->(<li id="([^"]+)".*?<\/li>)<!--\/row-->/gs, (_, row, id) => {
@@ -34,84 +37,86 @@ function brief(text) {
   });
 }
 
-const put = (text) => htmx.swap({ sourceElement: page(), target: "#page", select: "#page", swap: "outerMorph", text });
+const morph = (text) => htmx.swap({ sourceElement: page(), target: "#page", select: "#page", swap: "outerMorph", text });
 
 async function refresh() {
-  if (asking || pending.size > 0 || document.hidden) {
+  if (fetching || pending.size > 0 || document.hidden) {
     stale = true;
     return;
   }
-  asking = true;
+  fetching = true;
   stale = false;
-  const [url, before] = [here(), turn];
+  const [url, before] = [currentUrl(), userRequests];
   try {
     const response = await fetch(url, { headers: { Accept: "text/html" } });
     const text = await response.text();
-    if (url !== here() || before !== turn || pending.size > 0) {
-      stale = true; // A person who went on in the meantime wants to see the other page.
+    if (url !== currentUrl() || before !== userRequests || pending.size > 0) {
+      stale = true; // The user navigated to another page in the meantime.
     } else if (response.ok) {
       refreshing = true;
-      await put(brief(text));
+      await morph(omitUnchangedRows(text));
       if (page().querySelector("[data-same]")) {
-        // A row was not where it was looked for, as when two have ids that are one to a browser.
+        // A placeholder did not match its row, for example because two IDs are equal after HTML parsing.
         rows.clear();
-        await put(text);
+        await morph(text);
       }
     } else if (response.status === 401) {
-      location.reload(); // To sign in.
+      location.reload(); // Shows the sign-in page.
     } else {
-      // What is open is gone. What is on the screen, and what was written, stays.
-      notice(new DOMParser().parseFromString(text, "text/html").getElementById("notice")?.textContent ?? `It answered ${response.status}.`);
+      // The item no longer exists. Keep the page, including what the user typed.
+      const html = new DOMParser().parseFromString(text, "text/html");
+      showError(html.getElementById("notice")?.textContent ?? `Server responded with ${response.status}.`);
     }
   } catch {
-    stale = true; // The stream is broken as well, and says so.
+    stale = true; // The event stream is disconnected too, which the status shows.
     rows.clear();
     return;
   } finally {
-    asking = false;
+    fetching = false;
     refreshing = false;
   }
   if (stale) refresh();
 }
 
-/** Says what went wrong. */
-function notice(text) {
+function showError(text) {
   document.getElementById("notice").replaceChildren(Object.assign(document.createElement("p"), { textContent: text.trim() }));
 }
 
 let stream = null;
 
-/** Listens while somebody looks: a browser has six connections to one place, and there may be more tabs. */
-function follow() {
+/** Connects while the tab is visible: browsers allow six connections per origin, and there may be more tabs. */
+function connect() {
   if (document.hidden) {
     stream?.close();
     stream = null;
-    return show("", "paused");
+    return showStatus("", "Paused");
   }
   if (stream || !page().dataset.live) return;
+  showStatus("", "Connecting…");
   stream = new EventSource(document.body.dataset.liveUrl);
   stream.addEventListener("connected", () => {
-    show("is-on", "live");
-    refresh(); // What happened before, or while the stream was broken.
+    showStatus("is-on", "Live");
+    refresh(); // Events may have been missed before the stream was connected.
   });
   stream.addEventListener("happened", ({ data }) => {
     const wanted = (page().dataset.live ?? "").split(" ");
     if (data.split(" ").some((name) => name === "missed" || wanted.includes(name))) refresh();
   });
-  stream.addEventListener("error", () => show("is-off", "not live"));
+  stream.addEventListener("error", () => showStatus("is-off", "Disconnected"));
 }
 
-function show(state, text) {
+function showStatus(state, text) {
   const live = document.getElementById("live");
   live.className = `live ${state}`;
+  live.title = { Paused: "The tab is hidden", Disconnected: "Disconnected, reconnecting…" }[text] ?? "";
   if (live.textContent !== text) live.textContent = text;
 }
 
 document.addEventListener("htmx:before:request", ({ detail }) => {
   pending.add(detail.ctx);
-  turn += 1;
+  userRequests += 1;
   const { sourceElement, request } = detail.ctx;
-  // It is this search that is asked for, or the person has gone on without it.
+  // This request is the pending search, or replaces it.
   if (sourceElement.id === "filter" || request.method === "GET") {
     clearTimeout(editing);
     editing = null;
@@ -124,42 +129,42 @@ document.addEventListener("htmx:finally:request", ({ detail }) => {
 });
 document.addEventListener("htmx:error", ({ detail }) => {
   const { ctx, error } = detail;
-  if (ctx && error?.name !== "AbortError") notice("Not done: the sandbox does not answer. Is it still running?");
+  if (ctx && error?.name !== "AbortError") showError("Can't reach the sandbox. Is it still running?");
 });
-document.addEventListener("visibilitychange", follow);
+document.addEventListener("visibilitychange", connect);
 
-// --- After the page was put anew ------------------------------------------------------------------------------------
+// --- After a page update --------------------------------------------------------------------------------------------
 
-// What scrolls at its end goes on there, unless the person has scrolled away.
+// A list that is scrolled to its end stays at its end, unless the user scrolls away.
 let atEnd = true;
 const scrolling = () => document.querySelector("[data-scroll=end]");
 let scrolled = null;
 
-function settle() {
+function scrollToEnd() {
   const element = scrolling();
   if (element && (atEnd || element.id !== scrolled)) element.scrollTop = element.scrollHeight;
   scrolled = element?.id ?? null;
 }
 
-const sent = new WeakMap(); // what was in the form of a request
+const sent = new WeakMap(); // the form data of each request
 
-// What is not searched for is not in the address.
+// Empty filters are not part of the URL.
 document.addEventListener("htmx:config:request", ({ detail: { ctx } }) => {
   sent.set(ctx, new Map(ctx.request.body));
   if (ctx.sourceElement.id !== "filter") return;
   for (const [name, value] of [...ctx.request.body]) if (value === "") ctx.request.body.delete(name);
 });
 
-let editing = null; // the search was changed, and is going to be asked for
+let editing = null; // the timer of a search that is about to be submitted
 document.addEventListener("input", ({ target }) => {
   if (target.form?.id !== "filter") return;
   clearTimeout(editing);
-  // Who types goes on typing; what is chosen is chosen. Before the library is there, the browser does it by itself.
+  // Text fields wait for more input; other fields submit at once. `requestSubmit` also works before htmx is loaded.
   editing = setTimeout(() => document.getElementById("filter")?.requestSubmit(), target.type === "search" ? 150 : 0);
 });
 
-/** The search says what the address says, but for the field in which one is. */
-function search() {
+/** Resets the search form to the values of the URL, except for the focused field. */
+function resetSearch() {
   if (editing !== null) return;
   const filter = document.getElementById("filter");
   const field = filter?.contains(document.activeElement) ? document.activeElement : {};
@@ -168,8 +173,8 @@ function search() {
   Object.assign(field, { value, checked });
 }
 
-/** What was sent is gone, what was written since or chosen stays for the next message, and this one is to be seen. */
-function wrote(form, sent) {
+/** Clears the fields whose value was sent, keeps what was typed since, and scrolls to the new message. */
+function clearComposer(form, sent) {
   for (const field of form.querySelectorAll("input:not([type=radio]), textarea")) {
     if (sent.get(field.name)?.replaceAll("\r\n", "\n") === field.value) field.value = "";
   }
@@ -190,46 +195,46 @@ document.addEventListener("htmx:after:swap", ({ detail }) => {
     sourceElement.reset();
     sourceElement.closest("details[data-close]")?.removeAttribute("open");
   }
-  if (done && request?.method === "POST" && sourceElement.matches?.("form[data-writes]")) wrote(sourceElement, sent.get(detail.ctx));
-  if (done && request) search();
+  if (done && request?.method === "POST" && sourceElement.matches?.("form[data-composer]")) clearComposer(sourceElement, sent.get(detail.ctx));
+  if (done && request) resetSearch();
   if (done) document.getElementById("notice").replaceChildren();
-  settle();
-  follow(); // The page before may have been one that nothing happens on.
+  scrollToEnd();
+  connect(); // The previous page may have had no live updates.
 });
 
 // --- The clock ------------------------------------------------------------------------------------------------------
 
-let told = null; // what the page said, and when
+let serverTime = null; // the time in the page, and when it was read
 setInterval(() => {
   const clock = document.getElementById("clock");
-  if (told?.text !== clock.dateTime) told = { text: clock.dateTime, at: performance.now() };
-  const time = Date.parse(told.text) + (performance.now() - told.at) * Number(clock.dataset.speed);
+  if (serverTime?.text !== clock.dateTime) serverTime = { text: clock.dateTime, at: performance.now() };
+  const time = Date.parse(serverTime.text) + (performance.now() - serverTime.at) * Number(clock.dataset.speed);
   if (!Number.isFinite(time) || Math.abs(time) >= 8.64e15) return;
   const text = new Date(time).toISOString();
-  clock.textContent = text.slice(11, 19);
+  clock.textContent = `${text.slice(11, 19)} UTC`;
   for (const whole of document.querySelectorAll("[data-clock]")) whole.textContent = `${text.slice(0, -14)} ${text.slice(11, 19)}`;
   for (const element of document.querySelectorAll("time[data-until]")) {
-    const words = until(Math.ceil((Date.parse(element.dateTime) - time) / 1000));
-    if (element.textContent !== words) element.textContent = words;
+    const countdown = formatCountdown(Math.ceil((Date.parse(element.dateTime) - time) / 1000));
+    if (element.textContent !== countdown) element.textContent = countdown;
   }
 }, 250);
 
-/** How long it is until something, in the words of the server: the two largest units. */
-function until(seconds) {
+/** Formats a duration in its two largest units, as the server does. */
+function formatCountdown(seconds) {
   if (!(seconds > 0)) return "now";
   const units = [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"]];
   const first = units.findIndex(([unit]) => seconds >= unit);
-  let words = "in";
+  let text = "in";
   for (const [unit, name] of units.slice(first, first + 2)) {
-    if (seconds >= unit) words += ` ${Math.floor(seconds / unit)} ${name}`;
+    if (seconds >= unit) text += ` ${Math.floor(seconds / unit)} ${name}`;
     seconds %= unit;
   }
-  return words;
+  return text;
 }
 
-// --- Keys and buttons -----------------------------------------------------------------------------------------------
+// --- Keyboard shortcuts and buttons ---------------------------------------------------------------------------------
 
-const KEYS = "highlevel-sandbox-single-keys";
+const SETTING = "highlevel-sandbox-single-keys";
 const isField = (element) => element?.matches?.("input:not([type=checkbox], [type=radio]), textarea, select");
 
 document.addEventListener("keydown", (event) => {
@@ -242,14 +247,14 @@ document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   if (key === "Escape" && isField(target)) target.blur();
   if (isField(target) || document.querySelector("dialog[open]")) return;
-  if (localStorage.getItem(KEYS) === "off") return;
+  if (localStorage.getItem(SETTING) === "off") return;
   if (key === "j" || key === "k") {
     event.preventDefault();
-    return step(key === "j" ? 1 : -1);
+    return openSibling(key === "j" ? 1 : -1);
   }
   if (event.repeat) return;
   const element = document.querySelector(`[data-key="${CSS.escape(key)}"]`);
-  // Where there is room for the list beside it, the way back is not shown, and the key leads there all the same.
+  // The back link is hidden on wide screens, but its shortcut still works.
   if (!element || !(element.checkVisibility() || element.matches(".back"))) return;
   event.preventDefault();
   if (isField(element)) {
@@ -260,12 +265,13 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
-function step(by) {
+/** Opens the next or previous item of the list. */
+function openSibling(offset) {
   const rows = [...document.querySelectorAll("#rows a.row")];
   const open = rows.findIndex((row) => row.hasAttribute("aria-current"));
-  const row = rows[open < 0 ? 0 : open + by];
+  const row = rows[open < 0 ? 0 : open + offset];
   if (!row) return;
-  // The answer says it as well; until then the next key goes on from here.
+  // Mark the row before the response arrives, so that the next key press continues from it.
   for (const other of rows) other.removeAttribute("aria-current");
   row.setAttribute("aria-current", "true");
   row.focus();
@@ -276,7 +282,9 @@ document.addEventListener("click", async ({ target }) => {
   const opener = target.closest?.("[data-opens]");
   if (opener) document.getElementById(opener.dataset.opens).showModal();
   const copier = target.closest?.("[data-copies]");
-  if (copier) say((await copy(document.getElementById(copier.dataset.copies).textContent)) ? "Copied" : "It could not be copied: select it and copy it");
+  if (!copier) return;
+  const copied = await copy(document.getElementById(copier.dataset.copies).textContent);
+  showToast(copied ? "Copied" : "Couldn't copy. Select the text and copy it manually.");
 });
 
 async function copy(text) {
@@ -284,25 +292,25 @@ async function copy(text) {
     await navigator.clipboard.writeText(text);
     return true;
   } catch {
-    return false; // Only pages of this machine, or of https, may.
+    return false; // Browsers allow this only on localhost and over https.
   }
 }
 
-/** Says something to those who cannot see it, and shows it for a moment to those who can. */
-function say(text) {
-  const said = document.getElementById("said");
-  said.textContent = text;
-  said.classList.remove("unseen");
-  clearTimeout(say.timer);
-  say.timer = setTimeout(() => said.classList.add("unseen"), 2000);
+/** Announces a text to screen readers and shows it for two seconds. */
+function showToast(text) {
+  const toast = document.getElementById("toast");
+  toast.textContent = text;
+  toast.classList.remove("visually-hidden");
+  clearTimeout(showToast.timer);
+  showToast.timer = setTimeout(() => toast.classList.add("visually-hidden"), 2000);
 }
 
 document.addEventListener("change", ({ target }) => {
-  if (target.id === "single-keys") localStorage.setItem(KEYS, target.checked ? "on" : "off");
+  if (target.id === "single-keys") localStorage.setItem(SETTING, target.checked ? "on" : "off");
 });
 
 document.addEventListener("DOMContentLoaded", () => {
-  document.getElementById("single-keys").checked = localStorage.getItem(KEYS) !== "off";
-  settle();
-  follow();
+  document.getElementById("single-keys").checked = localStorage.getItem(SETTING) !== "off";
+  scrollToEnd();
+  connect();
 });

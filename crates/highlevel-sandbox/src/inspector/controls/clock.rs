@@ -17,21 +17,21 @@ type Step = (&'static str, u64, &'static str);
 const STEPS: [Step; 4] =
     [("+1 min", 60_000, "m"), ("+10 min", 600_000, ""), ("+1 h", 3_600_000, "h"), ("+1 day", 86_400_000, "")];
 /// How fast a button makes it go.
-const SPEEDS: [(&str, f64); 3] = [("Stopped", 0.0), ("Real time", 1.0), ("×60", 60.0)];
+const SPEEDS: [(&str, f64); 3] = [("Paused", 0.0), ("1×", 1.0), ("60×", 60.0)];
 
 pub(super) struct Card {
     pub(super) now: Time,
     /// In words, against the machine's clock.
     pub(super) position: String,
     pub(super) pace: String,
-    pub(super) is_machines: bool,
+    pub(super) is_system: bool,
     pub(super) steps: [Step; 4],
     /// What stands on the button, the speed, and whether it is the one now.
     pub(super) speeds: Vec<(&'static str, f64, bool)>,
     /// The next midnight, as a field has it.
     pub(super) midnight: String,
-    /// How many webhook attempts are to come, and when the first one is.
-    pub(super) waiting: usize,
+    /// The number of scheduled webhook attempts.
+    pub(super) pending: usize,
     pub(super) next: Option<Next>,
 }
 
@@ -45,17 +45,17 @@ pub(super) struct Next {
 impl Card {
     pub(super) fn of(state: &State) -> Self {
         let (now, speed, ahead) = (state.clock.now(), state.clock.speed(), state.clock.ahead());
-        let (waiting, next) = state.outbox.waiting();
+        let (pending, next) = state.outbox.waiting();
         let midnight = now.date_naive().succ_opt().map(|day| format!("{day}T00:00")).unwrap_or_default();
         Self {
             now: time_text(now).into(),
             position: position(ahead),
             pace: pace(speed),
-            is_machines: is_machines(ahead, speed),
+            is_system: is_system(ahead, speed),
             steps: STEPS,
             speeds: SPEEDS.map(|(words, each)| (words, each, same(each, speed))).into(),
             midnight,
-            waiting,
+            pending,
             next: next.map(|time| Next {
                 at: time_text(time).into(),
                 reached: time_text(time.checked_add_signed(TimeDelta::microseconds(999)).unwrap_or(time)),
@@ -65,27 +65,27 @@ impl Card {
 }
 
 /// Whether it goes as the machine's clock does.
-pub(super) fn is_machines(ahead: TimeDelta, speed: f64) -> bool {
+pub(super) fn is_system(ahead: TimeDelta, speed: f64) -> bool {
     ahead.abs() < TOLERANCE && same(speed, 1.0)
 }
 
 pub(super) fn position(ahead: TimeDelta) -> String {
     if ahead.abs() < TOLERANCE {
-        "as the machine's".to_owned()
+        "matches system time".to_owned()
     } else if ahead > TimeDelta::zero() {
-        format!("{} ahead of the machine's", span(ahead))
+        format!("{} ahead of system time", span(ahead))
     } else {
-        format!("{} behind the machine's", span(-ahead))
+        format!("{} behind system time", span(-ahead))
     }
 }
 
 pub(super) fn pace(speed: f64) -> String {
     if same(speed, 0.0) {
-        "stopped".to_owned()
+        "paused".to_owned()
     } else if same(speed, 1.0) {
-        "real time".to_owned()
+        "1× speed".to_owned()
     } else {
-        format!("{speed} times as fast as the machine's")
+        format!("{speed}× speed")
     }
 }
 
@@ -104,7 +104,7 @@ pub(super) fn change(state: &State, asked: &Asked<'_>) -> Result<(), Problem> {
     if asked.field("advanceMs").is_some() {
         change.advance_ms = Some(super::number(asked, "advanceMs", "Milliseconds")?);
     } else if let Some(unit) = asked.field("unit") {
-        change.advance_ms = Some(amount(super::number(asked, "amount", "Forward by")?, &unit)?);
+        change.advance_ms = Some(amount(super::number(asked, "amount", "Advance by")?, &unit)?);
     } else if let Some(until) = asked.field("until") {
         let until = time(&until)?;
         // It may be past by now, and the clock is not to go back for it.
@@ -121,7 +121,7 @@ pub(super) fn change(state: &State, asked: &Asked<'_>) -> Result<(), Problem> {
 }
 
 /// Goes by the machine's clock again.
-pub(super) fn follow_machine(state: &State) -> Result<(), Problem> {
+pub(super) fn follow_system(state: &State) -> Result<(), Problem> {
     state.change_clock(ClockChange::to_machine()).map_err(Problem::bad_request)
 }
 
@@ -132,12 +132,13 @@ fn amount(count: f64, unit: &str) -> Result<u64, Problem> {
         "minutes" => 60.0,
         "hours" => 3_600.0,
         "days" => 86_400.0,
-        other => return Err(Problem::bad_request(format!("unit: there is no {other:?}"))),
+        other => return Err(Problem::bad_request(format!("unknown unit {other:?}"))),
     };
-    let words = "Forward by: the clock can only be moved forward, and no further than the year 9999; set it to go back";
+    let message =
+        "Advance by: enter a positive amount, up to the year 9999; to go back, set an absolute time";
     let span = std::time::Duration::try_from_secs_f64(count * seconds);
-    let span = span.map_err(|_| Problem::bad_request(words))?;
-    u64::try_from(span.as_millis()).map_err(|_| Problem::bad_request(words))
+    let span = span.map_err(|_| Problem::bad_request(message))?;
+    u64::try_from(span.as_millis()).map_err(|_| Problem::bad_request(message))
 }
 
 /// What a field for date and time has, in UTC, or a time with its zone.
@@ -148,7 +149,7 @@ fn time(text: &str) -> Result<DateTime<Utc>, Problem> {
     let zoned = || DateTime::parse_from_rfc3339(text).ok().map(|time| time.to_utc());
     local.map(|time| time.and_utc()).or_else(zoned).ok_or_else(|| {
         Problem::bad_request(format!(
-            "Set to: \"{text}\" is no date with a time; write it like 2026-01-31T09:30, in UTC"
+            "Set time: \"{text}\" is not a valid date and time; use 2026-01-31T09:30 (UTC)"
         ))
     })
 }
@@ -160,17 +161,17 @@ mod tests {
     #[test]
     fn a_clock_is_described_against_the_machines() {
         let cases = [
-            (0, 1.0, "as the machine's", "real time", true),
-            (1, 1.0, "as the machine's", "real time", true),
-            (1, 0.0, "as the machine's", "stopped", false),
-            (600, 1.0, "10 min ahead of the machine's", "real time", false),
-            (-600, 60.0, "10 min behind the machine's", "60 times as fast as the machine's", false),
+            (0, 1.0, "matches system time", "1× speed", true),
+            (1, 1.0, "matches system time", "1× speed", true),
+            (1, 0.0, "matches system time", "paused", false),
+            (600, 1.0, "10 min ahead of system time", "1× speed", false),
+            (-600, 60.0, "10 min behind system time", "60× speed", false),
         ];
         for (seconds, speed, where_it_is, how_fast, expected) in cases {
             let ahead = TimeDelta::seconds(seconds);
             assert_eq!(position(ahead), where_it_is, "{seconds}");
             assert_eq!(pace(speed), how_fast, "{speed}");
-            assert_eq!(is_machines(ahead, speed), expected, "{seconds} {speed}");
+            assert_eq!(is_system(ahead, speed), expected, "{seconds} {speed}");
         }
     }
 

@@ -29,7 +29,7 @@ impl Card {
 pub(super) fn trigger(state: &State, asked: &Asked<'_>) -> Result<Answer, Problem> {
     let chosen = asked.field("event").unwrap_or_default();
     let Some((event, example)) = chosen.split_once('/') else {
-        return Err(Problem::bad_request("Event: choose one"));
+        return Err(Problem::bad_request("Event type is required"));
     };
     let mut trigger = Trigger::new(event).example(example);
     for (name, value) in fields(&asked.field("fields").unwrap_or_default())? {
@@ -49,7 +49,7 @@ fn fields(text: &str) -> Result<Map<String, Value>, Problem> {
     }
     serde_json::from_str(text).map_err(|error| {
         Problem::bad_request(format!(
-            "Fields: this is no JSON object: {error}; write it like {{\"body\": \"Hello\", \"userId\": null}}"
+            "Override fields: not a JSON object: {error}; for example {{\"body\": \"Hello\", \"userId\": null}}"
         ))
     })
 }

@@ -12,9 +12,13 @@ use crate::server::State;
 /// What stands in place of a name for one fault after the other, and for what has no name.
 const SEQUENCE: &str = "sequence";
 const CUSTOM: &str = "custom";
+/// The label of rules that apply to connections.
+const CONNECTIONS: &str = "Connections";
 
 pub(super) struct Card {
     pub(super) rules: Vec<Rule>,
+    /// The number of rules that are not finished.
+    pub(super) active: usize,
     /// The catalogue, by sort.
     pub(super) groups: Vec<(&'static str, Vec<Choice>)>,
     pub(super) stages: [(&'static str, &'static str); 4],
@@ -27,8 +31,9 @@ pub(super) struct Rule {
     pub(super) what: String,
     /// What each of its faults does, if it has a name.
     pub(super) descriptions: Vec<String>,
-    pub(super) on: String,
-    pub(super) when: String,
+    /// The requests to which the rule applies.
+    pub(super) filter: String,
+    pub(super) schedule: String,
     pub(super) stage: &'static str,
     pub(super) hits: u64,
     pub(super) seen: u64,
@@ -39,19 +44,21 @@ impl Card {
     pub(super) fn of(state: &State) -> Self {
         let mut groups: Vec<(&'static str, Vec<Choice>)> = Vec::new();
         for fault in Fault::all().filter(|fault| **fault != Fault::NONE) {
-            let words = format!("{}: {}", fault.name(), fault.description().unwrap_or_default());
-            let words = words.replace('`', "");
-            let choice = Choice::new(fault.name(), words, false);
-            match groups.iter_mut().find(|(sort, _)| *sort == fault.sort()) {
+            let label = format!("{}: {}", fault.name(), fault.description().unwrap_or_default());
+            let label = label.replace('`', "");
+            let choice = Choice::new(fault.name(), label, false);
+            match groups.iter_mut().find(|(category, _)| *category == fault.sort()) {
                 Some((_, choices)) => choices.push(choice),
                 None => groups.push((fault.sort(), vec![choice])),
             }
         }
         let stages = [FaultStage::Connect, FaultStage::Head, FaultStage::Before, FaultStage::After];
+        let rules: Vec<Rule> = state.faults.list().into_iter().map(Rule::from).collect();
         Self {
-            rules: state.faults.list().into_iter().map(Rule::from).collect(),
+            active: rules.iter().filter(|rule| !rule.spent).count(),
+            rules,
             groups,
-            stages: stages.map(|stage| (stage.as_str(), stage_words(stage))),
+            stages: stages.map(|stage| (stage.as_str(), stage_label(stage))),
             operations: Operation::ALL.map(Operation::id),
         }
     }
@@ -74,12 +81,24 @@ impl From<ActiveFault> for Rule {
             id,
             what: faults.iter().map(|fault| fault_words(fault)).collect::<Vec<_>>().join(", then "),
             descriptions,
-            on: on(&rule),
-            when: when(rule.schedule),
-            stage: if let [stage] = stages[..] { stage_words(stage) } else { "when each usually happens" },
+            filter: filter(&rule),
+            schedule: schedule_label(rule.schedule),
+            stage: if let [stage] = stages[..] { stage_label(stage) } else { "default stage of each fault" },
             hits,
             seen,
             spent,
+        }
+    }
+}
+
+impl Rule {
+    /// The unit of `seen`.
+    pub(super) fn unit(&self) -> &'static str {
+        match (self.filter == CONNECTIONS, self.seen) {
+            (true, 1) => "connection",
+            (true, _) => "connections",
+            (false, 1) => "request",
+            (false, _) => "requests",
         }
     }
 }
@@ -92,10 +111,10 @@ fn fault_words(fault: &Fault) -> String {
     }
 }
 
-/// On which requests.
-fn on(rule: &FaultRule) -> String {
+/// The requests to which a rule applies.
+fn filter(rule: &FaultRule) -> String {
     if rule.stage == Some(FaultStage::Connect) {
-        return "Connections".to_owned();
+        return CONNECTIONS.to_owned();
     }
     let parts = [
         rule.method.as_ref().map(|method| format!("with {method}")),
@@ -107,16 +126,16 @@ fn on(rule: &FaultRule) -> String {
     if parts.is_empty() { "All requests".to_owned() } else { format!("Requests {}", parts.join(" ")) }
 }
 
-/// On which of them.
-fn when(schedule: FaultSchedule) -> String {
+/// The schedule as a label.
+fn schedule_label(schedule: FaultSchedule) -> String {
     match schedule {
-        FaultSchedule::Always => "each".to_owned(),
+        FaultSchedule::Always => "every one".to_owned(),
         FaultSchedule::First(1) => "the first one".to_owned(),
         FaultSchedule::First(count) => format!("the first {count}"),
         FaultSchedule::Nth(nth) => format!("the {}", ordinal(nth)),
         FaultSchedule::EveryNth(nth) => format!("every {}", ordinal(nth)),
         FaultSchedule::Random { probability, seed } => {
-            format!("each with probability {probability} (seed {seed})")
+            format!("random, {} % (seed {seed})", probability * 100.0)
         }
     }
 }
@@ -132,12 +151,12 @@ fn ordinal(number: u64) -> String {
     format!("{number}{ending}")
 }
 
-fn stage_words(stage: FaultStage) -> &'static str {
+fn stage_label(stage: FaultStage) -> &'static str {
     match stage {
-        FaultStage::Connect => "when the connection is opened",
-        FaultStage::Head => "after the head of the request",
-        FaultStage::Before => "before the request is done",
-        FaultStage::After => "after the request is done",
+        FaultStage::Connect => "on connect",
+        FaultStage::Head => "after the request headers",
+        FaultStage::Before => "before processing (nothing is stored)",
+        FaultStage::After => "after processing (the message is stored)",
     }
 }
 
@@ -147,9 +166,9 @@ pub(super) fn add(state: &State, asked: &Asked<'_>) -> Result<(), Problem> {
     let mut rule = Map::new();
     let name = asked.field("fault").unwrap_or_default();
     match &*name {
-        "" => return Err(Problem::bad_request("Fault: choose what is to go wrong")),
+        "" => return Err(Problem::bad_request("Fault is required")),
         SEQUENCE => rule.insert("sequence".to_owned(), sequence(asked)?),
-        CUSTOM => rule.insert("fault".to_owned(), json_field(asked, "custom", "Your own fault")?),
+        CUSTOM => rule.insert("fault".to_owned(), json_field(asked, "custom", "Fault definition")?),
         name => rule.insert("fault".to_owned(), json!(name)),
     };
     rule.insert("schedule".to_owned(), schedule(asked)?);
@@ -164,7 +183,7 @@ pub(super) fn add(state: &State, asked: &Asked<'_>) -> Result<(), Problem> {
 }
 
 fn schedule(asked: &Asked<'_>) -> Result<Value, Problem> {
-    let count = || super::number::<u64>(asked, "count", "How many");
+    let count = || super::number::<u64>(asked, "count", "N");
     Ok(match &*asked.field("schedule").unwrap_or_default() {
         "first" => json!({ "first": count()? }),
         "nth" => json!({ "nth": count()? }),
@@ -190,7 +209,7 @@ fn sequence(asked: &Asked<'_>) -> Result<Value, Problem> {
 fn json_field(asked: &Asked<'_>, field: &str, name: &str) -> Result<Value, Problem> {
     let text = asked.field(field).unwrap_or_default();
     serde_json::from_str(&text)
-        .map_err(|error| Problem::bad_request(format!("{name}: this is no JSON: {error}")))
+        .map_err(|error| Problem::bad_request(format!("{name}: not valid JSON: {error}")))
 }
 
 /// Ends a rule.
@@ -199,7 +218,7 @@ pub(super) fn remove(state: &State, asked: &Asked<'_>) -> Result<(), Problem> {
     if id.parse().is_ok_and(|id| fault::remove(state, id)) {
         return Ok(());
     }
-    Err(Problem::not_found(format!("there is no fault {id} any more")))
+    Err(Problem::not_found(format!("fault {id} no longer exists")))
 }
 
 #[cfg(test)]
@@ -210,32 +229,37 @@ mod tests {
     fn rules_are_told_in_words() {
         let rule = |rule: FaultRule| {
             let rule = Rule::from(ActiveFault { id: 1, rule, seen: 0, hits: 0, spent: false });
-            (rule.what, rule.on, rule.when, rule.stage)
+            (rule.what, rule.filter, rule.schedule, rule.stage)
         };
-        let words = |what: &str, on: &str, when: &str, stage: &'static str| {
-            (what.to_owned(), on.to_owned(), when.to_owned(), stage)
+        let labels = |what: &str, filter: &str, schedule: &str, stage: &'static str| {
+            (what.to_owned(), filter.to_owned(), schedule.to_owned(), stage)
         };
-        let before = "before the request is done";
+        let before = "before processing (nothing is stored)";
         let cases = [
-            (FaultRule::new(Fault::RESET), words("reset", "All requests", "each", before)),
+            (FaultRule::new(Fault::RESET), labels("reset", "All requests", "every one", before)),
             (
                 FaultRule::new(Fault::RESET)
                     .operation("sendMessage")
                     .location("loc1")
                     .schedule(FaultSchedule::EveryNth(2))
                     .stage(FaultStage::After),
-                words("reset", "Requests for sendMessage of loc1", "every 2nd", "after the request is done"),
+                labels(
+                    "reset",
+                    "Requests for sendMessage of loc1",
+                    "every 2nd",
+                    "after processing (the message is stored)",
+                ),
             ),
             (
                 FaultRule::new(Fault::CLOSE).stage(FaultStage::Connect).schedule(FaultSchedule::First(3)),
-                words("close", "Connections", "the first 3", "when the connection is opened"),
+                labels("close", "Connections", "the first 3", "on connect"),
             ),
             (
                 FaultRule::sequence([Fault::UNAVAILABLE, Fault::answering(418)])
                     .method("POST")
                     .path("/a/{id}")
                     .schedule(FaultSchedule::Nth(1)),
-                words(
+                labels(
                     "unavailable, then {\"status\":418}",
                     "Requests with POST to /a/{id}",
                     "the 1st",
@@ -244,7 +268,7 @@ mod tests {
             ),
             (
                 FaultRule::sequence([Fault::UNAVAILABLE, Fault::NONE]),
-                words("unavailable, then none", "All requests", "each", "when each usually happens"),
+                labels("unavailable, then none", "All requests", "every one", "default stage of each fault"),
             ),
         ];
         for (given, expected) in cases {

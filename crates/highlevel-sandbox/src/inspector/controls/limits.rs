@@ -80,7 +80,7 @@ impl Card {
 /// The limits in a few words.
 pub(super) fn words(limit: RateLimit) -> String {
     let (burst, daily) = (thousands(limit.burst), thousands(limit.daily));
-    format!("{burst} requests in {} s, {daily} in a day", limit.interval.as_secs_f64())
+    format!("{burst} requests per {} s, {daily} per day", limit.interval.as_secs_f64())
 }
 
 /// Enforces what the form says, or nothing.
@@ -94,16 +94,16 @@ pub(super) fn change(state: &State, asked: &Asked<'_>) -> Result<(), Problem> {
     };
     let limit = RateLimit::documented()
         .window(window)
-        .burst(super::number(asked, "burst", "Burst")?)
-        .interval(Duration::from_millis(super::number(asked, "interval", "Interval")?))
-        .daily(super::number(asked, "daily", "Daily")?)
+        .burst(super::number(asked, "burst", "Burst limit")?)
+        .interval(Duration::from_millis(super::number(asked, "interval", "Window (ms)")?))
+        .daily(super::number(asked, "daily", "Daily limit")?)
         .retry_after(asked.field("retryAfter").is_some());
     state.set_rate_limit(Some(limit)).map_err(Problem::bad_request)
 }
 
 /// Counts requests of another program.
 pub(super) fn take(state: &State, asked: &Asked<'_>) -> Result<(), Problem> {
-    let requests = super::number(asked, "requests", "Requests")?;
+    let requests = super::number(asked, "requests", "Number of requests")?;
     let account = asked.field("account").unwrap_or_default();
     let account = match form_urlencoded::parse(account.as_bytes()).next() {
         Some((app_id, location_id)) => {

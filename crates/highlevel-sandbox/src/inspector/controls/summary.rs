@@ -10,8 +10,8 @@ use crate::webhook::RetrySchedule;
 
 pub(super) struct Card {
     pub(super) items: Vec<Item>,
-    /// Whether nothing was switched since the start.
-    pub(super) as_it_began: bool,
+    /// `true` if nothing differs from the state at startup.
+    pub(super) is_default: bool,
     /// How much is retained of everything that is bounded.
     pub(super) memory: Vec<Memory>,
 }
@@ -19,7 +19,7 @@ pub(super) struct Card {
 /// One part of what is retained.
 pub(super) struct Memory {
     pub(super) name: &'static str,
-    pub(super) words: String,
+    pub(super) text: String,
 }
 
 impl Memory {
@@ -29,16 +29,16 @@ impl Memory {
             let tenths = bytes / (1024 * 1024 / 10);
             format!("{}.{}", tenths / 10, tenths % 10)
         };
-        let mut words = format!(
+        let mut text = format!(
             "{} in {} of {} MiB",
             thousands(part.count),
             mebibytes(part.bytes),
             mebibytes(part.max_bytes)
         );
         if part.dropped > 0 {
-            words.extend([", ", &thousands(part.dropped), " dropped"]);
+            text.extend([", ", &thousands(part.dropped), " dropped"]);
         }
-        Self { name, words }
+        Self { name, text }
     }
 }
 
@@ -46,7 +46,7 @@ impl Memory {
 pub(super) struct Item {
     /// The card that it is about.
     pub(super) card: &'static str,
-    pub(super) words: String,
+    pub(super) text: String,
     /// Whether it was so at the start.
     pub(super) since_start: bool,
 }
@@ -54,79 +54,82 @@ pub(super) struct Item {
 impl Card {
     pub(super) fn of(state: &State) -> Self {
         let mut items = Vec::new();
-        let mut as_it_began = true;
-        let mut add = |card: &'static str, unusual: bool, since_start: bool, words: &dyn Fn() -> String| {
-            as_it_began &= since_start;
+        let mut is_default = true;
+        let mut add = |card: &'static str, unusual: bool, since_start: bool, text: &dyn Fn() -> String| {
+            is_default &= since_start;
             if unusual {
-                items.push(Item { card, words: words(), since_start });
+                items.push(Item { card, text: text(), since_start });
             }
         };
         let beginning = &state.beginning;
 
         let (ahead, speed) = (state.clock.ahead(), state.clock.speed());
-        let moved = !clock::is_machines(ahead, speed);
-        add("time", moved, !moved, &|| {
-            format!("The clock is {}, {}", clock::position(ahead), clock::pace(speed))
-        });
+        let moved = !clock::is_system(ahead, speed);
+        add("time", moved, !moved, &|| format!("Clock: {}, {}", clock::position(ahead), clock::pace(speed)));
 
         let faults = state.faults.list();
         let spent = faults.iter().filter(|fault| fault.spent).count();
         add("faults", !faults.is_empty(), faults.is_empty(), &|| match (faults.len(), spent) {
-            (1, 0) => "1 fault is in force".to_owned(),
-            (1, _) => "1 fault was in force and is spent".to_owned(),
-            (count, 0) => format!("{count} faults are in force"),
-            (count, spent) => format!("{count} faults are in force, {spent} of them spent"),
+            (1, 0) => "1 active fault".to_owned(),
+            (count, 0) => format!("{count} active faults"),
+            (1, 1) => "1 finished fault".to_owned(),
+            (count, spent) if count == spent => format!("{count} finished faults"),
+            (count, spent) => format!(
+                "{} active {}, {spent} finished",
+                count - spent,
+                if count - spent == 1 { "fault" } else { "faults" }
+            ),
         });
 
         let url = state.outbox.url();
         let same_url = url == beginning.webhook_url;
         add("webhooks", url.is_none() || !same_url, same_url, &|| match &url {
-            Some(url) => format!("Webhooks go to {url}"),
-            None => "No webhook URL is set: events of the app go nowhere".to_owned(),
+            Some(url) => format!("Webhook URL: {url}"),
+            None => "No webhook URL set: events are not sent".to_owned(),
         });
 
         let retries = state.outbox.retries();
         let (documented, same) = (retries == RetrySchedule::Documented, retries == beginning.retry_schedule);
         add("webhooks", !documented || !same, same, &|| {
-            format!("Webhooks come again: {}", webhooks::schedule_words(&retries).to_lowercase())
+            format!("Webhook retries: {}", webhooks::schedule_label(&retries).to_lowercase())
         });
 
         let hostile = state.outbox.hostilities();
         let standing = hostile.standing;
         add("webhooks", standing.is_some(), standing.is_none(), &|| {
             let mode = standing.map_or("", crate::webhook::HostileMode::description);
-            format!("Each webhook attempt is wrong on purpose: {mode}")
+            format!("All webhooks are tampered with: {mode}")
         });
         let next: u64 = hostile.next.iter().map(|(_, attempts)| u64::from(*attempts)).sum();
         add("webhooks", next > 0, next == 0, &|| match next {
-            1 => "The next webhook attempt is wrong on purpose".to_owned(),
-            next => format!("The next {next} webhook attempts are wrong on purpose"),
+            1 => "Next webhook attempt is tampered with".to_owned(),
+            next => format!("Next {next} webhook attempts are tampered with"),
         });
 
         let limit = lock(&state.limiter).limits();
         let same = limit == beginning.rate_limit;
         add("limits", limit.is_some() || !same, same, &|| match limit {
-            Some(limit) => format!("Limits are enforced: {}", limits::words(limit)),
-            None => "Limits are not enforced any more".to_owned(),
+            Some(limit) => format!("Rate limit: {}", limits::words(limit)),
+            None => "Rate limiting is off".to_owned(),
         });
 
         let settings = lock(&state.settings).clone();
         let same = settings.strictness == beginning.settings.strictness;
-        add("judging", settings.strictness != Strictness::default() || !same, same, &|| {
-            format!("Requests are judged as {}", settings.strictness)
+        add("validation", settings.strictness != Strictness::default() || !same, same, &|| {
+            format!("Validation: {}", settings.strictness)
         });
         let same = settings.success_status == beginning.settings.success_status;
-        add("judging", settings.success_status != SuccessStatus::default() || !same, same, &|| {
-            format!("Success is answered {}", settings.success_status.code().as_u16())
+        add("validation", settings.success_status != SuccessStatus::default() || !same, same, &|| {
+            format!("Success status: {}", settings.success_status.code().as_u16())
         });
         for quirk in Quirk::ALL {
             let (on, from_start) = (settings.has(quirk), beginning.settings.has(quirk));
-            add("judging", on || from_start, on == from_start, &|| {
-                if on { format!("Quirk {quirk}") } else { format!("The quirk {quirk} is off") }
+            add("validation", on || from_start, on == from_start, &|| {
+                if on { format!("Quirk: {quirk}") } else { format!("Quirk off: {quirk}") }
             });
         }
         let memory = state.retained().parts().map(Memory::of).into();
-        Self { items, as_it_began, memory }
+        Self { items, is_default, memory }
     }
 }
 

@@ -11,8 +11,8 @@ use crate::webhook::{HostileMode, Hostilities, RetryKind, RetrySchedule, Webhook
 pub(super) struct Card {
     pub(super) url: String,
     pub(super) schedules: Vec<Choice>,
-    /// The waits of a schedule of one's own, in seconds.
-    pub(super) waits: String,
+    /// The delays of a custom schedule, in seconds.
+    pub(super) delays: String,
     pub(super) standing: Option<HostileMode>,
     pub(super) next: Vec<(HostileMode, u32)>,
     pub(super) modes: Vec<Choice>,
@@ -31,7 +31,7 @@ impl Card {
         Self {
             url: state.outbox.url().unwrap_or_default(),
             schedules: schedules(&retries),
-            waits: waits_text(&retries),
+            delays: delays_text(&retries),
             standing,
             next: next.into_iter().collect(),
             modes: modes.into(),
@@ -42,23 +42,23 @@ impl Card {
 
 fn schedules(now: &RetrySchedule) -> Vec<Choice> {
     let choice = |kind: RetryKind| {
-        let words = kind.fixed().as_ref().map_or_else(|| "Your own waits".to_owned(), schedule_words);
-        Choice::new(kind.as_str(), words, kind == now.kind())
+        let label = kind.fixed().as_ref().map_or_else(|| "Custom delays".to_owned(), schedule_label);
+        Choice::new(kind.as_str(), label, kind == now.kind())
     };
     RetryKind::ALL.map(choice).into()
 }
 
-pub(super) fn schedule_words(schedule: &RetrySchedule) -> String {
+pub(super) fn schedule_label(schedule: &RetrySchedule) -> String {
     match schedule {
-        RetrySchedule::Documented => "As documented: 12 times, after 1 s, 2 s, 4 s … 2,048 s".to_owned(),
-        RetrySchedule::OnlyOn429 => "Only on 429: 6 times, ten minutes apart".to_owned(),
+        RetrySchedule::Documented => "Documented: 12 retries, 1 s to 2,048 s (exponential)".to_owned(),
+        RetrySchedule::OnlyOn429 => "Only on 429: 6 retries, 10 min apart".to_owned(),
         RetrySchedule::None => "Never".to_owned(),
         RetrySchedule::Custom(waits) if waits.is_empty() => "Never".to_owned(),
-        custom @ RetrySchedule::Custom(_) => format!("After {} seconds", waits_text(custom)),
+        custom @ RetrySchedule::Custom(_) => format!("After {} s", delays_text(custom)),
     }
 }
 
-fn waits_text(schedule: &RetrySchedule) -> String {
+fn delays_text(schedule: &RetrySchedule) -> String {
     let RetrySchedule::Custom(waits) = schedule else { return String::new() };
     waits.iter().map(|wait| wait.as_secs_f64().to_string()).collect::<Vec<_>>().join(", ")
 }
@@ -75,52 +75,52 @@ pub(super) fn set_retries(state: &State, asked: &Asked<'_>) -> Result<(), Proble
     let kind: RetryKind = name.parse().map_err(Problem::bad_request)?;
     let schedule = match kind.fixed() {
         Some(schedule) => schedule,
-        None => RetrySchedule::custom(waits(&asked.field("waits").unwrap_or_default())?)
-            .map_err(|words| Problem::bad_request(format!("Waits: {words}")))?,
+        None => RetrySchedule::custom(delays(&asked.field("delays").unwrap_or_default())?)
+            .map_err(|error| Problem::bad_request(format!("Retry delays: {error}")))?,
     };
     state.set_retry_schedule(schedule);
     Ok(())
 }
 
 /// Seconds, set apart by commas or spaces.
-fn waits(text: &str) -> Result<Vec<Duration>, Problem> {
+fn delays(text: &str) -> Result<Vec<Duration>, Problem> {
     let parts = text.split([',', ' ', '\n', '\t', '\r']).filter(|part| !part.is_empty());
     let waits: Result<Vec<Duration>, Problem> = parts
         .map(|part| {
             let wait = part.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
             wait.ok_or_else(|| {
                 Problem::bad_request(format!(
-                    "Waits: \"{part}\" is no number of seconds; write them like 1, 5, 30"
+                    "Retry delays: \"{part}\" is not a number of seconds; for example 1, 5, 30"
                 ))
             })
         })
         .collect();
     match waits {
         Ok(waits) if waits.is_empty() => Err(Problem::bad_request(
-            "Waits: say after how many seconds each, like 1, 5, 30; for none choose Never",
+            "Retry delays are required, for example 1, 5, 30; for no retries select Never",
         )),
         waits => waits,
     }
 }
 
 /// Makes attempts wrong: from now on, or the next ones, or none any more.
-pub(super) fn set_hostile(state: &State, asked: &Asked<'_>) -> Result<(), Problem> {
+pub(super) fn set_tampering(state: &State, asked: &Asked<'_>) -> Result<(), Problem> {
     let how = asked.field("how").unwrap_or_default();
     if how == "off" {
         state.change_hostilities(|hostilities| *hostilities = Hostilities::default());
         return Ok(());
     }
     let Some(mode) = asked.field("mode") else {
-        return Err(Problem::bad_request("Wrong in this way: choose one"));
+        return Err(Problem::bad_request("select a mode"));
     };
     let mode: HostileMode = mode.parse().map_err(Problem::bad_request)?;
     if how == "standing" {
         state.change_hostilities(|hostilities| hostilities.standing = Some(mode));
         return Ok(());
     }
-    let attempts: u32 = super::number(asked, "attempts", "Attempts")?;
+    let attempts: u32 = super::number(asked, "attempts", "N")?;
     if attempts == 0 {
-        return Err(Problem::bad_request("Attempts: at least 1"));
+        return Err(Problem::bad_request("N must be at least 1"));
     }
     state.change_hostilities(|hostilities| hostilities.next.push_back((mode, attempts)));
     Ok(())
@@ -136,7 +136,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn waits_are_seconds() {
+    fn retry_delays_are_parsed_as_seconds() {
         let cases = [
             ("1, 5,30", Some("1, 5, 30")),
             ("0.25 0", Some("0.25, 0")),
@@ -148,7 +148,7 @@ mod tests {
             ("NaN", None),
         ];
         for (text, expected) in cases {
-            let read = waits(text).ok().map(|waits| waits_text(&RetrySchedule::Custom(waits)));
+            let read = delays(text).ok().map(|delays| delays_text(&RetrySchedule::Custom(delays)));
             assert_eq!(read.as_deref(), expected, "{text}");
         }
     }

@@ -177,8 +177,8 @@ impl Bubble {
         self.channel == "InternalComment"
     }
 
-    /// Whether the outcome of the call says the status already.
-    pub(super) fn is_said(&self) -> bool {
+    /// Returns `true` if the outcome of the call already shows the status.
+    pub(super) fn repeats_status(&self) -> bool {
         self.call.as_ref().is_some_and(|call| call.outcome == self.status)
     }
 }

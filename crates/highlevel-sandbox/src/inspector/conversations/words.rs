@@ -43,7 +43,7 @@ pub(super) fn line(message: &Message) -> String {
         (Some(only), 1) => Attachment::of(only).name,
         (Some(_), count) => format!("{count} attachments"),
         (None, _) if message.field("html").is_some() => "HTML".to_owned(),
-        (None, _) => "no text".to_owned(),
+        (None, _) => "(no text)".to_owned(),
     });
     if is_voicemail(&message.channel) { format!("Voicemail: {said}") } else { said }
 }
@@ -72,11 +72,16 @@ pub(super) fn call_title(message: &Message) -> String {
     if is_voicemail(&message.channel) {
         return "Voicemail".to_owned();
     }
-    let way = match message.direction {
-        Direction::Inbound => "incoming",
-        Direction::Outbound => "outgoing",
+    let direction = match message.direction {
+        Direction::Inbound => "Incoming",
+        Direction::Outbound => "Outgoing",
     };
-    format!("{}, {way}", call_kind(&message.channel))
+    let kind = match message.channel.as_str() {
+        "IVR_Call" => "IVR call",
+        "Campaign_Call" => "campaign call",
+        _ => "call",
+    };
+    format!("{direction} {kind}")
 }
 
 /// How a call went.
@@ -84,7 +89,6 @@ pub(super) fn outcome(message: &Message) -> &str {
     let said = message.call_status.as_deref();
     match said.or_else(|| message.request.pointer("/call/status")?.as_str()).unwrap_or(&message.status) {
         "no-answer" => "no answer",
-        "voicemail" => "reached voicemail",
         other => other,
     }
 }
@@ -102,8 +106,7 @@ pub(super) fn duration(seconds: u64) -> String {
 
 /// What [`duration`] writes, or a number of seconds.
 pub(super) fn seconds(text: &str) -> Result<u64, String> {
-    let wrong =
-        || format!("the duration is {text:?}, and has to be seconds, or minutes and seconds as in 1:30");
+    let wrong = || format!("duration {text:?} is invalid; enter seconds or mm:ss, for example 1:30");
     let parts: Vec<&str> = text.trim().split(':').collect();
     if parts.len() > 3 {
         return Err(wrong());
@@ -200,16 +203,16 @@ mod tests {
         let call = |status: &str, seconds: u64| json!({ "call": { "status": status, "duration": seconds } });
         let cases = [
             ("SMS", None, json!({ "message": "one\ntwo\u{2028} three" }), "one two three"),
-            ("SMS", None, json!({ "message": "  " }), "no text"),
+            ("SMS", None, json!({ "message": "  " }), "(no text)"),
             ("SMS", None, json!({ "attachments": ["https://a.example/b/c.png?d"] }), "c.png"),
             ("SMS", None, json!({ "attachments": ["x", "y"] }), "2 attachments"),
-            ("SMS", None, json!({ "message": 5, "attachments": "x" }), "no text"),
+            ("SMS", None, json!({ "message": 5, "attachments": "x" }), "(no text)"),
             ("Email", None, json!({ "subject": "Tonight", "message": "At eight" }), "Tonight"),
             ("Email", None, json!({ "message": "At eight" }), "At eight"),
             ("Email", None, json!({ "html": "<p>At eight</p>" }), "HTML"),
             ("Call", Some("completed"), call("completed", 60), "Call, completed, 1:00"),
             ("Call", Some("no-answer"), call("no-answer", 0), "Call, no answer"),
-            ("IVR_Call", None, call("voicemail", 3_725), "IVR call, reached voicemail, 1:02:05"),
+            ("IVR_Call", None, call("voicemail", 3_725), "IVR call, voicemail, 1:02:05"),
             ("Campaign_Call", None, json!({}), "Campaign call, delivered"),
             (
                 "Campaign_VoiceMail",
@@ -231,7 +234,7 @@ mod tests {
             assert_eq!(seconds(&number.to_string()), Ok(number));
         }
         for wrong in ["", "a", "-1", "1:", "1:2:3:4", "1.5", "9999999", "+3"] {
-            assert!(seconds(wrong).unwrap_err().contains("as in 1:30"), "{wrong}");
+            assert!(seconds(wrong).unwrap_err().contains("for example 1:30"), "{wrong}");
         }
     }
 

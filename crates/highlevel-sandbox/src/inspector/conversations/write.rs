@@ -29,7 +29,7 @@ pub(super) struct Group {
 }
 
 /// The sorts of channels, in the order in which they are offered.
-const SORTS: [&str; 6] = ["Text", "Email", "Phone", "Social media", "Chat on a page", "Other"];
+const SORTS: [&str; 6] = ["Text", "Email", "Phone", "Social media", "Web chat", "Other"];
 
 impl Composer {
     pub(super) fn new(state: &State, world: &World, contact: &Contact) -> Self {
@@ -61,7 +61,7 @@ fn sort(channel: &str) -> &'static str {
         _ if is_email(channel) => "Email",
         _ if is_phone(channel) => "Phone",
         "FB" | "IG" | "GMB" | "TIKTOK" => "Social media",
-        "WebChat" | "Live_Chat" | "ALL_IN_ONE_CHAT" => "Chat on a page",
+        "WebChat" | "Live_Chat" | "ALL_IN_ONE_CHAT" => "Web chat",
         _ => "Other",
     }
 }
@@ -99,8 +99,7 @@ fn call(asked: &Asked<'_>, contact: &str, as_location: bool) -> Result<Simulated
     if let Some(seconds) = seconds(asked)? {
         call["durationSeconds"] = json!(seconds);
     }
-    serde_json::from_value(call)
-        .map_err(|error| Problem::bad_request(format!("the call cannot be made: {error}")))
+    serde_json::from_value(call).map_err(|error| Problem::bad_request(format!("invalid call: {error}")))
 }
 
 /// The request that a program would make.
@@ -110,7 +109,7 @@ fn fields(asked: &Asked<'_>, contact: &str, channel: &str) -> Result<Map<String,
     let text = asked.field("text").map(|text| text.replace("\r\n", "\n"));
     let html = asked.field("html").filter(|_| is_email(channel));
     if text.is_none() && html.is_none() && attachments.is_empty() && !is_phone(channel) {
-        return Err(Problem::bad_request("there is nothing to send: write a text, or name an attachment"));
+        return Err(Problem::bad_request("nothing to send; enter a message or add an attachment"));
     }
     let mut fields =
         Map::from_iter([("type".to_owned(), json!(channel)), ("contactId".to_owned(), json!(contact))]);
@@ -123,7 +122,7 @@ fn fields(asked: &Asked<'_>, contact: &str, channel: &str) -> Result<Map<String,
     if is_call(channel) {
         let outcome = json!(asked.field("outcome").unwrap_or_else(|| "answered".to_owned()));
         let outcome: CallOutcome = serde_json::from_value(outcome)
-            .map_err(|error| Problem::bad_request(format!("the call cannot be made: {error}")))?;
+            .map_err(|error| Problem::bad_request(format!("invalid call: {error}")))?;
         set(
             "call",
             Some(json!({ "status": outcome.call_status(), "duration": seconds(asked)?.unwrap_or_default() })),
@@ -147,9 +146,7 @@ fn lines(asked: &Asked<'_>, field: &str) -> impl Iterator<Item = String> {
 /// Moves the status of a message on.
 pub(super) fn status(state: &State, asked: &Asked<'_>) -> Result<Answer, Problem> {
     let id = asked.parameter(0);
-    let word = asked
-        .field("status")
-        .ok_or_else(|| Problem::bad_request("status is missing: which one is it to have?"))?;
+    let word = asked.field("status").ok_or_else(|| Problem::bad_request("status is required"))?;
     let is_call = state.world().message(id).is_some_and(|message| is_call(&message.channel));
     let mut update = if is_call { StatusUpdate::call(word) } else { StatusUpdate::new(word) };
     if let Some(reason) = asked.field("reason").filter(|_| update.status.as_deref() == Some("failed")) {
@@ -166,8 +163,8 @@ pub(super) fn add_contact(state: &State, asked: &Asked<'_>) -> Result<Answer, Pr
     // A browser leaves these out of an address, however they are written.
     if id == "." || id == ".." {
         return Err(Problem::bad_request(format!(
-            "{id:?} cannot be the id of a contact, for a browser takes it for a folder; choose another one, or leave the \
-             field empty"
+            "contact ID {id:?} is invalid because browsers remove it from URLs; choose another one or leave the field \
+             empty"
         )));
     }
     let location = field("location").unwrap_or_else(|| state.account.location_id.clone());
@@ -181,7 +178,7 @@ pub(super) fn add_contact(state: &State, asked: &Asked<'_>) -> Result<Answer, Pr
     if world.contact(&id).is_some() {
         return Err(Problem {
             status: StatusCode::CONFLICT,
-            message: format!("there is a contact {id} already"),
+            message: format!("contact ID {id} already exists"),
         });
     }
     state

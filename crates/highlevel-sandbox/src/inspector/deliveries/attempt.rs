@@ -14,11 +14,11 @@ const MOST_DIFFERENT: usize = 8 * 1_024;
 pub(super) struct Attempt<'a> {
     pub(super) number: u32,
     pub(super) cause: AttemptCause,
-    pub(super) hostile: Option<HostileMode>,
+    pub(super) tamper_mode: Option<HostileMode>,
     pub(super) started: Time,
     pub(super) latency: String,
-    pub(super) answer: Option<AnswerShown<'a>>,
-    /// Why there was no answer.
+    pub(super) response: Option<Response<'a>>,
+    /// The reason why there was no response.
     pub(super) reason: Option<&'a str>,
     pub(super) next: Option<Time>,
     pub(super) signature: Option<Signature<'a>>,
@@ -29,8 +29,8 @@ pub(super) struct Attempt<'a> {
     pub(super) length: usize,
 }
 
-/// What a receiver answered.
-pub(super) struct AnswerShown<'a> {
+/// The response of the receiver.
+pub(super) struct Response<'a> {
     pub(super) status: u16,
     pub(super) headers: &'a [(String, String)],
     pub(super) body: Shown<'a>,
@@ -48,7 +48,7 @@ pub(super) struct SigningKey {
     pub(super) standing: KeyStanding,
     pub(super) public_key: Option<String>,
     /// Whether the signature is the key's for the bytes that were sent, if the key is remembered.
-    pub(super) holds: Option<bool>,
+    pub(super) is_valid: Option<bool>,
 }
 
 /// Where two texts differ.
@@ -70,19 +70,19 @@ impl<'a> Attempt<'a> {
         keyring: &Keyring,
         keys: &[WebhookKey],
     ) -> Self {
-        let (answer, reason) = match &attempt.outcome {
+        let (response, reason) = match &attempt.outcome {
             DeliveryOutcome::Answered { status, headers, body } => {
-                (Some(AnswerShown { status: *status, headers, body: Shown::of(body, &[]) }), None)
+                (Some(Response { status: *status, headers, body: Shown::of(body, &[]) }), None)
             }
             DeliveryOutcome::Failed { reason } => (None, Some(reason.as_str())),
         };
         Self {
             number: attempt.number,
             cause: attempt.cause,
-            hostile: attempt.hostile,
+            tamper_mode: attempt.hostile,
             started: attempt.started_at.clone().into(),
             latency: format::took(attempt.latency),
-            answer,
+            response,
             reason,
             next: attempt.next_attempt_at.clone().map(Time::from),
             signature: Signature::of(attempt, keyring, keys),
@@ -95,12 +95,14 @@ impl<'a> Attempt<'a> {
 
     /// Whether it was answered with a 2xx.
     pub(super) fn is_taken(&self) -> bool {
-        self.answer.as_ref().is_some_and(|answer| (200..300).contains(&answer.status))
+        self.response.as_ref().is_some_and(|response| (200..300).contains(&response.status))
     }
 
     /// What came of it, in a word or two.
     pub(super) fn result(&self) -> String {
-        self.answer.as_ref().map_or_else(|| "no answer".to_owned(), |answer| answer.status.to_string())
+        self.response
+            .as_ref()
+            .map_or_else(|| "no response".to_owned(), |response| response.status.to_string())
     }
 }
 
@@ -110,7 +112,7 @@ impl<'a> Signature<'a> {
         let key = attempt.key_id.clone().map(|id| SigningKey {
             standing: keyring.standing(&id),
             public_key: keys.iter().find(|key| key.id == id).map(|key| key.public_key.clone()),
-            holds: keyring.made(&id, value, &attempt.body),
+            is_valid: keyring.made(&id, value, &attempt.body),
             id,
         });
         Some(Self { header, key })
@@ -118,14 +120,14 @@ impl<'a> Signature<'a> {
 }
 
 impl SigningKey {
-    /// What the key is, for people.
-    pub(super) fn words(&self) -> &'static str {
+    /// A description of the key.
+    pub(super) fn label(&self) -> &'static str {
         match self.standing {
             KeyStanding::Current => "the current key",
             KeyStanding::Retired => "a retired key",
-            KeyStanding::NeverPublished => "a key that was never published",
-            KeyStanding::Rsa => "the RSA test key of the older header",
-            KeyStanding::Forgotten => "a key that was retired so long ago that it is forgotten",
+            KeyStanding::NeverPublished => "an unknown key (never published)",
+            KeyStanding::Rsa => "the RSA test key of the legacy header",
+            KeyStanding::Forgotten => "a retired key that is no longer stored",
         }
     }
 }

@@ -7,17 +7,17 @@ use crate::inspector::format::{self, Time};
 /// A time to come. The script of the page counts down in the same words.
 pub(super) struct Next {
     pub(super) at: Time,
-    pub(super) words: String,
+    pub(super) countdown: String,
 }
 
 impl Next {
     pub(super) fn new(at: String, remaining: TimeDelta) -> Self {
-        Self { at: at.into(), words: words(remaining) }
+        Self { at: at.into(), countdown: countdown(remaining) }
     }
 }
 
 /// The two largest units, the seconds rounded up.
-fn words(remaining: TimeDelta) -> String {
+fn countdown(remaining: TimeDelta) -> String {
     let seconds = (remaining + TimeDelta::milliseconds(999)).num_seconds();
     if seconds <= 0 {
         return "now".to_owned();
@@ -44,7 +44,7 @@ mod tests {
             (90_000_000, "in 1 d 1 h"),
         ];
         for (milliseconds, expected) in cases {
-            assert_eq!(words(TimeDelta::milliseconds(milliseconds)), expected, "{milliseconds}");
+            assert_eq!(countdown(TimeDelta::milliseconds(milliseconds)), expected, "{milliseconds}");
         }
     }
 }

@@ -23,15 +23,16 @@ pub(super) struct Row {
     pub(super) event: String,
     pub(super) badge: Badge,
     /// Of the last attempt.
-    pub(super) hostile: Option<&'static str>,
+    pub(super) tamper_mode: Option<&'static str>,
     /// Host and path.
     pub(super) target: String,
-    /// The beginning of what the message says.
-    pub(super) says: String,
-    /// How many have ended, and how many are in line or under way.
+    /// The beginning of the message text.
+    pub(super) preview: String,
+    /// The number of completed attempts.
     pub(super) attempts: u32,
-    pub(super) under_way: u32,
-    /// The status of the last answer, or why there was none.
+    /// The number of attempts in progress or queued.
+    pub(super) in_progress: u32,
+    /// The status of the last response, or the reason why there was none.
     pub(super) status: Option<u16>,
     pub(super) reason: Option<String>,
     pub(super) at: Time,
@@ -41,19 +42,19 @@ pub(super) struct Row {
 
 /// The state of a delivery, for people.
 pub(super) struct Badge {
-    pub(super) word: &'static str,
+    pub(super) label: &'static str,
     /// Of the style sheet.
     pub(super) class: &'static str,
 }
 
 impl Badge {
     pub(super) fn of(state: DeliveryState) -> Self {
-        let (word, class) = match state {
+        let (label, class) = match state {
             DeliveryState::Pending => ("pending", "is-warn"),
             DeliveryState::Delivered => ("delivered", "is-good"),
-            DeliveryState::GivenUp => ("given up", "is-bad"),
+            DeliveryState::GivenUp => ("failed", "is-bad"),
         };
-        Self { word, class }
+        Self { label, class }
     }
 }
 
@@ -69,11 +70,11 @@ impl Row {
             link,
             event: summary.event.name.clone(),
             badge: Badge::of(summary.state),
-            hostile: last.and_then(|attempt| attempt.hostile).map(HostileMode::as_str),
+            tamper_mode: last.and_then(|attempt| attempt.hostile).map(HostileMode::as_str),
             target: target(&summary.event.url).to_owned(),
-            says: says(&summary.event.body),
+            preview: preview(&summary.event.body),
             attempts: summary.ended,
-            under_way: summary.open,
+            in_progress: summary.open,
             status: last.and_then(DeliveryAttempt::status),
             reason,
             at: time_text(summary.created_at).into(),
@@ -90,7 +91,7 @@ fn target(url: &str) -> &str {
 }
 
 /// What a payload has of what somebody wrote, its beginning.
-fn says(payload: &[u8]) -> String {
+fn preview(payload: &[u8]) -> String {
     let words: Words = serde_json::from_slice(payload).unwrap_or_default();
     let words = [&words.subject, &words.body, &words.message].into_iter().find_map(Value::as_str);
     format::start(words.unwrap_or_default(), MOST_SAID)
@@ -156,8 +157,8 @@ impl<'a> Wanted<'a> {
         let answer = summary
             .last
             .as_ref()
-            .map(|last| last.status().map_or_else(|| "no answer".to_owned(), |status| status.to_string()));
-        [summary.state.as_str(), Badge::of(summary.state).word]
+            .map(|last| last.status().map_or_else(|| "no response".to_owned(), |status| status.to_string()));
+        [summary.state.as_str(), Badge::of(summary.state).label]
             .into_iter()
             .chain(answer.as_deref())
             .any(|status| self.filter.has_status(status))
@@ -304,14 +305,14 @@ mod tests {
         let cases = [
             (Pending, None, "pending", false),
             (Pending, Some(answered(500)), "pending 500 5xx 5", true),
-            (Pending, Some(failed), "pending no+answer", true),
+            (Pending, Some(failed), "pending no+response", true),
             (Delivered, Some(answered(204)), "delivered 2xx 204", false),
             (Delivered, Some(answered(401)), "delivered 4xx 401", true),
-            (GivenUp, Some(answered(302)), "givenUp given+up 3xx 302", true),
+            (GivenUp, Some(answered(302)), "givenUp failed 3xx 302", true),
             // Its attempts are forgotten.
-            (GivenUp, None, "givenUp given+up", true),
+            (GivenUp, None, "givenUp failed", true),
         ];
-        let all = "pending delivered givenUp given+up no+answer 2xx 3xx 4xx 5xx 5 204 302 401 500";
+        let all = "pending delivered givenUp failed no+response 2xx 3xx 4xx 5xx 5 204 302 401 500";
         for (state, outcome, statuses, failure) in cases {
             let summary = summary(state, outcome, "{}");
             let found: Vec<&str> =
@@ -334,7 +335,7 @@ mod tests {
             ("no JSON", ""),
         ];
         for (payload, expected) in cases {
-            assert_eq!(says(payload.as_bytes()), expected);
+            assert_eq!(preview(payload.as_bytes()), expected);
         }
         assert_eq!(target("http://127.0.0.1:3000/hooks?a=1"), "127.0.0.1:3000/hooks");
     }

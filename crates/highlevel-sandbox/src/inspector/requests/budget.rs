@@ -9,7 +9,7 @@ pub(super) struct Meter {
     pub(super) name: &'static str,
     pub(super) left: u64,
     pub(super) limit: u64,
-    /// For a person: `97 of 100 left, in 10 s`.
+    /// For a person: `97 of 100 left per 10 s`.
     pub(super) text: String,
 }
 
@@ -33,8 +33,8 @@ pub(super) fn meters(request: &RecordedRequest) -> Vec<Meter> {
         let text = format!("{} of {} left{when}", format::thousands(left), format::thousands(limit));
         Some(Meter { name, left, limit, text })
     };
-    let interval = number("x-ratelimit-interval-milliseconds").map(|length| format!(", in {}", span(length)));
-    let reset = number("x-ratelimit-daily-reset").map(|length| format!(", all of it in {}", span(length)));
+    let interval = number("x-ratelimit-interval-milliseconds").map(|length| format!(" per {}", span(length)));
+    let reset = number("x-ratelimit-daily-reset").map(|length| format!(", resets in {}", span(length)));
     let burst = meter("Burst", "x-ratelimit-max", "x-ratelimit-remaining", interval.unwrap_or_default());
     let daily =
         meter("Day", "x-ratelimit-limit-daily", "x-ratelimit-daily-remaining", reset.unwrap_or_default());
@@ -74,8 +74,8 @@ mod tests {
         let found: Vec<_> =
             found.iter().map(|each| (each.name, each.left, each.limit, each.text.as_str())).collect();
         let expected = [
-            ("Burst", 97, 100, "97 of 100 left, in 10 s"),
-            ("Day", 199_997, 200_000, "199,997 of 200,000 left, all of it in 1 h 30 min"),
+            ("Burst", 97, 100, "97 of 100 left per 10 s"),
+            ("Day", 199_997, 200_000, "199,997 of 200,000 left, resets in 1 h 30 min"),
         ];
         assert_eq!(found, expected);
         assert_eq!(meters(&RecordedRequest::default()), []);

@@ -117,14 +117,22 @@ impl<'r> Detail<'r> {
         }
     }
 
-    /// What is wrong with the body.
-    pub(super) fn faults(&self) -> impl Iterator<Item = &Mark> {
-        self.marks.iter().filter(|mark| mark.is_fault)
+    pub(super) fn errors(&self) -> impl Iterator<Item = &Mark> {
+        self.marks.iter().filter(|mark| mark.is_error)
     }
 
-    /// What is only remarkable.
-    pub(super) fn remarks(&self) -> impl Iterator<Item = &Mark> {
-        self.marks.iter().filter(|mark| !mark.is_fault)
+    pub(super) fn warnings(&self) -> impl Iterator<Item = &Mark> {
+        self.marks.iter().filter(|mark| !mark.is_error)
+    }
+
+    /// The number of errors, including those that are not listed.
+    pub(super) fn error_count(&self) -> usize {
+        remarks::error_count(self.request)
+    }
+
+    /// The number of warnings, including those that are not listed.
+    pub(super) fn warning_count(&self) -> usize {
+        remarks::warning_count(self.request)
     }
 }
 
@@ -186,7 +194,7 @@ fn contact_of(state: &State, request: &RecordedRequest) -> Option<String> {
 pub(super) fn file(request: &RecordedRequest, which: &str) -> (String, Vec<u8>) {
     let name = curl::file_name(request);
     match which {
-        "answer" => (name.replace("request-", "answer-"), request.answer.clone()),
+        "response" => (name.replace("request-", "response-"), request.answer.clone()),
         _ => (name, request.body.clone()),
     }
 }

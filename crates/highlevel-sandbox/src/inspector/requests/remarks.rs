@@ -17,9 +17,9 @@ pub(super) fn marks(request: &RecordedRequest) -> Vec<Mark> {
         // Where it is can be seen.
         let text = violation.message.strip_suffix(&format!(" (at {end})")).unwrap_or(&violation.message);
         Mark {
-            id: format!("fault-{}", place + 1),
+            id: format!("error-{}", place + 1),
             pointer: violation.pointer.clone(),
-            is_fault: true,
+            is_error: true,
             name: violation.keyword.clone(),
             text: start(text, LONGEST),
         }
@@ -28,33 +28,46 @@ pub(super) fn marks(request: &RecordedRequest) -> Vec<Mark> {
         let rule = Rule::all().iter().find(|rule| rule.name == *name)?;
         Some((
             format!("/{}", rule.field),
-            "tolerated",
-            format!("{} by the documentation. Accepted all the same: {}", rule.documented, rule.lenient),
+            "lenient",
+            format!(
+                "{} according to the documentation, but accepted in lenient mode: {}",
+                rule.documented, rule.lenient
+            ),
         ))
     });
     let unknown = request.unknown_fields.iter().map(|pointer| {
         (
             pointer.clone(),
             "unknown field",
-            "the specification does not have it, so it may do nothing".to_owned(),
+            "not in the API specification; the live API may ignore it".to_owned(),
         )
     });
     let remarks =
         tolerated.chain(unknown).take(MOST).enumerate().map(|(place, (pointer, name, text))| Mark {
-            id: format!("remark-{}", place + 1),
+            id: format!("warning-{}", place + 1),
             pointer,
-            is_fault: false,
+            is_error: false,
             name: name.to_owned(),
             text: text.replace('`', ""),
         });
     faults.chain(remarks).collect()
 }
 
-/// How many there are besides those that are shown.
+/// The number of annotations that are not shown.
 pub(super) fn more(request: &RecordedRequest) -> usize {
     let remarks = request.tolerated.len() + request.unknown_fields.len();
     let more = request.more_violations + request.more_unknown_fields;
     request.violations.len().saturating_sub(MOST) + remarks.saturating_sub(MOST) + more
+}
+
+/// The number of violations of the API specification.
+pub(super) fn error_count(request: &RecordedRequest) -> usize {
+    request.violations.len() + request.more_violations
+}
+
+/// The number of deviations from the API specification that were accepted.
+pub(super) fn warning_count(request: &RecordedRequest) -> usize {
+    request.tolerated.len() + request.unknown_fields.len() + request.more_unknown_fields
 }
 
 /// A word beside a request.
@@ -70,7 +83,7 @@ pub(super) fn badges(request: &RecordedRequest, stored: u64) -> Vec<Badge> {
     let mut badges = Vec::new();
     let mut add = |class, text| badges.push(Badge { class, text });
     if is_sent_twice(request, stored) {
-        add("is-bad", if stored == 2 { "sent twice".to_owned() } else { format!("sent {stored} times") });
+        add("is-bad", format!("duplicate ×{stored}"));
     }
     if let Some(fault) = &request.fault {
         add(if request.broken { "is-bad" } else { "is-warn" }, format!("fault: {}", start(fault, LONGEST)));
@@ -79,7 +92,7 @@ pub(super) fn badges(request: &RecordedRequest, stored: u64) -> Vec<Badge> {
         add("is-warn", format!("quirk: {quirk}"));
     }
     if !request.tolerated.is_empty() {
-        add("", "tolerated".to_owned());
+        add("", "lenient".to_owned());
     }
     match request.unknown_fields.len() + request.more_unknown_fields {
         0 => {}
@@ -113,15 +126,15 @@ mod tests {
         let marks = marks(&request);
         let found: Vec<_> = marks
             .iter()
-            .filter(|mark| mark.pointer != "/status" || !mark.is_fault)
-            .map(|mark| (mark.id.as_str(), mark.pointer.as_str(), mark.is_fault))
+            .filter(|mark| mark.pointer != "/status" || !mark.is_error)
+            .map(|mark| (mark.id.as_str(), mark.pointer.as_str(), mark.is_error))
             .collect();
         let expected = [
-            ("fault-1", "/attachments/1", true),
-            ("fault-2", "/contactId", true),
-            ("fault-4", "/type", true),
-            ("remark-1", "/status", false),
-            ("remark-2", "/mesage", false),
+            ("error-1", "/attachments/1", true),
+            ("error-2", "/contactId", true),
+            ("error-4", "/type", true),
+            ("warning-1", "/status", false),
+            ("warning-2", "/mesage", false),
         ];
         assert_eq!(found, expected);
         assert_eq!(marks[1].text, "contactId must be a string, found the number 5");
@@ -165,15 +178,15 @@ mod tests {
         };
         let cases = [
             (&stored, 1, vec![]),
-            (&stored, 2, vec![("is-bad", "sent twice")]),
-            (&stored, 3, vec![("is-bad", "sent 3 times")]),
+            (&stored, 2, vec![("is-bad", "duplicate ×2")]),
+            (&stored, 3, vec![("is-bad", "duplicate ×3")]),
             (
                 &odd,
                 2,
                 vec![
                     ("is-bad", "fault: reset"),
                     ("is-warn", "quirk: empty-success"),
-                    ("", "tolerated"),
+                    ("", "lenient"),
                     ("", "2 unknown fields"),
                 ],
             ),

@@ -46,7 +46,7 @@ async fn with_an_admin_token_one_signs_in() {
         let refused = sign_in(&sandbox, wrong, UI).await;
         assert_eq!(refused.status, 401, "{wrong}");
         assert_eq!(refused.header("set-cookie"), "", "{wrong}");
-        let is_said = refused.body.contains("This is not the admin token");
+        let is_said = refused.body.contains("Incorrect admin token.");
         assert_eq!(is_said, !wrong.trim().is_empty(), "{wrong}");
         assert!(!refused.body.contains(SECRET));
     }
