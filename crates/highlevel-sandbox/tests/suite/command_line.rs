@@ -151,7 +151,10 @@ fn errors_of_commands_name_the_fix() {
             &["the admin token cannot be read from /nowhere: No such file"],
         ),
         (&["--address", &occupied], &["cannot listen on 127.0.0.1:", "help: another program", "127.0.0.1:0"]),
-        (&["--webhook-url", "https://a.example"], &["speaks no TLS", "http://127.0.0.1:3000/webhooks"]),
+        (
+            &["--webhook-url", "https://a.example"],
+            &["https is not supported", "http://127.0.0.1:3000/webhooks"],
+        ),
         (&["--seed", "/nowhere"], &["/nowhere: No such file"]),
         (&["--seed", seed.to_str().unwrap()], &["seed.yaml: the seed cannot be read", "colour"]),
         (&["--state", foreign.to_str().unwrap()], &["notes.txt is not a state file of the sandbox"]),
