@@ -1,0 +1,20 @@
+//! Tokens, rate limits, an outbox and an inbox for HighLevel (GoHighLevel) that several machines share, on PostgreSQL.
+//!
+//! HighLevel has no idempotency key, so a queue that repeats what it cannot account for sends messages twice. This one
+//! commits a message as `sending` before the first byte, and only proof that the attempt was not done leads back to
+//! `pending`. An unknown outcome is compared with the messages that HighLevel reports, and is otherwise decided by a person.
+
+mod database;
+mod error;
+mod fence;
+pub mod limiter;
+pub mod outbox;
+mod schema;
+mod sync;
+mod worker;
+
+pub use database::{Database, DatabaseBuilder};
+pub use error::{Error, ErrorKind, Result};
+pub use limiter::{Limits, SharedRateLimiter};
+pub use outbox::{Enqueued, Outbox, OutboxId, OutboxTransaction, Outgoing, OutgoingRequest};
+pub use schema::{Migration, migration_sql, migrations};

@@ -1,0 +1,128 @@
+//! Claims messages, and gives back those whose claim was committed without the response being received.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use highlevel::limit::Expiry;
+use serde_json::{Value, json};
+use tokio_postgres::Row;
+use tokio_postgres::types::Type;
+use uuid::Uuid;
+
+use super::begun::Begun;
+use super::settle::as_float;
+use crate::database::Database;
+use crate::error::{Error, Result};
+
+/// Arrivals that are staged at a time.
+const STAGED_AT_ONCE: i32 = 2_000;
+
+/// A message that is committed as `sending`.
+#[derive(Debug)]
+pub(crate) struct Claimed {
+    pub(crate) id: i64,
+    pub(crate) location: String,
+    pub(crate) attempt: i32,
+    pub(crate) operation: String,
+    pub(crate) request: Value,
+    pub(crate) trace: Option<String>,
+    /// The time before which it has to be sent.
+    pub(crate) expiry: Expiry,
+}
+
+/// What a sender claims.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ClaimSettings {
+    pub(crate) sender: Uuid,
+    pub(crate) lanes: i32,
+    pub(crate) per_lane: i32,
+    pub(crate) lease: Duration,
+    /// Claims without permits, if `false`.
+    pub(crate) is_limited: bool,
+}
+
+impl Database {
+    /// Claims up to `most` messages. They are committed as `sending` when this returns.
+    pub(crate) async fn claim(&self, settings: &ClaimSettings, most: usize) -> Result<Vec<Claimed>> {
+        let (monotonic, wall) = (Instant::now(), SystemTime::now());
+        let most = i32::try_from(most).unwrap_or(i32::MAX);
+        let limits = settings.is_limited.then(|| self.inner.limits.parameter());
+        let lease = as_float(settings.lease);
+        let rows = self
+            .query(
+                "SELECT id, location, attempt, operation, request, trace, now_ms
+                     FROM highlevel.claim_v1($1, $2, $3, $4, $5, $6 * interval '1 ms', $7)",
+                &[
+                    (&self.deployment(), Type::TEXT),
+                    (&settings.sender, Type::UUID),
+                    (&most, Type::INT4),
+                    (&settings.lanes, Type::INT4),
+                    (&settings.per_lane, Type::INT4),
+                    (&lease, Type::FLOAT8),
+                    (&limits, Type::INT8_ARRAY),
+                ],
+            )
+            .await?;
+        let received = Instant::now();
+        let clocks = rows.iter().filter_map(|row| row.get::<_, Option<i64>>(6));
+        let mut validity =
+            if settings.is_limited { self.inner.limits.validity() } else { settings.lease / 2 };
+        if let Some(now_ms) = clocks.max()
+            && self.inner.limiter.jumps.has_jumped(now_ms, monotonic, received)
+        {
+            self.pause_limiter().await?;
+            // The permits may be too many: the messages are given back.
+            validity = Duration::ZERO;
+        }
+        let expiry = Expiry::after_at(validity, monotonic, wall);
+        rows.iter().map(|row| read(row, expiry)).collect()
+    }
+
+    /// Tells the lanes about messages that were enqueued.
+    pub(crate) async fn stage(&self) -> Result<()> {
+        self.query("SELECT highlevel.stage_v1($1)", &[(&STAGED_AT_ONCE, Type::INT4)]).await.map(drop)
+    }
+
+    /// Gives back the messages that this sender claimed without knowing it: the response to the claim was lost. None of them
+    /// was started, because this process starts only what it knows.
+    pub(crate) async fn give_back_unknown_claims(&self, sender: Uuid, begun: &Begun) -> Result<usize> {
+        let rows = self
+            .query(
+                "SELECT id, attempt FROM highlevel.outbox
+                     WHERE sender = $1 AND (state = 's' OR state = 'u' AND problem ->> 'kind' = 'lease')",
+                &[(&sender, Type::UUID)],
+            )
+            .await?;
+        let lost: Vec<Value> = rows
+            .iter()
+            .map(|row| (row.get::<_, i64>(0), row.get::<_, i32>(1)))
+            .filter(|(id, attempt)| !begun.contains(*id, *attempt))
+            .map(|(id, attempt)| {
+                json!({ "id": id, "attempt": attempt, "state": "p", "problem": {
+                    "kind": "claim", "text": "the response to the claim was lost, and the attempt was not started",
+                } })
+            })
+            .collect();
+        if lost.is_empty() {
+            return Ok(0);
+        }
+        let rows = self
+            .query("SELECT * FROM highlevel.settle_v1($1)", &[(&Value::Array(lost), Type::JSONB)])
+            .await?;
+        Ok(rows.len())
+    }
+}
+
+fn read(row: &Row, expiry: Expiry) -> Result<Claimed> {
+    let read = || -> std::result::Result<Claimed, tokio_postgres::Error> {
+        Ok(Claimed {
+            id: row.try_get(0)?,
+            location: row.try_get(1)?,
+            attempt: row.try_get(2)?,
+            operation: row.try_get(3)?,
+            request: row.try_get(4)?,
+            trace: row.try_get(5)?,
+            expiry,
+        })
+    };
+    read().map_err(|error| Error::invalid("a claimed row cannot be read").with_source(error))
+}

@@ -1,0 +1,51 @@
+//! What every sender does beside sending: leases that ended, claims that were lost, and the sign that it is alive.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+use tokio_postgres::types::Type;
+
+use super::sender::{Shared, jitter};
+use super::settle::as_float;
+use crate::error::Result;
+
+const INTERVAL: Duration = Duration::from_secs(1);
+/// Lost claims are looked for during this time after a claim failed: the statement may still be running.
+const LOST_CLAIMS: Duration = Duration::from_secs(120);
+
+/// Runs until the sender is stopped and has completed its attempts.
+pub(super) async fn run(shared: Arc<Shared>, mut stopping: watch::Receiver<bool>) {
+    loop {
+        if let Err(error) = round(&shared).await {
+            tracing::debug!(%error, "a duty of the sender failed; it is repeated");
+        }
+        // When the sender is dropped, the duties end with it.
+        tokio::select! {
+            () = tokio::time::sleep(jitter(INTERVAL)) => {}
+            changed = stopping.changed() => if changed.is_err() { return },
+        }
+    }
+}
+
+async fn round(shared: &Shared) -> Result<()> {
+    let database = &shared.database;
+    database.worker_seen(shared.claims.sender).await?;
+    if shared.begun.claim_lost_within(LOST_CLAIMS, Instant::now()) {
+        let count = database.give_back_unknown_claims(shared.claims.sender, &shared.begun).await?;
+        if count > 0 {
+            tracing::info!(count, "messages of a claim whose response was lost are pending again");
+        }
+    }
+    let hold = as_float(shared.unknown.hold_key);
+    let ended = database
+        .query("SELECT * FROM highlevel.end_leases_v1($1 * interval '1 ms')", &[(&hold, Type::FLOAT8)])
+        .await?;
+    if !ended.is_empty() {
+        tracing::warn!(
+            messages = ended.len(),
+            "the outcome of messages is unknown: their process did not report it"
+        );
+    }
+    Ok(())
+}

@@ -1,0 +1,46 @@
+//! The outbox: messages that are enqueued in the caller's transaction, and sent at most once.
+
+mod begun;
+mod claim;
+mod clients;
+mod duties;
+mod outcome;
+mod outgoing;
+mod request;
+mod sender;
+mod settle;
+
+pub use self::clients::Clients;
+pub use self::outgoing::{Enqueued, OutboxId, OutboxTransaction, Outgoing};
+pub use self::request::OutgoingRequest;
+pub use self::sender::{Sender, SenderBuilder};
+use crate::database::Database;
+use crate::error::Result;
+
+/// The outgoing messages of a database. From [`Database::outbox`].
+#[derive(Debug, Clone)]
+pub struct Outbox {
+    pub(crate) database: Database,
+}
+
+impl Database {
+    /// Returns the outgoing messages.
+    pub fn outbox(&self) -> Outbox {
+        Outbox { database: self.clone() }
+    }
+}
+
+impl Outbox {
+    /// Enqueues a message in a transaction of its own. Use [`Outgoing::enqueue`] in a transaction of the caller.
+    ///
+    /// # Errors
+    ///
+    /// As [`Outgoing::enqueue`]. If the database did not respond, the message may be enqueued: give it a
+    /// [`once`](Outgoing::once) key, and enqueue it again.
+    pub async fn enqueue(&self, outgoing: Outgoing) -> Result<Enqueued> {
+        let (sql, json) = outgoing.into_statement()?;
+        let json: serde_json::Value = serde_json::from_str(&json)?;
+        let row = self.database.query_one(sql, &[(&json, tokio_postgres::types::Type::JSONB)]).await?;
+        Ok(outgoing::enqueued(&row))
+    }
+}

@@ -1,0 +1,241 @@
+//! The decision after an attempt: a pure function of its result.
+//!
+//! Only proof that the attempt was not done leads back to pending.
+
+use std::time::Duration;
+
+use highlevel::{Delivery, ErrorKind};
+use serde_json::{Value, json};
+
+use super::request::Accepted;
+
+/// The time until a location without a valid token is tried again.
+const NO_TOKEN: Duration = Duration::from_secs(30);
+/// The same if a person has to authorize the app there first.
+const NEEDS_AUTHORIZATION: Duration = Duration::from_secs(60);
+
+/// The result of an attempt.
+#[derive(Debug)]
+pub(crate) enum AttemptResult {
+    /// HighLevel returned a receipt.
+    Accepted(Accepted),
+    Failed(Failure),
+    /// The stored request cannot be read, so nothing was sent.
+    Unreadable(String),
+    /// The task of the attempt panicked or was cancelled.
+    Aborted,
+}
+
+/// A failed attempt, as far as the decision depends on it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Failure {
+    pub(crate) delivery: Delivery,
+    pub(crate) kind: ErrorKind,
+    pub(crate) status: Option<u16>,
+    pub(crate) text: String,
+}
+
+impl From<&highlevel::Error> for Failure {
+    fn from(error: &highlevel::Error) -> Self {
+        Self {
+            delivery: error.delivery(),
+            kind: error.kind(),
+            status: error.status(),
+            text: error.to_string(),
+        }
+    }
+}
+
+/// The next state of the message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// Completed, with or without the id of its message.
+    Sent,
+    Accepted,
+    /// It is sent again: the attempt is proven not to have been done.
+    Pending,
+    /// A person decides.
+    Rejected,
+    Unknown,
+}
+
+impl Next {
+    /// Returns the state as `settle_v1` expects it.
+    pub(crate) fn code(self) -> &'static str {
+        match self {
+            Self::Sent => "s",
+            Self::Accepted => "a",
+            Self::Pending => "p",
+            Self::Rejected => "r",
+            Self::Unknown => "u",
+        }
+    }
+}
+
+/// What else follows from an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Consequence {
+    None,
+    /// Nothing of the location is sent for a while.
+    HoldLocation(Duration),
+    /// The host cannot be reached: this process pauses.
+    PauseSender,
+}
+
+/// What follows from an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Decision {
+    pub(crate) next: Next,
+    pub(crate) consequence: Consequence,
+}
+
+impl AttemptResult {
+    pub(crate) fn decide(&self) -> Decision {
+        let next = |next| Decision { next, consequence: Consequence::None };
+        match self {
+            Self::Accepted(_) => next(Next::Sent),
+            Self::Unreadable(_) => next(Next::Rejected),
+            Self::Aborted => next(Next::Unknown),
+            Self::Failed(failure) => match failure.delivery {
+                Delivery::Accepted => next(Next::Accepted),
+                Delivery::Unknown => next(Next::Unknown),
+                Delivery::Rejected => after_rejection(failure),
+                Delivery::NotSent => after_no_byte(failure),
+            },
+        }
+    }
+
+    /// Returns the problem, for the desk and the history.
+    pub(crate) fn problem(&self) -> Option<Value> {
+        match self {
+            Self::Accepted(_) => None,
+            Self::Failed(failure) => Some(json!({
+                "kind": format!("{:?}", failure.kind),
+                "delivery": format!("{:?}", failure.delivery),
+                "status": failure.status,
+                "text": failure.text,
+            })),
+            Self::Unreadable(text) => Some(json!({ "kind": "Unreadable", "text": text })),
+            Self::Aborted => {
+                Some(json!({ "kind": "Aborted", "text": "the attempt was aborted or panicked" }))
+            }
+        }
+    }
+}
+
+/// HighLevel responded that it did not do it.
+fn after_rejection(failure: &Failure) -> Decision {
+    let (next, consequence) = match (failure.status, failure.kind) {
+        // The limiter blocks the location.
+        (Some(429), _) => (Next::Pending, Consequence::None),
+        (_, ErrorKind::NeedsAuthorization | ErrorKind::LocationInactive) => {
+            (Next::Pending, Consequence::HoldLocation(NEEDS_AUTHORIZATION))
+        }
+        (Some(401), _) => (Next::Pending, Consequence::HoldLocation(NO_TOKEN)),
+        // A stream that was refused before it was processed.
+        (None, _) => (Next::Pending, Consequence::PauseSender),
+        _ => (Next::Rejected, Consequence::None),
+    };
+    Decision { next, consequence }
+}
+
+/// No byte of the request was sent.
+fn after_no_byte(failure: &Failure) -> Decision {
+    let (next, consequence) = match failure.kind {
+        ErrorKind::InvalidRequest | ErrorKind::Configuration => (Next::Rejected, Consequence::None),
+        ErrorKind::NeedsAuthorization | ErrorKind::LocationInactive => {
+            (Next::Pending, Consequence::HoldLocation(NEEDS_AUTHORIZATION))
+        }
+        ErrorKind::Token => (Next::Pending, Consequence::HoldLocation(NO_TOKEN)),
+        ErrorKind::Connect | ErrorKind::Connection => (Next::Pending, Consequence::PauseSender),
+        // A permit or a lease has lapsed, or the limiter has none.
+        _ => (Next::Pending, Consequence::None),
+    };
+    Decision { next, consequence }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DELIVERIES: [Delivery; 4] =
+        [Delivery::NotSent, Delivery::Rejected, Delivery::Unknown, Delivery::Accepted];
+    const KINDS: [ErrorKind; 12] = [
+        ErrorKind::Configuration,
+        ErrorKind::InvalidRequest,
+        ErrorKind::Token,
+        ErrorKind::NeedsAuthorization,
+        ErrorKind::LocationInactive,
+        ErrorKind::RateLimited,
+        ErrorKind::Limiter,
+        ErrorKind::Connect,
+        ErrorKind::Timeout,
+        ErrorKind::Connection,
+        ErrorKind::Status,
+        ErrorKind::Receipt,
+    ];
+
+    fn decide(delivery: Delivery, kind: ErrorKind, status: Option<u16>) -> Decision {
+        AttemptResult::Failed(Failure { delivery, kind, status, text: String::new() }).decide()
+    }
+
+    #[test]
+    fn only_attempts_that_were_not_done_return_to_pending() {
+        for delivery in DELIVERIES {
+            for kind in KINDS {
+                for status in [None, Some(400), Some(401), Some(408), Some(429), Some(500), Some(503)] {
+                    let next = decide(delivery, kind, status).next;
+                    let is_proven = matches!(delivery, Delivery::NotSent | Delivery::Rejected);
+                    assert!(
+                        is_proven || !matches!(next, Next::Pending | Next::Rejected),
+                        "{delivery:?} {kind:?} {status:?}: {next:?}"
+                    );
+                    assert!(
+                        !is_proven || !matches!(next, Next::Sent | Next::Accepted | Next::Unknown),
+                        "{delivery:?} {kind:?} {status:?}: {next:?}"
+                    );
+                }
+            }
+        }
+        assert_eq!(AttemptResult::Aborted.decide().next, Next::Unknown);
+    }
+
+    #[test]
+    fn the_location_or_the_sender_pauses_if_the_reason_is_theirs() {
+        struct Row {
+            delivery: Delivery,
+            kind: ErrorKind,
+            status: Option<u16>,
+            next: Next,
+            consequence: Consequence,
+        }
+        let hold = Consequence::HoldLocation;
+        let row =
+            |delivery, kind, status, next, consequence| Row { delivery, kind, status, next, consequence };
+        let rows = [
+            row(Delivery::Rejected, ErrorKind::Status, Some(429), Next::Pending, Consequence::None),
+            row(Delivery::Rejected, ErrorKind::Status, Some(401), Next::Pending, hold(NO_TOKEN)),
+            row(Delivery::Rejected, ErrorKind::Status, Some(400), Next::Rejected, Consequence::None),
+            row(Delivery::Rejected, ErrorKind::Status, Some(404), Next::Rejected, Consequence::None),
+            row(Delivery::NotSent, ErrorKind::InvalidRequest, None, Next::Rejected, Consequence::None),
+            row(Delivery::NotSent, ErrorKind::Connect, None, Next::Pending, Consequence::PauseSender),
+            row(Delivery::NotSent, ErrorKind::Timeout, None, Next::Pending, Consequence::None),
+            row(
+                Delivery::NotSent,
+                ErrorKind::NeedsAuthorization,
+                None,
+                Next::Pending,
+                hold(NEEDS_AUTHORIZATION),
+            ),
+            row(Delivery::Unknown, ErrorKind::Status, Some(503), Next::Unknown, Consequence::None),
+            row(Delivery::Accepted, ErrorKind::Receipt, Some(200), Next::Accepted, Consequence::None),
+        ];
+        for Row { delivery, kind, status, next, consequence } in rows {
+            assert_eq!(
+                decide(delivery, kind, status),
+                Decision { next, consequence },
+                "{delivery:?} {kind:?} {status:?}"
+            );
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! The processes that send messages or handle events.
+
+use tokio_postgres::types::Type;
+use uuid::Uuid;
+
+use crate::database::Database;
+use crate::error::Result;
+
+impl Database {
+    /// Records that a worker is alive.
+    pub(crate) async fn worker_seen(&self, id: Uuid) -> Result<()> {
+        let process = i32::try_from(std::process::id()).unwrap_or_default();
+        let host = std::env::var("HOSTNAME").unwrap_or_default();
+        self.query(
+            "INSERT INTO highlevel.worker (id, host, process) VALUES ($1, $2, $3)
+                 ON CONFLICT (id) DO UPDATE SET seen_at = clock_timestamp()",
+            &[(&id, Type::UUID), (&host, Type::TEXT), (&process, Type::INT4)],
+        )
+        .await
+        .map(drop)
+    }
+
+    /// Records that a worker has ended, and everything that it started is settled.
+    pub(crate) async fn worker_gone(&self, id: Uuid) {
+        let sql = "UPDATE highlevel.worker SET gone_at = clock_timestamp() WHERE id = $1";
+        if let Err(error) = self.query(sql, &[(&id, Type::UUID)]).await {
+            tracing::debug!(%error, "the end of a worker could not be recorded");
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! Tests against a real PostgreSQL server and the sandbox.
+//!
+//! They are skipped with a printed reason if PostgreSQL is not installed, except in continuous integration (`CI=true`).
+
+mod first;
+mod schema;
+mod support;

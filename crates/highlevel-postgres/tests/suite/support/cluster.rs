@@ -1,0 +1,164 @@
+//! A PostgreSQL cluster of the tests: made in a temporary directory from the installed server, reachable by its socket only.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+/// A hang guard, far longer than any step takes.
+pub(crate) const TEST_TIMEOUT: Duration = Duration::from_secs(60);
+
+const SETTINGS: &str = "listen_addresses = ''\nfsync = off\nmax_connections = 200\nshared_buffers = 64MB\n\
+    max_wal_senders = 4\nwal_level = replica\nlog_min_messages = fatal\n";
+
+/// A running cluster. It ends with this value, and also if the process of the test is killed.
+pub(crate) struct Cluster {
+    directory: PathBuf,
+    programs: PathBuf,
+    /// The script that stops the server reads from it until it is closed.
+    lifeline: Option<ChildStdin>,
+    script: Child,
+}
+
+/// Returns the cluster that the tests of this process share, or `None` if PostgreSQL is not installed. In continuous
+/// integration it has to be.
+pub(crate) fn shared() -> Option<&'static Cluster> {
+    static CLUSTER: OnceLock<Option<Cluster>> = OnceLock::new();
+    CLUSTER.get_or_init(|| programs().map(|programs| Cluster::start(&programs))).as_ref()
+}
+
+/// Finds the programs of the server.
+fn programs() -> Option<PathBuf> {
+    static FOUND: OnceLock<Option<PathBuf>> = OnceLock::new();
+    FOUND.get_or_init(find_programs).clone()
+}
+
+fn find_programs() -> Option<PathBuf> {
+    let named = std::env::var_os("POSTGRES_BIN").map(PathBuf::from);
+    let mut found: Vec<PathBuf> = std::fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| Some(entry.ok()?.path().join("bin")))
+        .chain(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()))
+        .filter(|path| ["initdb", "pg_ctl", "postgres", "psql"].iter().all(|name| path.join(name).exists()))
+        .collect();
+    found.sort();
+    if let Some(path) = named.or_else(|| found.pop()) {
+        return Some(path);
+    }
+    let text = "PostgreSQL 15 or later is not installed: install it (Debian: `apt-get install postgresql`), or set \
+                POSTGRES_BIN to the directory of `initdb`";
+    assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "{text}");
+    // Not captured by the test harness: a skipped test has to be seen.
+    let _ = writeln!(std::io::stderr(), "SKIPPED: the tests of highlevel-postgres. {text}");
+    None
+}
+
+impl Cluster {
+    fn start(programs: &Path) -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        // Short: the path of a socket has at most 107 bytes.
+        let name = format!("pg-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
+        let directory = std::env::temp_dir().join(name);
+        std::fs::create_dir(&directory).expect("a temporary directory");
+        if is_root() {
+            // The server refuses to run as root.
+            run(Command::new("chown").arg("postgres").arg(&directory));
+        }
+        let data = directory.join("data");
+        let mut initdb = as_user(&programs.join("initdb"));
+        run(initdb
+            .args(["--auth=trust", "--username=postgres", "--no-sync", "--encoding=UTF8", "--locale=C", "-D"])
+            .arg(&data));
+        let socket = format!("unix_socket_directories = '{}'\n", directory.display());
+        let mut settings = std::fs::OpenOptions::new()
+            .append(true)
+            .open(data.join("postgresql.conf"))
+            .expect("the configuration of the cluster");
+        write!(settings, "\n{SETTINGS}{socket}").expect("the configuration of the cluster");
+        Self::serve(programs, directory)
+    }
+
+    /// Starts the server, with a script that stops it once this process has ended.
+    fn serve(programs: &Path, directory: PathBuf) -> Self {
+        let script = r#"trap '' INT TERM
+            "$1/pg_ctl" -D "$2/data" -l "$2/log" -w start >/dev/null || { cat "$2/log" >&2; exit 1; }
+            echo ready
+            read -r line
+            "$1/pg_ctl" -D "$2/data" -m immediate stop >/dev/null 2>&1
+            rm -rf "$2""#;
+        let mut script = as_user(Path::new("sh"))
+            .args(["-c", script, "sh"])
+            .arg(programs)
+            .arg(&directory)
+            .current_dir("/")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("a shell");
+        let mut line = String::new();
+        let output = script.stdout.take().expect("a piped standard output");
+        std::io::BufRead::read_line(&mut std::io::BufReader::new(output), &mut line)
+            .expect("the script's output");
+        assert_eq!(line.trim(), "ready", "the server does not start");
+        Self { directory, programs: programs.to_owned(), lifeline: script.stdin.take(), script }
+    }
+
+    /// Returns the key-value pairs that connect to a database.
+    pub(crate) fn url(&self, database: &str) -> String {
+        format!("host={} user=postgres dbname={database}", self.directory.display())
+    }
+
+    /// Creates an empty database. Returns its name.
+    pub(crate) fn create_database(&self) -> String {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let name = format!("test_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+        self.sql("postgres", &format!("CREATE DATABASE {name}"));
+        name
+    }
+
+    /// Executes SQL with `psql`. Returns what it prints, without headers.
+    pub(crate) fn sql(&self, database: &str, sql: &str) -> String {
+        let output = Command::new(self.programs.join("psql"))
+            .args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-c", sql])
+            .arg(self.url(database))
+            .output()
+            .expect("psql");
+        assert!(output.status.success(), "{sql}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        self.lifeline.take();
+        let end = Instant::now() + TEST_TIMEOUT;
+        while Instant::now() < end && self.script.try_wait().is_ok_and(|status| status.is_none()) {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+fn is_root() -> bool {
+    let output = Command::new("id").arg("-u").output();
+    output.is_ok_and(|output| output.stdout.starts_with(b"0\n"))
+}
+
+/// A command of the user who may run the server.
+fn as_user(program: &Path) -> Command {
+    if is_root() {
+        let mut command = Command::new("runuser");
+        command.args(["-u", "postgres", "--"]).arg(program);
+        command
+    } else {
+        Command::new(program)
+    }
+}
+
+fn run(command: &mut Command) {
+    let output = command.current_dir("/").stdout(Stdio::null()).stderr(Stdio::piped()).output();
+    let output = output.unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+}
