@@ -11,6 +11,7 @@ mod documentation;
 mod end_to_end;
 mod faults;
 mod hostile_webhooks;
+mod language;
 mod layers;
 mod load;
 mod metadata;
