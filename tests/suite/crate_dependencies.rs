@@ -23,6 +23,8 @@ const ALLOWED: &[Dependency] = &[
     Dependency { user: "highlevel-postgres", used: "highlevel", kind: "dev" },
     Dependency { user: "highlevel-postgres", used: "highlevel-sandbox", kind: "dev" },
     Dependency { user: "highlevel-sandbox", used: "highlevel-spec", kind: "normal" },
+    Dependency { user: "highlevel-examples", used: "highlevel", kind: "dev" },
+    Dependency { user: "highlevel-examples", used: "highlevel-sandbox", kind: "dev" },
     Dependency { user: "highlevel-tests", used: "highlevel", kind: "normal" },
     Dependency { user: "highlevel-tests", used: "highlevel-sandbox", kind: "normal" },
     Dependency { user: "highlevel-tests", used: "highlevel-spec", kind: "dev" },

@@ -139,7 +139,7 @@ const LEFT: &[(&str, usize)] = &[
     ("docs", 21),
     ("spec", 2),
     ("tests/browser", 26),
-    ("tests/examples", 5),
+    ("examples", 5),
     ("tests/suite", 15),
 ];
 

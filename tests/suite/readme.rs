@@ -20,7 +20,7 @@ fn texts(folder: &Path, ending: &str) -> Vec<(String, String)> {
 
 /// The files that are compiled together with the tests.
 fn sources() -> Vec<String> {
-    let folders = ["tests/src/bin", "tests/examples"];
+    let folders = ["tests/src/bin", "examples"];
     folders.iter().flat_map(|folder| texts(&root().join(folder), "rs")).map(|(_, text)| text).collect()
 }
 

@@ -1,6 +1,6 @@
 //! A webhook server on hyper alone, or behind layers of tower and tower-http: no framework and no feature is needed.
 //!
-//! Run it with `cargo run --example webhook-hyper`. It starts a sandbox, receives one event, and ends.
+//! Run it with `cargo run --example webhook_hyper`. It starts a sandbox, receives one event, and ends.
 
 use std::convert::Infallible;
 use std::error::Error;

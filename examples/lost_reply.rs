@@ -1,6 +1,6 @@
 //! A reply is lost on its way, and the program finds out what became of its message.
 //!
-//! Run it with `cargo run --example lost-reply`. Between the SDK and the sandbox stands a proxy that hands every request
+//! Run it with `cargo run --example lost_reply`. Between the SDK and the sandbox stands a proxy that hands every request
 //! on and then hangs up, so that the message is sent and its receipt never comes.
 
 use std::error::Error;

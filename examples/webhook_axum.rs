@@ -1,8 +1,8 @@
 //! A webhook server: it receives, deduplicates, answers and prints the events of HighLevel.
 //!
-//! - `cargo run --example webhook-server` shows it on this machine alone: a sandbox delivers events, delivers one again,
+//! - `cargo run --example webhook_axum` shows it on this machine alone: a sandbox delivers events, delivers one again,
 //!   meets a handler that fails, and somebody forges one.
-//! - `cargo run --example webhook-server -- 0.0.0.0:8080 APP_ID` listens for the events of a real app, until it is
+//! - `cargo run --example webhook_axum -- 0.0.0.0:8080 APP_ID` listens for the events of a real app, until it is
 //!   stopped. The app's webhook URL is then `https://…/webhook`, of the proxy that speaks TLS in front of it.
 
 use std::collections::BTreeMap;
@@ -30,7 +30,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [] => demonstrate().await,
         [address, app_id] => serve(address, app_id).await,
-        _ => Err("usage: webhook-server [ADDRESS APP_ID]".into()),
+        _ => Err("usage: webhook_axum [ADDRESS APP_ID]".into()),
     }
 }
 

@@ -1,6 +1,6 @@
 //! A small app that is installed on two locations through the browser, sends for both, and is removed from one.
 //!
-//! Run it with `cargo run --example app`. HighLevel is a sandbox in the same process, and the owners' browser is a
+//! Run it with `cargo run --example oauth_app`. HighLevel is a sandbox in the same process, and the owners' browser is a
 //! script that does what a browser does: it follows redirects and keeps cookies.
 
 use std::error::Error;

@@ -2,7 +2,7 @@
 //! older signature, and deduplication in memory, in a shared store and in the caller's own transaction. Nothing goes over
 //! the network.
 //!
-//! Run it with `cargo run --example webhook-choices`.
+//! Run it with `cargo run --example webhook_choices`.
 
 use std::collections::{HashMap, HashSet};
 use std::error::Error;
