@@ -1,43 +1,43 @@
-//! The cause of a 401, read from its body: pure functions.
+//! Reads the cause of a 401 from its body: pure functions.
 //!
-//! HighLevel responds 401 for many reasons that a fresh token does not cure, in changing words and shapes. The table here
-//! goes by features of the text, not by whole sentences.
+//! HighLevel responds with 401 for many reasons that a new token does not cure, with changing texts and formats. The cause is
+//! recognized by features of the text, not by whole sentences.
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-/// Longer texts are cut before they are compared: an error message is never that long.
-const LONGEST: usize = 4096;
+/// Longer texts are truncated before they are compared: an error message is never that long.
+const MAX_TEXT: usize = 4096;
 
 /// The cause of a 401, and the text it was read from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Unauthorized {
     pub(crate) cause: Cause,
-    pub(crate) words: Words,
+    pub(crate) text: TextDigest,
 }
 
 /// The cause of a 401.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Cause {
-    /// The token is expired, revoked or malformed: a fresh one may be accepted.
+    /// The token is expired, revoked or malformed: a new one may be accepted.
     Token,
     /// The token lacks a scope. A refreshed one lacks it as well; only a new installation can grant it.
     Scope,
-    /// The request is rejected whatever the token: no fresh one is accepted either.
+    /// The request is rejected with any token.
     Other,
-    /// The text is not known.
+    /// The text is unknown.
     Unknown,
 }
 
-/// A digest of the text of a 401, without the parts that differ each time. It tells a repetition from another error.
+/// A digest of the text of a 401, without the parts that differ each time. A repetition of the error has the same digest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Words(pub(crate) u64);
+pub(crate) struct TextDigest(pub(crate) u64);
 
 impl Unauthorized {
     /// Reads the cause from the body of a 401.
     pub(crate) fn read(body: &[u8]) -> Self {
         let text = Text::read(body);
-        Self { cause: text.cause(), words: text.words() }
+        Self { cause: text.cause(), text: text.digest() }
     }
 
     /// Returns `true` if a request that got this response may be accepted with another token.
@@ -55,7 +55,7 @@ pub(crate) struct Text {
     code: Option<String>,
 }
 
-/// Fields that say nothing about the cause, and differ each time.
+/// Fields that are not about the cause, or differ each time.
 const IGNORED: [&str; 8] =
     ["traceid", "requestid", "correlationid", "timestamp", "path", "statuscode", "status", "canonicalcode"];
 
@@ -66,7 +66,7 @@ impl Text {
         let mut code = None;
         match serde_json::from_slice::<Value>(body) {
             Ok(value) => collect(&value, &mut raw, &mut code, 0),
-            Err(_) => raw = without_tags(&String::from_utf8_lossy(&body[..body.len().min(4 * LONGEST)])),
+            Err(_) => raw = without_tags(&String::from_utf8_lossy(&body[..body.len().min(4 * MAX_TEXT)])),
         }
         Self { text: normalise(&raw), code: code.map(|code| normalise(&code)) }
     }
@@ -86,14 +86,14 @@ impl Text {
         self.has_stem(&["token", "jwt", "jsonwebtoken", "bearer", "accesstoken"])
     }
 
-    /// Returns `true` if something is expired, revoked, malformed or otherwise unusable for good.
+    /// Returns `true` if the text is about something that is expired, revoked, malformed or otherwise permanently invalid.
     pub(crate) fn is_dead(&self) -> bool {
         self.has_stem(&["expire", "revoke", "malformed", "blacklist", "invalidat", "decod"])
             || self.has(&["no longer", "invalid signature", "signature verification failed"])
     }
 
-    /// Returns `true` if something is not accepted as it is.
-    pub(crate) fn is_refused(&self) -> bool {
+    /// Returns `true` if the text is about something that is not accepted.
+    pub(crate) fn is_rejected(&self) -> bool {
         self.is_dead()
             || self.has_stem(&[
                 "invalid",
@@ -130,7 +130,7 @@ impl Text {
     }
 
     fn cause(&self) -> Cause {
-        // A code of a domain (CONVERSATIONS_MSG_PROVIDER_NO_ACCESS) names what is rejected, and that is not the token.
+        // A code of a domain, such as CONVERSATIONS_MSG_PROVIDER_NO_ACCESS, names the rejected object: not the token.
         let of_domain = |code: &String| {
             !["token", "jwt", "unauthori", "unauthenticat", "auth"].iter().any(|word| code.contains(word))
         };
@@ -148,13 +148,13 @@ impl Text {
         if self.is_about_a_permission() || !self.names_a_token() && self.is_about_something_missing() {
             return Cause::Other;
         }
-        if code_names_a_token || self.names_a_token() && self.is_refused() {
+        if code_names_a_token || self.names_a_token() && self.is_rejected() {
             return Cause::Token;
         }
         Cause::Unknown
     }
 
-    /// The header, the endpoint or the kind of token does not fit: true of every token of this kind.
+    /// Returns `true` if the header, the endpoint or the kind of token does not match: this rejects every token of this kind.
     fn is_about_the_kind_of_request(&self) -> bool {
         self.has(&["version header", "api version", "version segment"])
             || self.has_stem(&["version"]) && !self.names_a_token()
@@ -195,24 +195,24 @@ impl Text {
             || self.has_stem(&["inactive", "suspend", "disabled"])
     }
 
-    /// Words with digits are ids, times and numbers, and so are long ones: they differ each time.
-    fn words(&self) -> Words {
-        let stays = |word: &&str| word.len() <= 24 && !word.bytes().any(|byte| byte.is_ascii_digit());
+    /// Leaves out long words and those with digits: they are ids, times and numbers, which differ each time.
+    fn digest(&self) -> TextDigest {
+        let is_constant = |word: &&str| word.len() <= 24 && !word.bytes().any(|byte| byte.is_ascii_digit());
         let mut digest = Sha256::new();
         for word in
-            self.text.split(' ').chain(self.code.iter().flat_map(|code| code.split(' '))).filter(stays)
+            self.text.split(' ').chain(self.code.iter().flat_map(|code| code.split(' '))).filter(is_constant)
         {
             digest.update(word);
             digest.update(" ");
         }
         let digest = digest.finalize();
-        Words(digest.iter().take(8).fold(0, |all, byte| all << 8 | u64::from(*byte)))
+        TextDigest(digest.iter().take(8).fold(0, |all, byte| all << 8 | u64::from(*byte)))
     }
 }
 
-/// Collects the texts of a JSON value, however it is nested.
+/// Collects the texts of a JSON value at any depth.
 fn collect(value: &Value, text: &mut String, code: &mut Option<String>, depth: usize) {
-    if depth > 8 || text.len() > LONGEST {
+    if depth > 8 || text.len() > MAX_TEXT {
         return;
     }
     match value {
@@ -231,7 +231,6 @@ fn collect(value: &Value, text: &mut String, code: &mut Option<String>, depth: u
                 {
                     code.get_or_insert_with(|| found.clone());
                 }
-                // A status may also be a text that says more.
                 if !IGNORED.contains(&&*name) {
                     collect(field, text, code, depth + 1);
                 }
@@ -242,7 +241,7 @@ fn collect(value: &Value, text: &mut String, code: &mut Option<String>, depth: u
 }
 
 fn without_tags(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len().min(LONGEST));
+    let mut shown = String::with_capacity(text.len().min(MAX_TEXT));
     let mut rest = text;
     while let Some(start) = rest.find('<') {
         let is_tag =
@@ -265,7 +264,7 @@ fn without_tags(text: &str) -> String {
 
 fn normalise(text: &str) -> String {
     let mut normal = String::from(" ");
-    for letter in text.chars().take(LONGEST).flat_map(char::to_lowercase) {
+    for letter in text.chars().take(MAX_TEXT).flat_map(char::to_lowercase) {
         if letter.is_alphanumeric() {
             normal.push(letter);
         } else if !normal.ends_with(' ') {
@@ -284,7 +283,7 @@ mod tests {
 
     use super::*;
 
-    /// The texts that were seen or are documented, and some that are like them.
+    /// Observed and documented texts, and similar ones.
     const TABLE: [(&str, Cause); 62] = [
         ("Invalid JWT", Cause::Token),
         ("jwt expired", Cause::Token),
@@ -357,8 +356,8 @@ mod tests {
         ("Switch to the new API", Cause::Unknown),
     ];
 
-    /// Every shape in which a text has been seen, and some more.
-    fn shapes(text: &str) -> Vec<Vec<u8>> {
+    /// Returns bodies in all observed formats, and similar ones.
+    fn bodies(text: &str) -> Vec<Vec<u8>> {
         let json = [
             json!({ "statusCode": 401, "message": text }),
             json!({ "statusCode": 401, "message": [text], "error": "Unauthorized", "traceId": "7f-1" }),
@@ -370,16 +369,16 @@ mod tests {
             json!([text]),
             json!(text),
         ];
-        let mut shapes: Vec<_> = json.iter().map(|json| json.to_string().into_bytes()).collect();
-        shapes.push(text.as_bytes().to_vec());
-        shapes.push(format!("<html><body class=\"token\">\r\n<h1>{text}</h1></body></html>").into_bytes());
-        shapes
+        let mut bodies: Vec<_> = json.iter().map(|json| json.to_string().into_bytes()).collect();
+        bodies.push(text.as_bytes().to_vec());
+        bodies.push(format!("<html><body class=\"token\">\r\n<h1>{text}</h1></body></html>").into_bytes());
+        bodies
     }
 
     #[test]
-    fn the_cause_is_read_from_every_shape() {
+    fn causes_are_read_from_all_formats() {
         for (text, expected) in TABLE {
-            for body in shapes(text) {
+            for body in bodies(text) {
                 let found = Unauthorized::read(&body).cause;
                 assert_eq!(found, expected, "{text:?} in {}", String::from_utf8_lossy(&body));
             }
@@ -387,7 +386,7 @@ mod tests {
     }
 
     #[test]
-    fn a_canonical_code_of_a_domain_is_not_about_the_token() {
+    fn canonical_codes_of_a_domain_are_not_about_the_token() {
         for (code, message, expected) in [
             ("CONVERSATIONS_MSG_PROVIDER_NO_ACCESS", "", Cause::Other),
             ("CONVERSATIONS_MSG_PROVIDER_NO_ACCESS", "Unauthorized", Cause::Other),
@@ -405,27 +404,27 @@ mod tests {
     }
 
     #[test]
-    fn repetitions_are_told_from_other_texts() {
-        let words = |text: &str| Unauthorized::read(&shapes(text)[1]).words;
+    fn repetitions_have_the_same_digest() {
+        let digest = |text: &str| Unauthorized::read(&bodies(text)[1]).text;
         for (text, same) in [
             ("Not for you", "not for YOU!"),
             ("Refused at 10:15:00", "Refused at 10:16:22"),
             ("Refused (request 7f3a-11)", "Refused (request 9c-4b1)"),
             ("No for ve9EPM428h8vShlRW1KT", "No for l1C08ntBrFjLS0elLIYU"),
         ] {
-            assert_eq!(words(text), words(same), "{text}");
+            assert_eq!(digest(text), digest(same), "{text}");
         }
-        assert_ne!(words("Not for you"), words("Not for them"));
-        assert_ne!(words("Not for you"), words(""));
-        // The trace is of one request.
+        assert_ne!(digest("Not for you"), digest("Not for them"));
+        assert_ne!(digest("Not for you"), digest(""));
+        // The trace id differs each time.
         let traced = |trace: &str| {
-            Unauthorized::read(json!({ "message": "no", "traceId": trace }).to_string().as_bytes()).words
+            Unauthorized::read(json!({ "message": "no", "traceId": trace }).to_string().as_bytes()).text
         };
         assert_eq!(traced("aaaa"), traced("bbbb"));
     }
 
     #[test]
-    fn hostile_bodies_end() {
+    fn hostile_bodies_are_read_without_a_panic() {
         let deep = format!("{}1{}", "[".repeat(100), "]".repeat(100));
         let long = format!("{{\"message\":\"{}\"}}", "token ".repeat(200_000));
         for body in [deep.as_bytes(), long.as_bytes(), b"<<<<<>", b"\xff\xfe<", b"{", b"<a"] {

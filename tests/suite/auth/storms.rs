@@ -141,10 +141,7 @@ async fn a_dead_refresh_token_fails_all_calls_with_one_error_and_makes_no_storm(
         }
         texts.dedup();
         assert_eq!(texts.len(), 1, "{texts:?}");
-        assert!(
-            texts[0].contains(&format!("has to be installed again on the location {location}")),
-            "{texts:?}"
-        );
+        assert!(texts[0].contains(&format!("must be reinstalled on the location {location}")), "{texts:?}");
         assert_eq!(setup.refreshes(), attempts, "after {passes} s");
     }
     assert_eq!(setup.texts(), Vec::<String>::new());

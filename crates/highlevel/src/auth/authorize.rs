@@ -1,4 +1,4 @@
-//! The address at which an owner installs an app.
+//! The URL at which an owner installs an app.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -13,7 +13,7 @@ const STANDARD: &str = "https://marketplace.gohighlevel.com";
 const WHITE_LABEL: &str = "https://marketplace.leadconnectorhq.com";
 const PATH: &str = "/v2/oauth/chooselocation";
 
-/// Builds the address at which the owner of a location or company installs the app. From
+/// Builds the URL at which the owner of a location or company installs the app. Returned by
 /// [`App::authorize_url`](super::App::authorize_url).
 ///
 /// ```
@@ -22,16 +22,16 @@ const PATH: &str = "/v2/oauth/chooselocation";
 /// # let app = App::builder().client_id("a-b").client_secret("c").store(MemoryStore::new());
 /// # let app = app.redirect_uri("https://app.example.com/installed").build()?;
 /// let state = CsrfState::random()?;
-/// let address = app
+/// let url = app
 ///     .authorize_url()
 ///     .scopes([Scope::CONVERSATIONS_MESSAGE_WRITE, Scope::from("calendars.readonly")])
 ///     .state(state.as_str())
 ///     .build()?;
-/// # assert!(address.starts_with("https://marketplace.gohighlevel.com/v2/oauth/chooselocation?response_type=code&"));
+/// # assert!(url.starts_with("https://marketplace.gohighlevel.com/v2/oauth/chooselocation?response_type=code&"));
 /// # Ok::<(), highlevel::Error>(())
 /// ```
 #[derive(Clone)]
-#[must_use = "an address is made by `build`"]
+#[must_use = "call `build` to get the URL"]
 pub struct AuthorizeUrl {
     base_url: Cow<'static, str>,
     client_id: String,
@@ -53,47 +53,47 @@ impl AuthorizeUrl {
         }
     }
 
-    /// What the app may do. Can be called several times; the scopes have to be among those in the settings of the app.
+    /// Adds a scope that the app requests. It has to be among those in the settings of the app.
     pub fn scope(mut self, scope: impl Into<Scope>) -> Self {
         self.scopes.push(scope.into());
         self
     }
 
-    /// Several scopes at once.
+    /// Adds several scopes.
     pub fn scopes<S: Into<Scope>>(mut self, scopes: impl IntoIterator<Item = S>) -> Self {
         self.scopes.extend(scopes.into_iter().map(Into::into));
         self
     }
 
-    /// What comes back with the code, so that the redirect can be told from a forged one: see [`CsrfState`].
+    /// Sets the text that HighLevel adds to the redirect. It proves that the redirect is not forged: see [`CsrfState`].
     pub fn state(mut self, state: impl Into<String>) -> Self {
         self.state = Some(state.into());
         self
     }
 
-    /// Whoever has to log in does so in the same window, in place of a new one.
+    /// Opens the login page in the same window instead of a new one.
     pub fn same_window(mut self) -> Self {
         self.same_window = true;
         self
     }
 
-    /// The address that does not show HighLevel's name, for customers of agencies who do not either.
+    /// Uses HighLevel's white-label host, which does not show its name to the customers of agencies.
     pub fn white_label(self) -> Self {
         self.base_url(WHITE_LABEL)
     }
 
-    /// Another host than HighLevel's, a sandbox for example: `http://127.0.0.1:8080`.
+    /// Sets another host, such as a sandbox: `http://127.0.0.1:8080`.
     pub fn base_url(mut self, base_url: impl Into<Cow<'static, str>>) -> Self {
         self.base_url = base_url.into();
         self
     }
 
-    /// The address.
+    /// Returns the URL.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) if there is no redirect URI, no scope, or the base URL
-    /// is not one.
+    /// Returns [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) if there is no redirect URI or no scope, or if the
+    /// base URL is invalid.
     pub fn build(self) -> Result<String> {
         let Some(redirect_uri) = &self.redirect_uri else {
             return Err(Error::configuration(
@@ -102,13 +102,13 @@ impl AuthorizeUrl {
         };
         if self.scopes.is_empty() {
             return Err(Error::configuration(
-                "no scope: say what the app may do, at least `.scope(Scope::CONVERSATIONS_MESSAGE_WRITE)`",
+                "no scope: add those that the app needs, at least `.scope(Scope::CONVERSATIONS_MESSAGE_WRITE)`",
             ));
         }
         let scopes: Vec<&str> = self.scopes.iter().map(Scope::as_str).collect();
-        let address = format!("{}{PATH}", self.base_url.trim_end_matches('/'));
-        let mut url = Url::parse(&address).map_err(|error| {
-            let text = "the base URL of the authorisation is not a URL: write it like https://marketplace.gohighlevel.com";
+        let base = format!("{}{PATH}", self.base_url.trim_end_matches('/'));
+        let mut url = Url::parse(&base).map_err(|error| {
+            let text = "the base URL for the authorization is invalid; write it like https://marketplace.gohighlevel.com";
             Error::configuration(text).with_source(error)
         })?;
         let mut query = url.query_pairs_mut();
@@ -123,7 +123,7 @@ impl AuthorizeUrl {
             query.append_pair("loginWindowOpenMode", "self");
         }
         drop(query);
-        // A plus is a space in forms only; `%20` is one everywhere. What is a plus itself has been written as `%2B`.
+        // `+` is a space only in forms, `%20` everywhere. A plus sign itself is already encoded as `%2B`.
         let query = url.query().unwrap_or_default().replace('+', "%20");
         url.set_query(Some(&query));
         Ok(url.into())
@@ -141,13 +141,13 @@ impl fmt::Debug for AuthorizeUrl {
     }
 }
 
-/// What an app may do. The constants are those for conversations and for tokens; any other is made from its text.
+/// A permission of an app. The constants are those for conversations, contacts and tokens; create others from their text.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Scope(Cow<'static, str>);
 
 impl Scope {
-    /// Send messages, add inbound messages and calls: all that [`Messages`](crate::Messages) and
-    /// [`Calls`](crate::Calls) do.
+    /// Send messages, add inbound messages and calls: required by [`Messages`](crate::Messages) and
+    /// [`Calls`](crate::Calls).
     pub const CONVERSATIONS_MESSAGE_WRITE: Self = Self(Cow::Borrowed("conversations/message.write"));
     /// Read messages.
     pub const CONVERSATIONS_MESSAGE_READONLY: Self = Self(Cow::Borrowed("conversations/message.readonly"));
@@ -159,12 +159,12 @@ impl Scope {
     pub const CONTACTS_WRITE: Self = Self(Cow::Borrowed("contacts.write"));
     /// Read contacts.
     pub const CONTACTS_READONLY: Self = Self(Cow::Borrowed("contacts.readonly"));
-    /// Get the tokens of locations by the token of their company: [`Company::location`](super::Company::location).
+    /// Obtain the tokens of locations with the token of their company: [`Company::location`](super::Company::location).
     pub const OAUTH_WRITE: Self = Self(Cow::Borrowed("oauth.write"));
-    /// Read on which locations the app is installed.
+    /// List the locations on which the app is installed.
     pub const OAUTH_READONLY: Self = Self(Cow::Borrowed("oauth.readonly"));
 
-    /// Its text.
+    /// Returns the text of the scope.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -188,40 +188,40 @@ impl fmt::Display for Scope {
     }
 }
 
-/// A `state` that nobody can guess. Keep it with the session of the browser before it leaves, and compare it with the
-/// one that comes back with the code: if they differ, somebody else's installation is being passed off on your user.
+/// A `state` that cannot be guessed. Store it in the session of the browser before the redirect to HighLevel, and compare it
+/// with the one that arrives with the code. If they differ, the code belongs to the installation of another user.
 #[derive(Clone, PartialEq, Eq)]
 pub struct CsrfState(String);
 
 impl CsrfState {
-    /// A new one, of 256 random bits.
+    /// Creates a state of 256 random bits.
     ///
     /// # Errors
     ///
-    /// The system has no random numbers.
+    /// Returns an error if the operating system provides no random numbers.
     pub fn random() -> Result<Self> {
         let mut bits = [0; 32];
-        getrandom::fill(&mut bits)
-            .map_err(|error| Error::configuration("the system gives no random numbers").with_source(error))?;
+        getrandom::fill(&mut bits).map_err(|error| {
+            Error::configuration("the operating system provides no random numbers").with_source(error)
+        })?;
         Ok(Self(URL_SAFE_NO_PAD.encode(bits)))
     }
 
-    /// One that was kept as text.
+    /// Creates a state from its text, for example from a session.
     pub fn from_text(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 
-    /// Its text: letters, digits, `-` and `_`.
+    /// Returns the text of the state: letters, digits, `-` and `_`.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Whether this is what came back. It takes as long whatever the answer is.
-    pub fn matches(&self, came_back: &str) -> bool {
-        let (own, other) = (self.0.as_bytes(), came_back.as_bytes());
-        let differences = own.iter().zip(other).fold(0, |found, (a, b)| found | (a ^ b));
-        // An empty one protects nobody.
-        !own.is_empty() && own.len() == other.len() && std::hint::black_box(differences) == 0
+    /// Returns `true` if the state of a redirect is this one. An empty state never matches. The comparison takes constant time.
+    pub fn matches(&self, received: &str) -> bool {
+        let (expected, received) = (self.0.as_bytes(), received.as_bytes());
+        let differences = expected.iter().zip(received).fold(0, |found, (a, b)| found | (a ^ b));
+        !expected.is_empty() && expected.len() == received.len() && std::hint::black_box(differences) == 0
     }
 }
 

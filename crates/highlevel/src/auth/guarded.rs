@@ -1,4 +1,4 @@
-//! The store of an app. A panic in it is an error of the store.
+//! The store of an app. Panics in it become errors.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use super::store::{
 };
 use crate::call::catch_panic;
 
-/// The store that the program plugged in.
+/// A store whose panics are returned as errors.
 pub(super) struct GuardedStore(pub(super) Arc<dyn TokenStore>);
 
 type Result<T> = std::result::Result<T, StoreError>;

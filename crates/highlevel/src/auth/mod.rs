@@ -1,7 +1,7 @@
-//! Apps that are installed on many locations: authorisation, tokens, and their renewal.
+//! Apps that are installed on many locations: authorization, tokens, and refreshes.
 //!
-//! One location with a private integration token, or with an access token that something else renews, needs none of
-//! this: [`Client::builder().token(…)`](crate::ClientBuilder::token) is for that.
+//! For one location with a private integration token, or with an access token that another program refreshes, use
+//! [`Client::builder().token(…)`](crate::ClientBuilder::token) instead.
 //!
 //! ```no_run
 //! # async fn example(code: String) -> Result<(), Box<dyn std::error::Error>> {
@@ -15,8 +15,8 @@
 //!     .store(MemoryStore::new())
 //!     .build()?;
 //!
-//! // The browser of the owner goes there, and comes back to the redirect URI with a code.
-//! let address = app.authorize_url().scope(Scope::CONVERSATIONS_MESSAGE_WRITE).build()?;
+//! // Send the owner's browser to this URL. HighLevel redirects it to the redirect URI with a code.
+//! let url = app.authorize_url().scope(Scope::CONVERSATIONS_MESSAGE_WRITE).build()?;
 //!
 //! let tokens = app.exchange(code).await?;
 //! let location = tokens.location_id.ok_or("installed on a company")?;
@@ -25,37 +25,42 @@
 //! # }
 //! ```
 //!
-//! # How tokens stay fresh
+//! # Refreshes
 //!
-//! Access tokens live a day, and refresh tokens work once. About four minutes before an access token expires, one call
-//! refreshes it before it sends; when it has expired, or HighLevel rejects it, all calls wait for the refresh. However many
-//! calls there are, in this process and in all others that share its [store](store::TokenStore), there is one refresh, and
-//! the new tokens are stored before they are used.
+//! An access token is valid for a day, and a refresh token works once. About four minutes before an access token expires, one
+//! call refreshes it before it sends its request. When the token has expired, or HighLevel rejects it, all calls wait for the
+//! refresh. All processes that share a [store](store::TokenStore) refresh a token once, and store the new tokens before they
+//! use them.
 //!
-//! # What can go wrong
+//! # Errors
 //!
-//! A call that gets no token ends with [`Delivery::NotSent`](crate::Delivery::NotSent), and its kind says what to do:
-//! [`NeedsAuthorization`](crate::ErrorKind::NeedsAuthorization) is for the owner of the location,
-//! [`LocationInactive`](crate::ErrorKind::LocationInactive) too, and whatever else there is passes by itself or is a
-//! fault of the network or of the store.
+//! A call that gets no token fails with [`Delivery::NotSent`](crate::Delivery::NotSent). Of its kinds,
+//! [`NeedsAuthorization`](crate::ErrorKind::NeedsAuthorization) and [`LocationInactive`](crate::ErrorKind::LocationInactive)
+//! require the owner of the location. The others are temporary, or are errors of the network or of the store.
 
 mod app;
 mod authorize;
+mod builder;
+mod exchange;
 mod guarded;
-mod install;
+mod install_events;
+mod lease;
+mod messages;
 mod oauth;
-mod persistence;
 mod refresh_policy;
-mod refresh_task;
+mod shared;
+mod state;
 pub mod store;
 mod task;
+mod time;
 mod token_error;
 mod token_manager;
 mod token_response;
 mod tokens;
 
-pub use app::{App, AppBuilder, Company};
+pub use app::{App, Company};
 pub use authorize::{AuthorizeUrl, CsrfState, Scope};
-pub use install::Handled;
+pub use builder::AppBuilder;
+pub use install_events::Handled;
 pub(crate) use token_manager::TokenManager;
 pub use tokens::TokenSet;

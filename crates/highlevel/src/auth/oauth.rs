@@ -1,42 +1,43 @@
 //! The requests for tokens, one attempt each.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use highlevel_wire::{End, Gate, RawResponse};
 use http::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
 
+use super::messages::{describe, reinstall};
 use super::store::Resource;
-use super::token_error::{Asking, TokenFailure, evaluate};
-use super::token_response::Granted;
+use super::token_error::{RequestKind, TokenFailure, evaluate};
+use super::token_response::TokenResponse;
 use crate::call::{self, retry_after};
-use crate::classify::{self, Fault, Replay, Seen, classify};
+use crate::classify::{self, Fault, Replay, Seen, Verdict, classify};
 use crate::connection::Connection;
 use crate::redact::redact;
 use crate::token::Bearer;
 use crate::unauthorized::{Cause, Unauthorized};
 use crate::{CompanyId, Delivery, Error, ErrorKind, LocationId, transport};
 
-/// The version of the API that the documents of these endpoints are written for.
+/// The version of the API for which these endpoints are documented.
 const VERSION: HeaderValue = HeaderValue::from_static("2021-07-28");
 
 /// A request for tokens.
 pub(super) enum Request<'a> {
-    /// For the code that the browser brought.
+    /// With the authorization code of a redirect.
     Code(&'a SecretString),
-    /// For a refresh token, and what it is for.
+    /// With a refresh token. Names the resource of the tokens.
     Refresh(&'a SecretString, &'a Resource),
-    /// For a location, by the token of its company.
+    /// For a location, with the token of its company.
     Location {
         company: &'a CompanyId,
         location: &'a LocationId,
         bearer: &'a Bearer,
-        /// Whether HighLevel has rejected one before, and this is another.
-        is_other: bool,
+        /// `true` if HighLevel rejected another token of the company before.
+        is_replacement: bool,
     },
 }
 
-/// Asks HighLevel for tokens.
+/// Requests tokens from HighLevel.
 pub(super) struct OAuth {
     connection: Connection,
     client_id: String,
@@ -44,8 +45,8 @@ pub(super) struct OAuth {
     redirect_uri: Option<String>,
 }
 
-/// A request that did not end with tokens.
-pub(super) struct Refusal {
+/// A request that returned no tokens.
+pub(super) struct RequestFailure {
     pub(super) failure: TokenFailure,
     pub(super) error: Error,
 }
@@ -61,32 +62,36 @@ impl OAuth {
         Self { connection, client_id, client_secret, redirect_uri }
     }
 
-    /// Makes a request once. `gate` decides right before its first byte whether it is still sent.
-    pub(super) async fn ask(
+    /// Sends a request once. `gate` decides right before its first byte whether it is still sent.
+    pub(super) async fn send(
         &self,
         request: &Request<'_>,
         timeout: Duration,
         gate: Option<Gate>,
-    ) -> Result<Granted, Refusal> {
+    ) -> Result<TokenResponse, RequestFailure> {
         let authorization = match request {
-            Request::Location { bearer, .. } => Some(bearer.authorization.clone().map_err(|what| {
-                Refusal { failure: TokenFailure::Final, error: Error::odd_token(request.name(), what) }
-            })?),
+            Request::Location { bearer, .. } => {
+                let header = bearer.authorization.clone();
+                Some(header.map_err(|text| RequestFailure {
+                    failure: TokenFailure::Final,
+                    error: Error::odd_token(request.name(), text),
+                })?)
+            }
             Request::Code(_) | Request::Refresh(..) => None,
         };
         let slot = match tokio::time::timeout(timeout, self.connection.slot()).await {
-            Ok(slot) => slot.map_err(|error| Refusal { failure: TokenFailure::NotSent, error })?,
+            Ok(slot) => slot.map_err(|error| RequestFailure { failure: TokenFailure::NotSent, error })?,
             Err(_) => return Err(out_of_time(request)),
         };
-        // Connections may have been closed while this waited for one of them.
+        // After the wait for a slot: idle connections may have been closed during it.
         self.connection.settled.settle().await;
-        let exchange = self.connection.context(authorization, timeout, gate).moving_headers();
-        let wire = self.connection.below(slot.http.clone(), &exchange);
+        let context = self.connection.context(authorization, timeout, gate).moving_headers();
+        let wire = self.connection.below(slot.http.clone(), &context);
         let result = wire.form(request.path(), &self.fields(request)).await;
-        let observation = exchange.take();
-        match observation.response {
-            Some(answer) => self.read(request, answer),
-            None => Err(no_answer(request, observation.written, result.err())),
+        let trace = context.take();
+        match trace.response {
+            Some(response) => self.read(request, response),
+            None => Err(no_response(request, trace.written, result.err())),
         }
     }
 
@@ -116,66 +121,79 @@ impl OAuth {
         fields
     }
 
-    fn read(&self, request: &Request<'_>, mut answer: RawResponse) -> Result<Granted, Refusal> {
-        let status = answer.status.as_u16();
+    fn read(
+        &self,
+        request: &Request<'_>,
+        mut response: RawResponse,
+    ) -> Result<TokenResponse, RequestFailure> {
         let seen = Seen::Answer(classify::Answer {
-            status,
-            redirected: answer.redirected,
-            retry_after: retry_after(&answer.headers),
+            status: response.status.as_u16(),
+            redirected: response.redirected,
+            retry_after: retry_after(&response.headers),
             ..classify::Answer::default()
         });
         let verdict = classify(seen, Replay::Unsafe);
-        if answer.status.is_success() {
-            let end = std::mem::replace(&mut answer.end, End::Complete);
-            if matches!(end, End::Complete)
-                && !answer.redirected
-                && let Some(granted) = Granted::read(&answer.body)
-            {
-                return Ok(granted);
-            }
-            // There may be tokens in it, in a form that is not foreseen.
-            answer.body = bytes::Bytes::new();
-            redact(&mut answer, &self.secrets(request));
-            let (failure, text, source) = match end {
-                _ if answer.redirected => {
-                    (TokenFailure::Final, "HighLevel answered with a redirect, which was followed", None)
-                }
-                End::Cut(source) => {
-                    (TokenFailure::Lost(None), "the answer with the tokens broke off", Some(source))
-                }
-                // It was done, and HighLevel repeats the answer of a refresh: it may come whole the next time.
-                _ => {
-                    let is_repeated = matches!(request, Request::Refresh(..));
-                    let failure = if is_repeated { TokenFailure::Lost(None) } else { TokenFailure::Final };
-                    (failure, "HighLevel's answer has no access token that can be read", None)
-                }
+        if response.status.is_success() {
+            let end = std::mem::replace(&mut response.end, End::Complete);
+            return match TokenResponse::read(&response.body) {
+                Some(tokens) if matches!(end, End::Complete) && !response.redirected => Ok(tokens),
+                _ => Err(self.unreadable(request, response, end, verdict)),
             };
-            let error = Error::answered(request.name(), verdict.delivery, verdict.kind, text, answer);
-            let error = match source {
-                Some(source) => error.with_source(source),
-                None => error,
-            };
-            return Err(Refusal { failure, error });
         }
-        let failure = evaluate(request.asking(), seen, &answer.body);
-        redact(&mut answer, &self.secrets(request));
-        let (kind, text) = request.words(failure, &answer);
-        let error = Error::answered(request.name(), verdict.delivery, kind, text, answer);
-        Err(Refusal { failure, error })
+        let failure = evaluate(request.kind(), seen, &response.body);
+        redact(&mut response, &self.secrets(request));
+        let (kind, text) = request.explain(failure, &response);
+        let error = Error::answered(request.name(), verdict.delivery, kind, text, response);
+        Err(RequestFailure { failure, error })
     }
 
-    /// What HighLevel was told that nobody else may read, should it repeat it in an answer.
+    /// Returns the failure of a request that succeeded, but whose tokens cannot be read.
+    fn unreadable(
+        &self,
+        request: &Request<'_>,
+        mut response: RawResponse,
+        end: End,
+        verdict: Verdict,
+    ) -> RequestFailure {
+        // The body may contain tokens, in an unexpected form.
+        response.body = bytes::Bytes::new();
+        redact(&mut response, &self.secrets(request));
+        let (failure, text, source) = match end {
+            _ if response.redirected => {
+                (TokenFailure::Final, "HighLevel responded with a redirect, which was followed", None)
+            }
+            End::Cut(source) => (
+                TokenFailure::Lost(None),
+                "the connection broke during the response with the tokens",
+                Some(source),
+            ),
+            // The request was processed, and HighLevel repeats the response to a refresh: the next one may be complete.
+            _ => {
+                let is_repeated = matches!(request, Request::Refresh(..));
+                let failure = if is_repeated { TokenFailure::Lost(None) } else { TokenFailure::Final };
+                (failure, "HighLevel's response contains no readable access token", None)
+            }
+        };
+        let error = Error::answered(request.name(), verdict.delivery, verdict.kind, text, response);
+        let error = match source {
+            Some(source) => error.with_source(source),
+            None => error,
+        };
+        RequestFailure { failure, error }
+    }
+
+    /// Returns the secrets of a request, to be removed from a response that quotes them.
     fn secrets<'a>(&'a self, request: &Request<'a>) -> [&'a str; 2] {
-        let own = match request {
+        let secret = match request {
             Request::Code(secret) | Request::Refresh(secret, _) => secret,
             Request::Location { bearer, .. } => &bearer.token,
         };
-        [self.client_secret.expose_secret(), own.expose_secret()]
+        [self.client_secret.expose_secret(), secret.expose_secret()]
     }
 }
 
 impl Request<'_> {
-    /// The name of the operation.
+    /// Returns the name of the operation.
     pub(super) fn name(&self) -> &'static str {
         match self {
             Self::Code(_) => "exchange_code",
@@ -189,16 +207,16 @@ impl Request<'_> {
         !matches!(self, Self::Location { .. })
     }
 
-    /// Returns `true` if it is made with this refresh token.
-    pub(super) fn is_with(&self, refresh_token: &SecretString) -> bool {
+    /// Returns `true` if it is sent with this refresh token.
+    pub(super) fn uses(&self, refresh_token: &SecretString) -> bool {
         matches!(self, Self::Refresh(token, _) if call::same(token, refresh_token))
     }
 
-    fn asking(&self) -> Asking {
+    fn kind(&self) -> RequestKind {
         match self {
-            Self::Code(_) => Asking::Code,
-            Self::Refresh(..) => Asking::Refresh,
-            Self::Location { .. } => Asking::Location,
+            Self::Code(_) => RequestKind::Code,
+            Self::Refresh(..) => RequestKind::Refresh,
+            Self::Location { .. } => RequestKind::Location,
         }
     }
 
@@ -209,64 +227,57 @@ impl Request<'_> {
         }
     }
 
-    /// What an answer means, in words that say what to do about it.
-    fn words(&self, failure: TokenFailure, answer: &RawResponse) -> (ErrorKind, String) {
-        let status = answer.status.as_u16();
-        let plain = || {
-            let name = answer.status.canonical_reason().map(|name| format!(" {name}")).unwrap_or_default();
-            (ErrorKind::Status, format!("HighLevel answered {status}{name}"))
+    /// Returns the kind and the text of the error of a rejected request.
+    fn explain(&self, failure: TokenFailure, response: &RawResponse) -> (ErrorKind, String) {
+        let by_status = || {
+            let reason = response.status.canonical_reason();
+            let reason = reason.map(|reason| format!(" {reason}")).unwrap_or_default();
+            (ErrorKind::Status, format!("HighLevel responded with {}{reason}", response.status.as_u16()))
         };
         match (failure, self) {
             (TokenFailure::InvalidGrant, Self::Code(_)) => (
                 ErrorKind::NeedsAuthorization,
-                "HighLevel does not take the authorization code: codes work once and not for long, so begin anew at \
-                 `authorize_url`"
+                "HighLevel rejected the authorization code; codes work once and expire soon, so start at the URL of \
+                 `authorize_url` again"
                     .to_owned(),
             ),
             (TokenFailure::InvalidGrant, Self::Refresh(_, resource)) => {
-                (ErrorKind::NeedsAuthorization, install_again(resource, "HighLevel no longer takes its refresh token"))
+                (ErrorKind::NeedsAuthorization, reinstall(resource, "HighLevel rejected its refresh token"))
             }
             (TokenFailure::LocationInactive, _) => (
                 ErrorKind::LocationInactive,
-                "the location is not active in HighLevel: have it made active there; its tokens are kept".to_owned(),
+                "the location is not active in HighLevel; have it activated there, its tokens remain stored".to_owned(),
             ),
-            (TokenFailure::Unauthorized, Self::Location { company, is_other, .. }) => {
+            (TokenFailure::Unauthorized, Self::Location { company, is_replacement, .. }) => {
                 let company = Resource::Company((*company).clone());
-                let why = if Unauthorized::read(&answer.body).cause == Cause::Scope {
+                let why = if Unauthorized::read(&response.body).cause == Cause::Scope {
                     "its token lacks the scope `oauth.write`"
-                } else if *is_other {
-                    "HighLevel does not take its token, also a renewed one"
+                } else if *is_replacement {
+                    "HighLevel rejected its token, and also a refreshed one"
                 } else {
-                    let (kind, text) = plain();
-                    let company = describe(&company);
-                    let why = "which was renewed a short time ago, and is renewed once in 30 seconds at most";
-                    return (kind, format!("{text} to the token of the {company}, {why}: try again after that"));
+                    let (kind, text) = by_status();
+                    let text = format!(
+                        "{text} to the token of the {}, which was refreshed less than 30 seconds ago; retry after that",
+                        describe(&company)
+                    );
+                    return (kind, text);
                 };
-                (ErrorKind::NeedsAuthorization, install_again(&company, why))
+                (ErrorKind::NeedsAuthorization, reinstall(&company, why))
             }
             (TokenFailure::WrongClient, _) => {
-                let (kind, text) = plain();
-                (kind, format!("{text}: are the client id and the client secret those of the app?"))
+                let (kind, text) = by_status();
+                (kind, format!("{text}; check the client id and the client secret"))
             }
-            _ => plain(),
+            _ => by_status(),
         }
     }
 }
 
-/// What to do when there are no tokens that work, and why there are none.
-pub(super) fn install_again(resource: &Resource, why: &str) -> String {
-    format!(
-        "the app has to be installed again on the {}: {why}; send its owner to the address that `authorize_url` gives",
-        describe(resource)
-    )
-}
-
-/// A resource in words.
-pub(super) fn describe(resource: &Resource) -> String {
-    format!("{} {}", resource.kind(), resource.id().escape_debug())
-}
-
-fn no_answer(request: &Request<'_>, written: bool, source: Option<highlevel_wire::Error<()>>) -> Refusal {
+fn no_response(
+    request: &Request<'_>,
+    written: bool,
+    source: Option<highlevel_wire::Error<()>>,
+) -> RequestFailure {
     let source = match source {
         Some(highlevel_wire::Error::CommunicationError(source)) => Some(source),
         _ => None,
@@ -279,26 +290,11 @@ fn no_answer(request: &Request<'_>, written: bool, source: Option<highlevel_wire
         Some(source) => error.with_source(source),
         None => error,
     };
-    Refusal { failure: evaluate(request.asking(), seen, &[]), error }
+    RequestFailure { failure: evaluate(request.kind(), seen, &[]), error }
 }
 
-/// There was no time to ask.
-pub(super) fn out_of_time(request: &Request<'_>) -> Refusal {
+/// Returns the failure of a request that was not sent, because there was no time left.
+pub(super) fn out_of_time(request: &Request<'_>) -> RequestFailure {
     let error = Error::no_answer(request.name(), Delivery::NotSent, ErrorKind::Timeout);
-    Refusal { failure: TokenFailure::NotSent, error }
-}
-
-/// When something happened, by the two clocks there are. Where they disagree, the later one counts: a clock that was
-/// put back must not make what is old young.
-#[derive(Clone, Copy)]
-pub(super) struct Moment {
-    pub(super) wall: SystemTime,
-    pub(super) steady: std::time::Instant,
-}
-
-impl Moment {
-    pub(super) fn since(self, earlier: Self) -> Duration {
-        let steady = self.steady.saturating_duration_since(earlier.steady);
-        self.wall.duration_since(earlier.wall).unwrap_or_default().max(steady)
-    }
+    RequestFailure { failure: TokenFailure::NotSent, error }
 }

@@ -1,4 +1,4 @@
-//! The decision of what to do with tokens: pure functions, the time included.
+//! Decides when and how tokens are refreshed: pure functions that get the time as an argument.
 
 use std::cmp::Ordering;
 use std::time::{Duration, SystemTime};
@@ -7,33 +7,35 @@ use super::TokenSet;
 use super::store::{MAX_LEASE, in_milliseconds};
 use crate::unauthorized::{Cause, Unauthorized};
 
-/// Tokens are refreshed so long before they expire, and up to [`SPREAD`] earlier: four minutes on average.
+/// The time before their expiry at which tokens are refreshed. They are refreshed up to [`SPREAD`] earlier, four minutes
+/// before expiry on average.
 const AHEAD: Duration = Duration::from_secs(3 * 60);
-/// A random part of this is added, so that the tokens of many locations are not refreshed at one time.
+/// A random part of this is added, so that the tokens of many locations are not refreshed at the same time.
 const SPREAD: Duration = Duration::from_secs(2 * 60);
-/// After a failure that only a person can fix, HighLevel is not asked again for this long. The same for a refresh ahead of
-/// expiry that failed, and for tokens that were refreshed because of a 401.
+/// The time without requests after a failure that only a person can fix, after a refresh ahead of expiry that failed, and
+/// after a refresh because of a 401.
 pub(super) const FAILURE_COOLDOWN: Duration = Duration::from_secs(30);
-/// The same for a location that is not active.
+/// The time without requests for a location that is not active.
 pub(super) const SHORT_COOLDOWN: Duration = Duration::from_secs(5);
-/// Tokens that are refreshed because of a 401 with an unknown text are not refreshed for another such 401 before this age.
+/// The minimum age of tokens that were refreshed because of a 401 with an unknown text, before another such 401 refreshes
+/// them.
 const UNKNOWN_COOLDOWN: Duration = Duration::from_secs(10 * 60);
 
-/// What to do with tokens.
+/// The decision about tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Decision {
-    /// The access token can be used.
+    /// The access token is valid.
     Use,
-    /// It can be used, and is to be refreshed meanwhile.
+    /// The access token is valid, and expires soon.
     RefreshAhead,
-    /// It cannot be used.
+    /// The access token is not valid.
     RefreshNow,
 }
 
-/// The response of HighLevel to an access token.
+/// HighLevel's last response about an access token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// None, or a 401 to another one.
+    /// Not a 401, or a 401 to another token.
     NotRejected,
     /// A 401.
     Rejected {
@@ -43,7 +45,7 @@ pub(super) enum Verdict {
     },
 }
 
-/// Decides what to do with tokens. `jitter` is between 0 and 1, and stays the same for the same tokens.
+/// Decides whether tokens are used or refreshed. `jitter` is between 0 and 1, and stays the same for the same tokens.
 pub(super) fn decide(tokens: &TokenSet, now: SystemTime, jitter: f64, verdict: Verdict) -> Decision {
     let Ok(left) = tokens.expires_at.duration_since(now) else { return Decision::RefreshNow };
     if left.is_zero() {
@@ -58,11 +60,11 @@ pub(super) fn decide(tokens: &TokenSet, now: SystemTime, jitter: f64, verdict: V
     }
 }
 
-/// Returns `true` if tokens are refreshed because of a 401. A cause that rejects one token after the other is not cured by
-/// newer ones, also if they work elsewhere.
+/// Returns `true` if a refresh may cure a 401. A cause that rejects one token after the other is not cured by a newer one,
+/// even if other endpoints accept it.
 fn may_help(tokens: &TokenSet, now: SystemTime, why: Unauthorized, last_replaced: Option<Duration>) -> bool {
     let rejections = &tokens.rejections;
-    // A time in the future is of a clock that has been put back since.
+    // A time in the future was set before the clock was put back.
     let ago = rejections.refreshed_at.and_then(|at| now.duration_since(at).ok());
     let cools_down = |ago: Option<Duration>, cooldown| ago.is_some_and(|ago| ago < cooldown);
     if cools_down(last_replaced, FAILURE_COOLDOWN) || cools_down(ago, FAILURE_COOLDOWN) {
@@ -72,44 +74,45 @@ fn may_help(tokens: &TokenSet, now: SystemTime, why: Unauthorized, last_replaced
         Cause::Token => true,
         Cause::Scope | Cause::Other => false,
         Cause::Unknown => {
-            let did_not_help =
-                rejections.unknown.iter().any(|entry| entry.words == why.words && !entry.helped);
+            let did_not_help = rejections.unknown.iter().any(|entry| entry.text == why.text && !entry.helped);
             let is_young = !rejections.unknown.is_empty() && cools_down(ago, UNKNOWN_COOLDOWN);
             !did_not_help && !is_young
         }
     }
 }
 
-/// How long before they expire tokens are renewed. Those that live for minutes only are used for most of their life.
+/// Returns the time before their expiry at which tokens are refreshed. Tokens with a lifetime of minutes are used for most of
+/// it.
 fn ahead(tokens: &TokenSet, jitter: f64) -> Duration {
-    let life = tokens.expires_at.duration_since(tokens.obtained_at).unwrap_or_default();
-    (AHEAD + SPREAD.mul_f64(jitter.clamp(0.0, 1.0))).min(life / 4)
+    let lifetime = tokens.expires_at.duration_since(tokens.obtained_at).unwrap_or_default();
+    (AHEAD + SPREAD.mul_f64(jitter.clamp(0.0, 1.0))).min(lifetime / 4)
 }
 
-/// Whether tokens that are there are later than others: of a later installation, or renewed since the same one. An
-/// installation far in the future is of a clock that has been put back since, and shows nothing; one that is a little ahead may
-/// be of a machine whose clock is.
-pub(super) fn is_later(there: &TokenSet, tokens: &TokenSet, now: SystemTime) -> bool {
-    let [installed_there, installed] = [there, tokens].map(|tokens| in_milliseconds(tokens.installed_at));
-    match installed_there.cmp(&installed) {
+/// Returns `true` if stored tokens are later than others: of a later installation, or of the same one and refreshed since.
+///
+/// An installation far in the future was stored before the clock was put back, and proves nothing. One in the near future may
+/// be from another machine, whose clock is ahead.
+pub(super) fn is_later(stored: &TokenSet, tokens: &TokenSet, now: SystemTime) -> bool {
+    let [stored_installed, installed] = [stored, tokens].map(|tokens| in_milliseconds(tokens.installed_at));
+    match stored_installed.cmp(&installed) {
         Ordering::Less => false,
-        Ordering::Equal => in_milliseconds(there.obtained_at) > in_milliseconds(tokens.obtained_at),
-        Ordering::Greater => there.installed_at <= now + MAX_LEASE,
+        Ordering::Equal => in_milliseconds(stored.obtained_at) > in_milliseconds(tokens.obtained_at),
+        Ordering::Greater => stored.installed_at <= now + MAX_LEASE,
     }
 }
 
-/// The way to new tokens.
+/// The way to obtain new tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum RefreshStrategy {
     /// With the refresh token.
     Refresh,
     /// With the token of the company.
     FromCompany,
-    /// There is none: the owner has to authorise the app.
+    /// There is none: the owner has to authorize the app.
     Authorize(ReauthReason),
 }
 
-/// The reason why the owner has to authorise the app.
+/// The reason why the owner has to authorize the app.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ReauthReason {
     /// There are no tokens.
@@ -120,8 +123,8 @@ pub(super) enum ReauthReason {
     RefreshTokenRejected,
 }
 
-/// Decides how to get new tokens. `rejected`: HighLevel rejected the refresh token. `has_company`: there are tokens of a
-/// company that can issue those of this location.
+/// Decides how to obtain new tokens. `rejected` is `true` if HighLevel rejected the refresh token, `has_company` if there are
+/// tokens of a company that can issue those of this location.
 pub(super) fn strategy(tokens: Option<&TokenSet>, rejected: bool, has_company: bool) -> RefreshStrategy {
     let reason = match tokens {
         None => ReauthReason::NoTokens,
@@ -136,7 +139,7 @@ pub(super) fn strategy(tokens: Option<&TokenSet>, rejected: bool, has_company: b
 mod tests {
     use super::*;
     use crate::auth::tokens::{Rejections, UnknownFields};
-    use crate::unauthorized::Words;
+    use crate::unauthorized::TextDigest;
 
     const DAY: u64 = 86_399;
 
@@ -164,11 +167,11 @@ mod tests {
     fn every_row_of_the_decision() {
         use Decision::{RefreshAhead, RefreshNow, Use};
         let rejected = |last: Option<u64>| Verdict::Rejected {
-            why: Unauthorized { cause: Cause::Token, words: Words(1) },
+            why: Unauthorized { cause: Cause::Token, text: TextDigest(1) },
             last_replaced: last.map(Duration::from_secs),
         };
         let lacking = Verdict::Rejected {
-            why: Unauthorized { cause: Cause::Scope, words: Words(1) },
+            why: Unauthorized { cause: Cause::Scope, text: TextDigest(1) },
             last_replaced: None,
         };
         let not = Verdict::NotRejected;
@@ -206,7 +209,7 @@ mod tests {
     #[test]
     fn a_401_that_a_refresh_did_not_cure_is_not_answered_with_another() {
         const COOL: u64 = 600;
-        let of = |cause, words| Unauthorized { cause, words: Words(words) };
+        let of = |cause, text| Unauthorized { cause, text: TextDigest(text) };
         let (token, other) = (of(Cause::Token, 9), of(Cause::Other, 9));
         let [first, second] = [of(Cause::Unknown, 1), of(Cause::Unknown, 2)];
         for (refreshed_for, helped, now, why, expected) in [
@@ -238,7 +241,7 @@ mod tests {
             if let Some(why) = refreshed_for {
                 tokens.rejections.refreshed(why, at(100));
             }
-            assert_eq!(helped, helped && tokens.rejections.helped(first.words));
+            assert_eq!(helped, helped && tokens.rejections.helped(first.text));
             let verdict = Verdict::Rejected { why, last_replaced: None };
             let found = decide(&tokens, at(now), 0.0, verdict) == Decision::RefreshNow;
             assert_eq!(found, expected, "{refreshed_for:?} {helped} {now} {why:?}");
@@ -248,12 +251,12 @@ mod tests {
     #[test]
     fn few_texts_are_stored_and_the_latest() {
         let mut rejections = Rejections::default();
-        for words in 0..20 {
-            rejections.refreshed(Unauthorized { cause: Cause::Unknown, words: Words(words) }, at(words));
+        for text in 0..20 {
+            rejections.refreshed(Unauthorized { cause: Cause::Unknown, text: TextDigest(text) }, at(text));
         }
-        rejections.refreshed(Unauthorized { cause: Cause::Unknown, words: Words(15) }, at(20));
-        let words: Vec<_> = rejections.unknown.iter().map(|entry| entry.words.0).collect();
-        assert_eq!(words, [12, 13, 14, 16, 17, 18, 19, 15]);
+        rejections.refreshed(Unauthorized { cause: Cause::Unknown, text: TextDigest(15) }, at(20));
+        let texts: Vec<_> = rejections.unknown.iter().map(|entry| entry.text.0).collect();
+        assert_eq!(texts, [12, 13, 14, 16, 17, 18, 19, 15]);
     }
 
     #[test]

@@ -1,7 +1,7 @@
-//! Tasks that others wait for, whatever becomes of the runtime that they run on.
+//! Background tasks that notify their waiters even if their runtime ends.
 //!
-//! A task lives on the runtime that started it. That runtime may be shut down, and a current-thread runtime runs only while
-//! somebody drives it. So a task beats while it runs, and who waits notices when the beats end.
+//! A task belongs to the runtime that started it. That runtime may be shut down, and a current-thread runtime runs only while
+//! it is driven. A task therefore beats while it runs, and its waiters notice when the beats end.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -12,19 +12,19 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
-/// A task beats this often, and its waiters look this often.
+/// The interval at which a task beats, and its waiters check the beats.
 const BEAT: Duration = Duration::from_millis(250);
-/// A task has stalled after this many looks of one waiter without a beat. Looks are counted, not time: a process that was
-/// stopped for an hour finds its tasks as they were.
-const SILENT_LOOKS: u32 = 3;
+/// A task has stalled after this many checks of one waiter without a beat. Checks are counted instead of time, because a
+/// process may be suspended for an hour and then continue.
+const SILENT_CHECKS: u32 = 3;
 
-/// The side of the task.
+/// The side of the task: reports its beats and its outcome.
 pub(super) struct Reporter<T> {
     outcome: watch::Sender<Option<T>>,
     beats: Arc<AtomicU64>,
 }
 
-/// The side of those who wait for it. Clones wait for the same task.
+/// The side of the waiters. Clones wait for the same task.
 pub(super) struct TaskHandle<T> {
     outcome: watch::Receiver<Option<T>>,
     beats: Arc<AtomicU64>,
@@ -33,13 +33,13 @@ pub(super) struct TaskHandle<T> {
 /// The end of waiting for a task.
 pub(super) enum Ended<T> {
     Done(T),
-    /// It ended without an outcome, because its runtime was shut down for example.
+    /// The task ended without an outcome, for example because its runtime was shut down.
     Vanished,
-    /// Nothing runs it.
+    /// The runtime of the task is not driven.
     Stalled,
 }
 
-/// The two sides of a new task.
+/// Returns the two sides of a new task.
 pub(super) fn channel<T>() -> (Reporter<T>, TaskHandle<T>) {
     let (sender, receiver) = watch::channel(None);
     let beats = Arc::new(AtomicU64::new(0));
@@ -60,6 +60,7 @@ impl<T> Reporter<T> {
         .await
     }
 
+    /// Reports the outcome.
     pub(super) fn finish(self, outcome: T) {
         self.outcome.send_replace(Some(outcome));
     }
@@ -72,7 +73,7 @@ impl<T> Clone for TaskHandle<T> {
 }
 
 impl<T: Clone> TaskHandle<T> {
-    /// Returns `true` until the task has ended, as far as is known.
+    /// Returns `true` until the task is known to have ended.
     pub(super) fn is_live(&self) -> bool {
         self.outcome.has_changed().is_ok() && self.outcome.borrow().is_none()
     }
@@ -82,7 +83,7 @@ impl<T: Clone> TaskHandle<T> {
         self.beats.load(Ordering::Relaxed)
     }
 
-    /// Waits until the task has ended, or nothing runs it any more.
+    /// Waits until the task has ended or stalled.
     pub(super) async fn ended(mut self) -> Ended<T> {
         let (mut seen, mut silent) = (self.beats.load(Ordering::Relaxed), 0);
         loop {
@@ -94,14 +95,14 @@ impl<T: Clone> TaskHandle<T> {
             let beats = self.beats.load(Ordering::Relaxed);
             silent = if beats == seen { silent + 1 } else { 0 };
             seen = beats;
-            if silent >= SILENT_LOOKS {
+            if silent >= SILENT_CHECKS {
                 return Ended::Stalled;
             }
         }
     }
 }
 
-/// Work in the background that a program waits for before it ends.
+/// Background work that a program waits for before it ends.
 #[derive(Default)]
 pub(super) struct Jobs(Mutex<Vec<TaskHandle<()>>>);
 
@@ -124,12 +125,12 @@ impl Jobs {
         jobs.is_empty()
     }
 
-    /// Waits for the jobs there are. Those that nothing runs are not waited for any more.
+    /// Waits for the current jobs, except those that have stalled.
     pub(super) async fn end(&self) {
         let jobs = self.jobs().clone();
         for job in jobs {
             if let Ended::Stalled = job.clone().ended().await {
-                tracing::warn!("a task about tokens is not run any more: is its tokio runtime driven?");
+                tracing::warn!("a background task about tokens has stalled: its tokio runtime is not driven");
                 self.jobs().retain(|other| !Arc::ptr_eq(&other.beats, &job.beats));
             }
         }
@@ -162,26 +163,26 @@ mod tests {
     }
 
     #[test]
-    fn a_task_that_is_not_driven_is_noticed() {
-        let (other, own) = (runtime(), runtime());
-        let handle = spawn(&other, async { 7 });
-        assert!(matches!(own.block_on(handle.clone().ended()), Ended::Stalled));
-        // Driven again, it ends as always.
-        assert!(matches!(other.block_on(handle.ended()), Ended::Done(7)));
+    fn a_task_on_a_runtime_that_is_not_driven_stalls() {
+        let (task_runtime, waiter_runtime) = (runtime(), runtime());
+        let handle = spawn(&task_runtime, async { 7 });
+        assert!(matches!(waiter_runtime.block_on(handle.clone().ended()), Ended::Stalled));
+        // It ends when the runtime is driven again.
+        assert!(matches!(task_runtime.block_on(handle.ended()), Ended::Done(7)));
     }
 
     #[test]
-    fn a_task_whose_runtime_is_shut_down_is_noticed() {
-        let (other, own) = (runtime(), runtime());
-        let handle = spawn(&other, pending());
-        other.block_on(tokio::task::yield_now());
-        drop(other);
+    fn a_task_on_a_runtime_that_is_shut_down_vanishes() {
+        let (task_runtime, waiter_runtime) = (runtime(), runtime());
+        let handle = spawn(&task_runtime, pending());
+        task_runtime.block_on(tokio::task::yield_now());
+        drop(task_runtime);
         assert!(!handle.is_live());
-        assert!(matches!(own.block_on(handle.ended()), Ended::Vanished));
+        assert!(matches!(waiter_runtime.block_on(handle.ended()), Ended::Vanished));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_task_that_waits_for_long_is_waited_for() {
+    async fn a_task_that_waits_for_an_hour_does_not_stall() {
         let (reporter, handle) = channel();
         tokio::spawn(async move {
             reporter.run(tokio::time::sleep(Duration::from_secs(3_600))).await;

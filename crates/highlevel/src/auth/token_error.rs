@@ -1,4 +1,4 @@
-//! What an answer that gave no tokens means, and whether the request is made again: functions of values.
+//! The meaning of a response without tokens, and the decision to retry the request: pure functions.
 
 use std::time::Duration;
 
@@ -10,38 +10,40 @@ use crate::unauthorized::{Cause, Text, Unauthorized};
 /// HighLevel repeats its response to an identical refresh for this long.
 pub(super) const REPEATED_FOR: Duration = Duration::from_secs(30);
 
-/// What a request for tokens is made with.
+/// The credential of a request for tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Asking {
+pub(super) enum RequestKind {
+    /// An authorization code.
     Code,
+    /// A refresh token.
     Refresh,
-    /// The token of a company.
+    /// The token of a company, for a location.
     Location,
 }
 
-/// The reason why a request for tokens gave none.
+/// The reason why a request returned no tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum TokenFailure {
     /// Nothing was sent.
     NotSent,
-    /// It may have been done; the tokens, if there are any, were lost on the way.
+    /// It may have been processed; the tokens, if any, were lost. Retry after this time.
     Lost(Option<Duration>),
-    /// It was not done for lack of capacity, and can be retried after this time.
+    /// It was not processed for lack of capacity. Retry after this time.
     Busy(Option<Duration>),
     /// HighLevel does not accept the refresh token or the code, and never will.
     InvalidGrant,
-    /// The location is not active. It may be later, and then HighLevel accepts the same refresh token.
+    /// The location is not active. Once it is activated, HighLevel accepts the same refresh token.
     LocationInactive,
-    /// HighLevel does not accept the access token of the request, or nothing says what it does not accept.
+    /// HighLevel does not accept the access token of the request, or gives no reason.
     Unauthorized,
     /// HighLevel does not know the client id with this client secret.
     WrongClient,
-    /// Any other failure that a retry would repeat.
+    /// Another failure that a retry would repeat.
     Final,
 }
 
-/// Returns the meaning of an attempt that did not end with tokens.
-pub(super) fn evaluate(asking: Asking, seen: Seen, body: &[u8]) -> TokenFailure {
+/// Returns the reason why an attempt returned no tokens.
+pub(super) fn evaluate(kind: RequestKind, seen: Seen, body: &[u8]) -> TokenFailure {
     let Seen::Answer(Answer { status, redirected: false, retry_after, .. }) = seen else {
         return match (classify(seen, Replay::Unsafe).remedy, seen) {
             (Remedy::Retry, _) => TokenFailure::NotSent,
@@ -52,13 +54,14 @@ pub(super) fn evaluate(asking: Asking, seen: Seen, body: &[u8]) -> TokenFailure 
     match status {
         429 => TokenFailure::Busy(retry_after),
         408 | 500.. => TokenFailure::Lost(retry_after),
-        400..=499 => rejected(asking, status, body),
+        400..=499 => rejected(kind, status, body),
         _ => TokenFailure::Final,
     }
 }
 
-/// HighLevel gives one reason with different statuses and texts, so the text decides, by its features.
-fn rejected(asking: Asking, status: u16, body: &[u8]) -> TokenFailure {
+/// Reads the reason of a rejection. HighLevel uses different statuses and texts for one reason, so features of the text
+/// decide.
+fn rejected(kind: RequestKind, status: u16, body: &[u8]) -> TokenFailure {
     let text = Text::read(body);
     if text.has(&[
         "location is not active",
@@ -71,30 +74,30 @@ fn rejected(asking: Asking, status: u16, body: &[u8]) -> TokenFailure {
     if text.has(&["invalid grant"]) {
         return TokenFailure::InvalidGrant;
     }
-    // The request itself lacks something.
-    let lacks =
+    // The request itself is incomplete.
+    let incomplete =
         ["not be empty", "is required", "are required", "is missing", "are missing", "missing parameter"];
-    if text.has(&lacks) {
+    if text.has(&incomplete) {
         return TokenFailure::Final;
     }
     let unauthorized = Unauthorized::read(body);
-    if asking == Asking::Location {
+    if kind == RequestKind::Location {
         let is_token = status == 401 && unauthorized.is_about_the_token();
         return if is_token { TokenFailure::Unauthorized } else { TokenFailure::Final };
     }
     if text.has_stem(&["client"]) {
         return if status == 401 { TokenFailure::WrongClient } else { TokenFailure::Final };
     }
-    let names_it = match asking {
-        Asking::Code => text.has_stem(&["code", "authcode"]),
-        Asking::Refresh | Asking::Location => text.has_stem(&["refresh"]),
+    let names_credential = match kind {
+        RequestKind::Code => text.has_stem(&["code", "authcode"]),
+        RequestKind::Refresh | RequestKind::Location => text.has_stem(&["refresh"]),
     };
-    match asking {
-        _ if names_it && text.is_refused() => TokenFailure::InvalidGrant,
+    match kind {
+        _ if names_credential && text.is_rejected() => TokenFailure::InvalidGrant,
         _ if status != 401 => TokenFailure::Final,
-        Asking::Code if unauthorized.cause != Cause::Other => TokenFailure::InvalidGrant,
+        RequestKind::Code if unauthorized.cause != Cause::Other => TokenFailure::InvalidGrant,
         // The only token of a request for a refresh is the refresh token.
-        Asking::Refresh if unauthorized.cause == Cause::Token => TokenFailure::InvalidGrant,
+        RequestKind::Refresh if unauthorized.cause == Cause::Token => TokenFailure::InvalidGrant,
         _ if unauthorized.cause == Cause::Other => TokenFailure::Final,
         _ => TokenFailure::Unauthorized,
     }
@@ -103,16 +106,18 @@ fn rejected(asking: Asking, status: u16, body: &[u8]) -> TokenFailure {
 /// The attempts of one request so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Progress {
-    /// How often it was made again.
+    /// The number of retries.
     pub(super) retries: u32,
-    /// Since when it may have been done.
+    /// The time since the first attempt that may have been processed.
     pub(super) sent: Option<Duration>,
 }
 
-/// The pause before the request is made again, if it is. `works_once` says that its token or code does: HighLevel
-/// repeats its answer for a while, and after that a repetition would be refused. `left` is how long anybody waits, if that
-/// matters. `random` is between 0 and 1.
-pub(super) fn again(
+/// Returns the pause before the request is retried, or `None` if it is not retried.
+///
+/// `works_once` is `true` if its code or refresh token works once: HighLevel repeats its response for a while, and rejects a
+/// retry after that. `left` is the time until the deadline of the calls that wait, or `None` if the request is retried without
+/// them. `random` is between 0 and 1.
+pub(super) fn retry_pause(
     failure: TokenFailure,
     progress: Progress,
     works_once: bool,
@@ -141,8 +146,8 @@ mod tests {
     use crate::classify::Fault;
 
     #[test]
-    fn the_meaning_of_an_attempt_without_tokens() {
-        use Asking::{Code, Location, Refresh};
+    fn failures_are_evaluated_by_status_and_text() {
+        use RequestKind::{Code, Location, Refresh};
         use TokenFailure::{
             Busy, Final, InvalidGrant, LocationInactive, Lost, NotSent, Unauthorized, WrongClient,
         };
@@ -169,15 +174,15 @@ mod tests {
             (answer(302), Final),
             (answer(404), Final),
         ] {
-            for asking in [Code, Refresh, Location] {
-                assert_eq!(evaluate(asking, seen, b""), expected, "{asking:?} {seen:?}");
+            for kind in [Code, Refresh, Location] {
+                assert_eq!(evaluate(kind, seen, b""), expected, "{kind:?} {seen:?}");
                 // A body does not turn a lost response into a rejection.
                 if expected == Lost(None) {
-                    assert_eq!(evaluate(asking, seen, b"invalid grant"), expected, "{asking:?} {seen:?}");
+                    assert_eq!(evaluate(kind, seen, b"invalid grant"), expected, "{kind:?} {seen:?}");
                 }
             }
         }
-        for (asking, status, text, expected) in [
+        for (kind, status, text, expected) in [
             (Refresh, 400, "Invalid grant: refresh token is invalid", InvalidGrant),
             (Refresh, 401, "invalid_grant", InvalidGrant),
             (Refresh, 400, "Invalid refresh token", InvalidGrant),
@@ -220,14 +225,14 @@ mod tests {
                 format!(r#"{{"error":"UnAuthorized!","error_description":"{text}"}}"#),
                 text.to_owned(),
             ] {
-                let found = evaluate(asking, answer(status), body.as_bytes());
-                assert_eq!(found, expected, "{asking:?} {status} {body}");
+                let found = evaluate(kind, answer(status), body.as_bytes());
+                assert_eq!(found, expected, "{kind:?} {status} {body}");
             }
         }
     }
 
     #[test]
-    fn every_row_of_making_it_again() {
+    fn lost_responses_are_retried_while_highlevel_repeats_them() {
         let seconds = Duration::from_secs;
         let first = Progress::default();
         let sent = |ago| Progress { retries: 3, sent: Some(seconds(ago)) };
@@ -243,9 +248,9 @@ mod tests {
             (TokenFailure::Lost(None), sent(300), true, minute, None),
             (TokenFailure::Lost(Some(seconds(7))), sent(0), true, minute, Some(seconds(7))),
             (TokenFailure::Lost(Some(seconds(30))), sent(0), true, minute, None),
-            // What can be done twice without harm is made again for as long as there is time.
+            // A request that may be processed twice is retried until the deadline.
             (TokenFailure::Lost(None), sent(45), false, minute, Some(seconds(2))),
-            // Once it may have been done, nothing that came later makes it new.
+            // A later failure does not extend the time after a request that may have been processed.
             (TokenFailure::NotSent, sent(30), true, minute, None),
             (TokenFailure::Busy(None), sent(30), true, minute, None),
             (TokenFailure::Busy(None), Progress { retries: 3, sent: None }, true, minute, Some(seconds(2))),
@@ -256,14 +261,18 @@ mod tests {
             (TokenFailure::Unauthorized, first, false, minute, None),
             (TokenFailure::Final, first, false, minute, None),
         ] {
-            let found = again(failure, progress, works_once, Some(left), 1.0);
+            let found = retry_pause(failure, progress, works_once, Some(left), 1.0);
             assert_eq!(found, expected, "{failure:?} {progress:?} {works_once} {left:?}");
         }
-        // Nobody need wait for it.
+        // Without a deadline.
         for (progress, expected) in
             [(sent(0), Some(seconds(2))), (sent(27), Some(seconds(2))), (sent(28), None)]
         {
-            assert_eq!(again(TokenFailure::Lost(None), progress, true, None, 1.0), expected, "{progress:?}");
+            assert_eq!(
+                retry_pause(TokenFailure::Lost(None), progress, true, None, 1.0),
+                expected,
+                "{progress:?}"
+            );
         }
     }
 }

@@ -1,5 +1,7 @@
-//! What HighLevel answers when it gives tokens. Its documents disagree on camelCase and `snake_case`, so both are read;
-//! no other field can be so odd that the tokens are lost.
+//! Reads the response in which HighLevel issues tokens.
+//!
+//! HighLevel's documents disagree on camelCase and `snake_case`, so both are read. Malformed optional fields are ignored: the
+//! tokens must not be lost because of them.
 
 use std::time::{Duration, SystemTime};
 
@@ -11,34 +13,34 @@ use super::store::Resource;
 use super::tokens::LIFETIME;
 use crate::{CompanyId, LocationId, UserId};
 
-/// Tokens as they were answered.
-pub(super) struct Granted {
+/// The tokens and their properties, as HighLevel issued them.
+pub(super) struct TokenResponse {
     access_token: SecretString,
     refresh_token: Option<SecretString>,
-    life: Duration,
+    lifetime: Duration,
     scopes: Vec<String>,
     user_type: Option<String>,
     company_id: Option<CompanyId>,
     location_id: Option<LocationId>,
     user_id: Option<UserId>,
-    /// The locations that were chosen when an app was installed on a company.
+    /// The locations that the owner chose when the app was installed on a company.
     pub(super) approved_locations: Vec<LocationId>,
 }
 
-impl Granted {
-    /// Reads an answer; `None` if there is no access token in it.
+impl TokenResponse {
+    /// Reads the body of a response. Returns `None` if it contains no access token.
     pub(super) fn read(body: &[u8]) -> Option<Self> {
         let json: Map<String, Value> = serde_json::from_slice(body).ok()?;
-        let id = |names| text(&json, names);
+        let field = |names| text(&json, names);
         Some(Self {
-            access_token: id(["access_token", "accessToken"])?.into(),
-            refresh_token: id(["refresh_token", "refreshToken"]).map(Into::into),
-            life: seconds(&json, ["expires_in", "expiresIn"]).unwrap_or(LIFETIME),
+            access_token: field(["access_token", "accessToken"])?.into(),
+            refresh_token: field(["refresh_token", "refreshToken"]).map(Into::into),
+            lifetime: seconds(&json, ["expires_in", "expiresIn"]).unwrap_or(LIFETIME),
             scopes: words(&json, ["scope", "scopes"]),
-            user_type: id(["userType", "user_type"]),
-            company_id: id(["companyId", "company_id"]).map(Into::into),
-            location_id: id(["locationId", "location_id"]).map(Into::into),
-            user_id: id(["userId", "user_id"]).map(Into::into),
+            user_type: field(["userType", "user_type"]),
+            company_id: field(["companyId", "company_id"]).map(Into::into),
+            location_id: field(["locationId", "location_id"]).map(Into::into),
+            user_id: field(["userId", "user_id"]).map(Into::into),
             approved_locations: words(&json, ["approvedLocations", "approved_locations"])
                 .into_iter()
                 .map(Into::into)
@@ -46,7 +48,7 @@ impl Granted {
         })
     }
 
-    /// What the tokens are for, if the answer says it.
+    /// Returns the resource of the tokens, if the response names it.
     pub(super) fn resource(&self) -> Option<Resource> {
         let location = || self.location_id.clone().map(Resource::Location);
         let company = || self.company_id.clone().map(Resource::Company);
@@ -56,13 +58,13 @@ impl Granted {
         }
     }
 
-    /// The tokens, for what they were asked for. They were asked for at `asked` and came at `now`. What the answer does
-    /// not say stays as it was.
+    /// Returns the tokens of a resource. They were requested at `requested_at` and received at `now`. Fields that are missing
+    /// in the response are taken from the previous tokens.
     pub(super) fn into_tokens(
         self,
         resource: &Resource,
         previous: Option<&TokenSet>,
-        asked: SystemTime,
+        requested_at: SystemTime,
         now: SystemTime,
     ) -> TokenSet {
         let (company_id, location_id) = match resource {
@@ -74,7 +76,7 @@ impl Granted {
             refresh_token: self.refresh_token.or_else(|| previous?.refresh_token.clone()),
             obtained_at: now,
             installed_at: previous.map_or(now, |previous| previous.installed_at),
-            expires_at: asked.checked_add(self.life).unwrap_or(asked + LIFETIME),
+            expires_at: requested_at.checked_add(self.lifetime).unwrap_or(requested_at + LIFETIME),
             scopes: if self.scopes.is_empty() {
                 previous.map(|previous| previous.scopes.clone()).unwrap_or_default()
             } else {
@@ -89,13 +91,13 @@ impl Granted {
     }
 }
 
-/// The first of some fields that is a text with something in it.
+/// Returns the first of some fields that is a text and not blank.
 fn text(json: &Map<String, Value>, names: [&str; 2]) -> Option<String> {
     let found = names.into_iter().filter_map(|name| json.get(name)?.as_str());
     found.map(str::trim).find(|text| !text.is_empty()).map(str::to_owned)
 }
 
-/// The first of some fields that is a number of seconds, written as a number or as a text.
+/// Returns the first of some fields that is a number of seconds, written as a number or as a text.
 fn seconds(json: &Map<String, Value>, names: [&str; 2]) -> Option<Duration> {
     let seconds = |value: &Value| match value {
         Value::Number(number) => number.as_f64(),
@@ -103,13 +105,13 @@ fn seconds(json: &Map<String, Value>, names: [&str; 2]) -> Option<Duration> {
         _ => None,
     };
     let found = names.into_iter().filter_map(|name| json.get(name));
-    // A life of no time at all says nothing: a token that is expired when it comes would be renewed for every call.
+    // A lifetime of zero is ignored: a token that is expired when it arrives would be refreshed for every call.
     found
         .filter_map(seconds)
-        .find_map(|seconds| Duration::try_from_secs_f64(seconds).ok().filter(|life| !life.is_zero()))
+        .find_map(|seconds| Duration::try_from_secs_f64(seconds).ok().filter(|lifetime| !lifetime.is_zero()))
 }
 
-/// The words of the first of some fields that has any: a list, or a text with spaces or commas between.
+/// Returns the words of the first of some fields that has any: a list, or a text separated by spaces or commas.
 fn words(json: &Map<String, Value>, names: [&str; 2]) -> Vec<String> {
     let split = |text: &str| -> Vec<String> {
         text.split([' ', ',']).filter(|word| !word.is_empty()).map(str::to_owned).collect()

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::auth::TokenSet;
 use crate::auth::tokens::{Rejections, UnknownFields, UnknownRejection};
-use crate::unauthorized::Words;
+use crate::unauthorized::TextDigest;
 
 /// The format that is written. Older formats stay readable.
 ///
@@ -154,7 +154,7 @@ fn write_rejections(rejections: &Rejections) -> Option<Value> {
     let Rejections { refreshed_at, unknown } = rejections;
     let unknown: Vec<_> = unknown
         .iter()
-        .map(|entry| json!({ "digest": format!("{:016x}", entry.words.0), "helped": entry.helped }))
+        .map(|entry| json!({ "digest": format!("{:016x}", entry.text.0), "helped": entry.helped }))
         .collect();
     let refreshed_at = (*refreshed_at)?;
     Some(json!({ "refreshed_at_unix_ms": rounded_down(refreshed_at), "unknown": unknown }))
@@ -166,7 +166,10 @@ fn read_rejections(json: &Value) -> Rejections {
     let entries = json["unknown"].as_array().into_iter().flatten();
     let read = |entry: &Value| {
         let digest = u64::from_str_radix(entry["digest"].as_str()?, 16).ok()?;
-        Some(UnknownRejection { words: Words(digest), helped: entry["helped"].as_bool().unwrap_or_default() })
+        Some(UnknownRejection {
+            text: TextDigest(digest),
+            helped: entry["helped"].as_bool().unwrap_or_default(),
+        })
     };
     Rejections { refreshed_at, unknown: entries.filter_map(read).collect() }
 }

@@ -61,11 +61,11 @@ fn what_is_missing_is_named() {
         ),
         (
             app().authorize_url(),
-            "build: no scope: say what the app may do, at least `.scope(Scope::CONVERSATIONS_MESSAGE_WRITE)`",
+            "build: no scope: add those that the app needs, at least `.scope(Scope::CONVERSATIONS_MESSAGE_WRITE)`",
         ),
         (
             app().authorize_url().scope("x").base_url("marketplace"),
-            "build: the base URL of the authorisation is not a URL: write it like https://marketplace.gohighlevel.com",
+            "build: the base URL for the authorization is invalid; write it like https://marketplace.gohighlevel.com",
         ),
     ] {
         let error = builder.build().expect_err(text);

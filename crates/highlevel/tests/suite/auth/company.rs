@@ -102,8 +102,8 @@ async fn a_company_that_is_dead_is_asked_for_once_and_named() {
             assert_eq!((error.kind(), error.delivery()), (ErrorKind::NeedsAuthorization, Delivery::NotSent));
             assert_eq!(
                 error.to_string(),
-                "send_message: the app has to be installed again on the company GNb7aIv4rQFVb9iwNl5K: HighLevel no longer takes \
-                 its refresh token; send its owner to the address that `authorize_url` gives: Invalid grant: refresh token is \
+                "send_message: the app must be reinstalled on the company GNb7aIv4rQFVb9iwNl5K: HighLevel rejected \
+                 its refresh token; send its owner to the URL of `authorize_url`: Invalid grant: refresh token is \
                  invalid (trace trace-1); nothing was sent"
             );
         }
@@ -121,8 +121,8 @@ async fn a_company_that_nobody_installed_is_named() {
     assert_eq!(error.kind(), ErrorKind::NeedsAuthorization);
     assert_eq!(
         error.to_string(),
-        "send_message: there are no tokens of the location loc1, nor of the company GNb7aIv4rQFVb9iwNl5K: the app has to be \
-         installed, beginning at the address that `authorize_url` gives; nothing was sent"
+        "send_message: there are no tokens of the location loc1, nor of the company GNb7aIv4rQFVb9iwNl5K: the app \
+         must be installed, starting at the URL of `authorize_url`; nothing was sent"
     );
     let error = world.app().location_token(COMPANY, "loc1").await.expect_err("no tokens");
     assert_eq!((error.kind(), error.operation()), (ErrorKind::NeedsAuthorization, "location_token"));
@@ -143,7 +143,8 @@ async fn what_highlevel_says_about_a_location_is_reported() {
         let error = send(&client).await.expect_err("refused");
         assert_eq!(
             error.to_string(),
-            "send_message: HighLevel answered 403 Forbidden: the app is not installed there (trace trace-1); nothing was sent"
+            "send_message: HighLevel responded with 403 Forbidden: the app is not installed there (trace trace-1); \
+             nothing was sent"
         );
     }
     assert_eq!(world.mints(), 2);
@@ -161,8 +162,8 @@ async fn a_company_whose_token_lacks_the_scope_is_not_renewed_for_it() {
     assert_eq!(error.kind(), ErrorKind::NeedsAuthorization);
     assert_eq!(
         error.to_string(),
-        "send_message: the app has to be installed again on the company GNb7aIv4rQFVb9iwNl5K: its token lacks the scope \
-         `oauth.write`; send its owner to the address that `authorize_url` gives: The token is not authorized for this scope. \
+        "send_message: the app must be reinstalled on the company GNb7aIv4rQFVb9iwNl5K: its token lacks the scope \
+         `oauth.write`; send its owner to the URL of `authorize_url`: The token is not authorized for this scope. \
          (trace trace-1); nothing was sent"
     );
     assert_eq!((world.refreshes(), world.mints()), (0, 1));
@@ -181,9 +182,9 @@ async fn the_owner_of_a_company_is_asked_only_if_a_renewed_token_is_rejected_too
     assert_eq!((error.kind(), error.delivery()), (ErrorKind::Token, Delivery::NotSent));
     assert_eq!(
         error.to_string(),
-        "send_message: HighLevel answered 401 Unauthorized to the token of the company GNb7aIv4rQFVb9iwNl5K, which was \
-         renewed a short time ago, and is renewed once in 30 seconds at most: try again after that: Invalid JWT (trace \
-         trace-1); nothing was sent"
+        "send_message: HighLevel responded with 401 Unauthorized to the token of the company GNb7aIv4rQFVb9iwNl5K, \
+         which was refreshed less than 30 seconds ago; retry after that: Invalid JWT (trace trace-1); nothing was \
+         sent"
     );
     let error = app.location_token(COMPANY, "loc3");
     world.fates([rejected()]);
@@ -193,7 +194,7 @@ async fn the_owner_of_a_company_is_asked_only_if_a_renewed_token_is_rejected_too
     world.fates([rejected(), Fate::Done, rejected()]);
     let error = send(&app.company(COMPANY).location("loc2")).await.expect_err("rejected");
     assert_eq!(error.kind(), ErrorKind::NeedsAuthorization);
-    assert!(error.to_string().contains("HighLevel does not take its token, also a renewed one"), "{error}");
+    assert!(error.to_string().contains("HighLevel rejected its token, and also a refreshed one"), "{error}");
     assert_eq!(world.refreshes(), 2);
 }
 

@@ -144,8 +144,8 @@ async fn the_answer_says_what_the_tokens_are_for() {
             assert_eq!((error.kind(), error.delivery()), (ErrorKind::Receipt, Delivery::Accepted));
             assert_eq!(
                 error.to_string(),
-                "exchange_code: HighLevel's answer names neither a location nor a company that the tokens are for; \
-                 it was accepted, so do not send it again"
+                "exchange_code: HighLevel's response names neither the location nor the company of the tokens; it \
+                 was accepted, so do not send it again"
             );
         }
     }
@@ -153,15 +153,16 @@ async fn the_answer_says_what_the_tokens_are_for() {
 
 #[tokio::test]
 async fn what_is_refused_says_what_to_do() {
-    let unauthorized = "exchange_code: HighLevel answered 401 Unauthorized: are the client id and the client secret those \
-                        of the app?: invalid client (trace trace-1); it was not done";
+    let unauthorized = "exchange_code: HighLevel responded with 401 Unauthorized; check the client id and the \
+                        client secret: invalid client (trace trace-1); it was not done";
     for (act, kind, delivery, text) in [
         (
             refusal("400 Bad Request", "Invalid grant: authorization code is invalid"),
             ErrorKind::NeedsAuthorization,
             Delivery::Rejected,
-            "exchange_code: HighLevel does not take the authorization code: codes work once and not for long, so begin anew \
-             at `authorize_url`: Invalid grant: authorization code is invalid (trace trace-1); it was not done",
+            "exchange_code: HighLevel rejected the authorization code; codes work once and expire soon, so start at \
+             the URL of `authorize_url` again: Invalid grant: authorization code is invalid (trace trace-1); it was \
+             not done",
         ),
         (refusal("401 Unauthorized", "invalid client"), ErrorKind::Status, Delivery::Rejected, unauthorized),
         (
@@ -171,21 +172,21 @@ async fn what_is_refused_says_what_to_do() {
             )),
             ErrorKind::NeedsAuthorization,
             Delivery::Rejected,
-            "exchange_code: HighLevel does not take the authorization code: codes work once and not for long, so begin anew \
-             at `authorize_url`: no such code; it was not done",
+            "exchange_code: HighLevel rejected the authorization code; codes work once and expire soon, so start at \
+             the URL of `authorize_url` again: no such code; it was not done",
         ),
         (
             Act::Answer(answer("200 OK", "", "<html>")),
             ErrorKind::Receipt,
             Delivery::Accepted,
-            "exchange_code: HighLevel's answer has no access token that can be read; it was accepted, so do not send it \
-             again",
+            "exchange_code: HighLevel's response contains no readable access token; it was accepted, so do not send \
+             it again",
         ),
         (
             Act::Answer(answer("302 Found", "location: /elsewhere\r\n", "")),
             ErrorKind::Status,
             Delivery::Rejected,
-            "exchange_code: HighLevel answered 302 Found; it was not done",
+            "exchange_code: HighLevel responded with 302 Found; it was not done",
         ),
     ] {
         let world = World::new().await;
@@ -233,7 +234,8 @@ fn what_an_app_needs_is_named() {
         (full().client_secret(""), format!("build: no client secret: call `.client_secret(…)` {from_settings}")),
         (
             App::builder().client_id("a-b").client_secret("s"),
-            "build: no store: call `.store(…)`, for one machine with a `FileStore`, so that tokens survive a restart"
+            "build: no store: call `.store(…)`, on a single machine with a `FileStore`, so that tokens survive a \
+             restart"
                 .to_owned(),
         ),
     ] {

@@ -234,7 +234,10 @@ async fn what_does_not_pass_in_time_is_reported_as_it_is() {
     let error = send(&client).await.expect_err("no room");
     assert_eq!((error.kind(), error.delivery(), error.status()), (ErrorKind::Token, Delivery::NotSent, None));
     assert_eq!(error.retry_after(), Some(90 * SECOND));
-    assert_eq!(error.to_string(), "send_message: HighLevel answered 429 Too Many Requests; nothing was sent");
+    assert_eq!(
+        error.to_string(),
+        "send_message: HighLevel responded with 429 Too Many Requests; nothing was sent"
+    );
     let world = World::new().await;
     let (_, _) = world.installed("loc1").await;
     world.expire();
@@ -264,8 +267,8 @@ async fn a_dead_refresh_token_fails_all_calls_alike_and_is_tried_every_thirty_se
             assert_eq!((error.kind(), error.delivery()), (ErrorKind::NeedsAuthorization, Delivery::NotSent));
             assert_eq!(
                 error.to_string(),
-                "send_message: the app has to be installed again on the location loc1: HighLevel no longer takes its refresh \
-                 token; send its owner to the address that `authorize_url` gives: Invalid grant: refresh token is invalid \
+                "send_message: the app must be reinstalled on the location loc1: HighLevel rejected its refresh \
+                 token; send its owner to the URL of `authorize_url`: Invalid grant: refresh token is invalid \
                  (trace trace-1); nothing was sent"
             );
         }
@@ -296,9 +299,9 @@ async fn a_rejected_token_that_cannot_be_renewed_says_so_and_keeps_the_answer() 
     assert_eq!((error.status(), error.attempts()), (Some(401), 1));
     assert_eq!(
         error.to_string(),
-        "send_message: HighLevel answered 401 Unauthorized, and the app has to be installed again on the location loc1: \
-         HighLevel no longer takes its refresh token; send its owner to the address that `authorize_url` gives: Invalid \
-         grant: refresh token is invalid (trace trace-1): Invalid JWT; it was not done"
+        "send_message: HighLevel answered 401 Unauthorized, and the app must be reinstalled on the location loc1: \
+         HighLevel rejected its refresh token; send its owner to the URL of `authorize_url`: Invalid grant: refresh \
+         token is invalid (trace trace-1): Invalid JWT; it was not done"
     );
     // What passes does not hide what HighLevel answered.
     let world = World::new().await;
@@ -324,8 +327,8 @@ async fn a_location_that_is_not_active_keeps_its_tokens() {
         assert_eq!((error.kind(), error.delivery()), (ErrorKind::LocationInactive, Delivery::NotSent));
         assert_eq!(
             error.to_string(),
-            "send_message: the location is not active in HighLevel: have it made active there; its tokens are kept: \
-             Location is not active (trace trace-1); nothing was sent"
+            "send_message: the location is not active in HighLevel; have it activated there, its tokens remain \
+             stored: Location is not active (trace trace-1); nothing was sent"
         );
         assert_eq!(world.refreshes(), attempts, "after {passes} s");
     }
@@ -350,8 +353,8 @@ async fn a_wrong_client_secret_is_not_sent_over_and_over() {
         assert_eq!(
             error.to_string(),
             format!(
-                "send_message: HighLevel answered 401 Unauthorized: are the client id and the client secret those of the \
-                 app?: {} (trace trace-1); nothing was sent",
+                "send_message: HighLevel responded with 401 Unauthorized; check the client id and the client \
+                 secret: {} (trace trace-1); nothing was sent",
                 "Invalid JWT: invalid client"
             )
         );

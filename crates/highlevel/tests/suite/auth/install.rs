@@ -165,7 +165,7 @@ async fn a_late_removal_does_not_touch_a_newer_installation() {
     let event = uninstall("loc1").at(world.clock.now());
     world.clock.advance(10 * SECOND);
     app.exchange(World::code("loc1")).await.expect("tokens");
-    assert_eq!(handle(&world, &app, &event).await, Handled::InstalledAgain(location("loc1")));
+    assert_eq!(handle(&world, &app, &event).await, Handled::Reinstalled(location("loc1")));
     send(&client).await.expect("a receipt");
 }
 
@@ -189,7 +189,7 @@ async fn a_removal_without_a_timestamp_removes_tokens_that_highlevel_no_longer_a
         } else {
             assert_eq!(
                 handle(&world, &app, &uninstall("loc1")).await,
-                Handled::InstalledAgain(location("loc1"))
+                Handled::Reinstalled(location("loc1"))
             );
             send(&client).await.expect("a receipt");
             // It was asked with the refresh token, and the next one is stored.
@@ -217,7 +217,7 @@ async fn a_removal_without_a_timestamp_is_an_error_as_long_as_highlevel_cannot_b
     assert!(world.stored("loc1").await.is_some());
     send(&client).await.expect("a receipt");
     world.clock.advance(5 * SECOND);
-    assert_eq!(app.handle(&event).await.expect("handled"), Handled::InstalledAgain(location("loc1")));
+    assert_eq!(app.handle(&event).await.expect("handled"), Handled::Reinstalled(location("loc1")));
 }
 
 #[tokio::test]
@@ -229,7 +229,7 @@ async fn a_removal_of_a_company_without_a_timestamp_leaves_what_was_installed_ag
         app.location_token(COMPANY, id).await.expect("tokens");
     }
     let event = of_company(EventBuilder::uninstall().app_id(APP_ID));
-    assert_eq!(handle(&world, &app, &event).await, Handled::InstalledAgain(company()));
+    assert_eq!(handle(&world, &app, &event).await, Handled::Reinstalled(company()));
     // Removed from the company, but one location has installed the app for itself.
     world.revoke(&company());
     world.revoke(&location("loc1"));
@@ -285,8 +285,8 @@ async fn a_removal_stops_what_is_on_its_way_to_the_store() {
     assert_eq!(error.kind(), ErrorKind::Token);
     assert_eq!(
         error.to_string(),
-        "token: the new tokens of the location loc1 were not stored: meanwhile the app was removed, or installed once more; \
-         nothing was sent"
+        "token: the new tokens of the location loc1 were not stored, because the app was removed or reinstalled \
+         meanwhile; nothing was sent"
     );
     assert!(world.stored("loc1").await.is_none());
 }
@@ -356,7 +356,7 @@ async fn a_removal_that_comes_after_a_renewal_is_no_older_than_the_installation(
         let app = world.app();
         let handled = handle(&world, &app, &event).await;
         if installed_again {
-            assert_eq!(handled, Handled::InstalledAgain(location("loc1")));
+            assert_eq!(handled, Handled::Reinstalled(location("loc1")));
             send(&client).await.expect("a receipt");
         } else {
             assert_eq!(handled, Handled::Removed(vec![location("loc1")]));
@@ -378,7 +378,7 @@ async fn a_late_removal_does_not_touch_a_location_that_its_company_has_installed
     world.revoke(&location("loc1"));
     send(&app.location("loc1")).await.expect("a receipt");
     assert_eq!(world.mints(), 2);
-    assert_eq!(handle(&world, &app, &event).await, Handled::InstalledAgain(location("loc1")));
+    assert_eq!(handle(&world, &app, &event).await, Handled::Reinstalled(location("loc1")));
 }
 
 /// The tokens of an older installation are renewed while those of a new one are on their way to the store.
@@ -417,8 +417,11 @@ async fn what_is_not_about_this_app_does_nothing() {
         (install("loc2").app_id("another-app"), Handled::OtherApp("another-app".to_owned().into())),
         (EventBuilder::inbound_sms("t").app_id(APP_ID), Handled::NotAboutInstallation),
         (EventBuilder::named("SomethingNew").app_id(APP_ID), Handled::NotAboutInstallation),
-        (EventBuilder::uninstall().app_id(APP_ID).without("locationId"), Handled::Nothing),
-        (EventBuilder::install().app_id(APP_ID).without("locationId").without("companyId"), Handled::Nothing),
+        (EventBuilder::uninstall().app_id(APP_ID).without("locationId"), Handled::NoResource),
+        (
+            EventBuilder::install().app_id(APP_ID).without("locationId").without("companyId"),
+            Handled::NoResource,
+        ),
     ] {
         assert_eq!(handle(&world, &app, &event).await, expected);
     }
@@ -448,6 +451,7 @@ async fn what_fails_is_an_error_so_that_the_event_comes_again() {
     assert_eq!(error.kind(), ErrorKind::Token);
     assert_eq!(
         error.to_string(),
-        "token: the token store could not remove the location loc1: see the source of this error; nothing was sent"
+        "token: the token store failed to remove the tokens of the location loc1; see the source of this error; \
+         nothing was sent"
     );
 }

@@ -206,8 +206,8 @@ async fn tokens_are_stored_before_they_are_used_and_never_lost() {
     assert_eq!((error.kind(), error.delivery()), (ErrorKind::Token, Delivery::NotSent));
     assert_eq!(
         error.to_string(),
-        "send_message: the token store could not take the new tokens, which are kept in memory until it does, of the \
-         location loc1: see the source of this error; nothing was sent"
+        "send_message: the token store failed to save the new tokens, which are retained in memory until it does, \
+         of the location loc1; see the source of this error; nothing was sent"
     );
     assert_eq!((world.refreshes(), world.sends()), (1, 0));
     assert!(spy.count("put") >= 4, "{}", spy.count("put"));

@@ -426,9 +426,9 @@ async fn nothing_is_asked_for_a_location_that_nobody_installed() {
     assert_eq!((error.kind(), error.delivery()), (ErrorKind::NeedsAuthorization, Delivery::NotSent));
     assert_eq!(
         error.to_string(),
-        "send_message: there are no tokens of the location loc1; if the app is installed on its company, ask for it with \
-         `app.company(…).location(…)`: the app has to be installed, beginning at the address that `authorize_url` gives; \
-         nothing was sent"
+        "send_message: there are no tokens of the location loc1; if the app is installed on its company, use \
+         `app.company(…).location(…)`: the app must be installed, starting at the URL of `authorize_url`; nothing \
+         was sent"
     );
     assert_eq!(world.server.requests().len(), 0);
 }

@@ -247,7 +247,7 @@ async fn a_company_that_is_not_stored_yet_is_there() {
     let client = app.company(COMPANY).location("loc1");
     let error = send(&client).await.expect_err("not stored");
     assert_eq!(error.kind(), ErrorKind::Token);
-    assert!(error.to_string().contains("take the new tokens, which are kept in memory"), "{error}");
+    assert!(error.to_string().contains("save the new tokens, which are retained in memory"), "{error}");
     is_down.store(false, Ordering::SeqCst);
     send(&client).await.expect("a receipt");
 }

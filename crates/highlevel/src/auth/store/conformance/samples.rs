@@ -8,7 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::auth::TokenSet;
 use crate::auth::tokens::{Rejections, UnknownFields, UnknownRejection};
 use crate::conformance::{Outcome, ensure};
-use crate::unauthorized::Words;
+use crate::unauthorized::TextDigest;
 
 /// Returns tokens with every field. Tokens of different names differ in every field.
 pub(super) fn tokens(name: &str) -> TokenSet {
@@ -25,7 +25,7 @@ pub(super) fn tokens(name: &str) -> TokenSet {
         user_id: Some(format!("user-{name}").into()),
         rejections: Box::new(Rejections {
             refreshed_at: Some(at(1_700_000_500_123 + length)),
-            unknown: vec![UnknownRejection { words: Words(length), helped: length.is_multiple_of(2) }],
+            unknown: vec![UnknownRejection { text: TextDigest(length), helped: length.is_multiple_of(2) }],
         }),
         unknown: UnknownFields::default(),
     }

@@ -15,7 +15,7 @@ use crate::auth::store::rules::HeldLease;
 /// No lease is nearly as long.
 const MAX_LENGTH: u64 = 4 << 10;
 
-/// A lock file that was not written for this long contains no lease that anybody holds.
+/// A lock file that was not written for this long contains no lease that is still held.
 const ABANDONED: Duration = Duration::from_secs(3_600);
 
 /// The lock of the operating system on the lock file of an entry, until it is dropped or the process ends.
