@@ -24,10 +24,13 @@ const HIGHLEVEL: Structure = Structure {
         &["limit", "retry", "token", "transport", "address", "redact", "check", "path"],
         &["classify", "unauthorized"],
         &["webhook"],
-        &["receipt", "error", "delivery", "reconcile", "lenient"],
+        &["receipt", "error", "delivery", "reconcile", "lenient", "conformance"],
         &["wire"],
     ],
-    restricted: &[Restriction { module: "webhook", may_use: &["error", "delivery", "lenient"] }],
+    restricted: &[Restriction {
+        module: "webhook",
+        may_use: &["error", "delivery", "lenient", "conformance"],
+    }],
     circles: &[],
     known_uses: &[
         ("call", "client"),
@@ -43,12 +46,17 @@ const HIGHLEVEL: Structure = Structure {
     known_circles: &[
         &[
             "address.rs",
-            "auth/app.rs",
-            "auth/authorize.rs",
+            "auth/lease.rs",
             "auth/oauth.rs",
-            "auth/refresh_task.rs",
+            "auth/shared.rs",
+            "auth/state.rs",
+            "auth/time.rs",
             "auth/token_error.rs",
-            "auth/token_manager.rs",
+            "auth/token_manager/company.rs",
+            "auth/token_manager/mod.rs",
+            "auth/token_manager/refresh_task.rs",
+            "auth/token_manager/request.rs",
+            "auth/token_manager/task_lease.rs",
             "call.rs",
             "call/answer.rs",
             "call/retry_after.rs",
@@ -67,16 +75,6 @@ const HIGHLEVEL: Structure = Structure {
             "transport/tls.rs",
         ],
         &[
-            "auth/store/conformance/concurrency.rs",
-            "auth/store/conformance/context.rs",
-            "auth/store/conformance/entries.rs",
-            "auth/store/conformance/ids.rs",
-            "auth/store/conformance/leases.rs",
-            "auth/store/conformance/mod.rs",
-            "auth/store/conformance/samples.rs",
-            "auth/store/conformance/time.rs",
-        ],
-        &[
             "auth/store/file/directory.rs",
             "auth/store/file/error.rs",
             "auth/store/file/lock.rs",
@@ -84,13 +82,6 @@ const HIGHLEVEL: Structure = Structure {
         ],
         &["limit/conformance/checks.rs", "limit/conformance/context.rs", "limit/conformance/mod.rs"],
         &["limit/mod.rs", "limit/permit.rs"],
-        &["reconcile/channel.rs", "reconcile/content.rs", "reconcile/mod.rs", "reconcile/observed.rs"],
-        &[
-            "webhook/conformance/checks.rs",
-            "webhook/conformance/concurrency.rs",
-            "webhook/conformance/context.rs",
-            "webhook/conformance/mod.rs",
-        ],
     ],
 };
 
