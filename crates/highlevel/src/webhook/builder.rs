@@ -1,7 +1,9 @@
 //! Builds a receiver.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
+#[cfg(feature = "rsa")]
+use std::time::SystemTime;
 
 use super::deduplicator::Deduplicator;
 use super::filter::{Apps, Locations};

@@ -44,7 +44,7 @@ fn every_operation_works_without_a_runtime() {
     let messages = client.as_async().messages();
     let sent = client.run(messages.send(Sms::to("c").text("t"))).expect("a receipt");
     assert_eq!((sent.http_status(), client.base_url()), (201, server.url().as_str()));
-    // One connection for all: it is kept, and returned to the pool, between the calls.
+    // The connection is returned to the pool between the calls.
     assert_eq!((server.requests().len(), server.connections()), (6, 1));
 }
 
@@ -78,8 +78,8 @@ fn threads_share_a_client() {
     assert!(server.connections() < 40, "{} connections", server.connections());
 }
 
-/// Nothing drives an async runtime between the calls of a synchronous program; this one is driven. The server closes the
-/// connection after the first response, and the second call finds out before it writes to it.
+/// The server closes the connection after each response. The runtime is driven between the calls, so the next call opens
+/// another connection.
 #[test]
 fn closed_connections_are_noticed_between_calls() {
     let (server, _end) = serve(|_| Act::Close(receipt()));
@@ -91,9 +91,9 @@ fn closed_connections_are_noticed_between_calls() {
     assert_eq!((server.requests().len(), server.connections()), (5, 5));
 }
 
-/// A call inside an async task is an error and no deadlock: the server may need the thread that the call would block.
+/// The server may need the thread that the call would block, so a call would be a deadlock.
 #[test]
-fn async_tasks_get_an_error() {
+fn calls_inside_async_tasks_return_an_error() {
     let (server, _end) = serve(|_| Act::Answer(receipt()));
     let client = client(&server);
     let check = |place: &str| {
@@ -127,7 +127,7 @@ fn async_tasks_get_an_error() {
 }
 
 #[test]
-fn threads_that_may_block_are_allowed() {
+fn calls_on_blocking_threads_succeed() {
     let (server, _end) = serve(|_| Act::Answer(receipt()));
     let client = client(&server);
     let current = Builder::new_current_thread().enable_all().build().expect("a runtime");
@@ -144,13 +144,12 @@ fn threads_that_may_block_are_allowed() {
     drop(entered);
 }
 
-/// A token source that panics or blocks spoils the calls that need it, not the runtime.
 #[test]
-fn the_runtime_survives_what_is_plugged_in() {
+fn the_runtime_survives_a_panic_of_a_token_source() {
     #[derive(Debug)]
-    struct Odd(AtomicBool);
+    struct PanicsOnce(AtomicBool);
 
-    impl TokenSource for Odd {
+    impl TokenSource for PanicsOnce {
         fn token<'a>(
             &'a self,
             _: Option<&'a SecretString>,
@@ -163,15 +162,15 @@ fn the_runtime_survives_what_is_plugged_in() {
     }
 
     let (server, _end) = serve(|_| Act::Answer(receipt()));
-    let builder = Client::builder().base_url(server.url()).token_source(Odd(AtomicBool::new(true)));
+    let builder = Client::builder().base_url(server.url()).token_source(PanicsOnce(AtomicBool::new(true)));
     let client = builder.build_blocking().expect("a client");
     let first = client.clone();
-    // An error or a panic of the calling thread.
+    // The calling thread panics or receives an error.
     assert!(!matches!(thread::spawn(move || send(&first)).join(), Ok(Ok(_))));
     assert_eq!(send(&client).expect("a receipt"), 201);
 }
 
-/// The tokens that HighLevel issues while an app is dropped are stored first: they work once.
+/// Refresh tokens work once, so tokens that HighLevel issues while an app is dropped have to be stored.
 #[test]
 fn dropping_an_app_stores_its_tokens() {
     let refreshed = AtomicBool::new(false);

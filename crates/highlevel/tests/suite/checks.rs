@@ -1,4 +1,4 @@
-//! What is said about a request before it is sent, and that then nothing is sent.
+//! Requests that are rejected before they are sent, and requests that are not.
 
 use std::time::{Duration, SystemTime};
 
@@ -20,13 +20,13 @@ fn check(error: &Error, operation: &str, text: &str) {
     assert_eq!((error.operation(), error.attempts(), error.status()), (operation, 0, None), "{text}");
 }
 
-/// A client of a server that accepts anything, and the server: it must not see what is checked.
+/// Returns a client, and its server, which accepts all requests.
 async fn client() -> (Client, Server) {
     let server = Server::always(Act::Answer(receipt())).await;
     (server.client(), server)
 }
 
-/// A text message with any fields.
+/// Returns a text message with changed fields.
 fn raw(change: impl FnOnce(&mut SendMessageRequest)) -> SendMessageRequest {
     let mut request = SendMessageRequest::new("c", SendStatus::Pending, SendMessageType::Sms);
     request.message = Some("t".to_owned());
@@ -39,7 +39,7 @@ const PERSON: &str = "id is an email address or a phone number: look up the id t
 const EMPTY: &str = "id is empty: set it, or leave it out where it is optional";
 
 #[tokio::test]
-async fn messages_that_are_not_sent() {
+async fn invalid_messages_are_not_sent() {
     let no_content = |channel: &str| {
         format!("the {channel} message has no content: add `.text(…)`, `.attachment(…)` or `.template(…)`")
     };
@@ -51,7 +51,7 @@ async fn messages_that_are_not_sent() {
     let late = SystemTime::UNIX_EPOCH + Duration::from_secs(1_722_268_288_071);
     let milliseconds = "which looks like milliseconds: it counts seconds, so divide it by 1000";
     let before = "before 1970: give the time at which to send";
-    let nobody = "the forward goes to nobody: give the email address to forward to";
+    let no_recipient = "the forward goes to nobody: give the email address to forward to";
     let attachment = "an attachment is empty: give the URL of the file";
 
     let rows: Vec<(SendMessageRequest, String)> = vec![
@@ -85,8 +85,8 @@ async fn messages_that_are_not_sent() {
         (Custom::to("c", "p\n").text("t").into(), format!("the conversation provider {SPACE}")),
         (Sms::to("c").attachment("").into(), attachment.to_owned()),
         (Sms::to("c").text("t").attachment("https://a/b").attachment(" ").into(), attachment.to_owned()),
-        (Email::to("c").forward("e", "").into(), nobody.to_owned()),
-        (raw(|request| request.forward = Some(Forward::new())), nobody.to_owned()),
+        (Email::to("c").forward("e", "").into(), no_recipient.to_owned()),
+        (raw(|request| request.forward = Some(Forward::new())), no_recipient.to_owned()),
         (
             raw(|request| request.scheduled_timestamp = Some(1_722_268_288_071)),
             format!("scheduledTimestamp is 1722268288071, {milliseconds}"),
@@ -113,9 +113,9 @@ async fn messages_that_are_not_sent() {
     assert_eq!(server.connections(), 0);
 }
 
-/// The other side of each check: what looks unusual, and is not for us to refuse.
+/// Unusual requests that HighLevel may accept are sent.
 #[tokio::test]
-async fn messages_that_are_sent() {
+async fn unusual_messages_are_sent() {
     let rows: Vec<SendMessageRequest> = vec![
         Sms::to("c").attachment("https://a/b").into(),
         Sms::to("c").attachment("string").into(),
@@ -159,8 +159,9 @@ fn raw_inbound(
 }
 
 #[tokio::test]
-async fn inbound_messages_that_are_not_sent() {
-    let nobody = "neither a contact nor a conversation is given: set contactId or conversationId".to_owned();
+async fn invalid_inbound_messages_are_not_sent() {
+    let no_address =
+        "neither a contact nor a conversation is given: set contactId or conversationId".to_owned();
     let no_content = |channel: &str| {
         format!("the inbound {channel} message has no content: add `.text(…)` or `.attachment(…)`")
     };
@@ -172,8 +173,8 @@ async fn inbound_messages_that_are_not_sent() {
     };
     let contact = |request: &mut InboundMessageRequest| request.contact_id = Some("c".into());
     let mut rows: Vec<(InboundMessageRequest, String)> = vec![
-        (raw_inbound(InboundMessageType::Sms, |_| {}), nobody.clone()),
-        (raw_inbound(InboundMessageType::Custom, |_| {}), nobody),
+        (raw_inbound(InboundMessageType::Sms, |_| {}), no_address.clone()),
+        (raw_inbound(InboundMessageType::Custom, |_| {}), no_address),
         (Inbound::sms("p").from_contact("").text("t").into(), format!("the contact {EMPTY}")),
         (Inbound::sms("p").in_conversation("").text("t").into(), format!("the conversation {EMPTY}")),
         (
@@ -233,7 +234,7 @@ async fn inbound_messages_that_are_not_sent() {
 }
 
 #[tokio::test]
-async fn inbound_messages_that_are_sent() {
+async fn unusual_inbound_messages_are_sent() {
     let rows: Vec<InboundMessageRequest> = vec![
         Inbound::default_sms().from_contact("c").text("t").into(),
         Inbound::default_email().in_conversation("v").html("<p>t</p>").into(),
@@ -256,7 +257,7 @@ async fn inbound_messages_that_are_sent() {
 }
 
 #[tokio::test]
-async fn calls_that_are_not_sent() {
+async fn invalid_calls_are_not_sent() {
     let rows: Vec<(OutboundCallRequest, String)> = vec![
         (
             OutboundCallRequest::new("p", OutboundCallType::Call),

@@ -23,7 +23,7 @@ fn time() -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_millis(1_722_268_288_071)
 }
 
-/// A channel with what all of them have, and what a list names besides.
+/// Checks the methods that all channels have, and those of the named groups.
 macro_rules! channel {
     ($new:expr, $base:expr; $($group:ident)*) => {{
         let base = $base;
@@ -66,7 +66,7 @@ fn base(channel: &str) -> Value {
 }
 
 #[test]
-fn messages_to_send() {
+fn channels_set_their_type_and_common_fields() {
     channel!(Sms::to("c"), base("SMS"); outgoing provider phone);
     channel!(WhatsApp::to("c"), base("WhatsApp"); outgoing provider phone);
     channel!(Rcs::to("c"), base("RCS"); outgoing provider phone);
@@ -82,7 +82,7 @@ fn messages_to_send() {
 }
 
 #[test]
-fn what_only_some_channels_have() {
+fn email_and_comment_methods_set_their_fields() {
     let check = |message: Email, fields| check(&SendMessageRequest::from(message), &base("Email"), &fields);
     let email = || Email::to("c");
     check(email().subject("s"), json!({ "subject": "s" }));
@@ -117,7 +117,7 @@ fn what_only_some_channels_have() {
 }
 
 #[test]
-fn channels_of_inbound_messages() {
+fn inbound_constructors_set_the_channel() {
     fn channel<C>(message: Inbound<C>, channel: &str) {
         let request = InboundMessageRequest::from(message.from_contact("c"));
         check(
@@ -150,7 +150,7 @@ fn channels_of_inbound_messages() {
 }
 
 #[test]
-fn fields_of_inbound_messages() {
+fn inbound_methods_set_their_fields() {
     macro_rules! check {
         ($type:literal, $message:expr, $fields:tt) => {
             check(
@@ -187,7 +187,7 @@ fn fields_of_inbound_messages() {
 }
 
 #[test]
-fn outbound_calls() {
+fn outbound_call_methods_set_their_fields() {
     let check = |call: OutboundCall, fields| {
         let base = json!({ "type": "Call", "contactId": "c", "conversationProviderId": "p" });
         check(&OutboundCallRequest::from(call), &base, &fields);
@@ -219,9 +219,8 @@ fn outbound_calls() {
     );
 }
 
-/// Ids come from text or from ids, owned or not.
 #[test]
-fn ids_are_easily_made() {
+fn ids_are_accepted_as_text_and_as_ids() {
     let check = |message: Sms| check(&SendMessageRequest::from(message), &base("SMS"), &json!({}));
     let id = ContactId::from("c");
     check(Sms::to("c"));

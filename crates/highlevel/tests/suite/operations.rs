@@ -1,4 +1,4 @@
-//! The three operations: the exact request, and what of the answer can be reached.
+//! The three operations: the exact request, and the fields of the receipt.
 
 use std::time::{Duration, SystemTime};
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::server::{Act, Request, Server, TOKEN, answer, json as json_answer, receipt};
 
-/// The request, all of it but its host and the order of its headers.
+/// Checks all of a request except the host and the order of the headers.
 fn check(request: &Request, line: &str, body: &Value) {
     assert_eq!(request.line, line);
     assert_eq!(request.json(), *body);
@@ -125,7 +125,7 @@ async fn adds_an_outbound_call() {
     );
 }
 
-/// The example of the documentation, every field of it, as the generated type.
+/// The documented example with all its fields, as the generated type.
 #[tokio::test]
 async fn sends_a_generated_request_as_it_is() {
     let server = Server::always(Act::Answer(receipt())).await;
@@ -146,10 +146,10 @@ async fn sends_a_generated_request_as_it_is() {
 }
 
 #[tokio::test]
-async fn the_receipt_has_everything_that_came_along() {
+async fn receipts_have_status_headers_and_body() {
     let body = r#"{ "messageId": "m1",  "conversationId": "c1" }"#;
     for (status, number) in [("200 OK", 200), ("201 Created", 201), ("202 Accepted", 202)] {
-        let headers = "X-RateLimit-Remaining: 99\r\nContent-Type: application/json\r\nX-Odd: \u{e9}\r\n";
+        let headers = "X-RateLimit-Remaining: 99\r\nContent-Type: application/json\r\nX-Latin1: \u{e9}\r\n";
         let server = Server::always(Act::Answer(answer(status, headers, body))).await;
         let sent = server.client().messages().send(Sms::to("c").text("t")).await.expect("a receipt");
         assert_eq!(sent.http_status(), number);
@@ -157,16 +157,16 @@ async fn the_receipt_has_everything_that_came_along() {
         assert_eq!(sent.body(), body.as_bytes());
         assert_eq!(sent.header("x-ratelimit-remaining"), Some("99"));
         assert_eq!(sent.header("X-RateLimit-Remaining"), Some("99"));
-        assert_eq!(sent.header("x-odd"), None, "not ASCII");
+        assert_eq!(sent.header("x-latin1"), None, "not ASCII");
         assert_eq!(sent.header("retry-after"), None);
         assert_eq!(sent.header("no name of a header"), None);
         assert_eq!(sent.into_response().message_id.as_str(), "m1");
     }
 }
 
-/// Receipts that are not as documented, and still say which message was created.
+/// Undocumented receipts that still identify the message.
 #[tokio::test]
-async fn an_odd_receipt_is_read() {
+async fn receipts_with_mistyped_fields_are_read() {
     let cases = [
         ("messageIds alone", json!({ "conversationId": "c1", "messageIds": ["m1", "m2"] })),
         ("messageId null", json!({ "conversationId": "c1", "messageId": null, "messageIds": ["m1"] })),
@@ -175,7 +175,7 @@ async fn an_odd_receipt_is_read() {
         ("messageIds a string", json!({ "conversationId": "c1", "messageId": "m1", "messageIds": "m0" })),
         ("forwardData null", json!({ "conversationId": "c1", "messageId": "m1", "forwardData": null })),
         ("msg a number", json!({ "conversationId": "c1", "messageId": "m1", "msg": 1 })),
-        ("two odd fields", json!({ "conversationId": "c1", "messageId": "m1", "msg": 1, "status": [] })),
+        ("two mistyped fields", json!({ "conversationId": "c1", "messageId": "m1", "msg": 1, "status": [] })),
     ];
     for (name, body) in cases {
         let server = Server::always(Act::Answer(json_answer("201 Created", &body))).await;
@@ -186,7 +186,7 @@ async fn an_odd_receipt_is_read() {
 }
 
 #[tokio::test]
-async fn version_user_agent_and_path_go_out_as_configured() {
+async fn version_user_agent_and_path_are_sent_as_configured() {
     let versions = [
         (ApiVersion::V2021_04_15, "2021-04-15"),
         (ApiVersion::V2021_07_28, "2021-07-28"),
@@ -217,7 +217,7 @@ async fn version_user_agent_and_path_go_out_as_configured() {
 }
 
 #[tokio::test]
-async fn timeouts_may_be_as_long_as_one_likes() {
+async fn timeouts_can_be_unlimited() {
     let server = Server::always(Act::Answer(receipt())).await;
     let builder = server.builder().connect_timeout(Duration::MAX).attempt_timeout(Duration::MAX);
     let client = builder.idle_timeout(Duration::MAX).build().expect("a client");
@@ -227,17 +227,16 @@ async fn timeouts_may_be_as_long_as_one_likes() {
     assert_eq!(server.connections(), 1);
 }
 
-/// The generated client with the data of one call, and what was observed of it.
 #[tokio::test]
 async fn the_generated_client_carries_token_and_version() {
     let server = Server::always(Act::Answer(receipt())).await;
     let (wire, exchange) = server.client().wire().await.expect("a token");
     let request = Sms::to("abc123def456").text("Your table is ready").into();
-    let answered = wire.send_message(&request).await.expect("an answer");
-    assert_eq!(answered.into_inner().message_id.as_str(), "t22c6DQcTDf3MjRhwf77");
-    let observation = exchange.take();
-    assert!(observation.written);
-    assert_eq!(observation.response.expect("an answer").status.as_u16(), 201);
+    let response = wire.send_message(&request).await.expect("a response");
+    assert_eq!(response.into_inner().message_id.as_str(), "t22c6DQcTDf3MjRhwf77");
+    let trace = exchange.take();
+    assert!(trace.written);
+    assert_eq!(trace.response.expect("a response").status.as_u16(), 201);
     check(
         &server.request(),
         "POST /conversations/messages HTTP/1.1",

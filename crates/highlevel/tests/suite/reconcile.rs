@@ -1,5 +1,5 @@
-//! Reconciling, for any set of messages: the messages are made from the true one by changes of known effect, so that the
-//! expected result is known without comparing anything.
+//! Reconciliation of arbitrary sets of messages. Each message is derived from the true one by changes of known effect, so
+//! that the expected result is known without a comparison.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -24,17 +24,17 @@ const SENT_AT: Duration = Duration::from_secs(1_715_169_600);
 /// The effect of a change to the message of the request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Effect {
-    /// It can still be proven to be the message.
+    /// The message can still be proven.
     None,
-    /// It could be the message, or another one.
+    /// The message is possible, but not proven.
     Doubt,
-    /// It is another message.
+    /// The message is a different one.
     Other,
 }
 
 use Effect::{Doubt, Other};
 
-/// Fields with the values they are changed to, and the effect of that. `null` removes a field.
+/// Changed fields, and the effect of the change. `null` removes a field.
 type Changes = Vec<(Map<String, Value>, Effect)>;
 
 fn changes(table: &[(Value, Effect)]) -> Changes {
@@ -47,7 +47,7 @@ struct Case {
     fingerprint: Fingerprint,
     message: Value,
     changes: Changes,
-    /// Messages with the `altId` of the request are proven by it, and others never.
+    /// The request has an `altId`, which is the only proof.
     by_alt_id: bool,
 }
 
@@ -55,10 +55,10 @@ fn fingerprint(request: &impl Fingerprintable) -> Fingerprint {
     Fingerprint::of(request, SystemTime::UNIX_EPOCH + SENT_AT)
 }
 
-/// What every message has, and what every message can lack.
+/// Returns changes of the fields that all messages have.
 fn common(direction: &str, opposite: &str) -> Vec<(Value, Effect)> {
     vec![
-        (json!({ "contactId": "someone" }), Other),
+        (json!({ "contactId": "another" }), Other),
         (json!({ "contactId": null }), Doubt),
         (json!({ "direction": opposite }), Other),
         (json!({ "direction": null }), Doubt),
@@ -201,7 +201,7 @@ fn cases() -> Vec<Case> {
             changes: changes(&[
                 (json!({ "altId": "theirs" }), Other),
                 (json!({ "altId": "theirs", "body": null }), Other),
-                (json!({ "contactId": "someone" }), Other),
+                (json!({ "contactId": "another" }), Other),
                 (json!({ "contactId": null, "conversationId": null }), Doubt),
                 (json!({ "direction": "outbound" }), Doubt),
                 (json!({ "direction": null }), Effect::None),
@@ -216,7 +216,7 @@ fn cases() -> Vec<Case> {
     ]
 }
 
-/// A message of the case: which changes are tried on it, and the number that makes its id; 0 for none.
+/// A message of a case: the numbers of its changes, and the number in its id, 0 for no id.
 type Seen = (Vec<usize>, u8);
 
 fn apply(case: &Case, (picks, number): &Seen) -> (Value, Option<String>, Effect) {
@@ -225,7 +225,7 @@ fn apply(case: &Case, (picks, number): &Seen) -> (Value, Option<String>, Effect)
     let mut worst = Effect::None;
     for pick in picks {
         let (fields, effect) = &case.changes[pick % case.changes.len()];
-        // Two changes of one field are one change.
+        // A field is changed once.
         if fields.keys().any(|name| changed.contains(&name)) {
             continue;
         }
@@ -244,7 +244,7 @@ fn apply(case: &Case, (picks, number): &Seen) -> (Value, Option<String>, Effect)
     (message, id, worst)
 }
 
-/// The result that follows from the effects alone.
+/// Returns the result that follows from the effects.
 fn expected(by_alt_id: bool, seen: &[(Option<String>, Effect)], known: &[String]) -> Reconciliation {
     let mut effects: BTreeMap<Option<&String>, Vec<Effect>> = BTreeMap::new();
     for (id, effect) in seen {
@@ -277,7 +277,7 @@ fn expected(by_alt_id: bool, seen: &[(Option<String>, Effect)], known: &[String]
     }
 }
 
-/// The message as an event, if an event can say all of it.
+/// Returns the message as an event, if events have all its fields.
 fn event(message: &Value) -> Option<ObservedMessage> {
     let mut event = message.clone();
     let fields = event.as_object_mut()?;
@@ -286,7 +286,7 @@ fn event(message: &Value) -> Option<ObservedMessage> {
     let id = fields.remove("id");
     fields.extend(id.map(|id| ("messageId".to_owned(), id)));
     if inbound {
-        // HighLevel also sends these under the wrong name.
+        // HighLevel also sends inbound messages under this name.
         fields.insert("type".to_owned(), json!("OutboundMessage"));
         serde_json::from_value::<InboundMessage>(event).ok().map(|event| ObservedMessage::from(&event))
     } else {
@@ -304,7 +304,7 @@ proptest! {
     })]
 
     #[test]
-    fn a_message_is_named_only_if_it_is_proven_and_no_other_fits(
+    fn a_message_is_reported_only_if_it_is_proven_and_unique(
         case in 0_usize..6,
         seen in prop::collection::vec((prop::collection::vec(any::<usize>(), 0..4), 0_u8..5), 0..6),
         known in prop::collection::vec(1_u8..5, 0..2),
@@ -328,7 +328,7 @@ proptest! {
 }
 
 #[test]
-fn every_change_has_its_effect_alone() {
+fn each_change_has_its_effect() {
     let cases = cases();
     for case in &cases {
         for pick in 0..case.changes.len() {
@@ -337,14 +337,14 @@ fn every_change_has_its_effect_alone() {
             assert_eq!(case.fingerprint.reconcile([&message]), expected, "{}: {message}", case.name);
         }
     }
-    // No case is about nothing: unchanged, each message is found.
+    // Without a change, each message is found.
     for case in &cases {
         let (message, ..) = apply(case, &(Vec::new(), 1));
         assert_eq!(case.fingerprint.reconcile([&message]), Reconciliation::Sent(MessageId::from("m1")));
     }
 }
 
-/// A token source that takes a while, and notes when it returned the token.
+/// A token source that records the time at which it returned the token.
 #[derive(Debug, Clone, Default)]
 struct SlowTokens(Arc<Mutex<Option<SystemTime>>>);
 

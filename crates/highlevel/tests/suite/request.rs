@@ -12,7 +12,7 @@ fn client(server: &Server) -> Client {
 }
 
 #[tokio::test]
-async fn it_goes_out_with_everything_a_call_has() {
+async fn requests_have_the_headers_of_calls() {
     let server =
         Server::always(Act::Answer(json_answer("200 OK", &json!({ "contact": { "id": "c1" } })))).await;
     let request = client(&server)
@@ -34,7 +34,7 @@ async fn it_goes_out_with_everything_a_call_has() {
 }
 
 #[tokio::test]
-async fn a_get_has_no_body_and_an_empty_answer_is_fine() {
+async fn a_get_has_no_body_and_accepts_an_empty_response() {
     let server = Server::always(Act::Answer(b"HTTP/1.1 204 No Content\r\n\r\n".to_vec())).await;
     let receipt = client(&server).request(Method::GET, "/contacts/c1").send().await.expect("a receipt");
     assert_eq!((receipt.http_status(), receipt.body()), (204, &b""[..]));
@@ -42,48 +42,67 @@ async fn a_get_has_no_body_and_an_empty_answer_is_fine() {
     assert!(seen.header("content-length").is_empty() && seen.header("content-type").is_empty());
 }
 
-/// Each method, each failure: what is made again, what it ends with, and how often the server was asked.
 #[tokio::test]
-async fn only_what_is_idempotent_is_made_again_after_what_passes() {
+async fn only_idempotent_requests_are_retried_and_only_after_transient_failures() {
     let bad_gateway = || Act::Answer(answer("502 Bad Gateway", "", ""));
     let internal = || Act::Answer(answer("500 Internal Server Error", "", ""));
     let missing = || Act::Answer(answer("404 Not Found", "", ""));
-    let rows: [(Method, Act, Option<Delivery>, usize); 15] = [
-        (Method::GET, bad_gateway(), None, 2),
-        (Method::HEAD, bad_gateway(), None, 2),
-        (Method::PUT, bad_gateway(), None, 2),
-        (Method::DELETE, bad_gateway(), None, 2),
-        (Method::POST, bad_gateway(), Some(Delivery::Unknown), 1),
-        (Method::PATCH, bad_gateway(), Some(Delivery::Unknown), 1),
-        (Method::GET, Act::Reset, None, 2),
-        (Method::DELETE, Act::Reset, None, 2),
-        // There is no body by which it would show that something was written.
-        (Method::POST, Act::Reset, Some(Delivery::Unknown), 1),
-        (Method::GET, internal(), Some(Delivery::Unknown), 1),
-        (Method::POST, internal(), Some(Delivery::Unknown), 1),
-        (Method::GET, missing(), Some(Delivery::Rejected), 1),
-        (Method::PUT, missing(), Some(Delivery::Rejected), 1),
-        (Method::GET, Act::Close(Vec::new()), None, 2),
-        (Method::PATCH, Act::Close(Vec::new()), Some(Delivery::Unknown), 1),
+    struct Case {
+        method: Method,
+        failure: Act,
+        /// `None` if the request succeeds.
+        delivery: Option<Delivery>,
+        requests: usize,
+    }
+    let cases = [
+        Case { method: Method::GET, failure: bad_gateway(), delivery: None, requests: 2 },
+        Case { method: Method::HEAD, failure: bad_gateway(), delivery: None, requests: 2 },
+        Case { method: Method::PUT, failure: bad_gateway(), delivery: None, requests: 2 },
+        Case { method: Method::DELETE, failure: bad_gateway(), delivery: None, requests: 2 },
+        Case { method: Method::POST, failure: bad_gateway(), delivery: Some(Delivery::Unknown), requests: 1 },
+        Case {
+            method: Method::PATCH,
+            failure: bad_gateway(),
+            delivery: Some(Delivery::Unknown),
+            requests: 1,
+        },
+        Case { method: Method::GET, failure: Act::Reset, delivery: None, requests: 2 },
+        Case { method: Method::DELETE, failure: Act::Reset, delivery: None, requests: 2 },
+        // Without a body, there is no proof that nothing was written.
+        Case { method: Method::POST, failure: Act::Reset, delivery: Some(Delivery::Unknown), requests: 1 },
+        Case { method: Method::GET, failure: internal(), delivery: Some(Delivery::Unknown), requests: 1 },
+        Case { method: Method::POST, failure: internal(), delivery: Some(Delivery::Unknown), requests: 1 },
+        Case { method: Method::GET, failure: missing(), delivery: Some(Delivery::Rejected), requests: 1 },
+        Case { method: Method::PUT, failure: missing(), delivery: Some(Delivery::Rejected), requests: 1 },
+        Case { method: Method::GET, failure: Act::Close(Vec::new()), delivery: None, requests: 2 },
+        Case {
+            method: Method::PATCH,
+            failure: Act::Close(Vec::new()),
+            delivery: Some(Delivery::Unknown),
+            requests: 1,
+        },
     ];
-    for (row, (method, first, delivery, requests)) in rows.into_iter().enumerate() {
-        let failure = Mutex::new(Some(first));
+    for (number, Case { method, failure, delivery, requests }) in cases.into_iter().enumerate() {
+        let failure = Mutex::new(Some(failure));
         let server = Server::start(move |_| {
             let failure = failure.lock().expect("no panic").take();
             failure.unwrap_or_else(|| Act::Answer(b"HTTP/1.1 204 No Content\r\n\r\n".to_vec()))
         })
         .await;
         let result = client(&server).request(method.clone(), "/contacts/c1").send().await;
-        assert_eq!(result.as_ref().err().map(highlevel::Error::delivery), delivery, "row {row}, {method}");
-        assert_eq!(server.requests().len(), requests, "row {row}, {method}");
+        assert_eq!(
+            result.as_ref().err().map(highlevel::Error::delivery),
+            delivery,
+            "case {number}, {method}"
+        );
+        assert_eq!(server.requests().len(), requests, "case {number}, {method}");
         let attempts = result.map_or_else(|error| error.attempts(), |receipt| receipt.attempts());
-        assert_eq!(attempts as usize, requests, "row {row}, {method}");
+        assert_eq!(attempts as usize, requests, "case {number}, {method}");
     }
 }
 
-/// What may have been done stays so, whatever comes after it.
 #[tokio::test]
-async fn a_later_refusal_does_not_undo_an_earlier_attempt() {
+async fn an_unknown_outcome_is_not_overridden_by_a_later_rejection() {
     let first = Mutex::new(true);
     let server = Server::start(move |_| {
         let is_first = std::mem::replace(&mut *first.lock().expect("no panic"), false);
@@ -95,7 +114,7 @@ async fn a_later_refusal_does_not_undo_an_earlier_attempt() {
 }
 
 #[tokio::test]
-async fn the_policy_holds_here_too() {
+async fn the_retry_policy_applies_to_requests() {
     let server = Server::always(Act::Answer(answer("502 Bad Gateway", "", ""))).await;
     let client = client(&server).with_retry_policy(RetryPolicy::none());
     let error = client.request(Method::GET, "/contacts/c1").send().await.expect_err("502");
@@ -103,18 +122,18 @@ async fn the_policy_holds_here_too() {
 }
 
 #[tokio::test]
-async fn an_answer_of_another_shape_was_done() {
+async fn a_response_of_an_unexpected_shape_is_accepted() {
     let server = Server::always(Act::Answer(answer("200 OK", "", "<html>"))).await;
     let request = client(&server).request(Method::POST, "/contacts/");
-    let error = request.send_json::<serde_json::Value>().await.expect_err("HTML is no JSON");
+    let error = request.send_json::<serde_json::Value>().await.expect_err("HTML is not JSON");
     assert_eq!((error.delivery(), error.kind()), (Delivery::Accepted, ErrorKind::Receipt));
     assert_eq!((error.status(), error.body(), error.attempts()), (Some(200), &b"<html>"[..], 1));
     assert!(std::error::Error::source(&error).is_some());
 }
 
-/// None of these paths may reach a server: each could become the path of another resource on the way.
+/// A proxy or a server could normalize each of these paths to the path of another resource.
 #[tokio::test]
-async fn paths_that_could_change_on_the_way_are_rejected() {
+async fn paths_that_could_be_normalized_are_rejected() {
     let server = Server::always(Act::Answer(answer("200 OK", "", ""))).await;
     let client = client(&server);
     for path in [
@@ -220,7 +239,7 @@ async fn rejected_paths_are_reported_with_the_fix() {
     assert!(server.requests().is_empty());
 }
 
-/// An id in a segment stays a segment, or the request is rejected.
+/// An id remains one segment, or the request is rejected.
 #[tokio::test]
 async fn segments_are_percent_encoded() {
     let server = Server::always(Act::Answer(answer("200 OK", "", ""))).await;
@@ -265,9 +284,9 @@ async fn segments_are_percent_encoded() {
     }
 }
 
-/// Paths of the API as its documentation writes them, below a base URL with a path of its own.
+/// Documented paths, below a base URL that has a path.
 #[tokio::test]
-async fn documented_paths_arrive_as_they_are() {
+async fn documented_paths_are_sent_unchanged() {
     let server = Server::always(Act::Answer(answer("200 OK", "", ""))).await;
     let base = format!("{}/proxy/v1/", server.url());
     let client = Client::builder().token(TOKEN).base_url(base).build().expect("a client");

@@ -62,27 +62,39 @@ fn app(receiver: Receiver) -> (Router, Arc<AtomicUsize>) {
 
 #[tokio::test]
 async fn a_successful_handler_commits_and_any_other_leads_to_429() {
-    // The name of the event; the responses to its first and second delivery; how often the handler is called.
-    let (duplicate, unhandled) = ("already handled", "temporarily unavailable");
-    let rows = [
-        ("200", (200, "from the handler"), (200, duplicate), 1),
-        ("201", (201, "from the handler"), (200, duplicate), 1),
-        ("202", (202, "from the handler"), (200, duplicate), 1),
-        ("302", (429, "from the handler"), (429, "from the handler"), 2),
-        ("400", (429, "from the handler"), (429, "from the handler"), 2),
-        ("401", (429, "from the handler"), (429, "from the handler"), 2),
-        ("500", (429, "from the handler"), (429, "from the handler"), 2),
-        ("503", (429, "from the handler"), (429, "from the handler"), 2),
-        ("Panics", (429, unhandled), (429, unhandled), 2),
+    struct Case {
+        /// The name of the event, and the status with which the handler responds to it.
+        event: &'static str,
+        first: (u16, &'static str),
+        second: (u16, &'static str),
+        handled: usize,
+    }
+    let succeeds = |event, status| Case {
+        event,
+        first: (status, "from the handler"),
+        second: (200, "already handled"),
+        handled: 1,
+    };
+    let fails = |event, text| Case { event, first: (429, text), second: (429, text), handled: 2 };
+    let cases = [
+        succeeds("200", 200),
+        succeeds("201", 201),
+        succeeds("202", 202),
+        fails("302", "from the handler"),
+        fails("400", "from the handler"),
+        fails("401", "from the handler"),
+        fails("500", "from the handler"),
+        fails("503", "from the handler"),
+        fails("Panics", "temporarily unavailable"),
     ];
-    for (name, first, second, handled) in rows {
+    for Case { event, first, second, handled } in cases {
         let (app, count) = app(any_app());
-        let body = format!(r#"{{"type":"{name}","webhookId":"w"}}"#);
+        let body = format!(r#"{{"type":"{event}","webhookId":"w"}}"#);
         for expected in [first, second] {
             let (status, text) = send(&app, &body).await;
-            assert_eq!((status, text.as_str()), expected, "{name}");
+            assert_eq!((status, text.as_str()), expected, "{event}");
         }
-        assert_eq!(count.load(Ordering::SeqCst), handled, "{name}");
+        assert_eq!(count.load(Ordering::SeqCst), handled, "{event}");
     }
 }
 
@@ -192,8 +204,8 @@ async fn a_client_that_disconnects_during_the_commit_does_not_undo_it() {
 }
 
 /// A body of several frames, which counts the frames that are in memory.
-struct Pieces {
-    coming: Vec<&'static [u8]>,
+struct Frames {
+    remaining: Vec<&'static [u8]>,
     announced: u64,
     read: Arc<AtomicUsize>,
     alive: Arc<AtomicUsize>,
@@ -201,21 +213,21 @@ struct Pieces {
 }
 
 /// The data of a frame.
-struct Piece(&'static [u8], Arc<AtomicUsize>);
+struct FrameData(&'static [u8], Arc<AtomicUsize>);
 
-impl AsRef<[u8]> for Piece {
+impl AsRef<[u8]> for FrameData {
     fn as_ref(&self) -> &[u8] {
         self.0
     }
 }
 
-impl Drop for Piece {
+impl Drop for FrameData {
     fn drop(&mut self) {
         self.1.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
-impl http_body::Body for Pieces {
+impl http_body::Body for Frames {
     type Data = Bytes;
     type Error = Infallible;
 
@@ -223,12 +235,12 @@ impl http_body::Body for Pieces {
         mut self: Pin<&mut Self>,
         _: &mut Context<'_>,
     ) -> Poll<Option<Result<http_body::Frame<Bytes>, Infallible>>> {
-        let Some(piece) = self.coming.pop() else { return Poll::Ready(None) };
+        let Some(data) = self.remaining.pop() else { return Poll::Ready(None) };
         self.read.fetch_add(1, Ordering::SeqCst);
         let alive = self.alive.fetch_add(1, Ordering::SeqCst) + 1;
         self.most.fetch_max(alive, Ordering::SeqCst);
-        let piece = Piece(piece, Arc::clone(&self.alive));
-        Poll::Ready(Some(Ok(http_body::Frame::data(Bytes::from_owner(piece)))))
+        let data = FrameData(data, Arc::clone(&self.alive));
+        Poll::Ready(Some(Ok(http_body::Frame::data(Bytes::from_owner(data)))))
     }
 
     fn size_hint(&self) -> http_body::SizeHint {
@@ -238,38 +250,44 @@ impl http_body::Body for Pieces {
     }
 }
 
-/// No more than one frame is in memory at a time, and nothing is read beyond the limit.
+/// One frame at a time is in memory, and no frame is read beyond the limit.
 #[tokio::test]
-async fn small_frames_take_no_more_memory_than_the_body() {
+async fn bodies_are_read_frame_by_frame_up_to_the_limit() {
     let body: &'static [u8] = br#"{"type":"200","webhookId":"w"}"#;
     let each_byte: Vec<&'static [u8]> = body.chunks(1).rev().collect();
     let spaces: Vec<&'static [u8]> = vec![b" "; 2000];
-    // The frames, the announced length, the status of the response, and the number of frames read.
-    let rows = [
-        (each_byte.clone(), 0, 200, body.len()),
-        (each_byte, body.len() as u64, 200, body.len()),
-        (vec![body], 1001, 413, 0),
-        (vec![body], u64::MAX, 413, 0),
-        (spaces.clone(), 0, 413, 1001),
-        (spaces, 1000, 413, 1001),
+    struct Case {
+        frames: Vec<&'static [u8]>,
+        announced: u64,
+        status: u16,
+        frames_read: usize,
+    }
+    let length = body.len();
+    let cases = [
+        Case { frames: each_byte.clone(), announced: 0, status: 200, frames_read: length },
+        Case { frames: each_byte, announced: length as u64, status: 200, frames_read: length },
+        Case { frames: vec![body], announced: 1001, status: 413, frames_read: 0 },
+        Case { frames: vec![body], announced: u64::MAX, status: 413, frames_read: 0 },
+        Case { frames: spaces.clone(), announced: 0, status: 413, frames_read: 1001 },
+        Case { frames: spaces, announced: 1000, status: 413, frames_read: 1001 },
     ];
-    for (pieces, announced, expected, read) in rows {
+    for Case { frames, announced, status, frames_read } in cases {
         let receiver =
             Receiver::builder().any_app().key(public_key("test", &signing_key(1))).body_limit(1000).build();
         let (app, _) = app(receiver);
-        let pieces = Pieces {
-            coming: pieces,
+        let body_frames = Frames {
+            remaining: frames,
             announced,
             read: Arc::default(),
             alive: Arc::default(),
             most: Arc::default(),
         };
-        let counts = [&pieces.read, &pieces.most, &pieces.alive].map(Arc::clone);
+        let counts = [&body_frames.read, &body_frames.most, &body_frames.alive].map(Arc::clone);
         let mut request = request("", &sign(body));
-        *request.body_mut() = Body::new(pieces);
-        assert_eq!(respond(&app, request).await.0, expected);
+        *request.body_mut() = Body::new(body_frames);
+        assert_eq!(respond(&app, request).await.0, status);
         let counts = counts.map(|count| count.load(Ordering::SeqCst));
-        assert_eq!(counts, [read, usize::from(read > 0), 0], "read, most at once, left");
+        assert_eq!(counts, [frames_read, usize::from(frames_read > 0), 0], "read, most at once, left");
     }
 }
 
