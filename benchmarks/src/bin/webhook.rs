@@ -23,6 +23,13 @@ const LENGTHS: [usize; 3] = [512, 8 * 1024, 64 * 1024];
 const ALL: usize = 8 * 1024 * 1024;
 
 fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [option, length, count] = &arguments[..]
+        && option == "--count"
+    {
+        let number = |text: &String| text.parse().expect("a number");
+        return receive_exactly(number(length), number(count));
+    }
     let plan = Plan::of_arguments();
     let mut javascript = JavaScript::start();
     for length in LENGTHS {
@@ -135,6 +142,22 @@ fn measure(events: &[Signed], mut javascript: Option<&mut JavaScript>, plan: Pla
     let rows: Vec<Row<'_>> =
         names.iter().zip(&samples).map(|(name, samples)| Row { name, samples }).collect();
     measure::print("", "event", &rows, BASELINE);
+}
+
+/// Receives a fixed number of events of one length. The difference of two runs under
+/// `valgrind --tool=callgrind` is the number of instructions per event, without the setup.
+fn receive_exactly(length: usize, count: usize) {
+    let key = ed25519_dalek::SigningKey::from_bytes(&[1; 32]).verifying_key();
+    let key = PublicKey::from_bytes("benchmark", key.as_bytes()).expect("a key");
+    let deduplicator = InMemoryDeduplicator::new().capacity(32).on_full(OnFull::EvictOldest);
+    let receiver = Receiver::builder().app_id(APP).key(key).deduplicator(deduplicator).build();
+    let events: Vec<Signed> = (0..64).map(|number| Signed::of(length, number)).collect();
+    for event in events.iter().cycle().take(count) {
+        let handled = pin!(async {
+            receiver.receive(&event.headers, event.body.clone(), event.now).await?.commit().await
+        });
+        assert!(matches!(handled.poll(&mut Context::from_waker(Waker::noop())), Poll::Ready(Ok(()))));
+    }
 }
 
 /// Does it over and over for so long; each time has to succeed.

@@ -129,11 +129,15 @@ fn in_one_pass(body: &[u8]) -> Option<(Envelope<'_>, Event)> {
     (envelope.name.text() == Some(name)).then_some((envelope, event))
 }
 
-/// Returns the first value in the text that looks like that of a field `type`. It may be one of a nested object.
+/// Returns the text after a `"type":` near the start of the body, where HighLevel writes it, or after the last one. It
+/// may belong to a nested object.
 fn find_name(body: &[u8]) -> Option<&str> {
     const KEY: &[u8] = br#""type""#;
-    let value = &body[memchr::memmem::find(body, KEY)? + KEY.len()..];
-    let value = value.trim_ascii_start().strip_prefix(b":")?.trim_ascii_start().strip_prefix(b"\"")?;
+    const START: usize = 256;
+    let start = &body[..body.len().min(START)];
+    let at = memchr::memmem::find(start, KEY).or_else(|| memchr::memmem::rfind(body, KEY))?;
+    let value = body[at + KEY.len()..].trim_ascii_start().strip_prefix(b":")?;
+    let value = value.trim_ascii_start().strip_prefix(b"\"")?;
     std::str::from_utf8(&value[..memchr::memchr(b'"', value)?]).ok()
 }
 

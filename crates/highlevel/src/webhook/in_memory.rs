@@ -2,10 +2,9 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
-
-use sha2::{Digest, Sha256};
 
 use super::EventId;
 use super::deduplicator::{Claim, ClaimToken, CommitResult, Deduplicator, DeduplicatorFuture};
@@ -22,6 +21,7 @@ use super::deduplicator::{Claim, ClaimToken, CommitResult, Deduplicator, Dedupli
 /// - **Process-local.** A restart drops everything. Several processes need a shared [`Deduplicator`].
 pub struct InMemoryDeduplicator {
     on_full: OnFull,
+    hash: KeyedHash,
     memory: Mutex<Memory>,
 }
 
@@ -45,7 +45,11 @@ impl InMemoryDeduplicator {
 
     /// Creates an empty deduplicator.
     pub fn new() -> Self {
-        Self { on_full: OnFull::default(), memory: Mutex::new(Memory::new(Self::CAPACITY)) }
+        Self {
+            on_full: OnFull::default(),
+            hash: KeyedHash::default(),
+            memory: Mutex::new(Memory::new(Self::CAPACITY)),
+        }
     }
 
     /// Sets how many events are held, at least 1. Defaults to 500,000.
@@ -106,7 +110,7 @@ impl Deduplicator for InMemoryDeduplicator {
             let (result, evicted) = {
                 let mut memory = self.lock();
                 let before = memory.evicted_early;
-                let result = memory.begin(key(id), now, self.on_full);
+                let result = memory.begin(self.hash.key(id), now, self.on_full);
                 (result, (memory.evicted_early > before).then_some(memory.evicted_early))
             };
             if let Some(evicted) = evicted
@@ -122,12 +126,12 @@ impl Deduplicator for InMemoryDeduplicator {
     }
 
     fn commit<'a>(&'a self, id: &'a EventId, token: ClaimToken) -> DeduplicatorFuture<'a, CommitResult> {
-        Box::pin(async move { Ok(self.lock().commit(key(id), token)) })
+        Box::pin(async move { Ok(self.lock().commit(self.hash.key(id), token)) })
     }
 
     fn abort<'a>(&'a self, id: &'a EventId, token: ClaimToken) -> DeduplicatorFuture<'a, ()> {
         Box::pin(async move {
-            self.lock().abort(key(id), token);
+            self.lock().abort(self.hash.key(id), token);
             Ok(())
         })
     }
@@ -137,14 +141,19 @@ impl Deduplicator for InMemoryDeduplicator {
     }
 }
 
-/// 128 bits of the SHA-256 of an id: ids of any length take the same space, and no two that occur have the same.
+/// The 128-bit hash of an id: ids of any length take the same space.
 type Key = [u8; 16];
 
-fn key(id: &EventId) -> Key {
-    let mut key = Key::default();
-    let digest = Sha256::digest(id.as_str().as_bytes());
-    key.iter_mut().zip(digest).for_each(|(to, from)| *to = from);
-    key
+/// A hash function with a random key. Without the key, ids with equal hashes cannot be constructed; the probability that
+/// any two of 500,000 events have equal hashes is below 2⁻⁸⁸.
+#[derive(Default)]
+struct KeyedHash(RandomState);
+
+impl KeyedHash {
+    fn key(&self, id: &EventId) -> Key {
+        let half = |number: u8| u128::from(self.0.hash_one((number, id.as_str())));
+        (half(0) << 64 | half(1)).to_ne_bytes()
+    }
 }
 
 /// The state, as pure functions: the time is an argument.
@@ -318,10 +327,11 @@ mod tests {
     /// The documented size: about 100 bytes for an event, whatever the length of its id.
     #[test]
     fn an_event_takes_about_100_bytes() {
+        let hash = KeyedHash::default();
         let mut memory = Memory::new(InMemoryDeduplicator::CAPACITY);
         let now = SystemTime::UNIX_EPOCH;
         for number in 0..InMemoryDeduplicator::CAPACITY {
-            let key = key(&EventId::from_text(&format!("[\"webhook\",\"{number:0>200}\",null]")));
+            let key = hash.key(&EventId::from_text(&format!("[\"webhook\",\"{number:0>200}\",null]")));
             match memory.begin(key, now, OnFull::RejectNew) {
                 Ok(Claim::Granted(token)) => assert_eq!(memory.commit(key, token), CommitResult::Committed),
                 other => panic!("{number}: {other:?}"),
