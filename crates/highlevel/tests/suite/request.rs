@@ -44,9 +44,6 @@ async fn a_get_has_no_body_and_accepts_an_empty_response() {
 
 #[tokio::test]
 async fn only_idempotent_requests_are_retried_and_only_after_transient_failures() {
-    let bad_gateway = || Act::Answer(answer("502 Bad Gateway", "", ""));
-    let internal = || Act::Answer(answer("500 Internal Server Error", "", ""));
-    let missing = || Act::Answer(answer("404 Not Found", "", ""));
     struct Case {
         method: Method,
         failure: Act,
@@ -54,6 +51,10 @@ async fn only_idempotent_requests_are_retried_and_only_after_transient_failures(
         delivery: Option<Delivery>,
         requests: usize,
     }
+
+    let bad_gateway = || Act::Answer(answer("502 Bad Gateway", "", ""));
+    let internal = || Act::Answer(answer("500 Internal Server Error", "", ""));
+    let missing = || Act::Answer(answer("404 Not Found", "", ""));
     let cases = [
         Case { method: Method::GET, failure: bad_gateway(), delivery: None, requests: 2 },
         Case { method: Method::HEAD, failure: bad_gateway(), delivery: None, requests: 2 },

@@ -253,15 +253,16 @@ impl http_body::Body for Frames {
 /// One frame at a time is in memory, and no frame is read beyond the limit.
 #[tokio::test]
 async fn bodies_are_read_frame_by_frame_up_to_the_limit() {
-    let body: &'static [u8] = br#"{"type":"200","webhookId":"w"}"#;
-    let each_byte: Vec<&'static [u8]> = body.chunks(1).rev().collect();
-    let spaces: Vec<&'static [u8]> = vec![b" "; 2000];
     struct Case {
         frames: Vec<&'static [u8]>,
         announced: u64,
         status: u16,
         frames_read: usize,
     }
+
+    let body: &'static [u8] = br#"{"type":"200","webhookId":"w"}"#;
+    let each_byte: Vec<&'static [u8]> = body.chunks(1).rev().collect();
+    let spaces: Vec<&'static [u8]> = vec![b" "; 2000];
     let length = body.len();
     let cases = [
         Case { frames: each_byte.clone(), announced: 0, status: 200, frames_read: length },
