@@ -330,13 +330,13 @@ test("a search is for list and thread, and stands in the address", async (t) => 
     );
   };
   await shown("Grace Ada Alan", 3);
-  await page.getByPlaceholder("Search messages or contacts").fill("WINE");
+  await page.getByPlaceholder("Message or contact").fill("WINE");
   await shown("Ada", 2);
   await isAt(page, /\/conversations\/abc123def456\?text=WINE/);
   await page.getByText("1 message is hidden by the current filters.").waitFor();
-  await page.getByPlaceholder("Search messages or contacts").fill("+15037081210");
+  await page.getByPlaceholder("Message or contact").fill("+15037081210");
   await shown("Ada", 3);
-  await page.getByPlaceholder("Search messages or contacts").fill("");
+  await page.getByPlaceholder("Message or contact").fill("");
   await shown("Grace Ada Alan", 3);
 
   await page.locator("#filter [name=channel]").selectOption("Email");
@@ -504,14 +504,14 @@ test("what is sent goes with the search of the moment, and what is half written 
   const count = (number) => page.waitForFunction((number) => document.querySelectorAll(".thread .message").length === number, number);
   const text = page.getByPlaceholder("Write a message");
   await text.fill("White wi");
-  await page.getByPlaceholder("Search messages or contacts").fill("wine");
+  await page.getByPlaceholder("Message or contact").fill("wine");
   await count(1);
   assert.equal(await text.inputValue(), "White wi");
   await text.fill("White wine");
   await page.getByRole("button", { name: "Send" }).click();
   await count(2);
   await isAt(page, /abc123def456\?text=wine$/); // the search stays
-  await page.getByPlaceholder("Search messages or contacts").fill("");
+  await page.getByPlaceholder("Message or contact").fill("");
   await count(3);
   await text.fill("More wine");
   await page.getByRole("button", { name: "Send" }).click();

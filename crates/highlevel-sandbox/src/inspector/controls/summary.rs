@@ -18,7 +18,7 @@ pub(super) struct Card {
 
 /// One part of what is retained.
 pub(super) struct Memory {
-    pub(super) name: &'static str,
+    pub(super) name: String,
     pub(super) text: String,
 }
 
@@ -38,8 +38,21 @@ impl Memory {
         if part.dropped > 0 {
             text.extend([", ", &thousands(part.dropped), " dropped"]);
         }
-        Self { name, text }
+        Self { name: sentence_case(name), text }
     }
+}
+
+/// Turns a name in camel case into a label: `unauthenticatedRequests` into `Unauthenticated requests`.
+fn sentence_case(name: &str) -> String {
+    let mut label = String::with_capacity(name.len() + 1);
+    for (position, letter) in name.chars().enumerate() {
+        match (position, letter.is_ascii_uppercase()) {
+            (0, _) => label.push(letter.to_ascii_uppercase()),
+            (_, true) => label.extend([' ', letter.to_ascii_lowercase()]),
+            (_, false) => label.push(letter),
+        }
+    }
+    label
 }
 
 /// Something that is not as it usually is.
@@ -140,4 +153,16 @@ pub(super) fn reset(state: &State, asked: &Asked<'_>) -> Result<(), Problem> {
         state.change_clock(ClockChange::to_machine()).map_err(Problem::bad_request)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_in_camel_case_become_labels() {
+        for (name, label) in [("ledger", "Ledger"), ("unauthenticatedRequests", "Unauthenticated requests")] {
+            assert_eq!(sentence_case(name), label);
+        }
+    }
 }

@@ -255,10 +255,10 @@ pub(super) fn tone(status: &str) -> &'static str {
 /// What else is known of a message: ids, and the fields of its request that have no place of their own.
 fn facts(message: &Message, budget: &mut Budget) -> Listed<(String, String)> {
     let ids = [
-        ("conversation", Some(&message.conversation_id)),
-        ("provider", message.conversation_provider_id.as_ref()),
-        ("email", message.email_message_id.as_ref()),
-        ("thread", message.thread_id.as_ref()),
+        ("Conversation", Some(&message.conversation_id)),
+        ("Provider", message.conversation_provider_id.as_ref()),
+        ("Email", message.email_message_id.as_ref()),
+        ("Thread", message.thread_id.as_ref()),
     ];
     let ids = ids.into_iter().filter_map(|(name, id)| Some((name, format::start(id?, FACT))));
     let fields = message.request.as_object().into_iter().flatten();

@@ -37,7 +37,7 @@ pub(super) fn meters(request: &RecordedRequest) -> Vec<Meter> {
     let reset = number("x-ratelimit-daily-reset").map(|length| format!(", resets in {}", span(length)));
     let burst = meter("Burst", "x-ratelimit-max", "x-ratelimit-remaining", interval.unwrap_or_default());
     let daily =
-        meter("Day", "x-ratelimit-limit-daily", "x-ratelimit-daily-remaining", reset.unwrap_or_default());
+        meter("Daily", "x-ratelimit-limit-daily", "x-ratelimit-daily-remaining", reset.unwrap_or_default());
     burst.into_iter().chain(daily).collect()
 }
 
@@ -75,7 +75,7 @@ mod tests {
             found.iter().map(|each| (each.name, each.left, each.limit, each.text.as_str())).collect();
         let expected = [
             ("Burst", 97, 100, "97 of 100 left per 10 s"),
-            ("Day", 199_997, 200_000, "199,997 of 200,000 left, resets in 1 h 30 min"),
+            ("Daily", 199_997, 200_000, "199,997 of 200,000 left, resets in 1 h 30 min"),
         ];
         assert_eq!(found, expected);
         assert_eq!(meters(&RecordedRequest::default()), []);
