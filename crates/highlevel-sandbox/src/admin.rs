@@ -10,11 +10,11 @@ mod faults;
 mod health;
 mod ledger;
 mod limits;
+mod model;
 mod oauth;
 mod settings;
 mod state;
 mod stream;
-mod world;
 
 use std::io;
 use std::sync::Arc;
@@ -25,8 +25,8 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::json_size::{MAX_VALUES, has_too_many_values};
+use crate::model::StoredSnapshot;
 use crate::server::{self, Body, State};
-use crate::world::StoredSnapshot;
 
 /// Under which all of it is.
 pub(crate) const PREFIX: &str = "/_sandbox/";
@@ -139,7 +139,7 @@ fn routes() -> impl Iterator<Item = &'static Route> {
         settings::ROUTES,
         state::ROUTES,
         stream::ROUTES,
-        world::ROUTES,
+        model::ROUTES,
         deliveries::ROUTES,
         events::ROUTES,
     ]

@@ -22,7 +22,7 @@ use crate::contract::{Contract, Violation};
 use crate::credentials::Grant;
 use crate::fidelity::{Quirk, Settings};
 use crate::ledger::Fingerprint;
-use crate::world::{Message, Stored, World};
+use crate::model::{Message, Model, Stored};
 
 pub(crate) use authentication::{authenticate, bearer};
 pub use operation::Operation;
@@ -106,13 +106,13 @@ enum Done {
 /// Decides what to answer. Changes nothing: what is to be stored is the caller's to store.
 pub(crate) fn answer(
     rulebook: &Rulebook,
-    world: &World,
+    model: &Model,
     caller: &Result<Grant, Refusal>,
     call: Call<'_>,
     fresh: &Fresh,
 ) -> Answer {
     let mut remarks = Remarks::default();
-    let (operation, done) = match decide(rulebook, world, caller, call, fresh, &mut remarks) {
+    let (operation, done) = match decide(rulebook, model, caller, call, fresh, &mut remarks) {
         Ok(decided) => decided,
         Err(refusal) => return Answer { remarks, ..refusal.answer(&fresh.trace_id) },
     };
@@ -136,7 +136,7 @@ pub(crate) fn answer(
 
 fn decide(
     rulebook: &Rulebook,
-    world: &World,
+    model: &Model,
     caller: &Result<Grant, Refusal>,
     call: Call<'_>,
     fresh: &Fresh,
@@ -183,16 +183,16 @@ fn decide(
         return Err(refusal);
     }
     if let Some(id) = operation.message_id(&call) {
-        let message = status::update(world, location, id, &body, settings, fresh, remarks)?;
+        let message = status::update(model, location, id, &body, settings, fresh, remarks)?;
         return Ok((operation, Done::Changed(message)));
     }
-    let parties = existence::parties(operation, world, location, &body)?;
-    let provider = existence::provider(world, location, &body).map_err(|refusal| {
+    let parties = existence::parties(operation, model, location, &body)?;
+    let provider = existence::provider(model, location, &body).map_err(|refusal| {
         if settings.has(Quirk::WrongProvider500) {
             remarks.quirk = Some(Quirk::WrongProvider500.name());
             return Refusal::internal_error();
         }
         refusal
     })?;
-    Ok((operation, Done::Added(message::compose(operation, world, location, parties, provider, body, fresh))))
+    Ok((operation, Done::Added(message::compose(operation, model, location, parties, provider, body, fresh))))
 }

@@ -23,13 +23,13 @@ use crate::fidelity::{Quirk, Settings, Strictness, SuccessStatus};
 use crate::file_limit;
 use crate::identifiers::Identifiers;
 use crate::ledger::{self, Ledger};
+use crate::model;
 use crate::rate_limit::{Account, RateLimit, RateLimiter};
 use crate::runtime::Runtime;
 use crate::sandbox::Sandbox;
 use crate::server::{self, Beginning, State, Traffic};
 use crate::store::Memory;
 use crate::webhook::{self, Keyring, Outbox, RetrySchedule, Targets};
-use crate::world;
 
 /// How many event streams there may be at once.
 const STREAMS: usize = 512;
@@ -73,7 +73,7 @@ impl SandboxBuilder {
             address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             webhook_url: None,
             token: None,
-            app_id: world::APP_ID.to_owned(),
+            app_id: model::APP_ID.to_owned(),
             apps: oauth::Apps::default(),
             settings: Settings::default(),
             signing_key: None,
@@ -267,7 +267,7 @@ impl SandboxBuilder {
             file_limit::shares(file_limit::open_files(), self.connections, ATTEMPTS);
 
         let ledger = Arc::new(Ledger::new(self.kept_requests));
-        let account = Account { app_id: self.app_id, location_id: world::LOCATION_ID.to_owned() };
+        let account = Account { app_id: self.app_id, location_id: model::LOCATION_ID.to_owned() };
         self.apps.remember(&account.app_id, &recalled);
         let (app, others) = self.apps.into_apps(&account.app_id, &identifiers)?;
         let grant_all = |credentials: &mut Credentials| -> io::Result<()> {
@@ -279,10 +279,10 @@ impl SandboxBuilder {
         grant_all(&mut credentials)?;
         let first_world = self.keeping.beginning(&mut credentials)?;
         let first_credentials = credentials.keep();
-        let state::Now { world, rewrite, added, seeded, evicted } =
+        let state::Now { model, rewrite, added, seeded, evicted } =
             self.keeping.now(&first_world, &mut recalled, &mut credentials)?;
         let beginning = Beginning {
-            world: Arc::new(first_world),
+            model: Arc::new(first_world),
             credentials: first_credentials,
             identity: vec![
                 ("token", token.clone().into()),
@@ -330,7 +330,7 @@ impl SandboxBuilder {
             bounds: self.keeping.bounds,
             evicted_messages: AtomicU64::new(evicted as u64),
             retained: Mutex::default(),
-            world: Mutex::new(Arc::new(world)),
+            model: Mutex::new(Arc::new(model)),
             credentials: Mutex::new(credentials),
             limiter: Mutex::new(RateLimiter::new(rate_limit)),
             outbox,

@@ -286,7 +286,7 @@ mod tests {
             let weight = Happened::Request(Arc::new(request)).weight();
             assert!((1_000_000..4_000_000).contains(&weight), "{weight}");
         }
-        let mut message: crate::world::Stored = serde_json::from_value(serde_json::json!({
+        let mut message: crate::model::Stored = serde_json::from_value(serde_json::json!({
             "id": "m", "contactId": "c", "conversationId": "v", "direction": "inbound", "channel": "SMS",
             "dateAdded": "2026-01-31T09:30:00Z", "status": "pending", "request": {"message": long()},
         }))

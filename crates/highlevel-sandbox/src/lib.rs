@@ -35,6 +35,7 @@ mod inspector;
 mod json_fields;
 mod json_size;
 mod ledger;
+mod model;
 mod oauth;
 mod rate_limit;
 mod runtime;
@@ -45,7 +46,6 @@ mod shell;
 mod store;
 mod webhook;
 mod weight;
-mod world;
 
 pub use api::Operation;
 pub use builder::SandboxBuilder;
@@ -53,6 +53,10 @@ pub use contract::{Contract, ContractError, Violation};
 pub use fault::{ActiveFault, Ending, Extent, Fault, FaultRule, FaultSchedule, FaultStage};
 pub use fidelity::{Quirk, Rule, Settings, Strictness, SuccessStatus};
 pub use ledger::{Entries, Entry, Fingerprint, NotAFingerprint, RecordedRequest};
+pub use model::{
+    Conflict, Contact, Conversation, ConversationProvider, Direction, Location, Message, Snapshot,
+    StatusChange, StatusUpdate,
+};
 pub use oauth::{App, InstallEvents, Resource, TokenRequests};
 pub use rate_limit::{RateLimit, Window};
 pub use sandbox::{Accepted, DeliveriesTimedOut, Sandbox};
@@ -61,8 +65,4 @@ pub use store::CHECK_THREAD;
 pub use webhook::{
     AttemptCause, CallOutcome, Delivery, DeliveryAttempt, DeliveryOutcome, DeliveryState, HostileMode,
     Hostilities, Replay, RetrySchedule, SimulatedCall, Trigger, WebhookKey,
-};
-pub use world::{
-    Conflict, Contact, Conversation, ConversationProvider, Direction, Location, Message, Snapshot,
-    StatusChange, StatusUpdate,
 };

@@ -21,9 +21,9 @@ use tokio::task::JoinHandle;
 use crate::builder::SandboxBuilder;
 use crate::inspector;
 use crate::ledger::{Entries, RecordedRequest};
+use crate::model;
 use crate::runtime::Runtime;
 use crate::server::State;
-use crate::world;
 
 /// A local `HighLevel`, which runs until it is dropped and shares nothing with another one.
 ///
@@ -138,22 +138,22 @@ impl Sandbox {
 
     /// The location that the token belongs to.
     pub fn location_id(&self) -> &str {
-        world::LOCATION_ID
+        model::LOCATION_ID
     }
 
     /// A contact that exists from the start.
     pub fn contact_id(&self) -> &str {
-        world::CONTACT_ID
+        model::CONTACT_ID
     }
 
     /// The conversation with [`contact_id`](Self::contact_id).
     pub fn conversation_id(&self) -> &str {
-        world::CONVERSATION_ID
+        model::CONVERSATION_ID
     }
 
     /// A conversation provider that exists from the start.
     pub fn conversation_provider_id(&self) -> &str {
-        world::CONVERSATION_PROVIDER_ID
+        model::CONVERSATION_PROVIDER_ID
     }
 
     /// The app that webhook events name.

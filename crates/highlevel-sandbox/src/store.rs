@@ -18,8 +18,8 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::sync::watch;
 
+use crate::model::Record;
 use crate::server::lock;
-use crate::world::Record;
 pub use file::CHECK_THREAD;
 use file::StateFile;
 

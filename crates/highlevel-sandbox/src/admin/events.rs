@@ -5,9 +5,9 @@ use serde_json::{Map, Value, json};
 
 use super::deliveries::problem;
 use super::{Content, Input, Output, Problem, Route};
+use crate::model::{Message, StatusUpdate};
 use crate::server::State;
 use crate::webhook::{self, SimulatedCall, Trigger};
-use crate::world::{Message, StatusUpdate};
 
 pub(super) const ROUTES: &[Route] = &[
     Route { method: Method::POST, path: "events/trigger", handler: |state, input| trigger(state, input) },

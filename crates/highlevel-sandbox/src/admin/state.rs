@@ -12,8 +12,8 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::{Content, Input, Output, Problem, Route};
+use crate::model::{Kind, Record};
 use crate::server::{State, Unchanged};
-use crate::world::{Kind, Record};
 
 pub(super) const ROUTES: &[Route] = &[
     Route { method: Method::GET, path: "snapshot", handler: |state, _| snapshot(state) },
@@ -27,11 +27,11 @@ pub(super) const ROUTES: &[Route] = &[
 fn snapshot(state: &Arc<State>) -> Result<Output, Problem> {
     /// How much text is written at a time, about.
     const CHUNK: usize = 64 * 1024;
-    let (world, credentials) = state.everything();
+    let (model, credentials) = state.everything();
     let credentials = serde_json::to_string(&credentials).map_err(io::Error::other)?;
     // The records are shared, so nothing that changes them has to wait or to copy.
-    let records: Vec<Record> = world.records().collect();
-    drop(world);
+    let records: Vec<Record> = model.records().collect();
+    drop(model);
     let (mut sender, body) = Channel::<Bytes>::new(1);
     let state = Arc::clone(state);
     tokio::spawn(async move {

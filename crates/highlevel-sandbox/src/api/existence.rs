@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Operation, Refusal};
-use crate::world::World;
+use crate::model::Model;
 
 /// The ids of those that a message is between.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,7 +16,7 @@ pub(super) struct Parties {
 /// Finds contact and conversation of a valid body.
 pub(super) fn parties(
     operation: Operation,
-    world: &World,
+    model: &Model,
     location: &str,
     body: &Value,
 ) -> Result<Parties, Refusal> {
@@ -26,16 +26,16 @@ pub(super) fn parties(
     let conversation = named("conversationId").filter(|_| operation != Operation::SendMessage);
 
     if let Some(id) = contact
-        && world.contact(id).is_none_or(|contact| contact.location_id != location)
+        && model.contact(id).is_none_or(|contact| contact.location_id != location)
     {
-        let known = world.contacts().filter(|each| each.location_id == location).map(|each| &*each.id);
+        let known = model.contacts().filter(|each| each.location_id == location).map(|each| &*each.id);
         return Err(unknown("contactId", "contact", id, location, known));
     }
     let owner = match conversation {
         Some(id) => {
-            let Some(conversation) = world.conversation(id).filter(|each| each.location_id == location)
+            let Some(conversation) = model.conversation(id).filter(|each| each.location_id == location)
             else {
-                let known = world.conversations().filter(|each| each.location_id == location);
+                let known = model.conversations().filter(|each| each.location_id == location);
                 let known = known.map(|each| &*each.id);
                 return Err(unknown("conversationId", "conversation", id, location, known));
             };
@@ -58,17 +58,17 @@ pub(super) fn parties(
     };
     Ok(Parties {
         contact: contact.to_owned(),
-        conversation: conversation.or_else(|| world.conversation_with(contact)).map(str::to_owned),
+        conversation: conversation.or_else(|| model.conversation_with(contact)).map(str::to_owned),
     })
 }
 
 /// Finds the conversation provider of a valid body, if it names one.
-pub(super) fn provider(world: &World, location: &str, body: &Value) -> Result<Option<String>, Refusal> {
+pub(super) fn provider(model: &Model, location: &str, body: &Value) -> Result<Option<String>, Refusal> {
     let Some(id) = body.get("conversationProviderId").and_then(Value::as_str) else {
         return Ok(None);
     };
-    if world.provider(id).is_none_or(|provider| provider.location_id != location) {
-        let known = world.providers().filter(|each| each.location_id == location).map(|each| &*each.id);
+    if model.provider(id).is_none_or(|provider| provider.location_id != location) {
+        let known = model.providers().filter(|each| each.location_id == location).map(|each| &*each.id);
         return Err(unknown("conversationProviderId", "conversation provider", id, location, known));
     }
     Ok(Some(id.to_owned()))

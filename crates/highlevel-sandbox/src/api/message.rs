@@ -5,12 +5,12 @@ use serde_json::Value;
 
 use super::existence::Parties;
 use super::{Fresh, Operation};
-use crate::world::{Direction, Message, StatusChange, World, is_email, is_phone, of_call};
+use crate::model::{Direction, Message, Model, StatusChange, is_email, is_phone, of_call};
 
 /// The message to store for an acceptable body.
 pub(super) fn compose(
     operation: Operation,
-    world: &World,
+    model: &Model,
     location: &str,
     parties: Parties,
     provider: Option<String>,
@@ -22,7 +22,7 @@ pub(super) fn compose(
     let email = is_email(&channel);
     // Where the thread of an email comes from: the request, the email that it replies to, or itself.
     let thread_id = email.then(|| {
-        let replied_to = text("emailMessageId").and_then(|id| world.thread_of(id));
+        let replied_to = text("emailMessageId").and_then(|id| model.thread_of(id));
         text("threadId").or(replied_to).unwrap_or(&fresh.message_id).to_owned()
     });
     // The reference says that an inbound message is outbound by default. What nobody asks for by adding an inbound

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::Operation;
-use crate::world::Message;
+use crate::model::Message;
 
 /// The body of a success.
 pub(super) fn receipt<R>(operation: Operation, message: &Message<R>) -> Value {

@@ -5,11 +5,11 @@ use serde_json::{Value, json};
 
 use super::{Fresh, Refusal, Remarks};
 use crate::fidelity::{EARLY, Quirk, Settings};
-use crate::world::{StatusUpdate, Stored, World};
+use crate::model::{Model, StatusUpdate, Stored};
 
 /// The message with the status that a valid body gives it.
 pub(super) fn update(
-    world: &World,
+    model: &Model,
     location: &str,
     id: &str,
     body: &Value,
@@ -17,7 +17,7 @@ pub(super) fn update(
     fresh: &Fresh,
     remarks: &mut Remarks,
 ) -> Result<Stored, Refusal> {
-    let message = world.message(id).filter(|message| message.location_id == location).ok_or_else(|| {
+    let message = model.message(id).filter(|message| message.location_id == location).ok_or_else(|| {
         Refusal::bad_request(&format!("there is no message {} in the location {location}", json!(id)))
     })?;
     if settings.has(Quirk::EarlyStatus403) && is_young(message, fresh) {

@@ -11,8 +11,8 @@ use serde_json::Value;
 
 use super::SandboxBuilder;
 use crate::credentials::{Credentials, KeptCredentials};
+use crate::model::{self, Bounds, Conflict, Kind, Model, Record, Snapshot, StoredSnapshot};
 use crate::store::{Kept, ReadLimits, Store};
-use crate::world::{self, Bounds, Conflict, Kind, Record, Snapshot, StoredSnapshot, World};
 
 /// How many messages are kept by default, and how much memory they may take, in bytes.
 const KEPT_MESSAGES: usize = 100_000;
@@ -97,7 +97,7 @@ pub(super) struct Recalled {
 
 /// What a sandbox goes on from.
 pub(super) struct Now {
-    pub(super) world: World,
+    pub(super) model: Model,
     /// Whether the state file has to be written anew.
     pub(super) rewrite: bool,
     /// What the seeds add to the state file.
@@ -131,25 +131,25 @@ impl Keeping {
     }
 
     /// What exists at the very beginning.
-    pub(super) fn beginning(&self, credentials: &mut Credentials) -> io::Result<World> {
-        let mut world = World::try_from(world::seed()).map_err(|conflict| unusable_seed(&conflict))?;
+    pub(super) fn beginning(&self, credentials: &mut Credentials) -> io::Result<Model> {
+        let mut model = Model::try_from(model::seed()).map_err(|conflict| unusable_seed(&conflict))?;
         for seed in &self.seeds {
-            world.put(seed.clone().into_records()).map_err(|conflict| unusable_seed(&conflict))?;
+            model.put(seed.clone().into_records()).map_err(|conflict| unusable_seed(&conflict))?;
             credentials.add(seed.credentials.clone())?;
         }
-        Ok(world)
+        Ok(model)
     }
 
     /// What exists now: what the state file has, and of the seeds what they never added to it; without one, what exists
     /// at the beginning.
     pub(super) fn now(
         &self,
-        beginning: &World,
+        beginning: &Model,
         recalled: &mut Recalled,
         credentials: &mut Credentials,
     ) -> io::Result<Now> {
         let records = std::mem::take(&mut recalled.records);
-        let mut world = if recalled.begun {
+        let mut model = if recalled.begun {
             of(records).map_err(|conflict| io::Error::new(ErrorKind::InvalidData, conflict))?
         } else {
             beginning.clone()
@@ -170,12 +170,12 @@ impl Keeping {
             let records: Vec<Record> = records
                 .filter(|record| is_new(format!("{} {}", record.kind().as_str(), record.id())))
                 .collect();
-            world.put(records.iter().cloned()).map_err(|conflict| unusable_seed(&conflict))?;
+            model.put(records.iter().cloned()).map_err(|conflict| unusable_seed(&conflict))?;
             added.extend(records);
         }
-        let evicted = recalled.unread + world.evict_messages(self.bounds).len();
+        let evicted = recalled.unread + model.evict_messages(self.bounds).len();
         let rewrite = !recalled.begun || recalled.is_former || evicted > 0;
-        Ok(Now { world, rewrite, added, seeded, evicted })
+        Ok(Now { model, rewrite, added, seeded, evicted })
     }
 }
 
@@ -219,23 +219,23 @@ pub(super) fn encoded(key: [u8; 32]) -> Value {
 /// # Errors
 ///
 /// Returns an error if a row cannot be used.
-pub(crate) fn recalled(rows: Vec<Kept>) -> io::Result<(World, KeptCredentials)> {
+pub(crate) fn recalled(rows: Vec<Kept>) -> io::Result<(Model, KeptCredentials)> {
     let invalid = |error: Box<dyn Error + Send + Sync>| io::Error::new(ErrorKind::InvalidData, error);
     let mut recalled = Recalled::default();
     for row in rows {
         recalled.take(row).map_err(|error| invalid(error.into()))?;
     }
-    let world = of(recalled.records).map_err(|conflict| invalid(conflict.to_string().into()))?;
-    Ok((world, recalled.credentials))
+    let model = of(recalled.records).map_err(|conflict| invalid(conflict.to_string().into()))?;
+    Ok((model, recalled.credentials))
 }
 
-fn of(mut records: Vec<Record>) -> Result<World, Conflict> {
-    let mut world = World::default();
+fn of(mut records: Vec<Record>) -> Result<Model, Conflict> {
+    let mut model = Model::default();
     // A conversation may have been written before the contact that it is with was written again; what is named goes
     // first.
     records.sort_by_key(|record| Kind::ALL.iter().position(|kind| *kind == record.kind()));
-    world.put(records)?;
-    Ok(world)
+    model.put(records)?;
+    Ok(model)
 }
 
 fn unusable_seed(conflict: &Conflict) -> io::Error {
@@ -247,9 +247,9 @@ mod tests {
     use serde_json::json;
 
     use crate::Sandbox;
+    use crate::model::Kind;
     use crate::oauth::Resource;
     use crate::store::{Change, ReadLimits, Store};
-    use crate::world::Kind;
 
     fn open(path: &std::path::Path) -> (Store, Vec<crate::store::Kept>) {
         let limits = ReadLimits { kind: "message", rows: usize::MAX, bytes: usize::MAX };

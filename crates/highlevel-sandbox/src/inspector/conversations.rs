@@ -73,17 +73,17 @@ struct ConversationsPage<'a> {
 fn show(state: &State, asked: &Asked<'_>) -> Answer {
     let filter = asked.filter();
     let id = asked.parameter(0);
-    let world = state.shared_world();
-    let contact = world.contact(id);
+    let model = state.shared_model();
+    let contact = model.contact(id);
     if !id.is_empty() && contact.is_none() {
         return Answer::problem(StatusCode::NOT_FOUND, format!("contact {id} not found"));
     }
-    let (rows, more) = list::rows(&world, &filter, id);
+    let (rows, more) = list::rows(&model, &filter, id);
     let open = contact
-        .map(|contact| (thread::thread(&world, &filter, contact), Composer::new(state, &world, contact)));
-    let locations = world.locations().map(|location| location.id.clone()).collect();
+        .map(|contact| (thread::thread(&model, &filter, contact), Composer::new(state, &model, contact)));
+    let locations = model.locations().map(|location| location.id.clone()).collect();
     // Rendering needs nothing of it any more.
-    drop(world);
+    drop(model);
     let title = open.as_ref().map_or("Conversations", |(thread, _)| &thread.name).to_owned();
     let search = if id.is_empty() { "conversations".to_owned() } else { words::path(id) };
     let longer = filter.longer().filter(|_| more);
@@ -104,7 +104,7 @@ fn show(state: &State, asked: &Asked<'_>) -> Answer {
 /// The HTML of a message, to be shown in a frame.
 fn html(state: &State, asked: &Asked<'_>) -> Answer {
     let id = asked.parameter(0);
-    let request = state.world().message(id).map(|message| message.request.clone());
+    let request = state.model().message(id).map(|message| message.request.clone());
     let html = request.and_then(|request| json_fields::text(request.as_str().as_bytes(), "html"));
     html.map_or_else(
         || Answer::problem(StatusCode::NOT_FOUND, format!("message {id} has no HTML body")),
@@ -115,7 +115,7 @@ fn html(state: &State, asked: &Asked<'_>) -> Answer {
 /// All that a message says, as a file.
 fn text(state: &State, asked: &Asked<'_>) -> Answer {
     let id = asked.parameter(0);
-    let request = state.world().message(id).map(|message| message.request.clone());
+    let request = state.model().message(id).map(|message| message.request.clone());
     let text = request.and_then(|request| json_fields::text(request.as_str().as_bytes(), "message"));
     let Some(text) = text else {
         return Answer::problem(StatusCode::NOT_FOUND, format!("message {id} has no text"));
@@ -155,7 +155,7 @@ mod tests {
 
     use super::*;
     use crate::Sandbox;
-    use crate::world::{CONTACT_ID, CONVERSATION_ID, LOCATION_ID, Record};
+    use crate::model::{CONTACT_ID, CONVERSATION_ID, LOCATION_ID, Record};
 
     /// As much as there can be of everything, and all of it five times as long in HTML.
     fn large(number: usize) -> Record {
@@ -175,14 +175,14 @@ mod tests {
             "locationId": LOCATION_ID, "direction": "outbound", "channel": if number.is_multiple_of(2) { "Email" } else { "Call" },
             "dateAdded": "2026-01-31T09:30:00Z", "status": "pending", "history": vec![step; 30], "request": request,
         });
-        Record::from(serde_json::from_value::<crate::world::Stored>(message).unwrap())
+        Record::from(serde_json::from_value::<crate::model::Stored>(message).unwrap())
     }
 
     #[tokio::test]
     async fn a_page_is_short_however_much_was_written() {
         let sandbox = Sandbox::start().await.unwrap();
         let state = &sandbox.state;
-        state.world().put((0..102).map(large)).unwrap();
+        state.model().put((0..102).map(large)).unwrap();
         let headers = HeaderMap::new();
         for (query, shown) in [("", 50), ("text=m101", 1)] {
             let target = format!("/?{query}");

@@ -109,7 +109,7 @@ fn show(state: &Arc<State>, asked: &Asked<'_>) -> Answer {
     if !open.is_empty() && delivery.is_none() {
         return gone(open);
     }
-    let wanted = Wanted::new(&filter, state.world().contacts());
+    let wanted = Wanted::new(&filter, state.model().contacts());
     let (found, more) = state.outbox.search(filter.rows, |summary| wanted.fits(summary));
     let rows = found
         .iter()
@@ -183,7 +183,7 @@ impl<'a> Open<'a> {
 
 impl MessageLink {
     fn new(state: &State, id: String) -> Self {
-        let contact = state.world().message(&id).map(|message| message.contact_id.clone());
+        let contact = state.model().message(&id).map(|message| message.contact_id.clone());
         let query = super::Filter { text: id.clone(), ..super::Filter::default() }.query();
         Self {
             // Found by its id it is shown, however many came after it.

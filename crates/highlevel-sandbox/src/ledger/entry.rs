@@ -6,9 +6,9 @@ use std::time::Duration;
 use super::Fingerprint;
 use crate::api::Operation;
 use crate::contract::Violation;
+use crate::model::{Message, Stored};
 use crate::webhook::DeliveryAttempt;
 use crate::weight;
-use crate::world::{Message, Stored};
 
 /// One thing that happened.
 #[derive(Clone, Debug)]

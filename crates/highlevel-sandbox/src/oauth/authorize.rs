@@ -11,7 +11,7 @@ use super::form::Form;
 use super::registry::{Code, Registry};
 use super::resource::{Choice, Resource};
 use crate::access::is_loopback_name;
-use crate::world::{COMPANY_ID, World};
+use crate::model::{COMPANY_ID, Model};
 
 /// How long a code can be exchanged. Not documented: the longest time that RFC 6749, section 4.1.2, recommends.
 const CODE_LIFE: TimeDelta = TimeDelta::minutes(10);
@@ -43,12 +43,12 @@ pub(crate) enum Answer {
 pub(crate) fn decide(
     query: &Form,
     registry: &Registry,
-    world: &World,
+    model: &Model,
     now: DateTime<Utc>,
     code: &str,
     may_choose: bool,
 ) -> Answer {
-    match request(query, registry).and_then(|request| Ok((chosen(query, registry, world)?, request))) {
+    match request(query, registry).and_then(|request| Ok((chosen(query, registry, model)?, request))) {
         Err(words) => Answer::Wrong(words),
         Ok((Some(choice), request)) if may_choose => Answer::Redirect {
             location: with_code(&request.redirect_uri, code, query.get("state")),
@@ -131,19 +131,19 @@ pub(super) fn distinct_scopes<'a>(scopes: impl IntoIterator<Item = &'a str>) -> 
 }
 
 /// What the query chooses, or otherwise the settings; `None` if neither does.
-fn chosen(query: &Form, registry: &Registry, world: &World) -> Result<Option<Choice>, String> {
+fn chosen(query: &Form, registry: &Registry, model: &Model) -> Result<Option<Choice>, String> {
     let locations: Vec<String> = query.all("location_id").map(str::to_owned).collect();
     let resource = match (query.get("company"), locations.as_slice()) {
         (Some("own"), _) => Resource::company(COMPANY_ID),
         (Some(company), _) => Resource::company(company),
-        (None, [location]) => return Choice::of(world, Resource::location(location), Vec::new()).map(Some),
+        (None, [location]) => return Choice::of(model, Resource::location(location), Vec::new()).map(Some),
         (None, [_, _, ..]) => return Err("more than one location_id needs a company".to_owned()),
         (None, []) => match &registry.settings().choose_on_authorize {
             Some(resource) => resource.clone(),
             None => return Ok(None),
         },
     };
-    Choice::of(world, resource, locations).map(Some)
+    Choice::of(model, resource, locations).map(Some)
 }
 
 fn check_redirect_uri(text: &str) -> Result<(), String> {

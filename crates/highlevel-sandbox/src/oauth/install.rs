@@ -26,7 +26,7 @@ pub(crate) fn install(
     resource: &Resource,
     locations: Vec<String>,
 ) -> Result<()> {
-    let choice = Choice::of(&state.world(), resource.clone(), locations).map_err(not_found)?;
+    let choice = Choice::of(&state.model(), resource.clone(), locations).map_err(not_found)?;
     let now = state.clock.now();
     let mut credentials = state.credentials_mut();
     let registry = &mut credentials.oauth;
@@ -64,7 +64,7 @@ pub(crate) fn give_tokens(
 ) -> Result<Value> {
     let scopes = distinct_scopes(scopes.iter().map(String::as_str))
         .map_err(|words| Error::new(ErrorKind::InvalidInput, words))?;
-    let choice = Choice::of(&state.world(), resource.clone(), Vec::new()).map_err(not_found)?;
+    let choice = Choice::of(&state.model(), resource.clone(), Vec::new()).map_err(not_found)?;
     let now = state.clock.now();
     let mut credentials = state.credentials_mut();
     let registry = &mut credentials.oauth;

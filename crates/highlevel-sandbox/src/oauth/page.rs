@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use super::authorize::FIELDS;
 use super::form::Form;
 use super::resource::companies;
-use crate::world::{Location, World};
+use crate::model::{Location, Model};
 
 /// How many locations a page lists at most, and how many characters of their names.
 const MAX_LOCATIONS: usize = 200;
@@ -28,7 +28,7 @@ pub(crate) struct Page {
 }
 
 /// The page on which to choose. `nonce` allows the page's own style, `token` proves that its form is the sandbox's own.
-pub(crate) fn choose(query: &Form, world: &World, path: &str, token: &str, nonce: &str) -> Page {
+pub(crate) fn choose(query: &Form, model: &Model, path: &str, token: &str, nonce: &str) -> Page {
     let app = escaped(query.get("client_id").unwrap_or_default());
     let mut content = vec![format!(
         "<h1>Install the app on&hellip;</h1><p>The app <code>{app}</code> requests these scopes:</p><ul>"
@@ -42,7 +42,7 @@ pub(crate) fn choose(query: &Form, world: &World, path: &str, token: &str, nonce
         format!("<input type=\"hidden\" name=\"{}\" value=\"{}\">", escaped(name), escaped(value))
     }));
     let mut by_company: BTreeMap<&str, Vec<&Location>> = BTreeMap::new();
-    for location in world.locations().take(MAX_LOCATIONS) {
+    for location in model.locations().take(MAX_LOCATIONS) {
         by_company.entry(&location.company_id).or_default().push(location);
     }
     let mut listed = 0;
@@ -59,7 +59,7 @@ pub(crate) fn choose(query: &Form, world: &World, path: &str, token: &str, nonce
         content.push("</ul>".to_owned());
     }
     content.push("</form>".to_owned());
-    let more = world.locations().count() - listed;
+    let more = model.locations().count() - listed;
     if more > 0 {
         content.push(format!(
             "<p>… and {more} more locations: add <code>location_id</code> to the address.</p>"
@@ -120,7 +120,7 @@ fn escaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::world;
+    use crate::model;
 
     const EVIL: &str = "<script>alert('x')</script>\"&";
 
@@ -132,9 +132,9 @@ mod tests {
             .append_pair("state", EVIL)
             .finish();
         let query = Form::of_query(&query).unwrap();
-        let mut seed = world::seed();
-        seed.locations.push(world::Location::new(EVIL).name(EVIL));
-        for page in [choose(&query, &World::try_from(seed).unwrap(), "/path", "t", "n"), wrong(EVIL, "n")] {
+        let mut seed = model::seed();
+        seed.locations.push(model::Location::new(EVIL).name(EVIL));
+        for page in [choose(&query, &Model::try_from(seed).unwrap(), "/path", "t", "n"), wrong(EVIL, "n")] {
             assert!(!page.html.contains("<script") && !page.html.contains("alert('"), "{}", page.html);
             assert!(page.html.contains("&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;&quot;&amp;"));
         }
@@ -143,7 +143,7 @@ mod tests {
     #[test]
     fn the_form_repeats_the_request_once_and_each_button_is_a_choice() {
         let query = Form::of_query("client_id=a-b&scope=x+y%2Fz&state=1%262&location_id=elsewhere").unwrap();
-        let page = choose(&query, &World::try_from(world::seed()).unwrap(), "/p", "the token", "n");
+        let page = choose(&query, &Model::try_from(model::seed()).unwrap(), "/p", "the token", "n");
         for (part, times) in [
             ("<form method=\"post\" action=\"/p\">", 1),
             ("name=\"scope\" value=\"x y/z\"", 1),
@@ -162,13 +162,13 @@ mod tests {
     #[test]
     fn a_page_is_short_however_many_locations_there_are() {
         let query = Form::of_query(&format!("client_id=a-b&other={}", "x".repeat(60_000))).unwrap();
-        let mut seed = world::seed();
+        let mut seed = model::seed();
         let locations = (0..5_000).map(|number| {
             let company = format!("company{}", number % 500);
-            world::Location::new(format!("location{number}")).company(company).name("<".repeat(1_000))
+            model::Location::new(format!("location{number}")).company(company).name("<".repeat(1_000))
         });
         seed.locations.extend(locations);
-        let page = choose(&query, &World::try_from(seed).unwrap(), "/p", "t", "n");
+        let page = choose(&query, &Model::try_from(seed).unwrap(), "/p", "t", "n");
         assert!(page.html.contains("and 4801 more locations"));
         assert!(page.html.len() < 300_000, "{} bytes", page.html.len());
     }

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::{COMPANY_ID, Model};
 use crate::weight;
-use crate::world::{COMPANY_ID, World};
 
 /// The most locations of a company that an app can be installed on at once.
 const MAX_LOCATIONS: usize = 1_000;
@@ -74,9 +74,9 @@ impl Choice {
         weight::text(self.resource.id()) + weight::text(&self.company_id) + weight::texts(&self.locations)
     }
 
-    /// What a choice amounts to in this world. Of a company, all its locations are meant if none is named.
-    pub(crate) fn of(world: &World, resource: Resource, locations: Vec<String>) -> Result<Self, String> {
-        let company_of = |id: &str| world.location(id).map(|location| location.company_id.clone());
+    /// What a choice amounts to in this model. Of a company, all its locations are meant if none is named.
+    pub(crate) fn of(model: &Model, resource: Resource, locations: Vec<String>) -> Result<Self, String> {
+        let company_of = |id: &str| model.location(id).map(|location| location.company_id.clone());
         match resource {
             Resource::Location(ref id) => {
                 let company_id = company_of(id).ok_or_else(|| format!("there is no location {id}"))?;
@@ -84,13 +84,13 @@ impl Choice {
             }
             Resource::Company(ref id) => {
                 let company_id = id.clone();
-                if !companies(world).contains(&id.as_str()) {
+                if !companies(model).contains(&id.as_str()) {
                     return Err(format!("there is no company {id}"));
                 }
                 if let Some(stranger) = locations.iter().find(|each| company_of(each).as_ref() != Some(id)) {
                     return Err(format!("{stranger} is not a location of the company {id}"));
                 }
-                let all = || world.locations().filter(|location| location.company_id == *id);
+                let all = || model.locations().filter(|location| location.company_id == *id);
                 if locations.is_empty() && all().count() > MAX_LOCATIONS || locations.len() > MAX_LOCATIONS {
                     return Err(format!(
                         "an app acts for at most {MAX_LOCATIONS} locations of a company; name those that are meant"
@@ -108,9 +108,9 @@ impl Choice {
 }
 
 /// The companies, the sandbox's own first.
-pub(crate) fn companies(world: &World) -> Vec<&str> {
+pub(crate) fn companies(model: &Model) -> Vec<&str> {
     let mut seen = HashSet::from([COMPANY_ID]);
-    let others = world.locations().map(|location| location.company_id.as_str());
+    let others = model.locations().map(|location| location.company_id.as_str());
     let others: Vec<&str> = others.filter(|company| seen.insert(company)).collect();
     [&[COMPANY_ID][..], &others].concat()
 }

@@ -113,12 +113,12 @@ fn chosen_location(state: &Arc<State>, call: Call<'_>, now: DateTime<Utc>) -> Re
 
 fn choose_location(state: &Arc<State>, query: &Form, now: DateTime<Utc>, may_choose: bool) -> Reply {
     let text = state.identifiers.secret("code");
-    let world = state.world();
+    let model = state.model();
     let mut credentials = state.credentials_mut();
-    match authorize::decide(query, &credentials.oauth, &world, now, &text, may_choose) {
+    match authorize::decide(query, &credentials.oauth, &model, now, &text, may_choose) {
         Answer::Ask => {
             let (token, nonce) = (state.access.choice_token(), state.identifiers.object_id());
-            shown(StatusCode::OK, page::choose(query, &world, AUTHORIZE, token, &nonce))
+            shown(StatusCode::OK, page::choose(query, &model, AUTHORIZE, token, &nonce))
         }
         Answer::Wrong(words) => {
             shown(StatusCode::BAD_REQUEST, page::wrong(&words, &state.identifiers.object_id()))

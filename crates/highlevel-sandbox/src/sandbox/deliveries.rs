@@ -6,10 +6,10 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use super::{DeliveriesTimedOut, Sandbox};
+use crate::model::{Message, StatusUpdate};
 use crate::webhook::{
     self, Delivery, HostileMode, Hostilities, Replay, RetrySchedule, SimulatedCall, Trigger, WebhookKey,
 };
-use crate::world::{Message, StatusUpdate};
 
 impl Sandbox {
     /// Sends the events of messages that are accepted from now on to a plain `http` URL.

@@ -4,9 +4,9 @@ use std::io;
 use std::time::Duration;
 
 use super::Sandbox;
+use crate::model;
 use crate::oauth::{self, App, InstallEvents, Registry, Resource, TokenRequests};
 use crate::server::lock;
-use crate::world;
 
 impl Sandbox {
     /// The client id of the sandbox's own app. The part before the first `-` is [`app_id`](Self::app_id).
@@ -21,7 +21,7 @@ impl Sandbox {
 
     /// The company that [`location_id`](Self::location_id) belongs to.
     pub fn company_id(&self) -> &str {
-        world::COMPANY_ID
+        model::COMPANY_ID
     }
 
     /// Adds an app, in place of the one with the same client id.

@@ -2,12 +2,12 @@
 
 use std::io;
 
-use crate::sandbox::Sandbox;
-use crate::server::Unchanged;
-use crate::world::{
+use crate::model::{
     Conflict, Contact, Conversation, ConversationProvider, Kind, Location, Message, Record, Snapshot,
     StatusUpdate,
 };
+use crate::sandbox::Sandbox;
+use crate::server::Unchanged;
 
 /// What exists: each `put` adds something, or puts it in place of what has the same id.
 impl Sandbox {
@@ -92,29 +92,29 @@ impl Sandbox {
 
     /// A contact, by its id.
     pub fn contact(&self, id: &str) -> Option<Contact> {
-        self.state.world().contact(id).cloned()
+        self.state.model().contact(id).cloned()
     }
 
     /// A conversation, by its id.
     pub fn conversation(&self, id: &str) -> Option<Conversation> {
-        self.state.world().conversation(id).cloned()
+        self.state.model().conversation(id).cloned()
     }
 
     /// The conversation with a contact, if there is one.
     pub fn conversation_with(&self, contact_id: &str) -> Option<Conversation> {
-        let world = self.state.world();
-        world.conversation_with(contact_id).and_then(|id| world.conversation(id)).cloned()
+        let model = self.state.model();
+        model.conversation_with(contact_id).and_then(|id| model.conversation(id)).cloned()
     }
 
     /// A message or call, by its id.
     pub fn message(&self, id: &str) -> Option<Message> {
-        self.state.world().message(id).map(|message| message.parsed())
+        self.state.model().message(id).map(|message| message.parsed())
     }
 
     /// The messages and calls that were accepted and stored, oldest first, as far as they are kept: see
     /// [`SandboxBuilder::keep_messages`](crate::SandboxBuilder::keep_messages).
     pub fn messages(&self) -> Vec<Message> {
-        self.state.shared_world().messages().map(|message| message.parsed()).collect()
+        self.state.shared_model().messages().map(|message| message.parsed()).collect()
     }
 
     /// Removes a contact, its conversation and its messages. Whether it was there.
@@ -165,6 +165,6 @@ impl Sandbox {
     }
 
     fn put(&self, record: Record) -> Result<(), Conflict> {
-        self.state.put(&mut self.state.world(), [record])
+        self.state.put(&mut self.state.model(), [record])
     }
 }

@@ -12,10 +12,10 @@ use super::{State, lock};
 use crate::credentials::{Credentials, Grant, KeptCredentials};
 use crate::fidelity::Settings;
 use crate::ledger::Happened;
+use crate::model::{Conflict, Kind, Model, Record, Snapshot, StatusUpdate, Stored, StoredSnapshot};
 use crate::rate_limit::{RateLimit, RateLimiter};
 use crate::store::{Change, Kept, Memory};
 use crate::webhook::{Event, Hostilities, RetrySchedule};
-use crate::world::{Conflict, Kind, Record, Snapshot, StatusUpdate, Stored, StoredSnapshot, World};
 
 /// What the ledger calls a change of credentials.
 const CREDENTIALS: &str = "credentials";
@@ -23,7 +23,7 @@ const CREDENTIALS: &str = "credentials";
 /// How it was at the start, which [`State::reset`] goes back to.
 pub(crate) struct Beginning {
     /// What existed, and the credentials.
-    pub(crate) world: Arc<World>,
+    pub(crate) model: Arc<Model>,
     pub(crate) credentials: KeptCredentials,
     /// What the state file has of the sandbox itself: its token, the key that signs webhooks, and what seeds have added.
     pub(crate) identity: Vec<(&'static str, Value)>,
@@ -80,19 +80,19 @@ impl Drop for CredentialsMut<'_> {
     }
 }
 
-/// What exists while it is read or changed. A holder of [`State::shared_world`] keeps what existed before a change.
-pub(crate) struct WorldMut<'a>(pub(super) MutexGuard<'a, Arc<World>>);
+/// What exists while it is read or changed. A holder of [`State::shared_model`] keeps what existed before a change.
+pub(crate) struct ModelMut<'a>(pub(super) MutexGuard<'a, Arc<Model>>);
 
-impl Deref for WorldMut<'_> {
-    type Target = World;
+impl Deref for ModelMut<'_> {
+    type Target = Model;
 
-    fn deref(&self) -> &World {
+    fn deref(&self) -> &Model {
         &self.0
     }
 }
 
-impl DerefMut for WorldMut<'_> {
-    fn deref_mut(&mut self) -> &mut World {
+impl DerefMut for ModelMut<'_> {
+    fn deref_mut(&mut self) -> &mut Model {
         Arc::make_mut(&mut self.0)
     }
 }
@@ -119,13 +119,13 @@ impl From<io::Error> for Unchanged {
 
 impl Memory for State {
     fn roll_back(&self, read: &mut dyn FnMut() -> io::Result<Vec<Kept>>) -> io::Result<()> {
-        let mut world = self.world();
+        let mut model = self.model();
         let mut credentials = lock(&self.credentials);
         let (there, kept) = crate::builder::recalled(read()?)?;
         let mut restored = credentials.clone();
         restored.restore(kept)?;
         restored.take_changed();
-        *world.0 = Arc::new(there);
+        *model.0 = Arc::new(there);
         *credentials = restored;
         lock(&self.after_credentials).clear();
         self.ledger.record(Happened::Changed("state"));
@@ -137,7 +137,7 @@ impl State {
     /// Puts records in place of those with the same ids, or adds them. All of them, or none.
     pub(crate) fn put(
         &self,
-        world: &mut World,
+        model: &mut Model,
         records: impl IntoIterator<Item = Record>,
     ) -> Result<(), Conflict> {
         let records: Vec<Record> = records.into_iter().collect();
@@ -148,7 +148,7 @@ impl State {
                 self.targets.check(&url).map_err(Conflict::new)?;
             }
         }
-        world.put(records.iter().cloned())?;
+        model.put(records.iter().cloned())?;
         let (mut changes, mut entries) = (Vec::new(), Vec::new());
         for record in records {
             entries.push(match &record {
@@ -159,7 +159,7 @@ impl State {
                 changes.push(Change::record(record));
             }
         }
-        changes.extend(self.evict_messages(world));
+        changes.extend(self.evict_messages(model));
         self.keep(changes);
         for entry in entries {
             self.announce(entry);
@@ -168,8 +168,8 @@ impl State {
     }
 
     /// Removes the messages that are too many or too large.
-    fn evict_messages(&self, world: &mut World) -> Vec<Change> {
-        let gone = world.evict_messages(self.bounds);
+    fn evict_messages(&self, model: &mut Model) -> Vec<Change> {
+        let gone = model.evict_messages(self.bounds);
         self.evicted(gone)
     }
 
@@ -181,8 +181,8 @@ impl State {
 
     /// Removes something with all that cannot be without it. Whether it was there.
     pub(crate) fn delete(&self, kind: Kind, id: &str) -> bool {
-        let mut world = self.world();
-        let gone = world.delete(kind, id);
+        let mut model = self.model();
+        let gone = model.delete(kind, id);
         let found = !gone.is_empty();
         self.keep(gone.into_iter().map(|(kind, id)| Change::gone(kind.as_str(), id)).collect());
         if found {
@@ -193,17 +193,17 @@ impl State {
 
     /// Gives a message another status.
     pub(crate) fn set_status(&self, id: &str, update: StatusUpdate) -> Result<Arc<Stored>, Unchanged> {
-        self.set_status_in(&mut self.world(), id, update)
+        self.set_status_in(&mut self.model(), id, update)
     }
 
     /// The same, for who has more to do before anybody else changes something.
     pub(crate) fn set_status_in(
         &self,
-        world: &mut World,
+        model: &mut Model,
         id: &str,
         update: StatusUpdate,
     ) -> Result<Arc<Stored>, Unchanged> {
-        let message = world
+        let message = model
             .message(id)
             .cloned()
             .ok_or_else(|| Unchanged::Missing(format!("there is no message {id}")))?;
@@ -213,7 +213,7 @@ impl State {
             return Ok(message);
         }
         let changed = Arc::new(changed);
-        self.put(world, [Record::Message(Arc::clone(&changed))])
+        self.put(model, [Record::Message(Arc::clone(&changed))])
             .map_err(|conflict| Unchanged::Conflict(conflict.to_string()))?;
         Ok(changed)
     }
@@ -222,26 +222,26 @@ impl State {
     pub(crate) fn seed(&self, seed: StoredSnapshot) -> Result<(), Unchanged> {
         let additional = seed.credentials.clone();
         let records: Vec<Record> = seed.into_records().collect();
-        let put = |world: &mut World| -> Result<Vec<String>, Unchanged> {
-            let put = world.put(records.iter().cloned());
+        let put = |model: &mut Model| -> Result<Vec<String>, Unchanged> {
+            let put = model.put(records.iter().cloned());
             put.map_err(|conflict| Unchanged::Conflict(conflict.to_string()))?;
-            Ok(world.evict_messages(self.bounds))
+            Ok(model.evict_messages(self.bounds))
         };
         // On a copy first, while others go on.
-        let before = self.shared_world();
-        let mut with_seed = World::clone(&before);
+        let before = self.shared_model();
+        let mut with_seed = Model::clone(&before);
         let evicted = put(&mut with_seed);
 
-        let mut world = self.world();
+        let mut model = self.model();
         let mut credentials = lock(&self.credentials);
         let mut with_additional = credentials.clone();
         with_additional.add(additional)?;
-        let evicted = if Arc::ptr_eq(&world.0, &before) {
+        let evicted = if Arc::ptr_eq(&model.0, &before) {
             let evicted = evicted?;
-            *world.0 = Arc::new(with_seed);
+            *model.0 = Arc::new(with_seed);
             evicted
         } else {
-            put(&mut world)?
+            put(&mut model)?
         };
         *credentials = with_additional;
         let mut changes = credentials.take_changed();
@@ -249,36 +249,36 @@ impl State {
         changes.extend(self.evicted(evicted));
         self.keep(changes);
         self.announce(Happened::Changed("state"));
-        drop((credentials, world));
+        drop((credentials, model));
         Ok(())
     }
 
     /// Everything that exists, and the credentials.
     pub(crate) fn snapshot(&self) -> Snapshot {
-        let (world, credentials) = self.everything();
-        Snapshot { credentials, ..world.snapshot() }
+        let (model, credentials) = self.everything();
+        Snapshot { credentials, ..model.snapshot() }
     }
 
     /// Everything that exists as it is now, and the credentials.
-    pub(crate) fn everything(&self) -> (Arc<World>, KeptCredentials) {
-        let world = self.world();
+    pub(crate) fn everything(&self) -> (Arc<Model>, KeptCredentials) {
+        let model = self.model();
         let credentials = lock(&self.credentials).keep();
-        (Arc::clone(&world.0), credentials)
+        (Arc::clone(&model.0), credentials)
     }
 
     /// Replaces everything that exists by what a snapshot has, credentials included.
     pub(crate) fn restore(&self, snapshot: StoredSnapshot) -> Result<(), Unchanged> {
         let restored = snapshot.credentials.clone();
-        let new = World::try_from(snapshot).map_err(|conflict| Unchanged::Conflict(conflict.to_string()))?;
+        let new = Model::try_from(snapshot).map_err(|conflict| Unchanged::Conflict(conflict.to_string()))?;
         self.replace(Arc::new(new), restored)
     }
 
-    fn replace(&self, world: Arc<World>, restored: KeptCredentials) -> Result<(), Unchanged> {
-        let mut guard = self.world();
+    fn replace(&self, model: Arc<Model>, restored: KeptCredentials) -> Result<(), Unchanged> {
+        let mut guard = self.model();
         let mut credentials = lock(&self.credentials);
         let mut new = credentials.clone();
         new.restore(restored)?;
-        let before = std::mem::replace(&mut *guard.0, world);
+        let before = std::mem::replace(&mut *guard.0, model);
         self.evict_messages(&mut guard);
         new.take_changed();
         *credentials = new;
@@ -295,7 +295,7 @@ impl State {
     /// Puts everything back as it was at the start: what exists, credentials, the counts of the rate limits, where
     /// webhooks go and which key signs them, faults. Forgets what happened.
     pub(crate) fn reset(&self) -> Result<(), Unchanged> {
-        self.replace(Arc::clone(&self.beginning.world), self.beginning.credentials.clone())?;
+        self.replace(Arc::clone(&self.beginning.model), self.beginning.credentials.clone())?;
         let mut limiter = lock(&self.limiter);
         *limiter = RateLimiter::new(self.beginning.rate_limit);
         drop(limiter);
@@ -319,8 +319,8 @@ impl State {
             }
             None => self.identifiers.private_integration_token(),
         };
-        let world = self.world();
-        if world.location(location_id).is_none() {
+        let model = self.model();
+        if model.location(location_id).is_none() {
             return Err(Unchanged::Missing(format!("there is no location {location_id}; put it first")));
         }
         let grant = Grant::private_integration(&self.account.app_id, location_id);
@@ -395,10 +395,10 @@ impl State {
     /// Has what this sandbox begins with written: all of it, or what is new to a file that has the rest.
     pub(crate) fn keep_beginning(&self, all: bool, added: Vec<Record>) {
         let Some(store) = &self.store else { return };
-        let (world, mut credentials) = (self.world(), lock(&self.credentials));
+        let (model, mut credentials) = (self.model(), lock(&self.credentials));
         let changed = credentials.take_changed();
         if all {
-            store.replace(self.rows(&world, &credentials));
+            store.replace(self.rows(&model, &credentials));
         } else {
             let added = added.into_iter().map(Change::record);
             store.keep(added.chain(self.identity()).chain(changed).collect());
@@ -406,8 +406,8 @@ impl State {
     }
 
     /// All rows of the state file.
-    fn rows(&self, world: &World, credentials: &Credentials) -> Vec<Change> {
-        world.records().map(Change::record).chain(self.identity()).chain(credentials.rows()).collect()
+    fn rows(&self, model: &Model, credentials: &Credentials) -> Vec<Change> {
+        model.records().map(Change::record).chain(self.identity()).chain(credentials.rows()).collect()
     }
 
     /// What there is of the sandbox itself.

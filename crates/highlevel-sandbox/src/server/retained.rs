@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use super::traffic::Usage;
 use super::{IN_FLIGHT_BYTES, State, lock};
 use crate::ledger;
+use crate::model::RECORD_BYTES;
 use crate::webhook;
-use crate::world::RECORD_BYTES;
 
 /// What is bounded in memory, each part with its bytes and the most that there may be.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -75,11 +75,11 @@ impl State {
     /// How much is retained. What is being changed at length is as it was before: nothing is waited for.
     pub(crate) fn retained(&self) -> Retained {
         let mut retained = *lock(&self.retained);
-        if let Ok(world) = self.world.try_lock() {
-            let (count, bytes, record_bytes) = world.weights();
+        if let Ok(model) = self.model.try_lock() {
+            let (count, bytes, record_bytes) = model.weights();
             let dropped = self.evicted_messages.load(Ordering::Relaxed);
             retained.messages = Part { count, bytes, max_bytes: self.bounds.message_bytes, dropped };
-            let count = world.record_count();
+            let count = model.record_count();
             retained.records = Part { count, bytes: record_bytes, max_bytes: RECORD_BYTES, dropped: 0 };
         }
         if let Ok(credentials) = self.credentials.try_lock() {

@@ -14,7 +14,7 @@ use serde_json::Value;
 use tokio::sync::{Semaphore, watch};
 
 use super::body::{LONGEST, Received};
-use super::change::{Beginning, WorldMut};
+use super::change::{Beginning, ModelMut};
 use super::retained::Retained;
 use super::traffic::Traffic;
 use crate::access::{Access, Guesses};
@@ -27,10 +27,10 @@ use crate::fault::{self, Base, FaultBook, FaultStage, Strike};
 use crate::fidelity::Settings;
 use crate::identifiers::Identifiers;
 use crate::ledger::{Happened, Ledger, RecordedRequest};
+use crate::model::{Bounds, Conversation, Message, Model, Record};
 use crate::rate_limit::{Account, RateLimiter, Verdict};
 use crate::store::Store;
 use crate::webhook::{self, Outbox, Targets};
-use crate::world::{Bounds, Conversation, Message, Record, World};
 
 /// How much of an answer the ledger keeps, in bytes. Only a fault makes longer ones.
 const LONGEST_ANSWER: usize = 64 * 1024;
@@ -86,7 +86,7 @@ pub(crate) struct State {
     pub(crate) evicted_messages: AtomicU64,
     /// How much there was of everything when it was last asked for.
     pub(crate) retained: Mutex<Retained>,
-    pub(crate) world: Mutex<Arc<World>>,
+    pub(crate) model: Mutex<Arc<Model>>,
     pub(crate) credentials: Mutex<Credentials>,
     /// The effects of a change of the credentials that is not submitted yet.
     pub(crate) after_credentials: Mutex<Vec<Effect>>,
@@ -273,7 +273,7 @@ impl State {
         let body = body.to_string();
         let call = Call { method: "POST", target: path, headers: &headers, body: body.as_bytes() };
         let answer = self.act(&caller, call, &moment, adjust);
-        let stored = answer.remarks.message_id.and_then(|id| Some(self.world().message(&id)?.parsed()));
+        let stored = answer.remarks.message_id.and_then(|id| Some(self.model().message(&id)?.parsed()));
         stored.ok_or_else(|| match &answer.body["message"] {
             Value::Array(reasons) => reasons.iter().filter_map(Value::as_str).collect::<Vec<_>>().join("; "),
             reason => reason.as_str().unwrap_or("nothing was stored").to_owned(),
@@ -288,8 +288,8 @@ impl State {
         adjust: impl FnOnce(&mut Message),
     ) -> Answer {
         let rulebook = Rulebook { contract: self.contract, settings: lock(&self.settings).clone() };
-        let mut world = self.world();
-        let mut answer = api::answer(&rulebook, &world, caller, call, &moment.fresh);
+        let mut model = self.model();
+        let mut answer = api::answer(&rulebook, &model, caller, call, &moment.fresh);
         if (answer.accepted.is_some() || answer.changed.is_some())
             && let Err(error) = self.check_writable()
         {
@@ -297,20 +297,20 @@ impl State {
         }
         if let Some(mut message) = answer.accepted.take() {
             adjust(&mut message);
-            let conversation = (world.conversation(&message.conversation_id).is_none()).then(|| {
+            let conversation = (model.conversation(&message.conversation_id).is_none()).then(|| {
                 Conversation::new(&message.conversation_id, &message.contact_id)
                     .location(&message.location_id)
             });
             let conversation = conversation.map(Record::Conversation);
             let records = conversation.into_iter().chain([Record::from(message.to_stored())]);
-            if let Err(conflict) = self.put(&mut world, records) {
+            if let Err(conflict) = self.put(&mut model, records) {
                 return Refusal::not_stored(&conflict).answer(&moment.fresh.trace_id);
             }
             // Under the lock, so that events leave in the order in which messages were stored.
-            webhook::announce(self, &world, &message, moment.now);
+            webhook::announce(self, &model, &message, moment.now);
         }
         if let Some(message) = answer.changed.take()
-            && let Err(conflict) = self.put(&mut world, [Record::from(message)])
+            && let Err(conflict) = self.put(&mut model, [Record::from(message)])
         {
             return Refusal::not_stored(&conflict).answer(&moment.fresh.trace_id);
         }
@@ -324,13 +324,13 @@ impl State {
     }
 
     /// What exists, to be read for a moment or changed.
-    pub(crate) fn world(&self) -> WorldMut<'_> {
-        WorldMut(lock(&self.world))
+    pub(crate) fn model(&self) -> ModelMut<'_> {
+        ModelMut(lock(&self.model))
     }
 
     /// What exists now, to be read for as long as it takes: nothing waits for the reader.
-    pub(crate) fn shared_world(&self) -> Arc<World> {
-        Arc::clone(&lock(&self.world))
+    pub(crate) fn shared_model(&self) -> Arc<Model> {
+        Arc::clone(&lock(&self.model))
     }
 }
 

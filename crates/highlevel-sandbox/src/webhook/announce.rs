@@ -4,16 +4,16 @@ use chrono::{DateTime, Utc};
 
 use super::payload::{Envelope, PROVIDER_EVENT, event_name, event_payload, provider_payload};
 use super::store::{Event, text};
+use crate::model::{Message, Model};
 use crate::server::State;
-use crate::world::{Message, World};
 
 /// Sends the events of a message that was accepted: to the app, and to the provider that is to deliver it.
-pub(crate) fn announce(state: &State, world: &World, message: &Message, now: DateTime<Utc>) {
-    tell_app(state, world, message, now);
-    let provider = message.conversation_provider_id.as_deref().and_then(|id| world.provider(id));
+pub(crate) fn announce(state: &State, model: &Model, message: &Message, now: DateTime<Utc>) {
+    tell_app(state, model, message, now);
+    let provider = message.conversation_provider_id.as_deref().and_then(|id| model.provider(id));
     let Some(url) = provider.and_then(|provider| provider.delivery_url.clone()) else { return };
     let envelope = envelope(state, now);
-    let Some(payload) = provider_payload(state.contract, message, world, &envelope) else { return };
+    let Some(payload) = provider_payload(state.contract, message, model, &envelope) else { return };
     state.send_webhook(
         Event {
             name: PROVIDER_EVENT.to_owned(),
@@ -27,10 +27,10 @@ pub(crate) fn announce(state: &State, world: &World, message: &Message, now: Dat
 }
 
 /// Sends the event that tells the app how a message is now.
-pub(crate) fn tell_app(state: &State, world: &World, message: &Message, now: DateTime<Utc>) {
+pub(crate) fn tell_app(state: &State, model: &Model, message: &Message, now: DateTime<Utc>) {
     let Some(url) = state.outbox.url() else { return };
     let envelope = envelope(state, now);
-    let contact = world.contact(&message.contact_id);
+    let contact = model.contact(&message.contact_id);
     let payload = event_payload(state.contract, message, contact, &envelope);
     state.send_webhook(
         Event {

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::contract::Contract;
-use crate::world::{Contact, Direction, Message, World, is_call, is_email, is_phone, is_voicemail};
+use crate::model::{Contact, Direction, Message, Model, is_call, is_email, is_phone, is_voicemail};
 
 /// What an event says about itself, in the same object as what it says about the message.
 #[derive(Clone, Debug)]
@@ -22,7 +22,7 @@ pub(crate) const PROVIDER_EVENT: &str = "ProviderOutboundMessage";
 pub(crate) fn provider_payload(
     specification: &Contract,
     message: &Message,
-    world: &World,
+    model: &Model,
     envelope: &Envelope,
 ) -> Option<Value> {
     // What an app records has happened already: such a request alone names a direction, or is about a call.
@@ -32,7 +32,7 @@ pub(crate) fn provider_payload(
     if !sent || !specification.allowed_values("ProviderChannel").contains(&message.channel.as_str()) {
         return None;
     }
-    let contact = world.contact(&message.contact_id);
+    let contact = model.contact(&message.contact_id);
     let mut payload = Payload(Map::new());
     payload.set("type", message.channel.as_str());
     payload.set("contactId", message.contact_id.as_str());
@@ -41,7 +41,7 @@ pub(crate) fn provider_payload(
     payload.set("attachments", message.request.get("attachments").cloned().unwrap_or_else(|| json!([])));
     payload.set("message", message.text());
     payload.set("userId", message.field("userId"));
-    let replied_to = message.field("replyMessageId").and_then(|id| world.message(id));
+    let replied_to = message.field("replyMessageId").and_then(|id| model.message(id));
     let replied_to = replied_to.map(|message| message.parsed());
     payload.set("replyToAltId", replied_to.as_ref().and_then(|message| message.field("altId")));
     if is_email(&message.channel) {

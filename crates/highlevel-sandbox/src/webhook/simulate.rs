@@ -6,8 +6,8 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::announce::tell_app;
+use crate::model::{CONTACT_ID, Direction, Message, Model, StatusUpdate};
 use crate::server::{State, Unchanged};
-use crate::world::{CONTACT_ID, Direction, Message, StatusUpdate, World};
 
 /// A call between the location and one of its contacts.
 ///
@@ -173,9 +173,9 @@ pub(crate) fn inbound(state: &State, fields: Map<String, Value>) -> io::Result<M
     if !body.contains_key("conversationId") {
         body.entry("contactId").or_insert_with(|| json!(CONTACT_ID));
     }
-    let location = location(&state.world(), &body)?;
+    let location = location(&state.model(), &body)?;
     if !matches!(body["type"].as_str(), Some("SMS" | "Email")) {
-        provide(&state.world(), &location, &mut body);
+        provide(&state.model(), &location, &mut body);
     }
     let body = Value::Object(body);
     state.simulate("/conversations/messages/inbound", &location, &body, |_| {}).map_err(invalid)
@@ -185,7 +185,7 @@ pub(crate) fn inbound(state: &State, fields: Map<String, Value>) -> io::Result<M
 /// it is said otherwise.
 pub(crate) fn outbound(state: &State, mut fields: Map<String, Value>) -> io::Result<Message> {
     fields.entry("status").or_insert_with(|| json!("pending"));
-    let location = location(&state.world(), &fields)?;
+    let location = location(&state.model(), &fields)?;
     state.simulate("/conversations/messages", &location, &Value::Object(fields), |_| {}).map_err(invalid)
 }
 
@@ -195,14 +195,14 @@ pub(crate) fn call(state: &State, call: &SimulatedCall) -> io::Result<Message> {
     body.insert("type".to_owned(), json!("Call"));
     let contact = call.contact_id.as_deref().unwrap_or(CONTACT_ID);
     body.insert("contactId".to_owned(), json!(contact));
-    let location = location(&state.world(), &body)?;
+    let location = location(&state.model(), &body)?;
     // Who follows the reference to the letter demands the conversation.
-    if let Some(conversation) = state.world().conversation_with(contact) {
+    if let Some(conversation) = state.model().conversation_with(contact) {
         body.insert("conversationId".to_owned(), json!(conversation));
     }
     match &call.conversation_provider_id {
         Some(id) => drop(body.insert("conversationProviderId".to_owned(), json!(id))),
-        None => provide(&state.world(), &location, &mut body),
+        None => provide(&state.model(), &location, &mut body),
     }
     if !call.recordings.is_empty() {
         body.insert("attachments".to_owned(), json!(call.recordings));
@@ -234,20 +234,20 @@ pub(crate) fn call(state: &State, call: &SimulatedCall) -> io::Result<Message> {
 /// A message gets another status, and the app is told.
 pub(crate) fn status(state: &State, id: &str, update: StatusUpdate) -> io::Result<Message> {
     // Under one lock, so that events leave in the order in which the changes were made.
-    let mut world = state.world();
-    let message = state.set_status_in(&mut world, id, update).map_err(Unchanged::into_io)?.parsed();
-    tell_app(state, &world, &message, state.clock.now());
-    drop(world);
+    let mut model = state.model();
+    let message = state.set_status_in(&mut model, id, update).map_err(Unchanged::into_io)?.parsed();
+    tell_app(state, &model, &message, state.clock.now());
+    drop(model);
     state.changed("deliveries");
     Ok(message)
 }
 
 /// The location of the contact or conversation that is named.
-fn location(world: &World, body: &Map<String, Value>) -> io::Result<String> {
+fn location(model: &Model, body: &Map<String, Value>) -> io::Result<String> {
     let named = |field: &str| body.get(field).and_then(Value::as_str);
     let found = match (named("contactId"), named("conversationId")) {
-        (Some(id), _) => world.contact(id).map(|contact| contact.location_id.clone()),
-        (None, Some(id)) => world.conversation(id).map(|conversation| conversation.location_id.clone()),
+        (Some(id), _) => model.contact(id).map(|contact| contact.location_id.clone()),
+        (None, Some(id)) => model.conversation(id).map(|conversation| conversation.location_id.clone()),
         (None, None) => None,
     };
     let name = named("contactId").or(named("conversationId")).unwrap_or_default();
@@ -260,8 +260,8 @@ fn location(world: &World, body: &Map<String, Value>) -> io::Result<String> {
 }
 
 /// Names the first provider of the location, if none is named.
-fn provide(world: &World, location: &str, body: &mut Map<String, Value>) {
-    let first = world.providers().find(|provider| provider.location_id == location);
+fn provide(model: &Model, location: &str, body: &mut Map<String, Value>) {
+    let first = model.providers().find(|provider| provider.location_id == location);
     if let Some(provider) = first {
         body.entry("conversationProviderId").or_insert_with(|| json!(provider.id));
     }

@@ -114,8 +114,8 @@ fn target(state: &State, trigger: &Trigger) -> io::Result<String> {
         return Ok(url.clone());
     }
     if trigger.event == PROVIDER_EVENT {
-        let world = state.world();
-        let url = world.providers().find_map(|provider| provider.delivery_url.clone());
+        let model = state.model();
+        let url = model.providers().find_map(|provider| provider.delivery_url.clone());
         return url.ok_or_else(|| {
             invalid(
                 "no conversation provider has a delivery URL: give one a `deliveryUrl` (PUT /_sandbox/providers/{id}), \

@@ -136,7 +136,7 @@ async fn what_is_kept_is_the_newest_and_no_more() {
     let requests = sandbox.requests();
     assert_eq!(requests.len(), 30);
     assert!(String::from_utf8_lossy(&requests[0].body).contains("\"70\""));
-    // What is in the world from the start stays: it is no message.
+    // Records from the start stay; no message is among them.
     assert_serves(&sandbox, "afterwards");
 }
 

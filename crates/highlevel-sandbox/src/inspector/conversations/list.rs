@@ -7,8 +7,8 @@ use super::words;
 use crate::inspector::Filter;
 use crate::inspector::format::{self, Time};
 use crate::json_fields;
+use crate::model::{Contact, Direction, Model, Stored, is_email};
 use crate::search_term::SearchTerm;
-use crate::world::{Contact, Direction, Stored, World, is_email};
 
 /// How many colours there are for contacts.
 const TONES: u32 = 6;
@@ -37,33 +37,33 @@ pub(super) struct Avatar {
 }
 
 /// The rows that fit, and whether there are more.
-pub(super) fn rows(world: &World, filter: &Filter, open: &str) -> (Vec<Row>, bool) {
+pub(super) fn rows(model: &Model, filter: &Filter, open: &str) -> (Vec<Row>, bool) {
     let search = Search::new(filter);
-    let silent = world.contacts().filter(|contact| {
+    let silent = model.contacts().filter(|contact| {
         !search.is_for_messages()
-            && world.count_with(&contact.id) == 0
+            && model.count_with(&contact.id) == 0
             && search.is_about(contact)
             && search.is_with(contact)
     });
     let silent = silent.map(|contact| (contact, None));
     let talking: Box<dyn Iterator<Item = _>> = if search.is_for_messages() || !filter.text.is_empty() {
-        Box::new(found(world, &search))
+        Box::new(found(model, &search))
     } else {
-        Box::new(world.newest_by_contact().filter(|(contact, _)| search.is_with(contact)))
+        Box::new(model.newest_by_contact().filter(|(contact, _)| search.is_with(contact)))
     };
     let mut all = talking.map(|(contact, last)| (contact, Some(last))).chain(silent);
     let rows = all.by_ref().take(filter.rows);
-    let rows = rows.map(|(contact, last)| row(world, contact, last, open)).collect();
+    let rows = rows.map(|(contact, last)| row(model, contact, last, open)).collect();
     (rows, all.next().is_some())
 }
 
 /// The conversations in which something is found, each with the newest of it. For that every message has to be looked at.
-fn found<'w>(world: &'w World, search: &Search<'_>) -> impl Iterator<Item = (&'w Contact, &'w Arc<Stored>)> {
+fn found<'w>(model: &'w Model, search: &Search<'_>) -> impl Iterator<Item = (&'w Contact, &'w Arc<Stored>)> {
     // For each contact, whether the search is for it whatever was written; nothing, if no more has to be looked at.
     let mut contacts: HashMap<&str, Option<(&Contact, bool)>> = HashMap::new();
-    world.messages().rev().filter_map(move |message| {
+    model.messages().rev().filter_map(move |message| {
         let known = contacts.entry(&message.contact_id).or_insert_with(|| {
-            let contact = world.contact(&message.contact_id).filter(|contact| search.is_with(contact))?;
+            let contact = model.contact(&message.contact_id).filter(|contact| search.is_with(contact))?;
             Some((contact, search.is_about(contact)))
         });
         let found = known.take_if(|(_, is_wanted)| search.fits(*is_wanted, message));
@@ -71,7 +71,7 @@ fn found<'w>(world: &'w World, search: &Search<'_>) -> impl Iterator<Item = (&'w
     })
 }
 
-fn row(world: &World, contact: &Contact, last: Option<&Arc<Stored>>, open: &str) -> Row {
+fn row(model: &Model, contact: &Contact, last: Option<&Arc<Stored>>, open: &str) -> Row {
     Row {
         id: contact.id.clone(),
         path: words::path(&contact.id),
@@ -81,7 +81,7 @@ fn row(world: &World, contact: &Contact, last: Option<&Arc<Stored>>, open: &str)
         channel: last.map(|message| message.channel.clone()).unwrap_or_default(),
         was_sent: last.is_some_and(|message| message.direction == Direction::Outbound),
         at: last.map(|message| Time::from(message.date_added.clone())).unwrap_or_default(),
-        has_failed: world.has_failed_with(&contact.id),
+        has_failed: model.has_failed_with(&contact.id),
         is_open: contact.id == open,
     }
 }
@@ -160,9 +160,9 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::world::{StoredSnapshot, seed};
+    use crate::model::{StoredSnapshot, seed};
 
-    fn world() -> World {
+    fn model() -> Model {
         let mut snapshot: StoredSnapshot = seed();
         let ada = "abc123def456";
         let grace = "ve9EPM428h8vShlRW1KT";
@@ -178,12 +178,12 @@ mod tests {
             });
             snapshot.messages.push(serde_json::from_value(message).unwrap());
         }
-        World::try_from(snapshot).unwrap()
+        Model::try_from(snapshot).unwrap()
     }
 
     #[test]
     fn the_newest_activity_is_first_and_the_search_finds() {
-        let world = world();
+        let model = model();
         let cases = [
             ("", "Ada: Call, completed, 1:00 !|Grace: Lunch|Alan: "),
             ("text=grace", "Grace: Lunch"),
@@ -204,7 +204,7 @@ mod tests {
             ("failures=1", "Ada: First !"),
         ];
         for (query, expected) in cases {
-            let (rows, more) = rows(&world, &Filter::of(query), "");
+            let (rows, more) = rows(&model, &Filter::of(query), "");
             let mark = |row: &Row| if row.has_failed { " !" } else { "" };
             let shown: Vec<_> =
                 rows.iter().map(|row| format!("{}: {}{}", row.name, row.last, mark(row))).collect();
@@ -215,7 +215,7 @@ mod tests {
 
     #[test]
     fn there_is_more_than_is_shown() {
-        let (rows, more) = rows(&world(), &Filter { rows: 2, ..Filter::default() }, "abc123def456");
+        let (rows, more) = rows(&model(), &Filter { rows: 2, ..Filter::default() }, "abc123def456");
         assert_eq!((rows.len(), more), (2, true));
         assert!(rows[0].is_open && !rows[1].is_open);
     }

@@ -5,7 +5,7 @@ use super::list::{Avatar, Search};
 use super::words::{self, Attachment};
 use crate::inspector::Filter;
 use crate::inspector::format::{self, Time};
-use crate::world::{Contact, Direction, Message, StatusChange, World, is_email, is_phone, next_statuses};
+use crate::model::{Contact, Direction, Message, Model, StatusChange, is_email, is_phone, next_statuses};
 
 /// How much of a value is shown among the facts, in characters, and of its name.
 const FACT: usize = 200;
@@ -86,15 +86,15 @@ pub(super) struct Step {
 }
 
 /// The conversation with a contact: the newest messages of those that fit, oldest first.
-pub(super) fn thread(world: &World, filter: &Filter, contact: &Contact) -> Thread {
+pub(super) fn thread(model: &Model, filter: &Filter, contact: &Contact) -> Thread {
     let search = Search::new(filter);
     let is_wanted = search.is_about(contact);
     let most = filter.rows;
-    let messages = world.messages_with(&contact.id).rev();
+    let messages = model.messages_with(&contact.id).rev();
     let (mut shown, mut earlier, mut hidden) = (Vec::new(), 0, 0);
     if search.is_for_all(is_wanted) {
         shown.extend(messages.take(most));
-        earlier = world.count_with(&contact.id) - shown.len();
+        earlier = model.count_with(&contact.id) - shown.len();
     } else {
         messages.for_each(|message| {
             if !search.fits(is_wanted, message) {

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 use crate::inspector::format;
-use crate::world::{Contact, Direction, Message, is_call, is_email, is_voicemail};
+use crate::model::{Contact, Direction, Message, is_call, is_email, is_voicemail};
 
 /// How much of a text is in a line of the list, and of an attachment that is no file, in characters.
 const LINE: usize = 90;

@@ -7,9 +7,9 @@ use super::list::Search;
 use super::words;
 use crate::admin::Problem;
 use crate::inspector::{Answer, Asked, PATH};
+use crate::model::{Contact, Model, Record, StatusUpdate, is_call, is_email, is_phone};
 use crate::server::{State, Unchanged};
 use crate::webhook::{self, CallOutcome, SimulatedCall};
-use crate::world::{Contact, Record, StatusUpdate, World, is_call, is_email, is_phone};
 
 /// What can be chosen while writing.
 pub(super) struct Composer {
@@ -32,9 +32,9 @@ pub(super) struct Group {
 const SORTS: [&str; 6] = ["Text", "Email", "Phone", "Social media", "Web chat", "Other"];
 
 impl Composer {
-    pub(super) fn new(state: &State, world: &World, contact: &Contact) -> Self {
-        let last = world.messages_with(&contact.id).next_back();
-        let providers = world.providers().filter(|provider| provider.location_id == contact.location_id);
+    pub(super) fn new(state: &State, model: &Model, contact: &Contact) -> Self {
+        let last = model.messages_with(&contact.id).next_back();
+        let providers = model.providers().filter(|provider| provider.location_id == contact.location_id);
         let mut outbound = state.contract.allowed_values("SendMessageType");
         outbound.extend(state.contract.allowed_values("OutboundCallType"));
         Self {
@@ -79,10 +79,10 @@ pub(super) fn send(state: &State, asked: &Asked<'_>) -> Result<Answer, Problem> 
         if as_location { webhook::outbound(state, fields)? } else { webhook::inbound(state, fields)? }
     };
     // What was written is to be seen, so a search that would hide it ends.
-    let world = state.world();
+    let model = state.model();
     let filter = asked.filter();
     let search = Search::new(&filter);
-    let is_wanted = world.contact(contact).is_some_and(|contact| search.is_about(contact));
+    let is_wanted = model.contact(contact).is_some_and(|contact| search.is_about(contact));
     let query = if search.fits(is_wanted, &message.to_stored()) { filter.query() } else { String::new() };
     Ok(Answer::See(format!("{}{query}", address(contact))))
 }
@@ -174,15 +174,15 @@ pub(super) fn add_contact(state: &State, asked: &Asked<'_>) -> Result<Answer, Pr
         email: field("email"),
         ..Contact::new(&id).location(location)
     };
-    let mut world = state.world();
-    if world.contact(&id).is_some() {
+    let mut model = state.model();
+    if model.contact(&id).is_some() {
         return Err(Problem {
             status: StatusCode::CONFLICT,
             message: format!("contact ID {id} already exists"),
         });
     }
     state
-        .put(&mut world, [Record::Contact(contact)])
+        .put(&mut model, [Record::Contact(contact)])
         .map_err(|conflict| Unchanged::Conflict(conflict.to_string()))?;
     Ok(Answer::See(address(&id)))
 }

@@ -9,9 +9,9 @@ use serde_json::Value;
 use super::countdown::Next;
 use crate::inspector::Filter;
 use crate::inspector::format::{self, Time};
+use crate::model::Contact;
 use crate::search_term::SearchTerm;
 use crate::webhook::{DeliveryAttempt, DeliveryOutcome, DeliveryState, HostileMode, Summary, time_text};
-use crate::world::Contact;
 
 /// How many characters of what a message says are in the list.
 const MOST_SAID: usize = 80;

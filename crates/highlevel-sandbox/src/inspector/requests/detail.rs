@@ -182,11 +182,11 @@ fn first_of(others: &[Link], number: u64, stored: u64) -> Option<u64> {
 
 /// With whom the conversation is that a request is about, if there is one.
 fn contact_of(state: &State, request: &RecordedRequest) -> Option<String> {
-    let world = state.world();
-    let message = request.message_id.as_deref().and_then(|id| world.message(id));
+    let model = state.model();
+    let message = request.message_id.as_deref().and_then(|id| model.message(id));
     let named = || json_fields::text(&request.body, "contactId");
     let id = message.map(|message| message.contact_id.clone()).or_else(named)?;
-    world.conversation_with(&id)?;
+    model.conversation_with(&id)?;
     Some(id)
 }
 

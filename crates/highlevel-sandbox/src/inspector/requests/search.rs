@@ -24,9 +24,9 @@ impl<'f> Search<'f> {
         let contacts = if contact.is_empty() {
             HashSet::new()
         } else {
-            let world = state.world();
+            let model = state.model();
             let named =
-                world.contacts().filter(|each| each.name.as_ref().is_some_and(|name| contact.is_in(name)));
+                model.contacts().filter(|each| each.name.as_ref().is_some_and(|name| contact.is_in(name)));
             named.map(|each| each.id.clone()).collect()
         };
         Self { filter, text: SearchTerm::new(&filter.text), contact, contacts }

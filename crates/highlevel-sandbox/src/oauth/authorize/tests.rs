@@ -1,14 +1,14 @@
 use super::super::app::App;
 use super::*;
-use crate::world::{self, LOCATION_ID, Location};
+use crate::model::{self, LOCATION_ID, Location};
 
 const GOOD: &str = "response_type=code&client_id=app-1&redirect_uri=http://127.0.0.1:3000/back&scope=a+b";
 
-fn world() -> World {
-    let mut seed = world::seed();
+fn model() -> Model {
+    let mut seed = model::seed();
     seed.locations.push(Location::new("second"));
     seed.locations.push(Location::new("foreign").company("strangers"));
-    World::try_from(seed).unwrap()
+    Model::try_from(seed).unwrap()
 }
 
 fn registry() -> Registry {
@@ -19,7 +19,7 @@ fn registry() -> Registry {
 }
 
 fn decide_on(query: &str, registry: &Registry) -> Answer {
-    decide(&Form::of_query(query).unwrap(), registry, &world(), DateTime::UNIX_EPOCH, "CODE", true)
+    decide(&Form::of_query(query).unwrap(), registry, &model(), DateTime::UNIX_EPOCH, "CODE", true)
 }
 
 #[test]
@@ -136,7 +136,7 @@ fn a_request_that_may_not_choose_only_shows_the_page() {
         let answer = decide(
             &Form::of_query(&query).unwrap(),
             &registry,
-            &world(),
+            &model(),
             DateTime::UNIX_EPOCH,
             "CODE",
             false,

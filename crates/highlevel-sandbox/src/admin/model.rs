@@ -6,9 +6,9 @@ use http::Method;
 use serde_json::{Value, json};
 
 use super::{Input, Output, Problem, Route};
+use crate::model::{Direction, Kind, MessageFilter, Model, Order, Page, Record, StatusUpdate};
 use crate::search_term::{MAX_CHARS, SearchTerm};
 use crate::server::{State, Unchanged};
-use crate::world::{Direction, Kind, MessageFilter, Order, Page, Record, StatusUpdate, World};
 
 macro_rules! route {
     ($method:ident $path:literal, $do:ident $kind:ident) => {
@@ -56,21 +56,21 @@ fn list(state: &Arc<State>, input: &Input<'_>, kind: Kind) -> Result<Output, Pro
     };
     input.allow(&[filters, &["limit", "after"]].concat())?;
     let page = Page { limit: limit(input)?, after: input.query("after") };
-    let world = state.shared_world();
+    let model = state.shared_model();
     let in_location = |id: &str| input.query("locationId").is_none_or(|wanted| wanted == id);
     let (name, items, more) = match kind {
         Kind::Location => {
-            let (page, more) = page.of(world.locations(), |location| &location.id);
+            let (page, more) = page.of(model.locations(), |location| &location.id);
             ("locations", json!(page), more)
         }
         Kind::Contact => {
-            let all = world.contacts().filter(|contact| in_location(&contact.location_id));
+            let all = model.contacts().filter(|contact| in_location(&contact.location_id));
             let (page, more) = page.of(all, |contact| &contact.id);
             ("contacts", json!(page), more)
         }
         Kind::Conversation => {
             let with = input.query("contactId");
-            let all = world.conversations().filter(|conversation| {
+            let all = model.conversations().filter(|conversation| {
                 in_location(&conversation.location_id)
                     && with.as_ref().is_none_or(|contact| *contact == conversation.contact_id)
             });
@@ -78,18 +78,18 @@ fn list(state: &Arc<State>, input: &Input<'_>, kind: Kind) -> Result<Output, Pro
             ("conversations", json!(page), more)
         }
         Kind::Provider => {
-            let all = world.providers().filter(|provider| in_location(&provider.location_id));
+            let all = model.providers().filter(|provider| in_location(&provider.location_id));
             let (page, more) = page.of(all, |provider| &provider.id);
             ("providers", json!(page), more)
         }
-        Kind::Message => messages(&world, input, &page)?,
+        Kind::Message => messages(&model, input, &page)?,
     };
     let last = items.as_array().and_then(|items| items.last());
     let next = last.filter(|_| more).map(|last| last["id"].clone());
     Ok(Output::ok(json!({ name: items, "next": next })))
 }
 
-fn messages(world: &World, input: &Input<'_>, page: &Page) -> Result<(&'static str, Value, bool), Problem> {
+fn messages(model: &Model, input: &Input<'_>, page: &Page) -> Result<(&'static str, Value, bool), Problem> {
     let filter = MessageFilter {
         location_id: input.query("locationId"),
         contact_id: input.query("contactId"),
@@ -104,7 +104,7 @@ fn messages(world: &World, input: &Input<'_>, page: &Page) -> Result<(&'static s
         text: input.query("text").map(|text| search_term(&text)).transpose()?,
     };
     let order = one_of(input, "order", &[("oldest", Order::OldestFirst), ("newest", Order::NewestFirst)])?;
-    let (page, more) = world.list_messages(&filter, order, page).ok_or_else(|| {
+    let (page, more) = model.list_messages(&filter, order, page).ok_or_else(|| {
         let after = page.after.as_deref().unwrap_or_default();
         Problem::bad_request(format!("after: there is no message {after:?} to go on after"))
     })?;
@@ -129,7 +129,7 @@ fn search_term(text: &str) -> Result<SearchTerm, Problem> {
 
 fn get(state: &Arc<State>, input: &Input<'_>, kind: Kind) -> Result<Output, Problem> {
     let id = input.parameter(0);
-    let record = state.world().get(kind, id).ok_or_else(|| missing(kind, id))?;
+    let record = state.model().get(kind, id).ok_or_else(|| missing(kind, id))?;
     Ok(Output::ok(record.to_value()))
 }
 
@@ -145,7 +145,7 @@ fn put(state: &Arc<State>, input: &Input<'_>, kind: Kind) -> Result<Output, Prob
     let record = Record::from_value(kind, body)
         .map_err(|error| Problem::bad_request(format!("the body is no {kind}: {error}")))?;
     let shown = record.to_value();
-    state.put(&mut state.world(), [record]).map_err(|conflict| Unchanged::Conflict(conflict.to_string()))?;
+    state.put(&mut state.model(), [record]).map_err(|conflict| Unchanged::Conflict(conflict.to_string()))?;
     Ok(Output::ok(shown))
 }
 

@@ -38,7 +38,7 @@ pub(crate) const RECORD_BYTES: usize = 32 * 1024 * 1024;
 
 /// All that exists, by id. Cloning it shares the messages.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct World {
+pub(crate) struct Model {
     locations: BTreeMap<String, Location>,
     contacts: BTreeMap<String, Contact>,
     conversations: BTreeMap<String, Conversation>,
@@ -65,7 +65,7 @@ struct Numbers {
     failed: BTreeSet<u64>,
 }
 
-impl World {
+impl Model {
     /// Puts each record in place of the one with the same id, or adds it. All of them, or none.
     pub(crate) fn put(&mut self, records: impl IntoIterator<Item = Record>) -> Result<(), Conflict> {
         let mut before: Vec<(Kind, String, Option<Record>)> = Vec::new();
@@ -322,13 +322,13 @@ impl World {
     }
 }
 
-impl TryFrom<StoredSnapshot> for World {
+impl TryFrom<StoredSnapshot> for Model {
     type Error = Conflict;
 
     fn try_from(snapshot: StoredSnapshot) -> Result<Self, Conflict> {
-        let mut world = Self::default();
-        world.put(snapshot.into_records())?;
-        Ok(world)
+        let mut model = Self::default();
+        model.put(snapshot.into_records())?;
+        Ok(model)
     }
 }
 
@@ -350,68 +350,68 @@ mod tests {
     fn messages_are_known_by_their_contact() {
         let (ada, grace) = (CONTACT_ID, "ve9EPM428h8vShlRW1KT");
         let of_ada = |id, status| message(id, ada, CONVERSATION_ID, status);
-        let mut world = World::try_from(seed()).unwrap();
-        let check = |world: &World, newest: &str, messages: &str, failed: bool| {
-            let found: Vec<_> = world.newest_by_contact().map(|(_, message)| message.id.as_str()).collect();
+        let mut model = Model::try_from(seed()).unwrap();
+        let check = |model: &Model, newest: &str, messages: &str, failed: bool| {
+            let found: Vec<_> = model.newest_by_contact().map(|(_, message)| message.id.as_str()).collect();
             assert_eq!(found.join(" "), newest);
-            let found: Vec<_> = world.messages_with(ada).map(|message| message.id.as_str()).collect();
+            let found: Vec<_> = model.messages_with(ada).map(|message| message.id.as_str()).collect();
             assert_eq!(found.join(" "), messages);
-            assert_eq!((world.count_with(ada), world.has_failed_with(ada)), (found.len(), failed));
+            assert_eq!((model.count_with(ada), model.has_failed_with(ada)), (found.len(), failed));
         };
-        check(&world, "", "", false);
+        check(&model, "", "", false);
         let put = [of_ada("a", "failed"), message("b", grace, grace, "pending"), of_ada("c", "pending")];
-        world.put(put).unwrap();
-        check(&world, "c b", "a c", true);
-        world.put([of_ada("a", "delivered")]).unwrap();
-        check(&world, "c b", "a c", false);
+        model.put(put).unwrap();
+        check(&model, "c b", "a c", true);
+        model.put([of_ada("a", "delivered")]).unwrap();
+        check(&model, "c b", "a c", false);
         // What is taken back leaves nothing.
-        world.put([of_ada("d", "failed"), message("e", "nobody", CONVERSATION_ID, "pending")]).unwrap_err();
-        check(&world, "c b", "a c", false);
-        world.put([of_ada("c", "failed")]).unwrap();
-        world.evict_messages(Bounds { messages: 1, message_bytes: usize::MAX });
-        check(&world, "c", "c", true);
-        world.delete(Kind::Contact, ada);
-        check(&world, "", "", false);
+        model.put([of_ada("d", "failed"), message("e", "nobody", CONVERSATION_ID, "pending")]).unwrap_err();
+        check(&model, "c b", "a c", false);
+        model.put([of_ada("c", "failed")]).unwrap();
+        model.evict_messages(Bounds { messages: 1, message_bytes: usize::MAX });
+        check(&model, "c", "c", true);
+        model.delete(Kind::Contact, ada);
+        check(&model, "", "", false);
     }
 
     #[test]
     fn what_exists_is_weighed_as_it_changes() {
-        let mut world = World::try_from(seed()).unwrap();
-        let (_, none, records) = world.weights();
+        let mut model = Model::try_from(seed()).unwrap();
+        let (_, none, records) = model.weights();
         assert!(none == 0 && records > 0);
         let texts: Vec<String> = [10, 100_000, 1_000].map(|length| "x".repeat(length)).to_vec();
         for (number, text) in texts.iter().enumerate() {
             let mut stored = message(&number.to_string(), CONTACT_ID, CONVERSATION_ID, "pending").to_value();
             stored["request"] = json!({ "message": text });
-            world.put([Record::from_value(Kind::Message, stored).unwrap()]).unwrap();
+            model.put([Record::from_value(Kind::Message, stored).unwrap()]).unwrap();
         }
-        let (count, bytes, _) = world.weights();
+        let (count, bytes, _) = model.weights();
         assert!(count == 3 && (101_010..110_000).contains(&bytes), "{bytes}");
         let status = message("1", CONTACT_ID, CONVERSATION_ID, "failed");
-        world.put([status]).unwrap();
-        let (_, smaller, _) = world.weights();
+        model.put([status]).unwrap();
+        let (_, smaller, _) = model.weights();
         assert!((1_010..10_000).contains(&smaller), "{smaller}");
-        let gone = world.evict_messages(Bounds { messages: 10, message_bytes: smaller - 1 });
+        let gone = model.evict_messages(Bounds { messages: 10, message_bytes: smaller - 1 });
         assert_eq!(gone, ["0"]);
-        world.put([Record::Contact(Contact::new("new").name("y".repeat(5_000)))]).unwrap();
-        assert!(world.weights().2 > records + 5_000);
+        model.put([Record::Contact(Contact::new("new").name("y".repeat(5_000)))]).unwrap();
+        assert!(model.weights().2 > records + 5_000);
         for id in ["new", CONTACT_ID] {
-            world.delete(Kind::Contact, id);
+            model.delete(Kind::Contact, id);
         }
-        assert!(world.weights().1 == 0 && world.weights().2 < records);
+        assert!(model.weights().1 == 0 && model.weights().2 < records);
     }
 
     #[test]
     fn more_records_than_fit_are_refused() {
-        let mut world = World::try_from(seed()).unwrap();
+        let mut model = Model::try_from(seed()).unwrap();
         let contact =
             |number: usize| Record::Contact(Contact::new(number.to_string()).name("x".repeat(1024 * 1024)));
         let (kept, conflict) =
-            (0..).find_map(|number| Some((number, world.put([contact(number)]).err()?))).unwrap();
+            (0..).find_map(|number| Some((number, model.put([contact(number)]).err()?))).unwrap();
         assert!((25..32).contains(&kept), "{kept}");
         assert!(conflict.to_string().contains("33554432 bytes"), "{conflict}");
-        world.put([contact(0)]).unwrap();
-        world.delete(Kind::Contact, "0");
-        world.put([contact(kept)]).unwrap();
+        model.put([contact(0)]).unwrap();
+        model.delete(Kind::Contact, "0");
+        model.put([contact(kept)]).unwrap();
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Direction, Stored, World};
+use super::{Direction, Model, Stored};
 use crate::search_term::SearchTerm;
 
 /// The part of a list that is asked for.
@@ -60,7 +60,7 @@ impl MessageFilter {
     }
 }
 
-impl World {
+impl Model {
     /// The page of the messages that fit, and whether there is more. `None` if the message to go on after is gone.
     pub(crate) fn list_messages(
         &self,

@@ -3,7 +3,7 @@
 use chrono::DateTime;
 
 use super::status::statuses;
-use super::{Kind, RECORD_BYTES, Record, World};
+use super::{Kind, Model, RECORD_BYTES, Record};
 
 /// Why something cannot be put beside what exists: the text says what it would contradict, and what to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,7 +23,7 @@ impl std::fmt::Display for Conflict {
 
 impl std::error::Error for Conflict {}
 
-impl World {
+impl Model {
     /// Whether a record can be put beside what exists:
     ///
     /// - what it names exists, and is of the same location;
