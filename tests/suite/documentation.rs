@@ -5,24 +5,24 @@
 
 mod reference;
 
-use highlevel_sandbox::Contract;
+use highlevel_sandbox::Spec;
 use serde_json::{Value, json};
 
 use reference::{FIELDS, OPERATIONS, VALUES};
 
-fn contract() -> &'static Contract {
-    Contract::load().expect("the embedded description is valid")
+fn spec() -> &'static Spec {
+    Spec::load().expect("the embedded description is valid")
 }
 
 fn resolve(value: &Value) -> &Value {
     match value["$ref"].as_str() {
-        Some(reference) => contract().document().pointer(&reference[1..]).expect("references lead somewhere"),
+        Some(reference) => spec().document().pointer(&reference[1..]).expect("references lead somewhere"),
         None => value,
     }
 }
 
 fn at(pointer: &str) -> &'static Value {
-    contract().document().pointer(pointer).unwrap_or_else(|| panic!("{pointer} is missing"))
+    spec().document().pointer(pointer).unwrap_or_else(|| panic!("{pointer} is missing"))
 }
 
 fn kind(schema: &Value) -> &str {
@@ -58,7 +58,7 @@ fn every_documented_field_is_described() {
 #[test]
 fn every_documented_value_is_described() {
     for (name, values) in VALUES {
-        let described = contract().allowed_values(name);
+        let described = spec().allowed_values(name);
         for value in *values {
             assert!(described.contains(value), "{name} lacks {value}: {described:?}");
         }
@@ -76,7 +76,7 @@ fn every_documented_status_header_and_scope_is_described() {
             "{path}"
         );
         assert_eq!(operation["x-token-types"], json!(["Sub-Account Token"]), "{path}");
-        assert_eq!(contract().request_schema("POST", path), Some(*request), "{path}");
+        assert_eq!(spec().request_schema("POST", path), Some(*request), "{path}");
         for (status, schema) in [
             ("200", *response),
             ("201", *response),
@@ -131,7 +131,7 @@ fn every_event_is_listed_with_its_channels() {
         ("INSTALL", "Install"),
         ("UNINSTALL", "Uninstall"),
     ] {
-        assert_eq!(contract().event_schema(event), Some(schema));
+        assert_eq!(spec().event_schema(event), Some(schema));
     }
     assert_eq!(at("/x-webhooks/OutboundMessage/channels"), &channels);
     assert_eq!(at("/x-webhooks/InboundMessage/channels"), &channels);
@@ -181,7 +181,7 @@ fn every_documented_example_is_valid() {
     let examples = examples();
     assert_eq!(examples.len(), 13);
     for (name, schema, example) in examples {
-        assert_eq!(contract().validate(schema, &example), Vec::new(), "{name}");
+        assert_eq!(spec().validate(schema, &example), Vec::new(), "{name}");
     }
 }
 
@@ -199,7 +199,7 @@ fn every_example_of_the_description_is_valid() {
             for example in content["examples"].as_object().expect("examples").values() {
                 let value = &resolve(example)["value"];
                 assert_eq!(
-                    contract().validate(&schema["#/components/schemas/".len()..], value),
+                    spec().validate(&schema["#/components/schemas/".len()..], value),
                     Vec::new(),
                     "{path}"
                 );
@@ -208,9 +208,9 @@ fn every_example_of_the_description_is_valid() {
         }
     }
     for (event, definition) in at("/x-webhooks").as_object().expect("events") {
-        let schema = contract().event_schema(event).expect("a payload");
+        let schema = spec().event_schema(event).expect("a payload");
         for example in definition["examples"].as_object().expect("examples").values() {
-            assert_eq!(contract().validate(schema, &resolve(example)["value"]), Vec::new(), "{event}");
+            assert_eq!(spec().validate(schema, &resolve(example)["value"]), Vec::new(), "{event}");
             checked += 1;
         }
     }
@@ -224,11 +224,11 @@ fn every_example_of_the_description_is_valid() {
         ) {
             let Some(example) = schema.get("example") else { continue };
             if pointer.is_empty() {
-                assert_eq!(contract().validate(name, example), Vec::new(), "{name}");
+                assert_eq!(spec().validate(name, example), Vec::new(), "{name}");
             } else {
                 let mut object = json!({});
                 object[&pointer["/properties/".len()..]] = example.clone();
-                let faults: Vec<_> = contract()
+                let faults: Vec<_> = spec()
                     .validate(name, &object)
                     .into_iter()
                     .filter(|fault| fault.keyword != "required")
@@ -263,7 +263,7 @@ fn everything_is_described_with_an_example() {
 fn a_wrong_example_is_found() {
     let mut example = examples().swap_remove(0).2;
     example["scheduledTimestamp"] = json!("soon");
-    let faults = contract().validate("SendMessageRequest", &example);
+    let faults = spec().validate("SendMessageRequest", &example);
     assert_eq!(
         faults.iter().map(|fault| fault.pointer.as_str()).collect::<Vec<_>>(),
         ["/scheduledTimestamp"]

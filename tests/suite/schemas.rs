@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use highlevel_sandbox::Contract;
+use highlevel_sandbox::Spec;
 use highlevel_wire::types;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
@@ -167,7 +167,7 @@ fn sorted(list: &Value) -> Value {
 
 #[test]
 fn the_types_say_the_same_as_the_description() {
-    let contract = Contract::load().expect("the embedded description is valid");
+    let contract = Spec::load().expect("the embedded description is valid");
     let described = contract.document()["components"]["schemas"].as_object().expect("schemas");
     let rust = of_the_types();
     let names = |names: Vec<&String>| names.into_iter().cloned().collect::<BTreeSet<String>>();
@@ -185,7 +185,7 @@ fn the_types_say_the_same_as_the_description() {
 /// The comparison finds a field that is missing, and one of another type.
 #[test]
 fn a_difference_is_found() {
-    let contract = Contract::load().expect("the embedded description is valid");
+    let contract = Spec::load().expect("the embedded description is valid");
     let described = &contract.document()["components"]["schemas"]["CallDetails"];
     let rust = &of_the_types()["CallDetails"];
     let same = |changed: &Value| {

@@ -7,12 +7,12 @@ use std::time::{Duration, SystemTime};
 use highlevel::webhook::testing::SigningKey;
 use highlevel::webhook::{Content, Event, MessageEvent, Receiver, Verified};
 use highlevel::wire::types::{EventMessageStatus, InstallType};
-use highlevel_sandbox::Contract;
+use highlevel_sandbox::Spec;
 use serde_json::{Map, Value};
 
 /// The examples of the events, with the pointer at which the description names them, in the order of the pointers.
 fn examples() -> Vec<(String, Value)> {
-    let document = Contract::load().expect("the embedded description is valid").document();
+    let document = Spec::load().expect("the embedded description is valid").document();
     let mut examples = Vec::new();
     for (event, definition) in document["x-webhooks"].as_object().expect("events") {
         for (name, example) in definition["examples"].as_object().expect("examples") {

@@ -18,11 +18,11 @@ use http::header::AUTHORIZATION;
 use http::{HeaderMap, StatusCode};
 use serde_json::Value;
 
-use crate::contract::{Contract, Violation};
 use crate::credentials::Grant;
 use crate::fidelity::{Quirk, Settings};
 use crate::ledger::Fingerprint;
 use crate::model::{Message, Model, Stored};
+use crate::spec::{Spec, Violation};
 
 pub(crate) use authentication::{authenticate, bearer};
 pub use operation::Operation;
@@ -52,7 +52,7 @@ impl<'a> Call<'a> {
 /// By what a request is judged.
 #[derive(Clone, Debug)]
 pub(crate) struct Rulebook {
-    pub(crate) contract: &'static Contract,
+    pub(crate) spec: &'static Spec,
     pub(crate) settings: Settings,
 }
 
@@ -145,7 +145,7 @@ fn decide(
     let settings = &rulebook.settings;
     let operation =
         Operation::of(call.method, call.path()).ok_or_else(|| Refusal::no_route(call.method, call.target))?;
-    let contract = operation.contract(rulebook.contract);
+    let spec = operation.spec(rulebook.spec);
     let (method, path) = (operation.method(), operation.path());
     remarks.operation = Some(operation);
     let grant = match caller {
@@ -156,18 +156,18 @@ fn decide(
         }
         Err(refusal) => return Err(refusal.clone()),
     };
-    authentication::authorize(grant, &contract.scopes(method, path))?;
-    version::check(call.headers, &contract.allowed_values("ApiVersion"))?;
+    authentication::authorize(grant, &spec.scopes(method, path))?;
+    version::check(call.headers, &spec.allowed_values("ApiVersion"))?;
     let body = body::parse(call.headers, call.body)?;
     let location = &grant.account.location_id;
     if operation != Operation::UpdateMessageStatus {
         remarks.fingerprint = Some(Fingerprint::of(operation, location, &body));
     }
 
-    let schema = contract.request_schema(method, path).unwrap_or_default();
+    let schema = spec.request_schema(method, path).unwrap_or_default();
     (remarks.unknown_fields, remarks.more_unknown_fields) =
-        contract.first_unknown_fields(schema, &body, MAX_UNKNOWN_FIELDS);
-    let found = contract.validate(schema, &body);
+        spec.first_unknown_fields(schema, &body, MAX_UNKNOWN_FIELDS);
+    let found = spec.validate(schema, &body);
     let judgement = rules::judge(operation, &body, found, settings.strictness);
     remarks.tolerated = judgement.tolerated;
     let violations = judgement.violations;

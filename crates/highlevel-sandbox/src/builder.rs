@@ -16,7 +16,6 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::access::{Access, Guesses, Hosts};
 use crate::clock::Clock;
-use crate::contract::Contract;
 use crate::credentials::{Credentials, Grant};
 use crate::fault::FaultBook;
 use crate::fidelity::{Quirk, Settings, Strictness, SuccessStatus};
@@ -28,6 +27,7 @@ use crate::rate_limit::{Account, RateLimit, RateLimiter};
 use crate::runtime::Runtime;
 use crate::sandbox::Sandbox;
 use crate::server::{self, Beginning, State, Traffic};
+use crate::spec::Spec;
 use crate::store::Memory;
 use crate::webhook::{self, Keyring, Outbox, RetrySchedule, Targets};
 
@@ -235,7 +235,7 @@ impl SandboxBuilder {
     /// cannot stand in a header or the rate limit allows nothing; otherwise what the operating system says, for example `AddrInUse`.
     #[allow(clippy::too_many_lines, reason = "most of it is one value with many fields")]
     pub async fn start(mut self) -> io::Result<Sandbox> {
-        let contract = Contract::load().map_err(io::Error::other)?;
+        let spec = Spec::load().map_err(io::Error::other)?;
         let webhook_url = self.webhook_url.as_deref().map(parse_webhook_url).transpose()?;
         let base_url = self.base_url.as_deref().map(checked_base_url).transpose()?;
         let mut recalled = self.keeping.recall()?;
@@ -298,7 +298,7 @@ impl SandboxBuilder {
         let state = Arc::new_cyclic(|myself| State {
             myself: Weak::clone(myself),
             after_credentials: Mutex::default(),
-            contract,
+            spec,
             clock: Clock::new(),
             token,
             account: Arc::new(account),

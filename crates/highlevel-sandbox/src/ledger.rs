@@ -272,7 +272,7 @@ mod tests {
     #[test]
     fn everything_of_an_entry_counts() {
         let long = || "x".repeat(1_000_000);
-        let violation = crate::contract::Violation::new("/a", "type", "is wrong");
+        let violation = crate::spec::Violation::new("/a", "type", "is wrong");
         let cases = [
             RecordedRequest { path: long(), ..RecordedRequest::default() },
             RecordedRequest { unknown_fields: vec![long()], ..RecordedRequest::default() },

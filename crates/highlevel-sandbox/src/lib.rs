@@ -25,7 +25,6 @@ mod admin;
 mod api;
 mod builder;
 mod clock;
-mod contract;
 mod credentials;
 mod fault;
 mod fidelity;
@@ -43,13 +42,13 @@ mod sandbox;
 mod search_term;
 mod server;
 mod shell;
+mod spec;
 mod store;
 mod webhook;
 mod weight;
 
 pub use api::Operation;
 pub use builder::SandboxBuilder;
-pub use contract::{Contract, ContractError, Violation};
 pub use fault::{ActiveFault, Ending, Extent, Fault, FaultRule, FaultSchedule, FaultStage};
 pub use fidelity::{Quirk, Rule, Settings, Strictness, SuccessStatus};
 pub use ledger::{Entries, Entry, Fingerprint, NotAFingerprint, RecordedRequest};
@@ -60,6 +59,7 @@ pub use model::{
 pub use oauth::{App, InstallEvents, Resource, TokenRequests};
 pub use rate_limit::{RateLimit, Window};
 pub use sandbox::{Accepted, DeliveriesTimedOut, Sandbox};
+pub use spec::{Spec, SpecError, Violation};
 #[doc(hidden)]
 pub use store::CHECK_THREAD;
 pub use webhook::{

@@ -6,7 +6,7 @@ use http::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 
 use super::{Output, PREFIX, Problem, Route};
-use crate::contract::{Contract, Violation};
+use crate::spec::{Spec, Violation};
 
 const DESCRIPTION: &str = include_str!("../../admin.yaml");
 
@@ -53,16 +53,16 @@ fn document() -> Result<&'static Value, Problem> {
 /// Refuses a body that is not as described. What it says beyond the words of a parser are bounds, and that `null` is not
 /// the same as nothing.
 pub(super) fn check(route: &Route, body: &Value) -> Result<(), Problem> {
-    let contract = contract()?;
+    let spec = spec()?;
     let wanted = nameless(&format!("{PREFIX}{}", route.path));
-    let paths = contract.document()["paths"].as_object().into_iter().flatten();
+    let paths = spec.document()["paths"].as_object().into_iter().flatten();
     let Some((path, _)) = paths.into_iter().find(|(path, _)| nameless(path) == wanted) else {
         return Ok(());
     };
-    let Some(schema) = contract.request_schema(route.method.as_str(), path) else {
+    let Some(schema) = spec.request_schema(route.method.as_str(), path) else {
         return Ok(());
     };
-    let violations = contract.validate(schema, body);
+    let violations = spec.validate(schema, body);
     if violations.is_empty() {
         return Ok(());
     }
@@ -71,15 +71,15 @@ pub(super) fn check(route: &Route, body: &Value) -> Result<(), Problem> {
 }
 
 /// The description as something to validate with, made when it is needed for the first time.
-fn contract() -> Result<&'static Contract, Problem> {
-    static CONTRACT: OnceLock<Result<Contract, Problem>> = OnceLock::new();
-    let contract = CONTRACT.get_or_init(|| {
-        Contract::read(DESCRIPTION).map_err(|error| Problem {
+fn spec() -> Result<&'static Spec, Problem> {
+    static SPEC: OnceLock<Result<Spec, Problem>> = OnceLock::new();
+    let spec = SPEC.get_or_init(|| {
+        Spec::read(DESCRIPTION).map_err(|error| Problem {
             status: StatusCode::INTERNAL_SERVER_ERROR,
             message: format!("the embedded description cannot be used: {error}"),
         })
     });
-    contract.as_ref().map_err(Clone::clone)
+    spec.as_ref().map_err(Clone::clone)
 }
 
 /// The path with parameters that have no names.

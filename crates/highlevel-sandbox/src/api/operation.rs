@@ -4,7 +4,7 @@ use std::fmt::{Display, Formatter};
 use std::sync::OnceLock;
 
 use super::Call;
-use crate::contract::{Contract, ContractError};
+use crate::spec::{Spec, SpecError};
 
 /// An operation of `HighLevel` that the sandbox serves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -59,10 +59,10 @@ impl Operation {
     }
 
     /// Its schemas and scopes are in here, under its method and path.
-    pub(super) fn contract(self, specification: &'static Contract) -> &'static Contract {
+    pub(super) fn spec(self, spec: &'static Spec) -> &'static Spec {
         match self {
-            Self::UpdateMessageStatus => message_status().unwrap_or(specification),
-            _ => specification,
+            Self::UpdateMessageStatus => message_status().unwrap_or(spec),
+            _ => spec,
         }
     }
 
@@ -90,10 +90,10 @@ impl Display for Operation {
 }
 
 /// What is served beyond the specification.
-fn message_status() -> Result<&'static Contract, ContractError> {
-    static CONTRACT: OnceLock<Result<Contract, ContractError>> = OnceLock::new();
-    let parse = || Contract::read(include_str!("../../message-status.yaml"));
-    CONTRACT.get_or_init(parse).as_ref().map_err(Clone::clone)
+fn message_status() -> Result<&'static Spec, SpecError> {
+    static SPEC: OnceLock<Result<Spec, SpecError>> = OnceLock::new();
+    let parse = || Spec::read(include_str!("../../message-status.yaml"));
+    SPEC.get_or_init(parse).as_ref().map_err(Clone::clone)
 }
 
 /// What stands between the two, if it is one segment of a path.
@@ -108,18 +108,18 @@ mod tests {
 
     #[test]
     fn operations_are_where_the_documents_say() {
-        let specification = Contract::load().unwrap();
-        assert!(Contract::parse(include_str!("../../message-status.yaml")).is_ok());
+        let documented = Spec::load().unwrap();
+        assert!(Spec::parse(include_str!("../../message-status.yaml")).is_ok());
         for operation in Operation::ALL {
-            let contract = operation.contract(specification);
+            let spec = operation.spec(documented);
             let (method, path) = (operation.method(), operation.path());
-            assert_eq!(contract.operation_id(method, path), Some(operation.id()));
-            assert!(contract.request_schema(method, path).is_some(), "{operation}");
-            assert_eq!(contract.scopes(method, path), ["conversations/message.write"], "{operation}");
+            assert_eq!(spec.operation_id(method, path), Some(operation.id()));
+            assert!(spec.request_schema(method, path).is_some(), "{operation}");
+            assert_eq!(spec.scopes(method, path), ["conversations/message.write"], "{operation}");
             assert_eq!(Operation::from_id(operation.id()), Some(operation));
         }
-        let versions = |contract: &'static Contract| contract.allowed_values("ApiVersion");
-        assert_eq!(versions(message_status().unwrap()), versions(specification));
+        let versions = |spec: &'static Spec| spec.allowed_values("ApiVersion");
+        assert_eq!(versions(message_status().unwrap()), versions(documented));
     }
 
     #[test]

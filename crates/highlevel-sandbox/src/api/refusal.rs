@@ -4,9 +4,9 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::{Answer, Remarks};
-use crate::contract::{Violation, shortened};
 use crate::json_size::MAX_VALUES;
 use crate::rate_limit::Spent;
+use crate::spec::{Violation, shortened};
 
 /// The longest message, in bytes.
 const MAX_MESSAGE: usize = 4 * 1024;

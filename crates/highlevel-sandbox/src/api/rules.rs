@@ -3,8 +3,8 @@
 use serde_json::{Map, Value};
 
 use super::Operation;
-use crate::contract::Violation;
 use crate::fidelity::{RULES, Strictness};
+use crate::spec::Violation;
 
 /// The most violations of a request that are named.
 pub(super) const MAX_VIOLATIONS: usize = 100;

@@ -91,8 +91,8 @@ fn show(state: &State, asked: &Asked<'_>) -> Answer {
     Answer::page(&ConversationsPage {
         frame: Frame::new(state, "conversations", &title, filter.clone()),
         search,
-        channels: with_chosen(words_of(state.contract, &CHANNELS), &filter.channel),
-        statuses: with_chosen(words_of(state.contract, &STATUSES), &filter.status),
+        channels: with_chosen(words_of(state.spec, &CHANNELS), &filter.channel),
+        statuses: with_chosen(words_of(state.spec, &STATUSES), &filter.status),
         rows,
         longer,
         open,

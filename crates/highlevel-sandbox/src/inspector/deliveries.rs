@@ -123,7 +123,7 @@ fn show(state: &Arc<State>, asked: &Asked<'_>) -> Answer {
     let longer = longer.map(|longer| format!("{PATH}/deliveries{}", longer.query()));
     let open = delivery.as_ref().map(|(delivery, summary)| Open::new(state, &frame, delivery, summary));
     Answer::page(&DeliveriesPage {
-        channels: with_chosen(state.contract.allowed_values("EventMessageType"), &filter.channel),
+        channels: with_chosen(state.spec.allowed_values("EventMessageType"), &filter.channel),
         statuses: with_chosen(STATUSES.to_vec(), &filter.status),
         frame,
         rows,

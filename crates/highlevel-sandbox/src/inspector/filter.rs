@@ -1,6 +1,6 @@
 //! What is to be shown, as it stands in the address: so that it can be shared, and is there after going back.
 
-use crate::Contract;
+use crate::Spec;
 use crate::search_term::MAX_CHARS;
 
 /// How many rows a list has, and at most.
@@ -95,9 +95,9 @@ pub(super) fn with_chosen<'a, T: AsRef<str> + From<&'a str>>(mut values: Vec<T>,
 }
 
 /// The words that the specification has under any of these names, each once.
-pub(super) fn words_of(contract: &'static Contract, schemas: &[&str]) -> Vec<&'static str> {
+pub(super) fn words_of(spec: &'static Spec, schemas: &[&str]) -> Vec<&'static str> {
     let mut words: Vec<&'static str> = Vec::new();
-    for word in schemas.iter().flat_map(|schema| contract.allowed_values(schema)) {
+    for word in schemas.iter().flat_map(|schema| spec.allowed_values(schema)) {
         if !words.contains(&word) {
             words.push(word);
         }

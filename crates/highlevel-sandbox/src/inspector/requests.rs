@@ -81,7 +81,7 @@ fn show(state: &Arc<State>, asked: &Asked<'_>) -> Answer {
     let marks = request.as_deref().map(remarks::marks).unwrap_or_default();
     let detail = request.as_deref().map(|request| Detail::new(state, asked, &frame, request, &marks));
     Answer::page(&RequestsPage {
-        channels: with_chosen(words_of(state.contract, &CHANNELS), &filter.channel),
+        channels: with_chosen(words_of(state.spec, &CHANNELS), &filter.channel),
         statuses: with_chosen(statuses(state), &filter.status),
         rows,
         longer: longer.map(|longer| format!("{PATH}/requests{}", longer.query())),

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::Fingerprint;
 use crate::api::Operation;
-use crate::contract::Violation;
 use crate::model::{Message, Stored};
+use crate::spec::Violation;
 use crate::webhook::DeliveryAttempt;
 use crate::weight;
 

@@ -170,7 +170,7 @@ fn location_token(state: &Arc<State>, call: Call<'_>, now: DateTime<Utc>, trace_
     let fresh = fresh(state, trace_id);
     let mut credentials = state.credentials_mut();
     let caller = api::authenticate(call.headers, &credentials, now);
-    let versions = state.contract.allowed_values("ApiVersion");
+    let versions = state.spec.allowed_values("ApiVersion");
     let checked = caller.and_then(|_| api::check_version(call.headers, &versions));
     if let Err(refusal) = checked {
         credentials.oauth.count(None, Outcome::LocationTokenRefused);

@@ -21,7 +21,6 @@ use crate::access::{Access, Guesses};
 use crate::admin::Problem;
 use crate::api::{self, Answer, Call, Fresh, Operation, Refusal, Remarks, Rulebook};
 use crate::clock::Clock;
-use crate::contract::Contract;
 use crate::credentials::{Credentials, Grant};
 use crate::fault::{self, Base, FaultBook, FaultStage, Strike};
 use crate::fidelity::Settings;
@@ -29,6 +28,7 @@ use crate::identifiers::Identifiers;
 use crate::ledger::{Happened, Ledger, RecordedRequest};
 use crate::model::{Bounds, Conversation, Message, Model, Record};
 use crate::rate_limit::{Account, RateLimiter, Verdict};
+use crate::spec::Spec;
 use crate::store::Store;
 use crate::webhook::{self, Outbox, Targets};
 
@@ -39,7 +39,7 @@ const LONGEST_ANSWER: usize = 64 * 1024;
 ///
 /// Who holds several locks took them in the order of the fields.
 pub(crate) struct State {
-    pub(crate) contract: &'static Contract,
+    pub(crate) spec: &'static Spec,
     pub(crate) clock: Clock,
     /// The private integration token that is printed, and what it belongs to.
     pub(crate) token: String,
@@ -287,7 +287,7 @@ impl State {
         moment: &Moment,
         adjust: impl FnOnce(&mut Message),
     ) -> Answer {
-        let rulebook = Rulebook { contract: self.contract, settings: lock(&self.settings).clone() };
+        let rulebook = Rulebook { spec: self.spec, settings: lock(&self.settings).clone() };
         let mut model = self.model();
         let mut answer = api::answer(&rulebook, &model, caller, call, &moment.fresh);
         if (answer.accepted.is_some() || answer.changed.is_some())

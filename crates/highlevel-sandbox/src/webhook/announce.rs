@@ -13,7 +13,7 @@ pub(crate) fn announce(state: &State, model: &Model, message: &Message, now: Dat
     let provider = message.conversation_provider_id.as_deref().and_then(|id| model.provider(id));
     let Some(url) = provider.and_then(|provider| provider.delivery_url.clone()) else { return };
     let envelope = envelope(state, now);
-    let Some(payload) = provider_payload(state.contract, message, model, &envelope) else { return };
+    let Some(payload) = provider_payload(state.spec, message, model, &envelope) else { return };
     state.send_webhook(
         Event {
             name: PROVIDER_EVENT.to_owned(),
@@ -31,7 +31,7 @@ pub(crate) fn tell_app(state: &State, model: &Model, message: &Message, now: Dat
     let Some(url) = state.outbox.url() else { return };
     let envelope = envelope(state, now);
     let contact = model.contact(&message.contact_id);
-    let payload = event_payload(state.contract, message, contact, &envelope);
+    let payload = event_payload(state.spec, message, contact, &envelope);
     state.send_webhook(
         Event {
             name: event_name(message).to_owned(),

@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::contract::Contract;
 use crate::model::{Contact, Direction, Message, Model, is_call, is_email, is_phone, is_voicemail};
+use crate::spec::Spec;
 
 /// What an event says about itself, in the same object as what it says about the message.
 #[derive(Clone, Debug)]
@@ -20,7 +20,7 @@ pub(crate) const PROVIDER_EVENT: &str = "ProviderOutboundMessage";
 /// The payload of the event that asks the provider of a message to deliver it; `None` when it is not to be delivered,
 /// or not by a provider. Without an `appId`, as the documented examples are.
 pub(crate) fn provider_payload(
-    specification: &Contract,
+    spec: &Spec,
     message: &Message,
     model: &Model,
     envelope: &Envelope,
@@ -29,7 +29,7 @@ pub(crate) fn provider_payload(
     let sent = message.direction == Direction::Outbound
         && !is_phone(&message.channel)
         && message.field("direction").is_none();
-    if !sent || !specification.allowed_values("ProviderChannel").contains(&message.channel.as_str()) {
+    if !sent || !spec.allowed_values("ProviderChannel").contains(&message.channel.as_str()) {
         return None;
     }
     let contact = model.contact(&message.contact_id);
@@ -70,7 +70,7 @@ pub(crate) fn event_name(message: &Message) -> &'static str {
 
 /// The payload of the event that tells about a message.
 pub(crate) fn event_payload(
-    specification: &Contract,
+    spec: &Spec,
     message: &Message,
     contact: Option<&Contact>,
     envelope: &Envelope,
@@ -84,7 +84,7 @@ pub(crate) fn event_payload(
     payload.set("dateAdded", message.date_added.as_str());
     payload.set("direction", message.direction.as_str());
     payload.set("messageId", message.id.as_str());
-    payload.set("messageType", message_type(specification, &message.channel));
+    payload.set("messageType", message_type(spec, &message.channel));
     payload.set("messageTypeString", format!("TYPE_{}", message.channel.to_ascii_uppercase()));
     payload.set("conversationProviderId", message.conversation_provider_id.as_deref());
     payload.set("userId", message.field("userId"));
@@ -151,13 +151,13 @@ fn describe_call(payload: &mut Payload, message: &Message) {
 
 /// The name of a channel in events. Channels that the specification has no such name for get none, rather than one
 /// that it does not allow; `messageTypeString` tells them apart.
-fn message_type<'a>(specification: &Contract, channel: &'a str) -> Option<&'a str> {
+fn message_type<'a>(spec: &Spec, channel: &'a str) -> Option<&'a str> {
     let name = match channel {
         _ if is_call(channel) => "CALL",
         _ if is_voicemail(channel) => "VoiceMail",
         other => other,
     };
-    specification.allowed_values("EventMessageType").contains(&name).then_some(name)
+    spec.allowed_values("EventMessageType").contains(&name).then_some(name)
 }
 
 /// An object in which what is not known is left out.

@@ -9,8 +9,8 @@ use super::announce::envelope;
 use super::payload::PROVIDER_EVENT;
 use super::record::Delivery;
 use super::store::Event;
-use crate::contract::Contract;
 use crate::server::State;
+use crate::spec::Spec;
 
 /// Names of examples in the order in which they are preferred; after them, any.
 const PREFERRED: [&str; 3] = ["message", "sms", "location"];
@@ -70,9 +70,9 @@ pub(crate) struct EventExamples {
     pub(crate) examples: Vec<&'static str>,
 }
 
-/// All events of the contract, each with the names of its examples.
-pub(crate) fn events(contract: &'static Contract) -> Vec<EventExamples> {
-    let events = contract.document()["x-webhooks"].as_object().into_iter().flatten();
+/// All events of the spec, each with the names of its examples.
+pub(crate) fn events(spec: &'static Spec) -> Vec<EventExamples> {
+    let events = spec.document()["x-webhooks"].as_object().into_iter().flatten();
     let event = |(event, definition): (&'static String, &'static Value)| EventExamples {
         event,
         summary: definition["summary"].as_str().unwrap_or_default(),
@@ -135,7 +135,7 @@ fn target(state: &State, trigger: &Trigger) -> io::Result<String> {
 /// The payload of the example.
 fn example(state: &State, trigger: &Trigger) -> io::Result<Map<String, Value>> {
     let Trigger { event, example, .. } = trigger;
-    let document = state.contract.document();
+    let document = state.spec.document();
     let events = document["x-webhooks"].as_object();
     let Some(definition) = events.and_then(|events| events.get(event)) else {
         let names: Vec<&str> = events.into_iter().flatten().map(|(name, _)| name.as_str()).collect();

@@ -1,6 +1,6 @@
 //! Requests that are accepted, what is answered, and what is stored.
 
-use highlevel_sandbox::{Contact, Contract, Direction, Sandbox, SuccessStatus};
+use highlevel_sandbox::{Contact, Direction, Sandbox, Spec, SuccessStatus};
 use serde_json::{Value, json};
 
 use crate::caller::{INBOUND, OUTBOUND, SEND, post};
@@ -8,8 +8,8 @@ use crate::caller::{INBOUND, OUTBOUND, SEND, post};
 #[tokio::test]
 async fn the_examples_of_the_specification_are_accepted_as_they_are() {
     let sandbox = Sandbox::start().await.unwrap();
-    let contract = Contract::load().unwrap();
-    let document = contract.document();
+    let spec = Spec::load().unwrap();
+    let document = spec.document();
     let mut accepted = 0;
     for (path, item) in document["paths"].as_object().unwrap() {
         let examples = &item["post"]["requestBody"]["content"]["application/json"]["examples"];
@@ -24,7 +24,7 @@ async fn the_examples_of_the_specification_are_accepted_as_they_are() {
                 item["post"]["responses"]["201"]["$ref"].as_str().unwrap().rsplit('/').next().unwrap();
             let content = &document["components"]["responses"][response]["content"]["application/json"];
             let schema = content["schema"]["$ref"].as_str().unwrap().rsplit('/').next().unwrap();
-            assert_eq!(contract.validate(schema, &answered.body), [], "{name}");
+            assert_eq!(spec.validate(schema, &answered.body), [], "{name}");
             assert_eq!(sandbox.messages().last().unwrap().request, *body, "{name}");
             accepted += 1;
         }

@@ -15,7 +15,7 @@ use std::collections::BTreeSet;
 
 use std::pin::pin;
 
-use highlevel_sandbox::{Contract, Sandbox};
+use highlevel_sandbox::{Sandbox, Spec};
 use reqwest::Method;
 use reqwest::header::CONTENT_TYPE;
 use serde_json::{Value, json};
@@ -178,7 +178,7 @@ async fn call(
             answer = response.json().await.unwrap();
             assert_eq!(found, status, "{name}: {answer}");
             let schema = reference(&described["content"]["application/json"]["schema"]);
-            assert_eq!(description.contract.validate(schema, &answer), [], "{name}: {answer}");
+            assert_eq!(description.spec.validate(schema, &answer), [], "{name}: {answer}");
         }
         // What does not end is not read to the end.
         Some(other) => {
@@ -193,7 +193,7 @@ async fn call(
 
 struct Description {
     document: Value,
-    contract: Contract,
+    spec: Spec,
 }
 
 impl Description {
@@ -201,8 +201,8 @@ impl Description {
         let response = bare(sandbox, Method::GET, "/_sandbox/openapi.json").send().await.unwrap();
         let document: Value = response.json().await.unwrap();
         // JSON is YAML.
-        let contract = Contract::parse(&document.to_string()).unwrap();
-        Self { document, contract }
+        let spec = Spec::parse(&document.to_string()).unwrap();
+        Self { document, spec }
     }
 
     /// Each operation with each status that is promised; problems need no row.
@@ -261,7 +261,7 @@ impl Description {
         match body {
             Some(body) => {
                 let schema = reference(&described["content"]["application/json"]["schema"]);
-                assert_eq!(self.contract.validate(schema, body), [], "{name}: {body}");
+                assert_eq!(self.spec.validate(schema, body), [], "{name}: {body}");
             }
             None => assert_ne!(described["required"], true, "{name} is to have a body"),
         }

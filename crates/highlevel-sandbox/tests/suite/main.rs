@@ -21,6 +21,7 @@ mod rate_limit;
 mod receiver;
 mod refusals;
 mod robustness;
+mod spec;
 mod state;
 mod state_file;
 mod stream;

@@ -1,6 +1,6 @@
 //! Requests that are refused: with which status, in which words, and in which order things are checked.
 
-use highlevel_sandbox::{Contract, Sandbox, Strictness};
+use highlevel_sandbox::{Sandbox, Spec, Strictness};
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
@@ -226,7 +226,7 @@ async fn what_does_not_exist() {
 #[tokio::test]
 async fn every_version_of_the_specification_is_accepted() {
     let sandbox = Sandbox::start().await.unwrap();
-    let versions = Contract::load().unwrap().allowed_values("ApiVersion");
+    let versions = Spec::load().unwrap().allowed_values("ApiVersion");
     let body = json!({"type": "SMS", "contactId": sandbox.contact_id(), "status": "pending"});
     assert!(versions.contains(&"2021-04-15"));
     for version in versions {
@@ -239,15 +239,15 @@ async fn every_version_of_the_specification_is_accepted() {
 #[tokio::test]
 async fn refusals_have_the_documented_shape() {
     let sandbox = Sandbox::start().await.unwrap();
-    let contract = Contract::load().unwrap();
+    let spec = Spec::load().unwrap();
     let cases = [
         (json!({}), "UnprocessableEntityError"),
         (json!({"type": "SMS", "contactId": "nobody", "status": "pending"}), "BadRequestError"),
     ];
     for (body, schema) in cases {
         let answered = post(&sandbox, SEND, &body).await;
-        assert_eq!(contract.validate(schema, &answered.body), [], "{}", answered.body);
+        assert_eq!(spec.validate(schema, &answered.body), [], "{}", answered.body);
     }
     let unauthorised = execute(bare(&sandbox, Method::POST, SEND)).await;
-    assert_eq!(contract.validate("UnauthorizedError", &unauthorised.body), []);
+    assert_eq!(spec.validate("UnauthorizedError", &unauthorised.body), []);
 }

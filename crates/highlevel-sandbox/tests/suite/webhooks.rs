@@ -9,8 +9,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ed25519_dalek::{Signature, VerifyingKey};
 use highlevel_sandbox::{
-    CallOutcome, Contract, ConversationProvider, Delivery, DeliveryOutcome, RetrySchedule, Sandbox,
-    SimulatedCall, StatusUpdate, Trigger,
+    CallOutcome, ConversationProvider, Delivery, DeliveryOutcome, RetrySchedule, Sandbox, SimulatedCall,
+    Spec, StatusUpdate, Trigger,
 };
 use http::StatusCode;
 use serde_json::{Value, json};
@@ -75,7 +75,7 @@ async fn events_are_signed_and_recorded_as_they_were_received() {
 async fn every_channel_becomes_a_valid_event() {
     let receiver = Receiver::start(StatusCode::OK).await;
     let sandbox = Sandbox::builder().webhook_url(&receiver.url).start().await.unwrap();
-    let specification = Contract::load().unwrap();
+    let specification = Spec::load().unwrap();
     let (contact, provider) = (sandbox.contact_id(), sandbox.conversation_provider_id());
     let mut bodies = Vec::new();
     for channel in specification.allowed_values("SendMessageType") {
@@ -127,7 +127,7 @@ async fn every_channel_becomes_a_valid_event() {
 async fn events_say_what_the_documented_examples_say() {
     let receiver = Receiver::start(StatusCode::OK).await;
     let sandbox = Sandbox::builder().webhook_url(&receiver.url).start().await.unwrap();
-    let specification = Contract::load().unwrap();
+    let specification = Spec::load().unwrap();
     let cases = [text_cases(&sandbox), email_cases(&sandbox), call_cases(&sandbox)].concat();
     for (index, Case { path, body, event, example, not_given, said }) in cases.iter().enumerate() {
         post(&sandbox, path, body).await;
@@ -198,7 +198,7 @@ async fn every_event_can_be_triggered() {
     let sandbox = Sandbox::builder().webhook_url(&receiver.url).app_id("app").start().await.unwrap();
     let id = sandbox.conversation_provider_id();
     sandbox.put_provider(ConversationProvider::new(id).delivery_url(&provider.url)).unwrap();
-    let specification = Contract::load().unwrap();
+    let specification = Spec::load().unwrap();
     let document = specification.document();
     let mut sent = 0;
     for (event, definition) in document["x-webhooks"].as_object().unwrap() {
@@ -316,7 +316,7 @@ async fn a_provider_is_asked_to_deliver() {
     let asked: Vec<_> =
         deliveries.iter().filter(|delivery| delivery.event == "ProviderOutboundMessage").collect();
     assert_eq!((asked.len(), delivery_url.events().len(), app.events().len()), (2, 2, 7));
-    let specification = Contract::load().unwrap();
+    let specification = Spec::load().unwrap();
     for delivery in &asked {
         assert_eq!(specification.validate("ProviderOutboundMessage", &payload(delivery)), []);
         assert_eq!(delivery.url, delivery_url.url);
@@ -390,7 +390,7 @@ async fn what_happens_on_the_contacts_side_is_stored_and_told() {
         }),
     ];
     let deliveries = sandbox.wait_for_deliveries(expected.len(), PATIENCE).await.unwrap();
-    let specification = Contract::load().unwrap();
+    let specification = Spec::load().unwrap();
     for ((delivery, message), expected) in deliveries.iter().zip(&messages).zip(&expected) {
         let payload = payload(delivery);
         assert_eq!(specification.validate(&delivery.event, &payload), [], "{payload}");

@@ -18,7 +18,7 @@ impl Card {
         let query = asked.target.split_once('?').map_or("", |(_, query)| query);
         let sent = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "sent");
         let sent = sent.and_then(|(_, id)| state.outbox.delivery(id.parse().ok()?));
-        let mut events = webhook::events(state.contract);
+        let mut events = webhook::events(state.spec);
         // Those about messages first; those about the app itself are in capitals.
         events.sort_by_key(|event| event.event.bytes().all(|byte| byte.is_ascii_uppercase()));
         Self { events, sent }

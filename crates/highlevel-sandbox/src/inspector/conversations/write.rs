@@ -35,10 +35,10 @@ impl Composer {
     pub(super) fn new(state: &State, model: &Model, contact: &Contact) -> Self {
         let last = model.messages_with(&contact.id).next_back();
         let providers = model.providers().filter(|provider| provider.location_id == contact.location_id);
-        let mut outbound = state.contract.allowed_values("SendMessageType");
-        outbound.extend(state.contract.allowed_values("OutboundCallType"));
+        let mut outbound = state.spec.allowed_values("SendMessageType");
+        outbound.extend(state.spec.allowed_values("OutboundCallType"));
         Self {
-            inbound: grouped(&state.contract.allowed_values("InboundMessageType")),
+            inbound: grouped(&state.spec.allowed_values("InboundMessageType")),
             outbound: grouped(&outbound),
             channel: last.map_or("SMS", |message| &message.channel).to_owned(),
             providers: providers.map(|provider| provider.id.clone()).collect(),

@@ -110,15 +110,15 @@ pub(super) fn is_sent_twice(request: &RecordedRequest, stored: u64) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Contract;
+    use crate::Spec;
     use serde_json::json;
 
     #[test]
     fn faults_come_with_what_was_expected() {
         let body = json!({"type": "sms", "contactId": 5, "attachments": ["a", 1]});
-        let contract = Contract::load().unwrap();
+        let spec = Spec::load().unwrap();
         let request = RecordedRequest {
-            violations: contract.validate("SendMessageRequest", &body),
+            violations: spec.validate("SendMessageRequest", &body),
             tolerated: vec!["send-without-status"],
             unknown_fields: vec!["/mesage".to_owned()],
             ..RecordedRequest::default()

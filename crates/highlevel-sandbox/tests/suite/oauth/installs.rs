@@ -62,11 +62,11 @@ async fn an_app_hears_that_it_is_installed_and_removed() {
     }
 
     let first: Value = serde_json::from_slice(&receiver.events()[0].body).unwrap();
-    let contract = highlevel_sandbox::Contract::load().unwrap();
+    let spec = highlevel_sandbox::Spec::load().unwrap();
     for event in receiver.events() {
         let payload: Value = serde_json::from_slice(&event.body).unwrap();
-        let schema = contract.event_schema(payload["type"].as_str().unwrap()).unwrap();
-        assert_eq!(contract.validate(schema, &payload), [], "{payload}");
+        let schema = spec.event_schema(payload["type"].as_str().unwrap()).unwrap();
+        assert_eq!(spec.validate(schema, &payload), [], "{payload}");
         assert_eq!(payload["appId"], sandbox.app_id());
     }
     assert_eq!((&first["installType"], &first["companyId"]), (&json!("Location"), &json!(company)));

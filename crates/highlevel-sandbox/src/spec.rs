@@ -17,34 +17,34 @@ pub(crate) use violation::shortened;
 /// The specification, parsed, with a validator for each of its schemas.
 ///
 /// ```
-/// use highlevel_sandbox::Contract;
+/// use highlevel_sandbox::Spec;
 /// use serde_json::json;
 ///
-/// let contract = Contract::load()?;
-/// let schema = contract.request_schema("POST", "/conversations/messages").ok_or("no such operation")?;
-/// let violations = contract.validate(schema, &json!({"type": "Email", "contactId": 5, "status": "delivered"}));
+/// let spec = Spec::load()?;
+/// let schema = spec.request_schema("POST", "/conversations/messages").ok_or("no such operation")?;
+/// let violations = spec.validate(schema, &json!({"type": "Email", "contactId": 5, "status": "delivered"}));
 ///
 /// assert_eq!(violations[0].pointer, "/contactId");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
-pub struct Contract {
+pub struct Spec {
     document: Value,
     /// All of `components/schemas`, as JSON Schema.
     schemas: Value,
     /// For each of them, compiled when it is needed first.
-    validators: BTreeMap<String, OnceLock<Result<Validator, ContractError>>>,
+    validators: BTreeMap<String, OnceLock<Result<Validator, SpecError>>>,
 }
 
-impl Contract {
-    /// The contract of the embedded specification. It is parsed once for the whole process.
+impl Spec {
+    /// Returns the embedded OpenAPI spec. It is parsed once per process.
     ///
     /// # Errors
     ///
     /// The embedded specification is not valid, which a test rules out.
-    pub fn load() -> Result<&'static Self, ContractError> {
-        static CONTRACT: OnceLock<Result<Contract, ContractError>> = OnceLock::new();
-        CONTRACT.get_or_init(|| Self::read(highlevel_spec::OPENAPI_YAML)).as_ref().map_err(Clone::clone)
+    pub fn load() -> Result<&'static Self, SpecError> {
+        static SPEC: OnceLock<Result<Spec, SpecError>> = OnceLock::new();
+        SPEC.get_or_init(|| Self::read(highlevel_spec::OPENAPI_YAML)).as_ref().map_err(Clone::clone)
     }
 
     /// Reads an `OpenAPI` 3.0 document.
@@ -52,27 +52,27 @@ impl Contract {
     /// # Errors
     ///
     /// The text is not YAML, or one of its schemas cannot be compiled.
-    pub fn parse(yaml: &str) -> Result<Self, ContractError> {
-        let contract = Self::read(yaml)?;
-        for name in contract.validators.keys() {
-            if let Some(Err(error)) = contract.validator(name) {
+    pub fn parse(yaml: &str) -> Result<Self, SpecError> {
+        let spec = Self::read(yaml)?;
+        for name in spec.validators.keys() {
+            if let Some(Err(error)) = spec.validator(name) {
                 return Err(error.clone());
             }
         }
-        Ok(contract)
+        Ok(spec)
     }
 
     /// Reads a document, and compiles none of its schemas yet.
-    pub(crate) fn read(yaml: &str) -> Result<Self, ContractError> {
+    pub(crate) fn read(yaml: &str) -> Result<Self, SpecError> {
         let document: Value = serde_saphyr::from_str(yaml)
-            .map_err(|error| ContractError(format!("the document is not YAML: {error}")))?;
+            .map_err(|error| SpecError(format!("the document is not YAML: {error}")))?;
         let schemas = schema::json_schemas(&document);
         let validators = schemas.keys().map(|name| (name.clone(), OnceLock::new())).collect();
         Ok(Self { document, schemas: schemas.into(), validators })
     }
 
     /// The validator of a schema, if there is such a schema, or why it cannot be compiled.
-    fn validator(&self, name: &str) -> Option<&Result<Validator, ContractError>> {
+    fn validator(&self, name: &str) -> Option<&Result<Validator, SpecError>> {
         let compile = || {
             // Each validator sees all schemas under the path that the document's references name.
             let root = json!({
@@ -84,7 +84,7 @@ impl Contract {
                 .should_validate_formats(true)
                 .with_keyword(width::INT64, |_, _, _| Ok(Box::new(width::Int64)))
                 .build(&root)
-                .map_err(|error| ContractError(format!("/components/schemas/{name} cannot be used: {error}")))
+                .map_err(|error| SpecError(format!("/components/schemas/{name} cannot be used: {error}")))
         };
         Some(self.validators.get(name)?.get_or_init(compile))
     }
@@ -178,15 +178,15 @@ impl Contract {
 
 /// The specification cannot be used. Its text says where and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ContractError(String);
+pub struct SpecError(String);
 
-impl std::fmt::Display for ContractError {
+impl std::fmt::Display for SpecError {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.write_str(&self.0)
     }
 }
 
-impl std::error::Error for ContractError {}
+impl std::error::Error for SpecError {}
 
 fn referenced_schema(schema: &Value) -> Option<&str> {
     schema.get("$ref")?.as_str()?.strip_prefix("#/components/schemas/")
@@ -198,8 +198,8 @@ mod tests {
 
     #[test]
     fn every_schema_of_the_embedded_specification_can_be_compiled() {
-        let contract = Contract::parse(highlevel_spec::OPENAPI_YAML).unwrap();
-        assert!(contract.validators.values().all(|validator| matches!(validator.get(), Some(Ok(_)))));
-        assert!(contract.validators.len() > 10);
+        let spec = Spec::parse(highlevel_spec::OPENAPI_YAML).unwrap();
+        assert!(spec.validators.values().all(|validator| matches!(validator.get(), Some(Ok(_)))));
+        assert!(spec.validators.len() > 10);
     }
 }

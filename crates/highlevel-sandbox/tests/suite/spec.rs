@@ -1,6 +1,6 @@
-//! The contract by itself: what it finds, and in which words.
+//! Validation against the OpenAPI spec: the violations it finds, and their messages.
 
-use highlevel_sandbox::Contract;
+use highlevel_sandbox::Spec;
 use serde_json::{Value, json};
 
 /// Pointer, keyword, message.
@@ -8,7 +8,7 @@ type Fault<'a> = (&'a str, &'a str, &'a str);
 
 #[test]
 fn every_fault_has_a_pointer_a_keyword_and_words() {
-    let contract = Contract::load().unwrap();
+    let spec = Spec::load().unwrap();
     let cases: &[(&str, Value, &[Fault])] = &[
         (
             "SendMessageRequest",
@@ -84,7 +84,7 @@ fn every_fault_has_a_pointer_a_keyword_and_words() {
         ("Nope", json!({}), &[("", "$ref", "the specification has no schema Nope")]),
     ];
     for (schema, value, expected) in cases {
-        let violations = contract.validate(schema, value);
+        let violations = spec.validate(schema, value);
         let found: Vec<Fault> = violations
             .iter()
             .map(|violation| (&*violation.pointer, &*violation.keyword, &*violation.message))
@@ -95,8 +95,8 @@ fn every_fault_has_a_pointer_a_keyword_and_words() {
 
 #[test]
 fn every_example_of_the_specification_is_valid() {
-    let contract = Contract::load().unwrap();
-    let document = contract.document();
+    let spec = Spec::load().unwrap();
+    let document = spec.document();
     let mut checked = 0;
     let mut check = |owner: &str, schema: &Value, examples: &Value| {
         let schema = schema["$ref"].as_str().unwrap().rsplit('/').next().unwrap();
@@ -104,7 +104,7 @@ fn every_example_of_the_specification_is_valid() {
             let name =
                 example["$ref"].as_str().map_or(name.as_str(), |path| path.rsplit('/').next().unwrap());
             let value = &document["components"]["examples"][name]["value"];
-            assert_eq!(contract.validate(schema, value), [], "{owner}: {name} as {schema}");
+            assert_eq!(spec.validate(schema, value), [], "{owner}: {name} as {schema}");
             checked += 1;
         }
     };
@@ -125,7 +125,7 @@ fn every_example_of_the_specification_is_valid() {
 
 #[test]
 fn operations_and_events_are_found_by_name() {
-    let contract = Contract::load().unwrap();
+    let spec = Spec::load().unwrap();
     let requests = [
         ("POST", "/conversations/messages", Some("SendMessageRequest")),
         ("post", "/conversations/messages/inbound", Some("InboundMessageRequest")),
@@ -134,12 +134,12 @@ fn operations_and_events_are_found_by_name() {
         ("POST", "/conversations", None),
     ];
     for (method, path, schema) in requests {
-        assert_eq!(contract.request_schema(method, path), schema, "{method} {path}");
+        assert_eq!(spec.request_schema(method, path), schema, "{method} {path}");
     }
-    assert_eq!(contract.event_schema("InboundMessage"), Some("InboundMessage"));
-    assert_eq!(contract.event_schema("Nope"), None);
-    assert_eq!(contract.allowed_values("EmailReplyMode"), ["reply", "reply_all"]);
-    assert!(contract.schema_names().any(|name| name == "Direction"));
+    assert_eq!(spec.event_schema("InboundMessage"), Some("InboundMessage"));
+    assert_eq!(spec.event_schema("Nope"), None);
+    assert_eq!(spec.allowed_values("EmailReplyMode"), ["reply", "reply_all"]);
+    assert!(spec.schema_names().any(|name| name == "Direction"));
 }
 
 #[test]
@@ -153,7 +153,7 @@ fn a_document_that_cannot_be_used_says_where() {
         ),
     ];
     for (yaml, expected) in cases {
-        let error = Contract::parse(yaml).unwrap_err().to_string();
+        let error = Spec::parse(yaml).unwrap_err().to_string();
         assert!(error.contains(expected), "{error}");
     }
 }
