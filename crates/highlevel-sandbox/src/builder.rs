@@ -17,18 +17,18 @@ use tokio::sync::{Semaphore, watch};
 use crate::access::{Access, Guesses, Hosts};
 use crate::clock::Clock;
 use crate::credentials::{Credentials, Grant};
-use crate::fault::FaultBook;
+use crate::fault::FaultRegistry;
 use crate::fidelity::{Quirk, Settings, Strictness, SuccessStatus};
 use crate::file_limit;
 use crate::identifiers::Identifiers;
 use crate::ledger::{self, Ledger};
 use crate::model;
+use crate::persistence::Memory;
 use crate::rate_limit::{Account, RateLimit, RateLimiter};
 use crate::runtime::Runtime;
 use crate::sandbox::Sandbox;
 use crate::server::{self, Beginning, State, Traffic};
 use crate::spec::Spec;
-use crate::store::Memory;
 use crate::webhook::{self, Keyring, Outbox, RetrySchedule, Targets};
 
 /// How many event streams there may be at once.
@@ -311,7 +311,7 @@ impl SandboxBuilder {
             long_events: Semaphore::new(LONG_EVENTS),
             delayed_events: Arc::new(Semaphore::new(DELAYED_EVENTS)),
             snapshots: Semaphore::new(SNAPSHOTS),
-            faults: FaultBook::default(),
+            faults: FaultRegistry::default(),
             access: Access::new(
                 admin_token,
                 system.secret("session"),

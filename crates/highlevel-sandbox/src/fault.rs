@@ -3,9 +3,9 @@
 //! A [`Fault`] is data: what the answer is, how much of it gets through, how fast, and how the connection ends. A
 //! [`FaultRule`] says on which requests it happens. [`catalogue`] names the ones that matter; a new one is a row there.
 
-mod book;
 mod catalogue;
 mod form;
+mod registry;
 mod rule;
 mod schedule;
 mod script;
@@ -13,8 +13,8 @@ mod script;
 use std::borrow::Cow;
 use std::time::Duration;
 
-pub use book::ActiveFault;
-pub(crate) use book::{FaultBook, Request, Strike};
+pub use registry::ActiveFault;
+pub(crate) use registry::{FaultRegistry, Request, TriggeredFault};
 pub use rule::{FaultRule, FaultStage};
 pub use schedule::FaultSchedule;
 pub(crate) use script::{Base, Script, edit, script};

@@ -36,6 +36,7 @@ mod json_size;
 mod ledger;
 mod model;
 mod oauth;
+mod persistence;
 mod rate_limit;
 mod runtime;
 mod sandbox;
@@ -43,7 +44,6 @@ mod search_term;
 mod server;
 mod shell;
 mod spec;
-mod store;
 mod webhook;
 mod weight;
 
@@ -57,11 +57,11 @@ pub use model::{
     StatusChange, StatusUpdate,
 };
 pub use oauth::{App, InstallEvents, Resource, TokenRequests};
+#[doc(hidden)]
+pub use persistence::CHECK_THREAD;
 pub use rate_limit::{RateLimit, Window};
 pub use sandbox::{Accepted, DeliveriesTimedOut, Sandbox};
 pub use spec::{Spec, SpecError, Violation};
-#[doc(hidden)]
-pub use store::CHECK_THREAD;
 pub use webhook::{
     AttemptCause, CallOutcome, Delivery, DeliveryAttempt, DeliveryOutcome, DeliveryState, HostileMode,
     Hostilities, Replay, RetrySchedule, SimulatedCall, Trigger, WebhookKey,

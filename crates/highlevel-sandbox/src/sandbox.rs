@@ -104,7 +104,7 @@ impl Sandbox {
         let state = Arc::clone(&self.state);
         // It waits for the disk.
         let closed =
-            tokio::task::spawn_blocking(move || state.store.as_ref().map(crate::store::Store::close));
+            tokio::task::spawn_blocking(move || state.store.as_ref().map(crate::persistence::Store::close));
         if let Err(error) = closed.await {
             tracing::error!(%error, "the state file was not closed");
         }

@@ -151,29 +151,32 @@ async fn decide(
     let moment = Moment::at(state.clock.now(), &state.identifiers);
     let is_oauth = crate::oauth::serves(target);
     let call = Call { method: head.method.as_str(), target, headers: &head.headers, body: &[] };
-    let early = if is_oauth { None } else { state.strike(call, &moment) };
+    let early = if is_oauth { None } else { state.trigger_fault(call, &moment) };
     // Held until what was asked for is written: the disk may be slower than the clients.
     let (mut received, _received_bytes) = match &early {
-        Some(strike) if strike.stage == FaultStage::Head => (Received::Unread, None),
+        Some(triggered) if triggered.stage == FaultStage::Head => (Received::Unread, None),
         _ => body::receive(body, body::LONGEST, state.read_timeout, connection).await?,
     };
     // The credentials of an app are in the body.
-    let strike =
-        if is_oauth { state.strike_oauth(Call { body: received.bytes(), ..call }, &moment) } else { early };
-    if strike.as_ref().is_some_and(|strike| strike.stage == FaultStage::Head) {
+    let triggered = if is_oauth {
+        state.trigger_oauth_fault(Call { body: received.bytes(), ..call }, &moment)
+    } else {
+        early
+    };
+    if triggered.as_ref().is_some_and(|triggered| triggered.stage == FaultStage::Head) {
         received = Received::Unread;
     }
     connection.enter(traffic::Phase::Sandbox);
-    let reservation = match &strike {
-        Some(strike) => reserve(connection, strike).await,
+    let reservation = match &triggered {
+        Some(triggered) => reserve(connection, triggered).await,
         None => None,
     };
     let call = Call { body: received.bytes(), ..call };
     let before = state.submitted();
     let (answer, record) = if crate::oauth::serves(target) {
-        state.answer_oauth(call, &received, &moment, strike.as_ref())
+        state.answer_oauth(call, &received, &moment, triggered.as_ref())
     } else {
-        state.answer(call, &received, &moment, strike.as_ref())
+        state.answer(call, &received, &moment, triggered.as_ref())
     };
 
     let answer = if state.submitted() == before {
@@ -184,10 +187,10 @@ async fn decide(
         tokio::spawn(async move { state.settle(before, answer, record).await }).await?
     };
 
-    if let Some(mut strike) = strike {
-        strike.wait(strike.fault.latency()).await;
-        if !strike.fault.is_http() {
-            *lock(&interruption) = Some((fault::script(&strike.fault, &answer), strike, reservation));
+    if let Some(mut triggered) = triggered {
+        triggered.wait(triggered.fault.latency()).await;
+        if !triggered.fault.is_http() {
+            *lock(&interruption) = Some((fault::script(&triggered.fault, &answer), triggered, reservation));
             return Err(Interrupted.into());
         }
     }

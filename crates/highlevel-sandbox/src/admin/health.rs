@@ -17,7 +17,7 @@ fn show(state: &Arc<State>, _: &Input<'_>) -> Result<Output, Problem> {
         let written = store.written();
         json!({ "transactions": written.transactions, "rows": written.rows, "bytes": written.bytes })
     });
-    let failure = state.store.as_ref().and_then(crate::store::Store::failure);
+    let failure = state.store.as_ref().and_then(crate::persistence::Store::failure);
     let body = json!({
         "server": "highlevel-sandbox",
         "status": if failure.is_some() { "failing" } else { "ok" },

@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::SandboxBuilder;
 use crate::credentials::{Credentials, KeptCredentials};
 use crate::model::{self, Bounds, Conflict, Kind, Model, Record, Snapshot, StoredSnapshot};
-use crate::store::{Kept, ReadLimits, Store};
+use crate::persistence::{ReadLimits, Store, StoredRow};
 
 /// How many messages are kept by default, and how much memory they may take, in bytes.
 const KEPT_MESSAGES: usize = 100_000;
@@ -185,8 +185,8 @@ impl Recalled {
         self.credentials.client_secret(client_id)
     }
 
-    fn take(&mut self, kept: Kept) -> Result<(), String> {
-        let Kept { kind, id, json } = kept;
+    fn take(&mut self, kept: StoredRow) -> Result<(), String> {
+        let StoredRow { kind, id, json } = kept;
         self.read(&kind, &id, &json).map_err(|error| error.to_string())
     }
 
@@ -219,7 +219,7 @@ pub(super) fn encoded(key: [u8; 32]) -> Value {
 /// # Errors
 ///
 /// Returns an error if a row cannot be used.
-pub(crate) fn recalled(rows: Vec<Kept>) -> io::Result<(Model, KeptCredentials)> {
+pub(crate) fn recalled(rows: Vec<StoredRow>) -> io::Result<(Model, KeptCredentials)> {
     let invalid = |error: Box<dyn Error + Send + Sync>| io::Error::new(ErrorKind::InvalidData, error);
     let mut recalled = Recalled::default();
     for row in rows {
@@ -249,9 +249,9 @@ mod tests {
     use crate::Sandbox;
     use crate::model::Kind;
     use crate::oauth::Resource;
-    use crate::store::{Change, ReadLimits, Store};
+    use crate::persistence::{ReadLimits, RowChange, Store};
 
-    fn open(path: &std::path::Path) -> (Store, Vec<crate::store::Kept>) {
+    fn open(path: &std::path::Path) -> (Store, Vec<crate::persistence::StoredRow>) {
         let limits = ReadLimits { kind: "message", rows: usize::MAX, bytes: usize::MAX };
         let (store, kept, _) = Store::open(path, limits).unwrap();
         (store, kept)
@@ -270,14 +270,14 @@ mod tests {
 
         let (store, kept) = open(&path);
         let kinds = Kind::ALL.map(Kind::as_str).into_iter().chain(["setting"]);
-        let mut rows: Vec<Change> = Vec::new();
+        let mut rows: Vec<RowChange> = Vec::new();
         for kind in kinds {
             let of_kind = kept.iter().filter(|row| row.kind == kind);
             rows.extend(of_kind.map(|row| {
-                Change::json((kind, row.id.clone()), Some(serde_json::from_slice(&row.json).unwrap()))
+                RowChange::json((kind, row.id.clone()), Some(serde_json::from_slice(&row.json).unwrap()))
             }));
         }
-        rows.push(Change::json(("credentials", String::new()), Some(json!(before.credentials))));
+        rows.push(RowChange::json(("credentials", String::new()), Some(json!(before.credentials))));
         store.replace(rows);
         store.close();
 

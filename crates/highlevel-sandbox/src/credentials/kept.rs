@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{Credentials, Grant};
 use crate::oauth::{Registry, RegistryDocument};
-use crate::store::Change;
+use crate::persistence::RowChange;
 
 /// The kind of the rows of private integration tokens.
 const PRIVATE: &str = "private-integration";
@@ -79,24 +79,24 @@ impl Credentials {
     }
 
     /// All rows of the state file.
-    pub(crate) fn rows(&self) -> Vec<Change> {
+    pub(crate) fn rows(&self) -> Vec<RowChange> {
         let private = self.private.keys().map(|token| self.private_row(token));
-        let oauth = self.oauth.all_rows().map(|row| Change::json(row.key(), self.oauth.row(&row)));
+        let oauth = self.oauth.all_rows().map(|row| RowChange::json(row.key(), self.oauth.row(&row)));
         private.chain(oauth).collect()
     }
 
     /// The rows that are different from what they were when this was called before.
-    pub(crate) fn take_changed(&mut self) -> Vec<Change> {
+    pub(crate) fn take_changed(&mut self) -> Vec<RowChange> {
         let private = std::mem::take(&mut self.changed);
-        let private: Vec<Change> = private.iter().map(|token| self.private_row(token)).collect();
+        let private: Vec<RowChange> = private.iter().map(|token| self.private_row(token)).collect();
         let oauth = self.oauth.take_changed();
-        let oauth = oauth.iter().map(|row| Change::json(row.key(), self.oauth.row(row)));
+        let oauth = oauth.iter().map(|row| RowChange::json(row.key(), self.oauth.row(row)));
         private.into_iter().chain(oauth).collect()
     }
 
-    fn private_row(&self, token: &str) -> Change {
+    fn private_row(&self, token: &str) -> RowChange {
         let kept = self.private.get_key_value(token).map(|entry| json!(PrivateIntegration::of(entry)));
-        Change::json((PRIVATE, token.to_owned()), kept)
+        RowChange::json((PRIVATE, token.to_owned()), kept)
     }
 }
 

@@ -3,7 +3,7 @@
 use http::Method;
 use serde::{Deserialize, Serialize};
 
-use super::book::Request;
+use super::registry::Request;
 use super::{Fault, FaultSchedule};
 
 /// A fault, and the requests on which it happens. What is not chosen is any.
@@ -102,7 +102,7 @@ impl FaultRule {
         self
     }
 
-    /// On which of the requests it strikes. The default is on each.
+    /// Sets on which of its requests the rule is triggered. Defaults to all of them.
     pub fn schedule(mut self, schedule: FaultSchedule) -> Self {
         self.schedule = schedule;
         self
@@ -132,7 +132,7 @@ impl FaultRule {
         self
     }
 
-    /// The fault of the nth time that the rule strikes, from 0.
+    /// The fault of the nth time that the rule is triggered, from 0.
     pub(super) fn nth_fault(&self, time: u64) -> Option<&Fault> {
         match &self.fault {
             Some(fault) => Some(fault),
@@ -148,13 +148,13 @@ impl FaultRule {
         self.stage == Some(FaultStage::Connect)
     }
 
-    pub(super) fn strikes(&self, number: u64) -> bool {
-        self.schedule.strikes(number)
+    pub(super) fn triggers_on(&self, number: u64) -> bool {
+        self.schedule.triggers_on(number)
     }
 
-    /// Whether it never strikes again, after so many requests that it was about, and so many on which it struck.
-    pub(super) fn is_spent(&self, seen: u64, struck: u64) -> bool {
-        let sequence_over = u64::try_from(self.sequence.len()).is_ok_and(|length| struck >= length);
+    /// Returns `true` if the rule is never triggered again, after `seen` requests that it covers and `times_triggered` faults.
+    pub(super) fn is_spent(&self, seen: u64, times_triggered: u64) -> bool {
+        let sequence_over = u64::try_from(self.sequence.len()).is_ok_and(|length| times_triggered >= length);
         (!self.sequence.is_empty() && sequence_over) || self.schedule.is_over(seen)
     }
 

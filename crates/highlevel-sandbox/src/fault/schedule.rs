@@ -1,8 +1,8 @@
-//! When a rule strikes.
+//! When a rule is triggered.
 
 use serde::{Deserialize, Serialize};
 
-/// On which of the requests that a rule is about it strikes. They are counted from 1, by each rule for itself.
+/// Selects which of the requests that a rule covers trigger it. Each rule counts them separately, from 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
 #[non_exhaustive]
@@ -16,7 +16,7 @@ pub enum FaultSchedule {
     EveryNth(u64),
     /// On the first n.
     First(u64),
-    /// On each with this probability, from 0 to 1. The same seed strikes the same ones.
+    /// Each with this probability, from 0 to 1. The same seed selects the same requests.
     Random {
         /// From 0 to 1.
         probability: f64,
@@ -27,8 +27,8 @@ pub enum FaultSchedule {
 }
 
 impl FaultSchedule {
-    /// Whether it strikes the request of that number.
-    pub(super) fn strikes(self, number: u64) -> bool {
+    /// Returns `true` if the request of this number triggers the rule.
+    pub(super) fn triggers_on(self, number: u64) -> bool {
         match self {
             Self::Always => true,
             Self::Nth(nth) => number == nth,
@@ -38,7 +38,7 @@ impl FaultSchedule {
         }
     }
 
-    /// Whether it strikes none after the request of that number.
+    /// Returns `true` if no request after this one triggers the rule.
     pub(super) fn is_over(self, number: u64) -> bool {
         match self {
             Self::Nth(last) | Self::First(last) => number >= last,
@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn strikes_as_it_says() {
+    fn triggers_on_the_requests_of_the_schedule() {
         let cases: [(FaultSchedule, &[u64]); 6] = [
             (FaultSchedule::Always, &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10]),
             (FaultSchedule::Nth(3), &[3]),
@@ -94,8 +94,8 @@ mod tests {
             (FaultSchedule::Random { probability: 1.0, seed: 7 }, &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10]),
         ];
         for (schedule, expected) in cases {
-            let struck: Vec<u64> = (1..=10).filter(|number| schedule.strikes(*number)).collect();
-            assert_eq!(struck, expected, "{schedule:?}");
+            let times_triggered: Vec<u64> = (1..=10).filter(|number| schedule.triggers_on(*number)).collect();
+            assert_eq!(times_triggered, expected, "{schedule:?}");
         }
     }
 
@@ -111,15 +111,15 @@ mod tests {
 
     #[test]
     fn chance_is_what_was_asked_for_and_repeats_with_its_seed() {
-        let struck = |seed| {
+        let selected = |seed| {
             let schedule = FaultSchedule::Random { probability: 0.25, seed };
-            (1..=10_000).filter(|number| schedule.strikes(*number)).collect::<Vec<u64>>()
+            (1..=10_000).filter(|number| schedule.triggers_on(*number)).collect::<Vec<u64>>()
         };
         for seed in 0..10 {
             // Six standard deviations: 6 * sqrt(10000 * 0.25 * 0.75) = 260.
-            assert!(struck(seed).len().abs_diff(2_500) < 260, "{seed}: {}", struck(seed).len());
-            assert_eq!(struck(seed), struck(seed));
+            assert!(selected(seed).len().abs_diff(2_500) < 260, "{seed}: {}", selected(seed).len());
+            assert_eq!(selected(seed), selected(seed));
         }
-        assert_ne!(struck(1), struck(2));
+        assert_ne!(selected(1), selected(2));
     }
 }

@@ -13,8 +13,8 @@ use crate::credentials::{Credentials, Grant, KeptCredentials};
 use crate::fidelity::Settings;
 use crate::ledger::Happened;
 use crate::model::{Conflict, Kind, Model, Record, Snapshot, StatusUpdate, Stored, StoredSnapshot};
+use crate::persistence::{Memory, RowChange, StoredRow};
 use crate::rate_limit::{RateLimit, RateLimiter};
-use crate::store::{Change, Kept, Memory};
 use crate::webhook::{Event, Hostilities, RetrySchedule};
 
 /// What the ledger calls a change of credentials.
@@ -118,7 +118,7 @@ impl From<io::Error> for Unchanged {
 }
 
 impl Memory for State {
-    fn roll_back(&self, read: &mut dyn FnMut() -> io::Result<Vec<Kept>>) -> io::Result<()> {
+    fn roll_back(&self, read: &mut dyn FnMut() -> io::Result<Vec<StoredRow>>) -> io::Result<()> {
         let mut model = self.model();
         let mut credentials = lock(&self.credentials);
         let (there, kept) = crate::builder::recalled(read()?)?;
@@ -156,7 +156,7 @@ impl State {
                 other => Happened::Changed(other.kind().as_str()),
             });
             if self.store.is_some() {
-                changes.push(Change::record(record));
+                changes.push(RowChange::record(record));
             }
         }
         changes.extend(self.evict_messages(model));
@@ -168,15 +168,15 @@ impl State {
     }
 
     /// Removes the messages that are too many or too large.
-    fn evict_messages(&self, model: &mut Model) -> Vec<Change> {
+    fn evict_messages(&self, model: &mut Model) -> Vec<RowChange> {
         let gone = model.evict_messages(self.bounds);
         self.evicted(gone)
     }
 
     /// Counts messages that were removed, and has them removed from the state file.
-    fn evicted(&self, gone: Vec<String>) -> Vec<Change> {
+    fn evicted(&self, gone: Vec<String>) -> Vec<RowChange> {
         self.evicted_messages.fetch_add(gone.len() as u64, Ordering::Relaxed);
-        gone.into_iter().map(|id| Change::gone(Kind::Message.as_str(), id)).collect()
+        gone.into_iter().map(|id| RowChange::gone(Kind::Message.as_str(), id)).collect()
     }
 
     /// Removes something with all that cannot be without it. Whether it was there.
@@ -184,7 +184,7 @@ impl State {
         let mut model = self.model();
         let gone = model.delete(kind, id);
         let found = !gone.is_empty();
-        self.keep(gone.into_iter().map(|(kind, id)| Change::gone(kind.as_str(), id)).collect());
+        self.keep(gone.into_iter().map(|(kind, id)| RowChange::gone(kind.as_str(), id)).collect());
         if found {
             self.announce(Happened::Changed(kind.as_str()));
         }
@@ -245,7 +245,7 @@ impl State {
         };
         *credentials = with_additional;
         let mut changes = credentials.take_changed();
-        changes.extend(records.iter().cloned().map(Change::record));
+        changes.extend(records.iter().cloned().map(RowChange::record));
         changes.extend(self.evicted(evicted));
         self.keep(changes);
         self.announce(Happened::Changed("state"));
@@ -363,7 +363,7 @@ impl State {
 
     /// Returns an error if nothing can be changed at the moment, because the state file cannot be written.
     pub(crate) fn check_writable(&self) -> io::Result<()> {
-        match self.store.as_ref().and_then(crate::store::Store::failure) {
+        match self.store.as_ref().and_then(crate::persistence::Store::failure) {
             Some(failure) => Err(io::Error::other(failure.to_string())),
             None => Ok(()),
         }
@@ -381,7 +381,7 @@ impl State {
 
     /// How much was to be written to the state file until now.
     pub(super) fn submitted(&self) -> u64 {
-        self.store.as_ref().map_or(0, crate::store::Store::submitted)
+        self.store.as_ref().map_or(0, crate::persistence::Store::submitted)
     }
 
     /// Resolves when what was changed since then is on the disk.
@@ -400,23 +400,23 @@ impl State {
         if all {
             store.replace(self.rows(&model, &credentials));
         } else {
-            let added = added.into_iter().map(Change::record);
+            let added = added.into_iter().map(RowChange::record);
             store.keep(added.chain(self.identity()).chain(changed).collect());
         }
     }
 
     /// All rows of the state file.
-    fn rows(&self, model: &Model, credentials: &Credentials) -> Vec<Change> {
-        model.records().map(Change::record).chain(self.identity()).chain(credentials.rows()).collect()
+    fn rows(&self, model: &Model, credentials: &Credentials) -> Vec<RowChange> {
+        model.records().map(RowChange::record).chain(self.identity()).chain(credentials.rows()).collect()
     }
 
     /// What there is of the sandbox itself.
-    fn identity(&self) -> impl Iterator<Item = Change> {
+    fn identity(&self) -> impl Iterator<Item = RowChange> {
         let identity = self.beginning.identity.iter();
-        identity.map(|(id, value)| Change::json(("setting", (*id).to_owned()), Some(value.clone())))
+        identity.map(|(id, value)| RowChange::json(("setting", (*id).to_owned()), Some(value.clone())))
     }
 
-    fn keep(&self, changes: Vec<Change>) {
+    fn keep(&self, changes: Vec<RowChange>) {
         if let Some(store) = &self.store
             && !changes.is_empty()
         {

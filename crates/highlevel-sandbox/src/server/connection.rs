@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 
 use super::traffic::{Connection, FREE_BYTES, Phase, Reservation, Watched};
 use super::{State, lock, respond};
-use crate::fault::{self, Base, Ending, LONGEST_WAIT, Script, Strike};
+use crate::fault::{self, Base, Ending, LONGEST_WAIT, Script, TriggeredFault};
 
 /// The longest head of a request, in bytes.
 const MAX_HEAD: usize = 16 * 1024;
@@ -24,7 +24,7 @@ pub(crate) const CONNECTIONS: usize = 10_000;
 const FAREWELL: Duration = Duration::from_secs(5);
 
 /// Where the answer to a request is left that a fault does not leave to HTTP.
-pub(super) type Interruption = Arc<Mutex<Option<(Script, Strike, Option<Reservation>)>>>;
+pub(super) type Interruption = Arc<Mutex<Option<(Script, TriggeredFault, Option<Reservation>)>>>;
 
 /// Why hyper is told to stop.
 #[derive(Debug)]
@@ -56,18 +56,18 @@ async fn converse(stream: TcpStream, connection: Arc<Connection>, state: Arc<Sta
         return;
     }
     let stream = Watched::new(stream, Arc::clone(&connection), state.write_timeout);
-    if let Some(mut strike) = state.faults.on_connection() {
+    if let Some(mut triggered) = state.faults.on_connection() {
         // No request will tell of it.
         state.changed("faults");
-        let in_force = strike.wait(strike.fault.latency()).await;
+        let in_force = triggered.wait(triggered.fault.latency()).await;
         // Latency alone is over now.
-        if in_force && !strike.fault.only_waits() {
+        if in_force && !triggered.fault.only_waits() {
             connection.enter(Phase::Sandbox);
-            let _reservation = reserve(&connection, &strike).await;
+            let _reservation = reserve(&connection, &triggered).await;
             let mut answer = unavailable();
-            fault::edit(&strike.fault, &mut answer, "");
-            let script = fault::script(&strike.fault, &answer);
-            return perform(stream, script, strike).await;
+            fault::edit(&triggered.fault, &mut answer, "");
+            let script = fault::script(&triggered.fault, &answer);
+            return perform(stream, script, triggered).await;
         }
     }
 
@@ -92,8 +92,8 @@ async fn converse(stream: TcpStream, connection: Arc<Connection>, state: Arc<Sta
     };
     let interruption = lock(&interruption).take();
     match (result, interruption) {
-        (Err(_), Some((script, strike, _reservation))) => {
-            perform(connection.into_parts().io.into_inner(), script, strike).await;
+        (Err(_), Some((script, triggered, _reservation))) => {
+            perform(connection.into_parts().io.into_inner(), script, triggered).await;
         }
         (Err(error), None) => tracing::debug!(%error, "a connection broke"),
         (Ok(()), _) => {}
@@ -101,8 +101,8 @@ async fn converse(stream: TcpStream, connection: Arc<Connection>, state: Arc<Sta
 }
 
 /// Waits until the bytes that a fault makes up may be on their way.
-pub(super) async fn reserve(connection: &Connection, strike: &Strike) -> Option<Reservation> {
-    let bytes = strike.fault.made_up_bytes();
+pub(super) async fn reserve(connection: &Connection, triggered: &TriggeredFault) -> Option<Reservation> {
+    let bytes = triggered.fault.made_up_bytes();
     if bytes > FREE_BYTES { Some(connection.reserve(bytes).await) } else { None }
 }
 
@@ -112,17 +112,17 @@ pub(super) fn unavailable() -> Base {
 }
 
 /// Writes what a fault lets through, and ends the connection in its way.
-async fn perform(mut stream: Watched, script: Script, mut strike: Strike) {
+async fn perform(mut stream: Watched, script: Script, mut triggered: TriggeredFault) {
     let (size, interval) = script.pace.unwrap_or((usize::MAX, Duration::ZERO));
     for (index, bytes) in script.bytes.chunks(size).enumerate() {
-        if index > 0 && !strike.wait(interval).await {
+        if index > 0 && !triggered.wait(interval).await {
             return close(stream).await;
         }
         stream.enter(Phase::Flushing);
         let written = tokio::select! {
             written = stream.write_all(bytes) => written.is_ok(),
             // The client does not read.
-            _ = strike.wait(LONGEST_WAIT) => false,
+            _ = triggered.wait(LONGEST_WAIT) => false,
         };
         if !written {
             return;
@@ -138,7 +138,7 @@ async fn perform(mut stream: Watched, script: Script, mut strike: Strike) {
         }
         Ending::Silence => {
             tokio::select! {
-                _ = strike.wait(LONGEST_WAIT) => {}
+                _ = triggered.wait(LONGEST_WAIT) => {}
                 () = left(&mut stream) => {}
             }
             close(stream).await;

@@ -11,20 +11,20 @@ use super::body::{LONGEST, Received};
 use super::state::Moment;
 use super::{Call, State, lock};
 use crate::api;
-use crate::fault::{self, Base, FaultStage, Strike};
+use crate::fault::{self, Base, FaultStage, TriggeredFault};
 use crate::ledger::RecordedRequest;
 use crate::oauth::{self, Reply};
 
 impl State {
     /// The fault that happens to a request of OAuth, if one does. A request without valid credentials triggers none and
     /// counts for no rule, for any client can send it.
-    pub(super) fn strike_oauth(&self, call: Call<'_>, moment: &Moment) -> Option<Strike> {
-        self.faults.on_request(|strike| {
+    pub(super) fn trigger_oauth_fault(&self, call: Call<'_>, moment: &Moment) -> Option<TriggeredFault> {
+        self.faults.on_request(|check| {
             if !oauth::is_authenticated(self, call, moment.now) {
                 return;
             }
             let grant = api::authenticate(call.headers, &lock(&self.credentials), moment.now).ok();
-            strike(&fault::Request {
+            check(&fault::Request {
                 operation: None,
                 method: call.method,
                 path: call.path(),
@@ -39,13 +39,13 @@ impl State {
         call: Call<'_>,
         received: &Received,
         moment: &Moment,
-        strike: Option<&Strike>,
+        triggered: Option<&TriggeredFault>,
     ) -> (Base, RecordedRequest) {
         let began = Instant::now();
-        let authenticated = strike.is_some() || oauth::is_authenticated(self, call, moment.now);
+        let authenticated = triggered.is_some() || oauth::is_authenticated(self, call, moment.now);
         let trace_id = &moment.fresh.trace_id;
         let reply = match received {
-            _ if strike.is_some_and(|strike| strike.stage != FaultStage::After) => {
+            _ if triggered.is_some_and(|triggered| triggered.stage != FaultStage::After) => {
                 oauth::plain(StatusCode::SERVICE_UNAVAILABLE, "service unavailable")
             }
             Received::TooLarge(_) => oauth::plain(
@@ -61,11 +61,11 @@ impl State {
             },
         };
         let Reply { status, headers, body, recorded } = reply;
-        let is_replaced = strike.is_some_and(|strike| strike.fault.made_up_bytes() > 0);
+        let is_replaced = triggered.is_some_and(|triggered| triggered.fault.made_up_bytes() > 0);
         let base = |body: String| {
             let mut base = Base { status, headers: headers.clone(), body: Bytes::from(body) };
-            if let Some(strike) = strike {
-                fault::edit(&strike.fault, &mut base, trace_id);
+            if let Some(triggered) = triggered {
+                fault::edit(&triggered.fault, &mut base, trace_id);
             }
             base
         };
@@ -80,12 +80,12 @@ impl State {
             path: call.target.to_owned(),
             headers: super::redacted(call.headers),
             body: oauth::redacted_form(content_type, call.body),
-            broken: strike.is_some_and(|strike| strike.fault.breaks()),
+            broken: triggered.is_some_and(|triggered| triggered.fault.breaks()),
             status: base_of_answer.status.as_u16(),
             answer_headers: oauth::redacted_headers(super::redacted(&base_of_answer.headers)),
             answer: super::state::beginning(&recorded),
             authenticated,
-            fault: strike.map(|strike| strike.fault.name().to_owned()),
+            fault: triggered.map(|triggered| triggered.fault.name().to_owned()),
             duration: began.elapsed(),
             ..RecordedRequest::default()
         };

@@ -22,14 +22,14 @@ use crate::admin::Problem;
 use crate::api::{self, Answer, Call, Fresh, Operation, Refusal, Remarks, Rulebook};
 use crate::clock::Clock;
 use crate::credentials::{Credentials, Grant};
-use crate::fault::{self, Base, FaultBook, FaultStage, Strike};
+use crate::fault::{self, Base, FaultRegistry, FaultStage, TriggeredFault};
 use crate::fidelity::Settings;
 use crate::identifiers::Identifiers;
 use crate::ledger::{Happened, Ledger, RecordedRequest};
 use crate::model::{Bounds, Conversation, Message, Model, Record};
+use crate::persistence::Store;
 use crate::rate_limit::{Account, RateLimiter, Verdict};
 use crate::spec::Spec;
-use crate::store::Store;
 use crate::webhook::{self, Outbox, Targets};
 
 /// How much of an answer the ledger keeps, in bytes. Only a fault makes longer ones.
@@ -59,7 +59,7 @@ pub(crate) struct State {
     pub(crate) delayed_events: Arc<Semaphore>,
     /// A permit to read a snapshot.
     pub(crate) snapshots: Semaphore,
-    pub(crate) faults: FaultBook,
+    pub(crate) faults: FaultRegistry,
     /// Who may use the sandbox, and from where.
     pub(crate) access: Access,
     /// Where webhooks may be delivered.
@@ -125,7 +125,7 @@ impl State {
         call: Call<'_>,
         received: &Received,
         moment: &Moment,
-        strike: Option<&Strike>,
+        triggered: Option<&TriggeredFault>,
     ) -> (Base, RecordedRequest) {
         let began = Instant::now();
         let caller = api::authenticate(call.headers, &lock(&self.credentials), moment.now);
@@ -133,7 +133,7 @@ impl State {
         let trace_id = &moment.fresh.trace_id;
         let answer = match (&verdict.spent, received) {
             (Some(spent), _) => Refusal::too_many_requests(spent).answer(trace_id),
-            _ if strike.is_some_and(|strike| strike.stage != FaultStage::After) => {
+            _ if triggered.is_some_and(|triggered| triggered.stage != FaultStage::After) => {
                 Refusal::unavailable().answer(trace_id)
             }
             (None, Received::TooLarge(_)) => Refusal::too_large(LONGEST).answer(trace_id),
@@ -148,8 +148,8 @@ impl State {
         if base.body.is_empty() {
             base.headers.remove(CONTENT_TYPE);
         }
-        if let Some(strike) = strike {
-            fault::edit(&strike.fault, &mut base, trace_id);
+        if let Some(triggered) = triggered {
+            fault::edit(&triggered.fault, &mut base, trace_id);
         }
         let authenticated = caller.is_ok();
         let location = caller.ok().map(|grant| grant.account.location_id.clone());
@@ -183,8 +183,8 @@ impl State {
             quirk,
             location_id: location,
             authenticated,
-            fault: strike.map(|strike| strike.fault.name().to_owned()),
-            broken: strike.is_some_and(|strike| strike.fault.breaks()),
+            fault: triggered.map(|triggered| triggered.fault.name().to_owned()),
+            broken: triggered.is_some_and(|triggered| triggered.fault.breaks()),
             status: base.status.as_u16(),
             answer_headers: super::redacted(&base.headers),
             answer: beginning(&base.body),
@@ -216,12 +216,12 @@ impl State {
 
     /// The fault that happens to a request to the API, if one does. A request without a valid token triggers none and
     /// counts for no rule, for any client can send it.
-    pub(super) fn strike(&self, call: Call<'_>, moment: &Moment) -> Option<Strike> {
-        self.faults.on_request(|strike| {
+    pub(super) fn trigger_fault(&self, call: Call<'_>, moment: &Moment) -> Option<TriggeredFault> {
+        self.faults.on_request(|check| {
             let credentials = lock(&self.credentials);
             let Ok(grant) = api::authenticate(call.headers, &credentials, moment.now) else { return };
             drop(credentials);
-            strike(&fault::Request {
+            check(&fault::Request {
                 operation: Operation::of(call.method, call.path()).map(Operation::id),
                 method: call.method,
                 path: call.path(),

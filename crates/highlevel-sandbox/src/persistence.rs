@@ -28,7 +28,7 @@ const RETRY: Duration = Duration::from_secs(1);
 
 /// A row that was in the file.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Kept {
+pub(crate) struct StoredRow {
     pub(crate) kind: String,
     pub(crate) id: String,
     pub(crate) json: Vec<u8>,
@@ -46,7 +46,7 @@ pub(crate) struct ReadLimits {
 
 /// A row that is to be written, or, without content, deleted.
 #[derive(Debug)]
-pub(crate) struct Change {
+pub(crate) struct RowChange {
     kind: &'static str,
     id: String,
     content: Option<Content>,
@@ -61,7 +61,7 @@ enum Content {
     Json(Value),
 }
 
-impl Change {
+impl RowChange {
     pub(crate) fn record(record: Record) -> Self {
         let (kind, id) = (record.kind().as_str(), record.id().to_owned());
         Self { kind, id, content: Some(Content::Record(record)), is_new: false }
@@ -92,7 +92,7 @@ pub(crate) trait Memory: Send + Sync {
     /// # Errors
     ///
     /// Returns the error of `read`. Then nothing was changed.
-    fn roll_back(&self, read: &mut dyn FnMut() -> io::Result<Vec<Kept>>) -> io::Result<()>;
+    fn roll_back(&self, read: &mut dyn FnMut() -> io::Result<Vec<StoredRow>>) -> io::Result<()>;
 }
 
 /// What happens when a change is on the disk, for example that a webhook is sent.
@@ -152,7 +152,7 @@ struct Job {
     number: u64,
     /// Whether all that was kept before is forgotten first.
     clear: bool,
-    changes: Vec<Change>,
+    changes: Vec<RowChange>,
 }
 
 /// How much was written since the start.
@@ -213,7 +213,7 @@ impl Store {
     /// # Errors
     ///
     /// Another sandbox has it open, it is not a state file, it is damaged, or the operating system says no.
-    pub(crate) fn open(path: &Path, limits: ReadLimits) -> io::Result<(Self, Vec<Kept>, usize)> {
+    pub(crate) fn open(path: &Path, limits: ReadLimits) -> io::Result<(Self, Vec<StoredRow>, usize)> {
         let (file, kept, unread) = StateFile::open(path, limits)?;
         let (sender, jobs) = mpsc::channel();
         let (report, progress) = watch::channel(Progress::default());
@@ -257,16 +257,16 @@ impl Store {
     }
 
     /// Has changes written, all together or not at all. They are on the disk when [`settled`](Self::settled) resolves.
-    pub(crate) fn keep(&self, changes: Vec<Change>) {
+    pub(crate) fn keep(&self, changes: Vec<RowChange>) {
         self.submit(false, changes);
     }
 
     /// Has everything forgotten, and this kept instead.
-    pub(crate) fn replace(&self, changes: Vec<Change>) {
+    pub(crate) fn replace(&self, changes: Vec<RowChange>) {
         self.submit(true, changes);
     }
 
-    fn submit(&self, clear: bool, changes: Vec<Change>) {
+    fn submit(&self, clear: bool, changes: Vec<RowChange>) {
         let mut sender = lock(&self.changes);
         sender.1 += 1;
         let job = Job { number: sender.1, clear, changes };
@@ -441,7 +441,7 @@ impl Batch {
             self.clear = true;
             self.changes.clear();
         }
-        for Change { kind, id, content, .. } in job.changes {
+        for RowChange { kind, id, content, .. } in job.changes {
             let place = self.places;
             self.places += 1;
             let slot = self.changes.entry((kind, id)).or_insert((place, None, false));
@@ -454,10 +454,10 @@ impl Batch {
         }
     }
 
-    fn into_changes(self) -> impl Iterator<Item = Change> {
+    fn into_changes(self) -> impl Iterator<Item = RowChange> {
         let mut changes: Vec<_> = self.changes.into_iter().collect();
         changes.sort_by_key(|(_, (place, ..))| *place);
-        changes.into_iter().map(|((kind, id), (_, content, is_new))| Change { kind, id, content, is_new })
+        changes.into_iter().map(|((kind, id), (_, content, is_new))| RowChange { kind, id, content, is_new })
     }
 }
 
@@ -467,14 +467,15 @@ mod tests {
 
     use super::*;
 
-    fn change(kind: &'static str, id: &str, value: Option<Value>) -> Change {
-        Change::json((kind, id.to_owned()), value)
+    fn change(kind: &'static str, id: &str, value: Option<Value>) -> RowChange {
+        RowChange::json((kind, id.to_owned()), value)
     }
 
     fn open_within(path: &Path, rows: usize, bytes: usize) -> (Store, Vec<(String, Value)>) {
         let (store, kept, _) = Store::open(path, ReadLimits { kind: "m", rows, bytes }).unwrap();
-        let shown =
-            |kept: Kept| (format!("{}/{}", kept.kind, kept.id), serde_json::from_slice(&kept.json).unwrap());
+        let shown = |kept: StoredRow| {
+            (format!("{}/{}", kept.kind, kept.id), serde_json::from_slice(&kept.json).unwrap())
+        };
         (store, kept.into_iter().map(shown).collect())
     }
 

@@ -9,7 +9,7 @@ use std::thread;
 use redb::{Database, DatabaseError, ReadableDatabase, ReadableTable, StorageError, TableDefinition};
 
 use super::opening::{self, OpenError, Opened, Overlay};
-use super::{Change, Kept, ReadLimits};
+use super::{ReadLimits, RowChange, StoredRow};
 
 /// Kind and id, to the number of the first writing, and JSON.
 const THINGS: TableDefinition<'_, (&str, &str), (u64, &[u8])> = TableDefinition::new("things");
@@ -45,12 +45,12 @@ pub(super) struct StateFile {
 }
 
 impl StateFile {
-    pub(super) fn open(path: &Path, limits: ReadLimits) -> io::Result<(Self, Vec<Kept>, usize)> {
+    pub(super) fn open(path: &Path, limits: ReadLimits) -> io::Result<(Self, Vec<StoredRow>, usize)> {
         open(path, limits).map_err(|fault| fault.words(path))
     }
 
     /// Opens the database again after an error, and returns what is in it.
-    pub(super) fn reopen(&mut self) -> io::Result<Vec<Kept>> {
+    pub(super) fn reopen(&mut self) -> io::Result<Vec<StoredRow>> {
         // The lock goes with the database, and comes back with it.
         self.database = None;
         if !opening::is_at(&self.file, &self.path) {
@@ -71,7 +71,7 @@ impl StateFile {
     pub(super) fn write(
         &mut self,
         clear: bool,
-        changes: impl Iterator<Item = Change>,
+        changes: impl Iterator<Item = RowChange>,
     ) -> io::Result<(u64, u64)> {
         // What is written to a file without a name is lost with the process.
         if !opening::is_at(&self.file, &self.path) {
@@ -81,7 +81,7 @@ impl StateFile {
             .unwrap_or_else(|_| Err(io::Error::other("the database in it is damaged")))
     }
 
-    fn commit(&mut self, clear: bool, changes: impl Iterator<Item = Change>) -> io::Result<(u64, u64)> {
+    fn commit(&mut self, clear: bool, changes: impl Iterator<Item = RowChange>) -> io::Result<(u64, u64)> {
         let (mut rows, mut bytes) = (0, 0);
         let Some(database) = &self.database else { return Err(io::Error::other("the database is closed")) };
         // Its durability is `Immediate` unless it is set otherwise.
@@ -91,7 +91,7 @@ impl StateFile {
             if clear {
                 things.retain(|_, _| false).map_err(io::Error::other)?;
             }
-            for Change { kind, id, content, is_new } in changes {
+            for RowChange { kind, id, content, is_new } in changes {
                 let key = (kind, id.as_str());
                 rows += 1;
                 if is_new || content.is_none() {
@@ -133,14 +133,14 @@ enum Fault {
 
 /// What a database has in it.
 struct Rows {
-    kept: Vec<Kept>,
+    kept: Vec<StoredRow>,
     /// How many rows are beyond the limits.
     unread: usize,
     next: u64,
     is_former: bool,
 }
 
-fn open(path: &Path, limits: ReadLimits) -> Result<(StateFile, Vec<Kept>, usize), Fault> {
+fn open(path: &Path, limits: ReadLimits) -> Result<(StateFile, Vec<StoredRow>, usize), Fault> {
     let (database, file, rows) = match opening::open(path, initialise)? {
         Opened::New(database, file) => {
             (database, file, Rows { kept: Vec::new(), unread: 0, next: 0, is_former: false })
@@ -249,7 +249,7 @@ fn rows(database: &Database, limits: ReadLimits) -> Result<Rows, Fault> {
     for (_, kind, id, _) in read {
         let json = things.get((kind.as_str(), id.as_str())).map_err(damaged)?;
         let json = json.map(|value| value.value().1.to_vec()).unwrap_or_default();
-        kept.push(Kept { kind, id, json });
+        kept.push(StoredRow { kind, id, json });
     }
     drop((things, transaction));
     Ok(Rows { kept, unread, next, is_former })

@@ -14,7 +14,7 @@ const MAX_RULE_BYTES: usize = 4 * 1024 * 1024;
 
 /// The rules that are in force, in the order in which they were added.
 #[derive(Debug, Default)]
-pub(crate) struct FaultBook {
+pub(crate) struct FaultRegistry {
     rules: Mutex<Rules>,
 }
 
@@ -27,8 +27,8 @@ struct Rules {
 #[derive(Debug)]
 struct Armed {
     status: ActiveFault,
-    /// How many times it struck, pauses of a sequence included.
-    struck: u64,
+    /// Times that the rule was triggered, including pauses of a sequence.
+    times_triggered: u64,
     /// Its end is the sign for everybody who waits because of this rule.
     in_force: watch::Sender<()>,
 }
@@ -45,7 +45,7 @@ pub struct ActiveFault {
     pub seen: u64,
     /// On how many of them something went wrong because of it.
     pub hits: u64,
-    /// Whether it never strikes again.
+    /// Whether no further request triggers it.
     pub spent: bool,
 }
 
@@ -61,13 +61,13 @@ pub(crate) struct Request<'a> {
 
 /// A fault that happens now.
 #[derive(Clone, Debug)]
-pub(crate) struct Strike {
+pub(crate) struct TriggeredFault {
     pub(crate) stage: FaultStage,
     pub(crate) fault: Fault,
     in_force: watch::Receiver<()>,
 }
 
-impl FaultBook {
+impl FaultRegistry {
     /// Adds a rule after all others, or says why it makes no sense. `operations` are those that there are.
     pub(crate) fn add(&self, rule: FaultRule, operations: &[&str]) -> Result<ActiveFault, String> {
         if let Some(problem) = rule.problem(operations) {
@@ -84,7 +84,11 @@ impl FaultBook {
         rules.added += 1;
         let spent = rule.is_spent(0, 0);
         let status = ActiveFault { id: rules.added, rule, seen: 0, hits: 0, spent };
-        rules.rules.push(Armed { status: status.clone(), struck: 0, in_force: watch::Sender::new(()) });
+        rules.rules.push(Armed {
+            status: status.clone(),
+            times_triggered: 0,
+            in_force: watch::Sender::new(()),
+        });
         Ok(status)
     }
 
@@ -107,42 +111,46 @@ impl FaultBook {
     }
 
     /// What happens on a connection that was opened just now.
-    pub(crate) fn on_connection(&self) -> Option<Strike> {
-        self.strike(FaultRule::is_of_connections)
+    pub(crate) fn on_connection(&self) -> Option<TriggeredFault> {
+        self.trigger(FaultRule::is_of_connections)
     }
 
     /// What happens to a request. `describe` is called only if there are rules.
-    pub(crate) fn on_request(&self, describe: impl FnOnce(&mut dyn FnMut(&Request<'_>))) -> Option<Strike> {
+    pub(crate) fn on_request(
+        &self,
+        describe: impl FnOnce(&mut dyn FnMut(&Request<'_>)),
+    ) -> Option<TriggeredFault> {
         if self.lock().rules.is_empty() {
             return None;
         }
-        let mut strike = None;
-        describe(&mut |request| strike = self.strike(|rule| rule.covers(request)));
-        strike
+        let mut triggered = None;
+        describe(&mut |request| triggered = self.trigger(|rule| rule.covers(request)));
+        triggered
     }
 
-    /// Each rule counts what it is about, and the first one that strikes decides.
-    fn strike(&self, covers: impl Fn(&FaultRule) -> bool) -> Option<Strike> {
-        let mut strike = None;
-        for Armed { status, struck, in_force } in &mut self.lock().rules {
+    /// Counts the request for each rule that covers it. The first rule that is triggered decides.
+    fn trigger(&self, covers: impl Fn(&FaultRule) -> bool) -> Option<TriggeredFault> {
+        let mut triggered = None;
+        for Armed { status, times_triggered, in_force } in &mut self.lock().rules {
             if !covers(&status.rule) {
                 continue;
             }
             status.seen += 1;
-            if strike.is_some() || !status.rule.strikes(status.seen) {
-                status.spent = status.rule.is_spent(status.seen, *struck);
+            if triggered.is_some() || !status.rule.triggers_on(status.seen) {
+                status.spent = status.rule.is_spent(status.seen, *times_triggered);
                 continue;
             }
-            let fault = status.rule.nth_fault(*struck).filter(|fault| **fault != Fault::NONE).cloned();
-            *struck += 1;
-            status.spent = status.rule.is_spent(status.seen, *struck);
+            let fault =
+                status.rule.nth_fault(*times_triggered).filter(|fault| **fault != Fault::NONE).cloned();
+            *times_triggered += 1;
+            status.spent = status.rule.is_spent(status.seen, *times_triggered);
             if let Some(fault) = fault {
                 status.hits += 1;
                 let stage = status.rule.stage_of(&fault);
-                strike = Some(Strike { stage, fault, in_force: in_force.subscribe() });
+                triggered = Some(TriggeredFault { stage, fault, in_force: in_force.subscribe() });
             }
         }
-        strike
+        triggered
     }
 
     fn lock(&self) -> MutexGuard<'_, Rules> {
@@ -150,7 +158,7 @@ impl FaultBook {
     }
 }
 
-impl Strike {
+impl TriggeredFault {
     /// Waits, by the machine's clock, no longer than the rule is in force. Whether it still is.
     pub(crate) async fn wait(&mut self, duration: Duration) -> bool {
         if duration.is_zero() {
@@ -169,53 +177,53 @@ mod tests {
     use super::*;
     use crate::fault::FaultSchedule;
 
-    fn names(book: &FaultBook, requests: usize) -> Vec<String> {
+    fn names(registry: &FaultRegistry, requests: usize) -> Vec<String> {
         let request = Request { operation: None, method: "GET", path: "/", location: None };
-        let next = || book.on_request(|strike| strike(&request));
-        let name = |strike: Strike| strike.fault.name().to_owned();
+        let next = || registry.on_request(|check| check(&request));
+        let name = |triggered: TriggeredFault| triggered.fault.name().to_owned();
         (0..requests).map(|_| next().map_or_else(|| "-".to_owned(), name)).collect()
     }
 
-    fn counts(book: &FaultBook) -> Vec<(u64, u64, u64)> {
-        book.list().iter().map(|active| (active.id, active.seen, active.hits)).collect()
+    fn counts(registry: &FaultRegistry) -> Vec<(u64, u64, u64)> {
+        registry.list().iter().map(|active| (active.id, active.seen, active.hits)).collect()
     }
 
     #[test]
-    fn the_first_rule_that_strikes_decides_and_all_count() {
-        let book = FaultBook::default();
-        let add = |rule: FaultRule| book.add(rule, &[]).expect("a rule").id;
+    fn the_first_rule_that_is_triggered_decides_and_all_count() {
+        let registry = FaultRegistry::default();
+        let add = |rule: FaultRule| registry.add(rule, &[]).expect("a rule").id;
         add(FaultRule::new(Fault::CLOSE).schedule(FaultSchedule::EveryNth(2)));
         let second = add(FaultRule::new(Fault::RESET).schedule(FaultSchedule::First(3)));
-        assert_eq!(names(&book, 4), ["reset", "close", "reset", "close"]);
-        assert_eq!(counts(&book), [(1, 4, 2), (2, 4, 2)]);
-        assert!(book.remove(second));
-        assert!(!book.remove(second));
-        assert_eq!(names(&book, 2), ["-", "close"]);
-        book.clear();
-        assert_eq!(names(&book, 2), ["-", "-"]);
-        assert_eq!(book.add(FaultRule::new(Fault::RESET), &[]).expect("a rule").id, 3);
+        assert_eq!(names(&registry, 4), ["reset", "close", "reset", "close"]);
+        assert_eq!(counts(&registry), [(1, 4, 2), (2, 4, 2)]);
+        assert!(registry.remove(second));
+        assert!(!registry.remove(second));
+        assert_eq!(names(&registry, 2), ["-", "close"]);
+        registry.clear();
+        assert_eq!(names(&registry, 2), ["-", "-"]);
+        assert_eq!(registry.add(FaultRule::new(Fault::RESET), &[]).expect("a rule").id, 3);
     }
 
     #[test]
-    fn a_sequence_goes_on_each_time_it_strikes_and_ends() {
-        let book = FaultBook::default();
+    fn a_sequence_advances_each_time_it_is_triggered_and_ends() {
+        let registry = FaultRegistry::default();
         let sequence = FaultRule::sequence([Fault::RESET, Fault::NONE, Fault::CLOSE]);
-        book.add(sequence.schedule(FaultSchedule::EveryNth(2)), &[]).expect("a rule");
-        assert_eq!(names(&book, 9), ["-", "reset", "-", "-", "-", "close", "-", "-", "-"]);
-        assert_eq!(counts(&book), [(1, 9, 2)]);
+        registry.add(sequence.schedule(FaultSchedule::EveryNth(2)), &[]).expect("a rule");
+        assert_eq!(names(&registry, 9), ["-", "reset", "-", "-", "-", "close", "-", "-", "-"]);
+        assert_eq!(counts(&registry), [(1, 9, 2)]);
     }
 
     #[tokio::test(start_paused = true)]
     async fn who_waits_because_of_a_rule_is_woken_when_it_ends() {
-        let book = FaultBook::default();
-        book.add(FaultRule::new(Fault::SILENCE), &[]).expect("a rule");
+        let registry = FaultRegistry::default();
+        registry.add(FaultRule::new(Fault::SILENCE), &[]).expect("a rule");
         let request = Request { operation: None, method: "GET", path: "/", location: None };
-        let mut strike = book.on_request(|strike| strike(&request)).expect("a strike");
-        assert!(strike.wait(Duration::from_secs(5)).await);
+        let mut triggered = registry.on_request(|check| check(&request)).expect("a fault");
+        assert!(triggered.wait(Duration::from_secs(5)).await);
         let began = tokio::time::Instant::now();
-        assert!(strike.wait(Duration::MAX).await);
+        assert!(triggered.wait(Duration::MAX).await);
         assert_eq!(began.elapsed().as_secs(), LONGEST_WAIT.as_secs());
-        book.clear();
-        assert!(!strike.wait(Duration::from_secs(5)).await);
+        registry.clear();
+        assert!(!triggered.wait(Duration::from_secs(5)).await);
     }
 }
