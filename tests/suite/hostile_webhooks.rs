@@ -12,7 +12,7 @@ use highlevel::webhook::axum::{Webhook, WebhookLayer};
 use highlevel::webhook::{Event, PublicKey, Receiver, ReceiverBuilder, RsaPublicKey};
 use highlevel::{Client, Sms};
 use highlevel_sandbox::{
-    Delivery, DeliveryAttempt, DeliveryOutcome, DeliveryState, HostileMode, RetrySchedule, Sandbox,
+    Delivery, DeliveryAttempt, DeliveryOutcome, DeliveryState, RetrySchedule, Sandbox, TamperMode,
 };
 
 /// A hang guard, far longer than any test takes.
@@ -94,7 +94,7 @@ async fn tampered_deliveries_are_rejected_and_their_genuine_retries_are_handled_
     ];
     for (mode, status, words) in table {
         let scene = Scene::new(RetrySchedule::Documented, 0, |_, receiver| receiver.build()).await;
-        scene.sandbox.hostile_next(mode, 1);
+        scene.sandbox.tamper_next(mode, 1);
         scene.send("Hello").await;
         let refused = scene.attempts(1).await.remove(0);
         let (found, text) = response(&refused.attempts[0]);
@@ -122,8 +122,8 @@ async fn tampered_deliveries_are_rejected_and_their_genuine_retries_are_handled_
 #[tokio::test]
 async fn duplicated_and_reordered_deliveries_are_handled_once_each() {
     let scene = Scene::new(RetrySchedule::Documented, 0, |_, receiver| receiver.build()).await;
-    scene.sandbox.hostile_next(HostileMode::Duplicate, 1);
-    scene.sandbox.hostile_next(HostileMode::Reordered, 1);
+    scene.sandbox.tamper_next(TamperMode::Duplicate, 1);
+    scene.sandbox.tamper_next(TamperMode::Reordered, 1);
     for text in ["twice", "late", "early"] {
         scene.send(text).await;
     }
@@ -163,8 +163,8 @@ async fn a_rotated_key_and_the_older_header_are_accepted_if_configured() {
         receiver.key(old).accept_rsa_until(rsa, SystemTime::now() + Duration::from_secs(3600)).build()
     })
     .await;
-    for mode in [HostileMode::OldKey, HostileMode::Rsa] {
-        scene.sandbox.hostile_next(mode, 1);
+    for mode in [TamperMode::OldKey, TamperMode::Rsa] {
+        scene.sandbox.tamper_next(mode, 1);
         scene.send("Hello").await;
     }
     let deliveries = scene.attempts(2).await;

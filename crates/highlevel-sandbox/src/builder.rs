@@ -78,7 +78,7 @@ impl SandboxBuilder {
             settings: Settings::default(),
             signing_key: None,
             retry_schedule: RetrySchedule::default(),
-            webhook_timeout: webhook::courier::ATTEMPT_TIMEOUT,
+            webhook_timeout: webhook::dispatcher::ATTEMPT_TIMEOUT,
             rate_limit: None,
             read_timeout: Duration::from_secs(30),
             write_timeout: Duration::from_secs(30),
@@ -347,7 +347,7 @@ impl SandboxBuilder {
             store.settled().await?;
         }
         let runtime = Runtime::start().await?;
-        runtime.handle().spawn(webhook::courier::run(Arc::clone(&state), self.webhook_timeout, attempts));
+        runtime.handle().spawn(webhook::dispatcher::run(Arc::clone(&state), self.webhook_timeout, attempts));
         let serving = runtime.handle().spawn(serve(listener, Arc::clone(&state)));
         let base_url = base_url.unwrap_or_else(|| format!("http://{address}"));
         Ok(Sandbox::new(address, base_url, webhook_public_key, state, serving, runtime))

@@ -63,6 +63,6 @@ pub use rate_limit::{RateLimit, Window};
 pub use sandbox::{Accepted, DeliveriesTimedOut, Sandbox};
 pub use spec::{Spec, SpecError, Violation};
 pub use webhook::{
-    AttemptCause, CallOutcome, Delivery, DeliveryAttempt, DeliveryOutcome, DeliveryState, HostileMode,
-    Hostilities, Replay, RetrySchedule, SimulatedCall, Trigger, WebhookKey,
+    AttemptCause, CallOutcome, Delivery, DeliveryAttempt, DeliveryOutcome, DeliveryState, Replay,
+    RetrySchedule, SimulatedCall, TamperConfig, TamperMode, Trigger, WebhookKey,
 };

@@ -1,35 +1,35 @@
 //! The events that an app receives: what they say, how they are signed, how often and how wrongly they are delivered.
 //!
-//! `announce`, `trigger` and `simulate` make events and put them into the `outbox`; the `courier` takes them out and
-//! makes the attempts. `schedule`, `hostile`, `lanes` and `store` decide, as functions of values.
+//! `publish`, `trigger` and `simulate` make events and put them into the `outbox`; the `dispatcher` takes them out and
+//! makes the attempts. `schedule`, `tamper`, `queues` and `delivery_store` decide, as functions of values.
 
-mod announce;
-pub(crate) mod courier;
-mod hostile;
+mod delivery_store;
+pub(crate) mod dispatcher;
 mod keyring;
-mod lanes;
 mod outbox;
 mod payload;
+mod publish;
+mod queues;
 mod record;
 mod schedule;
 mod signature;
 mod simulate;
-mod store;
+mod tamper;
 mod targets;
 mod trigger;
 
-pub(crate) use announce::announce;
-pub use hostile::{HostileMode, Hostilities};
+pub(crate) use delivery_store::{DeliveryFilter, Event, MAX_DELIVERY_BYTES, Summary, text as time_text};
 pub use keyring::WebhookKey;
 pub(crate) use keyring::{KeyStanding, Keyring};
 pub use outbox::Replay;
 pub(crate) use outbox::{Outbox, Progress};
+pub(crate) use publish::publish;
 pub use record::{AttemptCause, Delivery, DeliveryAttempt, DeliveryOutcome, DeliveryState};
 pub(crate) use schedule::RetryKind;
 pub use schedule::RetrySchedule;
 pub use simulate::{CallOutcome, SimulatedCall};
 pub(crate) use simulate::{call, inbound, outbound, status};
-pub(crate) use store::{BYTES_KEPT, DeliveryFilter, Event, Summary, text as time_text};
+pub use tamper::{TamperConfig, TamperMode};
 pub(crate) use targets::Targets;
 pub use trigger::Trigger;
 pub(crate) use trigger::{EventExamples, events, trigger};

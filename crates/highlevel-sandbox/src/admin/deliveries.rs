@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::{Content, Input, Output, Problem, Route};
 use crate::server::State;
 use crate::webhook::{
-    Delivery, DeliveryFilter, DeliveryState, HostileMode, Hostilities, Replay, RetryKind, RetrySchedule,
+    Delivery, DeliveryFilter, DeliveryState, Replay, RetryKind, RetrySchedule, TamperConfig, TamperMode,
 };
 
 pub(super) const ROUTES: &[Route] = &[
@@ -31,12 +31,12 @@ pub(super) const ROUTES: &[Route] = &[
     Route {
         method: Method::GET,
         path: "webhooks/hostile",
-        handler: |state, _| Ok(shown(&state.outbox.hostilities())),
+        handler: |state, _| Ok(shown(&state.outbox.tamper_config())),
     },
     Route {
         method: Method::PUT,
         path: "webhooks/hostile",
-        handler: |state, input| set_hostile(state, input),
+        handler: |state, input| set_tampering(state, input),
     },
     Route { method: Method::DELETE, path: "webhooks/hostile", handler: |state, _| Ok(clear_hostile(state)) },
     Route { method: Method::GET, path: "webhooks/keys", handler: |state, _| Ok(keys(state)) },
@@ -87,7 +87,7 @@ fn get(state: &State, input: &Input<'_>) -> Result<Output, Problem> {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Resend {
-    hostile: Option<HostileMode>,
+    hostile: Option<TamperMode>,
 }
 
 fn resend(state: &State, input: &Input<'_>) -> Result<Output, Problem> {
@@ -186,7 +186,7 @@ fn change(state: &State, input: &Input<'_>) -> Result<Output, Problem> {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Hostile {
-    mode: Option<HostileMode>,
+    mode: Option<TamperMode>,
     #[serde(default)]
     next: Vec<Next>,
 }
@@ -194,31 +194,31 @@ struct Hostile {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Next {
-    mode: HostileMode,
+    mode: TamperMode,
     attempts: u32,
 }
 
-fn set_hostile(state: &State, input: &Input<'_>) -> Result<Output, Problem> {
+fn set_tampering(state: &State, input: &Input<'_>) -> Result<Output, Problem> {
     let Hostile { mode, next } = input.json()?;
-    let hostilities = state.change_hostilities(|hostilities| {
-        hostilities.standing = mode;
-        hostilities.next = next.into_iter().map(|next| (next.mode, next.attempts)).collect();
+    let tamper_config = state.change_tamper_config(|tamper_config| {
+        tamper_config.standing = mode;
+        tamper_config.next = next.into_iter().map(|next| (next.mode, next.attempts)).collect();
     });
-    Ok(shown(&hostilities))
+    Ok(shown(&tamper_config))
 }
 
 fn clear_hostile(state: &State) -> Output {
-    state.change_hostilities(|hostilities| *hostilities = Hostilities::default());
+    state.change_tamper_config(|tamper_config| *tamper_config = TamperConfig::default());
     Output::no_content()
 }
 
-fn shown(hostilities: &Hostilities) -> Output {
-    let next = hostilities
+fn shown(tamper_config: &TamperConfig) -> Output {
+    let next = tamper_config
         .next
         .iter()
         .map(|(mode, attempts)| json!({ "mode": mode.as_str(), "attempts": attempts }));
     let mut shown = json!({ "next": next.collect::<Vec<_>>() });
-    if let Some(mode) = hostilities.standing {
+    if let Some(mode) = tamper_config.standing {
         shown["mode"] = json!(mode.as_str());
     }
     Output::ok(shown)

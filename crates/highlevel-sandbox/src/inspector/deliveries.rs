@@ -16,7 +16,7 @@ use super::page::Frame;
 use super::{Answer, Asked, PATH, Route, conversations};
 use crate::admin::Problem;
 use crate::server::State;
-use crate::webhook::{Delivery, HostileMode, Replay, Summary, time_text};
+use crate::webhook::{Delivery, Replay, Summary, TamperMode, time_text};
 use attempt::Attempt;
 use countdown::Next;
 use list::{Badge, Row, Wanted};
@@ -74,7 +74,7 @@ struct Open<'a> {
     /// Whether those are all that there were.
     is_complete: bool,
     payload: Payload<'a>,
-    modes: [HostileMode; 11],
+    modes: [TamperMode; 11],
     /// Where the forms go.
     path: String,
     query: String,
@@ -173,7 +173,7 @@ impl<'a> Open<'a> {
                 .collect(),
             is_complete: delivery.attempts.len() >= usize::try_from(summary.ended).unwrap_or(usize::MAX),
             payload: Payload::new(&delivery.body),
-            modes: HostileMode::ALL,
+            modes: TamperMode::ALL,
             path: format!("{PATH}/deliveries/{}", delivery.id),
             query: frame.filter.query(),
             delivery,

@@ -32,7 +32,7 @@ pub(crate) fn install(
     let registry = &mut credentials.oauth;
     let app = app(registry, client_id)?.clone();
     note_install(registry, &app.client_id, &choice, now, false);
-    announce_install(state, registry, &app, &choice, now);
+    publish_install(state, registry, &app, &choice, now);
     Ok(())
 }
 
@@ -135,7 +135,7 @@ pub(crate) fn note_install(
 }
 
 /// Tells an app of its installs that it has not been told of.
-pub(crate) fn announce_install(
+pub(crate) fn publish_install(
     state: &Arc<State>,
     registry: &mut Registry,
     app: &App,

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::authorize::{self, Answer};
 use super::form::Form;
 use super::grant::{self, Decision};
-use super::install::{announce_install, fresh, note_install};
+use super::install::{fresh, note_install, publish_install};
 use super::page::{self, Page};
 use super::registry::Spent;
 use super::requests::Outcome;
@@ -134,7 +134,7 @@ fn choose_location(state: &Arc<State>, query: &Form, now: DateTime<Utc>, may_cho
             if registry.settings().install_events == InstallEvents::OnAuthorization
                 && let Some(app) = registry.app(&code.client_id).cloned()
             {
-                announce_install(state, registry, &app, &code.choice, now);
+                publish_install(state, registry, &app, &code.choice, now);
             }
             registry.put_code(text, code, now);
             let headers =
@@ -156,7 +156,7 @@ fn token(state: &Arc<State>, call: Call<'_>, now: DateTime<Utc>, trace_id: &str)
         let exchanged = matches!(change.spent, Spent::Code(_));
         registry.apply(change, now);
         if exchanged && let Some(app) = registry.app(&subject.client_id).cloned() {
-            announce_install(state, registry, &app, &subject.choice, now);
+            publish_install(state, registry, &app, &subject.choice, now);
         }
     }
     match answer {

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::{DeliveriesTimedOut, Sandbox};
 use crate::model::{Message, StatusUpdate};
 use crate::webhook::{
-    self, Delivery, HostileMode, Hostilities, Replay, RetrySchedule, SimulatedCall, Trigger, WebhookKey,
+    self, Delivery, Replay, RetrySchedule, SimulatedCall, TamperConfig, TamperMode, Trigger, WebhookKey,
 };
 
 impl Sandbox {
@@ -101,7 +101,7 @@ impl Sandbox {
     /// # Errors
     ///
     /// As [`resend`](Self::resend).
-    pub fn resend_hostile(&self, delivery: u64, mode: HostileMode) -> io::Result<()> {
+    pub fn resend_tampered(&self, delivery: u64, mode: TamperMode) -> io::Result<()> {
         self.state.resend(delivery, Some(mode)).map(drop)
     }
 
@@ -116,18 +116,18 @@ impl Sandbox {
 
     /// Makes every attempt wrong in this way until it is switched off with `None`, replays aside. Retries are attempts
     /// as well.
-    pub fn set_hostile_mode(&self, mode: Option<HostileMode>) {
-        self.state.change_hostilities(|hostilities| hostilities.standing = mode);
+    pub fn set_tamper_mode(&self, mode: Option<TamperMode>) {
+        self.state.change_tamper_config(|tamper_config| tamper_config.standing = mode);
     }
 
     /// Makes the next attempts wrong in this way, after those that were to be wrong already.
-    pub fn hostile_next(&self, mode: HostileMode, attempts: u32) {
-        self.state.change_hostilities(|hostilities| hostilities.next.push_back((mode, attempts)));
+    pub fn tamper_next(&self, mode: TamperMode, attempts: u32) {
+        self.state.change_tamper_config(|tamper_config| tamper_config.next.push_back((mode, attempts)));
     }
 
     /// The hostile modes that are switched on.
-    pub fn hostilities(&self) -> Hostilities {
-        self.state.outbox.hostilities()
+    pub fn tamper_config(&self) -> TamperConfig {
+        self.state.outbox.tamper_config()
     }
 
     /// The public keys: the retired ones, oldest first, the current one, and the RSA test key.
@@ -135,7 +135,7 @@ impl Sandbox {
         self.state.outbox.keys()
     }
 
-    /// Signs with a new key from now on, and answers its public half. [`HostileMode::OldKey`] signs with the one before.
+    /// Signs with a new key from now on, and answers its public half. [`TamperMode::OldKey`] signs with the one before.
     ///
     /// # Errors
     ///

@@ -15,7 +15,7 @@ use crate::ledger::Happened;
 use crate::model::{Conflict, Kind, Model, Record, Snapshot, StatusUpdate, Stored, StoredSnapshot};
 use crate::persistence::{Memory, RowChange, StoredRow};
 use crate::rate_limit::{RateLimit, RateLimiter};
-use crate::webhook::{Event, Hostilities, RetrySchedule};
+use crate::webhook::{Event, RetrySchedule, TamperConfig};
 
 /// What the ledger calls a change of credentials.
 const CREDENTIALS: &str = "credentials";
@@ -304,7 +304,7 @@ impl State {
         self.outbox.reset_keys();
         self.outbox.set_url(self.beginning.webhook_url.clone());
         self.outbox.set_retries(self.beginning.retry_schedule.clone());
-        self.outbox.change_hostilities(|hostilities| *hostilities = Hostilities::default());
+        self.outbox.change_tamper_config(|tamper_config| *tamper_config = TamperConfig::default());
         self.faults.clear();
         self.ledger.clear();
         self.ledger.record(Happened::Changed("state"));

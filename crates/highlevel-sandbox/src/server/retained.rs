@@ -96,7 +96,7 @@ impl State {
         retained.ledger = part(in_ledger.own, ledger::MAX_BYTES);
         retained.unauthenticated = part(in_ledger.unauthenticated, ledger::MAX_UNAUTHENTICATED_BYTES);
         let (count, bytes, dropped) = self.outbox.retained();
-        retained.deliveries = Part { count, bytes, max_bytes: webhook::BYTES_KEPT, dropped };
+        retained.deliveries = Part { count, bytes, max_bytes: webhook::MAX_DELIVERY_BYTES, dropped };
         retained.traffic = self.traffic.usage();
         *lock(&self.retained) = retained;
         retained

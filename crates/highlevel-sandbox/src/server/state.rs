@@ -307,7 +307,7 @@ impl State {
                 return Refusal::not_stored(&conflict).answer(&moment.fresh.trace_id);
             }
             // Under the lock, so that events leave in the order in which messages were stored.
-            webhook::announce(self, &model, &message, moment.now);
+            webhook::publish(self, &model, &message, moment.now);
         }
         if let Some(message) = answer.changed.take()
             && let Err(conflict) = self.put(&mut model, [Record::from(message)])

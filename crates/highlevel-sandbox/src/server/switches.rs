@@ -17,7 +17,7 @@ use crate::builder::parse_webhook_url;
 use crate::clock::Clock;
 use crate::fidelity::Settings;
 use crate::rate_limit::{Account, RateLimit, RateLimiter};
-use crate::webhook::{Delivery, HostileMode, Hostilities, Replay, RetrySchedule};
+use crate::webhook::{Delivery, Replay, RetrySchedule, TamperConfig, TamperMode};
 
 /// The years that the clock can be in: ids and limits count from the first, and RFC 3339 has none after the last.
 const YEARS: RangeInclusive<i32> = 1970..=9999;
@@ -140,14 +140,14 @@ impl State {
     }
 
     /// Switches hostile modes, and answers those that are on then.
-    pub(crate) fn change_hostilities(&self, change: impl FnOnce(&mut Hostilities)) -> Hostilities {
-        let hostilities = self.outbox.change_hostilities(change);
+    pub(crate) fn change_tamper_config(&self, change: impl FnOnce(&mut TamperConfig)) -> TamperConfig {
+        let tamper_config = self.outbox.change_tamper_config(change);
         self.changed("webhooks");
-        hostilities
+        tamper_config
     }
 
     /// Delivers an event once more, and answers the delivery as it was then.
-    pub(crate) fn resend(&self, delivery: u64, mode: Option<HostileMode>) -> io::Result<Delivery> {
+    pub(crate) fn resend(&self, delivery: u64, mode: Option<TamperMode>) -> io::Result<Delivery> {
         let delivery = self.outbox.resend(delivery, mode)?;
         self.changed("deliveries");
         Ok(delivery)

@@ -26,7 +26,7 @@ pub(crate) struct Key {
 /// The keys of one sandbox.
 ///
 /// There is a retired key from the start, as if the keys had been rotated just before, so that
-/// [`HostileMode::OldKey`](super::HostileMode::OldKey) means something at once.
+/// [`TamperMode::OldKey`](super::TamperMode::OldKey) means something at once.
 #[derive(Clone)]
 pub(crate) struct Keyring {
     /// Oldest first.
@@ -56,7 +56,7 @@ pub struct WebhookKey {
 pub(crate) enum KeyStanding {
     Current,
     Retired,
-    /// Of [`HostileMode::WrongKey`](super::HostileMode::WrongKey).
+    /// Of [`TamperMode::WrongKey`](super::TamperMode::WrongKey).
     NeverPublished,
     /// The test key of the older header.
     Rsa,

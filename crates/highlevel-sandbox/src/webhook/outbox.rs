@@ -8,11 +8,11 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use tokio::sync::{Notify, watch};
 
-use super::hostile::{self, HostileMode, Hostilities, Request};
+use super::delivery_store::{DeliveryFilter, DeliveryStore, Event, Summary, text};
 use super::keyring::{Keyring, WebhookKey};
 use super::record::{AttemptCause, Delivery, DeliveryAttempt, DeliveryOutcome};
 use super::schedule::RetrySchedule;
-use super::store::{DeliveryFilter, Event, Store, Summary, text};
+use super::tamper::{self, Request, TamperConfig, TamperMode};
 use crate::identifiers::Identifiers;
 use crate::ledger::{Happened, Ledger};
 
@@ -22,7 +22,7 @@ const WAITING_EXTRA_BYTES: usize = 16 * 1024 * 1024;
 /// How many deliveries a search looks at before others may go on.
 const SEARCHED_AT_ONCE: usize = 512;
 
-/// All that waits, and all that was. The [courier](super::courier) empties it.
+/// All that waits, and all that was. The [dispatcher](super::dispatcher) empties it.
 pub(crate) struct Outbox {
     /// Those of the start.
     first_keys: Keyring,
@@ -36,8 +36,8 @@ struct Inner {
     url: Option<String>,
     retries: RetrySchedule,
     keyring: Keyring,
-    hostile: Hostilities,
-    store: Store,
+    hostile: TamperConfig,
+    store: DeliveryStore,
     jobs: VecDeque<Job>,
     /// How many resends and replays have not begun, and the bytes of bodies that replays bring.
     extras: usize,
@@ -64,7 +64,7 @@ pub(super) struct Job {
 #[derive(Debug)]
 enum Work {
     Scheduled,
-    Resend(Option<HostileMode>),
+    Resend(Option<TamperMode>),
     Replay(Request),
     Duplicate(Request),
 }
@@ -83,7 +83,7 @@ pub(super) struct Sending {
     delivery: u64,
     number: u32,
     cause: AttemptCause,
-    mode: Option<HostileMode>,
+    mode: Option<TamperMode>,
     event: Arc<Event>,
     began: DateTime<Utc>,
     pub(super) request: Result<Request, String>,
@@ -168,8 +168,8 @@ impl Outbox {
                 url,
                 retries,
                 keyring,
-                hostile: Hostilities::default(),
-                store: Store::new(),
+                hostile: TamperConfig::default(),
+                store: DeliveryStore::new(),
                 jobs: VecDeque::new(),
                 extras: 0,
                 extra_bytes: 0,
@@ -196,11 +196,11 @@ impl Outbox {
         self.inner().retries = retries;
     }
 
-    pub(crate) fn hostilities(&self) -> Hostilities {
+    pub(crate) fn tamper_config(&self) -> TamperConfig {
         self.inner().hostile.clone()
     }
 
-    pub(crate) fn change_hostilities(&self, change: impl FnOnce(&mut Hostilities)) -> Hostilities {
+    pub(crate) fn change_tamper_config(&self, change: impl FnOnce(&mut TamperConfig)) -> TamperConfig {
         let mut inner = self.inner();
         change(&mut inner.hostile);
         inner.hostile.next.retain(|(_, attempts)| *attempts > 0);
@@ -231,7 +231,7 @@ impl Outbox {
         inner.store.clear();
         inner.jobs.clear();
         (inner.extras, inner.extra_bytes) = (0, 0);
-        inner.hostile = Hostilities::default();
+        inner.hostile = TamperConfig::default();
     }
 
     /// Sends an event, and answers by which id it is known.
@@ -245,7 +245,7 @@ impl Outbox {
     }
 
     /// Delivers an event once more, besides what the schedule does: same payload, same `webhookId` and timestamp.
-    pub(crate) fn resend(&self, id: u64, mode: Option<HostileMode>) -> io::Result<Delivery> {
+    pub(crate) fn resend(&self, id: u64, mode: Option<TamperMode>) -> io::Result<Delivery> {
         self.extra(id, |_| Ok(Work::Resend(mode)))
     }
 
@@ -268,7 +268,7 @@ impl Outbox {
             };
             let body = replay.body.map_or_else(|| attempt.body.clone(), Into::into);
             Ok(Work::Replay(if replay.signed {
-                hostile::request(&body, None, &inner.keyring, now, 0).map_err(io::Error::other)?
+                tamper::request(&body, None, &inner.keyring, now, 0).map_err(io::Error::other)?
             } else {
                 Request { headers: attempt.headers.clone(), body, key_id: attempt.key_id.clone() }
             }))
@@ -392,12 +392,12 @@ impl Outbox {
         let mut guard = self.inner();
         let inner = &mut *guard;
         let chosen = match (&job.work, job.held) {
-            (_, true) => Some(HostileMode::Reordered),
+            (_, true) => Some(TamperMode::Reordered),
             (Work::Resend(Some(mode)), _) => Some(*mode),
             (Work::Scheduled | Work::Resend(None), _) => inner.hostile.take(may_hold),
             (Work::Replay(_) | Work::Duplicate(_), _) => None,
         };
-        if chosen == Some(HostileMode::Reordered) && !job.held && may_hold {
+        if chosen == Some(TamperMode::Reordered) && !job.held && may_hold {
             return Begun::Hold(Job { held: true, ..job });
         }
         inner.forget_extra(&job);
@@ -417,7 +417,7 @@ impl Outbox {
             Work::Replay(request) | Work::Duplicate(request) => Ok(request),
             Work::Scheduled | Work::Resend(_) => {
                 let seed = delivery.wrapping_mul(64).wrapping_add(number.into());
-                hostile::request(&event.body, chosen, &inner.keyring, now, seed)
+                tamper::request(&event.body, chosen, &inner.keyring, now, seed)
             }
         };
         Begun::Send(Box::new(Sending { delivery, number, cause, mode: chosen, event, began: now, request }))
@@ -426,7 +426,7 @@ impl Outbox {
     /// Files what became of an attempt.
     pub(super) fn end(&self, sending: Sending, outcome: DeliveryOutcome, latency: Duration, ledger: &Ledger) {
         let Sending { delivery, number, cause, mode, event, began, request } = sending;
-        let again = (mode == Some(HostileMode::Duplicate)).then(|| request.clone().ok()).flatten();
+        let again = (mode == Some(TamperMode::Duplicate)).then(|| request.clone().ok()).flatten();
         let request = request.unwrap_or_else(|_| Request {
             headers: Vec::new(),
             body: event.body.clone(),

@@ -7,7 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
-use super::hostile::HostileMode;
+use super::tamper::TamperMode;
 use crate::weight;
 
 /// How many bytes of bodies the attempts of one delivery show, the oldest of them aside.
@@ -62,7 +62,7 @@ pub struct DeliveryAttempt {
     /// Why it was made.
     pub cause: AttemptCause,
     /// What was wrong with it, if something was on purpose.
-    pub hostile: Option<HostileMode>,
+    pub hostile: Option<TamperMode>,
     /// The id of the event, as in its payload; empty when the payload has none.
     pub webhook_id: String,
     /// The name of the event, for example `OutboundMessage`.
@@ -97,7 +97,7 @@ pub enum AttemptCause {
     Resend,
     /// Somebody asked for the same request once more, or for it with edits.
     Replay,
-    /// [`HostileMode::Duplicate`] made the attempt before once more.
+    /// [`TamperMode::Duplicate`] made the attempt before once more.
     Duplicate,
 }
 
@@ -209,7 +209,7 @@ impl DeliveryAttempt {
             "deliveryId": self.delivery_id,
             "number": self.number,
             "cause": self.cause.as_str(),
-            "hostile": self.hostile.map(HostileMode::as_str),
+            "hostile": self.hostile.map(TamperMode::as_str),
             "webhookId": self.webhook_id,
             "event": self.event,
             "messageId": self.message_id,

@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::announce::tell_app;
+use super::publish::publish_to_app;
 use crate::model::{CONTACT_ID, Direction, Message, Model, StatusUpdate};
 use crate::server::{State, Unchanged};
 
@@ -236,7 +236,7 @@ pub(crate) fn status(state: &State, id: &str, update: StatusUpdate) -> io::Resul
     // Under one lock, so that events leave in the order in which the changes were made.
     let mut model = state.model();
     let message = state.set_status_in(&mut model, id, update).map_err(Unchanged::into_io)?.parsed();
-    tell_app(state, &model, &message, state.clock.now());
+    publish_to_app(state, &model, &message, state.clock.now());
     drop(model);
     state.changed("deliveries");
     Ok(message)

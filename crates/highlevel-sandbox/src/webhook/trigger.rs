@@ -5,10 +5,10 @@ use std::io::{self, ErrorKind};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::announce::envelope;
+use super::delivery_store::Event;
 use super::payload::PROVIDER_EVENT;
+use super::publish::envelope;
 use super::record::Delivery;
-use super::store::Event;
 use crate::server::State;
 use crate::spec::Spec;
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use highlevel_sandbox::{
-    AttemptCause, Delivery, DeliveryAttempt, DeliveryOutcome, DeliveryState, HostileMode, Replay,
-    RetrySchedule, Sandbox, SandboxBuilder, Trigger,
+    AttemptCause, Delivery, DeliveryAttempt, DeliveryOutcome, DeliveryState, Replay, RetrySchedule, Sandbox,
+    SandboxBuilder, TamperMode, Trigger,
 };
 use ring::signature::{RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
 use serde_json::{Value, json};
@@ -241,13 +241,13 @@ async fn a_reset_signs_with_the_first_key_again() {
 /// What a receiver sees of each mode, by a verifier that knows the published keys and nothing else.
 #[tokio::test]
 async fn each_hostile_mode_is_wrong_in_its_way_and_the_retry_is_genuine() {
-    for mode in HostileMode::ALL {
-        if matches!(mode, HostileMode::Duplicate | HostileMode::Reordered) {
+    for mode in TamperMode::ALL {
+        if matches!(mode, TamperMode::Duplicate | TamperMode::Reordered) {
             continue;
         }
         let target = Target::start(|number| Answer::Status(if number == 0 { 401 } else { 200 })).await;
         let sandbox = stopped(&target, Sandbox::builder()).await;
-        sandbox.hostile_next(mode, 1);
+        sandbox.tamper_next(mode, 1);
         send(&sandbox, "Hello").await;
         sandbox.wait_for_attempts(1, PATIENCE).await.unwrap();
         sandbox.advance_clock(DAY);
@@ -280,33 +280,33 @@ async fn each_hostile_mode_is_wrong_in_its_way_and_the_retry_is_genuine() {
             .map(|(name, _)| name)
             .collect();
         match mode {
-            HostileMode::WrongKey => assert_eq!((by(&wrong).len(), differ.len()), (0, 0)),
-            HostileMode::OldKey => {
+            TamperMode::WrongKey => assert_eq!((by(&wrong).len(), differ.len()), (0, 0)),
+            TamperMode::OldKey => {
                 assert_eq!(by(&wrong), ["ed25519-1"]);
                 assert!(differ.is_empty());
             }
-            HostileMode::Stale | HostileMode::Future => {
+            TamperMode::Stale | TamperMode::Future => {
                 assert_eq!(by(&wrong), [current.id.as_str()]);
                 assert_eq!(differ, ["timestamp"]);
-                let expected = if mode == HostileMode::Stale { 86400.0 } else { -3600.0 };
+                let expected = if mode == TamperMode::Stale { 86400.0 } else { -3600.0 };
                 assert!((age - expected).abs() < 0.01, "{age}");
             }
-            HostileMode::AlteredByte => {
+            TamperMode::AlteredByte => {
                 assert!(by(&wrong).is_empty());
                 assert_eq!(wrong.header("x-ghl-signature"), genuine.header("x-ghl-signature"));
                 let bytes = wrong.body.iter().zip(&genuine.body).filter(|(one, other)| one != other).count();
                 assert_eq!((bytes, wrong.body.len()), (1, genuine.body.len()));
             }
-            HostileMode::MissingHeader => {
+            TamperMode::MissingHeader => {
                 assert_eq!((wrong.header("x-ghl-signature"), wrong.header("x-wh-signature")), (None, None));
             }
-            HostileMode::NotAvailable => assert_eq!(wrong.header("x-ghl-signature"), Some("N/A")),
-            HostileMode::Rsa => {
+            TamperMode::NotAvailable => assert_eq!(wrong.header("x-ghl-signature"), Some("N/A")),
+            TamperMode::Rsa => {
                 assert_eq!(wrong.header("x-ghl-signature"), None);
                 let key = keys.iter().find(|key| key.algorithm == "RSA").unwrap();
                 verify_rsa(&key.public_key, wrong.header("x-wh-signature").unwrap(), &wrong.body);
             }
-            HostileMode::OtherApp => {
+            TamperMode::OtherApp => {
                 assert_eq!(by(&wrong), [current.id.as_str()]);
                 assert_eq!(differ, ["appId"]);
             }
@@ -329,11 +329,11 @@ fn verify_rsa(pem: &str, signature: &str, body: &[u8]) {
 async fn a_duplicate_is_the_same_request_twice() {
     let target = Target::always(Answer::Status(200)).await;
     let sandbox = stopped(&target, Sandbox::builder()).await;
-    sandbox.set_hostile_mode(Some(HostileMode::Duplicate));
+    sandbox.set_tamper_mode(Some(TamperMode::Duplicate));
     send(&sandbox, "twice").await;
     let requests = target.wait_for(2).await;
     assert_eq!(requests[0], requests[1]);
-    sandbox.set_hostile_mode(None);
+    sandbox.set_tamper_mode(None);
     send(&sandbox, "once").await;
     let deliveries = sandbox.wait_for_attempts(3, PATIENCE).await.unwrap();
     let causes =
@@ -346,14 +346,14 @@ async fn a_duplicate_is_the_same_request_twice() {
 async fn a_reordered_event_goes_after_the_next_one_or_after_a_minute() {
     let target = Target::always(Answer::Status(200)).await;
     let sandbox = stopped(&target, Sandbox::builder()).await;
-    sandbox.set_hostile_mode(Some(HostileMode::Reordered));
+    sandbox.set_tamper_mode(Some(TamperMode::Reordered));
     for text in ["1", "2", "3", "4"] {
         send(&sandbox, text).await;
     }
     let order: Vec<Value> = target.wait_for(4).await.iter().map(body_of).collect();
     assert_eq!(order, ["2", "1", "4", "3"]);
-    sandbox.set_hostile_mode(None);
-    sandbox.hostile_next(HostileMode::Reordered, 1);
+    sandbox.set_tamper_mode(None);
+    sandbox.tamper_next(TamperMode::Reordered, 1);
     send(&sandbox, "alone").await;
     sandbox.advance_clock(Duration::from_secs(61));
     let order: Vec<Value> = target.wait_for(5).await.iter().map(body_of).collect();
@@ -369,12 +369,12 @@ async fn a_given_delivery_can_be_made_wrong() {
     }
     let deliveries = sandbox.wait_for_attempts(2, PATIENCE).await.unwrap();
     // What is switched on for all does not take the place of what is asked for.
-    sandbox.hostile_next(HostileMode::Stale, 1);
-    sandbox.resend_hostile(deliveries[0].id, HostileMode::NotAvailable).unwrap();
+    sandbox.tamper_next(TamperMode::Stale, 1);
+    sandbox.resend_tampered(deliveries[0].id, TamperMode::NotAvailable).unwrap();
     sandbox.wait_for_attempts(3, PATIENCE).await.unwrap();
     let requests = target.requests();
     assert_eq!(requests[2].header("x-ghl-signature"), Some("N/A"));
     assert_eq!(requests[2].body, requests[0].body);
-    assert_eq!(sandbox.hostilities().next, [(HostileMode::Stale, 1)]);
+    assert_eq!(sandbox.tamper_config().next, [(TamperMode::Stale, 1)]);
     assert_eq!(payload(&deliveries[1])["body"], "2");
 }

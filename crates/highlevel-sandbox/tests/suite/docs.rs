@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::process::Command;
 
-use highlevel_sandbox::{HostileMode, Sandbox, Snapshot};
+use highlevel_sandbox::{Sandbox, Snapshot, TamperMode};
 use reqwest::Method;
 use serde_json::Value;
 
@@ -45,7 +45,7 @@ async fn every_operation_of_the_admin_api_is_in_the_table() {
 
 #[test]
 fn the_hostile_modes_are_described_as_the_page_describes_them() {
-    for mode in HostileMode::ALL {
+    for mode in TamperMode::ALL {
         let row = format!("| `{mode}` | {} | {} |", mode.description(), mode.right_answer());
         assert!(DOCS.lines().any(|line| line == row), "docs/sandbox.md has no row {row}");
     }

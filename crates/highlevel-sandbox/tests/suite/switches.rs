@@ -6,8 +6,8 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use highlevel_sandbox::{
-    Contact, Entries, Entry, Fault, FaultRule, FaultSchedule, FaultStage, HostileMode, RateLimit, Replay,
-    RetrySchedule, Sandbox, Settings, Trigger,
+    Contact, Entries, Entry, Fault, FaultRule, FaultSchedule, FaultStage, RateLimit, Replay, RetrySchedule,
+    Sandbox, Settings, TamperMode, Trigger,
 };
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -50,8 +50,8 @@ async fn every_switch_of_the_typed_api_is_told() {
         (Some("settings"), |it| it.set_settings(Settings::default())),
         (Some("webhooks"), |it| it.set_webhook_url("http://127.0.0.1:9/").unwrap()),
         (Some("webhooks"), |it| it.set_retry_schedule(RetrySchedule::None)),
-        (Some("webhooks"), |it| it.set_hostile_mode(Some(HostileMode::Stale))),
-        (Some("webhooks"), |it| it.hostile_next(HostileMode::Stale, 1)),
+        (Some("webhooks"), |it| it.set_tamper_mode(Some(TamperMode::Stale))),
+        (Some("webhooks"), |it| it.tamper_next(TamperMode::Stale, 1)),
         (Some("webhooks"), |it| drop(it.rotate_webhook_key().unwrap())),
         (Some("state"), |it| it.reset().unwrap()),
     ];
@@ -159,7 +159,7 @@ async fn an_attempt_that_begins_is_told() {
         (true, |it| drop(it.trigger(&Trigger::new("INSTALL")).unwrap())),
         (false, |it| assert!(it.trigger(&Trigger::new("Install")).is_err())),
         (true, |it| it.resend(1).unwrap()),
-        (true, |it| it.resend_hostile(1, HostileMode::Stale).unwrap()),
+        (true, |it| it.resend_tampered(1, TamperMode::Stale).unwrap()),
         (true, |it| it.replay(1, Replay::new()).unwrap()),
         (false, |it| assert!(it.resend(99).is_err())),
     ];

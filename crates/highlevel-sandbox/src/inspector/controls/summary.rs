@@ -107,7 +107,7 @@ impl Card {
             format!("Webhook retries: {}", webhooks::schedule_label(&retries).to_lowercase())
         });
 
-        let hostile = state.outbox.hostilities();
+        let hostile = state.outbox.tamper_config();
         let standing = hostile.standing;
         add("webhooks", standing.is_some(), standing.is_none(), &|| {
             let mode = standing.map_or("", crate::webhook::HostileMode::description);

@@ -6,7 +6,7 @@ use super::super::Asked;
 use super::Choice;
 use crate::admin::Problem;
 use crate::server::State;
-use crate::webhook::{HostileMode, Hostilities, RetryKind, RetrySchedule, WebhookKey};
+use crate::webhook::{RetryKind, RetrySchedule, TamperConfig, TamperMode, WebhookKey};
 
 pub(super) struct Card {
     pub(super) url: String,
@@ -22,8 +22,8 @@ pub(super) struct Card {
 impl Card {
     pub(super) fn of(state: &State) -> Self {
         let retries = state.outbox.retries();
-        let Hostilities { standing, next } = state.outbox.hostilities();
-        let modes = HostileMode::ALL
+        let TamperConfig { standing, next } = state.outbox.tamper_config();
+        let modes = TamperMode::ALL
             .map(|mode| Choice::new(mode.as_str(), format!("{mode}: {}", mode.description()), false));
         let mut keys = state.outbox.keys();
         // The one that signs first.
@@ -107,22 +107,22 @@ fn delays(text: &str) -> Result<Vec<Duration>, Problem> {
 pub(super) fn set_tampering(state: &State, asked: &Asked<'_>) -> Result<(), Problem> {
     let how = asked.field("how").unwrap_or_default();
     if how == "off" {
-        state.change_hostilities(|hostilities| *hostilities = Hostilities::default());
+        state.change_tamper_config(|tamper_config| *tamper_config = TamperConfig::default());
         return Ok(());
     }
     let Some(mode) = asked.field("mode") else {
         return Err(Problem::bad_request("select a mode"));
     };
-    let mode: HostileMode = mode.parse().map_err(Problem::bad_request)?;
+    let mode: TamperMode = mode.parse().map_err(Problem::bad_request)?;
     if how == "standing" {
-        state.change_hostilities(|hostilities| hostilities.standing = Some(mode));
+        state.change_tamper_config(|tamper_config| tamper_config.standing = Some(mode));
         return Ok(());
     }
     let attempts: u32 = super::number(asked, "attempts", "N")?;
     if attempts == 0 {
         return Err(Problem::bad_request("N must be at least 1"));
     }
-    state.change_hostilities(|hostilities| hostilities.next.push_back((mode, attempts)));
+    state.change_tamper_config(|tamper_config| tamper_config.next.push_back((mode, attempts)));
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 use crate::inspector::format::{self, Time};
 use crate::inspector::json::Shown;
 use crate::webhook::{
-    AttemptCause, DeliveryAttempt, DeliveryOutcome, HostileMode, KeyStanding, Keyring, WebhookKey,
+    AttemptCause, DeliveryAttempt, DeliveryOutcome, KeyStanding, Keyring, TamperMode, WebhookKey,
 };
 
 /// How much is shown of bytes around those that differ, and of those, in bytes.

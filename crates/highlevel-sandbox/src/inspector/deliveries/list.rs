@@ -11,7 +11,7 @@ use crate::inspector::Filter;
 use crate::inspector::format::{self, Time};
 use crate::model::Contact;
 use crate::search_term::SearchTerm;
-use crate::webhook::{DeliveryAttempt, DeliveryOutcome, DeliveryState, HostileMode, Summary, time_text};
+use crate::webhook::{DeliveryAttempt, DeliveryOutcome, DeliveryState, Summary, TamperMode, time_text};
 
 /// How many characters of what a message says are in the list.
 const MOST_SAID: usize = 80;

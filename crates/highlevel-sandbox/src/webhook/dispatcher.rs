@@ -15,11 +15,11 @@ use hyper_util::rt::TokioExecutor;
 use tokio::sync::mpsc::{self, UnboundedSender};
 use tokio::time::{sleep, timeout_at};
 
-use super::hostile::Request;
-use super::lanes::{Lanes, Ticket};
+use super::delivery_store::MAX_PENDING;
 use super::outbox::{Begun, Job, Sending};
+use super::queues::{Queues, Ticket};
 use super::record::DeliveryOutcome;
-use super::store::PENDING_KEPT;
+use super::tamper::Request;
 use super::targets::{RemoteResolver, Targets};
 use crate::server::State;
 
@@ -34,7 +34,7 @@ const KEPT_BODY: usize = 4 * 1024;
 const KEPT_HEADERS: usize = 8 * 1024;
 
 /// From how many attempts on those are looked for whose delivery is forgotten: twice as many as can be remembered.
-const MOST_WAITING: usize = 2 * PENDING_KEPT;
+const MOST_WAITING: usize = 2 * MAX_PENDING;
 
 /// The clients for targets that may have any address, and for those that may not be this machine.
 #[derive(Clone)]
@@ -61,7 +61,7 @@ impl Clients {
     }
 }
 
-/// What a task of the courier tells it.
+/// What a task of the dispatcher tells it.
 enum Signal {
     Ended(Ticket),
     TakesLong(Ticket),
@@ -72,7 +72,7 @@ enum Signal {
 /// Delivers what comes, for ever.
 pub(crate) async fn run(state: Arc<State>, attempt_timeout: Duration, attempts: usize) {
     let clients = Clients::new();
-    let mut lanes = Lanes::new(attempts);
+    let mut queues = Queues::new(attempts);
     let (signals, mut told) = mpsc::unbounded_channel();
     loop {
         let (jobs, again, next_due) = state.outbox.take(state.clock.now());
@@ -81,14 +81,14 @@ pub(crate) async fn run(state: Arc<State>, attempt_timeout: Duration, attempts: 
             state.changed("deliveries");
         }
         for (target, job) in jobs {
-            lanes.push(&target, job);
+            queues.push(&target, job);
         }
-        if lanes.waiting() > MOST_WAITING {
-            lanes.retain(|job| state.outbox.remembers(job));
+        if queues.waiting() > MOST_WAITING {
+            queues.retain(|job| state.outbox.remembers(job));
         }
-        while let Some((ticket, job)) = lanes.start() {
-            if let Some(sending) = begin(&state, &mut lanes, &ticket, job, &signals) {
-                lanes.weigh(&ticket, sending.request.as_ref().map_or(0, |request| request.body.len()));
+        while let Some((ticket, job)) = queues.start() {
+            if let Some(sending) = begin(&state, &mut queues, &ticket, job, &signals) {
+                queues.weigh(&ticket, sending.request.as_ref().map_or(0, |request| request.body.len()));
                 let (clients, state, signals) = (clients.clone(), Arc::clone(&state), signals.clone());
                 tokio::spawn(deliver(clients, state, sending, ticket, signals, attempt_timeout));
             }
@@ -103,9 +103,9 @@ pub(crate) async fn run(state: Arc<State>, attempt_timeout: Duration, attempts: 
             () = state.outbox.woken() => {}
             () = due => {}
             Some(signal) = told.recv() => match signal {
-                Signal::Ended(ticket) => lanes.end(&ticket),
-                Signal::TakesLong(ticket) => lanes.overtake(&ticket),
-                Signal::Release => lanes.release(),
+                Signal::Ended(ticket) => queues.end(&ticket),
+                Signal::TakesLong(ticket) => queues.overtake(&ticket),
+                Signal::Release => queues.release(),
             },
         }
     }
@@ -114,17 +114,17 @@ pub(crate) async fn run(state: Arc<State>, attempt_timeout: Duration, attempts: 
 /// The attempt that a job becomes, if it becomes one now.
 fn begin(
     state: &Arc<State>,
-    lanes: &mut Lanes<Job>,
+    queues: &mut Queues<Job>,
     ticket: &Ticket,
     job: Job,
     signals: &UnboundedSender<Signal>,
 ) -> Option<Box<Sending>> {
     let now = state.clock.now();
-    match state.outbox.begin(job, !lanes.holds(ticket), now) {
+    match state.outbox.begin(job, !queues.holds(ticket), now) {
         Begun::Send(sending) => return Some(sending),
-        Begun::Nothing => lanes.skip(ticket),
+        Begun::Nothing => queues.skip(ticket),
         Begun::Hold(job) => {
-            lanes.hold(ticket, job);
+            queues.hold(ticket, job);
             let (state, signals) = (Arc::clone(state), signals.clone());
             tokio::spawn(async move {
                 state.clock.sleep_until(now + HELD).await;

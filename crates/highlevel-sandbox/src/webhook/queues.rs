@@ -1,7 +1,7 @@
-//! Which attempt may begin: a lane for each target, so that none waits for another's.
+//! Which attempt may begin: a queue for each target, so that none waits for another's.
 //!
-//! In a lane, an attempt begins when the one before it has ended, so that a healthy target gets events in order. One that
-//! takes long is [overtaken](Lanes::overtake), so that it holds up the others for a moment only. Targets that are known
+//! In a queue, an attempt begins when the one before it has ended, so that a healthy target gets events in order. One that
+//! takes long is [overtaken](Queues::overtake), so that it holds up the others for a moment only. Targets that are known
 //! to take long share one half of what may be under way; the other half is for those that are not.
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
@@ -22,12 +22,12 @@ pub(super) struct Ticket {
 }
 
 #[derive(Debug)]
-pub(super) struct Lanes<J> {
-    by_target: HashMap<Arc<str>, Lane<J>>,
+pub(super) struct Queues<J> {
+    by_target: HashMap<Arc<str>, Queue<J>>,
     /// The targets that may have something to start, the one that has waited longest first.
     ready: VecDeque<Arc<str>>,
     ready_slow: VecDeque<Arc<str>>,
-    /// Targets without a lane that were slow.
+    /// Targets without a queue that were slow.
     slow_targets: HashSet<Arc<str>>,
     quick: Load,
     slow: Load,
@@ -44,7 +44,7 @@ struct Load {
 }
 
 #[derive(Debug)]
-struct Lane<J> {
+struct Queue<J> {
     waiting: VecDeque<J>,
     /// What goes after the next one that ends.
     held: Vec<J>,
@@ -64,13 +64,13 @@ struct Attempt {
     was_overtaken: bool,
 }
 
-impl<J> Lane<J> {
+impl<J> Queue<J> {
     fn can_start(&self) -> bool {
         self.ahead.is_none() && self.under_way.len() < IN_A_LANE && !self.waiting.is_empty()
     }
 }
 
-impl<J> Lanes<J> {
+impl<J> Queues<J> {
     /// At most `max` attempts are under way at once.
     pub(super) fn new(max: usize) -> Self {
         Self {
@@ -85,12 +85,12 @@ impl<J> Lanes<J> {
         }
     }
 
-    /// Puts a job at the end of a lane.
+    /// Puts a job at the end of a queue.
     pub(super) fn push(&mut self, target: &str, job: J) {
-        if let Some(lane) = self.by_target.get_mut(target) {
-            lane.waiting.push_back(job);
+        if let Some(queue) = self.by_target.get_mut(target) {
+            queue.waiting.push_back(job);
         } else {
-            let lane = Lane {
+            let queue = Queue {
                 waiting: VecDeque::from([job]),
                 held: Vec::new(),
                 under_way: BTreeMap::new(),
@@ -98,7 +98,7 @@ impl<J> Lanes<J> {
                 is_slow: self.slow_targets.remove(target),
                 is_listed: false,
             };
-            self.by_target.insert(target.into(), lane);
+            self.by_target.insert(target.into(), queue);
         }
         self.list(target);
     }
@@ -122,17 +122,17 @@ impl<J> Lanes<J> {
     fn start_one(&mut self, slow: bool) -> Option<(Ticket, J)> {
         loop {
             let target = if slow { self.ready_slow.pop_front() } else { self.ready.pop_front() }?;
-            let Some(lane) = self.by_target.get_mut(&target) else { continue };
-            lane.is_listed = false;
-            if lane.is_slow != slow || !lane.can_start() {
+            let Some(queue) = self.by_target.get_mut(&target) else { continue };
+            queue.is_listed = false;
+            if queue.is_slow != slow || !queue.can_start() {
                 self.list(&target);
                 continue;
             }
-            let Some(job) = lane.waiting.pop_front() else { continue };
+            let Some(job) = queue.waiting.pop_front() else { continue };
             self.next += 1;
             let attempt = Attempt { bytes: 0, counts_as_slow: slow, was_overtaken: false };
-            lane.under_way.insert(self.next, attempt);
-            lane.ahead = Some(self.next);
+            queue.under_way.insert(self.next, attempt);
+            queue.ahead = Some(self.next);
             self.load(slow).attempts += 1;
             return Some((Ticket { target, number: self.next }, job));
         }
@@ -140,8 +140,8 @@ impl<J> Lanes<J> {
 
     /// Knows how long the body of an attempt is.
     pub(super) fn weigh(&mut self, ticket: &Ticket, bytes: usize) {
-        let Some(lane) = self.by_target.get_mut(&ticket.target) else { return };
-        if let Some(attempt) = lane.under_way.get_mut(&ticket.number) {
+        let Some(queue) = self.by_target.get_mut(&ticket.target) else { return };
+        if let Some(attempt) = queue.under_way.get_mut(&ticket.number) {
             attempt.bytes = bytes;
             let slow = attempt.counts_as_slow;
             self.load(slow).bytes += bytes;
@@ -151,10 +151,10 @@ impl<J> Lanes<J> {
     /// A job has ended: the next one may go, and what was held goes before it.
     pub(super) fn end(&mut self, ticket: &Ticket) {
         let Some(attempt) = self.leave(ticket) else { return };
-        let Some(lane) = self.by_target.get_mut(&ticket.target) else { return };
-        lane.is_slow = attempt.was_overtaken;
-        for job in std::mem::take(&mut lane.held).into_iter().rev() {
-            lane.waiting.push_front(job);
+        let Some(queue) = self.by_target.get_mut(&ticket.target) else { return };
+        queue.is_slow = attempt.was_overtaken;
+        for job in std::mem::take(&mut queue.held).into_iter().rev() {
+            queue.waiting.push_front(job);
         }
         self.tidy(ticket);
     }
@@ -165,39 +165,39 @@ impl<J> Lanes<J> {
         self.tidy(ticket);
     }
 
-    /// A job that began is held until another one of its lane has ended.
+    /// A job that began is held until another one of its queue has ended.
     pub(super) fn hold(&mut self, ticket: &Ticket, job: J) {
         self.leave(ticket);
-        if let Some(lane) = self.by_target.get_mut(&ticket.target) {
-            lane.held.push(job);
+        if let Some(queue) = self.by_target.get_mut(&ticket.target) {
+            queue.held.push(job);
         }
         self.list(&ticket.target);
     }
 
     /// How many jobs wait for their turn.
     pub(super) fn waiting(&self) -> usize {
-        self.by_target.values().map(|lane| lane.waiting.len()).sum()
+        self.by_target.values().map(|queue| queue.waiting.len()).sum()
     }
 
     /// Only these jobs go on waiting.
     pub(super) fn retain(&mut self, stays: impl Fn(&J) -> bool) {
-        self.by_target.retain(|_, lane| {
-            lane.waiting.retain(&stays);
-            !lane.under_way.is_empty() || !lane.waiting.is_empty() || !lane.held.is_empty()
+        self.by_target.retain(|_, queue| {
+            queue.waiting.retain(&stays);
+            !queue.under_way.is_empty() || !queue.waiting.is_empty() || !queue.held.is_empty()
         });
     }
 
-    /// Whether the lane of a job holds another one.
+    /// Whether the queue of a job holds another one.
     pub(super) fn holds(&self, ticket: &Ticket) -> bool {
-        self.by_target.get(&ticket.target).is_some_and(|lane| !lane.held.is_empty())
+        self.by_target.get(&ticket.target).is_some_and(|queue| !queue.held.is_empty())
     }
 
-    /// What is held in any lane goes next.
+    /// What is held in any queue goes next.
     pub(super) fn release(&mut self) {
         let mut released = Vec::new();
-        for (target, lane) in self.by_target.iter_mut().filter(|(_, lane)| !lane.held.is_empty()) {
-            for job in std::mem::take(&mut lane.held).into_iter().rev() {
-                lane.waiting.push_front(job);
+        for (target, queue) in self.by_target.iter_mut().filter(|(_, queue)| !queue.held.is_empty()) {
+            for job in std::mem::take(&mut queue.held).into_iter().rev() {
+                queue.waiting.push_front(job);
             }
             released.push(Arc::clone(target));
         }
@@ -208,12 +208,12 @@ impl<J> Lanes<J> {
 
     /// The next one waits for a job no longer.
     pub(super) fn overtake(&mut self, ticket: &Ticket) {
-        let Some(lane) = self.by_target.get_mut(&ticket.target) else { return };
-        if lane.ahead == Some(ticket.number) {
-            lane.ahead = None;
+        let Some(queue) = self.by_target.get_mut(&ticket.target) else { return };
+        if queue.ahead == Some(ticket.number) {
+            queue.ahead = None;
         }
-        let Some(attempt) = lane.under_way.get_mut(&ticket.number) else { return };
-        lane.is_slow = true;
+        let Some(attempt) = queue.under_way.get_mut(&ticket.number) else { return };
+        queue.is_slow = true;
         attempt.was_overtaken = true;
         if !std::mem::replace(&mut attempt.counts_as_slow, true) {
             let bytes = attempt.bytes;
@@ -231,22 +231,22 @@ impl<J> Lanes<J> {
 
     /// Lists a target as ready, if it is.
     fn list(&mut self, target: &str) {
-        let Some((target, lane)) = self.by_target.get_key_value(target) else { return };
-        if lane.is_listed || !lane.can_start() {
+        let Some((target, queue)) = self.by_target.get_key_value(target) else { return };
+        if queue.is_listed || !queue.can_start() {
             return;
         }
-        let (target, slow) = (Arc::clone(target), lane.is_slow);
+        let (target, slow) = (Arc::clone(target), queue.is_slow);
         if slow { &mut self.ready_slow } else { &mut self.ready }.push_back(Arc::clone(&target));
-        if let Some(lane) = self.by_target.get_mut(&target) {
-            lane.is_listed = true;
+        if let Some(queue) = self.by_target.get_mut(&target) {
+            queue.is_listed = true;
         }
     }
 
     fn leave(&mut self, ticket: &Ticket) -> Option<Attempt> {
-        let lane = self.by_target.get_mut(&ticket.target)?;
-        let attempt = lane.under_way.remove(&ticket.number)?;
-        if lane.ahead == Some(ticket.number) {
-            lane.ahead = None;
+        let queue = self.by_target.get_mut(&ticket.target)?;
+        let attempt = queue.under_way.remove(&ticket.number)?;
+        if queue.ahead == Some(ticket.number) {
+            queue.ahead = None;
         }
         let load = self.load(attempt.counts_as_slow);
         load.attempts -= 1;
@@ -254,13 +254,13 @@ impl<J> Lanes<J> {
         Some(attempt)
     }
 
-    /// Lists the lane of a job that is over, or removes it if there is nothing more to do.
+    /// Lists the queue of a job that is over, or removes it if there is nothing more to do.
     fn tidy(&mut self, ticket: &Ticket) {
-        let Some(lane) = self.by_target.get(&ticket.target) else { return };
-        if !lane.under_way.is_empty() || !lane.waiting.is_empty() || !lane.held.is_empty() {
+        let Some(queue) = self.by_target.get(&ticket.target) else { return };
+        if !queue.under_way.is_empty() || !queue.waiting.is_empty() || !queue.held.is_empty() {
             return self.list(&ticket.target);
         }
-        if lane.is_slow {
+        if queue.is_slow {
             if self.slow_targets.len() >= SLOW_REMEMBERED {
                 self.slow_targets.clear();
             }
@@ -274,29 +274,29 @@ impl<J> Lanes<J> {
 mod tests {
     use super::*;
 
-    fn started(lanes: &mut Lanes<u32>) -> Vec<(Ticket, u32)> {
-        std::iter::from_fn(|| lanes.start()).collect()
+    fn started(queues: &mut Queues<u32>) -> Vec<(Ticket, u32)> {
+        std::iter::from_fn(|| queues.start()).collect()
     }
 
     #[test]
     fn a_lane_is_in_order_and_lanes_do_not_wait_for_each_other() {
-        let mut lanes = Lanes::new(256);
+        let mut queues = Queues::new(256);
         for job in [1, 2, 3] {
-            lanes.push("a", job);
-            lanes.push("b", job * 10);
+            queues.push("a", job);
+            queues.push("b", job * 10);
         }
-        let first = started(&mut lanes);
+        let first = started(&mut queues);
         assert_eq!(first.iter().map(|(_, job)| *job).collect::<Vec<_>>(), [1, 10]);
-        lanes.end(&first[1].0);
-        let second = started(&mut lanes);
+        queues.end(&first[1].0);
+        let second = started(&mut queues);
         assert_eq!(second.iter().map(|(_, job)| *job).collect::<Vec<_>>(), [20]);
     }
 
     /// Starts whatever can be started and overtakes it, until nothing can be started any more.
-    fn hang(lanes: &mut Lanes<u32>) -> Vec<(Ticket, u32)> {
+    fn hang(queues: &mut Queues<u32>) -> Vec<(Ticket, u32)> {
         let mut under_way = Vec::new();
-        while let Some((ticket, job)) = lanes.start() {
-            lanes.overtake(&ticket);
+        while let Some((ticket, job)) = queues.start() {
+            queues.overtake(&ticket);
             under_way.push((ticket, job));
         }
         under_way
@@ -305,122 +305,122 @@ mod tests {
     #[test]
     fn slow_targets_leave_half_of_the_room_to_others() {
         for targets in [1, 36, 40, 100] {
-            let mut lanes = Lanes::new(256);
-            for lane in 0..targets {
+            let mut queues = Queues::new(256);
+            for queue in 0..targets {
                 for job in 0..20 {
-                    lanes.push(&format!("{lane:02}"), job);
+                    queues.push(&format!("{queue:02}"), job);
                 }
             }
-            let under_way = hang(&mut lanes);
+            let under_way = hang(&mut queues);
             assert_eq!(under_way.len(), (targets * IN_A_LANE).min(128), "{targets}");
             let in_first = under_way.iter().filter(|(ticket, _)| &*ticket.target == "00").count();
             assert!(in_first <= IN_A_LANE);
             // A healthy one goes at once, again and again.
             for job in 100..200 {
-                lanes.push("healthy", job);
-                let (ticket, begun) = lanes.start().unwrap();
+                queues.push("healthy", job);
+                let (ticket, begun) = queues.start().unwrap();
                 assert_eq!((&*ticket.target, begun), ("healthy", job), "{targets}");
-                lanes.end(&ticket);
+                queues.end(&ticket);
             }
             // The end of one that was overtaken lets one more go.
-            lanes.end(&under_way[0].0);
-            assert!(lanes.start().is_some());
+            queues.end(&under_way[0].0);
+            assert!(queues.start().is_some());
         }
     }
 
     #[test]
     fn many_new_targets_that_hang_delay_another_one_until_they_are_known() {
-        let mut lanes = Lanes::new(1_024);
-        for lane in 0..900 {
-            lanes.push(&format!("{lane}"), 0);
+        let mut queues = Queues::new(1_024);
+        for queue in 0..900 {
+            queues.push(&format!("{queue}"), 0);
         }
-        lanes.push("healthy", 1);
+        queues.push("healthy", 1);
         let mut waves = 0;
         let mut seen = Vec::new();
         while !seen.contains(&1) {
-            let wave = started(&mut lanes);
+            let wave = started(&mut queues);
             assert!(!wave.is_empty() && wave.len() <= 512);
-            wave.iter().filter(|(_, job)| *job == 0).for_each(|(ticket, _)| lanes.overtake(ticket));
+            wave.iter().filter(|(_, job)| *job == 0).for_each(|(ticket, _)| queues.overtake(ticket));
             seen.extend(wave.into_iter().map(|(_, job)| job));
             waves += 1;
         }
         assert_eq!(waves, 2);
         // What is known to hang waits for its own half.
-        for lane in 0..900 {
-            lanes.push(&format!("{lane}"), 2);
+        for queue in 0..900 {
+            queues.push(&format!("{queue}"), 2);
         }
-        lanes.push("another", 3);
-        assert_eq!(lanes.start().map(|(_, job)| job), Some(3));
+        queues.push("another", 3);
+        assert_eq!(queues.start().map(|(_, job)| job), Some(3));
     }
 
     #[test]
     fn a_slow_target_is_remembered_until_it_is_quick() {
-        let mut lanes = Lanes::new(256);
-        lanes.push("a", 1);
-        let (ticket, _) = lanes.start().unwrap();
-        lanes.overtake(&ticket);
-        lanes.end(&ticket);
-        assert!(lanes.by_target.is_empty() && lanes.slow_targets.len() == 1);
-        lanes.push("a", 2);
-        assert!(lanes.by_target["a"].is_slow && lanes.slow_targets.is_empty());
-        let (ticket, _) = lanes.start().unwrap();
-        lanes.end(&ticket);
-        assert!(lanes.slow_targets.is_empty());
+        let mut queues = Queues::new(256);
+        queues.push("a", 1);
+        let (ticket, _) = queues.start().unwrap();
+        queues.overtake(&ticket);
+        queues.end(&ticket);
+        assert!(queues.by_target.is_empty() && queues.slow_targets.len() == 1);
+        queues.push("a", 2);
+        assert!(queues.by_target["a"].is_slow && queues.slow_targets.is_empty());
+        let (ticket, _) = queues.start().unwrap();
+        queues.end(&ticket);
+        assert!(queues.slow_targets.is_empty());
     }
 
     #[test]
     fn large_bodies_to_slow_targets_do_not_hold_up_others() {
-        let mut lanes = Lanes::new(256);
-        for lane in 0..100 {
-            lanes.push(&format!("{lane}"), lane);
+        let mut queues = Queues::new(256);
+        for queue in 0..100 {
+            queues.push(&format!("{queue}"), queue);
         }
         let mut under_way = 0;
-        while let Some((ticket, _)) = lanes.start() {
-            lanes.weigh(&ticket, 1024 * 1024);
+        while let Some((ticket, _)) = queues.start() {
+            queues.weigh(&ticket, 1024 * 1024);
             under_way += 1;
         }
         assert_eq!(under_way, 32);
-        lanes.push("a", 7);
-        assert_eq!(lanes.start(), None);
+        queues.push("a", 7);
+        assert_eq!(queues.start(), None);
         for number in 1..=32 {
-            lanes.overtake(&Ticket { target: format!("{}", number - 1).into(), number });
+            queues.overtake(&Ticket { target: format!("{}", number - 1).into(), number });
         }
-        assert_eq!(lanes.slow, Load { attempts: 32, bytes: MAX_BYTES });
-        assert!(lanes.start().is_some());
+        assert_eq!(queues.slow, Load { attempts: 32, bytes: MAX_BYTES });
+        assert!(queues.start().is_some());
     }
 
     #[test]
     fn what_is_held_goes_after_the_next_one() {
-        let mut lanes = Lanes::new(256);
+        let mut queues = Queues::new(256);
         for job in [1, 2, 3] {
-            lanes.push("a", job);
+            queues.push("a", job);
         }
-        let (ticket, job) = lanes.start().unwrap();
-        lanes.hold(&ticket, job);
-        let (ticket, job) = lanes.start().unwrap();
+        let (ticket, job) = queues.start().unwrap();
+        queues.hold(&ticket, job);
+        let (ticket, job) = queues.start().unwrap();
         assert_eq!(job, 2);
-        assert_eq!(lanes.start(), None);
-        lanes.end(&ticket);
-        let (ticket, job) = lanes.start().unwrap();
+        assert_eq!(queues.start(), None);
+        queues.end(&ticket);
+        let (ticket, job) = queues.start().unwrap();
         assert_eq!(job, 1);
-        lanes.end(&ticket);
-        assert_eq!(lanes.start().unwrap().1, 3);
+        queues.end(&ticket);
+        assert_eq!(queues.start().unwrap().1, 3);
 
-        let mut lanes = Lanes::new(256);
-        lanes.push("a", 1);
-        let (ticket, job) = lanes.start().unwrap();
-        lanes.hold(&ticket, job);
-        assert_eq!(lanes.start(), None);
-        lanes.release();
-        let (ticket, job) = lanes.start().unwrap();
+        let mut queues = Queues::new(256);
+        queues.push("a", 1);
+        let (ticket, job) = queues.start().unwrap();
+        queues.hold(&ticket, job);
+        assert_eq!(queues.start(), None);
+        queues.release();
+        let (ticket, job) = queues.start().unwrap();
         assert_eq!(job, 1);
-        lanes.end(&ticket);
-        assert!(lanes.by_target.is_empty(), "a lane without jobs is left behind");
+        queues.end(&ticket);
+        assert!(queues.by_target.is_empty(), "a queue without jobs is left behind");
 
         for job in [1, 2, 3] {
-            lanes.push("a", job);
+            queues.push("a", job);
         }
-        lanes.retain(|job| *job == 2);
-        assert_eq!((lanes.waiting(), lanes.start().map(|(_, job)| job)), (1, Some(2)));
+        queues.retain(|job| *job == 2);
+        assert_eq!((queues.waiting(), queues.start().map(|(_, job)| job)), (1, Some(2)));
     }
 }

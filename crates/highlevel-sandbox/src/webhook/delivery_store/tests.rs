@@ -15,7 +15,13 @@ fn event(bytes: usize) -> Event {
     }
 }
 
-fn answered(store: &Store, id: u64, cause: AttemptCause, number: u32, status: u16) -> DeliveryAttempt {
+fn answered(
+    store: &DeliveryStore,
+    id: u64,
+    cause: AttemptCause,
+    number: u32,
+    status: u16,
+) -> DeliveryAttempt {
     let event = store.event(id).unwrap();
     DeliveryAttempt {
         delivery_id: id,
@@ -36,14 +42,14 @@ fn answered(store: &Store, id: u64, cause: AttemptCause, number: u32, status: u1
     }
 }
 
-fn attempt(store: &mut Store, id: u64, cause: AttemptCause, status: u16) -> Arc<DeliveryAttempt> {
+fn attempt(store: &mut DeliveryStore, id: u64, cause: AttemptCause, status: u16) -> Arc<DeliveryAttempt> {
     let number = store.begin(id, cause).unwrap();
     let attempt = answered(store, id, cause, number, status);
     let schedule = RetrySchedule::Custom(vec![Duration::from_secs(10); 2]);
     store.file(attempt, &schedule).0
 }
 
-fn ids(store: &Store) -> Vec<u64> {
+fn ids(store: &DeliveryStore) -> Vec<u64> {
     store.deliveries().map(|delivery| delivery.id).collect()
 }
 
@@ -53,7 +59,7 @@ fn at(seconds: i64) -> DateTime<Utc> {
 
 #[test]
 fn what_is_due_after_the_end_of_time_is_never_due() {
-    let mut store = Store::new();
+    let mut store = DeliveryStore::new();
     let id = store.add(event(1), DateTime::<Utc>::MAX_UTC);
     attempt(&mut store, id, AttemptCause::Scheduled, 500);
     assert!(store.take_due(at(253_402_300_799)).is_empty(), "it is due in the year 9999");
@@ -62,7 +68,7 @@ fn what_is_due_after_the_end_of_time_is_never_due() {
 
 #[test]
 fn the_schedule_goes_by_what_was_due() {
-    let mut store = Store::new();
+    let mut store = DeliveryStore::new();
     let id = store.add(event(1), at(0));
     let first = attempt(&mut store, id, AttemptCause::Scheduled, 500);
     assert_eq!(first.next_attempt_at.as_deref(), Some("1970-01-01T00:00:10.000Z"));
@@ -89,7 +95,7 @@ fn the_schedule_goes_by_what_was_due() {
 
 #[test]
 fn a_resend_that_is_taken_ends_the_schedule() {
-    let mut store = Store::new();
+    let mut store = DeliveryStore::new();
     let id = store.add(event(1), at(0));
     attempt(&mut store, id, AttemptCause::Scheduled, 500);
     attempt(&mut store, id, AttemptCause::Resend, 200);
@@ -99,9 +105,9 @@ fn a_resend_that_is_taken_ends_the_schedule() {
 
 #[test]
 fn a_summary_counts_attempts() {
-    let mut store = Store::new();
+    let mut store = DeliveryStore::new();
     let id = store.add(event(1), at(0));
-    let counts = |store: &Store| {
+    let counts = |store: &DeliveryStore| {
         let summary = store.summary(id).unwrap();
         (summary.ended, summary.open, summary.last.map(|attempt| attempt.number))
     };
@@ -120,7 +126,7 @@ fn a_summary_counts_attempts() {
 
 #[test]
 fn what_is_remembered_is_bounded() {
-    let mut store = Store::within(Bounds { ended: 3, pending: 2, bytes: 100_000 });
+    let mut store = DeliveryStore::within(Bounds { ended: 3, pending: 2, bytes: 100_000 });
     for _ in 0..5 {
         let id = store.add(event(1), at(0));
         attempt(&mut store, id, AttemptCause::Scheduled, 200);
@@ -156,7 +162,7 @@ fn what_is_remembered_is_bounded() {
 
 #[test]
 fn the_attempts_of_one_delivery_are_bounded() {
-    let mut store = Store::new();
+    let mut store = DeliveryStore::new();
     let id = store.add(event(1), at(0));
     let empty = store.bytes;
     for _ in 0..200 {

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::keyring::Keyring;
 
-/// The app that [`HostileMode::OtherApp`] names.
+/// The app that [`TamperMode::OtherApp`] names.
 const OTHER_APP_ID: &str = "5f0c9bb1c7a35e0012f4d3a9";
 
 /// One way in which an attempt is wrong, or comes wrongly, on purpose. [`Self::description`] says it in words.
@@ -21,7 +21,7 @@ const OTHER_APP_ID: &str = "5f0c9bb1c7a35e0012f4d3a9";
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
-pub enum HostileMode {
+pub enum TamperMode {
     /// Signed with a key that was never published.
     WrongKey,
     /// Signed with the key that signed before the last rotation.
@@ -49,11 +49,11 @@ pub enum HostileMode {
 /// The hostile modes that are switched on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Hostilities {
+pub struct TamperConfig {
     /// For all attempts but the next ones below.
-    pub standing: Option<HostileMode>,
+    pub standing: Option<TamperMode>,
     /// For the next attempts, in this order, each with how many.
-    pub next: VecDeque<(HostileMode, u32)>,
+    pub next: VecDeque<(TamperMode, u32)>,
 }
 
 /// What goes over the wire.
@@ -69,34 +69,34 @@ pub(crate) struct Request {
 /// The request that delivers a payload. The one place in which something is made wrong with it.
 pub(crate) fn request(
     payload: &Arc<[u8]>,
-    mode: Option<HostileMode>,
+    mode: Option<TamperMode>,
     keyring: &Keyring,
     now: DateTime<Utc>,
     seed: u64,
 ) -> Result<Request, String> {
     let ahead = |time: TimeDelta| (now + time).to_rfc3339_opts(SecondsFormat::Millis, true);
     let body = match mode {
-        Some(HostileMode::Stale) => with_field(payload, "timestamp", &ahead(TimeDelta::days(-1))),
-        Some(HostileMode::Future) => with_field(payload, "timestamp", &ahead(TimeDelta::hours(1))),
-        Some(HostileMode::OtherApp) => with_field(payload, "appId", OTHER_APP_ID),
+        Some(TamperMode::Stale) => with_field(payload, "timestamp", &ahead(TimeDelta::days(-1))),
+        Some(TamperMode::Future) => with_field(payload, "timestamp", &ahead(TimeDelta::hours(1))),
+        Some(TamperMode::OtherApp) => with_field(payload, "appId", OTHER_APP_ID),
         _ => Arc::clone(payload),
     };
     let (signature, key_id) = match mode {
-        Some(HostileMode::MissingHeader) => (None, None),
-        Some(HostileMode::NotAvailable) => (Some(("x-ghl-signature", "N/A".to_owned())), None),
-        Some(HostileMode::Rsa) => {
+        Some(TamperMode::MissingHeader) => (None, None),
+        Some(TamperMode::NotAvailable) => (Some(("x-ghl-signature", "N/A".to_owned())), None),
+        Some(TamperMode::Rsa) => {
             (Some(("x-wh-signature", Keyring::rsa_signature(&body)?)), Some(Keyring::RSA_KEY_ID.to_owned()))
         }
         other => {
             let key = match other {
-                Some(HostileMode::WrongKey) => keyring.wrong(),
-                Some(HostileMode::OldKey) => keyring.retired(),
+                Some(TamperMode::WrongKey) => keyring.wrong(),
+                Some(TamperMode::OldKey) => keyring.retired(),
                 _ => keyring.current(),
             };
             (Some(("x-ghl-signature", key.signer.sign(&body))), Some(key.id.clone()))
         }
     };
-    let body = if mode == Some(HostileMode::AlteredByte) { altered(&body, seed) } else { body };
+    let body = if mode == Some(TamperMode::AlteredByte) { altered(&body, seed) } else { body };
     let mut headers = vec![
         ("content-type".to_owned(), "application/json".to_owned()),
         ("user-agent".to_owned(), concat!("highlevel-sandbox/", env!("CARGO_PKG_VERSION")).to_owned()),
@@ -143,10 +143,10 @@ fn letters_in_strings(json: &[u8]) -> Vec<usize> {
     letters
 }
 
-impl Hostilities {
+impl TamperConfig {
     /// The mode of the attempt that begins. What cannot be held back now, because another one is, goes as it should.
-    pub(super) fn take(&mut self, may_hold: bool) -> Option<HostileMode> {
-        let possible = |mode: HostileMode| may_hold || mode != HostileMode::Reordered;
+    pub(super) fn take(&mut self, may_hold: bool) -> Option<TamperMode> {
+        let possible = |mode: TamperMode| may_hold || mode != TamperMode::Reordered;
         let Some((mode, attempts)) = self.next.front_mut() else {
             return self.standing.filter(|mode| possible(*mode));
         };
@@ -162,7 +162,7 @@ impl Hostilities {
     }
 }
 
-impl HostileMode {
+impl TamperMode {
     /// All of them.
     pub const ALL: [Self; 11] = [
         Self::WrongKey,
@@ -196,11 +196,11 @@ impl HostileMode {
     }
 }
 
-impl HostileMode {
+impl TamperMode {
     /// What is wrong with an attempt, for people.
     ///
     /// ```
-    /// use highlevel_sandbox::HostileMode;
+    /// use highlevel_sandbox::TamperMode;
     ///
     /// assert_eq!(HostileMode::MissingHeader.description(), "no signature header");
     /// ```
@@ -238,13 +238,13 @@ impl HostileMode {
     }
 }
 
-impl fmt::Display for HostileMode {
+impl fmt::Display for TamperMode {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.pad(self.as_str())
     }
 }
 
-impl FromStr for HostileMode {
+impl FromStr for TamperMode {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {

@@ -12,9 +12,9 @@ use crate::weight;
 /// How many deliveries that have ended are remembered.
 const ENDED_KEPT: usize = 10_000;
 /// How many may be on their way.
-pub(super) const PENDING_KEPT: usize = 100_000;
+pub(super) const MAX_PENDING: usize = 100_000;
 /// How much memory all of them may take, in bytes.
-pub(crate) const BYTES_KEPT: usize = 64 * 1024 * 1024;
+pub(crate) const MAX_DELIVERY_BYTES: usize = 64 * 1024 * 1024;
 /// How much memory the deliveries of a list may take, in bytes, the last one aside.
 const PAGE_BYTES: usize = 4 * 1024 * 1024;
 /// How many attempts of one delivery are remembered.
@@ -71,7 +71,7 @@ pub(crate) struct Summary {
 
 /// The deliveries, and when which is to be tried again. Each is either pending or has ended.
 #[derive(Debug)]
-pub(crate) struct Store {
+pub(crate) struct DeliveryStore {
     records: BTreeMap<u64, Record>,
     pending: BTreeSet<u64>,
     /// In the order in which they did.
@@ -109,9 +109,9 @@ struct Record {
     bytes: usize,
 }
 
-impl Store {
+impl DeliveryStore {
     pub(crate) fn new() -> Self {
-        Self::within(Bounds { ended: ENDED_KEPT, pending: PENDING_KEPT, bytes: BYTES_KEPT })
+        Self::within(Bounds { ended: ENDED_KEPT, pending: MAX_PENDING, bytes: MAX_DELIVERY_BYTES })
     }
 
     fn within(bounds: Bounds) -> Self {
