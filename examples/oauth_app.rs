@@ -18,7 +18,7 @@ use highlevel::auth::{App, CsrfState, Handled, Scope};
 use highlevel::webhook::axum::{Webhook, WebhookLayer};
 use highlevel::webhook::{Event, PublicKey, Receiver};
 use highlevel::{ErrorKind, LocationId, Sms};
-use highlevel_sandbox::{Contact, Location, Resource, Sandbox};
+use highlevel_sandbox::{Contact, Location, Sandbox, TokenResource};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
@@ -38,7 +38,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     println!("\nTheir owners install it in the browser");
     for location in [&first, &second] {
-        sandbox.choose_on_authorize(Resource::location(location));
+        sandbox.choose_on_authorize(TokenResource::location(location));
         let page = browse(&format!("{address}/install")).await?;
         println!("   {page}");
         expect(page == format!("The app is installed on {location}."), "the page says so")?;
@@ -61,13 +61,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
     expect(locations == [&first, &second], "each location has its message")?;
 
     println!("\nA day later the tokens have expired, and nobody notices");
-    sandbox.expire_access_tokens(&Resource::location(&second));
+    sandbox.expire_access_tokens(&TokenResource::location(&second));
     remind(&app, &second.as_str().into(), &contacts[1]).await?;
-    let renewed = sandbox.token_requests_of(&Resource::location(&second));
+    let renewed = sandbox.token_requests_of(&TokenResource::location(&second));
     expect((renewed.rotated, renewed.refused) == (1, 0), "the tokens were renewed once")?;
 
     println!("\nThe first owner removes it");
-    sandbox.uninstall(&Resource::location(&first))?;
+    sandbox.uninstall(&TokenResource::location(&first))?;
     let event = tokio::time::timeout(PATIENCE, handled.recv()).await?.ok_or("the app has stopped")?;
     println!("   event: {event:?}");
     expect(matches!(&event, Handled::Removed(resources) if resources.len() == 1), "the tokens are gone")?;

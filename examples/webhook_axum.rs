@@ -18,7 +18,7 @@ use axum::routing::post;
 use highlevel::webhook::axum::{Webhook, WebhookLayer};
 use highlevel::webhook::{CallOutcome, Content, Event, PublicKey, Receiver};
 use highlevel::{CallStatus, Client, Email, Inbound, OutboundCall, Sms};
-use highlevel_sandbox::{Delivery, Sandbox};
+use highlevel_sandbox::{Sandbox, WebhookDelivery};
 use tokio::net::TcpListener;
 
 /// Far longer than it takes: it only ends a run in which something is broken.
@@ -176,7 +176,7 @@ impl Courier {
         Ok(Self { http: reqwest::Client::builder().no_proxy().build()?, url })
     }
 
-    async fn deliver(&self, delivery: &Delivery, body: &[u8]) -> Result<u16, reqwest::Error> {
+    async fn deliver(&self, delivery: &WebhookDelivery, body: &[u8]) -> Result<u16, reqwest::Error> {
         let mut request = self.http.post(&self.url).body(body.to_vec());
         for (name, value) in delivery.attempts.first().iter().flat_map(|attempt| &attempt.headers) {
             if ["content-type", "x-ghl-signature"].contains(&name.as_str()) {

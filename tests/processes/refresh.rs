@@ -124,7 +124,7 @@ const A_DAY: Duration = Duration::from_secs(86_460);
 /// An app that is installed on a location of a sandbox whose clock stands still. Its tokens are in a file store.
 struct Installed {
     sandbox: Sandbox,
-    location: highlevel_sandbox::Resource,
+    location: highlevel_sandbox::TokenResource,
     scratch: Scratch,
 }
 
@@ -132,7 +132,7 @@ impl Installed {
     async fn start() -> Self {
         let sandbox = Sandbox::start().await.expect("a sandbox");
         sandbox.set_clock_speed(0.0);
-        let location = highlevel_sandbox::Resource::location(sandbox.location_id());
+        let location = highlevel_sandbox::TokenResource::location(sandbox.location_id());
         let tokens = sandbox.give_tokens(&location, ["conversations/message.write"]).expect("tokens");
         let now = milliseconds(sandbox.now());
         let tokens = json!({

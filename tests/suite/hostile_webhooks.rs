@@ -12,7 +12,7 @@ use highlevel::webhook::axum::{Webhook, WebhookLayer};
 use highlevel::webhook::{Event, PublicKey, Receiver, ReceiverBuilder, RsaPublicKey};
 use highlevel::{Client, Sms};
 use highlevel_sandbox::{
-    Delivery, DeliveryAttempt, DeliveryOutcome, DeliveryState, RetrySchedule, Sandbox, TamperMode,
+    DeliveryAttempt, DeliveryOutcome, DeliveryState, RetrySchedule, Sandbox, TamperMode, WebhookDelivery,
 };
 
 /// A hang guard, far longer than any test takes.
@@ -60,7 +60,7 @@ impl Scene {
         client.messages().send(Sms::to(self.sandbox.contact_id()).text(text)).await.expect("a receipt");
     }
 
-    async fn attempts(&self, count: usize) -> Vec<Delivery> {
+    async fn attempts(&self, count: usize) -> Vec<WebhookDelivery> {
         self.sandbox.wait_for_attempts(count, TEST_TIMEOUT).await.expect("the attempts end")
     }
 

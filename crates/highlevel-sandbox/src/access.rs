@@ -13,7 +13,7 @@ use http::header::{AUTHORIZATION, HOST};
 use http::request::Parts;
 use http::{HeaderMap, Method, StatusCode};
 
-use crate::admin::{PREFIX, Problem};
+use crate::admin::{ApiError, PREFIX};
 use crate::api::bearer;
 use crate::inspector;
 pub(crate) use guesses::Guesses;
@@ -60,7 +60,7 @@ impl Access {
 
     /// Refuses a request whose `Host` is not a name of the sandbox, whatever its path. A browser that follows a foreign
     /// name to this address sends that name.
-    pub(crate) fn check_host(&self, head: &Parts) -> Result<(), Problem> {
+    pub(crate) fn check_host(&self, head: &Parts) -> Result<(), ApiError> {
         let authority = head.uri.authority().map(http::uri::Authority::as_str);
         let mut names = head.headers.get_all(HOST).iter().map(|value| value.to_str().unwrap_or("\u{fffd}"));
         let (name, second) = (names.next().or(authority).unwrap_or_default(), names.next());
@@ -82,7 +82,7 @@ impl Access {
 
     /// Refuses what a page of another site sends to the API or to the token endpoints. A page cannot send an
     /// `Authorization` header to another site, because the sandbox allows no cross-origin requests.
-    pub(crate) fn check_page(&self, headers: &HeaderMap) -> Result<(), Problem> {
+    pub(crate) fn check_page(&self, headers: &HeaderMap) -> Result<(), ApiError> {
         match self.site(headers) {
             Site::Other(origin) if !headers.contains_key(AUTHORIZATION) => Err(refuse_page(&origin)),
             _ => Ok(()),
@@ -90,7 +90,7 @@ impl Access {
     }
 
     /// Checks a request for the admin API or the inspector.
-    pub(crate) fn check(&self, method: &Method, path: &str, headers: &HeaderMap) -> Result<(), Problem> {
+    pub(crate) fn check(&self, method: &Method, path: &str, headers: &HeaderMap) -> Result<(), ApiError> {
         if let Site::Other(origin) = self.site(headers) {
             let opens_a_page = method.is_safe() && inspector::serves(path) && is_navigation(headers);
             if !opens_a_page {
@@ -111,7 +111,7 @@ impl Access {
                 let message =
                     "the admin token is missing or wrong: send `Authorization: Bearer <admin token>`"
                         .to_owned();
-                Err(Problem { status: StatusCode::UNAUTHORIZED, message })
+                Err(ApiError { status: StatusCode::UNAUTHORIZED, message })
             }
             _ => Ok(()),
         }
@@ -128,15 +128,15 @@ fn same(given: &str, expected: &str) -> bool {
             == 0
 }
 
-fn refuse_page(origin: &str) -> Problem {
+fn refuse_page(origin: &str) -> ApiError {
     forbidden(format!(
         "the request comes from a page of {origin}; pages of other sites can do nothing here, call the sandbox from a \
          program"
     ))
 }
 
-fn forbidden(message: String) -> Problem {
-    Problem { status: StatusCode::FORBIDDEN, message }
+fn forbidden(message: String) -> ApiError {
+    ApiError { status: StatusCode::FORBIDDEN, message }
 }
 
 #[cfg(test)]
@@ -153,7 +153,7 @@ mod tests {
         headers.iter().map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap())).collect()
     }
 
-    fn status(result: Result<(), Problem>) -> u16 {
+    fn status(result: Result<(), ApiError>) -> u16 {
         result.map_or_else(|problem| problem.status.as_u16(), |()| 200)
     }
 

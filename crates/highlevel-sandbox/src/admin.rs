@@ -44,7 +44,7 @@ pub(crate) struct Route {
     method: Method,
     /// The path below the prefix; a segment in braces is a parameter: `contacts/{id}`.
     path: &'static str,
-    handler: fn(&Arc<State>, &Input<'_>) -> Result<Output, Problem>,
+    handler: fn(&Arc<State>, &Input<'_>) -> Result<Output, ApiError>,
 }
 
 /// What an operation is given.
@@ -78,7 +78,7 @@ pub(crate) enum Content {
 
 /// Why an operation was not done.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Problem {
+pub(crate) struct ApiError {
     pub(crate) status: StatusCode,
     pub(crate) message: String,
 }
@@ -123,8 +123,8 @@ pub(crate) fn not_written(error: &io::Error) -> Output {
 }
 
 /// The reason why nothing was changed: the state file cannot be written.
-pub(crate) fn unwritable(error: &io::Error) -> Problem {
-    Problem { status: StatusCode::INTERNAL_SERVER_ERROR, message: error.to_string() }
+pub(crate) fn unwritable(error: &io::Error) -> ApiError {
+    ApiError { status: StatusCode::INTERNAL_SERVER_ERROR, message: error.to_string() }
 }
 
 fn routes() -> impl Iterator<Item = &'static Route> {
@@ -148,10 +148,10 @@ fn routes() -> impl Iterator<Item = &'static Route> {
 }
 
 /// The route for a path, and the parameters in it.
-fn find(method: &Method, path: &str) -> Result<(&'static Route, Vec<String>), Problem> {
+fn find(method: &Method, path: &str) -> Result<(&'static Route, Vec<String>), ApiError> {
     let mut there = at(path);
     if there.is_empty() {
-        return Err(Problem::not_found(format!(
+        return Err(ApiError::not_found(format!(
             "there is nothing at {path}; GET {PREFIX}openapi.json lists what there is"
         )));
     }
@@ -159,7 +159,7 @@ fn find(method: &Method, path: &str) -> Result<(&'static Route, Vec<String>), Pr
     let wanted = if *method == Method::HEAD { &Method::GET } else { method };
     match there.iter().position(|(route, _)| route.method == *wanted) {
         Some(place) => Ok(there.swap_remove(place)),
-        None => Err(Problem {
+        None => Err(ApiError {
             status: StatusCode::METHOD_NOT_ALLOWED,
             message: format!("{path} does not take {method}; it takes {}", allowed(path).join(" and ")),
         }),
@@ -230,12 +230,12 @@ impl Input<'_> {
     }
 
     /// Refuses names in the query that mean nothing here.
-    pub(crate) fn allow(&self, names: &[&str]) -> Result<(), Problem> {
+    pub(crate) fn allow(&self, names: &[&str]) -> Result<(), ApiError> {
         let present = self.query.split('&').filter(|pair| !pair.is_empty());
         let present = present.map(|pair| pair.split_once('=').map_or(pair, |(name, _)| name));
         match present.into_iter().find(|name| !names.contains(name)) {
             None => Ok(()),
-            Some(name) => Err(Problem::bad_request(format!(
+            Some(name) => Err(ApiError::bad_request(format!(
                 "the query has `{name}`, which means nothing here; there are {}",
                 names.join(", ")
             ))),
@@ -248,11 +248,11 @@ impl Input<'_> {
     }
 
     /// The JSON body, as the description has it.
-    pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T, Problem> {
-        let unusable = |error| Problem::bad_request(format!("the body cannot be used: {error}"));
+    pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T, ApiError> {
+        let unusable = |error| ApiError::bad_request(format!("the body cannot be used: {error}"));
         if has_too_many_values(self.body) {
             let words = format!("the body cannot be used: it has more than {MAX_VALUES} JSON values");
-            return Err(Problem { status: StatusCode::PAYLOAD_TOO_LARGE, message: words });
+            return Err(ApiError { status: StatusCode::PAYLOAD_TOO_LARGE, message: words });
         }
         // This first: it knows best what is wrong with a name or a type.
         let read = serde_json::from_slice(self.body).map_err(unusable)?;
@@ -264,11 +264,11 @@ impl Input<'_> {
 impl Input<'_> {
     /// The JSON body of a seed or snapshot. One that is larger than other bodies may be is read once, into what is kept of
     /// it: that refuses what is wrong in other words than the description.
-    pub(crate) fn snapshot(&self) -> Result<StoredSnapshot, Problem> {
+    pub(crate) fn snapshot(&self) -> Result<StoredSnapshot, ApiError> {
         if self.body.len() <= server::LONGEST && !has_too_many_values(self.body) {
             return self.json();
         }
-        let words = |error| Problem::bad_request(format!("the body cannot be used: {error}"));
+        let words = |error| ApiError::bad_request(format!("the body cannot be used: {error}"));
         serde_json::from_slice(self.body).map_err(words)
     }
 }
@@ -283,19 +283,19 @@ impl Output {
     }
 }
 
-impl From<io::Error> for Problem {
+impl From<io::Error> for ApiError {
     fn from(error: io::Error) -> Self {
         deliveries::problem(error)
     }
 }
 
-impl From<Problem> for Output {
-    fn from(problem: Problem) -> Self {
+impl From<ApiError> for Output {
+    fn from(problem: ApiError) -> Self {
         Self { status: problem.status, content: Content::Json(json!({ "error": problem.message })) }
     }
 }
 
-impl Problem {
+impl ApiError {
     pub(crate) fn bad_request(message: impl Into<String>) -> Self {
         Self { status: StatusCode::BAD_REQUEST, message: message.into() }
     }

@@ -20,7 +20,7 @@ use serde_json::Value;
 
 use crate::credentials::Grant;
 use crate::fidelity::{Quirk, Settings};
-use crate::ledger::Fingerprint;
+use crate::ledger::RequestFingerprint;
 use crate::model::{Message, Model, Stored};
 use crate::spec::{Spec, Violation};
 
@@ -84,7 +84,7 @@ pub(crate) struct Answer {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Remarks {
     pub(crate) operation: Option<Operation>,
-    pub(crate) fingerprint: Option<Fingerprint>,
+    pub(crate) fingerprint: Option<RequestFingerprint>,
     pub(crate) violations: Vec<Violation>,
     pub(crate) more_violations: usize,
     pub(crate) tolerated: Vec<&'static str>,
@@ -161,7 +161,7 @@ fn decide(
     let body = body::parse(call.headers, call.body)?;
     let location = &grant.account.location_id;
     if operation != Operation::UpdateMessageStatus {
-        remarks.fingerprint = Some(Fingerprint::of(operation, location, &body));
+        remarks.fingerprint = Some(RequestFingerprint::of(operation, location, &body));
     }
 
     let schema = spec.request_schema(method, path).unwrap_or_default();

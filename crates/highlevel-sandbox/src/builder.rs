@@ -27,7 +27,7 @@ use crate::persistence::Memory;
 use crate::rate_limit::{Account, RateLimit, RateLimiter};
 use crate::runtime::Runtime;
 use crate::sandbox::Sandbox;
-use crate::server::{self, Beginning, State, Traffic};
+use crate::server::{self, InitialState, State, Traffic};
 use crate::spec::Spec;
 use crate::webhook::{self, Keyring, Outbox, RetrySchedule, Targets};
 
@@ -277,12 +277,12 @@ impl SandboxBuilder {
         };
         let mut credentials = Credentials::new(app.clone());
         grant_all(&mut credentials)?;
-        let first_world = self.keeping.beginning(&mut credentials)?;
+        let first_model = self.keeping.beginning(&mut credentials)?;
         let first_credentials = credentials.keep();
         let state::Now { model, rewrite, added, seeded, evicted } =
-            self.keeping.now(&first_world, &mut recalled, &mut credentials)?;
-        let beginning = Beginning {
-            model: Arc::new(first_world),
+            self.keeping.now(&first_model, &mut recalled, &mut credentials)?;
+        let beginning = InitialState {
+            model: Arc::new(first_model),
             credentials: first_credentials,
             identity: vec![
                 ("token", token.clone().into()),
@@ -325,7 +325,7 @@ impl SandboxBuilder {
             run: system.object_id(),
             identifiers,
             stopping: watch::Sender::new(false),
-            beginning,
+            initial: beginning,
             store: recalled.store,
             bounds: self.keeping.bounds,
             evicted_messages: AtomicU64::new(evicted as u64),
@@ -341,10 +341,10 @@ impl SandboxBuilder {
             let memory: Weak<dyn Memory> = state.myself.clone();
             store.attach(memory);
         }
-        state.keep_beginning(rewrite, added);
+        state.store_initial_state(rewrite, added);
         if let Some(store) = &state.store {
             // A file that cannot be written at the start cannot be used.
-            store.settled().await?;
+            store.committed().await?;
         }
         let runtime = Runtime::start().await?;
         runtime.handle().spawn(webhook::dispatcher::run(Arc::clone(&state), self.webhook_timeout, attempts));

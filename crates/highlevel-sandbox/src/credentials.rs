@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use crate::oauth::{App, Registry, Resource};
+use crate::oauth::{Registry, SandboxApp, TokenResource};
 use crate::rate_limit::Account;
 pub(crate) use kept::KeptCredentials;
 
@@ -59,7 +59,7 @@ pub(crate) const MAX_TOKEN_LENGTH: usize = 1_000;
 
 impl Credentials {
     /// No token; one app.
-    pub(crate) fn new(app: App) -> Self {
+    pub(crate) fn new(app: SandboxApp) -> Self {
         Self { private: HashMap::new(), changed: BTreeSet::new(), oauth: Registry::new(app) }
     }
 
@@ -94,8 +94,8 @@ impl Credentials {
         }
         let subject = &token.subject;
         let (level, id) = match &subject.choice.resource {
-            Resource::Location(id) => (Level::Location, id),
-            Resource::Company(id) => (Level::Company, id),
+            TokenResource::Location(id) => (Level::Location, id),
+            TokenResource::Company(id) => (Level::Company, id),
         };
         let app_id = self.oauth.app(&subject.client_id).ok_or(Rejected::Unknown)?.app_id.clone();
         let account = Arc::new(Account { app_id, location_id: id.clone() });

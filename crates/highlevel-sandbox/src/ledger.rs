@@ -18,7 +18,7 @@ use tokio::sync::watch;
 pub(crate) use acceptances::Times;
 pub(crate) use entry::Happened;
 pub use entry::{Entry, RecordedRequest};
-pub use fingerprint::{Fingerprint, NotAFingerprint};
+pub use fingerprint::{ParseFingerprintError, RequestFingerprint};
 pub use follow::Entries;
 use log::Log;
 pub(crate) use search::Filter;
@@ -179,7 +179,7 @@ impl Ledger {
     }
 
     /// How often what this fingerprint stands for was accepted.
-    pub(crate) fn times(&self, fingerprint: Fingerprint) -> Times {
+    pub(crate) fn times(&self, fingerprint: RequestFingerprint) -> Times {
         self.log().acceptances.of(fingerprint)
     }
 

@@ -51,18 +51,18 @@ pub use api::Operation;
 pub use builder::SandboxBuilder;
 pub use fault::{ActiveFault, Ending, Extent, Fault, FaultRule, FaultSchedule, FaultStage};
 pub use fidelity::{Quirk, Rule, Settings, Strictness, SuccessStatus};
-pub use ledger::{Entries, Entry, Fingerprint, NotAFingerprint, RecordedRequest};
+pub use ledger::{Entries, Entry, ParseFingerprintError, RecordedRequest, RequestFingerprint};
 pub use model::{
-    Conflict, Contact, Conversation, ConversationProvider, Direction, Location, Message, Snapshot,
+    Conflict, Contact, Conversation, ConversationProvider, Location, Message, MessageDirection, Snapshot,
     StatusChange, StatusUpdate,
 };
-pub use oauth::{App, InstallEvents, Resource, TokenRequests};
+pub use oauth::{InstallEvents, SandboxApp, TokenRequests, TokenResource};
 #[doc(hidden)]
 pub use persistence::CHECK_THREAD;
 pub use rate_limit::{RateLimit, Window};
 pub use sandbox::{Accepted, DeliveriesTimedOut, Sandbox};
 pub use spec::{Spec, SpecError, Violation};
 pub use webhook::{
-    AttemptCause, CallOutcome, Delivery, DeliveryAttempt, DeliveryOutcome, DeliveryState, Replay,
-    RetrySchedule, SimulatedCall, TamperConfig, TamperMode, Trigger, WebhookKey,
+    AttemptCause, DeliveryAttempt, DeliveryOutcome, DeliveryState, Replay, RetrySchedule, SimulatedCall,
+    SimulatedCallOutcome, TamperConfig, TamperMode, Trigger, WebhookDelivery, WebhookKey,
 };

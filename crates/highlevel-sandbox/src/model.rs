@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 pub use check::Conflict;
 pub(crate) use list::{MessageFilter, Order, Page};
-pub use message::{Direction, Message, StatusChange};
+pub use message::{Message, MessageDirection, StatusChange};
 pub(crate) use message::{Stored, is_call, is_email, is_phone, is_voicemail};
 pub use record::{Contact, Conversation, ConversationProvider, Location, Snapshot};
 pub(crate) use record::{Kind, Record, StoredSnapshot};

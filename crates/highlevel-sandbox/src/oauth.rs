@@ -20,12 +20,12 @@ mod serve;
 mod settings;
 mod shelf;
 
-pub use app::App;
+pub use app::SandboxApp;
 pub(crate) use install::{checked, give_tokens, install, put_app, uninstall};
 pub(crate) use redact::{form as redacted_form, headers as redacted_headers};
 pub(crate) use registry::{Registry, RegistryDocument};
 pub use requests::TokenRequests;
-pub use resource::Resource;
+pub use resource::TokenResource;
 pub(crate) use serve::{Reply, answer, is_authenticated, is_page, plain, serves};
 pub use settings::InstallEvents;
 pub(crate) use settings::Settings;

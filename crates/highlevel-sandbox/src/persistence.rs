@@ -256,7 +256,7 @@ impl Store {
         self.progress.borrow().failure.clone()
     }
 
-    /// Has changes written, all together or not at all. They are on the disk when [`settled`](Self::settled) resolves.
+    /// Has changes written, all together or not at all. They are on the disk when [`committed`](Self::committed) resolves.
     pub(crate) fn keep(&self, changes: Vec<RowChange>) {
         self.submit(false, changes);
     }
@@ -303,7 +303,7 @@ impl Store {
     /// # Errors
     ///
     /// It could not be written, and the memory was rolled back.
-    pub(crate) async fn settled(&self) -> io::Result<()> {
+    pub(crate) async fn committed(&self) -> io::Result<()> {
         let number = self.submitted();
         let mut progress = self.progress.clone();
         let reached = progress.wait_for(|progress| progress.result(number).is_some()).await;
@@ -511,7 +511,7 @@ mod tests {
         store.keep(vec![change("b", "2", Some(json!(1))), change("a", "1", Some(json!("x")))]);
         store.keep(vec![change("c", "", Some(json!(null))), change("b", "2", Some(json!({"now": 2})))]);
         store.keep(vec![change("a", "9", Some(json!(9))), change("a", "9", None)]);
-        store.settled().await.unwrap();
+        store.committed().await.unwrap();
         drop(store);
         let expected = [("b/2", json!({"now": 2})), ("a/1", json!("x")), ("c/", json!(null))];
         let expected = expected.map(|(id, value)| (id.to_owned(), value));
@@ -648,7 +648,7 @@ mod tests {
             let seen = Arc::clone(&seen);
             store.when_written(move || lock(&seen).push(number));
         }
-        store.settled().await.unwrap();
+        store.committed().await.unwrap();
         store.close();
         assert_eq!(*lock(&seen), (0..200).collect::<Vec<_>>());
     }

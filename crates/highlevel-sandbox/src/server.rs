@@ -27,14 +27,14 @@ use hyper::body::{Body as _, Incoming};
 use tokio::net::TcpListener;
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::admin::{self, Problem};
+use crate::admin::{self, ApiError};
 use crate::api::Call;
 use crate::fault::{self, FaultStage};
 use crate::inspector;
 
 pub(crate) use body::LONGEST;
 use body::Received;
-pub(crate) use change::{Beginning, Unchanged};
+pub(crate) use change::{InitialState, MutationError};
 pub(crate) use connection::CONNECTIONS;
 use connection::{Interrupted, Interruption, reserve};
 pub(crate) use retained::Part;
@@ -180,11 +180,11 @@ async fn decide(
     };
 
     let answer = if state.submitted() == before {
-        state.settle(before, answer, record).await
+        state.await_commit(before, answer, record).await
     } else {
         // The client may leave while the disk is busy, and what it asked for is done and recorded all the same.
         let state = Arc::clone(&state);
-        tokio::spawn(async move { state.settle(before, answer, record).await }).await?
+        tokio::spawn(async move { state.await_commit(before, answer, record).await }).await?
     };
 
     if let Some(mut triggered) = triggered {
@@ -230,8 +230,8 @@ async fn administer(
             tokio::task::spawn_blocking(work).await?
         }
         Received::Whole(body) => admin::answer(state, &head.method, target, &head.headers, &body),
-        Received::TooLarge(_) => Problem::too_large(longest).into(),
-        Received::TooSlow(_) | Received::Unread => Problem::too_slow().into(),
+        Received::TooLarge(_) => ApiError::too_large(longest).into(),
+        Received::TooSlow(_) | Received::Unread => ApiError::too_slow().into(),
     };
     let written = state.written_since(before).await;
     let mut response = shown(written.map_or_else(|error| admin::not_written(&error), |()| output));
@@ -248,7 +248,7 @@ async fn refuse(
     state: &Arc<State>,
     head: &Parts,
     body: Incoming,
-    problem: Problem,
+    problem: ApiError,
     connection: &Connection,
 ) -> Result<Decided, Box<dyn Error + Send + Sync>> {
     body::receive(body, body::LONGEST, state.read_timeout, connection).await?;
@@ -284,8 +284,8 @@ async fn inspect(
     let allowed = state.access.check(&head.method, head.uri.path(), &head.headers);
     let allowed = allowed.and_then(|()| match &received {
         Received::Whole(_) => Ok(()),
-        Received::TooLarge(_) => Err(Problem::too_large(body::LONGEST)),
-        Received::TooSlow(_) | Received::Unread => Err(Problem::too_slow()),
+        Received::TooLarge(_) => Err(ApiError::too_large(body::LONGEST)),
+        Received::TooSlow(_) | Received::Unread => Err(ApiError::too_slow()),
     });
     let allowed = allowed.and_then(|()| match state.check_writable() {
         Err(error) if !head.method.is_safe() => Err(admin::unwritable(&error)),

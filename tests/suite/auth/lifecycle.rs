@@ -11,7 +11,7 @@ use highlevel::ErrorKind;
 use highlevel::auth::store::{self, TokenStore};
 use highlevel::auth::{App, Handled};
 use highlevel::webhook::{PublicKey, Receiver};
-use highlevel_sandbox::{InstallEvents, Resource, Sandbox};
+use highlevel_sandbox::{InstallEvents, Sandbox, TokenResource};
 use tokio::sync::mpsc;
 
 use super::setup::{PATIENCE, SECOND, Setup, send};
@@ -173,6 +173,6 @@ async fn a_client_of_a_company_has_its_token_and_a_location_needs_its_own() {
     let nobody = company.location("no-such-location");
     let error = send(&nobody, setup.sandbox.contact_id(), "t").await.expect_err("no such location");
     assert!(matches!(error.kind(), ErrorKind::Token | ErrorKind::NeedsAuthorization), "{error}");
-    let other = Resource::company("another-company");
+    let other = TokenResource::company("another-company");
     assert_eq!(setup.asked(&other).location_tokens, 0);
 }

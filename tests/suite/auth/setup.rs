@@ -8,7 +8,7 @@ use highlevel::auth::store::{self, MemoryStore, TokenStore};
 use highlevel::auth::{App, AppBuilder, CsrfState, Scope, TokenSet};
 use highlevel::limit::{Acquire, Permit};
 use highlevel::{Client, RateLimiter, Sms};
-use highlevel_sandbox::{Contact, Location, Resource, Sandbox, SandboxBuilder, TokenRequests};
+use highlevel_sandbox::{Contact, Location, Sandbox, SandboxBuilder, TokenRequests, TokenResource};
 use reqwest::Url;
 use reqwest::redirect::Policy;
 
@@ -56,12 +56,12 @@ impl Setup {
     }
 
     /// Installs an app as an owner does, with a browser.
-    pub(crate) async fn install(&self, app: &App, resource: &Resource) -> TokenSet {
+    pub(crate) async fn install(&self, app: &App, resource: &TokenResource) -> TokenSet {
         app.exchange(self.authorize(app, resource).await).await.expect("tokens")
     }
 
     /// What the browser brings back: the code.
-    pub(crate) async fn authorize(&self, app: &App, resource: &Resource) -> String {
+    pub(crate) async fn authorize(&self, app: &App, resource: &TokenResource) -> String {
         self.sandbox.choose_on_authorize(resource.clone());
         let state = CsrfState::random().expect("random numbers");
         let address = app
@@ -85,13 +85,13 @@ impl Setup {
     }
 
     /// The sandbox's own location.
-    pub(crate) fn location(&self) -> Resource {
-        Resource::location(self.sandbox.location_id())
+    pub(crate) fn location(&self) -> TokenResource {
+        TokenResource::location(self.sandbox.location_id())
     }
 
     /// The sandbox's own company.
-    pub(crate) fn company(&self) -> Resource {
-        Resource::company(self.sandbox.company_id())
+    pub(crate) fn company(&self) -> TokenResource {
+        TokenResource::company(self.sandbox.company_id())
     }
 
     /// An app that is installed on the sandbox's own location, and a client of it.
@@ -112,7 +112,7 @@ impl Setup {
     }
 
     /// How often tokens of a resource were asked for.
-    pub(crate) fn asked(&self, resource: &Resource) -> TokenRequests {
+    pub(crate) fn asked(&self, resource: &TokenResource) -> TokenRequests {
         self.sandbox.token_requests_of(resource)
     }
 

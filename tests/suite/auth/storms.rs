@@ -3,7 +3,7 @@
 use fastrand::Rng;
 use highlevel::auth::store::{self, Key, MemoryStore, Precondition, TokenStore};
 use highlevel::{Client, Delivery, Error, ErrorKind};
-use highlevel_sandbox::Resource;
+use highlevel_sandbox::TokenResource;
 use secrecy::ExposeSecret;
 
 use super::setup::{SECOND, Setup, send};
@@ -84,7 +84,7 @@ async fn fifty_locations_under_one_company_make_one_refresh_of_the_company() {
     assert_eq!(setup.asked(&setup.company()).refreshes() - before.refreshes(), 1);
     assert_eq!(setup.texts(), ids);
     for id in &ids {
-        let asked = setup.asked(&Resource::location(id));
+        let asked = setup.asked(&TokenResource::location(id));
         assert_eq!((asked.refreshes(), asked.location_tokens_refused), (0, 0), "{id}");
     }
 }

@@ -6,7 +6,7 @@ use chrono::SecondsFormat;
 use http::Method;
 use serde_json::json;
 
-use super::{Input, Output, Problem, Route};
+use super::{ApiError, Input, Output, Route};
 use crate::server::{ClockChange, State};
 
 pub(super) const ROUTES: &[Route] = &[
@@ -19,7 +19,7 @@ fn show(state: &State) -> Output {
     Output::ok(json!({ "now": now, "speed": state.clock.speed() }))
 }
 
-fn change(state: &Arc<State>, input: &Input<'_>) -> Result<Output, Problem> {
-    state.change_clock(input.json::<ClockChange>()?).map_err(Problem::bad_request)?;
+fn change(state: &Arc<State>, input: &Input<'_>) -> Result<Output, ApiError> {
+    state.change_clock(input.json::<ClockChange>()?).map_err(ApiError::bad_request)?;
     Ok(show(state))
 }

@@ -7,10 +7,11 @@ use http::{Method, StatusCode};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
-use super::{Content, Input, Output, Problem, Route};
+use super::{ApiError, Content, Input, Output, Route};
 use crate::server::State;
 use crate::webhook::{
-    Delivery, DeliveryFilter, DeliveryState, Replay, RetryKind, RetrySchedule, TamperConfig, TamperMode,
+    DeliveryFilter, DeliveryState, Replay, RetryKind, RetrySchedule, TamperConfig, TamperMode,
+    WebhookDelivery,
 };
 
 pub(super) const ROUTES: &[Route] = &[
@@ -46,22 +47,22 @@ pub(super) const ROUTES: &[Route] = &[
 /// How many deliveries a list has at most.
 const LONGEST_LIST: usize = 1_000;
 
-fn list(state: &State, input: &Input<'_>) -> Result<Output, Problem> {
+fn list(state: &State, input: &Input<'_>) -> Result<Output, ApiError> {
     let number = |name: &str| match input.query(name) {
         None => Ok(None),
         Some(text) => text
             .parse::<u64>()
             .map(Some)
-            .map_err(|_| Problem::bad_request(format!("{name}: {text:?} is no number"))),
+            .map_err(|_| ApiError::bad_request(format!("{name}: {text:?} is no number"))),
     };
     let limit = number("limit")?.map_or(100, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
     if limit > LONGEST_LIST {
-        return Err(Problem::bad_request(format!("limit: {limit} is more than {LONGEST_LIST}")));
+        return Err(ApiError::bad_request(format!("limit: {limit} is more than {LONGEST_LIST}")));
     }
     let state_named = |text: String| {
         let all = [DeliveryState::Pending, DeliveryState::Delivered, DeliveryState::GivenUp];
         all.into_iter().find(|state| state.as_str() == text).ok_or_else(|| {
-            Problem::bad_request(format!(
+            ApiError::bad_request(format!(
                 "state: there is no {text:?}; there are pending, delivered, givenUp"
             ))
         })
@@ -73,11 +74,11 @@ fn list(state: &State, input: &Input<'_>) -> Result<Output, Problem> {
         state: input.query("state").map(state_named).transpose()?,
     };
     let deliveries = state.outbox.newest(&filter, limit);
-    let deliveries: Vec<Value> = deliveries.iter().map(Delivery::to_json).collect();
+    let deliveries: Vec<Value> = deliveries.iter().map(WebhookDelivery::to_json).collect();
     Ok(Output::ok(json!({ "deliveries": deliveries })))
 }
 
-fn get(state: &State, input: &Input<'_>) -> Result<Output, Problem> {
+fn get(state: &State, input: &Input<'_>) -> Result<Output, ApiError> {
     let id = id(input)?;
     let delivery = state.outbox.delivery(id).ok_or_else(|| unknown(&id.to_string()))?;
     Ok(Output::ok(delivery.to_json()))
@@ -90,7 +91,7 @@ struct Resend {
     hostile: Option<TamperMode>,
 }
 
-fn resend(state: &State, input: &Input<'_>) -> Result<Output, Problem> {
+fn resend(state: &State, input: &Input<'_>) -> Result<Output, ApiError> {
     let Resend { hostile } = input.json()?;
     state.resend(id(input)?, hostile).map(accepted).map_err(problem)
 }
@@ -105,7 +106,7 @@ struct Again {
     signed: bool,
 }
 
-fn replay(state: &State, input: &Input<'_>) -> Result<Output, Problem> {
+fn replay(state: &State, input: &Input<'_>) -> Result<Output, ApiError> {
     let again: Again = input.json()?;
     let mut replay = Replay::new();
     if let Some(number) = again.attempt {
@@ -122,7 +123,7 @@ fn replay(state: &State, input: &Input<'_>) -> Result<Output, Problem> {
 
 /// The delivery as it was when the attempt was put in line.
 #[allow(clippy::needless_pass_by_value, reason = "it is what a result is mapped with")]
-fn accepted(delivery: Delivery) -> Output {
+fn accepted(delivery: WebhookDelivery) -> Output {
     Output { status: StatusCode::ACCEPTED, content: Content::Json(delivery.to_json()) }
 }
 
@@ -141,7 +142,7 @@ fn settings(state: &State) -> Output {
 /// What is to change; the rest stays.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Change {
+struct WebhookSettingsPatch {
     #[serde(default, deserialize_with = "given")]
     url: Option<Value>,
     retries: Option<RetryKind>,
@@ -153,13 +154,13 @@ fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D:
     Value::deserialize(deserializer).map(Some)
 }
 
-fn change(state: &State, input: &Input<'_>) -> Result<Output, Problem> {
-    let Change { url, retries, waits_ms } = input.json()?;
+fn change(state: &State, input: &Input<'_>) -> Result<Output, ApiError> {
+    let WebhookSettingsPatch { url, retries, waits_ms } = input.json()?;
     let url = match url {
         None => None,
         Some(Value::Null) => Some(None),
         Some(Value::String(url)) => Some(Some(url)),
-        Some(other) => return Err(Problem::bad_request(format!("url: {other} is neither text nor null"))),
+        Some(other) => return Err(ApiError::bad_request(format!("url: {other} is neither text nor null"))),
     };
     let retries = match (retries, waits_ms) {
         (Some(kind), None) if kind != RetryKind::Custom => kind.fixed(),
@@ -167,11 +168,11 @@ fn change(state: &State, input: &Input<'_>) -> Result<Output, Problem> {
             let waits = waits.into_iter().map(Duration::from_millis).collect();
             Some(
                 RetrySchedule::custom(waits)
-                    .map_err(|words| Problem::bad_request(format!("waitsMs: {words}")))?,
+                    .map_err(|words| ApiError::bad_request(format!("waitsMs: {words}")))?,
             )
         }
         (None, None) => None,
-        _ => return Err(Problem::bad_request("waitsMs goes with retries `custom`, and with it alone")),
+        _ => return Err(ApiError::bad_request("waitsMs goes with retries `custom`, and with it alone")),
     };
     if let Some(url) = url {
         state.set_webhook_url(url.as_deref()).map_err(problem)?;
@@ -198,7 +199,7 @@ struct Next {
     attempts: u32,
 }
 
-fn set_tampering(state: &State, input: &Input<'_>) -> Result<Output, Problem> {
+fn set_tampering(state: &State, input: &Input<'_>) -> Result<Output, ApiError> {
     let Hostile { mode, next } = input.json()?;
     let tamper_config = state.change_tamper_config(|tamper_config| {
         tamper_config.standing = mode;
@@ -231,30 +232,30 @@ fn keys(state: &State) -> Output {
     Output::ok(json!({ "keys": keys.collect::<Vec<_>>() }))
 }
 
-fn rotate(state: &State) -> Result<Output, Problem> {
+fn rotate(state: &State) -> Result<Output, ApiError> {
     state.rotate_webhook_key().map_err(problem)?;
     Ok(Output { status: StatusCode::CREATED, ..keys(state) })
 }
 
-fn id(input: &Input<'_>) -> Result<u64, Problem> {
+fn id(input: &Input<'_>) -> Result<u64, ApiError> {
     let text = input.parameter(0);
     text.parse().map_err(|_| unknown(text))
 }
 
-fn unknown(id: &str) -> Problem {
-    Problem::not_found(format!(
+fn unknown(id: &str) -> ApiError {
+    ApiError::not_found(format!(
         "there is no delivery {id}, or it is forgotten; GET /_sandbox/deliveries lists what there is"
     ))
 }
 
 /// What the typed API answers as an error of input and output.
 #[allow(clippy::needless_pass_by_value, reason = "it is what an error is mapped with")]
-pub(super) fn problem(error: io::Error) -> Problem {
+pub(super) fn problem(error: io::Error) -> ApiError {
     let status = match error.kind() {
         io::ErrorKind::NotFound => StatusCode::NOT_FOUND,
         io::ErrorKind::InvalidInput => StatusCode::BAD_REQUEST,
         io::ErrorKind::QuotaExceeded => StatusCode::TOO_MANY_REQUESTS,
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     };
-    Problem { status, message: error.to_string() }
+    ApiError { status, message: error.to_string() }
 }

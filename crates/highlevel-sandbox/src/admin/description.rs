@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use http::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 
-use super::{Output, PREFIX, Problem, Route};
+use super::{ApiError, Output, PREFIX, Route};
 use crate::spec::{Spec, Violation};
 
 const DESCRIPTION: &str = include_str!("../../admin.yaml");
@@ -39,10 +39,10 @@ fn index(document: &Value) -> Output {
 }
 
 /// The description as JSON. It is parsed when it is asked for, once for the whole process.
-fn document() -> Result<&'static Value, Problem> {
-    static DOCUMENT: OnceLock<Result<Value, Problem>> = OnceLock::new();
+fn document() -> Result<&'static Value, ApiError> {
+    static DOCUMENT: OnceLock<Result<Value, ApiError>> = OnceLock::new();
     let parsed = DOCUMENT.get_or_init(|| {
-        serde_saphyr::from_str(DESCRIPTION).map_err(|error| Problem {
+        serde_saphyr::from_str(DESCRIPTION).map_err(|error| ApiError {
             status: StatusCode::INTERNAL_SERVER_ERROR,
             message: format!("the embedded description is not YAML: {error}"),
         })
@@ -52,7 +52,7 @@ fn document() -> Result<&'static Value, Problem> {
 
 /// Refuses a body that is not as described. What it says beyond the words of a parser are bounds, and that `null` is not
 /// the same as nothing.
-pub(super) fn check(route: &Route, body: &Value) -> Result<(), Problem> {
+pub(super) fn check(route: &Route, body: &Value) -> Result<(), ApiError> {
     let spec = spec()?;
     let wanted = nameless(&format!("{PREFIX}{}", route.path));
     let paths = spec.document()["paths"].as_object().into_iter().flatten();
@@ -67,14 +67,14 @@ pub(super) fn check(route: &Route, body: &Value) -> Result<(), Problem> {
         return Ok(());
     }
     let words: Vec<String> = violations.iter().map(Violation::to_string).collect();
-    Err(Problem::bad_request(format!("the body cannot be used: {}", words.join("; "))))
+    Err(ApiError::bad_request(format!("the body cannot be used: {}", words.join("; "))))
 }
 
 /// The description as something to validate with, made when it is needed for the first time.
-fn spec() -> Result<&'static Spec, Problem> {
-    static SPEC: OnceLock<Result<Spec, Problem>> = OnceLock::new();
+fn spec() -> Result<&'static Spec, ApiError> {
+    static SPEC: OnceLock<Result<Spec, ApiError>> = OnceLock::new();
     let spec = SPEC.get_or_init(|| {
-        Spec::read(DESCRIPTION).map_err(|error| Problem {
+        Spec::read(DESCRIPTION).map_err(|error| ApiError {
             status: StatusCode::INTERNAL_SERVER_ERROR,
             message: format!("the embedded description cannot be used: {error}"),
         })

@@ -4,7 +4,7 @@ use http::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 
 use super::deliveries::problem;
-use super::{Content, Input, Output, Problem, Route};
+use super::{ApiError, Content, Input, Output, Route};
 use crate::model::{Message, StatusUpdate};
 use crate::server::State;
 use crate::webhook::{self, SimulatedCall, Trigger};
@@ -16,30 +16,30 @@ pub(super) const ROUTES: &[Route] = &[
     Route { method: Method::POST, path: "simulate/status", handler: |state, input| status(state, input) },
 ];
 
-fn trigger(state: &State, input: &Input<'_>) -> Result<Output, Problem> {
+fn trigger(state: &State, input: &Input<'_>) -> Result<Output, ApiError> {
     let trigger: Trigger = input.json()?;
     let delivery = webhook::trigger(state, &trigger).map_err(problem)?;
     Ok(Output { status: StatusCode::CREATED, content: Content::Json(delivery.to_json()) })
 }
 
-fn inbound(state: &State, input: &Input<'_>) -> Result<Output, Problem> {
+fn inbound(state: &State, input: &Input<'_>) -> Result<Output, ApiError> {
     let fields: Map<String, Value> = input.json()?;
     webhook::inbound(state, fields).map(created).map_err(problem)
 }
 
-fn call(state: &State, input: &Input<'_>) -> Result<Output, Problem> {
+fn call(state: &State, input: &Input<'_>) -> Result<Output, ApiError> {
     let call: SimulatedCall = input.json()?;
     webhook::call(state, &call).map(created).map_err(problem)
 }
 
 /// Which message gets which status: the fields of the update, and the id.
-fn status(state: &State, input: &Input<'_>) -> Result<Output, Problem> {
+fn status(state: &State, input: &Input<'_>) -> Result<Output, ApiError> {
     let mut fields: Map<String, Value> = input.json()?;
     let Some(Value::String(message)) = fields.remove("messageId") else {
-        return Err(Problem::bad_request("messageId is missing, or is no text"));
+        return Err(ApiError::bad_request("messageId is missing, or is no text"));
     };
     let update: StatusUpdate = serde_json::from_value(Value::Object(fields))
-        .map_err(|error| Problem::bad_request(format!("the body cannot be used: {error}")))?;
+        .map_err(|error| ApiError::bad_request(format!("the body cannot be used: {error}")))?;
     webhook::status(state, &message, update).map(|message| Output::ok(json!(message))).map_err(problem)
 }
 

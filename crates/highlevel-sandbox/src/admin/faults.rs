@@ -3,7 +3,7 @@
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::{Content, Input, Output, Problem, Route};
+use super::{ApiError, Content, Input, Output, Route};
 use crate::fault::{self, Fault};
 use crate::server::State;
 
@@ -19,8 +19,8 @@ fn list(state: &State) -> Output {
     Output::ok(json!({ "faults": state.faults.list() }))
 }
 
-fn add(state: &State, input: &Input<'_>) -> Result<Output, Problem> {
-    let active = fault::add(state, input.json()?).map_err(Problem::bad_request)?;
+fn add(state: &State, input: &Input<'_>) -> Result<Output, ApiError> {
+    let active = fault::add(state, input.json()?).map_err(ApiError::bad_request)?;
     Ok(Output { status: StatusCode::CREATED, content: Content::Json(json!(active)) })
 }
 
@@ -29,12 +29,12 @@ fn clear(state: &State) -> Output {
     Output::no_content()
 }
 
-fn remove(state: &State, input: &Input<'_>) -> Result<Output, Problem> {
+fn remove(state: &State, input: &Input<'_>) -> Result<Output, ApiError> {
     let id = input.parameter(0);
     if id.parse().is_ok_and(|id| fault::remove(state, id)) {
         return Ok(Output::no_content());
     }
-    Err(Problem::not_found(format!("there is no rule {id}; GET /_sandbox/faults lists those in force")))
+    Err(ApiError::not_found(format!("there is no rule {id}; GET /_sandbox/faults lists those in force")))
 }
 
 /// What a rule can name.

@@ -6,9 +6,9 @@ use http::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{Input, Output, Problem, Route};
+use super::{ApiError, Input, Output, Route};
 use crate::api::Operation;
-use crate::ledger::{Filter, Fingerprint};
+use crate::ledger::{Filter, RequestFingerprint};
 use crate::server::State;
 
 pub(super) const ROUTES: &[Route] = &[
@@ -32,7 +32,7 @@ struct Question {
     location_id: Option<String>,
 }
 
-fn list(state: &State, input: &Input<'_>) -> Result<Output, Problem> {
+fn list(state: &State, input: &Input<'_>) -> Result<Output, ApiError> {
     input.allow(&[
         "limit",
         "before",
@@ -63,18 +63,18 @@ fn list(state: &State, input: &Input<'_>) -> Result<Output, Problem> {
     };
     let limit = read(input, "limit", "a number")?.unwrap_or(PAGE);
     if !(1..=LONGEST_PAGE).contains(&limit) {
-        return Err(Problem::bad_request(format!("limit: {limit} is not between 1 and {LONGEST_PAGE}")));
+        return Err(ApiError::bad_request(format!("limit: {limit} is not between 1 and {LONGEST_PAGE}")));
     }
     let (requests, before) = state.ledger.find(&filter, limit);
     let requests: Vec<Value> = requests.iter().map(|request| request.to_json()).collect();
     Ok(Output::ok(json!({ "requests": requests, "before": before })))
 }
 
-fn show(state: &State, input: &Input<'_>) -> Result<Output, Problem> {
+fn show(state: &State, input: &Input<'_>) -> Result<Output, ApiError> {
     let id = input.parameter(0);
     match state.ledger.request(id) {
         Some(request) => Ok(Output::ok(request.to_json())),
-        None => Err(Problem::not_found(format!(
+        None => Err(ApiError::not_found(format!(
             "there is no request {id}, or not any more; GET /_sandbox/requests lists those that are kept"
         ))),
     }
@@ -97,15 +97,15 @@ fn totals(state: &State) -> Output {
     }))
 }
 
-fn look_up(state: &State, input: &Input<'_>) -> Result<Output, Problem> {
+fn look_up(state: &State, input: &Input<'_>) -> Result<Output, ApiError> {
     let Question { operation: id, body, location_id } = input.json()?;
     let location = location_id.unwrap_or_else(|| state.account.location_id.clone());
-    Ok(answer(state, Fingerprint::of(operation(&id)?, &location, &body)))
+    Ok(answer(state, RequestFingerprint::of(operation(&id)?, &location, &body)))
 }
 
-fn count(state: &State, input: &Input<'_>) -> Result<Output, Problem> {
+fn count(state: &State, input: &Input<'_>) -> Result<Output, ApiError> {
     let fingerprint = input.parameter(0).parse().map_err(|problem| {
-        Problem::bad_request(format!(
+        ApiError::bad_request(format!(
             "{}: {problem}; a request has its own in /_sandbox/requests",
             input.parameter(0)
         ))
@@ -113,7 +113,7 @@ fn count(state: &State, input: &Input<'_>) -> Result<Output, Problem> {
     Ok(answer(state, fingerprint))
 }
 
-fn answer(state: &State, fingerprint: Fingerprint) -> Output {
+fn answer(state: &State, fingerprint: RequestFingerprint) -> Output {
     let times = state.ledger.times(fingerprint);
     let filter = Filter { fingerprint: Some(fingerprint), accepted: Some(true), ..Filter::default() };
     let (requests, _) = state.ledger.find(&filter, LONGEST_PAGE);
@@ -127,15 +127,15 @@ fn answer(state: &State, fingerprint: Fingerprint) -> Output {
     }))
 }
 
-fn operation(id: &str) -> Result<Operation, Problem> {
+fn operation(id: &str) -> Result<Operation, ApiError> {
     Operation::from_id(id).ok_or_else(|| {
         let known = Operation::ALL.map(Operation::id).join(", ");
-        Problem::bad_request(format!("there is no operation {id}; there are {known}"))
+        ApiError::bad_request(format!("there is no operation {id}; there are {known}"))
     })
 }
 
 /// A value of the query, if it is there.
-fn read<T: FromStr>(input: &Input<'_>, name: &str, expected: &str) -> Result<Option<T>, Problem> {
+fn read<T: FromStr>(input: &Input<'_>, name: &str, expected: &str) -> Result<Option<T>, ApiError> {
     let Some(text) = input.query(name) else { return Ok(None) };
-    text.parse().map(Some).map_err(|_| Problem::bad_request(format!("{name}: `{text}` is not {expected}")))
+    text.parse().map(Some).map_err(|_| ApiError::bad_request(format!("{name}: `{text}` is not {expected}")))
 }

@@ -7,7 +7,7 @@ use http::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{Input, Output, Problem, Route};
+use super::{ApiError, Input, Output, Route};
 use crate::rate_limit::{Account, RateLimit, Window};
 use crate::server::{State, lock};
 
@@ -73,7 +73,7 @@ fn show(state: &State) -> Output {
     Output::ok(shown)
 }
 
-fn change(state: &State, input: &Input<'_>) -> Result<Output, Problem> {
+fn change(state: &State, input: &Input<'_>) -> Result<Output, ApiError> {
     let Limits { enforced, window, burst, interval_ms, daily, retry_after } = input.json()?;
     let limit = RateLimit::documented()
         .window(window)
@@ -81,11 +81,11 @@ fn change(state: &State, input: &Input<'_>) -> Result<Output, Problem> {
         .interval(Duration::from_millis(interval_ms))
         .daily(daily)
         .retry_after(retry_after);
-    state.set_rate_limit(enforced.then_some(limit)).map_err(Problem::bad_request)?;
+    state.set_rate_limit(enforced.then_some(limit)).map_err(ApiError::bad_request)?;
     Ok(show(state))
 }
 
-fn take(state: &State, input: &Input<'_>) -> Result<Output, Problem> {
+fn take(state: &State, input: &Input<'_>) -> Result<Output, ApiError> {
     let Used { requests, app_id, location_id } = input.json()?;
     let account = Account {
         app_id: app_id.unwrap_or_else(|| state.account.app_id.clone()),

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use http::Method;
 use serde_json::{Value, json};
 
-use super::{Input, Output, Problem, Route};
-use crate::model::{Direction, Kind, MessageFilter, Model, Order, Page, Record, StatusUpdate};
+use super::{ApiError, Input, Output, Route};
+use crate::model::{Kind, MessageDirection, MessageFilter, Model, Order, Page, Record, StatusUpdate};
 use crate::search_term::{MAX_CHARS, SearchTerm};
-use crate::server::{State, Unchanged};
+use crate::server::{MutationError, State};
 
 macro_rules! route {
     ($method:ident $path:literal, $do:ident $kind:ident) => {
@@ -45,7 +45,7 @@ const LARGEST_PAGE: usize = 1000;
 /// How much memory the messages of a page may take, in bytes, the last one aside.
 const PAGE_BYTES: usize = 4 * 1024 * 1024;
 
-fn list(state: &Arc<State>, input: &Input<'_>, kind: Kind) -> Result<Output, Problem> {
+fn list(state: &Arc<State>, input: &Input<'_>, kind: Kind) -> Result<Output, ApiError> {
     let filters: &[&str] = match kind {
         Kind::Location => &[],
         Kind::Contact | Kind::Provider => &["locationId"],
@@ -89,7 +89,7 @@ fn list(state: &Arc<State>, input: &Input<'_>, kind: Kind) -> Result<Output, Pro
     Ok(Output::ok(json!({ name: items, "next": next })))
 }
 
-fn messages(model: &Model, input: &Input<'_>, page: &Page) -> Result<(&'static str, Value, bool), Problem> {
+fn messages(model: &Model, input: &Input<'_>, page: &Page) -> Result<(&'static str, Value, bool), ApiError> {
     let filter = MessageFilter {
         location_id: input.query("locationId"),
         contact_id: input.query("contactId"),
@@ -98,7 +98,7 @@ fn messages(model: &Model, input: &Input<'_>, page: &Page) -> Result<(&'static s
         direction: one_of(
             input,
             "direction",
-            &[("inbound", Some(Direction::Inbound)), ("outbound", Some(Direction::Outbound))],
+            &[("inbound", Some(MessageDirection::Inbound)), ("outbound", Some(MessageDirection::Outbound))],
         )?,
         status: input.query("status"),
         text: input.query("text").map(|text| search_term(&text)).transpose()?,
@@ -106,7 +106,7 @@ fn messages(model: &Model, input: &Input<'_>, page: &Page) -> Result<(&'static s
     let order = one_of(input, "order", &[("oldest", Order::OldestFirst), ("newest", Order::NewestFirst)])?;
     let (page, more) = model.list_messages(&filter, order, page).ok_or_else(|| {
         let after = page.after.as_deref().unwrap_or_default();
-        Problem::bad_request(format!("after: there is no message {after:?} to go on after"))
+        ApiError::bad_request(format!("after: there is no message {after:?} to go on after"))
     })?;
     // A page of large messages is shorter.
     let mut bytes = 0;
@@ -120,63 +120,65 @@ fn messages(model: &Model, input: &Input<'_>, page: &Page) -> Result<(&'static s
     Ok(("messages", json!(shown), more))
 }
 
-fn search_term(text: &str) -> Result<SearchTerm, Problem> {
+fn search_term(text: &str) -> Result<SearchTerm, ApiError> {
     if text.chars().nth(MAX_CHARS).is_some() {
-        return Err(Problem::bad_request(format!("text: a search term has at most {MAX_CHARS} characters")));
+        return Err(ApiError::bad_request(format!("text: a search term has at most {MAX_CHARS} characters")));
     }
     Ok(SearchTerm::new(text))
 }
 
-fn get(state: &Arc<State>, input: &Input<'_>, kind: Kind) -> Result<Output, Problem> {
+fn get(state: &Arc<State>, input: &Input<'_>, kind: Kind) -> Result<Output, ApiError> {
     let id = input.parameter(0);
     let record = state.model().get(kind, id).ok_or_else(|| missing(kind, id))?;
     Ok(Output::ok(record.to_value()))
 }
 
-fn put(state: &Arc<State>, input: &Input<'_>, kind: Kind) -> Result<Output, Problem> {
+fn put(state: &Arc<State>, input: &Input<'_>, kind: Kind) -> Result<Output, ApiError> {
     let id = input.parameter(0);
     let mut body: Value = input.json()?;
     let Some(fields) = body.as_object_mut() else {
-        return Err(Problem::bad_request("the body has to be a JSON object"));
+        return Err(ApiError::bad_request("the body has to be a JSON object"));
     };
     if let Some(other) = fields.insert("id".to_owned(), id.into()).filter(|other| other != id) {
-        return Err(Problem::bad_request(format!("the path names the {kind} {id}, and the body {other}")));
+        return Err(ApiError::bad_request(format!("the path names the {kind} {id}, and the body {other}")));
     }
     let record = Record::from_value(kind, body)
-        .map_err(|error| Problem::bad_request(format!("the body is no {kind}: {error}")))?;
+        .map_err(|error| ApiError::bad_request(format!("the body is no {kind}: {error}")))?;
     let shown = record.to_value();
-    state.put(&mut state.model(), [record]).map_err(|conflict| Unchanged::Conflict(conflict.to_string()))?;
+    state
+        .put(&mut state.model(), [record])
+        .map_err(|conflict| MutationError::Conflict(conflict.to_string()))?;
     Ok(Output::ok(shown))
 }
 
-fn delete(state: &Arc<State>, input: &Input<'_>, kind: Kind) -> Result<Output, Problem> {
+fn delete(state: &Arc<State>, input: &Input<'_>, kind: Kind) -> Result<Output, ApiError> {
     let id = input.parameter(0);
     if state.delete(kind, id) { Ok(Output::no_content()) } else { Err(missing(kind, id)) }
 }
 
-fn set_status(state: &Arc<State>, input: &Input<'_>) -> Result<Output, Problem> {
+fn set_status(state: &Arc<State>, input: &Input<'_>) -> Result<Output, ApiError> {
     let update: StatusUpdate = input.json()?;
     let message = state.set_status(input.parameter(0), update)?;
     Ok(Output::ok(Record::Message(message).to_value()))
 }
 
-fn missing(kind: Kind, id: &str) -> Problem {
-    Problem::not_found(format!("there is no {kind} {id}"))
+fn missing(kind: Kind, id: &str) -> ApiError {
+    ApiError::not_found(format!("there is no {kind} {id}"))
 }
 
-fn limit(input: &Input<'_>) -> Result<usize, Problem> {
+fn limit(input: &Input<'_>) -> Result<usize, ApiError> {
     let Some(text) = input.query("limit") else { return Ok(PAGE) };
     text.parse().ok().filter(|limit| (1..=LARGEST_PAGE).contains(limit)).ok_or_else(|| {
-        Problem::bad_request(format!("limit is {text:?}, and has to be a number from 1 to {LARGEST_PAGE}"))
+        ApiError::bad_request(format!("limit is {text:?}, and has to be a number from 1 to {LARGEST_PAGE}"))
     })
 }
 
 /// The value of a name in the query that has one of a few; the default of the type if it is not there.
-fn one_of<T: Copy + Default>(input: &Input<'_>, name: &str, values: &[(&str, T)]) -> Result<T, Problem> {
+fn one_of<T: Copy + Default>(input: &Input<'_>, name: &str, values: &[(&str, T)]) -> Result<T, ApiError> {
     let Some(text) = input.query(name) else { return Ok(T::default()) };
     let found = values.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
     found.ok_or_else(|| {
         let words: Vec<&str> = values.iter().map(|(word, _)| *word).collect();
-        Problem::bad_request(format!("{name} is {text:?}, and has to be {}", words.join(" or ")))
+        ApiError::bad_request(format!("{name} is {text:?}, and has to be {}", words.join(" or ")))
     })
 }

@@ -7,8 +7,8 @@ use http::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Content, Input, Output, Problem, Route};
-use crate::oauth::{self, App, Registry, Resource, Settings};
+use super::{ApiError, Content, Input, Output, Route};
+use crate::oauth::{self, Registry, SandboxApp, Settings, TokenResource};
 use crate::server::{State, lock};
 
 pub(super) const ROUTES: &[Route] = &[
@@ -62,8 +62,8 @@ fn apps(state: &State) -> Output {
     read(state, |registry| json!({ "apps": registry.apps() }))
 }
 
-fn add_app(state: &Arc<State>, input: &Input<'_>) -> Result<Output, Problem> {
-    let app = oauth::put_app(state, input.json::<App>()?).map_err(|error| problem(&error))?;
+fn add_app(state: &Arc<State>, input: &Input<'_>) -> Result<Output, ApiError> {
+    let app = oauth::put_app(state, input.json::<SandboxApp>()?).map_err(|error| problem(&error))?;
     Ok(Output { status: StatusCode::CREATED, content: Content::Json(json!(app)) })
 }
 
@@ -71,7 +71,7 @@ fn settings(state: &State) -> Output {
     read(state, |registry| json!(registry.settings()))
 }
 
-fn change(state: &Arc<State>, input: &Input<'_>) -> Result<Output, Problem> {
+fn change(state: &Arc<State>, input: &Input<'_>) -> Result<Output, ApiError> {
     *state.credentials_mut().oauth.settings_mut() = input.json::<Settings>()?;
     Ok(settings(state))
 }
@@ -91,14 +91,14 @@ fn installs(state: &State) -> Output {
     })
 }
 
-fn install(state: &Arc<State>, input: &Input<'_>) -> Result<Output, Problem> {
+fn install(state: &Arc<State>, input: &Input<'_>) -> Result<Output, ApiError> {
     let Place { client_id, location_id, company_id, locations } = input.json()?;
     let resource = resource(location_id, company_id)?;
     oauth::install(state, client_id.as_deref(), &resource, locations).map_err(|error| problem(&error))?;
     Ok(Output::no_content())
 }
 
-fn uninstall(state: &Arc<State>, input: &Input<'_>) -> Result<Output, Problem> {
+fn uninstall(state: &Arc<State>, input: &Input<'_>) -> Result<Output, ApiError> {
     let Place { client_id, location_id, company_id, .. } = input.json()?;
     oauth::uninstall(state, client_id.as_deref(), &resource(location_id, company_id)?)
         .map_err(|error| problem(&error))?;
@@ -123,7 +123,7 @@ fn tokens(state: &State) -> Output {
     })
 }
 
-fn give_tokens(state: &Arc<State>, input: &Input<'_>) -> Result<Output, Problem> {
+fn give_tokens(state: &Arc<State>, input: &Input<'_>) -> Result<Output, ApiError> {
     let Wanted { client_id, location_id, company_id, scopes } = input.json()?;
     let resource = resource(location_id, company_id)?;
     let answer = oauth::give_tokens(state, client_id.as_deref(), &resource, &scopes)
@@ -131,13 +131,13 @@ fn give_tokens(state: &Arc<State>, input: &Input<'_>) -> Result<Output, Problem>
     Ok(Output { status: StatusCode::CREATED, content: Content::Json(answer) })
 }
 
-fn revoke(state: &Arc<State>, input: &Input<'_>) -> Result<Output, Problem> {
+fn revoke(state: &Arc<State>, input: &Input<'_>) -> Result<Output, ApiError> {
     let meant = input.json::<Meant>()?;
     let change = |registry: &mut Registry, token: &str| registry.revoke(token);
     act(state, meant, change, Registry::revoke_all)
 }
 
-fn expire(state: &Arc<State>, input: &Input<'_>) -> Result<Output, Problem> {
+fn expire(state: &Arc<State>, input: &Input<'_>) -> Result<Output, ApiError> {
     let now = state.clock.now();
     let meant = input.json::<Meant>()?;
     let one = |registry: &mut Registry, token: &str| registry.expire_token(token, now);
@@ -149,8 +149,8 @@ fn act(
     state: &State,
     meant: Meant,
     one: impl FnOnce(&mut Registry, &str) -> bool,
-    all: impl FnOnce(&mut Registry, &Resource) -> usize,
-) -> Result<Output, Problem> {
+    all: impl FnOnce(&mut Registry, &TokenResource) -> usize,
+) -> Result<Output, ApiError> {
     let mut credentials = state.credentials_mut();
     let count = match meant {
         Meant { token: Some(token), location_id: None, company_id: None } => {
@@ -160,7 +160,7 @@ fn act(
             all(&mut credentials.oauth, &resource(location_id, company_id)?)
         }
         Meant { .. } => {
-            return Err(Problem::bad_request("name a token, or a location or company, and not both"));
+            return Err(ApiError::bad_request("name a token, or a location or company, and not both"));
         }
     };
     Ok(Output::ok(json!({ "tokens": count })))
@@ -174,18 +174,18 @@ fn read(state: &State, show: impl FnOnce(&Registry) -> Value) -> Output {
     Output::ok(show(&lock(&state.credentials).oauth))
 }
 
-fn resource(location_id: Option<String>, company_id: Option<String>) -> Result<Resource, Problem> {
+fn resource(location_id: Option<String>, company_id: Option<String>) -> Result<TokenResource, ApiError> {
     match (location_id, company_id) {
-        (Some(location), None) => Ok(Resource::Location(location)),
-        (None, Some(company)) => Ok(Resource::Company(company)),
-        _ => Err(Problem::bad_request("name either a locationId or a companyId")),
+        (Some(location), None) => Ok(TokenResource::Location(location)),
+        (None, Some(company)) => Ok(TokenResource::Company(company)),
+        _ => Err(ApiError::bad_request("name either a locationId or a companyId")),
     }
 }
 
-fn problem(error: &io::Error) -> Problem {
+fn problem(error: &io::Error) -> ApiError {
     match error.kind() {
-        io::ErrorKind::NotFound => Problem::not_found(error.to_string()),
-        io::ErrorKind::QuotaExceeded => Problem::no_room(error.to_string()),
-        _ => Problem::bad_request(error.to_string()),
+        io::ErrorKind::NotFound => ApiError::not_found(error.to_string()),
+        io::ErrorKind::QuotaExceeded => ApiError::no_room(error.to_string()),
+        _ => ApiError::bad_request(error.to_string()),
     }
 }

@@ -6,7 +6,7 @@ use http::Method;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Input, Output, Problem, Route};
+use super::{ApiError, Input, Output, Route};
 use crate::fidelity::{Quirk, Rule, Strictness, SuccessStatus};
 use crate::server::{State, lock};
 
@@ -19,7 +19,7 @@ pub(super) const ROUTES: &[Route] = &[
 /// What is to change; the rest stays.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Change {
+struct SettingsPatch {
     strictness: Option<Strictness>,
     success_status: Option<SuccessStatus>,
     /// All that are to be on.
@@ -30,8 +30,8 @@ fn show(state: &State) -> Output {
     Output::ok(json!(*lock(&state.settings)))
 }
 
-fn change(state: &State, input: &Input<'_>) -> Result<Output, Problem> {
-    let Change { strictness, success_status, quirks } = input.json()?;
+fn change(state: &State, input: &Input<'_>) -> Result<Output, ApiError> {
+    let SettingsPatch { strictness, success_status, quirks } = input.json()?;
     state.change_settings(|settings| {
         settings.strictness = strictness.unwrap_or(settings.strictness);
         settings.success_status = success_status.unwrap_or(settings.success_status);

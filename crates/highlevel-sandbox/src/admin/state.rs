@@ -11,9 +11,9 @@ use http_body_util::channel::Channel;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Content, Input, Output, Problem, Route};
+use super::{ApiError, Content, Input, Output, Route};
 use crate::model::{Kind, Record};
-use crate::server::{State, Unchanged};
+use crate::server::{MutationError, State};
 
 pub(super) const ROUTES: &[Route] = &[
     Route { method: Method::GET, path: "snapshot", handler: |state, _| snapshot(state) },
@@ -24,7 +24,7 @@ pub(super) const ROUTES: &[Route] = &[
 ];
 
 /// Writes everything as it is now, as fast as the client reads.
-fn snapshot(state: &Arc<State>) -> Result<Output, Problem> {
+fn snapshot(state: &Arc<State>) -> Result<Output, ApiError> {
     /// How much text is written at a time, about.
     const CHUNK: usize = 64 * 1024;
     let (model, credentials) = state.everything();
@@ -64,17 +64,17 @@ fn snapshot(state: &Arc<State>) -> Result<Output, Problem> {
     Ok(Output { status: StatusCode::OK, content: Content::Other { media_type, body: body.boxed() } })
 }
 
-fn restore(state: &Arc<State>, input: &Input<'_>) -> Result<Output, Problem> {
+fn restore(state: &Arc<State>, input: &Input<'_>) -> Result<Output, ApiError> {
     state.restore(input.snapshot()?)?;
     Ok(Output::no_content())
 }
 
-fn seed(state: &Arc<State>, input: &Input<'_>) -> Result<Output, Problem> {
+fn seed(state: &Arc<State>, input: &Input<'_>) -> Result<Output, ApiError> {
     state.seed(input.snapshot()?)?;
     Ok(Output::no_content())
 }
 
-fn reset(state: &Arc<State>, _input: &Input<'_>) -> Result<Output, Problem> {
+fn reset(state: &Arc<State>, _input: &Input<'_>) -> Result<Output, ApiError> {
     state.reset()?;
     Ok(Output::no_content())
 }
@@ -87,20 +87,20 @@ struct NewToken {
     token: Option<String>,
 }
 
-fn issue_token(state: &Arc<State>, input: &Input<'_>) -> Result<Output, Problem> {
+fn issue_token(state: &Arc<State>, input: &Input<'_>) -> Result<Output, ApiError> {
     let NewToken { location_id, token } = input.json()?;
     let token = state.issue_token(&location_id, token)?;
     let body = json!({ "token": token, "locationId": location_id });
     Ok(Output { status: StatusCode::CREATED, content: Content::Json(body) })
 }
 
-impl From<Unchanged> for Problem {
-    fn from(unchanged: Unchanged) -> Self {
+impl From<MutationError> for ApiError {
+    fn from(unchanged: MutationError) -> Self {
         let (status, message) = match unchanged {
-            Unchanged::Missing(message) => (StatusCode::NOT_FOUND, message),
-            Unchanged::Conflict(message) => (StatusCode::CONFLICT, message),
-            Unchanged::Invalid(message) => (StatusCode::BAD_REQUEST, message),
-            Unchanged::TooMuch(message) => (StatusCode::INSUFFICIENT_STORAGE, message),
+            MutationError::Missing(message) => (StatusCode::NOT_FOUND, message),
+            MutationError::Conflict(message) => (StatusCode::CONFLICT, message),
+            MutationError::Invalid(message) => (StatusCode::BAD_REQUEST, message),
+            MutationError::TooMuch(message) => (StatusCode::INSUFFICIENT_STORAGE, message),
         };
         Self { status, message }
     }

@@ -10,7 +10,7 @@ use http_body_util::channel::{Channel, Sender};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use super::{Content, Input, Output, Problem, Route};
+use super::{ApiError, Content, Input, Output, Route};
 use crate::builder::LONG_EVENTS;
 use crate::ledger::{Entries, Happened};
 use crate::server::State;
@@ -22,12 +22,12 @@ const HEARTBEAT: Duration = Duration::from_secs(15);
 const EVENTS: [&str; 5] = ["request", "message", "delivery", "changed", "missed"];
 
 /// Answers at once, and goes on for as long as the reader reads.
-fn open(state: &Arc<State>, input: &Input<'_>) -> Result<Output, Problem> {
+fn open(state: &Arc<State>, input: &Input<'_>) -> Result<Output, ApiError> {
     input.allow(&["after", "heartbeatMs", "only"])?;
     let heartbeat = match input.query("heartbeatMs") {
         None => HEARTBEAT,
         Some(text) => text.parse().ok().filter(|ms| *ms > 0).map(Duration::from_millis).ok_or_else(|| {
-            Problem::bad_request(format!("heartbeatMs is {text:?}, and has to be a number of milliseconds"))
+            ApiError::bad_request(format!("heartbeatMs is {text:?}, and has to be a number of milliseconds"))
         })?,
     };
     let only = match input.query("only") {
@@ -35,7 +35,7 @@ fn open(state: &Arc<State>, input: &Input<'_>) -> Result<Output, Problem> {
         Some(names) => names.split(',').map(str::to_owned).collect(),
     };
     if let Some(unknown) = only.iter().find(|name| !EVENTS.contains(&name.as_str())) {
-        return Err(Problem::bad_request(format!(
+        return Err(ApiError::bad_request(format!(
             "there are no {unknown:?} events; there are {}",
             EVENTS.join(", ")
         )));
@@ -46,13 +46,13 @@ fn open(state: &Arc<State>, input: &Input<'_>) -> Result<Output, Problem> {
         Some(id) => match id.split_once('.').map(|(run, number)| (run, number.parse())) {
             Some((run, Ok(number))) if run == state.run => (state.ledger.follow_from(number), false),
             Some((_, Ok(_))) => (state.ledger.follow(), true),
-            _ => return Err(Problem::bad_request(format!("{id:?} is no id that an event had"))),
+            _ => return Err(ApiError::bad_request(format!("{id:?} is no id that an event had"))),
         },
     };
     let place = Arc::clone(&state.streams).try_acquire_owned();
     let Ok(place) = place else {
         let message = "there are too many event streams; end one".to_owned();
-        return Err(Problem { status: StatusCode::SERVICE_UNAVAILABLE, message });
+        return Err(ApiError { status: StatusCode::SERVICE_UNAVAILABLE, message });
     };
     let (sender, body) = Channel::new(1);
     let teller = Teller { state: Arc::clone(state), entries, sender, only, heartbeat };

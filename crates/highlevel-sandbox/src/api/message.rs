@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::existence::Parties;
 use super::{Fresh, Operation};
-use crate::model::{Direction, Message, Model, StatusChange, is_email, is_phone, of_call};
+use crate::model::{Message, MessageDirection, Model, StatusChange, is_email, is_phone, of_call};
 
 /// The message to store for an acceptable body.
 pub(super) fn compose(
@@ -28,8 +28,8 @@ pub(super) fn compose(
     // The reference says that an inbound message is outbound by default. What nobody asks for by adding an inbound
     // message is not assumed here; what is asked for is done.
     let direction = match operation {
-        Operation::AddInboundMessage if text("direction") != Some("outbound") => Direction::Inbound,
-        _ => Direction::Outbound,
+        Operation::AddInboundMessage if text("direction") != Some("outbound") => MessageDirection::Inbound,
+        _ => MessageDirection::Outbound,
     };
     let status = first_status(direction, &channel, &body).to_owned();
     let call_status = call_status(&channel, &body).map(str::to_owned);
@@ -52,13 +52,13 @@ pub(super) fn compose(
 }
 
 /// The status that a message begins with. What was sent has the one that the request gave it; what came in has arrived.
-fn first_status<'a>(direction: Direction, channel: &str, request: &'a Value) -> &'a str {
+fn first_status<'a>(direction: MessageDirection, channel: &str, request: &'a Value) -> &'a str {
     if is_phone(channel) {
         return of_call(direction, channel, call_status(channel, request));
     }
     match direction {
-        Direction::Inbound => "delivered",
-        Direction::Outbound => request.get("status").and_then(Value::as_str).unwrap_or("pending"),
+        MessageDirection::Inbound => "delivered",
+        MessageDirection::Outbound => request.get("status").and_then(Value::as_str).unwrap_or("pending"),
     }
 }
 

@@ -5,7 +5,7 @@ use std::io;
 use super::state::Recalled;
 use super::{Redacted, SandboxBuilder};
 use crate::identifiers::Identifiers;
-use crate::oauth::{App, checked};
+use crate::oauth::{SandboxApp, checked};
 
 /// The end of the client id of the sandbox's own app. The live ones have eight letters and digits there.
 const CLIENT: &str = "sandbox0";
@@ -15,7 +15,7 @@ const CLIENT: &str = "sandbox0";
 pub(super) struct Apps {
     client_secret: Option<Redacted<String>>,
     redirect_uris: Vec<String>,
-    others: Vec<App>,
+    others: Vec<SandboxApp>,
 }
 
 impl SandboxBuilder {
@@ -33,7 +33,7 @@ impl SandboxBuilder {
     }
 
     /// Adds an app beside the sandbox's own.
-    pub fn app(mut self, app: App) -> Self {
+    pub fn app(mut self, app: SandboxApp) -> Self {
         self.apps.others.push(app);
         self
     }
@@ -49,10 +49,14 @@ impl Apps {
     }
 
     /// The sandbox's own app, and the others.
-    pub(super) fn into_apps(self, app_id: &str, identifiers: &Identifiers) -> io::Result<(App, Vec<App>)> {
+    pub(super) fn into_apps(
+        self,
+        app_id: &str,
+        identifiers: &Identifiers,
+    ) -> io::Result<(SandboxApp, Vec<SandboxApp>)> {
         let secret = self.client_secret.map_or_else(|| identifiers.uuid(), |secret| secret.0);
-        let own = App::new(format!("{app_id}-{CLIENT}"), secret).app_id(app_id);
-        let own = self.redirect_uris.into_iter().fold(own, App::redirect_uri);
+        let own = SandboxApp::new(format!("{app_id}-{CLIENT}"), secret).app_id(app_id);
+        let own = self.redirect_uris.into_iter().fold(own, SandboxApp::redirect_uri);
         let others = self.others.into_iter().map(checked).collect::<io::Result<_>>()?;
         Ok((checked(own)?, others))
     }

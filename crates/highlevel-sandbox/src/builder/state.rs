@@ -248,7 +248,7 @@ mod tests {
 
     use crate::Sandbox;
     use crate::model::Kind;
-    use crate::oauth::Resource;
+    use crate::oauth::TokenResource;
     use crate::persistence::{ReadLimits, RowChange, Store};
 
     fn open(path: &std::path::Path) -> (Store, Vec<crate::persistence::StoredRow>) {
@@ -263,7 +263,7 @@ mod tests {
         let _ = std::fs::remove_file(&path);
         let builder = || Sandbox::builder().state_file(&path);
         let sandbox = builder().start().await.unwrap();
-        let location = Resource::location(sandbox.location_id());
+        let location = TokenResource::location(sandbox.location_id());
         let tokens = sandbox.give_tokens(&location, ["a"]).unwrap();
         let (token, before) = (tokens["access_token"].as_str().unwrap().to_owned(), sandbox.snapshot());
         sandbox.stop().await;

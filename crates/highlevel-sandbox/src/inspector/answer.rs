@@ -12,7 +12,7 @@ use http::{HeaderValue, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 
 use super::page::Frame;
-use crate::admin::Problem;
+use crate::admin::ApiError;
 use crate::server::{Body, State};
 
 /// For the page: nothing but its own style, its own scripts, and its own frames, no form to anywhere else, and nobody
@@ -48,7 +48,7 @@ pub(super) enum Answer {
         body: Vec<u8>,
     },
     Stream(Body),
-    Problem(Problem),
+    ApiError(ApiError),
 }
 
 impl Answer {
@@ -65,7 +65,7 @@ impl Answer {
     }
 
     pub(super) fn problem(status: StatusCode, message: impl Into<String>) -> Self {
-        Self::Problem(Problem { status, message: message.into() })
+        Self::ApiError(ApiError { status, message: message.into() })
     }
 
     pub(super) fn into_response(self, state: &State) -> Response<Body> {
@@ -104,7 +104,7 @@ impl Answer {
                 media_type = "text/event-stream";
                 (StatusCode::OK, body)
             }
-            Self::Problem(Problem { status, message }) => {
+            Self::ApiError(ApiError { status, message }) => {
                 let page = super::page::ProblemPage { frame: Frame::plain(state, "Error"), message };
                 // A page so simple always renders; if not, its words are still there.
                 (status, whole(page.render().unwrap_or(page.message)))
@@ -169,14 +169,14 @@ fn printable(address: &str) -> String {
     })
 }
 
-impl From<Problem> for Answer {
-    fn from(problem: Problem) -> Self {
-        Self::Problem(problem)
+impl From<ApiError> for Answer {
+    fn from(problem: ApiError) -> Self {
+        Self::ApiError(problem)
     }
 }
 
 /// What is done, or why not.
-pub(super) fn done(result: Result<Answer, Problem>) -> Answer {
+pub(super) fn done(result: Result<Answer, ApiError>) -> Answer {
     result.unwrap_or_else(Answer::from)
 }
 

@@ -18,7 +18,7 @@ use http::Method;
 
 use super::page::Frame;
 use super::{Answer, Asked, PATH, Route};
-use crate::admin::Problem;
+use crate::admin::ApiError;
 use crate::fault;
 use crate::server::State;
 
@@ -51,30 +51,30 @@ const fn post(path: &'static str, handler: fn(&Arc<State>, &Asked<'_>) -> Answer
 #[template(path = "controls.html")]
 struct ControlsPage {
     frame: Frame,
-    summary: summary::Card,
-    clock: clock::Card,
-    faults: faults::Card,
-    webhooks: webhooks::Card,
-    events: events::Card,
-    limits: limits::Card,
-    validation: judging::Card,
+    summary: summary::Overview,
+    clock: clock::ClockForm,
+    faults: faults::FaultRules,
+    webhooks: webhooks::WebhookSettings,
+    events: events::TestEvents,
+    limits: limits::RateLimits,
+    validation: judging::ValidationSettings,
 }
 
 fn show(state: &Arc<State>, asked: &Asked<'_>) -> Answer {
     Answer::page(&ControlsPage {
         frame: Frame::new(state, "controls", "Simulation", asked.filter()),
-        summary: summary::Card::of(state),
-        clock: clock::Card::of(state),
-        faults: faults::Card::of(state),
-        webhooks: webhooks::Card::of(state),
-        events: events::Card::of(state, asked),
-        limits: limits::Card::of(state),
-        validation: judging::Card::of(state),
+        summary: summary::Overview::of(state),
+        clock: clock::ClockForm::of(state),
+        faults: faults::FaultRules::of(state),
+        webhooks: webhooks::WebhookSettings::of(state),
+        events: events::TestEvents::of(state, asked),
+        limits: limits::RateLimits::of(state),
+        validation: judging::ValidationSettings::of(state),
     })
 }
 
 /// Back to the card in which something was done, or why it was not.
-fn then(card: &str, result: Result<(), Problem>) -> Answer {
+fn then(card: &str, result: Result<(), ApiError>) -> Answer {
     super::answer::done(result.map(|()| Answer::See(format!("{PATH}/controls#{card}"))))
 }
 
@@ -92,9 +92,9 @@ impl Choice {
 }
 
 /// The number in a field, or what is wrong with it.
-fn number<T: std::str::FromStr>(asked: &Asked<'_>, field: &str, name: &str) -> Result<T, Problem> {
-    let text = asked.field(field).ok_or_else(|| Problem::bad_request(format!("{name} is required")))?;
+fn number<T: std::str::FromStr>(asked: &Asked<'_>, field: &str, name: &str) -> Result<T, ApiError> {
+    let text = asked.field(field).ok_or_else(|| ApiError::bad_request(format!("{name} is required")))?;
     text.trim()
         .parse()
-        .map_err(|_| Problem::bad_request(format!("{name}: \"{}\" is not a valid number", text.trim())))
+        .map_err(|_| ApiError::bad_request(format!("{name}: \"{}\" is not a valid number", text.trim())))
 }

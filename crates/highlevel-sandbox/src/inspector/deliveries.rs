@@ -14,9 +14,9 @@ use super::format::{self, Time};
 use super::json::Shown;
 use super::page::Frame;
 use super::{Answer, Asked, PATH, Route, conversations};
-use crate::admin::Problem;
+use crate::admin::ApiError;
 use crate::server::State;
-use crate::webhook::{Delivery, Replay, Summary, TamperMode, time_text};
+use crate::webhook::{Replay, Summary, TamperMode, WebhookDelivery, time_text};
 use attempt::Attempt;
 use countdown::Next;
 use list::{Badge, Row, Wanted};
@@ -62,7 +62,7 @@ struct DeliveriesPage<'a> {
 
 /// The delivery that is open.
 struct Open<'a> {
-    delivery: &'a Delivery,
+    delivery: &'a WebhookDelivery,
     badge: Badge,
     created: Time,
     next: Option<Next>,
@@ -158,7 +158,7 @@ impl<'a> Open<'a> {
         self.attempts.get(LATEST..).unwrap_or_default()
     }
 
-    fn new(state: &State, frame: &Frame, delivery: &'a Delivery, summary: &Summary) -> Self {
+    fn new(state: &State, frame: &Frame, delivery: &'a WebhookDelivery, summary: &Summary) -> Self {
         let keyring = state.outbox.keyring();
         let keys = keyring.published();
         let attempts = delivery.attempts.iter().rev();
@@ -210,7 +210,7 @@ impl<'a> Payload<'a> {
 }
 
 fn resend(state: &Arc<State>, asked: &Asked<'_>) -> Answer {
-    let mode = match asked.field("tamper").map(|mode| mode.parse::<HostileMode>()).transpose() {
+    let mode = match asked.field("tamper").map(|mode| mode.parse::<TamperMode>()).transpose() {
         Ok(mode) => mode,
         Err(words) => return Answer::problem(StatusCode::BAD_REQUEST, words),
     };
@@ -243,12 +243,12 @@ fn edited(form: &[u8]) -> Option<String> {
 }
 
 /// Does something with the delivery of the address, and shows it again.
-fn done(asked: &Asked<'_>, action: impl FnOnce(u64) -> std::io::Result<Delivery>) -> Answer {
+fn done(asked: &Asked<'_>, action: impl FnOnce(u64) -> std::io::Result<WebhookDelivery>) -> Answer {
     let id = asked.parameter(0);
     // No delivery has the id 0.
     match action(id.parse().unwrap_or_default()) {
         Ok(_) => Answer::See(format!("{PATH}/deliveries/{id}{}", asked.filter().query())),
-        Err(error) => Problem::from(error).into(),
+        Err(error) => ApiError::from(error).into(),
     }
 }
 

@@ -22,7 +22,7 @@ use std::sync::Arc;
 use http::header::{ACCEPT, ALLOW};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 
-use crate::admin::{Problem, fit};
+use crate::admin::{ApiError, fit};
 use crate::server::{Body, State};
 use answer::Answer;
 use filter::Filter;
@@ -103,7 +103,7 @@ pub(crate) fn refused(
     state: &Arc<State>,
     method: &Method,
     asked: &Asked<'_>,
-    problem: Problem,
+    problem: ApiError,
 ) -> Response<Body> {
     let path = asked.target.split('?').next().unwrap_or_default();
     // Everybody may see the style of the page where one signs in.

@@ -8,7 +8,7 @@ use http::{HeaderMap, Method, StatusCode};
 
 use super::page::Frame;
 use super::{Answer, Asked, PATH, Route};
-use crate::admin::Problem;
+use crate::admin::ApiError;
 use crate::server::State;
 
 /// What somebody gets who is signed in already, in another tab perhaps, or does not have to be.
@@ -28,7 +28,7 @@ struct SignInPage {
 }
 
 /// What somebody gets who may not do what was asked for: the form, if a token is what is missing.
-pub(super) fn refused(state: &Arc<State>, method: &Method, asked: &Asked<'_>, problem: Problem) -> Answer {
+pub(super) fn refused(state: &Arc<State>, method: &Method, asked: &Asked<'_>, problem: ApiError) -> Answer {
     if problem.status != StatusCode::UNAUTHORIZED {
         return problem.into();
     }

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use super::Fingerprint;
+use super::RequestFingerprint;
 
 /// For how many different messages it is counted: as many as the documented daily limit allows. Beyond that, those that
 /// were accepted first are forgotten first.
@@ -11,9 +11,9 @@ pub(super) const COUNTED: usize = 200_000;
 /// Counts that outlive the requests that they are of.
 #[derive(Debug, Default)]
 pub(super) struct Acceptances {
-    times: HashMap<Fingerprint, Times>,
+    times: HashMap<RequestFingerprint, Times>,
     /// The keys of `times`, in the order in which they came.
-    order: VecDeque<Fingerprint>,
+    order: VecDeque<RequestFingerprint>,
 }
 
 /// How often something was accepted.
@@ -26,11 +26,11 @@ pub(crate) struct Times {
 }
 
 impl Acceptances {
-    pub(super) fn of(&self, fingerprint: Fingerprint) -> Times {
+    pub(super) fn of(&self, fingerprint: RequestFingerprint) -> Times {
         self.times.get(&fingerprint).copied().unwrap_or_default()
     }
 
-    pub(super) fn add(&mut self, fingerprint: Fingerprint, stored: bool) {
+    pub(super) fn add(&mut self, fingerprint: RequestFingerprint, stored: bool) {
         let order = &mut self.order;
         let times = self.times.entry(fingerprint).or_insert_with(|| {
             order.push_back(fingerprint);
@@ -53,7 +53,7 @@ mod tests {
 
     #[test]
     fn the_oldest_is_forgotten_first() {
-        let of = |number: usize| Fingerprint::of(Operation::SendMessage, "", &number.into());
+        let of = |number: usize| RequestFingerprint::of(Operation::SendMessage, "", &number.into());
         let mut acceptances = Acceptances::default();
         for number in 0..COUNTED {
             acceptances.add(of(number), false);

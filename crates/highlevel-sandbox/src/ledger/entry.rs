@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Fingerprint;
+use super::RequestFingerprint;
 use crate::api::Operation;
 use crate::model::{Message, Stored};
 use crate::spec::Violation;
@@ -50,7 +50,7 @@ pub struct RecordedRequest {
     /// The location of the token, if the token is good.
     pub location_id: Option<String>,
     /// What it asks for, to compare it by. Of a JSON body to an operation, with a good token.
-    pub fingerprint: Option<Fingerprint>,
+    pub fingerprint: Option<RequestFingerprint>,
     /// How many requests with the same fingerprint were accepted before this one.
     pub accepted_before: u64,
     /// The violations of the body, each with its JSON pointer: at most 100.

@@ -16,19 +16,19 @@ use crate::api::Operation;
 /// included. The order of the keys, the headers, the token, the time, and the ids of the answer do not matter.
 ///
 /// ```
-/// use highlevel_sandbox::{Fingerprint, Operation};
+/// use highlevel_sandbox::{RequestFingerprint, Operation};
 /// use serde_json::json;
 ///
-/// let of = |body| Fingerprint::of(Operation::SendMessage, "l1C08ntBrFjLS0elLIYU", &body);
+/// let of = |body| RequestFingerprint::of(Operation::SendMessage, "l1C08ntBrFjLS0elLIYU", &body);
 /// let hello = of(json!({"type": "SMS", "contactId": "abc123def456", "message": "Hello"}));
 /// assert_eq!(hello, of(json!({"message": "Hello", "contactId": "abc123def456", "type": "SMS"})));
 /// assert_ne!(hello, of(json!({"message": "Hello!", "contactId": "abc123def456", "type": "SMS"})));
 /// assert_eq!(hello.to_string().parse(), Ok(hello));
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Fingerprint([u8; 16]);
+pub struct RequestFingerprint([u8; 16]);
 
-impl Fingerprint {
+impl RequestFingerprint {
     /// The fingerprint of a request with this JSON body.
     pub fn of(operation: Operation, location_id: &str, body: &Value) -> Self {
         let mut text = format!("{}\n{location_id}\n", operation.id());
@@ -71,41 +71,43 @@ fn write_canonical(text: &mut String, value: &Value) {
     }
 }
 
-impl Display for Fingerprint {
+impl Display for RequestFingerprint {
     fn fmt(&self, formatter: &mut Formatter<'_>) -> std::fmt::Result {
         self.0.iter().try_for_each(|byte| write!(formatter, "{byte:02x}"))
     }
 }
 
-impl std::fmt::Debug for Fingerprint {
+impl std::fmt::Debug for RequestFingerprint {
     fn fmt(&self, formatter: &mut Formatter<'_>) -> std::fmt::Result {
-        write!(formatter, "Fingerprint({self})")
+        write!(formatter, "RequestFingerprint({self})")
     }
 }
 
-impl FromStr for Fingerprint {
-    type Err = NotAFingerprint;
+impl FromStr for RequestFingerprint {
+    type Err = ParseFingerprintError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if text.len() != 32 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            return Err(NotAFingerprint);
+            return Err(ParseFingerprintError);
         }
-        u128::from_str_radix(text, 16).map(|number| Self(number.to_be_bytes())).map_err(|_| NotAFingerprint)
+        u128::from_str_radix(text, 16)
+            .map(|number| Self(number.to_be_bytes()))
+            .map_err(|_| ParseFingerprintError)
     }
 }
 
 /// The text is not 32 hexadecimal digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct NotAFingerprint;
+pub struct ParseFingerprintError;
 
-impl Display for NotAFingerprint {
+impl Display for ParseFingerprintError {
     fn fmt(&self, formatter: &mut Formatter<'_>) -> std::fmt::Result {
         formatter.write_str("a fingerprint has 32 hexadecimal digits")
     }
 }
 
-impl std::error::Error for NotAFingerprint {}
+impl std::error::Error for ParseFingerprintError {}
 
 #[cfg(test)]
 mod tests {
@@ -125,14 +127,14 @@ mod tests {
     #[test]
     fn other_tools_come_to_the_same() {
         let body = json!({"type": "SMS", "contactId": "c", "message": "Hi"});
-        let fingerprint = Fingerprint::of(Operation::SendMessage, "loc", &body);
+        let fingerprint = RequestFingerprint::of(Operation::SendMessage, "loc", &body);
         assert_eq!(fingerprint.to_string(), "3ded16f53ba34c69fac7cc62d088eb3a");
     }
 
     #[test]
     fn what_is_asked_for_tells_requests_apart() {
         let body = json!({"type": "SMS", "contactId": "c"});
-        let of = Fingerprint::of;
+        let of = RequestFingerprint::of;
         let all = [
             of(Operation::SendMessage, "a", &body),
             of(Operation::AddInboundMessage, "a", &body),
@@ -147,7 +149,7 @@ mod tests {
     #[test]
     fn texts_that_are_none_are_refused() {
         for text in ["", "0", "+0000000000000000000000000000000", "g0000000000000000000000000000000"] {
-            assert_eq!(text.parse::<Fingerprint>(), Err(NotAFingerprint), "{text}");
+            assert_eq!(text.parse::<RequestFingerprint>(), Err(ParseFingerprintError), "{text}");
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Finding requests.
 
-use super::{Fingerprint, RecordedRequest};
+use super::{RecordedRequest, RequestFingerprint};
 use crate::api::Operation;
 
 /// What a request has to be like. What is `None` does not matter.
@@ -14,7 +14,7 @@ pub(crate) struct Filter {
     pub(crate) path: Option<String>,
     pub(crate) operation: Option<Operation>,
     pub(crate) location_id: Option<String>,
-    pub(crate) fingerprint: Option<Fingerprint>,
+    pub(crate) fingerprint: Option<RequestFingerprint>,
     pub(crate) message_id: Option<String>,
     pub(crate) accepted: Option<bool>,
     /// Whether its like was accepted before.

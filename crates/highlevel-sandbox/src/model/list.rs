@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Direction, Model, Stored};
+use super::{MessageDirection, Model, Stored};
 use crate::search_term::SearchTerm;
 
 /// The part of a list that is asked for.
@@ -20,7 +20,7 @@ pub(crate) struct MessageFilter {
     pub(crate) contact_id: Option<String>,
     pub(crate) conversation_id: Option<String>,
     pub(crate) channel: Option<String>,
-    pub(crate) direction: Option<Direction>,
+    pub(crate) direction: Option<MessageDirection>,
     pub(crate) status: Option<String>,
     /// What the request has to contain somewhere, whatever the case of its letters.
     pub(crate) text: Option<SearchTerm>,

@@ -34,7 +34,7 @@ pub struct Message<R = Value> {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub conversation_provider_id: Option<String>,
     /// Whether it went to the contact or came from the contact.
-    pub direction: Direction,
+    pub direction: MessageDirection,
     /// The `type` of the request, for example `SMS` or `Live_Chat`.
     pub channel: String,
     /// When it was sent, received or made, RFC 3339: the request's `date`, otherwise when it was accepted.
@@ -156,14 +156,14 @@ impl<R> Message<R> {
 /// Whether a message went to the contact or came from the contact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub enum Direction {
+pub enum MessageDirection {
     /// From the contact.
     Inbound,
     /// To the contact.
     Outbound,
 }
 
-impl Direction {
+impl MessageDirection {
     /// As it is written in JSON.
     pub fn as_str(self) -> &'static str {
         match self {

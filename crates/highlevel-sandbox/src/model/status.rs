@@ -8,7 +8,7 @@
 
 use serde::Deserialize;
 
-use super::{Direction, Message, StatusChange, is_call, is_phone, is_voicemail};
+use super::{Message, MessageDirection, StatusChange, is_call, is_phone, is_voicemail};
 
 /// A status, and those that may come after it.
 type Transitions = &'static [(&'static str, &'static [&'static str])];
@@ -121,10 +121,10 @@ pub(crate) fn next_statuses<R>(message: &Message<R>) -> Vec<&'static str> {
 }
 
 /// The status of a call as a message. Voicemail is `completed` when the call went out and `voicemail` when it came in.
-pub(crate) fn of_call(direction: Direction, channel: &str, call_status: Option<&str>) -> &'static str {
+pub(crate) fn of_call(direction: MessageDirection, channel: &str, call_status: Option<&str>) -> &'static str {
     match (call_status, direction) {
         _ if is_voicemail(channel) => "completed",
-        (Some("voicemail"), Direction::Inbound) => "voicemail",
+        (Some("voicemail"), MessageDirection::Inbound) => "voicemail",
         (Some("completed" | "answered" | "voicemail"), _) => "completed",
         (Some("busy" | "no-answer" | "failed" | "canceled"), _) => "failed",
         // Nobody said how it went.

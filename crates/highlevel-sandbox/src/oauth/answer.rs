@@ -4,7 +4,7 @@ use http::StatusCode;
 use serde_json::{Map, Value, json};
 
 use super::registry::Subject;
-use super::resource::Resource;
+use super::resource::TokenResource;
 
 /// How long an access token lives. The answer says a second less, as documented.
 pub(crate) const ACCESS_SECONDS: i64 = 86_400;
@@ -38,11 +38,11 @@ pub(crate) fn tokens(subject: &Subject, fresh: &Fresh, camel_case: bool) -> Valu
     set("userType", json!(subject.choice.resource.user_type()));
     set("companyId", json!(subject.choice.company_id));
     match &subject.choice.resource {
-        Resource::Location(id) => {
+        TokenResource::Location(id) => {
             set("locationId", json!(id));
             set("isBulkInstallation", json!(false));
         }
-        Resource::Company(_) => {
+        TokenResource::Company(_) => {
             set("isBulkInstallation", json!(true));
             set("approvedLocations", json!(subject.choice.locations));
         }
@@ -108,7 +108,7 @@ impl Refusal {
 
     /// A request that fits the browser's choice, the code or the refresh token, but asks for the other kind of token.
     /// What the live API answers is not known.
-    pub(crate) fn other_user_type(asked: &str, resource: &Resource) -> Self {
+    pub(crate) fn other_user_type(asked: &str, resource: &TokenResource) -> Self {
         Self::invalid_request(format!(
             "Invalid request: `user_type` is `{asked}`, and what it is for is a {}",
             resource.user_type()

@@ -7,9 +7,9 @@ use crate::weight;
 /// An app of the marketplace: who may ask for tokens, and what for.
 ///
 /// ```
-/// use highlevel_sandbox::App;
+/// use highlevel_sandbox::SandboxApp;
 ///
-/// let app = App::new("665c6bb13d4e5364bdec0e2f-mine", "a secret")
+/// let app = SandboxApp::new("665c6bb13d4e5364bdec0e2f-mine", "a secret")
 ///     .redirect_uri("http://127.0.0.1:3000/oauth/callback")
 ///     .scope("conversations/message.write");
 /// assert_eq!(app.app_id, "665c6bb13d4e5364bdec0e2f");
@@ -17,7 +17,7 @@ use crate::weight;
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[non_exhaustive]
-pub struct App {
+pub struct SandboxApp {
     /// What it calls itself when it asks for tokens.
     pub client_id: String,
     /// What proves that it is the one.
@@ -36,7 +36,7 @@ pub struct App {
     pub webhook_url: Option<String>,
 }
 
-impl App {
+impl SandboxApp {
     /// An app that may ask for every scope, and have the browser sent to any address of this machine.
     pub fn new(client_id: impl Into<String>, client_secret: impl Into<String>) -> Self {
         Self {
@@ -95,10 +95,10 @@ impl App {
     }
 }
 
-impl std::fmt::Debug for App {
+impl std::fmt::Debug for SandboxApp {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter
-            .debug_struct("App")
+            .debug_struct("SandboxApp")
             .field("client_id", &self.client_id)
             .field("app_id", &self.app_id)
             .field("redirect_uris", &self.redirect_uris)

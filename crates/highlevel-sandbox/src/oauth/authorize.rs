@@ -9,7 +9,7 @@ use http::Uri;
 
 use super::form::Form;
 use super::registry::{Code, Registry};
-use super::resource::{Choice, Resource};
+use super::resource::{Choice, TokenResource};
 use crate::access::is_loopback_name;
 use crate::model::{COMPANY_ID, Model};
 
@@ -103,7 +103,7 @@ fn request(query: &Form, registry: &Registry) -> Result<Code, String> {
         redirect_uri: redirect_uri.to_owned(),
         scopes,
         choice: Choice {
-            resource: Resource::Location(String::new()),
+            resource: TokenResource::Location(String::new()),
             company_id: String::new(),
             locations: Vec::new(),
         },
@@ -134,9 +134,11 @@ pub(super) fn distinct_scopes<'a>(scopes: impl IntoIterator<Item = &'a str>) -> 
 fn chosen(query: &Form, registry: &Registry, model: &Model) -> Result<Option<Choice>, String> {
     let locations: Vec<String> = query.all("location_id").map(str::to_owned).collect();
     let resource = match (query.get("company"), locations.as_slice()) {
-        (Some("own"), _) => Resource::company(COMPANY_ID),
-        (Some(company), _) => Resource::company(company),
-        (None, [location]) => return Choice::of(model, Resource::location(location), Vec::new()).map(Some),
+        (Some("own"), _) => TokenResource::company(COMPANY_ID),
+        (Some(company), _) => TokenResource::company(company),
+        (None, [location]) => {
+            return Choice::of(model, TokenResource::location(location), Vec::new()).map(Some);
+        }
         (None, [_, _, ..]) => return Err("more than one location_id needs a company".to_owned()),
         (None, []) => match &registry.settings().choose_on_authorize {
             Some(resource) => resource.clone(),

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::answer::{PLAN_ID, USER_ID};
 use super::registry::Install;
-use super::resource::Resource;
+use super::resource::TokenResource;
 
 pub(crate) const INSTALL: &str = "INSTALL";
 pub(crate) const UNINSTALL: &str = "UNINSTALL";
@@ -28,7 +28,7 @@ pub(crate) fn install(install: &Install, stamp: Stamp<'_>) -> Value {
     let choice = &install.choice;
     let mut payload = envelope(INSTALL, stamp);
     payload.insert("installType".to_owned(), json!(choice.resource.user_type()));
-    if let Resource::Location(id) = &choice.resource {
+    if let TokenResource::Location(id) = &choice.resource {
         payload.insert("locationId".to_owned(), json!(id));
     }
     payload.insert("companyId".to_owned(), json!(choice.company_id));
@@ -43,11 +43,11 @@ pub(crate) fn install(install: &Install, stamp: Stamp<'_>) -> Value {
 }
 
 /// What `UNINSTALL` says: the location or the company, whichever the app was removed from.
-pub(crate) fn uninstall(resource: &Resource, stamp: Stamp<'_>) -> Value {
+pub(crate) fn uninstall(resource: &TokenResource, stamp: Stamp<'_>) -> Value {
     let mut payload = envelope(UNINSTALL, stamp);
     let (name, id) = match resource {
-        Resource::Location(id) => ("locationId", id),
-        Resource::Company(id) => ("companyId", id),
+        TokenResource::Location(id) => ("locationId", id),
+        TokenResource::Company(id) => ("companyId", id),
     };
     payload.insert(name.to_owned(), json!(id));
     Value::Object(payload)

@@ -4,11 +4,11 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
 
 use super::answer::{self, ACCESS_SECONDS, Fresh, Refusal};
-use super::app::App;
+use super::app::SandboxApp;
 use super::form::Form;
-use super::registry::{AccessToken, Change, RefreshToken, Registry, Spent, Subject, Used};
+use super::registry::{AccessToken, IssuedTokens, RefreshToken, Registry, Spent, Subject, Used};
 use super::requests::Outcome;
-use super::resource::Resource;
+use super::resource::TokenResource;
 
 /// How long a refresh token lives.
 const REFRESH_LIFE: TimeDelta = TimeDelta::days(365);
@@ -17,9 +17,9 @@ const REFRESH_LIFE: TimeDelta = TimeDelta::days(365);
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Decision {
     pub(crate) answer: Result<Value, Refusal>,
-    pub(crate) change: Option<Change>,
+    pub(crate) change: Option<IssuedTokens>,
     /// What it was about, if anybody knows.
-    pub(crate) resource: Option<Resource>,
+    pub(crate) resource: Option<TokenResource>,
     pub(crate) outcome: Outcome,
 }
 
@@ -44,7 +44,7 @@ pub(crate) fn decide(
     }
 }
 
-type Granted = (Value, Option<Change>, Outcome);
+type Granted = (Value, Option<IssuedTokens>, Outcome);
 
 fn grant(
     form: &Result<Form, String>,
@@ -63,7 +63,7 @@ fn grant(
 }
 
 /// The app that a form names, if the form has its secret.
-pub(super) fn client<'a>(form: &Form, registry: &'a Registry) -> Result<&'a App, Refusal> {
+pub(super) fn client<'a>(form: &Form, registry: &'a Registry) -> Result<&'a SandboxApp, Refusal> {
     let id = form.get("client_id").ok_or_else(|| Refusal::missing("client_id"))?;
     let secret = form.get("client_secret").ok_or_else(|| Refusal::missing("client_secret"))?;
     registry.app(id).filter(|app| app.client_secret == secret).ok_or_else(Refusal::invalid_client)
@@ -71,7 +71,7 @@ pub(super) fn client<'a>(form: &Form, registry: &'a Registry) -> Result<&'a App,
 
 fn exchange(
     form: &Form,
-    app: &App,
+    app: &SandboxApp,
     registry: &Registry,
     now: DateTime<Utc>,
     fresh: &Fresh,
@@ -103,7 +103,7 @@ fn exchange(
 
 fn refresh(
     form: &Form,
-    app: &App,
+    app: &SandboxApp,
     registry: &Registry,
     now: DateTime<Utc>,
     fresh: &Fresh,
@@ -135,7 +135,7 @@ fn refresh(
 }
 
 /// New tokens, by the names that they are told under.
-pub(crate) fn issue(subject: Subject, spent: Spent, now: DateTime<Utc>, fresh: &Fresh) -> Change {
+pub(crate) fn issue(subject: Subject, spent: Spent, now: DateTime<Utc>, fresh: &Fresh) -> IssuedTokens {
     let access_token =
         AccessToken { subject: subject.clone(), expires_at: now + TimeDelta::seconds(ACCESS_SECONDS) };
     let refresh_token = RefreshToken {
@@ -145,14 +145,14 @@ pub(crate) fn issue(subject: Subject, spent: Spent, now: DateTime<Utc>, fresh: &
         used: None,
         revoked: false,
     };
-    Change {
+    IssuedTokens {
         spent,
         access_token: (fresh.access_token.clone(), access_token),
         refresh_token: (fresh.refresh_token.clone(), refresh_token),
     }
 }
 
-fn check_user_type(form: &Form, resource: &Resource) -> Result<(), Refusal> {
+fn check_user_type(form: &Form, resource: &TokenResource) -> Result<(), Refusal> {
     match form.get("user_type") {
         None => Ok(()),
         Some(asked) if asked == resource.user_type() => Ok(()),
@@ -163,7 +163,7 @@ fn check_user_type(form: &Form, resource: &Resource) -> Result<(), Refusal> {
     }
 }
 
-fn check_active(registry: &Registry, resource: &Resource) -> Result<(), Refusal> {
+fn check_active(registry: &Registry, resource: &TokenResource) -> Result<(), Refusal> {
     if registry.is_active(resource) { Ok(()) } else { Err(Refusal::location_not_active()) }
 }
 

@@ -7,12 +7,12 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use super::answer::{self, Fresh};
-use super::app::App;
+use super::app::SandboxApp;
 use super::authorize::distinct_scopes;
 use super::events::{self, Stamp};
 use super::grant::issue;
 use super::registry::{Install, Registry, Spent, Subject};
-use super::resource::{Choice, Resource};
+use super::resource::{Choice, TokenResource};
 use super::settings::InstallEvents;
 use crate::builder::parse_webhook_url;
 use crate::server::State;
@@ -23,7 +23,7 @@ use crate::webhook::Event;
 pub(crate) fn install(
     state: &Arc<State>,
     client_id: Option<&str>,
-    resource: &Resource,
+    resource: &TokenResource,
     locations: Vec<String>,
 ) -> Result<()> {
     let choice = Choice::of(&state.model(), resource.clone(), locations).map_err(not_found)?;
@@ -37,7 +37,7 @@ pub(crate) fn install(
 }
 
 /// Removes an app, and tells it so. Its tokens stop working; with a company, those for the company's locations too.
-pub(crate) fn uninstall(state: &Arc<State>, client_id: Option<&str>, resource: &Resource) -> Result<()> {
+pub(crate) fn uninstall(state: &Arc<State>, client_id: Option<&str>, resource: &TokenResource) -> Result<()> {
     let now = state.clock.now();
     let mut credentials = state.credentials_mut();
     let registry = &mut credentials.oauth;
@@ -59,7 +59,7 @@ pub(crate) fn uninstall(state: &Arc<State>, client_id: Option<&str>, resource: &
 pub(crate) fn give_tokens(
     state: &State,
     client_id: Option<&str>,
-    resource: &Resource,
+    resource: &TokenResource,
     scopes: &[String],
 ) -> Result<Value> {
     let scopes = distinct_scopes(scopes.iter().map(String::as_str))
@@ -83,7 +83,7 @@ pub(crate) fn give_tokens(
 }
 
 /// Adds an app, in place of the one with the same client id.
-pub(crate) fn put_app(state: &State, app: App) -> Result<App> {
+pub(crate) fn put_app(state: &State, app: SandboxApp) -> Result<SandboxApp> {
     let app = checked(app)?;
     if let Some(url) = &app.webhook_url {
         state.checked_target(url)?;
@@ -93,7 +93,7 @@ pub(crate) fn put_app(state: &State, app: App) -> Result<App> {
 }
 
 /// An app that can be used.
-pub(crate) fn checked(app: App) -> Result<App> {
+pub(crate) fn checked(app: SandboxApp) -> Result<SandboxApp> {
     let plain = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
     if !plain(&app.client_id) || !plain(&app.client_secret) {
         let words =
@@ -105,7 +105,7 @@ pub(crate) fn checked(app: App) -> Result<App> {
 }
 
 /// The app with this client id, or the sandbox's own.
-pub(crate) fn app<'a>(registry: &'a Registry, client_id: Option<&str>) -> Result<&'a App> {
+pub(crate) fn app<'a>(registry: &'a Registry, client_id: Option<&str>) -> Result<&'a SandboxApp> {
     match client_id {
         Some(id) => {
             registry.app(id).ok_or_else(|| not_found(format!("there is no app with the client id {id}")))
@@ -138,7 +138,7 @@ pub(crate) fn note_install(
 pub(crate) fn publish_install(
     state: &Arc<State>,
     registry: &mut Registry,
-    app: &App,
+    app: &SandboxApp,
     choice: &Choice,
     now: DateTime<Utc>,
 ) {
@@ -159,7 +159,7 @@ pub(crate) fn publish_install(
 fn each_of(choice: &Choice) -> impl Iterator<Item = Choice> {
     let company_id = choice.company_id.clone();
     let locations = choice.locations.clone().into_iter().map(move |id| Choice {
-        resource: Resource::Location(id),
+        resource: TokenResource::Location(id),
         company_id: company_id.clone(),
         locations: Vec::new(),
     });
@@ -167,7 +167,14 @@ fn each_of(choice: &Choice) -> impl Iterator<Item = Choice> {
 }
 
 /// Sends an event to where an app wants it, when it is time.
-fn send(state: &Arc<State>, app: &App, event: &str, webhook_id: String, payload: &Value, due: DateTime<Utc>) {
+fn send(
+    state: &Arc<State>,
+    app: &SandboxApp,
+    event: &str,
+    webhook_id: String,
+    payload: &Value,
+    due: DateTime<Utc>,
+) {
     let own = app.webhook_url.clone();
     let (name, body) = (event.to_owned(), payload.to_string().into_bytes().into());
     let go = move |state: &State, now| {

@@ -8,8 +8,8 @@ use http::StatusCode;
 use super::answer::{self, Fresh};
 use super::form::Form;
 use super::grant::issue;
-use super::registry::{Change, Registry, Spent, Subject};
-use super::resource::{Choice, Resource};
+use super::registry::{IssuedTokens, Registry, Spent, Subject};
+use super::resource::{Choice, TokenResource};
 
 /// The scope that it takes.
 pub(crate) const SCOPE: &str = "oauth.write";
@@ -24,8 +24,8 @@ pub(crate) fn decide(
     registry: &Registry,
     now: DateTime<Utc>,
     fresh: &Fresh,
-) -> Result<(serde_json::Value, Change), Refused> {
-    let Resource::Company(own_company) = &caller.choice.resource else {
+) -> Result<(serde_json::Value, IssuedTokens), Refused> {
+    let TokenResource::Company(own_company) = &caller.choice.resource else {
         return Err(unauthorized(
             "The token is not authorized for this scope: it is a sub-account's, and a company's is needed",
         ));
@@ -49,7 +49,7 @@ pub(crate) fn decide(
         let words = format!("the app is not installed on the location {location_id} of this company");
         return Err((StatusCode::BAD_REQUEST, words));
     }
-    let resource = Resource::location(location_id);
+    let resource = TokenResource::location(location_id);
     if !registry.is_active(&resource) {
         return Err((StatusCode::BAD_REQUEST, "Location is not active".to_owned()));
     }

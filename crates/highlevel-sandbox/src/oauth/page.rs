@@ -46,7 +46,7 @@ pub(crate) fn choose(query: &Form, model: &Model, path: &str, token: &str, nonce
         by_company.entry(&location.company_id).or_default().push(location);
     }
     let mut listed = 0;
-    for company in companies(world).into_iter().take(MAX_LOCATIONS) {
+    for company in companies(model).into_iter().take(MAX_LOCATIONS) {
         let whole = button(("company", company), "Entire company (all locations)");
         content.push(format!("<h2>Company {}</h2><p>{whole}</p><ul>", escaped(company)));
         for location in by_company.remove(company).into_iter().flatten() {

@@ -7,9 +7,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::app::App;
+use super::app::SandboxApp;
 use super::requests::{Outcome, TokenRequests};
-use super::resource::{Choice, Resource};
+use super::resource::{Choice, TokenResource};
 use super::settings::Settings;
 use super::shelf::{Credential, Shelf};
 use crate::weight;
@@ -31,18 +31,18 @@ const MAX_INSTALLS: usize = 20_000;
 pub(crate) struct Registry {
     settings: Settings,
     /// The sandbox's own app is the first.
-    apps: Vec<App>,
+    apps: Vec<SandboxApp>,
     /// In the order in which they were installed, by a number that grows.
     installs: BTreeMap<u64, Install>,
     next_install: u64,
-    install_numbers: HashMap<(String, Resource), u64>,
+    install_numbers: HashMap<(String, TokenResource), u64>,
     codes: Shelf<Code>,
     access_tokens: Shelf<AccessToken>,
     refresh_tokens: Shelf<RefreshToken>,
     /// The refresh tokens whose answers are still given again, the first that was used first.
     repeats: VecDeque<(DateTime<Utc>, String)>,
     requests: Vec<TokenRequests>,
-    request_places: HashMap<Option<Resource>, usize>,
+    request_places: HashMap<Option<TokenResource>, usize>,
     changed: BTreeSet<Row>,
 }
 
@@ -50,12 +50,12 @@ pub(crate) struct Registry {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Row {
     Settings,
-    App(String),
-    Install(String, Resource),
+    SandboxApp(String),
+    Install(String, TokenResource),
     Code(String),
     AccessToken(String),
     RefreshToken(String),
-    Requests(Option<Resource>),
+    Requests(Option<TokenResource>),
 }
 
 /// All that is known of apps, as seeds and snapshots have it.
@@ -63,7 +63,7 @@ pub(crate) enum Row {
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(crate) struct RegistryDocument {
     settings: Settings,
-    apps: Vec<App>,
+    apps: Vec<SandboxApp>,
     installs: Vec<Install>,
     codes: BTreeMap<String, Code>,
     access_tokens: BTreeMap<String, AccessToken>,
@@ -134,7 +134,7 @@ pub(crate) struct Used {
 
 /// What a request changes.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Change {
+pub(crate) struct IssuedTokens {
     pub(crate) spent: Spent,
     pub(crate) access_token: (String, AccessToken),
     pub(crate) refresh_token: (String, RefreshToken),
@@ -212,7 +212,7 @@ impl Row {
     pub(crate) fn key(&self) -> (&'static str, String) {
         match self {
             Self::Settings => ("oauth-settings", String::new()),
-            Self::App(id) => ("app", id.clone()),
+            Self::SandboxApp(id) => ("app", id.clone()),
             Self::Install(client, resource) => ("install", format!("{client} {resource}")),
             Self::Code(text) => ("code", text.clone()),
             Self::AccessToken(text) => ("access-token", text.clone()),
@@ -240,7 +240,7 @@ impl RegistryDocument {
     }
 
     /// The app with this client id.
-    pub(crate) fn app(&self, client_id: &str) -> Option<&App> {
+    pub(crate) fn app(&self, client_id: &str) -> Option<&SandboxApp> {
         self.apps.iter().find(|app| app.client_id == client_id)
     }
 }
@@ -275,7 +275,7 @@ impl From<RegistryDocument> for Registry {
 }
 
 impl Registry {
-    pub(crate) fn new(app: App) -> Self {
+    pub(crate) fn new(app: SandboxApp) -> Self {
         Self { apps: vec![app], ..Self::default() }
     }
 
@@ -297,7 +297,7 @@ impl Registry {
 
     /// All rows of the state file.
     pub(crate) fn all_rows(&self) -> impl Iterator<Item = Row> {
-        let apps = self.apps.iter().map(|app| Row::App(app.client_id.clone()));
+        let apps = self.apps.iter().map(|app| Row::SandboxApp(app.client_id.clone()));
         let install =
             |install: &Install| Row::Install(install.client_id.clone(), install.choice.resource.clone());
         std::iter::once(Row::Settings)
@@ -313,7 +313,7 @@ impl Registry {
     pub(crate) fn row(&self, row: &Row) -> Option<Value> {
         match row {
             Row::Settings => Some(json!(self.settings)),
-            Row::App(id) => self.app(id).map(|app| json!(app)),
+            Row::SandboxApp(id) => self.app(id).map(|app| json!(app)),
             Row::Install(client, resource) => self.install(client, resource).map(|install| json!(install)),
             Row::Code(text) => self.codes.get(text).map(|code| json!(code)),
             Row::AccessToken(text) => self.access_tokens.get(text).map(|token| json!(token)),
@@ -351,7 +351,7 @@ impl Registry {
     }
 
     /// Does what was decided.
-    pub(crate) fn apply(&mut self, change: Change, now: DateTime<Utc>) {
+    pub(crate) fn apply(&mut self, change: IssuedTokens, now: DateTime<Utc>) {
         match change.spent {
             Spent::Nothing => {}
             Spent::Code(text) => {
@@ -392,7 +392,7 @@ impl Registry {
     /// # Errors
     ///
     /// Returns `QuotaExceeded` if there are too many apps, or they are too large.
-    pub(crate) fn put_app(&mut self, app: App) -> io::Result<()> {
+    pub(crate) fn put_app(&mut self, app: SandboxApp) -> io::Result<()> {
         let app = app.identified();
         let others = self.apps.iter().filter(|each| each.client_id != app.client_id);
         let (count, bytes) =
@@ -401,7 +401,7 @@ impl Registry {
             let words = format!("there are at most {MAX_APPS} apps, of {MAX_APP_BYTES} bytes together");
             return Err(io::Error::new(io::ErrorKind::QuotaExceeded, words));
         }
-        self.changed.insert(Row::App(app.client_id.clone()));
+        self.changed.insert(Row::SandboxApp(app.client_id.clone()));
         match self.apps.iter_mut().find(|each| each.client_id == app.client_id) {
             Some(known) => *known = app,
             None => self.apps.push(app),
@@ -440,7 +440,7 @@ impl Registry {
     }
 
     /// Notes that the event about an install was sent. Returns `true` if it had not been.
-    pub(crate) fn announce(&mut self, client_id: &str, resource: &Resource) -> bool {
+    pub(crate) fn announce(&mut self, client_id: &str, resource: &TokenResource) -> bool {
         let Some(number) = self.number(client_id, resource) else { return false };
         let Some(install) = self.installs.get_mut(&number) else { return false };
         let is_new = !std::mem::replace(&mut install.announced, true);
@@ -452,18 +452,18 @@ impl Registry {
 
     /// Removes an install with its codes and tokens there; with a company, those on the company's locations too.
     /// Returns what was removed.
-    pub(crate) fn uninstall(&mut self, client_id: &str, resource: &Resource) -> Vec<Install> {
+    pub(crate) fn uninstall(&mut self, client_id: &str, resource: &TokenResource) -> Vec<Install> {
         let gone = |client: &str, choice: &Choice| {
             client == client_id
                 && match resource {
-                    Resource::Location(_) => choice.resource == *resource,
-                    Resource::Company(id) => choice.company_id == *id,
+                    TokenResource::Location(_) => choice.resource == *resource,
+                    TokenResource::Company(id) => choice.company_id == *id,
                 }
         };
         let numbers = self.installs.iter().filter(|(_, each)| gone(&each.client_id, &each.choice));
         let numbers: Vec<u64> = numbers.map(|(number, _)| *number).collect();
         let removed = numbers.into_iter().filter_map(|number| self.remove_install(number)).collect();
-        if let Resource::Location(id) = resource {
+        if let TokenResource::Location(id) = resource {
             // It may have come with its company.
             for install in self.installs.values_mut().filter(|each| each.client_id == client_id) {
                 let before = install.choice.locations.len();
@@ -494,7 +494,7 @@ impl Registry {
     }
 
     /// Stops honouring all tokens for a location or company. Returns how many there were.
-    pub(crate) fn revoke_all(&mut self, resource: &Resource) -> usize {
+    pub(crate) fn revoke_all(&mut self, resource: &TokenResource) -> usize {
         self.revoke_where(|subject| subject.choice.resource == *resource)
     }
 
@@ -508,7 +508,7 @@ impl Registry {
     }
 
     /// Makes the access tokens for a location or company too old. Returns how many there were that were not.
-    pub(crate) fn expire(&mut self, resource: &Resource, now: DateTime<Utc>) -> usize {
+    pub(crate) fn expire(&mut self, resource: &TokenResource, now: DateTime<Utc>) -> usize {
         let is_alive =
             |token: &AccessToken| token.subject.choice.resource == *resource && token.expires_at > now;
         let alive = self.access_tokens.iter().filter(|(_, token)| is_alive(token));
@@ -543,7 +543,7 @@ impl Registry {
 
     /// Counts a request for tokens. What is not counted for its location or company is counted for none. A refusal changes
     /// no row: its count is written with the next request that is not refused.
-    pub(crate) fn count(&mut self, resource: Option<Resource>, outcome: Outcome) {
+    pub(crate) fn count(&mut self, resource: Option<TokenResource>, outcome: Outcome) {
         // A client can name what there is not.
         let is_known = self.request_places.contains_key(&resource);
         let resource = resource
@@ -562,11 +562,11 @@ impl Registry {
         &self.requests
     }
 
-    pub(crate) fn apps(&self) -> &[App] {
+    pub(crate) fn apps(&self) -> &[SandboxApp] {
         &self.apps
     }
 
-    pub(crate) fn app(&self, client_id: &str) -> Option<&App> {
+    pub(crate) fn app(&self, client_id: &str) -> Option<&SandboxApp> {
         self.apps.iter().find(|app| app.client_id == client_id)
     }
 
@@ -575,13 +575,13 @@ impl Registry {
         self.installs.values()
     }
 
-    pub(crate) fn install(&self, client_id: &str, resource: &Resource) -> Option<&Install> {
+    pub(crate) fn install(&self, client_id: &str, resource: &TokenResource) -> Option<&Install> {
         self.installs.get(&self.number(client_id, resource)?)
     }
 
     /// Returns `true` if an app is on a location of a company, by itself or with the company.
     pub(crate) fn is_on(&self, client_id: &str, company_id: &str, location_id: &str) -> bool {
-        let install = self.install(client_id, &Resource::location(location_id));
+        let install = self.install(client_id, &TokenResource::location(location_id));
         install.is_some_and(|install| install.choice.company_id == company_id)
     }
 
@@ -601,14 +601,14 @@ impl Registry {
         self.refresh_tokens.iter().map(|(_, token)| token)
     }
 
-    pub(crate) fn is_active(&self, resource: &Resource) -> bool {
+    pub(crate) fn is_active(&self, resource: &TokenResource) -> bool {
         match resource {
-            Resource::Location(id) => !self.settings.inactive_locations.contains(id),
-            Resource::Company(_) => true,
+            TokenResource::Location(id) => !self.settings.inactive_locations.contains(id),
+            TokenResource::Company(_) => true,
         }
     }
 
-    fn number(&self, client_id: &str, resource: &Resource) -> Option<u64> {
+    fn number(&self, client_id: &str, resource: &TokenResource) -> Option<u64> {
         self.install_numbers.get(&(client_id.to_owned(), resource.clone())).copied()
     }
 }

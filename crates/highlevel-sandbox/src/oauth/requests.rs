@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::resource::Resource;
+use super::resource::TokenResource;
 
 /// How often tokens for one location or company were asked for, and what came of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -10,7 +10,7 @@ use super::resource::Resource;
 #[non_exhaustive]
 pub struct TokenRequests {
     /// What they were for; `None` for those with a code or token that nobody was given.
-    pub resource: Option<Resource>,
+    pub resource: Option<TokenResource>,
     /// Codes that were exchanged.
     pub codes_exchanged: u64,
     /// Exchanges that were refused.
@@ -51,7 +51,7 @@ impl TokenRequests {
         self.rotated + self.repeated + self.refused
     }
 
-    pub(crate) fn of(resource: Option<Resource>) -> Self {
+    pub(crate) fn of(resource: Option<TokenResource>) -> Self {
         Self { resource, ..Self::default() }
     }
 

@@ -12,7 +12,7 @@ const MAX_LOCATIONS: usize = 1_000;
 
 /// A location (sub-account) or a company (agency).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum Resource {
+pub enum TokenResource {
     /// The location with this id.
     #[serde(rename = "locationId")]
     Location(String),
@@ -21,7 +21,7 @@ pub enum Resource {
     Company(String),
 }
 
-impl Resource {
+impl TokenResource {
     /// A location.
     pub fn location(id: impl Into<String>) -> Self {
         Self::Location(id.into())
@@ -48,7 +48,7 @@ impl Resource {
     }
 }
 
-impl std::fmt::Display for Resource {
+impl std::fmt::Display for TokenResource {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Location(id) => write!(formatter, "location {id}"),
@@ -61,7 +61,7 @@ impl std::fmt::Display for Resource {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Choice {
-    pub(crate) resource: Resource,
+    pub(crate) resource: TokenResource,
     pub(crate) company_id: String,
     /// The locations of a company that the app may act for.
     #[serde(default)]
@@ -75,14 +75,14 @@ impl Choice {
     }
 
     /// What a choice amounts to in this model. Of a company, all its locations are meant if none is named.
-    pub(crate) fn of(model: &Model, resource: Resource, locations: Vec<String>) -> Result<Self, String> {
+    pub(crate) fn of(model: &Model, resource: TokenResource, locations: Vec<String>) -> Result<Self, String> {
         let company_of = |id: &str| model.location(id).map(|location| location.company_id.clone());
         match resource {
-            Resource::Location(ref id) => {
+            TokenResource::Location(ref id) => {
                 let company_id = company_of(id).ok_or_else(|| format!("there is no location {id}"))?;
                 Ok(Self { resource, company_id, locations: Vec::new() })
             }
-            Resource::Company(ref id) => {
+            TokenResource::Company(ref id) => {
                 let company_id = id.clone();
                 if !companies(model).contains(&id.as_str()) {
                     return Err(format!("there is no company {id}"));

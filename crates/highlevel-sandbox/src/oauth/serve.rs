@@ -189,7 +189,9 @@ fn location_token(state: &Arc<State>, call: Call<'_>, now: DateTime<Utc>, trace_
     };
     let resource = match &decision {
         Ok((_, change)) => Some(change.access_token.1.subject.choice.resource.clone()),
-        Err(_) => form.as_ref().ok().and_then(|form| form.get("locationId")).map(super::Resource::location),
+        Err(_) => {
+            form.as_ref().ok().and_then(|form| form.get("locationId")).map(super::TokenResource::location)
+        }
     };
     match decision {
         Ok((body, change)) => {

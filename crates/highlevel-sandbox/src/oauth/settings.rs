@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::resource::Resource;
+use super::resource::TokenResource;
 
 /// When the `INSTALL` event is sent of an app that somebody installs in the browser.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,7 +27,7 @@ pub(crate) struct Settings {
     /// Whether all fields of an answer with tokens are in camelCase. The documents disagree.
     pub(crate) camel_case: bool,
     /// What is chosen when the browser asks for authorisation; `None` to show the page that asks.
-    pub(crate) choose_on_authorize: Option<Resource>,
+    pub(crate) choose_on_authorize: Option<TokenResource>,
     pub(crate) install_events: InstallEvents,
     /// How much later `INSTALL` is sent, by the sandbox's clock.
     pub(crate) install_event_delay_ms: u64,

@@ -8,7 +8,8 @@ use serde_json::{Map, Value};
 use super::{DeliveriesTimedOut, Sandbox};
 use crate::model::{Message, StatusUpdate};
 use crate::webhook::{
-    self, Delivery, Replay, RetrySchedule, SimulatedCall, TamperConfig, TamperMode, Trigger, WebhookKey,
+    self, Replay, RetrySchedule, SimulatedCall, TamperConfig, TamperMode, Trigger, WebhookDelivery,
+    WebhookKey,
 };
 
 impl Sandbox {
@@ -29,12 +30,12 @@ impl Sandbox {
     /// The events that were sent, oldest first, each with its attempts.
     ///
     /// 10,000 that have ended are remembered, and 100,000 that are on their way; 128 MiB at the most.
-    pub fn deliveries(&self) -> Vec<Delivery> {
+    pub fn deliveries(&self) -> Vec<WebhookDelivery> {
         self.state.outbox.deliveries()
     }
 
-    /// An event that was sent, by its [`Delivery::id`].
-    pub fn delivery(&self, id: u64) -> Option<Delivery> {
+    /// An event that was sent, by its [`WebhookDelivery::id`].
+    pub fn delivery(&self, id: u64) -> Option<WebhookDelivery> {
         self.state.outbox.delivery(id)
     }
 
@@ -49,7 +50,7 @@ impl Sandbox {
         &self,
         count: usize,
         timeout: Duration,
-    ) -> Result<Vec<Delivery>, DeliveriesTimedOut> {
+    ) -> Result<Vec<WebhookDelivery>, DeliveriesTimedOut> {
         self.wait(timeout, count, |progress| progress.deliveries).await
     }
 
@@ -63,7 +64,7 @@ impl Sandbox {
         &self,
         attempts: usize,
         timeout: Duration,
-    ) -> Result<Vec<Delivery>, DeliveriesTimedOut> {
+    ) -> Result<Vec<WebhookDelivery>, DeliveriesTimedOut> {
         self.wait(timeout, attempts, |progress| progress.attempts).await
     }
 
@@ -72,7 +73,7 @@ impl Sandbox {
         timeout: Duration,
         expected: usize,
         ended: fn(&webhook::Progress) -> usize,
-    ) -> Result<Vec<Delivery>, DeliveriesTimedOut> {
+    ) -> Result<Vec<WebhookDelivery>, DeliveriesTimedOut> {
         let mut progress = self.state.outbox.progress();
         let now = progress.clone();
         // The timer is the sandbox's own, for the caller's may be stopped.
@@ -150,7 +151,7 @@ impl Sandbox {
     /// # Errors
     ///
     /// `InvalidInput` when there is no such event or example, or no URL to send it to.
-    pub fn trigger(&self, trigger: &Trigger) -> io::Result<Delivery> {
+    pub fn trigger(&self, trigger: &Trigger) -> io::Result<WebhookDelivery> {
         webhook::trigger(&self.state, trigger)
     }
 

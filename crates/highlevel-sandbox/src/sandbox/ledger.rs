@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::Sandbox;
 use crate::api::Operation;
-use crate::ledger::{Filter, Fingerprint, RecordedRequest};
+use crate::ledger::{Filter, RecordedRequest, RequestFingerprint};
 
 /// How often something was accepted. Made by [`Sandbox::accepted`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,7 +52,7 @@ impl Sandbox {
 
     /// How often what a fingerprint stands for was accepted, and by which requests. The numbers cover the newest 200,000
     /// different messages.
-    pub fn accepted(&self, fingerprint: Fingerprint) -> Accepted {
+    pub fn accepted(&self, fingerprint: RequestFingerprint) -> Accepted {
         let filter = Filter { fingerprint: Some(fingerprint), accepted: Some(true), ..Filter::default() };
         let requests = self.state.ledger.find_all(&filter);
         let requests = requests.into_iter().rev().map(Arc::unwrap_or_clone).collect();
@@ -61,8 +61,8 @@ impl Sandbox {
     }
 
     /// The fingerprint of a request to the sandbox's own location.
-    pub fn fingerprint(&self, operation: Operation, body: &Value) -> Fingerprint {
-        Fingerprint::of(operation, self.location_id(), body)
+    pub fn fingerprint(&self, operation: Operation, body: &Value) -> RequestFingerprint {
+        RequestFingerprint::of(operation, self.location_id(), body)
     }
 
     /// A request by its id, which is the `traceId` of a refusal, if it is still kept.

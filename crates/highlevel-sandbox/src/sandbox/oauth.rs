@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::Sandbox;
 use crate::model;
-use crate::oauth::{self, App, InstallEvents, Registry, Resource, TokenRequests};
+use crate::oauth::{self, InstallEvents, Registry, SandboxApp, TokenRequests, TokenResource};
 use crate::server::lock;
 
 impl Sandbox {
@@ -29,12 +29,12 @@ impl Sandbox {
     /// # Errors
     ///
     /// `InvalidInput` when its id or secret is empty or not printable ASCII, or its webhook URL is not an `http` URL.
-    pub fn add_app(&self, app: App) -> io::Result<()> {
+    pub fn add_app(&self, app: SandboxApp) -> io::Result<()> {
         oauth::put_app(&self.state, app).map(drop)
     }
 
     /// What is chosen from now on when a browser asks for authorisation; `None` shows the page that asks, as at first.
-    pub fn choose_on_authorize(&self, choice: impl Into<Option<Resource>>) {
+    pub fn choose_on_authorize(&self, choice: impl Into<Option<TokenResource>>) {
         self.registry(|registry| registry.settings_mut().choose_on_authorize = choice.into());
     }
 
@@ -60,7 +60,7 @@ impl Sandbox {
     /// # Errors
     ///
     /// `NotFound` when there is no such location or company.
-    pub fn install(&self, resource: &Resource) -> io::Result<()> {
+    pub fn install(&self, resource: &TokenResource) -> io::Result<()> {
         let _runtime = self.runtime.handle().enter();
         oauth::install(&self.state, None, resource, Vec::new())
     }
@@ -71,7 +71,7 @@ impl Sandbox {
     /// # Errors
     ///
     /// `NotFound` when it is not installed there.
-    pub fn uninstall(&self, resource: &Resource) -> io::Result<()> {
+    pub fn uninstall(&self, resource: &TokenResource) -> io::Result<()> {
         let _runtime = self.runtime.handle().enter();
         oauth::uninstall(&self.state, None, resource)
     }
@@ -86,10 +86,10 @@ impl Sandbox {
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// use highlevel_sandbox::{Resource, Sandbox};
+    /// use highlevel_sandbox::{TokenResource, Sandbox};
     ///
     /// let sandbox = Sandbox::start().await?;
-    /// let location = Resource::location(sandbox.location_id());
+    /// let location = TokenResource::location(sandbox.location_id());
     /// let tokens = sandbox.give_tokens(&location, ["conversations/message.write"])?;
     /// assert_eq!(tokens["expires_in"], 86399);
     /// assert!(tokens["refresh_token"].is_string());
@@ -98,7 +98,7 @@ impl Sandbox {
     /// ```
     pub fn give_tokens<S: Into<String>>(
         &self,
-        resource: &Resource,
+        resource: &TokenResource,
         scopes: impl IntoIterator<Item = S>,
     ) -> io::Result<serde_json::Value> {
         let scopes: Vec<String> = scopes.into_iter().map(Into::into).collect();
@@ -111,7 +111,7 @@ impl Sandbox {
     }
 
     /// Stops honouring all tokens for a location or company. How many there were.
-    pub fn revoke_tokens(&self, resource: &Resource) -> usize {
+    pub fn revoke_tokens(&self, resource: &TokenResource) -> usize {
         self.registry(|registry| registry.revoke_all(resource))
     }
 
@@ -122,7 +122,7 @@ impl Sandbox {
     }
 
     /// Makes all access tokens for a location or company too old. How many there were.
-    pub fn expire_access_tokens(&self, resource: &Resource) -> usize {
+    pub fn expire_access_tokens(&self, resource: &TokenResource) -> usize {
         let now = self.state.clock.now();
         self.registry(|registry| registry.expire(resource, now))
     }
@@ -139,13 +139,13 @@ impl Sandbox {
     }
 
     /// How often tokens for one location or company were asked for over HTTP.
-    pub fn token_requests_of(&self, resource: &Resource) -> TokenRequests {
+    pub fn token_requests_of(&self, resource: &TokenResource) -> TokenRequests {
         let found = |each: &&TokenRequests| each.resource.as_ref() == Some(resource);
         let nothing = || TokenRequests::of(Some(resource.clone()));
         self.read(|registry| registry.requests().iter().find(found).cloned().unwrap_or_else(nothing))
     }
 
-    fn own_app(&self, read: impl FnOnce(&App) -> String) -> String {
+    fn own_app(&self, read: impl FnOnce(&SandboxApp) -> String) -> String {
         self.read(|registry| registry.apps().first().map(read).unwrap_or_default())
     }
 

@@ -7,7 +7,7 @@ use crate::model::{
     StatusUpdate,
 };
 use crate::sandbox::Sandbox;
-use crate::server::Unchanged;
+use crate::server::MutationError;
 
 /// What exists: each `put` adds something, or puts it in place of what has the same id.
 impl Sandbox {
@@ -86,7 +86,7 @@ impl Sandbox {
     /// # }
     /// ```
     pub fn set_status(&self, message_id: &str, update: StatusUpdate) -> io::Result<Message> {
-        let message = self.state.set_status(message_id, update).map_err(Unchanged::into_io)?;
+        let message = self.state.set_status(message_id, update).map_err(MutationError::into_io)?;
         Ok(message.parsed())
     }
 
@@ -128,7 +128,7 @@ impl Sandbox {
     ///
     /// There is no such location.
     pub fn issue_token(&self, location_id: &str) -> io::Result<String> {
-        self.state.issue_token(location_id, None).map_err(Unchanged::into_io)
+        self.state.issue_token(location_id, None).map_err(MutationError::into_io)
     }
 
     /// Everything that exists, and the credentials.
@@ -142,7 +142,7 @@ impl Sandbox {
     ///
     /// It contradicts itself. Nothing has changed then.
     pub fn restore(&self, snapshot: Snapshot) -> io::Result<()> {
-        self.state.restore(snapshot.into_stored()).map_err(Unchanged::into_io)
+        self.state.restore(snapshot.into_stored()).map_err(MutationError::into_io)
     }
 
     /// Adds to what exists, in place of what has the same ids.
@@ -151,7 +151,7 @@ impl Sandbox {
     ///
     /// It contradicts what exists. Nothing has changed then.
     pub fn seed(&self, seed: Snapshot) -> io::Result<()> {
-        self.state.seed(seed.into_stored()).map_err(Unchanged::into_io)
+        self.state.seed(seed.into_stored()).map_err(MutationError::into_io)
     }
 
     /// Puts everything back as it was when the sandbox started for the first time, and forgets what happened. The clock
@@ -161,7 +161,7 @@ impl Sandbox {
     ///
     /// What it began with contradicts itself, which the start rules out.
     pub fn reset(&self) -> io::Result<()> {
-        self.state.reset().map_err(Unchanged::into_io)
+        self.state.reset().map_err(MutationError::into_io)
     }
 
     fn put(&self, record: Record) -> Result<(), Conflict> {

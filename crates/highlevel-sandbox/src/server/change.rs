@@ -21,7 +21,7 @@ use crate::webhook::{Event, RetrySchedule, TamperConfig};
 const CREDENTIALS: &str = "credentials";
 
 /// How it was at the start, which [`State::reset`] goes back to.
-pub(crate) struct Beginning {
+pub(crate) struct InitialState {
     /// What existed, and the credentials.
     pub(crate) model: Arc<Model>,
     pub(crate) credentials: KeptCredentials,
@@ -35,7 +35,7 @@ pub(crate) struct Beginning {
 
 /// Why a change was not made.
 #[derive(Debug)]
-pub(crate) enum Unchanged {
+pub(crate) enum MutationError {
     /// There is no such thing.
     Missing(String),
     /// It contradicts what there is.
@@ -97,7 +97,7 @@ impl DerefMut for ModelMut<'_> {
     }
 }
 
-impl Unchanged {
+impl MutationError {
     pub(crate) fn into_io(self) -> io::Error {
         match self {
             Self::Missing(words) => io::Error::new(ErrorKind::NotFound, words),
@@ -107,7 +107,7 @@ impl Unchanged {
     }
 }
 
-impl From<io::Error> for Unchanged {
+impl From<io::Error> for MutationError {
     fn from(error: io::Error) -> Self {
         match error.kind() {
             ErrorKind::NotFound => Self::Missing(error.to_string()),
@@ -192,7 +192,7 @@ impl State {
     }
 
     /// Gives a message another status.
-    pub(crate) fn set_status(&self, id: &str, update: StatusUpdate) -> Result<Arc<Stored>, Unchanged> {
+    pub(crate) fn set_status(&self, id: &str, update: StatusUpdate) -> Result<Arc<Stored>, MutationError> {
         self.set_status_in(&mut self.model(), id, update)
     }
 
@@ -202,29 +202,29 @@ impl State {
         model: &mut Model,
         id: &str,
         update: StatusUpdate,
-    ) -> Result<Arc<Stored>, Unchanged> {
+    ) -> Result<Arc<Stored>, MutationError> {
         let message = model
             .message(id)
             .cloned()
-            .ok_or_else(|| Unchanged::Missing(format!("there is no message {id}")))?;
+            .ok_or_else(|| MutationError::Missing(format!("there is no message {id}")))?;
         let now = self.clock.now().to_rfc3339_opts(SecondsFormat::Millis, true);
-        let changed = Stored::clone(&message).with_status(update, now).map_err(Unchanged::Conflict)?;
+        let changed = Stored::clone(&message).with_status(update, now).map_err(MutationError::Conflict)?;
         if changed == *message {
             return Ok(message);
         }
         let changed = Arc::new(changed);
         self.put(model, [Record::Message(Arc::clone(&changed))])
-            .map_err(|conflict| Unchanged::Conflict(conflict.to_string()))?;
+            .map_err(|conflict| MutationError::Conflict(conflict.to_string()))?;
         Ok(changed)
     }
 
     /// Adds what a seed has, in place of what has the same ids. All of it, or nothing.
-    pub(crate) fn seed(&self, seed: StoredSnapshot) -> Result<(), Unchanged> {
+    pub(crate) fn seed(&self, seed: StoredSnapshot) -> Result<(), MutationError> {
         let additional = seed.credentials.clone();
         let records: Vec<Record> = seed.into_records().collect();
-        let put = |model: &mut Model| -> Result<Vec<String>, Unchanged> {
+        let put = |model: &mut Model| -> Result<Vec<String>, MutationError> {
             let put = model.put(records.iter().cloned());
-            put.map_err(|conflict| Unchanged::Conflict(conflict.to_string()))?;
+            put.map_err(|conflict| MutationError::Conflict(conflict.to_string()))?;
             Ok(model.evict_messages(self.bounds))
         };
         // On a copy first, while others go on.
@@ -267,13 +267,14 @@ impl State {
     }
 
     /// Replaces everything that exists by what a snapshot has, credentials included.
-    pub(crate) fn restore(&self, snapshot: StoredSnapshot) -> Result<(), Unchanged> {
+    pub(crate) fn restore(&self, snapshot: StoredSnapshot) -> Result<(), MutationError> {
         let restored = snapshot.credentials.clone();
-        let new = Model::try_from(snapshot).map_err(|conflict| Unchanged::Conflict(conflict.to_string()))?;
+        let new =
+            Model::try_from(snapshot).map_err(|conflict| MutationError::Conflict(conflict.to_string()))?;
         self.replace(Arc::new(new), restored)
     }
 
-    fn replace(&self, model: Arc<Model>, restored: KeptCredentials) -> Result<(), Unchanged> {
+    fn replace(&self, model: Arc<Model>, restored: KeptCredentials) -> Result<(), MutationError> {
         let mut guard = self.model();
         let mut credentials = lock(&self.credentials);
         let mut new = credentials.clone();
@@ -294,16 +295,16 @@ impl State {
 
     /// Puts everything back as it was at the start: what exists, credentials, the counts of the rate limits, where
     /// webhooks go and which key signs them, faults. Forgets what happened.
-    pub(crate) fn reset(&self) -> Result<(), Unchanged> {
-        self.replace(Arc::clone(&self.beginning.model), self.beginning.credentials.clone())?;
+    pub(crate) fn reset(&self) -> Result<(), MutationError> {
+        self.replace(Arc::clone(&self.initial.model), self.initial.credentials.clone())?;
         let mut limiter = lock(&self.limiter);
-        *limiter = RateLimiter::new(self.beginning.rate_limit);
+        *limiter = RateLimiter::new(self.initial.rate_limit);
         drop(limiter);
-        lock(&self.settings).clone_from(&self.beginning.settings);
+        lock(&self.settings).clone_from(&self.initial.settings);
         self.outbox.clear();
         self.outbox.reset_keys();
-        self.outbox.set_url(self.beginning.webhook_url.clone());
-        self.outbox.set_retries(self.beginning.retry_schedule.clone());
+        self.outbox.set_url(self.initial.webhook_url.clone());
+        self.outbox.set_retries(self.initial.retry_schedule.clone());
         self.outbox.change_tamper_config(|tamper_config| *tamper_config = TamperConfig::default());
         self.faults.clear();
         self.ledger.clear();
@@ -312,16 +313,19 @@ impl State {
     }
 
     /// A new private integration token for a location, or the one that is given.
-    pub(crate) fn issue_token(&self, location_id: &str, token: Option<String>) -> Result<String, Unchanged> {
+    pub(crate) fn issue_token(
+        &self,
+        location_id: &str,
+        token: Option<String>,
+    ) -> Result<String, MutationError> {
         let token = match token {
-            Some(token) => {
-                crate::builder::checked_token(token).map_err(|error| Unchanged::Invalid(error.to_string()))?
-            }
+            Some(token) => crate::builder::checked_token(token)
+                .map_err(|error| MutationError::Invalid(error.to_string()))?,
             None => self.identifiers.private_integration_token(),
         };
         let model = self.model();
         if model.location(location_id).is_none() {
-            return Err(Unchanged::Missing(format!("there is no location {location_id}; put it first")));
+            return Err(MutationError::Missing(format!("there is no location {location_id}; put it first")));
         }
         let grant = Grant::private_integration(&self.account.app_id, location_id);
         self.credentials_mut().grant(&token, grant)?;
@@ -387,13 +391,13 @@ impl State {
     /// Resolves when what was changed since then is on the disk.
     pub(super) async fn written_since(&self, submitted: u64) -> io::Result<()> {
         match &self.store {
-            Some(store) if store.submitted() != submitted => store.settled().await,
+            Some(store) if store.submitted() != submitted => store.committed().await,
             _ => Ok(()),
         }
     }
 
     /// Has what this sandbox begins with written: all of it, or what is new to a file that has the rest.
-    pub(crate) fn keep_beginning(&self, all: bool, added: Vec<Record>) {
+    pub(crate) fn store_initial_state(&self, all: bool, added: Vec<Record>) {
         let Some(store) = &self.store else { return };
         let (model, mut credentials) = (self.model(), lock(&self.credentials));
         let changed = credentials.take_changed();
@@ -412,7 +416,7 @@ impl State {
 
     /// What there is of the sandbox itself.
     fn identity(&self) -> impl Iterator<Item = RowChange> {
-        let identity = self.beginning.identity.iter();
+        let identity = self.initial.identity.iter();
         identity.map(|(id, value)| RowChange::json(("setting", (*id).to_owned()), Some(value.clone())))
     }
 

@@ -21,7 +21,7 @@ const MAX_HEAD: usize = 16 * 1024;
 /// How many connections there are at once by default.
 pub(crate) const CONNECTIONS: usize = 10_000;
 /// How long the end of the client's side is waited for after FIN.
-const FAREWELL: Duration = Duration::from_secs(5);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Where the answer to a request is left that a fault does not leave to HTTP.
 pub(super) type Interruption = Arc<Mutex<Option<(Script, TriggeredFault, Option<Reservation>)>>>;
@@ -44,12 +44,12 @@ pub(super) async fn serve_connection(stream: TcpStream, connection: Connection, 
     tokio::select! {
         // First, so that it is known what the client has done.
         biased;
-        () = converse(stream, Arc::clone(&connection), state) => {}
+        () = serve_requests(stream, Arc::clone(&connection), state) => {}
         () = connection.closed() => tracing::debug!("a connection that made no progress was closed for another one"),
     }
 }
 
-async fn converse(stream: TcpStream, connection: Arc<Connection>, state: Arc<State>) {
+async fn serve_requests(stream: TcpStream, connection: Arc<Connection>, state: Arc<State>) {
     // Without it, what trickles would arrive in lumps.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "a connection ended as it began");
@@ -151,7 +151,7 @@ async fn perform(mut stream: Watched, script: Script, mut triggered: TriggeredFa
 async fn close(mut stream: Watched) {
     if stream.shutdown().await.is_ok() {
         // Either way it is closed now.
-        let _ = tokio::time::timeout(FAREWELL, left(&mut stream)).await;
+        let _ = tokio::time::timeout(CLOSE_TIMEOUT, left(&mut stream)).await;
     }
 }
 

@@ -14,11 +14,11 @@ use serde_json::Value;
 use tokio::sync::{Semaphore, watch};
 
 use super::body::{LONGEST, Received};
-use super::change::{Beginning, ModelMut};
+use super::change::{InitialState, ModelMut};
 use super::retained::Retained;
 use super::traffic::Traffic;
 use crate::access::{Access, Guesses};
-use crate::admin::Problem;
+use crate::admin::ApiError;
 use crate::api::{self, Answer, Call, Fresh, Operation, Refusal, Remarks, Rulebook};
 use crate::clock::Clock;
 use crate::credentials::{Credentials, Grant};
@@ -78,7 +78,7 @@ pub(crate) struct State {
     pub(crate) run: String,
     /// Whether it is to end.
     pub(crate) stopping: watch::Sender<bool>,
-    pub(crate) beginning: Beginning,
+    pub(crate) initial: InitialState,
     /// Where what exists is kept, if it is.
     pub(crate) store: Option<Store>,
     /// How many messages are kept, and how many were dropped for those that came later.
@@ -196,7 +196,12 @@ impl State {
 
     /// Waits until what a request changed since then is on the disk, and only then has the ledger know of it: what could
     /// not be written is answered with no.
-    pub(super) async fn settle(&self, submitted: u64, mut base: Base, mut record: RecordedRequest) -> Base {
+    pub(super) async fn await_commit(
+        &self,
+        submitted: u64,
+        mut base: Base,
+        mut record: RecordedRequest,
+    ) -> Base {
         if let Err(error) = self.written_since(submitted).await {
             let refusal = Refusal::not_stored(&error).answer(&record.id);
             base.status = refusal.status;
@@ -231,7 +236,7 @@ impl State {
     }
 
     /// Logs a request that was refused for its `Host` or its site: the first ones, then fewer and fewer.
-    pub(crate) fn report_refusal(&self, head: &Parts, problem: &Problem) {
+    pub(crate) fn report_refusal(&self, head: &Parts, problem: &ApiError) {
         let count = self.refused.fetch_add(1, Ordering::Relaxed) + 1;
         if count <= 8 || count.is_power_of_two() {
             let (method, path, reason) = (&head.method, head.uri.path(), &problem.message);

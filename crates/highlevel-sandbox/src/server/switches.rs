@@ -17,7 +17,7 @@ use crate::builder::parse_webhook_url;
 use crate::clock::Clock;
 use crate::fidelity::Settings;
 use crate::rate_limit::{Account, RateLimit, RateLimiter};
-use crate::webhook::{Delivery, Replay, RetrySchedule, TamperConfig, TamperMode};
+use crate::webhook::{Replay, RetrySchedule, TamperConfig, TamperMode, WebhookDelivery};
 
 /// The years that the clock can be in: ids and limits count from the first, and RFC 3339 has none after the last.
 const YEARS: RangeInclusive<i32> = 1970..=9999;
@@ -147,14 +147,14 @@ impl State {
     }
 
     /// Delivers an event once more, and answers the delivery as it was then.
-    pub(crate) fn resend(&self, delivery: u64, mode: Option<TamperMode>) -> io::Result<Delivery> {
+    pub(crate) fn resend(&self, delivery: u64, mode: Option<TamperMode>) -> io::Result<WebhookDelivery> {
         let delivery = self.outbox.resend(delivery, mode)?;
         self.changed("deliveries");
         Ok(delivery)
     }
 
     /// Makes the request of an attempt once more, and answers the delivery as it was then.
-    pub(crate) fn replay(&self, delivery: u64, replay: Replay) -> io::Result<Delivery> {
+    pub(crate) fn replay(&self, delivery: u64, replay: Replay) -> io::Result<WebhookDelivery> {
         let delivery = self.outbox.replay(delivery, replay, self.clock.now())?;
         self.changed("deliveries");
         Ok(delivery)

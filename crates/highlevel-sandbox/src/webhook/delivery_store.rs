@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 
-use super::record::{AttemptCause, Delivery, DeliveryAttempt, DeliveryState};
+use super::record::{AttemptCause, DeliveryAttempt, DeliveryState, WebhookDelivery};
 use super::schedule::RetrySchedule;
 use crate::weight;
 
@@ -262,17 +262,17 @@ impl DeliveryStore {
         self.due.len()
     }
 
-    pub(crate) fn delivery(&self, id: u64) -> Option<Delivery> {
+    pub(crate) fn delivery(&self, id: u64) -> Option<WebhookDelivery> {
         self.records.get(&id).map(|record| record.delivery(id))
     }
 
     /// All that are remembered, oldest first.
-    pub(crate) fn deliveries(&self) -> impl Iterator<Item = Delivery> {
+    pub(crate) fn deliveries(&self) -> impl Iterator<Item = WebhookDelivery> {
         self.records.iter().map(|(id, record)| record.delivery(*id))
     }
 
     /// The newest that fit, newest first.
-    pub(crate) fn newest(&self, filter: &DeliveryFilter, limit: usize) -> Vec<Delivery> {
+    pub(crate) fn newest(&self, filter: &DeliveryFilter, limit: usize) -> Vec<WebhookDelivery> {
         let older = self.records.range(..filter.before.unwrap_or(u64::MAX)).rev();
         let fitting = older.filter(|(_, record)| filter.fits(record)).take(limit);
         let mut bytes = 0;
@@ -345,8 +345,8 @@ impl DeliveryFilter {
 }
 
 impl Record {
-    fn delivery(&self, id: u64) -> Delivery {
-        Delivery {
+    fn delivery(&self, id: u64) -> WebhookDelivery {
+        WebhookDelivery {
             id,
             webhook_id: self.event.webhook_id.clone(),
             event: self.event.name.clone(),

@@ -10,7 +10,7 @@ use tokio::sync::{Notify, watch};
 
 use super::delivery_store::{DeliveryFilter, DeliveryStore, Event, Summary, text};
 use super::keyring::{Keyring, WebhookKey};
-use super::record::{AttemptCause, Delivery, DeliveryAttempt, DeliveryOutcome};
+use super::record::{AttemptCause, DeliveryAttempt, DeliveryOutcome, WebhookDelivery};
 use super::schedule::RetrySchedule;
 use super::tamper::{self, Request, TamperConfig, TamperMode};
 use crate::identifiers::Identifiers;
@@ -245,12 +245,12 @@ impl Outbox {
     }
 
     /// Delivers an event once more, besides what the schedule does: same payload, same `webhookId` and timestamp.
-    pub(crate) fn resend(&self, id: u64, mode: Option<TamperMode>) -> io::Result<Delivery> {
+    pub(crate) fn resend(&self, id: u64, mode: Option<TamperMode>) -> io::Result<WebhookDelivery> {
         self.extra(id, |_| Ok(Work::Resend(mode)))
     }
 
     /// Makes the request of an attempt once more, besides what the schedule does.
-    pub(crate) fn replay(&self, id: u64, replay: Replay, now: DateTime<Utc>) -> io::Result<Delivery> {
+    pub(crate) fn replay(&self, id: u64, replay: Replay, now: DateTime<Utc>) -> io::Result<WebhookDelivery> {
         self.extra(id, |inner| {
             let Some(delivery) = inner.store.delivery(id) else { return Err(unknown(id)) };
             let mut attempts = delivery.attempts.iter().rev();
@@ -275,7 +275,7 @@ impl Outbox {
         })
     }
 
-    fn extra(&self, id: u64, work: impl FnOnce(&Inner) -> io::Result<Work>) -> io::Result<Delivery> {
+    fn extra(&self, id: u64, work: impl FnOnce(&Inner) -> io::Result<Work>) -> io::Result<WebhookDelivery> {
         let mut inner = self.inner();
         let delivery = inner.store.delivery(id).ok_or_else(|| unknown(id))?;
         if inner.extras >= WAITING_EXTRAS {
@@ -298,17 +298,17 @@ impl Outbox {
         Ok(delivery)
     }
 
-    pub(crate) fn delivery(&self, id: u64) -> Option<Delivery> {
+    pub(crate) fn delivery(&self, id: u64) -> Option<WebhookDelivery> {
         self.inner().store.delivery(id)
     }
 
     /// What is remembered and fits, oldest first.
-    pub(crate) fn deliveries(&self) -> Vec<Delivery> {
+    pub(crate) fn deliveries(&self) -> Vec<WebhookDelivery> {
         self.inner().store.deliveries().collect()
     }
 
     /// The newest that fit, newest first.
-    pub(crate) fn newest(&self, filter: &DeliveryFilter, limit: usize) -> Vec<Delivery> {
+    pub(crate) fn newest(&self, filter: &DeliveryFilter, limit: usize) -> Vec<WebhookDelivery> {
         self.inner().store.newest(filter, limit)
     }
 

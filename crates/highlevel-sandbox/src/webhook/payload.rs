@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::model::{Contact, Direction, Message, Model, is_call, is_email, is_phone, is_voicemail};
+use crate::model::{Contact, Message, MessageDirection, Model, is_call, is_email, is_phone, is_voicemail};
 use crate::spec::Spec;
 
 /// What an event says about itself, in the same object as what it says about the message.
@@ -26,7 +26,7 @@ pub(crate) fn provider_payload(
     envelope: &Envelope,
 ) -> Option<Value> {
     // What an app records has happened already: such a request alone names a direction, or is about a call.
-    let sent = message.direction == Direction::Outbound
+    let sent = message.direction == MessageDirection::Outbound
         && !is_phone(&message.channel)
         && message.field("direction").is_none();
     if !sent || !spec.allowed_values("ProviderChannel").contains(&message.channel.as_str()) {
@@ -63,8 +63,8 @@ pub(crate) fn provider_payload(
 /// The name of the event that tells about a message.
 pub(crate) fn event_name(message: &Message) -> &'static str {
     match message.direction {
-        Direction::Inbound => "InboundMessage",
-        Direction::Outbound => "OutboundMessage",
+        MessageDirection::Inbound => "InboundMessage",
+        MessageDirection::Outbound => "OutboundMessage",
     }
 }
 
@@ -89,7 +89,7 @@ pub(crate) fn event_payload(
     payload.set("conversationProviderId", message.conversation_provider_id.as_deref());
     payload.set("userId", message.field("userId"));
     // What made the message is said of those that were made here, calls aside.
-    let made_here = message.direction == Direction::Outbound && !is_phone(&message.channel);
+    let made_here = message.direction == MessageDirection::Outbound && !is_phone(&message.channel);
     payload.set("source", made_here.then_some("app"));
     if is_phone(&message.channel) {
         describe_call(&mut payload, message);
@@ -123,8 +123,8 @@ fn describe_email(payload: &mut Payload, message: &Message, contact: Option<&Con
     // An address that the request leaves out is the contact's own, on the contact's side of the message.
     let contact_address = contact.and_then(|contact| contact.email.as_deref());
     let (default_from, default_to) = match message.direction {
-        Direction::Inbound => (contact_address, None),
-        Direction::Outbound => (None, contact_address),
+        MessageDirection::Inbound => (contact_address, None),
+        MessageDirection::Outbound => (None, contact_address),
     };
     payload.set("from", message.field("emailFrom").or(default_from));
     payload.set("to", message.field("emailTo").or(default_to).map(|address| json!([address])));

@@ -16,7 +16,7 @@ const SHOWN_BYTES: usize = 4 * 1024 * 1024;
 /// An event on its way to a webhook URL, with the attempts so far.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Delivery {
+pub struct WebhookDelivery {
     /// By which the sandbox knows it: 1 for the first event, and so on.
     pub id: u64,
     /// The id of the event, as in its payload; empty when the payload has none. All attempts have the same.
@@ -123,7 +123,7 @@ pub enum DeliveryOutcome {
     },
 }
 
-impl Delivery {
+impl WebhookDelivery {
     /// The last attempt.
     pub fn last(&self) -> Option<&DeliveryAttempt> {
         self.attempts.last().map(AsRef::as_ref)

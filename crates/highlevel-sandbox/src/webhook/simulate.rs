@@ -6,26 +6,26 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::publish::publish_to_app;
-use crate::model::{CONTACT_ID, Direction, Message, Model, StatusUpdate};
-use crate::server::{State, Unchanged};
+use crate::model::{CONTACT_ID, Message, MessageDirection, Model, StatusUpdate};
+use crate::server::{MutationError, State};
 
 /// A call between the location and one of its contacts.
 ///
 /// ```
-/// use highlevel_sandbox::{CallOutcome, SimulatedCall};
+/// use highlevel_sandbox::{SimulatedCallOutcome, SimulatedCall};
 /// use std::time::Duration;
 ///
 /// let answered = SimulatedCall::inbound().duration(Duration::from_secs(90));
-/// let missed = SimulatedCall::outbound().outcome(CallOutcome::NoAnswer);
-/// let message = SimulatedCall::inbound().outcome(CallOutcome::Voicemail).recording("https://example.com/a.mp3");
+/// let missed = SimulatedCall::outbound().outcome(SimulatedCallOutcome::NoAnswer);
+/// let message = SimulatedCall::inbound().outcome(SimulatedCallOutcome::Voicemail).recording("https://example.com/a.mp3");
 /// # let _ = (answered, missed, message);
 /// ```
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SimulatedCall {
-    direction: Direction,
+    direction: MessageDirection,
     #[serde(default)]
-    outcome: CallOutcome,
+    outcome: SimulatedCallOutcome,
     #[serde(default)]
     contact_id: Option<String>,
     #[serde(default)]
@@ -46,7 +46,7 @@ pub struct SimulatedCall {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
-pub enum CallOutcome {
+pub enum SimulatedCallOutcome {
     /// A person answered.
     #[default]
     Answered,
@@ -67,18 +67,18 @@ pub enum CallOutcome {
 impl SimulatedCall {
     /// A contact called, and a person answered.
     pub fn inbound() -> Self {
-        Self::new(Direction::Inbound)
+        Self::new(MessageDirection::Inbound)
     }
 
     /// A contact was called, and answered.
     pub fn outbound() -> Self {
-        Self::new(Direction::Outbound)
+        Self::new(MessageDirection::Outbound)
     }
 
-    fn new(direction: Direction) -> Self {
+    fn new(direction: MessageDirection) -> Self {
         Self {
             direction,
-            outcome: CallOutcome::Answered,
+            outcome: SimulatedCallOutcome::Answered,
             contact_id: None,
             conversation_provider_id: None,
             duration_seconds: None,
@@ -90,7 +90,7 @@ impl SimulatedCall {
     }
 
     /// How it went.
-    pub fn outcome(mut self, outcome: CallOutcome) -> Self {
+    pub fn outcome(mut self, outcome: SimulatedCallOutcome) -> Self {
         self.outcome = outcome;
         self
     }
@@ -126,7 +126,7 @@ impl SimulatedCall {
     }
 }
 
-impl CallOutcome {
+impl SimulatedCallOutcome {
     /// All of them.
     pub(crate) const ALL: [Self; 7] = [
         Self::Answered,
@@ -216,10 +216,10 @@ pub(crate) fn call(state: &State, call: &SimulatedCall) -> io::Result<Message> {
     body.insert("call".to_owned(), Value::Object(details));
 
     let path = match call.direction {
-        Direction::Inbound => "/conversations/messages/inbound",
-        Direction::Outbound => "/conversations/messages/outbound",
+        MessageDirection::Inbound => "/conversations/messages/inbound",
+        MessageDirection::Outbound => "/conversations/messages/outbound",
     };
-    let talked = matches!(call.outcome, CallOutcome::Answered | CallOutcome::Voicemail);
+    let talked = matches!(call.outcome, SimulatedCallOutcome::Answered | SimulatedCallOutcome::Voicemail);
     let duration = call.duration_seconds.unwrap_or(if talked { 60 } else { 0 });
     // No request to the API can say these.
     let adjust = |message: &mut Message| {
@@ -235,7 +235,7 @@ pub(crate) fn call(state: &State, call: &SimulatedCall) -> io::Result<Message> {
 pub(crate) fn status(state: &State, id: &str, update: StatusUpdate) -> io::Result<Message> {
     // Under one lock, so that events leave in the order in which the changes were made.
     let mut model = state.model();
-    let message = state.set_status_in(&mut model, id, update).map_err(Unchanged::into_io)?.parsed();
+    let message = state.set_status_in(&mut model, id, update).map_err(MutationError::into_io)?.parsed();
     publish_to_app(state, &model, &message, state.clock.now());
     drop(model);
     state.changed("deliveries");
@@ -277,8 +277,8 @@ mod tests {
 
     #[test]
     fn all_outcomes_are_those_that_are_read() {
-        let refused = serde_json::from_value::<CallOutcome>(json!("?")).unwrap_err().to_string();
-        let names = CallOutcome::ALL.map(|outcome| format!("`{}`", outcome.as_str())).join(", ");
+        let refused = serde_json::from_value::<SimulatedCallOutcome>(json!("?")).unwrap_err().to_string();
+        let names = SimulatedCallOutcome::ALL.map(|outcome| format!("`{}`", outcome.as_str())).join(", ");
         assert_eq!(refused, format!("unknown variant `?`, expected one of {names}"));
     }
 }

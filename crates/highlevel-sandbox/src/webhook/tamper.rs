@@ -202,7 +202,7 @@ impl TamperMode {
     /// ```
     /// use highlevel_sandbox::TamperMode;
     ///
-    /// assert_eq!(HostileMode::MissingHeader.description(), "no signature header");
+    /// assert_eq!(TamperMode::MissingHeader.description(), "no signature header");
     /// ```
     pub fn description(self) -> &'static str {
         match self {

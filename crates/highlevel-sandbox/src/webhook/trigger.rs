@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::delivery_store::Event;
 use super::payload::PROVIDER_EVENT;
 use super::publish::envelope;
-use super::record::Delivery;
+use super::record::WebhookDelivery;
 use crate::server::State;
 use crate::spec::Spec;
 
@@ -82,7 +82,7 @@ pub(crate) fn events(spec: &'static Spec) -> Vec<EventExamples> {
 }
 
 /// Sends the event.
-pub(crate) fn trigger(state: &State, trigger: &Trigger) -> io::Result<Delivery> {
+pub(crate) fn trigger(state: &State, trigger: &Trigger) -> io::Result<WebhookDelivery> {
     let now = state.clock.now();
     let url = target(state, trigger)?;
     let mut payload = example(state, trigger)?;

@@ -1,6 +1,6 @@
 //! Requests that are accepted, what is answered, and what is stored.
 
-use highlevel_sandbox::{Contact, Direction, Sandbox, Spec, SuccessStatus};
+use highlevel_sandbox::{Contact, MessageDirection, Sandbox, Spec, SuccessStatus};
 use serde_json::{Value, json};
 
 use crate::caller::{INBOUND, OUTBOUND, SEND, post};
@@ -39,24 +39,28 @@ async fn a_message_is_stored_as_it_was_answered() {
     let conversation = sandbox.conversation_id();
     let provider = sandbox.conversation_provider_id();
     let cases = [
-        (SEND, json!({"type": "SMS", "contactId": contact, "status": "pending"}), Direction::Outbound),
-        (SEND, json!({"type": "Email", "contactId": contact, "status": "pending"}), Direction::Outbound),
-        (INBOUND, json!({"type": "SMS", "contactId": contact}), Direction::Inbound),
-        (INBOUND, json!({"type": "Email", "conversationId": conversation}), Direction::Inbound),
+        (SEND, json!({"type": "SMS", "contactId": contact, "status": "pending"}), MessageDirection::Outbound),
+        (
+            SEND,
+            json!({"type": "Email", "contactId": contact, "status": "pending"}),
+            MessageDirection::Outbound,
+        ),
+        (INBOUND, json!({"type": "SMS", "contactId": contact}), MessageDirection::Inbound),
+        (INBOUND, json!({"type": "Email", "conversationId": conversation}), MessageDirection::Inbound),
         (
             INBOUND,
             json!({"type": "Custom", "contactId": contact, "conversationProviderId": provider}),
-            Direction::Inbound,
+            MessageDirection::Inbound,
         ),
         (
             OUTBOUND,
             json!({"type": "Call", "conversationId": conversation, "conversationProviderId": provider}),
-            Direction::Outbound,
+            MessageDirection::Outbound,
         ),
         (
             OUTBOUND,
             json!({"type": "Call", "contactId": contact, "conversationProviderId": provider}),
-            Direction::Outbound,
+            MessageDirection::Outbound,
         ),
     ];
     for (path, body, direction) in &cases {

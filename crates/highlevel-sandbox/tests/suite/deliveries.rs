@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use highlevel_sandbox::{
-    AttemptCause, Delivery, DeliveryAttempt, DeliveryOutcome, DeliveryState, Replay, RetrySchedule, Sandbox,
-    SandboxBuilder, TamperMode, Trigger,
+    AttemptCause, DeliveryAttempt, DeliveryOutcome, DeliveryState, Replay, RetrySchedule, Sandbox,
+    SandboxBuilder, TamperMode, Trigger, WebhookDelivery,
 };
 use ring::signature::{RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
 use serde_json::{Value, json};
@@ -336,8 +336,9 @@ async fn a_duplicate_is_the_same_request_twice() {
     sandbox.set_tamper_mode(None);
     send(&sandbox, "once").await;
     let deliveries = sandbox.wait_for_attempts(3, PATIENCE).await.unwrap();
-    let causes =
-        |delivery: &Delivery| delivery.attempts.iter().map(|attempt| attempt.cause).collect::<Vec<_>>();
+    let causes = |delivery: &WebhookDelivery| {
+        delivery.attempts.iter().map(|attempt| attempt.cause).collect::<Vec<_>>()
+    };
     assert_eq!(causes(&deliveries[0]), [AttemptCause::Scheduled, AttemptCause::Duplicate]);
     assert_eq!(causes(&deliveries[1]), [AttemptCause::Scheduled]);
 }

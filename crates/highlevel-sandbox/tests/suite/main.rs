@@ -4,7 +4,6 @@ mod acceptance;
 mod admin;
 mod caller;
 mod command_line;
-mod contract;
 mod deliveries;
 mod docs;
 mod exposure;

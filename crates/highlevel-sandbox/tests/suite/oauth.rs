@@ -4,7 +4,7 @@ mod installs;
 
 use std::time::Duration;
 
-use highlevel_sandbox::{Fault, FaultRule, FaultSchedule, FaultStage, Location, Resource, Sandbox};
+use highlevel_sandbox::{Fault, FaultRule, FaultSchedule, FaultStage, Location, Sandbox, TokenResource};
 use http::StatusCode;
 use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION};
 use reqwest::Method;
@@ -96,7 +96,7 @@ const INVALID: (u16, &str) = (400, "Invalid grant: refresh token is invalid");
 #[tokio::test]
 async fn from_the_redirect_to_the_call_and_the_refresh() {
     let sandbox = Sandbox::start().await.unwrap();
-    let own = Resource::location(sandbox.location_id());
+    let own = TokenResource::location(sandbox.location_id());
     let tokens = exchange(&sandbox, ("location_id", sandbox.location_id())).await;
     assert_eq!((&tokens["userType"], &tokens["scope"]), (&json!("Location"), &json!(SCOPES)));
     assert_eq!(
@@ -279,7 +279,7 @@ async fn a_choice_can_be_set() {
     let sandbox =
         Sandbox::builder().redirect_uri(BACK).client_secret("chosen").app_id("mine").start().await.unwrap();
     assert_eq!((sandbox.client_id().as_str(), sandbox.client_secret().as_str()), ("mine-sandbox0", "chosen"));
-    sandbox.choose_on_authorize(Resource::company(sandbox.company_id()));
+    sandbox.choose_on_authorize(TokenResource::company(sandbox.company_id()));
     let (status, headers, _) = authorize(&sandbox, &[]).await;
     assert!(status == 302 && headers[LOCATION].to_str().unwrap().starts_with(BACK));
     sandbox.choose_on_authorize(None);
@@ -318,10 +318,11 @@ async fn a_company_gets_tokens_for_its_locations() {
     assert_eq!((fresh.status, &fresh.body["userType"]), (StatusCode::OK, &json!("Location")));
 
     sandbox.set_location_active("second", false);
-    let narrow = sandbox.give_tokens(&Resource::company(company), ["conversations/message.write"]).unwrap();
-    let local = sandbox.give_tokens(&Resource::location("third"), ["oauth.write"]).unwrap();
+    let narrow =
+        sandbox.give_tokens(&TokenResource::company(company), ["conversations/message.write"]).unwrap();
+    let local = sandbox.give_tokens(&TokenResource::location("third"), ["oauth.write"]).unwrap();
     // The app is there, but the company's token is not for it.
-    sandbox.give_tokens(&Resource::location("foreign"), ["oauth.write"]).unwrap();
+    sandbox.give_tokens(&TokenResource::location("foreign"), ["oauth.write"]).unwrap();
     for (tokens, company, location, status, words) in [
         (&tokens, company, "second", 400, "Location is not active"),
         (
@@ -362,15 +363,15 @@ async fn a_company_gets_tokens_for_its_locations() {
     assert_eq!(without_version.body["message"], "version header was not found.");
     let pit = json!({ "access_token": sandbox.token() });
     assert_eq!(location_token(&sandbox, &pit, company, "third").await.status, 401);
-    let counts = sandbox.token_requests_of(&Resource::location("second"));
+    let counts = sandbox.token_requests_of(&TokenResource::location("second"));
     assert_eq!((counts.location_tokens, counts.location_tokens_refused), (0, 2));
-    assert_eq!(sandbox.token_requests_of(&Resource::location("third")).location_tokens, 1);
+    assert_eq!(sandbox.token_requests_of(&TokenResource::location("third")).location_tokens, 1);
 }
 
 #[tokio::test]
 async fn tokens_have_the_scopes_that_were_asked_for() {
     let sandbox = Sandbox::start().await.unwrap();
-    let own = Resource::location(sandbox.location_id());
+    let own = TokenResource::location(sandbox.location_id());
     let without = sandbox.give_tokens(&own, ["contacts.readonly"]).unwrap();
     let answered = send(&sandbox, &without).await;
     assert_eq!((answered.status, sandbox.messages().len()), (StatusCode::UNAUTHORIZED, 0));
@@ -389,7 +390,7 @@ async fn tokens_have_the_scopes_that_were_asked_for() {
 #[tokio::test]
 async fn tokens_are_revoked_and_expire() {
     let sandbox = Sandbox::start().await.unwrap();
-    let own = Resource::location(sandbox.location_id());
+    let own = TokenResource::location(sandbox.location_id());
     let give = || sandbox.give_tokens(&own, ["conversations/message.write"]).unwrap();
     let text = |tokens: &Value, name: &str| tokens[name].as_str().unwrap().to_owned();
 
@@ -422,7 +423,7 @@ async fn tokens_are_revoked_and_expire() {
 #[tokio::test]
 async fn a_location_that_is_not_active_keeps_its_refresh_token() {
     let sandbox = Sandbox::start().await.unwrap();
-    let own = Resource::location(sandbox.location_id());
+    let own = TokenResource::location(sandbox.location_id());
     let tokens = sandbox.give_tokens(&own, [SCOPES]).unwrap();
     sandbox.set_location_active(own.id(), false);
     for _ in 0..2 {
@@ -456,7 +457,7 @@ async fn only_forms_are_taken() {
 #[tokio::test]
 async fn answers_can_be_in_camel_case() {
     let sandbox = Sandbox::start().await.unwrap();
-    let own = Resource::location(sandbox.location_id());
+    let own = TokenResource::location(sandbox.location_id());
     let tokens = sandbox.give_tokens(&own, [SCOPES]).unwrap();
     sandbox.answer_tokens_in_camel_case(true);
     let fresh = refresh(&sandbox, &tokens).await.body;
@@ -473,7 +474,8 @@ async fn the_ledger_has_no_secret() {
     let tokens = token(&sandbox, &[("grant_type", "authorization_code"), ("code", &code)]).await.body;
     refresh(&sandbox, &tokens).await;
     sandbox.answer_tokens_in_camel_case(true);
-    let company = sandbox.give_tokens(&Resource::company(sandbox.company_id()), ["oauth.write"]).unwrap();
+    let company =
+        sandbox.give_tokens(&TokenResource::company(sandbox.company_id()), ["oauth.write"]).unwrap();
     let company = json!({ "access_token": company["accessToken"] });
     location_token(&sandbox, &company, sandbox.company_id(), sandbox.location_id()).await;
     let secret = sandbox.client_secret();
@@ -495,7 +497,7 @@ async fn the_ledger_has_no_secret() {
 #[tokio::test]
 async fn a_refresh_whose_answer_was_lost_can_be_repeated() {
     let sandbox = Sandbox::start().await.unwrap();
-    let own = Resource::location(sandbox.location_id());
+    let own = TokenResource::location(sandbox.location_id());
     let tokens = sandbox.give_tokens(&own, ["conversations/message.write"]).unwrap();
     let (id, secret) = (sandbox.client_id(), sandbox.client_secret());
     let fields = [
@@ -523,7 +525,7 @@ async fn a_refresh_whose_answer_was_lost_can_be_repeated() {
 #[tokio::test]
 async fn of_many_refreshes_at_once_one_rotates() {
     let sandbox = Sandbox::start().await.unwrap();
-    let own = Resource::location(sandbox.location_id());
+    let own = TokenResource::location(sandbox.location_id());
     let tokens = sandbox.give_tokens(&own, ["conversations/message.write"]).unwrap();
     let (id, secret) = (sandbox.client_id(), sandbox.client_secret());
     let mut waiting = tokio::task::JoinSet::new();
@@ -545,7 +547,7 @@ async fn of_many_refreshes_at_once_one_rotates() {
 #[tokio::test]
 async fn a_snapshot_has_it_and_a_reset_forgets_it() {
     let sandbox = Sandbox::start().await.unwrap();
-    let own = Resource::location(sandbox.location_id());
+    let own = TokenResource::location(sandbox.location_id());
     let tokens = sandbox.give_tokens(&own, ["conversations/message.write"]).unwrap();
     sandbox.set_location_active("elsewhere", false);
     let kept = sandbox.snapshot();
@@ -575,7 +577,7 @@ async fn rate_limits_do_not_count_it() {
         .start()
         .await
         .unwrap();
-    let own = Resource::location(sandbox.location_id());
+    let own = TokenResource::location(sandbox.location_id());
     let mut tokens = sandbox.give_tokens(&own, ["conversations/message.write"]).unwrap();
     for _ in 0..5 {
         let answered = refresh(&sandbox, &tokens).await;

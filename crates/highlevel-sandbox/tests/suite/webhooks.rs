@@ -9,8 +9,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ed25519_dalek::{Signature, VerifyingKey};
 use highlevel_sandbox::{
-    CallOutcome, ConversationProvider, Delivery, DeliveryOutcome, RetrySchedule, Sandbox, SimulatedCall,
-    Spec, StatusUpdate, Trigger,
+    ConversationProvider, DeliveryOutcome, RetrySchedule, Sandbox, SimulatedCall, SimulatedCallOutcome, Spec,
+    StatusUpdate, Trigger, WebhookDelivery,
 };
 use http::StatusCode;
 use serde_json::{Value, json};
@@ -32,7 +32,7 @@ pub(crate) fn verify(public_key: &str, signature: &str, body: &[u8]) -> bool {
     key.verify_strict(body, &signature).is_ok()
 }
 
-pub(crate) fn payload(delivery: &Delivery) -> Value {
+pub(crate) fn payload(delivery: &WebhookDelivery) -> Value {
     serde_json::from_slice(&delivery.body).unwrap()
 }
 
@@ -321,7 +321,7 @@ async fn a_provider_is_asked_to_deliver() {
         assert_eq!(specification.validate("ProviderOutboundMessage", &payload(delivery)), []);
         assert_eq!(delivery.url, delivery_url.url);
     }
-    let envelope = |delivery: &Delivery| {
+    let envelope = |delivery: &WebhookDelivery| {
         let mut payload = payload(delivery);
         for field in ["webhookId", "timestamp"] {
             assert!(payload.as_object_mut().unwrap().remove(field).is_some(), "{field}");
@@ -359,10 +359,10 @@ async fn what_happens_on_the_contacts_side_is_stored_and_told() {
         sandbox.simulate_inbound([("type", "WhatsApp".into()), ("message", "Hi".into())]).unwrap(),
         sandbox.simulate_inbound([("type", "Email".into()), ("html", "<p>Hi</p>".into())]).unwrap(),
         call(SimulatedCall::inbound().duration(minute).recording(recording).user("xsmF1xxhmC92ZpL1lj7aLa")),
-        call(SimulatedCall::inbound().outcome(CallOutcome::Voicemail)),
+        call(SimulatedCall::inbound().outcome(SimulatedCallOutcome::Voicemail)),
         call(SimulatedCall::outbound()),
-        call(SimulatedCall::outbound().outcome(CallOutcome::Voicemail)),
-        call(SimulatedCall::outbound().outcome(CallOutcome::NoAnswer)),
+        call(SimulatedCall::outbound().outcome(SimulatedCallOutcome::Voicemail)),
+        call(SimulatedCall::outbound().outcome(SimulatedCallOutcome::NoAnswer)),
     ];
     assert_eq!(sandbox.messages(), messages);
     assert!(sandbox.requests().is_empty(), "nobody made a request");

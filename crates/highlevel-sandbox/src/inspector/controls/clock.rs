@@ -4,7 +4,7 @@ use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 
 use super::super::Asked;
 use super::super::format::{self, Time};
-use crate::admin::Problem;
+use crate::admin::ApiError;
 use crate::server::{ClockChange, State};
 use crate::webhook::time_text;
 
@@ -19,7 +19,7 @@ const STEPS: [Step; 4] =
 /// How fast a button makes it go.
 const SPEEDS: [(&str, f64); 3] = [("Paused", 0.0), ("1×", 1.0), ("60×", 60.0)];
 
-pub(super) struct Card {
+pub(super) struct ClockForm {
     pub(super) now: Time,
     /// In words, against the machine's clock.
     pub(super) position: String,
@@ -42,7 +42,7 @@ pub(super) struct Next {
     pub(super) reached: String,
 }
 
-impl Card {
+impl ClockForm {
     pub(super) fn of(state: &State) -> Self {
         let (now, speed, ahead) = (state.clock.now(), state.clock.speed(), state.clock.ahead());
         let (pending, next) = state.outbox.waiting();
@@ -99,7 +99,7 @@ fn span(span: TimeDelta) -> String {
 }
 
 /// Does what one of the card's forms asks for.
-pub(super) fn change(state: &State, asked: &Asked<'_>) -> Result<(), Problem> {
+pub(super) fn change(state: &State, asked: &Asked<'_>) -> Result<(), ApiError> {
     let mut change = ClockChange::default();
     if asked.field("advanceMs").is_some() {
         change.advance_ms = Some(super::number(asked, "advanceMs", "Milliseconds")?);
@@ -117,38 +117,38 @@ pub(super) fn change(state: &State, asked: &Asked<'_>) -> Result<(), Problem> {
     } else {
         change.now = Some(time(&asked.field("now").unwrap_or_default())?);
     }
-    state.change_clock(change).map_err(Problem::bad_request)
+    state.change_clock(change).map_err(ApiError::bad_request)
 }
 
 /// Goes by the machine's clock again.
-pub(super) fn follow_system(state: &State) -> Result<(), Problem> {
-    state.change_clock(ClockChange::to_machine()).map_err(Problem::bad_request)
+pub(super) fn follow_system(state: &State) -> Result<(), ApiError> {
+    state.change_clock(ClockChange::to_machine()).map_err(ApiError::bad_request)
 }
 
 /// So many of a unit, in milliseconds.
-fn amount(count: f64, unit: &str) -> Result<u64, Problem> {
+fn amount(count: f64, unit: &str) -> Result<u64, ApiError> {
     let seconds = match unit {
         "seconds" => 1.0,
         "minutes" => 60.0,
         "hours" => 3_600.0,
         "days" => 86_400.0,
-        other => return Err(Problem::bad_request(format!("unknown unit {other:?}"))),
+        other => return Err(ApiError::bad_request(format!("unknown unit {other:?}"))),
     };
     let message =
         "Advance by: enter a positive amount, up to the year 9999; to go back, set an absolute time";
     let span = std::time::Duration::try_from_secs_f64(count * seconds);
-    let span = span.map_err(|_| Problem::bad_request(message))?;
-    u64::try_from(span.as_millis()).map_err(|_| Problem::bad_request(message))
+    let span = span.map_err(|_| ApiError::bad_request(message))?;
+    u64::try_from(span.as_millis()).map_err(|_| ApiError::bad_request(message))
 }
 
 /// What a field for date and time has, in UTC, or a time with its zone.
-fn time(text: &str) -> Result<DateTime<Utc>, Problem> {
+fn time(text: &str) -> Result<DateTime<Utc>, ApiError> {
     let text = text.trim();
     let local = ["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%.f"];
     let local = local.iter().find_map(|format| NaiveDateTime::parse_from_str(text, format).ok());
     let zoned = || DateTime::parse_from_rfc3339(text).ok().map(|time| time.to_utc());
     local.map(|time| time.and_utc()).or_else(zoned).ok_or_else(|| {
-        Problem::bad_request(format!(
+        ApiError::bad_request(format!(
             "Set time: \"{text}\" is not a valid date and time; use 2026-01-31T09:30 (UTC)"
         ))
     })

@@ -3,17 +3,17 @@
 use serde_json::{Map, Value};
 
 use super::super::{Answer, Asked, PATH};
-use crate::admin::Problem;
+use crate::admin::ApiError;
 use crate::server::State;
-use crate::webhook::{self, Delivery, EventExamples, Trigger};
+use crate::webhook::{self, EventExamples, Trigger, WebhookDelivery};
 
-pub(super) struct Card {
+pub(super) struct TestEvents {
     pub(super) events: Vec<EventExamples>,
     /// What was sent last from here, as far as it is remembered.
-    pub(super) sent: Option<Delivery>,
+    pub(super) sent: Option<WebhookDelivery>,
 }
 
-impl Card {
+impl TestEvents {
     pub(super) fn of(state: &State, asked: &Asked<'_>) -> Self {
         let query = asked.target.split_once('?').map_or("", |(_, query)| query);
         let sent = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "sent");
@@ -26,10 +26,10 @@ impl Card {
 }
 
 /// Sends an event, and shows which delivery it became.
-pub(super) fn trigger(state: &State, asked: &Asked<'_>) -> Result<Answer, Problem> {
+pub(super) fn trigger(state: &State, asked: &Asked<'_>) -> Result<Answer, ApiError> {
     let chosen = asked.field("event").unwrap_or_default();
     let Some((event, example)) = chosen.split_once('/') else {
-        return Err(Problem::bad_request("Event type is required"));
+        return Err(ApiError::bad_request("Event type is required"));
     };
     let mut trigger = Trigger::new(event).example(example);
     for (name, value) in fields(&asked.field("fields").unwrap_or_default())? {
@@ -43,12 +43,12 @@ pub(super) fn trigger(state: &State, asked: &Asked<'_>) -> Result<Answer, Proble
 }
 
 /// What is to be merged into the payload.
-fn fields(text: &str) -> Result<Map<String, Value>, Problem> {
+fn fields(text: &str) -> Result<Map<String, Value>, ApiError> {
     if text.trim().is_empty() {
         return Ok(Map::new());
     }
     serde_json::from_str(text).map_err(|error| {
-        Problem::bad_request(format!(
+        ApiError::bad_request(format!(
             "Override fields: not a JSON object: {error}; for example {{\"body\": \"Hello\", \"userId\": null}}"
         ))
     })

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::super::Asked;
 use super::Choice;
-use crate::admin::Problem;
+use crate::admin::ApiError;
 use crate::api::Operation;
 use crate::fault::{self, ActiveFault, Fault, FaultRule, FaultSchedule, FaultStage};
 use crate::server::State;
@@ -15,7 +15,7 @@ const CUSTOM: &str = "custom";
 /// The label of rules that apply to connections.
 const CONNECTIONS: &str = "Connections";
 
-pub(super) struct Card {
+pub(super) struct FaultRules {
     pub(super) rules: Vec<Rule>,
     /// The number of rules that are not finished.
     pub(super) active: usize,
@@ -40,7 +40,7 @@ pub(super) struct Rule {
     pub(super) spent: bool,
 }
 
-impl Card {
+impl FaultRules {
     pub(super) fn of(state: &State) -> Self {
         let mut groups: Vec<(&'static str, Vec<Choice>)> = Vec::new();
         for fault in Fault::all().filter(|fault| **fault != Fault::NONE) {
@@ -161,12 +161,12 @@ fn stage_label(stage: FaultStage) -> &'static str {
 }
 
 /// Puts in force what the form says.
-pub(super) fn add(state: &State, asked: &Asked<'_>) -> Result<(), Problem> {
+pub(super) fn add(state: &State, asked: &Asked<'_>) -> Result<(), ApiError> {
     // As the admin API has it: there is one way to write a rule.
     let mut rule = Map::new();
     let name = asked.field("fault").unwrap_or_default();
     match &*name {
-        "" => return Err(Problem::bad_request("Fault is required")),
+        "" => return Err(ApiError::bad_request("Fault is required")),
         SEQUENCE => rule.insert("sequence".to_owned(), sequence(asked)?),
         CUSTOM => rule.insert("fault".to_owned(), json_field(asked, "custom", "Fault definition")?),
         name => rule.insert("fault".to_owned(), json!(name)),
@@ -178,11 +178,11 @@ pub(super) fn add(state: &State, asked: &Asked<'_>) -> Result<(), Problem> {
         }
     }
     let rule: FaultRule =
-        serde_json::from_value(rule.into()).map_err(|error| Problem::bad_request(error.to_string()))?;
-    fault::add(state, rule).map(drop).map_err(Problem::bad_request)
+        serde_json::from_value(rule.into()).map_err(|error| ApiError::bad_request(error.to_string()))?;
+    fault::add(state, rule).map(drop).map_err(ApiError::bad_request)
 }
 
-fn schedule(asked: &Asked<'_>) -> Result<Value, Problem> {
+fn schedule(asked: &Asked<'_>) -> Result<Value, ApiError> {
     let count = || super::number::<u64>(asked, "count", "N");
     Ok(match &*asked.field("schedule").unwrap_or_default() {
         "first" => json!({ "first": count()? }),
@@ -197,7 +197,7 @@ fn schedule(asked: &Asked<'_>) -> Result<Value, Problem> {
 }
 
 /// Names, however they are set apart, or JSON.
-fn sequence(asked: &Asked<'_>) -> Result<Value, Problem> {
+fn sequence(asked: &Asked<'_>) -> Result<Value, ApiError> {
     let text = asked.field("sequence").unwrap_or_default();
     if text.trim_start().starts_with('[') {
         return json_field(asked, "sequence", "Sequence");
@@ -206,19 +206,19 @@ fn sequence(asked: &Asked<'_>) -> Result<Value, Problem> {
     Ok(names.filter(|name| !name.is_empty()).collect())
 }
 
-fn json_field(asked: &Asked<'_>, field: &str, name: &str) -> Result<Value, Problem> {
+fn json_field(asked: &Asked<'_>, field: &str, name: &str) -> Result<Value, ApiError> {
     let text = asked.field(field).unwrap_or_default();
     serde_json::from_str(&text)
-        .map_err(|error| Problem::bad_request(format!("{name}: not valid JSON: {error}")))
+        .map_err(|error| ApiError::bad_request(format!("{name}: not valid JSON: {error}")))
 }
 
 /// Ends a rule.
-pub(super) fn remove(state: &State, asked: &Asked<'_>) -> Result<(), Problem> {
+pub(super) fn remove(state: &State, asked: &Asked<'_>) -> Result<(), ApiError> {
     let id = asked.parameter(0);
     if id.parse().is_ok_and(|id| fault::remove(state, id)) {
         return Ok(());
     }
-    Err(Problem::not_found(format!("fault {id} no longer exists")))
+    Err(ApiError::not_found(format!("fault {id} no longer exists")))
 }
 
 #[cfg(test)]

@@ -1,18 +1,18 @@
 //! What is insisted on, and how an answer looks.
 
 use super::super::Asked;
-use crate::admin::Problem;
+use crate::admin::ApiError;
 use crate::fidelity::{Quirk, Strictness, SuccessStatus};
 use crate::server::{State, lock};
 
-pub(super) struct Card {
+pub(super) struct ValidationSettings {
     pub(super) documented: bool,
     pub(super) ok200: bool,
     /// Each with its name, what it does, and whether it is on.
     pub(super) quirks: Vec<(&'static str, &'static str, bool)>,
 }
 
-impl Card {
+impl ValidationSettings {
     pub(super) fn of(state: &State) -> Self {
         let settings = lock(&state.settings).clone();
         Self {
@@ -24,16 +24,16 @@ impl Card {
 }
 
 /// Changes what a button is about, and leaves the rest.
-pub(super) fn change(state: &State, asked: &Asked<'_>) -> Result<(), Problem> {
+pub(super) fn change(state: &State, asked: &Asked<'_>) -> Result<(), ApiError> {
     if let Some(strictness) = asked.field("strictness") {
-        let strictness: Strictness = strictness.parse().map_err(Problem::bad_request)?;
+        let strictness: Strictness = strictness.parse().map_err(ApiError::bad_request)?;
         state.change_settings(|settings| settings.strictness = strictness);
     } else if asked.field("status").is_some() {
         let status: u16 = super::number(asked, "status", "Success status")?;
-        let status = SuccessStatus::try_from(status).map_err(Problem::bad_request)?;
+        let status = SuccessStatus::try_from(status).map_err(ApiError::bad_request)?;
         state.change_settings(|settings| settings.success_status = status);
     } else {
-        let quirk: Quirk = asked.field("quirk").unwrap_or_default().parse().map_err(Problem::bad_request)?;
+        let quirk: Quirk = asked.field("quirk").unwrap_or_default().parse().map_err(ApiError::bad_request)?;
         let on = asked.field("on").as_deref() == Some("1");
         state.change_settings(|settings| {
             if on {

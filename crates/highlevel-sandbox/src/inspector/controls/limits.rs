@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use super::super::Asked;
 use super::super::format::thousands;
-use crate::admin::Problem;
+use crate::admin::ApiError;
 use crate::rate_limit::{Account, RateLimit, Window};
 use crate::server::{State, lock};
 
-pub(super) struct Card {
+pub(super) struct RateLimits {
     pub(super) enforced: bool,
     pub(super) limit: RateLimit,
     pub(super) interval_ms: u128,
@@ -35,7 +35,7 @@ impl Left {
     }
 }
 
-impl Card {
+impl RateLimits {
     pub(super) fn of(state: &State) -> Self {
         let now = state.clock.now();
         let mut limiter = lock(&state.limiter);
@@ -84,9 +84,9 @@ pub(super) fn words(limit: RateLimit) -> String {
 }
 
 /// Enforces what the form says, or nothing.
-pub(super) fn change(state: &State, asked: &Asked<'_>) -> Result<(), Problem> {
+pub(super) fn change(state: &State, asked: &Asked<'_>) -> Result<(), ApiError> {
     if asked.field("enforced").as_deref() == Some("0") {
-        return state.set_rate_limit(None).map_err(Problem::bad_request);
+        return state.set_rate_limit(None).map_err(ApiError::bad_request);
     }
     let window = match asked.field("window").as_deref() {
         Some("fixed") => Window::Fixed,
@@ -98,11 +98,11 @@ pub(super) fn change(state: &State, asked: &Asked<'_>) -> Result<(), Problem> {
         .interval(Duration::from_millis(super::number(asked, "interval", "Window (ms)")?))
         .daily(super::number(asked, "daily", "Daily limit")?)
         .retry_after(asked.field("retryAfter").is_some());
-    state.set_rate_limit(Some(limit)).map_err(Problem::bad_request)
+    state.set_rate_limit(Some(limit)).map_err(ApiError::bad_request)
 }
 
 /// Counts requests of another program.
-pub(super) fn take(state: &State, asked: &Asked<'_>) -> Result<(), Problem> {
+pub(super) fn take(state: &State, asked: &Asked<'_>) -> Result<(), ApiError> {
     let requests = super::number(asked, "requests", "Number of requests")?;
     let account = asked.field("account").unwrap_or_default();
     let account = match form_urlencoded::parse(account.as_bytes()).next() {

@@ -2,13 +2,13 @@
 
 use super::super::Asked;
 use super::{clock, limits, webhooks};
-use crate::admin::Problem;
+use crate::admin::ApiError;
 use crate::fidelity::{Quirk, Strictness, SuccessStatus};
 use crate::inspector::format::thousands;
 use crate::server::{ClockChange, Part, State, lock};
 use crate::webhook::RetrySchedule;
 
-pub(super) struct Card {
+pub(super) struct Overview {
     pub(super) items: Vec<Item>,
     /// `true` if nothing differs from the state at startup.
     pub(super) is_default: bool,
@@ -64,7 +64,7 @@ pub(super) struct Item {
     pub(super) since_start: bool,
 }
 
-impl Card {
+impl Overview {
     pub(super) fn of(state: &State) -> Self {
         let mut items = Vec::new();
         let mut is_default = true;
@@ -74,7 +74,7 @@ impl Card {
                 items.push(Item { card, text: text(), since_start });
             }
         };
-        let beginning = &state.beginning;
+        let beginning = &state.initial;
 
         let (ahead, speed) = (state.clock.ahead(), state.clock.speed());
         let moved = !clock::is_system(ahead, speed);
@@ -110,7 +110,7 @@ impl Card {
         let hostile = state.outbox.tamper_config();
         let standing = hostile.standing;
         add("webhooks", standing.is_some(), standing.is_none(), &|| {
-            let mode = standing.map_or("", crate::webhook::HostileMode::description);
+            let mode = standing.map_or("", crate::webhook::TamperMode::description);
             format!("All webhooks are tampered with: {mode}")
         });
         let next: u64 = hostile.next.iter().map(|(_, attempts)| u64::from(*attempts)).sum();
@@ -147,10 +147,10 @@ impl Card {
 }
 
 /// Puts everything back, and the clock too if that is wanted.
-pub(super) fn reset(state: &State, asked: &Asked<'_>) -> Result<(), Problem> {
+pub(super) fn reset(state: &State, asked: &Asked<'_>) -> Result<(), ApiError> {
     state.reset()?;
     if asked.field("clock").is_some() {
-        state.change_clock(ClockChange::to_machine()).map_err(Problem::bad_request)?;
+        state.change_clock(ClockChange::to_machine()).map_err(ApiError::bad_request)?;
     }
     Ok(())
 }

@@ -4,22 +4,22 @@ use std::time::Duration;
 
 use super::super::Asked;
 use super::Choice;
-use crate::admin::Problem;
+use crate::admin::ApiError;
 use crate::server::State;
 use crate::webhook::{RetryKind, RetrySchedule, TamperConfig, TamperMode, WebhookKey};
 
-pub(super) struct Card {
+pub(super) struct WebhookSettings {
     pub(super) url: String,
     pub(super) schedules: Vec<Choice>,
     /// The delays of a custom schedule, in seconds.
     pub(super) delays: String,
-    pub(super) standing: Option<HostileMode>,
-    pub(super) next: Vec<(HostileMode, u32)>,
+    pub(super) standing: Option<TamperMode>,
+    pub(super) next: Vec<(TamperMode, u32)>,
     pub(super) modes: Vec<Choice>,
     pub(super) keys: Vec<WebhookKey>,
 }
 
-impl Card {
+impl WebhookSettings {
     pub(super) fn of(state: &State) -> Self {
         let retries = state.outbox.retries();
         let TamperConfig { standing, next } = state.outbox.tamper_config();
@@ -64,39 +64,39 @@ fn delays_text(schedule: &RetrySchedule) -> String {
 }
 
 /// Sets the URL; an empty one is none.
-pub(super) fn set_url(state: &State, asked: &Asked<'_>) -> Result<(), Problem> {
+pub(super) fn set_url(state: &State, asked: &Asked<'_>) -> Result<(), ApiError> {
     let url = asked.field("url");
     Ok(state.set_webhook_url(url.as_deref().map(str::trim))?)
 }
 
 /// Chooses a schedule.
-pub(super) fn set_retries(state: &State, asked: &Asked<'_>) -> Result<(), Problem> {
+pub(super) fn set_retries(state: &State, asked: &Asked<'_>) -> Result<(), ApiError> {
     let name = asked.field("retries").unwrap_or_default();
-    let kind: RetryKind = name.parse().map_err(Problem::bad_request)?;
+    let kind: RetryKind = name.parse().map_err(ApiError::bad_request)?;
     let schedule = match kind.fixed() {
         Some(schedule) => schedule,
         None => RetrySchedule::custom(delays(&asked.field("delays").unwrap_or_default())?)
-            .map_err(|error| Problem::bad_request(format!("Retry delays: {error}")))?,
+            .map_err(|error| ApiError::bad_request(format!("Retry delays: {error}")))?,
     };
     state.set_retry_schedule(schedule);
     Ok(())
 }
 
 /// Seconds, set apart by commas or spaces.
-fn delays(text: &str) -> Result<Vec<Duration>, Problem> {
+fn delays(text: &str) -> Result<Vec<Duration>, ApiError> {
     let parts = text.split([',', ' ', '\n', '\t', '\r']).filter(|part| !part.is_empty());
-    let waits: Result<Vec<Duration>, Problem> = parts
+    let waits: Result<Vec<Duration>, ApiError> = parts
         .map(|part| {
             let wait = part.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
             wait.ok_or_else(|| {
-                Problem::bad_request(format!(
+                ApiError::bad_request(format!(
                     "Retry delays: \"{part}\" is not a number of seconds; for example 1, 5, 30"
                 ))
             })
         })
         .collect();
     match waits {
-        Ok(waits) if waits.is_empty() => Err(Problem::bad_request(
+        Ok(waits) if waits.is_empty() => Err(ApiError::bad_request(
             "Retry delays are required, for example 1, 5, 30; for no retries select Never",
         )),
         waits => waits,
@@ -104,30 +104,30 @@ fn delays(text: &str) -> Result<Vec<Duration>, Problem> {
 }
 
 /// Makes attempts wrong: from now on, or the next ones, or none any more.
-pub(super) fn set_tampering(state: &State, asked: &Asked<'_>) -> Result<(), Problem> {
+pub(super) fn set_tampering(state: &State, asked: &Asked<'_>) -> Result<(), ApiError> {
     let how = asked.field("how").unwrap_or_default();
     if how == "off" {
         state.change_tamper_config(|tamper_config| *tamper_config = TamperConfig::default());
         return Ok(());
     }
     let Some(mode) = asked.field("mode") else {
-        return Err(Problem::bad_request("select a mode"));
+        return Err(ApiError::bad_request("select a mode"));
     };
-    let mode: TamperMode = mode.parse().map_err(Problem::bad_request)?;
+    let mode: TamperMode = mode.parse().map_err(ApiError::bad_request)?;
     if how == "standing" {
         state.change_tamper_config(|tamper_config| tamper_config.standing = Some(mode));
         return Ok(());
     }
     let attempts: u32 = super::number(asked, "attempts", "N")?;
     if attempts == 0 {
-        return Err(Problem::bad_request("N must be at least 1"));
+        return Err(ApiError::bad_request("N must be at least 1"));
     }
     state.change_tamper_config(|tamper_config| tamper_config.next.push_back((mode, attempts)));
     Ok(())
 }
 
 /// Signs with a new key.
-pub(super) fn rotate(state: &State) -> Result<(), Problem> {
+pub(super) fn rotate(state: &State) -> Result<(), ApiError> {
     Ok(state.rotate_webhook_key()?)
 }
 

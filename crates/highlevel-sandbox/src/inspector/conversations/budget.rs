@@ -20,7 +20,7 @@ pub(super) struct Budget {
 }
 
 /// The beginning of a text.
-pub(super) struct Beginning {
+pub(super) struct Excerpt {
     pub(super) text: String,
     /// How many bytes are not in it.
     pub(super) rest: usize,
@@ -39,7 +39,7 @@ impl Budget {
     }
 
     /// The beginning of a text, as it was written.
-    pub(super) fn text(&mut self, text: &str) -> Beginning {
+    pub(super) fn text(&mut self, text: &str) -> Excerpt {
         let most = self.left.clamp(LEAST, TEXT);
         let mut taken = 0;
         let end = text.char_indices().find(|(_, letter)| {
@@ -48,7 +48,7 @@ impl Budget {
         });
         let (start, rest) = text.split_at(end.map_or(text.len(), |(at, _)| at));
         self.left = self.left.saturating_sub(taken);
-        Beginning { text: start.to_owned(), rest: rest.len() }
+        Excerpt { text: start.to_owned(), rest: rest.len() }
     }
 
     /// Up to so many characters of a text, on one line.

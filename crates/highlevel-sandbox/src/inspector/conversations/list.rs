@@ -7,7 +7,7 @@ use super::words;
 use crate::inspector::Filter;
 use crate::inspector::format::{self, Time};
 use crate::json_fields;
-use crate::model::{Contact, Direction, Model, Stored, is_email};
+use crate::model::{Contact, MessageDirection, Model, Stored, is_email};
 use crate::search_term::SearchTerm;
 
 /// How many colours there are for contacts.
@@ -79,7 +79,7 @@ fn row(model: &Model, contact: &Contact, last: Option<&Arc<Stored>>, open: &str)
         avatar: Avatar::of(contact),
         last: last.map(|message| words::line(&message.parsed())).unwrap_or_default(),
         channel: last.map(|message| message.channel.clone()).unwrap_or_default(),
-        was_sent: last.is_some_and(|message| message.direction == Direction::Outbound),
+        was_sent: last.is_some_and(|message| message.direction == MessageDirection::Outbound),
         at: last.map(|message| Time::from(message.date_added.clone())).unwrap_or_default(),
         has_failed: model.has_failed_with(&contact.id),
         is_open: contact.id == open,

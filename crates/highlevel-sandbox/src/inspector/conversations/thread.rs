@@ -1,11 +1,13 @@
 //! The conversation that is open: its messages as bubbles, with everything that is known of each.
 
-use super::budget::{self, Beginning, Budget, Listed};
+use super::budget::{self, Budget, Excerpt, Listed};
 use super::list::{Avatar, Search};
 use super::words::{self, Attachment};
 use crate::inspector::Filter;
 use crate::inspector::format::{self, Time};
-use crate::model::{Contact, Direction, Message, Model, StatusChange, is_email, is_phone, next_statuses};
+use crate::model::{
+    Contact, Message, MessageDirection, Model, StatusChange, is_email, is_phone, next_statuses,
+};
 
 /// How much of a value is shown among the facts, in characters, and of its name.
 const FACT: usize = 200;
@@ -43,7 +45,7 @@ pub(super) struct Bubble {
     pub(super) was_sent: bool,
     pub(super) channel: String,
     pub(super) at: Time,
-    pub(super) text: Option<Beginning>,
+    pub(super) text: Option<Excerpt>,
     pub(super) call: Option<Call>,
     pub(super) email: Option<Email>,
     /// Whether there is HTML to be framed.
@@ -143,7 +145,7 @@ impl Bubble {
         let is_new_day = before.is_none_or(|before| Time(before.date_added.clone()).day() != at.day());
         let (has_html, email) = (message.field("html").is_some(), is_email(&message.channel));
         // A call that moves on is told about whoever called; a message that came in has arrived.
-        let moves = message.direction == Direction::Outbound || is_phone(&message.channel);
+        let moves = message.direction == MessageDirection::Outbound || is_phone(&message.channel);
         let text = message.text().filter(|text| !text.is_empty()).map(|text| budget.text(text));
         let reason = message.history.last().and_then(|last| last.error.as_deref());
         let mut history = budget.list(message.history.iter().rev(), MOST, Step::of);
@@ -153,7 +155,7 @@ impl Bubble {
             segment: words::segment(&message.id),
             day: is_new_day.then(|| at.day().to_owned()),
             follows: !is_new_day && before.is_some_and(|before| before.direction == message.direction),
-            was_sent: message.direction == Direction::Outbound,
+            was_sent: message.direction == MessageDirection::Outbound,
             channel: message.channel.clone(),
             at,
             text,
@@ -200,7 +202,7 @@ impl Call {
 
 impl Email {
     fn of(message: &Message, contact: &Contact, budget: &mut Budget) -> Self {
-        let sent = message.direction == Direction::Outbound;
+        let sent = message.direction == MessageDirection::Outbound;
         let (own_from, own_to) = match contact.email.as_deref() {
             Some(address) if sent => (None, Some(address)),
             other => (other.filter(|_| !sent), None),

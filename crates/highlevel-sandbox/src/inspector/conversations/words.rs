@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 use crate::inspector::format;
-use crate::model::{Contact, Direction, Message, is_call, is_email, is_voicemail};
+use crate::model::{Contact, Message, MessageDirection, is_call, is_email, is_voicemail};
 
 /// How much of a text is in a line of the list, and of an attachment that is no file, in characters.
 const LINE: usize = 90;
@@ -73,8 +73,8 @@ pub(super) fn call_title(message: &Message) -> String {
         return "Voicemail".to_owned();
     }
     let direction = match message.direction {
-        Direction::Inbound => "Incoming",
-        Direction::Outbound => "Outgoing",
+        MessageDirection::Inbound => "Incoming",
+        MessageDirection::Outbound => "Outgoing",
     };
     let kind = match message.channel.as_str() {
         "IVR_Call" => "IVR call",

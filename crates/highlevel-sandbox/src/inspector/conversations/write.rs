@@ -5,11 +5,11 @@ use serde_json::{Map, Value, json};
 
 use super::list::Search;
 use super::words;
-use crate::admin::Problem;
+use crate::admin::ApiError;
 use crate::inspector::{Answer, Asked, PATH};
 use crate::model::{Contact, Model, Record, StatusUpdate, is_call, is_email, is_phone};
-use crate::server::{State, Unchanged};
-use crate::webhook::{self, CallOutcome, SimulatedCall};
+use crate::server::{MutationError, State};
+use crate::webhook::{self, SimulatedCall, SimulatedCallOutcome};
 
 /// What can be chosen while writing.
 pub(super) struct Composer {
@@ -19,7 +19,7 @@ pub(super) struct Composer {
     pub(super) channel: String,
     pub(super) providers: Vec<String>,
     /// How a call can have gone.
-    pub(super) outcomes: [CallOutcome; 7],
+    pub(super) outcomes: [SimulatedCallOutcome; 7],
 }
 
 /// Channels that are of one sort.
@@ -42,7 +42,7 @@ impl Composer {
             outbound: grouped(&outbound),
             channel: last.map_or("SMS", |message| &message.channel).to_owned(),
             providers: providers.map(|provider| provider.id.clone()).collect(),
-            outcomes: CallOutcome::ALL,
+            outcomes: SimulatedCallOutcome::ALL,
         }
     }
 }
@@ -67,7 +67,7 @@ fn sort(channel: &str) -> &'static str {
 }
 
 /// Sends what was written, as the contact or as the location.
-pub(super) fn send(state: &State, asked: &Asked<'_>) -> Result<Answer, Problem> {
+pub(super) fn send(state: &State, asked: &Asked<'_>) -> Result<Answer, ApiError> {
     let contact = asked.parameter(0);
     let as_location = asked.field("by").as_deref() == Some("location");
     let channel = asked.field(if as_location { "outbound" } else { "inbound" });
@@ -87,7 +87,7 @@ pub(super) fn send(state: &State, asked: &Asked<'_>) -> Result<Answer, Problem> 
     Ok(Answer::See(format!("{}{query}", address(contact))))
 }
 
-fn call(asked: &Asked<'_>, contact: &str, as_location: bool) -> Result<SimulatedCall, Problem> {
+fn call(asked: &Asked<'_>, contact: &str, as_location: bool) -> Result<SimulatedCall, ApiError> {
     let recordings: Vec<String> = lines(asked, "recording").chain(lines(asked, "attachments")).collect();
     let mut call = json!({
         "direction": if as_location { "outbound" } else { "inbound" },
@@ -99,17 +99,17 @@ fn call(asked: &Asked<'_>, contact: &str, as_location: bool) -> Result<Simulated
     if let Some(seconds) = seconds(asked)? {
         call["durationSeconds"] = json!(seconds);
     }
-    serde_json::from_value(call).map_err(|error| Problem::bad_request(format!("invalid call: {error}")))
+    serde_json::from_value(call).map_err(|error| ApiError::bad_request(format!("invalid call: {error}")))
 }
 
 /// The request that a program would make.
-fn fields(asked: &Asked<'_>, contact: &str, channel: &str) -> Result<Map<String, Value>, Problem> {
+fn fields(asked: &Asked<'_>, contact: &str, channel: &str) -> Result<Map<String, Value>, ApiError> {
     let attachments: Vec<String> = lines(asked, "attachments").chain(lines(asked, "recording")).collect();
     // What a form sends has the line breaks of the network.
     let text = asked.field("text").map(|text| text.replace("\r\n", "\n"));
     let html = asked.field("html").filter(|_| is_email(channel));
     if text.is_none() && html.is_none() && attachments.is_empty() && !is_phone(channel) {
-        return Err(Problem::bad_request("nothing to send; enter a message or add an attachment"));
+        return Err(ApiError::bad_request("nothing to send; enter a message or add an attachment"));
     }
     let mut fields =
         Map::from_iter([("type".to_owned(), json!(channel)), ("contactId".to_owned(), json!(contact))]);
@@ -121,8 +121,8 @@ fn fields(asked: &Asked<'_>, contact: &str, channel: &str) -> Result<Map<String,
     set("conversationProviderId", asked.field("provider").map(Value::from));
     if is_call(channel) {
         let outcome = json!(asked.field("outcome").unwrap_or_else(|| "answered".to_owned()));
-        let outcome: CallOutcome = serde_json::from_value(outcome)
-            .map_err(|error| Problem::bad_request(format!("invalid call: {error}")))?;
+        let outcome: SimulatedCallOutcome = serde_json::from_value(outcome)
+            .map_err(|error| ApiError::bad_request(format!("invalid call: {error}")))?;
         set(
             "call",
             Some(json!({ "status": outcome.call_status(), "duration": seconds(asked)?.unwrap_or_default() })),
@@ -131,8 +131,8 @@ fn fields(asked: &Asked<'_>, contact: &str, channel: &str) -> Result<Map<String,
     Ok(fields)
 }
 
-fn seconds(asked: &Asked<'_>) -> Result<Option<u64>, Problem> {
-    asked.field("duration").map(|text| words::seconds(&text).map_err(Problem::bad_request)).transpose()
+fn seconds(asked: &Asked<'_>) -> Result<Option<u64>, ApiError> {
+    asked.field("duration").map(|text| words::seconds(&text).map_err(ApiError::bad_request)).transpose()
 }
 
 /// The lines of a field that are not blank.
@@ -144,10 +144,10 @@ fn lines(asked: &Asked<'_>, field: &str) -> impl Iterator<Item = String> {
 }
 
 /// Moves the status of a message on.
-pub(super) fn status(state: &State, asked: &Asked<'_>) -> Result<Answer, Problem> {
+pub(super) fn status(state: &State, asked: &Asked<'_>) -> Result<Answer, ApiError> {
     let id = asked.parameter(0);
-    let word = asked.field("status").ok_or_else(|| Problem::bad_request("status is required"))?;
-    let is_call = state.world().message(id).is_some_and(|message| is_call(&message.channel));
+    let word = asked.field("status").ok_or_else(|| ApiError::bad_request("status is required"))?;
+    let is_call = state.model().message(id).is_some_and(|message| is_call(&message.channel));
     let mut update = if is_call { StatusUpdate::call(word) } else { StatusUpdate::new(word) };
     if let Some(reason) = asked.field("reason").filter(|_| update.status.as_deref() == Some("failed")) {
         update = update.error(reason);
@@ -157,12 +157,12 @@ pub(super) fn status(state: &State, asked: &Asked<'_>) -> Result<Answer, Problem
 }
 
 /// Adds a contact.
-pub(super) fn add_contact(state: &State, asked: &Asked<'_>) -> Result<Answer, Problem> {
+pub(super) fn add_contact(state: &State, asked: &Asked<'_>) -> Result<Answer, ApiError> {
     let field = |name| asked.field(name).map(|text| text.trim().to_owned());
     let id = field("contact").unwrap_or_else(|| state.identifiers.object_id());
     // A browser leaves these out of an address, however they are written.
     if id == "." || id == ".." {
-        return Err(Problem::bad_request(format!(
+        return Err(ApiError::bad_request(format!(
             "contact ID {id:?} is invalid because browsers remove it from URLs; choose another one or leave the field \
              empty"
         )));
@@ -176,14 +176,14 @@ pub(super) fn add_contact(state: &State, asked: &Asked<'_>) -> Result<Answer, Pr
     };
     let mut model = state.model();
     if model.contact(&id).is_some() {
-        return Err(Problem {
+        return Err(ApiError {
             status: StatusCode::CONFLICT,
             message: format!("contact ID {id} already exists"),
         });
     }
     state
         .put(&mut model, [Record::Contact(contact)])
-        .map_err(|conflict| Unchanged::Conflict(conflict.to_string()))?;
+        .map_err(|conflict| MutationError::Conflict(conflict.to_string()))?;
     Ok(Answer::See(address(&id)))
 }
 

@@ -14,7 +14,7 @@ const MOST_DIFFERENT: usize = 8 * 1_024;
 pub(super) struct Attempt<'a> {
     pub(super) number: u32,
     pub(super) cause: AttemptCause,
-    pub(super) tamper_mode: Option<HostileMode>,
+    pub(super) tamper_mode: Option<TamperMode>,
     pub(super) started: Time,
     pub(super) latency: String,
     pub(super) response: Option<Response<'a>>,

@@ -70,7 +70,7 @@ impl Row {
             link,
             event: summary.event.name.clone(),
             badge: Badge::of(summary.state),
-            tamper_mode: last.and_then(|attempt| attempt.hostile).map(HostileMode::as_str),
+            tamper_mode: last.and_then(|attempt| attempt.hostile).map(TamperMode::as_str),
             target: target(&summary.event.url).to_owned(),
             preview: preview(&summary.event.body),
             attempts: summary.ended,

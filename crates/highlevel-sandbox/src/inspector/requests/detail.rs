@@ -11,7 +11,7 @@ use crate::inspector::json::{Mark, Shown};
 use crate::inspector::page::Frame;
 use crate::inspector::{Asked, PATH, conversations};
 use crate::json_fields;
-use crate::ledger::{Fingerprint, RecordedRequest};
+use crate::ledger::{RecordedRequest, RequestFingerprint};
 use crate::server::{LONGEST, State};
 
 /// How many other requests for the same thing are linked to.
@@ -140,7 +140,7 @@ fn repetition(
     state: &State,
     frame: &Frame,
     request: &RecordedRequest,
-    fingerprint: Fingerprint,
+    fingerprint: RequestFingerprint,
 ) -> Repetition {
     let times = state.ledger.times(fingerprint);
     let (mut others, _) = state.ledger.collect(usize::MAX, |other| {

@@ -1,4 +1,4 @@
-use super::super::app::App;
+use super::super::app::SandboxApp;
 use super::*;
 use crate::model::{self, LOCATION_ID, Location};
 
@@ -12,8 +12,8 @@ fn model() -> Model {
 }
 
 fn registry() -> Registry {
-    let mut registry = Registry::new(App::new("app-1", "secret"));
-    let registered = App::new("app-2", "secret").redirect_uri("https://a.example/x?y=1").scope("a");
+    let mut registry = Registry::new(SandboxApp::new("app-1", "secret"));
+    let registered = SandboxApp::new("app-2", "secret").redirect_uri("https://a.example/x?y=1").scope("a");
     registry.put_app(registered).unwrap();
     registry
 }
@@ -72,12 +72,12 @@ fn what_is_wrong_is_said_and_not_redirected() {
 #[test]
 fn a_choice_leads_back_with_a_code() {
     let own = |locations: &[&str]| Choice {
-        resource: Resource::company(COMPANY_ID),
+        resource: TokenResource::company(COMPANY_ID),
         company_id: COMPANY_ID.to_owned(),
         locations: locations.iter().map(|id| (*id).to_owned()).collect(),
     };
     let location = |id: &str, company: &str| Choice {
-        resource: Resource::location(id),
+        resource: TokenResource::location(id),
         company_id: company.to_owned(),
         locations: Vec::new(),
     };
@@ -118,20 +118,20 @@ fn a_choice_leads_back_with_a_code() {
 fn without_a_choice_it_is_asked_unless_it_is_set() {
     let mut registry = registry();
     assert_eq!(decide_on(GOOD, &registry), Answer::Ask);
-    registry.settings_mut().choose_on_authorize = Some(Resource::location("second"));
+    registry.settings_mut().choose_on_authorize = Some(TokenResource::location("second"));
     let chosen = |query: &str| match decide_on(query, &registry) {
         Answer::Redirect { code, .. } => code.choice.resource,
         other => panic!("{query}: {other:?}"),
     };
-    assert_eq!(chosen(GOOD), Resource::location("second"));
+    assert_eq!(chosen(GOOD), TokenResource::location("second"));
     // What the person chooses comes first.
-    assert_eq!(chosen(&format!("{GOOD}&company=own")), Resource::company(COMPANY_ID));
+    assert_eq!(chosen(&format!("{GOOD}&company=own")), TokenResource::company(COMPANY_ID));
 }
 
 #[test]
 fn a_request_that_may_not_choose_only_shows_the_page() {
     let mut registry = registry();
-    registry.settings_mut().choose_on_authorize = Some(Resource::location("second"));
+    registry.settings_mut().choose_on_authorize = Some(TokenResource::location("second"));
     for query in [GOOD.to_owned(), format!("{GOOD}&location_id=second"), format!("{GOOD}&company=own")] {
         let answer = decide(
             &Form::of_query(&query).unwrap(),

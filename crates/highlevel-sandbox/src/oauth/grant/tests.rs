@@ -20,11 +20,11 @@ fn fresh(name: &str) -> Fresh {
     }
 }
 
-fn choice(resource: Resource) -> Choice {
+fn choice(resource: TokenResource) -> Choice {
     Choice { resource, company_id: "company".to_owned(), locations: vec!["l1".to_owned(), "l2".to_owned()] }
 }
 
-fn subject(resource: Resource) -> Subject {
+fn subject(resource: TokenResource) -> Subject {
     Subject {
         client_id: APP.to_owned(),
         choice: choice(resource),
@@ -34,9 +34,10 @@ fn subject(resource: Resource) -> Subject {
 
 /// Two apps; a code and tokens for a location and for a company of the first.
 fn registry() -> Registry {
-    let mut registry = Registry::new(App::new(APP, "secret"));
-    registry.put_app(App::new(OTHER, "secret")).unwrap();
-    for (name, resource) in [("location", Resource::location("l")), ("company", Resource::company("company"))]
+    let mut registry = Registry::new(SandboxApp::new(APP, "secret"));
+    registry.put_app(SandboxApp::new(OTHER, "secret")).unwrap();
+    for (name, resource) in
+        [("location", TokenResource::location("l")), ("company", TokenResource::company("company"))]
     {
         let code = Code {
             client_id: APP.to_owned(),
@@ -65,7 +66,7 @@ fn outcome(decision: &Decision) -> (Outcome, Option<(u16, &str)>) {
 const CREDENTIALS: &str = "client_id=app-1&client_secret=secret";
 
 /// A request, and what is said of it: the status, the words, and for what it counts as refused.
-type Row = (String, u16, &'static str, Option<Resource>);
+type Row = (String, u16, &'static str, Option<TokenResource>);
 
 fn all_are_refused(registry: &Registry, counted_as: Outcome, rows: impl IntoIterator<Item = Row>) {
     for (fields, status, words, resource) in rows {
@@ -77,8 +78,8 @@ fn all_are_refused(registry: &Registry, counted_as: Outcome, rows: impl IntoIter
 
 const WRONG_CLIENT: &str = "Invalid client credentials!";
 
-fn location() -> Resource {
-    Resource::location("l")
+fn location() -> TokenResource {
+    TokenResource::location("l")
 }
 
 #[test]
@@ -109,7 +110,7 @@ fn every_refusal_of_a_code() {
                 exchange("code=code-company&user_type=Location"),
                 400,
                 other_type,
-                Some(Resource::company("company")),
+                Some(TokenResource::company("company")),
             ),
         ],
     );
@@ -124,8 +125,10 @@ fn every_refusal_of_a_refresh() {
     let mut registry = registry();
     registry.set_active("inactive", false);
     for name in ["inactive", "gone"] {
-        registry
-            .apply(issue(subject(Resource::location(name)), Spent::Nothing, start(), &fresh(name)), start());
+        registry.apply(
+            issue(subject(TokenResource::location(name)), Spent::Nothing, start(), &fresh(name)),
+            start(),
+        );
     }
     registry.revoke("refresh-gone");
     let refresh = |rest: &str| format!("{CREDENTIALS}&grant_type=refresh_token&{rest}");
@@ -133,7 +136,7 @@ fn every_refusal_of_a_refresh() {
     let invalid = "Invalid grant: refresh token is invalid";
     let other_type = "Invalid request: `user_type` is `Company`, and what it is for is a Location";
     let no_type = "Invalid request: `user_type` is `location`, and has to be Company or Location";
-    let of_location = |name| Some(Resource::location(name));
+    let of_location = |name| Some(TokenResource::location(name));
     all_are_refused(
         &registry,
         Outcome::Refused,
@@ -309,9 +312,9 @@ fn what_is_kept_is_bounded() {
     assert!(registry.access_token("access-00300").is_none());
 
     for number in 0..10_010 {
-        registry.count(Some(Resource::location(format!("made-up-{number}"))), Outcome::Refused);
+        registry.count(Some(TokenResource::location(format!("made-up-{number}"))), Outcome::Refused);
     }
-    registry.count(Some(Resource::location("x".repeat(201))), Outcome::Refused);
+    registry.count(Some(TokenResource::location("x".repeat(201))), Outcome::Refused);
     assert_eq!(registry.requests().len(), 10_001);
     let unknown = registry.requests().iter().find(|counts| counts.resource.is_none()).unwrap();
     assert_eq!(unknown.refused, 11);

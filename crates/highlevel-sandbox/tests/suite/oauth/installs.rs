@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use highlevel_sandbox::{App, InstallEvents, Location, Resource, Sandbox};
+use highlevel_sandbox::{InstallEvents, Location, Sandbox, SandboxApp, TokenResource};
 use http::StatusCode;
 use http::header::LOCATION;
 use reqwest::Method;
@@ -36,7 +36,7 @@ async fn an_app_hears_that_it_is_installed_and_removed() {
     let sandbox = Sandbox::builder().webhook_url(&receiver.url).start().await.unwrap();
     sandbox.put_location(Location::new("second")).unwrap();
     let (location, company) = (sandbox.location_id(), sandbox.company_id());
-    let own = Resource::location(location);
+    let own = TokenResource::location(location);
 
     sandbox.install(&own).unwrap();
     let tokens = sandbox.give_tokens(&own, ["conversations/message.write"]).unwrap();
@@ -47,7 +47,7 @@ async fn an_app_hears_that_it_is_installed_and_removed() {
     assert_eq!(description(&refresh(&sandbox, &tokens).await), INVALID);
     assert!(sandbox.uninstall(&own).is_err());
 
-    let whole = Resource::company(company);
+    let whole = TokenResource::company(company);
     sandbox.install(&whole).unwrap();
     let of_company = sandbox.give_tokens(&whole, ["oauth.write"]).unwrap();
     let of_location = location_token(&sandbox, &of_company, company, "second").await.body;
@@ -70,7 +70,7 @@ async fn an_app_hears_that_it_is_installed_and_removed() {
         assert_eq!(payload["appId"], sandbox.app_id());
     }
     assert_eq!((&first["installType"], &first["companyId"]), (&json!("Location"), &json!(company)));
-    assert!(sandbox.install(&Resource::location("nowhere")).is_err());
+    assert!(sandbox.install(&TokenResource::location("nowhere")).is_err());
 }
 
 #[tokio::test]
@@ -87,7 +87,7 @@ async fn the_event_comes_before_the_exchange_or_after_it() {
     assert_eq!(said(&receiver), events(&[("INSTALL", location)]));
 
     // With the exchange, and later by the sandbox's clock.
-    sandbox.uninstall(&Resource::location(location)).unwrap();
+    sandbox.uninstall(&TokenResource::location(location)).unwrap();
     sandbox.wait_for_deliveries(2, MINUTE).await.unwrap();
     sandbox.set_clock_speed(0.0);
     sandbox.install_events(InstallEvents::OnExchange, MINUTE);
@@ -95,7 +95,7 @@ async fn the_event_comes_before_the_exchange_or_after_it() {
     sandbox.advance_clock(MINUTE / 2);
     // Something that comes after it would have come after it.
     sandbox.install_events(InstallEvents::OnAuthorization, Duration::ZERO);
-    sandbox.install(&Resource::company(sandbox.company_id())).unwrap();
+    sandbox.install(&TokenResource::company(sandbox.company_id())).unwrap();
     sandbox.wait_for_deliveries(4, MINUTE).await.unwrap();
     assert_eq!(said(&receiver)[2].1, sandbox.company_id());
     sandbox.advance_clock(MINUTE / 2);
@@ -103,7 +103,7 @@ async fn the_event_comes_before_the_exchange_or_after_it() {
 
     sandbox.install_events(InstallEvents::Never, Duration::ZERO);
     exchange(&sandbox, choice).await;
-    sandbox.uninstall(&Resource::location(location)).unwrap();
+    sandbox.uninstall(&TokenResource::location(location)).unwrap();
     sandbox.wait_for_deliveries(6, MINUTE).await.unwrap();
     let last = said(&receiver).pop().unwrap();
     assert_eq!(last, ("UNINSTALL".to_owned(), location.to_owned()));
@@ -118,7 +118,7 @@ async fn the_event_waits_for_the_exchange() {
     sandbox.install_events(InstallEvents::OnExchange, Duration::ZERO);
     let code = code(&sandbox, ("location_id", location)).await;
     // Had there been an event, it would come before this one.
-    sandbox.install(&Resource::location("second")).unwrap();
+    sandbox.install(&TokenResource::location("second")).unwrap();
     let answered = token(&sandbox, &[("grant_type", "authorization_code"), ("code", &code)]).await;
     assert_eq!(answered.status, 200);
     sandbox.wait_for_deliveries(2, MINUTE).await.unwrap();
@@ -129,7 +129,7 @@ async fn the_event_waits_for_the_exchange() {
 async fn a_code_dies_with_the_install() {
     let sandbox = Sandbox::start().await.unwrap();
     let code = code(&sandbox, ("location_id", sandbox.location_id())).await;
-    sandbox.uninstall(&Resource::location(sandbox.location_id())).unwrap();
+    sandbox.uninstall(&TokenResource::location(sandbox.location_id())).unwrap();
     let answered = token(&sandbox, &[("grant_type", "authorization_code"), ("code", &code)]).await;
     assert_eq!(description(&answered), (400, "Invalid grant: authorization code is invalid"));
 }
@@ -137,7 +137,7 @@ async fn a_code_dies_with_the_install() {
 #[tokio::test]
 async fn apps_are_told_apart() {
     let (first, second) = (Receiver::start(StatusCode::OK).await, Receiver::start(StatusCode::OK).await);
-    let other = App::new("second-1", "other-secret").webhook_url(&second.url);
+    let other = SandboxApp::new("second-1", "other-secret").webhook_url(&second.url);
     let sandbox = Sandbox::builder().webhook_url(&first.url).app(other).start().await.unwrap();
     let query = [
         ("response_type", "code"),
