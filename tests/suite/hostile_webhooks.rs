@@ -82,15 +82,15 @@ fn response(attempt: &DeliveryAttempt) -> (u16, String) {
 #[tokio::test]
 async fn tampered_deliveries_are_rejected_and_their_genuine_retries_are_handled_once() {
     let table = [
-        (HostileMode::WrongKey, 401, "signature invalid"),
-        (HostileMode::OldKey, 401, "signature invalid"),
-        (HostileMode::AlteredByte, 401, "signature invalid"),
-        (HostileMode::MissingHeader, 401, "signature missing"),
-        (HostileMode::NotAvailable, 401, "signature invalid"),
-        (HostileMode::Rsa, 401, "signature missing"),
-        (HostileMode::OtherApp, 403, "for another app"),
-        (HostileMode::Stale, 400, "too old"),
-        (HostileMode::Future, 429, "timestamp in the future"),
+        (TamperMode::WrongKey, 401, "signature invalid"),
+        (TamperMode::OldKey, 401, "signature invalid"),
+        (TamperMode::AlteredByte, 401, "signature invalid"),
+        (TamperMode::MissingHeader, 401, "signature missing"),
+        (TamperMode::NotAvailable, 401, "signature invalid"),
+        (TamperMode::Rsa, 401, "signature missing"),
+        (TamperMode::OtherApp, 403, "for another app"),
+        (TamperMode::Stale, 400, "too old"),
+        (TamperMode::Future, 429, "timestamp in the future"),
     ];
     for (mode, status, words) in table {
         let scene = Scene::new(RetrySchedule::Documented, 0, |_, receiver| receiver.build()).await;

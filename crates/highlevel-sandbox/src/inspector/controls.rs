@@ -6,9 +6,9 @@
 mod clock;
 mod events;
 mod faults;
-mod judging;
 mod limits;
 mod summary;
+mod validation;
 mod webhooks;
 
 use std::sync::Arc;
@@ -40,7 +40,7 @@ pub(super) const ROUTES: &[Route] = &[
     post("controls/events", |state, asked| super::answer::done(events::trigger(state, asked))),
     post("controls/limits", |state, asked| then("limits", limits::change(state, asked))),
     post("controls/limits/use", |state, asked| then("limits", limits::take(state, asked))),
-    post("controls/validation", |state, asked| then("validation", judging::change(state, asked))),
+    post("controls/validation", |state, asked| then("validation", validation::change(state, asked))),
 ];
 
 const fn post(path: &'static str, handler: fn(&Arc<State>, &Asked<'_>) -> Answer) -> Route {
@@ -57,7 +57,7 @@ struct ControlsPage {
     webhooks: webhooks::WebhookSettings,
     events: events::TestEvents,
     limits: limits::RateLimits,
-    validation: judging::ValidationSettings,
+    validation: validation::ValidationSettings,
 }
 
 fn show(state: &Arc<State>, asked: &Asked<'_>) -> Answer {
@@ -69,7 +69,7 @@ fn show(state: &Arc<State>, asked: &Asked<'_>) -> Answer {
         webhooks: webhooks::WebhookSettings::of(state),
         events: events::TestEvents::of(state, asked),
         limits: limits::RateLimits::of(state),
-        validation: judging::ValidationSettings::of(state),
+        validation: validation::ValidationSettings::of(state),
     })
 }
 

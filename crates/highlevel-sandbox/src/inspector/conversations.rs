@@ -1,10 +1,10 @@
 //! Conversations, as chat: who wrote what, on which channel, and how far it has come.
 
+mod actions;
 mod budget;
+mod labels;
 mod list;
 mod thread;
-mod words;
-mod write;
 
 use askama::Template;
 use http::{Method, StatusCode};
@@ -15,10 +15,10 @@ use super::page::Frame;
 use super::{Answer, Asked, PATH, Route};
 use crate::json_fields;
 use crate::server::State;
+use actions::Composer;
+pub(super) use labels::path;
 use list::Row;
 use thread::Thread;
-pub(super) use words::path;
-use write::Composer;
 
 pub(super) const ROUTES: &[Route] = &[
     Route { method: Method::GET, path: "", handler: |state, asked| show(state, asked) },
@@ -32,12 +32,12 @@ pub(super) const ROUTES: &[Route] = &[
     Route {
         method: Method::POST,
         path: "conversations/{contact}/messages",
-        handler: |state, asked| done(write::send(state, asked)),
+        handler: |state, asked| done(actions::send(state, asked)),
     },
     Route {
         method: Method::POST,
         path: "messages/{message}/status",
-        handler: |state, asked| done(write::status(state, asked)),
+        handler: |state, asked| done(actions::status(state, asked)),
     },
     Route {
         method: Method::GET,
@@ -47,7 +47,7 @@ pub(super) const ROUTES: &[Route] = &[
     Route {
         method: Method::POST,
         path: "contacts",
-        handler: |state, asked| done(write::add_contact(state, asked)),
+        handler: |state, asked| done(actions::add_contact(state, asked)),
     },
 ];
 
@@ -85,7 +85,7 @@ fn show(state: &State, asked: &Asked<'_>) -> Answer {
     // Rendering needs nothing of it any more.
     drop(model);
     let title = open.as_ref().map_or("Conversations", |(thread, _)| &thread.name).to_owned();
-    let search = if id.is_empty() { "conversations".to_owned() } else { words::path(id) };
+    let search = if id.is_empty() { "conversations".to_owned() } else { labels::path(id) };
     let longer = filter.longer().filter(|_| more);
     let longer = longer.map(|longer| format!("{PATH}/{search}{}", longer.query()));
     Answer::page(&ConversationsPage {

@@ -1,9 +1,9 @@
 //! Requests to the API, with what was wrong with them and what was answered.
 
+mod annotations;
 mod budget;
 mod curl;
 mod detail;
-mod remarks;
 mod search;
 
 use std::sync::Arc;
@@ -17,8 +17,8 @@ use super::page::Frame;
 use super::{Answer, Asked, PATH, Route, format};
 use crate::ledger::RecordedRequest;
 use crate::server::State;
+use annotations::Badge;
 use detail::Detail;
-use remarks::Badge;
 use search::Search;
 
 pub(super) const ROUTES: &[Route] = &[
@@ -78,7 +78,7 @@ fn show(state: &Arc<State>, asked: &Asked<'_>) -> Answer {
         search.fits(request, contact_of).then(|| Row::new(state, &frame, request, open))
     });
     let longer = filter.longer().filter(|_| more);
-    let marks = request.as_deref().map(remarks::marks).unwrap_or_default();
+    let marks = request.as_deref().map(annotations::marks).unwrap_or_default();
     let detail = request.as_deref().map(|request| Detail::new(state, asked, &frame, request, &marks));
     Answer::page(&RequestsPage {
         channels: with_chosen(words_of(state.spec, &CHANNELS), &filter.channel),
@@ -115,7 +115,7 @@ impl Row {
             operation: request.operation.map_or("", |operation| operation.id()),
             location: request.location_id.clone().unwrap_or_default(),
             took: format::took(request.duration),
-            badges: remarks::badges(request, stored),
+            badges: annotations::badges(request, stored),
             id: request.id.clone(),
             method: request.method.clone(),
             path: format::start(&request.path, 200),

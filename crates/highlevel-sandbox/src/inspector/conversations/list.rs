@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::words;
+use super::labels;
 use crate::inspector::Filter;
 use crate::inspector::format::{self, Time};
 use crate::json_fields;
@@ -74,10 +74,10 @@ fn found<'w>(model: &'w Model, search: &Search<'_>) -> impl Iterator<Item = (&'w
 fn row(model: &Model, contact: &Contact, last: Option<&Arc<Stored>>, open: &str) -> Row {
     Row {
         id: contact.id.clone(),
-        path: words::path(&contact.id),
-        name: format::start(words::name(contact), words::NAME),
+        path: labels::path(&contact.id),
+        name: format::start(labels::name(contact), labels::NAME),
         avatar: Avatar::of(contact),
-        last: last.map(|message| words::line(&message.parsed())).unwrap_or_default(),
+        last: last.map(|message| labels::line(&message.parsed())).unwrap_or_default(),
         channel: last.map(|message| message.channel.clone()).unwrap_or_default(),
         was_sent: last.is_some_and(|message| message.direction == MessageDirection::Outbound),
         at: last.map(|message| Time::from(message.date_added.clone())).unwrap_or_default(),
@@ -89,7 +89,7 @@ fn row(model: &Model, contact: &Contact, last: Option<&Arc<Stored>>, open: &str)
 impl Avatar {
     pub(super) fn of(contact: &Contact) -> Self {
         let tone = contact.id.bytes().fold(0_u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
-        Self { letters: words::initials(words::name(contact)), tone: tone % TONES }
+        Self { letters: labels::initials(labels::name(contact)), tone: tone % TONES }
     }
 }
 

@@ -1,8 +1,8 @@
 //! The conversation that is open: its messages as bubbles, with everything that is known of each.
 
 use super::budget::{self, Budget, Excerpt, Listed};
+use super::labels::{self, Attachment};
 use super::list::{Avatar, Search};
-use super::words::{self, Attachment};
 use crate::inspector::Filter;
 use crate::inspector::format::{self, Time};
 use crate::model::{
@@ -120,7 +120,7 @@ pub(super) fn thread(model: &Model, filter: &Filter, contact: &Contact) -> Threa
     bubbles.reverse();
     let detail = |value: &Option<String>| value.as_ref().map(|text| format::start(text, FACT));
     Thread {
-        name: format::start(words::name(contact), words::NAME),
+        name: format::start(labels::name(contact), labels::NAME),
         avatar: Avatar::of(contact),
         contact: contact.id.clone(),
         location: contact.location_id.clone(),
@@ -152,7 +152,7 @@ impl Bubble {
         history.shown.reverse();
         Self {
             id: message.id.clone(),
-            segment: words::segment(&message.id),
+            segment: labels::segment(&message.id),
             day: is_new_day.then(|| at.day().to_owned()),
             follows: !is_new_day && before.is_some_and(|before| before.direction == message.direction),
             was_sent: message.direction == MessageDirection::Outbound,
@@ -162,7 +162,7 @@ impl Bubble {
             call: is_phone(&message.channel).then(|| Call::of(message, budget)),
             email: email.then(|| Email::of(message, contact, budget)),
             has_html,
-            attachments: budget.list(words::attachments(message), MOST, attachment),
+            attachments: budget.list(labels::attachments(message), MOST, attachment),
             status: message.status.clone(),
             tone: tone(&message.status),
             reason: reason.map(|reason| budget.line(reason, LINE)),
@@ -188,12 +188,12 @@ impl Bubble {
 impl Call {
     fn of(message: &Message, budget: &mut Budget) -> Self {
         let mut end = |name: &str| Some(budget.line(message.request.pointer(name)?.as_str()?, NAME));
-        let outcome = words::outcome(message).to_owned();
+        let outcome = labels::outcome(message).to_owned();
         Self {
-            title: words::call_title(message),
+            title: labels::call_title(message),
             tone: tone(message.call_status.as_deref().unwrap_or(&message.status)),
             outcome,
-            duration: words::call_seconds(message).map(words::duration),
+            duration: labels::call_seconds(message).map(labels::duration),
             from: end("/call/from"),
             to: end("/call/to"),
         }

@@ -2,9 +2,9 @@
 
 use http::StatusCode;
 
+use super::annotations::{self, Badge};
 use super::budget::{self, Meter};
 use super::curl::{self, Curl};
-use super::remarks::{self, Badge};
 use crate::fault::Fault;
 use crate::inspector::format::{self, Time};
 use crate::inspector::json::{Mark, Shown};
@@ -99,14 +99,14 @@ impl<'r> Detail<'r> {
             operation: request.operation.map_or("", |operation| operation.id()),
             took: format::took(request.duration),
             at: request.received_at.clone().into(),
-            badges: remarks::badges(request, stored),
+            badges: annotations::badges(request, stored),
             conversation: contact.map(|id| format!("{PATH}/{}", conversations::path(&id))),
             repetition: repetition.filter(|repetition| repetition.accepted > 0),
             fault: fault
                 .and_then(|name| Fault::all().find(|fault| fault.name() == name))
                 .and_then(Fault::description),
             marks,
-            more_marks: remarks::more(request),
+            more_marks: annotations::more(request),
             body: Shown::of(&request.body, marks),
             is_beginning: request.status == 413 && request.body.len() >= LONGEST,
             answer: Shown::of(&request.answer, &[]),
@@ -127,12 +127,12 @@ impl<'r> Detail<'r> {
 
     /// The number of errors, including those that are not listed.
     pub(super) fn error_count(&self) -> usize {
-        remarks::error_count(self.request)
+        annotations::error_count(self.request)
     }
 
     /// The number of warnings, including those that are not listed.
     pub(super) fn warning_count(&self) -> usize {
-        remarks::warning_count(self.request)
+        annotations::warning_count(self.request)
     }
 }
 
@@ -154,7 +154,7 @@ fn repetition(
             has_stored: other.message_id.is_some(),
         })
     });
-    let is_sent_twice = remarks::is_sent_twice(request, times.stored);
+    let is_sent_twice = annotations::is_sent_twice(request, times.stored);
     let first = first_of(&others, request.number, times.stored);
     let other =
         first.filter(|_| is_sent_twice).and_then(|first| others.iter().position(|each| each.number == first));

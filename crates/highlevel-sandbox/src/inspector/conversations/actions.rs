@@ -3,8 +3,8 @@
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 
+use super::labels;
 use super::list::Search;
-use super::words;
 use crate::admin::ApiError;
 use crate::inspector::{Answer, Asked, PATH};
 use crate::model::{Contact, Model, Record, StatusUpdate, is_call, is_email, is_phone};
@@ -132,7 +132,7 @@ fn fields(asked: &Asked<'_>, contact: &str, channel: &str) -> Result<Map<String,
 }
 
 fn seconds(asked: &Asked<'_>) -> Result<Option<u64>, ApiError> {
-    asked.field("duration").map(|text| words::seconds(&text).map_err(ApiError::bad_request)).transpose()
+    asked.field("duration").map(|text| labels::seconds(&text).map_err(ApiError::bad_request)).transpose()
 }
 
 /// The lines of a field that are not blank.
@@ -188,5 +188,5 @@ pub(super) fn add_contact(state: &State, asked: &Asked<'_>) -> Result<Answer, Ap
 }
 
 fn address(contact: &str) -> String {
-    format!("{PATH}/{}", words::path(contact))
+    format!("{PATH}/{}", labels::path(contact))
 }
