@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
@@ -13,6 +14,8 @@ use tokio_postgres::{NoTls, Row};
 
 use crate::error::{Error, Result};
 use crate::limiter::{self, Limits};
+use crate::maintenance::Retention;
+use crate::tokens::{Keyring, SealingKey};
 
 /// The time for one statement, with the wait for a connection.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -45,6 +48,10 @@ pub(crate) struct Inner {
     pub(crate) deployment: String,
     pub(crate) limits: Limits,
     pub(crate) limiter: limiter::Shared,
+    pub(crate) keyring: Keyring,
+    pub(crate) retention: Retention,
+    /// The longest window of the receivers, in seconds.
+    pub(crate) event_retention: Arc<AtomicU64>,
 }
 
 impl Database {
@@ -118,11 +125,20 @@ pub struct DatabaseBuilder {
     deployment: Option<String>,
     connections: usize,
     limits: Limits,
+    keyring: Keyring,
+    retention: Retention,
 }
 
 impl DatabaseBuilder {
     fn new(source: Source) -> Self {
-        Self { source, deployment: None, connections: CONNECTIONS, limits: Limits::default() }
+        Self {
+            source,
+            deployment: None,
+            connections: CONNECTIONS,
+            limits: Limits::default(),
+            keyring: Keyring::default(),
+            retention: Retention::default(),
+        }
     }
 
     /// Sets the name of the deployment, such as `production`. Messages are sent only from the database that this deployment
@@ -144,6 +160,24 @@ impl DatabaseBuilder {
         self
     }
 
+    /// Encrypts the tokens that are stored from now on. Tokens that were stored without a key stay readable.
+    pub fn seal(mut self, key: SealingKey) -> Self {
+        self.keyring.set_current(key);
+        self
+    }
+
+    /// Adds a key that older tokens were encrypted with. Can be called several times.
+    pub fn unseal_with(mut self, key: SealingKey) -> Self {
+        self.keyring.add_older(key);
+        self
+    }
+
+    /// Sets the times after which completed things are deleted.
+    pub fn retention(mut self, retention: Retention) -> Self {
+        self.retention = retention;
+        self
+    }
+
     /// Builds the database and opens a connection to it.
     ///
     /// # Errors
@@ -158,14 +192,16 @@ impl DatabaseBuilder {
             Source::Pool(pool) => pool,
             Source::Url(url) => open(&url, self.connections)?,
         };
-        let database = Database {
-            inner: Arc::new(Inner {
-                pool,
-                deployment,
-                limits: self.limits,
-                limiter: limiter::Shared::default(),
-            }),
+        let inner = Inner {
+            pool,
+            deployment,
+            limits: self.limits,
+            limiter: limiter::Shared::default(),
+            keyring: self.keyring,
+            retention: self.retention,
+            event_retention: Arc::default(),
         };
+        let database = Database { inner: Arc::new(inner) };
         database.query("SELECT 1", &[]).await?;
         Ok(database)
     }

@@ -5,16 +5,27 @@
 //! `pending`. An unknown outcome is compared with the messages that HighLevel reports, and is otherwise decided by a person.
 
 mod database;
+mod deduplicator;
 mod error;
 mod fence;
+pub mod inbox;
 pub mod limiter;
+mod maintenance;
 pub mod outbox;
 mod schema;
+mod stats;
 mod sync;
+mod tokens;
 mod worker;
 
 pub use database::{Database, DatabaseBuilder};
+pub use deduplicator::DatabaseDeduplicator;
 pub use error::{Error, ErrorKind, Result};
+pub use fence::DueMessages;
+pub use inbox::{Inbox, InboxId};
 pub use limiter::{Limits, SharedRateLimiter};
+pub use maintenance::Retention;
 pub use outbox::{Enqueued, Outbox, OutboxId, OutboxTransaction, Outgoing, OutgoingRequest};
 pub use schema::{Migration, migration_sql, migrations};
+pub use stats::Stats;
+pub use tokens::{DatabaseTokenStore, SealingKey};

@@ -34,6 +34,11 @@ const MIGRATIONS: &[Migration] = migrations! {
     2 "limiter" "0002_limiter.sql"
     3 "outbox" "0003_outbox.sql"
     4 "claim" "0004_claim.sql"
+    5 "tokens" "0005_tokens.sql"
+    6 "doubt" "0006_doubt.sql"
+    7 "inbox" "0007_inbox.sql"
+    8 "maintenance" "0008_maintenance.sql"
+    9 "adopt" "0009_adopt.sql"
 };
 
 /// Creates what the migrations are recorded in.

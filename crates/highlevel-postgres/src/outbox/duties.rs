@@ -11,12 +11,20 @@ use super::settle::as_float;
 use crate::error::Result;
 
 const INTERVAL: Duration = Duration::from_secs(1);
+const MAINTENANCE: Duration = Duration::from_secs(60);
 /// Lost claims are looked for during this time after a claim failed: the statement may still be running.
 const LOST_CLAIMS: Duration = Duration::from_secs(120);
 
 /// Runs until the sender is stopped and has completed its attempts.
 pub(super) async fn run(shared: Arc<Shared>, mut stopping: watch::Receiver<bool>) {
+    let mut maintained: Option<Instant> = None;
     loop {
+        if maintained.is_none_or(|at| at.elapsed() > MAINTENANCE) {
+            maintained = Some(Instant::now());
+            if let Err(error) = shared.database.maintain().await {
+                tracing::debug!(%error, "maintenance failed; it is repeated");
+            }
+        }
         if let Err(error) = round(&shared).await {
             tracing::debug!(%error, "a duty of the sender failed; it is repeated");
         }
@@ -41,6 +49,7 @@ async fn round(shared: &Shared) -> Result<()> {
     let ended = database
         .query("SELECT * FROM highlevel.end_leases_v1($1 * interval '1 ms')", &[(&hold, Type::FLOAT8)])
         .await?;
+    database.look_for_evidence(&shared.looks).await?;
     if !ended.is_empty() {
         tracing::warn!(
             messages = ended.len(),

@@ -3,16 +3,24 @@
 mod begun;
 mod claim;
 mod clients;
+mod control;
+mod desk;
 mod duties;
+mod evidence;
 mod outcome;
 mod outgoing;
 mod request;
 mod sender;
 mod settle;
 
+pub(crate) use self::begun::Begun;
 pub use self::clients::Clients;
+pub use self::control::MessageState;
+pub(crate) use self::desk::require_reason;
+pub use self::desk::{Desk, DeskEntry, DeskReason, HistoryEntry};
 pub use self::outgoing::{Enqueued, OutboxId, OutboxTransaction, Outgoing};
 pub use self::request::OutgoingRequest;
+pub(crate) use self::sender::jitter;
 pub use self::sender::{Sender, SenderBuilder};
 use crate::database::Database;
 use crate::error::Result;

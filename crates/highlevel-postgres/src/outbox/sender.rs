@@ -22,6 +22,8 @@ use crate::database::Database;
 use crate::error::ErrorKind;
 use crate::limiter::with_permit;
 
+/// After these times, evidence for an unknown outcome is looked for once more.
+const LOOKS: [Duration; 3] = [Duration::from_secs(30), Duration::from_secs(120), Duration::from_secs(900)];
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
@@ -37,6 +39,7 @@ pub struct SenderBuilder {
     lease_margin: Duration,
     is_limited: bool,
     unknown: UnknownPolicy,
+    looks: Vec<Duration>,
 }
 
 impl Outbox {
@@ -52,6 +55,7 @@ impl Outbox {
             lease_margin: Duration::from_secs(15),
             is_limited: true,
             unknown: UnknownPolicy { hold_key: Duration::from_secs(15 * 60), first_look: Duration::ZERO },
+            looks: LOOKS.to_vec(),
         }
     }
 }
@@ -95,6 +99,14 @@ impl SenderBuilder {
         self
     }
 
+    /// Sets the times after which evidence for an unknown outcome is looked for once more. The first look is at once; after the
+    /// last one, a person has to decide. Defaults to 30 seconds, 2 minutes and 15 minutes. Evidence that arrives in between or
+    /// later is looked at when it arrives.
+    pub fn look_schedule(mut self, times: impl IntoIterator<Item = Duration>) -> Self {
+        self.looks = times.into_iter().collect();
+        self
+    }
+
     /// Claims messages without permits of the limiter, for a server without limits.
     pub fn without_limits(mut self) -> Self {
         self.is_limited = false;
@@ -122,6 +134,7 @@ impl SenderBuilder {
             poll: self.poll,
             attempt_timeout: self.attempt_timeout,
             unknown: self.unknown,
+            looks: self.looks,
             begun: begun.clone(),
             unreachable: AtomicU32::new(0),
         });
@@ -192,6 +205,7 @@ pub(crate) struct Shared {
     poll: Duration,
     attempt_timeout: Duration,
     pub(crate) unknown: UnknownPolicy,
+    pub(crate) looks: Vec<Duration>,
     pub(crate) begun: Begun,
     /// Attempts in a row that did not reach the host.
     unreachable: AtomicU32,
@@ -234,7 +248,11 @@ async fn claim_once(
         Ok(claimed) => claimed,
         Err(error) => {
             match error.kind() {
-                ErrorKind::NotAdopted | ErrorKind::Quarantined => tracing::error!(%error, "nothing is sent"),
+                ErrorKind::NotAdopted => tracing::error!(%error, "nothing is sent"),
+                ErrorKind::Quarantined => {
+                    tracing::error!(%error, "nothing is sent");
+                    reassert(shared).await;
+                }
                 _ => tracing::warn!(%error, "messages could not be claimed"),
             }
             return jitter(Duration::from_secs(1));
@@ -270,6 +288,15 @@ async fn claim(shared: &Shared, most: usize) -> crate::Result<Vec<Claimed>> {
             shared.begun.lost_claim();
             Err(error)
         }
+    }
+}
+
+/// Writes what this process has sent lately, because the failover may have lost it.
+async fn reassert(shared: &Shared) {
+    match shared.database.reassert(shared.claims.sender, &shared.begun).await {
+        Ok(0) => {}
+        Ok(count) => tracing::warn!(count, "attempts that the failover had lost are recorded again"),
+        Err(error) => tracing::warn!(%error, "attempts could not be recorded again; it is repeated"),
     }
 }
 

@@ -76,7 +76,7 @@ pub(super) async fn write_results(
         }
         write_until_done(&database, &batch, policy).await;
         for settlement in batch.drain(..) {
-            begun.settled(settlement.id, settlement.attempt);
+            begun.settled(settlement.id, settlement.attempt, settlement.to_json(policy));
             drop(settlement.slot);
         }
     }

@@ -93,3 +93,12 @@ pub(crate) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
+
+/// Waits until a condition that is asked for holds.
+pub(crate) async fn until_async(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let end = Instant::now() + TEST_TIMEOUT;
+    while !holds().await {
+        assert!(Instant::now() < end, "not within {TEST_TIMEOUT:?}: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
