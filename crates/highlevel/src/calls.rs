@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use highlevel_wire::types::{AddMessageResponse, CallDetails, OutboundCallRequest, OutboundCallType};
 
-use crate::call::Operation;
+use crate::executor::Operation;
 use crate::reconcile::sealed::Sealed;
 use crate::{
     AltId, CallStatus, Client, ContactId, ConversationId, ConversationProviderId, Error, Fingerprint,
@@ -17,11 +17,14 @@ pub struct Calls {
     client: Client,
 }
 
-impl Calls {
-    pub(crate) fn new(client: Client) -> Self {
-        Self { client }
+impl Client {
+    /// Returns the operations on phone calls: add those that were made elsewhere.
+    pub fn calls(&self) -> Calls {
+        Calls { client: self.clone() }
     }
+}
 
+impl Calls {
     /// Adds a call that was made to a contact through a system outside HighLevel.
     ///
     /// ```no_run
@@ -50,7 +53,7 @@ impl Calls {
     ) -> Result<Receipt<AddMessageResponse>> {
         let request = call.into();
         check::outbound_call(&request).map_err(|text| Error::invalid(OutboundCallRequest::NAME, text))?;
-        self.client.call(&request).await
+        self.client.execute(&request).await
     }
 }
 

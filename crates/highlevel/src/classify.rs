@@ -1,135 +1,144 @@
-//! From what was seen of one attempt to what is known, and to what could be done about it. Pure, total, and the one
-//! place where it is decided.
+//! Classifies the result of an attempt: what is known about the request, and which retry is safe.
+//!
+//! A pure and total function, and the only place where this is decided.
 
 use std::time::Duration;
 
 use crate::{Delivery, ErrorKind};
 
-/// What was seen of one attempt that did not end with a receipt.
+/// The result of an attempt that did not end with a receipt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Seen {
-    /// There was no answer.
-    NoAnswer {
-        /// Whether the transport began to take the request's body, after which bytes may have been written.
+pub(crate) enum AttemptResult {
+    /// No response arrived.
+    NoResponse {
+        /// The transport has started to take the request's body, after which bytes may have been written.
         written: bool,
-        /// What the transport says went wrong.
-        fault: Fault,
+        /// The error of the transport.
+        error: TransportError,
     },
-    /// There was an answer.
-    Answer(Answer),
+    /// A response arrived.
+    Response(ResponseSummary),
 }
 
-/// An answer, as far as it matters.
+/// The properties of a response that decide.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Answer {
-    /// Its status.
+pub(crate) struct ResponseSummary {
     pub(crate) status: u16,
-    /// Whether the transport went to another address on its own.
+    /// The transport has followed a redirect.
     pub(crate) redirected: bool,
-    /// Its `Retry-After`.
+    /// The value of `Retry-After`.
     pub(crate) retry_after: Option<Duration>,
-    /// Whether its headers say that nothing is left of the daily limit.
+    /// The headers report that the daily limit is used up.
     pub(crate) day_is_spent: bool,
-    /// `true` for a 401 that no other token would cure.
+    /// A 401 that another token would not fix.
     pub(crate) not_about_token: bool,
 }
 
-/// What the transport says went wrong.
+/// The kind of an error of the transport.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fault {
+pub(crate) enum TransportError {
     /// No connection.
     Connect,
-    /// A connection, but not to whom it should be: its certificate was not accepted.
+    /// The certificate of the server was not accepted.
     Certificate,
-    /// It took too long.
+    /// A timeout.
     Timeout,
     /// The server refused the HTTP/2 stream of the request, which it may do only if it has not processed the request.
-    Refused,
-    /// The connection broke, or what came is not HTTP.
+    RefusedStream,
+    /// The connection broke, or the response is not HTTP.
     Broken,
 }
 
-/// Whether a request may be made again when it may have been done.
+/// Whether a request may be repeated if it may have been done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Replay {
-    /// It may not: it would be done twice.
+    /// Repeating it could do it twice.
     Unsafe,
-    /// It may: doing it twice is doing it once (GET, HEAD, PUT, DELETE).
+    /// Repeating it has no further effect (GET, HEAD, PUT, DELETE).
     Idempotent,
 }
 
-/// What is known, and what could be done about it.
+/// The classification of an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Verdict {
     pub(crate) delivery: Delivery,
     pub(crate) kind: ErrorKind,
-    pub(crate) remedy: Remedy,
+    pub(crate) action: RetryAction,
 }
 
-/// What could be done about a failure, if the policy allows it.
+/// The retry that is safe after an attempt. The policy decides if it is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Remedy {
-    /// Nothing.
+pub(crate) enum RetryAction {
+    /// No retry.
     None,
-    /// Make it again after a pause.
+    /// Retry after a pause.
     Retry,
-    /// Wait for a turn again.
-    Turn,
-    /// Make it again with another token.
-    Token,
-    /// Make it again after this time, which is only safe if a 503 means that nothing was done.
+    /// Retry with another permit.
+    Requeue,
+    /// Retry with another token.
+    RefreshToken,
+    /// Retry after this time, which is safe only if the server responds with 503 before it does anything.
     Wait(Duration),
 }
 
-/// What follows from what was seen. An observation that no row names is [`Delivery::Unknown`], without a remedy.
-pub(crate) fn classify(seen: Seen, replay: Replay) -> Verdict {
-    let verdict = match seen {
-        Seen::NoAnswer { written, fault } => no_answer(written, fault),
-        Seen::Answer(answer) => answered(answer),
+/// Classifies the result of an attempt. A result that no row covers is [`Delivery::Unknown`], and is not retried.
+pub(crate) fn classify(result: AttemptResult, replay: Replay) -> Verdict {
+    let verdict = match result {
+        AttemptResult::NoResponse { written, error } => classify_error(written, error),
+        AttemptResult::Response(response) => classify_response(response),
     };
-    if replay == Replay::Idempotent && is_transient(seen) {
-        return Verdict { remedy: Remedy::Retry, ..verdict };
+    if replay == Replay::Idempotent && is_transient(result) {
+        return Verdict { action: RetryAction::Retry, ..verdict };
     }
     verdict
 }
 
-fn no_answer(written: bool, fault: Fault) -> Verdict {
-    let kind = match fault {
-        Fault::Connect | Fault::Certificate => ErrorKind::Connect,
-        Fault::Timeout => ErrorKind::Timeout,
-        Fault::Broken | Fault::Refused => ErrorKind::Connection,
+fn classify_error(written: bool, error: TransportError) -> Verdict {
+    let kind = match error {
+        TransportError::Connect | TransportError::Certificate => ErrorKind::Connect,
+        TransportError::Timeout => ErrorKind::Timeout,
+        TransportError::Broken | TransportError::RefusedStream => ErrorKind::Connection,
     };
-    match (written, fault) {
+    let (delivery, action) = match (written, error) {
         // As after a 429, the server has too many requests at once.
-        (true, Fault::Refused) => Verdict { delivery: Delivery::Rejected, kind, remedy: Remedy::Turn },
-        (true, _) => Verdict { delivery: Delivery::Unknown, kind, remedy: Remedy::None },
-        // The next attempt would meet the same certificate.
-        (false, Fault::Certificate) => Verdict { delivery: Delivery::NotSent, kind, remedy: Remedy::None },
-        (false, _) => Verdict { delivery: Delivery::NotSent, kind, remedy: Remedy::Retry },
-    }
+        (true, TransportError::RefusedStream) => (Delivery::Rejected, RetryAction::Requeue),
+        (true, _) => (Delivery::Unknown, RetryAction::None),
+        // The next attempt would get the same certificate.
+        (false, TransportError::Certificate) => (Delivery::NotSent, RetryAction::None),
+        (false, _) => (Delivery::NotSent, RetryAction::Retry),
+    };
+    Verdict { delivery, kind, action }
 }
 
-fn answered(answer: Answer) -> Verdict {
-    let status = |delivery, remedy| Verdict { delivery, kind: ErrorKind::Status, remedy };
-    match answer.status {
-        // The request itself was answered with a redirect, whatever came of following it.
-        _ if answer.redirected => status(Delivery::Rejected, Remedy::None),
-        200..=299 => Verdict { delivery: Delivery::Accepted, kind: ErrorKind::Receipt, remedy: Remedy::None },
-        401 if !answer.not_about_token => status(Delivery::Rejected, Remedy::Token),
-        429 if !answer.day_is_spent => status(Delivery::Rejected, Remedy::Turn),
-        300..=399 | 400 | 401 | 403 | 404 | 409 | 413 | 415 | 422 | 429 => {
-            status(Delivery::Rejected, Remedy::None)
+fn classify_response(response: ResponseSummary) -> Verdict {
+    let (delivery, action) = match response.status {
+        // HighLevel responded to the request itself with a redirect, whatever the response to the next one was.
+        _ if response.redirected => (Delivery::Rejected, RetryAction::None),
+        200..=299 => {
+            return Verdict {
+                delivery: Delivery::Accepted,
+                kind: ErrorKind::Receipt,
+                action: RetryAction::None,
+            };
         }
-        503 => status(Delivery::Unknown, answer.retry_after.map_or(Remedy::None, Remedy::Wait)),
-        _ => status(Delivery::Unknown, Remedy::None),
-    }
+        401 if !response.not_about_token => (Delivery::Rejected, RetryAction::RefreshToken),
+        429 if !response.day_is_spent => (Delivery::Rejected, RetryAction::Requeue),
+        300..=399 | 400 | 401 | 403 | 404 | 409 | 413 | 415 | 422 | 429 => {
+            (Delivery::Rejected, RetryAction::None)
+        }
+        503 => (Delivery::Unknown, response.retry_after.map_or(RetryAction::None, RetryAction::Wait)),
+        _ => (Delivery::Unknown, RetryAction::None),
+    };
+    Verdict { delivery, kind: ErrorKind::Status, action }
 }
 
-/// Whether making it again later may well end otherwise.
-fn is_transient(seen: Seen) -> bool {
-    match seen {
-        Seen::NoAnswer { fault, .. } => fault != Fault::Certificate,
-        Seen::Answer(answer) => !answer.redirected && matches!(answer.status, 408 | 502 | 503 | 504),
+/// Returns `true` if a later attempt may succeed.
+fn is_transient(result: AttemptResult) -> bool {
+    match result {
+        AttemptResult::NoResponse { error, .. } => error != TransportError::Certificate,
+        AttemptResult::Response(response) => {
+            !response.redirected && matches!(response.status, 408 | 502 | 503 | 504)
+        }
     }
 }
 
@@ -137,100 +146,120 @@ fn is_transient(seen: Seen) -> bool {
 mod tests {
     use super::*;
 
-    const fn answer(status: u16) -> Answer {
-        Answer { status, redirected: false, retry_after: None, day_is_spent: false, not_about_token: false }
+    /// One row of the table.
+    struct Row {
+        result: AttemptResult,
+        delivery: Delivery,
+        kind: ErrorKind,
+        action: RetryAction,
     }
 
-    #[test]
-    fn every_row() {
-        use Delivery::{Accepted, NotSent, Rejected, Unknown};
-        let wait = Duration::from_secs(3);
-        let no_answer = |written, fault| Seen::NoAnswer { written, fault };
-        let mut rows = vec![
-            (no_answer(false, Fault::Connect), NotSent, ErrorKind::Connect, Remedy::Retry),
-            (no_answer(false, Fault::Certificate), NotSent, ErrorKind::Connect, Remedy::None),
-            (no_answer(false, Fault::Timeout), NotSent, ErrorKind::Timeout, Remedy::Retry),
-            (no_answer(false, Fault::Broken), NotSent, ErrorKind::Connection, Remedy::Retry),
-            (no_answer(false, Fault::Refused), NotSent, ErrorKind::Connection, Remedy::Retry),
-            (no_answer(true, Fault::Refused), Rejected, ErrorKind::Connection, Remedy::Turn),
-            (no_answer(true, Fault::Connect), Unknown, ErrorKind::Connect, Remedy::None),
-            (no_answer(true, Fault::Certificate), Unknown, ErrorKind::Connect, Remedy::None),
-            (no_answer(true, Fault::Timeout), Unknown, ErrorKind::Timeout, Remedy::None),
-            (no_answer(true, Fault::Broken), Unknown, ErrorKind::Connection, Remedy::None),
-            (Seen::Answer(answer(401)), Rejected, ErrorKind::Status, Remedy::Token),
-            (
-                Seen::Answer(Answer { not_about_token: true, ..answer(401) }),
-                Rejected,
-                ErrorKind::Status,
-                Remedy::None,
-            ),
-            (Seen::Answer(answer(429)), Rejected, ErrorKind::Status, Remedy::Turn),
-            (
-                Seen::Answer(Answer { day_is_spent: true, ..answer(429) }),
-                Rejected,
-                ErrorKind::Status,
-                Remedy::None,
-            ),
-            (
-                Seen::Answer(Answer { retry_after: Some(wait), ..answer(429) }),
-                Rejected,
-                ErrorKind::Status,
-                Remedy::Turn,
-            ),
-            (Seen::Answer(answer(503)), Unknown, ErrorKind::Status, Remedy::None),
-            (
-                Seen::Answer(Answer { retry_after: Some(wait), ..answer(503) }),
-                Unknown,
-                ErrorKind::Status,
-                Remedy::Wait(wait),
-            ),
-            (
-                Seen::Answer(Answer { redirected: true, ..answer(200) }),
-                Rejected,
-                ErrorKind::Status,
-                Remedy::None,
-            ),
-            (
-                Seen::Answer(Answer { redirected: true, ..answer(500) }),
-                Rejected,
-                ErrorKind::Status,
-                Remedy::None,
-            ),
-        ];
-        rows.extend(
-            (200..=299)
-                .map(|status| (Seen::Answer(answer(status)), Accepted, ErrorKind::Receipt, Remedy::None)),
-        );
-        let refusals = (300..=399).chain([400, 403, 404, 409, 413, 415, 422]);
-        rows.extend(
-            refusals.map(|status| (Seen::Answer(answer(status)), Rejected, ErrorKind::Status, Remedy::None)),
-        );
-        // Whatever no row names is unknown: every other status there can be.
-        let named = |status: &u16| {
-            (200..=399).contains(status)
-                || [400, 401, 403, 404, 409, 413, 415, 422, 429, 503].contains(status)
-        };
-        rows.extend(
-            (0..=1000)
-                .filter(|status| !named(status))
-                .map(|status| (Seen::Answer(answer(status)), Unknown, ErrorKind::Status, Remedy::None)),
-        );
-        for (seen, delivery, kind, remedy) in rows {
-            assert_eq!(classify(seen, Replay::Unsafe), Verdict { delivery, kind, remedy }, "{seen:?}");
+    const fn response(status: u16) -> ResponseSummary {
+        ResponseSummary {
+            status,
+            redirected: false,
+            retry_after: None,
+            day_is_spent: false,
+            not_about_token: false,
         }
     }
 
-    /// The whole table once more, by the one rule that matters most.
+    fn no_response(written: bool, error: TransportError) -> AttemptResult {
+        AttemptResult::NoResponse { written, error }
+    }
+
     #[test]
-    fn what_may_have_been_done_has_no_remedy_that_is_on_by_default() {
+    fn errors_of_the_transport_are_classified() {
+        use Delivery::{NotSent, Rejected, Unknown};
+        use ErrorKind::{Connect, Connection, Timeout};
+        let row = |written, error, delivery, kind, action| Row {
+            result: no_response(written, error),
+            delivery,
+            kind,
+            action,
+        };
+        for Row { result, delivery, kind, action } in [
+            row(false, TransportError::Connect, NotSent, Connect, RetryAction::Retry),
+            row(false, TransportError::Certificate, NotSent, Connect, RetryAction::None),
+            row(false, TransportError::Timeout, NotSent, Timeout, RetryAction::Retry),
+            row(false, TransportError::Broken, NotSent, Connection, RetryAction::Retry),
+            row(false, TransportError::RefusedStream, NotSent, Connection, RetryAction::Retry),
+            row(true, TransportError::RefusedStream, Rejected, Connection, RetryAction::Requeue),
+            row(true, TransportError::Connect, Unknown, Connect, RetryAction::None),
+            row(true, TransportError::Certificate, Unknown, Connect, RetryAction::None),
+            row(true, TransportError::Timeout, Unknown, Timeout, RetryAction::None),
+            row(true, TransportError::Broken, Unknown, Connection, RetryAction::None),
+        ] {
+            assert_eq!(classify(result, Replay::Unsafe), Verdict { delivery, kind, action }, "{result:?}");
+        }
+    }
+
+    #[test]
+    fn responses_are_classified() {
+        use Delivery::{Accepted, Rejected, Unknown};
+        let wait = Duration::from_secs(3);
+        let row = |response, delivery, action| Row {
+            result: AttemptResult::Response(response),
+            delivery,
+            kind: if delivery == Accepted { ErrorKind::Receipt } else { ErrorKind::Status },
+            action,
+        };
+        let mut rows = vec![
+            row(response(401), Rejected, RetryAction::RefreshToken),
+            row(ResponseSummary { not_about_token: true, ..response(401) }, Rejected, RetryAction::None),
+            row(response(429), Rejected, RetryAction::Requeue),
+            row(ResponseSummary { day_is_spent: true, ..response(429) }, Rejected, RetryAction::None),
+            row(ResponseSummary { retry_after: Some(wait), ..response(429) }, Rejected, RetryAction::Requeue),
+            row(response(503), Unknown, RetryAction::None),
+            row(
+                ResponseSummary { retry_after: Some(wait), ..response(503) },
+                Unknown,
+                RetryAction::Wait(wait),
+            ),
+            row(ResponseSummary { redirected: true, ..response(200) }, Rejected, RetryAction::None),
+            row(ResponseSummary { redirected: true, ..response(500) }, Rejected, RetryAction::None),
+        ];
+        rows.extend((200..=299).map(|status| row(response(status), Accepted, RetryAction::None)));
+        let rejected = (300..=399).chain([400, 403, 404, 409, 413, 415, 422]);
+        rows.extend(rejected.map(|status| row(response(status), Rejected, RetryAction::None)));
+        // Every other status is unknown.
+        let is_listed = |status: &u16| {
+            (200..=399).contains(status)
+                || [400, 401, 403, 404, 409, 413, 415, 422, 429, 503].contains(status)
+        };
+        let unlisted = (0..=1000).filter(|status| !is_listed(status));
+        rows.extend(unlisted.map(|status| row(response(status), Unknown, RetryAction::None)));
+        for Row { result, delivery, kind, action } in rows {
+            assert_eq!(classify(result, Replay::Unsafe), Verdict { delivery, kind, action }, "{result:?}");
+        }
+    }
+
+    /// Checks the whole table against the rule that matters most.
+    #[test]
+    fn unknown_outcomes_are_never_retried_by_default() {
+        let check = |result| {
+            let verdict = classify(result, Replay::Unsafe);
+            if !verdict.delivery.is_safe_to_resend() {
+                assert!(
+                    matches!(verdict.action, RetryAction::None | RetryAction::Wait(_)),
+                    "{result:?}: {verdict:?}"
+                );
+            }
+        };
         for written in [true, false] {
-            for fault in [Fault::Connect, Fault::Certificate, Fault::Timeout, Fault::Refused, Fault::Broken] {
-                check(Seen::NoAnswer { written, fault });
+            for error in [
+                TransportError::Connect,
+                TransportError::Certificate,
+                TransportError::Timeout,
+                TransportError::RefusedStream,
+                TransportError::Broken,
+            ] {
+                check(no_response(written, error));
             }
         }
         for status in 0..=1000 {
             for bits in 0..16_u8 {
-                check(Seen::Answer(Answer {
+                check(AttemptResult::Response(ResponseSummary {
                     status,
                     redirected: bits & 1 != 0,
                     retry_after: (bits & 2 != 0).then_some(Duration::from_secs(1)),
@@ -241,30 +270,29 @@ mod tests {
         }
     }
 
-    fn check(seen: Seen) {
-        let verdict = classify(seen, Replay::Unsafe);
-        if !verdict.delivery.is_safe_to_resend() {
-            assert!(matches!(verdict.remedy, Remedy::None | Remedy::Wait(_)), "{seen:?}: {verdict:?}");
-        }
-    }
-
     #[test]
-    fn what_is_idempotent_is_made_again_after_what_passes() {
-        let no_answer = |written, fault| Seen::NoAnswer { written, fault };
-        for (seen, again) in [
-            (no_answer(true, Fault::Timeout), true),
-            (no_answer(true, Fault::Broken), true),
-            (no_answer(false, Fault::Connect), true),
-            (no_answer(false, Fault::Certificate), false),
-            (Seen::Answer(answer(408)), true),
-            (Seen::Answer(answer(500)), false),
-            (Seen::Answer(answer(502)), true),
-            (Seen::Answer(answer(503)), true),
-            (Seen::Answer(answer(504)), true),
-            (Seen::Answer(answer(404)), false),
-            (Seen::Answer(Answer { redirected: true, ..answer(503) }), false),
+    fn idempotent_requests_are_retried_after_transient_failures() {
+        struct Row {
+            result: AttemptResult,
+            is_retried: bool,
+        }
+        let row = |result, is_retried| Row { result, is_retried };
+        let status = |status| AttemptResult::Response(response(status));
+        for Row { result, is_retried } in [
+            row(no_response(true, TransportError::Timeout), true),
+            row(no_response(true, TransportError::Broken), true),
+            row(no_response(false, TransportError::Connect), true),
+            row(no_response(false, TransportError::Certificate), false),
+            row(status(408), true),
+            row(status(500), false),
+            row(status(502), true),
+            row(status(503), true),
+            row(status(504), true),
+            row(status(404), false),
+            row(AttemptResult::Response(ResponseSummary { redirected: true, ..response(503) }), false),
         ] {
-            assert_eq!(classify(seen, Replay::Idempotent).remedy == Remedy::Retry, again, "{seen:?}");
+            let action = classify(result, Replay::Idempotent).action;
+            assert_eq!(action == RetryAction::Retry, is_retried, "{result:?}");
         }
     }
 }

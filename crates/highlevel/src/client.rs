@@ -6,14 +6,16 @@ use std::time::{Duration, Instant, SystemTime};
 
 use highlevel_wire::RequestContext;
 use http::HeaderValue;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 
-use crate::call::{self, SharedBudget};
 use crate::connection::{Connection, Options};
+use crate::executor::{Executor, Operation};
 use crate::limit::{Expiry, LocalRateLimiter, RateLimiter};
+use crate::retry::{RetryPolicy, SharedBudget};
+use crate::time::{MAX_DURATION, now};
 use crate::token::{Bearer, TokenSource, Tokens};
-use crate::transport::{Origin, Tls, Transport, TransportBuilder};
-use crate::{ApiVersion, Calls, Error, LocationId, Messages, Result, RetryPolicy, address};
+use crate::transport::{Origin, Tls, Transport, TransportBuilder, address};
+use crate::{ApiVersion, Error, LocationId, Receipt, Result};
 
 /// The default time for one attempt.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
@@ -28,15 +30,8 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(60);
 /// `highlevel::blocking`.
 #[derive(Clone)]
 pub struct Client {
-    shared: Arc<Shared>,
+    executor: Arc<Executor>,
     options: Options,
-}
-
-/// The state that all clones share.
-struct Shared {
-    connection: Connection,
-    tokens: Tokens,
-    location: String,
 }
 
 impl Client {
@@ -45,19 +40,9 @@ impl Client {
         ClientBuilder::default()
     }
 
-    /// Returns the operations on messages: send them, or add those that arrived elsewhere.
-    pub fn messages(&self) -> Messages {
-        Messages::new(self.clone())
-    }
-
-    /// Returns the operations on phone calls: add those that were made elsewhere.
-    pub fn calls(&self) -> Calls {
-        Calls::new(self.clone())
-    }
-
     /// Returns the base URL of requests, without a trailing slash.
     pub fn base_url(&self) -> &str {
-        &self.shared.connection.base_url
+        &self.executor.connection.base_url
     }
 
     /// Returns this client with another timeout for one attempt, from connecting to the last byte of the response.
@@ -92,7 +77,7 @@ impl Client {
     /// # }
     /// ```
     pub fn with_begin_before(mut self, deadline: Instant) -> Self {
-        let now = call::now();
+        let now = now();
         let left = deadline.saturating_duration_since(now);
         self.options.begin_before = Some(Expiry::after_at(left, now, SystemTime::now()));
         self
@@ -111,35 +96,24 @@ impl Client {
     ///
     /// Returns an error if the token cannot be fetched.
     pub async fn wire(&self) -> Result<(highlevel_wire::Client, RequestContext)> {
-        let deadline = call::now() + self.options.call.min(call::LONGEST_CALL);
-        let bearer = self.bearer("wire", None, deadline).await?;
-        let authorization = bearer.authorization.clone().map_err(|what| Error::odd_token("wire", what))?;
-        let connection = self.connection();
-        let exchange = connection.context(Some(authorization), self.options.attempt, None);
-        Ok((connection.below(connection.client()?, &exchange), exchange))
+        let deadline = now() + self.options.call.min(MAX_DURATION);
+        let bearer = self.executor.bearer("wire", None, deadline).await?;
+        let authorization =
+            bearer.authorization.clone().map_err(|what| Error::invalid_token("wire", what))?;
+        let connection = &self.executor.connection;
+        let context = connection.context(Some(authorization), self.options.attempt, None);
+        Ok((connection.wire(connection.client()?, &context), context))
     }
 
     /// Creates a client of one location from what it shares with others and its own tokens.
     pub(crate) fn new(connection: Connection, tokens: Tokens, location: String) -> Self {
         let options = connection.options;
-        Self { shared: Arc::new(Shared { connection, tokens, location }), options }
+        Self { executor: Arc::new(Executor { connection, tokens, location }), options }
     }
 
-    pub(crate) fn connection(&self) -> &Connection {
-        &self.shared.connection
-    }
-
-    pub(crate) fn tokens(&self) -> &Tokens {
-        &self.shared.tokens
-    }
-
-    pub(crate) fn options(&self) -> &Options {
-        &self.options
-    }
-
-    /// Returns the name under which the limits of this client's location are counted.
-    pub(crate) fn location(&self) -> &str {
-        &self.shared.location
+    /// Executes an operation.
+    pub(crate) async fn execute<O: Operation>(&self, operation: &O) -> Result<Receipt<O::Response>> {
+        self.executor.execute(&self.options, operation).await
     }
 }
 
@@ -395,33 +369,6 @@ impl fmt::Debug for ClientBuilder {
             .field("http", &self.http)
             .finish_non_exhaustive()
     }
-}
-
-/// Returns the header for a token, or the reason for which it is invalid, which does not contain it.
-pub(crate) fn authorization(token: &SecretString) -> Result<HeaderValue, &'static str> {
-    let token = token.expose_secret();
-    if token.trim().is_empty() {
-        return Err("the token is empty: is the variable or the file that holds it set?");
-    }
-    if token.trim() != token {
-        return Err("the token begins or ends with white space, perhaps the line break of a file: trim it");
-    }
-    if token.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case("bearer ")) {
-        return Err("the token begins with `Bearer`, which is added for you: give the token alone");
-    }
-    if token.starts_with(['"', '\'']) {
-        return Err(
-            "the token begins with a quotation mark, perhaps from a file of variables: give the token alone",
-        );
-    }
-    let odd = "the token contains a space, a control character or one outside ASCII, which no token has: copy it anew";
-    if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(odd);
-    }
-    let value = ["Bearer ", token].concat();
-    let mut value = HeaderValue::try_from(value).map_err(|_| odd)?;
-    value.set_sensitive(true);
-    Ok(value)
 }
 
 fn header(what: &str, text: &str) -> Result<HeaderValue> {

@@ -1,6 +1,4 @@
-//! What all clients of one builder share: transport, address, limits.
-
-mod settle;
+//! The state that all clients of one builder share: transport, base URL, limits.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,29 +6,31 @@ use std::time::Duration;
 use highlevel_wire::{Gate, RequestContext, RequestSettings};
 use http::HeaderValue;
 
-pub(crate) use self::settle::{Moment, Settled};
-use crate::call::{BODY_LIMIT, SharedBudget};
+use crate::Result;
 use crate::limit::{Expiry, RateLimiter};
-use crate::transport::{Origin, Slot, Transport};
-use crate::{Result, RetryPolicy};
+use crate::retry::{RetryPolicy, SharedBudget};
+use crate::transport::{Origin, Settled, Slot, Transport};
+
+/// The largest response body that is read, in bytes.
+pub(crate) const BODY_LIMIT: usize = 1024 * 1024;
 
 /// A connection to HighLevel, without a token. Cheap to clone; clones share everything.
 #[derive(Clone)]
 pub(crate) struct Connection {
     pub(crate) transport: Transport,
     pub(crate) origin: Origin,
-    /// Without a slash at its end.
+    /// Without a trailing slash.
     pub(crate) base_url: Arc<str>,
     pub(crate) version: HeaderValue,
     pub(crate) user_agent: HeaderValue,
     pub(crate) limiter: Arc<dyn RateLimiter>,
     pub(crate) budget: Arc<SharedBudget>,
     pub(crate) settled: Arc<Settled>,
-    /// Those that the builder was told; each client can have others.
+    /// The options of the builder; each client can have others.
     pub(crate) options: Options,
 }
 
-/// What a client can have of its own.
+/// The options that each client can have.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Options {
     pub(crate) attempt: Duration,
@@ -68,7 +68,7 @@ impl Connection {
     }
 
     /// Returns the generated client for one request.
-    pub(crate) fn below(&self, http: reqwest::Client, context: &RequestContext) -> highlevel_wire::Client {
+    pub(crate) fn wire(&self, http: reqwest::Client, context: &RequestContext) -> highlevel_wire::Client {
         highlevel_wire::Client::new_with_client(&self.base_url, http, context.clone())
     }
 }

@@ -43,11 +43,9 @@
 //! HTTP/2 is used where the server offers it by ALPN (feature `http2`, on by default);
 //! [`http1_only`](TransportBuilder::http1_only) turns it off.
 
-mod address;
 pub mod auth;
 #[cfg(feature = "blocking")]
 pub mod blocking;
-mod call;
 mod calls;
 mod check;
 mod classify;
@@ -57,15 +55,20 @@ mod conformance;
 mod connection;
 mod delivery;
 mod error;
+mod executor;
+mod headers;
 mod lenient;
 pub mod limit;
 mod messages;
+mod operations;
+mod panics;
 mod path;
 mod receipt;
 mod reconcile;
 mod redact;
 mod request;
 mod retry;
+mod time;
 mod token;
 mod transport;
 mod unauthorized;

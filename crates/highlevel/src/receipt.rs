@@ -58,7 +58,8 @@ impl<T> Receipt<T> {
                 attempts: self.attempts,
             }),
             Err(source) => {
-                let text = format!("HighLevel responded {} with a body of an unexpected shape", self.status);
+                let text =
+                    format!("HighLevel responded with {} and a body of an unexpected shape", self.status);
                 let response = highlevel_wire::RawResponse {
                     status: StatusCode::from_u16(self.status).unwrap_or_default(),
                     headers: self.headers,
@@ -67,7 +68,7 @@ impl<T> Receipt<T> {
                     end: highlevel_wire::End::Complete,
                 };
                 let error =
-                    Error::answered(operation, Delivery::Accepted, ErrorKind::Receipt, text, response);
+                    Error::from_response(operation, Delivery::Accepted, ErrorKind::Receipt, text, response);
                 Err(error.after(self.attempts, false, None).with_source(source))
             }
         }

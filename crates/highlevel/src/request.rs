@@ -9,8 +9,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::call::Operation;
 use crate::classify::Replay;
+use crate::executor::Operation;
 use crate::{Client, Error, Fingerprint, Receipt, RequestPath, Result};
 
 impl Client {
@@ -89,7 +89,7 @@ impl Request {
     async fn send_raw(self) -> Result<(Receipt<()>, String)> {
         let target = format!("{} {}", self.method, self.path.as_str());
         match self.prepare() {
-            Ok((client, raw)) => match client.call(&raw).await {
+            Ok((client, raw)) => match client.execute(&raw).await {
                 Ok(receipt) => Ok((receipt, target)),
                 Err(error) => Err(error.with_target(target)),
             },
@@ -118,7 +118,7 @@ struct Raw {
 }
 
 impl Operation for Raw {
-    type Answer = ();
+    type Response = ();
 
     const NAME: &'static str = "request";
 
@@ -130,7 +130,7 @@ impl Operation for Raw {
         None
     }
 
-    async fn run(
+    async fn send(
         &self,
         wire: &highlevel_wire::Client,
     ) -> std::result::Result<ResponseValue<()>, highlevel_wire::Error<()>> {

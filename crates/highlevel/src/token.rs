@@ -1,4 +1,4 @@
-//! The token of a call.
+//! The token of a request.
 
 use std::fmt;
 use std::future::Future;
@@ -7,17 +7,16 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use http::HeaderValue;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
-use crate::auth::TokenManager;
-use crate::client::authorization;
-use crate::error::Cause;
+use crate::Error;
+use crate::error::ErrorSource;
 use crate::unauthorized::Unauthorized;
 
-/// A token, or why there is none.
+/// The result of [`TokenSource::token`].
 pub type TokenResult = Result<SecretString, Box<dyn std::error::Error + Send + Sync>>;
 
-/// Gives a client its tokens, one that can be refreshed for example.
+/// Provides the tokens of a client, for example from a store that refreshes them.
 ///
 /// ```
 /// use std::future::{Future, ready};
@@ -40,31 +39,46 @@ pub type TokenResult = Result<SecretString, Box<dyn std::error::Error + Send + S
 /// # Ok::<(), highlevel::Error>(())
 /// ```
 pub trait TokenSource: fmt::Debug + Send + Sync {
-    /// The token to use. `rejected` is one that HighLevel has just refused (401): if the answer is another one, the
-    /// request is made once more with it; if it is the same, the refusal is reported.
+    /// Returns the token to use.
+    ///
+    /// `rejected` is a token that HighLevel has just rejected with a 401. If another token is returned, the request is
+    /// retried once with it; if it is the same one, the rejection is reported.
     fn token<'a>(
         &'a self,
         rejected: Option<&'a SecretString>,
     ) -> Pin<Box<dyn Future<Output = TokenResult> + Send + 'a>>;
 }
 
-/// Where a client has its tokens from.
-pub(crate) enum Tokens {
-    /// One that stays the same: its header is made once.
-    Fixed(Arc<Bearer>),
-    Source(Arc<dyn TokenSource>),
-    /// An app, which keeps the tokens of its locations.
-    App(TokenManager),
+/// The future returned by [`ManagedTokens::bearer`].
+pub(crate) type ManagedBearer<'a> =
+    Pin<Box<dyn Future<Output = Result<Arc<Bearer>, Arc<Error>>> + Send + 'a>>;
+
+/// Tokens that this crate refreshes and stores.
+pub(crate) trait ManagedTokens: Send + Sync {
+    /// Returns the token to use, or another one if `rejected` is set. The caller waits until the deadline at most.
+    fn bearer<'a>(&'a self, rejected: Option<Rejected<'a>>, deadline: Instant) -> ManagedBearer<'a>;
+
+    /// Called if a request is accepted with the token that followed a rejected one.
+    fn note_accepted(&self, rejection: Unauthorized, bearer: &Bearer);
 }
 
-/// A token and the header for it.
+/// The source of a client's tokens.
+pub(crate) enum Tokens {
+    /// A constant token, whose header is created once.
+    Fixed(Arc<Bearer>),
+    Source(Arc<dyn TokenSource>),
+    /// The tokens of an app.
+    Managed(Box<dyn ManagedTokens>),
+}
+
+/// A token and its header.
 pub(crate) struct Bearer {
     pub(crate) token: SecretString,
-    /// Or what is wrong with the token.
+    /// The header, or the reason for which the token is invalid.
     pub(crate) authorization: Result<HeaderValue, &'static str>,
 }
 
-/// A token that HighLevel has just refused (401).
+/// A token that HighLevel has just rejected with a 401.
 #[derive(Clone, Copy)]
 pub(crate) struct Rejected<'a> {
     pub(crate) bearer: &'a Bearer,
@@ -73,7 +87,7 @@ pub(crate) struct Rejected<'a> {
 }
 
 impl<'a> Rejected<'a> {
-    /// A token, and the body of the 401 that rejected it.
+    /// Takes the token and the body of the 401.
     pub(crate) fn new(bearer: &'a Bearer, body: &[u8]) -> Self {
         Self { bearer, why: Unauthorized::read(body) }
     }
@@ -86,27 +100,61 @@ impl Bearer {
 }
 
 impl Tokens {
-    /// Notes that a request was accepted with the token that followed one that was rejected.
-    pub(crate) fn helped(&self, why: Unauthorized, bearer: &Bearer) {
-        if let Self::App(manager) = self {
-            manager.helped(why, bearer);
+    /// Notes that a request was accepted with the token that followed a rejected one.
+    pub(crate) fn note_accepted(&self, rejection: Unauthorized, bearer: &Bearer) {
+        if let Self::Managed(tokens) = self {
+            tokens.note_accepted(rejection, bearer);
         }
     }
 
-    /// Returns the token to use, or to use instead of a rejected one. The caller waits until the deadline at most; it is
-    /// passed for tasks that continue for other callers.
+    /// Returns the token to use, or another one if `rejected` is set. The caller waits until the deadline at most; it is
+    /// passed on for tasks that continue for other callers.
     pub(crate) async fn bearer(
         &self,
         rejected: Option<Rejected<'_>>,
         deadline: Instant,
-    ) -> Result<Arc<Bearer>, Cause> {
+    ) -> Result<Arc<Bearer>, ErrorSource> {
         match self {
             Self::Fixed(bearer) => Ok(Arc::clone(bearer)),
             Self::Source(source) => {
                 let token = source.token(rejected.map(|rejected| &rejected.bearer.token)).await;
-                Ok(Arc::new(Bearer::new(token.map_err(Cause::Own)?)))
+                Ok(Arc::new(Bearer::new(token.map_err(ErrorSource::Owned)?)))
             }
-            Self::App(manager) => manager.bearer(rejected, deadline).await.map_err(Cause::Shared),
+            Self::Managed(tokens) => tokens.bearer(rejected, deadline).await.map_err(ErrorSource::Shared),
         }
     }
+}
+
+/// Returns `true` if two tokens are equal.
+pub(crate) fn is_same(a: &SecretString, b: &SecretString) -> bool {
+    a.expose_secret() == b.expose_secret()
+}
+
+/// Returns the `Authorization` header for a token, or the reason for which the token is invalid. The reason does not contain
+/// the token.
+pub(crate) fn authorization(token: &SecretString) -> Result<HeaderValue, &'static str> {
+    let token = token.expose_secret();
+    if token.trim().is_empty() {
+        return Err("the token is empty: is the variable or the file that holds it set?");
+    }
+    if token.trim() != token {
+        return Err("the token begins or ends with white space, perhaps the line break of a file: trim it");
+    }
+    if token.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case("bearer ")) {
+        return Err("the token begins with `Bearer`, which is added for you: give the token alone");
+    }
+    if token.starts_with(['"', '\'']) {
+        return Err(
+            "the token begins with a quotation mark, perhaps from a file of variables: give the token alone",
+        );
+    }
+    let invalid =
+        "the token contains a space, a control character or a character outside ASCII: copy it again";
+    if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(invalid);
+    }
+    let value = ["Bearer ", token].concat();
+    let mut value = HeaderValue::try_from(value).map_err(|_| invalid)?;
+    value.set_sensitive(true);
+    Ok(value)
 }

@@ -30,7 +30,7 @@ impl App {
         let location = location.into();
         let name = location.to_string();
         let manager = TokenManager::new(&self.shared, Resource::Location(location));
-        Client::new(self.shared.connection.clone(), Tokens::App(manager), name)
+        Client::new(self.shared.connection.clone(), Tokens::Managed(Box::new(manager)), name)
     }
 
     /// Returns a company (agency) on which the app is installed.
@@ -97,7 +97,11 @@ impl Company {
     /// calls belong to locations.
     pub fn client(&self) -> Client {
         let manager = TokenManager::new(&self.app.shared, Resource::Company(self.id.clone()));
-        Client::new(self.app.shared.connection.clone(), Tokens::App(manager), self.id.to_string())
+        Client::new(
+            self.app.shared.connection.clone(),
+            Tokens::Managed(Box::new(manager)),
+            self.id.to_string(),
+        )
     }
 
     /// Returns a client of a location of this company, as [`App::location`] does. If the location has no valid tokens, they

@@ -13,8 +13,8 @@ use super::oauth::Request;
 use super::store::Resource;
 use super::time::Deadline;
 use super::token_manager::{CompanyTokenError, TokenManager, TokenRequestError, location_tokens};
-use crate::client::authorization;
-use crate::error::Cause;
+use crate::error::ErrorSource;
+use crate::token::authorization;
 use crate::{CompanyId, Delivery, Error, ErrorKind, LocationId, Result};
 
 impl App {
@@ -115,7 +115,7 @@ impl App {
         let Some(resource) = response.resource() else {
             let text = "HighLevel's response names neither the location nor the company of the tokens";
             return Err(
-                Error::no_answer(request.name(), Delivery::Accepted, ErrorKind::Receipt).with_text(text)
+                Error::no_response(request.name(), Delivery::Accepted, ErrorKind::Receipt).with_text(text)
             );
         };
         let approved = response.approved_locations.clone();
@@ -153,7 +153,7 @@ impl App {
         let tokens = match location_tokens(&self.shared, company, location, &self.deadline()).await {
             Ok(tokens) => tokens,
             Err(CompanyTokenError::Company(error)) => {
-                return Err(Error::no_token("location_token", Cause::Shared(error)));
+                return Err(Error::no_token("location_token", ErrorSource::Shared(error)));
             }
             Err(CompanyTokenError::Request(failed)) => return Err(failed.error),
         };

@@ -7,7 +7,7 @@ use super::TokenSet;
 use super::store::{
     Key, LeaseResult, Precondition, PutResult, Resource, StoreError, StoreFuture, StoredTokens, TokenStore,
 };
-use crate::call::catch_panic;
+use crate::panics::catch_panic;
 
 /// A store whose panics are returned as errors.
 pub(super) struct GuardedStore(pub(super) Arc<dyn TokenStore>);

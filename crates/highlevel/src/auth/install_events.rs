@@ -10,7 +10,7 @@ use super::TokenSet;
 use super::app::App;
 use super::store::Resource;
 use super::token_manager::{RemovalResult, TokenManager};
-use crate::error::Cause;
+use crate::error::ErrorSource;
 use crate::webhook::{Event, Verified};
 use crate::{AppId, CompanyId, Error, Result};
 
@@ -89,7 +89,7 @@ impl App {
                     self.location_token(company.clone(), location.clone()).await?;
                 } else {
                     let bearer = manager.bearer(None, self.deadline().at()).await;
-                    bearer.map_err(|error| Error::no_token("location_token", Cause::Shared(error)))?;
+                    bearer.map_err(|error| Error::no_token("location_token", ErrorSource::Shared(error)))?;
                 }
                 self.stop_waiting(&resource);
                 return Ok(Handled::Stored(resource));

@@ -62,5 +62,4 @@ pub use app::{App, Company};
 pub use authorize::{AuthorizeUrl, CsrfState, Scope};
 pub use builder::AppBuilder;
 pub use install_events::Handled;
-pub(crate) use token_manager::TokenManager;
 pub use tokens::TokenSet;

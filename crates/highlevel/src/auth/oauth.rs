@@ -10,11 +10,11 @@ use super::messages::{describe, reinstall};
 use super::store::Resource;
 use super::token_error::{RequestKind, TokenFailure, evaluate};
 use super::token_response::TokenResponse;
-use crate::call::{self, retry_after};
-use crate::classify::{self, Fault, Replay, Seen, Verdict, classify};
+use crate::classify::{AttemptResult, Replay, ResponseSummary, TransportError, Verdict, classify};
 use crate::connection::Connection;
+use crate::headers::retry_after;
 use crate::redact::redact;
-use crate::token::Bearer;
+use crate::token::{Bearer, is_same};
 use crate::unauthorized::{Cause, Unauthorized};
 use crate::{CompanyId, Delivery, Error, ErrorKind, LocationId, transport};
 
@@ -74,7 +74,7 @@ impl OAuth {
                 let header = bearer.authorization.clone();
                 Some(header.map_err(|text| RequestFailure {
                     failure: TokenFailure::Final,
-                    error: Error::odd_token(request.name(), text),
+                    error: Error::invalid_token(request.name(), text),
                 })?)
             }
             Request::Code(_) | Request::Refresh(..) => None,
@@ -86,7 +86,7 @@ impl OAuth {
         // After the wait for a slot: idle connections may have been closed during it.
         self.connection.settled.settle().await;
         let context = self.connection.context(authorization, timeout, gate).moving_headers();
-        let wire = self.connection.below(slot.http.clone(), &context);
+        let wire = self.connection.wire(slot.http.clone(), &context);
         let result = wire.form(request.path(), &self.fields(request)).await;
         let trace = context.take();
         match trace.response {
@@ -126,13 +126,13 @@ impl OAuth {
         request: &Request<'_>,
         mut response: RawResponse,
     ) -> Result<TokenResponse, RequestFailure> {
-        let seen = Seen::Answer(classify::Answer {
+        let result = AttemptResult::Response(ResponseSummary {
             status: response.status.as_u16(),
             redirected: response.redirected,
             retry_after: retry_after(&response.headers),
-            ..classify::Answer::default()
+            ..ResponseSummary::default()
         });
-        let verdict = classify(seen, Replay::Unsafe);
+        let verdict = classify(result, Replay::Unsafe);
         if response.status.is_success() {
             let end = std::mem::replace(&mut response.end, End::Complete);
             return match TokenResponse::read(&response.body) {
@@ -140,10 +140,10 @@ impl OAuth {
                 _ => Err(self.unreadable(request, response, end, verdict)),
             };
         }
-        let failure = evaluate(request.kind(), seen, &response.body);
+        let failure = evaluate(request.kind(), result, &response.body);
         redact(&mut response, &self.secrets(request));
         let (kind, text) = request.explain(failure, &response);
-        let error = Error::answered(request.name(), verdict.delivery, kind, text, response);
+        let error = Error::from_response(request.name(), verdict.delivery, kind, text, response);
         Err(RequestFailure { failure, error })
     }
 
@@ -174,7 +174,7 @@ impl OAuth {
                 (failure, "HighLevel's response contains no readable access token", None)
             }
         };
-        let error = Error::answered(request.name(), verdict.delivery, verdict.kind, text, response);
+        let error = Error::from_response(request.name(), verdict.delivery, verdict.kind, text, response);
         let error = match source {
             Some(source) => error.with_source(source),
             None => error,
@@ -209,7 +209,7 @@ impl Request<'_> {
 
     /// Returns `true` if it is sent with this refresh token.
     pub(super) fn uses(&self, refresh_token: &SecretString) -> bool {
-        matches!(self, Self::Refresh(token, _) if call::same(token, refresh_token))
+        matches!(self, Self::Refresh(token, _) if is_same(token, refresh_token))
     }
 
     fn kind(&self) -> RequestKind {
@@ -282,19 +282,19 @@ fn no_response(
         Some(highlevel_wire::Error::CommunicationError(source)) => Some(source),
         _ => None,
     };
-    let fault = source.as_ref().map_or(Fault::Broken, transport::fault);
-    let seen = Seen::NoAnswer { written, fault };
-    let verdict = classify(seen, Replay::Unsafe);
-    let error = Error::no_answer(request.name(), verdict.delivery, verdict.kind);
+    let error = source.as_ref().map_or(TransportError::Broken, transport::classify_error);
+    let result = AttemptResult::NoResponse { written, error };
+    let verdict = classify(result, Replay::Unsafe);
+    let error = Error::no_response(request.name(), verdict.delivery, verdict.kind);
     let error = match source {
         Some(source) => error.with_source(source),
         None => error,
     };
-    RequestFailure { failure: evaluate(request.kind(), seen, &[]), error }
+    RequestFailure { failure: evaluate(request.kind(), result, &[]), error }
 }
 
 /// Returns the failure of a request that was not sent, because there was no time left.
 pub(super) fn out_of_time(request: &Request<'_>) -> RequestFailure {
-    let error = Error::no_answer(request.name(), Delivery::NotSent, ErrorKind::Timeout);
+    let error = Error::no_response(request.name(), Delivery::NotSent, ErrorKind::Timeout);
     RequestFailure { failure: TokenFailure::NotSent, error }
 }

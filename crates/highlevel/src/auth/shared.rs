@@ -10,8 +10,8 @@ use super::state::Slot;
 use super::store::{Key, Resource};
 use super::task::Jobs;
 use super::time::Moment;
-use crate::call;
 use crate::connection::Connection;
+use crate::time::{MAX_DURATION, now};
 use crate::{AppId, CompanyId, LocationId};
 
 /// The resources are swept for unused ones when this many are in memory.
@@ -40,12 +40,12 @@ impl Shared {
     }
 
     pub(super) fn moment(&self) -> Moment {
-        Moment { wall: self.now(), steady: call::now() }
+        Moment { wall: self.now(), steady: now() }
     }
 
     /// Returns the deadline of work that no call waits for.
     pub(super) fn default_deadline(&self) -> Instant {
-        call::now() + self.connection.options.call.min(call::LONGEST_CALL)
+        now() + self.connection.options.call.min(MAX_DURATION)
     }
 
     /// Returns the slot of a resource.

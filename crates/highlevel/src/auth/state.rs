@@ -16,8 +16,8 @@ use super::store::{Key, Precondition, StoredTokens, Version};
 use super::task::TaskHandle;
 use super::time::{Deadline, Moment};
 use super::token_error::REPEATED_FOR;
-use crate::call;
-use crate::token::{Bearer, Rejected};
+use crate::retry::random;
+use crate::token::{Bearer, Rejected, is_same};
 use crate::{CompanyId, Error};
 
 /// A task that has not beaten for this long, as seen by calls that do not wait for it, may have stalled.
@@ -147,7 +147,7 @@ impl Known {
     /// Returns the verdict about these tokens. `rejected` is the last token that HighLevel did not accept.
     pub(super) fn verdict(&self, rejected: Option<Rejected<'_>>, last_replaced: Option<Duration>) -> Verdict {
         match rejected {
-            Some(rejected) if call::same(&rejected.bearer.token, &self.bearer.token) => {
+            Some(rejected) if is_same(&rejected.bearer.token, &self.bearer.token) => {
                 Verdict::Rejected { why: rejected.why, last_replaced }
             }
             _ => Verdict::NotRejected,
@@ -243,13 +243,13 @@ impl State {
         let tokens = &mut self.tokens;
         let same_token = match &tokens.known {
             Some(known) if known.stored.version == stored.version => return Arc::clone(&known.bearer),
-            Some(known) if call::same(&known.bearer.token, &stored.tokens.access_token) => {
+            Some(known) if is_same(&known.bearer.token, &stored.tokens.access_token) => {
                 Some(Arc::clone(&known.bearer))
             }
             _ => None,
         };
         let bearer = same_token.unwrap_or_else(|| Arc::new(Bearer::new(stored.tokens.access_token.clone())));
-        tokens.known = Some(Known { stored, bearer: Arc::clone(&bearer), jitter: call::random() });
+        tokens.known = Some(Known { stored, bearer: Arc::clone(&bearer), jitter: random() });
         tokens.cooldown = None;
         tokens.refreshed_ahead_at = None;
         bearer

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::call;
+use crate::time::now;
 
 /// A moment by the wall clock and by the monotonic clock. Where they disagree about the time that has passed, the longer one
 /// counts: a clock that was put back must not make an old moment recent.
@@ -36,7 +36,7 @@ impl Deadline {
 
     /// Returns the time until the deadline.
     pub(super) fn left(&self) -> Duration {
-        self.at().saturating_duration_since(call::now())
+        self.at().saturating_duration_since(now())
     }
 
     /// Postpones the deadline for another call. It is never brought forward.

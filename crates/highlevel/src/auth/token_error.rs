@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use crate::classify::{Answer, Replay};
-use crate::classify::{Remedy, Seen, classify};
+use crate::classify::{AttemptResult, Replay, ResponseSummary, RetryAction, classify};
 use crate::retry::pause;
 use crate::unauthorized::{Cause, Text, Unauthorized};
 
@@ -43,11 +42,12 @@ pub(super) enum TokenFailure {
 }
 
 /// Returns the reason why an attempt returned no tokens.
-pub(super) fn evaluate(kind: RequestKind, seen: Seen, body: &[u8]) -> TokenFailure {
-    let Seen::Answer(Answer { status, redirected: false, retry_after, .. }) = seen else {
-        return match (classify(seen, Replay::Unsafe).remedy, seen) {
-            (Remedy::Retry, _) => TokenFailure::NotSent,
-            (_, Seen::NoAnswer { written: true, .. }) => TokenFailure::Lost(None),
+pub(super) fn evaluate(kind: RequestKind, result: AttemptResult, body: &[u8]) -> TokenFailure {
+    let AttemptResult::Response(ResponseSummary { status, redirected: false, retry_after, .. }) = result
+    else {
+        return match (classify(result, Replay::Unsafe).action, result) {
+            (RetryAction::Retry, _) => TokenFailure::NotSent,
+            (_, AttemptResult::NoResponse { written: true, .. }) => TokenFailure::Lost(None),
             _ => TokenFailure::Final,
         };
     };
@@ -143,7 +143,7 @@ pub(super) fn retry_pause(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::classify::Fault;
+    use crate::classify::TransportError;
 
     #[test]
     fn failures_are_evaluated_by_status_and_text() {
@@ -152,17 +152,30 @@ mod tests {
             Busy, Final, InvalidGrant, LocationInactive, Lost, NotSent, Unauthorized, WrongClient,
         };
         let wait = Duration::from_secs(7);
-        let no_answer = |written, fault| Seen::NoAnswer { written, fault };
-        let answer = |status| Seen::Answer(Answer { status, ..Answer::default() });
-        let later = |status| Seen::Answer(Answer { status, retry_after: Some(wait), ..Answer::default() });
-        let redirected = |status| Seen::Answer(Answer { status, redirected: true, ..Answer::default() });
-        for (seen, expected) in [
-            (no_answer(false, Fault::Connect), NotSent),
-            (no_answer(false, Fault::Timeout), NotSent),
-            (no_answer(false, Fault::Broken), NotSent),
-            (no_answer(false, Fault::Certificate), Final),
-            (no_answer(true, Fault::Timeout), Lost(None)),
-            (no_answer(true, Fault::Broken), Lost(None)),
+        let no_answer = |written, error| AttemptResult::NoResponse { written, error };
+        let answer =
+            |status| AttemptResult::Response(ResponseSummary { status, ..ResponseSummary::default() });
+        let later = |status| {
+            AttemptResult::Response(ResponseSummary {
+                status,
+                retry_after: Some(wait),
+                ..ResponseSummary::default()
+            })
+        };
+        let redirected = |status| {
+            AttemptResult::Response(ResponseSummary {
+                status,
+                redirected: true,
+                ..ResponseSummary::default()
+            })
+        };
+        for (result, expected) in [
+            (no_answer(false, TransportError::Connect), NotSent),
+            (no_answer(false, TransportError::Timeout), NotSent),
+            (no_answer(false, TransportError::Broken), NotSent),
+            (no_answer(false, TransportError::Certificate), Final),
+            (no_answer(true, TransportError::Timeout), Lost(None)),
+            (no_answer(true, TransportError::Broken), Lost(None)),
             (answer(408), Lost(None)),
             (answer(429), Busy(None)),
             (answer(500), Lost(None)),
@@ -175,10 +188,10 @@ mod tests {
             (answer(404), Final),
         ] {
             for kind in [Code, Refresh, Location] {
-                assert_eq!(evaluate(kind, seen, b""), expected, "{kind:?} {seen:?}");
+                assert_eq!(evaluate(kind, result, b""), expected, "{kind:?} {result:?}");
                 // A body does not turn a lost response into a rejection.
                 if expected == Lost(None) {
-                    assert_eq!(evaluate(kind, seen, b"invalid grant"), expected, "{kind:?} {seen:?}");
+                    assert_eq!(evaluate(kind, result, b"invalid grant"), expected, "{kind:?} {result:?}");
                 }
             }
         }

@@ -18,9 +18,9 @@ pub struct AcquireError {
 pub enum AcquireErrorKind {
     /// The burst limit leaves no permit before the timeout.
     Burst,
-    /// The daily limit is spent.
+    /// The daily limit is used up.
     Daily,
-    /// The limiter does not work, for example because its store cannot be reached.
+    /// The limiter failed, for example because its store cannot be reached.
     Unavailable,
 }
 
@@ -30,13 +30,12 @@ impl AcquireError {
         Self { kind: AcquireErrorKind::Burst, retry_after: Some(retry_after), source: None }
     }
 
-    /// The daily limit is spent. A permit is expected after `retry_after`.
+    /// The daily limit is used up. A permit is expected after `retry_after`.
     pub fn daily(retry_after: Duration) -> Self {
         Self { kind: AcquireErrorKind::Daily, retry_after: Some(retry_after), source: None }
     }
 
-    /// The limiter does not work. The source is part of the error that the caller of the client gets: it must not
-    /// contain credentials.
+    /// The limiter failed. The source becomes part of the error that the client returns: it must not contain credentials.
     pub fn unavailable(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Self { kind: AcquireErrorKind::Unavailable, retry_after: None, source: Some(source.into()) }
     }
@@ -56,10 +55,10 @@ impl fmt::Display for AcquireError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.kind {
             AcquireErrorKind::Burst => {
-                "the requests of the location are used up, and no permit is available in time"
+                "the burst limit of the location is used up, and no permit is available in time"
             }
-            AcquireErrorKind::Daily => "the daily limit of the location is spent",
-            AcquireErrorKind::Unavailable => "the rate limiter does not work",
+            AcquireErrorKind::Daily => "the daily limit of the location is used up",
+            AcquireErrorKind::Unavailable => "the rate limiter failed",
         })?;
         match self.retry_after {
             Some(wait) => write!(f, "; retry after {:.1} s", wait.as_secs_f64()),

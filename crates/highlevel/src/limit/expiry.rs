@@ -2,8 +2,7 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-/// The longest time that is added to a clock. A longer one could not be represented by every platform.
-const MAX_TIME: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+use crate::time::{MAX_DURATION, add, now};
 
 /// The time before which a request has to be started.
 ///
@@ -24,7 +23,10 @@ impl Expiry {
     /// Expires when this time has passed after the given time of both clocks, for limiters that count from the moment
     /// at which they asked their store.
     pub fn after_at(time: Duration, monotonic: Instant, wall: SystemTime) -> Self {
-        Self { monotonic: add(monotonic, time), wall: wall.checked_add(time.min(MAX_TIME)).unwrap_or(wall) }
+        Self {
+            monotonic: add(monotonic, time),
+            wall: wall.checked_add(time.min(MAX_DURATION)).unwrap_or(wall),
+        }
     }
 
     /// The expiry on the monotonic clock.
@@ -46,16 +48,6 @@ impl Expiry {
     pub fn has_passed_at(&self, monotonic: Instant, wall: SystemTime) -> bool {
         monotonic >= self.monotonic || wall >= self.wall
     }
-}
-
-/// Adds a time of any length to an instant.
-pub(crate) fn add(instant: Instant, time: Duration) -> Instant {
-    instant.checked_add(time.min(MAX_TIME)).unwrap_or(instant)
-}
-
-/// Returns the time of the runtime, which tests can stop.
-pub(super) fn now() -> Instant {
-    tokio::time::Instant::now().into_std()
 }
 
 #[cfg(test)]

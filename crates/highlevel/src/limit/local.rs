@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
-use super::expiry::{add, now};
 use super::queue::{Queue, patience};
 use super::window::{Begun, Estimate, Limits, Millis, Turn, VALIDITY, Window};
 use super::{Acquire, AcquireError, Expiry, Grant, Permit, RateLimitHeaders, RateLimited, RateLimiter};
+use crate::time::{add, now};
 
 /// Idle locations are looked for when there are more locations than this, and then when their number has doubled.
 const SWEEP_AT_LEAST: usize = 64;

@@ -7,7 +7,6 @@
 pub mod conformance;
 mod error;
 mod expiry;
-mod headers;
 mod local;
 mod permit;
 mod queue;
@@ -22,9 +21,10 @@ use std::time::Duration;
 
 pub use error::{AcquireError, AcquireErrorKind};
 pub use expiry::Expiry;
-pub use headers::RateLimitHeaders;
 pub use local::LocalRateLimiter;
-pub use permit::{Grant, Permit};
+pub use permit::{Grant, Permit, RateLimited};
+
+pub use crate::headers::RateLimitHeaders;
 
 /// The future returned by [`RateLimiter::acquire`].
 pub type Acquire<'a> = Pin<Box<dyn Future<Output = Result<Permit, AcquireError>> + Send + 'a>>;
@@ -46,20 +46,5 @@ pub trait RateLimiter: Send + Sync {
 impl<T: RateLimiter + ?Sized> RateLimiter for Arc<T> {
     fn acquire<'a>(&'a self, location: &'a str, timeout: Duration) -> Acquire<'a> {
         (**self).acquire(location, timeout)
-    }
-}
-
-/// The response to a request that was rejected for its rate (429).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub struct RateLimited {
-    /// The time to wait, if the response has a `Retry-After` header.
-    pub retry_after: Option<Duration>,
-}
-
-impl RateLimited {
-    /// A response with this `Retry-After` header, if any.
-    pub fn new(retry_after: Option<Duration>) -> Self {
-        Self { retry_after }
     }
 }

@@ -3,8 +3,25 @@
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
 
-use super::{Expiry, RateLimitHeaders, RateLimited};
+use super::Expiry;
+use crate::headers::RateLimitHeaders;
+
+/// The response to a request that was rejected for its rate (429).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct RateLimited {
+    /// The time to wait, if the response has a `Retry-After` header.
+    pub retry_after: Option<Duration>,
+}
+
+impl RateLimited {
+    /// A response with this `Retry-After` header, if any.
+    pub fn new(retry_after: Option<Duration>) -> Self {
+        Self { retry_after }
+    }
+}
 
 /// The limiter's side of a [`Permit`].
 ///

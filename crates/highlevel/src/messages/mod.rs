@@ -10,7 +10,7 @@ use highlevel_wire::types::{
     AddMessageResponse, InboundMessageRequest, SendMessageRequest, SendMessageResponse,
 };
 
-use crate::call::Operation;
+use crate::executor::Operation;
 use crate::{Client, Error, Receipt, Result, check};
 
 /// Sends messages, and adds messages that arrived elsewhere. From [`Client::messages`].
@@ -19,11 +19,14 @@ pub struct Messages {
     client: Client,
 }
 
-impl Messages {
-    pub(crate) fn new(client: Client) -> Self {
-        Self { client }
+impl Client {
+    /// Returns the operations on messages: send them, or add those that arrived elsewhere.
+    pub fn messages(&self) -> Messages {
+        Messages { client: self.clone() }
     }
+}
 
+impl Messages {
     /// Sends a message to a contact.
     ///
     /// Accepts the types of the channels ([`Sms`], [`Email`], [`WhatsApp`], …), and a [`SendMessageRequest`] with any
@@ -46,7 +49,7 @@ impl Messages {
     pub async fn send(&self, message: impl Into<SendMessageRequest>) -> Result<Receipt<SendMessageResponse>> {
         let request = message.into();
         check::send(&request).map_err(|text| Error::invalid(SendMessageRequest::NAME, text))?;
-        self.client.call(&request).await
+        self.client.execute(&request).await
     }
 
     /// Adds a message that a contact sent through a system outside HighLevel.
@@ -73,6 +76,6 @@ impl Messages {
     ) -> Result<Receipt<AddMessageResponse>> {
         let request = message.into();
         check::inbound(&request).map_err(|text| Error::invalid(InboundMessageRequest::NAME, text))?;
-        self.client.call(&request).await
+        self.client.execute(&request).await
     }
 }

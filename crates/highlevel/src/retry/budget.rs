@@ -1,42 +1,73 @@
-//! A bound on retries over all calls of a client, so that an outage is not made worse.
+//! A limit on the retries of all calls of a client, so that retries do not make an outage worse.
 
 use std::collections::VecDeque;
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
 
-/// How far back requests are counted, in milliseconds.
+use crate::time::now;
+
+/// The time in which requests and retries are counted, in milliseconds.
 const WINDOW: u64 = 10_000;
 /// Retries that are always allowed within the window.
-const FLOOR: usize = 10;
-/// One retry for this many requests beyond the floor: 20 %.
+const MIN_RETRIES: usize = 10;
+/// One retry for this many requests is allowed beyond the minimum: 20 %.
 const REQUESTS_PER_RETRY: usize = 5;
+
+/// The retry budget of a client, which all its calls share.
+#[derive(Debug)]
+pub(crate) struct SharedBudget {
+    started: Instant,
+    budget: Mutex<RetryBudget>,
+}
+
+impl Default for SharedBudget {
+    fn default() -> Self {
+        Self { started: now(), budget: Mutex::default() }
+    }
+}
+
+impl SharedBudget {
+    /// Counts the first attempt of a call.
+    pub(crate) fn request(&self) {
+        self.budget.lock().unwrap_or_else(PoisonError::into_inner).request(self.milliseconds());
+    }
+
+    /// Tries to withdraw one retry. Returns `true` on success.
+    pub(crate) fn try_retry(&self) -> bool {
+        self.budget.lock().unwrap_or_else(PoisonError::into_inner).try_retry(self.milliseconds())
+    }
+
+    fn milliseconds(&self) -> u64 {
+        u64::try_from(now().saturating_duration_since(self.started).as_millis()).unwrap_or(u64::MAX)
+    }
+}
 
 /// Counts requests and retries of the last ten seconds.
 ///
-/// Retries may add 20 % to the requests of that time, or ten, whichever is more. Times are milliseconds since any
-/// moment that stays the same.
+/// Retries may add 20 % to the requests of that time, or ten, whichever is more. Times are milliseconds since a fixed
+/// moment.
 #[derive(Debug, Default)]
-pub(crate) struct RetryBudget {
-    /// Requests a tenth of the window, as (tenth, count): the memory does not grow with the rate.
+struct RetryBudget {
+    /// Counts per tenth of the window, as (tenth, count), so that the memory does not grow with the rate.
     requests: VecDeque<(u64, usize)>,
     retries: VecDeque<(u64, usize)>,
 }
 
 impl RetryBudget {
-    /// Notes the first attempt of a call.
-    pub(crate) fn request(&mut self, now: u64) {
-        forget(&mut self.requests, now);
+    fn request(&mut self, now: u64) {
+        evict(&mut self.requests, now);
         add(&mut self.requests, now);
     }
 
-    /// Whether one more retry is within the budget; if so, it is noted.
-    pub(crate) fn try_retry(&mut self, now: u64) -> bool {
-        forget(&mut self.requests, now);
-        forget(&mut self.retries, now);
-        let allowed = FLOOR.max(total(&self.requests) / REQUESTS_PER_RETRY);
-        let within = total(&self.retries) < allowed;
-        if within {
+    fn try_retry(&mut self, now: u64) -> bool {
+        evict(&mut self.requests, now);
+        evict(&mut self.retries, now);
+        let allowed = MIN_RETRIES.max(total(&self.requests) / REQUESTS_PER_RETRY);
+        let is_allowed = total(&self.retries) < allowed;
+        if is_allowed {
             add(&mut self.retries, now);
         }
-        within
+        is_allowed
     }
 }
 
@@ -49,7 +80,7 @@ fn add(counts: &mut VecDeque<(u64, usize)>, now: u64) {
     }
 }
 
-fn forget(counts: &mut VecDeque<(u64, usize)>, now: u64) {
+fn evict(counts: &mut VecDeque<(u64, usize)>, now: u64) {
     while counts.front().is_some_and(|(tenth, _)| (tenth + 1) * TENTH + WINDOW <= now) {
         counts.pop_front();
     }
@@ -72,14 +103,14 @@ mod tests {
     }
 
     #[test]
-    fn a_fifth_of_the_requests_but_at_least_ten() {
+    fn retries_are_a_fifth_of_the_requests_but_at_least_ten() {
         for (requests, retries) in [(0, 10), (1, 10), (50, 10), (54, 10), (55, 11), (100, 20), (1_000, 200)] {
             assert_eq!(retries_granted(requests), retries, "{requests} requests");
         }
     }
 
     #[test]
-    fn what_is_spent_comes_back_after_the_window() {
+    fn the_budget_is_available_again_after_the_window() {
         let mut budget = RetryBudget::default();
         assert_eq!((0..50).filter(|_| budget.try_retry(0)).count(), 10);
         assert!(!budget.try_retry(WINDOW));
@@ -87,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_does_not_grow() {
+    fn memory_does_not_grow_with_requests() {
         let mut budget = RetryBudget::default();
         for now in 0..100_000 {
             budget.request(now);

@@ -1,8 +1,8 @@
-//! Whether a request is made again, and when.
+//! Decides if and when a request is retried.
 
 mod budget;
 mod policy;
 
-pub(crate) use budget::RetryBudget;
+pub(crate) use budget::SharedBudget;
 pub use policy::RetryPolicy;
-pub(crate) use policy::{Next, Progress, backoff, pause};
+pub(crate) use policy::{Next, Progress, backoff, pause, random};

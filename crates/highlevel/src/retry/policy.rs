@@ -1,18 +1,18 @@
-//! The decision after an attempt: a function of what was seen, of what was tried before, and of a random number.
+//! The decision after a failed attempt: a pure function of the safe retry, the retries so far, and a random number.
 
 use std::time::Duration;
 
-use crate::classify::Remedy;
+use crate::classify::RetryAction;
 
 /// The longest pause before a retry.
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+const MAX_PAUSE: Duration = Duration::from_secs(5);
 /// The longest pause before the first retry.
-const FIRST_PAUSE: Duration = Duration::from_millis(250);
+const MAX_FIRST_PAUSE: Duration = Duration::from_millis(250);
 
-/// What a client does by itself when a request was certainly not done.
+/// Controls which failed requests are retried.
 ///
-/// It never makes a request again that may have been done; no policy changes that. The one exception has to be asked
-/// for: [`retry_unavailable`](Self::retry_unavailable).
+/// Requests whose outcome is unknown are never retried, whatever the policy. The one exception has to be enabled:
+/// [`retry_unavailable`](Self::retry_unavailable).
 ///
 /// ```
 /// use highlevel::{Client, RetryPolicy};
@@ -25,13 +25,13 @@ pub struct RetryPolicy {
     max_retries: u32,
     retry_rate_limited: bool,
     refresh_on_401: bool,
-    unavailable: bool,
+    retry_unavailable: bool,
 }
 
 impl RetryPolicy {
     /// A policy that retries nothing.
     pub fn none() -> Self {
-        Self { max_retries: 0, retry_rate_limited: false, refresh_on_401: false, unavailable: false }
+        Self { max_retries: 0, retry_rate_limited: false, refresh_on_401: false, retry_unavailable: false }
     }
 
     /// Sets how often a request is retried if nothing of it was sent. Defaults to 2. A random pause of at most 0.25 s,
@@ -42,7 +42,7 @@ impl RetryPolicy {
         self
     }
 
-    /// Sets if a request that was rejected for the burst limit (429) waits for another permit, until the deadline of its
+    /// Sets whether a request that was rejected for the burst limit (429) waits for another permit, until the deadline of its
     /// call. Defaults to `true`.
     #[must_use]
     pub fn retry_rate_limited(mut self, enabled: bool) -> Self {
@@ -50,7 +50,7 @@ impl RetryPolicy {
         self
     }
 
-    /// Sets if a request that was rejected for its token (401) is retried once, if the token source has another token.
+    /// Sets whether a request that was rejected for its token (401) is retried once, if the token source has another token.
     /// Defaults to `true`.
     #[must_use]
     pub fn refresh_on_401(mut self, enabled: bool) -> Self {
@@ -58,77 +58,99 @@ impl RetryPolicy {
         self
     }
 
-    /// Whether a 503 with `Retry-After` is taken as a refusal and made again, once. Off by default: nothing says that
-    /// HighLevel answers so only before it has done anything, and if it does, a message is sent twice.
+    /// Sets whether a 503 with `Retry-After` is treated as a rejection and retried once. Defaults to `false`: HighLevel does not
+    /// document that it responds with 503 only before it has done anything; if it does so later, a message is sent twice.
     #[must_use]
-    pub fn retry_unavailable(mut self, again: bool) -> Self {
-        self.unavailable = again;
+    pub fn retry_unavailable(mut self, enabled: bool) -> Self {
+        self.retry_unavailable = enabled;
         self
     }
 }
 
 impl Default for RetryPolicy {
     fn default() -> Self {
-        Self { max_retries: 2, retry_rate_limited: true, refresh_on_401: true, unavailable: false }
+        Self { max_retries: 2, retry_rate_limited: true, refresh_on_401: true, retry_unavailable: false }
     }
 }
 
-/// What was tried before in this call.
+/// The retries of an operation so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Progress {
-    /// Retries after nothing was sent, or of an idempotent request.
+    /// Retries of a request that was not sent, or is idempotent.
     pub(crate) retries: u32,
-    /// Whether another token was tried.
-    pub(crate) fresh_token: bool,
-    /// Whether a 503 was waited out.
+    /// Another token was fetched after a 401.
+    pub(crate) refreshed: bool,
+    /// The request was retried after a 503.
     pub(crate) unavailable: bool,
     /// Responses 429.
     pub(crate) rate_limited: u32,
-    /// Permits that lapsed before the request began.
+    /// Permits that lapsed before the request started.
     pub(crate) lapses: u32,
 }
 
-/// What to do after an attempt that did not end with a receipt.
+impl Progress {
+    /// Counts a retry.
+    pub(crate) fn record(&mut self, next: Next) {
+        match next {
+            Next::Stop => {}
+            Next::Retry(_) => self.retries += 1,
+            Next::Requeue(_) => self.rate_limited += 1,
+            Next::RefreshToken => self.refreshed = true,
+            Next::RetryUnavailable(_) => self.unavailable = true,
+        }
+    }
+}
+
+/// The step after an attempt that did not end with a receipt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Next {
-    /// Report it.
+    /// Return the error.
     Stop,
-    /// Make it again after a pause, if the budget has room.
+    /// Retry after a pause, if the budget allows it.
     Retry(Duration),
-    /// Wait for another permit after a pause, or after the wait that the server asked for if that is longer.
-    Queue(Duration),
-    /// Ask for another token, and make it again if there is one.
-    FreshToken,
-    /// Make it again after the wait that the server asked for.
-    Unavailable(Duration),
+    /// Acquire another permit after a pause, or after the wait that the server asks for if that is longer.
+    Requeue(Duration),
+    /// Fetch another token, and retry if there is one.
+    RefreshToken,
+    /// Retry after the wait that the server asks for.
+    RetryUnavailable(Duration),
 }
 
 impl RetryPolicy {
-    /// The decision. `random` is between 0 and 1.
-    pub(crate) fn next(self, remedy: Remedy, progress: Progress, random: f64) -> Next {
-        match remedy {
-            Remedy::Retry if progress.retries < self.max_retries => {
+    /// Returns the next step. `random` is between 0 and 1.
+    pub(crate) fn next(self, action: RetryAction, progress: Progress, random: f64) -> Next {
+        match action {
+            RetryAction::Retry if progress.retries < self.max_retries => {
                 Next::Retry(pause(progress.retries, random))
             }
-            Remedy::Turn if self.retry_rate_limited => Next::Queue(backoff(progress.rate_limited, random)),
-            Remedy::Token if self.refresh_on_401 && !progress.fresh_token => Next::FreshToken,
-            Remedy::Wait(wait) if self.unavailable && !progress.unavailable => Next::Unavailable(wait),
-            // There is no remedy, or it was tried, or it is not wanted.
+            RetryAction::Requeue if self.retry_rate_limited => {
+                Next::Requeue(backoff(progress.rate_limited, random))
+            }
+            RetryAction::RefreshToken if self.refresh_on_401 && !progress.refreshed => Next::RefreshToken,
+            RetryAction::Wait(wait) if self.retry_unavailable && !progress.unavailable => {
+                Next::RetryUnavailable(wait)
+            }
+            // No retry is safe, it was made before, or the policy excludes it.
             _ => Next::Stop,
         }
     }
 }
 
-/// Full jitter: between nothing and the longest pause of this retry.
+/// Returns a random pause with full jitter: between zero and the longest pause of this retry.
 pub(crate) fn pause(retries: u32, random: f64) -> Duration {
-    let longest = FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(retries)).min(LONGEST_PAUSE);
+    let longest = MAX_FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(retries)).min(MAX_PAUSE);
     longest.mul_f64(random.clamp(0.0, 1.0))
 }
 
-/// Between half of the longest pause and all of it: never nothing, so that no loop is without a pause.
+/// Returns a random pause between half of the longest pause and all of it. It is never zero, so that no loop spins.
 pub(crate) fn backoff(retries: u32, random: f64) -> Duration {
     let half = pause(retries, 1.0) / 2;
     half + half.mul_f64(random.clamp(0.0, 1.0))
+}
+
+/// Returns a random number between 0 and 1.
+pub(crate) fn random() -> f64 {
+    fastrand::f64()
 }
 
 #[cfg(test)]
@@ -141,7 +163,7 @@ mod tests {
         assert_eq!(longest, [250, 500, 1_000, 2_000, 4_000, 5_000, 5_000, 5_000]);
         assert_eq!(pause(3, 0.0), Duration::ZERO);
         assert_eq!(pause(1, 0.5), Duration::from_millis(250));
-        assert_eq!(pause(u32::MAX, 1.0), LONGEST_PAUSE);
+        assert_eq!(pause(u32::MAX, 1.0), MAX_PAUSE);
     }
 
     #[test]
@@ -161,41 +183,46 @@ mod tests {
                 (2_500, 5_000)
             ]
         );
-        assert_eq!(backoff(u32::MAX, 1.0), LONGEST_PAUSE);
+        assert_eq!(backoff(u32::MAX, 1.0), MAX_PAUSE);
     }
 
     #[test]
-    fn the_policy_decides() {
+    fn the_policy_and_the_progress_decide_the_next_step() {
+        struct Row {
+            policy: RetryPolicy,
+            action: RetryAction,
+            progress: Progress,
+            next: Next,
+        }
+        let row = |policy, action, progress, next| Row { policy, action, progress, next };
         let wait = Duration::from_secs(7);
-        let fresh = Progress::default();
-        let tried = Progress { retries: 2, fresh_token: true, unavailable: true, rate_limited: 3, lapses: 0 };
+        let milliseconds = Duration::from_millis;
+        let start = Progress::default();
+        let one_retry = Progress { retries: 1, ..start };
+        let tried = Progress { retries: 2, refreshed: true, unavailable: true, rate_limited: 3, lapses: 0 };
         let (default, none) = (RetryPolicy::default(), RetryPolicy::none());
-        let patient = default.retry_unavailable(true);
-        for (policy, remedy, progress, expected) in [
-            (default, Remedy::None, fresh, Next::Stop),
-            (default, Remedy::Retry, fresh, Next::Retry(Duration::from_millis(250))),
-            (
-                default,
-                Remedy::Retry,
-                Progress { retries: 1, ..fresh },
-                Next::Retry(Duration::from_millis(500)),
-            ),
-            (default, Remedy::Retry, tried, Next::Stop),
-            (default.max_retries(0), Remedy::Retry, fresh, Next::Stop),
-            (default, Remedy::Turn, fresh, Next::Queue(Duration::from_millis(250))),
-            (default, Remedy::Turn, tried, Next::Queue(Duration::from_secs(2))),
-            (default.retry_rate_limited(false), Remedy::Turn, fresh, Next::Stop),
-            (default, Remedy::Token, fresh, Next::FreshToken),
-            (default, Remedy::Token, tried, Next::Stop),
-            (default, Remedy::Wait(wait), fresh, Next::Stop),
-            (patient, Remedy::Wait(wait), fresh, Next::Unavailable(wait)),
-            (patient, Remedy::Wait(wait), tried, Next::Stop),
-            (none, Remedy::Retry, fresh, Next::Stop),
-            (none, Remedy::Turn, fresh, Next::Stop),
-            (none, Remedy::Token, fresh, Next::Stop),
-            (none, Remedy::Wait(wait), fresh, Next::Stop),
+        let unavailable = default.retry_unavailable(true);
+        for Row { policy, action, progress, next } in [
+            row(default, RetryAction::None, start, Next::Stop),
+            row(default, RetryAction::Retry, start, Next::Retry(milliseconds(250))),
+            row(default, RetryAction::Retry, one_retry, Next::Retry(milliseconds(500))),
+            row(default, RetryAction::Retry, tried, Next::Stop),
+            row(default.max_retries(0), RetryAction::Retry, start, Next::Stop),
+            row(default, RetryAction::Requeue, start, Next::Requeue(milliseconds(250))),
+            row(default, RetryAction::Requeue, tried, Next::Requeue(milliseconds(2_000))),
+            row(default.retry_rate_limited(false), RetryAction::Requeue, start, Next::Stop),
+            row(default, RetryAction::RefreshToken, start, Next::RefreshToken),
+            row(default, RetryAction::RefreshToken, tried, Next::Stop),
+            row(default.refresh_on_401(false), RetryAction::RefreshToken, start, Next::Stop),
+            row(default, RetryAction::Wait(wait), start, Next::Stop),
+            row(unavailable, RetryAction::Wait(wait), start, Next::RetryUnavailable(wait)),
+            row(unavailable, RetryAction::Wait(wait), tried, Next::Stop),
+            row(none, RetryAction::Retry, start, Next::Stop),
+            row(none, RetryAction::Requeue, start, Next::Stop),
+            row(none, RetryAction::RefreshToken, start, Next::Stop),
+            row(none, RetryAction::Wait(wait), start, Next::Stop),
         ] {
-            assert_eq!(policy.next(remedy, progress, 1.0), expected, "{policy:?} {remedy:?} {progress:?}");
+            assert_eq!(policy.next(action, progress, 1.0), next, "{policy:?} {action:?} {progress:?}");
         }
     }
 }

@@ -149,7 +149,7 @@ where
 fn is_out_of_descriptors(error: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
     // EMFILE and ENFILE, the same numbers on all Unix systems; WSAEMFILE on Windows.
     let codes: &[i32] = if cfg!(windows) { &[10024] } else { &[23, 24] };
-    super::causes(error).any(|cause| {
+    super::error::causes(error).any(|cause| {
         let code = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::raw_os_error);
         code.is_some_and(|code| codes.contains(&code))
     })

@@ -3,7 +3,8 @@
 use std::ffi::OsString;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use super::{Inner, Settings, Transport};
+use super::pool::{Inner, Transport};
+use super::settings::Settings;
 
 /// The variables from which reqwest reads proxies when a transport is built: programs may change them in between.
 const PROXY_VARIABLES: [&str; 9] = [

@@ -27,7 +27,7 @@ fn tokens() {
     let bearer = "the token begins with `Bearer`, which is added for you: give the token alone";
     let quoted =
         "the token begins with a quotation mark, perhaps from a file of variables: give the token alone";
-    let odd = "the token contains a space, a control character or one outside ASCII, which no token has: copy it anew";
+    let odd = "the token contains a space, a control character or a character outside ASCII: copy it again";
     let rows = [
         ("", empty),
         (" ", empty),

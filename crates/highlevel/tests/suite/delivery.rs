@@ -149,9 +149,9 @@ async fn no_tls() {
 
 #[tokio::test]
 async fn no_answer() {
-    let broken = "send_message: the connection broke before HighLevel answered; it may have been done, so look before \
+    let broken = "send_message: the connection broke before HighLevel responded; it may have been done, so look before \
                   sending it again";
-    let late = "send_message: HighLevel did not answer in time; it may have been done, so look before sending it again";
+    let late = "send_message: HighLevel did not respond in time; it may have been done, so look before sending it again";
     let connection = || silence(Delivery::Unknown, ErrorKind::Connection, broken);
     let timeout = || silence(Delivery::Unknown, ErrorKind::Timeout, late);
     run("closed", Act::Close(Vec::new()), connection()).await;
@@ -168,7 +168,7 @@ async fn no_answer() {
 #[tokio::test]
 async fn the_receipt_cannot_be_read() {
     let unread = |status, body: &[u8], text| answered(status, Delivery::Accepted, body, text);
-    let broke = "send_message: HighLevel answered 201, and the answer broke off; it was accepted, so do not send it again";
+    let broke = "send_message: HighLevel responded with 201, but the response was cut off; it was accepted, so do not send it again";
     let half = b"HTTP/1.1 201 Created\r\ncontent-length: 90\r\n\r\n{\"messageId\":\"m".to_vec();
     let cut = || Expected { source: true, ..unread(201, b"{\"messageId\":\"m", broke) };
     run("body cut", Act::Close(half.clone()), cut()).await;
@@ -192,21 +192,21 @@ async fn the_receipt_cannot_be_read() {
             "200 OK",
             empty(
                 200,
-                "send_message: HighLevel answered 200 without a body; it was accepted, so do not send it again",
+                "send_message: HighLevel responded with 200 and no body; it was accepted, so do not send it again",
             ),
         ),
         (
             "201 Created",
             empty(
                 201,
-                "send_message: HighLevel answered 201 without a body; it was accepted, so do not send it again",
+                "send_message: HighLevel responded with 201 and no body; it was accepted, so do not send it again",
             ),
         ),
         (
             "202 Accepted",
             empty(
                 202,
-                "send_message: HighLevel answered 202 without a body; it was accepted, so do not send it again",
+                "send_message: HighLevel responded with 202 and no body; it was accepted, so do not send it again",
             ),
         ),
     ];
@@ -214,10 +214,10 @@ async fn the_receipt_cannot_be_read() {
         run(status, Act::Answer(answer(status, "", "")), expected).await;
     }
     let text =
-        "send_message: HighLevel answered 204 without a body; it was accepted, so do not send it again";
+        "send_message: HighLevel responded with 204 and no body; it was accepted, so do not send it again";
     run("204", Act::Answer(b"HTTP/1.1 204 No Content\r\n\r\n".to_vec()), empty(204, text)).await;
 
-    let odd = "send_message: HighLevel answered 201 with a body that is not a receipt; it was accepted, so do not send \
+    let odd = "send_message: HighLevel responded with 201 and a body that is not a receipt; it was accepted, so do not send \
                it again";
     let bodies = [
         HTML,
@@ -236,7 +236,7 @@ async fn the_receipt_cannot_be_read() {
         run(body, Act::Answer(answer("201 Created", "", body)), expected).await;
     }
     let body = r#"{"success":false,"message":"queued","traceId":"t1"}"#;
-    let text = "send_message: HighLevel answered 202 with a body that is not a receipt: queued (trace t1); it was \
+    let text = "send_message: HighLevel responded with 202 and a body that is not a receipt: queued (trace t1); it was \
                 accepted, so do not send it again";
     let expected = Expected {
         source: true,
@@ -259,7 +259,7 @@ async fn the_answer_is_too_large() {
         bytes
     };
     let larger = vec![b' '; MIB + 1];
-    let text = "send_message: HighLevel answered 201 with more than 1048576 bytes; it was accepted, so do not send it \
+    let text = "send_message: HighLevel responded with 201 and more than 1048576 bytes; it was accepted, so do not send it \
                 again";
     let expected = || answered(201, Delivery::Accepted, &larger[..MIB], text);
     run("with its length", Act::Answer(answer("201 Created", "", &larger)), expected()).await;
@@ -267,7 +267,7 @@ async fn the_answer_is_too_large() {
     run("without an end", Act::Close([b"HTTP/1.1 201 Created\r\n\r\n", &larger[..]].concat()), expected())
         .await;
 
-    let text = "send_message: HighLevel answered 413 Payload Too Large; it was not done";
+    let text = "send_message: HighLevel responded with 413 Payload Too Large; it was not done";
     let expected = answered(413, Delivery::Rejected, &larger[..MIB], text);
     run("a refusal", Act::Answer(answer("413 Payload Too Large", "", &larger)), expected).await;
 
@@ -290,7 +290,7 @@ async fn refusals() {
             400,
             Delivery::Rejected,
             &body,
-            "send_message: HighLevel answered 400 Bad Request: Contact not found (trace \
+            "send_message: HighLevel responded with 400 Bad Request: Contact not found (trace \
              0f7b1c9e-2f6d-4f3c-9f55-6f1c7c1f0a11); it was not done",
         )
     };
@@ -304,7 +304,7 @@ async fn refusals() {
             401,
             Delivery::Rejected,
             body,
-            "send_message: HighLevel answered 401 Unauthorized: Invalid token: access token is invalid; it was not done",
+            "send_message: HighLevel responded with 401 Unauthorized: Invalid token: access token is invalid; it was not done",
         )
     };
     run("401", Act::Answer(answer("401 Unauthorized", "", body)), expected).await;
@@ -316,7 +316,7 @@ async fn refusals() {
             422,
             Delivery::Rejected,
             body,
-            "send_message: HighLevel answered 422 Unprocessable Entity: type must be a string; contactId\\nis empty; 7; \
+            "send_message: HighLevel responded with 422 Unprocessable Entity: type must be a string; contactId\\nis empty; 7; \
              it was not done",
         )
     };
@@ -327,15 +327,15 @@ async fn refusals() {
         (
             r#"{"message":{"code":7}}"#,
             &["{\"code\":7}"],
-            "send_message: HighLevel answered 400 Bad Request: {\"code\":7}; it was not done",
+            "send_message: HighLevel responded with 400 Bad Request: {\"code\":7}; it was not done",
         ),
         (
             r#"{"message":null,"traceId":7}"#,
             &[],
-            "send_message: HighLevel answered 400 Bad Request; it was not done",
+            "send_message: HighLevel responded with 400 Bad Request; it was not done",
         ),
-        ("[\"message\"]", &[], "send_message: HighLevel answered 400 Bad Request; it was not done"),
-        ("", &[], "send_message: HighLevel answered 400 Bad Request; it was not done"),
+        ("[\"message\"]", &[], "send_message: HighLevel responded with 400 Bad Request; it was not done"),
+        ("", &[], "send_message: HighLevel responded with 400 Bad Request; it was not done"),
     ];
     for (body, messages, text) in bodies {
         let expected = Expected { messages, ..answered(400, Delivery::Rejected, body, text) };
@@ -343,15 +343,19 @@ async fn refusals() {
     }
 
     let rows = [
-        ("403 Forbidden", 403, "send_message: HighLevel answered 403 Forbidden; it was not done"),
-        ("404 Not Found", 404, "send_message: HighLevel answered 404 Not Found; it was not done"),
-        ("409 Conflict", 409, "send_message: HighLevel answered 409 Conflict; it was not done"),
-        ("413 Large", 413, "send_message: HighLevel answered 413 Payload Too Large; it was not done"),
-        ("415 What", 415, "send_message: HighLevel answered 415 Unsupported Media Type; it was not done"),
+        ("403 Forbidden", 403, "send_message: HighLevel responded with 403 Forbidden; it was not done"),
+        ("404 Not Found", 404, "send_message: HighLevel responded with 404 Not Found; it was not done"),
+        ("409 Conflict", 409, "send_message: HighLevel responded with 409 Conflict; it was not done"),
+        ("413 Large", 413, "send_message: HighLevel responded with 413 Payload Too Large; it was not done"),
+        (
+            "415 What",
+            415,
+            "send_message: HighLevel responded with 415 Unsupported Media Type; it was not done",
+        ),
         (
             "429 Too Many Requests",
             429,
-            "send_message: HighLevel answered 429 Too Many Requests; it was not done",
+            "send_message: HighLevel responded with 429 Too Many Requests; it was not done",
         ),
     ];
     for (status, number, text) in rows {
@@ -359,13 +363,13 @@ async fn refusals() {
         run(status, Act::Answer(answer(status, "content-type: text/html\r\n", HTML)), expected).await;
     }
     let cut = Act::Close(b"HTTP/1.1 404 Not Found\r\ncontent-length: 90\r\n\r\n{".to_vec());
-    let text = "send_message: HighLevel answered 404 Not Found; it was not done";
+    let text = "send_message: HighLevel responded with 404 Not Found; it was not done";
     run("404, cut", cut, answered(404, Delivery::Rejected, "{", text)).await;
 }
 
 #[tokio::test]
 async fn retry_after_is_read() {
-    let text = "send_message: HighLevel answered 429 Too Many Requests; it was not done";
+    let text = "send_message: HighLevel responded with 429 Too Many Requests; it was not done";
     let rows = [
         ("", None),
         ("Retry-After: 7\r\n", Some(7)),
@@ -400,7 +404,7 @@ async fn answers_after_which_nothing_is_known() {
     ];
     for (status, shown) in rows {
         let text = format!(
-            "send_message: HighLevel answered {shown}; it may have been done, so look before sending it again"
+            "send_message: HighLevel responded with {shown}; it may have been done, so look before sending it again"
         );
         let number = status[..3].parse().expect("a number");
         let expected = answered(number, Delivery::Unknown, HTML, text.leak());
@@ -415,7 +419,7 @@ async fn answers_after_which_nothing_is_known() {
             500,
             Delivery::Unknown,
             body,
-            "send_message: HighLevel answered 500 Internal Server Error: Internal server error (trace t1); it may have \
+            "send_message: HighLevel responded with 500 Internal Server Error: Internal server error (trace t1); it may have \
              been done, so look before sending it again",
         )
     };
@@ -433,7 +437,7 @@ async fn redirects_are_not_followed() {
         ("308 Permanent Redirect", 308),
     ];
     for (status, number) in rows {
-        let text = format!("send_message: HighLevel answered {status}; it was not done");
+        let text = format!("send_message: HighLevel responded with {status}; it was not done");
         let expected = answered(number, Delivery::Rejected, "", text.leak());
         run(status, Act::Answer(answer(status, "location: /elsewhere\r\n", "")), expected).await;
     }
@@ -464,7 +468,7 @@ async fn long_words_are_cut_where_they_are_shown() {
     assert_eq!(
         error.to_string(),
         format!(
-            "send_message: HighLevel answered 400 Bad Request: {start}… (trace {start}…); it was not done"
+            "send_message: HighLevel responded with 400 Bad Request: {start}… (trace {start}…); it was not done"
         )
     );
     let body: String = body.chars().take(1000).collect();

@@ -155,7 +155,7 @@ async fn a_call_that_is_too_late_to_begin_is_not_sent() {
     );
     assert_eq!(
         error.to_string(),
-        "send_message: the time before which the request had to begin has passed; nothing was sent"
+        "send_message: the deadline for the start of the request has passed; nothing was sent"
     );
     assert_eq!((limiter.issued.load(Ordering::SeqCst), server.connections()), (0, 0));
 

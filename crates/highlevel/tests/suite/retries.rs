@@ -294,7 +294,7 @@ async fn a_spent_day_fails_at_once() {
 
         let error = fail(&client).await;
         assert_eq!((error.delivery(), error.kind()), (Delivery::NotSent, ErrorKind::RateLimited), "{status}");
-        assert!(error.to_string().contains("the daily limit of the location is spent"), "{error}");
+        assert!(error.to_string().contains("the daily limit of the location is used up"), "{error}");
         let wait = error.retry_after().expect("a wait");
         assert!(wait > HOUR / 2 && wait <= HOUR, "{status}: {wait:?}");
         assert_eq!((error.attempts(), server.requests().len()), (0, 1), "{status}");

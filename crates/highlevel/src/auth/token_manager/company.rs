@@ -10,8 +10,8 @@ use crate::auth::shared::Shared;
 use crate::auth::store::Resource;
 use crate::auth::time::Deadline;
 use crate::auth::token_error::TokenFailure;
-use crate::call;
 use crate::token::Rejected;
+use crate::token::is_same;
 use crate::{CompanyId, Error, LocationId, Result};
 
 /// The reason why a location got no token from its company.
@@ -50,7 +50,7 @@ pub(in crate::auth) async fn location_tokens(
         let rejected = Rejected::new(&bearer, failed.error.body());
         let other =
             manager.bearer(Some(rejected), deadline.at()).await.map_err(CompanyTokenError::Company)?;
-        if call::same(&other.token, &bearer.token) {
+        if is_same(&other.token, &bearer.token) {
             return Err(CompanyTokenError::Request(failed));
         }
         (bearer, is_replacement) = (other, true);

@@ -31,8 +31,9 @@ use super::state::{Outcome, RunningTask, Slot, State};
 use super::store::{Precondition, PutResult, Resource, StoredTokens};
 use super::task::{self, Ended};
 use super::time::Deadline;
-use crate::call;
-use crate::token::{Bearer, Rejected};
+use crate::retry::random;
+use crate::time::now;
+use crate::token::{Bearer, ManagedBearer, ManagedTokens, Rejected, is_same};
 use crate::unauthorized::Unauthorized;
 use crate::{Error, retry};
 
@@ -74,7 +75,7 @@ impl TokenManager {
                 // A program may end after this call, and must not lose the tokens that it has requested. The wait is before
                 // the request of the call, so that a call which is given up here has sent nothing.
                 Look::Started(task) => {
-                    let half = deadline.saturating_duration_since(call::now()) / 2;
+                    let half = deadline.saturating_duration_since(now()) / 2;
                     match tokio::time::timeout(half.min(AHEAD_WAIT), self.ended(task)).await {
                         Ok(Some(Ok(bearer))) => return Ok(bearer),
                         Ok(None) => {}
@@ -124,7 +125,7 @@ impl TokenManager {
                         return Look::Use(bearer);
                     }
                     state.tokens.refreshed_ahead_at = Some(now);
-                    let deadline = self.app.default_deadline().min(call::now() + AHEAD_DEADLINE);
+                    let deadline = self.app.default_deadline().min(crate::time::now() + AHEAD_DEADLINE);
                     return Look::Started(self.join(&mut state, &Reason::Ahead, deadline));
                 }
                 Decision::RefreshNow => {}
@@ -163,7 +164,7 @@ impl TokenManager {
             let mut state = manager.state();
             state.task.end(number);
             if let (Reason::Rejected(rejected, _), Some(Ok(bearer))) = (&refresh.reason, &outcome)
-                && !call::same(rejected, &bearer.token)
+                && !is_same(rejected, &bearer.token)
             {
                 state.tokens.replaced_at = Some(now);
             }
@@ -227,29 +228,9 @@ impl TokenManager {
                 return;
             }
             if self.state().is_unsettled(self.app.moment()) {
-                tokio::time::sleep(retry::pause(pause, call::random())).await;
+                tokio::time::sleep(retry::pause(pause, random())).await;
             }
         }
-    }
-
-    /// Notes that a request was accepted with the token that replaced a rejected one.
-    pub(crate) fn helped(&self, why: Unauthorized, bearer: &Bearer) {
-        let mut state = self.state();
-        let Some(known) = &mut state.tokens.known else { return };
-        if !call::same(&known.bearer.token, &bearer.token) || !known.stored.tokens.rejections.helped(why.text)
-        {
-            return;
-        }
-        let StoredTokens { tokens, version, .. } = known.stored.clone();
-        drop(state);
-        let manager = self.clone();
-        self.app.jobs.spawn(async move {
-            // For other processes. If it cannot be stored, they refresh less often than they could.
-            let put = manager.app.store.put(&manager.slot.key, &tokens, Precondition::Version(version)).await;
-            if let Ok(PutResult::Stored(version)) = put {
-                manager.adopt(StoredTokens::new(tokens, version));
-            }
-        });
     }
 
     /// Sets the stored tokens, and returns their bearer.
@@ -264,5 +245,31 @@ impl TokenManager {
     /// Describes the resource in errors and logs.
     fn name(&self) -> String {
         describe(&self.slot.key.resource)
+    }
+}
+
+impl ManagedTokens for TokenManager {
+    fn bearer<'a>(&'a self, rejected: Option<Rejected<'a>>, deadline: Instant) -> ManagedBearer<'a> {
+        Box::pin(Self::bearer(self, rejected, deadline))
+    }
+
+    fn note_accepted(&self, rejection: Unauthorized, bearer: &Bearer) {
+        let mut state = self.state();
+        let Some(known) = &mut state.tokens.known else { return };
+        if !is_same(&known.bearer.token, &bearer.token)
+            || !known.stored.tokens.rejections.helped(rejection.text)
+        {
+            return;
+        }
+        let StoredTokens { tokens, version, .. } = known.stored.clone();
+        drop(state);
+        let manager = self.clone();
+        self.app.jobs.spawn(async move {
+            // For other processes. If it cannot be stored, they refresh less often than they could.
+            let put = manager.app.store.put(&manager.slot.key, &tokens, Precondition::Version(version)).await;
+            if let Ok(PutResult::Stored(version)) = put {
+                manager.adopt(StoredTokens::new(tokens, version));
+            }
+        });
     }
 }

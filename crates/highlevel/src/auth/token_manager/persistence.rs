@@ -9,7 +9,8 @@ use crate::auth::TokenSet;
 use crate::auth::refresh_policy::is_later;
 use crate::auth::state::PendingWrite;
 use crate::auth::store::{Precondition, PutResult, StoreError, StoredTokens, Version};
-use crate::call;
+use crate::retry::random;
+use crate::token::is_same;
 use crate::{Error, Result, retry};
 
 /// The number of times that tokens are offered to a store that fails, before the calls that wait get an error.
@@ -206,12 +207,12 @@ impl TokenManager {
 }
 
 async fn pause(offer: u32) {
-    tokio::time::sleep(retry::pause(offer, call::random())).await;
+    tokio::time::sleep(retry::pause(offer, random())).await;
 }
 
 /// Returns `true` if both are of one response of HighLevel, which may have been repeated.
 fn are_the_same(one: &TokenSet, other: &TokenSet) -> bool {
     let refresh_token =
         |tokens: &TokenSet| tokens.refresh_token.as_ref().map(|token| token.expose_secret().to_owned());
-    call::same(&one.access_token, &other.access_token) && refresh_token(one) == refresh_token(other)
+    is_same(&one.access_token, &other.access_token) && refresh_token(one) == refresh_token(other)
 }

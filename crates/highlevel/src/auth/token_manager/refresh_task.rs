@@ -20,8 +20,9 @@ use crate::auth::state::{Cooldown, Outcome, PendingWrite};
 use crate::auth::store::{Key, Precondition, Resource, StoredTokens, Version};
 use crate::auth::time::Deadline;
 use crate::auth::token_error::TokenFailure;
-use crate::call;
+use crate::retry::random;
 use crate::token::Bearer;
+use crate::token::is_same;
 use crate::unauthorized::Unauthorized;
 use crate::{CompanyId, Error, ErrorKind};
 
@@ -109,7 +110,7 @@ impl RefreshTask {
                 }
                 Err(Stop::Held(remaining)) => {
                     // The holder may finish at any time. If its process has died, the lease ends.
-                    let pause = poll.mul_f64(0.5 + call::random()).min(remaining.max(POLL));
+                    let pause = poll.mul_f64(0.5 + random()).min(remaining.max(POLL));
                     if pause >= self.deadline.left() {
                         let text = format!(
                             "another process refreshes the tokens of the {}, and did not finish in time",
@@ -163,11 +164,11 @@ impl RefreshTask {
     /// Returns `true` if stored tokens fulfil the purpose of this refresh.
     fn suffices(&self, stored: &StoredTokens) -> bool {
         let (tokens, now) = (&stored.tokens, self.manager.app.moment());
-        let is_stored = |token: &SecretString| call::same(token, &tokens.access_token);
+        let is_stored = |token: &SecretString| is_same(token, &tokens.access_token);
         let state = &self.manager.state().tokens;
         // HighLevel may have issued new tokens already.
         if let Some(sent) = state.in_flight.as_ref().filter(|sent| sent.is_repeated(now))
-            && tokens.refresh_token.as_ref().is_some_and(|token| call::same(token, &sent.token))
+            && tokens.refresh_token.as_ref().is_some_and(|token| is_same(token, &sent.token))
         {
             return false;
         }
@@ -275,7 +276,7 @@ impl RefreshTask {
         if let Reason::Rejected(token, why) = &self.reason {
             let now = self.manager.app.moment();
             // Not if another process has replaced the rejected token since.
-            if old.is_some_and(|old| call::same(token, &old.tokens.access_token)) {
+            if old.is_some_and(|old| is_same(token, &old.tokens.access_token)) {
                 new.rejections.refreshed(*why, now.wall);
             }
             // Even if the store does not save the new tokens.

@@ -6,7 +6,7 @@ use super::TokenManager;
 use crate::auth::TokenSet;
 use crate::auth::state::Removals;
 use crate::auth::store::{Precondition, StoredTokens};
-use crate::error::Cause;
+use crate::error::ErrorSource;
 use crate::{Error, ErrorKind, Result};
 
 /// The result of removing tokens.
@@ -86,7 +86,7 @@ impl TokenManager {
                 Some(Err(_)) if stored.tokens.refresh_token.is_none() => {
                     return Ok(RemovalResult::Unverified);
                 }
-                Some(Err(error)) => return Err(Error::no_token("refresh_token", Cause::Shared(error))),
+                Some(Err(error)) => return Err(Error::no_token("refresh_token", ErrorSource::Shared(error))),
                 None => {
                     let text = "the tokens were not verified, because the tokio runtime is not driven";
                     return Err(Error::token("refresh_token", text));

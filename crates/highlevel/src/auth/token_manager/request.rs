@@ -9,7 +9,7 @@ use crate::auth::shared::Shared;
 use crate::auth::time::{Deadline, Moment};
 use crate::auth::token_error::{Progress, TokenFailure, retry_pause};
 use crate::auth::token_response::TokenResponse;
-use crate::call;
+use crate::retry::random;
 
 /// The reason why a request returned no tokens.
 pub(in crate::auth) enum TokenRequestError {
@@ -75,7 +75,7 @@ impl Shared {
             }
             progress.sent = sent.map(|sent| self.moment().since(sent));
             let left = (!request.works_once() || sent.is_none()).then(|| deadline.left());
-            let pause = retry_pause(failed.failure, progress, request.works_once(), left, call::random());
+            let pause = retry_pause(failed.failure, progress, request.works_once(), left, random());
             progress.retries += 1;
             if let Some(task) = task
                 && (sent.is_none() || pause.is_none())

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::Limits;
+use super::limits::Limits;
 use crate::conformance::{Outcome, ensure};
 use crate::limit::{AcquireError, AcquireErrorKind, Permit, RateLimitHeaders, RateLimiter};
 

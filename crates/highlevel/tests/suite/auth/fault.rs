@@ -299,11 +299,11 @@ async fn a_rejected_token_that_cannot_be_renewed_says_so_and_keeps_the_answer() 
     assert_eq!((error.status(), error.attempts()), (Some(401), 1));
     assert_eq!(
         error.to_string(),
-        "send_message: HighLevel answered 401 Unauthorized, and the app must be reinstalled on the location loc1: \
+        "send_message: HighLevel responded with 401 Unauthorized, and the app must be reinstalled on the location loc1: \
          HighLevel rejected its refresh token; send its owner to the URL of `authorize_url`: Invalid grant: refresh \
          token is invalid (trace trace-1): Invalid JWT; it was not done"
     );
-    // What passes does not hide what HighLevel answered.
+    // A transient failure does not hide the response.
     let world = World::new().await;
     let (_, client) = world.installed("loc1").await;
     world.revoke_access();

@@ -5,9 +5,9 @@ use std::time::{Duration, SystemTime};
 use http::HeaderMap;
 use http::header::{DATE, RETRY_AFTER};
 
-use super::LONGEST_CALL;
+use crate::time::MAX_DURATION;
 
-/// Returns the wait that a response asks for, at most a year.
+/// Returns the wait that the server asks for, at most a year.
 pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     read(headers, SystemTime::now())
 }
@@ -17,7 +17,7 @@ pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 fn read(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     let wait = if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
-        // More digits than fit are a long time.
+        // A number that does not fit is clamped below.
         Duration::from_secs(text.parse().unwrap_or(u64::MAX))
     } else {
         let at = httpdate::parse_http_date(text).ok()?;
@@ -25,7 +25,7 @@ fn read(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
             headers.get(DATE).and_then(|date| httpdate::parse_http_date(date.to_str().ok()?.trim()).ok());
         at.duration_since(date.unwrap_or(now)).unwrap_or_default()
     };
-    Some(wait.min(LONGEST_CALL))
+    Some(wait.min(MAX_DURATION))
 }
 
 #[cfg(test)]
@@ -42,7 +42,7 @@ mod tests {
         const YEAR: u64 = 365 * 24 * 60 * 60;
         let row = |retry_after, date, seconds| Row { retry_after, date, seconds };
         let noon = Some("Sun, 06 Nov 1994 12:00:00 GMT");
-        // Half past twelve, by the clock of this machine.
+        // Half past twelve on the clock of this machine.
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_125_000);
         let rows = [
             row("0", None, Some(0)),

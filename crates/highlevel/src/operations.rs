@@ -1,4 +1,4 @@
-//! The three endpoints.
+//! The operations of the generated client that have a request type.
 
 use std::time::SystemTime;
 
@@ -7,11 +7,11 @@ use highlevel_wire::types::{
     AddMessageResponse, InboundMessageRequest, OutboundCallRequest, SendMessageRequest, SendMessageResponse,
 };
 
-use super::Operation;
+use crate::executor::Operation;
 use crate::{Fingerprint, Result};
 
 impl Operation for SendMessageRequest {
-    type Answer = SendMessageResponse;
+    type Response = SendMessageResponse;
 
     const NAME: &'static str = "send_message";
 
@@ -19,7 +19,7 @@ impl Operation for SendMessageRequest {
         Some(Fingerprint::of(self, attempted))
     }
 
-    async fn run(
+    async fn send(
         &self,
         wire: &highlevel_wire::Client,
     ) -> Result<ResponseValue<SendMessageResponse>, highlevel_wire::Error<()>> {
@@ -28,7 +28,7 @@ impl Operation for SendMessageRequest {
 }
 
 impl Operation for InboundMessageRequest {
-    type Answer = AddMessageResponse;
+    type Response = AddMessageResponse;
 
     const NAME: &'static str = "add_inbound_message";
 
@@ -36,7 +36,7 @@ impl Operation for InboundMessageRequest {
         Some(Fingerprint::of(self, attempted))
     }
 
-    async fn run(
+    async fn send(
         &self,
         wire: &highlevel_wire::Client,
     ) -> Result<ResponseValue<AddMessageResponse>, highlevel_wire::Error<()>> {
@@ -45,7 +45,7 @@ impl Operation for InboundMessageRequest {
 }
 
 impl Operation for OutboundCallRequest {
-    type Answer = AddMessageResponse;
+    type Response = AddMessageResponse;
 
     const NAME: &'static str = "add_outbound_call";
 
@@ -53,7 +53,7 @@ impl Operation for OutboundCallRequest {
         Some(Fingerprint::of(self, attempted))
     }
 
-    async fn run(
+    async fn send(
         &self,
         wire: &highlevel_wire::Client,
     ) -> Result<ResponseValue<AddMessageResponse>, highlevel_wire::Error<()>> {

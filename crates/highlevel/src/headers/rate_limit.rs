@@ -1,4 +1,4 @@
-//! What HighLevel says about the limits on every answer.
+//! The headers in which HighLevel reports the limits of a location.
 
 use http::{HeaderMap, HeaderName};
 
@@ -9,7 +9,7 @@ const DAILY_LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit-daily
 const DAILY_REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-daily-remaining");
 const DAILY_RESET: HeaderName = HeaderName::from_static("x-ratelimit-daily-reset");
 
-/// The rate limit headers of an answer; `None` for one that is missing or odd.
+/// The rate limit headers of a response. A header that is missing or malformed is `None`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RateLimitHeaders {
@@ -23,12 +23,12 @@ pub struct RateLimitHeaders {
     pub daily_limit: Option<u64>,
     /// `X-RateLimit-Daily-Remaining`: requests left today.
     pub daily_remaining: Option<u64>,
-    /// `X-RateLimit-Daily-Reset`: milliseconds until the daily count starts anew. Reported, not documented.
+    /// `X-RateLimit-Daily-Reset`: milliseconds until the daily count is reset. Reported, but not documented.
     pub daily_reset_ms: Option<u64>,
 }
 
 impl RateLimitHeaders {
-    /// Reads the headers of an answer.
+    /// Reads the headers of a response.
     pub fn read(headers: &HeaderMap) -> Self {
         let number = |name: HeaderName| headers.get(name)?.to_str().ok()?.trim().parse().ok();
         Self {

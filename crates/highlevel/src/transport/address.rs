@@ -4,7 +4,8 @@ use std::ffi::OsString;
 
 use reqwest::Url;
 
-use crate::{Error, Result, transport};
+use super::origin::is_loopback;
+use crate::{Error, Result};
 
 /// The address of HighLevel's API, for every agency.
 const LIVE: &str = "https://services.leadconnectorhq.com";
@@ -32,23 +33,23 @@ pub(crate) fn choose(given: Option<String>, variable: impl FnOnce() -> Option<Os
 
 /// Reads a base URL and checks that a token may be sent there.
 pub(crate) fn parse(text: &str, allow_plain_http: bool) -> Result<Url> {
-    let fault = |what: &str, mend: &str| {
+    let invalid = |what: &str, help: &str| {
         let text = without_secrets(text);
-        Error::configuration(format!("the base URL `{}` {what}: {mend}", text.escape_debug()))
+        Error::configuration(format!("the base URL `{}` {what}: {help}", text.escape_debug()))
     };
     let example = "write it like https://services.leadconnectorhq.com";
-    let url = Url::parse(text).map_err(|error| fault("is not a URL", example).with_source(error))?;
+    let url = Url::parse(text).map_err(|error| invalid("is not a URL", example).with_source(error))?;
     if !url.username().is_empty() || url.password().is_some() {
-        return Err(fault("contains a user name or a password", "leave them out"));
+        return Err(invalid("contains a user name or a password", "leave them out"));
     }
     if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
-        return Err(fault("is not an http or https address", example));
+        return Err(invalid("is not an http or https address", example));
     }
     if url.query().is_some() || url.fragment().is_some() {
-        return Err(fault("has a query or a fragment", "end it after the host or the path"));
+        return Err(invalid("has a query or a fragment", "end it after the host or the path"));
     }
-    if url.scheme() == "http" && !allow_plain_http && !transport::is_loopback(&url) {
-        return Err(fault(
+    if url.scheme() == "http" && !allow_plain_http && !is_loopback(&url) {
+        return Err(invalid(
             "would send the token unencrypted to another machine",
             "use https, or call `.allow_plain_http()` if the network between is yours",
         ));

@@ -1,12 +1,12 @@
-//! Panics of plugged-in code: rate limiters, token sources and token stores.
+//! Catches panics of the caller's implementations: rate limiters, token sources and token stores.
 
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Poll;
 
-/// Plugged-in code panicked. The panic hook of the process has reported where; the message may contain anything and is not
-/// repeated.
+/// An implementation of the caller panicked. The message may contain anything and is not repeated; the panic hook of the
+/// process has reported it.
 #[derive(Debug)]
 pub(crate) struct Panicked;
 
@@ -24,7 +24,7 @@ impl std::error::Error for Panicked {}
 ///
 /// Returns [`Panicked`] if making, polling or dropping the future panics.
 pub(crate) async fn catch_panic<F: Future>(make: impl FnOnce() -> F) -> Result<F::Output, Panicked> {
-    // In a box of its own, so that dropping it can be caught as well.
+    // Boxed, so that a panic while dropping it can be caught as well.
     let mut future = Some(catch(|| Box::pin(make()))?);
     let result = poll_fn(|context| {
         let Some(future) = &mut future else { return Poll::Ready(Err(Panicked)) };
@@ -35,12 +35,12 @@ pub(crate) async fn catch_panic<F: Future>(make: impl FnOnce() -> F) -> Result<F
         }
     })
     .await;
-    // What it has returned counts, even if it does not end well.
+    // The output counts, even if dropping the future panics.
     let _ = catch(|| drop(future.take()));
     result
 }
 
-/// What the closures share is a future that is not polled after a panic.
+/// Unwind safety: the future is not polled again after a panic.
 fn catch<T>(run: impl FnOnce() -> T) -> Result<T, Panicked> {
     catch_unwind(AssertUnwindSafe(run)).map_err(|_| Panicked)
 }
@@ -58,7 +58,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn panics_of_a_future_are_caught_wherever_they_happen() {
+    async fn panics_are_caught_when_a_future_is_made_polled_or_dropped() {
         assert_eq!(catch_panic(|| async { 7 }).await.ok(), Some(7));
         assert!(catch_panic(|| -> std::future::Ready<()> { panic!("before the future") }).await.is_err());
         assert!(catch_panic(|| async { panic!("in the first poll") }).await.is_err());
@@ -75,6 +75,6 @@ mod tests {
             })
         })
         .await;
-        assert_eq!(output.ok(), Some(8), "its output counts");
+        assert_eq!(output.ok(), Some(8), "the output is returned");
     }
 }

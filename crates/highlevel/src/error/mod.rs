@@ -1,0 +1,144 @@
+//! The error of this crate.
+
+mod create;
+mod format;
+mod kind;
+mod response;
+mod text;
+
+use std::error::Error as StdError;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use self::kind::ErrorKind;
+use self::response::ErrorResponse;
+use crate::headers::{RateLimitHeaders, retry_after};
+use crate::{Delivery, Fingerprint};
+
+/// The result of this crate's functions.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// An error returned by the client.
+///
+/// Start with [`Error::delivery`]: what is known about the request, and so whether it may be sent again.
+///
+/// ```
+/// # fn example(error: highlevel::Error) {
+/// use highlevel::Delivery;
+///
+/// match error.delivery() {
+///     Delivery::NotSent => println!("send it again when the network is back: {error}"),
+///     Delivery::Rejected => println!("fix it, then send it again: {:?}", error.messages()),
+///     Delivery::Unknown => println!("look into the conversation before sending it again: {error}"),
+///     Delivery::Accepted => println!("it is on its way: {error}"),
+/// }
+/// # }
+/// ```
+///
+/// `Display` is one line: what happened, the beginning of the server's message, and what is known about the request.
+/// [`source`](StdError::source) returns the cause. Neither contains a token.
+pub struct Error(Box<Inner>);
+
+struct Inner {
+    kind: ErrorKind,
+    delivery: Delivery,
+    operation: &'static str,
+    /// The method and path of a raw request.
+    target: Option<Box<str>>,
+    attempts: u32,
+    /// What happened.
+    text: String,
+    response: Option<ErrorResponse>,
+    source: Option<ErrorSource>,
+    /// The wait that the limiter reports.
+    wait: Option<Duration>,
+    fingerprint: Option<Fingerprint>,
+}
+
+/// The source of an error.
+#[derive(Debug)]
+pub(crate) enum ErrorSource {
+    Owned(Box<dyn StdError + Send + Sync>),
+    /// The error of a token request that several calls waited for.
+    Shared(Arc<Error>),
+}
+
+impl Error {
+    /// Returns what is known about the request, and so whether it may be sent again.
+    pub fn delivery(&self) -> Delivery {
+        self.0.delivery
+    }
+
+    /// Returns the kind of the error.
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// Returns the operation, as the generated client names it (`send_message`), or `build`.
+    pub fn operation(&self) -> &'static str {
+        self.0.operation
+    }
+
+    /// Returns the method and the path of a [raw request](crate::Client::request), for example `DELETE /contacts/c1`.
+    pub fn target(&self) -> Option<&str> {
+        self.0.target.as_deref()
+    }
+
+    /// Returns the number of times that the request was started; 0 if it was never started.
+    pub fn attempts(&self) -> u32 {
+        self.0.attempts
+    }
+
+    /// Returns the HTTP status of the response, if one arrived.
+    pub fn status(&self) -> Option<u16> {
+        self.0.response.as_ref().map(|response| response.status)
+    }
+
+    /// Returns the body of the response as far as it was read; empty if no response arrived. A token that it repeats is
+    /// replaced by `…`.
+    pub fn body(&self) -> &[u8] {
+        self.0.response.as_ref().map_or(&[], |response| &response.body)
+    }
+
+    /// Returns a header of the response. A token that it repeats is replaced by `...`.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.0.response.as_ref()?.headers.get(name)?.to_str().ok()
+    }
+
+    /// Returns the server's messages: one for a 400, one for each violation for a 422.
+    pub fn messages(&self) -> &[String] {
+        self.0.response.as_ref().map_or(&[], |response| &response.messages)
+    }
+
+    /// Returns the id by which HighLevel's support finds the request.
+    pub fn trace_id(&self) -> Option<&str> {
+        self.0.response.as_ref()?.trace_id.as_deref()
+    }
+
+    /// Returns the limits of the location that the response reports, if one arrived.
+    pub fn rate_limit(&self) -> Option<RateLimitHeaders> {
+        self.0.response.as_ref().map(|response| RateLimitHeaders::read(&response.headers))
+    }
+
+    /// Returns the time to wait before the request is sent again: the wait that the limiter reports, or the `Retry-After`
+    /// header of the response. HighLevel does not document that header.
+    pub fn retry_after(&self) -> Option<Duration> {
+        let response = self.0.response.as_ref();
+        self.0.wait.or_else(|| retry_after(&response?.headers))
+    }
+
+    /// Returns the fingerprint of the message or call that was sent, to look for it; see [`Fingerprint::reconcile`]. `None`
+    /// for other requests, and for those that were never started.
+    pub fn fingerprint(&self) -> Option<&Fingerprint> {
+        self.0.fingerprint.as_ref()
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        match self.0.source.as_ref()? {
+            ErrorSource::Owned(source) => Some(&**source),
+            ErrorSource::Shared(source) => Some(&**source),
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! One attempt: send the request, evaluate the response, and report it to the limiter.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use highlevel_wire::{Gate, RequestTrace, ResponseValue};
+use http::HeaderValue;
+use tracing::{Instrument, Span, field};
+
+use super::evaluate::{FailedAttempt, evaluate};
+use super::execution::{Attempt, Execution};
+use super::operation::Operation;
+use super::prepare::Ready;
+use crate::Receipt;
+use crate::headers::RateLimitHeaders;
+use crate::limit::{Permit, RateLimited};
+use crate::time::now;
+use crate::token::Bearer;
+use crate::transport::Moment;
+
+type Outcome<T> = Result<Receipt<T>, FailedAttempt>;
+
+/// The result of sending a request once.
+struct Sent<T> {
+    result: Result<ResponseValue<T>, highlevel_wire::Error<()>>,
+    trace: RequestTrace,
+}
+
+impl<O: Operation> Execution<'_, O> {
+    pub(super) async fn attempt(&mut self, bearer: &Bearer, ready: Ready) -> Attempt<O::Response> {
+        let Ready { permit, slot, started, authorization, timeout } = ready;
+        self.log.attempts += 1;
+        if !self.log.may_have_been_done {
+            self.attempted = Some(SystemTime::now());
+        }
+        let span = tracing::debug_span!(
+            "highlevel",
+            operation = O::NAME,
+            attempt = self.log.attempts,
+            status = field::Empty,
+            ms = field::Empty
+        );
+        let gate = self.gate(&permit);
+        let sent = self.send(&slot.http, gate, authorization, timeout).instrument(span.clone()).await;
+        // Released before the token is refreshed or the next attempt starts, which wait for a slot as well.
+        drop(slot);
+        if sent.trace.refused {
+            self.log.attempts -= 1;
+            return Attempt::Lapsed;
+        }
+        let headers = sent.trace.response.as_ref().map(|response| RateLimitHeaders::read(&response.headers));
+        let headers = headers.unwrap_or_default();
+        let outcome =
+            evaluate::<O>(self.operation.replay(), sent.result, sent.trace, &headers, &bearer.token);
+        report(&permit, &outcome, &headers);
+        drop(permit);
+        log(&span, &outcome, now().saturating_duration_since(started));
+        self.note_acceptance(&outcome, bearer);
+        match outcome {
+            Ok(receipt) => Attempt::Accepted(receipt),
+            Err(failed) => Attempt::Failed(failed),
+        }
+    }
+
+    /// Returns the last check before the first byte: neither the permit nor the caller's deadline may have lapsed.
+    fn gate(&self, permit: &Arc<Permit>) -> Gate {
+        let (permit, begin_before) = (Arc::clone(permit), self.options.begin_before);
+        Gate::new(move || {
+            !begin_before.is_some_and(|begin_before| begin_before.has_passed()) && permit.begin()
+        })
+    }
+
+    async fn send(
+        &mut self,
+        http: &reqwest::Client,
+        gate: Gate,
+        authorization: HeaderValue,
+        timeout: Duration,
+    ) -> Sent<O::Response> {
+        let connection = &self.executor.connection;
+        connection.settled.settle().await;
+        let sent_at = Moment::now();
+        let context = connection.context(Some(authorization), timeout, Some(gate)).moving_headers();
+        let wire = connection.wire(http.clone(), &context);
+        self.log.current = Some(context.clone());
+        let result = self.operation.send(&wire).await;
+        self.log.current = None;
+        let trace = context.take();
+        if trace.response.is_some() {
+            connection.settled.had_turn_since(sent_at);
+        }
+        Sent { result, trace }
+    }
+
+    /// Notifies the token source if the server accepts a fresh token after it rejected the previous one.
+    fn note_acceptance(&mut self, outcome: &Outcome<O::Response>, bearer: &Bearer) {
+        let is_accepted = match outcome {
+            Ok(_) => true,
+            Err(failed) => failed.error.status().is_some_and(|status| status != 401),
+        };
+        if let Some(rejection) = self.rejection.take_if(|_| is_accepted) {
+            self.executor.tokens.note_accepted(rejection, bearer);
+        }
+    }
+}
+
+/// Reports the response, if there is one, to the limiter.
+fn report<T>(permit: &Permit, outcome: &Outcome<T>, headers: &RateLimitHeaders) {
+    let (status, retry_after) = match outcome {
+        Ok(receipt) => (Some(receipt.http_status()), None),
+        Err(failed) => (failed.error.status(), failed.retry_after),
+    };
+    if let Some(status) = status {
+        permit.observe(headers, (status == 429).then(|| RateLimited::new(retry_after)));
+    }
+}
+
+fn log<T>(span: &Span, outcome: &Outcome<T>, elapsed: Duration) {
+    let _entered = span.enter();
+    span.record("ms", u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX));
+    match outcome {
+        Ok(receipt) => {
+            span.record("status", receipt.http_status());
+            tracing::debug!("accepted");
+        }
+        Err(FailedAttempt { error, .. }) => {
+            if let Some(status) = error.status() {
+                span.record("status", status);
+            }
+            tracing::debug!(kind = ?error.kind(), delivery = ?error.delivery(), "failed");
+        }
+    }
+}

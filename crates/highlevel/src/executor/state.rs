@@ -1,0 +1,39 @@
+//! The state that all operations of a client share.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::connection::Connection;
+use crate::error::ErrorSource;
+use crate::panics::catch_panic;
+use crate::token::{Bearer, Rejected, Tokens};
+use crate::{Error, Result};
+
+/// Executes the operations of one location or company.
+pub(crate) struct Executor {
+    pub(crate) connection: Connection,
+    pub(crate) tokens: Tokens,
+    /// The name under which the limiter counts the requests.
+    pub(crate) location: String,
+}
+
+impl Executor {
+    /// Returns the token to use, or another one if `rejected` is set.
+    pub(crate) async fn bearer(
+        &self,
+        operation: &'static str,
+        rejected: Option<Rejected<'_>>,
+        deadline: Instant,
+    ) -> Result<Arc<Bearer>> {
+        let bearer = catch_panic(|| self.tokens.bearer(rejected, deadline));
+        match tokio::time::timeout_at(deadline.into(), bearer).await {
+            Ok(Ok(Ok(bearer))) => Ok(bearer),
+            Ok(Ok(Err(source))) => Err(Error::no_token(operation, source)),
+            Ok(Err(panicked)) => {
+                tracing::error!(operation, "the token source panicked");
+                Err(Error::no_token(operation, ErrorSource::Owned(panicked.into())))
+            }
+            Err(_) => Err(Error::token_timeout(operation)),
+        }
+    }
+}
