@@ -1,7 +1,7 @@
-// The official JavaScript SDK, for the program `webhook`: it verifies one body over and over for as long as it is told.
+// The official JavaScript SDK, for the program `webhook`: it verifies one body repeatedly for the requested time.
 //
 // In: a line `MODE MILLISECONDS APP KEY SIGNATURE`, and a line with the body. Out: a line `COUNT SECONDS CPU_SECONDS`.
-// MODE is `verify`, its function for signatures and JSON.parse, or `middleware`, what it offers to Express.
+// MODE is `verify`, its function for signatures and JSON.parse, or `middleware`, its middleware for Express.
 
 import { createInterface } from 'node:readline';
 import { createRequire } from 'node:module';
@@ -24,13 +24,13 @@ async function run(mode, milliseconds, app, key, signature, body) {
   };
   const once = mode === 'middleware' ? through : verify;
   const before = process.cpuUsage();
-  const began = performance.now();
+  const started = performance.now();
   let count = 0;
   let elapsed = 0;
   while (elapsed < milliseconds) {
     if (!(await once())) throw new Error('the signature was not accepted');
     count += 1;
-    elapsed = performance.now() - began;
+    elapsed = performance.now() - started;
   }
   const cpu = process.cpuUsage(before);
   console.log(`${count} ${elapsed / 1e3} ${(cpu.user + cpu.system) / 1e6}`);

@@ -1,4 +1,4 @@
-//! The clients that are compared. All send the same text message.
+//! The clients under comparison. All send the same text message.
 
 use std::future::ready;
 use std::sync::Arc;
@@ -20,10 +20,10 @@ pub enum Client {
     GhlSdk(ghl_sdk::Ghl),
 }
 
-/// The name of the client that the others are compared with.
+/// The name of the baseline.
 pub const BASELINE: &str = "reqwest, prepared";
 
-/// All clients, by the name they have in tables.
+/// Returns all clients with their names in the tables.
 pub fn all(base_url: &str) -> Vec<(&'static str, Client)> {
     vec![
         ("highlevel", Client::Highlevel(highlevel(base_url, Unlimited))),
@@ -34,7 +34,7 @@ pub fn all(base_url: &str) -> Vec<(&'static str, Client)> {
 }
 
 impl Client {
-    /// Sends one message and reads its receipt. The benchmark ends with the first failure.
+    /// Sends one message and reads its receipt. Panics on the first failure.
     pub async fn send(&self) {
         let message_id = match self {
             Self::Highlevel(client) => {
@@ -76,14 +76,14 @@ impl RateLimiter for Unlimited {
     }
 }
 
-/// The limiter of the SDK with limits that are never reached. In 10 ms there are about as many requests as the
-/// documented limits allow in 10 s, so its log has its usual size.
+/// Returns the limiter of the SDK with limits that are never reached. Its interval of 10 ms has about as many requests as
+/// the documented limits allow in 10 s, so that the log has its usual size.
 fn generous() -> LocalRateLimiter {
     LocalRateLimiter::with_limits(u32::MAX, Duration::from_millis(10), u32::MAX).margin(Duration::ZERO)
 }
 
-/// What a careful programmer writes with reqwest alone: one client, headers and URL made once, the timeouts of the SDK,
-/// no redirects, structs of borrowed text. It keeps the message id and forgets the rest.
+/// A careful implementation on reqwest alone: one client, headers and URL that are built once, the timeouts of the SDK, no
+/// redirects, structs of borrowed text. It reads the message id only.
 #[derive(Clone)]
 pub struct Prepared {
     http: reqwest::Client,
@@ -141,7 +141,7 @@ impl Prepared {
     async fn send(&self) -> String {
         let message = Request { contact_id: CONTACT, message: TEXT, status: "pending", r#type: "SMS" };
         let request = self.http.post(self.url.clone()).json(&message);
-        let response = request.send().await.expect("an answer").error_for_status().expect("a success");
+        let response = request.send().await.expect("a response").error_for_status().expect("a success");
         response.json::<Receipt>().await.expect("a receipt").message_id
     }
 }

@@ -1,10 +1,10 @@
-//! What a call of `highlevel` costs, beside hand-written reqwest and `ghl-sdk`, and what it costs to receive an event.
+//! Compares the cost of a call with hand-written reqwest and `ghl-sdk`, and of receiving an event with bare verification.
 //!
-//! - `bin/bench.rs`: requests per second and CPU time, and the table.
-//! - `bin/allocations.rs`: allocations, in a program of its own, because counting them costs time.
-//! - `bin/server.rs`: what answers, in a process of its own, so that its cost is nobody's.
-//! - `bin/webhook.rs`: events per second on one core, beside the bare verification, and the official JavaScript SDK.
-//! - `bin/sandbox.rs`: what the program of the sandbox takes, with a client that is only a socket.
+//! - `bin/bench.rs`: requests per second and CPU time.
+//! - `bin/allocations.rs`: allocations, in a separate program, because counting them takes time.
+//! - `bin/server.rs`: the server, in a separate process, so that its cost is not measured.
+//! - `bin/webhook.rs`: events per second on one core, compared with bare verification and the official JavaScript SDK.
+//! - `bin/sandbox.rs`: throughput and memory of the program of the sandbox.
 
 pub mod clients;
 pub mod measure;

@@ -1,8 +1,8 @@
-//! What the benchmarks have in common: how long, how it is summed up, and the CPU time of a thread.
+//! Duration, summary and CPU time of the benchmarks.
 
 use std::time::Duration;
 
-/// How long, and how often, each of those that are compared is measured.
+/// The duration and the number of the measurements of each candidate.
 #[derive(Clone, Copy)]
 pub struct Plan {
     pub slice: Duration,
@@ -13,7 +13,7 @@ const FULL: Plan = Plan { slice: Duration::from_millis(600), rounds: 15 };
 const QUICK: Plan = Plan { slice: Duration::from_millis(60), rounds: 5 };
 
 impl Plan {
-    /// By the arguments of the program; ends it when they are not understood.
+    /// Reads the arguments of the program. Exits with a usage message if they are unexpected.
     pub fn of_arguments() -> Self {
         let arguments: Vec<String> = std::env::args().skip(1).collect();
         let plan = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
@@ -33,27 +33,27 @@ impl Plan {
     }
 }
 
-/// What one slice of time showed.
+/// The result of one slice of time.
 #[derive(Clone, Copy)]
 pub struct Sample {
-    /// How many a second.
+    /// The number per second.
     pub rate: f64,
-    /// CPU time of one in microseconds; none where it cannot be read.
+    /// CPU time of one in microseconds. `None` if it cannot be read.
     pub cpu: Option<f64>,
 }
 
-/// One of those that are compared, and its samples.
+/// A candidate and its samples.
 pub struct Row<'a> {
     pub name: &'a str,
     pub samples: &'a [Sample],
 }
 
-/// Prints a table of medians, beside the ratios to the row named `baseline`.
-pub fn print(what: &str, each: &str, rows: &[Row<'_>], baseline: &str) {
+/// Prints a table of medians, with the ratios to the row named `baseline`.
+pub fn print(title: &str, unit: &str, rows: &[Row<'_>], baseline: &str) {
     let rates = |row: &Row<'_>| row.samples.iter().map(|sample| sample.rate).collect::<Vec<f64>>();
     let cpus = |row: &Row<'_>| row.samples.iter().filter_map(|sample| sample.cpu).collect::<Vec<f64>>();
     let base = rows.iter().find(|row| row.name == baseline).expect("the baseline");
-    println!("| {what} | {each}s/s | ratio | CPU/{each} | ratio |\n|---|---:|---:|---:|---:|");
+    println!("| {title} | {unit}s/s | ratio | CPU/{unit} | ratio |\n|---|---:|---:|---:|---:|");
     for row in rows {
         println!(
             "| {} | {} | {} | {} | {} |",
@@ -67,13 +67,13 @@ pub fn print(what: &str, each: &str, rows: &[Row<'_>], baseline: &str) {
     println!();
 }
 
-/// The CPU time of this thread so far, to the nanosecond.
+/// Returns the CPU time of this thread.
 pub fn cpu_time() -> Option<Duration> {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
     text.split_whitespace().next()?.parse().ok().map(Duration::from_nanos)
 }
 
-/// The median of the ratios within each round: what disturbs a round disturbs both of its samples.
+/// Returns the median of the ratios within each round, because a disturbance of a round affects both samples.
 fn ratio(these: &[f64], those: &[f64]) -> String {
     median(these.iter().zip(those).map(|(this, that)| this / that).collect())
         .map_or("?".to_owned(), |ratio| format!("{ratio:.2}"))

@@ -1,4 +1,4 @@
-//! What answers: a server on one thread that gives each request the same receipt, and the process it runs in.
+//! A server on one thread that responds to all requests with the same receipt, and the process that it runs in.
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Stdio};
@@ -9,14 +9,14 @@ use tokio::net::{TcpListener, TcpStream};
 /// The message id of every receipt.
 pub const MESSAGE_ID: &str = "t22c6DQcTDf3MjRhwf77";
 
-/// A server in a process of its own, which ends with this value.
+/// A server in a separate process, which ends when this value is dropped.
 pub struct Server {
     process: Child,
     pub base_url: String,
 }
 
 impl Server {
-    /// Starts the program `server` that was built beside this one.
+    /// Starts the program `server` in the folder of this program.
     pub fn start() -> Self {
         let program = std::env::current_exe().expect("this program").with_file_name("server");
         let mut process = Command::new(&program)
@@ -27,7 +27,7 @@ impl Server {
         let mut address = String::new();
         let output = process.stdout.take().expect("its output");
         BufReader::new(output).read_line(&mut address).expect("its address");
-        // By name, like the live address: parsing an address of numbers costs every client more.
+        // A name, like the live address. Numeric addresses cost all clients more to parse.
         let port = address.trim().rsplit(':').next().expect("a port");
         Self { process, base_url: format!("http://localhost:{port}") }
     }
@@ -35,13 +35,13 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It also ends by itself when its input closes, so nothing is left if this fails.
+        // If this fails, the process ends when its input closes.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
 }
 
-/// Prints the address and answers until the input of the process closes.
+/// Prints the address, and serves until the input of the process closes.
 pub async fn run() {
     std::thread::spawn(|| {
         let _ = std::io::stdin().read_to_end(&mut Vec::new());
@@ -49,15 +49,15 @@ pub async fn run() {
     });
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     println!("{}", listener.local_addr().expect("an address"));
-    let answer: &'static [u8] = answer().leak();
+    let response: &'static [u8] = response().leak();
     loop {
         let (stream, _) = listener.accept().await.expect("a connection");
-        tokio::spawn(serve(stream, answer));
+        tokio::spawn(serve(stream, response));
     }
 }
 
-/// What the live API answers, with limits that nobody reaches.
-fn answer() -> Vec<u8> {
+/// Returns the response of the live API, with limits that are never reached.
+fn response() -> Vec<u8> {
     let body = format!(r#"{{"conversationId":"ABC12h2F6uBrIkfXYazb","messageId":"{MESSAGE_ID}"}}"#);
     let length = body.len();
     format!(
@@ -76,8 +76,8 @@ fn answer() -> Vec<u8> {
     .into_bytes()
 }
 
-/// Answers each request as soon as its body is there, until the connection closes.
-async fn serve(mut stream: TcpStream, answer: &[u8]) {
+/// Responds to each request once its body has arrived, until the connection closes.
+async fn serve(mut stream: TcpStream, response: &[u8]) {
     let _ = stream.set_nodelay(true);
     let mut buffer = vec![0; 16 * 1024];
     let mut filled = 0;
@@ -85,7 +85,7 @@ async fn serve(mut stream: TcpStream, answer: &[u8]) {
         while let Some(length) = request(&buffer[..filled]) {
             buffer.copy_within(length..filled, 0);
             filled -= length;
-            if stream.write_all(answer).await.is_err() {
+            if stream.write_all(response).await.is_err() {
                 return;
             }
         }
@@ -96,7 +96,7 @@ async fn serve(mut stream: TcpStream, answer: &[u8]) {
     }
 }
 
-/// The length of the first request in the bytes, if all of it is there.
+/// Returns the length of the first request in the bytes. `None` if it is incomplete.
 fn request(bytes: &[u8]) -> Option<usize> {
     let head = bytes.windows(4).position(|four| four == b"\r\n\r\n")? + 4;
     let body = bytes[..head]

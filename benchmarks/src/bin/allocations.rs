@@ -1,4 +1,4 @@
-//! Counts the allocations of one request: prints a line per client, with allocations, bytes and name.
+//! Counts the allocations of one request. Prints a line per client with allocations, bytes and name.
 
 use highlevel_benchmarks::{clients, server::Server};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
@@ -21,13 +21,13 @@ async fn main() {
             client.send().await;
         }
         let change = region.change();
-        // Growing what was allocated counts as well: it may move.
+        // A reallocation counts, because it may move the memory.
         let allocations = change.allocations + change.reallocations;
         println!("{}\t{}\t{name}", per_request(allocations), per_request(change.bytes_allocated),);
     }
 }
 
-/// To the nearest: the rare allocations of the runtime do not belong to any request.
+/// Rounds to the nearest number, because the rare allocations of the runtime do not belong to a request.
 fn per_request(count: usize) -> usize {
     (count + REQUESTS / 2) / REQUESTS
 }

@@ -1,4 +1,4 @@
-//! Measures all clients in turn, many times over, and prints one table. It judges nothing.
+//! Measures all clients alternately and prints a table. Has no thresholds.
 
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -8,11 +8,10 @@ use highlevel_benchmarks::measure::{self, Plan, Row, Sample};
 use highlevel_benchmarks::server::Server;
 use tokio::task::JoinSet;
 
-/// How many requests are in flight at once.
+/// The numbers of requests in flight.
 const IN_FLIGHT: [usize; 2] = [1, 64];
 
-// One thread for the client and one for the server: a machine with two cores has room for both, and what is compared
-// is what one core can do.
+// The client and the server have one thread each, so that a machine with two cores compares the throughput of one core.
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
     let plan = Plan::of_arguments();
@@ -23,7 +22,7 @@ async fn main() {
         let samples = measure(&clients, in_flight, plan).await;
         print(&clients, in_flight, &samples, plan);
     }
-    println!("Allocations of one request, growing included\n");
+    println!("Allocations of one request, reallocations included\n");
     println!("| client | allocations | bytes |\n|---|---:|---:|");
     for line in allocations.lines() {
         let mut columns = line.split('\t');
@@ -32,33 +31,33 @@ async fn main() {
     }
 }
 
-/// All samples of each client. The clients take turns, and each round begins with another one, so that what else the
-/// machine does falls on all of them.
+/// Returns the samples of each client. The clients alternate, and each round starts with a different one, so that other load
+/// on the machine affects all of them.
 async fn measure(clients: &[(&str, Client)], in_flight: usize, plan: Plan) -> Vec<Vec<Sample>> {
     let mut samples = vec![Vec::new(); clients.len()];
     for (_, client) in clients {
         slice(client, in_flight, plan.slice / 2).await;
     }
     for round in 0..plan.rounds {
-        for turn in 0..clients.len() {
-            let index = (round + turn) % clients.len();
+        for offset in 0..clients.len() {
+            let index = (round + offset) % clients.len();
             samples[index].push(slice(&clients[index].1, in_flight, plan.slice).await);
         }
     }
     samples
 }
 
-/// Keeps so many requests in flight for so long.
+/// Keeps this number of requests in flight for this time.
 async fn slice(client: &Client, in_flight: usize, length: Duration) -> Sample {
-    // All that a client does, it does on this thread; only a name is looked up on another one, once for a connection.
+    // A client does all its work on this thread, except for one name lookup per connection.
     let cpu = measure::cpu_time();
-    let began = Instant::now();
+    let started = Instant::now();
     let mut tasks = JoinSet::new();
     for _ in 0..in_flight {
         let client = client.clone();
         tasks.spawn(async move {
             let mut requests = 0_u32;
-            while began.elapsed() < length {
+            while started.elapsed() < length {
                 client.send().await;
                 requests += 1;
             }
@@ -66,7 +65,7 @@ async fn slice(client: &Client, in_flight: usize, length: Duration) -> Sample {
         });
     }
     let requests: u32 = tasks.join_all().await.into_iter().sum();
-    let elapsed = began.elapsed();
+    let elapsed = started.elapsed();
     let cpu = measure::cpu_time().zip(cpu).map(|(after, before)| after - before);
     Sample {
         rate: f64::from(requests) / elapsed.as_secs_f64(),
@@ -74,7 +73,7 @@ async fn slice(client: &Client, in_flight: usize, length: Duration) -> Sample {
     }
 }
 
-/// What the program `allocations` prints.
+/// Returns the output of the program `allocations`.
 fn allocations() -> String {
     let program = std::env::current_exe().expect("this program").with_file_name("allocations");
     let output = Command::new(&program)

@@ -1,7 +1,7 @@
-//! What the sandbox's own program takes: requests per second, CPU time, memory, and the time until it is ready.
+//! Measures the program of the sandbox: messages per second, CPU time, memory, and the time until it is ready.
 //!
-//! The client is a socket that writes prepared requests and reads to the end of each answer, in this process; the sandbox
-//! is a process of its own. The program to measure is named by `HIGHLEVEL_SANDBOX`; `cargo xtask bench` builds and names it.
+//! The client is a socket in this process that writes prepared requests and reads each response to its end. The sandbox is
+//! a separate process: the program in `HIGHLEVEL_SANDBOX`, which `cargo xtask bench` builds and sets.
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use highlevel_benchmarks::measure::cpu_time;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// How many connections send at once.
+/// The number of connections that send at the same time.
 const CLIENTS: usize = 64;
 const STARTS: usize = 15;
 const TOKEN: &str = "pit-benchmark";
@@ -23,20 +23,18 @@ const CONTACT: &str = "abc123def456";
 async fn main() {
     let quick = std::env::args().any(|argument| argument == "--quick");
     let Some(program) = std::env::var_os("HIGHLEVEL_SANDBOX").map(PathBuf::from) else {
-        println!(
-            "SKIPPED: the sandbox; HIGHLEVEL_SANDBOX does not name its program, `cargo xtask bench` does"
-        );
+        println!("SKIPPED: the sandbox; set HIGHLEVEL_SANDBOX to its program, or run `cargo xtask bench`");
         return;
     };
     println!("The sandbox, {}\n", if quick { "quick" } else { "in full" });
-    println!("| what | figure |\n|---|---:|");
+    println!("| measure | figure |\n|---|---:|");
     println!("| size of the stripped program | {:.1} MB |", size(&program) as f64 / 1e6);
     start_often(&program).await;
 
     let sandbox = Process::start(&program).await;
     tokio::time::sleep(Duration::from_millis(500)).await;
     println!("| memory, idle (RSS) | {:.1} MB |", sandbox.memory().as_f64());
-    println!("| … of it not backed by the program's file | {:.1} MB |", sandbox.anonymous().as_f64());
+    println!("| … not backed by the program's file | {:.1} MB |", sandbox.anonymous().as_f64());
     for clients in [1, CLIENTS] {
         hammer(&sandbox, clients, Duration::from_secs(if quick { 1 } else { 10 })).await;
     }
@@ -46,39 +44,39 @@ async fn main() {
     println!();
 }
 
-/// From the spawning of the process to the first answer that it is well.
+/// Measures the time from spawning the process to the first successful health check.
 async fn start_often(program: &Path) {
     let (mut walls, mut cpus) = (Vec::new(), Vec::new());
     for _ in 0..STARTS {
-        let began = Instant::now();
+        let started = Instant::now();
         let sandbox = Process::start(program).await;
         let mut probe = sandbox.connect().await;
         let request = b"GET /_sandbox/health HTTP/1.1\r\nhost: localhost\r\n\r\n";
         assert_eq!(exchange(&mut probe, request, &mut Vec::new()).await, 200);
-        walls.push(began.elapsed());
+        walls.push(started.elapsed());
         cpus.extend(sandbox.cpu());
     }
     walls.sort();
     cpus.sort();
     let middle =
         |values: &[Duration]| values.get(values.len() / 2).map_or(0.0, |value| value.as_secs_f64() * 1e3);
-    println!("| spawned to healthy, median of {STARTS} | {:.1} ms |", middle(&walls));
-    println!("| … CPU time of it | {:.1} ms |", middle(&cpus));
+    println!("| from spawning to healthy, median of {STARTS} | {:.1} ms |", middle(&walls));
+    println!("| … CPU time | {:.1} ms |", middle(&cpus));
 }
 
-/// Sends messages on many connections. Each has to be accepted.
+/// Sends messages on many connections, all of which have to be accepted.
 async fn hammer(sandbox: &Process, clients: usize, duration: Duration) {
-    let (began, cpu, own) = (Instant::now(), sandbox.cpu(), cpu_time());
-    let end = began + duration;
+    let (started, cpu, own) = (Instant::now(), sandbox.cpu(), cpu_time());
+    let end = started + duration;
     let tasks: Vec<_> = (0..clients)
         .map(|client| {
             let address = sandbox.address.clone();
             tokio::spawn(async move {
                 let mut stream = connect(&address).await;
-                let (mut count, mut answer) = (0_usize, Vec::new());
+                let (mut count, mut response) = (0_usize, Vec::new());
                 while Instant::now() < end {
-                    let status = exchange(&mut stream, &message(client, count), &mut answer).await;
-                    assert_eq!(status, 201, "{}", String::from_utf8_lossy(&answer));
+                    let status = exchange(&mut stream, &message(client, count), &mut response).await;
+                    assert_eq!(status, 201, "{}", String::from_utf8_lossy(&response));
                     count += 1;
                 }
                 count
@@ -89,7 +87,7 @@ async fn hammer(sandbox: &Process, clients: usize, duration: Duration) {
     for task in tasks {
         count += task.await.expect("every message was accepted");
     }
-    let took = began.elapsed().as_secs_f64();
+    let took = started.elapsed().as_secs_f64();
     let each = |before: Option<Duration>, after: Option<Duration>| match (before, after) {
         (Some(before), Some(after)) => {
             format!("{:.1} µs", (after - before).as_secs_f64() * 1e6 / count as f64)
@@ -97,9 +95,9 @@ async fn hammer(sandbox: &Process, clients: usize, duration: Duration) {
         _ => "?".to_owned(),
     };
     let what = format!("{clients} connection{}, {took:.0} s", if clients == 1 { "" } else { "s" });
-    println!("| {what}: messages a second, all accepted | {:.0} |", count as f64 / took);
-    println!("| … CPU time of the sandbox for one | {} |", each(cpu, sandbox.cpu()));
-    println!("| … CPU time of the client for one | {} |", each(own, cpu_time()));
+    println!("| {what}: messages per second, all accepted | {:.0} |", count as f64 / took);
+    println!("| … CPU time of the sandbox per message | {} |", each(cpu, sandbox.cpu()));
+    println!("| … CPU time of the client per message | {} |", each(own, cpu_time()));
     println!("| … memory after {count} | {:.1} MB |", sandbox.memory().as_f64());
 }
 
@@ -121,31 +119,31 @@ async fn connect(address: &str) -> TcpStream {
     stream
 }
 
-/// Sends a request, reads the answer to its end, and answers its status.
-async fn exchange(stream: &mut TcpStream, request: &[u8], answer: &mut Vec<u8>) -> u16 {
+/// Sends a request, reads the response to its end, and returns its status.
+async fn exchange(stream: &mut TcpStream, request: &[u8], response: &mut Vec<u8>) -> u16 {
     stream.write_all(request).await.expect("the connection is open");
-    answer.clear();
-    while !is_whole(answer) {
-        assert!(stream.read_buf(answer).await.expect("an answer") > 0, "the connection ended");
+    response.clear();
+    while !is_whole(response) {
+        assert!(stream.read_buf(response).await.expect("a response") > 0, "the connection ended");
     }
-    std::str::from_utf8(&answer[9..12]).ok().and_then(|status| status.parse().ok()).expect("a status")
+    std::str::from_utf8(&response[9..12]).ok().and_then(|status| status.parse().ok()).expect("a status")
 }
 
-fn is_whole(answer: &[u8]) -> bool {
+fn is_whole(response: &[u8]) -> bool {
     const NAME: &[u8] = b"content-length: ";
-    let Some(head) = answer.windows(4).position(|window| window == b"\r\n\r\n") else { return false };
-    let length = answer[..head].windows(NAME.len()).position(|window| window == NAME).map(|at| {
-        let digits = answer[at + NAME.len()..head].iter().take_while(|byte| byte.is_ascii_digit());
+    let Some(head) = response.windows(4).position(|window| window == b"\r\n\r\n") else { return false };
+    let length = response[..head].windows(NAME.len()).position(|window| window == NAME).map(|at| {
+        let digits = response[at + NAME.len()..head].iter().take_while(|byte| byte.is_ascii_digit());
         digits.fold(0, |number, digit| number * 10 + usize::from(digit - b'0'))
     });
-    answer.len() >= head + 4 + length.expect("an answer with its length")
+    response.len() >= head + 4 + length.expect("a response with its length")
 }
 
 fn size(program: &Path) -> u64 {
     std::fs::metadata(program).expect("the program").len()
 }
 
-/// The program, while it runs.
+/// The running program.
 struct Process {
     child: Child,
     address: String,
@@ -168,7 +166,7 @@ impl Process {
                 break format!("127.0.0.1:{port}");
             }
         };
-        // What it prints about each request has to go somewhere.
+        // The log of the program has to be read, or it blocks.
         std::thread::spawn(move || std::io::copy(&mut output.by_ref(), &mut std::io::sink()));
         Self { child, address }
     }
@@ -209,7 +207,7 @@ impl Drop for Process {
     }
 }
 
-/// Kibibytes, if they can be read.
+/// A size in kibibytes. `None` if it cannot be read.
 struct Megabytes(Option<u32>);
 
 impl Megabytes {

@@ -1,4 +1,4 @@
-//! Answers on loopback until its input closes.
+//! Serves on loopback until its input closes.
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() {

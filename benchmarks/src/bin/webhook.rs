@@ -1,5 +1,5 @@
-//! Measures what it takes to verify and read an event on one core, beside the bare verification of the same bytes and
-//! the official JavaScript SDK, all in turn, many times over. It judges nothing.
+//! Measures receiving an event on one core, alternately with the bare verification of the same bytes and the official
+//! JavaScript SDK. Has no thresholds.
 
 use std::hint::black_box;
 use std::io::{BufRead, BufReader, Write};
@@ -19,7 +19,7 @@ const APP: &str = "665c6bb13d4e5364bdec0e2f";
 const BASELINE: &str = "verify_strict alone";
 /// The lengths of the bodies in bytes.
 const LENGTHS: [usize; 3] = [512, 8 * 1024, 64 * 1024];
-/// How many bytes of bodies there are of each length: events with an id of their own, received one after another.
+/// The total size of the bodies of each length. Each event has a different id.
 const ALL: usize = 8 * 1024 * 1024;
 
 fn main() {
@@ -56,7 +56,8 @@ struct Signed {
 }
 
 impl Signed {
-    /// A genuine event whose body is this long: a text message, or an email of HTML. Each number has its own `webhookId`.
+    /// Creates a genuine event with a body of this length: a text message, or an email with HTML. Each number has a different
+    /// `webhookId`.
     fn of(length: usize, number: usize) -> Self {
         let now = SystemTime::UNIX_EPOCH + Duration::from_millis(1_722_268_288_071);
         let id = format!("3f2b8c1e-7a54-4f0e-9d2b-{number:012x}");
@@ -93,14 +94,14 @@ fn base64(bytes: &[u8]) -> String {
     base64::engine::general_purpose::STANDARD.encode(bytes)
 }
 
-/// Measures all in turn, each round begun by another one, and prints the table.
+/// Measures all candidates alternately, each round starting with a different one, and prints the table.
 fn measure(events: &[Signed], mut javascript: Option<&mut JavaScript>, plan: Plan) {
     let event = &events[0];
     let key = event.key.verifying_key();
     let receiver = Receiver::builder()
         .app_id(APP)
         .key(PublicKey::from_bytes("benchmark", key.as_bytes()).expect("a key"))
-        // Full most of the time, as that of a busy server. An event has been evicted when it is received again.
+        // Full most of the time, like that of a busy server. An event is evicted before it is received a second time.
         .deduplicator(InMemoryDeduplicator::new().capacity(events.len() / 2).on_full(OnFull::EvictOldest))
         .build();
     let (mut verified, mut received) = (events.iter().cycle(), events.iter().cycle());
@@ -128,14 +129,14 @@ fn measure(events: &[Signed], mut javascript: Option<&mut JavaScript>, plan: Pla
         (1, _) => repeat(&mut receive, length),
         (2, Some(javascript)) => javascript.repeat("verify", event, length),
         (_, Some(javascript)) => javascript.repeat("middleware", event, length),
-        (_, None) => unreachable!("it is not in the list"),
+        (_, None) => unreachable!("JavaScript is not in the list"),
     };
     for which in 0..names.len() {
         slice(which, plan.slice / 2);
     }
     for round in 0..plan.rounds {
-        for turn in 0..names.len() {
-            let which = (round + turn) % names.len();
+        for offset in 0..names.len() {
+            let which = (round + offset) % names.len();
             samples[which].push(slice(which, plan.slice));
         }
     }
@@ -160,16 +161,16 @@ fn receive_exactly(length: usize, count: usize) {
     }
 }
 
-/// Does it over and over for so long; each time has to succeed.
+/// Repeats a function for this time. Panics if it fails.
 fn repeat(once: &mut impl FnMut() -> bool, length: Duration) -> Sample {
     let cpu = measure::cpu_time();
-    let began = Instant::now();
+    let started = Instant::now();
     let mut count = 0_u32;
-    while began.elapsed() < length {
+    while started.elapsed() < length {
         assert!(black_box(once()), "the event was not accepted");
         count += 1;
     }
-    let elapsed = began.elapsed();
+    let elapsed = started.elapsed();
     let cpu = measure::cpu_time().zip(cpu).map(|(after, before)| after - before);
     Sample {
         rate: f64::from(count) / elapsed.as_secs_f64(),
@@ -186,7 +187,7 @@ struct JavaScript {
 }
 
 impl JavaScript {
-    /// Starts it where node and its packages are there.
+    /// Starts the program if node and its packages are installed.
     fn start() -> Option<Self> {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
         let skipped = |why: &str| {
@@ -194,7 +195,7 @@ impl JavaScript {
             None
         };
         if !folder.join("node_modules/@gohighlevel/api-client").exists() {
-            return skipped("it is not there: install node and npm, and run `cargo xtask bench`");
+            return skipped("it is not installed: install node and npm, and run `cargo xtask bench`");
         }
         let started = Command::new("node")
             .arg("webhook.mjs")
@@ -221,14 +222,14 @@ impl JavaScript {
         self.input.write_all(b"\n").expect("node reads");
         let line = self.line();
         let figures: Vec<f64> = line.split(' ').map(|figure| figure.parse().expect("a figure")).collect();
-        let [count, seconds, cpu] = figures[..] else { panic!("node said `{line}`") };
+        let [count, seconds, cpu] = figures[..] else { panic!("unexpected output of node: `{line}`") };
         Sample { rate: count / seconds, cpu: Some(cpu * 1e6 / count) }
     }
 
     fn line(&mut self) -> String {
         let mut line = String::new();
-        self.output.read_line(&mut line).expect("node speaks");
-        assert!(!line.is_empty(), "node has ended: the messages above say why");
+        self.output.read_line(&mut line).expect("node writes a line");
+        assert!(!line.is_empty(), "node has exited, see the messages above");
         line.trim_end().to_owned()
     }
 }
