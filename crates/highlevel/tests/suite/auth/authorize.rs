@@ -1,4 +1,4 @@
-//! The address at which an app is installed.
+//! The URL at which an app is installed.
 
 use std::collections::HashSet;
 
@@ -16,19 +16,19 @@ fn app() -> App {
         .expect("an app")
 }
 
-/// The golden address was written by hand from RFC 3986.
+/// The expected URL was written by hand from RFC 3986.
 #[test]
 fn every_part_is_percent_encoded() {
-    let address = app()
+    let url = app()
         .authorize_url()
         .scope(Scope::CONVERSATIONS_MESSAGE_WRITE)
         .scope("a+b&c")
         .state("x y&z=%20#é")
         .same_window()
         .build()
-        .expect("an address");
+        .expect("a URL");
     assert_eq!(
-        address,
+        url,
         "https://marketplace.gohighlevel.com/v2/oauth/chooselocation?response_type=code&client_id=665c-lx1%26a%3D2\
          &redirect_uri=https%3A%2F%2Fapp.example.com%2Fin%20stalled%3Fa%3D1%26b%3D%C3%A9%2B%C3%BC\
          &scope=conversations%2Fmessage.write%20a%2Bb%26c&state=x%20y%26z%3D%2520%23%C3%A9&loginWindowOpenMode=self"
@@ -36,22 +36,22 @@ fn every_part_is_percent_encoded() {
 }
 
 #[test]
-fn there_are_two_hosts_and_any_other() {
-    let begin = || app().authorize_url().scopes([Scope::OAUTH_WRITE, Scope::from("x")]);
+fn the_host_is_configurable() {
+    let builder = || app().authorize_url().scopes([Scope::OAUTH_WRITE, Scope::from("x")]);
     let rest = "?response_type=code&client_id=665c-lx1%26a%3D2&redirect_uri=https%3A%2F%2Fapp.example.com%2Fin%20stalled\
                 %3Fa%3D1%26b%3D%C3%A9%2B%C3%BC&scope=oauth.write%20x";
     for (builder, host) in [
-        (begin(), "https://marketplace.gohighlevel.com"),
-        (begin().white_label(), "https://marketplace.leadconnectorhq.com"),
-        (begin().base_url("http://127.0.0.1:8080/"), "http://127.0.0.1:8080"),
+        (builder(), "https://marketplace.gohighlevel.com"),
+        (builder().white_label(), "https://marketplace.leadconnectorhq.com"),
+        (builder().base_url("http://127.0.0.1:8080/"), "http://127.0.0.1:8080"),
     ] {
         let expected = format!("{host}/v2/oauth/chooselocation{rest}");
-        assert_eq!(builder.build().expect("an address"), expected);
+        assert_eq!(builder.build().expect("a URL"), expected);
     }
 }
 
 #[test]
-fn what_is_missing_is_named() {
+fn missing_parts_of_the_url_are_named() {
     let without_uri = App::builder().client_id("a").client_secret("s").store(MemoryStore::new());
     let without_uri = without_uri.build().expect("an app").authorize_url().scope("x");
     for (builder, text) in [
@@ -74,7 +74,7 @@ fn what_is_missing_is_named() {
 }
 
 #[test]
-fn a_state_is_recognised_and_never_comes_twice() {
+fn a_state_matches_only_itself_and_is_never_repeated() {
     let states: Vec<_> = (0..1_000).map(|_| CsrfState::random().expect("random numbers")).collect();
     let texts: HashSet<_> = states.iter().map(CsrfState::as_str).collect();
     assert_eq!(texts.len(), states.len());
@@ -91,5 +91,5 @@ fn a_state_is_recognised_and_never_comes_twice() {
         }
         assert!(!format!("{state:?}").contains(text));
     }
-    assert!(!CsrfState::from_text("").matches(""), "nothing to compare protects nobody");
+    assert!(!CsrfState::from_text("").matches(""), "an empty state must not match");
 }

@@ -1,13 +1,13 @@
-//! Whoever asks gives up at each point at which it waits, and leaves nothing behind that costs tokens.
+//! Futures that are dropped at each of their await points: no tokens are lost.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::task::Poll;
 
-use super::world::{COMPANY, World, send};
+use super::mock::{COMPANY, MockHighLevel, send};
 
-/// Runs a future until it has been polled so often, and drops it then; whether it was done by then.
-async fn given_up_after<T>(polls: usize, future: impl Future<Output = T>) -> Option<T> {
+/// Polls a future a number of times, and drops it. Returns its result if it was ready by then.
+async fn poll_times<T>(polls: usize, future: impl Future<Output = T>) -> Option<T> {
     let mut future = pin!(future);
     let mut left = polls;
     poll_fn(|context| {
@@ -20,19 +20,19 @@ async fn given_up_after<T>(polls: usize, future: impl Future<Output = T>) -> Opt
     .await
 }
 
-/// More than any call here is polled.
+/// More polls than any call here needs.
 const POLLS: usize = 200;
 
 #[tokio::test]
-async fn calls_that_are_given_up_anywhere_lose_no_tokens() {
+async fn calls_that_are_dropped_at_any_point_lose_no_tokens() {
     let mut given_up = 0;
     for polls in 0..POLLS {
-        let world = World::new().await;
-        let (_, client) = world.installed("loc1").await;
-        world.revoke_access();
-        let done = given_up_after(polls, send(&client)).await;
+        let mock = MockHighLevel::new().await;
+        let (_, client) = mock.installed("loc1").await;
+        mock.revoke_access();
+        let done = poll_times(polls, send(&client)).await;
         send(&client).await.expect("a receipt");
-        assert_eq!(world.refreshes(), 1, "after {polls} polls");
+        assert_eq!(mock.refreshes(), 1, "after {polls} polls");
         if done.is_some() {
             break;
         }
@@ -42,16 +42,16 @@ async fn calls_that_are_given_up_anywhere_lose_no_tokens() {
 }
 
 #[tokio::test]
-async fn installations_that_are_given_up_anywhere_lose_no_tokens() {
+async fn location_token_calls_that_are_dropped_at_any_point_lose_no_tokens() {
     let mut given_up = 0;
     for polls in 0..POLLS {
-        let world = World::new().await;
-        let app = world.app();
-        app.exchange(World::company_code()).await.expect("tokens");
-        world.expire();
-        let done = given_up_after(polls, app.location_token(COMPANY, "loc1")).await;
+        let mock = MockHighLevel::new().await;
+        let app = mock.app();
+        app.exchange(MockHighLevel::company_code()).await.expect("tokens");
+        mock.expire();
+        let done = poll_times(polls, app.location_token(COMPANY, "loc1")).await;
         send(&app.company(COMPANY).location("loc1")).await.expect("a receipt");
-        assert_eq!(world.refreshes(), 1, "after {polls} polls");
+        assert_eq!(mock.refreshes(), 1, "after {polls} polls");
         if done.is_some() {
             break;
         }

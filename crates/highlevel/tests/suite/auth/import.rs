@@ -9,68 +9,68 @@ use highlevel::auth::store::Resource;
 use highlevel::{CompanyId, Delivery, ErrorKind, LocationId};
 use secrecy::ExposeSecret;
 
-use super::spy::Spy;
-use super::world::{COMPANY, DAY, SECOND, World, send};
+use super::mock::{COMPANY, DAY, MockHighLevel, SECOND, send};
+use super::spy_store::SpyStore;
 
 fn location(id: &str) -> Resource {
     Resource::Location(id.to_owned().into())
 }
 
-/// The tokens of a location as another program has them in its own file.
-async fn of_another_program(world: &World) -> TokenSet {
-    let other = world.builder().store(highlevel::auth::store::MemoryStore::new()).build().expect("an app");
-    let tokens = other.exchange(World::code("loc1")).await.expect("tokens");
+/// Returns the tokens of a location that another program has obtained.
+async fn of_another_program(mock: &MockHighLevel) -> TokenSet {
+    let other = mock.builder().store(highlevel::auth::store::MemoryStore::new()).build().expect("an app");
+    let tokens = other.exchange(MockHighLevel::code("loc1")).await.expect("tokens");
     TokenSet::new(tokens.access_token.expose_secret())
         .with_refresh_token(tokens.refresh_token.expect("a refresh token").expose_secret())
-        .with_expiry(world.clock.now() + Duration::from_secs(DAY))
+        .with_expiry(mock.clock.now() + Duration::from_secs(DAY))
         .with_company_id(COMPANY)
 }
 
 #[tokio::test]
 async fn imported_tokens_are_used_and_refreshed() {
-    let world = World::new().await;
-    let tokens = of_another_program(&world).await;
-    let app = world.app();
+    let mock = MockHighLevel::new().await;
+    let tokens = of_another_program(&mock).await;
+    let app = mock.app();
     let stored = app.import(location("loc1"), tokens.clone()).await.expect("stored");
     assert_eq!(stored.location_id.as_ref().map(LocationId::as_str), Some("loc1"));
     let client = app.location("loc1");
     send(&client).await.expect("a receipt");
-    assert_eq!(world.refreshes(), 0);
-    world.expire();
+    assert_eq!(mock.refreshes(), 0);
+    mock.expire();
     send(&client).await.expect("a receipt");
-    assert_eq!(world.refreshes(), 1);
-    // A program that imports at each start does not put used tokens back.
-    let stored = world.app().import(location("loc1"), tokens).await.expect("stored");
+    assert_eq!(mock.refreshes(), 1);
+    // An import at each start of a program does not restore used tokens.
+    let stored = mock.app().import(location("loc1"), tokens).await.expect("stored");
     assert_eq!(stored.access_token.expose_secret(), "access-5ec2e75ec2e7-2");
-    send(&world.app().location("loc1")).await.expect("a receipt");
-    assert_eq!(world.refreshes(), 1);
+    send(&mock.app().location("loc1")).await.expect("a receipt");
+    assert_eq!(mock.refreshes(), 1);
 }
 
 #[tokio::test]
 async fn imported_tokens_that_have_expired_are_refreshed_with_the_first_call() {
-    let world = World::new().await;
-    let tokens = of_another_program(&world).await.with_expiry(world.clock.now() - SECOND);
-    let app = world.app();
+    let mock = MockHighLevel::new().await;
+    let tokens = of_another_program(&mock).await.with_expiry(mock.clock.now() - SECOND);
+    let app = mock.app();
     app.import(location("loc1"), tokens).await.expect("stored");
     send(&app.location("loc1")).await.expect("a receipt");
-    assert_eq!((world.refreshes(), world.bearers()), (1, vec!["Bearer access-5ec2e75ec2e7-2".to_owned()]));
+    assert_eq!((mock.refreshes(), mock.bearers()), (1, vec!["Bearer access-5ec2e75ec2e7-2".to_owned()]));
 }
 
 #[tokio::test]
 async fn tokens_of_a_later_installation_are_not_replaced() {
-    let world = World::new().await;
-    let old = of_another_program(&world).await;
-    world.clock.advance(SECOND);
-    let (app, client) = world.installed("loc1").await;
-    let stored = app.import(location("loc1"), old).await.expect("those that are there");
+    let mock = MockHighLevel::new().await;
+    let old = of_another_program(&mock).await;
+    mock.clock.advance(SECOND);
+    let (app, client) = mock.installed("loc1").await;
+    let stored = app.import(location("loc1"), old).await.expect("the stored tokens");
     assert_eq!(stored.access_token.expose_secret(), "access-5ec2e75ec2e7-2");
     send(&client).await.expect("a receipt");
 }
 
 #[tokio::test]
 async fn tokens_of_another_resource_are_not_imported() {
-    let world = World::new().await;
-    let app = world.app();
+    let mock = MockHighLevel::new().await;
+    let app = mock.app();
     let tokens = || TokenSet::new("access").with_refresh_token("refresh");
     let company = |id: &str| Resource::Company(id.to_owned().into());
     for (resource, tokens) in [
@@ -88,18 +88,18 @@ async fn tokens_of_another_resource_are_not_imported() {
         );
     }
     app.import(company(COMPANY), tokens()).await.expect("stored");
-    let stored = world.stored_for(company(COMPANY)).await.expect("tokens");
+    let stored = mock.stored_for(company(COMPANY)).await.expect("tokens");
     assert_eq!(stored.company_id.as_ref().map(CompanyId::as_str), Some(COMPANY));
 }
 
 #[tokio::test]
-async fn imported_tokens_that_the_store_does_not_take_stay_in_memory() {
-    let world = World::new().await;
-    let tokens = of_another_program(&world).await;
+async fn imported_tokens_stay_in_memory_until_the_store_saves_them() {
+    let mock = MockHighLevel::new().await;
+    let tokens = of_another_program(&mock).await;
     let is_down = Arc::new(AtomicBool::new(true));
-    let app = world.builder().store(Spy::taking_nothing(&world.store, &is_down)).build().expect("an app");
+    let app = mock.builder().store(SpyStore::not_saving(&mock.store, &is_down)).build().expect("an app");
     app.import(location("loc1"), tokens).await.expect_err("not stored");
     is_down.store(false, Ordering::SeqCst);
     app.flush().await;
-    assert!(world.stored("loc1").await.is_some());
+    assert!(mock.stored("loc1").await.is_some());
 }

@@ -1,19 +1,23 @@
-//! Apps on many locations: their tokens, how they are renewed, and where they are kept. HighLevel is played by `world`.
+//! Apps on many locations: their tokens, refreshes and stores. `mock` is a server that plays HighLevel.
 
 mod authorize;
 mod cancelled;
 mod company;
+mod connections;
 mod exchange;
-mod fault;
+mod failures;
 mod import;
 #[cfg(feature = "testing")]
-mod install;
+mod install_events;
+mod mock;
 mod panics;
+mod pending_writes;
 mod processes;
-mod renewal;
+mod refresh;
+mod rejections;
 mod runtimes;
 mod secrets;
-mod spy;
+mod spy_store;
 mod store;
-mod unsaved;
-mod world;
+#[cfg(feature = "testing")]
+mod uninstall_events;

@@ -5,20 +5,20 @@ use std::pin::Pin;
 
 use highlevel::{Client, Delivery, ErrorKind, SecretString, TokenResult, TokenSource};
 
-use super::spy::{Before, Spy};
-use super::world::{SECOND, World, send};
+use super::mock::{MockHighLevel, SECOND, send};
+use super::spy_store::{Before, SpyStore};
 
 #[tokio::test]
 async fn a_store_that_panics_once_loses_no_tokens() {
     for operation in ["get", "lease", "put", "release"] {
         for nth in 0..3 {
-            let world = World::new().await;
-            world.installed("loc1").await;
-            world.expire();
-            let spy = Spy::new(world.store.clone(), move |op, count| {
+            let mock = MockHighLevel::new().await;
+            mock.installed("loc1").await;
+            mock.expire();
+            let spy = SpyStore::new(mock.store.clone(), move |op, count| {
                 if (op, count) == (operation, nth) { Before::Panic } else { Before::Nothing }
             });
-            let app = world.builder().store(spy).build().expect("an app");
+            let app = mock.builder().store(spy).build().expect("an app");
             let client = app.location("loc1").with_call_timeout(20 * SECOND);
             let calls = (0..5).map(|_| {
                 let client = client.clone();
@@ -29,32 +29,32 @@ async fn a_store_that_panics_once_loses_no_tokens() {
                     assert_eq!((error.kind(), error.delivery()), (ErrorKind::Token, Delivery::NotSent));
                 }
             }
-            world.clock.advance(60 * SECOND);
+            mock.clock.advance(60 * SECOND);
             send(&client).await.unwrap_or_else(|error| panic!("{operation} {nth}: {error}"));
-            assert_eq!(world.refreshes(), 1, "{operation} {nth}");
+            assert_eq!(mock.refreshes(), 1, "{operation} {nth}");
         }
     }
 }
 
 #[tokio::test]
-async fn tokens_stay_in_memory_as_long_as_the_store_panics() {
-    let world = World::new().await;
-    world.installed("loc1").await;
-    world.expire();
-    let spy = Spy::new(world.store.clone(), |op, count| match (op, count) {
+async fn tokens_stay_in_memory_while_the_store_panics() {
+    let mock = MockHighLevel::new().await;
+    mock.installed("loc1").await;
+    mock.expire();
+    let spy = SpyStore::new(mock.store.clone(), |op, count| match (op, count) {
         ("put", 0..=5) => Before::Panic,
         _ => Before::Nothing,
     });
-    let app = world.builder().store(spy.clone()).build().expect("an app");
+    let app = mock.builder().store(spy.clone()).build().expect("an app");
     let error = send(&app.location("loc1")).await.expect_err("not stored");
     assert_eq!((error.kind(), error.delivery()), (ErrorKind::Token, Delivery::NotSent));
     let source = std::error::Error::source(&error).and_then(std::error::Error::source).expect("a source");
     assert_eq!(source.to_string(), "it panicked; see the output of the panic hook");
-    world.clock.advance(60 * SECOND);
+    mock.clock.advance(60 * SECOND);
     app.flush().await;
     assert_eq!(spy.count("put"), 7);
     send(&app.location("loc1")).await.expect("a receipt");
-    assert_eq!(world.refreshes(), 1);
+    assert_eq!(mock.refreshes(), 1);
 }
 
 /// Panics when it is called, or when its future is polled.
@@ -75,28 +75,28 @@ impl TokenSource for Broken {
 
 #[tokio::test]
 async fn a_token_source_that_panics_is_an_error() {
-    let world = World::new().await;
+    let mock = MockHighLevel::new().await;
     for at_once in [true, false] {
-        let client = Client::builder().token_source(Broken { at_once }).base_url(world.server.url());
+        let client = Client::builder().token_source(Broken { at_once }).base_url(mock.server.url());
         let error = send(&client.build().expect("a client")).await.expect_err("no token");
         assert_eq!((error.kind(), error.delivery()), (ErrorKind::Token, Delivery::NotSent));
     }
-    assert_eq!(world.server.requests().len(), 0);
+    assert_eq!(mock.server.requests().len(), 0);
 }
 
-/// Generators in the memory of a process give the same in its fork: two processes would hold one lease.
+/// A generator in the memory of a process repeats itself in a fork: two processes would hold one lease.
 #[tokio::test]
-async fn the_holder_of_a_lease_is_not_from_the_memory_of_the_process() {
+async fn lease_holders_do_not_depend_on_generators_in_memory() {
     let mut holders = Vec::new();
     for _ in 0..4 {
-        let world = World::new().await;
-        world.installed("loc1").await;
-        world.expire();
-        let spy = Spy::new(world.store.clone(), |_, _| Before::Nothing);
-        let client = world.builder().store(spy.clone()).build().expect("an app").location("loc1");
+        let mock = MockHighLevel::new().await;
+        mock.installed("loc1").await;
+        mock.expire();
+        let spy = SpyStore::new(mock.store.clone(), |_, _| Before::Nothing);
+        let client = mock.builder().store(spy.clone()).build().expect("an app").location("loc1");
         fastrand::seed(7);
         send(&client).await.expect("a receipt");
-        world.expire();
+        mock.expire();
         fastrand::seed(7);
         send(&client).await.expect("a receipt");
         holders.extend(spy.holders());

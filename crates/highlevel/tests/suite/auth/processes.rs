@@ -1,4 +1,4 @@
-//! Several processes on one store, which are several apps here: one renewal, and nothing newer is overwritten.
+//! Several processes that share a store, played by several apps: one refreshes, and newer tokens are not overwritten.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -9,19 +9,19 @@ use highlevel::auth::store::{Key, LeaseResult, Precondition, Resource, TokenStor
 use highlevel::{Delivery, ErrorKind};
 use secrecy::ExposeSecret;
 
-use super::spy::{Before, Spy};
-use super::world::{CLIENT_ID, Fate, SECOND, World, refusal, send};
+use super::mock::{CLIENT_ID, MockHighLevel, SECOND, TokenReply, rejection, send};
+use super::spy_store::{Before, SpyStore};
 
 fn key() -> Key {
     Key::new(CLIENT_ID, Resource::Location("loc1".to_owned().into()))
 }
 
 #[tokio::test]
-async fn four_processes_renew_once() {
-    let world = World::new().await;
-    world.installed("loc1").await;
-    world.expire();
-    let apps = [world.app(), world.app(), world.app(), world.app()];
+async fn four_processes_refresh_once() {
+    let mock = MockHighLevel::new().await;
+    mock.installed("loc1").await;
+    mock.expire();
+    let apps = [mock.app(), mock.app(), mock.app(), mock.app()];
     let calls: Vec<_> = (0..40)
         .map(|call| {
             let client = apps[call % apps.len()].location("loc1");
@@ -31,96 +31,101 @@ async fn four_processes_renew_once() {
     for call in calls {
         call.await.expect("no panic").expect("a receipt");
     }
-    assert_eq!((world.refreshes(), world.sends()), (1, 40));
+    assert_eq!((mock.refreshes(), mock.sends()), (1, 40));
 }
 
 #[tokio::test]
-async fn a_rejected_token_that_another_process_has_renewed_is_not_renewed_again() {
-    let world = World::new().await;
-    let (_, first) = world.installed("loc1").await;
-    let second = world.app().location("loc1");
+async fn a_rejected_token_that_another_process_has_refreshed_is_not_refreshed_again() {
+    let mock = MockHighLevel::new().await;
+    let (_, first) = mock.installed("loc1").await;
+    let second = mock.app().location("loc1");
     send(&first).await.expect("a receipt");
     send(&second).await.expect("a receipt");
-    world.revoke_access();
+    mock.revoke_access();
     send(&first).await.expect("a receipt");
     send(&second).await.expect("a receipt");
-    assert_eq!(world.refreshes(), 1);
+    assert_eq!(mock.refreshes(), 1);
 }
 
 #[tokio::test]
 async fn a_lease_is_respected_until_it_ends() {
-    let world = World::new().await;
-    let (_, client) = world.installed("loc1").await;
-    world.expire();
-    // A process that has died has the lease.
-    let lease = world.store.lease(&key(), "dead", 15 * SECOND).await.expect("a store");
+    let mock = MockHighLevel::new().await;
+    let (_, client) = mock.installed("loc1").await;
+    mock.expire();
+    // The process that holds the lease has died.
+    let lease = mock.store.lease(&key(), "dead", 15 * SECOND).await.expect("a store");
     assert_eq!(lease, LeaseResult::Granted);
     let hasty = client.clone().with_call_timeout(Duration::from_millis(150));
     let error = send(&hasty).await.expect_err("no lease");
     assert_eq!((error.kind(), error.delivery()), (ErrorKind::Token, Delivery::NotSent));
-    assert_eq!(world.refreshes(), 0);
-    world.clock.advance(15 * SECOND);
+    assert_eq!(mock.refreshes(), 0);
+    mock.clock.advance(15 * SECOND);
     send(&client).await.expect("a receipt");
-    assert_eq!(world.refreshes(), 1);
-    // It was given back.
-    let lease = world.store.lease(&key(), "next", SECOND).await.expect("a store");
+    assert_eq!(mock.refreshes(), 1);
+    // The lease was released.
+    let lease = mock.store.lease(&key(), "next", SECOND).await.expect("a store");
     assert_eq!(lease, LeaseResult::Granted);
 }
 
 #[tokio::test]
-async fn a_lease_from_before_the_clock_was_put_back_stops_nobody() {
-    let world = World::new().await;
-    let (_, client) = world.installed("loc1").await;
-    let lease = world.store.lease(&key(), "dead", 15 * SECOND).await.expect("a store");
+async fn a_lease_from_before_the_clock_was_put_back_is_ignored() {
+    let mock = MockHighLevel::new().await;
+    let (_, client) = mock.installed("loc1").await;
+    let lease = mock.store.lease(&key(), "dead", 15 * SECOND).await.expect("a store");
     assert_eq!(lease, LeaseResult::Granted);
-    world.clock.put_back(3_600 * SECOND);
-    world.revoke_access();
+    mock.clock.put_back(3_600 * SECOND);
+    mock.revoke_access();
     send(&client.with_call_timeout(5 * SECOND)).await.expect("a receipt");
-    assert_eq!(world.refreshes(), 1);
+    assert_eq!(mock.refreshes(), 1);
 }
 
 #[tokio::test]
-async fn a_refresh_asks_for_one_lease_and_gives_it_back() {
-    let world = World::new().await;
-    world.installed("loc1").await;
-    world.expire();
-    let spy = Spy::new(world.store.clone(), |_, _| Before::Nothing);
-    let app = world.builder().store(spy.clone()).build().expect("an app");
+async fn a_refresh_acquires_one_lease_and_releases_it() {
+    let mock = MockHighLevel::new().await;
+    mock.installed("loc1").await;
+    mock.expire();
+    let spy = SpyStore::new(mock.store.clone(), |_, _| Before::Nothing);
+    let app = mock.builder().store(spy.clone()).build().expect("an app");
     send(&app.location("loc1")).await.expect("a receipt");
     app.flush().await;
-    assert_eq!((spy.count("lease"), spy.count("release"), world.refreshes()), (1, 1, 1));
+    assert_eq!((spy.count("lease"), spy.count("release"), mock.refreshes()), (1, 1, 1));
 }
 
-/// A process that was stopped with the lease in hand: another may have refreshed meanwhile.
+/// A process is suspended while it holds the lease: another may have refreshed meanwhile.
 #[tokio::test]
 async fn a_lease_that_has_ended_before_the_request_is_sent_is_acquired_again() {
-    let world = World::new().await;
-    world.installed("loc1").await;
-    world.expire();
-    let spy = Spy::new(world.store.clone(), |operation, nth| match (operation, nth) {
+    let mock = MockHighLevel::new().await;
+    mock.installed("loc1").await;
+    mock.expire();
+    let spy = SpyStore::new(mock.store.clone(), |operation, nth| match (operation, nth) {
         // The first is extended, because it has ended. The second ends before the request is sent.
-        ("lease", 0 | 1) => Before::This(Box::pin(super::world::steady_time_passes(16 * SECOND))),
+        ("lease", 0 | 1) => Before::Run(Box::pin(super::mock::advance_monotonic_clock(16 * SECOND))),
         _ => Before::Nothing,
     });
-    let app = world.builder().store(spy.clone()).build().expect("an app");
+    let app = mock.builder().store(spy.clone()).build().expect("an app");
     send(&app.location("loc1")).await.expect("a receipt");
-    assert_eq!((spy.count("lease"), world.refreshes()), (3, 1));
+    assert_eq!((spy.count("lease"), mock.refreshes()), (3, 1));
 }
 
-/// An app whose store does something before one operation, and the app that does it.
-fn interfered(world: &World, operation: &'static str, nth: usize, work: Work) -> (App, Spy) {
+/// Returns an app whose store runs some work before one of its operations.
+fn app_with_interference(
+    mock: &MockHighLevel,
+    operation: &'static str,
+    nth: usize,
+    work: Work,
+) -> (App, SpyStore) {
     let other = Arc::new(OnceLock::new());
-    let spy = Spy::new(world.store.clone(), {
+    let spy = SpyStore::new(mock.store.clone(), {
         let other: Arc<OnceLock<(App, String)>> = Arc::clone(&other);
-        let store = world.store.clone();
+        let store = mock.store.clone();
         move |op, count| {
             if (op, count) != (operation, nth) {
                 return Before::Nothing;
             }
             let (other, store) = (Arc::clone(&other), store.clone());
-            Before::This(Box::pin(async move {
+            Before::Run(Box::pin(async move {
                 match work {
-                    Work::InstallAgain => {
+                    Work::Reinstall => {
                         let (app, code) = other.get().expect("set below").clone();
                         app.exchange(code).await.expect("tokens");
                     }
@@ -131,76 +136,79 @@ fn interfered(world: &World, operation: &'static str, nth: usize, work: Work) ->
             }))
         }
     });
-    assert!(other.set((world.app(), World::code("loc1"))).is_ok());
-    (world.builder().store(spy.clone()).build().expect("an app"), spy)
+    assert!(other.set((mock.app(), MockHighLevel::code("loc1"))).is_ok());
+    (mock.builder().store(spy.clone()).build().expect("an app"), spy)
 }
 
 #[derive(Clone, Copy)]
 enum Work {
-    InstallAgain,
+    Reinstall,
     Remove,
 }
 
 #[tokio::test]
-async fn a_new_installation_is_not_overwritten_by_the_answer_of_an_older_refresh() {
-    let world = World::new().await;
-    world.installed("loc1").await;
-    world.expire();
-    let (app, spy) = interfered(&world, "put", 0, Work::InstallAgain);
+async fn a_new_installation_is_not_overwritten_by_an_older_refresh() {
+    let mock = MockHighLevel::new().await;
+    mock.installed("loc1").await;
+    mock.expire();
+    let (app, spy) = app_with_interference(&mock, "put", 0, Work::Reinstall);
     send(&app.location("loc1")).await.expect("a receipt");
-    assert_eq!((world.refreshes(), spy.count("put")), (1, 1));
-    let stored = world.stored("loc1").await.expect("tokens");
+    assert_eq!((mock.refreshes(), spy.count("put")), (1, 1));
+    let stored = mock.stored("loc1").await.expect("tokens");
     assert_eq!(stored.access_token.expose_secret(), "access-5ec2e75ec2e7-3");
-    assert_eq!(world.bearers(), ["Bearer access-5ec2e75ec2e7-3"]);
+    assert_eq!(mock.bearers(), ["Bearer access-5ec2e75ec2e7-3"]);
 }
 
 #[tokio::test]
-async fn with_the_lease_in_hand_the_store_is_read_again() {
-    let world = World::new().await;
-    world.installed("loc1").await;
-    world.expire();
-    let (app, _) = interfered(&world, "lease", 0, Work::InstallAgain);
+async fn the_store_is_read_again_after_the_lease_was_granted() {
+    let mock = MockHighLevel::new().await;
+    mock.installed("loc1").await;
+    mock.expire();
+    let (app, _) = app_with_interference(&mock, "lease", 0, Work::Reinstall);
     send(&app.location("loc1")).await.expect("a receipt");
-    assert_eq!(world.refreshes(), 0);
+    assert_eq!(mock.refreshes(), 0);
 }
 
 #[tokio::test]
-async fn tokens_that_were_removed_meanwhile_do_not_come_back() {
-    let world = World::new().await;
-    world.installed("loc1").await;
-    world.expire();
-    let (app, _) = interfered(&world, "put", 0, Work::Remove);
+async fn tokens_that_were_removed_during_a_refresh_stay_removed() {
+    let mock = MockHighLevel::new().await;
+    mock.installed("loc1").await;
+    mock.expire();
+    let (app, _) = app_with_interference(&mock, "put", 0, Work::Remove);
     let error = send(&app.location("loc1")).await.expect_err("removed");
-    assert_eq!((error.kind(), world.sends()), (ErrorKind::NeedsAuthorization, 0));
-    assert!(world.stored("loc1").await.is_none());
+    assert_eq!((error.kind(), mock.sends()), (ErrorKind::NeedsAuthorization, 0));
+    assert!(mock.stored("loc1").await.is_none());
 }
 
 #[tokio::test]
-async fn after_an_invalid_grant_the_store_is_read_before_anybody_is_bothered() {
-    let world = World::new().await;
-    world.installed("loc1").await;
-    world.expire();
-    world.fates([Fate::Not(refusal("400 Bad Request", "Invalid grant: refresh token is invalid"))]);
-    // Read twice before the request: without and with the lease.
-    let (app, _) = interfered(&world, "get", 2, Work::InstallAgain);
+async fn after_an_invalid_grant_newer_tokens_in_the_store_are_used() {
+    let mock = MockHighLevel::new().await;
+    mock.installed("loc1").await;
+    mock.expire();
+    mock.token_replies([TokenReply::Instead(rejection(
+        "400 Bad Request",
+        "Invalid grant: refresh token is invalid",
+    ))]);
+    // The store is read twice before the request: before and after the lease.
+    let (app, _) = app_with_interference(&mock, "get", 2, Work::Reinstall);
     send(&app.location("loc1")).await.expect("a receipt");
-    assert_eq!(world.refreshes(), 1);
+    assert_eq!(mock.refreshes(), 1);
 }
 
 #[tokio::test]
 async fn tokens_are_stored_before_they_are_used_and_never_lost() {
-    let world = World::new().await;
-    world.installed("loc1").await;
-    world.expire();
+    let mock = MockHighLevel::new().await;
+    mock.installed("loc1").await;
+    mock.expire();
     let is_down = Arc::new(AtomicBool::new(true));
-    let spy = Spy::new(world.store.clone(), {
+    let spy = SpyStore::new(mock.store.clone(), {
         let is_down = Arc::clone(&is_down);
         move |operation, _| match operation {
-            "put" if is_down.load(Ordering::SeqCst) => Before::Failure,
+            "put" if is_down.load(Ordering::SeqCst) => Before::Fail,
             _ => Before::Nothing,
         }
     });
-    let app = world.builder().store(spy.clone()).build().expect("an app");
+    let app = mock.builder().store(spy.clone()).build().expect("an app");
     let client = app.location("loc1");
     let error = send(&client).await.expect_err("not stored");
     assert_eq!((error.kind(), error.delivery()), (ErrorKind::Token, Delivery::NotSent));
@@ -209,33 +217,33 @@ async fn tokens_are_stored_before_they_are_used_and_never_lost() {
         "send_message: the token store failed to save the new tokens, which are retained in memory until it does, \
          of the location loc1; see the source of this error; nothing was sent"
     );
-    assert_eq!((world.refreshes(), world.sends()), (1, 0));
+    assert_eq!((mock.refreshes(), mock.sends()), (1, 0));
     assert!(spy.count("put") >= 4, "{}", spy.count("put"));
     is_down.store(false, Ordering::SeqCst);
-    // An hour later, HighLevel would not repeat its answer, but it need not.
-    world.clock.advance(3_600 * SECOND);
+    // An hour later, HighLevel no longer repeats its response.
+    mock.clock.advance(3_600 * SECOND);
     send(&client).await.expect("a receipt");
-    assert_eq!((world.refreshes(), world.sends()), (1, 1));
-    let stored = world.stored("loc1").await.expect("tokens");
+    assert_eq!((mock.refreshes(), mock.sends()), (1, 1));
+    let stored = mock.stored("loc1").await.expect("tokens");
     assert_eq!(stored.access_token.expose_secret(), "access-5ec2e75ec2e7-2");
 }
 
 #[tokio::test]
-async fn a_store_that_cannot_be_read_is_no_reason_to_ask_highlevel() {
+async fn nothing_is_requested_while_the_store_cannot_be_read_or_leased() {
     for operation in ["get", "lease"] {
-        let world = World::new().await;
-        world.installed("loc1").await;
-        world.expire();
+        let mock = MockHighLevel::new().await;
+        mock.installed("loc1").await;
+        mock.expire();
         let spy =
-            Spy::new(
-                world.store.clone(),
+            SpyStore::new(
+                mock.store.clone(),
                 move |op, _| {
-                    if op == operation { Before::Failure } else { Before::Nothing }
+                    if op == operation { Before::Fail } else { Before::Nothing }
                 },
             );
-        let app = world.builder().store(spy).build().expect("an app");
+        let app = mock.builder().store(spy).build().expect("an app");
         let error = send(&app.location("loc1")).await.expect_err("no store");
         assert_eq!((error.kind(), error.delivery()), (ErrorKind::Token, Delivery::NotSent), "{operation}");
-        assert_eq!(world.refreshes(), 0, "{operation}");
+        assert_eq!(mock.refreshes(), 0, "{operation}");
     }
 }

@@ -1,4 +1,4 @@
-//! Nothing prints a secret of an app: neither what it is built from, nor a token, nor a code.
+//! Secrets of an app appear in no debug output, error or log: client secret, codes and tokens.
 
 use std::error::Error as _;
 use std::fmt::Debug;
@@ -7,29 +7,29 @@ use highlevel::auth::{CsrfState, Scope};
 use serde_json::json;
 use tracing_subscriber::fmt::format::FmtSpan;
 
-use super::world::{CLIENT_SECRET, COMPANY, Fate, PART, World, send};
+use super::mock::{CLIENT_SECRET, COMPANY, MockHighLevel, PART, TokenReply, send};
 use crate::secrets::Captured;
 use crate::server::{Act, answer, json as json_answer};
 
-fn assert_secret(what: &str, shown: &str) {
-    assert!(!shown.is_empty(), "{what}");
+fn assert_secret(name: &str, shown: &str) {
+    assert!(!shown.is_empty(), "{name}");
     for piece in [PART, &PART[..8], &PART[4..], "client-s", "refresh-5", "access-5"] {
-        assert!(!shown.contains(piece), "{what}: {piece} in {shown}");
+        assert!(!shown.contains(piece), "{name}: {piece} in {shown}");
     }
 }
 
-fn debug(what: &str, value: &impl Debug) {
-    assert_secret(what, &format!("{value:?}"));
-    assert_secret(what, &format!("{value:#?}"));
+fn debug(name: &str, value: &impl Debug) {
+    assert_secret(name, &format!("{value:?}"));
+    assert_secret(name, &format!("{value:#?}"));
 }
 
 #[tokio::test]
-async fn nothing_prints_a_secret() {
-    let world = World::new().await;
-    debug("builder", &world.builder());
-    let app = world.app();
-    let tokens = app.exchange(World::code("loc1")).await.expect("tokens");
-    app.exchange(World::company_code()).await.expect("tokens");
+async fn debug_output_does_not_contain_secrets() {
+    let mock = MockHighLevel::new().await;
+    debug("builder", &mock.builder());
+    let app = mock.app();
+    let tokens = app.exchange(MockHighLevel::code("loc1")).await.expect("tokens");
+    app.exchange(MockHighLevel::company_code()).await.expect("tokens");
     debug("tokens", &tokens);
     debug("app", &app);
     debug("company", &app.company(COMPANY));
@@ -41,13 +41,13 @@ async fn nothing_prints_a_secret() {
     send(&app.company(COMPANY).location("loc2")).await.expect("a receipt");
     debug("app", &app);
     // They did go out, so that all this was about something.
-    assert!(world.asked("/oauth/token", "client_secret", CLIENT_SECRET) > 0);
+    assert!(mock.count_requests("/oauth/token", "client_secret", CLIENT_SECRET) > 0);
 }
 
-/// What a server can do with a request: among other things, repeat all of it.
+/// Returns replies of a server, among them some that repeat the whole request.
 fn acts() -> Vec<Act> {
     let echo = |request: &str| json!({ "message": [format!("no: {request}")], "error_description": request, "traceId": request, "request": request });
-    let told = format!(
+    let secrets = format!(
         "client_secret=client-secret-{PART}&refresh_token=refresh-{PART}-1&code=code-{PART}-loc1 Bearer access-{PART}-2"
     );
     let mut acts = vec![
@@ -57,56 +57,57 @@ fn acts() -> Vec<Act> {
         ),
     ];
     for status in ["400 Bad Request", "401 Unauthorized", "403 Forbidden", "422 Unprocessable Entity"] {
-        acts.push(Act::Answer(json_answer(status, &echo(&told))));
-        acts.push(Act::Answer(json_answer(status, &echo(&format!("Invalid grant: {told}")))));
-        acts.push(Act::Answer(json_answer(status, &echo(&format!("Location is not active: {told}")))));
-        acts.push(Act::Answer(answer(status, "", &told)));
+        acts.push(Act::Answer(json_answer(status, &echo(&secrets))));
+        acts.push(Act::Answer(json_answer(status, &echo(&format!("Invalid grant: {secrets}")))));
+        acts.push(Act::Answer(json_answer(status, &echo(&format!("Location is not active: {secrets}")))));
+        acts.push(Act::Answer(answer(status, "", &secrets)));
     }
     for status in ["200 OK", "401 Unauthorized"] {
-        let headers = format!("x-echo: {told}\r\nx-echo: Bearer access-{PART}-1\r\nset-cookie: a={told}\r\n");
+        let headers =
+            format!("x-echo: {secrets}\r\nx-echo: Bearer access-{PART}-1\r\nset-cookie: a={secrets}\r\n");
         acts.push(Act::Answer(answer(status, &headers, "")));
     }
-    // JSON can write the same text in other ways.
+    // JSON with escapes.
     let escaped = |text: &str| {
         let all: Vec<_> = text.chars().map(|letter| format!("\\u{:04x}", u32::from(letter))).collect();
         let all = all.concat();
         format!("{{\"message\":\"{all}\",\"traceId\":\"{all}\"}}")
     };
-    acts.push(Act::Answer(answer("422 Unprocessable Entity", "", escaped(&told))));
-    acts.push(Act::Answer(answer("200 OK", "", escaped(&told))));
-    // A success in a form that nobody foresaw.
-    acts.push(Act::Answer(json_answer("200 OK", &json!({ "data": { "access_token": told } }))));
-    acts.push(Act::Answer(answer("200 OK", "", &told)));
+    acts.push(Act::Answer(answer("422 Unprocessable Entity", "", escaped(&secrets))));
+    acts.push(Act::Answer(answer("200 OK", "", escaped(&secrets))));
+    // A success in an unexpected form.
+    acts.push(Act::Answer(json_answer("200 OK", &json!({ "data": { "access_token": secrets } }))));
+    acts.push(Act::Answer(answer("200 OK", "", &secrets)));
     acts
 }
 
-fn error(what: &str, error: &highlevel::Error) {
-    debug(what, error);
-    assert_secret(what, &error.to_string());
-    assert_secret(what, &format!("{:?}{:?}", error.messages(), error.trace_id()));
-    assert_secret(what, &format!("body {}", String::from_utf8_lossy(error.body())));
-    headers(what, error);
+fn error(name: &str, error: &highlevel::Error) {
+    debug(name, error);
+    assert_secret(name, &error.to_string());
+    assert_secret(name, &format!("{:?}{:?}", error.messages(), error.trace_id()));
+    assert_secret(name, &format!("body {}", String::from_utf8_lossy(error.body())));
+    headers(name, error);
     let mut source = error.source();
     while let Some(cause) = source {
-        debug(what, &cause);
-        assert_secret(what, &cause.to_string());
+        debug(name, &cause);
+        assert_secret(name, &cause.to_string());
         if let Some(cause) = cause.downcast_ref::<highlevel::Error>() {
-            assert_secret(what, &format!("body {}", String::from_utf8_lossy(cause.body())));
-            headers(what, cause);
+            assert_secret(name, &format!("body {}", String::from_utf8_lossy(cause.body())));
+            headers(name, cause);
         }
         source = cause.source();
     }
 }
 
-fn headers(what: &str, error: &highlevel::Error) {
-    for name in ["x-echo", "set-cookie"] {
-        assert_secret(what, &format!("{name} {}", error.header(name).unwrap_or_default()));
+fn headers(name: &str, error: &highlevel::Error) {
+    for header in ["x-echo", "set-cookie"] {
+        assert_secret(name, &format!("{header} {}", error.header(header).unwrap_or_default()));
     }
 }
 
-/// The same for the token of a call, in what is refused and in receipts that cannot be read.
+/// Responds with the token of the call, in rejections and in receipts that cannot be read.
 #[tokio::test]
-async fn no_error_of_a_call_prints_its_token() {
+async fn errors_of_a_call_do_not_contain_its_token() {
     let token = format!("access-{PART}-1");
     let echo = format!("x-echo: key={token}; for=you\r\n");
     for (status, body) in [
@@ -115,46 +116,46 @@ async fn no_error_of_a_call_prints_its_token() {
         ("400 Bad Request", json!({ "message": token }).to_string()),
         ("503 Service Unavailable", token.clone()),
     ] {
-        let world = World::new().await;
-        let (_, client) = world.installed("loc1").await;
-        world.sends_end([Act::Answer(answer(status, &echo, &body))]);
+        let mock = MockHighLevel::new().await;
+        let (_, client) = mock.installed("loc1").await;
+        mock.send_replies([Act::Answer(answer(status, &echo, &body))]);
         let failed = send(&client).await.expect_err("a failure");
-        assert_eq!(world.bearers(), [format!("Bearer {token}")]);
+        assert_eq!(mock.bearers(), [format!("Bearer {token}")]);
         error(&format!("{status} {}", body.len()), &failed);
         assert_eq!(failed.header("x-echo"), Some("key=...; for=you"), "{status}");
     }
 }
 
 #[tokio::test]
-async fn no_error_prints_a_secret() {
+async fn errors_do_not_contain_secrets() {
     for (number, act) in acts().into_iter().enumerate() {
-        let fate = || Fate::ButThen(std::time::Duration::from_secs(40), act.clone());
-        let world = World::new().await;
-        world.fates([fate()]);
-        let failed = world.app().exchange(World::code("loc1")).await.expect_err("a failure");
+        let fate = || TokenReply::IssueThen(std::time::Duration::from_secs(40), act.clone());
+        let mock = MockHighLevel::new().await;
+        mock.token_replies([fate()]);
+        let failed = mock.app().exchange(MockHighLevel::code("loc1")).await.expect_err("a failure");
         error(&format!("{number}: exchange"), &failed);
 
-        let world = World::new().await;
-        let (_, client) = world.installed("loc1").await;
-        world.expire();
-        world.fates([fate()]);
+        let mock = MockHighLevel::new().await;
+        let (_, client) = mock.installed("loc1").await;
+        mock.expire();
+        mock.token_replies([fate()]);
         error(&format!("{number}: refresh"), &send(&client).await.expect_err("a failure"));
 
-        let world = World::new().await;
-        let app = world.app();
-        app.exchange(World::code("loc1")).await.expect("tokens");
-        app.exchange(World::company_code()).await.expect("tokens");
-        world.fates(vec![Fate::Not(act.clone()); 3]);
-        // Asking for the token of a location again does no harm, so a lost answer is no failure.
+        let mock = MockHighLevel::new().await;
+        let app = mock.app();
+        app.exchange(MockHighLevel::code("loc1")).await.expect("tokens");
+        app.exchange(MockHighLevel::company_code()).await.expect("tokens");
+        mock.token_replies(vec![TokenReply::Instead(act.clone()); 3]);
+        // A request for the token of a location can be retried, so a lost response is no failure.
         if let Err(failed) = app.location_token(COMPANY, "loc2").await {
             error(&format!("{number}: location"), &failed);
         }
     }
 }
 
-/// Everything at the finest level, from this crate and all below it.
+/// Logs everything at the level TRACE, from this crate and its dependencies.
 #[tokio::test]
-async fn no_log_has_a_secret() {
+async fn logs_do_not_contain_secrets() {
     let captured = Captured::default();
     let subscriber = tracing_subscriber::fmt()
         .with_max_level(tracing_subscriber::filter::LevelFilter::TRACE)
@@ -168,16 +169,16 @@ async fn no_log_has_a_secret() {
     let _guard = tracing::dispatcher::set_default(&subscriber);
 
     for act in acts() {
-        let world = World::new().await;
-        let (app, client) = world.installed("loc1").await;
-        app.exchange(World::company_code()).await.expect("tokens");
-        world.expire();
-        world.fates([Fate::Not(act)]);
-        let _whatever = send(&client).await;
-        world.clock.advance(std::time::Duration::from_secs(60));
-        world.revoke_access();
-        let _whatever = send(&client).await;
-        let _whatever = send(&app.company(COMPANY).location("loc2")).await;
+        let mock = MockHighLevel::new().await;
+        let (app, client) = mock.installed("loc1").await;
+        app.exchange(MockHighLevel::company_code()).await.expect("tokens");
+        mock.expire();
+        mock.token_replies([TokenReply::Instead(act)]);
+        let _result = send(&client).await;
+        mock.clock.advance(std::time::Duration::from_secs(60));
+        mock.revoke_access();
+        let _result = send(&client).await;
+        let _result = send(&app.company(COMPANY).location("loc2")).await;
     }
     let log = captured.take();
     for fact in ["refresh_token", "location_token", "no tokens", "refreshed", "loc1"] {

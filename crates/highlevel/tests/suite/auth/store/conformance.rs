@@ -66,7 +66,7 @@ async fn clones_of_a_file_store_conform() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_third_implementation_conforms() {
+async fn another_implementation_conforms() {
     let clock = Clock::new();
     let store = Broken::new(Defect::None, clock.read());
     conformance::run_with_clock(async || Ok(store.clone()), clock.set())

@@ -93,7 +93,7 @@ async fn files_of_a_newer_format() {
         let mut json: Value = serde_json::from_slice(&fs::read(&path).expect("a file")).expect("JSON");
         let before = json.clone();
         *json.pointer_mut(pointer).expect("a value") = 4.into();
-        // What format 4 has is not known, so nothing else may be said about it.
+        // The error must not describe anything else, because format 4 is unknown.
         json["added"] = "something".into();
         fs::write(&path, json.to_string()).expect("a file");
         check(&store, &["it has format 4, but this program supports formats up to 3", "update this program"])
@@ -102,7 +102,7 @@ async fn files_of_a_newer_format() {
     }
 }
 
-/// Somebody made a copy, or renamed a file by hand: one location must not send with the token of another.
+/// A file was copied or renamed by hand: a location must not send with the token of another one.
 #[tokio::test]
 async fn a_file_under_the_name_of_another_key() {
     let scratch = Scratch::new();
@@ -114,7 +114,7 @@ async fn a_file_under_the_name_of_another_key() {
 }
 
 #[tokio::test]
-async fn what_is_not_a_file() {
+async fn directories_are_not_read_as_entries() {
     let scratch = Scratch::new();
     let store = FileStore::open(&scratch.0).expect("a store");
     let path = store.path_of(&key("a"));
@@ -185,7 +185,7 @@ async fn files_that_others_may_read() {
 
 /// A disk that is not mounted is an empty directory.
 #[tokio::test]
-async fn a_directory_that_is_gone_has_no_tokens_but_says_so() {
+async fn a_missing_directory_is_reported() {
     let scratch = Scratch::new();
     let store = FileStore::open(&scratch.0).expect("a store");
     put(&store, &key("a"), &tokens("a")).await;

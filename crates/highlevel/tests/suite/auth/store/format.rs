@@ -1,4 +1,4 @@
-//! The stored form of tokens, and of an entry of a file store. What was written once has to stay readable.
+//! The stored form of tokens, and of an entry of a file store. All earlier formats stay readable.
 
 use std::fs;
 use std::time::{Duration, SystemTime};
@@ -116,7 +116,7 @@ async fn an_entry_without_tokens_of_an_earlier_format() {
 #[test]
 fn times_are_rounded_down() {
     let before_epoch = SystemTime::UNIX_EPOCH - Duration::from_nanos(100);
-    for (expires_at, kept) in [
+    for (expires_at, stored) in [
         (at(5) + Duration::from_nanos(999_900), at(5)),
         (at(5), at(5)),
         (before_epoch, SystemTime::UNIX_EPOCH - Duration::from_millis(1)),
@@ -130,7 +130,7 @@ fn times_are_rounded_down() {
         let mut tokens = tokens("a");
         tokens.expires_at = expires_at;
         let read = TokenSet::from_json(&tokens.to_json()).expect("tokens");
-        assert_eq!(read.expires_at, kept);
+        assert_eq!(read.expires_at, stored);
     }
 }
 
@@ -173,7 +173,7 @@ fn json_that_is_not_tokens() {
         json.as_object_mut().expect("an object").remove(field);
         json.to_string()
     };
-    for (json, words) in [
+    for (json, text) in [
         (String::new(), "it ends too early (line 1, column 0)"),
         ("secret-access-seven".to_owned(), "it is not JSON (line 1, column 1)"),
         ("\"secret-access-seven\"".to_owned(), "a field is missing or of another type"),
@@ -189,7 +189,7 @@ fn json_that_is_not_tokens() {
         (with("format", 4.into()), "it has format 4, but this program supports formats up to 3"),
     ] {
         let error = TokenSet::from_json(&SecretString::from(json.clone())).expect_err(&json);
-        assert!(error.to_string().contains(words), "{json}: {error}");
+        assert!(error.to_string().contains(text), "{json}: {error}");
         assert!(!format!("{error} {error:?}").contains("secret"), "{json}: {error:?}");
         assert_eq!(error.is_newer_format(), json.contains("\"format\":4"), "{json}");
     }

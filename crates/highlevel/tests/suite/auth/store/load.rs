@@ -6,7 +6,7 @@ use std::time::Instant;
 use highlevel::auth::store::{FileStore, TokenStore};
 use tokio::task::JoinSet;
 
-use super::super::world::{CLIENT_ID, World, send};
+use super::super::mock::{CLIENT_ID, MockHighLevel, send};
 use super::Scratch;
 
 /// Returns the number of locations. The calls of all of them have 60 seconds, the default deadline.
@@ -17,15 +17,16 @@ fn locations() -> usize {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn all_calls_succeed_when_thousands_of_locations_expire_at_once() {
     let locations = locations();
-    let (world, scratch) = (World::new().await, Scratch::new());
+    let (mock, scratch) = (MockHighLevel::new().await, Scratch::new());
     let store = FileStore::open(&scratch.0).expect("a store");
-    let app = world.builder().store(store.clone()).build().expect("an app");
+    let app = mock.builder().store(store.clone()).build().expect("an app");
 
     let start = Instant::now();
     let mut installing = JoinSet::new();
     for number in 0..locations {
         let app = app.clone();
-        installing.spawn(async move { app.exchange(World::code(&format!("loc{number}"))).await.map(drop) });
+        installing
+            .spawn(async move { app.exchange(MockHighLevel::code(&format!("loc{number}"))).await.map(drop) });
         if installing.len() >= 64 {
             installing.join_next().await.expect("a task").expect("no panic").expect("tokens");
         }
@@ -34,8 +35,8 @@ async fn all_calls_succeed_when_thousands_of_locations_expire_at_once() {
     let installed = start.elapsed();
 
     // Another process, which has nothing in memory.
-    world.expire();
-    let app = world.builder().store(FileStore::open(&scratch.0).expect("a store")).build().expect("an app");
+    mock.expire();
+    let app = mock.builder().store(FileStore::open(&scratch.0).expect("a store")).build().expect("an app");
     let start = Instant::now();
     let mut calls = JoinSet::new();
     for number in 0..locations {
@@ -55,10 +56,10 @@ async fn all_calls_succeed_when_thousands_of_locations_expire_at_once() {
         errors.len(),
         &errors[..errors.len().min(3)]
     );
-    assert_eq!(world.sends(), locations);
+    assert_eq!(mock.sends(), locations);
     // On a busy machine a refresh may be repeated, which gives the same tokens.
-    let tokens: HashSet<_> = world.bearers().into_iter().collect();
-    assert_eq!(tokens.len(), locations, "after {} requests to refresh", world.refreshes());
+    let tokens: HashSet<_> = mock.bearers().into_iter().collect();
+    assert_eq!(tokens.len(), locations, "after {} requests to refresh", mock.refreshes());
     assert_eq!(store.resources(CLIENT_ID).await.expect("resources").len(), locations);
     app.flush().await;
     assert_eq!(scratch.names().len(), locations + 1, "the entries and the marker, but no lock files");

@@ -1,4 +1,4 @@
-//! The stores of tokens that come with the crate, and the checks that every other store has to pass.
+//! The token stores of the crate, and the conformance checks.
 
 #[cfg(feature = "testing")]
 mod broken;
@@ -6,6 +6,8 @@ mod broken;
 mod conformance;
 mod damage;
 mod file;
+mod file_locks;
+mod file_versions;
 mod format;
 mod load;
 mod names;
@@ -16,7 +18,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use highlevel::SecretString;
 use highlevel::auth::TokenSet;
-use highlevel::auth::store::{Key, Precondition, PutResult, Resource, TokenStore, Version};
+use highlevel::auth::store::{Key, Precondition, PutResult, Resource, StoredTokens, TokenStore, Version};
+use secrecy::ExposeSecret;
 
 /// A directory for one test, which does not exist yet; it is removed afterwards.
 struct Scratch(PathBuf);
@@ -44,7 +47,7 @@ impl Drop for Scratch {
     }
 }
 
-/// Tokens as another program would have written them, so that the tests need not know how to make a token set.
+/// Returns tokens that were read from JSON.
 fn tokens(name: &str) -> TokenSet {
     let json = format!(
         r#"{{"format":1,"access_token":"secret-access-{name}","refresh_token":"secret-refresh-{name}",
@@ -58,10 +61,15 @@ fn key(location: &str) -> Key {
     Key::new("6650-app", Resource::Location(location.to_owned().into()))
 }
 
-/// Stores tokens, which has to be done.
+/// Stores tokens, which must succeed.
 async fn put(store: &impl TokenStore, key: &Key, tokens: &TokenSet) -> Version {
     match store.put(key, tokens, Precondition::Anything).await.expect("put") {
         PutResult::Stored(version) => version,
         conflict => panic!("{conflict:?}"),
     }
+}
+
+/// The name of a stored access token.
+fn name(stored: &StoredTokens) -> &str {
+    stored.tokens.access_token.expose_secret().strip_prefix("secret-access-").expect("a token of these tests")
 }

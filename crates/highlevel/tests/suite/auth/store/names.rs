@@ -10,7 +10,7 @@ use super::{Scratch, put, tokens};
 /// The digests were computed with another tool: SHA-256 over client id, kind and id, each after its length in eight
 /// bytes, of which the first 16 bytes are written.
 #[test]
-fn people_can_read_them() {
+fn names_are_readable() {
     let scratch = Scratch::new();
     let store = FileStore::open(&scratch.0).expect("a store");
     for (client_id, kind, id, name) in [
@@ -35,7 +35,7 @@ fn people_can_read_them() {
 }
 
 #[tokio::test]
-async fn every_file_system_takes_them_and_keeps_them_apart() {
+async fn names_are_valid_on_every_file_system_and_distinct() {
     let scratch = Scratch::new();
     let store = FileStore::open(&scratch.0).expect("a store");
     let long = "x".repeat(500);
@@ -80,7 +80,7 @@ async fn every_file_system_takes_them_and_keeps_them_apart() {
                 assert!(seen.insert(name), "{key:?} has the name of another key");
             }
         }
-        // And the file system of this machine does take them.
+        // The file system of this machine accepts them.
         let key = Key::new("app", Resource::Location(client_id.to_owned().into()));
         put(&store, &key, &tokens("a")).await;
         assert!(store.path_of(&key).is_file(), "{key:?}");

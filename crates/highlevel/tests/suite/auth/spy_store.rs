@@ -1,4 +1,4 @@
-//! A store in memory that a test can look into and interfere with.
+//! A store in memory that records its operations and lets a test interfere with them.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -13,31 +13,30 @@ use highlevel::auth::store::{
     TokenStore,
 };
 
-/// What happens before an operation of the store.
+/// The interference with an operation of the store.
 pub(crate) enum Before {
     Nothing,
-    /// The operation fails.
-    Failure,
-    /// The operation is done, and seems to have failed.
-    LostAnswer,
-    /// It panics.
+    /// Fails without the operation.
+    Fail,
+    /// Fails after the operation has succeeded.
+    LoseResult,
     Panic,
-    /// This is done first.
-    This(Pin<Box<dyn Future<Output = ()> + Send>>),
+    /// Runs this before the operation.
+    Run(Pin<Box<dyn Future<Output = ()> + Send>>),
 }
 
 type Decide = dyn Fn(&str, usize) -> Before + Send + Sync;
 
-/// A store that asks a function before each operation, which gets its name and how often it was done before.
+/// A store that calls a function before each operation, with its name and the number of earlier calls of it.
 #[derive(Clone)]
-pub(crate) struct Spy {
+pub(crate) struct SpyStore {
     inner: MemoryStore,
     counts: Arc<Mutex<HashMap<&'static str, usize>>>,
     decide: Arc<Decide>,
     holders: Arc<Mutex<Vec<String>>>,
 }
 
-impl Spy {
+impl SpyStore {
     pub(crate) fn new(
         inner: MemoryStore,
         decide: impl Fn(&str, usize) -> Before + Send + Sync + 'static,
@@ -45,26 +44,26 @@ impl Spy {
         Self { inner, counts: Arc::default(), decide: Arc::new(decide), holders: Arc::default() }
     }
 
-    /// A store that can be read, and takes no tokens while the switch is on.
-    pub(crate) fn taking_nothing(inner: &MemoryStore, is_down: &Arc<AtomicBool>) -> Self {
+    /// Returns a store that can be read, and fails to save tokens while the switch is on.
+    pub(crate) fn not_saving(inner: &MemoryStore, is_down: &Arc<AtomicBool>) -> Self {
         let is_down = Arc::clone(is_down);
         Self::new(inner.clone(), move |operation, _| match operation {
-            "put" if is_down.load(Ordering::SeqCst) => Before::Failure,
+            "put" if is_down.load(Ordering::SeqCst) => Before::Fail,
             _ => Before::Nothing,
         })
     }
 
-    /// How often an operation was done.
+    /// Returns the number of calls of an operation.
     pub(crate) fn count(&self, operation: &str) -> usize {
         self.counts.lock().expect("no panic").get(operation).copied().unwrap_or_default()
     }
 
-    /// The holders that a lease was asked for.
+    /// Returns the holders of the requested leases.
     pub(crate) fn holders(&self) -> Vec<String> {
         self.holders.lock().expect("no panic").clone()
     }
 
-    /// Whether the answer of the operation gets lost.
+    /// Returns `true` if the result of the operation is lost.
     async fn before(&self, operation: &'static str) -> Result<bool, StoreError> {
         let nth = {
             let mut counts = self.counts.lock().expect("no panic");
@@ -74,10 +73,10 @@ impl Spy {
         };
         match (self.decide)(operation, nth) {
             Before::Nothing => Ok(false),
-            Before::Failure => Err("the disk is full".into()),
-            Before::LostAnswer => Ok(true),
+            Before::Fail => Err("the disk is full".into()),
+            Before::LoseResult => Ok(true),
             Before::Panic => panic!("a store with a bug"),
-            Before::This(work) => {
+            Before::Run(work) => {
                 work.await;
                 Ok(false)
             }
@@ -85,7 +84,7 @@ impl Spy {
     }
 }
 
-impl TokenStore for Spy {
+impl TokenStore for SpyStore {
     fn get<'a>(&'a self, key: &'a Key) -> StoreFuture<'a, Option<StoredTokens>> {
         Box::pin(async move {
             self.before("get").await?;

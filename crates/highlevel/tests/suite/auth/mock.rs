@@ -1,6 +1,6 @@
-//! A HighLevel that gives, renews and revokes tokens by its documented rules, on a clock that a test moves.
+//! A server that issues, refreshes and revokes tokens by HighLevel's documented rules, on a clock that a test sets.
 //!
-//! What it counts is what these tests believe.
+//! It records all requests, so that tests can count them.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -14,21 +14,21 @@ use tokio::sync::Barrier;
 
 use crate::server::{Act, Request, Server, answer, json as json_answer};
 
-/// Every secret of these tests contains it, so that it can be looked for.
+/// A part of every secret in these tests, which is searched for in logs and errors.
 pub(crate) const PART: &str = "5ec2e75ec2e7";
 pub(crate) const CLIENT_ID: &str = "665c6bb13d4e5364bdec0e2f-lx1a2b3c";
 pub(crate) const APP_ID: &str = "665c6bb13d4e5364bdec0e2f";
 pub(crate) const CLIENT_SECRET: &str = "client-secret-5ec2e75ec2e7";
 pub(crate) const REDIRECT_URI: &str = "https://app.example.com/installed?from=highlevel";
 pub(crate) const COMPANY: &str = "GNb7aIv4rQFVb9iwNl5K";
-/// How long an access token lives, in seconds.
+/// The lifetime of an access token, in seconds.
 pub(crate) const DAY: u64 = 86_399;
-/// How long the answer of a refresh is repeated.
+/// The time during which the response to a refresh is repeated.
 const REPEATED: Duration = Duration::from_secs(30);
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
 
-/// A clock that moves when it is told to.
+/// A clock that a test sets.
 #[derive(Clone)]
 pub(crate) struct Clock(Arc<Mutex<SystemTime>>);
 
@@ -45,27 +45,26 @@ impl Clock {
         *self.0.lock().expect("no panic") += by;
     }
 
-    /// Somebody sets it.
     pub(crate) fn put_back(&self, by: Duration) {
         *self.0.lock().expect("no panic") -= by;
     }
 }
 
-/// What happens to a request for tokens instead of, or after, its being done.
+/// The reply to a request for tokens.
 #[derive(Clone)]
-pub(crate) enum Fate {
-    /// It is done, and answered.
-    Done,
-    /// It is not done; this happens in its place.
-    Not(Act),
-    /// It is done, so much time passes, and then this happens in place of the answer.
-    ButThen(Duration, Act),
-    /// It is done, and the response waits for the barrier.
-    Held(Arc<Barrier>),
+pub(crate) enum TokenReply {
+    /// Issues tokens.
+    Issue,
+    /// Does this instead of issuing tokens.
+    Instead(Act),
+    /// Issues tokens, advances the clock, and does this instead of responding with them.
+    IssueThen(Duration, Act),
+    /// Issues tokens, and responds when the barrier is passed.
+    IssueAfter(Arc<Barrier>),
 }
 
-/// A HighLevel.
-pub(crate) struct World {
+/// A HighLevel with one company and any number of locations.
+pub(crate) struct MockHighLevel {
     pub(crate) server: Server,
     pub(crate) clock: Clock,
     pub(crate) store: MemoryStore,
@@ -77,10 +76,10 @@ struct State {
     issued: usize,
     access: HashMap<String, Access>,
     refresh: HashMap<String, Refresh>,
-    /// What is said of tokens and locations that are no more.
+    /// The ids of locations that are not active.
     inactive: HashSet<String>,
-    fates: VecDeque<Fate>,
-    sends: VecDeque<Act>,
+    token_replies: VecDeque<TokenReply>,
+    send_replies: VecDeque<Act>,
     life: Value,
 }
 
@@ -94,7 +93,7 @@ struct Refresh {
     used: Option<(SystemTime, Value)>,
 }
 
-impl World {
+impl MockHighLevel {
     pub(crate) async fn new() -> Self {
         let clock = Clock::new();
         let state = Arc::new(Mutex::new(State {
@@ -103,8 +102,8 @@ impl World {
             access: HashMap::new(),
             refresh: HashMap::new(),
             inactive: HashSet::new(),
-            fates: VecDeque::new(),
-            sends: VecDeque::new(),
+            token_replies: VecDeque::new(),
+            send_replies: VecDeque::new(),
             life: json!(DAY),
         }));
         let server = Server::start({
@@ -119,7 +118,7 @@ impl World {
         Self { server, clock, store, state }
     }
 
-    /// Starts building an app of this world. All of them share one store, as processes of one program do.
+    /// Starts building an app of this server. All apps share one store, as processes of one program do.
     pub(crate) fn builder(&self) -> AppBuilder {
         let clock = self.clock.clone();
         App::builder()
@@ -140,7 +139,7 @@ impl World {
         self.builder().build().expect("an app")
     }
 
-    /// An app, and the client of a location on which it is installed.
+    /// Returns an app, and the client of a location on which it is installed.
     pub(crate) async fn installed(&self, location: &str) -> (App, Client) {
         let app = self.app();
         app.exchange(Self::code(location)).await.expect("tokens");
@@ -148,12 +147,12 @@ impl World {
         (app, client)
     }
 
-    /// A code for a location.
+    /// Returns the authorization code of a location.
     pub(crate) fn code(location: &str) -> String {
         format!("code-{PART}-{location}")
     }
 
-    /// A code for the company.
+    /// Returns the authorization code of the company.
     pub(crate) fn company_code() -> String {
         format!("code-{PART}-company")
     }
@@ -162,37 +161,37 @@ impl World {
         self.state.lock().expect("no panic")
     }
 
-    /// What happens to the next requests for tokens.
-    pub(crate) fn fates(&self, fates: impl IntoIterator<Item = Fate>) {
-        self.state().fates.extend(fates);
+    /// Sets the replies to the next requests for tokens.
+    pub(crate) fn token_replies(&self, replies: impl IntoIterator<Item = TokenReply>) {
+        self.state().token_replies.extend(replies);
     }
 
-    /// What happens to the next messages.
-    pub(crate) fn sends_end(&self, acts: impl IntoIterator<Item = Act>) {
-        self.state().sends.extend(acts);
+    /// Sets the replies to the next messages.
+    pub(crate) fn send_replies(&self, acts: impl IntoIterator<Item = Act>) {
+        self.state().send_replies.extend(acts);
     }
 
-    /// Nothing more happens to messages than they do by themselves.
-    pub(crate) fn forget_sends(&self) {
-        self.state().sends.clear();
+    /// Drops the replies that were set for messages.
+    pub(crate) fn clear_send_replies(&self) {
+        self.state().send_replies.clear();
     }
 
-    /// What `expires_in` says from now on.
+    /// Sets `expires_in` of tokens.
     pub(crate) fn tokens_live(&self, life: Value) {
         self.state().life = life;
     }
 
-    /// All access tokens stop working.
+    /// Revokes all access tokens.
     pub(crate) fn revoke_access(&self) {
         self.state().access.clear();
     }
 
-    /// All refresh tokens stop working.
+    /// Revokes all refresh tokens.
     pub(crate) fn revoke_refresh(&self) {
         self.state().refresh.clear();
     }
 
-    /// The tokens of one resource stop working.
+    /// Revokes the tokens of one resource.
     pub(crate) fn revoke(&self, resource: &Resource) {
         let mut state = self.state();
         state.access.retain(|_, access| access.resource != *resource);
@@ -205,13 +204,13 @@ impl World {
         state.inactive.extend((!active).then(|| location.to_owned()));
     }
 
-    /// The access tokens expire, with a minute to spare.
+    /// Advances the clock to a minute after the access tokens have expired.
     pub(crate) fn expire(&self) {
         self.clock.advance(Duration::from_secs(DAY + 60));
     }
 
-    /// The requests to an endpoint whose form says this.
-    pub(crate) fn asked(&self, path: &str, field: &str, value: &str) -> usize {
+    /// Returns the number of requests to an endpoint with this field in their form. An empty name counts all of them.
+    pub(crate) fn count_requests(&self, path: &str, field: &str, value: &str) -> usize {
         let line = format!("POST {path} HTTP/1.1");
         let requests = self.server.requests();
         let of_path = requests.iter().filter(|request| request.line == line);
@@ -220,17 +219,17 @@ impl World {
             .count()
     }
 
-    /// The requests to renew anything.
+    /// Returns the number of requests with a refresh token.
     pub(crate) fn refreshes(&self) -> usize {
-        self.asked("/oauth/token", "grant_type", "refresh_token")
+        self.count_requests("/oauth/token", "grant_type", "refresh_token")
     }
 
-    /// The requests for a token of a location by that of its company.
-    pub(crate) fn mints(&self) -> usize {
-        self.asked("/oauth/locationToken", "", "")
+    /// Returns the number of requests for the token of a location with that of its company.
+    pub(crate) fn location_token_requests(&self) -> usize {
+        self.count_requests("/oauth/locationToken", "", "")
     }
 
-    /// The bearers of the requests to send a message.
+    /// Returns the `Authorization` headers of the messages.
     pub(crate) fn bearers(&self) -> Vec<String> {
         let requests = self.server.requests();
         let sends =
@@ -238,12 +237,12 @@ impl World {
         sends.map(|request| request.header("authorization").concat()).collect()
     }
 
-    /// The requests to send a message.
+    /// Returns the number of messages.
     pub(crate) fn sends(&self) -> usize {
-        self.asked("/conversations/messages", "", "")
+        self.count_requests("/conversations/messages", "", "")
     }
 
-    /// What is stored for a location.
+    /// Returns the stored tokens of a location.
     pub(crate) async fn stored(&self, location: &str) -> Option<TokenSet> {
         self.stored_for(Resource::Location(location.to_owned().into())).await
     }
@@ -254,23 +253,23 @@ impl World {
     }
 }
 
-/// Time passes on the clock that nobody can set.
-pub(crate) async fn steady_time_passes(by: Duration) {
+/// Advances the monotonic clock.
+pub(crate) async fn advance_monotonic_clock(by: Duration) {
     tokio::time::pause();
     tokio::time::advance(by).await;
     tokio::time::resume();
 }
 
-/// Waits until something holds that happens in the background.
-pub(crate) async fn until(mut holds: impl AsyncFnMut() -> bool) {
-    // Far longer than it takes: it only ends a test in which something is broken.
-    let patience = 30 * SECOND;
+/// Waits until a condition holds that background work fulfils.
+pub(crate) async fn wait_until(mut holds: impl AsyncFnMut() -> bool) {
+    // Much longer than necessary: it only ends a test that fails.
+    let timeout = 30 * SECOND;
     let wait = async {
         while !holds().await {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     };
-    tokio::time::timeout(patience, wait).await.expect("it happens in time");
+    tokio::time::timeout(timeout, wait).await.expect("the condition holds in time");
 }
 
 /// Sends an SMS.
@@ -280,7 +279,7 @@ pub(crate) async fn send(
     client.messages().send(Sms::to("c").text("t")).await
 }
 
-/// The fields of a form.
+/// Returns the fields of a form.
 pub(crate) fn form(request: &Request) -> HashMap<String, String> {
     let body = std::str::from_utf8(&request.body).expect("a form");
     let url = reqwest::Url::parse(&format!("http://form/?{body}")).expect("a form");
@@ -290,17 +289,17 @@ pub(crate) fn form(request: &Request) -> HashMap<String, String> {
 impl State {
     fn act(&mut self, request: &Request) -> Act {
         if !request.line.starts_with("POST /oauth/") {
-            return self.sends.pop_front().unwrap_or_else(|| Act::Answer(self.send(request)));
+            return self.send_replies.pop_front().unwrap_or_else(|| Act::Answer(self.send(request)));
         }
-        match self.fates.pop_front() {
-            Some(Fate::Not(act)) => act,
-            Some(Fate::ButThen(time, act)) => {
+        match self.token_replies.pop_front() {
+            Some(TokenReply::Instead(act)) => act,
+            Some(TokenReply::IssueThen(time, act)) => {
                 self.grant(request);
                 self.clock.advance(time);
                 act
             }
-            Some(Fate::Held(barrier)) => Act::Together(barrier, self.grant(request)),
-            Some(Fate::Done) | None => Act::Answer(self.grant(request)),
+            Some(TokenReply::IssueAfter(barrier)) => Act::Together(barrier, self.grant(request)),
+            Some(TokenReply::Issue) | None => Act::Answer(self.grant(request)),
         }
     }
 
@@ -391,7 +390,7 @@ impl State {
         (self.clock.now() < access.until).then(|| access.resource.clone())
     }
 
-    /// Whoever has a token sends; the answer says in which location.
+    /// Responds to a message. The conversation has the id of the location of the token.
     fn send(&self, request: &Request) -> Vec<u8> {
         let authorization = request.header("authorization").concat();
         match self.bearer(&authorization) {
@@ -404,12 +403,12 @@ impl State {
     }
 }
 
-/// An answer with a status alone.
+/// Returns a response without a body.
 pub(crate) fn status(status: &str) -> Act {
     Act::Answer(answer(status, "", ""))
 }
 
-/// An error in JSON.
-pub(crate) fn refusal(status: &str, message: &str) -> Act {
+/// Returns an error response in JSON.
+pub(crate) fn rejection(status: &str, message: &str) -> Act {
     Act::Answer(json_answer(status, &json!({ "message": message, "traceId": "trace-1" })))
 }

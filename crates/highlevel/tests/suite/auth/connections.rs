@@ -1,0 +1,85 @@
+//! The connection of a request for tokens.
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::Mutex;
+use std::thread;
+use std::time::{Duration, SystemTime};
+
+use highlevel::auth::App;
+use highlevel::auth::store::MemoryStore;
+use tokio::sync::oneshot;
+
+use super::mock::{MockHighLevel, send};
+use crate::server::{json as json_answer, receipt};
+
+/// Reads one request with a body of a known length.
+fn read_request(connection: &mut TcpStream) {
+    let (mut request, mut buffer) = (Vec::new(), [0; 4096]);
+    loop {
+        let read = connection.read(&mut buffer).expect("a request");
+        assert_ne!(read, 0, "the client closed the connection");
+        request.extend_from_slice(&buffer[..read]);
+        let text = String::from_utf8_lossy(&request).to_lowercase();
+        let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
+        let length = head.split("content-length: ").nth(1).and_then(|rest| rest.lines().next());
+        if body.len() >= length.and_then(|length| length.parse().ok()).unwrap_or_default() {
+            return;
+        }
+    }
+}
+
+/// The only connection is in use when the request is made, and the server closes it after its response, while the thread of
+/// the runtime is blocked. The request must not be written to the closed connection: nothing could show whether HighLevel
+/// has processed it.
+#[tokio::test]
+async fn a_token_request_checks_its_connection_after_it_has_waited_for_a_slot() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    let (message_arrived, is_message_there) = oneshot::channel();
+    let (respond, may_respond) = oneshot::channel::<()>();
+    let server = thread::spawn(move || {
+        let tokens = json_answer(
+            "200 OK",
+            &serde_json::json!({ "access_token": "a", "refresh_token": "r", "expires_in": 86_399, "locationId": "loc1" }),
+        );
+        let (mut connection, _) = listener.accept().expect("a connection");
+        read_request(&mut connection);
+        connection.write_all(&tokens).expect("tokens");
+        read_request(&mut connection);
+        message_arrived.send(()).expect("the test waits");
+        may_respond.blocking_recv().expect("the test responds");
+        connection.write_all(&receipt()).expect("a receipt");
+        thread::sleep(Duration::from_millis(20));
+        drop(connection);
+        let (mut connection, _) = listener.accept().expect("a connection");
+        read_request(&mut connection);
+        connection.write_all(&tokens).expect("tokens");
+    });
+    // Each reading is half a minute later: a request that may have been processed is not retried.
+    let now = Mutex::new(SystemTime::now());
+    let clock = move || {
+        let mut now = now.lock().expect("no panic");
+        *now += Duration::from_secs(31);
+        *now
+    };
+    let app = App::builder().client_id("a-b").client_secret("s").store(MemoryStore::new()).clock(clock);
+    let app = app.base_url(url).max_connections(1).build().expect("an app");
+    app.exchange(MockHighLevel::code("loc1")).await.expect("tokens");
+
+    let message = tokio::spawn({
+        let client = app.location("loc1");
+        async move {
+            send(&client).await.expect("a receipt");
+            thread::sleep(Duration::from_millis(60));
+        }
+    });
+    is_message_there.await.expect("a message");
+    let exchange = tokio::spawn(async move { app.exchange(MockHighLevel::code("loc1")).await });
+    // Until the exchange waits for the connection.
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    respond.send(()).expect("the server waits");
+    message.await.expect("no panic");
+    exchange.await.expect("no panic").expect("tokens");
+    server.join().expect("no panic");
+}
