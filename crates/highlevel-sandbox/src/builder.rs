@@ -463,9 +463,16 @@ fn checked_exposure(address: SocketAddr, public: bool, admin_token: Option<&str>
     Err(io::Error::new(io::ErrorKind::InvalidInput, message))
 }
 
+/// The most connections that wait to be accepted. The system may allow fewer.
+#[cfg(unix)]
+const BACKLOG: i32 = 4_096;
+
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let listener = TcpListener::bind(address)
         .map_err(|error| io::Error::new(error.kind(), format!("cannot listen on {address}: {error}")))?;
+    // The standard library lets 128 connections wait to be accepted. A client beyond that tries again after a second.
+    #[cfg(unix)]
+    rustix::net::listen(&listener, BACKLOG)?;
     listener.set_nonblocking(true)?;
     Ok(listener)
 }
