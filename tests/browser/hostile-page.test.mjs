@@ -1,4 +1,4 @@
-// A page of another site in the browser of a developer change nothing in the sandbox and read nothing. The attack is
+// A page of another site in the browser of a developer can change nothing in the sandbox and read nothing. The attack is
 // that of `support/attack.mjs`; the same attack by a page of the sandbox's own origin shows that it works.
 import assert from "node:assert/strict";
 import { createServer } from "node:http";

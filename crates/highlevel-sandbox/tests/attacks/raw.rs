@@ -1,4 +1,4 @@
-//! A client that is only a socket, and a program with limits.
+//! A client that is a bare socket, and a program under resource limits.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -9,16 +9,16 @@ use serde_json::Value;
 
 use crate::process::Running;
 
-/// Far longer than anything takes: it only ends a run in which something is broken.
+/// Longer than any response takes: it ends a run in which something is broken.
 pub(crate) const TEST_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// The program, and what it said when it was ready.
+/// A running program, and its `ready` line.
 pub(crate) struct Program {
     pub(crate) running: Running,
     pub(crate) ready: Value,
 }
 
-/// A response, as far as it matters.
+/// The status and the body of a response.
 #[derive(Debug)]
 pub(crate) struct Response {
     pub(crate) status: u16,
@@ -32,11 +32,11 @@ impl Response {
 }
 
 impl Program {
-    /// Starts it in a shell that sets limits first, for example `ulimit -v 1500000`.
+    /// Starts the program in a shell that sets limits first, for example `ulimit -v 1500000`.
     pub(crate) fn start(limits: &str, arguments: &str) -> Self {
         let mut command = Command::new("sh");
         let program = env!("CARGO_BIN_EXE_highlevel-sandbox");
-        // Its output is not read after the line that it is ready: a full pipe must not stop it.
+        // Nothing reads its output after the `ready` line: a full pipe must not stop it.
         command.args(["-c", &format!("{limits}; exec {program} serve {arguments}")]);
         let mut running = Running::of(command);
         let ready = running.ready();
@@ -54,7 +54,7 @@ impl Program {
         stream
     }
 
-    /// The head of a request with the token.
+    /// Returns the head of a request with the token.
     pub(crate) fn head(&self, method: &str, path: &str, content_type: &str, length: usize) -> String {
         format!(
             "{method} {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {}\r\nversion: 2021-04-15\r\n\
@@ -63,7 +63,7 @@ impl Program {
         )
     }
 
-    /// Sends a request, and reads the response to its end.
+    /// Sends a JSON request, and reads the response to its end.
     pub(crate) fn ask(&self, method: &str, path: &str, body: &str) -> Response {
         self.ask_with(method, path, "application/json", body)
     }
@@ -72,7 +72,7 @@ impl Program {
         let mut stream = self.connect();
         let head = self.head(method, path, content_type, body.len());
         stream.write_all(head.as_bytes()).unwrap();
-        // What is refused early may not be read to its end.
+        // The server may reject the request before it has read the body to its end.
         let _ = stream.write_all(body.as_bytes());
         response(&mut stream).unwrap_or_else(|| panic!("no response to {method} {path:.100}"))
     }
@@ -83,7 +83,7 @@ impl Program {
         response.json()
     }
 
-    /// It is still there, and retains no more than it may.
+    /// Asserts that the program runs and retains no more than its budgets.
     pub(crate) fn assert_is_within_its_bounds(&self, what: &str) {
         let memory = self.health()["memory"].clone();
         for part in [
@@ -100,7 +100,14 @@ impl Program {
         }
     }
 
-    /// A message in the sense of the API, with this text.
+    /// Returns the body of a request that sends an SMS. The text must need no escapes; a long one is cheap this way, also in
+    /// a debug build.
+    pub(crate) fn message_body(&self, text: &str) -> String {
+        let contact = self.text("contactId");
+        format!(r#"{{"type":"SMS","contactId":"{contact}","message":"{text}","status":"pending"}}"#)
+    }
+
+    /// Returns the body of a request that sends an SMS.
     pub(crate) fn message(&self, text: &str) -> Value {
         serde_json::json!({
             "type": "SMS", "contactId": self.text("contactId"), "message": text, "status": "pending",
@@ -108,7 +115,7 @@ impl Program {
     }
 }
 
-/// What chunks hold.
+/// Decodes a chunked body.
 fn unchunked(mut chunks: &[u8]) -> Vec<u8> {
     let mut body = Vec::new();
     while let Some(end) = chunks.iter().position(|byte| *byte == b'\r') {
@@ -119,7 +126,7 @@ fn unchunked(mut chunks: &[u8]) -> Vec<u8> {
     body
 }
 
-/// Reads one response, whose length its head says or which is chunked.
+/// Reads one response with a `Content-Length` or a chunked body. `None` if the connection ends before it.
 pub(crate) fn response(stream: &mut TcpStream) -> Option<Response> {
     let mut bytes = Vec::new();
     let mut buffer = vec![0; 256 * 1024];
