@@ -1,16 +1,20 @@
 //! A program without an async runtime: messages are sent from `main` and from threads.
 //!
-//! Run it with `cargo run --example blocking`: it needs nothing but this machine.
+//! `cargo run --example blocking` sends them to a sandbox on this machine. With `HIGHLEVEL_TOKEN` and
+//! `HIGHLEVEL_CONTACT_ID` they are sent through the live API, or through the API at `HIGHLEVEL_BASE_URL`.
 
 use std::error::Error;
 use std::thread;
 
 use highlevel::{Client, Delivery, Method, Sms, blocking};
-use highlevel_sandbox::Sandbox;
+use highlevel_examples::Environment;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let sandbox = LocalSandbox::start()?;
-    let (base_url, token, contact) = sandbox.credentials();
+    // A sandbox needs a runtime, as a server in another process has its own.
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let environment = runtime.block_on(Environment::load())?;
+    let (base_url, token) = (environment.base_url(), environment.get("HIGHLEVEL_TOKEN")?);
+    let contact = environment.get("HIGHLEVEL_CONTACT_ID")?;
 
     let client = Client::builder().base_url(base_url).token(token).build_blocking()?;
 
@@ -40,29 +44,11 @@ fn from_threads(client: &blocking::Client, contact: &str) {
     });
 }
 
-/// The async client on a runtime of the program: it lives as long as the client, and one of its threads is always there to drive it.
+/// Uses the async client on a runtime of the program. The runtime lives as long as the client, and one of its threads
+/// drives it at all times.
 fn with_the_async_client(client: &highlevel::Client, contact: &str) -> Result<(), Box<dyn Error>> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let sent = runtime.block_on(client.messages().send(Sms::to(contact).text("See you at eight")))?;
     println!("{}", sent.message_id());
     Ok(())
-}
-
-/// A sandbox on a separate runtime, as a server is in another process.
-struct LocalSandbox {
-    sandbox: Sandbox,
-    _runtime: tokio::runtime::Runtime,
-}
-
-impl LocalSandbox {
-    fn start() -> Result<Self, Box<dyn Error>> {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-        let sandbox = runtime.block_on(Sandbox::start())?;
-        Ok(Self { sandbox, _runtime: runtime })
-    }
-
-    fn credentials(&self) -> (String, String, String) {
-        let sandbox = &self.sandbox;
-        (sandbox.base_url(), sandbox.token().to_owned(), sandbox.contact_id().to_owned())
-    }
 }

@@ -1,7 +1,10 @@
-//! A reply is lost on its way, and the program finds out what became of its message.
+//! Finds out whether a message was sent whose receipt was lost.
 //!
-//! Run it with `cargo run --example lost_reply`. Between the SDK and the sandbox stands a proxy that hands every request
-//! on and then hangs up, so that the message is sent and its receipt never comes.
+//! `cargo run --example lost_reply` runs it against a sandbox. A proxy between the SDK and the sandbox forwards every
+//! request and closes the connection before the response, so that the message is sent and its receipt is lost.
+//!
+//! With `HIGHLEVEL_TOKEN`, `HIGHLEVEL_CONTACT_ID`, `HIGHLEVEL_APP_ID` and `HIGHLEVEL_LISTEN` it sends through the live API
+//! and receives the app's webhooks. No reply is lost on purpose then. With `HIGHLEVEL_BASE_URL` it uses that API.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -11,32 +14,40 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
-use highlevel::webhook::{Event, PublicKey, Receiver};
+use highlevel::webhook::{Event, Receiver};
 use highlevel::wire::types::OutboundMessage;
 use highlevel::{Client, ContactId, Delivery, Email, Reconciliation, Sms};
-use highlevel_sandbox::Sandbox;
+use highlevel_examples::Environment;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 
-/// Far longer than it takes: it only ends a run in which something is broken.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Webhooks arrive within milliseconds from a sandbox, and within seconds from HighLevel.
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let sandbox = Sandbox::start().await?;
-    let mut events = webhooks(&sandbox).await?;
-    let contact = ContactId::from(sandbox.contact_id());
-    let lossy = proxy_that_loses_replies(sandbox.base_url()).await?;
-    let client = Client::builder().base_url(lossy).token(sandbox.token()).build()?;
+    let environment = Environment::load().await?;
+    let mut events = webhooks(&environment).await?;
+    let contact = ContactId::from(environment.get("HIGHLEVEL_CONTACT_ID")?);
+    let base_url = match environment.sandbox() {
+        Some(sandbox) => proxy_that_loses_responses(sandbox.base_url()).await?,
+        None => environment.base_url(),
+    };
+    let client = Client::builder().base_url(base_url).token(environment.get("HIGHLEVEL_TOKEN")?).build()?;
 
-    let result = client.messages().send(Sms::to(&contact).text("Your table is ready")).await;
-    let Err(error) = result else { return Err("the reply came through".into()) };
+    let error = match client.messages().send(Sms::to(&contact).text("Your table is ready")).await {
+        Ok(sent) => {
+            println!("sent {}, and its receipt has arrived", sent.message_id());
+            return Ok(());
+        }
+        Err(error) => error,
+    };
     println!("{error}");
-    println!("   known: {:?}, after {} attempt", error.delivery(), error.attempts());
+    println!("   delivery: {:?}, attempts: {}", error.delivery(), error.attempts());
 
     let mut seen: Vec<OutboundMessage> = Vec::new();
-    seen.push(tokio::time::timeout(PATIENCE, events.recv()).await?.ok_or("the webhook server stopped")?);
+    seen.push(tokio::time::timeout(TIMEOUT, events.recv()).await?.ok_or("the webhook server stopped")?);
     match error.fingerprint().map(|sent| sent.reconcile(&seen)) {
         Some(Reconciliation::Sent(id)) => println!("   it was sent: {id}"),
         Some(Reconciliation::NotFound) => println!("   no sign of it yet: look again later"),
@@ -47,37 +58,46 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let email = Email::to(&contact).subject("Order confirmed").html("<p>Thank you!</p>");
     match send_carefully(&client, email).await {
         Outcome::Sent => println!("sent"),
-        Outcome::Again => println!("put it back into the queue"),
-        Outcome::Look => println!("the email is unknown as well: a person, or its event, will tell"),
+        Outcome::SendAgain => println!("send it again later"),
+        Outcome::Inspect => {
+            println!("it is unknown whether the email was sent: wait for its event, or ask a person");
+        }
     }
-    println!("\nThe sandbox has {} messages: nothing was sent twice.", sandbox.messages().len());
+    if let Some(sandbox) = environment.sandbox() {
+        println!("\nThe sandbox has {} messages: nothing was sent twice.", sandbox.messages().len());
+    }
     Ok(())
 }
 
-/// What a queue of outgoing messages does next.
+/// The next step of a queue of outgoing messages.
 enum Outcome {
     Sent,
-    Again,
-    Look,
+    SendAgain,
+    Inspect,
 }
 
-/// What a program that works through a queue does with each kind of failure.
-#[allow(clippy::match_same_arms, reason = "one line for each kind, so that none is decided in passing")]
+/// Sends a message of a queue and decides about the next step.
+#[allow(
+    clippy::match_same_arms,
+    reason = "one line for each kind of failure, so that each is decided on purpose"
+)]
 async fn send_carefully(client: &Client, email: Email) -> Outcome {
     match client.messages().send(email).await {
         Ok(_) => Outcome::Sent,
         Err(error) => match error.delivery() {
-            Delivery::NotSent => Outcome::Again,
-            Delivery::Rejected if error.status() == Some(429) => Outcome::Again,
-            Delivery::Rejected => Outcome::Look,
-            Delivery::Unknown => Outcome::Look,
+            Delivery::NotSent => Outcome::SendAgain,
+            Delivery::Rejected if error.status() == Some(429) => Outcome::SendAgain,
+            Delivery::Rejected => Outcome::Inspect,
+            Delivery::Unknown => Outcome::Inspect,
             Delivery::Accepted => Outcome::Sent,
         },
     }
 }
 
-/// Receives verified events and hands on those of outbound messages.
-async fn webhooks(sandbox: &Sandbox) -> Result<mpsc::UnboundedReceiver<OutboundMessage>, Box<dyn Error>> {
+/// Receives verified events and forwards those of outbound messages.
+async fn webhooks(
+    environment: &Environment,
+) -> Result<mpsc::UnboundedReceiver<OutboundMessage>, Box<dyn Error>> {
     type Shared = (Arc<Receiver>, mpsc::UnboundedSender<OutboundMessage>);
     async fn receive(
         State((receiver, sender)): State<Shared>,
@@ -99,19 +119,18 @@ async fn webhooks(sandbox: &Sandbox) -> Result<mpsc::UnboundedReceiver<OutboundM
             Err(error) => StatusCode::from_u16(error.status()).unwrap_or(StatusCode::TOO_MANY_REQUESTS),
         }
     }
-    let key = PublicKey::from_base64("sandbox", sandbox.webhook_public_key())?;
-    let receiver = Receiver::builder().app_id(sandbox.app_id()).key(key).build();
+    let receiver = environment.receiver()?;
     let (sender, events) = mpsc::unbounded_channel();
     let app = axum::Router::new().route("/", post(receive)).with_state((Arc::new(receiver), sender));
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
-    sandbox.set_webhook_url(format!("http://{}/", listener.local_addr()?))?;
+    let listener = TcpListener::bind(environment.listen()?).await?;
+    environment.deliver_webhooks_to(&format!("http://{}/", listener.local_addr()?))?;
     tokio::spawn(async move { axum::serve(listener, app).await });
     Ok(events)
 }
 
-/// Hands every request on, waits for the beginning of the answer, and hangs up.
-async fn proxy_that_loses_replies(target: String) -> Result<String, Box<dyn Error>> {
-    let target = target.strip_prefix("http://").ok_or("the sandbox speaks plain HTTP")?.to_owned();
+/// Forwards every request, waits for the first byte of the response, and closes the connection.
+async fn proxy_that_loses_responses(target: String) -> Result<String, Box<dyn Error>> {
+    let target = target.strip_prefix("http://").ok_or("the sandbox uses plain HTTP")?.to_owned();
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
     tokio::spawn(async move {
@@ -119,11 +138,11 @@ async fn proxy_that_loses_replies(target: String) -> Result<String, Box<dyn Erro
             let target = target.clone();
             tokio::spawn(async move {
                 let mut server = TcpStream::connect(target).await?;
-                let (mut request, mut answer) = ([0; 8192], [0; 1]);
+                let (mut request, mut response) = ([0; 8192], [0; 1]);
                 loop {
                     tokio::select! {
                         read = client.read(&mut request) => server.write_all(&request[..read?]).await?,
-                        _ = server.read(&mut answer) => return client.shutdown().await,
+                        _ = server.read(&mut response) => return client.shutdown().await,
                     }
                 }
             });

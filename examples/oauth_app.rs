@@ -1,10 +1,13 @@
-//! A small app that is installed on two locations through the browser, sends for both, and is removed from one.
+//! An app of the marketplace: owners install it in the browser, and it sends messages for their locations.
 //!
-//! Run it with `cargo run --example oauth_app`. HighLevel is a sandbox in the same process, and the owners' browser is a
-//! script that does what a browser does: it follows redirects and keeps cookies.
+//! - `cargo run --example oauth_app` runs it against a sandbox. A script acts as the browser of two owners, who install the
+//!   app; one of them uninstalls it.
+//! - With `HIGHLEVEL_CLIENT_ID`, `HIGHLEVEL_CLIENT_SECRET`, `HIGHLEVEL_REDIRECT_URI=https://…/installed` and
+//!   `HIGHLEVEL_LISTEN=0.0.0.0:8080` it serves a real app until it is stopped. Owners start at `https://…/install`; the
+//!   app's webhook URL is `https://…/webhook`. Tokens are stored in the folder `highlevel-tokens`.
 
 use std::error::Error;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,76 +21,105 @@ use highlevel::auth::{App, CsrfState, Handled, Scope};
 use highlevel::webhook::axum::{Webhook, WebhookLayer};
 use highlevel::webhook::{Event, PublicKey, Receiver};
 use highlevel::{ErrorKind, LocationId, Sms};
+use highlevel_examples::Environment;
 use highlevel_sandbox::{Contact, Location, Sandbox, TokenResource};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
-/// Far longer than it takes: it only ends a run in which something is broken.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Events arrive within milliseconds from a sandbox.
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    println!("A sandbox with two locations starts, and the app");
-    let sandbox = Sandbox::start().await?;
+    let environment = Environment::load().await?;
+    let listener = TcpListener::bind(environment.listen()?).await?;
+    let address = format!("http://{}", listener.local_addr()?);
+    let folder = environment.sandbox().map(|_| TemporaryFolder::new()).transpose()?;
+    let settings = Settings {
+        client_id: environment.get("HIGHLEVEL_CLIENT_ID")?,
+        client_secret: environment.get("HIGHLEVEL_CLIENT_SECRET")?,
+        redirect_uri: match environment.sandbox() {
+            Some(_) => format!("{address}/installed"),
+            None => environment.get("HIGHLEVEL_REDIRECT_URI")?,
+        },
+        tokens: folder.as_ref().map_or_else(|| "highlevel-tokens".into(), |folder| folder.0.clone()),
+        base_url: environment.base_url(),
+    };
+    let app = build(&settings)?;
+    let (router, handled) = routes(&environment, &app)?;
+    println!("{address}/install installs the app");
+    environment.deliver_webhooks_to(&format!("{address}/webhook"))?;
+    let server = tokio::spawn(async move { axum::serve(listener, router).await });
+    match environment.sandbox() {
+        Some(sandbox) => demonstrate(sandbox, &address, &app, handled).await,
+        None => Ok(server.await??),
+    }
+}
+
+/// Installs the app on two locations of the sandbox, sends for both, and uninstalls it from one.
+async fn demonstrate(
+    sandbox: &Sandbox,
+    address: &str,
+    app: &App,
+    mut handled: mpsc::UnboundedReceiver<Handled>,
+) -> Result<(), Box<dyn Error>> {
     let (first, second) = (sandbox.location_id().to_owned(), "bQ7mZk2vR4tY8wX1cN5d".to_owned());
     sandbox.put_location(Location::new(&second))?;
     sandbox.put_contact(Contact::new("guest-of-the-second").location(&second))?;
     let contacts = [sandbox.contact_id().to_owned(), "guest-of-the-second".to_owned()];
-    let folder = Folder::new()?;
-    let (address, app, mut handled) = serve(&sandbox, &folder.0).await?;
 
     println!("\nTheir owners install it in the browser");
     for location in [&first, &second] {
         sandbox.choose_on_authorize(TokenResource::location(location));
         let page = browse(&format!("{address}/install")).await?;
         println!("   {page}");
-        expect(page == format!("The app is installed on {location}."), "the page says so")?;
-        // HighLevel sends the event at once: it may be here before the tokens, or after them.
-        let event = tokio::time::timeout(PATIENCE, handled.recv()).await?.ok_or("the app has stopped")?;
+        expect(page == format!("The app is installed on {location}."), "the page names the location")?;
+        // HighLevel sends the event at once. It may arrive before the tokens or after them.
+        let event = tokio::time::timeout(TIMEOUT, handled.recv()).await?.ok_or("the app has stopped")?;
         println!("   event: {event:?}");
-        let fine = matches!(event, Handled::WaitingForExchange(_) | Handled::AlreadyStored(_));
-        expect(fine, "the event is that of the installation")?;
+        let is_installed = matches!(event, Handled::WaitingForExchange(_) | Handled::AlreadyStored(_));
+        expect(is_installed, "the event reports the installation")?;
     }
 
     println!("\nIt sends for both");
     for (location, contact) in [&first, &second].into_iter().zip(&contacts) {
-        remind(&app, &location.as_str().into(), contact).await?;
+        remind(app, &location.as_str().into(), contact).await?;
     }
     let messages = sandbox.messages();
     for message in &messages {
         println!("   {}: {}", message.location_id, message.text().unwrap_or_default());
     }
     let locations: Vec<_> = messages.iter().map(|message| &message.location_id).collect();
-    expect(locations == [&first, &second], "each location has its message")?;
+    expect(locations == [&first, &second], "each location has one message")?;
 
-    println!("\nA day later the tokens have expired, and nobody notices");
+    println!("\nA day later the tokens have expired, and the next call refreshes them");
     sandbox.expire_access_tokens(&TokenResource::location(&second));
-    remind(&app, &second.as_str().into(), &contacts[1]).await?;
-    let renewed = sandbox.token_requests_of(&TokenResource::location(&second));
-    expect((renewed.rotated, renewed.refused) == (1, 0), "the tokens were renewed once")?;
+    remind(app, &second.as_str().into(), &contacts[1]).await?;
+    let requests = sandbox.token_requests_of(&TokenResource::location(&second));
+    expect((requests.rotated, requests.refused) == (1, 0), "the tokens were refreshed once")?;
 
-    println!("\nThe first owner removes it");
+    println!("\nThe first owner uninstalls it");
     sandbox.uninstall(&TokenResource::location(&first))?;
-    let event = tokio::time::timeout(PATIENCE, handled.recv()).await?.ok_or("the app has stopped")?;
+    let event = tokio::time::timeout(TIMEOUT, handled.recv()).await?.ok_or("the app has stopped")?;
     println!("   event: {event:?}");
-    expect(matches!(&event, Handled::Removed(resources) if resources.len() == 1), "the tokens are gone")?;
-    let Err(error) = remind(&app, &first.as_str().into(), &contacts[0]).await else {
-        return Err("it sent for a location that it was removed from".into());
+    expect(matches!(&event, Handled::Removed(resources) if resources.len() == 1), "the tokens are deleted")?;
+    let Err(error) = remind(app, &first.as_str().into(), &contacts[0]).await else {
+        return Err("the app sent for a location after it was uninstalled there".into());
     };
     println!("   {error}");
-    expect(error.kind() == ErrorKind::NeedsAuthorization, "the error says what to do")?;
-    remind(&app, &second.as_str().into(), &contacts[1]).await?;
-    expect(sandbox.messages().len() == 4, "the second location goes on")?;
+    expect(error.kind() == ErrorKind::NeedsAuthorization, "the error asks for an installation")?;
+    remind(app, &second.as_str().into(), &contacts[1]).await?;
+    expect(sandbox.messages().len() == 4, "the app still sends for the second location")?;
 
-    // A renewal may still be under way, whose tokens nobody else has.
-    if tokio::time::timeout(PATIENCE, app.flush()).await.is_err() {
-        eprintln!("the token store takes nothing: the last tokens may be lost");
+    // Wait until refreshed tokens are stored: there is no other copy of them.
+    if tokio::time::timeout(TIMEOUT, app.flush()).await.is_err() {
+        eprintln!("the token store does not respond; the last tokens may be lost");
     }
     println!("\nDone. Nothing left this machine.");
     Ok(())
 }
 
-/// What the app sends.
+/// Sends a reminder for a location.
 async fn remind(app: &App, location: &LocationId, contact: &str) -> highlevel::Result<()> {
     let client = app.location(location);
     let sent = client.messages().send(Sms::to(contact).text("Your table is ready")).await;
@@ -130,7 +162,7 @@ struct Service {
 type Shared = State<Arc<Service>>;
 type Failure = (StatusCode, String);
 
-/// Where an owner begins: the browser is sent to HighLevel, and keeps a secret until it is back.
+/// Redirects the browser of an owner to HighLevel, with a secret in a cookie.
 async fn install(State(service): Shared) -> Result<impl IntoResponse, Failure> {
     let state = CsrfState::random().map_err(failure)?;
     let address = service
@@ -145,7 +177,7 @@ async fn install(State(service): Shared) -> Result<impl IntoResponse, Failure> {
     Ok((AppendHeaders([(SET_COOKIE, cookie)]), Redirect::to(&address)))
 }
 
-/// Where the browser comes back to.
+/// Receives the browser from HighLevel, with a code.
 async fn installed(
     State(service): Shared,
     headers: HeaderMap,
@@ -165,7 +197,7 @@ async fn installed(
     }
 }
 
-/// A parameter of a query.
+/// Returns a parameter of a query.
 fn parameter(query: &str, name: &str) -> String {
     let url = reqwest::Url::parse(&format!("http://app/?{query}"));
     let found = url
@@ -174,11 +206,11 @@ fn parameter(query: &str, name: &str) -> String {
     found.unwrap_or_default()
 }
 
-/// Where HighLevel sends its events: verified before they get here, and committed by the answer.
+/// Handles an event. The layer has verified it, and commits it after a 2xx response.
 async fn webhook(State(service): Shared, Webhook(event): Webhook<Event>) -> Result<StatusCode, Failure> {
     let handled = service.app.handle(&event).await.map_err(failure)?;
     if handled != Handled::NotAboutInstallation {
-        service.handled.send(handled).map_err(|_| failure("nobody is listening"))?;
+        service.handled.send(handled).map_err(|_| failure("the program is shutting down"))?;
     }
     Ok(StatusCode::OK)
 }
@@ -187,43 +219,32 @@ fn failure(error: impl std::fmt::Display) -> Failure {
     (StatusCode::INTERNAL_SERVER_ERROR, error.to_string())
 }
 
-/// Starts the app: its address, the app itself, and what it does about events.
-async fn serve(
-    sandbox: &Sandbox,
-    tokens: &Path,
-) -> Result<(String, App, mpsc::UnboundedReceiver<Handled>), Box<dyn Error>> {
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let address = format!("http://{}", listener.local_addr()?);
-    let app = build(&Settings {
-        client_id: sandbox.client_id(),
-        client_secret: sandbox.client_secret(),
-        redirect_uri: format!("{address}/installed"),
-        tokens: tokens.to_owned(),
-        base_url: sandbox.base_url(),
-    })?;
-    // Against the live API the line with the key is left out: HighLevel's published key is built in.
-    let receiver = Receiver::builder()
-        .app_id(app.app_id())
-        .key(PublicKey::from_base64("sandbox", sandbox.webhook_public_key())?)
-        .build();
+/// Returns the routes of the app, and the results of handling its events.
+fn routes(
+    environment: &Environment,
+    app: &App,
+) -> Result<(axum::Router, mpsc::UnboundedReceiver<Handled>), Box<dyn Error>> {
+    // The app id of the events is a part of the client id. HighLevel's published key is built in; a sandbox has its own.
+    let mut receiver = Receiver::builder().app_id(app.app_id());
+    if let Some(key) = environment.find("HIGHLEVEL_WEBHOOK_KEY") {
+        receiver = receiver.key(PublicKey::from_base64("sandbox", &key)?);
+    }
     let (sender, handled) = mpsc::unbounded_channel();
-    let service = Service { app: app.clone(), base_url: sandbox.base_url(), handled: sender };
+    let service = Service { app: app.clone(), base_url: environment.base_url(), handled: sender };
     let router = axum::Router::new()
-        .route("/webhook", post(webhook).layer(WebhookLayer::new(receiver)))
+        .route("/webhook", post(webhook).layer(WebhookLayer::new(receiver.build())))
         .route("/install", get(install))
         .route("/installed", get(installed))
         .with_state(Arc::new(service));
-    sandbox.set_webhook_url(format!("{address}/webhook"))?;
-    tokio::spawn(async move { axum::serve(listener, router).await });
-    Ok((address, app, handled))
+    Ok((router, handled))
 }
 
-/// What a browser does: it follows redirects, keeps cookies, and shows the last page.
+/// Acts as a browser: follows redirects, stores cookies, and returns the last page.
 async fn browse(address: &str) -> Result<String, Box<dyn Error>> {
     let _already_installed = tokio_rustls::rustls::crypto::ring::default_provider().install_default();
     let browser =
         reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build()?;
-    // It has a cookie of something else already, as browsers do.
+    // Browsers have other cookies, too.
     let (mut address, mut cookies) = (address.to_owned(), "theme=dark".to_owned());
     for _ in 0..10 {
         let page = browser.get(&address).header(COOKIE, &cookies).send().await?;
@@ -236,26 +257,26 @@ async fn browse(address: &str) -> Result<String, Box<dyn Error>> {
             None => return Ok(page.error_for_status()?.text().await?),
         }
     }
-    Err("the browser is sent in circles".into())
+    Err("too many redirects".into())
 }
 
-/// A folder for the tokens, which is removed at the end.
-struct Folder(PathBuf);
+/// A folder for the tokens, deleted at the end.
+struct TemporaryFolder(PathBuf);
 
-impl Folder {
+impl TemporaryFolder {
     fn new() -> Result<Self, Box<dyn Error>> {
         let name = CsrfState::random()?;
         Ok(Self(std::env::temp_dir().join(format!("highlevel-app-{}", name.as_str()))))
     }
 }
 
-impl Drop for Folder {
+impl Drop for TemporaryFolder {
     fn drop(&mut self) {
         let _removed = std::fs::remove_dir_all(&self.0);
     }
 }
 
-/// Ends the run if something is not as it should be.
-fn expect(holds: bool, what: &str) -> Result<(), Box<dyn Error>> {
-    if holds { Ok(()) } else { Err(format!("not so: {what}").into()) }
+/// Returns an error if a condition does not hold.
+fn expect(holds: bool, condition: &str) -> Result<(), Box<dyn Error>> {
+    if holds { Ok(()) } else { Err(format!("expected that {condition}").into()) }
 }

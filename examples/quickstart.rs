@@ -1,9 +1,11 @@
-//! Everything once, on this machine alone: a sandbox is started, an SMS and an email are sent, an inbound message and
-//! an outbound call are added, and the signed webhooks of all four are received and verified.
+//! Sends an SMS and an email, adds an inbound message and an outbound call, and receives the signed webhooks of all four.
 //!
-//! Run it with `cargo run --example quickstart`.
+//! `cargo run --example quickstart` starts a sandbox and needs nothing but this machine. With `HIGHLEVEL_TOKEN`,
+//! `HIGHLEVEL_CONTACT_ID`, `HIGHLEVEL_CONVERSATION_ID` and `HIGHLEVEL_PROVIDER_ID` it uses the live API, or the API at
+//! `HIGHLEVEL_BASE_URL`; with `HIGHLEVEL_APP_ID` and `HIGHLEVEL_LISTEN` it receives the app's webhooks there.
 
 use std::error::Error;
+use std::fmt::Display;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -11,64 +13,56 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
-use highlevel::webhook::{Event, PublicKey, ReceivedEvent, Receiver};
-use highlevel::{CallStatus, Client, ContactId, ConversationId, Delivery, Email, Inbound, OutboundCall, Sms};
-use highlevel_sandbox::Sandbox;
+use highlevel::webhook::{Event, ReceivedEvent, Receiver};
+use highlevel::{
+    CallStatus, Client, ContactId, ConversationId, ConversationProviderId, Delivery, Email, Inbound,
+    OutboundCall, Sms,
+};
+use highlevel_examples::Environment;
 use tokio::sync::mpsc;
 
-/// Far longer than it takes: it only ends a run in which something is broken.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Webhooks arrive within milliseconds from a sandbox, and within seconds from HighLevel.
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    headline("A sandbox starts");
-    let sandbox = Sandbox::start().await?;
-    let contact = ContactId::from(sandbox.contact_id());
-    let conversation = ConversationId::from(sandbox.conversation_id());
-    let provider = sandbox.conversation_provider_id();
-    row("address", &sandbox.base_url());
+    let environment = Environment::load().await?;
+    let contact = ContactId::from(environment.get("HIGHLEVEL_CONTACT_ID")?);
+    headline(if environment.sandbox().is_some() { "A sandbox on this machine" } else { "An API" });
+    row("address", environment.base_url());
     row("contact", &contact);
 
-    headline("A webhook server starts");
-    let (webhook_url, mut events) = webhook_server(&sandbox).await?;
-    sandbox.set_webhook_url(&webhook_url)?;
-    row("address", &webhook_url);
-
-    headline("Four requests");
-    let client = Client::builder().base_url(sandbox.base_url()).token(sandbox.token()).build()?;
-
-    let sms = client.messages().send(Sms::to(&contact).text("Your table is ready")).await?;
-    row("SMS sent", sms.message_id());
-
-    let email =
-        Email::to(&contact).subject("Order confirmed").html("<p>Thank you!</p>").cc(["ops@example.com"]);
-    let email = client.messages().send(email).await?;
-    row("email sent", email.message_id());
-
-    let inbound = Inbound::sms(provider).from_contact(&contact).text("We are on our way");
-    let inbound = client.messages().add_inbound(inbound).await?;
-    row("inbound SMS added", inbound.message_id());
-
-    let call = OutboundCall::in_conversation(&conversation, provider)
-        .from("+15037081210")
-        .to("+15035550100")
-        .status(CallStatus::Completed)
-        .at(SystemTime::now());
-    let call = client.calls().add_outbound(call).await?;
-    row("outbound call added", call.message_id());
-
-    headline("Four signed webhooks, verified");
-    for _ in 0..4 {
-        let event =
-            tokio::time::timeout(PATIENCE, events.recv()).await?.ok_or("the webhook server stopped")?;
-        row(event.name(), &describe(event.event()));
-        // It was handled: if HighLevel delivers it again, it is a duplicate.
-        event.commit().await?;
+    let mut events = None;
+    if environment.find("HIGHLEVEL_APP_ID").is_some() {
+        headline("A webhook server");
+        let (url, received) = webhook_server(&environment).await?;
+        environment.deliver_webhooks_to(&url)?;
+        row("address", url);
+        events = Some(received);
     }
 
-    headline("And what fails says what is known");
-    let result = client.messages().send(Sms::to("nobody-knows-this-contact").text("Hello?")).await;
-    let Err(error) = result else { return Err("a stranger was sent a message".into()) };
+    headline("Four requests");
+    let client = Client::builder()
+        .base_url(environment.base_url())
+        .token(environment.get("HIGHLEVEL_TOKEN")?)
+        .build()?;
+    let conversation = environment.get("HIGHLEVEL_CONVERSATION_ID")?.into();
+    send_and_add(&client, &contact, &conversation, &environment.get("HIGHLEVEL_PROVIDER_ID")?.into()).await?;
+
+    if let Some(events) = &mut events {
+        headline("Four signed webhooks, verified");
+        for _ in 0..4 {
+            let event =
+                tokio::time::timeout(TIMEOUT, events.recv()).await?.ok_or("the webhook server stopped")?;
+            row(event.name(), describe(event.event()));
+            // The event is handled. From now on, redeliveries are duplicates.
+            event.commit().await?;
+        }
+    }
+
+    headline("A failure, and what to do about it");
+    let result = client.messages().send(Sms::to("no-such-contact").text("Hello?")).await;
+    let Err(error) = result else { return Err("a contact that does not exist received a message".into()) };
     let advice = match error.delivery() {
         Delivery::NotSent => "send it again when the network is back",
         Delivery::Rejected => "fix it, then send it again",
@@ -77,22 +71,48 @@ async fn main() -> Result<(), Box<dyn Error>> {
     };
     println!("   {error}\n   What to do: {advice}.");
 
-    println!("\nDone. Nothing left this machine.");
+    if environment.sandbox().is_some() {
+        println!("\nDone. Nothing left this machine.");
+    }
     Ok(())
 }
 
-/// Starts a server that verifies what it receives, and hands on the events.
+async fn send_and_add(
+    client: &Client,
+    contact: &ContactId,
+    conversation: &ConversationId,
+    provider: &ConversationProviderId,
+) -> highlevel::Result<()> {
+    let sms = client.messages().send(Sms::to(contact).text("Your table is ready")).await?;
+    row("SMS sent", sms.message_id());
+
+    let email =
+        Email::to(contact).subject("Order confirmed").html("<p>Thank you!</p>").cc(["ops@example.com"]);
+    let email = client.messages().send(email).await?;
+    row("email sent", email.message_id());
+
+    let inbound = Inbound::sms(provider).from_contact(contact).text("We are on our way");
+    let inbound = client.messages().add_inbound(inbound).await?;
+    row("inbound SMS added", inbound.message_id());
+
+    let call = OutboundCall::in_conversation(conversation, provider)
+        .from("+15037081210")
+        .to("+15035550100")
+        .status(CallStatus::Completed)
+        .at(SystemTime::now());
+    let call = client.calls().add_outbound(call).await?;
+    row("outbound call added", call.message_id());
+    Ok(())
+}
+
+/// Starts a server that verifies webhooks and forwards their events.
 async fn webhook_server(
-    sandbox: &Sandbox,
+    environment: &Environment,
 ) -> Result<(String, mpsc::UnboundedReceiver<ReceivedEvent>), Box<dyn Error>> {
-    // Against the live API the line with the key is left out: HighLevel's published key is built in.
-    let receiver = Receiver::builder()
-        .app_id(sandbox.app_id())
-        .key(PublicKey::from_base64("sandbox", sandbox.webhook_public_key())?)
-        .build();
+    let receiver = environment.receiver()?;
     let (sender, events) = mpsc::unbounded_channel();
     let app = axum::Router::new().route("/webhook", post(receive)).with_state((Arc::new(receiver), sender));
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    let listener = tokio::net::TcpListener::bind(environment.listen()?).await?;
     let url = format!("http://{}/webhook", listener.local_addr()?);
     tokio::spawn(async move { axum::serve(listener, app).await });
     Ok((url, events))
@@ -138,6 +158,6 @@ fn headline(text: &str) {
     println!("\n{text}");
 }
 
-fn row(label: &str, value: &dyn std::fmt::Display) {
+fn row(label: &str, value: impl Display) {
     println!("   {label:<20} {value}");
 }

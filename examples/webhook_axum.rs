@@ -1,9 +1,9 @@
-//! A webhook server: it receives, deduplicates, answers and prints the events of HighLevel.
+//! A webhook server on axum: it verifies and deduplicates the events of HighLevel, and prints them.
 //!
-//! - `cargo run --example webhook_axum` shows it on this machine alone: a sandbox delivers events, delivers one again,
-//!   meets a handler that fails, and somebody forges one.
-//! - `cargo run --example webhook_axum -- 0.0.0.0:8080 APP_ID` listens for the events of a real app, until it is
-//!   stopped. The app's webhook URL is then `https://…/webhook`, of the proxy that speaks TLS in front of it.
+//! - `cargo run --example webhook_axum` runs it against a sandbox: events are delivered, one of them is delivered twice,
+//!   the handler fails once, and a forged event is rejected.
+//! - With `HIGHLEVEL_APP_ID` and `HIGHLEVEL_LISTEN=0.0.0.0:8080` it receives the events of that app until it is stopped.
+//!   The app's webhook URL is `https://…/webhook` of the proxy in front of it, which terminates TLS.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -16,49 +16,47 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::post;
 use highlevel::webhook::axum::{Webhook, WebhookLayer};
-use highlevel::webhook::{CallOutcome, Content, Event, PublicKey, Receiver};
+use highlevel::webhook::{CallOutcome, Content, Event, Receiver};
 use highlevel::{CallStatus, Client, Email, Inbound, OutboundCall, Sms};
+use highlevel_examples::Environment;
 use highlevel_sandbox::{Sandbox, WebhookDelivery};
 use tokio::net::TcpListener;
 
-/// Far longer than it takes: it only ends a run in which something is broken.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Webhooks arrive within milliseconds.
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        [] => demonstrate().await,
-        [address, app_id] => serve(address, app_id).await,
-        _ => Err("usage: webhook_axum [ADDRESS APP_ID]".into()),
+    let environment = Environment::load().await?;
+    let desk = Arc::new(Desk::default());
+    let router = router(environment.receiver()?, Arc::clone(&desk));
+    let listener = TcpListener::bind(environment.listen()?).await?;
+    let url = format!("http://{}/webhook", listener.local_addr()?);
+    println!("{url} receives the events of the app {}", environment.get("HIGHLEVEL_APP_ID")?);
+    environment.deliver_webhooks_to(&url)?;
+    let server = tokio::spawn(async move { axum::serve(listener, router).await });
+    match environment.sandbox() {
+        Some(sandbox) => demonstrate(sandbox, &desk, url).await,
+        None => Ok(server.await??),
     }
-}
-
-/// Listens for the events of a real app.
-async fn serve(address: &str, app_id: &str) -> Result<(), Box<dyn Error>> {
-    let receiver = Receiver::builder().app_id(app_id).build();
-    let listener = TcpListener::bind(address).await?;
-    println!("listening on http://{}/webhook for the events of the app {app_id}", listener.local_addr()?);
-    axum::serve(listener, router(receiver, Arc::default())).await?;
-    Ok(())
 }
 
 fn router(receiver: Receiver, desk: Arc<Desk>) -> Router {
     Router::new().route("/webhook", post(handle).layer(WebhookLayer::new(receiver))).with_state(desk)
 }
 
-/// Where the events go: what a real program has its database for.
+/// Stands for the database of a real program.
 #[derive(Debug, Default)]
 struct Desk {
-    is_away: AtomicBool,
-    /// How often each event was written down.
+    is_unavailable: AtomicBool,
+    /// The number of times that each event was stored.
     written: Mutex<BTreeMap<String, usize>>,
 }
 
 impl Desk {
     fn write(&self, id: &str) -> Result<(), &'static str> {
-        if self.is_away.load(Ordering::Relaxed) {
-            return Err("the desk is away");
+        if self.is_unavailable.load(Ordering::Relaxed) {
+            return Err("the desk is unavailable");
         }
         let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
         *written.entry(id.to_owned()).or_default() += 1;
@@ -66,8 +64,8 @@ impl Desk {
     }
 }
 
-/// Only events that HighLevel signed for this app come here, each once. An answer other than a success is turned into
-/// 429, so that the event comes again.
+/// Handles an event that HighLevel signed for this app. Each event is handled once. A response other than 2xx becomes
+/// 429, so that HighLevel redelivers the event.
 async fn handle(
     State(desk): State<Arc<Desk>>,
     Webhook(event): Webhook<Event>,
@@ -85,10 +83,10 @@ fn describe(event: &Event) -> String {
         }
         Some(Content::Call(call)) => match (call.outcome, call.duration) {
             (CallOutcome::Answered, Some(length)) => {
-                format!("a person answered, {} seconds", length.as_secs())
+                format!("answered by a person, {} seconds", length.as_secs())
             }
-            (CallOutcome::Answered, None) => "a person answered".to_owned(),
-            (CallOutcome::Voicemail, _) => "it reached voicemail".to_owned(),
+            (CallOutcome::Answered, None) => "answered by a person".to_owned(),
+            (CallOutcome::Voicemail, _) => "voicemail".to_owned(),
             (outcome, _) => format!("{outcome:?}"),
         },
         Some(Content::Voicemail(voicemail)) => format!("{} recordings", voicemail.recordings.len()),
@@ -96,53 +94,38 @@ fn describe(event: &Event) -> String {
     }
 }
 
-/// Shows it against a sandbox.
-async fn demonstrate() -> Result<(), Box<dyn Error>> {
-    let sandbox = Sandbox::start().await?;
-    let receiver = Receiver::builder()
-        .app_id(sandbox.app_id())
-        .key(PublicKey::from_base64("sandbox", sandbox.webhook_public_key())?)
-        .build();
-    let desk = Arc::new(Desk::default());
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let url = format!("http://{}/webhook", listener.local_addr()?);
-    tokio::spawn({
-        let router = router(receiver, Arc::clone(&desk));
-        async move { axum::serve(listener, router).await }
-    });
-    sandbox.set_webhook_url(&url)?;
-    println!("A sandbox at {} delivers to {url}", sandbox.base_url());
-
+/// Lets the sandbox deliver events, and checks that each of them is handled once.
+async fn demonstrate(sandbox: &Sandbox, desk: &Desk, url: String) -> Result<(), Box<dyn Error>> {
     println!("\nFour events, each handled once");
-    send_four_messages(&sandbox).await?;
-    for delivery in sandbox.wait_for_deliveries(4, PATIENCE).await? {
-        show("the sandbox", delivery.status());
+    send_four_messages(sandbox).await?;
+    for delivery in sandbox.wait_for_deliveries(4, TIMEOUT).await? {
+        show("delivered", delivery.status());
     }
 
-    println!("\nOne of them is delivered again: it is a duplicate, and the handler is not asked");
+    println!("\nOne of them is redelivered: it is a duplicate, and the handler is not called");
     let first = sandbox.deliveries().swap_remove(0);
-    let courier = Courier::new(url)?;
-    show("delivered again", Some(courier.deliver(&first, &first.body).await?));
+    let sender = Resender::new(url)?;
+    show("redelivered", Some(sender.deliver(&first, &first.body).await?));
 
-    println!("\nThe handler fails: the event is not lost, and taken when it comes again");
-    desk.is_away.store(true, Ordering::Relaxed);
+    println!("\nThe handler fails: the event is handled when it is redelivered");
+    desk.is_unavailable.store(true, Ordering::Relaxed);
     let client = Client::builder().base_url(sandbox.base_url()).token(sandbox.token()).build()?;
     client.messages().send(Sms::to(sandbox.contact_id()).text("Are you coming?")).await?;
-    let last = sandbox.wait_for_deliveries(5, PATIENCE).await?.swap_remove(4);
-    show("the sandbox", last.status());
-    desk.is_away.store(false, Ordering::Relaxed);
-    show("delivered again", Some(courier.deliver(&last, &last.body).await?));
+    let last = sandbox.wait_for_deliveries(5, TIMEOUT).await?.swap_remove(4);
+    show("delivered", last.status());
+    desk.is_unavailable.store(false, Ordering::Relaxed);
+    show("redelivered", Some(sender.deliver(&last, &last.body).await?));
 
-    println!("\nSomebody changes one word: what is not verified is not handled");
+    println!("\nOne word is changed: the signature is invalid, and the event is rejected");
     let forged = str::from_utf8(&last.body)?.replace("coming", "paying");
-    show("forged", Some(courier.deliver(&last, forged.as_bytes()).await?));
+    show("forged", Some(sender.deliver(&last, forged.as_bytes()).await?));
 
     let written = desk.written.lock().unwrap_or_else(PoisonError::into_inner);
     let each_once = written.values().all(|times| *times == 1);
     if written.len() != 5 || !each_once {
-        return Err(format!("five events were to be handled once each: {written:?}").into());
+        return Err(format!("five events have to be handled once each, found {written:?}").into());
     }
-    println!("\nDone: {} events were handled, each of them once. Nothing left this machine.", written.len());
+    println!("\nDone: {} events, each handled once. Nothing left this machine.", written.len());
     Ok(())
 }
 
@@ -163,15 +146,15 @@ async fn send_four_messages(sandbox: &Sandbox) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Delivers once more what the sandbox has delivered, with the headers that it had.
-struct Courier {
+/// Redelivers what the sandbox has delivered, with the same signature.
+struct Resender {
     http: reqwest::Client,
     url: String,
 }
 
-impl Courier {
+impl Resender {
     fn new(url: String) -> Result<Self, Box<dyn Error>> {
-        // Plain HTTP to this machine; reqwest wants a provider of TLS all the same.
+        // The URL is plain HTTP, but reqwest requires a TLS provider.
         let _ = tokio_rustls::rustls::crypto::ring::default_provider().install_default();
         Ok(Self { http: reqwest::Client::builder().no_proxy().build()?, url })
     }
@@ -187,6 +170,6 @@ impl Courier {
     }
 }
 
-fn show(who: &str, status: Option<u16>) {
-    println!("   {who:<27} answered {}", status.map_or("nothing".to_owned(), |status| status.to_string()));
+fn show(delivery: &str, status: Option<u16>) {
+    println!("   {delivery:<24} {}", status.map_or("no response".to_owned(), |status| status.to_string()));
 }

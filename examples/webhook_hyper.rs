@@ -1,6 +1,7 @@
-//! A webhook server on hyper alone, or behind layers of tower and tower-http: no framework and no feature is needed.
+//! A webhook server on hyper, without a framework. It also works behind layers of tower and tower-http.
 //!
-//! Run it with `cargo run --example webhook_hyper`. It starts a sandbox, receives one event, and ends.
+//! `cargo run --example webhook_hyper` starts a sandbox, receives one event and ends. With `HIGHLEVEL_APP_ID` and
+//! `HIGHLEVEL_LISTEN=0.0.0.0:8080` it receives the events of that app until it is stopped.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -9,9 +10,9 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
-use highlevel::webhook::{Event, PublicKey, Receiver};
+use highlevel::webhook::{Event, Receiver};
 use highlevel::{Client, Sms};
-use highlevel_sandbox::Sandbox;
+use highlevel_examples::Environment;
 use http_body_util::BodyExt;
 use hyper::body::Body;
 use hyper::service::service_fn;
@@ -20,9 +21,9 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 use tokio::time::timeout;
 
-/// Far longer than it takes: it only ends a run in which something is broken.
-const PATIENCE: Duration = Duration::from_secs(30);
-/// The time to read a body. Any client can send one, byte by byte.
+/// Webhooks arrive within milliseconds from a sandbox.
+const TIMEOUT: Duration = Duration::from_secs(30);
+/// The time limit for reading a body: a client may send it byte by byte.
 const READING: Duration = Duration::from_secs(30);
 
 /// Returns the response to the request of a webhook. Accepts any body of the `http` ecosystem: hyper's, and those of the
@@ -54,8 +55,8 @@ async fn webhook<B: Body>(receiver: &Receiver, request: Request<B>) -> (u16, &'s
     }
 }
 
-/// Reads the body into one piece of memory; returns `None` if it is too large. Collecting its frames takes many times as
-/// much if each of them is a byte.
+/// Reads the body into one buffer. Returns `None` if it is too large. Collecting its frames takes many times the memory if
+/// each frame is a byte.
 async fn read<B: Body>(body: B, limit: usize) -> Result<Option<Bytes>, B::Error> {
     let mut body = std::pin::pin!(body);
     if body.size_hint().lower() > limit as u64 {
@@ -78,18 +79,18 @@ fn handle(event: &Event) -> std::io::Result<()> {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let sandbox = Sandbox::start().await?;
-    let receiver = Receiver::builder()
-        .app_id(sandbox.app_id())
-        .key(PublicKey::from_base64("sandbox", sandbox.webhook_public_key())?)
-        .build();
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
-    sandbox.set_webhook_url(format!("http://{}/webhook", listener.local_addr()?))?;
-    tokio::spawn(serve(listener, Arc::new(receiver)));
+    let environment = Environment::load().await?;
+    let receiver = environment.receiver()?;
+    let listener = TcpListener::bind(environment.listen()?).await?;
+    let url = format!("http://{}/webhook", listener.local_addr()?);
+    println!("{url} receives the events of the app {}", environment.get("HIGHLEVEL_APP_ID")?);
+    let server = tokio::spawn(serve(listener, Arc::new(receiver)));
+    let Some(sandbox) = environment.sandbox() else { match server.await?? {} };
 
+    sandbox.set_webhook_url(&url)?;
     let client = Client::builder().base_url(sandbox.base_url()).token(sandbox.token()).build()?;
     client.messages().send(Sms::to(sandbox.contact_id()).text("Your table is ready")).await?;
-    let delivery = sandbox.wait_for_deliveries(1, PATIENCE).await?.swap_remove(0);
+    let delivery = sandbox.wait_for_deliveries(1, TIMEOUT).await?.swap_remove(0);
     println!("response: {:?}", delivery.status());
     if delivery.status() == Some(200) { Ok(()) } else { Err("the event was not handled".into()) }
 }

@@ -1,5 +1,5 @@
-//! The code of the README and of `docs/`: each block stands in a file that the tests compile, and the first one is run
-//! as it is.
+//! The code of the README and of `docs/`. Each block is part of a file that is compiled with the tests, and the first
+//! program of the README is run.
 
 use std::path::Path;
 use std::process::Command;
@@ -8,33 +8,32 @@ use highlevel_sandbox::Sandbox;
 
 use crate::metadata::root;
 
-/// The text of every file in a folder with this ending.
+/// Returns the names and texts of the files in a folder with this ending.
 fn texts(folder: &Path, ending: &str) -> Vec<(String, String)> {
-    let files =
-        std::fs::read_dir(folder).expect("the folder is there").map(|entry| entry.expect("an entry").path());
+    let files = std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());
     files
         .filter(|path| path.extension().is_some_and(|found| found == ending))
         .map(|path| (path.display().to_string(), std::fs::read_to_string(&path).expect("UTF-8")))
         .collect()
 }
 
-/// The files that are compiled together with the tests.
+/// Returns the files that are compiled with the tests.
 fn sources() -> Vec<String> {
     let folders = ["tests/src/bin", "examples"];
     folders.iter().flat_map(|folder| texts(&root().join(folder), "rs")).map(|(_, text)| text).collect()
 }
 
-/// The blocks of Rust in a page.
+/// Returns the blocks of Rust code in a page.
 fn blocks(page: &str) -> Vec<&str> {
     page.split("```rust\n").skip(1).filter_map(|rest| rest.split("```").next()).collect()
 }
 
-/// Lines without their indentation, blank ones left out.
+/// Returns the lines of a text that are not blank, without their indentation.
 fn lines(text: &str) -> Vec<&str> {
     text.lines().map(str::trim).filter(|line| !line.is_empty()).collect()
 }
 
-fn stands_in(block: &str, source: &str) -> bool {
+fn contains(source: &str, block: &str) -> bool {
     let (block, source) = (lines(block), lines(source));
     source.windows(block.len()).any(|window| window == block)
 }
@@ -46,33 +45,33 @@ fn every_code_block_is_compiled() {
     pages.extend(texts(&root().join("docs"), "md"));
     for (name, page) in &pages {
         for block in blocks(page) {
-            let compiled = sources.iter().any(|source| stands_in(block, source));
-            assert!(compiled, "{name}: no compiled file contains this:\n{block}");
+            let is_compiled = sources.iter().any(|source| contains(source, block));
+            assert!(is_compiled, "{name}: no compiled file contains this:\n{block}");
         }
     }
-    assert!(
-        pages.iter().map(|(_, page)| blocks(page).len()).sum::<usize>() >= 8,
-        "the pages have lost their code"
-    );
+    let count = pages.iter().map(|(_, page)| blocks(page).len()).sum::<usize>();
+    assert!(count >= 8, "only {count} blocks of code were found");
 }
 
 #[test]
-fn the_readme_opens_with_the_code_that_is_run() {
-    let readme = std::fs::read_to_string(root().join("README.md")).expect("the README is there");
-    assert!(stands_in(blocks(&readme)[0], include_str!("../src/bin/first_message.rs")));
+fn the_first_program_of_the_readme_is_the_one_that_is_run() {
+    let readme = std::fs::read_to_string(root().join("README.md")).expect("the README");
+    let first = blocks(&readme)[0];
+    assert!(first.contains("async fn main()"), "the first block is not a whole program:\n{first}");
+    assert!(contains(include_str!("../src/bin/first_message.rs"), first));
 }
 
 #[test]
-fn a_block_that_was_changed_is_found() {
-    assert!(stands_in("let a = 1;\n\nlet b = 2;", "fn f() {\n    let a = 1;\n    let b = 2;\n}"));
-    assert!(!stands_in("let a = 1;\nlet b = 3;", "fn f() {\n    let a = 1;\n    let b = 2;\n}"));
+fn changed_blocks_are_found() {
+    assert!(contains("fn f() {\n    let a = 1;\n    let b = 2;\n}", "let a = 1;\n\nlet b = 2;"));
+    assert!(!contains("fn f() {\n    let a = 1;\n    let b = 2;\n}", "let a = 1;\nlet b = 3;"));
 }
 
 #[tokio::test]
-async fn it_sends_an_sms_and_an_email() {
+async fn the_first_program_sends_an_sms_and_an_email() {
     let sandbox = Sandbox::start().await.expect("a sandbox");
     let output = Command::new(env!("CARGO_BIN_EXE_first-message"))
-        .arg(sandbox.contact_id())
+        .env("HIGHLEVEL_CONTACT_ID", sandbox.contact_id())
         .env("HIGHLEVEL_TOKEN", sandbox.token())
         .env("HIGHLEVEL_BASE_URL", sandbox.base_url())
         .output()

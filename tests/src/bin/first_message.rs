@@ -1,26 +1,18 @@
-//! The first code block of the README, as it stands there.
+//! The first program of the README.
 //!
-//! Without `HIGHLEVEL_BASE_URL` in its environment it talks to the live API.
+//! Without `HIGHLEVEL_BASE_URL` in its environment it uses the live API.
 
-use highlevel::ContactId;
+use highlevel::{Client, Email, Sms};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let contact = ContactId::from(std::env::args().nth(1).ok_or("give the id of a contact")?);
-    first_message(contact).await
-}
+    let client = Client::builder().token(std::env::var("HIGHLEVEL_TOKEN")?).build()?;
+    let contact = std::env::var("HIGHLEVEL_CONTACT_ID")?;
 
-#[rustfmt::skip] // word for word, so that a test can find it in the README
-async fn first_message(contact: ContactId) -> Result<(), Box<dyn std::error::Error>> {
-use highlevel::{Client, Email, Sms};
+    let sent = client.messages().send(Sms::to(&contact).text("Your table is ready")).await?;
+    println!("{} in {}", sent.message_id(), sent.conversation_id());
 
-let client = Client::builder().token(std::env::var("HIGHLEVEL_TOKEN")?).build()?;
-
-let sent = client.messages().send(Sms::to(&contact).text("Your table is ready")).await?;
-println!("{} in {}", sent.message_id(), sent.conversation_id());
-
-client.messages().send(
-    Email::to(&contact).subject("Order confirmed").html("<p>Thank you!</p>").cc(["ops@example.com"]),
-).await?;
-Ok(())
+    let email = Email::to(&contact).subject("Order confirmed").html("<p>Thank you!</p>");
+    client.messages().send(email.cc(["ops@example.com"])).await?;
+    Ok(())
 }
