@@ -7,17 +7,20 @@
 
 mod guesses;
 mod hosts;
+mod paths;
+mod session;
 mod site;
 
 use http::header::{AUTHORIZATION, HOST};
 use http::request::Parts;
 use http::{HeaderMap, Method, StatusCode};
 
-use crate::admin::{ApiError, PREFIX};
-use crate::api::bearer;
-use crate::inspector;
+use crate::api_error::ApiError;
+use crate::headers::bearer;
 pub(crate) use guesses::Guesses;
 pub(crate) use hosts::{Hosts, is_loopback_name};
+pub(crate) use paths::{ADMIN_PREFIX, INSPECTOR_PATH, is_admin_path, is_inspector_path};
+pub(crate) use session::cookie_name;
 pub(crate) use site::{Site, is_navigation, is_of_this_host};
 
 /// Who may use the sandbox, and from where.
@@ -92,17 +95,17 @@ impl Access {
     /// Checks a request for the admin API or the inspector.
     pub(crate) fn check(&self, method: &Method, path: &str, headers: &HeaderMap) -> Result<(), ApiError> {
         if let Site::Other(origin) = self.site(headers) {
-            let opens_a_page = method.is_safe() && inspector::serves(path) && is_navigation(headers);
+            let opens_a_page = method.is_safe() && is_inspector_path(path) && is_navigation(headers);
             if !opens_a_page {
                 return Err(refuse_page(&origin));
             }
         }
         match &self.token {
-            Some(token) if path != format!("{PREFIX}health") => {
+            Some(token) if path != format!("{ADMIN_PREFIX}health") => {
                 // A browser cannot send the header by itself: the inspector gives it a cookie.
                 let has_session = || {
-                    inspector::serves(path)
-                        && inspector::session_of(headers).is_some_and(|given| same(given, &self.session))
+                    is_inspector_path(path)
+                        && session::session_of(headers).is_some_and(|given| same(given, &self.session))
                 };
                 let given = headers.get(AUTHORIZATION).and_then(|value| bearer(value.to_str().ok()?));
                 if given.map_or_else(has_session, |given| same(given, token)) {

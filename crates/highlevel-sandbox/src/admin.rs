@@ -24,12 +24,12 @@ use http::{HeaderMap, Method, StatusCode};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use crate::access::ADMIN_PREFIX as PREFIX;
+use crate::api_error::ApiError;
+use crate::engine::Engine;
 use crate::json_size::{MAX_VALUES, has_too_many_values};
 use crate::model::StoredSnapshot;
-use crate::server::{self, Body, State};
-
-/// Under which all of it is.
-pub(crate) const PREFIX: &str = "/_sandbox/";
+use crate::traffic::Body;
 
 /// What takes longer bodies than the API does, and up to how many bytes: everything that exists may be in one.
 const LARGE: [(Method, &str); 2] = [(Method::PUT, "snapshot"), (Method::PUT, "seed")];
@@ -44,7 +44,7 @@ pub(crate) struct Route {
     method: Method,
     /// The path below the prefix; a segment in braces is a parameter: `contacts/{id}`.
     path: &'static str,
-    handler: fn(&Arc<State>, &Input<'_>) -> Result<Output, ApiError>,
+    handler: fn(&Arc<Engine>, &Input<'_>) -> Result<Output, ApiError>,
 }
 
 /// What an operation is given.
@@ -76,21 +76,9 @@ pub(crate) enum Content {
     },
 }
 
-/// Why an operation was not done.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct ApiError {
-    pub(crate) status: StatusCode,
-    pub(crate) message: String,
-}
-
-/// Whether a path is of the admin API. Its address without the slash is, too.
-pub(crate) fn serves(path: &str) -> bool {
-    path.starts_with(PREFIX) || PREFIX.strip_suffix('/') == Some(path)
-}
-
 /// Does what a request to the admin API asks for.
 pub(crate) fn answer(
-    state: &Arc<State>,
+    state: &Arc<Engine>,
     method: &Method,
     target: &str,
     headers: &HeaderMap,
@@ -107,7 +95,7 @@ pub(crate) fn answer(
 pub(crate) fn longest(method: &Method, path: &str) -> usize {
     let path = path.strip_prefix(PREFIX).unwrap_or_default();
     let is_large = LARGE.iter().any(|(large, there)| large == method && *there == path);
-    if is_large { LONGEST } else { server::LONGEST }
+    if is_large { LONGEST } else { crate::traffic::MAX_BODY }
 }
 
 /// Returns `true` if a request is not to be dealt with between others.
@@ -265,7 +253,7 @@ impl Input<'_> {
     /// The JSON body of a seed or snapshot. One that is larger than other bodies may be is read once, into what is kept of
     /// it: that refuses what is wrong in other words than the description.
     pub(crate) fn snapshot(&self) -> Result<StoredSnapshot, ApiError> {
-        if self.body.len() <= server::LONGEST && !has_too_many_values(self.body) {
+        if self.body.len() <= crate::traffic::MAX_BODY && !has_too_many_values(self.body) {
             return self.json();
         }
         let words = |error| ApiError::bad_request(format!("the body cannot be used: {error}"));
@@ -283,42 +271,9 @@ impl Output {
     }
 }
 
-impl From<io::Error> for ApiError {
-    fn from(error: io::Error) -> Self {
-        deliveries::problem(error)
-    }
-}
-
 impl From<ApiError> for Output {
     fn from(problem: ApiError) -> Self {
         Self { status: problem.status, content: Content::Json(json!({ "error": problem.message })) }
-    }
-}
-
-impl ApiError {
-    pub(crate) fn bad_request(message: impl Into<String>) -> Self {
-        Self { status: StatusCode::BAD_REQUEST, message: message.into() }
-    }
-
-    /// A body is too long.
-    pub(crate) fn too_large(longest: usize) -> Self {
-        let message = format!("a body has at most {longest} bytes");
-        Self { status: StatusCode::PAYLOAD_TOO_LARGE, message }
-    }
-
-    /// A body did not come in time.
-    pub(crate) fn too_slow() -> Self {
-        let message = "the body did not come in time".to_owned();
-        Self { status: StatusCode::REQUEST_TIMEOUT, message }
-    }
-
-    /// There is no room for more.
-    pub(crate) fn no_room(message: impl Into<String>) -> Self {
-        Self { status: StatusCode::INSUFFICIENT_STORAGE, message: message.into() }
-    }
-
-    pub(crate) fn not_found(message: impl Into<String>) -> Self {
-        Self { status: StatusCode::NOT_FOUND, message: message.into() }
     }
 }
 

@@ -7,7 +7,6 @@ mod authentication;
 mod body;
 mod existence;
 mod message;
-mod operation;
 mod receipt;
 mod refusal;
 mod rules;
@@ -22,10 +21,10 @@ use crate::credentials::Grant;
 use crate::fidelity::{Quirk, Settings};
 use crate::ledger::RequestFingerprint;
 use crate::model::{Message, Model, Stored};
+use crate::operation::Operation;
 use crate::spec::{Spec, Violation};
 
-pub(crate) use authentication::{authenticate, bearer};
-pub use operation::Operation;
+pub(crate) use authentication::authenticate;
 pub(crate) use refusal::Refusal;
 pub(crate) use version::check as check_version;
 
@@ -182,7 +181,7 @@ fn decide(
         (remarks.violations, remarks.more_violations) = (violations, judgement.more);
         return Err(refusal);
     }
-    if let Some(id) = operation.message_id(&call) {
+    if let Some(id) = operation.message_id(call.path()) {
         let message = status::update(model, location, id, &body, settings, fresh, remarks)?;
         return Ok((operation, Done::Changed(message)));
     }

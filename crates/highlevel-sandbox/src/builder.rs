@@ -16,7 +16,9 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::access::{Access, Guesses, Hosts};
 use crate::clock::Clock;
-use crate::credentials::{Credentials, Grant};
+use crate::credentials::{Credentials, Grant, checked_token};
+use crate::engine::Engine;
+use crate::engine::InitialState;
 use crate::fault::FaultRegistry;
 use crate::fidelity::{Quirk, Settings, Strictness, SuccessStatus};
 use crate::file_limit;
@@ -27,14 +29,14 @@ use crate::persistence::Memory;
 use crate::rate_limit::{Account, RateLimit, RateLimiter};
 use crate::runtime::Runtime;
 use crate::sandbox::Sandbox;
-use crate::server::{self, InitialState, State, Traffic};
+use crate::server::{self};
 use crate::spec::Spec;
+use crate::traffic::Traffic;
 use crate::webhook::{self, Keyring, Outbox, RetrySchedule, Targets};
+use crate::webhook_url::parse_webhook_url;
 
 /// How many event streams there may be at once.
 const STREAMS: usize = 512;
-/// How many KiB of events that are longer than 16 KiB may be on their way in all of them.
-pub(crate) const LONG_EVENTS: usize = 16 * 1024;
 /// How many install events may wait for their time.
 const DELAYED_EVENTS: usize = 1_000;
 /// How many attempts of webhooks are under way at once.
@@ -82,7 +84,7 @@ impl SandboxBuilder {
             rate_limit: None,
             read_timeout: Duration::from_secs(30),
             write_timeout: Duration::from_secs(30),
-            connections: server::CONNECTIONS,
+            connections: crate::traffic::MAX_CONNECTIONS,
             kept_requests: ledger::KEPT_REQUESTS,
             admin_token: None,
             base_url: None,
@@ -295,7 +297,7 @@ impl SandboxBuilder {
             settings: self.settings.clone(),
         };
         grant_all(&mut credentials)?;
-        let state = Arc::new_cyclic(|myself| State {
+        let state = Arc::new_cyclic(|myself| Engine {
             myself: Weak::clone(myself),
             after_credentials: Mutex::default(),
             spec,
@@ -308,7 +310,7 @@ impl SandboxBuilder {
             traffic: Arc::new(Traffic::new(connections)),
             long_work: Arc::new(Semaphore::new(1)),
             streams: Arc::new(Semaphore::new(STREAMS)),
-            long_events: Semaphore::new(LONG_EVENTS),
+            long_events: Semaphore::new(crate::engine::LONG_EVENTS),
             delayed_events: Arc::new(Semaphore::new(DELAYED_EVENTS)),
             snapshots: Semaphore::new(SNAPSHOTS),
             faults: FaultRegistry::default(),
@@ -354,7 +356,7 @@ impl SandboxBuilder {
     }
 }
 
-async fn serve(listener: TcpListener, state: Arc<State>) {
+async fn serve(listener: TcpListener, state: Arc<Engine>) {
     if let Err(error) = server::serve(listener, state).await {
         tracing::error!(%error, "the sandbox cannot serve");
     }
@@ -367,28 +369,6 @@ struct Redacted<T>(T);
 impl<T> std::fmt::Debug for Redacted<T> {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.write_str("[redacted]")
-    }
-}
-
-/// The URL to deliver webhook events to.
-pub(crate) fn parse_webhook_url(text: &str) -> io::Result<Uri> {
-    let invalid = |reason: &str| {
-        let message = format!(
-            "invalid webhook URL `{text}`: {reason}; use a URL such as http://127.0.0.1:3000/webhooks"
-        );
-        io::Error::new(io::ErrorKind::InvalidInput, message)
-    };
-    let url: Uri = text.parse().map_err(|error: http::uri::InvalidUri| invalid(&error.to_string()))?;
-    match (url.scheme_str(), url.host()) {
-        (Some("http"), Some(_))
-            if url.authority().is_some_and(|authority| authority.as_str().contains('@')) =>
-        {
-            Err(invalid("user names are not supported"))
-        }
-        (Some("http"), Some(_)) => Ok(url),
-        (Some("https"), _) => Err(invalid("https is not supported")),
-        (Some(scheme), _) => Err(invalid(&format!("the scheme `{scheme}` is not supported"))),
-        (None, _) => Err(invalid("it must start with http://")),
     }
 }
 
@@ -423,15 +403,6 @@ fn checked_base_url(text: &str) -> io::Result<String> {
         text.escape_debug()
     );
     Err(io::Error::new(io::ErrorKind::InvalidInput, message))
-}
-
-pub(crate) fn checked_token(token: String) -> io::Result<String> {
-    if !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Ok(token);
-    }
-    let words =
-        "the token cannot stand in a header: it has to be printable ASCII without spaces, and not empty";
-    Err(io::Error::new(io::ErrorKind::InvalidInput, words))
 }
 
 fn checked_rate_limit(limit: RateLimit) -> io::Result<RateLimit> {

@@ -52,6 +52,20 @@ pub(crate) struct Credentials {
     pub(crate) oauth: Registry,
 }
 
+/// Returns a token that can be sent in a header.
+///
+/// # Errors
+///
+/// Returns `InvalidInput` if it is empty or has other characters than printable ASCII.
+pub(crate) fn checked_token(token: String) -> io::Result<String> {
+    if !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Ok(token);
+    }
+    let words =
+        "the token cannot stand in a header: it has to be printable ASCII without spaces, and not empty";
+    Err(io::Error::new(io::ErrorKind::InvalidInput, words))
+}
+
 /// The most private integration tokens.
 const MAX_PRIVATE: usize = 10_000;
 /// The longest token, in bytes.

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use fastrand::Rng;
 use uuid::{Builder, Uuid};
 
-use crate::server::lock;
+use crate::sync::lock;
 
 /// How many random bytes are requested at once. A request costs more than the bytes.
 const BATCH: usize = 1024;

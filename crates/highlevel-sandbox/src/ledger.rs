@@ -11,9 +11,11 @@ mod log;
 mod search;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio::sync::watch;
+
+use crate::sync::lock;
 
 pub(crate) use acceptances::Times;
 pub(crate) use entry::Happened;
@@ -222,8 +224,7 @@ impl Ledger {
     }
 
     fn log(&self) -> MutexGuard<'_, Log> {
-        // Whoever panicked with the lock did so outside of a change.
-        self.log.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.log)
     }
 }
 

@@ -23,12 +23,15 @@
 mod access;
 mod admin;
 mod api;
+mod api_error;
 mod builder;
 mod clock;
 mod credentials;
+mod engine;
 mod fault;
 mod fidelity;
 mod file_limit;
+mod headers;
 mod identifiers;
 mod inspector;
 mod json_fields;
@@ -36,6 +39,7 @@ mod json_size;
 mod ledger;
 mod model;
 mod oauth;
+mod operation;
 mod persistence;
 mod rate_limit;
 mod runtime;
@@ -44,10 +48,12 @@ mod search_term;
 mod server;
 mod shell;
 mod spec;
+mod sync;
+mod traffic;
 mod webhook;
+mod webhook_url;
 mod weight;
 
-pub use api::Operation;
 pub use builder::SandboxBuilder;
 pub use fault::{ActiveFault, Ending, Extent, Fault, FaultRule, FaultSchedule, FaultStage};
 pub use fidelity::{Quirk, Rule, Settings, Strictness, SuccessStatus};
@@ -57,6 +63,7 @@ pub use model::{
     StatusChange, StatusUpdate,
 };
 pub use oauth::{InstallEvents, SandboxApp, TokenRequests, TokenResource};
+pub use operation::Operation;
 #[doc(hidden)]
 pub use persistence::CHECK_THREAD;
 pub use rate_limit::{RateLimit, Window};

@@ -19,7 +19,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 use crate::model::Record;
-use crate::server::lock;
+use crate::sync::lock;
 pub use file::CHECK_THREAD;
 use file::StateFile;
 

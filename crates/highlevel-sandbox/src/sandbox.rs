@@ -18,12 +18,12 @@ use http::StatusCode;
 
 use tokio::task::JoinHandle;
 
+use crate::access;
 use crate::builder::SandboxBuilder;
-use crate::inspector;
+use crate::engine::Engine;
 use crate::ledger::{Entries, RecordedRequest};
 use crate::model;
 use crate::runtime::Runtime;
-use crate::server::State;
 
 /// A local `HighLevel`, which runs until it is dropped and shares nothing with another one.
 ///
@@ -56,7 +56,7 @@ pub struct Sandbox {
     address: SocketAddr,
     base_url: String,
     webhook_public_key: String,
-    pub(crate) state: Arc<State>,
+    pub(crate) state: Arc<Engine>,
     /// Ends when it serves no more.
     serving: JoinHandle<()>,
     runtime: Runtime,
@@ -81,7 +81,7 @@ impl Sandbox {
         address: SocketAddr,
         base_url: String,
         webhook_public_key: String,
-        state: Arc<State>,
+        state: Arc<Engine>,
         serving: JoinHandle<()>,
         runtime: Runtime,
     ) -> Self {
@@ -128,7 +128,7 @@ impl Sandbox {
 
     /// Where its inspector is: pages that show what happens in it, to be opened in a browser.
     pub fn inspector_url(&self) -> String {
-        format!("{}{}", self.base_url(), inspector::PATH)
+        format!("{}{}", self.base_url(), access::INSPECTOR_PATH)
     }
 
     /// The private integration token that it accepts.

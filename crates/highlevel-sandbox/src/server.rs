@@ -1,15 +1,7 @@
 //! The edge to the network: connections in, answers out. What to answer is decided in [`api`](crate::api).
 
-mod body;
-mod change;
 mod connection;
-mod oauth;
-mod retained;
-mod state;
-mod switches;
-mod traffic;
 
-use std::convert::Infallible;
 use std::error::Error;
 use std::io;
 use std::sync::Arc;
@@ -20,32 +12,23 @@ use http::header::{
     ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS,
 };
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
-use http_body_util::combinators::BoxBody;
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body as _, Incoming};
 use tokio::net::TcpListener;
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::admin::{self, ApiError};
+use crate::access;
+use crate::admin;
 use crate::api::Call;
+use crate::api_error::ApiError;
+use crate::engine::{Engine, Moment};
 use crate::fault::{self, FaultStage};
 use crate::inspector;
+use crate::sync::lock;
+use crate::traffic::{self, Body, Connection, FREE_BYTES, MAX_BODY, Received, Reservation, Sent};
 
-pub(crate) use body::LONGEST;
-use body::Received;
-pub(crate) use change::{InitialState, MutationError};
-pub(crate) use connection::CONNECTIONS;
 use connection::{Interrupted, Interruption, reserve};
-pub(crate) use retained::Part;
-use state::Moment;
-pub(crate) use state::{State, lock};
-pub(crate) use switches::ClockChange;
-use traffic::{Connection, FREE_BYTES, Reservation, Sent};
-pub(crate) use traffic::{MAX_BYTES as IN_FLIGHT_BYTES, Traffic};
-
-/// The body of an answer.
-pub(crate) type Body = BoxBody<Bytes, Infallible>;
 
 const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 
@@ -53,7 +36,7 @@ const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resour
 const SHUTDOWN_GRACE: Duration = Duration::from_millis(1_500);
 
 /// Serves until it is dropped, or is to stop.
-pub(crate) async fn serve(listener: std::net::TcpListener, state: Arc<State>) -> io::Result<()> {
+pub(crate) async fn serve(listener: std::net::TcpListener, state: Arc<Engine>) -> io::Result<()> {
     let listener = TcpListener::from_std(listener)?;
     loop {
         let accepted = tokio::select! {
@@ -88,7 +71,7 @@ pub(crate) async fn serve(listener: std::net::TcpListener, state: Arc<State>) ->
 /// Responds to a request. While its body is sent it counts as bytes on their way.
 async fn respond(
     request: Request<Incoming>,
-    state: Arc<State>,
+    state: Arc<Engine>,
     connection: Arc<Connection>,
     interruption: Interruption,
 ) -> Result<Response<Sent<Body>>, Box<dyn Error + Send + Sync>> {
@@ -124,7 +107,7 @@ impl From<Response<Body>> for Decided {
 
 async fn decide(
     request: Request<Incoming>,
-    state: Arc<State>,
+    state: Arc<Engine>,
     connection: &Connection,
     interruption: Interruption,
 ) -> Result<Decided, Box<dyn Error + Send + Sync>> {
@@ -136,10 +119,10 @@ async fn decide(
     if inspector::is_for_a_person(&head.method, head.uri.path(), &head.headers) {
         return Ok(inspector::welcome(&state).into());
     }
-    if inspector::serves(head.uri.path()) {
+    if access::is_inspector_path(head.uri.path()) {
         return inspect(&state, &head, target, body, connection).await;
     }
-    if admin::serves(head.uri.path()) {
+    if access::is_admin_path(head.uri.path()) {
         return administer(&state, &head, target, body, connection).await;
     }
 
@@ -155,7 +138,7 @@ async fn decide(
     // Held until what was asked for is written: the disk may be slower than the clients.
     let (mut received, _received_bytes) = match &early {
         Some(triggered) if triggered.stage == FaultStage::Head => (Received::Unread, None),
-        _ => body::receive(body, body::LONGEST, state.read_timeout, connection).await?,
+        _ => traffic::receive(body, MAX_BODY, state.read_timeout, connection).await?,
     };
     // The credentials of an app are in the body.
     let triggered = if is_oauth {
@@ -202,7 +185,7 @@ async fn decide(
 
 /// Does what a request to the admin API asks for. The ledger has nothing of it.
 async fn administer(
-    state: &Arc<State>,
+    state: &Arc<Engine>,
     head: &Parts,
     target: &str,
     body: Incoming,
@@ -213,7 +196,7 @@ async fn administer(
         return refuse(state, head, body, problem, connection).await;
     }
     let longest = admin::longest(&head.method, path);
-    let (received, reservation) = body::receive(body, longest, state.read_timeout, connection).await?;
+    let (received, reservation) = traffic::receive(body, longest, state.read_timeout, connection).await?;
     if !head.method.is_safe()
         && let Err(error) = state.check_writable()
     {
@@ -245,19 +228,19 @@ async fn administer(
 
 /// Refuses a request that may do nothing here. The ledger has nothing of it, and it triggers no fault.
 async fn refuse(
-    state: &Arc<State>,
+    state: &Arc<Engine>,
     head: &Parts,
     body: Incoming,
     problem: ApiError,
     connection: &Connection,
 ) -> Result<Decided, Box<dyn Error + Send + Sync>> {
-    body::receive(body, body::LONGEST, state.read_timeout, connection).await?;
+    traffic::receive(body, MAX_BODY, state.read_timeout, connection).await?;
     if problem.status == StatusCode::UNAUTHORIZED && head.headers.contains_key(AUTHORIZATION) {
         state.slow_down_guess().await;
     } else {
-        state.report_refusal(head, &problem);
+        state.report_refusal(head, &problem.message);
     }
-    if inspector::serves(head.uri.path()) {
+    if access::is_inspector_path(head.uri.path()) {
         let target = head.uri.path_and_query().map_or("/", |target| target.as_str());
         return Ok(inspector::refused(
             state,
@@ -272,19 +255,19 @@ async fn refuse(
 
 /// Shows the inspector, or does what is asked for there. The ledger has nothing of it.
 async fn inspect(
-    state: &Arc<State>,
+    state: &Arc<Engine>,
     head: &Parts,
     target: &str,
     body: Incoming,
     connection: &Connection,
 ) -> Result<Decided, Box<dyn Error + Send + Sync>> {
-    let (received, reservation) = body::receive(body, body::LONGEST, state.read_timeout, connection).await?;
+    let (received, reservation) = traffic::receive(body, MAX_BODY, state.read_timeout, connection).await?;
     let before = state.submitted();
     let mut turn = None;
     let allowed = state.access.check(&head.method, head.uri.path(), &head.headers);
     let allowed = allowed.and_then(|()| match &received {
         Received::Whole(_) => Ok(()),
-        Received::TooLarge(_) => Err(ApiError::too_large(body::LONGEST)),
+        Received::TooLarge(_) => Err(ApiError::too_large(MAX_BODY)),
         Received::TooSlow(_) | Received::Unread => Err(ApiError::too_slow()),
     });
     let allowed = allowed.and_then(|()| match state.check_writable() {
@@ -344,30 +327,4 @@ fn shown(output: admin::Output) -> Response<Body> {
 /// What is sent at once.
 fn whole(text: String) -> Body {
     Full::new(Bytes::from(text)).boxed()
-}
-
-/// Headers as text, in order, names in lower case.
-pub(crate) fn readable(headers: &HeaderMap) -> Vec<(String, String)> {
-    headers
-        .iter()
-        .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
-        .collect()
-}
-
-/// The headers that say who somebody is, in such a way that whoever reads them could be it.
-const CREDENTIALS: [&str; 7] =
-    ["authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key", "api-key", "x-auth-token"];
-
-/// Headers as text, without what must not be kept.
-fn redacted(headers: &HeaderMap) -> Vec<(String, String)> {
-    let mut headers = readable(headers);
-    for (name, value) in headers.iter_mut().filter(|(name, _)| CREDENTIALS.contains(&name.as_str())) {
-        *value = match value.split_once(' ') {
-            Some((scheme, _)) if name == AUTHORIZATION.as_str() && scheme.eq_ignore_ascii_case("bearer") => {
-                format!("{scheme} [redacted]")
-            }
-            _ => "[redacted]".to_owned(),
-        };
-    }
-    headers
 }

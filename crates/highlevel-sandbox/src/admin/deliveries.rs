@@ -1,14 +1,14 @@
 //! Webhooks: where they go, what was delivered, and what is to go wrong.
 
-use std::io;
 use std::time::Duration;
 
 use http::{Method, StatusCode};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
-use super::{ApiError, Content, Input, Output, Route};
-use crate::server::State;
+use super::{Content, Input, Output, Route};
+use crate::api_error::ApiError;
+use crate::engine::Engine;
 use crate::webhook::{
     DeliveryFilter, DeliveryState, Replay, RetryKind, RetrySchedule, TamperConfig, TamperMode,
     WebhookDelivery,
@@ -47,7 +47,7 @@ pub(super) const ROUTES: &[Route] = &[
 /// How many deliveries a list has at most.
 const LONGEST_LIST: usize = 1_000;
 
-fn list(state: &State, input: &Input<'_>) -> Result<Output, ApiError> {
+fn list(state: &Engine, input: &Input<'_>) -> Result<Output, ApiError> {
     let number = |name: &str| match input.query(name) {
         None => Ok(None),
         Some(text) => text
@@ -78,7 +78,7 @@ fn list(state: &State, input: &Input<'_>) -> Result<Output, ApiError> {
     Ok(Output::ok(json!({ "deliveries": deliveries })))
 }
 
-fn get(state: &State, input: &Input<'_>) -> Result<Output, ApiError> {
+fn get(state: &Engine, input: &Input<'_>) -> Result<Output, ApiError> {
     let id = id(input)?;
     let delivery = state.outbox.delivery(id).ok_or_else(|| unknown(&id.to_string()))?;
     Ok(Output::ok(delivery.to_json()))
@@ -91,9 +91,9 @@ struct Resend {
     hostile: Option<TamperMode>,
 }
 
-fn resend(state: &State, input: &Input<'_>) -> Result<Output, ApiError> {
+fn resend(state: &Engine, input: &Input<'_>) -> Result<Output, ApiError> {
     let Resend { hostile } = input.json()?;
-    state.resend(id(input)?, hostile).map(accepted).map_err(problem)
+    state.resend(id(input)?, hostile).map(accepted).map_err(ApiError::from)
 }
 
 /// Which attempt to make again, and with which edits.
@@ -106,7 +106,7 @@ struct Again {
     signed: bool,
 }
 
-fn replay(state: &State, input: &Input<'_>) -> Result<Output, ApiError> {
+fn replay(state: &Engine, input: &Input<'_>) -> Result<Output, ApiError> {
     let again: Again = input.json()?;
     let mut replay = Replay::new();
     if let Some(number) = again.attempt {
@@ -118,7 +118,7 @@ fn replay(state: &State, input: &Input<'_>) -> Result<Output, ApiError> {
     if again.signed {
         replay = replay.signed();
     }
-    state.replay(id(input)?, replay).map(accepted).map_err(problem)
+    state.replay(id(input)?, replay).map(accepted).map_err(ApiError::from)
 }
 
 /// The delivery as it was when the attempt was put in line.
@@ -127,7 +127,7 @@ fn accepted(delivery: WebhookDelivery) -> Output {
     Output { status: StatusCode::ACCEPTED, content: Content::Json(delivery.to_json()) }
 }
 
-fn settings(state: &State) -> Output {
+fn settings(state: &Engine) -> Output {
     let retries = state.outbox.retries();
     let mut shown = json!({ "retries": retries.kind().as_str() });
     if let RetrySchedule::Custom(waits) = retries {
@@ -154,7 +154,7 @@ fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D:
     Value::deserialize(deserializer).map(Some)
 }
 
-fn change(state: &State, input: &Input<'_>) -> Result<Output, ApiError> {
+fn change(state: &Engine, input: &Input<'_>) -> Result<Output, ApiError> {
     let WebhookSettingsPatch { url, retries, waits_ms } = input.json()?;
     let url = match url {
         None => None,
@@ -175,7 +175,7 @@ fn change(state: &State, input: &Input<'_>) -> Result<Output, ApiError> {
         _ => return Err(ApiError::bad_request("waitsMs goes with retries `custom`, and with it alone")),
     };
     if let Some(url) = url {
-        state.set_webhook_url(url.as_deref()).map_err(problem)?;
+        state.set_webhook_url(url.as_deref()).map_err(ApiError::from)?;
     }
     if let Some(retries) = retries {
         state.set_retry_schedule(retries);
@@ -199,7 +199,7 @@ struct Next {
     attempts: u32,
 }
 
-fn set_tampering(state: &State, input: &Input<'_>) -> Result<Output, ApiError> {
+fn set_tampering(state: &Engine, input: &Input<'_>) -> Result<Output, ApiError> {
     let Hostile { mode, next } = input.json()?;
     let tamper_config = state.change_tamper_config(|tamper_config| {
         tamper_config.standing = mode;
@@ -208,7 +208,7 @@ fn set_tampering(state: &State, input: &Input<'_>) -> Result<Output, ApiError> {
     Ok(shown(&tamper_config))
 }
 
-fn clear_hostile(state: &State) -> Output {
+fn clear_hostile(state: &Engine) -> Output {
     state.change_tamper_config(|tamper_config| *tamper_config = TamperConfig::default());
     Output::no_content()
 }
@@ -225,15 +225,15 @@ fn shown(tamper_config: &TamperConfig) -> Output {
     Output::ok(shown)
 }
 
-fn keys(state: &State) -> Output {
+fn keys(state: &Engine) -> Output {
     let keys = state.outbox.keys().into_iter().map(|key| {
         json!({ "id": key.id, "algorithm": key.algorithm, "publicKey": key.public_key, "current": key.current })
     });
     Output::ok(json!({ "keys": keys.collect::<Vec<_>>() }))
 }
 
-fn rotate(state: &State) -> Result<Output, ApiError> {
-    state.rotate_webhook_key().map_err(problem)?;
+fn rotate(state: &Engine) -> Result<Output, ApiError> {
+    state.rotate_webhook_key().map_err(ApiError::from)?;
     Ok(Output { status: StatusCode::CREATED, ..keys(state) })
 }
 
@@ -246,16 +246,4 @@ fn unknown(id: &str) -> ApiError {
     ApiError::not_found(format!(
         "there is no delivery {id}, or it is forgotten; GET /_sandbox/deliveries lists what there is"
     ))
-}
-
-/// What the typed API answers as an error of input and output.
-#[allow(clippy::needless_pass_by_value, reason = "it is what an error is mapped with")]
-pub(super) fn problem(error: io::Error) -> ApiError {
-    let status = match error.kind() {
-        io::ErrorKind::NotFound => StatusCode::NOT_FOUND,
-        io::ErrorKind::InvalidInput => StatusCode::BAD_REQUEST,
-        io::ErrorKind::QuotaExceeded => StatusCode::TOO_MANY_REQUESTS,
-        _ => StatusCode::INTERNAL_SERVER_ERROR,
-    };
-    ApiError { status, message: error.to_string() }
 }

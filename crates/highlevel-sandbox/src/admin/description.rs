@@ -5,7 +5,8 @@ use std::sync::OnceLock;
 use http::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 
-use super::{ApiError, Output, PREFIX, Route};
+use super::{Output, PREFIX, Route};
+use crate::api_error::ApiError;
 use crate::spec::{Spec, Violation};
 
 const DESCRIPTION: &str = include_str!("../../admin.yaml");
@@ -33,7 +34,7 @@ fn index(document: &Value) -> Output {
     Output::ok(json!({
         "version": env!("CARGO_PKG_VERSION"),
         "description": format!("{PREFIX}openapi.json"),
-        "inspector": crate::inspector::PATH,
+        "inspector": crate::access::INSPECTOR_PATH,
         "operations": operations,
     }))
 }

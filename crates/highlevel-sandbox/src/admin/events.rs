@@ -3,10 +3,10 @@
 use http::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 
-use super::deliveries::problem;
-use super::{ApiError, Content, Input, Output, Route};
+use super::{Content, Input, Output, Route};
+use crate::api_error::ApiError;
+use crate::engine::Engine;
 use crate::model::{Message, StatusUpdate};
-use crate::server::State;
 use crate::webhook::{self, SimulatedCall, Trigger};
 
 pub(super) const ROUTES: &[Route] = &[
@@ -16,31 +16,31 @@ pub(super) const ROUTES: &[Route] = &[
     Route { method: Method::POST, path: "simulate/status", handler: |state, input| status(state, input) },
 ];
 
-fn trigger(state: &State, input: &Input<'_>) -> Result<Output, ApiError> {
+fn trigger(state: &Engine, input: &Input<'_>) -> Result<Output, ApiError> {
     let trigger: Trigger = input.json()?;
-    let delivery = webhook::trigger(state, &trigger).map_err(problem)?;
+    let delivery = webhook::trigger(state, &trigger).map_err(ApiError::from)?;
     Ok(Output { status: StatusCode::CREATED, content: Content::Json(delivery.to_json()) })
 }
 
-fn inbound(state: &State, input: &Input<'_>) -> Result<Output, ApiError> {
+fn inbound(state: &Engine, input: &Input<'_>) -> Result<Output, ApiError> {
     let fields: Map<String, Value> = input.json()?;
-    webhook::inbound(state, fields).map(created).map_err(problem)
+    webhook::inbound(state, fields).map(created).map_err(ApiError::from)
 }
 
-fn call(state: &State, input: &Input<'_>) -> Result<Output, ApiError> {
+fn call(state: &Engine, input: &Input<'_>) -> Result<Output, ApiError> {
     let call: SimulatedCall = input.json()?;
-    webhook::call(state, &call).map(created).map_err(problem)
+    webhook::call(state, &call).map(created).map_err(ApiError::from)
 }
 
 /// Which message gets which status: the fields of the update, and the id.
-fn status(state: &State, input: &Input<'_>) -> Result<Output, ApiError> {
+fn status(state: &Engine, input: &Input<'_>) -> Result<Output, ApiError> {
     let mut fields: Map<String, Value> = input.json()?;
     let Some(Value::String(message)) = fields.remove("messageId") else {
         return Err(ApiError::bad_request("messageId is missing, or is no text"));
     };
     let update: StatusUpdate = serde_json::from_value(Value::Object(fields))
         .map_err(|error| ApiError::bad_request(format!("the body cannot be used: {error}")))?;
-    webhook::status(state, &message, update).map(|message| Output::ok(json!(message))).map_err(problem)
+    webhook::status(state, &message, update).map(|message| Output::ok(json!(message))).map_err(ApiError::from)
 }
 
 #[allow(clippy::needless_pass_by_value, reason = "it is what a result is mapped with")]

@@ -3,9 +3,10 @@
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::{ApiError, Content, Input, Output, Route};
+use super::{Content, Input, Output, Route};
+use crate::api_error::ApiError;
+use crate::engine::Engine;
 use crate::fault::{self, Fault};
-use crate::server::State;
 
 pub(super) const ROUTES: &[Route] = &[
     Route { method: Method::GET, path: "faults", handler: |state, _| Ok(list(state)) },
@@ -15,21 +16,21 @@ pub(super) const ROUTES: &[Route] = &[
     Route { method: Method::GET, path: "faults/catalogue", handler: |_, _| Ok(names()) },
 ];
 
-fn list(state: &State) -> Output {
+fn list(state: &Engine) -> Output {
     Output::ok(json!({ "faults": state.faults.list() }))
 }
 
-fn add(state: &State, input: &Input<'_>) -> Result<Output, ApiError> {
+fn add(state: &Engine, input: &Input<'_>) -> Result<Output, ApiError> {
     let active = fault::add(state, input.json()?).map_err(ApiError::bad_request)?;
     Ok(Output { status: StatusCode::CREATED, content: Content::Json(json!(active)) })
 }
 
-fn clear(state: &State) -> Output {
+fn clear(state: &Engine) -> Output {
     fault::clear(state);
     Output::no_content()
 }
 
-fn remove(state: &State, input: &Input<'_>) -> Result<Output, ApiError> {
+fn remove(state: &Engine, input: &Input<'_>) -> Result<Output, ApiError> {
     let id = input.parameter(0);
     if id.parse().is_ok_and(|id| fault::remove(state, id)) {
         return Ok(Output::no_content());

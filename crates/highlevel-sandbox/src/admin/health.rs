@@ -5,13 +5,14 @@ use std::sync::Arc;
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::{ApiError, Content, Input, Output, Route};
-use crate::server::State;
+use super::{Content, Input, Output, Route};
+use crate::api_error::ApiError;
+use crate::engine::Engine;
 
 pub(super) const ROUTES: &[Route] = &[Route { method: Method::GET, path: "health", handler: show }];
 
 #[allow(clippy::unnecessary_wraps, reason = "a handler can fail")]
-fn show(state: &Arc<State>, _: &Input<'_>) -> Result<Output, ApiError> {
+fn show(state: &Arc<Engine>, _: &Input<'_>) -> Result<Output, ApiError> {
     let retained = state.retained();
     let written = state.store.as_ref().map_or(Value::Null, |store| {
         let written = store.written();

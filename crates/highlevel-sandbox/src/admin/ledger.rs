@@ -6,10 +6,11 @@ use http::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{ApiError, Input, Output, Route};
-use crate::api::Operation;
+use super::{Input, Output, Route};
+use crate::api_error::ApiError;
+use crate::engine::Engine;
 use crate::ledger::{Filter, RequestFingerprint};
-use crate::server::State;
+use crate::operation::Operation;
 
 pub(super) const ROUTES: &[Route] = &[
     Route { method: Method::GET, path: "requests", handler: |state, input| list(state, input) },
@@ -32,7 +33,7 @@ struct Question {
     location_id: Option<String>,
 }
 
-fn list(state: &State, input: &Input<'_>) -> Result<Output, ApiError> {
+fn list(state: &Engine, input: &Input<'_>) -> Result<Output, ApiError> {
     input.allow(&[
         "limit",
         "before",
@@ -70,7 +71,7 @@ fn list(state: &State, input: &Input<'_>) -> Result<Output, ApiError> {
     Ok(Output::ok(json!({ "requests": requests, "before": before })))
 }
 
-fn show(state: &State, input: &Input<'_>) -> Result<Output, ApiError> {
+fn show(state: &Engine, input: &Input<'_>) -> Result<Output, ApiError> {
     let id = input.parameter(0);
     match state.ledger.request(id) {
         Some(request) => Ok(Output::ok(request.to_json())),
@@ -80,7 +81,7 @@ fn show(state: &State, input: &Input<'_>) -> Result<Output, ApiError> {
     }
 }
 
-fn totals(state: &State) -> Output {
+fn totals(state: &Engine) -> Output {
     let (by_status, retained) = state.ledger.totals();
     let (own, unauthenticated) = (retained.own, retained.unauthenticated);
     let requests: usize = by_status.values().sum();
@@ -97,13 +98,13 @@ fn totals(state: &State) -> Output {
     }))
 }
 
-fn look_up(state: &State, input: &Input<'_>) -> Result<Output, ApiError> {
+fn look_up(state: &Engine, input: &Input<'_>) -> Result<Output, ApiError> {
     let Question { operation: id, body, location_id } = input.json()?;
     let location = location_id.unwrap_or_else(|| state.account.location_id.clone());
     Ok(answer(state, RequestFingerprint::of(operation(&id)?, &location, &body)))
 }
 
-fn count(state: &State, input: &Input<'_>) -> Result<Output, ApiError> {
+fn count(state: &Engine, input: &Input<'_>) -> Result<Output, ApiError> {
     let fingerprint = input.parameter(0).parse().map_err(|problem| {
         ApiError::bad_request(format!(
             "{}: {problem}; a request has its own in /_sandbox/requests",
@@ -113,7 +114,7 @@ fn count(state: &State, input: &Input<'_>) -> Result<Output, ApiError> {
     Ok(answer(state, fingerprint))
 }
 
-fn answer(state: &State, fingerprint: RequestFingerprint) -> Output {
+fn answer(state: &Engine, fingerprint: RequestFingerprint) -> Output {
     let times = state.ledger.times(fingerprint);
     let filter = Filter { fingerprint: Some(fingerprint), accepted: Some(true), ..Filter::default() };
     let (requests, _) = state.ledger.find(&filter, LONGEST_PAGE);

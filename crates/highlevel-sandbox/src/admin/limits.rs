@@ -7,9 +7,11 @@ use http::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{ApiError, Input, Output, Route};
+use super::{Input, Output, Route};
+use crate::api_error::ApiError;
+use crate::engine::Engine;
 use crate::rate_limit::{Account, RateLimit, Window};
-use crate::server::{State, lock};
+use crate::sync::lock;
 
 pub(super) const ROUTES: &[Route] = &[
     Route { method: Method::GET, path: "rate-limit", handler: |state, _| Ok(show(state)) },
@@ -52,7 +54,7 @@ impl Limits {
     }
 }
 
-fn show(state: &State) -> Output {
+fn show(state: &Engine) -> Output {
     let now = state.clock.now();
     let mut limiter = lock(&state.limiter);
     let limits = limiter.limits();
@@ -73,7 +75,7 @@ fn show(state: &State) -> Output {
     Output::ok(shown)
 }
 
-fn change(state: &State, input: &Input<'_>) -> Result<Output, ApiError> {
+fn change(state: &Engine, input: &Input<'_>) -> Result<Output, ApiError> {
     let Limits { enforced, window, burst, interval_ms, daily, retry_after } = input.json()?;
     let limit = RateLimit::documented()
         .window(window)
@@ -85,7 +87,7 @@ fn change(state: &State, input: &Input<'_>) -> Result<Output, ApiError> {
     Ok(show(state))
 }
 
-fn take(state: &State, input: &Input<'_>) -> Result<Output, ApiError> {
+fn take(state: &Engine, input: &Input<'_>) -> Result<Output, ApiError> {
     let Used { requests, app_id, location_id } = input.json()?;
     let account = Account {
         app_id: app_id.unwrap_or_else(|| state.account.app_id.clone()),

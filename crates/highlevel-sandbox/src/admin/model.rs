@@ -5,10 +5,12 @@ use std::sync::Arc;
 use http::Method;
 use serde_json::{Value, json};
 
-use super::{ApiError, Input, Output, Route};
+use super::{Input, Output, Route};
+use crate::api_error::ApiError;
+use crate::engine::Engine;
+use crate::engine::MutationError;
 use crate::model::{Kind, MessageDirection, MessageFilter, Model, Order, Page, Record, StatusUpdate};
 use crate::search_term::{MAX_CHARS, SearchTerm};
-use crate::server::{MutationError, State};
 
 macro_rules! route {
     ($method:ident $path:literal, $do:ident $kind:ident) => {
@@ -45,7 +47,7 @@ const LARGEST_PAGE: usize = 1000;
 /// How much memory the messages of a page may take, in bytes, the last one aside.
 const PAGE_BYTES: usize = 4 * 1024 * 1024;
 
-fn list(state: &Arc<State>, input: &Input<'_>, kind: Kind) -> Result<Output, ApiError> {
+fn list(state: &Arc<Engine>, input: &Input<'_>, kind: Kind) -> Result<Output, ApiError> {
     let filters: &[&str] = match kind {
         Kind::Location => &[],
         Kind::Contact | Kind::Provider => &["locationId"],
@@ -127,13 +129,13 @@ fn search_term(text: &str) -> Result<SearchTerm, ApiError> {
     Ok(SearchTerm::new(text))
 }
 
-fn get(state: &Arc<State>, input: &Input<'_>, kind: Kind) -> Result<Output, ApiError> {
+fn get(state: &Arc<Engine>, input: &Input<'_>, kind: Kind) -> Result<Output, ApiError> {
     let id = input.parameter(0);
     let record = state.model().get(kind, id).ok_or_else(|| missing(kind, id))?;
     Ok(Output::ok(record.to_value()))
 }
 
-fn put(state: &Arc<State>, input: &Input<'_>, kind: Kind) -> Result<Output, ApiError> {
+fn put(state: &Arc<Engine>, input: &Input<'_>, kind: Kind) -> Result<Output, ApiError> {
     let id = input.parameter(0);
     let mut body: Value = input.json()?;
     let Some(fields) = body.as_object_mut() else {
@@ -151,12 +153,12 @@ fn put(state: &Arc<State>, input: &Input<'_>, kind: Kind) -> Result<Output, ApiE
     Ok(Output::ok(shown))
 }
 
-fn delete(state: &Arc<State>, input: &Input<'_>, kind: Kind) -> Result<Output, ApiError> {
+fn delete(state: &Arc<Engine>, input: &Input<'_>, kind: Kind) -> Result<Output, ApiError> {
     let id = input.parameter(0);
     if state.delete(kind, id) { Ok(Output::no_content()) } else { Err(missing(kind, id)) }
 }
 
-fn set_status(state: &Arc<State>, input: &Input<'_>) -> Result<Output, ApiError> {
+fn set_status(state: &Arc<Engine>, input: &Input<'_>) -> Result<Output, ApiError> {
     let update: StatusUpdate = input.json()?;
     let message = state.set_status(input.parameter(0), update)?;
     Ok(Output::ok(Record::Message(message).to_value()))

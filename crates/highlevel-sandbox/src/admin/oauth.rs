@@ -7,9 +7,11 @@ use http::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{ApiError, Content, Input, Output, Route};
+use super::{Content, Input, Output, Route};
+use crate::api_error::ApiError;
+use crate::engine::Engine;
 use crate::oauth::{self, Registry, SandboxApp, Settings, TokenResource};
-use crate::server::{State, lock};
+use crate::sync::lock;
 
 pub(super) const ROUTES: &[Route] = &[
     Route { method: Method::GET, path: "oauth/apps", handler: |state, _| Ok(apps(state)) },
@@ -58,25 +60,25 @@ struct Meant {
     company_id: Option<String>,
 }
 
-fn apps(state: &State) -> Output {
+fn apps(state: &Engine) -> Output {
     read(state, |registry| json!({ "apps": registry.apps() }))
 }
 
-fn add_app(state: &Arc<State>, input: &Input<'_>) -> Result<Output, ApiError> {
+fn add_app(state: &Arc<Engine>, input: &Input<'_>) -> Result<Output, ApiError> {
     let app = oauth::put_app(state, input.json::<SandboxApp>()?).map_err(|error| problem(&error))?;
     Ok(Output { status: StatusCode::CREATED, content: Content::Json(json!(app)) })
 }
 
-fn settings(state: &State) -> Output {
+fn settings(state: &Engine) -> Output {
     read(state, |registry| json!(registry.settings()))
 }
 
-fn change(state: &Arc<State>, input: &Input<'_>) -> Result<Output, ApiError> {
+fn change(state: &Arc<Engine>, input: &Input<'_>) -> Result<Output, ApiError> {
     *state.credentials_mut().oauth.settings_mut() = input.json::<Settings>()?;
     Ok(settings(state))
 }
 
-fn installs(state: &State) -> Output {
+fn installs(state: &Engine) -> Output {
     read(state, |registry| {
         let each = registry.installs().map(|install| {
             json!({
@@ -91,14 +93,14 @@ fn installs(state: &State) -> Output {
     })
 }
 
-fn install(state: &Arc<State>, input: &Input<'_>) -> Result<Output, ApiError> {
+fn install(state: &Arc<Engine>, input: &Input<'_>) -> Result<Output, ApiError> {
     let Place { client_id, location_id, company_id, locations } = input.json()?;
     let resource = resource(location_id, company_id)?;
     oauth::install(state, client_id.as_deref(), &resource, locations).map_err(|error| problem(&error))?;
     Ok(Output::no_content())
 }
 
-fn uninstall(state: &Arc<State>, input: &Input<'_>) -> Result<Output, ApiError> {
+fn uninstall(state: &Arc<Engine>, input: &Input<'_>) -> Result<Output, ApiError> {
     let Place { client_id, location_id, company_id, .. } = input.json()?;
     oauth::uninstall(state, client_id.as_deref(), &resource(location_id, company_id)?)
         .map_err(|error| problem(&error))?;
@@ -106,7 +108,7 @@ fn uninstall(state: &Arc<State>, input: &Input<'_>) -> Result<Output, ApiError> 
 }
 
 /// What was given, without the tokens themselves.
-fn tokens(state: &State) -> Output {
+fn tokens(state: &Engine) -> Output {
     read(state, |registry| {
         let each = registry.refresh_tokens().map(|token| {
             json!({
@@ -123,7 +125,7 @@ fn tokens(state: &State) -> Output {
     })
 }
 
-fn give_tokens(state: &Arc<State>, input: &Input<'_>) -> Result<Output, ApiError> {
+fn give_tokens(state: &Arc<Engine>, input: &Input<'_>) -> Result<Output, ApiError> {
     let Wanted { client_id, location_id, company_id, scopes } = input.json()?;
     let resource = resource(location_id, company_id)?;
     let answer = oauth::give_tokens(state, client_id.as_deref(), &resource, &scopes)
@@ -131,13 +133,13 @@ fn give_tokens(state: &Arc<State>, input: &Input<'_>) -> Result<Output, ApiError
     Ok(Output { status: StatusCode::CREATED, content: Content::Json(answer) })
 }
 
-fn revoke(state: &Arc<State>, input: &Input<'_>) -> Result<Output, ApiError> {
+fn revoke(state: &Arc<Engine>, input: &Input<'_>) -> Result<Output, ApiError> {
     let meant = input.json::<Meant>()?;
     let change = |registry: &mut Registry, token: &str| registry.revoke(token);
     act(state, meant, change, Registry::revoke_all)
 }
 
-fn expire(state: &Arc<State>, input: &Input<'_>) -> Result<Output, ApiError> {
+fn expire(state: &Arc<Engine>, input: &Input<'_>) -> Result<Output, ApiError> {
     let now = state.clock.now();
     let meant = input.json::<Meant>()?;
     let one = |registry: &mut Registry, token: &str| registry.expire_token(token, now);
@@ -146,7 +148,7 @@ fn expire(state: &Arc<State>, input: &Input<'_>) -> Result<Output, ApiError> {
 
 /// Does something to one token, or to all for a location or company, and answers to how many.
 fn act(
-    state: &State,
+    state: &Engine,
     meant: Meant,
     one: impl FnOnce(&mut Registry, &str) -> bool,
     all: impl FnOnce(&mut Registry, &TokenResource) -> usize,
@@ -166,11 +168,11 @@ fn act(
     Ok(Output::ok(json!({ "tokens": count })))
 }
 
-fn requests(state: &State) -> Output {
+fn requests(state: &Engine) -> Output {
     read(state, |registry| json!({ "requests": registry.requests() }))
 }
 
-fn read(state: &State, show: impl FnOnce(&Registry) -> Value) -> Output {
+fn read(state: &Engine, show: impl FnOnce(&Registry) -> Value) -> Output {
     Output::ok(show(&lock(&state.credentials).oauth))
 }
 

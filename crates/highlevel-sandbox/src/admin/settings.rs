@@ -6,9 +6,11 @@ use http::Method;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{ApiError, Input, Output, Route};
+use super::{Input, Output, Route};
+use crate::api_error::ApiError;
+use crate::engine::Engine;
 use crate::fidelity::{Quirk, Rule, Strictness, SuccessStatus};
-use crate::server::{State, lock};
+use crate::sync::lock;
 
 pub(super) const ROUTES: &[Route] = &[
     Route { method: Method::GET, path: "settings", handler: |state, _| Ok(show(state)) },
@@ -26,11 +28,11 @@ struct SettingsPatch {
     quirks: Option<BTreeSet<Quirk>>,
 }
 
-fn show(state: &State) -> Output {
+fn show(state: &Engine) -> Output {
     Output::ok(json!(*lock(&state.settings)))
 }
 
-fn change(state: &State, input: &Input<'_>) -> Result<Output, ApiError> {
+fn change(state: &Engine, input: &Input<'_>) -> Result<Output, ApiError> {
     let SettingsPatch { strictness, success_status, quirks } = input.json()?;
     state.change_settings(|settings| {
         settings.strictness = strictness.unwrap_or(settings.strictness);

@@ -11,9 +11,11 @@ use http_body_util::channel::Channel;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{ApiError, Content, Input, Output, Route};
+use super::{Content, Input, Output, Route};
+use crate::api_error::ApiError;
+use crate::engine::Engine;
+use crate::engine::MutationError;
 use crate::model::{Kind, Record};
-use crate::server::{MutationError, State};
 
 pub(super) const ROUTES: &[Route] = &[
     Route { method: Method::GET, path: "snapshot", handler: |state, _| snapshot(state) },
@@ -24,7 +26,7 @@ pub(super) const ROUTES: &[Route] = &[
 ];
 
 /// Writes everything as it is now, as fast as the client reads.
-fn snapshot(state: &Arc<State>) -> Result<Output, ApiError> {
+fn snapshot(state: &Arc<Engine>) -> Result<Output, ApiError> {
     /// How much text is written at a time, about.
     const CHUNK: usize = 64 * 1024;
     let (model, credentials) = state.everything();
@@ -64,17 +66,17 @@ fn snapshot(state: &Arc<State>) -> Result<Output, ApiError> {
     Ok(Output { status: StatusCode::OK, content: Content::Other { media_type, body: body.boxed() } })
 }
 
-fn restore(state: &Arc<State>, input: &Input<'_>) -> Result<Output, ApiError> {
+fn restore(state: &Arc<Engine>, input: &Input<'_>) -> Result<Output, ApiError> {
     state.restore(input.snapshot()?)?;
     Ok(Output::no_content())
 }
 
-fn seed(state: &Arc<State>, input: &Input<'_>) -> Result<Output, ApiError> {
+fn seed(state: &Arc<Engine>, input: &Input<'_>) -> Result<Output, ApiError> {
     state.seed(input.snapshot()?)?;
     Ok(Output::no_content())
 }
 
-fn reset(state: &Arc<State>, _input: &Input<'_>) -> Result<Output, ApiError> {
+fn reset(state: &Arc<Engine>, _input: &Input<'_>) -> Result<Output, ApiError> {
     state.reset()?;
     Ok(Output::no_content())
 }
@@ -87,7 +89,7 @@ struct NewToken {
     token: Option<String>,
 }
 
-fn issue_token(state: &Arc<State>, input: &Input<'_>) -> Result<Output, ApiError> {
+fn issue_token(state: &Arc<Engine>, input: &Input<'_>) -> Result<Output, ApiError> {
     let NewToken { location_id, token } = input.json()?;
     let token = state.issue_token(&location_id, token)?;
     let body = json!({ "token": token, "locationId": location_id });

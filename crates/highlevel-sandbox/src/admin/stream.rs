@@ -10,10 +10,11 @@ use http_body_util::channel::{Channel, Sender};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use super::{ApiError, Content, Input, Output, Route};
-use crate::builder::LONG_EVENTS;
+use super::{Content, Input, Output, Route};
+use crate::api_error::ApiError;
+use crate::engine::Engine;
+use crate::engine::LONG_EVENTS;
 use crate::ledger::{Entries, Happened};
-use crate::server::State;
 
 pub(super) const ROUTES: &[Route] = &[Route { method: Method::GET, path: "events", handler: open }];
 
@@ -22,7 +23,7 @@ const HEARTBEAT: Duration = Duration::from_secs(15);
 const EVENTS: [&str; 5] = ["request", "message", "delivery", "changed", "missed"];
 
 /// Answers at once, and goes on for as long as the reader reads.
-fn open(state: &Arc<State>, input: &Input<'_>) -> Result<Output, ApiError> {
+fn open(state: &Arc<Engine>, input: &Input<'_>) -> Result<Output, ApiError> {
     input.allow(&["after", "heartbeatMs", "only"])?;
     let heartbeat = match input.query("heartbeatMs") {
         None => HEARTBEAT,
@@ -69,7 +70,7 @@ fn open(state: &Arc<State>, input: &Input<'_>) -> Result<Output, ApiError> {
 /// Writes to one reader, no faster than it reads. What it is too slow for stays in the ledger for as long as that keeps
 /// it; what the ledger has forgotten is counted for it.
 struct Teller {
-    state: Arc<State>,
+    state: Arc<Engine>,
     entries: Entries,
     sender: Sender<Bytes>,
     only: Vec<String>,

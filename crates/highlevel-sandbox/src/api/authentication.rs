@@ -6,6 +6,7 @@ use http::header::AUTHORIZATION;
 
 use super::Refusal;
 use crate::credentials::{Credentials, Grant, Level, Rejected};
+use crate::headers::bearer;
 
 /// What the token of a request is good for.
 pub(crate) fn authenticate(
@@ -41,30 +42,5 @@ pub(super) fn authorize(grant: &Grant, scopes: &[&str]) -> Result<(), Refusal> {
         Some(scope) => Err(Refusal::unauthorized(&format!(
             "The token is not authorized for this scope: {scope} is needed"
         ))),
-    }
-}
-
-/// The token in the header's value. The name of the scheme is not case-sensitive (RFC 9110, section 11.1).
-pub(crate) fn bearer(header: &str) -> Option<&str> {
-    let (scheme, token) = header.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim_start_matches(' '))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn reads_bearer_tokens_only() {
-        let cases = [
-            ("Bearer pit-1", Some("pit-1")),
-            ("bearer  pit-1", Some("pit-1")),
-            ("Basic pit-1", None),
-            ("pit-1", None),
-            ("Bearerpit-1", None),
-        ];
-        for (header, token) in cases {
-            assert_eq!(bearer(header), token, "{header}");
-        }
     }
 }

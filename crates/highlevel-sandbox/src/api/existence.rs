@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::{Operation, Refusal};
+use super::Refusal;
 use crate::model::Model;
+use crate::operation::Operation;
 
 /// The ids of those that a message is between.
 #[derive(Clone, Debug, PartialEq, Eq)]

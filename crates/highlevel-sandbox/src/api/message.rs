@@ -3,9 +3,10 @@
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::Value;
 
+use super::Fresh;
 use super::existence::Parties;
-use super::{Fresh, Operation};
 use crate::model::{Message, MessageDirection, Model, StatusChange, is_email, is_phone, of_call};
+use crate::operation::Operation;
 
 /// The message to store for an acceptable body.
 pub(super) fn compose(

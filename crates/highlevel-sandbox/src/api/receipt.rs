@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::Operation;
 use crate::model::Message;
+use crate::operation::Operation;
 
 /// The body of a success.
 pub(super) fn receipt<R>(operation: Operation, message: &Message<R>) -> Value {

@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value};
 
-use super::Operation;
 use crate::fidelity::{RULES, Strictness};
+use crate::operation::Operation;
 use crate::spec::Violation;
 
 /// The most violations of a request that are named.

@@ -1,12 +1,13 @@
 //! The rules that are in force, and what they did.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use serde::Serialize;
 use tokio::sync::watch;
 
 use super::{Fault, FaultRule, FaultStage, LONGEST_WAIT};
+use crate::sync::lock;
 
 /// The most rules, and the bytes of JSON in all of them.
 const MAX_RULES: usize = 1_000;
@@ -154,7 +155,7 @@ impl FaultRegistry {
     }
 
     fn lock(&self) -> MutexGuard<'_, Rules> {
-        self.rules.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.rules)
     }
 }
 

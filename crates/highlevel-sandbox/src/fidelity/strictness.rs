@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::api::Operation;
+use crate::operation::Operation;
 
 /// How much of the reference is insisted on.
 ///

@@ -12,8 +12,9 @@ use http::{HeaderValue, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 
 use super::page::Frame;
-use crate::admin::ApiError;
-use crate::server::{Body, State};
+use crate::api_error::ApiError;
+use crate::engine::Engine;
+use crate::traffic::Body;
 
 /// For the page: nothing but its own style, its own scripts, and its own frames, no form to anywhere else, and nobody
 /// may frame it.
@@ -68,7 +69,7 @@ impl Answer {
         Self::ApiError(ApiError { status, message: message.into() })
     }
 
-    pub(super) fn into_response(self, state: &State) -> Response<Body> {
+    pub(super) fn into_response(self, state: &Engine) -> Response<Body> {
         let whole = |text: String| Full::new(Bytes::from(text)).boxed();
         let mut policy = POLICY;
         // With `no-referrer` a browser would send `Origin: null` with the page's own forms, which are refused then.

@@ -1,6 +1,6 @@
 //! What is switched on: the clock, faults, where webhooks go and how wrongly, limits, and how requests are judged.
 //!
-//! Each card is a file. What its buttons do is done by the functions that the admin API uses as well: those of [`State`],
+//! Each card is a file. What its buttons do is done by the functions that the admin API uses as well: those of [`Engine`],
 //! of [`fault`] for faults, and [`trigger`](crate::webhook::trigger()) for events.
 
 mod clock;
@@ -18,9 +18,9 @@ use http::Method;
 
 use super::page::Frame;
 use super::{Answer, Asked, PATH, Route};
-use crate::admin::ApiError;
+use crate::api_error::ApiError;
+use crate::engine::Engine;
 use crate::fault;
-use crate::server::State;
 
 pub(super) const ROUTES: &[Route] = &[
     Route { method: Method::GET, path: "controls", handler: |state, asked| show(state, asked) },
@@ -43,7 +43,7 @@ pub(super) const ROUTES: &[Route] = &[
     post("controls/validation", |state, asked| then("validation", validation::change(state, asked))),
 ];
 
-const fn post(path: &'static str, handler: fn(&Arc<State>, &Asked<'_>) -> Answer) -> Route {
+const fn post(path: &'static str, handler: fn(&Arc<Engine>, &Asked<'_>) -> Answer) -> Route {
     Route { method: Method::POST, path, handler }
 }
 
@@ -60,7 +60,7 @@ struct ControlsPage {
     validation: validation::ValidationSettings,
 }
 
-fn show(state: &Arc<State>, asked: &Asked<'_>) -> Answer {
+fn show(state: &Arc<Engine>, asked: &Asked<'_>) -> Answer {
     Answer::page(&ControlsPage {
         frame: Frame::new(state, "controls", "Simulation", asked.filter()),
         summary: summary::Overview::of(state),

@@ -13,8 +13,8 @@ use super::answer::done;
 use super::filter::{CHANNELS, Filter, with_chosen, words_of};
 use super::page::Frame;
 use super::{Answer, Asked, PATH, Route};
+use crate::engine::Engine;
 use crate::json_fields;
-use crate::server::State;
 use actions::Composer;
 pub(super) use labels::path;
 use list::Row;
@@ -70,7 +70,7 @@ struct ConversationsPage<'a> {
     own_location: String,
 }
 
-fn show(state: &State, asked: &Asked<'_>) -> Answer {
+fn show(state: &Engine, asked: &Asked<'_>) -> Answer {
     let filter = asked.filter();
     let id = asked.parameter(0);
     let model = state.shared_model();
@@ -102,7 +102,7 @@ fn show(state: &State, asked: &Asked<'_>) -> Answer {
 }
 
 /// The HTML of a message, to be shown in a frame.
-fn html(state: &State, asked: &Asked<'_>) -> Answer {
+fn html(state: &Engine, asked: &Asked<'_>) -> Answer {
     let id = asked.parameter(0);
     let request = state.model().message(id).map(|message| message.request.clone());
     let html = request.and_then(|request| json_fields::text(request.as_str().as_bytes(), "html"));
@@ -113,7 +113,7 @@ fn html(state: &State, asked: &Asked<'_>) -> Answer {
 }
 
 /// All that a message says, as a file.
-fn text(state: &State, asked: &Asked<'_>) -> Answer {
+fn text(state: &Engine, asked: &Asked<'_>) -> Answer {
     let id = asked.parameter(0);
     let request = state.model().message(id).map(|message| message.request.clone());
     let text = request.and_then(|request| json_fields::text(request.as_str().as_bytes(), "message"));

@@ -14,8 +14,8 @@ use super::format::{self, Time};
 use super::json::Shown;
 use super::page::Frame;
 use super::{Answer, Asked, PATH, Route, conversations};
-use crate::admin::ApiError;
-use crate::server::State;
+use crate::api_error::ApiError;
+use crate::engine::Engine;
 use crate::webhook::{Replay, Summary, TamperMode, WebhookDelivery, time_text};
 use attempt::Attempt;
 use countdown::Next;
@@ -99,7 +99,7 @@ struct Payload<'a> {
     whole: Option<&'static str>,
 }
 
-fn show(state: &Arc<State>, asked: &Asked<'_>) -> Answer {
+fn show(state: &Arc<Engine>, asked: &Asked<'_>) -> Answer {
     let filter = asked.filter();
     let frame = Frame::new(state, "deliveries", "Deliveries", filter.clone());
     let now = state.clock.now();
@@ -138,7 +138,7 @@ fn gone(id: &str) -> Answer {
 }
 
 /// The payload as it was made, as a file.
-fn payload(state: &Arc<State>, asked: &Asked<'_>) -> Answer {
+fn payload(state: &Arc<Engine>, asked: &Asked<'_>) -> Answer {
     let id = asked.parameter(0);
     match id.parse().ok().and_then(|id| state.outbox.delivery(id)) {
         Some(delivery) => {
@@ -158,7 +158,7 @@ impl<'a> Open<'a> {
         self.attempts.get(LATEST..).unwrap_or_default()
     }
 
-    fn new(state: &State, frame: &Frame, delivery: &'a WebhookDelivery, summary: &Summary) -> Self {
+    fn new(state: &Engine, frame: &Frame, delivery: &'a WebhookDelivery, summary: &Summary) -> Self {
         let keyring = state.outbox.keyring();
         let keys = keyring.published();
         let attempts = delivery.attempts.iter().rev();
@@ -182,7 +182,7 @@ impl<'a> Open<'a> {
 }
 
 impl MessageLink {
-    fn new(state: &State, id: String) -> Self {
+    fn new(state: &Engine, id: String) -> Self {
         let contact = state.model().message(&id).map(|message| message.contact_id.clone());
         let query = super::Filter { text: id.clone(), ..super::Filter::default() }.query();
         Self {
@@ -209,7 +209,7 @@ impl<'a> Payload<'a> {
     }
 }
 
-fn resend(state: &Arc<State>, asked: &Asked<'_>) -> Answer {
+fn resend(state: &Arc<Engine>, asked: &Asked<'_>) -> Answer {
     let mode = match asked.field("tamper").map(|mode| mode.parse::<TamperMode>()).transpose() {
         Ok(mode) => mode,
         Err(words) => return Answer::problem(StatusCode::BAD_REQUEST, words),
@@ -217,7 +217,7 @@ fn resend(state: &Arc<State>, asked: &Asked<'_>) -> Answer {
     done(asked, |id| state.resend(id, mode))
 }
 
-fn replay(state: &Arc<State>, asked: &Asked<'_>) -> Answer {
+fn replay(state: &Arc<Engine>, asked: &Asked<'_>) -> Answer {
     let mut replay = Replay::new();
     if let Some(number) = asked.field("attempt") {
         let Ok(number) = number.parse() else {

@@ -10,8 +10,8 @@ use http_body_util::channel::{Channel, Sender};
 use tokio::time::{sleep, timeout};
 
 use super::{Answer, Route};
+use crate::engine::Engine;
 use crate::ledger::Entries;
-use crate::server::State;
 
 pub(super) const ROUTES: &[Route] =
     &[Route { method: Method::GET, path: "live", handler: |state, _| open(state) }];
@@ -21,7 +21,7 @@ const HEARTBEAT: Duration = Duration::from_secs(15);
 /// The least time between two events. The first one goes at once; what happens in the meantime is one event.
 const PAUSE: Duration = Duration::from_millis(40);
 
-fn open(state: &Arc<State>) -> Answer {
+fn open(state: &Arc<Engine>) -> Answer {
     let (sender, body) = Channel::new(1);
     let (state, entries) = (Arc::clone(state), state.ledger.follow_new());
     tokio::spawn(async move {

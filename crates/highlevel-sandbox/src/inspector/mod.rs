@@ -22,21 +22,20 @@ use std::sync::Arc;
 use http::header::{ACCEPT, ALLOW};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 
-use crate::admin::{ApiError, fit};
-use crate::server::{Body, State};
+pub(crate) use crate::access::INSPECTOR_PATH as PATH;
+use crate::admin::fit;
+use crate::api_error::ApiError;
+use crate::engine::Engine;
+use crate::traffic::Body;
 use answer::Answer;
 use filter::Filter;
-pub(crate) use sign_in::session_of;
-
-/// Where the page is.
-pub(crate) const PATH: &str = "/_sandbox/ui";
 
 /// One address of the inspector.
 struct Route {
     method: Method,
     /// The path below `/_sandbox/ui/`; a segment in braces is a parameter.
     path: &'static str,
-    handler: fn(&Arc<State>, &Asked<'_>) -> Answer,
+    handler: fn(&Arc<Engine>, &Asked<'_>) -> Answer,
 }
 
 /// What was asked for.
@@ -49,11 +48,6 @@ pub(crate) struct Asked<'a> {
     body: &'a [u8],
 }
 
-/// Whether a path is the inspector's.
-pub(crate) fn serves(path: &str) -> bool {
-    path.strip_prefix(PATH).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-}
-
 /// Whether somebody has opened the base URL in a browser: the API has nothing there, and a program does not ask for HTML.
 pub(crate) fn is_for_a_person(method: &Method, path: &str, headers: &HeaderMap) -> bool {
     let accepted = headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
@@ -61,12 +55,12 @@ pub(crate) fn is_for_a_person(method: &Method, path: &str, headers: &HeaderMap) 
 }
 
 /// The way to the inspector.
-pub(crate) fn welcome(state: &Arc<State>) -> Response<Body> {
+pub(crate) fn welcome(state: &Arc<Engine>) -> Response<Body> {
     Answer::See(PATH.to_owned()).into_response(state)
 }
 
 /// Answers a request.
-pub(crate) fn answer(state: &Arc<State>, method: &Method, mut asked: Asked<'_>) -> Response<Body> {
+pub(crate) fn answer(state: &Arc<Engine>, method: &Method, mut asked: Asked<'_>) -> Response<Body> {
     let path = asked.target.split('?').next().unwrap_or_default();
     let there = at(routes(), path);
     let mut allowed: Vec<&str> = there.iter().map(|(route, _)| route.method.as_str()).collect();
@@ -100,7 +94,7 @@ pub(crate) fn answer(state: &Arc<State>, method: &Method, mut asked: Asked<'_>) 
 
 /// The answer to somebody who may not see the page, or not do this.
 pub(crate) fn refused(
-    state: &Arc<State>,
+    state: &Arc<Engine>,
     method: &Method,
     asked: &Asked<'_>,
     problem: ApiError,
@@ -141,7 +135,7 @@ fn is_page(address: &str) -> bool {
         segment == "." || segment == ".."
     });
     address.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\' && byte != b'#')
-        && serves(path)
+        && crate::access::is_inspector_path(path)
         && !leaves
         && at(pages(), path).iter().any(|(route, _)| route.method == Method::GET)
 }

@@ -4,7 +4,7 @@ use askama::Template;
 
 use super::format::Time;
 use super::{Filter, PATH, assets};
-use crate::server::State;
+use crate::engine::Engine;
 use crate::webhook::time_text;
 
 /// The views that have a tab: the path below `/_sandbox/ui/`, the name, and of which entries of the ledger it shows
@@ -40,7 +40,7 @@ pub(super) struct Frame {
 }
 
 impl Frame {
-    pub(super) fn new(state: &State, tab: &'static str, title: &str, filter: Filter) -> Self {
+    pub(super) fn new(state: &Engine, tab: &'static str, title: &str, filter: Filter) -> Self {
         let live = TABS.iter().find(|each| each.path == tab).map_or("", |each| each.live);
         Self {
             title: title.to_owned(),
@@ -56,7 +56,7 @@ impl Frame {
     }
 
     /// For a page of no tab.
-    pub(super) fn plain(state: &State, title: &str) -> Self {
+    pub(super) fn plain(state: &Engine, title: &str) -> Self {
         Self::new(state, "", title, Filter::default())
     }
 

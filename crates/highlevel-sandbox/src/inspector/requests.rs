@@ -15,8 +15,8 @@ use super::filter::{CHANNELS, with_chosen, words_of};
 use super::format::Time;
 use super::page::Frame;
 use super::{Answer, Asked, PATH, Route, format};
+use crate::engine::Engine;
 use crate::ledger::RecordedRequest;
-use crate::server::State;
 use annotations::Badge;
 use detail::Detail;
 use search::Search;
@@ -64,7 +64,7 @@ struct Row {
     is_open: bool,
 }
 
-fn show(state: &Arc<State>, asked: &Asked<'_>) -> Answer {
+fn show(state: &Arc<Engine>, asked: &Asked<'_>) -> Answer {
     let filter = asked.filter();
     let frame = Frame::new(state, "requests", "Requests", filter.clone());
     let open = asked.parameter(0);
@@ -90,7 +90,7 @@ fn show(state: &Arc<State>, asked: &Asked<'_>) -> Answer {
     })
 }
 
-fn file(state: &Arc<State>, asked: &Asked<'_>, which: &str) -> Answer {
+fn file(state: &Arc<Engine>, asked: &Asked<'_>, which: &str) -> Answer {
     let id = asked.parameter(0);
     let Some(request) = state.ledger.request(id) else { return gone(id) };
     let (name, body) = detail::file(&request, which);
@@ -107,7 +107,7 @@ fn gone(id: &str) -> Answer {
 }
 
 impl Row {
-    fn new(state: &State, frame: &Frame, request: &RecordedRequest, open: &str) -> Self {
+    fn new(state: &Engine, frame: &Frame, request: &RecordedRequest, open: &str) -> Self {
         let stored = request.fingerprint.map_or(0, |fingerprint| state.ledger.times(fingerprint).stored);
         Self {
             link: frame.link(&format!("requests/{}", request.id)),
@@ -127,7 +127,7 @@ impl Row {
 }
 
 /// The statuses that can be asked for: the kinds, and those that there were.
-fn statuses(state: &State) -> Vec<String> {
+fn statuses(state: &Engine) -> Vec<String> {
     let (by_status, _) = state.ledger.totals();
     let kinds = ["2xx", "3xx", "4xx", "5xx"].map(str::to_owned).into_iter();
     kinds.chain(by_status.into_keys().map(|status| status.to_string())).collect()

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use askama::Template;
-use http::header::{COOKIE, HOST};
-use http::{HeaderMap, Method, StatusCode};
+use http::{Method, StatusCode};
 
 use super::page::Frame;
 use super::{Answer, Asked, PATH, Route};
-use crate::admin::ApiError;
-use crate::server::State;
+use crate::access::cookie_name;
+use crate::api_error::ApiError;
+use crate::engine::Engine;
 
 /// What somebody gets who is signed in already, in another tab perhaps, or does not have to be.
 pub(super) const ROUTES: &[Route] = &[
@@ -28,7 +28,7 @@ struct SignInPage {
 }
 
 /// What somebody gets who may not do what was asked for: the form, if a token is what is missing.
-pub(super) fn refused(state: &Arc<State>, method: &Method, asked: &Asked<'_>, problem: ApiError) -> Answer {
+pub(super) fn refused(state: &Arc<Engine>, method: &Method, asked: &Asked<'_>, problem: ApiError) -> Answer {
     if problem.status != StatusCode::UNAUTHORIZED {
         return problem.into();
     }
@@ -53,20 +53,4 @@ fn wanted(asked: &Asked<'_>) -> String {
 /// A page of the inspector, and nothing else.
 fn page_or_first(address: &str) -> String {
     if super::is_page(address) { address } else { PATH }.to_owned()
-}
-
-/// The session that a cookie has.
-pub(crate) fn session_of(headers: &HeaderMap) -> Option<&str> {
-    let name = cookie_name(headers);
-    let cookies = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
-    let mut pairs = cookies.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    pairs.find(|(each, _)| *each == name).map(|(_, value)| value)
-}
-
-/// Cookies do not tell ports apart, and there may be several sandboxes on one machine.
-fn cookie_name(headers: &HeaderMap) -> String {
-    let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-    let port = host.rsplit_once(':').map_or("", |(_, port)| port);
-    let port: String = port.chars().filter(char::is_ascii_digit).collect();
-    format!("highlevel-sandbox-{port}")
 }

@@ -49,7 +49,7 @@ impl Acceptances {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::Operation;
+    use crate::operation::Operation;
 
     #[test]
     fn the_oldest_is_forgotten_first() {

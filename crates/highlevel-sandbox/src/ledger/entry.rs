@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::RequestFingerprint;
-use crate::api::Operation;
 use crate::model::{Message, Stored};
+use crate::operation::Operation;
 use crate::spec::Violation;
 use crate::webhook::DeliveryAttempt;
 use crate::weight;

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::api::Operation;
+use crate::operation::Operation;
 
 /// What a request asks for, as 32 hexadecimal digits: the same for two requests exactly if one repeats the other.
 ///

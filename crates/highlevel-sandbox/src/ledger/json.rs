@@ -5,8 +5,8 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
 use super::{Entry, Happened, RecordedRequest};
-use crate::api::Operation;
 use crate::json_size::has_too_many_values;
+use crate::operation::Operation;
 
 impl Entry {
     /// What it is called in the event stream: `request`, `message`, `delivery`, `changed` or `missed`.

@@ -1,7 +1,7 @@
 //! Finding requests.
 
 use super::{RecordedRequest, RequestFingerprint};
-use crate::api::Operation;
+use crate::operation::Operation;
 
 /// What a request has to be like. What is `None` does not matter.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -61,7 +61,7 @@ impl Model {
         match record {
             Record::Location(_) | Record::Contact(_) => Ok(()),
             Record::Provider(provider) => match &provider.delivery_url {
-                Some(url) => crate::builder::parse_webhook_url(url).map(drop).map_err(|error| {
+                Some(url) => crate::webhook_url::parse_webhook_url(url).map(drop).map_err(|error| {
                     Conflict::new(format!("the delivery URL of the {kind} {id} is wrong: {error}"))
                 }),
                 None => Ok(()),

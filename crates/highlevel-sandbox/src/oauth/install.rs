@@ -14,14 +14,14 @@ use super::grant::issue;
 use super::registry::{Install, Registry, Spent, Subject};
 use super::resource::{Choice, TokenResource};
 use super::settings::InstallEvents;
-use crate::builder::parse_webhook_url;
-use crate::server::State;
+use crate::engine::Engine;
 use crate::webhook::Event;
+use crate::webhook_url::parse_webhook_url;
 
 /// Installs an app as somebody does in the marketplace, without a code. Of a company, `locations` are the ones that the
 /// app may act for; without any, all.
 pub(crate) fn install(
-    state: &Arc<State>,
+    state: &Arc<Engine>,
     client_id: Option<&str>,
     resource: &TokenResource,
     locations: Vec<String>,
@@ -37,7 +37,11 @@ pub(crate) fn install(
 }
 
 /// Removes an app, and tells it so. Its tokens stop working; with a company, those for the company's locations too.
-pub(crate) fn uninstall(state: &Arc<State>, client_id: Option<&str>, resource: &TokenResource) -> Result<()> {
+pub(crate) fn uninstall(
+    state: &Arc<Engine>,
+    client_id: Option<&str>,
+    resource: &TokenResource,
+) -> Result<()> {
     let now = state.clock.now();
     let mut credentials = state.credentials_mut();
     let registry = &mut credentials.oauth;
@@ -57,7 +61,7 @@ pub(crate) fn uninstall(state: &Arc<State>, client_id: Option<&str>, resource: &
 /// Gives tokens without a code: what an app that was installed long ago has. The app is installed there if it was not,
 /// without an event.
 pub(crate) fn give_tokens(
-    state: &State,
+    state: &Engine,
     client_id: Option<&str>,
     resource: &TokenResource,
     scopes: &[String],
@@ -83,7 +87,7 @@ pub(crate) fn give_tokens(
 }
 
 /// Adds an app, in place of the one with the same client id.
-pub(crate) fn put_app(state: &State, app: SandboxApp) -> Result<SandboxApp> {
+pub(crate) fn put_app(state: &Engine, app: SandboxApp) -> Result<SandboxApp> {
     let app = checked(app)?;
     if let Some(url) = &app.webhook_url {
         state.checked_target(url)?;
@@ -136,7 +140,7 @@ pub(crate) fn note_install(
 
 /// Tells an app of its installs that it has not been told of.
 pub(crate) fn publish_install(
-    state: &Arc<State>,
+    state: &Arc<Engine>,
     registry: &mut Registry,
     app: &SandboxApp,
     choice: &Choice,
@@ -168,7 +172,7 @@ fn each_of(choice: &Choice) -> impl Iterator<Item = Choice> {
 
 /// Sends an event to where an app wants it, when it is time.
 fn send(
-    state: &Arc<State>,
+    state: &Arc<Engine>,
     app: &SandboxApp,
     event: &str,
     webhook_id: String,
@@ -177,7 +181,7 @@ fn send(
 ) {
     let own = app.webhook_url.clone();
     let (name, body) = (event.to_owned(), payload.to_string().into_bytes().into());
-    let go = move |state: &State, now| {
+    let go = move |state: &Engine, now| {
         if let Some(url) = own.or_else(|| state.outbox.url()) {
             state.outbox.send(Event { name, webhook_id, message_id: None, url, body }, now);
         }
@@ -204,7 +208,7 @@ fn send(
 }
 
 /// New tokens.
-pub(crate) fn fresh(state: &State, trace_id: &str) -> Fresh {
+pub(crate) fn fresh(state: &Engine, trace_id: &str) -> Fresh {
     Fresh {
         access_token: state.identifiers.secret("access"),
         refresh_token: state.identifiers.secret("refresh"),

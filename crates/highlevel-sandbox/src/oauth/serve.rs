@@ -22,7 +22,8 @@ use super::settings::InstallEvents;
 use super::{location_token, redact};
 use crate::access::{Site, is_navigation, is_of_this_host};
 use crate::api::{self, Call};
-use crate::server::{State, lock};
+use crate::engine::Engine;
+use crate::sync::lock;
 
 const AUTHORIZE: &str = "/v2/oauth/chooselocation";
 const TOKEN: &str = "/oauth/token";
@@ -52,7 +53,7 @@ pub(crate) fn is_page(head: &Parts) -> bool {
 
 /// Returns `true` if a request has valid credentials: the id and the secret of an app, or a bearer token where the path
 /// takes one. The page on which a location is chosen takes none.
-pub(crate) fn is_authenticated(state: &State, call: Call<'_>, now: DateTime<Utc>) -> bool {
+pub(crate) fn is_authenticated(state: &Engine, call: Call<'_>, now: DateTime<Utc>) -> bool {
     let credentials = lock(&state.credentials);
     match (call.method, call.path()) {
         ("POST", TOKEN) => Form::of_body(content_type(call), call.body)
@@ -63,7 +64,7 @@ pub(crate) fn is_authenticated(state: &State, call: Call<'_>, now: DateTime<Utc>
 }
 
 /// Answers a request. `trace_id` is what the answer calls it.
-pub(crate) fn answer(state: &Arc<State>, call: Call<'_>, now: DateTime<Utc>, trace_id: &str) -> Reply {
+pub(crate) fn answer(state: &Arc<Engine>, call: Call<'_>, now: DateTime<Utc>, trace_id: &str) -> Reply {
     let (path, query) = call.target.split_once('?').unwrap_or((call.target, ""));
     match (call.method, path) {
         ("GET", AUTHORIZE) => {
@@ -88,7 +89,7 @@ pub(crate) fn answer(state: &Arc<State>, call: Call<'_>, now: DateTime<Utc>, tra
 }
 
 /// The form of the page on which a location is chosen.
-fn chosen_location(state: &Arc<State>, call: Call<'_>, now: DateTime<Utc>) -> Reply {
+fn chosen_location(state: &Arc<Engine>, call: Call<'_>, now: DateTime<Utc>) -> Reply {
     let wrong =
         |message: &str| shown(StatusCode::BAD_REQUEST, page::wrong(message, &state.identifiers.object_id()));
     let form = match Form::of_body(content_type(call), call.body) {
@@ -111,7 +112,7 @@ fn chosen_location(state: &Arc<State>, call: Call<'_>, now: DateTime<Utc>) -> Re
     reply
 }
 
-fn choose_location(state: &Arc<State>, query: &Form, now: DateTime<Utc>, may_choose: bool) -> Reply {
+fn choose_location(state: &Arc<Engine>, query: &Form, now: DateTime<Utc>, may_choose: bool) -> Reply {
     let text = state.identifiers.secret("code");
     let model = state.model();
     let mut credentials = state.credentials_mut();
@@ -144,7 +145,7 @@ fn choose_location(state: &Arc<State>, query: &Form, now: DateTime<Utc>, may_cho
     }
 }
 
-fn token(state: &Arc<State>, call: Call<'_>, now: DateTime<Utc>, trace_id: &str) -> Reply {
+fn token(state: &Arc<Engine>, call: Call<'_>, now: DateTime<Utc>, trace_id: &str) -> Reply {
     let form = Form::of_body(content_type(call), call.body);
     let fresh = fresh(state, trace_id);
     let mut credentials = state.credentials_mut();
@@ -165,7 +166,7 @@ fn token(state: &Arc<State>, call: Call<'_>, now: DateTime<Utc>, trace_id: &str)
     }
 }
 
-fn location_token(state: &Arc<State>, call: Call<'_>, now: DateTime<Utc>, trace_id: &str) -> Reply {
+fn location_token(state: &Arc<Engine>, call: Call<'_>, now: DateTime<Utc>, trace_id: &str) -> Reply {
     let form = Form::of_body(content_type(call), call.body);
     let fresh = fresh(state, trace_id);
     let mut credentials = state.credentials_mut();
@@ -177,7 +178,8 @@ fn location_token(state: &Arc<State>, call: Call<'_>, now: DateTime<Utc>, trace_
         let answer = refusal.answer(&fresh.trace_id);
         return json_reply(answer.status, &answer.body);
     }
-    let bearer = call.headers.get(AUTHORIZATION).and_then(|header| api::bearer(header.to_str().ok()?));
+    let bearer =
+        call.headers.get(AUTHORIZATION).and_then(|header| crate::headers::bearer(header.to_str().ok()?));
     let registry = &mut credentials.oauth;
     let subject = bearer.and_then(|token| registry.access_token(token)).map(|token| token.subject.clone());
     let decision = match &subject {

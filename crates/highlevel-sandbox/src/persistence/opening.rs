@@ -10,7 +10,7 @@ use std::sync::Mutex;
 use redb::StorageBackend;
 
 use crate::identifiers::Identifiers;
-use crate::server::lock;
+use crate::sync::lock;
 
 /// A file at the path, locked against other processes.
 pub(super) enum Opened {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::Sandbox;
-use crate::api::Operation;
 use crate::ledger::{Filter, RecordedRequest, RequestFingerprint};
+use crate::operation::Operation;
 
 /// How often something was accepted. Made by [`Sandbox::accepted`].
 #[derive(Clone, Debug, PartialEq, Eq)]

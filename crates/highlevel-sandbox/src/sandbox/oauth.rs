@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::Sandbox;
 use crate::model;
 use crate::oauth::{self, InstallEvents, Registry, SandboxApp, TokenRequests, TokenResource};
-use crate::server::lock;
+use crate::sync::lock;
 
 impl Sandbox {
     /// The client id of the sandbox's own app. The part before the first `-` is [`app_id`](Self::app_id).

@@ -5,7 +5,7 @@ use std::io;
 use super::Sandbox;
 use crate::fidelity::Settings;
 use crate::rate_limit::RateLimit;
-use crate::server::lock;
+use crate::sync::lock;
 
 impl Sandbox {
     /// How it judges and answers now.

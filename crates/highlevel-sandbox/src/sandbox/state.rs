@@ -2,12 +2,12 @@
 
 use std::io;
 
+use crate::engine::MutationError;
 use crate::model::{
     Conflict, Contact, Conversation, ConversationProvider, Kind, Location, Message, Record, Snapshot,
     StatusUpdate,
 };
 use crate::sandbox::Sandbox;
-use crate::server::MutationError;
 
 /// What exists: each `put` adds something, or puts it in place of what has the same id.
 impl Sandbox {

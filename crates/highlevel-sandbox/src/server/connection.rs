@@ -12,14 +12,14 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::traffic::{Connection, FREE_BYTES, Phase, Reservation, Watched};
-use super::{State, lock, respond};
+use super::respond;
+use crate::engine::Engine;
 use crate::fault::{self, Base, Ending, LONGEST_WAIT, Script, TriggeredFault};
+use crate::sync::lock;
+use crate::traffic::{Connection, FREE_BYTES, Phase, Reservation, Watched};
 
 /// The longest head of a request, in bytes.
 const MAX_HEAD: usize = 16 * 1024;
-/// How many connections there are at once by default.
-pub(crate) const CONNECTIONS: usize = 10_000;
 /// How long the end of the client's side is waited for after FIN.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -39,7 +39,7 @@ impl std::fmt::Display for Interrupted {
 impl Error for Interrupted {}
 
 /// Responds to the requests of a connection until it ends, or is closed for another one.
-pub(super) async fn serve_connection(stream: TcpStream, connection: Connection, state: Arc<State>) {
+pub(super) async fn serve_connection(stream: TcpStream, connection: Connection, state: Arc<Engine>) {
     let connection = Arc::new(connection);
     tokio::select! {
         // First, so that it is known what the client has done.
@@ -49,7 +49,7 @@ pub(super) async fn serve_connection(stream: TcpStream, connection: Connection, 
     }
 }
 
-async fn serve_requests(stream: TcpStream, connection: Arc<Connection>, state: Arc<State>) {
+async fn serve_requests(stream: TcpStream, connection: Arc<Connection>, state: Arc<Engine>) {
     // Without it, what trickles would arrive in lumps.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "a connection ended as it began");

@@ -21,7 +21,7 @@ use super::queues::{Queues, Ticket};
 use super::record::DeliveryOutcome;
 use super::tamper::Request;
 use super::targets::{RemoteResolver, Targets};
-use crate::server::State;
+use crate::engine::Engine;
 
 /// How long one attempt may take unless it is said otherwise, by the machine's clock.
 pub(crate) const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -70,7 +70,7 @@ enum Signal {
 }
 
 /// Delivers what comes, for ever.
-pub(crate) async fn run(state: Arc<State>, attempt_timeout: Duration, attempts: usize) {
+pub(crate) async fn run(state: Arc<Engine>, attempt_timeout: Duration, attempts: usize) {
     let clients = Clients::new();
     let mut queues = Queues::new(attempts);
     let (signals, mut told) = mpsc::unbounded_channel();
@@ -113,7 +113,7 @@ pub(crate) async fn run(state: Arc<State>, attempt_timeout: Duration, attempts: 
 
 /// The attempt that a job becomes, if it becomes one now.
 fn begin(
-    state: &Arc<State>,
+    state: &Arc<Engine>,
     queues: &mut Queues<Job>,
     ticket: &Ticket,
     job: Job,
@@ -138,7 +138,7 @@ fn begin(
 
 async fn deliver(
     clients: Clients,
-    state: Arc<State>,
+    state: Arc<Engine>,
     sending: Box<Sending>,
     ticket: Ticket,
     signals: UnboundedSender<Signal>,
@@ -190,7 +190,7 @@ async fn exchange(
     match timeout_at(deadline, clients.request(targets, built)).await {
         Ok(Ok(response)) => {
             let status = response.status().as_u16();
-            let headers = first_headers(crate::server::readable(response.headers()));
+            let headers = first_headers(crate::headers::readable(response.headers()));
             DeliveryOutcome::Answered {
                 status,
                 headers,

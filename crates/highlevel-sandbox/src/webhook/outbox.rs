@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -15,6 +15,7 @@ use super::schedule::RetrySchedule;
 use super::tamper::{self, Request, TamperConfig, TamperMode};
 use crate::identifiers::Identifiers;
 use crate::ledger::{Happened, Ledger};
+use crate::sync::lock;
 
 /// How many resends and replays may wait, and how many bytes of bodies that replays bring.
 const WAITING_EXTRAS: usize = 1_000;
@@ -474,7 +475,7 @@ impl Outbox {
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
         // Nothing is left half-changed, so what a panic left behind can be used.
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.inner)
     }
 }
 

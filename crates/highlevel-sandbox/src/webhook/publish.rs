@@ -4,11 +4,11 @@ use chrono::{DateTime, Utc};
 
 use super::delivery_store::{Event, text};
 use super::payload::{Envelope, PROVIDER_EVENT, event_name, event_payload, provider_payload};
+use crate::engine::Engine;
 use crate::model::{Message, Model};
-use crate::server::State;
 
 /// Sends the events of a message that was accepted: to the app, and to the provider that is to deliver it.
-pub(crate) fn publish(state: &State, model: &Model, message: &Message, now: DateTime<Utc>) {
+pub(crate) fn publish(state: &Engine, model: &Model, message: &Message, now: DateTime<Utc>) {
     publish_to_app(state, model, message, now);
     let provider = message.conversation_provider_id.as_deref().and_then(|id| model.provider(id));
     let Some(url) = provider.and_then(|provider| provider.delivery_url.clone()) else { return };
@@ -27,7 +27,7 @@ pub(crate) fn publish(state: &State, model: &Model, message: &Message, now: Date
 }
 
 /// Sends the event that tells the app how a message is now.
-pub(crate) fn publish_to_app(state: &State, model: &Model, message: &Message, now: DateTime<Utc>) {
+pub(crate) fn publish_to_app(state: &Engine, model: &Model, message: &Message, now: DateTime<Utc>) {
     let Some(url) = state.outbox.url() else { return };
     let envelope = envelope(state, now);
     let contact = model.contact(&message.contact_id);
@@ -45,7 +45,7 @@ pub(crate) fn publish_to_app(state: &State, model: &Model, message: &Message, no
 }
 
 /// What an event says about itself.
-pub(super) fn envelope(state: &State, now: DateTime<Utc>) -> Envelope {
+pub(super) fn envelope(state: &Engine, now: DateTime<Utc>) -> Envelope {
     Envelope {
         timestamp: text(now),
         webhook_id: state.identifiers.uuid(),

@@ -6,8 +6,9 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::publish::publish_to_app;
+use crate::engine::Engine;
+use crate::engine::MutationError;
 use crate::model::{CONTACT_ID, Message, MessageDirection, Model, StatusUpdate};
-use crate::server::{MutationError, State};
 
 /// A call between the location and one of its contacts.
 ///
@@ -167,7 +168,7 @@ impl SimulatedCallOutcome {
 
 /// A contact writes. The fields are those of `InboundMessageRequest`; what is missing is an SMS of the contact to try
 /// things with.
-pub(crate) fn inbound(state: &State, fields: Map<String, Value>) -> io::Result<Message> {
+pub(crate) fn inbound(state: &Engine, fields: Map<String, Value>) -> io::Result<Message> {
     let mut body = fields;
     body.entry("type").or_insert_with(|| json!("SMS"));
     if !body.contains_key("conversationId") {
@@ -183,14 +184,14 @@ pub(crate) fn inbound(state: &State, fields: Map<String, Value>) -> io::Result<M
 
 /// The location writes, as with its own token. The fields are those of `SendMessageRequest`; the status is pending unless
 /// it is said otherwise.
-pub(crate) fn outbound(state: &State, mut fields: Map<String, Value>) -> io::Result<Message> {
+pub(crate) fn outbound(state: &Engine, mut fields: Map<String, Value>) -> io::Result<Message> {
     fields.entry("status").or_insert_with(|| json!("pending"));
     let location = location(&state.model(), &fields)?;
     state.simulate("/conversations/messages", &location, &Value::Object(fields), |_| {}).map_err(invalid)
 }
 
 /// A call happens.
-pub(crate) fn call(state: &State, call: &SimulatedCall) -> io::Result<Message> {
+pub(crate) fn call(state: &Engine, call: &SimulatedCall) -> io::Result<Message> {
     let mut body = Map::new();
     body.insert("type".to_owned(), json!("Call"));
     let contact = call.contact_id.as_deref().unwrap_or(CONTACT_ID);
@@ -232,7 +233,7 @@ pub(crate) fn call(state: &State, call: &SimulatedCall) -> io::Result<Message> {
 }
 
 /// A message gets another status, and the app is told.
-pub(crate) fn status(state: &State, id: &str, update: StatusUpdate) -> io::Result<Message> {
+pub(crate) fn status(state: &Engine, id: &str, update: StatusUpdate) -> io::Result<Message> {
     // Under one lock, so that events leave in the order in which the changes were made.
     let mut model = state.model();
     let message = state.set_status_in(&mut model, id, update).map_err(MutationError::into_io)?.parsed();

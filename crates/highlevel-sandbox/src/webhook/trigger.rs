@@ -9,7 +9,7 @@ use super::delivery_store::Event;
 use super::payload::PROVIDER_EVENT;
 use super::publish::envelope;
 use super::record::WebhookDelivery;
-use crate::server::State;
+use crate::engine::Engine;
 use crate::spec::Spec;
 
 /// Names of examples in the order in which they are preferred; after them, any.
@@ -82,7 +82,7 @@ pub(crate) fn events(spec: &'static Spec) -> Vec<EventExamples> {
 }
 
 /// Sends the event.
-pub(crate) fn trigger(state: &State, trigger: &Trigger) -> io::Result<WebhookDelivery> {
+pub(crate) fn trigger(state: &Engine, trigger: &Trigger) -> io::Result<WebhookDelivery> {
     let now = state.clock.now();
     let url = target(state, trigger)?;
     let mut payload = example(state, trigger)?;
@@ -108,7 +108,7 @@ pub(crate) fn trigger(state: &State, trigger: &Trigger) -> io::Result<WebhookDel
     state.outbox.delivery(id).ok_or_else(|| io::Error::other("the event was forgotten at once"))
 }
 
-fn target(state: &State, trigger: &Trigger) -> io::Result<String> {
+fn target(state: &Engine, trigger: &Trigger) -> io::Result<String> {
     if let Some(url) = &trigger.url {
         state.checked_target(url)?;
         return Ok(url.clone());
@@ -133,7 +133,7 @@ fn target(state: &State, trigger: &Trigger) -> io::Result<String> {
 }
 
 /// The payload of the example.
-fn example(state: &State, trigger: &Trigger) -> io::Result<Map<String, Value>> {
+fn example(state: &Engine, trigger: &Trigger) -> io::Result<Map<String, Value>> {
     let Trigger { event, example, .. } = trigger;
     let document = state.spec.document();
     let events = document["x-webhooks"].as_object();

@@ -4,8 +4,9 @@ use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 
 use super::super::Asked;
 use super::super::format::{self, Time};
-use crate::admin::ApiError;
-use crate::server::{ClockChange, State};
+use crate::api_error::ApiError;
+use crate::engine::ClockChange;
+use crate::engine::Engine;
 use crate::webhook::time_text;
 
 /// How far apart the two clocks may be and still be the same: the machine's is set right now and then.
@@ -43,7 +44,7 @@ pub(super) struct Next {
 }
 
 impl ClockForm {
-    pub(super) fn of(state: &State) -> Self {
+    pub(super) fn of(state: &Engine) -> Self {
         let (now, speed, ahead) = (state.clock.now(), state.clock.speed(), state.clock.ahead());
         let (pending, next) = state.outbox.waiting();
         let midnight = now.date_naive().succ_opt().map(|day| format!("{day}T00:00")).unwrap_or_default();
@@ -99,7 +100,7 @@ fn span(span: TimeDelta) -> String {
 }
 
 /// Does what one of the card's forms asks for.
-pub(super) fn change(state: &State, asked: &Asked<'_>) -> Result<(), ApiError> {
+pub(super) fn change(state: &Engine, asked: &Asked<'_>) -> Result<(), ApiError> {
     let mut change = ClockChange::default();
     if asked.field("advanceMs").is_some() {
         change.advance_ms = Some(super::number(asked, "advanceMs", "Milliseconds")?);
@@ -121,7 +122,7 @@ pub(super) fn change(state: &State, asked: &Asked<'_>) -> Result<(), ApiError> {
 }
 
 /// Goes by the machine's clock again.
-pub(super) fn follow_system(state: &State) -> Result<(), ApiError> {
+pub(super) fn follow_system(state: &Engine) -> Result<(), ApiError> {
     state.change_clock(ClockChange::to_machine()).map_err(ApiError::bad_request)
 }
 

@@ -3,8 +3,8 @@
 use serde_json::{Map, Value};
 
 use super::super::{Answer, Asked, PATH};
-use crate::admin::ApiError;
-use crate::server::State;
+use crate::api_error::ApiError;
+use crate::engine::Engine;
 use crate::webhook::{self, EventExamples, Trigger, WebhookDelivery};
 
 pub(super) struct TestEvents {
@@ -14,7 +14,7 @@ pub(super) struct TestEvents {
 }
 
 impl TestEvents {
-    pub(super) fn of(state: &State, asked: &Asked<'_>) -> Self {
+    pub(super) fn of(state: &Engine, asked: &Asked<'_>) -> Self {
         let query = asked.target.split_once('?').map_or("", |(_, query)| query);
         let sent = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "sent");
         let sent = sent.and_then(|(_, id)| state.outbox.delivery(id.parse().ok()?));
@@ -26,7 +26,7 @@ impl TestEvents {
 }
 
 /// Sends an event, and shows which delivery it became.
-pub(super) fn trigger(state: &State, asked: &Asked<'_>) -> Result<Answer, ApiError> {
+pub(super) fn trigger(state: &Engine, asked: &Asked<'_>) -> Result<Answer, ApiError> {
     let chosen = asked.field("event").unwrap_or_default();
     let Some((event, example)) = chosen.split_once('/') else {
         return Err(ApiError::bad_request("Event type is required"));

@@ -4,10 +4,10 @@ use serde_json::{Map, Value, json};
 
 use super::super::Asked;
 use super::Choice;
-use crate::admin::ApiError;
-use crate::api::Operation;
+use crate::api_error::ApiError;
+use crate::engine::Engine;
 use crate::fault::{self, ActiveFault, Fault, FaultRule, FaultSchedule, FaultStage};
-use crate::server::State;
+use crate::operation::Operation;
 
 /// What stands in place of a name for one fault after the other, and for what has no name.
 const SEQUENCE: &str = "sequence";
@@ -41,7 +41,7 @@ pub(super) struct Rule {
 }
 
 impl FaultRules {
-    pub(super) fn of(state: &State) -> Self {
+    pub(super) fn of(state: &Engine) -> Self {
         let mut groups: Vec<(&'static str, Vec<Choice>)> = Vec::new();
         for fault in Fault::all().filter(|fault| **fault != Fault::NONE) {
             let label = format!("{}: {}", fault.name(), fault.description().unwrap_or_default());
@@ -161,7 +161,7 @@ fn stage_label(stage: FaultStage) -> &'static str {
 }
 
 /// Puts in force what the form says.
-pub(super) fn add(state: &State, asked: &Asked<'_>) -> Result<(), ApiError> {
+pub(super) fn add(state: &Engine, asked: &Asked<'_>) -> Result<(), ApiError> {
     // As the admin API has it: there is one way to write a rule.
     let mut rule = Map::new();
     let name = asked.field("fault").unwrap_or_default();
@@ -213,7 +213,7 @@ fn json_field(asked: &Asked<'_>, field: &str, name: &str) -> Result<Value, ApiEr
 }
 
 /// Ends a rule.
-pub(super) fn remove(state: &State, asked: &Asked<'_>) -> Result<(), ApiError> {
+pub(super) fn remove(state: &Engine, asked: &Asked<'_>) -> Result<(), ApiError> {
     let id = asked.parameter(0);
     if id.parse().is_ok_and(|id| fault::remove(state, id)) {
         return Ok(());

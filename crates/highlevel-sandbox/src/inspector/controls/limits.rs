@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use super::super::Asked;
 use super::super::format::thousands;
-use crate::admin::ApiError;
+use crate::api_error::ApiError;
+use crate::engine::Engine;
 use crate::rate_limit::{Account, RateLimit, Window};
-use crate::server::{State, lock};
+use crate::sync::lock;
 
 pub(super) struct RateLimits {
     pub(super) enforced: bool,
@@ -36,7 +37,7 @@ impl Left {
 }
 
 impl RateLimits {
-    pub(super) fn of(state: &State) -> Self {
+    pub(super) fn of(state: &Engine) -> Self {
         let now = state.clock.now();
         let mut limiter = lock(&state.limiter);
         let limits = limiter.limits();
@@ -84,7 +85,7 @@ pub(super) fn words(limit: RateLimit) -> String {
 }
 
 /// Enforces what the form says, or nothing.
-pub(super) fn change(state: &State, asked: &Asked<'_>) -> Result<(), ApiError> {
+pub(super) fn change(state: &Engine, asked: &Asked<'_>) -> Result<(), ApiError> {
     if asked.field("enforced").as_deref() == Some("0") {
         return state.set_rate_limit(None).map_err(ApiError::bad_request);
     }
@@ -102,7 +103,7 @@ pub(super) fn change(state: &State, asked: &Asked<'_>) -> Result<(), ApiError> {
 }
 
 /// Counts requests of another program.
-pub(super) fn take(state: &State, asked: &Asked<'_>) -> Result<(), ApiError> {
+pub(super) fn take(state: &Engine, asked: &Asked<'_>) -> Result<(), ApiError> {
     let requests = super::number(asked, "requests", "Number of requests")?;
     let account = asked.field("account").unwrap_or_default();
     let account = match form_urlencoded::parse(account.as_bytes()).next() {

@@ -2,10 +2,13 @@
 
 use super::super::Asked;
 use super::{clock, limits, webhooks};
-use crate::admin::ApiError;
+use crate::api_error::ApiError;
+use crate::engine::ClockChange;
+use crate::engine::Engine;
+use crate::engine::Part;
 use crate::fidelity::{Quirk, Strictness, SuccessStatus};
 use crate::inspector::format::thousands;
-use crate::server::{ClockChange, Part, State, lock};
+use crate::sync::lock;
 use crate::webhook::RetrySchedule;
 
 pub(super) struct Overview {
@@ -65,7 +68,7 @@ pub(super) struct Item {
 }
 
 impl Overview {
-    pub(super) fn of(state: &State) -> Self {
+    pub(super) fn of(state: &Engine) -> Self {
         let mut items = Vec::new();
         let mut is_default = true;
         let mut add = |card: &'static str, unusual: bool, since_start: bool, text: &dyn Fn() -> String| {
@@ -147,7 +150,7 @@ impl Overview {
 }
 
 /// Puts everything back, and the clock too if that is wanted.
-pub(super) fn reset(state: &State, asked: &Asked<'_>) -> Result<(), ApiError> {
+pub(super) fn reset(state: &Engine, asked: &Asked<'_>) -> Result<(), ApiError> {
     state.reset()?;
     if asked.field("clock").is_some() {
         state.change_clock(ClockChange::to_machine()).map_err(ApiError::bad_request)?;

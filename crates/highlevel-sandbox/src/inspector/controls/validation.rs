@@ -1,9 +1,10 @@
 //! What is insisted on, and how an answer looks.
 
 use super::super::Asked;
-use crate::admin::ApiError;
+use crate::api_error::ApiError;
+use crate::engine::Engine;
 use crate::fidelity::{Quirk, Strictness, SuccessStatus};
-use crate::server::{State, lock};
+use crate::sync::lock;
 
 pub(super) struct ValidationSettings {
     pub(super) documented: bool,
@@ -13,7 +14,7 @@ pub(super) struct ValidationSettings {
 }
 
 impl ValidationSettings {
-    pub(super) fn of(state: &State) -> Self {
+    pub(super) fn of(state: &Engine) -> Self {
         let settings = lock(&state.settings).clone();
         Self {
             documented: settings.strictness == Strictness::Documented,
@@ -24,7 +25,7 @@ impl ValidationSettings {
 }
 
 /// Changes what a button is about, and leaves the rest.
-pub(super) fn change(state: &State, asked: &Asked<'_>) -> Result<(), ApiError> {
+pub(super) fn change(state: &Engine, asked: &Asked<'_>) -> Result<(), ApiError> {
     if let Some(strictness) = asked.field("strictness") {
         let strictness: Strictness = strictness.parse().map_err(ApiError::bad_request)?;
         state.change_settings(|settings| settings.strictness = strictness);

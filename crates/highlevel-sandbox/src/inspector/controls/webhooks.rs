@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::super::Asked;
 use super::Choice;
-use crate::admin::ApiError;
-use crate::server::State;
+use crate::api_error::ApiError;
+use crate::engine::Engine;
 use crate::webhook::{RetryKind, RetrySchedule, TamperConfig, TamperMode, WebhookKey};
 
 pub(super) struct WebhookSettings {
@@ -20,7 +20,7 @@ pub(super) struct WebhookSettings {
 }
 
 impl WebhookSettings {
-    pub(super) fn of(state: &State) -> Self {
+    pub(super) fn of(state: &Engine) -> Self {
         let retries = state.outbox.retries();
         let TamperConfig { standing, next } = state.outbox.tamper_config();
         let modes = TamperMode::ALL
@@ -64,13 +64,13 @@ fn delays_text(schedule: &RetrySchedule) -> String {
 }
 
 /// Sets the URL; an empty one is none.
-pub(super) fn set_url(state: &State, asked: &Asked<'_>) -> Result<(), ApiError> {
+pub(super) fn set_url(state: &Engine, asked: &Asked<'_>) -> Result<(), ApiError> {
     let url = asked.field("url");
     Ok(state.set_webhook_url(url.as_deref().map(str::trim))?)
 }
 
 /// Chooses a schedule.
-pub(super) fn set_retries(state: &State, asked: &Asked<'_>) -> Result<(), ApiError> {
+pub(super) fn set_retries(state: &Engine, asked: &Asked<'_>) -> Result<(), ApiError> {
     let name = asked.field("retries").unwrap_or_default();
     let kind: RetryKind = name.parse().map_err(ApiError::bad_request)?;
     let schedule = match kind.fixed() {
@@ -104,7 +104,7 @@ fn delays(text: &str) -> Result<Vec<Duration>, ApiError> {
 }
 
 /// Makes attempts wrong: from now on, or the next ones, or none any more.
-pub(super) fn set_tampering(state: &State, asked: &Asked<'_>) -> Result<(), ApiError> {
+pub(super) fn set_tampering(state: &Engine, asked: &Asked<'_>) -> Result<(), ApiError> {
     let how = asked.field("how").unwrap_or_default();
     if how == "off" {
         state.change_tamper_config(|tamper_config| *tamper_config = TamperConfig::default());
@@ -127,7 +127,7 @@ pub(super) fn set_tampering(state: &State, asked: &Asked<'_>) -> Result<(), ApiE
 }
 
 /// Signs with a new key.
-pub(super) fn rotate(state: &State) -> Result<(), ApiError> {
+pub(super) fn rotate(state: &Engine) -> Result<(), ApiError> {
     Ok(state.rotate_webhook_key()?)
 }
 

@@ -5,10 +5,11 @@ use serde_json::{Map, Value, json};
 
 use super::labels;
 use super::list::Search;
-use crate::admin::ApiError;
+use crate::api_error::ApiError;
+use crate::engine::Engine;
+use crate::engine::MutationError;
 use crate::inspector::{Answer, Asked, PATH};
 use crate::model::{Contact, Model, Record, StatusUpdate, is_call, is_email, is_phone};
-use crate::server::{MutationError, State};
 use crate::webhook::{self, SimulatedCall, SimulatedCallOutcome};
 
 /// What can be chosen while writing.
@@ -32,7 +33,7 @@ pub(super) struct Group {
 const SORTS: [&str; 6] = ["Text", "Email", "Phone", "Social media", "Web chat", "Other"];
 
 impl Composer {
-    pub(super) fn new(state: &State, model: &Model, contact: &Contact) -> Self {
+    pub(super) fn new(state: &Engine, model: &Model, contact: &Contact) -> Self {
         let last = model.messages_with(&contact.id).next_back();
         let providers = model.providers().filter(|provider| provider.location_id == contact.location_id);
         let mut outbound = state.spec.allowed_values("SendMessageType");
@@ -67,7 +68,7 @@ fn sort(channel: &str) -> &'static str {
 }
 
 /// Sends what was written, as the contact or as the location.
-pub(super) fn send(state: &State, asked: &Asked<'_>) -> Result<Answer, ApiError> {
+pub(super) fn send(state: &Engine, asked: &Asked<'_>) -> Result<Answer, ApiError> {
     let contact = asked.parameter(0);
     let as_location = asked.field("by").as_deref() == Some("location");
     let channel = asked.field(if as_location { "outbound" } else { "inbound" });
@@ -144,7 +145,7 @@ fn lines(asked: &Asked<'_>, field: &str) -> impl Iterator<Item = String> {
 }
 
 /// Moves the status of a message on.
-pub(super) fn status(state: &State, asked: &Asked<'_>) -> Result<Answer, ApiError> {
+pub(super) fn status(state: &Engine, asked: &Asked<'_>) -> Result<Answer, ApiError> {
     let id = asked.parameter(0);
     let word = asked.field("status").ok_or_else(|| ApiError::bad_request("status is required"))?;
     let is_call = state.model().message(id).is_some_and(|message| is_call(&message.channel));
@@ -157,7 +158,7 @@ pub(super) fn status(state: &State, asked: &Asked<'_>) -> Result<Answer, ApiErro
 }
 
 /// Adds a contact.
-pub(super) fn add_contact(state: &State, asked: &Asked<'_>) -> Result<Answer, ApiError> {
+pub(super) fn add_contact(state: &Engine, asked: &Asked<'_>) -> Result<Answer, ApiError> {
     let field = |name| asked.field(name).map(|text| text.trim().to_owned());
     let id = field("contact").unwrap_or_else(|| state.identifiers.object_id());
     // A browser leaves these out of an address, however they are written.

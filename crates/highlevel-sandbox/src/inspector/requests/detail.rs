@@ -5,6 +5,7 @@ use http::StatusCode;
 use super::annotations::{self, Badge};
 use super::budget::{self, Meter};
 use super::curl::{self, Curl};
+use crate::engine::Engine;
 use crate::fault::Fault;
 use crate::inspector::format::{self, Time};
 use crate::inspector::json::{Mark, Shown};
@@ -12,12 +13,12 @@ use crate::inspector::page::Frame;
 use crate::inspector::{Asked, PATH, conversations};
 use crate::json_fields;
 use crate::ledger::{RecordedRequest, RequestFingerprint};
-use crate::server::{LONGEST, State};
+use crate::traffic::MAX_BODY;
 
 /// How many other requests for the same thing are linked to.
 const MOST_OTHERS: usize = 20;
 /// How much of a path stands above everything, in characters.
-const LONGEST_TITLE: usize = 120;
+const MAX_BODY_TITLE: usize = 120;
 /// How many parameters of a query are shown one by one.
 const MOST_PARAMETERS: usize = 100;
 
@@ -76,7 +77,7 @@ pub(super) struct Link {
 
 impl<'r> Detail<'r> {
     pub(super) fn new(
-        state: &State,
+        state: &Engine,
         asked: &Asked<'_>,
         frame: &Frame,
         request: &'r RecordedRequest,
@@ -90,7 +91,7 @@ impl<'r> Detail<'r> {
         let host = asked.headers.get(http::header::HOST).and_then(|host| host.to_str().ok());
         let fault = request.fault.as_deref();
         Self {
-            title: format::start(path, LONGEST_TITLE),
+            title: format::start(path, MAX_BODY_TITLE),
             parameters: form_urlencoded::parse(query.as_bytes()).into_owned().take(MOST_PARAMETERS).collect(),
             reason: StatusCode::from_u16(request.status)
                 .ok()
@@ -108,7 +109,7 @@ impl<'r> Detail<'r> {
             marks,
             more_marks: annotations::more(request),
             body: Shown::of(&request.body, marks),
-            is_beginning: request.status == 413 && request.body.len() >= LONGEST,
+            is_beginning: request.status == 413 && request.body.len() >= MAX_BODY,
             answer: Shown::of(&request.answer, &[]),
             meters: budget::meters(request),
             curl: Curl::of(request, &format!("http://{}", host.unwrap_or("127.0.0.1"))),
@@ -137,7 +138,7 @@ impl<'r> Detail<'r> {
 }
 
 fn repetition(
-    state: &State,
+    state: &Engine,
     frame: &Frame,
     request: &RecordedRequest,
     fingerprint: RequestFingerprint,
@@ -181,7 +182,7 @@ fn first_of(others: &[Link], number: u64, stored: u64) -> Option<u64> {
 }
 
 /// With whom the conversation is that a request is about, if there is one.
-fn contact_of(state: &State, request: &RecordedRequest) -> Option<String> {
+fn contact_of(state: &Engine, request: &RecordedRequest) -> Option<String> {
     let model = state.model();
     let message = request.message_id.as_deref().and_then(|id| model.message(id));
     let named = || json_fields::text(&request.body, "contactId");

@@ -2,12 +2,12 @@
 
 use std::collections::HashSet;
 
-use crate::api::Operation;
+use crate::engine::Engine;
 use crate::inspector::Filter;
 use crate::json_fields;
 use crate::ledger::RecordedRequest;
+use crate::operation::Operation;
 use crate::search_term::SearchTerm;
-use crate::server::State;
 
 /// A filter, prepared for many requests. Bodies are parsed only if the filter asks for what is in them.
 pub(super) struct Search<'f> {
@@ -19,7 +19,7 @@ pub(super) struct Search<'f> {
 }
 
 impl<'f> Search<'f> {
-    pub(super) fn new(state: &State, filter: &'f Filter) -> Self {
+    pub(super) fn new(state: &Engine, filter: &'f Filter) -> Self {
         let contact = SearchTerm::new(&filter.contact);
         let contacts = if contact.is_empty() {
             HashSet::new()

@@ -3,7 +3,10 @@
 //! Both are bounded. What is full makes room by closing the connection that has gone longest without progress: a client
 //! that sends or reads nothing loses its connection before it keeps another one out.
 
+mod body;
+
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -12,12 +15,19 @@ use std::time::Duration;
 use std::{io, mem};
 
 use bytes::Bytes;
+use http_body_util::combinators::BoxBody;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::time::{Instant, Sleep, sleep, timeout};
 
-use super::lock;
+use crate::sync::lock;
+pub(crate) use body::{MAX_BODY, Received, receive};
+
+/// The body of a response.
+pub(crate) type Body = BoxBody<Bytes, Infallible>;
+/// The most connections at once by default.
+pub(crate) const MAX_CONNECTIONS: usize = 10_000;
 
 /// How many bytes of bodies may be on their way at once, received and sent together.
 pub(crate) const MAX_BYTES: usize = 160 * 1024 * 1024;

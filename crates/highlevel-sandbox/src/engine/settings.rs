@@ -10,14 +10,15 @@ use std::time::Duration;
 use chrono::{DateTime, Datelike, TimeDelta, Utc};
 use serde::Deserialize;
 
-use super::{State, lock};
 use http::Uri;
 
-use crate::builder::parse_webhook_url;
+use super::state::Engine;
 use crate::clock::Clock;
 use crate::fidelity::Settings;
 use crate::rate_limit::{Account, RateLimit, RateLimiter};
+use crate::sync::lock;
 use crate::webhook::{Replay, RetrySchedule, TamperConfig, TamperMode, WebhookDelivery};
+use crate::webhook_url::parse_webhook_url;
 
 /// The years that the clock can be in: ids and limits count from the first, and RFC 3339 has none after the last.
 const YEARS: RangeInclusive<i32> = 1970..=9999;
@@ -42,7 +43,7 @@ impl ClockChange {
     }
 }
 
-impl State {
+impl Engine {
     /// Changes the clock, or says why it cannot be so.
     pub(crate) fn change_clock(&self, change: ClockChange) -> Result<(), String> {
         let ClockChange { now, advance_ms, speed } = change;

@@ -1,14 +1,8 @@
 //! How much is retained, against what may be.
 
-use std::sync::atomic::Ordering;
-
 use serde_json::{Value, json};
 
-use super::traffic::Usage;
-use super::{IN_FLIGHT_BYTES, State, lock};
-use crate::ledger;
-use crate::model::RECORD_BYTES;
-use crate::webhook;
+use crate::traffic::{MAX_BYTES as IN_FLIGHT_BYTES, Usage};
 
 /// What is bounded in memory, each part with its bytes and the most that there may be.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -68,37 +62,5 @@ impl Retained {
             });
         }
         memory
-    }
-}
-
-impl State {
-    /// How much is retained. What is being changed at length is as it was before: nothing is waited for.
-    pub(crate) fn retained(&self) -> Retained {
-        let mut retained = *lock(&self.retained);
-        if let Ok(model) = self.model.try_lock() {
-            let (count, bytes, record_bytes) = model.weights();
-            let dropped = self.evicted_messages.load(Ordering::Relaxed);
-            retained.messages = Part { count, bytes, max_bytes: self.bounds.message_bytes, dropped };
-            let count = model.record_count();
-            retained.records = Part { count, bytes: record_bytes, max_bytes: RECORD_BYTES, dropped: 0 };
-        }
-        if let Ok(credentials) = self.credentials.try_lock() {
-            let (count, bytes, max_bytes) = credentials.oauth.retained();
-            retained.credentials = Part { count, bytes, max_bytes, dropped: 0 };
-        }
-        let (_, in_ledger) = self.ledger.totals();
-        let part = |share: ledger::Share, max_bytes| Part {
-            count: share.count,
-            bytes: share.bytes,
-            max_bytes,
-            dropped: share.dropped,
-        };
-        retained.ledger = part(in_ledger.own, ledger::MAX_BYTES);
-        retained.unauthenticated = part(in_ledger.unauthenticated, ledger::MAX_UNAUTHENTICATED_BYTES);
-        let (count, bytes, dropped) = self.outbox.retained();
-        retained.deliveries = Part { count, bytes, max_bytes: webhook::MAX_DELIVERY_BYTES, dropped };
-        retained.traffic = self.traffic.usage();
-        *lock(&self.retained) = retained;
-        retained
     }
 }

@@ -7,10 +7,10 @@ use http_body_util::BodyExt;
 use hyper::body::{Body as _, Incoming};
 use tokio::time::{Instant, timeout_at};
 
-use super::traffic::{Connection, FREE_BYTES, Phase, Reservation};
+use super::{Connection, FREE_BYTES, Phase, Reservation};
 
 /// The longest body that the API reads, in bytes.
-pub(crate) const LONGEST: usize = 1024 * 1024;
+pub(crate) const MAX_BODY: usize = 1024 * 1024;
 /// How much more is taken and thrown away. A client that is still writing when the connection closes may never read
 /// the answer that says why.
 const DISCARDED: usize = 256 * 1024 * 1024;

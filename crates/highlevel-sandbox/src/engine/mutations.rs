@@ -1,54 +1,28 @@
 //! Changing what exists: the one place where it happens, is written to the state file, and is told to those who watch.
 
-use std::io::{self, ErrorKind};
+use std::io;
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, MutexGuard};
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use serde_json::Value;
 
-use super::{State, lock};
+use super::mutation_error::MutationError;
+use super::state::Engine;
 use crate::credentials::{Credentials, Grant, KeptCredentials};
-use crate::fidelity::Settings;
 use crate::ledger::Happened;
 use crate::model::{Conflict, Kind, Model, Record, Snapshot, StatusUpdate, Stored, StoredSnapshot};
 use crate::persistence::{Memory, RowChange, StoredRow};
-use crate::rate_limit::{RateLimit, RateLimiter};
-use crate::webhook::{Event, RetrySchedule, TamperConfig};
+use crate::rate_limit::RateLimiter;
+use crate::sync::lock;
+use crate::webhook::{Event, TamperConfig};
 
 /// What the ledger calls a change of credentials.
 const CREDENTIALS: &str = "credentials";
 
-/// How it was at the start, which [`State::reset`] goes back to.
-pub(crate) struct InitialState {
-    /// What existed, and the credentials.
-    pub(crate) model: Arc<Model>,
-    pub(crate) credentials: KeptCredentials,
-    /// What the state file has of the sandbox itself: its token, the key that signs webhooks, and what seeds have added.
-    pub(crate) identity: Vec<(&'static str, Value)>,
-    pub(crate) rate_limit: Option<RateLimit>,
-    pub(crate) webhook_url: Option<String>,
-    pub(crate) retry_schedule: RetrySchedule,
-    pub(crate) settings: Settings,
-}
-
-/// Why a change was not made.
-#[derive(Debug)]
-pub(crate) enum MutationError {
-    /// There is no such thing.
-    Missing(String),
-    /// It contradicts what there is.
-    Conflict(String),
-    /// It cannot be read.
-    Invalid(String),
-    /// It does not fit into what may be kept.
-    TooMuch(String),
-}
-
 /// The credentials while they are changed. When this is dropped, the rows that are different are written to the state file.
 pub(crate) struct CredentialsMut<'a> {
-    state: &'a State,
+    state: &'a Engine,
     credentials: MutexGuard<'a, Credentials>,
 }
 
@@ -80,44 +54,7 @@ impl Drop for CredentialsMut<'_> {
     }
 }
 
-/// What exists while it is read or changed. A holder of [`State::shared_model`] keeps what existed before a change.
-pub(crate) struct ModelMut<'a>(pub(super) MutexGuard<'a, Arc<Model>>);
-
-impl Deref for ModelMut<'_> {
-    type Target = Model;
-
-    fn deref(&self) -> &Model {
-        &self.0
-    }
-}
-
-impl DerefMut for ModelMut<'_> {
-    fn deref_mut(&mut self) -> &mut Model {
-        Arc::make_mut(&mut self.0)
-    }
-}
-
-impl MutationError {
-    pub(crate) fn into_io(self) -> io::Error {
-        match self {
-            Self::Missing(words) => io::Error::new(ErrorKind::NotFound, words),
-            Self::Conflict(words) | Self::Invalid(words) => io::Error::new(ErrorKind::InvalidInput, words),
-            Self::TooMuch(words) => io::Error::new(ErrorKind::QuotaExceeded, words),
-        }
-    }
-}
-
-impl From<io::Error> for MutationError {
-    fn from(error: io::Error) -> Self {
-        match error.kind() {
-            ErrorKind::NotFound => Self::Missing(error.to_string()),
-            ErrorKind::QuotaExceeded => Self::TooMuch(error.to_string()),
-            _ => Self::Invalid(error.to_string()),
-        }
-    }
-}
-
-impl Memory for State {
+impl Memory for Engine {
     fn roll_back(&self, read: &mut dyn FnMut() -> io::Result<Vec<StoredRow>>) -> io::Result<()> {
         let mut model = self.model();
         let mut credentials = lock(&self.credentials);
@@ -133,7 +70,7 @@ impl Memory for State {
     }
 }
 
-impl State {
+impl Engine {
     /// Puts records in place of those with the same ids, or adds them. All of them, or none.
     pub(crate) fn put(
         &self,
@@ -319,7 +256,7 @@ impl State {
         token: Option<String>,
     ) -> Result<String, MutationError> {
         let token = match token {
-            Some(token) => crate::builder::checked_token(token)
+            Some(token) => crate::credentials::checked_token(token)
                 .map_err(|error| MutationError::Invalid(error.to_string()))?,
             None => self.identifiers.private_integration_token(),
         };
@@ -384,12 +321,12 @@ impl State {
     }
 
     /// How much was to be written to the state file until now.
-    pub(super) fn submitted(&self) -> u64 {
+    pub(crate) fn submitted(&self) -> u64 {
         self.store.as_ref().map_or(0, crate::persistence::Store::submitted)
     }
 
     /// Resolves when what was changed since then is on the disk.
-    pub(super) async fn written_since(&self, submitted: u64) -> io::Result<()> {
+    pub(crate) async fn written_since(&self, submitted: u64) -> io::Result<()> {
         match &self.store {
             Some(store) if store.submitted() != submitted => store.committed().await,
             _ => Ok(()),

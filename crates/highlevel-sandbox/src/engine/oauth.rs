@@ -7,18 +7,21 @@ use bytes::Bytes;
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
 
-use super::body::{LONGEST, Received};
-use super::state::Moment;
-use super::{Call, State, lock};
-use crate::api;
+use super::moment::Moment;
+use super::requests::beginning;
+use super::state::Engine;
+use crate::api::{self, Call};
 use crate::fault::{self, Base, FaultStage, TriggeredFault};
+use crate::headers::redacted;
 use crate::ledger::RecordedRequest;
 use crate::oauth::{self, Reply};
+use crate::sync::lock;
+use crate::traffic::{MAX_BODY, Received};
 
-impl State {
+impl Engine {
     /// The fault that happens to a request of OAuth, if one does. A request without valid credentials triggers none and
     /// counts for no rule, for any client can send it.
-    pub(super) fn trigger_oauth_fault(&self, call: Call<'_>, moment: &Moment) -> Option<TriggeredFault> {
+    pub(crate) fn trigger_oauth_fault(&self, call: Call<'_>, moment: &Moment) -> Option<TriggeredFault> {
         self.faults.on_request(|check| {
             if !oauth::is_authenticated(self, call, moment.now) {
                 return;
@@ -34,7 +37,7 @@ impl State {
     }
 
     /// Answers a request, and says what the ledger is to have of it: not its secrets.
-    pub(super) fn answer_oauth(
+    pub(crate) fn answer_oauth(
         self: &Arc<Self>,
         call: Call<'_>,
         received: &Received,
@@ -50,7 +53,7 @@ impl State {
             }
             Received::TooLarge(_) => oauth::plain(
                 StatusCode::PAYLOAD_TOO_LARGE,
-                &format!("request entity too large: a body has at most {LONGEST} bytes"),
+                &format!("request entity too large: a body has at most {MAX_BODY} bytes"),
             ),
             Received::TooSlow(_) | Received::Unread => {
                 oauth::plain(StatusCode::REQUEST_TIMEOUT, "the body did not come in time")
@@ -78,12 +81,12 @@ impl State {
             received_at: moment.fresh.now.clone(),
             method: call.method.to_owned(),
             path: call.target.to_owned(),
-            headers: super::redacted(call.headers),
+            headers: redacted(call.headers),
             body: oauth::redacted_form(content_type, call.body),
             broken: triggered.is_some_and(|triggered| triggered.fault.breaks()),
             status: base_of_answer.status.as_u16(),
-            answer_headers: oauth::redacted_headers(super::redacted(&base_of_answer.headers)),
-            answer: super::state::beginning(&recorded),
+            answer_headers: oauth::redacted_headers(redacted(&base_of_answer.headers)),
+            answer: beginning(&recorded),
             authenticated,
             fault: triggered.map(|triggered| triggered.fault.name().to_owned()),
             duration: began.elapsed(),

@@ -1,0 +1,16 @@
+//! The paths that are the sandbox's own, and not the API's.
+
+/// The prefix of the admin API.
+pub(crate) const ADMIN_PREFIX: &str = "/_sandbox/";
+/// The path of the inspector.
+pub(crate) const INSPECTOR_PATH: &str = "/_sandbox/ui";
+
+/// Returns `true` for a path of the admin API. Its prefix without the slash is one, too.
+pub(crate) fn is_admin_path(path: &str) -> bool {
+    path.starts_with(ADMIN_PREFIX) || ADMIN_PREFIX.strip_suffix('/') == Some(path)
+}
+
+/// Returns `true` for a path of the inspector.
+pub(crate) fn is_inspector_path(path: &str) -> bool {
+    path.strip_prefix(INSPECTOR_PATH).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}

@@ -1,0 +1,76 @@
+//! Messages that are stored, for a request or a simulation.
+
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderValue};
+use serde_json::Value;
+
+use super::moment::Moment;
+use super::state::Engine;
+use crate::api::{self, Answer, Call, Refusal, Rulebook};
+use crate::credentials::Grant;
+use crate::model::{Conversation, Message, Record};
+use crate::sync::lock;
+use crate::webhook;
+
+impl Engine {
+    /// Does what a request with this body does, as if the location's own token had been used, and answers the message.
+    /// Nobody has made it: it is neither counted nor recorded.
+    pub(crate) fn simulate(
+        &self,
+        path: &str,
+        location: &str,
+        body: &Value,
+        adjust: impl FnOnce(&mut Message),
+    ) -> Result<Message, String> {
+        let moment = Moment::at(self.clock.now(), &self.identifiers);
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert("version", HeaderValue::from_static("2021-04-15"));
+        let caller = Ok(Grant::private_integration(&self.account.app_id, location));
+        let body = body.to_string();
+        let call = Call { method: "POST", target: path, headers: &headers, body: body.as_bytes() };
+        let answer = self.act(&caller, call, &moment, adjust);
+        let stored = answer.remarks.message_id.and_then(|id| Some(self.model().message(&id)?.parsed()));
+        stored.ok_or_else(|| match &answer.body["message"] {
+            Value::Array(reasons) => reasons.iter().filter_map(Value::as_str).collect::<Vec<_>>().join("; "),
+            reason => reason.as_str().unwrap_or("nothing was stored").to_owned(),
+        })
+    }
+
+    pub(super) fn act(
+        &self,
+        caller: &Result<Grant, Refusal>,
+        call: Call<'_>,
+        moment: &Moment,
+        adjust: impl FnOnce(&mut Message),
+    ) -> Answer {
+        let rulebook = Rulebook { spec: self.spec, settings: lock(&self.settings).clone() };
+        let mut model = self.model();
+        let mut answer = api::answer(&rulebook, &model, caller, call, &moment.fresh);
+        if (answer.accepted.is_some() || answer.changed.is_some())
+            && let Err(error) = self.check_writable()
+        {
+            return Refusal::not_stored(&error).answer(&moment.fresh.trace_id);
+        }
+        if let Some(mut message) = answer.accepted.take() {
+            adjust(&mut message);
+            let conversation = (model.conversation(&message.conversation_id).is_none()).then(|| {
+                Conversation::new(&message.conversation_id, &message.contact_id)
+                    .location(&message.location_id)
+            });
+            let conversation = conversation.map(Record::Conversation);
+            let records = conversation.into_iter().chain([Record::from(message.to_stored())]);
+            if let Err(conflict) = self.put(&mut model, records) {
+                return Refusal::not_stored(&conflict).answer(&moment.fresh.trace_id);
+            }
+            // Under the lock, so that events leave in the order in which messages were stored.
+            webhook::publish(self, &model, &message, moment.now);
+        }
+        if let Some(message) = answer.changed.take()
+            && let Err(conflict) = self.put(&mut model, [Record::from(message)])
+        {
+            return Refusal::not_stored(&conflict).answer(&moment.fresh.trace_id);
+        }
+        answer
+    }
+}

@@ -1,0 +1,166 @@
+//! Requests to the API.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderValue};
+
+use super::moment::Moment;
+use super::state::Engine;
+use crate::api::{self, Call, Refusal, Remarks};
+use crate::credentials::Grant;
+use crate::fault::{self, Base, FaultStage, TriggeredFault};
+use crate::headers::redacted;
+use crate::ledger::{Happened, RecordedRequest};
+use crate::operation::Operation;
+use crate::rate_limit::Verdict;
+use crate::sync::lock;
+use crate::traffic::{MAX_BODY, Received};
+
+/// How much of an answer the ledger keeps, in bytes. Only a fault makes longer ones.
+const MAX_RECORDED_RESPONSE: usize = 64 * 1024;
+
+impl Engine {
+    /// Answers a request, and says what the ledger is to have of it. When this returns, its webhook is on the way.
+    pub(crate) fn answer(
+        &self,
+        call: Call<'_>,
+        received: &Received,
+        moment: &Moment,
+        triggered: Option<&TriggeredFault>,
+    ) -> (Base, RecordedRequest) {
+        let began = Instant::now();
+        let caller = api::authenticate(call.headers, &lock(&self.credentials), moment.now);
+        let verdict = self.count(&caller, moment);
+        let trace_id = &moment.fresh.trace_id;
+        let answer = match (&verdict.spent, received) {
+            (Some(spent), _) => Refusal::too_many_requests(spent).answer(trace_id),
+            _ if triggered.is_some_and(|triggered| triggered.stage != FaultStage::After) => {
+                Refusal::unavailable().answer(trace_id)
+            }
+            (None, Received::TooLarge(_)) => Refusal::too_large(MAX_BODY).answer(trace_id),
+            (None, Received::TooSlow(_) | Received::Unread) => Refusal::too_slow().answer(trace_id),
+            (None, Received::Whole(_)) => self.act(&caller, call, moment, |_| {}),
+        };
+        let mut base = Base {
+            status: answer.status,
+            headers: headers(&verdict),
+            body: if answer.body.is_null() { Bytes::new() } else { Bytes::from(answer.body.to_string()) },
+        };
+        if base.body.is_empty() {
+            base.headers.remove(CONTENT_TYPE);
+        }
+        if let Some(triggered) = triggered {
+            fault::edit(&triggered.fault, &mut base, trace_id);
+        }
+        let authenticated = caller.is_ok();
+        let location = caller.ok().map(|grant| grant.account.location_id.clone());
+        let Remarks {
+            operation,
+            fingerprint,
+            violations,
+            more_violations,
+            tolerated,
+            unknown_fields,
+            more_unknown_fields,
+            message_id,
+            quirk,
+        } = answer.remarks;
+        let record = RecordedRequest {
+            id: moment.fresh.trace_id.clone(),
+            received_at: moment.fresh.now.clone(),
+            method: call.method.to_owned(),
+            path: call.target.to_owned(),
+            headers: redacted(call.headers),
+            body: call.body.to_vec(),
+            operation,
+            fingerprint,
+            violations,
+            more_violations,
+            tolerated,
+            unknown_fields,
+            more_unknown_fields,
+            accepted: answer.status.is_success(),
+            message_id,
+            quirk,
+            location_id: location,
+            authenticated,
+            fault: triggered.map(|triggered| triggered.fault.name().to_owned()),
+            broken: triggered.is_some_and(|triggered| triggered.fault.breaks()),
+            status: base.status.as_u16(),
+            answer_headers: redacted(&base.headers),
+            answer: beginning(&base.body),
+            duration: began.elapsed(),
+            ..RecordedRequest::default()
+        };
+        (base, record)
+    }
+
+    /// Waits until what a request changed since then is on the disk, and only then has the ledger know of it: what could
+    /// not be written is answered with no.
+    pub(crate) async fn await_commit(
+        &self,
+        submitted: u64,
+        mut base: Base,
+        mut record: RecordedRequest,
+    ) -> Base {
+        if let Err(error) = self.written_since(submitted).await {
+            let refusal = Refusal::not_stored(&error).answer(&record.id);
+            base.status = refusal.status;
+            base.body = Bytes::from(refusal.body.to_string());
+            record = RecordedRequest {
+                accepted: false,
+                message_id: None,
+                status: base.status.as_u16(),
+                answer: base.body.to_vec(),
+                ..record
+            };
+        }
+        tracing::debug!(method = record.method, target = record.path, status = record.status, "answered");
+        self.ledger.record(Happened::Request(Arc::new(record)));
+        base
+    }
+
+    /// The fault that happens to a request to the API, if one does. A request without a valid token triggers none and
+    /// counts for no rule, for any client can send it.
+    pub(crate) fn trigger_fault(&self, call: Call<'_>, moment: &Moment) -> Option<TriggeredFault> {
+        self.faults.on_request(|check| {
+            let credentials = lock(&self.credentials);
+            let Ok(grant) = api::authenticate(call.headers, &credentials, moment.now) else { return };
+            drop(credentials);
+            check(&fault::Request {
+                operation: Operation::of(call.method, call.path()).map(Operation::id),
+                method: call.method,
+                path: call.path(),
+                location: Some(&grant.account.location_id),
+            });
+        })
+    }
+
+    fn count(&self, caller: &Result<Grant, Refusal>, moment: &Moment) -> Verdict {
+        let mut limiter = lock(&self.limiter);
+        match caller {
+            Ok(grant) => limiter.admit(&grant.account, moment.now),
+            Err(_) => limiter.look(&self.account, moment.now),
+        }
+    }
+}
+
+/// As much of a response as the ledger retains.
+pub(super) fn beginning(body: &[u8]) -> Vec<u8> {
+    body[..body.len().min(MAX_RECORDED_RESPONSE)].to_vec()
+}
+
+/// What each answer says of itself and of the limits.
+fn headers(verdict: &Verdict) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
+    for (name, value) in verdict.headers() {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            headers.insert(name, value);
+        }
+    }
+    headers
+}
