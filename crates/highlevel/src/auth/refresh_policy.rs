@@ -276,7 +276,7 @@ mod tests {
             ((1_000, 2_000), (1_000, 1_000), true),
             ((1_000, 1_000), (1_000, 2_000), false),
             ((1_000, 1_000), (1_000, 1_000), false),
-            // What is there has whole milliseconds, after it was stored.
+            // Stored times are in whole milliseconds.
             ((1_000, 2_000), (1_900, 1_900), true),
             ((1_000, 1_000), (1_900, 1_900), false),
             ((1_000, 1_000), (1_000, 1_900), false),

@@ -59,9 +59,9 @@ pub(super) struct TokenState {
     /// The version of the tokens whose refresh token HighLevel does not accept.
     pub(super) invalid_grant: Option<Version>,
     pub(super) in_flight: Option<InFlight>,
-    /// When a token that HighLevel rejected was last replaced by another.
+    /// The last time a token that HighLevel rejected was replaced by another.
     pub(super) replaced_at: Option<Moment>,
-    /// When a refresh ahead of expiry was last started.
+    /// The last time a refresh ahead of expiry was started.
     pub(super) refreshed_ahead_at: Option<Moment>,
 }
 

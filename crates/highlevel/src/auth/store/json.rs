@@ -160,7 +160,7 @@ fn write_rejections(rejections: &Rejections) -> Option<Value> {
     Some(json!({ "refreshed_at_unix_ms": rounded_down(refreshed_at), "unknown": unknown }))
 }
 
-/// Reads what can be read: it must not cost the tokens.
+/// Reads the valid entries. Malformed ones are ignored, so that the tokens are not lost.
 fn read_rejections(json: &Value) -> Rejections {
     let refreshed_at = json["refreshed_at_unix_ms"].as_i64().and_then(|time| self::time(time).ok());
     let entries = json["unknown"].as_array().into_iter().flatten();

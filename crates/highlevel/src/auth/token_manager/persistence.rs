@@ -134,7 +134,7 @@ impl TokenManager {
         Ok(stored)
     }
 
-    /// Puts pending tokens into the store. Those of an installation replace what is there, unless it is later.
+    /// Puts pending tokens into the store. Those of an installation replace the stored ones, unless those are later.
     async fn put(&self, pending: &PendingWrite) -> Result<Option<StoredTokens>, StoreError> {
         let PendingWrite { tokens, mut expected, is_installation } = pending.clone();
         loop {

@@ -56,7 +56,7 @@ pub(super) struct RefreshTask {
 
 /// The reason why a round ended without a token.
 enum Stop {
-    /// The tokens or the lease have changed: the next round decides what to do.
+    /// The tokens or the lease have changed: the next round reads them again.
     Changed,
     /// Another holder has the lease for this long.
     Held(Duration),

@@ -1,8 +1,8 @@
-//! The directory of a file store: its permissions, and how a file in it is replaced. All of this blocks.
+//! The directory of a file store: entries are read, replaced, removed and listed. All of this blocks.
 
 use std::borrow::Cow;
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -11,9 +11,10 @@ use secrecy::ExposeSecret;
 
 use super::entry::{self, Entry};
 use super::error::FileStoreError;
-use super::lock::EntryLock;
-use super::{Key, LOCK_TIMEOUT, Precondition, PutResult, Resource, StoredTokens};
+use super::files::{check_private, create_directory, is_plain_file, owner, private, sync, write_new};
+use super::lock::{EntryLock, LOCK_TIMEOUT};
 use crate::auth::TokenSet;
+use crate::auth::store::{Key, Precondition, PutResult, Resource, StoredTokens};
 
 /// An empty file, which is locked while the store is opened. A directory without it is not the one that was opened.
 const MARKER: &str = "highlevel.lock";
@@ -37,7 +38,7 @@ pub(super) struct Directory {
 
 impl Directory {
     pub(super) fn open(path: &Path) -> Result<Self, FileStoreError> {
-        let directory = Self { path: create(path)? };
+        let directory = Self { path: create_directory(path)? };
         let found = fs::metadata(&directory.path);
         let found = found.map_err(|error| FileStoreError::io("read", &directory.path, error))?;
         check_private(&directory.path, &found)?;
@@ -223,26 +224,12 @@ fn lock(path: &Path) -> Result<File, FileStoreError> {
             Err(TryLockError::Error(error)) if error.kind() != io::ErrorKind::Interrupted => {
                 return Err(failed(error));
             }
-            Err(_) if start.elapsed() >= LOCK_TIMEOUT => return Err(FileStoreError::locked(path)),
+            Err(_) if start.elapsed() >= LOCK_TIMEOUT => {
+                return Err(FileStoreError::locked(path, LOCK_TIMEOUT));
+            }
             Err(_) => thread::sleep(Duration::from_millis(5)),
         }
     }
-}
-
-/// Creates the directory and its missing ancestors. Returns its canonical path.
-fn create(path: &Path) -> Result<PathBuf, FileStoreError> {
-    let failed = |error| FileStoreError::io("create", path, error);
-    let missing = path.ancestors().take_while(|path| !path.as_os_str().is_empty() && !path.exists()).count();
-    let mut builder = fs::DirBuilder::new();
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.recursive(true).create(path).map_err(failed)?;
-    let path = path.canonicalize().map_err(failed)?;
-    for above in path.ancestors().skip(1).take(missing) {
-        // A directory may be executable and not readable. Then the system brings it to the disk.
-        let _ = sync(above);
-    }
-    Ok(path)
 }
 
 /// Returns a random number that fits into the integers of all JSON parsers.
@@ -285,61 +272,4 @@ fn read_entry(path: &Path) -> Result<Option<Entry>, FileStoreError> {
             FileStoreError::unreadable(path, &error.to_string())
         }
     })
-}
-
-/// Returns `true` if there is a file. Anything else with that name, such as a symbolic link, was not created by a store.
-pub(super) fn is_plain_file(path: &Path) -> Result<bool, FileStoreError> {
-    match fs::symlink_metadata(path) {
-        Ok(found) if found.is_file() => Ok(true),
-        Ok(found) => Err(FileStoreError::not_a_file(path, found.is_symlink())),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(FileStoreError::io("read", path, error)),
-    }
-}
-
-/// Writes a file that only the owner may read, to the disk. Removes what has the name, so that it is not written through a
-/// link.
-fn write_new(path: &Path, contents: &[u8]) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let mut file = private(OpenOptions::new().write(true).create_new(true)).open(path)?;
-    file.write_all(contents)?;
-    file.sync_all()
-}
-
-/// Has files created with mode 0600.
-pub(super) fn private(options: &mut OpenOptions) -> &mut OpenOptions {
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
-    options
-}
-
-/// Brings the names in a directory to the disk. On Windows, renaming does that.
-fn sync(directory: &Path) -> io::Result<()> {
-    if cfg!(unix) { File::open(directory)?.sync_all() } else { Ok(()) }
-}
-
-#[cfg(unix)]
-fn check_private(path: &Path, found: &fs::Metadata) -> Result<(), FileStoreError> {
-    let mode = std::os::unix::fs::MetadataExt::mode(found) & 0o777;
-    let of_others = mode & 0o077;
-    if of_others == 0 { Ok(()) } else { Err(FileStoreError::open_to_others(path, mode, found.is_dir())) }
-}
-
-#[cfg(not(unix))]
-#[expect(clippy::unnecessary_wraps, reason = "on Unix it can fail")]
-fn check_private(_: &Path, _: &fs::Metadata) -> Result<(), FileStoreError> {
-    Ok(())
-}
-
-#[cfg(unix)]
-fn owner(found: &fs::Metadata) -> u32 {
-    std::os::unix::fs::MetadataExt::uid(found)
-}
-
-#[cfg(not(unix))]
-fn owner(_: &fs::Metadata) -> u32 {
-    0
 }

@@ -7,9 +7,9 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{Key, Resource, StoredTokens, Version};
 use crate::auth::TokenSet;
 use crate::auth::store::json::{self, FORMAT, InvalidTokens, TokensForm};
+use crate::auth::store::{Key, Resource, StoredTokens, Version};
 
 /// An entry that was read. Its file contains the key.
 pub(super) struct Entry {

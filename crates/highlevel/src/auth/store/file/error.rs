@@ -3,8 +3,9 @@
 use std::fmt;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use super::{Key, LOCK_TIMEOUT};
+use crate::auth::store::Key;
 
 /// The error of a [`FileStore`](super::FileStore). The text names the path and states how to fix it; it quotes no tokens.
 ///
@@ -13,7 +14,7 @@ use super::{Key, LOCK_TIMEOUT};
 #[derive(Debug)]
 pub struct FileStoreError {
     path: PathBuf,
-    what: String,
+    problem: String,
     help: String,
     source: Option<io::Error>,
 }
@@ -24,8 +25,8 @@ impl FileStoreError {
         &self.path
     }
 
-    fn new(path: &Path, what: impl Into<String>, help: impl Into<String>) -> Self {
-        Self { path: path.to_owned(), what: what.into(), help: help.into(), source: None }
+    fn new(path: &Path, problem: impl Into<String>, help: impl Into<String>) -> Self {
+        Self { path: path.to_owned(), problem: problem.into(), help: help.into(), source: None }
     }
 
     /// The system failed to read, write, lock … a path.
@@ -45,16 +46,16 @@ impl FileStoreError {
             ErrorKind::Unsupported => "choose a directory on a local disk, whose file system supports locks",
             _ => "check the disk and the limits of the process, then try again",
         };
-        let what = format!("cannot {verb} {}: {error}", path.display());
-        Self { source: Some(error), ..Self::new(path, what, help) }
+        let problem = format!("cannot {verb} {}: {error}", path.display());
+        Self { source: Some(error), ..Self::new(path, problem, help) }
     }
 
     /// Another process did not release a lock in time.
-    pub(super) fn locked(path: &Path) -> Self {
-        let what =
-            format!("another process has held the lock {} for {} s", path.display(), LOCK_TIMEOUT.as_secs());
+    pub(super) fn locked(path: &Path, timeout: Duration) -> Self {
+        let problem =
+            format!("another process has held the lock {} for {} s", path.display(), timeout.as_secs());
         let help = "it may be stopped or in a debugger: continue or end it, do not delete the file";
-        Self { source: Some(ErrorKind::TimedOut.into()), ..Self::new(path, what, help) }
+        Self { source: Some(ErrorKind::TimedOut.into()), ..Self::new(path, problem, help) }
     }
 
     pub(super) fn unreadable(path: &Path, why: &str) -> Self {
@@ -74,20 +75,20 @@ impl FileStoreError {
 
     pub(super) fn renamed(path: &Path, key: &Key) -> Self {
         let (kind, id) = (key.resource.kind(), key.resource.id());
-        let what = format!(
+        let problem = format!(
             "the token file {} was copied or renamed: it contains {kind} {id:?} of app {:?}",
             path.display(),
             key.client_id
         );
-        Self::new(path, what, "restore its name, or delete it if the original is there")
+        Self::new(path, problem, "restore its name, or delete it if the original is there")
     }
 
     #[cfg(unix)]
     pub(super) fn open_to_others(path: &Path, mode: u32, is_directory: bool) -> Self {
-        let (what, wanted) = if is_directory { ("directory", 700) } else { ("file", 600) };
+        let (kind, wanted) = if is_directory { ("directory", 700) } else { ("file", 600) };
         Self::new(
             path,
-            format!("other users can access the token {what} {} (mode {mode:04o})", path.display()),
+            format!("other users can access the token {kind} {} (mode {mode:04o})", path.display()),
             format!(
                 "run `chmod {wanted} '{}'`; if another user may have read the tokens, reinstall the app",
                 path.display()
@@ -107,35 +108,35 @@ impl FileStoreError {
     }
 
     pub(super) fn gone(path: &Path) -> Self {
-        let what = format!(
+        let problem = format!(
             "{} is gone, so this is not the directory that was opened, or not all of it",
             path.display()
         );
         Self::new(
             path,
-            what,
+            problem,
             "check whether the directory was moved or its disk unmounted; then reopen the store",
         )
     }
 
     pub(super) fn not_a_file(path: &Path, is_link: bool) -> Self {
         let found = if is_link { "a symbolic link" } else { "not a file" };
-        let what = format!("{} is {found}, but the store needs a file there", path.display());
-        Self::new(path, what, "find out who put it there, and remove it")
+        let problem = format!("{} is {found}, but the store needs a file there", path.display());
+        Self::new(path, problem, "find out who put it there, and remove it")
     }
 
     /// No thread could be started, or the operation panicked.
     pub(super) fn not_completed(path: &Path, error: io::Error) -> Self {
-        let what =
+        let problem =
             format!("an operation on the token directory {} may not have completed: {error}", path.display());
         let help = "check the limits of the process for threads and memory, then try again";
-        Self { source: Some(error), ..Self::new(path, what, help) }
+        Self { source: Some(error), ..Self::new(path, problem, help) }
     }
 }
 
 impl fmt::Display for FileStoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}; {}", self.what, self.help)
+        write!(f, "{}; {}", self.problem, self.help)
     }
 }
 

@@ -8,11 +8,14 @@ use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
-use super::directory::{is_plain_file, private};
 use super::error::FileStoreError;
+use super::files::{is_plain_file, private};
 use crate::auth::store::rules::HeldLease;
 
-/// No lease is nearly as long.
+/// The time that an operation waits for the lock of an entry while other processes have it.
+pub(super) const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A longer file is no lease.
 const MAX_LENGTH: u64 = 4 << 10;
 
 /// A lock file that was not written for this long contains no lease that is still held.
@@ -20,8 +23,8 @@ const ABANDONED: Duration = Duration::from_secs(3_600);
 
 /// The lock of the operating system on the lock file of an entry, until it is dropped or the process ends.
 ///
-/// The file exists only while the entry is locked or leased, so entries leave no files behind. Windows cannot tell
-/// whether an open file was replaced, so there the file remains.
+/// The file exists only while the entry is locked or leased, so entries leave no files behind. On Windows it
+/// cannot be determined whether an open file was replaced, so there the file remains.
 pub(super) struct EntryLock {
     file: File,
     path: PathBuf,
@@ -57,7 +60,7 @@ impl EntryLock {
         self.lease.as_ref()
     }
 
-    /// Writes a lease to the file. It is not brought to the disk: a lease need not survive the machine.
+    /// Writes a lease to the file. It is not synced: a lease need not survive a crash of the machine.
     pub(super) fn set_lease(&mut self, lease: HeldLease) -> Result<(), FileStoreError> {
         self.clear()?;
         let written = to_json(&lease).and_then(|json| self.file.write_all(&json));

@@ -3,6 +3,7 @@
 mod directory;
 mod entry;
 mod error;
+mod files;
 mod lock;
 mod pool;
 
@@ -12,18 +13,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use self::directory::Directory;
-use self::lock::EntryLock;
+use self::lock::{EntryLock, LOCK_TIMEOUT};
 use self::pool::Pool;
 use super::{
     Clock, Key, LeaseResult, Precondition, PutResult, Resource, StoreError, StoreFuture, StoredTokens,
-    TokenStore, Version, rules,
+    TokenStore, rules,
 };
 use crate::auth::TokenSet;
 
 pub use self::error::FileStoreError;
-
-/// The time that an operation waits for the lock of an entry while other processes have it.
-const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The first and the longest pause between two attempts to acquire a lock.
 const LOCK_PAUSE: Duration = Duration::from_millis(1);
@@ -32,7 +30,7 @@ const MAX_LOCK_PAUSE: Duration = Duration::from_millis(50);
 /// The number of threads that read. More of them would wait for the processor.
 const READERS: usize = 4;
 
-/// The number of threads that write. File systems bring the files of concurrent writers to the disk together.
+/// The number of threads that write. File systems sync the files of concurrent writers together.
 const WRITERS: usize = 32;
 
 /// Stores tokens in a directory, for the programs of one machine.
@@ -47,7 +45,7 @@ const WRITERS: usize = 32;
 /// - **Several processes** can share the directory. Each entry has a lock of the operating system, which ends with the
 ///   process that has it; reads do not wait for it. If another process has held the lock of an entry for 10 seconds, because
 ///   it is stopped, the operation fails with an error that names the lock file.
-/// - **A process can be killed at any point**, and the power can fail: a file is written under another name, brought to
+/// - **A process can be killed at any point**, and the power can fail: a file is written under another name, synced to
 ///   the disk, and then renamed, so that it is the old or the new one as a whole. The next [`open`](Self::open) removes
 ///   the leftovers of killed processes.
 /// - **A put with a version compares the tokens**: the version is a digest of a random number and the tokens. If the file
@@ -64,8 +62,8 @@ const WRITERS: usize = 32;
 /// of network file systems are not reliable. A put is synced to the disk before it completes, up to 32 of them at the same
 /// time; leases are not synced.
 ///
-/// It has threads for the work that blocks, which end when there is none. So it can be used from several runtimes, and an
-/// operation completes if its runtime is dropped or not driven. While another process has a lock, it needs the timers of tokio.
+/// The store does blocking work on separate threads, which end when there is none. It can therefore be used from several
+/// runtimes, and an operation completes if its runtime is dropped or not driven. While another process has a lock, it needs the timers of tokio.
 /// Clones share the threads; stores that are opened separately, in this process or others, work together as well.
 #[derive(Clone)]
 pub struct FileStore {
@@ -133,7 +131,7 @@ impl FileStore {
                 Attempt::Locked(work) => work,
             };
             if locked_since.get_or_insert_with(Instant::now).elapsed() >= LOCK_TIMEOUT {
-                return Err(FileStoreError::locked(&self.directory.lock_path_of(key)).into());
+                return Err(FileStoreError::locked(&self.directory.lock_path_of(key), LOCK_TIMEOUT).into());
             }
             tokio::time::sleep(pause.mul_f64(0.5 + fastrand::f64())).await;
             pause = (pause * 2).min(MAX_LOCK_PAUSE);

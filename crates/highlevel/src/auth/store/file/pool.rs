@@ -11,7 +11,7 @@ use std::thread;
 
 use tokio::sync::oneshot;
 
-use super::Key;
+use crate::auth::store::Key;
 
 /// Runs work on a limited number of threads, which end when there is no more work.
 pub(super) struct Pool {
