@@ -10,6 +10,7 @@ CREATE TABLE highlevel.evidence (
     PRIMARY KEY (location, message_id)
 );
 CREATE INDEX evidence_seen_at ON highlevel.evidence (seen_at);
+CREATE INDEX evidence_location ON highlevel.evidence (location, seen_at);
 
 -- Stores evidence, and lets the unknown messages of the location be looked at at once.
 CREATE FUNCTION highlevel.observe_v1(p_location text, p_message_id text, p_body jsonb) RETURNS boolean
@@ -49,8 +50,8 @@ DECLARE
 BEGIN
     SELECT * INTO o FROM highlevel.outbox m
         WHERE m.id = p_id AND m.attempt = p_attempt AND m.state = 'u' AND m.looks = p_look FOR UPDATE;
-    IF NOT FOUND OR EXISTS (SELECT FROM highlevel.evidence e WHERE e.location = o.location AND e.assigned_to IS NULL
-            AND e.seen_at > coalesce(p_newest, o.begun_at)) THEN
+    IF NOT FOUND OR EXISTS (SELECT FROM highlevel.evidence e
+            WHERE e.location = o.location AND e.seen_at > coalesce(p_newest, '-infinity')) THEN
         -- It was decided, or there is evidence that was not looked at: it is still due.
         RETURN;
     END IF;

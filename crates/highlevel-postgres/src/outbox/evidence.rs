@@ -77,7 +77,9 @@ impl Database {
 
     /// Looks for the message of one attempt. Returns `true` if it was found.
     async fn look(&self, doubt: &Doubt, schedule: &[Duration]) -> Result<bool> {
-        let (result, newest) = self.reconcile(doubt).await?;
+        // First: what arrives meanwhile is looked at again.
+        let newest = self.newest_evidence(&doubt.location).await?;
+        let result = self.reconcile(doubt).await?;
         if let Reconciliation::Sent(message) = &result
             && self.assign(doubt, message).await?
         {
@@ -110,13 +112,18 @@ impl Database {
         Ok(false)
     }
 
-    /// Compares what was sent with the messages that belong to no other message of the outbox. Returns the time of the newest
-    /// one as well.
-    async fn reconcile(&self, doubt: &Doubt) -> Result<(Reconciliation, Option<SystemTime>)> {
+    /// Returns the time of the newest evidence of a location.
+    async fn newest_evidence(&self, location: &str) -> Result<Option<SystemTime>> {
+        let sql = "SELECT max(seen_at) FROM highlevel.evidence WHERE location = $1";
+        Ok(self.query_one(sql, &[(&location, Type::TEXT)]).await?.try_get(0)?)
+    }
+
+    /// Compares what was sent with the messages that belong to no other message of the outbox.
+    async fn reconcile(&self, doubt: &Doubt) -> Result<Reconciliation> {
         let rows = self
             .query(
                 // What was seen before the attempt is not its message: both times are of one clock.
-                "SELECT e.body, e.seen_at FROM highlevel.evidence e
+                "SELECT e.body FROM highlevel.evidence e
                      WHERE e.location = $1 AND (e.assigned_to IS NULL OR e.assigned_to = $2) AND e.seen_at >= $3
                          AND NOT EXISTS (SELECT FROM highlevel.outbox_done d WHERE d.location = e.location
                              AND d.done_at >= $3 AND d.message_id = e.message_id)",
@@ -127,13 +134,11 @@ impl Database {
                 ],
             )
             .await?;
-        let newest = rows.iter().map(|row| row.get::<_, SystemTime>(1)).max();
         let observed = rows.iter().map(|row| ObservedMessage::from(&row.get::<_, Value>(0)));
-        let result = match &doubt.request {
+        Ok(match &doubt.request {
             Some(request) => request.fingerprint(doubt.begun_at).reconcile(observed),
             None => Reconciliation::NotFound,
-        };
-        Ok((result, newest))
+        })
     }
 
     async fn assign(&self, doubt: &Doubt, message: &MessageId) -> Result<bool> {

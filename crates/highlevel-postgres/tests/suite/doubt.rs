@@ -8,11 +8,11 @@ use highlevel_postgres::outbox::{DeskReason, MessageState, SenderBuilder};
 use highlevel_postgres::{Database, ErrorKind, OutboxId, Outgoing};
 use highlevel_sandbox::{Fault, FaultRule, FaultStage, Sandbox};
 
-use crate::support::{TestDatabase, accepted, clients, generous_limits, sms, until_async};
+use crate::support::{TestDatabase, accepted, clients, generous_limits, sandbox, sms, until_async};
 
 /// A sandbox that stores the next messages and loses the response.
 async fn lossy(messages: u64) -> Sandbox {
-    let sandbox = Sandbox::start().await.expect("a sandbox");
+    let sandbox = sandbox().await;
     let schedule = highlevel_sandbox::FaultSchedule::First(messages);
     sandbox
         .add_fault(FaultRule::new(Fault::RESET).stage(FaultStage::After).schedule(schedule))
@@ -159,7 +159,7 @@ async fn nothing_unknown_is_sent_again_without_a_decision() {
 #[tokio::test]
 async fn rejected_messages_get_to_the_desk() {
     let Some((test, _)) = TestDatabase::migrated().await else { return };
-    let (database, sandbox) = (database(&test).await, Sandbox::start().await.expect("a sandbox"));
+    let (database, sandbox) = (database(&test).await, sandbox().await);
     let outgoing = Outgoing::new(sandbox.location_id(), sms("noSuchContact0000000", "Hello"));
     let id = database.outbox().enqueue(outgoing).await.expect("enqueued").id;
     let running = sender(&database, &sandbox).start();

@@ -1,11 +1,10 @@
 //! The main path: enqueued in a transaction, sent by another process, and once only.
 
 use highlevel_postgres::Outgoing;
-use highlevel_sandbox::Sandbox;
 use serde_json::json;
 
 use crate::support::child::Process;
-use crate::support::{TestDatabase, accepted, sms, until};
+use crate::support::{TestDatabase, accepted, sandbox, sms, until};
 
 const MESSAGES: usize = 200;
 
@@ -14,7 +13,7 @@ const MESSAGES: usize = 200;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn messages_of_committed_transactions_are_sent_once_by_senders_that_are_killed() {
     let Some((test, database)) = TestDatabase::migrated().await else { return };
-    let sandbox = Sandbox::start().await.expect("a sandbox");
+    let sandbox = sandbox().await;
     let (location, contact) = (sandbox.location_id(), sandbox.contact_id());
     test.sql("CREATE TABLE booking (id int PRIMARY KEY)");
 
@@ -36,15 +35,18 @@ async fn messages_of_committed_transactions_are_sent_once_by_senders_that_are_ki
     }
     let committed = |number: usize| number % 10 != 9;
 
-    let settings = json!({ "in_flight": 4, "attempt_ms": 1_000, "margin_ms": 500 });
+    let role = json!({
+        "role": "sender", "url": test.url(), "base_url": sandbox.base_url(), "token": sandbox.token(),
+        "in_flight": 4, "attempt_ms": 1_000, "margin_ms": 500,
+    });
     for round in 0..4 {
-        let child = Process::sender(&test.url(), &sandbox.base_url(), sandbox.token(), &settings);
+        let child = Process::start(&role);
         assert_eq!(child.line(), "ready");
         let enough = (round + 1) * MESSAGES / 8;
         until("messages are sent", || sandbox.messages().len() >= enough).await;
         child.kill();
     }
-    let mut last = Process::sender(&test.url(), &sandbox.base_url(), sandbox.token(), &settings);
+    let mut last = Process::start(&role);
     until("every message is sent or unknown", || {
         test.number("SELECT count(*) FROM highlevel.outbox WHERE state <> 'u'") == 0
     })

@@ -7,7 +7,7 @@ use highlevel_postgres::outbox::MessageState;
 use highlevel_postgres::{Database, ErrorKind, OutboxId, Outgoing};
 use highlevel_sandbox::{Contact, Sandbox};
 
-use crate::support::{TestDatabase, clients, generous_limits, sms, until_async};
+use crate::support::{TestDatabase, clients, generous_limits, sandbox, sms, until_async};
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
@@ -21,7 +21,7 @@ impl Setup {
     async fn new() -> Option<Self> {
         let (test, _) = TestDatabase::migrated().await?;
         let database = test.builder().limits(generous_limits()).connect().await.expect("a connection");
-        Some(Self { test, database, sandbox: Sandbox::start().await.expect("a sandbox") })
+        Some(Self { test, database, sandbox: sandbox().await })
     }
 
     fn outgoing(&self, text: &str) -> Outgoing {

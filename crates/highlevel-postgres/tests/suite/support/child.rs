@@ -2,13 +2,13 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::atomic::AtomicI64;
 use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
 
-use highlevel_postgres::Database;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::TEST_TIMEOUT;
+use super::roles::{self, AbortAt, Arguments};
 
 /// The variable that holds the role and its arguments, as JSON.
 const ROLE: &str = "HIGHLEVEL_POSTGRES_TEST_ROLE";
@@ -23,13 +23,7 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts a sender, which prints `ready`, sends until it reads a line, drains, and prints `drained`.
-    pub(crate) fn sender(url: &str, base_url: &str, token: &str, settings: &Value) -> Self {
-        Self::start(&json!({
-            "role": "sender", "url": url, "base_url": base_url, "token": token, "settings": settings,
-        }))
-    }
-
+    /// Starts a process, which prints `ready`, works until it reads a line, drains, and prints `drained`.
     pub(crate) fn start(role: &Value) -> Self {
         let mut child = Command::new(std::env::current_exe().expect("this program"))
             .args(["--exact", "support::child::run_role", "--nocapture", "--test-threads=1"])
@@ -69,6 +63,17 @@ impl Process {
         self.child.wait().expect("the process ends");
     }
 
+    /// Returns `true` once the process has ended.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().expect("a child process").is_some()
+    }
+
+    /// Sends a signal, named like `STOP`.
+    pub(crate) fn signal(&self, name: &str) {
+        let status = Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status();
+        assert!(status.expect("kill").success(), "SIG{name}");
+    }
+
     /// Waits until the process has ended.
     pub(crate) fn wait(mut self) {
         self.child.wait().expect("the process ends");
@@ -90,44 +95,22 @@ pub(crate) fn say(line: &str) {
 #[test]
 fn run_role() {
     let Ok(role) = std::env::var(ROLE) else { return };
-    let role: Value = serde_json::from_str(&role).expect("a role");
-    let level = tracing_subscriber::filter::LevelFilter::WARN;
-    tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).init();
+    let role = Arguments(serde_json::from_str(&role).expect("a role"));
+    if let Some(point) = role.0["abort_at"].as_str() {
+        let countdown = AtomicI64::new(role.0["countdown"].as_i64().unwrap_or(1));
+        let subscriber = AbortAt { point: point.to_owned(), countdown };
+        tracing::subscriber::set_global_default(subscriber).expect("the first subscriber");
+    } else {
+        let level = tracing_subscriber::filter::LevelFilter::ERROR;
+        tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).init();
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     runtime.expect("a runtime").block_on(async {
-        match role["role"].as_str() {
-            Some("sender") => send(&role).await,
+        match role.0["role"].as_str() {
+            Some("sender") => roles::send(&role).await,
+            Some("reader") => roles::read(&role).await,
+            Some("caller") => roles::call(&role).await,
             other => panic!("unknown role {other:?}"),
         }
     });
-}
-
-/// Waits for a line on standard input, or its end.
-async fn told() {
-    let read = || std::io::stdin().read_line(&mut String::new());
-    let _ = tokio::task::spawn_blocking(read).await;
-}
-
-async fn send(role: &Value) {
-    let text = |name: &str| role[name].as_str().expect("an argument").to_owned();
-    let settings = &role["settings"];
-    let number = |name: &str, default: u64| settings[name].as_u64().unwrap_or(default);
-    let database = Database::builder(text("url"))
-        .deployment("test")
-        .limits(super::generous_limits())
-        .connect()
-        .await
-        .expect("a connection");
-    let clients = super::clients(text("base_url"), text("token"), &database);
-    let sender = database
-        .outbox()
-        .sender(clients)
-        .in_flight(usize::try_from(number("in_flight", 16)).expect("a small number"))
-        .attempt_timeout(Duration::from_millis(number("attempt_ms", 5_000)))
-        .lease_margin(Duration::from_millis(number("margin_ms", 2_000)))
-        .poll_interval(Duration::from_millis(10))
-        .start();
-    say("ready");
-    told().await;
-    say(if sender.drain(TEST_TIMEOUT).await { "drained" } else { "timed out" });
 }

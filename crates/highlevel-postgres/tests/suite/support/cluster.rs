@@ -29,6 +29,11 @@ pub(crate) fn shared() -> Option<&'static Cluster> {
     CLUSTER.get_or_init(|| programs().map(|programs| Cluster::start(&programs))).as_ref()
 }
 
+/// Starts a separate cluster, for tests that crash it or fail over from it.
+pub(crate) fn separate() -> Option<Cluster> {
+    programs().map(|programs| Cluster::start(&programs))
+}
+
 /// Finds the programs of the server.
 fn programs() -> Option<PathBuf> {
     static FOUND: OnceLock<Option<PathBuf>> = OnceLock::new();
@@ -58,15 +63,7 @@ fn find_programs() -> Option<PathBuf> {
 
 impl Cluster {
     fn start(programs: &Path) -> Self {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        // Short: the path of a socket has at most 107 bytes.
-        let name = format!("pg-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
-        let directory = std::env::temp_dir().join(name);
-        std::fs::create_dir(&directory).expect("a temporary directory");
-        if is_root() {
-            // The server refuses to run as root.
-            run(Command::new("chown").arg("postgres").arg(&directory));
-        }
+        let directory = new_directory();
         let data = directory.join("data");
         let mut initdb = as_user(&programs.join("initdb"));
         run(initdb
@@ -131,6 +128,73 @@ impl Cluster {
     }
 }
 
+impl Cluster {
+    /// Returns the path of the socket.
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.directory.join(".s.PGSQL.5432")
+    }
+
+    fn control(&self, arguments: &[&str]) {
+        let mut command = as_user(&self.programs.join("pg_ctl"));
+        command.arg("-D").arg(self.directory.join("data")).arg("-l").arg(self.directory.join("log"));
+        run(command.args(arguments));
+    }
+
+    /// Stops the server as a crash does, without a checkpoint.
+    pub(crate) fn crash(&self) {
+        self.control(&["-m", "immediate", "-w", "stop"]);
+    }
+
+    /// Starts the server after it was stopped.
+    pub(crate) fn restart(&self) {
+        self.control(&["-w", "start"]);
+    }
+
+    /// Starts a standby of this cluster, with asynchronous replication.
+    pub(crate) fn standby(&self) -> Self {
+        let directory = new_directory();
+        let data = directory.join("data");
+        let mut backup = as_user(&self.programs.join("pg_basebackup"));
+        backup.args(["-X", "stream", "-c", "fast", "-R", "--no-sync", "-d", &self.url("postgres"), "-D"]);
+        run(backup.arg(&data));
+        let mut settings = std::fs::OpenOptions::new()
+            .append(true)
+            .open(data.join("postgresql.conf"))
+            .expect("the configuration of the standby");
+        // The last setting counts.
+        writeln!(settings, "unix_socket_directories = '{}'", directory.display()).expect("the configuration");
+        let standby = Self::serve(&self.programs, directory);
+        let end = Instant::now() + TEST_TIMEOUT;
+        while self.sql("postgres", "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'")
+            == "0"
+        {
+            assert!(Instant::now() < end, "the standby does not replicate");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        standby
+    }
+
+    /// Stops the replication to standbys without breaking it, as a slow network does.
+    pub(crate) fn stall_replication(&self) {
+        for process in self.sql("postgres", "SELECT pid FROM pg_stat_replication").lines() {
+            run(Command::new("kill").args(["-STOP", process]));
+        }
+    }
+
+    /// Promotes this standby at the address of its primary, which has crashed.
+    pub(crate) fn take_over(&self, primary: &Self) {
+        self.control(&["-m", "fast", "-w", "stop"]);
+        let mut settings = std::fs::OpenOptions::new()
+            .append(true)
+            .open(self.directory.join("data").join("postgresql.conf"))
+            .expect("the configuration of the standby");
+        let (own, other) = (self.directory.display(), primary.directory.display());
+        writeln!(settings, "unix_socket_directories = '{own},{other}'").expect("the configuration");
+        self.restart();
+        self.sql("postgres", "SELECT pg_promote()");
+    }
+}
+
 impl Drop for Cluster {
     fn drop(&mut self) {
         self.lifeline.take();
@@ -139,6 +203,19 @@ impl Drop for Cluster {
             std::thread::sleep(Duration::from_millis(10));
         }
     }
+}
+
+fn new_directory() -> PathBuf {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    // Short: the path of a socket has at most 107 bytes.
+    let name = format!("pg-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
+    let directory = std::env::temp_dir().join(name);
+    std::fs::create_dir(&directory).expect("a temporary directory");
+    if is_root() {
+        // The server refuses to run as root.
+        run(Command::new("chown").arg("postgres").arg(&directory));
+    }
+    directory
 }
 
 fn is_root() -> bool {

@@ -2,13 +2,16 @@
 
 pub(crate) mod child;
 pub(crate) mod cluster;
+pub(crate) mod database_proxy;
+pub(crate) mod roles;
+pub(crate) mod webhooks;
 
 use std::time::{Duration, Instant};
 
 use highlevel::wire::types::SendMessageRequest;
 use highlevel::{Client, LocationId, Sms};
 use highlevel_postgres::{Database, DatabaseBuilder, Limits};
-use highlevel_sandbox::{Operation, Sandbox};
+use highlevel_sandbox::{Operation, RateLimit, Sandbox};
 
 use self::cluster::Cluster;
 pub(crate) use self::cluster::TEST_TIMEOUT;
@@ -54,6 +57,12 @@ impl TestDatabase {
 /// Limits with which no test has to wait.
 pub(crate) fn generous_limits() -> Limits {
     Limits::new(100_000, Duration::from_millis(1), 10_000_000).margin(Duration::from_secs(2))
+}
+
+/// A sandbox whose limits are as generous.
+pub(crate) async fn sandbox() -> Sandbox {
+    let limits = RateLimit::documented().burst(100_000).interval(Duration::from_millis(1)).daily(10_000_000);
+    Sandbox::builder().rate_limit(limits).start().await.expect("a sandbox")
 }
 
 /// The text message of a test.

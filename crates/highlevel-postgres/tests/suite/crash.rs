@@ -1,0 +1,163 @@
+//! Senders that are killed and stopped, and databases that restart. The ledger of the sandbox is the witness.
+
+use std::time::Duration;
+
+use highlevel_postgres::{Database, Outgoing};
+use highlevel_sandbox::{Contact, Sandbox};
+use serde_json::{Value, json};
+
+use crate::support::child::Process;
+use crate::support::cluster::{self, Cluster};
+use crate::support::database_proxy::DatabaseProxy;
+use crate::support::{TestDatabase, accepted, clients, generous_limits, sandbox, sms, until, webhooks};
+
+/// The points at which a sender reports what it does.
+const POINTS: [&str; 6] = ["claiming", "claimed", "sending", "attempted", "settling", "settled"];
+/// Set this to a number of crashes for a longer run. Defaults to three at each point.
+const CRASHES: &str = "HIGHLEVEL_POSTGRES_CRASHES";
+
+/// Messages to several contacts, and the sandbox that receives them.
+struct Run {
+    sandbox: Sandbox,
+    texts: Vec<(String, String)>,
+}
+
+impl Run {
+    async fn new(database: &Database, messages: usize) -> Self {
+        let sandbox = sandbox().await;
+        let mut texts = Vec::new();
+        for number in 0..messages {
+            let contact = format!("contact{}", number % 20);
+            if number < 20 {
+                sandbox.put_contact(Contact::new(&contact)).expect("a contact");
+            }
+            let text = format!("message {number}");
+            let outgoing = Outgoing::new(sandbox.location_id(), sms(&contact, &text));
+            database.outbox().enqueue(outgoing).await.expect("enqueued");
+            texts.push((contact, text));
+        }
+        Self { sandbox, texts }
+    }
+
+    fn role(&self, url: &str) -> Value {
+        json!({
+            "role": "sender", "url": url, "base_url": self.sandbox.base_url(), "token": self.sandbox.token(),
+            "in_flight": 8, "attempt_ms": 1_000, "margin_ms": 300,
+        })
+    }
+
+    /// No message was accepted twice. Those that count as sent were accepted, and those that are unknown although all events
+    /// were delivered were not. Nothing is lost. Returns the number of unknown messages.
+    fn check(&self, sql: impl Fn(&str) -> String) -> usize {
+        let unknown = sql("SELECT request ->> 'message' FROM highlevel.outbox WHERE state = 'u'");
+        let unknown: Vec<&str> = unknown.lines().collect();
+        for (contact, text) in &self.texts {
+            let times = accepted(&self.sandbox, contact, text);
+            let expected = u64::from(!unknown.contains(&text.as_str()));
+            assert_eq!(times, expected, "{text}, unknown: {}", expected == 0);
+        }
+        let sent: usize =
+            sql("SELECT count(*) FROM highlevel.outbox_done WHERE outcome = 's'").parse().expect("a number");
+        assert_eq!(sent + unknown.len(), self.texts.len());
+        unknown.len()
+    }
+}
+
+/// Waits until nothing is left to send, and unknown messages were looked at again after their events had arrived.
+async fn until_settled(sql: impl Fn(&str) -> String) {
+    let open = "SELECT count(*) FROM highlevel.outbox WHERE state <> 'u' OR looks < 2";
+    until("every message is sent, or was looked for twice", || sql(open) == "0").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn senders_that_are_killed_at_any_point_send_no_message_twice() {
+    let Some((test, database)) = TestDatabase::migrated().await else { return };
+    let crashes = std::env::var(CRASHES).ok().and_then(|text| text.parse().ok()).unwrap_or(3 * POINTS.len());
+    let run = Run::new(&database, crashes * 25).await;
+    webhooks::connect(&run.sandbox, database.outbox()).await;
+    let mut random = fastrand::Rng::with_seed(7);
+    let mut killed = 0;
+    for number in 0..crashes {
+        let mut role = run.role(&test.url());
+        role["abort_at"] = POINTS[number % POINTS.len()].into();
+        role["countdown"] = random.u64(1..30).into();
+        let mut child = Process::start(&role);
+        until("the sender is killed, or nothing is left", || {
+            child.has_ended() || test.sql("SELECT count(*) FROM highlevel.outbox WHERE state = 'p'") == "0"
+        })
+        .await;
+        killed += usize::from(child.has_ended());
+    }
+    assert!(killed * 2 > crashes, "only {killed} of {crashes} senders were killed");
+    let last = Process::start(&run.role(&test.url()));
+    until_settled(|sql| test.sql(sql)).await;
+    let unknown = run.check(|sql| test.sql(sql));
+    println!("{killed} senders were killed; {unknown} of {} messages are unknown", run.texts.len());
+    drop(last);
+}
+
+/// A sender is stopped for longer than its leases. The others go on; what it was sending is reported in the end.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stopped_sender_sends_no_message_twice() {
+    let Some((test, database)) = TestDatabase::migrated().await else { return };
+    let run = Run::new(&database, 200).await;
+    webhooks::connect(&run.sandbox, database.outbox()).await;
+    let stopped = Process::start(&run.role(&test.url()));
+    until("messages are sent", || run.sandbox.messages().len() > 20).await;
+    stopped.signal("STOP");
+    let other = Process::start(&run.role(&test.url()));
+    let pending = "SELECT count(*) FROM highlevel.outbox WHERE state IN ('p', 's')";
+    until("the leases have ended", || test.sql(pending) == "0").await;
+    stopped.signal("CONT");
+    until_settled(|sql| test.sql(sql)).await;
+    run.check(|sql| test.sql(sql));
+    drop((stopped, other));
+}
+
+/// The database of a separate cluster, with the schema.
+async fn on(cluster: &Cluster) -> (String, Database) {
+    let name = cluster.create_database();
+    let builder = Database::builder(cluster.url(&name)).deployment("test").limits(generous_limits());
+    let database = builder.connect().await.expect("a connection");
+    database.migrate().await.expect("migrations");
+    (name, database)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_crashes_costs_no_message() {
+    let Some(cluster) = cluster::separate() else { return };
+    let (name, database) = on(&cluster).await;
+    let run = Run::new(&database, 300).await;
+    let clients = clients(run.sandbox.base_url(), run.sandbox.token().to_owned(), &database);
+    let sender =
+        database.outbox().sender(clients).in_flight(8).poll_interval(Duration::from_millis(10)).start();
+    for round in 1..=3 {
+        until("messages are sent", || run.sandbox.messages().len() >= round * 60).await;
+        cluster.crash();
+        cluster.restart();
+    }
+    // The process lives, so its results are known: nothing is unknown.
+    until("all messages are sent", || cluster.sql(&name, "SELECT count(*) FROM highlevel.outbox") == "0")
+        .await;
+    assert_eq!(run.check(|sql| cluster.sql(&name, sql)), 0);
+    assert!(sender.drain(Duration::from_secs(10)).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_that_are_cut_cost_no_message() {
+    let Some((test, database)) = TestDatabase::migrated().await else { return };
+    let run = Run::new(&database, 300).await;
+    let proxy = DatabaseProxy::start(test.cluster.socket(), 11).await;
+    let builder = Database::builder(proxy.url(&test.name)).deployment("test").limits(generous_limits());
+    let proxied = builder.connect().await.expect("a connection");
+    proxy.cut_after(Some(20_000));
+    proxied.pool().retain(|_, _| false);
+    let clients = clients(run.sandbox.base_url(), run.sandbox.token().to_owned(), &proxied);
+    let sender =
+        proxied.outbox().sender(clients).in_flight(8).poll_interval(Duration::from_millis(10)).start();
+    until("most messages are sent", || run.sandbox.messages().len() >= 250).await;
+    proxy.cut_after(None);
+    until("all messages are sent", || test.sql("SELECT count(*) FROM highlevel.outbox") == "0").await;
+    assert_eq!(run.check(|sql| test.sql(sql)), 0);
+    assert!(sender.drain(Duration::from_secs(10)).await);
+}

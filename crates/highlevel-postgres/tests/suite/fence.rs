@@ -1,0 +1,153 @@
+//! Copies of a database, and failovers: nothing is sent before a person adopts the database.
+
+use std::time::Duration;
+
+use highlevel_postgres::outbox::Sender;
+use highlevel_postgres::{Database, DueMessages, ErrorKind, Outgoing};
+use highlevel_sandbox::Sandbox;
+
+use crate::support::cluster::{self, Cluster};
+use crate::support::{TestDatabase, accepted, clients, generous_limits, sandbox, sms, until, until_async};
+
+async fn connect(url: String, deployment: &str) -> Database {
+    let builder = Database::builder(url).deployment(deployment).limits(generous_limits());
+    builder.connect().await.expect("a connection")
+}
+
+fn send(database: &Database, sandbox: &Sandbox) -> Sender {
+    let clients = clients(sandbox.base_url(), sandbox.token().to_owned(), database);
+    database.outbox().sender(clients).poll_interval(Duration::from_millis(10)).start()
+}
+
+async fn enqueue(database: &Database, sandbox: &Sandbox, text: &str) {
+    let outgoing = Outgoing::new(sandbox.location_id(), sms(sandbox.contact_id(), text));
+    database.outbox().enqueue(outgoing).await.expect("enqueued");
+}
+
+#[tokio::test]
+async fn a_copy_of_a_database_sends_nothing_until_it_is_adopted() {
+    let Some((test, database)) = TestDatabase::migrated().await else { return };
+    let sandbox = sandbox().await;
+    enqueue(&database, &sandbox, "of production").await;
+    // A template must have no connections.
+    drop(database);
+    let name = &test.name;
+    let end = format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'");
+    test.cluster.sql("postgres", &end);
+    let open = format!("SELECT count(*) FROM pg_stat_activity WHERE datname = '{name}'");
+    until("its connections have ended", || test.cluster.sql("postgres", &open) == "0").await;
+    let copy = format!("{}_copy", test.name);
+    test.cluster.sql("postgres", &format!("CREATE DATABASE {copy} TEMPLATE {}", test.name));
+
+    for deployment in ["test", "staging"] {
+        let copied = connect(test.cluster.url(&copy), deployment).await;
+        copied.migrate().await.expect("nothing to apply");
+        assert_eq!(copied.check_fence().await.expect_err("a copy").kind(), ErrorKind::NotAdopted);
+        let sender = send(&copied, &sandbox);
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        assert!(sender.drain(Duration::from_secs(10)).await);
+    }
+    assert!(sandbox.requests().is_empty());
+
+    let staging = connect(test.cluster.url(&copy), "staging").await;
+    let held =
+        staging.adopt(DueMessages::HoldForDecision, "Ann", "a copy for staging").await.expect("adopted");
+    assert_eq!(held, 1);
+    enqueue(&staging, &sandbox, "of staging").await;
+    let sender = send(&staging, &sandbox);
+    until("the message of staging is sent", || !sandbox.messages().is_empty()).await;
+    assert!(sender.drain(Duration::from_secs(10)).await);
+    assert_eq!(accepted(&sandbox, sandbox.contact_id(), "of production"), 0);
+    assert_eq!(staging.outbox().desk().list(10).await.expect("a response").len(), 1);
+    // The other deployment has lost it.
+    let production = connect(test.cluster.url(&copy), "test").await;
+    assert_eq!(production.check_fence().await.expect_err("adopted").kind(), ErrorKind::NotAdopted);
+}
+
+/// A primary whose replication is stalled, with a message that only the primary knows to be sent.
+struct Failover {
+    primary: Cluster,
+    standby: Cluster,
+    name: String,
+    database: Database,
+    sandbox: Sandbox,
+}
+
+impl Failover {
+    async fn prepare() -> Option<Self> {
+        let primary = cluster::separate()?;
+        let name = primary.create_database();
+        let database = connect(primary.url(&name), "test").await;
+        database.migrate().await.expect("migrations");
+        let standby = primary.standby();
+        let sandbox = sandbox().await;
+        enqueue(&database, &sandbox, "Your table is ready").await;
+        let copied = "SELECT count(*) FROM highlevel.outbox";
+        until("the standby has the message", || standby.sql(&name, copied) == "1").await;
+        primary.stall_replication();
+        Some(Self { primary, standby, name, database, sandbox })
+    }
+
+    async fn until_sent(&self) {
+        let done = "SELECT count(*) FROM highlevel.outbox_done";
+        until("the primary knows that it was sent", || self.primary.sql(&self.name, done) == "1").await;
+    }
+
+    /// The primary is lost, and with it the end of what was committed.
+    fn fail_over(&self) {
+        self.primary.crash();
+        self.standby.take_over(&self.primary);
+        assert_eq!(self.state(), "p|0");
+    }
+
+    fn state(&self) -> String {
+        self.standby.sql(&self.name, "SELECT state, attempt FROM highlevel.outbox")
+    }
+
+    fn times(&self) -> u64 {
+        accepted(&self.sandbox, self.sandbox.contact_id(), "Your table is ready")
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_failover_that_loses_commits_sends_nothing_twice() {
+    let Some(failover) = Failover::prepare().await else { return };
+    let first = send(&failover.database, &failover.sandbox);
+    failover.until_sent().await;
+    assert!(first.drain(Duration::from_secs(10)).await);
+    failover.fail_over();
+
+    // Another process: it knows of nothing.
+    let database = connect(failover.primary.url(&failover.name), "test").await;
+    assert_eq!(database.check_fence().await.expect_err("failed over").kind(), ErrorKind::Quarantined);
+    let sender = send(&database, &failover.sandbox);
+    // Longer than the limiter pauses after a failover.
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    assert_eq!((failover.times(), failover.state().as_str()), (1, "p|0"));
+
+    // Without the fence it would have been sent again.
+    database.adopt(DueMessages::Send, "test", "to show what the fence prevents").await.expect("adopted");
+    until("the message is sent a second time", || failover.times() == 2).await;
+    assert!(sender.drain(Duration::from_secs(10)).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sender_that_survives_a_failover_knows_what_it_has_sent() {
+    let Some(failover) = Failover::prepare().await else { return };
+    let sender = send(&failover.database, &failover.sandbox);
+    failover.until_sent().await;
+    failover.fail_over();
+    until_async("the message counts as sent again", async || {
+        failover.standby.sql(&failover.name, "SELECT count(*) FROM highlevel.outbox_done") == "1"
+    })
+    .await;
+    failover
+        .database
+        .adopt(DueMessages::HoldForDecision, "Ann", "the primary is lost")
+        .await
+        .expect("adopted");
+    enqueue(&failover.database, &failover.sandbox, "after the failover").await;
+    until("it sends again", || failover.sandbox.messages().len() == 2).await;
+    assert!(sender.drain(Duration::from_secs(10)).await);
+    assert_eq!(failover.times(), 1);
+}

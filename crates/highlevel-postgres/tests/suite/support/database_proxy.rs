@@ -1,0 +1,71 @@
+//! A proxy between a program and its database, which cuts connections.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream, UnixStream};
+
+/// Cuts each connection after a number of bytes that the database has sent: between a commit and its response as well.
+pub(crate) struct DatabaseProxy {
+    port: u16,
+    /// The next connections end after up to this many bytes.
+    most: Arc<AtomicU64>,
+}
+
+impl DatabaseProxy {
+    pub(crate) async fn start(socket: PathBuf, seed: u64) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let port = listener.local_addr().expect("an address").port();
+        let most = Arc::new(AtomicU64::new(u64::MAX));
+        let limit = Arc::clone(&most);
+        tokio::spawn(async move {
+            let mut random = fastrand::Rng::with_seed(seed);
+            while let Ok((program, _)) = listener.accept().await {
+                let bytes = match limit.load(Ordering::Relaxed) {
+                    u64::MAX => u64::MAX,
+                    most => random.u64(500..most),
+                };
+                let socket = socket.clone();
+                tokio::spawn(async move {
+                    if let Ok(database) = UnixStream::connect(socket).await {
+                        connect(program, database, bytes).await;
+                    }
+                });
+            }
+        });
+        Self { port, most }
+    }
+
+    pub(crate) fn url(&self, database: &str) -> String {
+        format!("host=127.0.0.1 port={} user=postgres dbname={database}", self.port)
+    }
+
+    /// Sets the largest number of bytes of the next connections, or lets them live.
+    pub(crate) fn cut_after(&self, most: Option<u64>) {
+        self.most.store(most.unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+}
+
+async fn connect(program: TcpStream, database: UnixStream, bytes: u64) {
+    let (program_reads, program_writes) = program.into_split();
+    let (database_reads, database_writes) = database.into_split();
+    // What the database was sent last is processed, also if its response is cut.
+    tokio::select! {
+        () = copy(program_reads, database_writes, u64::MAX) => {}
+        () = copy(database_reads, program_writes, bytes) => {}
+    }
+}
+
+async fn copy(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin, mut left: u64) {
+    let mut buffer = [0; 4_096];
+    while left > 0 {
+        let Ok(read) = from.read(&mut buffer).await else { return };
+        let taken = read.min(usize::try_from(left).unwrap_or(usize::MAX));
+        if read == 0 || to.write_all(&buffer[..taken]).await.is_err() {
+            return;
+        }
+        left -= u64::try_from(taken).unwrap_or_default();
+    }
+}
