@@ -98,7 +98,8 @@ impl OutboundCall {
         self
     }
 
-    /// Sets the time at which the call was made. Accepts `SystemTime`, and the types of date libraries that convert to it.
+    /// Sets the time at which the call was made. Accepts `SystemTime`, and the types of date libraries that convert to
+    /// it.
     pub fn at(mut self, time: impl Into<SystemTime>) -> Self {
         self.0.date = Some(time.into().into());
         self

@@ -84,8 +84,8 @@ impl<T> Receipt<T> {
         self.response
     }
 
-    /// Returns the HTTP status of the response. HighLevel documents 200 and responds 201. The status of the message is a
-    /// field of [`response`](Self::response).
+    /// Returns the HTTP status of the response. HighLevel documents 200 and responds 201. The status of the message is
+    /// a field of [`response`](Self::response).
     pub fn http_status(&self) -> u16 {
         self.status
     }

@@ -100,8 +100,8 @@ impl Drop for Driver {
     fn drop(&mut self) {
         drop(self.end.take());
         let Some(thread) = self.thread.take() else { return };
-        // The thread that runs the last task cannot wait for itself, an async task must not wait, and a forked process has no
-        // such thread.
+        // The thread that runs the last task cannot wait for itself, an async task must not wait, and a forked process
+        // has no such thread.
         let is_own_thread = thread.thread().id() == std::thread::current().id();
         if self.is_of_this_process() && !is_own_thread && !is_async_context() {
             let _ = thread.join();
@@ -111,8 +111,8 @@ impl Drop for Driver {
 
 /// Returns `true` if this runs inside an async task of tokio, where blocking is not allowed.
 ///
-/// A handle to the runtime is not enough to know: the threads of `spawn_blocking` have one as well. But only tasks have a
-/// budget after which they have to yield.
+/// A handle to the runtime is not enough to know: the threads of `spawn_blocking` have one as well. But only tasks have
+/// a budget after which they have to yield.
 fn is_async_context() -> bool {
     if Handle::try_current().is_err() {
         return false;

@@ -11,22 +11,24 @@
 //! # }
 //! ```
 //!
-//! These types run the async ones on a tokio runtime of this crate, which a separate thread drives for as long as there is a
-//! client: idle connections are watched, timers fire and tokens are refreshed while the program does something else. All
-//! blocking clients of a process share that thread. Dropping the last one ends it, after the tokens of apps are stored.
+//! These types run the async ones on a tokio runtime of this crate, which a separate thread drives for as long as there
+//! is a client: idle connections are watched, timers fire and tokens are refreshed while the program does something
+//! else. All blocking clients of a process share that thread. Dropping the last one ends it, after the tokens of apps
+//! are stored.
 //!
 //! Every operation of the async client is available, the ones that have no method here through [`Client::run`] and
 //! [`App::run`].
 //!
 //! # Async programs
 //!
-//! A blocking call inside an async task would stop all tasks of its thread, and could wait for one of them forever. It returns an
-//! error instead, and nothing is sent. Use the async client there, or [`tokio::task::spawn_blocking`], which is allowed.
+//! A blocking call inside an async task would stop all tasks of its thread, and could wait for one of them forever. It
+//! returns an error instead, and nothing is sent. Use the async client there, or [`tokio::task::spawn_blocking`], which
+//! is allowed.
 //!
 //! # Forked processes
 //!
-//! A forked child process has no threads of its parent. Calls on a client that was built before the fork return an error in the
-//! child; build the client there.
+//! A forked child process has no threads of its parent. Calls on a client that was built before the fork return an
+//! error in the child; build the client there.
 
 mod driver;
 
@@ -53,8 +55,8 @@ impl ClientBuilder {
     ///
     /// # Errors
     ///
-    /// Returns the errors of [`build`](Self::build), and [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) if the
-    /// thread of the runtime cannot be started.
+    /// Returns the errors of [`build`](Self::build), and [`ErrorKind::Configuration`](crate::ErrorKind::Configuration)
+    /// if the thread of the runtime cannot be started.
     pub fn build_blocking(self) -> Result<Client> {
         Client::new(self.build()?)
     }
@@ -65,8 +67,8 @@ impl AppBuilder {
     ///
     /// # Errors
     ///
-    /// Returns the errors of [`build`](Self::build), and [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) if the
-    /// thread of the runtime cannot be started.
+    /// Returns the errors of [`build`](Self::build), and [`ErrorKind::Configuration`](crate::ErrorKind::Configuration)
+    /// if the thread of the runtime cannot be started.
     pub fn build_blocking(self) -> Result<App> {
         App::new(self.build()?)
     }
@@ -101,7 +103,8 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// Returns [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) if the thread of the runtime cannot be started.
+    /// Returns [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) if the thread of the runtime cannot be
+    /// started.
     pub fn new(client: crate::Client) -> Result<Self> {
         Ok(Self { inner: client, session: Arc::new(Session { driver: Driver::shared()?, app: None }) })
     }
@@ -125,7 +128,8 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// Returns the errors of the operation, and [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) inside an async task.
+    /// Returns the errors of the operation, and [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) inside an
+    /// async task.
     pub fn run<T>(&self, operation: impl Future<Output = Result<T>>) -> Result<T> {
         self.session.driver.run(operation)
     }
@@ -150,13 +154,15 @@ impl Client {
         self.inner.base_url()
     }
 
-    /// Returns a client with another timeout per attempt. See [`Client::with_attempt_timeout`](crate::Client::with_attempt_timeout).
+    /// Returns a client with another timeout per attempt. See
+    /// [`Client::with_attempt_timeout`](crate::Client::with_attempt_timeout).
     pub fn with_attempt_timeout(mut self, timeout: Duration) -> Self {
         self.inner = self.inner.with_attempt_timeout(timeout);
         self
     }
 
-    /// Returns a client with another timeout per call. See [`Client::with_call_timeout`](crate::Client::with_call_timeout).
+    /// Returns a client with another timeout per call. See
+    /// [`Client::with_call_timeout`](crate::Client::with_call_timeout).
     pub fn with_call_timeout(mut self, timeout: Duration) -> Self {
         self.inner = self.inner.with_call_timeout(timeout);
         self
@@ -187,12 +193,14 @@ impl Messages {
     ///
     /// # Errors
     ///
-    /// Returns the errors of the async method, and [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) inside an async task.
+    /// Returns the errors of the async method, and [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) inside
+    /// an async task.
     pub fn send(&self, message: impl Into<SendMessageRequest>) -> Result<Receipt<SendMessageResponse>> {
         self.client.run(self.inner.send(message))
     }
 
-    /// Adds a message that a contact sent through a system outside HighLevel. See [`Messages::add_inbound`](crate::Messages::add_inbound).
+    /// Adds a message that a contact sent through a system outside HighLevel. See
+    /// [`Messages::add_inbound`](crate::Messages::add_inbound).
     ///
     /// # Errors
     ///
@@ -213,7 +221,8 @@ pub struct Calls {
 }
 
 impl Calls {
-    /// Adds a call that was made to a contact through a system outside HighLevel. See [`Calls::add_outbound`](crate::Calls::add_outbound).
+    /// Adds a call that was made to a contact through a system outside HighLevel. See
+    /// [`Calls::add_outbound`](crate::Calls::add_outbound).
     ///
     /// # Errors
     ///
@@ -253,7 +262,8 @@ impl Request {
         self.client.run(self.inner.send())
     }
 
-    /// Sends the request, and reads the body of the response as JSON. See [`Request::send_json`](crate::Request::send_json).
+    /// Sends the request, and reads the body of the response as JSON. See
+    /// [`Request::send_json`](crate::Request::send_json).
     ///
     /// # Errors
     ///
@@ -265,8 +275,8 @@ impl Request {
 
 /// An app that is installed on many locations. From [`AppBuilder::build_blocking`].
 ///
-/// Cheap to clone. Dropping the last clone, and the last client of its locations, stores the tokens that are not stored yet: it
-/// waits for that for at most 30 seconds.
+/// Cheap to clone. Dropping the last clone, and the last client of its locations, stores the tokens that are not stored
+/// yet: it waits for that for at most 30 seconds.
 #[derive(Clone)]
 pub struct App {
     inner: crate::auth::App,
@@ -278,7 +288,8 @@ impl App {
     ///
     /// # Errors
     ///
-    /// Returns [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) if the thread of the runtime cannot be started.
+    /// Returns [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) if the thread of the runtime cannot be
+    /// started.
     pub fn new(app: crate::auth::App) -> Result<Self> {
         let session = Session { driver: Driver::shared()?, app: Some(app.clone()) };
         Ok(Self { inner: app, session: Arc::new(session) })
@@ -293,7 +304,8 @@ impl App {
     ///
     /// # Errors
     ///
-    /// Returns the errors of the operation, and [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) inside an async task.
+    /// Returns the errors of the operation, and [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) inside an
+    /// async task.
     pub fn run<T>(&self, operation: impl Future<Output = Result<T>>) -> Result<T> {
         self.session.driver.run(operation)
     }
@@ -322,12 +334,14 @@ impl App {
     ///
     /// # Errors
     ///
-    /// Returns the errors of the async method, and [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) inside an async task.
+    /// Returns the errors of the async method, and [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) inside
+    /// an async task.
     pub fn exchange(&self, code: impl Into<SecretString>) -> Result<TokenSet> {
         self.run(self.inner.exchange(code))
     }
 
-    /// Obtains a token for a location from the company's token. See [`App::location_token`](crate::auth::App::location_token).
+    /// Obtains a token for a location from the company's token. See
+    /// [`App::location_token`](crate::auth::App::location_token).
     ///
     /// # Errors
     ///
@@ -349,7 +363,8 @@ impl App {
         self.run(self.inner.handle(event))
     }
 
-    /// Stores the tokens that are not stored yet. See [`App::flush`](crate::auth::App::flush). Dropping the app does this as well, for at most 30 seconds.
+    /// Stores the tokens that are not stored yet. See [`App::flush`](crate::auth::App::flush). Dropping the app does
+    /// this as well, for at most 30 seconds.
     ///
     /// # Errors
     ///

@@ -112,9 +112,9 @@ constructors! { Voice:
     call = Call,
     /// A call that reached a voice menu.
     ivr_call = IvrCall,
-    /// A call that came from a campaign.
+    /// A call of a campaign.
     campaign_call = CampaignCall,
-    /// A voicemail that came from a campaign.
+    /// A voicemail of a campaign.
     campaign_voicemail = CampaignVoiceMail,
 }
 
@@ -165,8 +165,8 @@ impl<Channel, Address> Inbound<Channel, Address> {
         self
     }
 
-    /// Sets the time at which the message was received. Accepts `SystemTime`, and the types of date libraries that convert
-    /// to it.
+    /// Sets the time at which the message was received. Accepts `SystemTime`, and the types of date libraries that
+    /// convert to it.
     pub fn at(mut self, time: impl Into<SystemTime>) -> Self {
         self.request.date = Some(time.into().into());
         self

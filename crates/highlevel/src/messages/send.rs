@@ -108,8 +108,8 @@ macro_rules! outgoing {
                 self
             }
 
-            /// Schedules the message for this time, to the second. Accepts `SystemTime`, and the types of date libraries
-            /// that convert to it. Defaults to sending it at once.
+            /// Schedules the message for this time, to the second. Accepts `SystemTime`, and the types of date
+            /// libraries that convert to it. Defaults to sending it at once.
             pub fn at(mut self, time: impl Into<SystemTime>) -> Self {
                 self.0.scheduled_timestamp = Some(unix_seconds(time.into()));
                 self
@@ -341,8 +341,8 @@ fn unix_seconds(time: SystemTime) -> i64 {
         Ok(after) => i64::try_from(after.as_secs()).unwrap_or(i64::MAX),
         Err(before) => {
             let before = before.duration();
-            let begun = i64::from(before.subsec_nanos() > 0);
-            i64::try_from(before.as_secs()).map_or(i64::MIN, |seconds| -seconds - begun)
+            let partial = i64::from(before.subsec_nanos() > 0);
+            i64::try_from(before.as_secs()).map_or(i64::MIN, |seconds| -seconds - partial)
         }
     }
 }

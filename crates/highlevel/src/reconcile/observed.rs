@@ -132,8 +132,8 @@ impl From<&Value> for ObservedMessage {
     }
 }
 
-/// Returns the direction of a message. The field takes precedence over the name of the event: HighLevel sends inbound messages under the
-/// name `OutboundMessage`.
+/// Returns the direction of a message. The field takes precedence over the name of the event: HighLevel sends inbound
+/// messages under the name `OutboundMessage`.
 fn direction(field: Option<&str>, event: Option<&str>) -> Option<Direction> {
     match field.map(Direction::from) {
         Some(Direction::Unknown(_)) | None => {}

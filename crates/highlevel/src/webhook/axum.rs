@@ -18,13 +18,13 @@
 //!
 //! - An event that is rejected does not reach the handler: the response has [`WebhookError::status`] and
 //!   [`WebhookErrorKind::public_message`], 200 for a duplicate. The text of the error is logged (`tracing`), not sent.
-//! - If the handler responds with a 2xx, the event is committed, and redeliveries are duplicates. If the commit fails, the
-//!   response is 429, and HighLevel redelivers the event.
-//! - If the handler responds with anything else, panics or is cancelled, the claim is aborted and the response is 429, so
-//!   that HighLevel redelivers the event. Body and headers of the handler's response are sent.
+//! - If the handler responds with a 2xx, the event is committed, and redeliveries are duplicates. If the commit fails,
+//!   the response is 429, and HighLevel redelivers the event.
+//! - If the handler responds with anything else, panics or is cancelled, the claim is aborted and the response is 429,
+//!   so that HighLevel redelivers the event. Body and headers of the handler's response are sent.
 //!
 //! Every request that passes the layer has to be a webhook. So put it around the handlers of the route, as above;
-//! `Router::layer` would put it around all other paths as well. A layer that ends a handler that takes too long goes inside
+//! `Router::layer` would put it around all other paths as well. Put a timeout layer inside
 //! this one (`post(handle).layer(timeout).layer(webhook)`), where its response is turned into 429.
 
 use std::any::Any;

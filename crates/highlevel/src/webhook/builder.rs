@@ -84,8 +84,8 @@ impl ReceiverBuilder {
         self
     }
 
-    /// Accepts events of these locations only. Defaults to all. An event without a `locationId`, such as an install on a
-    /// whole agency, is rejected.
+    /// Accepts events of these locations only. Defaults to all. An event without a `locationId`, such as an install on
+    /// a whole agency, is rejected.
     pub fn locations<L: Into<LocationId>>(mut self, locations: impl IntoIterator<Item = L>) -> Self {
         self.receiver.locations = Locations::These(locations.into_iter().map(Into::into).collect());
         self
@@ -111,8 +111,9 @@ impl ReceiverBuilder {
         self
     }
 
-    /// Accepts redelivered events again: for handlers that deduplicate by [`Verified::id`](super::Verified::id) in the transaction that does
-    /// the work. An event whose id is not [unique](super::EventId::is_unique) has to be handled each time.
+    /// Turns deduplication off, so that redelivered events are accepted: for handlers that deduplicate by
+    /// [`Verified::id`](super::Verified::id) in the transaction that does the work. An event whose id is not
+    /// [unique](super::EventId::is_unique) has to be handled each time.
     pub fn without_deduplication(mut self) -> Self {
         self.receiver.deduplicator = None;
         self.is_deduplicator_chosen = true;
@@ -122,7 +123,7 @@ impl ReceiverBuilder {
     /// Sets how old an event may be (defaults to 2 hours), and how far ahead its timestamp may be (defaults to 5
     /// minutes).
     ///
-    /// An event that a person resends from HighLevel's dashboard keeps its first timestamp: to accept it, the window has
+    /// An event that a person resends from HighLevel's dashboard has its first timestamp: to accept it, the window has
     /// to be as wide as the resend is late.
     pub fn window(mut self, oldest: Duration, furthest_ahead: Duration) -> Self {
         self.receiver.window = Window { oldest, furthest_ahead };

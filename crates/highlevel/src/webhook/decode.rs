@@ -1,8 +1,8 @@
 //! Decodes the body of an event whose signature is genuine.
 //!
-//! The JSON is parsed once, straight into the typed event, while the fields of the envelope are captured. Only a body for
-//! which that fails is parsed a second time, into a JSON object: one that has fields of an unexpected type or the same
-//! field twice, and one that cannot be decoded, to find the reason.
+//! The JSON is parsed once, straight into the typed event, while the fields of the envelope are captured. Only a body
+//! for which that fails is parsed a second time, into a JSON object: one that has fields of an unexpected type or the
+//! same field twice, and one that cannot be decoded, to find the reason.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -30,8 +30,8 @@ pub(super) struct Decoded<'a> {
 ///
 /// # Errors
 ///
-/// Returns an error if the body is not a JSON object. If it is not an event, the error is in [`Decoded::event`], so that
-/// the envelope can be checked first.
+/// Returns an error if the body is not a JSON object. If it is not an event, the error is in [`Decoded::event`], so
+/// that the envelope can be checked first.
 pub(super) fn decode(body: &[u8]) -> Result<Decoded<'_>, WebhookError> {
     if let Some((envelope, event)) = in_one_pass(body) {
         return Ok(Decoded { envelope, event: Ok(event) });

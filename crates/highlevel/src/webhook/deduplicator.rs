@@ -85,8 +85,8 @@ pub trait Deduplicator: Send + Sync {
     /// Does nothing if the token is not that of the current claim, or if the claim was committed.
     ///
     /// The receiver polls the future once where an event is dropped, possibly outside of any runtime. If it is not
-    /// finished then, it continues as a task of the current tokio runtime, if there is one; otherwise it is dropped, and
-    /// the claim ends by its timeout.
+    /// finished then, it continues as a task of the current tokio runtime, if there is one; otherwise it is dropped,
+    /// and the claim ends by its timeout.
     ///
     /// # Errors
     ///
@@ -95,9 +95,9 @@ pub trait Deduplicator: Send + Sync {
 
     /// Requires committed events to be recognized for at least this long after their claim.
     ///
-    /// Called once by each receiver that is built with the deduplicator, with the time during which the receiver accepts
-    /// deliveries of one event: both sides of its [`window`](super::ReceiverBuilder::window). Of several calls the
-    /// longest time counts. An implementation that never deletes events does nothing here.
+    /// Called once by each receiver that is built with the deduplicator, with the time during which the receiver
+    /// accepts deliveries of one event: both sides of its [`window`](super::ReceiverBuilder::window). Of several calls
+    /// the longest time counts. An implementation that never deletes events does nothing here.
     fn retain_at_least(&self, window: Duration);
 }
 

@@ -11,7 +11,7 @@ use super::event::Event;
 
 /// Identifies an event: all deliveries of one event have the same id.
 ///
-/// - With a `webhookId`: it, and the `appId`. A redelivery and a manual resend keep both.
+/// - With a `webhookId`: it, and the `appId`. Both are the same in redeliveries and manual resends.
 /// - A `ProviderOutboundMessage` without: its channel, `locationId`, `messageId` and `emailMessageId`, if it has one of
 ///   the last two, because the provider is to deliver a message once.
 /// - Any other event without: the SHA-256 of its body, byte for byte.
@@ -60,10 +60,10 @@ impl EventId {
 
     /// Returns `true` if no other event has this id.
     ///
-    /// `false` for an event that carries nothing that identifies it: no `webhookId`, no timestamp, and no id or time of a
-    /// message. The documented `UNINSTALL` is an example: the second `UNINSTALL` of a location, a week after
-    /// the first, has the same bytes. Two deliveries of such an event are not handled at the same time, but its id is
-    /// not recorded by a commit: a redelivery is handled again.
+    /// `false` for an event that carries nothing that identifies it: no `webhookId`, no timestamp, and no id or time of
+    /// a message. The documented `UNINSTALL` is an example: the second `UNINSTALL` of a location, a week after the
+    /// first, has the same bytes. Two deliveries of such an event are not handled at the same time, but its id is not
+    /// recorded by a commit: a redelivery is handled again.
     pub fn is_unique(&self) -> bool {
         self.is_unique
     }

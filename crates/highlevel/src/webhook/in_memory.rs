@@ -12,10 +12,10 @@ use super::deduplicator::{Claim, ClaimToken, CommitResult, Deduplicator, Dedupli
 /// Records events in the memory of this process.
 ///
 /// - **Bounded.** Holds at most [`capacity`](Self::capacity) events: 500,000 by default, about 100 bytes each.
-/// - **No silent eviction.** Committed events are retained for 24 hours while there is room, and in any case for the
-///   receiver's window (or [`retention`](Self::retention), if that is longer). If the deduplicator is full of events
-///   that may not be evicted yet, new events are rejected with `Unavailable` (429), so that HighLevel redelivers them.
-///   [`on_full`](Self::on_full) can choose to evict instead.
+/// - **No silent eviction.** Committed events are retained for 24 hours while there is capacity, and in any case for
+///   the receiver's window (or [`retention`](Self::retention), if that is longer). If the deduplicator is full of
+///   events that may not be evicted yet, new events are rejected with `Unavailable` (429), so that HighLevel redelivers
+///   them. [`on_full`](Self::on_full) can choose to evict instead.
 /// - **Events in progress are never evicted**, and their claims have no timeout: they end when the event is committed,
 ///   aborted or dropped, also by a panic.
 /// - **Process-local.** A restart drops everything. Several processes need a shared [`Deduplicator`].
@@ -54,9 +54,9 @@ impl InMemoryDeduplicator {
 
     /// Sets how many events are held, at least 1. Defaults to 500,000.
     ///
-    /// An event takes about 100 bytes, independent of the length of its id: 50 MB for the default, if it is ever reached. To
-    /// hold all events of a receiver's default window (2 hours and 5 minutes), 500,000 events are enough for 66 events
-    /// per second.
+    /// An event takes about 100 bytes, independent of the length of its id: 50 MB for the default capacity, if it is
+    /// reached. To hold all events of a receiver's default window (2 hours and 5 minutes), 500,000 events are enough
+    /// for 66 events per second.
     pub fn capacity(mut self, events: usize) -> Self {
         self.memory_mut().capacity = events.max(1);
         self
@@ -144,8 +144,8 @@ impl Deduplicator for InMemoryDeduplicator {
 /// The 128-bit hash of an id: ids of any length take the same space.
 type Key = [u8; 16];
 
-/// A hash function with a random key. Without the key, ids with equal hashes cannot be constructed; the probability that
-/// any two of 500,000 events have equal hashes is below 2⁻⁸⁸.
+/// A hash function with a random key. Without the key, ids with equal hashes cannot be constructed; the probability
+/// that any two of 500,000 events have equal hashes is below 2⁻⁸⁸.
 #[derive(Default)]
 struct KeyedHash(RandomState);
 
@@ -166,7 +166,7 @@ struct Memory {
     committed: VecDeque<(Key, Duration)>,
     timeline: Timeline,
     last_token: u64,
-    /// How many events were evicted before the end of their retention.
+    /// The number of events that were evicted before the end of their retention.
     evicted_early: u64,
 }
 
@@ -177,10 +177,10 @@ enum Entry {
 }
 
 impl Memory {
-    /// How long a committed event is held if there is room for it.
+    /// The time for which a committed event is held while there is capacity.
     const HELD: Duration = Duration::from_secs(24 * 60 * 60);
-    /// How many expired events a new one evicts. More than one, so that the memory shrinks; few, so that a clock that
-    /// jumps ahead for a moment does not empty it.
+    /// The number of expired events that a new one evicts. More than one, so that the memory shrinks; few, so that a
+    /// clock that jumps ahead for a moment does not empty it.
     const EVICTED_AT_ONCE: usize = 2;
 
     fn new(capacity: usize) -> Self {
@@ -291,14 +291,15 @@ impl Timeline {
         match self.latest.map(|latest| now.duration_since(latest)) {
             Some(Ok(step)) => self.elapsed = self.elapsed.saturating_add(step),
             Some(Err(back)) if back.duration() <= Self::OUT_OF_ORDER => return,
-            // Set back: time goes on from here. Otherwise nothing would expire until the clock is back where it was.
+            // The clock was set back: time continues from here. Otherwise nothing would expire until the clock is back
+            // where it was.
             Some(Err(_)) | None => {}
         }
         self.latest = Some(now);
     }
 }
 
-/// The deduplicator has no room for another event.
+/// An error that the deduplicator cannot hold another event.
 #[derive(Debug)]
 struct Full {
     events: usize,

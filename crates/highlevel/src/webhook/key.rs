@@ -27,8 +27,9 @@ impl PublicKey {
         Self::from_base64("published", PUBLISHED).expect("the published key is valid")
     }
 
-    /// Creates a key from the form in which HighLevel publishes it: a SubjectPublicKeyInfo in base64, with or without the
-    /// lines of PEM around it. `id` is a name, by which [`Verified::key_id`](super::Verified::key_id) reports the key.
+    /// Creates a key from the form in which HighLevel publishes it: a SubjectPublicKeyInfo in base64, with or without
+    /// the lines of PEM around it. `id` is a name, by which [`Verified::key_id`](super::Verified::key_id) reports the
+    /// key.
     ///
     /// # Errors
     ///

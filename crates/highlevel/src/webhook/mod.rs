@@ -14,7 +14,7 @@
 //!     Event::InboundMessage(message) => println!("received: {:?}", message.body),
 //!     other => println!("{}", other.name()),
 //! }
-//! // It was handled: a redelivery is a duplicate. Dropped without a commit, the next delivery is processed again.
+//! // From here on, redeliveries are duplicates. Without a commit, the next delivery is accepted.
 //! received.commit().await?;
 //! # Ok(())
 //! # }
@@ -36,8 +36,8 @@
 //!    for another app is genuine as well.
 //! 6. The event is of an accepted location. Defaults to all.
 //! 7. The timestamp, where the event has one, is at most 2 hours old and at most 5 minutes ahead. HighLevel delivers
-//!    an event up to 12 times with its original timestamp, so a window of minutes would lose genuine events. A malformed
-//!    timestamp is rejected.
+//!    an event up to 12 times with its original timestamp, so a window of minutes would lose genuine events. A
+//!    malformed timestamp is rejected.
 //! 8. The event can be decoded.
 //! 9. The event is neither handled already nor in progress ([`EventId`] identifies it). HighLevel redelivers an event
 //!    until a response is a 2xx.

@@ -64,7 +64,7 @@ impl Receiver {
     /// Verifies an event without deduplicating it.
     ///
     /// For programs that deduplicate by [`Verified::id`] in the transaction that handles the event, and for an event
-    /// whose bytes were stored. Does no I/O, and does not use the deduplicator: a redelivered event is returned again.
+    /// whose bytes were stored. Does no I/O, and does not use the deduplicator, so redelivered events are accepted.
     ///
     /// # Errors
     ///

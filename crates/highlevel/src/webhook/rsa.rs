@@ -35,8 +35,8 @@ impl RsaPublicKey {
         Self::from_pem("published-rsa", PUBLISHED).expect("the published key is valid")
     }
 
-    /// Creates a key from the form in which HighLevel publishes it: a SubjectPublicKeyInfo in base64, with or without the lines
-    /// of PEM around it.
+    /// Creates a key from the form in which HighLevel publishes it: a SubjectPublicKeyInfo in base64, with or without
+    /// the lines of PEM around it.
     ///
     /// # Errors
     ///
@@ -71,8 +71,8 @@ pub(super) struct Rsa {
 }
 
 impl Rsa {
-    /// Returns the name of the key if the headers carry a valid older signature of the body, and `None` if they carry no
-    /// older signature. Call this only if the newer header is absent.
+    /// Returns the name of the key if the headers carry a valid older signature of the body, and `None` if they carry
+    /// no older signature. Call this only if the newer header is absent.
     pub(super) fn verify(
         &self,
         headers: &HeaderMap,

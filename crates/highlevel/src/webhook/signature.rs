@@ -98,11 +98,11 @@ fn diagnose(keys: &[PublicKey], body: &[u8], signature: &Signature, now: SystemT
         let compact = without_space(body);
         if compact != body && keys.iter().any(|key| key.is_live(now) && is_genuine(key, &compact, signature))
         {
-            return "the signature matches this JSON without its white space, so the body was parsed and written as JSON \
-                    again before it was verified; pass the raw bytes of the request"
+            return "the signature matches this JSON without its white space, so the body was parsed and rewritten before it \
+                    was verified; pass the raw bytes of the request"
                 .to_owned();
         }
-        return "the signature does not match the body under any configured key; if the JSON was parsed and written again, \
+        return "the signature does not match the body under any configured key; if the JSON was parsed and rewritten, \
                 pass the raw bytes of the request, otherwise compare the keys with those that HighLevel publishes"
             .to_owned();
     }

@@ -147,8 +147,8 @@ impl EventBuilder {
             .field("appId", "665c6bb13d4e5364bdec0e2f")
     }
 
-    /// Creates an event for an app that was uninstalled from a location. It has no `webhookId`, because HighLevel documents
-    /// none, so a redelivery is handled like a new event.
+    /// Creates an event for an app that was uninstalled from a location. It has no `webhookId`, because HighLevel
+    /// documents none, so a redelivery is handled like a new event.
     pub fn uninstall() -> Self {
         Self::named("UNINSTALL")
             .without("webhookId")

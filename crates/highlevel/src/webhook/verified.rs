@@ -58,8 +58,8 @@ impl<T> Deref for Verified<T> {
 /// A verified event, and the claim to handle it. It dereferences to the [`Verified`] event.
 ///
 /// Call [`commit`](Self::commit) once the event is handled, and respond with 200 if that succeeds: redeliveries are
-/// duplicates from then on. If the event is dropped without a commit (the handler failed, panicked or was cancelled), the
-/// claim is aborted; respond with 429, and the redelivered event is accepted.
+/// duplicates from then on. If the event is dropped without a commit (the handler failed, panicked or was cancelled),
+/// the claim is aborted; respond with 429, and the redelivered event is accepted.
 #[derive(Debug)]
 #[must_use = "call `commit` once the event is handled; otherwise the next delivery is processed again"]
 pub struct ReceivedEvent {
@@ -82,8 +82,9 @@ impl ReceivedEvent {
     ///
     /// Returns an error with the status 429 if the event is not recorded as handled, so HighLevel has to redeliver it:
     /// [`Unavailable`](super::WebhookErrorKind::Unavailable) if the deduplicator failed, and
-    /// [`ClaimLost`](super::WebhookErrorKind::ClaimLost) if the handler took longer than the deduplicator's timeout, so that
-    /// another delivery may have been handled. A transaction that has not been committed yet should be rolled back.
+    /// [`ClaimLost`](super::WebhookErrorKind::ClaimLost) if the handler took longer than the deduplicator's timeout, so
+    /// that another delivery may have been handled. A transaction that has not been committed yet should be rolled
+    /// back.
     pub async fn commit(self) -> Result<(), WebhookError> {
         self.claim.commit().await
     }

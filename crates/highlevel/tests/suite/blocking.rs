@@ -78,8 +78,8 @@ fn threads_share_a_client() {
     assert!(server.connections() < 40, "{} connections", server.connections());
 }
 
-/// The server closes the connection after each response. The runtime is driven between the calls, so the next call opens
-/// another connection.
+/// The server closes the connection after each response. The runtime is driven between the calls, so the next call
+/// opens another connection.
 #[test]
 fn closed_connections_are_noticed_between_calls() {
     let (server, _end) = serve(|_| Act::Close(receipt()));

@@ -1,5 +1,5 @@
-//! Reconciliation of arbitrary sets of messages. Each message is derived from the true one by changes of known effect, so
-//! that the expected result is known without a comparison.
+//! Reconciliation of arbitrary sets of messages. Each message is derived from the true one by changes of known effect,
+//! so that the expected result is known without a comparison.
 
 use std::collections::BTreeMap;
 use std::future::Future;

@@ -13,8 +13,8 @@ use crate::conformance::Outcome;
 /// The times that a deduplicator is checked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timing {
-    /// The time after which the deduplicator ends a claim. `None` if claims have no timeout, because they end with their
-    /// process. Defaults to `None`.
+    /// The time after which the deduplicator ends a claim. `None` if claims have no timeout, because they end with
+    /// their process. Defaults to `None`.
     pub claim_timeout: Option<Duration>,
     /// The time for which committed events have to be recognized. Defaults to 2 hours and 5 minutes.
     pub retention: Duration,

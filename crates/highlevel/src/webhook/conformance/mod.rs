@@ -34,8 +34,8 @@ pub use crate::conformance::{Failure, Failures};
 /// `open` opens it again each time, as another process would: for a database, with a separate connection. The storage
 /// has to be empty. A runtime with several threads finds more errors in concurrent calls.
 ///
-/// `advance` is called when time has to pass. A deduplicator that uses the `now` that it is given needs nothing there. One
-/// with its own clock advances it, or configures times that are short enough to wait for them.
+/// `advance` is called when time has to pass. A deduplicator that uses the `now` that it is given needs nothing there.
+/// One with its own clock advances it, or configures times that are short enough to wait for them.
 ///
 /// # Errors
 ///

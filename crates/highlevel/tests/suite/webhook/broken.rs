@@ -1,5 +1,5 @@
-//! A deduplicator whose claims have a timeout, and which is broken in one way at a time. It shares no code with those of
-//! the crate, and is correct without a defect.
+//! A deduplicator whose claims have a timeout, and which is broken in one way at a time. It shares no code with those
+//! of the crate, and is correct without a defect.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};

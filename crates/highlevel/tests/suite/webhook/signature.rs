@@ -16,7 +16,7 @@ const SEVERAL: &str = "there are several X-GHL-Signature headers";
 const UNSIGNED: &str = "the X-GHL-Signature header is `N/A`: HighLevel did not sign this event";
 const NOT_BASE64: &str = "the X-GHL-Signature header is not standard base64";
 const NOT_GENUINE: &str = "the signature does not match the body under any configured key; if the JSON was parsed and \
-                           written again, pass the raw bytes of the request, otherwise compare the keys with those \
+                           rewritten, pass the raw bytes of the request, otherwise compare the keys with those \
                            that HighLevel publishes";
 
 #[test]
@@ -205,8 +205,8 @@ fn errors_name_the_probable_cause_of_an_invalid_signature() {
     let compact = br#"{"type":"X","body":"a \\\" b","n":[1,2]}"#;
     let spaced = b"{\r\n\t\"type\": \"X\", \"body\": \"a \\\\\\\" b\",\n \"n\": [1, 2]\n}\n";
     let changed = br#"{"type": "X", "body": "ab", "n": [1, 2]}"#;
-    let rewritten = "the signature matches this JSON without its white space, so the body was parsed and written as JSON \
-                     again before it was verified; pass the raw bytes of the request";
+    let rewritten = "the signature matches this JSON without its white space, so the body was parsed and rewritten before it \
+                     was verified; pass the raw bytes of the request";
     let generic = "the signature does not match the body under any configured key; pass the raw bytes of the request as \
                    they arrived, and compare the keys with those that HighLevel publishes";
     let ended = "the signature is by the key `old`, whose end date has passed; if HighLevel still signs with it, set a \

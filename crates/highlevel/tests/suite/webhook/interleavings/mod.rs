@@ -1,5 +1,5 @@
-//! All interleavings of two and three deliveries of one event: with handlers that fail, clients that disconnect, processes
-//! that are killed, and claims that time out.
+//! All interleavings of two and three deliveries of one event: with handlers that fail, clients that disconnect,
+//! processes that are killed, and claims that time out.
 //!
 //! The receiver is the real one. A deduplicator that waits before and after each of its calls makes the places at which
 //! deliveries can overtake each other, and a depth-first search tries every order.

@@ -19,7 +19,8 @@ pub(super) async fn pause() {
     .await;
 }
 
-/// A deduplicator at the other end of a network: a call takes effect after a pause, and its result arrives after a second one.
+/// A deduplicator at the other end of a network: a call takes effect after a pause, and its result arrives after a
+/// second one.
 pub(super) struct Remote<D> {
     pub(super) inner: D,
     pub(super) result_pauses: bool,
