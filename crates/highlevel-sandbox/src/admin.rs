@@ -28,7 +28,7 @@ use crate::access::ADMIN_PREFIX as PREFIX;
 use crate::api_error::ApiError;
 use crate::engine::Engine;
 use crate::json_size::{MAX_VALUES, has_too_many_values};
-use crate::model::StoredSnapshot;
+use crate::snapshot::StoredSnapshot;
 use crate::traffic::Body;
 
 /// What takes longer bodies than the API does, and up to how many bytes: everything that exists may be in one.

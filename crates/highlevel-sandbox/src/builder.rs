@@ -3,8 +3,6 @@
 mod oauth;
 mod state;
 
-pub(crate) use state::recalled;
-
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::atomic::AtomicU64;
@@ -288,7 +286,7 @@ impl SandboxBuilder {
             credentials: first_credentials,
             identity: vec![
                 ("token", token.clone().into()),
-                ("signingKey", state::encoded(signing_key)),
+                ("signingKey", crate::engine::encoded(signing_key)),
                 ("seeded", seeded.into_iter().collect()),
             ],
             rate_limit,

@@ -19,9 +19,6 @@ pub use rule::{FaultRule, FaultStage};
 pub use schedule::FaultSchedule;
 pub(crate) use script::{Base, Script, edit, script};
 
-use crate::engine::Engine;
-use crate::operation::Operation;
-
 /// The longest that one wait of a fault takes. Every wait ends early when its rule is removed.
 pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(600);
 /// The longest body that a fault makes up, in bytes.
@@ -262,26 +259,4 @@ impl Fault {
             _ => None,
         }
     }
-}
-
-/// Puts a rule in force, after all others. The error says why it makes no sense.
-pub(crate) fn add(state: &Engine, rule: FaultRule) -> Result<ActiveFault, String> {
-    let active = state.faults.add(rule, &Operation::ALL.map(Operation::id))?;
-    state.changed("faults");
-    Ok(active)
-}
-
-/// Ends a rule and everything that waits because of it. Whether there was one.
-pub(crate) fn remove(state: &Engine, id: u64) -> bool {
-    let removed = state.faults.remove(id);
-    if removed {
-        state.changed("faults");
-    }
-    removed
-}
-
-/// Ends all rules.
-pub(crate) fn clear(state: &Engine) {
-    state.faults.clear();
-    state.changed("faults");
 }

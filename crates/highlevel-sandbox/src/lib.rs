@@ -47,6 +47,7 @@ mod sandbox;
 mod search_term;
 mod server;
 mod shell;
+mod snapshot;
 mod spec;
 mod sync;
 mod traffic;
@@ -59,8 +60,8 @@ pub use fault::{ActiveFault, Ending, Extent, Fault, FaultRule, FaultSchedule, Fa
 pub use fidelity::{Quirk, Rule, Settings, Strictness, SuccessStatus};
 pub use ledger::{Entries, Entry, ParseFingerprintError, RecordedRequest, RequestFingerprint};
 pub use model::{
-    Conflict, Contact, Conversation, ConversationProvider, Location, Message, MessageDirection, Snapshot,
-    StatusChange, StatusUpdate,
+    Conflict, Contact, Conversation, ConversationProvider, Location, Message, MessageDirection, StatusChange,
+    StatusUpdate,
 };
 pub use oauth::{InstallEvents, SandboxApp, TokenRequests, TokenResource};
 pub use operation::Operation;
@@ -68,6 +69,7 @@ pub use operation::Operation;
 pub use persistence::CHECK_THREAD;
 pub use rate_limit::{RateLimit, Window};
 pub use sandbox::{Accepted, DeliveriesTimedOut, Sandbox};
+pub use snapshot::Snapshot;
 pub use spec::{Spec, SpecError, Violation};
 pub use webhook::{
     AttemptCause, DeliveryAttempt, DeliveryOutcome, DeliveryState, Replay, RetrySchedule, SimulatedCall,

@@ -17,10 +17,11 @@ pub use check::Conflict;
 pub(crate) use list::{MessageFilter, Order, Page};
 pub use message::{Message, MessageDirection, StatusChange};
 pub(crate) use message::{Stored, is_call, is_email, is_phone, is_voicemail};
-pub use record::{Contact, Conversation, ConversationProvider, Location, Snapshot};
-pub(crate) use record::{Kind, Record, StoredSnapshot};
+pub(crate) use raw_json::RawJson;
+pub use record::{Contact, Conversation, ConversationProvider, Location};
+pub(crate) use record::{Kind, Record};
 pub(crate) use seed::{
-    APP_ID, COMPANY_ID, CONTACT_ID, CONVERSATION_ID, CONVERSATION_PROVIDER_ID, LOCATION_ID, seed,
+    APP_ID, COMPANY_ID, CONTACT_ID, CONVERSATION_ID, CONVERSATION_PROVIDER_ID, LOCATION_ID,
 };
 pub use status::StatusUpdate;
 pub(crate) use status::{next_statuses, of_call};
@@ -308,28 +309,6 @@ impl Model {
             .chain(self.providers().cloned().map(Record::Provider))
             .chain(self.messages().cloned().map(Record::Message))
     }
-
-    /// All of it, in the form of a seed file.
-    pub(crate) fn snapshot(&self) -> Snapshot {
-        Snapshot {
-            locations: self.locations().cloned().collect(),
-            contacts: self.contacts().cloned().collect(),
-            conversations: self.conversations().cloned().collect(),
-            providers: self.providers().cloned().collect(),
-            messages: self.messages().map(|message| message.parsed()).collect(),
-            ..Snapshot::default()
-        }
-    }
-}
-
-impl TryFrom<StoredSnapshot> for Model {
-    type Error = Conflict;
-
-    fn try_from(snapshot: StoredSnapshot) -> Result<Self, Conflict> {
-        let mut model = Self::default();
-        model.put(snapshot.into_records())?;
-        Ok(model)
-    }
 }
 
 #[cfg(test)]
@@ -337,6 +316,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::snapshot::seed;
 
     fn message(id: &str, contact: &str, conversation: &str, status: &str) -> Record {
         let message = json!({

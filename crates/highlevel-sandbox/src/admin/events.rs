@@ -7,7 +7,7 @@ use super::{Content, Input, Output, Route};
 use crate::api_error::ApiError;
 use crate::engine::Engine;
 use crate::model::{Message, StatusUpdate};
-use crate::webhook::{self, SimulatedCall, Trigger};
+use crate::webhook::{SimulatedCall, Trigger};
 
 pub(super) const ROUTES: &[Route] = &[
     Route { method: Method::POST, path: "events/trigger", handler: |state, input| trigger(state, input) },
@@ -18,18 +18,18 @@ pub(super) const ROUTES: &[Route] = &[
 
 fn trigger(state: &Engine, input: &Input<'_>) -> Result<Output, ApiError> {
     let trigger: Trigger = input.json()?;
-    let delivery = webhook::trigger(state, &trigger).map_err(ApiError::from)?;
+    let delivery = state.trigger(&trigger).map_err(ApiError::from)?;
     Ok(Output { status: StatusCode::CREATED, content: Content::Json(delivery.to_json()) })
 }
 
 fn inbound(state: &Engine, input: &Input<'_>) -> Result<Output, ApiError> {
     let fields: Map<String, Value> = input.json()?;
-    webhook::inbound(state, fields).map(created).map_err(ApiError::from)
+    state.simulate_inbound(fields).map(created).map_err(ApiError::from)
 }
 
 fn call(state: &Engine, input: &Input<'_>) -> Result<Output, ApiError> {
     let call: SimulatedCall = input.json()?;
-    webhook::call(state, &call).map(created).map_err(ApiError::from)
+    state.simulate_call(&call).map(created).map_err(ApiError::from)
 }
 
 /// Which message gets which status: the fields of the update, and the id.
@@ -40,7 +40,7 @@ fn status(state: &Engine, input: &Input<'_>) -> Result<Output, ApiError> {
     };
     let update: StatusUpdate = serde_json::from_value(Value::Object(fields))
         .map_err(|error| ApiError::bad_request(format!("the body cannot be used: {error}")))?;
-    webhook::status(state, &message, update).map(|message| Output::ok(json!(message))).map_err(ApiError::from)
+    state.simulate_status(&message, update).map(|message| Output::ok(json!(message))).map_err(ApiError::from)
 }
 
 #[allow(clippy::needless_pass_by_value, reason = "it is what a result is mapped with")]

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{Content, Input, Output, Route};
 use crate::api_error::ApiError;
 use crate::engine::Engine;
-use crate::fault::{self, Fault};
+use crate::fault::Fault;
 
 pub(super) const ROUTES: &[Route] = &[
     Route { method: Method::GET, path: "faults", handler: |state, _| Ok(list(state)) },
@@ -21,18 +21,18 @@ fn list(state: &Engine) -> Output {
 }
 
 fn add(state: &Engine, input: &Input<'_>) -> Result<Output, ApiError> {
-    let active = fault::add(state, input.json()?).map_err(ApiError::bad_request)?;
+    let active = state.add_fault(input.json()?).map_err(ApiError::bad_request)?;
     Ok(Output { status: StatusCode::CREATED, content: Content::Json(json!(active)) })
 }
 
 fn clear(state: &Engine) -> Output {
-    fault::clear(state);
+    state.clear_faults();
     Output::no_content()
 }
 
 fn remove(state: &Engine, input: &Input<'_>) -> Result<Output, ApiError> {
     let id = input.parameter(0);
-    if id.parse().is_ok_and(|id| fault::remove(state, id)) {
+    if id.parse().is_ok_and(|id| state.remove_fault(id)) {
         return Ok(Output::no_content());
     }
     Err(ApiError::not_found(format!("there is no rule {id}; GET /_sandbox/faults lists those in force")))

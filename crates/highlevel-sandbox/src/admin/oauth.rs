@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::{Content, Input, Output, Route};
 use crate::api_error::ApiError;
 use crate::engine::Engine;
-use crate::oauth::{self, Registry, SandboxApp, Settings, TokenResource};
+use crate::oauth::{Registry, SandboxApp, Settings, TokenResource};
 use crate::sync::lock;
 
 pub(super) const ROUTES: &[Route] = &[
@@ -65,7 +65,7 @@ fn apps(state: &Engine) -> Output {
 }
 
 fn add_app(state: &Arc<Engine>, input: &Input<'_>) -> Result<Output, ApiError> {
-    let app = oauth::put_app(state, input.json::<SandboxApp>()?).map_err(|error| problem(&error))?;
+    let app = state.put_app(input.json::<SandboxApp>()?).map_err(|error| problem(&error))?;
     Ok(Output { status: StatusCode::CREATED, content: Content::Json(json!(app)) })
 }
 
@@ -96,13 +96,14 @@ fn installs(state: &Engine) -> Output {
 fn install(state: &Arc<Engine>, input: &Input<'_>) -> Result<Output, ApiError> {
     let Place { client_id, location_id, company_id, locations } = input.json()?;
     let resource = resource(location_id, company_id)?;
-    oauth::install(state, client_id.as_deref(), &resource, locations).map_err(|error| problem(&error))?;
+    state.install_app(client_id.as_deref(), &resource, locations).map_err(|error| problem(&error))?;
     Ok(Output::no_content())
 }
 
 fn uninstall(state: &Arc<Engine>, input: &Input<'_>) -> Result<Output, ApiError> {
     let Place { client_id, location_id, company_id, .. } = input.json()?;
-    oauth::uninstall(state, client_id.as_deref(), &resource(location_id, company_id)?)
+    state
+        .uninstall_app(client_id.as_deref(), &resource(location_id, company_id)?)
         .map_err(|error| problem(&error))?;
     Ok(Output::no_content())
 }
@@ -128,8 +129,8 @@ fn tokens(state: &Engine) -> Output {
 fn give_tokens(state: &Arc<Engine>, input: &Input<'_>) -> Result<Output, ApiError> {
     let Wanted { client_id, location_id, company_id, scopes } = input.json()?;
     let resource = resource(location_id, company_id)?;
-    let answer = oauth::give_tokens(state, client_id.as_deref(), &resource, &scopes)
-        .map_err(|error| problem(&error))?;
+    let answer =
+        state.give_tokens(client_id.as_deref(), &resource, &scopes).map_err(|error| problem(&error))?;
     Ok(Output { status: StatusCode::CREATED, content: Content::Json(answer) })
 }
 

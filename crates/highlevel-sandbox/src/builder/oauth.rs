@@ -2,10 +2,10 @@
 
 use std::io;
 
-use super::state::Recalled;
 use super::{Redacted, SandboxBuilder};
+use crate::engine::Recalled;
 use crate::identifiers::Identifiers;
-use crate::oauth::{SandboxApp, checked};
+use crate::oauth::SandboxApp;
 
 /// The end of the client id of the sandbox's own app. The live ones have eight letters and digits there.
 const CLIENT: &str = "sandbox0";
@@ -57,7 +57,7 @@ impl Apps {
         let secret = self.client_secret.map_or_else(|| identifiers.uuid(), |secret| secret.0);
         let own = SandboxApp::new(format!("{app_id}-{CLIENT}"), secret).app_id(app_id);
         let own = self.redirect_uris.into_iter().fold(own, SandboxApp::redirect_uri);
-        let others = self.others.into_iter().map(checked).collect::<io::Result<_>>()?;
-        Ok((checked(own)?, others))
+        let others = self.others.into_iter().map(SandboxApp::checked).collect::<io::Result<_>>()?;
+        Ok((own.checked()?, others))
     }
 }

@@ -1,18 +1,15 @@
 //! What a sandbox begins with: what exists, and what a state file remembers.
 
 use std::collections::BTreeSet;
-use std::error::Error;
 use std::io::{self, ErrorKind};
 use std::path::PathBuf;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use serde_json::Value;
-
 use super::SandboxBuilder;
-use crate::credentials::{Credentials, KeptCredentials};
-use crate::model::{self, Bounds, Conflict, Kind, Model, Record, Snapshot, StoredSnapshot};
-use crate::persistence::{ReadLimits, Store, StoredRow};
+use crate::credentials::Credentials;
+use crate::engine::{Recalled, model_of};
+use crate::model::{Bounds, Conflict, Kind, Model, Record};
+use crate::persistence::{ReadLimits, Store};
+use crate::snapshot::{Snapshot, StoredSnapshot};
 
 /// How many messages are kept by default, and how much memory they may take, in bytes.
 const KEPT_MESSAGES: usize = 100_000;
@@ -77,24 +74,6 @@ impl SandboxBuilder {
     }
 }
 
-/// What a state file had in it.
-#[derive(Debug, Default)]
-pub(super) struct Recalled {
-    pub(super) store: Option<Store>,
-    records: Vec<Record>,
-    credentials: KeptCredentials,
-    /// The file has all credentials in one row, as it was before.
-    is_former: bool,
-    /// How many messages of the file were not read because there are too many.
-    unread: usize,
-    pub(super) token: Option<String>,
-    pub(super) signing_key: Option<[u8; 32]>,
-    /// What seeds have added to it, by name.
-    seeded: BTreeSet<String>,
-    /// Whether a sandbox has begun with it: there may be nothing left of what existed.
-    begun: bool,
-}
-
 /// What a sandbox goes on from.
 pub(super) struct Now {
     pub(super) model: Model,
@@ -132,7 +111,8 @@ impl Keeping {
 
     /// What exists at the very beginning.
     pub(super) fn beginning(&self, credentials: &mut Credentials) -> io::Result<Model> {
-        let mut model = Model::try_from(model::seed()).map_err(|conflict| unusable_seed(&conflict))?;
+        let mut model =
+            Model::try_from(crate::snapshot::seed()).map_err(|conflict| unusable_seed(&conflict))?;
         for seed in &self.seeds {
             model.put(seed.clone().into_records()).map_err(|conflict| unusable_seed(&conflict))?;
             credentials.add(seed.credentials.clone())?;
@@ -150,7 +130,7 @@ impl Keeping {
     ) -> io::Result<Now> {
         let records = std::mem::take(&mut recalled.records);
         let mut model = if recalled.begun {
-            of(records).map_err(|conflict| io::Error::new(ErrorKind::InvalidData, conflict))?
+            model_of(records).map_err(|conflict| io::Error::new(ErrorKind::InvalidData, conflict))?
         } else {
             beginning.clone()
         };
@@ -177,65 +157,6 @@ impl Keeping {
         let rewrite = !recalled.begun || recalled.is_former || evicted > 0;
         Ok(Now { model, rewrite, added, seeded, evicted })
     }
-}
-
-impl Recalled {
-    /// The secret of an app, by its client id.
-    pub(super) fn client_secret(&self, client_id: &str) -> Option<&str> {
-        self.credentials.client_secret(client_id)
-    }
-
-    fn take(&mut self, kept: StoredRow) -> Result<(), String> {
-        let StoredRow { kind, id, json } = kept;
-        self.read(&kind, &id, &json).map_err(|error| error.to_string())
-    }
-
-    fn read(&mut self, kind: &str, id: &str, json: &[u8]) -> Result<(), Box<dyn Error>> {
-        if let Some(kind) = Kind::ALL.into_iter().find(|each| each.as_str() == kind) {
-            self.records.push(Record::from_json(kind, json)?);
-            return Ok(());
-        }
-        match (kind, id) {
-            ("setting", "token") => self.token = Some(serde_json::from_slice(json)?),
-            ("setting", "signingKey") => {
-                let bytes = STANDARD.decode(serde_json::from_slice::<String>(json)?)?;
-                self.signing_key = Some(bytes.try_into().map_err(|_| "a key has 32 bytes")?);
-            }
-            ("setting", "seeded") => self.seeded = serde_json::from_slice(json)?,
-            _ if self.credentials.take(kind, id, json)? => self.is_former |= kind == "credentials",
-            _ => return Err("this version of the sandbox does not know it".into()),
-        }
-        Ok(())
-    }
-}
-
-/// A signing key as it is kept.
-pub(super) fn encoded(key: [u8; 32]) -> Value {
-    STANDARD.encode(key).into()
-}
-
-/// What rows of a state file stand for: what exists, and the credentials.
-///
-/// # Errors
-///
-/// Returns an error if a row cannot be used.
-pub(crate) fn recalled(rows: Vec<StoredRow>) -> io::Result<(Model, KeptCredentials)> {
-    let invalid = |error: Box<dyn Error + Send + Sync>| io::Error::new(ErrorKind::InvalidData, error);
-    let mut recalled = Recalled::default();
-    for row in rows {
-        recalled.take(row).map_err(|error| invalid(error.into()))?;
-    }
-    let model = of(recalled.records).map_err(|conflict| invalid(conflict.to_string().into()))?;
-    Ok((model, recalled.credentials))
-}
-
-fn of(mut records: Vec<Record>) -> Result<Model, Conflict> {
-    let mut model = Model::default();
-    // A conversation may have been written before the contact that it is with was written again; what is named goes
-    // first.
-    records.sort_by_key(|record| Kind::ALL.iter().position(|kind| *kind == record.kind()));
-    model.put(records)?;
-    Ok(model)
 }
 
 fn unusable_seed(conflict: &Conflict) -> io::Error {

@@ -10,7 +10,6 @@ use crate::api::{self, Answer, Call, Refusal, Rulebook};
 use crate::credentials::Grant;
 use crate::model::{Conversation, Message, Record};
 use crate::sync::lock;
-use crate::webhook;
 
 impl Engine {
     /// Does what a request with this body does, as if the location's own token had been used, and answers the message.
@@ -64,7 +63,7 @@ impl Engine {
                 return Refusal::not_stored(&conflict).answer(&moment.fresh.trace_id);
             }
             // Under the lock, so that events leave in the order in which messages were stored.
-            webhook::publish(self, &model, &message, moment.now);
+            self.publish(&model, &message, moment.now);
         }
         if let Some(message) = answer.changed.take()
             && let Err(conflict) = self.put(&mut model, [Record::from(message)])

@@ -11,9 +11,10 @@ use super::mutation_error::MutationError;
 use super::state::Engine;
 use crate::credentials::{Credentials, Grant, KeptCredentials};
 use crate::ledger::Happened;
-use crate::model::{Conflict, Kind, Model, Record, Snapshot, StatusUpdate, Stored, StoredSnapshot};
+use crate::model::{Conflict, Kind, Model, Record, StatusUpdate, Stored};
 use crate::persistence::{Memory, RowChange, StoredRow};
 use crate::rate_limit::RateLimiter;
+use crate::snapshot::{Snapshot, StoredSnapshot};
 use crate::sync::lock;
 use crate::webhook::{Event, TamperConfig};
 
@@ -58,7 +59,7 @@ impl Memory for Engine {
     fn roll_back(&self, read: &mut dyn FnMut() -> io::Result<Vec<StoredRow>>) -> io::Result<()> {
         let mut model = self.model();
         let mut credentials = lock(&self.credentials);
-        let (there, kept) = crate::builder::recalled(read()?)?;
+        let (there, kept) = super::recall::recalled(read()?)?;
         let mut restored = credentials.clone();
         restored.restore(kept)?;
         restored.take_changed();
@@ -193,7 +194,7 @@ impl Engine {
     /// Everything that exists, and the credentials.
     pub(crate) fn snapshot(&self) -> Snapshot {
         let (model, credentials) = self.everything();
-        Snapshot { credentials, ..model.snapshot() }
+        Snapshot { credentials, ..Snapshot::of(&model) }
     }
 
     /// Everything that exists as it is now, and the credentials.

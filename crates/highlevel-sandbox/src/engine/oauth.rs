@@ -1,5 +1,8 @@
 //! The requests of OAuth. Rate limits do not count them.
 
+mod endpoints;
+mod installs;
+
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -14,16 +17,17 @@ use crate::api::{self, Call};
 use crate::fault::{self, Base, FaultStage, TriggeredFault};
 use crate::headers::redacted;
 use crate::ledger::RecordedRequest;
-use crate::oauth::{self, Reply};
+use crate::oauth;
 use crate::sync::lock;
 use crate::traffic::{MAX_BODY, Received};
+use endpoints::{Reply, answer, is_authenticated, plain};
 
 impl Engine {
     /// The fault that happens to a request of OAuth, if one does. A request without valid credentials triggers none and
     /// counts for no rule, for any client can send it.
     pub(crate) fn trigger_oauth_fault(&self, call: Call<'_>, moment: &Moment) -> Option<TriggeredFault> {
         self.faults.on_request(|check| {
-            if !oauth::is_authenticated(self, call, moment.now) {
+            if !is_authenticated(self, call, moment.now) {
                 return;
             }
             let grant = api::authenticate(call.headers, &lock(&self.credentials), moment.now).ok();
@@ -45,22 +49,22 @@ impl Engine {
         triggered: Option<&TriggeredFault>,
     ) -> (Base, RecordedRequest) {
         let began = Instant::now();
-        let authenticated = triggered.is_some() || oauth::is_authenticated(self, call, moment.now);
+        let authenticated = triggered.is_some() || is_authenticated(self, call, moment.now);
         let trace_id = &moment.fresh.trace_id;
         let reply = match received {
             _ if triggered.is_some_and(|triggered| triggered.stage != FaultStage::After) => {
-                oauth::plain(StatusCode::SERVICE_UNAVAILABLE, "service unavailable")
+                plain(StatusCode::SERVICE_UNAVAILABLE, "service unavailable")
             }
-            Received::TooLarge(_) => oauth::plain(
+            Received::TooLarge(_) => plain(
                 StatusCode::PAYLOAD_TOO_LARGE,
                 &format!("request entity too large: a body has at most {MAX_BODY} bytes"),
             ),
             Received::TooSlow(_) | Received::Unread => {
-                oauth::plain(StatusCode::REQUEST_TIMEOUT, "the body did not come in time")
+                plain(StatusCode::REQUEST_TIMEOUT, "the body did not come in time")
             }
             Received::Whole(_) => match self.check_writable() {
-                Ok(()) => oauth::answer(self, call, moment.now, trace_id),
-                Err(error) => oauth::plain(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
+                Ok(()) => answer(self, call, moment.now, trace_id),
+                Err(error) => plain(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
             },
         };
         let Reply { status, headers, body, recorded } = reply;

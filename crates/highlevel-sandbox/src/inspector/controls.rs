@@ -1,7 +1,7 @@
 //! What is switched on: the clock, faults, where webhooks go and how wrongly, limits, and how requests are judged.
 //!
-//! Each card is a file. What its buttons do is done by the functions that the admin API uses as well: those of [`Engine`],
-//! of [`fault`] for faults, and [`trigger`](crate::webhook::trigger()) for events.
+//! Each card is a file. What its buttons do is done by the functions that the admin API uses as well: those of
+//! [`Engine`].
 
 mod clock;
 mod events;
@@ -20,7 +20,6 @@ use super::page::Frame;
 use super::{Answer, Asked, PATH, Route};
 use crate::api_error::ApiError;
 use crate::engine::Engine;
-use crate::fault;
 
 pub(super) const ROUTES: &[Route] = &[
     Route { method: Method::GET, path: "controls", handler: |state, asked| show(state, asked) },
@@ -29,7 +28,7 @@ pub(super) const ROUTES: &[Route] = &[
     post("controls/clock/system", |state, _| then("time", clock::follow_system(state))),
     post("controls/faults", |state, asked| then("faults", faults::add(state, asked))),
     post("controls/faults/clear", |state, _| {
-        fault::clear(state);
+        state.clear_faults();
         then("faults", Ok(()))
     }),
     post("controls/faults/{id}/remove", |state, asked| then("faults", faults::remove(state, asked))),

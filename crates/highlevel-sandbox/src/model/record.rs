@@ -1,15 +1,11 @@
 //! The kinds of things that exist.
 
-use std::io;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
-use super::message::{Message, Stored};
-use super::raw_json::RawJson;
+use super::message::Stored;
 use super::seed::{COMPANY_ID, LOCATION_ID};
-use crate::credentials::KeptCredentials;
 use crate::weight;
 
 /// A location (sub-account).
@@ -308,83 +304,6 @@ impl Record {
             Self::Conversation(conversation) => &conversation.location_id,
             Self::Provider(provider) => &provider.location_id,
             Self::Message(message) => &message.location_id,
-        }
-    }
-}
-
-/// All that exists, as a seed file has it. What it lacks is empty.
-/// `R` is the form of the requests of messages, see [`Message`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(
-    rename_all = "camelCase",
-    deny_unknown_fields,
-    default,
-    bound(serialize = "R: Serialize", deserialize = "R: Deserialize<'de> + Default")
-)]
-#[non_exhaustive]
-pub struct Snapshot<R = Value> {
-    /// The locations.
-    pub locations: Vec<Location>,
-    /// Their contacts.
-    pub contacts: Vec<Contact>,
-    /// The conversations with the contacts.
-    pub conversations: Vec<Conversation>,
-    /// The conversation providers.
-    pub providers: Vec<ConversationProvider>,
-    /// Messages and calls, oldest first.
-    pub messages: Vec<Message<R>>,
-    /// What tokens and apps there are.
-    pub(crate) credentials: KeptCredentials,
-}
-
-impl Snapshot {
-    /// Reads a seed file or a snapshot: JSON or YAML.
-    ///
-    /// # Errors
-    ///
-    /// `InvalidData` with the place of what cannot be read.
-    pub fn parse(text: &str) -> io::Result<Self> {
-        let unreadable = |error: &dyn std::fmt::Display| {
-            io::Error::new(io::ErrorKind::InvalidData, format!("the seed cannot be read: {error}"))
-        };
-        if text.trim_start().starts_with('{') {
-            return serde_json::from_str(text).map_err(|error| unreadable(&error));
-        }
-        serde_saphyr::from_str(text).map_err(|error| unreadable(&error))
-    }
-
-    /// The snapshot as the sandbox keeps it.
-    pub(crate) fn into_stored(self) -> StoredSnapshot {
-        let Self { locations, contacts, conversations, providers, messages, credentials } = self;
-        let messages = messages.into_iter().map(|message| message.to_stored()).collect();
-        StoredSnapshot { locations, contacts, conversations, providers, messages, credentials }
-    }
-}
-
-/// A snapshot as the sandbox keeps it.
-pub(crate) type StoredSnapshot = Snapshot<RawJson>;
-
-impl StoredSnapshot {
-    /// Its records, each after those that it names.
-    pub(crate) fn into_records(self) -> impl Iterator<Item = Record> {
-        let Self { locations, contacts, conversations, providers, messages, .. } = self;
-        (locations.into_iter().map(Record::Location))
-            .chain(contacts.into_iter().map(Record::Contact))
-            .chain(conversations.into_iter().map(Record::Conversation))
-            .chain(providers.into_iter().map(Record::Provider))
-            .chain(messages.into_iter().map(Record::from))
-    }
-}
-
-impl<R> Default for Snapshot<R> {
-    fn default() -> Self {
-        Self {
-            locations: Vec::new(),
-            contacts: Vec::new(),
-            conversations: Vec::new(),
-            providers: Vec::new(),
-            messages: Vec::new(),
-            credentials: KeptCredentials::default(),
         }
     }
 }

@@ -1,7 +1,4 @@
-//! What exists from the start: everything that the examples of the specification name.
-
-use super::record::StoredSnapshot;
-use super::{Contact, Conversation, ConversationProvider, Location};
+//! The ids of what exists from the start.
 
 /// The location that the token belongs to.
 pub(crate) const LOCATION_ID: &str = "l1C08ntBrFjLS0elLIYU";
@@ -15,24 +12,3 @@ pub(crate) const CONTACT_ID: &str = "abc123def456";
 pub(crate) const CONVERSATION_ID: &str = "ABC12h2F6uBrIkfXYazb";
 /// The conversation provider to try things with.
 pub(crate) const CONVERSATION_PROVIDER_ID: &str = "61d6d1f9cdac7612faf80753";
-
-/// What makes the documentation's examples work as they are.
-pub(crate) fn seed() -> StoredSnapshot {
-    let contacts = [
-        // (contact, conversation, name, email, phone)
-        (CONTACT_ID, CONVERSATION_ID, "Ada", "ada@example.com", "+15037081210"),
-        // The examples use one id for a contact and for its conversation.
-        ("ve9EPM428h8vShlRW1KT", "ve9EPM428h8vShlRW1KT", "Grace", "grace@example.com", "+15037081211"),
-        ("cI08i1Bls3iTB9bKgFJh", "fcanlLgpbQgQhderivVs", "Alan", "alan@example.com", "+15037081212"),
-    ];
-    let mut seed =
-        StoredSnapshot { locations: vec![Location::new(LOCATION_ID)], ..StoredSnapshot::default() };
-    for (contact, conversation, name, email, phone) in contacts {
-        seed.contacts.push(Contact::new(contact).name(name).email(email).phone(phone));
-        seed.conversations.push(Conversation::new(conversation, contact));
-    }
-    for provider in [CONVERSATION_PROVIDER_ID, "provider123", "cI08i1Bls3iTB9bKgF01"] {
-        seed.providers.push(ConversationProvider::new(provider));
-    }
-    seed
-}

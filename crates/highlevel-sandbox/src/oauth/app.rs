@@ -1,7 +1,9 @@
 //! The apps that ask for tokens.
 
 use serde::{Deserialize, Serialize};
+use std::io;
 
+use crate::webhook_url::parse_webhook_url;
 use crate::weight;
 
 /// An app of the marketplace: who may ask for tokens, and what for.
@@ -92,6 +94,23 @@ impl SandboxApp {
             self.app_id = id.to_owned();
         }
         self
+    }
+
+    /// Returns the app if it can be used.
+    ///
+    /// # Errors
+    ///
+    /// Returns `InvalidInput` if its id or secret has other characters than printable ASCII, or its webhook URL cannot be
+    /// delivered to.
+    pub(crate) fn checked(self) -> io::Result<Self> {
+        let plain = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
+        if !plain(&self.client_id) || !plain(&self.client_secret) {
+            let words =
+                "the client id and secret of an app have to be printable ASCII without spaces, and not empty";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, words));
+        }
+        self.webhook_url.as_deref().map(parse_webhook_url).transpose()?;
+        Ok(self.identified())
     }
 }
 

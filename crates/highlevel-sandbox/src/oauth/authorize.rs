@@ -17,7 +17,7 @@ use crate::model::{COMPANY_ID, Model};
 const CODE_LIFE: TimeDelta = TimeDelta::minutes(10);
 
 /// The fields of the request, each of which may be there once.
-pub(super) const FIELDS: [&str; 6] =
+pub(crate) const FIELDS: [&str; 6] =
     ["response_type", "client_id", "redirect_uri", "scope", "state", "loginWindowOpenMode"];
 /// The longest value of a field, in bytes; of `scope`, all scopes together.
 const MAX_LENGTH: usize = 8 * 1024;
@@ -113,7 +113,7 @@ fn request(query: &Form, registry: &Registry) -> Result<Code, String> {
 }
 
 /// Each scope once, in the order in which they are named.
-pub(super) fn distinct_scopes<'a>(scopes: impl IntoIterator<Item = &'a str>) -> Result<Vec<String>, String> {
+pub(crate) fn distinct_scopes<'a>(scopes: impl IntoIterator<Item = &'a str>) -> Result<Vec<String>, String> {
     let mut seen = HashSet::new();
     let mut distinct = Vec::new();
     for scope in scopes.into_iter().filter(|scope| !scope.is_empty()) {

@@ -63,7 +63,7 @@ fn grant(
 }
 
 /// The app that a form names, if the form has its secret.
-pub(super) fn client<'a>(form: &Form, registry: &'a Registry) -> Result<&'a SandboxApp, Refusal> {
+pub(crate) fn client<'a>(form: &Form, registry: &'a Registry) -> Result<&'a SandboxApp, Refusal> {
     let id = form.get("client_id").ok_or_else(|| Refusal::missing("client_id"))?;
     let secret = form.get("client_secret").ok_or_else(|| Refusal::missing("client_secret"))?;
     registry.app(id).filter(|app| app.client_secret == secret).ok_or_else(Refusal::invalid_client)

@@ -132,7 +132,7 @@ mod tests {
             .append_pair("state", EVIL)
             .finish();
         let query = Form::of_query(&query).unwrap();
-        let mut seed = model::seed();
+        let mut seed = crate::snapshot::seed();
         seed.locations.push(model::Location::new(EVIL).name(EVIL));
         for page in [choose(&query, &Model::try_from(seed).unwrap(), "/path", "t", "n"), wrong(EVIL, "n")] {
             assert!(!page.html.contains("<script") && !page.html.contains("alert('"), "{}", page.html);
@@ -143,7 +143,7 @@ mod tests {
     #[test]
     fn the_form_repeats_the_request_once_and_each_button_is_a_choice() {
         let query = Form::of_query("client_id=a-b&scope=x+y%2Fz&state=1%262&location_id=elsewhere").unwrap();
-        let page = choose(&query, &Model::try_from(model::seed()).unwrap(), "/p", "the token", "n");
+        let page = choose(&query, &Model::try_from(crate::snapshot::seed()).unwrap(), "/p", "the token", "n");
         for (part, times) in [
             ("<form method=\"post\" action=\"/p\">", 1),
             ("name=\"scope\" value=\"x y/z\"", 1),
@@ -162,7 +162,7 @@ mod tests {
     #[test]
     fn a_page_is_short_however_many_locations_there_are() {
         let query = Form::of_query(&format!("client_id=a-b&other={}", "x".repeat(60_000))).unwrap();
-        let mut seed = model::seed();
+        let mut seed = crate::snapshot::seed();
         let locations = (0..5_000).map(|number| {
             let company = format!("company{}", number % 500);
             model::Location::new(format!("location{number}")).company(company).name("<".repeat(1_000))

@@ -11,10 +11,10 @@ const MAX_GOOD: usize = 10_000;
 /// How many that cannot: they say why they are refused, and for whom.
 const MAX_SPENT: usize = 1_000;
 /// The memory that all of them may take, in bytes.
-pub(super) const MAX_BYTES: usize = 12 * 1024 * 1024;
+pub(crate) const MAX_BYTES: usize = 12 * 1024 * 1024;
 
 /// What a shelf holds.
-pub(super) trait Credential {
+pub(crate) trait Credential {
     fn expires_at(&self) -> DateTime<Utc>;
 
     /// Returns `true` if it was used up or revoked, whatever the time is.
@@ -26,7 +26,7 @@ pub(super) trait Credential {
 
 /// Credentials of one kind. Every operation costs the logarithm of their number.
 #[derive(Clone, Debug)]
-pub(super) struct Shelf<T> {
+pub(crate) struct Shelf<T> {
     entries: BTreeMap<String, T>,
     /// Those that could be used when they were last looked at, and the others, by the time at which they expire.
     good: BTreeSet<(DateTime<Utc>, String)>,
@@ -41,24 +41,24 @@ impl<T> Default for Shelf<T> {
 }
 
 impl<T: Credential> Shelf<T> {
-    pub(super) fn get(&self, name: &str) -> Option<&T> {
+    pub(crate) fn get(&self, name: &str) -> Option<&T> {
         self.entries.get(name)
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&String, &T)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&String, &T)> {
         self.entries.iter()
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.entries.len()
     }
 
     /// What all of them weigh.
-    pub(super) fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         self.bytes
     }
 
-    pub(super) fn insert(&mut self, name: String, credential: T) {
+    pub(crate) fn insert(&mut self, name: String, credential: T) {
         self.remove(&name);
         self.bytes += weight_of(&name, &credential);
         let index = if credential.is_spent() { &mut self.spent } else { &mut self.good };
@@ -66,7 +66,7 @@ impl<T: Credential> Shelf<T> {
         self.entries.insert(name, credential);
     }
 
-    pub(super) fn remove(&mut self, name: &str) -> Option<T> {
+    pub(crate) fn remove(&mut self, name: &str) -> Option<T> {
         let (name, credential) = self.entries.remove_entry(name)?;
         self.bytes -= weight_of(&name, &credential);
         let key = (credential.expires_at(), name);
@@ -77,7 +77,7 @@ impl<T: Credential> Shelf<T> {
     }
 
     /// Changes one, and returns what `change` does; `None` if there is none.
-    pub(super) fn update<R>(&mut self, name: &str, change: impl FnOnce(&mut T) -> R) -> Option<R> {
+    pub(crate) fn update<R>(&mut self, name: &str, change: impl FnOnce(&mut T) -> R) -> Option<R> {
         let mut credential = self.remove(name)?;
         let result = change(&mut credential);
         self.insert(name.to_owned(), credential);
@@ -85,7 +85,7 @@ impl<T: Credential> Shelf<T> {
     }
 
     /// Removes what is too much, and returns the names: what cannot be used goes first, then what expires first.
-    pub(super) fn evict(&mut self, now: DateTime<Utc>) -> Vec<String> {
+    pub(crate) fn evict(&mut self, now: DateTime<Utc>) -> Vec<String> {
         while self.good.first().is_some_and(|(end, _)| *end <= now)
             && let Some(expired) = self.good.pop_first()
         {

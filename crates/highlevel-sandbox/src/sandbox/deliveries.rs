@@ -152,7 +152,7 @@ impl Sandbox {
     ///
     /// `InvalidInput` when there is no such event or example, or no URL to send it to.
     pub fn trigger(&self, trigger: &Trigger) -> io::Result<WebhookDelivery> {
-        webhook::trigger(&self.state, trigger)
+        self.state.trigger(trigger)
     }
 
     /// A contact writes. The fields are those of `POST /conversations/messages/inbound`, all of them optional: without
@@ -177,7 +177,7 @@ impl Sandbox {
     ) -> io::Result<Message> {
         let fields: Map<String, Value> =
             fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-        webhook::inbound(&self.state, fields)
+        self.state.simulate_inbound(fields)
     }
 
     /// A contact calls, or is called.
@@ -187,7 +187,7 @@ impl Sandbox {
     /// As [`simulate_inbound`](Self::simulate_inbound).
     #[allow(clippy::needless_pass_by_value, reason = "it reads better where the call is built")]
     pub fn simulate_call(&self, call: SimulatedCall) -> io::Result<Message> {
-        webhook::call(&self.state, &call)
+        self.state.simulate_call(&call)
     }
 
     /// A message gets another status, and the app is told by its event.
@@ -196,6 +196,6 @@ impl Sandbox {
     ///
     /// `NotFound` when there is no such message, `InvalidInput` when it cannot get that status any more.
     pub fn simulate_status(&self, message: &str, update: StatusUpdate) -> io::Result<Message> {
-        webhook::status(&self.state, message, update)
+        self.state.simulate_status(message, update)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::fault::{self, ActiveFault, FaultRule};
+use crate::fault::{ActiveFault, FaultRule};
 use crate::sandbox::Sandbox;
 
 impl Sandbox {
@@ -28,7 +28,8 @@ impl Sandbox {
     ///
     /// `InvalidInput` when the rule makes no sense, for example because it names an operation that does not exist.
     pub fn add_fault(&self, rule: impl Into<FaultRule>) -> io::Result<u64> {
-        fault::add(&self.state, rule.into())
+        self.state
+            .add_fault(rule.into())
             .map(|active| active.id)
             .map_err(|problem| io::Error::new(io::ErrorKind::InvalidInput, problem))
     }
@@ -40,11 +41,11 @@ impl Sandbox {
 
     /// Ends a rule, and with it everything that waits because of it. Answers whether there was one with that id.
     pub fn remove_fault(&self, id: u64) -> bool {
-        fault::remove(&self.state, id)
+        self.state.remove_fault(id)
     }
 
     /// Ends all rules.
     pub fn clear_faults(&self) {
-        fault::clear(&self.state);
+        self.state.clear_faults();
     }
 }

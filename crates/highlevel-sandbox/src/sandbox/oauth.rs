@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::Sandbox;
 use crate::model;
-use crate::oauth::{self, InstallEvents, Registry, SandboxApp, TokenRequests, TokenResource};
+use crate::oauth::{InstallEvents, Registry, SandboxApp, TokenRequests, TokenResource};
 use crate::sync::lock;
 
 impl Sandbox {
@@ -30,7 +30,7 @@ impl Sandbox {
     ///
     /// `InvalidInput` when its id or secret is empty or not printable ASCII, or its webhook URL is not an `http` URL.
     pub fn add_app(&self, app: SandboxApp) -> io::Result<()> {
-        oauth::put_app(&self.state, app).map(drop)
+        self.state.put_app(app).map(drop)
     }
 
     /// What is chosen from now on when a browser asks for authorisation; `None` shows the page that asks, as at first.
@@ -62,7 +62,7 @@ impl Sandbox {
     /// `NotFound` when there is no such location or company.
     pub fn install(&self, resource: &TokenResource) -> io::Result<()> {
         let _runtime = self.runtime.handle().enter();
-        oauth::install(&self.state, None, resource, Vec::new())
+        self.state.install_app(None, resource, Vec::new())
     }
 
     /// Removes the sandbox's own app: its tokens are revoked, and the `UNINSTALL` event is sent. With a company, the app
@@ -73,7 +73,7 @@ impl Sandbox {
     /// `NotFound` when it is not installed there.
     pub fn uninstall(&self, resource: &TokenResource) -> io::Result<()> {
         let _runtime = self.runtime.handle().enter();
-        oauth::uninstall(&self.state, None, resource)
+        self.state.uninstall_app(None, resource)
     }
 
     /// Gives the sandbox's own app tokens without a code, with these scopes. Answers what `/oauth/token` would have. The
@@ -102,7 +102,7 @@ impl Sandbox {
         scopes: impl IntoIterator<Item = S>,
     ) -> io::Result<serde_json::Value> {
         let scopes: Vec<String> = scopes.into_iter().map(Into::into).collect();
-        oauth::give_tokens(&self.state, None, resource, &scopes)
+        self.state.give_tokens(None, resource, &scopes)
     }
 
     /// Stops honouring a token, be it an access token or a refresh token. Whether it was one.

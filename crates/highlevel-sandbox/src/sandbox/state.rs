@@ -4,10 +4,10 @@ use std::io;
 
 use crate::engine::MutationError;
 use crate::model::{
-    Conflict, Contact, Conversation, ConversationProvider, Kind, Location, Message, Record, Snapshot,
-    StatusUpdate,
+    Conflict, Contact, Conversation, ConversationProvider, Kind, Location, Message, Record, StatusUpdate,
 };
 use crate::sandbox::Sandbox;
+use crate::snapshot::Snapshot;
 
 /// What exists: each `put` adds something, or puts it in place of what has the same id.
 impl Sandbox {

@@ -16,12 +16,12 @@ use tokio::sync::mpsc::{self, UnboundedSender};
 use tokio::time::{sleep, timeout_at};
 
 use super::delivery_store::MAX_PENDING;
-use super::outbox::{Begun, Job, Sending};
+use super::outbox::{Begun, Job, Outbox, Sending};
 use super::queues::{Queues, Ticket};
-use super::record::DeliveryOutcome;
+use super::record::{DeliveryAttempt, DeliveryOutcome};
 use super::tamper::Request;
 use super::targets::{RemoteResolver, Targets};
-use crate::engine::Engine;
+use crate::clock::Clock;
 
 /// How long one attempt may take unless it is said otherwise, by the machine's clock.
 pub(crate) const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -61,6 +61,24 @@ impl Clients {
     }
 }
 
+/// The sandbox whose events are delivered.
+pub(crate) trait Host: Send + Sync + 'static {
+    /// The clock by which deliveries are due.
+    fn clock(&self) -> &Clock;
+
+    /// The events to deliver.
+    fn outbox(&self) -> &Outbox;
+
+    /// The targets that may be reached.
+    fn targets(&self) -> &Targets;
+
+    /// Is called when deliveries have changed without an attempt that has ended.
+    fn deliveries_changed(&self);
+
+    /// Is called when an attempt has ended.
+    fn attempt_ended(&self, attempt: Arc<DeliveryAttempt>);
+}
+
 /// What a task of the dispatcher tells it.
 enum Signal {
     Ended(Ticket),
@@ -70,37 +88,37 @@ enum Signal {
 }
 
 /// Delivers what comes, for ever.
-pub(crate) async fn run(state: Arc<Engine>, attempt_timeout: Duration, attempts: usize) {
+pub(crate) async fn run<H: Host>(host: Arc<H>, attempt_timeout: Duration, attempts: usize) {
     let clients = Clients::new();
     let mut queues = Queues::new(attempts);
     let (signals, mut told) = mpsc::unbounded_channel();
     loop {
-        let (jobs, again, next_due) = state.outbox.take(state.clock.now());
+        let (jobs, again, next_due) = host.outbox().take(host.clock().now());
         if again {
             // Of retries nobody else tells before they have ended.
-            state.changed("deliveries");
+            host.deliveries_changed();
         }
         for (target, job) in jobs {
             queues.push(&target, job);
         }
         if queues.waiting() > MOST_WAITING {
-            queues.retain(|job| state.outbox.remembers(job));
+            queues.retain(|job| host.outbox().remembers(job));
         }
         while let Some((ticket, job)) = queues.start() {
-            if let Some(sending) = begin(&state, &mut queues, &ticket, job, &signals) {
+            if let Some(sending) = begin(&host, &mut queues, &ticket, job, &signals) {
                 queues.weigh(&ticket, sending.request.as_ref().map_or(0, |request| request.body.len()));
-                let (clients, state, signals) = (clients.clone(), Arc::clone(&state), signals.clone());
-                tokio::spawn(deliver(clients, state, sending, ticket, signals, attempt_timeout));
+                let (clients, host, signals) = (clients.clone(), Arc::clone(&host), signals.clone());
+                tokio::spawn(deliver(clients, host, sending, ticket, signals, attempt_timeout));
             }
         }
         let due = async {
             match next_due {
-                Some(time) => state.clock.sleep_until(time).await,
+                Some(time) => host.clock().sleep_until(time).await,
                 None => std::future::pending().await,
             }
         };
         tokio::select! {
-            () = state.outbox.woken() => {}
+            () = host.outbox().woken() => {}
             () = due => {}
             Some(signal) = told.recv() => match signal {
                 Signal::Ended(ticket) => queues.end(&ticket),
@@ -112,22 +130,22 @@ pub(crate) async fn run(state: Arc<Engine>, attempt_timeout: Duration, attempts:
 }
 
 /// The attempt that a job becomes, if it becomes one now.
-fn begin(
-    state: &Arc<Engine>,
+fn begin<H: Host>(
+    host: &Arc<H>,
     queues: &mut Queues<Job>,
     ticket: &Ticket,
     job: Job,
     signals: &UnboundedSender<Signal>,
 ) -> Option<Box<Sending>> {
-    let now = state.clock.now();
-    match state.outbox.begin(job, !queues.holds(ticket), now) {
+    let now = host.clock().now();
+    match host.outbox().begin(job, !queues.holds(ticket), now) {
         Begun::Send(sending) => return Some(sending),
         Begun::Nothing => queues.skip(ticket),
         Begun::Hold(job) => {
             queues.hold(ticket, job);
-            let (state, signals) = (Arc::clone(state), signals.clone());
+            let (host, signals) = (Arc::clone(host), signals.clone());
             tokio::spawn(async move {
-                state.clock.sleep_until(now + HELD).await;
+                host.clock().sleep_until(now + HELD).await;
                 // The receiver is gone when the sandbox stops.
                 let _ = signals.send(Signal::Release);
             });
@@ -136,9 +154,9 @@ fn begin(
     None
 }
 
-async fn deliver(
+async fn deliver<H: Host>(
     clients: Clients,
-    state: Arc<Engine>,
+    host: Arc<H>,
     sending: Box<Sending>,
     ticket: Ticket,
     signals: UnboundedSender<Signal>,
@@ -149,7 +167,7 @@ async fn deliver(
         let attempt = async {
             match &sending.request {
                 Ok(request) => {
-                    exchange(&clients, &state.targets, sending.url(), request, attempt_timeout).await
+                    exchange(&clients, host.targets(), sending.url(), request, attempt_timeout).await
                 }
                 Err(reason) => DeliveryOutcome::Failed { reason: reason.clone() },
             }
@@ -163,7 +181,7 @@ async fn deliver(
             }
         }
     };
-    state.outbox.end(*sending, outcome, began.elapsed(), &state.ledger);
+    host.outbox().end(*sending, outcome, began.elapsed(), |attempt| host.attempt_ended(attempt));
     // The receiver is gone when the sandbox stops.
     let _ = signals.send(Signal::Ended(ticket));
 }

@@ -14,7 +14,6 @@ use super::record::{AttemptCause, DeliveryAttempt, DeliveryOutcome, WebhookDeliv
 use super::schedule::RetrySchedule;
 use super::tamper::{self, Request, TamperConfig, TamperMode};
 use crate::identifiers::Identifiers;
-use crate::ledger::{Happened, Ledger};
 use crate::sync::lock;
 
 /// How many resends and replays may wait, and how many bytes of bodies that replays bring.
@@ -425,7 +424,13 @@ impl Outbox {
     }
 
     /// Files what became of an attempt.
-    pub(super) fn end(&self, sending: Sending, outcome: DeliveryOutcome, latency: Duration, ledger: &Ledger) {
+    pub(super) fn end(
+        &self,
+        sending: Sending,
+        outcome: DeliveryOutcome,
+        latency: Duration,
+        record: impl FnOnce(Arc<DeliveryAttempt>),
+    ) {
         let Sending { delivery, number, cause, mode, event, began, request } = sending;
         let again = (mode == Some(TamperMode::Duplicate)).then(|| request.clone().ok()).flatten();
         let request = request.unwrap_or_else(|_| Request {
@@ -465,7 +470,7 @@ impl Outbox {
             status = attempt.status(),
             "webhook attempt ended"
         );
-        ledger.record(Happened::Delivery(attempt));
+        record(attempt);
         self.progress.send_modify(|progress| {
             progress.attempts += 1;
             progress.deliveries += usize::from(first);

@@ -1,14 +1,8 @@
 //! Things that happen on the contact's side: it writes, it calls or is called, a message arrives at it.
 
-use std::io::{self, ErrorKind};
-
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
 
-use super::publish::publish_to_app;
-use crate::engine::Engine;
-use crate::engine::MutationError;
-use crate::model::{CONTACT_ID, Message, MessageDirection, Model, StatusUpdate};
+use crate::model::MessageDirection;
 
 /// A call between the location and one of its contacts.
 ///
@@ -24,23 +18,23 @@ use crate::model::{CONTACT_ID, Message, MessageDirection, Model, StatusUpdate};
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SimulatedCall {
-    direction: MessageDirection,
+    pub(crate) direction: MessageDirection,
     #[serde(default)]
-    outcome: SimulatedCallOutcome,
+    pub(crate) outcome: SimulatedCallOutcome,
     #[serde(default)]
-    contact_id: Option<String>,
+    pub(crate) contact_id: Option<String>,
     #[serde(default)]
-    conversation_provider_id: Option<String>,
+    pub(crate) conversation_provider_id: Option<String>,
     #[serde(default)]
-    duration_seconds: Option<u64>,
+    pub(crate) duration_seconds: Option<u64>,
     #[serde(default)]
-    recordings: Vec<String>,
+    pub(crate) recordings: Vec<String>,
     #[serde(default)]
-    from: Option<String>,
+    pub(crate) from: Option<String>,
     #[serde(default)]
-    to: Option<String>,
+    pub(crate) to: Option<String>,
     #[serde(default)]
-    user_id: Option<String>,
+    pub(crate) user_id: Option<String>,
 }
 
 /// How a call went.
@@ -166,114 +160,10 @@ impl SimulatedCallOutcome {
     }
 }
 
-/// A contact writes. The fields are those of `InboundMessageRequest`; what is missing is an SMS of the contact to try
-/// things with.
-pub(crate) fn inbound(state: &Engine, fields: Map<String, Value>) -> io::Result<Message> {
-    let mut body = fields;
-    body.entry("type").or_insert_with(|| json!("SMS"));
-    if !body.contains_key("conversationId") {
-        body.entry("contactId").or_insert_with(|| json!(CONTACT_ID));
-    }
-    let location = location(&state.model(), &body)?;
-    if !matches!(body["type"].as_str(), Some("SMS" | "Email")) {
-        provide(&state.model(), &location, &mut body);
-    }
-    let body = Value::Object(body);
-    state.simulate("/conversations/messages/inbound", &location, &body, |_| {}).map_err(invalid)
-}
-
-/// The location writes, as with its own token. The fields are those of `SendMessageRequest`; the status is pending unless
-/// it is said otherwise.
-pub(crate) fn outbound(state: &Engine, mut fields: Map<String, Value>) -> io::Result<Message> {
-    fields.entry("status").or_insert_with(|| json!("pending"));
-    let location = location(&state.model(), &fields)?;
-    state.simulate("/conversations/messages", &location, &Value::Object(fields), |_| {}).map_err(invalid)
-}
-
-/// A call happens.
-pub(crate) fn call(state: &Engine, call: &SimulatedCall) -> io::Result<Message> {
-    let mut body = Map::new();
-    body.insert("type".to_owned(), json!("Call"));
-    let contact = call.contact_id.as_deref().unwrap_or(CONTACT_ID);
-    body.insert("contactId".to_owned(), json!(contact));
-    let location = location(&state.model(), &body)?;
-    // Who follows the reference to the letter demands the conversation.
-    if let Some(conversation) = state.model().conversation_with(contact) {
-        body.insert("conversationId".to_owned(), json!(conversation));
-    }
-    match &call.conversation_provider_id {
-        Some(id) => drop(body.insert("conversationProviderId".to_owned(), json!(id))),
-        None => provide(&state.model(), &location, &mut body),
-    }
-    if !call.recordings.is_empty() {
-        body.insert("attachments".to_owned(), json!(call.recordings));
-    }
-    let mut details = Map::from_iter([("status".to_owned(), json!(call.outcome.call_status()))]);
-    for (name, number) in [("from", &call.from), ("to", &call.to)] {
-        if let Some(number) = number {
-            details.insert(name.to_owned(), json!(number));
-        }
-    }
-    body.insert("call".to_owned(), Value::Object(details));
-
-    let path = match call.direction {
-        MessageDirection::Inbound => "/conversations/messages/inbound",
-        MessageDirection::Outbound => "/conversations/messages/outbound",
-    };
-    let talked = matches!(call.outcome, SimulatedCallOutcome::Answered | SimulatedCallOutcome::Voicemail);
-    let duration = call.duration_seconds.unwrap_or(if talked { 60 } else { 0 });
-    // No request to the API can say these.
-    let adjust = |message: &mut Message| {
-        message.request["call"]["duration"] = json!(duration);
-        if let Some(user) = &call.user_id {
-            message.request["userId"] = json!(user);
-        }
-    };
-    state.simulate(path, &location, &Value::Object(body), adjust).map_err(invalid)
-}
-
-/// A message gets another status, and the app is told.
-pub(crate) fn status(state: &Engine, id: &str, update: StatusUpdate) -> io::Result<Message> {
-    // Under one lock, so that events leave in the order in which the changes were made.
-    let mut model = state.model();
-    let message = state.set_status_in(&mut model, id, update).map_err(MutationError::into_io)?.parsed();
-    publish_to_app(state, &model, &message, state.clock.now());
-    drop(model);
-    state.changed("deliveries");
-    Ok(message)
-}
-
-/// The location of the contact or conversation that is named.
-fn location(model: &Model, body: &Map<String, Value>) -> io::Result<String> {
-    let named = |field: &str| body.get(field).and_then(Value::as_str);
-    let found = match (named("contactId"), named("conversationId")) {
-        (Some(id), _) => model.contact(id).map(|contact| contact.location_id.clone()),
-        (None, Some(id)) => model.conversation(id).map(|conversation| conversation.location_id.clone()),
-        (None, None) => None,
-    };
-    let name = named("contactId").or(named("conversationId")).unwrap_or_default();
-    found.ok_or_else(|| {
-        io::Error::new(
-            ErrorKind::NotFound,
-            format!("there is no contact or conversation {name:?}: add the contact first"),
-        )
-    })
-}
-
-/// Names the first provider of the location, if none is named.
-fn provide(model: &Model, location: &str, body: &mut Map<String, Value>) {
-    let first = model.providers().find(|provider| provider.location_id == location);
-    if let Some(provider) = first {
-        body.entry("conversationProviderId").or_insert_with(|| json!(provider.id));
-    }
-}
-
-fn invalid(words: impl Into<String>) -> io::Error {
-    io::Error::new(ErrorKind::InvalidInput, words.into())
-}
-
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]

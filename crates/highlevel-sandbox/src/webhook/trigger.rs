@@ -5,11 +5,6 @@ use std::io::{self, ErrorKind};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::delivery_store::Event;
-use super::payload::PROVIDER_EVENT;
-use super::publish::envelope;
-use super::record::WebhookDelivery;
-use crate::engine::Engine;
 use crate::spec::Spec;
 
 /// Names of examples in the order in which they are preferred; after them, any.
@@ -27,13 +22,13 @@ const PREFERRED: [&str; 3] = ["message", "sms", "location"];
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Trigger {
-    event: String,
+    pub(crate) event: String,
     #[serde(default)]
-    example: Option<String>,
+    pub(crate) example: Option<String>,
     #[serde(default)]
-    fields: Map<String, Value>,
+    pub(crate) fields: Map<String, Value>,
     #[serde(default)]
-    url: Option<String>,
+    pub(crate) url: Option<String>,
 }
 
 impl Trigger {
@@ -81,61 +76,10 @@ pub(crate) fn events(spec: &'static Spec) -> Vec<EventExamples> {
     events.map(event).collect()
 }
 
-/// Sends the event.
-pub(crate) fn trigger(state: &Engine, trigger: &Trigger) -> io::Result<WebhookDelivery> {
-    let now = state.clock.now();
-    let url = target(state, trigger)?;
-    let mut payload = example(state, trigger)?;
-    let envelope = envelope(state, now);
-    payload.insert("timestamp".to_owned(), json!(envelope.timestamp));
-    payload.insert("webhookId".to_owned(), json!(envelope.webhook_id));
-    if trigger.event != PROVIDER_EVENT {
-        payload.insert("appId".to_owned(), json!(envelope.app_id));
-        payload.insert("versionId".to_owned(), json!(envelope.version_id));
-    }
-    merge(&mut payload, trigger.fields.clone());
-
-    let text = |field: &str| payload.get(field).and_then(Value::as_str).map(str::to_owned);
-    let event = Event {
-        name: trigger.event.clone(),
-        webhook_id: text("webhookId").unwrap_or_default(),
-        message_id: text("messageId"),
-        url,
-        body: Value::Object(payload).to_string().into_bytes().into(),
-    };
-    let id = state.outbox.send(event, now);
-    state.changed("deliveries");
-    state.outbox.delivery(id).ok_or_else(|| io::Error::other("the event was forgotten at once"))
-}
-
-fn target(state: &Engine, trigger: &Trigger) -> io::Result<String> {
-    if let Some(url) = &trigger.url {
-        state.checked_target(url)?;
-        return Ok(url.clone());
-    }
-    if trigger.event == PROVIDER_EVENT {
-        let model = state.model();
-        let url = model.providers().find_map(|provider| provider.delivery_url.clone());
-        return url.ok_or_else(|| {
-            invalid(
-                "no conversation provider has a delivery URL: give one a `deliveryUrl` (PUT /_sandbox/providers/{id}), \
-                 or name a URL for this event alone (`--to URL` on the command line, `url` over HTTP)",
-            )
-        });
-    }
-    state.outbox.url().ok_or_else(|| {
-        invalid(
-            "no webhook URL is set: start the sandbox with `--webhook-url URL`, set one with \
-             PATCH /_sandbox/webhooks {\"url\": \"URL\"}, or name one for this event alone (`--to URL` on the command \
-             line, `url` over HTTP)",
-        )
-    })
-}
-
 /// The payload of the example.
-fn example(state: &Engine, trigger: &Trigger) -> io::Result<Map<String, Value>> {
+pub(crate) fn example(spec: &Spec, trigger: &Trigger) -> io::Result<Map<String, Value>> {
     let Trigger { event, example, .. } = trigger;
-    let document = state.spec.document();
+    let document = spec.document();
     let events = document["x-webhooks"].as_object();
     let Some(definition) = events.and_then(|events| events.get(event)) else {
         let names: Vec<&str> = events.into_iter().flatten().map(|(name, _)| name.as_str()).collect();
@@ -158,7 +102,7 @@ fn example(state: &Engine, trigger: &Trigger) -> io::Result<Map<String, Value>> 
 }
 
 /// Merges as RFC 7396 has it: null removes, objects are merged, anything else replaces.
-fn merge(target: &mut Map<String, Value>, patch: Map<String, Value>) {
+pub(crate) fn merge(target: &mut Map<String, Value>, patch: Map<String, Value>) {
     for (name, value) in patch {
         match value {
             Value::Null => drop(target.remove(&name)),

@@ -38,7 +38,7 @@ pub(super) fn trigger(state: &Engine, asked: &Asked<'_>) -> Result<Answer, ApiEr
     if let Some(url) = asked.field("url") {
         trigger = trigger.url(url.trim());
     }
-    let delivery = webhook::trigger(state, &trigger)?;
+    let delivery = state.trigger(&trigger)?;
     Ok(Answer::See(format!("{PATH}/controls?sent={}#events", delivery.id)))
 }
 

@@ -6,7 +6,7 @@ use super::super::Asked;
 use super::Choice;
 use crate::api_error::ApiError;
 use crate::engine::Engine;
-use crate::fault::{self, ActiveFault, Fault, FaultRule, FaultSchedule, FaultStage};
+use crate::fault::{ActiveFault, Fault, FaultRule, FaultSchedule, FaultStage};
 use crate::operation::Operation;
 
 /// What stands in place of a name for one fault after the other, and for what has no name.
@@ -179,7 +179,7 @@ pub(super) fn add(state: &Engine, asked: &Asked<'_>) -> Result<(), ApiError> {
     }
     let rule: FaultRule =
         serde_json::from_value(rule.into()).map_err(|error| ApiError::bad_request(error.to_string()))?;
-    fault::add(state, rule).map(drop).map_err(ApiError::bad_request)
+    state.add_fault(rule).map(drop).map_err(ApiError::bad_request)
 }
 
 fn schedule(asked: &Asked<'_>) -> Result<Value, ApiError> {
@@ -215,7 +215,7 @@ fn json_field(asked: &Asked<'_>, field: &str, name: &str) -> Result<Value, ApiEr
 /// Ends a rule.
 pub(super) fn remove(state: &Engine, asked: &Asked<'_>) -> Result<(), ApiError> {
     let id = asked.parameter(0);
-    if id.parse().is_ok_and(|id| fault::remove(state, id)) {
+    if id.parse().is_ok_and(|id| state.remove_fault(id)) {
         return Ok(());
     }
     Err(ApiError::not_found(format!("fault {id} no longer exists")))

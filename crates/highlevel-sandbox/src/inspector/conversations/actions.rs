@@ -10,7 +10,7 @@ use crate::engine::Engine;
 use crate::engine::MutationError;
 use crate::inspector::{Answer, Asked, PATH};
 use crate::model::{Contact, Model, Record, StatusUpdate, is_call, is_email, is_phone};
-use crate::webhook::{self, SimulatedCall, SimulatedCallOutcome};
+use crate::webhook::{SimulatedCall, SimulatedCallOutcome};
 
 /// What can be chosen while writing.
 pub(super) struct Composer {
@@ -74,10 +74,10 @@ pub(super) fn send(state: &Engine, asked: &Asked<'_>) -> Result<Answer, ApiError
     let channel = asked.field(if as_location { "outbound" } else { "inbound" });
     let channel = channel.unwrap_or_else(|| "SMS".to_owned());
     let message = if channel == "Call" {
-        webhook::call(state, &call(asked, contact, as_location)?)?
+        state.simulate_call(&call(asked, contact, as_location)?)?
     } else {
         let fields = fields(asked, contact, &channel)?;
-        if as_location { webhook::outbound(state, fields)? } else { webhook::inbound(state, fields)? }
+        if as_location { state.simulate_outbound(fields)? } else { state.simulate_inbound(fields)? }
     };
     // What was written is to be seen, so a search that would hide it ends.
     let model = state.model();
@@ -153,7 +153,7 @@ pub(super) fn status(state: &Engine, asked: &Asked<'_>) -> Result<Answer, ApiErr
     if let Some(reason) = asked.field("reason").filter(|_| update.status.as_deref() == Some("failed")) {
         update = update.error(reason);
     }
-    let message = webhook::status(state, id, update)?;
+    let message = state.simulate_status(id, update)?;
     Ok(Answer::See(format!("{}{}", address(&message.contact_id), asked.filter().query())))
 }
 

@@ -160,7 +160,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::model::{StoredSnapshot, seed};
+    use crate::snapshot::{StoredSnapshot, seed};
 
     fn model() -> Model {
         let mut snapshot: StoredSnapshot = seed();

@@ -1,11 +1,11 @@
 use super::super::app::SandboxApp;
 use super::*;
-use crate::model::{self, LOCATION_ID, Location};
+use crate::model::{LOCATION_ID, Location};
 
 const GOOD: &str = "response_type=code&client_id=app-1&redirect_uri=http://127.0.0.1:3000/back&scope=a+b";
 
 fn model() -> Model {
-    let mut seed = model::seed();
+    let mut seed = crate::snapshot::seed();
     seed.locations.push(Location::new("second"));
     seed.locations.push(Location::new("foreign").company("strangers"));
     Model::try_from(seed).unwrap()

@@ -7,27 +7,23 @@ use http::header::{
     AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, PRAGMA, REFERRER_POLICY,
     X_CONTENT_TYPE_OPTIONS,
 };
-use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde_json::{Value, json};
 
-use super::authorize::{self, Answer};
-use super::form::Form;
-use super::grant::{self, Decision};
-use super::install::{fresh, note_install, publish_install};
-use super::page::{self, Page};
-use super::registry::Spent;
-use super::requests::Outcome;
-use super::settings::InstallEvents;
-use super::{location_token, redact};
-use crate::access::{Site, is_navigation, is_of_this_host};
+use super::installs::note_install;
+use crate::access::{Site, is_of_this_host};
 use crate::api::{self, Call};
-use crate::engine::Engine;
+use crate::engine::state::Engine;
+use crate::oauth::InstallEvents;
+use crate::oauth::authorize::{self, Answer};
+use crate::oauth::form::Form;
+use crate::oauth::grant::{self, Decision};
+use crate::oauth::page::{self, Page};
+use crate::oauth::paths::{AUTHORIZE, LOCATION_TOKEN, TOKEN};
+use crate::oauth::registry::Spent;
+use crate::oauth::requests::Outcome;
+use crate::oauth::{location_token, redact};
 use crate::sync::lock;
-
-const AUTHORIZE: &str = "/v2/oauth/chooselocation";
-const TOKEN: &str = "/oauth/token";
-const LOCATION_TOKEN: &str = "/oauth/locationToken";
 
 /// What goes back.
 pub(crate) struct Reply {
@@ -36,19 +32,6 @@ pub(crate) struct Reply {
     pub(crate) body: String,
     /// The body as the ledger may have it.
     pub(crate) recorded: String,
-}
-
-/// Whether a path is one of OAuth's.
-pub(crate) fn serves(path: &str) -> bool {
-    path.starts_with("/oauth/") || path.starts_with("/v2/oauth/")
-}
-
-/// Returns `true` for a request that opens the page on which a location is chosen, which pages of other sites may do:
-/// a link to it is how an app is installed.
-pub(crate) fn is_page(head: &Parts) -> bool {
-    head.method == Method::GET
-        && head.uri.path() == AUTHORIZE
-        && (is_navigation(&head.headers) || !head.headers.contains_key("sec-fetch-site"))
 }
 
 /// Returns `true` if a request has valid credentials: the id and the secret of an app, or a bearer token where the path
@@ -135,7 +118,7 @@ fn choose_location(state: &Arc<Engine>, query: &Form, now: DateTime<Utc>, may_ch
             if registry.settings().install_events == InstallEvents::OnAuthorization
                 && let Some(app) = registry.app(&code.client_id).cloned()
             {
-                publish_install(state, registry, &app, &code.choice, now);
+                state.publish_install(registry, &app, &code.choice, now);
             }
             registry.put_code(text, code, now);
             let headers =
@@ -147,7 +130,7 @@ fn choose_location(state: &Arc<Engine>, query: &Form, now: DateTime<Utc>, may_ch
 
 fn token(state: &Arc<Engine>, call: Call<'_>, now: DateTime<Utc>, trace_id: &str) -> Reply {
     let form = Form::of_body(content_type(call), call.body);
-    let fresh = fresh(state, trace_id);
+    let fresh = state.fresh_tokens(trace_id);
     let mut credentials = state.credentials_mut();
     let registry = &mut credentials.oauth;
     let Decision { answer, change, resource, outcome } = grant::decide(&form, registry, now, &fresh);
@@ -157,7 +140,7 @@ fn token(state: &Arc<Engine>, call: Call<'_>, now: DateTime<Utc>, trace_id: &str
         let exchanged = matches!(change.spent, Spent::Code(_));
         registry.apply(change, now);
         if exchanged && let Some(app) = registry.app(&subject.client_id).cloned() {
-            publish_install(state, registry, &app, &subject.choice, now);
+            state.publish_install(registry, &app, &subject.choice, now);
         }
     }
     match answer {
@@ -168,7 +151,7 @@ fn token(state: &Arc<Engine>, call: Call<'_>, now: DateTime<Utc>, trace_id: &str
 
 fn location_token(state: &Arc<Engine>, call: Call<'_>, now: DateTime<Utc>, trace_id: &str) -> Reply {
     let form = Form::of_body(content_type(call), call.body);
-    let fresh = fresh(state, trace_id);
+    let fresh = state.fresh_tokens(trace_id);
     let mut credentials = state.credentials_mut();
     let caller = api::authenticate(call.headers, &credentials, now);
     let versions = state.spec.allowed_values("ApiVersion");
@@ -191,9 +174,11 @@ fn location_token(state: &Arc<Engine>, call: Call<'_>, now: DateTime<Utc>, trace
     };
     let resource = match &decision {
         Ok((_, change)) => Some(change.access_token.1.subject.choice.resource.clone()),
-        Err(_) => {
-            form.as_ref().ok().and_then(|form| form.get("locationId")).map(super::TokenResource::location)
-        }
+        Err(_) => form
+            .as_ref()
+            .ok()
+            .and_then(|form| form.get("locationId"))
+            .map(crate::oauth::TokenResource::location),
     };
     match decision {
         Ok((body, change)) => {

@@ -1,0 +1,211 @@
+//! Installing an app and removing it, and what the app is told of it.
+
+use std::io::{Error, ErrorKind, Result};
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+
+use crate::engine::state::Engine;
+use crate::oauth::InstallEvents;
+use crate::oauth::SandboxApp;
+use crate::oauth::answer::{self, Fresh};
+use crate::oauth::authorize::distinct_scopes;
+use crate::oauth::events::{self, Stamp};
+use crate::oauth::grant::issue;
+use crate::oauth::registry::{Install, Registry, Spent, Subject};
+use crate::oauth::resource::{Choice, TokenResource};
+use crate::webhook::Event;
+
+impl Engine {
+    /// Installs an app as somebody does in the marketplace, without a code. Of a company, `locations` are the ones that the
+    /// app may act for; without any, all.
+    pub(crate) fn install_app(
+        self: &Arc<Self>,
+        client_id: Option<&str>,
+        resource: &TokenResource,
+        locations: Vec<String>,
+    ) -> Result<()> {
+        let choice = Choice::of(&self.model(), resource.clone(), locations).map_err(not_found)?;
+        let now = self.clock.now();
+        let mut credentials = self.credentials_mut();
+        let registry = &mut credentials.oauth;
+        let app = app(registry, client_id)?.clone();
+        note_install(registry, &app.client_id, &choice, now, false);
+        self.publish_install(registry, &app, &choice, now);
+        Ok(())
+    }
+
+    /// Removes an app, and tells it so. Its tokens stop working; with a company, those for the company's locations too.
+    pub(crate) fn uninstall_app(
+        self: &Arc<Self>,
+        client_id: Option<&str>,
+        resource: &TokenResource,
+    ) -> Result<()> {
+        let now = self.clock.now();
+        let mut credentials = self.credentials_mut();
+        let registry = &mut credentials.oauth;
+        let app = app(registry, client_id)?.clone();
+        if registry.install(&app.client_id, resource).is_none() {
+            return Err(not_found(format!("the app {} is not installed on the {resource}", app.client_id)));
+        }
+        for Install { choice: gone, .. } in registry.uninstall(&app.client_id, resource) {
+            let webhook_id = self.identifiers.uuid();
+            let stamp = Stamp { app_id: &app.app_id, webhook_id: &webhook_id, timestamp: now };
+            let payload = events::uninstall(&gone.resource, stamp);
+            self.send_app_event(&app, events::UNINSTALL, webhook_id, &payload, now);
+        }
+        Ok(())
+    }
+
+    /// Gives tokens without a code: what an app that was installed long ago has. The app is installed there if it was not,
+    /// without an event.
+    pub(crate) fn give_tokens(
+        &self,
+        client_id: Option<&str>,
+        resource: &TokenResource,
+        scopes: &[String],
+    ) -> Result<Value> {
+        let scopes = distinct_scopes(scopes.iter().map(String::as_str))
+            .map_err(|words| Error::new(ErrorKind::InvalidInput, words))?;
+        let choice = Choice::of(&self.model(), resource.clone(), Vec::new()).map_err(not_found)?;
+        let now = self.clock.now();
+        let mut credentials = self.credentials_mut();
+        let registry = &mut credentials.oauth;
+        let client_id = app(registry, client_id)?.client_id.clone();
+        let choice = if let Some(install) = registry.install(&client_id, resource) {
+            install.choice.clone()
+        } else {
+            note_install(registry, &client_id, &choice, now, true);
+            choice
+        };
+        let fresh = self.fresh_tokens(&self.identifiers.uuid());
+        let subject = Subject { client_id, choice, scopes };
+        let answer = answer::tokens(&subject, &fresh, registry.settings().camel_case);
+        registry.apply(issue(subject, Spent::Nothing, now, &fresh), now);
+        Ok(answer)
+    }
+
+    /// Adds an app, in place of the one with the same client id.
+    pub(crate) fn put_app(&self, app: SandboxApp) -> Result<SandboxApp> {
+        let app = app.checked()?;
+        if let Some(url) = &app.webhook_url {
+            self.checked_target(url)?;
+        }
+        self.credentials_mut().oauth.put_app(app.clone())?;
+        Ok(app)
+    }
+
+    /// Tells an app of its installs that it has not been told of.
+    pub(crate) fn publish_install(
+        self: &Arc<Self>,
+        registry: &mut Registry,
+        app: &SandboxApp,
+        choice: &Choice,
+        now: DateTime<Utc>,
+    ) {
+        for choice in each_of(choice) {
+            if !registry.announce(&app.client_id, &choice.resource) {
+                continue;
+            }
+            let Some(install) = registry.install(&app.client_id, &choice.resource) else { continue };
+            let webhook_id = self.identifiers.uuid();
+            let due = events::due(now, registry.settings().install_event_delay_ms);
+            let stamp = Stamp { app_id: &app.app_id, webhook_id: &webhook_id, timestamp: now };
+            let payload = events::install(install, stamp);
+            self.send_app_event(app, events::INSTALL, webhook_id, &payload, due);
+        }
+    }
+
+    /// Sends an event to where an app wants it, when it is time.
+    fn send_app_event(
+        self: &Arc<Self>,
+        app: &SandboxApp,
+        event: &str,
+        webhook_id: String,
+        payload: &Value,
+        due: DateTime<Utc>,
+    ) {
+        let own = app.webhook_url.clone();
+        let (name, body) = (event.to_owned(), payload.to_string().into_bytes().into());
+        let go = move |state: &Engine, now| {
+            if let Some(url) = own.or_else(|| state.outbox.url()) {
+                state.outbox.send(Event { name, webhook_id, message_id: None, url, body }, now);
+            }
+        };
+        if due <= self.clock.now() {
+            return self.after_credentials(move |state| go(state, state.clock.now()));
+        }
+        let Ok(place) = Arc::clone(&self.delayed_events).try_acquire_owned() else {
+            tracing::warn!(event, "too many events wait for their time: one is dropped");
+            return;
+        };
+        // The effect happens in the thread that writes the state file.
+        let runtime = tokio::runtime::Handle::current();
+        let later = Arc::downgrade(self);
+        self.after_credentials(move |_| {
+            runtime.spawn(async move {
+                let _place = place;
+                if let Some(state) = later.upgrade() {
+                    state.clock.sleep_until(due).await;
+                    go(&state, state.clock.now());
+                }
+            });
+        });
+    }
+
+    /// New tokens.
+    pub(crate) fn fresh_tokens(&self, trace_id: &str) -> Fresh {
+        Fresh {
+            access_token: self.identifiers.secret("access"),
+            refresh_token: self.identifiers.secret("refresh"),
+            refresh_token_id: self.identifiers.object_id(),
+            trace_id: trace_id.to_owned(),
+        }
+    }
+}
+
+/// The app with this client id, or the sandbox's own.
+pub(crate) fn app<'a>(registry: &'a Registry, client_id: Option<&str>) -> Result<&'a SandboxApp> {
+    match client_id {
+        Some(id) => {
+            registry.app(id).ok_or_else(|| not_found(format!("there is no app with the client id {id}")))
+        }
+        None => registry.apps().first().ok_or_else(|| not_found("there is no app".to_owned())),
+    }
+}
+
+/// Notes that an app is installed: with a company, on its locations too. `announced` says that its event was sent, or is
+/// not to be.
+pub(crate) fn note_install(
+    registry: &mut Registry,
+    client_id: &str,
+    choice: &Choice,
+    now: DateTime<Utc>,
+    announced: bool,
+) {
+    let announced = announced || registry.settings().install_events == InstallEvents::Never;
+    for choice in each_of(choice) {
+        registry.put_install(Install {
+            client_id: client_id.to_owned(),
+            choice,
+            installed_at: now,
+            announced,
+        });
+    }
+}
+
+/// A choice, and after a company each of its locations.
+fn each_of(choice: &Choice) -> impl Iterator<Item = Choice> {
+    let company_id = choice.company_id.clone();
+    let locations = choice.locations.clone().into_iter().map(move |id| Choice {
+        resource: TokenResource::Location(id),
+        company_id: company_id.clone(),
+        locations: Vec::new(),
+    });
+    std::iter::once(choice.clone()).chain(locations)
+}
+
+fn not_found(words: String) -> Error {
+    Error::new(ErrorKind::NotFound, words)
+}

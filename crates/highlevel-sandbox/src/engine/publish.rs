@@ -1,0 +1,57 @@
+//! The webhook events of messages.
+
+use chrono::{DateTime, Utc};
+
+use super::state::Engine;
+use crate::model::{Message, Model};
+use crate::webhook::payload::{Envelope, PROVIDER_EVENT, event_name, event_payload, provider_payload};
+use crate::webhook::{Event, time_text as text};
+
+impl Engine {
+    /// Sends the events of a message that was accepted: to the app, and to the provider that is to deliver it.
+    pub(crate) fn publish(&self, model: &Model, message: &Message, now: DateTime<Utc>) {
+        self.publish_to_app(model, message, now);
+        let provider = message.conversation_provider_id.as_deref().and_then(|id| model.provider(id));
+        let Some(url) = provider.and_then(|provider| provider.delivery_url.clone()) else { return };
+        let envelope = self.envelope(now);
+        let Some(payload) = provider_payload(self.spec, message, model, &envelope) else { return };
+        self.send_webhook(
+            Event {
+                name: PROVIDER_EVENT.to_owned(),
+                webhook_id: envelope.webhook_id,
+                message_id: Some(message.id.clone()),
+                url,
+                body: payload.to_string().into_bytes().into(),
+            },
+            now,
+        );
+    }
+
+    /// Sends the event that tells the app how a message is now.
+    pub(crate) fn publish_to_app(&self, model: &Model, message: &Message, now: DateTime<Utc>) {
+        let Some(url) = self.outbox.url() else { return };
+        let envelope = self.envelope(now);
+        let contact = model.contact(&message.contact_id);
+        let payload = event_payload(self.spec, message, contact, &envelope);
+        self.send_webhook(
+            Event {
+                name: event_name(message).to_owned(),
+                webhook_id: envelope.webhook_id,
+                message_id: Some(message.id.clone()),
+                url,
+                body: payload.to_string().into_bytes().into(),
+            },
+            now,
+        );
+    }
+
+    /// What an event says about itself.
+    pub(super) fn envelope(&self, now: DateTime<Utc>) -> Envelope {
+        Envelope {
+            timestamp: text(now),
+            webhook_id: self.identifiers.uuid(),
+            app_id: self.account.app_id.clone(),
+            version_id: self.account.app_id.clone(),
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! Messages, calls and statuses that are simulated.
+
+use std::io::{self, ErrorKind};
+
+use serde_json::{Map, Value, json};
+
+use super::mutation_error::MutationError;
+use super::state::Engine;
+use crate::model::{CONTACT_ID, Message, MessageDirection, Model, StatusUpdate};
+use crate::webhook::{SimulatedCall, SimulatedCallOutcome};
+
+impl Engine {
+    /// A contact writes. The fields are those of `InboundMessageRequest`; what is missing is an SMS of the contact to try
+    /// things with.
+    pub(crate) fn simulate_inbound(&self, fields: Map<String, Value>) -> io::Result<Message> {
+        let mut body = fields;
+        body.entry("type").or_insert_with(|| json!("SMS"));
+        if !body.contains_key("conversationId") {
+            body.entry("contactId").or_insert_with(|| json!(CONTACT_ID));
+        }
+        let location = location(&self.model(), &body)?;
+        if !matches!(body["type"].as_str(), Some("SMS" | "Email")) {
+            provide(&self.model(), &location, &mut body);
+        }
+        let body = Value::Object(body);
+        self.simulate("/conversations/messages/inbound", &location, &body, |_| {}).map_err(invalid)
+    }
+
+    /// The location writes, as with its own token. The fields are those of `SendMessageRequest`; the status is pending unless
+    /// it is said otherwise.
+    pub(crate) fn simulate_outbound(&self, mut fields: Map<String, Value>) -> io::Result<Message> {
+        fields.entry("status").or_insert_with(|| json!("pending"));
+        let location = location(&self.model(), &fields)?;
+        self.simulate("/conversations/messages", &location, &Value::Object(fields), |_| {}).map_err(invalid)
+    }
+
+    /// A call happens.
+    pub(crate) fn simulate_call(&self, call: &SimulatedCall) -> io::Result<Message> {
+        let mut body = Map::new();
+        body.insert("type".to_owned(), json!("Call"));
+        let contact = call.contact_id.as_deref().unwrap_or(CONTACT_ID);
+        body.insert("contactId".to_owned(), json!(contact));
+        let location = location(&self.model(), &body)?;
+        // Who follows the reference to the letter demands the conversation.
+        if let Some(conversation) = self.model().conversation_with(contact) {
+            body.insert("conversationId".to_owned(), json!(conversation));
+        }
+        match &call.conversation_provider_id {
+            Some(id) => drop(body.insert("conversationProviderId".to_owned(), json!(id))),
+            None => provide(&self.model(), &location, &mut body),
+        }
+        if !call.recordings.is_empty() {
+            body.insert("attachments".to_owned(), json!(call.recordings));
+        }
+        let mut details = Map::from_iter([("status".to_owned(), json!(call.outcome.call_status()))]);
+        for (name, number) in [("from", &call.from), ("to", &call.to)] {
+            if let Some(number) = number {
+                details.insert(name.to_owned(), json!(number));
+            }
+        }
+        body.insert("call".to_owned(), Value::Object(details));
+
+        let path = match call.direction {
+            MessageDirection::Inbound => "/conversations/messages/inbound",
+            MessageDirection::Outbound => "/conversations/messages/outbound",
+        };
+        let talked = matches!(call.outcome, SimulatedCallOutcome::Answered | SimulatedCallOutcome::Voicemail);
+        let duration = call.duration_seconds.unwrap_or(if talked { 60 } else { 0 });
+        // No request to the API can say these.
+        let adjust = |message: &mut Message| {
+            message.request["call"]["duration"] = json!(duration);
+            if let Some(user) = &call.user_id {
+                message.request["userId"] = json!(user);
+            }
+        };
+        self.simulate(path, &location, &Value::Object(body), adjust).map_err(invalid)
+    }
+
+    /// A message gets another status, and the app is told.
+    pub(crate) fn simulate_status(&self, id: &str, update: StatusUpdate) -> io::Result<Message> {
+        // Under one lock, so that events leave in the order in which the changes were made.
+        let mut model = self.model();
+        let message = self.set_status_in(&mut model, id, update).map_err(MutationError::into_io)?.parsed();
+        self.publish_to_app(&model, &message, self.clock.now());
+        drop(model);
+        self.changed("deliveries");
+        Ok(message)
+    }
+}
+
+/// The location of the contact or conversation that is named.
+fn location(model: &Model, body: &Map<String, Value>) -> io::Result<String> {
+    let named = |field: &str| body.get(field).and_then(Value::as_str);
+    let found = match (named("contactId"), named("conversationId")) {
+        (Some(id), _) => model.contact(id).map(|contact| contact.location_id.clone()),
+        (None, Some(id)) => model.conversation(id).map(|conversation| conversation.location_id.clone()),
+        (None, None) => None,
+    };
+    let name = named("contactId").or(named("conversationId")).unwrap_or_default();
+    found.ok_or_else(|| {
+        io::Error::new(
+            ErrorKind::NotFound,
+            format!("there is no contact or conversation {name:?}: add the contact first"),
+        )
+    })
+}
+
+/// Names the first provider of the location, if none is named.
+fn provide(model: &Model, location: &str, body: &mut Map<String, Value>) {
+    let first = model.providers().find(|provider| provider.location_id == location);
+    if let Some(provider) = first {
+        body.entry("conversationProviderId").or_insert_with(|| json!(provider.id));
+    }
+}
+
+fn invalid(words: impl Into<String>) -> io::Error {
+    io::Error::new(ErrorKind::InvalidInput, words.into())
+}

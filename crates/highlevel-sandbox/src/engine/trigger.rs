@@ -1,0 +1,66 @@
+//! Test events that nothing happened for.
+
+use std::io::{self, ErrorKind};
+
+use serde_json::{Value, json};
+
+use super::state::Engine;
+use crate::webhook::payload::PROVIDER_EVENT;
+use crate::webhook::{Event, Trigger, WebhookDelivery, example, merge};
+
+impl Engine {
+    /// Sends the event.
+    pub(crate) fn trigger(&self, trigger: &Trigger) -> io::Result<WebhookDelivery> {
+        let now = self.clock.now();
+        let url = self.target(trigger)?;
+        let mut payload = example(self.spec, trigger)?;
+        let envelope = self.envelope(now);
+        payload.insert("timestamp".to_owned(), json!(envelope.timestamp));
+        payload.insert("webhookId".to_owned(), json!(envelope.webhook_id));
+        if trigger.event != PROVIDER_EVENT {
+            payload.insert("appId".to_owned(), json!(envelope.app_id));
+            payload.insert("versionId".to_owned(), json!(envelope.version_id));
+        }
+        merge(&mut payload, trigger.fields.clone());
+
+        let text = |field: &str| payload.get(field).and_then(Value::as_str).map(str::to_owned);
+        let event = Event {
+            name: trigger.event.clone(),
+            webhook_id: text("webhookId").unwrap_or_default(),
+            message_id: text("messageId"),
+            url,
+            body: Value::Object(payload).to_string().into_bytes().into(),
+        };
+        let id = self.outbox.send(event, now);
+        self.changed("deliveries");
+        self.outbox.delivery(id).ok_or_else(|| io::Error::other("the event was forgotten at once"))
+    }
+
+    fn target(&self, trigger: &Trigger) -> io::Result<String> {
+        if let Some(url) = &trigger.url {
+            self.checked_target(url)?;
+            return Ok(url.clone());
+        }
+        if trigger.event == PROVIDER_EVENT {
+            let model = self.model();
+            let url = model.providers().find_map(|provider| provider.delivery_url.clone());
+            return url.ok_or_else(|| {
+                invalid(
+                    "no conversation provider has a delivery URL: give one a `deliveryUrl` (PUT /_sandbox/providers/{id}), \
+                     or name a URL for this event alone (`--to URL` on the command line, `url` over HTTP)",
+                )
+            });
+        }
+        self.outbox.url().ok_or_else(|| {
+            invalid(
+                "no webhook URL is set: start the sandbox with `--webhook-url URL`, set one with \
+                 PATCH /_sandbox/webhooks {\"url\": \"URL\"}, or name one for this event alone (`--to URL` on the command \
+                 line, `url` over HTTP)",
+            )
+        })
+    }
+}
+
+fn invalid(words: &str) -> io::Error {
+    io::Error::new(ErrorKind::InvalidInput, words)
+}

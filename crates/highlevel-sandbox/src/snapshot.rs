@@ -1,0 +1,132 @@
+//! What exists in the form of a seed file, with credentials.
+
+use std::io;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::credentials::KeptCredentials;
+use crate::model::{
+    CONTACT_ID, CONVERSATION_ID, CONVERSATION_PROVIDER_ID, Conflict, Contact, Conversation,
+    ConversationProvider, LOCATION_ID, Location, Message, Model, RawJson, Record,
+};
+
+/// All that exists, as a seed file has it. What it lacks is empty.
+/// `R` is the form of the requests of messages, see [`Message`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(
+    rename_all = "camelCase",
+    deny_unknown_fields,
+    default,
+    bound(serialize = "R: Serialize", deserialize = "R: Deserialize<'de> + Default")
+)]
+#[non_exhaustive]
+pub struct Snapshot<R = Value> {
+    /// The locations.
+    pub locations: Vec<Location>,
+    /// Their contacts.
+    pub contacts: Vec<Contact>,
+    /// The conversations with the contacts.
+    pub conversations: Vec<Conversation>,
+    /// The conversation providers.
+    pub providers: Vec<ConversationProvider>,
+    /// Messages and calls, oldest first.
+    pub messages: Vec<Message<R>>,
+    /// What tokens and apps there are.
+    pub(crate) credentials: KeptCredentials,
+}
+
+impl Snapshot {
+    /// Reads a seed file or a snapshot: JSON or YAML.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidData` with the place of what cannot be read.
+    pub fn parse(text: &str) -> io::Result<Self> {
+        let unreadable = |error: &dyn std::fmt::Display| {
+            io::Error::new(io::ErrorKind::InvalidData, format!("the seed cannot be read: {error}"))
+        };
+        if text.trim_start().starts_with('{') {
+            return serde_json::from_str(text).map_err(|error| unreadable(&error));
+        }
+        serde_saphyr::from_str(text).map_err(|error| unreadable(&error))
+    }
+
+    /// Returns what exists in the form of a seed file, without credentials.
+    pub(crate) fn of(model: &Model) -> Self {
+        Self {
+            locations: model.locations().cloned().collect(),
+            contacts: model.contacts().cloned().collect(),
+            conversations: model.conversations().cloned().collect(),
+            providers: model.providers().cloned().collect(),
+            messages: model.messages().map(|message| message.parsed()).collect(),
+            ..Self::default()
+        }
+    }
+
+    /// The snapshot as the sandbox keeps it.
+    pub(crate) fn into_stored(self) -> StoredSnapshot {
+        let Self { locations, contacts, conversations, providers, messages, credentials } = self;
+        let messages = messages.into_iter().map(|message| message.to_stored()).collect();
+        StoredSnapshot { locations, contacts, conversations, providers, messages, credentials }
+    }
+}
+
+/// A snapshot as the sandbox keeps it.
+pub(crate) type StoredSnapshot = Snapshot<RawJson>;
+
+impl StoredSnapshot {
+    /// Its records, each after those that it names.
+    pub(crate) fn into_records(self) -> impl Iterator<Item = Record> {
+        let Self { locations, contacts, conversations, providers, messages, .. } = self;
+        (locations.into_iter().map(Record::Location))
+            .chain(contacts.into_iter().map(Record::Contact))
+            .chain(conversations.into_iter().map(Record::Conversation))
+            .chain(providers.into_iter().map(Record::Provider))
+            .chain(messages.into_iter().map(Record::from))
+    }
+}
+
+impl<R> Default for Snapshot<R> {
+    fn default() -> Self {
+        Self {
+            locations: Vec::new(),
+            contacts: Vec::new(),
+            conversations: Vec::new(),
+            providers: Vec::new(),
+            messages: Vec::new(),
+            credentials: KeptCredentials::default(),
+        }
+    }
+}
+
+impl TryFrom<StoredSnapshot> for Model {
+    type Error = Conflict;
+
+    fn try_from(snapshot: StoredSnapshot) -> Result<Self, Conflict> {
+        let mut model = Self::default();
+        model.put(snapshot.into_records())?;
+        Ok(model)
+    }
+}
+
+/// What makes the documentation's examples work as they are.
+pub(crate) fn seed() -> StoredSnapshot {
+    let contacts = [
+        // (contact, conversation, name, email, phone)
+        (CONTACT_ID, CONVERSATION_ID, "Ada", "ada@example.com", "+15037081210"),
+        // The examples use one id for a contact and for its conversation.
+        ("ve9EPM428h8vShlRW1KT", "ve9EPM428h8vShlRW1KT", "Grace", "grace@example.com", "+15037081211"),
+        ("cI08i1Bls3iTB9bKgFJh", "fcanlLgpbQgQhderivVs", "Alan", "alan@example.com", "+15037081212"),
+    ];
+    let mut seed =
+        StoredSnapshot { locations: vec![Location::new(LOCATION_ID)], ..StoredSnapshot::default() };
+    for (contact, conversation, name, email, phone) in contacts {
+        seed.contacts.push(Contact::new(contact).name(name).email(email).phone(phone));
+        seed.conversations.push(Conversation::new(conversation, contact));
+    }
+    for provider in [CONVERSATION_PROVIDER_ID, "provider123", "cI08i1Bls3iTB9bKgF01"] {
+        seed.providers.push(ConversationProvider::new(provider));
+    }
+    seed
+}
