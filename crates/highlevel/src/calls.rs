@@ -8,7 +8,7 @@ use crate::executor::Operation;
 use crate::reconcile::sealed::Sealed;
 use crate::{
     AltId, CallStatus, Client, ContactId, ConversationId, ConversationProviderId, Error, Fingerprint,
-    Fingerprintable, Receipt, Result, check,
+    Fingerprintable, Receipt, Result, validate,
 };
 
 /// Adds calls to conversations. From [`Client::calls`].
@@ -52,7 +52,7 @@ impl Calls {
         call: impl Into<OutboundCallRequest>,
     ) -> Result<Receipt<AddMessageResponse>> {
         let request = call.into();
-        check::outbound_call(&request).map_err(|text| Error::invalid(OutboundCallRequest::NAME, text))?;
+        validate::outbound_call(&request).map_err(|text| Error::invalid(OutboundCallRequest::NAME, text))?;
         self.client.execute(&request).await
     }
 }

@@ -47,7 +47,7 @@ pub mod auth;
 #[cfg(feature = "blocking")]
 pub mod blocking;
 mod calls;
-mod check;
+
 mod classify;
 mod client;
 #[cfg(feature = "testing")]
@@ -72,6 +72,7 @@ mod time;
 mod token;
 mod transport;
 mod unauthorized;
+mod validate;
 pub mod webhook;
 
 pub use calls::{Calls, OutboundCall};

@@ -26,7 +26,7 @@ const HIGHLEVEL: Structure = Structure {
         &["connection"],
         &["limit", "retry", "token", "transport", "redact"],
         &["unauthorized", "classify"],
-        &["webhook", "check", "path"],
+        &["webhook", "validate", "path"],
         &["receipt"],
         &["error"],
         &["delivery", "headers", "lenient", "reconcile"],

@@ -6,14 +6,14 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
-use super::queue::{Queue, patience};
-use super::window::{Begun, Estimate, Limits, Millis, Turn, VALIDITY, Window};
+use super::queue::{Queue, grace};
+use super::window::{Availability, Estimate, Limits, Millis, StartedRequest, VALIDITY, Window};
 use super::{Acquire, AcquireError, Expiry, Grant, Permit, RateLimitHeaders, RateLimited, RateLimiter};
 use crate::time::{add, now};
 
-/// Idle locations are looked for when there are more locations than this, and then when their number has doubled.
+/// Idle locations are removed when there are more locations than this, and then each time their number has doubled.
 const SWEEP_AT_LEAST: usize = 64;
-/// A waiting request looks for a permit at least this often, whatever else happens.
+/// A waiting request checks for a permit at least this often.
 const RECHECK: Millis = 1_000;
 
 /// The limiter of one process.
@@ -50,7 +50,7 @@ struct Location {
 /// The milliseconds since a limiter was created.
 #[derive(Debug, Clone, Copy)]
 struct Clock {
-    began: Instant,
+    started: Instant,
 }
 
 impl LocalRateLimiter {
@@ -59,7 +59,7 @@ impl LocalRateLimiter {
         Self::build(Limits::default())
     }
 
-    /// A limiter with these limits: requests in an interval, and in a day that begins with its first request.
+    /// A limiter with these limits: requests in an interval, and in a day that starts with its first request.
     ///
     /// Intervals are rounded down to milliseconds and may have up to 7 days.
     pub fn with_limits(burst: u32, interval: Duration, daily: u32) -> Self {
@@ -68,19 +68,19 @@ impl LocalRateLimiter {
 
     /// Sets the time that is added to the interval for the way to the server. Defaults to 250 ms.
     ///
-    /// The limiter that is returned shares nothing with this one: set the margin before cloning it.
+    /// The returned limiter shares nothing with this one: set the margin before you clone it.
     #[must_use]
     pub fn margin(self, margin: Duration) -> Self {
         Self::build(Limits { margin: millis(margin), ..self.shared.limits })
     }
 
-    /// The number of locations that are in memory. Idle ones are removed from time to time.
+    /// Returns the number of locations in memory. Idle ones are removed from time to time.
     pub fn locations(&self) -> usize {
         lock(&self.shared.locations).known.len()
     }
 
     fn build(limits: Limits) -> Self {
-        let clock = Clock { began: now() };
+        let clock = Clock { started: now() };
         Self { shared: Arc::new(Shared { limits, clock, locations: Mutex::default() }) }
     }
 
@@ -91,7 +91,7 @@ impl LocalRateLimiter {
             return Arc::clone(location);
         }
         if locations.known.len() >= locations.sweep_at.max(SWEEP_AT_LEAST) {
-            // One that a request or a permit holds is in use, whatever its window says.
+            // A location that a request or a permit refers to is in use, even if its window is idle.
             locations
                 .known
                 .retain(|_, location| Arc::strong_count(location) > 1 || !lock(location).window.is_idle(now));
@@ -106,19 +106,19 @@ impl LocalRateLimiter {
     async fn wait(&self, name: &str, timeout: Duration) -> Result<Permit, AcquireError> {
         let clock = self.shared.clock;
         let deadline = clock.millis(add(now(), timeout));
-        let mut place = Place::join(self.location(name), clock);
+        let mut slot = QueueSlot::join(self.location(name), clock);
         loop {
             let next = {
-                let mut location = lock(&place.location);
-                // After the lock: the log is ordered.
+                let mut location = lock(&slot.location);
+                // Read after locking, so that the log is ordered.
                 let now = clock.now();
-                location.look(place.ticket, deadline, now)?
+                location.check(slot.ticket, deadline, now)?
             };
             match next {
-                Next::Issue(issued) => return Ok(place.permit(issued)),
-                Next::Look(at) => {
-                    let woken = place.wake.notified();
-                    // Woken or not, it looks again.
+                Next::Issue(issued) => return Ok(slot.permit(issued)),
+                Next::Wait(at) => {
+                    let woken = slot.wake.notified();
+                    // Woken or not, the request checks again.
                     let _ = tokio::time::timeout_at(clock.instant(at).into(), woken).await;
                 }
             }
@@ -142,34 +142,34 @@ impl RateLimiter for LocalRateLimiter {
 enum Next {
     /// A permit is issued at this time.
     Issue(Millis),
-    /// It looks again at this time.
-    Look(Millis),
+    /// The request checks again at this time.
+    Wait(Millis),
 }
 
 impl Location {
-    /// Looks whether the turn of a waiting request has come.
-    fn look(&mut self, ticket: u64, deadline: Millis, now: Millis) -> Result<Next, AcquireError> {
-        let ahead = self.queue.look(ticket);
-        let turn = match self.window.turn(ahead, Estimate::Expected, now) {
-            Turn::At(at) if at <= now => return Ok(self.issue(ticket, now)),
-            Turn::At(at) => at,
-            Turn::Spent(at) => return Err(AcquireError::daily(wait(at, now))),
+    /// Issues a permit to a waiting request, or returns when it checks again.
+    fn check(&mut self, ticket: u64, deadline: Millis, now: Millis) -> Result<Next, AcquireError> {
+        let ahead = self.queue.count_ahead(ticket);
+        let expected = match self.window.availability(ahead, Estimate::Expected, now) {
+            Availability::At(at) if at <= now => return Ok(self.issue(ticket, now)),
+            Availability::At(at) => at,
+            Availability::DaySpent(at) => return Err(AcquireError::daily(wait(at, now))),
         };
-        let (first, passes) = match self.window.turn(0, Estimate::Expected, now) {
-            Turn::At(at) => (at, self.queue.available(at <= now, ahead, now)),
-            Turn::Spent(_) => (turn, None),
+        let (first, passes) = match self.window.availability(0, Estimate::Expected, now) {
+            Availability::At(at) => (at, self.queue.available(at <= now, ahead, now)),
+            Availability::DaySpent(_) => (expected, None),
         };
         if passes.is_some_and(|at| at <= now) {
             return Ok(self.issue(ticket, now));
         }
-        let denied = match self.window.turn(ahead, Estimate::Earliest, now) {
-            Turn::At(at) | Turn::Spent(at) => now >= deadline || at > deadline,
+        let is_too_late = match self.window.availability(ahead, Estimate::Earliest, now) {
+            Availability::At(at) | Availability::DaySpent(at) => now >= deadline || at > deadline,
         };
-        if denied {
-            return Err(AcquireError::burst(wait(turn, now)));
+        if is_too_late {
+            return Err(AcquireError::burst(wait(expected, now)));
         }
-        let passes = passes.unwrap_or(first + patience(ahead));
-        Ok(Next::Look(turn.min(passes).min(deadline).min(now + RECHECK).max(now + 1)))
+        let passes = passes.unwrap_or(first + grace(ahead));
+        Ok(Next::Wait(expected.min(passes).min(deadline).min(now + RECHECK).max(now + 1)))
     }
 
     fn issue(&mut self, ticket: u64, now: Millis) -> Next {
@@ -182,38 +182,38 @@ impl Location {
     }
 
     fn is_available(&mut self, now: Millis) -> bool {
-        matches!(self.window.turn(0, Estimate::Expected, now), Turn::At(at) if at <= now)
+        matches!(self.window.availability(0, Estimate::Expected, now), Availability::At(at) if at <= now)
     }
 }
 
-/// A place in the queue. It is given up when it is dropped.
-struct Place {
+/// A slot in the queue. Dropping it leaves the queue.
+struct QueueSlot {
     location: Arc<Mutex<Location>>,
     clock: Clock,
     ticket: u64,
     wake: Arc<Notify>,
-    waits: bool,
+    is_waiting: bool,
 }
 
-impl Place {
+impl QueueSlot {
     fn join(location: Arc<Mutex<Location>>, clock: Clock) -> Self {
         let wake = Arc::new(Notify::new());
         let ticket = lock(&location).queue.join(Arc::clone(&wake));
-        Self { location, clock, ticket, wake, waits: true }
+        Self { location, clock, ticket, wake, is_waiting: true }
     }
 
-    /// The permit that was issued at this time.
+    /// Returns the permit that was issued at this time.
     fn permit(&mut self, issued: Millis) -> Permit {
-        self.waits = false;
+        self.is_waiting = false;
         let used =
-            Use { location: Arc::clone(&self.location), clock: self.clock, issued, begun: OnceLock::new() };
+            Use { location: Arc::clone(&self.location), clock: self.clock, issued, request: OnceLock::new() };
         Permit::new(Expiry::after(Duration::from_millis(VALIDITY)), used)
     }
 }
 
-impl Drop for Place {
+impl Drop for QueueSlot {
     fn drop(&mut self) {
-        if self.waits {
+        if self.is_waiting {
             let mut location = lock(&self.location);
             location.queue.leave(self.ticket);
             location.queue.wake();
@@ -226,11 +226,11 @@ struct Use {
     location: Arc<Mutex<Location>>,
     clock: Clock,
     issued: Millis,
-    begun: OnceLock<Begun>,
+    request: OnceLock<StartedRequest>,
 }
 
 impl Use {
-    /// Changes the window, and wakes the requests that may not have to wait any longer.
+    /// Changes the window, and wakes waiting requests if a permit is available.
     fn update<T>(&self, change: impl FnOnce(&mut Window, Millis) -> T) -> T {
         let mut location = lock(&self.location);
         let now = self.clock.now();
@@ -244,17 +244,17 @@ impl Use {
 
 impl Grant for Use {
     fn begin(&self) -> bool {
-        match self.update(|window, now| window.begin(self.issued, now, self.clock.now_rounded_up())) {
-            Some(begun) => self.begun.set(begun).is_ok(),
+        match self.update(|window, now| window.start(self.issued, now, self.clock.now_rounded_up())) {
+            Some(request) => self.request.set(request).is_ok(),
             None => false,
         }
     }
 
     fn observe(&self, headers: &RateLimitHeaders, rate_limited: Option<RateLimited>) {
-        let begun = self.begun.get().copied();
+        let request = self.request.get().copied();
         self.update(|window, now| {
-            if let Some(begun) = begun {
-                window.observe(begun, headers, rate_limited.is_some(), now);
+            if let Some(request) = request {
+                window.observe(request, headers, rate_limited.is_some(), now);
             }
             if let Some(limited) = rate_limited {
                 window.block(limited.retry_after.map(whole_millis), now);
@@ -263,8 +263,8 @@ impl Grant for Use {
     }
 
     fn no_response(&self) {
-        if let Some(begun) = self.begun.get().copied() {
-            self.update(|window, _| window.no_response(begun));
+        if let Some(request) = self.request.get().copied() {
+            self.update(|window, _| window.no_response(request));
         }
     }
 
@@ -279,16 +279,16 @@ impl Clock {
     }
 
     fn now_rounded_up(self) -> Millis {
-        let time = now().saturating_duration_since(self.began);
+        let time = now().saturating_duration_since(self.started);
         whole_millis(time) + u64::from(!time.subsec_nanos().is_multiple_of(1_000_000))
     }
 
     fn millis(self, time: Instant) -> Millis {
-        whole_millis(time.saturating_duration_since(self.began))
+        whole_millis(time.saturating_duration_since(self.started))
     }
 
     fn instant(self, time: Millis) -> Instant {
-        add(self.began, Duration::from_millis(time))
+        add(self.started, Duration::from_millis(time))
     }
 }
 
@@ -312,7 +312,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 mod tests {
     use super::*;
 
-    /// A busy location: its part of the map, its name, and itself behind its pointer.
+    /// Counts the map entry of a location, its name, and the location behind its pointer.
     #[test]
     fn a_busy_location_takes_less_than_a_kilobyte() {
         let limiter = LocalRateLimiter::new();
@@ -330,8 +330,8 @@ mod tests {
             };
             let (window, now) = (&mut lock(&location).window, number * 100);
             window.issue(now);
-            let begun = window.begin(now, now, now).expect("it has not lapsed");
-            window.observe(begun, &headers, false, now);
+            let request = window.start(now, now, now).expect("a valid permit");
+            window.observe(request, &headers, false, now);
         }
         // A hash map uses at most every second slot, with one more byte for each.
         let slot = 2 * (size_of::<(Box<str>, Arc<Mutex<Location>>)>() + 1);

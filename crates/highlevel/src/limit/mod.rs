@@ -10,8 +10,6 @@ mod expiry;
 mod local;
 mod permit;
 mod queue;
-#[cfg(test)]
-mod simulation;
 mod window;
 
 use std::future::Future;

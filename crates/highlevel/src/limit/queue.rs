@@ -1,8 +1,7 @@
-//! The requests that wait for a permit of one location, in the order of arrival.
+//! The requests that wait for a permit of one location, in FIFO order.
 //!
-//! Each of them looks for itself whether its turn has come: a permit is never handed to a request that may not be
-//! running. If permits are available and the requests at the front do not take them, because their runtime is not driven,
-//! the requests behind pass over them after a moment.
+//! Each request takes its permit itself: a permit is never assigned to a request whose runtime may not be driven. If
+//! permits are available and the requests at the front do not take them, later requests pass them after a moment.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -13,8 +12,7 @@ use super::window::Millis;
 
 /// The time after which a request that does not take its permit is passed over by the next one.
 const GRACE: Millis = 25;
-/// Requests that are woken when permits become available earlier than expected. The others follow in turn, or at their
-/// own time.
+/// The number of requests that are woken if permits become available earlier than expected. Each wakes the next one.
 const WOKEN: usize = 8;
 
 #[derive(Debug, Default)]
@@ -23,14 +21,15 @@ pub(super) struct Queue {
     waiting: VecDeque<Waiter>,
     next_ticket: u64,
     passed: usize,
-    /// When a permit was first seen that none of them has taken yet.
+    /// Since when a permit is available that no request has taken.
     available_since: Option<Millis>,
 }
 
 #[derive(Debug)]
 struct Waiter {
     ticket: u64,
-    /// It did not take its permit in time. It keeps its place, and is counted again as soon as it looks.
+    /// A later request has passed it, because it did not take its permit in time. It stays in its place, and counts again
+    /// as soon as it checks.
     passed: bool,
     wake: Arc<Notify>,
 }
@@ -56,8 +55,8 @@ impl Queue {
         }
     }
 
-    /// Returns the number of requests ahead of this one, which is running.
-    pub(super) fn look(&mut self, ticket: u64) -> u32 {
+    /// Returns the number of requests ahead of this one, whose runtime is driven.
+    pub(super) fn count_ahead(&mut self, ticket: u64) -> u32 {
         let Some(index) = self.index(ticket) else { return 0 };
         if std::mem::take(&mut self.waiting[index].passed) {
             self.passed -= 1;
@@ -69,16 +68,16 @@ impl Queue {
         u32::try_from(index - passed).unwrap_or(u32::MAX)
     }
 
-    /// Notes whether a permit is available. Returns the time at which a request with this many others ahead may take it.
+    /// Notes whether a permit is available. Returns the time at which a request with `ahead` others ahead of it may take it.
     pub(super) fn available(&mut self, is_available: bool, ahead: u32, now: Millis) -> Option<Millis> {
         if !is_available {
             self.available_since = None;
             return None;
         }
-        Some(*self.available_since.get_or_insert(now) + patience(ahead))
+        Some(*self.available_since.get_or_insert(now) + grace(ahead))
     }
 
-    /// Takes a permit for this request, ahead of those that did not take it.
+    /// Removes a request that takes its permit, and passes the requests ahead that did not take it.
     pub(super) fn take(&mut self, ticket: u64) {
         if let Some(index) = self.index(ticket) {
             for waiter in self.waiting.range_mut(..index).filter(|waiter| !waiter.passed) {
@@ -90,7 +89,7 @@ impl Queue {
         self.leave(ticket);
     }
 
-    /// Wakes the requests at the front, which look whether their turn has come.
+    /// Wakes the requests at the front, which check for a permit.
     pub(super) fn wake(&self) {
         let running = self.waiting.iter().filter(|waiter| !waiter.passed);
         running.take(WOKEN).for_each(|waiter| waiter.wake.notify_one());
@@ -109,9 +108,9 @@ impl Queue {
     }
 }
 
-/// The time that a request leaves to those ahead of it. It grows slowly: however many of them are not running, the wait
-/// is short.
-pub(super) fn patience(ahead: u32) -> Millis {
+/// Returns the time that a request leaves to those ahead of it. It grows slowly, so that the wait is short however many of
+/// them do not run.
+pub(super) fn grace(ahead: u32) -> Millis {
     match ahead.checked_ilog2() {
         None => 0,
         Some(log) => GRACE * (1 + u64::from(log)),

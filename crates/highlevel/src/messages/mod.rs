@@ -11,7 +11,7 @@ use highlevel_wire::types::{
 };
 
 use crate::executor::Operation;
-use crate::{Client, Error, Receipt, Result, check};
+use crate::{Client, Error, Receipt, Result, validate};
 
 /// Sends messages, and adds messages that arrived elsewhere. From [`Client::messages`].
 #[derive(Debug, Clone)]
@@ -48,7 +48,7 @@ impl Messages {
     /// content or contact is rejected before anything is sent.
     pub async fn send(&self, message: impl Into<SendMessageRequest>) -> Result<Receipt<SendMessageResponse>> {
         let request = message.into();
-        check::send(&request).map_err(|text| Error::invalid(SendMessageRequest::NAME, text))?;
+        validate::send(&request).map_err(|text| Error::invalid(SendMessageRequest::NAME, text))?;
         self.client.execute(&request).await
     }
 
@@ -75,7 +75,7 @@ impl Messages {
         message: impl Into<InboundMessageRequest>,
     ) -> Result<Receipt<AddMessageResponse>> {
         let request = message.into();
-        check::inbound(&request).map_err(|text| Error::invalid(InboundMessageRequest::NAME, text))?;
+        validate::inbound(&request).map_err(|text| Error::invalid(InboundMessageRequest::NAME, text))?;
         self.client.execute(&request).await
     }
 }

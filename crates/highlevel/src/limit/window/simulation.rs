@@ -1,11 +1,11 @@
-//! The window against simulated servers: other programs, responses that overtake each other, limits that change, headers
-//! that lie. The servers recount everything that they have accepted for each request.
+//! The window with simulated servers: other programs, responses out of order, changing limits, wrong headers. For each
+//! request, the servers count all requests that they have accepted.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use super::RateLimitHeaders;
-use super::window::{Begun, Estimate, Limits, Millis, Turn, Window};
+use super::{Availability, Estimate, Limits, Millis, StartedRequest, Window};
+use crate::headers::RateLimitHeaders;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Counting {
@@ -15,14 +15,14 @@ enum Counting {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Headers {
-    Truthful,
-    /// The limits change now and then.
-    Change,
+    Correct,
+    /// The limits change.
+    Changing,
     /// Some values are missing or random.
-    Lie,
+    Random,
 }
 
-/// One run.
+/// The settings of one run.
 #[derive(Debug, Clone)]
 struct Setting {
     own: Limits,
@@ -30,15 +30,15 @@ struct Setting {
     limit: u64,
     interval: Millis,
     daily: u64,
-    /// The longest way to the server.
-    way: Millis,
-    /// The longest way back.
-    back: Millis,
-    /// Other programs send this many requests at a time, now and then.
+    /// The longest time to the server.
+    request_time: Millis,
+    /// The longest time back.
+    response_time: Millis,
+    /// Other programs send up to this many requests at a time.
     foreign: u64,
     headers: Headers,
     /// Some permits are used late or not at all, and some requests get no response.
-    careless: bool,
+    is_careless: bool,
     requests: u32,
     at_once: bool,
 }
@@ -55,14 +55,14 @@ enum Event {
     Change,
 }
 
-struct World {
+struct Simulation {
     setting: Setting,
     random: fastrand::Rng,
     window: Window,
     events: BinaryHeap<Reverse<(Millis, u64, Event)>>,
     scheduled: u64,
     waiting: u32,
-    unborn: u32,
+    unsent: u32,
     /// The earliest time at which the next permit can be issued, as calculated while waiting for it.
     not_before: Millis,
     next_look: Option<Millis>,
@@ -75,13 +75,13 @@ struct World {
     responses: u32,
 }
 
-/// A request on its way, and its response.
+/// A request that was sent, and its response.
 struct Sent {
-    begun: Begun,
+    request: StartedRequest,
     response: Option<(RateLimitHeaders, bool)>,
 }
 
-impl World {
+impl Simulation {
     fn new(setting: Setting, seed: u64) -> Self {
         Self {
             random: fastrand::Rng::with_seed(seed),
@@ -89,7 +89,7 @@ impl World {
             events: BinaryHeap::new(),
             scheduled: 0,
             waiting: 0,
-            unborn: setting.requests,
+            unsent: setting.requests,
             not_before: 0,
             next_look: None,
             sent: Vec::new(),
@@ -106,11 +106,11 @@ impl World {
         self.events.push(Reverse((time, self.scheduled, event)));
     }
 
-    /// Runs until all requests were sent. Returns the time at which the last one was started.
+    /// Runs until all requests were sent and all responses have arrived.
     fn run(mut self) -> Self {
         let start = self.random.u64(0..20_000);
         if self.setting.at_once {
-            self.at(start, Event::HandOver(self.unborn));
+            self.at(start, Event::HandOver(self.unsent));
         } else {
             self.at(start, Event::HandOver(1));
         }
@@ -118,17 +118,17 @@ impl World {
             let time = self.random.u64(0..=start);
             self.at(time, Event::Foreign);
         }
-        if self.setting.headers == Headers::Change {
+        if self.setting.headers == Headers::Changing {
             let time = start + self.random.u64(0..10_000);
             self.at(time, Event::Change);
         }
         let mut steps = 0;
         while let Some(Reverse((now, _, event))) = self.events.pop() {
             steps += 1;
-            assert!(steps < 100_000, "no end: {:?}", self.setting);
+            assert!(steps < 100_000, "the run does not end: {:?}", self.setting);
             self.handle(event, now);
             self.look(now);
-            let is_done = self.unborn == 0 && self.waiting == 0;
+            let is_done = self.unsent == 0 && self.waiting == 0;
             let is_quiet = !self.events.iter().any(|Reverse((_, _, event))| {
                 matches!(event, Event::Begin(_) | Event::GiveBack(_) | Event::Reach(_) | Event::Respond(_))
             });
@@ -142,10 +142,10 @@ impl World {
     fn handle(&mut self, event: Event, now: Millis) {
         match event {
             Event::HandOver(count) => {
-                let count = count.min(self.unborn);
-                self.unborn -= count;
+                let count = count.min(self.unsent);
+                self.unsent -= count;
                 self.waiting += count;
-                if self.unborn > 0 {
+                if self.unsent > 0 {
                     let pause = if self.random.u8(..) < 20 { self.random.u64(0..30_000) } else { 0 };
                     let next = Event::HandOver(self.random.u32(1..40));
                     let time = now + pause + self.random.u64(0..300);
@@ -153,14 +153,14 @@ impl World {
                 }
             }
             Event::Look => self.next_look = None,
-            Event::Begin(issued) => match self.window.begin(issued, now, now) {
-                Some(begun) => {
+            Event::Begin(issued) => match self.window.start(issued, now, now) {
+                Some(request) => {
                     self.started.push(now);
-                    self.sent.push(Sent { begun, response: None });
-                    let way = self.random.u64(0..=self.setting.way);
-                    self.at(now + way, Event::Reach(self.sent.len() - 1));
+                    self.sent.push(Sent { request, response: None });
+                    let delay = self.random.u64(0..=self.setting.request_time);
+                    self.at(now + delay, Event::Reach(self.sent.len() - 1));
                 }
-                // It has lapsed: the request asks again.
+                // The permit has lapsed: the request waits for another one.
                 None => self.waiting += 1,
             },
             Event::GiveBack(issued) => {
@@ -172,12 +172,12 @@ impl World {
                 let sent = &self.sent[number];
                 match &sent.response {
                     Some((headers, rejected)) => {
-                        self.window.observe(sent.begun, headers, *rejected, now);
+                        self.window.observe(sent.request, headers, *rejected, now);
                         if *rejected {
                             self.window.block(None, now);
                         }
                     }
-                    None => self.window.no_response(sent.begun),
+                    None => self.window.no_response(sent.request),
                 }
                 self.responses += 1;
             }
@@ -225,35 +225,39 @@ impl World {
             daily_remaining: Some(self.setting.daily - day - count),
             daily_reset_ms: None,
         };
-        if self.setting.headers == Headers::Lie {
-            let mut lie = |value: &mut Option<u64>| match self.random.u8(0..4) {
+        if self.setting.headers == Headers::Random {
+            let mut falsify = |value: &mut Option<u64>| match self.random.u8(0..4) {
                 0 => *value = None,
                 1 => *value = Some(self.random.u64(..)),
                 2 => *value = Some(self.random.u64(1..200)),
                 _ => {}
             };
-            lie(&mut headers.burst_limit);
-            lie(&mut headers.burst_remaining);
-            lie(&mut headers.interval_ms);
-            lie(&mut headers.daily_reset_ms);
+            falsify(&mut headers.burst_limit);
+            falsify(&mut headers.burst_remaining);
+            falsify(&mut headers.interval_ms);
+            falsify(&mut headers.daily_reset_ms);
         }
-        let is_lost = self.setting.careless && self.random.u8(..) < 8;
+        let is_lost = self.setting.is_careless && self.random.u8(..) < 8;
         self.sent[number].response = (!is_lost).then_some((headers, !is_accepted));
-        // The first responses are quick: without them, nothing is known.
-        let back = if self.responses < 10 { self.setting.back.min(200) } else { self.setting.back };
+        // The first responses are fast: without them, the limit is unknown.
+        let back = if self.responses < 10 {
+            self.setting.response_time.min(200)
+        } else {
+            self.setting.response_time
+        };
         let back = if is_lost { 30_000 } else { self.random.u64(0..=back) };
         self.at(now + back, Event::Respond(number));
     }
 
-    /// Issues as many permits as there are now.
+    /// Issues all permits that are available now.
     fn look(&mut self, now: Millis) {
         while self.waiting > 0 {
-            if let Turn::At(at) = self.window.turn(0, Estimate::Earliest, now) {
+            if let Availability::At(at) = self.window.availability(0, Estimate::Earliest, now) {
                 self.not_before = self.not_before.max(at);
             }
-            let at = match self.window.turn(0, Estimate::Expected, now) {
-                Turn::At(at) if at <= now => {
-                    let is_steady = self.setting.headers == Headers::Truthful;
+            let at = match self.window.availability(0, Estimate::Expected, now) {
+                Availability::At(at) if at <= now => {
+                    let is_steady = self.setting.headers == Headers::Correct;
                     assert!(
                         now >= self.not_before || !is_steady,
                         "earlier than possible: {:?}",
@@ -263,16 +267,18 @@ impl World {
                     self.window.issue(now);
                     self.waiting -= 1;
                     let (event, wait) = match self.random.u8(..) {
-                        0..5 if self.setting.careless => (Event::GiveBack(now), self.random.u64(0..15_000)),
-                        5..20 if self.setting.careless => (Event::Begin(now), self.random.u64(0..12_000)),
+                        0..5 if self.setting.is_careless => {
+                            (Event::GiveBack(now), self.random.u64(0..15_000))
+                        }
+                        5..20 if self.setting.is_careless => (Event::Begin(now), self.random.u64(0..12_000)),
                         _ => (Event::Begin(now), self.random.u64(0..3)),
                     };
                     self.at(now + wait, event);
                     continue;
                 }
-                Turn::At(at) | Turn::Spent(at) => at,
+                Availability::At(at) | Availability::DaySpent(at) => at,
             };
-            assert!(at > now, "it would not end");
+            assert!(at > now, "the next look is in the future");
             if self.next_look.is_none_or(|next| at < next) {
                 self.next_look = Some(at);
                 self.at(at, Event::Look);
@@ -281,8 +287,8 @@ impl World {
         }
     }
 
-    /// The caller's limit, recounted: never more requests within one interval, wherever it begins.
-    fn assert_own_limit(&self, context: &str) {
+    /// Checks that no interval, wherever it starts, has more requests than the configured limit.
+    fn assert_configured_limit(&self, context: &str) {
         let burst = self.setting.own.burst as usize;
         for (first, later) in self.started.iter().zip(self.started.iter().skip(burst)) {
             assert!(
@@ -311,40 +317,41 @@ fn setting(random: &mut fastrand::Rng) -> Setting {
         limit: if random.bool() { 100 } else { random.u64(10..300) },
         interval: if random.bool() { 10_000 } else { random.choice(intervals).unwrap_or(1_000) },
         daily: 1_000_000,
-        way: 249,
-        back: random.choice([10, 300, 3_000]).unwrap_or(10),
+        request_time: 249,
+        response_time: random.choice([10, 300, 3_000]).unwrap_or(10),
         foreign: 0,
-        headers: Headers::Truthful,
-        careless: random.bool(),
+        headers: Headers::Correct,
+        is_careless: random.bool(),
         requests: random.u32(1..400),
         at_once: random.bool(),
     }
 }
 
+/// The number of runs of each test.
 const RUNS: u64 = 300;
 
 #[test]
-fn the_callers_limit_is_never_exceeded() {
+fn the_configured_limit_is_never_exceeded() {
     let mut rejected = 0;
     for seed in 0..RUNS {
         let mut random = fastrand::Rng::with_seed(seed);
         let setting = Setting {
             foreign: random.choice([0, 3, 100]).unwrap_or(0),
             headers: random
-                .choice([Headers::Truthful, Headers::Change, Headers::Lie])
-                .unwrap_or(Headers::Lie),
-            way: random.choice([10, 249, 3_000]).unwrap_or(10),
+                .choice([Headers::Correct, Headers::Changing, Headers::Random])
+                .unwrap_or(Headers::Random),
+            request_time: random.choice([10, 249, 3_000]).unwrap_or(10),
             ..setting(&mut random)
         };
-        let world = World::new(setting, seed).run();
-        world.assert_own_limit(&format!("seed {seed}"));
-        rejected += world.rejected;
+        let simulation = Simulation::new(setting, seed).run();
+        simulation.assert_configured_limit(&format!("seed {seed}"));
+        rejected += simulation.rejected;
     }
-    assert!(rejected > 100, "the servers were strict: {rejected}");
+    assert!(rejected > 100, "the servers rejected too few requests: {rejected}");
 }
 
 #[test]
-fn the_limit_of_a_truthful_server_is_never_exceeded_without_other_programs() {
+fn the_limit_of_a_correct_server_is_never_exceeded_without_other_programs() {
     let mut started = 0;
     for seed in 0..RUNS {
         let mut random = fastrand::Rng::with_seed(seed);
@@ -353,33 +360,32 @@ fn the_limit_of_a_truthful_server_is_never_exceeded_without_other_programs() {
             setting.daily = random.u64(10..u64::from(setting.requests).max(11));
             setting.requests = u32::try_from(setting.daily).unwrap_or(1);
         }
-        // A request that is lost was counted, and is known to be.
-        let world = World::new(setting, seed).run();
-        world.assert_own_limit(&format!("seed {seed}"));
-        assert_eq!(world.rejected, 0, "seed {seed}: {:?}", world.setting);
-        started += world.started.len();
+        let simulation = Simulation::new(setting, seed).run();
+        simulation.assert_configured_limit(&format!("seed {seed}"));
+        assert_eq!(simulation.rejected, 0, "seed {seed}: {:?}", simulation.setting);
+        started += simulation.started.len();
     }
     assert!(started > 10_000, "{started}");
 }
 
-/// With other programs, some requests are rejected: their use is only known afterwards. Few are.
+/// The use by other programs is only known afterwards, so a few requests are rejected.
 #[test]
 fn few_requests_are_rejected_beside_other_programs() {
     let (mut started, mut rejected) = (0, 0);
     for seed in 0..RUNS {
         let mut random = fastrand::Rng::with_seed(seed);
         let setting = Setting { foreign: 30, ..setting(&mut random) };
-        let world = World::new(setting, seed).run();
-        world.assert_own_limit(&format!("seed {seed}"));
-        started += world.started.len();
-        rejected += world.rejected as usize;
+        let simulation = Simulation::new(setting, seed).run();
+        simulation.assert_configured_limit(&format!("seed {seed}"));
+        started += simulation.started.len();
+        rejected += simulation.rejected as usize;
     }
     assert!(rejected * 20 < started, "{rejected} of {started}");
 }
 
-/// Many messages at once take at most 3 % longer than the least time that is possible, and none is rejected.
+/// Many requests take at most 3 % longer than the minimum, and none is rejected.
 #[test]
-fn many_requests_at_once_take_hardly_longer_than_they_have_to() {
+fn many_requests_take_hardly_longer_than_the_minimum() {
     for seed in 0..40 {
         for counting in [Counting::Fixed, Counting::Sliding] {
             for requests in [500, 1_000] {
@@ -389,21 +395,21 @@ fn many_requests_at_once_take_hardly_longer_than_they_have_to() {
                     limit: 100,
                     interval: 10_000,
                     daily: 200_000,
-                    way: 60,
-                    back: 60,
+                    request_time: 60,
+                    response_time: 60,
                     foreign: 0,
-                    headers: Headers::Truthful,
-                    careless: false,
+                    headers: Headers::Correct,
+                    is_careless: false,
                     requests,
                     at_once: true,
                 };
-                let world = World::new(setting, seed).run();
-                assert_eq!((world.started.len(), world.rejected), (requests as usize, 0));
-                let took = world.started[world.started.len() - 1] - world.started[0];
-                let least = u64::from(requests / 100 - 1) * 10_000;
+                let simulation = Simulation::new(setting, seed).run();
+                assert_eq!((simulation.started.len(), simulation.rejected), (requests as usize, 0));
+                let duration = simulation.started[simulation.started.len() - 1] - simulation.started[0];
+                let minimum = u64::from(requests / 100 - 1) * 10_000;
                 assert!(
-                    took * 100 <= least * 103,
-                    "seed {seed}, {counting:?}: {took} ms instead of {least} ms"
+                    duration * 100 <= minimum * 103,
+                    "seed {seed}, {counting:?}: {duration} ms instead of {minimum} ms"
                 );
             }
         }

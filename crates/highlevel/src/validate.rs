@@ -1,6 +1,6 @@
-//! What is wrong with a request before it is sent.
+//! Validates requests before they are sent.
 //!
-//! Only what HighLevel would refuse, or accept and drop: each check says what is missing and how to add it.
+//! Rejects only requests that HighLevel would reject, or accept and drop. Each message names the violation and the fix.
 
 use highlevel_wire::types::{
     Forward, InboundMessageRequest, InboundMessageType, OutboundCallRequest, SendMessageRequest,
@@ -12,12 +12,12 @@ use crate::{ContactId, ConversationId};
 /// The first number of seconds that can only be milliseconds: the year 5138.
 const MILLISECONDS: i64 = 100_000_000_000;
 
-/// Checks a message to send.
+/// Validates a message to send.
 pub(crate) fn send(request: &SendMessageRequest) -> Result<(), String> {
     if blank(request.contact_id.as_str()) {
         return Err(
-            "the contact id is empty: a message is sent to a contact, and the id of a conversation does \
-                    not take its place; use the contactId of the conversation"
+            "the contact id is empty: a message is sent to a contact, not to a conversation; use the contactId of the \
+             conversation"
                 .to_owned(),
         );
     }
@@ -37,28 +37,28 @@ pub(crate) fn send(request: &SendMessageRequest) -> Result<(), String> {
         };
         return Err(format!("the {} message has no content: add {add}", request.type_));
     }
-    if request.forward.as_ref().is_some_and(goes_nowhere) {
-        return Err("the forward goes to nobody: give the email address to forward to".to_owned());
+    if request.forward.as_ref().is_some_and(has_no_recipient) {
+        return Err("the forward has no recipient: set the email address to forward to".to_owned());
     }
     match request.scheduled_timestamp {
         Some(seconds) if seconds >= MILLISECONDS => Err(format!(
             "scheduledTimestamp is {seconds}, which looks like milliseconds: it counts seconds, so divide it by 1000"
         )),
         Some(seconds) if seconds < 0 => {
-            Err(format!("scheduledTimestamp is {seconds}, before 1970: give the time at which to send"))
+            Err(format!("scheduledTimestamp is {seconds}, before 1970: set the time of sending"))
         }
         _ => Ok(()),
     }
 }
 
-/// Checks an inbound message to add.
+/// Validates an inbound message to add.
 pub(crate) fn inbound(request: &InboundMessageRequest) -> Result<(), String> {
     addressed(request.contact_id.as_ref(), request.conversation_id.as_ref())?;
     let provider = request.conversation_provider_id.as_ref();
     let has_default_provider = matches!(request.type_, InboundMessageType::Sms | InboundMessageType::Email);
     if !has_default_provider && !filled(provider) {
         return Err(format!(
-            "an inbound {} message needs a conversation provider: without one HighLevel answers with a success and \
+            "an inbound {} message needs a conversation provider: without one, HighLevel responds with 2xx and \
              stores nothing; set conversationProviderId",
             request.type_
         ));
@@ -86,7 +86,7 @@ pub(crate) fn inbound(request: &InboundMessageRequest) -> Result<(), String> {
     Ok(())
 }
 
-/// Checks an outbound call to add.
+/// Validates an outbound call to add.
 pub(crate) fn outbound_call(request: &OutboundCallRequest) -> Result<(), String> {
     addressed(request.contact_id.as_ref(), request.conversation_id.as_ref())?;
     id("conversation provider", Some(&request.conversation_provider_id))?;
@@ -95,15 +95,13 @@ pub(crate) fn outbound_call(request: &OutboundCallRequest) -> Result<(), String>
 
 fn addressed(contact: Option<&ContactId>, conversation: Option<&ConversationId>) -> Result<(), String> {
     if contact.is_none() && conversation.is_none() {
-        return Err(
-            "neither a contact nor a conversation is given: set contactId or conversationId".to_owned()
-        );
+        return Err("the contact or the conversation is missing: set contactId or conversationId".to_owned());
     }
     id("contact", contact)?;
     id("conversation", conversation)
 }
 
-/// Checks what no id can be. What an id looks like beyond that is HighLevel's business.
+/// Rejects values that cannot be an id. HighLevel decides about all others.
 fn id(what: &str, id: Option<&impl AsRef<str>>) -> Result<(), String> {
     let Some(id) = id.map(AsRef::as_ref) else { return Ok(()) };
     if blank(id) {
@@ -114,7 +112,7 @@ fn id(what: &str, id: Option<&impl AsRef<str>>) -> Result<(), String> {
     }
     if id.contains('@') || id.starts_with('+') {
         return Err(format!(
-            "the {what} id is an email address or a phone number: look up the id that HighLevel gave it"
+            "the {what} id is an email address or a phone number: look up the id that HighLevel assigned"
         ));
     }
     Ok(())
@@ -122,13 +120,13 @@ fn id(what: &str, id: Option<&impl AsRef<str>>) -> Result<(), String> {
 
 fn attachments(urls: &[String]) -> Result<(), String> {
     if urls.iter().any(|url| blank(url)) {
-        return Err("an attachment is empty: give the URL of the file".to_owned());
+        return Err("an attachment is empty: set the URL of the file".to_owned());
     }
     Ok(())
 }
 
-/// A forward that names neither an address nor a contact.
-fn goes_nowhere(forward: &Forward) -> bool {
+/// Returns `true` if a forward has neither an address nor a contact.
+fn has_no_recipient(forward: &Forward) -> bool {
     forward.is_forwarded != Some(false)
         && !filled(forward.to_email.as_ref())
         && !filled(forward.recipient_contact_id.as_ref())

@@ -1,21 +1,19 @@
-//! The client and how it is built.
+//! Builds clients.
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::Duration;
 
-use highlevel_wire::RequestContext;
 use http::HeaderValue;
 use secrecy::SecretString;
 
+use super::Client;
 use crate::connection::{Connection, Options};
-use crate::executor::{Executor, Operation};
-use crate::limit::{Expiry, LocalRateLimiter, RateLimiter};
+use crate::limit::{LocalRateLimiter, RateLimiter};
 use crate::retry::{RetryPolicy, SharedBudget};
-use crate::time::{MAX_DURATION, now};
 use crate::token::{Bearer, TokenSource, Tokens};
 use crate::transport::{Origin, Tls, Transport, TransportBuilder, address};
-use crate::{ApiVersion, Error, LocationId, Receipt, Result};
+use crate::{ApiVersion, Error, LocationId, Result};
 
 /// The default time for one attempt.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
@@ -23,103 +21,10 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
 /// The default time for a whole call.
 const CALL_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A client of HighLevel's conversations API for one location.
-///
-/// Cheap to clone; clones share connections, token, limits and retry budget. It is `Send` and `Sync`, and needs a tokio
-/// runtime with its timer and I/O to run; it may be used from several runtimes. Programs without one use
-/// `highlevel::blocking`.
-#[derive(Clone)]
-pub struct Client {
-    executor: Arc<Executor>,
-    options: Options,
-}
-
 impl Client {
-    /// Starts building a client. Only the token is needed.
+    /// Starts building a client. Only the token is required.
     pub fn builder() -> ClientBuilder {
         ClientBuilder::default()
-    }
-
-    /// Returns the base URL of requests, without a trailing slash.
-    pub fn base_url(&self) -> &str {
-        &self.executor.connection.base_url
-    }
-
-    /// Returns this client with another timeout for one attempt, from connecting to the last byte of the response.
-    pub fn with_attempt_timeout(mut self, timeout: Duration) -> Self {
-        self.options.attempt = timeout;
-        self
-    }
-
-    /// Returns this client with another timeout for a whole call: waiting for a permit, all attempts and the pauses between.
-    pub fn with_call_timeout(mut self, timeout: Duration) -> Self {
-        self.options.call = timeout;
-        self
-    }
-
-    /// Returns this client with a time before which the first byte of each request has to be written, for example because a
-    /// lease of the caller ends then.
-    ///
-    /// A request that is late is not written, and its error is [`Delivery::NotSent`](crate::Delivery::NotSent). The time is
-    /// compared right before the first byte, on the monotonic and on the wall clock: a machine that was suspended in between
-    /// is late. Over HTTP/1.1 no byte is written. Over HTTP/2 the server may receive the head of a request that does not end,
-    /// and its reset.
-    ///
-    /// ```no_run
-    /// # async fn example(client: highlevel::Client) -> highlevel::Result<()> {
-    /// use std::time::{Duration, Instant};
-    /// use highlevel::Sms;
-    ///
-    /// let lease_ends = Instant::now() + Duration::from_secs(5);
-    /// let message = Sms::to("abc123def456").text("Your table is ready");
-    /// client.with_begin_before(lease_ends).messages().send(message).await?;
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn with_begin_before(mut self, deadline: Instant) -> Self {
-        let now = now();
-        let left = deadline.saturating_duration_since(now);
-        self.options.begin_before = Some(Expiry::after_at(left, now, SystemTime::now()));
-        self
-    }
-
-    /// Returns this client with another retry policy.
-    pub fn with_retry_policy(mut self, policy: RetryPolicy) -> Self {
-        self.options.retry = policy;
-        self
-    }
-
-    /// Returns the generated client below this one, for a single attempt, with this client's token and version. Limits, retries,
-    /// the bound of connections and the classification of errors are left to its caller.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the token cannot be fetched.
-    pub async fn wire(&self) -> Result<(highlevel_wire::Client, RequestContext)> {
-        let deadline = now() + self.options.call.min(MAX_DURATION);
-        let bearer = self.executor.bearer("wire", None, deadline).await?;
-        let authorization =
-            bearer.authorization.clone().map_err(|what| Error::invalid_token("wire", what))?;
-        let connection = &self.executor.connection;
-        let context = connection.context(Some(authorization), self.options.attempt, None);
-        Ok((connection.wire(connection.client()?, &context), context))
-    }
-
-    /// Creates a client of one location from what it shares with others and its own tokens.
-    pub(crate) fn new(connection: Connection, tokens: Tokens, location: String) -> Self {
-        let options = connection.options;
-        Self { executor: Arc::new(Executor { connection, tokens, location }), options }
-    }
-
-    /// Executes an operation.
-    pub(crate) async fn execute<O: Operation>(&self, operation: &O) -> Result<Receipt<O::Response>> {
-        self.executor.execute(&self.options, operation).await
-    }
-}
-
-impl fmt::Debug for Client {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client").field("base_url", &self.base_url()).finish_non_exhaustive()
     }
 }
 
