@@ -1,53 +1,92 @@
-//! Send messages, record calls and receive webhooks with HighLevel (GoHighLevel).
+//! A client for the conversations API of HighLevel (GoHighLevel): send messages, record calls, and receive webhooks.
 //!
-//! ```no_run
-//! # async fn example(contact: highlevel::ContactId) -> Result<(), Box<dyn std::error::Error>> {
-//! use highlevel::{Client, Email, Sms};
+//! # Install
 //!
-//! let client = Client::builder().token(std::env::var("HIGHLEVEL_TOKEN")?).build()?;
-//!
-//! let sent = client.messages().send(Sms::to(&contact).text("Your table is ready")).await?;
-//! println!("{} in {}", sent.message_id(), sent.conversation_id());
-//!
-//! client.messages().send(
-//!     Email::to(&contact).subject("Order confirmed").html("<p>Thank you!</p>").cc(["ops@example.com"]),
-//! ).await?;
-//! # Ok(())
-//! # }
+//! ```sh
+//! cargo add highlevel
+//! cargo add tokio --features macros,rt-multi-thread
 //! ```
 //!
-//! # Where to look
+//! ```no_run
+//! use highlevel::{Client, Email, Sms};
 //!
-//! - [`Client`], built by [`Client::builder`]; cheap to clone, shares its connections.
-//! - [`Client::messages`]: [send](Messages::send) a message ([`Sms`], [`Email`], [`WhatsApp`], …), or
-//!   [add](Messages::add_inbound) one that came in elsewhere ([`Inbound`]).
-//! - [`Client::calls`]: [add](Calls::add_outbound) a call that was made elsewhere ([`OutboundCall`]).
-//! - [`Error`], and above all [`Error::delivery`]: what is known after a failure.
-//! - [`webhook`]: raw body and headers in, a verified event out.
-//! - [`limit`]: rate limits, within one process or shared by several.
-//! - [`auth`]: apps that are installed on many locations, their tokens, and where those are kept.
-//! - `blocking`, with the feature of that name: the same client for programs without an async runtime.
-//! - [`wire`]: the generated types and operations below all this.
+//! #[tokio::main]
+//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let client = Client::builder().token(std::env::var("HIGHLEVEL_TOKEN")?).build()?;
+//!     let contact = std::env::var("HIGHLEVEL_CONTACT_ID")?;
 //!
-//! # What this library does not do
+//!     let sent = client.messages().send(Sms::to(&contact).text("Your table is ready")).await?;
+//!     println!("{} in {}", sent.message_id(), sent.conversation_id());
 //!
-//! It never resends a message whose fate it does not know: HighLevel has no idempotency key, so a resend may be a
-//! second message. It follows no redirects, reads no answer beyond 1 MiB, and sets no process-wide state.
+//!     let email = Email::to(&contact).subject("Order confirmed").html("<p>Thank you!</p>");
+//!     client.messages().send(email.cc(["ops@example.com"])).await?;
+//!     Ok(())
+//! }
+//! ```
 //!
-//! # TLS
+//! # Operations
 //!
-//! rustls with ring, and the certificates of the platform. The features `aws-lc` and `native-tls` compile in another
-//! implementation, which is used if [`Tls`] names it or if ring is not compiled in;
-//! [`http_client`](TransportBuilder::http_client) configures any other.
+//! | operation | entry point | input |
+//! |---|---|---|
+//! | send a message | [`Messages::send`] | [`Sms`], [`Email`], [`WhatsApp`], [`Rcs`], [`Instagram`], [`Facebook`], [`TikTok`], [`LiveChat`], [`Custom`], [`InternalComment`] |
+//! | add a message of another system | [`Messages::add_inbound`] | [`Inbound`] |
+//! | add a call of another system | [`Calls::add_outbound`] | [`OutboundCall`] |
+//! | any other endpoint | [`Client::request`] | a method, a path and JSON |
+//! | receive a webhook | [`webhook::Receiver`] | the raw body and the headers |
+//! | manage the tokens of an app | [`auth::App`] | authorization codes and install events |
 //!
-//! HTTP/2 is used where the server offers it by ALPN (feature `http2`, on by default);
-//! [`http1_only`](TransportBuilder::http1_only) turns it off.
+//! The generated types and operations are in [`wire`]. Enums keep values that the documentation does not list, and received
+//! objects keep unknown fields.
+//!
+//! # Errors
+//!
+//! HighLevel has no idempotency key, so a request that is sent twice may be done twice. Every [`Error`] reports what is known
+//! about the request, as a [`Delivery`]:
+//!
+//! | [`Delivery`] | meaning | safe to resend |
+//! |---|---|---|
+//! | `NotSent` | no request reached HighLevel | yes |
+//! | `Rejected` | HighLevel responded that it did not do it | yes, once the reason is fixed |
+//! | `Unknown` | it may have been done | no; look for the message first, see [`Fingerprint::reconcile`] |
+//! | `Accepted` | it was accepted, but the receipt cannot be read | no |
+//!
+//! The client retries only requests that were certainly not done, as [`RetryPolicy`] allows. [`ErrorKind`] is the kind of the
+//! failure, and [`Error::messages`] and [`Error::trace_id`] return the details that HighLevel sent. No error and no debug
+//! output contains a token.
+//!
+//! # Runtime
+//!
+//! The client needs a tokio runtime with time and I/O enabled (`#[tokio::main]` has both). It can be used from several
+//! runtimes; each has its own connections. Programs without a runtime use `highlevel::blocking` (feature `blocking`).
+//! [`Client`] is cheap to clone and shares its connections, token, [limits](limit) and retry budget with its clones.
+//!
+//! The library sets no process-wide state, follows no redirects, and reads at most 1 MiB of a response.
+//!
+//! # Features
+//!
+//! | feature | default | effect |
+//! |---|---|---|
+//! | `http2` | yes | HTTP/2 if the server offers it by ALPN; [`http1_only`](TransportBuilder::http1_only) disables it per client |
+//! | `rustls-ring` | yes | TLS with rustls and ring |
+//! | `aws-lc` | | TLS with rustls and aws-lc, see [`Tls`] |
+//! | `native-tls` | | TLS of the operating system, see [`Tls`] |
+//! | `blocking` | | `highlevel::blocking`, a client without an async runtime |
+//! | `axum` | | `webhook::axum`, an extractor and a layer |
+//! | `rsa` | | `webhook::RsaPublicKey`, for the legacy RSA signature |
+//! | `schemars` | | `JsonSchema` for the types of requests, responses and webhooks |
+//! | `testing` | | `webhook::testing` to sign events in tests, and conformance suites for custom stores, limiters and deduplicators |
+//!
+//! # Guides
+//!
+//! Delivery, authentication, webhooks and the blocking client each have a guide: see the module `guide` of the documentation,
+//! or `docs/` in the repository.
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod auth;
 #[cfg(feature = "blocking")]
 pub mod blocking;
 mod calls;
-
 mod classify;
 mod client;
 #[cfg(feature = "testing")]
@@ -56,6 +95,8 @@ mod connection;
 mod delivery;
 mod error;
 mod executor;
+#[cfg(all(doc, not(doctest)))]
+pub mod guide;
 mod headers;
 mod lenient;
 pub mod limit;

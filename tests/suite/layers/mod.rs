@@ -30,7 +30,7 @@ const HIGHLEVEL: Structure = Structure {
         &["receipt"],
         &["error"],
         &["delivery", "headers", "lenient", "reconcile"],
-        &["conformance", "panics", "time", "wire"],
+        &["conformance", "guide", "panics", "time", "wire"],
     ],
     restricted: &[Restriction { module: "webhook", may_use: &["conformance", "error", "lenient"] }],
     circles: &[Circle {

@@ -48,6 +48,15 @@ pub enum Unaddressed {}
 #[derive(Debug, Clone, Copy)]
 pub enum Addressed {}
 
+/// Implemented for [`Addressed`] only.
+#[diagnostic::on_unimplemented(
+    message = "this inbound message has neither a contact nor a conversation",
+    label = "call `.from_contact(..)` or `.in_conversation(..)` on the message"
+)]
+pub trait HasAddress {}
+
+impl HasAddress for Addressed {}
+
 /// A channel of text messages.
 #[derive(Debug, Clone, Copy)]
 pub enum Text {}
@@ -275,8 +284,8 @@ impl<Channel> Sealed for Inbound<Channel, Addressed> {
     }
 }
 
-impl<Channel> From<Inbound<Channel, Addressed>> for InboundMessageRequest {
-    fn from(message: Inbound<Channel, Addressed>) -> Self {
+impl<Channel, Address: HasAddress> From<Inbound<Channel, Address>> for InboundMessageRequest {
+    fn from(message: Inbound<Channel, Address>) -> Self {
         message.request
     }
 }

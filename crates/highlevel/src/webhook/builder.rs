@@ -45,6 +45,29 @@ impl NeedsApp {
     }
 }
 
+/// Implemented for no type: explains why [`NeedsApp`] cannot be built.
+#[diagnostic::on_unimplemented(
+    message = "the receiver does not know the app whose events it accepts",
+    label = "call `.app_id(..)`, `.app_id_if_present(..)` or `.any_app()` before `.build()`"
+)]
+pub trait HasApp<'a> {}
+
+impl NeedsApp {
+    /// Cannot be called before an app is chosen.
+    ///
+    /// ```compile_fail,E0277
+    /// highlevel::webhook::Receiver::builder().build();
+    /// ```
+    #[doc(hidden)]
+    pub fn build(self) -> Receiver
+    where
+        // The lifetime defers the check of the bound to the caller.
+        for<'a> Self: HasApp<'a>,
+    {
+        self.any_app().receiver
+    }
+}
+
 /// Builds a [`Receiver`].
 #[derive(Debug)]
 #[must_use = "a builder does nothing until `build` is called"]

@@ -11,7 +11,7 @@ use super::event_id::EventId;
 
 /// A value that HighLevel signed for this receiver.
 ///
-/// Only [`Receiver::verify`] and [`Receiver::receive`] create one. It dereferences to the event.
+/// Only [`Receiver::verify`](super::Receiver::verify) and [`Receiver::receive`](super::Receiver::receive) create one. It dereferences to the event.
 #[derive(Debug, Clone)]
 pub struct Verified<T> {
     value: T,

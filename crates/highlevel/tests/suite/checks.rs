@@ -35,7 +35,7 @@ fn raw(change: impl FnOnce(&mut SendMessageRequest)) -> SendMessageRequest {
 }
 
 const SPACE: &str = "id contains white space, perhaps the line break of a file: trim it";
-const PERSON: &str = "id is an email address or a phone number: look up the id that HighLevel gave it";
+const PERSON: &str = "id is an email address or a phone number: look up the id that HighLevel assigned";
 const EMPTY: &str = "id is empty: set it, or leave it out where it is optional";
 
 #[tokio::test]
@@ -45,14 +45,14 @@ async fn invalid_messages_are_not_sent() {
     };
     let email =
         "the Email message has no content: add `.html(…)`, `.text(…)`, `.attachment(…)` or `.template(…)`";
-    let no_contact = "the contact id is empty: a message is sent to a contact, and the id of a conversation does not take \
-                      its place; use the contactId of the conversation";
+    let no_contact = "the contact id is empty: a message is sent to a contact, not to a conversation; use the contactId \
+                      of the conversation";
     let early = SystemTime::UNIX_EPOCH - Duration::from_secs(5);
     let late = SystemTime::UNIX_EPOCH + Duration::from_secs(1_722_268_288_071);
     let milliseconds = "which looks like milliseconds: it counts seconds, so divide it by 1000";
-    let before = "before 1970: give the time at which to send";
-    let no_recipient = "the forward goes to nobody: give the email address to forward to";
-    let attachment = "an attachment is empty: give the URL of the file";
+    let before = "before 1970: set the time of sending";
+    let no_recipient = "the forward has no recipient: set the email address to forward to";
+    let attachment = "an attachment is empty: set the URL of the file";
 
     let rows: Vec<(SendMessageRequest, String)> = vec![
         (Sms::to("c").into(), no_content("SMS")),
@@ -160,14 +160,13 @@ fn raw_inbound(
 
 #[tokio::test]
 async fn invalid_inbound_messages_are_not_sent() {
-    let no_address =
-        "neither a contact nor a conversation is given: set contactId or conversationId".to_owned();
+    let no_address = "the contact or the conversation is missing: set contactId or conversationId".to_owned();
     let no_content = |channel: &str| {
         format!("the inbound {channel} message has no content: add `.text(…)` or `.attachment(…)`")
     };
     let no_provider = |channel: &str| {
         format!(
-            "an inbound {channel} message needs a conversation provider: without one HighLevel answers with a success \
+            "an inbound {channel} message needs a conversation provider: without one, HighLevel responds with 2xx \
              and stores nothing; set conversationProviderId"
         )
     };
@@ -191,7 +190,7 @@ async fn invalid_inbound_messages_are_not_sent() {
         (Inbound::custom("").from_contact("c").text("t").into(), no_provider("Custom")),
         (
             Inbound::sms("p").from_contact("c").attachment("").into(),
-            "an attachment is empty: give the URL of the file".to_owned(),
+            "an attachment is empty: set the URL of the file".to_owned(),
         ),
         (Inbound::sms("p").from_contact("c").into(), no_content("SMS")),
         (Inbound::default_sms().from_contact("c").text(" ").into(), no_content("SMS")),
@@ -261,7 +260,7 @@ async fn invalid_calls_are_not_sent() {
     let rows: Vec<(OutboundCallRequest, String)> = vec![
         (
             OutboundCallRequest::new("p", OutboundCallType::Call),
-            "neither a contact nor a conversation is given: set contactId or conversationId".to_owned(),
+            "the contact or the conversation is missing: set contactId or conversationId".to_owned(),
         ),
         (OutboundCall::to_contact("", "p").into(), format!("the contact {EMPTY}")),
         (OutboundCall::to_contact("+15037081210", "p").into(), format!("the contact {PERSON}")),
@@ -271,7 +270,7 @@ async fn invalid_calls_are_not_sent() {
         (OutboundCall::in_conversation("v", "p ").into(), format!("the conversation provider {SPACE}")),
         (
             OutboundCall::to_contact("c", "p").attachment("").into(),
-            "an attachment is empty: give the URL of the file".to_owned(),
+            "an attachment is empty: set the URL of the file".to_owned(),
         ),
     ];
     let (client, server) = client().await;

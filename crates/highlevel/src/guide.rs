@@ -1,0 +1,21 @@
+//! Guides, as in `docs/` of the repository.
+#![allow(
+    rustdoc::invalid_rust_codeblocks,
+    reason = "the code of the guides is excerpts, which the tests compile"
+)]
+
+/// Apps that are installed on many locations: installation, tokens and stores.
+#[doc = include_str!("../guide/auth.md")]
+pub mod auth {}
+
+/// The client for programs without an async runtime.
+#[doc = include_str!("../guide/blocking.md")]
+pub mod blocking {}
+
+/// What is known about a request after a failure, retries and reconciliation.
+#[doc = include_str!("../guide/delivery.md")]
+pub mod delivery {}
+
+/// Webhooks: servers, deduplication, keys and tests.
+#[doc = include_str!("../guide/webhooks.md")]
+pub mod webhooks {}
