@@ -6,7 +6,7 @@ use highlevel::limit::{LocalRateLimiter, Permit, RateLimitHeaders, RateLimiter};
 use tokio::runtime::{Builder, Runtime};
 
 const INTERVAL: Duration = Duration::from_millis(300);
-/// Far longer than it takes: it only ends a test in which something is broken.
+/// Much longer than necessary: it only ends a test that fails.
 const GUARD: Duration = Duration::from_secs(60);
 
 fn runtime() -> Runtime {
@@ -18,8 +18,8 @@ fn used(permit: &Permit) {
     permit.observe(&RateLimitHeaders::default(), None);
 }
 
-/// The requests at the front of the queue are on a runtime that nothing drives. The others get all permits as long as
-/// it is so, and those at the front get theirs when they are driven again.
+/// The requests at the front of the queue are on a runtime that is not driven. The others get all permits meanwhile, and
+/// those at the front get theirs when their runtime is driven again.
 #[test]
 fn requests_of_a_runtime_that_is_not_driven_do_not_block_others() {
     let limiter = LocalRateLimiter::with_limits(1, INTERVAL, 1_000).margin(Duration::ZERO);

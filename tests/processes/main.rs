@@ -1,8 +1,8 @@
-//! The SDK in processes of its own: stopped, continued and killed, with several runtimes and with runtimes that nothing
-//! drives.
+//! The SDK in separate processes, which are stopped, continued and killed, with several runtimes and with runtimes that are
+//! not driven.
 //!
-//! A module per area. Child programs are in `tests/src/bin`; [`process`] starts, stops and kills them, and [`server`] is
-//! the server in the test's own process that counts the requests it reads.
+//! Each area has a module. The child programs are in `tests/src/bin`; [`process`] starts, stops and kills them. [`server`] is
+//! a server in the process of the test, which counts the requests that it reads.
 
 #![cfg(unix)]
 

@@ -68,7 +68,7 @@ struct Watch {
 }
 
 impl Watch {
-    /// Returns `true` if the point to stop at is reached. Each one is reached once.
+    /// Returns `true` if the point to stop at is reached. Each point is reached once.
     fn stops(&self, point: Point) -> bool {
         let stops = self.stop_at.lock().expect("a lock").take_if(|stop_at| *stop_at == point).is_some();
         if stops {

@@ -59,7 +59,7 @@ fn a_response_that_arrived_while_the_process_was_stopped_is_a_receipt() {
     }
 }
 
-/// The same without a signal: the only thread of the runtime is busy with something else.
+/// The same without a signal: the only thread of the runtime is blocked.
 #[test]
 fn a_response_that_arrived_while_nothing_drove_the_runtime_is_a_receipt() {
     const ATTEMPT_MS: u64 = 300;
@@ -73,8 +73,8 @@ fn a_response_that_arrived_while_nothing_drove_the_runtime_is_a_receipt() {
     assert_eq!(server.requests().len(), 1);
 }
 
-/// The process is stopped while the response to its refresh is on the way, for longer than the time of that request. The
-/// refresh token works once: if the response were lost, so would be the installation.
+/// The process is stopped while the response to its refresh is on the way, for longer than its timeout. The
+/// refresh token works once: if the response were lost, the installation would be lost as well.
 #[test]
 fn a_refresh_response_that_arrived_while_the_process_was_stopped_is_not_lost() {
     const STOPPED: Duration = Duration::from_secs(12);
@@ -116,7 +116,7 @@ fn a_refresh_response_that_arrived_while_the_process_was_stopped_is_not_lost() {
     }
 }
 
-/// Eight connections are in the pool. While nothing drives the runtime, the server closes them.
+/// Eight connections are in the pool. The server closes them while the runtime is not driven.
 #[test]
 fn connections_that_were_closed_during_a_pause_are_not_used() {
     struct Row {

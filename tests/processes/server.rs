@@ -60,7 +60,7 @@ impl Server {
         *lock(&self.state.connections)
     }
 
-    /// Sends FIN on all connections. What still arrives on them is read and counted, and never responded to.
+    /// Sends FIN on all connections. Requests that still arrive on them are read and counted, but get no response.
     pub(crate) fn close_connections(&self) {
         for stream in lock(&self.state.open).drain(..) {
             let _ = stream.shutdown(Shutdown::Write);

@@ -33,7 +33,7 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(4);
 type Arrived = Arc<Mutex<HashMap<String, usize>>>;
 
 /// Resolves every name after a random time around that of an attempt, to one of many addresses of this machine: each has
-/// ports of its own.
+/// separate ports.
 struct SlowResolver {
     port: u16,
     random: Mutex<Rng>,
@@ -76,7 +76,7 @@ async fn serve(mut stream: TcpStream, arrived: Arrived) {
     }
 }
 
-/// What a caller knows about its request.
+/// The result of a request, as far as its caller knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Known {
     Receipt,
@@ -197,7 +197,7 @@ async fn run(arrived: Arrived) -> Vec<(String, Known)> {
         });
     }
     let results = calls.join_all().await;
-    // Whatever a connection still writes, it writes now.
+    // Connections may still write.
     drop(client);
     tokio::time::sleep(Duration::from_millis(500)).await;
     server.abort();

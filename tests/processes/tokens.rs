@@ -15,7 +15,7 @@ use crate::server::{Request, Server, receipt, response};
 /// response for 30 seconds.
 struct Issuer {
     state: Mutex<State>,
-    /// How long a response takes.
+    /// The time until a response is sent.
     delay: Duration,
 }
 
@@ -128,8 +128,8 @@ async fn a_program_that_makes_two_calls_and_ends_keeps_its_installation() {
     }
 }
 
-/// Stopped with the request on its way, and for longer than an attempt of it has: the response is in the socket, or is
-/// repeated.
+/// The process is stopped after it has sent the request, for longer than the timeout of an attempt: the response is in the
+/// socket, or is repeated.
 #[tokio::test]
 async fn a_process_that_is_stopped_during_a_refresh_keeps_its_installation() {
     for flavour in ["current", "multi"] {

@@ -1,4 +1,4 @@
-//! The answers of renewals are lost on their way from the sandbox, in all the ways it knows.
+//! Responses to refreshes that are lost, with all faults of the sandbox.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +13,7 @@ fn lost(fault: Fault, times: usize) -> FaultRule {
 }
 
 #[tokio::test]
-async fn a_lost_answer_is_asked_for_again_while_highlevel_repeats_it() {
+async fn a_lost_response_is_requested_again_while_highlevel_repeats_it() {
     for fault in [
         Fault::RESET,
         Fault::CLOSE,
@@ -30,9 +30,9 @@ async fn a_lost_answer_is_asked_for_again_while_highlevel_repeats_it() {
         send(&client, setup.sandbox.contact_id(), "t")
             .await
             .unwrap_or_else(|error| panic!("{fault:?}: {error}"));
-        let asked = setup.asked(&setup.location());
-        assert_eq!((asked.rotated, asked.repeated, asked.refused), (1, 2, 0), "{fault:?}");
-        // What was stored is what HighLevel repeated: it can be renewed once more.
+        let requests = setup.token_requests(&setup.location());
+        assert_eq!((requests.rotated, requests.repeated, requests.refused), (1, 2, 0), "{fault:?}");
+        // The stored tokens are those that HighLevel repeated: they can be refreshed.
         setup.expire();
         send(&client, setup.sandbox.contact_id(), "u").await.expect("a receipt");
         assert_eq!(setup.texts(), ["t", "u"]);
@@ -40,40 +40,44 @@ async fn a_lost_answer_is_asked_for_again_while_highlevel_repeats_it() {
 }
 
 #[tokio::test]
-async fn a_lost_answer_is_not_asked_for_again_after_thirty_seconds() {
+async fn a_lost_response_is_not_requested_again_after_thirty_seconds() {
     for (late, repeated) in [(0, 1), (25, 1), (30, 0), (31, 0), (86_400, 0)] {
         let setup = Setup::new().await;
         setup.installed().await;
         setup.expire();
         setup.sandbox.set_clock_speed(0.0);
-        // The clock of the app, which goes on while the answer is on its way.
+        // The clock of the app, which advances while the response is on its way.
         let (sandbox, location) = (Arc::clone(&setup.sandbox), setup.location());
         let clock = move || {
-            let done = sandbox.token_requests_of(&location).rotated == 1;
-            sandbox.now() + if done { late * SECOND } else { Duration::ZERO }
+            let is_issued = sandbox.token_requests_of(&location).rotated == 1;
+            sandbox.now() + if is_issued { late * SECOND } else { Duration::ZERO }
         };
         let app = setup.builder().clock(clock).build().expect("an app");
         let client = app.location(setup.sandbox.location_id());
         setup.sandbox.add_fault(lost(Fault::RESET, 1)).expect("a rule");
         let result = send(&client, setup.sandbox.contact_id(), "t").await;
-        let asked = setup.asked(&setup.location());
-        assert_eq!((asked.rotated, asked.repeated, asked.refused), (1, repeated, 0), "after {late} s");
+        let requests = setup.token_requests(&setup.location());
+        assert_eq!(
+            (requests.rotated, requests.repeated, requests.refused),
+            (1, repeated, 0),
+            "after {late} s"
+        );
         if repeated == 1 {
             result.expect("a receipt");
             continue;
         }
         let error = result.expect_err("lost");
         assert_eq!((error.kind(), error.delivery()), (ErrorKind::Connection, Delivery::NotSent));
-        // Now only asking shows what became of it.
+        // Only another request shows that the refresh token was used.
         setup.sandbox.advance_clock(31 * SECOND);
-        let error = send(&client, setup.sandbox.contact_id(), "t").await.expect_err("refused");
+        let error = send(&client, setup.sandbox.contact_id(), "t").await.expect_err("rejected");
         assert_eq!(error.kind(), ErrorKind::NeedsAuthorization);
-        assert_eq!(setup.asked(&setup.location()).refused, 1);
+        assert_eq!(setup.token_requests(&setup.location()).refused, 1);
     }
 }
 
 #[tokio::test]
-async fn what_passes_is_waited_out() {
+async fn temporary_failures_are_retried() {
     let setup = Setup::new().await;
     let (_, client) = setup.installed().await;
     setup.expire();
@@ -81,6 +85,6 @@ async fn what_passes_is_waited_out() {
     let rule = FaultRule::sequence(faults).path("/oauth/token").stage(FaultStage::Before);
     setup.sandbox.add_fault(rule).expect("a rule");
     send(&client, setup.sandbox.contact_id(), "t").await.expect("a receipt");
-    let asked = setup.asked(&setup.location());
-    assert_eq!((asked.rotated, asked.repeated, asked.refused), (1, 0, 0));
+    let requests = setup.token_requests(&setup.location());
+    assert_eq!((requests.rotated, requests.repeated, requests.refused), (1, 0, 0));
 }

@@ -1,4 +1,4 @@
-//! An app is installed and removed, and its tokens come and go: signed events of the sandbox, verified and handled.
+//! An app is installed and uninstalled: signed events of the sandbox are verified and handled.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,11 +14,11 @@ use highlevel::webhook::{PublicKey, Receiver};
 use highlevel_sandbox::{InstallEvents, Sandbox, TokenResource};
 use tokio::sync::mpsc;
 
-use super::setup::{PATIENCE, SECOND, Setup, send};
+use super::setup::{SECOND, Setup, TEST_TIMEOUT, send};
 
 type Shared = (Arc<Sandbox>, App, Arc<Receiver>, mpsc::UnboundedSender<Handled>);
 
-/// Handles the events of an app; what was done comes out of the channel.
+/// Handles the events of an app, and sends the results to the channel.
 async fn events(setup: &Setup, app: &App) -> mpsc::UnboundedReceiver<Handled> {
     async fn receive(
         State((sandbox, app, receiver, sender)): State<Shared>,
@@ -32,7 +32,7 @@ async fn events(setup: &Setup, app: &App) -> mpsc::UnboundedReceiver<Handled> {
         match app.handle(&event).await {
             Ok(handled) => {
                 event.commit().await.expect("committed");
-                // The messages that are sent have events too.
+                // Messages have events as well.
                 if handled != Handled::NotAboutInstallation {
                     sender.send(handled).expect("the test listens");
                 }
@@ -54,7 +54,7 @@ async fn events(setup: &Setup, app: &App) -> mpsc::UnboundedReceiver<Handled> {
 }
 
 async fn next(handled: &mut mpsc::UnboundedReceiver<Handled>) -> Handled {
-    tokio::time::timeout(PATIENCE, handled.recv()).await.expect("an event in time").expect("a server")
+    tokio::time::timeout(TEST_TIMEOUT, handled.recv()).await.expect("an event in time").expect("a server")
 }
 
 fn location(id: &str) -> store::Resource {
@@ -67,9 +67,9 @@ async fn stored(setup: &Setup) -> Vec<store::Resource> {
     resources
 }
 
-/// In both orders, and in both spellings of the answers.
+/// In both orders, and with both spellings of the responses.
 #[tokio::test]
-async fn an_app_is_installed_on_a_location_used_and_removed() {
+async fn an_app_is_installed_on_a_location_sends_and_is_uninstalled() {
     for (order, camel_case) in [
         (InstallEvents::OnAuthorization, false),
         (InstallEvents::OnExchange, true),
@@ -91,7 +91,7 @@ async fn an_app_is_installed_on_a_location_used_and_removed() {
         assert_eq!(tokens.company_id.as_ref().map(AsRef::as_ref), Some(setup.sandbox.company_id()));
         assert_eq!(tokens.scopes, ["conversations/message.write", "oauth.write"]);
         if order == InstallEvents::OnExchange {
-            // The event may have been made just before or just after the tokens.
+            // The event may arrive just before or just after the tokens are stored.
             let found = next(&mut handled).await;
             let expected = [Handled::AlreadyStored(location(id)), Handled::WaitingForExchange(location(id))];
             assert!(expected.contains(&found), "{found:?}");
@@ -110,7 +110,7 @@ async fn an_app_is_installed_on_a_location_used_and_removed() {
 }
 
 #[tokio::test]
-async fn an_app_is_installed_on_a_company_with_its_locations_and_removed() {
+async fn an_app_is_installed_on_a_company_and_uninstalled_with_its_locations() {
     let setup = Setup::new().await;
     let ids = ["location-1".to_owned(), "location-2".to_owned()];
     setup.add_locations(&ids);
@@ -121,13 +121,13 @@ async fn an_app_is_installed_on_a_company_with_its_locations_and_removed() {
         send(&app.location(id.as_str()), &format!("{id}-contact"), id).await.expect("a receipt");
     }
     assert_eq!(setup.texts(), ids);
-    // Whatever order events and exchange came in, nothing failed, and every location has its tokens.
+    // In any order of events and exchange, nothing fails, and all locations have tokens.
     let events = ids.len() + 2;
     for _ in 0..events {
         let found = next(&mut handled).await;
-        let fine =
+        let is_expected =
             matches!(found, Handled::WaitingForExchange(_) | Handled::Stored(_) | Handled::AlreadyStored(_));
-        assert!(fine, "{found:?}");
+        assert!(is_expected, "{found:?}");
     }
     setup.until_stored(events).await;
     setup.sandbox.advance_clock(SECOND);
@@ -154,25 +154,25 @@ async fn a_location_that_is_not_active_keeps_its_tokens() {
     setup.sandbox.set_location_active(setup.sandbox.location_id(), true);
     setup.sandbox.advance_clock(5 * SECOND);
     send(&client, setup.sandbox.contact_id(), "t").await.expect("a receipt");
-    let asked = setup.asked(&setup.location());
-    assert_eq!((asked.rotated, asked.refused), (1, 1));
+    let requests = setup.token_requests(&setup.location());
+    assert_eq!((requests.rotated, requests.refused), (1, 1));
 }
 
 #[tokio::test]
-async fn a_client_of_a_company_has_its_token_and_a_location_needs_its_own() {
+async fn the_client_of_a_company_cannot_send_messages_of_a_location() {
     let setup = Setup::new().await;
     let app = setup.app();
     setup.install(&app, &setup.company()).await;
     let company = app.company(setup.sandbox.company_id());
     let error = send(&company.client(), setup.sandbox.contact_id(), "t").await.expect_err("not a location");
     assert_eq!((error.kind(), error.status(), error.attempts()), (ErrorKind::Status, Some(401), 1));
-    assert_eq!(setup.refreshes(), 0, "a scope that is lacking is not had by renewal");
+    assert_eq!(setup.refreshes(), 0, "a refresh does not add a missing scope");
     send(&company.location(setup.sandbox.location_id()), setup.sandbox.contact_id(), "t")
         .await
         .expect("a receipt");
-    let nobody = company.location("no-such-location");
-    let error = send(&nobody, setup.sandbox.contact_id(), "t").await.expect_err("no such location");
+    let unknown = company.location("no-such-location");
+    let error = send(&unknown, setup.sandbox.contact_id(), "t").await.expect_err("no such location");
     assert!(matches!(error.kind(), ErrorKind::Token | ErrorKind::NeedsAuthorization), "{error}");
     let other = TokenResource::company("another-company");
-    assert_eq!(setup.asked(&other).location_tokens, 0);
+    assert_eq!(setup.token_requests(&other).location_tokens, 0);
 }

@@ -1,4 +1,4 @@
-//! Tokens: apps on many locations.
+//! Apps on many locations: installation, refreshes and failures against the sandbox.
 
 mod faults;
 mod lifecycle;

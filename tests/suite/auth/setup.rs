@@ -1,4 +1,4 @@
-//! A sandbox, apps that are installed on it by a browser, and its count of what was asked.
+//! A sandbox, apps that are installed on it with a browser, and its counts of requests for tokens.
 
 use std::future::ready;
 use std::sync::Arc;
@@ -13,12 +13,12 @@ use reqwest::Url;
 use reqwest::redirect::Policy;
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
-/// Far longer than it takes: it only ends a test in which something is broken.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
-/// Nobody listens there: only the address matters, to which the browser would go.
+/// Much longer than necessary: it only ends a test that fails.
+pub(crate) const TEST_TIMEOUT: Duration = Duration::from_secs(30);
+/// No server listens there: the test only reads the URL to which the browser is redirected.
 const REDIRECT_URI: &str = "http://127.0.0.1:9/installed?from=highlevel";
 
-/// A sandbox and the store of all its apps. What time it is, for both sides, the sandbox says.
+/// A sandbox and the store of all apps. Both use the clock of the sandbox.
 pub(crate) struct Setup {
     pub(crate) sandbox: Arc<Sandbox>,
     pub(crate) store: MemoryStore,
@@ -38,7 +38,7 @@ impl Setup {
         Self { sandbox, store }
     }
 
-    /// Starts building an app. No limits are kept: how often tokens are asked for is what matters here.
+    /// Starts building an app without rate limits.
     pub(crate) fn builder(&self) -> AppBuilder {
         let sandbox = Arc::clone(&self.sandbox);
         App::builder()
@@ -55,26 +55,26 @@ impl Setup {
         self.builder().build().expect("an app")
     }
 
-    /// Installs an app as an owner does, with a browser.
+    /// Installs an app with a browser, as an owner does.
     pub(crate) async fn install(&self, app: &App, resource: &TokenResource) -> TokenSet {
         app.exchange(self.authorize(app, resource).await).await.expect("tokens")
     }
 
-    /// What the browser brings back: the code.
+    /// Returns the authorization code that the browser receives.
     pub(crate) async fn authorize(&self, app: &App, resource: &TokenResource) -> String {
         self.sandbox.choose_on_authorize(resource.clone());
         let state = CsrfState::random().expect("random numbers");
-        let address = app
+        let url = app
             .authorize_url()
             .base_url(self.sandbox.base_url())
             .scopes([Scope::CONVERSATIONS_MESSAGE_WRITE, Scope::OAUTH_WRITE])
             .state(state.as_str())
             .build()
-            .expect("an address");
-        let answer = browser().get(address).send().await.expect("an answer");
-        assert_eq!(answer.status().as_u16(), 302);
-        let target = answer.headers()["location"].to_str().expect("an address");
-        let target = Url::parse(target).expect("an address");
+            .expect("a URL");
+        let response = browser().get(url).send().await.expect("a response");
+        assert_eq!(response.status().as_u16(), 302);
+        let target = response.headers()["location"].to_str().expect("a URL");
+        let target = Url::parse(target).expect("a URL");
         assert!(target.as_str().starts_with(REDIRECT_URI), "{target}");
         let parameter = |name: &str| {
             let found = target.query_pairs().find(|(key, _)| key == name);
@@ -84,17 +84,17 @@ impl Setup {
         parameter("code")
     }
 
-    /// The sandbox's own location.
+    /// Returns the default location of the sandbox.
     pub(crate) fn location(&self) -> TokenResource {
         TokenResource::location(self.sandbox.location_id())
     }
 
-    /// The sandbox's own company.
+    /// Returns the company of the sandbox.
     pub(crate) fn company(&self) -> TokenResource {
         TokenResource::company(self.sandbox.company_id())
     }
 
-    /// An app that is installed on the sandbox's own location, and a client of it.
+    /// Returns an app that is installed on the default location, and a client of it.
     pub(crate) async fn installed(&self) -> (App, Client) {
         let app = self.app();
         self.install(&app, &self.location()).await;
@@ -102,7 +102,7 @@ impl Setup {
         (app, client)
     }
 
-    /// More locations of the company, each with a contact, whose id is that of the location with `-contact`.
+    /// Adds locations to the company, each with a contact. The id of the contact is that of the location with `-contact`.
     pub(crate) fn add_locations(&self, ids: &[String]) {
         for id in ids {
             self.sandbox.put_location(Location::new(id)).expect("a location");
@@ -111,23 +111,23 @@ impl Setup {
         }
     }
 
-    /// How often tokens of a resource were asked for.
-    pub(crate) fn asked(&self, resource: &TokenResource) -> TokenRequests {
+    /// Returns the counts of requests for the tokens of a resource.
+    pub(crate) fn token_requests(&self, resource: &TokenResource) -> TokenRequests {
         self.sandbox.token_requests_of(resource)
     }
 
-    /// How often anybody asked for a renewal, be it with a token that nobody was given.
+    /// Returns the number of requests with a refresh token, valid or not.
     pub(crate) fn refreshes(&self) -> u64 {
         self.sandbox.token_requests().iter().map(TokenRequests::refreshes).sum()
     }
 
-    /// What is stored for a resource.
+    /// Returns the stored tokens of a resource.
     pub(crate) async fn stored(&self, resource: store::Resource) -> TokenSet {
         let stored = self.store.get(&store::Key::new(self.sandbox.client_id(), resource)).await;
         stored.expect("a store").expect("tokens").tokens
     }
 
-    /// Waits until there are tokens of so many resources.
+    /// Waits until the tokens of this many resources are stored.
     pub(crate) async fn until_stored(&self, resources: usize) {
         let client_id = self.sandbox.client_id();
         let wait = async {
@@ -135,15 +135,15 @@ impl Setup {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
         };
-        tokio::time::timeout(PATIENCE, wait).await.expect("tokens in time");
+        tokio::time::timeout(TEST_TIMEOUT, wait).await.expect("tokens in time");
     }
 
-    /// All access tokens expire.
+    /// Advances the clock until all access tokens have expired.
     pub(crate) fn expire(&self) {
         self.sandbox.advance_clock(Duration::from_secs(86_400));
     }
 
-    /// The texts of all messages that were accepted, sorted.
+    /// Returns the texts of all accepted messages, sorted.
     pub(crate) fn texts(&self) -> Vec<String> {
         let messages = self.sandbox.messages();
         let mut texts: Vec<_> =
@@ -153,7 +153,7 @@ impl Setup {
     }
 }
 
-/// Lets everything through, whatever the headers of the sandbox say.
+/// A limiter without limits, which ignores the headers of the sandbox.
 struct Unlimited;
 
 impl RateLimiter for Unlimited {

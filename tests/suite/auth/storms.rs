@@ -1,4 +1,4 @@
-//! Many calls at once, and one renewal. How many requests for tokens there were is what the sandbox counted.
+//! Many calls at the same time, and one refresh. The sandbox counts the requests for tokens.
 
 use fastrand::Rng;
 use highlevel::auth::store::{self, Key, MemoryStore, Precondition, TokenStore};
@@ -8,7 +8,7 @@ use secrecy::ExposeSecret;
 
 use super::setup::{SECOND, Setup, send};
 
-/// Sends as many messages at once as there are clients; each text is unique.
+/// Sends one message with each client, all at the same time. Each text is unique.
 async fn send_all(clients: impl IntoIterator<Item = (Client, String, String)>) -> Vec<Result<(), Error>> {
     let calls: Vec<_> = clients
         .into_iter()
@@ -33,11 +33,11 @@ async fn a_thousand_calls_on_an_expired_token_make_one_refresh_and_all_succeed()
     for result in send_all(clients).await {
         result.expect("a receipt");
     }
-    let asked = setup.asked(&setup.location());
-    assert_eq!((asked.rotated, asked.refreshes()), (1, 1));
+    let requests = setup.token_requests(&setup.location());
+    assert_eq!((requests.rotated, requests.refreshes()), (1, 1));
     assert_eq!(setup.refreshes(), 1);
     assert_eq!(setup.texts(), (0..CALLS).map(text).collect::<Vec<_>>());
-    // None was sent in vain with the old token.
+    // No message was sent with the old token.
     let sends = setup.sandbox.requests().iter().filter(|request| request.path.contains("messages")).count();
     assert_eq!(sends, CALLS);
 }
@@ -55,9 +55,9 @@ async fn a_thousand_calls_whose_token_is_revoked_make_one_refresh_and_all_succee
     for result in send_all(clients).await {
         result.expect("a receipt");
     }
-    // A request whose answer got lost may be repeated, but no token is used up by it.
-    let asked = setup.asked(&setup.location());
-    assert!(asked.rotated == 1 && asked.refused == 0, "{asked:?}");
+    // A request whose response was lost may be repeated, but uses no other refresh token.
+    let requests = setup.token_requests(&setup.location());
+    assert!(requests.rotated == 1 && requests.refused == 0, "{requests:?}");
     assert_eq!(setup.texts(), (0..CALLS).map(text).collect::<Vec<_>>());
 }
 
@@ -67,7 +67,7 @@ async fn fifty_locations_under_one_company_make_one_refresh_of_the_company() {
     let ids: Vec<String> = (0..50).map(|number| format!("location-{number:02}")).collect();
     setup.add_locations(&ids);
     setup.install(&setup.app(), &setup.company()).await;
-    // All locations have their tokens now, in the background. Another app has those of the company alone.
+    // All locations have obtained their tokens in the background. Another app has only those of the company.
     setup.until_stored(ids.len() + 2).await;
     setup.expire();
     let store = MemoryStore::new();
@@ -75,23 +75,23 @@ async fn fifty_locations_under_one_company_make_one_refresh_of_the_company() {
     let key = Key::new(setup.sandbox.client_id(), company.clone());
     store.put(&key, &setup.stored(company).await, Precondition::Nothing).await.expect("a store");
     let app = setup.builder().store(store).build().expect("an app");
-    let before = setup.asked(&setup.company());
+    let before = setup.token_requests(&setup.company());
     let company = app.company(setup.sandbox.company_id());
     let clients = ids.iter().map(|id| (company.location(id.as_str()), format!("{id}-contact"), id.clone()));
     for result in send_all(clients).await {
         result.expect("a receipt");
     }
-    assert_eq!(setup.asked(&setup.company()).refreshes() - before.refreshes(), 1);
+    assert_eq!(setup.token_requests(&setup.company()).refreshes() - before.refreshes(), 1);
     assert_eq!(setup.texts(), ids);
     for id in &ids {
-        let asked = setup.asked(&TokenResource::location(id));
-        assert_eq!((asked.refreshes(), asked.location_tokens_refused), (0, 0), "{id}");
+        let requests = setup.token_requests(&TokenResource::location(id));
+        assert_eq!((requests.refreshes(), requests.location_tokens_refused), (0, 0), "{id}");
     }
 }
 
-/// Access tokens are revoked and expire at random between calls, and every call succeeds, once.
+/// Access tokens are revoked and expire at random between calls. Each call succeeds and sends its message once.
 #[tokio::test]
-async fn a_token_that_is_revoked_between_two_calls_heals() {
+async fn tokens_that_are_revoked_between_calls_are_refreshed() {
     const CALLS: usize = 200;
     let setup = Setup::new().await;
     let (app, client) = setup.installed().await;
@@ -108,7 +108,7 @@ async fn a_token_that_is_revoked_between_two_calls_heals() {
             }
             _ => {}
         }
-        // What rejects tokens is believed every thirty seconds.
+        // A 401 refreshes tokens once in thirty seconds.
         setup.sandbox.advance_clock(30 * SECOND);
         let client = if random.bool() { &client } else { &other };
         let sent = send(client, setup.sandbox.contact_id(), &format!("message {call:03}")).await;
@@ -116,14 +116,14 @@ async fn a_token_that_is_revoked_between_two_calls_heals() {
     }
     assert!(ended > 50, "{ended}");
     assert_eq!(setup.texts(), (0..CALLS).map(|call| format!("message {call:03}")).collect::<Vec<_>>());
-    // Each token that ended was renewed at most once.
-    let asked = setup.asked(&setup.location());
-    let rotated = usize::try_from(asked.rotated).expect("a number");
-    assert!(rotated <= ended && asked.refused == 0 && asked.repeated == 0, "{asked:?}");
+    // Each token that ended was refreshed at most once.
+    let requests = setup.token_requests(&setup.location());
+    let rotated = usize::try_from(requests.rotated).expect("a number");
+    assert!(rotated <= ended && requests.refused == 0 && requests.repeated == 0, "{requests:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_dead_refresh_token_fails_all_calls_with_one_error_and_makes_no_storm() {
+async fn a_rejected_refresh_token_fails_all_calls_and_is_sent_once_in_thirty_seconds() {
     let setup = Setup::new().await;
     let (app, _) = setup.installed().await;
     setup.sandbox.set_clock_speed(0.0);
@@ -145,7 +145,7 @@ async fn a_dead_refresh_token_fails_all_calls_with_one_error_and_makes_no_storm(
         assert_eq!(setup.refreshes(), attempts, "after {passes} s");
     }
     assert_eq!(setup.texts(), Vec::<String>::new());
-    // The owner installs the app again, and nobody has to wait.
+    // After a reinstallation, calls succeed at once.
     setup.install(&setup.app(), &setup.location()).await;
     send(&app.location(location), contact, "again").await.expect("a receipt");
     assert_eq!(setup.texts(), ["again"]);
