@@ -164,78 +164,92 @@ mod tests {
     }
 
     #[test]
-    fn every_row_of_the_decision() {
+    fn tokens_are_refreshed_by_expiry_and_rejection() {
         use Decision::{RefreshAhead, RefreshNow, Use};
+        struct Case {
+            lifetime: u64,
+            now: u64,
+            jitter: f64,
+            verdict: Verdict,
+            expected: Decision,
+        }
         let rejected = |last: Option<u64>| Verdict::Rejected {
             why: Unauthorized { cause: Cause::Token, text: TextDigest(1) },
             last_replaced: last.map(Duration::from_secs),
         };
-        let lacking = Verdict::Rejected {
+        let lacks_scope = Verdict::Rejected {
             why: Unauthorized { cause: Cause::Scope, text: TextDigest(1) },
             last_replaced: None,
         };
-        let not = Verdict::NotRejected;
-        for (life, now, jitter, verdict, expected) in [
-            (DAY, 0, 0.0, not, Use),
-            (DAY, DAY - 301, 1.0, not, Use),
-            (DAY, DAY - 300, 1.0, not, RefreshAhead),
-            (DAY, DAY - 241, 0.5, not, Use),
-            (DAY, DAY - 240, 0.5, not, RefreshAhead),
-            (DAY, DAY - 181, 0.0, not, Use),
-            (DAY, DAY - 180, 0.0, not, RefreshAhead),
-            (DAY, DAY - 1, 0.0, not, RefreshAhead),
-            (DAY, DAY, 0.0, not, RefreshNow),
-            (DAY, DAY + 5, 0.0, not, RefreshNow),
-            // A token that lives for a minute.
-            (60, 44, 1.0, not, Use),
-            (60, 45, 1.0, not, RefreshAhead),
-            (60, 60, 1.0, not, RefreshNow),
-            (0, 0, 1.0, not, RefreshNow),
+        let valid = Verdict::NotRejected;
+        for Case { lifetime, now, jitter, verdict, expected } in [
+            Case { lifetime: DAY, now: 0, jitter: 0.0, verdict: valid, expected: Use },
+            Case { lifetime: DAY, now: DAY - 301, jitter: 1.0, verdict: valid, expected: Use },
+            Case { lifetime: DAY, now: DAY - 300, jitter: 1.0, verdict: valid, expected: RefreshAhead },
+            Case { lifetime: DAY, now: DAY - 241, jitter: 0.5, verdict: valid, expected: Use },
+            Case { lifetime: DAY, now: DAY - 240, jitter: 0.5, verdict: valid, expected: RefreshAhead },
+            Case { lifetime: DAY, now: DAY - 181, jitter: 0.0, verdict: valid, expected: Use },
+            Case { lifetime: DAY, now: DAY - 180, jitter: 0.0, verdict: valid, expected: RefreshAhead },
+            Case { lifetime: DAY, now: DAY - 1, jitter: 0.0, verdict: valid, expected: RefreshAhead },
+            Case { lifetime: DAY, now: DAY, jitter: 0.0, verdict: valid, expected: RefreshNow },
+            Case { lifetime: DAY, now: DAY + 5, jitter: 0.0, verdict: valid, expected: RefreshNow },
+            // A lifetime of a minute.
+            Case { lifetime: 60, now: 44, jitter: 1.0, verdict: valid, expected: Use },
+            Case { lifetime: 60, now: 45, jitter: 1.0, verdict: valid, expected: RefreshAhead },
+            Case { lifetime: 60, now: 60, jitter: 1.0, verdict: valid, expected: RefreshNow },
+            Case { lifetime: 0, now: 0, jitter: 1.0, verdict: valid, expected: RefreshNow },
             // Rejected.
-            (DAY, 10, 0.0, rejected(None), RefreshNow),
-            (DAY, 10, 0.0, rejected(Some(0)), Use),
-            (DAY, 10, 0.0, rejected(Some(29)), Use),
-            (DAY, 10, 0.0, rejected(Some(30)), RefreshNow),
-            (DAY, DAY - 60, 0.0, rejected(Some(29)), Use),
-            (DAY, DAY, 0.0, rejected(Some(1)), RefreshNow),
-            (DAY, 10, 0.0, lacking, Use),
-            (DAY, DAY, 0.0, lacking, RefreshNow),
+            Case { lifetime: DAY, now: 10, jitter: 0.0, verdict: rejected(None), expected: RefreshNow },
+            Case { lifetime: DAY, now: 10, jitter: 0.0, verdict: rejected(Some(0)), expected: Use },
+            Case { lifetime: DAY, now: 10, jitter: 0.0, verdict: rejected(Some(29)), expected: Use },
+            Case { lifetime: DAY, now: 10, jitter: 0.0, verdict: rejected(Some(30)), expected: RefreshNow },
+            Case { lifetime: DAY, now: DAY - 60, jitter: 0.0, verdict: rejected(Some(29)), expected: Use },
+            Case { lifetime: DAY, now: DAY, jitter: 0.0, verdict: rejected(Some(1)), expected: RefreshNow },
+            Case { lifetime: DAY, now: 10, jitter: 0.0, verdict: lacks_scope, expected: Use },
+            Case { lifetime: DAY, now: DAY, jitter: 0.0, verdict: lacks_scope, expected: RefreshNow },
         ] {
-            let found = decide(&tokens(life), at(now), jitter, verdict);
-            assert_eq!(found, expected, "life {life}, now {now}, jitter {jitter}, {verdict:?}");
+            let found = decide(&tokens(lifetime), at(now), jitter, verdict);
+            assert_eq!(found, expected, "lifetime {lifetime}, now {now}, jitter {jitter}, {verdict:?}");
         }
     }
 
     #[test]
-    fn a_401_that_a_refresh_did_not_cure_is_not_answered_with_another() {
+    fn a_401_that_a_refresh_did_not_cure_does_not_refresh_again() {
         const COOL: u64 = 600;
+        struct Case {
+            refreshed_for: Option<Unauthorized>,
+            helped: bool,
+            now: u64,
+            why: Unauthorized,
+            refreshes: bool,
+        }
         let of = |cause, text| Unauthorized { cause, text: TextDigest(text) };
         let (token, other) = (of(Cause::Token, 9), of(Cause::Other, 9));
         let [first, second] = [of(Cause::Unknown, 1), of(Cause::Unknown, 2)];
-        for (refreshed_for, helped, now, why, expected) in [
+        for Case { refreshed_for, helped, now, why, refreshes } in [
             // Tokens that were never refreshed for a 401.
-            (None, false, 10, token, true),
-            (None, false, 10, other, false),
-            (None, false, 10, first, true),
+            Case { refreshed_for: None, helped: false, now: 10, why: token, refreshes: true },
+            Case { refreshed_for: None, helped: false, now: 10, why: other, refreshes: false },
+            Case { refreshed_for: None, helped: false, now: 10, why: first, refreshes: true },
             // Refreshed at 100 for a 401 about the token.
-            (Some(token), false, 129, token, false),
-            (Some(token), false, 130, token, true),
-            (Some(token), false, 129, first, false),
-            (Some(token), false, 130, first, true),
-            // For an unknown one, which came again with the fresh token.
-            (Some(first), false, 130, first, false),
-            (Some(first), false, 100 + COOL, first, false),
-            (Some(first), false, DAY - 1, first, false),
-            (Some(first), false, 130, second, false),
-            (Some(first), false, 100 + COOL, second, true),
-            (Some(first), false, 129, token, false),
-            (Some(first), false, 130, token, true),
-            // For an unknown one, and the fresh token was accepted.
-            (Some(first), true, 99 + COOL, first, false),
-            (Some(first), true, 100 + COOL, first, true),
+            Case { refreshed_for: Some(token), helped: false, now: 129, why: token, refreshes: false },
+            Case { refreshed_for: Some(token), helped: false, now: 130, why: token, refreshes: true },
+            Case { refreshed_for: Some(token), helped: false, now: 129, why: first, refreshes: false },
+            Case { refreshed_for: Some(token), helped: false, now: 130, why: first, refreshes: true },
+            // For an unknown text, with which the new token was rejected as well.
+            Case { refreshed_for: Some(first), helped: false, now: 130, why: first, refreshes: false },
+            Case { refreshed_for: Some(first), helped: false, now: 100 + COOL, why: first, refreshes: false },
+            Case { refreshed_for: Some(first), helped: false, now: DAY - 1, why: first, refreshes: false },
+            Case { refreshed_for: Some(first), helped: false, now: 130, why: second, refreshes: false },
+            Case { refreshed_for: Some(first), helped: false, now: 100 + COOL, why: second, refreshes: true },
+            Case { refreshed_for: Some(first), helped: false, now: 129, why: token, refreshes: false },
+            Case { refreshed_for: Some(first), helped: false, now: 130, why: token, refreshes: true },
+            // For an unknown text, and the new token was accepted.
+            Case { refreshed_for: Some(first), helped: true, now: 99 + COOL, why: first, refreshes: false },
+            Case { refreshed_for: Some(first), helped: true, now: 100 + COOL, why: first, refreshes: true },
             // The clock was put back.
-            (Some(first), false, 50, first, false),
-            (Some(token), false, 50, token, true),
+            Case { refreshed_for: Some(first), helped: false, now: 50, why: first, refreshes: false },
+            Case { refreshed_for: Some(token), helped: false, now: 50, why: token, refreshes: true },
         ] {
             let mut tokens = tokens(DAY);
             if let Some(why) = refreshed_for {
@@ -244,12 +258,12 @@ mod tests {
             assert_eq!(helped, helped && tokens.rejections.helped(first.text));
             let verdict = Verdict::Rejected { why, last_replaced: None };
             let found = decide(&tokens, at(now), 0.0, verdict) == Decision::RefreshNow;
-            assert_eq!(found, expected, "{refreshed_for:?} {helped} {now} {why:?}");
+            assert_eq!(found, refreshes, "{refreshed_for:?} {helped} {now} {why:?}");
         }
     }
 
     #[test]
-    fn few_texts_are_stored_and_the_latest() {
+    fn only_the_latest_texts_are_stored() {
         let mut rejections = Rejections::default();
         for text in 0..20 {
             rejections.refreshed(Unauthorized { cause: Cause::Unknown, text: TextDigest(text) }, at(text));
@@ -260,51 +274,98 @@ mod tests {
     }
 
     #[test]
-    fn every_row_of_what_is_later() {
+    fn later_installations_and_refreshes_are_later() {
         const NOW: u64 = 1_000_000;
-        let of = |installed: u64, obtained: u64| TokenSet {
+        /// The times of installation and issue, in microseconds.
+        struct Case {
+            stored: (u64, u64),
+            tokens: (u64, u64),
+            is_later: bool,
+        }
+        let of = |(installed, obtained): (u64, u64)| TokenSet {
             installed_at: at(0) + Duration::from_micros(installed),
             obtained_at: at(0) + Duration::from_micros(obtained),
             ..tokens(DAY)
         };
-        for (there, tokens, expected) in [
-            // Installed later, or earlier and renewed since.
-            ((2_000, 2_000), (1_000, 1_000), true),
-            ((1_000, 9_000), (2_000, 2_000), false),
-            ((2_000, 2_000), (1_000, 9_000), true),
-            // Renewed since the same installation, or not.
-            ((1_000, 2_000), (1_000, 1_000), true),
-            ((1_000, 1_000), (1_000, 2_000), false),
-            ((1_000, 1_000), (1_000, 1_000), false),
+        for case in [
+            // Installed later, or earlier and refreshed since.
+            Case { stored: (2_000, 2_000), tokens: (1_000, 1_000), is_later: true },
+            Case { stored: (1_000, 9_000), tokens: (2_000, 2_000), is_later: false },
+            Case { stored: (2_000, 2_000), tokens: (1_000, 9_000), is_later: true },
+            // Refreshed since the same installation, or not.
+            Case { stored: (1_000, 2_000), tokens: (1_000, 1_000), is_later: true },
+            Case { stored: (1_000, 1_000), tokens: (1_000, 2_000), is_later: false },
+            Case { stored: (1_000, 1_000), tokens: (1_000, 1_000), is_later: false },
             // Stored times are in whole milliseconds.
-            ((1_000, 2_000), (1_900, 1_900), true),
-            ((1_000, 1_000), (1_900, 1_900), false),
-            ((1_000, 1_000), (1_000, 1_900), false),
+            Case { stored: (1_000, 2_000), tokens: (1_900, 1_900), is_later: true },
+            Case { stored: (1_000, 1_000), tokens: (1_900, 1_900), is_later: false },
+            Case { stored: (1_000, 1_000), tokens: (1_000, 1_900), is_later: false },
             // A clock that is ahead, and one that was put back.
-            ((NOW + 1, NOW + 1), (NOW, NOW), false),
-            ((NOW + 1_000, NOW + 1_000), (NOW, NOW), true),
-            ((NOW + 60_000_000, NOW), (NOW, NOW), true),
-            ((NOW + 60_000_001, NOW), (NOW, NOW), false),
-            ((NOW + 90_000_000, NOW + 1_000), (NOW + 90_000_000, NOW), true),
+            Case { stored: (NOW + 1, NOW + 1), tokens: (NOW, NOW), is_later: false },
+            Case { stored: (NOW + 1_000, NOW + 1_000), tokens: (NOW, NOW), is_later: true },
+            Case { stored: (NOW + 60_000_000, NOW), tokens: (NOW, NOW), is_later: true },
+            Case { stored: (NOW + 60_000_001, NOW), tokens: (NOW, NOW), is_later: false },
+            Case { stored: (NOW + 90_000_000, NOW + 1_000), tokens: (NOW + 90_000_000, NOW), is_later: true },
         ] {
-            let found = is_later(&of(there.0, there.1), &of(tokens.0, tokens.1), at(1));
-            assert_eq!(found, expected, "there {there:?}, tokens {tokens:?}");
+            let found = is_later(&of(case.stored), &of(case.tokens), at(1));
+            assert_eq!(found, case.is_later, "stored {:?}, tokens {:?}", case.stored, case.tokens);
         }
     }
 
     #[test]
-    fn every_row_of_the_strategy() {
-        let good = tokens(DAY);
-        let without = TokenSet { refresh_token: None, ..tokens(DAY) };
-        for (tokens, rejected, has_company, expected) in [
-            (Some(&good), false, false, RefreshStrategy::Refresh),
-            (Some(&good), false, true, RefreshStrategy::Refresh),
-            (Some(&good), true, true, RefreshStrategy::FromCompany),
-            (Some(&good), true, false, RefreshStrategy::Authorize(ReauthReason::RefreshTokenRejected)),
-            (Some(&without), false, true, RefreshStrategy::FromCompany),
-            (Some(&without), false, false, RefreshStrategy::Authorize(ReauthReason::NoRefreshToken)),
-            (None, false, true, RefreshStrategy::FromCompany),
-            (None, false, false, RefreshStrategy::Authorize(ReauthReason::NoTokens)),
+    fn the_refresh_token_is_preferred_to_the_company() {
+        struct Case<'a> {
+            tokens: Option<&'a TokenSet>,
+            rejected: bool,
+            has_company: bool,
+            expected: RefreshStrategy,
+        }
+        let with_refresh_token = tokens(DAY);
+        let without_refresh_token = TokenSet { refresh_token: None, ..tokens(DAY) };
+        for Case { tokens, rejected, has_company, expected } in [
+            Case {
+                tokens: Some(&with_refresh_token),
+                rejected: false,
+                has_company: false,
+                expected: RefreshStrategy::Refresh,
+            },
+            Case {
+                tokens: Some(&with_refresh_token),
+                rejected: false,
+                has_company: true,
+                expected: RefreshStrategy::Refresh,
+            },
+            Case {
+                tokens: Some(&with_refresh_token),
+                rejected: true,
+                has_company: true,
+                expected: RefreshStrategy::FromCompany,
+            },
+            Case {
+                tokens: Some(&with_refresh_token),
+                rejected: true,
+                has_company: false,
+                expected: RefreshStrategy::Authorize(ReauthReason::RefreshTokenRejected),
+            },
+            Case {
+                tokens: Some(&without_refresh_token),
+                rejected: false,
+                has_company: true,
+                expected: RefreshStrategy::FromCompany,
+            },
+            Case {
+                tokens: Some(&without_refresh_token),
+                rejected: false,
+                has_company: false,
+                expected: RefreshStrategy::Authorize(ReauthReason::NoRefreshToken),
+            },
+            Case { tokens: None, rejected: false, has_company: true, expected: RefreshStrategy::FromCompany },
+            Case {
+                tokens: None,
+                rejected: false,
+                has_company: false,
+                expected: RefreshStrategy::Authorize(ReauthReason::NoTokens),
+            },
         ] {
             assert_eq!(
                 strategy(tokens, rejected, has_company),

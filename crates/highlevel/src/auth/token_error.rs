@@ -146,14 +146,11 @@ mod tests {
     use crate::classify::TransportError;
 
     #[test]
-    fn failures_are_evaluated_by_status_and_text() {
-        use RequestKind::{Code, Location, Refresh};
-        use TokenFailure::{
-            Busy, Final, InvalidGrant, LocationInactive, Lost, NotSent, Unauthorized, WrongClient,
-        };
+    fn attempts_without_a_rejection_are_evaluated_by_their_result() {
+        use TokenFailure::{Busy, Final, Lost, NotSent};
         let wait = Duration::from_secs(7);
-        let no_answer = |written, error| AttemptResult::NoResponse { written, error };
-        let answer =
+        let no_response = |written, error| AttemptResult::NoResponse { written, error };
+        let response =
             |status| AttemptResult::Response(ResponseSummary { status, ..ResponseSummary::default() });
         let later = |status| {
             AttemptResult::Response(ResponseSummary {
@@ -170,24 +167,24 @@ mod tests {
             })
         };
         for (result, expected) in [
-            (no_answer(false, TransportError::Connect), NotSent),
-            (no_answer(false, TransportError::Timeout), NotSent),
-            (no_answer(false, TransportError::Broken), NotSent),
-            (no_answer(false, TransportError::Certificate), Final),
-            (no_answer(true, TransportError::Timeout), Lost(None)),
-            (no_answer(true, TransportError::Broken), Lost(None)),
-            (answer(408), Lost(None)),
-            (answer(429), Busy(None)),
-            (answer(500), Lost(None)),
-            (answer(503), Lost(None)),
+            (no_response(false, TransportError::Connect), NotSent),
+            (no_response(false, TransportError::Timeout), NotSent),
+            (no_response(false, TransportError::Broken), NotSent),
+            (no_response(false, TransportError::Certificate), Final),
+            (no_response(true, TransportError::Timeout), Lost(None)),
+            (no_response(true, TransportError::Broken), Lost(None)),
+            (response(408), Lost(None)),
+            (response(429), Busy(None)),
+            (response(500), Lost(None)),
+            (response(503), Lost(None)),
             (later(503), Lost(Some(wait))),
             (later(429), Busy(Some(wait))),
             (redirected(200), Final),
             (redirected(500), Final),
-            (answer(302), Final),
-            (answer(404), Final),
+            (response(302), Final),
+            (response(404), Final),
         ] {
-            for kind in [Code, Refresh, Location] {
+            for kind in [RequestKind::Code, RequestKind::Refresh, RequestKind::Location] {
                 assert_eq!(evaluate(kind, result, b""), expected, "{kind:?} {result:?}");
                 // A body does not turn a lost response into a rejection.
                 if expected == Lost(None) {
@@ -195,97 +192,212 @@ mod tests {
                 }
             }
         }
-        for (kind, status, text, expected) in [
-            (Refresh, 400, "Invalid grant: refresh token is invalid", InvalidGrant),
-            (Refresh, 401, "invalid_grant", InvalidGrant),
-            (Refresh, 400, "Invalid refresh token", InvalidGrant),
-            (Refresh, 401, "Invalid refresh token", InvalidGrant),
-            (Refresh, 401, "The refresh token has expired", InvalidGrant),
-            (Refresh, 403, "Refresh token was revoked", InvalidGrant),
-            (Refresh, 404, "Refresh token not found", InvalidGrant),
-            (Refresh, 401, "This refresh_token has already been used", InvalidGrant),
-            (Refresh, 401, "Invalid JWT", InvalidGrant),
-            (Refresh, 401, "Invalid client credentials!", WrongClient),
-            (Refresh, 401, "Invalid JWT: invalid client", WrongClient),
-            (Refresh, 401, "invalid_client", WrongClient),
-            (Refresh, 401, "", Unauthorized),
-            (Refresh, 401, "version header is invalid", Final),
-            (Refresh, 422, "refresh_token should not be empty", Final),
-            (Refresh, 400, "client_id should not be empty", Final),
-            (Refresh, 400, "Location is not active", LocationInactive),
-            (Refresh, 403, "location is not active", LocationInactive),
-            (Code, 401, "Authorization code not found", InvalidGrant),
-            (Code, 400, "Authorization code not found", InvalidGrant),
-            (Code, 404, "No authorization code was not found", InvalidGrant),
-            (Code, 401, "The code has expired", InvalidGrant),
-            (Code, 400, "This code was already used", InvalidGrant),
-            (Code, 400, "Invalid grant: authorization code is invalid", InvalidGrant),
-            // The code is checked before the secret.
-            (Code, 401, "", InvalidGrant),
-            (Code, 401, "Invalid client credentials!", WrongClient),
-            (Code, 422, "code is missing", Final),
-            (Code, 422, "grant_type should not be empty", Final),
-            (Location, 401, "Invalid JWT", Unauthorized),
-            (Location, 401, "The token is not authorized for this scope", Unauthorized),
-            (Location, 401, "", Unauthorized),
-            (Location, 401, "version header is invalid", Final),
-            (Location, 400, "Location does not belong to the company", Final),
-            (Location, 400, "Location is not active", LocationInactive),
-        ] {
+    }
+
+    /// A rejection by HighLevel, and its meaning.
+    struct Rejection {
+        status: u16,
+        text: &'static str,
+        failure: TokenFailure,
+    }
+
+    /// Checks the meaning of rejections in all formats.
+    fn assert_failures(kind: RequestKind, rejections: &[Rejection]) {
+        for Rejection { status, text, failure } in rejections {
+            let attempt =
+                AttemptResult::Response(ResponseSummary { status: *status, ..ResponseSummary::default() });
             for body in [
                 format!(r#"{{"statusCode":{status},"message":"{text}","traceId":"7f"}}"#),
                 format!(r#"{{"statusCode":{status},"message":["{text}"]}}"#),
                 format!(r#"{{"error":"UnAuthorized!","error_description":"{text}"}}"#),
-                text.to_owned(),
+                (*text).to_owned(),
             ] {
-                let found = evaluate(kind, answer(status), body.as_bytes());
-                assert_eq!(found, expected, "{kind:?} {status} {body}");
+                let found = evaluate(kind, attempt, body.as_bytes());
+                assert_eq!(found, *failure, "{kind:?} {status} {body}");
             }
         }
     }
 
     #[test]
+    fn rejections_of_a_refresh_token_are_evaluated_by_their_text() {
+        use TokenFailure::{Final, InvalidGrant, LocationInactive, Unauthorized, WrongClient};
+        assert_failures(
+            RequestKind::Refresh,
+            &[
+                Rejection {
+                    status: 400,
+                    text: "Invalid grant: refresh token is invalid",
+                    failure: InvalidGrant,
+                },
+                Rejection { status: 401, text: "invalid_grant", failure: InvalidGrant },
+                Rejection { status: 400, text: "Invalid refresh token", failure: InvalidGrant },
+                Rejection { status: 401, text: "Invalid refresh token", failure: InvalidGrant },
+                Rejection { status: 401, text: "The refresh token has expired", failure: InvalidGrant },
+                Rejection { status: 403, text: "Refresh token was revoked", failure: InvalidGrant },
+                Rejection { status: 404, text: "Refresh token not found", failure: InvalidGrant },
+                Rejection {
+                    status: 401,
+                    text: "This refresh_token has already been used",
+                    failure: InvalidGrant,
+                },
+                Rejection { status: 401, text: "Invalid JWT", failure: InvalidGrant },
+                Rejection { status: 401, text: "Invalid client credentials!", failure: WrongClient },
+                Rejection { status: 401, text: "Invalid JWT: invalid client", failure: WrongClient },
+                Rejection { status: 401, text: "invalid_client", failure: WrongClient },
+                Rejection { status: 401, text: "", failure: Unauthorized },
+                Rejection { status: 401, text: "version header is invalid", failure: Final },
+                Rejection { status: 422, text: "refresh_token should not be empty", failure: Final },
+                Rejection { status: 400, text: "client_id should not be empty", failure: Final },
+                Rejection { status: 400, text: "Location is not active", failure: LocationInactive },
+                Rejection { status: 403, text: "location is not active", failure: LocationInactive },
+            ],
+        );
+    }
+
+    #[test]
+    fn rejections_of_a_code_are_evaluated_by_their_text() {
+        use TokenFailure::{Final, InvalidGrant, WrongClient};
+        assert_failures(
+            RequestKind::Code,
+            &[
+                Rejection { status: 401, text: "Authorization code not found", failure: InvalidGrant },
+                Rejection { status: 400, text: "Authorization code not found", failure: InvalidGrant },
+                Rejection { status: 404, text: "No authorization code was not found", failure: InvalidGrant },
+                Rejection { status: 401, text: "The code has expired", failure: InvalidGrant },
+                Rejection { status: 400, text: "This code was already used", failure: InvalidGrant },
+                Rejection {
+                    status: 400,
+                    text: "Invalid grant: authorization code is invalid",
+                    failure: InvalidGrant,
+                },
+                // The code is checked before the secret.
+                Rejection { status: 401, text: "", failure: InvalidGrant },
+                Rejection { status: 401, text: "Invalid client credentials!", failure: WrongClient },
+                Rejection { status: 422, text: "code is missing", failure: Final },
+                Rejection { status: 422, text: "grant_type should not be empty", failure: Final },
+            ],
+        );
+    }
+
+    #[test]
+    fn rejections_of_a_company_token_are_evaluated_by_their_text() {
+        use TokenFailure::{Final, LocationInactive, Unauthorized};
+        assert_failures(
+            RequestKind::Location,
+            &[
+                Rejection { status: 401, text: "Invalid JWT", failure: Unauthorized },
+                Rejection {
+                    status: 401,
+                    text: "The token is not authorized for this scope",
+                    failure: Unauthorized,
+                },
+                Rejection { status: 401, text: "", failure: Unauthorized },
+                Rejection { status: 401, text: "version header is invalid", failure: Final },
+                Rejection { status: 400, text: "Location does not belong to the company", failure: Final },
+                Rejection { status: 400, text: "Location is not active", failure: LocationInactive },
+            ],
+        );
+    }
+
+    #[test]
     fn lost_responses_are_retried_while_highlevel_repeats_them() {
-        let seconds = Duration::from_secs;
-        let first = Progress::default();
-        let sent = |ago| Progress { retries: 3, sent: Some(seconds(ago)) };
-        let minute = seconds(60);
-        for (failure, progress, works_once, left, expected) in [
-            (TokenFailure::NotSent, first, true, minute, Some(Duration::from_millis(250))),
-            (TokenFailure::NotSent, Progress { retries: 9, sent: None }, true, minute, Some(seconds(5))),
-            (TokenFailure::NotSent, first, true, Duration::from_millis(250), None),
-            (TokenFailure::Lost(None), sent(0), true, minute, Some(seconds(2))),
-            (TokenFailure::Lost(None), sent(27), true, minute, Some(seconds(2))),
-            (TokenFailure::Lost(None), sent(28), true, minute, None),
-            (TokenFailure::Lost(None), sent(30), true, minute, None),
-            (TokenFailure::Lost(None), sent(300), true, minute, None),
-            (TokenFailure::Lost(Some(seconds(7))), sent(0), true, minute, Some(seconds(7))),
-            (TokenFailure::Lost(Some(seconds(30))), sent(0), true, minute, None),
+        use TokenFailure::{Busy, Final, InvalidGrant, LocationInactive, Lost, NotSent, Unauthorized};
+        struct Case {
+            failure: TokenFailure,
+            progress: Progress,
+            works_once: bool,
+            left: Duration,
+            pause: Option<Duration>,
+        }
+        let (secs, millis) = (Duration::from_secs, Duration::from_millis);
+        let new = Progress::default();
+        let retried = |retries| Progress { retries, sent: None };
+        let sent = |ago| Progress { retries: 3, sent: Some(secs(ago)) };
+        let minute = secs(60);
+        for Case { failure, progress, works_once, left, pause } in [
+            Case {
+                failure: NotSent,
+                progress: new,
+                works_once: true,
+                left: minute,
+                pause: Some(millis(250)),
+            },
+            Case {
+                failure: NotSent,
+                progress: retried(9),
+                works_once: true,
+                left: minute,
+                pause: Some(secs(5)),
+            },
+            Case { failure: NotSent, progress: new, works_once: true, left: millis(250), pause: None },
+            Case {
+                failure: Lost(None),
+                progress: sent(0),
+                works_once: true,
+                left: minute,
+                pause: Some(secs(2)),
+            },
+            Case {
+                failure: Lost(None),
+                progress: sent(27),
+                works_once: true,
+                left: minute,
+                pause: Some(secs(2)),
+            },
+            Case { failure: Lost(None), progress: sent(28), works_once: true, left: minute, pause: None },
+            Case { failure: Lost(None), progress: sent(30), works_once: true, left: minute, pause: None },
+            Case { failure: Lost(None), progress: sent(300), works_once: true, left: minute, pause: None },
+            Case {
+                failure: Lost(Some(secs(7))),
+                progress: sent(0),
+                works_once: true,
+                left: minute,
+                pause: Some(secs(7)),
+            },
+            Case {
+                failure: Lost(Some(secs(30))),
+                progress: sent(0),
+                works_once: true,
+                left: minute,
+                pause: None,
+            },
             // A request that may be processed twice is retried until the deadline.
-            (TokenFailure::Lost(None), sent(45), false, minute, Some(seconds(2))),
+            Case {
+                failure: Lost(None),
+                progress: sent(45),
+                works_once: false,
+                left: minute,
+                pause: Some(secs(2)),
+            },
             // A later failure does not extend the time after a request that may have been processed.
-            (TokenFailure::NotSent, sent(30), true, minute, None),
-            (TokenFailure::Busy(None), sent(30), true, minute, None),
-            (TokenFailure::Busy(None), Progress { retries: 3, sent: None }, true, minute, Some(seconds(2))),
-            (TokenFailure::Busy(Some(seconds(59))), first, true, minute, Some(seconds(59))),
-            (TokenFailure::Busy(Some(minute)), first, true, minute, None),
-            (TokenFailure::InvalidGrant, first, true, minute, None),
-            (TokenFailure::LocationInactive, first, true, minute, None),
-            (TokenFailure::Unauthorized, first, false, minute, None),
-            (TokenFailure::Final, first, false, minute, None),
+            Case { failure: NotSent, progress: sent(30), works_once: true, left: minute, pause: None },
+            Case { failure: Busy(None), progress: sent(30), works_once: true, left: minute, pause: None },
+            Case {
+                failure: Busy(None),
+                progress: retried(3),
+                works_once: true,
+                left: minute,
+                pause: Some(secs(2)),
+            },
+            Case {
+                failure: Busy(Some(secs(59))),
+                progress: new,
+                works_once: true,
+                left: minute,
+                pause: Some(secs(59)),
+            },
+            Case { failure: Busy(Some(minute)), progress: new, works_once: true, left: minute, pause: None },
+            Case { failure: InvalidGrant, progress: new, works_once: true, left: minute, pause: None },
+            Case { failure: LocationInactive, progress: new, works_once: true, left: minute, pause: None },
+            Case { failure: Unauthorized, progress: new, works_once: false, left: minute, pause: None },
+            Case { failure: Final, progress: new, works_once: false, left: minute, pause: None },
         ] {
             let found = retry_pause(failure, progress, works_once, Some(left), 1.0);
-            assert_eq!(found, expected, "{failure:?} {progress:?} {works_once} {left:?}");
+            assert_eq!(found, pause, "{failure:?} {progress:?} {works_once} {left:?}");
         }
         // Without a deadline.
-        for (progress, expected) in
-            [(sent(0), Some(seconds(2))), (sent(27), Some(seconds(2))), (sent(28), None)]
-        {
-            assert_eq!(
-                retry_pause(TokenFailure::Lost(None), progress, true, None, 1.0),
-                expected,
-                "{progress:?}"
-            );
+        for (progress, expected) in [(sent(0), Some(secs(2))), (sent(27), Some(secs(2))), (sent(28), None)] {
+            assert_eq!(retry_pause(Lost(None), progress, true, None, 1.0), expected, "{progress:?}");
         }
     }
 }

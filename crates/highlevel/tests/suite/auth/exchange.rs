@@ -58,50 +58,80 @@ async fn requests_match_the_documentation() {
 
 #[tokio::test]
 async fn responses_are_read_in_both_spellings_and_with_malformed_fields() {
-    type Expected = (u64, &'static [&'static str], Option<&'static str>, Option<&'static str>, bool);
-    let rows: Vec<(Value, Expected)> = vec![
-        (
-            json!({ "access_token": "a", "refresh_token": "r", "expires_in": 3600, "scope": "x y",
+    struct Case {
+        body: Value,
+        lifetime: u64,
+        scopes: &'static [&'static str],
+        company: Option<&'static str>,
+        user: Option<&'static str>,
+        has_refresh_token: bool,
+    }
+    for Case { body, lifetime, scopes, company, user, has_refresh_token } in [
+        Case {
+            body: json!({ "access_token": "a", "refresh_token": "r", "expires_in": 3600, "scope": "x y",
                 "userType": "Location", "companyId": "c", "locationId": "l", "userId": "u" }),
-            (3600, &["x", "y"], Some("c"), Some("u"), true),
-        ),
-        (
-            json!({ "accessToken": "a", "refreshToken": "r", "expiresIn": "3600", "scope": "x y",
+            lifetime: 3600,
+            scopes: &["x", "y"],
+            company: Some("c"),
+            user: Some("u"),
+            has_refresh_token: true,
+        },
+        Case {
+            body: json!({ "accessToken": "a", "refreshToken": "r", "expiresIn": "3600", "scope": "x y",
                 "user_type": "Location", "company_id": "c", "location_id": "l", "user_id": "u" }),
-            (3600, &["x", "y"], Some("c"), Some("u"), true),
-        ),
-        // Odd in every other field.
-        (
-            json!({ "access_token": " a ", "refresh_token": "r", "expires_in": { "seconds": 1 }, "scope": 7,
+            lifetime: 3600,
+            scopes: &["x", "y"],
+            company: Some("c"),
+            user: Some("u"),
+            has_refresh_token: true,
+        },
+        // Malformed in all other fields.
+        Case {
+            body: json!({ "access_token": " a ", "refresh_token": "r", "expires_in": { "seconds": 1 }, "scope": 7,
                 "userType": ["Location"], "companyId": 5, "locationId": "l", "userId": null, "planId": [[]],
                 "approvedLocations": "x", "token_type": 1, "isBulkInstallation": "no" }),
-            (DAY, &[], None, None, true),
-        ),
-        (
-            json!({ "access_token": "a", "accessToken": "b", "expires_in": -1, "scope": ["x", "y z"], "locationId": "l",
+            lifetime: DAY,
+            scopes: &[],
+            company: None,
+            user: None,
+            has_refresh_token: true,
+        },
+        Case {
+            body: json!({ "access_token": "a", "accessToken": "b", "expires_in": -1, "scope": ["x", "y z"], "locationId": "l",
                 "refresh_token": "" }),
-            (DAY, &["x", "y", "z"], None, None, false),
-        ),
-        (
+            lifetime: DAY,
+            scopes: &["x", "y", "z"],
+            company: None,
+            user: None,
+            has_refresh_token: false,
+        },
+        Case {
             // A lifetime of zero is ignored.
-            json!({ "access_token": "a", "expires_in": 0, "expiresIn": "0", "locationId": "l", "refresh_token": "r" }),
-            (DAY, &[], None, None, true),
-        ),
-        (
-            json!({ "access_token": "a", "expires_in": 3600.9, "scope": "x,y", "locationId": "l", "refresh_token": null,
+            body: json!({ "access_token": "a", "expires_in": 0, "expiresIn": "0", "locationId": "l", "refresh_token": "r" }),
+            lifetime: DAY,
+            scopes: &[],
+            company: None,
+            user: None,
+            has_refresh_token: true,
+        },
+        Case {
+            body: json!({ "access_token": "a", "expires_in": 3600.9, "scope": "x,y", "locationId": "l", "refresh_token": null,
                 "refreshToken": "r" }),
-            (3600, &["x", "y"], None, None, true),
-        ),
-    ];
-    for (body, (life, scopes, company, user, refresh)) in rows {
+            lifetime: 3600,
+            scopes: &["x", "y"],
+            company: None,
+            user: None,
+            has_refresh_token: true,
+        },
+    ] {
         let mock = MockHighLevel::new().await;
         let app = mock.app();
         mock.token_replies([TokenReply::Instead(Act::Answer(json_answer("200 OK", &body)))]);
         let tokens: TokenSet = app.exchange("a-code-of-highlevel").await.expect("tokens");
         assert_eq!(expose(&tokens.access_token), "a", "{body}");
-        assert_eq!(tokens.refresh_token.as_ref().map(expose), refresh.then_some("r"), "{body}");
+        assert_eq!(tokens.refresh_token.as_ref().map(expose), has_refresh_token.then_some("r"), "{body}");
         let left = tokens.expires_at.duration_since(mock.clock.now()).expect("a future");
-        assert_eq!(left.as_secs(), life, "{body}");
+        assert_eq!(left.as_secs(), lifetime, "{body}");
         assert_eq!(tokens.scopes, scopes, "{body}");
         assert_eq!(tokens.company_id.as_ref().map(AsRef::as_ref), company, "{body}");
         assert_eq!(tokens.user_id.as_ref().map(AsRef::as_ref), user, "{body}");
@@ -149,46 +179,52 @@ async fn the_response_determines_the_resource_of_the_tokens() {
 
 #[tokio::test]
 async fn errors_of_an_exchange_name_the_remedy() {
+    struct Case {
+        act: Act,
+        kind: ErrorKind,
+        delivery: Delivery,
+        text: &'static str,
+    }
     let unauthorized = "exchange_code: HighLevel responded with 401 Unauthorized; check the client id and the \
                         client secret: invalid client (trace trace-1); it was not done";
-    for (act, kind, delivery, text) in [
-        (
-            rejection("400 Bad Request", "Invalid grant: authorization code is invalid"),
-            ErrorKind::NeedsAuthorization,
-            Delivery::Rejected,
-            "exchange_code: HighLevel rejected the authorization code; codes work once and expire soon, so start at \
+    for Case { act, kind, delivery, text } in [
+        Case {
+            act: rejection("400 Bad Request", "Invalid grant: authorization code is invalid"),
+            kind: ErrorKind::NeedsAuthorization,
+            delivery: Delivery::Rejected,
+            text: "exchange_code: HighLevel rejected the authorization code; codes work once and expire soon, so start at \
              the URL of `authorize_url` again: Invalid grant: authorization code is invalid (trace trace-1); it was \
              not done",
-        ),
-        (
-            rejection("401 Unauthorized", "invalid client"),
-            ErrorKind::Status,
-            Delivery::Rejected,
-            unauthorized,
-        ),
-        (
-            Act::Answer(json_answer(
+        },
+        Case {
+            act: rejection("401 Unauthorized", "invalid client"),
+            kind: ErrorKind::Status,
+            delivery: Delivery::Rejected,
+            text: unauthorized,
+        },
+        Case {
+            act: Act::Answer(json_answer(
                 "400 Bad Request",
                 &json!({ "error": "invalid_grant", "error_description": "no such code" }),
             )),
-            ErrorKind::NeedsAuthorization,
-            Delivery::Rejected,
-            "exchange_code: HighLevel rejected the authorization code; codes work once and expire soon, so start at \
+            kind: ErrorKind::NeedsAuthorization,
+            delivery: Delivery::Rejected,
+            text: "exchange_code: HighLevel rejected the authorization code; codes work once and expire soon, so start at \
              the URL of `authorize_url` again: no such code; it was not done",
-        ),
-        (
-            Act::Answer(answer("200 OK", "", "<html>")),
-            ErrorKind::Receipt,
-            Delivery::Accepted,
-            "exchange_code: HighLevel's response contains no readable access token; it was accepted, so do not send \
+        },
+        Case {
+            act: Act::Answer(answer("200 OK", "", "<html>")),
+            kind: ErrorKind::Receipt,
+            delivery: Delivery::Accepted,
+            text: "exchange_code: HighLevel's response contains no readable access token; it was accepted, so do not send \
              it again",
-        ),
-        (
-            Act::Answer(answer("302 Found", "location: /elsewhere\r\n", "")),
-            ErrorKind::Status,
-            Delivery::Rejected,
-            "exchange_code: HighLevel responded with 302 Found; it was not done",
-        ),
+        },
+        Case {
+            act: Act::Answer(answer("302 Found", "location: /elsewhere\r\n", "")),
+            kind: ErrorKind::Status,
+            delivery: Delivery::Rejected,
+            text: "exchange_code: HighLevel responded with 302 Found; it was not done",
+        },
     ] {
         let mock = MockHighLevel::new().await;
         mock.token_replies([TokenReply::Instead(act)]);
