@@ -54,7 +54,7 @@ pub(crate) const RULES: &[Rule] = &[
         operation: Operation::SendMessage,
         field: "status",
         documented: "`status` is required",
-        lenient: "a message without `status`, which begins as `pending`",
+        lenient: "a message without `status`, which becomes `pending`",
         source: "[reference], [seen] programs omit it",
     },
     Rule {
@@ -62,16 +62,16 @@ pub(crate) const RULES: &[Rule] = &[
         operation: Operation::AddInboundMessage,
         field: "conversationProviderId",
         documented: "`conversationProviderId` is required",
-        lenient: "an `SMS` or `Email` without it, which comes through the default provider; other types need it",
-        source: "[reference], [doc] it is not needed for the default SMS and email providers",
+        lenient: "an `SMS` or `Email` without it, which uses the default provider; other types require it",
+        source: "[reference], [doc] it is not required for the default SMS and email providers",
     },
     Rule {
         name: "call-without-conversation",
         operation: Operation::AddOutboundCall,
         field: "conversationId",
         documented: "`conversationId` is required",
-        lenient: "a call with `contactId` instead; the conversation is found or made",
-        source: "[reference], [doc] `contactId` may stand in its place",
+        lenient: "a call with `contactId` instead; the conversation is found or created",
+        source: "[reference], [doc] `contactId` can be used instead",
     },
 ];
 
