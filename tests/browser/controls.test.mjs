@@ -251,7 +251,7 @@ const WRONG = [
 ];
 
 async function everything() {
-  const paths = ["faults", "webhooks", "webhooks/hostile", "rate-limit", "settings", "deliveries"];
+  const paths = ["faults", "webhooks", "webhooks/tamper", "rate-limit", "settings", "deliveries"];
   const all = await Promise.all(paths.map((path) => sandbox.admin("GET", path)));
   // The time until midnight goes by.
   for (const account of all[3].accounts) delete account.dailyResetMs;
@@ -338,7 +338,7 @@ test("hostile modes hold for the next attempts, or for all, until they are switc
   const receiver = await startReceiver();
   await sandbox.admin("PATCH", "webhooks", { url: receiver.url, retries: "none" });
   const webhooks = card("webhooks");
-  const read = () => sandbox.admin("GET", "webhooks/hostile");
+  const read = () => sandbox.admin("GET", "webhooks/tamper");
   const mode = webhooks.getByLabel("Send tampered");
   await mode.selectOption("notAvailable");
   await webhooks.getByLabel("N", { exact: true }).fill("2");
@@ -357,7 +357,7 @@ test("hostile modes hold for the next attempts, or for all, until they are switc
   await page.locator("#tamper-active").waitFor({ state: "detached" });
   assert.deepEqual(await read(), { next: [] });
 
-  await sandbox.admin("PUT", "webhooks/hostile", { mode: "stale" });
+  await sandbox.admin("PUT", "webhooks/tamper", { mode: "stale" });
   await page.locator("#tamper-active", { hasText: "All attempts: stale" }).waitFor();
   await receiver.stop();
 });
@@ -500,7 +500,7 @@ test("strictness, status and quirks are switched, here and there", async () => {
 /** Changes something on every card. */
 async function changeEverything() {
   await sandbox.admin("PATCH", "webhooks", { url: "http://127.0.0.1:9/", retries: "none" });
-  await sandbox.admin("PUT", "webhooks/hostile", { mode: "stale", next: [{ mode: "rsa", attempts: 2 }] });
+  await sandbox.admin("PUT", "webhooks/tamper", { mode: "stale", next: [{ mode: "rsa", attempts: 2 }] });
   await sandbox.admin("POST", "webhooks/keys");
   await sandbox.admin("POST", "faults", { fault: "reset", operation: "addOutboundCall" });
   await sandbox.admin("PUT", "rate-limit", { enforced: true });
@@ -510,10 +510,10 @@ async function changeEverything() {
 }
 
 const beginning = async () => {
-  const [faults, webhooks, hostile, limits, settings, deliveries] = await everything();
+  const [faults, webhooks, tampering, limits, settings, deliveries] = await everything();
   const { requests } = await sandbox.admin("GET", "requests");
   const { keys } = await sandbox.admin("GET", "webhooks/keys");
-  return { faults, webhooks, hostile, limits: { ...limits, accounts: [] }, settings, deliveries, requests, keys };
+  return { faults, webhooks, tampering, limits: { ...limits, accounts: [] }, settings, deliveries, requests, keys };
 };
 
 test("what is not as it began is listed, each with the way to its card, and all of it is put back", async () => {

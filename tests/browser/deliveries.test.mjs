@@ -84,7 +84,7 @@ test("the list shows each delivery as it is", async (t) => {
   await sendAndWait(sandbox, { message: "Taken" });
   answer.is = 503;
   await sendAndWait(sandbox, { message: "Not taken" });
-  await sandbox.admin("PUT", "webhooks/hostile", { mode: "stale" });
+  await sandbox.admin("PUT", "webhooks/tamper", { mode: "stale" });
   await sandbox.admin("PATCH", "webhooks", { retries: "none", url: "http://127.0.0.1:9/nobody?secret=1" });
   const last = await sendAndWait(sandbox, { message: "Nobody there" });
   await rows(page).nth(2).waitFor();
@@ -237,7 +237,7 @@ test("a replay is the request of an attempt to the byte", async (t) => {
   const { receiver, sandbox } = await scene(t);
   await sendAndWait(sandbox);
   // The second one is another request, and then the key is another one too: a resend would be signed with that.
-  await sandbox.admin("POST", "deliveries/1/resend", { hostile: "stale" });
+  await sandbox.admin("POST", "deliveries/1/resend", { tamperMode: "stale" });
   await attempts(sandbox, 1, 2);
   await sandbox.admin("POST", "webhooks/keys");
   const page = await open(sandbox, "/1");
@@ -287,7 +287,7 @@ describe("an event that is sent with edits", () => {
   test("of the attempt that was chosen", async (t) => {
     const { receiver, sandbox } = await scene(t);
     await sendAndWait(sandbox);
-    await sandbox.admin("POST", "deliveries/1/resend", { hostile: "notAvailable" });
+    await sandbox.admin("POST", "deliveries/1/resend", { tamperMode: "notAvailable" });
     await attempts(sandbox, 1, 2);
     const page = await open(sandbox, "/1");
     await page.getByRole("textbox", { name: "Body" }).fill("{}");
@@ -425,7 +425,7 @@ describe("each hostile mode arrives wrong in its own way", () => {
     const page = await open(sandbox, "/1");
     const description = await sandbox.admin("GET", "openapi.json");
     const buttons = await page.locator("button[name=tamper]").allTextContents();
-    assert.deepEqual(buttons.sort(), description.components.schemas.HostileMode.enum.sort());
+    assert.deepEqual(buttons.sort(), description.components.schemas.TamperMode.enum.sort());
     assert.deepEqual(buttons.sort(), Object.keys(modes).sort());
     check(page);
   });
@@ -581,7 +581,7 @@ test("it fits a narrow screen, and axe finds nothing", async (t) => {
   const { answer, sandbox } = await scene(t);
   answer.is = 500;
   await sendAndWait(sandbox, { message: "A".repeat(500) });
-  for (const hostile of ["stale", "rsa", "notAvailable"]) await sandbox.admin("POST", "deliveries/1/resend", { hostile });
+  for (const tamperMode of ["stale", "rsa", "notAvailable"]) await sandbox.admin("POST", "deliveries/1/resend", { tamperMode });
   await attempts(sandbox, 1, 4);
   const axe = await readFile(new URL("node_modules/axe-core/axe.min.js", import.meta.url), "utf8");
   for (const width of [360, 1280, 2560]) {

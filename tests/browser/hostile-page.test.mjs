@@ -75,7 +75,7 @@ async function startTarget(...options) {
 /** Everything that the admin API shows, except for what it computes from the time of the machine. */
 async function everything(admin) {
   const paths = [
-    "snapshot", "clock", "settings", "rate-limit", "faults", "webhooks", "webhooks/hostile", "webhooks/keys",
+    "snapshot", "clock", "settings", "rate-limit", "faults", "webhooks", "webhooks/tamper", "webhooks/keys",
     "deliveries?limit=1000", "requests?limit=1000", "ledger", "messages?limit=1000", "contacts?limit=1000",
     "oauth/apps", "oauth/settings", "oauth/installs", "oauth/tokens", "oauth/requests",
   ];

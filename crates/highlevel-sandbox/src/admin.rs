@@ -1,6 +1,6 @@
-//! The admin API under `/_sandbox/`: everything that the typed API can do, for other languages and for people.
+//! The admin API under `/_sandbox/`: everything that the typed API offers, for other languages and tools.
 //!
-//! Each area is a file with a table of its routes; `admin.yaml` beside this crate's manifest describes them all.
+//! Each area is a file with a table of its routes; `admin.yaml` next to this crate's manifest specifies them.
 
 mod clock;
 mod deliveries;
@@ -31,52 +31,52 @@ use crate::json_size::{MAX_VALUES, has_too_many_values};
 use crate::snapshot::StoredSnapshot;
 use crate::traffic::Body;
 
-/// What takes longer bodies than the API does, and up to how many bytes: everything that exists may be in one.
+/// Operations with larger bodies than the API has, and their maximum size in bytes: a body may contain all objects.
 const LARGE: [(Method, &str); 2] = [(Method::PUT, "snapshot"), (Method::PUT, "seed")];
 const LONGEST: usize = 128 * 1024 * 1024;
-/// What else is dealt with one at a time, beside other requests: whatever goes through much of what there is, and all that
-/// is read but this, which is always short.
+/// Further operations that run one at a time, on another thread: those that process much data, and all reads except
+/// these short ones.
 const LONG: [(Method, &str); 1] = [(Method::POST, "reset")];
 const SHORT: [&str; 5] = ["health", "clock", "events", "webhooks", "rate-limit"];
 
-/// One operation of the admin API.
+/// An operation of the admin API.
 pub(crate) struct Route {
     method: Method,
-    /// The path below the prefix; a segment in braces is a parameter: `contacts/{id}`.
+    /// The path after the prefix; a segment in braces is a parameter: `contacts/{id}`.
     path: &'static str,
     handler: fn(&Arc<Engine>, &Input<'_>) -> Result<Output, ApiError>,
 }
 
-/// What an operation is given.
+/// The input of an operation.
 pub(crate) struct Input<'a> {
     route: &'static Route,
-    /// The parameters in the path, in order, decoded.
+    /// The decoded path parameters, in order.
     parameters: Vec<String>,
     query: &'a str,
     headers: &'a HeaderMap,
     body: &'a [u8],
 }
 
-/// What an operation answers.
+/// The response of an operation.
 #[derive(Debug)]
 pub(crate) struct Output {
     pub(crate) status: StatusCode,
     pub(crate) content: Content,
 }
 
-/// The body of an answer.
+/// The body of a response.
 #[derive(Debug)]
 pub(crate) enum Content {
     Nothing,
     Json(Value),
-    /// Something else, complete or as it comes.
+    /// Any other content, complete or streamed.
     Other {
         media_type: &'static str,
         body: Body,
     },
 }
 
-/// Does what a request to the admin API asks for.
+/// Handles a request to the admin API.
 pub(crate) fn answer(
     state: &Arc<Engine>,
     method: &Method,
@@ -91,26 +91,26 @@ pub(crate) fn answer(
     result.unwrap_or_else(Output::from)
 }
 
-/// The longest body that is read of a request, in bytes.
+/// Returns the maximum body size of a request in bytes.
 pub(crate) fn longest(method: &Method, path: &str) -> usize {
     let path = path.strip_prefix(PREFIX).unwrap_or_default();
     let is_large = LARGE.iter().any(|(large, there)| large == method && *there == path);
     if is_large { LONGEST } else { crate::traffic::MAX_BODY }
 }
 
-/// Returns `true` if a request is not to be dealt with between others.
+/// Returns `true` if a request must run on another thread.
 pub(crate) fn takes_long(method: &Method, path: &str) -> bool {
     let path = path.strip_prefix(PREFIX).unwrap_or_default();
     let is_long = LARGE.iter().chain(&LONG).any(|(long, there)| long == method && *there == path);
     is_long || (*method == Method::GET && !SHORT.contains(&path))
 }
 
-/// The response when the state file cannot be written.
+/// Returns the response for a state file that cannot be written.
 pub(crate) fn not_written(error: &io::Error) -> Output {
     unwritable(error).into()
 }
 
-/// The reason why nothing was changed: the state file cannot be written.
+/// Returns the error for a state file that cannot be written.
 pub(crate) fn unwritable(error: &io::Error) -> ApiError {
     ApiError { status: StatusCode::INTERNAL_SERVER_ERROR, message: error.to_string() }
 }
@@ -135,7 +135,7 @@ fn routes() -> impl Iterator<Item = &'static Route> {
     .flatten()
 }
 
-/// The route for a path, and the parameters in it.
+/// Returns the route of a path, and its parameters.
 fn find(method: &Method, path: &str) -> Result<(&'static Route, Vec<String>), ApiError> {
     let mut there = at(path);
     if there.is_empty() {
@@ -143,7 +143,7 @@ fn find(method: &Method, path: &str) -> Result<(&'static Route, Vec<String>), Ap
             "there is nothing at {path}; GET {PREFIX}openapi.json lists what there is"
         )));
     }
-    // A HEAD is a GET whose body is not sent.
+    // HEAD is handled as GET; the body is not sent.
     let wanted = if *method == Method::HEAD { &Method::GET } else { method };
     match there.iter().position(|(route, _)| route.method == *wanted) {
         Some(place) => Ok(there.swap_remove(place)),
@@ -154,7 +154,7 @@ fn find(method: &Method, path: &str) -> Result<(&'static Route, Vec<String>), Ap
     }
 }
 
-/// The methods that a path takes.
+/// Returns the methods of a path.
 pub(crate) fn allowed(path: &str) -> Vec<&'static str> {
     let mut methods: Vec<_> = at(path).iter().map(|(route, _)| route.method.as_str()).collect();
     if methods.contains(&"GET") {
@@ -163,7 +163,7 @@ pub(crate) fn allowed(path: &str) -> Vec<&'static str> {
     methods
 }
 
-/// What there is at a path. Where its words are those of a route, the parameters of another route do not stand for them.
+/// Returns the routes that match a path. Literal segments take precedence over parameters.
 fn at(path: &str) -> Vec<(&'static Route, Vec<String>)> {
     let segments: Vec<&str> = path.strip_prefix(PREFIX).unwrap_or_default().split('/').collect();
     let fitting = routes().filter_map(|route| Some((route, fit(route.path, &segments)?)));
@@ -173,7 +173,7 @@ fn at(path: &str) -> Vec<(&'static Route, Vec<String>)> {
     fitting
 }
 
-/// The parameters of a path that is like the template.
+/// Returns the parameters of a path that matches a template.
 pub(crate) fn fit(template: &str, segments: &[&str]) -> Option<Vec<String>> {
     let mut parameters = Vec::new();
     let mut rest = segments.iter();
@@ -205,19 +205,19 @@ fn percent_decoded(segment: &str) -> Option<String> {
 }
 
 impl Input<'_> {
-    /// A parameter of the path, by its place.
+    /// Returns a path parameter by its position.
     pub(crate) fn parameter(&self, place: usize) -> &str {
         self.parameters.get(place).map_or("", String::as_str)
     }
 
-    /// The value of a name in the query, decoded.
+    /// Returns a decoded query parameter.
     pub(crate) fn query(&self, name: &str) -> Option<String> {
         let value = self.query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))?;
-        // What cannot be decoded is as wrong as what is empty, and stays there to be refused.
+        // Invalid encodings become empty values, which are rejected later.
         Some(percent_decoded(&value.replace('+', " ")).unwrap_or_default())
     }
 
-    /// Refuses names in the query that mean nothing here.
+    /// Rejects unknown query parameters.
     pub(crate) fn allow(&self, names: &[&str]) -> Result<(), ApiError> {
         let present = self.query.split('&').filter(|pair| !pair.is_empty());
         let present = present.map(|pair| pair.split_once('=').map_or(pair, |(name, _)| name));
@@ -230,19 +230,19 @@ impl Input<'_> {
         }
     }
 
-    /// The value of a header, by its name in lower case.
+    /// Returns a header by its lower-case name.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }
 
-    /// The JSON body, as the description has it.
+    /// Parses the JSON body and validates it against the OpenAPI document.
     pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T, ApiError> {
         let unusable = |error| ApiError::bad_request(format!("the body cannot be used: {error}"));
         if has_too_many_values(self.body) {
             let words = format!("the body cannot be used: it has more than {MAX_VALUES} JSON values");
             return Err(ApiError { status: StatusCode::PAYLOAD_TOO_LARGE, message: words });
         }
-        // This first: it knows best what is wrong with a name or a type.
+        // Parse first: serde has the better messages for unknown names and wrong types.
         let read = serde_json::from_slice(self.body).map_err(unusable)?;
         description::check(self.route, &serde_json::from_slice(self.body).map_err(unusable)?)?;
         Ok(read)
@@ -250,8 +250,8 @@ impl Input<'_> {
 }
 
 impl Input<'_> {
-    /// The JSON body of a seed or snapshot. One that is larger than other bodies may be is read once, into what is kept of
-    /// it: that refuses what is wrong in other words than the description.
+    /// Parses the JSON body of a seed or snapshot. A body above the usual size limit is parsed only once, directly into
+    /// records, which reports violations in other words than the OpenAPI document.
     pub(crate) fn snapshot(&self) -> Result<StoredSnapshot, ApiError> {
         if self.body.len() <= crate::traffic::MAX_BODY && !has_too_many_values(self.body) {
             return self.json();

@@ -1,4 +1,4 @@
-//! What can be chosen before a sandbox starts.
+//! The configuration of a sandbox.
 
 mod oauth;
 mod state;
@@ -33,16 +33,16 @@ use crate::traffic::Traffic;
 use crate::webhook::{self, Keyring, Outbox, RetrySchedule, Targets};
 use crate::webhook_url::parse_webhook_url;
 
-/// How many event streams there may be at once.
+/// The maximum number of concurrent event streams.
 const STREAMS: usize = 512;
-/// How many install events may wait for their time.
+/// The maximum number of delayed install events.
 const DELAYED_EVENTS: usize = 1_000;
-/// How many attempts of webhooks are under way at once.
+/// The maximum number of concurrent webhook attempts.
 const ATTEMPTS: usize = 1_024;
-/// How many clients read a snapshot at once; others wait.
+/// The maximum number of concurrent snapshot reads; others wait.
 const SNAPSHOTS: usize = 2;
 
-/// A sandbox that has not started. Made by [`Sandbox::builder`].
+/// A sandbox that has not started. Created by [`Sandbox::builder`].
 #[derive(Clone, Debug)]
 pub struct SandboxBuilder {
     address: SocketAddr,
@@ -93,113 +93,112 @@ impl SandboxBuilder {
         }
     }
 
-    /// Where to listen. The default is 127.0.0.1 and a free port. Another address than a loopback address also takes
+    /// Sets the address to listen on. Defaults to 127.0.0.1 and a free port. Other addresses than loopback also require
     /// [`public`](Self::public) and an [`admin_token`](Self::admin_token).
     pub fn address(mut self, address: SocketAddr) -> Self {
         self.address = address;
         self
     }
 
-    /// Where to send webhook events: a plain `http` URL. The default is to send none.
+    /// Sets the `http` URL for webhook events. By default none are sent.
     pub fn webhook_url(mut self, url: impl Into<String>) -> Self {
         self.webhook_url = Some(url.into());
         self
     }
 
-    /// The token to accept. The default is a new private integration token.
+    /// Sets the token to accept. Defaults to a new private integration token.
     pub fn token(mut self, token: impl Into<String>) -> Self {
         self.token = Some(Redacted(token.into()));
         self
     }
 
-    /// The app that webhook events name.
+    /// Sets the app ID in webhook events.
     pub fn app_id(mut self, app_id: impl Into<String>) -> Self {
         self.app_id = app_id.into();
         self
     }
 
-    /// The status of an answer that says yes.
+    /// Sets the status of success responses.
     pub fn success_status(mut self, status: SuccessStatus) -> Self {
         self.settings = self.settings.success_status(status);
         self
     }
 
-    /// What of the documentation is insisted on.
+    /// Sets how strictly the documentation is enforced.
     pub fn strictness(mut self, strictness: Strictness) -> Self {
         self.settings = self.settings.strictness(strictness);
         self
     }
 
-    /// Switches on something odd that the live API does. The default is none of it.
+    /// Enables an observed deviation of the live API. By default none is enabled.
     pub fn quirk(mut self, quirk: Quirk) -> Self {
         self.settings = self.settings.quirk(quirk);
         self
     }
 
-    /// The secret of the Ed25519 key that signs webhook events. The default is a new one.
+    /// Sets the secret of the Ed25519 key that signs webhook events. Defaults to a new key.
     pub fn signing_key(mut self, seed: [u8; 32]) -> Self {
         self.signing_key = Some(Redacted(seed));
         self
     }
 
-    /// When an event that was not answered with a 2xx is delivered again. The default is
-    /// [`RetrySchedule::Documented`].
+    /// Sets the schedule of retries after responses other than 2xx. Defaults to [`RetrySchedule::Documented`].
     pub fn retry_schedule(mut self, schedule: RetrySchedule) -> Self {
         self.retry_schedule = schedule;
         self
     }
 
-    /// How long a webhook target may take to answer, by the machine's clock. The default is 10 seconds.
+    /// Sets the timeout of webhook attempts, in system time. Defaults to 10 seconds.
     pub fn webhook_timeout(mut self, timeout: Duration) -> Self {
         self.webhook_timeout = timeout;
         self
     }
 
-    /// The limits to enforce: requests over them are answered 429 and otherwise ignored. The default is to refuse
-    /// nothing for its rate, and to count against the documented limits in the `X-RateLimit-…` headers all the same.
+    /// Sets the limits to enforce: requests over them are rejected with 429. By default no request is rejected, but
+    /// requests are counted against the documented limits for the `X-RateLimit-…` headers.
     pub fn rate_limit(mut self, limit: RateLimit) -> Self {
         self.rate_limit = Some(limit);
         self
     }
 
-    /// How long a client may take to send the head of a request, from the connection or the last answer on, and after that
-    /// the body, by the machine's clock. The default is 30 seconds.
+    /// Sets the timeout for receiving the request headers, from the connection or the previous response, and then the
+    /// body, in system time. Defaults to 30 seconds.
     pub fn read_timeout(mut self, timeout: Duration) -> Self {
         self.read_timeout = timeout;
         self
     }
 
-    /// How long a client may read nothing of a response before its connection is closed, by the machine's clock. Defaults to
-    /// 30 seconds.
+    /// Sets how long a client may read nothing of a response before its connection is closed, in system time. Defaults
+    /// to 30 seconds.
     pub fn write_timeout(mut self, timeout: Duration) -> Self {
         self.write_timeout = timeout;
         self
     }
 
-    /// How many connections there are at once, at least 1. When all are in use, the one whose client has gone longest
-    /// without sending or reading anything is closed for the next one, or after a second the one that has waited longest
-    /// for another request. Those that wait for a response stay. Defaults to 10,000, or what the limit of open files allows.
+    /// Sets the maximum number of connections, at least 1. If all are in use, a new connection closes the one that made
+    /// no progress for the longest time, or after a second the one that has been idle between requests for the longest
+    /// time. Connections that wait for a response stay open. Defaults to 10,000, or fewer if the limit of open files
+    /// requires it.
     pub fn max_connections(mut self, connections: usize) -> Self {
         self.connections = connections.max(1);
         self
     }
 
-    /// How many requests the ledger keeps, at least 1: the newest ones. The default is 10,000. It also keeps at most
-    /// four times as many entries of all kinds together, and 64 MiB of bodies and headers.
+    /// Sets the maximum number of requests in the ledger, at least 1, newest first. Defaults to 10,000. The ledger also
+    /// holds at most four times as many entries of all kinds, and 64 MiB.
     pub fn keep_requests(mut self, requests: usize) -> Self {
         self.kept_requests = requests.max(1);
         self
     }
 
-    /// Lets other machines connect, when [`address`](Self::address) is one that they can reach. The default is that a
-    /// sandbox is for this machine only.
+    /// Allows connections from other machines if [`address`](Self::address) is reachable for them. Defaults to `false`.
     pub fn public(mut self, public: bool) -> Self {
         self.public = public;
         self
     }
 
-    /// What the admin API under `/_sandbox/` asks for, as `Authorization: Bearer`. The default is nothing, on a loopback
-    /// address; elsewhere it has to be set.
+    /// Sets the token that the admin API under `/_sandbox/` requires as `Authorization: Bearer`. By default none is
+    /// required on a loopback address; on any other address it must be set.
     pub fn admin_token(mut self, token: impl Into<String>) -> Self {
         self.admin_token = Some(Redacted(token.into()));
         self
@@ -214,14 +213,15 @@ impl SandboxBuilder {
     }
 
     /// Allows a public sandbox to deliver webhooks to its own machine or link: `HOST`, or `HOST:PORT`. By default it
-    /// refuses loopback and link-local addresses; the [`webhook_url`](Self::webhook_url) of the builder is allowed.
+    /// rejects loopback and link-local addresses; the [`webhook_url`](Self::webhook_url) of the builder is allowed.
     pub fn webhook_allow(mut self, host: impl Into<String>) -> Self {
         self.webhook_allow.push(host.into());
         self
     }
 
-    /// Generates ids, tokens, secrets and the signing key from a seed: the same requests in the same order get the same
-    /// ids in every run. They can be guessed, so this is for tests. Defaults to random numbers of the operating system.
+    /// Generates IDs, tokens, secrets and the signing key from a seed: the same requests in the same order get the same
+    /// IDs in every run. They are predictable, so this is for tests. Defaults to random numbers of the operating
+    /// system.
     pub fn seed_rng(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
         self
@@ -231,8 +231,9 @@ impl SandboxBuilder {
     ///
     /// # Errors
     ///
-    /// `InvalidInput` when the address is not a loopback address, the webhook URL is not an `http` URL, the token
-    /// cannot stand in a header or the rate limit allows nothing; otherwise what the operating system says, for example `AddrInUse`.
+    /// Returns `InvalidInput` if the address is not a loopback address, the webhook URL is not an `http` URL, the token
+    /// is not a valid header value or the rate limit allows no request; otherwise the error of the operating system,
+    /// for example `AddrInUse`.
     #[allow(clippy::too_many_lines, reason = "most of it is one value with many fields")]
     pub async fn start(mut self) -> io::Result<Sandbox> {
         let spec = Spec::load().map_err(io::Error::other)?;
@@ -240,7 +241,7 @@ impl SandboxBuilder {
         let base_url = self.base_url.as_deref().map(checked_base_url).transpose()?;
         let mut recalled = self.keeping.recall()?;
         let identifiers = Identifiers::new(self.seed);
-        // A seed makes ids predictable, and must not make the sign-in or the form of a page so.
+        // A seed makes IDs predictable, but must not make the sign-in or the form tokens of pages predictable.
         let system = Identifiers::new(None);
         let token = match self.token.map(|token| token.0).or(recalled.token.take()) {
             Some(token) => checked_token(token)?,
@@ -343,7 +344,7 @@ impl SandboxBuilder {
         }
         state.store_initial_state(rewrite, added);
         if let Some(store) = &state.store {
-            // A file that cannot be written at the start cannot be used.
+            // Fail now if the file cannot be written.
             store.committed().await?;
         }
         let runtime = Runtime::start().await?;
@@ -360,7 +361,7 @@ async fn serve(listener: TcpListener, state: Arc<Engine>) {
     }
 }
 
-/// What is not printed.
+/// A value that is not printed.
 #[derive(Clone)]
 struct Redacted<T>(T);
 
@@ -370,12 +371,12 @@ impl<T> std::fmt::Debug for Redacted<T> {
     }
 }
 
-/// The names under which a sandbox at this address is served.
+/// Returns the host names under which a sandbox at this address is served.
 fn hosts(address: SocketAddr, base_url: Option<String>) -> Hosts {
     if address.ip().is_loopback() { Hosts::loopback().with(base_url) } else { Hosts::public(base_url) }
 }
 
-/// The targets that a sandbox at this address delivers webhooks to.
+/// Returns the targets to which a sandbox at this address delivers webhooks.
 fn targets(address: SocketAddr, allowed: &[String], webhook_url: Option<&Uri>) -> Targets {
     if address.ip().is_loopback() {
         return Targets::unrestricted();
@@ -384,7 +385,7 @@ fn targets(address: SocketAddr, allowed: &[String], webhook_url: Option<&Uri>) -
     Targets::public(allowed.iter().map(String::as_str).chain(own))
 }
 
-/// The origin in a base URL: scheme, host and port.
+/// Returns the origin of a base URL: scheme, host and port.
 fn checked_base_url(text: &str) -> io::Result<String> {
     let url = text.trim_end_matches('/');
     let parsed = url.parse::<Uri>().ok().filter(|parsed| {
@@ -407,10 +408,10 @@ fn checked_rate_limit(limit: RateLimit) -> io::Result<RateLimit> {
     limit.checked().map_err(|words| io::Error::new(io::ErrorKind::InvalidInput, words))
 }
 
-/// The least length of the admin token of a sandbox that other machines can reach.
+/// The minimum length of the admin token of a public sandbox.
 const MIN_ADMIN_TOKEN: usize = 16;
 
-/// Refuses an address that others can reach, unless that is meant and the admin API is locked.
+/// Rejects addresses that other machines can reach, unless the sandbox is public and has an admin token.
 fn checked_exposure(address: SocketAddr, public: bool, admin_token: Option<&str>) -> io::Result<()> {
     let port = address.port();
     let message = match admin_token {
@@ -432,14 +433,14 @@ fn checked_exposure(address: SocketAddr, public: bool, admin_token: Option<&str>
     Err(io::Error::new(io::ErrorKind::InvalidInput, message))
 }
 
-/// The most connections that wait to be accepted. The system may allow fewer.
+/// The maximum number of connections that wait to be accepted. The operating system may allow fewer.
 #[cfg(unix)]
 const BACKLOG: i32 = 4_096;
 
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let listener = TcpListener::bind(address)
         .map_err(|error| io::Error::new(error.kind(), format!("cannot listen on {address}: {error}")))?;
-    // The standard library lets 128 connections wait to be accepted. A client beyond that tries again after a second.
+    // The standard library lets 128 connections wait to be accepted. Further clients retry after a second.
     #[cfg(unix)]
     rustix::net::listen(&listener, BACKLOG)?;
     listener.set_nonblocking(true)?;

@@ -25,10 +25,10 @@ use crate::ledger::{Entries, RecordedRequest};
 use crate::model;
 use crate::runtime::Runtime;
 
-/// A local `HighLevel`, which runs until it is dropped and shares nothing with another one.
+/// A local `HighLevel`, which runs until it is dropped and is independent of all others.
 ///
-/// It has a thread of its own, so that it works the same beside a test that blocks or has stopped tokio's clock.
-/// The ids that [`contact_id`](Self::contact_id) and its siblings answer belong together.
+/// It runs on a separate thread, so it works in tests that block or pause tokio's clock. The IDs returned by
+/// [`contact_id`](Self::contact_id) and its siblings belong together.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -57,7 +57,7 @@ pub struct Sandbox {
     base_url: String,
     webhook_public_key: String,
     pub(crate) state: Arc<Engine>,
-    /// Ends when it serves no more.
+    /// The task that serves requests.
     serving: JoinHandle<()>,
     runtime: Runtime,
 }
@@ -67,12 +67,12 @@ impl Sandbox {
     ///
     /// # Errors
     ///
-    /// What the operating system says when no thread or listener can be had.
+    /// Returns the error of the operating system if no thread or listener can be created.
     pub async fn start() -> io::Result<Self> {
         Self::builder().start().await
     }
 
-    /// A sandbox of which something is to be chosen.
+    /// Returns a builder to configure the sandbox.
     pub fn builder() -> SandboxBuilder {
         SandboxBuilder::new()
     }
@@ -88,21 +88,21 @@ impl Sandbox {
         Self { address, base_url, webhook_public_key, state, serving, runtime }
     }
 
-    /// Stops it: takes no more connections, finishes the requests that it has, ends the event streams, and is gone.
-    /// What has not finished after a second and a half is cut off. To drop it is to cut everything off at once.
+    /// Stops the sandbox: accepts no new connections, completes the requests in progress and closes the event streams.
+    /// Requests that take longer than 1.5 s are aborted. Dropping the sandbox aborts everything at once.
     pub async fn stop(mut self) {
         self.shut_down().await;
     }
 
-    /// Stops it as [`stop`](Self::stop) does, and closes the state file, but frees nothing: with 100,000 messages that takes
-    /// a second. For a program that ends next, and leaves that to the operating system.
+    /// Stops the sandbox like [`stop`](Self::stop) and closes the state file, but frees no memory, which takes a second
+    /// with 100,000 messages. For programs that exit next.
     pub async fn shut_down(&mut self) {
         self.state.stopping.send_replace(true);
         if let Err(error) = (&mut self.serving).await {
             tracing::error!(%error, "the sandbox did not stop by itself");
         }
         let state = Arc::clone(&self.state);
-        // It waits for the disk.
+        // Closing waits for the disk.
         let closed =
             tokio::task::spawn_blocking(move || state.store.as_ref().map(crate::persistence::Store::close));
         if let Err(error) = closed.await {
@@ -110,100 +110,101 @@ impl Sandbox {
         }
     }
 
-    /// How many clients can be connected at once: what was chosen, or fewer if the limit of open files does not allow it.
+    /// Returns the maximum number of connections: the configured one, or fewer if the limit of open files does not
+    /// allow it.
     pub fn max_connections(&self) -> usize {
         self.state.traffic.usage().max_connections
     }
 
-    /// The address that it listens on.
+    /// Returns the address it listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The URL under which clients reach it, without a slash at the end: `http://127.0.0.1:PORT`, or the
-    /// [`base_url`](SandboxBuilder::base_url) that was configured.
+    /// Returns the URL under which clients reach it, without a trailing slash: `http://127.0.0.1:PORT`, or the
+    /// configured [`base_url`](SandboxBuilder::base_url).
     pub fn base_url(&self) -> String {
         self.base_url.clone()
     }
 
-    /// Where its inspector is: pages that show what happens in it, to be opened in a browser.
+    /// Returns the URL of its inspector, a web page for browsers.
     pub fn inspector_url(&self) -> String {
         format!("{}{}", self.base_url(), access::INSPECTOR_PATH)
     }
 
-    /// The private integration token that it accepts.
+    /// Returns the private integration token that it accepts.
     pub fn token(&self) -> &str {
         &self.state.token
     }
 
-    /// The location that the token belongs to.
+    /// Returns the location of the token.
     pub fn location_id(&self) -> &str {
         model::LOCATION_ID
     }
 
-    /// A contact that exists from the start.
+    /// Returns a contact that always exists.
     pub fn contact_id(&self) -> &str {
         model::CONTACT_ID
     }
 
-    /// The conversation with [`contact_id`](Self::contact_id).
+    /// Returns the conversation with [`contact_id`](Self::contact_id).
     pub fn conversation_id(&self) -> &str {
         model::CONVERSATION_ID
     }
 
-    /// A conversation provider that exists from the start.
+    /// Returns a conversation provider that always exists.
     pub fn conversation_provider_id(&self) -> &str {
         model::CONVERSATION_PROVIDER_ID
     }
 
-    /// The app that webhook events name.
+    /// Returns the app ID in webhook events.
     pub fn app_id(&self) -> &str {
         &self.state.account.app_id
     }
 
-    /// The key that verifies webhook signatures until it is [rotated](Self::rotate_webhook_key): base64 of the `SubjectPublicKeyInfo`, as `HighLevel` publishes its own.
+    /// Returns the key that verifies webhook signatures until it is [rotated](Self::rotate_webhook_key): base64 of the
+    /// `SubjectPublicKeyInfo`, the format in which `HighLevel` publishes its key.
     pub fn webhook_public_key(&self) -> &str {
         &self.webhook_public_key
     }
 
-    /// What time it is in the sandbox.
+    /// Returns the sandbox time.
     pub fn now(&self) -> SystemTime {
         self.state.clock.now().into()
     }
 
-    /// Sets the sandbox's clock, which goes on from there. It begins with 1970 and ends with 9999: another time is the
-    /// nearest of these.
+    /// Sets the clock, which continues from there. Times are clamped to the years 1970 to 9999.
     pub fn set_clock(&self, time: SystemTime) {
         self.state.set_clock(time.into());
     }
 
-    /// Moves the sandbox's clock forward; what was to happen in the meantime happens now.
+    /// Advances the clock. Everything scheduled in between becomes due.
     pub fn advance_clock(&self, by: Duration) {
         self.state.advance_clock(by);
     }
 
-    /// Lets the sandbox's clock run at another speed: 60 makes a minute of each second, 0 stops it.
+    /// Sets the speed of the clock: at 60 a minute passes per second, 0 pauses it.
     pub fn set_clock_speed(&self, speed: f64) {
         self.state.set_clock_speed(speed);
     }
 
-    /// The requests that were answered, oldest first, as far as they are kept: see [`SandboxBuilder::keep_requests`].
+    /// Returns the requests in the ledger, oldest first. See [`SandboxBuilder::keep_requests`].
     pub fn requests(&self) -> Vec<RecordedRequest> {
         self.state.ledger.requests()
     }
 
-    /// How many requests were answered 429. There is none without [`SandboxBuilder::rate_limit`].
+    /// Returns the number of requests rejected with 429. It is 0 without [`SandboxBuilder::rate_limit`].
     pub fn rate_limited(&self) -> usize {
         self.state.ledger.answered(StatusCode::TOO_MANY_REQUESTS.as_u16())
     }
 
-    /// Counts `requests` now, as if another program of the same app had made them for the same location. What is over a
-    /// limit that is enforced does not count. The ledger has nothing of it.
+    /// Counts requests as if another program of the same app had sent them to the same location. Requests over an
+    /// enforced limit are not counted. The ledger is unaffected.
     pub fn use_rate_limit(&self, requests: usize) {
         self.state.use_rate_limit(&self.state.account, requests);
     }
 
-    /// Everything that happened, as far as it is kept, and will happen, one entry after the other.
+    /// Returns the entries of the ledger, past and future, in order.
     pub fn follow(&self) -> Entries {
         self.state.ledger.follow()
     }
@@ -215,13 +216,13 @@ impl std::fmt::Debug for Sandbox {
     }
 }
 
-/// Fewer webhook attempts ended in time than were waited for.
+/// The error for webhook attempts that were not completed in time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DeliveriesTimedOut {
-    /// How many were waited for.
+    /// The number of expected attempts.
     pub expected: usize,
-    /// How many ended.
+    /// The number of completed attempts.
     pub ended: usize,
 }
 

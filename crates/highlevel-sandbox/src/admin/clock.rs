@@ -1,4 +1,4 @@
-//! The sandbox's clock.
+//! The sandbox clock.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Webhooks: where they go, what was delivered, and what is to go wrong.
+//! Webhooks: settings, deliveries, resend and replay, tamper modes.
 
 use std::time::Duration;
 
@@ -31,20 +31,20 @@ pub(super) const ROUTES: &[Route] = &[
     Route { method: Method::PATCH, path: "webhooks", handler: |state, input| change(state, input) },
     Route {
         method: Method::GET,
-        path: "webhooks/hostile",
+        path: "webhooks/tamper",
         handler: |state, _| Ok(shown(&state.outbox.tamper_config())),
     },
     Route {
         method: Method::PUT,
-        path: "webhooks/hostile",
+        path: "webhooks/tamper",
         handler: |state, input| set_tampering(state, input),
     },
-    Route { method: Method::DELETE, path: "webhooks/hostile", handler: |state, _| Ok(clear_hostile(state)) },
+    Route { method: Method::DELETE, path: "webhooks/tamper", handler: |state, _| Ok(clear_tampering(state)) },
     Route { method: Method::GET, path: "webhooks/keys", handler: |state, _| Ok(keys(state)) },
     Route { method: Method::POST, path: "webhooks/keys", handler: |state, _| rotate(state) },
 ];
 
-/// How many deliveries a list has at most.
+/// The maximum number of deliveries in a list.
 const LONGEST_LIST: usize = 1_000;
 
 fn list(state: &Engine, input: &Input<'_>) -> Result<Output, ApiError> {
@@ -84,19 +84,19 @@ fn get(state: &Engine, input: &Input<'_>) -> Result<Output, ApiError> {
     Ok(Output::ok(delivery.to_json()))
 }
 
-/// What to send again, and how wrongly.
+/// The body of a resend.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Resend {
-    hostile: Option<TamperMode>,
+    tamper_mode: Option<TamperMode>,
 }
 
 fn resend(state: &Engine, input: &Input<'_>) -> Result<Output, ApiError> {
-    let Resend { hostile } = input.json()?;
-    state.resend(id(input)?, hostile).map(accepted).map_err(ApiError::from)
+    let Resend { tamper_mode } = input.json()?;
+    state.resend(id(input)?, tamper_mode).map(accepted).map_err(ApiError::from)
 }
 
-/// Which attempt to make again, and with which edits.
+/// The body of a replay: the attempt and the edits.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Again {
@@ -121,7 +121,7 @@ fn replay(state: &Engine, input: &Input<'_>) -> Result<Output, ApiError> {
     state.replay(id(input)?, replay).map(accepted).map_err(ApiError::from)
 }
 
-/// The delivery as it was when the attempt was put in line.
+/// Returns the delivery with the attempt queued.
 #[allow(clippy::needless_pass_by_value, reason = "it is what a result is mapped with")]
 fn accepted(delivery: WebhookDelivery) -> Output {
     Output { status: StatusCode::ACCEPTED, content: Content::Json(delivery.to_json()) }
@@ -139,7 +139,7 @@ fn settings(state: &Engine) -> Output {
     Output::ok(shown)
 }
 
-/// What is to change; the rest stays.
+/// A partial update of the webhook settings.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct WebhookSettingsPatch {
@@ -149,7 +149,7 @@ struct WebhookSettingsPatch {
     waits_ms: Option<Vec<u64>>,
 }
 
-/// Tells null from nothing.
+/// Distinguishes `null` from a missing field.
 fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
     Value::deserialize(deserializer).map(Some)
 }
@@ -183,7 +183,7 @@ fn change(state: &Engine, input: &Input<'_>) -> Result<Output, ApiError> {
     Ok(settings(state))
 }
 
-/// The hostile modes to switch on, in place of those that are.
+/// Replaces the active tamper modes.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Hostile {
@@ -208,7 +208,7 @@ fn set_tampering(state: &Engine, input: &Input<'_>) -> Result<Output, ApiError> 
     Ok(shown(&tamper_config))
 }
 
-fn clear_hostile(state: &Engine) -> Output {
+fn clear_tampering(state: &Engine) -> Output {
     state.change_tamper_config(|tamper_config| *tamper_config = TamperConfig::default());
     Output::no_content()
 }

@@ -1,4 +1,4 @@
-//! The description of the admin API, embedded.
+//! The embedded OpenAPI document of the admin API.
 
 use std::sync::OnceLock;
 
@@ -20,12 +20,12 @@ pub(super) const ROUTES: &[Route] = &[
     },
 ];
 
-/// What there is, for who has nothing but the address.
+/// Returns the index of the admin API.
 fn index(document: &Value) -> Output {
     let mut operations = Map::new();
     for (path, item) in document["paths"].as_object().into_iter().flatten() {
         for (method, operation) in item.as_object().into_iter().flatten() {
-            // A path has parameters beside its operations.
+            // A path item also contains parameters.
             if let Some(summary) = operation.get("summary") {
                 operations.insert(format!("{} {path}", method.to_uppercase()), summary.clone());
             }
@@ -39,7 +39,7 @@ fn index(document: &Value) -> Output {
     }))
 }
 
-/// The description as JSON. It is parsed when it is asked for, once for the whole process.
+/// Returns the OpenAPI document as JSON. It is parsed on first use, once per process.
 fn document() -> Result<&'static Value, ApiError> {
     static DOCUMENT: OnceLock<Result<Value, ApiError>> = OnceLock::new();
     let parsed = DOCUMENT.get_or_init(|| {
@@ -51,8 +51,8 @@ fn document() -> Result<&'static Value, ApiError> {
     parsed.as_ref().map_err(Clone::clone)
 }
 
-/// Refuses a body that is not as described. What it says beyond the words of a parser are bounds, and that `null` is not
-/// the same as nothing.
+/// Rejects a body that violates the OpenAPI document. In addition to the type checks of serde it enforces bounds, and
+/// that `null` differs from a missing field.
 pub(super) fn check(route: &Route, body: &Value) -> Result<(), ApiError> {
     let spec = spec()?;
     let wanted = nameless(&format!("{PREFIX}{}", route.path));
@@ -71,7 +71,7 @@ pub(super) fn check(route: &Route, body: &Value) -> Result<(), ApiError> {
     Err(ApiError::bad_request(format!("the body cannot be used: {}", words.join("; "))))
 }
 
-/// The description as something to validate with, made when it is needed for the first time.
+/// Returns the schemas for validation, built on first use.
 fn spec() -> Result<&'static Spec, ApiError> {
     static SPEC: OnceLock<Result<Spec, ApiError>> = OnceLock::new();
     let spec = SPEC.get_or_init(|| {
@@ -83,7 +83,7 @@ fn spec() -> Result<&'static Spec, ApiError> {
     spec.as_ref().map_err(Clone::clone)
 }
 
-/// The path with parameters that have no names.
+/// Returns a path with unnamed parameters.
 fn nameless(path: &str) -> String {
     let nameless =
         |segment: &str| if segment.starts_with('{') { "{}".to_owned() } else { segment.to_owned() };

@@ -1,4 +1,4 @@
-//! Events that nothing happened for, and things that happen on the contact's side.
+//! Test events and simulations.
 
 use http::{Method, StatusCode};
 use serde_json::{Map, Value, json};
@@ -32,7 +32,7 @@ fn call(state: &Engine, input: &Input<'_>) -> Result<Output, ApiError> {
     state.simulate_call(&call).map(created).map_err(ApiError::from)
 }
 
-/// Which message gets which status: the fields of the update, and the id.
+/// The body of a simulated status: the message ID and the update.
 fn status(state: &Engine, input: &Input<'_>) -> Result<Output, ApiError> {
     let mut fields: Map<String, Value> = input.json()?;
     let Some(Value::String(message)) = fields.remove("messageId") else {

@@ -1,4 +1,4 @@
-//! Faults on command.
+//! Fault rules.
 
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -38,7 +38,7 @@ fn remove(state: &Engine, input: &Input<'_>) -> Result<Output, ApiError> {
     Err(ApiError::not_found(format!("there is no rule {id}; GET /_sandbox/faults lists those in force")))
 }
 
-/// What a rule can name.
+/// Lists the predefined faults.
 fn names() -> Output {
     let faults: Vec<Value> = Fault::all()
         .map(|fault| {

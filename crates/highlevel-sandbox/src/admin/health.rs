@@ -1,4 +1,4 @@
-//! Whether it runs, and how much it retains.
+//! Health and memory.
 
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ fn show(state: &Arc<Engine>, _: &Input<'_>) -> Result<Output, ApiError> {
         "server": "highlevel-sandbox",
         "status": if failure.is_some() { "failing" } else { "ok" },
         "version": env!("CARGO_PKG_VERSION"),
-        // The reason why nothing can be changed.
+        // The reason why changes are rejected.
         "failure": failure.as_deref(),
         "memory": retained.to_json(),
         "connections": {

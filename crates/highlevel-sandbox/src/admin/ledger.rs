@@ -1,4 +1,4 @@
-//! What was received, accepted, stored and answered.
+//! The ledger: requests, and counts of accepted messages.
 
 use std::str::FromStr;
 
@@ -20,11 +20,11 @@ pub(super) const ROUTES: &[Route] = &[
     Route { method: Method::GET, path: "ledger/{fingerprint}", handler: |state, input| count(state, input) },
 ];
 
-/// How many requests a page has.
+/// The default page size.
 const PAGE: usize = 50;
 const LONGEST_PAGE: usize = 1_000;
 
-/// A message to ask about.
+/// A message to look up.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Question {
@@ -135,7 +135,7 @@ fn operation(id: &str) -> Result<Operation, ApiError> {
     })
 }
 
-/// A value of the query, if it is there.
+/// Parses a query parameter, if present.
 fn read<T: FromStr>(input: &Input<'_>, name: &str, expected: &str) -> Result<Option<T>, ApiError> {
     let Some(text) = input.query(name) else { return Ok(None) };
     text.parse().map(Some).map_err(|_| ApiError::bad_request(format!("{name}: `{text}` is not {expected}")))

@@ -19,7 +19,7 @@ pub(super) const ROUTES: &[Route] = &[
     Route { method: Method::POST, path: "rate-limit/use", handler: |state, input| take(state, input) },
 ];
 
-/// The limits. What is left out is as documented.
+/// The rate limits. Omitted fields get their documented values.
 #[derive(Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 struct Limits {
@@ -31,7 +31,7 @@ struct Limits {
     retry_after: bool,
 }
 
-/// Requests of another program.
+/// Simulated requests.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Used {

@@ -1,4 +1,4 @@
-//! What exists: locations, contacts, conversations, providers and messages.
+//! Locations, contacts, conversations, providers and messages.
 
 use std::sync::Arc;
 
@@ -41,10 +41,10 @@ pub(super) const ROUTES: &[Route] = &[
     Route { method: Method::PUT, path: "messages/{id}/status", handler: set_status },
 ];
 
-/// How many there are on a page unless it is said otherwise, and at most.
+/// The default and the maximum page size.
 const PAGE: usize = 100;
 const LARGEST_PAGE: usize = 1000;
-/// How much memory the messages of a page may take, in bytes, the last one aside.
+/// The maximum memory of the messages on a page in bytes; the last message may exceed it.
 const PAGE_BYTES: usize = 4 * 1024 * 1024;
 
 fn list(state: &Arc<Engine>, input: &Input<'_>, kind: Kind) -> Result<Output, ApiError> {
@@ -110,7 +110,7 @@ fn messages(model: &Model, input: &Input<'_>, page: &Page) -> Result<(&'static s
         let after = page.after.as_deref().unwrap_or_default();
         ApiError::bad_request(format!("after: there is no message {after:?} to go on after"))
     })?;
-    // A page of large messages is shorter.
+    // Pages of large messages are shorter.
     let mut bytes = 0;
     let fitting = page.iter().take_while(|message| {
         let is_in = bytes <= PAGE_BYTES;
@@ -175,7 +175,7 @@ fn limit(input: &Input<'_>) -> Result<usize, ApiError> {
     })
 }
 
-/// The value of a name in the query that has one of a few; the default of the type if it is not there.
+/// Parses a query parameter with fixed values. Returns the default if it is missing.
 fn one_of<T: Copy + Default>(input: &Input<'_>, name: &str, values: &[(&str, T)]) -> Result<T, ApiError> {
     let Some(text) = input.query(name) else { return Ok(T::default()) };
     let found = values.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);

@@ -1,4 +1,4 @@
-//! Apps, where they are installed, and their tokens.
+//! Apps, installs and tokens.
 
 use std::io;
 use std::sync::Arc;
@@ -28,20 +28,20 @@ pub(super) const ROUTES: &[Route] = &[
     Route { method: Method::GET, path: "oauth/requests", handler: |state, _| Ok(requests(state)) },
 ];
 
-/// An app on a location or company.
+/// An install of an app on a location or company.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Place {
-    /// The sandbox's own app, if it is not said.
+    /// Defaults to the default app.
     client_id: Option<String>,
     location_id: Option<String>,
     company_id: Option<String>,
-    /// Of a company, the locations that the app may act for; all of them, if none is named.
+    /// For a company, the locations that the app may access. Defaults to all.
     #[serde(default)]
     locations: Vec<String>,
 }
 
-/// Tokens that are to be given.
+/// The tokens to issue.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Wanted {
@@ -51,7 +51,7 @@ struct Wanted {
     scopes: Vec<String>,
 }
 
-/// Which tokens are meant: one, or all for a location or company.
+/// Selects a token, or all tokens of a location or company.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Meant {
@@ -108,7 +108,7 @@ fn uninstall(state: &Arc<Engine>, input: &Input<'_>) -> Result<Output, ApiError>
     Ok(Output::no_content())
 }
 
-/// What was given, without the tokens themselves.
+/// Lists the refresh tokens without their values.
 fn tokens(state: &Engine) -> Output {
     read(state, |registry| {
         let each = registry.refresh_tokens().map(|token| {
@@ -147,7 +147,7 @@ fn expire(state: &Arc<Engine>, input: &Input<'_>) -> Result<Output, ApiError> {
     act(state, meant, one, |registry, resource| registry.expire(resource, now))
 }
 
-/// Does something to one token, or to all for a location or company, and answers to how many.
+/// Applies an action to one token, or to all tokens of a location or company, and returns their number.
 fn act(
     state: &Engine,
     meant: Meant,

@@ -1,4 +1,4 @@
-//! How the sandbox judges and answers.
+//! Validation and response settings.
 
 use std::collections::BTreeSet;
 
@@ -18,13 +18,13 @@ pub(super) const ROUTES: &[Route] = &[
     Route { method: Method::GET, path: "settings/catalogue", handler: |_, _| Ok(catalogue()) },
 ];
 
-/// What is to change; the rest stays.
+/// A partial update of the settings.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct SettingsPatch {
     strictness: Option<Strictness>,
     success_status: Option<SuccessStatus>,
-    /// All that are to be on.
+    /// All quirks to enable.
     quirks: Option<BTreeSet<Quirk>>,
 }
 
@@ -44,7 +44,7 @@ fn change(state: &Engine, input: &Input<'_>) -> Result<Output, ApiError> {
     Ok(show(state))
 }
 
-/// What there is to choose from.
+/// Lists the rules and quirks.
 fn catalogue() -> Output {
     let rules: Vec<Value> = Rule::all()
         .iter()

@@ -1,4 +1,4 @@
-//! All that exists at once: seeds, snapshots, the way back; and tokens.
+//! Seeds, snapshots, reset, and private integration tokens.
 
 use std::fmt::Write as _;
 use std::io;
@@ -25,13 +25,13 @@ pub(super) const ROUTES: &[Route] = &[
     Route { method: Method::POST, path: "tokens", handler: issue_token },
 ];
 
-/// Writes everything as it is now, as fast as the client reads.
+/// Streams a snapshot, as fast as the client reads.
 fn snapshot(state: &Arc<Engine>) -> Result<Output, ApiError> {
-    /// How much text is written at a time, about.
+    /// The approximate size of a chunk in bytes.
     const CHUNK: usize = 64 * 1024;
     let (model, credentials) = state.everything();
     let credentials = serde_json::to_string(&credentials).map_err(io::Error::other)?;
-    // The records are shared, so nothing that changes them has to wait or to copy.
+    // The records are shared, so changes need neither wait nor copy them.
     let records: Vec<Record> = model.records().collect();
     drop(model);
     let (mut sender, body) = Channel::<Bytes>::new(1);
@@ -49,7 +49,7 @@ fn snapshot(state: &Arc<Engine>) -> Result<Output, ApiError> {
                 if !std::mem::replace(&mut is_first, false) {
                     text.push(',');
                 }
-                // What was stored is JSON, which is text.
+                // Stored records are JSON, which is UTF-8.
                 text.push_str(&String::from_utf8(record.to_json().unwrap_or_default()).unwrap_or_default());
                 drop(record);
                 if text.len() >= CHUNK && sender.send_data(std::mem::take(&mut text).into()).await.is_err() {
@@ -59,7 +59,7 @@ fn snapshot(state: &Arc<Engine>) -> Result<Output, ApiError> {
             text.push(']');
         }
         text.push('}');
-        // The client may be gone.
+        // The client may have disconnected.
         let _ = sender.send_data(text.into()).await;
     });
     let media_type = "application/json; charset=utf-8";
@@ -81,7 +81,7 @@ fn reset(state: &Arc<Engine>, _input: &Input<'_>) -> Result<Output, ApiError> {
     Ok(Output::no_content())
 }
 
-/// What a token is to be.
+/// The token to create.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct NewToken {

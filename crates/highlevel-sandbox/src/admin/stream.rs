@@ -1,4 +1,4 @@
-//! What happens, as it happens: server-sent events.
+//! The event stream: server-sent events.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,11 +18,11 @@ use crate::ledger::{Entries, Happened};
 
 pub(super) const ROUTES: &[Route] = &[Route { method: Method::GET, path: "events", handler: open }];
 
-/// What keeps proxies from closing a quiet connection.
+/// The interval of comments that keep proxies from closing idle connections.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 const EVENTS: [&str; 5] = ["request", "message", "delivery", "changed", "missed"];
 
-/// Answers at once, and goes on for as long as the reader reads.
+/// Starts a stream, which stays open until the client disconnects.
 fn open(state: &Arc<Engine>, input: &Input<'_>) -> Result<Output, ApiError> {
     input.allow(&["after", "heartbeatMs", "only"])?;
     let heartbeat = match input.query("heartbeatMs") {
@@ -67,8 +67,8 @@ fn open(state: &Arc<Engine>, input: &Input<'_>) -> Result<Output, ApiError> {
     })
 }
 
-/// Writes to one reader, no faster than it reads. What it is too slow for stays in the ledger for as long as that keeps
-/// it; what the ledger has forgotten is counted for it.
+/// Writes events to one client, no faster than it reads. Unread events stay in the ledger until they are evicted;
+/// evicted events are counted.
 struct Teller {
     state: Arc<Engine>,
     entries: Entries,
@@ -78,7 +78,7 @@ struct Teller {
 }
 
 impl Teller {
-    /// Ends when the reader has left, or the sandbox stops.
+    /// Runs until the client disconnects or the sandbox stops.
     async fn tell(mut self, lost: bool) {
         let state = Arc::clone(&self.state);
         tokio::select! {
@@ -103,7 +103,7 @@ impl Teller {
         }
     }
 
-    /// A long event has to wait until so much may be on its way, and counts until the reader has taken it.
+    /// Sends an entry. Long events wait for capacity, which they hold until the client has read them.
     async fn tell_entry(&mut self, entry: &Happened) -> Result<(), Left> {
         let kibibytes = entry.weight() / 1024;
         if kibibytes <= 16 {
@@ -113,14 +113,14 @@ impl Teller {
         let kibibytes = u32::try_from(2 * kibibytes.min(LONG_EVENTS / 2)).unwrap_or(1);
         let _permit = state.long_events.acquire_many(kibibytes).await.map_err(|_| Left)?;
         self.say(entry.name(), &entry.to_json()).await?;
-        // The channel takes this when the event before it has been taken.
+        // The channel accepts this after the previous event has been read.
         self.send(":\n\n".to_owned()).await
     }
 
     async fn say(&mut self, event: &str, data: &Value) -> Result<(), Left> {
-        // Who comes back with this id gets what comes after this event.
+        // A client that reconnects with this ID continues after this event.
         let id = format!("{}.{}", self.state.run, self.entries.position());
-        // JSON on one line has no line break that could end the field.
+        // JSON on one line contains no line break that could end the field.
         self.send(format!("id: {id}\nevent: {event}\ndata: {data}\n\n")).await
     }
 
@@ -129,5 +129,5 @@ impl Teller {
     }
 }
 
-/// The reader is gone.
+/// The client has disconnected.
 struct Left;

@@ -1,4 +1,4 @@
-//! What can be chosen about apps.
+//! The configuration of apps.
 
 use std::io;
 
@@ -7,10 +7,10 @@ use crate::engine::Recalled;
 use crate::identifiers::Identifiers;
 use crate::oauth::SandboxApp;
 
-/// The end of the client id of the sandbox's own app. The live ones have eight letters and digits there.
+/// The suffix of the default app's client ID. The live ones have eight letters and digits there.
 const CLIENT: &str = "sandbox0";
 
-/// The sandbox's own app, but for its id, and the others.
+/// The default app, without its ID, and further apps.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Apps {
     client_secret: Option<Redacted<String>>,
@@ -19,20 +19,20 @@ pub(super) struct Apps {
 }
 
 impl SandboxBuilder {
-    /// What the sandbox's own app proves itself with. The default is a new secret.
+    /// Sets the client secret of the default app. Defaults to a new secret.
     pub fn client_secret(mut self, secret: impl Into<String>) -> Self {
         self.apps.client_secret = Some(Redacted(secret.into()));
         self
     }
 
-    /// Registers a place to which the browser may be sent with a code for the sandbox's own app. Without any, it
-    /// is sent to this machine only: loopback addresses and `localhost`.
+    /// Registers a redirect URI of the default app. Without any, codes are only sent to this machine: loopback
+    /// addresses and `localhost`.
     pub fn redirect_uri(mut self, uri: impl Into<String>) -> Self {
         self.apps.redirect_uris.push(uri.into());
         self
     }
 
-    /// Adds an app beside the sandbox's own.
+    /// Adds another app.
     pub fn app(mut self, app: SandboxApp) -> Self {
         self.apps.others.push(app);
         self
@@ -40,7 +40,7 @@ impl SandboxBuilder {
 }
 
 impl Apps {
-    /// Without a secret of its own, the sandbox's own app has the one that it had before.
+    /// Restores the previous secret of the default app unless one is configured.
     pub(super) fn remember(&mut self, app_id: &str, recalled: &Recalled) {
         if self.client_secret.is_none() {
             let secret = recalled.client_secret(&format!("{app_id}-{CLIENT}"));
@@ -48,7 +48,7 @@ impl Apps {
         }
     }
 
-    /// The sandbox's own app, and the others.
+    /// Returns the default app and the others.
     pub(super) fn into_apps(
         self,
         app_id: &str,

@@ -1,4 +1,4 @@
-//! What a sandbox begins with: what exists, and what a state file remembers.
+//! The initial state: objects from seeds and the state file.
 
 use std::collections::BTreeSet;
 use std::io::{self, ErrorKind};
@@ -11,11 +11,11 @@ use crate::model::{Bounds, Conflict, Kind, Model, Record};
 use crate::persistence::{ReadLimits, Store};
 use crate::snapshot::{Snapshot, StoredSnapshot};
 
-/// How many messages are kept by default, and how much memory they may take, in bytes.
+/// The default limits for messages: their number, and their memory in bytes.
 const KEPT_MESSAGES: usize = 100_000;
 const KEPT_MESSAGE_BYTES: usize = 128 * 1024 * 1024;
 
-/// What was chosen about it.
+/// The configuration of the initial state.
 #[derive(Clone, Debug)]
 pub(super) struct Keeping {
     seeds: Vec<StoredSnapshot>,
@@ -31,8 +31,8 @@ impl Default for Keeping {
 }
 
 impl SandboxBuilder {
-    /// Adds to what exists from the start, in place of what has the same ids. A [`state_file`](Self::state_file)
-    /// remembers what was added: what became of that since, or that it was deleted, holds at the next start.
+    /// Adds objects to the built-in ones. Objects with the same IDs are replaced. A [`state_file`](Self::state_file)
+    /// records what was added: later changes and deletions are preserved on the next start.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -50,45 +50,45 @@ impl SandboxBuilder {
         self
     }
 
-    /// Keeps what exists in a file, with all credentials and the key that signs webhooks, and goes on from there when a
-    /// sandbox starts with the same file. What was answered with yes is on the disk by then, even if the process is
-    /// killed. The default is to forget everything.
+    /// Persists objects, credentials and the webhook signing key in a file, and loads them when a sandbox starts with
+    /// the same file. Accepted requests are on disk before their response is sent, even if the process is killed. By
+    /// default nothing is persisted.
     ///
-    /// The ledger, faults, the clock and the counts of the rate limits are not kept.
+    /// The ledger, faults, the clock and the counts of the rate limits are not persisted.
     pub fn state_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.keeping.state_file = Some(path.into());
         self
     }
 
-    /// How many messages are kept, at least 1: the newest ones. Defaults to 100,000.
+    /// Sets the maximum number of messages to retain, at least 1, newest first. Defaults to 100,000.
     pub fn keep_messages(mut self, messages: usize) -> Self {
         self.keeping.bounds.messages = messages.max(1);
         self
     }
 
-    /// How much memory the messages that are kept may take, in bytes: the oldest are dropped first, and the newest one
-    /// always stays. Defaults to 128 MiB.
+    /// Sets the maximum memory for messages in bytes. The oldest are evicted first; the newest one is always retained.
+    /// Defaults to 128 MiB.
     pub fn keep_bytes(mut self, bytes: usize) -> Self {
         self.keeping.bounds.message_bytes = bytes;
         self
     }
 }
 
-/// What a sandbox goes on from.
+/// The state with which the sandbox starts.
 pub(super) struct Now {
     pub(super) model: Model,
-    /// Whether the state file has to be written anew.
+    /// `true` if the state file must be rewritten.
     pub(super) rewrite: bool,
-    /// What the seeds add to the state file.
+    /// The objects that the seeds add to the state file.
     pub(super) added: Vec<Record>,
-    /// What seeds have added to it until now, by name.
+    /// The names of all objects that seeds have added so far.
     pub(super) seeded: BTreeSet<String>,
-    /// How many messages were dropped because there are too many.
+    /// The number of messages that were evicted because of the limits.
     pub(super) evicted: usize,
 }
 
 impl Keeping {
-    /// Reads the state file, if there is to be one.
+    /// Reads the state file, if one is configured.
     pub(super) fn recall(&self) -> io::Result<Recalled> {
         let Some(path) = &self.state_file else { return Ok(Recalled::default()) };
         let limits = ReadLimits {
@@ -109,7 +109,7 @@ impl Keeping {
         Ok(recalled)
     }
 
-    /// What exists at the very beginning.
+    /// Returns the initial objects.
     pub(super) fn beginning(&self, credentials: &mut Credentials) -> io::Result<Model> {
         let mut model =
             Model::try_from(crate::snapshot::seed()).map_err(|conflict| unusable_seed(&conflict))?;
@@ -120,8 +120,8 @@ impl Keeping {
         Ok(model)
     }
 
-    /// What exists now: what the state file has, and of the seeds what they never added to it; without one, what exists
-    /// at the beginning.
+    /// Returns the current objects: those of the state file and those that the seeds have never added to it. Without a
+    /// state file, the initial objects.
     pub(super) fn now(
         &self,
         beginning: &Model,

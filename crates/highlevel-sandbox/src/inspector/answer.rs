@@ -1,4 +1,4 @@
-//! What goes back to the browser, and what it may do with it.
+//! Responses of the inspector and their security headers.
 
 use std::fmt::Write;
 
@@ -16,24 +16,24 @@ use crate::api_error::ApiError;
 use crate::engine::Engine;
 use crate::traffic::Body;
 
-/// For the page: nothing but its own style, its own scripts, and its own frames, no form to anywhere else, and nobody
-/// may frame it.
+/// The policy of the inspector's pages: only its own styles, scripts and frames, no forms to other origins, no framing
+/// by other sites.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
                       frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
-/// For what a contact wrote in HTML: it may be coloured, and have images that it brings itself, and that is all. It has an
-/// origin of its own, runs nothing, loads nothing, sends nothing, and can be framed by the page alone.
+/// The policy of untrusted HTML from messages: inline styles and `data:` images only. It has an opaque origin, cannot
+/// run scripts, load resources, submit forms or navigate, and only the inspector can frame it.
 const FRAME_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; \
                             form-action 'none'; frame-ancestors 'self'; sandbox";
 
-/// An answer.
+/// A response of the inspector.
 pub(super) enum Answer {
     Page {
         status: StatusCode,
         html: String,
     },
-    /// HTML from outside, to be shown in a frame.
+    /// Untrusted HTML, to be shown in a frame.
     Foreign(String),
-    /// To another page, after something was done.
+    /// A redirect to another page after an action.
     See(String),
     SignedIn {
         to: String,
@@ -43,7 +43,7 @@ pub(super) enum Answer {
         media_type: &'static str,
         body: &'static [u8],
     },
-    /// Bytes from outside, to be kept as a file.
+    /// Untrusted bytes, to be downloaded as a file.
     File {
         name: String,
         body: Vec<u8>,
@@ -53,7 +53,7 @@ pub(super) enum Answer {
 }
 
 impl Answer {
-    /// A page, or what is wrong with its template.
+    /// Renders a template, or returns the error page if that fails.
     pub(super) fn page(template: &impl Template) -> Self {
         Self::page_with(StatusCode::OK, template)
     }
@@ -72,7 +72,7 @@ impl Answer {
     pub(super) fn into_response(self, state: &Engine) -> Response<Body> {
         let whole = |text: String| Full::new(Bytes::from(text)).boxed();
         let mut policy = POLICY;
-        // With `no-referrer` a browser would send `Origin: null` with the page's own forms, which are refused then.
+        // With `no-referrer` browsers would send `Origin: null` with the inspector's own forms, which are rejected.
         let mut referrer = "same-origin";
         let mut cache = "no-store";
         let mut media_type = "text/html; charset=utf-8";
@@ -92,7 +92,7 @@ impl Answer {
                 (StatusCode::SEE_OTHER, whole(String::new()))
             }
             Self::Asset { media_type: own, body } => {
-                // Its address changes with its content.
+                // The URL changes with the content.
                 (media_type, cache) = (own, "public, max-age=31536000, immutable");
                 (StatusCode::OK, Full::new(Bytes::from_static(body)).boxed())
             }
@@ -107,7 +107,7 @@ impl Answer {
             }
             Self::ApiError(ApiError { status, message }) => {
                 let page = super::page::ProblemPage { frame: Frame::plain(state, "Error"), message };
-                // A page so simple always renders; if not, its words are still there.
+                // Rendering cannot fail for such a simple page; if it does, send the message as it is.
                 (status, whole(page.render().unwrap_or(page.message)))
             }
         };
@@ -120,14 +120,15 @@ impl Answer {
             (CONTENT_SECURITY_POLICY, policy),
             (REFERRER_POLICY, referrer),
             (X_CONTENT_TYPE_OPTIONS, "nosniff"),
-            // No policy keeps a browser from looking up the hosts of links, and who is asked learns that they were seen.
+            // A policy does not keep browsers from resolving the hosts of links, which would reveal that a link was
+            // displayed.
             (HeaderName::from_static("x-dns-prefetch-control"), "off"),
             (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
         ] {
             headers.insert(name, HeaderValue::from_static(value));
         }
         if policy != FRAME_POLICY {
-            // What is sandboxed may not have it, and would be shown nowhere but in a frame.
+            // Sandboxed documents cannot have this header; browsers would refuse to show them in a frame.
             headers.insert(
                 HeaderName::from_static("cross-origin-opener-policy"),
                 HeaderValue::from_static("same-origin"),
@@ -142,8 +143,8 @@ impl Answer {
     }
 }
 
-/// The HTML without the elements for which a browser opens a connection before it asks whether it may: what they ask for
-/// would be refused by the policy, but whoever wrote the HTML would know that it was looked at.
+/// Renames the elements for which browsers connect to a host before they apply the policy. The policy blocks the
+/// request itself, but the connection would reveal that the HTML was displayed.
 fn inert(html: &str) -> String {
     const NAMES: [&str; 7] = ["embed", "frame", "iframe", "link", "meta", "object", "portal"];
     let mut parts = html.split('<');
@@ -157,7 +158,7 @@ fn inert(html: &str) -> String {
     inert
 }
 
-/// An address in which everything that cannot stand in a header is encoded.
+/// Percent-encodes everything in a URL that a header value cannot contain.
 fn printable(address: &str) -> String {
     address.bytes().fold(String::with_capacity(address.len()), |mut printable, byte| {
         if byte.is_ascii_graphic() {
@@ -176,7 +177,7 @@ impl From<ApiError> for Answer {
     }
 }
 
-/// What is done, or why not.
+/// Returns the response, or the error page.
 pub(super) fn done(result: Result<Answer, ApiError>) -> Answer {
     result.unwrap_or_else(Answer::from)
 }

@@ -1,4 +1,4 @@
-//! The style, the scripts and the icon, which are part of the program.
+//! Style sheet, scripts and icon, embedded in the program.
 
 use std::fmt::Write;
 use std::sync::LazyLock;
@@ -41,7 +41,7 @@ const ASSETS: [Asset; 5] = [
     Asset { name: "icon.svg", media_type: "image/svg+xml", body: include_bytes!("assets/icon.svg") },
 ];
 
-/// A word that changes whenever one of them does: addresses end with it, so that a browser may keep what it has.
+/// A hash of all assets. It is part of their URLs, so that browsers can cache them forever.
 pub(super) fn version() -> &'static str {
     static VERSION: LazyLock<String> = LazyLock::new(|| {
         let mut hash = Sha256::new();

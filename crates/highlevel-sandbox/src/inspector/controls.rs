@@ -1,7 +1,6 @@
-//! What is switched on: the clock, faults, where webhooks go and how wrongly, limits, and how requests are judged.
+//! The Simulation tab: clock, faults, webhooks, rate limits and validation.
 //!
-//! Each card is a file. What its buttons do is done by the functions that the admin API uses as well: those of
-//! [`Engine`].
+//! Each card is a separate file. Its forms call the same methods of [`Engine`] as the admin API.
 
 mod clock;
 mod events;
@@ -72,12 +71,12 @@ fn show(state: &Arc<Engine>, asked: &Asked<'_>) -> Answer {
     })
 }
 
-/// Back to the card in which something was done, or why it was not.
+/// Redirects to the card of the action, or returns the error page.
 fn then(card: &str, result: Result<(), ApiError>) -> Answer {
     super::answer::done(result.map(|()| Answer::See(format!("{PATH}/controls#{card}"))))
 }
 
-/// Something to choose from.
+/// An option of a selection field.
 struct Choice {
     value: String,
     label: String,
@@ -90,7 +89,7 @@ impl Choice {
     }
 }
 
-/// The number in a field, or what is wrong with it.
+/// Parses the number in a form field.
 fn number<T: std::str::FromStr>(asked: &Asked<'_>, field: &str, name: &str) -> Result<T, ApiError> {
     let text = asked.field(field).ok_or_else(|| ApiError::bad_request(format!("{name} is required")))?;
     text.trim()

@@ -1,4 +1,4 @@
-//! Conversations, as chat: who wrote what, on which channel, and how far it has come.
+//! The Conversations tab: the messages of each contact as chat.
 
 mod actions;
 mod budget;
@@ -51,21 +51,21 @@ pub(super) const ROUTES: &[Route] = &[
     },
 ];
 
-/// The schemas that have the statuses of messages.
+/// The schemas that define message statuses.
 const STATUSES: [&str; 3] = ["SendStatus", "EventMessageStatus", "CallStatus"];
 
 #[derive(Template)]
 #[template(path = "conversations.html")]
 struct ConversationsPage<'a> {
     frame: Frame,
-    /// Where the search goes: it keeps open what is open.
+    /// The path of the search form, which keeps the open conversation.
     search: String,
     channels: Vec<&'a str>,
     statuses: Vec<&'a str>,
     rows: Vec<Row>,
     longer: Option<String>,
     open: Option<(Thread, Composer)>,
-    /// In which a new contact can be.
+    /// The locations available for new contacts.
     locations: Vec<String>,
     own_location: String,
 }
@@ -82,7 +82,7 @@ fn show(state: &Engine, asked: &Asked<'_>) -> Answer {
     let open = contact
         .map(|contact| (thread::thread(&model, &filter, contact), Composer::new(state, &model, contact)));
     let locations = model.locations().map(|location| location.id.clone()).collect();
-    // Rendering needs nothing of it any more.
+    // Release the lock before rendering.
     drop(model);
     let title = open.as_ref().map_or("Conversations", |(thread, _)| &thread.name).to_owned();
     let search = if id.is_empty() { "conversations".to_owned() } else { labels::path(id) };
@@ -101,7 +101,7 @@ fn show(state: &Engine, asked: &Asked<'_>) -> Answer {
     })
 }
 
-/// The HTML of a message, to be shown in a frame.
+/// Returns the HTML body of a message, to be shown in a frame.
 fn html(state: &Engine, asked: &Asked<'_>) -> Answer {
     let id = asked.parameter(0);
     let request = state.model().message(id).map(|message| message.request.clone());
@@ -112,7 +112,7 @@ fn html(state: &Engine, asked: &Asked<'_>) -> Answer {
     )
 }
 
-/// All that a message says, as a file.
+/// Returns the full text of a message as a file.
 fn text(state: &Engine, asked: &Asked<'_>) -> Answer {
     let id = asked.parameter(0);
     let request = state.model().message(id).map(|message| message.request.clone());
@@ -126,23 +126,23 @@ fn text(state: &Engine, asked: &Asked<'_>) -> Answer {
 }
 
 impl ConversationsPage<'_> {
-    /// Today, by the sandbox's clock, the time of day is enough.
+    /// Returns the time for today's messages and the date for all others, in sandbox time.
     fn when<'a>(&self, at: &'a super::format::Time) -> &'a str {
         if at.day() == self.frame.now.day() { at.clock() } else { at.day() }
     }
 
-    /// The same page with earlier messages.
+    /// Returns the URL of the page with older messages.
     fn earlier(&self) -> Option<String> {
         let longer: Filter = self.frame.filter.longer()?;
         Some(format!("{PATH}/{}{}", self.search, longer.query()))
     }
 
-    /// Where the status of a message is moved on.
+    /// Returns the URL of the status form of a message.
     fn status_of(&self, bubble: &thread::Bubble) -> String {
         format!("{PATH}/messages/{}/status{}", bubble.segment, self.query())
     }
 
-    /// Of the search that is in the address, with its question mark.
+    /// Returns the query of the current search, including the question mark.
     fn query(&self) -> String {
         self.frame.filter.query()
     }
@@ -157,7 +157,7 @@ mod tests {
     use crate::Sandbox;
     use crate::model::{CONTACT_ID, CONVERSATION_ID, LOCATION_ID, Record};
 
-    /// As much as there can be of everything, and all of it five times as long in HTML.
+    /// A message with the maximum of everything, whose text is five times as long in HTML.
     fn large(number: usize) -> Record {
         let long = "<".repeat(10_000);
         let addresses: Vec<_> =
@@ -191,7 +191,7 @@ mod tests {
             let Answer::Page { html, .. } = show(state, &asked) else { panic!("no page") };
             assert_eq!(html.matches(" more bytes)</a>").count(), shown);
             assert!(html.len() < 500_000, "{query}: {} bytes", html.len());
-            // Of the newest message so much is shown as of one alone.
+            // The newest message is shown as completely as if it were the only one.
             for words in ["and 10 more", "10 earlier"] {
                 assert!(html.contains(words), "{query}: {words}");
             }

@@ -1,4 +1,4 @@
-//! Webhook events on their way: each attempt, its signature, its answer, what comes next, and the same once more.
+//! The Webhooks tab: deliveries with their attempts, signatures and responses, resend and replay.
 
 mod attempt;
 mod countdown;
@@ -41,11 +41,11 @@ pub(super) const ROUTES: &[Route] = &[
     },
 ];
 
-/// Up to how many bytes a payload is shown as it was sent, and can be edited.
+/// The maximum size of a payload that can be edited and is shown in full, in bytes.
 const MOST_SHOWN: usize = 64 * 1024;
-/// How many attempts are shown at once; the earlier ones are folded.
+/// The number of attempts shown; earlier ones are collapsed.
 const LATEST: usize = 6;
-/// What a status can be searched for.
+/// The statuses offered in the search form.
 const STATUSES: [&str; 8] = ["pending", "delivered", "failed", "no response", "2xx", "3xx", "4xx", "5xx"];
 
 #[derive(Template)]
@@ -69,33 +69,33 @@ struct Open<'a> {
     /// The number of attempts in progress or queued.
     in_progress: u32,
     message: Option<MessageLink>,
-    /// The last one first.
+    /// The attempts, newest first.
     attempts: Vec<Attempt<'a>>,
-    /// Whether those are all that there were.
+    /// `true` if all attempts are still stored.
     is_complete: bool,
     payload: Payload<'a>,
     modes: [TamperMode; 11],
-    /// Where the forms go.
+    /// The action of the forms.
     path: String,
     query: String,
 }
 
-/// Where the message is shown that a delivery is about.
+/// Links to the message of a delivery.
 struct MessageLink {
     id: String,
-    /// Not if the message is forgotten.
+    /// `None` if the message is no longer stored.
     conversation: Option<String>,
     requests: String,
 }
 
-/// The payload as it was made.
+/// The original payload.
 struct Payload<'a> {
     shown: Shown<'a>,
-    /// The beginning of it, as it is.
+    /// The beginning of the raw payload.
     start: &'a str,
     length: usize,
     can_be_edited: bool,
-    /// Which element has all of it as it is, if one has.
+    /// The ID of the element that contains the complete raw payload, if any.
     whole: Option<&'static str>,
 }
 
@@ -137,7 +137,7 @@ fn gone(id: &str) -> Answer {
     Answer::problem(StatusCode::NOT_FOUND, format!("delivery {id} not found; it may no longer be stored"))
 }
 
-/// The payload as it was made, as a file.
+/// Returns the raw payload as a file.
 fn payload(state: &Arc<Engine>, asked: &Asked<'_>) -> Answer {
     let id = asked.parameter(0);
     match id.parse().ok().and_then(|id| state.outbox.delivery(id)) {
@@ -149,7 +149,7 @@ fn payload(state: &Arc<Engine>, asked: &Asked<'_>) -> Answer {
 }
 
 impl<'a> Open<'a> {
-    /// The attempts that are shown at once, and those that are folded.
+    /// Returns the attempts that are not collapsed.
     fn latest(&self) -> &[Attempt<'a>] {
         &self.attempts[..self.attempts.len().min(LATEST)]
     }
@@ -186,7 +186,7 @@ impl MessageLink {
         let contact = state.model().message(&id).map(|message| message.contact_id.clone());
         let query = super::Filter { text: id.clone(), ..super::Filter::default() }.query();
         Self {
-            // Found by its id it is shown, however many came after it.
+            // A search for the ID shows the message even if it is not among the newest.
             conversation: contact.map(|contact| format!("{PATH}/{}{query}", conversations::path(&contact))),
             requests: format!("{PATH}/requests{query}"),
             id,
@@ -235,17 +235,16 @@ fn replay(state: &Arc<Engine>, asked: &Asked<'_>) -> Answer {
     done(asked, |id| state.replay(id, replay))
 }
 
-/// The body that was typed, if there was a field for it. A browser ends the lines of a field in its own way, and
-/// nobody can type another one.
+/// Returns the body field of the form, if present. Browsers normalise the line breaks of a text area to CRLF.
 fn edited(form: &[u8]) -> Option<String> {
     let body = form_urlencoded::parse(form).find(|(field, _)| field == "body");
     body.map(|(_, value)| value.replace("\r\n", "\n"))
 }
 
-/// Does something with the delivery of the address, and shows it again.
+/// Performs an action on the delivery in the path and redirects to its page.
 fn done(asked: &Asked<'_>, action: impl FnOnce(u64) -> std::io::Result<WebhookDelivery>) -> Answer {
     let id = asked.parameter(0);
-    // No delivery has the id 0.
+    // Delivery IDs start at 1.
     match action(id.parse().unwrap_or_default()) {
         Ok(_) => Answer::See(format!("{PATH}/deliveries/{id}{}", asked.filter().query())),
         Err(error) => ApiError::from(error).into(),

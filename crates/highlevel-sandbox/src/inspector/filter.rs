@@ -1,34 +1,34 @@
-//! What is to be shown, as it stands in the address: so that it can be shared, and is there after going back.
+//! The filter of a list, stored in the URL so that it can be shared and survives navigation.
 
 use crate::Spec;
 use crate::search_term::MAX_CHARS;
 
-/// How many rows a list has, and at most.
+/// The default and the maximum number of rows.
 const ROWS: usize = 50;
 const MOST_ROWS: usize = 500;
 
-/// The schemas that have the channels of messages.
+/// The schemas that define message channels.
 pub(super) const CHANNELS: [&str; 2] = ["SendMessageType", "InboundMessageType"];
 
-/// What a search is for. What is empty does not matter.
+/// The criteria of a search. Empty criteria match everything.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Filter {
-    /// Text that has to be somewhere, whatever the case of its letters.
+    /// Text to search for, case-insensitive.
     pub(super) text: String,
-    /// The id, or a part of the name, of a contact.
+    /// The ID of a contact, or a part of its name.
     pub(super) contact: String,
     /// The `type` of messages, for example `SMS`.
     pub(super) channel: String,
-    /// What a status has to be: a word, or the beginning of a number.
+    /// A status, or the beginning of a numeric one.
     pub(super) status: String,
-    /// Only what went wrong.
+    /// `true` to show failures only.
     pub(super) failures: bool,
-    /// How many rows are shown.
+    /// The number of rows.
     pub(super) rows: usize,
 }
 
 impl Filter {
-    /// The filter of a query. What it does not understand it leaves out, for a page is better than a refusal.
+    /// Parses a query. Invalid values are ignored.
     pub(super) fn of(query: &str) -> Self {
         let mut filter = Self::default();
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
@@ -46,7 +46,7 @@ impl Filter {
         filter
     }
 
-    /// As a query with its question mark; empty when there is nothing to say.
+    /// Returns the query including the question mark; empty if no criteria are set.
     pub(super) fn query(&self) -> String {
         let mut query = form_urlencoded::Serializer::new(String::new());
         let words = [
@@ -68,25 +68,25 @@ impl Filter {
         if query.is_empty() { query } else { format!("?{query}") }
     }
 
-    /// The same with more rows, if there can be more.
+    /// Returns the filter with more rows, unless the maximum is reached.
     pub(super) fn longer(&self) -> Option<Self> {
         let rows = (self.rows + 2 * ROWS).min(MOST_ROWS);
         (rows > self.rows).then(|| Self { rows, ..self.clone() })
     }
 
-    /// Whether it lets everything through.
+    /// Returns `true` if the filter matches everything.
     pub(super) fn is_open(&self) -> bool {
         Self { rows: ROWS, ..self.clone() } == Self::default()
     }
 
-    /// Whether a status is one of those that are searched for: `failed`, `404`, or `4` for all that begin so.
+    /// Returns `true` if a status matches: `failed`, `404`, or `4` for all that start with it.
     pub(super) fn has_status(&self, status: &str) -> bool {
         let wanted = self.status.trim_end_matches(['x', 'X']);
         status.get(..wanted.len()).is_some_and(|start| start.eq_ignore_ascii_case(wanted))
     }
 }
 
-/// The values that can be chosen, with the one of the address, which may be another: what is in force is shown.
+/// Returns the options of a selection field, including the selected value even if it is unknown.
 pub(super) fn with_chosen<'a, T: AsRef<str> + From<&'a str>>(mut values: Vec<T>, chosen: &'a str) -> Vec<T> {
     if !chosen.is_empty() && !values.iter().any(|value| value.as_ref() == chosen) {
         values.push(chosen.into());
@@ -94,7 +94,7 @@ pub(super) fn with_chosen<'a, T: AsRef<str> + From<&'a str>>(mut values: Vec<T>,
     values
 }
 
-/// The words that the specification has under any of these names, each once.
+/// Returns the values of these schemas without duplicates.
 pub(super) fn words_of(spec: &'static Spec, schemas: &[&str]) -> Vec<&'static str> {
     let mut words: Vec<&'static str> = Vec::new();
     for word in schemas.iter().flat_map(|schema| spec.allowed_values(schema)) {

@@ -1,19 +1,19 @@
-//! How things are written for a person.
+//! Formatting of times, durations, numbers and excerpts.
 
 use std::fmt::{self, Display, Formatter};
 use std::time::Duration;
 
-/// A point in time, RFC 3339: whole in an attribute, by its parts for a person.
+/// A time in RFC 3339 format.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Time(pub(super) String);
 
 impl Time {
-    /// The time of day.
+    /// Returns the time of day.
     pub(super) fn clock(&self) -> &str {
         self.0.get(11..19).unwrap_or(&self.0)
     }
 
-    /// The day.
+    /// Returns the date.
     pub(super) fn day(&self) -> &str {
         self.0.get(..10).unwrap_or(&self.0)
     }
@@ -31,7 +31,7 @@ impl From<String> for Time {
     }
 }
 
-/// How long something took.
+/// Formats a duration.
 pub(super) fn took(duration: Duration) -> String {
     let milliseconds = duration.as_secs_f64() * 1000.0;
     if milliseconds < 10.0 {
@@ -43,7 +43,7 @@ pub(super) fn took(duration: Duration) -> String {
     }
 }
 
-/// So many seconds, in the two largest units that they have. The script of the page counts down in the same words.
+/// Formats seconds in their two largest units. The script of the page uses the same format.
 pub(super) fn span(seconds: u64) -> String {
     let parts = [
         (seconds / 86_400, "d"),
@@ -55,7 +55,7 @@ pub(super) fn span(seconds: u64) -> String {
     words.map(|(count, unit)| format!("{count} {unit}")).collect::<Vec<_>>().join(" ")
 }
 
-/// A number with commas: `200,000`.
+/// Formats a number with thousands separators: `200,000`.
 pub(super) fn thousands(number: impl Display) -> String {
     let digits = number.to_string();
     let mut text = String::new();
@@ -68,7 +68,7 @@ pub(super) fn thousands(number: impl Display) -> String {
     text
 }
 
-/// Up to so many characters of a text, on one line.
+/// Returns at most `most` characters of a text, on one line.
 pub(super) fn start(text: &str, most: usize) -> String {
     let words = text.split_whitespace().enumerate();
     let mut letters =
@@ -80,7 +80,7 @@ pub(super) fn start(text: &str, most: usize) -> String {
     line
 }
 
-/// The first characters that have so many bytes together.
+/// Returns the longest beginning of a text that has at most `most` bytes.
 pub(super) fn beginning(text: &str, most: usize) -> &str {
     let end = (0..=most.min(text.len())).rev().find(|at| text.is_char_boundary(*at));
     &text[..end.unwrap_or_default()]

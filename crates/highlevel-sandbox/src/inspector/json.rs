@@ -1,7 +1,7 @@
-//! Bodies for people: JSON with one value a line and marks at places in it, text, or bytes.
+//! Formats bodies: JSON with one value per line and annotations, text, or bytes.
 //!
-//! It goes by the text and not by what a parser makes of it, so the order of the names, the digits of numbers, escapes, and
-//! names that come twice are shown as they were sent. It does not recurse, so nesting has no limit.
+//! It formats the source text instead of a parsed value, so that the order of keys, the digits of numbers, escapes and
+//! duplicate keys are shown as sent. It does not recurse, so nesting is unlimited.
 
 mod reader;
 #[cfg(test)]
@@ -12,18 +12,18 @@ use std::borrow::Cow;
 use super::format;
 use reader::Places;
 
-/// How deep lines are indented at most.
+/// The maximum indentation depth.
 const DEEPEST: usize = 12;
-/// How much of a text is shown, in bytes and in lines.
+/// The maximum size of a text, in bytes and in lines.
 const MOST_BYTES: usize = 64 * 1024;
 const MOST_LINES: usize = 2_000;
-/// How much is shown as hexadecimal digits, in bytes.
+/// The maximum number of bytes in a hex dump.
 const MOST_DUMPED: usize = 4 * 1024;
 
-/// How much of a JSON pointer is shown, in characters.
+/// The maximum length of a JSON pointer in characters.
 const LONGEST_PLACE: usize = 200;
 
-/// A body as what it is. Of a long one, the beginning.
+/// A body by its format, truncated if it is long.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Shown<'t> {
     Nothing,
@@ -32,29 +32,29 @@ pub(super) enum Shown<'t> {
         text: &'t str,
         is_cut: bool,
     },
-    /// Neither JSON nor text, as hexadecimal digits.
+    /// Neither JSON nor text, as a hex dump.
     Bytes {
         dump: String,
         is_cut: bool,
     },
 }
 
-/// Something to say about a place in JSON.
+/// An annotation at a place in JSON.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Mark {
-    /// Of the page, to link to.
+    /// The ID of the HTML element.
     pub(super) id: String,
     /// The JSON pointer of the place.
     pub(super) pointer: String,
-    /// Whether it is wrong, and not only remarkable.
+    /// `true` for errors, `false` for warnings.
     pub(super) is_error: bool,
-    /// In a word.
+    /// A short label.
     pub(super) name: String,
     pub(super) text: String,
 }
 
 impl Mark {
-    /// The place in no more than a line: a name in JSON can be as long as the body.
+    /// Returns the pointer, truncated: a key can be as long as the body.
     pub(super) fn place(&self) -> Cow<'_, str> {
         match self.pointer.char_indices().nth(LONGEST_PLACE) {
             Some((end, _)) => format!("{}…", &self.pointer[..end]).into(),
@@ -87,7 +87,7 @@ impl<'t> Shown<'t> {
         if let Self::Json(json) = self { Some(json) } else { None }
     }
 
-    /// What is no JSON.
+    /// Returns the text of a body that is not JSON.
     pub(super) fn text(&self) -> Option<&str> {
         match self {
             Self::Text { text, .. } => Some(text),
@@ -96,7 +96,7 @@ impl<'t> Shown<'t> {
         }
     }
 
-    /// Whether there is more of it than is shown.
+    /// Returns `true` if the body is truncated.
     pub(super) fn is_cut(&self) -> bool {
         match self {
             Self::Nothing => false,
@@ -105,7 +105,7 @@ impl<'t> Shown<'t> {
         }
     }
 
-    /// What it is called.
+    /// Returns the name of the format.
     pub(super) fn kind(&self) -> &'static str {
         match self {
             Self::Nothing => "none",
@@ -116,15 +116,15 @@ impl<'t> Shown<'t> {
     }
 }
 
-/// JSON by lines.
+/// Formatted JSON.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Json<'t> {
     pub(super) lines: Vec<Line<'t>>,
-    /// Whether there is more of it than is shown.
+    /// `true` if it is truncated.
     pub(super) is_cut: bool,
 }
 
-/// A line, and what there is to say about it.
+/// A line with its annotations.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Line<'t> {
     depth: usize,
@@ -132,7 +132,7 @@ pub(super) struct Line<'t> {
     pub(super) marks: Vec<&'t Mark>,
 }
 
-/// A word of JSON.
+/// A token of JSON.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Token<'t> {
     pub(super) kind: Kind,
@@ -145,7 +145,7 @@ pub(super) enum Kind {
     Text,
     /// A number, `true`, `false` or `null`.
     Literal,
-    /// Braces, commas, and the like.
+    /// Punctuation.
     Sign,
 }
 
@@ -154,10 +154,11 @@ pub(super) enum Kind {
 pub(super) struct NotJson;
 
 impl<'t> Json<'t> {
-    /// The beginning of a text as JSON, with marks at JSON pointers. A mark whose place is not there, or is not shown,
-    /// stands at what would contain it. Of a name that comes twice the last one counts, as it does to most parsers.
+    /// Formats the beginning of a text as JSON, with annotations at JSON pointers. An annotation whose target is
+    /// missing or not shown is attached to the closest ancestor. For duplicate keys the last one counts, as in most
+    /// parsers.
     ///
-    /// What comes after the part that is shown is not looked at.
+    /// The text after the shown part is not parsed.
     fn show(text: &'t str, marks: &'t [Mark]) -> Result<Self, NotJson> {
         Self::read(text, MOST_BYTES, MOST_LINES, marks)
     }
@@ -180,7 +181,7 @@ impl<'t> Json<'t> {
 }
 
 impl Line<'_> {
-    /// How deep it is indented.
+    /// Returns the indentation depth.
     pub(super) fn depth(&self) -> usize {
         self.depth.min(DEEPEST)
     }
@@ -190,7 +191,7 @@ impl Line<'_> {
         &SPACES[..2 * self.depth()]
     }
 
-    /// The class of the style sheet for what is remarked on.
+    /// Returns the CSS class of the most severe annotation.
     pub(super) fn class(&self) -> &'static str {
         match self.marks.iter().any(|mark| mark.is_error) {
             true => "is-bad",
@@ -201,7 +202,7 @@ impl Line<'_> {
 }
 
 impl Kind {
-    /// The class of the style sheet.
+    /// Returns the CSS class.
     pub(super) fn class(self) -> &'static str {
         match self {
             Self::Name => "json-name",
@@ -212,12 +213,12 @@ impl Kind {
     }
 }
 
-/// A pointer and all that it is in, from the inside out.
+/// Returns a pointer and all its ancestors, innermost first.
 fn containers(pointer: &str) -> impl Iterator<Item = &str> {
     std::iter::successors(Some(pointer), |inner| inner.rfind('/').map(|end| &inner[..end]))
 }
 
-/// Sixteen bytes a line: where it begins, the digits, and the letters that there are.
+/// Formats a hex dump with 16 bytes per line: offset, digits and printable characters.
 fn dump(bytes: &[u8]) -> String {
     let lines = bytes.chunks(16).enumerate().map(|(line, chunk)| {
         let digits: Vec<String> = chunk.iter().map(|byte| format!("{byte:02x}")).collect();

@@ -1,4 +1,4 @@
-//! Tells the page what kinds of things have happened, so that it asks for itself anew.
+//! Notifies open pages of events, so that they refresh.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,9 +16,9 @@ use crate::ledger::Entries;
 pub(super) const ROUTES: &[Route] =
     &[Route { method: Method::GET, path: "live", handler: |state, _| open(state) }];
 
-/// What keeps a quiet connection alive.
+/// The interval of comments that keep idle connections open.
 const HEARTBEAT: Duration = Duration::from_secs(15);
-/// The least time between two events. The first one goes at once; what happens in the meantime is one event.
+/// The minimum time between two events. The first one is sent immediately; later ones are merged.
 const PAUSE: Duration = Duration::from_millis(40);
 
 fn open(state: &Arc<Engine>) -> Answer {
@@ -33,7 +33,7 @@ fn open(state: &Arc<Engine>) -> Answer {
     Answer::Stream(body.boxed())
 }
 
-/// Ends when the reader has left.
+/// Runs until the client disconnects.
 async fn tell(
     mut entries: Entries,
     mut sender: Sender<Bytes>,

@@ -1,8 +1,8 @@
-//! The inspector, a page at `/_sandbox/ui`: conversations, requests, deliveries and switches, as they change.
+//! The inspector, a web page at `/_sandbox/ui`: conversations, requests, webhooks and settings, updated live.
 //!
-//! Every address is a whole page, made on the server. A script follows what happens and puts the new page in place of the
-//! old one, so a page that is loaded anew never shows anything else. What a button does is a form; the functions behind
-//! it are those of the admin API. Whatever comes from outside goes through templates that escape it.
+//! Every URL is a complete page rendered on the server. A script follows the event stream and morphs the new page into
+//! the current one, so that a reload never shows anything else. Actions are forms; they call the same functions as the
+//! admin API. Untrusted content is rendered by templates that escape it.
 
 mod answer;
 mod assets;
@@ -30,36 +30,37 @@ use crate::traffic::Body;
 use answer::Answer;
 use filter::Filter;
 
-/// One address of the inspector.
+/// A route of the inspector.
 struct Route {
     method: Method,
-    /// The path below `/_sandbox/ui/`; a segment in braces is a parameter.
+    /// The path relative to `/_sandbox/ui/`; a segment in braces is a parameter.
     path: &'static str,
     handler: fn(&Arc<Engine>, &Asked<'_>) -> Answer,
 }
 
-/// What was asked for.
+/// A request to the inspector.
 pub(crate) struct Asked<'a> {
-    /// The parameters in the path, in order, decoded.
+    /// The decoded path parameters, in order.
     parameters: Vec<String>,
-    /// The path and the query, as they came.
+    /// The path and query as received.
     target: &'a str,
     headers: &'a HeaderMap,
     body: &'a [u8],
 }
 
-/// Whether somebody has opened the base URL in a browser: the API has nothing there, and a program does not ask for HTML.
+/// Returns `true` if the base URL was opened in a browser. The API has no such path, and API clients do not request
+/// HTML.
 pub(crate) fn is_for_a_person(method: &Method, path: &str, headers: &HeaderMap) -> bool {
     let accepted = headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     *method == Method::GET && path == "/" && accepted.contains("text/html")
 }
 
-/// The way to the inspector.
+/// Redirects to the inspector.
 pub(crate) fn welcome(state: &Arc<Engine>) -> Response<Body> {
     Answer::See(PATH.to_owned()).into_response(state)
 }
 
-/// Answers a request.
+/// Handles a request.
 pub(crate) fn answer(state: &Arc<Engine>, method: &Method, mut asked: Asked<'_>) -> Response<Body> {
     let path = asked.target.split('?').next().unwrap_or_default();
     let there = at(routes(), path);
@@ -70,7 +71,7 @@ pub(crate) fn answer(state: &Arc<Engine>, method: &Method, mut asked: Asked<'_>)
     allowed.sort_unstable();
     allowed.dedup();
     let allowed = allowed.join(", ");
-    // HEAD is a GET whose body is not sent.
+    // HEAD is handled as GET; the body is not sent.
     let wanted = if *method == Method::HEAD { &Method::GET } else { method };
     let answer = match there.into_iter().find(|(route, _)| route.method == *wanted) {
         Some((route, parameters)) => {
@@ -92,7 +93,7 @@ pub(crate) fn answer(state: &Arc<Engine>, method: &Method, mut asked: Asked<'_>)
     response
 }
 
-/// The answer to somebody who may not see the page, or not do this.
+/// Responds to a request that is not authorised.
 pub(crate) fn refused(
     state: &Arc<Engine>,
     method: &Method,
@@ -100,12 +101,12 @@ pub(crate) fn refused(
     problem: ApiError,
 ) -> Response<Body> {
     let path = asked.target.split('?').next().unwrap_or_default();
-    // Everybody may see the style of the page where one signs in.
+    // The sign-in page needs its assets.
     if problem.status == StatusCode::UNAUTHORIZED && !at(assets::ROUTES, path).is_empty() {
         return answer(state, method, Asked::new(asked.target, asked.headers, asked.body));
     }
     let mut response = sign_in::refused(state, method, asked, problem).into_response(state);
-    // The script has the browser ask anew, and so the form comes in place of the page.
+    // Makes the script reload the page, which shows the sign-in form.
     if response.status() == StatusCode::UNAUTHORIZED && asked.headers.contains_key("hx-request") {
         response.headers_mut().insert("hx-refresh", HeaderValue::from_static("true"));
     }
@@ -120,14 +121,14 @@ fn pages() -> impl Iterator<Item = &'static Route> {
     [controls::ROUTES, conversations::ROUTES, deliveries::ROUTES, requests::ROUTES].into_iter().flatten()
 }
 
-/// Those of the routes that are at a path, with the parameters in it.
+/// Returns the routes that match a path, with their parameters.
 fn at(routes: impl IntoIterator<Item = &'static Route>, path: &str) -> Vec<(&'static Route, Vec<String>)> {
     let path = path.strip_prefix(PATH).unwrap_or_default().trim_matches('/');
     let segments: Vec<&str> = path.split('/').collect();
     routes.into_iter().filter_map(|route| Some((route, fit(route.path, &segments)?))).collect()
 }
 
-/// Whether an address is that of a page, and nothing that a browser makes another address of.
+/// Returns `true` if a URL is a page of the inspector and browsers do not normalise it to another one.
 fn is_page(address: &str) -> bool {
     let path = address.split('?').next().unwrap_or_default();
     let leaves = path.split('/').any(|segment| {
@@ -145,7 +146,7 @@ impl<'a> Asked<'a> {
         Self { parameters: Vec::new(), target, headers, body }
     }
 
-    /// A parameter of the path, by its place.
+    /// Returns a path parameter by its position.
     fn parameter(&self, place: usize) -> &str {
         self.parameters.get(place).map_or("", String::as_str)
     }
@@ -154,7 +155,7 @@ impl<'a> Asked<'a> {
         Filter::of(self.target.split_once('?').map_or("", |(_, query)| query))
     }
 
-    /// A field of the form that was sent, if it is there and not blank.
+    /// Returns a form field, unless it is missing or blank.
     fn field(&self, name: &str) -> Option<String> {
         form_urlencoded::parse(self.body)
             .find(|(field, _)| field == name)

@@ -1,4 +1,4 @@
-//! What all pages have: the head, the tabs, the clock, and the search.
+//! The parts that all pages share: head, tabs, clock and search.
 
 use askama::Template;
 
@@ -7,8 +7,7 @@ use super::{Filter, PATH, assets};
 use crate::engine::Engine;
 use crate::webhook::time_text;
 
-/// The views that have a tab: the path below `/_sandbox/ui/`, the name, and of which entries of the ledger it shows
-/// something.
+/// The tabs, each with its path relative to `/_sandbox/ui/`, its name, and the ledger entries that affect it.
 pub(super) const TABS: [Tab; 4] = [
     Tab { path: "conversations", name: "Conversations", live: "message delivery changed" },
     Tab { path: "requests", name: "Requests", live: "request changed" },
@@ -22,20 +21,20 @@ pub(super) struct Tab {
     pub(super) live: &'static str,
 }
 
-/// What is around the content of a page.
+/// The frame around the content of a page.
 pub(super) struct Frame {
     pub(super) title: String,
-    /// The path of the tab that is open.
+    /// The path of the open tab.
     pub(super) tab: &'static str,
-    /// The entries of the ledger after which the page has to be shown anew.
+    /// The ledger entries after which the page is refreshed.
     pub(super) live: &'static str,
     pub(super) filter: Filter,
-    /// What time it is in the sandbox, RFC 3339, and how fast it goes.
+    /// The sandbox time (RFC 3339) and its speed.
     pub(super) now: Time,
     pub(super) speed: f64,
     pub(super) tabs: &'static [Tab],
     pub(super) root: &'static str,
-    /// Of the assets.
+    /// The version of the assets.
     pub(super) version: &'static str,
 }
 
@@ -55,18 +54,18 @@ impl Frame {
         }
     }
 
-    /// For a page of no tab.
+    /// Creates the frame of a page outside the tabs.
     pub(super) fn plain(state: &Engine, title: &str) -> Self {
         Self::new(state, "", title, Filter::default())
     }
 
-    /// The address of a view, with the filter of this page.
+    /// Returns the URL of a view, with the filter of this page.
     pub(super) fn link(&self, path: &str) -> String {
         format!("{PATH}/{path}{}", self.filter.query())
     }
 }
 
-/// Says what is wrong.
+/// The error page.
 #[derive(Template)]
 #[template(path = "problem.html")]
 pub(super) struct ProblemPage {

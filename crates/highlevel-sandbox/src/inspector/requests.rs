@@ -1,4 +1,4 @@
-//! Requests to the API, with what was wrong with them and what was answered.
+//! The Requests tab: API requests with validation errors and responses.
 
 mod annotations;
 mod budget;
@@ -54,7 +54,7 @@ struct Row {
     method: String,
     path: String,
     status: u16,
-    /// Whether the answer did not get through.
+    /// `true` if the client did not receive the full response.
     is_cut: bool,
     operation: &'static str,
     location: String,
@@ -126,7 +126,7 @@ impl Row {
     }
 }
 
-/// The statuses that can be asked for: the kinds, and those that there were.
+/// Returns the statuses offered in the search form: the classes, and all statuses that occurred.
 fn statuses(state: &Engine) -> Vec<String> {
     let (by_status, _) = state.ledger.totals();
     let kinds = ["2xx", "3xx", "4xx", "5xx"].map(str::to_owned).into_iter();

@@ -1,4 +1,5 @@
-//! For a sandbox that asks for an admin token: a browser cannot send a header by itself, so it is given a cookie.
+//! Sign-in for sandboxes with an admin token. Browsers cannot send the token as a header, so a session cookie replaces
+//! it.
 
 use std::sync::Arc;
 
@@ -11,7 +12,7 @@ use crate::access::cookie_name;
 use crate::api_error::ApiError;
 use crate::engine::Engine;
 
-/// What somebody gets who is signed in already, in another tab perhaps, or does not have to be.
+/// The routes for clients that are already signed in or need not sign in.
 pub(super) const ROUTES: &[Route] = &[
     Route { method: Method::GET, path: "sign-in", handler: |_, _| Answer::See(PATH.to_owned()) },
     Route { method: Method::POST, path: "sign-in", handler: |_, asked| Answer::See(wanted(asked)) },
@@ -21,13 +22,13 @@ pub(super) const ROUTES: &[Route] = &[
 #[template(path = "sign_in.html")]
 struct SignInPage {
     frame: Frame,
-    /// Whether a token was given, and was wrong.
+    /// `true` if the submitted token was incorrect.
     wrong: bool,
-    /// Where to go then.
+    /// The URL to return to.
     to: String,
 }
 
-/// What somebody gets who may not do what was asked for: the form, if a token is what is missing.
+/// Responds to a request that is not authorised: with the sign-in form if the token is missing.
 pub(super) fn refused(state: &Arc<Engine>, method: &Method, asked: &Asked<'_>, problem: ApiError) -> Answer {
     if problem.status != StatusCode::UNAUTHORIZED {
         return problem.into();
@@ -36,7 +37,8 @@ pub(super) fn refused(state: &Arc<Engine>, method: &Method, asked: &Asked<'_>, p
     let to = if is_form { wanted(asked) } else { page_or_first(asked.target) };
     let token = if is_form { asked.field("token") } else { None };
     if token.as_deref().is_some_and(|token| state.access.is_token(token.trim())) {
-        // Not the token: browsers send a cookie to every port of a host, so whoever listens at another one sees it.
+        // The cookie does not contain the token: browsers send cookies to all ports of a host, where other programs can
+        // read them.
         let (name, value) = (cookie_name(asked.headers), state.access.session());
         let cookie = format!("{name}={value}; Path={PATH}; HttpOnly; SameSite=Strict");
         return Answer::SignedIn { to, cookie };
@@ -45,12 +47,12 @@ pub(super) fn refused(state: &Arc<Engine>, method: &Method, asked: &Asked<'_>, p
     Answer::page_with(StatusCode::UNAUTHORIZED, &page)
 }
 
-/// Where somebody wanted to go who has filled in the form.
+/// Returns the URL to which the sign-in form redirects.
 fn wanted(asked: &Asked<'_>) -> String {
     page_or_first(&asked.field("to").unwrap_or_default())
 }
 
-/// A page of the inspector, and nothing else.
+/// Returns the URL if it is a page of the inspector, and its start page otherwise.
 fn page_or_first(address: &str) -> String {
     if super::is_page(address) { address } else { PATH }.to_owned()
 }

@@ -1,4 +1,4 @@
-//! Faults on command.
+//! Fault rules.
 
 use std::io;
 
@@ -6,8 +6,8 @@ use crate::fault::{ActiveFault, FaultRule};
 use crate::sandbox::Sandbox;
 
 impl Sandbox {
-    /// Lets something go wrong from now on: a [`Fault`](crate::Fault) on every request, or what a [`FaultRule`] says.
-    /// Where several rules strike the same request, the one that was added first decides. Answers the id of the rule.
+    /// Adds a fault: a [`Fault`](crate::Fault) for every request, or a [`FaultRule`]. If several rules trigger on one
+    /// request, the oldest rule is applied. Returns the ID of the rule.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -26,7 +26,7 @@ impl Sandbox {
     ///
     /// # Errors
     ///
-    /// `InvalidInput` when the rule makes no sense, for example because it names an operation that does not exist.
+    /// Returns `InvalidInput` if the rule is invalid, for example if it names an unknown operation.
     pub fn add_fault(&self, rule: impl Into<FaultRule>) -> io::Result<u64> {
         self.state
             .add_fault(rule.into())
@@ -34,17 +34,17 @@ impl Sandbox {
             .map_err(|problem| io::Error::new(io::ErrorKind::InvalidInput, problem))
     }
 
-    /// The rules that are in force, oldest first, and how often each has struck.
+    /// Returns the fault rules, oldest first, with their counts.
     pub fn faults(&self) -> Vec<ActiveFault> {
         self.state.faults.list()
     }
 
-    /// Ends a rule, and with it everything that waits because of it. Answers whether there was one with that id.
+    /// Removes a rule and ends all requests that it delays. Returns `true` if the rule existed.
     pub fn remove_fault(&self, id: u64) -> bool {
         self.state.remove_fault(id)
     }
 
-    /// Ends all rules.
+    /// Removes all rules.
     pub fn clear_faults(&self) {
         self.state.clear_faults();
     }

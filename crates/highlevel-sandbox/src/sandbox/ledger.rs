@@ -1,4 +1,4 @@
-//! What was received and accepted.
+//! The ledger: requests, and counts of accepted messages.
 
 use std::sync::Arc;
 
@@ -8,21 +8,21 @@ use super::Sandbox;
 use crate::ledger::{Filter, RecordedRequest, RequestFingerprint};
 use crate::operation::Operation;
 
-/// How often something was accepted. Made by [`Sandbox::accepted`].
+/// The number of times a message was accepted. Returned by [`Sandbox::accepted`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Accepted {
-    /// How many requests were answered with yes.
+    /// The number of accepted requests.
     pub times: u64,
-    /// How many of them were stored. Fewer only when a [`Quirk`](crate::Quirk) made them vanish.
+    /// The number of them that stored a message. Lower only if a [`Quirk`](crate::Quirk) discarded some.
     pub stored: u64,
-    /// Those of the accepted requests that are kept, oldest first.
+    /// The accepted requests that are still in the ledger, oldest first.
     pub requests: Vec<RecordedRequest>,
 }
 
 impl Sandbox {
-    /// How often a message was accepted: what a test asks to know that it was sent exactly once. It counts requests to
-    /// the sandbox's own location whose body is the same JSON, whatever the order of its keys.
+    /// Returns how many times a message was accepted, to test that it was sent exactly once. Counts the requests to the
+    /// default location whose body is the same JSON, regardless of the order of its keys.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -50,8 +50,8 @@ impl Sandbox {
         self.state.ledger.times(self.fingerprint(operation, body)).accepted
     }
 
-    /// How often what a fingerprint stands for was accepted, and by which requests. The numbers cover the newest 200,000
-    /// different messages.
+    /// Returns how many times the content of a fingerprint was accepted, and by which requests. Covers the newest
+    /// 200,000 distinct messages.
     pub fn accepted(&self, fingerprint: RequestFingerprint) -> Accepted {
         let filter = Filter { fingerprint: Some(fingerprint), accepted: Some(true), ..Filter::default() };
         let requests = self.state.ledger.find_all(&filter);
@@ -60,12 +60,12 @@ impl Sandbox {
         Accepted { times: times.accepted, stored: times.stored, requests }
     }
 
-    /// The fingerprint of a request to the sandbox's own location.
+    /// Returns the fingerprint of a request to the default location.
     pub fn fingerprint(&self, operation: Operation, body: &Value) -> RequestFingerprint {
         RequestFingerprint::of(operation, self.location_id(), body)
     }
 
-    /// A request by its id, which is the `traceId` of a refusal, if it is still kept.
+    /// Returns a request by its ID, which error responses contain as `traceId`, if it is still in the ledger.
     pub fn request(&self, id: &str) -> Option<RecordedRequest> {
         self.state.ledger.request(id).map(Arc::unwrap_or_clone)
     }

@@ -1,4 +1,4 @@
-//! How it judges, answers and limits.
+//! Validation, response and rate limit settings.
 
 use std::io;
 
@@ -8,26 +8,26 @@ use crate::rate_limit::RateLimit;
 use crate::sync::lock;
 
 impl Sandbox {
-    /// How it judges and answers now.
+    /// Returns the validation and response settings.
     pub fn settings(&self) -> Settings {
         lock(&self.state.settings).clone()
     }
 
-    /// Judges and answers differently from the next request on.
+    /// Changes the validation and response settings, from the next request on.
     pub fn set_settings(&self, settings: Settings) {
         self.state.change_settings(|current| *current = settings);
     }
 
-    /// The limits that are enforced, or `None`.
+    /// Returns the enforced limits, or `None`.
     pub fn rate_limit(&self) -> Option<RateLimit> {
         lock(&self.state.limiter).limits()
     }
 
-    /// Enforces other limits from now on, or none. Counting begins anew.
+    /// Sets or disables the enforced limits, and resets the counts.
     ///
     /// # Errors
     ///
-    /// `InvalidInput` when the limits allow nothing or cannot be told in the headers.
+    /// Returns `InvalidInput` if the limits allow no request or cannot be represented in the headers.
     pub fn set_rate_limit(&self, limit: impl Into<Option<RateLimit>>) -> io::Result<()> {
         self.state
             .set_rate_limit(limit.into())

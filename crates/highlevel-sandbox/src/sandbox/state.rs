@@ -1,4 +1,4 @@
-//! What exists, for tests.
+//! The stored objects, for tests.
 
 use std::io;
 
@@ -9,31 +9,31 @@ use crate::model::{
 use crate::sandbox::Sandbox;
 use crate::snapshot::Snapshot;
 
-/// What exists: each `put` adds something, or puts it in place of what has the same id.
+/// Stored objects. Each `put` method creates an object or replaces the one with the same ID.
 impl Sandbox {
-    /// Adds a location, or changes it.
+    /// Creates or replaces a location.
     ///
     /// # Errors
     ///
-    /// It contradicts what exists.
+    /// Returns an error if it conflicts with other objects.
     pub fn put_location(&self, location: Location) -> Result<(), Conflict> {
         self.put(Record::Location(location))
     }
 
-    /// Adds a contact, or changes it. A new one has no conversation; a first message to it makes one.
+    /// Creates or replaces a contact. A new contact has no conversation; its first message creates one.
     ///
     /// # Errors
     ///
-    /// It contradicts what exists: for example, its location is not there.
+    /// Returns an error if it conflicts with other objects, for example if its location does not exist.
     pub fn put_contact(&self, contact: Contact) -> Result<(), Conflict> {
         self.put(Record::Contact(contact))
     }
 
-    /// Adds a conversation, or changes it.
+    /// Creates or replaces a conversation.
     ///
     /// # Errors
     ///
-    /// It contradicts what exists: for example, the contact has another one already.
+    /// Returns an error if it conflicts with other objects, for example if the contact already has another one.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -52,30 +52,30 @@ impl Sandbox {
         self.put(Record::Conversation(conversation))
     }
 
-    /// Adds a conversation provider, or changes it.
+    /// Creates or replaces a conversation provider.
     ///
     /// # Errors
     ///
-    /// It contradicts what exists, or its delivery URL is no `http` URL.
+    /// Returns an error if it conflicts with other objects, or its delivery URL is not an `http` URL.
     pub fn put_provider(&self, provider: ConversationProvider) -> Result<(), Conflict> {
         self.put(Record::Provider(provider))
     }
 
-    /// Adds a message, or puts it in place of what it was. No event is sent: it is as if it had always been there.
+    /// Creates or replaces a message, without sending an event.
     ///
     /// # Errors
     ///
-    /// It contradicts what exists: for example, its conversation is not with its contact.
+    /// Returns an error if it conflicts with other objects, for example if its conversation belongs to another contact.
     #[allow(clippy::needless_pass_by_value, reason = "it is like its siblings")]
     pub fn put_message(&self, message: Message) -> Result<(), Conflict> {
         self.put(Record::from(message.to_stored()))
     }
 
-    /// Gives a message another status.
+    /// Changes the status of a message, without sending an event to the app.
     ///
     /// # Errors
     ///
-    /// There is no such message, or the status cannot follow the one it has.
+    /// Returns an error if there is no such message, or the status cannot follow the current one.
     ///
     /// ```
     /// # use highlevel_sandbox::{Sandbox, StatusUpdate};
@@ -90,76 +90,75 @@ impl Sandbox {
         Ok(message.parsed())
     }
 
-    /// A contact, by its id.
+    /// Returns a contact by its ID.
     pub fn contact(&self, id: &str) -> Option<Contact> {
         self.state.model().contact(id).cloned()
     }
 
-    /// A conversation, by its id.
+    /// Returns a conversation by its ID.
     pub fn conversation(&self, id: &str) -> Option<Conversation> {
         self.state.model().conversation(id).cloned()
     }
 
-    /// The conversation with a contact, if there is one.
+    /// Returns the conversation with a contact, if there is one.
     pub fn conversation_with(&self, contact_id: &str) -> Option<Conversation> {
         let model = self.state.model();
         model.conversation_with(contact_id).and_then(|id| model.conversation(id)).cloned()
     }
 
-    /// A message or call, by its id.
+    /// Returns a message or call by its ID.
     pub fn message(&self, id: &str) -> Option<Message> {
         self.state.model().message(id).map(|message| message.parsed())
     }
 
-    /// The messages and calls that were accepted and stored, oldest first, as far as they are kept: see
+    /// Returns the retained messages and calls, oldest first. See
     /// [`SandboxBuilder::keep_messages`](crate::SandboxBuilder::keep_messages).
     pub fn messages(&self) -> Vec<Message> {
         self.state.shared_model().messages().map(|message| message.parsed()).collect()
     }
 
-    /// Removes a contact, its conversation and its messages. Whether it was there.
+    /// Deletes a contact with its conversation and messages. Returns `true` if it existed.
     pub fn delete_contact(&self, id: &str) -> bool {
         self.state.delete(Kind::Contact, id)
     }
 
-    /// Makes a private integration token for a location.
+    /// Creates a private integration token for a location.
     ///
     /// # Errors
     ///
-    /// There is no such location.
+    /// Returns an error if there is no such location.
     pub fn issue_token(&self, location_id: &str) -> io::Result<String> {
         self.state.issue_token(location_id, None).map_err(MutationError::into_io)
     }
 
-    /// Everything that exists, and the credentials.
+    /// Returns all objects and the credentials.
     pub fn snapshot(&self) -> Snapshot {
         self.state.snapshot()
     }
 
-    /// Puts what a snapshot has in place of everything that exists, credentials included.
+    /// Replaces all objects and credentials by a snapshot.
     ///
     /// # Errors
     ///
-    /// It contradicts itself. Nothing has changed then.
+    /// Returns an error if the snapshot is inconsistent. Nothing is changed then.
     pub fn restore(&self, snapshot: Snapshot) -> io::Result<()> {
         self.state.restore(snapshot.into_stored()).map_err(MutationError::into_io)
     }
 
-    /// Adds to what exists, in place of what has the same ids.
+    /// Adds the objects of a seed. Objects with existing IDs are replaced.
     ///
     /// # Errors
     ///
-    /// It contradicts what exists. Nothing has changed then.
+    /// Returns an error if the seed conflicts with existing objects. Nothing is changed then.
     pub fn seed(&self, seed: Snapshot) -> io::Result<()> {
         self.state.seed(seed.into_stored()).map_err(MutationError::into_io)
     }
 
-    /// Puts everything back as it was when the sandbox started for the first time, and forgets what happened. The clock
-    /// stays as it is.
+    /// Restores the state of the first start and deletes requests and deliveries. The clock stays unchanged.
     ///
     /// # Errors
     ///
-    /// What it began with contradicts itself, which the start rules out.
+    /// Returns an error if the initial objects are inconsistent, which the start rules out.
     pub fn reset(&self) -> io::Result<()> {
         self.state.reset().map_err(MutationError::into_io)
     }

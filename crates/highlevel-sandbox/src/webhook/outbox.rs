@@ -36,7 +36,7 @@ struct Inner {
     url: Option<String>,
     retries: RetrySchedule,
     keyring: Keyring,
-    hostile: TamperConfig,
+    tamper_config: TamperConfig,
     store: DeliveryStore,
     jobs: VecDeque<Job>,
     /// How many resends and replays have not begun, and the bytes of bodies that replays bring.
@@ -168,7 +168,7 @@ impl Outbox {
                 url,
                 retries,
                 keyring,
-                hostile: TamperConfig::default(),
+                tamper_config: TamperConfig::default(),
                 store: DeliveryStore::new(),
                 jobs: VecDeque::new(),
                 extras: 0,
@@ -197,14 +197,14 @@ impl Outbox {
     }
 
     pub(crate) fn tamper_config(&self) -> TamperConfig {
-        self.inner().hostile.clone()
+        self.inner().tamper_config.clone()
     }
 
     pub(crate) fn change_tamper_config(&self, change: impl FnOnce(&mut TamperConfig)) -> TamperConfig {
         let mut inner = self.inner();
-        change(&mut inner.hostile);
-        inner.hostile.next.retain(|(_, attempts)| *attempts > 0);
-        inner.hostile.clone()
+        change(&mut inner.tamper_config);
+        inner.tamper_config.next.retain(|(_, attempts)| *attempts > 0);
+        inner.tamper_config.clone()
     }
 
     pub(crate) fn keys(&self) -> Vec<WebhookKey> {
@@ -231,7 +231,7 @@ impl Outbox {
         inner.store.clear();
         inner.jobs.clear();
         (inner.extras, inner.extra_bytes) = (0, 0);
-        inner.hostile = TamperConfig::default();
+        inner.tamper_config = TamperConfig::default();
     }
 
     /// Sends an event, and answers by which id it is known.
@@ -394,7 +394,7 @@ impl Outbox {
         let chosen = match (&job.work, job.held) {
             (_, true) => Some(TamperMode::Reordered),
             (Work::Resend(Some(mode)), _) => Some(*mode),
-            (Work::Scheduled | Work::Resend(None), _) => inner.hostile.take(may_hold),
+            (Work::Scheduled | Work::Resend(None), _) => inner.tamper_config.take(may_hold),
             (Work::Replay(_) | Work::Duplicate(_), _) => None,
         };
         if chosen == Some(TamperMode::Reordered) && !job.held && may_hold {
@@ -442,7 +442,7 @@ impl Outbox {
             delivery_id: delivery,
             number,
             cause,
-            hostile: mode,
+            tamper_mode: mode,
             webhook_id: event.webhook_id.clone(),
             event: event.name.clone(),
             message_id: event.message_id.clone(),

@@ -62,7 +62,7 @@ pub struct DeliveryAttempt {
     /// Why it was made.
     pub cause: AttemptCause,
     /// What was wrong with it, if something was on purpose.
-    pub hostile: Option<TamperMode>,
+    pub tamper_mode: Option<TamperMode>,
     /// The id of the event, as in its payload; empty when the payload has none.
     pub webhook_id: String,
     /// The name of the event, for example `OutboundMessage`.
@@ -209,7 +209,7 @@ impl DeliveryAttempt {
             "deliveryId": self.delivery_id,
             "number": self.number,
             "cause": self.cause.as_str(),
-            "hostile": self.hostile.map(TamperMode::as_str),
+            "tamperMode": self.tamper_mode.map(TamperMode::as_str),
             "webhookId": self.webhook_id,
             "event": self.event,
             "messageId": self.message_id,

@@ -46,7 +46,7 @@ pub enum TamperMode {
     OtherApp,
 }
 
-/// The hostile modes that are switched on.
+/// The active tamper modes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TamperConfig {
@@ -250,7 +250,7 @@ impl FromStr for TamperMode {
     fn from_str(text: &str) -> Result<Self, String> {
         Self::ALL.into_iter().find(|mode| mode.as_str() == text).ok_or_else(|| {
             let names = Self::ALL.map(Self::as_str).join(", ");
-            format!("there is no hostile mode `{text}`; there are {names}")
+            format!("unknown tamper mode `{text}`; expected one of {names}")
         })
     }
 }

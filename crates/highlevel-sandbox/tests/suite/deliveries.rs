@@ -240,7 +240,7 @@ async fn a_reset_signs_with_the_first_key_again() {
 
 /// What a receiver sees of each mode, by a verifier that knows the published keys and nothing else.
 #[tokio::test]
-async fn each_hostile_mode_is_wrong_in_its_way_and_the_retry_is_genuine() {
+async fn each_tamper_mode_alters_one_attempt_and_its_retry_is_genuine() {
     for mode in TamperMode::ALL {
         if matches!(mode, TamperMode::Duplicate | TamperMode::Reordered) {
             continue;
@@ -267,8 +267,8 @@ async fn each_hostile_mode_is_wrong_in_its_way_and_the_retry_is_genuine() {
         };
         assert_eq!(by(&genuine), [current.id.as_str()], "{mode}");
         assert_eq!(genuine.body, *delivery.body, "{mode}");
-        assert_eq!(delivery.attempts[0].hostile, Some(mode));
-        assert_eq!(delivery.attempts[1].hostile, None);
+        assert_eq!(delivery.attempts[0].tamper_mode, Some(mode));
+        assert_eq!(delivery.attempts[1].tamper_mode, None);
         let [one, other] =
             [&wrong, &genuine].map(|request| serde_json::from_slice::<Value>(&request.body).unwrap());
         let age = seconds_between(one["timestamp"].as_str().unwrap_or_default(), &delivery.created_at);

@@ -44,7 +44,7 @@ async fn every_operation_of_the_admin_api_is_in_the_table() {
 }
 
 #[test]
-fn the_hostile_modes_are_described_as_the_page_describes_them() {
+fn the_guide_lists_the_tamper_modes() {
     for mode in TamperMode::ALL {
         let row = format!("| `{mode}` | {} | {} |", mode.description(), mode.right_answer());
         assert!(DOCS.lines().any(|line| line == row), "docs/sandbox.md has no row {row}");

@@ -85,8 +85,8 @@ async fn every_switch_of_the_admin_api_is_told() {
         (&patch, "settings", json!({ "successStatus": 200 }), Some("settings")),
         (&patch, "webhooks", json!({ "url": "http://127.0.0.1:9/" }), Some("webhooks")),
         (&patch, "webhooks", json!({ "url": "ftp://127.0.0.1/", "retries": "none" }), None),
-        (&put, "webhooks/hostile", json!({ "mode": "stale" }), Some("webhooks")),
-        (&delete, "webhooks/hostile", Value::Null, Some("webhooks")),
+        (&put, "webhooks/tamper", json!({ "mode": "stale" }), Some("webhooks")),
+        (&delete, "webhooks/tamper", Value::Null, Some("webhooks")),
         (&post, "webhooks/keys", Value::Null, Some("webhooks")),
     ];
     let sandbox = Sandbox::start().await.unwrap();

@@ -1,4 +1,4 @@
-//! What time it is in the sandbox, and how fast it goes.
+//! The clock: time and speed of the sandbox.
 
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 
@@ -9,37 +9,37 @@ use crate::engine::ClockChange;
 use crate::engine::Engine;
 use crate::webhook::time_text;
 
-/// How far apart the two clocks may be and still be the same: the machine's is set right now and then.
+/// The largest difference to system time that counts as equal, because system time is adjusted now and then.
 const TOLERANCE: TimeDelta = TimeDelta::seconds(2);
 
-/// What stands on a button, by how many milliseconds it moves the clock, and the key for it.
+/// The label of a button, the milliseconds by which it advances the clock, and its keyboard shortcut.
 type Step = (&'static str, u64, &'static str);
 
 const STEPS: [Step; 4] =
     [("+1 min", 60_000, "m"), ("+10 min", 600_000, ""), ("+1 h", 3_600_000, "h"), ("+1 day", 86_400_000, "")];
-/// How fast a button makes it go.
+/// The labels of the buttons and their speeds.
 const SPEEDS: [(&str, f64); 3] = [("Paused", 0.0), ("1×", 1.0), ("60×", 60.0)];
 
 pub(super) struct ClockForm {
     pub(super) now: Time,
-    /// In words, against the machine's clock.
+    /// The difference to system time, as text.
     pub(super) position: String,
     pub(super) pace: String,
     pub(super) is_system: bool,
     pub(super) steps: [Step; 4],
-    /// What stands on the button, the speed, and whether it is the one now.
+    /// The label of each button, its speed, and `true` for the current speed.
     pub(super) speeds: Vec<(&'static str, f64, bool)>,
-    /// The next midnight, as a field has it.
+    /// The next midnight, in the format of the input field.
     pub(super) midnight: String,
     /// The number of scheduled webhook attempts.
     pub(super) pending: usize,
     pub(super) next: Option<Next>,
 }
 
-/// When the next attempt is due.
+/// The time of the next attempt.
 pub(super) struct Next {
     pub(super) at: Time,
-    /// The first whole millisecond by which it is: times are told in these.
+    /// The time rounded up to whole milliseconds, the resolution of the clock's text format.
     pub(super) reached: String,
 }
 
@@ -65,7 +65,7 @@ impl ClockForm {
     }
 }
 
-/// Whether it goes as the machine's clock does.
+/// Returns `true` if the clock matches system time.
 pub(super) fn is_system(ahead: TimeDelta, speed: f64) -> bool {
     ahead.abs() < TOLERANCE && same(speed, 1.0)
 }
@@ -94,12 +94,12 @@ fn same(one: f64, other: f64) -> bool {
     (one - other).abs() < f64::EPSILON
 }
 
-/// The nearest whole seconds of a span that is not below zero, in words.
+/// Formats a non-negative span, rounded to seconds.
 fn span(span: TimeDelta) -> String {
     format::span((span + TimeDelta::milliseconds(500)).num_seconds().unsigned_abs())
 }
 
-/// Does what one of the card's forms asks for.
+/// Applies one of the forms of the card.
 pub(super) fn change(state: &Engine, asked: &Asked<'_>) -> Result<(), ApiError> {
     let mut change = ClockChange::default();
     if asked.field("advanceMs").is_some() {
@@ -108,7 +108,7 @@ pub(super) fn change(state: &Engine, asked: &Asked<'_>) -> Result<(), ApiError> 
         change.advance_ms = Some(amount(super::number(asked, "amount", "Advance by")?, &unit)?);
     } else if let Some(until) = asked.field("until") {
         let until = time(&until)?;
-        // It may be past by now, and the clock is not to go back for it.
+        // The time may have passed since the page was rendered; the clock must not be set back.
         if until <= state.clock.now() {
             return Ok(());
         }
@@ -121,12 +121,12 @@ pub(super) fn change(state: &Engine, asked: &Asked<'_>) -> Result<(), ApiError> 
     state.change_clock(change).map_err(ApiError::bad_request)
 }
 
-/// Goes by the machine's clock again.
+/// Resets the clock to system time.
 pub(super) fn follow_system(state: &Engine) -> Result<(), ApiError> {
     state.change_clock(ClockChange::to_machine()).map_err(ApiError::bad_request)
 }
 
-/// So many of a unit, in milliseconds.
+/// Converts an amount of a unit into milliseconds.
 fn amount(count: f64, unit: &str) -> Result<u64, ApiError> {
     let seconds = match unit {
         "seconds" => 1.0,
@@ -142,7 +142,7 @@ fn amount(count: f64, unit: &str) -> Result<u64, ApiError> {
     u64::try_from(span.as_millis()).map_err(|_| ApiError::bad_request(message))
 }
 
-/// What a field for date and time has, in UTC, or a time with its zone.
+/// Parses the value of a date and time field as UTC, or a time with an offset.
 fn time(text: &str) -> Result<DateTime<Utc>, ApiError> {
     let text = text.trim();
     let local = ["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%.f"];

@@ -1,4 +1,4 @@
-//! Events that nothing happened for.
+//! The form that sends test events.
 
 use serde_json::{Map, Value};
 
@@ -9,7 +9,7 @@ use crate::webhook::{self, EventExamples, Trigger, WebhookDelivery};
 
 pub(super) struct TestEvents {
     pub(super) events: Vec<EventExamples>,
-    /// What was sent last from here, as far as it is remembered.
+    /// The last delivery sent from this page, if it is still stored.
     pub(super) sent: Option<WebhookDelivery>,
 }
 
@@ -19,13 +19,13 @@ impl TestEvents {
         let sent = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "sent");
         let sent = sent.and_then(|(_, id)| state.outbox.delivery(id.parse().ok()?));
         let mut events = webhook::events(state.spec);
-        // Those about messages first; those about the app itself are in capitals.
+        // Message events first; the names of app events are in capitals.
         events.sort_by_key(|event| event.event.bytes().all(|byte| byte.is_ascii_uppercase()));
         Self { events, sent }
     }
 }
 
-/// Sends an event, and shows which delivery it became.
+/// Sends a test event and redirects to the card with its delivery.
 pub(super) fn trigger(state: &Engine, asked: &Asked<'_>) -> Result<Answer, ApiError> {
     let chosen = asked.field("event").unwrap_or_default();
     let Some((event, example)) = chosen.split_once('/') else {
@@ -42,7 +42,7 @@ pub(super) fn trigger(state: &Engine, asked: &Asked<'_>) -> Result<Answer, ApiEr
     Ok(Answer::See(format!("{PATH}/controls?sent={}#events", delivery.id)))
 }
 
-/// What is to be merged into the payload.
+/// Parses the fields that override those of the example.
 fn fields(text: &str) -> Result<Map<String, Value>, ApiError> {
     if text.trim().is_empty() {
         return Ok(Map::new());

@@ -1,4 +1,4 @@
-//! The faults in force, and a form for another one.
+//! The fault rules, and the form that adds a rule.
 
 use serde_json::{Map, Value, json};
 
@@ -9,7 +9,7 @@ use crate::engine::Engine;
 use crate::fault::{ActiveFault, Fault, FaultRule, FaultSchedule, FaultStage};
 use crate::operation::Operation;
 
-/// What stands in place of a name for one fault after the other, and for what has no name.
+/// Options of the fault field besides the names of predefined faults.
 const SEQUENCE: &str = "sequence";
 const CUSTOM: &str = "custom";
 /// The label of rules that apply to connections.
@@ -19,17 +19,17 @@ pub(super) struct FaultRules {
     pub(super) rules: Vec<Rule>,
     /// The number of rules that are not finished.
     pub(super) active: usize,
-    /// The catalogue, by sort.
+    /// The predefined faults by category.
     pub(super) groups: Vec<(&'static str, Vec<Choice>)>,
     pub(super) stages: [(&'static str, &'static str); 4],
     pub(super) operations: [&'static str; 4],
 }
 
-/// A rule that is in force, in words.
+/// A fault rule as text.
 pub(super) struct Rule {
     pub(super) id: u64,
     pub(super) what: String,
-    /// What each of its faults does, if it has a name.
+    /// The descriptions of its predefined faults.
     pub(super) descriptions: Vec<String>,
     /// The requests to which the rule applies.
     pub(super) filter: String,
@@ -103,7 +103,7 @@ impl Rule {
     }
 }
 
-/// The name of a fault, or all of it if it has none, or is changed.
+/// Returns the name of a predefined fault, or the JSON of a custom one.
 fn fault_words(fault: &Fault) -> String {
     match json!(fault) {
         Value::String(name) => name,
@@ -126,7 +126,7 @@ fn filter(rule: &FaultRule) -> String {
     if parts.is_empty() { "All requests".to_owned() } else { format!("Requests {}", parts.join(" ")) }
 }
 
-/// The schedule as a label.
+/// Formats the schedule.
 fn schedule_label(schedule: FaultSchedule) -> String {
     match schedule {
         FaultSchedule::Always => "every one".to_owned(),
@@ -160,9 +160,9 @@ fn stage_label(stage: FaultStage) -> &'static str {
     }
 }
 
-/// Puts in force what the form says.
+/// Adds the rule in the form.
 pub(super) fn add(state: &Engine, asked: &Asked<'_>) -> Result<(), ApiError> {
-    // As the admin API has it: there is one way to write a rule.
+    // Built as JSON and parsed like the body of the admin API, so that there is one format for rules.
     let mut rule = Map::new();
     let name = asked.field("fault").unwrap_or_default();
     match &*name {
@@ -196,7 +196,7 @@ fn schedule(asked: &Asked<'_>) -> Result<Value, ApiError> {
     })
 }
 
-/// Names, however they are set apart, or JSON.
+/// Parses fault names separated by commas or white space, or a JSON array.
 fn sequence(asked: &Asked<'_>) -> Result<Value, ApiError> {
     let text = asked.field("sequence").unwrap_or_default();
     if text.trim_start().starts_with('[') {
@@ -212,7 +212,7 @@ fn json_field(asked: &Asked<'_>, field: &str, name: &str) -> Result<Value, ApiEr
         .map_err(|error| ApiError::bad_request(format!("{name}: not valid JSON: {error}")))
 }
 
-/// Ends a rule.
+/// Removes a rule.
 pub(super) fn remove(state: &Engine, asked: &Asked<'_>) -> Result<(), ApiError> {
     let id = asked.parameter(0);
     if id.parse().is_ok_and(|id| state.remove_fault(id)) {

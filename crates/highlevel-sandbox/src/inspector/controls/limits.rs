@@ -1,4 +1,4 @@
-//! How many requests are allowed, and how many are left.
+//! The rate limits and the remaining requests.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,11 +15,11 @@ pub(super) struct RateLimits {
     pub(super) limit: RateLimit,
     pub(super) interval_ms: u128,
     pub(super) is_fixed: bool,
-    /// What is left, by app and location; the sandbox's own first.
+    /// The remaining requests by app and location, the default account first.
     pub(super) accounts: Vec<Left>,
 }
 
-/// What is left to an app on a location.
+/// The remaining requests of an app on a location.
 pub(super) struct Left {
     pub(super) app_id: String,
     pub(super) location_id: String,
@@ -28,7 +28,7 @@ pub(super) struct Left {
 }
 
 impl Left {
-    /// Both ids as one value of a field, whatever is in them.
+    /// Encodes both IDs as one form value.
     pub(super) fn value(&self) -> String {
         let mut value = form_urlencoded::Serializer::new(String::new());
         value.append_pair(&self.app_id, &self.location_id);
@@ -56,7 +56,7 @@ impl RateLimits {
             left.app_id == state.account.app_id && left.location_id == state.account.location_id
         };
         if !accounts.iter().any(own) {
-            // It has made no request yet.
+            // The account has no requests yet.
             accounts.push(Left {
                 app_id: state.account.app_id.clone(),
                 location_id: state.account.location_id.clone(),
@@ -78,13 +78,13 @@ impl RateLimits {
     }
 }
 
-/// The limits in a few words.
+/// Formats the limits.
 pub(super) fn words(limit: RateLimit) -> String {
     let (burst, daily) = (thousands(limit.burst), thousands(limit.daily));
     format!("{burst} requests per {} s, {daily} per day", limit.interval.as_secs_f64())
 }
 
-/// Enforces what the form says, or nothing.
+/// Sets or disables the limits as the form specifies.
 pub(super) fn change(state: &Engine, asked: &Asked<'_>) -> Result<(), ApiError> {
     if asked.field("enforced").as_deref() == Some("0") {
         return state.set_rate_limit(None).map_err(ApiError::bad_request);
@@ -102,7 +102,7 @@ pub(super) fn change(state: &Engine, asked: &Asked<'_>) -> Result<(), ApiError> 
     state.set_rate_limit(Some(limit)).map_err(ApiError::bad_request)
 }
 
-/// Counts requests of another program.
+/// Counts requests as if another program had sent them.
 pub(super) fn take(state: &Engine, asked: &Asked<'_>) -> Result<(), ApiError> {
     let requests = super::number(asked, "requests", "Number of requests")?;
     let account = asked.field("account").unwrap_or_default();

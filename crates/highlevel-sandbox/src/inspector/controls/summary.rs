@@ -1,4 +1,4 @@
-//! What is not as it usually is, and the way back.
+//! The overview: settings that differ from their defaults, memory, and the reset.
 
 use super::super::Asked;
 use super::{clock, limits, webhooks};
@@ -15,11 +15,11 @@ pub(super) struct Overview {
     pub(super) items: Vec<Item>,
     /// `true` if nothing differs from the state at startup.
     pub(super) is_default: bool,
-    /// How much is retained of everything that is bounded.
+    /// The size of all bounded data.
     pub(super) memory: Vec<Memory>,
 }
 
-/// One part of what is retained.
+/// The size of one kind of data.
 pub(super) struct Memory {
     pub(super) name: String,
     pub(super) text: String,
@@ -27,7 +27,7 @@ pub(super) struct Memory {
 
 impl Memory {
     fn of((name, part): (&'static str, Part)) -> Self {
-        // In tenths, for numbers that no fraction loses.
+        // In integers, because converting to a float may lose precision.
         let mebibytes = |bytes: usize| {
             let tenths = bytes / (1024 * 1024 / 10);
             format!("{}.{}", tenths / 10, tenths % 10)
@@ -58,12 +58,12 @@ fn sentence_case(name: &str) -> String {
     label
 }
 
-/// Something that is not as it usually is.
+/// A setting that differs from its default.
 pub(super) struct Item {
-    /// The card that it is about.
+    /// The ID of the card with the setting.
     pub(super) card: &'static str,
     pub(super) text: String,
-    /// Whether it was so at the start.
+    /// `true` if the setting has not changed since startup.
     pub(super) since_start: bool,
 }
 
@@ -110,13 +110,13 @@ impl Overview {
             format!("Webhook retries: {}", webhooks::schedule_label(&retries).to_lowercase())
         });
 
-        let hostile = state.outbox.tamper_config();
-        let standing = hostile.standing;
+        let tampering = state.outbox.tamper_config();
+        let standing = tampering.standing;
         add("webhooks", standing.is_some(), standing.is_none(), &|| {
             let mode = standing.map_or("", crate::webhook::TamperMode::description);
             format!("All webhooks are tampered with: {mode}")
         });
-        let next: u64 = hostile.next.iter().map(|(_, attempts)| u64::from(*attempts)).sum();
+        let next: u64 = tampering.next.iter().map(|(_, attempts)| u64::from(*attempts)).sum();
         add("webhooks", next > 0, next == 0, &|| match next {
             1 => "Next webhook attempt is tampered with".to_owned(),
             next => format!("Next {next} webhook attempts are tampered with"),
@@ -149,7 +149,7 @@ impl Overview {
     }
 }
 
-/// Puts everything back, and the clock too if that is wanted.
+/// Resets the sandbox, and the clock if selected.
 pub(super) fn reset(state: &Engine, asked: &Asked<'_>) -> Result<(), ApiError> {
     state.reset()?;
     if asked.field("clock").is_some() {

@@ -1,4 +1,4 @@
-//! What is insisted on, and how an answer looks.
+//! Validation and response settings.
 
 use super::super::Asked;
 use crate::api_error::ApiError;
@@ -9,7 +9,7 @@ use crate::sync::lock;
 pub(super) struct ValidationSettings {
     pub(super) documented: bool,
     pub(super) ok200: bool,
-    /// Each with its name, what it does, and whether it is on.
+    /// The name, the description and the state of each quirk.
     pub(super) quirks: Vec<(&'static str, &'static str, bool)>,
 }
 
@@ -24,7 +24,7 @@ impl ValidationSettings {
     }
 }
 
-/// Changes what a button is about, and leaves the rest.
+/// Changes the setting in the form, and only that.
 pub(super) fn change(state: &Engine, asked: &Asked<'_>) -> Result<(), ApiError> {
     if let Some(strictness) = asked.field("strictness") {
         let strictness: Strictness = strictness.parse().map_err(ApiError::bad_request)?;

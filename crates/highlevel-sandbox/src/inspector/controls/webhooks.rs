@@ -1,4 +1,4 @@
-//! Where webhooks go, when they come again, how wrongly, and who signs them.
+//! Webhook URL, retry schedule, tamper modes and signing keys.
 
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ impl WebhookSettings {
         let modes = TamperMode::ALL
             .map(|mode| Choice::new(mode.as_str(), format!("{mode}: {}", mode.description()), false));
         let mut keys = state.outbox.keys();
-        // The one that signs first.
+        // The current key first.
         keys.sort_by_key(|key| !key.current);
         Self {
             url: state.outbox.url().unwrap_or_default(),
@@ -63,13 +63,13 @@ fn delays_text(schedule: &RetrySchedule) -> String {
     waits.iter().map(|wait| wait.as_secs_f64().to_string()).collect::<Vec<_>>().join(", ")
 }
 
-/// Sets the URL; an empty one is none.
+/// Sets the URL, or removes it if the field is empty.
 pub(super) fn set_url(state: &Engine, asked: &Asked<'_>) -> Result<(), ApiError> {
     let url = asked.field("url");
     Ok(state.set_webhook_url(url.as_deref().map(str::trim))?)
 }
 
-/// Chooses a schedule.
+/// Sets the retry schedule.
 pub(super) fn set_retries(state: &Engine, asked: &Asked<'_>) -> Result<(), ApiError> {
     let name = asked.field("retries").unwrap_or_default();
     let kind: RetryKind = name.parse().map_err(ApiError::bad_request)?;
@@ -82,7 +82,7 @@ pub(super) fn set_retries(state: &Engine, asked: &Asked<'_>) -> Result<(), ApiEr
     Ok(())
 }
 
-/// Seconds, set apart by commas or spaces.
+/// Parses seconds separated by commas or white space.
 fn delays(text: &str) -> Result<Vec<Duration>, ApiError> {
     let parts = text.split([',', ' ', '\n', '\t', '\r']).filter(|part| !part.is_empty());
     let waits: Result<Vec<Duration>, ApiError> = parts
@@ -103,7 +103,7 @@ fn delays(text: &str) -> Result<Vec<Duration>, ApiError> {
     }
 }
 
-/// Makes attempts wrong: from now on, or the next ones, or none any more.
+/// Tampers with all or the next attempts, or stops tampering.
 pub(super) fn set_tampering(state: &Engine, asked: &Asked<'_>) -> Result<(), ApiError> {
     let how = asked.field("how").unwrap_or_default();
     if how == "off" {
@@ -126,7 +126,7 @@ pub(super) fn set_tampering(state: &Engine, asked: &Asked<'_>) -> Result<(), Api
     Ok(())
 }
 
-/// Signs with a new key.
+/// Rotates the signing key.
 pub(super) fn rotate(state: &Engine) -> Result<(), ApiError> {
     Ok(state.rotate_webhook_key()?)
 }

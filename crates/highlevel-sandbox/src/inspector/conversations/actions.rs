@@ -1,4 +1,4 @@
-//! What a person can do in a conversation: write as either side, move a status on, add a contact.
+//! The actions in a conversation: send a message from either side, set a status, create a contact.
 
 use http::StatusCode;
 use serde_json::{Map, Value, json};
@@ -12,24 +12,24 @@ use crate::inspector::{Answer, Asked, PATH};
 use crate::model::{Contact, Model, Record, StatusUpdate, is_call, is_email, is_phone};
 use crate::webhook::{SimulatedCall, SimulatedCallOutcome};
 
-/// What can be chosen while writing.
+/// The options of the composer.
 pub(super) struct Composer {
     pub(super) inbound: Vec<Group>,
     pub(super) outbound: Vec<Group>,
-    /// The channel that is chosen at first.
+    /// The selected channel.
     pub(super) channel: String,
     pub(super) providers: Vec<String>,
-    /// How a call can have gone.
+    /// The possible outcomes of a simulated call.
     pub(super) outcomes: [SimulatedCallOutcome; 7],
 }
 
-/// Channels that are of one sort.
+/// Channels of one category.
 pub(super) struct Group {
     pub(super) name: &'static str,
     pub(super) channels: Vec<&'static str>,
 }
 
-/// The sorts of channels, in the order in which they are offered.
+/// The categories of channels, in display order.
 const SORTS: [&str; 6] = ["Text", "Email", "Phone", "Social media", "Web chat", "Other"];
 
 impl Composer {
@@ -67,7 +67,7 @@ fn sort(channel: &str) -> &'static str {
     }
 }
 
-/// Sends what was written, as the contact or as the location.
+/// Sends the message in the form, from the contact or from the business.
 pub(super) fn send(state: &Engine, asked: &Asked<'_>) -> Result<Answer, ApiError> {
     let contact = asked.parameter(0);
     let as_location = asked.field("by").as_deref() == Some("location");
@@ -79,7 +79,7 @@ pub(super) fn send(state: &Engine, asked: &Asked<'_>) -> Result<Answer, ApiError
         let fields = fields(asked, contact, &channel)?;
         if as_location { state.simulate_outbound(fields)? } else { state.simulate_inbound(fields)? }
     };
-    // What was written is to be seen, so a search that would hide it ends.
+    // Keep the search only if it shows the new message.
     let model = state.model();
     let filter = asked.filter();
     let search = Search::new(&filter);
@@ -103,10 +103,10 @@ fn call(asked: &Asked<'_>, contact: &str, as_location: bool) -> Result<Simulated
     serde_json::from_value(call).map_err(|error| ApiError::bad_request(format!("invalid call: {error}")))
 }
 
-/// The request that a program would make.
+/// Builds the request body that an API client would send.
 fn fields(asked: &Asked<'_>, contact: &str, channel: &str) -> Result<Map<String, Value>, ApiError> {
     let attachments: Vec<String> = lines(asked, "attachments").chain(lines(asked, "recording")).collect();
-    // What a form sends has the line breaks of the network.
+    // Forms use CRLF as line break.
     let text = asked.field("text").map(|text| text.replace("\r\n", "\n"));
     let html = asked.field("html").filter(|_| is_email(channel));
     if text.is_none() && html.is_none() && attachments.is_empty() && !is_phone(channel) {
@@ -136,7 +136,7 @@ fn seconds(asked: &Asked<'_>) -> Result<Option<u64>, ApiError> {
     asked.field("duration").map(|text| labels::seconds(&text).map_err(ApiError::bad_request)).transpose()
 }
 
-/// The lines of a field that are not blank.
+/// Returns the lines of a field that are not blank.
 fn lines(asked: &Asked<'_>, field: &str) -> impl Iterator<Item = String> {
     let text = asked.field(field).unwrap_or_default();
     let lines: Vec<String> =
@@ -144,7 +144,7 @@ fn lines(asked: &Asked<'_>, field: &str) -> impl Iterator<Item = String> {
     lines.into_iter()
 }
 
-/// Moves the status of a message on.
+/// Sets the status of a message.
 pub(super) fn status(state: &Engine, asked: &Asked<'_>) -> Result<Answer, ApiError> {
     let id = asked.parameter(0);
     let word = asked.field("status").ok_or_else(|| ApiError::bad_request("status is required"))?;
@@ -157,11 +157,11 @@ pub(super) fn status(state: &Engine, asked: &Asked<'_>) -> Result<Answer, ApiErr
     Ok(Answer::See(format!("{}{}", address(&message.contact_id), asked.filter().query())))
 }
 
-/// Adds a contact.
+/// Creates a contact.
 pub(super) fn add_contact(state: &Engine, asked: &Asked<'_>) -> Result<Answer, ApiError> {
     let field = |name| asked.field(name).map(|text| text.trim().to_owned());
     let id = field("contact").unwrap_or_else(|| state.identifiers.object_id());
-    // A browser leaves these out of an address, however they are written.
+    // Browsers remove these segments from URLs, even if they are encoded.
     if id == "." || id == ".." {
         return Err(ApiError::bad_request(format!(
             "contact ID {id:?} is invalid because browsers remove it from URLs; choose another one or leave the field \

@@ -1,4 +1,4 @@
-//! How much of what others wrote goes into one page: a message may be a megabyte long, and a page has many of them.
+//! Limits the size of untrusted content in a page: a message can have a megabyte, and a page has many messages.
 
 use std::fmt::{self, Write};
 
@@ -6,13 +6,13 @@ use serde_json::Value;
 
 use crate::inspector::format;
 
-/// How many bytes of HTML one page has for it. What is said in few words is shown even after that.
+/// The budget of a page in bytes of HTML. Short texts are shown even if it is exhausted.
 const PAGE: usize = 128 * 1024;
-/// How many of them one text may take.
+/// The maximum size of a text in bytes of HTML.
 const TEXT: usize = 4 * 1024;
-/// How much of a text is shown in any case: bytes of HTML, and characters of a line.
+/// The minimum that is always shown of a text, in bytes of HTML or characters of a line.
 const LEAST: usize = 40;
-/// What an item of a list takes beside its words, in bytes.
+/// The size of the markup of a list item in bytes.
 const ITEM: usize = 100;
 
 pub(super) struct Budget {
@@ -22,14 +22,14 @@ pub(super) struct Budget {
 /// The beginning of a text.
 pub(super) struct Excerpt {
     pub(super) text: String,
-    /// How many bytes are not in it.
+    /// The number of bytes that are not shown.
     pub(super) rest: usize,
 }
 
-/// The first of many.
+/// The first items of a list.
 pub(super) struct Listed<T> {
     pub(super) shown: Vec<T>,
-    /// How many are not among them.
+    /// The number of items that are not shown.
     pub(super) more: usize,
 }
 
@@ -38,7 +38,7 @@ impl Budget {
         Self { left: PAGE }
     }
 
-    /// The beginning of a text, as it was written.
+    /// Returns the beginning of a text, with its line breaks.
     pub(super) fn text(&mut self, text: &str) -> Excerpt {
         let most = self.left.clamp(LEAST, TEXT);
         let mut taken = 0;
@@ -51,19 +51,19 @@ impl Budget {
         Excerpt { text: start.to_owned(), rest: rest.len() }
     }
 
-    /// Up to so many characters of a text, on one line.
+    /// Returns at most `most` characters of a text, on one line.
     pub(super) fn line(&mut self, text: &str, most: usize) -> String {
         let line = format::start(text, if self.left == 0 { LEAST.min(most) } else { most });
         self.spend(&line);
         line
     }
 
-    /// Counts a text that is shown whole.
+    /// Charges the budget for a text that is shown in full.
     pub(super) fn spend(&mut self, text: &str) {
         self.left = self.left.saturating_sub(text.chars().map(length).sum());
     }
 
-    /// The first of many, up to `most`.
+    /// Returns at most `most` items.
     pub(super) fn list<I: Iterator, T>(
         &mut self,
         mut items: I,
@@ -80,18 +80,18 @@ impl Budget {
     }
 }
 
-/// How many bytes a character takes in HTML.
+/// Returns the size of a character in HTML, in bytes.
 fn length(letter: char) -> usize {
     if matches!(letter, '<' | '>' | '&' | '"' | '\'') { "&#60;".len() } else { letter.len_utf8() }
 }
 
-/// Up to so many characters of a value of a request, as a person would write it.
+/// Formats a JSON value, at most `most` characters on one line.
 pub(super) fn value(value: &Value, most: usize) -> String {
     if let Value::String(text) = value {
         return format::start(text, most);
     }
     let mut line = Line { text: String::new(), left: most + 1 };
-    // It ends early when there is enough of it.
+    // Writing fails as soon as the limit is reached.
     let _ = write_value(&mut line, value);
     format::start(&line.text, most)
 }
@@ -107,7 +107,7 @@ fn write_value(line: &mut Line, value: &Value) -> fmt::Result {
     }
 }
 
-/// A text that takes so many characters and no more.
+/// A writer that accepts a limited number of characters.
 struct Line {
     text: String,
     left: usize,

@@ -1,4 +1,4 @@
-//! What is said of a message in words: in one line of the list, of a call, of an attachment.
+//! Messages, calls and attachments as short texts.
 
 use std::fmt::Write as _;
 
@@ -7,19 +7,19 @@ use serde_json::Value;
 use crate::inspector::format;
 use crate::model::{Contact, Message, MessageDirection, is_call, is_email, is_voicemail};
 
-/// How much of a text is in a line of the list, and of an attachment that is no file, in characters.
+/// The maximum length of a message preview, or of the name of an attachment that is not a URL, in characters.
 const LINE: usize = 90;
-/// How much of a name is shown, in characters.
+/// The maximum length of a name in characters.
 pub(super) const NAME: usize = 80;
-/// Up to how many bytes an address becomes a link.
+/// The maximum size of a URL that is rendered as a link, in bytes.
 const LONGEST_LINK: usize = 2048;
 
-/// The name of a contact, or what else there is of it.
+/// Returns the name of a contact, or its ID if it has none.
 pub(super) fn name(contact: &Contact) -> &str {
     contact.name.as_deref().filter(|name| !name.trim().is_empty()).unwrap_or(&contact.id)
 }
 
-/// One or two letters for a name.
+/// Returns up to two initials of a name.
 pub(super) fn initials(name: &str) -> String {
     let mut words =
         name.split_whitespace().filter_map(|word| word.chars().find(|each| each.is_alphanumeric()));
@@ -28,7 +28,7 @@ pub(super) fn initials(name: &str) -> String {
     letters.flat_map(char::to_uppercase).collect()
 }
 
-/// A message in one line: what a person would read out of it.
+/// Formats a message on one line.
 pub(super) fn line(message: &Message) -> String {
     if is_call(&message.channel) {
         return call_line(message);
@@ -48,7 +48,7 @@ pub(super) fn line(message: &Message) -> String {
     if is_voicemail(&message.channel) { format!("Voicemail: {said}") } else { said }
 }
 
-/// `Call, completed, 1:00`.
+/// Formats a call: `Call, completed, 1:00`.
 fn call_line(message: &Message) -> String {
     let mut line = format!("{}, {}", call_kind(&message.channel), outcome(message));
     if let Some(seconds) = call_seconds(message).filter(|seconds| *seconds > 0) {
@@ -58,7 +58,7 @@ fn call_line(message: &Message) -> String {
     line
 }
 
-/// The sort of call that a channel is.
+/// Returns the kind of a call channel.
 fn call_kind(channel: &str) -> &str {
     match channel {
         "IVR_Call" => "IVR call",
@@ -67,7 +67,7 @@ fn call_kind(channel: &str) -> &str {
     }
 }
 
-/// What a call or a voicemail is headed with.
+/// Returns the heading of a call or a voicemail.
 pub(super) fn call_title(message: &Message) -> String {
     if is_voicemail(&message.channel) {
         return "Voicemail".to_owned();
@@ -84,7 +84,7 @@ pub(super) fn call_title(message: &Message) -> String {
     format!("{direction} {kind}")
 }
 
-/// How a call went.
+/// Returns the outcome of a call.
 pub(super) fn outcome(message: &Message) -> &str {
     let said = message.call_status.as_deref();
     match said.or_else(|| message.request.pointer("/call/status")?.as_str()).unwrap_or(&message.status) {
@@ -93,18 +93,18 @@ pub(super) fn outcome(message: &Message) -> &str {
     }
 }
 
-/// How long a call was, if it is known.
+/// Returns the duration of a call in seconds, if known.
 pub(super) fn call_seconds(message: &Message) -> Option<u64> {
     message.request.pointer("/call/duration")?.as_u64()
 }
 
-/// Minutes and seconds, with hours when there are some.
+/// Formats a duration as `mm:ss` or `h:mm:ss`.
 pub(super) fn duration(seconds: u64) -> String {
     let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
     if hours > 0 { format!("{hours}:{minutes:02}:{seconds:02}") } else { format!("{minutes}:{seconds:02}") }
 }
 
-/// What [`duration`] writes, or a number of seconds.
+/// Parses the format of [`duration`], or a number of seconds.
 pub(super) fn seconds(text: &str) -> Result<u64, String> {
     let wrong = || format!("duration {text:?} is invalid; enter seconds or mm:ss, for example 1:30");
     let parts: Vec<&str> = text.trim().split(':').collect();
@@ -118,24 +118,24 @@ pub(super) fn seconds(text: &str) -> Result<u64, String> {
     })
 }
 
-/// A file that a message names. It is never loaded, only named.
+/// An attachment of a message. Its URL is never loaded.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Attachment {
     pub(super) name: String,
-    /// Where it is; empty when nobody can tell.
+    /// The host of the URL; empty if there is none.
     pub(super) host: String,
-    /// Its address, if a browser may be sent there.
+    /// The URL, if it is safe to link to.
     pub(super) link: Option<String>,
 }
 
-/// The addresses of the files that a message names.
+/// Returns the attachment URLs of a message.
 pub(super) fn attachments(message: &Message) -> impl Iterator<Item = &str> {
     let all = message.request.get("attachments").and_then(Value::as_array);
     all.into_iter().flatten().filter_map(Value::as_str)
 }
 
 impl Attachment {
-    /// Only a whole `http` or `https` address becomes a link; of anything else its text is shown.
+    /// Links only complete `http` and `https` URLs; anything else is shown as text.
     pub(super) fn of(text: &str) -> Self {
         Self::linked(text).unwrap_or_else(|| Self {
             name: format::start(text, LINE),
@@ -165,19 +165,19 @@ impl Attachment {
     }
 }
 
-/// The address of a conversation, below that of the inspector.
+/// Returns the path of a conversation, relative to the inspector.
 pub(in crate::inspector) fn path(contact: &str) -> String {
     format!("conversations/{}", segment(contact))
 }
 
-/// A text as one segment of a path.
+/// Percent-encodes a text as one path segment.
 pub(super) fn segment(text: &str) -> String {
     let mut segment = String::with_capacity(text.len());
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-_~".contains(&byte) {
             segment.push(char::from(byte));
         } else {
-            // Writing to a text cannot fail.
+            // Writing to a string cannot fail.
             let _ = write!(segment, "%{byte:02X}");
         }
     }

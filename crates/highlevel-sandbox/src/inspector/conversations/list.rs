@@ -1,4 +1,4 @@
-//! The list: a row for each contact, the newest activity first.
+//! The list of conversations: one row per contact, the most recent activity first.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,33 +10,33 @@ use crate::json_fields;
 use crate::model::{Contact, MessageDirection, Model, Stored, is_email};
 use crate::search_term::SearchTerm;
 
-/// How many colours there are for contacts.
+/// The number of avatar colours.
 const TONES: u32 = 6;
 
 /// A conversation in the list.
 pub(super) struct Row {
     pub(super) id: String,
-    /// Its address below that of the inspector.
+    /// The path relative to the inspector.
     pub(super) path: String,
     pub(super) name: String,
     pub(super) avatar: Avatar,
-    /// The newest message that fits, in one line.
+    /// The newest matching message, on one line.
     pub(super) last: String,
     pub(super) channel: String,
     pub(super) was_sent: bool,
     pub(super) at: Time,
-    /// Whether something in the conversation failed.
+    /// `true` if the conversation contains a failed message.
     pub(super) has_failed: bool,
     pub(super) is_open: bool,
 }
 
-/// The letters that stand for a contact, and their colour.
+/// The initials of a contact and their colour.
 pub(super) struct Avatar {
     pub(super) letters: String,
     pub(super) tone: u32,
 }
 
-/// The rows that fit, and whether there are more.
+/// Returns the matching rows, and `true` if there are more.
 pub(super) fn rows(model: &Model, filter: &Filter, open: &str) -> (Vec<Row>, bool) {
     let search = Search::new(filter);
     let silent = model.contacts().filter(|contact| {
@@ -57,9 +57,9 @@ pub(super) fn rows(model: &Model, filter: &Filter, open: &str) -> (Vec<Row>, boo
     (rows, all.next().is_some())
 }
 
-/// The conversations in which something is found, each with the newest of it. For that every message has to be looked at.
+/// Returns the conversations with a matching message, each with the newest one. Scans all messages.
 fn found<'w>(model: &'w Model, search: &Search<'_>) -> impl Iterator<Item = (&'w Contact, &'w Arc<Stored>)> {
-    // For each contact, whether the search is for it whatever was written; nothing, if no more has to be looked at.
+    // Per contact: the contact and `true` if the search matches the contact itself. `None` once a row was returned.
     let mut contacts: HashMap<&str, Option<(&Contact, bool)>> = HashMap::new();
     model.messages().rev().filter_map(move |message| {
         let known = contacts.entry(&message.contact_id).or_insert_with(|| {
@@ -93,7 +93,7 @@ impl Avatar {
     }
 }
 
-/// A filter, prepared for many messages.
+/// A filter, prepared for matching many messages.
 pub(super) struct Search<'f> {
     filter: &'f Filter,
     text: SearchTerm,
@@ -105,27 +105,27 @@ impl<'f> Search<'f> {
         Self { filter, text: SearchTerm::new(&filter.text), contact: SearchTerm::new(&filter.contact) }
     }
 
-    /// Whether it asks for something that only messages have.
+    /// Returns `true` if the filter has criteria that only messages can match.
     fn is_for_messages(&self) -> bool {
         !self.filter.channel.is_empty() || !self.filter.status.is_empty() || self.filter.failures
     }
 
-    /// Whether every message of a contact fits.
+    /// Returns `true` if all messages of a contact match.
     pub(super) fn is_for_all(&self, is_wanted: bool) -> bool {
         is_wanted && !self.is_for_messages()
     }
 
-    /// Whether the text that is searched for is in what is known of a contact.
+    /// Returns `true` if the search text matches the contact.
     pub(super) fn is_about(&self, contact: &Contact) -> bool {
         facts(contact).any(|fact| self.text.is_in(fact))
     }
 
-    /// Whether it is the contact that is searched for.
+    /// Returns `true` if the contact filter matches the contact.
     fn is_with(&self, contact: &Contact) -> bool {
         facts(contact).any(|fact| self.contact.is_in(fact))
     }
 
-    /// Whether a message is searched for. If its contact is, its text does not matter.
+    /// Returns `true` if a message matches. If its contact matches the text, the text of the message is irrelevant.
     pub(super) fn fits(&self, is_wanted: bool, message: &Stored) -> bool {
         let filter = self.filter;
         let status = || {
@@ -144,7 +144,7 @@ impl<'f> Search<'f> {
         let email = message.email_message_id.as_deref().filter(|_| is_email(&message.channel));
         self.text.is_in(&message.id)
             || email.is_some_and(|id| self.text.is_in(id))
-            // A text without escapes is in the JSON as it is: most messages need not be parsed.
+            // If the JSON has no escapes, the text appears in it unchanged, so most messages need not be parsed.
             || ((request.contains('\\') || self.text.is_in(request))
                 && json_fields::texts(request.as_bytes(), &FIELDS).iter().any(|(_, text)| self.text.is_in(text)))
     }

@@ -1,4 +1,4 @@
-//! The conversation that is open: its messages as bubbles, with everything that is known of each.
+//! The open conversation and its messages.
 
 use super::budget::{self, Budget, Excerpt, Listed};
 use super::labels::{self, Attachment};
@@ -9,38 +9,38 @@ use crate::model::{
     Contact, Message, MessageDirection, Model, StatusChange, is_email, is_phone, next_statuses,
 };
 
-/// How much of a value is shown among the facts, in characters, and of its name.
+/// The maximum length of a detail and of its name, in characters.
 const FACT: usize = 200;
 const NAME: usize = 60;
-/// How much of a subject is shown, of an address, or of why something failed, in characters.
+/// The maximum length of a subject, an address or a failure reason, in characters.
 const LINE: usize = 300;
-/// How many attachments, facts and statuses of one message are shown.
+/// The maximum number of attachments, details and statuses per message.
 const MOST: usize = 20;
 
 /// The conversation that is open.
 pub(super) struct Thread {
     pub(super) name: String,
     pub(super) avatar: Avatar,
-    /// The id of the contact.
+    /// The ID of the contact.
     pub(super) contact: String,
     pub(super) location: String,
     pub(super) phone: Option<String>,
     pub(super) email: Option<String>,
     pub(super) bubbles: Vec<Bubble>,
-    /// How many that fit are older than those that are shown.
+    /// The number of matching messages older than those shown.
     pub(super) earlier: usize,
-    /// How many the search hides.
+    /// The number of messages hidden by the filter.
     pub(super) hidden: usize,
 }
 
 /// A message of the conversation.
 pub(super) struct Bubble {
     pub(super) id: String,
-    /// The id in an address.
+    /// The ID as a path segment.
     pub(super) segment: String,
-    /// The day, if it is another one than that of the message before.
+    /// The day, if it differs from that of the previous message.
     pub(super) day: Option<String>,
-    /// Whether it goes on with what the one before it says.
+    /// `true` if the previous message has the same day and direction.
     pub(super) follows: bool,
     pub(super) was_sent: bool,
     pub(super) channel: String,
@@ -48,22 +48,22 @@ pub(super) struct Bubble {
     pub(super) text: Option<Excerpt>,
     pub(super) call: Option<Call>,
     pub(super) email: Option<Email>,
-    /// Whether there is HTML to be framed.
+    /// `true` if the message has an HTML body.
     pub(super) has_html: bool,
     pub(super) attachments: Listed<Attachment>,
     pub(super) status: String,
-    /// The class of a badge: how good that is.
+    /// The CSS class of the status badge.
     pub(super) tone: &'static str,
-    /// Why it failed, if somebody said so.
+    /// The failure reason, if given.
     pub(super) reason: Option<String>,
-    /// The last of its statuses, oldest first.
+    /// The newest statuses, oldest first.
     pub(super) history: Listed<Step>,
     pub(super) facts: Listed<(String, String)>,
-    /// The statuses that may follow, if it is one to move on.
+    /// The statuses that may follow, if the status can be changed.
     pub(super) next: Vec<&'static str>,
 }
 
-/// What is special about a call or a voicemail.
+/// The details of a call or a voicemail.
 pub(super) struct Call {
     pub(super) title: String,
     pub(super) outcome: String,
@@ -73,21 +73,21 @@ pub(super) struct Call {
     pub(super) to: Option<String>,
 }
 
-/// What is special about an email.
+/// The details of an email.
 pub(super) struct Email {
     pub(super) subject: String,
-    /// From, to and copies.
+    /// Senders and recipients.
     pub(super) people: Vec<(&'static str, String)>,
 }
 
-/// A status that a message has had.
+/// An entry of the status history.
 pub(super) struct Step {
     pub(super) status: String,
     pub(super) at: Time,
     pub(super) error: Option<String>,
 }
 
-/// The conversation with a contact: the newest messages of those that fit, oldest first.
+/// Returns the newest matching messages of a contact, oldest first.
 pub(super) fn thread(model: &Model, filter: &Filter, contact: &Contact) -> Thread {
     let search = Search::new(filter);
     let is_wanted = search.is_about(contact);
@@ -108,7 +108,7 @@ pub(super) fn thread(model: &Model, filter: &Filter, contact: &Contact) -> Threa
             }
         });
     }
-    // Of the newest ones most is shown.
+    // The newest messages get the largest share of the budget.
     let mut budget = Budget::new();
     let shown: Vec<Message> = shown.into_iter().map(|message| message.parsed()).collect();
     let before = shown.iter().skip(1).map(Some).chain([None]);
@@ -133,7 +133,7 @@ pub(super) fn thread(model: &Model, filter: &Filter, contact: &Contact) -> Threa
 }
 
 impl Thread {
-    /// Whether the newest messages that can be shown at once are shown, and there are others.
+    /// Returns `true` if older messages exist but the maximum number is already shown.
     pub(super) fn is_longest(&self, filter: &Filter) -> bool {
         self.earlier > 0 && filter.longer().is_none()
     }
@@ -144,7 +144,7 @@ impl Bubble {
         let at = Time::from(message.date_added.clone());
         let is_new_day = before.is_none_or(|before| Time(before.date_added.clone()).day() != at.day());
         let (has_html, email) = (message.field("html").is_some(), is_email(&message.channel));
-        // A call that moves on is told about whoever called; a message that came in has arrived.
+        // The status of a call changes in both directions; an inbound message has already arrived.
         let moves = message.direction == MessageDirection::Outbound || is_phone(&message.channel);
         let text = message.text().filter(|text| !text.is_empty()).map(|text| budget.text(text));
         let reason = message.history.last().and_then(|last| last.error.as_deref());
@@ -174,7 +174,7 @@ impl Bubble {
 }
 
 impl Bubble {
-    /// Whether only the location sees it.
+    /// Returns `true` if only the business sees the message.
     pub(super) fn is_internal(&self) -> bool {
         self.channel == "InternalComment"
     }
@@ -244,7 +244,7 @@ fn attachment(budget: &mut Budget, address: &str) -> Attachment {
     attachment
 }
 
-/// How good a status is, as the class of a badge.
+/// Returns the CSS class of a status badge.
 pub(super) fn tone(status: &str) -> &'static str {
     match status {
         "delivered" | "read" | "completed" | "answered" => "is-good",
@@ -254,7 +254,7 @@ pub(super) fn tone(status: &str) -> &'static str {
     }
 }
 
-/// What else is known of a message: ids, and the fields of its request that have no place of their own.
+/// Returns further details of a message: IDs, and the fields of its request that are not shown elsewhere.
 fn facts(message: &Message, budget: &mut Budget) -> Listed<(String, String)> {
     let ids = [
         ("Conversation", Some(&message.conversation_id)),
@@ -269,7 +269,7 @@ fn facts(message: &Message, budget: &mut Budget) -> Listed<(String, String)> {
     budget.list(all, MOST, |budget, (name, value)| (budget.line(name, NAME), budget.line(&value, FACT)))
 }
 
-/// Whether a field of a request is shown elsewhere.
+/// Returns `true` if a field of a request is shown elsewhere.
 fn has_a_place(name: &str) -> bool {
     let of_all =
         matches!(name, "type" | "contactId" | "conversationId" | "message" | "attachments" | "direction");

@@ -1,4 +1,4 @@
-//! One attempt, as the timeline shows it.
+//! An attempt in the timeline.
 
 use crate::inspector::format::{self, Time};
 use crate::inspector::json::Shown;
@@ -6,11 +6,11 @@ use crate::webhook::{
     AttemptCause, DeliveryAttempt, DeliveryOutcome, KeyStanding, Keyring, TamperMode, WebhookKey,
 };
 
-/// How much is shown of bytes around those that differ, and of those, in bytes.
+/// The maximum size of the context of a difference, and of the difference itself, in bytes.
 const AROUND: usize = 1_024;
 const MOST_DIFFERENT: usize = 8 * 1_024;
 
-/// One attempt.
+/// An attempt.
 pub(super) struct Attempt<'a> {
     pub(super) number: u32,
     pub(super) cause: AttemptCause,
@@ -23,7 +23,7 @@ pub(super) struct Attempt<'a> {
     pub(super) next: Option<Time>,
     pub(super) signature: Option<Signature<'a>>,
     pub(super) headers: &'a [(String, String)],
-    /// Whether other bytes were sent than the payload, and where, if they are text.
+    /// `true` if the sent body differs from the payload; `difference` is `None` if it is not text.
     pub(super) differs: bool,
     pub(super) difference: Option<Difference<'a>>,
     pub(super) length: usize,
@@ -36,28 +36,28 @@ pub(super) struct Response<'a> {
     pub(super) body: Shown<'a>,
 }
 
-/// The signature of an attempt, and which key made it.
+/// The signature of an attempt and its key.
 pub(super) struct Signature<'a> {
     pub(super) header: &'a str,
     pub(super) key: Option<SigningKey>,
 }
 
-/// The key that made a signature.
+/// The key of a signature.
 pub(super) struct SigningKey {
     pub(super) id: String,
     pub(super) standing: KeyStanding,
     pub(super) public_key: Option<String>,
-    /// Whether the signature is the key's for the bytes that were sent, if the key is remembered.
+    /// `true` if the signature is valid for the sent body; `None` if the key is no longer stored.
     pub(super) is_valid: Option<bool>,
 }
 
-/// Where two texts differ.
+/// The difference between two texts.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Difference<'a> {
     pub(super) before: &'a str,
     pub(super) other: &'a str,
     pub(super) after: &'a str,
-    /// Whether there is more before and after, and of what differs.
+    /// `true` if the context or the difference is truncated.
     pub(super) more_before: bool,
     pub(super) more_other: bool,
     pub(super) more_after: bool,
@@ -79,7 +79,7 @@ impl<'a> Attempt<'a> {
         Self {
             number: attempt.number,
             cause: attempt.cause,
-            tamper_mode: attempt.hostile,
+            tamper_mode: attempt.tamper_mode,
             started: attempt.started_at.clone().into(),
             latency: format::took(attempt.latency),
             response,
@@ -93,12 +93,12 @@ impl<'a> Attempt<'a> {
         }
     }
 
-    /// Whether it was answered with a 2xx.
+    /// Returns `true` if the response is 2xx.
     pub(super) fn is_taken(&self) -> bool {
         self.response.as_ref().is_some_and(|response| (200..300).contains(&response.status))
     }
 
-    /// What came of it, in a word or two.
+    /// Returns the result as text.
     pub(super) fn result(&self) -> String {
         self.response
             .as_ref()
@@ -120,7 +120,7 @@ impl<'a> Signature<'a> {
 }
 
 impl SigningKey {
-    /// A description of the key.
+    /// Returns a description of the key.
     pub(super) fn label(&self) -> &'static str {
         match self.standing {
             KeyStanding::Current => "the current key",
@@ -132,7 +132,7 @@ impl SigningKey {
     }
 }
 
-/// Where other bytes were sent than the payload; `None` when they are the same, or no text.
+/// Returns the difference between payload and sent body; `None` if they are equal or binary.
 fn difference<'a>(payload: &'a [u8], sent: &'a [u8]) -> Option<Difference<'a>> {
     if payload == sent {
         return None;
@@ -141,7 +141,7 @@ fn difference<'a>(payload: &'a [u8], sent: &'a [u8]) -> Option<Difference<'a>> {
     let same = |pair: &(&u8, &u8)| pair.0 == pair.1;
     let start = payload.iter().zip(sent).take_while(same).count();
     let end = payload[start..].iter().rev().zip(sent[start..].iter().rev()).take_while(same).count();
-    // A letter of several bytes is shown whole.
+    // Include multi-byte characters as a whole.
     let start = (0..=start).rev().find(|at| sent_text.is_char_boundary(*at)).unwrap_or_default();
     let end =
         (sent.len() - end..=sent.len()).find(|at| sent_text.is_char_boundary(*at)).unwrap_or(sent.len());
@@ -159,7 +159,7 @@ fn difference<'a>(payload: &'a [u8], sent: &'a [u8]) -> Option<Difference<'a>> {
     })
 }
 
-/// The last characters that have so many bytes together.
+/// Returns the longest end of a text that has at most `most` bytes.
 fn ending(text: &str, most: usize) -> &str {
     let start = (text.len().saturating_sub(most)..=text.len()).find(|at| text.is_char_boundary(*at));
     &text[start.unwrap_or_default()..]
@@ -179,9 +179,9 @@ mod tests {
             ("aa", "aaa", Some(("aa", "a", ""))),
             ("", "a", Some(("", "a", ""))),
             ("a", "", Some(("", "", ""))),
-            // The first bytes of these letters are the same.
+            // The first bytes of these characters are equal.
             ("ä!", "ö!", Some(("", "ö", "!"))),
-            // And the last ones of these.
+            // The last bytes of these characters are equal.
             ("\u{e4}", "\u{124}", Some(("", "\u{124}", ""))),
             ("same", "same", None),
         ];

@@ -1,10 +1,10 @@
-//! How long it is until something.
+//! The countdown to the next attempt.
 
 use chrono::TimeDelta;
 
 use crate::inspector::format::{self, Time};
 
-/// A time to come. The script of the page counts down in the same words.
+/// A scheduled time. The script of the page formats the countdown in the same way.
 pub(super) struct Next {
     pub(super) at: Time,
     pub(super) countdown: String,
@@ -16,7 +16,7 @@ impl Next {
     }
 }
 
-/// The two largest units, the seconds rounded up.
+/// Formats the two largest units, with seconds rounded up.
 fn countdown(remaining: TimeDelta) -> String {
     let seconds = (remaining + TimeDelta::milliseconds(999)).num_seconds();
     if seconds <= 0 {

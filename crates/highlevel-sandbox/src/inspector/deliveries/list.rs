@@ -1,4 +1,4 @@
-//! The list of deliveries, and the search in it.
+//! The list of deliveries and its search.
 
 use std::collections::HashSet;
 
@@ -13,7 +13,7 @@ use crate::model::Contact;
 use crate::search_term::SearchTerm;
 use crate::webhook::{DeliveryAttempt, DeliveryOutcome, DeliveryState, Summary, TamperMode, time_text};
 
-/// How many characters of what a message says are in the list.
+/// The maximum length of a message preview in characters.
 const MOST_SAID: usize = 80;
 
 /// A delivery in the list.
@@ -22,9 +22,9 @@ pub(super) struct Row {
     pub(super) link: String,
     pub(super) event: String,
     pub(super) badge: Badge,
-    /// Of the last attempt.
+    /// The tamper mode of the last attempt.
     pub(super) tamper_mode: Option<&'static str>,
-    /// Host and path.
+    /// Host and path of the URL.
     pub(super) target: String,
     /// The beginning of the message text.
     pub(super) preview: String,
@@ -40,10 +40,10 @@ pub(super) struct Row {
     pub(super) is_open: bool,
 }
 
-/// The state of a delivery, for people.
+/// The label of a delivery state.
 pub(super) struct Badge {
     pub(super) label: &'static str,
-    /// Of the style sheet.
+    /// The CSS class.
     pub(super) class: &'static str,
 }
 
@@ -70,7 +70,7 @@ impl Row {
             link,
             event: summary.event.name.clone(),
             badge: Badge::of(summary.state),
-            tamper_mode: last.and_then(|attempt| attempt.hostile).map(TamperMode::as_str),
+            tamper_mode: last.and_then(|attempt| attempt.tamper_mode).map(TamperMode::as_str),
             target: target(&summary.event.url).to_owned(),
             preview: preview(&summary.event.body),
             attempts: summary.ended,
@@ -84,31 +84,31 @@ impl Row {
     }
 }
 
-/// Host and path of a URL.
+/// Returns host and path of a URL.
 fn target(url: &str) -> &str {
     let url = url.strip_prefix("http://").unwrap_or(url);
     url.split(['?', '#']).next().unwrap_or(url)
 }
 
-/// What a payload has of what somebody wrote, its beginning.
+/// Returns the beginning of the text in a payload.
 fn preview(payload: &[u8]) -> String {
     let words: Words = serde_json::from_slice(payload).unwrap_or_default();
     let words = [&words.subject, &words.body, &words.message].into_iter().find_map(Value::as_str);
     format::start(words.unwrap_or_default(), MOST_SAID)
 }
 
-/// What is searched for, prepared.
+/// A filter, prepared for matching many deliveries.
 pub(super) struct Wanted<'a> {
     filter: &'a Filter,
     text: SearchTerm,
-    /// The text as it is in JSON, if that is different.
+    /// The search text with JSON escapes, if that differs.
     escaped: Option<SearchTerm>,
     contact: SearchTerm,
-    /// The ids of the contacts with such a name.
+    /// The IDs of the contacts whose name matches.
     contacts: HashSet<String>,
 }
 
-/// What a payload says about whom and what it is. Any of it may be of any type.
+/// The fields of a payload that identify contact and channel. Each may have any type.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct Facts {
@@ -118,7 +118,7 @@ struct Facts {
     r#type: Value,
 }
 
-/// What a payload has of what somebody wrote. Any of it may be of any type.
+/// The text fields of a payload. Each may have any type.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Words {
@@ -176,7 +176,7 @@ impl<'a> Wanted<'a> {
             || self.escaped.as_ref().is_some_and(|escaped| escaped.is_in_bytes(&event.body))
     }
 
-    /// Whether it is about the contact and the channel.
+    /// Returns `true` if contact and channel match.
     fn is_about(&self, summary: &Summary) -> bool {
         if self.filter.contact.is_empty() && self.filter.channel.is_empty() {
             return true;
@@ -189,8 +189,8 @@ impl<'a> Wanted<'a> {
 }
 
 impl Facts {
-    /// Whether an event is about a channel. Events to providers have it as their type, and some channels have only the
-    /// longer name.
+    /// Returns `true` if an event belongs to a channel. Provider events contain it as `type`; for some channels only
+    /// the long name is present.
     fn is_on(&self, channel: &str) -> bool {
         let longer = self.message_type_string.as_str().and_then(|text| text.strip_prefix("TYPE_"));
         [self.message_type.as_str(), self.r#type.as_str(), longer]
@@ -200,7 +200,7 @@ impl Facts {
     }
 }
 
-/// Whether something went wrong: it is given up, or the last attempt was not taken.
+/// Returns `true` if all attempts failed or the last one was rejected.
 fn is_failure(summary: &Summary) -> bool {
     let refused = |status: u16| !(200..300).contains(&status);
     summary.state == DeliveryState::GivenUp
@@ -229,7 +229,7 @@ mod tests {
                 delivery_id: 7,
                 number: 1,
                 cause: AttemptCause::Scheduled,
-                hostile: None,
+                tamper_mode: None,
                 webhook_id: String::new(),
                 event: String::new(),
                 message_id: None,
@@ -309,7 +309,7 @@ mod tests {
             (Delivered, Some(answered(204)), "delivered 2xx 204", false),
             (Delivered, Some(answered(401)), "delivered 4xx 401", true),
             (GivenUp, Some(answered(302)), "givenUp failed 3xx 302", true),
-            // Its attempts are forgotten.
+            // The attempts are no longer stored.
             (GivenUp, None, "givenUp failed", true),
         ];
         let all = "pending delivered givenUp failed no+response 2xx 3xx 4xx 5xx 5 204 302 401 500";

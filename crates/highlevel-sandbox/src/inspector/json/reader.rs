@@ -1,4 +1,4 @@
-//! Reads JSON as text, a line after the other.
+//! Reads JSON as text, line by line.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -8,10 +8,11 @@ use serde::de::IgnoredAny;
 use super::{Kind, Line, NotJson, Token};
 use crate::inspector::format;
 
-/// JSON pointers, and on which line what they lead to begins.
+/// JSON pointers, each with the line on which its value starts.
 pub(super) type Places<'p> = HashMap<&'p str, Option<usize>>;
 
-/// The lines of a text up to so many bytes and lines, and whether there is more of it. Finds the places.
+/// Reads at most `most_bytes` and `most_lines` of a text, and returns `true` if it was truncated. Fills in the lines of
+/// the places.
 pub(super) fn read<'t>(
     text: &'t str,
     most_bytes: usize,
@@ -38,18 +39,18 @@ struct Reader<'t, 'a, 'p> {
     path: Path<'a, 'p>,
 }
 
-/// An array or object that is open.
+/// An open array or object.
 struct Level {
     is_object: bool,
-    /// How many values it had so far.
+    /// The number of values read so far.
     entries: usize,
-    /// How long its own pointer is.
+    /// The length of its JSON pointer.
     path: usize,
 }
 
 enum Stop {
     NotJson,
-    /// As much as is to be shown.
+    /// The size limit is reached.
     Full,
 }
 
@@ -98,7 +99,7 @@ impl<'t> Reader<'t, '_, '_> {
         if self.next().is_some() { Err(Stop::NotJson) } else { Ok(()) }
     }
 
-    /// A scalar, or the beginning of an array or object.
+    /// Reads a scalar, or the beginning of an array or object.
     fn value(&mut self) -> Result<(), Stop> {
         self.path.found(self.lines.len() - 1);
         match self.next() {
@@ -117,7 +118,7 @@ impl<'t> Reader<'t, '_, '_> {
         Ok(())
     }
 
-    /// The next character that is no space.
+    /// Returns the next character that is not white space.
     fn next(&mut self) -> Option<char> {
         let rest = &self.text[self.at..];
         let space = rest.len() - rest.trim_start_matches([' ', '\t', '\n', '\r']).len();
@@ -135,7 +136,7 @@ impl<'t> Reader<'t, '_, '_> {
         Ok(())
     }
 
-    /// A string with its quotes, a number, or a word.
+    /// Reads a string including its quotes, a number, or a literal.
     fn scalar(&mut self, kind: Kind) -> Result<&'t str, Stop> {
         let rest = &self.text[self.at..];
         let length = if kind == Kind::Literal {
@@ -172,7 +173,7 @@ impl<'t> Reader<'t, '_, '_> {
     }
 }
 
-/// Where the reader is, as a JSON pointer, and the lines of the places that are looked for.
+/// The current JSON pointer, and the requested places.
 struct Path<'a, 'p> {
     text: String,
     longest: usize,
@@ -185,17 +186,17 @@ impl<'a, 'p> Path<'a, 'p> {
         Self { text: String::new(), longest, places }
     }
 
-    /// Goes to a child of what has a pointer of this length.
+    /// Appends a segment to the pointer of this length.
     fn enter(&mut self, parent: usize, segment: &str) {
         self.text.truncate(parent);
-        // Nobody looks for what is longer, so a long name that contains much costs nothing.
+        // Longer pointers are not requested; skipping them bounds the cost of long keys.
         if self.text.len() <= self.longest {
             self.text.push('/');
             self.text.push_str(&segment.replace('~', "~0").replace('/', "~1"));
         }
     }
 
-    /// A value begins on this line.
+    /// Records that a value starts on this line.
     fn found(&mut self, line: usize) {
         if self.text.len() > self.longest {
             return;
@@ -203,7 +204,7 @@ impl<'a, 'p> Path<'a, 'p> {
         let Some(place) = self.places.get_mut(self.text.as_str()) else { return };
         let before = place.replace(line);
         if before.is_some() {
-            // The name came before: what is in the other value does not count.
+            // A duplicate key: discard the places inside the previous value.
             let inside = format!("{}/", self.text);
             for (_, place) in self.places.iter_mut().filter(|(pointer, _)| pointer.starts_with(&inside)) {
                 *place = None;
@@ -212,7 +213,7 @@ impl<'a, 'p> Path<'a, 'p> {
     }
 }
 
-/// Where a string ends that begins here, its quote included.
+/// Returns the end of the string that starts here, including its quote.
 fn end_of_string(text: &str) -> Option<usize> {
     let mut escaped = false;
     let inside = text.bytes().enumerate().skip(1);

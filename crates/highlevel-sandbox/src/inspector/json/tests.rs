@@ -1,6 +1,6 @@
 use super::*;
 
-/// What is shown if nothing is left out; what is no JSON stays as it is.
+/// Formats JSON without truncation; returns other text unchanged.
 fn pretty(text: &str) -> String {
     let Ok(json) = Json::read(text, usize::MAX, usize::MAX, &[]) else { return text.to_owned() };
     let text = |line: &Line<'_>| line.tokens.iter().map(|token| &*token.text).collect::<String>();
@@ -20,7 +20,7 @@ fn json_is_shown_as_it_came() {
         ),
         ("[[],{},\"\\\"\"]", "[\n  [],\n  {},\n  \"\\\"\"\n]"),
         ("12345678901234567890.5", "12345678901234567890.5"),
-        // What is no JSON stays as it is.
+        // Text that is not JSON stays unchanged.
         ("", ""),
         ("{\"a\":1", "{\"a\":1"),
         ("{\"a\" 1}", "{\"a\" 1}"),
@@ -38,7 +38,7 @@ fn json_is_shown_as_it_came() {
     }
 }
 
-/// The lines of what is shown, each with the names of its marks.
+/// Returns the annotated lines with the pointers of their annotations.
 fn marked(text: &str, pointers: &[&str]) -> Vec<(String, Vec<String>)> {
     let mark = |pointer: &&str| Mark { pointer: (*pointer).to_owned(), ..Mark::default() };
     let marks: Vec<Mark> = pointers.iter().map(mark).collect();
@@ -66,7 +66,7 @@ fn marks_stand_where_their_pointers_lead() {
         ("/~01", "\"~1\": 7,"),
         ("/d", "\"\\u0064\": 8,"),
         ("/0", "\"0\": 9"),
-        // What is not there is said of what would contain it.
+        // Missing targets are attached to the closest ancestor.
         ("/contactId", "{"),
         ("/a/none", "\"a\": {"),
         ("/a/b/2", "\"b\": ["),
@@ -143,7 +143,7 @@ fn a_body_is_shown_as_what_it_is() {
     }
 }
 
-/// `serde_json` is the witness: what is shown is the same value.
+/// Compares with `serde_json`: the formatted text has the same value.
 #[test]
 fn what_is_shown_is_the_same_value() {
     let mut random = fastrand::Rng::with_seed(7);
@@ -152,7 +152,7 @@ fn what_is_shown_is_the_same_value() {
         let text = if random.bool() { value.to_string() } else { format!("{value:#}") };
         let shown = pretty(&text);
         assert_eq!(serde_json::from_str::<serde_json::Value>(&shown).unwrap(), value, "{text}");
-        // A text with a part missing or changed is JSON to both or to neither.
+        // A text with a part removed or changed is JSON for both or for neither.
         let place = random.usize(..text.len());
         let broken: String =
             text.char_indices().filter(|(each, _)| *each != place).map(|(_, letter)| letter).collect();

@@ -1,20 +1,20 @@
-//! What there is to say about the body of a request: what is wrong, and what is only remarkable.
+//! Annotations of a request body: validation errors and warnings.
 
 use crate::fidelity::Rule;
 use crate::inspector::format::start;
 use crate::inspector::json::Mark;
 use crate::ledger::RecordedRequest;
 
-/// How many faults are shown, and how many remarks.
+/// The maximum number of errors, and of warnings.
 const MOST: usize = 100;
-/// How much of a text from outside is shown, in characters.
+/// The maximum length of untrusted text in characters.
 const LONGEST: usize = 300;
 
-/// The faults of a request, then what was let pass.
+/// Returns the errors of a request, followed by the warnings.
 pub(super) fn marks(request: &RecordedRequest) -> Vec<Mark> {
     let faults = request.violations.iter().take(MOST).enumerate().map(|(place, violation)| {
         let end = if violation.pointer.is_empty() { "the top" } else { &violation.pointer };
-        // Where it is can be seen.
+        // The annotation is shown at its place, so the pointer is redundant.
         let text = violation.message.strip_suffix(&format!(" (at {end})")).unwrap_or(&violation.message);
         Mark {
             id: format!("error-{}", place + 1),
@@ -70,15 +70,15 @@ pub(super) fn warning_count(request: &RecordedRequest) -> usize {
     request.tolerated.len() + request.unknown_fields.len() + request.more_unknown_fields
 }
 
-/// A word beside a request.
+/// A label of a request.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Badge {
-    /// The class of the style sheet.
+    /// The CSS class.
     pub(super) class: &'static str,
     pub(super) text: String,
 }
 
-/// What has to be seen at once. `stored` is how often what the request asks for was stored.
+/// Returns the labels that need attention. `stored` is the number of times that the same content was stored.
 pub(super) fn badges(request: &RecordedRequest, stored: u64) -> Vec<Badge> {
     let mut badges = Vec::new();
     let mut add = |class, text| badges.push(Badge { class, text });
@@ -102,7 +102,7 @@ pub(super) fn badges(request: &RecordedRequest, stored: u64) -> Vec<Badge> {
     badges
 }
 
-/// Whether it is one of several that have stored the same message.
+/// Returns `true` if the message was stored by more than one request.
 pub(super) fn is_sent_twice(request: &RecordedRequest, stored: u64) -> bool {
     stored > 1 && request.message_id.is_some()
 }
@@ -151,7 +151,7 @@ mod tests {
             ..RecordedRequest::default()
         };
         let marks = marks(&request);
-        // Its place is found by all of it.
+        // The complete pointer is used to find the place.
         assert_eq!((&marks[0].pointer, &marks[1].pointer), (&long, &fits));
         assert_eq!((marks[0].place(), marks[1].place()), (format!("{fits}…").into(), fits.into()));
     }

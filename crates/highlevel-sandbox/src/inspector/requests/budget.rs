@@ -1,31 +1,31 @@
-//! What was left of the rate limits when a request was answered, as its answer said.
+//! The remaining rate limit at the time of a request, taken from its response headers.
 
 use crate::inspector::format;
 use crate::ledger::RecordedRequest;
 
-/// One limit.
+/// A rate limit.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Meter {
     pub(super) name: &'static str,
     pub(super) left: u64,
     pub(super) limit: u64,
-    /// For a person: `97 of 100 left per 10 s`.
+    /// The value as text: `97 of 100 left per 10 s`.
     pub(super) text: String,
 }
 
 impl Meter {
-    /// Where it begins to be little.
+    /// Returns the value below which the meter is red.
     pub(super) fn low(&self) -> u64 {
         self.limit / 10
     }
 
-    /// Where it is no longer much.
+    /// Returns the value above which the meter is green.
     pub(super) fn high(&self) -> u64 {
         self.limit / 3
     }
 }
 
-/// The limits that the answer to a request tells of: none, or the burst and the day.
+/// Returns the burst and the daily limit, if the response has the headers.
 pub(super) fn meters(request: &RecordedRequest) -> Vec<Meter> {
     let number = |name: &str| request.answer_header(name)?.parse::<u64>().ok();
     let meter = |name: &'static str, limit: &str, left: &str, when: String| {
@@ -41,7 +41,7 @@ pub(super) fn meters(request: &RecordedRequest) -> Vec<Meter> {
     burst.into_iter().chain(daily).collect()
 }
 
-/// Milliseconds as a span; of less than a minute the tenths are told too.
+/// Formats milliseconds; spans below a minute have one decimal.
 fn span(milliseconds: u64) -> String {
     let seconds = milliseconds / 1000;
     match seconds {

@@ -1,4 +1,4 @@
-//! A request as a command that sends it again.
+//! Formats a request as a cURL command.
 
 use std::fmt::Write as _;
 
@@ -8,11 +8,11 @@ use base64::engine::general_purpose::STANDARD;
 use crate::ledger::RecordedRequest;
 use crate::shell::quoted;
 
-/// The longest body that stands in a command, in bytes. Shells and people have little use for longer ones.
+/// The maximum size of a body that is part of the command, in bytes.
 const LONGEST: usize = 64 * 1024;
-/// What stands in the place of secrets, as it is and in a form.
+/// The placeholders of redacted secrets, plain and form-encoded.
 const REDACTED: [&str; 2] = ["'[redacted]'", "=%5Bredacted%5D"];
-/// What curl says by itself, and says right.
+/// Headers that curl sets itself.
 const OWN_HEADERS: [&str; 8] = [
     "host",
     "content-length",
@@ -28,18 +28,18 @@ const OWN_HEADERS: [&str; 8] = [
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Curl {
     pub(super) command: String,
-    /// Whether it reads the body from the file that the page offers.
+    /// `true` if the command reads the body from the file offered for download.
     pub(super) needs_file: bool,
-    /// Whether it takes a token from the environment.
+    /// `true` if the command reads a token from the environment.
     pub(super) needs_token: bool,
-    /// Whether secrets of the body are missing in it.
+    /// `true` if secrets in the body are redacted.
     pub(super) lacks_secrets: bool,
-    /// The headers that the ledger does not have.
+    /// Headers that are omitted because their value is not stored.
     pub(super) left_out: Vec<String>,
 }
 
 impl Curl {
-    /// The command that sends a request to the sandbox at `base_url`, as far as the ledger knows it.
+    /// Builds the command that sends a request to the sandbox at `base_url`.
     pub(super) fn of(request: &RecordedRequest, base_url: &str) -> Self {
         let path =
             if request.path.starts_with('/') { request.path.clone() } else { format!("/{}", request.path) };
@@ -60,7 +60,7 @@ impl Curl {
         words.push(quoted(&format!("{base_url}{path}")));
         let mut command = format!("curl {}", words.join(" "));
         let mut add = |option: &str, value: &str| {
-            // Writing to a text never fails.
+            // Writing to a string cannot fail.
             let _ = write!(command, " \\\n  {option} {value}");
         };
 
@@ -78,13 +78,13 @@ impl Curl {
             }
             match value.as_str() {
                 "[redacted]" => left_out.push(name.clone()),
-                // Otherwise it would not be sent.
+                // Without the semicolon curl would not send the header.
                 "" => add("-H", &quoted(&format!("{name};"))),
                 value => add("-H", &quoted(&format!("{name}: {value}"))),
             }
         }
         if !body.is_empty() && request.header("content-type").is_none() {
-            // Otherwise it would be sent as a form.
+            // Otherwise curl would set the content type of a form.
             add("-H", "'content-type:'");
         }
         let mut piped = None;
@@ -105,12 +105,12 @@ impl Curl {
     }
 }
 
-/// What the file with the body of a request is called.
+/// Returns the file name of a request body.
 pub(super) fn file_name(request: &RecordedRequest) -> String {
     format!("request-{}.txt", request.id)
 }
 
-/// One word, with quotes if it needs them.
+/// Quotes a word if necessary.
 fn word(text: &str) -> String {
     let is_plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
     if is_plain { text.to_owned() } else { quoted(text) }
@@ -138,7 +138,7 @@ mod tests {
         pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
     }
 
-    /// What a real shell gives to `curl`: its arguments, and what it reads if it reads something.
+    /// Runs a command with a stub of `curl` in a real shell. Returns its arguments and its standard input.
     fn run(command: &str) -> (Vec<String>, Vec<u8>) {
         let reads = if command.contains("| curl") { "printf '\\0'; cat" } else { ":" };
         let script = format!("curl() {{ printf '%s\\0' \"$@\"; {reads}; }}\n{command}");

@@ -1,4 +1,4 @@
-//! A request as it is shown when it is open.
+//! The details of the open request.
 
 use http::StatusCode;
 
@@ -15,53 +15,53 @@ use crate::json_fields;
 use crate::ledger::{RecordedRequest, RequestFingerprint};
 use crate::traffic::MAX_BODY;
 
-/// How many other requests for the same thing are linked to.
+/// The maximum number of links to requests with the same content.
 const MOST_OTHERS: usize = 20;
-/// How much of a path stands above everything, in characters.
+/// The maximum length of the path in the title, in characters.
 const MAX_BODY_TITLE: usize = 120;
-/// How many parameters of a query are shown one by one.
+/// The maximum number of query parameters shown.
 const MOST_PARAMETERS: usize = 100;
 
 pub(super) struct Detail<'r> {
     pub(super) request: &'r RecordedRequest,
-    /// The path without its query, and not more of it than fits.
+    /// The path without the query, truncated.
     pub(super) title: String,
-    /// What the query says, decoded.
+    /// The decoded query parameters.
     pub(super) parameters: Vec<(String, String)>,
     pub(super) reason: &'static str,
     pub(super) operation: &'static str,
     pub(super) took: String,
     pub(super) at: Time,
     pub(super) badges: Vec<Badge>,
-    /// Where the message is that it stored or changed.
+    /// The URL of the conversation of the stored or changed message.
     pub(super) conversation: Option<String>,
     pub(super) repetition: Option<Repetition>,
-    /// What the fault does that was injected.
+    /// The description of the injected fault.
     pub(super) fault: Option<&'static str>,
     pub(super) marks: &'r [Mark],
-    /// How many marks there are besides.
+    /// The number of annotations that are not listed.
     pub(super) more_marks: usize,
     pub(super) body: Shown<'r>,
-    /// Whether there was more of the body, which nobody kept.
+    /// `true` if the body exceeded the size limit and its rest was discarded.
     pub(super) is_beginning: bool,
     pub(super) answer: Shown<'r>,
     pub(super) meters: Vec<Meter>,
     pub(super) curl: Curl,
-    /// Where the bodies are as they came.
+    /// The base URL of the downloads.
     pub(super) files: String,
 }
 
-/// Several requests for the same thing.
+/// Requests with the same content.
 pub(super) struct Repetition {
     pub(super) accepted: u64,
     pub(super) stored: u64,
-    /// Whether this request is one of those that stored it.
+    /// `true` if this request stored the message and another one did too.
     pub(super) is_sent_twice: bool,
-    /// Whether it was the first of them.
+    /// `true` if this request stored it first.
     pub(super) is_first: bool,
-    /// The first that stored it, if it is another one and is still kept.
+    /// The first request that stored it, if it is another one and still stored.
     pub(super) first: Option<Link>,
-    /// The others that were accepted, newest first.
+    /// The other accepted requests, newest first.
     pub(super) others: Vec<Link>,
     pub(super) more: usize,
 }
@@ -173,15 +173,15 @@ fn repetition(
     }
 }
 
-/// The number of the first request that stored what `stored` requests have stored: `number` is one, the others are among
-/// `others`. `None` if not all of them are kept, for then nobody knows.
+/// Returns the number of the first request that stored the message. `stored` is the number of requests that stored it;
+/// `number` is one of them, and `others` are the others. Returns `None` if not all of them are still in the ledger.
 fn first_of(others: &[Link], number: u64, stored: u64) -> Option<u64> {
     let numbers = others.iter().filter(|other| other.has_stored).map(|other| other.number);
     let kept = numbers.clone().count() + 1;
     (u64::try_from(kept) == Ok(stored)).then(|| numbers.fold(number, u64::min))
 }
 
-/// With whom the conversation is that a request is about, if there is one.
+/// Returns the contact of the conversation that a request refers to.
 fn contact_of(state: &Engine, request: &RecordedRequest) -> Option<String> {
     let model = state.model();
     let message = request.message_id.as_deref().and_then(|id| model.message(id));
@@ -191,7 +191,7 @@ fn contact_of(state: &Engine, request: &RecordedRequest) -> Option<String> {
     Some(id)
 }
 
-/// The body or the answer as a file.
+/// Returns a request or response body as a file.
 pub(super) fn file(request: &RecordedRequest, which: &str) -> (String, Vec<u8>) {
     let name = curl::file_name(request);
     match which {
@@ -204,7 +204,8 @@ pub(super) fn file(request: &RecordedRequest, which: &str) -> (String, Vec<u8>) 
 mod tests {
     use super::*;
 
-    /// The numbers of other requests, and whether they stored the message. The one that is shown is 5, and did.
+    /// The numbers of other requests, and `true` if they stored the message. The open request has number 5 and stored
+    /// it.
     type Others = &'static [(u64, bool)];
 
     #[test]

@@ -1,4 +1,4 @@
-//! Which requests a filter is for.
+//! The search in the list of requests.
 
 use std::collections::HashSet;
 
@@ -9,12 +9,12 @@ use crate::ledger::RecordedRequest;
 use crate::operation::Operation;
 use crate::search_term::SearchTerm;
 
-/// A filter, prepared for many requests. Bodies are parsed only if the filter asks for what is in them.
+/// A filter, prepared for matching many requests. Bodies are parsed only if the filter requires it.
 pub(super) struct Search<'f> {
     filter: &'f Filter,
     text: SearchTerm,
     contact: SearchTerm,
-    /// The contacts whose name fits.
+    /// The IDs of the contacts whose name matches.
     contacts: HashSet<String>,
 }
 
@@ -32,7 +32,7 @@ impl<'f> Search<'f> {
         Self { filter, text: SearchTerm::new(&filter.text), contact, contacts }
     }
 
-    /// Whether a request is one of those that are searched for. The contact of a stored message is asked of `contact_of`.
+    /// Returns `true` if a request matches. `contact_of` returns the contact of a stored message.
     pub(super) fn fits(
         &self,
         request: &RecordedRequest,
@@ -60,7 +60,7 @@ impl<'f> Search<'f> {
             || self.text.is_in_bytes(&request.answer)
     }
 
-    /// Whether it has the channel and the contact.
+    /// Returns `true` if channel and contact match.
     fn is_about(&self, request: &RecordedRequest, contact_of: impl FnOnce(&str) -> Option<String>) -> bool {
         let Filter { channel, contact, .. } = self.filter;
         if channel.is_empty() && contact.is_empty() {
@@ -78,7 +78,7 @@ impl<'f> Search<'f> {
     }
 }
 
-/// Whether it was refused, or its answer did not get through.
+/// Returns `true` if the request was rejected or the client did not receive the full response.
 pub(super) fn is_failure(request: &RecordedRequest) -> bool {
     request.status >= 400 || request.broken
 }

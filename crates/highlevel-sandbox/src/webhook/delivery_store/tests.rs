@@ -27,7 +27,7 @@ fn answered(
         delivery_id: id,
         number,
         cause,
-        hostile: None,
+        tamper_mode: None,
         webhook_id: String::new(),
         event: event.name.clone(),
         message_id: None,
