@@ -174,7 +174,7 @@ test("a page of another site does not profit from a session of the inspector", a
   await inspector.goto(target.sandbox.ui);
   await inspector.getByLabel("Admin token").fill(ADMIN_TOKEN);
   await inspector.getByRole("button", { name: "Sign in" }).click();
-  await inspector.getByRole("link", { name: "Faults & clock" }).waitFor();
+  await inspector.getByRole("link", { name: "Simulation" }).waitFor();
   await inspector.close();
   // Cookies are of a host, not of a port: the browser sends that of the inspector from this page.
   const origin = `http://127.0.0.1:${attacker.port}`;
