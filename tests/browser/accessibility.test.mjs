@@ -1,5 +1,5 @@
-// Each view with everything in it, for people who use it by other means than a large bright screen and a mouse: rules of
-// WCAG 2.2 AA checked by axe, both colour schemes, three widths, what a screen reader is told.
+// Accessibility of every view: WCAG 2.2 AA rules checked by axe, both colour schemes, three widths, keyboard and screen
+// reader announcements.
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { after, afterEach, before, describe, test } from "node:test";
@@ -25,7 +25,7 @@ before(async () => {
     "deliveries, none open": "/deliveries",
     "a delivery": `/deliveries/${story.delivery}`,
     controls: "/controls",
-    "a problem": "/conversations/nobody",
+    "a problem": "/conversations/unknown",
   };
 });
 afterEach(() => Promise.all(browser.contexts().map((context) => context.close())));
@@ -38,9 +38,9 @@ const tolerates = (text) => text.includes("404");
 const open = (path, options) => openPage(browser, story.sandbox.ui + path, { tolerates, ...options });
 const unfold = (page) => page.evaluate(() => document.querySelectorAll("details").forEach((details) => (details.open = true)));
 
-/** What axe finds, a line for each element. */
+/** Returns the violations that axe reports, one line per element. */
 async function violations(page) {
-  // By the debugger, which the policy of the page does not concern; frames are those of others.
+  // Evaluated by the debugger, to which the page's policy does not apply. Frames contain untrusted content.
   await page.evaluate(AXE);
   const results = await page.evaluate((values) => axe.run(document, { runOnly: { type: "tag", values }, iframes: false, resultTypes: ["violations"] }), RULES);
   return results.violations.flatMap(({ id, help, nodes }) => nodes.map(({ target, any }) => `${id}: ${help}: ${target} ${any[0]?.message ?? ""}`));
@@ -64,7 +64,7 @@ for (const colorScheme of ["light", "dark"]) {
   }
 }
 
-describe("nothing is cut off, and the page scrolls in one direction only", () => {
+describe("no content is cut off, and the page scrolls in one direction only", () => {
   for (const width of WIDTHS) {
     test(`${width} px`, async () => {
       const page = await open("", { viewport: { width, height: 800 } });
@@ -77,7 +77,7 @@ describe("nothing is cut off, and the page scrolls in one direction only", () =>
           if (scrolls > 0) found.push(`the page is ${scrolls} px too wide`);
           for (const element of document.querySelectorAll("main, main :is(a, button, input, select, textarea, h2, h3, p, li, dd, label, summary), header :is(a, button)")) {
             const { left, right, width } = element.getBoundingClientRect();
-            // What scrolls by itself, or is there for a screen reader only, may.
+            // Scroll containers and visually hidden elements may overflow.
             if (width <= 1 || element.closest(".visually-hidden, pre, .json, .tabs, .skip, [hidden], table")) continue;
             if (left < -1 || right > innerWidth + 1) found.push(`${element.localName}.${element.className} ${Math.round(left)} to ${Math.round(right)}: ${element.textContent.trim().slice(0, 40)}`);
           }
@@ -95,7 +95,7 @@ describe("nothing is cut off, and the page scrolls in one direction only", () =>
   }
 });
 
-test("the tab key goes through everything in the order in which it stands, and one sees where it is", async () => {
+test("Tab visits all controls in document order with a visible focus", async () => {
   for (const path of [views["a conversation"], views["a refused request"], views["a delivery"], views.controls]) {
     const page = await open(path);
     await page.keyboard.press("Tab");
@@ -106,7 +106,7 @@ test("the tab key goes through everything in the order in which it stands, and o
       const at = await page.evaluate(() => {
         const element = document.activeElement;
         if (element === document.body) return null;
-        // Not in an attribute: what the server sends anew would take that away.
+        // Not stored in an attribute, because a refresh would remove it.
         window.visited ??= new Map();
         if (!window.visited.has(element)) window.visited.set(element, window.visited.size);
         const style = getComputedStyle(element);
@@ -138,7 +138,7 @@ test("the skip link leads to the content", async () => {
   assert.equal(await page.evaluate(() => document.activeElement.id), "content");
 });
 
-test("a screen reader is told what was done, and not each thing that happens", async (t) => {
+test("screen readers announce the user's actions, but not every event", async (t) => {
   const sandbox = await startSandbox();
   t.after(() => sandbox.stop());
   const page = await openPage(browser, `${sandbox.ui}/conversations/${sandbox.facts.contactId}`, { tolerates: (text) => text.includes("400") || text.includes("422") });
@@ -158,8 +158,8 @@ test("a screen reader is told what was done, and not each thing that happens", a
   await page.getByRole("alert").getByText("Error:").waitFor();
 });
 
-test("it is read without a style and with enlarged text", async () => {
-  // 200 % is half the width.
+test("headings and titles are present, and enlarged text fits", async () => {
+  // Zooming to 200 % halves the width.
   const page = await open(views["a refused request"], { viewport: { width: 640, height: 400 } });
   assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth));
   for (const heading of await page.locator("h1").all()) assert.notEqual(await heading.textContent(), "");
@@ -173,7 +173,7 @@ test("it is read without a style and with enlarged text", async () => {
   assert.ok(new Set(titles).size >= 5, titles.join("; "));
 });
 
-test("nothing moves for those who do not want it", async () => {
+test("reduced motion disables all animations", async () => {
   const page = await open(views["a conversation"], { reducedMotion: "reduce" });
   await live(page);
   const moving = await page.evaluate(() => [...document.querySelectorAll("*")].filter((element) => getComputedStyle(element).animationName !== "none" || getComputedStyle(element).transitionDuration !== "0s").length);

@@ -1,5 +1,5 @@
-// Faults and clock: what a button does is what the admin API says afterwards, and what the admin API does is on the page
-// without reloading.
+// The Simulation tab: the effect of each form is compared with the admin API, and changes by the admin API are shown
+// without a reload.
 import assert from "node:assert/strict";
 import { after, afterEach, before, beforeEach, test } from "node:test";
 import { isDeepStrictEqual } from "node:util";
@@ -32,16 +32,16 @@ const button = (within, name) => within.getByRole("button", { name, exact: true 
 const noFaults = () => page.locator("#faults .card-head .badge", { hasText: "none" });
 const notice = () => page.locator("#notice");
 
-/** Waits until a value is as expected: the page may be ahead of the assertion, or behind it. */
+/** Waits until a value is as expected. */
 async function eventually(read, expected) {
   let found;
   const fits = async () => isDeepStrictEqual((found = await read()), expected);
   await until(fits).catch(() => assert.deepEqual(found, expected));
 }
 
-// --- The clock ------------------------------------------------------------------------------------------------------
+// --- The clock -------------------------------------------------------------------------------------------------------
 
-test("the clock is moved, set, stopped and sped", async () => {
+test("the clock is advanced, set, paused and sped up", async () => {
   const clock = card("time");
   const read = () => sandbox.admin("GET", "clock");
   await button(clock, "Paused").click();
@@ -82,7 +82,7 @@ test("the clock is moved, set, stopped and sped", async () => {
   assert.ok(Math.abs(Date.parse(machine.now) - Date.now()) < 5_000, machine.now);
 });
 
-test("a clock that is moved by the admin API is shown", async () => {
+test("a clock change by the admin API is shown", async () => {
   const clock = card("time");
   await sandbox.admin("PATCH", "clock", { now: "2031-05-06T07:08:09Z", speed: 0 });
   await clock.locator("time", { hasText: "2031-05-06 07:08:09" }).waitFor();
@@ -92,7 +92,7 @@ test("a clock that is moved by the admin API is shown", async () => {
   await clock.getByText("5× speed").waitFor();
 });
 
-test("a clock that is moved makes a retry arrive", async () => {
+test("advancing the clock triggers a retry", async () => {
   const receiver = await startReceiver((_, number) => (number === 1 ? 500 : 200));
   await sandbox.admin("PATCH", "clock", { speed: 0 });
   await sandbox.admin("PATCH", "webhooks", { url: receiver.url, retries: "custom", waitsMs: [600_000] });
@@ -114,9 +114,9 @@ test("a clock that is moved makes a retry arrive", async () => {
   await receiver.stop();
 });
 
-// --- Faults ---------------------------------------------------------------------------------------------------------
+// --- Faults ----------------------------------------------------------------------------------------------------------
 
-/** What is filled into the form, and the rule that the admin API has then. */
+/** The values of the form, and the resulting rule. */
 const RULES = [
   [{ fault: "reset" }, { fault: "reset", schedule: "always" }],
   [{ fault: "unavailable", schedule: "first", count: "3" }, { fault: "unavailable", schedule: { first: 3 } }],
@@ -156,7 +156,7 @@ async function fillFault(fields) {
   return form;
 }
 
-test("a fault is switched on as the form says", async () => {
+test("the form adds the specified fault rule", async () => {
   for (const [number, [fields, expected]] of RULES.entries()) {
     await sandbox.admin("DELETE", "faults");
     await noFaults().waitFor();
@@ -165,12 +165,12 @@ test("a fault is switched on as the form says", async () => {
     await card("faults").getByRole("button", { name: /^Remove fault/ }).waitFor();
     const { faults } = await sandbox.admin("GET", "faults");
     assert.deepEqual(faults.map((fault) => fault.rule), [expected], `rule ${number}`);
-    // What was chosen is done: the form is as it began.
+    // The form is reset.
     assert.equal(await form.locator("[name=fault]").inputValue(), "");
   }
 });
 
-test("every fault of the catalogue can be chosen and is described", async () => {
+test("all predefined faults are offered with their descriptions", async () => {
   const { faults } = await sandbox.admin("GET", "faults/catalogue");
   const options = await page.locator("#fault optgroup option").evaluateAll((all) => all.map((each) => [each.value, each.textContent]));
   assert.deepEqual(
@@ -180,7 +180,7 @@ test("every fault of the catalogue can be chosen and is described", async () => 
   assert.equal(options.length, faults.length - 1);
 });
 
-test("a fault happens to requests, its count is live, and it is removed", async () => {
+test("a fault applies to requests, its count is live, and it can be removed", async () => {
   const faults = card("faults");
   const form = await fillFault({ fault: "unavailable", schedule: "first", count: "2" });
   await button(form, "Add fault").click();
@@ -206,19 +206,19 @@ test("a fault happens to requests, its count is live, and it is removed", async 
   assert.deepEqual((await sandbox.admin("GET", "faults")).faults, []);
 });
 
-test("a fault on connections is shown as spent when it has struck", async () => {
+test("a connection fault is shown as finished after it was applied", async () => {
   await sandbox.admin("POST", "faults", { fault: "close", stage: "connect", schedule: { first: 1 } });
   await card("faults").getByText("Connections: the first one, on connect").waitFor();
-  // A connection of its own: those of the page and of the test are open already.
+  // A separate connection: those of the page and of the test are already open.
   const { connect } = await import("node:net");
   const { hostname, port } = new URL(sandbox.facts.baseUrl);
   await new Promise((resolve) => connect(Number(port), hostname).on("close", resolve).resume());
   await card("faults").getByText("finished", { exact: true }).waitFor();
 });
 
-// --- Wrong input ----------------------------------------------------------------------------------------------------
+// --- Invalid input ---------------------------------------------------------------------------------------------------
 
-/** In which form, what is filled in, which button, and what is said. */
+/** The form, the values, the button, and the error message. */
 const WRONG = [
   ["#fault-form", {}, "Add fault", "Fault is required"],
   ["#fault-form", { fault: "reset", schedule: "first", count: "two" }, "Add fault", 'N: "two" is not a valid number'],
@@ -253,12 +253,12 @@ const WRONG = [
 async function everything() {
   const paths = ["faults", "webhooks", "webhooks/tamper", "rate-limit", "settings", "deliveries"];
   const all = await Promise.all(paths.map((path) => sandbox.admin("GET", path)));
-  // The time until midnight goes by.
+  // The time until midnight changes.
   for (const account of all[3].accounts) delete account.dailyResetMs;
   return all;
 }
 
-test("wrong input is named, changes nothing, and stays as it was typed", async () => {
+test("invalid input is rejected with an error, changes nothing and is preserved", async () => {
   for (const details of await page.locator(".controls details:not(.reset)").all()) await details.locator("summary").click();
   const before = await everything();
   for (const [selector, fields, press, words] of WRONG) {
@@ -268,7 +268,7 @@ test("wrong input is named, changes nothing, and stays as it was typed", async (
       if (await field.evaluate((element) => element.tagName === "SELECT")) await field.selectOption(value);
       else await field.fill(value);
     }
-    // What was said before may be the same.
+    // The previous error may be the same.
     await notice().evaluate((element) => element.replaceChildren());
     await button(form, press).click();
     await notice().filter({ hasText: words }).waitFor();
@@ -278,11 +278,11 @@ test("wrong input is named, changes nothing, and stays as it was typed", async (
     assert.deepEqual(await everything(), before, words);
     await form.evaluate((element) => element.reset());
   }
-  // The browser says that some answers were refusals.
+  // The browser logs responses with status 400.
   page.problems = page.problems.filter((problem) => !problem.includes("status of 400"));
 });
 
-test("what is being written stays while things happen, and what is open stays open", async () => {
+test("a refresh preserves the input and open details", async () => {
   const form = await fillFault({ fault: "custom", custom: '{"status": 5', operation: "sendMessage" });
   await form.locator("[name=custom]").focus();
   await sandbox.admin("POST", "faults", { fault: "latency", schedule: { first: 1 } });
@@ -294,9 +294,9 @@ test("what is being written stays while things happen, and what is open stays op
   assert.equal(await page.evaluate(() => document.activeElement.name), "custom");
 });
 
-// --- Webhooks and events --------------------------------------------------------------------------------------------
+// --- Webhooks and events ---------------------------------------------------------------------------------------------
 
-test("the URL and the retries of webhooks are changed, here and there", async () => {
+test("webhook URL and retries are changed by the page and by the admin API", async () => {
   const webhooks = card("webhooks");
   const read = () => sandbox.admin("GET", "webhooks");
   const url = webhooks.getByLabel("Webhook URL");
@@ -313,7 +313,7 @@ test("the URL and the retries of webhooks are changed, here and there", async ()
 
   const retries = webhooks.getByLabel("Retry schedule");
   const delays = webhooks.getByLabel("Retry delays (seconds)");
-  // The page has the form as it is then, and what is chosen before would be undone by that.
+  // The refresh resets the form, which would undo an earlier selection.
   const apply = async (name) => {
     await button(webhooks, "Apply").click();
     await retries.locator(`option[value=${name}][selected]`).waitFor({ state: "attached" });
@@ -334,7 +334,7 @@ test("the URL and the retries of webhooks are changed, here and there", async ()
   await eventually(() => delays.inputValue(), "4");
 });
 
-test("hostile modes hold for the next attempts, or for all, until they are switched off", async () => {
+test("tamper modes apply to the next or to all attempts until they are turned off", async () => {
   const receiver = await startReceiver();
   await sandbox.admin("PATCH", "webhooks", { url: receiver.url, retries: "none" });
   const webhooks = card("webhooks");
@@ -362,7 +362,7 @@ test("hostile modes hold for the next attempts, or for all, until they are switc
   await receiver.stop();
 });
 
-test("a new key signs", async () => {
+test("the signing key is rotated", async () => {
   const keys = card("keys");
   await keys.getByText("Signing keys (3)").click();
   const read = async () => (await sandbox.admin("GET", "webhooks/keys")).keys;
@@ -377,7 +377,7 @@ test("a new key signs", async () => {
   await keys.getByText("Signing keys (5)").waitFor();
 });
 
-test("each event and each of its examples arrives", async () => {
+test("every example of every event is delivered", async () => {
   const receiver = await startReceiver();
   await sandbox.admin("PATCH", "webhooks", { url: receiver.url });
   const events = card("events");
@@ -417,9 +417,9 @@ test("each event and each of its examples arrives", async () => {
   await receiver.stop();
 });
 
-// --- Limits and judging ---------------------------------------------------------------------------------------------
+// --- Limits and validation -------------------------------------------------------------------------------------------
 
-test("limits are enforced, used up, and only counted again", async () => {
+test("limits are enforced, exhausted and disabled", async () => {
   const limits = card("limits");
   const read = () => sandbox.admin("GET", "rate-limit");
   await limits.getByLabel("Burst limit").fill("3");
@@ -451,7 +451,7 @@ test("limits are enforced, used up, and only counted again", async () => {
   assert.equal((await read()).enforced, false);
 });
 
-test("each account has its own budget", async () => {
+test("each account has a separate limit", async () => {
   const limits = card("limits");
   await sandbox.admin("POST", "rate-limit/use", { requests: 1, appId: "<b>app</b>", locationId: "other" });
   await limits.getByRole("rowheader", { name: "<b>app</b> other" }).waitFor();
@@ -463,7 +463,7 @@ test("each account has its own budget", async () => {
   assert.deepEqual(accounts.map((each) => [each.appId, each.dailyRemaining]), [["<b>app</b>", 199_990]]);
 });
 
-test("strictness, status and quirks are switched, here and there", async () => {
+test("strictness, status and quirks are changed by the page and by the admin API", async () => {
   const validation = card("validation");
   const read = () => sandbox.admin("GET", "settings");
   const expected = { strictness: "lenient", successStatus: 201, quirks: [] };
@@ -495,9 +495,9 @@ test("strictness, status and quirks are switched, here and there", async () => {
   await validation.getByRole("switch", { name: "empty-success", checked: true }).waitFor();
 });
 
-// --- All of it ------------------------------------------------------------------------------------------------------
+// --- Overview and reset ----------------------------------------------------------------------------------------------
 
-/** Changes something on every card. */
+/** Changes a setting on every card. */
 async function changeEverything() {
   await sandbox.admin("PATCH", "webhooks", { url: "http://127.0.0.1:9/", retries: "none" });
   await sandbox.admin("PUT", "webhooks/tamper", { mode: "stale", next: [{ mode: "rsa", attempts: 2 }] });
@@ -516,7 +516,7 @@ const beginning = async () => {
   return { faults, webhooks, tampering, limits: { ...limits, accounts: [] }, settings, deliveries, requests, keys };
 };
 
-test("what is not as it began is listed, each with the way to its card, and all of it is put back", async () => {
+test("active overrides link to their cards, and a reset restores all settings", async () => {
   const began = await beginning();
   const summary = card("summary");
   await summary.getByText("All settings at defaults").waitFor();
@@ -552,7 +552,7 @@ test("what is not as it began is listed, each with the way to its card, and all 
   assert.ok(Math.abs(Date.parse(clock.now) - Date.now()) < 5_000, clock.now);
 });
 
-test("a reset can leave the clock", async () => {
+test("a reset can keep the clock", async () => {
   await sandbox.admin("PATCH", "clock", { now: "2031-05-06T07:08:09Z", speed: 0 });
   const summary = card("summary");
   await summary.getByText("Reset sandbox…").click();
@@ -565,7 +565,7 @@ test("a reset can leave the clock", async () => {
   assert.deepEqual(await sandbox.admin("GET", "clock"), { now: "2031-05-06T07:08:09.000Z", speed: 0 });
 });
 
-test("what was so from the start is said to be", async () => {
+test("settings from startup are labelled as such", async () => {
   const own = await startSandbox("--webhook-url", "http://127.0.0.1:9/start", "--rate-limit");
   const other = await openPage(browser, `${own.ui}/controls`);
   await live(other);
@@ -579,7 +579,7 @@ test("what was so from the start is said to be", async () => {
   await own.stop();
 });
 
-test("text from outside is text", async () => {
+test("untrusted text is escaped", async () => {
   const hostile = "<img src=x onerror=alert(1)>";
   await sandbox.admin("POST", "faults", { fault: { raw: hostile, headers: { "x-h": hostile } }, location: hostile, path: `/${hostile}`, method: "GET" });
   await card("faults").getByText(`to /${hostile} of ${hostile}`).waitFor();
@@ -588,7 +588,7 @@ test("text from outside is text", async () => {
   assert.equal(await page.locator("#content img, #content script").count(), 0);
 });
 
-test("without scripts every form works", async () => {
+test("every form works without scripts", async () => {
   const plain = await openPage(browser, `${sandbox.ui}/controls`, { javaScriptEnabled: false });
   await plain.locator("#fault").selectOption("forbidden");
   await plain.locator("#fault-form").getByRole("button", { name: "Add fault" }).click();
@@ -607,7 +607,7 @@ test("without scripts every form works", async () => {
   await plain.context().close();
 });
 
-test("a fault is switched on and off with the keyboard alone", async () => {
+test("a fault is added and removed by keyboard", async () => {
   await page.goto(sandbox.ui);
   await page.keyboard.press("4");
   const tabTo = async (name) => {
@@ -637,7 +637,7 @@ test("a fault is switched on and off with the keyboard alone", async () => {
   assert.deepEqual((await sandbox.admin("GET", "faults")).faults, []);
 });
 
-test("nothing is wider than the screen, and no card wider than it needs", async () => {
+test("no content is wider than the screen, and cards have a maximum width", async () => {
   await changeEverything();
   await card("summary").getByText("Quirk: bad-token-500").waitFor();
   await card("time").getByText("2 h ahead").waitFor();

@@ -1,5 +1,5 @@
-// Conversations: what was said, on every channel, answered from both sides. What the page says is compared with what the
-// admin API has and what a receiver of webhooks got.
+// The Conversations tab: messages on every channel, sent from both sides. The page is compared with the admin API and
+// with a webhook receiver.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
@@ -22,7 +22,7 @@ after(async () => {
   await receiver.stop();
 });
 
-/** Tells those who wait for an event. */
+/** Notifies the tests that wait for an event. */
 function told({ body }) {
   const event = JSON.parse(body);
   for (const waiter of waiting) {
@@ -31,12 +31,12 @@ function told({ body }) {
   return 200;
 }
 
-/** The event that the receiver gets after `act`, and that is wanted. */
+/** Runs `act` and returns the matching event that the receiver gets. */
 async function eventAfter(act, wanted) {
   const waiter = { wanted };
   const event = new Promise((resolve, reject) => {
     waiter.resolve = resolve;
-    waiter.timer = setTimeout(() => reject(new Error("no such event came")), 10_000);
+    waiter.timer = setTimeout(() => reject(new Error("no matching event was received")), 10_000);
   });
   waiting.add(waiter);
   try {
@@ -48,7 +48,7 @@ async function eventAfter(act, wanted) {
   }
 }
 
-/** A sandbox of the test's own, and a page that shows a conversation of it. */
+/** Starts a separate sandbox and opens a conversation. */
 async function open(t, { contact = ADA, query = "", options = {}, prepare = async () => {} } = {}) {
   const sandbox = await startSandbox("--webhook-url", receiver.url);
   t.after(() => sandbox.stop());
@@ -64,7 +64,7 @@ const messages = async (sandbox) => (await sandbox.admin("GET", "messages")).mes
 const bubble = (page, id) => page.locator(`[id="message-${id}"]`);
 const rows = (page) => page.locator("#rows .row");
 
-/** The values of an `enum` of the specification. */
+/** Returns the values of an `enum` of the specification. */
 function valuesOf(schema) {
   const lines = SPECIFICATION.slice(SPECIFICATION.indexOf(`\n    ${schema}:\n`)).split("\n").slice(2);
   const first = lines.findIndex((line) => line.trim() === "enum:") + 1;
@@ -72,7 +72,7 @@ function valuesOf(schema) {
   return listed.map((line) => line.match(/- (\w+)/)[1]);
 }
 
-test("the list has a row for each contact, the newest activity first", async (t) => {
+test("the list has a row per contact, the newest activity first", async (t) => {
   const { sandbox, page } = await open(t, { contact: "" });
   const names = async () => (await rows(page).locator(".row-title").allTextContents()).join(" ");
   const silent = (await sandbox.admin("GET", "contacts")).contacts.length;
@@ -95,7 +95,7 @@ test("the list has a row for each contact, the newest activity first", async (t)
   check(page);
 });
 
-test("a status changes while one watches", async (t) => {
+test("status changes are shown live", async (t) => {
   const { sandbox, page } = await open(t);
   await page.evaluate(() => (window.sameDocument = true));
   const { messageId } = await sandbox.send({ message: "Line one\nline two" });
@@ -112,14 +112,14 @@ test("a status changes while one watches", async (t) => {
   assert.deepEqual(await message.locator(".history .step").allTextContents(), ["pending", "delivered", "read"]);
   assert.equal(await message.getByRole("button", { name: "delivered" }).count(), 0);
 
-  const { messageId: failing } = await sandbox.send({ message: "To nobody" });
+  const { messageId: failing } = await sandbox.send({ message: "To an unknown number" });
   await sandbox.admin("POST", "simulate/status", { messageId: failing, status: "failed", error: "no such number" });
   await bubble(page, failing).locator(".reason", { hasText: "no such number" }).waitFor();
   assert.ok(await page.evaluate(() => window.sameDocument));
   check(page);
 });
 
-test("each channel is answered as the contact, and the webhook goes out", async (t) => {
+test("messages from the contact are sent on each channel, with their webhooks", async (t) => {
   const { sandbox, page } = await open(t);
   const channels = valuesOf("InboundMessageType");
   assert.ok(channels.includes("SMS") && channels.includes("FORM_SUBMISSION") && channels.length > 15, `${channels}`);
@@ -167,7 +167,7 @@ test("each channel is answered as the contact, and the webhook goes out", async 
   check(page);
 });
 
-test("calls and voicemail say how they went", async (t) => {
+test("calls and voicemail show their outcome", async (t) => {
   const { sandbox, page } = await open(t);
   const call = async (by, outcome, duration) => {
     await page.getByLabel(by === "contact" ? "From contact" : "From business").check();
@@ -188,7 +188,7 @@ test("calls and voicemail say how they went", async (t) => {
     await bubble(page, event.messageId).waitFor();
     assert.match(await bubble(page, event.messageId).innerText(), words);
   }
-  // A call that has not ended is moved on.
+  // The status of a pending call can be changed.
   const { messageId } = await call("contact", "pending", "");
   await bubble(page, messageId).locator("summary").click();
   const moved = await eventAfter(
@@ -205,7 +205,7 @@ test("calls and voicemail say how they went", async (t) => {
   check(page);
 });
 
-test("the HTML of an email is shown in a frame that can do nothing", async (t) => {
+test("the HTML of an email is shown in a sandboxed frame", async (t) => {
   const { sandbox, page } = await open(t);
   const elsewhere = await startReceiver();
   t.after(() => elsewhere.stop());
@@ -221,7 +221,7 @@ test("the HTML of an email is shown in a frame that can do nothing", async (t) =
   await frame.getByRole("heading", { name: "Good evening" }).waitFor();
   assert.equal(await message.locator("iframe").evaluate((element) => element.contentDocument), null);
   assert.equal(await message.locator("iframe").getAttribute("sandbox"), "");
-  // Neither a form nor a link leads anywhere.
+  // Neither forms nor links navigate.
   await frame.getByRole("button", { name: "Post" }).click();
   await frame.getByRole("link", { name: "Leave" }).click();
   await frame.getByRole("heading", { name: "Good evening" }).waitFor();
@@ -233,18 +233,18 @@ test("the HTML of an email is shown in a frame that can do nothing", async (t) =
   }
   await message.getByText("Plain text", { exact: true }).click();
   await message.getByText("In words").waitFor();
-  // What the page is told again does not load the frame again.
-  await frame.locator("h1").evaluate((heading) => (heading.id = "kept"));
+  // A refresh does not reload the frame.
+  await frame.locator("h1").evaluate((heading) => (heading.id = "preserved"));
   const { messageId } = await sandbox.send({ message: "And another" });
   await bubble(page, messageId).waitFor();
-  await frame.locator("#kept").waitFor();
-  assert.deepEqual(elsewhere.received, [], "nothing is asked of anybody");
-  // The browser says what it did not do, and tells of a request that it did not make.
+  await frame.locator("#preserved").waitFor();
+  assert.deepEqual(elsewhere.received, [], "no request leaves the page");
+  // The browser logs what it blocked, and reports a request that it did not send.
   const refused = (problem) => /^console: .*(sandboxed|Content Security Policy)/s.test(problem) || problem.endsWith("pixel.png");
   assert.deepEqual(page.problems.filter((problem) => !refused(problem)), []);
 });
 
-test("one can send as the location, and move the status on", async (t) => {
+test("messages from the business can be sent, and their status changed", async (t) => {
   const { sandbox, page } = await open(t);
   await page.getByLabel("From business").check();
   await page.locator("[name=outbound]").selectOption("SMS");
@@ -259,7 +259,7 @@ test("one can send as the location, and move the status on", async (t) => {
 
   const message = bubble(page, sent.messageId);
   assert.match(await message.getAttribute("class"), /\boutbound\b/);
-  assert.ok(await page.getByLabel("From business").isChecked(), "who writes stays");
+  assert.ok(await page.getByLabel("From business").isChecked(), "the sender is preserved");
   assert.equal(await message.getByRole("link", { name: "menu.pdf" }).getAttribute("href"), "https://files.example/a/menu.pdf");
   await message.locator("summary").click();
   const delivered = await eventAfter(
@@ -268,7 +268,7 @@ test("one can send as the location, and move the status on", async (t) => {
   );
   assert.equal(delivered.status, "delivered");
   await message.locator("summary .badge", { hasText: "delivered" }).waitFor();
-  assert.equal(await message.locator("details").getAttribute("open"), "", "it stays open");
+  assert.equal(await message.locator("details").getAttribute("open"), "", "the details stay open");
   await message.getByLabel("Failure reason").fill("the number is ported");
   const failed = await eventAfter(() => page.keyboard.press("Enter"), (event) => event.messageId === sent.messageId);
   assert.equal(failed.status, "failed");
@@ -282,7 +282,7 @@ test("one can send as the location, and move the status on", async (t) => {
   check(page);
 });
 
-test("what cannot be sent says why, and nothing that was typed is lost", async (t) => {
+test("rejected messages show an error and preserve the input", async (t) => {
   const { sandbox, page } = await open(t);
   const send = page.getByRole("button", { name: "Send" });
   await send.click();
@@ -295,7 +295,7 @@ test("what cannot be sent says why, and nothing that was typed is lost", async (
   await page.locator("#notice", { hasText: 'duration "a while" is invalid' }).waitFor();
   assert.equal(await page.getByRole("textbox", { name: "Recording" }).inputValue(), "https://files.example/kept.mp3");
   assert.equal(await page.getByLabel("Duration").inputValue(), "a while");
-  // The page stays live, and what is half written stays as well.
+  // The page stays live and preserves the input.
   await sandbox.send({ message: "In the meantime" });
   await page.locator(".thread").getByText("In the meantime").waitFor();
   assert.equal(await page.getByLabel("Duration").inputValue(), "a while");
@@ -310,7 +310,7 @@ test("what cannot be sent says why, and nothing that was typed is lost", async (
   assert.deepEqual(refused, []);
 });
 
-test("a search is for list and thread, and stands in the address", async (t) => {
+test("a search filters list and thread, and is part of the URL", async (t) => {
   const { sandbox, page } = await open(t, {
     prepare: async (sandbox) => {
       await sandbox.send({ message: "Red wine" });
@@ -345,9 +345,9 @@ test("a search is for list and thread, and stands in the address", async (t) => 
   await page.getByText("2 messages are hidden by the current filters.").waitFor();
   await isAt(page, /channel=Email/);
   const other = await openPage(browser, page.url());
-  assert.equal(await other.locator(".thread .message").count(), 1, "the address can be shared");
+  assert.equal(await other.locator(".thread .message").count(), 1, "the URL can be shared");
   await other.context().close();
-  // What one sends oneself is seen all the same.
+  // A sent message is shown even if the search does not match it.
   await page.locator("[name=inbound]").selectOption("SMS");
   await page.getByPlaceholder("Write a message").fill("And cheese");
   await page.getByRole("button", { name: "Send" }).click();
@@ -365,7 +365,7 @@ test("a search is for list and thread, and stands in the address", async (t) => 
   check(page);
 });
 
-test("the keyboard does what is frequent", async (t) => {
+test("frequent actions have shortcuts", async (t) => {
   const { sandbox, page } = await open(t, { contact: "" });
   for (const contactId of ["cI08i1Bls3iTB9bKgFJh", GRACE, ADA]) await inbound(sandbox, { contactId, message: "Hi" });
   await rows(page).first().getByText("Ada").waitFor();
@@ -380,11 +380,11 @@ test("the keyboard does what is frequent", async (t) => {
   const event = await eventAfter(() => page.keyboard.press("Control+Enter"), (each) => each.body === "rjk, by keys alone");
   await bubble(page, event.messageId).waitFor();
   assert.equal(event.contactId, ADA);
-  assert.ok(await text.evaluate((field) => field === document.activeElement), "the next one can be written at once");
+  assert.ok(await text.evaluate((field) => field === document.activeElement), "the field keeps the focus");
   check(page);
 });
 
-test("a long conversation begins at its end, and stays where one reads", async (t) => {
+test("a long conversation starts at its end and preserves the scroll position", async (t) => {
   const { sandbox, page } = await open(t, {
     contact: "",
     prepare: async (sandbox) => {
@@ -400,20 +400,20 @@ test("a long conversation begins at its end, and stays where one reads", async (
   assert.ok((await end()) < 2);
   await inbound(sandbox, { message: "Number 131." });
   await message(131).waitFor();
-  assert.ok((await end()) < 2, "it goes on at its end");
+  assert.ok((await end()) < 2, "it stays at its end");
 
   await message(90).scrollIntoViewIfNeeded();
   await painted(page);
   const before = (await message(90).boundingBox()).y;
   const { id } = await inbound(sandbox, { message: "Number 132." });
   await bubble(page, id).waitFor({ state: "attached" });
-  assert.ok(Math.abs((await message(90).boundingBox()).y - before) < 60, "it stays where one reads");
+  assert.ok(Math.abs((await message(90).boundingBox()).y - before) < 60, "the scroll position is preserved");
 
   await page.getByRole("link", { name: "Load older messages" }).click();
   await message(1).waitFor();
   await isAt(page, /rows=150/);
   assert.equal(await page.locator(".thread .message").count(), 132);
-  // What one writes oneself is seen, wherever one was.
+  // A sent message is scrolled into view.
   await page.getByPlaceholder("Write a message").fill("Number 133.");
   await page.getByRole("button", { name: "Send" }).click();
   await message(133).waitFor();
@@ -421,7 +421,7 @@ test("a long conversation begins at its end, and stays where one reads", async (
   check(page);
 });
 
-test("a contact is added, and one can write as it at once", async (t) => {
+test("a contact is created and can send a message", async (t) => {
   const { sandbox, page } = await open(t, { contact: "" });
   await page.getByText("New contact").click();
   await page.getByLabel("Name").fill("Jean <b>Bartik</b>");
@@ -444,7 +444,7 @@ test("a contact is added, and one can write as it at once", async (t) => {
   assert.deepEqual(page.problems.filter((problem) => !/status of 409/.test(problem)), []);
 });
 
-test("an id that a browser would leave out of an address is refused", async (t) => {
+test("contact IDs that browsers remove from URLs are rejected", async (t) => {
   const { sandbox, page } = await open(t, { contact: "" });
   await page.getByText("New contact").click();
   const before = (await sandbox.admin("GET", "contacts")).contacts.length;
@@ -462,7 +462,7 @@ test("an id that a browser would leave out of an address is refused", async (t) 
   assert.deepEqual(page.problems.filter((problem) => !/status of 400/.test(problem)), []);
 });
 
-test("a message that is long begins in the page, and is whole as a file", async (t) => {
+test("a long message is truncated and can be downloaded", async (t) => {
   const text = "Ünd <b>so</b> weiter. ".repeat(10_000);
   const { sandbox, page } = await open(t, { prepare: (sandbox) => sandbox.send({ message: text }) });
   const [{ id }] = await messages(sandbox);
@@ -475,7 +475,7 @@ test("a message that is long begins in the page, and is whole as a file", async 
   check(page);
 });
 
-test("a delivery leads to its message, however many came after it", async (t) => {
+test("a delivery links to its message even if it is old", async (t) => {
   const { sandbox, page } = await open(t, {
     contact: "",
     prepare: async (sandbox) => {
@@ -494,7 +494,7 @@ test("a delivery leads to its message, however many came after it", async (t) =>
   check(page);
 });
 
-test("what is sent goes with the search of the moment, and what is half written stays", async (t) => {
+test("sending uses the current search, and a search preserves the input", async (t) => {
   const { sandbox, page } = await open(t, {
     prepare: async (sandbox) => {
       await inbound(sandbox, { message: "Red wine" });
@@ -521,7 +521,7 @@ test("what is sent goes with the search of the moment, and what is half written 
   check(page);
 });
 
-test("what comes from outside is text, and no link to anything but the web", async (t) => {
+test("untrusted content is escaped, and only web URLs are links", async (t) => {
   const odd = `odd/..?&#"'<img src=x onerror=alert(1)>`;
   const { sandbox, page } = await open(t, {
     contact: "",
@@ -544,7 +544,7 @@ test("what comes from outside is text, and no link to anything but the web", asy
   check(page);
 });
 
-test("it fits a narrow screen", async (t) => {
+test("the page fits a narrow screen", async (t) => {
   const { sandbox, page } = await open(t, { contact: "", options: { viewport: { width: 360, height: 740 } } });
   const long = "a".repeat(300);
   await inbound(sandbox, { message: long, attachments: [`https://files.example/${long}`] });

@@ -1,5 +1,5 @@
-// Deliveries: the list and its search, attempts as they come, and each way to send an event once more. What a real
-// receiver got, and what the admin API says, is what the page has to agree with.
+// The Webhooks tab: list and search, attempts, resend, replay and tampering. The page is compared with the admin API
+// and with a webhook receiver.
 import assert from "node:assert/strict";
 import { createPublicKey, verify } from "node:crypto";
 import { readFile } from "node:fs/promises";
@@ -14,7 +14,7 @@ before(async () => (browser = await startBrowser()));
 afterEach(() => Promise.all(browser.contexts().map((context) => context.close())));
 after(() => browser.close());
 
-/** A sandbox whose clock stands still, so that nothing comes again by itself, and a receiver that answers `answer.is`. */
+/** Starts a sandbox with a paused clock, so that there are no automatic retries, and a receiver that responds with `answer.is`. */
 async function scene(t, options = []) {
   const answer = { is: 200 };
   const receiver = await startReceiver(() => answer.is);
@@ -27,7 +27,7 @@ async function scene(t, options = []) {
   return { answer, receiver, sandbox };
 }
 
-/** Waits until so many attempts of a delivery have ended, by the admin API. */
+/** Waits until `count` attempts of a delivery are completed. */
 function attempts(sandbox, id, count) {
   return until(async () => {
     const delivery = await sandbox.admin("GET", `deliveries/${id}`);
@@ -35,7 +35,7 @@ function attempts(sandbox, id, count) {
   });
 }
 
-/** Sends a message, and waits until its event was answered. */
+/** Sends a message and waits until its webhook is delivered. */
 async function sendAndWait(sandbox, fields) {
   const { messageId } = await sandbox.send(fields);
   return until(async () => {
@@ -53,7 +53,7 @@ async function open(sandbox, path, options) {
 const attempt = (page, number) => page.locator(`#attempt-${number}`);
 const rows = (page) => page.locator("#rows a.row");
 
-/** Whether an Ed25519 signature is one of these bytes, by a public key as the admin API has it. */
+/** Verifies an Ed25519 signature with a public key in the format of the admin API. */
 function isSigned(body, signature, publicKey) {
   const key = createPublicKey({ key: Buffer.from(publicKey, "base64"), format: "der", type: "spki" });
   return verify(null, Buffer.from(body), key, Buffer.from(signature, "base64"));
@@ -61,7 +61,7 @@ function isSigned(body, signature, publicKey) {
 
 const key = async (sandbox, wanted) => (await sandbox.admin("GET", "webhooks/keys")).keys.find(wanted).publicKey;
 
-test("without a webhook URL the page says how to set one", async (t) => {
+test("without a webhook URL the page explains how to set one", async (t) => {
   const sandbox = await startSandbox();
   t.after(() => sandbox.stop());
   const page = await open(sandbox, "");
@@ -69,7 +69,7 @@ test("without a webhook URL the page says how to set one", async (t) => {
   await page.getByText("--webhook-url").waitFor();
   await page.locator("#no-url").getByRole("link", { name: "Simulation" }).click();
   await page.locator("nav a[aria-current=page]", { hasText: "Simulation" }).waitFor();
-  // It is set elsewhere, and the page knows.
+  // The URL is set by the admin API, and the page is refreshed.
   await page.goBack();
   await page.locator("#no-url").waitFor();
   await sandbox.admin("PATCH", "webhooks", { url: "http://127.0.0.1:9/" });
@@ -78,15 +78,15 @@ test("without a webhook URL the page says how to set one", async (t) => {
   check(page);
 });
 
-test("the list shows each delivery as it is", async (t) => {
+test("the list shows the state of each delivery", async (t) => {
   const { answer, receiver, sandbox } = await scene(t);
   const page = await open(sandbox, "");
   await sendAndWait(sandbox, { message: "Taken" });
   answer.is = 503;
   await sendAndWait(sandbox, { message: "Not taken" });
   await sandbox.admin("PUT", "webhooks/tamper", { mode: "stale" });
-  await sandbox.admin("PATCH", "webhooks", { retries: "none", url: "http://127.0.0.1:9/nobody?secret=1" });
-  const last = await sendAndWait(sandbox, { message: "Nobody there" });
+  await sandbox.admin("PATCH", "webhooks", { retries: "none", url: "http://127.0.0.1:9/unreachable?secret=1" });
+  const last = await sendAndWait(sandbox, { message: "Unreachable" });
   await rows(page).nth(2).waitFor();
   await rows(page).first().getByText("failed", { exact: true }).waitFor();
 
@@ -94,7 +94,7 @@ test("the list shows each delivery as it is", async (t) => {
   const texts = (await rows(page).allInnerTexts()).map((text) => text.replace(/\s+/g, " "));
   const { nextAttemptAt } = await sandbox.admin("GET", "deliveries/2");
   const clock = (time) => time.slice(11, 19);
-  assert.match(texts[0], /^OutboundMessage .*127\.0\.0\.1:9\/nobody · Nobody there failed no response stale 1 attempt /);
+  assert.match(texts[0], /^OutboundMessage .*127\.0\.0\.1:9\/unreachable · Unreachable failed no response stale 1 attempt /);
   assert.ok(texts[0].includes(last.attempts[0].error), texts[0]);
   assert.ok(!texts[0].includes("secret"));
   assert.match(texts[1], /^OutboundMessage .*Not taken pending 503 1 attempt next attempt in [12] s, at /);
@@ -107,7 +107,7 @@ test("the list shows each delivery as it is", async (t) => {
   check(page);
 });
 
-test("attempts appear as they are made, and nothing that was opened closes", async (t) => {
+test("attempts are shown live, and open details stay open", async (t) => {
   const { answer, sandbox } = await scene(t);
   answer.is = 500;
   const sent = await sendAndWait(sandbox, { message: "Try again" });
@@ -134,7 +134,7 @@ test("attempts appear as they are made, and nothing that was opened closes", asy
   check(page);
 });
 
-test("the next try is counted down by the sandbox's clock", async (t) => {
+test("the countdown to the next attempt uses sandbox time", async (t) => {
   const { answer, sandbox } = await scene(t);
   await sandbox.admin("PATCH", "webhooks", { retries: "custom", waitsMs: [7_200_000] });
   answer.is = 500;
@@ -144,9 +144,9 @@ test("the next try is counted down by the sandbox's clock", async (t) => {
   assert.equal(await words.textContent(), "in 2 h");
   await sandbox.admin("PATCH", "clock", { advanceMs: 1_800_000 });
   await page.locator("#next-attempt").getByText("in 1 h 30 min").waitFor();
-  // The list says the same.
+  // The list shows the same.
   await rows(page).getByText("in 1 h 30 min").waitFor();
-  // When the clock runs, the page counts without being told anything: the page is put anew once, for the new speed.
+  // While the clock runs, the script counts down; the page is refreshed only once, for the new speed.
   await sandbox.admin("PATCH", "clock", { speed: 60 });
   const seen = new Set();
   while (seen.size < 4) {
@@ -157,7 +157,7 @@ test("the next try is counted down by the sandbox's clock", async (t) => {
   check(page);
 });
 
-test("an attempt that has no answer yet is under way", async (t) => {
+test("an attempt without a response is in progress", async (t) => {
   let release;
   const held = new Promise((resolve) => (release = resolve));
   const { answer, sandbox } = await scene(t);
@@ -173,7 +173,7 @@ test("an attempt that has no answer yet is under way", async (t) => {
   check(page);
 });
 
-test("the signature and its key are those of the request", async (t) => {
+test("signature and key match the request", async (t) => {
   const { receiver, sandbox } = await scene(t);
   const { attempts: [made], payload } = await sendAndWait(sandbox, { message: "Signed" });
   const page = await open(sandbox, "/1");
@@ -185,7 +185,7 @@ test("the signature and its key are those of the request", async (t) => {
   assert.ok(isSigned(receiver.received[0].body, shown, publicKey));
   await attempt(page, 1).getByText(`Signed with ${made.signedBy}, the current key.`).waitFor();
   assert.equal(await attempt(page, 1).getByText("signature does not match body").count(), 0);
-  // The payload is what was sent, whatever the line breaks.
+  // The formatted payload is equal to the sent one.
   assert.deepEqual(JSON.parse(await page.locator("#payload").textContent()), JSON.parse(payload.text));
   assert.equal(await page.locator("#payload-raw").textContent(), receiver.received[0].body);
 
@@ -194,7 +194,7 @@ test("the signature and its key are those of the request", async (t) => {
   check(page);
 });
 
-test("what is copied is the key", async (t) => {
+test("the public key can be copied", async (t) => {
   const { sandbox } = await scene(t);
   await sendAndWait(sandbox);
   const page = await open(sandbox, "/1", { permissions: ["clipboard-read", "clipboard-write"] });
@@ -205,7 +205,7 @@ test("what is copied is the key", async (t) => {
   check(page);
 });
 
-test("the message leads to its conversation", async (t) => {
+test("the message links to its conversation", async (t) => {
   const { sandbox } = await scene(t);
   await sendAndWait(sandbox, { message: "Find me" });
   const page = await open(sandbox, "/1");
@@ -215,7 +215,7 @@ test("the message leads to its conversation", async (t) => {
   check(page);
 });
 
-test("an event that is sent again is the same event", async (t) => {
+test("a resent event is identical", async (t) => {
   const { receiver, sandbox } = await scene(t);
   await sendAndWait(sandbox, { message: "Twice" });
   const page = await open(sandbox, "/1");
@@ -233,10 +233,10 @@ test("an event that is sent again is the same event", async (t) => {
   check(page);
 });
 
-test("a replay is the request of an attempt to the byte", async (t) => {
+test("a replay repeats the request of an attempt byte for byte", async (t) => {
   const { receiver, sandbox } = await scene(t);
   await sendAndWait(sandbox);
-  // The second one is another request, and then the key is another one too: a resend would be signed with that.
+  // The second attempt differs, and the key is rotated afterwards: a resend would use the new key.
   await sandbox.admin("POST", "deliveries/1/resend", { tamperMode: "stale" });
   await attempts(sandbox, 1, 2);
   await sandbox.admin("POST", "webhooks/keys");
@@ -254,10 +254,10 @@ test("a replay is the request of an attempt to the byte", async (t) => {
   check(page);
 });
 
-describe("an event that is sent with edits", () => {
+describe("an edited event", () => {
   const cases = [
-    { name: "under the old signature", body: '{"type":"INSTALL",\n "ü":"<b>&amp;</b>"}\n', signed: false, isGenuine: false },
-    { name: "signed anew", body: '{"type":"INSTALL",\n "ü":"<b>&amp;</b>"}\n', signed: true, isGenuine: true },
+    { name: "with the original signature", body: '{"type":"INSTALL",\n "ü":"<b>&amp;</b>"}\n', signed: false, isGenuine: false },
+    { name: "re-signed", body: '{"type":"INSTALL",\n "ü":"<b>&amp;</b>"}\n', signed: true, isGenuine: true },
     { name: "not edited", body: undefined, signed: false, isGenuine: true },
     { name: "empty", body: "", signed: false, isGenuine: false },
     { name: "no JSON", body: "  \n", signed: true, isGenuine: true },
@@ -284,7 +284,7 @@ describe("an event that is sent with edits", () => {
     });
   }
 
-  test("of the attempt that was chosen", async (t) => {
+  test("copies the headers of the selected attempt", async (t) => {
     const { receiver, sandbox } = await scene(t);
     await sendAndWait(sandbox);
     await sandbox.admin("POST", "deliveries/1/resend", { tamperMode: "notAvailable" });
@@ -303,7 +303,7 @@ describe("an event that is sent with edits", () => {
     check(page);
   });
 
-  test("what was typed stays when the page is put anew, and when it could not be done", async (t) => {
+  test("the input is preserved by refreshes and after errors", async (t) => {
     const { sandbox } = await scene(t);
     await sendAndWait(sandbox);
     const page = await open(sandbox, "/1");
@@ -317,7 +317,7 @@ describe("an event that is sent with edits", () => {
     assert.ok(await page.getByLabel("Re-sign with the current key").isChecked());
     assert.ok(await field.evaluate((element) => element === document.activeElement));
 
-    // At once: whatever puts the page anew puts back the attempts that there are.
+    // In one step, because a refresh would restore the options.
     await page.locator("#edit").evaluate((form) => {
       form.elements.attempt.options[0].value = "99";
       form.requestSubmit();
@@ -332,8 +332,8 @@ describe("an event that is sent with edits", () => {
   });
 });
 
-describe("each hostile mode arrives wrong in its own way", () => {
-  /** What is to be found: of a function of the genuine request, the wrong one, the keys, and all that was received. */
+describe("each tamper mode alters the request as described", () => {
+  /** Checks per mode, given the genuine request, the tampered one, the keys, and all received requests. */
   const now = (sandbox) => sandbox.admin("GET", "clock").then(({ now }) => Date.parse(now));
   const hoursFrom = async ({ wrong, sandbox }) => (Date.parse(JSON.parse(wrong.body).timestamp) - (await now(sandbox))) / 3_600_000;
   const fits = ({ wrong, publicKey }) => isSigned(wrong.body, wrong.headers["x-ghl-signature"], publicKey);
@@ -397,7 +397,7 @@ describe("each hostile mode arrives wrong in its own way", () => {
       const { keys } = await sandbox.admin("GET", "webhooks/keys");
       const publicKey = keys.find(({ current }) => current).publicKey;
       await isWrong({ first: received[0], wrong: received[1], received, keys, publicKey, sandbox });
-      // And the page shows it.
+      // The page shows the difference.
       const marked = attempt(page, 2).getByText("body differs from payload");
       assert.equal(await marked.count(), ["stale", "future", "alteredByte", "otherApp"].includes(mode) ? 1 : 0);
       if (await marked.count()) {
@@ -419,7 +419,7 @@ describe("each hostile mode arrives wrong in its own way", () => {
     });
   }
 
-  test("there is a button for each mode of the admin API", async (t) => {
+  test("there is a button for each tamper mode", async (t) => {
     const { sandbox } = await scene(t);
     await sendAndWait(sandbox);
     const page = await open(sandbox, "/1");
@@ -431,7 +431,7 @@ describe("each hostile mode arrives wrong in its own way", () => {
   });
 });
 
-test("the search finds by text, contact, channel, status and failure, and stands in the address", async (t) => {
+test("the search supports text, contact, channel, status and failures, and is part of the URL", async (t) => {
   const { answer, sandbox } = await scene(t);
   await sandbox.admin("PUT", "contacts/grace1", { id: "grace1", name: "Grace Hopper", email: "grace@example.com" });
   const sms = await sendAndWait(sandbox, { message: 'An "odd" text' });
@@ -468,14 +468,14 @@ test("the search finds by text, contact, channel, status and failure, and stands
     await page.goto(`${sandbox.ui}/deliveries${query}`);
     assert.deepEqual(await ids(), expected, query);
   }
-  // The same by hand.
+  // The same with the form.
   await page.goto(`${sandbox.ui}/deliveries`);
   await page.keyboard.press("f");
   await page.locator("#delivery-1").waitFor({ state: "detached" });
   await page.getByLabel("Status").selectOption("4xx");
   await page.locator("#delivery-2").waitFor({ state: "detached" });
   await isAt(page, ({ searchParams }) => searchParams.get("failures") === "1" && searchParams.get("status") === "4xx");
-  // What is done to one that is open leaves the search as it is.
+  // Actions on the open delivery preserve the search.
   await page.locator("#delivery-3 a").click();
   await attempt(page, 1).waitFor();
   await page.keyboard.press("s");
@@ -486,7 +486,7 @@ test("the search finds by text, contact, channel, status and failure, and stands
   check(page);
 });
 
-test("a list is as long as it has to be", async (t) => {
+test("a long list is loaded in parts", async (t) => {
   const { sandbox } = await scene(t);
   for (let number = 0; number < 60; number += 1) await sandbox.admin("POST", "events/trigger", { event: "UNINSTALL" });
   await attempts(sandbox, 60, 1);
@@ -498,7 +498,7 @@ test("a list is as long as it has to be", async (t) => {
   check(page);
 });
 
-test("the keyboard goes through the list and does what is frequent", async (t) => {
+test("the list is navigated by keyboard, and frequent actions have shortcuts", async (t) => {
   const { receiver, sandbox } = await scene(t);
   await sendAndWait(sandbox, { message: "one" });
   await sendAndWait(sandbox, { message: "two" });
@@ -519,7 +519,7 @@ test("the keyboard goes through the list and does what is frequent", async (t) =
   check(page);
 });
 
-test("of many attempts the earlier ones are folded", async (t) => {
+test("earlier attempts are collapsed", async (t) => {
   const { sandbox } = await scene(t);
   await sendAndWait(sandbox);
   for (let number = 2; number <= 9; number += 1) {
@@ -530,14 +530,14 @@ test("of many attempts the earlier ones are folded", async (t) => {
   assert.ok(await attempt(page, 9).isVisible() && !(await attempt(page, 1).isVisible()));
   await page.getByText("3 earlier").click();
   await attempt(page, 1).getByText("scheduled").waitFor();
-  // The list grows, and stays open.
+  // New attempts keep the list open.
   await page.keyboard.press("s");
   await page.getByText("4 earlier").waitFor();
   assert.ok(await attempt(page, 1).isVisible());
   check(page);
 });
 
-test("what comes from outside is text", async (t) => {
+test("untrusted content is escaped", async (t) => {
   const evil = '</textarea></pre><script>alert(1)</script><img src=x onerror="alert(2)">';
   const receiver = await startReceiver();
   const sandbox = await startSandbox("--webhook-url", `${receiver.url}/${encodeURIComponent("<script>")}?a='&b=%3Cb%3E`);
@@ -561,7 +561,7 @@ test("what comes from outside is text", async (t) => {
   check(page);
 });
 
-test("it works without scripts", async (t) => {
+test("the page works without scripts", async (t) => {
   const { receiver, sandbox } = await scene(t);
   await sendAndWait(sandbox, { message: "Plain" });
   const page = await openPage(browser, `${sandbox.ui}/deliveries?channel=SMS`, { javaScriptEnabled: false });
@@ -577,7 +577,7 @@ test("it works without scripts", async (t) => {
   await isAt(page, "**/deliveries/1?channel=SMS");
 });
 
-test("it fits a narrow screen, and axe finds nothing", async (t) => {
+test("the page fits a narrow screen, and axe reports no violations", async (t) => {
   const { answer, sandbox } = await scene(t);
   answer.is = 500;
   await sendAndWait(sandbox, { message: "A".repeat(500) });

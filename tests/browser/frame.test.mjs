@@ -1,4 +1,4 @@
-// What all views have: tabs, the live mark, the clock, help, keys.
+// The parts of all views: tabs, live status, clock, help and shortcuts.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 
@@ -14,12 +14,12 @@ after(async () => {
   await sandbox.stop();
 });
 
-test("the address of the inspector is what the program prints first", () => {
+test("the program prints the URL of the inspector first", () => {
   const addresses = sandbox.lines.filter((line) => line.includes("http://"));
   assert.match(addresses[0], /inspector +http:\/\/127\.0\.0\.1:\d+\/_sandbox\/ui$/);
 });
 
-test("a message is on the screen without reloading", async () => {
+test("a new message is shown without a reload", async () => {
   const page = await openPage(browser, sandbox.ui);
   await live(page);
   await sandbox.send({ message: "Seen at once" });
@@ -28,7 +28,7 @@ test("a message is on the screen without reloading", async () => {
   check(page);
 });
 
-test("views are opened by their number", async () => {
+test("number keys open the tabs", async () => {
   const page = await openPage(browser, sandbox.ui);
   for (const [key, name] of [["2", "Requests"], ["3", "Webhooks"], ["4", "Simulation"], ["1", "Conversations"]]) {
     await page.keyboard.press(key);
@@ -37,7 +37,7 @@ test("views are opened by their number", async () => {
   check(page);
 });
 
-test("a search is what was typed last, however fast, and stands in the address", async () => {
+test("a search uses the last input, and is part of the URL", async () => {
   const page = await openPage(browser, `${sandbox.ui}/requests`);
   await live(page);
   await page.getByRole("searchbox", { name: "Text" }).pressSequentially("nothing has this", { delay: 5 });
@@ -50,7 +50,7 @@ test("a search is what was typed last, however fast, and stands in the address",
   check(page);
 });
 
-test("a search is asked for, whatever happens while one types", async () => {
+test("a search is submitted even if events arrive while typing", async () => {
   const page = await openPage(browser, `${sandbox.ui}/requests`);
   await live(page);
   for (let word = 0; word < 10; word += 1) {
@@ -62,10 +62,10 @@ test("a search is asked for, whatever happens while one types", async () => {
   check(page);
 });
 
-test("what is chosen before the page is ready is searched for", async () => {
+test("a filter selected before the scripts are loaded is applied", async () => {
   const page = await openPage(browser, sandbox.ui);
   await page.addInitScript(() => {
-    // Before the library has seen the page.
+    // Before htmx is initialised.
     document.addEventListener("DOMContentLoaded", () => {
       if (!location.search) document.querySelector("#filter [name=failures]").click();
     });
@@ -77,7 +77,7 @@ test("what is chosen before the page is ready is searched for", async () => {
   check(page);
 });
 
-test("a page that nobody sees holds no connection, and is as new as ever when it is seen again", async () => {
+test("a hidden page is disconnected, and is refreshed when it is visible", async () => {
   const page = await openPage(browser, sandbox.ui);
   await live(page);
   const see = (hidden) =>
@@ -87,18 +87,18 @@ test("a page that nobody sees holds no connection, and is as new as ever when it
     }, hidden);
   await see(true);
   await page.locator("#live", { hasText: "Paused" }).waitFor();
-  await sandbox.send({ message: "While nobody looked" });
+  await sandbox.send({ message: "While the page was hidden" });
   const other = await openPage(browser, sandbox.ui);
   await live(other);
   await sandbox.send({ message: "And one more" });
-  await other.getByText("And one more").first().waitFor(); // What is seen has it by now.
-  assert.equal(await page.getByText("While nobody looked").count(), 0);
+  await other.getByText("And one more").first().waitFor(); // The visible page has received the event.
+  assert.equal(await page.getByText("While the page was hidden").count(), 0);
   await see(false);
   await page.getByText("And one more").first().waitFor();
   check(page);
 });
 
-test("what went wrong stays said while other things happen, and so does what was written", async () => {
+test("errors and input are preserved by refreshes", async () => {
   const page = await openPage(browser, `${sandbox.ui}/conversations/${sandbox.facts.contactId}`);
   await live(page);
   await page.route("**/conversations/**", (route) => (route.request().method() === "POST" ? route.abort() : route.continue()));
@@ -116,14 +116,14 @@ test("what went wrong stays said while other things happen, and so does what was
   assert.equal(await notice.count(), 0);
 });
 
-test("a step that is not answered is taken back when something happens", async () => {
+test("a selection whose request failed is reverted by the next refresh", async () => {
   for (const message of ["First", "Second"]) await sandbox.send({ message });
   const [{ id }] = (await sandbox.admin("GET", "requests?limit=1")).requests;
   const page = await openPage(browser, `${sandbox.ui}/requests/${id}`);
   await live(page);
   const current = (address) => page.locator(`#rows a.row[aria-current][href$="${address}"]`);
   await current(id).waitFor();
-  // Each row is as the page has it before and after: what was not said anew is put right all the same.
+  // The HTML of the rows does not change, so placeholders must not preserve the wrong selection.
   await sandbox.api("GET", "/Before.");
   await page.locator("#rows").getByText("/Before.").waitFor();
   await page.route("**/requests/**", (route) => route.abort());
@@ -137,7 +137,7 @@ test("a step that is not answered is taken back when something happens", async (
   assert.equal(await page.locator("#rows a.row[aria-current]").count(), 1);
 });
 
-test("of what the server says again, nothing is parsed again", async (t) => {
+test("unchanged rows are replaced by placeholders", async (t) => {
   const delivering = await startSandbox("--webhook-url", "http://127.0.0.1:9/");
   t.after(() => delivering.stop());
   const { messageId } = await delivering.send();
@@ -158,7 +158,7 @@ test("of what the server says again, nothing is parsed again", async (t) => {
   check(page);
 });
 
-test("rows whose ids are one to a browser stay as they are", async () => {
+test("rows whose IDs are equal after HTML parsing are preserved", async () => {
   const ids = { "line\r": "Ends with a return", "line\n": "Ends with a line feed" };
   for (const [id, name] of Object.entries(ids)) await sandbox.admin("PUT", `contacts/${encodeURIComponent(id)}`, { name });
   const page = await openPage(browser, sandbox.ui);
@@ -172,7 +172,7 @@ test("rows whose ids are one to a browser stay as they are", async () => {
   check(page);
 });
 
-test("a page that began with something that is not there is live when one goes on", async () => {
+test("live updates start after navigating away from an error page", async () => {
   const page = await openPage(browser, `${sandbox.ui}/requests/none`);
   await page.getByRole("alert").filter({ hasText: "request none not found" }).waitFor();
   await page.keyboard.press("1");

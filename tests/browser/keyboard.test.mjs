@@ -1,4 +1,4 @@
-// Everything frequent by keyboard, what a person is doing while things happen, and all of it without scripts.
+// Shortcuts, user input during refreshes, and use without scripts.
 import assert from "node:assert/strict";
 import { after, afterEach, before, describe, test } from "node:test";
 
@@ -34,7 +34,7 @@ const address = (page) => page.url().replace(sandbox.ui, "");
 
 const time = async () => Date.parse((await sandbox.admin("GET", "clock")).now);
 
-/** What each key of the help does. */
+/** The effect of each shortcut in the help. */
 const KEYS = {
   1: async (page) => page.waitForURL(/conversations/),
   2: async (page) => page.waitForURL(/requests/),
@@ -58,14 +58,14 @@ const KEYS = {
   a: async (page) => assert.equal(await focused(page), "fault"),
   "?": async (page) => page.locator("#help[open]").waitFor(),
 };
-/** Where a key does something; the requests unless it is said. */
+/** The page on which a shortcut is tested. Defaults to the requests. */
 const WHERE = { 2: "/controls", m: "/controls", h: "/controls", n: "/controls", a: "/controls", r: "/conversations/Ada", s: "/deliveries/{}", e: "/deliveries/{}", u: "/requests/{}", c: "/requests/{}" };
 
 async function where(key) {
-  // A clock that runs would come there by itself.
+  // A running clock would also reach the expected time.
   if (["m", "h", "n"].includes(key)) await sandbox.admin("PATCH", "clock", { speed: 0 });
   if (key === "n") {
-    // Nobody is there, so that it is going to come again.
+    // The target is unreachable, so that the event is retried.
     const { id } = await sandbox.admin("POST", "events/trigger", { event: "InboundMessage", url: "http://127.0.0.1:9/" });
     await until(async () => (await sandbox.admin("GET", `deliveries/${id}`)).attempts.length > 0);
   }
@@ -75,7 +75,7 @@ async function where(key) {
   return path.replace("{}", newest);
 }
 
-describe("each key of the help does what it says", () => {
+describe("each shortcut in the help works as described", () => {
   for (const [key, does] of Object.entries(KEYS)) {
     test(key, async () => {
       const page = await open(await where(key), { permissions: ["clipboard-read", "clipboard-write"] });
@@ -87,7 +87,7 @@ describe("each key of the help does what it says", () => {
     });
   }
 
-  test("the help lists each of them, and nothing else", async () => {
+  test("the help lists exactly the existing shortcuts", async () => {
     const page = await open("/requests");
     const listed = await page.locator("#help kbd").allTextContents();
     const range = listed.flatMap((key) => (key === "1" ? ["1", "2", "3", "4"] : [key]));
@@ -102,7 +102,7 @@ describe("each key of the help does what it says", () => {
   });
 });
 
-test("the next and the previous one are opened, in the order of the list", async () => {
+test("j and k open the next and the previous item", async () => {
   const page = await open("/requests");
   const rows = await page.locator("#rows a.row").evaluateAll((all) => all.map((row) => row.getAttribute("href")));
   for (const [key, place] of [["j", 0], ["j", 1], ["j", 2], ["k", 1], ["k", 0], ["k", 0]]) {
@@ -113,7 +113,7 @@ test("the next and the previous one are opened, in the order of the list", async
   check(page);
 });
 
-test("keys of one letter can be switched off, and stay off", async () => {
+test("single-key shortcuts can be disabled permanently", async () => {
   const page = await open("/requests");
   await page.keyboard.press("?");
   await page.getByLabel("Enable single-key shortcuts").uncheck();
@@ -135,7 +135,7 @@ test("keys of one letter can be switched off, and stay off", async () => {
   check(page);
 });
 
-test("keys are letters where one writes", async () => {
+test("shortcuts are inactive in text fields", async () => {
   const page = await open("/conversations/Ada");
   await page.keyboard.press("r");
   await page.keyboard.type("1234/fjkursec?");
@@ -147,7 +147,7 @@ test("keys are letters where one writes", async () => {
   await page.waitForURL(/requests/);
 });
 
-test("Ctrl+Enter sends, and the field is empty and has the focus", async () => {
+test("Ctrl+Enter sends, clears the field and keeps the focus", async () => {
   const page = await open("/conversations/Ada");
   await page.keyboard.press("r");
   await page.keyboard.type("By keyboard alone");
@@ -160,13 +160,13 @@ test("Ctrl+Enter sends, and the field is empty and has the focus", async () => {
   check(page);
 });
 
-test("what a person is doing stays when something happens", async () => {
+test("refreshes preserve input, selection and scroll position", async () => {
   const page = await open("/conversations/Grace");
   const field = page.locator("textarea[name=text]");
   await field.fill("I am just writing");
   await field.evaluate((element) => element.setSelectionRange(5, 9));
   await page.locator("details.about").first().evaluate((details) => (details.open = true));
-  // The person has scrolled up, to read what was said before.
+  // The user has scrolled up to earlier messages.
   const thread = page.locator("[data-scroll=end]");
   await thread.evaluate((element) => (element.scrollTop = 30));
   await painted(page);
@@ -178,7 +178,7 @@ test("what a person is doing stays when something happens", async () => {
     assert.equal(await page.locator("details.about").first().evaluate((details) => details.open), true);
     assert.equal(await thread.evaluate((element) => element.scrollTop), 30);
   }
-  // Who is at the end stays there.
+  // A list at its end stays at its end.
   await thread.evaluate((element) => (element.scrollTop = element.scrollHeight));
   await painted(page);
   await sandbox.send({ contactId: "Grace", message: "At the end" });
@@ -187,7 +187,7 @@ test("what a person is doing stays when something happens", async () => {
   check(page);
 });
 
-test("a dialog stays open, and the search keeps its focus, when something happens", async () => {
+test("refreshes preserve an open dialog and the focus of the search", async () => {
   const page = await open("/requests?text=searched");
   await page.keyboard.press("/");
   await sandbox.send({ contactId: "Ada", message: "Searched for" });
@@ -201,7 +201,7 @@ test("a dialog stays open, and the search keeps its focus, when something happen
   check(page);
 });
 
-test("the back button shows what was there before", async () => {
+test("the back button restores the previous page", async () => {
   const page = await open("/conversations");
   await page.keyboard.press("j");
   await page.waitForURL(/conversations\/./);
@@ -220,13 +220,13 @@ test("the back button shows what was there before", async () => {
   await page.goForward();
   await page.waitForURL(sandbox.ui + first);
   await page.locator("a.row[aria-current]").waitFor();
-  // It is live there.
+  // Live updates continue.
   await sandbox.send({ contactId: decodeURIComponent(first.split("/")[2]), message: "After going back" });
   await page.locator(".thread").getByText("After going back").waitFor();
   check(page);
 });
 
-test("the whole of it is there without scripts", async () => {
+test("all views work without scripts", async () => {
   const page = await open("", { javaScriptEnabled: false });
   await page.getByRole("link", { name: /Katherine/ }).first().click();
   await page.locator("h2", { hasText: "Katherine" }).waitFor();

@@ -1,4 +1,4 @@
-// How quick the inspector is when it holds much: tests/browser/run measure. Prints the table for docs/benchmarks.md.
+// Measures the inspector with large amounts of data: tests/browser/run measure. Prints the table for docs/benchmarks.md.
 import { readFile } from "node:fs/promises";
 import { cpus, loadavg } from "node:os";
 
@@ -7,7 +7,7 @@ import { startReceiver, startSandbox } from "./support/sandbox.mjs";
 import { until } from "./support/story.mjs";
 
 const [HELD, CONTACTS, VIEWS, EVENTS] = [10_000, 100, 20, 100];
-// Without the part that takes minutes: MORE=0 tests/browser/run measure
+// To skip the part that takes minutes: MORE=0 tests/browser/run measure
 const MORE = Number(process.env.MORE ?? 100_000);
 const load = () => loadavg()[0].toFixed(2);
 const sorted = (values) => [...values].sort((one, other) => one - other);
@@ -30,7 +30,7 @@ const memory = async () => {
 const contact = (number) => `contact-${number % CONTACTS}`;
 for (let number = 0; number < CONTACTS; number += 1) await sandbox.admin("PUT", `contacts/${contact(number)}`, { name: `Contact ${number}` });
 
-/** Sends a message. A connection that was idle may be closed just as it is used: then it is sent again. */
+/** Sends a message. Retries once, because the server may close an idle connection at the same moment. */
 const say = (fields) => sandbox.send(fields).catch(() => sandbox.send(fields));
 let sent = 0;
 async function send(count) {
@@ -64,7 +64,7 @@ const views = {
   "a search in 10,000 messages that finds nothing": "/conversations?text=nothing-has-this",
   "a search in 10,000 deliveries that finds nothing": "/deliveries?text=nothing-has-this",
 };
-/** When something of a page is painted for the first time, in a browser with nothing in its cache. */
+/** Returns the time of the first contentful paint with an empty cache. */
 async function painted(page, path) {
   await page.goto(sandbox.ui + path);
   await page.waitForFunction(() => performance.getEntriesByName("first-contentful-paint").length > 0);
@@ -77,7 +77,7 @@ async function first(path) {
     const context = await browser.newContext({ viewport: { width: 1280, height: 800 } });
     const page = await context.newPage();
     started.push(await painted(page, path));
-    // The same in a tab whose process has started before.
+    // The same in a tab whose process is already running.
     await page.goto(sandbox.ui + PLAIN);
     const devtools = await context.newCDPSession(page);
     await devtools.send("Network.setCacheDisabled", { cacheDisabled: true });
@@ -101,7 +101,7 @@ for (const [name, path] of Object.entries(views)) {
   report(`first view, ${name} (the server ${ms(median(served))}; in a new process ${ms(started)})`, ms(running), path.includes("?") ? "" : "200 ms");
 }
 
-/** From the moment at which the API has answered to that at which the document has it. The next one comes after a pause. */
+/** Measures the time from the API response to the change of the document, with a pause between events. */
 async function events(page, where, pause, find) {
   await live(page);
   const took = [];

@@ -1,4 +1,4 @@
-// Requests: what is listed, what is marked in a body, what is said about repetitions, limits and faults, and the search.
+// The Requests tab: list and search, annotations of bodies, duplicates, rate limits and faults.
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { connect } from "node:net";
@@ -18,15 +18,15 @@ after(async () => {
   await sandbox.stop();
 });
 
-/** The newest requests as the admin API tells them, newest first. */
+/** Returns the requests of the admin API, newest first. */
 const requests = async (query = "", of = sandbox) => (await of.admin("GET", `requests?limit=1000&${query}`)).requests;
 const newest = async (of = sandbox) => (await requests("", of))[0];
 const show = (id = "", options, of = sandbox) => openPage(browser, `${of.ui}/requests${id && `/${id}`}`, options);
 const row = (page, id) => page.locator(`#request-${id}`);
-/** Which requests are listed. */
+/** Returns the IDs of the listed requests. */
 const listed = (page) => page.locator("#rows > li").evaluateAll((rows) => rows.map(({ id }) => id.replace("request-", "")));
 
-test("a request is listed as it comes in, and opened", async () => {
+test("a new request is listed live and can be opened", async () => {
   const page = await show();
   await live(page);
   await sandbox.send({ message: "First" });
@@ -49,7 +49,7 @@ test("a request is listed as it comes in, and opened", async () => {
   check(page);
 });
 
-test("the body and the answer are shown as they are, without the token", async () => {
+test("request and response bodies are shown unchanged, without the token", async () => {
   const body = `{"type": "SMS",\t"z": 1.10, "contactId": "${sandbox.facts.contactId}", "a": [], "message": "\\u00e9 é", "z": 2}`;
   await sandbox.api("POST", SEND, body, { "x-mine": "yes", "x-api-key": "very-secret", cookie: "session=very-secret" });
   const request = await newest();
@@ -69,7 +69,7 @@ test("the body and the answer are shown as they are, without the token", async (
   check(page);
 });
 
-test("each fault is marked where its pointer leads", async () => {
+test("each validation error is shown at its JSON pointer", async () => {
   const bodies = [
     { type: "sms", contactId: 5, attachments: ["https://a.example/b", 1, 2], message: "Hello" },
     { type: "Email", contactId: sandbox.facts.contactId, emailCc: [false], "a/b": { "m~n": 1 }, message: 1 },
@@ -88,7 +88,7 @@ test("each fault is marked where its pointer leads", async () => {
       assert.equal(await mark.getAttribute("data-pointer"), pointer);
       const words = message.replace(/ \(at [^)]*\)$/, "");
       assert.equal(await mark.innerText(), `${keyword} ${words}`);
-      // The line above the marks is where the value begins, or what lacks it.
+      // The line above the annotations is the start of the value or of its closest ancestor.
       const line = await mark.evaluate((element) => {
         while (!element.matches(".json-line")) element = element.previousElementSibling;
         return element.textContent;
@@ -109,7 +109,7 @@ test("each fault is marked where its pointer leads", async () => {
   assert.ok(marked >= 8, `${marked}`);
 });
 
-/** The first line of a value in JSON of one value a line; if it is not there, that of what lacks it. */
+/** Returns the first line of a value in formatted JSON, or of its closest ancestor if it is missing. */
 function beginning(body, pointer) {
   let [value, name, comma] = [body, "", ""];
   for (const escaped of pointer.split("/").slice(1)) {
@@ -123,7 +123,7 @@ function beginning(body, pointer) {
   return name + (isOpen ? (Array.isArray(value) ? "[" : "{") : JSON.stringify(value) + comma);
 }
 
-test("what was let pass is marked in a milder way", async () => {
+test("tolerated violations are shown as warnings", async () => {
   await sandbox.api("POST", SEND, { type: "SMS", contactId: sandbox.facts.contactId, mesage: "Hello" });
   const request = await newest();
   assert.deepEqual([request.tolerated, request.unknownFields], [["send-without-status"], ["/mesage"]]);
@@ -137,7 +137,7 @@ test("what was let pass is marked in a milder way", async () => {
   check(page);
 });
 
-test("a message that was sent twice is marked, the first request too", async () => {
+test("all requests that sent the same message are marked as duplicates", async () => {
   await sandbox.send({ message: "Only once, please" });
   const first = await newest();
   const page = await show(first.id);
@@ -151,7 +151,7 @@ test("a message that was sent twice is marked, the first request too", async () 
   await row(page, first.id).getByText("duplicate ×2").waitFor();
   await row(page, second.id).getByText("duplicate ×2").waitFor();
   assert.match(await page.locator("#duplicate").innerText(), /sent twice.*This is the first request/s);
-  // To the second one by its link, and from there back to the first.
+  // The requests link to each other.
   await page.locator(`#details a[title="${second.id}"]`).click();
   await page.locator("#duplicate").getByText(first.id).waitFor();
   assert.match(await page.locator("#details").innerText(), /Times accepted\s+2/);
@@ -160,15 +160,15 @@ test("a message that was sent twice is marked, the first request too", async () 
 
   await sandbox.send({ message: "Only once, please" });
   await page.getByText("this message was sent 3 times.").waitFor();
-  // What was refused stored nothing.
-  await sandbox.send({ message: "Only once, please", contactId: "nobody" });
+  // Rejected requests are not duplicates.
+  await sandbox.send({ message: "Only once, please", contactId: "unknown" });
   const refused = await newest();
   await row(page, refused.id).waitFor();
   assert.equal(await row(page, refused.id).getByText("duplicate").count(), 0);
   check(page);
 });
 
-test("a request shows what was left of the limits when it came", async () => {
+test("a request shows the remaining rate limit", async () => {
   const limited = await startSandbox("--rate-limit");
   try {
     const page = await show("", {}, limited);
@@ -195,7 +195,7 @@ test("a request shows what was left of the limits when it came", async () => {
   }
 });
 
-test("a fault that was injected is named, and what it does", async () => {
+test("an injected fault is shown with its description", async () => {
   const page = await show();
   await live(page);
   for (const [fault, isBroken] of [["reset-in-body", true], ["bad-gateway-page", false]]) {
@@ -214,7 +214,7 @@ test("a fault that was injected is named, and what it does", async () => {
   check(page);
 });
 
-test("copy as curl gives a command that does the same", async (t) => {
+test("the copied cURL command repeats the request", async (t) => {
   const page = await show("", { permissions: ["clipboard-read", "clipboard-write"] });
   const texts = ["it's $HOME `id` \\ \"x\"\n\r\n!! é 😀", "@file", "plain"];
   for (const message of texts) {
@@ -246,7 +246,7 @@ test("copy as curl gives a command that does the same", async (t) => {
   check(page);
 });
 
-test("bodies that are no JSON, and very long ones, are shown in bounds", async () => {
+test("bodies that are not JSON are shown, and long bodies are truncated", async () => {
   const page = await show();
   const post = async (body) => {
     const headers = { authorization: `Bearer ${sandbox.facts.token}`, version: "2021-04-15", "content-type": "application/json" };
@@ -280,7 +280,7 @@ test("bodies that are no JSON, and very long ones, are shown in bounds", async (
   check(page);
 });
 
-test("the search goes by the address", async () => {
+test("the search is part of the URL", async () => {
   const searched = await startSandbox();
   try {
     const ada = { id: "AdaContact1", name: "Ada Lovelace" };
@@ -317,7 +317,7 @@ test("the search goes by the address", async () => {
     }
     await page.getByText("No requests match these filters.").waitFor();
 
-    // By hand it becomes the address, stays when a request is opened, and is there after coming back.
+    // The form updates the URL, and the search is preserved when a request is opened.
     await page.goto(`${searched.ui}/requests`);
     await live(page);
     await page.keyboard.press("f");
@@ -340,7 +340,7 @@ test("the search goes by the address", async () => {
   }
 });
 
-test("a long list is shown in parts", async () => {
+test("a long list is loaded in parts", async () => {
   const page = await show();
   await live(page);
   await Promise.all(Array.from({ length: 60 }, (_, place) => sandbox.send({ message: `Many ${place}` })));
@@ -354,7 +354,7 @@ test("a long list is shown in parts", async () => {
   check(page);
 });
 
-test("what is hostile is only text", async () => {
+test("hostile requests are escaped", async () => {
   const script = `<img src=x onerror=alert(1)><script>alert(2)</script>"'\`</pre>`;
   const hostile = { type: script, contactId: script, [script]: { [`${script}/~`]: [script] }, message: "\u202e\u0000\u2028" };
   const page = await show("", { viewport: { width: 360, height: 720 } });
@@ -369,7 +369,7 @@ test("what is hostile is only text", async () => {
   check(page);
 });
 
-/** Sends bytes as they are. */
+/** Sends raw bytes. */
 function raw(text) {
   const { port } = new URL(sandbox.facts.baseUrl);
   return new Promise((resolve, reject) => {
@@ -380,7 +380,7 @@ function raw(text) {
   });
 }
 
-test("everything fits on 360 pixels, and one goes back to the list", async () => {
+test("details fit a narrow screen and lead back to the list", async () => {
   await sandbox.api("POST", `${SEND}/${"long".repeat(50)}`, { type: "SMS", message: "word".repeat(200), deep: { a: { b: [[["x".repeat(100)]]] } } });
   await sandbox.api("POST", SEND, { type: "SMS", contactId: 1, message: "word".repeat(200), deep: { a: { b: [[["x".repeat(100)]]] } } });
   for (const { id } of (await requests()).slice(0, 2)) {
@@ -399,7 +399,7 @@ test("everything fits on 360 pixels, and one goes back to the list", async () =>
   }
 });
 
-test("after a reset the list is empty, and the request that was open is gone", async () => {
+test("a reset empties the list and reports that the open request is gone", async () => {
   await sandbox.send({ message: "Soon gone" });
   const { id } = await newest();
   const [list, detail] = [await show(), await show(id)];
@@ -409,7 +409,7 @@ test("after a reset the list is empty, and the request that was open is gone", a
   await detail.getByText(`request ${id} not found`).waitFor();
 });
 
-test("a request that is not kept any more is said to be gone", async () => {
+test("an unknown request shows an error", async () => {
   const page = await show("none");
   await page.getByText("request none not found").waitFor();
 });

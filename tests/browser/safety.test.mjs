@@ -1,6 +1,6 @@
-// Whatever comes from outside is text. A table of hostile inputs goes through every place from which something is shown;
-// afterwards no script has run, no request has left, the address is the same, and the page is made of what it is always
-// made of. The witness is a server of another origin to which nothing may come.
+// Untrusted content is escaped. A table of hostile inputs is sent through every source of displayed content. Afterwards
+// no script has run, no request has left, the URL is unchanged, and the page contains no unexpected elements. A witness
+// server of another origin must not receive anything.
 import assert from "node:assert/strict";
 import { connect } from "node:net";
 import { createServer } from "node:http";
@@ -22,11 +22,11 @@ after(async () => {
   await witness?.stop();
 });
 
-/** What the browser says when it refuses what HTML of an email tries to do. */
+/** Messages of the browser about blocked actions of email HTML. */
 const REFUSED = /Content Security Policy|content security policy|sandbox|Blocked|blocked|Not allowed|frame-ancestors|Unsafe attempt|violates/;
 const tolerates = (text, url) => REFUSED.test(text) || url.includes("/emails/") || text.includes("/emails/");
 
-/** What of a page could run, load, send, lead away, or tell the scripts of the page what to do. */
+/** Lists elements and attributes that could run scripts, load, send, navigate, or control the scripts of the page. */
 function audit() {
   const found = [];
   const allowed = [...document.querySelectorAll("head > script")];
@@ -45,7 +45,7 @@ function audit() {
         found.push(`${name} ${attribute}=${value}`);
       }
       if (["href", "src", "action", "data-live-url"].includes(attribute)) {
-        // What is no address leads nowhere.
+        // Invalid URLs lead nowhere.
         const { protocol, origin } = URL.canParse(value, location.href) ? new URL(value, location.href) : location;
         const leaves = origin !== location.origin;
         const isLink = name === "a" && ["http:", "https:"].includes(protocol) && element.target === "_blank" && /noopener noreferrer/.test(element.rel);
@@ -53,7 +53,7 @@ function audit() {
       }
     }
   }
-  // Ids are for the scripts of the page: each is there once, and is what it always was.
+  // The IDs that scripts use must be unique.
   for (const id of ["page", "live", "clock", "notice", "content", "toast", "help", "single-keys"]) {
     const elements = document.querySelectorAll(`[id="${id}"]`);
     if (elements.length !== 1) found.push(`${elements.length} times #${id}`);
@@ -61,13 +61,13 @@ function audit() {
   return found;
 }
 
-/** The attributes for the hypermedia library that a page has, with their values. */
+/** Returns the htmx attributes of a page with their values. */
 const hypermedia = () =>
   [...document.querySelectorAll("*")].flatMap((element) =>
     [...element.attributes].filter(({ name }) => /^(data-)?hx-/.test(name)).map(({ name, value }) => `${element.localName} ${name}=${value}`),
   );
 
-/** Everything that such attributes may be: what the templates have. */
+/** The htmx attributes of the templates. */
 const OWN = [
   /^div hx-(boost:inherited|history-elt|status:[45]xx:inherited)=/,
   /^(span|div|form) hx-morph-skip(-children)?=$/,
@@ -79,7 +79,7 @@ async function assertHarmless(page, url) {
   assert.equal(page.url(), url, "the page is where it was");
   assert.equal(page.context().pages().length, 1, "no window was opened");
   for (const frame of page.frames()) {
-    // Where a frame was not let go there is the browser's own page that says so.
+    // A blocked frame shows an error page of the browser.
     const isHere = frame.url() === "" || frame.url() === "chrome-error://chromewebdata/" || frame.parentFrame()?.url().includes("/emails/") || frame.url().startsWith(new URL(url).origin);
     assert.ok(isHere, `a frame is at ${frame.url()}`);
   }
@@ -93,9 +93,9 @@ async function assertHarmless(page, url) {
 
 async function look(sandbox, paths) {
   const page = await openPage(browser, sandbox.ui, { tolerates });
-  page.setDefaultTimeout(60_000); // what is long takes its time
+  page.setDefaultTimeout(60_000); // long inputs take longer
   for (const path of paths) {
-    const { href: url } = new URL(sandbox.ui + path); // a browser writes some of it in another way
+    const { href: url } = new URL(sandbox.ui + path); // browsers normalise URLs
     await page.goto(url);
     await page.evaluate(() => document.querySelectorAll("details").forEach((details) => (details.open = true)));
     await assertHarmless(page, url).catch((error) => {
@@ -105,15 +105,15 @@ async function look(sandbox, paths) {
   }
 }
 
-/** The requests that the ledger has, each of which has a page. */
+/** Returns the pages of all requests in the ledger. */
 const requests = async (sandbox) =>
   (await sandbox.admin("GET", "requests?limit=500")).requests.map(({ id }) => `/requests/${encodeURIComponent(id)}`);
 const deliveries = async (sandbox) =>
   (await sandbox.admin("GET", "deliveries?limit=500")).deliveries.map(({ id }) => `/deliveries/${id}`);
-/** Whatever the sandbox says to it: what it refuses is shown as well. */
+/** Ignores rejections: rejected input is displayed as well. */
 const attempt = (promise) => promise.catch(() => undefined);
 
-/** Writes a request as it stands. */
+/** Sends a raw request. */
 async function raw(sandbox, text) {
   const { hostname, port } = new URL(sandbox.facts.baseUrl);
   const socket = connect(Number(port), hostname);
@@ -123,13 +123,13 @@ async function raw(sandbox, text) {
   await new Promise((resolve) => socket.on("close", resolve));
 }
 const chunks = (all, size) => Array.from({ length: Math.ceil(all.length / size) }, (_, number) => all.slice(number * size, (number + 1) * size));
-/** What can stand in the head of a request. */
+/** Removes the characters that request headers cannot contain. */
 const inHead = (text) => text.replace(/[\r\n\0]/g, "").slice(0, 2000);
-/** Half a character becomes the mark for what is none. */
+/** Replaces unpaired surrogates. */
 const wellFormed = (text) => Buffer.from(text).toString();
 const inPath = (text) => encodeURI(wellFormed(inHead(text))).replaceAll("%3C", "<").replaceAll("%3E", ">").replaceAll("%22", '"');
 
-/** From where something comes that is shown. Each puts all inputs there, and answers where to look. */
+/** The sources of displayed content. Each submits all inputs and returns the pages that show them. */
 const PLACES = {
   "text of messages": async (sandbox, inputs) => {
     for (const [, text] of inputs) await sandbox.send({ message: text });
@@ -256,7 +256,7 @@ const PLACES = {
     await sandbox.send();
     const paths = [];
     for (const [, text] of inputs) {
-      // Seven of them fit into the 16 KiB that the head of a request may have.
+      // Seven of them fit into the limit of 16 KiB for request headers.
       let short = wellFormed(text).slice(0, 3000);
       while (encodeURIComponent(short).length > 1200) short = wellFormed(short.slice(0, short.length >> 1));
       const value = encodeURIComponent(short);
@@ -266,7 +266,7 @@ const PLACES = {
   },
 };
 
-describe("what comes from outside is text", () => {
+describe("untrusted content is escaped", () => {
   for (const [name, put] of Object.entries(PLACES)) {
     test(name, { timeout: 240_000 }, async (t) => {
       const sandbox = await startSandbox();
@@ -278,7 +278,7 @@ describe("what comes from outside is text", () => {
   }
 });
 
-test("what comes while one watches is text as well, and so is what is done to it", async (t) => {
+test("untrusted content in live updates and form responses is escaped", async (t) => {
   const sandbox = await startSandbox();
   t.after(() => sandbox.stop());
   const { href: address } = new URL(`${sandbox.ui}/conversations/${sandbox.facts.contactId}`);
@@ -288,7 +288,7 @@ test("what comes while one watches is text as well, and so is what is done to it
   await sandbox.send({ message: "the last one" });
   await page.locator(".thread").getByText("the last one").waitFor();
   await assertHarmless(page, address);
-  // Written by hand, answered by the server, put in by the script.
+  // Typed by the user, rendered by the server, inserted by the script.
   for (const [name, text] of inputs.filter(([name]) => !["long", "very long word", "half a character", "nothing"].includes(name))) {
     const newest = async () => (await sandbox.admin("GET", "messages?direction=inbound&order=newest&limit=1")).messages[0]?.id;
     const before = await newest();
@@ -300,7 +300,7 @@ test("what comes while one watches is text as well, and so is what is done to it
   }
 });
 
-test("words of a refusal are text", async (t) => {
+test("untrusted content in error messages is escaped", async (t) => {
   const sandbox = await startSandbox();
   t.after(() => sandbox.stop());
   const url = `${sandbox.ui}/controls`;
@@ -321,11 +321,11 @@ test("words of a refusal are text", async (t) => {
 });
 
 const forgetConnections = () => witness.seen.splice(0, Infinity, ...witness.seen.filter((what) => what !== "a connection"));
-/** Pressed it is, but where the frame goes elsewhere under it, the browser does not always answer that it was. */
+/** Presses a control. The browser does not always confirm it if the frame navigates. */
 const press = (pressing) => Promise.race([pressing.catch(() => {}), new Promise((resolve) => setTimeout(resolve, 1000))]);
 
 describe("HTML of an email stays in its frame", () => {
-  test("shown, clicked and tabbed through", { timeout: 240_000 }, async (t) => {
+  test("when displayed, clicked and focused", { timeout: 240_000 }, async (t) => {
     const sandbox = await startSandbox();
     t.after(() => sandbox.stop());
     const speed = (await sandbox.admin("GET", "clock")).speed;
@@ -334,7 +334,7 @@ describe("HTML of an email stays in its frame", () => {
       await sandbox.admin("PUT", `contacts/${contact}`, { name });
       await sandbox.send({ type: "Email", contactId: contact, subject: name, html, message: "text" });
       const url = `${sandbox.ui}/conversations/${contact}`;
-      // A link of an email that leads into the sandbox is refused, for the frame has an origin of its own.
+      // Links from an email to the sandbox are rejected, because the frame has an opaque origin.
       const page = await openPage(browser, url, { tolerates: (...of) => tolerates(...of) || of[0].includes("status of 403") });
       const body = async () => {
         const frame = await (await page.waitForSelector("iframe")).contentFrame();
@@ -350,12 +350,12 @@ describe("HTML of an email stays in its frame", () => {
       for (const act of [(link) => link.click({ timeout: 500, force: true }), (link) => link.press("Enter", { timeout: 500 })]) {
         for (let number = 0; number < count; number += 1) {
           await press(act((await body()).nth(number)));
-          // Something that comes after it: whatever was to happen has happened.
+          // Wait for a later event, so that all effects have occurred.
           await page.locator("h2").first().click();
           await live(page);
           await sandbox.send({ contactId: contact, message: `after ${act} on ${number}` });
           await page.locator(".thread").getByText(`after ${act} on ${number}`).waitFor();
-          // Where a person presses a link, the browser may open a connection, over which then nothing goes.
+          // When a link is pressed, the browser may open a connection without sending anything.
           forgetConnections();
           await harmless();
           await page.goto(url);
@@ -370,7 +370,7 @@ describe("HTML of an email stays in its frame", () => {
     assert.deepEqual(witness.seen, []);
   });
 
-  test("opened alone it has an origin of nobody, runs nothing and loads nothing", async (t) => {
+  test("in a separate tab it has an opaque origin, runs nothing and loads nothing", async (t) => {
     const [sandbox, alone] = await Promise.all([startSandbox(), startWitness()]);
     t.after(() => Promise.all([sandbox.stop(), alone.stop()]));
     for (const [name, html] of Object.entries(mails(alone.url))) {
@@ -386,14 +386,14 @@ describe("HTML of an email stays in its frame", () => {
   });
 });
 
-test("what is looked for is found where it is", async (t) => {
+test("the audit detects hostile elements", async (t) => {
   const sandbox = await startSandbox();
   t.after(() => sandbox.stop());
-  // A page that does not put itself anew.
+  // A page without live updates.
   const page = await openPage(browser, `${sandbox.ui}/nothing`, { tolerates: () => true });
   const harmful = inputs.filter(([name]) => /script|handler|image|frame|object|form|base|style|svg|hypermedia|ids|closing|details/.test(name) && !/address/.test(name));
   for (const [name, text] of harmful) {
-    // As a careless template would have it. The policy of the page stops what would run.
+    // As a template without escaping would render it. The page's policy blocks its scripts.
     const found = await page.evaluate((text) => document.querySelector("main").append(Object.assign(document.createElement("div"), { innerHTML: text })), text)
       .then(async () => [...(await page.evaluate(audit)), ...(await page.evaluate(hypermedia)).filter((attribute) => !OWN.some((own) => own.test(attribute)))]);
     assert.notDeepEqual(found, [], name);
@@ -403,7 +403,7 @@ test("what is looked for is found where it is", async (t) => {
   assert.deepEqual(witness.seen.splice(0).filter((what) => what !== "a connection"), []);
 });
 
-test("the witness hears what does come to it", async () => {
+test("the witness records requests", async () => {
   const other = await startWitness();
   await (await fetch(`${other.url}/x`)).text();
   assert.deepEqual(other.seen, ["a connection", "GET /x"]);

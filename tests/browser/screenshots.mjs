@@ -1,4 +1,4 @@
-// Makes the images in docs/images: tests/browser/run screenshots
+// Generates docs/images: tests/browser/run screenshots
 import { mkdir, writeFile } from "node:fs/promises";
 import { deflateSync, inflateSync } from "node:zlib";
 
@@ -37,8 +37,8 @@ await browser.close();
 await story.stop();
 
 /**
- * The same image with the 256 colours that matter most; the others, of the edges of letters, become the nearest of
- * them. It is a third of the size.
+ * Reduces an image to its 256 most important colours. The others, on the edges of letters, are replaced by the closest
+ * ones. This reduces the size to a third.
  */
 function smaller(png) {
   const chunks = [];
@@ -52,7 +52,7 @@ function smaller(png) {
   const counts = new Map();
   for (let at = 0; at < bytes.length; at += size) counts.set(colour(at), (counts.get(colour(at)) ?? 0) + 1);
   const distance = (one, other) => [16, 8, 0].reduce((sum, shift) => sum + (((one >> shift) & 255) - ((other >> shift) & 255)) ** 2, 0);
-  // First what there is most of, then what would be changed most: a green dot is small, and green.
+  // The most frequent colours first, then those with the largest error, so that small coloured dots are preserved.
   const rest = [...counts].sort(([one, many], [other, more]) => more - many || one - other);
   const palette = rest.splice(0, 64).map(([value]) => value);
   const missing = rest.map(([value, count]) => ({ value, count, off: Math.min(...palette.map((each) => distance(each, value))) }));
@@ -86,7 +86,7 @@ function smaller(png) {
   return Buffer.concat([png.subarray(0, 8), ...parts]);
 }
 
-/** The checksum of a chunk: CRC-32, as RFC 1952 has it. That of Node.js is newer than 18. */
+/** Returns the checksum of a chunk: CRC-32 of RFC 1952, which Node.js 18 does not provide. */
 function crc32(bytes) {
   let sum = ~0;
   for (const byte of bytes) {
@@ -96,7 +96,7 @@ function crc32(bytes) {
   return ~sum >>> 0;
 }
 
-/** The bytes of the pixels, without what a PNG does to each line before it is compressed. */
+/** Returns the bytes of the pixels, with the PNG filters removed. */
 function unfiltered(lines, length, height, size) {
   const bytes = Buffer.alloc(length * height);
   for (let y = 0; y < height; y += 1) {

@@ -1,4 +1,4 @@
-// A sandbox that asks for an admin token: what one sees before, what one types, and what one sees then.
+// Sign-in with an admin token.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 
@@ -15,11 +15,11 @@ after(async () => {
   await sandbox?.stop();
 });
 
-/** The browser says of every 401 that it could not load what was asked for. */
+/** The browser logs every 401 as an error. */
 const tolerates = (text) => text.includes("401");
 
 for (const [javaScriptEnabled, speed] of [[true, "Paused"], [false, "1×"]]) {
-  test(`one signs in and is where one wanted to be, scripts ${javaScriptEnabled ? "on" : "off"}`, async () => {
+  test(`signing in leads to the requested page, scripts ${javaScriptEnabled ? "on" : "off"}`, async () => {
     const wanted = `${sandbox.ui}/requests?text=conversations`;
     const page = await openPage(browser, wanted, { javaScriptEnabled, tolerates });
     assert.match(await page.title(), /^Sign in/);
@@ -34,7 +34,7 @@ for (const [javaScriptEnabled, speed] of [[true, "Paused"], [false, "1×"]]) {
     await page.waitForURL(wanted);
     await page.locator("#rows, .empty").first().waitFor();
     if (javaScriptEnabled) await live(page);
-    // A form goes through with the cookie, from a page of the same origin.
+    // Forms of the same origin are accepted with the cookie.
     await page.getByRole("link", { name: "Simulation" }).click();
     await page.getByRole("button", { name: speed, exact: true, pressed: false }).click();
     await page.getByRole("button", { name: speed, exact: true, pressed: true }).waitFor();
@@ -48,7 +48,7 @@ for (const [javaScriptEnabled, speed] of [[true, "Paused"], [false, "1×"]]) {
   });
 }
 
-test("a page of another origin gets nothing with the cookie of somebody who is signed in", async () => {
+test("pages of other origins cannot use the cookie of a signed-in user", async () => {
   const headers = { authorization: "Bearer a;b=c\"d" };
   const speed = async () => (await (await fetch(`${sandbox.facts.adminUrl}clock`, { headers })).json()).speed;
   const before = await speed();
@@ -56,7 +56,7 @@ test("a page of another origin gets nothing with the cookie of somebody who is s
   await page.getByLabel("Admin token").fill("a;b=c\"d");
   await page.getByRole("button", { name: "Sign in" }).click();
   await live(page);
-  // Of the same site, for another port or name of the machine is no other site: only the origin tells them apart.
+  // Other ports of this machine belong to the same site; only the origin differs.
   const other = await startSandbox();
   const evil = await page.context().newPage();
   await evil.goto(`${other.facts.baseUrl}/_sandbox/health`);
@@ -75,7 +75,7 @@ test("a page of another origin gets nothing with the cookie of somebody who is s
   await evil.waitForURL(/controls\/clock/);
   await evil.getByText("can do nothing here").waitFor();
   assert.equal(await speed(), before);
-  // Nor can it frame the page.
+  // Framing is blocked as well.
   await evil.goto(`${other.facts.baseUrl}/_sandbox/health`);
   await evil.evaluate((url) => {
     const frame = document.createElement("iframe");

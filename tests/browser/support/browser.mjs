@@ -1,16 +1,16 @@
-// A real Chromium, and pages that notice what must not happen: errors, scripts that are blocked, requests to elsewhere.
+// Starts Chromium and opens pages that record errors, blocked scripts and requests to other origins.
 import assert from "node:assert/strict";
 import { chromium } from "playwright-core";
 
 const ARGUMENTS = [
-  "--no-sandbox", // there is no other user to be, in a container
+  "--no-sandbox", // containers run as root
   "--disable-gpu",
   "--disable-quic",
   "--no-first-run",
   "--disable-background-networking",
   "--disable-component-update",
   "--disable-sync",
-  "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost", // whatever it tries, it stays here
+  "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost", // no requests leave this machine
 ];
 
 export function startBrowser() {
@@ -18,8 +18,8 @@ export function startBrowser() {
 }
 
 /**
- * Opens a page. `page.problems` fills with what goes wrong in it; `check(page)` says that nothing did. `tolerates(text, url)`
- * says of what the console has, and of the page or frame that it is about, whether it has to be so.
+ * Opens a page. `page.problems` collects its errors; `check(page)` asserts that there are none. `tolerates(text, url)`
+ * returns `true` for console messages that are expected, given the URL of the page or frame.
  */
 export async function openPage(browser, url, { tolerates = () => false, ...options } = {}) {
   const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...options });
@@ -46,25 +46,25 @@ export async function openPage(browser, url, { tolerates = () => false, ...optio
   return page;
 }
 
-/** Waits until the page is told what happens. */
+/** Waits until live updates are connected. */
 export async function live(page) {
   await page.locator("#live.is-on").waitFor();
 }
 
 /**
- * Waits until the address is one: that of a page which is put anew changes before what is on it, but the browser tells of
- * it later.
+ * Waits until the URL matches. The URL changes before the content of the page, but the browser reports it
+ * later.
  */
 export async function isAt(page, wanted) {
-  await page.waitForURL(wanted).catch(() => assert.fail(`the address is ${page.url()}, and not ${wanted}`));
+  await page.waitForURL(wanted).catch(() => assert.fail(`the URL is ${page.url()}, expected ${wanted}`));
 }
 
-/** Waits until the page was painted, and its scripts know what was scrolled. */
+/** Waits until the page is painted and its scroll events are handled. */
 export function painted(page) {
   return page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
 }
 
-/** Nothing went wrong in a page. */
+/** Asserts that a page has no errors. */
 export function check(page) {
   assert.deepEqual(page.problems, []);
 }

@@ -1,7 +1,7 @@
-// What somebody could send who means harm, and a witness that hears of it if any of it works.
+// Hostile inputs, and a witness server that records if any of them works.
 import { createServer } from "node:http";
 
-/** A server of another origin. Nothing may come to it, not so much as a connection. */
+/** A server of another origin, which must not receive even a connection. */
 export async function startWitness() {
   const seen = [];
   const server = createServer((request, response) => {
@@ -19,7 +19,7 @@ export async function startWitness() {
 
 const run = (name) => `window.pwned='${name}';alert('${name}')`;
 
-/** Texts that are more than text for a careless page, by name. */
+/** Texts that attack a page without escaping, by name. */
 export function texts(witness) {
   return {
     harmless: "Hello",
@@ -64,7 +64,7 @@ export function texts(witness) {
   };
 }
 
-/** HTML of an email that tries to run, to load, to send, or to go away. What is in it may be clicked. */
+/** Email HTML that tries to run scripts, load, send or navigate. Its links and buttons may be clicked. */
 export function mails(witness) {
   return {
     script: `<script>top.pwned=parent.pwned=window.pwned=1;alert(1)</script><script src="${witness}/s"></script><p>x</p>`,

@@ -1,4 +1,4 @@
-// The real program, on a port of its own, and what a test does to it besides looking at it.
+// Starts the sandbox program and a webhook receiver, and calls the APIs.
 import { spawn } from "node:child_process";
 import { createServer } from "node:http";
 import { createInterface } from "node:readline";
@@ -26,7 +26,7 @@ class Sandbox {
   constructor(program, facts, lines) {
     this.#program = program;
     this.facts = facts;
-    /** What it has printed. */
+    /** The printed lines. */
     this.lines = lines;
     this.ui = facts.inspectorUrl;
   }
@@ -35,7 +35,7 @@ class Sandbox {
     return this.#program.pid;
   }
 
-  /** Asks the API for something, as an integration does. Answers the status and the body. */
+  /** Calls the API as an integration does. Returns status and body. */
   async api(method, path, body, headers = {}) {
     const response = await fetch(this.facts.baseUrl + path, {
       method,
@@ -51,13 +51,13 @@ class Sandbox {
     return { status: response.status, body: text && JSON.parse(text) };
   }
 
-  /** Sends a message to the first contact, or what `fields` say. */
+  /** Sends a message. Defaults to an SMS to the default contact. */
   async send(fields = {}) {
     const message = { type: "SMS", contactId: this.facts.contactId, message: "Hello", status: "pending", ...fields };
     return (await this.api("POST", "/conversations/messages", message)).body;
   }
 
-  /** Asks the admin API for something. Answers the body. */
+  /** Calls the admin API. Returns the body. */
   async admin(method, path, body) {
     const ask = () =>
       fetch(this.facts.adminUrl + path, {
@@ -65,7 +65,7 @@ class Sandbox {
         headers: body === undefined ? {} : { "content-type": "application/json" },
         body: body === undefined ? undefined : JSON.stringify(body),
       });
-    // A connection that was idle may end just as it is used again: what changes nothing is asked for once more.
+    // The server may close an idle connection at the same moment. Reads are retried.
     const response = await (method === "GET" ? ask().catch(ask) : ask());
     const text = await response.text();
     if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${text}`);
@@ -79,7 +79,7 @@ class Sandbox {
   }
 }
 
-/** A receiver of webhooks that answers with what `answer` says: a status, or a function of the request that gives one, sooner or later. */
+/** Starts a webhook receiver. `answer` is the status of its responses, or a function of the request that returns it or a promise of it. */
 export async function startReceiver(answer = 200) {
   const received = [];
   const server = createServer(async (request, response) => {

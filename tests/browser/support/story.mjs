@@ -1,4 +1,4 @@
-// A believable day in a sandbox, with something of everything that the inspector can show. Its clock stands still.
+// A realistic scenario that covers everything the inspector can show, with a paused clock.
 import { createPublicKey, verify } from "node:crypto";
 
 import { startReceiver, startSandbox } from "./sandbox.mjs";
@@ -9,9 +9,9 @@ const HTML = `<!doctype html><html><body style="font-family: Georgia, serif; col
 <p>we have kept the <b>corner table</b> for four people, <b>Saturday at 19:30</b>.</p>
 <p style="background: #eef6f2; padding: 12px; border-radius: 6px">Restaurant am Fluss, Uferweg 4</p></body></html>`;
 
-/** Starts a sandbox in which all of it has happened. Answers it, the receiver of its webhooks, and the ids that matter. */
+/** Starts a sandbox with the scenario. Returns the sandbox, its webhook receiver and the relevant IDs. */
 export async function tell() {
-  // Is too busy for one of the events, twice, and takes it the third time. Takes nothing that HighLevel has not signed.
+  // Responds to one event with 503 twice and accepts it the third time. Rejects invalid signatures.
   let key = null;
   let refusals = 2;
   const receiver = await startReceiver(({ headers, body }) => {
@@ -35,7 +35,7 @@ export async function tell() {
     await sandbox.admin("PUT", `contacts/${contacts[number].id}`, { name, phone, email });
   }
 
-  /** Every delivery has made its attempt, so that what is done next finds the same each time. */
+  /** Waits until every delivery has completed an attempt, so that the scenario is reproducible. */
   const settled = () =>
     until(async () => {
       const { deliveries } = await sandbox.admin("GET", "deliveries?limit=500");
@@ -72,7 +72,7 @@ export async function tell() {
   await later(180);
   await sandbox.admin("POST", "simulate/call", { direction: "inbound", contactId: grace, outcome: "voicemail", durationSeconds: 23, recordings: ["https://media.example/voicemail-23.mp3"] });
   await later(20);
-  // An integration that was not sure sends the same again, and one that has a fault.
+  // An integration sends a duplicate, and an invalid request.
   const again = { contactId: grace, message: "Your table is ready", type: "SMS", status: "pending" };
   await sandbox.send(again);
   await later(12);
@@ -99,14 +99,14 @@ export async function tell() {
   };
 }
 
-/** Asks again until there is an answer. */
+/** Calls a function until it returns a truthy value. */
 export async function until(ask) {
   const began = Date.now();
   for (;;) {
     const answer = await ask();
     if (answer) return answer;
-    // Far longer than it takes: it only ends a test in which something is broken.
-    if (Date.now() - began > 120_000) throw new Error(`it did not come true: ${ask}`);
+    // Much longer than necessary; only broken tests reach it.
+    if (Date.now() - began > 120_000) throw new Error(`timed out: ${ask}`);
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }
