@@ -5,6 +5,7 @@
 
 mod authentication;
 mod body;
+mod call;
 mod existence;
 mod message;
 mod receipt;
@@ -13,86 +14,23 @@ mod rules;
 mod status;
 mod version;
 
+use http::StatusCode;
 use http::header::AUTHORIZATION;
-use http::{HeaderMap, StatusCode};
 use serde_json::Value;
 
 use crate::credentials::Grant;
-use crate::fidelity::{Quirk, Settings};
+use crate::fidelity::Quirk;
 use crate::ledger::RequestFingerprint;
 use crate::model::{Message, Model, Stored};
 use crate::operation::Operation;
-use crate::spec::{Spec, Violation};
 
 pub(crate) use authentication::authenticate;
+pub(crate) use call::{Answer, Call, Fresh, Remarks, Rulebook};
 pub(crate) use refusal::Refusal;
 pub(crate) use version::check as check_version;
 
 /// The most unknown fields of a request that are named.
 const MAX_UNKNOWN_FIELDS: usize = 100;
-
-/// A request as it came.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Call<'a> {
-    pub(crate) method: &'a str,
-    /// The path, with the query if there is one.
-    pub(crate) target: &'a str,
-    pub(crate) headers: &'a HeaderMap,
-    pub(crate) body: &'a [u8],
-}
-
-impl<'a> Call<'a> {
-    /// The path without the query.
-    pub(crate) fn path(&self) -> &'a str {
-        self.target.split_once('?').map_or(self.target, |(path, _)| path)
-    }
-}
-
-/// By what a request is judged.
-#[derive(Clone, Debug)]
-pub(crate) struct Rulebook {
-    pub(crate) spec: &'static Spec,
-    pub(crate) settings: Settings,
-}
-
-/// What is new with each request.
-#[derive(Clone, Debug)]
-pub(crate) struct Fresh {
-    /// RFC 3339, UTC, milliseconds.
-    pub(crate) now: String,
-    pub(crate) trace_id: String,
-    pub(crate) message_id: String,
-    pub(crate) email_message_id: String,
-    pub(crate) conversation_id: String,
-}
-
-/// The answer, and what is to be stored.
-#[derive(Debug)]
-pub(crate) struct Answer {
-    pub(crate) status: StatusCode,
-    /// `Null` for no body.
-    pub(crate) body: Value,
-    /// A new message.
-    pub(crate) accepted: Option<Message>,
-    /// A message that has become another.
-    pub(crate) changed: Option<Stored>,
-    pub(crate) remarks: Remarks,
-}
-
-/// What the ledger says about the request besides.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Remarks {
-    pub(crate) operation: Option<Operation>,
-    pub(crate) fingerprint: Option<RequestFingerprint>,
-    pub(crate) violations: Vec<Violation>,
-    pub(crate) more_violations: usize,
-    pub(crate) tolerated: Vec<&'static str>,
-    pub(crate) unknown_fields: Vec<String>,
-    pub(crate) more_unknown_fields: usize,
-    /// The message that was stored or changed.
-    pub(crate) message_id: Option<String>,
-    pub(crate) quirk: Option<&'static str>,
-}
 
 /// What is done about a request that is not refused.
 enum Done {

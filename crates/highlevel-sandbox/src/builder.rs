@@ -361,6 +361,22 @@ async fn serve(listener: TcpListener, state: Arc<Engine>) {
     }
 }
 
+impl Sandbox {
+    /// Starts a sandbox on a free port of 127.0.0.1.
+    ///
+    /// # Errors
+    ///
+    /// Returns the error of the operating system if no thread or listener can be created.
+    pub async fn start() -> io::Result<Self> {
+        Self::builder().start().await
+    }
+
+    /// Returns a builder to configure the sandbox.
+    pub fn builder() -> SandboxBuilder {
+        SandboxBuilder::new()
+    }
+}
+
 /// A value that is not printed.
 #[derive(Clone)]
 struct Redacted<T>(T);

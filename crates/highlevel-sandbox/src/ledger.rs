@@ -23,16 +23,11 @@ pub use entry::{Entry, RecordedRequest};
 pub use fingerprint::{ParseFingerprintError, RequestFingerprint};
 pub use follow::Entries;
 use log::Log;
+pub(crate) use log::{MAX_BYTES, MAX_UNAUTHENTICATED_BYTES, Retained, Share};
 pub(crate) use search::Filter;
 
 /// The most requests with valid credentials that are retained by default.
 pub(crate) const KEPT_REQUESTS: usize = 10_000;
-/// The memory that all entries but those of [`MAX_UNAUTHENTICATED`] may take, in bytes.
-pub(crate) const MAX_BYTES: usize = 64 * 1024 * 1024;
-/// The most requests without valid credentials that are retained.
-pub(crate) const MAX_UNAUTHENTICATED: usize = 1_000;
-/// The memory that those may take, in bytes.
-pub(crate) const MAX_UNAUTHENTICATED_BYTES: usize = 4 * 1024 * 1024;
 /// How much memory the requests of one page may take, in bytes, the last one aside.
 const PAGE_BYTES: usize = 4 * 1024 * 1024;
 
@@ -50,27 +45,6 @@ enum Selected<T> {
     Yes(T),
     /// Nothing more is to be selected, though there is more.
     Enough,
-}
-
-/// What the ledger retains.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Retained {
-    /// Requests with and without valid credentials.
-    pub(crate) requests: usize,
-    /// Entries of all kinds, except those of `unauthenticated`.
-    pub(crate) own: Share,
-    /// Requests without valid credentials.
-    pub(crate) unauthenticated: Share,
-}
-
-/// A part of the ledger that has bounds of its own.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Share {
-    pub(crate) count: usize,
-    /// The memory that its entries take.
-    pub(crate) bytes: usize,
-    /// The number of entries that were dropped for newer ones.
-    pub(crate) dropped: u64,
 }
 
 impl Ledger {
@@ -194,23 +168,6 @@ impl Ledger {
     pub(crate) fn totals(&self) -> (BTreeMap<u16, usize>, Retained) {
         let log = self.log();
         (log.by_status.clone(), log.retained())
-    }
-
-    /// From the oldest entry that is kept.
-    pub(crate) fn follow(self: &Arc<Self>) -> Entries {
-        let first = self.log().first();
-        self.follow_from(first)
-    }
-
-    /// From the next entry that comes.
-    pub(crate) fn follow_new(self: &Arc<Self>) -> Entries {
-        let next = self.log().next();
-        self.follow_from(next)
-    }
-
-    /// From the entry with this number, which may be gone or still to come.
-    pub(crate) fn follow_from(self: &Arc<Self>, number: u64) -> Entries {
-        Entries::new(Arc::clone(self), self.next.subscribe(), number)
     }
 
     /// The entry with this number; see [`Log::entry`].

@@ -3,6 +3,7 @@
 //! Everything here is a [`Record`], and changes by being put in place of the one with the same id.
 
 mod check;
+mod conflict;
 mod list;
 mod message;
 mod raw_json;
@@ -13,7 +14,7 @@ mod status;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-pub use check::Conflict;
+pub use conflict::Conflict;
 pub(crate) use list::{MessageFilter, Order, Page};
 pub use message::{Message, MessageDirection, StatusChange};
 pub(crate) use message::{Stored, is_call, is_email, is_phone, is_voicemail};

@@ -9,7 +9,6 @@ mod state;
 
 pub use ledger::Accepted;
 
-use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -19,7 +18,6 @@ use http::StatusCode;
 use tokio::task::JoinHandle;
 
 use crate::access;
-use crate::builder::SandboxBuilder;
 use crate::engine::Engine;
 use crate::ledger::{Entries, RecordedRequest};
 use crate::model;
@@ -63,20 +61,6 @@ pub struct Sandbox {
 }
 
 impl Sandbox {
-    /// Starts a sandbox on a free port of 127.0.0.1.
-    ///
-    /// # Errors
-    ///
-    /// Returns the error of the operating system if no thread or listener can be created.
-    pub async fn start() -> io::Result<Self> {
-        Self::builder().start().await
-    }
-
-    /// Returns a builder to configure the sandbox.
-    pub fn builder() -> SandboxBuilder {
-        SandboxBuilder::new()
-    }
-
     pub(crate) fn new(
         address: SocketAddr,
         base_url: String,
@@ -122,7 +106,7 @@ impl Sandbox {
     }
 
     /// Returns the URL under which clients reach it, without a trailing slash: `http://127.0.0.1:PORT`, or the
-    /// configured [`base_url`](SandboxBuilder::base_url).
+    /// configured [`base_url`](crate::SandboxBuilder::base_url).
     pub fn base_url(&self) -> String {
         self.base_url.clone()
     }
@@ -188,12 +172,12 @@ impl Sandbox {
         self.state.set_clock_speed(speed);
     }
 
-    /// Returns the requests in the ledger, oldest first. See [`SandboxBuilder::keep_requests`].
+    /// Returns the requests in the ledger, oldest first. See [`keep_requests`](crate::SandboxBuilder::keep_requests).
     pub fn requests(&self) -> Vec<RecordedRequest> {
         self.state.ledger.requests()
     }
 
-    /// Returns the number of requests rejected with 429. It is 0 without [`SandboxBuilder::rate_limit`].
+    /// Returns the number of requests rejected with 429. It is 0 without [`rate_limit`](crate::SandboxBuilder::rate_limit).
     pub fn rate_limited(&self) -> usize {
         self.state.ledger.answered(StatusCode::TOO_MANY_REQUESTS.as_u16())
     }

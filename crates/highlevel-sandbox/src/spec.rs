@@ -11,6 +11,7 @@ use std::sync::OnceLock;
 use jsonschema::{Draft, Validator};
 use serde_json::{Value, json};
 
+use schema::referenced_schema;
 pub use violation::Violation;
 pub(crate) use violation::shortened;
 
@@ -187,10 +188,6 @@ impl std::fmt::Display for SpecError {
 }
 
 impl std::error::Error for SpecError {}
-
-fn referenced_schema(schema: &Value) -> Option<&str> {
-    schema.get("$ref")?.as_str()?.strip_prefix("#/components/schemas/")
-}
 
 #[cfg(test)]
 mod tests {

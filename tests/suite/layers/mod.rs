@@ -57,3 +57,75 @@ fn check(krate: &str, structure: &Structure) {
 fn highlevel_has_its_layers() {
     check("highlevel", &HIGHLEVEL);
 }
+
+/// The structure of the crate `highlevel-sandbox`.
+const SANDBOX: Structure = Structure {
+    layers: &[
+        &["builder"],
+        &["sandbox"],
+        &["server"],
+        &["inspector"],
+        &["admin"],
+        &["engine"],
+        &["api"],
+        &["snapshot"],
+        &["credentials"],
+        &["ledger"],
+        &["oauth"],
+        &["webhook"],
+        &["access", "fault", "persistence", "rate_limit"],
+        &["api_error", "clock", "fidelity", "identifiers", "model", "runtime", "traffic"],
+        &["operation", "webhook_url"],
+        &["spec"],
+        &["file_limit", "headers", "json_fields", "json_size", "search_term", "shell", "sync", "weight"],
+    ],
+    restricted: &[],
+    circles: &[],
+    known_uses: &[],
+    known_circles: &[
+        &[
+            "admin.rs",
+            "admin/clock.rs",
+            "admin/deliveries.rs",
+            "admin/description.rs",
+            "admin/events.rs",
+            "admin/faults.rs",
+            "admin/health.rs",
+            "admin/ledger.rs",
+            "admin/limits.rs",
+            "admin/model.rs",
+            "admin/oauth.rs",
+            "admin/settings.rs",
+            "admin/state.rs",
+            "admin/stream.rs",
+        ],
+        &["builder.rs", "builder/oauth.rs", "builder/state.rs"],
+        &[
+            "inspector/answer.rs",
+            "inspector/assets.rs",
+            "inspector/controls.rs",
+            "inspector/controls/clock.rs",
+            "inspector/controls/events.rs",
+            "inspector/controls/faults.rs",
+            "inspector/controls/limits.rs",
+            "inspector/controls/summary.rs",
+            "inspector/controls/validation.rs",
+            "inspector/controls/webhooks.rs",
+            "inspector/conversations.rs",
+            "inspector/conversations/actions.rs",
+            "inspector/deliveries.rs",
+            "inspector/live.rs",
+            "inspector/mod.rs",
+            "inspector/page.rs",
+            "inspector/requests.rs",
+            "inspector/requests/detail.rs",
+            "inspector/sign_in.rs",
+        ],
+        &["inspector/json.rs", "inspector/json/reader.rs"],
+    ],
+};
+
+#[test]
+fn highlevel_sandbox_has_its_layers() {
+    check("highlevel-sandbox", &SANDBOX);
+}

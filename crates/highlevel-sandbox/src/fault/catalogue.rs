@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use super::{Content, Ending, Extent, Fault, Pace};
+use super::effect::{Content, Ending, Extent, Fault, Pace};
 
 /// A fault with a name.
 pub(crate) struct Named {
@@ -183,3 +183,15 @@ const HTML: Headers = Cow::Borrowed(&[(Cow::Borrowed("content-type"), Cow::Borro
 const PLAIN_TEXT: Headers = Cow::Borrowed(&[(Cow::Borrowed("content-type"), Cow::Borrowed("text/plain"))]);
 const RETRY_AFTER: Headers = Cow::Borrowed(&[(Cow::Borrowed("retry-after"), Cow::Borrowed("1"))]);
 const ELSEWHERE: Headers = Cow::Borrowed(&[(Cow::Borrowed("location"), Cow::Borrowed("/elsewhere"))]);
+
+impl Fault {
+    /// What it does, in a sentence; `None` when it did not come from the catalogue.
+    pub fn description(&self) -> Option<&'static str> {
+        all().iter().find(|named| named.fault.name == self.name).map(|named| named.description)
+    }
+
+    /// All faults with a name.
+    pub fn all() -> impl Iterator<Item = &'static Self> {
+        all().iter().map(|named| named.fault)
+    }
+}

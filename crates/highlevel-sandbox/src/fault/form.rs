@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use super::{Content, Ending, Extent, Fault, LONGEST_WAIT, Pace, catalogue};
+use super::catalogue;
+use super::effect::{Content, Ending, Extent, Fault, LONGEST_WAIT, Pace};
 
 /// Everything that an object can mention.
 #[derive(Serialize, Deserialize)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::sync::watch;
 
-use super::{Fault, FaultRule, FaultStage, LONGEST_WAIT};
+use super::{Fault, FaultRule, FaultStage, LONGEST_WAIT, Request};
 use crate::sync::lock;
 
 /// The most rules, and the bytes of JSON in all of them.
@@ -48,16 +48,6 @@ pub struct ActiveFault {
     pub hits: u64,
     /// Whether no further request triggers it.
     pub spent: bool,
-}
-
-/// What a rule can know about a request.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Request<'a> {
-    pub(crate) operation: Option<&'a str>,
-    pub(crate) method: &'a str,
-    /// Without the query.
-    pub(crate) path: &'a str,
-    pub(crate) location: Option<&'a str>,
 }
 
 /// A fault that happens now.

@@ -3,8 +3,7 @@
 use http::Method;
 use serde::{Deserialize, Serialize};
 
-use super::registry::Request;
-use super::{Fault, FaultSchedule};
+use super::{Fault, FaultSchedule, FaultStage};
 
 /// A fault, and the requests on which it happens. What is not chosen is any.
 ///
@@ -43,32 +42,14 @@ pub struct FaultRule {
     pub(crate) location: Option<String>,
 }
 
-/// How far a request comes before the fault happens.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-#[non_exhaustive]
-pub enum FaultStage {
-    /// The connection was opened and nothing was read. Such a rule cannot choose among requests, and has to spare some, for
-    /// the admin API is reached the same way.
-    Connect,
-    /// The head of the request was read, and nothing of its body.
-    Head,
-    /// The request was read. It is not done: nothing is stored, and unless the fault says otherwise it is answered 503.
-    Before,
-    /// The request was done: what was accepted is stored, and its webhook is on the way.
-    After,
-}
-
-impl FaultStage {
-    /// As it is written in JSON.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Connect => "connect",
-            Self::Head => "head",
-            Self::Before => "before",
-            Self::After => "after",
-        }
-    }
+/// What a rule can know about a request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Request<'a> {
+    pub(crate) operation: Option<&'a str>,
+    pub(crate) method: &'a str,
+    /// Without the query.
+    pub(crate) path: &'a str,
+    pub(crate) location: Option<&'a str>,
 }
 
 impl FaultRule {

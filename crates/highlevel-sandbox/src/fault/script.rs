@@ -7,7 +7,7 @@ use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde_json::json;
 
-use super::{Content, Ending, Extent, Fault};
+use super::effect::{Content, Ending, Extent, Fault};
 
 /// An answer as values.
 #[derive(Clone, Debug, PartialEq)]

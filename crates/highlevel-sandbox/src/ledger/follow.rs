@@ -71,3 +71,22 @@ impl Entries {
         self.position
     }
 }
+
+impl Ledger {
+    /// From the oldest entry that is kept.
+    pub(crate) fn follow(self: &Arc<Self>) -> Entries {
+        let first = self.log().first();
+        self.follow_from(first)
+    }
+
+    /// From the next entry that comes.
+    pub(crate) fn follow_new(self: &Arc<Self>) -> Entries {
+        let next = self.log().next();
+        self.follow_from(next)
+    }
+
+    /// From the entry with this number, which may be gone or still to come.
+    pub(crate) fn follow_from(self: &Arc<Self>, number: u64) -> Entries {
+        Entries::new(Arc::clone(self), self.next.subscribe(), number)
+    }
+}

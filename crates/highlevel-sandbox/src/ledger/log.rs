@@ -3,11 +3,38 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
+use super::Happened;
 use super::acceptances::Acceptances;
-use super::{Happened, MAX_BYTES, MAX_UNAUTHENTICATED, MAX_UNAUTHENTICATED_BYTES, Retained, Share};
 
+/// The memory that all entries but those of [`MAX_UNAUTHENTICATED`] may take, in bytes.
+pub(crate) const MAX_BYTES: usize = 64 * 1024 * 1024;
+/// The most requests without valid credentials that are retained.
+pub(crate) const MAX_UNAUTHENTICATED: usize = 1_000;
+/// The memory that those may take, in bytes.
+pub(crate) const MAX_UNAUTHENTICATED_BYTES: usize = 4 * 1024 * 1024;
 /// The most entries of all kinds for each request that is retained.
 pub(super) const ENTRIES_PER_REQUEST: usize = 4;
+
+/// What the ledger retains.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Retained {
+    /// Requests with and without valid credentials.
+    pub(crate) requests: usize,
+    /// Entries of all kinds, except those of `unauthenticated`.
+    pub(crate) own: Share,
+    /// Requests without valid credentials.
+    pub(crate) unauthenticated: Share,
+}
+
+/// A part of the ledger that has bounds of its own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Share {
+    pub(crate) count: usize,
+    /// The memory that its entries take.
+    pub(crate) bytes: usize,
+    /// The number of entries that were dropped for newer ones.
+    pub(crate) dropped: u64,
+}
 
 /// Entries by number, with counts of what was dropped.
 ///

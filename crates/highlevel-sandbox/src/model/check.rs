@@ -3,25 +3,7 @@
 use chrono::DateTime;
 
 use super::status::statuses;
-use super::{Kind, Model, RECORD_BYTES, Record};
-
-/// Why something cannot be put beside what exists: the text says what it would contradict, and what to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Conflict(String);
-
-impl Conflict {
-    pub(crate) fn new(message: impl Into<String>) -> Self {
-        Self(message.into())
-    }
-}
-
-impl std::fmt::Display for Conflict {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Conflict {}
+use super::{Conflict, Kind, Model, RECORD_BYTES, Record};
 
 impl Model {
     /// Whether a record can be put beside what exists:

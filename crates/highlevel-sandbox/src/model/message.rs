@@ -24,7 +24,7 @@ pub struct Message<R = Value> {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub thread_id: Option<String>,
     /// The location whose token was used.
-    #[serde(default = "super::record::location")]
+    #[serde(default = "super::seed::location")]
     pub location_id: String,
     /// The contact at the other end.
     pub contact_id: String,

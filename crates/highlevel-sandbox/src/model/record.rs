@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::message::Stored;
-use super::seed::{COMPANY_ID, LOCATION_ID};
+use super::seed::{COMPANY_ID, location};
 use crate::weight;
 
 /// A location (sub-account).
@@ -306,10 +306,6 @@ impl Record {
             Self::Message(message) => &message.location_id,
         }
     }
-}
-
-pub(super) fn location() -> String {
-    LOCATION_ID.to_owned()
 }
 
 fn company() -> String {

@@ -12,3 +12,8 @@ pub(crate) const CONTACT_ID: &str = "abc123def456";
 pub(crate) const CONVERSATION_ID: &str = "ABC12h2F6uBrIkfXYazb";
 /// The conversation provider to try things with.
 pub(crate) const CONVERSATION_PROVIDER_ID: &str = "61d6d1f9cdac7612faf80753";
+
+/// Returns the location of records that name none.
+pub(super) fn location() -> String {
+    LOCATION_ID.to_owned()
+}

@@ -9,7 +9,7 @@ use std::thread;
 use redb::{Database, DatabaseError, ReadableDatabase, ReadableTable, StorageError, TableDefinition};
 
 use super::opening::{self, OpenError, Opened, Overlay};
-use super::{ReadLimits, RowChange, StoredRow};
+use super::row::{ReadLimits, RowChange, StoredRow};
 
 /// Kind and id, to the number of the first writing, and JSON.
 const THINGS: TableDefinition<'_, (&str, &str), (u64, &[u8])> = TableDefinition::new("things");

@@ -1,7 +1,6 @@
 //! One connection: what it may take, and how a fault ends it.
 
-use std::error::Error;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,31 +11,17 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::respond;
+use super::interruption::{Interruption, reserve};
+use super::respond::respond;
 use crate::engine::Engine;
 use crate::fault::{self, Base, Ending, LONGEST_WAIT, Script, TriggeredFault};
 use crate::sync::lock;
-use crate::traffic::{Connection, FREE_BYTES, Phase, Reservation, Watched};
+use crate::traffic::{Connection, Phase, Watched};
 
 /// The longest head of a request, in bytes.
 const MAX_HEAD: usize = 16 * 1024;
 /// How long the end of the client's side is waited for after FIN.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// Where the answer to a request is left that a fault does not leave to HTTP.
-pub(super) type Interruption = Arc<Mutex<Option<(Script, TriggeredFault, Option<Reservation>)>>>;
-
-/// Why hyper is told to stop.
-#[derive(Debug)]
-pub(super) struct Interrupted;
-
-impl std::fmt::Display for Interrupted {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("a fault ends the connection")
-    }
-}
-
-impl Error for Interrupted {}
 
 /// Responds to the requests of a connection until it ends, or is closed for another one.
 pub(super) async fn serve_connection(stream: TcpStream, connection: Connection, state: Arc<Engine>) {
@@ -98,12 +83,6 @@ async fn serve_requests(stream: TcpStream, connection: Arc<Connection>, state: A
         (Err(error), None) => tracing::debug!(%error, "a connection broke"),
         (Ok(()), _) => {}
     }
-}
-
-/// Waits until the bytes that a fault makes up may be on their way.
-pub(super) async fn reserve(connection: &Connection, triggered: &TriggeredFault) -> Option<Reservation> {
-    let bytes = triggered.fault.made_up_bytes();
-    if bytes > FREE_BYTES { Some(connection.reserve(bytes).await) } else { None }
 }
 
 /// The answer to what was not done.

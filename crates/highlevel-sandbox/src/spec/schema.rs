@@ -79,6 +79,10 @@ fn bound_by_width(schema: &mut Map<String, Value>) {
     schema.remove("format");
 }
 
+pub(super) fn referenced_schema(schema: &Value) -> Option<&str> {
+    schema.get("$ref")?.as_str()?.strip_prefix("#/components/schemas/")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

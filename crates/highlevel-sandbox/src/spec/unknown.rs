@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::referenced_schema;
+use super::schema::referenced_schema;
 use super::violation::{MAX_POINTER, escape, shortened};
 
 /// Calls `found` with the pointer of each field of `value` that `schema` does not list, for as deep as it says what there

@@ -1,0 +1,204 @@
+//! Tests of state files.
+
+use serde_json::{Value, json};
+
+use super::*;
+
+fn change(kind: &'static str, id: &str, value: Option<Value>) -> RowChange {
+    RowChange::json((kind, id.to_owned()), value)
+}
+
+fn open_within(path: &Path, rows: usize, bytes: usize) -> (Store, Vec<(String, Value)>) {
+    let (store, kept, _) = Store::open(path, ReadLimits { kind: "m", rows, bytes }).unwrap();
+    let shown =
+        |kept: StoredRow| (format!("{}/{}", kept.kind, kept.id), serde_json::from_slice(&kept.json).unwrap());
+    (store, kept.into_iter().map(shown).collect())
+}
+
+fn open(path: &Path) -> (Store, Vec<(String, Value)>) {
+    open_within(path, usize::MAX, usize::MAX)
+}
+
+#[test]
+fn of_more_messages_than_are_kept_the_newest_are_read() {
+    let directory = tempdir();
+    let path = directory.0.join("state");
+    let (store, _) = open(&path);
+    store.keep(vec![change("a", "1", Some(json!("x".repeat(1_000))))]);
+    let text = json!("x".repeat(98));
+    for number in 0..10 {
+        store.keep(vec![change("m", &number.to_string(), Some(text.clone()))]);
+    }
+    store.close();
+    for (rows, bytes, oldest) in [(3, 1_000, "m/7"), (10, 1_000, "m/0"), (10, 499, "m/6"), (10, 0, "")] {
+        let (_store, kept) = open_within(&path, rows, bytes);
+        let messages: Vec<_> = kept.iter().map(|(id, _)| id.as_str()).filter(|id| *id != "a/1").collect();
+        assert_eq!(messages.first().copied().unwrap_or_default(), oldest, "{rows} rows, {bytes} bytes");
+        assert_eq!(kept.len(), messages.len() + 1, "other rows are all read");
+    }
+}
+
+#[tokio::test]
+async fn what_is_kept_is_there_again_in_its_order() {
+    let directory = tempdir();
+    let path = directory.0.join("state");
+    let (store, kept) = open(&path);
+    assert_eq!(kept, []);
+    store.keep(vec![change("b", "2", Some(json!(1))), change("a", "1", Some(json!("x")))]);
+    store.keep(vec![change("c", "", Some(json!(null))), change("b", "2", Some(json!({"now": 2})))]);
+    store.keep(vec![change("a", "9", Some(json!(9))), change("a", "9", None)]);
+    store.committed().await.unwrap();
+    drop(store);
+    let expected = [("b/2", json!({"now": 2})), ("a/1", json!("x")), ("c/", json!(null))];
+    let expected = expected.map(|(id, value)| (id.to_owned(), value));
+    let (store, kept) = open(&path);
+    assert_eq!(kept, expected);
+    // Without waiting: what is dropped writes first.
+    store.keep(vec![change("b", "2", None)]);
+    drop(store);
+    let (store, kept) = open(&path);
+    assert_eq!(kept, expected[1..]);
+    store.replace(vec![change("d", "1", Some(json!(1)))]);
+    drop(store);
+    assert_eq!(open(&path).1, [("d/1".to_owned(), json!(1))]);
+}
+
+#[test]
+fn of_many_that_open_a_file_at_once_exactly_one_gets_it() {
+    let directory = tempdir();
+    for round in 0..500 {
+        let path = directory.0.join(round.to_string());
+        match round % 3 {
+            0 => std::fs::write(&path, "").unwrap(),
+            1 => drop(open(&path)),
+            _ => {}
+        }
+        let start = std::sync::Barrier::new(3);
+        let opened: Vec<_> = thread::scope(|scope| {
+            let opening = || {
+                start.wait();
+                Store::open(&path, ReadLimits { kind: "m", rows: 1, bytes: 1 })
+            };
+            let threads: Vec<_> = (0..3).map(|_| scope.spawn(opening)).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        let (ready, refused): (Vec<_>, Vec<_>) = opened.into_iter().partition(Result::is_ok);
+        assert_eq!(ready.len(), 1, "round {round}");
+        for error in refused.into_iter().filter_map(Result::err).map(|error| error.to_string()) {
+            assert!(error.contains("is in use by another sandbox"), "round {round}: {error}");
+        }
+        drop(ready);
+        drop(open(&path));
+    }
+    let names = std::fs::read_dir(&directory.0).unwrap().count();
+    assert_eq!(names, 500, "files under construction were left");
+}
+
+/// A damaged file is refused and stays as it is, or it starts with all that was in it.
+#[test]
+fn a_damaged_file_is_refused_unchanged_or_read_whole() {
+    let directory = tempdir();
+    let path = directory.0.join("state");
+    let (store, _) = open(&path);
+    for number in 0..300 {
+        store.keep(vec![change("m", &number.to_string(), Some(json!("x".repeat(number * 7))))]);
+    }
+    drop(store);
+    let whole = std::fs::read(&path).unwrap();
+    let expected = open(&path).1;
+    let mut rng = fastrand::Rng::with_seed(14);
+    let (mut started, mut refused) = (0, 0);
+    for round in 0..500 {
+        let mut damaged = whole.clone();
+        match rng.u8(..5) {
+            0 => damaged.truncate(rng.usize(..whole.len())),
+            1 => damaged.extend(std::iter::repeat_n(rng.u8(..), rng.usize(1..100_000))),
+            2 => {
+                let (start, count) = (rng.usize(..whole.len()), rng.usize(1..10_000));
+                let end = (start + count).min(whole.len());
+                damaged[start..end].fill(rng.u8(..));
+            }
+            _ => {
+                for _ in 0..rng.usize(1..20) {
+                    // Often in the header, where it matters most.
+                    let end = if rng.bool() { whole.len() } else { 512 };
+                    let place = rng.usize(..end);
+                    damaged[place] ^= 1 << rng.u8(..8);
+                }
+            }
+        }
+        let path = directory.0.join(format!("damaged-{round}"));
+        std::fs::write(&path, &damaged).unwrap();
+        match Store::open(&path, ReadLimits { kind: "m", rows: usize::MAX, bytes: usize::MAX }) {
+            Ok((store, kept, _)) => {
+                // An empty file is one that nothing was written to.
+                let is_whole = damaged.is_empty() && kept.is_empty() || kept.len() == expected.len();
+                assert!(is_whole, "round {round}: {} of {} rows", kept.len(), expected.len());
+                for (kept, (_, value)) in kept.iter().zip(&expected) {
+                    assert_eq!(serde_json::from_slice::<Value>(&kept.json).unwrap(), *value);
+                }
+                drop(store);
+                started += 1;
+            }
+            Err(error) => {
+                assert!(std::fs::read(&path).unwrap() == damaged, "round {round}: changed, {error}");
+                refused += 1;
+            }
+        }
+        std::fs::remove_file(&path).unwrap();
+    }
+    println!("of 500 damaged files {started} were read whole, {refused} were refused");
+    assert!(started > 0 && refused > 300);
+}
+
+#[test]
+fn a_row_that_is_deleted_and_added_again_comes_last() {
+    let directory = tempdir();
+    let path = directory.0.join("state");
+    let ids = |kept: Vec<(String, Value)>| kept.into_iter().map(|(id, _)| id).collect::<Vec<_>>();
+    let (store, _) = open(&path);
+    let put = |id: &str| change("a", id, Some(json!(1)));
+    store.keep(vec![put("1"), put("2"), put("3")]);
+    // In one transaction, and in two.
+    store.keep(vec![change("a", "1", None), put("1")]);
+    store.keep(vec![change("a", "2", None)]);
+    drop(store);
+    let (store, kept) = open(&path);
+    assert_eq!(ids(kept), ["a/3", "a/1"]);
+    store.keep(vec![put("2"), change("a", "3", None), put("4"), put("3")]);
+    drop(store);
+    let (store, kept) = open(&path);
+    assert_eq!(ids(kept), ["a/1", "a/2", "a/4", "a/3"]);
+    store.replace(vec![put("4"), put("1"), change("a", "4", None), put("4")]);
+    drop(store);
+    assert_eq!(ids(open(&path).1), ["a/1", "a/4"]);
+}
+
+#[tokio::test]
+async fn effects_happen_in_order_when_their_changes_are_written() {
+    let directory = tempdir();
+    let (store, _) = open(&directory.0.join("state"));
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    for number in 0..200 {
+        store.keep(vec![change("a", &number.to_string(), Some(json!(number)))]);
+        let seen = Arc::clone(&seen);
+        store.when_written(move || lock(&seen).push(number));
+    }
+    store.committed().await.unwrap();
+    store.close();
+    assert_eq!(*lock(&seen), (0..200).collect::<Vec<_>>());
+}
+
+struct Directory(std::path::PathBuf);
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn tempdir() -> Directory {
+    let path = std::env::temp_dir().join(crate::identifiers::Identifiers::new(None).uuid());
+    std::fs::create_dir(&path).unwrap();
+    Directory(path)
+}
