@@ -1,4 +1,4 @@
-//! Generates types and operations from the embedded description.
+//! Generates types and operations from the embedded spec.
 
 use std::path::{Path, PathBuf};
 use std::{env, fs};

@@ -1,19 +1,19 @@
-//! The parsed description, with the questions that several steps ask of it.
+//! The parsed spec, with the queries that several steps share.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
-/// Whether a component goes to HighLevel, comes from it, or both.
+/// The directions in which a component is sent: to HighLevel, from it, or both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Direction {
     /// Part of a request.
     pub sent: bool,
-    /// Part of an answer or of a webhook.
+    /// Part of a response or of a webhook.
     pub received: bool,
 }
 
-/// A parsed description.
+/// A parsed spec.
 #[derive(Debug, Clone)]
 pub struct Document {
     value: Value,
@@ -21,18 +21,18 @@ pub struct Document {
 }
 
 impl Document {
-    /// Wraps a parsed description and works out which way each schema travels.
+    /// Wraps a parsed spec and determines the direction of each schema.
     pub fn new(value: Value) -> Self {
         let directions = directions(&value);
         Self { value, directions }
     }
 
-    /// The whole description.
+    /// Returns the whole spec.
     pub fn value(&self) -> &Value {
         &self.value
     }
 
-    /// The schemas under `components`, by name.
+    /// Returns the schemas under `components`, by name.
     pub fn schemas(&self) -> impl Iterator<Item = (&str, &Value)> {
         self.value
             .pointer("/components/schemas")
@@ -42,17 +42,17 @@ impl Document {
             .map(|(name, schema)| (name.as_str(), schema))
     }
 
-    /// One schema under `components`.
+    /// Returns a schema under `components`.
     pub fn schema(&self, name: &str) -> Option<&Value> {
         self.value.get("components")?.get("schemas")?.get(name)
     }
 
-    /// Which way the schema of that name travels. Neither, for one that nothing refers to.
+    /// Returns the direction of a schema. Both flags are `false` if nothing refers to it.
     pub fn direction(&self, name: &str) -> Direction {
         self.directions.get(name).copied().unwrap_or_default()
     }
 
-    /// The operations: path, method, and the operation itself.
+    /// Returns the operations with path and method.
     pub fn operations(&self) -> impl Iterator<Item = (&str, &str, &Map<String, Value>)> {
         const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
         let paths = self.value.get("paths").and_then(Value::as_object);
@@ -63,18 +63,18 @@ impl Document {
         })
     }
 
-    /// The value that a local reference leads to.
+    /// Returns the value that a local reference points to.
     pub fn resolve(&self, reference: &str) -> Option<&Value> {
         self.value.pointer(reference.strip_prefix('#')?)
     }
 }
 
-/// The name in `#/components/schemas/NAME`.
+/// Returns the name in `#/components/schemas/NAME`.
 pub(crate) fn schema_name(reference: &str) -> Option<&str> {
     reference.strip_prefix("#/components/schemas/")
 }
 
-/// A key as one step of a JSON pointer.
+/// Escapes a key for a JSON pointer.
 pub(crate) fn escape(key: &str) -> String {
     key.replace('~', "~0").replace('/', "~1")
 }
@@ -123,7 +123,7 @@ fn directions(document: &Value) -> BTreeMap<String, Direction> {
     directions
 }
 
-/// The names of the schemas that the roots refer to, directly or through others.
+/// Returns the names of the schemas that the roots refer to, directly or through others.
 fn reachable(document: &Value, roots: &[&Value]) -> BTreeSet<String> {
     let mut seen = BTreeSet::new();
     let mut waiting: Vec<String> = Vec::new();

@@ -1,4 +1,4 @@
-//! Progenitor, and nothing else.
+//! Runs progenitor.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,17 +14,17 @@ use crate::Problem;
 use crate::document::escape;
 use crate::open_enums::OpenEnum;
 
-/// The component that stands for a point in time.
+/// The component for points in time.
 pub const TIMESTAMP: &str = "Timestamp";
 
-/// Runs progenitor over a normalised description.
+/// Runs progenitor over a normalised spec.
 ///
 /// # Errors
 ///
-/// What progenitor reports, and what it panics about: the lint should have named it before, so the message asks for
+/// Returns the error or the panic of progenitor. The lint should have reported the problem before, so the message asks for
 /// a new rule.
 pub fn generate(normalised: &Value, enums: &[OpenEnum]) -> Result<TokenStream, Problem> {
-    let description: OpenAPI = serde_json::from_value(normalised.clone()).map_err(|error| {
+    let spec: OpenAPI = serde_json::from_value(normalised.clone()).map_err(|error| {
         let (pointer, error) = misfit(normalised).unwrap_or_else(|| (String::new(), error.to_string()));
         Problem::new(
             pointer,
@@ -33,16 +33,16 @@ pub fn generate(normalised: &Value, enums: &[OpenEnum]) -> Result<TokenStream, P
         )
     })?;
     let mut generator = Generator::new(&settings(enums));
-    silently(|| generator.generate_tokens(&description)).map_err(|error| {
+    silently(|| generator.generate_tokens(&spec)).map_err(|error| {
         Problem::new(
             "",
-            format!("the generator does not take it: {error}"),
+            format!("the generator does not accept it: {error}"),
             "find the construct in the part you changed, write it another way, and add a rule to the lint that names it",
         )
     })
 }
 
-/// The one place that says how the client is generated.
+/// Returns the settings of the generated client.
 fn settings(enums: &[OpenEnum]) -> GenerationSettings {
     // The generated code may rely on these implementations; `open_enum!` and `Timestamp` provide them.
     let implementations = || [TypeImpl::Display, TypeImpl::FromStr].into_iter();
@@ -61,9 +61,9 @@ fn settings(enums: &[OpenEnum]) -> GenerationSettings {
     settings
 }
 
-/// The first part of a description that is not `OpenAPI`: a library that reads all of it does not say where it
+/// Returns the first part of a spec that is not `OpenAPI`: the parser of the whole spec does not report where it
 /// failed.
-fn misfit(description: &Value) -> Option<(String, String)> {
+fn misfit(spec: &Value) -> Option<(String, String)> {
     fn check<T: DeserializeOwned>(value: &Value) -> Option<String> {
         serde_json::from_value::<ReferenceOr<T>>(value.clone()).err().map(|error| error.to_string())
     }
@@ -75,7 +75,7 @@ fn misfit(description: &Value) -> Option<(String, String)> {
         ("/paths", check::<PathItem>),
     ];
     places.iter().find_map(|(place, check)| {
-        let named = description.pointer(place)?.as_object()?;
+        let named = spec.pointer(place)?.as_object()?;
         named.iter().find_map(|(name, value)| {
             let pointer = format!("{place}/{}", escape(name));
             check(value).map(|error| (pointer, error))
@@ -85,8 +85,8 @@ fn misfit(description: &Value) -> Option<(String, String)> {
 
 /// Runs progenitor so that a panic becomes an error and prints nothing.
 fn silently<T, E: std::fmt::Display>(run: impl FnOnce() -> Result<T, E>) -> Result<T, String> {
-    // The hook is one for the whole process: two runs at once must not restore each other's, and other threads
-    // may panic meanwhile and be heard.
+    // The panic hook is process-wide. Two runs at once must not restore each other's hook, and panics of other threads are
+    // still printed.
     static HOOK: Mutex<()> = Mutex::new(());
     let _guard = HOOK.lock().unwrap_or_else(PoisonError::into_inner);
     let here = std::thread::current().id();
@@ -110,7 +110,7 @@ fn silently<T, E: std::fmt::Display>(run: impl FnOnce() -> Result<T, E>) -> Resu
                 .map(String::as_str)
                 .or_else(|| payload.downcast_ref::<&str>().copied())
                 .and_then(|text| text.lines().next());
-            // What follows the first line is the inner form of a value, over many lines.
+            // The lines after the first are the debug output of a value.
             Err(format!("it panicked: {}", text.unwrap_or("without a message")))
         }
     }

@@ -1,19 +1,19 @@
-//! Turns the `OpenAPI` description of HighLevel's conversations API into Rust source.
+//! Turns the `OpenAPI` spec of HighLevel's conversations API into Rust source.
 //!
-//! This is the only room of the workspace that knows progenitor. It is a pipeline of pure functions, each of
-//! them in a module of its own:
+//! This is the only crate of the workspace that depends on progenitor. It is a pipeline of pure functions, each in a
+//! separate module:
 //!
-//! | step | module | what it does |
+//! | step | module | task |
 //! |---|---|---|
-//! | parse | [`parse`] | YAML text to a JSON value; two equal keys are an error |
-//! | lint | [`lint`] | names everything that progenitor would silently lose, or panic about |
-//! | normalise | [`normalise`] | removes what progenitor cannot take and relaxes what HighLevel sends |
-//! | open enums | [`open_enums`] | enums that keep values which this version does not know |
-//! | generate | [`generate`] | progenitor, behind `catch_unwind` |
-//! | finish | [`finish`] | documentation, constructors, features; formats with prettyplease |
-//! | outline | [`outline`] | a page for reviewers: types, fields, variants, operations |
+//! | parse | [`parse`] | parses YAML text into a JSON value; duplicate keys are an error |
+//! | lint | [`lint`] | reports everything that progenitor would silently lose or panic about |
+//! | normalise | [`normalise`] | removes parts that progenitor does not support and relaxes received types |
+//! | open enums | [`open_enums`] | finds enums, to replace them by ones that keep undocumented values |
+//! | generate | [`generate`] | runs progenitor, behind `catch_unwind` |
+//! | finish | [`finish`] | adds documentation, constructors and features; formats with prettyplease |
+//! | outline | [`outline`] | lists types, fields, variants and operations for reviewers |
 //!
-//! The same text in gives the same bytes out.
+//! The same input gives the same bytes.
 
 mod document;
 pub mod finish;
@@ -28,27 +28,27 @@ mod problem;
 pub use document::{Direction, Document};
 pub use problem::{Problem, Problems};
 
-/// What comes out of the pipeline.
+/// The output of the pipeline.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Output {
     /// The Rust source of the generated client and types.
     pub source: String,
     /// The outline of that source, for reviewers.
     pub outline: String,
-    /// The description as progenitor saw it, pretty-printed JSON.
+    /// The spec as progenitor reads it, as pretty-printed JSON.
     pub normalised: String,
 }
 
-/// Runs the whole pipeline over the description of this workspace.
+/// Runs the pipeline over the spec of this workspace.
 ///
 /// # Errors
 ///
-/// As [`run`].
+/// Returns the errors of [`run`].
 pub fn run_embedded() -> Result<Output, Problems> {
     run(highlevel_spec::OPENAPI_YAML)
 }
 
-/// Runs the whole pipeline over the text of an `OpenAPI` document.
+/// Runs the pipeline over the text of an `OpenAPI` document.
 ///
 /// ```
 /// let output = highlevel_codegen::run(highlevel_spec::OPENAPI_YAML)?;
@@ -58,8 +58,7 @@ pub fn run_embedded() -> Result<Output, Problems> {
 ///
 /// # Errors
 ///
-/// Every problem found by the first step that found any: where it is (a JSON pointer), what is wrong and how to
-/// mend it. Never panics, whatever the text is.
+/// Returns all problems of the first step that finds any, each with a JSON pointer, a message and a fix. Never panics.
 pub fn run(yaml: &str) -> Result<Output, Problems> {
     let document = Document::new(parse::parse(yaml)?);
     lint::lint(&document)?;

@@ -1,5 +1,4 @@
-//! What progenitor gets to see: the description without what it cannot take, and with what HighLevel sends
-//! relaxed.
+//! Prepares the spec for progenitor: removes parts that it does not support, and relaxes the types that HighLevel sends.
 
 use std::collections::BTreeSet;
 
@@ -7,21 +6,21 @@ use serde_json::{Map, Value, json};
 
 use crate::Document;
 
-/// Applies every step below, in order.
+/// Applies the steps below, in order.
 pub fn normalise(document: &Document) -> Value {
     let mut value = document.value().clone();
     drop_error_responses(&mut value);
     drop_version_parameter(&mut value);
     relax_received(&mut value);
     drop_reference_siblings(&mut value);
-    drop_what_is_not_read(&mut value);
+    drop_unread_parts(&mut value);
     value
 }
 
 /// Removes every response that is not a success.
 ///
-/// Typed error responses lose data: an answer whose body is not the documented one would come back without status
-/// and headers. The SDK reads error bodies itself; their types stay among the components.
+/// Typed error responses lose data: an error whose body differs from the documented one would have neither status nor
+/// headers. The SDK reads error bodies itself; their types stay among the components.
 pub fn drop_error_responses(document: &mut Value) {
     each_operation(document, |operation| {
         if let Some(responses) = operation.get_mut("responses").and_then(Value::as_object_mut) {
@@ -30,8 +29,8 @@ pub fn drop_error_responses(document: &mut Value) {
     });
 }
 
-/// Removes the `Version` header parameter. It would become an argument of every operation; the call's data carry
-/// it instead.
+/// Removes the `Version` header parameter. It would become an argument of every operation; the
+/// request context has it instead.
 pub fn drop_version_parameter(document: &mut Value) {
     let is_version = {
         let parameters = document.pointer("/components/parameters").cloned().unwrap_or_default();
@@ -65,7 +64,7 @@ pub fn relax_received(document: &mut Value) {
     });
 }
 
-/// Removes what stands beside a `$ref`: descriptions for people and for the finishing step.
+/// Removes the keys beside a `$ref`: descriptions for readers and for the finishing step.
 pub fn drop_reference_siblings(value: &mut Value) {
     match value {
         Value::Object(map) => {
@@ -80,8 +79,8 @@ pub fn drop_reference_siblings(value: &mut Value) {
     }
 }
 
-/// Removes what the generator does not read, so that a reviewer of the normalised description sees what matters.
-pub fn drop_what_is_not_read(document: &mut Value) {
+/// Removes the parts that the generator does not read, so that reviewers of the normalised spec see only relevant ones.
+pub fn drop_unread_parts(document: &mut Value) {
     remove(document, &["security", "servers", "tags", "x-webhooks"]);
     if let Some(components) = document.get_mut("components") {
         remove(components, &["examples", "headers", "securitySchemes"]);
@@ -120,7 +119,7 @@ fn keep_used(document: &mut Value, kind: &str) {
     }
 }
 
-/// Removes `example` and `examples`, except where that is the name of a property.
+/// Removes `example` and `examples`, except if that is the name of a property.
 fn drop_examples(value: &mut Value) {
     match value {
         Value::Object(map) => {

@@ -1,7 +1,7 @@
-//! Enums that keep values which this version does not know.
+//! Enums that keep undocumented values.
 //!
-//! A closed enum rejects a whole answer for one new value. So each string enum among the components is replaced by
-//! one of our own: the documented values as variants, and `Unknown` with the text of any other.
+//! A closed enum rejects a whole response because of one new value. So each string enum among the components is replaced
+//! by an enum with the documented values as variants, and `Unknown` with the text of any other value.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote;
@@ -14,25 +14,25 @@ use crate::Document;
 pub struct OpenEnum {
     /// The name of the component and of the Rust type.
     pub name: String,
-    /// What the description says about it.
+    /// The description of the component.
     pub description: String,
-    /// The values, in the order of the description.
+    /// The values, in the order of the spec.
     pub values: Vec<EnumValue>,
 }
 
 /// One documented value of an enum.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EnumValue {
-    /// As it is on the wire.
+    /// The value on the wire.
     pub wire: String,
     /// The Rust variant.
     pub variant: String,
 }
 
-/// The name of the variant that keeps an undocumented value.
+/// The name of the variant for undocumented values.
 pub const UNKNOWN: &str = "Unknown";
 
-/// All string enums among the components, by name.
+/// Returns the string enums among the components, by name.
 pub fn find(document: &Document) -> Vec<OpenEnum> {
     document
         .schemas()
@@ -51,7 +51,7 @@ pub fn find(document: &Document) -> Vec<OpenEnum> {
         .collect()
 }
 
-/// The Rust variant for a value: words in camel case, with a `V` in front of a digit.
+/// Returns the Rust variant for a value: words in camel case, with a `V` in front of a digit.
 ///
 /// Runs of capitals become one word (`SMS` → `Sms`), because that is how Rust writes acronyms.
 pub fn variant_name(wire: &str) -> String {
@@ -74,8 +74,8 @@ pub fn variant_name(wire: &str) -> String {
     if name.starts_with(|c: char| c.is_ascii_digit()) { format!("V{name}") } else { name }
 }
 
-/// The definition of the Rust type. The conversions come from the macro `open_enum!` of the crate that the source
-/// is compiled in.
+/// Returns the definition of the Rust type. The macro `open_enum!` of the crate that compiles the source adds the
+/// conversions.
 pub fn definition(open_enum: &OpenEnum) -> TokenStream {
     let name = Ident::new(&open_enum.name, Span::call_site());
     let description = format!(" {}", open_enum.description);
@@ -90,7 +90,7 @@ pub fn definition(open_enum: &OpenEnum) -> TokenStream {
         #[non_exhaustive]
         pub enum #name {
             #( #[doc = #docs] #variants, )*
-            /// A value that is not documented, as it came.
+            /// An undocumented value, unchanged.
             #unknown(::std::string::String),
         }
 
@@ -98,7 +98,7 @@ pub fn definition(open_enum: &OpenEnum) -> TokenStream {
             /// The documented values.
             pub const KNOWN: &'static [&'static str] = &[#(#wires),*];
 
-            /// The value as it is on the wire.
+            /// Returns the value on the wire.
             pub fn as_str(&self) -> &str {
                 match self {
                     #( Self::#variants => #wires, )*

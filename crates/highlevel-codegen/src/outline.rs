@@ -1,4 +1,4 @@
-//! A page for reviewers: what the generated source offers, one fact a line.
+//! Lists the types and operations of the generated source for reviewers, one item per line.
 
 use std::fmt::Write as _;
 
@@ -8,7 +8,7 @@ use syn::{Fields, FnArg, ImplItem, Item, ReturnType, Type};
 use crate::Document;
 use crate::finish::wire_name;
 
-/// The outline of a finished source. A new optional field is one new line.
+/// Returns the outline of a finished source. A new optional field is one new line.
 pub fn outline(file: &syn::File, document: &Document) -> String {
     let mut text = String::from("operations\n");
     for item in &file.items {
@@ -115,7 +115,7 @@ fn enumeration(item: &syn::ItemEnum) -> String {
     text
 }
 
-/// A type without the paths that everybody knows.
+/// Returns a type without well-known paths.
 fn short(ty: &Type) -> String {
     let mut text = ty.to_token_stream().to_string().replace(' ', "");
     for path in [

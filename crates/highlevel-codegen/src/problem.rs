@@ -1,38 +1,38 @@
-//! What is wrong with a description, as data.
+//! The problems of a spec, as data.
 
 use std::fmt;
 
-/// One thing that is wrong: where, what, and how to mend it.
+/// A problem: its place, a message, and a fix.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Problem {
     /// JSON pointer into the document; empty for the document as a whole.
     pub pointer: String,
-    /// What is wrong, and what would come of it.
-    pub what: String,
-    /// How to mend it.
-    pub mend: String,
+    /// The problem and its consequence.
+    pub message: String,
+    /// How to fix it.
+    pub help: String,
 }
 
 impl Problem {
-    /// A problem at a place.
-    pub fn new(pointer: impl Into<String>, what: impl Into<String>, mend: impl Into<String>) -> Self {
-        Self { pointer: pointer.into(), what: what.into(), mend: mend.into() }
+    /// Creates a problem at a place.
+    pub fn new(pointer: impl Into<String>, message: impl Into<String>, help: impl Into<String>) -> Self {
+        Self { pointer: pointer.into(), message: message.into(), help: help.into() }
     }
 }
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let place = if self.pointer.is_empty() { "the document" } else { &self.pointer };
-        write!(f, "{place}\n    {}\n    mend: {}", self.what, self.mend)
+        write!(f, "{place}\n    {}\n    help: {}", self.message, self.help)
     }
 }
 
-/// All problems that one step of the pipeline found; never empty.
+/// The problems that one step of the pipeline found. There is at least one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problems(Vec<Problem>);
 
 impl Problems {
-    /// `Err` with the problems in the order of their places, or `Ok` if there are none.
+    /// Returns the problems as an error, in the order of their places, or `Ok` if there are none.
     pub fn check(mut problems: Vec<Problem>) -> Result<(), Self> {
         if problems.is_empty() {
             return Ok(());
@@ -42,7 +42,7 @@ impl Problems {
         Err(Self(problems))
     }
 
-    /// The problems, in the order of their places.
+    /// Returns the problems in the order of their places.
     pub fn as_slice(&self) -> &[Problem] {
         &self.0
     }
@@ -57,7 +57,7 @@ impl From<Problem> for Problems {
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let noun = if self.0.len() == 1 { "problem" } else { "problems" };
-        write!(f, "the OpenAPI description has {} {noun}", self.0.len())?;
+        write!(f, "the OpenAPI spec has {} {noun}", self.0.len())?;
         for problem in &self.0 {
             write!(f, "\n\n  {}", problem.to_string().replace('\n', "\n  "))?;
         }

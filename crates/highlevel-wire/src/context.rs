@@ -13,7 +13,7 @@ use reqwest::header::{HeaderMap, HeaderValue};
 use crate::seal::Seal;
 
 /// The context of one request. It is handed to [`Client::new_with_client`](crate::Client::new_with_client) and travels with
-/// the request; afterwards [`RequestContext::take`] returns what was observed.
+/// the request; afterwards [`RequestContext::take`] returns the observations.
 ///
 /// Clones share everything. Each request needs a context that no other request uses.
 #[derive(Clone, Debug)]
@@ -30,7 +30,7 @@ struct Shared {
     response: Mutex<Option<RawResponse>>,
 }
 
-/// What the caller decides about one request.
+/// The settings of one request.
 #[derive(Clone, Debug)]
 pub struct RequestSettings {
     /// The whole `Authorization` header, if the request has one. Mark it as sensitive.
@@ -67,7 +67,7 @@ impl fmt::Debug for Gate {
     }
 }
 
-/// What was observed of one request.
+/// The observations of one request.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct RequestTrace {
@@ -90,11 +90,11 @@ pub struct RawResponse {
     pub redirected: bool,
     /// The body, as far as it was read.
     pub body: Bytes,
-    /// How reading the body ended.
+    /// The end of reading the body.
     pub end: End,
 }
 
-/// How reading a response ended.
+/// The end of reading a response.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum End {
@@ -126,7 +126,7 @@ impl RequestContext {
         self
     }
 
-    /// Returns what was observed, and seals the request: if it was not written until now, it never will be. The response
+    /// Returns the observations, and seals the request: if it was not written until now, it never will be. The response
     /// can be taken once.
     pub fn take(&self) -> RequestTrace {
         RequestTrace {

@@ -1,4 +1,4 @@
-//! Where generated code meets the context of a request.
+//! Connects generated code with the context of a request.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -149,7 +149,7 @@ impl Client {
     }
 }
 
-/// Reads until the end, the limit, an error or the end of the time, whichever is first. Returns what was read in each case.
+/// Reads until the end, the limit, an error or the deadline. Returns the bytes that were read in each case.
 async fn read(response: &mut Response, limit: usize, timer: &mut Timer) -> (Bytes, End) {
     let mut body = Read::default();
     loop {

@@ -1,9 +1,9 @@
 //! HighLevel's conversations API as it is on the wire: generated types and operations.
 //!
 //! Everything under [`types`] and all operations of [`Client`] are generated when this crate is built, from the
-//! `OpenAPI` description of the workspace. What is written by hand here is what generated code cannot do alone:
+//! `OpenAPI` description of the workspace. The hand-written parts support the generated code:
 //!
-//! - [`RequestContext`]: the settings of one request and what is observed of it. It decides nothing but whether the
+//! - [`RequestContext`]: the settings and observations of one request. It decides nothing but whether the
 //!   request may still be written.
 //! - [`Timestamp`]: a point in time that keeps the text it came as.
 //! - the conversions of open enums, which keep values that this version does not know.

@@ -1,4 +1,4 @@
-//! What every open enum can do beyond its generated definition.
+//! Conversions of open enums, beyond their generated definition.
 
 /// Conversions and comparisons of an open enum, by its text.
 ///

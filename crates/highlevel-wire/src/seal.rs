@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
-/// Nobody has decided: the request was not written and may still be.
+/// Undecided: the request was not written and may still be.
 const IDLE: u8 = 0;
 /// The connection has begun to write the request.
 const WRITTEN: u8 = 1;
@@ -76,7 +76,7 @@ mod tests {
         }
     }
 
-    /// What a call and its connection do with a seal.
+    /// The operations of a call and its connection on a seal.
     trait Protocol: Send + Sync + 'static {
         fn new() -> Self;
         fn begin(&self) -> bool;

@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep};
 
-/// How long a response may still be read after the time of its attempt.
+/// The time for reading a response after the attempt has timed out.
 ///
 /// A process that was stopped, or whose runtime was not driven, wakes up with a timer that has expired and a response that
 /// has arrived. The response counts, and the runtime needs a moment to read it.
 pub const GRACE: Duration = Duration::from_millis(250);
 
-/// The time of one attempt. What has happened is always looked at before the clock.
+/// The time limit of one attempt. Events that have happened are checked before the clock.
 pub(crate) struct Timer {
     timeout: Duration,
     sleep: Pin<Box<Sleep>>,

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 /// A point in time on the wire: RFC 3339, as HighLevel writes it.
 ///
-/// What HighLevel sends is kept as it came, whether it can be read or not; what is sent is always well formed.
+/// A received text is kept unchanged, even if it is malformed. A timestamp that is sent is always well formed.
 /// Any type of a date library that converts to [`SystemTime`] converts to this one.
 ///
 /// ```
@@ -39,7 +39,8 @@ impl Timestamp {
 }
 
 impl From<SystemTime> for Timestamp {
-    /// In UTC with milliseconds. Years outside 0 to 9999, which RFC 3339 cannot say, become the nearest that it can.
+    /// Formats the time in UTC with milliseconds. Years outside 0 to 9999, which RFC 3339 does not support, become the nearest
+    /// supported year.
     fn from(time: SystemTime) -> Self {
         const FIRST: i64 = -62_167_219_200_000;
         const LAST: i64 = 253_402_300_799_999;

@@ -9,10 +9,10 @@ use crate::{Document, Problem};
 pub(super) fn version(document: &Document, problems: &mut Vec<Problem>) {
     let version = document.value().get("openapi");
     if !version.and_then(Value::as_str).is_some_and(|version| version.starts_with("3.0.")) {
-        let found = version.map_or_else(|| "nothing".to_owned(), Value::to_string);
+        let found = version.map_or_else(|| "missing".to_owned(), Value::to_string);
         problems.push(Problem::new(
             "/openapi",
-            format!("is {found}, and the generator reads OpenAPI 3.0 only"),
+            format!("is {found}, but the generator reads OpenAPI 3.0 only"),
             "write `openapi: 3.0.3`",
         ));
     }
@@ -23,7 +23,7 @@ pub(super) fn webhooks(document: &Document, problems: &mut Vec<Problem>) {
     if document.value().get("webhooks").is_some() {
         problems.push(Problem::new(
             "/webhooks",
-            "is ignored by the generator, so no type would come of it",
+            "is ignored by the generator, so it would get no type",
             "put the payloads under components/schemas and list the events under `x-webhooks`",
         ));
     }
@@ -34,14 +34,14 @@ pub(super) fn webhooks(document: &Document, problems: &mut Vec<Problem>) {
         if reference.and_then(crate::document::schema_name).is_none() {
             problems.push(Problem::new(
                 pointer,
-                "is not a reference to a schema, so no type would come of it",
+                "is not a reference to a schema, so it would get no type",
                 "write `payload: { $ref: \"#/components/schemas/NAME\" }`",
             ));
         }
     }
 }
 
-/// A reference to nothing makes the generator panic.
+/// References lead to existing values: otherwise the generator panics.
 pub(super) fn references(document: &Document, problems: &mut Vec<Problem>) {
     walk(document.value(), "", &mut |pointer, value| {
         let Some(place) = pointer.strip_suffix("/$ref") else {
@@ -60,14 +60,14 @@ pub(super) fn references(document: &Document, problems: &mut Vec<Problem>) {
     });
 }
 
-/// The path is appended to the server's URL as it stands.
+/// The path is appended to the server's URL unchanged.
 pub(super) fn servers(document: &Document, problems: &mut Vec<Problem>) {
     let servers = document.value().get("servers").and_then(Value::as_array);
     for (index, server) in servers.into_iter().flatten().enumerate() {
         if server["url"].as_str().is_some_and(|url| url.ends_with('/')) {
             problems.push(Problem::new(
                 format!("/servers/{index}/url"),
-                "ends with a slash, so every request would go to a path that begins with `//`",
+                "ends with a slash, so every request would go to a path that starts with `//`",
                 "remove the slash",
             ));
         }

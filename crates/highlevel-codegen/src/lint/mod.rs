@@ -1,6 +1,6 @@
-//! Names everything in a description that progenitor would silently lose, or panic about.
+//! Reports everything in a spec that progenitor would silently lose or panic about.
 //!
-//! Each rule is a function of the document; each problem names the place, what would come of it, and the mend.
+//! Each rule is a function of the document. Each problem has its place, its consequence and a fix.
 
 mod document;
 mod operations;
@@ -43,7 +43,7 @@ const RULES: &[Rule] = &[
 ///
 /// # Errors
 ///
-/// All problems of all rules.
+/// Returns all problems of all rules.
 pub fn lint(document: &Document) -> Result<(), Problems> {
     let mut problems = Vec::new();
     for rule in RULES {
@@ -52,9 +52,9 @@ pub fn lint(document: &Document) -> Result<(), Problems> {
     Problems::check(problems)
 }
 
-/// Every schema of the document with its JSON pointer, nested ones included.
+/// Visits every schema of the document with its JSON pointer, nested ones included.
 ///
-/// Schemas stand under `components/schemas` and behind `schema` keys; examples are values and are left out.
+/// Schemas are under `components/schemas` and `schema` keys. Examples are values and are skipped.
 fn each_schema<'d>(document: &'d Document, visit: &mut dyn FnMut(&str, &'d Value)) {
     for (name, schema) in document.schemas() {
         within_schema(schema, &format!("/components/schemas/{}", crate::document::escape(name)), visit);
@@ -67,7 +67,7 @@ fn each_schema<'d>(document: &'d Document, visit: &mut dyn FnMut(&str, &'d Value
     });
 }
 
-/// The schema itself and the schemas inside it.
+/// Visits a schema and the schemas inside it.
 fn within_schema<'d>(schema: &'d Value, pointer: &str, visit: &mut dyn FnMut(&str, &'d Value)) {
     visit(pointer, schema);
     if let Some(properties) = schema.get("properties").and_then(Value::as_object) {

@@ -1,4 +1,4 @@
-//! Rules about operations: their ids, parameters, bodies and answers.
+//! Rules about operations: their ids, parameters, bodies and responses.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ fn pointer(path: &str, method: &str) -> String {
     format!("/paths/{}/{method}", escape(path))
 }
 
-/// Each operation has an id of its own: it becomes the name of a function.
+/// Each operation has a unique id: it becomes the name of a function.
 pub(super) fn identifiers(document: &Document, problems: &mut Vec<Problem>) {
     let mut seen: BTreeMap<&str, String> = BTreeMap::new();
     for (path, method, operation) in document.operations() {
@@ -35,7 +35,7 @@ pub(super) fn identifiers(document: &Document, problems: &mut Vec<Problem>) {
                     problems.push(Problem::new(
                         format!("{place}/operationId"),
                         format!("`{id}` is the id of {first} as well"),
-                        "give each operation an id of its own",
+                        "give each operation a unique id",
                     ));
                 }
             }
@@ -43,7 +43,7 @@ pub(super) fn identifiers(document: &Document, problems: &mut Vec<Problem>) {
     }
 }
 
-/// All successes of an operation have the same body: the generator asserts it.
+/// All successful responses of an operation have the same body: the generator asserts it.
 pub(super) fn successes(document: &Document, problems: &mut Vec<Problem>) {
     for (path, method, operation) in document.operations() {
         let place = format!("{}/responses", pointer(path, method));
@@ -59,7 +59,7 @@ pub(super) fn successes(document: &Document, problems: &mut Vec<Problem>) {
             problems.push(Problem::new(
                 format!("{place}/default"),
                 "counts as a success and as an error at once, and beside another success makes the generator panic",
-                "describe each status on its own",
+                "describe each status separately",
             ));
         }
         let mut first: Option<(&str, Option<String>)> = None;
@@ -74,18 +74,18 @@ pub(super) fn successes(document: &Document, problems: &mut Vec<Problem>) {
                         describe(body.as_deref()),
                         describe(expected.as_deref())
                     ),
-                    "give all 2xx answers of an operation the same schema",
+                    "give all 2xx responses of an operation the same schema",
                 )),
                 Some(_) => {}
             }
         }
         if first.is_none() {
-            problems.push(Problem::new(place, "has no success", "describe at least one 2xx answer"));
+            problems.push(Problem::new(place, "has no success", "describe at least one 2xx response"));
         }
     }
 }
 
-/// The schema of a body: its reference, or its text if it is written in place.
+/// Returns the schema of a body: its reference, or its text if it is inline.
 fn body_of(document: &Document, response: &Value) -> Option<String> {
     let response = follow(document, response);
     let media_type = response.get("content")?.as_object()?.values().next()?;
@@ -101,9 +101,8 @@ fn follow<'d>(document: &'d Document, value: &'d Value) -> &'d Value {
     value["$ref"].as_str().and_then(|reference| document.resolve(reference)).unwrap_or(value)
 }
 
-/// The bodies that the generator reads are JSON, and components: it panics about a body without a schema.
-///
-/// Error answers may be anything; it does not get to see them.
+/// The bodies that the generator reads are JSON and refer to components: it panics if a body has no schema. Error
+/// responses may have any body; they are removed before.
 pub(super) fn bodies(document: &Document, problems: &mut Vec<Problem>) {
     for (path, method, operation) in document.operations() {
         let place = pointer(path, method);
@@ -116,24 +115,24 @@ pub(super) fn bodies(document: &Document, problems: &mut Vec<Problem>) {
             let content = body.map(|body| follow(document, body)).and_then(|body| body.get("content"));
             for (media_type, value) in content.and_then(Value::as_object).into_iter().flatten() {
                 let place = format!("{place}/content/{}", escape(media_type));
-                let mend = "write `schema: { $ref: \"#/components/schemas/NAME\" }`";
+                let help = "write `schema: { $ref: \"#/components/schemas/NAME\" }`";
                 if media_type != "application/json" {
                     problems.push(Problem::new(
                         place,
-                        format!("is `{media_type}`; only JSON bodies are carried"),
+                        format!("is `{media_type}`; only JSON bodies are supported"),
                         "describe the body as application/json",
                     ));
                 } else if value.get("schema").is_none() {
                     problems.push(Problem::new(
                         place,
                         "has no schema, and the generator panics about that",
-                        mend,
+                        help,
                     ));
                 } else if value.pointer("/schema/$ref").is_none() {
                     problems.push(Problem::new(
                         format!("{place}/schema"),
-                        "is written in place, so its type would have neither a name of its own nor a direction",
-                        mend,
+                        "is inline, so its type would have neither a name nor a direction",
+                        help,
                     ));
                 }
             }
@@ -141,14 +140,13 @@ pub(super) fn bodies(document: &Document, problems: &mut Vec<Problem>) {
     }
 }
 
-/// Parameters belong to an operation. A default of one is ignored; path parameters have to be in the path and
-/// required.
+/// Parameters belong to an operation. Their defaults are ignored. Path parameters have to be in the path and required.
 pub(super) fn parameters(document: &Document, problems: &mut Vec<Problem>) {
     for (path, item) in document.value().get("paths").and_then(Value::as_object).into_iter().flatten() {
         if item.get("parameters").is_some() {
             problems.push(Problem::new(
                 format!("/paths/{}/parameters", escape(path)),
-                "stands beside the operations, where the `Version` header is not recognised",
+                "is outside the operations, where the `Version` header is not recognised",
                 "repeat it in each operation",
             ));
         }
@@ -162,7 +160,7 @@ pub(super) fn parameters(document: &Document, problems: &mut Vec<Problem>) {
                 problems.push(Problem::new(
                     &place,
                     "has a default, which the generator ignores",
-                    "remove it; the SDK sets the value of the call",
+                    "remove it; the SDK sets the value",
                 ));
             }
             if parameter["in"] == "path" {
@@ -170,7 +168,9 @@ pub(super) fn parameters(document: &Document, problems: &mut Vec<Problem>) {
                 if !path.contains(&format!("{{{name}}}")) || parameter["required"] != true {
                     problems.push(Problem::new(
                         &place,
-                        format!("`{name}` has to stand in the path and be required; the generator panics otherwise"),
+                        format!(
+                            "`{name}` has to be in the path and be required; the generator panics otherwise"
+                        ),
                         format!("write `{{{name}}}` into the path and `required: true`"),
                     ));
                 }

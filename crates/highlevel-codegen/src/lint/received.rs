@@ -1,4 +1,4 @@
-//! Rules about what HighLevel sends: nothing that it adds may be lost, and nothing that it leaves out may hurt.
+//! Rules about types that HighLevel sends: added fields must not be lost, and missing fields must not cause errors.
 
 use serde_json::{Value, json};
 
@@ -17,7 +17,7 @@ fn is_object(schema: &Value) -> bool {
     schema["type"] == "object" || schema.get("properties").is_some()
 }
 
-/// Received objects keep unknown fields and say what a caller cannot do without.
+/// Received objects keep unknown fields and name the fields that a caller needs.
 pub(super) fn objects(document: &Document, problems: &mut Vec<Problem>) {
     for (_, place, schema) in received_components(document) {
         within_schema(schema, &place, &mut |pointer, schema| {
@@ -37,8 +37,8 @@ pub(super) fn objects(document: &Document, problems: &mut Vec<Problem>) {
             {
                 problems.push(Problem::new(
                     pointer,
-                    "comes from HighLevel, and one missing field would reject the whole of it",
-                    "add `x-required-on-receive` with the fields that a caller cannot do without, or `[]`",
+                    "comes from HighLevel, and one missing field would reject the whole object",
+                    "add `x-required-on-receive` with the fields that a caller needs, or `[]`",
                 ));
             }
         });
@@ -57,7 +57,7 @@ pub(super) fn collections(document: &Document, problems: &mut Vec<Problem>) {
             if property["nullable"] != true {
                 problems.push(Problem::new(
                     format!("{place}/properties/{}", escape(name)),
-                    format!("is {kind} from HighLevel that may be null, which would reject the whole of what it is in"),
+                    format!("is {kind} from HighLevel that may be null, which would reject the whole object"),
                     "add `nullable: true`",
                 ));
             }
@@ -71,8 +71,8 @@ pub(super) fn both_directions(document: &Document, problems: &mut Vec<Problem>) 
         if document.direction(name).sent && is_object(schema) {
             problems.push(Problem::new(
                 place,
-                "is part of a request and of an answer; requests are strict, answers lenient",
-                "describe it twice, under two names",
+                "is part of a request and of a response; requests are strict, responses lenient",
+                "describe it twice, with two names",
             ));
         }
     }

@@ -1,4 +1,4 @@
-//! Rules about schemas, whichever way they travel.
+//! Rules about schemas in both directions.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,21 +17,21 @@ pub(super) fn descriptions(document: &Document, problems: &mut Vec<Problem>) {
     for (name, schema) in document.schemas() {
         let place = format!("/components/schemas/{}", escape(name));
         if !described(schema) {
-            problems.push(Problem::new(&place, "has no description", "say in a sentence what it is"));
+            problems.push(Problem::new(&place, "has no description", "describe it in a sentence"));
         }
         for (property, schema) in schema["properties"].as_object().into_iter().flatten() {
             if schema.get("$ref").is_none() && !described(schema) {
                 problems.push(Problem::new(
                     format!("{place}/properties/{}", escape(property)),
                     "has no description",
-                    "say in a sentence what the field means, with its unit",
+                    "describe the field in a sentence, with its unit",
                 ));
             }
         }
     }
 }
 
-/// The generator writes names its own way; what the finishing step looks up by name has to be written so already.
+/// The generator changes names that are not in camel case, and the finishing step looks types up by name.
 pub(super) fn names(document: &Document, problems: &mut Vec<Problem>) {
     for (name, schema) in document.schemas() {
         let place = format!("/components/schemas/{}", escape(name));
@@ -39,13 +39,13 @@ pub(super) fn names(document: &Document, problems: &mut Vec<Problem>) {
             problems.push(Problem::new(
                 &place,
                 "is not a name in camel case, so the generator would change it and lose its enum or constructor",
-                "write words that begin with one capital, like `SmsMessage`",
+                "write words that start with one capital, like `SmsMessage`",
             ));
         }
         if schema.get("$ref").is_some() {
             problems.push(Problem::new(
                 place,
-                "is a second name for another component; two that name each other never end",
+                "is a second name for another component; two that refer to each other never end",
                 "refer to the other component where this one is used",
             ));
         }
@@ -59,7 +59,7 @@ pub(super) fn is_camel_case(name: &str, first: fn(&char) -> bool) -> bool {
         && !name.as_bytes().windows(2).any(|pair| pair.iter().all(u8::is_ascii_uppercase))
 }
 
-/// Only components have a name, and only what has a name can be documented, constructed and kept open.
+/// Only components have names, and only named types can be documented, constructed and kept open.
 pub(super) fn nested(document: &Document, problems: &mut Vec<Problem>) {
     each_schema(document, &mut |pointer, schema| {
         let is_component =
@@ -67,20 +67,20 @@ pub(super) fn nested(document: &Document, problems: &mut Vec<Problem>) {
         if !is_component && schema.get("properties").is_some() {
             problems.push(Problem::new(
                 pointer,
-                "is an object without a name of its own, so its type would have neither documentation nor constructor",
+                "is an object without a name, so its type would have neither documentation nor constructor",
                 "make it a component and refer to it",
             ));
         }
     });
 }
 
-/// A schema refers to a component: the generator knows no other place.
+/// References lead to components: the generator supports no other place.
 pub(super) fn targets(document: &Document, problems: &mut Vec<Problem>) {
     each_schema(document, &mut |pointer, schema| {
         let Some(reference) = schema.get("$ref").and_then(Value::as_str) else {
             return;
         };
-        // What does not exist at all is the business of another rule.
+        // Another rule reports references to nothing.
         let exists = document.resolve(reference).is_some();
         if exists && schema_name(reference).is_none_or(|name| name.contains('/')) {
             problems.push(Problem::new(
@@ -103,8 +103,8 @@ pub(super) fn enums(document: &Document, problems: &mut Vec<Problem>) {
         if !is_component {
             problems.push(Problem::new(
                 pointer,
-                "is an enum without a name; it would reject a whole answer for one new value",
-                "make it a component of its own and refer to it",
+                "is an enum without a name; it would reject a whole response because of one new value",
+                "make it a component and refer to it",
             ));
             return;
         }
@@ -132,7 +132,7 @@ pub(super) fn enums(document: &Document, problems: &mut Vec<Problem>) {
             let variant = variant_name(wire);
             let obstacle = match variant.as_str() {
                 "" => Some("it has no letter or digit"),
-                "Self" => Some("that name is a word of Rust"),
+                "Self" => Some("that name is a keyword of Rust"),
                 UNKNOWN => Some("that name is taken by the variant that keeps undocumented values"),
                 _ => None,
             };
@@ -153,7 +153,7 @@ pub(super) fn enums(document: &Document, problems: &mut Vec<Problem>) {
     });
 }
 
-/// What `oneOf` and `anyOf` may say.
+/// The supported forms of `oneOf` and `anyOf`.
 pub(super) fn unions(document: &Document, problems: &mut Vec<Problem>) {
     each_schema(document, &mut |pointer, schema| {
         for key in ["oneOf", "anyOf"] {
@@ -169,8 +169,8 @@ pub(super) fn unions(document: &Document, problems: &mut Vec<Problem>) {
             {
                 problems.push(Problem::new(
                     place,
-                    "asks for one field or another; the generated type drops a field when both are sent",
-                    "keep the fields optional, say the rule in the description, and check it in the SDK",
+                    "requires one field or another; the generated type drops a field when both are sent",
+                    "keep the fields optional, describe the rule, and check it in the SDK",
                 ));
             } else if branches.iter().any(|branch| is_enum(document, branch)) {
                 problems.push(Problem::new(
@@ -233,7 +233,7 @@ pub(super) fn titles(document: &Document, problems: &mut Vec<Problem>) {
     });
 }
 
-/// A number goes out with a fraction: `1669287863.0`.
+/// Numbers are sent with a fraction: `1669287863.0`.
 pub(super) fn numbers(document: &Document, problems: &mut Vec<Problem>) {
     each_schema(document, &mut |pointer, schema| {
         let component = pointer.strip_prefix("/components/schemas/").and_then(|rest| rest.split('/').next());
@@ -244,14 +244,14 @@ pub(super) fn numbers(document: &Document, problems: &mut Vec<Problem>) {
         if sent && schema["type"] == "number" {
             problems.push(Problem::new(
                 pointer,
-                "is a number in a request, and would go out with a fraction (1.0)",
+                "is a number in a request, and would be sent with a fraction (1.0)",
                 "write `type: integer` and `format: int64`",
             ));
         }
     });
 }
 
-/// Values carry no limits; points in time are the component for them.
+/// Values have no limits, and points in time use their component.
 pub(super) fn limits(document: &Document, problems: &mut Vec<Problem>) {
     const LIMITS: [&str; 9] = [
         "minLength",
@@ -269,29 +269,29 @@ pub(super) fn limits(document: &Document, problems: &mut Vec<Problem>) {
             if schema.get(key).is_some() {
                 problems.push(Problem::new(
                     format!("{pointer}/{key}"),
-                    "becomes a type that rejects whole answers, and that cannot describe its own schema",
-                    "say the limit in the description, and check it in the SDK if it matters before sending",
+                    "becomes a type that rejects whole responses, and that has no JSON schema",
+                    "write the limit into the description, and check it in the SDK if it matters before sending",
                 ));
             }
         }
         if let Some(format @ ("uuid" | "date" | "ip" | "ipv4" | "ipv6")) = schema["format"].as_str() {
             problems.push(Problem::new(
                 format!("{pointer}/format"),
-                format!("makes a text of the format `{format}` a type that rejects whole answers"),
+                format!("makes a text of the format `{format}` a type that rejects whole responses"),
                 "remove it, and name the format in the description",
             ));
         }
         if schema["format"] == "date-time" && pointer != format!("/components/schemas/{TIMESTAMP}") {
             problems.push(Problem::new(
                 pointer,
-                "is a point in time outside the component for it, and one odd date would reject a whole answer",
+                "is a point in time outside the component for it, and one malformed date would reject a whole response",
                 format!("write `$ref: \"#/components/schemas/{TIMESTAMP}\"`"),
             ));
         }
     });
 }
 
-/// Keywords that the generator ignores, cannot take, or takes in a way of its own.
+/// Keywords that the generator ignores, does not support, or interprets differently.
 pub(super) fn keywords(document: &Document, problems: &mut Vec<Problem>) {
     each_schema(document, &mut |pointer, schema| {
         if schema.get("allOf").is_some() {
@@ -305,7 +305,7 @@ pub(super) fn keywords(document: &Document, problems: &mut Vec<Problem>) {
             problems.push(Problem::new(
                 format!("{pointer}/not"),
                 "makes the generator panic",
-                "say in the description what is excluded",
+                "describe the excluded values",
             ));
         }
         if schema.get("const").is_some() {
@@ -326,7 +326,7 @@ pub(super) fn keywords(document: &Document, problems: &mut Vec<Problem>) {
             problems.push(Problem::new(
                 format!("{pointer}/default"),
                 "would be sent although the caller did not ask for it",
-                "say in the description what HighLevel assumes when the field is left out",
+                "describe the value that HighLevel assumes if the field is missing",
             ));
         }
     });
@@ -336,7 +336,7 @@ pub(super) fn keywords(document: &Document, problems: &mut Vec<Problem>) {
 pub(super) fn properties(document: &Document, problems: &mut Vec<Problem>) {
     each_schema(document, &mut |pointer, schema| {
         let properties = schema.get("properties").and_then(Value::as_object);
-        // A branch of a union may ask for fields of the object around it; another rule speaks about that.
+        // A branch of a union may require fields of the object around it; another rule reports that.
         if properties.is_none() && schema.get("type").is_none() {
             return;
         }

@@ -3,7 +3,7 @@
 use highlevel_codegen::{Document, Output, Problems};
 use serde_json::{Value, json};
 
-/// One request, one answer, one error, one event: one of everything that the rules speak about.
+/// One request, one response, one error and one event: an example of everything that the rules check.
 pub(crate) fn small() -> Value {
     json!({
         "openapi": "3.0.3",
@@ -153,7 +153,7 @@ impl Edit {
     }
 }
 
-/// What the lint says about a document.
+/// Returns the problems that the lint finds in a document.
 pub(crate) fn lint(document: Value) -> Result<(), Problems> {
     highlevel_codegen::lint::lint(&Document::new(document))
 }

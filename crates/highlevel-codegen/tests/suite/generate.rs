@@ -1,4 +1,4 @@
-//! The generated source, and what becomes of a generator that panics.
+//! The generated source, and panics of the generator.
 
 use highlevel_codegen::{Output, generate};
 use quote::ToTokens;
@@ -48,7 +48,7 @@ fn text(attributes: &[Attribute]) -> Vec<String> {
     attributes.iter().map(|attribute| attribute.to_token_stream().to_string()).collect()
 }
 
-/// What is sent can be made from its required fields; what is received cannot be made. The expectation comes from
+/// Types that are sent have a constructor with the required fields; received types have none. The expectation comes from
 /// the description alone.
 #[test]
 fn constructors_are_for_what_is_sent() {
@@ -185,11 +185,11 @@ fn what_is_not_openapi_is_named() {
         let problems = run(&edited(&[edit])).expect_err(pointer);
         let [problem] = problems.as_slice() else { panic!("{problems}") };
         assert_eq!(problem.pointer, pointer, "{problem}");
-        assert!(problem.what.starts_with("is not OpenAPI 3.0: "), "{problem}");
+        assert!(problem.message.starts_with("is not OpenAPI 3.0: "), "{problem}");
     }
 }
 
-/// The lint cannot know everything. What is left makes the generator panic, and becomes one readable problem.
+/// A panic of the generator, about something that the lint does not report, becomes one readable problem.
 #[test]
 fn a_panic_of_the_generator_is_a_problem() {
     // A response that refers to a schema: it exists, so the lint is content.
@@ -204,13 +204,13 @@ fn a_panic_of_the_generator_is_a_problem() {
 
     let [problem] = problems.as_slice() else { panic!("{problems}") };
     for problem in [problem, &direct] {
-        assert!(problem.what.starts_with("the generator does not take it: it panicked: "), "{problem}");
-        assert!(problem.mend.contains("add a rule to the lint"), "{problem}");
+        assert!(problem.message.starts_with("the generator does not accept it: it panicked: "), "{problem}");
+        assert!(problem.help.contains("add a rule to the lint"), "{problem}");
         assert_eq!(problem.to_string().lines().count(), 3, "{problem}");
     }
 }
 
-/// The hook belongs to the whole process, so what it prints is looked at from outside, in a process without other
+/// The panic hook is process-wide, so its output is checked from outside, in a process without other
 /// tests.
 #[test]
 fn a_panic_of_the_generator_prints_nothing() {

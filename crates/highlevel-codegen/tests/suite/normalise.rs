@@ -2,7 +2,7 @@
 
 use highlevel_codegen::Document;
 use highlevel_codegen::normalise::{
-    drop_error_responses, drop_reference_siblings, drop_version_parameter, drop_what_is_not_read, normalise,
+    drop_error_responses, drop_reference_siblings, drop_unread_parts, drop_version_parameter, normalise,
     relax_received,
 };
 use serde_json::{Value, json};
@@ -139,7 +139,7 @@ fn reference_siblings() {
 #[test]
 fn what_is_not_read() {
     check(
-        drop_what_is_not_read,
+        drop_unread_parts,
         vec![
             (
                 "at the top",

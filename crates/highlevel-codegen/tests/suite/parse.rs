@@ -17,7 +17,7 @@ fn texts() {
         ("a number as key", "responses:\n  200: ok\n", Ok(json!({ "responses": { "200": "ok" } }))),
         ("a date in quotes", "v: \"2021-04-15\"\n", Ok(json!({ "v": "2021-04-15" }))),
         ("a date without quotes", "v: 2021-04-15\n", Ok(json!({ "v": "2021-04-15" }))),
-        // The lint says so where a text is needed.
+        // The lint reports it if a text is required.
         (
             "words that need quotes",
             "v: [no, off, y, \"no\"]\n",
@@ -43,7 +43,7 @@ fn texts() {
             (Ok(found), Ok(expected)) => assert_eq!(found, *expected, "{name}"),
             (Err(problem), Err(words)) => {
                 assert_eq!(problem.pointer, "", "{name}");
-                assert!(!problem.mend.is_empty(), "{name}");
+                assert!(!problem.help.is_empty(), "{name}");
                 for word in *words {
                     assert!(problem.to_string().contains(word), "{name}: `{word}` is not in\n{problem}");
                 }

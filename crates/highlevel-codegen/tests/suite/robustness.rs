@@ -1,4 +1,4 @@
-//! Whatever the text is, the pipeline answers; it does not panic, and shows no trace of one.
+//! The pipeline returns for any text: it does not panic, and prints no backtrace.
 
 use highlevel_codegen::Problems;
 use serde_json::{Value, json};

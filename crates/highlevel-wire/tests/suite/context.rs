@@ -1,4 +1,4 @@
-//! What is observed of a call: status, headers, body as far as it was read, and whether a byte was written.
+//! The observations of a call: status, headers, the part of the body that was read, and whether a byte was written.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -33,7 +33,7 @@ pub(crate) fn exchange() -> RequestContext {
     RequestContext::new(data())
 }
 
-/// A transport without redirects, whatever the environment says about proxies.
+/// A transport without redirects, and without the proxies of the environment.
 pub(crate) fn transport() -> reqwest::Client {
     transport_builder().build().expect("a transport")
 }
@@ -59,7 +59,7 @@ async fn send(address: &str, transport: reqwest::Client, exchange: &RequestConte
         .await
 }
 
-/// What the generated operation makes of it.
+/// The result of the generated operation.
 fn kind(outcome: &Outcome) -> &'static str {
     match outcome {
         Ok(_) => "ok",
@@ -111,7 +111,7 @@ const HTML: &str = "<html><body>Too many requests</body></html>";
 
 #[tokio::test]
 async fn answers() {
-    /// Name, answer, outcome of the operation, status, body, how it ended.
+    /// Name, response, outcome of the operation, status, body, and the end of reading it.
     type Case<'c> = (&'c str, Vec<u8>, &'c str, u16, &'c str, &'c str);
     let long = "x".repeat(LIMIT + 1);
     let exact = format!("{RECEIPT}{}", " ".repeat(LIMIT - RECEIPT.len()));
@@ -207,7 +207,7 @@ async fn answers() {
         assert!(!answer.redirected, "{name}");
         assert_eq!(String::from_utf8_lossy(&answer.body), body, "{name}");
         assert_eq!(end(&answer.end), ended, "{name}: {:?}", answer.end);
-        // The generated operation saw the same answer.
+        // The generated operation received the same response.
         if let Ok(value) = &result {
             assert_eq!(value.status().as_u16(), status, "{name}");
             assert_eq!(value.headers()["x-trace"], "t1", "{name}");

@@ -1,4 +1,4 @@
-//! What goes out, what comes back, and the types that carry it.
+//! Requests, responses and their types.
 
 #![allow(clippy::too_many_lines, reason = "a table of cases is one function, however long")]
 

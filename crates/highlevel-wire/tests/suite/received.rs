@@ -1,4 +1,4 @@
-//! What HighLevel sends: nothing of it is lost, and little of it has to be there.
+//! Types that HighLevel sends: no field is lost, and few fields are required.
 
 use std::collections::BTreeSet;
 

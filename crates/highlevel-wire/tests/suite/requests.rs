@@ -15,7 +15,7 @@ use crate::server::{Reply, Request, serve};
 const ANSWER: &[u8] =
     b"HTTP/1.1 201 Created\r\ncontent-length: 40\r\n\r\n{\"conversationId\":\"c1\",\"messageId\":\"m1\"}\n";
 
-/// Which operation to call, with which body.
+/// An operation and its body.
 enum Call {
     Send(Box<SendMessageRequest>),
     Inbound(Box<InboundMessageRequest>),
@@ -139,7 +139,7 @@ async fn the_path_is_appended_to_the_base_as_it_stands() {
         ("", "/conversations/messages"),
         ("/stem", "/stem/conversations/messages"),
         ("/a/b", "/a/b/conversations/messages"),
-        // Whoever takes a base from outside removes the slash.
+        // The caller removes the trailing slash of a base URL.
         ("/", "//conversations/messages"),
     ];
     for (base, path) in cases {

@@ -19,7 +19,7 @@ use crate::context::{data, transport, transport_builder};
 const METHODS: [Method; 5] = [Method::POST, Method::PUT, Method::GET, Method::DELETE, Method::HEAD];
 const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}";
 
-/// Counts the bytes that it reads, and responds to whatever arrives.
+/// Counts the bytes that it reads, and responds to each request.
 struct Counter {
     address: SocketAddr,
     /// Connections that were accepted, connections that have ended, and bytes.

@@ -1,10 +1,10 @@
-//! A server that reads one request whole, keeps its bytes, and answers with the bytes it was given.
+//! A server that reads one whole request, stores its bytes, and responds with given bytes.
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
-/// What the server does once it has read the request.
+/// The reaction of the server to a request.
 #[derive(Clone)]
 pub(crate) enum Reply {
     /// Writes these bytes and closes the connection.
@@ -13,7 +13,7 @@ pub(crate) enum Reply {
     Hold(Vec<u8>),
 }
 
-/// Starts a server for as many connections as there are replies. Gives its address, and what it was sent.
+/// Starts a server for as many connections as there are replies. Returns its address, and the requests it receives.
 pub(crate) async fn serve(replies: Vec<Reply>) -> (String, JoinHandle<Vec<Request>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = format!("http://{}", listener.local_addr().expect("an address"));

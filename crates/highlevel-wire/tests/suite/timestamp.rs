@@ -69,13 +69,13 @@ fn to_system_time() {
         ("", None),
     ];
     for (text, expected) in cases {
-        // What came is kept as it came, whether it can be read or not.
+        // A received text is kept unchanged, even if it is malformed.
         let timestamp: Timestamp = serde_json::from_value(json!(text)).expect("any text");
         assert_eq!(timestamp.to_system_time(), expected.map(moment), "{text}");
         assert_eq!(timestamp.as_str(), text);
         assert_eq!(timestamp.to_string(), text);
         assert_eq!(serde_json::to_value(&timestamp).expect("JSON"), json!(text));
-        // What is sent is well formed.
+        // A timestamp that is sent is well formed.
         assert_eq!(text.parse::<Timestamp>().ok(), expected.is_some().then_some(timestamp), "{text}");
         assert_eq!(Timestamp::try_from(text).is_ok(), expected.is_some(), "{text}");
     }

@@ -20,7 +20,7 @@ fn document() {
         (
             "webhooks of 3.1",
             vec![Set("/webhooks", json!({}))],
-            &[("/webhooks", "no type would come of it", "x-webhooks")],
+            &[("/webhooks", "it would get no type", "x-webhooks")],
         ),
         (
             "a webhook without a payload",
@@ -28,7 +28,7 @@ fn document() {
             &[("/x-webhooks/A~1B/payload", "not a reference to a schema", "#/components/schemas/NAME")],
         ),
         (
-            "a webhook with the payload in place",
+            "a webhook with an inline payload",
             vec![Set("/x-webhooks/LetterRead/payload", json!({ "type": "string" }))],
             &[("/x-webhooks/LetterRead/payload", "not a reference to a schema", "#/components/schemas/NAME")],
         ),
@@ -65,7 +65,7 @@ fn document() {
         (
             "a slash at the end of a server",
             vec![Set("/servers/-", json!({ "url": "https://example.com/" }))],
-            &[("/servers/1/url", "begins with `//`", "remove the slash")],
+            &[("/servers/1/url", "starts with `//`", "remove the slash")],
         ),
     ]);
 }
@@ -75,7 +75,7 @@ fn operations() {
     const SUCCESSES: &str = "the generator panics when successes differ";
     const SAME: &str = "the same schema";
     const PATH: &[(&str, &str, &str)] =
-        &[("/paths/~1letters/post/parameters/1", "`id` has to stand in the path", "`{id}` into the path")];
+        &[("/paths/~1letters/post/parameters/1", "`id` has to be in the path", "`{id}` into the path")];
     const NAMED: &str = "would become a function of another name";
     check(vec![
         (
@@ -89,7 +89,7 @@ fn operations() {
             &[(
                 "/paths/~1notes/post/operationId",
                 "is the id of /paths/~1letters/post as well",
-                "of its own",
+                "a unique id",
             )],
         ),
         (
@@ -141,7 +141,7 @@ fn operations() {
             &[("/paths/~1letters/post/responses/201", "but 200 has no body", SAME)],
         ),
         (
-            "the same schema, once in place and once referred to",
+            "the same schema, inline and by reference",
             vec![Set("/paths/~1letters/post/responses/201", json_body(&refer("Receipt")))],
             &[],
         ),
@@ -167,14 +167,14 @@ fn operations() {
             )],
         ),
         (
-            "a request written in place",
+            "an inline request",
             vec![Set(
                 "/paths/~1letters/post/requestBody/content/application~1json/schema",
                 json!({ "type": "array", "items": { "type": "string" } }),
             )],
             &[(
                 "/paths/~1letters/post/requestBody/content/application~1json/schema",
-                "is written in place",
+                "is inline, so its type",
                 "#/components/schemas/NAME",
             )],
         ),
@@ -186,7 +186,7 @@ fn operations() {
             )],
             &[
                 ("/paths/~1letters/post/parameters/1", "the generator ignores", "remove it"),
-                ("/paths/~1letters/post/parameters/1/schema/default", "although the caller", "left out"),
+                ("/paths/~1letters/post/parameters/1/schema/default", "although the caller", "is missing"),
             ],
         ),
         (

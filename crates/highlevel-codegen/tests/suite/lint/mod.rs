@@ -1,4 +1,4 @@
-//! Each rule of the lint, by a small description with one fault.
+//! Each rule of the lint, with a small spec that has one problem.
 
 mod document;
 mod schemas;
@@ -9,13 +9,15 @@ use serde_json::{Value, json};
 use crate::description::Edit::{self, Set};
 use crate::description::{edited, lint, run, small};
 
-/// A name, edits of the small description, and the problems that come of them: the pointer and distinctive words of
-/// what is wrong and of how to mend it.
-type Case = (&'static str, Vec<Edit>, &'static [(&'static str, &'static str, &'static str)]);
+/// A name, edits of the small spec, and the expected problems.
+type Case = (&'static str, Vec<Edit>, &'static [Expected]);
 
-/// A new field of what is sent.
+/// A JSON pointer, and distinctive parts of the message and of the help.
+type Expected = (&'static str, &'static str, &'static str);
+
+/// A new field of a request.
 const SENT: &str = "/components/schemas/Letter/properties/new";
-/// A new field of what is received.
+/// A new field of a response.
 const RECEIVED: &str = "/components/schemas/Receipt/properties/new";
 /// A new component.
 const COMPONENT: &str = "/components/schemas/New";
@@ -31,7 +33,7 @@ fn refer(name: &str) -> Value {
 }
 
 fn json_body(schema: &Value) -> Value {
-    json!({ "description": "An answer.", "content": { "application/json": { "schema": schema } } })
+    json!({ "description": "A response.", "content": { "application/json": { "schema": schema } } })
 }
 
 #[track_caller]
@@ -40,27 +42,29 @@ fn check(cases: Vec<Case>) {
         let problems = lint(edited(&edits)).err();
         let problems = problems.as_ref().map_or(&[][..], |problems| problems.as_slice());
         let fits = problems.len() == expected.len()
-            && problems.iter().zip(expected).all(|(problem, (pointer, what, mend))| {
-                problem.pointer == *pointer && problem.what.contains(what) && problem.mend.contains(mend)
+            && problems.iter().zip(expected).all(|(problem, (pointer, message, help))| {
+                problem.pointer == *pointer
+                    && problem.message.contains(message)
+                    && problem.help.contains(help)
             });
         assert!(fits, "{name}: expected {expected:#?}, found {problems:#?}");
     }
 }
 
 #[test]
-fn the_small_description_is_clean() {
+fn the_small_spec_is_clean() {
     lint(small()).unwrap_or_else(|problems| panic!("{problems}"));
     run(&small()).unwrap_or_else(|problems| panic!("{problems}"));
 }
 
 #[test]
-fn the_embedded_description_is_clean() {
+fn the_embedded_spec_is_clean() {
     highlevel_codegen::run_embedded().unwrap_or_else(|problems| panic!("{problems}"));
 }
 
-/// Errors are documented as they are: the generator does not get to see them.
+/// Error responses are removed before the generator runs.
 #[test]
-fn error_answers_may_differ() {
+fn error_responses_may_differ() {
     let document = edited(&[
         Set("/paths/~1letters/post/responses/422", json_body(&refer("LetterRead"))),
         Set("/paths/~1letters/post/responses/404", json!({ "description": "Nothing." })),
@@ -80,27 +84,27 @@ fn error_answers_may_differ() {
 }
 
 #[test]
-fn problems_come_in_order_and_read_well() {
+fn problems_are_sorted_and_formatted() {
     let problems = lint(edited(&[
         Set("/openapi", json!("3.1.0")),
         Set(SENT, described(json!({ "type": "number" }))),
         Set("/webhooks", json!({})),
     ]))
-    .expect_err("it has three faults");
+    .expect_err("three problems");
     assert_eq!(
         problems.to_string(),
-        "the OpenAPI description has 3 problems\n\
+        "the OpenAPI spec has 3 problems\n\
          \n\
          \x20 /components/schemas/Letter/properties/new\n\
-         \x20     is a number in a request, and would go out with a fraction (1.0)\n\
-         \x20     mend: write `type: integer` and `format: int64`\n\
+         \x20     is a number in a request, and would be sent with a fraction (1.0)\n\
+         \x20     help: write `type: integer` and `format: int64`\n\
          \n\
          \x20 /openapi\n\
-         \x20     is \"3.1.0\", and the generator reads OpenAPI 3.0 only\n\
-         \x20     mend: write `openapi: 3.0.3`\n\
+         \x20     is \"3.1.0\", but the generator reads OpenAPI 3.0 only\n\
+         \x20     help: write `openapi: 3.0.3`\n\
          \n\
          \x20 /webhooks\n\
-         \x20     is ignored by the generator, so no type would come of it\n\
-         \x20     mend: put the payloads under components/schemas and list the events under `x-webhooks`"
+         \x20     is ignored by the generator, so it would get no type\n\
+         \x20     help: put the payloads under components/schemas and list the events under `x-webhooks`"
     );
 }

@@ -20,12 +20,12 @@ fn names_and_places_of_schemas() {
             &[("/components/schemas/SMSMessage", NOT_CAMEL, "SmsMessage")],
         ),
         (
-            "a word of Rust",
+            "a keyword of Rust",
             vec![Set("/components/schemas/Self", described(json!({ "type": "string" })))],
             &[("/components/schemas/Self", NOT_CAMEL, "SmsMessage")],
         ),
         (
-            "two components that name each other",
+            "two components that refer to each other",
             vec![
                 Set("/components/schemas/Chicken", described(refer("Egg"))),
                 Set("/components/schemas/Egg", described(refer("Chicken"))),
@@ -56,7 +56,7 @@ fn names_and_places_of_schemas() {
         (
             "a component without a description",
             vec![Set(COMPONENT, json!({ "type": "string" }))],
-            &[(COMPONENT, "has no description", "what it is")],
+            &[(COMPONENT, "has no description", "describe it")],
         ),
         (
             "a field with an empty description",
@@ -70,7 +70,7 @@ fn names_and_places_of_schemas() {
 #[test]
 fn keywords() {
     const NEW: &str = "/components/schemas/Letter/properties/new";
-    const ANSWERS: &str = "rejects whole answers";
+    const RESPONSES: &str = "rejects whole responses";
     fn text(key: &str, value: &Value) -> Vec<Edit> {
         vec![Set(SENT, described(json!({ "type": "string", key: value })))]
     }
@@ -104,52 +104,52 @@ fn keywords() {
         (
             "minLength",
             text("minLength", &json!(1)),
-            &[("/components/schemas/Letter/properties/new/minLength", ANSWERS, "say the limit")],
+            &[("/components/schemas/Letter/properties/new/minLength", RESPONSES, "write the limit")],
         ),
         (
             "maxLength",
             text("maxLength", &json!(9)),
-            &[("/components/schemas/Letter/properties/new/maxLength", ANSWERS, "say the limit")],
+            &[("/components/schemas/Letter/properties/new/maxLength", RESPONSES, "write the limit")],
         ),
         (
             "pattern",
             text("pattern", &json!("^a")),
-            &[("/components/schemas/Letter/properties/new/pattern", ANSWERS, "say the limit")],
+            &[("/components/schemas/Letter/properties/new/pattern", RESPONSES, "write the limit")],
         ),
         (
             "minimum",
             with("minimum", &json!(1)),
-            &[("/components/schemas/Letter/properties/new/minimum", ANSWERS, "say the limit")],
+            &[("/components/schemas/Letter/properties/new/minimum", RESPONSES, "write the limit")],
         ),
         (
             "maximum",
             with("maximum", &json!(9)),
-            &[("/components/schemas/Letter/properties/new/maximum", ANSWERS, "say the limit")],
+            &[("/components/schemas/Letter/properties/new/maximum", RESPONSES, "write the limit")],
         ),
         (
             "exclusiveMinimum",
             with("exclusiveMinimum", &json!(true)),
-            &[("/components/schemas/Letter/properties/new/exclusiveMinimum", ANSWERS, "say the limit")],
+            &[("/components/schemas/Letter/properties/new/exclusiveMinimum", RESPONSES, "write the limit")],
         ),
         (
             "exclusiveMaximum",
             with("exclusiveMaximum", &json!(true)),
-            &[("/components/schemas/Letter/properties/new/exclusiveMaximum", ANSWERS, "say the limit")],
+            &[("/components/schemas/Letter/properties/new/exclusiveMaximum", RESPONSES, "write the limit")],
         ),
         (
             "minItems",
             with("minItems", &json!(1)),
-            &[("/components/schemas/Letter/properties/new/minItems", ANSWERS, "say the limit")],
+            &[("/components/schemas/Letter/properties/new/minItems", RESPONSES, "write the limit")],
         ),
         (
             "maxItems",
             with("maxItems", &json!(9)),
-            &[("/components/schemas/Letter/properties/new/maxItems", ANSWERS, "say the limit")],
+            &[("/components/schemas/Letter/properties/new/maxItems", RESPONSES, "write the limit")],
         ),
         (
-            "a date and time in place",
+            "an inline date and time",
             text("format", &json!("date-time")),
-            &[(NEW, "one odd date would reject", "#/components/schemas/Timestamp")],
+            &[(NEW, "one malformed date would reject", "#/components/schemas/Timestamp")],
         ),
         (
             "a date",
@@ -183,7 +183,7 @@ fn keywords() {
         (
             "default",
             text("default", &json!("a")),
-            &[("/components/schemas/Letter/properties/new/default", "although the caller", "left out")],
+            &[("/components/schemas/Letter/properties/new/default", "although the caller", "is missing")],
         ),
         (
             "a list of types",
@@ -198,7 +198,7 @@ fn keywords() {
         (
             "not",
             with("not", &json!({ "type": "string" })),
-            &[("/components/schemas/Letter/properties/new/not", "panic", "in the description")],
+            &[("/components/schemas/Letter/properties/new/not", "panic", "the excluded values")],
         ),
         (
             "the same words as values of an example",

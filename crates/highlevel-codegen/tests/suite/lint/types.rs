@@ -1,4 +1,4 @@
-//! Rules about enums, unions and what HighLevel sends.
+//! Rules about enums, unions and received types.
 
 use serde_json::json;
 
@@ -60,7 +60,7 @@ fn enums_and_unions() {
         ),
         ("an empty value", vec![Set(VALUES, json!([""]))], &[(CHANNEL, "no letter", "leave it out")]),
         ("unknown", vec![Set(VALUES, json!(["unknown"]))], &[(CHANNEL, "name is taken", "leave it out")]),
-        ("self", vec![Set(VALUES, json!(["self"]))], &[(CHANNEL, "a word of Rust", "leave it out")]),
+        ("self", vec![Set(VALUES, json!(["self"]))], &[(CHANNEL, "a keyword of Rust", "leave it out")]),
         (
             "anyOf of an enum and a string",
             vec![Set(SENT, described(json!({ "anyOf": [refer("Channel"), { "type": "string" }] })))],
@@ -138,12 +138,12 @@ fn received() {
             &[(RECEIPT, LOST, "`additionalProperties: {}`")],
         ),
         (
-            "unknown fields are refused",
+            "unknown fields are rejected",
             vec![Set("/components/schemas/Receipt/additionalProperties", json!(false))],
             &[(RECEIPT, LOST, "`additionalProperties: {}`")],
         ),
         (
-            "an object that does not say so",
+            "an object without a type",
             vec![
                 Remove("/components/schemas/Receipt/type"),
                 Remove("/components/schemas/Receipt/additionalProperties"),
@@ -161,7 +161,7 @@ fn received() {
             &[("/components/schemas/LetterRead", LOST, "`additionalProperties: {}`")],
         ),
         (
-            "an object inside, which nobody describes",
+            "a nested object without a description",
             vec![Set(RECEIVED, described(json!({ "type": "object" })))],
             &[
                 ("/components/schemas/Receipt/properties/new", LOST, "`additionalProperties: {}`"),
@@ -184,7 +184,7 @@ fn received() {
             ],
         ),
         (
-            "nothing said about what is required on receive",
+            "no list of the fields that are required on receive",
             vec![Remove("/components/schemas/Receipt/x-required-on-receive")],
             &[(RECEIPT, "one missing field would reject", "`x-required-on-receive`")],
         ),
@@ -196,7 +196,7 @@ fn received() {
         (
             "one object both ways",
             vec![Set(SENT, refer("Refusal"))],
-            &[("/components/schemas/Refusal", "of a request and of an answer", "describe it twice")],
+            &[("/components/schemas/Refusal", "of a request and of a response", "describe it twice")],
         ),
         ("an id both ways", vec![Set(RECEIVED, refer("LetterId"))], &[]),
         ("a sent object needs none of it", vec![Remove("/components/schemas/Letter/required")], &[]),
