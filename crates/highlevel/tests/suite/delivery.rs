@@ -1,4 +1,4 @@
-//! What is known after a failure, over real connections: one row for each way in which a call can go wrong.
+//! The delivery state and the text of each failure of a call, over real connections.
 //!
 //! The texts are a contract: programs log them, and people act on them.
 
@@ -12,7 +12,7 @@ use crate::server::{Act, Server, TOKEN, answer, nowhere};
 const MIB: usize = 1024 * 1024;
 const HTML: &str = "<html><body>Sorry</body></html>";
 
-/// What an error has to say.
+/// The expected properties of an error.
 struct Expected {
     delivery: Delivery,
     kind: ErrorKind,
@@ -21,13 +21,13 @@ struct Expected {
     messages: &'static [&'static str],
     trace_id: Option<&'static str>,
     retry_after: Option<u64>,
-    /// Whether there is a cause beyond what the error says itself.
+    /// `true` if the error has a source.
     source: bool,
     text: &'static str,
 }
 
-/// An error without an answer.
-fn silence(delivery: Delivery, kind: ErrorKind, text: &'static str) -> Expected {
+/// Returns an error without a response.
+fn without_response(delivery: Delivery, kind: ErrorKind, text: &'static str) -> Expected {
     Expected {
         delivery,
         kind,
@@ -41,14 +41,14 @@ fn silence(delivery: Delivery, kind: ErrorKind, text: &'static str) -> Expected 
     }
 }
 
-/// An error by an answer.
-fn answered(status: u16, delivery: Delivery, body: impl AsRef<[u8]>, text: &'static str) -> Expected {
+/// Returns an error with a response.
+fn with_response(status: u16, delivery: Delivery, body: impl AsRef<[u8]>, text: &'static str) -> Expected {
     let kind = if (200..300).contains(&status) { ErrorKind::Receipt } else { ErrorKind::Status };
     let body = body.as_ref().to_vec();
-    Expected { status: Some(status), body, source: false, ..silence(delivery, kind, text) }
+    Expected { status: Some(status), body, source: false, ..without_response(delivery, kind, text) }
 }
 
-/// Fails unless the error says what is expected, and no secret.
+/// Checks that an error has the expected properties, and contains no secret.
 fn check(name: &str, error: &Error, expected: &Expected) {
     assert_eq!(error.to_string(), expected.text, "{name}");
     assert_eq!(error.delivery(), expected.delivery, "{name}");
@@ -69,17 +69,17 @@ async fn send(client: &Client) -> Result<(), Error> {
     client.messages().send(Sms::to("abc123def456").text("Your table is ready")).await.map(drop)
 }
 
-/// A client that waits long for what comes, and briefly for what never does.
-fn patient(server: &Server, act: &Act) -> Client {
+/// Returns a client with a short timeout if there is no response, and a long one otherwise.
+fn client_for(server: &Server, act: &Act) -> Client {
     let stalls = matches!(act, Act::Stall(_));
     let timeout = Duration::from_secs(if stalls { 1 } else { 30 });
     server.builder().attempt_timeout(timeout).build().expect("a client")
 }
 
-/// Runs a row against a server that saw the request exactly once.
+/// Sends a message, checks the error, and that the server has received one request.
 async fn run(name: &str, act: Act, expected: Expected) {
     let server = Server::always(act.clone()).await;
-    let error = send(&patient(&server, &act)).await.expect_err(name);
+    let error = send(&client_for(&server, &act)).await.expect_err(name);
     check(name, &error, &expected);
     let request = server.request();
     assert_eq!(request.line, "POST /conversations/messages HTTP/1.1", "{name}");
@@ -87,7 +87,7 @@ async fn run(name: &str, act: Act, expected: Expected) {
 }
 
 #[tokio::test]
-async fn no_connection() {
+async fn without_a_connection_nothing_is_sent() {
     let refused = Client::builder()
         .token(TOKEN)
         .retry_policy(RetryPolicy::none())
@@ -99,13 +99,13 @@ async fn no_connection() {
     for (name, builder) in [("nothing listens", refused), ("no such name", name)] {
         let error = send(&builder.build().expect("a client")).await.expect_err(name);
         let text = "send_message: no connection to HighLevel; nothing was sent";
-        check(name, &error, &silence(Delivery::NotSent, ErrorKind::Connect, text));
+        check(name, &error, &without_response(Delivery::NotSent, ErrorKind::Connect, text));
     }
 }
 
-/// Servers that speak no TLS: one answers in plain text, one says nothing.
+/// One server responds in plain text, one never responds.
 #[tokio::test]
-async fn no_tls() {
+async fn servers_without_tls_receive_nothing() {
     let moment = Duration::from_millis(100);
     let silent = Server::silent().await;
     let https = silent.url().replace("http://", "https://");
@@ -118,7 +118,7 @@ async fn no_tls() {
     ];
     for (name, builder, kind, text) in rows {
         let error = send(&builder.build().expect("a client")).await.expect_err(name);
-        check(name, &error, &silence(Delivery::NotSent, kind, text));
+        check(name, &error, &without_response(Delivery::NotSent, kind, text));
     }
     assert_eq!(silent.connections(), 2);
 
@@ -140,7 +140,7 @@ async fn no_tls() {
         .build()
         .expect("a client");
     let error = send(&client).await.expect_err("no TLS");
-    check("plain HTTP", &error, &silence(Delivery::NotSent, ErrorKind::Connect, connect));
+    check("plain HTTP", &error, &without_response(Delivery::NotSent, ErrorKind::Connect, connect));
     let hello = plain.await.expect("no panic");
     let has = |text: &[u8]| hello.windows(text.len()).any(|part| part == text);
     assert_eq!(hello.first(), Some(&0x16), "a TLS handshake");
@@ -148,12 +148,12 @@ async fn no_tls() {
 }
 
 #[tokio::test]
-async fn no_answer() {
+async fn without_a_response_the_delivery_is_unknown() {
     let broken = "send_message: the connection broke before HighLevel responded; it may have been done, so look before \
                   sending it again";
     let late = "send_message: HighLevel did not respond in time; it may have been done, so look before sending it again";
-    let connection = || silence(Delivery::Unknown, ErrorKind::Connection, broken);
-    let timeout = || silence(Delivery::Unknown, ErrorKind::Timeout, late);
+    let connection = || without_response(Delivery::Unknown, ErrorKind::Connection, broken);
+    let timeout = || without_response(Delivery::Unknown, ErrorKind::Timeout, late);
     run("closed", Act::Close(Vec::new()), connection()).await;
     run("reset", Act::Reset, connection()).await;
     run("half a status line", Act::Close(b"HTTP/1.1 20".to_vec()), connection()).await;
@@ -161,13 +161,13 @@ async fn no_answer() {
     run("not HTTP", Act::Close(b"SSH-2.0-OpenSSH_9.2\r\n\r\n".to_vec()), connection()).await;
     run("silence", Act::Stall(Vec::new()), timeout()).await;
     run("half a status line, silence", Act::Stall(b"HTTP/1.1 20".to_vec()), timeout()).await;
-    // An announcement of an answer is none.
+    // An informational response is not the final one.
     run("only 100 Continue", Act::Stall(b"HTTP/1.1 100 Continue\r\n\r\n".to_vec()), timeout()).await;
 }
 
 #[tokio::test]
-async fn the_receipt_cannot_be_read() {
-    let unread = |status, body: &[u8], text| answered(status, Delivery::Accepted, body, text);
+async fn a_success_with_an_unreadable_receipt_is_accepted() {
+    let unread = |status, body: &[u8], text| with_response(status, Delivery::Accepted, body, text);
     let broke = "send_message: HighLevel responded with 201, but the response was cut off; it was accepted, so do not send it again";
     let half = b"HTTP/1.1 201 Created\r\ncontent-length: 90\r\n\r\n{\"messageId\":\"m".to_vec();
     let cut = || Expected { source: true, ..unread(201, b"{\"messageId\":\"m", broke) };
@@ -248,7 +248,7 @@ async fn the_receipt_cannot_be_read() {
 }
 
 #[tokio::test]
-async fn the_answer_is_too_large() {
+async fn a_response_that_is_too_large_is_accepted() {
     let chunked = |body: &[u8]| {
         let mut bytes = b"HTTP/1.1 201 Created\r\ntransfer-encoding: chunked\r\n\r\n".to_vec();
         for chunk in body.chunks(8000) {
@@ -261,17 +261,17 @@ async fn the_answer_is_too_large() {
     let larger = vec![b' '; MIB + 1];
     let text = "send_message: HighLevel responded with 201 and more than 1048576 bytes; it was accepted, so do not send it \
                 again";
-    let expected = || answered(201, Delivery::Accepted, &larger[..MIB], text);
+    let expected = || with_response(201, Delivery::Accepted, &larger[..MIB], text);
     run("with its length", Act::Answer(answer("201 Created", "", &larger)), expected()).await;
     run("in chunks", Act::Answer(chunked(&larger)), expected()).await;
     run("without an end", Act::Close([b"HTTP/1.1 201 Created\r\n\r\n", &larger[..]].concat()), expected())
         .await;
 
     let text = "send_message: HighLevel responded with 413 Payload Too Large; it was not done";
-    let expected = answered(413, Delivery::Rejected, &larger[..MIB], text);
+    let expected = with_response(413, Delivery::Rejected, &larger[..MIB], text);
     run("a refusal", Act::Answer(answer("413 Payload Too Large", "", &larger)), expected).await;
 
-    // The largest that is read: a receipt, and white space.
+    // The largest response that is read: a receipt and white space.
     let mut most = br#"{"conversationId":"c1","messageId":"m1"}"#.to_vec();
     most.resize(MIB, b' ');
     for act in [Act::Answer(answer("201 Created", "", &most)), Act::Answer(chunked(&most))] {
@@ -280,13 +280,13 @@ async fn the_answer_is_too_large() {
 }
 
 #[tokio::test]
-async fn refusals() {
+async fn rejections_are_reported_with_their_message() {
     let trace = "0f7b1c9e-2f6d-4f3c-9f55-6f1c7c1f0a11";
     let body = format!(r#"{{"statusCode":400,"message":"Contact not found","traceId":"{trace}"}}"#);
     let expected = Expected {
         messages: &["Contact not found"],
         trace_id: Some(trace),
-        ..answered(
+        ..with_response(
             400,
             Delivery::Rejected,
             &body,
@@ -300,7 +300,7 @@ async fn refusals() {
         r#"{"statusCode":401,"message":"Invalid token: access token is invalid","error":"Unauthorized"}"#;
     let expected = Expected {
         messages: &["Invalid token: access token is invalid"],
-        ..answered(
+        ..with_response(
             401,
             Delivery::Rejected,
             body,
@@ -312,7 +312,7 @@ async fn refusals() {
     let body = r#"{"statusCode":422,"message":["type must be a string","contactId\nis empty",7],"error":"Unprocessable Entity"}"#;
     let expected = Expected {
         messages: &["type must be a string", "contactId\nis empty", "7"],
-        ..answered(
+        ..with_response(
             422,
             Delivery::Rejected,
             body,
@@ -322,7 +322,7 @@ async fn refusals() {
     };
     run("422", Act::Answer(answer("422 Unprocessable Entity", "", body)), expected).await;
 
-    // A message in another shape is shown as it is; none at all is no trouble.
+    // A message in another format is shown unchanged, and may be missing.
     let bodies: [(&str, &'static [&'static str], &'static str); 4] = [
         (
             r#"{"message":{"code":7}}"#,
@@ -338,7 +338,7 @@ async fn refusals() {
         ("", &[], "send_message: HighLevel responded with 400 Bad Request; it was not done"),
     ];
     for (body, messages, text) in bodies {
-        let expected = Expected { messages, ..answered(400, Delivery::Rejected, body, text) };
+        let expected = Expected { messages, ..with_response(400, Delivery::Rejected, body, text) };
         run(body, Act::Answer(answer("400 Bad Request", "", body)), expected).await;
     }
 
@@ -359,12 +359,12 @@ async fn refusals() {
         ),
     ];
     for (status, number, text) in rows {
-        let expected = answered(number, Delivery::Rejected, HTML, text);
+        let expected = with_response(number, Delivery::Rejected, HTML, text);
         run(status, Act::Answer(answer(status, "content-type: text/html\r\n", HTML)), expected).await;
     }
     let cut = Act::Close(b"HTTP/1.1 404 Not Found\r\ncontent-length: 90\r\n\r\n{".to_vec());
     let text = "send_message: HighLevel responded with 404 Not Found; it was not done";
-    run("404, cut", cut, answered(404, Delivery::Rejected, "{", text)).await;
+    run("404, cut", cut, with_response(404, Delivery::Rejected, "{", text)).await;
 }
 
 #[tokio::test]
@@ -379,17 +379,17 @@ async fn retry_after_is_read() {
         ("Retry-After: soon\r\n", None),
         ("Retry-After: Wed, 21 Oct 2015 07:28:00 GMT\r\n", Some(0)),
         ("Date: Wed, 21 Oct 2015 07:28:00 GMT\r\nRetry-After: Wed, 21 Oct 2015 07:29:00 GMT\r\n", Some(60)),
-        // At most a year.
+        // The maximum is a year.
         ("Retry-After: 99999999999999999999\r\n", Some(365 * 24 * 60 * 60)),
     ];
     for (header, retry_after) in rows {
-        let expected = Expected { retry_after, ..answered(429, Delivery::Rejected, "", text) };
+        let expected = Expected { retry_after, ..with_response(429, Delivery::Rejected, "", text) };
         run(header, Act::Answer(answer("429 Too Many Requests", header, "")), expected).await;
     }
 }
 
 #[tokio::test]
-async fn answers_after_which_nothing_is_known() {
+async fn server_errors_leave_the_delivery_unknown() {
     let rows = [
         ("405 No", "405 Method Not Allowed"),
         ("408 Late", "408 Request Timeout"),
@@ -407,15 +407,15 @@ async fn answers_after_which_nothing_is_known() {
             "send_message: HighLevel responded with {shown}; it may have been done, so look before sending it again"
         );
         let number = status[..3].parse().expect("a number");
-        let expected = answered(number, Delivery::Unknown, HTML, text.leak());
+        let expected = with_response(number, Delivery::Unknown, HTML, text.leak());
         run(status, Act::Answer(answer(status, "content-type: text/html\r\n", HTML)), expected).await;
     }
-    // A wrong token or provider has been answered with 500 as well: its words are shown, and nothing is concluded.
+    // HighLevel also responds with 500 to a wrong token or provider. The text is shown, but the delivery stays unknown.
     let body = r#"{"statusCode":500,"message":"Internal server error","traceId":"t1"}"#;
     let expected = Expected {
         messages: &["Internal server error"],
         trace_id: Some("t1"),
-        ..answered(
+        ..with_response(
             500,
             Delivery::Unknown,
             body,
@@ -426,7 +426,6 @@ async fn answers_after_which_nothing_is_known() {
     run("500", Act::Answer(answer("500 Internal Server Error", "", body)), expected).await;
 }
 
-/// The client of this library follows no redirect.
 #[tokio::test]
 async fn redirects_are_not_followed() {
     let rows = [
@@ -438,25 +437,25 @@ async fn redirects_are_not_followed() {
     ];
     for (status, number) in rows {
         let text = format!("send_message: HighLevel responded with {status}; it was not done");
-        let expected = answered(number, Delivery::Rejected, "", text.leak());
+        let expected = with_response(number, Delivery::Rejected, "", text.leak());
         run(status, Act::Answer(answer(status, "location: /elsewhere\r\n", "")), expected).await;
     }
 }
 
-/// An HTTP client that was configured not to take the address at all.
+/// The HTTP client is configured to accept https addresses only.
 #[tokio::test]
-async fn a_request_that_could_not_be_written() {
+async fn a_request_that_cannot_be_built_is_not_sent() {
     let server = Server::silent().await;
     let client = server.builder().http_client(|http| http.https_only(true)).build().expect("a client");
     let error = send(&client).await.expect_err("only https");
     let text = "send_message: the request could not be written; nothing was sent";
-    check("https only", &error, &silence(Delivery::NotSent, ErrorKind::Connection, text));
+    check("https only", &error, &without_response(Delivery::NotSent, ErrorKind::Connection, text));
     assert_eq!(server.connections(), 0);
 }
 
-/// A server's flood of words does not flood the log; all of them can be had.
+/// Long messages are truncated in the text of an error, and available as a whole.
 #[tokio::test]
-async fn long_words_are_cut_where_they_are_shown() {
+async fn long_messages_are_truncated_in_texts() {
     let long = "ü".repeat(5000);
     let body = serde_json::json!({ "message": [long, long], "traceId": long }).to_string();
     let server = Server::always(Act::Answer(answer("400 Bad Request", "", &body))).await;

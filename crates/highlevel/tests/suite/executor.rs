@@ -1,4 +1,4 @@
-//! What a call does with lapsed permits and deadlines, with limiters that do not limit or panic, and when it is dropped.
+//! Calls with lapsed permits and deadlines, with limiters that do not limit or that panic, and calls that are dropped.
 
 use std::collections::VecDeque;
 use std::future::{pending, ready};
@@ -15,7 +15,7 @@ use highlevel::{
     SecretString, Sms, TokenResult, TokenSource,
 };
 
-/// A hang guard, far longer than any test takes.
+/// Much longer than any test takes: it only ends a test that hangs.
 const TEST_TIMEOUT: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 const MANY: &str = "429 Too Many Requests";
@@ -86,7 +86,7 @@ impl RateLimiter for Limiter {
 }
 
 #[tokio::test]
-async fn a_lapsed_permit_is_replaced_and_given_back() {
+async fn a_lapsed_permit_is_returned_and_replaced() {
     let server = Server::always(Act::Answer(receipt())).await;
     let limiter = Limiter::valid_for([Duration::ZERO; 3]);
     let client = builder(server.url()).rate_limiter(limiter.clone()).build().expect("a client");
@@ -95,7 +95,7 @@ async fn a_lapsed_permit_is_replaced_and_given_back() {
     assert_eq!(limiter.calls(), ["give back", "give back", "give back", "begin", "observe"]);
 }
 
-/// Connecting takes longer than the first permit is valid: the gate before the first byte finds out.
+/// Connecting takes longer than the first permit is valid. The gate before the first byte detects it.
 #[tokio::test]
 async fn a_permit_that_lapses_while_connecting_is_replaced() {
     use reqwest::dns::{Addrs, Name, Resolve, Resolving};
@@ -126,7 +126,7 @@ async fn a_permit_that_lapses_while_connecting_is_replaced() {
     calls.sort_unstable();
     assert_eq!(calls, ["begin", "give back", "observe"]);
 
-    // The caller's own deadline ends the call.
+    // The deadline of the caller ends the call.
     let limiter = Limiter::valid_for([]);
     let client = builder(format!("http://localhost:{}", address.port()))
         .rate_limiter(limiter.clone())
@@ -144,7 +144,7 @@ async fn a_permit_that_lapses_while_connecting_is_replaced() {
 }
 
 #[tokio::test]
-async fn a_call_that_is_too_late_to_begin_is_not_sent() {
+async fn a_call_that_starts_after_its_deadline_is_not_sent() {
     let server = Server::always(Act::Answer(receipt())).await;
     let limiter = Limiter::valid_for([]);
     let client = builder(server.url()).rate_limiter(limiter.clone()).build().expect("a client");
@@ -163,9 +163,9 @@ async fn a_call_that_is_too_late_to_begin_is_not_sent() {
     assert_eq!(send(&early).await.expect("a receipt"), 1);
 }
 
-/// The wait for a permit ends with the deadline, and not with the longer time of the call.
+/// The deadline is earlier than the timeout of the call.
 #[tokio::test]
-async fn no_permit_is_waited_for_after_the_deadline() {
+async fn the_wait_for_a_permit_ends_at_the_deadline() {
     struct Stuck;
 
     impl RateLimiter for Stuck {
@@ -183,9 +183,9 @@ async fn no_permit_is_waited_for_after_the_deadline() {
     assert_eq!(server.connections(), 0);
 }
 
-/// A limiter whose permits have always lapsed costs pauses, and no hot loop.
+/// A limiter whose permits have always lapsed causes pauses instead of a hot loop.
 #[tokio::test]
-async fn permits_that_always_lapse_end_with_the_call() {
+async fn permits_that_always_lapse_end_the_call_at_its_deadline() {
     let server = Server::silent().await;
     let limiter = Limiter::valid_for(std::iter::repeat_n(Duration::ZERO, 100_000));
     let client = builder(server.url()).rate_limiter(limiter.clone()).build().expect("a client");
@@ -194,12 +194,12 @@ async fn permits_that_always_lapse_end_with_the_call() {
         (error.delivery(), error.kind(), error.attempts()),
         (Delivery::NotSent, ErrorKind::Timeout, 0)
     );
-    // 0 + 0.125 + 0.25 + 0.5 + 1 s at least between them.
+    // At least 0 + 0.125 + 0.25 + 0.5 + 1 s between them.
     let issued = limiter.issued.load(Ordering::SeqCst);
     assert!((2..=7).contains(&issued), "{issued} permits in 2 s");
 }
 
-/// A limiter that lets everything pass at once.
+/// A limiter that issues all permits at once.
 #[derive(Default)]
 struct Careless;
 
@@ -211,7 +211,7 @@ impl RateLimiter for Careless {
 
 #[tokio::test]
 async fn a_429_is_never_retried_in_a_hot_loop() {
-    // Whatever the header, the pauses grow: at most these attempts in 2 seconds.
+    // The pauses grow with any header: this is the maximum of attempts in 2 seconds.
     for header in
         ["", "retry-after: 0\r\n", "retry-after: soon\r\n", "retry-after: Sun, 06 Nov 1994 08:49:37 GMT\r\n"]
     {
@@ -226,7 +226,7 @@ async fn a_429_is_never_retried_in_a_hot_loop() {
 }
 
 #[tokio::test]
-async fn a_retry_after_is_waited_for_whatever_the_limiter_does() {
+async fn retry_after_is_respected_with_any_limiter() {
     for header in [
         "retry-after: 1\r\n",
         "date: Sun, 06 Nov 1994 08:49:37 GMT\r\nretry-after: Sun, 06 Nov 1994 08:49:38 GMT\r\n",
@@ -240,13 +240,13 @@ async fn a_retry_after_is_waited_for_whatever_the_limiter_does() {
         let client = builder(server.url()).rate_limiter(Arc::new(Careless)).build().expect("a client");
         let start = Instant::now();
         assert_eq!(send(&client).await.expect("a receipt"), 2, "{header}");
-        // A pause never ends early; how late it ends is the machine's business.
+        // A pause never ends early. It may end late on a busy machine.
         assert!(start.elapsed() >= Duration::from_secs(1), "{header}: {:?}", start.elapsed());
     }
 }
 
 #[tokio::test]
-async fn a_huge_retry_after_is_cut_and_can_be_added_to_an_instant() {
+async fn a_huge_retry_after_is_limited_to_a_year() {
     for wait in ["18446744073709551615", "99999999999999999999999", "Fri, 31 Dec 9999 23:59:59 GMT"] {
         let server = Server::always(Act::Answer(answer(MANY, &format!("retry-after: {wait}\r\n"), ""))).await;
         let client = builder(server.url()).rate_limiter(Arc::new(Careless)).build().expect("a client");
@@ -258,7 +258,7 @@ async fn a_huge_retry_after_is_cut_and_can_be_added_to_an_instant() {
     }
 }
 
-/// Where plugged-in code panics.
+/// The point at which custom code panics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum PanicIn {
     Acquire,
@@ -299,7 +299,7 @@ impl Grant for PanickingGrant {
 }
 
 #[tokio::test]
-async fn a_limiter_that_panics_costs_no_receipt() {
+async fn a_receipt_is_returned_even_if_the_limiter_panics() {
     for place in [PanicIn::Begin, PanicIn::Observe] {
         let server = Server::always(Act::Answer(receipt())).await;
         let client =
@@ -312,7 +312,7 @@ async fn a_limiter_that_panics_costs_no_receipt() {
 }
 
 #[tokio::test]
-async fn a_limiter_that_panics_before_the_request_leads_to_not_sent() {
+async fn a_limiter_that_panics_before_the_request_is_an_error_with_not_sent() {
     for place in [PanicIn::Acquire, PanicIn::AcquirePoll] {
         let server = Server::always(Act::Answer(receipt())).await;
         let client =
@@ -350,7 +350,7 @@ impl TokenSource for PanickingTokens {
 }
 
 #[tokio::test]
-async fn a_token_source_that_panics_leads_to_an_error() {
+async fn a_token_source_that_panics_is_an_error() {
     let server =
         Server::always(Act::Answer(answer("401 Unauthorized", "", r#"{"message":"Invalid JWT"}"#))).await;
     let client = |always| {
@@ -365,7 +365,7 @@ async fn a_token_source_that_panics_leads_to_an_error() {
         );
     }
     assert_eq!(server.connections(), 0);
-    // The response is reported, and not the panic alone.
+    // The response is reported together with the panic.
     let error = send(&client(false)).await.expect_err("the token is rejected");
     assert_eq!((error.delivery(), error.status(), error.attempts()), (Delivery::Rejected, Some(401), 1));
 }
@@ -376,7 +376,7 @@ fn warnings(log: &Captured) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_dropped_call_is_logged_once_and_says_whether_it_may_have_been_sent() {
+async fn the_log_of_a_dropped_call_specifies_whether_it_may_have_been_sent() {
     let log = Captured::default();
     let subscriber = tracing_subscriber::fmt()
         .with_max_level(tracing_subscriber::filter::LevelFilter::TRACE)
@@ -384,7 +384,7 @@ async fn a_dropped_call_is_logged_once_and_says_whether_it_may_have_been_sent() 
         .with_writer(log.clone())
         .finish();
     let subscriber = tracing::Dispatch::new(subscriber);
-    // With a single subscriber in the process, the thread of another test could turn a place off for this one.
+    // With a single subscriber in the process, the thread of another test could disable a callsite for this one.
     let _second = tracing::Dispatch::new(tracing::subscriber::NoSubscriber::default());
     let _guard = tracing::dispatcher::set_default(&subscriber);
 
@@ -392,7 +392,7 @@ async fn a_dropped_call_is_logged_once_and_says_whether_it_may_have_been_sent() 
     let before = SystemTime::now();
     let fingerprint = Fingerprint::of(&message(), before);
 
-    // Written: the server has read the request.
+    // The request was written: the server has read it.
     let stalling = Server::always(Act::Stall(Vec::new())).await;
     let client = builder(stalling.url()).build().expect("a client");
     let messages = client.messages();
@@ -408,7 +408,7 @@ async fn a_dropped_call_is_logged_once_and_says_whether_it_may_have_been_sent() 
     }
     assert!(!line.contains("table") && !line.contains("abc123def456") && !line.contains(TOKEN), "{line}");
 
-    // Not written: the permit never comes.
+    // The request was not written: no permit is issued.
     let stuck = Arc::new(Never);
     let client = builder(stalling.url()).rate_limiter(stuck).build().expect("a client");
     let messages = client.messages();
@@ -418,14 +418,14 @@ async fn a_dropped_call_is_logged_once_and_says_whether_it_may_have_been_sent() 
     assert!(line.contains("attempt=0") && line.contains("may_have_been_sent=false"), "{line}");
     assert_eq!(stalling.requests().len(), 1);
 
-    // A call that ends is not logged so, with a receipt or without.
+    // A completed call is not logged in this way, with a receipt or without.
     let server = Server::always(Act::Answer(receipt())).await;
     send(&builder(server.url()).build().expect("a client")).await.expect("a receipt");
     let refused = builder(format!("http://{}", nowhere().await)).build().expect("a client");
     send(&refused).await.expect_err("nothing listens");
     assert_eq!(warnings(&log), Vec::<String>::new());
 
-    // What a caller that dropped its call looks for: the fingerprint of before is that of the request.
+    // The fingerprint that a caller has taken before it dropped the call matches the request.
     assert_eq!(fingerprint, Fingerprint::of(&message(), before));
 }
 

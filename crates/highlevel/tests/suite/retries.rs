@@ -1,4 +1,4 @@
-//! What a client does again by itself and when it stops, over real connections.
+//! The automatic retries of a client and their limits, over real connections.
 
 use std::future::pending;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -15,8 +15,8 @@ use tokio::net::TcpSocket;
 
 use crate::server::{Act, Server, TOKEN, answer, json, nowhere, receipt};
 
-/// Far longer than anything takes: it only ends a run in which something is broken.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Much longer than necessary: it only ends a test that fails.
+const TEST_TIMEOUT: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 const MANY: &str = "429 Too Many Requests";
 const BUSY: &str = "503 Service Unavailable";
@@ -24,25 +24,25 @@ const BUSY: &str = "503 Service Unavailable";
 async fn send(client: &Client) -> Result<Receipt<SendMessageResponse>, Error> {
     let messages = client.messages();
     let call = messages.send(Sms::to("abc123def456").text("Your table is ready"));
-    tokio::time::timeout(PATIENCE, call).await.expect("an end")
+    tokio::time::timeout(TEST_TIMEOUT, call).await.expect("an end")
 }
 
 async fn fail(client: &Client) -> Error {
     send(client).await.expect_err("a failure")
 }
 
-/// A limiter that is never in the way.
+/// Returns a limiter whose limits are never reached.
 fn unlimited() -> Arc<LocalRateLimiter> {
     Arc::new(LocalRateLimiter::with_limits(10_000, Duration::from_millis(1), 10_000))
 }
 
-/// A client with retries.
+/// Starts building a client with retries.
 fn builder(url: impl Into<String>) -> ClientBuilder {
     Client::builder().token(TOKEN).base_url(url).location("location").rate_limiter(unlimited())
 }
 
-/// A server that gives these answers in turn, and the last one for ever.
-async fn in_turn(answers: Vec<Vec<u8>>) -> Server {
+/// Starts a server that sends these responses one after the other, and repeats the last one.
+async fn responding(responses: Vec<Vec<u8>>) -> Server {
     let next = AtomicU32::new(0);
     Server::start(move |_| {
         let next = next.fetch_add(1, Ordering::SeqCst) as usize;
@@ -51,7 +51,7 @@ async fn in_turn(answers: Vec<Vec<u8>>) -> Server {
     .await
 }
 
-/// A limiter that counts turns, and has a port opened before one of them.
+/// A limiter that counts permits, and opens a port before it issues one of them.
 struct Opening {
     turns: AtomicU32,
     opens_at: u32,
@@ -75,9 +75,9 @@ impl RateLimiter for Opening {
     }
 }
 
-/// The port refuses until the limiter has given so many turns.
+/// The port refuses connections until the limiter has issued a number of permits.
 #[tokio::test]
-async fn a_server_that_starts_late_is_found() {
+async fn connection_failures_are_retried_until_the_server_has_started() {
     for opens_at in [1, 2, 3, 4] {
         let port = TcpSocket::new_v4().expect("a socket");
         port.bind("127.0.0.1:0".parse().expect("an address")).expect("a free port");
@@ -104,7 +104,7 @@ async fn a_server_that_starts_late_is_found() {
 }
 
 #[tokio::test]
-async fn the_policy_says_how_often() {
+async fn the_policy_limits_the_retries() {
     let default = RetryPolicy::default();
     let rows = [
         (default, 3),
@@ -122,7 +122,7 @@ async fn the_policy_says_how_often() {
         assert_eq!(fail(&other).await.attempts(), 1, "{policy:?}");
     }
 
-    // A refusal is not made again either, if the policy says so.
+    // The policy also disables the retry after a 429.
     let rows = [
         (MANY, default, 2),
         (MANY, default.retry_rate_limited(false), 1),
@@ -132,7 +132,7 @@ async fn the_policy_says_how_often() {
         (BUSY, RetryPolicy::none().retry_unavailable(true), 2),
     ];
     for (status, policy, requests) in rows {
-        let server = in_turn(vec![answer(status, "retry-after: 0\r\n", ""), receipt()]).await;
+        let server = responding(vec![answer(status, "retry-after: 0\r\n", ""), receipt()]).await;
         let client = builder(server.url()).retry_policy(policy).build().expect("a client");
         let attempts = match send(&client).await {
             Ok(receipt) => receipt.attempts(),
@@ -142,9 +142,9 @@ async fn the_policy_says_how_often() {
     }
 }
 
-/// An outage is not made worse: all calls of a client together add a fifth to its requests, or ten.
+/// All calls of a client together may add a fifth to the number of its requests, and at least ten retries.
 #[tokio::test]
-async fn an_outage_is_not_made_worse() {
+async fn the_retry_budget_limits_the_retries_of_all_calls() {
     for (calls, allowed) in [(20, 10), (100, 20)] {
         let url = format!("http://{}", nowhere().await);
         let client = builder(url).build().expect("a client");
@@ -156,19 +156,19 @@ async fn an_outage_is_not_made_worse() {
         let errors = running.join_all().await;
         assert!(errors.iter().all(|error| error.delivery() == Delivery::NotSent));
         let attempts: u32 = errors.iter().map(Error::attempts).sum();
-        // The budget is for ten seconds, and the floor of it is always there.
+        // The budget is for ten seconds, and never smaller than its minimum.
         assert!((calls + 10..=calls + allowed).contains(&attempts), "{attempts} attempts of {calls} calls");
     }
 }
 
-/// The wait that a server asks for is not waited out if it ends after the deadline, however long it is.
+/// A call does not wait for `Retry-After` if it ends after the deadline.
 #[tokio::test]
-async fn a_wait_beyond_the_deadline_ends_the_call_at_once() {
+async fn a_retry_after_beyond_the_deadline_ends_the_call_at_once() {
     let hour = HOUR.as_secs().to_string();
     for wait in [hour.as_str(), "4294967296", "9223372036854775807", "18446744073709551615"] {
         for (status, delivery) in [(MANY, Delivery::Rejected), (BUSY, Delivery::Unknown)] {
             let header = format!("retry-after: {wait}\r\n");
-            let server = in_turn(vec![answer(status, &header, "busy")]).await;
+            let server = responding(vec![answer(status, &header, "busy")]).await;
             let policy = RetryPolicy::default().retry_unavailable(true);
             let client = builder(server.url()).retry_policy(policy).build().expect("a client");
             let error = fail(&client).await;
@@ -181,7 +181,7 @@ async fn a_wait_beyond_the_deadline_ends_the_call_at_once() {
     }
 }
 
-/// The message may be that of the first attempt, so it is looked for from then on.
+/// The message may be that of the first attempt, so the search has to start at its time.
 #[tokio::test]
 async fn a_fingerprint_has_the_time_of_the_first_attempt_that_may_have_been_done() {
     let first = Arc::new(Mutex::new(None));
@@ -201,12 +201,12 @@ async fn a_fingerprint_has_the_time_of_the_first_attempt_that_may_have_been_done
     assert!(attempted <= first.lock().expect("no panic").expect("a request"));
 }
 
-/// Repeating a GET is safe, but a server that asks for a pause gets it.
+/// A GET may be repeated, but not before the time in `Retry-After`.
 #[tokio::test]
-async fn idempotent_requests_are_retried_after_the_wait_that_the_server_asks_for() {
+async fn idempotent_requests_are_retried_after_retry_after() {
     for (wait, attempts) in [("1", 2), ("3600", 1)] {
         let busy = answer(BUSY, &format!("retry-after: {wait}\r\n"), "busy");
-        let server = in_turn(vec![busy, answer("200 OK", "", "{}")]).await;
+        let server = responding(vec![busy, answer("200 OK", "", "{}")]).await;
         let client = builder(server.url()).build().expect("a client");
         let began = Instant::now();
         let result = client.request(reqwest::Method::GET, "/contacts/c1").send().await;
@@ -214,7 +214,7 @@ async fn idempotent_requests_are_retried_after_the_wait_that_the_server_asks_for
         match result {
             Ok(receipt) => {
                 assert_eq!((receipt.attempts(), attempts), (2, 2));
-                // A pause never ends early; how late it ends is the machine's business.
+                // A pause never ends early. It may end late on a busy machine.
                 assert!(began.elapsed() >= Duration::from_secs(1), "{:?}", began.elapsed());
             }
             Err(error) => assert_eq!((error.retry_after(), attempts), (Some(HOUR), 1)),
@@ -222,9 +222,8 @@ async fn idempotent_requests_are_retried_after_the_wait_that_the_server_asks_for
     }
 }
 
-/// The whole call may take for ever, as far as its caller is concerned.
 #[tokio::test]
-async fn the_longest_timeouts_are_taken() {
+async fn the_longest_timeouts_are_accepted() {
     let server = Server::always(Act::Answer(receipt())).await;
     let client = builder(server.url()).build().expect("a client");
     let client = client.with_call_timeout(Duration::MAX).with_attempt_timeout(Duration::MAX);
@@ -232,16 +231,16 @@ async fn the_longest_timeouts_are_taken() {
 }
 
 #[tokio::test]
-async fn a_refusal_for_the_rate_waits_for_its_turn_until_the_deadline() {
+async fn a_429_waits_for_the_next_permit_until_the_deadline() {
     let body = value!({ "message": "Too many requests", "traceId": "t3" });
     let limits = "x-ratelimit-max: 100\r\nx-ratelimit-remaining: 0\r\n";
     let refusal = |wait| answer(MANY, &format!("retry-after: {wait}\r\n{limits}"), body.to_string());
-    let server = in_turn(vec![refusal("0"), refusal("0"), refusal("3600")]).await;
+    let server = responding(vec![refusal("0"), refusal("0"), refusal("3600")]).await;
     let client = builder(server.url()).build().expect("a client");
     let error = fail(&client).await;
     assert_eq!((error.delivery(), error.kind()), (Delivery::Rejected, ErrorKind::Status));
     assert_eq!((error.attempts(), server.requests().len()), (3, 3));
-    // The last answer, and when there will be room.
+    // The error has the last response, and the time until there is capacity.
     assert_eq!((error.status(), error.trace_id()), (Some(429), Some("t3")));
     assert_eq!(error.messages(), ["Too many requests"]);
     let limits = error.rate_limit().expect("an answer");
@@ -250,7 +249,7 @@ async fn a_refusal_for_the_rate_waits_for_its_turn_until_the_deadline() {
     assert!(wait > HOUR / 2 && wait <= HOUR, "{wait:?}");
     assert!(error.fingerprint().is_some());
 
-    // The next call knows, and is not even begun.
+    // The next call sends no request.
     let error = fail(&client).await;
     assert_eq!((error.delivery(), error.kind()), (Delivery::NotSent, ErrorKind::RateLimited));
     assert_eq!((error.attempts(), error.status(), server.requests().len()), (0, None, 3));
@@ -258,7 +257,7 @@ async fn a_refusal_for_the_rate_waits_for_its_turn_until_the_deadline() {
 }
 
 #[tokio::test]
-async fn without_room_before_the_deadline_nothing_is_sent() {
+async fn without_a_permit_before_the_deadline_nothing_is_sent() {
     let server = Server::always(Act::Answer(receipt())).await;
     let limiter = Arc::new(LocalRateLimiter::with_limits(2, HOUR, 1_000).margin(Duration::ZERO));
     let client = builder(server.url()).rate_limiter(limiter).build().expect("a client");
@@ -273,16 +272,16 @@ async fn without_room_before_the_deadline_nothing_is_sent() {
     assert_eq!(server.requests().len(), 2);
 }
 
-/// Whatever the answer was, its headers are believed.
+/// The headers of any response update the limiter.
 #[tokio::test]
-async fn a_spent_day_fails_at_once() {
+async fn an_exhausted_daily_limit_fails_at_once() {
     let spent = "x-ratelimit-limit-daily: 200000\r\nx-ratelimit-daily-remaining: 0\r\n\
                  x-ratelimit-daily-reset: 3600000\r\n";
     let body = r#"{"conversationId":"c1","messageId":"m1"}"#;
     for (status, delivery) in
         [("201 Created", None), (MANY, Some(Delivery::Rejected)), ("400 No", Some(Delivery::Rejected))]
     {
-        let server = in_turn(vec![answer(status, spent, body)]).await;
+        let server = responding(vec![answer(status, spent, body)]).await;
         let client = builder(server.url()).build().expect("a client");
         let (limits, found) = match send(&client).await {
             Ok(receipt) => (receipt.rate_limit(), None),
@@ -301,9 +300,9 @@ async fn a_spent_day_fails_at_once() {
     }
 }
 
-/// An answer that never ends is given up, and what is known of it is kept.
+/// A response that never ends is given up, and its status and headers are reported.
 #[tokio::test]
-async fn a_body_that_trickles_ends_with_the_attempt() {
+async fn a_slow_body_ends_with_the_attempt_timeout() {
     let rows = [
         ("201 Created", Delivery::Accepted, ErrorKind::Receipt),
         ("400 Bad Request", Delivery::Rejected, ErrorKind::Status),
@@ -322,11 +321,11 @@ async fn a_body_that_trickles_ends_with_the_attempt() {
 }
 
 #[tokio::test]
-async fn a_call_can_have_times_of_its_own() {
+async fn a_call_can_have_separate_timeouts() {
     let (moment, long) = (Duration::from_secs(1), Duration::from_secs(50));
     let server = Server::always(Act::Stall(Vec::new())).await;
     let client = builder(server.url()).attempt_timeout(long).call_timeout(long).build().expect("a client");
-    // The shorter of the two counts.
+    // The shorter timeout applies.
     let shorter = [client.clone().with_attempt_timeout(moment), client.clone().with_call_timeout(moment)];
     for client in shorter {
         let error = fail(&client).await;
@@ -335,13 +334,13 @@ async fn a_call_can_have_times_of_its_own() {
     }
     assert_eq!(server.requests().len(), 2);
 
-    // No time at all: the request is not begun.
+    // Without time left, the request is not sent.
     let error = fail(&client.with_call_timeout(Duration::ZERO)).await;
     assert_eq!((error.delivery(), error.kind()), (Delivery::NotSent, ErrorKind::Timeout));
     assert_eq!((error.attempts(), server.requests().len()), (0, 2));
 }
 
-/// A limiter that waits for something that never comes.
+/// A limiter that never returns.
 struct Stuck;
 
 impl RateLimiter for Stuck {
@@ -351,7 +350,7 @@ impl RateLimiter for Stuck {
 }
 
 #[tokio::test]
-async fn a_limiter_that_is_stuck_does_not_hold_a_call_beyond_its_deadline() {
+async fn a_limiter_that_never_returns_does_not_delay_a_call_beyond_its_deadline() {
     let server = Server::silent().await;
     let client = builder(server.url()).rate_limiter(Arc::new(Stuck)).build().expect("a client");
     let error = fail(&client.with_call_timeout(Duration::from_millis(50))).await;
@@ -359,9 +358,9 @@ async fn a_limiter_that_is_stuck_does_not_hold_a_call_beyond_its_deadline() {
     assert_eq!((error.attempts(), server.connections()), (0, 0));
 }
 
-/// Receipts and errors keep status, headers and body, after a first attempt that was refused as well.
+/// Receipts and errors have the status, headers and body of the last attempt.
 #[tokio::test]
-async fn what_came_is_kept() {
+async fn receipts_and_errors_have_the_response() {
     let headers = "x-ratelimit-max: 100\r\nx-ratelimit-remaining: 93\r\nx-ratelimit-interval-milliseconds: 10000\r\n\
                    x-ratelimit-limit-daily: 200000\r\nx-ratelimit-daily-remaining: 199000\r\nx-trace: a1\r\n";
     let page = "<html><body>Sorry</body></html>";

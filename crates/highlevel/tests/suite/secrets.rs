@@ -1,4 +1,4 @@
-//! Nothing prints the token, and what is logged says neither what was written nor to whom.
+//! The token appears in no debug output, error or log, and the log contains neither texts nor recipients.
 
 use std::error::Error as _;
 use std::fmt::{Debug, Write as _};
@@ -13,21 +13,21 @@ use tracing_subscriber::fmt::format::FmtSpan;
 
 use crate::server::{Act, Server, TOKEN, answer, json as json_answer, nowhere, receipt};
 
-/// What the token could be recognised by: no long part of it may be shown either.
+/// A part of the token, which must not be shown either.
 const PART: &str = "5ec2e7";
 
-fn assert_secret(what: &str, shown: &str) {
-    assert!(!shown.is_empty(), "{what}");
-    assert!(!shown.contains(PART), "{what}: {shown}");
+fn assert_secret(name: &str, shown: &str) {
+    assert!(!shown.is_empty(), "{name}");
+    assert!(!shown.contains(PART), "{name}: {shown}");
 }
 
-fn debug(what: &str, value: &impl Debug) {
-    assert_secret(what, &format!("{value:?}"));
-    assert_secret(what, &format!("{value:#?}"));
+fn debug(name: &str, value: &impl Debug) {
+    assert_secret(name, &format!("{value:?}"));
+    assert_secret(name, &format!("{value:#?}"));
 }
 
 #[tokio::test]
-async fn nothing_prints_the_token() {
+async fn debug_output_does_not_contain_the_token() {
     assert!(TOKEN.contains(PART));
     let server = Server::always(Act::Answer(receipt())).await;
     debug("builder", &server.builder());
@@ -36,20 +36,20 @@ async fn nothing_prints_the_token() {
     debug("client", &client);
     debug("messages", &client.messages());
     debug("calls", &client.calls());
-    let (wire, exchange) = client.wire().await.expect("a token");
+    let (wire, context) = client.wire().await.expect("a token");
     debug("wire client", &wire);
-    debug("exchange", &exchange);
+    debug("context", &context);
     let request = Sms::to("c").text("t").into();
-    debug("answer", &wire.send_message(&request).await.expect("an answer"));
-    debug("exchange", &exchange);
-    debug("observation", &exchange.take());
+    debug("response", &wire.send_message(&request).await.expect("a response"));
+    debug("context", &context);
+    debug("trace", &context.take());
     debug("receipt", &client.messages().send(Sms::to("c").text("t")).await.expect("a receipt"));
-    // The token did go out, so that all this was about something.
+    // The token was sent: the test is not vacuous.
     assert_eq!(server.requests()[0].header("authorization"), [format!("Bearer {TOKEN}")]);
 }
 
 #[tokio::test]
-async fn no_error_prints_the_token() {
+async fn errors_do_not_contain_the_token() {
     let acts = [
         Act::Close(Vec::new()),
         Act::Reset,
@@ -58,7 +58,7 @@ async fn no_error_prints_the_token() {
         Act::Answer(answer("201 Created", "", "<html>")),
         Act::Answer(answer("302 Found", "location: https://example.com\r\n", "")),
         Act::Answer(json_answer("401 Unauthorized", &json!({ "message": "Invalid JWT" }))),
-        // What the server repeats.
+        // The server repeats the token.
         Act::Answer(json_answer("401 Unauthorized", &json!({ "message": format!("{TOKEN} is invalid") }))),
         Act::Answer(answer("502 Bad Gateway", "", "<html>")),
     ];
@@ -88,8 +88,9 @@ async fn no_error_prints_the_token() {
 }
 
 #[test]
-fn no_configuration_error_prints_the_token() {
-    let tokens = ["\n", " ", "\u{0}", "\u{7f}", "é", "\u{2026}"].map(|odd| format!("{TOKEN}{odd}{TOKEN}"));
+fn configuration_errors_do_not_contain_the_token() {
+    let tokens =
+        ["\n", " ", "\u{0}", "\u{7f}", "é", "\u{2026}"].map(|invalid| format!("{TOKEN}{invalid}{TOKEN}"));
     let more = [format!("{TOKEN}\n"), format!("Bearer {TOKEN}"), format!("\"{TOKEN}\""), format!(" {TOKEN}")];
     for token in tokens.into_iter().chain(more) {
         let builder = Client::builder().token(token.clone()).base_url("http://127.0.0.1:1");
@@ -127,7 +128,7 @@ impl MakeWriter<'_> for Captured {
     }
 }
 
-/// Everything at the finest level, from this crate and all below it.
+/// Logs everything at the level TRACE, from this crate and its dependencies.
 #[tokio::test]
 async fn the_log_has_the_facts_and_no_secrets() {
     let captured = Captured::default();
@@ -138,8 +139,8 @@ async fn the_log_has_the_facts_and_no_secrets() {
         .with_writer(captured.clone())
         .finish();
     let subscriber = tracing::Dispatch::new(subscriber);
-    // With a single subscriber in the process, tracing asks only that of the thread that meets a place first, and
-    // remembers the answer: the thread of another test would turn the place off for this one.
+    // With a single subscriber in the process, tracing caches the interest of the thread that reaches a callsite first: the
+    // thread of another test would disable the callsite for this one.
     let _second = tracing::Dispatch::new(tracing::subscriber::NoSubscriber::default());
     let _guard = tracing::dispatcher::set_default(&subscriber);
 
@@ -153,7 +154,7 @@ async fn the_log_has_the_facts_and_no_secrets() {
         "odd words",
     ];
     let success = json!({ "conversationId": "CONVERSATION42", "messageId": "MESSAGE42" });
-    let refusal = json!({ "message": "odd words", "traceId": "t1" });
+    let rejection = json!({ "message": "odd words", "traceId": "t1" });
     let rows = [
         (Act::Answer(json_answer("201 Created", &success)), vec!["status=201", "accepted"]),
         (
@@ -161,7 +162,7 @@ async fn the_log_has_the_facts_and_no_secrets() {
             vec!["status=201", "kind=Receipt", "delivery=Accepted"],
         ),
         (
-            Act::Answer(json_answer("422 Unprocessable Entity", &refusal)),
+            Act::Answer(json_answer("422 Unprocessable Entity", &rejection)),
             vec!["status=422", "kind=Status", "delivery=Rejected"],
         ),
         (
@@ -172,7 +173,7 @@ async fn the_log_has_the_facts_and_no_secrets() {
         (Act::Stall(Vec::new()), vec!["kind=Timeout", "delivery=Unknown"]),
     ];
     for (act, facts) in rows {
-        let answered = !matches!(act, Act::Reset | Act::Stall(_));
+        let has_response = !matches!(act, Act::Reset | Act::Stall(_));
         let timeout = Duration::from_secs(if matches!(act, Act::Stall(_)) { 1 } else { 30 });
         let server = Server::always(act).await;
         let client = server.builder().attempt_timeout(timeout).build().expect("a client");
@@ -202,7 +203,7 @@ async fn the_log_has_the_facts_and_no_secrets() {
             for fact in [&format!("operation=\"{operation}\""), "attempt=1", "ms="] {
                 assert!(close.contains(fact), "{fact} is not in {close}");
             }
-            assert_eq!(close.contains("status="), answered, "{close}");
+            assert_eq!(close.contains("status="), has_response, "{close}");
             for secret in confidential.iter().chain([&PART]) {
                 assert!(!log.contains(secret), "{secret} is in {log}");
                 // Bytes are logged as a list of numbers.
@@ -214,9 +215,9 @@ async fn the_log_has_the_facts_and_no_secrets() {
     }
 }
 
-/// The words of a person stay out of what an error shows of a request that was not sent.
+/// The error of an invalid request quotes neither the recipient nor the text.
 #[tokio::test]
-async fn a_refused_request_is_not_repeated() {
+async fn errors_of_invalid_requests_quote_no_personal_data() {
     let server = Server::silent().await;
     let message = Sms::to("ada@example.com").text("Plan for Ada");
     let error = server.client().messages().send(message).await.expect_err("not an id");

@@ -1,4 +1,4 @@
-//! A TCP server that records what it is sent, byte for byte, and answers with any bytes or misbehaves.
+//! A TCP server that records requests byte for byte, and responds with any bytes or misbehaves.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -12,7 +12,7 @@ use tokio::task::AbortHandle;
 /// The token of every client in these tests.
 pub(crate) const TOKEN: &str = "pit-5ec2e700-0000-4000-8000-5ec2e75ec2e7";
 
-/// What the server does with a request.
+/// The reaction of the server to a request.
 #[derive(Clone)]
 pub(crate) enum Act {
     /// Writes these bytes and waits for the next request on the same connection.
@@ -23,15 +23,15 @@ pub(crate) enum Act {
     Close(Vec<u8>),
     /// Writes these bytes and keeps the connection open, in silence.
     Stall(Vec<u8>),
-    /// Writes these bytes, and then one more at a time for as long as they are taken.
+    /// Writes these bytes, and then one byte at a time until the client closes the connection.
     Trickle(Vec<u8>),
-    /// Breaks the connection.
+    /// Resets the connection.
     Reset,
-    /// Answers once so many requests are waiting.
+    /// Writes these bytes once the barrier is passed.
     Together(Arc<Barrier>, Vec<u8>),
 }
 
-/// Says what to do with a request.
+/// Decides how the server reacts to a request.
 type Decide = dyn Fn(&Request) -> Act + Send + Sync;
 
 /// A request as it arrived.
@@ -39,13 +39,13 @@ type Decide = dyn Fn(&Request) -> Act + Send + Sync;
 pub(crate) struct Request {
     /// `POST /path HTTP/1.1`
     pub(crate) line: String,
-    /// Names in lower case, in the order in which they came.
+    /// Names in lower case, in the order of arrival.
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Vec<u8>,
 }
 
 impl Request {
-    /// Every value of a header.
+    /// Returns all values of a header.
     pub(crate) fn header(&self, name: &str) -> Vec<&str> {
         self.headers.iter().filter(|(key, _)| key == name).map(|(_, value)| value.as_str()).collect()
     }
@@ -64,29 +64,29 @@ pub(crate) struct Server {
 
 struct Seen {
     connections: Mutex<usize>,
-    /// Connections that are open now, and the most there ever were.
+    /// The number of open connections, and its maximum.
     open: Mutex<(usize, usize)>,
     requests: Mutex<Vec<Request>>,
     count: watch::Sender<usize>,
 }
 
 impl Server {
-    /// A server that reads complete requests and does with each what the function says.
+    /// Starts a server that reads complete requests and calls a function for each.
     pub(crate) async fn start(act: impl Fn(&Request) -> Act + Send + Sync + 'static) -> Self {
         Self::on(local().await, act)
     }
 
-    /// The same with a listener that is there already.
+    /// Starts the server on an existing listener.
     pub(crate) fn on(listener: TcpListener, act: impl Fn(&Request) -> Act + Send + Sync + 'static) -> Self {
         Self::serve(listener, Some(Arc::new(act)))
     }
 
-    /// A server that does the same with every request.
+    /// Starts a server that reacts to all requests in the same way.
     pub(crate) async fn always(act: Act) -> Self {
         Self::start(move |_| act.clone()).await
     }
 
-    /// A server that accepts connections and neither reads nor writes.
+    /// Starts a server that accepts connections and neither reads nor writes.
     pub(crate) async fn silent() -> Self {
         Self::serve(local().await, None)
     }
@@ -133,12 +133,12 @@ impl Server {
         self.builder().build().expect("a client")
     }
 
-    /// The requests that arrived so far.
+    /// Returns the requests that arrived so far.
     pub(crate) fn requests(&self) -> Vec<Request> {
         self.seen.requests.lock().expect("no panic").clone()
     }
 
-    /// The one request that arrived.
+    /// Returns the only request that arrived.
     pub(crate) fn request(&self) -> Request {
         let requests = self.requests();
         assert_eq!(requests.len(), 1, "{requests:?}");
@@ -154,7 +154,7 @@ impl Server {
         self.seen.open.lock().expect("no panic").1
     }
 
-    /// Waits until so many requests have arrived.
+    /// Waits until this many requests have arrived.
     pub(crate) async fn arrived(&self, requests: usize) {
         let mut count = self.seen.count.subscribe();
         count.wait_for(|count| *count >= requests).await.expect("the server runs");
@@ -253,13 +253,13 @@ async fn connection(mut stream: TcpStream, seen: &Seen, act: &Decide) {
     }
 }
 
-/// Keeps a connection until the server ends.
+/// Keeps a connection open until the server ends.
 async fn hold(stream: TcpStream) {
     std::future::pending::<()>().await;
     drop(stream);
 }
 
-/// Reads one complete request; `None` at the end of the connection.
+/// Reads one complete request. Returns `None` at the end of the connection.
 async fn read(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<Request> {
     loop {
         if let Some((request, length)) = parse(buffer) {
@@ -272,7 +272,7 @@ async fn read(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<Request> {
     }
 }
 
-/// The request at the beginning of some bytes and its length, if it is complete.
+/// Returns the first request in the bytes and its length, if it is complete.
 fn parse(bytes: &[u8]) -> Option<(Request, usize)> {
     let end = bytes.windows(4).position(|four| four == b"\r\n\r\n")?;
     let head = std::str::from_utf8(&bytes[..end]).expect("a head in ASCII");
@@ -290,19 +290,19 @@ fn parse(bytes: &[u8]) -> Option<(Request, usize)> {
     Some((Request { line, headers, body }, end + 4 + length))
 }
 
-/// An answer: a status with its reason, further headers (each line with its end), and a body with its length.
+/// Returns a response with a status and reason, further headers (each line with its end), and a body with its length.
 pub(crate) fn answer(status: &str, headers: &str, body: impl AsRef<[u8]>) -> Vec<u8> {
     let body = body.as_ref();
     let length = body.len();
     [format!("HTTP/1.1 {status}\r\n{headers}content-length: {length}\r\n\r\n").as_bytes(), body].concat()
 }
 
-/// An answer in JSON.
+/// Returns a response in JSON.
 pub(crate) fn json(status: &str, body: &serde_json::Value) -> Vec<u8> {
     answer(status, "content-type: application/json; charset=utf-8\r\n", body.to_string())
 }
 
-/// The answer to a message that was accepted.
+/// Returns the response to a message that was accepted.
 pub(crate) fn receipt() -> Vec<u8> {
     json(
         "201 Created",
@@ -310,7 +310,7 @@ pub(crate) fn receipt() -> Vec<u8> {
     )
 }
 
-/// An address on this machine where nothing listens.
+/// Returns an address of this machine on which no server listens.
 pub(crate) async fn nowhere() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let port = listener.local_addr().expect("an address").port();

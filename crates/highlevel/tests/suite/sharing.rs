@@ -1,4 +1,4 @@
-//! One client, many calls.
+//! Many calls with one client.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::server::{Act, Server, json as json_answer, receipt};
 fn is_shareable<T: Send + Sync + 'static>() {}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_calls_need_can_cross_threads() {
+async fn clients_and_futures_are_send_and_sync() {
     is_shareable::<Client>();
     is_shareable::<Calls>();
     is_shareable::<Messages>();
@@ -35,9 +35,9 @@ async fn what_calls_need_can_cross_threads() {
     assert_eq!(server.requests().len(), 3);
 }
 
-/// All requests are there before the first is answered, so that answers could go astray.
+/// All requests arrive before the first response is sent, so that responses could be mixed up.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn each_answer_goes_to_its_own_request() {
+async fn each_call_gets_the_response_to_its_request() {
     const CALLS: usize = 64;
     let barrier = Arc::new(Barrier::new(CALLS));
     let server = Server::start(move |request| {
@@ -72,7 +72,7 @@ async fn clones_share_connections() {
 }
 
 #[tokio::test]
-async fn a_call_that_is_given_up_does_not_harm_the_next() {
+async fn a_dropped_call_does_not_affect_the_next() {
     let server = Server::start(|request| match request.json()["message"].as_str() {
         Some("stall") => Act::Stall(b"HTTP/1.1 201 Created\r\ncontent-length: 10\r\n\r\n{".to_vec()),
         _ => Act::Answer(receipt()),
