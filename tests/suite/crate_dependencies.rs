@@ -25,6 +25,7 @@ const ALLOWED: &[Dependency] = &[
     Dependency { user: "highlevel-sandbox", used: "highlevel-spec", kind: "normal" },
     Dependency { user: "highlevel-examples", used: "highlevel", kind: "normal" },
     Dependency { user: "highlevel-examples", used: "highlevel-sandbox", kind: "normal" },
+    Dependency { user: "highlevel-examples", used: "highlevel-postgres", kind: "dev" },
     Dependency { user: "highlevel-tests", used: "highlevel", kind: "normal" },
     Dependency { user: "highlevel-tests", used: "highlevel-sandbox", kind: "normal" },
     Dependency { user: "highlevel-tests", used: "highlevel-spec", kind: "dev" },

@@ -125,7 +125,10 @@ $$;
 --
 -- p_results: [{id, attempt, state, message_id, conversation_id, problem, hold_ms, look_ms}], where `state` is s (sent),
 -- a (accepted), p (proven not done), r (rejected) or u (unknown). Returns the ids whose state changed.
-CREATE FUNCTION highlevel.settle_v1(p_results jsonb) RETURNS SETOF bigint LANGUAGE plpgsql AS $$
+--
+-- p_sender: the sender that made the attempts, or NULL for evidence. A failover may lose attempts, and their numbers are
+-- given again.
+CREATE FUNCTION highlevel.settle_v1(p_results jsonb, p_sender uuid) RETURNS SETOF bigint LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
     v_ids bigint[];
@@ -136,6 +139,7 @@ BEGIN
             conversation_id text) WHERE r.state IN ('s', 'a')
     ), gone AS (
         DELETE FROM highlevel.outbox o USING r WHERE o.id = r.id AND o.attempt = r.attempt AND o.state IN ('s', 'u')
+                AND (p_sender IS NULL OR o.sender = p_sender)
             RETURNING o.id, o.location, o.order_key, o.state AS was, r.state, o.attempt, o.operation, r.message_id,
                 r.conversation_id, o.enqueued_at, o.begun_at
     ), done AS (
@@ -168,6 +172,7 @@ BEGIN
                 desk_at = CASE WHEN r.state = 'r' THEN clock_timestamp() END
             FROM r WHERE o.id = r.id AND o.attempt = r.attempt
                 AND (o.state = 's' OR o.state = 'u' AND r.state <> 'u')
+                AND (p_sender IS NULL OR o.sender = p_sender)
             RETURNING o.id, o.location, o.due_at, o.attempt, o.state, o.problem
     ), again AS (
         INSERT INTO highlevel.arrival SELECT id, location, due_at FROM changed WHERE state = 'p'

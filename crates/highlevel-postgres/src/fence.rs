@@ -80,7 +80,11 @@ impl Database {
             .await?;
         // Those in progress report their results as usual. A result that the database has changes nothing.
         let results: Vec<Value> = attempts.into_iter().filter_map(|attempt| attempt.result).collect();
-        self.query("SELECT * FROM highlevel.settle_v1($1)", &[(&Value::Array(results), Type::JSONB)]).await?;
+        self.query(
+            "SELECT * FROM highlevel.settle_v1($1, $2)",
+            &[(&Value::Array(results), Type::JSONB), (&sender, Type::UUID)],
+        )
+        .await?;
         Ok(rows.len())
     }
 }

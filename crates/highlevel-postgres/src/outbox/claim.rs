@@ -106,7 +106,10 @@ impl Database {
             return Ok(0);
         }
         let rows = self
-            .query("SELECT * FROM highlevel.settle_v1($1)", &[(&Value::Array(lost), Type::JSONB)])
+            .query(
+                "SELECT * FROM highlevel.settle_v1($1, $2)",
+                &[(&Value::Array(lost), Type::JSONB), (&sender, Type::UUID)],
+            )
             .await?;
         Ok(rows.len())
     }

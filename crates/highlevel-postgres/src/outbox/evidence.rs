@@ -85,7 +85,11 @@ impl Database {
         {
             let result = json!([{ "id": doubt.id, "attempt": doubt.attempt, "state": "s",
                 "message_id": message.as_str() }]);
-            self.query("SELECT * FROM highlevel.settle_v1($1)", &[(&result, Type::JSONB)]).await?;
+            self.query(
+                "SELECT * FROM highlevel.settle_v1($1, $2)",
+                &[(&result, Type::JSONB), (&None::<uuid::Uuid>, Type::UUID)],
+            )
+            .await?;
             tracing::info!(id = doubt.id, "an unknown message was found: it was sent");
             return Ok(true);
         }

@@ -7,6 +7,8 @@ mod control;
 mod desk;
 mod duties;
 mod evidence;
+#[cfg(test)]
+mod model;
 mod outcome;
 mod outgoing;
 mod request;

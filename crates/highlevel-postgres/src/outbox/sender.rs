@@ -138,7 +138,7 @@ impl SenderBuilder {
             begun: begun.clone(),
             unreachable: AtomicU32::new(0),
         });
-        let writer = tokio::spawn(write_results(shared.database.clone(), received, self.unknown, begun));
+        let writer = tokio::spawn(write_results(shared.database.clone(), received, id, self.unknown, begun));
         let duties = tokio::spawn(super::duties::run(Arc::clone(&shared), stopping.clone()));
         let claiming = tokio::spawn(async move {
             claim_until_stopped(&shared, &results, stopping).await;

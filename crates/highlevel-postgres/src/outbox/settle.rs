@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio_postgres::types::Type;
+use uuid::Uuid;
 
 use super::begun::Begun;
 use super::outcome::{AttemptResult, Consequence, Decision, Next};
@@ -61,6 +62,7 @@ impl Settlement {
 pub(super) async fn write_results(
     database: Database,
     mut results: mpsc::UnboundedReceiver<Settlement>,
+    sender: Uuid,
     policy: UnknownPolicy,
     begun: Begun,
 ) {
@@ -74,7 +76,7 @@ pub(super) async fn write_results(
                 batch.push(result);
             }
         }
-        write_until_done(&database, &batch, policy).await;
+        write_until_done(&database, sender, &batch, policy).await;
         for settlement in batch.drain(..) {
             begun.settled(settlement.id, settlement.attempt, settlement.to_json(policy));
             drop(settlement.slot);
@@ -82,12 +84,12 @@ pub(super) async fn write_results(
     }
 }
 
-async fn write_until_done(database: &Database, batch: &[Settlement], policy: UnknownPolicy) {
+async fn write_until_done(database: &Database, sender: Uuid, batch: &[Settlement], policy: UnknownPolicy) {
     let results = Value::Array(batch.iter().map(|settlement| settlement.to_json(policy)).collect());
     let mut pause = FIRST_PAUSE;
     loop {
         tracing::trace!(point = "settling", results = batch.len());
-        match write(database, batch, &results).await {
+        match write(database, sender, batch, &results).await {
             Ok(changed) => {
                 tracing::trace!(point = "settled", changed);
                 return;
@@ -102,7 +104,12 @@ async fn write_until_done(database: &Database, batch: &[Settlement], policy: Unk
     }
 }
 
-async fn write(database: &Database, batch: &[Settlement], results: &Value) -> crate::Result<usize> {
+async fn write(
+    database: &Database,
+    sender: Uuid,
+    batch: &[Settlement],
+    results: &Value,
+) -> crate::Result<usize> {
     // First, so that the messages are not claimed in between.
     let mut holds: HashMap<&str, (Duration, String)> = HashMap::new();
     for settlement in batch {
@@ -120,7 +127,9 @@ async fn write(database: &Database, batch: &[Settlement], results: &Value) -> cr
             )
             .await?;
     }
-    let changed = database.query("SELECT * FROM highlevel.settle_v1($1)", &[(&results, Type::JSONB)]).await?;
+    let changed = database
+        .query("SELECT * FROM highlevel.settle_v1($1, $2)", &[(&results, Type::JSONB), (&sender, Type::UUID)])
+        .await?;
     for settlement in batch.iter().filter(|settlement| settlement.decision.next == Next::Unknown) {
         tracing::warn!(
             id = settlement.id,

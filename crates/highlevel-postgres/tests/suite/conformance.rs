@@ -27,7 +27,8 @@ async fn the_token_store_conforms() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+/// On one thread: the check of the order counts on that of its tasks.
+#[tokio::test]
 async fn the_limiter_conforms() {
     let Some((test, _)) = TestDatabase::migrated().await else { return };
     // The interval is long enough for as many round trips as the limit on a busy machine.

@@ -13,6 +13,18 @@ pub(crate) const TEST_TIMEOUT: Duration = Duration::from_secs(60);
 const SETTINGS: &str = "listen_addresses = ''\nfsync = off\nmax_connections = 200\nshared_buffers = 64MB\n\
     max_wal_senders = 4\nwal_level = replica\nlog_min_messages = fatal\n";
 
+/// Set this to the program `pgbouncer` to connect through it.
+const POOLER: &str = "HIGHLEVEL_POSTGRES_PGBOUNCER";
+const POOLER_PORT: u16 = 6432;
+/// Few connections, so that a session changes them all the time.
+const POOLER_SETTINGS: &str = "[databases]\n* = host=DIRECTORY user=postgres\n[pgbouncer]\npool_mode = transaction\n\
+    default_pool_size = 3\nmax_client_conn = 500\nauth_type = any\nlisten_addr =\nlisten_port = 6432\n\
+    unix_socket_dir = DIRECTORY\npidfile = DIRECTORY/pgbouncer.pid\nlogfile = DIRECTORY/pgbouncer.log\n";
+
+fn pooler() -> Option<PathBuf> {
+    std::env::var_os(POOLER).filter(|path| !path.is_empty()).map(PathBuf::from)
+}
+
 /// A running cluster. It ends with this value, and also if the process of the test is killed.
 pub(crate) struct Cluster {
     directory: PathBuf,
@@ -75,6 +87,10 @@ impl Cluster {
             .open(data.join("postgresql.conf"))
             .expect("the configuration of the cluster");
         write!(settings, "\n{SETTINGS}{socket}").expect("the configuration of the cluster");
+        if pooler().is_some() {
+            let text = POOLER_SETTINGS.replace("DIRECTORY", &directory.display().to_string());
+            std::fs::write(directory.join("pgbouncer.ini"), text).expect("the configuration of the pooler");
+        }
         Self::serve(programs, directory)
     }
 
@@ -82,14 +98,17 @@ impl Cluster {
     fn serve(programs: &Path, directory: PathBuf) -> Self {
         let script = r#"trap '' INT TERM
             "$1/pg_ctl" -D "$2/data" -l "$2/log" -w start >/dev/null || { cat "$2/log" >&2; exit 1; }
+            if [ -f "$2/pgbouncer.ini" ]; then "$3" -q -d "$2/pgbouncer.ini" || exit 1; fi
             echo ready
             read -r line
+            if [ -f "$2/pgbouncer.pid" ]; then kill "$(cat "$2/pgbouncer.pid")"; fi
             "$1/pg_ctl" -D "$2/data" -m immediate stop >/dev/null 2>&1
             rm -rf "$2""#;
         let mut script = as_user(Path::new("sh"))
             .args(["-c", script, "sh"])
             .arg(programs)
             .arg(&directory)
+            .arg(pooler().unwrap_or_default())
             .current_dir("/")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -114,6 +133,12 @@ impl Cluster {
         let name = format!("test_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
         self.sql("postgres", &format!("CREATE DATABASE {name}"));
         name
+    }
+
+    /// Returns the key-value pairs that connect through the connection pooler, or directly if there is none.
+    pub(crate) fn pooled_url(&self, database: &str) -> String {
+        let url = self.url(database);
+        if pooler().is_some() { format!("{url} port={POOLER_PORT}") } else { url }
     }
 
     /// Executes SQL with `psql`. Returns what it prints, without headers.

@@ -37,7 +37,7 @@ impl TestDatabase {
     }
 
     pub(crate) fn url(&self) -> String {
-        self.cluster.url(&self.name)
+        self.cluster.pooled_url(&self.name)
     }
 
     pub(crate) fn builder(&self) -> DatabaseBuilder {

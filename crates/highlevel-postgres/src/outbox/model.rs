@@ -1,0 +1,291 @@
+//! An exhaustive check of the states of a message: every order of events of a small world is visited.
+//!
+//! The world has one message, a process that can be killed, a server that may accept a request whose response is lost, a
+//! standby that is behind, and a person. The decisions after an attempt are those of the program. Variants of the rules that
+//! were broken on purpose have to fail.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use highlevel::{Delivery, ErrorKind};
+
+use super::outcome::{AttemptResult, Failure, Next};
+
+const MOST_ATTEMPTS: u8 = 4;
+const MOST_DECISIONS: u8 = 1;
+
+/// The rules of the outbox, as they are or broken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rules {
+    Real,
+    /// A lease that ends leads back to pending, as in a job queue.
+    LeaseToPending,
+    /// An unknown outcome is retried.
+    UnknownToPending,
+    /// A promoted standby sends.
+    NoFence,
+    /// A result changes whatever attempt is the current one.
+    ResultOfAnyAttempt,
+    /// A claim whose response was lost is given back without regard to what was started.
+    GiveBackStarted,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum State {
+    Pending,
+    Sending,
+    Unknown,
+    Desk,
+    Done,
+}
+
+/// The row of the message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Row {
+    state: State,
+    attempt: u8,
+}
+
+/// The progress of an attempt in its process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Phase {
+    /// The response to the claim was lost: the process does not know the attempt.
+    NotKnown,
+    Claimed,
+    /// The request was written. The server may accept it at any time, also after the process was killed.
+    Written {
+        accepted: bool,
+    },
+    /// The process knows the result.
+    Ended(Known),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Known {
+    Receipt,
+    NotSent,
+    Unknown,
+}
+
+impl Known {
+    /// The decision of the program.
+    fn next(self) -> Next {
+        let failed = |delivery, kind| {
+            AttemptResult::Failed(Failure { delivery, kind, status: None, text: String::new() }).decide().next
+        };
+        match self {
+            Self::Receipt => Next::Sent,
+            Self::NotSent => failed(Delivery::NotSent, ErrorKind::Timeout),
+            Self::Unknown => failed(Delivery::Unknown, ErrorKind::Connection),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct World {
+    row: Row,
+    /// What the standby has.
+    standby: Row,
+    is_quarantined: bool,
+    failed_over: bool,
+    /// The attempts, with the number of decisions before each.
+    attempts: Vec<(u8, Phase)>,
+    is_alive: bool,
+    decisions: u8,
+}
+
+impl World {
+    fn start() -> Self {
+        let row = Row { state: State::Pending, attempt: 0 };
+        Self {
+            row,
+            standby: row,
+            is_quarantined: false,
+            failed_over: false,
+            attempts: Vec::new(),
+            is_alive: true,
+            decisions: 0,
+        }
+    }
+
+    /// Without a decision of a person in between, at most one attempt is accepted.
+    fn is_sound(&self) -> bool {
+        let accepted = |of: u8| {
+            let is_accepted = |phase: &Phase| {
+                matches!(phase, Phase::Written { accepted: true } | Phase::Ended(Known::Receipt))
+            };
+            self.attempts.iter().filter(|(decisions, phase)| *decisions == of && is_accepted(phase)).count()
+        };
+        (0..=self.decisions).all(|of| accepted(of) <= 1)
+    }
+
+    fn after(&self, change: impl FnOnce(&mut Self)) -> Self {
+        let mut next = self.clone();
+        change(&mut next);
+        next
+    }
+
+    fn next(&self, rules: Rules) -> Vec<Self> {
+        let mut next = Vec::new();
+        let can_claim = self.row.state == State::Pending
+            && (!self.is_quarantined || rules == Rules::NoFence)
+            && self.attempts.len() < usize::from(MOST_ATTEMPTS);
+        if can_claim {
+            for phase in [Phase::Claimed, Phase::NotKnown] {
+                next.push(self.after(|it| {
+                    it.is_alive = true;
+                    it.row = Row { state: State::Sending, attempt: it.row.attempt + 1 };
+                    it.attempts.push((it.decisions, phase));
+                }));
+            }
+        }
+        for index in 0..self.attempts.len() {
+            self.attempt(index, rules, &mut next);
+        }
+        self.database(rules, &mut next);
+        next
+    }
+
+    /// The row has this attempt as its current one, which is open.
+    fn is_open(&self, index: usize) -> bool {
+        let is_current = usize::from(self.row.attempt) == index + 1;
+        is_current && matches!(self.row.state, State::Sending | State::Unknown | State::Desk)
+    }
+
+    fn attempt(&self, index: usize, rules: Rules, next: &mut Vec<Self>) {
+        let to = |phase: Phase| self.after(|it| it.attempts[index].1 = phase);
+        let is_current = usize::from(self.row.attempt) == index + 1;
+        match self.attempts[index].1 {
+            Phase::Claimed if self.is_alive => {
+                // The gate before the first byte is closed when the lease has ended.
+                if is_current && self.row.state == State::Sending {
+                    next.push(to(Phase::Written { accepted: false }));
+                }
+                next.push(to(Phase::Ended(Known::NotSent)));
+            }
+            Phase::NotKnown if self.is_alive && self.is_open(index) => {
+                next.push(self.after(|it| it.row.state = State::Pending));
+            }
+            Phase::Written { accepted } => {
+                if !accepted {
+                    next.push(to(Phase::Written { accepted: true }));
+                }
+                if self.is_alive {
+                    // A lost response: the request may still be accepted.
+                    next.push(self.settled(index, Known::Unknown, rules));
+                    if accepted {
+                        next.push(to(Phase::Ended(Known::Receipt)));
+                    }
+                    if rules == Rules::GiveBackStarted && self.is_open(index) {
+                        next.push(self.after(|it| it.row.state = State::Pending));
+                    }
+                }
+                // An event proves that it was sent.
+                if accepted && self.is_open(index) && self.row.state != State::Sending {
+                    next.push(self.after(|it| it.row.state = State::Done));
+                }
+            }
+            Phase::Ended(known) if self.is_alive => next.push(self.settled(index, known, rules)),
+            _ => {}
+        }
+    }
+
+    /// The result of an attempt is written.
+    fn settled(&self, index: usize, known: Known, rules: Rules) -> Self {
+        self.after(|it| {
+            if known != Known::Unknown {
+                it.attempts[index].1 = match known {
+                    Known::Receipt => Phase::Ended(Known::Receipt),
+                    _ => Phase::Ended(Known::NotSent),
+                };
+            }
+            let is_any = rules == Rules::ResultOfAnyAttempt
+                && matches!(it.row.state, State::Sending | State::Unknown | State::Desk);
+            if !it.is_open(index) && !is_any {
+                return;
+            }
+            it.row.state = match known.next() {
+                Next::Sent | Next::Accepted => State::Done,
+                Next::Pending => State::Pending,
+                Next::Rejected => State::Desk,
+                Next::Unknown if rules == Rules::UnknownToPending => State::Pending,
+                Next::Unknown if it.row.state == State::Sending => State::Unknown,
+                Next::Unknown => it.row.state,
+            };
+        })
+    }
+
+    fn database(&self, rules: Rules, next: &mut Vec<Self>) {
+        match self.row.state {
+            State::Sending => next.push(self.after(|it| {
+                it.row.state = if rules == Rules::LeaseToPending { State::Pending } else { State::Unknown };
+            })),
+            State::Unknown => next.push(self.after(|it| it.row.state = State::Desk)),
+            // A person decides to send again, once the process is gone.
+            State::Desk if !self.is_alive && self.decisions < MOST_DECISIONS => {
+                next.push(self.after(|it| {
+                    it.decisions += 1;
+                    it.row.state = State::Pending;
+                }));
+            }
+            _ => {}
+        }
+        next.push(self.after(|it| it.is_alive = false));
+        if !self.failed_over {
+            next.push(self.after(|it| it.standby = it.row));
+            next.push(self.after(|it| {
+                it.failed_over = true;
+                it.is_quarantined = true;
+                it.row = it.standby;
+                // The attempts of the primary are numbered on, so that theirs are not current.
+                it.row.attempt = u8::try_from(it.attempts.len()).unwrap_or(u8::MAX).max(it.row.attempt);
+            }));
+        }
+        if self.is_quarantined {
+            // Adopted: what was due gets to the desk.
+            next.push(self.after(|it| {
+                it.is_quarantined = false;
+                if it.row.state == State::Pending {
+                    it.row.state = State::Desk;
+                }
+            }));
+        }
+    }
+}
+
+/// Visits every world. Returns their number, or the first one that is not sound.
+fn explore(rules: Rules) -> Result<usize, World> {
+    let mut seen = BTreeSet::from([World::start()]);
+    let mut waiting = VecDeque::from([World::start()]);
+    while let Some(world) = waiting.pop_front() {
+        if !world.is_sound() {
+            return Err(world);
+        }
+        for next in world.next(rules) {
+            if seen.insert(next.clone()) {
+                waiting.push_back(next);
+            }
+        }
+    }
+    Ok(seen.len())
+}
+
+#[test]
+fn no_order_of_events_sends_a_message_twice() {
+    match explore(Rules::Real) {
+        Ok(count) => assert!(count > 1_000, "only {count} worlds were visited"),
+        Err(world) => panic!("accepted twice: {world:#?}"),
+    }
+}
+
+#[test]
+fn each_rule_is_necessary() {
+    for rules in [
+        Rules::LeaseToPending,
+        Rules::UnknownToPending,
+        Rules::NoFence,
+        Rules::ResultOfAnyAttempt,
+        Rules::GiveBackStarted,
+    ] {
+        assert!(explore(rules).is_err(), "without a rule, no message is sent twice: {rules:?}");
+    }
+}
