@@ -1,17 +1,17 @@
-//! Codes and tokens: each is a row of the state file, whatever their number.
+//! Codes and tokens: each is a separate row of the state file.
 
 use serde_json::{Value, json};
 
 use crate::process::Directory;
 use crate::raw::Program;
 
-/// Rows, bytes and transactions that were written since the start.
+/// Returns the rows, bytes and transactions written since the start.
 fn written(program: &Program) -> [u64; 3] {
     let written = program.health()["written"].clone();
     ["rows", "bytes", "transactions"].map(|name| written[name].as_u64().unwrap())
 }
 
-/// What is written while something is done.
+/// Returns the status of a request, and the rows, bytes and transactions that it wrote.
 fn cost(program: &Program, act: impl FnOnce() -> u16) -> (u16, [u64; 3]) {
     let before = written(program);
     let status = act();
@@ -20,7 +20,7 @@ fn cost(program: &Program, act: impl FnOnce() -> u16) -> (u16, [u64; 3]) {
 }
 
 #[test]
-fn many_codes_and_tokens_change_nothing_about_the_cost_of_a_request() {
+fn the_cost_of_a_request_is_independent_of_the_number_of_credentials() {
     let directory = Directory::new("rows");
     let state = directory.file("state");
     let program = Program::start(":", &format!("--state {}", state.display()));
@@ -69,9 +69,9 @@ fn many_codes_and_tokens_change_nothing_about_the_cost_of_a_request() {
     let many = costs();
     for ((status, few), (same, many)) in few.into_iter().zip(many) {
         assert_eq!(status, same);
-        let is_refused = status >= 400;
-        assert_eq!(many[0] == 0 && many[2] == 0, is_refused, "{status}: {many:?}");
-        // Ids differ in nothing but their letters; an install may be written once more at first.
+        let is_rejected = status >= 400;
+        assert_eq!(many[0] == 0 && many[2] == 0, is_rejected, "{status}: {many:?}");
+        // Ids vary in length by their encoding; the first install may be written a second time.
         assert!(many[0] <= few[0] && many[1] <= few[1] + 100, "{status}: {few:?}, then {many:?}");
         assert!(many[0] <= 5 && many[1] < 5_000, "{status}: {many:?}");
     }

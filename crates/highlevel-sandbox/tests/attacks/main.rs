@@ -1,5 +1,5 @@
-//! Attacks on the program in a process of its own: what any client can send, with and without a token. What is asserted
-//! are statuses, counts and bytes; times only end a run in which something is broken.
+//! Attacks on the program in a separate process, with and without a token. The tests assert statuses, counts and
+//! bytes; timeouts only end a run in which something is broken.
 #![cfg(unix)]
 
 mod connections;

@@ -16,17 +16,17 @@ fn start() -> Program {
     Program::start(LIMIT, "")
 }
 
-/// An array of about as many bytes, full of `element`.
+/// Returns an array of copies of `element`, of about that many bytes.
 fn array(element: &str, bytes: usize) -> String {
     let elements = vec![element; bytes / (element.len() + 1)];
     format!("[{}]", elements.join(","))
 }
 
 #[test]
-fn bodies_that_are_large_when_they_are_parsed_are_refused_or_weighed() {
+fn bodies_that_expand_when_parsed_are_rejected_or_accounted_for() {
     let program = start();
     let mut body = program.message("m");
-    // Each with the status of the response: a schema that is not met, too many values, or accepted.
+    // With the status of the response: too many values, or a violated schema.
     for (element, bytes, status) in
         [("0", 500_000, 413), ("0", 30_000, 422), ("[[0]]", 900_000, 413), ("{\"\":0}", 900_000, 413)]
     {
@@ -49,7 +49,7 @@ fn bodies_that_are_large_when_they_are_parsed_are_refused_or_weighed() {
     let requests = program.ask("GET", "/_sandbox/requests?limit=1000", "");
     assert!(requests.status == 200 && requests.body.len() < 16 * MIB, "{} bytes", requests.body.len());
 
-    // What no schema knows is stored, and weighs what it does.
+    // Unknown fields are stored, and accounted for with their real size.
     let unknown = |element: &str, bytes: usize| {
         let text = program.message("m").to_string();
         format!("{},\"x\":{}}}", &text[..text.len() - 1], array(element, bytes))
@@ -72,10 +72,10 @@ fn bodies_that_are_large_when_they_are_parsed_are_refused_or_weighed() {
 }
 
 #[test]
-fn what_is_retained_stays_within_its_bounds() {
+fn retained_data_stays_within_its_budgets() {
     let program = start();
     let long = "x".repeat(1_000_000);
-    // More than may be kept, of messages, ledger and deliveries.
+    // More than the budgets of messages, ledger and deliveries.
     let set = program.ask("PATCH", "/_sandbox/webhooks", "{\"url\": \"http://127.0.0.1:1/\"}");
     assert_eq!(set.status, 200, "{}", set.body);
     for number in 0..150 {
@@ -104,7 +104,7 @@ fn what_is_retained_stays_within_its_bounds() {
         assert_eq!(program.ask("POST", "/_sandbox/simulate/inbound", &inbound).status, 201);
     }
     program.assert_is_within_its_bounds("simulated messages");
-    // Replays bring bodies, and wait.
+    // Replays carry bodies, and wait for their attempt.
     let delivery =
         program.ask("GET", "/_sandbox/deliveries?limit=1", "").json()["deliveries"][0]["id"].clone();
     let replay = json!({"body": long}).to_string();
@@ -112,7 +112,7 @@ fn what_is_retained_stays_within_its_bounds() {
         .map(|_| program.ask("POST", &format!("/_sandbox/deliveries/{delivery}/replay"), &replay).status)
         .collect();
     assert!(statuses.iter().all(|status| [202, 404, 409, 429, 503, 507].contains(status)), "{statuses:?}");
-    // Records are not dropped, but refused.
+    // Records are not evicted: further ones are rejected.
     let contact = json!({"name": long}).to_string();
     let statuses: Vec<u16> = (0..40)
         .map(|number| program.ask("PUT", &format!("/_sandbox/contacts/large{number}"), &contact).status)
@@ -131,14 +131,14 @@ fn what_is_retained_stays_within_its_bounds() {
 }
 
 #[test]
-fn forms_and_scopes_without_a_token_cost_little() {
+fn forms_and_scopes_without_a_token_take_little_memory() {
     let program = start();
     let client = program.ready["clientId"].as_str().unwrap().to_owned();
     let location = program.ready["locationId"].as_str().unwrap().to_owned();
     let form = "%x=1&".repeat(150_000);
     for path in ["/oauth/token", "/oauth/locationToken"] {
-        let refused = program.ask_with("POST", path, "application/x-www-form-urlencoded", &form);
-        assert!((400..500).contains(&refused.status), "{path}: {}", refused.status);
+        let rejected = program.ask_with("POST", path, "application/x-www-form-urlencoded", &form);
+        assert!((400..500).contains(&rejected.status), "{path}: {}", rejected.status);
     }
     let page = |scope: &str| {
         format!(
@@ -159,13 +159,13 @@ fn forms_and_scopes_without_a_token_cost_little() {
         assert_eq!(statuses, [status], "{scope:.40}");
     }
     program.assert_is_within_its_bounds("scopes");
-    // Of what repeats in all of them, one is kept.
+    // Repeated scopes are stored once.
     let credentials = program.health()["memory"]["credentials"].clone();
     assert!(credentials["bytes"].as_u64() < Some(2_000_000), "{credentials}");
 }
 
 #[test]
-fn large_seeds_are_refused_or_fit() {
+fn large_seeds_are_rejected_or_fit_the_budgets() {
     let program = start();
     let message = |request: &str| {
         format!(
@@ -176,12 +176,12 @@ fn large_seeds_are_refused_or_fit() {
     };
     let seed = |messages: &str| format!("{{\"messages\":[{messages}]}}");
     let array = array("0", 40 * MIB);
-    let refused = program.ask("PUT", "/_sandbox/seed", &seed(&message(&array)));
-    assert!(refused.status == 400 && refused.body.contains("20000 values"), "{:.200}", refused.body);
+    let rejected = program.ask("PUT", "/_sandbox/seed", &seed(&message(&array)));
+    assert!(rejected.status == 400 && rejected.body.contains("20000 values"), "{:.200}", rejected.body);
     drop(array);
     let text = format!("{{\"message\":\"{}\"}}", "x".repeat(3 * MIB));
-    let refused = program.ask("PUT", "/_sandbox/seed", &seed(&message(&text)));
-    assert!(refused.status == 400 && refused.body.contains("2097152 bytes"), "{:.200}", refused.body);
+    let rejected = program.ask("PUT", "/_sandbox/seed", &seed(&message(&text)));
+    assert!(rejected.status == 400 && rejected.body.contains("2097152 bytes"), "{:.200}", rejected.body);
     let text = format!("{{\"message\":\"{}\"}}", "x".repeat(MIB));
     let many: Vec<String> =
         (0..100).map(|number| message(&text).replacen("\"m\"", &format!("\"m{number}\""), 1)).collect();
@@ -193,18 +193,18 @@ fn large_seeds_are_refused_or_fit() {
     let snapshot = program.ask("GET", "/_sandbox/snapshot", "").body;
     assert!(snapshot.len() > 100 * MIB);
     program.assert_is_within_its_bounds("seeds");
-    // What does not fit is refused before it is read to its end.
+    // A body over the limit is rejected before it is read to its end.
     let mut stream = program.connect();
     let head = program.head("PUT", "/_sandbox/seed", "application/json", 300 * MIB);
     stream.write_all(head.as_bytes()).unwrap();
     let block = " ".repeat(MIB);
     let written = (0..300).take_while(|_| stream.write_all(block.as_bytes()).is_ok()).count();
-    let refused = crate::raw::response(&mut stream);
-    assert!(refused.is_none_or(|refused| refused.status == 413), "{written} MiB were written");
+    let rejected = crate::raw::response(&mut stream);
+    assert!(rejected.is_none_or(|rejected| rejected.status == 413), "{written} MiB were written");
     program.assert_is_within_its_bounds("a body that is too large");
 }
 
-/// Opens connections that each do something, and asks for health while they are there.
+/// Opens connections, performs an action on each, and checks the budgets meanwhile.
 fn hold(program: &Program, count: usize, what: &str, act: impl Fn(&mut TcpStream)) {
     let mut held = Vec::new();
     for number in 0..count {
@@ -219,11 +219,11 @@ fn hold(program: &Program, count: usize, what: &str, act: impl Fn(&mut TcpStream
 }
 
 #[test]
-fn clients_that_hold_bodies_back_hold_no_memory_back() {
+fn incomplete_requests_and_unread_responses_stay_within_the_budgets() {
     let program = start();
     let long = "x".repeat(MIB - 1);
     let head = program.head("POST", SEND, "application/json", MIB);
-    // What is written may be in the way of another one by then, and cut off.
+    // The sandbox may already have closed the connection in favour of another.
     hold(&program, 300, "bodies without their last byte", |stream| {
         let _ = stream.write_all(head.as_bytes());
         let _ = stream.write_all(long.as_bytes());

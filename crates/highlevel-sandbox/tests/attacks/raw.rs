@@ -100,8 +100,8 @@ impl Program {
         }
     }
 
-    /// Returns the body of a request that sends an SMS. The text must need no escapes; a long one is cheap this way, also in
-    /// a debug build.
+    /// Returns the body of a request that sends an SMS. The text must need no escapes: a debug build takes long to escape
+    /// a megabyte.
     pub(crate) fn message_body(&self, text: &str) -> String {
         let contact = self.text("contactId");
         format!(r#"{{"type":"SMS","contactId":"{contact}","message":"{text}","status":"pending"}}"#)

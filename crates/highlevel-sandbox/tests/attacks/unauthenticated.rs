@@ -88,7 +88,7 @@ fn requests_without_valid_credentials_displace_nothing_in_the_ledger() {
     assert!((1..=1_000).contains(&count), "{unauthenticated}");
     assert_eq!(dropped, Some(1_500 - count), "{unauthenticated}");
     assert!(unauthenticated["maxBytes"].as_u64() <= Some(4 * 1024 * 1024), "{unauthenticated}");
-    // The newest of them are there.
+    // The newest ones are retained.
     let newest = program.ask("GET", "/_sandbox/requests?status=401&limit=1", "").json();
     assert_eq!(newest["requests"][0]["path"], SEND);
 }

@@ -1,4 +1,4 @@
-//! Requests that are accepted, what is answered, and what is stored.
+//! Accepted requests: their responses, and the stored records.
 
 use highlevel_sandbox::{Contact, MessageDirection, Sandbox, Spec, SuccessStatus};
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::caller::{INBOUND, OUTBOUND, SEND, post};
 
 #[tokio::test]
-async fn the_examples_of_the_specification_are_accepted_as_they_are() {
+async fn examples_of_the_spec_are_accepted_unchanged() {
     let sandbox = Sandbox::start().await.unwrap();
     let spec = Spec::load().unwrap();
     let document = spec.document();
@@ -33,7 +33,7 @@ async fn the_examples_of_the_specification_are_accepted_as_they_are() {
 }
 
 #[tokio::test]
-async fn a_message_is_stored_as_it_was_answered() {
+async fn a_stored_message_equals_its_response() {
     let sandbox = Sandbox::start().await.unwrap();
     let contact = sandbox.contact_id();
     let conversation = sandbox.conversation_id();
@@ -64,33 +64,33 @@ async fn a_message_is_stored_as_it_was_answered() {
         ),
     ];
     for (path, body, direction) in &cases {
-        let answered = post(&sandbox, path, body).await;
+        let response = post(&sandbox, path, body).await;
         let message = sandbox.messages().pop().unwrap();
         let is_email = body["type"] == "Email";
 
-        assert_eq!(answered.status, 201, "{path} {body}: {}", answered.body);
+        assert_eq!(response.status, 201, "{path} {body}: {}", response.body);
         assert_eq!(message.direction, *direction, "{path} {body}");
         assert_eq!(message.contact_id, contact);
         assert_eq!(message.conversation_id, conversation);
         assert_eq!(message.location_id, sandbox.location_id());
-        assert_eq!(answered.body["messageId"], *message.id);
-        assert_eq!(answered.body["conversationId"], *message.conversation_id);
-        assert_eq!(answered.body.get("emailMessageId").is_some(), is_email, "{body}");
-        assert_eq!(answered.body["emailMessageId"].as_str(), message.email_message_id.as_deref());
+        assert_eq!(response.body["messageId"], *message.id);
+        assert_eq!(response.body["conversationId"], *message.conversation_id);
+        assert_eq!(response.body.get("emailMessageId").is_some(), is_email, "{body}");
+        assert_eq!(response.body["emailMessageId"].as_str(), message.email_message_id.as_deref());
         for id in [Some(&message.id), message.email_message_id.as_ref()].into_iter().flatten() {
             assert!(id.len() == 20 && id.bytes().all(|byte| byte.is_ascii_alphanumeric()), "{id}");
         }
         if *path != SEND {
-            assert_eq!(answered.body["success"], true);
-            assert_eq!(answered.body["contactId"], *message.contact_id);
-            assert_eq!(answered.body["dateAdded"], *message.date_added);
+            assert_eq!(response.body["success"], true);
+            assert_eq!(response.body["contactId"], *message.contact_id);
+            assert_eq!(response.body["dateAdded"], *message.date_added);
         }
     }
     assert_eq!(sandbox.messages().len(), cases.len());
 }
 
 #[tokio::test]
-async fn a_contact_without_a_conversation_gets_one() {
+async fn sending_to_a_contact_without_a_conversation_creates_one() {
     let sandbox = Sandbox::start().await.unwrap();
     sandbox.put_contact(Contact::new("newcomer").email("new@example.com")).unwrap();
     let send = json!({"type": "SMS", "contactId": "newcomer", "status": "pending"});
@@ -107,7 +107,7 @@ async fn a_contact_without_a_conversation_gets_one() {
 }
 
 #[tokio::test]
-async fn an_email_stays_in_the_thread_that_it_replies_to() {
+async fn a_reply_joins_the_thread_of_its_email() {
     let sandbox = Sandbox::start().await.unwrap();
     let contact = sandbox.contact_id();
     let first =
@@ -126,7 +126,7 @@ async fn an_email_stays_in_the_thread_that_it_replies_to() {
 }
 
 #[tokio::test]
-async fn what_is_chosen_is_used() {
+async fn the_builder_sets_token_app_key_and_success_status() {
     let sandbox = Sandbox::builder()
         .token("chosen")
         .app_id("app")

@@ -1,7 +1,7 @@
-//! The admin API does what its description says: each operation is really called, and what goes out and comes back is
-//! held against the schemas.
+//! The admin API conforms to its description: each operation is called, and its requests and responses are validated
+//! against the schemas.
 //!
-//! Each area is a file with a table of [`Row`]s. An operation without a row fails the test.
+//! Each area is a file with a table of [`Row`]s. The test fails for an operation without a row.
 
 mod clock;
 mod deliveries;
@@ -24,11 +24,11 @@ use tokio::net::TcpStream;
 
 use crate::caller::{bare, execute};
 
-/// One request to the admin API, and the status that it is answered with.
+/// One request to the admin API, and the expected status.
 pub(crate) struct Row {
     method: Method,
-    /// Below `/_sandbox/`, with the query. A JSON pointer in braces stands for what the answer before has there:
-    /// `deliveries/{/deliveries/0/id}`.
+    /// The path below `/_sandbox/`, with the query. A JSON pointer in braces is replaced by a value of the previous
+    /// response: `deliveries/{/deliveries/0/id}`.
     path: &'static str,
     /// JSON. A string that is a JSON pointer in braces is replaced as in the path.
     body: Option<Value>,
@@ -44,13 +44,13 @@ impl Row {
         Self { method, path, body: body.into(), status: 200 }
     }
 
-    pub(crate) fn answers(mut self, status: u16) -> Self {
+    pub(crate) fn expects(mut self, status: u16) -> Self {
         self.status = status;
         self
     }
 }
 
-/// The rows of an area, which are called in order on a sandbox of their own.
+/// The rows of an area, which are called in order on a separate sandbox.
 type Area = fn(&Sandbox) -> Vec<Row>;
 
 const AREAS: &[Area] = &[
@@ -69,7 +69,7 @@ const AREAS: &[Area] = &[
 ];
 
 #[tokio::test]
-async fn every_operation_does_what_its_description_says() {
+async fn every_operation_conforms_to_its_description() {
     let sandbox = Sandbox::start().await.unwrap();
     let description = Description::of(&sandbox).await;
     let mut called = BTreeSet::new();
@@ -77,9 +77,9 @@ async fn every_operation_does_what_its_description_says() {
         let sandbox = Sandbox::start().await.unwrap();
         let mut before = Value::Null;
         for row in area(&sandbox) {
-            let (operation, answer) = call(&description, &sandbox, row, &before).await;
+            let (operation, response) = call(&description, &sandbox, row, &before).await;
             called.insert(operation);
-            before = answer;
+            before = response;
         }
     }
     let described = description.operations();
@@ -88,7 +88,7 @@ async fn every_operation_does_what_its_description_says() {
 }
 
 #[tokio::test]
-async fn what_is_no_operation_is_a_problem_with_a_mend() {
+async fn unknown_operations_are_rejected_with_a_fix() {
     let sandbox = Sandbox::start().await.unwrap();
     let cases = [
         (
@@ -100,32 +100,32 @@ async fn what_is_no_operation_is_a_problem_with_a_mend() {
         (Method::DELETE, "clock", 405, "/_sandbox/clock does not take DELETE; it takes GET and PATCH"),
     ];
     for (method, path, status, words) in cases {
-        let answered = execute(bare(&sandbox, method, &format!("/_sandbox/{path}"))).await;
-        assert_eq!(answered.status, status);
-        assert!(answered.body["error"].as_str().unwrap().starts_with(words), "{}", answered.body);
+        let response = execute(bare(&sandbox, method, &format!("/_sandbox/{path}"))).await;
+        assert_eq!(response.status, status);
+        assert!(response.body["error"].as_str().unwrap().starts_with(words), "{}", response.body);
     }
     assert!(sandbox.requests().is_empty(), "the ledger is about the API");
 }
 
 #[tokio::test]
-async fn the_address_itself_says_what_there_is() {
+async fn the_root_lists_all_operations() {
     let sandbox = Sandbox::start().await.unwrap();
     let described = Description::of(&sandbox).await.operations();
     let described: BTreeSet<String> = described.into_iter().map(|(operation, _)| operation).collect();
     for path in ["/_sandbox/", "/_sandbox"] {
-        let answered = execute(bare(&sandbox, Method::GET, path)).await;
-        assert_eq!(answered.status, 200, "{path}");
-        let listed = answered.body["operations"].as_object().unwrap();
+        let response = execute(bare(&sandbox, Method::GET, path)).await;
+        assert_eq!(response.status, 200, "{path}");
+        let listed = response.body["operations"].as_object().unwrap();
         assert_eq!(listed.keys().cloned().collect::<BTreeSet<_>>(), described, "{path}");
         assert!(listed.values().all(|summary| summary.as_str().is_some_and(|text| !text.is_empty())));
-        let description = answered.body["description"].as_str().unwrap();
+        let description = response.body["description"].as_str().unwrap();
         assert_eq!(execute(bare(&sandbox, Method::GET, description)).await.status, 200);
     }
     assert!(sandbox.requests().is_empty(), "the ledger is about the API");
 }
 
 #[tokio::test]
-async fn every_schema_says_what_else_an_object_may_have() {
+async fn every_schema_declares_additional_properties() {
     let sandbox = Sandbox::start().await.unwrap();
     let description = Description::of(&sandbox).await;
     let mut objects = 0;
@@ -141,7 +141,7 @@ async fn every_schema_says_what_else_an_object_may_have() {
     assert!(objects > 3, "{objects}");
 }
 
-/// Calls, compares with the description, and answers the operation with the status, and the body of the answer.
+/// Sends the request of a row, validates both sides, and returns the operation with the status, and the response body.
 async fn call(
     description: &Description,
     sandbox: &Sandbox,
@@ -180,7 +180,7 @@ async fn call(
             let schema = reference(&described["content"]["application/json"]["schema"]);
             assert_eq!(description.spec.validate(schema, &answer), [], "{name}: {answer}");
         }
-        // What does not end is not read to the end.
+        // An event stream does not end, so it is not read.
         Some(other) => {
             let bare = other.split(';').next().unwrap();
             assert!(described["content"][bare].is_object(), "{name}: {other} is not described");
@@ -205,7 +205,7 @@ impl Description {
         Self { document, spec }
     }
 
-    /// Each operation with each status that is promised; problems need no row.
+    /// Returns each operation with each documented success status; errors need no row.
     fn operations(&self) -> BTreeSet<(String, String)> {
         let mut operations = BTreeSet::new();
         for (path, item) in self.document["paths"].as_object().unwrap() {
@@ -232,7 +232,7 @@ impl Description {
             .filter(|(template, item)| fits(template) && item[&method].is_object())
             .map(|(template, item)| (template.as_str(), &item[&method]))
             .collect();
-        // A path without parameters goes before one with them.
+        // A path without parameters takes precedence over one with parameters.
         found.sort_by_key(|(template, _)| template.matches('{').count());
         *found.first().unwrap_or_else(|| panic!("{method} {path} is not described"))
     }
@@ -268,13 +268,13 @@ impl Description {
     }
 }
 
-/// The name of the schema that is referred to.
+/// Returns the name of the referenced schema.
 fn reference(schema: &Value) -> &str {
     let reference = schema["$ref"].as_str().unwrap_or_else(|| panic!("{schema} is no named schema"));
     reference.strip_prefix("#/components/schemas/").unwrap()
 }
 
-/// The text with each JSON pointer in braces replaced by what is there.
+/// Replaces each JSON pointer in braces by the value that it points to.
 fn filled(text: &str, before: &Value) -> String {
     let Some((start, rest)) = text.split_once("{/") else { return text.to_owned() };
     let (pointer, end) = rest.split_once('}').unwrap();
@@ -303,9 +303,9 @@ fn visit(value: &Value, pointer: &str, each: &mut impl FnMut(&str, &Value)) {
     }
 }
 
-/// Everything that exists may be long; all else is short, and does not fill the memory.
+/// Only seeds and snapshots may be large. Other bodies are small, so they cannot fill the memory.
 #[tokio::test]
-async fn only_what_has_everything_in_it_may_be_long() {
+async fn only_seeds_and_snapshots_may_exceed_the_body_limit() {
     let sandbox = Sandbox::start().await.unwrap();
     let long = "x".repeat(2 * 1024 * 1024);
     for (method, path, body, expected) in [
@@ -316,17 +316,17 @@ async fn only_what_has_everything_in_it_may_be_long() {
         (Method::POST, "seed", json!({"contacts": [{"id": "a", "name": long}]}), 413),
         (Method::PUT, "nothing", json!(long), 413),
     ] {
-        let answer = bare(&sandbox, method, &format!("/_sandbox/{path}")).json(&body).send().await.unwrap();
-        assert_eq!(answer.status(), expected, "{path}");
+        let response = bare(&sandbox, method, &format!("/_sandbox/{path}")).json(&body).send().await.unwrap();
+        assert_eq!(response.status(), expected, "{path}");
         if expected == 413 {
-            let words = answer.json::<Value>().await.unwrap()["error"].take();
+            let words = response.json::<Value>().await.unwrap()["error"].take();
             assert_eq!(words, "a body has at most 1048576 bytes");
         }
     }
 }
 
 #[tokio::test]
-async fn a_slow_long_body_does_not_hold_up_another_one() {
+async fn a_slow_large_body_does_not_delay_another() {
     let sandbox = Sandbox::start().await.unwrap();
     let body = |name: &str| {
         json!({"contacts": [{"id": "a", "name": name, "email": "x".repeat(2 * 1024 * 1024)}]}).to_string()
@@ -351,7 +351,7 @@ async fn a_slow_long_body_does_not_hold_up_another_one() {
     };
     let (first, second) = (body("first"), body("second"));
     let mut one = connect(&first).await;
-    // The server reads, and gets half of it.
+    // The server receives half of the body.
     assert!(line(&mut one).await.starts_with("HTTP/1.1 100 "));
     one.write_all(&first.as_bytes()[..first.len() / 2]).await.unwrap();
     let mut other = connect(&second).await;
@@ -365,7 +365,7 @@ async fn a_slow_long_body_does_not_hold_up_another_one() {
 }
 
 #[tokio::test]
-async fn a_large_seed_does_not_hold_up_other_requests() {
+async fn a_large_seed_does_not_delay_other_requests() {
     let sandbox = Sandbox::start().await.unwrap();
     let message = |number: usize| {
         json!({

@@ -1,5 +1,5 @@
-//! How events are delivered: how often, how wrongly, and what is known of it afterwards. Nothing here sleeps: the
-//! sandbox's clock is stopped and moved.
+//! Delivery of events: retries, replays, tampering, and the records of attempts. Nothing here sleeps: the sandbox's
+//! clock is stopped and moved.
 
 use std::time::Duration;
 
@@ -12,12 +12,12 @@ use ring::signature::{RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
 use serde_json::{Value, json};
 
 use crate::caller::{SEND, post};
-use crate::target::{Answer, Request, Target};
-use crate::webhooks::{PATIENCE, payload, verify};
+use crate::target::{Request, Target, TargetResponse};
+use crate::webhooks::{TEST_TIMEOUT, payload, verify};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// A sandbox whose clock is stopped.
+/// Starts a sandbox whose clock is stopped.
 async fn stopped(target: &Target, builder: SandboxBuilder) -> Sandbox {
     let sandbox = builder.webhook_url(&target.url).start().await.unwrap();
     sandbox.set_clock_speed(0.0);
@@ -40,29 +40,29 @@ fn body_of(request: &Request) -> Value {
 }
 
 #[tokio::test]
-async fn what_is_not_taken_comes_again_by_the_schedule() {
+async fn failed_deliveries_are_retried_on_schedule() {
     let schedules = [
         (
             RetrySchedule::Documented,
-            Answer::Status(500),
+            TargetResponse::Status(500),
             (0..12).map(|n| f64::from(1 << n)).collect::<Vec<_>>(),
         ),
-        (RetrySchedule::Documented, Answer::Reset, (0..12).map(|n| f64::from(1 << n)).collect()),
-        (RetrySchedule::OnlyOn429, Answer::Status(429), vec![600.0; 6]),
-        (RetrySchedule::OnlyOn429, Answer::Status(500), vec![]),
-        (RetrySchedule::OnlyOn429, Answer::Reset, vec![]),
-        (RetrySchedule::None, Answer::Status(429), vec![]),
+        (RetrySchedule::Documented, TargetResponse::Reset, (0..12).map(|n| f64::from(1 << n)).collect()),
+        (RetrySchedule::OnlyOn429, TargetResponse::Status(429), vec![600.0; 6]),
+        (RetrySchedule::OnlyOn429, TargetResponse::Status(500), vec![]),
+        (RetrySchedule::OnlyOn429, TargetResponse::Reset, vec![]),
+        (RetrySchedule::None, TargetResponse::Status(429), vec![]),
     ];
-    for (schedule, answer, waits) in schedules {
-        let target = Target::always(answer).await;
+    for (schedule, response, waits) in schedules {
+        let target = Target::always(response).await;
         let sandbox = stopped(&target, Sandbox::builder().retry_schedule(schedule.clone())).await;
         send(&sandbox, "again").await;
-        sandbox.wait_for_attempts(1, PATIENCE).await.unwrap();
+        sandbox.wait_for_attempts(1, TEST_TIMEOUT).await.unwrap();
         sandbox.advance_clock(DAY);
-        let deliveries = sandbox.wait_for_attempts(1 + waits.len(), PATIENCE).await.unwrap();
+        let deliveries = sandbox.wait_for_attempts(1 + waits.len(), TEST_TIMEOUT).await.unwrap();
 
         let delivery = &deliveries[0];
-        assert_eq!(delivery.state, DeliveryState::GivenUp, "{schedule:?} {answer:?}");
+        assert_eq!(delivery.state, DeliveryState::GivenUp, "{schedule:?} {response:?}");
         assert_eq!(delivery.attempts.len(), 1 + waits.len());
         assert_eq!(delivery.next_attempt_at, None);
         let mut due = delivery.created_at.clone();
@@ -72,7 +72,7 @@ async fn what_is_not_taken_comes_again_by_the_schedule() {
             match (&attempt.next_attempt_at, wait) {
                 (Some(next), Some(wait)) => {
                     let waited = seconds_between(&due, next);
-                    // Times are told to the millisecond.
+                    // Times are reported in milliseconds.
                     assert!(
                         (wait * 0.9 - 0.002..=wait * 1.1 + 0.002).contains(&waited),
                         "{waited} for {wait}"
@@ -89,12 +89,12 @@ async fn what_is_not_taken_comes_again_by_the_schedule() {
 }
 
 #[tokio::test]
-async fn a_retry_waits_for_the_sandboxs_clock_and_ends_with_a_2xx() {
-    let target = Target::start(|number| Answer::Status([500, 429, 404, 204][number])).await;
+async fn retries_follow_the_sandbox_clock_until_a_2xx() {
+    let target = Target::start(|number| TargetResponse::Status([500, 429, 404, 204][number])).await;
     let sandbox = stopped(&target, Sandbox::builder()).await;
     send(&sandbox, "again").await;
     for attempts in 1..4_usize {
-        let deliveries = sandbox.wait_for_attempts(attempts, PATIENCE).await.unwrap();
+        let deliveries = sandbox.wait_for_attempts(attempts, TEST_TIMEOUT).await.unwrap();
         assert_eq!(deliveries[0].state, DeliveryState::Pending);
         let next = deliveries[0].next_attempt_at.clone().unwrap();
         let now: DateTime<Utc> = sandbox.now().into();
@@ -102,7 +102,7 @@ async fn a_retry_waits_for_the_sandboxs_clock_and_ends_with_a_2xx() {
         assert!(wait > 0.0, "it does not wait for the clock");
         sandbox.advance_clock(Duration::from_secs_f64(wait + 0.001));
     }
-    let deliveries = sandbox.wait_for_attempts(4, PATIENCE).await.unwrap();
+    let deliveries = sandbox.wait_for_attempts(4, TEST_TIMEOUT).await.unwrap();
     assert_eq!(deliveries[0].state, DeliveryState::Delivered);
     let statuses: Vec<_> = deliveries[0].attempts.iter().map(|attempt| attempt.status()).collect();
     assert_eq!(statuses, [Some(500), Some(429), Some(404), Some(204)]);
@@ -112,14 +112,16 @@ async fn a_retry_waits_for_the_sandboxs_clock_and_ends_with_a_2xx() {
 }
 
 #[tokio::test]
-async fn each_attempt_is_known_with_its_answer() {
-    let target =
-        Target::start(|number| [Answer::Status(503), Answer::Reset, Answer::Never][number.min(2)]).await;
+async fn every_attempt_is_recorded_with_its_response() {
+    let target = Target::start(|number| {
+        [TargetResponse::Status(503), TargetResponse::Reset, TargetResponse::Never][number.min(2)]
+    })
+    .await;
     let builder = Sandbox::builder().webhook_timeout(Duration::from_millis(50));
     let sandbox =
         stopped(&target, builder.retry_schedule(RetrySchedule::Custom(vec![Duration::ZERO; 2]))).await;
     send(&sandbox, "again").await;
-    let deliveries = sandbox.wait_for_attempts(3, PATIENCE).await.unwrap();
+    let deliveries = sandbox.wait_for_attempts(3, TEST_TIMEOUT).await.unwrap();
     let delivery = &deliveries[0];
     let message = &sandbox.messages()[0];
     assert_eq!(delivery.message_id.as_ref(), Some(&message.id));
@@ -146,10 +148,10 @@ async fn each_attempt_is_known_with_its_answer() {
 }
 
 #[tokio::test]
-async fn a_target_that_never_answers_holds_up_no_other() {
+async fn a_hanging_target_does_not_delay_other_targets() {
     const EVENTS: usize = 200;
-    let silent = Target::always(Answer::Never).await;
-    let healthy = Target::always(Answer::Status(200)).await;
+    let silent = Target::always(TargetResponse::Never).await;
+    let healthy = Target::always(TargetResponse::Status(200)).await;
     let sandbox = Sandbox::start().await.unwrap();
     for number in 0..EVENTS {
         for target in [&silent, &healthy] {
@@ -162,41 +164,43 @@ async fn a_target_that_never_answers_holds_up_no_other() {
         |request: &Request| serde_json::from_slice::<Value>(&request.body).unwrap()["number"].as_u64();
     let order: Vec<_> = requests.iter().map(number).collect();
     assert_eq!(order, (0..200).map(Some).collect::<Vec<_>>());
-    assert_eq!(healthy.most_at_once(), 1, "order is only certain one after the other");
+    assert_eq!(healthy.max_concurrent(), 1, "order is only certain one after the other");
     assert!(sandbox.deliveries().iter().all(|each| each.url == healthy.url || each.attempts.is_empty()));
 }
 
 #[tokio::test]
-async fn an_event_that_is_not_answered_does_not_stop_the_next_one_to_the_same_target() {
-    let target = Target::start(|number| if number == 0 { Answer::Never } else { Answer::Status(200) }).await;
+async fn a_hanging_delivery_does_not_delay_the_next_to_the_same_target() {
+    let target =
+        Target::start(|number| if number == 0 { TargetResponse::Never } else { TargetResponse::Status(200) })
+            .await;
     let sandbox = Sandbox::builder().webhook_url(&target.url).start().await.unwrap();
     for text in ["stuck", "second", "third"] {
         send(&sandbox, text).await;
     }
-    let deliveries = sandbox.wait_for_deliveries(2, PATIENCE).await.unwrap();
+    let deliveries = sandbox.wait_for_deliveries(2, TEST_TIMEOUT).await.unwrap();
     let ended: Vec<bool> = deliveries.iter().map(|delivery| !delivery.attempts.is_empty()).collect();
     assert_eq!(ended, [false, true, true]);
 }
 
 #[tokio::test]
-async fn a_resend_is_the_same_event_and_a_replay_the_same_request() {
-    let target = Target::start(|number| Answer::Status(if number == 0 { 500 } else { 200 })).await;
+async fn resending_repeats_the_event_and_replaying_repeats_the_request() {
+    let target = Target::start(|number| TargetResponse::Status(if number == 0 { 500 } else { 200 })).await;
     let sandbox = stopped(&target, Sandbox::builder().retry_schedule(RetrySchedule::None)).await;
     send(&sandbox, "once").await;
-    let first = sandbox.wait_for_attempts(1, PATIENCE).await.unwrap().remove(0);
+    let first = sandbox.wait_for_attempts(1, TEST_TIMEOUT).await.unwrap().remove(0);
     assert_eq!(first.state, DeliveryState::GivenUp);
     let old_key = sandbox.webhook_public_key().to_owned();
     let new_key = sandbox.rotate_webhook_key().unwrap();
     sandbox.advance_clock(DAY);
 
     sandbox.resend(first.id).unwrap();
-    sandbox.wait_for_attempts(2, PATIENCE).await.unwrap();
+    sandbox.wait_for_attempts(2, TEST_TIMEOUT).await.unwrap();
     sandbox.replay(first.id, Replay::new().attempt(1)).unwrap();
-    sandbox.wait_for_attempts(3, PATIENCE).await.unwrap();
+    sandbox.wait_for_attempts(3, TEST_TIMEOUT).await.unwrap();
     sandbox.replay(first.id, Replay::new().attempt(1).body("{\"a\":1}")).unwrap();
-    sandbox.wait_for_attempts(4, PATIENCE).await.unwrap();
+    sandbox.wait_for_attempts(4, TEST_TIMEOUT).await.unwrap();
     sandbox.replay(first.id, Replay::new().body("{\"a\":1}").signed()).unwrap();
-    let delivery = sandbox.wait_for_attempts(5, PATIENCE).await.unwrap().remove(0);
+    let delivery = sandbox.wait_for_attempts(5, TEST_TIMEOUT).await.unwrap().remove(0);
 
     let causes: Vec<_> = delivery.attempts.iter().map(|attempt| attempt.cause).collect();
     let (scheduled, resend, replay) = (AttemptCause::Scheduled, AttemptCause::Resend, AttemptCause::Replay);
@@ -221,10 +225,10 @@ async fn a_resend_is_the_same_event_and_a_replay_the_same_request() {
     }
 }
 
-/// The key that the start printed is the one that a receiver was set up with.
+/// A receiver is configured with the key that the start printed.
 #[tokio::test]
-async fn a_reset_signs_with_the_first_key_again() {
-    let target = Target::start(|_| Answer::Status(200)).await;
+async fn a_reset_restores_the_first_signing_key() {
+    let target = Target::start(|_| TargetResponse::Status(200)).await;
     let sandbox = stopped(&target, Sandbox::builder()).await;
     let (first_key, first_keys) = (sandbox.webhook_public_key().to_owned(), sandbox.webhook_keys());
     for _ in 0..20 {
@@ -233,25 +237,26 @@ async fn a_reset_signs_with_the_first_key_again() {
     sandbox.reset().unwrap();
     assert_eq!(sandbox.webhook_keys(), first_keys);
     send(&sandbox, "Hello").await;
-    sandbox.wait_for_attempts(1, PATIENCE).await.unwrap();
+    sandbox.wait_for_attempts(1, TEST_TIMEOUT).await.unwrap();
     let request = target.requests().remove(0);
     assert!(verify(&first_key, request.header("x-ghl-signature").unwrap(), &request.body));
 }
 
-/// What a receiver sees of each mode, by a verifier that knows the published keys and nothing else.
+/// The effect of each mode on a receiver that knows only the published keys.
 #[tokio::test]
 async fn each_tamper_mode_alters_one_attempt_and_its_retry_is_genuine() {
     for mode in TamperMode::ALL {
         if matches!(mode, TamperMode::Duplicate | TamperMode::Reordered) {
             continue;
         }
-        let target = Target::start(|number| Answer::Status(if number == 0 { 401 } else { 200 })).await;
+        let target =
+            Target::start(|number| TargetResponse::Status(if number == 0 { 401 } else { 200 })).await;
         let sandbox = stopped(&target, Sandbox::builder()).await;
         sandbox.tamper_next(mode, 1);
         send(&sandbox, "Hello").await;
-        sandbox.wait_for_attempts(1, PATIENCE).await.unwrap();
+        sandbox.wait_for_attempts(1, TEST_TIMEOUT).await.unwrap();
         sandbox.advance_clock(DAY);
-        let delivery = sandbox.wait_for_attempts(2, PATIENCE).await.unwrap().remove(0);
+        let delivery = sandbox.wait_for_attempts(2, TEST_TIMEOUT).await.unwrap().remove(0);
 
         let [wrong, genuine] = target.requests().try_into().unwrap();
         let keys = sandbox.webhook_keys();
@@ -320,14 +325,14 @@ fn verify_rsa(pem: &str, signature: &str, body: &[u8]) {
     use base64::engine::general_purpose::STANDARD;
     let base64: String = pem.lines().filter(|line| !line.starts_with("-----")).collect();
     let spki = STANDARD.decode(base64).unwrap();
-    // What stands before an RSAPublicKey of 4096 bits.
+    // The DER prefix of an RSAPublicKey of 4096 bits.
     let key = UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, &spki[24..]);
     key.verify(body, &STANDARD.decode(signature).unwrap()).unwrap();
 }
 
 #[tokio::test]
-async fn a_duplicate_is_the_same_request_twice() {
-    let target = Target::always(Answer::Status(200)).await;
+async fn a_duplicate_repeats_the_same_request() {
+    let target = Target::always(TargetResponse::Status(200)).await;
     let sandbox = stopped(&target, Sandbox::builder()).await;
     sandbox.set_tamper_mode(Some(TamperMode::Duplicate));
     send(&sandbox, "twice").await;
@@ -335,7 +340,7 @@ async fn a_duplicate_is_the_same_request_twice() {
     assert_eq!(requests[0], requests[1]);
     sandbox.set_tamper_mode(None);
     send(&sandbox, "once").await;
-    let deliveries = sandbox.wait_for_attempts(3, PATIENCE).await.unwrap();
+    let deliveries = sandbox.wait_for_attempts(3, TEST_TIMEOUT).await.unwrap();
     let causes = |delivery: &WebhookDelivery| {
         delivery.attempts.iter().map(|attempt| attempt.cause).collect::<Vec<_>>()
     };
@@ -344,8 +349,8 @@ async fn a_duplicate_is_the_same_request_twice() {
 }
 
 #[tokio::test]
-async fn a_reordered_event_goes_after_the_next_one_or_after_a_minute() {
-    let target = Target::always(Answer::Status(200)).await;
+async fn a_reordered_event_follows_the_next_one_or_a_minute() {
+    let target = Target::always(TargetResponse::Status(200)).await;
     let sandbox = stopped(&target, Sandbox::builder()).await;
     sandbox.set_tamper_mode(Some(TamperMode::Reordered));
     for text in ["1", "2", "3", "4"] {
@@ -362,17 +367,17 @@ async fn a_reordered_event_goes_after_the_next_one_or_after_a_minute() {
 }
 
 #[tokio::test]
-async fn a_given_delivery_can_be_made_wrong() {
-    let target = Target::always(Answer::Status(200)).await;
+async fn a_chosen_delivery_can_be_tampered_with() {
+    let target = Target::always(TargetResponse::Status(200)).await;
     let sandbox = stopped(&target, Sandbox::builder()).await;
     for text in ["1", "2"] {
         send(&sandbox, text).await;
     }
-    let deliveries = sandbox.wait_for_attempts(2, PATIENCE).await.unwrap();
-    // What is switched on for all does not take the place of what is asked for.
+    let deliveries = sandbox.wait_for_attempts(2, TEST_TIMEOUT).await.unwrap();
+    // The mode of all deliveries does not override the requested one.
     sandbox.tamper_next(TamperMode::Stale, 1);
     sandbox.resend_tampered(deliveries[0].id, TamperMode::NotAvailable).unwrap();
-    sandbox.wait_for_attempts(3, PATIENCE).await.unwrap();
+    sandbox.wait_for_attempts(3, TEST_TIMEOUT).await.unwrap();
     let requests = target.requests();
     assert_eq!(requests[2].header("x-ghl-signature"), Some("N/A"));
     assert_eq!(requests[2].body, requests[0].body);

@@ -1,4 +1,4 @@
-//! What `docs/sandbox.md` says is true.
+//! `docs/sandbox.md` matches the program.
 
 use std::collections::BTreeSet;
 use std::process::Command;
@@ -12,7 +12,7 @@ use crate::process::{Directory, Running, program};
 
 const DOCS: &str = include_str!("../../../../docs/sandbox.md");
 
-/// The code blocks of a language.
+/// Returns the code blocks of a language.
 fn blocks(language: &str) -> impl Iterator<Item = &'static str> {
     let start = format!("```{language}\n");
     let blocks = DOCS.match_indices("```").filter_map(move |(at, _)| DOCS[at..].strip_prefix(&start));
@@ -20,7 +20,7 @@ fn blocks(language: &str) -> impl Iterator<Item = &'static str> {
 }
 
 #[tokio::test]
-async fn every_operation_of_the_admin_api_is_in_the_table() {
+async fn the_guide_lists_every_admin_operation() {
     let sandbox = Sandbox::start().await.unwrap();
     let response = bare(&sandbox, Method::GET, "/_sandbox/openapi.json").send().await.unwrap();
     let description: Value = response.json().await.unwrap();
@@ -51,7 +51,7 @@ fn the_guide_lists_the_tamper_modes() {
     }
 }
 
-/// The names of variables that stand after a dollar sign, with where they end.
+/// Returns the names of variables that follow a dollar sign.
 fn variables(line: &str) -> impl Iterator<Item = &str> {
     line.split('$').skip(1).filter_map(|rest| {
         let rest = rest.strip_prefix('{').unwrap_or(rest);
@@ -62,7 +62,7 @@ fn variables(line: &str) -> impl Iterator<Item = &str> {
 }
 
 #[test]
-fn the_commands_name_no_variable_that_was_not_set_before() {
+fn commands_of_the_guide_use_only_variables_set_before() {
     let mut set = BTreeSet::new();
     let (mut used, mut shell) = (0, false);
     for line in DOCS.lines() {
@@ -76,7 +76,7 @@ fn the_commands_name_no_variable_that_was_not_set_before() {
             assert!(set.contains(name), "docs/sandbox.md uses ${name} before it is set: {line}");
             used += 1;
         }
-        // Some shells take a question mark outside of quotes for a pattern.
+        // Some shells interpret an unquoted question mark as a pattern.
         let bare = line.split_whitespace().find(|word| word.starts_with('$') && word.contains('?'));
         assert_eq!(bare, None, "docs/sandbox.md has a URL with a query outside of quotes: {line}");
         let assignment = line.strip_prefix("export ").unwrap_or(line);
@@ -90,7 +90,7 @@ fn the_commands_name_no_variable_that_was_not_set_before() {
 }
 
 #[tokio::test]
-async fn what_the_program_prints_is_what_the_page_shows() {
+async fn output_of_the_program_matches_the_guide() {
     let mut running = Running::start(["serve"]);
     let mut welcome = Vec::new();
     while !welcome.last().is_some_and(|line: &String| line.starts_with("ready ")) {
@@ -99,7 +99,7 @@ async fn what_the_program_prints_is_what_the_page_shows() {
     let ready: Value = serde_json::from_str(&welcome.last().unwrap()["ready ".len()..]).unwrap();
     let text = |name: &str| ready[name].as_str().unwrap().to_owned();
 
-    // The first message of the screen, and the question about it on the page.
+    // The first message of the welcome, and the ledger's request about it in the guide.
     let first = welcome.iter().find_map(|line| line.trim().strip_prefix("-d '")).unwrap();
     let first: Value = serde_json::from_str(first.trim_end_matches('\'')).unwrap();
     let request = client().post(text("baseUrl") + "/conversations/messages").bearer_auth(text("token"));
@@ -109,11 +109,11 @@ async fn what_the_program_prints_is_what_the_page_shows() {
     let question: Value = serde_json::from_str(question).unwrap();
     assert_eq!(question["body"], first);
     let request = client().post(text("adminUrl") + "ledger").json(&question);
-    let mut answer: Value = request.send().await.unwrap().json().await.unwrap();
+    let mut response: Value = request.send().await.unwrap().json().await.unwrap();
     for name in ["id", "messageId"] {
-        answer["requests"][0][name] = "…".into();
+        response["requests"][0][name] = "…".into();
     }
-    assert_eq!(answer, serde_json::from_str::<Value>(shown).unwrap());
+    assert_eq!(response, serde_json::from_str::<Value>(shown).unwrap());
 
     let output = program().args(["trigger", "Install", "--url", &text("baseUrl")]).output().unwrap();
     let shown = format!("$ highlevel-sandbox trigger Install\n{}", String::from_utf8(output.stderr).unwrap());
@@ -121,7 +121,7 @@ async fn what_the_program_prints_is_what_the_page_shows() {
 }
 
 #[tokio::test]
-async fn the_seed_can_be_used() {
+async fn the_seed_of_the_guide_is_valid() {
     let seed = blocks("yaml").find(|block| block.starts_with("locations:")).unwrap();
     let seed = Snapshot::parse(seed).unwrap();
     let sandbox = Sandbox::builder().seed(seed).start().await.unwrap();
@@ -129,7 +129,7 @@ async fn the_seed_can_be_used() {
 }
 
 #[test]
-fn the_example_for_other_languages_runs() {
+fn the_python_example_of_the_guide_runs() {
     if Command::new("python3").arg("--version").output().is_err() {
         println!("skipped: python3 is not installed");
         return;

@@ -34,7 +34,7 @@ fn is_harmless(line: &str) -> bool {
 }
 
 #[tokio::test]
-async fn nothing_from_outside_acts_on_the_terminal() {
+async fn request_data_is_escaped_in_the_log() {
     for arguments in [&["serve"][..], &["serve", "--json"]] {
         let mut running = Running::start(arguments.iter().copied());
         let ready = if arguments.len() == 1 {
@@ -53,15 +53,15 @@ async fn nothing_from_outside_acts_on_the_terminal() {
             .json(&body)
             .send();
         assert_eq!(sent.await.unwrap().status(), 201);
-        // A type that is quoted in the reason, and a path with raw bytes.
+        // A type that the reason quotes, and a path with raw bytes.
         let body = json!({ "type": HOSTILE, "contactId": ready["contactId"], "status": "pending" });
-        let refused = client()
+        let rejected = client()
             .post(format!("{url}/conversations/messages"))
             .bearer_auth(text(&ready, "token"))
             .header("Version", "2021-04-15")
             .json(&body)
             .send();
-        assert_eq!(refused.await.unwrap().status(), 422);
+        assert_eq!(rejected.await.unwrap().status(), 422);
         let host = url.strip_prefix("http://").unwrap();
         let request =
             format!("GET /\u{9b}31m\u{85}\u{202e}last HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
@@ -76,7 +76,7 @@ async fn nothing_from_outside_acts_on_the_terminal() {
                 break;
             }
         }
-        // The text is there, escaped.
+        // The text is logged, escaped.
         assert!(
             seen.iter().any(|line| line.contains("\\u{1b}[31m") || line.contains("\\u001b[31m")),
             "{seen:?}"
@@ -85,7 +85,7 @@ async fn nothing_from_outside_acts_on_the_terminal() {
 }
 
 #[test]
-fn a_client_command_prints_no_control_character_of_a_server() {
+fn client_commands_escape_control_characters_of_responses() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let body = json!({ "server": "highlevel-sandbox", "note": HOSTILE }).to_string();
@@ -140,7 +140,7 @@ fn health_tells_a_sandbox_from_another_server() {
 }
 
 #[tokio::test]
-async fn admin_responses_cannot_be_framed_or_sniffed_and_head_is_get_without_a_body() {
+async fn admin_responses_forbid_framing_and_sniffing_and_support_head() {
     let mut running = Running::start(["serve"]);
     let ready = running.ready();
     for path in ["health", "snapshot", "clock", "nothing", "openapi.json"] {
@@ -164,14 +164,14 @@ async fn admin_responses_cannot_be_framed_or_sniffed_and_head_is_get_without_a_b
 }
 
 #[test]
-fn the_sandbox_ends_when_its_parent_closes_standard_input() {
+fn the_sandbox_stops_when_standard_input_closes() {
     let mut command = program();
     command.args(["serve", "--until-stdin-closes", "--json"]).stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut child = command.spawn().unwrap();
     let input = child.stdin.take().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     assert!(lines.next().unwrap().unwrap().contains("ready"));
-    // It runs as long as the pipe is open.
+    // It runs while the pipe is open.
     assert!(child.try_wait().unwrap().is_none());
     drop(input);
     assert_eq!(child.wait().unwrap().code(), Some(0));
@@ -199,21 +199,21 @@ fn the_sandbox_does_not_outlive_a_killed_parent() {
             Err(_) => is_ready |= line.contains("\"ready\""),
         }
     }
-    // The shell is killed, and the sleep that inherited its descriptors.
+    // Kill the shell and its `sleep`, which inherited the descriptors.
     std::process::Command::new("pkill")
         .args(["-KILL", "-P", &parent.id().to_string(), "sleep"])
         .status()
         .unwrap();
     parent.kill().unwrap();
     parent.wait().unwrap();
-    // The end of its output is the end of the sandbox.
+    // The output ends with the sandbox.
     for line in lines {
         assert!(line.is_ok());
     }
 }
 
 #[tokio::test]
-async fn a_seed_makes_ids_tokens_and_keys_the_same_in_every_run() {
+async fn a_rng_seed_reproduces_ids_tokens_and_keys() {
     let mut runs = Vec::new();
     for seed in ["7", "7", "8"] {
         let mut running = Running::start(["serve", "--seed-rng", seed]);
@@ -249,7 +249,7 @@ async fn a_seed_makes_ids_tokens_and_keys_the_same_in_every_run() {
     }
 }
 
-/// A sandbox that other machines can reach. It listens on all addresses; the tests use loopback.
+/// Starts a sandbox that other machines can reach. It listens on all addresses; the tests use loopback.
 fn public(arguments: &[&str]) -> (Running, String, Value) {
     static COUNT: AtomicUsize = AtomicUsize::new(0);
     let directory = Directory::new(&format!("token-{}", COUNT.fetch_add(1, Ordering::Relaxed)));
@@ -263,7 +263,7 @@ fn public(arguments: &[&str]) -> (Running, String, Value) {
 }
 
 #[tokio::test]
-async fn a_public_sandbox_does_not_deliver_to_its_own_machine() {
+async fn a_public_sandbox_delivers_to_no_loopback_target_by_default() {
     let (_running, url, _) = public(&[]);
     let own = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = own.local_addr().unwrap().port();
@@ -289,7 +289,7 @@ async fn a_public_sandbox_does_not_deliver_to_its_own_machine() {
             assert!(response.contains("--webhook-allow"), "{path} {target}: {response}");
         }
     }
-    // A name that resolves to this machine is not recognised when it is set, and refused when it is connected to.
+    // A name that resolves to this machine is accepted as a setting, and rejected when it is connected to.
     own.set_nonblocking(true).unwrap();
     assert!(own.accept().is_err(), "something was delivered");
 
@@ -301,7 +301,7 @@ async fn a_public_sandbox_does_not_deliver_to_its_own_machine() {
 }
 
 #[tokio::test]
-async fn a_public_sandbox_is_served_under_its_names_and_behind_its_proxy() {
+async fn a_public_sandbox_accepts_its_base_url_and_local_names_as_host() {
     let (_running, _, ready) = public(&["--base-url", "https://sandbox.example"]);
     assert_eq!(ready["baseUrl"], "https://sandbox.example");
     let port = text(&ready, "address").rsplit_once(':').unwrap().1.to_owned();
@@ -318,7 +318,7 @@ async fn a_public_sandbox_is_served_under_its_names_and_behind_its_proxy() {
             client().get(format!("{url}/_sandbox/health")).header("host", host).send().await.unwrap();
         assert_eq!(response.status(), expected, "{host}");
     }
-    // A form of the inspector, as a browser sends it through the proxy that terminates TLS.
+    // A form of the inspector, as a browser sends it through a proxy that terminates TLS.
     for (origin, expected) in [("https://sandbox.example", 303), ("https://evil.example", 403)] {
         let response = crate::caller::client_without_redirects()
             .post(format!("{url}/_sandbox/ui/sign-in"))

@@ -1,4 +1,4 @@
-//! Faults on command, seen by a client that is nothing but a TCP socket. The ledger says what was stored.
+//! Injected faults, as a bare TCP socket sees them. The ledger shows the stored messages.
 
 use std::collections::BTreeSet;
 use std::io::{ErrorKind, Read, Write};
@@ -10,48 +10,48 @@ use serde_json::{Value, json};
 
 use crate::caller::{INBOUND, SEND, bare, execute, post};
 
-/// Far longer than it takes: it only ends a run in which something is broken.
-const PATIENCE: Duration = Duration::from_secs(60);
-/// How long nothing has to come for it to be silence. A sandbox that is silent is so for as long as one likes.
+/// Ends a run in which something is broken.
+const TEST_TIMEOUT: Duration = Duration::from_secs(60);
+/// The time without a byte that counts as silence. A silent sandbox stays silent.
 const SILENCE: Duration = Duration::from_millis(40);
 
-/// What the client sees of the answer.
+/// The part of the response that the client receives.
 #[derive(Debug)]
-enum Seen {
-    /// Exactly this.
+enum Received {
+    /// Exactly these bytes.
     Text(&'static str),
-    /// Everything up to the end of the head, which has this status, or that of the sandbox's own answer.
+    /// The complete head, with this status or that of the regular response.
     Head(Option<u16>),
-    /// The head, and so many bytes of a body that is longer.
+    /// The head, and this number of bytes of a longer body.
     Part(usize),
-    /// An answer that is whole, with this status, or that of the sandbox's own answer; its content type, and how its body
-    /// begins.
+    /// A complete response with this status or that of the regular response; its content type, and the start of its
+    /// body.
     Whole(Option<u16>, Option<&'static str>, &'static str),
-    /// The first byte, and others as time passes.
+    /// The first byte, and further ones as time passes.
     Beginning,
 }
 
-/// How it goes on after that.
+/// The end of the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
     Fin,
     Rst,
-    /// Nothing comes, until the rule is removed.
+    /// Silence until the rule is removed.
     Silence,
-    /// The connection takes another request.
+    /// The connection accepts another request.
     Alive,
 }
 
 use End::{Alive, Fin, Rst, Silence};
-use Seen::{Beginning, Head, Part, Text, Whole};
+use Received::{Beginning, Head, Part, Text, Whole};
 
 const JSON: Option<&str> = Some("application/json; charset=utf-8");
 const HTML: Option<&str> = Some("text/html");
-const OWN: Seen = Whole(None, JSON, "{");
+const OWN: Received = Whole(None, JSON, "{");
 
-/// What each fault of the catalogue looks like. One without a row fails the test.
-fn rows() -> Vec<(&'static str, Seen, End)> {
-    let refusal = |status| Whole(Some(status), JSON, "{\"error\":");
+/// The effect of each fault of the catalogue. The test fails for a fault without a row.
+fn rows() -> Vec<(&'static str, Received, End)> {
+    let rejection = |status| Whole(Some(status), JSON, "{\"error\":");
     vec![
         ("none", OWN, Alive),
         ("reset", Text(""), Rst),
@@ -77,20 +77,20 @@ fn rows() -> Vec<(&'static str, Seen, End)> {
             Fin,
         ),
         ("latency", OWN, Alive),
-        ("bad-request", refusal(400), Alive),
-        ("unauthorized", refusal(401), Alive),
-        ("forbidden", refusal(403), Alive),
-        ("not-found", refusal(404), Alive),
-        ("request-timeout", refusal(408), Alive),
-        ("conflict", refusal(409), Alive),
+        ("bad-request", rejection(400), Alive),
+        ("unauthorized", rejection(401), Alive),
+        ("forbidden", rejection(403), Alive),
+        ("not-found", rejection(404), Alive),
+        ("request-timeout", rejection(408), Alive),
+        ("conflict", rejection(409), Alive),
         ("too-large-page", Whole(Some(413), HTML, "<html>"), Alive),
-        ("unprocessable", refusal(422), Alive),
-        ("too-many-requests", refusal(429), Alive),
-        ("too-many-requests-retry-after", refusal(429), Alive),
-        ("internal-error", refusal(500), Alive),
+        ("unprocessable", rejection(422), Alive),
+        ("too-many-requests", rejection(429), Alive),
+        ("too-many-requests-retry-after", rejection(429), Alive),
+        ("internal-error", rejection(500), Alive),
         ("bad-gateway-page", Whole(Some(502), HTML, "<html>"), Alive),
-        ("unavailable", refusal(503), Alive),
-        ("unavailable-retry-after", refusal(503), Alive),
+        ("unavailable", rejection(503), Alive),
+        ("unavailable-retry-after", rejection(503), Alive),
         ("gateway-timeout-page", Whole(Some(504), HTML, "<html>"), Alive),
         ("unknown-error", Whole(Some(520), None, ""), Alive),
         ("redirect", Whole(Some(302), None, ""), Alive),
@@ -105,7 +105,7 @@ fn rows() -> Vec<(&'static str, Seen, End)> {
     ]
 }
 
-/// A connection, and what came on it.
+/// A connection and the bytes received on it.
 struct Client {
     stream: TcpStream,
     seen: Vec<u8>,
@@ -114,11 +114,11 @@ struct Client {
 impl Client {
     fn connect(sandbox: &Sandbox) -> Self {
         let stream = TcpStream::connect(sandbox.base_url().trim_start_matches("http://")).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_read_timeout(Some(TEST_TIMEOUT)).unwrap();
         Self { stream, seen: Vec::new() }
     }
 
-    /// Sends a message as a request.
+    /// Sends a request that sends a message.
     fn send(&mut self, sandbox: &Sandbox, text: &str) {
         let contact = sandbox.contact_id();
         let body =
@@ -132,7 +132,7 @@ impl Client {
         self.stream.write_all(request.as_bytes()).unwrap();
     }
 
-    /// Reads once. How it ended, if it did.
+    /// Reads once. Returns the end of the connection if it ended.
     fn read(&mut self) -> Option<End> {
         let mut buffer = [0; 8192];
         match self.stream.read(&mut buffer) {
@@ -149,10 +149,10 @@ impl Client {
         }
     }
 
-    /// Reads until enough is there, or until nothing more comes.
-    fn read_until(&mut self, enough: impl Fn(&Answer) -> bool) -> Option<End> {
+    /// Reads until the condition holds, the connection ends, or it is silent.
+    fn read_until(&mut self, enough: impl Fn(&ParsedResponse) -> bool) -> Option<End> {
         loop {
-            if enough(&Answer::of(&self.seen)) {
+            if enough(&ParsedResponse::of(&self.seen)) {
                 return None;
             }
             if let Some(end) = self.read() {
@@ -161,26 +161,26 @@ impl Client {
         }
     }
 
-    /// Whether nothing comes for a while.
+    /// Returns `true` if nothing is received for a while.
     fn is_silent(&mut self) -> bool {
         self.stream.set_read_timeout(Some(SILENCE)).unwrap();
         let silent = self.read() == Some(Silence);
-        self.stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        self.stream.set_read_timeout(Some(TEST_TIMEOUT)).unwrap();
         silent
     }
 }
 
-/// What came, as far as it can be read as an answer.
-struct Answer {
+/// The received bytes, parsed as far as possible.
+struct ParsedResponse {
     text: String,
-    /// Where the body begins, once the head is there.
+    /// Returns the offset of the body once the head is complete.
     head: Option<usize>,
     status: Option<u16>,
     content_type: Option<String>,
     length: usize,
 }
 
-impl Answer {
+impl ParsedResponse {
     fn of(bytes: &[u8]) -> Self {
         let text = String::from_utf8_lossy(bytes).into_owned();
         let head = text.find("\r\n\r\n").map(|at| at + 4);
@@ -202,13 +202,13 @@ impl Answer {
     }
 }
 
-/// The status of the sandbox's own answer.
+/// The status of the regular response.
 fn own(fault: &Fault, stage: FaultStage) -> u16 {
     if stage == FaultStage::After || *fault == Fault::NONE { 201 } else { 503 }
 }
 
-/// Meets the fault, and says what is not as expected.
-fn meet(sandbox: &Sandbox, fault: &Fault, stage: FaultStage, seen: &Seen, end: End) {
+/// Triggers the fault. Returns the first difference from the expectation.
+fn trigger(sandbox: &Sandbox, fault: &Fault, stage: FaultStage, seen: &Received, end: End) {
     let name = format!("{}, {}", fault.name(), stage.as_str());
     let rule = FaultRule::new(fault.clone()).stage(stage).schedule(FaultSchedule::First(1));
     let id = sandbox.add_fault(rule).unwrap();
@@ -220,53 +220,57 @@ fn meet(sandbox: &Sandbox, fault: &Fault, stage: FaultStage, seen: &Seen, end: E
         Text(text) => text.len(),
         _ => 0,
     };
-    let ended = client.read_until(|answer| match seen {
-        Text("HTTP/1.1 XXX ") => stays && answer.text.ends_with("\r\n"),
-        Text(_) => stays && answer.text.len() >= marker,
-        Head(_) => stays && answer.head.is_some(),
-        Beginning => !answer.text.is_empty(),
+    let ended = client.read_until(|response| match seen {
+        Text("HTTP/1.1 XXX ") => stays && response.text.ends_with("\r\n"),
+        Text(_) => stays && response.text.len() >= marker,
+        Head(_) => stays && response.head.is_some(),
+        Beginning => !response.text.is_empty(),
         Part(_) => false,
-        Whole(..) => stays && answer.is_whole(),
+        Whole(..) => stays && response.is_whole(),
     });
     match end {
-        Fin | Rst => assert_eq!(ended, Some(end), "{name}: {:?}", Answer::of(&client.seen).text),
+        Fin | Rst => assert_eq!(ended, Some(end), "{name}: {:?}", ParsedResponse::of(&client.seen).text),
         Silence => {
             assert_eq!(ended, None, "{name}");
             assert!(matches!(seen, Beginning) || client.is_silent(), "{name}: something came");
         }
         Alive => assert_eq!(ended, None, "{name}"),
     }
-    let answer = Answer::of(&client.seen);
+    let response = ParsedResponse::of(&client.seen);
     match seen {
         Text("HTTP/1.1 X") => {
-            assert_eq!(answer.text, format!("HTTP/1.1 {}", own(fault, stage) / 100), "{name}");
+            assert_eq!(response.text, format!("HTTP/1.1 {}", own(fault, stage) / 100), "{name}");
         }
         Text("HTTP/1.1 XXX ") => {
             assert!(
-                answer.text.starts_with(&format!("HTTP/1.1 {} ", own(fault, stage))),
+                response.text.starts_with(&format!("HTTP/1.1 {} ", own(fault, stage))),
                 "{name}: {}",
-                answer.text
+                response.text
             );
-            assert_eq!(answer.text.lines().count(), 1, "{name}: {}", answer.text);
+            assert_eq!(response.text.lines().count(), 1, "{name}: {}", response.text);
         }
-        Text(text) => assert_eq!(answer.text, *text, "{name}"),
+        Text(text) => assert_eq!(response.text, *text, "{name}"),
         Head(status) => {
-            assert_eq!(answer.status, status.or(Some(own(fault, stage))), "{name}");
-            assert_eq!(answer.body(), "", "{name}");
-            assert!(answer.length > 0, "{name}: a body was announced");
+            assert_eq!(response.status, status.or(Some(own(fault, stage))), "{name}");
+            assert_eq!(response.body(), "", "{name}");
+            assert!(response.length > 0, "{name}: a body was announced");
         }
         Part(bytes) => {
-            assert_eq!(answer.body().len(), *bytes, "{name}");
-            assert!(answer.length > *bytes, "{name}: {}", answer.length);
+            assert_eq!(response.body().len(), *bytes, "{name}");
+            assert!(response.length > *bytes, "{name}: {}", response.length);
         }
         Whole(status, content_type, body) => {
-            assert_eq!(answer.status, status.or(Some(own(fault, stage))), "{name}");
-            assert_eq!(answer.content_type.as_deref(), *content_type, "{name}");
-            assert!(answer.is_whole() && answer.body().len() == answer.length, "{name}: {}", answer.text);
-            assert!(answer.body().starts_with(body), "{name}: {}", answer.body());
-            assert_eq!(answer.body().is_empty(), body.is_empty(), "{name}");
+            assert_eq!(response.status, status.or(Some(own(fault, stage))), "{name}");
+            assert_eq!(response.content_type.as_deref(), *content_type, "{name}");
+            assert!(
+                response.is_whole() && response.body().len() == response.length,
+                "{name}: {}",
+                response.text
+            );
+            assert!(response.body().starts_with(body), "{name}: {}", response.body());
+            assert_eq!(response.body().is_empty(), body.is_empty(), "{name}");
         }
-        Beginning => assert!(!answer.is_whole(), "{name}"),
+        Beginning => assert!(!response.is_whole(), "{name}"),
     }
     assert!(whole || end != Alive, "{name}: only a whole answer can be followed by another one");
 
@@ -275,8 +279,8 @@ fn meet(sandbox: &Sandbox, fault: &Fault, stage: FaultStage, seen: &Seen, end: E
     if end == Alive {
         client.seen.clear();
         client.send(sandbox, "afterwards");
-        assert_eq!(client.read_until(Answer::is_whole), None, "{name}");
-        assert_eq!(Answer::of(&client.seen).status, Some(201), "{name}");
+        assert_eq!(client.read_until(ParsedResponse::is_whole), None, "{name}");
+        assert_eq!(ParsedResponse::of(&client.seen).status, Some(201), "{name}");
     }
     assert!(sandbox.remove_fault(id));
     if end == Silence {
@@ -285,20 +289,22 @@ fn meet(sandbox: &Sandbox, fault: &Fault, stage: FaultStage, seen: &Seen, end: E
         assert!(client.seen.len() - before < 10, "{name}");
     }
     let broken = matches!(seen, Text(_) | Head(_) | Part(_));
-    said_by_the_ledger(sandbox, fault, stage, broken, &name);
+    assert_recorded(sandbox, fault, stage, broken, &name);
 }
 
-/// The oracle: what was stored, and what the ledger says of the request.
-fn said_by_the_ledger(sandbox: &Sandbox, fault: &Fault, stage: FaultStage, broken: bool, name: &str) {
-    let struck = fault.name() != "none";
-    let stored = !struck || stage == FaultStage::After;
+/// The oracle: the stored message, and the request's entry in the ledger.
+fn assert_recorded(sandbox: &Sandbox, fault: &Fault, stage: FaultStage, broken: bool, name: &str) {
+    let triggered = fault.name() != "none";
+    let stored = !triggered || stage == FaultStage::After;
     let messages = sandbox.messages();
     let messages: Vec<_> = messages.iter().filter(|message| message.text() == Some(name)).collect();
     assert_eq!(messages.len(), usize::from(stored), "{name}");
     let requests = sandbox.requests();
     let request = match stage {
-        // The body was not read, so the message is not in it.
-        FaultStage::Head if struck => requests.iter().rev().find(|request| request.fault.is_some()).unwrap(),
+        // The body was not read, so the entry has no message.
+        FaultStage::Head if triggered => {
+            requests.iter().rev().find(|request| request.fault.is_some()).unwrap()
+        }
         _ => {
             let is_of = |body: &[u8]| {
                 let body: Value = serde_json::from_slice(body).unwrap_or_default();
@@ -307,14 +313,14 @@ fn said_by_the_ledger(sandbox: &Sandbox, fault: &Fault, stage: FaultStage, broke
             requests.iter().rev().find(|request| is_of(&request.body)).unwrap()
         }
     };
-    assert_eq!(request.fault.as_deref(), struck.then(|| fault.name()), "{name}");
+    assert_eq!(request.fault.as_deref(), triggered.then(|| fault.name()), "{name}");
     assert_eq!(request.broken, broken, "{name}");
     assert_eq!(request.message_id.as_ref(), messages.first().map(|message| &message.id), "{name}");
-    assert_eq!(request.body.is_empty(), struck && stage == FaultStage::Head, "{name}");
+    assert_eq!(request.body.is_empty(), triggered && stage == FaultStage::Head, "{name}");
 }
 
 #[tokio::test]
-async fn each_fault_of_the_catalogue_is_on_the_wire_what_it_says_and_stores_what_it_says() {
+async fn every_fault_of_the_catalogue_has_its_effect_on_the_wire_and_in_the_store() {
     let rows = rows();
     let named: BTreeSet<&str> = Fault::all().map(Fault::name).collect();
     let tested: BTreeSet<&str> = rows.iter().map(|(name, ..)| *name).collect();
@@ -326,13 +332,13 @@ async fn each_fault_of_the_catalogue_is_on_the_wire_what_it_says_and_stores_what
         let fault = Fault::all().find(|fault| fault.name() == *name).unwrap();
         assert!(fault.description().is_some_and(|words| words.ends_with('.')), "{name}");
         for stage in [FaultStage::Head, FaultStage::Before, FaultStage::After] {
-            meet(&sandbox, fault, stage, seen, *end);
+            trigger(&sandbox, fault, stage, seen, *end);
         }
     }
 }
 
 #[tokio::test]
-async fn a_connection_can_break_before_anything_is_read() {
+async fn a_fault_can_close_a_connection_before_reading() {
     let sandbox = Sandbox::start().await.unwrap();
     let cases = [
         (Fault::RESET, "", Rst),
@@ -352,7 +358,7 @@ async fn a_connection_can_break_before_anything_is_read() {
         assert_eq!(String::from_utf8_lossy(&client.seen), text, "{fault:?}");
         let mut next = Client::connect(&sandbox);
         next.send(&sandbox, "next");
-        assert_eq!(next.read_until(Answer::is_whole), None, "{fault:?}");
+        assert_eq!(next.read_until(ParsedResponse::is_whole), None, "{fault:?}");
         assert!(sandbox.remove_fault(id));
         if end == Silence {
             assert_eq!(client.read_until(|_| false), Some(Fin));
@@ -363,7 +369,7 @@ async fn a_connection_can_break_before_anything_is_read() {
 }
 
 #[tokio::test]
-async fn a_silent_connection_ends_with_the_sandbox_and_with_its_client() {
+async fn a_silent_connection_ends_with_the_sandbox_or_its_client() {
     let sandbox = Sandbox::start().await.unwrap();
     sandbox.add_fault(Fault::SILENCE).unwrap();
     let mut client = Client::connect(&sandbox);
@@ -374,21 +380,21 @@ async fn a_silent_connection_ends_with_the_sandbox_and_with_its_client() {
 }
 
 #[tokio::test]
-async fn faults_can_be_put_together() {
+async fn fault_effects_can_be_combined() {
     let sandbox = Sandbox::start().await.unwrap();
     let page_cut_short = Fault::BAD_GATEWAY_PAGE.sending(Extent::Body(6)).ending(Ending::Reset);
-    meet(&sandbox, &page_cut_short, FaultStage::Before, &Part(6), Rst);
+    trigger(&sandbox, &page_cut_short, FaultStage::Before, &Part(6), Rst);
     let busy = Fault::answering(503).header("retry-after", "2").trickling(64, Duration::from_millis(1));
-    meet(&sandbox, &busy, FaultStage::Before, &Whole(Some(503), JSON, "{"), Fin);
+    trigger(&sandbox, &busy, FaultStage::Before, &Whole(Some(503), JSON, "{"), Fin);
     let odd = Fault::answering(202).body("text/plain", "soon").after(Duration::from_millis(1));
-    meet(&sandbox, &odd, FaultStage::After, &Whole(Some(202), Some("text/plain"), "soon"), Alive);
+    trigger(&sandbox, &odd, FaultStage::After, &Whole(Some(202), Some("text/plain"), "soon"), Alive);
     let raw = Fault::raw("HTTP/0.9?\r\n");
-    meet(&sandbox, &raw, FaultStage::Before, &Text("HTTP/0.9?\r\n"), Fin);
+    trigger(&sandbox, &raw, FaultStage::Before, &Text("HTTP/0.9?\r\n"), Fin);
 }
 
-/// Through the admin API, with rules that choose: what a program in another language does.
+/// Rules with filters through the admin API, as a program in another language sets them.
 #[tokio::test]
-async fn a_rule_is_about_what_it_names_and_counts() {
+async fn a_rule_applies_to_matching_requests_and_counts_them() {
     let sandbox = Sandbox::start().await.unwrap();
     let send = json!({"type": "SMS", "contactId": sandbox.contact_id(), "message": "a", "status": "pending"});
     let inbound = json!({
@@ -404,22 +410,22 @@ async fn a_rule_is_about_what_it_names_and_counts() {
         let request = bare(&sandbox, reqwest::Method::POST, "/_sandbox/faults").json(&rule);
         assert_eq!(execute(request).await.status, 201, "{rule}");
     }
-    let mut answers = Vec::new();
+    let mut responses = Vec::new();
     for _ in 0..4 {
         let sent = crate::caller::authorised(&sandbox, SEND).json(&send).send().await.unwrap();
-        answers.push((sent.status().as_u16(), post(&sandbox, INBOUND, &inbound).await.status.as_u16()));
+        responses.push((sent.status().as_u16(), post(&sandbox, INBOUND, &inbound).await.status.as_u16()));
     }
-    assert_eq!(answers, [(503, 201), (201, 418), (502, 201), (201, 201)]);
+    assert_eq!(responses, [(503, 201), (201, 418), (502, 201), (201, 201)]);
     let counts: Vec<_> = sandbox.faults().iter().map(|fault| (fault.id, fault.seen, fault.hits)).collect();
     assert_eq!(counts, [(1, 4, 2), (2, 4, 1), (3, 0, 0)]);
-    // What was refused before it was done was not stored.
+    // Requests that were rejected before they were processed stored nothing.
     assert_eq!(sandbox.messages().len(), 2 + 3);
     sandbox.clear_faults();
     assert!(sandbox.faults().is_empty());
 }
 
 #[tokio::test]
-async fn a_rule_that_makes_no_sense_is_refused_with_a_mend() {
+async fn invalid_rules_are_rejected_with_a_fix() {
     let sandbox = Sandbox::start().await.unwrap();
     let cases = [
         (json!({ "fault": "rest" }), "there is no fault `rest`; there are none, reset"),
@@ -430,16 +436,16 @@ async fn a_rule_that_makes_no_sense_is_refused_with_a_mend() {
     ];
     for (rule, words) in cases {
         let request = bare(&sandbox, reqwest::Method::POST, "/_sandbox/faults").json(&rule);
-        let answered = execute(request).await;
-        assert_eq!(answered.status, 400, "{rule}");
-        assert!(answered.body["error"].as_str().unwrap().contains(words), "{rule}: {}", answered.body);
+        let response = execute(request).await;
+        assert_eq!(response.status, 400, "{rule}");
+        assert!(response.body["error"].as_str().unwrap().contains(words), "{rule}: {}", response.body);
     }
     let error = sandbox.add_fault(FaultRule::new(Fault::RESET).operation("send")).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
     assert!(sandbox.faults().is_empty());
 }
 
-/// The guide has a row for each fault, in the words of the catalogue.
+/// The guide has a row for each fault, with the catalogue's description.
 #[test]
 fn the_guide_lists_the_catalogue() {
     let guide = include_str!("../../../../docs/sandbox.md");

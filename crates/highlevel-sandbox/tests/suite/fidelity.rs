@@ -1,4 +1,4 @@
-//! What is insisted on, what is let pass, and the quirks.
+//! Strictness and quirks.
 
 use std::time::Duration;
 
@@ -14,14 +14,14 @@ async fn sandbox(settings: Settings) -> Sandbox {
     sandbox
 }
 
-/// Status and body of an answer that may have no body.
+/// Returns the status and the body of a response that may have no body.
 async fn raw(request: RequestBuilder) -> (u16, String, bool) {
     let response = request.send().await.unwrap();
     let typed = response.headers().contains_key("content-type");
     (response.status().as_u16(), response.text().await.unwrap(), typed)
 }
 
-/// A request for each rule that breaks it and nothing else.
+/// For each rule, a request that violates it alone.
 fn breaking(sandbox: &Sandbox, rule: &Rule) -> (&'static str, Value) {
     let contact = sandbox.contact_id();
     match rule.name {
@@ -36,22 +36,22 @@ fn breaking(sandbox: &Sandbox, rule: &Rule) -> (&'static str, Value) {
 }
 
 #[tokio::test]
-async fn each_rule_is_insisted_on_or_let_pass() {
+async fn every_rule_is_enforced_when_documented_and_tolerated_when_lenient() {
     for rule in Rule::all() {
         let lenient = sandbox(Settings::default()).await;
         let (path, body) = breaking(&lenient, rule);
-        let answered = post(&lenient, path, &body).await;
-        assert_eq!(answered.status, 201, "{}: {}", rule.name, answered.body);
+        let response = post(&lenient, path, &body).await;
+        assert_eq!(response.status, 201, "{}: {}", rule.name, response.body);
         let request = &lenient.requests()[0];
         assert_eq!(request.tolerated, [rule.name]);
         assert_eq!(request.operation, Some(rule.operation));
         assert_eq!(lenient.messages().len(), 1);
 
         let documented = sandbox(Settings::default().strictness(Strictness::Documented)).await;
-        let answered = post(&documented, path, &body).await;
+        let response = post(&documented, path, &body).await;
         let pointer = format!("/{}", rule.field);
         let message = format!("{} is required, but it is missing (at {pointer})", rule.field);
-        assert_eq!((answered.status.as_u16(), &answered.body["message"]), (422, &json!([message])));
+        assert_eq!((response.status.as_u16(), &response.body["message"]), (422, &json!([message])));
         let request = &documented.requests()[0];
         assert_eq!(request.violations[0].pointer, pointer);
         assert_eq!((request.violations.len(), request.tolerated.len()), (1, 0));
@@ -60,7 +60,7 @@ async fn each_rule_is_insisted_on_or_let_pass() {
 }
 
 #[tokio::test]
-async fn what_every_document_requires_is_required_once_by_both() {
+async fn fields_required_by_all_documents_are_reported_once_in_both_modes() {
     for strictness in [Strictness::Documented, Strictness::Lenient] {
         let sandbox = sandbox(Settings::default().strictness(strictness)).await;
         let cases = [
@@ -82,15 +82,15 @@ async fn what_every_document_requires_is_required_once_by_both() {
             ),
         ];
         for (path, body, message) in cases {
-            let answered = post(&sandbox, path, &body).await;
-            assert_eq!(answered.body["message"], json!([message]), "{strictness} {path}");
+            let response = post(&sandbox, path, &body).await;
+            assert_eq!(response.body["message"], json!([message]), "{strictness} {path}");
         }
         assert!(sandbox.requests().iter().all(|request| request.tolerated.is_empty()));
     }
 }
 
 #[tokio::test]
-async fn a_message_without_a_status_is_pending() {
+async fn a_message_without_a_status_starts_as_pending() {
     let sandbox = sandbox(Settings::default()).await;
     let body = json!({"type": "SMS", "contactId": sandbox.contact_id()});
     post(&sandbox, SEND, &body).await;
@@ -98,7 +98,7 @@ async fn a_message_without_a_status_is_pending() {
 }
 
 #[tokio::test]
-async fn fields_that_the_specification_does_not_have_are_noted() {
+async fn unknown_fields_are_recorded() {
     let sandbox = sandbox(Settings::default().strictness(Strictness::Documented)).await;
     let body = json!({
         "type": "Email", "contactId": sandbox.contact_id(), "status": "pending", "mesage": "Hello", "a/b": [],
@@ -110,7 +110,7 @@ async fn fields_that_the_specification_does_not_have_are_noted() {
 }
 
 #[tokio::test]
-async fn settings_hold_from_the_next_request_on() {
+async fn settings_apply_from_the_next_request() {
     let sandbox = Sandbox::builder()
         .strictness(Strictness::Documented)
         .success_status(SuccessStatus::Ok200)
@@ -135,24 +135,24 @@ async fn settings_hold_from_the_next_request_on() {
 }
 
 #[tokio::test]
-async fn a_wrong_provider_can_be_a_500() {
+async fn the_wrong_provider_quirk_responds_with_500() {
     let sandbox = sandbox(Settings::default()).await;
     let body = json!({"type": "SMS", "contactId": sandbox.contact_id(), "conversationProviderId": "none"});
     assert_eq!(post(&sandbox, SEND, &body).await.status, 400);
     sandbox.set_settings(sandbox.settings().quirk(Quirk::WrongProvider500));
     for path in [SEND, INBOUND] {
-        let answered = post(&sandbox, path, &body).await;
-        assert_eq!(answered.status, 500);
-        assert_eq!(answered.body["message"], "Internal server error");
+        let response = post(&sandbox, path, &body).await;
+        assert_eq!(response.status, 500);
+        assert_eq!(response.body["message"], "Internal server error");
         assert_eq!(sandbox.requests().last().unwrap().quirk, Some("wrong-provider-500"));
     }
-    // What comes before it is still as documented.
-    assert_eq!(post(&sandbox, SEND, &json!({"type": "SMS", "contactId": "nobody"})).await.status, 400);
+    // Earlier checks respond as documented.
+    assert_eq!(post(&sandbox, SEND, &json!({"type": "SMS", "contactId": "unknown"})).await.status, 400);
     assert!(sandbox.messages().is_empty());
 }
 
 #[tokio::test]
-async fn a_bad_token_can_be_a_500() {
+async fn the_bad_token_quirk_responds_with_500() {
     let sandbox = sandbox(Settings::default().quirk(Quirk::BadToken500)).await;
     let request = || bare(&sandbox, Method::POST, SEND).header("Version", "v3").json(&json!({}));
     assert_eq!(execute(request().bearer_auth("pit-wrong")).await.status, 500);
@@ -163,7 +163,7 @@ async fn a_bad_token_can_be_a_500() {
 }
 
 #[tokio::test]
-async fn a_custom_inbound_message_can_vanish() {
+async fn the_custom_inbound_quirk_discards_the_message() {
     let sandbox = sandbox(Settings::default().quirk(Quirk::CustomInboundVanishes)).await;
     let body = json!({"type": "Custom", "contactId": sandbox.contact_id(), "message": "Hello"});
     assert_eq!(raw(authorised(&sandbox, INBOUND).json(&body)).await, (201, String::new(), false));
@@ -174,7 +174,7 @@ async fn a_custom_inbound_message_can_vanish() {
     assert_eq!((accepted.times, accepted.stored), (1, 0));
     assert!(sandbox.messages().is_empty());
 
-    // Of another type, with a provider, or with another fault besides, it does not.
+    // The quirk does not apply to another type, with a provider, or with another violation.
     let provider = sandbox.conversation_provider_id();
     let others = [
         (json!({"type": "WhatsApp", "contactId": sandbox.contact_id()}), 422),
@@ -191,7 +191,7 @@ async fn a_custom_inbound_message_can_vanish() {
 }
 
 #[tokio::test]
-async fn success_can_be_empty() {
+async fn the_empty_success_quirk_returns_no_body() {
     let sandbox = sandbox(Settings::default().quirk(Quirk::EmptySuccess)).await;
     let body = json!({"type": "SMS", "contactId": sandbox.contact_id(), "message": "Hello"});
     for path in [SEND, INBOUND] {
@@ -207,7 +207,7 @@ async fn success_can_be_empty() {
 }
 
 #[tokio::test]
-async fn a_provider_can_say_how_far_a_message_has_come() {
+async fn a_provider_can_update_the_status_of_its_messages() {
     let sandbox = sandbox(Settings::default()).await;
     let body = json!({"type": "SMS", "contactId": sandbox.contact_id(), "message": "Hello"});
     let sent = post(&sandbox, SEND, &body).await.body;
@@ -217,11 +217,11 @@ async fn a_provider_can_say_how_far_a_message_has_come() {
         let request = bare(&sandbox, Method::PUT, &path).bearer_auth(sandbox.token());
         execute(request.header("Version", "2021-04-15").json(body))
     };
-    let answered = update(id, &json!({"status": "delivered"})).await;
-    assert_eq!(answered.status, 200);
+    let response = update(id, &json!({"status": "delivered"})).await;
+    assert_eq!(response.status, 200);
     let expected = json!({"conversationId": sent["conversationId"], "messageId": id, "status": "delivered"});
-    assert_eq!(answered.body, expected);
-    assert_eq!(answered.headers["x-ratelimit-remaining"], "98");
+    assert_eq!(response.body, expected);
+    assert_eq!(response.headers["x-ratelimit-remaining"], "98");
     assert_eq!(sandbox.messages()[0].status, "delivered");
 
     let error = json!({"code": "1", "type": "saas", "message": "it bounced"});
@@ -230,17 +230,17 @@ async fn a_provider_can_say_how_far_a_message_has_come() {
     assert_eq!(message.status, "failed");
     assert_eq!(message.history.last().unwrap().error.as_deref(), Some("it bounced"));
 
-    let refused = [
+    let rejected = [
         ("none", json!({"status": "read"}), 400, json!("there is no message \"none\" in the location ")),
         (id, json!({"status": "delivered"}), 400, json!("the message ")),
         (id, json!({"status": "sent"}), 422, json!(["status must be one of delivered, failed, "])),
         (id, json!({"status": "failed", "error": {"code": 1}}), 422, json!(["error.code must be a string"])),
     ];
-    for (id, body, status, words) in refused {
-        let answered = update(id, &body).await;
-        let found = answered.body["message"].get(0).unwrap_or(&answered.body["message"]);
+    for (id, body, status, words) in rejected {
+        let response = update(id, &body).await;
+        let found = response.body["message"].get(0).unwrap_or(&response.body["message"]);
         let words = words.get(0).unwrap_or(&words).as_str().unwrap().to_owned();
-        assert_eq!(answered.status, status, "{body}: {}", answered.body);
+        assert_eq!(response.status, status, "{body}: {}", response.body);
         assert!(found.as_str().unwrap().starts_with(&words), "{body}: {found}");
     }
     let request = &sandbox.requests()[1];
@@ -249,7 +249,7 @@ async fn a_provider_can_say_how_far_a_message_has_come() {
 }
 
 #[tokio::test]
-async fn an_early_status_can_be_a_403() {
+async fn the_early_status_quirk_responds_with_403() {
     let sandbox = sandbox(Settings::default().quirk(Quirk::EarlyStatus403)).await;
     sandbox.set_clock_speed(0.0);
     let sent = post(&sandbox, SEND, &json!({"type": "SMS", "contactId": sandbox.contact_id()})).await.body;

@@ -1,6 +1,6 @@
-//! What is around the views of the inspector: who may see and do what, and what a browser is told to allow.
+//! Access to the inspector, and the security headers of its pages.
 //!
-//! Addresses are not listed here: they are followed from page to page, as a reader does, so that a new one is checked too.
+//! The tests follow links from page to page, so that new addresses are checked too.
 
 mod sign_in;
 mod stream;
@@ -16,13 +16,13 @@ use serde_json::{Value, json};
 use crate::caller::{SEND, bare, client_without_redirects, post};
 
 const UI: &str = "/_sandbox/ui";
-/// Far longer than it takes: it only ends a run in which something is broken.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Ends a run in which something is broken.
+const TEST_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A header and what has to be in it.
+/// A header and a part of its value.
 type Expected = (&'static str, &'static str);
 
-/// What every answer has.
+/// The headers of every response.
 const ALWAYS: [Expected; 4] = [
     ("x-content-type-options", "nosniff"),
     ("x-dns-prefetch-control", "off"),
@@ -38,7 +38,7 @@ const PAGE: [Expected; 7] = [
     ("content-security-policy", "frame-ancestors 'none'"),
     ("referrer-policy", "same-origin"),
 ];
-/// HTML of somebody else.
+/// HTML from outside.
 const FOREIGN: [Expected; 5] = [
     ("content-security-policy", "form-action 'none';"),
     ("content-security-policy", "base-uri 'none';"),
@@ -47,20 +47,20 @@ const FOREIGN: [Expected; 5] = [
     ("referrer-policy", "no-referrer"),
 ];
 
-/// What came back.
+/// The response.
 #[derive(Debug)]
-struct Answered {
+struct Response {
     status: StatusCode,
     headers: HeaderMap,
     body: String,
 }
 
-impl Answered {
+impl Response {
     fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
-    /// What attributes of this name have.
+    /// Returns the values of all attributes of this name.
     fn attributes(&self, name: &str) -> BTreeSet<String> {
         let start = format!(" {name}=\"");
         let values = self.body.split(&start).skip(1).filter_map(|rest| rest.split('"').next());
@@ -74,7 +74,7 @@ async fn ask(
     path: &str,
     headers: &[(&str, &str)],
     body: &str,
-) -> Answered {
+) -> Response {
     let client = client_without_redirects();
     let request = client.request(method, format!("{}{path}", sandbox.base_url())).body(body.to_owned());
     let request = request.header("content-type", "application/x-www-form-urlencoded");
@@ -83,15 +83,15 @@ async fn ask(
     let (status, headers) = (response.status(), response.headers().clone());
     let endless = headers["content-type"] == "text/event-stream";
     let body = if endless { String::new() } else { response.text().await.unwrap() };
-    Answered { status, headers, body }
+    Response { status, headers, body }
 }
 
-async fn get(sandbox: &Sandbox, path: &str) -> Answered {
+async fn get(sandbox: &Sandbox, path: &str) -> Response {
     ask(sandbox, Method::GET, path, &[], "").await
 }
 
-/// A sandbox in which there is something to see in each view.
-async fn lively() -> Sandbox {
+/// Starts a sandbox with content for each view.
+async fn with_content() -> Sandbox {
     let sandbox = Sandbox::builder().webhook_url("http://127.0.0.1:9").start().await.unwrap();
     sandbox.put_contact(Contact::new("a b/?#%&\"<é>").name("Odd")).unwrap();
     let messages = [
@@ -107,12 +107,12 @@ async fn lively() -> Sandbox {
         }
     }
     sandbox.add_fault(FaultRule::new(Fault::answering(503)).path("/never")).unwrap();
-    sandbox.wait_for_deliveries(4, PATIENCE).await.unwrap();
+    sandbox.wait_for_deliveries(4, TEST_TIMEOUT).await.unwrap();
     sandbox
 }
 
-/// Every address that a page leads to, and every form that one can send.
-async fn walk(sandbox: &Sandbox) -> (Vec<(String, Answered)>, BTreeSet<String>) {
+/// Returns every address that a page links to, and every form.
+async fn walk(sandbox: &Sandbox) -> (Vec<(String, Response)>, BTreeSet<String>) {
     let (mut seen, mut forms, mut found) = (BTreeSet::new(), BTreeSet::new(), Vec::new());
     let mut next: VecDeque<String> = VecDeque::from([UI.to_owned()]);
     while let Some(path) = next.pop_front() {
@@ -120,110 +120,110 @@ async fn walk(sandbox: &Sandbox) -> (Vec<(String, Answered)>, BTreeSet<String>) 
             continue;
         }
         assert!(seen.len() < 1000, "there is no end of addresses: {path}");
-        let answered = get(sandbox, &path).await;
+        let response = get(sandbox, &path).await;
         for name in ["href", "src", "data-live-url", "hx-get"] {
-            let here = answered.attributes(name).into_iter().filter(|address| address.starts_with(UI));
+            let here = response.attributes(name).into_iter().filter(|address| address.starts_with(UI));
             next.extend(here.map(|address| address.split('#').next().unwrap().to_owned()));
         }
-        for form in answered.body.split("<form").skip(1).filter_map(|rest| rest.split('>').next()) {
+        for form in response.body.split("<form").skip(1).filter_map(|rest| rest.split('>').next()) {
             if form.contains("method=\"post\"") {
                 let action = form.split(" action=\"").nth(1).and_then(|rest| rest.split('"').next());
                 forms.insert(action.unwrap_or_else(|| panic!("{path}: <form{form}>")).replace("&#38;", "&"));
             }
         }
-        found.push((path, answered));
+        found.push((path, response));
     }
     (found, forms)
 }
 
 #[track_caller]
-fn assert_is_safe(path: &str, answered: &Answered) {
-    let policy = answered.header("content-security-policy");
+fn assert_is_safe(path: &str, response: &Response) {
+    let policy = response.header("content-security-policy");
     let own: &[Expected] = if policy.contains("; sandbox") { &FOREIGN } else { &PAGE };
     for (name, words) in ALWAYS.iter().chain(own) {
-        assert!(answered.header(name).contains(words), "{path}: {name}: {}", answered.header(name));
+        assert!(response.header(name).contains(words), "{path}: {name}: {}", response.header(name));
     }
     let scripts = policy.split(';').find(|part| part.trim().starts_with("script-src")).unwrap_or_default();
     assert!(
         !scripts.contains("unsafe") && !policy.contains("http:") && !policy.contains('*'),
         "{path}: {policy}"
     );
-    let is_asset = path.contains("/assets/") && answered.status == 200;
-    let cache = answered.header("cache-control");
+    let is_asset = path.contains("/assets/") && response.status == 200;
+    let cache = response.header("cache-control");
     assert_eq!(cache, if is_asset { "public, max-age=31536000, immutable" } else { "no-store" }, "{path}");
 }
 
 #[tokio::test]
-async fn every_answer_says_what_a_browser_may_do() {
-    let sandbox = lively().await;
+async fn every_page_has_security_headers() {
+    let sandbox = with_content().await;
     let (found, forms) = walk(&sandbox).await;
-    for (path, answered) in &found {
-        assert_is_safe(path, answered);
-        assert_eq!(answered.status, 200, "a link leads to {path}: {}", answered.body);
+    for (path, response) in &found {
+        assert_is_safe(path, response);
+        assert_eq!(response.status, 200, "a link leads to {path}: {}", response.body);
     }
-    let leads_to = |words: &str| found.iter().any(|(path, _)| path.contains(words));
+    let links_to = |words: &str| found.iter().any(|(path, _)| path.contains(words));
     for words in
         ["/conversations/", "/requests/", "/deliveries/", "/controls", "/assets/inspector.js?", "/live"]
     {
-        assert!(leads_to(words), "no link leads to {words}");
+        assert!(links_to(words), "no link leads to {words}");
     }
     let frames =
-        found.iter().filter(|(_, answered)| answered.header("content-security-policy").contains("sandbox"));
+        found.iter().filter(|(_, response)| response.header("content-security-policy").contains("sandbox"));
     assert!(frames.count() >= 2, "HTML of emails has addresses of its own");
 
     for path in
-        ["/x", "/conversations/nobody", "/requests/0", "/deliveries/x", "/assets/x", "/assets/../mod.rs"]
+        ["/x", "/conversations/unknown", "/requests/0", "/deliveries/x", "/assets/x", "/assets/../mod.rs"]
     {
-        let answered = get(&sandbox, &format!("{UI}{path}")).await;
-        assert_eq!(answered.status, 404, "{path}");
-        assert_is_safe(path, &answered);
-        assert!(answered.body.contains("role=\"alert\""), "{path} says what is wrong");
+        let response = get(&sandbox, &format!("{UI}{path}")).await;
+        assert_eq!(response.status, 404, "{path}");
+        assert_is_safe(path, &response);
+        assert!(response.body.contains("role=\"alert\""), "{path} says what is wrong");
     }
     for path in &forms {
-        // Nothing is filled in: it is refused, or it is a button that needs nothing.
-        let answered = ask(&sandbox, Method::POST, path, &[], "").await;
-        assert_is_safe(path, &answered);
+        // An empty form is rejected, unless it is a button without fields.
+        let response = ask(&sandbox, Method::POST, path, &[], "").await;
+        assert_is_safe(path, &response);
         assert!(
-            answered.status.is_redirection() || answered.status.is_client_error(),
-            "{path}: {answered:?}"
+            response.status.is_redirection() || response.status.is_client_error(),
+            "{path}: {response:?}"
         );
-        if answered.status.is_redirection() {
-            assert!(answered.header("location").starts_with(UI), "{path}: {answered:?}");
+        if response.status.is_redirection() {
+            assert!(response.header("location").starts_with(UI), "{path}: {response:?}");
         }
     }
 }
 
 #[tokio::test]
-async fn methods_are_answered_as_everywhere() {
-    let sandbox = lively().await;
+async fn unsupported_methods_are_rejected_with_allow() {
+    let sandbox = with_content().await;
     let (found, forms) = walk(&sandbox).await;
-    for (path, answered) in &found {
+    for (path, response) in &found {
         let head = ask(&sandbox, Method::HEAD, path, &[], "").await;
-        assert_eq!((head.status, head.body.as_str()), (answered.status, ""), "{path}");
+        assert_eq!((head.status, head.body.as_str()), (response.status, ""), "{path}");
         assert_is_safe(path, &head);
         for method in [Method::OPTIONS, Method::PUT, Method::DELETE, Method::from_bytes(b"BREW").unwrap()] {
-            let refused = ask(&sandbox, method.clone(), path, &[], "").await;
-            assert_eq!(refused.status, 405, "{method} {path}");
-            assert!(refused.header("allow").contains("GET, HEAD"), "{path}: {refused:?}");
-            assert_is_safe(path, &refused);
+            let rejected = ask(&sandbox, method.clone(), path, &[], "").await;
+            assert_eq!(rejected.status, 405, "{method} {path}");
+            assert!(rejected.header("allow").contains("GET, HEAD"), "{path}: {rejected:?}");
+            assert_is_safe(path, &rejected);
         }
     }
     for path in &forms {
-        let refused = ask(&sandbox, Method::PUT, path, &[], "").await;
-        assert_eq!(refused.status, 405, "{path}");
-        assert!(refused.header("allow").contains("POST"), "{path}: {refused:?}");
+        let rejected = ask(&sandbox, Method::PUT, path, &[], "").await;
+        assert_eq!(rejected.status, 405, "{path}");
+        assert!(rejected.header("allow").contains("POST"), "{path}: {rejected:?}");
     }
-    // With a slash at the end it is the same page.
+    // A trailing slash leads to the same page.
     for path in ["", "/conversations", "/requests", "/deliveries", "/controls"] {
         assert_eq!(get(&sandbox, &format!("{UI}{path}/")).await.status, 200, "{path}/");
     }
-    // The API has nothing of it, and its paths are not the inspector's.
+    // The ledger has none of it, and paths of the API are not the inspector's.
     let before = sandbox.requests().len();
     assert_eq!(bare(&sandbox, Method::GET, "/_sandbox/uix").send().await.unwrap().status(), 404);
     assert_eq!(sandbox.requests().len(), before);
 }
 
-/// Everything that the admin API says, times aside.
+/// Returns everything that the admin API shows, except for times.
 async fn everything(sandbox: &Sandbox) -> Vec<Value> {
     let mut all = Vec::new();
     for path in
@@ -237,8 +237,8 @@ async fn everything(sandbox: &Sandbox) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn pages_of_others_change_nothing_and_see_nothing() {
-    let sandbox = lively().await;
+async fn pages_of_other_sites_change_and_read_nothing() {
+    let sandbox = with_content().await;
     sandbox.set_clock_speed(0.0);
     let (_, forms) = walk(&sandbox).await;
     assert!(!forms.is_empty(), "no form can be sent");
@@ -250,55 +250,55 @@ async fn pages_of_others_change_nothing_and_see_nothing() {
         &[("origin", "http://127.0.0.1:1")],
         &[("sec-fetch-site", "cross-site")],
         &[("sec-fetch-site", "same-site")],
-        // A name that somebody's DNS server leads here.
+        // A name that a foreign DNS server resolves to this machine.
         &[("host", "evil.example"), ("origin", "http://evil.example"), ("sec-fetch-site", "same-origin")],
     ];
     let body = "message=x&type=SMS&text=x&advanceMs=3600&speed=2&url=http://127.0.0.1:1&status=failed";
     for path in forms.iter().map(String::as_str).chain([UI, "/_sandbox/ui/sign-in"]) {
         for headers in evil {
-            let refused = ask(&sandbox, Method::POST, path, headers, body).await;
-            assert_eq!(refused.status, 403, "{path} {headers:?}");
-            assert_is_safe(path, &refused);
+            let rejected = ask(&sandbox, Method::POST, path, headers, body).await;
+            assert_eq!(rejected.status, 403, "{path} {headers:?}");
+            assert_is_safe(path, &rejected);
         }
     }
     assert_eq!(everything(&sandbox).await, before);
     for host in ["evil.example", "127.0.0.1.evil.example", "10.0.0.1", ""] {
-        let refused = ask(&sandbox, Method::GET, UI, &[("host", host)], "").await;
-        assert_eq!(refused.status, 403, "{host}");
-        assert!(!refused.body.contains("Hello"));
+        let rejected = ask(&sandbox, Method::GET, UI, &[("host", host)], "").await;
+        assert_eq!(rejected.status, 403, "{host}");
+        assert!(!rejected.body.contains("Hello"));
     }
-    // The check is of the place from which a form comes, and not of the form.
+    // The check concerns the origin of a form, not its content.
     let mut changed = 0;
     for path in &forms {
         let own = format!("http://{host}");
-        let answered = ask(&sandbox, Method::POST, path, &[("origin", own.as_str())], body).await;
-        assert_ne!(answered.status, 403, "{path}");
-        changed += usize::from(answered.status == 303);
+        let response = ask(&sandbox, Method::POST, path, &[("origin", own.as_str())], body).await;
+        assert_ne!(response.status, 403, "{path}");
+        changed += usize::from(response.status == 303);
     }
     assert!(changed > 0, "no form did anything");
     assert_ne!(everything(&sandbox).await, before);
 }
 
 #[tokio::test]
-async fn what_is_too_long_is_refused_in_words() {
+async fn an_input_that_is_too_long_is_rejected_with_a_message() {
     let sandbox = Sandbox::start().await.unwrap();
     let before = everything(&sandbox).await;
     let long = format!("message={}", "x".repeat(1024 * 1024));
     let path = format!("{UI}/sign-in");
-    let refused = ask(&sandbox, Method::POST, &path, &[], &long).await;
-    assert_eq!(refused.status, 413);
-    assert!(refused.body.contains("a body has at most 1048576 bytes"), "{}", refused.body);
-    assert_is_safe(&path, &refused);
+    let rejected = ask(&sandbox, Method::POST, &path, &[], &long).await;
+    assert_eq!(rejected.status, 413);
+    assert!(rejected.body.contains("a body has at most 1048576 bytes"), "{}", rejected.body);
+    assert_is_safe(&path, &rejected);
     let text = "x".repeat(12_000);
-    let answered =
+    let response =
         get(&sandbox, &format!("{UI}/requests?text={text}&rows=99999999999999999999&failures=maybe")).await;
-    assert_eq!(answered.status, 200);
+    assert_eq!(response.status, 200);
     assert_eq!(everything(&sandbox).await[..7], before[..7]);
 }
 
 #[tokio::test]
-async fn what_is_searched_for_is_shown_where_it_can_be_chosen() {
-    let sandbox = lively().await;
+async fn search_filters_the_lists() {
+    let sandbox = with_content().await;
     for view in ["conversations", "requests", "deliveries"] {
         for (field, value) in
             [("channel", "Fax"), ("channel", "sms"), ("status", "overdue"), ("status", "2xx")]
@@ -311,7 +311,7 @@ async fn what_is_searched_for_is_shown_where_it_can_be_chosen() {
 }
 
 #[tokio::test]
-async fn a_payload_can_be_kept_as_it_was_made() {
+async fn a_payload_can_be_downloaded_unchanged() {
     let sandbox = Sandbox::builder().webhook_url("http://127.0.0.1:9").start().await.unwrap();
     sandbox.simulate_inbound([("message", "short".into())]).unwrap();
     let long = Trigger::new("INSTALL").field("long", "é\n".repeat(100_000));
@@ -329,9 +329,9 @@ async fn a_payload_can_be_kept_as_it_was_made() {
     assert_eq!(get(&sandbox, &format!("{UI}/deliveries/99/payload")).await.status, 404);
 }
 
-/// Who opens what the program prints in a browser wants to see something; a program wants HighLevel's answer.
+/// A browser at the printed base URL gets the inspector; a program gets HighLevel's response.
 #[tokio::test]
-async fn a_browser_at_the_base_url_is_led_here() {
+async fn a_browser_at_the_base_url_is_redirected_to_the_inspector() {
     let sandbox = Sandbox::start().await.unwrap();
     let browser = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
     for (method, path, accept, status, location) in [
@@ -342,8 +342,8 @@ async fn a_browser_at_the_base_url_is_led_here() {
         (Method::POST, "/", browser, 404, ""),
         (Method::GET, "/conversations", browser, 404, ""),
     ] {
-        let answered = ask(&sandbox, method.clone(), path, &[("accept", accept)], "").await;
+        let response = ask(&sandbox, method.clone(), path, &[("accept", accept)], "").await;
         let case = format!("{method} {path} {accept}");
-        assert_eq!((answered.status.as_u16(), answered.header("location")), (status, location), "{case}");
+        assert_eq!((response.status.as_u16(), response.header("location")), (status, location), "{case}");
     }
 }

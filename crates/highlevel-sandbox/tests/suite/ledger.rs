@@ -1,4 +1,4 @@
-//! What the ledger says about requests.
+//! Requests in the ledger.
 
 use highlevel_sandbox::{Entry, Operation, Sandbox};
 use reqwest::Method;
@@ -7,14 +7,14 @@ use serde_json::{Value, json};
 use crate::caller::{INBOUND, SEND, authorised, bare, execute, post};
 
 #[tokio::test]
-async fn each_request_is_recorded_with_its_answer_and_without_its_token() {
+async fn every_request_is_recorded_with_its_response_and_without_its_token() {
     let sandbox = Sandbox::start().await.unwrap();
     let raw =
         format!("{{ \"type\": \"SMS\", \"contactId\": \"{}\", \"status\":\"read\" }}", sandbox.contact_id());
     let request = authorised(&sandbox, SEND).header("Content-Type", "application/json").header("X-Mine", "a");
     let request = request.header("Cookie", "session=secret").header("X-Api-Key", "secret");
     let accepted = execute(request.body(raw.clone())).await;
-    let refused = execute(bare(&sandbox, Method::PUT, "/nope?a=b").header("Authorization", "secret")).await;
+    let rejected = execute(bare(&sandbox, Method::PUT, "/nope?a=b").header("Authorization", "secret")).await;
 
     let requests = sandbox.requests();
     assert_eq!(requests.len(), 2);
@@ -25,10 +25,10 @@ async fn each_request_is_recorded_with_its_answer_and_without_its_token() {
     assert_eq!(first.header("x-mine"), Some("a"));
     assert_eq!(first.header("authorization"), Some("Bearer [redacted]"));
     assert_eq!([first.header("cookie"), first.header("x-api-key")], [Some("[redacted]"); 2]);
-    // Those of the answer as they were received, but for what the connection adds.
-    for (request, answered) in [(first, &accepted), (second, &refused)] {
+    // The response headers as received, except for those of the connection.
+    for (request, response) in [(first, &accepted), (second, &rejected)] {
         let received =
-            answered.headers.iter().filter(|(name, _)| !matches!(name.as_str(), "date" | "content-length"));
+            response.headers.iter().filter(|(name, _)| !matches!(name.as_str(), "date" | "content-length"));
         let received: Vec<_> =
             received.map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned())).collect();
         assert_eq!(request.answer_headers, received);
@@ -36,7 +36,7 @@ async fn each_request_is_recorded_with_its_answer_and_without_its_token() {
     assert_eq!(first.answer_header("x-ratelimit-remaining"), Some("99"));
 
     assert_eq!((&*second.method, &*second.path, second.status), ("PUT", "/nope?a=b", 404));
-    assert_eq!(serde_json::from_slice::<Value>(&second.answer).unwrap(), refused.body);
+    assert_eq!(serde_json::from_slice::<Value>(&second.answer).unwrap(), rejected.body);
     assert_eq!(second.header("authorization"), Some("[redacted]"));
 
     let printed = format!("{requests:?} {sandbox:?}");
@@ -62,13 +62,13 @@ async fn entries_can_be_followed_from_the_first_one() {
     assert_eq!(status, 422);
 }
 
-/// Gets JSON of the admin API.
+/// Returns JSON of the admin API.
 async fn admin(sandbox: &Sandbox, path: &str) -> Value {
     execute(bare(sandbox, Method::GET, &format!("/_sandbox/{path}"))).await.body
 }
 
 #[tokio::test]
-async fn how_often_a_message_was_accepted_is_one_call() {
+async fn acceptances_of_a_message_can_be_counted() {
     let sandbox = Sandbox::start().await.unwrap();
     let contact = sandbox.contact_id();
     let hello = json!({"type": "SMS", "contactId": contact, "message": "Hello", "attachments": ["a", "b"]});
@@ -76,19 +76,19 @@ async fn how_often_a_message_was_accepted_is_one_call() {
         "{{\"attachments\":[\"a\", \"b\"],\"message\":\"Hello\",\"type\":\"SMS\",\"contactId\":\"{contact}\"}}"
     );
     let other = json!({"type": "SMS", "contactId": contact, "message": "Hello", "attachments": ["b", "a"]});
-    let refused = json!({"type": "SMS", "contactId": "nobody", "message": "Hello"});
+    let rejected = json!({"type": "SMS", "contactId": "unknown", "message": "Hello"});
 
     post(&sandbox, SEND, &hello).await;
     execute(authorised(&sandbox, SEND).header("Content-Type", "application/json").body(reordered)).await;
     post(&sandbox, SEND, &other).await;
-    post(&sandbox, SEND, &refused).await;
-    // The same words, coming in.
+    post(&sandbox, SEND, &rejected).await;
+    // The same text, inbound.
     post(&sandbox, INBOUND, &hello).await;
 
     let times = |operation, body| sandbox.accepted_times(operation, body);
     assert_eq!(times(Operation::SendMessage, &hello), 2);
     assert_eq!(times(Operation::SendMessage, &other), 1);
-    assert_eq!(times(Operation::SendMessage, &refused), 0);
+    assert_eq!(times(Operation::SendMessage, &rejected), 0);
     assert_eq!(times(Operation::AddInboundMessage, &hello), 1);
 
     let requests = sandbox.requests();
@@ -100,7 +100,7 @@ async fn how_often_a_message_was_accepted_is_one_call() {
     let stored: Vec<_> = sandbox.messages().iter().map(|message| Some(message.id.clone())).collect();
     assert_eq!(stored[..2], [requests[0].message_id.clone(), requests[1].message_id.clone()]);
 
-    // The same over HTTP, by content and by fingerprint.
+    // The same through the admin API, by content and by fingerprint.
     let question = json!({"operation": "sendMessage", "body": hello});
     let counted = execute(bare(&sandbox, Method::POST, "/_sandbox/ledger").json(&question)).await.body;
     assert_eq!((&counted["accepted"], &counted["stored"]), (&json!(2), &json!(2)));
@@ -111,11 +111,11 @@ async fn how_often_a_message_was_accepted_is_one_call() {
 }
 
 #[tokio::test]
-async fn a_refusal_leads_to_its_request() {
+async fn the_trace_id_of_an_error_finds_its_request() {
     let sandbox = Sandbox::start().await.unwrap();
     let body = json!({"type": "SMS", "contactId": 5, "mesage": "Hello"});
-    let refused = post(&sandbox, SEND, &body).await.body;
-    let id = refused["traceId"].as_str().unwrap();
+    let rejected = post(&sandbox, SEND, &body).await.body;
+    let id = rejected["traceId"].as_str().unwrap();
 
     let request = sandbox.request(id).unwrap();
     assert_eq!(request.operation, Some(Operation::SendMessage));
@@ -127,7 +127,7 @@ async fn a_refusal_leads_to_its_request() {
     assert_eq!(shown["violations"][0]["pointer"], "/contactId");
     assert_eq!(shown["unknownFields"], json!(["/mesage"]));
     assert_eq!(shown["body"], json!({"json": body}));
-    assert_eq!(shown["answer"], json!({"json": refused}));
+    assert_eq!(shown["answer"], json!({"json": rejected}));
     assert!(shown["headers"].as_array().unwrap().contains(&json!(["authorization", "Bearer [redacted]"])));
     let answer_headers = json!(request.answer_headers);
     assert_eq!((&shown["answerHeaders"], &shown["broken"]), (&answer_headers, &json!(false)));
@@ -135,7 +135,7 @@ async fn a_refusal_leads_to_its_request() {
 }
 
 #[tokio::test]
-async fn requests_are_found_by_what_they_were() {
+async fn requests_can_be_filtered() {
     let sandbox = Sandbox::start().await.unwrap();
     let hello = json!({"type": "SMS", "contactId": sandbox.contact_id(), "message": "Hello"});
     post(&sandbox, SEND, &hello).await;
@@ -174,7 +174,7 @@ async fn requests_are_found_by_what_they_were() {
 }
 
 #[tokio::test]
-async fn what_is_not_kept_is_still_counted() {
+async fn acceptances_of_evicted_requests_are_still_counted() {
     let sandbox = Sandbox::builder().keep_requests(2).start().await.unwrap();
     let hello = json!({"type": "SMS", "contactId": sandbox.contact_id(), "message": "Hello"});
     let mut entries = sandbox.follow();

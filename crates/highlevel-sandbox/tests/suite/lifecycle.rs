@@ -1,4 +1,4 @@
-//! Starting, stopping, and two at once.
+//! Starting, stopping, and several sandboxes at once.
 
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpStream};
@@ -29,7 +29,7 @@ async fn two_sandboxes_share_nothing() {
 }
 
 #[tokio::test]
-async fn nothing_listens_after_a_drop() {
+async fn dropping_a_sandbox_closes_its_listener() {
     let sandbox = Sandbox::start().await.unwrap();
     let address = address_of(&sandbox);
     let mut connection = TcpStream::connect(address).unwrap();
@@ -37,7 +37,7 @@ async fn nothing_listens_after_a_drop() {
     drop(sandbox);
 
     assert_eq!(TcpStream::connect(address).unwrap_err().kind(), ErrorKind::ConnectionRefused);
-    // The connection that was open is closed, not left hanging.
+    // The open connection is closed.
     let end = std::io::Read::read(&mut connection, &mut [0; 16]);
     assert!(matches!(end, Ok(0) | Err(_)), "{end:?}");
 }
@@ -48,12 +48,12 @@ async fn a_stopped_clock_does_not_stop_the_sandbox() {
     let sandbox = Sandbox::builder().webhook_url(&receiver.url).start().await.unwrap();
     let send = json!({"type": "SMS", "contactId": sandbox.contact_id(), "status": "pending"});
     assert_eq!(post(&sandbox, SEND, &send).await.status, 201);
-    // On a stopped clock, which jumps to the next timer when all is idle, this would end at once.
+    // A stopped tokio clock jumps to the next timer when all is idle, so this would end at once.
     sandbox.wait_for_deliveries(1, Duration::from_secs(60)).await.unwrap();
 }
 
 #[tokio::test]
-async fn what_cannot_be_used_is_refused_at_the_start() {
+async fn invalid_settings_are_rejected_at_the_start() {
     let other = Sandbox::start().await.unwrap();
     let occupied = address_of(&other);
     let builder = Sandbox::builder;
@@ -120,7 +120,7 @@ async fn what_cannot_be_used_is_refused_at_the_start() {
         assert_eq!(error.kind(), kind, "{error}");
         assert!(error.to_string().contains(words), "{error}");
     }
-    // The port of a sandbox that is gone can be taken again.
+    // The port of a dropped sandbox can be reused.
     drop(other);
     builder().address(occupied).start().await.unwrap();
 }

@@ -1,4 +1,4 @@
-//! The OAuth side, over HTTP, as an app sees it.
+//! OAuth over HTTP, as an app uses it.
 
 mod installs;
 
@@ -10,19 +10,19 @@ use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATIO
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::caller::{Answered, SEND, bare, client_without_redirects, execute};
+use crate::caller::{Response, SEND, bare, client_without_redirects, execute};
 
-const BACK: &str = "http://127.0.0.1:9/back";
+const REDIRECT_URI: &str = "http://127.0.0.1:9/back";
 const SCOPES: &str = "conversations/message.write oauth.write";
 const AUTHORIZE: &str = "/v2/oauth/chooselocation";
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// A browser that follows no redirects.
+/// Returns a browser that follows no redirects.
 fn browser() -> reqwest::Client {
     client_without_redirects()
 }
 
-/// Asks for authorisation.
+/// Requests authorization.
 async fn authorize(
     sandbox: &Sandbox,
     more: &[(&str, &str)],
@@ -31,7 +31,7 @@ async fn authorize(
     let fields = [
         ("response_type", "code"),
         ("client_id", client_id.as_str()),
-        ("redirect_uri", BACK),
+        ("redirect_uri", REDIRECT_URI),
         ("scope", SCOPES),
         ("state", "a&b c"),
     ];
@@ -40,7 +40,7 @@ async fn authorize(
     (response.status(), response.headers().clone(), response.text().await.unwrap())
 }
 
-/// The code for a choice.
+/// Returns a code for a choice.
 async fn code(sandbox: &Sandbox, choice: (&str, &str)) -> String {
     let (status, headers, _) = authorize(sandbox, &[choice]).await;
     assert_eq!(status, 302);
@@ -49,7 +49,7 @@ async fn code(sandbox: &Sandbox, choice: (&str, &str)) -> String {
     rest.strip_suffix("&state=a%26b+c").unwrap().to_owned()
 }
 
-async fn token(sandbox: &Sandbox, fields: &[(&str, &str)]) -> Answered {
+async fn token(sandbox: &Sandbox, fields: &[(&str, &str)]) -> Response {
     let (id, secret) = (sandbox.client_id(), sandbox.client_secret());
     let own = [("client_id", id.as_str()), ("client_secret", secret.as_str())];
     execute(bare(sandbox, Method::POST, "/oauth/token").form(&[&own, fields].concat())).await
@@ -57,18 +57,18 @@ async fn token(sandbox: &Sandbox, fields: &[(&str, &str)]) -> Answered {
 
 async fn exchange(sandbox: &Sandbox, choice: (&str, &str)) -> Value {
     let code = code(sandbox, choice).await;
-    let fields = [("grant_type", "authorization_code"), ("code", &code), ("redirect_uri", BACK)];
-    let answered = token(sandbox, &fields).await;
-    assert_eq!(answered.status, 200, "{}", answered.body);
-    answered.body
+    let fields = [("grant_type", "authorization_code"), ("code", &code), ("redirect_uri", REDIRECT_URI)];
+    let response = token(sandbox, &fields).await;
+    assert_eq!(response.status, 200, "{}", response.body);
+    response.body
 }
 
-async fn refresh(sandbox: &Sandbox, tokens: &Value) -> Answered {
+async fn refresh(sandbox: &Sandbox, tokens: &Value) -> Response {
     let refresh_token = tokens["refresh_token"].as_str().unwrap();
     token(sandbox, &[("grant_type", "refresh_token"), ("refresh_token", refresh_token)]).await
 }
 
-async fn location_token(sandbox: &Sandbox, tokens: &Value, company: &str, location: &str) -> Answered {
+async fn location_token(sandbox: &Sandbox, tokens: &Value, company: &str, location: &str) -> Response {
     let request = bare(sandbox, Method::POST, "/oauth/locationToken")
         .bearer_auth(tokens["access_token"].as_str().unwrap())
         .header("Version", "2021-07-28")
@@ -77,7 +77,7 @@ async fn location_token(sandbox: &Sandbox, tokens: &Value, company: &str, locati
 }
 
 /// Sends a message with an access token.
-async fn send(sandbox: &Sandbox, tokens: &Value) -> Answered {
+async fn send(sandbox: &Sandbox, tokens: &Value) -> Response {
     let body =
         json!({"type": "SMS", "contactId": sandbox.contact_id(), "status": "pending", "message": "Hello"});
     let request = bare(sandbox, Method::POST, SEND)
@@ -87,14 +87,14 @@ async fn send(sandbox: &Sandbox, tokens: &Value) -> Answered {
     execute(request).await
 }
 
-fn description(answered: &Answered) -> (u16, &str) {
-    (answered.status.as_u16(), answered.body["error_description"].as_str().unwrap_or_default())
+fn description(response: &Response) -> (u16, &str) {
+    (response.status.as_u16(), response.body["error_description"].as_str().unwrap_or_default())
 }
 
 const INVALID: (u16, &str) = (400, "Invalid grant: refresh token is invalid");
 
 #[tokio::test]
-async fn from_the_redirect_to_the_call_and_the_refresh() {
+async fn authorization_token_call_and_refresh_work_together() {
     let sandbox = Sandbox::start().await.unwrap();
     let own = TokenResource::location(sandbox.location_id());
     let tokens = exchange(&sandbox, ("location_id", sandbox.location_id())).await;
@@ -119,7 +119,7 @@ async fn from_the_redirect_to_the_call_and_the_refresh() {
     assert_ne!(fresh.body["refresh_token"], tokens["refresh_token"]);
     assert_eq!(send(&sandbox, &fresh.body).await.status, 201);
 
-    // The same again gets the same, for a while.
+    // Repeating the refresh returns the same tokens for a while.
     sandbox.advance_clock(Duration::from_millis(29_999));
     assert_eq!(refresh(&sandbox, &tokens).await.body, fresh.body);
     sandbox.advance_clock(Duration::from_millis(1));
@@ -133,7 +133,7 @@ async fn from_the_redirect_to_the_call_and_the_refresh() {
 }
 
 #[tokio::test]
-async fn the_page_is_shown_to_people_and_runs_nothing() {
+async fn the_choice_page_contains_no_scripts() {
     let sandbox = Sandbox::start().await.unwrap();
     let (status, headers, html) = authorize(&sandbox, &[]).await;
     assert_eq!(status, 200);
@@ -143,13 +143,13 @@ async fn the_page_is_shown_to_people_and_runs_nothing() {
     assert_eq!(headers[CONTENT_TYPE], "text/html; charset=utf-8");
     assert_eq!(headers["x-content-type-options"], "nosniff");
 
-    // The button that names the location leads back to the app.
+    // The button of the location redirects to the app.
     let choice = format!("location_id={}", sandbox.location_id());
     assert!(html.contains(&format!("<button name=\"choice\" value=\"{choice}\">")), "{html}");
     let response = choose(&sandbox, &html, &choice, &[]).await;
     assert_eq!(response.status(), 303);
     let location = response.headers()[LOCATION].to_str().unwrap();
-    assert!(location.starts_with(BACK) && location.ends_with("&state=a%26b+c"), "{location}");
+    assert!(location.starts_with(REDIRECT_URI) && location.ends_with("&state=a%26b+c"), "{location}");
 
     let (status, headers, html) = authorize(&sandbox, &[("loginWindowOpenMode", "<b>")]).await;
     assert_eq!((status, headers.get(LOCATION)), (StatusCode::BAD_REQUEST, None));
@@ -172,13 +172,13 @@ async fn choose(sandbox: &Sandbox, html: &str, choice: &str, headers: &[(&str, &
     headers.iter().fold(request, |request, (name, value)| request.header(*name, *value)).send().await.unwrap()
 }
 
-/// How many installations there are.
+/// Returns the number of installations.
 async fn installs(sandbox: &Sandbox) -> usize {
     let installs = execute(bare(sandbox, Method::GET, "/_sandbox/oauth/installs")).await.body;
     installs["installs"].as_array().unwrap_or_else(|| panic!("{installs}")).len()
 }
 
-/// A request of a browser for the page on which a location is chosen.
+/// Returns a browser's request for the page on which a location is chosen.
 struct Row {
     name: &'static str,
     headers: &'static [(&'static str, &'static str)],
@@ -198,7 +198,7 @@ async fn a_page_of_another_site_cannot_choose_a_location() {
     let fields = [
         ("response_type", "code"),
         ("client_id", client_id.as_str()),
-        ("redirect_uri", BACK),
+        ("redirect_uri", REDIRECT_URI),
         ("scope", SCOPES),
         chosen,
     ];
@@ -239,14 +239,14 @@ async fn a_page_of_another_site_cannot_choose_a_location() {
         assert!(response.headers().get(LOCATION).is_none(), "{}", row.name);
         assert_eq!(installs(&sandbox).await, before, "{}", row.name);
     }
-    // A form of another site, with and without the token, which it cannot know.
+    // A form of another site, with and without the form token, which it cannot know.
     let choice = format!("location_id={}", sandbox.location_id());
     let response = choose(&sandbox, &html, &choice, &[("origin", "http://evil.example")]).await;
     assert_eq!(response.status(), 403);
     let forged = html.replace("name=\"choice_token\" value=\"", "name=\"choice_token\" value=\"x");
     assert_eq!(choose(&sandbox, &forged, &choice, &[]).await.status(), 400);
     assert_eq!(installs(&sandbox).await, before);
-    // An app on this machine sends its user here: the choice of the settings applies without a click.
+    // An app on this machine redirects its user to the page: the configured choice applies without a click.
     let request = browser().get(&url).query(&fields).header("sec-fetch-site", "same-site");
     let request = navigation.iter().fold(request, |request, (name, value)| request.header(*name, *value));
     assert_eq!(request.send().await.unwrap().status(), 302);
@@ -254,7 +254,7 @@ async fn a_page_of_another_site_cannot_choose_a_location() {
 }
 
 #[tokio::test]
-async fn a_page_of_another_site_spends_no_fault_and_is_not_recorded() {
+async fn requests_of_other_sites_trigger_no_fault_and_are_not_recorded() {
     let sandbox = Sandbox::start().await.unwrap();
     sandbox.add_fault(FaultRule::new(Fault::INTERNAL_ERROR).schedule(FaultSchedule::Nth(1))).unwrap();
     for path in [SEND, "/oauth/token", "/oauth/locationToken", "/anything"] {
@@ -275,13 +275,18 @@ async fn a_page_of_another_site_spends_no_fault_and_is_not_recorded() {
 }
 
 #[tokio::test]
-async fn a_choice_can_be_set() {
-    let sandbox =
-        Sandbox::builder().redirect_uri(BACK).client_secret("chosen").app_id("mine").start().await.unwrap();
+async fn the_location_can_be_chosen_in_advance() {
+    let sandbox = Sandbox::builder()
+        .redirect_uri(REDIRECT_URI)
+        .client_secret("chosen")
+        .app_id("mine")
+        .start()
+        .await
+        .unwrap();
     assert_eq!((sandbox.client_id().as_str(), sandbox.client_secret().as_str()), ("mine-sandbox0", "chosen"));
     sandbox.choose_on_authorize(TokenResource::company(sandbox.company_id()));
     let (status, headers, _) = authorize(&sandbox, &[]).await;
-    assert!(status == 302 && headers[LOCATION].to_str().unwrap().starts_with(BACK));
+    assert!(status == 302 && headers[LOCATION].to_str().unwrap().starts_with(REDIRECT_URI));
     sandbox.choose_on_authorize(None);
     assert_eq!(authorize(&sandbox, &[]).await.0, 200);
     let (status, headers, _) = authorize(&sandbox, &[("redirect_uri", "http://evil.example/")]).await;
@@ -289,7 +294,7 @@ async fn a_choice_can_be_set() {
 }
 
 #[tokio::test]
-async fn a_company_gets_tokens_for_its_locations() {
+async fn company_tokens_are_exchanged_for_location_tokens() {
     let sandbox = Sandbox::start().await.unwrap();
     sandbox.put_location(Location::new("second")).unwrap();
     sandbox.put_location(Location::new("third")).unwrap();
@@ -306,14 +311,14 @@ async fn a_company_gets_tokens_for_its_locations() {
             .body;
     assert_eq!(tokens["approvedLocations"], json!([sandbox.location_id(), "second"]));
     assert_eq!((&tokens["userType"], tokens.get("locationId")), (&json!("Company"), None));
-    // A company's token is not for messages.
+    // A company token cannot send messages.
     assert_eq!(send(&sandbox, &tokens).await.status, 401);
 
     let company = sandbox.company_id();
     let given = location_token(&sandbox, &tokens, company, sandbox.location_id()).await;
     assert_eq!((given.status, &given.body["locationId"]), (StatusCode::OK, &json!(sandbox.location_id())));
     assert_eq!(send(&sandbox, &given.body).await.status, 201);
-    // Its refresh token is its own.
+    // Its refresh token is a separate one.
     let fresh = refresh(&sandbox, &given.body).await;
     assert_eq!((fresh.status, &fresh.body["userType"]), (StatusCode::OK, &json!("Location")));
 
@@ -321,7 +326,7 @@ async fn a_company_gets_tokens_for_its_locations() {
     let narrow =
         sandbox.give_tokens(&TokenResource::company(company), ["conversations/message.write"]).unwrap();
     let local = sandbox.give_tokens(&TokenResource::location("third"), ["oauth.write"]).unwrap();
-    // The app is there, but the company's token is not for it.
+    // The app exists, but the company token does not belong to it.
     sandbox.give_tokens(&TokenResource::location("foreign"), ["oauth.write"]).unwrap();
     for (tokens, company, location, status, words) in [
         (&tokens, company, "second", 400, "Location is not active"),
@@ -350,11 +355,11 @@ async fn a_company_gets_tokens_for_its_locations() {
         ),
         (&local, company, "third", 401, "The token is not authorized for this scope: it is a sub-account's"),
     ] {
-        let answered = location_token(&sandbox, tokens, company, location).await;
-        let message = answered.body["message"].as_str().unwrap();
-        assert!(answered.status == status && message.starts_with(words), "{location}: {answered:?}");
+        let response = location_token(&sandbox, tokens, company, location).await;
+        let message = response.body["message"].as_str().unwrap();
+        assert!(response.status == status && message.starts_with(words), "{location}: {response:?}");
     }
-    // `third` is there by itself now.
+    // `third` now has a separate install.
     assert_eq!(location_token(&sandbox, &tokens, company, "third").await.status, 200);
 
     let request = bare(&sandbox, Method::POST, "/oauth/locationToken")
@@ -369,17 +374,17 @@ async fn a_company_gets_tokens_for_its_locations() {
 }
 
 #[tokio::test]
-async fn tokens_have_the_scopes_that_were_asked_for() {
+async fn tokens_have_the_requested_scopes() {
     let sandbox = Sandbox::start().await.unwrap();
     let own = TokenResource::location(sandbox.location_id());
     let without = sandbox.give_tokens(&own, ["contacts.readonly"]).unwrap();
-    let answered = send(&sandbox, &without).await;
-    assert_eq!((answered.status, sandbox.messages().len()), (StatusCode::UNAUTHORIZED, 0));
-    let words = answered.body["message"].as_str().unwrap();
+    let response = send(&sandbox, &without).await;
+    assert_eq!((response.status, sandbox.messages().len()), (StatusCode::UNAUTHORIZED, 0));
+    let words = response.body["message"].as_str().unwrap();
     assert!(words.contains("conversations/message.write"), "{words}");
     let with = sandbox.give_tokens(&own, ["contacts.readonly", "conversations/message.write"]).unwrap();
     assert_eq!(send(&sandbox, &with).await.status, 201);
-    // A refresh gives no more.
+    // A refresh adds no scopes.
     let fresh = refresh(&sandbox, &without).await.body;
     assert_eq!(
         (&fresh["scope"], send(&sandbox, &fresh).await.status),
@@ -388,7 +393,7 @@ async fn tokens_have_the_scopes_that_were_asked_for() {
 }
 
 #[tokio::test]
-async fn tokens_are_revoked_and_expire() {
+async fn revoked_and_expired_tokens_are_rejected() {
     let sandbox = Sandbox::start().await.unwrap();
     let own = TokenResource::location(sandbox.location_id());
     let give = || sandbox.give_tokens(&own, ["conversations/message.write"]).unwrap();
@@ -407,7 +412,7 @@ async fn tokens_are_revoked_and_expire() {
 
     let tokens = give();
     assert!(sandbox.expire_token(&text(&tokens, "access_token")));
-    assert!(!sandbox.expire_token("nobody's"));
+    assert!(!sandbox.expire_token("unknown"));
     assert_eq!(send(&sandbox, &tokens).await.body["message"], "Invalid token: access token is expired");
     assert!(sandbox.expire_token(&text(&tokens, "refresh_token")));
     assert_eq!(description(&refresh(&sandbox, &tokens).await), INVALID);
@@ -421,7 +426,7 @@ async fn tokens_are_revoked_and_expire() {
 }
 
 #[tokio::test]
-async fn a_location_that_is_not_active_keeps_its_refresh_token() {
+async fn refreshing_for_an_inactive_location_does_not_spend_the_token() {
     let sandbox = Sandbox::start().await.unwrap();
     let own = TokenResource::location(sandbox.location_id());
     let tokens = sandbox.give_tokens(&own, [SCOPES]).unwrap();
@@ -434,28 +439,28 @@ async fn a_location_that_is_not_active_keeps_its_refresh_token() {
 }
 
 #[tokio::test]
-async fn only_forms_are_taken() {
+async fn token_requests_must_be_forms() {
     let sandbox = Sandbox::start().await.unwrap();
     let body = json!({"client_id": sandbox.client_id(), "client_secret": sandbox.client_secret()});
-    let answered = execute(bare(&sandbox, Method::POST, "/oauth/token").json(&body)).await;
+    let response = execute(bare(&sandbox, Method::POST, "/oauth/token").json(&body)).await;
     let words = "Invalid request: content must be application/x-www-form-urlencoded; the Content-Type is `application/json`";
-    assert_eq!(description(&answered), (400, words));
-    assert_eq!(answered.body["error"], "invalid_request");
-    let answered = execute(bare(&sandbox, Method::GET, "/oauth/token")).await;
+    assert_eq!(description(&response), (400, words));
+    assert_eq!(response.body["error"], "invalid_request");
+    let response = execute(bare(&sandbox, Method::GET, "/oauth/token")).await;
     assert_eq!(
-        (answered.status, &answered.body["message"]),
+        (response.status, &response.body["message"]),
         (StatusCode::NOT_FOUND, &json!("Cannot GET /oauth/token"))
     );
     let wrong = [("grant_type", "refresh_token"), ("client_secret", "wrong"), ("refresh_token", "x")];
     let id = sandbox.client_id();
     let request = bare(&sandbox, Method::POST, "/oauth/token")
         .form(&[&[("client_id", id.as_str())], &wrong[..]].concat());
-    let answered = execute(request).await;
-    assert_eq!(description(&answered), (401, "Invalid client credentials!"));
+    let response = execute(request).await;
+    assert_eq!(description(&response), (401, "Invalid client credentials!"));
 }
 
 #[tokio::test]
-async fn answers_can_be_in_camel_case() {
+async fn token_responses_can_use_camel_case() {
     let sandbox = Sandbox::start().await.unwrap();
     let own = TokenResource::location(sandbox.location_id());
     let tokens = sandbox.give_tokens(&own, [SCOPES]).unwrap();
@@ -468,7 +473,7 @@ async fn answers_can_be_in_camel_case() {
 }
 
 #[tokio::test]
-async fn the_ledger_has_no_secret() {
+async fn the_ledger_contains_no_secrets() {
     let sandbox = Sandbox::start().await.unwrap();
     let code = code(&sandbox, ("location_id", sandbox.location_id())).await;
     let tokens = token(&sandbox, &[("grant_type", "authorization_code"), ("code", &code)]).await.body;
@@ -490,12 +495,12 @@ async fn the_ledger_has_no_secret() {
         });
     assert!(all.contains("redacted") && all.contains("grant_type=refresh_token"));
     assert!(!all.contains(&secret) && !all.contains(&code), "{all}");
-    // Every token has its kind in front.
+    // Every token starts with its kind.
     assert!(!all.contains("access-") && !all.contains("refresh-"), "{all}");
 }
 
 #[tokio::test]
-async fn a_refresh_whose_answer_was_lost_can_be_repeated() {
+async fn a_refresh_with_a_lost_response_can_be_repeated() {
     let sandbox = Sandbox::start().await.unwrap();
     let own = TokenResource::location(sandbox.location_id());
     let tokens = sandbox.give_tokens(&own, ["conversations/message.write"]).unwrap();
@@ -523,7 +528,7 @@ async fn a_refresh_whose_answer_was_lost_can_be_repeated() {
 }
 
 #[tokio::test]
-async fn of_many_refreshes_at_once_one_rotates() {
+async fn of_concurrent_refreshes_one_rotates_the_token() {
     let sandbox = Sandbox::start().await.unwrap();
     let own = TokenResource::location(sandbox.location_id());
     let tokens = sandbox.give_tokens(&own, ["conversations/message.write"]).unwrap();
@@ -538,14 +543,14 @@ async fn of_many_refreshes_at_once_one_rotates() {
         ];
         waiting.spawn(execute(bare(&sandbox, Method::POST, "/oauth/token").form(&fields)));
     }
-    let answers = waiting.join_all().await;
-    assert!(answers.iter().all(|answered| answered.status == 200 && answered.body == answers[0].body));
+    let responses = waiting.join_all().await;
+    assert!(responses.iter().all(|response| response.status == 200 && response.body == responses[0].body));
     let counts = sandbox.token_requests_of(&own);
     assert_eq!((counts.rotated, counts.repeated, counts.refused), (1, 29, 0));
 }
 
 #[tokio::test]
-async fn a_snapshot_has_it_and_a_reset_forgets_it() {
+async fn snapshots_contain_tokens_and_a_reset_removes_them() {
     let sandbox = Sandbox::start().await.unwrap();
     let own = TokenResource::location(sandbox.location_id());
     let tokens = sandbox.give_tokens(&own, ["conversations/message.write"]).unwrap();
@@ -554,7 +559,7 @@ async fn a_snapshot_has_it_and_a_reset_forgets_it() {
     let fresh = refresh(&sandbox, &tokens).await.body;
     assert_eq!(send(&sandbox, &fresh).await.status, 201);
 
-    // As it was: the refresh has not happened.
+    // The snapshot restores the tokens before the refresh.
     sandbox.restore(kept.clone()).unwrap();
     assert_eq!(send(&sandbox, &fresh).await.status, 401);
     assert_eq!(send(&sandbox, &tokens).await.status, 201);
@@ -571,7 +576,7 @@ async fn a_snapshot_has_it_and_a_reset_forgets_it() {
 }
 
 #[tokio::test]
-async fn rate_limits_do_not_count_it() {
+async fn rate_limits_do_not_count_token_requests() {
     let sandbox = Sandbox::builder()
         .rate_limit(highlevel_sandbox::RateLimit::documented().burst(1).interval(MINUTE))
         .start()
@@ -580,9 +585,9 @@ async fn rate_limits_do_not_count_it() {
     let own = TokenResource::location(sandbox.location_id());
     let mut tokens = sandbox.give_tokens(&own, ["conversations/message.write"]).unwrap();
     for _ in 0..5 {
-        let answered = refresh(&sandbox, &tokens).await;
-        assert!(answered.headers.get("x-ratelimit-remaining").is_none());
-        tokens = answered.body;
+        let response = refresh(&sandbox, &tokens).await;
+        assert!(response.headers.get("x-ratelimit-remaining").is_none());
+        tokens = response.body;
     }
     assert_eq!(send(&sandbox, &tokens).await.status, 201);
     assert_eq!(send(&sandbox, &tokens).await.status, 429);

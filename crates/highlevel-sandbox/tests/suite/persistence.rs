@@ -1,4 +1,4 @@
-//! What a state file remembers, whatever happens to the process.
+//! The content of a state file across restarts, full disks, damage and kills.
 
 use std::collections::HashMap;
 use std::io::ErrorKind;
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::caller::{SEND, client, post};
 use crate::process::{Directory, Running};
 
-/// A small generator with a seed, so that a failure can be repeated.
+/// A small seeded generator, so that a failure can be reproduced.
 struct Random(u64);
 
 impl Random {
@@ -21,7 +21,7 @@ impl Random {
 }
 
 #[tokio::test]
-async fn everything_is_there_again_with_the_same_credentials() {
+async fn a_restart_restores_all_records_and_credentials() {
     let directory = Directory::new("again");
     let builder = || Sandbox::builder().state_file(directory.file("state"));
     let one = builder().start().await.unwrap();
@@ -44,10 +44,10 @@ async fn everything_is_there_again_with_the_same_credentials() {
     assert_eq!(other.message(&id).unwrap().status, "delivered");
     assert_eq!(other.contact("ve9EPM428h8vShlRW1KT"), None);
     let request = client().post(format!("{}{SEND}", other.base_url())).bearer_auth(token);
-    let answer = request.header("Version", "2021-04-15").json(&send).send().await.unwrap();
-    assert_eq!(answer.status(), 201);
+    let response = request.header("Version", "2021-04-15").json(&send).send().await.unwrap();
+    assert_eq!(response.status(), 201);
 
-    // What is reset is reset in the file, too. Dropping is as good as stopping.
+    // A reset also resets the file. Dropping the sandbox is equivalent to stopping it.
     other.reset().unwrap();
     let beginning = other.snapshot();
     drop(other);
@@ -57,9 +57,9 @@ async fn everything_is_there_again_with_the_same_credentials() {
     assert_eq!((third.snapshot().contacts, third.contact("newcomer")), (beginning.contacts, None));
 }
 
-/// What became of a seed is not undone because the program is started in the same way again.
+/// Starting with the same seed does not undo changes to its records.
 #[tokio::test]
-async fn what_became_of_a_seed_holds_at_the_next_start() {
+async fn changes_to_seeded_records_survive_a_restart() {
     let directory = Directory::new("seeded");
     let seed = |more: &str| {
         let text = "contacts: [{id: renamed, name: Before}, {id: deleted}]\n\
@@ -77,14 +77,14 @@ async fn what_became_of_a_seed_holds_at_the_next_start() {
 
     let two = builder("").start().await.unwrap();
     assert_eq!(two.snapshot(), changed);
-    // Where the sandbox began is another question, and so is what somebody asks for now.
+    // A reset and an explicit seed restore the seeded records.
     two.reset().unwrap();
     assert_eq!(two.snapshot(), complete);
     two.restore(Snapshot::default()).unwrap();
     let empty = two.snapshot();
     two.stop().await;
 
-    // Not even an empty sandbox gets back what it has lost, be it of a seed or not; only what is new to it.
+    // Deleted records do not return at the next start, seeded or not. Only new records of the seed are added.
     let three = builder("").start().await.unwrap();
     let without_credentials = |snapshot: &Snapshot| {
         let mut value = serde_json::to_value(snapshot).unwrap();
@@ -111,20 +111,20 @@ async fn what_became_of_a_seed_holds_at_the_next_start() {
     assert_ne!(status_with(&five, "pit-seeded").await, 401);
 }
 
-/// How a request with a token is answered.
+/// Returns the status of a request with a token.
 async fn status_with(sandbox: &Sandbox, token: &str) -> u16 {
     let request = client().post(format!("{}{SEND}", sandbox.base_url())).bearer_auth(token);
     let body = json!({"type": "SMS", "contactId": "renamed", "status": "pending"});
     request.header("Version", "2021-04-15").json(&body).send().await.unwrap().status().as_u16()
 }
 
-/// The program may write 8 MiB, and no more: the operating system then says no, as it does when a disk is full.
+/// The program may write 8 MiB. Beyond that the operating system returns an error, as it does for a full disk.
 #[cfg(unix)]
 #[tokio::test]
-async fn what_could_not_be_written_is_in_the_ledger_as_it_was_answered() {
+async fn failed_writes_are_recorded_with_their_response() {
     let directory = Directory::new("full");
     let state = directory.file("state");
-    // The unit is 512 bytes or 1024, as the shell likes.
+    // The unit is 512 or 1024 bytes, depending on the shell.
     let script = "trap '' XFSZ; ulimit -f 8192; exec \"$0\" \"$@\"";
     let arguments =
         ["-c", script, env!("CARGO_BIN_EXE_highlevel-sandbox"), "--state", state.to_str().unwrap()];
@@ -135,19 +135,19 @@ async fn what_could_not_be_written_is_in_the_ledger_as_it_was_answered() {
     let url = format!("{}{SEND}", ready["baseUrl"].as_str().unwrap());
     let client = client();
     let mut accepted = 0;
-    let refusal = loop {
+    let rejection = loop {
         let text = format!("{accepted} {}", "x".repeat(500_000));
         let body =
             json!({"type": "SMS", "contactId": ready["contactId"], "message": text, "status": "pending"});
         let request = client.post(&url).bearer_auth("pit-1").header("Version", "2021-04-15").json(&body);
-        let answer = request.send().await.unwrap();
-        match answer.status().as_u16() {
+        let response = request.send().await.unwrap();
+        match response.status().as_u16() {
             201 => accepted += 1,
-            status => break (status, answer.json::<Value>().await.unwrap()),
+            status => break (status, response.json::<Value>().await.unwrap()),
         }
         assert!(accepted < 100, "nothing limits the file");
     };
-    assert_eq!(refusal.0, 500, "{}", refusal.1);
+    assert_eq!(rejection.0, 500, "{}", rejection.1);
     assert!(accepted > 0, "it could not write at all");
 
     let admin = async |path: &str| -> Value {
@@ -158,7 +158,7 @@ async fn what_could_not_be_written_is_in_the_ledger_as_it_was_answered() {
     let last = &requests["requests"][0];
     assert_eq!((&last["status"], &last["accepted"]), (&json!(500), &json!(false)), "{last}");
     assert_eq!(last["messageId"], Value::Null);
-    assert_eq!(last["id"], refusal.1["traceId"]);
+    assert_eq!(last["id"], rejection.1["traceId"]);
     assert_eq!(requests["requests"][1]["accepted"], json!(true));
     let fingerprint = last["fingerprint"].as_str().unwrap();
     let times = admin(&format!("ledger/{fingerprint}")).await;
@@ -166,7 +166,7 @@ async fn what_could_not_be_written_is_in_the_ledger_as_it_was_answered() {
 }
 
 #[tokio::test]
-async fn the_oldest_messages_go_when_there_are_too_many() {
+async fn the_oldest_messages_are_dropped_over_the_limit() {
     let directory = Directory::new("oldest");
     let builder = || Sandbox::builder().state_file(directory.file("state")).keep_messages(3);
     let sandbox = builder().start().await.unwrap();
@@ -183,7 +183,7 @@ async fn the_oldest_messages_go_when_there_are_too_many() {
 }
 
 #[tokio::test]
-async fn a_file_that_cannot_be_used_is_explained() {
+async fn errors_of_state_files_name_the_fix() {
     let directory = Directory::new("unusable");
     let start = async |path: &std::path::Path| -> std::io::Error {
         Sandbox::builder().state_file(path).start().await.map(drop).unwrap_err()
@@ -216,9 +216,9 @@ async fn a_file_that_cannot_be_used_is_explained() {
     assert!(missing.to_string().contains("cannot use"), "{missing}");
 }
 
-/// A disk may return anything. It is told apart from what was written, or it is what was written.
+/// A damaged file is either detected, or the damage does not affect the data.
 #[tokio::test]
-async fn a_damaged_file_is_told_or_makes_no_difference() {
+async fn a_damaged_file_is_rejected_or_harmless() {
     let directory = Directory::new("damaged");
     let path = directory.file("state");
     let sandbox = Sandbox::builder().state_file(&path).start().await.unwrap();
@@ -230,14 +230,14 @@ async fn a_damaged_file_is_told_or_makes_no_difference() {
     let whole = std::fs::read(&path).unwrap();
 
     let mut random = Random(7);
-    let (mut told, mut harmless) = (0, 0);
+    let (mut published, mut harmless) = (0, 0);
     for round in 0..60 {
         let mut bytes = whole.clone();
         let place = usize::try_from(random.below(bytes.len() as u64)).unwrap();
         if round % 6 == 0 {
             bytes.truncate(place);
         } else {
-            // Half of them where something is.
+            // Half of them in parts that are in use.
             let used = bytes
                 .iter()
                 .enumerate()
@@ -256,23 +256,23 @@ async fn a_damaged_file_is_told_or_makes_no_difference() {
             }
             Err(error) => {
                 assert_eq!(error.kind(), ErrorKind::InvalidData, "round {round}: {error}");
-                told += 1;
+                published += 1;
             }
         }
     }
-    assert!(told > 5 && harmless > 5, "{told} {harmless}");
+    assert!(published > 5 && harmless > 5, "{published} {harmless}");
 }
 
-/// Every message that was answered 201 is there after `kill -9`, once. So is, once or not at all, each that was not
-/// answered.
+/// Every message with a 201 response exists exactly once after `kill -9`. A message without a response exists at most
+/// once.
 #[tokio::test]
-async fn nothing_that_was_accepted_is_lost_when_the_process_is_killed() {
+async fn accepted_data_survives_kill_9() {
     const ROUNDS: u64 = 50;
     let directory = Directory::new("killed");
     let path = directory.file("state");
     let arguments = ["--state", path.to_str().unwrap(), "--token", "pit-1", "--json"];
     let mut random = Random(42);
-    // The id of each message that was answered, by its text.
+    // The id of each acknowledged message, by its text.
     let accepted: Arc<Mutex<HashMap<String, String>>> = Arc::default();
     let mut unanswered = 0;
     for round in 0..=ROUNDS {
@@ -288,13 +288,13 @@ async fn nothing_that_was_accepted_is_lost_when_the_process_is_killed() {
             break;
         }
 
-        // It is killed when so many answers have come in all; what the other senders have on the way is anywhere then.
-        let (answers, enough) =
+        // Kill it after this number of responses. Requests of the other senders are in progress then.
+        let (responses, enough) =
             (tokio::sync::Semaphore::new(0), u32::try_from(1 + random.below(25)).unwrap());
-        let answers = Arc::new(answers);
+        let responses = Arc::new(responses);
         let senders: Vec<_> = (0..4)
             .map(|sender| {
-                let (ready, accepted, answers) = (ready.clone(), Arc::clone(&accepted), Arc::clone(&answers));
+                let (ready, accepted, responses) = (ready.clone(), Arc::clone(&accepted), Arc::clone(&responses));
                 tokio::spawn(async move {
                     let client = client();
                     for number in 0.. {
@@ -302,17 +302,17 @@ async fn nothing_that_was_accepted_is_lost_when_the_process_is_killed() {
                         let url = format!("{}{SEND}", ready["baseUrl"].as_str().unwrap());
                         let body = json!({"type": "SMS", "contactId": ready["contactId"], "message": text, "status": "pending"});
                         let request = client.post(url).bearer_auth("pit-1").header("Version", "2021-04-15").json(&body);
-                        // An answer that breaks off is no answer.
-                        let Ok(answer) = request.send().await else { return };
-                        assert_eq!(answer.status(), 201);
-                        let Ok(answer) = answer.json::<Value>().await else { return };
-                        accepted.lock().unwrap().insert(text, answer["messageId"].as_str().unwrap().to_owned());
-                        answers.add_permits(1);
+                        // A truncated response does not count.
+                        let Ok(response) = request.send().await else { return };
+                        assert_eq!(response.status(), 201);
+                        let Ok(response) = response.json::<Value>().await else { return };
+                        accepted.lock().unwrap().insert(text, response["messageId"].as_str().unwrap().to_owned());
+                        responses.add_permits(1);
                     }
                 })
             })
             .collect();
-        answers.acquire_many(enough).await.unwrap().forget();
+        responses.acquire_many(enough).await.unwrap().forget();
         running.kill();
         for sender in senders {
             sender.await.unwrap();
@@ -323,7 +323,7 @@ async fn nothing_that_was_accepted_is_lost_when_the_process_is_killed() {
     assert!(accepted >= usize::try_from(ROUNDS).unwrap());
 }
 
-/// The ids of the stored messages, by their text.
+/// Returns the ids of the stored messages by their text.
 async fn stored(ready: &Value) -> HashMap<String, Vec<String>> {
     let mut stored: HashMap<String, Vec<String>> = HashMap::new();
     let mut after = String::new();

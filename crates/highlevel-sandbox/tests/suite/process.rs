@@ -1,4 +1,4 @@
-//! The program as a process that does not outlive its test.
+//! The program as a process that ends with its test.
 
 use std::io::{BufRead, BufReader, Lines};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
@@ -17,14 +17,14 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    /// Starts it. Nothing is read yet.
+    /// Starts the program. Its output is not read yet.
     pub(crate) fn start<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Self {
         let mut command = program();
         command.args(arguments);
         Self::of(command)
     }
 
-    /// Starts it in another way.
+    /// Starts the program by another command.
     pub(crate) fn of(mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
@@ -35,7 +35,7 @@ impl Running {
         self.lines.next().expect("it has ended").unwrap()
     }
 
-    /// Reads up to the line that says that it is ready, and answers what that says.
+    /// Reads up to the `ready` line, and returns its JSON.
     pub(crate) fn ready(&mut self) -> Value {
         loop {
             if let Some(json) = self.line().strip_prefix("ready ") {
@@ -49,7 +49,7 @@ impl Running {
         std::iter::from_fn(move || this.lines.next().map(Result::unwrap))
     }
 
-    /// Kills it the hard way.
+    /// Kills the process with SIGKILL.
     pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
@@ -70,7 +70,7 @@ impl Drop for Running {
     }
 }
 
-/// A directory that goes with its test.
+/// A directory that is removed with its test.
 pub(crate) struct Directory(std::path::PathBuf);
 
 impl Directory {

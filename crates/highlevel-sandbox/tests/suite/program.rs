@@ -1,11 +1,11 @@
-//! The program: what it prints, what it takes, how it stops.
+//! The program: its output, its client commands, and its shutdown.
 
 use serde_json::{Value, json};
 
 use crate::caller::client;
 use crate::process::{Running, program};
 
-/// Sends a message with what the ready line says.
+/// Sends a message with the values of the `ready` line.
 async fn send(ready: &Value, body: &Value) -> u16 {
     let url = format!("{}/conversations/messages", ready["baseUrl"].as_str().unwrap());
     let request =
@@ -14,7 +14,7 @@ async fn send(ready: &Value, body: &Value) -> u16 {
 }
 
 #[tokio::test]
-async fn it_says_what_to_use_and_what_happens() {
+async fn the_welcome_and_the_log_are_for_people_and_programs() {
     let mut running = Running::start(["serve", "--token", "pit-mine"]);
     let mut welcome = Vec::new();
     while !welcome.last().is_some_and(|line: &String| line.starts_with("ready ")) {
@@ -74,7 +74,7 @@ async fn every_line_of_a_json_log_is_an_object() {
 }
 
 #[test]
-fn the_welcome_says_which_limits_are_enforced() {
+fn the_welcome_names_the_enforced_limits() {
     for (window, words) in [("fixed", "10 s, at fixed times"), ("sliding", "any 10 s")] {
         let running = Running::start(["--rate-limit-window", window]);
         let line = running.rest().find(|line| line.contains("rate limit")).unwrap();
@@ -83,7 +83,7 @@ fn the_welcome_says_which_limits_are_enforced() {
 }
 
 #[tokio::test]
-async fn health_is_a_command() {
+async fn the_health_command_finds_the_sandbox() {
     let mut running = Running::start(["--admin-token", "secret"]);
     let url = running.ready()["baseUrl"].as_str().unwrap().to_owned();
     let output = program().args(["health", "--url", &url]).output().unwrap();
@@ -95,7 +95,7 @@ async fn health_is_a_command() {
 }
 
 #[test]
-fn an_event_that_goes_nowhere_is_no_secret() {
+fn commands_report_that_no_webhook_url_is_set() {
     let mut running = Running::start(["serve"]);
     let url = running.ready()["baseUrl"].as_str().unwrap().to_owned();
     let run = |arguments: &[&str]| {
@@ -120,7 +120,7 @@ fn an_event_that_goes_nowhere_is_no_secret() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn it_stops_cleanly_under_load_with_open_streams_and_nobody_reading() {
+async fn it_stops_cleanly_under_load_with_open_streams_and_unread_output() {
     let mut running = Running::start(["--json"]);
     let ready = serde_json::from_str::<Value>(&running.line()).unwrap()["data"].clone();
     let events = format!("{}events", ready["adminUrl"].as_str().unwrap());
@@ -128,11 +128,11 @@ async fn it_stops_cleanly_under_load_with_open_streams_and_nobody_reading() {
     let mut streams = Vec::new();
     for _ in 0..3 {
         let mut stream = client.get(&events).send().await.unwrap();
-        // It has begun.
+        // The stream has started.
         assert!(stream.chunk().await.unwrap().is_some());
         streams.push(stream);
     }
-    // More than fits into the pipe that nobody reads.
+    // More than fits into the pipe of the output, which is not read.
     let long = json!({"type": "SMS", "contactId": ready["contactId"], "status": "pending", "message": "x".repeat(100_000)});
     for _ in 0..5 {
         assert_eq!(send(&ready, &long).await, 201);
@@ -147,7 +147,7 @@ async fn it_stops_cleanly_under_load_with_open_streams_and_nobody_reading() {
                 loop {
                     let request = client.post(&url).bearer_auth(ready["token"].as_str().unwrap());
                     match request.header("Version", "2021-04-15").json(&body).send().await {
-                        Ok(answer) => assert_eq!(answer.status(), 201),
+                        Ok(response) => assert_eq!(response.status(), 201),
                         Err(_) => return answered,
                     }
                     answered += 1;
@@ -155,7 +155,7 @@ async fn it_stops_cleanly_under_load_with_open_streams_and_nobody_reading() {
             })
         })
         .collect();
-    // The load is on when each has been answered at least once more.
+    // The load has started once another request has been served.
     assert_eq!(
         send(&ready, &json!({"type": "SMS", "contactId": ready["contactId"], "status": "read"})).await,
         201
@@ -166,7 +166,7 @@ async fn it_stops_cleanly_under_load_with_open_streams_and_nobody_reading() {
         task.await.unwrap();
     }
     for mut stream in streams {
-        // A stream that is cut off would be an error.
+        // A truncated stream would return an error.
         while stream.chunk().await.unwrap().is_some() {}
     }
 }

@@ -1,7 +1,7 @@
-//! Rate limits: the headers, and what becomes of a request too many.
+//! Rate limits: headers, and requests over the limit.
 //!
-//! Nothing here depends on how fast the machine is. A sliding window is an hour long, and a fixed one is so long that
-//! it ends in 2069; only the day may change under a test, which [`in_one_day`] takes care of.
+//! Nothing here depends on the speed of the machine. A sliding window is an hour long, and a fixed one is so long that
+//! it ends in 2069; only the day may change during a test, which [`in_one_day`] handles.
 
 use std::time::Duration;
 
@@ -10,13 +10,13 @@ use http::StatusCode;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::caller::{Answered, INBOUND, SEND, authorised, bare, execute, post};
+use crate::caller::{INBOUND, Response, SEND, authorised, bare, execute, post};
 use crate::receiver::Receiver;
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
 const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
-/// Limits of which no window ends while a test runs.
+/// Returns limits with windows that do not end during a test.
 fn slow(window: Window) -> RateLimit {
     let interval = if window == Window::Fixed { CENTURY } else { HOUR };
     RateLimit::documented().window(window).interval(interval)
@@ -30,44 +30,44 @@ fn send(sandbox: &Sandbox) -> Value {
     json!({"type": "SMS", "contactId": sandbox.contact_id(), "status": "pending"})
 }
 
-fn header(answered: &Answered, name: &str) -> u64 {
-    answered.headers[name].to_str().unwrap().parse().unwrap()
+fn header(response: &Response, name: &str) -> u64 {
+    response.headers[name].to_str().unwrap().parse().unwrap()
 }
 
-/// What is left of the window and of the day.
-fn left(answered: &Answered) -> (u64, u64) {
-    (header(answered, "x-ratelimit-remaining"), header(answered, "x-ratelimit-daily-remaining"))
+/// Returns the remaining requests of the window and of the day.
+fn remaining(response: &Response) -> (u64, u64) {
+    (header(response, "x-ratelimit-remaining"), header(response, "x-ratelimit-daily-remaining"))
 }
 
-/// Does it once more if a midnight came in between: the time until the next one has then grown.
-async fn in_one_day(scenario: impl AsyncFn() -> Vec<Answered>) -> Vec<Answered> {
+/// Repeats the test if midnight passed: the time until the next midnight has grown then.
+async fn in_one_day(scenario: impl AsyncFn() -> Vec<Response>) -> Vec<Response> {
     loop {
-        let answers = scenario().await;
-        if answers.iter().map(|each| header(each, "x-ratelimit-daily-reset")).is_sorted_by(|a, b| a >= b) {
-            return answers;
+        let responses = scenario().await;
+        if responses.iter().map(|each| header(each, "x-ratelimit-daily-reset")).is_sorted_by(|a, b| a >= b) {
+            return responses;
         }
     }
 }
 
-/// What every refusal has to look like. Answers its message.
-fn refusal(answered: &Answered) -> &str {
-    let body = &answered.body;
-    assert_eq!(answered.status, 429, "{body}");
-    assert_eq!(answered.headers["content-type"], "application/json; charset=utf-8");
+/// Asserts the shape of an error, and returns its message.
+fn rejection_message(response: &Response) -> &str {
+    let body = &response.body;
+    assert_eq!(response.status, 429, "{body}");
+    assert_eq!(response.headers["content-type"], "application/json; charset=utf-8");
     assert_eq!((&body["statusCode"], &body["error"]), (&json!(429), &json!("Too Many Requests")));
     assert_eq!(body["traceId"].as_str().map(str::len), Some(36), "{body}");
     body["message"].as_str().unwrap()
 }
 
 #[tokio::test]
-async fn every_answer_shows_what_is_left() {
+async fn every_response_has_the_remaining_budget() {
     for window in [Window::Fixed, Window::Sliding] {
-        let answers = in_one_day(async || {
+        let responses = in_one_day(async || {
             let s = &limited(slow(window)).await;
             vec![
                 post(s, SEND, &send(s)).await,
                 post(s, SEND, &json!({})).await,
-                // Neither names an app and a location.
+                // Neither identifies an app and a location.
                 execute(bare(s, Method::POST, SEND)).await,
                 execute(bare(s, Method::GET, "/nope").bearer_auth("pit-wrong")).await,
                 execute(bare(s, Method::GET, "/nope").bearer_auth(s.token())).await,
@@ -84,60 +84,60 @@ async fn every_answer_shows_what_is_left() {
         ]
         .into_iter()
         .chain([(401, 96, 199_996)]);
-        for (answered, (status, burst, daily)) in answers.iter().zip(expected) {
-            assert_eq!(answered.status, status);
-            assert_eq!(left(answered), (burst, daily), "{status}");
-            assert_eq!(header(answered, "x-ratelimit-max"), 100);
-            assert_eq!(header(answered, "x-ratelimit-limit-daily"), 200_000);
-            assert!((1..=86_400_000).contains(&header(answered, "x-ratelimit-daily-reset")));
+        for (response, (status, burst, daily)) in responses.iter().zip(expected) {
+            assert_eq!(response.status, status);
+            assert_eq!(remaining(response), (burst, daily), "{status}");
+            assert_eq!(header(response, "x-ratelimit-max"), 100);
+            assert_eq!(header(response, "x-ratelimit-limit-daily"), 200_000);
+            assert!((1..=86_400_000).contains(&header(response, "x-ratelimit-daily-reset")));
         }
     }
 }
 
 #[tokio::test]
-async fn by_default_nothing_is_refused() {
+async fn limits_are_not_enforced_by_default() {
     let sandbox = Sandbox::start().await.unwrap();
     sandbox.use_rate_limit(200_000);
     for _ in 0..101 {
-        let answered = post(&sandbox, SEND, &send(&sandbox)).await;
-        assert_eq!(answered.status, 201);
-        assert_eq!(header(&answered, "x-ratelimit-interval-milliseconds"), 10_000);
-        assert!(answered.headers.get("retry-after").is_none());
+        let response = post(&sandbox, SEND, &send(&sandbox)).await;
+        assert_eq!(response.status, 201);
+        assert_eq!(header(&response, "x-ratelimit-interval-milliseconds"), 10_000);
+        assert!(response.headers.get("retry-after").is_none());
     }
     assert_eq!((sandbox.messages().len(), sandbox.rate_limited()), (101, 0));
 }
 
 #[tokio::test]
-async fn one_request_too_many_is_refused_and_does_not_count() {
+async fn a_request_over_the_burst_limit_is_rejected_and_not_counted() {
     for (window, interval) in [(Window::Fixed, CENTURY), (Window::Sliding, HOUR)] {
         for retry_after in [false, true] {
-            let answers = in_one_day(async || {
+            let responses = in_one_day(async || {
                 let sandbox = limited(slow(window).retry_after(retry_after)).await;
-                let mut answers = Vec::new();
+                let mut responses = Vec::new();
                 for _ in 0..102 {
-                    answers.push(post(&sandbox, SEND, &send(&sandbox)).await);
+                    responses.push(post(&sandbox, SEND, &send(&sandbox)).await);
                 }
                 assert_eq!((sandbox.messages().len(), sandbox.rate_limited()), (100, 2));
-                answers
+                responses
             })
             .await;
-            let (admitted, refused) = answers.split_at(100);
-            for (answered, used) in admitted.iter().zip(1..) {
-                assert_eq!(answered.status, 201);
-                assert_eq!(left(answered), (100 - used, 200_000 - used));
-                assert!(answered.headers.get("retry-after").is_none());
+            let (admitted, rejected) = responses.split_at(100);
+            for (response, used) in admitted.iter().zip(1..) {
+                assert_eq!(response.status, 201);
+                assert_eq!(remaining(response), (100 - used, 200_000 - used));
+                assert!(response.headers.get("retry-after").is_none());
             }
-            for answered in refused {
-                let message = refusal(answered);
+            for response in rejected {
+                let message = rejection_message(response);
                 let words = format!("too many requests: the burst limit of 100 in {interval:?} ");
                 assert!(message.starts_with(&words) && message.contains("try again in "), "{message}");
-                assert_eq!(left(answered), (0, 199_900));
-                assert_eq!(header(answered, "x-ratelimit-max"), 100);
-                let interval_ms = u128::from(header(answered, "x-ratelimit-interval-milliseconds"));
+                assert_eq!(remaining(response), (0, 199_900));
+                assert_eq!(header(response, "x-ratelimit-max"), 100);
+                let interval_ms = u128::from(header(response, "x-ratelimit-interval-milliseconds"));
                 assert_eq!(interval_ms, interval.as_millis());
-                assert_eq!(answered.headers.contains_key("retry-after"), retry_after);
+                assert_eq!(response.headers.contains_key("retry-after"), retry_after);
                 if retry_after {
-                    assert!((1..=interval.as_secs()).contains(&header(answered, "retry-after")));
+                    assert!((1..=interval.as_secs()).contains(&header(response, "retry-after")));
                 }
             }
         }
@@ -145,9 +145,9 @@ async fn one_request_too_many_is_refused_and_does_not_count() {
 }
 
 #[tokio::test]
-async fn a_day_that_is_used_up_ends_all() {
+async fn an_exhausted_daily_limit_rejects_all_requests() {
     for window in [Window::Fixed, Window::Sliding] {
-        let answers = in_one_day(async || {
+        let responses = in_one_day(async || {
             let s =
                 &limited(slow(window).interval(Duration::from_millis(500)).daily(3).retry_after(true)).await;
             vec![
@@ -159,64 +159,64 @@ async fn a_day_that_is_used_up_ends_all() {
             ]
         })
         .await;
-        for (answered, daily) in answers.iter().zip([2, 1, 0, 0, 0]) {
-            assert_eq!(header(answered, "x-ratelimit-daily-remaining"), daily);
-            assert_eq!(header(answered, "x-ratelimit-limit-daily"), 3);
-            assert_eq!(header(answered, "x-ratelimit-interval-milliseconds"), 500);
+        for (response, daily) in responses.iter().zip([2, 1, 0, 0, 0]) {
+            assert_eq!(header(response, "x-ratelimit-daily-remaining"), daily);
+            assert_eq!(header(response, "x-ratelimit-limit-daily"), 3);
+            assert_eq!(header(response, "x-ratelimit-interval-milliseconds"), 500);
         }
-        for answered in &answers[3..] {
-            let message = refusal(answered);
+        for response in &responses[3..] {
+            let message = rejection_message(response);
             assert!(message.starts_with("too many requests: the daily limit of 3 "), "{message}");
-            let reset = header(answered, "x-ratelimit-daily-reset");
-            assert_eq!(header(answered, "retry-after"), reset.div_ceil(1000));
+            let reset = header(response, "x-ratelimit-daily-reset");
+            assert_eq!(header(response, "retry-after"), reset.div_ceil(1000));
         }
     }
 }
 
 #[tokio::test]
-async fn other_programs_use_the_limit_too() {
+async fn requests_of_other_programs_can_be_counted() {
     for window in [Window::Fixed, Window::Sliding] {
-        let answers = in_one_day(async || {
+        let responses = in_one_day(async || {
             let s = &limited(slow(window)).await;
-            let mut answers = vec![post(s, SEND, &send(s)).await];
+            let mut responses = vec![post(s, SEND, &send(s)).await];
             s.use_rate_limit(97);
-            answers.push(post(s, SEND, &send(s)).await);
-            // One of the two would be refused, and does not count.
+            responses.push(post(s, SEND, &send(s)).await);
+            // One of the two would exceed the limit, so neither counts.
             s.use_rate_limit(2);
-            answers.push(post(s, SEND, &send(s)).await);
+            responses.push(post(s, SEND, &send(s)).await);
             assert_eq!((s.requests().len(), s.rate_limited()), (3, 1));
-            answers
+            responses
         })
         .await;
-        assert_eq!((answers[0].status, left(&answers[0])), (StatusCode::CREATED, (99, 199_999)));
-        assert_eq!((answers[1].status, left(&answers[1])), (StatusCode::CREATED, (1, 199_901)));
-        refusal(&answers[2]);
-        assert_eq!(left(&answers[2]), (0, 199_900));
+        assert_eq!((responses[0].status, remaining(&responses[0])), (StatusCode::CREATED, (99, 199_999)));
+        assert_eq!((responses[1].status, remaining(&responses[1])), (StatusCode::CREATED, (1, 199_901)));
+        rejection_message(&responses[2]);
+        assert_eq!(remaining(&responses[2]), (0, 199_900));
     }
 }
 
 #[tokio::test]
-async fn a_refused_request_leaves_its_trace_in_the_ledger_only() {
+async fn a_rate_limited_request_is_recorded_and_has_no_effect() {
     let s = limited(slow(Window::Sliding).burst(1)).await;
     post(&s, SEND, &send(&s)).await;
-    // It is refused before anything of it is looked at.
+    // The limit is checked before the request is validated.
     let large = vec![b' '; 1024 * 1024 + 1];
-    let refused = [
+    let rejected = [
         post(&s, SEND, &send(&s)).await,
         post(&s, SEND, &json!({})).await,
         execute(authorised(&s, SEND).header("Content-Type", "application/json").body(large)).await,
         execute(bare(&s, Method::POST, SEND).bearer_auth(s.token())).await,
         execute(bare(&s, Method::GET, "/nope").bearer_auth(s.token())).await,
     ];
-    // Without the token it is not: whose limit would that be?
+    // Without a valid token there is no limit to count against.
     assert_eq!(execute(bare(&s, Method::POST, SEND)).await.status, 401);
 
     let requests = s.requests();
     let statuses: Vec<u16> = requests.iter().map(|request| request.status).collect();
     assert_eq!(statuses, [201, 429, 429, 429, 429, 429, 401]);
-    for (request, answered) in requests[1..].iter().zip(&refused) {
-        refusal(answered);
-        assert_eq!(serde_json::from_slice::<Value>(&request.answer).unwrap(), answered.body);
+    for (request, response) in requests[1..].iter().zip(&rejected) {
+        rejection_message(response);
+        assert_eq!(serde_json::from_slice::<Value>(&request.answer).unwrap(), response.body);
     }
     assert_eq!(requests[1].body, send(&s).to_string().as_bytes());
     assert_eq!((s.messages().len(), s.rate_limited()), (1, 5));
@@ -236,7 +236,7 @@ async fn after_a_short_window_requests_are_accepted_again() {
         }
         assert_eq!(s.rate_limited(), 3);
 
-        // Events leave in order, and the last one is of the last message: there is none of a refused request.
+        // Events are sent in order, and the last one belongs to the last message: rejected requests have none.
         let messages = s.messages();
         let deliveries = s.wait_for_deliveries(messages.len(), HOUR).await.unwrap();
         assert_eq!(deliveries.len(), messages.len());
@@ -248,11 +248,11 @@ async fn after_a_short_window_requests_are_accepted_again() {
 }
 
 #[tokio::test]
-async fn windows_and_days_go_by_the_clock_of_the_sandbox() {
+async fn windows_and_days_follow_the_sandbox_clock() {
     for window in [Window::Fixed, Window::Sliding] {
         let s = limited(RateLimit::documented().window(window).burst(1).daily(3)).await;
         s.set_clock_speed(0.0);
-        // Ten seconds before a midnight.
+        // Ten seconds before midnight.
         s.set_clock(std::time::UNIX_EPOCH + Duration::from_secs(20_000 * 86_400 - 10));
         let steps = [
             (0, 201, 0, 2, 10_000),
@@ -265,41 +265,41 @@ async fn windows_and_days_go_by_the_clock_of_the_sandbox() {
         ];
         for (advance, status, burst, daily, reset) in steps {
             s.advance_clock(Duration::from_millis(advance));
-            let answered = post(&s, SEND, &send(&s)).await;
-            assert_eq!(answered.status, status, "{window:?}, {advance} ms later");
-            assert_eq!(left(&answered), (burst, daily), "{window:?}, {advance} ms later");
-            assert_eq!(header(&answered, "x-ratelimit-daily-reset"), reset);
+            let response = post(&s, SEND, &send(&s)).await;
+            assert_eq!(response.status, status, "{window:?}, {advance} ms later");
+            assert_eq!(remaining(&response), (burst, daily), "{window:?}, {advance} ms later");
+            assert_eq!(header(&response, "x-ratelimit-daily-reset"), reset);
         }
-        // Set back, it counts anew.
+        // When the clock is set back, counting starts again at zero.
         s.set_clock(std::time::UNIX_EPOCH + Duration::from_secs(10_000 * 86_400));
-        assert_eq!(left(&post(&s, SEND, &send(&s)).await), (0, 2), "{window:?}");
+        assert_eq!(remaining(&post(&s, SEND, &send(&s)).await), (0, 2), "{window:?}");
     }
 }
 
-/// A sliding window remembers when each request came: without a bound that would take all memory.
+/// A sliding window stores the time of each request, which needs a bound.
 #[tokio::test]
-async fn no_number_is_too_large() {
+async fn large_limits_do_not_overflow() {
     let s = Sandbox::start().await.unwrap();
     let status = async || post(&s, SEND, &send(&s)).await.status.as_u16();
-    // Counted and not enforced.
+    // Counted but not enforced.
     s.use_rate_limit(usize::MAX);
     assert_eq!(status().await, 201);
     let limit = RateLimit::documented().daily(usize::MAX);
-    let refused = s.set_rate_limit(limit.burst(usize::MAX)).unwrap_err();
-    assert!(refused.to_string().contains("at most 1,000,000"), "{refused}");
+    let rejected = s.set_rate_limit(limit.burst(usize::MAX)).unwrap_err();
+    assert!(rejected.to_string().contains("at most 1,000,000"), "{rejected}");
     for window in [Window::Fixed, Window::Sliding] {
         s.set_rate_limit(limit.burst(1_000_000).window(window)).unwrap();
         s.use_rate_limit(usize::MAX);
         assert_eq!(status().await, 429, "{window:?}");
     }
-    // The description of the admin API has the same bound.
+    // The description of the admin API documents the same bound.
     let request = bare(&s, Method::PUT, "/_sandbox/rate-limit").json(&json!({"burst": 1_000_001}));
     assert_eq!(execute(request).await.status, 400);
     assert_eq!(s.rate_limit(), Some(limit.burst(1_000_000)));
 }
 
 #[tokio::test]
-async fn limits_can_be_changed_at_any_time() {
+async fn limits_can_be_changed_at_runtime() {
     let s = Sandbox::start().await.unwrap();
     s.set_clock_speed(0.0);
     let status = async || post(&s, SEND, &send(&s)).await.status.as_u16();
@@ -312,7 +312,7 @@ async fn limits_can_be_changed_at_any_time() {
     assert_eq!([status().await, status().await], [201, 429]);
     assert!(s.set_rate_limit(limit.burst(0)).unwrap_err().to_string().contains("allows no request"));
 
-    // The same over HTTP.
+    // The same through the admin API.
     let admin = async |method: Method, path: &str, body: Value| {
         let path = format!("/_sandbox/{path}");
         execute(bare(&s, method, &path).json(&body)).await.body

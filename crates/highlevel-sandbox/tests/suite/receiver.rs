@@ -1,4 +1,4 @@
-//! Something that receives webhooks: it answers what it is told to and keeps the bytes that came.
+//! A webhook receiver that responds with a configured status and stores the received bytes.
 
 use std::sync::{Arc, Mutex};
 
@@ -38,9 +38,9 @@ impl Receiver {
                         let (signature, content_type) = (text("x-ghl-signature"), text("content-type"));
                         let body = body.collect().await?.to_bytes().to_vec();
                         kept.lock().unwrap().push(Received { signature, content_type, body });
-                        // Followed, it would lead back here.
-                        let answer = Response::builder().status(status).header("location", "/webhooks");
-                        hyper::Result::Ok(answer.body(Empty::<Bytes>::new()).unwrap())
+                        // Following it would lead back here.
+                        let response = Response::builder().status(status).header("location", "/webhooks");
+                        hyper::Result::Ok(response.body(Empty::<Bytes>::new()).unwrap())
                     }
                 });
                 tokio::spawn(

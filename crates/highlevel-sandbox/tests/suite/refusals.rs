@@ -1,4 +1,4 @@
-//! Requests that are refused: with which status, in which words, and in which order things are checked.
+//! Rejected requests: status, messages, and the order of the checks.
 
 use highlevel_sandbox::{Sandbox, Spec, Strictness};
 use reqwest::{Method, RequestBuilder};
@@ -6,14 +6,14 @@ use serde_json::{Value, json};
 
 use crate::caller::{INBOUND, OUTBOUND, SEND, authorised, bare, execute, post};
 
-/// What every refusal has to look like.
+/// Asserts the shape of an error.
 async fn check(name: &str, sandbox: &Sandbox, request: RequestBuilder, status: u16, error: &str) -> Value {
-    let answered = execute(request).await;
-    let body = answered.body;
-    assert_eq!(answered.status, status, "{name}: {body}");
-    assert_eq!(answered.headers["content-type"], "application/json; charset=utf-8", "{name}");
+    let response = execute(request).await;
+    let body = response.body;
+    assert_eq!(response.status, status, "{name}: {body}");
+    assert_eq!(response.headers["content-type"], "application/json; charset=utf-8", "{name}");
     assert_eq!(body["statusCode"], status, "{name}");
-    // The documents show the name of the status in a 401 and a 422, and none in a 400.
+    // The documentation shows the name of the status in a 401 and a 422, but not in a 400.
     let error = if status == 400 { Value::Null } else { json!(error) };
     assert_eq!(body["error"], error, "{name}");
     assert_eq!(body["traceId"].as_str().map(str::len), Some(36), "{name}: {body}");
@@ -22,7 +22,7 @@ async fn check(name: &str, sandbox: &Sandbox, request: RequestBuilder, status: u
 }
 
 #[tokio::test]
-async fn routes_tokens_versions_and_bodies() {
+async fn invalid_routes_tokens_versions_and_bodies_are_rejected() {
     let sandbox = Sandbox::start().await.unwrap();
     let s = &sandbox;
     let token = s.token().to_owned();
@@ -115,7 +115,7 @@ async fn routes_tokens_versions_and_bodies() {
 }
 
 #[tokio::test]
-async fn bodies_that_are_not_valid() {
+async fn invalid_bodies_are_rejected_with_all_violations() {
     let sandbox = Sandbox::builder().strictness(Strictness::Documented).start().await.unwrap();
     let s = &sandbox;
     let (contact, provider) = (s.contact_id(), s.conversation_provider_id());
@@ -128,10 +128,10 @@ async fn bodies_that_are_not_valid() {
                 "status is required, but it is missing (at /status)",
             ],
         ),
-        // The schema comes before what exists.
+        // The schema is checked before references.
         (
             SEND,
-            json!({"type": "SMS", "contactId": "nobody", "status": "sent"}),
+            json!({"type": "SMS", "contactId": "unknown", "status": "sent"}),
             &["status must be one of delivered, failed, pending, read; found \"sent\" (at /status)"],
         ),
         (
@@ -145,7 +145,7 @@ async fn bodies_that_are_not_valid() {
             &["conversationProviderId is required for every type but SMS and Email; this one is WhatsApp \
                (at /conversationProviderId)"],
         ),
-        // All faults at once, whoever finds them.
+        // All violations at once, from the schema and from the sandbox's checks.
         (
             INBOUND,
             json!({"type": "Custom", "attachments": {}}),
@@ -180,13 +180,18 @@ async fn bodies_that_are_not_valid() {
 }
 
 #[tokio::test]
-async fn what_does_not_exist() {
+async fn references_to_missing_records_are_rejected() {
     let sandbox = Sandbox::start().await.unwrap();
     let s = &sandbox;
     let (contact, conversation, provider) =
         (s.contact_id(), s.conversation_id(), s.conversation_provider_id());
     let cases = [
-        (SEND, json!({"type": "SMS", "contactId": "nobody", "status": "pending"}), "contactId", "\"nobody\""),
+        (
+            SEND,
+            json!({"type": "SMS", "contactId": "unknown", "status": "pending"}),
+            "contactId",
+            "\"unknown\"",
+        ),
         (
             SEND,
             json!({"type": "SMS", "contactId": contact, "conversationProviderId": "none", "status": "pending"}),
@@ -224,7 +229,7 @@ async fn what_does_not_exist() {
 }
 
 #[tokio::test]
-async fn every_version_of_the_specification_is_accepted() {
+async fn every_version_of_the_spec_is_accepted() {
     let sandbox = Sandbox::start().await.unwrap();
     let versions = Spec::load().unwrap().allowed_values("ApiVersion");
     let body = json!({"type": "SMS", "contactId": sandbox.contact_id(), "status": "pending"});
@@ -237,16 +242,16 @@ async fn every_version_of_the_specification_is_accepted() {
 }
 
 #[tokio::test]
-async fn refusals_have_the_documented_shape() {
+async fn errors_have_the_documented_shape() {
     let sandbox = Sandbox::start().await.unwrap();
     let spec = Spec::load().unwrap();
     let cases = [
         (json!({}), "UnprocessableEntityError"),
-        (json!({"type": "SMS", "contactId": "nobody", "status": "pending"}), "BadRequestError"),
+        (json!({"type": "SMS", "contactId": "unknown", "status": "pending"}), "BadRequestError"),
     ];
     for (body, schema) in cases {
-        let answered = post(&sandbox, SEND, &body).await;
-        assert_eq!(spec.validate(schema, &answered.body), [], "{}", answered.body);
+        let response = post(&sandbox, SEND, &body).await;
+        assert_eq!(spec.validate(schema, &response.body), [], "{}", response.body);
     }
     let unauthorised = execute(bare(&sandbox, Method::POST, SEND)).await;
     assert_eq!(spec.validate("UnauthorizedError", &unauthorised.body), []);

@@ -1,5 +1,5 @@
-//! Clients that are slow, many, wrong or greedy, and what they change for others: nothing. What is asserted are counts and
-//! answers, never how long something took.
+//! Slow, numerous, malformed or greedy clients do not affect others. The tests assert counts and responses, never
+//! durations.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -12,17 +12,17 @@ use serde_json::{Value, json};
 use crate::caller::{SEND, post};
 use crate::receiver::Receiver;
 
-/// Far longer than it takes: it only ends a run in which something is broken.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Ends a run in which something is broken.
+const TEST_TIMEOUT: Duration = Duration::from_secs(60);
 
 fn connect(sandbox: &Sandbox) -> TcpStream {
     let stream = TcpStream::connect(sandbox.base_url().trim_start_matches("http://")).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    stream.set_write_timeout(Some(PATIENCE)).unwrap();
+    stream.set_read_timeout(Some(TEST_TIMEOUT)).unwrap();
+    stream.set_write_timeout(Some(TEST_TIMEOUT)).unwrap();
     stream
 }
 
-/// The beginning of a request, up to the end of its head.
+/// Returns the head of a request.
 fn head(sandbox: &Sandbox, length: usize) -> String {
     let token = sandbox.token();
     format!(
@@ -37,8 +37,8 @@ fn message(sandbox: &Sandbox, text: &str) -> String {
     head(sandbox, body.len()) + &body
 }
 
-/// Reads one answer, and leaves the connection open. `None` when there is none.
-fn answer(stream: &mut TcpStream) -> Option<(u16, String)> {
+/// Reads one response, and leaves the connection open. `None` if the connection ends first.
+fn read_response(stream: &mut TcpStream) -> Option<(u16, String)> {
     let mut bytes = Vec::new();
     loop {
         let text = String::from_utf8_lossy(&bytes);
@@ -58,8 +58,8 @@ fn answer(stream: &mut TcpStream) -> Option<(u16, String)> {
     }
 }
 
-/// Whether the other side has ended the connection, or does in good time.
-fn ends(stream: &mut TcpStream) -> bool {
+/// Returns `true` if the other side has closed the connection or does so soon.
+fn is_closed(stream: &mut TcpStream) -> bool {
     let mut rest = Vec::new();
     match stream.read_to_end(&mut rest) {
         Ok(_) => true,
@@ -67,18 +67,18 @@ fn ends(stream: &mut TcpStream) -> bool {
     }
 }
 
-/// What the sandbox reports of itself.
+/// Returns the health of the sandbox.
 fn health(sandbox: &Sandbox) -> Value {
     let mut stream = connect(sandbox);
     stream.write_all(b"GET /_sandbox/health HTTP/1.1\r\nhost: localhost\r\n\r\n").unwrap();
-    serde_json::from_str(&answer(&mut stream).unwrap().1).unwrap()
+    serde_json::from_str(&read_response(&mut stream).unwrap().1).unwrap()
 }
 
-/// A message goes through as if nobody else were there.
+/// Asserts that a message is accepted.
 fn assert_serves(sandbox: &Sandbox, text: &str) {
     let mut stream = connect(sandbox);
     stream.write_all(message(sandbox, text).as_bytes()).unwrap();
-    let (status, body) = answer(&mut stream).unwrap_or_else(|| panic!("{text}: no answer"));
+    let (status, body) = read_response(&mut stream).unwrap_or_else(|| panic!("{text}: no answer"));
     assert_eq!(status, 201, "{text}: {body}");
     assert_eq!(sandbox.messages().last().unwrap().text(), Some(text));
 }
@@ -88,7 +88,7 @@ async fn start(change: impl FnOnce(SandboxBuilder) -> SandboxBuilder) -> Sandbox
 }
 
 #[tokio::test]
-async fn sixty_four_clients_are_each_answered_and_nothing_is_lost_or_done_twice() {
+async fn concurrent_clients_lose_and_repeat_no_request() {
     const CLIENTS: usize = 64;
     const EACH: usize = 50;
     let sandbox = start(|builder| builder).await;
@@ -98,12 +98,12 @@ async fn sixty_four_clients_are_each_answered_and_nothing_is_lost_or_done_twice(
             scope.spawn(move || {
                 let mut stream = connect(sandbox);
                 for number in 0..EACH {
-                    // Every tenth is not valid, which is nobody else's business.
+                    // Every tenth is invalid, which must not affect others.
                     let text = format!("{client}-{number}");
                     let valid = !number.is_multiple_of(10);
                     let request = if valid { message(sandbox, &text) } else { head(sandbox, 2) + "{}" };
                     stream.write_all(request.as_bytes()).unwrap();
-                    let (status, body) = answer(&mut stream).unwrap();
+                    let (status, body) = read_response(&mut stream).unwrap();
                     assert_eq!(status, if valid { 201 } else { 422 }, "{text}: {body}");
                 }
             });
@@ -123,12 +123,12 @@ async fn sixty_four_clients_are_each_answered_and_nothing_is_lost_or_done_twice(
 }
 
 #[tokio::test]
-async fn what_is_kept_is_the_newest_and_no_more() {
+async fn retention_keeps_the_newest_entries() {
     let sandbox = start(|builder| builder.keep_messages(20).keep_requests(30)).await;
     let mut stream = connect(&sandbox);
     for number in 0..100 {
         stream.write_all(message(&sandbox, &number.to_string()).as_bytes()).unwrap();
-        assert_eq!(answer(&mut stream).unwrap().0, 201);
+        assert_eq!(read_response(&mut stream).unwrap().0, 201);
     }
     let texts: Vec<String> =
         sandbox.messages().iter().map(|message| message.text().unwrap().to_owned()).collect();
@@ -136,12 +136,12 @@ async fn what_is_kept_is_the_newest_and_no_more() {
     let requests = sandbox.requests();
     assert_eq!(requests.len(), 30);
     assert!(String::from_utf8_lossy(&requests[0].body).contains("\"70\""));
-    // Records from the start stay; no message is among them.
+    // The initial records stay; they include no messages.
     assert_serves(&sandbox, "afterwards");
 }
 
 #[tokio::test]
-async fn slow_clients_lose_their_connection_and_others_do_not_wait() {
+async fn slow_clients_are_disconnected_without_delaying_others() {
     let sandbox = start(|builder| builder.read_timeout(Duration::from_millis(300))).await;
     let mut silent = connect(&sandbox);
     let mut in_the_head = connect(&sandbox);
@@ -156,13 +156,13 @@ async fn slow_clients_lose_their_connection_and_others_do_not_wait() {
 
     assert_serves(&sandbox, "meanwhile");
 
-    assert!(ends(&mut silent));
-    assert!(ends(&mut in_the_head));
-    let (status, body) = answer(&mut in_the_body).unwrap();
+    assert!(is_closed(&mut silent));
+    assert!(is_closed(&mut in_the_head));
+    let (status, body) = read_response(&mut in_the_body).unwrap();
     assert_eq!(status, 408);
     assert!(body.contains("did not come in time"), "{body}");
-    assert!(ends(&mut in_the_body));
-    assert_eq!(answer(&mut to_the_admin).unwrap().0, 408);
+    assert!(is_closed(&mut in_the_body));
+    assert_eq!(read_response(&mut to_the_admin).unwrap().0, 408);
     let requests = sandbox.requests();
     assert_eq!(requests.len(), 2, "the head of the others never came");
     assert_eq!((requests[1].status, requests[1].body.as_slice()), (408, &b"{\"type\":"[..]));
@@ -170,20 +170,20 @@ async fn slow_clients_lose_their_connection_and_others_do_not_wait() {
 }
 
 #[tokio::test]
-async fn a_body_that_drips_does_not_come_for_ever() {
+async fn a_dripping_body_times_out() {
     let sandbox = start(|builder| builder.read_timeout(Duration::from_millis(300))).await;
     let mut stream = connect(&sandbox);
     stream.write_all(head(&sandbox, 1_000_000).as_bytes()).unwrap();
     let mut writer = stream.try_clone().unwrap();
-    // It goes on for as long as it is listened to.
+    // It continues as long as the sandbox reads.
     let dripping = std::thread::spawn(move || while writer.write_all(b" ").is_ok() {});
-    assert_eq!(answer(&mut stream).map(|(status, _)| status), Some(408));
+    assert_eq!(read_response(&mut stream).map(|(status, _)| status), Some(408));
     drop(sandbox);
     dripping.join().unwrap();
 }
 
 #[tokio::test]
-async fn a_hundred_megabytes_are_refused_and_not_kept() {
+async fn a_body_of_100_megabytes_is_rejected_and_not_buffered() {
     let sandbox = start(|builder| builder).await;
     for transfer in ["content-length: 100000000", "transfer-encoding: chunked"] {
         let chunked = transfer.ends_with("chunked");
@@ -203,18 +203,18 @@ async fn a_hundred_megabytes_are_refused_and_not_kept() {
         if chunked {
             stream.write_all(b"0\r\n\r\n").unwrap();
         }
-        let (status, body) = answer(&mut stream).unwrap();
+        let (status, body) = read_response(&mut stream).unwrap();
         assert_eq!(status, 413, "{transfer}: {body}");
-        // The same connection serves on, for the body was read to its end.
+        // The connection stays usable, because the body was read to its end.
         stream.write_all(message(&sandbox, transfer).as_bytes()).unwrap();
-        assert_eq!(answer(&mut stream).unwrap().0, 201, "{transfer}");
+        assert_eq!(read_response(&mut stream).unwrap().0, 201, "{transfer}");
     }
     let kept: Vec<usize> = sandbox.requests().iter().map(|request| request.body.len()).collect();
     assert!(kept.iter().all(|length| *length <= 1024 * 1024), "{kept:?}");
     assert_eq!(sandbox.messages().len(), 2);
 }
 
-/// What is not HTTP, or not quite, and the status of the answer, if there is one; then the connection ends.
+/// Malformed HTTP, and the status of the response if there is one. The connection is closed afterwards.
 const MALFORMED: &[(&str, Option<u16>)] = &[
     ("\r\n\r\n\r\n\r\n", None),
     ("\0\0\0\0", Some(400)),
@@ -240,7 +240,7 @@ const MALFORMED: &[(&str, Option<u16>)] = &[
 ];
 
 #[tokio::test]
-async fn what_is_not_http_ends_its_own_connection_and_no_other() {
+async fn malformed_http_closes_only_its_connection() {
     let sandbox = start(|builder| builder).await;
     let mut other = connect(&sandbox);
     let endless_head = format!("GET / HTTP/1.1\r\na: {}\r\n\r\n", "a".repeat(600_000));
@@ -251,36 +251,36 @@ async fn what_is_not_http_ends_its_own_connection_and_no_other() {
     for (request, expected) in MALFORMED.iter().copied().chain(long) {
         let name = request.chars().take(60).collect::<String>();
         let mut stream = connect(&sandbox);
-        // The other side may have seen enough before all of it is written.
+        // The other side may close the connection before all of it is written.
         let _ = stream.write_all(request.as_bytes());
         let _ = stream.shutdown(Shutdown::Write);
-        let status = answer(&mut stream).map(|(status, _)| status);
-        // An answer may be lost if there was still something to read when the connection was closed.
+        let status = read_response(&mut stream).map(|(status, _)| status);
+        // A response may be lost if unread bytes were left when the connection was closed.
         if status != expected && !(request.len() > 10_000 && status.is_none()) {
             wrong.push(format!("{name:?}: {status:?}, not {expected:?}"));
         }
-        assert!(ends(&mut stream), "{name:?}");
+        assert!(is_closed(&mut stream), "{name:?}");
         other.write_all(message(&sandbox, &name).as_bytes()).unwrap();
-        assert_eq!(answer(&mut other).unwrap().0, 201, "{name:?}");
+        assert_eq!(read_response(&mut other).unwrap().0, 201, "{name:?}");
     }
     assert_eq!(wrong, Vec::<String>::new());
 }
 
 #[tokio::test]
-async fn idle_connections_by_the_thousand_are_in_nobodys_way() {
+async fn thousands_of_idle_connections_delay_no_request() {
     let sandbox = start(|builder| builder).await;
     let idle: Vec<TcpStream> = (0..2_000).map(|_| connect(&sandbox)).collect();
     for number in 0..10 {
         assert_serves(&sandbox, &number.to_string());
     }
-    // One of them is as good as any other.
+    // Any of them may be closed.
     let mut last = idle.into_iter().next_back().unwrap();
     last.write_all(message(&sandbox, "last").as_bytes()).unwrap();
-    assert_eq!(answer(&mut last).unwrap().0, 201);
+    assert_eq!(read_response(&mut last).unwrap().0, 201);
 }
 
 #[tokio::test]
-async fn a_connection_too_many_waits_while_the_others_wait_for_responses() {
+async fn a_connection_over_the_limit_waits_while_all_others_are_busy() {
     let sandbox = start(|builder| builder.max_connections(3)).await;
     let slow = FaultRule::new(Fault::NONE.after(Duration::from_secs(600))).stage(FaultStage::After);
     let fault = sandbox.add_fault(slow).unwrap();
@@ -299,48 +299,48 @@ async fn a_connection_too_many_waits_while_the_others_wait_for_responses() {
 
     assert!(sandbox.remove_fault(fault));
     for connection in &mut connections {
-        assert_eq!(answer(connection).unwrap().0, 201);
+        assert_eq!(read_response(connection).unwrap().0, 201);
     }
-    // Now they wait for nothing, so one of them makes room.
-    next.set_read_timeout(Some(PATIENCE)).unwrap();
-    assert_eq!(answer(&mut next).unwrap().0, 201);
+    // Now they are idle, so one of them is closed for the new connection.
+    next.set_read_timeout(Some(TEST_TIMEOUT)).unwrap();
+    assert_eq!(read_response(&mut next).unwrap().0, 201);
     assert_eq!(sandbox.messages().last().unwrap().text(), Some("outside"));
-    assert!(connections.iter_mut().any(ends));
+    assert!(connections.iter_mut().any(is_closed));
 }
 
 #[tokio::test]
-async fn clients_that_send_nothing_make_room_for_others() {
+async fn idle_connections_are_closed_for_new_ones() {
     let sandbox = start(|builder| builder.max_connections(20)).await;
     let mut silent: Vec<TcpStream> = (0..100).map(|_| connect(&sandbox)).collect();
     let mut in_the_body: Vec<TcpStream> = (0..100).map(|_| connect(&sandbox)).collect();
     for stream in &mut in_the_body {
-        // It may be closed for another one by now.
+        // It may have been closed in favour of another one.
         let _ = stream.write_all(head(&sandbox, 100).as_bytes());
     }
     for number in 0..5 {
         assert_serves(&sandbox, &number.to_string());
     }
-    assert!(silent.iter_mut().take(50).all(ends), "the first are closed first");
+    assert!(silent.iter_mut().take(50).all(is_closed), "the first are closed first");
 }
 
 #[tokio::test]
-async fn a_client_that_does_not_read_loses_its_connection() {
+async fn a_client_that_does_not_read_is_disconnected() {
     let sandbox = start(|builder| builder.write_timeout(Duration::from_millis(300))).await;
     let mut stream = connect(&sandbox);
     let mut requests = stream.try_clone().unwrap();
-    // Responses that are not read fill the buffers of the machine, and then the requests do.
+    // Unread responses fill the socket buffers, and then the requests do.
     let request = format!("GET /{} HTTP/1.1\r\nhost: localhost\r\n\r\n", "x".repeat(4_000)).repeat(100);
     let writing = std::thread::spawn(move || while requests.write_all(request.as_bytes()).is_ok() {});
     writing.join().unwrap();
-    assert!(ends(&mut stream));
-    // An event stream is no exception, and neither is what a fault makes up.
+    assert!(is_closed(&mut stream));
+    // The same holds for an event stream, and for the response of a fault.
     let mut events = connect(&sandbox);
     events.write_all(b"GET /_sandbox/events HTTP/1.1\r\nhost: localhost\r\n\r\n").unwrap();
     let rule = json!({"fault": {"status": 200, "bodyBytes": 32 * 1024 * 1024}}).to_string();
     let mut admin = connect(&sandbox);
     let head = "POST /_sandbox/faults HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n";
     write!(admin, "{head}content-length: {}\r\n\r\n{rule}", rule.len()).unwrap();
-    assert_eq!(answer(&mut admin).unwrap().0, 201);
+    assert_eq!(read_response(&mut admin).unwrap().0, 201);
     drop(admin);
     let mut padded = connect(&sandbox);
     let token = sandbox.token();
@@ -357,12 +357,12 @@ async fn a_client_that_does_not_read_loses_its_connection() {
     while open() != Some(1) {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    assert!(ends(&mut events) && ends(&mut padded));
+    assert!(is_closed(&mut events) && is_closed(&mut padded));
     assert_serves(&sandbox, "meanwhile");
 }
 
 #[tokio::test]
-async fn clients_that_leave_in_the_middle_leave_nothing_behind() {
+async fn aborted_requests_leave_nothing_behind() {
     let sandbox = start(|builder| builder).await;
     for number in 0..200 {
         let request = message(&sandbox, "left");
@@ -373,9 +373,9 @@ async fn clients_that_leave_in_the_middle_leave_nothing_behind() {
     assert_eq!(sandbox.messages().len(), 1);
 }
 
-/// A target that takes the connection and never answers.
+/// A target that accepts the connection and never responds.
 #[tokio::test]
-async fn a_webhook_target_that_never_answers_keeps_nobody_waiting() {
+async fn a_hanging_webhook_target_delays_no_request() {
     let target = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/", target.local_addr().unwrap());
     let sandbox = start(|builder| builder.webhook_url(&url)).await;
@@ -389,5 +389,5 @@ async fn a_webhook_target_that_never_answers_keeps_nobody_waiting() {
     let other = start(|builder| builder.webhook_url(&receiver.url)).await;
     let send = json!({"type": "SMS", "contactId": other.contact_id(), "status": "pending"});
     assert_eq!(post(&other, SEND, &send).await.status, 201);
-    assert_eq!(other.wait_for_deliveries(1, PATIENCE).await.unwrap().len(), 1);
+    assert_eq!(other.wait_for_deliveries(1, TEST_TIMEOUT).await.unwrap().len(), 1);
 }

@@ -3,13 +3,13 @@
 use highlevel_sandbox::Spec;
 use serde_json::{Value, json};
 
-/// Pointer, keyword, message.
-type Fault<'a> = (&'a str, &'a str, &'a str);
+/// Returns pointer, keyword and message of each violation.
+type ExpectedViolation<'a> = (&'a str, &'a str, &'a str);
 
 #[test]
-fn every_fault_has_a_pointer_a_keyword_and_words() {
+fn every_violation_has_a_pointer_a_keyword_and_a_message() {
     let spec = Spec::load().unwrap();
-    let cases: &[(&str, Value, &[Fault])] = &[
+    let cases: &[(&str, Value, &[ExpectedViolation])] = &[
         (
             "SendMessageRequest",
             json!({"type": "SMS"}),
@@ -85,7 +85,7 @@ fn every_fault_has_a_pointer_a_keyword_and_words() {
     ];
     for (schema, value, expected) in cases {
         let violations = spec.validate(schema, value);
-        let found: Vec<Fault> = violations
+        let found: Vec<ExpectedViolation> = violations
             .iter()
             .map(|violation| (&*violation.pointer, &*violation.keyword, &*violation.message))
             .collect();
@@ -94,7 +94,7 @@ fn every_fault_has_a_pointer_a_keyword_and_words() {
 }
 
 #[test]
-fn every_example_of_the_specification_is_valid() {
+fn every_example_of_the_spec_is_valid() {
     let spec = Spec::load().unwrap();
     let document = spec.document();
     let mut checked = 0;
@@ -124,7 +124,7 @@ fn every_example_of_the_specification_is_valid() {
 }
 
 #[test]
-fn operations_and_events_are_found_by_name() {
+fn operations_and_events_can_be_found_by_name() {
     let spec = Spec::load().unwrap();
     let requests = [
         ("POST", "/conversations/messages", Some("SendMessageRequest")),
@@ -143,7 +143,7 @@ fn operations_and_events_are_found_by_name() {
 }
 
 #[test]
-fn a_document_that_cannot_be_used_says_where() {
+fn errors_of_an_invalid_spec_name_the_place() {
     let cases = [
         ("a: [", "the document is not YAML"),
         ("components: {schemas: {A: {type: 5}}}", "/components/schemas/A cannot be used"),

@@ -1,4 +1,4 @@
-//! What exists: what has to hold of it, and going back.
+//! Records: consistency, seeds, snapshots and resets.
 
 use highlevel_sandbox::{
     Contact, Conversation, ConversationProvider, Entry, Location, Message, RateLimit, Sandbox, Snapshot,
@@ -17,13 +17,13 @@ fn message(id: &str, contact: &str, conversation: &str) -> Message {
 }
 
 #[tokio::test]
-async fn what_contradicts_what_exists_is_refused() {
+async fn inconsistent_records_are_rejected() {
     let sandbox = Sandbox::start().await.unwrap();
     sandbox.put_location(Location::new("two")).unwrap();
     sandbox.put_contact(Contact::new("here")).unwrap();
     sandbox.put_contact(Contact::new("there").location("two")).unwrap();
     sandbox.put_conversation(Conversation::new("with-here", "here")).unwrap();
-    // The same again is no contradiction.
+    // Repeating it is consistent.
     sandbox.put_conversation(Conversation::new("with-here", "here")).unwrap();
     let before = sandbox.snapshot();
 
@@ -38,8 +38,8 @@ async fn what_contradicts_what_exists_is_refused() {
             "the conversation with-here is with the contact here, and cannot be with abc123def456 instead",
         ),
         (
-            sandbox.put_conversation(Conversation::new("new", "nobody")),
-            "the conversation new names the contact \"nobody\", which is not there; put it first",
+            sandbox.put_conversation(Conversation::new("new", "unknown")),
+            "the conversation new names the contact \"unknown\", which is not there; put it first",
         ),
         (
             sandbox.put_conversation(Conversation::new("new", "there")),
@@ -75,7 +75,7 @@ async fn what_contradicts_what_exists_is_refused() {
 }
 
 #[tokio::test]
-async fn a_conversation_is_made_once_and_goes_with_its_contact() {
+async fn a_contact_has_one_conversation_which_is_deleted_with_it() {
     let sandbox = Sandbox::start().await.unwrap();
     sandbox.put_contact(Contact::new("grace")).unwrap();
     let send = json!({"type": "SMS", "contactId": "grace", "status": "pending"});
@@ -91,14 +91,14 @@ async fn a_conversation_is_made_once_and_goes_with_its_contact() {
     assert_eq!(sandbox.conversation(&conversation.id), None);
     assert!(sandbox.messages().is_empty());
     assert_eq!(post(&sandbox, SEND, &send).await.status, 400);
-    // Its place is free again.
+    // Its slot is free again.
     sandbox.put_contact(Contact::new("grace")).unwrap();
     sandbox.put_conversation(Conversation::new("another", "grace")).unwrap();
     assert_eq!(post(&sandbox, SEND, &send).await.body["conversationId"], "another");
 }
 
 #[tokio::test]
-async fn a_seed_is_all_there_or_not_at_all_and_twice_is_once() {
+async fn seeding_is_atomic_and_idempotent() {
     let yaml = "
         locations: [{id: two, name: Second}]
         contacts:
@@ -128,7 +128,7 @@ async fn a_seed_is_all_there_or_not_at_all_and_twice_is_once() {
         sandbox.seed(seed.clone()).unwrap();
         assert_eq!(sandbox.snapshot(), once);
     }
-    // The token of the other location sees the contacts of that, and no others.
+    // The token of the other location can only access contacts of that location.
     let send = async |contact: &str| {
         let request = client().post(format!("{}{SEND}", sandbox.base_url())).bearer_auth("pit-two");
         let body = json!({"type": "SMS", "contactId": contact, "status": "pending"});
@@ -154,7 +154,7 @@ async fn a_seed_is_all_there_or_not_at_all_and_twice_is_once() {
 }
 
 #[tokio::test]
-async fn a_snapshot_brings_back_what_exists_together_with_the_credentials() {
+async fn a_snapshot_restores_records_and_credentials() {
     let sandbox = Sandbox::start().await.unwrap();
     let kept = sandbox.issue_token(sandbox.location_id()).unwrap();
     sandbox.put_contact(Contact::new("kept")).unwrap();
@@ -169,7 +169,7 @@ async fn a_snapshot_brings_back_what_exists_together_with_the_credentials() {
         request.header("Version", "2021-04-15").json(&body).send().await.unwrap().status().as_u16()
     };
     assert_eq!((send(&later, "later").await, send(&kept, "kept").await), (201, 400));
-    // Through text, as a file would have it.
+    // Through text, as in a file.
     let text = serde_json::to_string(&snapshot).unwrap();
     sandbox.restore(Snapshot::parse(&text).unwrap()).unwrap();
     assert_eq!(sandbox.snapshot(), snapshot);
@@ -184,7 +184,7 @@ async fn a_snapshot_brings_back_what_exists_together_with_the_credentials() {
 }
 
 #[tokio::test]
-async fn a_reset_puts_everything_back() {
+async fn a_reset_restores_the_initial_state() {
     let limit = RateLimit::documented().burst(2);
     let sandbox = Sandbox::builder().rate_limit(limit).start().await.unwrap();
     let beginning = sandbox.snapshot();
@@ -203,11 +203,11 @@ async fn a_reset_puts_everything_back() {
 }
 
 #[tokio::test]
-async fn a_change_of_status_is_told_to_those_who_follow() {
+async fn status_changes_are_published() {
     let sandbox = Sandbox::start().await.unwrap();
     let send = json!({"type": "SMS", "contactId": sandbox.contact_id(), "status": "pending"});
-    let answer = post(&sandbox, SEND, &send).await;
-    let id = answer.body["messageId"].as_str().unwrap();
+    let response = post(&sandbox, SEND, &send).await;
+    let id = response.body["messageId"].as_str().unwrap();
     let mut entries = sandbox.follow();
     for status in ["delivered", "read"] {
         sandbox.set_status(id, StatusUpdate::new(status)).unwrap();

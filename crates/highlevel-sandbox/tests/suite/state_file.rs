@@ -1,4 +1,4 @@
-//! State files in real processes: what is at the path, who gets it, and what happens when it cannot be written.
+//! State files in real processes: kinds of files, concurrent starts, and failing writes.
 
 use std::fs;
 use std::io::Read;
@@ -15,11 +15,11 @@ use crate::caller::client;
 use crate::process::{Directory, Running, program};
 use crate::receiver::Receiver;
 
-/// Far longer than it takes: it only ends a test in which something is broken.
+/// Ends a test in which something is broken.
 const TEST_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Starts a sandbox that is to be refused, and returns what it prints on standard error.
-fn refused(path: &Path) -> String {
+/// Starts a sandbox whose start fails, and returns its standard error.
+fn start_error(path: &Path) -> String {
     let mut child = program()
         .args(["serve", "--state", path.to_str().unwrap()])
         .stdout(Stdio::null())
@@ -57,7 +57,7 @@ async fn admin(ready: &Value, path: &str) -> (u16, Value) {
     (response.status().as_u16(), response.json().await.unwrap())
 }
 
-/// The ids of all messages.
+/// Returns the ids of all messages.
 async fn messages(ready: &Value) -> Vec<String> {
     let (_, body) = admin(ready, "messages?limit=1000").await;
     let messages = body["messages"].as_array().unwrap_or_else(|| panic!("{body}"));
@@ -70,22 +70,22 @@ fn run(command: &str, arguments: &[&str]) -> bool {
 
 #[cfg(unix)]
 #[test]
-fn only_regular_files_are_used_and_nothing_else_is_changed() {
+fn only_regular_files_are_accepted_and_others_stay_unchanged() {
     use std::os::unix::fs::{FileTypeExt, symlink};
 
     let directory = Directory::new("places");
     let fifo = directory.file("fifo");
     assert!(run("mkfifo", &[fifo.to_str().unwrap()]));
-    assert!(refused(&fifo).contains("is not a regular file"));
+    assert!(start_error(&fifo).contains("is not a regular file"));
     assert!(fs::metadata(&fifo).unwrap().file_type().is_fifo());
 
     let folder = directory.file("folder");
     fs::create_dir(&folder).unwrap();
-    assert!(refused(&folder).contains("is not a regular file"));
+    assert!(start_error(&folder).contains("is not a regular file"));
 
     let device = directory.file("device");
     if run("mknod", &[device.to_str().unwrap(), "c", "1", "3"]) {
-        assert!(refused(&device).contains("is not a regular file"));
+        assert!(start_error(&device).contains("is not a regular file"));
         assert!(fs::metadata(&device).unwrap().file_type().is_char_device());
     } else {
         println!("SKIPPED: a character device; only root can create one");
@@ -93,17 +93,17 @@ fn only_regular_files_are_used_and_nothing_else_is_changed() {
 
     let (dangling, nowhere) = (directory.file("dangling"), directory.file("nowhere"));
     symlink(&nowhere, &dangling).unwrap();
-    assert!(refused(&dangling).contains("is a symbolic link to a path where nothing is"));
+    assert!(start_error(&dangling).contains("is a symbolic link to a path where nothing is"));
     assert!(fs::symlink_metadata(&dangling).unwrap().is_symlink() && !nowhere.exists());
 
-    // A link to a state file is followed, and stays one.
+    // A link to a state file is followed, and stays a link.
     let (link, target) = (directory.file("link"), directory.file("target"));
     drop(start(&target));
     symlink(&target, &link).unwrap();
     drop(start(&link));
     assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
 
-    // A name that the sandbox could use for a file under construction is not followed.
+    // A link at the name of a temporary file is not followed.
     let (state, precious) = (directory.file("state"), directory.file("precious"));
     fs::write(&precious, "precious").unwrap();
     symlink(&precious, directory.file("state.new")).unwrap();
@@ -113,7 +113,7 @@ fn only_regular_files_are_used_and_nothing_else_is_changed() {
 
 #[cfg(unix)]
 #[test]
-fn a_state_file_is_for_its_owner_alone_whatever_the_mask_is() {
+fn a_state_file_is_private_whatever_the_umask() {
     use std::os::unix::fs::PermissionsExt;
 
     let directory = Directory::new("mode");
@@ -129,7 +129,7 @@ fn a_state_file_is_for_its_owner_alone_whatever_the_mask_is() {
         let mut running = Running::of(command);
         running.ready();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600, "{name}");
-        // Nothing else is left in the directory.
+        // The directory contains nothing else.
         let names: Vec<_> =
             fs::read_dir(path.parent().unwrap()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         assert!(names.iter().all(|found| found == "new" || found == "empty"), "{names:?}");
@@ -137,7 +137,7 @@ fn a_state_file_is_for_its_owner_alone_whatever_the_mask_is() {
 }
 
 #[test]
-fn of_several_starts_at_once_exactly_one_runs() {
+fn of_concurrent_starts_exactly_one_succeeds() {
     let directory = Directory::new("race");
     for round in 0..25 {
         let path = directory.file(&format!("state-{round}"));
@@ -157,7 +157,7 @@ fn of_several_starts_at_once_exactly_one_runs() {
                         .spawn()
                         .unwrap();
                     let mut first = [0; 1];
-                    // Either it is ready, or its output ends.
+                    // Either it becomes ready, or its output ends.
                     let is_ready = child.stdout.as_mut().unwrap().read(&mut first).unwrap() > 0;
                     (is_ready, child)
                 })
@@ -180,12 +180,12 @@ fn of_several_starts_at_once_exactly_one_runs() {
             let _ = child.kill();
             child.wait().unwrap();
         }
-        // The file is whole: a start alone uses it.
+        // The file is intact: a single start can use it.
         drop(start(&path));
     }
 }
 
-/// A file system of a few megabytes, which can be made larger. Only root can have one.
+/// A file system of a few megabytes that can be enlarged. Only root can mount one.
 #[cfg(target_os = "linux")]
 struct SmallDisk(Directory);
 
@@ -210,10 +210,11 @@ impl Drop for SmallDisk {
     }
 }
 
-/// What could not be written is not in memory, is not announced, and is reported; with room on the disk the sandbox goes on.
+/// A failed write is not in memory, is not published, and is reported. With free space on the disk the sandbox
+/// continues.
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn a_write_that_fails_leaves_no_trace_and_the_sandbox_recovers() {
+async fn a_failed_write_is_rolled_back_and_the_sandbox_recovers() {
     let Some(disk) = SmallDisk::mount() else {
         assert!(std::env::var_os("CI").is_none(), "a file system cannot be mounted");
         println!("SKIPPED: a full disk; only root can mount a small one");
@@ -225,13 +226,13 @@ async fn a_write_that_fails_leaves_no_trace_and_the_sandbox_recovers() {
     let mut running = Running::start(arguments);
     let ready = running.ready();
     let long = "x".repeat(20_000);
-    let (mut accepted, mut refused) = (Vec::new(), 0);
-    while refused < 5 {
+    let (mut accepted, mut start_error) = (Vec::new(), 0);
+    while start_error < 5 {
         match send(&ready, &long).await {
             (201, body) => accepted.push(body["messageId"].as_str().unwrap().to_owned()),
             (500, body) => {
                 assert!(body["message"].to_string().contains("the state file cannot be written"), "{body}");
-                refused += 1;
+                start_error += 1;
             }
             other => panic!("{other:?}"),
         }
@@ -245,7 +246,7 @@ async fn a_write_that_fails_leaves_no_trace_and_the_sandbox_recovers() {
     let (status, health) = admin(&ready, "health").await;
     assert_eq!((status, &health["status"]), (503, &json!("failing")), "{health}");
     assert!(health["failure"].as_str().unwrap().contains("the state file cannot be written"), "{health}");
-    // Other changes are refused too, and change nothing.
+    // Other changes are rejected too, and have no effect.
     let contact = format!("{}contacts/newcomer", ready["adminUrl"].as_str().unwrap());
     let put = client().put(&contact).json(&json!({})).send().await.unwrap();
     assert_eq!(put.status(), 500);
@@ -262,7 +263,7 @@ async fn a_write_that_fails_leaves_no_trace_and_the_sandbox_recovers() {
     assert_eq!(status, 201, "{body}");
     accepted.push(body["messageId"].as_str().unwrap().to_owned());
     assert_eq!(sorted(messages(&ready).await), sorted(accepted.clone()));
-    // Of each message that was accepted there is one event, and none of another one.
+    // There is one event for each accepted message, and no other.
     let events = async {
         while receiver.events().len() < accepted.len() {
             tokio::time::sleep(Duration::from_millis(50)).await;
@@ -284,7 +285,7 @@ async fn a_write_that_fails_leaves_no_trace_and_the_sandbox_recovers() {
 /// The limit on the size of a file ends a process by a signal unless it is ignored.
 #[cfg(unix)]
 #[tokio::test]
-async fn a_file_that_may_not_grow_is_reported_and_does_not_end_the_process() {
+async fn a_file_size_limit_is_reported_and_survived() {
     let directory = Directory::new("limit");
     let path = directory.file("state");
     let mut command = Command::new("bash");
@@ -309,10 +310,10 @@ async fn a_file_that_may_not_grow_is_reported_and_does_not_end_the_process() {
     assert_eq!(messages(&ready).await.len(), accepted.len());
 }
 
-/// What is written to a file without a name would be lost with the process.
+/// Writes to a removed file would be lost with the process.
 #[cfg(unix)]
 #[tokio::test]
-async fn a_file_that_was_removed_takes_no_more_changes() {
+async fn a_removed_state_file_rejects_changes() {
     let directory = Directory::new("removed");
     let path = directory.file("state");
     let (_running, ready) = start(&path);

@@ -1,4 +1,4 @@
-//! The live event stream: complete, in order, resumable, and no burden for others.
+//! The live event stream: complete, ordered, resumable, and without cost for other clients.
 
 use highlevel_sandbox::{Contact, Sandbox, StatusUpdate};
 use reqwest::{Method, Response};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::caller::{SEND, bare, client, post};
 
-/// One event, as it came.
+/// One received event.
 #[derive(Debug, PartialEq)]
 struct Event {
     id: String,
@@ -34,19 +34,19 @@ impl Reader {
         reader
     }
 
-    /// What stands up to the next empty line, `None` at the end.
+    /// Returns the lines up to the next empty one. `None` at the end.
     async fn block(&mut self) -> Option<String> {
         loop {
             if let Some(end) = self.buffer.windows(2).position(|pair| pair == b"\n\n") {
                 let block: Vec<u8> = self.buffer.drain(..end + 2).collect();
                 return Some(String::from_utf8(block).unwrap().trim_end().to_owned());
             }
-            // An error would be a stream that was cut off.
+            // A truncated stream would return an error.
             self.buffer.extend_from_slice(&self.response.chunk().await.unwrap()?);
         }
     }
 
-    /// The next event, comments aside.
+    /// Returns the next event, skipping comments.
     async fn next(&mut self) -> Option<Event> {
         loop {
             let block = self.block().await?;
@@ -64,7 +64,7 @@ impl Reader {
         }
     }
 
-    async fn some(&mut self, count: usize) -> Vec<Event> {
+    async fn take(&mut self, count: usize) -> Vec<Event> {
         let mut events = Vec::new();
         for _ in 0..count {
             events.push(self.next().await.unwrap());
@@ -82,39 +82,40 @@ fn sms(sandbox: &Sandbox, text: &str) -> Value {
 }
 
 #[tokio::test]
-async fn what_happens_is_told_as_it_happens() {
+async fn events_are_sent_as_they_happen() {
     let sandbox = Sandbox::start().await.unwrap();
     post(&sandbox, SEND, &sms(&sandbox, "before")).await;
     let mut reader = Reader::open(&sandbox, "", None).await;
 
-    let answer = post(&sandbox, SEND, &sms(&sandbox, "a\nb")).await;
-    let events = reader.some(2).await;
+    let response = post(&sandbox, SEND, &sms(&sandbox, "a\nb")).await;
+    let events = reader.take(2).await;
     assert_eq!(names(&events), ["message", "request"]);
     assert_eq!(events[0].data["request"]["message"], "a\nb");
-    assert_eq!(events[1].data["messageId"], answer.body["messageId"]);
+    assert_eq!(events[1].data["messageId"], response.body["messageId"]);
     assert_eq!(events[1].data["status"], 201);
 
-    let id = answer.body["messageId"].as_str().unwrap();
+    let id = response.body["messageId"].as_str().unwrap();
     sandbox.set_status(id, StatusUpdate::new("failed").error("no such number")).unwrap();
-    // Nothing changes, so nothing is told.
+    // Nothing changes, so no event is sent.
     sandbox.set_status(id, StatusUpdate::new("failed")).unwrap();
     sandbox.put_contact(Contact::new("new")).unwrap();
-    let events = reader.some(2).await;
+    let events = reader.take(2).await;
     assert_eq!(names(&events), ["message", "changed"]);
     assert_eq!((&events[0].data["id"], &events[0].data["status"]), (&json!(id), &json!("failed")));
     assert_eq!(events[0].data["history"][1]["error"], "no such number");
     assert_eq!(events[1].data, json!({"what": "contact"}));
 
-    // Through one door or the other.
+    // By the typed API and by the admin API.
     sandbox.advance_clock(std::time::Duration::from_secs(1));
     bare(&sandbox, Method::PATCH, "/_sandbox/clock").json(&json!({"speed": 2})).send().await.unwrap();
     sandbox.clear_faults();
-    let told: Vec<_> = reader.some(3).await.into_iter().map(|event| event.data["what"].clone()).collect();
-    assert_eq!(told, ["clock", "clock", "faults"]);
+    let published: Vec<_> =
+        reader.take(3).await.into_iter().map(|event| event.data["what"].clone()).collect();
+    assert_eq!(published, ["clock", "clock", "faults"]);
 }
 
 #[tokio::test]
-async fn who_comes_back_goes_on_where_the_stream_broke_off() {
+async fn sse_resumes_from_last_event_id() {
     let sandbox = Sandbox::start().await.unwrap();
     let mut reader = Reader::open(&sandbox, "?only=message", None).await;
     for number in 0..3 {
@@ -129,46 +130,47 @@ async fn who_comes_back_goes_on_where_the_stream_broke_off() {
         let header = (!query.contains("after")).then_some(seen.id.as_str());
         let mut reader = Reader::open(&sandbox, &query, header).await;
         let texts: Vec<_> =
-            reader.some(3).await.into_iter().map(|event| event.data["request"]["message"].clone()).collect();
+            reader.take(3).await.into_iter().map(|event| event.data["request"]["message"].clone()).collect();
         assert_eq!(texts, ["1", "2", "3"]);
     }
 
-    // The id is of another run: nobody knows what was missed, and all that is there is told.
+    // The id belongs to another run: the number of missed events is unknown, and all retained ones are sent.
     let other = Sandbox::start().await.unwrap();
     post(&other, SEND, &sms(&other, "4")).await;
-    let events = Reader::open(&other, "", Some(&seen.id)).await.some(3).await;
+    let events = Reader::open(&other, "", Some(&seen.id)).await.take(3).await;
     assert_eq!(names(&events), ["missed", "message", "request"]);
     assert_eq!(events[0].data, json!({"entries": null}));
 }
 
 #[tokio::test]
-async fn a_reader_that_does_not_read_is_told_what_it_missed_and_holds_up_nobody() {
+async fn a_slow_reader_gets_a_missed_event_and_delays_no_other() {
     const MESSAGES: usize = 60;
     let sandbox = Sandbox::builder().keep_requests(3).start().await.unwrap();
     let mut slow = Reader::open(&sandbox, "", None).await;
-    // Far more than all buffers on the way hold together.
+    // More than all buffers on the way hold.
     for number in 0..MESSAGES {
-        let answer = post(&sandbox, SEND, &sms(&sandbox, &format!("{number} {}", "x".repeat(500_000)))).await;
-        assert_eq!(answer.status, 201);
+        let response =
+            post(&sandbox, SEND, &sms(&sandbox, &format!("{number} {}", "x".repeat(500_000)))).await;
+        assert_eq!(response.status, 201);
     }
-    let (mut told, mut missed, mut last) = (0, 0, String::new());
-    while told + missed < 2 * MESSAGES as u64 {
+    let (mut published, mut missed, mut last) = (0, 0, String::new());
+    while published + missed < 2 * MESSAGES as u64 {
         let event = slow.next().await.unwrap();
         if event.name == "missed" {
             missed += event.data["entries"].as_u64().unwrap();
         } else {
-            told += 1;
+            published += 1;
             last = event.name;
         }
     }
     assert_eq!(last, "request");
-    assert!(missed > 0, "{told} of {} were told", 2 * MESSAGES);
+    assert!(missed > 0, "{published} of {} were told", 2 * MESSAGES);
     post(&sandbox, SEND, &sms(&sandbox, "after")).await;
-    assert_eq!(names(&slow.some(2).await), ["message", "request"]);
+    assert_eq!(names(&slow.take(2).await), ["message", "request"]);
 }
 
 #[tokio::test]
-async fn many_readers_are_told_the_same() {
+async fn all_readers_receive_the_same_events() {
     let sandbox = Sandbox::start().await.unwrap();
     let mut readers = Vec::new();
     for _ in 0..40 {
@@ -177,15 +179,15 @@ async fn many_readers_are_told_the_same() {
     for number in 0..5 {
         post(&sandbox, SEND, &sms(&sandbox, &number.to_string())).await;
     }
-    let first = readers[0].some(10).await;
+    let first = readers[0].take(10).await;
     assert_eq!(names(&first), ["message", "request"].repeat(5));
     for reader in &mut readers[1..] {
-        assert_eq!(reader.some(10).await, first);
+        assert_eq!(reader.take(10).await, first);
     }
 }
 
 #[tokio::test]
-async fn a_quiet_stream_shows_that_it_lives_and_ends_with_the_sandbox() {
+async fn a_quiet_stream_sends_heartbeats_and_ends_with_the_sandbox() {
     let sandbox = Sandbox::start().await.unwrap();
     let mut reader = Reader::open(&sandbox, "?heartbeatMs=10", None).await;
     assert_eq!(reader.block().await.as_deref(), Some(":"));
@@ -198,7 +200,7 @@ async fn a_quiet_stream_shows_that_it_lives_and_ends_with_the_sandbox() {
 type Headers<'a> = &'a [(&'a str, &'a str)];
 
 #[tokio::test]
-async fn only_this_machine_is_answered() {
+async fn requests_with_foreign_hosts_or_origins_are_rejected() {
     let sandbox = Sandbox::start().await.unwrap();
     let cases: [(Method, Headers, u16); 5] = [
         (Method::GET, &[("host", "evil.example")], 403),
@@ -217,7 +219,7 @@ async fn only_this_machine_is_answered() {
         let url = format!("{}/_sandbox/reset", sandbox.base_url());
         assert_eq!(send(method, url, headers).await.status(), status, "{headers:?}");
     }
-    // The same holds for the API: a name of a foreign DNS server would let its pages read what is there.
+    // The same holds for the API: a name of a foreign DNS server would let its pages read responses.
     let url = format!("{}{SEND}", sandbox.base_url());
     assert_eq!(send(Method::POST, url, &[("host", "evil.example")]).await.status(), 403);
 

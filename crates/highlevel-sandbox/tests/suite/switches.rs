@@ -1,5 +1,5 @@
-//! Whatever is switched while a sandbox runs is told to those who follow, through whichever door it is done: otherwise a
-//! page would show what is not so any more.
+//! Every change of a setting of a running sandbox is published, by whichever API it is made: otherwise an open page
+//! would be outdated.
 
 use std::io::Read;
 use std::net::TcpStream;
@@ -14,18 +14,18 @@ use serde_json::{Value, json};
 
 use crate::caller::bare;
 
-/// Far longer than it takes: it only ends a run in which something is broken.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Ends a run in which something is broken.
+const TEST_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Something to do with a sandbox.
-type Act = fn(&Sandbox);
+/// An action on a sandbox.
+type Action = fn(&Sandbox);
 
-/// The names of the changes that were told since the last time. Changing a contact marks the end.
-async fn told(sandbox: &Sandbox, entries: &mut Entries) -> Vec<&'static str> {
+/// Returns the names of the changes published since the last call. Changing a contact marks the end.
+async fn published(sandbox: &Sandbox, entries: &mut Entries) -> Vec<&'static str> {
     sandbox.put_contact(Contact::new("mark")).unwrap();
     let mut names = Vec::new();
     loop {
-        match tokio::time::timeout(PATIENCE, entries.next()).await.expect("the mark") {
+        match tokio::time::timeout(TEST_TIMEOUT, entries.next()).await.expect("the mark") {
             Entry::Changed("contact") => return names,
             Entry::Changed(name) => names.push(name),
             _ => {}
@@ -34,9 +34,9 @@ async fn told(sandbox: &Sandbox, entries: &mut Entries) -> Vec<&'static str> {
 }
 
 #[tokio::test]
-async fn every_switch_of_the_typed_api_is_told() {
-    type Switch = fn(&Sandbox);
-    let cases: [(Option<&str>, Switch); 17] = [
+async fn every_change_by_the_typed_api_is_published() {
+    type SettingChange = fn(&Sandbox);
+    let cases: [(Option<&str>, SettingChange); 17] = [
         (Some("clock"), |it| it.set_clock(std::time::UNIX_EPOCH)),
         (Some("clock"), |it| it.advance_clock(Duration::from_secs(1))),
         (Some("clock"), |it| it.set_clock_speed(0.0)),
@@ -59,12 +59,12 @@ async fn every_switch_of_the_typed_api_is_told() {
     let mut entries = sandbox.follow();
     for (number, (expected, switch)) in cases.into_iter().enumerate() {
         switch(&sandbox);
-        assert_eq!(told(&sandbox, &mut entries).await, Vec::from_iter(expected), "case {number}");
+        assert_eq!(published(&sandbox, &mut entries).await, Vec::from_iter(expected), "case {number}");
     }
 }
 
 #[tokio::test]
-async fn every_switch_of_the_admin_api_is_told() {
+async fn every_change_by_the_admin_api_is_published() {
     let fault = json!({ "fault": "reset" });
     let (patch, post, put, delete) = (Method::PATCH, Method::POST, Method::PUT, Method::DELETE);
     let cases: [(&Method, &str, Value, Option<&str>); 15] = [
@@ -94,20 +94,20 @@ async fn every_switch_of_the_admin_api_is_told() {
     for (method, path, body, expected) in cases {
         let request = bare(&sandbox, method.clone(), &format!("/_sandbox/{path}"));
         let request = if body.is_null() { request } else { request.json(&body) };
-        let answered = request.send().await.unwrap().status();
-        assert_eq!(answered.is_success(), expected.is_some(), "{method} {path}: {answered}");
-        let names = told(&sandbox, &mut entries).await;
+        let response = request.send().await.unwrap().status();
+        assert_eq!(response.is_success(), expected.is_some(), "{method} {path}: {response}");
+        let names = published(&sandbox, &mut entries).await;
         assert_eq!(names, Vec::from_iter(expected), "{method} {path} {body}");
     }
-    // Nothing was changed by what was refused.
+    // Rejected forms changed nothing.
     let settings = bare(&sandbox, Method::GET, "/_sandbox/webhooks").send().await.unwrap();
     let settings: Value = settings.json().await.unwrap();
     assert_eq!(settings, json!({ "url": "http://127.0.0.1:9/", "retries": "documented" }));
 }
 
-/// What the admin API refuses by its description comes through the forms of the inspector to the function itself.
+/// Values that the schemas of the admin API reject reach the functions through the forms of the inspector.
 #[tokio::test]
-async fn a_form_sets_nothing_that_cannot_be() {
+async fn invalid_forms_of_the_inspector_change_nothing() {
     let limits = "window=sliding&interval=10000&daily=200000&burst=";
     let cases = [
         ("limits", format!("{limits}18446744073709551615"), Some("at most 1,000,000")),
@@ -125,15 +125,15 @@ async fn a_form_sets_nothing_that_cannot_be() {
     ];
     let sandbox = Sandbox::start().await.unwrap();
     sandbox.set_clock_speed(0.0);
-    for (form, body, refused) in cases {
+    for (form, body, rejected) in cases {
         let request = bare(&sandbox, Method::POST, &format!("/_sandbox/ui/controls/{form}"));
         let request = request.header("content-type", "application/x-www-form-urlencoded");
-        let answered = request.body(body.clone()).send().await.unwrap();
-        let is_refused = answered.status() == 400;
-        let text = answered.text().await.unwrap();
-        assert_eq!(is_refused, refused.is_some(), "{form} {body}: {text}");
-        assert!(text.contains(refused.unwrap_or_default()), "{form} {body}: {text}");
-        // Whatever time it is, a message is stored.
+        let response = request.body(body.clone()).send().await.unwrap();
+        let is_rejected = response.status() == 400;
+        let text = response.text().await.unwrap();
+        assert_eq!(is_rejected, rejected.is_some(), "{form} {body}: {text}");
+        assert!(text.contains(rejected.unwrap_or_default()), "{form} {body}: {text}");
+        // A message is stored at any time.
         sandbox.simulate_inbound([]).unwrap();
     }
     sandbox.set_clock_speed(1e6);
@@ -142,20 +142,20 @@ async fn a_form_sets_nothing_that_cannot_be() {
     assert_eq!(sandbox.now(), std::time::UNIX_EPOCH + Duration::from_millis(253_402_300_799_999));
 }
 
-/// The end of an attempt is told anyway. Until then an open page would show nothing of it.
+/// The end of an attempt is published as a delivery. Without an event at its start, an open page would not show it.
 #[tokio::test]
-async fn an_attempt_that_begins_is_told() {
+async fn the_start_of_an_attempt_is_published() {
     let sandbox = Sandbox::builder().webhook_url("http://127.0.0.1:9/").start().await.unwrap();
     sandbox.set_clock_speed(0.0);
     sandbox.set_retry_schedule(RetrySchedule::Custom(vec![Duration::from_secs(10)]));
     let mut entries = sandbox.follow();
-    told(&sandbox, &mut entries).await;
-    // Of a message that is sent nothing more is told: its own entry does.
+    published(&sandbox, &mut entries).await;
+    // A sent message has no further event besides its entry.
     let message = sandbox.simulate_inbound([]).unwrap();
-    sandbox.wait_for_attempts(1, PATIENCE).await.unwrap();
-    assert_eq!(told(&sandbox, &mut entries).await, Vec::<&str>::new());
+    sandbox.wait_for_attempts(1, TEST_TIMEOUT).await.unwrap();
+    assert_eq!(published(&sandbox, &mut entries).await, Vec::<&str>::new());
 
-    let cases: [(bool, Act); 6] = [
+    let cases: [(bool, Action); 6] = [
         (true, |it| drop(it.trigger(&Trigger::new("INSTALL")).unwrap())),
         (false, |it| assert!(it.trigger(&Trigger::new("Install")).is_err())),
         (true, |it| it.resend(1).unwrap()),
@@ -166,7 +166,7 @@ async fn an_attempt_that_begins_is_told() {
     for (number, (is_told, act)) in cases.into_iter().enumerate() {
         act(&sandbox);
         let expected = if is_told { vec!["deliveries"] } else { vec![] };
-        assert_eq!(told(&sandbox, &mut entries).await, expected, "case {number}");
+        assert_eq!(published(&sandbox, &mut entries).await, expected, "case {number}");
     }
     for (path, body, is_told) in [
         ("events/trigger", json!({ "event": "INSTALL" }), true),
@@ -174,49 +174,49 @@ async fn an_attempt_that_begins_is_told() {
         ("deliveries/1/replay", json!({}), true),
         ("deliveries/99/replay", json!({}), false),
         ("simulate/status", json!({ "messageId": message.id, "status": "read" }), true),
-        // It is so already, and the event is sent all the same.
+        // It is set already, and the event is sent all the same.
         ("simulate/status", json!({ "messageId": message.id, "status": "read" }), true),
     ] {
         let request = bare(&sandbox, Method::POST, &format!("/_sandbox/{path}")).json(&body);
         assert_eq!(request.send().await.unwrap().status().is_success(), is_told, "{path}");
         let expected = if is_told { vec!["deliveries"] } else { vec![] };
-        assert_eq!(told(&sandbox, &mut entries).await, expected, "{path}");
+        assert_eq!(published(&sandbox, &mut entries).await, expected, "{path}");
     }
 
     let sandbox = Sandbox::builder().webhook_url("http://127.0.0.1:9/").start().await.unwrap();
     sandbox.set_clock_speed(0.0);
     sandbox.set_retry_schedule(RetrySchedule::Custom(vec![Duration::from_secs(10)]));
     sandbox.simulate_inbound([]).unwrap();
-    sandbox.wait_for_attempts(1, PATIENCE).await.unwrap();
+    sandbox.wait_for_attempts(1, TEST_TIMEOUT).await.unwrap();
     let mut entries = sandbox.follow();
-    told(&sandbox, &mut entries).await;
+    published(&sandbox, &mut entries).await;
     sandbox.advance_clock(Duration::from_secs(10));
-    sandbox.wait_for_attempts(2, PATIENCE).await.unwrap();
-    // Both, and each once. The attempt begins as soon as the clock is there, which may be before its change is told.
-    let mut names = told(&sandbox, &mut entries).await;
+    sandbox.wait_for_attempts(2, TEST_TIMEOUT).await.unwrap();
+    // Both, each once. The attempt starts as soon as the clock is moved, possibly before that change is published.
+    let mut names = published(&sandbox, &mut entries).await;
     names.sort_unstable();
     assert_eq!(names, ["clock", "deliveries"]);
 }
 
-/// Nobody else would tell of it: there is no request.
+/// No other event shows it: the connection has no request.
 #[tokio::test]
-async fn a_fault_that_strikes_a_connection_is_told_and_says_that_it_is_spent() {
+async fn a_triggered_connection_fault_is_published_with_its_exhaustion() {
     let sandbox = Sandbox::start().await.unwrap();
     let rule = FaultRule::new(Fault::CLOSE).stage(FaultStage::Connect).schedule(FaultSchedule::First(1));
     sandbox.add_fault(rule).unwrap();
     assert!(!sandbox.faults()[0].spent);
     let mut entries = sandbox.follow();
-    told(&sandbox, &mut entries).await;
+    published(&sandbox, &mut entries).await;
 
     let mut stream = TcpStream::connect(sandbox.base_url().trim_start_matches("http://")).unwrap();
     assert_eq!(stream.read(&mut [0]).unwrap(), 0, "the connection was to be closed");
-    assert_eq!(told(&sandbox, &mut entries).await, ["faults"]);
+    assert_eq!(published(&sandbox, &mut entries).await, ["faults"]);
     let fault = &sandbox.faults()[0];
     assert_eq!((fault.seen, fault.hits, fault.spent), (1, 1, true));
 }
 
 #[tokio::test]
-async fn a_rule_is_spent_when_it_never_strikes_again() {
+async fn a_rule_is_exhausted_when_it_cannot_trigger_again() {
     let rule = || FaultRule::new(Fault::UNAVAILABLE);
     let cases = [
         (rule(), [false, false, false, false]),

@@ -1,4 +1,4 @@
-//! A webhook target that answers as its script says, on a plain socket, and keeps the bytes that came.
+//! A webhook target on a plain socket that responds by a script and stores the received bytes.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,27 +8,27 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-use crate::webhooks::PATIENCE;
+use crate::webhooks::TEST_TIMEOUT;
 
-/// What is done about a request.
+/// The response to a request.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Answer {
+pub(crate) enum TargetResponse {
     Status(u16),
-    /// The connection is reset.
+    /// Resets the connection.
     Reset,
-    /// Nothing ever comes.
+    /// Never responds.
     Never,
 }
 
 pub(crate) struct Target {
     pub(crate) url: String,
     requests: watch::Receiver<Vec<Request>>,
-    most_at_once: Arc<AtomicUsize>,
+    max_concurrent: Arc<AtomicUsize>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Request {
-    /// The request line and the headers, as they came.
+    /// The request line and the headers as received.
     pub(crate) head: String,
     pub(crate) body: Vec<u8>,
 }
@@ -41,49 +41,49 @@ impl Request {
 }
 
 impl Target {
-    /// The script is asked with the number of the request, 0 for the first.
-    pub(crate) async fn start(script: impl Fn(usize) -> Answer + Send + Sync + 'static) -> Self {
+    /// The script gets the number of the request, 0 for the first.
+    pub(crate) async fn start(script: impl Fn(usize) -> TargetResponse + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/webhooks", listener.local_addr().unwrap());
         let (sender, requests) = watch::channel(Vec::new());
         let (sender, script) = (Arc::new(sender), Arc::new(script));
-        let most_at_once = Arc::new(AtomicUsize::new(0));
-        let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::clone(&most_at_once));
+        let max_concurrent = Arc::new(AtomicUsize::new(0));
+        let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::clone(&max_concurrent));
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let (sender, script) = (Arc::clone(&sender), Arc::clone(&script));
                 let (now, most) = (Arc::clone(&now), Arc::clone(&most));
-                tokio::spawn(async move { converse(stream, &sender, &*script, (&now, &most)).await });
+                tokio::spawn(async move { serve_connection(stream, &sender, &*script, (&now, &most)).await });
             }
         });
-        Self { url, requests, most_at_once }
+        Self { url, requests, max_concurrent }
     }
 
-    pub(crate) async fn always(answer: Answer) -> Self {
-        Self::start(move |_| answer).await
+    pub(crate) async fn always(response: TargetResponse) -> Self {
+        Self::start(move |_| response).await
     }
 
     pub(crate) fn requests(&self) -> Vec<Request> {
         self.requests.borrow().clone()
     }
 
-    /// How many requests have been under way at the same time.
-    pub(crate) fn most_at_once(&self) -> usize {
-        self.most_at_once.load(Ordering::SeqCst)
+    /// Returns the largest number of requests in progress at once.
+    pub(crate) fn max_concurrent(&self) -> usize {
+        self.max_concurrent.load(Ordering::SeqCst)
     }
 
-    /// Waits until so many requests have come.
+    /// Waits until this number of requests has been received.
     pub(crate) async fn wait_for(&self, count: usize) -> Vec<Request> {
         let mut requests = self.requests.clone();
         let enough = requests.wait_for(|requests| requests.len() >= count);
-        tokio::time::timeout(PATIENCE, enough).await.expect("they come").unwrap().clone()
+        tokio::time::timeout(TEST_TIMEOUT, enough).await.expect("they come").unwrap().clone()
     }
 }
 
-async fn converse(
+async fn serve_connection(
     mut stream: TcpStream,
     sender: &watch::Sender<Vec<Request>>,
-    script: &(impl Fn(usize) -> Answer + Sync),
+    script: &(impl Fn(usize) -> TargetResponse + Sync),
     (now, most): (&AtomicUsize, &AtomicUsize),
 ) {
     while let Some(request) = receive(&mut stream).await {
@@ -94,24 +94,24 @@ async fn converse(
             requests.push(request);
         });
         match script(number) {
-            Answer::Status(status) => {
-                let answer = format!(
+            TargetResponse::Status(status) => {
+                let response = format!(
                     "HTTP/1.1 {status} Scripted\r\nX-Answer: {number}\r\nContent-Length: 4\r\n\r\nsaid"
                 );
-                stream.write_all(answer.as_bytes()).await.unwrap();
+                stream.write_all(response.as_bytes()).await.unwrap();
             }
-            Answer::Reset => {
+            TargetResponse::Reset => {
                 #[allow(deprecated, reason = "to lose the data is what a reset is for")]
                 stream.set_linger(Some(Duration::ZERO)).unwrap();
                 return;
             }
-            Answer::Never => std::future::pending().await,
+            TargetResponse::Never => std::future::pending().await,
         }
         now.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
-/// The next request of a connection.
+/// Reads the next request of a connection.
 async fn receive(stream: &mut TcpStream) -> Option<Request> {
     let mut bytes = Vec::new();
     loop {

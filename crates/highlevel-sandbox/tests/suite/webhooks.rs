@@ -1,4 +1,4 @@
-//! The events that are sent.
+//! Webhook events.
 
 mod cases;
 
@@ -19,10 +19,10 @@ use crate::caller::{INBOUND, OUTBOUND, SEND, post};
 use crate::receiver::Receiver;
 use cases::{Case, call_cases, email_cases, text_cases};
 
-/// Long enough for any machine; nothing waits for it when all is well.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+/// Ends a run in which something is broken.
+pub(crate) const TEST_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Checks a signature the way a receiver does: with the published key and nothing else.
+/// Verifies a signature with the published key, as a receiver does.
 pub(crate) fn verify(public_key: &str, signature: &str, body: &[u8]) -> bool {
     let spki = STANDARD.decode(public_key).unwrap();
     let (prefix, key) = spki.split_at(12);
@@ -37,7 +37,7 @@ pub(crate) fn payload(delivery: &WebhookDelivery) -> Value {
 }
 
 #[tokio::test]
-async fn events_are_signed_and_recorded_as_they_were_received() {
+async fn recorded_events_equal_the_signed_deliveries() {
     let receiver = Receiver::start(StatusCode::NO_CONTENT).await;
     let sandbox = Sandbox::builder().webhook_url(&receiver.url).app_id("app").start().await.unwrap();
     for text in ["first", "second", "Ünïcödé"] {
@@ -46,7 +46,7 @@ async fn events_are_signed_and_recorded_as_they_were_received() {
         post(&sandbox, SEND, &body).await;
     }
 
-    let deliveries = sandbox.wait_for_deliveries(3, PATIENCE).await.unwrap();
+    let deliveries = sandbox.wait_for_deliveries(3, TEST_TIMEOUT).await.unwrap();
 
     let events = receiver.events();
     let texts: Vec<Value> = deliveries.iter().map(|delivery| payload(delivery)["body"].clone()).collect();
@@ -72,7 +72,7 @@ async fn events_are_signed_and_recorded_as_they_were_received() {
 }
 
 #[tokio::test]
-async fn every_channel_becomes_a_valid_event() {
+async fn every_channel_produces_a_valid_event() {
     let receiver = Receiver::start(StatusCode::OK).await;
     let sandbox = Sandbox::builder().webhook_url(&receiver.url).start().await.unwrap();
     let specification = Spec::load().unwrap();
@@ -110,7 +110,7 @@ async fn every_channel_becomes_a_valid_event() {
         assert_eq!(post(&sandbox, path, body).await.status, 201, "{body}");
     }
 
-    let deliveries = sandbox.wait_for_deliveries(bodies.len(), PATIENCE).await.unwrap();
+    let deliveries = sandbox.wait_for_deliveries(bodies.len(), TEST_TIMEOUT).await.unwrap();
 
     for ((_, body, event), delivery) in bodies.iter().zip(&deliveries) {
         let payload = payload(delivery);
@@ -124,14 +124,14 @@ async fn every_channel_becomes_a_valid_event() {
 }
 
 #[tokio::test]
-async fn events_say_what_the_documented_examples_say() {
+async fn events_match_the_documented_examples() {
     let receiver = Receiver::start(StatusCode::OK).await;
     let sandbox = Sandbox::builder().webhook_url(&receiver.url).start().await.unwrap();
     let specification = Spec::load().unwrap();
     let cases = [text_cases(&sandbox), email_cases(&sandbox), call_cases(&sandbox)].concat();
     for (index, Case { path, body, event, example, not_given, said }) in cases.iter().enumerate() {
         post(&sandbox, path, body).await;
-        let deliveries = sandbox.wait_for_deliveries(index + 1, PATIENCE).await.unwrap();
+        let deliveries = sandbox.wait_for_deliveries(index + 1, TEST_TIMEOUT).await.unwrap();
         let payload = payload(&deliveries[index]);
 
         assert_eq!(payload["type"], **event, "{body}");
@@ -151,24 +151,24 @@ async fn events_say_what_the_documented_examples_say() {
 }
 
 #[tokio::test]
-async fn a_delivery_that_fails_changes_no_answer() {
+async fn a_failed_delivery_does_not_affect_the_response() {
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let nobody = format!("http://{}/", closed.local_addr().unwrap());
+    let unreachable = format!("http://{}/", closed.local_addr().unwrap());
     drop(closed);
     let redirecting = Receiver::start(StatusCode::TEMPORARY_REDIRECT).await;
     let failing = Receiver::start(StatusCode::INTERNAL_SERVER_ERROR).await;
     let sandbox = Sandbox::builder().retry_schedule(RetrySchedule::None).start().await.unwrap();
     let send = json!({"type": "SMS", "contactId": sandbox.contact_id(), "status": "pending"});
-    let urls = [(&nobody, None), (&redirecting.url, Some(307)), (&failing.url, Some(500))];
+    let urls = [(&unreachable, None), (&redirecting.url, Some(307)), (&failing.url, Some(500))];
 
-    // Without a URL there is no event.
+    // Without a URL no event is sent.
     assert_eq!(post(&sandbox, SEND, &send).await.status, 201);
     for (url, _) in urls {
         sandbox.set_webhook_url(url).unwrap();
         assert_eq!(post(&sandbox, SEND, &send).await.status, 201);
     }
 
-    let deliveries = sandbox.wait_for_deliveries(urls.len(), PATIENCE).await.unwrap();
+    let deliveries = sandbox.wait_for_deliveries(urls.len(), TEST_TIMEOUT).await.unwrap();
     assert_eq!(deliveries.len(), urls.len());
     for (delivery, (url, status)) in deliveries.iter().zip(urls) {
         assert_eq!(delivery.url, *url);
@@ -182,7 +182,7 @@ async fn a_delivery_that_fails_changes_no_answer() {
 }
 
 #[tokio::test]
-async fn waiting_ends_and_bad_urls_are_refused() {
+async fn waiting_for_deliveries_times_out_and_invalid_urls_are_rejected() {
     let sandbox = Sandbox::start().await.unwrap();
     let error = sandbox.wait_for_deliveries(1, Duration::from_millis(1)).await.unwrap_err();
     assert_eq!(error.to_string(), "0 of 1 webhook deliveries ended in time; is a webhook URL set?");
@@ -190,7 +190,7 @@ async fn waiting_ends_and_bad_urls_are_refused() {
     assert!(sandbox.set_webhook_url("ftp://a.example").is_err());
 }
 
-/// The documented examples, with what a sandbox says of itself.
+/// Returns the documented examples with the ids of a sandbox.
 #[tokio::test]
 async fn every_event_can_be_triggered() {
     let receiver = Receiver::start(StatusCode::OK).await;
@@ -232,7 +232,7 @@ async fn every_event_can_be_triggered() {
     let sms = payload(&sandbox.trigger(&Trigger::new("OutboundMessage")).unwrap());
     assert_eq!(sms["messageType"], "SMS");
 
-    for delivery in sandbox.wait_for_deliveries(sent + 2, PATIENCE).await.unwrap() {
+    for delivery in sandbox.wait_for_deliveries(sent + 2, TEST_TIMEOUT).await.unwrap() {
         assert_eq!(delivery.status(), Some(200));
         let signature = delivery.header("x-ghl-signature").unwrap();
         assert!(verify(sandbox.webhook_public_key(), signature, &delivery.body));
@@ -241,7 +241,7 @@ async fn every_event_can_be_triggered() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_triggered_is_explained() {
+async fn errors_of_invalid_triggers_name_the_fix() {
     let sandbox = Sandbox::start().await.unwrap();
     let cases = [
         (
@@ -270,9 +270,9 @@ async fn what_cannot_be_triggered_is_explained() {
     assert_eq!(sandbox.deliveries(), []);
 }
 
-/// What is sent through a conversation provider goes to its delivery URL as well, in the documented shape.
+/// A message through a conversation provider is also sent to its delivery URL, in the documented shape.
 #[tokio::test]
-async fn a_provider_is_asked_to_deliver() {
+async fn messages_of_a_provider_are_sent_to_its_delivery_url() {
     let app = Receiver::start(StatusCode::OK).await;
     let delivery_url = Receiver::start(StatusCode::OK).await;
     let sandbox = Sandbox::builder().webhook_url(&app.url).start().await.unwrap();
@@ -294,7 +294,7 @@ async fn a_provider_is_asked_to_deliver() {
     });
     let sent = post(&sandbox, SEND, &sms).await.body;
     let mailed = post(&sandbox, SEND, &email).await.body;
-    // None of these is to be delivered by the provider: no provider, another channel, one that is recorded only.
+    // The provider delivers none of these: without a provider, of another channel, or recorded only.
     for (path, body) in [
         (SEND, json!({"type": "SMS", "contactId": contact, "status": "pending"})),
         (
@@ -312,7 +312,7 @@ async fn a_provider_is_asked_to_deliver() {
         assert_eq!(post(&sandbox, path, &body).await.status, 201, "{body}");
     }
 
-    let deliveries = sandbox.wait_for_deliveries(9, PATIENCE).await.unwrap();
+    let deliveries = sandbox.wait_for_deliveries(9, TEST_TIMEOUT).await.unwrap();
     let asked: Vec<_> =
         deliveries.iter().filter(|delivery| delivery.event == "ProviderOutboundMessage").collect();
     assert_eq!((asked.len(), delivery_url.events().len(), app.events().len()), (2, 2, 7));
@@ -348,7 +348,7 @@ async fn a_provider_is_asked_to_deliver() {
 }
 
 #[tokio::test]
-async fn what_happens_on_the_contacts_side_is_stored_and_told() {
+async fn simulated_messages_and_calls_are_stored_and_delivered() {
     let receiver = Receiver::start(StatusCode::OK).await;
     let sandbox = Sandbox::builder().webhook_url(&receiver.url).start().await.unwrap();
     let recording = "https://example.com/a.mp3";
@@ -365,7 +365,7 @@ async fn what_happens_on_the_contacts_side_is_stored_and_told() {
         call(SimulatedCall::outbound().outcome(SimulatedCallOutcome::NoAnswer)),
     ];
     assert_eq!(sandbox.messages(), messages);
-    assert!(sandbox.requests().is_empty(), "nobody made a request");
+    assert!(sandbox.requests().is_empty(), "no request was sent");
     let expected = [
         json!({"type": "InboundMessage", "messageType": "SMS", "direction": "inbound", "status": "delivered"}),
         json!({"type": "InboundMessage", "messageTypeString": "TYPE_WHATSAPP", "body": "Hi"}),
@@ -389,7 +389,7 @@ async fn what_happens_on_the_contacts_side_is_stored_and_told() {
             "callDuration": 0,
         }),
     ];
-    let deliveries = sandbox.wait_for_deliveries(expected.len(), PATIENCE).await.unwrap();
+    let deliveries = sandbox.wait_for_deliveries(expected.len(), TEST_TIMEOUT).await.unwrap();
     let specification = Spec::load().unwrap();
     for ((delivery, message), expected) in deliveries.iter().zip(&messages).zip(&expected) {
         let payload = payload(delivery);
@@ -402,7 +402,7 @@ async fn what_happens_on_the_contacts_side_is_stored_and_told() {
 }
 
 #[tokio::test]
-async fn a_status_that_changes_is_stored_and_told() {
+async fn simulated_status_changes_are_stored_and_delivered() {
     let receiver = Receiver::start(StatusCode::OK).await;
     let sandbox = Sandbox::builder().webhook_url(&receiver.url).start().await.unwrap();
     let send = json!({"type": "SMS", "contactId": sandbox.contact_id(), "status": "pending"});
@@ -411,31 +411,31 @@ async fn a_status_that_changes_is_stored_and_told() {
     let message = sandbox.simulate_status(&id, StatusUpdate::new("delivered")).unwrap();
 
     assert_eq!(sandbox.messages(), [message]);
-    let deliveries = sandbox.wait_for_deliveries(2, PATIENCE).await.unwrap();
+    let deliveries = sandbox.wait_for_deliveries(2, TEST_TIMEOUT).await.unwrap();
     let said: Vec<Value> = deliveries.iter().map(|delivery| payload(delivery)["status"].clone()).collect();
     assert_eq!(said, ["pending", "delivered"]);
     assert_ne!(deliveries[0].webhook_id, deliveries[1].webhook_id);
     assert_eq!(deliveries[0].message_id, deliveries[1].message_id);
 
-    let refused = [
-        (sandbox.simulate_status("nobody", StatusUpdate::new("read")), "there is no message"),
-        (sandbox.simulate_inbound([("contactId", "nobody".into())]), "there is no contact or conversation"),
+    let rejected = [
+        (sandbox.simulate_status("unknown", StatusUpdate::new("read")), "there is no message"),
+        (sandbox.simulate_inbound([("contactId", "unknown".into())]), "there is no contact or conversation"),
         (sandbox.simulate_inbound([("type", "Fax".into())]), "found \"Fax\" (at /type)"),
         (
-            sandbox.simulate_call(SimulatedCall::inbound().provider("nobody")),
+            sandbox.simulate_call(SimulatedCall::inbound().provider("unknown")),
             "conversationProviderId: there is no",
         ),
     ];
-    for (result, words) in refused {
+    for (result, words) in rejected {
         let error = result.unwrap_err().to_string();
         assert!(error.contains(words), "{error}");
     }
     assert_eq!(sandbox.messages().len(), 1);
 }
 
-/// Whoever changes a status as soon as it can be changed is told about later than whoever made that possible.
+/// Events follow the order of the changes, even if a client changes a status as soon as it sees the message.
 #[tokio::test]
-async fn statuses_are_told_in_the_order_in_which_they_were_set() {
+async fn status_events_are_delivered_in_order() {
     let sandbox = Sandbox::builder().webhook_url("http://127.0.0.1:9").start().await.unwrap();
     let send = json!({"type": "SMS", "contactId": sandbox.contact_id(), "status": "pending"});
     let set = |id: &str, status: &str| sandbox.simulate_status(id, StatusUpdate::new(status));
@@ -448,34 +448,34 @@ async fn statuses_are_told_in_the_order_in_which_they_were_set() {
             });
             set(&id, "delivered").unwrap();
         });
-        let told = sandbox.deliveries().into_iter().filter(|each| each.message_id.as_ref() == Some(&id));
-        let told: Vec<Value> = told.map(|delivery| payload(&delivery)["status"].clone()).collect();
-        assert_eq!(told, ["pending", "delivered", "read"], "{id}");
+        let published = sandbox.deliveries().into_iter().filter(|each| each.message_id.as_ref() == Some(&id));
+        let published: Vec<Value> = published.map(|delivery| payload(&delivery)["status"].clone()).collect();
+        assert_eq!(published, ["pending", "delivered", "read"], "{id}");
     }
 }
 
 #[tokio::test]
-async fn targets_that_hang_do_not_delay_the_events_of_others() {
+async fn hanging_targets_do_not_delay_other_events() {
     const HANGING: usize = 40;
     let receiver = Receiver::start(StatusCode::OK).await;
     let sandbox = Sandbox::builder().webhook_timeout(Duration::from_secs(600)).start().await.unwrap();
     let listeners: Vec<_> =
         (0..HANGING).map(|_| std::net::TcpListener::bind("127.0.0.1:0").unwrap()).collect();
-    // More for each of them than may be under way.
+    // More for each target than may be in progress.
     for _ in 0..10 {
         for listener in &listeners {
             let url = format!("http://{}/", listener.local_addr().unwrap());
             sandbox.trigger(&Trigger::new("INSTALL").url(url)).unwrap();
         }
     }
-    // By then those that hang are known to.
+    // By then the hanging targets are known.
     tokio::time::sleep(Duration::from_secs(2)).await;
     for number in 1..=20 {
         let event = sandbox.trigger(&Trigger::new("INSTALL").url(&receiver.url)).unwrap();
-        sandbox.wait_for_attempts(number, PATIENCE).await.unwrap();
+        sandbox.wait_for_attempts(number, TEST_TIMEOUT).await.unwrap();
         assert_eq!(sandbox.delivery(event.id).unwrap().status(), Some(200), "{number}");
     }
-    // Of the others none has ended.
+    // None of the other deliveries has ended.
     let ended = sandbox.deliveries().iter().filter(|delivery| !delivery.attempts.is_empty()).count();
     assert_eq!(ended, 20);
 }

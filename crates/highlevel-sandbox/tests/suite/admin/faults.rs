@@ -5,7 +5,7 @@ use serde_json::json;
 use super::Row;
 
 pub(super) fn rows(_sandbox: &Sandbox) -> Vec<Row> {
-    let post = |rule| Row::new(Method::POST, "faults", Some(rule)).answers(201);
+    let post = |rule| Row::new(Method::POST, "faults", Some(rule)).expects(201);
     vec![
         Row::get("faults/catalogue"),
         post(json!({ "fault": "reset", "stage": "after", "operation": "sendMessage" })),
@@ -22,11 +22,11 @@ pub(super) fn rows(_sandbox: &Sandbox) -> Vec<Row> {
         ),
         post(json!({ "fault": { "bodyBytes": 100 }, "schedule": "always" })),
         post(json!({ "fault": "close", "stage": "connect", "schedule": { "first": 0 } })),
-        Row::new(Method::POST, "faults", Some(json!({ "fault": "rest" }))).answers(400),
+        Row::new(Method::POST, "faults", Some(json!({ "fault": "rest" }))).expects(400),
         Row::get("faults"),
-        Row::new(Method::DELETE, "faults/{/faults/0/id}", None).answers(204),
-        Row::new(Method::DELETE, "faults/99", None).answers(404),
-        Row::new(Method::DELETE, "faults", None).answers(204),
+        Row::new(Method::DELETE, "faults/{/faults/0/id}", None).expects(204),
+        Row::new(Method::DELETE, "faults/99", None).expects(404),
+        Row::new(Method::DELETE, "faults", None).expects(204),
         Row::get("faults"),
     ]
 }

@@ -17,10 +17,10 @@ pub(super) fn settings(_: &Sandbox) -> Vec<Row> {
         change(json!({})),
         change(json!({"strictness": "documented", "successStatus": 200, "quirks": ["empty-success"]})),
         change(json!({"quirks": []})),
-        change(json!({"strictness": "strict"})).answers(400),
-        change(json!({"successStatus": 204})).answers(400),
-        change(json!({"quirks": ["none"]})).answers(400),
-        change(json!({"strict": true})).answers(400),
+        change(json!({"strictness": "strict"})).expects(400),
+        change(json!({"successStatus": 204})).expects(400),
+        change(json!({"quirks": ["none"]})).expects(400),
+        change(json!({"strict": true})).expects(400),
     ]
 }
 
@@ -33,9 +33,9 @@ pub(super) fn rate_limit(_: &Sandbox) -> Vec<Row> {
         take(json!({"requests": 3})),
         take(json!({"requests": 3, "appId": "another", "locationId": "elsewhere"})),
         change(json!({"enforced": false})),
-        change(json!({"burst": 0})).answers(400),
-        change(json!({"window": "both"})).answers(400),
-        take(json!({})).answers(400),
+        change(json!({"burst": 0})).expects(400),
+        change(json!({"window": "both"})).expects(400),
+        take(json!({})).expects(400),
     ]
 }
 
@@ -50,20 +50,20 @@ pub(super) fn ledger(sandbox: &Sandbox) -> Vec<Row> {
             "requests?limit=1&before=9&status=201&method=POST&path=/a&operation=sendMessage&locationId=a&messageId=b\
              &fingerprint=00000000000000000000000000000000&accepted=true&repeated=false",
         ),
-        Row::get("requests?limit=0").answers(400),
-        Row::get("requests?status=ok").answers(400),
-        Row::get("requests?fingerprint=").answers(400),
-        Row::get("requests?operation=send").answers(400),
-        Row::get("requests?state=201").answers(400),
-        Row::get("requests/none").answers(404),
+        Row::get("requests?limit=0").expects(400),
+        Row::get("requests?status=ok").expects(400),
+        Row::get("requests?fingerprint=").expects(400),
+        Row::get("requests?operation=send").expects(400),
+        Row::get("requests?state=201").expects(400),
+        Row::get("requests/none").expects(404),
         Row::new(Method::POST, "ledger", Some(question)),
         Row::get("ledger/{/fingerprint}"),
-        Row::get("ledger/none").answers(400),
-        Row::new(Method::POST, "ledger", Some(json!({"operation": "send", "body": {}}))).answers(400),
+        Row::get("ledger/none").expects(400),
+        Row::new(Method::POST, "ledger", Some(json!({"operation": "send", "body": {}}))).expects(400),
     ]
 }
 
-/// Makes a request to the API, so that there is one.
+/// Sends a request to the API, so that the ledger has one.
 fn ask(sandbox: &Sandbox) {
     let address = sandbox.base_url().replace("http://", "");
     let mut connection = TcpStream::connect(&address).unwrap();

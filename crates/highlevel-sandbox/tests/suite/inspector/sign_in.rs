@@ -1,20 +1,20 @@
-//! With an admin token: who may see the inspector, and where they are after signing in.
+//! The inspector with an admin token: signing in, and the redirect after it.
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use highlevel_sandbox::Sandbox;
 use reqwest::Method;
 
-use super::{Answered, UI, ask, assert_is_safe, get};
+use super::{Response, UI, ask, assert_is_safe, get};
 
 const SECRET: &str = "sword;fish=\"a\",%20\\";
 
-async fn locked() -> Sandbox {
-    // A token with everything in it that a cookie cannot have.
+async fn with_admin_token() -> Sandbox {
+    // A token with all characters that a cookie cannot contain.
     Sandbox::builder().admin_token(SECRET).start().await.unwrap()
 }
 
-async fn sign_in(sandbox: &Sandbox, token: &str, to: &str) -> Answered {
+async fn sign_in(sandbox: &Sandbox, token: &str, to: &str) -> Response {
     let mut form = form_urlencoded(&[("token", token), ("to", to)]);
     form.push_str("&other=1");
     ask(sandbox, Method::POST, "/_sandbox/ui/sign-in", &[], &form).await
@@ -27,28 +27,28 @@ fn form_urlencoded(fields: &[(&str, &str)]) -> String {
 }
 
 #[tokio::test]
-async fn with_an_admin_token_one_signs_in() {
-    let sandbox = locked().await;
+async fn signing_in_exchanges_the_admin_token_for_a_session() {
+    let sandbox = with_admin_token().await;
     for path in ["", "/", "/conversations", "/requests?text=a", "/live", "/nothing", "/sign-in"] {
-        let refused = get(&sandbox, &format!("{UI}{path}")).await;
-        assert_eq!(refused.status, 401, "{path}");
-        assert_is_safe(path, &refused);
-        assert!(refused.body.contains("type=\"password\""), "{path}");
-        assert!(!refused.body.contains(sandbox.contact_id()), "{path}");
-        // What the page looks like is no secret.
-        for asset in refused.attributes("href").iter().chain(&refused.attributes("src")) {
+        let rejected = get(&sandbox, &format!("{UI}{path}")).await;
+        assert_eq!(rejected.status, 401, "{path}");
+        assert_is_safe(path, &rejected);
+        assert!(rejected.body.contains("type=\"password\""), "{path}");
+        assert!(!rejected.body.contains(sandbox.contact_id()), "{path}");
+        // Style sheets are public.
+        for asset in rejected.attributes("href").iter().chain(&rejected.attributes("src")) {
             if asset.contains("/assets/") {
                 assert_eq!(get(&sandbox, asset).await.status, 200, "{asset}");
             }
         }
     }
     for wrong in ["", " ", "sword", &SECRET.to_uppercase(), &format!("{SECRET}x")] {
-        let refused = sign_in(&sandbox, wrong, UI).await;
-        assert_eq!(refused.status, 401, "{wrong}");
-        assert_eq!(refused.header("set-cookie"), "", "{wrong}");
-        let is_said = refused.body.contains("Incorrect admin token.");
-        assert_eq!(is_said, !wrong.trim().is_empty(), "{wrong}");
-        assert!(!refused.body.contains(SECRET));
+        let rejected = sign_in(&sandbox, wrong, UI).await;
+        assert_eq!(rejected.status, 401, "{wrong}");
+        assert_eq!(rejected.header("set-cookie"), "", "{wrong}");
+        let is_reported = rejected.body.contains("Incorrect admin token.");
+        assert_eq!(is_reported, !wrong.trim().is_empty(), "{wrong}");
+        assert!(!rejected.body.contains(SECRET));
     }
 
     let signed_in = sign_in(&sandbox, SECRET, "/_sandbox/ui/requests?text=a%20b").await;
@@ -73,7 +73,7 @@ async fn with_an_admin_token_one_signs_in() {
         for path in ["", "/requests", "/controls"] {
             assert_eq!(with(Method::GET, &format!("{UI}{path}"), &cookie).await, status, "{path} {cookie}");
         }
-        // It is for the page: nobody else's page, and no form of one, gets further with it.
+        // The cookie gives no access to pages of other sites or to their forms.
         for path in ["clock", "snapshot", "events", "uix", "ui/../snapshot", "%75i"] {
             assert_eq!(
                 with(Method::GET, &format!("/_sandbox/{path}"), &cookie).await,
@@ -83,50 +83,50 @@ async fn with_an_admin_token_one_signs_in() {
         }
         assert_eq!(with(Method::POST, "/_sandbox/reset", &cookie).await, 401);
     }
-    // It is not the token, nor anything that it can be read from, and is worth nothing anywhere else.
+    // The cookie does not contain the token, and the admin API does not accept it.
     let (_, session) = cookie.split_once('=').unwrap();
     let encoded = [URL_SAFE_NO_PAD.encode(SECRET), STANDARD.encode(SECRET)];
     assert!(session.len() >= 32 && !encoded.iter().any(|token| session.contains(&**token)), "{session}");
     let bearer = format!("Bearer {session}");
     for path in ["/_sandbox/clock", UI] {
-        let refused = ask(&sandbox, Method::GET, path, &[("authorization", bearer.as_str())], "").await;
-        assert_eq!(refused.status, 401, "{path}");
+        let rejected = ask(&sandbox, Method::GET, path, &[("authorization", bearer.as_str())], "").await;
+        assert_eq!(rejected.status, 401, "{path}");
     }
-    let other = locked().await;
+    let other = with_admin_token().await;
     let other_port = other.base_url().rsplit(':').next().unwrap().to_owned();
     let stolen = cookie.replacen(&port, &other_port, 1);
     assert_eq!(ask(&other, Method::GET, UI, &[("cookie", stolen.as_str())], "").await.status, 401);
     let evil = [("cookie", cookie), ("origin", "https://evil.example")];
     assert_eq!(ask(&sandbox, Method::POST, UI, &evil, "").await.status, 403);
-    // Who signs in in a second tab is where they want to be.
+    // A sign-in in a second tab redirects to the requested page.
     let form = form_urlencoded(&[("token", "old"), ("to", "/_sandbox/ui/deliveries")]);
     let again = ask(&sandbox, Method::POST, "/_sandbox/ui/sign-in", &[("cookie", cookie)], &form).await;
     assert_eq!((again.status.as_u16(), again.header("location")), (303, "/_sandbox/ui/deliveries"));
-    // A program uses the header here as well.
-    let answered = get(&sandbox, "/_sandbox/health").await;
-    assert_eq!(answered.status, 200);
+    // A program can use the header for the inspector, too.
+    let response = get(&sandbox, "/_sandbox/health").await;
+    assert_eq!(response.status, 200);
 }
 
-/// The script puts pages into the one that is open, and a page to sign in is none of these.
+/// The script inserts pages into the open one. The sign-in page must be loaded by the browser instead.
 #[tokio::test]
-async fn a_script_that_may_not_see_a_page_has_the_browser_ask_for_it() {
-    let sandbox = locked().await;
+async fn a_script_without_a_session_makes_the_browser_load_the_page() {
+    let sandbox = with_admin_token().await;
     let asked = async |method: Method, headers: &[(&str, &str)]| {
         ask(&sandbox, method, &format!("{UI}/controls"), headers, "").await
     };
     for method in [Method::GET, Method::POST] {
-        let refused = asked(method.clone(), &[("hx-request", "true")]).await;
-        assert_eq!((refused.status.as_u16(), refused.header("hx-refresh")), (401, "true"), "{method}");
-        let refused = asked(method.clone(), &[]).await;
-        assert_eq!((refused.status.as_u16(), refused.header("hx-refresh")), (401, ""), "{method}");
+        let rejected = asked(method.clone(), &[("hx-request", "true")]).await;
+        assert_eq!((rejected.status.as_u16(), rejected.header("hx-refresh")), (401, "true"), "{method}");
+        let rejected = asked(method.clone(), &[]).await;
+        assert_eq!((rejected.status.as_u16(), rejected.header("hx-refresh")), (401, ""), "{method}");
         let foreign = asked(method, &[("hx-request", "true"), ("host", "evil.example")]).await;
         assert_eq!((foreign.status.as_u16(), foreign.header("hx-refresh")), (403, ""));
     }
 }
 
 #[tokio::test]
-async fn after_signing_in_one_is_at_a_page_of_the_inspector() {
-    let sandbox = locked().await;
+async fn signing_in_redirects_only_to_the_inspector() {
+    let sandbox = with_admin_token().await;
     let pages = [
         "/_sandbox/ui",
         "/_sandbox/ui/",
@@ -170,7 +170,7 @@ async fn after_signing_in_one_is_at_a_page_of_the_inspector() {
         assert_eq!((signed_in.status.as_u16(), signed_in.header("location")), (303, UI), "{to:?}");
         assert_eq!(signed_in.headers.get_all("set-cookie").iter().count(), 1, "{to:?}");
     }
-    // The form says where one wanted to go, and nothing that it is given is more than text there.
+    // The form contains the requested address as escaped text.
     let asked = get(&sandbox, "/_sandbox/ui/requests?text=%22%3E%3Cscript%3E").await;
     assert!(
         asked.attributes("value").contains("/_sandbox/ui/requests?text=%22%3E%3Cscript%3E"),

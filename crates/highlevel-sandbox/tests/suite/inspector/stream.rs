@@ -1,4 +1,4 @@
-//! The stream that tells an open page to ask for itself anew.
+//! The stream that makes an open page reload its content.
 
 use std::time::Duration;
 
@@ -7,10 +7,10 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::{PATIENCE, UI, get};
+use super::{TEST_TIMEOUT, UI, get};
 use crate::caller::{SEND, post};
 
-/// A connection on which the stream is read.
+/// A connection that reads the stream.
 async fn follow(sandbox: &Sandbox) -> TcpStream {
     let address = sandbox.base_url().replace("http://", "");
     let mut stream = TcpStream::connect(&address).await.unwrap();
@@ -24,7 +24,7 @@ async fn read_until(stream: &mut TcpStream, words: &str) -> String {
     let mut text = String::new();
     while !text.contains(words) {
         let mut buffer = [0; 4096];
-        let length = tokio::time::timeout(PATIENCE, stream.read(&mut buffer)).await.unwrap().unwrap();
+        let length = tokio::time::timeout(TEST_TIMEOUT, stream.read(&mut buffer)).await.unwrap().unwrap();
         assert_ne!(length, 0, "the stream ended after {text}");
         text.push_str(&String::from_utf8_lossy(&buffer[..length]));
     }
@@ -32,33 +32,33 @@ async fn read_until(stream: &mut TcpStream, words: &str) -> String {
 }
 
 #[tokio::test]
-async fn the_stream_tells_what_kinds_of_things_happen_and_nothing_else() {
+async fn the_page_stream_sends_kinds_of_changes_only() {
     let sandbox = Sandbox::start().await.unwrap();
     let mut stream = follow(&sandbox).await;
     let message =
         json!({"type": "SMS", "contactId": sandbox.contact_id(), "message": "secret", "status": "pending"});
     post(&sandbox, SEND, &message).await;
-    let told = read_until(&mut stream, "request").await;
-    assert!(!told.contains("secret"), "{told}");
+    let published = read_until(&mut stream, "request").await;
+    assert!(!published.contains("secret"), "{published}");
     sandbox.advance_clock(Duration::from_secs(1));
     assert!(read_until(&mut stream, "changed").await.contains("event: happened"));
-    // It ends with the sandbox, in order: the last chunk of the body is there.
+    // It ends with the sandbox, properly: the last chunk of the body is received.
     sandbox.stop().await;
     let mut rest = Vec::new();
-    tokio::time::timeout(PATIENCE, stream.read_to_end(&mut rest)).await.unwrap().unwrap();
+    tokio::time::timeout(TEST_TIMEOUT, stream.read_to_end(&mut rest)).await.unwrap().unwrap();
     assert!(rest.ends_with(b"0\r\n\r\n"), "{}", String::from_utf8_lossy(&rest));
 }
 
 #[tokio::test]
-async fn readers_that_leave_give_their_place_back() {
-    const PLACES: usize = 4;
-    let sandbox = SandboxBuilder::max_connections(Sandbox::builder(), PLACES).start().await.unwrap();
+async fn disconnected_readers_free_their_slot() {
+    const MAX_READERS: usize = 4;
+    let sandbox = SandboxBuilder::max_connections(Sandbox::builder(), MAX_READERS).start().await.unwrap();
     for _ in 0..10 {
         let mut streams = Vec::new();
-        for _ in 0..PLACES {
-            // Without a place one would wait here for ever.
-            streams.push(tokio::time::timeout(PATIENCE, follow(&sandbox)).await.unwrap());
+        for _ in 0..MAX_READERS {
+            // Without a free slot this would not return.
+            streams.push(tokio::time::timeout(TEST_TIMEOUT, follow(&sandbox)).await.unwrap());
         }
     }
-    assert_eq!(tokio::time::timeout(PATIENCE, get(&sandbox, UI)).await.unwrap().status, 200);
+    assert_eq!(tokio::time::timeout(TEST_TIMEOUT, get(&sandbox, UI)).await.unwrap().status, 200);
 }

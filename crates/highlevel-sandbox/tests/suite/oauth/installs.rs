@@ -1,4 +1,4 @@
-//! What an app hears of being installed and removed, and apps beside each other.
+//! Install and uninstall events, and several apps.
 
 use std::time::Duration;
 
@@ -9,13 +9,13 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::{
-    AUTHORIZE, BACK, INVALID, MINUTE, SCOPES, browser, code, description, exchange, location_token, refresh,
-    send, token,
+    AUTHORIZE, INVALID, MINUTE, REDIRECT_URI, SCOPES, browser, code, description, exchange, location_token,
+    refresh, send, token,
 };
 use crate::caller::{bare, execute};
 use crate::receiver::Receiver;
 
-/// The events that a receiver got, by what they say.
+/// Returns the received events by type and time of exchange.
 fn said(receiver: &Receiver) -> Vec<(String, String)> {
     let events = receiver.events();
     let said = events.iter().map(|event| {
@@ -31,7 +31,7 @@ fn events(events: &[(&str, &str)]) -> Vec<(String, String)> {
 }
 
 #[tokio::test]
-async fn an_app_hears_that_it_is_installed_and_removed() {
+async fn install_and_uninstall_events_are_sent() {
     let receiver = Receiver::start(StatusCode::OK).await;
     let sandbox = Sandbox::builder().webhook_url(&receiver.url).start().await.unwrap();
     sandbox.put_location(Location::new("second")).unwrap();
@@ -74,26 +74,26 @@ async fn an_app_hears_that_it_is_installed_and_removed() {
 }
 
 #[tokio::test]
-async fn the_event_comes_before_the_exchange_or_after_it() {
+async fn the_install_event_precedes_or_follows_the_exchange() {
     let receiver = Receiver::start(StatusCode::OK).await;
     let sandbox = Sandbox::builder().webhook_url(&receiver.url).start().await.unwrap();
     let location = sandbox.location_id();
     let choice = ("location_id", location);
 
-    // Before: the app has not even seen the code.
+    // The event precedes the redirect with the code.
     let early = code(&sandbox, choice).await;
     sandbox.wait_for_deliveries(1, MINUTE).await.unwrap();
     token(&sandbox, &[("grant_type", "authorization_code"), ("code", &early)]).await;
     assert_eq!(said(&receiver), events(&[("INSTALL", location)]));
 
-    // With the exchange, and later by the sandbox's clock.
+    // With the exchange, delayed by the sandbox's clock.
     sandbox.uninstall(&TokenResource::location(location)).unwrap();
     sandbox.wait_for_deliveries(2, MINUTE).await.unwrap();
     sandbox.set_clock_speed(0.0);
     sandbox.install_events(InstallEvents::OnExchange, MINUTE);
     exchange(&sandbox, choice).await;
     sandbox.advance_clock(MINUTE / 2);
-    // Something that comes after it would have come after it.
+    // A later event would have arrived after it.
     sandbox.install_events(InstallEvents::OnAuthorization, Duration::ZERO);
     sandbox.install(&TokenResource::company(sandbox.company_id())).unwrap();
     sandbox.wait_for_deliveries(4, MINUTE).await.unwrap();
@@ -110,39 +110,39 @@ async fn the_event_comes_before_the_exchange_or_after_it() {
 }
 
 #[tokio::test]
-async fn the_event_waits_for_the_exchange() {
+async fn the_install_event_can_wait_for_the_exchange() {
     let receiver = Receiver::start(StatusCode::OK).await;
     let sandbox = Sandbox::builder().webhook_url(&receiver.url).start().await.unwrap();
     sandbox.put_location(Location::new("second")).unwrap();
     let location = sandbox.location_id();
     sandbox.install_events(InstallEvents::OnExchange, Duration::ZERO);
     let code = code(&sandbox, ("location_id", location)).await;
-    // Had there been an event, it would come before this one.
+    // An event would have arrived before this one.
     sandbox.install(&TokenResource::location("second")).unwrap();
-    let answered = token(&sandbox, &[("grant_type", "authorization_code"), ("code", &code)]).await;
-    assert_eq!(answered.status, 200);
+    let response = token(&sandbox, &[("grant_type", "authorization_code"), ("code", &code)]).await;
+    assert_eq!(response.status, 200);
     sandbox.wait_for_deliveries(2, MINUTE).await.unwrap();
     assert_eq!(said(&receiver), events(&[("INSTALL", "second"), ("INSTALL", location)]));
 }
 
 #[tokio::test]
-async fn a_code_dies_with_the_install() {
+async fn uninstalling_invalidates_codes() {
     let sandbox = Sandbox::start().await.unwrap();
     let code = code(&sandbox, ("location_id", sandbox.location_id())).await;
     sandbox.uninstall(&TokenResource::location(sandbox.location_id())).unwrap();
-    let answered = token(&sandbox, &[("grant_type", "authorization_code"), ("code", &code)]).await;
-    assert_eq!(description(&answered), (400, "Invalid grant: authorization code is invalid"));
+    let response = token(&sandbox, &[("grant_type", "authorization_code"), ("code", &code)]).await;
+    assert_eq!(description(&response), (400, "Invalid grant: authorization code is invalid"));
 }
 
 #[tokio::test]
-async fn apps_are_told_apart() {
+async fn apps_have_separate_installs_and_tokens() {
     let (first, second) = (Receiver::start(StatusCode::OK).await, Receiver::start(StatusCode::OK).await);
     let other = SandboxApp::new("second-1", "other-secret").webhook_url(&second.url);
     let sandbox = Sandbox::builder().webhook_url(&first.url).app(other).start().await.unwrap();
     let query = [
         ("response_type", "code"),
         ("client_id", "second-1"),
-        ("redirect_uri", BACK),
+        ("redirect_uri", REDIRECT_URI),
         ("scope", SCOPES),
         ("location_id", sandbox.location_id()),
     ];
@@ -154,9 +154,9 @@ async fn apps_are_told_apart() {
     let payload: Value = serde_json::from_slice(&second.events()[0].body).unwrap();
     assert_eq!(payload["appId"], "second");
 
-    // The code is the other app's.
-    let refused = token(&sandbox, &[("grant_type", "authorization_code"), ("code", &code)]).await;
-    assert_eq!(description(&refused), (400, "Invalid grant: authorization code is invalid"));
+    // The code belongs to the other app.
+    let rejected = token(&sandbox, &[("grant_type", "authorization_code"), ("code", &code)]).await;
+    assert_eq!(description(&rejected), (400, "Invalid grant: authorization code is invalid"));
     let request = bare(&sandbox, Method::POST, "/oauth/token").form(&[
         ("grant_type", "authorization_code"),
         ("code", &code),

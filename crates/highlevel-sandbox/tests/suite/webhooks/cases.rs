@@ -1,4 +1,4 @@
-//! What is sent, and what the event says then.
+//! Requests, and the events that they produce.
 
 use highlevel_sandbox::Sandbox;
 use serde_json::{Value, json};
@@ -10,11 +10,11 @@ pub(super) struct Case {
     pub(super) path: &'static str,
     pub(super) body: Value,
     pub(super) event: &'static str,
-    /// The documented example whose fields the event has.
+    /// The documented example with the same fields.
     pub(super) example: &'static str,
-    /// The fields of the example that the request says nothing about.
+    /// Fields of the example that the request does not set.
     pub(super) not_given: &'static [&'static str],
-    /// Fields of the event, with their values.
+    /// Fields of the event with their values.
     pub(super) said: Value,
 }
 
@@ -68,7 +68,7 @@ pub(super) fn email_cases(sandbox: &Sandbox) -> Vec<Case> {
                 "bccList": ["bcc@example.com"],
             }),
         },
-        // It goes to the contact's own address when the request names none.
+        // It is sent to the contact's address if the request has none.
         Case {
             path: SEND,
             body: json!({"type": "Email", "contactId": contact, "message": "a", "status": "pending"}),
@@ -88,7 +88,7 @@ pub(super) fn email_cases(sandbox: &Sandbox) -> Vec<Case> {
     ]
 }
 
-/// Whether a call was answered or reached voicemail is told by `status` and `callStatus` together.
+/// `status` and `callStatus` together show whether a call was answered or reached voicemail.
 pub(super) fn call_cases(sandbox: &Sandbox) -> Vec<Case> {
     let said = |status: &str, call_status: &str| {
         json!({
