@@ -4,7 +4,7 @@
 //! - `bin/allocations.rs`: allocations, in a separate program, because counting them takes time.
 //! - `bin/server.rs`: the server, in a separate process, so that its cost is not measured.
 //! - `bin/webhook.rs`: events per second on one core, compared with bare verification and the official JavaScript SDK.
-//! - `bin/sandbox.rs`: throughput and memory of the program of the sandbox.
+//! - `bin/sandbox/`: throughput, memory and latency of the program of the sandbox.
 
 pub mod clients;
 pub mod measure;
