@@ -202,9 +202,10 @@ test("the same attack works on a page of the sandbox's own origin", async (t) =>
   for (const path of ["clock", "settings", "webhooks", "webhooks/keys", "faults", "oauth/installs", "snapshot"]) {
     assert.notDeepEqual(after[path], before[path], path);
   }
-  // The rules were spent by the requests that carry the token.
-  const spent = (all) => all.faults.faults.map(({ struck }) => struck);
-  assert.notDeepEqual(spent(after), spent(before));
+  // The requests that carry the token triggered the rules that existed before.
+  const hits = (all) => all.faults.faults.slice(0, 4).reduce((sum, rule) => sum + rule.hits, 0);
+  assert.equal(hits(before), 0);
+  assert.ok(hits(after) > 0);
   for (const reading of ["iframe read /oauth/token", "fetch-get read /_sandbox/snapshot", "fetch-json read", "xhr read", "event-source read", "window read"]) {
     assert.ok(readings.some((text) => text.startsWith(reading)), reading);
   }
