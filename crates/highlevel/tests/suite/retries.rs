@@ -46,7 +46,7 @@ async fn responding(responses: Vec<Vec<u8>>) -> Server {
     let next = AtomicU32::new(0);
     Server::start(move |_| {
         let next = next.fetch_add(1, Ordering::SeqCst) as usize;
-        Act::Answer(answers[next.min(answers.len() - 1)].clone())
+        Act::Answer(responses[next.min(responses.len() - 1)].clone())
     })
     .await
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use serde_json::json;
 
 use super::super::Reconciliation;
-use super::{SENT_AT, ambiguous, call, call_read_back, check, email_read_back, of, sent};
+use super::{CONTACT, SENT_AT, ambiguous, call, call_read_back, check, email_read_back, of, sent};
 use crate::{Email, OutboundCall};
 
 #[test]

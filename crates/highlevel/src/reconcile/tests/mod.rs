@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use serde_json::{Value, json};
 
 use super::{Fingerprint, Fingerprintable, Reconciliation};
-use crate::{Custom, Direction, Email, Inbound, InternalComment, MessageId, OutboundCall, Sms};
+use crate::{Custom, Direction, Inbound, InternalComment, MessageId, OutboundCall, Sms};
 
 /// 2024-05-08T12:00:00Z
 const SENT_AT: Duration = Duration::from_secs(1_715_169_600);
