@@ -1,7 +1,7 @@
-//! Faults on command: what goes wrong, on which requests, and when.
+//! Injected faults: network failures, error responses and malformed responses, on chosen requests.
 //!
-//! A [`Fault`] is data: what the answer is, how much of it gets through, how fast, and how the connection ends. A
-//! [`FaultRule`] says on which requests it happens. [`catalogue`] names the ones that matter; a new one is a row there.
+//! A [`Fault`] is data: the response, how much of it is sent, at which rate, and how the connection ends. A
+//! [`FaultRule`] selects the requests. [`catalogue`] has the named faults; each is one row of its table.
 
 mod catalogue;
 mod effect;

@@ -1,6 +1,6 @@
-//! What happened, in the order in which it happened: each request with its answer, and each webhook attempt.
+//! A log of requests with their responses, stored messages and webhook attempts, in order.
 //!
-//! Only the newest entries are kept. How often each message was accepted is counted for longer, see `acceptances`.
+//! Only the newest entries are retained. The number of times each message was accepted is retained longer, see `acceptances`.
 
 mod acceptances;
 mod entry;
@@ -26,24 +26,24 @@ use log::Log;
 pub(crate) use log::{MAX_BYTES, MAX_UNAUTHENTICATED_BYTES, Retained, Share};
 pub(crate) use search::Filter;
 
-/// The most requests with valid credentials that are retained by default.
+/// The default maximum of retained requests with valid credentials.
 pub(crate) const KEPT_REQUESTS: usize = 10_000;
-/// How much memory the requests of one page may take, in bytes, the last one aside.
+/// The memory at which a page of requests ends, in bytes.
 const PAGE_BYTES: usize = 4 * 1024 * 1024;
 
-/// A list that grows at one end and drops its oldest entries, and can be read at any time and followed.
+/// An append-only log that drops its oldest entries. It can be read at any time, and followed.
 #[derive(Debug)]
 pub(crate) struct Ledger {
     log: Mutex<Log>,
-    /// The number that the next entry gets.
+    /// The number of the next entry.
     next: watch::Sender<u64>,
 }
 
-/// What becomes of a request that is looked at.
+/// The decision of a filter on one request.
 enum Selected<T> {
     No,
     Yes(T),
-    /// Nothing more is to be selected, though there is more.
+    /// Ends the selection; more requests may match.
     Enough,
 }
 
@@ -52,7 +52,7 @@ impl Ledger {
         Self { log: Mutex::new(Log::new(max_requests)), next: watch::Sender::new(0) }
     }
 
-    /// Adds an entry. A request gets its number here, and how often its like was accepted before.
+    /// Adds an entry. Sets the number of a request, and how often an equal request was accepted before.
     pub(crate) fn record(&self, mut entry: Happened) {
         let next = {
             let mut log = self.log();
@@ -78,18 +78,18 @@ impl Ledger {
         self.log().clear();
     }
 
-    /// The requests that are kept, oldest first.
+    /// Returns the retained requests, oldest first.
     pub(crate) fn requests(&self) -> Vec<RecordedRequest> {
         let requests: Vec<_> = self.log().entries().filter_map(Happened::request).cloned().collect();
         requests.into_iter().map(Arc::unwrap_or_clone).collect()
     }
 
-    /// The newest of the requests that are kept and fit, newest first, and the number to go on with. A page ends early if
-    /// its requests are large.
+    /// Returns a page of matching requests, newest first, and the number before which the next page starts, if there is one.
+    /// A page ends early if its requests are large.
     pub(crate) fn find(&self, filter: &Filter, limit: usize) -> (Vec<Arc<RecordedRequest>>, Option<u64>) {
         let mut bytes: usize = 0;
         let (page, more) = self.select(filter.before.unwrap_or(u64::MAX), limit, |request| {
-            if !filter.fits(request) {
+            if !filter.matches(request) {
                 return Selected::No;
             }
             if bytes > PAGE_BYTES {
@@ -102,16 +102,16 @@ impl Ledger {
         (page, before)
     }
 
-    /// All requests that are kept and fit, newest first.
+    /// Returns all retained requests that match, newest first.
     pub(crate) fn find_all(&self, filter: &Filter) -> Vec<Arc<RecordedRequest>> {
         let all = self.select(filter.before.unwrap_or(u64::MAX), usize::MAX, |request| {
-            if filter.fits(request) { Selected::Yes(Arc::clone(request)) } else { Selected::No }
+            if filter.matches(request) { Selected::Yes(Arc::clone(request)) } else { Selected::No }
         });
         all.0
     }
 
-    /// What `take` makes of the newest of the requests that are kept, newest first, as far as it makes something of them,
-    /// and whether there is more. Nothing is copied, and requests go on coming in meanwhile.
+    /// Maps retained requests, newest first, until `limit` values are collected. Returns them, and `true` if there are more.
+    /// Requests are not copied, and new ones can be recorded meanwhile.
     pub(crate) fn collect<T>(
         &self,
         limit: usize,
@@ -126,7 +126,7 @@ impl Ledger {
         limit: usize,
         mut select: impl FnMut(&Arc<RecordedRequest>) -> Selected<T>,
     ) -> (Vec<T>, bool) {
-        /// Entries that are looked at before others get the lock.
+        /// The number of entries that are read under one lock.
         const CHUNK: usize = 256;
         let mut taken = Vec::new();
         loop {
@@ -146,7 +146,7 @@ impl Ledger {
         }
     }
 
-    /// A request that is kept, by its id.
+    /// Returns a retained request by its id.
     pub(crate) fn request(&self, id: &str) -> Option<Arc<RecordedRequest>> {
         let is_it = |request: &Arc<RecordedRequest>| {
             if request.id == id { Selected::Yes(Arc::clone(request)) } else { Selected::No }
@@ -154,28 +154,28 @@ impl Ledger {
         self.select(u64::MAX, 1, is_it).0.pop()
     }
 
-    /// How often what this fingerprint stands for was accepted.
+    /// Returns how often requests with this fingerprint were accepted.
     pub(crate) fn times(&self, fingerprint: RequestFingerprint) -> Times {
         self.log().acceptances.of(fingerprint)
     }
 
-    /// How many requests were answered with a status, kept or not.
+    /// Returns the number of responses with a status, including those that were dropped.
     pub(crate) fn answered(&self, status: u16) -> usize {
         self.log().by_status.get(&status).copied().unwrap_or_default()
     }
 
-    /// How many requests were answered with each status, dropped ones included, and what is retained.
+    /// Returns the number of responses by status, including those that were dropped, and counts of the retained entries.
     pub(crate) fn totals(&self) -> (BTreeMap<u16, usize>, Retained) {
         let log = self.log();
         (log.by_status.clone(), log.retained())
     }
 
-    /// The entry with this number; see [`Log::entry`].
+    /// Returns the entry with this number; see [`Log::entry`].
     fn entry(&self, number: u64) -> Option<Result<Happened, u64>> {
         self.log().entry(number)
     }
 
-    /// The names of all entries from a number on; see [`Log::names`].
+    /// Returns the names of all entries from a number on; see [`Log::names`].
     fn names(&self, from: u64) -> (BTreeSet<&'static str>, u64) {
         self.log().names(from)
     }
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_newest_are_kept() {
+    fn only_the_newest_entries_are_retained() {
         let ledger = Ledger::new(3);
         for size in 0..5 {
             ledger.record(request(size));

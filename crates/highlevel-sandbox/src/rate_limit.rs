@@ -1,4 +1,4 @@
-//! How many requests are allowed, and what becomes of one too many.
+//! Rate limits: burst and daily limits for each app and location.
 
 mod burst;
 mod counter;
@@ -13,10 +13,10 @@ use serde::{Deserialize, Serialize};
 pub(crate) use counter::Spent;
 pub(crate) use limiter::{Account, RateLimiter, Verdict};
 
-/// The largest burst: a sliding window remembers when each of its requests came.
+/// The maximum burst. A sliding window stores the time of each request in it.
 const LARGEST_BURST: usize = 1_000_000;
 
-/// Limits to enforce, given to [`SandboxBuilder::rate_limit`](crate::SandboxBuilder::rate_limit) or, while it runs, to
+/// Limits to enforce, for [`SandboxBuilder::rate_limit`](crate::SandboxBuilder::rate_limit) or, at run time,
 /// [`Sandbox::set_rate_limit`](crate::Sandbox::set_rate_limit).
 ///
 /// ```
@@ -26,7 +26,7 @@ const LARGEST_BURST: usize = 1_000_000;
 ///
 /// use highlevel_sandbox::{RateLimit, Sandbox, Window};
 ///
-/// // The documented limits with a window twenty times as short, so that a test need not wait.
+/// // The documented limits with a window of a twentieth, so that tests are fast.
 /// let limit = RateLimit::documented().window(Window::Fixed).interval(Duration::from_millis(500));
 /// let sandbox = Sandbox::builder().rate_limit(limit).start().await?;
 /// assert_eq!(sandbox.rate_limited(), 0);
@@ -34,16 +34,15 @@ const LARGEST_BURST: usize = 1_000_000;
 /// # }
 /// ```
 ///
-/// Documented are the numbers, that they count per app and location, and the `X-RateLimit-…` headers. The rest is not,
-/// and is chosen here:
+/// `HighLevel` documents the numbers, that they apply per app and location, and the `X-RateLimit-…` headers. It does not
+/// document the rest, for which the sandbox has these rules:
 ///
-/// - A request that is refused for its rate does not count.
-/// - A request without the right token does not count and is not refused for its rate, for it names no app and no
-///   location. Its answer shows the counts of the sandbox's own. Every other request counts, whatever its answer.
-/// - A request over a limit is refused before its path, version, size or body is looked at.
-/// - The day is the day in UTC.
-/// - Time is that of the sandbox's clock, which can be moved and run at another speed. When it is set back, counting
-///   begins anew.
+/// - A request that is rejected with 429 does not count.
+/// - A request without a valid token identifies no app and no location. It neither counts nor is rejected with 429, and
+///   its response has the counts of the sandbox's own app. Every other request counts, whatever its response.
+/// - A request over a limit is rejected before its path, version, size or body is checked.
+/// - A day is a day in UTC.
+/// - Times are those of the sandbox's clock, which can be set and sped up. The counters are reset when it is set back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RateLimit {
     pub(crate) window: Window,
@@ -53,19 +52,19 @@ pub struct RateLimit {
     pub(crate) retry_after: bool,
 }
 
-/// Which requests count against the burst limit. The documentation does not say which of the two it is.
+/// The window of the burst limit. `HighLevel` does not document the kind of its window.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Window {
-    /// Those since the last multiple of the interval, counted from the beginning of 1970 in UTC.
+    /// Counts requests since the last multiple of the interval since 1970-01-01 UTC.
     Fixed,
-    /// Those in the last interval, whenever it is. The stricter of the two.
+    /// Counts requests of the last interval at any moment. The stricter of the two.
     #[default]
     Sliding,
 }
 
 impl RateLimit {
-    /// What `HighLevel` documents: 100 requests in 10 seconds, and 200,000 in a day.
+    /// Returns the limits that `HighLevel` documents: 100 requests in 10 seconds, and 200,000 in a day.
     pub fn documented() -> Self {
         Self {
             window: Window::default(),
@@ -76,59 +75,59 @@ impl RateLimit {
         }
     }
 
-    /// How requests are counted against the burst limit. The default is a sliding window.
+    /// Sets the window of the burst limit. Defaults to a sliding window.
     pub fn window(mut self, window: Window) -> Self {
         self.window = window;
         self
     }
 
-    /// Requests allowed in one interval, from 1 to 1,000,000.
+    /// Sets the number of requests in one interval, from 1 to 1,000,000.
     pub fn burst(mut self, requests: usize) -> Self {
         self.burst = requests;
         self
     }
 
-    /// The length of the burst window: whole milliseconds, at least one.
+    /// Sets the length of the burst window, in whole milliseconds of at least one.
     pub fn interval(mut self, interval: Duration) -> Self {
         self.interval = interval;
         self
     }
 
-    /// Requests allowed in one day in UTC, at least 1.
+    /// Sets the number of requests in one day in UTC, at least 1.
     pub fn daily(mut self, requests: usize) -> Self {
         self.daily = requests;
         self
     }
 
-    /// Whether a refusal says in a `Retry-After` header when to try again, in seconds, rounded up. The default is not
-    /// to: the header is not documented.
+    /// Adds a `Retry-After` header to 429 responses, in seconds, rounded up. Defaults to `false`, because `HighLevel` does
+    /// not document the header.
     pub fn retry_after(mut self, sent: bool) -> Self {
         self.retry_after = sent;
         self
     }
 
-    /// The limits, if they make sense; otherwise what is wrong.
+    /// Validates the limits.
+    ///
+    /// # Errors
+    ///
+    /// Returns the reason if no request could pass or a value is out of range.
     pub(crate) fn checked(self) -> Result<Self, &'static str> {
         if self.burst == 0 || self.daily == 0 {
-            return Err("a rate limit that allows no request cannot be used; allow at least 1");
+            return Err("the rate limit allows no requests; allow at least 1");
         }
         if self.burst > LARGEST_BURST {
-            return Err(
-                "a burst has at most 1,000,000 requests, for the time of each is remembered; allow fewer",
-            );
+            return Err("the burst exceeds the maximum of 1,000,000 requests");
         }
         if self.interval.is_zero() || !self.interval.subsec_nanos().is_multiple_of(1_000_000) {
-            return Err(
-                "the interval of a rate limit is told in whole milliseconds, and has to be at least one",
-            );
+            return Err("the interval must be whole milliseconds, at least one");
         }
         if i64::try_from(self.interval.as_micros()).is_err() {
-            return Err("the interval of a rate limit is too long; 100 years are possible");
+            return Err("the interval is too long; use at most 100 years");
         }
         Ok(self)
     }
 
-    /// The interval in microseconds, which is what the counting goes by.
+    /// Returns the interval in microseconds, the unit of the counters.
     fn interval_us(self) -> i64 {
         i64::try_from(self.interval.as_micros()).unwrap_or(i64::MAX)
     }
@@ -139,17 +138,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn limits_that_make_no_sense_are_told_apart() {
+    fn invalid_limits_are_rejected_with_their_reason() {
         let documented = RateLimit::documented();
         let cases = [
             (documented, None),
             (documented.interval(Duration::from_millis(1)), None),
             (documented.interval(Duration::from_secs(100 * 365 * 24 * 60 * 60)), None),
-            (documented.burst(0), Some("allows no request")),
-            (documented.daily(0), Some("allows no request")),
+            (documented.burst(0), Some("allows no requests")),
+            (documented.daily(0), Some("allows no requests")),
             (documented.burst(1_000_000).daily(usize::MAX), None),
-            (documented.burst(1_000_001), Some("at most 1,000,000")),
-            (documented.burst(usize::MAX), Some("at most 1,000,000")),
+            (documented.burst(1_000_001), Some("maximum of 1,000,000")),
+            (documented.burst(usize::MAX), Some("maximum of 1,000,000")),
             (documented.interval(Duration::ZERO), Some("at least one")),
             (documented.interval(Duration::from_micros(1_500)), Some("whole milliseconds")),
             (documented.interval(Duration::from_secs(u64::MAX)), Some("too long")),
@@ -157,7 +156,7 @@ mod tests {
         for (limits, fault) in cases {
             match (limits.checked(), fault) {
                 (Ok(checked), None) => assert_eq!(checked, limits),
-                (Err(words), Some(fault)) => assert!(words.contains(fault), "{limits:?}: {words}"),
+                (Err(error), Some(expected)) => assert!(error.contains(expected), "{limits:?}: {error}"),
                 other => panic!("{limits:?}: {other:?}"),
             }
         }

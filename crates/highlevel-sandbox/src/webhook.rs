@@ -1,7 +1,7 @@
-//! The events that an app receives: what they say, how they are signed, how often and how wrongly they are delivered.
+//! Webhook events: their payloads, signatures, deliveries, retries, and deliberate tampering.
 //!
-//! `publish`, `trigger` and `simulate` make events and put them into the `outbox`; the `dispatcher` takes them out and
-//! makes the attempts. `schedule`, `tamper`, `queues` and `delivery_store` decide, as functions of values.
+//! `publish`, `trigger` and `simulate` create events and put them into the `outbox`. The `dispatcher` takes them out and
+//! sends the attempts. `schedule`, `tamper`, `queues` and `delivery_store` make the decisions, without I/O.
 
 mod delivery_store;
 pub(crate) mod dispatcher;

@@ -244,6 +244,6 @@ fn id(input: &Input<'_>) -> Result<u64, ApiError> {
 
 fn unknown(id: &str) -> ApiError {
     ApiError::not_found(format!(
-        "there is no delivery {id}, or it is forgotten; GET /_sandbox/deliveries lists what there is"
+        "delivery {id} does not exist or was dropped; GET /_sandbox/deliveries lists all"
     ))
 }

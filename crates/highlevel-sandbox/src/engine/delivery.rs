@@ -25,7 +25,7 @@ impl Host for Engine {
         self.changed("deliveries");
     }
 
-    fn attempt_ended(&self, attempt: Arc<DeliveryAttempt>) {
+    fn attempt_completed(&self, attempt: Arc<DeliveryAttempt>) {
         self.ledger.record(Happened::Delivery(attempt));
     }
 }

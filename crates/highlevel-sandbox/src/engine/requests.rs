@@ -143,7 +143,7 @@ impl Engine {
         let mut limiter = lock(&self.limiter);
         match caller {
             Ok(grant) => limiter.admit(&grant.account, moment.now),
-            Err(_) => limiter.look(&self.account, moment.now),
+            Err(_) => limiter.peek(&self.account, moment.now),
         }
     }
 }

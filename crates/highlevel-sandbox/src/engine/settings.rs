@@ -94,7 +94,7 @@ impl Engine {
 
     fn turn_clock(&self, time: DateTime<Utc>) {
         if time < self.clock.now() {
-            lock(&self.limiter).begin_anew();
+            lock(&self.limiter).reset();
         }
         self.clock.set(time);
     }
@@ -105,7 +105,7 @@ impl Engine {
         self.changed("settings");
     }
 
-    /// Enforces these limits from now on, or none. Counting begins anew.
+    /// Enforces these limits, or none. The counters are reset.
     pub(crate) fn set_rate_limit(&self, limits: Option<RateLimit>) -> Result<(), &'static str> {
         let limits = limits.map(RateLimit::checked).transpose()?;
         *lock(&self.limiter) = RateLimiter::new(limits);
@@ -140,21 +140,21 @@ impl Engine {
         self.changed("webhooks");
     }
 
-    /// Switches hostile modes, and answers those that are on then.
+    /// Changes the active tamper modes and returns them.
     pub(crate) fn change_tamper_config(&self, change: impl FnOnce(&mut TamperConfig)) -> TamperConfig {
         let tamper_config = self.outbox.change_tamper_config(change);
         self.changed("webhooks");
         tamper_config
     }
 
-    /// Delivers an event once more, and answers the delivery as it was then.
+    /// Resends an event and returns its delivery.
     pub(crate) fn resend(&self, delivery: u64, mode: Option<TamperMode>) -> io::Result<WebhookDelivery> {
         let delivery = self.outbox.resend(delivery, mode)?;
         self.changed("deliveries");
         Ok(delivery)
     }
 
-    /// Makes the request of an attempt once more, and answers the delivery as it was then.
+    /// Replays the request of an attempt and returns its delivery.
     pub(crate) fn replay(&self, delivery: u64, replay: Replay) -> io::Result<WebhookDelivery> {
         let delivery = self.outbox.replay(delivery, replay, self.clock.now())?;
         self.changed("deliveries");

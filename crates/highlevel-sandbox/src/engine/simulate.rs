@@ -34,14 +34,14 @@ impl Engine {
         self.simulate("/conversations/messages", &location, &Value::Object(fields), |_| {}).map_err(invalid)
     }
 
-    /// A call happens.
+    /// Simulates a call.
     pub(crate) fn simulate_call(&self, call: &SimulatedCall) -> io::Result<Message> {
         let mut body = Map::new();
         body.insert("type".to_owned(), json!("Call"));
         let contact = call.contact_id.as_deref().unwrap_or(CONTACT_ID);
         body.insert("contactId".to_owned(), json!(contact));
         let location = location(&self.model(), &body)?;
-        // Who follows the reference to the letter demands the conversation.
+        // With `documented` strictness the conversation id is required.
         if let Some(conversation) = self.model().conversation_with(contact) {
             body.insert("conversationId".to_owned(), json!(conversation));
         }
@@ -66,7 +66,7 @@ impl Engine {
         };
         let talked = matches!(call.outcome, SimulatedCallOutcome::Answered | SimulatedCallOutcome::Voicemail);
         let duration = call.duration_seconds.unwrap_or(if talked { 60 } else { 0 });
-        // No request to the API can say these.
+        // API requests cannot have these fields.
         let adjust = |message: &mut Message| {
             message.request["call"]["duration"] = json!(duration);
             if let Some(user) = &call.user_id {
@@ -76,9 +76,9 @@ impl Engine {
         self.simulate(path, &location, &Value::Object(body), adjust).map_err(invalid)
     }
 
-    /// A message gets another status, and the app is told.
+    /// Changes the status of a message and sends the event about it.
     pub(crate) fn simulate_status(&self, id: &str, update: StatusUpdate) -> io::Result<Message> {
-        // Under one lock, so that events leave in the order in which the changes were made.
+        // Under one lock, so that events are in the order of the changes.
         let mut model = self.model();
         let message = self.set_status_in(&mut model, id, update).map_err(MutationError::into_io)?.parsed();
         self.publish_to_app(&model, &message, self.clock.now());
@@ -88,7 +88,7 @@ impl Engine {
     }
 }
 
-/// The location of the contact or conversation that is named.
+/// Returns the location of the contact or conversation in the body.
 fn location(model: &Model, body: &Map<String, Value>) -> io::Result<String> {
     let named = |field: &str| body.get(field).and_then(Value::as_str);
     let found = match (named("contactId"), named("conversationId")) {
@@ -100,12 +100,12 @@ fn location(model: &Model, body: &Map<String, Value>) -> io::Result<String> {
     found.ok_or_else(|| {
         io::Error::new(
             ErrorKind::NotFound,
-            format!("there is no contact or conversation {name:?}: add the contact first"),
+            format!("contact or conversation {name:?} does not exist; add the contact first"),
         )
     })
 }
 
-/// Names the first provider of the location, if none is named.
+/// Sets the first provider of the location, if the body has none.
 fn provide(model: &Model, location: &str, body: &mut Map<String, Value>) {
     let first = model.providers().find(|provider| provider.location_id == location);
     if let Some(provider) = first {
@@ -113,6 +113,6 @@ fn provide(model: &Model, location: &str, body: &mut Map<String, Value>) {
     }
 }
 
-fn invalid(words: impl Into<String>) -> io::Error {
-    io::Error::new(ErrorKind::InvalidInput, words.into())
+fn invalid(message: impl Into<String>) -> io::Error {
+    io::Error::new(ErrorKind::InvalidInput, message.into())
 }

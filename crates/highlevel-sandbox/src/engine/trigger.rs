@@ -9,7 +9,7 @@ use crate::webhook::payload::PROVIDER_EVENT;
 use crate::webhook::{Event, Trigger, WebhookDelivery, example, merge};
 
 impl Engine {
-    /// Sends the event.
+    /// Sends a test event.
     pub(crate) fn trigger(&self, trigger: &Trigger) -> io::Result<WebhookDelivery> {
         let now = self.clock.now();
         let url = self.target(trigger)?;
@@ -33,7 +33,7 @@ impl Engine {
         };
         let id = self.outbox.send(event, now);
         self.changed("deliveries");
-        self.outbox.delivery(id).ok_or_else(|| io::Error::other("the event was forgotten at once"))
+        self.outbox.delivery(id).ok_or_else(|| io::Error::other("the event was evicted immediately"))
     }
 
     fn target(&self, trigger: &Trigger) -> io::Result<String> {
@@ -61,6 +61,6 @@ impl Engine {
     }
 }
 
-fn invalid(words: &str) -> io::Error {
-    io::Error::new(ErrorKind::InvalidInput, words)
+fn invalid(message: &str) -> io::Error {
+    io::Error::new(ErrorKind::InvalidInput, message)
 }

@@ -1,5 +1,5 @@
-//! The faults that have a name. Adding one is adding a row: the constant, its documentation, the list that the admin
-//! API answers, and the test that sees each of them on the wire, all come from the row.
+//! The named faults. Each is one row of the table: its constant, the documentation, the list in the admin API, and the test
+//! that observes each fault on the wire are derived from it.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -12,17 +12,17 @@ pub(crate) struct Named {
     pub(crate) fault: &'static Fault,
 }
 
-/// All faults with a name, in the order in which they are documented.
+/// Returns all named faults in the order of the documentation.
 pub(crate) fn all() -> &'static [Named] {
     CATALOGUE
 }
 
-/// The fault of that name.
+/// Returns the fault with this name.
 pub(crate) fn named(name: &str) -> Option<&'static Fault> {
     CATALOGUE.iter().map(|named| named.fault).find(|fault| fault.name == name)
 }
 
-/// Makes of each row a constant of [`Fault`] and an entry of [`CATALOGUE`].
+/// Declares a constant of [`Fault`] and an entry of [`CATALOGUE`] for each row.
 macro_rules! catalogue {
     ($( #[doc = $description:literal] $constant:ident $name:literal { $( $field:ident: $value:expr ),* $(,)? } )*) => {
         impl Fault {
@@ -185,12 +185,12 @@ const RETRY_AFTER: Headers = Cow::Borrowed(&[(Cow::Borrowed("retry-after"), Cow:
 const ELSEWHERE: Headers = Cow::Borrowed(&[(Cow::Borrowed("location"), Cow::Borrowed("/elsewhere"))]);
 
 impl Fault {
-    /// What it does, in a sentence; `None` when it did not come from the catalogue.
+    /// Returns one sentence about the effect, or `None` if the fault is not based on the catalogue.
     pub fn description(&self) -> Option<&'static str> {
         all().iter().find(|named| named.fault.name == self.name).map(|named| named.description)
     }
 
-    /// All faults with a name.
+    /// Returns all faults of the catalogue.
     pub fn all() -> impl Iterator<Item = &'static Self> {
         all().iter().map(|named| named.fault)
     }

@@ -5,15 +5,15 @@ use std::time::Duration;
 
 use super::stage::FaultStage;
 
-/// The longest that one wait of a fault takes. Every wait ends early when its rule is removed.
+/// The maximum of one delay. A delay ends early when its rule is removed.
 pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(600);
-/// The longest body that a fault makes up, in bytes.
+/// The maximum length of a generated body, in bytes.
 pub(super) const LONGEST_PADDING: usize = 64 * 1024 * 1024;
 
-/// What goes wrong with the answer to a request.
+/// A fault that is injected into the response to a request.
 ///
-/// The constants are the catalogue: each network fault and the answers that proxies and overloaded servers give.
-/// The methods change a single thing, so that faults can be combined.
+/// The constants are the catalogue: network failures, and the responses of proxies and overloaded servers.
+/// Each method changes one property, so that faults can be combined.
 ///
 /// ```
 /// use std::time::Duration;
@@ -26,80 +26,80 @@ pub(super) const LONGEST_PADDING: usize = 64 * 1024 * 1024;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
-    /// As it is called in the catalogue, also after it was changed; `custom` for what did not come from there.
+    /// The name in the catalogue, which a modified fault retains; `custom` for any other fault.
     pub(super) name: Cow<'static, str>,
-    /// How long nothing happens before the first byte of the answer.
+    /// The delay before the first byte of the response.
     pub(super) latency: Duration,
-    /// The status in place of the sandbox's own.
+    /// Replaces the status of the response.
     pub(super) status: Option<u16>,
-    /// Headers that are added, or stand in place of those of the same name.
+    /// Headers that are added, or replace those with the same name.
     pub(super) headers: Cow<'static, [(Cow<'static, str>, Cow<'static, str>)]>,
-    /// The body in place of the sandbox's own.
+    /// Replaces the body of the response.
     pub(super) body: Option<Content>,
-    /// What is sent in place of an HTTP answer.
+    /// Bytes that are sent instead of an HTTP response.
     pub(super) raw: Option<Cow<'static, str>>,
     pub(super) extent: Extent,
     pub(super) pace: Option<Pace>,
     pub(super) ending: Ending,
 }
 
-/// A body that a fault gives to an answer.
+/// The body of a response, as a fault specifies it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Content {
     Text(Cow<'static, str>),
-    /// So many bytes of spaces and a closing brace, which is JSON to nobody.
+    /// This many spaces, which are not valid JSON.
     Padding(usize),
 }
 
-/// How much of the answer is sent.
+/// The part of the response that is sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Extent {
-    /// All of it.
+    /// The whole response.
     #[default]
     Everything,
-    /// Nothing.
+    /// No byte of it.
     Nothing,
-    /// The first bytes of it.
+    /// This many bytes from its beginning.
     Bytes(usize),
-    /// The status line with its end, and no header.
+    /// The status line and its CRLF, without headers.
     StatusLine,
-    /// Status line and headers with their end.
+    /// The status line and all headers, with the empty line after them.
     Head,
-    /// Status line, headers, and the first bytes of the body. `content-length` still says how long it was to be.
+    /// The status line, all headers, and this many bytes of the body. `content-length` has the full length.
     Body(usize),
 }
 
-/// What happens to the connection once everything was sent that is to be sent.
+/// The state of the connection after the selected part of the response was sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Ending {
-    /// It stays open for the next request if the answer was sent whole; otherwise it is closed.
+    /// Stays open for the next request if the whole response was sent, and is closed otherwise.
     #[default]
     Normal,
-    /// It is closed in order: FIN.
+    /// Is closed with FIN.
     Close,
-    /// It is reset: RST.
+    /// Is reset with RST.
     Reset,
-    /// It stays open, and nothing comes any more: until the rule is removed, the client gives up, the sandbox stops, or
-    /// ten minutes have passed. Then it is closed.
+    /// Stays open without another byte until the rule is removed, the client closes it, the sandbox stops, or ten
+    /// minutes have passed. Then it is closed.
     Silence,
 }
 
-/// How fast the answer is sent.
+/// The rate of the response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Pace {
-    /// So many bytes at a time,
+    /// The bytes of one chunk.
     pub(super) bytes: usize,
-    /// and so many milliseconds from one to the next.
+    /// The milliseconds between two chunks.
     pub(super) every_ms: u64,
 }
 
 impl Fault {
-    /// What is like no fault at all, to begin with.
+    /// A fault that changes nothing, as a base for others.
     pub(super) const PLAIN: Self = Self {
         name: Cow::Borrowed("custom"),
         latency: Duration::ZERO,
@@ -112,23 +112,23 @@ impl Fault {
         ending: Ending::Normal,
     };
 
-    /// Another status, from 200 on. The body of an error is in the shape of the API's errors; that of any other answer stays
-    /// as it is.
+    /// Returns a fault that replaces the status, which is between 200 and 999. The body of an error status has the shape
+    /// of the API's errors; the body of any other status is unchanged.
     pub fn answering(status: u16) -> Self {
         Self { status: Some(status), ..Self::PLAIN }
     }
 
-    /// Bytes in place of an HTTP answer, after which the connection is closed.
+    /// Returns a fault that sends bytes instead of an HTTP response and then closes the connection.
     pub fn raw(text: impl Into<String>) -> Self {
         Self { raw: Some(Cow::Owned(text.into())), ending: Ending::Close, ..Self::PLAIN }
     }
 
-    /// Its name in the catalogue; `custom` when it did not come from there.
+    /// Returns the name in the catalogue, or `custom` if the fault is not based on the catalogue.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// What sort of thing goes wrong, for lists of faults.
+    /// Returns the heading under which lists of faults show it.
     pub(crate) fn sort(&self) -> &'static str {
         match self.status {
             Some(status) if status / 100 == 2 => "Malformed success responses",
@@ -138,52 +138,52 @@ impl Fault {
         }
     }
 
-    /// Adds a header to the answer, or replaces it.
+    /// Adds a header to the response, or replaces it.
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.headers.to_mut().push((Cow::Owned(name.into()), Cow::Owned(value.into())));
         self
     }
 
-    /// Gives the answer this body, with its content type.
+    /// Replaces the body and the content type of the response.
     pub fn body(mut self, content_type: &str, text: impl Into<String>) -> Self {
         self.body = Some(Content::Text(Cow::Owned(text.into())));
         self.header("content-type", content_type)
     }
 
-    /// Waits before the first byte of the answer, by the machine's clock: at most ten minutes.
+    /// Delays the first byte of the response, by the machine's clock. Cut to ten minutes.
     pub fn after(mut self, latency: Duration) -> Self {
         self.latency = latency.min(LONGEST_WAIT);
         self
     }
 
-    /// Sends only a part of the answer.
+    /// Sends only a part of the response.
     pub fn sending(mut self, extent: Extent) -> Self {
         self.extent = extent;
         self
     }
 
-    /// What happens to the connection after that.
+    /// Sets the state of the connection after the response.
     pub fn ending(mut self, ending: Ending) -> Self {
         self.ending = ending;
         self
     }
 
-    /// Sends so many bytes at a time, so far apart.
+    /// Sends the response in chunks of `bytes`, one per `every`.
     pub fn trickling(mut self, bytes: usize, every: Duration) -> Self {
         let every_ms = u64::try_from(every.min(LONGEST_WAIT).as_millis()).unwrap_or(u64::MAX);
         self.pace = Some(Pace { bytes: bytes.max(1), every_ms });
         self
     }
 
-    /// When it happens unless the rule says otherwise. What lets the sandbox's own answer through, or says yes by itself,
-    /// comes after the request was done; anything else comes before.
+    /// Returns the stage of rules that specify none: [`FaultStage::After`] if the client receives the sandbox's response or
+    /// another success, [`FaultStage::Before`] otherwise.
     pub fn default_stage(&self) -> FaultStage {
-        let says_yes = self.status.is_none_or(|status| status / 100 == 2);
-        let answers = self.raw.is_none() && self.extent != Extent::Nothing;
-        if says_yes && answers { FaultStage::After } else { FaultStage::Before }
+        let succeeds = self.status.is_none_or(|status| status / 100 == 2);
+        let responds = self.raw.is_none() && self.extent != Extent::Nothing;
+        if succeeds && responds { FaultStage::After } else { FaultStage::Before }
     }
 
-    /// Whether the answer can be left to HTTP, and the connection lives on.
+    /// Returns `true` if the HTTP server can send the response and reuse the connection.
     pub(crate) fn is_http(&self) -> bool {
         self.raw.is_none()
             && self.extent == Extent::Everything
@@ -191,17 +191,17 @@ impl Fault {
             && self.ending == Ending::Normal
     }
 
-    /// Whether the client cannot have the whole answer, even if it waits.
+    /// Returns `true` if the client never receives a whole response.
     pub(crate) fn breaks(&self) -> bool {
         self.raw.is_some() || self.extent != Extent::Everything
     }
 
-    /// Whether a wait is all that there is to it.
+    /// Returns `true` if the fault only delays the response.
     pub(crate) fn only_waits(&self) -> bool {
         self.is_http() && self.status.is_none() && self.headers.is_empty() && self.body.is_none()
     }
 
-    /// How many bytes it may make up in memory: a body, and once more what is written of it instead of HTTP.
+    /// Returns an upper bound of the bytes it allocates: the generated body, and its copy in a [`Script`].
     pub(crate) fn made_up_bytes(&self) -> usize {
         let body = match &self.body {
             Some(Content::Padding(bytes)) => *bytes,
@@ -215,22 +215,22 @@ impl Fault {
         self.latency
     }
 
-    /// Why it cannot be done, if so.
+    /// Returns the error of an invalid fault.
     pub(super) fn problem(&self) -> Option<String> {
         if let Some(status) = self.status.filter(|status| !(200..=999).contains(status)) {
             return Some(format!("status: {status} is not between 200 and 999"));
         }
         for (name, value) in self.headers.iter() {
             if http::HeaderName::try_from(name.as_ref()).is_err() {
-                return Some(format!("headers: `{name}` is no name of a header"));
+                return Some(format!("headers: `{name}` is not a valid header name"));
             }
             if http::HeaderValue::try_from(value.as_ref()).is_err() {
-                return Some(format!("headers: the value of `{name}` cannot stand in a header"));
+                return Some(format!("headers: the value of `{name}` is not a valid header value"));
             }
         }
         match self.body {
             Some(Content::Padding(bytes)) if bytes > LONGEST_PADDING => {
-                Some(format!("body: a body of at most {LONGEST_PADDING} bytes can be made up"))
+                Some(format!("bodyBytes: a generated body has at most {LONGEST_PADDING} bytes"))
             }
             _ => None,
         }

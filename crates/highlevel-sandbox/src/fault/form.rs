@@ -1,4 +1,4 @@
-//! A fault in JSON: its name, or an object that begins with a name or with nothing, and changes what it mentions.
+//! The JSON form of a fault: a name of the catalogue, or an object with the properties that differ from its `name`.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use super::catalogue;
 use super::effect::{Content, Ending, Extent, Fault, LONGEST_WAIT, Pace};
 
-/// Everything that an object can mention.
+/// The object form. An absent field has the value of the base.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Form {
@@ -23,7 +23,7 @@ struct Form {
     headers: BTreeMap<String, String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     body: Option<String>,
-    /// The length of a body that is made up.
+    /// The length of a generated body.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     body_bytes: Option<usize>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -56,7 +56,7 @@ impl Serialize for Fault {
 impl<'de> Deserialize<'de> for Fault {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let written = Written::deserialize(deserializer)
-            .map_err(|_| de::Error::custom("a fault is a name or an object"))?;
+            .map_err(|_| de::Error::custom("a fault is a string (its name) or an object"))?;
         match written {
             Written::Name(name) => known(&name),
             Written::Object(object) => {
@@ -73,12 +73,12 @@ impl<'de> Deserialize<'de> for Fault {
 fn known(name: &str) -> Result<Fault, String> {
     catalogue::named(name).cloned().ok_or_else(|| {
         let names: Vec<&str> = catalogue::all().iter().map(|named| named.fault.name()).collect();
-        format!("there is no fault `{name}`; there are {}", names.join(", "))
+        format!("unknown fault `{name}`; known faults: {}", names.join(", "))
     })
 }
 
 impl Form {
-    /// What is different from a base.
+    /// Returns the properties that differ from a base.
     fn of(fault: &Fault, base: &Fault) -> Self {
         let mut form = Self {
             name: (base.name == fault.name && fault.name != Fault::PLAIN.name)
@@ -125,7 +125,9 @@ impl Form {
             fault = fault.header(name, value);
         }
         match (self.body, self.body_bytes) {
-            (Some(_), Some(_)) => return Err("body and bodyBytes exclude each other".to_owned()),
+            (Some(_), Some(_)) => {
+                return Err("`body` and `bodyBytes` are mutually exclusive; remove one".to_owned());
+            }
             (Some(text), None) => fault.body = Some(Content::Text(Cow::Owned(text))),
             (None, Some(bytes)) => fault.body = Some(Content::Padding(bytes)),
             (None, None) => {}
@@ -137,7 +139,7 @@ impl Form {
         fault.ending = self.then.unwrap_or(fault.ending);
         if let Some(pace) = self.trickle {
             if pace.bytes == 0 {
-                return Err("trickle.bytes: at least one byte at a time".to_owned());
+                return Err("trickle.bytes: must be at least 1".to_owned());
             }
             checked_wait("trickle.everyMs", pace.every_ms)?;
             fault.pace = Some(pace);
@@ -151,7 +153,7 @@ fn checked_wait(field: &str, milliseconds: u64) -> Result<Duration, String> {
     if wait <= LONGEST_WAIT {
         return Ok(wait);
     }
-    Err(format!("{field}: {milliseconds} is more than {} (ten minutes)", LONGEST_WAIT.as_millis()))
+    Err(format!("{field}: {milliseconds} exceeds {} (ten minutes)", LONGEST_WAIT.as_millis()))
 }
 
 #[cfg(test)]
@@ -161,7 +163,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_written_is_what_is_read() {
+    fn a_fault_survives_a_round_trip_through_json() {
         let custom = Fault::answering(503)
             .header("retry-after", "2")
             .body("text/plain", "later")
@@ -200,15 +202,18 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_said() {
+    fn invalid_json_is_rejected_with_its_reason() {
         let cases = [
-            (json!("rest"), "there is no fault `rest`; there are none, reset,"),
-            (json!({ "name": "rest" }), "there is no fault `rest`"),
-            (json!(5), "a fault is a name or an object"),
+            (json!("rest"), "unknown fault `rest`; known faults: none, reset,"),
+            (json!({ "name": "rest" }), "unknown fault `rest`"),
+            (json!(5), "a fault is a string (its name) or an object"),
             (json!({ "latency": 5 }), "unknown field `latency`, expected one of `name`, `latencyMs`"),
-            (json!({ "latencyMs": 600_001 }), "latencyMs: 600001 is more than 600000"),
-            (json!({ "trickle": { "bytes": 0, "everyMs": 1 } }), "trickle.bytes: at least one"),
-            (json!({ "body": "", "bodyBytes": 1 }), "body and bodyBytes exclude each other"),
+            (json!({ "latencyMs": 600_001 }), "latencyMs: 600001 exceeds 600000"),
+            (json!({ "trickle": { "bytes": 0, "everyMs": 1 } }), "trickle.bytes: must be at least 1"),
+            (
+                json!({ "body": "", "bodyBytes": 1 }),
+                "`body` and `bodyBytes` are mutually exclusive; remove one",
+            ),
         ];
         for (written, expected) in cases {
             let written: Value = written;

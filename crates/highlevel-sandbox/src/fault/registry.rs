@@ -1,4 +1,4 @@
-//! The rules that are in force, and what they did.
+//! The active rules, and their counters.
 
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
@@ -9,11 +9,13 @@ use tokio::sync::watch;
 use super::{Fault, FaultRule, FaultStage, LONGEST_WAIT, Request};
 use crate::sync::lock;
 
-/// The most rules, and the bytes of JSON in all of them.
+/// The maximum number of rules.
 const MAX_RULES: usize = 1_000;
+/// The maximum size of all rules together, in bytes of JSON.
+/// The maximum size of all rules together, in bytes of JSON.
 const MAX_RULE_BYTES: usize = 4 * 1024 * 1024;
 
-/// The rules that are in force, in the order in which they were added.
+/// The active rules, in the order in which they were added.
 #[derive(Debug, Default)]
 pub(crate) struct FaultRegistry {
     rules: Mutex<Rules>,
@@ -28,38 +30,42 @@ struct Rules {
 #[derive(Debug)]
 struct Armed {
     status: ActiveFault,
-    /// Times that the rule was triggered, including pauses of a sequence.
+    /// The number of triggering requests, including those that a sequence skips.
     times_triggered: u64,
-    /// Its end is the sign for everybody who waits because of this rule.
-    in_force: watch::Sender<()>,
+    /// Dropped with the rule, which ends the delays it causes.
+    removed: watch::Sender<()>,
 }
 
-/// A rule that is in force, and what it did.
+/// An active rule with its counters.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct ActiveFault {
-    /// What [`Sandbox::remove_fault`](crate::Sandbox::remove_fault) takes.
+    /// The id for [`Sandbox::remove_fault`](crate::Sandbox::remove_fault).
     pub id: u64,
     /// The rule.
     pub rule: FaultRule,
-    /// How many requests, or connections, it was about.
+    /// The number of requests, or connections, that the rule covered.
     pub seen: u64,
-    /// On how many of them something went wrong because of it.
+    /// The number of them in which it injected a fault.
     pub hits: u64,
-    /// Whether no further request triggers it.
+    /// `true` if no further request triggers the rule.
     pub spent: bool,
 }
 
-/// A fault that happens now.
+/// A fault that a request or connection has triggered.
 #[derive(Clone, Debug)]
 pub(crate) struct TriggeredFault {
     pub(crate) stage: FaultStage,
     pub(crate) fault: Fault,
-    in_force: watch::Receiver<()>,
+    removed: watch::Receiver<()>,
 }
 
 impl FaultRegistry {
-    /// Adds a rule after all others, or says why it makes no sense. `operations` are those that there are.
+    /// Adds a rule after all others. `operations` has all operation ids.
+    ///
+    /// # Errors
+    ///
+    /// Returns the reason if the rule is invalid, or there are too many rules.
     pub(crate) fn add(&self, rule: FaultRule, operations: &[&str]) -> Result<ActiveFault, String> {
         if let Some(problem) = rule.problem(operations) {
             return Err(problem);
@@ -69,7 +75,7 @@ impl FaultRegistry {
         let bytes = rules.rules.iter().map(|armed| text(&armed.status.rule)).sum::<usize>() + text(&rule);
         if rules.rules.len() >= MAX_RULES || bytes > MAX_RULE_BYTES {
             return Err(format!(
-                "there are at most {MAX_RULES} rules, of {MAX_RULE_BYTES} bytes of JSON together; remove some first"
+                "the limit of {MAX_RULES} rules or {MAX_RULE_BYTES} bytes of JSON is reached; remove some rules first"
             ));
         }
         rules.added += 1;
@@ -78,17 +84,17 @@ impl FaultRegistry {
         rules.rules.push(Armed {
             status: status.clone(),
             times_triggered: 0,
-            in_force: watch::Sender::new(()),
+            removed: watch::Sender::new(()),
         });
         Ok(status)
     }
 
-    /// All rules, in order.
+    /// Returns all rules in order.
     pub(crate) fn list(&self) -> Vec<ActiveFault> {
         self.lock().rules.iter().map(|armed| armed.status.clone()).collect()
     }
 
-    /// Ends a rule and everything that waits because of it. Whether there was one.
+    /// Removes a rule and ends the delays it causes. Returns `true` if it existed.
     pub(crate) fn remove(&self, id: u64) -> bool {
         let mut rules = self.lock();
         let before = rules.rules.len();
@@ -96,17 +102,17 @@ impl FaultRegistry {
         rules.rules.len() < before
     }
 
-    /// Ends all rules.
+    /// Removes all rules.
     pub(crate) fn clear(&self) {
         self.lock().rules.clear();
     }
 
-    /// What happens on a connection that was opened just now.
+    /// Returns the fault that a new connection triggers.
     pub(crate) fn on_connection(&self) -> Option<TriggeredFault> {
-        self.trigger(FaultRule::is_of_connections)
+        self.trigger(FaultRule::is_for_connections)
     }
 
-    /// What happens to a request. `describe` is called only if there are rules.
+    /// Returns the fault that a request triggers. `describe` is called only if there are rules.
     pub(crate) fn on_request(
         &self,
         describe: impl FnOnce(&mut dyn FnMut(&Request<'_>)),
@@ -119,10 +125,10 @@ impl FaultRegistry {
         triggered
     }
 
-    /// Counts the request for each rule that covers it. The first rule that is triggered decides.
+    /// Counts the request for each rule that covers it. The first triggered rule supplies the fault.
     fn trigger(&self, covers: impl Fn(&FaultRule) -> bool) -> Option<TriggeredFault> {
         let mut triggered = None;
-        for Armed { status, times_triggered, in_force } in &mut self.lock().rules {
+        for Armed { status, times_triggered, removed } in &mut self.lock().rules {
             if !covers(&status.rule) {
                 continue;
             }
@@ -138,7 +144,7 @@ impl FaultRegistry {
             if let Some(fault) = fault {
                 status.hits += 1;
                 let stage = status.rule.stage_of(&fault);
-                triggered = Some(TriggeredFault { stage, fault, in_force: in_force.subscribe() });
+                triggered = Some(TriggeredFault { stage, fault, removed: removed.subscribe() });
             }
         }
         triggered
@@ -150,14 +156,15 @@ impl FaultRegistry {
 }
 
 impl TriggeredFault {
-    /// Waits, by the machine's clock, no longer than the rule is in force. Whether it still is.
+    /// Sleeps, by the machine's clock, until the duration has passed or the rule is removed. Returns `true` if the rule is
+    /// still active.
     pub(crate) async fn wait(&mut self, duration: Duration) -> bool {
         if duration.is_zero() {
             return true;
         }
         let over = async {
-            // The sender sends nothing: it only ends.
-            while self.in_force.changed().await.is_ok() {}
+            // The sender never sends; it is dropped with the rule.
+            while self.removed.changed().await.is_ok() {}
         };
         tokio::time::timeout(duration.min(LONGEST_WAIT), over).await.is_err()
     }
@@ -205,7 +212,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_waits_because_of_a_rule_is_woken_when_it_ends() {
+    async fn removing_a_rule_ends_its_delays() {
         let registry = FaultRegistry::default();
         registry.add(FaultRule::new(Fault::SILENCE), &[]).expect("a rule");
         let request = Request { operation: None, method: "GET", path: "/", location: None };

@@ -1,33 +1,33 @@
-//! When a rule is triggered.
+//! Schedules of fault rules.
 
 use serde::{Deserialize, Serialize};
 
-/// Selects which of the requests that a rule covers trigger it. Each rule counts them separately, from 1.
+/// Selects which requests covered by a rule trigger it. Each rule counts its requests separately, from 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
 #[non_exhaustive]
 pub enum FaultSchedule {
-    /// On each.
+    /// Every request.
     #[default]
     Always,
-    /// On the nth, and never again.
+    /// The nth request only.
     Nth(u64),
-    /// On every nth.
+    /// Every nth request.
     EveryNth(u64),
-    /// On the first n.
+    /// The first n requests.
     First(u64),
-    /// Each with this probability, from 0 to 1. The same seed selects the same requests.
+    /// A random selection. The same seed selects the same requests.
     Random {
-        /// From 0 to 1.
+        /// The probability of each request, from 0 to 1.
         probability: f64,
-        /// Any number.
+        /// The seed of the random numbers. Defaults to 0.
         #[serde(default)]
         seed: u64,
     },
 }
 
 impl FaultSchedule {
-    /// Returns `true` if the request of this number triggers the rule.
+    /// Returns `true` if the request with this number triggers the rule.
     pub(super) fn triggers_on(self, number: u64) -> bool {
         match self {
             Self::Always => true,
@@ -46,7 +46,7 @@ impl FaultSchedule {
         }
     }
 
-    /// Whether there are always requests that it spares.
+    /// Returns `true` if some requests never trigger the rule.
     pub(super) fn spares(self) -> bool {
         match self {
             Self::Always | Self::EveryNth(..=1) => false,
@@ -58,7 +58,7 @@ impl FaultSchedule {
     pub(super) fn problem(self) -> Option<String> {
         match self {
             Self::Nth(0) | Self::EveryNth(0) => {
-                Some("requests are counted from 1, so the 0th never comes".to_owned())
+                Some("request numbers start at 1; 0 never triggers".to_owned())
             }
             Self::Random { probability, .. } if !(0.0..=1.0).contains(&probability) => {
                 Some(format!("probability: {probability} is not between 0 and 1"))
@@ -68,13 +68,13 @@ impl FaultSchedule {
     }
 }
 
-/// A number from 0 to below 1 that looks random, and is the same for the same seed and number: `SplitMix64`.
+/// Returns a pseudorandom number in 0..1 that depends on seed and number only (`SplitMix64`).
 fn unit(seed: u64, number: u64) -> f64 {
     let mut bits = seed.wrapping_add(number.wrapping_mul(0x9e37_79b9_7f4a_7c15));
     bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     bits ^= bits >> 31;
-    // The 32 high bits are more than enough, and any of them is a float exactly.
+    // 32 bits are enough here, and each such integer is exact as f64.
     let high = u32::try_from(bits >> 32).unwrap_or(u32::MAX);
     f64::from(high) / 4_294_967_296.0
 }
@@ -101,7 +101,7 @@ mod tests {
 
     /// The first outputs of the published generator for the seed 0, from its reference implementation in C.
     #[test]
-    fn the_numbers_are_those_of_split_mix() {
+    fn random_numbers_match_the_published_split_mix_vectors() {
         let published = [0xe220_a839_7b1d_cdaf_u64, 0x6e78_9e6a_a1b9_65f4, 0x06c4_5d18_8009_454f];
         for (number, bits) in (1..).zip(published) {
             let high = u32::try_from(bits >> 32).expect("32 bits");
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn chance_is_what_was_asked_for_and_repeats_with_its_seed() {
+    fn random_selection_has_the_probability_and_repeats_with_its_seed() {
         let selected = |seed| {
             let schedule = FaultSchedule::Random { probability: 0.25, seed };
             (1..=10_000).filter(|number| schedule.triggers_on(*number)).collect::<Vec<u64>>()

@@ -1,4 +1,4 @@
-//! What a fault makes of an answer: another answer, and what is written of it.
+//! Applies a fault to a response: edits its parts, and selects the bytes to write.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::effect::{Content, Ending, Extent, Fault};
 
-/// An answer as values.
+/// The parts of an HTTP response.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Base {
     pub(crate) status: StatusCode,
@@ -17,42 +17,42 @@ pub(crate) struct Base {
     pub(crate) body: Bytes,
 }
 
-/// What is written in place of an answer of HTTP.
+/// The bytes that are written to the socket instead of a response of the HTTP server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Script {
     pub(crate) bytes: Bytes,
-    /// How many bytes at a time, and how long from one to the next.
+    /// The bytes of one chunk, and the time between two chunks.
     pub(crate) pace: Option<(usize, Duration)>,
     /// Never [`Ending::Normal`].
     pub(crate) ending: Ending,
 }
 
-/// Makes of the sandbox's own answer the one that the fault gives.
-pub(crate) fn edit(fault: &Fault, base: &mut Base, trace_id: &str) {
+/// Replaces status, headers and body of a response as the fault specifies.
+pub(crate) fn edit(fault: &Fault, response: &mut Base, trace_id: &str) {
     if let Some(status) = fault.status.and_then(|status| StatusCode::from_u16(status).ok()) {
-        base.status = status;
+        response.status = status;
         if status.is_client_error() || status.is_server_error() {
-            base.body = error_body(status, trace_id);
+            response.body = error_body(status, trace_id);
         }
     }
     match &fault.body {
-        Some(Content::Text(text)) => base.body = Bytes::from(text.clone().into_owned()),
-        Some(Content::Padding(bytes)) => base.body = Bytes::from(vec![b' '; *bytes]),
+        Some(Content::Text(text)) => response.body = Bytes::from(text.clone().into_owned()),
+        Some(Content::Padding(bytes)) => response.body = Bytes::from(vec![b' '; *bytes]),
         None => {}
     }
-    if base.body.is_empty() {
-        base.headers.remove(CONTENT_TYPE);
+    if response.body.is_empty() {
+        response.headers.remove(CONTENT_TYPE);
     }
     for (name, value) in fault.headers.iter() {
         if let (Ok(name), Ok(value)) =
             (HeaderName::try_from(name.as_ref()), HeaderValue::try_from(value.as_ref()))
         {
-            base.headers.insert(name, value);
+            response.headers.insert(name, value);
         }
     }
 }
 
-/// An error in the shape of the API.
+/// Returns the body of an error, in the shape of the API.
 fn error_body(status: StatusCode, trace_id: &str) -> Bytes {
     let reason = status.canonical_reason();
     let message = reason.unwrap_or("Unknown error");
@@ -65,11 +65,11 @@ fn error_body(status: StatusCode, trace_id: &str) -> Bytes {
     Bytes::from(body.to_string())
 }
 
-/// What is written of an answer that a fault does not leave to HTTP.
-pub(crate) fn script(fault: &Fault, answer: &Base) -> Script {
+/// Returns the bytes to write for a fault that the HTTP server cannot produce.
+pub(crate) fn script(fault: &Fault, response: &Base) -> Script {
     let whole = match &fault.raw {
         Some(raw) => Bytes::from(raw.clone().into_owned()),
-        None => rendered(answer),
+        None => serialized(response),
     };
     let line = end_of(&whole, b"\r\n");
     let head = end_of(&whole, b"\r\n\r\n");
@@ -84,7 +84,7 @@ pub(crate) fn script(fault: &Fault, answer: &Base) -> Script {
     Script {
         bytes: whole.slice(..length.min(whole.len())),
         pace: fault.pace.map(|pace| (pace.bytes, Duration::from_millis(pace.every_ms))),
-        // Nobody could tell where the next answer begins.
+        // After a partial response the client cannot find the beginning of the next one.
         ending: if fault.ending == Ending::Normal { Ending::Close } else { fault.ending },
     }
 }
@@ -93,22 +93,22 @@ fn end_of(bytes: &[u8], mark: &[u8]) -> usize {
     bytes.windows(mark.len()).position(|window| window == mark).map_or(bytes.len(), |at| at + mark.len())
 }
 
-/// The answer as HTTP/1.1 has it.
-fn rendered(answer: &Base) -> Bytes {
-    let reason = answer.status.canonical_reason().unwrap_or_default();
-    let mut bytes = Vec::with_capacity(1024 + answer.body.len());
-    bytes.extend_from_slice(format!("HTTP/1.1 {} {reason}\r\n", answer.status.as_u16()).as_bytes());
-    for (name, value) in answer.headers.iter().filter(|(name, _)| *name != CONTENT_LENGTH) {
+/// Serializes a response as HTTP/1.1.
+fn serialized(response: &Base) -> Bytes {
+    let reason = response.status.canonical_reason().unwrap_or_default();
+    let mut bytes = Vec::with_capacity(1024 + response.body.len());
+    bytes.extend_from_slice(format!("HTTP/1.1 {} {reason}\r\n", response.status.as_u16()).as_bytes());
+    for (name, value) in response.headers.iter().filter(|(name, _)| *name != CONTENT_LENGTH) {
         bytes.extend_from_slice(name.as_str().as_bytes());
         bytes.extend_from_slice(b": ");
         bytes.extend_from_slice(value.as_bytes());
         bytes.extend_from_slice(b"\r\n");
     }
-    if answer.status != StatusCode::NO_CONTENT {
-        bytes.extend_from_slice(format!("content-length: {}\r\n", answer.body.len()).as_bytes());
+    if response.status != StatusCode::NO_CONTENT {
+        bytes.extend_from_slice(format!("content-length: {}\r\n", response.body.len()).as_bytes());
     }
     bytes.extend_from_slice(b"\r\n");
-    bytes.extend_from_slice(&answer.body);
+    bytes.extend_from_slice(&response.body);
     bytes.into()
 }
 
@@ -116,14 +116,14 @@ fn rendered(answer: &Base) -> Bytes {
 mod tests {
     use super::*;
 
-    fn answer() -> Base {
+    fn response() -> Base {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         Base { status: StatusCode::CREATED, headers, body: Bytes::from_static(b"{\"a\":1}") }
     }
 
     #[test]
-    fn as_much_is_written_as_gets_through() {
+    fn a_script_has_the_bytes_of_the_extent() {
         let head = "HTTP/1.1 201 Created\r\ncontent-type: application/json\r\ncontent-length: 7\r\n\r\n";
         let whole = format!("{head}{{\"a\":1}}");
         let cases = [
@@ -137,32 +137,32 @@ mod tests {
             (Extent::Body(usize::MAX), &whole),
         ];
         for (extent, expected) in cases {
-            let script = script(&Fault::NONE.sending(extent), &answer());
+            let script = script(&Fault::NONE.sending(extent), &response());
             assert_eq!(String::from_utf8_lossy(&script.bytes), expected, "{extent:?}");
             assert_eq!(script.ending, Ending::Close);
         }
     }
 
     #[test]
-    fn an_answer_changes_in_what_the_fault_says() {
+    fn a_fault_replaces_status_headers_and_body() {
         let edited = |fault: &Fault| {
-            let mut base = answer();
-            edit(fault, &mut base, "trace");
+            let mut response = response();
+            edit(fault, &mut response, "trace");
             let content_type =
-                base.headers.get(CONTENT_TYPE).map(|value| value.to_str().expect("text").to_owned());
-            (base.status.as_u16(), content_type, String::from_utf8_lossy(&base.body).into_owned())
+                response.headers.get(CONTENT_TYPE).map(|value| value.to_str().expect("text").to_owned());
+            (response.status.as_u16(), content_type, String::from_utf8_lossy(&response.body).into_owned())
         };
         let json = Some("application/json".to_owned());
-        let own = "{\"a\":1}".to_owned();
+        let original = "{\"a\":1}".to_owned();
         let error = r#"{"error":"Service Unavailable","message":"Service Unavailable","statusCode":503,"traceId":"trace"}"#;
         let page = "<html><h1>502 Bad Gateway</h1></html>\r\n".to_owned();
         let cases = [
-            (Fault::RESET, (201, json.clone(), own.clone())),
+            (Fault::RESET, (201, json.clone(), original.clone())),
             (Fault::UNAVAILABLE, (503, json.clone(), error.to_owned())),
             (Fault::BAD_GATEWAY_PAGE, (502, Some("text/html".to_owned()), page)),
             (Fault::EMPTY_SUCCESS, (201, None, String::new())),
-            (Fault::WRONG_CONTENT_TYPE, (201, Some("text/plain".to_owned()), own.clone())),
-            (Fault::answering(202), (202, json, own)),
+            (Fault::WRONG_CONTENT_TYPE, (201, Some("text/plain".to_owned()), original.clone())),
+            (Fault::answering(202), (202, json, original)),
         ];
         for (fault, expected) in cases {
             assert_eq!(edited(&fault), expected, "{}", fault.name());

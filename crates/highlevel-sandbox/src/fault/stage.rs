@@ -2,24 +2,24 @@
 
 use serde::{Deserialize, Serialize};
 
-/// How far a request comes before the fault happens.
+/// The point in the processing of a request at which the fault occurs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub enum FaultStage {
-    /// The connection was opened and nothing was read. Such a rule cannot choose among requests, and has to spare some, for
-    /// the admin API is reached the same way.
+    /// The connection was accepted and nothing was read. Such a rule cannot select requests, and its schedule must leave
+    /// some connections alone, because the admin API uses the same port.
     Connect,
-    /// The head of the request was read, and nothing of its body.
+    /// The request line and headers were read, but no body.
     Head,
-    /// The request was read. It is not done: nothing is stored, and unless the fault says otherwise it is answered 503.
+    /// The request was read but is not executed: nothing is stored. The status is 503 unless the fault sets another.
     Before,
-    /// The request was done: what was accepted is stored, and its webhook is on the way.
+    /// The request was executed: its message is stored and its webhook is scheduled.
     After,
 }
 
 impl FaultStage {
-    /// As it is written in JSON.
+    /// Returns the name used in JSON.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Connect => "connect",

@@ -1,27 +1,27 @@
-//! How often each message was accepted.
+//! Counts how often each message was accepted.
 
 use std::collections::{HashMap, VecDeque};
 
 use super::RequestFingerprint;
 
-/// For how many different messages it is counted: as many as the documented daily limit allows. Beyond that, those that
-/// were accepted first are forgotten first.
+/// The maximum number of different messages, which is the documented daily limit. Beyond it, the oldest counts are
+/// evicted first.
 pub(super) const COUNTED: usize = 200_000;
 
-/// Counts that outlive the requests that they are of.
+/// Acceptance counts, which outlive the ledger's entries.
 #[derive(Debug, Default)]
 pub(super) struct Acceptances {
     times: HashMap<RequestFingerprint, Times>,
-    /// The keys of `times`, in the order in which they came.
+    /// The keys of `times` in insertion order.
     order: VecDeque<RequestFingerprint>,
 }
 
-/// How often something was accepted.
+/// The number of accepted requests with one fingerprint.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Times {
-    /// Answered with yes.
+    /// Requests with a 2xx response.
     pub(crate) accepted: u64,
-    /// Answered with yes, and done.
+    /// Requests with a 2xx response that stored or changed a message.
     pub(crate) stored: u64,
 }
 
@@ -52,7 +52,7 @@ mod tests {
     use crate::operation::Operation;
 
     #[test]
-    fn the_oldest_is_forgotten_first() {
+    fn the_oldest_count_is_evicted_first() {
         let of = |number: usize| RequestFingerprint::of(Operation::SendMessage, "", &number.into());
         let mut acceptances = Acceptances::default();
         for number in 0..COUNTED {

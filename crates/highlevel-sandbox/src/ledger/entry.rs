@@ -1,4 +1,4 @@
-//! What the ledger keeps.
+//! The entries of the ledger.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,96 +10,96 @@ use crate::spec::Violation;
 use crate::webhook::DeliveryAttempt;
 use crate::weight;
 
-/// One thing that happened.
+/// An entry of the ledger.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Entry {
-    /// A request was answered.
+    /// A request and its response.
     Request(RecordedRequest),
-    /// A message was stored, or got another status. This is how it was then.
+    /// A message that was stored or changed its status, as of that moment.
     Message(Message),
-    /// A webhook attempt ended.
+    /// A webhook attempt that completed.
     Delivery(Arc<DeliveryAttempt>),
-    /// Something else changed, of which the ledger keeps no more than the name: `contact`, `credentials`, `clock`, …
+    /// Another change, by name only: `contact`, `credentials`, `clock`, …
     Changed(&'static str),
-    /// The reader was too slow: this many entries were forgotten before it came to them.
+    /// The reader was too slow: this many entries were dropped before it read them.
     Missed(u64),
 }
 
-/// A request and the answer to it.
+/// A request and its response.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RecordedRequest {
-    /// The id of the request, which is also the `traceId` of a refusal.
+    /// The id of the request, which is also the `traceId` of error responses.
     pub id: String,
-    /// The place of the request among all entries. It grows, and has gaps where other entries are.
+    /// The number of the entry. Numbers increase, with gaps where other entries are.
     pub number: u64,
-    /// When it was received, RFC 3339, by the sandbox's clock.
+    /// The time at which it was received, in RFC 3339, by the sandbox's clock.
     pub received_at: String,
     /// The HTTP method.
     pub method: String,
-    /// The path, with the query if there was one.
+    /// The path, with the query if present.
     pub path: String,
-    /// The headers, their names in lower case, in order. Of `authorization` there is only the scheme, and of cookies and
-    /// keys nothing.
+    /// The headers in order, with names in lower case. `authorization` is reduced to its scheme; cookies and keys are
+    /// redacted.
     pub headers: Vec<(String, String)>,
-    /// The body as it came. Of a body that was refused for its size, the part that was read.
+    /// The body as received. Of a body that was rejected for its size, the part that was read.
     pub body: Vec<u8>,
-    /// What was asked for, if the path is one that is served.
+    /// The operation, if the path is served.
     pub operation: Option<Operation>,
-    /// The location of the token, if the token is good.
+    /// The location of the token, if the token is valid.
     pub location_id: Option<String>,
-    /// What it asks for, to compare it by. Of a JSON body to an operation, with a good token.
+    /// The fingerprint of the request. Set for operations with a JSON body and a valid token.
     pub fingerprint: Option<RequestFingerprint>,
-    /// How many requests with the same fingerprint were accepted before this one.
+    /// The number of earlier accepted requests with the same fingerprint.
     pub accepted_before: u64,
-    /// The violations of the body, each with its JSON pointer: at most 100.
+    /// The violations of the body with their JSON pointers, at most 100.
     pub violations: Vec<Violation>,
-    /// The number of violations besides those.
+    /// The number of violations beyond those.
     pub more_violations: usize,
-    /// The names of the rules of the documentation that it breaks and that were not insisted on, see
+    /// The names of documented rules that the request violates but that were tolerated, see
     /// [`Strictness`](crate::Strictness).
     pub tolerated: Vec<&'static str>,
-    /// The JSON pointers of fields that the specification does not have: at most 100.
+    /// The JSON pointers of fields that the spec does not have, at most 100.
     pub unknown_fields: Vec<String>,
-    /// The number of such fields besides those.
+    /// The number of such fields beyond those.
     pub more_unknown_fields: usize,
-    /// Whether it was answered with yes.
+    /// `true` if the response is 2xx.
     pub accepted: bool,
-    /// The message that was stored or changed. `None` when nothing was.
+    /// The message that was stored or changed, if any.
     pub message_id: Option<String>,
-    /// The name of the quirk that made the answer what it is, see [`Quirk`](crate::Quirk).
+    /// The name of the quirk that determined the response, see [`Quirk`](crate::Quirk).
     pub quirk: Option<&'static str>,
     /// The name of the fault that was injected, if one was.
     pub fault: Option<String>,
-    /// Whether that fault kept the answer from getting through as a whole.
+    /// `true` if the fault prevented the client from receiving the whole response.
     pub broken: bool,
-    /// The status of the answer.
+    /// The status of the response.
     pub status: u16,
-    /// Whether the request had valid credentials: a token, or the id and the secret of an app.
+    /// `true` if the request had valid credentials: a token, or the id and secret of an app.
     pub(crate) authenticated: bool,
-    /// The headers of the answer, as `headers`: what was left of the rate limit among them. Those that belong to the
-    /// connection, and the length, are not there.
+    /// The headers of the response, in the form of `headers`, with the rate limit. Connection headers and the length are not
+    /// included.
     pub answer_headers: Vec<(String, String)>,
-    /// The body of the answer.
+    /// The body of the response.
     pub answer: Vec<u8>,
-    /// How long it took to decide on the answer, by the machine's clock.
+    /// The time to produce the response, by the machine's clock.
     pub duration: Duration,
 }
 
 impl RecordedRequest {
-    /// The value of a header, by its name in lower case.
+    /// Returns the value of a header by its name in lower case.
     pub fn header(&self, name: &str) -> Option<&str> {
         find(&self.headers, name)
     }
 
-    /// The value of a header of the answer, by its name in lower case.
+    /// Returns the value of a response header by its name in lower case.
     pub fn answer_header(&self, name: &str) -> Option<&str> {
         find(&self.answer_headers, name)
     }
 }
 
-/// What the ledger retains of an [`Entry`]. Cloning it shares everything.
+/// An [`Entry`] as the ledger retains it. Clones share their content.
 #[derive(Clone, Debug)]
 pub(crate) enum Happened {
     Request(Arc<RecordedRequest>),
@@ -129,7 +129,7 @@ impl Happened {
         }
     }
 
-    /// The memory that it takes. What another table shares counts here too: it may be evicted there first.
+    /// Returns its memory in bytes. Data shared with another table counts here too, because it may be evicted there first.
     pub(crate) fn weight(&self) -> usize {
         size_of::<Self>()
             + match self {
@@ -142,7 +142,7 @@ impl Happened {
 }
 
 impl RecordedRequest {
-    /// The memory that it takes.
+    /// Returns its memory in bytes.
     pub(crate) fn weight(&self) -> usize {
         let violation = |each: &Violation| {
             weight::text(&each.pointer) + weight::text(&each.keyword) + weight::text(&each.message)

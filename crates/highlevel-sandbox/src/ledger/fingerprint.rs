@@ -1,4 +1,4 @@
-//! By what two requests are told to ask for the same thing.
+//! Fingerprints, which identify repeated requests.
 
 use std::fmt::{Display, Formatter};
 use std::str::FromStr;
@@ -8,12 +8,12 @@ use sha2::{Digest, Sha256};
 
 use crate::operation::Operation;
 
-/// What a request asks for, as 32 hexadecimal digits: the same for two requests exactly if one repeats the other.
+/// The content of a request as 32 hexadecimal digits. Two requests have the same fingerprint exactly if one repeats the other.
 ///
 /// It is the first half of the SHA-256 of three lines: the `operationId`, the location of the token, and the body as
-/// JSON without spaces, the keys of each object in the order of their bytes. So it covers the contact or conversation as
-/// the request names it, the `type`, and all of the content, `altId` and fields that the specification does not have
-/// included. The order of the keys, the headers, the token, the time, and the ids of the answer do not matter.
+/// JSON without spaces, with the keys of each object sorted by bytes. It covers the contact or conversation, the `type`,
+/// and all content, including `altId` and fields that the spec does not have. It does not depend on the order of keys,
+/// the headers, the token, the time, or the ids in the response.
 ///
 /// ```
 /// use highlevel_sandbox::{RequestFingerprint, Operation};
@@ -29,7 +29,7 @@ use crate::operation::Operation;
 pub struct RequestFingerprint([u8; 16]);
 
 impl RequestFingerprint {
-    /// The fingerprint of a request with this JSON body.
+    /// Returns the fingerprint of a request with this JSON body.
     pub fn of(operation: Operation, location_id: &str, body: &Value) -> Self {
         let mut text = format!("{}\n{location_id}\n", operation.id());
         write_canonical(&mut text, body);
@@ -40,7 +40,7 @@ impl RequestFingerprint {
     }
 }
 
-/// JSON without spaces, with sorted keys.
+/// Writes JSON without spaces, with sorted keys.
 fn write_canonical(text: &mut String, value: &Value) {
     match value {
         Value::Object(fields) => {
@@ -103,7 +103,7 @@ pub struct ParseFingerprintError;
 
 impl Display for ParseFingerprintError {
     fn fmt(&self, formatter: &mut Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("a fingerprint has 32 hexadecimal digits")
+        formatter.write_str("a fingerprint must be 32 hexadecimal digits")
     }
 }
 
@@ -125,14 +125,14 @@ mod tests {
 
     /// `printf 'sendMessage\nloc\n{"contactId":"c","message":"Hi","type":"SMS"}' | sha256sum | cut -c1-32`
     #[test]
-    fn other_tools_come_to_the_same() {
+    fn fingerprints_match_sha256sum() {
         let body = json!({"type": "SMS", "contactId": "c", "message": "Hi"});
         let fingerprint = RequestFingerprint::of(Operation::SendMessage, "loc", &body);
         assert_eq!(fingerprint.to_string(), "3ded16f53ba34c69fac7cc62d088eb3a");
     }
 
     #[test]
-    fn what_is_asked_for_tells_requests_apart() {
+    fn requests_with_different_content_have_different_fingerprints() {
         let body = json!({"type": "SMS", "contactId": "c"});
         let of = RequestFingerprint::of;
         let all = [
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_that_are_none_are_refused() {
+    fn invalid_texts_are_rejected() {
         for text in ["", "0", "+0000000000000000000000000000000", "g0000000000000000000000000000000"] {
             assert_eq!(text.parse::<RequestFingerprint>(), Err(ParseFingerprintError), "{text}");
         }

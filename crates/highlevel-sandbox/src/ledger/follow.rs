@@ -1,4 +1,4 @@
-//! Reading the ledger as it grows.
+//! Follows the ledger.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -7,9 +7,9 @@ use tokio::sync::watch;
 
 use super::{Entry, Happened, Ledger};
 
-/// What happened and what will happen, one entry after the other. Made by [`Sandbox::follow`](crate::Sandbox::follow).
+/// A stream of past and future entries, in order. Created by [`Sandbox::follow`](crate::Sandbox::follow).
 ///
-/// A reader that is slower than the sandbox forgets is told so by [`Entry::Missed`].
+/// [`Entry::Missed`] reports entries that were dropped before the reader reached them.
 #[derive(Debug)]
 pub struct Entries {
     ledger: Arc<Ledger>,
@@ -22,12 +22,12 @@ impl Entries {
         Self { ledger, next, position }
     }
 
-    /// The next entry, as soon as there is one. Nothing is lost when the future is dropped before that.
+    /// Waits for the next entry. Dropping the future loses no entry.
     pub async fn next(&mut self) -> Entry {
         self.next_shared().await.into()
     }
 
-    /// The same, as the ledger retains it.
+    /// Waits for the next entry, in the ledger's own form.
     pub(crate) async fn next_shared(&mut self) -> Happened {
         loop {
             self.next.mark_unchanged();
@@ -44,13 +44,13 @@ impl Entries {
                 None => {}
             }
             if self.next.changed().await.is_err() {
-                // The ledger, which this holds, has the sender: it cannot be gone.
+                // The sender is in the ledger, which `self` holds, so it is not dropped.
                 std::future::pending::<()>().await;
             }
         }
     }
 
-    /// The names of the entries that there are, as soon as there is one, and goes on after them.
+    /// Waits for at least one entry, returns the names of all present entries and skips them.
     pub(crate) async fn names(&mut self) -> BTreeSet<&'static str> {
         loop {
             self.next.mark_unchanged();
@@ -60,32 +60,32 @@ impl Entries {
                 return names;
             }
             if self.next.changed().await.is_err() {
-                // The ledger, which this holds, has the sender: it cannot be gone.
+                // The sender is in the ledger, which `self` holds, so it is not dropped.
                 std::future::pending::<()>().await;
             }
         }
     }
 
-    /// The number of the entry that comes next. Numbers begin at 0 and have no gaps.
+    /// Returns the number of the next entry. Numbers start at 0 and have no gaps.
     pub fn position(&self) -> u64 {
         self.position
     }
 }
 
 impl Ledger {
-    /// From the oldest entry that is kept.
+    /// Follows the ledger from the oldest retained entry.
     pub(crate) fn follow(self: &Arc<Self>) -> Entries {
         let first = self.log().first();
         self.follow_from(first)
     }
 
-    /// From the next entry that comes.
+    /// Follows the ledger from the next entry.
     pub(crate) fn follow_new(self: &Arc<Self>) -> Entries {
         let next = self.log().next();
         self.follow_from(next)
     }
 
-    /// From the entry with this number, which may be gone or still to come.
+    /// Follows the ledger from the entry with this number, which may have been dropped or not be recorded yet.
     pub(crate) fn follow_from(self: &Arc<Self>, number: u64) -> Entries {
         Entries::new(Arc::clone(self), self.next.subscribe(), number)
     }

@@ -9,7 +9,7 @@ use crate::json_size::has_too_many_values;
 use crate::operation::Operation;
 
 impl Entry {
-    /// What it is called in the event stream: `request`, `message`, `delivery`, `changed` or `missed`.
+    /// Returns the event name in the event stream: `request`, `message`, `delivery`, `changed` or `missed`.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Request(_) => "request",
@@ -20,7 +20,7 @@ impl Entry {
         }
     }
 
-    /// As the event stream shows it.
+    /// Returns the data of the event in the event stream.
     pub fn to_json(&self) -> Value {
         match self {
             Self::Request(request) => request.to_json(),
@@ -33,7 +33,7 @@ impl Entry {
 }
 
 impl Happened {
-    /// As [`Entry::name`].
+    /// Returns the same as [`Entry::name`].
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Request(_) => "request",
@@ -44,7 +44,7 @@ impl Happened {
         }
     }
 
-    /// As [`Entry::to_json`].
+    /// Returns the same as [`Entry::to_json`].
     pub(crate) fn to_json(&self) -> Value {
         match self {
             Self::Request(request) => request.to_json(),
@@ -55,7 +55,7 @@ impl Happened {
 }
 
 impl RecordedRequest {
-    /// As the admin API shows it.
+    /// Returns the form of the admin API.
     pub(crate) fn to_json(&self) -> Value {
         let violations: Vec<Value> = self
             .violations
@@ -92,17 +92,17 @@ impl RecordedRequest {
     }
 }
 
-/// Each as a pair, for there may be several of one name.
+/// Returns headers as pairs, because names can repeat.
 fn headers(headers: &[(String, String)]) -> Value {
     headers.iter().map(|(name, value)| json!([name, value])).collect()
 }
 
-/// A body as what it is: `{"json": …}`, `{"text": …}` or `{"base64": …}`, and `{}` if there is none. JSON with too many
-/// values is text.
+/// Returns a body as `{"json": …}`, `{"text": …}` or `{"base64": …}`, and `{}` if it is empty. JSON with too many values
+/// is returned as text.
 fn body(bytes: &[u8]) -> Value {
     let mut shown = Map::new();
     if bytes.is_empty() {
-        // Nothing to show.
+        // Returns `{}`.
     } else if !has_too_many_values(bytes)
         && let Ok(value) = serde_json::from_slice::<Value>(bytes)
     {
@@ -120,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bodies_are_shown_as_what_they_are() {
+    fn bodies_are_json_text_or_base64() {
         let cases: [(&[u8], Value); 4] = [
             (b"", json!({})),
             (b"{\"a\":1}", json!({"json": {"a": 1}})),

@@ -8,14 +8,14 @@ use super::acceptances::Acceptances;
 
 /// The memory that all entries but those of [`MAX_UNAUTHENTICATED`] may take, in bytes.
 pub(crate) const MAX_BYTES: usize = 64 * 1024 * 1024;
-/// The most requests without valid credentials that are retained.
+/// The maximum of retained requests without valid credentials.
 pub(crate) const MAX_UNAUTHENTICATED: usize = 1_000;
 /// The memory that those may take, in bytes.
 pub(crate) const MAX_UNAUTHENTICATED_BYTES: usize = 4 * 1024 * 1024;
-/// The most entries of all kinds for each request that is retained.
+/// The maximum of entries of all kinds, as a multiple of the maximum of requests.
 pub(super) const ENTRIES_PER_REQUEST: usize = 4;
 
-/// What the ledger retains.
+/// Counts of the retained entries.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Retained {
     /// Requests with and without valid credentials.
@@ -26,7 +26,7 @@ pub(crate) struct Retained {
     pub(crate) unauthenticated: Share,
 }
 
-/// A part of the ledger that has bounds of its own.
+/// A part of the ledger with separate bounds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Share {
     pub(crate) count: usize,
@@ -38,8 +38,8 @@ pub(crate) struct Share {
 
 /// Entries by number, with counts of what was dropped.
 ///
-/// Requests without valid credentials have a small share of their own: any client can send them, and they must not
-/// displace what the tests of a developer look for.
+/// Requests without valid credentials have a small separate share: any client can send them, and they must not
+/// displace the requests that a developer's tests look for.
 #[derive(Debug)]
 pub(super) struct Log {
     entries: BTreeMap<u64, Happened>,
@@ -127,7 +127,7 @@ impl Log {
         (names, next)
     }
 
-    /// What is retained.
+    /// Returns counts of the retained entries.
     pub(super) fn retained(&self) -> Retained {
         Retained {
             requests: self.requests + self.unauthenticated.count,
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn requests_without_credentials_displace_only_their_like() {
+    fn requests_without_credentials_displace_only_each_other() {
         let mut log = Log::new(10);
         for _ in 0..3 {
             log.push(request(true, 10));
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn requests_with_credentials_displace_all_that_are_older() {
+    fn requests_with_credentials_displace_all_older_entries() {
         let mut log = Log::new(3);
         for _ in 0..5 {
             log.push(request(false, 10));

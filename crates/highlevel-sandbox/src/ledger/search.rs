@@ -1,12 +1,12 @@
-//! Finding requests.
+//! Filters requests of the ledger.
 
 use super::{RecordedRequest, RequestFingerprint};
 use crate::operation::Operation;
 
-/// What a request has to be like. What is `None` does not matter.
+/// Conditions on a request. `None` matches any value.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Filter {
-    /// Only those whose number is smaller.
+    /// Requests with a smaller number.
     pub(crate) before: Option<u64>,
     pub(crate) status: Option<u16>,
     pub(crate) method: Option<String>,
@@ -17,12 +17,12 @@ pub(crate) struct Filter {
     pub(crate) fingerprint: Option<RequestFingerprint>,
     pub(crate) message_id: Option<String>,
     pub(crate) accepted: Option<bool>,
-    /// Whether its like was accepted before.
+    /// `true` for requests of which an equal one was accepted before.
     pub(crate) repeated: Option<bool>,
 }
 
 impl Filter {
-    pub(super) fn fits(&self, request: &RecordedRequest) -> bool {
+    pub(super) fn matches(&self, request: &RecordedRequest) -> bool {
         let path = request.path.split('?').next().unwrap_or_default();
         self.before.is_none_or(|before| request.number < before)
             && self.status.is_none_or(|status| request.status == status)

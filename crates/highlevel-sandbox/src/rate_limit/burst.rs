@@ -1,4 +1,4 @@
-//! Counting the requests of one burst window. Times are microseconds and never go back.
+//! Counts the requests of one burst window. Times are microseconds and never decrease.
 
 use std::collections::VecDeque;
 use std::iter::repeat_n;
@@ -15,11 +15,11 @@ pub(super) struct BurstCounter {
 #[derive(Debug)]
 enum Used {
     Fixed {
-        /// How many windows came before it.
+        /// The number of the window, counted from 1970.
         window: i64,
         requests: usize,
     },
-    /// When the requests of the last interval came, oldest first, at most as many as are allowed.
+    /// The times of the requests in the last interval, oldest first, at most as many as the limit.
     Sliding(VecDeque<i64>),
 }
 
@@ -32,7 +32,7 @@ impl BurstCounter {
         Self { limit: limits.burst, interval: limits.interval_us(), used }
     }
 
-    /// How many requests are allowed at `now`.
+    /// Returns the number of requests that are allowed at `now`.
     pub(super) fn left(&mut self, now: i64) -> usize {
         let used = match &mut self.used {
             Used::Fixed { window, requests } => {
@@ -52,13 +52,13 @@ impl BurstCounter {
         self.limit.saturating_sub(used)
     }
 
-    /// Counts requests that come at `now`, even those that are too many.
+    /// Counts requests at `now`, also beyond the limit.
     pub(super) fn add(&mut self, now: i64, count: usize) {
         self.left(now);
         match &mut self.used {
             Used::Fixed { requests, .. } => *requests = requests.saturating_add(count),
             Used::Sliding(times) => {
-                // Of too many, the latest decide when there is room again.
+                // Beyond the limit, the latest requests determine when the next one is allowed.
                 let count = count.min(self.limit);
                 let surplus = (times.len() + count).saturating_sub(self.limit);
                 times.drain(..surplus);
@@ -67,7 +67,7 @@ impl BurstCounter {
         }
     }
 
-    /// How long after `now` a request is allowed. Zero when one is allowed at once.
+    /// Returns the wait until a request is allowed. Zero if one is allowed now.
     pub(super) fn wait(&mut self, now: i64) -> i64 {
         if self.left(now) > 0 {
             return 0;
@@ -85,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_kept_does_not_grow() {
+    fn stored_times_are_bounded() {
         let mut counter = BurstCounter::new(RateLimit::documented());
         for now in 0..10_000 {
             counter.add(now, 1);

@@ -1,4 +1,4 @@
-//! Counting the requests of one app on one location. The clock is handed in.
+//! Counts the requests of one app on one location. Callers supply the time.
 
 use std::fmt::{Display, Formatter};
 use std::time::Duration;
@@ -11,21 +11,21 @@ use super::burst::BurstCounter;
 /// One day, in microseconds.
 const DAY: i64 = 24 * 60 * 60 * 1_000_000;
 
-/// How many requests there were. It takes the same time and room for each request, however many there were before.
+/// Counts requests in constant time and memory per request.
 #[derive(Debug)]
 pub(crate) struct RequestCounter {
     limits: RateLimit,
     enforced: bool,
-    /// The latest time that was handed in, in microseconds. Threads that read the clock one after the other may come
-    /// here in another order, and the clock can be set back; an earlier time counts as this one.
+    /// The latest time of any call, in microseconds. Threads may arrive in another order than they read the clock, and the
+    /// clock can be set back; an earlier time is treated as this one.
     latest: i64,
     burst: BurstCounter,
-    /// How many days came before this one.
+    /// The number of the day, counted from 1970.
     day: i64,
     used_today: usize,
 }
 
-/// How much of the limits is left.
+/// The remaining requests of both limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Tally {
     pub(super) limits: RateLimit,
@@ -34,16 +34,16 @@ pub(crate) struct Tally {
     pub(crate) daily_reset_ms: u64,
 }
 
-/// Why there may be no request now, and when there may be one again. Displayed, it is what the answer says.
+/// An exceeded limit, with the time until the next request is allowed. Displays the message of the 429 response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Spent {
     limits: RateLimit,
     exhausted: Exhausted,
-    /// Until a request is allowed, if no other comes before it.
+    /// The time until a request is allowed, if no other is sent before it.
     pub(super) wait: Duration,
 }
 
-/// The limit that is used up; of two, the one that lasts longer.
+/// The exceeded limit. If both are, the one with the longer wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Exhausted {
     Burst,
@@ -56,7 +56,7 @@ impl RequestCounter {
         Self { limits, enforced, latest: i64::MIN, burst, day: i64::MIN, used_today: 0 }
     }
 
-    /// Counts a request that comes at `now`, or says why it has to be refused.
+    /// Counts a request at `now`, or returns the exceeded limit.
     pub(crate) fn admit(&mut self, now: DateTime<Utc>) -> Result<(), Spent> {
         let now = self.advance(now);
         match self.spent(now) {
@@ -68,7 +68,7 @@ impl RequestCounter {
         }
     }
 
-    /// Counts requests of somebody else. Those that would be refused do not count.
+    /// Counts requests of another program. Those that would be rejected do not count.
     pub(crate) fn take(&mut self, now: DateTime<Utc>, count: usize) {
         let now = self.advance(now);
         let allowed = if self.enforced {
@@ -79,7 +79,7 @@ impl RequestCounter {
         self.add(now, allowed);
     }
 
-    /// What is left at `now`.
+    /// Returns the remaining requests at `now`.
     pub(crate) fn tally(&mut self, now: DateTime<Utc>) -> Tally {
         let now = self.advance(now);
         Tally {
@@ -115,7 +115,7 @@ impl RequestCounter {
 }
 
 impl Tally {
-    /// The headers that `HighLevel` documents, with their values.
+    /// Returns the headers that `HighLevel` documents, with their values.
     pub(crate) fn headers(&self) -> [(&'static str, String); 6] {
         let limits = &self.limits;
         [
@@ -130,7 +130,7 @@ impl Tally {
 }
 
 impl Spent {
-    /// The value of the `Retry-After` header, if there is to be one.
+    /// Returns the value of the `Retry-After` header, if it is enabled.
     pub(crate) fn retry_after(&self) -> Option<String> {
         let seconds = self.wait.as_micros().div_ceil(1_000_000);
         self.limits.retry_after.then(|| seconds.to_string())
@@ -146,19 +146,19 @@ impl Display for Spent {
         match self.exhausted {
             Exhausted::Burst => write!(
                 formatter,
-                "the burst limit of {burst} in {interval:?} for this app and location is used up; \
-                 try again in {wait:?}"
+                "the burst limit of {burst} in {interval:?} for this app and location is exceeded; \
+                 retry in {wait:?}"
             ),
             Exhausted::Daily => write!(
                 formatter,
-                "the daily limit of {daily} for this app and location is used up; \
-                 try again in {wait:?}, when the next day begins (UTC)"
+                "the daily limit of {daily} for this app and location is exceeded; \
+                 retry in {wait:?}, when the next day starts (UTC)"
             ),
         }
     }
 }
 
-/// Microseconds, of which there is at least one.
+/// Returns the microseconds until the next day, at least one.
 fn until_next_day(now: i64) -> i64 {
     DAY - now.rem_euclid(DAY)
 }
@@ -168,7 +168,7 @@ mod tests {
     use super::super::Window;
     use super::*;
 
-    /// 00:00 of some day, in milliseconds.
+    /// Midnight of a day, in milliseconds.
     const MIDNIGHT: i64 = 1_728_000_000_000;
     const DAY_MS: i64 = DAY / 1000;
 
@@ -176,8 +176,8 @@ mod tests {
         DateTime::from_timestamp_millis(MIDNIGHT + ms).unwrap()
     }
 
-    /// What becomes of requests at these times after midnight, in milliseconds: whether the wait of a refusal (in
-    /// milliseconds) or nothing, then what is left of the window, of the day, and until the next day.
+    /// Sends requests at these milliseconds after midnight. A step has the time, the wait of a rejection in milliseconds,
+    /// the remaining burst and daily requests, and the milliseconds until the next day.
     fn check(limits: RateLimit, enforced: bool, steps: &[(i64, Option<u64>, usize, usize, i64)]) {
         let mut counter = RequestCounter::new(limits, enforced);
         for &(ms, wait, burst_remaining, daily_remaining, reset) in steps {
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sliding_window_is_the_last_interval() {
+    fn a_sliding_window_covers_the_last_interval() {
         let steps = [
             (0, None, 1, 9, DAY_MS),
             (5_000, None, 0, 8, DAY_MS - 5_000),
@@ -200,14 +200,14 @@ mod tests {
             (15_000, None, 0, 6, DAY_MS - 15_000),
             (DAY_MS - 1, None, 1, 5, 1),
             (DAY_MS, None, 0, 9, DAY_MS),
-            // The window reaches back over midnight, and the clock was set back.
+            // The window spans midnight, and the clock was set back.
             (DAY_MS - 5, Some(9_999), 0, 9, DAY_MS),
         ];
         check(RateLimit::documented().burst(2).daily(10), true, &steps);
     }
 
     #[test]
-    fn a_fixed_window_begins_at_multiples_of_the_interval() {
+    fn a_fixed_window_starts_at_multiples_of_the_interval() {
         let steps = [
             (8_000, None, 1, 9, DAY_MS - 8_000),
             (9_999, None, 0, 8, DAY_MS - 9_999),
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn a_day_that_is_used_up_lasts_until_midnight() {
+    fn an_exceeded_daily_limit_lasts_until_midnight() {
         let limits = RateLimit::documented().burst(2).daily(3);
         let steps = [
             (0, None, 1, 2, DAY_MS),
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn without_enforcement_nothing_is_left_and_nothing_refused() {
+    fn without_enforcement_requests_are_counted_but_not_rejected() {
         let limits = RateLimit::documented().burst(2).daily(3);
         let steps = [
             (0, None, 1, 2, DAY_MS),
@@ -249,15 +249,15 @@ mod tests {
         for window in [Window::Fixed, Window::Sliding] {
             check(limits.window(window), false, &steps);
         }
-        // In a sliding window, the latest requests are those that are kept.
+        // A sliding window stores the latest requests.
         check(limits, false, &[steps.as_slice(), &[(10_002, None, 0, 0, DAY_MS - 10_002)]].concat());
     }
 
     #[test]
-    fn requests_of_others_count_as_far_as_they_are_allowed() {
+    fn requests_of_other_programs_count_up_to_the_limits() {
         for window in [Window::Fixed, Window::Sliding] {
             let limits = RateLimit::documented().window(window);
-            // (burst, daily, enforced, taken, left of the window, left of the day)
+            // (burst, daily, enforced, taken, remaining burst, remaining of the day)
             let cases = [
                 (10, 100, true, 4, 6, 96),
                 (10, 100, true, usize::MAX, 0, 90),
@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_says_which_limit_it_is_and_when_to_try_again() {
+    fn a_rejection_names_the_limit_and_the_wait() {
         let limits = RateLimit::documented().burst(2).daily(3).retry_after(true);
         let (mut burst, mut daily) =
             (RequestCounter::new(limits, true), RequestCounter::new(limits.burst(9), true));
@@ -289,20 +289,20 @@ mod tests {
         let cases = [
             (
                 burst.admit(late).unwrap_err(),
-                "too many requests: the burst limit of 2 in 10s for this app and location is used up; \
-                 try again in 7.5s",
+                "too many requests: the burst limit of 2 in 10s for this app and location is exceeded; \
+                 retry in 7.5s",
                 "8",
             ),
             (
                 daily.admit(at(DAY_MS - 12_345)).unwrap_err(),
-                "too many requests: the daily limit of 3 for this app and location is used up; \
-                 try again in 12.345s, when the next day begins (UTC)",
+                "too many requests: the daily limit of 3 for this app and location is exceeded; \
+                 retry in 12.345s, when the next day starts (UTC)",
                 "13",
             ),
             (
                 daily.admit(at(DAY_MS - 1_000)).unwrap_err(),
-                "too many requests: the daily limit of 3 for this app and location is used up; \
-                 try again in 1s, when the next day begins (UTC)",
+                "too many requests: the daily limit of 3 for this app and location is exceeded; \
+                 retry in 1s, when the next day starts (UTC)",
                 "1",
             ),
         ];

@@ -1,4 +1,4 @@
-//! One counter for each app and location.
+//! A rate limiter with one counter for each app and location.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use super::RateLimit;
 use super::counter::{RequestCounter, Spent, Tally};
 
-/// Counts requests, and refuses those over the limits if it is to enforce them.
+/// Counts requests, and rejects those over the limits if they are enforced.
 #[derive(Debug)]
 pub(crate) struct RateLimiter {
     limits: RateLimit,
@@ -16,24 +16,24 @@ pub(crate) struct RateLimiter {
     counters: HashMap<Arc<Account>, RequestCounter>,
 }
 
-/// What limits are counted for: one app on one location. A token belongs to one of these.
+/// The unit to which limits apply: one app on one location. Each token belongs to one account.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Account {
     pub(crate) app_id: String,
     pub(crate) location_id: String,
 }
 
-/// What the limits say to one request.
+/// The decision on one request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Verdict {
-    /// What is left after it.
+    /// The remaining requests after it.
     pub(crate) tally: Tally,
-    /// Why it is refused, if it is.
+    /// The exceeded limit, if the request is rejected.
     pub(crate) spent: Option<Spent>,
 }
 
 impl RateLimiter {
-    /// Enforces these limits, or counts against the documented ones.
+    /// Creates a limiter that enforces `limits`, or only counts against the documented ones if `None`.
     pub(crate) fn new(limits: Option<RateLimit>) -> Self {
         Self {
             limits: limits.unwrap_or_else(RateLimit::documented),
@@ -42,30 +42,30 @@ impl RateLimiter {
         }
     }
 
-    /// The limits that are enforced, if any.
+    /// Returns the enforced limits, if any.
     pub(crate) fn limits(&self) -> Option<RateLimit> {
         self.enforced.then_some(self.limits)
     }
 
-    /// Forgets what was counted. Counters do not go back in time, so they need this when their clock does.
-    pub(crate) fn begin_anew(&mut self) {
+    /// Resets all counters. Required when the clock is set back, because counters only move forward.
+    pub(crate) fn reset(&mut self) {
         self.counters.clear();
     }
 
-    /// What is left of each limit that is counted.
+    /// Returns the remaining requests of each account.
     pub(crate) fn tallies(&mut self, now: DateTime<Utc>) -> impl Iterator<Item = (&Account, Tally)> {
         self.counters.iter_mut().map(move |(account, counter)| (&**account, counter.tally(now)))
     }
 
-    /// Counts a request or refuses it.
+    /// Counts a request or rejects it.
     pub(crate) fn admit(&mut self, account: &Arc<Account>, now: DateTime<Utc>) -> Verdict {
         let counter = self.counter(account);
         let spent = counter.admit(now).err();
         Verdict { tally: counter.tally(now), spent }
     }
 
-    /// What is left, without a request.
-    pub(crate) fn look(&mut self, account: &Arc<Account>, now: DateTime<Utc>) -> Verdict {
+    /// Returns the remaining requests without counting one.
+    pub(crate) fn peek(&mut self, account: &Arc<Account>, now: DateTime<Utc>) -> Verdict {
         Verdict { tally: self.counter(account).tally(now), spent: None }
     }
 
@@ -81,7 +81,7 @@ impl RateLimiter {
 }
 
 impl Verdict {
-    /// The headers that tell it.
+    /// Returns the rate limit headers of the response.
     pub(crate) fn headers(&self) -> impl Iterator<Item = (&'static str, String)> {
         let retry_after = self.spent.as_ref().and_then(Spent::retry_after);
         self.tally.headers().into_iter().chain(retry_after.map(|seconds| ("retry-after", seconds)))
@@ -93,14 +93,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn apps_and_locations_do_not_share_a_limit() {
+    fn each_app_and_location_has_a_separate_limit() {
         let mut limiter = RateLimiter::new(Some(RateLimit::documented().burst(1)));
         let account = |app: &str, location: &str| {
             Arc::new(Account { app_id: app.to_owned(), location_id: location.to_owned() })
         };
         let now = DateTime::UNIX_EPOCH;
         for (app, location) in [("a", "1"), ("a", "2"), ("b", "1")] {
-            assert_eq!(limiter.look(&account(app, location), now).tally.burst_remaining, 1);
+            assert_eq!(limiter.peek(&account(app, location), now).tally.burst_remaining, 1);
             assert!(limiter.admit(&account(app, location), now).spent.is_none(), "{app} {location}");
             assert!(limiter.admit(&account(app, location), now).spent.is_some(), "{app} {location}");
         }

@@ -1,4 +1,4 @@
-//! The counter against one that remembers everything and recounts it each time.
+//! Compares the counter with an oracle that stores every request and recounts each time.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use super::{RateLimit, Window};
 
 const DAY: u64 = 86_400_000_000;
 
-/// All requests that ever counted, in microseconds since 1970.
+/// The times of all counted requests, in microseconds since 1970.
 struct Oracle {
     window: Window,
     burst: usize,
@@ -38,7 +38,7 @@ impl Oracle {
     }
 }
 
-/// `SplitMix64`: the same numbers for the same seed.
+/// `SplitMix64`, a seeded pseudorandom generator.
 struct Random(u64);
 
 impl Random {
@@ -56,7 +56,7 @@ impl Random {
 }
 
 #[test]
-fn the_counter_agrees_with_one_that_recounts() {
+fn the_counter_agrees_with_a_recount() {
     let (mut admitted, mut refused) = (0, 0);
     for seed in 0..400 {
         let window = if seed % 2 == 0 { Window::Fixed } else { Window::Sliding };
@@ -64,11 +64,11 @@ fn the_counter_agrees_with_one_that_recounts() {
         admitted += yes;
         refused += no;
     }
-    // Both happened often enough to have been tested.
+    // Both cases occurred often enough.
     assert!(admitted > 10_000 && refused > 10_000, "{admitted} admitted, {refused} refused");
 }
 
-/// Makes the same random requests to both. Answers how many were admitted and refused.
+/// Sends the same random requests to both. Returns the numbers of admitted and rejected requests.
 fn run(seed: u64, window: Window, enforced: bool) -> (usize, usize) {
     let mut random = Random(seed);
     let interval_ms = 1 + random.below(60_000);
@@ -85,20 +85,20 @@ fn run(seed: u64, window: Window, enforced: bool) -> (usize, usize) {
         daily: limits.daily,
         counted: Vec::new(),
     };
-    // Shortly before a midnight.
+    // Shortly before midnight.
     let mut now = 20_001 * DAY - random.below(40 * oracle.interval);
     let (mut admitted, mut refused) = (0, 0);
     for step in 0..250 {
         now += match random.below(20) {
             0 => oracle.interval * random.below(3),
-            // Exactly where something ends.
+            // Exactly at the end of a window or day.
             1 => oracle.interval - now % oracle.interval,
             2 => oracle.counted.last().map_or(0, |last| (last + oracle.interval).saturating_sub(now)),
             3 if random.below(8) == 0 => DAY - now % DAY,
             4..9 => 0,
             _ => random.below(oracle.interval / 4),
         };
-        // The clock is read again, and is sometimes set back: the latest time that was heard of is the one that counts.
+        // The clock is sometimes set back; the counter uses the latest time it has seen.
         counter.tally(at(now));
         let told = at(if random.below(10) == 0 { now - random.below(2 * oracle.interval) } else { now });
         let context = format!("seed {seed}, step {step}: {limits:?} at {now}");

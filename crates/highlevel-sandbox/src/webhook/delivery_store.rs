@@ -1,4 +1,4 @@
-//! The deliveries that are remembered, within bounds.
+//! A bounded store of deliveries.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -9,18 +9,18 @@ use super::record::{AttemptCause, DeliveryAttempt, DeliveryState, WebhookDeliver
 use super::schedule::RetrySchedule;
 use crate::weight;
 
-/// How many deliveries that have ended are remembered.
+/// The maximum number of completed deliveries.
 const ENDED_KEPT: usize = 10_000;
-/// How many may be on their way.
+/// The maximum number of pending deliveries.
 pub(super) const MAX_PENDING: usize = 100_000;
-/// How much memory all of them may take, in bytes.
+/// The maximum memory of all deliveries, in bytes.
 pub(crate) const MAX_DELIVERY_BYTES: usize = 64 * 1024 * 1024;
-/// How much memory the deliveries of a list may take, in bytes, the last one aside.
+/// The memory at which a page of deliveries ends, in bytes.
 const PAGE_BYTES: usize = 4 * 1024 * 1024;
-/// How many attempts of one delivery are remembered.
+/// The maximum number of stored attempts of one delivery.
 const ATTEMPTS_KEPT: usize = 64;
 
-/// An event that is ready to go.
+/// An event that is ready to be delivered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Event {
     pub(crate) name: String,
@@ -31,9 +31,9 @@ pub(crate) struct Event {
 }
 
 impl Event {
-    /// The memory that it takes as a delivery without attempts.
+    /// Returns its memory as a delivery without attempts, in bytes.
     fn weight(&self) -> usize {
-        /// Of the entries in the tables.
+        /// The memory of its entries in the tables.
         const TABLES: usize = 200;
         let texts = [&self.name, &self.webhook_id, &self.url];
         TABLES
@@ -45,17 +45,17 @@ impl Event {
     }
 }
 
-/// Which deliveries are asked for; what is not named does not matter.
+/// Conditions on deliveries. `None` matches any value.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct DeliveryFilter {
-    /// Only those with a smaller id.
+    /// Deliveries with a smaller id.
     pub(crate) before: Option<u64>,
     pub(crate) event: Option<String>,
     pub(crate) message_id: Option<String>,
     pub(crate) state: Option<DeliveryState>,
 }
 
-/// A delivery without its attempts, as a list shows it. It shares what it can, so it costs little.
+/// A delivery without its attempts, for lists. Cheap to clone, because it shares its content.
 #[derive(Clone, Debug)]
 pub(crate) struct Summary {
     pub(crate) id: u64,
@@ -63,22 +63,22 @@ pub(crate) struct Summary {
     pub(crate) created_at: DateTime<Utc>,
     pub(crate) state: DeliveryState,
     pub(crate) next: Option<DateTime<Utc>>,
-    /// How many attempts have ended, and how many are to be made at once, or are being made.
+    /// The number of completed attempts, and of those that are queued or in progress.
     pub(crate) ended: u32,
     pub(crate) open: u32,
     pub(crate) last: Option<Arc<DeliveryAttempt>>,
 }
 
-/// The deliveries, and when which is to be tried again. Each is either pending or has ended.
+/// Deliveries with the times of their next attempts. Each is either pending or completed.
 #[derive(Debug)]
 pub(crate) struct DeliveryStore {
     records: BTreeMap<u64, Record>,
     pending: BTreeSet<u64>,
-    /// In the order in which they did.
+    /// The ids of completed deliveries, in the order of their completion.
     ended: VecDeque<u64>,
     due: BTreeSet<(DateTime<Utc>, u64)>,
     bytes: usize,
-    /// How many deliveries were dropped for those that came later.
+    /// The number of deliveries that were evicted.
     evicted: u64,
     next: u64,
     bounds: Bounds,
@@ -96,13 +96,13 @@ struct Record {
     event: Arc<Event>,
     created_at: DateTime<Utc>,
     state: DeliveryState,
-    /// When the last scheduled attempt was due, and when the next one is.
+    /// The due times of the last scheduled attempt and of the next one.
     due: DateTime<Utc>,
     next: Option<DateTime<Utc>>,
-    /// How many attempts the schedule has made.
+    /// The number of scheduled attempts.
     scheduled: u32,
     begun: u32,
-    /// How many attempts have ended, and how many are in line or under way.
+    /// The number of completed attempts, and of those that are queued or in progress.
     ended: u32,
     open: u32,
     attempts: VecDeque<Arc<DeliveryAttempt>>,
@@ -127,7 +127,7 @@ impl DeliveryStore {
         }
     }
 
-    /// Remembers an event, and answers by which id. Its first attempt is the caller's to make.
+    /// Stores an event and returns its id. The caller starts its first attempt.
     pub(crate) fn add(&mut self, event: Event, now: DateTime<Utc>) -> u64 {
         let id = self.next;
         self.next += 1;
@@ -156,14 +156,14 @@ impl DeliveryStore {
         self.records.get(&id).map(|record| &record.event)
     }
 
-    /// Knows that an attempt is in line besides those of the schedule.
+    /// Registers a queued attempt that is not part of the schedule.
     pub(crate) fn expect(&mut self, id: u64) {
         if let Some(record) = self.records.get_mut(&id) {
             record.open += 1;
         }
     }
 
-    /// Gives an attempt its number; `None` if the delivery is forgotten, or needs no scheduled attempt any more.
+    /// Assigns an attempt its number. Returns `None` if the delivery was evicted or no longer needs a scheduled attempt.
     pub(crate) fn begin(&mut self, id: u64, cause: AttemptCause) -> Option<u32> {
         let record = self.records.get_mut(&id)?;
         if cause == AttemptCause::Scheduled {
@@ -177,8 +177,8 @@ impl DeliveryStore {
         Some(record.begun)
     }
 
-    /// Files an attempt that has ended, and decides what follows from it. Answers the attempt as it was filed, and
-    /// whether it was the first of its delivery to end.
+    /// Stores a completed attempt and schedules the next one if needed. Returns the stored attempt, and `true` if it is the
+    /// first completed attempt of its delivery.
     pub(crate) fn file(
         &mut self,
         mut attempt: DeliveryAttempt,
@@ -196,7 +196,7 @@ impl DeliveryStore {
             let seed = id.wrapping_mul(64).wrapping_add(record.scheduled.into());
             match schedule.jittered(record.scheduled, attempt.status(), seed) {
                 Some(wait) => {
-                    // What no calendar has is never, and not at once.
+                    // A time beyond the range of the calendar is never due.
                     let due = record.due.checked_add_signed(wait_of(wait));
                     record.due = due.unwrap_or(DateTime::<Utc>::MAX_UTC);
                     record.next = Some(record.due);
@@ -231,7 +231,7 @@ impl DeliveryStore {
         (attempt, first)
     }
 
-    /// The deliveries whose next attempt is due. They are not due any more.
+    /// Removes and returns the deliveries whose next attempt is due.
     pub(crate) fn take_due(&mut self, now: DateTime<Utc>) -> Vec<u64> {
         let mut due = Vec::new();
         while let Some(&(time, id)) = self.due.first()
@@ -247,17 +247,17 @@ impl DeliveryStore {
         due
     }
 
-    /// When the next attempt is due.
+    /// Returns the time at which the next attempt is due.
     pub(crate) fn next_due(&self) -> Option<DateTime<Utc>> {
         self.due.first().map(|(time, _)| *time)
     }
 
-    /// How many deliveries there are, the memory that they take, and how many were dropped for those that came later.
+    /// Returns the number of stored deliveries, their memory in bytes, and the number of evicted ones.
     pub(crate) fn retained(&self) -> (usize, usize, u64) {
         (self.records.len(), self.bytes, self.evicted)
     }
 
-    /// How many deliveries are tried again.
+    /// Returns the number of deliveries with a scheduled attempt.
     pub(crate) fn waiting(&self) -> usize {
         self.due.len()
     }
@@ -266,17 +266,17 @@ impl DeliveryStore {
         self.records.get(&id).map(|record| record.delivery(id))
     }
 
-    /// All that are remembered, oldest first.
+    /// Returns all stored deliveries, oldest first.
     pub(crate) fn deliveries(&self) -> impl Iterator<Item = WebhookDelivery> {
         self.records.iter().map(|(id, record)| record.delivery(*id))
     }
 
-    /// The newest that fit, newest first.
+    /// Returns the newest matching deliveries, newest first.
     pub(crate) fn newest(&self, filter: &DeliveryFilter, limit: usize) -> Vec<WebhookDelivery> {
         let older = self.records.range(..filter.before.unwrap_or(u64::MAX)).rev();
-        let fitting = older.filter(|(_, record)| filter.fits(record)).take(limit);
+        let fitting = older.filter(|(_, record)| filter.matches(record)).take(limit);
         let mut bytes = 0;
-        // A list of large ones is shorter: what comes after its last one is the next page.
+        // A page of large deliveries ends early; the next page starts after its last one.
         let fitting = fitting.take_while(|(_, record)| {
             let is_in = bytes <= PAGE_BYTES;
             bytes += record.bytes + record.attempts.len() * record.event.body.len();
@@ -285,7 +285,7 @@ impl DeliveryStore {
         fitting.map(|(id, record)| record.delivery(*id)).collect()
     }
 
-    /// The newest with smaller ids than `before`, newest first.
+    /// Returns summaries of the newest deliveries with an id below `before`, newest first.
     pub(crate) fn summaries(&self, before: u64, limit: usize) -> Vec<Summary> {
         let older = self.records.range(..before).rev().take(limit);
         older.map(|(id, record)| record.summary(*id)).collect()
@@ -295,38 +295,38 @@ impl DeliveryStore {
         self.records.get(&id).map(|record| record.summary(id))
     }
 
-    /// Forgets everything.
+    /// Drops all deliveries.
     pub(crate) fn clear(&mut self) {
         let (next, evicted) = (self.next, self.evicted);
         *self = Self { evicted, next, ..Self::within(self.bounds) };
     }
 
-    /// Forgets what is too much, but not `kept`: of those that have ended and of those on their way the oldest. If all
-    /// together are too large, those that have ended go first.
+    /// Evicts the oldest deliveries until the bounds hold, but never `kept`. If the memory is exceeded, completed deliveries
+    /// are evicted first.
     fn trim(&mut self, kept: u64) {
-        while self.ended.len() > self.bounds.ended && self.forget_ended(kept) {}
-        while self.pending.len() > self.bounds.pending && self.forget_pending(kept) {}
-        while self.bytes > self.bounds.bytes && (self.forget_ended(kept) || self.forget_pending(kept)) {}
+        while self.ended.len() > self.bounds.ended && self.evict_completed(kept) {}
+        while self.pending.len() > self.bounds.pending && self.evict_pending(kept) {}
+        while self.bytes > self.bounds.bytes && (self.evict_completed(kept) || self.evict_pending(kept)) {}
     }
 
-    /// Whether there was one to forget.
-    fn forget_ended(&mut self, kept: u64) -> bool {
+    /// Evicts the oldest completed delivery. Returns `false` if there is none.
+    fn evict_completed(&mut self, kept: u64) -> bool {
         let oldest = self.ended.iter().position(|id| *id != kept);
         let Some(id) = oldest.and_then(|place| self.ended.remove(place)) else { return false };
-        self.forget(id);
+        self.evict(id);
         true
     }
 
-    /// Whether there was one to forget.
-    fn forget_pending(&mut self, kept: u64) -> bool {
+    /// Evicts the oldest pending delivery. Returns `false` if there is none.
+    fn evict_pending(&mut self, kept: u64) -> bool {
         let Some(id) = self.pending.iter().copied().find(|id| *id != kept) else { return false };
-        tracing::warn!(delivery = id, "too many webhooks are on their way: one is forgotten");
+        tracing::warn!(delivery = id, "too many pending webhook deliveries; the oldest is dropped");
         self.pending.remove(&id);
-        self.forget(id);
+        self.evict(id);
         true
     }
 
-    fn forget(&mut self, id: u64) {
+    fn evict(&mut self, id: u64) {
         let Some(record) = self.records.remove(&id) else { return };
         self.evicted += 1;
         self.bytes -= record.bytes;
@@ -337,7 +337,7 @@ impl DeliveryStore {
 }
 
 impl DeliveryFilter {
-    fn fits(&self, record: &Record) -> bool {
+    fn matches(&self, record: &Record) -> bool {
         self.event.as_ref().is_none_or(|event| record.event.name == *event)
             && (self.message_id.is_none() || record.event.message_id == self.message_id)
             && self.state.is_none_or(|state| record.state == state)
@@ -374,7 +374,7 @@ impl Record {
     }
 }
 
-/// What an attempt adds to its delivery: its body too, if that is another one.
+/// Returns the memory that an attempt adds to its delivery, with its body if that differs from the event's.
 fn attempt_size(event: &Event, attempt: &DeliveryAttempt) -> usize {
     let body = if Arc::ptr_eq(&event.body, &attempt.body) { 0 } else { attempt.body.len() };
     attempt.weight() + weight::block(body)
@@ -384,7 +384,7 @@ fn wait_of(wait: std::time::Duration) -> chrono::TimeDelta {
     chrono::TimeDelta::from_std(wait).unwrap_or(chrono::TimeDelta::MAX)
 }
 
-/// A point in time as the API writes it.
+/// Formats a time as the API does.
 pub(crate) fn text(time: DateTime<Utc>) -> String {
     time.to_rfc3339_opts(SecondsFormat::Millis, true)
 }

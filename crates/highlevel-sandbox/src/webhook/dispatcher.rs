@@ -1,6 +1,6 @@
-//! Makes the attempts: the one place that speaks to webhook targets.
+//! Sends webhook attempts. The only module that connects to webhook targets.
 //!
-//! It speaks plain HTTP, takes no proxy of the environment, and follows no redirect.
+//! Uses plain HTTP, ignores proxy settings of the environment, and follows no redirects.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -23,20 +23,20 @@ use super::tamper::Request;
 use super::targets::{RemoteResolver, Targets};
 use crate::clock::Clock;
 
-/// How long one attempt may take unless it is said otherwise, by the machine's clock.
+/// The default timeout of one attempt, by the machine's clock.
 pub(crate) const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long the next event to a target waits for the answer to the one before, by the machine's clock.
+/// How long the next event to a target waits for the response to the one before, by the machine's clock.
 const PATIENCE: Duration = Duration::from_millis(500);
-/// How long an event is held back to go after another one, by the sandbox's clock.
+/// The maximum time that an event is held back for out-of-order delivery, by the sandbox's clock.
 const HELD: chrono::TimeDelta = chrono::TimeDelta::minutes(1);
-/// How much of an answer's body and of its headers is kept, in bytes.
+/// The stored bytes of a response's body and of its headers.
 const KEPT_BODY: usize = 4 * 1024;
 const KEPT_HEADERS: usize = 8 * 1024;
 
-/// From how many attempts on those are looked for whose delivery is forgotten: twice as many as can be remembered.
+/// The queue length from which attempts of evicted deliveries are removed: twice the maximum of deliveries.
 const MOST_WAITING: usize = 2 * MAX_PENDING;
 
-/// The clients for targets that may have any address, and for those that may not be this machine.
+/// HTTP clients: one for targets with any address, one that refuses addresses of this machine.
 #[derive(Clone)]
 struct Clients {
     open: Client<HttpConnector, Full<Bytes>>,
@@ -61,33 +61,33 @@ impl Clients {
     }
 }
 
-/// The sandbox whose events are delivered.
+/// The interface of the dispatcher to the sandbox.
 pub(crate) trait Host: Send + Sync + 'static {
-    /// The clock by which deliveries are due.
+    /// Returns the clock of due times.
     fn clock(&self) -> &Clock;
 
-    /// The events to deliver.
+    /// Returns the pending events.
     fn outbox(&self) -> &Outbox;
 
-    /// The targets that may be reached.
+    /// Returns the allowed targets.
     fn targets(&self) -> &Targets;
 
-    /// Is called when deliveries have changed without an attempt that has ended.
+    /// Called when deliveries have changed without a completed attempt.
     fn deliveries_changed(&self);
 
-    /// Is called when an attempt has ended.
-    fn attempt_ended(&self, attempt: Arc<DeliveryAttempt>);
+    /// Called when an attempt has completed.
+    fn attempt_completed(&self, attempt: Arc<DeliveryAttempt>);
 }
 
-/// What a task of the dispatcher tells it.
+/// A message from a task of the dispatcher.
 enum Signal {
     Ended(Ticket),
     TakesLong(Ticket),
-    /// What is held back has been held long enough.
+    /// The maximum time of a held event has passed.
     Release,
 }
 
-/// Delivers what comes, for ever.
+/// Delivers events until the runtime stops.
 pub(crate) async fn run<H: Host>(host: Arc<H>, attempt_timeout: Duration, attempts: usize) {
     let clients = Clients::new();
     let mut queues = Queues::new(attempts);
@@ -95,7 +95,7 @@ pub(crate) async fn run<H: Host>(host: Arc<H>, attempt_timeout: Duration, attemp
     loop {
         let (jobs, again, next_due) = host.outbox().take(host.clock().now());
         if again {
-            // Of retries nobody else tells before they have ended.
+            // Retries produce no other log line before they complete.
             host.deliveries_changed();
         }
         for (target, job) in jobs {
@@ -129,7 +129,7 @@ pub(crate) async fn run<H: Host>(host: Arc<H>, attempt_timeout: Duration, attemp
     }
 }
 
-/// The attempt that a job becomes, if it becomes one now.
+/// Starts the attempt of a job, unless the job is held back or obsolete.
 fn begin<H: Host>(
     host: &Arc<H>,
     queues: &mut Queues<Job>,
@@ -181,7 +181,7 @@ async fn deliver<H: Host>(
             }
         }
     };
-    host.outbox().end(*sending, outcome, began.elapsed(), |attempt| host.attempt_ended(attempt));
+    host.outbox().end(*sending, outcome, began.elapsed(), |attempt| host.attempt_completed(attempt));
     // The receiver is gone when the sandbox stops.
     let _ = signals.send(Signal::Ended(ticket));
 }
@@ -217,12 +217,12 @@ async fn exchange(
         }
         Ok(Err(error)) => failed(&error),
         Err(_) => DeliveryOutcome::Failed {
-            reason: format!("no answer within {} seconds", attempt_timeout.as_secs_f64()),
+            reason: format!("no response within {} seconds", attempt_timeout.as_secs_f64()),
         },
     }
 }
 
-/// As many headers as are kept.
+/// Returns the headers to store.
 fn first_headers(headers: Vec<(String, String)>) -> Vec<(String, String)> {
     let mut length = 0;
     let fits = |(name, value): &(String, String)| {
@@ -232,11 +232,11 @@ fn first_headers(headers: Vec<(String, String)>) -> Vec<(String, String)> {
     headers.into_iter().take_while(fits).collect()
 }
 
-/// As much of the body as is kept. An answer that breaks off has been an answer: its status was read.
-async fn beginning(mut answer: Incoming, deadline: tokio::time::Instant) -> Vec<u8> {
+/// Returns the bytes of the body to store. A response whose body breaks off still counts, because its status was read.
+async fn beginning(mut response: Incoming, deadline: tokio::time::Instant) -> Vec<u8> {
     let mut body = Vec::new();
     while body.len() < KEPT_BODY {
-        match timeout_at(deadline, answer.frame()).await {
+        match timeout_at(deadline, response.frame()).await {
             Ok(Some(Ok(frame))) => body.extend_from_slice(frame.data_ref().map_or(&[], |data| data)),
             _ => break,
         }
@@ -245,14 +245,14 @@ async fn beginning(mut answer: Incoming, deadline: tokio::time::Instant) -> Vec<
     body
 }
 
-/// The error with its causes: the first one alone says "client error".
+/// Formats an error with its causes. The first one alone is "client error".
 fn failed(error: &(dyn std::error::Error + 'static)) -> DeliveryOutcome {
     let mut reason = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
-        let words = error.to_string();
-        if !reason.contains(&words) {
-            reason = format!("{reason}: {words}");
+        let text = error.to_string();
+        if !reason.contains(&text) {
+            reason = format!("{reason}: {text}");
         }
         cause = error.source();
     }

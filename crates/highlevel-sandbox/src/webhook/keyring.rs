@@ -1,4 +1,4 @@
-//! The keys that a sandbox signs with, and those that it only pretends to have.
+//! Signing keys: the current one, retired ones, and one that is never published.
 
 use std::io;
 use std::sync::OnceLock;
@@ -13,7 +13,7 @@ use crate::identifiers::Identifiers;
 
 /// The public half of the RSA test key, as `HighLevel` publishes its own: PEM.
 pub(crate) const RSA_PUBLIC_KEY: &str = include_str!("../../keys/rsa-test-key-not-secret.pub.pem");
-/// How many retired keys are remembered.
+/// The maximum number of retired keys.
 const RETIRED_KEPT: usize = 8;
 
 /// A key with a name.
@@ -25,15 +25,15 @@ pub(crate) struct Key {
 
 /// The keys of one sandbox.
 ///
-/// There is a retired key from the start, as if the keys had been rotated just before, so that
-/// [`TamperMode::OldKey`](super::TamperMode::OldKey) means something at once.
+/// A retired key exists from the start, so that [`TamperMode::OldKey`](super::TamperMode::OldKey) works without a
+/// rotation.
 #[derive(Clone)]
 pub(crate) struct Keyring {
-    /// Oldest first.
+    /// The retired keys, oldest first.
     retired: Vec<Key>,
     current: Key,
     wrong: Key,
-    /// How many keys there were, the wrong one aside.
+    /// The number of keys so far, without the unpublished one.
     count: u32,
 }
 
@@ -41,33 +41,33 @@ pub(crate) struct Keyring {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WebhookKey {
-    /// Its name, which each attempt that it signed carries.
+    /// The name of the key, which each attempt signed with it has.
     pub id: String,
-    /// `Ed25519`, or `RSA` for the key of the older header.
+    /// `Ed25519`, or `RSA` for the key of the legacy header.
     pub algorithm: &'static str,
-    /// As `HighLevel` publishes its own: a `SubjectPublicKeyInfo` in base64, RSA with the lines of PEM around it.
+    /// The public key in the form that `HighLevel` publishes: base64 of a `SubjectPublicKeyInfo`, for RSA as PEM.
     pub public_key: String,
-    /// Whether it signs genuine attempts.
+    /// `true` if genuine attempts are signed with it.
     pub current: bool,
 }
 
-/// What a key of a sandbox is.
+/// The state of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum KeyStanding {
     Current,
     Retired,
-    /// Of [`TamperMode::WrongKey`](super::TamperMode::WrongKey).
+    /// The unpublished key of [`TamperMode::WrongKey`](super::TamperMode::WrongKey).
     NeverPublished,
-    /// The test key of the older header.
+    /// The test key of the legacy header.
     Rsa,
-    /// It was retired so long ago that it is not remembered.
+    /// A retired key that was dropped, or no key of this sandbox.
     Forgotten,
 }
 
 impl Keyring {
     pub(crate) const RSA_KEY_ID: &str = "rsa-test";
 
-    /// The keys of a sandbox that signs with this key.
+    /// Creates a keyring with this current key.
     pub(crate) fn new(current: [u8; 32], identifiers: &Identifiers) -> io::Result<Self> {
         let key = |id: &str, seed| Key { id: id.to_owned(), signer: Signer::new(seed) };
         Ok(Self {
@@ -78,7 +78,7 @@ impl Keyring {
         })
     }
 
-    /// Signs with a new key from now on. The one before is retired.
+    /// Creates a new current key and retires the one before.
     pub(crate) fn rotate(&mut self, identifiers: &Identifiers) -> io::Result<()> {
         let signer = Signer::new(identifiers.key()?);
         self.count += 1;
@@ -94,17 +94,17 @@ impl Keyring {
         &self.current
     }
 
-    /// The key that signed before the current one.
+    /// Returns the most recently retired key.
     pub(crate) fn retired(&self) -> &Key {
         self.retired.last().unwrap_or(&self.wrong)
     }
 
-    /// A key that is not published.
+    /// Returns the key that is not published.
     pub(crate) fn wrong(&self) -> &Key {
         &self.wrong
     }
 
-    /// What the key of this name is.
+    /// Returns the state of the key with this name.
     pub(crate) fn standing(&self, id: &str) -> KeyStanding {
         match id {
             Self::RSA_KEY_ID => KeyStanding::Rsa,
@@ -115,8 +115,8 @@ impl Keyring {
         }
     }
 
-    /// Whether a signature is what the key of this name makes of a body; `None` if there is no such key any more. Both
-    /// kinds of key make the same signature of the same body each time.
+    /// Returns `true` if the key with this name produces this signature for the body, and `None` if there is no such key.
+    /// Both kinds of signature are deterministic.
     pub(crate) fn made(&self, id: &str, signature: &str, body: &[u8]) -> Option<bool> {
         if id == Self::RSA_KEY_ID {
             return Self::rsa_signature(body).ok().map(|genuine| genuine == signature);
@@ -125,21 +125,21 @@ impl Keyring {
         keys.find(|key| key.id == id).map(|key| key.signer.sign(body) == signature)
     }
 
-    /// The value of `X-WH-Signature` for a body, by the test key.
+    /// Returns the value of `X-WH-Signature` for a body, signed with the test key.
     pub(crate) fn rsa_signature(body: &[u8]) -> Result<String, String> {
         static KEY: OnceLock<Result<RsaKeyPair, String>> = OnceLock::new();
         let pair = KEY.get_or_init(|| {
             RsaKeyPair::from_pkcs8(include_bytes!("../../keys/rsa-test-key-not-secret.pk8"))
-                .map_err(|error| format!("the embedded RSA test key cannot be used: {error}"))
+                .map_err(|error| format!("the embedded RSA test key is invalid: {error}"))
         });
         let pair = pair.as_ref().map_err(Clone::clone)?;
         let mut signature = vec![0; pair.public().modulus_len()];
         pair.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), body, &mut signature)
-            .map_err(|_| "the RSA test key could not sign".to_owned())?;
+            .map_err(|_| "signing with the RSA test key failed".to_owned())?;
         Ok(STANDARD.encode(signature))
     }
 
-    /// What is published: the retired keys, oldest first, the current one, the RSA one.
+    /// Returns the published keys: the retired ones, oldest first, the current one, and the RSA test key.
     pub(crate) fn published(&self) -> Vec<WebhookKey> {
         let ed25519 = |key: &Key, current| WebhookKey {
             id: key.id.clone(),
@@ -164,7 +164,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rotated_keys_are_remembered_up_to_a_bound() {
+    fn retired_keys_are_bounded() {
         let mut keyring = Keyring::new([7; 32], &Identifiers::new(None)).unwrap();
         let first = keyring.current().signer.public_key();
         assert_eq!(first, Signer::new([7; 32]).public_key());
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn a_signature_is_told_by_its_key() {
+    fn a_signature_is_recognized_by_its_key() {
         let mut keyring = Keyring::new([7; 32], &Identifiers::new(None)).unwrap();
         let genuine = Signer::new([7; 32]).sign(b"{}");
         let rsa = Keyring::rsa_signature(b"{}").unwrap();

@@ -1,4 +1,4 @@
-//! The events that wait to be delivered, with all that decides how: where to, with which key, how wrongly, how often.
+//! Pending events, with the settings of their delivery: target URL, key, tampering, retry schedule.
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
@@ -16,18 +16,18 @@ use super::tamper::{self, Request, TamperConfig, TamperMode};
 use crate::identifiers::Identifiers;
 use crate::sync::lock;
 
-/// How many resends and replays may wait, and how many bytes of bodies that replays bring.
+/// The maximum number of waiting resends and replays, and of the bytes of replayed bodies.
 const WAITING_EXTRAS: usize = 1_000;
 const WAITING_EXTRA_BYTES: usize = 16 * 1024 * 1024;
-/// How many deliveries a search looks at before others may go on.
+/// The number of deliveries that a search examines under one lock.
 const SEARCHED_AT_ONCE: usize = 512;
 
-/// All that waits, and all that was. The [dispatcher](super::dispatcher) empties it.
+/// Pending and completed deliveries. The [dispatcher](super::dispatcher) takes the pending ones.
 pub(crate) struct Outbox {
-    /// Those of the start.
+    /// The initial keys, for a reset.
     first_keys: Keyring,
     inner: Mutex<Inner>,
-    /// Something can be taken.
+    /// Notified when there may be a job to take.
     wake: Notify,
     progress: watch::Sender<Progress>,
 }
@@ -39,16 +39,16 @@ struct Inner {
     tamper_config: TamperConfig,
     store: DeliveryStore,
     jobs: VecDeque<Job>,
-    /// How many resends and replays have not begun, and the bytes of bodies that replays bring.
+    /// The number of resends and replays that have not started, and the bytes of replayed bodies.
     extras: usize,
     extra_bytes: usize,
 }
 
-/// How much has ended since the start.
+/// Counts of completed attempts and deliveries since the start.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Progress {
     pub(crate) attempts: usize,
-    /// Deliveries of which at least one attempt has ended.
+    /// Deliveries with at least one completed attempt.
     pub(crate) deliveries: usize,
 }
 
@@ -57,7 +57,7 @@ pub(crate) struct Progress {
 pub(super) struct Job {
     delivery: u64,
     work: Work,
-    /// It was held back already.
+    /// `true` if it was held back already.
     held: bool,
 }
 
@@ -69,16 +69,16 @@ enum Work {
     Duplicate(Request),
 }
 
-/// What to do with a job.
+/// The decision on a job.
 pub(super) enum Begun {
-    /// The delivery is forgotten, or has been taken in the meantime.
+    /// The delivery was evicted or has succeeded in the meantime.
     Nothing,
-    /// It goes after the next one.
+    /// It is held back until the next one has completed.
     Hold(Job),
     Send(Box<Sending>),
 }
 
-/// An attempt that is under way.
+/// An attempt in progress.
 pub(super) struct Sending {
     delivery: u64,
     number: u32,
@@ -90,12 +90,12 @@ pub(super) struct Sending {
 }
 
 impl Job {
-    /// Whether somebody asked for it.
+    /// Returns `true` for resends and replays.
     fn is_extra(&self) -> bool {
         matches!(self.work, Work::Resend(_) | Work::Replay(_))
     }
 
-    /// The bytes that it brings.
+    /// Returns the bytes of its replayed body.
     fn extra_bytes(&self) -> usize {
         match &self.work {
             Work::Replay(request) => request.body.len(),
@@ -105,8 +105,8 @@ impl Job {
 }
 
 impl Inner {
-    /// Counts a resend or replay that waits no longer.
-    fn forget_extra(&mut self, job: &Job) {
+    /// Releases the capacity of a resend or replay that no longer waits.
+    fn release_extra(&mut self, job: &Job) {
         self.extras = self.extras.saturating_sub(usize::from(job.is_extra()));
         self.extra_bytes = self.extra_bytes.saturating_sub(job.extra_bytes());
     }
@@ -118,15 +118,15 @@ impl Sending {
     }
 }
 
-/// A replay of an attempt: the same request again, or with edits.
+/// A replay of an attempt: the same request, or an edited one.
 ///
 /// ```
 /// use highlevel_sandbox::Replay;
 ///
-/// let exactly = Replay::new();
+/// let unchanged = Replay::new();
 /// let forged = Replay::new().body(r#"{"type":"INSTALL"}"#);
 /// let other_event = Replay::new().attempt(1).body(r#"{"type":"INSTALL"}"#).signed();
-/// # let _ = (exactly, forged, other_event);
+/// # let _ = (unchanged, forged, other_event);
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Replay {
@@ -136,24 +136,24 @@ pub struct Replay {
 }
 
 impl Replay {
-    /// The last attempt again, to the byte.
+    /// Replays the last attempt byte for byte.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The attempt with this number, instead of the last one.
+    /// Replays the attempt with this number instead of the last one.
     pub fn attempt(mut self, number: u32) -> Self {
         self.attempt = Some(number);
         self
     }
 
-    /// With another body, under the old signature.
+    /// Replaces the body and retains the old signature.
     pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
         self.body = Some(body.into());
         self
     }
 
-    /// Signed anew, with the current key: a changed body is then a genuine event.
+    /// Signs the body with the current key, which makes an edited body a genuine event.
     pub fn signed(mut self) -> Self {
         self.signed = true;
         self
@@ -179,7 +179,7 @@ impl Outbox {
         }
     }
 
-    /// Where the events of the app go.
+    /// Returns the webhook URL of the app.
     pub(crate) fn url(&self) -> Option<String> {
         self.inner().url.clone()
     }
@@ -211,7 +211,7 @@ impl Outbox {
         self.inner().keyring.published()
     }
 
-    /// The public half of the key that signs.
+    /// Returns the public key of the current signing key.
     pub(crate) fn public_key(&self) -> String {
         self.inner().keyring.current().signer.public_key()
     }
@@ -220,12 +220,12 @@ impl Outbox {
         self.inner().keyring.rotate(identifiers)
     }
 
-    /// Has the keys of the start again.
+    /// Restores the initial keys.
     pub(crate) fn reset_keys(&self) {
         self.inner().keyring = self.first_keys.clone();
     }
 
-    /// Forgets all deliveries. What is under way comes to its end all the same.
+    /// Drops all deliveries. Attempts in progress still complete.
     pub(crate) fn clear(&self) {
         let mut inner = self.inner();
         inner.store.clear();
@@ -234,7 +234,7 @@ impl Outbox {
         inner.tamper_config = TamperConfig::default();
     }
 
-    /// Sends an event, and answers by which id it is known.
+    /// Queues an event for delivery and returns its id.
     pub(crate) fn send(&self, event: Event, now: DateTime<Utc>) -> u64 {
         let mut inner = self.inner();
         let delivery = inner.store.add(event, now);
@@ -244,12 +244,12 @@ impl Outbox {
         delivery
     }
 
-    /// Delivers an event once more, besides what the schedule does: same payload, same `webhookId` and timestamp.
+    /// Resends an event in addition to the schedule, with the same payload, `webhookId` and timestamp.
     pub(crate) fn resend(&self, id: u64, mode: Option<TamperMode>) -> io::Result<WebhookDelivery> {
         self.extra(id, |_| Ok(Work::Resend(mode)))
     }
 
-    /// Makes the request of an attempt once more, besides what the schedule does.
+    /// Replays the request of an attempt in addition to the schedule.
     pub(crate) fn replay(&self, id: u64, replay: Replay, now: DateTime<Utc>) -> io::Result<WebhookDelivery> {
         self.extra(id, |inner| {
             let Some(delivery) = inner.store.delivery(id) else { return Err(unknown(id)) };
@@ -262,9 +262,9 @@ impl Outbox {
                 let which = replay
                     .attempt
                     .map_or_else(|| "no attempt".to_owned(), |number| format!("no attempt {number}"));
-                let words =
-                    format!("the delivery {id} has {which} that has ended, so there is nothing to replay");
-                return Err(io::Error::new(ErrorKind::NotFound, words));
+                let message =
+                    format!("delivery {id} has {which} that is completed; there is nothing to replay");
+                return Err(io::Error::new(ErrorKind::NotFound, message));
             };
             let body = replay.body.map_or_else(|| attempt.body.clone(), Into::into);
             Ok(Work::Replay(if replay.signed {
@@ -279,15 +279,15 @@ impl Outbox {
         let mut inner = self.inner();
         let delivery = inner.store.delivery(id).ok_or_else(|| unknown(id))?;
         if inner.extras >= WAITING_EXTRAS {
-            let words =
-                format!("{WAITING_EXTRAS} resends and replays are waiting: try again when some have ended");
-            return Err(io::Error::new(ErrorKind::QuotaExceeded, words));
+            let message =
+                format!("{WAITING_EXTRAS} resends and replays are queued; retry when some have completed");
+            return Err(io::Error::new(ErrorKind::QuotaExceeded, message));
         }
         let work = work(&inner)?;
         let job = Job { delivery: id, work, held: false };
         if inner.extra_bytes + job.extra_bytes() > WAITING_EXTRA_BYTES {
-            let words = "the bodies of the replays that wait are too large: try again when some have ended";
-            return Err(io::Error::new(ErrorKind::QuotaExceeded, words));
+            let message = "the bodies of queued replays are too large; retry when some have completed";
+            return Err(io::Error::new(ErrorKind::QuotaExceeded, message));
         }
         inner.extras += 1;
         inner.extra_bytes += job.extra_bytes();
@@ -302,37 +302,37 @@ impl Outbox {
         self.inner().store.delivery(id)
     }
 
-    /// What is remembered and fits, oldest first.
+    /// Returns all stored deliveries, oldest first.
     pub(crate) fn deliveries(&self) -> Vec<WebhookDelivery> {
         self.inner().store.deliveries().collect()
     }
 
-    /// The newest that fit, newest first.
+    /// Returns the newest matching deliveries, newest first.
     pub(crate) fn newest(&self, filter: &DeliveryFilter, limit: usize) -> Vec<WebhookDelivery> {
         self.inner().store.newest(filter, limit)
     }
 
-    /// How many deliveries there are, the memory that they take, and how many were dropped for those that came later.
+    /// Returns the number of stored deliveries, their memory in bytes, and the number of evicted ones.
     pub(crate) fn retained(&self) -> (usize, usize, u64) {
         self.inner().store.retained()
     }
 
-    /// How many deliveries wait for their next attempt, and when the first of them is due.
+    /// Returns the number of deliveries with a scheduled attempt, and the earliest due time.
     pub(crate) fn waiting(&self) -> (usize, Option<DateTime<Utc>>) {
         let inner = self.inner();
         (inner.store.waiting(), inner.store.next_due())
     }
 
-    /// The newest that fit, newest first, and whether there are more than `limit`.
-    pub(crate) fn search(&self, limit: usize, fits: impl Fn(&Summary) -> bool) -> (Vec<Summary>, bool) {
+    /// Returns the newest matching summaries, newest first, and `true` if there are more than `limit`.
+    pub(crate) fn search(&self, limit: usize, matches: impl Fn(&Summary) -> bool) -> (Vec<Summary>, bool) {
         let mut found = Vec::new();
         let mut before = u64::MAX;
         while found.len() <= limit {
-            // What fits is decided when the lock is free again: a search through texts must not keep events waiting.
+            // Match outside the lock: a text search must not delay events.
             let older = self.inner().store.summaries(before, SEARCHED_AT_ONCE);
             let Some(oldest) = older.last() else { break };
             before = oldest.id;
-            found.extend(older.into_iter().filter(&fits).take(limit + 1 - found.len()));
+            found.extend(older.into_iter().filter(&matches).take(limit + 1 - found.len()));
         }
         let more = found.len() > limit;
         found.truncate(limit);
@@ -343,7 +343,7 @@ impl Outbox {
         self.inner().store.summary(id)
     }
 
-    /// The keys, to look up which made a signature.
+    /// Returns the keys, to find the one of a signature.
     pub(crate) fn keyring(&self) -> Keyring {
         self.inner().keyring.clone()
     }
@@ -352,12 +352,13 @@ impl Outbox {
         self.progress.subscribe()
     }
 
-    /// Resolves when there may be something to take.
+    /// Waits until there may be a job to take.
     pub(super) async fn woken(&self) {
         self.wake.notified().await;
     }
 
-    /// What is to be done now, each with its target; whether something of it comes again; and when there will be more.
+    /// Takes the jobs that are due, with their targets. Also returns `true` if one of them is a retry, and the time at which
+    /// the next job is due.
     pub(super) fn take(&self, now: DateTime<Utc>) -> (Vec<(String, Job)>, bool, Option<DateTime<Utc>>) {
         let mut guard = self.inner();
         let inner = &mut *guard;
@@ -371,23 +372,23 @@ impl Outbox {
         for job in jobs {
             match inner.store.event(job.delivery) {
                 Some(event) => with_targets.push((event.url.clone(), job)),
-                None => inner.forget_extra(&job),
+                None => inner.release_extra(&job),
             }
         }
         (with_targets, again, inner.store.next_due())
     }
 
-    /// Whether the delivery of a job is remembered. What is forgotten need not wait.
+    /// Returns `true` if the delivery of the job is still stored.
     pub(super) fn remembers(&self, job: &Job) -> bool {
         let mut inner = self.inner();
         let remembered = inner.store.event(job.delivery).is_some();
         if !remembered {
-            inner.forget_extra(job);
+            inner.release_extra(job);
         }
         remembered
     }
 
-    /// Decides what a job looks like on the wire, now that it may begin.
+    /// Starts a job: decides on tampering and builds the request.
     pub(super) fn begin(&self, job: Job, may_hold: bool, now: DateTime<Utc>) -> Begun {
         let mut guard = self.inner();
         let inner = &mut *guard;
@@ -400,7 +401,7 @@ impl Outbox {
         if chosen == Some(TamperMode::Reordered) && !job.held && may_hold {
             return Begun::Hold(Job { held: true, ..job });
         }
-        inner.forget_extra(&job);
+        inner.release_extra(&job);
         let Job { delivery, work, .. } = job;
         let cause = match work {
             Work::Scheduled => AttemptCause::Scheduled,
@@ -423,7 +424,7 @@ impl Outbox {
         Begun::Send(Box::new(Sending { delivery, number, cause, mode: chosen, event, began: now, request }))
     }
 
-    /// Files what became of an attempt.
+    /// Stores the outcome of an attempt.
     pub(super) fn end(
         &self,
         sending: Sending,
@@ -468,7 +469,7 @@ impl Outbox {
             number,
             event = attempt.event,
             status = attempt.status(),
-            "webhook attempt ended"
+            "webhook attempt completed"
         );
         record(attempt);
         self.progress.send_modify(|progress| {
@@ -479,7 +480,6 @@ impl Outbox {
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
-        // Nothing is left half-changed, so what a panic left behind can be used.
         lock(&self.inner)
     }
 }
@@ -491,8 +491,6 @@ impl std::fmt::Debug for Outbox {
 }
 
 fn unknown(id: u64) -> io::Error {
-    let words = format!(
-        "there is no delivery {id}, or it is forgotten; GET /_sandbox/deliveries lists what there is"
-    );
-    io::Error::new(ErrorKind::NotFound, words)
+    let message = format!("delivery {id} does not exist or was dropped; GET /_sandbox/deliveries lists all");
+    io::Error::new(ErrorKind::NotFound, message)
 }

@@ -1,11 +1,11 @@
-//! What an event says about a message.
+//! Payloads of events about messages.
 
 use serde_json::{Map, Value, json};
 
 use crate::model::{Contact, Message, MessageDirection, Model, is_call, is_email, is_phone, is_voicemail};
 use crate::spec::Spec;
 
-/// What an event says about itself, in the same object as what it says about the message.
+/// The fields of an event that are not about its message.
 #[derive(Clone, Debug)]
 pub(crate) struct Envelope {
     pub(crate) timestamp: String,
@@ -14,18 +14,18 @@ pub(crate) struct Envelope {
     pub(crate) version_id: String,
 }
 
-/// The name of the event that asks a conversation provider to deliver a message. On the wire its `type` is the channel.
+/// The name of the event that requests delivery by a conversation provider. On the wire its `type` is the channel.
 pub(crate) const PROVIDER_EVENT: &str = "ProviderOutboundMessage";
 
-/// The payload of the event that asks the provider of a message to deliver it; `None` when it is not to be delivered,
-/// or not by a provider. Without an `appId`, as the documented examples are.
+/// Returns the payload of the event that requests delivery by the message's provider, or `None` if the message is not
+/// delivered or has no provider. It has no `appId`, like the documented examples.
 pub(crate) fn provider_payload(
     spec: &Spec,
     message: &Message,
     model: &Model,
     envelope: &Envelope,
 ) -> Option<Value> {
-    // What an app records has happened already: such a request alone names a direction, or is about a call.
+    // Recorded messages and calls happened already. Only their requests have a direction or a call.
     let sent = message.direction == MessageDirection::Outbound
         && !is_phone(&message.channel)
         && message.field("direction").is_none();
@@ -60,7 +60,7 @@ pub(crate) fn provider_payload(
     Some(Value::Object(payload.0))
 }
 
-/// The name of the event that tells about a message.
+/// Returns the name of the event about a message.
 pub(crate) fn event_name(message: &Message) -> &'static str {
     match message.direction {
         MessageDirection::Inbound => "InboundMessage",
@@ -68,7 +68,7 @@ pub(crate) fn event_name(message: &Message) -> &'static str {
     }
 }
 
-/// The payload of the event that tells about a message.
+/// Returns the payload of the event about a message.
 pub(crate) fn event_payload(
     spec: &Spec,
     message: &Message,
@@ -88,7 +88,7 @@ pub(crate) fn event_payload(
     payload.set("messageTypeString", format!("TYPE_{}", message.channel.to_ascii_uppercase()));
     payload.set("conversationProviderId", message.conversation_provider_id.as_deref());
     payload.set("userId", message.field("userId"));
-    // What made the message is said of those that were made here, calls aside.
+    // `source` is set for messages sent through the API, except calls.
     let made_here = message.direction == MessageDirection::Outbound && !is_phone(&message.channel);
     payload.set("source", made_here.then_some("app"));
     if is_phone(&message.channel) {
@@ -120,7 +120,7 @@ fn describe_email(payload: &mut Payload, message: &Message, contact: Option<&Con
     payload.set("threadId", message.thread_id.as_deref());
     payload.set("status", message.status.as_str());
 
-    // An address that the request leaves out is the contact's own, on the contact's side of the message.
+    // An omitted address on the contact's side defaults to the contact's own.
     let contact_address = contact.and_then(|contact| contact.email.as_deref());
     let (default_from, default_to) = match message.direction {
         MessageDirection::Inbound => (contact_address, None),
@@ -143,14 +143,13 @@ fn describe_call(payload: &mut Payload, message: &Message) {
         payload.set(end, message.request.pointer(&format!("/call/{end}")).cloned());
     }
     if is_call(&message.channel) {
-        // No request to the API says how long a call was; a simulated call does.
+        // Only simulated calls have a duration; API requests have none.
         let duration = message.request.pointer("/call/duration").and_then(Value::as_u64);
         payload.set("callDuration", duration.unwrap_or_default());
     }
 }
 
-/// The name of a channel in events. Channels that the specification has no such name for get none, rather than one
-/// that it does not allow; `messageTypeString` tells them apart.
+/// Returns the name of a channel in events, or `None` if the spec has no name for it. `messageTypeString` is always set.
 fn message_type<'a>(spec: &Spec, channel: &'a str) -> Option<&'a str> {
     let name = match channel {
         _ if is_call(channel) => "CALL",
@@ -160,7 +159,7 @@ fn message_type<'a>(spec: &Spec, channel: &'a str) -> Option<&'a str> {
     spec.allowed_values("EventMessageType").contains(&name).then_some(name)
 }
 
-/// An object in which what is not known is left out.
+/// A JSON object that omits null values.
 struct Payload(Map<String, Value>);
 
 impl Payload {

@@ -1,20 +1,20 @@
-//! Which attempt may begin: a queue for each target, so that none waits for another's.
+//! Queues of attempts, one per target, so that a slow target does not delay others.
 //!
-//! In a queue, an attempt begins when the one before it has ended, so that a healthy target gets events in order. One that
-//! takes long is [overtaken](Queues::overtake), so that it holds up the others for a moment only. Targets that are known
-//! to take long share one half of what may be under way; the other half is for those that are not.
+//! Within a queue, an attempt starts when the one before it has completed, so that a healthy target receives events in
+//! order. A slow attempt is [overtaken](Queues::overtake) after a moment. Targets that are known to be slow share one half
+//! of the capacity; the other half is reserved for all others.
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
-/// How many attempts to one target may be under way.
+/// The maximum number of concurrent attempts to one target.
 pub(super) const IN_A_LANE: usize = 8;
-/// How many bytes of bodies may be under way in each half.
+/// The maximum bytes of concurrent bodies in each half of the capacity.
 const MAX_BYTES: usize = 32 * 1024 * 1024;
-/// How many slow targets are remembered while nothing waits for them.
+/// The maximum number of slow targets that are cached while they have no queue.
 const SLOW_REMEMBERED: usize = 1_000;
 
-/// One attempt that has begun.
+/// A started attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Ticket {
     target: Arc<str>,
@@ -24,19 +24,19 @@ pub(super) struct Ticket {
 #[derive(Debug)]
 pub(super) struct Queues<J> {
     by_target: HashMap<Arc<str>, Queue<J>>,
-    /// The targets that may have something to start, the one that has waited longest first.
+    /// The targets that may have a job to start, the longest waiting first.
     ready: VecDeque<Arc<str>>,
     ready_slow: VecDeque<Arc<str>>,
-    /// Targets without a queue that were slow.
+    /// Slow targets without a queue.
     slow_targets: HashSet<Arc<str>>,
     quick: Load,
     slow: Load,
-    /// How many attempts may be under way in all.
+    /// The maximum number of concurrent attempts.
     max: usize,
     next: u64,
 }
 
-/// What is under way.
+/// The attempts in progress in one half of the capacity.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Load {
     attempts: usize,
@@ -46,14 +46,14 @@ struct Load {
 #[derive(Debug)]
 struct Queue<J> {
     waiting: VecDeque<J>,
-    /// What goes after the next one that ends.
+    /// A job that is held back until the next attempt completes.
     held: Vec<J>,
     under_way: BTreeMap<u64, Attempt>,
-    /// Whose end the next one waits for.
+    /// The attempt whose completion the next one waits for.
     ahead: Option<u64>,
-    /// The last that is known of it is that it takes long.
+    /// `true` if its last attempt was slow.
     is_slow: bool,
-    /// It is in one of the lists of those that are ready.
+    /// `true` if it is in one of the lists of ready targets.
     is_listed: bool,
 }
 
@@ -71,7 +71,7 @@ impl<J> Queue<J> {
 }
 
 impl<J> Queues<J> {
-    /// At most `max` attempts are under way at once.
+    /// Creates queues with at most `max` concurrent attempts.
     pub(super) fn new(max: usize) -> Self {
         Self {
             by_target: HashMap::new(),
@@ -85,7 +85,7 @@ impl<J> Queues<J> {
         }
     }
 
-    /// Puts a job at the end of a queue.
+    /// Appends a job to the queue of a target.
     pub(super) fn push(&mut self, target: &str, job: J) {
         if let Some(queue) = self.by_target.get_mut(target) {
             queue.waiting.push_back(job);
@@ -103,7 +103,7 @@ impl<J> Queues<J> {
         self.list(target);
     }
 
-    /// A job that may begin now, and has.
+    /// Starts a job, if one is ready.
     pub(super) fn start(&mut self) -> Option<(Ticket, J)> {
         if self.quick.attempts + self.slow.attempts >= self.max {
             return None;
@@ -138,7 +138,7 @@ impl<J> Queues<J> {
         }
     }
 
-    /// Knows how long the body of an attempt is.
+    /// Records the length of the body of an attempt.
     pub(super) fn weigh(&mut self, ticket: &Ticket, bytes: usize) {
         let Some(queue) = self.by_target.get_mut(&ticket.target) else { return };
         if let Some(attempt) = queue.under_way.get_mut(&ticket.number) {
@@ -148,7 +148,7 @@ impl<J> Queues<J> {
         }
     }
 
-    /// A job has ended: the next one may go, and what was held goes before it.
+    /// Completes an attempt. A held job becomes the next one of its queue.
     pub(super) fn end(&mut self, ticket: &Ticket) {
         let Some(attempt) = self.leave(ticket) else { return };
         let Some(queue) = self.by_target.get_mut(&ticket.target) else { return };
@@ -159,13 +159,13 @@ impl<J> Queues<J> {
         self.tidy(ticket);
     }
 
-    /// A job did not begin: there is nothing to do.
+    /// Discards a started job that turned out to be obsolete.
     pub(super) fn skip(&mut self, ticket: &Ticket) {
         self.leave(ticket);
         self.tidy(ticket);
     }
 
-    /// A job that began is held until another one of its queue has ended.
+    /// Holds a started job until another attempt of its queue has completed.
     pub(super) fn hold(&mut self, ticket: &Ticket, job: J) {
         self.leave(ticket);
         if let Some(queue) = self.by_target.get_mut(&ticket.target) {
@@ -174,12 +174,12 @@ impl<J> Queues<J> {
         self.list(&ticket.target);
     }
 
-    /// How many jobs wait for their turn.
+    /// Returns the number of queued jobs.
     pub(super) fn waiting(&self) -> usize {
         self.by_target.values().map(|queue| queue.waiting.len()).sum()
     }
 
-    /// Only these jobs go on waiting.
+    /// Removes all queued jobs for which `stays` returns `false`.
     pub(super) fn retain(&mut self, stays: impl Fn(&J) -> bool) {
         self.by_target.retain(|_, queue| {
             queue.waiting.retain(&stays);
@@ -187,12 +187,12 @@ impl<J> Queues<J> {
         });
     }
 
-    /// Whether the queue of a job holds another one.
+    /// Returns `true` if the queue of the ticket holds a job back.
     pub(super) fn holds(&self, ticket: &Ticket) -> bool {
         self.by_target.get(&ticket.target).is_some_and(|queue| !queue.held.is_empty())
     }
 
-    /// What is held in any queue goes next.
+    /// Makes each held job the next one of its queue.
     pub(super) fn release(&mut self) {
         let mut released = Vec::new();
         for (target, queue) in self.by_target.iter_mut().filter(|(_, queue)| !queue.held.is_empty()) {
@@ -206,7 +206,7 @@ impl<J> Queues<J> {
         }
     }
 
-    /// The next one waits for a job no longer.
+    /// Lets the next job of the queue start although this attempt has not completed.
     pub(super) fn overtake(&mut self, ticket: &Ticket) {
         let Some(queue) = self.by_target.get_mut(&ticket.target) else { return };
         if queue.ahead == Some(ticket.number) {
@@ -229,7 +229,7 @@ impl<J> Queues<J> {
         if slow { &mut self.slow } else { &mut self.quick }
     }
 
-    /// Lists a target as ready, if it is.
+    /// Adds a target to the ready list, if it is ready.
     fn list(&mut self, target: &str) {
         let Some((target, queue)) = self.by_target.get_key_value(target) else { return };
         if queue.is_listed || !queue.can_start() {
@@ -254,7 +254,7 @@ impl<J> Queues<J> {
         Some(attempt)
     }
 
-    /// Lists the queue of a job that is over, or removes it if there is nothing more to do.
+    /// Updates the queue of a completed attempt: lists it as ready, or removes it if it is empty.
     fn tidy(&mut self, ticket: &Ticket) {
         let Some(queue) = self.by_target.get(&ticket.target) else { return };
         if !queue.under_way.is_empty() || !queue.waiting.is_empty() || !queue.held.is_empty() {
@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lane_is_in_order_and_lanes_do_not_wait_for_each_other() {
+    fn a_queue_is_in_order_and_does_not_wait_for_others() {
         let mut queues = Queues::new(256);
         for job in [1, 2, 3] {
             queues.push("a", job);
@@ -292,7 +292,7 @@ mod tests {
         assert_eq!(second.iter().map(|(_, job)| *job).collect::<Vec<_>>(), [20]);
     }
 
-    /// Starts whatever can be started and overtakes it, until nothing can be started any more.
+    /// Starts and overtakes jobs until none can be started.
     fn hang(queues: &mut Queues<u32>) -> Vec<(Ticket, u32)> {
         let mut under_way = Vec::new();
         while let Some((ticket, job)) = queues.start() {
@@ -303,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn slow_targets_leave_half_of_the_room_to_others() {
+    fn slow_targets_leave_half_of_the_capacity_to_others() {
         for targets in [1, 36, 40, 100] {
             let mut queues = Queues::new(256);
             for queue in 0..targets {
@@ -315,21 +315,21 @@ mod tests {
             assert_eq!(under_way.len(), (targets * IN_A_LANE).min(128), "{targets}");
             let in_first = under_way.iter().filter(|(ticket, _)| &*ticket.target == "00").count();
             assert!(in_first <= IN_A_LANE);
-            // A healthy one goes at once, again and again.
+            // A job of a healthy target starts at once, repeatedly.
             for job in 100..200 {
                 queues.push("healthy", job);
                 let (ticket, begun) = queues.start().unwrap();
                 assert_eq!((&*ticket.target, begun), ("healthy", job), "{targets}");
                 queues.end(&ticket);
             }
-            // The end of one that was overtaken lets one more go.
+            // The completion of an overtaken attempt lets one more start.
             queues.end(&under_way[0].0);
             assert!(queues.start().is_some());
         }
     }
 
     #[test]
-    fn many_new_targets_that_hang_delay_another_one_until_they_are_known() {
+    fn many_new_hanging_targets_delay_others_until_they_are_known_as_slow() {
         let mut queues = Queues::new(1_024);
         for queue in 0..900 {
             queues.push(&format!("{queue}"), 0);
@@ -345,7 +345,7 @@ mod tests {
             waves += 1;
         }
         assert_eq!(waves, 2);
-        // What is known to hang waits for its own half.
+        // Targets known as slow wait for the capacity of their half.
         for queue in 0..900 {
             queues.push(&format!("{queue}"), 2);
         }
@@ -354,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slow_target_is_remembered_until_it_is_quick() {
+    fn a_target_is_slow_until_it_responds_quickly() {
         let mut queues = Queues::new(256);
         queues.push("a", 1);
         let (ticket, _) = queues.start().unwrap();
@@ -369,7 +369,7 @@ mod tests {
     }
 
     #[test]
-    fn large_bodies_to_slow_targets_do_not_hold_up_others() {
+    fn large_bodies_to_slow_targets_do_not_delay_others() {
         let mut queues = Queues::new(256);
         for queue in 0..100 {
             queues.push(&format!("{queue}"), queue);
@@ -390,7 +390,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_held_goes_after_the_next_one() {
+    fn a_held_job_starts_after_the_next_one() {
         let mut queues = Queues::new(256);
         for job in [1, 2, 3] {
             queues.push("a", job);
@@ -415,7 +415,7 @@ mod tests {
         let (ticket, job) = queues.start().unwrap();
         assert_eq!(job, 1);
         queues.end(&ticket);
-        assert!(queues.by_target.is_empty(), "a queue without jobs is left behind");
+        assert!(queues.by_target.is_empty(), "an empty queue was not removed");
 
         for job in [1, 2, 3] {
             queues.push("a", job);

@@ -1,4 +1,4 @@
-//! What is known about an event on its way: the event, and each attempt to deliver it.
+//! Deliveries: an event with its attempts.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,44 +10,44 @@ use serde_json::{Map, Value, json};
 use super::tamper::TamperMode;
 use crate::weight;
 
-/// How many bytes of bodies the attempts of one delivery show, the oldest of them aside.
+/// The maximum bytes of request bodies in the JSON of one delivery, beyond that of its oldest attempt.
 const SHOWN_BYTES: usize = 4 * 1024 * 1024;
 
-/// An event on its way to a webhook URL, with the attempts so far.
+/// The delivery of an event to a webhook URL, with its attempts so far.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WebhookDelivery {
-    /// By which the sandbox knows it: 1 for the first event, and so on.
+    /// The id of the delivery, counted from 1.
     pub id: u64,
-    /// The id of the event, as in its payload; empty when the payload has none. All attempts have the same.
+    /// The `webhookId` of the payload, which all attempts share; empty if the payload has none.
     pub webhook_id: String,
     /// The name of the event, for example `OutboundMessage`.
     pub event: String,
-    /// The message that it is about, if it is about one.
+    /// The message of the event, if it is about one.
     pub message_id: Option<String>,
-    /// Where it goes.
+    /// The target URL.
     pub url: String,
-    /// The payload as it was made.
+    /// The payload, before any tampering.
     pub body: Arc<[u8]>,
-    /// When it was made, RFC 3339.
+    /// The time of its creation, in RFC 3339.
     pub created_at: String,
-    /// How far it has come.
+    /// The state of the delivery.
     pub state: DeliveryState,
-    /// When it is tried again, RFC 3339.
+    /// The due time of the next attempt, in RFC 3339.
     pub next_attempt_at: Option<String>,
-    /// The attempts that have ended, in the order in which they began. Of more than 64, the last ones.
+    /// The completed attempts in the order of their start. Limited to the last 64.
     pub attempts: Vec<Arc<DeliveryAttempt>>,
 }
 
-/// How far a delivery has come.
+/// The state of a delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DeliveryState {
-    /// There is an attempt to come, or one that has not ended.
+    /// An attempt is scheduled or in progress.
     Pending,
-    /// An attempt was answered with a 2xx.
+    /// An attempt received a 2xx response.
     Delivered,
-    /// None was, and there will be none.
+    /// No attempt received a 2xx response, and no further one is scheduled.
     GivenUp,
 }
 
@@ -55,93 +55,93 @@ pub enum DeliveryState {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DeliveryAttempt {
-    /// The delivery that it belongs to.
+    /// The id of the delivery.
     pub delivery_id: u64,
-    /// Its number in the delivery, 1 for the first.
+    /// The number of the attempt, counted from 1.
     pub number: u32,
-    /// Why it was made.
+    /// The cause of the attempt.
     pub cause: AttemptCause,
-    /// What was wrong with it, if something was on purpose.
+    /// The tampering, if the attempt was tampered with.
     pub tamper_mode: Option<TamperMode>,
-    /// The id of the event, as in its payload; empty when the payload has none.
+    /// The `webhookId` of the payload; empty if the payload has none.
     pub webhook_id: String,
     /// The name of the event, for example `OutboundMessage`.
     pub event: String,
-    /// The message that it is about, if it is about one.
+    /// The message of the event, if it is about one.
     pub message_id: Option<String>,
-    /// Where it went.
+    /// The target URL.
     pub url: String,
-    /// When it began, RFC 3339, by the sandbox's clock.
+    /// The time of its start, in RFC 3339, by the sandbox's clock.
     pub started_at: String,
-    /// How long it took, by the machine's clock.
+    /// The time until the response or failure, by the machine's clock.
     pub latency: Duration,
-    /// The name of the key that made its signature; `None` when nothing was signed.
+    /// The name of the signing key, or `None` if the attempt was not signed.
     pub key_id: Option<String>,
-    /// The headers in lower case, without those that say how the body is transferred.
+    /// The headers with names in lower case, without those for the transfer of the body.
     pub headers: Vec<(String, String)>,
     /// The bytes that were sent.
     pub body: Arc<[u8]>,
-    /// How it ended.
+    /// The outcome.
     pub outcome: DeliveryOutcome,
-    /// When the next one was due as it ended, RFC 3339.
+    /// The due time of the next attempt at the time of completion, in RFC 3339.
     pub next_attempt_at: Option<String>,
 }
 
-/// Why an attempt was made.
+/// The cause of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AttemptCause {
-    /// It is the first, or the schedule demanded it.
+    /// The first attempt, or a retry of the schedule.
     Scheduled,
-    /// Somebody asked for the event once more.
+    /// A requested resend of the event.
     Resend,
-    /// Somebody asked for the same request once more, or for it with edits.
+    /// A requested replay of an earlier request, possibly edited.
     Replay,
-    /// [`TamperMode::Duplicate`] made the attempt before once more.
+    /// A copy of the attempt before, by [`TamperMode::Duplicate`].
     Duplicate,
 }
 
-/// How a webhook attempt ended.
+/// The outcome of a webhook attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DeliveryOutcome {
-    /// There was an answer.
+    /// The target responded.
     #[non_exhaustive]
     Answered {
-        /// Its status.
+        /// The status of the response.
         status: u16,
-        /// Its headers in lower case, the first 8 KiB of them.
+        /// The headers of the response with names in lower case, limited to 8 KiB.
         headers: Vec<(String, String)>,
-        /// Its body, the first 4 KiB of it.
+        /// The body of the response, limited to 4 KiB.
         body: Vec<u8>,
     },
-    /// There was none.
+    /// No response was received.
     #[non_exhaustive]
     Failed {
-        /// Why.
+        /// The error.
         reason: String,
     },
 }
 
 impl WebhookDelivery {
-    /// The last attempt.
+    /// Returns the last attempt.
     pub fn last(&self) -> Option<&DeliveryAttempt> {
         self.attempts.last().map(AsRef::as_ref)
     }
 
-    /// The value of a header of the last attempt, by its name in lower case.
+    /// Returns the value of a header of the last attempt by its name in lower case.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.last()?.header(name)
     }
 
-    /// The status that the last attempt was answered with, if it was.
+    /// Returns the status of the response to the last attempt, if there was one.
     pub fn status(&self) -> Option<u16> {
         self.last()?.status()
     }
 
-    /// As the admin API shows it.
+    /// Returns the form of the admin API.
     pub(crate) fn to_json(&self) -> Value {
-        // Each has the body once more: of long ones fewer are shown.
+        // Each attempt repeats the body, so fewer attempts have it if it is long.
         let mut bytes = 0;
         let newest = self.attempts.iter().rev().take_while(|attempt| {
             let is_shown = bytes <= SHOWN_BYTES;
@@ -156,7 +156,7 @@ impl WebhookDelivery {
             "event": self.event,
             "messageId": self.message_id,
             "url": self.url,
-            "payload": exact(&self.body),
+            "payload": lossless(&self.body),
             "createdAt": self.created_at,
             "state": self.state.as_str(),
             "nextAttemptAt": self.next_attempt_at,
@@ -166,12 +166,12 @@ impl WebhookDelivery {
 }
 
 impl DeliveryAttempt {
-    /// The value of a header, by its name in lower case.
+    /// Returns the value of a header by its name in lower case.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(each, _)| each == name).map(|(_, value)| value.as_str())
     }
 
-    /// The status of the answer, if there was one.
+    /// Returns the status of the response, if there was one.
     pub fn status(&self) -> Option<u16> {
         match self.outcome {
             DeliveryOutcome::Answered { status, .. } => Some(status),
@@ -179,7 +179,7 @@ impl DeliveryAttempt {
         }
     }
 
-    /// The memory that it takes, the body that all attempts share aside.
+    /// Returns its memory in bytes, without the body that all attempts share.
     pub(crate) fn weight(&self) -> usize {
         let outcome = match &self.outcome {
             DeliveryOutcome::Answered { headers, body, .. } => {
@@ -196,11 +196,11 @@ impl DeliveryAttempt {
             + outcome
     }
 
-    /// As the admin API shows it.
+    /// Returns the form of the admin API.
     pub(crate) fn to_json(&self) -> Value {
         let (answer, error) = match &self.outcome {
             DeliveryOutcome::Answered { status, headers, body } => (
-                json!({ "status": status, "headers": headers_json(headers), "body": exact(body) }),
+                json!({ "status": status, "headers": headers_json(headers), "body": lossless(body) }),
                 Value::Null,
             ),
             DeliveryOutcome::Failed { reason } => (Value::Null, json!(reason)),
@@ -217,7 +217,7 @@ impl DeliveryAttempt {
             "startedAt": self.started_at,
             "latencyMs": self.latency.as_secs_f64() * 1000.0,
             "signedBy": self.key_id,
-            "request": { "headers": headers_json(&self.headers), "body": exact(&self.body) },
+            "request": { "headers": headers_json(&self.headers), "body": lossless(&self.body) },
             "answer": answer,
             "error": error,
             "nextAttemptAt": self.next_attempt_at,
@@ -226,7 +226,7 @@ impl DeliveryAttempt {
 }
 
 impl DeliveryState {
-    /// As it is written in JSON.
+    /// Returns the name used in JSON.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Pending => "pending",
@@ -237,7 +237,7 @@ impl DeliveryState {
 }
 
 impl AttemptCause {
-    /// As it is written in JSON.
+    /// Returns the name used in JSON.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Scheduled => "scheduled",
@@ -248,20 +248,20 @@ impl AttemptCause {
     }
 }
 
-/// Each as a pair, for there may be several of one name.
+/// Returns headers as pairs, because names can repeat.
 fn headers_json(headers: &[(String, String)]) -> Value {
     headers.iter().map(|(name, value)| json!([name, value])).collect()
 }
 
-/// Bytes as what they are, exactly: `{"text": …}` or `{"base64": …}`.
-fn exact(bytes: &[u8]) -> Value {
+/// Returns bytes without loss, as `{"text": …}` or `{"base64": …}`.
+fn lossless(bytes: &[u8]) -> Value {
     match std::str::from_utf8(bytes) {
         Ok(text) => json!({ "text": text }),
         Err(_) => json!({ "base64": STANDARD.encode(bytes) }),
     }
 }
 
-/// What is not known is left out.
+/// Removes fields that are null.
 fn without_nulls(value: Value) -> Value {
     match value {
         Value::Object(fields) => {

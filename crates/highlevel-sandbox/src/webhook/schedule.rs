@@ -1,38 +1,38 @@
-//! When an event that was not taken is delivered again. Functions of values: the clock is the caller's.
+//! Retry schedules of webhooks, as pure functions. Callers supply the time.
 
 use std::str::FromStr;
 use std::time::Duration;
 
 use serde::Deserialize;
 
-/// How many waits a schedule of one's own has at most.
-const MOST_WAITS: usize = 100;
-/// The longest of them: ten years of 365 days.
-const LONGEST_WAIT: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+/// The maximum number of delays of a custom schedule.
+const MAX_DELAYS: usize = 100;
+/// The maximum delay: ten years of 365 days.
+const MAX_DELAY: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 
-/// When an event that was not answered with a 2xx is delivered again.
+/// The schedule of attempts for an event that received no 2xx response.
 ///
-/// The waits count from when the attempt before was due, by the sandbox's clock: moving the clock forward by two hours
-/// makes all attempts that two hours would have seen, one after the other.
+/// Delays count from the due time of the attempt before, by the sandbox's clock. Moving the clock forward by two hours
+/// sends all attempts that are due within them, one after the other.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RetrySchedule {
-    /// As `HighLevel` documents it since August 2026: up to 12 times after the first, on any answer that is not a 2xx
-    /// and when there is none, with exponential back-off and jitter. How long the waits are, the documentation does
-    /// not say; here they are 1 s, 2 s, 4 s … 2,048 s, give or take a tenth, together 68 minutes.
+    /// The schedule documented by `HighLevel` since August 2026: up to 12 retries, after any response that is not a 2xx
+    /// and after none, with exponential backoff and jitter. The delays are not documented; the sandbox uses
+    /// 1 s, 2 s, 4 s … 2,048 s, ± 10 %, 68 minutes in total.
     #[default]
     Documented,
-    /// As it was until then: up to six times after the first, ten minutes apart, give or take a tenth, and only when
-    /// the answer was 429. Any other answer, or none, was the end.
+    /// The schedule before August 2026: up to six retries, ten minutes apart, ± 10 %, and only after a 429. Any other
+    /// response, or none, ends the delivery.
     OnlyOn429,
-    /// One attempt each.
+    /// No retries.
     None,
-    /// These waits exactly, on any answer that is not a 2xx and when there is none. There are at most 100 of them, and
-    /// none is longer than ten years of 365 days: those beyond the hundredth do not count, and longer ones are ten years.
+    /// These delays exactly, after any response that is not a 2xx and after none. Delays after the hundredth are ignored,
+    /// and longer ones are cut to ten years of 365 days.
     Custom(Vec<Duration>),
 }
 
-/// The schedules by name.
+/// The names of schedules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum RetryKind {
@@ -43,10 +43,10 @@ pub(crate) enum RetryKind {
 }
 
 impl RetryKind {
-    /// All of them.
+    /// All names.
     pub(crate) const ALL: [Self; 4] = [Self::Documented, Self::OnlyOn429, Self::None, Self::Custom];
 
-    /// What the admin API calls it.
+    /// Returns the name in the admin API.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Documented => "documented",
@@ -56,7 +56,7 @@ impl RetryKind {
         }
     }
 
-    /// The schedule, if the name says all of it.
+    /// Returns the schedule of the name, unless it needs delays.
     pub(crate) fn fixed(self) -> Option<RetrySchedule> {
         match self {
             Self::Documented => Some(RetrySchedule::Documented),
@@ -73,13 +73,13 @@ impl FromStr for RetryKind {
     fn from_str(text: &str) -> Result<Self, String> {
         Self::ALL.into_iter().find(|kind| kind.as_str() == text).ok_or_else(|| {
             let names = Self::ALL.map(Self::as_str).join(", ");
-            format!("there is no retry schedule `{text}`; there are {names}")
+            format!("unknown retry schedule `{text}`; known schedules: {names}")
         })
     }
 }
 
 impl RetrySchedule {
-    /// Which one it is.
+    /// Returns the name of the schedule.
     pub(crate) fn kind(&self) -> RetryKind {
         match self {
             Self::Documented => RetryKind::Documented,
@@ -89,27 +89,27 @@ impl RetrySchedule {
         }
     }
 
-    /// These waits, if they are within the bounds; otherwise what is wrong.
+    /// Creates a custom schedule.
+    ///
+    /// # Errors
+    ///
+    /// Returns the reason if there are too many delays or one is too long.
     pub(crate) fn custom(waits: Vec<Duration>) -> Result<Self, String> {
-        if waits.len() > MOST_WAITS {
+        if waits.len() > MAX_DELAYS {
             let count = waits.len();
-            return Err(format!(
-                "{count} waits are more than {MOST_WAITS}, which are possible; leave some out"
-            ));
+            return Err(format!("{count} delays exceed the maximum of {MAX_DELAYS}"));
         }
-        match waits.iter().find(|wait| **wait > LONGEST_WAIT) {
-            Some(wait) => Err(format!(
-                "a wait of {} s is longer than ten years ({} s); choose a shorter one",
-                wait.as_secs(),
-                LONGEST_WAIT.as_secs()
-            )),
+        match waits.iter().find(|wait| **wait > MAX_DELAY) {
+            Some(wait) => {
+                Err(format!("a delay of {} s exceeds ten years ({} s)", wait.as_secs(), MAX_DELAY.as_secs()))
+            }
             None => Ok(Self::Custom(waits)),
         }
     }
 
-    /// How long to wait before the next attempt, without jitter; `None` when there is none.
+    /// Returns the delay before the next attempt without jitter, or `None` if there is no next attempt.
     ///
-    /// `attempts` is how many there were, and `status` what the last one was answered, `None` if it was not.
+    /// `attempts` is the number of attempts so far, `status` the status of the last response, if there was one.
     ///
     /// ```
     /// use highlevel_sandbox::RetrySchedule;
@@ -128,13 +128,13 @@ impl RetrySchedule {
             Self::OnlyOn429 => (status == Some(429) && retries < 6).then_some(Duration::from_secs(600)),
             Self::None => None,
             Self::Custom(waits) => {
-                let wait = waits.iter().take(MOST_WAITS).nth(usize::try_from(retries).ok()?)?;
-                Some((*wait).min(LONGEST_WAIT))
+                let wait = waits.iter().take(MAX_DELAYS).nth(usize::try_from(retries).ok()?)?;
+                Some((*wait).min(MAX_DELAY))
             }
         }
     }
 
-    /// The wait with its jitter, which is a function of the seed: each run of a program has the same.
+    /// Returns the delay with jitter, which depends on the seed only, so that runs are repeatable.
     pub(crate) fn jittered(&self, attempts: u32, status: Option<u16>, seed: u64) -> Option<Duration> {
         let wait = self.wait(attempts, status)?;
         Some(match self {
@@ -150,9 +150,9 @@ impl RetrySchedule {
 mod tests {
     use super::*;
 
-    /// The waits until a schedule gives up on a target that always answers the same.
+    /// Returns the delays until the schedule ends, for a target that always responds alike.
     #[test]
-    fn all_names_are_those_that_are_read() {
+    fn all_names_can_be_parsed() {
         let refused = serde_json::from_value::<RetryKind>("?".into()).unwrap_err().to_string();
         let names = RetryKind::ALL.map(|kind| format!("`{}`", kind.as_str())).join(", ");
         assert_eq!(refused, format!("unknown variant `?`, expected one of {names}"));
@@ -160,7 +160,9 @@ mod tests {
             assert_eq!(kind.as_str().parse(), Ok(kind));
             assert_eq!(kind.fixed().map_or(RetryKind::Custom, |schedule| schedule.kind()), kind);
         }
-        assert!("once".parse::<RetryKind>().unwrap_err().contains("there are documented, onlyOn429, none"));
+        assert!(
+            "once".parse::<RetryKind>().unwrap_err().contains("known schedules: documented, onlyOn429, none")
+        );
     }
 
     fn waits(schedule: &RetrySchedule, status: Option<u16>) -> Vec<u64> {
@@ -168,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn schedules_are_what_is_documented() {
+    fn schedules_match_the_documentation() {
         let documented = vec![1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048];
         let custom = RetrySchedule::Custom(vec![Duration::from_secs(5), Duration::ZERO]);
         let cases = [
@@ -193,30 +195,30 @@ mod tests {
     }
 
     #[test]
-    fn waits_of_ones_own_have_bounds() {
+    fn custom_delays_are_bounded() {
         let second = Duration::from_secs(1);
         let cases = [
             (vec![second; 100], None, (100, second)),
-            (vec![second; 101], Some("101 waits"), (100, second)),
-            (vec![LONGEST_WAIT], None, (1, LONGEST_WAIT)),
-            (vec![LONGEST_WAIT + second], Some("a wait of 315360001 s"), (1, LONGEST_WAIT)),
-            (vec![Duration::MAX], Some("longer than ten years"), (1, LONGEST_WAIT)),
+            (vec![second; 101], Some("101 delays"), (100, second)),
+            (vec![MAX_DELAY], None, (1, MAX_DELAY)),
+            (vec![MAX_DELAY + second], Some("a delay of 315360001 s"), (1, MAX_DELAY)),
+            (vec![Duration::MAX], Some("exceeds ten years"), (1, MAX_DELAY)),
         ];
         for (given, fault, (count, longest)) in cases {
             let schedule = RetrySchedule::Custom(given.clone());
             match (RetrySchedule::custom(given), fault) {
                 (Ok(checked), None) => assert_eq!(checked, schedule),
-                (Err(words), Some(fault)) => assert!(words.contains(fault), "{words}"),
+                (Err(error), Some(expected)) => assert!(error.contains(expected), "{error}"),
                 other => panic!("{other:?}"),
             }
-            // Whoever builds it by hand gets the nearest that is within them.
+            // A value that was built without `custom` is cut to the bounds.
             let waits = waits(&schedule, None);
             assert_eq!((waits.len(), waits[0]), (count, longest.as_secs()), "{fault:?}");
         }
     }
 
     #[test]
-    fn jitter_is_at_most_a_tenth_and_a_function_of_its_seed() {
+    fn jitter_is_at_most_a_tenth_and_depends_on_the_seed_only() {
         let schedule = RetrySchedule::OnlyOn429;
         let mut seen = Vec::new();
         for seed in 0..200 {

@@ -1,13 +1,13 @@
-//! The signature of an event: Ed25519 over the exact bytes of the body.
+//! Ed25519 signatures of events, over the exact bytes of the body.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ed25519_dalek::{Signer as _, SigningKey};
 
-/// What stands before the 32 bytes of an Ed25519 key in its `SubjectPublicKeyInfo` (RFC 8410, section 4).
+/// The prefix of an Ed25519 key in its `SubjectPublicKeyInfo` (RFC 8410, section 4).
 const SPKI_PREFIX: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
 
-/// The key that signs the events of one sandbox.
+/// A signing key.
 #[derive(Clone)]
 pub(crate) struct Signer(SigningKey);
 
@@ -16,12 +16,12 @@ impl Signer {
         Self(SigningKey::from_bytes(&seed))
     }
 
-    /// The value of `X-GHL-Signature` for a body.
+    /// Returns the value of `X-GHL-Signature` for a body.
     pub(crate) fn sign(&self, body: &[u8]) -> String {
         STANDARD.encode(self.0.sign(body).to_bytes())
     }
 
-    /// The public key in the form in which `HighLevel` publishes its own: base64 of the `SubjectPublicKeyInfo`.
+    /// Returns the public key in the form that `HighLevel` publishes: base64 of the `SubjectPublicKeyInfo`.
     pub(crate) fn public_key(&self) -> String {
         let key = self.0.verifying_key().to_bytes();
         STANDARD.encode([SPKI_PREFIX.as_slice(), key.as_slice()].concat())
@@ -38,7 +38,7 @@ mod tests {
 
     /// RFC 8032, section 7.1, tests 1 and 2.
     #[test]
-    fn signs_like_the_rfc() {
+    fn signatures_match_the_rfc_vectors() {
         let cases = [
             (
                 "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60",

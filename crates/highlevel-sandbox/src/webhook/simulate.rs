@@ -1,4 +1,4 @@
-//! Things that happen on the contact's side: it writes, it calls or is called, a message arrives at it.
+//! Simulated activity of contacts: messages, calls, and status changes.
 
 use serde::Deserialize;
 
@@ -12,8 +12,8 @@ use crate::model::MessageDirection;
 ///
 /// let answered = SimulatedCall::inbound().duration(Duration::from_secs(90));
 /// let missed = SimulatedCall::outbound().outcome(SimulatedCallOutcome::NoAnswer);
-/// let message = SimulatedCall::inbound().outcome(SimulatedCallOutcome::Voicemail).recording("https://example.com/a.mp3");
-/// # let _ = (answered, missed, message);
+/// let voicemail = SimulatedCall::inbound().outcome(SimulatedCallOutcome::Voicemail).recording("https://example.com/a.mp3");
+/// # let _ = (answered, missed, voicemail);
 /// ```
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -37,35 +37,35 @@ pub struct SimulatedCall {
     pub(crate) user_id: Option<String>,
 }
 
-/// How a call went.
+/// The outcome of a simulated call.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum SimulatedCallOutcome {
-    /// A person answered.
+    /// Answered by a person.
     #[default]
     Answered,
-    /// It reached voicemail.
+    /// Reached voicemail.
     Voicemail,
-    /// Nobody answered.
+    /// Not answered.
     NoAnswer,
     /// The line was busy.
     Busy,
-    /// It could not be made.
+    /// Could not be placed.
     Failed,
-    /// It was given up before anybody answered.
+    /// Canceled by the caller before it was answered.
     Canceled,
-    /// It has not ended.
+    /// Still in progress.
     Pending,
 }
 
 impl SimulatedCall {
-    /// A contact called, and a person answered.
+    /// Creates a call from a contact, answered by a person.
     pub fn inbound() -> Self {
         Self::new(MessageDirection::Inbound)
     }
 
-    /// A contact was called, and answered.
+    /// Creates a call to a contact, answered by a person.
     pub fn outbound() -> Self {
         Self::new(MessageDirection::Outbound)
     }
@@ -84,25 +84,25 @@ impl SimulatedCall {
         }
     }
 
-    /// How it went.
+    /// Sets the outcome.
     pub fn outcome(mut self, outcome: SimulatedCallOutcome) -> Self {
         self.outcome = outcome;
         self
     }
 
-    /// The contact; [`Sandbox::contact_id`](crate::Sandbox::contact_id) unless told.
+    /// Sets the contact. Defaults to [`Sandbox::contact_id`](crate::Sandbox::contact_id).
     pub fn contact(mut self, id: impl Into<String>) -> Self {
         self.contact_id = Some(id.into());
         self
     }
 
-    /// The conversation provider; the first of the contact's location unless told.
+    /// Sets the conversation provider. Defaults to the first one of the contact's location.
     pub fn provider(mut self, id: impl Into<String>) -> Self {
         self.conversation_provider_id = Some(id.into());
         self
     }
 
-    /// How long it was, in whole seconds. Unless told, 60 s when a person answered or it reached voicemail.
+    /// Sets the duration in whole seconds. Defaults to 60 s for answered calls and voicemail.
     pub fn duration(mut self, duration: std::time::Duration) -> Self {
         self.duration_seconds = Some(duration.as_secs());
         self
@@ -114,7 +114,7 @@ impl SimulatedCall {
         self
     }
 
-    /// The user of the location who took part.
+    /// Sets the user of the location who took part.
     pub fn user(mut self, id: impl Into<String>) -> Self {
         self.user_id = Some(id.into());
         self
@@ -122,7 +122,7 @@ impl SimulatedCall {
 }
 
 impl SimulatedCallOutcome {
-    /// All of them.
+    /// All outcomes.
     pub(crate) const ALL: [Self; 7] = [
         Self::Answered,
         Self::Voicemail,
@@ -133,7 +133,7 @@ impl SimulatedCallOutcome {
         Self::Pending,
     ];
 
-    /// What the admin API calls it.
+    /// Returns the name in the admin API.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Answered => "answered",
@@ -146,7 +146,7 @@ impl SimulatedCallOutcome {
         }
     }
 
-    /// The `callStatus` of the events.
+    /// Returns the `callStatus` of the events.
     pub(crate) fn call_status(self) -> &'static str {
         match self {
             Self::Answered => "completed",
@@ -167,7 +167,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn all_outcomes_are_those_that_are_read() {
+    fn all_outcomes_can_be_parsed() {
         let refused = serde_json::from_value::<SimulatedCallOutcome>(json!("?")).unwrap_err().to_string();
         let names = SimulatedCallOutcome::ALL.map(|outcome| format!("`{}`", outcome.as_str())).join(", ");
         assert_eq!(refused, format!("unknown variant `?`, expected one of {names}"));

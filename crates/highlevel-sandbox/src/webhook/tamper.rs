@@ -1,4 +1,4 @@
-//! What an attempt looks like on the wire: genuine, or wrong in one of the ways that a receiver has to withstand.
+//! Builds the request of an attempt: genuine, or tampered with in a way that a receiver must withstand.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -11,38 +11,38 @@ use serde_json::{Value, json};
 
 use super::keyring::Keyring;
 
-/// The app that [`TamperMode::OtherApp`] names.
+/// The app id of [`TamperMode::OtherApp`].
 const OTHER_APP_ID: &str = "5f0c9bb1c7a35e0012f4d3a9";
 
-/// One way in which an attempt is wrong, or comes wrongly, on purpose. [`Self::description`] says it in words.
+/// A way to tamper with an attempt or its order.
 ///
-/// What a receiver refuses with an answer that is not a 2xx comes again by the [schedule](crate::RetrySchedule), and is
-/// then genuine unless the mode is still switched on.
+/// An attempt that the receiver rejects is retried by the [schedule](crate::RetrySchedule). The retry is genuine unless the
+/// mode is still active.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub enum TamperMode {
-    /// Signed with a key that was never published.
+    /// Signs with a key that was never published.
     WrongKey,
-    /// Signed with the key that signed before the last rotation.
+    /// Signs with the key before the last rotation.
     OldKey,
-    /// The timestamp in the payload is a day old; validly signed.
+    /// Sets the timestamp of the payload to one day ago; the signature is valid.
     Stale,
-    /// The timestamp in the payload is an hour ahead; validly signed.
+    /// Sets the timestamp of the payload to one hour ahead; the signature is valid.
     Future,
-    /// The same request is made twice, one after the other.
+    /// Sends the same request twice in a row.
     Duplicate,
-    /// It waits until another event has gone to the same URL, a minute at the most.
+    /// Holds the event until another one was sent to the same URL, for one minute at most.
     Reordered,
-    /// A letter of the body is another one than was signed.
+    /// Changes a letter of the body after signing.
     AlteredByte,
-    /// There is no signature header.
+    /// Omits the signature header.
     MissingHeader,
-    /// The signature header says `N/A`, as `HighLevel` writes for an event without a signature.
+    /// Sets the signature header to `N/A`, as `HighLevel` does for unsigned events.
     NotAvailable,
-    /// The signature is the older one alone: RSA in `X-WH-Signature`, by a test key.
+    /// Signs only with the legacy header: RSA in `X-WH-Signature`, with a test key.
     Rsa,
-    /// The event is for another app; validly signed, for `HighLevel` signs the events of all apps with one key.
+    /// Sets the id of another app; the signature is valid, because `HighLevel` signs the events of all apps with one key.
     OtherApp,
 }
 
@@ -50,23 +50,23 @@ pub enum TamperMode {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TamperConfig {
-    /// For all attempts but the next ones below.
+    /// The mode of all attempts after those of `next`.
     pub standing: Option<TamperMode>,
-    /// For the next attempts, in this order, each with how many.
+    /// The modes of the next attempts, in order, each with its number of attempts.
     pub next: VecDeque<(TamperMode, u32)>,
 }
 
-/// What goes over the wire.
+/// An HTTP request on the wire.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Request {
-    /// In lower case.
+    /// The headers with names in lower case.
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Arc<[u8]>,
-    /// The name of the key that made the signature.
+    /// The name of the signing key.
     pub(crate) key_id: Option<String>,
 }
 
-/// The request that delivers a payload. The one place in which something is made wrong with it.
+/// Builds the request that delivers a payload. The only place that tampers with it.
 pub(crate) fn request(
     payload: &Arc<[u8]>,
     mode: Option<TamperMode>,
@@ -105,7 +105,7 @@ pub(crate) fn request(
     Ok(Request { headers, body, key_id })
 }
 
-/// The object with another value in one of its fields; what is no object stays as it is.
+/// Replaces a field of a JSON object. Other JSON is unchanged.
 fn with_field(payload: &Arc<[u8]>, field: &str, value: &str) -> Arc<[u8]> {
     match serde_json::from_slice(payload) {
         Ok(Value::Object(mut fields)) => {
@@ -116,7 +116,7 @@ fn with_field(payload: &Arc<[u8]>, field: &str, value: &str) -> Arc<[u8]> {
     }
 }
 
-/// The body with the case of one letter changed, inside a string, so that JSON stays JSON.
+/// Changes the case of one letter inside a string, so that the body remains valid JSON.
 fn altered(body: &[u8], seed: u64) -> Arc<[u8]> {
     let letters = letters_in_strings(body);
     let mut altered = body.to_vec();
@@ -127,7 +127,7 @@ fn altered(body: &[u8], seed: u64) -> Arc<[u8]> {
     altered.into()
 }
 
-/// Where in JSON text a string has an ASCII letter that is no part of an escape.
+/// Returns the positions of ASCII letters in JSON strings that are not part of an escape.
 fn letters_in_strings(json: &[u8]) -> Vec<usize> {
     let mut letters = Vec::new();
     let (mut inside, mut skip) = (false, 0);
@@ -144,7 +144,7 @@ fn letters_in_strings(json: &[u8]) -> Vec<usize> {
 }
 
 impl TamperConfig {
-    /// The mode of the attempt that begins. What cannot be held back now, because another one is, goes as it should.
+    /// Returns the mode of a starting attempt. An event that cannot be held back, because another one is, is sent genuine.
     pub(super) fn take(&mut self, may_hold: bool) -> Option<TamperMode> {
         let possible = |mode: TamperMode| may_hold || mode != TamperMode::Reordered;
         let Some((mode, attempts)) = self.next.front_mut() else {
@@ -163,7 +163,7 @@ impl TamperConfig {
 }
 
 impl TamperMode {
-    /// All of them.
+    /// All modes.
     pub const ALL: [Self; 11] = [
         Self::WrongKey,
         Self::OldKey,
@@ -178,7 +178,7 @@ impl TamperMode {
         Self::OtherApp,
     ];
 
-    /// As it is written in JSON and on the command line.
+    /// Returns the name used in JSON and on the command line.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::WrongKey => "wrongKey",
@@ -197,7 +197,7 @@ impl TamperMode {
 }
 
 impl TamperMode {
-    /// What is wrong with an attempt, for people.
+    /// Returns a description of the tampering.
     ///
     /// ```
     /// use highlevel_sandbox::TamperMode;
@@ -224,8 +224,8 @@ impl TamperMode {
         }
     }
 
-    /// What a receiver that is not deceived answers, for people; the receiver of the SDK does.
-    pub fn right_answer(self) -> &'static str {
+    /// Returns a description of the response of a correct receiver.
+    pub fn expected_response(self) -> &'static str {
         match self {
             Self::WrongKey | Self::AlteredByte | Self::MissingHeader | Self::NotAvailable => "401",
             Self::OldKey | Self::Rsa => "401 (200 if it trusts that key)",
@@ -250,7 +250,7 @@ impl FromStr for TamperMode {
     fn from_str(text: &str) -> Result<Self, String> {
         Self::ALL.into_iter().find(|mode| mode.as_str() == text).ok_or_else(|| {
             let names = Self::ALL.map(Self::as_str).join(", ");
-            format!("unknown tamper mode `{text}`; expected one of {names}")
+            format!("unknown tamper mode `{text}`; known modes: {names}")
         })
     }
 }
@@ -260,7 +260,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn letters_are_found_inside_strings_only() {
+    fn only_letters_inside_strings_are_found() {
         let json = br#"{"a":true,"b\"\u00e9c\nd":"1e","f":[1e3,"\\g"]}"#;
         let found: String =
             letters_in_strings(json).into_iter().map(|position| char::from(json[position])).collect();
@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn an_altered_body_is_json_with_one_other_byte() {
+    fn an_altered_body_is_valid_json_and_differs_in_one_byte() {
         let body = br#"{"body":"Hello","count":120,"ok":true}"#;
         for seed in 0..50 {
             let altered = altered(body, seed);

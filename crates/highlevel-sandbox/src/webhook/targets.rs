@@ -1,8 +1,7 @@
-//! Where webhooks may be delivered.
+//! Allowed targets of webhooks.
 //!
-//! A sandbox that other machines can reach would otherwise be a way into its own machine: whoever has the admin token
-//! could have it send requests to services that listen on loopback, or to the metadata service of a cloud, and read the
-//! responses.
+//! Without this restriction, a client with the admin token of a public sandbox could make it send requests to services on
+//! loopback, or to the metadata service of a cloud, and read the responses.
 
 use std::future::Future;
 use std::io;
@@ -16,22 +15,22 @@ use tower_service::Service;
 
 use crate::access::is_loopback_name;
 
-/// The targets that are allowed.
+/// The allowed targets.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Targets {
-    /// Whether addresses of this machine are refused.
+    /// `true` if addresses of this machine are refused.
     restricted: bool,
-    /// Hosts that are allowed all the same, with one port or all.
+    /// Exceptions: hosts with one port, or with all ports.
     allowed: Vec<(String, Option<u16>)>,
 }
 
 impl Targets {
-    /// Every target, for a sandbox that only this machine can reach.
+    /// Allows every target, for a sandbox that only this machine can reach.
     pub(crate) fn unrestricted() -> Self {
         Self::default()
     }
 
-    /// All targets but this machine, and those that are `allowed`: `HOST` or `HOST:PORT`.
+    /// Allows all targets outside this machine, and those in `allowed`: `HOST` or `HOST:PORT`.
     pub(crate) fn public<'a>(allowed: impl IntoIterator<Item = &'a str>) -> Self {
         let allowed = allowed.into_iter().map(|target| match target.rsplit_once(':') {
             Some((host, port)) if !host.is_empty() && !host.ends_with(':') => match port.parse() {
@@ -54,8 +53,11 @@ impl Targets {
                 .any(|(allowed, only)| *allowed == host && only.is_none_or(|only| only == port))
     }
 
-    /// Refuses a target whose host shows that it is this machine. A name that only resolves to it is refused by
-    /// [`RemoteResolver`], when it is connected to.
+    /// Checks the host of a target. A name that resolves to this machine is refused later, by [`RemoteResolver`].
+    ///
+    /// # Errors
+    ///
+    /// Returns the reason if the host is an address or name of this machine.
     pub(crate) fn check(&self, url: &Uri) -> Result<(), String> {
         let host = url.host().unwrap_or_default();
         let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
@@ -92,7 +94,7 @@ fn is_local(address: IpAddr) -> bool {
     }
 }
 
-/// The IPv4 address in an IPv6 address that stands for one: mapped, compatible, or translated (`64:ff9b::/96`).
+/// Returns the IPv4 address that is embedded in an IPv6 address: mapped, compatible, or translated (`64:ff9b::/96`).
 fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
     let octets = address.octets();
     let (prefix, last) = octets.split_at(12);
@@ -103,7 +105,7 @@ fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
         .flatten()
 }
 
-/// Resolves names, but not to addresses of this machine.
+/// Resolves names, except to addresses of this machine.
 #[derive(Clone, Debug)]
 pub(super) struct RemoteResolver(GaiResolver);
 

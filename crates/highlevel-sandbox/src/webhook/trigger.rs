@@ -1,4 +1,4 @@
-//! Sending an event that nothing happened for: the specification's example of it, with what is given merged in.
+//! Test events: examples of the spec, with fields merged in.
 
 use std::io::{self, ErrorKind};
 
@@ -7,10 +7,10 @@ use serde_json::{Map, Value, json};
 
 use crate::spec::Spec;
 
-/// Names of examples in the order in which they are preferred; after them, any.
+/// The preferred names of default examples, in order.
 const PREFERRED: [&str; 3] = ["message", "sms", "location"];
 
-/// An event to send, as the specification's example has it.
+/// A test event, based on an example of the spec.
 ///
 /// ```
 /// use highlevel_sandbox::Trigger;
@@ -32,32 +32,32 @@ pub struct Trigger {
 }
 
 impl Trigger {
-    /// An event by its name under `x-webhooks`: `OutboundMessage`, `InboundMessage`, `ProviderOutboundMessage`,
-    /// `INSTALL` or `UNINSTALL`.
+    /// Creates a test event by its name under `x-webhooks`: `OutboundMessage`, `InboundMessage`,
+    /// `ProviderOutboundMessage`, `INSTALL` or `UNINSTALL`.
     pub fn new(event: impl Into<String>) -> Self {
         Self { event: event.into(), ..Self::default() }
     }
 
-    /// Another one of the event's examples, for instance `call`, `voicemail` or `email`.
+    /// Selects another example of the event, such as `call`, `voicemail` or `email`.
     pub fn example(mut self, name: impl Into<String>) -> Self {
         self.example = Some(name.into());
         self
     }
 
-    /// Sets a field of the payload, which may be any at all; null removes it. Objects are merged.
+    /// Sets a field of the payload. Any name is allowed; null removes the field, and objects are merged.
     pub fn field(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
         self.fields.insert(name.into(), value.into());
         self
     }
 
-    /// Sends it to this URL instead of the one that such events go to.
+    /// Sends it to this URL instead of the configured one.
     pub fn url(mut self, url: impl Into<String>) -> Self {
         self.url = Some(url.into());
         self
     }
 }
 
-/// An event that can be sent.
+/// A test event that can be sent, with its examples.
 #[derive(Debug)]
 pub(crate) struct EventExamples {
     pub(crate) event: &'static str,
@@ -65,7 +65,7 @@ pub(crate) struct EventExamples {
     pub(crate) examples: Vec<&'static str>,
 }
 
-/// All events of the spec, each with the names of its examples.
+/// Returns all events of the spec with the names of their examples.
 pub(crate) fn events(spec: &'static Spec) -> Vec<EventExamples> {
     let events = spec.document()["x-webhooks"].as_object().into_iter().flatten();
     let event = |(event, definition): (&'static String, &'static Value)| EventExamples {
@@ -76,14 +76,14 @@ pub(crate) fn events(spec: &'static Spec) -> Vec<EventExamples> {
     events.map(event).collect()
 }
 
-/// The payload of the example.
+/// Returns the payload of the example.
 pub(crate) fn example(spec: &Spec, trigger: &Trigger) -> io::Result<Map<String, Value>> {
     let Trigger { event, example, .. } = trigger;
     let document = spec.document();
     let events = document["x-webhooks"].as_object();
     let Some(definition) = events.and_then(|events| events.get(event)) else {
         let names: Vec<&str> = events.into_iter().flatten().map(|(name, _)| name.as_str()).collect();
-        return Err(invalid(&format!("there is no event {event:?}; there are {}", names.join(", "))));
+        return Err(invalid(&format!("unknown event {event:?}; known events: {}", names.join(", "))));
     };
     let examples = definition["examples"].as_object();
     let named = |name: &str| examples.and_then(|examples| examples.get(name));
@@ -96,12 +96,12 @@ pub(crate) fn example(spec: &Spec, trigger: &Trigger) -> io::Result<Map<String, 
         .and_then(|example| example["value"].as_object());
     value.cloned().ok_or_else(|| {
         let names: Vec<&str> = examples.into_iter().flatten().map(|(name, _)| name.as_str()).collect();
-        let asked = example.as_deref().unwrap_or_default();
-        invalid(&format!("{event} has no example {asked:?}; there are {}", names.join(", ")))
+        let requested = example.as_deref().unwrap_or_default();
+        invalid(&format!("{event} has no example {requested:?}; known examples: {}", names.join(", ")))
     })
 }
 
-/// Merges as RFC 7396 has it: null removes, objects are merged, anything else replaces.
+/// Merges a patch as RFC 7396 specifies: null removes, objects are merged, any other value replaces.
 pub(crate) fn merge(target: &mut Map<String, Value>, patch: Map<String, Value>) {
     for (name, value) in patch {
         match value {
@@ -120,8 +120,8 @@ pub(crate) fn merge(target: &mut Map<String, Value>, patch: Map<String, Value>) 
     }
 }
 
-fn invalid(words: &str) -> io::Error {
-    io::Error::new(ErrorKind::InvalidInput, words)
+fn invalid(message: &str) -> io::Error {
+    io::Error::new(ErrorKind::InvalidInput, message)
 }
 
 #[cfg(test)]
@@ -130,7 +130,7 @@ mod tests {
 
     /// The cases of RFC 7396, appendix A, whose target and patch are objects.
     #[test]
-    fn fields_are_merged_like_the_rfc() {
+    fn fields_are_merged_as_in_the_rfc() {
         let cases = [
             (json!({"a": "b"}), json!({"a": "c"}), json!({"a": "c"})),
             (json!({"a": "b"}), json!({"b": "c"}), json!({"a": "b", "b": "c"})),

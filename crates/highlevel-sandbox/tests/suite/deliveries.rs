@@ -132,7 +132,7 @@ async fn every_attempt_is_recorded_with_its_response() {
     };
     assert!(headers.contains(&("x-answer".to_owned(), "0".to_owned())), "{headers:?}");
     assert_eq!(body, b"said");
-    for (attempt, words) in attempts[1..].iter().zip(["reset", "no answer within 0.05 seconds"]) {
+    for (attempt, words) in attempts[1..].iter().zip(["reset", "no response within 0.05 seconds"]) {
         let DeliveryOutcome::Failed { reason, .. } = &attempt.outcome else { panic!("{attempt:?}") };
         assert!(reason.contains(words), "{reason}");
     }
@@ -218,8 +218,8 @@ async fn resending_repeats_the_event_and_replaying_repeats_the_request() {
     assert!(verify(&new_key, &signature(&requests[4]), &requests[4].body));
 
     for (result, words) in [
-        (sandbox.resend(99), "there is no delivery 99"),
-        (sandbox.replay(first.id, Replay::new().attempt(9)), "has no attempt 9 that has ended"),
+        (sandbox.resend(99), "delivery 99 does not exist"),
+        (sandbox.replay(first.id, Replay::new().attempt(9)), "has no attempt 9 that is completed"),
     ] {
         assert!(result.unwrap_err().to_string().contains(words));
     }

@@ -46,7 +46,7 @@ async fn the_guide_lists_every_admin_operation() {
 #[test]
 fn the_guide_lists_the_tamper_modes() {
     for mode in TamperMode::ALL {
-        let row = format!("| `{mode}` | {} | {} |", mode.description(), mode.right_answer());
+        let row = format!("| `{mode}` | {} | {} |", mode.description(), mode.expected_response());
         assert!(DOCS.lines().any(|line| line == row), "docs/sandbox.md has no row {row}");
     }
 }

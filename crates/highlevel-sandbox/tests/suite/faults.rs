@@ -428,11 +428,11 @@ async fn a_rule_applies_to_matching_requests_and_counts_them() {
 async fn invalid_rules_are_rejected_with_a_fix() {
     let sandbox = Sandbox::start().await.unwrap();
     let cases = [
-        (json!({ "fault": "rest" }), "there is no fault `rest`; there are none, reset"),
-        (json!({ "fault": "reset", "operation": "send" }), "there is no operation `send`; there are"),
-        (json!({ "fault": "reset", "stage": "connect" }), "would shut out the admin API"),
+        (json!({ "fault": "rest" }), "unknown fault `rest`; known faults: none, reset"),
+        (json!({ "fault": "reset", "operation": "send" }), "unknown operation `send`; known operations:"),
+        (json!({ "fault": "reset", "stage": "connect" }), "would block the admin API"),
         (json!({ "fault": "reset", "when": "always" }), "unknown field `when`"),
-        (json!({}), "either `fault` or `sequence`"),
+        (json!({}), "either `fault` or a `sequence`"),
     ];
     for (rule, words) in cases {
         let request = bare(&sandbox, reqwest::Method::POST, "/_sandbox/faults").json(&rule);

@@ -106,7 +106,7 @@ async fn invalid_settings_are_rejected_at_the_start() {
         (
             builder().rate_limit(RateLimit::documented().burst(0)),
             ErrorKind::InvalidInput,
-            "a rate limit that allows no request",
+            "the rate limit allows no requests",
         ),
         (
             builder().rate_limit(RateLimit::documented().interval(Duration::ZERO)),

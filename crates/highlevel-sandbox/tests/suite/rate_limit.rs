@@ -130,7 +130,7 @@ async fn a_request_over_the_burst_limit_is_rejected_and_not_counted() {
             for response in rejected {
                 let message = rejection_message(response);
                 let words = format!("too many requests: the burst limit of 100 in {interval:?} ");
-                assert!(message.starts_with(&words) && message.contains("try again in "), "{message}");
+                assert!(message.starts_with(&words) && message.contains("retry in "), "{message}");
                 assert_eq!(remaining(response), (0, 199_900));
                 assert_eq!(header(response, "x-ratelimit-max"), 100);
                 let interval_ms = u128::from(header(response, "x-ratelimit-interval-milliseconds"));
@@ -286,7 +286,7 @@ async fn large_limits_do_not_overflow() {
     assert_eq!(status().await, 201);
     let limit = RateLimit::documented().daily(usize::MAX);
     let rejected = s.set_rate_limit(limit.burst(usize::MAX)).unwrap_err();
-    assert!(rejected.to_string().contains("at most 1,000,000"), "{rejected}");
+    assert!(rejected.to_string().contains("maximum of 1,000,000"), "{rejected}");
     for window in [Window::Fixed, Window::Sliding] {
         s.set_rate_limit(limit.burst(1_000_000).window(window)).unwrap();
         s.use_rate_limit(usize::MAX);
@@ -310,7 +310,7 @@ async fn limits_can_be_changed_at_runtime() {
     s.set_rate_limit(limit).unwrap();
     assert_eq!(s.rate_limit(), Some(limit));
     assert_eq!([status().await, status().await], [201, 429]);
-    assert!(s.set_rate_limit(limit.burst(0)).unwrap_err().to_string().contains("allows no request"));
+    assert!(s.set_rate_limit(limit.burst(0)).unwrap_err().to_string().contains("allows no requests"));
 
     // The same through the admin API.
     let admin = async |method: Method, path: &str, body: Value| {

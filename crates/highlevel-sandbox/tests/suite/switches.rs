@@ -110,8 +110,8 @@ async fn every_change_by_the_admin_api_is_published() {
 async fn invalid_forms_of_the_inspector_change_nothing() {
     let limits = "window=sliding&interval=10000&daily=200000&burst=";
     let cases = [
-        ("limits", format!("{limits}18446744073709551615"), Some("at most 1,000,000")),
-        ("limits", format!("{limits}1000001"), Some("at most 1,000,000")),
+        ("limits", format!("{limits}18446744073709551615"), Some("maximum of 1,000,000")),
+        ("limits", format!("{limits}1000001"), Some("maximum of 1,000,000")),
         ("limits", format!("{limits}1000000"), None),
         ("limits/use", "requests=5000000000".to_owned(), None),
         ("clock", "now=-0001-01-01T00:00".to_owned(), Some("begins with the year 1970")),
@@ -119,8 +119,8 @@ async fn invalid_forms_of_the_inspector_change_nothing() {
         ("clock", "now=%2B10000-01-01T00:00".to_owned(), Some("ends with the year 9999")),
         ("clock", "now=1970-01-01T00:00".to_owned(), None),
         ("clock", "now=9999-12-31T23:59:59".to_owned(), None),
-        ("webhooks/retries", "retries=custom&delays=1e10".to_owned(), Some("longer than ten years")),
-        ("webhooks/retries", format!("retries=custom&delays={}", "1,".repeat(101)), Some("101 waits")),
+        ("webhooks/retries", "retries=custom&delays=1e10".to_owned(), Some("exceeds ten years")),
+        ("webhooks/retries", format!("retries=custom&delays={}", "1,".repeat(101)), Some("101 delays")),
         ("webhooks/retries", format!("retries=custom&delays={}", "1,".repeat(100)), None),
     ];
     let sandbox = Sandbox::start().await.unwrap();

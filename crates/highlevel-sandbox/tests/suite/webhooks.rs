@@ -255,11 +255,11 @@ async fn errors_of_invalid_triggers_name_the_fix() {
         ),
         (
             Trigger::new("Install").url("http://127.0.0.1:9/"),
-            "there is no event \"Install\"; there are INSTALL,",
+            "unknown event \"Install\"; known events: INSTALL,",
         ),
         (
             Trigger::new("OutboundMessage").example("fax").url("http://127.0.0.1:9/"),
-            "OutboundMessage has no example \"fax\"; there are call, email, message, voicemail",
+            "OutboundMessage has no example \"fax\"; known examples: call, email, message, voicemail",
         ),
         (Trigger::new("INSTALL").url("https://a.example"), "invalid webhook URL `https://a.example`"),
     ];
@@ -419,7 +419,10 @@ async fn simulated_status_changes_are_stored_and_delivered() {
 
     let rejected = [
         (sandbox.simulate_status("unknown", StatusUpdate::new("read")), "there is no message"),
-        (sandbox.simulate_inbound([("contactId", "unknown".into())]), "there is no contact or conversation"),
+        (
+            sandbox.simulate_inbound([("contactId", "unknown".into())]),
+            "contact or conversation \"nobody\" does not exist",
+        ),
         (sandbox.simulate_inbound([("type", "Fax".into())]), "found \"Fax\" (at /type)"),
         (
             sandbox.simulate_call(SimulatedCall::inbound().provider("unknown")),

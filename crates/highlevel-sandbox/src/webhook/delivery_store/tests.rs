@@ -1,4 +1,4 @@
-//! What is remembered, and when it is tried again.
+//! Tests of eviction and of scheduled attempts.
 
 use std::time::Duration;
 
@@ -58,7 +58,7 @@ fn at(seconds: i64) -> DateTime<Utc> {
 }
 
 #[test]
-fn what_is_due_after_the_end_of_time_is_never_due() {
+fn attempts_beyond_the_calendar_are_never_due() {
     let mut store = DeliveryStore::new();
     let id = store.add(event(1), DateTime::<Utc>::MAX_UTC);
     attempt(&mut store, id, AttemptCause::Scheduled, 500);
@@ -67,14 +67,14 @@ fn what_is_due_after_the_end_of_time_is_never_due() {
 }
 
 #[test]
-fn the_schedule_goes_by_what_was_due() {
+fn waits_count_from_the_due_time_of_the_attempt_before() {
     let mut store = DeliveryStore::new();
     let id = store.add(event(1), at(0));
     let first = attempt(&mut store, id, AttemptCause::Scheduled, 500);
     assert_eq!(first.next_attempt_at.as_deref(), Some("1970-01-01T00:00:10.000Z"));
     assert_eq!(store.next_due(), Some(at(10)));
     assert!(store.take_due(at(9)).is_empty());
-    // A resend that fails changes nothing.
+    // A failed resend does not affect the schedule.
     attempt(&mut store, id, AttemptCause::Resend, 500);
     assert_eq!(store.next_due(), Some(at(10)));
 
@@ -85,7 +85,7 @@ fn the_schedule_goes_by_what_was_due() {
     attempt(&mut store, id, AttemptCause::Scheduled, 500);
     assert_eq!(store.delivery(id).unwrap().state, DeliveryState::GivenUp);
     assert_eq!(store.next_due(), None);
-    // A resend that is taken ends it well.
+    // A successful resend completes the delivery as delivered.
     attempt(&mut store, id, AttemptCause::Resend, 200);
     let delivery = store.delivery(id).unwrap();
     assert_eq!(delivery.state, DeliveryState::Delivered);
@@ -94,7 +94,7 @@ fn the_schedule_goes_by_what_was_due() {
 }
 
 #[test]
-fn a_resend_that_is_taken_ends_the_schedule() {
+fn a_successful_resend_ends_the_schedule() {
     let mut store = DeliveryStore::new();
     let id = store.add(event(1), at(0));
     attempt(&mut store, id, AttemptCause::Scheduled, 500);
@@ -119,30 +119,30 @@ fn a_summary_counts_attempts() {
     assert_eq!(counts(&store), (1, 2, Some(1)));
     attempt(&mut store, id, AttemptCause::Resend, 200);
     assert_eq!(counts(&store), (2, 1, Some(2)));
-    // It was taken in the meantime.
+    // It was delivered in the meantime.
     assert_eq!(store.begin(id, AttemptCause::Scheduled), None);
     assert_eq!(counts(&store), (2, 0, Some(2)));
 }
 
 #[test]
-fn what_is_remembered_is_bounded() {
+fn stored_deliveries_are_bounded() {
     let mut store = DeliveryStore::within(Bounds { ended: 3, pending: 2, bytes: 100_000 });
     for _ in 0..5 {
         let id = store.add(event(1), at(0));
         attempt(&mut store, id, AttemptCause::Scheduled, 200);
     }
     assert_eq!(ids(&store), [3, 4, 5]);
-    // Those on their way do not displace those that ended, but each other.
+    // Pending deliveries evict each other, not completed ones.
     for _ in 0..3 {
         store.add(event(1), at(0));
     }
     assert_eq!(ids(&store), [3, 4, 5, 7, 8]);
-    // One that ends is no longer on its way, and displaces the one that ended first.
+    // A delivery that completes evicts the oldest completed one.
     attempt(&mut store, 7, AttemptCause::Scheduled, 200);
     assert_eq!(ids(&store), [4, 5, 7, 8]);
     store.add(event(1), at(0));
     assert_eq!(ids(&store), [4, 5, 7, 8, 9]);
-    // What is large displaces those that ended first, then those on their way, and never itself.
+    // A large delivery evicts completed deliveries first, then pending ones, and never itself.
     store.bounds.pending = 3;
     store.add(event(98_000), at(0));
     assert_eq!(ids(&store), [8, 9, 10]);
@@ -150,7 +150,7 @@ fn what_is_remembered_is_bounded() {
     assert_eq!(ids(&store), [11]);
     store.add(event(200_000), at(0));
     assert_eq!(ids(&store), [12]);
-    // Also when it has ended.
+    // The same holds after it completed.
     attempt(&mut store, 12, AttemptCause::Scheduled, 200);
     attempt(&mut store, 12, AttemptCause::Resend, 200);
     assert_eq!(ids(&store), [12]);
