@@ -421,7 +421,7 @@ async fn simulated_status_changes_are_stored_and_delivered() {
         (sandbox.simulate_status("unknown", StatusUpdate::new("read")), "there is no message"),
         (
             sandbox.simulate_inbound([("contactId", "unknown".into())]),
-            "contact or conversation \"nobody\" does not exist",
+            "contact or conversation \"unknown\" does not exist",
         ),
         (sandbox.simulate_inbound([("type", "Fax".into())]), "found \"Fax\" (at /type)"),
         (
