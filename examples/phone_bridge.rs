@@ -1,6 +1,6 @@
 //! Connects a phone system to HighLevel: text messages and calls of the phone system appear in the conversations.
 //!
-//! The phone system reports what happened as JSON:
+//! The phone system reports messages and calls as JSON:
 //!
 //! | request | becomes |
 //! |---|---|

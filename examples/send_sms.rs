@@ -1,4 +1,4 @@
-//! Sends an SMS, and shows what is known if that fails.
+//! Sends an SMS, and handles each kind of failure.
 //!
 //! `cargo run --example send_sms` sends it to a sandbox on this machine. With `HIGHLEVEL_TOKEN` and
 //! `HIGHLEVEL_CONTACT_ID` it is sent through the live API, or through the API at `HIGHLEVEL_BASE_URL`.

@@ -146,7 +146,7 @@ async fn send_four_messages(sandbox: &Sandbox) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Redelivers what the sandbox has delivered, with the same signature.
+/// Redelivers a webhook of the sandbox with the same signature.
 struct Resender {
     http: reqwest::Client,
     url: String,

@@ -139,7 +139,7 @@ fn respond(
     Ok(())
 }
 
-/// Three machines share a store. The checks of the crate show that it does what it has to.
+/// Three machines share a deduplicator. The conformance suite of the crate tests it.
 async fn in_a_shared_store(key: &SigningKey, now: SystemTime) -> Result<(), Box<dyn Error>> {
     let store = Arc::new(SharedStore::default());
     let timing = Timing { claim_timeout: Some(CLAIM_TIMEOUT), ..Timing::default() };

@@ -42,7 +42,7 @@ impl Environment {
         Ok(Self { sandbox })
     }
 
-    /// Returns the sandbox that was started. Without one, the example uses what the environment variables name.
+    /// Returns the sandbox that was started, or `None` if the example uses the API that the environment variables name.
     pub fn sandbox(&self) -> Option<&Sandbox> {
         self.sandbox.as_ref()
     }

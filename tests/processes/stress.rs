@@ -1,6 +1,6 @@
 //! Calls whose time runs out while their request is being written, on a machine that has no time for them.
 //!
-//! A call that gives up and a connection that begins to write race for the request. The server counts what arrived: a
+//! A call that is dropped and a connection that starts to write race for the request. The server counts the requests: a
 //! message that arrived twice, or one that was reported as not sent and arrived, is a lost race.
 
 use std::collections::{BTreeMap, HashMap};

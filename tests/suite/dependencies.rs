@@ -1,4 +1,4 @@
-//! What comes from outside: its licences, and the Rust it asks for.
+//! External dependencies: their licences and minimum Rust versions.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::metadata::metadata;
 
-/// Licences that ask for no more than to be named, and the one of progenitor, which covers its own files.
+/// Licences that require only attribution, and MPL-2.0 of progenitor, which covers only its files.
 const ACCEPTED: &[&str] = &[
     "MIT",
     "Apache-2.0",
@@ -27,8 +27,7 @@ const ACCEPTED: &[&str] = &[
     "OpenSSL",
 ];
 
-/// The packages that the published crates bring along on this platform, with their dependencies of each kind but
-/// `dev`.
+/// Returns the packages in the dependency tree of the published crates on this platform, without dev-dependencies.
 fn published_tree() -> Vec<Value> {
     let host = host();
     let metadata = metadata(&["--filter-platform", &host]);
@@ -60,26 +59,26 @@ fn host() -> String {
     text.lines().find_map(|line| line.strip_prefix("host: ")).expect("a host").to_owned()
 }
 
-/// Whether an SPDX expression can be met with accepted licences.
+/// Returns `true` if an SPDX expression can be satisfied with accepted licences.
 fn is_accepted(expression: &str) -> bool {
     let expression = expression.replace('/', " OR ").replace(['(', ')'], "");
-    // `AND` binds more tightly, and no expression in the tree nests `OR` inside of it without parentheses that
-    // choose between accepted licences.
+    // `AND` binds more tightly than `OR`. In the tree, an `OR` in parentheses offers accepted licences only, so the
+    // parentheses can be ignored.
     expression.split(" OR ").any(|choice| choice.split(" AND ").all(|name| ACCEPTED.contains(&name.trim())))
 }
 
 #[test]
 fn licences_are_permissive() {
-    let refused: Vec<String> = published_tree()
+    let rejected: Vec<String> = published_tree()
         .iter()
         .filter(|package| !package["license"].as_str().is_some_and(is_accepted))
         .map(|package| format!("{} {}: {}", package["name"], package["version"], package["license"]))
         .collect();
-    assert_eq!(refused, Vec::<String>::new(), "choose another package, or accept the licence with a reason");
+    assert_eq!(rejected, Vec::<String>::new(), "choose another package, or accept the licence with a reason");
 }
 
 #[test]
-fn licence_expressions_are_read() {
+fn licence_expressions_are_parsed() {
     for (expression, accepted) in [
         ("MIT", true),
         ("MIT OR Apache-2.0", true),
@@ -94,9 +93,9 @@ fn licence_expressions_are_read() {
     }
 }
 
-/// The stated Rust version is enough for everything that the published crates bring along.
+/// No dependency of the published crates requires a newer Rust than `rust-version`.
 #[test]
-fn the_stated_rust_version_is_enough() {
+fn the_stated_rust_version_suffices_for_all_dependencies() {
     let version =
         |text: &str| -> Vec<u32> { text.split('.').map(|part| part.parse().expect("a number")).collect() };
     let stated = version(env!("CARGO_PKG_RUST_VERSION"));

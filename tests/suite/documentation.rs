@@ -1,7 +1,7 @@
-//! The published documentation, written down here as data, against the description.
+//! Compares the spec with the published documentation, which is stored here as data.
 //!
-//! The tables name every field, enum value, status, header and scope of the reference pages; the examples are those
-//! of the pages, as they stand there.
+//! The tables list all fields, enum values, statuses, headers and scopes of the reference pages. The examples are copies
+//! of those on the pages.
 
 mod reference;
 
@@ -11,12 +11,12 @@ use serde_json::{Value, json};
 use reference::{FIELDS, OPERATIONS, VALUES};
 
 fn spec() -> &'static Spec {
-    Spec::load().expect("the embedded description is valid")
+    Spec::load().expect("the embedded spec is valid")
 }
 
 fn resolve(value: &Value) -> &Value {
     match value["$ref"].as_str() {
-        Some(reference) => spec().document().pointer(&reference[1..]).expect("references lead somewhere"),
+        Some(reference) => spec().document().pointer(&reference[1..]).expect("references resolve"),
         None => value,
     }
 }
@@ -31,7 +31,7 @@ fn kind(schema: &Value) -> &str {
 }
 
 #[test]
-fn every_documented_field_is_described() {
+fn documented_fields_are_in_the_spec() {
     let mut wrong = Vec::new();
     for (name, fields) in FIELDS {
         let schema = at(&format!("/components/schemas/{name}"));
@@ -45,10 +45,11 @@ fn every_documented_field_is_described() {
                 continue;
             };
             if kind(property) != expected {
-                wrong.push(format!("{name}.{field} is {} and not {expected}", kind(property)));
+                wrong.push(format!("{name}.{field} is {}, expected {expected}", kind(property)));
             }
             if required(field) != is_required {
-                wrong.push(format!("{name}.{field}: required is {} and not {is_required}", required(field)));
+                wrong
+                    .push(format!("{name}.{field}: required is {}, expected {is_required}", required(field)));
             }
         }
     }
@@ -56,7 +57,7 @@ fn every_documented_field_is_described() {
 }
 
 #[test]
-fn every_documented_value_is_described() {
+fn documented_values_are_in_the_spec() {
     for (name, values) in VALUES {
         let described = spec().allowed_values(name);
         for value in *values {
@@ -66,7 +67,7 @@ fn every_documented_value_is_described() {
 }
 
 #[test]
-fn every_documented_status_header_and_scope_is_described() {
+fn documented_statuses_headers_and_scopes_are_in_the_spec() {
     for (path, request, response) in OPERATIONS {
         let operation = &at("/paths")[path]["post"];
         assert_eq!(operation["x-scopes"], json!(["conversations/message.write"]), "{path}");
@@ -84,9 +85,9 @@ fn every_documented_status_header_and_scope_is_described() {
             ("401", "UnauthorizedError"),
             ("422", "UnprocessableEntityError"),
         ] {
-            let answer = resolve(&operation["responses"][status]);
+            let response_spec = resolve(&operation["responses"][status]);
             assert_eq!(
-                answer["content"]["application/json"]["schema"]["$ref"],
+                response_spec["content"]["application/json"]["schema"]["$ref"],
                 format!("#/components/schemas/{schema}"),
                 "{path} {status}"
             );
@@ -122,7 +123,7 @@ fn every_documented_status_header_and_scope_is_described() {
 }
 
 #[test]
-fn every_event_is_listed_with_its_channels() {
+fn documented_events_and_their_channels_are_in_the_spec() {
     let channels = json!(["Call", "Voicemail", "SMS", "GMB", "FB", "IG", "Email", "Live Chat"]);
     for (event, schema) in [
         ("OutboundMessage", "OutboundMessage"),
@@ -138,7 +139,7 @@ fn every_event_is_listed_with_its_channels() {
     assert_eq!(at("/x-webhooks/ProviderOutboundMessage/channels"), &json!(["SMS", "Email", "Custom"]));
 }
 
-/// The examples of the reference pages: what they are an example of, the schema, and the text of the page.
+/// Returns the examples of the reference pages: the name, the schema, and the value.
 pub(crate) fn examples() -> Vec<(&'static str, &'static str, Value)> {
     let read = |text: &str| serde_json::from_str::<Value>(text).expect("examples are JSON");
     let mut examples = vec![
@@ -166,7 +167,7 @@ pub(crate) fn examples() -> Vec<(&'static str, &'static str, Value)> {
     ] {
         examples.push((name, "OutboundMessage", read(text)));
     }
-    // The page shows the two values of `direction` where one belongs: each of them makes an example.
+    // The page has a list of both values in `direction`, which takes one. Each value makes an example.
     let inbound = read(include_str!("../reference-examples/inbound.json"));
     for direction in inbound["direction"].as_array().expect("the page shows an array") {
         let mut example = inbound.clone();
@@ -177,7 +178,7 @@ pub(crate) fn examples() -> Vec<(&'static str, &'static str, Value)> {
 }
 
 #[test]
-fn every_documented_example_is_valid() {
+fn documented_examples_are_valid() {
     let examples = examples();
     assert_eq!(examples.len(), 13);
     for (name, schema, example) in examples {
@@ -185,9 +186,8 @@ fn every_documented_example_is_valid() {
     }
 }
 
-/// The examples that the description itself shows are valid as well, and none is without a schema.
 #[test]
-fn every_example_of_the_description_is_valid() {
+fn examples_in_the_spec_are_valid() {
     let mut checked = 0;
     for (path, _, _) in OPERATIONS {
         let operation = &at("/paths")[path]["post"];
@@ -228,12 +228,12 @@ fn every_example_of_the_description_is_valid() {
             } else {
                 let mut object = json!({});
                 object[&pointer["/properties/".len()..]] = example.clone();
-                let faults: Vec<_> = spec()
+                let errors: Vec<_> = spec()
                     .validate(name, &object)
                     .into_iter()
-                    .filter(|fault| fault.keyword != "required")
+                    .filter(|error| error.keyword != "required")
                     .collect();
-                assert_eq!(faults, Vec::new(), "{name}{pointer}");
+                assert_eq!(errors, Vec::new(), "{name}{pointer}");
             }
             checked += 1;
         }
@@ -241,9 +241,9 @@ fn every_example_of_the_description_is_valid() {
     assert!(checked > 100, "only {checked} examples were found");
 }
 
-/// Every component and every field has a description, and every component of text an example.
+/// Each component and field has a description. Each field and each component of type string has an example.
 #[test]
-fn everything_is_described_with_an_example() {
+fn components_and_fields_have_descriptions_and_examples() {
     for (name, schema) in at("/components/schemas").as_object().expect("schemas") {
         assert!(schema["description"].is_string(), "{name} has no description");
         if schema["type"] == "string" {
@@ -258,14 +258,13 @@ fn everything_is_described_with_an_example() {
     }
 }
 
-/// A wrong value is found: the checks above can fail.
 #[test]
-fn a_wrong_example_is_found() {
+fn invalid_examples_are_found() {
     let mut example = examples().swap_remove(0).2;
     example["scheduledTimestamp"] = json!("soon");
-    let faults = spec().validate("SendMessageRequest", &example);
+    let errors = spec().validate("SendMessageRequest", &example);
     assert_eq!(
-        faults.iter().map(|fault| fault.pointer.as_str()).collect::<Vec<_>>(),
+        errors.iter().map(|error| error.pointer.as_str()).collect::<Vec<_>>(),
         ["/scheduledTimestamp"]
     );
 }

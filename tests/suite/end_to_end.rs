@@ -15,8 +15,8 @@ use highlevel_sandbox::{Contact, Sandbox, SuccessStatus};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-/// Far longer than it takes: it only ends a run in which something is broken.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Ends a test that would otherwise wait forever. It is never reached in a run that succeeds.
+const TEST_TIMEOUT: Duration = Duration::from_secs(60);
 
 fn client(sandbox: &Sandbox) -> Client {
     Client::builder().base_url(sandbox.base_url()).token(sandbox.token()).build().expect("a client")
@@ -27,14 +27,14 @@ fn receiver(sandbox: &Sandbox) -> Receiver {
     Receiver::builder().app_id(sandbox.app_id()).key(key).build()
 }
 
-/// A server that keeps headers and body of what it gets, as they came.
+/// Starts a server that forwards the headers and bodies of webhooks to the test.
 async fn webhook_server() -> (String, mpsc::UnboundedReceiver<(HeaderMap, Bytes)>) {
     type Sender = mpsc::UnboundedSender<(HeaderMap, Bytes)>;
-    async fn keep(State(sender): State<Sender>, headers: HeaderMap, body: Bytes) -> StatusCode {
+    async fn forward(State(sender): State<Sender>, headers: HeaderMap, body: Bytes) -> StatusCode {
         sender.send((headers, body)).map_or(StatusCode::TOO_MANY_REQUESTS, |()| StatusCode::OK)
     }
     let (sender, received) = mpsc::unbounded_channel();
-    let app = axum::Router::new().route("/", post(keep)).with_state(sender);
+    let app = axum::Router::new().route("/", post(forward)).with_state(sender);
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let url = format!("http://{}/", listener.local_addr().expect("an address"));
     tokio::spawn(async move { axum::serve(listener, app).await });
@@ -42,7 +42,10 @@ async fn webhook_server() -> (String, mpsc::UnboundedReceiver<(HeaderMap, Bytes)
 }
 
 async fn next(received: &mut mpsc::UnboundedReceiver<(HeaderMap, Bytes)>) -> (HeaderMap, Bytes) {
-    tokio::time::timeout(PATIENCE, received.recv()).await.expect("a webhook comes").expect("the server runs")
+    tokio::time::timeout(TEST_TIMEOUT, received.recv())
+        .await
+        .expect("a webhook arrives")
+        .expect("the server runs")
 }
 
 fn verify(sandbox: &Sandbox, (headers, body): (HeaderMap, Bytes)) -> Verified<Event> {
@@ -50,7 +53,7 @@ fn verify(sandbox: &Sandbox, (headers, body): (HeaderMap, Bytes)) -> Verified<Ev
 }
 
 #[tokio::test]
-async fn each_endpoint_ends_in_a_receipt_a_ledger_entry_and_a_verified_event() {
+async fn each_endpoint_returns_a_receipt_and_causes_a_verified_event() {
     let sandbox = Sandbox::start().await.expect("a sandbox");
     let (url, mut received) = webhook_server().await;
     sandbox.set_webhook_url(url).expect("a URL");
@@ -92,10 +95,9 @@ async fn each_endpoint_ends_in_a_receipt_a_ledger_entry_and_a_verified_event() {
     assert_eq!(sandbox.requests().len(), 4);
 }
 
-/// The examples of the reference, read as raw requests, sent by the SDK, accepted by the sandbox, and found in its
-/// ledger as they were.
+/// The SDK decodes and sends the examples of the reference. The ledger of the sandbox has them unchanged.
 #[tokio::test]
-async fn the_examples_of_the_reference_go_through_unchanged() {
+async fn examples_of_the_reference_are_sent_unchanged() {
     let sandbox = Sandbox::start().await.expect("a sandbox");
     let client = client(&sandbox);
     let mut sent = Vec::new();
@@ -125,7 +127,7 @@ fn read<T: serde::de::DeserializeOwned>(example: &Value) -> T {
 }
 
 #[tokio::test]
-async fn both_successes_are_successes() {
+async fn status_200_and_201_are_both_receipts() {
     for (status, expected) in [(SuccessStatus::Ok200, 200), (SuccessStatus::Created201, 201)] {
         let sandbox = Sandbox::builder().success_status(status).start().await.expect("a sandbox");
         let sent = client(&sandbox).messages().send(Sms::to(sandbox.contact_id()).text("Hello")).await;
@@ -134,27 +136,27 @@ async fn both_successes_are_successes() {
 }
 
 #[tokio::test]
-async fn what_the_sandbox_refuses_was_not_done_and_says_why() {
+async fn rejected_requests_report_the_reason_and_store_nothing() {
     let sandbox = Sandbox::start().await.expect("a sandbox");
-    let good = client(&sandbox);
-    let stranger =
+    let valid = client(&sandbox);
+    let wrong_token =
         Client::builder().base_url(sandbox.base_url()).token("pit-wrong").build().expect("a client");
-    let future = Client::builder()
+    let wrong_version = Client::builder()
         .base_url(sandbox.base_url())
         .token(sandbox.token())
         .version(ApiVersion::from("2030-01-01"))
         .build()
         .expect("a client");
     let sms = || SendMessageRequest::from(Sms::to(sandbox.contact_id()).text("Hello"));
-    let mut with_a_wrong_date =
+    let mut invalid_date =
         InboundMessageRequest::from(Inbound::default_sms().from_contact(sandbox.contact_id()).text("Hi"));
-    with_a_wrong_date.date = serde_json::from_value(json!("yesterday")).expect("kept as it is");
+    invalid_date.date = serde_json::from_value(json!("yesterday")).expect("any text is a date");
 
     let cases = [
-        ("token", stranger.messages().send(sms()).await.map(drop), 401, "access token is invalid"),
-        ("version", future.messages().send(sms()).await.map(drop), 401, "version header is invalid"),
-        ("contact", good.messages().send(Sms::to("nobody").text("Hello")).await.map(drop), 400, "nobody"),
-        ("field", good.messages().add_inbound(with_a_wrong_date).await.map(drop), 422, "date"),
+        ("token", wrong_token.messages().send(sms()).await.map(drop), 401, "access token is invalid"),
+        ("version", wrong_version.messages().send(sms()).await.map(drop), 401, "version header is invalid"),
+        ("contact", valid.messages().send(Sms::to("missing").text("Hello")).await.map(drop), 400, "missing"),
+        ("field", valid.messages().add_inbound(invalid_date).await.map(drop), 422, "date"),
     ];
     for (name, result, status, words) in cases {
         let error = result.expect_err(name);
@@ -171,7 +173,7 @@ async fn what_the_sandbox_refuses_was_not_done_and_says_why() {
 }
 
 #[tokio::test]
-async fn a_body_that_was_touched_is_not_an_event() {
+async fn tampered_bodies_are_rejected() {
     let sandbox = Sandbox::start().await.expect("a sandbox");
     let (url, mut received) = webhook_server().await;
     sandbox.set_webhook_url(url).expect("a URL");
@@ -212,9 +214,8 @@ async fn a_contact_without_a_conversation_gets_one() {
     assert_ne!(first.conversation_id().as_str(), sandbox.conversation_id());
 }
 
-/// A direction that is set by hand is taken; without one, an inbound message is inbound.
 #[tokio::test]
-async fn the_direction_of_an_added_message_can_be_set() {
+async fn added_messages_are_inbound_by_default_and_their_direction_can_be_set() {
     let sandbox = Sandbox::start().await.expect("a sandbox");
     let (url, mut received) = webhook_server().await;
     sandbox.set_webhook_url(url).expect("a URL");

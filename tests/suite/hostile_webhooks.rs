@@ -15,7 +15,7 @@ use highlevel_sandbox::{
     DeliveryAttempt, DeliveryOutcome, DeliveryState, RetrySchedule, Sandbox, TamperMode, WebhookDelivery,
 };
 
-/// A hang guard, far longer than any test takes.
+/// Ends a test that would otherwise wait forever. It is never reached in a run that succeeds.
 const TEST_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// An app with the SDK's layer, and the sandbox that delivers to it. Both use the sandbox's clock, which is stopped.

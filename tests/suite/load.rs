@@ -1,4 +1,4 @@
-//! Many messages for one location at once, against a sandbox that counts like HighLevel.
+//! Many concurrent messages for one location, against a sandbox with the rate limits of HighLevel.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -9,11 +9,11 @@ use highlevel_sandbox::{RateLimit, Sandbox, Window};
 
 /// HighLevel's window is 10 seconds; this one is shorter, so that the test takes seconds.
 const INTERVAL: Duration = Duration::from_secs(2);
-/// More than the limiter's own 250 ms: on a busy machine a request is late by more than it would be on a network.
+/// More than the default margin of 250 ms: the delay of a request on a busy machine can be longer than on a network.
 const MARGIN: Duration = Duration::from_millis(600);
 const TASKS: usize = 64;
 
-/// A limiter that records when requests were started, and how long their responses took.
+/// A limiter that records the start of each request and the time until its response.
 #[derive(Clone)]
 struct Recorded {
     limiter: LocalRateLimiter,
@@ -25,14 +25,14 @@ impl Recorded {
         Self { limiter, requests: Arc::default() }
     }
 
-    /// When requests were started, in order.
+    /// Returns the times at which requests were started, in order.
     fn started(&self) -> Vec<Instant> {
         let mut started: Vec<_> = self.requests.lock().unwrap().iter().map(|(started, _)| *started).collect();
         started.sort();
         started
     }
 
-    /// The requests that may have reached the server later than the margin allows, because the machine is busy.
+    /// Returns the number of requests that may have reached the server after the margin because the machine is busy.
     fn late(&self) -> u64 {
         self.requests.lock().unwrap().iter().filter(|(_, took)| *took >= MARGIN).count() as u64
     }
@@ -68,10 +68,10 @@ impl Grant for RecordedUse {
     }
 }
 
-/// Every message is accepted once, none fails, and none is rejected for its rate unless a request was late because the
-/// machine is busy. The time that it took is printed beside the least that is possible.
+/// Each message is accepted once, and none fails. A 429 is accepted only if a request was late because the machine is
+/// busy. The test prints its duration and the shortest possible one.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn messages_handed_over_at_once_are_all_sent_and_none_is_refused() {
+async fn concurrent_messages_are_all_sent_and_none_is_rate_limited() {
     let runs =
         [(Window::Fixed, 500), (Window::Sliding, 500), (Window::Fixed, 1_000), (Window::Sliding, 1_000)];
     let runs = runs.map(|(window, messages)| tokio::spawn(run(window, messages)));
@@ -80,7 +80,7 @@ async fn messages_handed_over_at_once_are_all_sent_and_none_is_refused() {
     }
 }
 
-/// A sandbox that enforces its limits in a shorter window, and a client that knows of it.
+/// Starts a sandbox with a shorter window than HighLevel, and a client with the same window.
 async fn set_up(window: Window) -> (Sandbox, Client, Recorded) {
     let limits = RateLimit::documented().window(window).interval(INTERVAL);
     let sandbox = Sandbox::builder().rate_limit(limits).start().await.expect("a sandbox");
@@ -98,7 +98,7 @@ async fn set_up(window: Window) -> (Sandbox, Client, Recorded) {
 async fn run(window: Window, messages: usize) {
     let (sandbox, client, limiter) = set_up(window).await;
 
-    let began = Instant::now();
+    let started_at = Instant::now();
     let tasks: Vec<_> = (0..TASKS)
         .map(|task| {
             let (client, contact) = (client.clone(), sandbox.contact_id().to_owned());
@@ -114,36 +114,36 @@ async fn run(window: Window, messages: usize) {
     for task in tasks {
         task.await.expect("no message failed");
     }
-    let took = began.elapsed();
+    let took = started_at.elapsed();
 
     let mut texts: Vec<String> =
         sandbox.messages().iter().filter_map(|message| message.text().map(str::to_owned)).collect();
     let mut expected: Vec<String> = (0..messages).map(|number| format!("message {number}")).collect();
     texts.sort();
     expected.sort();
-    assert_eq!(texts, expected, "each message once");
+    assert_eq!(texts, expected, "each message is stored once");
     let started = limiter.started();
     for (first, later) in started.iter().zip(started.iter().skip(100)) {
         let apart = *later - *first;
-        // The limiter reads its clock a moment after this test does.
+        // The limiter reads its clock shortly after this test does.
         assert!(apart + MARGIN / 2 >= INTERVAL + MARGIN, "{window:?}: 101 requests in {apart:?}");
     }
-    // One that is late takes the place of at most one other.
+    // A late request uses the permit of at most one other request.
     let (rejected, late) = (sandbox.rate_limited() as u64, limiter.late());
     assert!(rejected <= late, "{window:?}: {rejected} rejected, {late} late");
     assert_eq!(started.len() as u64, messages as u64 + rejected, "{window:?}: no message was sent twice");
 
     let periods = u32::try_from((messages - 1) / 100).expect("a small number");
-    let least = periods * (INTERVAL + MARGIN);
+    let shortest = periods * (INTERVAL + MARGIN);
     println!(
-        "{messages} messages, {window:?}: {took:.2?}; {least:.2?} is the least possible with the margin"
+        "{messages} messages, {window:?}: {took:.2?}; {shortest:.2?} is the shortest possible time with the margin"
     );
 }
 
-/// Another program uses the same budget. One message after the other, the headers say so in time and nothing is
-/// refused; many at once find out by being refused, wait for their turn again, and are all sent once.
+/// Another program uses the same budget. Consecutive messages adapt to the headers of the responses, without a 429.
+/// Concurrent messages may receive a 429, wait for another permit, and are all sent once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn another_program_on_the_same_budget_is_learned_of() {
+async fn limiter_adapts_to_another_program_on_the_same_budget() {
     for (window, tasks) in
         [(Window::Fixed, 1), (Window::Sliding, 1), (Window::Fixed, 20), (Window::Sliding, 20)]
     {

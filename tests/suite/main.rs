@@ -1,6 +1,6 @@
-//! What only the whole workspace can show, and no crate alone: snapshots of what is generated and of what goes over
-//! the wire, conformance of the description with the published documentation, the SDK against the sandbox, and the
-//! rules of the workspace.
+//! Tests that need more than one crate of the workspace: snapshots of the generated code and of HTTP requests,
+//! conformance of the spec with the published documentation, the SDK against the sandbox, and the rules of the
+//! workspace.
 //!
 //! The files in `../snapshots` change only through `cargo xtask codegen`.
 

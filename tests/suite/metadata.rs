@@ -1,16 +1,16 @@
-//! What cargo says about the workspace.
+//! The metadata of the workspace, from cargo.
 
 use std::path::PathBuf;
 use std::process::Command;
 
 use serde_json::Value;
 
-/// The folder of the workspace.
+/// Returns the root folder of the workspace.
 pub(crate) fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// `cargo metadata` with further arguments.
+/// Runs `cargo metadata` with further arguments.
 pub(crate) fn metadata(arguments: &[&str]) -> Value {
     let output = Command::new(env!("CARGO"))
         .args(["metadata", "--format-version", "1", "--locked"])

@@ -1,5 +1,5 @@
-//! Requests whose responses are lost, in conversations full of equal messages. The sandbox's messages are the witness of
-//! what was sent: a message that is named has to be the one that the request created.
+//! Reconciliation of requests whose responses are lost, in conversations with many equal messages. A message that
+//! reconciliation names must be the one that the request created, according to the sandbox.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -18,7 +18,7 @@ const FILE: &str = "https://example.com/menu.pdf";
 const OFFICE: &str = "+15035550100";
 const MOBILE: &str = "+15037081210";
 
-/// What the program sends.
+/// A kind of request that the program sends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Kind {
     Text,
@@ -107,14 +107,14 @@ fn messages_of(sandbox: &Sandbox, contact: &str) -> Vec<Message> {
     sandbox.messages().into_iter().filter(|message| message.contact_id == contact).collect()
 }
 
-/// The bodies of the events about a contact's messages.
+/// Returns the bodies of the events about a contact's messages.
 fn events(sandbox: &Sandbox, contact: &str) -> Vec<Value> {
     let bodies = sandbox.deliveries();
     let events = bodies.iter().filter_map(|delivery| serde_json::from_slice::<Value>(&delivery.body).ok());
     events.filter(|event| event["contactId"] == contact && event.get("direction").is_some()).collect()
 }
 
-/// The messages as HighLevel returns them one by one: with their `altId`.
+/// Returns the messages as HighLevel does when they are read individually: with their `altId`.
 fn read_back(sandbox: &Sandbox, contact: &str) -> Vec<Value> {
     let with_alt_id = |message: Message| {
         let sent = &message.request;
@@ -128,52 +128,53 @@ fn read_back(sandbox: &Sandbox, contact: &str) -> Vec<Value> {
     messages_of(sandbox, contact).into_iter().map(with_alt_id).collect()
 }
 
-/// How often each result was right, by kind and result, and what was wrong.
+/// The results of all reconciliations.
 #[derive(Default)]
 struct Results {
-    right: BTreeMap<(Kind, &'static str), usize>,
-    wrong: Vec<String>,
+    /// The number of results by kind and name.
+    counts: BTreeMap<(Kind, &'static str), usize>,
+    errors: Vec<String>,
 }
 
 impl Results {
-    fn judge(
+    fn record(
         &mut self,
         kind: Kind,
         fingerprint: &Fingerprint,
         found: &Reconciliation,
         created: Option<&MessageId>,
     ) {
-        let is_right = match found {
+        let is_correct = match found {
             Reconciliation::Sent(id) => Some(id) == created,
-            // The message is there, so it has to be among the candidates.
+            // If the message exists, it has to be among the candidates.
             Reconciliation::Ambiguous(ids) => created.is_none_or(|created| ids.contains(created)),
             Reconciliation::NotFound => created.is_none(),
         };
-        if !is_right {
-            self.wrong.push(format!("{kind:?}: {found:?}, created is {created:?}: {fingerprint:?}"));
+        if !is_correct {
+            self.errors.push(format!("{kind:?}: {found:?}, but {created:?} was created: {fingerprint:?}"));
         }
         let name = match found {
             Reconciliation::Sent(_) => "sent",
             Reconciliation::Ambiguous(_) => "ambiguous",
             Reconciliation::NotFound => "not found",
         };
-        *self.right.entry((kind, name)).or_default() += 1;
+        *self.counts.entry((kind, name)).or_default() += 1;
     }
 }
 
-async fn world(sandbox: &Sandbox, seed: u64, results: &mut Results) {
+async fn run_conversation(sandbox: &Sandbox, seed: u64, results: &mut Results) {
     let mut random = fastrand::Rng::with_seed(seed);
     let client = client(sandbox);
     let contact = format!("contact{seed}");
     sandbox.put_contact(Contact::new(&contact).phone(MOBILE).email("ann@example.com")).expect("a contact");
     let mut known: BTreeSet<MessageId> = BTreeSet::new();
     for step in 0..40 {
-        // Dates have milliseconds: what others do is dated before the next request.
+        // Dates have a resolution of one millisecond. The pause separates the dates of consecutive messages.
         tokio::time::sleep(Duration::from_millis(3)).await;
         let text = TEXTS[random.usize(..TEXTS.len())];
         let kind = KINDS[random.usize(..KINDS.len())];
         match random.u8(..10) {
-            // The contact writes or calls.
+            // The contact sends a message or calls.
             0 => {
                 let fields = [("contactId", json!(contact)), ("message", json!(text))];
                 sandbox.simulate_inbound(fields).expect("an inbound message");
@@ -188,7 +189,7 @@ async fn world(sandbox: &Sandbox, seed: u64, results: &mut Results) {
                     .await
                     .expect("a receipt");
             }
-            // The program knows the message from its receipt.
+            // The program stores the id in the receipt.
             3 | 4 => {
                 known.insert(
                     kind.send(&client, sandbox, &contact, text, &format!("own{step}"))
@@ -216,8 +217,8 @@ async fn world(sandbox: &Sandbox, seed: u64, results: &mut Results) {
                 let seen =
                     if kind.has_alt_id() { read_back(sandbox, &contact) } else { events(sandbox, &contact) };
                 let found = fingerprint.reconcile_excluding(&seen, &known);
-                results.judge(kind, fingerprint, &found, created.as_ref());
-                // Where it is ambiguous, a person looks.
+                results.record(kind, fingerprint, &found, created.as_ref());
+                // A person resolves ambiguous results, so the id is known afterwards.
                 known.extend(created);
             }
         }
@@ -225,21 +226,21 @@ async fn world(sandbox: &Sandbox, seed: u64, results: &mut Results) {
 }
 
 #[tokio::test]
-async fn no_other_message_is_named_as_the_sent_one() {
+async fn reconciliation_never_names_another_message() {
     let mut results = Results::default();
     for seed in 0..16 {
         let sandbox = Sandbox::start().await.expect("a sandbox");
         // No server listens there. The sandbox stores the events that it would deliver.
         sandbox.set_webhook_url("http://127.0.0.1:9/").expect("a URL");
-        world(&sandbox, seed, &mut results).await;
+        run_conversation(&sandbox, seed, &mut results).await;
     }
-    println!("{:#?}", results.right);
-    assert_eq!(results.wrong, Vec::<String>::new());
-    let count = |kind, name| results.right.get(&(kind, name)).copied().unwrap_or_default();
+    println!("{:#?}", results.counts);
+    assert_eq!(results.errors, Vec::<String>::new());
+    let count = |kind, name| results.counts.get(&(kind, name)).copied().unwrap_or_default();
     for kind in KINDS {
-        // A call without numbers has nothing to prove it by.
-        let least = if kind == Kind::CallWithoutNumbers { 0..=0 } else { 1..=usize::MAX };
-        assert!(least.contains(&count(kind, "sent")), "{kind:?}: {:?}", results.right);
+        // A call without numbers has no property that identifies it.
+        let expected = if kind == Kind::CallWithoutNumbers { 0..=0 } else { 1..=usize::MAX };
+        assert!(expected.contains(&count(kind, "sent")), "{kind:?}: {:?}", results.counts);
         assert!(count(kind, "sent") + count(kind, "ambiguous") + count(kind, "not found") > 15, "{kind:?}");
     }
 }

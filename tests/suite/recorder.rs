@@ -1,5 +1,5 @@
-//! A server that knows nothing of HTTP but where a request ends: it keeps the bytes that came, and answers with a
-//! receipt.
+//! A server that records the bytes of requests and responds with receipts. It parses no more of HTTP than the end of a
+//! request.
 
 use std::sync::{Arc, Mutex};
 
@@ -8,7 +8,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 const RECEIPT: &str = r#"{"success":true,"conversationId":"c","messageId":"m","message":"ok"}"#;
 
-/// A running recorder; stops when the test's runtime does.
+/// A running recorder. It stops with the runtime of the test.
 pub(crate) struct Recorder {
     pub(crate) base_url: String,
     requests: Arc<Mutex<Vec<String>>>,
@@ -28,7 +28,7 @@ impl Recorder {
         Self { base_url, requests }
     }
 
-    /// The requests since the last call, byte for byte.
+    /// Returns the requests since the last call, unchanged.
     pub(crate) fn take(&self) -> Vec<String> {
         std::mem::take(&mut *self.requests.lock().expect("not poisoned"))
     }
@@ -40,16 +40,16 @@ async fn serve(mut stream: TcpStream, recorded: Arc<Mutex<Vec<String>>>) {
         while let Some(length) = complete(&bytes) {
             let request: Vec<u8> = bytes.drain(..length).collect();
             recorded.lock().expect("not poisoned").push(String::from_utf8(request).expect("UTF-8"));
-            let answer =
+            let response =
                 format!("HTTP/1.1 201 Created\r\ncontent-length: {}\r\n\r\n{RECEIPT}", RECEIPT.len());
-            if stream.write_all(answer.as_bytes()).await.is_err() {
+            if stream.write_all(response.as_bytes()).await.is_err() {
                 return;
             }
         }
     }
 }
 
-/// The length of the request at the beginning of the bytes, if it is there to its end.
+/// Returns the length of the first request in the buffer, if it is complete.
 fn complete(bytes: &[u8]) -> Option<usize> {
     let head = bytes.windows(4).position(|window| window == b"\r\n\r\n")? + 4;
     let text = std::str::from_utf8(&bytes[..head]).ok()?;

@@ -1,4 +1,4 @@
-//! The exact HTTP requests that the constructors of the SDK put on the wire.
+//! Snapshots of the HTTP requests that the SDK sends for each constructor.
 
 use std::fmt::Write as _;
 use std::time::{Duration, SystemTime};
@@ -164,7 +164,7 @@ async fn requests() {
     crate::snapshots::check("requests", &text);
 }
 
-/// The request with its body over several lines, and the port, which differs each time, as PORT.
+/// Formats a request: its body on several lines, and `PORT` instead of the port, which differs in each run.
 fn readable(request: &str, base_url: &str) -> String {
     let (head, body) = request.split_once("\r\n\r\n").expect("a head and a body");
     let port = base_url.rsplit(':').next().expect("a port");

@@ -1,5 +1,5 @@
-//! The SDK through every fault of the sandbox, at each endpoint. The sandbox's ledger says what was stored: what the SDK
-//! says of it must be true, and nothing is stored twice.
+//! All faults of the sandbox at each endpoint of the SDK. The outcomes that the SDK reports must agree with the messages
+//! in the sandbox's ledger, and no message is stored twice.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -10,13 +10,13 @@ use highlevel_sandbox::{Contact, Entry, Fault, FaultRule, FaultSchedule, FaultSt
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-/// How long the SDK waits for an answer where there is a fault. What is silent is so for longer.
-const ATTEMPT: Duration = Duration::from_secs(1);
-/// And where there is none: longer than a busy machine needs.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// The timeout of an attempt with a fault. Faults that send no response last longer.
+const FAULT_TIMEOUT: Duration = Duration::from_secs(1);
+/// The timeout of an attempt without a fault: longer than a busy machine needs.
+const TEST_TIMEOUT: Duration = Duration::from_secs(60);
 const STAGES: [FaultStage; 3] = [FaultStage::Head, FaultStage::Before, FaultStage::After];
-/// What can happen before anything is read. An answer would be about nothing.
-const OF_CONNECTIONS: [Fault; 4] = [Fault::RESET, Fault::CLOSE, Fault::SILENCE, Fault::GARBAGE];
+/// Faults that are possible before a request is read. A response is not.
+const CONNECTION_FAULTS: [Fault; 4] = [Fault::RESET, Fault::CLOSE, Fault::SILENCE, Fault::GARBAGE];
 
 #[derive(Clone, Copy, Debug)]
 enum Endpoint {
@@ -26,7 +26,7 @@ enum Endpoint {
 }
 
 impl Endpoint {
-    /// A message or call with a contact of its own, by which it is found again. The id in its receipt, or the error.
+    /// Sends a message or call to a contact that has no other. Returns the id in the receipt.
     async fn call(self, client: &Client, sandbox: &Sandbox, contact: &str) -> Result<String, Error> {
         let provider = sandbox.conversation_provider_id();
         let messages = client.messages();
@@ -55,38 +55,38 @@ fn client(sandbox: &Sandbox) -> Client {
         .token(sandbox.token())
         .location("location")
         .rate_limiter(limiter)
-        .attempt_timeout(PATIENCE)
-        // Separate connections: a shared one would spare a client the faults of connections.
+        .attempt_timeout(TEST_TIMEOUT)
+        // A shared transport could have an open connection, which avoids the faults of connecting.
         .transport(&Transport::builder().build().expect("a transport"))
         .build()
         .expect("a client")
 }
 
-/// What the ledger has of the messages with a contact.
+/// Returns the ids of the messages of a contact in the ledger.
 fn stored(sandbox: &Sandbox, contact: &str) -> Vec<String> {
     let of = |message: highlevel_sandbox::Message| (message.contact_id == contact).then_some(message.id);
     sandbox.messages().into_iter().filter_map(of).collect()
 }
 
-/// Whether an answer with this status, injected at this stage, tells the truth: a yes after the request was done, a no
-/// before. Of a server that lies nobody can tell what it did.
-fn is_true(status: u16, stage: FaultStage) -> bool {
-    let done = stage == FaultStage::After;
+/// Returns `true` if a response with this status agrees with the stage at which it is injected: 2xx after the request
+/// was processed, 4xx before. A client cannot report correct outcomes for a server whose responses are wrong.
+fn is_truthful(status: u16, stage: FaultStage) -> bool {
+    let processed = stage == FaultStage::After;
     match status {
-        200..300 => done,
+        200..300 => processed,
         408 | 500.. => true,
-        _ => !done,
+        _ => !processed,
     }
 }
 
-/// What was found wrong in each cell of a fault at a stage, and how often each outcome was.
+/// Tests a fault at a stage. Returns the errors, and the number of results by outcome.
 async fn run(fault: Fault, stage: FaultStage) -> (Vec<String>, BTreeMap<String, usize>) {
     let sandbox = Sandbox::start().await.expect("a sandbox");
     let (mut wrong, mut outcomes) = (Vec::new(), BTreeMap::new());
     let mut contacts = Vec::new();
     let mut entries = sandbox.follow();
     for endpoint in [Endpoint::Send, Endpoint::Inbound, Endpoint::Call] {
-        // A connection from the pool is no matter of the endpoint.
+        // One endpoint is enough for pooled connections.
         for pooled in [false, true].into_iter().take(if matches!(endpoint, Endpoint::Send) { 2 } else { 1 }) {
             let contact = format!("{endpoint:?}{pooled}");
             sandbox.put_contact(Contact::new(&contact)).expect("a contact");
@@ -99,20 +99,20 @@ async fn run(fault: Fault, stage: FaultStage) -> (Vec<String>, BTreeMap<String, 
             }
             let rule = FaultRule::new(fault.clone()).stage(stage).schedule(FaultSchedule::First(1));
             let id = sandbox.add_fault(rule).expect("a rule");
-            let client = client.with_attempt_timeout(ATTEMPT);
+            let client = client.with_attempt_timeout(FAULT_TIMEOUT);
             let result = endpoint.call(&client, &sandbox, &contact).await;
             let ids = stored(&sandbox, &contact);
-            let struck = sandbox.faults().iter().any(|active| active.hits == 1);
+            let triggered = sandbox.faults().iter().any(|active| active.hits == 1);
             sandbox.remove_fault(id);
 
             let name = format!("{}, {}, {endpoint:?}, pooled: {pooled}", fault.name(), stage.as_str());
-            // A rule of connections has nothing to do where none is opened.
-            let spared = pooled && stage == FaultStage::Connect;
-            if !(struck || spared) && fault != Fault::NONE {
-                wrong.push(format!("{name}: the fault did not happen"));
+            // No connection is opened, so a rule for connecting is not triggered.
+            let is_not_applicable = pooled && stage == FaultStage::Connect;
+            if !(triggered || is_not_applicable) && fault != Fault::NONE {
+                wrong.push(format!("{name}: the fault was not triggered"));
             }
             let record = sandbox.requests().into_iter().rev().find(|request| request.fault.is_some());
-            let truthful = record.is_none_or(|request| is_true(request.status, stage));
+            let truthful = record.is_none_or(|request| is_truthful(request.status, stage));
             let outcome = match &result {
                 Ok(_) => "Ok".to_owned(),
                 Err(error) => format!("{:?}", error.delivery()),
@@ -126,7 +126,7 @@ async fn run(fault: Fault, stage: FaultStage) -> (Vec<String>, BTreeMap<String, 
                 },
             };
             if truthful && !agrees {
-                wrong.push(format!("{name}: {outcome}, and stored are {ids:?}: {:?}", result.err()));
+                wrong.push(format!("{name}: {outcome}, but {ids:?} are stored: {:?}", result.err()));
             }
             if truthful {
                 *outcomes.entry(outcome).or_default() += 1;
@@ -134,13 +134,13 @@ async fn run(fault: Fault, stage: FaultStage) -> (Vec<String>, BTreeMap<String, 
             contacts.push((name, contact, truthful));
         }
     }
-    // Also what came late was not done twice. What was sent before this message is read before it; when the sandbox has
-    // stopped, no request is in progress.
+    // Requests that arrive late must not be processed twice either. Earlier requests are read before this last one, and
+    // once the sandbox has stopped, no request is in progress.
     let last = Endpoint::Send.call(&client(&sandbox), &sandbox, sandbox.contact_id()).await;
     let last = last.expect("a receipt, after all faults");
     sandbox.stop().await;
     let (mut attempts, mut messages) = (Vec::new(), Vec::new());
-    // Nothing is waited for: what there will ever be is there.
+    // The ledger is complete, so the loop does not wait.
     while let Ok(entry) = tokio::time::timeout(Duration::ZERO, entries.next()).await {
         match entry {
             Entry::Request(request) => attempts.push(String::from_utf8_lossy(&request.body).into_owned()),
@@ -156,9 +156,9 @@ async fn run(fault: Fault, stage: FaultStage) -> (Vec<String>, BTreeMap<String, 
         let ids = messages.iter().filter_map(|(of, id)| (*of == contact).then_some(id));
         let stored = ids.collect::<BTreeSet<_>>().len();
         let attempts = attempts.iter().filter(|body| body.contains(&format!("\"{contact}\""))).count();
-        // Who is told that nothing was done may well do it again: once for each attempt.
-        let most = if truthful { attempts.min(1) } else { attempts };
-        if stored > most {
+        // After a wrong rejection, the SDK may retry: once for each attempt.
+        let limit = if truthful { attempts.min(1) } else { attempts };
+        if stored > limit {
             wrong.push(format!("{name}: stored {stored} times by {attempts} attempts"));
         }
     }
@@ -166,16 +166,16 @@ async fn run(fault: Fault, stage: FaultStage) -> (Vec<String>, BTreeMap<String, 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_sdk_never_says_what_the_ledger_denies() {
+async fn outcomes_agree_with_the_ledger_under_all_faults() {
     let mut running = JoinSet::new();
-    // A few at a time: a machine that is busy with all of them at once would miss their timeouts.
-    let free = Arc::new(Semaphore::new(24));
-    let of_requests = Fault::all().flat_map(|fault| STAGES.map(|stage| (fault.clone(), stage)));
-    let of_connections = OF_CONNECTIONS.map(|fault| (fault, FaultStage::Connect));
-    for (fault, stage) in of_requests.chain(of_connections) {
-        let free = Arc::clone(&free);
+    // All at once would overload a small machine, which would then miss the timeouts.
+    let slots = Arc::new(Semaphore::new(24));
+    let request_faults = Fault::all().flat_map(|fault| STAGES.map(|stage| (fault.clone(), stage)));
+    let connection_faults = CONNECTION_FAULTS.map(|fault| (fault, FaultStage::Connect));
+    for (fault, stage) in request_faults.chain(connection_faults) {
+        let slots = Arc::clone(&slots);
         running.spawn(async move {
-            let _place = free.acquire_owned().await.expect("never closed");
+            let _slot = slots.acquire_owned().await.expect("never closed");
             run(fault, stage).await
         });
     }

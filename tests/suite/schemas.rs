@@ -1,8 +1,8 @@
-//! The generated types say the same as the description: the JSON Schema of each type, derived by schemars from the
-//! Rust source, equals the schema that the type was generated from.
+//! Compares the generated types with the spec: the JSON Schema that schemars derives from each type equals the schema
+//! that the type was generated from.
 //!
-//! Both sides are brought to one form first. Where they still differ, the difference is named in [`Difference`], and
-//! one that no type needs any more is an error.
+//! Both sides are normalised first. [`Difference`] lists the accepted differences. A listed difference that no type has
+//! is an error.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,16 +11,16 @@ use highlevel_wire::types;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
-/// What the Rust types accept beyond the description, or say in other words.
+/// An accepted difference between the Rust types and the spec.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Difference {
-    /// In what HighLevel sends, only `x-required-on-receive` stays required.
+    /// Only the fields in `x-required-on-receive` are required in received objects.
     FewerRequired,
-    /// A field that may be left out may also be `null`.
+    /// An optional field may also be `null`.
     OptionalTakesNull,
-    /// An untagged enum is `anyOf`; its branches are of different types, so that it says the same as `oneOf`.
+    /// An untagged enum is `anyOf`. Its branches have different types, so `oneOf` accepts the same values.
     UnionIsAnyOf,
-    /// A number has the format `double`, an integer keeps the one of the description.
+    /// A number has the format `double`. An integer has the format of the spec.
     NumberIsDouble,
 }
 
@@ -31,13 +31,13 @@ const DIFFERENCES: [Difference; 4] = [
     Difference::NumberIsDouble,
 ];
 
-/// The schemas of the Rust types by name, with references as bare names.
-fn of_the_types() -> BTreeMap<String, Value> {
+/// Returns the schemas of the Rust types by name.
+fn rust_schemas() -> BTreeMap<String, Value> {
     let mut generator = SchemaSettings::draft2020_12().into_generator();
     macro_rules! register {
         ($($name:ident)+) => { $( generator.subschema_for::<types::$name>(); )+ };
     }
-    // What these refer to is registered along with them.
+    // The types of their fields are registered with them.
     register!(
         SendMessageRequest SendMessageResponse InboundMessageRequest OutboundCallRequest AddMessageResponse
         BadRequestError UnauthorizedError UnprocessableEntityError OutboundMessage InboundMessage
@@ -46,7 +46,7 @@ fn of_the_types() -> BTreeMap<String, Value> {
     generator.definitions().iter().map(|(name, schema)| (name.clone(), schema.clone())).collect()
 }
 
-/// A schema of the Rust side in the common form.
+/// Normalises a schema of a Rust type.
 fn rust_form(schema: &Value, used: &mut BTreeSet<Difference>) -> Value {
     let Some(object) = schema.as_object() else { return schema.clone() };
     if let Some(reference) = object.get("$ref").and_then(Value::as_str) {
@@ -108,8 +108,8 @@ fn rust_form(schema: &Value, used: &mut BTreeSet<Difference>) -> Value {
     Value::Object(form)
 }
 
-/// A schema of the description in the common form.
-fn description_form(schema: &Value, used: &mut BTreeSet<Difference>) -> Value {
+/// Normalises a schema of the spec.
+fn spec_form(schema: &Value, used: &mut BTreeSet<Difference>) -> Value {
     let Some(object) = schema.as_object() else { return schema.clone() };
     if object.is_empty() {
         return json!(true);
@@ -120,7 +120,7 @@ fn description_form(schema: &Value, used: &mut BTreeSet<Difference>) -> Value {
     let mut form = Map::new();
     for (key, value) in object {
         match key.as_str() {
-            // `nullable`: every list that may be null may also be left out, and then takes null anyway.
+            // `nullable`: all nullable lists are optional, and so accept `null` anyway.
             "description" | "title" | "example" | "nullable" => {}
             "required" if object.contains_key("x-required-on-receive") => {
                 if sorted(value) != sorted(&object["x-required-on-receive"]) {
@@ -140,15 +140,14 @@ fn description_form(schema: &Value, used: &mut BTreeSet<Difference>) -> Value {
                     .as_object()
                     .expect("an object")
                     .iter()
-                    .map(|(name, p)| (name.clone(), description_form(p, used)));
+                    .map(|(name, p)| (name.clone(), spec_form(p, used)));
                 form.insert(key.clone(), Value::Object(properties.collect()));
             }
             "items" | "additionalProperties" => {
-                form.insert(key.clone(), description_form(value, used));
+                form.insert(key.clone(), spec_form(value, used));
             }
             "oneOf" => {
-                let branches =
-                    value.as_array().expect("a list").iter().map(|branch| description_form(branch, used));
+                let branches = value.as_array().expect("a list").iter().map(|branch| spec_form(branch, used));
                 form.insert(key.clone(), Value::Array(branches.collect()));
             }
             _ => {
@@ -166,31 +165,30 @@ fn sorted(list: &Value) -> Value {
 }
 
 #[test]
-fn the_types_say_the_same_as_the_description() {
-    let contract = Spec::load().expect("the embedded description is valid");
-    let described = contract.document()["components"]["schemas"].as_object().expect("schemas");
-    let rust = of_the_types();
+fn generated_types_match_the_spec() {
+    let spec = Spec::load().expect("the embedded spec is valid");
+    let described = spec.document()["components"]["schemas"].as_object().expect("schemas");
+    let rust = rust_schemas();
     let names = |names: Vec<&String>| names.into_iter().cloned().collect::<BTreeSet<String>>();
-    assert_eq!(names(rust.keys().collect()), names(described.keys().collect()), "every schema has its type");
+    assert_eq!(names(rust.keys().collect()), names(described.keys().collect()), "each schema has a type");
 
     let mut used = BTreeSet::new();
     for (name, schema) in described {
-        let expected = description_form(schema, &mut used);
+        let expected = spec_form(schema, &mut used);
         let found = rust_form(&rust[name], &mut used);
-        assert_eq!(found, expected, "{name}: {found:#} is not {expected:#}");
+        assert_eq!(found, expected, "{name}: found {found:#}, expected {expected:#}");
     }
-    assert_eq!(used, DIFFERENCES.into_iter().collect(), "a named difference that is not there any more goes");
+    assert_eq!(used, DIFFERENCES.into_iter().collect(), "remove differences that do not exist any more");
 }
 
-/// The comparison finds a field that is missing, and one of another type.
 #[test]
-fn a_difference_is_found() {
-    let contract = Spec::load().expect("the embedded description is valid");
-    let described = &contract.document()["components"]["schemas"]["CallDetails"];
-    let rust = &of_the_types()["CallDetails"];
+fn missing_fields_and_other_types_are_found() {
+    let spec = Spec::load().expect("the embedded spec is valid");
+    let described = &spec.document()["components"]["schemas"]["CallDetails"];
+    let rust = &rust_schemas()["CallDetails"];
     let same = |changed: &Value| {
         let mut used = BTreeSet::new();
-        rust_form(changed, &mut used) == description_form(described, &mut used)
+        rust_form(changed, &mut used) == spec_form(described, &mut used)
     };
     assert!(same(rust));
     for (pointer, value) in [
@@ -199,7 +197,7 @@ fn a_difference_is_found() {
         ("/properties/status", json!({ "$ref": "#/$defs/SendStatus" })),
     ] {
         let mut changed = rust.clone();
-        *changed.pointer_mut(pointer).expect("it is there") = value;
+        *changed.pointer_mut(pointer).expect("the pointer exists") = value;
         assert!(!same(&changed), "{pointer}");
     }
 }

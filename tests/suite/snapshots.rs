@@ -1,4 +1,4 @@
-//! What reviewers read. These files change only through `cargo xtask codegen`.
+//! Snapshots for reviewers. The files change only through `cargo xtask codegen`.
 
 /// The snapshots of this folder, each checked by a test of this binary.
 pub(crate) const SNAPSHOTS: [&str; 7] = [

@@ -1,4 +1,4 @@
-//! What the receiver makes of the events that the description and the reference show.
+//! The examples of events in the spec and in the reference, received by the SDK.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -10,9 +10,9 @@ use highlevel::wire::types::{EventMessageStatus, InstallType};
 use highlevel_sandbox::Spec;
 use serde_json::{Map, Value};
 
-/// The examples of the events, with the pointer at which the description names them, in the order of the pointers.
+/// Returns the examples of the events with their pointers in the spec, sorted by pointer.
 fn examples() -> Vec<(String, Value)> {
-    let document = Spec::load().expect("the embedded description is valid").document();
+    let document = Spec::load().expect("the embedded spec is valid").document();
     let mut examples = Vec::new();
     for (event, definition) in document["x-webhooks"].as_object().expect("events") {
         for (name, example) in definition["examples"].as_object().expect("examples") {
@@ -25,7 +25,7 @@ fn examples() -> Vec<(String, Value)> {
     examples
 }
 
-/// Signs an event and receives it. The examples are years apart, so the window is without end.
+/// Signs an event and receives it. The examples are years apart, so the window is unlimited.
 fn receive(json: &Value) -> Verified<Event> {
     let key = SigningKey::from_seed([1; 32]);
     let receiver = Receiver::builder()
@@ -39,7 +39,7 @@ fn receive(json: &Value) -> Verified<Event> {
         .unwrap_or_else(|error| panic!("{json}: {error}"))
 }
 
-/// What a program sees of an event, a line each.
+/// Formats the fields of an event, one per line.
 fn show(event: &Event) -> String {
     let mut text = String::new();
     let mut line = |name: &str, value: &dyn std::fmt::Debug| {
@@ -65,7 +65,7 @@ fn show(event: &Event) -> String {
         Event::ProviderOutboundMessage(message) => line("direction", &message.direction().as_str()),
         Event::Install(install) => {
             line("app", &install.app_id.as_str());
-            line("of a", &install.install_type.as_ref().map(InstallType::as_str));
+            line("installed on", &install.install_type.as_ref().map(InstallType::as_str));
         }
         Event::Uninstall(uninstall) => line("app", &uninstall.app_id.as_str()),
         _ => {}
@@ -95,7 +95,7 @@ fn show(event: &Event) -> String {
         None => {}
     }
     if !extra.is_empty() {
-        line("not known", &extra.keys().collect::<Vec<_>>());
+        line("extra fields", &extra.keys().collect::<Vec<_>>());
     }
     format!("Event::{variant}\n{text}")
 }
@@ -107,19 +107,19 @@ fn events() {
     for (name, json) in examples() {
         let verified = receive(&json);
         variants.insert(verified.event().name().to_owned());
-        // A hash would tell a reader nothing.
+        // A hash would not be readable.
         let id = verified.id().as_str();
-        let known_by = if id.starts_with(r#"["body","#) { "the bytes of its body" } else { id };
-        write!(text, "{name}\n  {}  known by     {known_by}\n\n", show(verified.event())).expect("written");
+        let dedup_id = if id.starts_with(r#"["body","#) { "hash of the body" } else { id };
+        write!(text, "{name}\n  {}  dedup id     {dedup_id}\n\n", show(verified.event())).expect("written");
     }
     let expected = ["INSTALL", "InboundMessage", "OutboundMessage", "ProviderOutboundMessage", "UNINSTALL"];
     assert_eq!(variants, expected.map(str::to_owned).into(), "every event has an example");
     crate::snapshots::check("webhook-events", text.trim_end());
 }
 
-/// The four events of the reference's page, byte for byte as it shows them, are those of the description.
+/// The examples of the spec equal the four events of the reference page.
 #[test]
-fn the_events_of_the_reference_are_those_of_the_description() {
+fn examples_in_the_spec_equal_the_events_of_the_reference() {
     let examples = examples();
     for (name, body) in [
         ("message", include_str!("../reference-examples/event-message.json")),

@@ -47,8 +47,8 @@ const TESTS: [&str; 7] = [
     "snapshots::generated_source",
     "requests::requests",
     "webhook_events::events",
-    "faults::matrix::no_fault_delivers_twice_and_each_says_what_is_known",
-    "faults::evidence::what_the_transport_says_was_written_is_what_the_server_may_have_read",
+    "faults::matrix::no_fault_delivers_twice_and_every_outcome_is_correct",
+    "faults::evidence::requests_that_the_server_read_are_reported_as_written",
 ];
 
 /// Runs the tests that compare with the snapshots. Returns `false` if one failed.

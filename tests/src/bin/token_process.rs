@@ -119,7 +119,7 @@ async fn operate(store: &FileStore, key: &Key, command: &str, argument: &str) ->
     })
 }
 
-/// Runs a command of the shell, whatever its status.
+/// Runs a shell command and ignores its exit status.
 fn run(directory: &str, script: &str) -> Result<()> {
     let mut command = std::process::Command::new("sh");
     command.args(["-c", script]).env("DIRECTORY", directory).stderr(std::process::Stdio::null()).status()?;
@@ -157,8 +157,8 @@ fn numbered(number: u64) -> Result<TokenSet> {
     Ok(TokenSet::from_json(&SecretString::from(json))?)
 }
 
-/// Sends when it is told to. `1700000000000 8` on standard input means: by your clock it is that many milliseconds after
-/// 1970, and send eight messages at once. It answers `sent 8`, or `failed` and why.
+/// Runs the commands on standard input: `1700000000000 8` sets the clock to that many milliseconds after 1970, and sends
+/// eight messages at once. Prints `sent 8`, or `failed` with the error.
 async fn send(app: AppBuilder, store: FileStore, location: &str, contact: &str) -> Result<()> {
     let milliseconds = Arc::new(AtomicU64::new(0));
     let clock = Arc::clone(&milliseconds);

@@ -1,4 +1,4 @@
-//! Responses to refreshes that are lost, with all faults of the sandbox.
+//! Refreshes whose responses are lost, with all faults of the sandbox.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +13,7 @@ fn lost(fault: Fault, times: usize) -> FaultRule {
 }
 
 #[tokio::test]
-async fn a_lost_response_is_requested_again_while_highlevel_repeats_it() {
+async fn a_refresh_is_retried_while_highlevel_repeats_the_response() {
     for fault in [
         Fault::RESET,
         Fault::CLOSE,
@@ -32,7 +32,7 @@ async fn a_lost_response_is_requested_again_while_highlevel_repeats_it() {
             .unwrap_or_else(|error| panic!("{fault:?}: {error}"));
         let requests = setup.token_requests(&setup.location());
         assert_eq!((requests.rotated, requests.repeated, requests.refused), (1, 2, 0), "{fault:?}");
-        // The stored tokens are those that HighLevel repeated: they can be refreshed.
+        // The stored tokens are those of the repeated response: they can be refreshed.
         setup.expire();
         send(&client, setup.sandbox.contact_id(), "u").await.expect("a receipt");
         assert_eq!(setup.texts(), ["t", "u"]);
@@ -40,7 +40,7 @@ async fn a_lost_response_is_requested_again_while_highlevel_repeats_it() {
 }
 
 #[tokio::test]
-async fn a_lost_response_is_not_requested_again_after_thirty_seconds() {
+async fn a_refresh_is_not_retried_after_thirty_seconds() {
     for (late, repeated) in [(0, 1), (25, 1), (30, 0), (31, 0), (86_400, 0)] {
         let setup = Setup::new().await;
         setup.installed().await;

@@ -67,7 +67,7 @@ async fn stored(setup: &Setup) -> Vec<store::Resource> {
     resources
 }
 
-/// In both orders, and with both spellings of the responses.
+/// Covers both orders of event and exchange, and both spellings of the responses.
 #[tokio::test]
 async fn an_app_is_installed_on_a_location_sends_and_is_uninstalled() {
     for (order, camel_case) in [
@@ -121,7 +121,7 @@ async fn an_app_is_installed_on_a_company_and_uninstalled_with_its_locations() {
         send(&app.location(id.as_str()), &format!("{id}-contact"), id).await.expect("a receipt");
     }
     assert_eq!(setup.texts(), ids);
-    // In any order of events and exchange, nothing fails, and all locations have tokens.
+    // In any order of events and exchange, the installation succeeds, and all locations have tokens.
     let events = ids.len() + 2;
     for _ in 0..events {
         let found = next(&mut handled).await;

@@ -1,8 +1,8 @@
 //! The tables of the published reference.
 
-/// Fields of the reference pages: schema, then `name: type`, with `!` where the page says required.
+/// Fields of the reference pages: schema, then `name: type`, with `!` if the page lists the field as required.
 ///
-/// Where the description differs from a page, the entry says what the description has, and a comment why.
+/// If the spec differs from a page, the entry has the value of the spec, and a comment with the reason.
 pub(super) const FIELDS: &[(&str, &[&str])] = &[
     (
         "SendMessageRequest",
@@ -20,7 +20,7 @@ pub(super) const FIELDS: &[(&str, &[&str])] = &[
             "replyMessageId: string",
             "templateId: string",
             "threadId: string",
-            // The page says number, of seconds.
+            // A number of seconds on the page.
             "scheduledTimestamp: integer",
             "conversationProviderId: string",
             "emailTo: string",
@@ -70,7 +70,7 @@ pub(super) const FIELDS: &[(&str, &[&str])] = &[
             "message: string",
             "conversationId: string",
             "contactId: string",
-            // The page requires it; newer documentation does not for the default SMS and email providers.
+            // Required on the page, but not in newer documentation for the default SMS and email providers.
             "conversationProviderId: string",
             "html: string",
             "subject: string",
@@ -80,7 +80,7 @@ pub(super) const FIELDS: &[(&str, &[&str])] = &[
             "emailBcc: array",
             "emailMessageId: string",
             "altId: string",
-            // The page says object, and means a string.
+            // An object on the page, where a string is meant.
             "direction: string",
             "date: string",
             "call: object",
@@ -91,7 +91,7 @@ pub(super) const FIELDS: &[(&str, &[&str])] = &[
         &[
             "type!: string",
             "attachments: array",
-            // The page requires it; newer documentation takes a contactId in its place.
+            // Required on the page; newer documentation also accepts a contactId instead.
             "conversationId: string",
             "contactId: string",
             "conversationProviderId!: string",
@@ -113,7 +113,7 @@ pub(super) const FIELDS: &[(&str, &[&str])] = &[
             "emailMessageId: string",
         ],
     ),
-    // The pages say number; a status is an integer.
+    // A number on the pages; a status is an integer.
     ("BadRequestError", &["statusCode: integer", "message: string", "traceId: string"]),
     ("UnauthorizedError", &["statusCode: integer", "message: string", "error: string", "traceId: string"]),
     (
@@ -168,7 +168,7 @@ pub(super) const FIELDS: &[(&str, &[&str])] = &[
     ("Uninstall", &["type: string", "appId: string", "locationId: string", "companyId: string"]),
 ];
 
-/// The message schema and the email schema of the `OutboundMessage` page in one, and what its examples add.
+/// The message schema, the email schema and the examples of the `OutboundMessage` page, merged.
 pub(super) const MESSAGE_EVENT: &[&str] = &[
     "type: string",
     "locationId: string",
@@ -191,7 +191,7 @@ pub(super) const MESSAGE_EVENT: &[&str] = &[
     "emailMessageId: string",
     "threadId: string",
     "provider: string",
-    // The email schema says string, its example is an array.
+    // A string in the email schema, an array in its example.
     "to: union",
     "cc: union",
     "bcc: union",

@@ -1,4 +1,4 @@
-//! Whether a byte of a request was written: what the transport says, beside what the server read.
+//! Compares whether the transport reports a request as written with the bytes that the server read.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -7,21 +7,24 @@ use highlevel::Sms;
 use highlevel::wire::End;
 use highlevel::wire::types::SendMessageRequest;
 
-use super::fault::{Bench, Fault, Setting};
-use super::server::{Act, answer};
+use super::fault::{Bench, Fault, Settings};
+use super::server::{Action, response};
 
-/// A fault, and what it leaves behind on a fresh connection and on one from the pool.
+/// A fault and its expected effect on a fresh connection and on one from the pool.
 struct Row {
     name: &'static str,
     fault: Fault,
-    /// What the server reads, and whether the transport says that something was written.
-    expected: (Read, bool),
-    /// A request that fills every buffer on the way.
+    /// The part of the request that the server reads.
+    read: Read,
+    /// `true` if the transport reports that the request was written.
+    written: bool,
+    /// `true` if the request is larger than all buffers between client and server.
     large: bool,
+    /// `true` if the server stops responding.
     stalls: bool,
 }
 
-/// What the server read of the request.
+/// The part of a request that the server read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Read {
     Nothing,
@@ -30,80 +33,74 @@ enum Read {
 }
 
 fn rows() -> Vec<Row> {
-    let row = |name, fault, read, written| Row {
-        name,
-        fault,
-        expected: (read, written),
-        large: false,
-        stalls: false,
-    };
+    let row = |name, fault, read, written| Row { name, fault, read, written, large: false, stalls: false };
     let script = |name, script, read| row(name, Fault::Script(script), read, true);
     vec![
         row("connection refused", Fault::Refused, Read::Nothing, false),
         row("network unreachable", Fault::Unreachable, Read::Nothing, false),
         row("no such name", Fault::NoSuchName, Read::Nothing, false),
         row("connect timeout", Fault::ConnectTimeout, Read::Nothing, false),
-        row("TLS: the server speaks none", Fault::PlainForTls, Read::Nothing, false),
+        row("TLS: not spoken by the server", Fault::PlainForTls, Read::Nothing, false),
         row("TLS: certificate not trusted", Fault::Certificate, Read::Nothing, false),
         row("connection closed while idle", Fault::ClosedWhileIdle, Read::All, true),
-        script("RST as the request arrives", |_| Act::ResetAfter(1), Read::Part),
-        script("RST in the middle of the request", |_| Act::ResetAfter(150), Read::Part),
+        script("RST as the request arrives", |_| Action::ResetAfter(1), Read::Part),
+        script("RST in the middle of the request", |_| Action::ResetAfter(150), Read::Part),
         Row {
             large: true,
-            ..script("RST in the middle of 8 MiB", |_| Act::ResetAfter(1024 * 1024), Read::Part)
+            ..script("RST in the middle of 8 MiB", |_| Action::ResetAfter(1024 * 1024), Read::Part)
         },
-        script("RST after the request", |_| Act::Reset, Read::All),
-        script("FIN after the request", |_| Act::Close(Vec::new()), Read::All),
-        script("half a status line, FIN", |_| Act::Close(b"HTTP/1.1 20".to_vec()), Read::All),
+        script("RST after the request", |_| Action::Reset, Read::All),
+        script("FIN after the request", |_| Action::Close(Vec::new()), Read::All),
+        script("half a status line, FIN", |_| Action::Close(b"HTTP/1.1 20".to_vec()), Read::All),
         Row {
             stalls: true,
-            ..script("half a status line, silence", |_| Act::Answer(b"HTTP/1.1 20".to_vec()), Read::All)
+            ..script("half a status line, silence", |_| Action::Respond(b"HTTP/1.1 20".to_vec()), Read::All)
         },
         script(
             "201, body cut",
-            |_| Act::Close(b"HTTP/1.1 201 Created\r\ncontent-length: 90\r\n\r\n{\"mess".to_vec()),
+            |_| Action::Close(b"HTTP/1.1 201 Created\r\ncontent-length: 90\r\n\r\n{\"mess".to_vec()),
             Read::All,
         ),
-        script("500", |_| Act::Answer(answer("500 Internal Server Error", "", "")), Read::All),
+        script("500", |_| Action::Respond(response("500 Internal Server Error", "", "")), Read::All),
     ]
 }
 
-/// What is seen of one attempt.
-struct Seen {
+/// The observations of one attempt.
+struct Observed {
     read: Read,
     connections: usize,
     written: bool,
-    /// What the transport reports: an answer, or the categories of its error.
+    /// The report of the transport: a status, or the categories of its error.
     report: String,
 }
 
-async fn run(row: &Row, pooled: bool) -> Seen {
+async fn run(row: &Row, pooled: bool) -> Observed {
     for _ in 0..20 {
-        let seen = once(row, pooled).await;
+        let observed = attempt(row, pooled).await;
         let is_reused = pooled && matches!(row.fault, Fault::Script(_));
-        // A connection comes back to the pool a moment after its answer: on a busy machine, sometimes too late.
-        if !is_reused || seen.connections == 0 {
-            return seen;
+        // A connection returns to the pool shortly after its response: on a busy machine, sometimes too late.
+        if !is_reused || observed.connections == 0 {
+            return observed;
         }
     }
-    panic!("{}: no connection came back to the pool", row.name)
+    panic!("{}: no connection was reused", row.name)
 }
 
-async fn once(row: &Row, pooled: bool) -> Seen {
-    let attempt = Duration::from_secs(if row.stalls { 2 } else { 30 });
-    let setting = Setting { attempt, ..Setting::default() };
-    let Bench { server, client } = Bench::set_up(row.fault, pooled, setting).await;
+async fn attempt(row: &Row, pooled: bool) -> Observed {
+    let attempt_timeout = Duration::from_secs(if row.stalls { 2 } else { 30 });
+    let settings = Settings { attempt_timeout, ..Settings::default() };
+    let Bench { server, client } = Bench::set_up(row.fault, pooled, settings).await;
     let key = if row.large { "x".repeat(8 * 1024 * 1024) } else { row.name.to_owned() };
     let request = SendMessageRequest::from(Sms::to("abc123def456").text(&key));
-    let (wire, exchange) = client.wire().await.expect("a token");
+    let (wire, context) = client.wire().await.expect("a token");
     let result = wire.send_message(&request).await;
-    let observation = exchange.take();
-    let report = match (result, observation.response) {
-        (_, Some(answer)) => match answer.end {
-            End::Complete => format!("{}", answer.status.as_u16()),
+    let trace = context.take();
+    let report = match (result, trace.response) {
+        (_, Some(response)) => match response.end {
+            End::Complete => format!("{}", response.status.as_u16()),
             End::Cut(error) => {
                 let error = error.downcast_ref::<reqwest::Error>().map_or("timeout".to_owned(), categories);
-                format!("{}, then {error}", answer.status.as_u16())
+                format!("{}, then {error}", response.status.as_u16())
             }
             end => panic!("{end:?}"),
         },
@@ -111,17 +108,17 @@ async fn once(row: &Row, pooled: bool) -> Seen {
         (result, None) => panic!("{result:?}"),
     };
     drop((wire, client));
-    server.quiet().await;
+    server.wait_for_close().await;
     let read = match (server.deliveries(&key).len(), server.bytes()) {
         (0, 0) => Read::Nothing,
         (0, _) => Read::Part,
         (1, _) => Read::All,
         (times, _) => panic!("{}: read {times} times", row.name),
     };
-    Seen { read, connections: server.connections(), written: observation.written, report }
+    Observed { read, connections: server.connections(), written: trace.written, report }
 }
 
-/// The categories to which an error of the transport says that it belongs.
+/// Returns the categories of an error of the transport.
 fn categories(error: &reqwest::Error) -> String {
     let names: Vec<&str> = [
         (error.is_builder(), "builder"),
@@ -139,10 +136,10 @@ fn categories(error: &reqwest::Error) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_the_transport_says_was_written_is_what_the_server_may_have_read() {
+async fn requests_that_the_server_read_are_reported_as_written() {
     let mut text = String::from(
-        "One attempt each: what the server read of the request, whether the transport says that it began to write it,\n\
-         and what else the transport reports.\n\n",
+        "One attempt each: the part of the request that the server read, whether the transport reports it as written,\n\
+         and the error or status that the transport reports.\n\n",
     );
     let mut line = |name: &str, connection: &str, new: &str, read: &str, written: &str, report: &str| {
         let _ = writeln!(text, "{name:<34}{connection:<12}{new:<17}{read:<10}{written:<9}{report}");
@@ -150,17 +147,17 @@ async fn what_the_transport_says_was_written_is_what_the_server_may_have_read() 
     line("", "connection", "new connections", "read", "written", "report");
     for row in rows() {
         let (fresh, pooled) = tokio::join!(run(&row, false), run(&row, true));
-        for (connection, seen) in [("fresh", fresh), ("pooled", pooled)] {
+        for (connection, observed) in [("fresh", fresh), ("pooled", pooled)] {
             let name = format!("{}, {connection}", row.name);
-            assert_eq!((seen.read, seen.written), row.expected, "{name}");
-            assert!(seen.written || seen.read == Read::Nothing, "{name}");
+            assert_eq!((observed.read, observed.written), (row.read, row.written), "{name}");
+            assert!(observed.written || observed.read == Read::Nothing, "{name}");
             line(
                 row.name,
                 connection,
-                &seen.connections.to_string(),
-                &format!("{:?}", seen.read).to_lowercase(),
-                if seen.written { "yes" } else { "no" },
-                &seen.report,
+                &observed.connections.to_string(),
+                &format!("{:?}", observed.read).to_lowercase(),
+                if observed.written { "yes" } else { "no" },
+                &observed.report,
             );
         }
     }

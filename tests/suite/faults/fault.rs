@@ -1,4 +1,4 @@
-//! A fault, and the client and server between which it happens.
+//! Faults, and a client and a server with a fault between them.
 
 use std::future::{Future, ready};
 use std::net::SocketAddr;
@@ -12,76 +12,76 @@ use highlevel::{
 };
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
-use super::server::{Greeting, Script, Server};
+use super::server::{Handshake, Script, Server};
 use super::tls::{self, Certificate};
 
-/// No connection to this address can be made: it is the broadcast address of this machine's own network, and nothing
-/// for it leaves the machine.
+/// An address to which no connection can be made: the broadcast address of the loopback network. Its packets never
+/// leave the machine.
 const UNREACHABLE: [u8; 4] = [127, 255, 255, 255];
 
-/// What goes wrong.
+/// A fault of the network or of the server.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Fault {
-    /// Nothing listens.
+    /// No process listens on the port.
     Refused,
-    /// There is no way to the address.
+    /// The address has no route.
     Unreachable,
     /// The name has no address.
     NoSuchName,
-    /// The greeting of TLS is not answered until the connect timeout.
+    /// The server never responds to the TLS client hello, so that the connect timeout elapses.
     ConnectTimeout,
-    /// The server speaks no TLS.
+    /// The server does not speak TLS.
     PlainForTls,
-    /// The server shows a certificate that is not trusted.
+    /// The server presents a certificate that is not trusted.
     Certificate,
-    /// The server ended its connections while nobody used them, and the client knows.
+    /// The server closed its connections while they were idle, and the client has noticed.
     ClosedWhileIdle,
-    /// The server reads or answers in some way.
+    /// The server follows a script.
     Script(Script),
 }
 
 impl Fault {
-    fn greeting(self, pooled: bool) -> Greeting {
+    fn handshake(self, pooled: bool) -> Handshake {
         match self {
-            // A connection that is in the pool has been accepted once.
+            // A connection in the pool has completed its handshake.
             Self::ConnectTimeout | Self::PlainForTls | Self::Certificate if pooled => {
-                Greeting::Tls(Certificate::Trusted)
+                Handshake::Tls(Certificate::Trusted)
             }
-            Self::ConnectTimeout => Greeting::Silent,
-            Self::PlainForTls => Greeting::PlainForTls,
-            Self::Certificate => Greeting::Tls(Certificate::Stranger),
-            _ => Greeting::Plain,
+            Self::ConnectTimeout => Handshake::Silent,
+            Self::PlainForTls => Handshake::PlainForTls,
+            Self::Certificate => Handshake::Tls(Certificate::Untrusted),
+            _ => Handshake::Plain,
         }
     }
 
-    fn is_of_tls(self) -> bool {
+    fn concerns_tls(self) -> bool {
         matches!(self, Self::ConnectTimeout | Self::PlainForTls | Self::Certificate)
     }
 
-    fn is_of_the_address(self) -> bool {
+    fn concerns_the_address(self) -> bool {
         matches!(self, Self::Unreachable | Self::NoSuchName)
     }
 }
 
-/// What else a call depends on.
+/// The configuration of the client.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Setting {
+pub(super) struct Settings {
     pub(super) policy: RetryPolicy,
-    /// Whether the token source has another token after the first one was refused.
+    /// `true` if the token source returns another token after the first one was rejected.
     pub(super) fresh_token: bool,
-    /// How long a location is held back after a 429 that does not say how long.
+    /// The pause of a location after a 429 without `Retry-After`.
     pub(super) interval: Duration,
-    /// How long an answer is waited for.
-    pub(super) attempt: Duration,
+    /// The timeout of one attempt.
+    pub(super) attempt_timeout: Duration,
 }
 
-impl Default for Setting {
+impl Default for Settings {
     fn default() -> Self {
         Self {
             policy: RetryPolicy::default(),
             fresh_token: false,
             interval: Duration::from_millis(20),
-            attempt: Duration::from_secs(30),
+            attempt_timeout: Duration::from_secs(30),
         }
     }
 }
@@ -93,27 +93,28 @@ pub(super) struct Bench {
 }
 
 impl Bench {
-    /// Everything up to the call that meets the fault: with `pooled`, a call that went well, and its connection.
-    pub(super) async fn set_up(fault: Fault, pooled: bool, setting: Setting) -> Self {
-        let mut server = Server::start(fault.greeting(pooled));
+    /// Prepares everything up to the call that meets the fault. With `pooled`, a call has succeeded and its connection
+    /// is in the pool.
+    pub(super) async fn set_up(fault: Fault, pooled: bool, settings: Settings) -> Self {
+        let mut server = Server::start(fault.handshake(pooled));
         let resolver = Resolver::new(server.address);
-        let client = client(fault, pooled, setting, server.address, &resolver);
+        let client = client(fault, pooled, settings, server.address, &resolver);
         if pooled {
             let (client, key) = (client.clone(), "before the fault");
             Endpoint::Send.call(&client, key).await.expect("a receipt");
             assert_eq!(server.deliveries(key).len(), 1);
-            // Nothing tells when the connection is back in the pool.
+            // The client does not report when the connection is back in the pool.
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        server.count_anew();
+        server.reset_counts();
         if !matches!(fault, Fault::Script(_)) {
-            server.greet(fault.greeting(false));
-            server.hang_up().await;
+            server.set_handshake(fault.handshake(false));
+            server.close_idle().await;
         }
         match fault {
             Fault::Refused => server.refuse().await,
-            Fault::Unreachable => resolver.give(Some((UNREACHABLE, server.address.port()).into())),
-            Fault::NoSuchName => resolver.give(None),
+            Fault::Unreachable => resolver.set(Some((UNREACHABLE, server.address.port()).into())),
+            Fault::NoSuchName => resolver.set(None),
             Fault::Script(script) => server.follow(script),
             _ => {}
         }
@@ -121,29 +122,35 @@ impl Bench {
     }
 }
 
-fn client(fault: Fault, pooled: bool, setting: Setting, address: SocketAddr, resolver: &Resolver) -> Client {
+fn client(
+    fault: Fault,
+    pooled: bool,
+    settings: Settings,
+    address: SocketAddr,
+    resolver: &Resolver,
+) -> Client {
     let port = address.port();
-    // The client of this library where that can be. A pooled connection needs a certificate that is accepted at
-    // first, or a name whose address changes, and so does a name that has none: a client of the caller's own.
-    let own =
-        matches!(fault, Fault::NoSuchName) || (pooled && (fault.is_of_tls() || fault.is_of_the_address()));
-    let scheme = if fault.is_of_tls() { "https" } else { "http" };
+    // These faults need a certificate that is trusted at first, or a name whose address changes, so they need a custom
+    // HTTP client. All others use the default one.
+    let is_custom = matches!(fault, Fault::NoSuchName)
+        || (pooled && (fault.concerns_tls() || fault.concerns_the_address()));
+    let scheme = if fault.concerns_tls() { "https" } else { "http" };
     let host = match fault {
-        _ if own => "localhost",
+        _ if is_custom => "localhost",
         Fault::Unreachable => "127.255.255.255",
         _ => "127.0.0.1",
     };
     let connect = Duration::from_secs(if matches!(fault, Fault::ConnectTimeout) { 1 } else { 30 });
-    let limiter = LocalRateLimiter::with_limits(1_000, setting.interval, 200_000).margin(Duration::ZERO);
+    let limiter = LocalRateLimiter::with_limits(1_000, settings.interval, 200_000).margin(Duration::ZERO);
     let builder = Client::builder()
         .base_url(format!("{scheme}://{host}:{port}"))
-        .token_source(Tokens { fresh: setting.fresh_token })
+        .token_source(Tokens { fresh: settings.fresh_token })
         .location("location")
         .rate_limiter(limiter)
-        .retry_policy(setting.policy)
-        .attempt_timeout(setting.attempt)
+        .retry_policy(settings.policy)
+        .attempt_timeout(settings.attempt_timeout)
         .connect_timeout(connect);
-    let builder = if own {
+    let builder = if is_custom {
         let resolver = resolver.clone();
         builder.http_client(move |http| {
             http.no_proxy().dns_resolver(resolver.clone()).tls_backend_preconfigured(tls::client())
@@ -154,7 +161,7 @@ fn client(fault: Fault, pooled: bool, setting: Setting, address: SocketAddr, res
     builder.build().expect("a client")
 }
 
-/// One of the three requests.
+/// The three operations that send a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Endpoint {
     Send,
@@ -165,7 +172,7 @@ pub(super) enum Endpoint {
 impl Endpoint {
     pub(super) const ALL: [Self; 3] = [Self::Send, Self::Inbound, Self::Call];
 
-    /// Makes a request that the server recognises by its key. The attempts that its receipt names, or the error.
+    /// Sends a request that the server identifies by its key. Returns the number of attempts in its receipt.
     pub(super) async fn call(self, client: &Client, key: &str) -> Result<u32, Error> {
         match self {
             Self::Send => {
@@ -184,7 +191,7 @@ impl Endpoint {
     }
 }
 
-/// A token that may be followed by another one.
+/// A token source with one or two tokens.
 #[derive(Debug)]
 struct Tokens {
     fresh: bool,
@@ -200,7 +207,7 @@ impl TokenSource for Tokens {
     }
 }
 
-/// Gives every name the same address, or none.
+/// Resolves every name to the same address, or to none.
 #[derive(Clone)]
 struct Resolver(Arc<Mutex<Option<SocketAddr>>>);
 
@@ -209,7 +216,7 @@ impl Resolver {
         Self(Arc::new(Mutex::new(Some(address))))
     }
 
-    fn give(&self, address: Option<SocketAddr>) {
+    fn set(&self, address: Option<SocketAddr>) {
         *self.0.lock().expect("not poisoned") = address;
     }
 }

@@ -19,12 +19,12 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
-use super::PATIENCE;
+use super::TEST_TIMEOUT;
 use super::tls::{Certificate, server_config};
 
 const OFFERS_HTTP2: &[&[u8]] = &[b"h2", b"http/1.1"];
 
-/// A hang guard, and never a deadline that a test waits for.
+/// Ends a call that hangs. No test waits for it.
 const LONG: Duration = Duration::from_secs(120);
 
 #[derive(Clone, Copy)]
@@ -67,7 +67,7 @@ enum Command {
     Kill,
 }
 
-/// A server on a runtime of its own, so that the runtime of a test can be blocked.
+/// A server on a separate runtime, so that the runtime of a test can be blocked.
 struct Server {
     url: String,
     counts: Arc<Counts>,
@@ -111,13 +111,13 @@ impl Server {
         self.counts.connections.borrow().0
     }
 
-    /// Waits until so many requests are complete.
-    async fn arrived(&self, requests: usize) {
+    /// Waits until this number of requests is complete.
+    async fn wait_for_requests(&self, requests: usize) {
         wait(&self.counts.total, |total| *total >= requests).await;
     }
 
-    /// Waits until no connection is open: whatever was sent has been read then.
-    async fn quiet(&self) {
+    /// Waits until no connection is open. By then, the server has read everything that was sent.
+    async fn wait_for_close(&self) {
         wait(&self.counts.connections, |(_, open)| *open == 0).await;
     }
 
@@ -133,14 +133,14 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         // A runtime must not be dropped where a task may block.
-        self.runtime.take().expect("it runs").shutdown_background();
+        self.runtime.take().expect("a running server").shutdown_background();
     }
 }
 
 async fn wait<T>(sender: &watch::Sender<T>, reached: impl FnMut(&T) -> bool) {
     let mut receiver = sender.subscribe();
-    let reached = tokio::time::timeout(PATIENCE, receiver.wait_for(reached)).await;
-    drop(reached.expect("it is reached").expect("the sender exists"));
+    let reached = tokio::time::timeout(TEST_TIMEOUT, receiver.wait_for(reached)).await;
+    drop(reached.expect("the state is reached").expect("the sender exists"));
 }
 
 async fn connection(stream: TcpStream, acceptor: TlsAcceptor, settings: Settings, counts: Arc<Counts>) {
@@ -283,9 +283,9 @@ async fn alpn_decides_the_version() {
     }
 }
 
-/// A caller's closure can insist on HTTP/2, and then fails with servers that do not speak it.
+/// A caller's closure can require HTTP/2. Calls then fail if the server does not speak it.
 #[tokio::test]
-async fn prior_knowledge_of_a_caller_changes_no_promise() {
+async fn prior_knowledge_keeps_outcomes_correct_if_the_server_speaks_http1() {
     for alpn in [&[b"http/1.1" as &[u8]] as &[&[u8]], &[]] {
         let server = Server::start(Settings { alpn, ..Settings::default() });
         let transport = trusting().http_client(reqwest::ClientBuilder::http2_prior_knowledge).build();
@@ -303,7 +303,7 @@ async fn requests_in_progress_share_a_connection() {
     send(&client, "first").await.expect("a receipt");
     server.hold(true);
     let mut calls = start(&client, 60);
-    server.arrived(61).await;
+    server.wait_for_requests(61).await;
     assert_eq!(server.connections(), 1);
     server.hold(false);
     while let Some(call) = calls.join_next().await {
@@ -338,9 +338,9 @@ async fn no_request_that_is_reported_as_unsent_is_completed_and_none_is_sent_twi
             calls.spawn(async move {
                 let key = format!("call-{call}");
                 let sent = send(&client, &key);
-                let patience = if call % 3 == 2 { Duration::from_millis(fastrand::u64(0..8)) } else { LONG };
+                let timeout = if call % 3 == 2 { Duration::from_millis(fastrand::u64(0..8)) } else { LONG };
                 // A call that is dropped reports nothing.
-                let result = tokio::time::timeout(patience, sent).await.ok();
+                let result = tokio::time::timeout(timeout, sent).await.ok();
                 (key, result)
             });
         }
@@ -349,7 +349,7 @@ async fn no_request_that_is_reported_as_unsent_is_completed_and_none_is_sent_twi
             results.insert(key, result);
         }
         drop((client, transport));
-        server.quiet().await;
+        server.wait_for_close().await;
         let mut outcomes = BTreeMap::<String, usize>::new();
         for (key, result) in results {
             let complete = server.complete(&key);
@@ -465,9 +465,9 @@ async fn only_a_refused_stream_is_rejected_and_no_layer_resends() {
     }
 }
 
-/// The only stream is taken: a request waits in the connection, and must not be started when its time is over.
+/// While the only stream is in use, a request waits in the connection. It must not be started after its deadline.
 #[tokio::test]
-async fn a_request_that_waits_for_a_stream_is_not_sent_after_its_time() {
+async fn a_request_that_waits_for_a_stream_is_not_sent_after_its_deadline() {
     let server = Server::start(Settings { max_streams: Some(1), ..Settings::default() });
     let transport = transport();
     let client = build(&server, &transport).with_retry_policy(RetryPolicy::none());
@@ -478,7 +478,7 @@ async fn a_request_that_waits_for_a_stream_is_not_sent_after_its_time() {
         let client = client.clone();
         async move { send(&client, "holding").await }
     });
-    server.arrived(2).await;
+    server.wait_for_requests(2).await;
     let moment = Duration::from_millis(200);
     let late = tokio::spawn({
         let client = client.clone().with_begin_before(Instant::now() + moment);
@@ -495,7 +495,7 @@ async fn a_request_that_waits_for_a_stream_is_not_sent_after_its_time() {
     assert_eq!(error.delivery(), Delivery::NotSent, "{error:?}");
     send(&client, "last").await.expect("a receipt");
     drop((client, timed_out, transport));
-    server.quiet().await;
+    server.wait_for_close().await;
     for (key, complete) in [("holding", 1), ("late", 0), ("timed out 1", 0), ("timed out 2", 0), ("last", 1)]
     {
         assert_eq!(server.complete(key), complete, "{key}");
@@ -511,10 +511,10 @@ async fn connections_that_end_with_requests_in_flight_resend_none() {
         send(&client, "first").await.expect(name);
         server.hold(true);
         let mut calls = start(&client, CALLS);
-        server.arrived(1 + CALLS).await;
+        server.wait_for_requests(1 + CALLS).await;
         server.command(command);
         if !is_read {
-            server.quiet().await;
+            server.wait_for_close().await;
         }
         server.hold(false);
         while let Some(call) = calls.join_next().await {
@@ -543,10 +543,10 @@ fn connections_that_were_closed_during_a_pause_are_not_used() {
         for round in 0..5 {
             runtime.block_on(send(&client, &format!("{name}-{round}-first"))).expect(name);
             server.command(command);
-            server.runtime.as_ref().expect("it runs").block_on(async {
+            server.runtime.as_ref().expect("a running server").block_on(async {
                 match command {
-                    Command::Kill => server.quiet().await,
-                    // It is sent at once; the client closes the connection when it reads it.
+                    Command::Kill => server.wait_for_close().await,
+                    // The frame is sent at once; the client closes the connection when it reads the frame.
                     _ => tokio::time::sleep(Duration::from_millis(150)).await,
                 }
             });

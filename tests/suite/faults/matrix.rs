@@ -8,47 +8,47 @@ use highlevel::{Error, RetryPolicy};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use super::PATIENCE;
-use super::fault::{Bench, Endpoint, Fault, Setting};
-use super::server::{Act, answer, receipt};
+use super::TEST_TIMEOUT;
+use super::fault::{Bench, Endpoint, Fault, Settings};
+use super::server::{Action, receipt, response};
 
-/// A fault and what has to come of it, in each of its cells.
+/// A fault and the expected result of each of its cells.
 #[derive(Clone, Copy)]
 struct Row {
     name: &'static str,
     fault: Fault,
-    setting: Setting,
-    /// Whether the caller gives up the call once its request has arrived.
+    settings: Settings,
+    /// `true` if the caller drops the call once its request has arrived.
     cancelled: bool,
-    /// What the caller is told, how many attempts there were, and how many requests the server read.
+    /// The reported outcome, the number of attempts, and the number of requests that the server read.
     expected: &'static str,
 }
 
 impl Row {
     fn new(name: &'static str, fault: Fault, expected: &'static str) -> Self {
-        Self { name, fault, setting: Setting::default(), cancelled: false, expected }
+        Self { name, fault, settings: Settings::default(), cancelled: false, expected }
     }
 
-    /// The server reads the whole request and stays silent at some point.
+    /// The server stops responding at some point after the request, so that the attempt times out.
     fn stalls(mut self) -> Self {
-        self.setting.attempt = Duration::from_secs(2);
+        self.settings.attempt_timeout = Duration::from_secs(2);
         self
     }
 
     fn fresh_token(mut self) -> Self {
-        self.setting.fresh_token = true;
+        self.settings.fresh_token = true;
         self
     }
 
-    /// A 503 with `Retry-After` is taken as a refusal, because the caller says so.
-    fn unavailable_is_refused(mut self) -> Self {
-        self.setting.policy = RetryPolicy::default().retry_unavailable(true);
+    /// The retry policy of the caller treats a 503 with `Retry-After` as a rejection.
+    fn retries_unavailable(mut self) -> Self {
+        self.settings.policy = RetryPolicy::default().retry_unavailable(true);
         self
     }
 
-    /// A 429 that says nothing holds the location back beyond the deadline of the call.
+    /// A 429 without `Retry-After` pauses the location beyond the deadline of the call.
     fn long_interval(mut self) -> Self {
-        self.setting.interval = Duration::from_secs(3600);
+        self.settings.interval = Duration::from_secs(3600);
         self
     }
 
@@ -57,37 +57,37 @@ impl Row {
         self
     }
 
-    /// How often the request may be read by a server that did not refuse it.
+    /// Returns how often the server may read the request without rejecting it.
     fn deliveries_at_most(&self) -> usize {
-        if self.setting.policy == RetryPolicy::default() { 1 } else { 2 }
+        if self.settings.policy == RetryPolicy::default() { 1 } else { 2 }
     }
 }
 
-fn status(status: &str, headers: &str) -> Act {
-    Act::Answer(answer(status, headers, r#"{"message":"no"}"#))
+fn status(status: &str, headers: &str) -> Action {
+    Action::Respond(response(status, headers, r#"{"message":"no"}"#))
 }
 
-/// Refuses the first requests with the first answer, and then gives the second.
-fn then(nth: usize, refusals: usize, first: Act, second: Act) -> Act {
-    if nth < refusals { first } else { second }
+/// Returns the first action for the first requests, and the second one for all others.
+fn then(nth: usize, count: usize, first: Action, second: Action) -> Action {
+    if nth < count { first } else { second }
 }
 
-fn accepted() -> Act {
-    Act::Answer(receipt())
+fn accepted() -> Action {
+    Action::Respond(receipt())
 }
 
-fn unauthorized() -> Act {
+fn unauthorized() -> Action {
     status("401 Unauthorized", "")
 }
 
-const MANY: &str = "429 Too Many Requests";
-const BUSY: &str = "503 Service Unavailable";
+const TOO_MANY: &str = "429 Too Many Requests";
+const UNAVAILABLE: &str = "503 Service Unavailable";
 
 fn rows() -> Vec<Row> {
     let mut rows = no_connection();
-    rows.extend(broken());
-    rows.extend(answered());
-    rows.extend(refused());
+    rows.extend(broken_connections());
+    rows.extend(statuses());
+    rows.extend(limits_and_tokens());
     rows
 }
 
@@ -97,60 +97,67 @@ fn no_connection() -> Vec<Row> {
         Row::new("network unreachable", Fault::Unreachable, "NotSent 3/0"),
         Row::new("no such name", Fault::NoSuchName, "NotSent 3/0"),
         Row::new("connect timeout", Fault::ConnectTimeout, "NotSent 3/0"),
-        Row::new("TLS: the server speaks none", Fault::PlainForTls, "NotSent 3/0"),
+        Row::new("TLS: not spoken by the server", Fault::PlainForTls, "NotSent 3/0"),
         Row::new("TLS: certificate not trusted", Fault::Certificate, "NotSent 1/0"),
     ]
 }
 
-fn broken() -> Vec<Row> {
+fn broken_connections() -> Vec<Row> {
     let script = Fault::Script;
     vec![
         Row::new("connection closed while idle", Fault::ClosedWhileIdle, "Ok 1/1"),
-        Row::new("RST as the request arrives", script(|_| Act::ResetAfter(1)), "Unknown 1/0"),
-        Row::new("RST in the middle of the request", script(|_| Act::ResetAfter(150)), "Unknown 1/0"),
-        Row::new("RST after the request", script(|_| Act::Reset), "Unknown 1/1"),
-        Row::new("FIN after the request", script(|_| Act::Close(Vec::new())), "Unknown 1/1"),
-        Row::new("silence after the request", script(|_| Act::Answer(Vec::new())), "Unknown 1/1").stalls(),
-        Row::new("half a status line, FIN", script(|_| Act::Close(b"HTTP/1.1 20".to_vec())), "Unknown 1/1"),
+        Row::new("RST as the request arrives", script(|_| Action::ResetAfter(1)), "Unknown 1/0"),
+        Row::new("RST in the middle of the request", script(|_| Action::ResetAfter(150)), "Unknown 1/0"),
+        Row::new("RST after the request", script(|_| Action::Reset), "Unknown 1/1"),
+        Row::new("FIN after the request", script(|_| Action::Close(Vec::new())), "Unknown 1/1"),
+        Row::new("silence after the request", script(|_| Action::Respond(Vec::new())), "Unknown 1/1")
+            .stalls(),
+        Row::new(
+            "half a status line, FIN",
+            script(|_| Action::Close(b"HTTP/1.1 20".to_vec())),
+            "Unknown 1/1",
+        ),
         Row::new(
             "half a status line, silence",
-            script(|_| Act::Answer(b"HTTP/1.1 20".to_vec())),
+            script(|_| Action::Respond(b"HTTP/1.1 20".to_vec())),
             "Unknown 1/1",
         )
         .stalls(),
-        Row::new("what comes is not HTTP", script(|_| Act::Close(b"SSH-2.0-x\r\n".to_vec())), "Unknown 1/1"),
+        Row::new("response is not HTTP", script(|_| Action::Close(b"SSH-2.0-x\r\n".to_vec())), "Unknown 1/1"),
         Row::new(
             "201, headers, silence",
-            script(|_| Act::Answer(b"HTTP/1.1 201 Created\r\ncontent-length: 90\r\n\r\n".to_vec())),
+            script(|_| Action::Respond(b"HTTP/1.1 201 Created\r\ncontent-length: 90\r\n\r\n".to_vec())),
             "Accepted 1/1",
         )
         .stalls(),
         Row::new(
             "201, body cut",
-            script(|_| Act::Close(b"HTTP/1.1 201 Created\r\ncontent-length: 90\r\n\r\n{\"mess".to_vec())),
+            script(|_| Action::Close(b"HTTP/1.1 201 Created\r\ncontent-length: 90\r\n\r\n{\"mess".to_vec())),
             "Accepted 1/1",
         ),
         Row::new(
             "201 without a body",
-            script(|_| Act::Answer(answer("201 Created", "", ""))),
+            script(|_| Action::Respond(response("201 Created", "", ""))),
             "Accepted 1/1",
         ),
         Row::new(
-            "201 with a page in HTML",
-            script(|_| Act::Answer(answer("201 Created", "content-type: text/html\r\n", "<p>Hello</p>"))),
+            "201 with an HTML page",
+            script(|_| {
+                Action::Respond(response("201 Created", "content-type: text/html\r\n", "<p>Hello</p>"))
+            }),
             "Accepted 1/1",
         ),
         Row::new(
             "201, larger than 1 MiB",
-            script(|_| Act::Answer(answer("201 Created", "", &" ".repeat(1024 * 1024 + 1)))),
+            script(|_| Action::Respond(response("201 Created", "", &" ".repeat(1024 * 1024 + 1)))),
             "Accepted 1/1",
         ),
-        Row::new("call dropped after the request", script(|_| Act::Answer(Vec::new())), "dropped -/1")
+        Row::new("call dropped after the request", script(|_| Action::Respond(Vec::new())), "dropped -/1")
             .cancelled(),
     ]
 }
 
-fn answered() -> Vec<Row> {
+fn statuses() -> Vec<Row> {
     let script = Fault::Script;
     vec![
         Row::new("302", script(|_| status("302 Found", "location: /other\r\n")), "Rejected 1/1"),
@@ -160,56 +167,60 @@ fn answered() -> Vec<Row> {
         Row::new("422", script(|_| status("422 Unprocessable Entity", "")), "Rejected 1/1"),
         Row::new("500", script(|_| status("500 Internal Server Error", "")), "Unknown 1/1"),
         Row::new("502", script(|_| status("502 Bad Gateway", "")), "Unknown 1/1"),
-        Row::new("503", script(|_| status(BUSY, "")), "Unknown 1/1"),
-        Row::new("503, Retry-After", script(|_| status(BUSY, "retry-after: 0\r\n")), "Unknown 1/1"),
+        Row::new("503", script(|_| status(UNAVAILABLE, "")), "Unknown 1/1"),
+        Row::new("503, Retry-After", script(|_| status(UNAVAILABLE, "retry-after: 0\r\n")), "Unknown 1/1"),
         Row::new(
             "503, Retry-After, opted in, then 201",
-            script(|nth| then(nth, 1, status(BUSY, "retry-after: 0\r\n"), accepted())),
+            script(|nth| then(nth, 1, status(UNAVAILABLE, "retry-after: 0\r\n"), accepted())),
             "Ok 2/2",
         )
-        .unavailable_is_refused(),
+        .retries_unavailable(),
         Row::new(
-            "503, Retry-After, opted in, for ever",
-            script(|_| status(BUSY, "retry-after: 0\r\n")),
+            "503, Retry-After, opted in, repeatedly",
+            script(|_| status(UNAVAILABLE, "retry-after: 0\r\n")),
             "Unknown 2/2",
         )
-        .unavailable_is_refused(),
-        Row::new("503, opted in", script(|_| status(BUSY, "")), "Unknown 1/1").unavailable_is_refused(),
+        .retries_unavailable(),
+        Row::new("503, opted in", script(|_| status(UNAVAILABLE, "")), "Unknown 1/1").retries_unavailable(),
         Row::new("504", script(|_| status("504 Gateway Timeout", "")), "Unknown 1/1"),
     ]
 }
 
-fn refused() -> Vec<Row> {
+fn limits_and_tokens() -> Vec<Row> {
     let script = Fault::Script;
     vec![
-        Row::new("429, then 201", script(|nth| then(nth, 1, status(MANY, ""), accepted())), "Ok 2/2"),
+        Row::new("429, then 201", script(|nth| then(nth, 1, status(TOO_MANY, ""), accepted())), "Ok 2/2"),
         Row::new(
             "429 four times, then 201",
-            script(|nth| then(nth, 4, status(MANY, "retry-after: 0\r\n"), accepted())),
+            script(|nth| then(nth, 4, status(TOO_MANY, "retry-after: 0\r\n"), accepted())),
             "Ok 5/5",
         ),
         Row::new(
             "429, Retry-After, then 201",
-            script(|nth| then(nth, 1, status(MANY, "retry-after: 1\r\n"), accepted())),
+            script(|nth| then(nth, 1, status(TOO_MANY, "retry-after: 1\r\n"), accepted())),
             "Ok 2/2",
         )
         .long_interval(),
-        Row::new("429, no turn before the deadline", script(|_| status(MANY, "")), "Rejected 1/1")
+        Row::new("429, no permit before the deadline", script(|_| status(TOO_MANY, "")), "Rejected 1/1")
             .long_interval(),
         Row::new(
             "429, Retry-After beyond the deadline",
-            script(|_| status(MANY, "retry-after: 3600\r\n")),
+            script(|_| status(TOO_MANY, "retry-after: 3600\r\n")),
             "Rejected 1/1",
         ),
         Row::new(
             "429 twice, then beyond the deadline",
-            script(|nth| then(nth, 2, status(MANY, ""), status(MANY, "retry-after: 3600\r\n"))),
+            script(|nth| then(nth, 2, status(TOO_MANY, ""), status(TOO_MANY, "retry-after: 3600\r\n"))),
             "Rejected 3/3",
         ),
-        Row::new("429, the day is spent", script(|_| status(MANY, SPENT)), "Rejected 1/1"),
+        Row::new(
+            "429, daily limit used up",
+            script(|_| status(TOO_MANY, DAILY_LIMIT_USED_UP)),
+            "Rejected 1/1",
+        ),
         Row::new(
             "429, then RST after the request",
-            script(|nth| then(nth, 1, status(MANY, ""), Act::Reset)),
+            script(|nth| then(nth, 1, status(TOO_MANY, ""), Action::Reset)),
             "Unknown 2/2",
         ),
         Row::new("401, no other token", script(|_| unauthorized()), "Rejected 1/1"),
@@ -230,7 +241,7 @@ fn refused() -> Vec<Row> {
             "401 about the version, a fresh token",
             script(|_| {
                 let body = r#"{"message":"version header is invalid"}"#;
-                Act::Answer(answer("401 Unauthorized", "", body))
+                Action::Respond(response("401 Unauthorized", "", body))
             }),
             "Rejected 1/1",
         )
@@ -238,72 +249,76 @@ fn refused() -> Vec<Row> {
     ]
 }
 
-/// The headers of a location that has nothing left until an hour from now.
-const SPENT: &str = "x-ratelimit-daily-remaining: 0\r\nx-ratelimit-daily-reset: 3600000\r\n";
+/// The headers of a location whose daily limit is used up for the next hour.
+const DAILY_LIMIT_USED_UP: &str = "x-ratelimit-daily-remaining: 0\r\nx-ratelimit-daily-reset: 3600000\r\n";
 
-/// What came of a cell.
+/// The result of a cell.
 struct Cell {
-    /// What the caller was told.
-    told: String,
+    /// The outcome that the call reported.
+    outcome: String,
     attempts: Option<u32>,
-    /// Requests that the server read to their end.
+    /// The number of complete requests that the server read.
     deliveries: usize,
-    /// How many of them it refused.
-    refused: usize,
+    /// The number of those that it rejected.
+    rejected: usize,
 }
 
 impl std::fmt::Display for Cell {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let attempts = self.attempts.map_or_else(|| "-".to_owned(), |attempts| attempts.to_string());
-        write!(f, "{} {attempts}/{}", self.told, self.deliveries)
+        write!(f, "{} {attempts}/{}", self.outcome, self.deliveries)
     }
 }
 
 async fn run(row: Row, endpoint: Endpoint, pooled: bool) -> Cell {
-    let Bench { server, client } = Bench::set_up(row.fault, pooled, row.setting).await;
+    let Bench { server, client } = Bench::set_up(row.fault, pooled, row.settings).await;
     let before = usize::from(pooled);
-    // An id has no spaces.
+    // Ids contain no spaces.
     let key = format!("{}-{endpoint:?}-{pooled}", row.name).replace(' ', "-");
     let result = if row.cancelled {
         let call = tokio::spawn({
             let (client, key) = (client.clone(), key.clone());
             async move { endpoint.call(&client, &key).await }
         });
-        server.arrived(before + 1).await;
+        server.wait_for_requests(before + 1).await;
         call.abort();
         assert!(call.await.expect_err("aborted").is_cancelled(), "{}", row.name);
         None
     } else {
         let call = endpoint.call(&client, &key);
-        Some(tokio::time::timeout(PATIENCE, call).await.unwrap_or_else(|_| panic!("{}: no end", row.name)))
+        Some(
+            tokio::time::timeout(TEST_TIMEOUT, call)
+                .await
+                .unwrap_or_else(|_| panic!("{}: the call does not end", row.name)),
+        )
     };
-    // What the client still does in the background, it does now; then all of its connections end.
+    // Background tasks of the client complete before the last of its connections is closed.
     drop(client);
-    server.quiet().await;
+    server.wait_for_close().await;
     let deliveries = server.deliveries(&key);
     Cell {
-        told: match &result {
+        outcome: match &result {
             Some(Ok(_)) => "Ok".to_owned(),
             Some(Err(error)) => format!("{:?}", error.delivery()),
             None => "dropped".to_owned(),
         },
         attempts: result.map(|result| result.unwrap_or_else(|error| Error::attempts(&error))),
-        refused: deliveries.iter().filter(|delivered| delivered.refused).count(),
+        rejected: deliveries.iter().filter(|request| request.rejected).count(),
         deliveries: deliveries.len(),
     }
 }
 
-/// All cells, row by row: each endpoint on a fresh connection, then on a pooled one.
-async fn all(rows: &[Row]) -> Vec<Vec<Cell>> {
+/// Returns all cells, row by row: each endpoint on a fresh connection, then on a pooled one.
+async fn run_all(rows: &[Row]) -> Vec<Vec<Cell>> {
     let mut running = JoinSet::new();
-    // A few at a time: a machine that is busy with all of them at once would miss their timeouts.
-    let free = Arc::new(Semaphore::new(24));
+    // All cells at once would overload a small machine, which would then miss their timeouts.
+    let slots = Arc::new(Semaphore::new(24));
     for (index, row) in rows.iter().enumerate() {
         for (column, (endpoint, pooled)) in columns().enumerate() {
             let row = *row;
-            let free = Arc::clone(&free);
+            let slots = Arc::clone(&slots);
             running.spawn(async move {
-                let _place = free.acquire_owned().await.expect("never closed");
+                let _slot = slots.acquire_owned().await.expect("never closed");
                 (index, column, run(row, endpoint, pooled).await)
             });
         }
@@ -320,8 +335,8 @@ fn columns() -> impl Iterator<Item = (Endpoint, bool)> {
 
 fn table(rows: &[Row], cells: &[Vec<Cell>]) -> String {
     let mut text = String::from(
-        "What the caller is told, attempts / requests that the server read to their end.\n\
-         The default retry policy, but where a row says otherwise.\n\n",
+        "The reported outcome, attempts / complete requests that the server read.\n\
+         The default retry policy unless a row names another one.\n\n",
     );
     let mut line = |name: &str, cells: Vec<String>| {
         let mut line = format!("{name:<38}");
@@ -349,24 +364,23 @@ fn table(rows: &[Row], cells: &[Vec<Cell>]) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_fault_delivers_twice_and_each_says_what_is_known() {
+async fn no_fault_delivers_twice_and_every_outcome_is_correct() {
     let rows = rows();
-    let cells = all(&rows).await;
+    let cells = run_all(&rows).await;
     let text = table(&rows, &cells);
     println!("{text}");
     let mut wrong = Vec::new();
     for (row, cells) in rows.iter().zip(&cells) {
         for (cell, (endpoint, pooled)) in cells.iter().zip(columns()) {
             let name = format!("{}, {endpoint:?}, {}", row.name, if pooled { "pooled" } else { "fresh" });
-            if cell.deliveries - cell.refused > row.deliveries_at_most() {
-                wrong.push(format!("{name}: delivered {} times, {cell}", cell.deliveries - cell.refused));
+            if cell.deliveries - cell.rejected > row.deliveries_at_most() {
+                wrong.push(format!("{name}: delivered {} times, {cell}", cell.deliveries - cell.rejected));
             }
-            if cell.told == "NotSent" && cell.deliveries > 0 {
-                wrong
-                    .push(format!("{name}: delivered, and the caller is told that nothing was sent: {cell}"));
+            if cell.outcome == "NotSent" && cell.deliveries > 0 {
+                wrong.push(format!("{name}: delivered, but reported as not sent: {cell}"));
             }
             if cell.to_string() != row.expected {
-                wrong.push(format!("{name}: {cell}, not {}", row.expected));
+                wrong.push(format!("{name}: {cell} instead of {}", row.expected));
             }
         }
     }

@@ -1,7 +1,7 @@
-//! Faults of the network and of the server, over real connections, against a server that counts what it was sent.
+//! Network and server faults over real connections, against a server that counts the requests that it reads.
 //!
-//! A request that was delivered twice is a message that somebody gets twice. So the server, not the client, is the
-//! witness here.
+//! A request that is read twice is a message that the contact receives twice, so the tests compare with the counts of
+//! the server, not with those of the client.
 
 mod evidence;
 mod fault;
@@ -14,5 +14,5 @@ mod tls;
 
 use std::time::Duration;
 
-/// Far longer than anything takes: it only ends a run in which something is broken.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Ends a test that would otherwise wait forever. It is never reached in a run that succeeds.
+const TEST_TIMEOUT: Duration = Duration::from_secs(60);

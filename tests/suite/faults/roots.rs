@@ -41,7 +41,7 @@ async fn added_root_certificates_are_trusted() {
     for (certificate, transport, is_trusted) in [
         (Certificate::Trusted, &trusting, true),
         (Certificate::Trusted, &default, false),
-        (Certificate::Stranger, &trusting, false),
+        (Certificate::Untrusted, &trusting, false),
     ] {
         let builder =
             Client::builder().token("pit-1").base_url(serve(certificate).await).transport(transport);

@@ -1,4 +1,4 @@
-//! A server without HTTP beyond where a request ends. It counts what it read, and breaks on command.
+//! A server that parses no more of HTTP than the end of a request. It counts requests and fails on command.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,50 +10,50 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use super::PATIENCE;
+use super::TEST_TIMEOUT;
 use super::tls::{self, Certificate};
 
-/// What the server does with the nth request, counted from 0.
-pub(super) type Script = fn(usize) -> Act;
+/// Returns the action for the nth request, counted from 0.
+pub(super) type Script = fn(usize) -> Action;
 
-/// What it does with a request.
+/// The reaction of the server to a request.
 #[derive(Clone, Debug)]
-pub(super) enum Act {
+pub(super) enum Action {
     /// Writes these bytes.
-    Answer(Vec<u8>),
+    Respond(Vec<u8>),
     /// Writes these bytes and closes its side of the connection.
     Close(Vec<u8>),
-    /// Reads so many bytes of the next request, not its end, and resets the connection.
+    /// Reads this number of bytes of the next request, which is longer, and resets the connection.
     ResetAfter(usize),
     /// Resets the connection.
     Reset,
 }
 
-/// How it takes up a connection.
+/// The beginning of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Greeting {
-    /// It speaks no TLS.
+pub(super) enum Handshake {
+    /// No TLS.
     Plain,
-    /// It shows a certificate.
+    /// TLS with a certificate.
     Tls(Certificate),
-    /// It answers the greeting of TLS in plain text.
+    /// A response in plain text to the TLS client hello.
     PlainForTls,
-    /// It never answers the greeting of TLS.
+    /// No response to the TLS client hello.
     Silent,
 }
 
 /// A complete request.
 #[derive(Clone, Debug)]
 pub(super) struct Delivered {
-    /// What makes it unlike any other: the text of a message, the conversation of a call.
+    /// Identifies the request: the text of a message, or the conversation of a call.
     pub(super) key: String,
-    /// Whether it was answered with a status after which it was certainly not done, 401 or 429.
-    pub(super) refused: bool,
+    /// `true` if the status of the response was 401 or 429, which prove that it was not done.
+    pub(super) rejected: bool,
 }
 
 pub(super) struct Server {
     pub(super) address: SocketAddr,
-    /// Keeps the port without listening, so that it refuses once the listener is closed.
+    /// Occupies the port without listening, so that connections are refused once the listener is closed.
     _port: TcpSocket,
     state: Arc<State>,
     accepting: Option<JoinHandle<TcpListener>>,
@@ -61,110 +61,110 @@ pub(super) struct Server {
 
 struct State {
     script: watch::Sender<Option<Script>>,
-    greeting: Mutex<Greeting>,
+    handshake: Mutex<Handshake>,
     delivered: Mutex<Vec<Delivered>>,
-    /// Requests answered by the script.
+    /// Requests that the script responded to.
     scripted: AtomicUsize,
-    /// Connections, and bytes read from them, since the fault began.
+    /// Connections, and bytes read from them, since the last reset.
     connections: AtomicUsize,
     bytes: AtomicUsize,
     /// Complete requests.
     count: watch::Sender<usize>,
-    /// Connections that have not ended.
+    /// Open connections.
     open: watch::Sender<usize>,
-    hang_up: watch::Sender<()>,
+    close_idle: watch::Sender<()>,
     stop: watch::Sender<bool>,
 }
 
 impl Server {
-    pub(super) fn start(greeting: Greeting) -> Self {
+    pub(super) fn start(handshake: Handshake) -> Self {
         let listening = socket(0);
         let address = listening.local_addr().expect("an address");
         let port = socket(address.port());
         let listener = listening.listen(64).expect("a listener");
         let state = Arc::new(State {
             script: watch::Sender::new(None),
-            greeting: Mutex::new(greeting),
+            handshake: Mutex::new(handshake),
             delivered: Mutex::default(),
             scripted: AtomicUsize::new(0),
             connections: AtomicUsize::new(0),
             bytes: AtomicUsize::new(0),
             count: watch::Sender::new(0),
             open: watch::Sender::new(0),
-            hang_up: watch::Sender::new(()),
+            close_idle: watch::Sender::new(()),
             stop: watch::Sender::new(false),
         });
         let accepting = tokio::spawn(accept(listener, Arc::clone(&state)));
         Self { address, _port: port, state, accepting: Some(accepting) }
     }
 
-    /// Answers with receipts up to here; from now on as the script says.
+    /// Responds to further requests by the script. Until then, the server responds with receipts.
     pub(super) fn follow(&self, script: Script) {
         self.state.script.send_replace(Some(script));
     }
 
-    /// Takes up later connections in another way.
-    pub(super) fn greet(&self, greeting: Greeting) {
-        *self.state.greeting.lock().expect("not poisoned") = greeting;
+    /// Sets the handshake of further connections.
+    pub(super) fn set_handshake(&self, handshake: Handshake) {
+        *self.state.handshake.lock().expect("not poisoned") = handshake;
     }
 
-    /// Forgets what was counted, but not what was delivered.
-    pub(super) fn count_anew(&self) {
+    /// Resets the counts of connections and bytes.
+    pub(super) fn reset_counts(&self) {
         self.state.connections.store(0, Ordering::SeqCst);
         self.state.bytes.store(0, Ordering::SeqCst);
     }
 
-    /// Ends the connections on which no request is under way, and waits until the other side has ended them too.
+    /// Closes the idle connections, and waits until the client has closed them too.
     ///
-    /// It is said again and again: the client may have begun a connection that it no longer needs, which comes late and
-    /// stays in its pool.
-    pub(super) async fn hang_up(&self) {
-        let said = async {
+    /// The command is repeated: the client may have started a connection that it no longer needs, which arrives late
+    /// and stays in its pool.
+    pub(super) async fn close_idle(&self) {
+        let repeated = async {
             loop {
-                self.state.hang_up.send_replace(());
+                self.state.close_idle.send_replace(());
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
         };
         tokio::select! {
-            () = said => {}
-            () = self.quiet() => {}
+            () = repeated => {}
+            () = self.wait_for_close() => {}
         }
     }
 
-    /// Says to hang up, and waits for nothing.
-    pub(super) fn begin_to_hang_up(&self) {
-        self.state.hang_up.send_replace(());
+    /// Starts to close the idle connections.
+    pub(super) fn start_to_close_idle(&self) {
+        self.state.close_idle.send_replace(());
     }
 
-    /// Stops listening. The port is kept, and refuses from now on.
+    /// Stops listening. The port stays occupied, and connections are refused.
     pub(super) async fn refuse(&mut self) {
         self.state.stop.send_replace(true);
-        let accepting = self.accepting.take().expect("it listens");
+        let accepting = self.accepting.take().expect("a listening server");
         drop(accepting.await.expect("no panic"));
     }
 
     /// Waits until no connection is open.
-    pub(super) async fn quiet(&self) {
+    pub(super) async fn wait_for_close(&self) {
         wait_for(&self.state.open, |open| open == 0).await;
     }
 
-    /// Waits until so many complete requests came in all.
-    pub(super) async fn arrived(&self, requests: usize) {
+    /// Waits until the server has read this number of complete requests in total.
+    pub(super) async fn wait_for_requests(&self, requests: usize) {
         wait_for(&self.state.count, |count| count >= requests).await;
     }
 
-    /// The complete requests with this key.
+    /// Returns the complete requests with this key.
     pub(super) fn deliveries(&self, key: &str) -> Vec<Delivered> {
         let delivered = self.state.delivered.lock().expect("not poisoned");
         delivered.iter().filter(|delivered| delivered.key == key).cloned().collect()
     }
 
-    /// Connections since the count began.
+    /// Returns the number of connections since the last reset.
     pub(super) fn connections(&self) -> usize {
         self.state.connections.load(Ordering::SeqCst)
     }
 
-    /// Bytes that were read since the count began, TLS excluded.
+    /// Returns the number of bytes that were read since the last reset, without those of TLS.
     pub(super) fn bytes(&self) -> usize {
         self.state.bytes.load(Ordering::SeqCst)
     }
@@ -181,10 +181,10 @@ impl Drop for Server {
 async fn wait_for(sender: &watch::Sender<usize>, reached: impl Fn(usize) -> bool) {
     let mut receiver = sender.subscribe();
     let wait = receiver.wait_for(|value| reached(*value));
-    tokio::time::timeout(PATIENCE, wait).await.expect("it comes").expect("the sender is there");
+    tokio::time::timeout(TEST_TIMEOUT, wait).await.expect("the state is reached").expect("the sender exists");
 }
 
-/// A socket on this machine that shares its port with a second one.
+/// Opens a socket on the loopback interface that shares its port with a second one.
 fn socket(port: u16) -> TcpSocket {
     let socket = TcpSocket::new_v4().expect("a socket");
     socket.set_reuseport(true).expect("a socket option");
@@ -203,44 +203,44 @@ async fn accept(listener: TcpListener, state: Arc<State>) -> TcpListener {
         state.connections.fetch_add(1, Ordering::SeqCst);
         let state = Arc::clone(&state);
         tokio::spawn(async move {
-            greet(stream, &state).await;
+            serve(stream, &state).await;
             state.open.send_modify(|open| *open -= 1);
         });
     }
     listener
 }
 
-async fn greet(mut stream: TcpStream, state: &State) {
-    let greeting = *state.greeting.lock().expect("not poisoned");
-    match greeting {
-        Greeting::Plain => {
-            if converse(&mut stream, state).await.is_reset() {
+async fn serve(mut stream: TcpStream, state: &State) {
+    let handshake = *state.handshake.lock().expect("not poisoned");
+    match handshake {
+        Handshake::Plain => {
+            if serve_connection(&mut stream, state).await.is_reset() {
                 stream.set_zero_linger().expect("a socket option");
             }
         }
-        Greeting::Tls(certificate) => {
-            // The other side may not like the certificate.
+        Handshake::Tls(certificate) => {
+            // The client may reject the certificate.
             if let Ok(mut stream) = tls::acceptor(certificate).accept(stream).await {
-                converse(&mut stream, state).await;
+                serve_connection(&mut stream, state).await;
             }
         }
-        Greeting::PlainForTls => {
+        Handshake::PlainForTls => {
             let _ = stream.read(&mut [0; 1024]).await;
-            let _ = stream.write_all(&answer("400 Bad Request", "", "speak HTTP")).await;
+            let _ = stream.write_all(&response("400 Bad Request", "", "speak HTTP")).await;
             let _ = stream.shutdown().await;
             drain(&mut stream).await;
         }
-        Greeting::Silent => drain(&mut stream).await,
+        Handshake::Silent => drain(&mut stream).await,
     }
 }
 
-/// Reads until the other side ends the connection.
+/// Reads until the client closes the connection.
 async fn drain(stream: &mut (impl AsyncRead + Unpin)) {
     let mut buffer = [0; 4096];
     while stream.read(&mut buffer).await.is_ok_and(|count| count > 0) {}
 }
 
-/// How a conversation ended.
+/// The end of a connection.
 enum Ended {
     Closed,
     Reset,
@@ -252,29 +252,29 @@ impl Ended {
     }
 }
 
-/// Reads requests until the other side ends the connection, also after this side has ended it: a request that comes
-/// too late is a request that was sent.
-async fn converse(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), state: &State) -> Ended {
-    let (mut hang_up, mut script) = (state.hang_up.subscribe(), state.script.subscribe());
+/// Reads requests until the client closes the connection, also after the server has closed its side: a request that
+/// arrives late was sent all the same.
+async fn serve_connection(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), state: &State) -> Ended {
+    let (mut close_idle, mut script) = (state.close_idle.subscribe(), state.script.subscribe());
     let mut buffer = Vec::new();
-    let mut ours_is_open = true;
+    let mut is_open = true;
     loop {
-        let follow = *script.borrow_and_update();
-        let act = || match follow {
+        let current = *script.borrow_and_update();
+        let next_action = || match current {
             Some(script) => script(state.scripted.load(Ordering::SeqCst)),
-            None => Act::Answer(receipt()),
+            None => Action::Respond(receipt()),
         };
-        let most = match act() {
-            Act::ResetAfter(bytes) if buffer.len() >= bytes => return Ended::Reset,
-            Act::ResetAfter(bytes) => bytes - buffer.len(),
+        let limit = match next_action() {
+            Action::ResetAfter(bytes) if buffer.len() >= bytes => return Ended::Reset,
+            Action::ResetAfter(bytes) => bytes - buffer.len(),
             _ => usize::MAX,
         };
-        let mut limited = (&mut *stream).take(most as u64);
-        let taken = tokio::select! {
+        let mut limited = (&mut *stream).take(limit as u64);
+        let count = tokio::select! {
             biased;
             _ = script.changed() => continue,
-            _ = hang_up.changed(), if ours_is_open && buffer.is_empty() => {
-                ours_is_open = false;
+            _ = close_idle.changed(), if is_open && buffer.is_empty() => {
+                is_open = false;
                 let _ = stream.shutdown().await;
                 continue;
             }
@@ -283,39 +283,39 @@ async fn converse(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), state: &St
                 Ok(count) => count,
             },
         };
-        state.bytes.fetch_add(taken, Ordering::SeqCst);
+        state.bytes.fetch_add(count, Ordering::SeqCst);
         while let Some((length, key)) = complete(&buffer) {
             buffer.drain(..length);
-            let act = act();
-            let refused = match &act {
-                Act::Answer(bytes) => {
+            let action = next_action();
+            let rejected = match &action {
+                Action::Respond(bytes) => {
                     [&b"HTTP/1.1 401"[..], b"HTTP/1.1 429"].iter().any(|status| bytes.starts_with(status))
                 }
                 _ => false,
             };
-            if follow.is_some() {
+            if current.is_some() {
                 state.scripted.fetch_add(1, Ordering::SeqCst);
             }
-            state.delivered.lock().expect("not poisoned").push(Delivered { key, refused });
+            state.delivered.lock().expect("not poisoned").push(Delivered { key, rejected });
             state.count.send_modify(|count| *count += 1);
-            match act {
-                Act::Reset | Act::ResetAfter(_) => return Ended::Reset,
-                _ if !ours_is_open => {}
-                Act::Answer(bytes) => {
+            match action {
+                Action::Reset | Action::ResetAfter(_) => return Ended::Reset,
+                _ if !is_open => {}
+                Action::Respond(bytes) => {
                     let _ = stream.write_all(&bytes).await;
                     let _ = stream.flush().await;
                 }
-                Act::Close(bytes) => {
+                Action::Close(bytes) => {
                     let _ = stream.write_all(&bytes).await;
                     let _ = stream.shutdown().await;
-                    ours_is_open = false;
+                    is_open = false;
                 }
             }
         }
     }
 }
 
-/// The length and the key of the request at the beginning of the bytes, if it is there to its end.
+/// Returns the length and the key of the first request in the buffer, if it is complete.
 fn complete(bytes: &[u8]) -> Option<(usize, String)> {
     let head = bytes.windows(4).position(|window| window == b"\r\n\r\n")? + 4;
     let text = std::str::from_utf8(&bytes[..head]).expect("a head in ASCII");
@@ -329,14 +329,14 @@ fn complete(bytes: &[u8]) -> Option<(usize, String)> {
     Some((head + length, key.to_owned()))
 }
 
-/// An answer: a status with its reason, further headers (each line with its end), and a body with its length.
-pub(super) fn answer(status: &str, headers: &str, body: &str) -> Vec<u8> {
+/// Formats a response: a status with its reason, further headers (each line with its line break), and a body.
+pub(super) fn response(status: &str, headers: &str, body: &str) -> Vec<u8> {
     let length = body.len();
     format!("HTTP/1.1 {status}\r\n{headers}content-length: {length}\r\n\r\n{body}").into_bytes()
 }
 
 pub(super) fn receipt() -> Vec<u8> {
-    answer(
+    response(
         "201 Created",
         "",
         r#"{"conversationId":"ABC12h2F6uBrIkfXYazb","messageId":"t22c6DQcTDf3MjRhwf77"}"#,

@@ -1,4 +1,4 @@
-//! Certificates that no machine trusts, a server that shows them, and a client that trusts one of them.
+//! Self-signed certificates, a server that presents them, and a client that trusts one of them.
 
 use std::sync::Arc;
 
@@ -8,20 +8,20 @@ use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore, ServerConfig};
 
-/// A certificate of this machine.
+/// A self-signed certificate for `localhost` and 127.0.0.1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Certificate {
     /// Trusted by [`client`].
     Trusted,
-    /// Trusted by nobody.
-    Stranger,
+    /// Not trusted by any client.
+    Untrusted,
 }
 
 impl Certificate {
     fn pem(self) -> &'static [u8] {
         match self {
             Self::Trusted => include_bytes!("trusted.pem"),
-            Self::Stranger => include_bytes!("stranger.pem"),
+            Self::Untrusted => include_bytes!("untrusted.pem"),
         }
     }
 
@@ -30,12 +30,12 @@ impl Certificate {
     }
 }
 
-/// The server's side.
+/// Returns the TLS acceptor of a server that presents the certificate.
 pub(super) fn acceptor(certificate: Certificate) -> TlsAcceptor {
     TlsAcceptor::from(Arc::new(server_config(certificate)))
 }
 
-/// The configuration of a server, without ALPN protocols.
+/// Returns the configuration of a server, without ALPN protocols.
 pub(super) fn server_config(certificate: Certificate) -> ServerConfig {
     let key = PrivateKeyDer::from_pem_slice(certificate.pem()).expect("a key");
     ServerConfig::builder_with_provider(Arc::new(default_provider()))
@@ -46,7 +46,7 @@ pub(super) fn server_config(certificate: Certificate) -> ServerConfig {
         .expect("a certificate with its key")
 }
 
-/// The client's side.
+/// Returns the configuration of a client that trusts [`Certificate::Trusted`].
 pub(super) fn client() -> ClientConfig {
     let mut roots = RootCertStore::empty();
     roots.add(Certificate::Trusted.read()).expect("a certificate");

@@ -2,7 +2,7 @@
 //!
 //! While a process is stopped, its machine suspended or its runtime not driven, a server may close the connections in the
 //! pool. The runtime learns of that in the next turn of its I/O driver. A request that is sent before this turn is written
-//! to a closed connection, and nobody can tell afterwards whether it was done.
+//! to a closed connection, and its outcome stays unknown.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};

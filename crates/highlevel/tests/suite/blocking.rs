@@ -15,7 +15,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 use tokio::runtime::Builder;
 
-use crate::server::{Act, Server, TOKEN, answer, json as json_answer, receipt, serve};
+use crate::server::{Action, Server, TOKEN, json as json_response, receipt, response, serve};
 
 fn client(server: &Server) -> blocking::Client {
     server.builder().build_blocking().expect("a client")
@@ -28,8 +28,8 @@ fn send(client: &blocking::Client) -> highlevel::Result<u16> {
 #[test]
 fn every_operation_works_without_a_runtime() {
     let (server, _end) = serve(|request| match request.line.split(' ').next() {
-        Some("GET") => Act::Answer(json_answer("200 OK", &json!({ "contact": { "id": "c1" } }))),
-        _ => Act::Answer(receipt()),
+        Some("GET") => Action::Respond(json_response("200 OK", &json!({ "contact": { "id": "c1" } }))),
+        _ => Action::Respond(receipt()),
     });
     let client = client(&server);
     assert_eq!(send(&client).expect("a receipt"), 201);
@@ -50,13 +50,13 @@ fn every_operation_works_without_a_runtime() {
 
 #[test]
 fn errors_are_those_of_the_async_client() {
-    let (server, _end) = serve(|_| Act::Answer(answer("503 Service Unavailable", "", "")));
+    let (server, _end) = serve(|_| Action::Respond(response("503 Service Unavailable", "", "")));
     let client = client(&server);
     let error = send(&client).expect_err("503");
     assert_eq!((error.delivery(), error.status(), error.attempts()), (Delivery::Unknown, Some(503), 1));
     let error = client.request(Method::GET, "/a/../b").send().expect_err("a dot segment");
     assert_eq!(error.kind(), ErrorKind::InvalidRequest);
-    let (server, _end) = serve(|_| Act::Stall(Vec::new()));
+    let (server, _end) = serve(|_| Action::Stall(Vec::new()));
     let quick = self::client(&server).with_attempt_timeout(Duration::from_millis(100));
     assert_eq!(send(&quick).expect_err("too late").kind(), ErrorKind::Timeout);
     let late = self::client(&server).with_call_timeout(Duration::ZERO).with_retry_policy(RetryPolicy::none());
@@ -66,7 +66,7 @@ fn errors_are_those_of_the_async_client() {
 
 #[test]
 fn threads_share_a_client() {
-    let (server, _end) = serve(|_| Act::Answer(receipt()));
+    let (server, _end) = serve(|_| Action::Respond(receipt()));
     let client = client(&server);
     thread::scope(|scope| {
         for _ in 0..8 {
@@ -82,7 +82,7 @@ fn threads_share_a_client() {
 /// opens another connection.
 #[test]
 fn closed_connections_are_noticed_between_calls() {
-    let (server, _end) = serve(|_| Act::Close(receipt()));
+    let (server, _end) = serve(|_| Action::Close(receipt()));
     let client = client(&server);
     for _ in 0..5 {
         assert_eq!(send(&client).expect("a receipt"), 201);
@@ -94,7 +94,7 @@ fn closed_connections_are_noticed_between_calls() {
 /// The server may need the thread that the call would block, so a call would be a deadlock.
 #[test]
 fn calls_inside_async_tasks_return_an_error() {
-    let (server, _end) = serve(|_| Act::Answer(receipt()));
+    let (server, _end) = serve(|_| Action::Respond(receipt()));
     let client = client(&server);
     let check = |place: &str| {
         let error = send(&client).expect_err(place);
@@ -128,7 +128,7 @@ fn calls_inside_async_tasks_return_an_error() {
 
 #[test]
 fn calls_on_blocking_threads_succeed() {
-    let (server, _end) = serve(|_| Act::Answer(receipt()));
+    let (server, _end) = serve(|_| Action::Respond(receipt()));
     let client = client(&server);
     let current = Builder::new_current_thread().enable_all().build().expect("a runtime");
     let multi = Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
@@ -161,7 +161,7 @@ fn the_runtime_survives_a_panic_of_a_token_source() {
         }
     }
 
-    let (server, _end) = serve(|_| Act::Answer(receipt()));
+    let (server, _end) = serve(|_| Action::Respond(receipt()));
     let builder = Client::builder().base_url(server.url()).token_source(PanicsOnce(AtomicBool::new(true)));
     let client = builder.build_blocking().expect("a client");
     let first = client.clone();
@@ -176,7 +176,7 @@ fn dropping_an_app_stores_its_tokens() {
     let refreshed = AtomicBool::new(false);
     let (server, _end) = serve(move |request| {
         if !request.line.starts_with("POST /oauth/token") {
-            return Act::Answer(receipt());
+            return Action::Respond(receipt());
         }
         let number = if refreshed.swap(true, Ordering::SeqCst) { 2 } else { 1 };
         let tokens = json!({
@@ -184,7 +184,7 @@ fn dropping_an_app_stores_its_tokens() {
             "expires_in": 86_399, "token_type": "Bearer", "scope": "conversations/message.write",
             "userType": "Location", "locationId": "l1", "companyId": "co1",
         });
-        Act::Late(Duration::from_millis(300), json_answer("200 OK", &tokens))
+        Action::Late(Duration::from_millis(300), json_response("200 OK", &tokens))
     });
     let store = MemoryStore::new();
     let ahead = Arc::new(AtomicBool::new(false));

@@ -1,4 +1,4 @@
-//! What a client can be built from, and what is said about the rest.
+//! Valid configurations of a client, and the errors of invalid ones.
 
 use std::process::Command;
 

@@ -11,7 +11,7 @@ use highlevel::{
     InternalComment, LiveChat, OutboundCall, Rcs, SendStatus, Sms, TikTok, WhatsApp,
 };
 
-use crate::server::{Act, Server, receipt};
+use crate::server::{Action, Server, receipt};
 
 fn check(error: &Error, operation: &str, text: &str) {
     assert_eq!(error.to_string(), format!("{operation}: {text}"));
@@ -22,7 +22,7 @@ fn check(error: &Error, operation: &str, text: &str) {
 
 /// Returns a client, and its server, which accepts all requests.
 async fn client() -> (Client, Server) {
-    let server = Server::always(Act::Answer(receipt())).await;
+    let server = Server::always(Action::Respond(receipt())).await;
     (server.client(), server)
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use highlevel::{Client, Delivery, Error, ErrorKind, RetryPolicy, Sms};
 
-use crate::server::{Act, Server, TOKEN, answer, nowhere};
+use crate::server::{Action, Server, TOKEN, nowhere, response};
 
 const MIB: usize = 1024 * 1024;
 const HTML: &str = "<html><body>Sorry</body></html>";
@@ -70,16 +70,16 @@ async fn send(client: &Client) -> Result<(), Error> {
 }
 
 /// Returns a client with a short timeout if there is no response, and a long one otherwise.
-fn client_for(server: &Server, act: &Act) -> Client {
-    let stalls = matches!(act, Act::Stall(_));
+fn client_for(server: &Server, action: &Action) -> Client {
+    let stalls = matches!(action, Action::Stall(_));
     let timeout = Duration::from_secs(if stalls { 1 } else { 30 });
     server.builder().attempt_timeout(timeout).build().expect("a client")
 }
 
 /// Sends a message, checks the error, and that the server has received one request.
-async fn run(name: &str, act: Act, expected: Expected) {
-    let server = Server::always(act.clone()).await;
-    let error = send(&client_for(&server, &act)).await.expect_err(name);
+async fn run(name: &str, action: Action, expected: Expected) {
+    let server = Server::always(action.clone()).await;
+    let error = send(&client_for(&server, &action)).await.expect_err(name);
     check(name, &error, &expected);
     let request = server.request();
     assert_eq!(request.line, "POST /conversations/messages HTTP/1.1", "{name}");
@@ -129,7 +129,7 @@ async fn servers_without_tls_receive_nothing() {
         let (mut stream, _) = listener.accept().await.expect("a connection");
         let mut hello = vec![0; 16 * 1024];
         let length = stream.read(&mut hello).await.expect("a TLS greeting");
-        stream.write_all(&answer("400 Bad Request", "", "speak HTTP")).await.expect("an answer");
+        stream.write_all(&response("400 Bad Request", "", "speak HTTP")).await.expect("a response");
         hello.truncate(length);
         hello
     });
@@ -154,15 +154,15 @@ async fn without_a_response_the_delivery_is_unknown() {
     let late = "send_message: HighLevel did not respond in time; it may have been done, so look before sending it again";
     let connection = || without_response(Delivery::Unknown, ErrorKind::Connection, broken);
     let timeout = || without_response(Delivery::Unknown, ErrorKind::Timeout, late);
-    run("closed", Act::Close(Vec::new()), connection()).await;
-    run("reset", Act::Reset, connection()).await;
-    run("half a status line", Act::Close(b"HTTP/1.1 20".to_vec()), connection()).await;
-    run("half the headers", Act::Close(b"HTTP/1.1 201 Created\r\ncontent-".to_vec()), connection()).await;
-    run("not HTTP", Act::Close(b"SSH-2.0-OpenSSH_9.2\r\n\r\n".to_vec()), connection()).await;
-    run("silence", Act::Stall(Vec::new()), timeout()).await;
-    run("half a status line, silence", Act::Stall(b"HTTP/1.1 20".to_vec()), timeout()).await;
+    run("closed", Action::Close(Vec::new()), connection()).await;
+    run("reset", Action::Reset, connection()).await;
+    run("half a status line", Action::Close(b"HTTP/1.1 20".to_vec()), connection()).await;
+    run("half the headers", Action::Close(b"HTTP/1.1 201 Created\r\ncontent-".to_vec()), connection()).await;
+    run("not HTTP", Action::Close(b"SSH-2.0-OpenSSH_9.2\r\n\r\n".to_vec()), connection()).await;
+    run("silence", Action::Stall(Vec::new()), timeout()).await;
+    run("half a status line, silence", Action::Stall(b"HTTP/1.1 20".to_vec()), timeout()).await;
     // An informational response is not the final one.
-    run("only 100 Continue", Act::Stall(b"HTTP/1.1 100 Continue\r\n\r\n".to_vec()), timeout()).await;
+    run("only 100 Continue", Action::Stall(b"HTTP/1.1 100 Continue\r\n\r\n".to_vec()), timeout()).await;
 }
 
 #[tokio::test]
@@ -171,17 +171,17 @@ async fn a_success_with_an_unreadable_receipt_is_accepted() {
     let broke = "send_message: HighLevel responded with 201, but the response was cut off; it was accepted, so do not send it again";
     let half = b"HTTP/1.1 201 Created\r\ncontent-length: 90\r\n\r\n{\"messageId\":\"m".to_vec();
     let cut = || Expected { source: true, ..unread(201, b"{\"messageId\":\"m", broke) };
-    run("body cut", Act::Close(half.clone()), cut()).await;
-    run("body stalls", Act::Stall(half), cut()).await;
+    run("body cut", Action::Close(half.clone()), cut()).await;
+    run("body stalls", Action::Stall(half), cut()).await;
     run(
         "headers, then silence",
-        Act::Stall(b"HTTP/1.1 201 Created\r\ncontent-length: 90\r\n\r\n".to_vec()),
+        Action::Stall(b"HTTP/1.1 201 Created\r\ncontent-length: 90\r\n\r\n".to_vec()),
         Expected { source: true, ..unread(201, b"", broke) },
     )
     .await;
     run(
         "chunks cut",
-        Act::Close(b"HTTP/1.1 201 Created\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{}\r\n".to_vec()),
+        Action::Close(b"HTTP/1.1 201 Created\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{}\r\n".to_vec()),
         Expected { source: true, ..unread(201, b"{}", broke) },
     )
     .await;
@@ -211,11 +211,11 @@ async fn a_success_with_an_unreadable_receipt_is_accepted() {
         ),
     ];
     for (status, expected) in rows {
-        run(status, Act::Answer(answer(status, "", "")), expected).await;
+        run(status, Action::Respond(response(status, "", "")), expected).await;
     }
     let text =
         "send_message: HighLevel responded with 204 and no body; it was accepted, so do not send it again";
-    run("204", Act::Answer(b"HTTP/1.1 204 No Content\r\n\r\n".to_vec()), empty(204, text)).await;
+    run("204", Action::Respond(b"HTTP/1.1 204 No Content\r\n\r\n".to_vec()), empty(204, text)).await;
 
     let odd = "send_message: HighLevel responded with 201 and a body that is not a receipt; it was accepted, so do not send \
                it again";
@@ -233,7 +233,7 @@ async fn a_success_with_an_unreadable_receipt_is_accepted() {
     ];
     for body in bodies {
         let expected = Expected { source: true, ..unread(201, body.as_bytes(), odd) };
-        run(body, Act::Answer(answer("201 Created", "", body)), expected).await;
+        run(body, Action::Respond(response("201 Created", "", body)), expected).await;
     }
     let body = r#"{"success":false,"message":"queued","traceId":"t1"}"#;
     let text = "send_message: HighLevel responded with 202 and a body that is not a receipt: queued (trace t1); it was \
@@ -244,7 +244,7 @@ async fn a_success_with_an_unreadable_receipt_is_accepted() {
         trace_id: Some("t1"),
         ..unread(202, body.as_bytes(), text)
     };
-    run("another object", Act::Answer(answer("202 Accepted", "", body)), expected).await;
+    run("another object", Action::Respond(response("202 Accepted", "", body)), expected).await;
 }
 
 #[tokio::test]
@@ -262,20 +262,20 @@ async fn a_response_that_is_too_large_is_accepted() {
     let text = "send_message: HighLevel responded with 201 and more than 1048576 bytes; it was accepted, so do not send it \
                 again";
     let expected = || with_response(201, Delivery::Accepted, &larger[..MIB], text);
-    run("with its length", Act::Answer(answer("201 Created", "", &larger)), expected()).await;
-    run("in chunks", Act::Answer(chunked(&larger)), expected()).await;
-    run("without an end", Act::Close([b"HTTP/1.1 201 Created\r\n\r\n", &larger[..]].concat()), expected())
+    run("with its length", Action::Respond(response("201 Created", "", &larger)), expected()).await;
+    run("in chunks", Action::Respond(chunked(&larger)), expected()).await;
+    run("without an end", Action::Close([b"HTTP/1.1 201 Created\r\n\r\n", &larger[..]].concat()), expected())
         .await;
 
     let text = "send_message: HighLevel responded with 413 Payload Too Large; it was not done";
     let expected = with_response(413, Delivery::Rejected, &larger[..MIB], text);
-    run("a refusal", Act::Answer(answer("413 Payload Too Large", "", &larger)), expected).await;
+    run("a refusal", Action::Respond(response("413 Payload Too Large", "", &larger)), expected).await;
 
     // The largest response that is read: a receipt and white space.
     let mut most = br#"{"conversationId":"c1","messageId":"m1"}"#.to_vec();
     most.resize(MIB, b' ');
-    for act in [Act::Answer(answer("201 Created", "", &most)), Act::Answer(chunked(&most))] {
-        send(&Server::always(act).await.client()).await.expect("a receipt");
+    for action in [Action::Respond(response("201 Created", "", &most)), Action::Respond(chunked(&most))] {
+        send(&Server::always(action).await.client()).await.expect("a receipt");
     }
 }
 
@@ -294,7 +294,7 @@ async fn rejections_are_reported_with_their_message() {
              0f7b1c9e-2f6d-4f3c-9f55-6f1c7c1f0a11); it was not done",
         )
     };
-    run("400", Act::Answer(answer("400 Bad Request", "", &body)), expected).await;
+    run("400", Action::Respond(response("400 Bad Request", "", &body)), expected).await;
 
     let body =
         r#"{"statusCode":401,"message":"Invalid token: access token is invalid","error":"Unauthorized"}"#;
@@ -307,7 +307,7 @@ async fn rejections_are_reported_with_their_message() {
             "send_message: HighLevel responded with 401 Unauthorized: Invalid token: access token is invalid; it was not done",
         )
     };
-    run("401", Act::Answer(answer("401 Unauthorized", "", body)), expected).await;
+    run("401", Action::Respond(response("401 Unauthorized", "", body)), expected).await;
 
     let body = r#"{"statusCode":422,"message":["type must be a string","contactId\nis empty",7],"error":"Unprocessable Entity"}"#;
     let expected = Expected {
@@ -320,7 +320,7 @@ async fn rejections_are_reported_with_their_message() {
              it was not done",
         )
     };
-    run("422", Act::Answer(answer("422 Unprocessable Entity", "", body)), expected).await;
+    run("422", Action::Respond(response("422 Unprocessable Entity", "", body)), expected).await;
 
     // A message in another format is shown unchanged, and may be missing.
     let bodies: [(&str, &'static [&'static str], &'static str); 4] = [
@@ -339,7 +339,7 @@ async fn rejections_are_reported_with_their_message() {
     ];
     for (body, messages, text) in bodies {
         let expected = Expected { messages, ..with_response(400, Delivery::Rejected, body, text) };
-        run(body, Act::Answer(answer("400 Bad Request", "", body)), expected).await;
+        run(body, Action::Respond(response("400 Bad Request", "", body)), expected).await;
     }
 
     let rows = [
@@ -360,9 +360,9 @@ async fn rejections_are_reported_with_their_message() {
     ];
     for (status, number, text) in rows {
         let expected = with_response(number, Delivery::Rejected, HTML, text);
-        run(status, Act::Answer(answer(status, "content-type: text/html\r\n", HTML)), expected).await;
+        run(status, Action::Respond(response(status, "content-type: text/html\r\n", HTML)), expected).await;
     }
-    let cut = Act::Close(b"HTTP/1.1 404 Not Found\r\ncontent-length: 90\r\n\r\n{".to_vec());
+    let cut = Action::Close(b"HTTP/1.1 404 Not Found\r\ncontent-length: 90\r\n\r\n{".to_vec());
     let text = "send_message: HighLevel responded with 404 Not Found; it was not done";
     run("404, cut", cut, with_response(404, Delivery::Rejected, "{", text)).await;
 }
@@ -384,7 +384,7 @@ async fn retry_after_is_read() {
     ];
     for (header, retry_after) in rows {
         let expected = Expected { retry_after, ..with_response(429, Delivery::Rejected, "", text) };
-        run(header, Act::Answer(answer("429 Too Many Requests", header, "")), expected).await;
+        run(header, Action::Respond(response("429 Too Many Requests", header, "")), expected).await;
     }
 }
 
@@ -408,7 +408,7 @@ async fn server_errors_leave_the_delivery_unknown() {
         );
         let number = status[..3].parse().expect("a number");
         let expected = with_response(number, Delivery::Unknown, HTML, text.leak());
-        run(status, Act::Answer(answer(status, "content-type: text/html\r\n", HTML)), expected).await;
+        run(status, Action::Respond(response(status, "content-type: text/html\r\n", HTML)), expected).await;
     }
     // HighLevel also responds with 500 to a wrong token or provider. The text is shown, but the delivery stays unknown.
     let body = r#"{"statusCode":500,"message":"Internal server error","traceId":"t1"}"#;
@@ -423,7 +423,7 @@ async fn server_errors_leave_the_delivery_unknown() {
              been done, so look before sending it again",
         )
     };
-    run("500", Act::Answer(answer("500 Internal Server Error", "", body)), expected).await;
+    run("500", Action::Respond(response("500 Internal Server Error", "", body)), expected).await;
 }
 
 #[tokio::test]
@@ -438,7 +438,7 @@ async fn redirects_are_not_followed() {
     for (status, number) in rows {
         let text = format!("send_message: HighLevel responded with {status}; it was not done");
         let expected = with_response(number, Delivery::Rejected, "", text.leak());
-        run(status, Act::Answer(answer(status, "location: /elsewhere\r\n", "")), expected).await;
+        run(status, Action::Respond(response(status, "location: /elsewhere\r\n", "")), expected).await;
     }
 }
 
@@ -458,7 +458,7 @@ async fn a_request_that_cannot_be_built_is_not_sent() {
 async fn long_messages_are_truncated_in_texts() {
     let long = "ü".repeat(5000);
     let body = serde_json::json!({ "message": [long, long], "traceId": long }).to_string();
-    let server = Server::always(Act::Answer(answer("400 Bad Request", "", &body))).await;
+    let server = Server::always(Action::Respond(response("400 Bad Request", "", &body))).await;
     let error = send(&server.client()).await.expect_err("400");
     assert_eq!(error.messages(), [long.clone(), long.clone()]);
     assert_eq!(error.trace_id(), Some(long.as_str()));

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::secrets::Captured;
-use crate::server::{Act, Server, TOKEN, answer, nowhere, receipt};
+use crate::server::{Action, Server, TOKEN, nowhere, receipt, response};
 use highlevel::limit::{Acquire, AcquireError, Expiry, Grant, Permit, RateLimited};
 use highlevel::{
     Client, ClientBuilder, Delivery, Error, ErrorKind, Fingerprint, RateLimitHeaders, RateLimiter,
@@ -87,7 +87,7 @@ impl RateLimiter for Limiter {
 
 #[tokio::test]
 async fn a_lapsed_permit_is_returned_and_replaced() {
-    let server = Server::always(Act::Answer(receipt())).await;
+    let server = Server::always(Action::Respond(receipt())).await;
     let limiter = Limiter::valid_for([Duration::ZERO; 3]);
     let client = builder(server.url()).rate_limiter(limiter.clone()).build().expect("a client");
     assert_eq!(send(&client).await.expect("a receipt"), 1, "a lapsed permit is no attempt");
@@ -112,7 +112,7 @@ async fn a_permit_that_lapses_while_connecting_is_replaced() {
         }
     }
 
-    let server = Server::always(Act::Answer(receipt())).await;
+    let server = Server::always(Action::Respond(receipt())).await;
     let address: std::net::SocketAddr = server.url()["http://".len()..].parse().expect("an address");
     let limiter = Limiter::valid_for([Duration::from_millis(100)]);
     let client = builder(format!("http://localhost:{}", address.port()))
@@ -145,7 +145,7 @@ async fn a_permit_that_lapses_while_connecting_is_replaced() {
 
 #[tokio::test]
 async fn a_call_that_starts_after_its_deadline_is_not_sent() {
-    let server = Server::always(Act::Answer(receipt())).await;
+    let server = Server::always(Action::Respond(receipt())).await;
     let limiter = Limiter::valid_for([]);
     let client = builder(server.url()).rate_limiter(limiter.clone()).build().expect("a client");
     let error = send(&client.clone().with_begin_before(Instant::now())).await.expect_err("it is too late");
@@ -215,7 +215,7 @@ async fn a_429_is_never_retried_in_a_hot_loop() {
     for header in
         ["", "retry-after: 0\r\n", "retry-after: soon\r\n", "retry-after: Sun, 06 Nov 1994 08:49:37 GMT\r\n"]
     {
-        let server = Server::always(Act::Answer(answer(MANY, header, ""))).await;
+        let server = Server::always(Action::Respond(response(MANY, header, ""))).await;
         let client = builder(server.url()).rate_limiter(Arc::new(Careless)).build().expect("a client");
         let error =
             send(&client.with_call_timeout(Duration::from_secs(2))).await.expect_err("429 throughout");
@@ -233,8 +233,8 @@ async fn retry_after_is_respected_with_any_limiter() {
     ] {
         let count = AtomicU32::new(0);
         let server = Server::start(move |_| match count.fetch_add(1, Ordering::SeqCst) {
-            0 => Act::Answer(answer(MANY, header, "")),
-            _ => Act::Answer(receipt()),
+            0 => Action::Respond(response(MANY, header, "")),
+            _ => Action::Respond(receipt()),
         })
         .await;
         let client = builder(server.url()).rate_limiter(Arc::new(Careless)).build().expect("a client");
@@ -248,7 +248,8 @@ async fn retry_after_is_respected_with_any_limiter() {
 #[tokio::test]
 async fn a_huge_retry_after_is_limited_to_a_year() {
     for wait in ["18446744073709551615", "99999999999999999999999", "Fri, 31 Dec 9999 23:59:59 GMT"] {
-        let server = Server::always(Act::Answer(answer(MANY, &format!("retry-after: {wait}\r\n"), ""))).await;
+        let server =
+            Server::always(Action::Respond(response(MANY, &format!("retry-after: {wait}\r\n"), ""))).await;
         let client = builder(server.url()).rate_limiter(Arc::new(Careless)).build().expect("a client");
         let error = send(&client).await.expect_err("a wait beyond the deadline");
         assert_eq!((error.delivery(), error.attempts()), (Delivery::Rejected, 1), "{wait}");
@@ -301,7 +302,7 @@ impl Grant for PanickingGrant {
 #[tokio::test]
 async fn a_receipt_is_returned_even_if_the_limiter_panics() {
     for place in [PanicIn::Begin, PanicIn::Observe] {
-        let server = Server::always(Act::Answer(receipt())).await;
+        let server = Server::always(Action::Respond(receipt())).await;
         let client =
             builder(server.url()).rate_limiter(Arc::new(Panicking(place))).build().expect("a client");
         for _ in 0..2 {
@@ -314,7 +315,7 @@ async fn a_receipt_is_returned_even_if_the_limiter_panics() {
 #[tokio::test]
 async fn a_limiter_that_panics_before_the_request_is_an_error_with_not_sent() {
     for place in [PanicIn::Acquire, PanicIn::AcquirePoll] {
-        let server = Server::always(Act::Answer(receipt())).await;
+        let server = Server::always(Action::Respond(receipt())).await;
         let client =
             builder(server.url()).rate_limiter(Arc::new(Panicking(place))).build().expect("a client");
         for _ in 0..2 {
@@ -352,7 +353,8 @@ impl TokenSource for PanickingTokens {
 #[tokio::test]
 async fn a_token_source_that_panics_is_an_error() {
     let server =
-        Server::always(Act::Answer(answer("401 Unauthorized", "", r#"{"message":"Invalid JWT"}"#))).await;
+        Server::always(Action::Respond(response("401 Unauthorized", "", r#"{"message":"Invalid JWT"}"#)))
+            .await;
     let client = |always| {
         let builder = Client::builder().base_url(server.url()).location("location");
         builder.token_source(PanickingTokens { always }).build().expect("a client")
@@ -393,7 +395,7 @@ async fn the_log_of_a_dropped_call_specifies_whether_it_may_have_been_sent() {
     let fingerprint = Fingerprint::of(&message(), before);
 
     // The request was written: the server has read it.
-    let stalling = Server::always(Act::Stall(Vec::new())).await;
+    let stalling = Server::always(Action::Stall(Vec::new())).await;
     let client = builder(stalling.url()).build().expect("a client");
     let messages = client.messages();
     tokio::select! {
@@ -419,7 +421,7 @@ async fn the_log_of_a_dropped_call_specifies_whether_it_may_have_been_sent() {
     assert_eq!(stalling.requests().len(), 1);
 
     // A completed call is not logged in this way, with a receipt or without.
-    let server = Server::always(Act::Answer(receipt())).await;
+    let server = Server::always(Action::Respond(receipt())).await;
     send(&builder(server.url()).build().expect("a client")).await.expect("a receipt");
     let refused = builder(format!("http://{}", nowhere().await)).build().expect("a client");
     send(&refused).await.expect_err("nothing listens");

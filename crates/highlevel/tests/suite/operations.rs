@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use highlevel::{ApiVersion, CallStatus, Email, Inbound, OutboundCall, Sms, wire};
 use serde_json::{Value, json};
 
-use crate::server::{Act, Request, Server, TOKEN, answer, json as json_answer, receipt};
+use crate::server::{Action, Request, Server, TOKEN, json as json_response, receipt, response};
 
 /// Checks all of a request except the host and the order of the headers.
 fn check(request: &Request, line: &str, body: &Value) {
@@ -30,7 +30,7 @@ fn check(request: &Request, line: &str, body: &Value) {
 
 #[tokio::test]
 async fn sends_a_message() {
-    let server = Server::always(Act::Answer(json_answer(
+    let server = Server::always(Action::Respond(json_response(
         "201 Created",
         &json!({
             "conversationId": "ABC12h2F6uBrIkfXYazb",
@@ -75,7 +75,7 @@ async fn adds_an_inbound_message() {
         "dateAdded": "2024-07-29T15:51:28.071Z",
         "emailMessageId": "rnGyqh2F6uBrIkfhFo9A",
     });
-    let server = Server::always(Act::Answer(json_answer("200 OK", &body))).await;
+    let server = Server::always(Action::Respond(json_response("200 OK", &body))).await;
     let message =
         Inbound::sms("61d6d1f9cdac7612faf80753").from_contact("abc123def456").text("See you at eight");
     let added = server.client().messages().add_inbound(message).await.expect("a receipt");
@@ -102,7 +102,7 @@ async fn adds_an_inbound_message() {
 
 #[tokio::test]
 async fn adds_an_outbound_call() {
-    let server = Server::always(Act::Answer(receipt())).await;
+    let server = Server::always(Action::Respond(receipt())).await;
     let call = OutboundCall::in_conversation("ve9EPM428h8vShlRW1KT", "61d6d1f9cdac7612faf80753")
         .from("+15037081210")
         .to("+15035550100")
@@ -128,7 +128,7 @@ async fn adds_an_outbound_call() {
 /// The documented example with all its fields, as the generated type.
 #[tokio::test]
 async fn sends_a_generated_request_as_it_is() {
-    let server = Server::always(Act::Answer(receipt())).await;
+    let server = Server::always(Action::Respond(receipt())).await;
     let body = json!({
         "type": "Email", "contactId": "abc123def456", "appointmentId": "appt123",
         "attachments": ["https://storage.com/file1.pdf", "https://storage.com/file2.jpg"],
@@ -150,7 +150,7 @@ async fn receipts_have_status_headers_and_body() {
     let body = r#"{ "messageId": "m1",  "conversationId": "c1" }"#;
     for (status, number) in [("200 OK", 200), ("201 Created", 201), ("202 Accepted", 202)] {
         let headers = "X-RateLimit-Remaining: 99\r\nContent-Type: application/json\r\nX-Latin1: \u{e9}\r\n";
-        let server = Server::always(Act::Answer(answer(status, headers, body))).await;
+        let server = Server::always(Action::Respond(response(status, headers, body))).await;
         let sent = server.client().messages().send(Sms::to("c").text("t")).await.expect("a receipt");
         assert_eq!(sent.http_status(), number);
         assert_eq!(sent.attempts(), 1);
@@ -178,7 +178,7 @@ async fn receipts_with_mistyped_fields_are_read() {
         ("two mistyped fields", json!({ "conversationId": "c1", "messageId": "m1", "msg": 1, "status": [] })),
     ];
     for (name, body) in cases {
-        let server = Server::always(Act::Answer(json_answer("201 Created", &body))).await;
+        let server = Server::always(Action::Respond(json_response("201 Created", &body))).await;
         let sent = server.client().messages().send(Sms::to("c").text("t")).await.expect(name);
         assert_eq!((sent.message_id().as_str(), sent.conversation_id().as_str()), ("m1", "c1"), "{name}");
         assert_eq!(serde_json::from_slice::<Value>(sent.body()).expect("JSON"), body, "{name}");
@@ -195,7 +195,7 @@ async fn version_user_agent_and_path_are_sent_as_configured() {
         (ApiVersion::from("2031-01-01"), "2031-01-01"),
     ];
     for (version, text) in versions {
-        let server = Server::always(Act::Answer(receipt())).await;
+        let server = Server::always(Action::Respond(receipt())).await;
         let client =
             server.builder().version(version).user_agent("front-desk/1.4").build().expect("a client");
         client.messages().send(Sms::to("c").text("t")).await.expect("a receipt");
@@ -207,7 +207,7 @@ async fn version_user_agent_and_path_are_sent_as_configured() {
     let stems =
         [("", ""), ("/", ""), ("//", ""), ("/stem", "/stem"), ("/a/b/", "/a/b"), ("/a%20b", "/a%20b")];
     for (stem, expected) in stems {
-        let server = Server::always(Act::Answer(receipt())).await;
+        let server = Server::always(Action::Respond(receipt())).await;
         let url = format!("{}{stem}", server.url());
         let client = server.builder().base_url(url).build().expect("a client");
         assert_eq!(client.base_url(), format!("{}{expected}", server.url()));
@@ -218,7 +218,7 @@ async fn version_user_agent_and_path_are_sent_as_configured() {
 
 #[tokio::test]
 async fn timeouts_can_be_unlimited() {
-    let server = Server::always(Act::Answer(receipt())).await;
+    let server = Server::always(Action::Respond(receipt())).await;
     let builder = server.builder().connect_timeout(Duration::MAX).attempt_timeout(Duration::MAX);
     let client = builder.idle_timeout(Duration::MAX).build().expect("a client");
     for _ in 0..2 {
@@ -229,7 +229,7 @@ async fn timeouts_can_be_unlimited() {
 
 #[tokio::test]
 async fn the_generated_client_carries_token_and_version() {
-    let server = Server::always(Act::Answer(receipt())).await;
+    let server = Server::always(Action::Respond(receipt())).await;
     let (wire, exchange) = server.client().wire().await.expect("a token");
     let request = Sms::to("abc123def456").text("Your table is ready").into();
     let response = wire.send_message(&request).await.expect("a response");

@@ -16,7 +16,7 @@ use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use serde_json::{Map, Value, json};
 
-use crate::server::{Act, Server, TOKEN};
+use crate::server::{Action, Server, TOKEN};
 
 /// 2024-05-08T12:00:00Z
 const SENT_AT: Duration = Duration::from_secs(1_715_169_600);
@@ -363,7 +363,7 @@ impl TokenSource for SlowTokens {
 
 #[tokio::test]
 async fn a_fingerprint_has_the_time_of_the_attempt() {
-    let server = Server::always(Act::Reset).await;
+    let server = Server::always(Action::Reset).await;
     let tokens = SlowTokens::default();
     let client = server.builder().token_source(tokens.clone()).build().expect("a client");
     let sms = Sms::to("contact").text("OK");

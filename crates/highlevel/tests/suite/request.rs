@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use highlevel::{Client, Delivery, ErrorKind, Method, RetryPolicy};
 use serde_json::json;
 
-use crate::server::{Act, Server, TOKEN, answer, json as json_answer};
+use crate::server::{Action, Server, TOKEN, json as json_response, response};
 
 fn client(server: &Server) -> Client {
     Client::builder().token(TOKEN).base_url(server.url()).build().expect("a client")
@@ -14,7 +14,7 @@ fn client(server: &Server) -> Client {
 #[tokio::test]
 async fn requests_have_the_headers_of_calls() {
     let server =
-        Server::always(Act::Answer(json_answer("200 OK", &json!({ "contact": { "id": "c1" } })))).await;
+        Server::always(Action::Respond(json_response("200 OK", &json!({ "contact": { "id": "c1" } })))).await;
     let request = client(&server)
         .request(Method::PUT, "/contacts/c1")
         .query("locationId", "l 1&2")
@@ -35,7 +35,7 @@ async fn requests_have_the_headers_of_calls() {
 
 #[tokio::test]
 async fn a_get_has_no_body_and_accepts_an_empty_response() {
-    let server = Server::always(Act::Answer(b"HTTP/1.1 204 No Content\r\n\r\n".to_vec())).await;
+    let server = Server::always(Action::Respond(b"HTTP/1.1 204 No Content\r\n\r\n".to_vec())).await;
     let receipt = client(&server).request(Method::GET, "/contacts/c1").send().await.expect("a receipt");
     assert_eq!((receipt.http_status(), receipt.body()), (204, &b""[..]));
     let seen = server.request();
@@ -46,15 +46,15 @@ async fn a_get_has_no_body_and_accepts_an_empty_response() {
 async fn only_idempotent_requests_are_retried_and_only_after_transient_failures() {
     struct Case {
         method: Method,
-        failure: Act,
+        failure: Action,
         /// `None` if the request succeeds.
         delivery: Option<Delivery>,
         requests: usize,
     }
 
-    let bad_gateway = || Act::Answer(answer("502 Bad Gateway", "", ""));
-    let internal = || Act::Answer(answer("500 Internal Server Error", "", ""));
-    let missing = || Act::Answer(answer("404 Not Found", "", ""));
+    let bad_gateway = || Action::Respond(response("502 Bad Gateway", "", ""));
+    let internal = || Action::Respond(response("500 Internal Server Error", "", ""));
+    let missing = || Action::Respond(response("404 Not Found", "", ""));
     let cases = [
         Case { method: Method::GET, failure: bad_gateway(), delivery: None, requests: 2 },
         Case { method: Method::HEAD, failure: bad_gateway(), delivery: None, requests: 2 },
@@ -67,18 +67,18 @@ async fn only_idempotent_requests_are_retried_and_only_after_transient_failures(
             delivery: Some(Delivery::Unknown),
             requests: 1,
         },
-        Case { method: Method::GET, failure: Act::Reset, delivery: None, requests: 2 },
-        Case { method: Method::DELETE, failure: Act::Reset, delivery: None, requests: 2 },
+        Case { method: Method::GET, failure: Action::Reset, delivery: None, requests: 2 },
+        Case { method: Method::DELETE, failure: Action::Reset, delivery: None, requests: 2 },
         // Without a body, there is no proof that nothing was written.
-        Case { method: Method::POST, failure: Act::Reset, delivery: Some(Delivery::Unknown), requests: 1 },
+        Case { method: Method::POST, failure: Action::Reset, delivery: Some(Delivery::Unknown), requests: 1 },
         Case { method: Method::GET, failure: internal(), delivery: Some(Delivery::Unknown), requests: 1 },
         Case { method: Method::POST, failure: internal(), delivery: Some(Delivery::Unknown), requests: 1 },
         Case { method: Method::GET, failure: missing(), delivery: Some(Delivery::Rejected), requests: 1 },
         Case { method: Method::PUT, failure: missing(), delivery: Some(Delivery::Rejected), requests: 1 },
-        Case { method: Method::GET, failure: Act::Close(Vec::new()), delivery: None, requests: 2 },
+        Case { method: Method::GET, failure: Action::Close(Vec::new()), delivery: None, requests: 2 },
         Case {
             method: Method::PATCH,
-            failure: Act::Close(Vec::new()),
+            failure: Action::Close(Vec::new()),
             delivery: Some(Delivery::Unknown),
             requests: 1,
         },
@@ -87,7 +87,7 @@ async fn only_idempotent_requests_are_retried_and_only_after_transient_failures(
         let failure = Mutex::new(Some(failure));
         let server = Server::start(move |_| {
             let failure = failure.lock().expect("no panic").take();
-            failure.unwrap_or_else(|| Act::Answer(b"HTTP/1.1 204 No Content\r\n\r\n".to_vec()))
+            failure.unwrap_or_else(|| Action::Respond(b"HTTP/1.1 204 No Content\r\n\r\n".to_vec()))
         })
         .await;
         let result = client(&server).request(method.clone(), "/contacts/c1").send().await;
@@ -107,7 +107,7 @@ async fn an_unknown_outcome_is_not_overridden_by_a_later_rejection() {
     let first = Mutex::new(true);
     let server = Server::start(move |_| {
         let is_first = std::mem::replace(&mut *first.lock().expect("no panic"), false);
-        if is_first { Act::Reset } else { Act::Answer(answer("403 Forbidden", "", "")) }
+        if is_first { Action::Reset } else { Action::Respond(response("403 Forbidden", "", "")) }
     })
     .await;
     let error = client(&server).request(Method::DELETE, "/contacts/c1").send().await.expect_err("403");
@@ -116,7 +116,7 @@ async fn an_unknown_outcome_is_not_overridden_by_a_later_rejection() {
 
 #[tokio::test]
 async fn the_retry_policy_applies_to_requests() {
-    let server = Server::always(Act::Answer(answer("502 Bad Gateway", "", ""))).await;
+    let server = Server::always(Action::Respond(response("502 Bad Gateway", "", ""))).await;
     let client = client(&server).with_retry_policy(RetryPolicy::none());
     let error = client.request(Method::GET, "/contacts/c1").send().await.expect_err("502");
     assert_eq!((error.attempts(), server.requests().len()), (1, 1));
@@ -124,7 +124,7 @@ async fn the_retry_policy_applies_to_requests() {
 
 #[tokio::test]
 async fn a_response_of_an_unexpected_shape_is_accepted() {
-    let server = Server::always(Act::Answer(answer("200 OK", "", "<html>"))).await;
+    let server = Server::always(Action::Respond(response("200 OK", "", "<html>"))).await;
     let request = client(&server).request(Method::POST, "/contacts/");
     let error = request.send_json::<serde_json::Value>().await.expect_err("HTML is not JSON");
     assert_eq!((error.delivery(), error.kind()), (Delivery::Accepted, ErrorKind::Receipt));
@@ -135,7 +135,7 @@ async fn a_response_of_an_unexpected_shape_is_accepted() {
 /// A proxy or a server could normalize each of these paths to the path of another resource.
 #[tokio::test]
 async fn paths_that_could_be_normalized_are_rejected() {
-    let server = Server::always(Act::Answer(answer("200 OK", "", ""))).await;
+    let server = Server::always(Action::Respond(response("200 OK", "", ""))).await;
     let client = client(&server);
     for path in [
         "/contacts/../locations/l1",
@@ -193,7 +193,7 @@ async fn paths_that_could_be_normalized_are_rejected() {
 }
 #[tokio::test]
 async fn rejected_paths_are_reported_with_the_fix() {
-    let server = Server::always(Act::Answer(answer("200 OK", "", ""))).await;
+    let server = Server::always(Action::Respond(response("200 OK", "", ""))).await;
     for (path, text) in [
         ("", "request GET : the path `` does not begin with a slash: write it like /contacts/ID"),
         (
@@ -243,7 +243,7 @@ async fn rejected_paths_are_reported_with_the_fix() {
 /// An id remains one segment, or the request is rejected.
 #[tokio::test]
 async fn segments_are_percent_encoded() {
-    let server = Server::always(Act::Answer(answer("200 OK", "", ""))).await;
+    let server = Server::always(Action::Respond(response("200 OK", "", ""))).await;
     let client = client(&server);
     for (id, arrived) in [
         ("ocQHyuzHvysMo5N5VsXc", Some("ocQHyuzHvysMo5N5VsXc")),
@@ -288,7 +288,7 @@ async fn segments_are_percent_encoded() {
 /// Documented paths, below a base URL that has a path.
 #[tokio::test]
 async fn documented_paths_are_sent_unchanged() {
-    let server = Server::always(Act::Answer(answer("200 OK", "", ""))).await;
+    let server = Server::always(Action::Respond(response("200 OK", "", ""))).await;
     let base = format!("{}/proxy/v1/", server.url());
     let client = Client::builder().token(TOKEN).base_url(base).build().expect("a client");
     for path in [
@@ -307,7 +307,7 @@ async fn documented_paths_are_sent_unchanged() {
 
 #[tokio::test]
 async fn errors_name_the_method_and_the_path() {
-    let server = Server::always(Act::Answer(answer("404 Not Found", "", ""))).await;
+    let server = Server::always(Action::Respond(response("404 Not Found", "", ""))).await;
     let request = client(&server).request(Method::DELETE, "/contacts/c1").query("key", "secret");
     let error = request.send().await.expect_err("404");
     assert_eq!(error.target(), Some("DELETE /contacts/c1"));

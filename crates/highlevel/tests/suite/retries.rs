@@ -13,7 +13,7 @@ use highlevel::{
 use serde_json::json as value;
 use tokio::net::TcpSocket;
 
-use crate::server::{Act, Server, TOKEN, answer, json, nowhere, receipt};
+use crate::server::{Action, Server, TOKEN, json, nowhere, receipt, response};
 
 /// Much longer than necessary: it only ends a test that fails.
 const TEST_TIMEOUT: Duration = Duration::from_secs(60);
@@ -48,7 +48,7 @@ async fn responding(responses: Vec<Vec<u8>>) -> Server {
     let next = AtomicU32::new(0);
     Server::start(move |_| {
         let next = next.fetch_add(1, Ordering::SeqCst) as usize;
-        Act::Answer(responses[next.min(responses.len() - 1)].clone())
+        Action::Respond(responses[next.min(responses.len() - 1)].clone())
     })
     .await
 }
@@ -69,7 +69,7 @@ impl RateLimiter for Opening {
             if self.turns.fetch_add(1, Ordering::SeqCst) + 1 == self.opens_at {
                 let port = self.port.lock().expect("not poisoned").take().expect("a port");
                 let listener = port.listen(16).expect("a listener");
-                let server = Server::on(listener, |_| Act::Answer(receipt()));
+                let server = Server::on(listener, |_| Action::Respond(receipt()));
                 *self.server.lock().expect("not poisoned") = Some(Listening(server));
             }
             Ok(Permit::unlimited())
@@ -134,7 +134,7 @@ async fn the_policy_limits_the_retries() {
         (BUSY, RetryPolicy::none().retry_unavailable(true), 2),
     ];
     for (status, policy, requests) in rows {
-        let server = responding(vec![answer(status, "retry-after: 0\r\n", ""), receipt()]).await;
+        let server = responding(vec![response(status, "retry-after: 0\r\n", ""), receipt()]).await;
         let client = builder(server.url()).retry_policy(policy).build().expect("a client");
         let attempts = match send(&client).await {
             Ok(receipt) => receipt.attempts(),
@@ -170,7 +170,7 @@ async fn a_retry_after_beyond_the_deadline_ends_the_call_at_once() {
     for wait in [hour.as_str(), "4294967296", "9223372036854775807", "18446744073709551615"] {
         for (status, delivery) in [(MANY, Delivery::Rejected), (BUSY, Delivery::Unknown)] {
             let header = format!("retry-after: {wait}\r\n");
-            let server = responding(vec![answer(status, &header, "busy")]).await;
+            let server = responding(vec![response(status, &header, "busy")]).await;
             let policy = RetryPolicy::default().retry_unavailable(true);
             let client = builder(server.url()).retry_policy(policy).build().expect("a client");
             let error = fail(&client).await;
@@ -191,7 +191,7 @@ async fn a_fingerprint_has_the_time_of_the_first_attempt_that_may_have_been_done
         let first = Arc::clone(&first);
         move |_| {
             first.lock().expect("no panic").get_or_insert_with(SystemTime::now);
-            Act::Answer(answer(BUSY, "retry-after: 0\r\n", "busy"))
+            Action::Respond(response(BUSY, "retry-after: 0\r\n", "busy"))
         }
     })
     .await;
@@ -207,8 +207,8 @@ async fn a_fingerprint_has_the_time_of_the_first_attempt_that_may_have_been_done
 #[tokio::test]
 async fn idempotent_requests_are_retried_after_retry_after() {
     for (wait, attempts) in [("1", 2), ("3600", 1)] {
-        let busy = answer(BUSY, &format!("retry-after: {wait}\r\n"), "busy");
-        let server = responding(vec![busy, answer("200 OK", "", "{}")]).await;
+        let busy = response(BUSY, &format!("retry-after: {wait}\r\n"), "busy");
+        let server = responding(vec![busy, response("200 OK", "", "{}")]).await;
         let client = builder(server.url()).build().expect("a client");
         let began = Instant::now();
         let result = client.request(reqwest::Method::GET, "/contacts/c1").send().await;
@@ -226,7 +226,7 @@ async fn idempotent_requests_are_retried_after_retry_after() {
 
 #[tokio::test]
 async fn the_longest_timeouts_are_accepted() {
-    let server = Server::always(Act::Answer(receipt())).await;
+    let server = Server::always(Action::Respond(receipt())).await;
     let client = builder(server.url()).build().expect("a client");
     let client = client.with_call_timeout(Duration::MAX).with_attempt_timeout(Duration::MAX);
     assert_eq!(send(&client).await.expect("a receipt").attempts(), 1);
@@ -236,7 +236,7 @@ async fn the_longest_timeouts_are_accepted() {
 async fn a_429_waits_for_the_next_permit_until_the_deadline() {
     let body = value!({ "message": "Too many requests", "traceId": "t3" });
     let limits = "x-ratelimit-max: 100\r\nx-ratelimit-remaining: 0\r\n";
-    let refusal = |wait| answer(MANY, &format!("retry-after: {wait}\r\n{limits}"), body.to_string());
+    let refusal = |wait| response(MANY, &format!("retry-after: {wait}\r\n{limits}"), body.to_string());
     let server = responding(vec![refusal("0"), refusal("0"), refusal("3600")]).await;
     let client = builder(server.url()).build().expect("a client");
     let error = fail(&client).await;
@@ -245,7 +245,7 @@ async fn a_429_waits_for_the_next_permit_until_the_deadline() {
     // The error has the last response, and the time until there is capacity.
     assert_eq!((error.status(), error.trace_id()), (Some(429), Some("t3")));
     assert_eq!(error.messages(), ["Too many requests"]);
-    let limits = error.rate_limit().expect("an answer");
+    let limits = error.rate_limit().expect("a response");
     assert_eq!((limits.burst_limit, limits.burst_remaining), (Some(100), Some(0)));
     let wait = error.retry_after().expect("a wait");
     assert!(wait > HOUR / 2 && wait <= MAX_WAIT, "{wait:?}");
@@ -260,7 +260,7 @@ async fn a_429_waits_for_the_next_permit_until_the_deadline() {
 
 #[tokio::test]
 async fn without_a_permit_before_the_deadline_nothing_is_sent() {
-    let server = Server::always(Act::Answer(receipt())).await;
+    let server = Server::always(Action::Respond(receipt())).await;
     let limiter = Arc::new(LocalRateLimiter::with_limits(2, HOUR, 1_000).margin(Duration::ZERO));
     let client = builder(server.url()).rate_limiter(limiter).build().expect("a client");
     for _ in 0..2 {
@@ -283,11 +283,11 @@ async fn an_exhausted_daily_limit_fails_at_once() {
     for (status, delivery) in
         [("201 Created", None), (MANY, Some(Delivery::Rejected)), ("400 No", Some(Delivery::Rejected))]
     {
-        let server = responding(vec![answer(status, spent, body)]).await;
+        let server = responding(vec![response(status, spent, body)]).await;
         let client = builder(server.url()).build().expect("a client");
         let (limits, found) = match send(&client).await {
             Ok(receipt) => (receipt.rate_limit(), None),
-            Err(error) => (error.rate_limit().expect("an answer"), Some(error.delivery())),
+            Err(error) => (error.rate_limit().expect("a response"), Some(error.delivery())),
         };
         assert_eq!(found, delivery, "{status}");
         assert_eq!((limits.daily_limit, limits.daily_remaining), (Some(200_000), Some(0)), "{status}");
@@ -312,7 +312,7 @@ async fn a_slow_body_ends_with_the_attempt_timeout() {
     ];
     for (status, delivery, kind) in rows {
         let head = format!("HTTP/1.1 {status}\r\ncontent-length: 90000\r\n\r\n{{");
-        let server = Server::always(Act::Trickle(head.into_bytes())).await;
+        let server = Server::always(Action::Trickle(head.into_bytes())).await;
         let client = builder(server.url()).build().expect("a client");
         let error = fail(&client.with_attempt_timeout(Duration::from_secs(1))).await;
         assert_eq!((error.delivery(), error.kind()), (delivery, kind), "{status}");
@@ -325,7 +325,7 @@ async fn a_slow_body_ends_with_the_attempt_timeout() {
 #[tokio::test]
 async fn a_call_can_have_separate_timeouts() {
     let (moment, long) = (Duration::from_secs(1), Duration::from_secs(50));
-    let server = Server::always(Act::Stall(Vec::new())).await;
+    let server = Server::always(Action::Stall(Vec::new())).await;
     let client = builder(server.url()).attempt_timeout(long).call_timeout(long).build().expect("a client");
     // The shorter timeout applies.
     let shorter = [client.clone().with_attempt_timeout(moment), client.clone().with_call_timeout(moment)];
@@ -369,23 +369,23 @@ async fn receipts_and_errors_have_the_response() {
     let sent = r#"{"conversationId":"c1","messageId":"m1","traceId":"t1"}"#;
     let other = r#"{"id":"m1","traceId":"t2"}"#;
     let invalid = r#"{"message":["type must be a string"],"traceId":"t4"}"#;
-    let whole = |status: &str, body: &str| answer(status, headers, body);
+    let whole = |status: &str, body: &str| response(status, headers, body);
     let cut = format!("HTTP/1.1 201 Created\r\n{headers}content-length: 90\r\n\r\n{{\"mess");
     let rows = [
-        (Act::Answer(whole("201 Created", sent)), 201, sent, Some("t1"), None),
-        (Act::Answer(whole("201 Created", page)), 201, page, None, Some(Delivery::Accepted)),
-        (Act::Close(cut.into_bytes()), 201, "{\"mess", None, Some(Delivery::Accepted)),
-        (Act::Answer(whole("201 Created", "")), 201, "", None, Some(Delivery::Accepted)),
-        (Act::Answer(whole("202 Accepted", other)), 202, other, Some("t2"), Some(Delivery::Accepted)),
-        (Act::Answer(whole("422 Odd", invalid)), 422, invalid, Some("t4"), Some(Delivery::Rejected)),
-        (Act::Answer(whole("502 Bad Gateway", page)), 502, page, None, Some(Delivery::Unknown)),
+        (Action::Respond(whole("201 Created", sent)), 201, sent, Some("t1"), None),
+        (Action::Respond(whole("201 Created", page)), 201, page, None, Some(Delivery::Accepted)),
+        (Action::Close(cut.into_bytes()), 201, "{\"mess", None, Some(Delivery::Accepted)),
+        (Action::Respond(whole("201 Created", "")), 201, "", None, Some(Delivery::Accepted)),
+        (Action::Respond(whole("202 Accepted", other)), 202, other, Some("t2"), Some(Delivery::Accepted)),
+        (Action::Respond(whole("422 Odd", invalid)), 422, invalid, Some("t4"), Some(Delivery::Rejected)),
+        (Action::Respond(whole("502 Bad Gateway", page)), 502, page, None, Some(Delivery::Unknown)),
     ];
-    for (act, status, body, trace_id, delivery) in rows {
+    for (action, status, body, trace_id, delivery) in rows {
         for refusals in [0, 1] {
-            let (next, act) = (AtomicU32::new(0), act.clone());
+            let (next, action) = (AtomicU32::new(0), action.clone());
             let server = Server::start(move |_| match next.fetch_add(1, Ordering::SeqCst) {
-                nth if nth < refusals => Act::Answer(json(MANY, &value!({ "traceId": "t0" }))),
-                _ => act.clone(),
+                nth if nth < refusals => Action::Respond(json(MANY, &value!({ "traceId": "t0" }))),
+                _ => action.clone(),
             })
             .await;
             let client = builder(server.url()).build().expect("a client");
@@ -403,7 +403,7 @@ async fn receipts_and_errors_have_the_response() {
                     assert_eq!((error.status(), error.body()), (Some(status), body.as_bytes()), "{name}");
                     assert_eq!(error.trace_id(), trace_id, "{name}");
                     assert_eq!(error.header("x-trace"), Some("a1"), "{name}");
-                    (error.rate_limit().expect("an answer"), error.attempts())
+                    (error.rate_limit().expect("a response"), error.attempts())
                 }
             };
             assert_eq!(attempts, refusals + 1, "{name}");

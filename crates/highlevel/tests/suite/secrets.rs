@@ -11,7 +11,7 @@ use serde_json::json;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::FmtSpan;
 
-use crate::server::{Act, Server, TOKEN, answer, json as json_answer, nowhere, receipt};
+use crate::server::{Action, Server, TOKEN, json as json_response, nowhere, receipt, response};
 
 /// A part of the token, which must not be shown either.
 const PART: &str = "5ec2e7";
@@ -29,7 +29,7 @@ fn debug(name: &str, value: &impl Debug) {
 #[tokio::test]
 async fn debug_output_does_not_contain_the_token() {
     assert!(TOKEN.contains(PART));
-    let server = Server::always(Act::Answer(receipt())).await;
+    let server = Server::always(Action::Respond(receipt())).await;
     debug("builder", &server.builder());
     debug("builder", &server.builder().base_url(format!("https://me:{TOKEN}@example.com")));
     let client = server.client();
@@ -50,26 +50,29 @@ async fn debug_output_does_not_contain_the_token() {
 
 #[tokio::test]
 async fn errors_do_not_contain_the_token() {
-    let acts = [
-        Act::Close(Vec::new()),
-        Act::Reset,
-        Act::Stall(Vec::new()),
-        Act::Close(b"HTTP/1.1 201 Created\r\ncontent-length: 9\r\n\r\n{".to_vec()),
-        Act::Answer(answer("201 Created", "", "<html>")),
-        Act::Answer(answer("302 Found", "location: https://example.com\r\n", "")),
-        Act::Answer(json_answer("401 Unauthorized", &json!({ "message": "Invalid JWT" }))),
+    let actions = [
+        Action::Close(Vec::new()),
+        Action::Reset,
+        Action::Stall(Vec::new()),
+        Action::Close(b"HTTP/1.1 201 Created\r\ncontent-length: 9\r\n\r\n{".to_vec()),
+        Action::Respond(response("201 Created", "", "<html>")),
+        Action::Respond(response("302 Found", "location: https://example.com\r\n", "")),
+        Action::Respond(json_response("401 Unauthorized", &json!({ "message": "Invalid JWT" }))),
         // The server repeats the token.
-        Act::Answer(json_answer("401 Unauthorized", &json!({ "message": format!("{TOKEN} is invalid") }))),
-        Act::Answer(answer("502 Bad Gateway", "", "<html>")),
+        Action::Respond(json_response(
+            "401 Unauthorized",
+            &json!({ "message": format!("{TOKEN} is invalid") }),
+        )),
+        Action::Respond(response("502 Bad Gateway", "", "<html>")),
     ];
     let mut clients = vec![
         Client::builder().token(TOKEN).base_url(format!("http://{}", nowhere().await)),
         Client::builder().token(TOKEN).base_url("https://does-not-exist.invalid"),
     ];
     let mut servers = Vec::new();
-    for act in acts {
-        let timeout = Duration::from_secs(if matches!(act, Act::Stall(_)) { 1 } else { 30 });
-        let server = Server::always(act).await;
+    for action in actions {
+        let timeout = Duration::from_secs(if matches!(action, Action::Stall(_)) { 1 } else { 30 });
+        let server = Server::always(action).await;
         clients.push(server.builder().attempt_timeout(timeout));
         servers.push(server);
     }
@@ -156,26 +159,26 @@ async fn the_log_has_the_facts_and_no_secrets() {
     let success = json!({ "conversationId": "CONVERSATION42", "messageId": "MESSAGE42" });
     let rejection = json!({ "message": "odd words", "traceId": "t1" });
     let rows = [
-        (Act::Answer(json_answer("201 Created", &success)), vec!["status=201", "accepted"]),
+        (Action::Respond(json_response("201 Created", &success)), vec!["status=201", "accepted"]),
         (
-            Act::Answer(answer("201 Created", "", "odd words")),
+            Action::Respond(response("201 Created", "", "odd words")),
             vec!["status=201", "kind=Receipt", "delivery=Accepted"],
         ),
         (
-            Act::Answer(json_answer("422 Unprocessable Entity", &rejection)),
+            Action::Respond(json_response("422 Unprocessable Entity", &rejection)),
             vec!["status=422", "kind=Status", "delivery=Rejected"],
         ),
         (
-            Act::Answer(answer("503 Busy", "", "odd words")),
+            Action::Respond(response("503 Busy", "", "odd words")),
             vec!["status=503", "kind=Status", "delivery=Unknown"],
         ),
-        (Act::Reset, vec!["kind=Connection", "delivery=Unknown"]),
-        (Act::Stall(Vec::new()), vec!["kind=Timeout", "delivery=Unknown"]),
+        (Action::Reset, vec!["kind=Connection", "delivery=Unknown"]),
+        (Action::Stall(Vec::new()), vec!["kind=Timeout", "delivery=Unknown"]),
     ];
-    for (act, facts) in rows {
-        let has_response = !matches!(act, Act::Reset | Act::Stall(_));
-        let timeout = Duration::from_secs(if matches!(act, Act::Stall(_)) { 1 } else { 30 });
-        let server = Server::always(act).await;
+    for (action, facts) in rows {
+        let has_response = !matches!(action, Action::Reset | Action::Stall(_));
+        let timeout = Duration::from_secs(if matches!(action, Action::Stall(_)) { 1 } else { 30 });
+        let server = Server::always(action).await;
         let client = server.builder().attempt_timeout(timeout).build().expect("a client");
         let operations = ["send_message", "add_inbound_message", "add_outbound_call"];
         for operation in operations {

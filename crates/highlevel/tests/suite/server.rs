@@ -14,9 +14,9 @@ pub(crate) const TOKEN: &str = "pit-5ec2e700-0000-4000-8000-5ec2e75ec2e7";
 
 /// The reaction of the server to a request.
 #[derive(Clone)]
-pub(crate) enum Act {
+pub(crate) enum Action {
     /// Writes these bytes and waits for the next request on the same connection.
-    Answer(Vec<u8>),
+    Respond(Vec<u8>),
     /// Writes these bytes after a pause.
     Late(Duration, Vec<u8>),
     /// Writes these bytes and closes the connection.
@@ -32,7 +32,7 @@ pub(crate) enum Act {
 }
 
 /// Decides how the server reacts to a request.
-type Decide = dyn Fn(&Request) -> Act + Send + Sync;
+type Decide = dyn Fn(&Request) -> Action + Send + Sync;
 
 /// A request as it arrived.
 #[derive(Clone, Debug)]
@@ -72,18 +72,21 @@ struct Seen {
 
 impl Server {
     /// Starts a server that reads complete requests and calls a function for each.
-    pub(crate) async fn start(act: impl Fn(&Request) -> Act + Send + Sync + 'static) -> Self {
-        Self::on(local().await, act)
+    pub(crate) async fn start(action: impl Fn(&Request) -> Action + Send + Sync + 'static) -> Self {
+        Self::on(local().await, action)
     }
 
     /// Starts the server on an existing listener.
-    pub(crate) fn on(listener: TcpListener, act: impl Fn(&Request) -> Act + Send + Sync + 'static) -> Self {
-        Self::serve(listener, Some(Arc::new(act)))
+    pub(crate) fn on(
+        listener: TcpListener,
+        action: impl Fn(&Request) -> Action + Send + Sync + 'static,
+    ) -> Self {
+        Self::serve(listener, Some(Arc::new(action)))
     }
 
     /// Starts a server that reacts to all requests in the same way.
-    pub(crate) async fn always(act: Act) -> Self {
-        Self::start(move |_| act.clone()).await
+    pub(crate) async fn always(action: Action) -> Self {
+        Self::start(move |_| action.clone()).await
     }
 
     /// Starts a server that accepts connections and neither reads nor writes.
@@ -91,7 +94,7 @@ impl Server {
         Self::serve(local().await, None)
     }
 
-    fn serve(listener: TcpListener, act: Option<Arc<Decide>>) -> Self {
+    fn serve(listener: TcpListener, action: Option<Arc<Decide>>) -> Self {
         let port = listener.local_addr().expect("an address").port();
         let seen = Arc::new(Seen {
             connections: Mutex::default(),
@@ -105,12 +108,12 @@ impl Server {
                 let mut connections = tokio::task::JoinSet::new();
                 while let Ok((stream, _)) = listener.accept().await {
                     *seen.connections.lock().expect("no panic") += 1;
-                    let (seen, act) = (seen.clone(), act.clone());
+                    let (seen, action) = (seen.clone(), action.clone());
                     let opened = Opened::new(&seen);
                     connections.spawn(async move {
                         let _opened = opened;
-                        match act {
-                            Some(act) => connection(stream, &seen, &*act).await,
+                        match action {
+                            Some(action) => connection(stream, &seen, &*action).await,
                             None => hold(stream).await,
                         }
                     });
@@ -182,14 +185,14 @@ impl Drop for Opened {
 
 /// Starts a server on a separate thread and runtime, for tests whose own runtime may be stopped. It ends with the sender.
 pub(crate) fn serve(
-    act: impl Fn(&Request) -> Act + Send + Sync + 'static,
+    action: impl Fn(&Request) -> Action + Send + Sync + 'static,
 ) -> (Server, std::sync::mpsc::Sender<()>) {
     let (ready, server) = std::sync::mpsc::channel();
     let (end, ended) = std::sync::mpsc::channel::<()>();
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.expect("a runtime");
-        ready.send(runtime.block_on(Server::start(act))).expect("a test");
+        ready.send(runtime.block_on(Server::start(action))).expect("a test");
         let _ = ended.recv();
     });
     (server.recv().expect("a server"), end)
@@ -205,47 +208,47 @@ impl Drop for Server {
     }
 }
 
-async fn connection(mut stream: TcpStream, seen: &Seen, act: &Decide) {
+async fn connection(mut stream: TcpStream, seen: &Seen, action: &Decide) {
     let mut buffer = Vec::new();
     while let Some(request) = read(&mut stream, &mut buffer).await {
-        let act = act(&request);
+        let action = action(&request);
         seen.requests.lock().expect("no panic").push(request);
         seen.count.send_modify(|count| *count += 1);
-        match act {
-            Act::Answer(bytes) => {
+        match action {
+            Action::Respond(bytes) => {
                 if stream.write_all(&bytes).await.is_err() {
                     return;
                 }
             }
-            Act::Late(pause, bytes) => {
+            Action::Late(pause, bytes) => {
                 tokio::time::sleep(pause).await;
                 if stream.write_all(&bytes).await.is_err() {
                     return;
                 }
             }
-            Act::Together(barrier, bytes) => {
+            Action::Together(barrier, bytes) => {
                 barrier.wait().await;
                 if stream.write_all(&bytes).await.is_err() {
                     return;
                 }
             }
-            Act::Close(bytes) => {
+            Action::Close(bytes) => {
                 let _ = stream.write_all(&bytes).await;
                 let _ = stream.shutdown().await;
                 return;
             }
-            Act::Stall(bytes) => {
+            Action::Stall(bytes) => {
                 let _ = stream.write_all(&bytes).await;
                 return hold(stream).await;
             }
-            Act::Trickle(bytes) => {
+            Action::Trickle(bytes) => {
                 let _ = stream.write_all(&bytes).await;
                 while stream.write_all(b" ").await.is_ok() {
                     tokio::time::sleep(Duration::from_millis(5)).await;
                 }
                 return;
             }
-            Act::Reset => {
+            Action::Reset => {
                 stream.set_zero_linger().expect("a socket option");
                 return;
             }
@@ -291,7 +294,7 @@ fn parse(bytes: &[u8]) -> Option<(Request, usize)> {
 }
 
 /// Returns a response with a status and reason, further headers (each line with its end), and a body with its length.
-pub(crate) fn answer(status: &str, headers: &str, body: impl AsRef<[u8]>) -> Vec<u8> {
+pub(crate) fn response(status: &str, headers: &str, body: impl AsRef<[u8]>) -> Vec<u8> {
     let body = body.as_ref();
     let length = body.len();
     [format!("HTTP/1.1 {status}\r\n{headers}content-length: {length}\r\n\r\n").as_bytes(), body].concat()
@@ -299,7 +302,7 @@ pub(crate) fn answer(status: &str, headers: &str, body: impl AsRef<[u8]>) -> Vec
 
 /// Returns a response in JSON.
 pub(crate) fn json(status: &str, body: &serde_json::Value) -> Vec<u8> {
-    answer(status, "content-type: application/json; charset=utf-8\r\n", body.to_string())
+    response(status, "content-type: application/json; charset=utf-8\r\n", body.to_string())
 }
 
 /// Returns the response to a message that was accepted.

@@ -6,7 +6,7 @@ use highlevel::{Calls, Client, Error, Inbound, Messages, OutboundCall, Receipt, 
 use serde_json::json;
 use tokio::sync::Barrier;
 
-use crate::server::{Act, Server, json as json_answer, receipt};
+use crate::server::{Action, Server, json as json_response, receipt};
 
 fn is_shareable<T: Send + Sync + 'static>() {}
 
@@ -20,7 +20,7 @@ async fn clients_and_futures_are_send_and_sync() {
     is_shareable::<Receipt<wire::types::AddMessageResponse>>();
     assert!(size_of::<Client>() <= 128, "a clone is a pointer and a few numbers");
 
-    let server = Server::always(Act::Answer(receipt())).await;
+    let server = Server::always(Action::Respond(receipt())).await;
     let (messages, calls) = (server.client().messages(), server.client().calls());
     let sent = {
         let messages = messages.clone();
@@ -43,7 +43,7 @@ async fn each_call_gets_the_response_to_its_request() {
     let server = Server::start(move |request| {
         let text = request.json()["message"].clone();
         let body = json!({ "conversationId": "c1", "messageId": text });
-        Act::Together(barrier.clone(), json_answer("201 Created", &body))
+        Action::Together(barrier.clone(), json_response("201 Created", &body))
     })
     .await;
     let client = server.client();
@@ -63,7 +63,7 @@ async fn each_call_gets_the_response_to_its_request() {
 
 #[tokio::test]
 async fn clones_share_connections() {
-    let server = Server::always(Act::Answer(receipt())).await;
+    let server = Server::always(Action::Respond(receipt())).await;
     let client = server.client();
     for _ in 0..5 {
         client.clone().messages().send(Sms::to("c").text("t")).await.expect("a receipt");
@@ -74,8 +74,8 @@ async fn clones_share_connections() {
 #[tokio::test]
 async fn a_dropped_call_does_not_affect_the_next() {
     let server = Server::start(|request| match request.json()["message"].as_str() {
-        Some("stall") => Act::Stall(b"HTTP/1.1 201 Created\r\ncontent-length: 10\r\n\r\n{".to_vec()),
-        _ => Act::Answer(receipt()),
+        Some("stall") => Action::Stall(b"HTTP/1.1 201 Created\r\ncontent-length: 10\r\n\r\n{".to_vec()),
+        _ => Action::Respond(receipt()),
     })
     .await;
     let client = server.client();
@@ -84,7 +84,7 @@ async fn a_dropped_call_does_not_affect_the_next() {
         tokio::select! {
             biased;
             () = server.arrived(2 * round - 1) => {}
-            result = messages.send(Sms::to("c").text("stall")) => panic!("an answer: {result:?}"),
+            result = messages.send(Sms::to("c").text("stall")) => panic!("a response: {result:?}"),
         }
         let sent = client.messages().send(Sms::to("c").text("t")).await.expect("a receipt");
         assert_eq!(sent.message_id().as_str(), "t22c6DQcTDf3MjRhwf77");

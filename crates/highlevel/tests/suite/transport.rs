@@ -1,4 +1,4 @@
-//! The HTTP client below: what a caller may configure, and the promises that it cannot change.
+//! The HTTP client: a caller's configuration cannot change the guarantees of the SDK.
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,7 +14,7 @@ use tokio::runtime::{Builder, Runtime};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::server::{Act, Server, TOKEN, answer, receipt, serve};
+use crate::server::{Action, Server, TOKEN, receipt, response, serve};
 
 /// A hang guard, far longer than anything here takes.
 const TEST_TIMEOUT: Duration = Duration::from_secs(60);
@@ -144,7 +144,7 @@ where
 #[tokio::test]
 async fn every_configuration_sends_once_with_the_headers_of_this_crate() {
     for (name, configure) in knobs() {
-        let server = Server::always(Act::Late(Duration::from_millis(20), receipt())).await;
+        let server = Server::always(Action::Late(Duration::from_millis(20), receipt())).await;
         let client =
             server.builder().user_agent("front-desk/1.4").http_client(configure).build().expect(name);
         for _ in 0..3 {
@@ -163,8 +163,7 @@ async fn every_configuration_sends_once_with_the_headers_of_this_crate() {
     }
 }
 
-/// The redirect of a POST to its own address, which then responds to a GET with what looks like a receipt, was taken for a
-/// receipt.
+/// A redirect of a POST to the same address used to be followed by a GET, whose response could look like a receipt.
 #[tokio::test]
 async fn no_configuration_follows_redirects() {
     for (name, configure) in knobs() {
@@ -178,8 +177,8 @@ async fn no_configuration_follows_redirects() {
             for target in ["/conversations/messages", "/elsewhere", "?", "http://127.0.0.1:1/"] {
                 let first = AtomicUsize::new(0);
                 let server = Server::start(move |_| match first.fetch_add(1, Ordering::Relaxed) {
-                    0 => Act::Answer(answer(status, &format!("location: {target}\r\n"), "")),
-                    _ => Act::Answer(receipt()),
+                    0 => Action::Respond(response(status, &format!("location: {target}\r\n"), "")),
+                    _ => Action::Respond(receipt()),
                 })
                 .await;
                 let client = server.builder().http_client(configure).build().expect(name);
@@ -192,18 +191,18 @@ async fn no_configuration_follows_redirects() {
     }
 }
 
-/// Whatever goes wrong after the request was written: it was sent once, and its outcome is unknown.
+/// A request that fails after it was written is sent once, and its outcome is unknown.
 #[tokio::test]
 async fn no_configuration_resends() {
     for (name, configure) in knobs() {
-        for (what, act) in [
-            ("reset", Act::Reset),
-            ("closed", Act::Close(Vec::new())),
-            ("garbage", Act::Close(b"{\"messageId\":\"m1\",\"conversationId\":\"c1\"}\r\n\r\n".to_vec())),
-            ("503", Act::Answer(answer("503 Service Unavailable", "", ""))),
-            ("408", Act::Close(answer("408 Request Timeout", "connection: close\r\n", ""))),
+        for (what, action) in [
+            ("reset", Action::Reset),
+            ("closed", Action::Close(Vec::new())),
+            ("garbage", Action::Close(b"{\"messageId\":\"m1\",\"conversationId\":\"c1\"}\r\n\r\n".to_vec())),
+            ("503", Action::Respond(response("503 Service Unavailable", "", ""))),
+            ("408", Action::Close(response("408 Request Timeout", "connection: close\r\n", ""))),
         ] {
-            let server = Server::always(act).await;
+            let server = Server::always(action).await;
             let builder = server.builder().retry_policy(RetryPolicy::default()).http_client(configure);
             let error = send(&builder.build().expect(name)).await.expect_err("a failure");
             assert_eq!(
@@ -289,7 +288,7 @@ fn settings_that_contradict_each_other_are_rejected() {
 
 #[tokio::test]
 async fn extreme_settings_work() {
-    let server = Server::always(Act::Answer(receipt())).await;
+    let server = Server::always(Action::Respond(receipt())).await;
     for transport in [
         Transport::builder()
             .connect_timeout(Duration::MAX)
@@ -338,7 +337,7 @@ async fn clients_share_connections() {
         ("a closure", |server, _| server.builder().http_client(|http| http), |server, _| server.builder(), 2),
     ];
     for (name, first, second, connections) in rows {
-        let server = Server::always(Act::Answer(receipt())).await;
+        let server = Server::always(Action::Respond(receipt())).await;
         let clients = [first(&server, &transport), second(&server, &transport)];
         let clients = clients.map(|builder| builder.build().expect(name));
         for client in &clients {
@@ -351,7 +350,7 @@ async fn clients_share_connections() {
 /// The most requests that are in progress, and so the connections, are bounded; the others wait, and none fails.
 #[tokio::test]
 async fn connections_are_bounded() {
-    let server = Server::always(Act::Late(Duration::from_millis(5), receipt())).await;
+    let server = Server::always(Action::Late(Duration::from_millis(5), receipt())).await;
     let client = server.builder().max_connections(4).build().expect("a client");
     let calls: Vec<_> = (0..60)
         .map(|_| {
@@ -370,7 +369,7 @@ async fn connections_are_bounded() {
 /// Waiting for a connection ends with the deadline of the call, and nothing was sent then.
 #[tokio::test]
 async fn waiting_for_a_connection_ends_with_the_deadline() {
-    let server = Server::always(Act::Stall(Vec::new())).await;
+    let server = Server::always(Action::Stall(Vec::new())).await;
     let client = server.builder().max_connections(1).build().expect("a client");
     let stalled = tokio::spawn({
         let client = client.clone();
@@ -394,7 +393,7 @@ fn runtime() -> Runtime {
 /// the whole attempt timeout, 30 seconds.
 #[test]
 fn a_runtime_that_is_not_driven_holds_up_no_other() {
-    let (server, _end) = serve(|_| Act::Answer(receipt()));
+    let (server, _end) = serve(|_| Action::Respond(receipt()));
     let client = server.builder().max_connections(1).build().expect("a client");
     let undriven = runtime();
     undriven.block_on(send(&client)).expect("a receipt");
@@ -420,7 +419,7 @@ fn futures_poll<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
 /// A client outlives the runtimes that use it, one after the other and at the same time.
 #[test]
 fn a_client_serves_many_runtimes() {
-    let (server, _end) = serve(|_| Act::Answer(receipt()));
+    let (server, _end) = serve(|_| Action::Respond(receipt()));
     let client = server.client();
     for _ in 0..20 {
         let runtime = runtime();
@@ -447,7 +446,7 @@ fn a_client_serves_many_runtimes() {
 /// Raw requests and the generated client use the same transport.
 #[tokio::test]
 async fn raw_requests_use_the_configured_client() {
-    let server = Server::always(Act::Answer(answer("200 OK", "", "{}"))).await;
+    let server = Server::always(Action::Respond(response("200 OK", "", "{}"))).await;
     let client = server
         .builder()
         .http_client(|http| {

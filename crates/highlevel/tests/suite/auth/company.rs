@@ -7,7 +7,7 @@ use secrecy::ExposeSecret;
 use serde_json::json;
 
 use super::mock::{CLIENT_ID, COMPANY, MockHighLevel, SECOND, TokenReply, rejection, send, wait_until};
-use crate::server::{Act, json as json_answer, receipt};
+use crate::server::{Action, json as json_response, receipt};
 
 /// Returns an app that is installed on the company.
 async fn installed(mock: &MockHighLevel) -> App {
@@ -211,7 +211,7 @@ async fn the_named_company_has_priority_over_that_of_the_tokens() {
     mock.store.put(&old, &tokens, Precondition::Nothing).await.expect("a store");
     let response = json!({ "access_token": "a", "refresh_token": "gone", "expires_in": 60, "locationId": "loc1",
         "companyId": "old-company" });
-    mock.token_replies([TokenReply::Instead(Act::Answer(json_answer("200 OK", &response)))]);
+    mock.token_replies([TokenReply::Instead(Action::Respond(json_response("200 OK", &response)))]);
     app.exchange(MockHighLevel::code("loc1")).await.expect("tokens");
     mock.clock.advance(60 * SECOND);
     send(&app.company(COMPANY).location("loc1")).await.expect("a receipt");
@@ -227,8 +227,8 @@ async fn tokens_name_their_company_even_if_the_response_does_not() {
     let mock = MockHighLevel::new().await;
     let app = installed(&mock).await;
     let response = json!({ "access_token": "a", "refresh_token": "r", "expires_in": 60 });
-    mock.token_replies([TokenReply::Instead(Act::Answer(json_answer("200 OK", &response)))]);
-    mock.send_replies([Act::Answer(receipt())]);
+    mock.token_replies([TokenReply::Instead(Action::Respond(json_response("200 OK", &response)))]);
+    mock.send_replies([Action::Respond(receipt())]);
     send(&app.company(COMPANY).location("loc1")).await.expect("a receipt");
     let stored = mock.stored("loc1").await.expect("tokens");
     assert_eq!(stored.company_id.as_ref().map(AsRef::as_ref), Some(COMPANY));
@@ -262,7 +262,7 @@ async fn approved_locations_of_a_company_get_tokens_in_the_background() {
         "companyId": COMPANY,
         "approvedLocations": ["loc1", "loc2"],
     });
-    mock.token_replies([TokenReply::Instead(Act::Answer(json_answer("200 OK", &response)))]);
+    mock.token_replies([TokenReply::Instead(Action::Respond(json_response("200 OK", &response)))]);
     app.exchange(MockHighLevel::company_code()).await.expect("tokens");
     send(&app.location("loc1")).await.expect("a receipt");
     wait_until(async || mock.stored("loc2").await.is_some()).await;

@@ -11,7 +11,7 @@ use highlevel::auth::store::MemoryStore;
 use tokio::sync::oneshot;
 
 use super::mock::{MockHighLevel, send};
-use crate::server::{json as json_answer, receipt};
+use crate::server::{json as json_response, receipt};
 
 /// Reads one request with a body of a known length.
 fn read_request(connection: &mut TcpStream) {
@@ -39,7 +39,7 @@ async fn a_token_request_checks_its_connection_after_it_has_waited_for_a_slot() 
     let (message_arrived, is_message_there) = oneshot::channel();
     let (respond, may_respond) = oneshot::channel::<()>();
     let server = thread::spawn(move || {
-        let tokens = json_answer(
+        let tokens = json_response(
             "200 OK",
             &serde_json::json!({ "access_token": "a", "refresh_token": "r", "expires_in": 86_399, "locationId": "loc1" }),
         );

@@ -11,7 +11,7 @@ use super::mock::{
     CLIENT_ID, CLIENT_SECRET, COMPANY, DAY, MockHighLevel, REDIRECT_URI, TokenReply, form, rejection, send,
     wait_until,
 };
-use crate::server::{Act, answer, json as json_answer};
+use crate::server::{Action, json as json_response, response};
 
 fn expose(secret: &SecretString) -> &str {
     secret.expose_secret()
@@ -126,7 +126,7 @@ async fn responses_are_read_in_both_spellings_and_with_malformed_fields() {
     ] {
         let mock = MockHighLevel::new().await;
         let app = mock.app();
-        mock.token_replies([TokenReply::Instead(Act::Answer(json_answer("200 OK", &body)))]);
+        mock.token_replies([TokenReply::Instead(Action::Respond(json_response("200 OK", &body)))]);
         let tokens: TokenSet = app.exchange("a-code-of-highlevel").await.expect("tokens");
         assert_eq!(expose(&tokens.access_token), "a", "{body}");
         assert_eq!(tokens.refresh_token.as_ref().map(expose), has_refresh_token.then_some("r"), "{body}");
@@ -160,7 +160,7 @@ async fn the_response_determines_the_resource_of_the_tokens() {
         let mock = MockHighLevel::new().await;
         let mut response = body.clone();
         response["access_token"] = json!("a");
-        mock.token_replies([TokenReply::Instead(Act::Answer(json_answer("200 OK", &response)))]);
+        mock.token_replies([TokenReply::Instead(Action::Respond(json_response("200 OK", &response)))]);
         let result = mock.app().exchange("a-code-of-highlevel").await;
         if let Some(resource) = expected {
             result.expect("tokens");
@@ -180,16 +180,16 @@ async fn the_response_determines_the_resource_of_the_tokens() {
 #[tokio::test]
 async fn errors_of_an_exchange_name_the_remedy() {
     struct Case {
-        act: Act,
+        action: Action,
         kind: ErrorKind,
         delivery: Delivery,
         text: &'static str,
     }
     let unauthorized = "exchange_code: HighLevel responded with 401 Unauthorized; check the client id and the \
                         client secret: invalid client (trace trace-1); it was not done";
-    for Case { act, kind, delivery, text } in [
+    for Case { action, kind, delivery, text } in [
         Case {
-            act: rejection("400 Bad Request", "Invalid grant: authorization code is invalid"),
+            action: rejection("400 Bad Request", "Invalid grant: authorization code is invalid"),
             kind: ErrorKind::NeedsAuthorization,
             delivery: Delivery::Rejected,
             text: "exchange_code: HighLevel rejected the authorization code; codes work once and expire soon, so start at \
@@ -197,13 +197,13 @@ async fn errors_of_an_exchange_name_the_remedy() {
              not done",
         },
         Case {
-            act: rejection("401 Unauthorized", "invalid client"),
+            action: rejection("401 Unauthorized", "invalid client"),
             kind: ErrorKind::Status,
             delivery: Delivery::Rejected,
             text: unauthorized,
         },
         Case {
-            act: Act::Answer(json_answer(
+            action: Action::Respond(json_response(
                 "400 Bad Request",
                 &json!({ "error": "invalid_grant", "error_description": "no such code" }),
             )),
@@ -213,21 +213,21 @@ async fn errors_of_an_exchange_name_the_remedy() {
              the URL of `authorize_url` again: no such code; it was not done",
         },
         Case {
-            act: Act::Answer(answer("200 OK", "", "<html>")),
+            action: Action::Respond(response("200 OK", "", "<html>")),
             kind: ErrorKind::Receipt,
             delivery: Delivery::Accepted,
             text: "exchange_code: HighLevel's response contains no readable access token; it was accepted, so do not send \
              it again",
         },
         Case {
-            act: Act::Answer(answer("302 Found", "location: /elsewhere\r\n", "")),
+            action: Action::Respond(response("302 Found", "location: /elsewhere\r\n", "")),
             kind: ErrorKind::Status,
             delivery: Delivery::Rejected,
             text: "exchange_code: HighLevel responded with 302 Found; it was not done",
         },
     ] {
         let mock = MockHighLevel::new().await;
-        mock.token_replies([TokenReply::Instead(act)]);
+        mock.token_replies([TokenReply::Instead(action)]);
         let error = mock.app().exchange("a-code-of-highlevel").await.expect_err(text);
         assert_eq!(error.to_string(), text);
         assert_eq!((error.kind(), error.delivery(), error.attempts()), (kind, delivery, 1), "{text}");
@@ -240,7 +240,7 @@ async fn errors_of_an_exchange_name_the_remedy() {
 async fn redirects_of_token_requests_are_not_followed() {
     let mock = MockHighLevel::new().await;
     let app = mock.builder().http_client(|http| http.redirect(Policy::default())).build().expect("an app");
-    mock.token_replies([TokenReply::Instead(Act::Answer(answer(
+    mock.token_replies([TokenReply::Instead(Action::Respond(response(
         "302 Found",
         "location: /elsewhere\r\n",
         "",

@@ -13,7 +13,7 @@ use super::mock::{
     CLIENT_ID, DAY, MockHighLevel, SECOND, TokenReply, advance_monotonic_clock, send, status, wait_until,
 };
 use super::spy_store::{Before, SpyStore};
-use crate::server::{Act, answer, json as json_answer, nowhere};
+use crate::server::{Action, json as json_response, nowhere, response};
 
 const NOTHING: Duration = Duration::ZERO;
 
@@ -22,11 +22,11 @@ const NOTHING: Duration = Duration::ZERO;
 async fn a_lost_response_is_requested_again() {
     let cut = b"HTTP/1.1 200 OK\r\ncontent-length: 900\r\n\r\n{\"access_token\":".to_vec();
     // Cut off without a length that would show it.
-    let cut_without_length = Act::Answer(answer("200 OK", "", "{\"access_token\":"));
-    for act in [
-        Act::Reset,
-        Act::Close(Vec::new()),
-        Act::Close(cut),
+    let cut_without_length = Action::Respond(response("200 OK", "", "{\"access_token\":"));
+    for action in [
+        Action::Reset,
+        Action::Close(Vec::new()),
+        Action::Close(cut),
         cut_without_length,
         status("502 Bad Gateway"),
         status("500 Odd"),
@@ -34,7 +34,7 @@ async fn a_lost_response_is_requested_again() {
         let mock = MockHighLevel::new().await;
         let (_, client) = mock.installed("loc1").await;
         mock.expire();
-        let after = |seconds| TokenReply::IssueThen(seconds * SECOND, act.clone());
+        let after = |seconds| TokenReply::IssueThen(seconds * SECOND, action.clone());
         mock.token_replies([after(0), after(20), after(5)]);
         send(&client).await.expect("a receipt");
         assert_eq!(mock.refreshes(), 4);
@@ -50,7 +50,7 @@ async fn a_lost_response_is_not_requested_again_after_thirty_seconds() {
         let mock = MockHighLevel::new().await;
         let (_, client) = mock.installed("loc1").await;
         mock.expire();
-        mock.token_replies([TokenReply::IssueThen(seconds * SECOND, Act::Reset)]);
+        mock.token_replies([TokenReply::IssueThen(seconds * SECOND, Action::Reset)]);
         let error = send(&client).await.expect_err("lost");
         assert_eq!(mock.refreshes(), 1, "after {seconds} s");
         assert_eq!((error.kind(), error.delivery()), (ErrorKind::Connection, Delivery::NotSent));
@@ -69,7 +69,7 @@ async fn a_lost_response_is_requested_again_after_all_calls_have_given_up() {
     let mock = MockHighLevel::new().await;
     let (app, client) = mock.installed("loc1").await;
     mock.expire();
-    let silent = || TokenReply::IssueThen(NOTHING, Act::Stall(Vec::new()));
+    let silent = || TokenReply::IssueThen(NOTHING, Action::Stall(Vec::new()));
     mock.token_replies([silent(), silent()]);
     give_up_after_the_first_attempt_is_sent(&mock, &client).await;
     // Attempts of ten seconds, which pass as soon as nothing else happens.
@@ -103,7 +103,7 @@ async fn a_response_that_arrives_after_the_call_has_given_up_is_stored() {
         "access_token": "access-5ec2e75ec2e7-2", "refresh_token": "refresh-5ec2e75ec2e7-2", "expires_in": DAY,
         "userType": "Location", "locationId": "loc1"
     });
-    let held = Act::Together(Arc::clone(&both), json_answer("200 OK", &tokens));
+    let held = Action::Together(Arc::clone(&both), json_response("200 OK", &tokens));
     mock.token_replies([TokenReply::IssueThen(NOTHING, held)]);
     give_up_after_the_first_attempt_is_sent(&mock, &client).await;
     both.wait().await;
@@ -123,7 +123,7 @@ async fn a_lost_response_is_requested_again_even_if_the_store_fails_to_extend_th
         _ => Before::Nothing,
     });
     let app = mock.builder().store(spy.clone()).build().expect("an app");
-    mock.token_replies([TokenReply::IssueThen(NOTHING, Act::Stall(Vec::new()))]);
+    mock.token_replies([TokenReply::IssueThen(NOTHING, Action::Stall(Vec::new()))]);
     tokio::time::pause();
     let sent = send(&app.location("loc1")).await;
     tokio::time::resume();
@@ -137,7 +137,7 @@ async fn an_attempt_without_a_response_ends_early_enough_for_two_more() {
     let mock = MockHighLevel::new().await;
     let (_, client) = mock.installed("loc1").await;
     mock.expire();
-    let silent = || TokenReply::IssueThen(NOTHING, Act::Stall(Vec::new()));
+    let silent = || TokenReply::IssueThen(NOTHING, Action::Stall(Vec::new()));
     mock.token_replies([silent(), silent()]);
     tokio::time::pause();
     let sent = send(&client).await;
@@ -184,7 +184,7 @@ async fn used_codes_and_refresh_tokens_need_authorization() {
         let mock = MockHighLevel::new().await;
         let (_, client) = mock.installed("loc1").await;
         mock.expire();
-        mock.token_replies([TokenReply::Instead(Act::Answer(json_answer(status, &body)))]);
+        mock.token_replies([TokenReply::Instead(Action::Respond(json_response(status, &body)))]);
         let error = send(&client).await.expect_err("rejected");
         assert_eq!(
             (error.kind(), error.delivery()),
@@ -203,7 +203,7 @@ async fn used_codes_and_refresh_tokens_need_authorization() {
     ];
     for (status, body) in rejections {
         let mock = MockHighLevel::new().await;
-        mock.token_replies([TokenReply::Instead(Act::Answer(json_answer(status, &body)))]);
+        mock.token_replies([TokenReply::Instead(Action::Respond(json_response(status, &body)))]);
         let error = mock.app().exchange(MockHighLevel::code("loc1")).await.expect_err("rejected");
         assert_eq!(error.kind(), ErrorKind::NeedsAuthorization, "{body}");
         assert!(!error.to_string().contains("secret"), "{error}");
@@ -216,9 +216,9 @@ async fn temporary_failures_are_retried() {
     let (_, client) = mock.installed("loc1").await;
     mock.expire();
     mock.token_replies([
-        TokenReply::Instead(Act::Answer(answer("429 Too Many Requests", "retry-after: 0\r\n", ""))),
+        TokenReply::Instead(Action::Respond(response("429 Too Many Requests", "retry-after: 0\r\n", ""))),
         TokenReply::Instead(status("503 Service Unavailable")),
-        TokenReply::Instead(Act::Reset),
+        TokenReply::Instead(Action::Reset),
     ]);
     send(&client).await.expect("a receipt");
     assert_eq!(mock.refreshes(), 4);
@@ -230,7 +230,7 @@ async fn persistent_failures_are_reported() {
     let (_, client) = mock.installed("loc1").await;
     mock.expire();
     mock.token_replies(vec![
-        TokenReply::Instead(Act::Answer(answer(
+        TokenReply::Instead(Action::Respond(response(
             "429 Too Many Requests",
             "retry-after: 90\r\n",
             ""
@@ -313,7 +313,7 @@ async fn the_error_of_a_rejected_token_has_both_the_401_and_the_failed_refresh()
     let mock = MockHighLevel::new().await;
     let (_, client) = mock.installed("loc1").await;
     mock.revoke_access();
-    mock.token_replies([TokenReply::IssueThen(30 * SECOND, Act::Reset)]);
+    mock.token_replies([TokenReply::IssueThen(30 * SECOND, Action::Reset)]);
     let error = send(&client).await.expect_err("rejected");
     assert_eq!((error.kind(), error.status()), (ErrorKind::Status, Some(401)));
     assert!(error.source().expect("the error of the refresh").to_string().contains("the connection broke"));
@@ -371,13 +371,13 @@ async fn a_wrong_client_secret_is_retried_after_five_seconds() {
 async fn a_lost_response_to_a_code_is_requested_again() {
     let mock = MockHighLevel::new().await;
     mock.token_replies([
-        TokenReply::IssueThen(NOTHING, Act::Reset),
-        TokenReply::IssueThen(29 * SECOND, Act::Reset),
+        TokenReply::IssueThen(NOTHING, Action::Reset),
+        TokenReply::IssueThen(29 * SECOND, Action::Reset),
     ]);
     mock.app().exchange(MockHighLevel::code("loc1")).await.expect("tokens");
     assert_eq!(mock.server.requests().len(), 3);
     let mock = MockHighLevel::new().await;
-    mock.token_replies([TokenReply::IssueThen(30 * SECOND, Act::Reset)]);
+    mock.token_replies([TokenReply::IssueThen(30 * SECOND, Action::Reset)]);
     let error = mock.app().exchange(MockHighLevel::code("loc1")).await.expect_err("lost");
     assert_eq!(
         (error.kind(), error.delivery(), error.attempts()),

@@ -12,7 +12,7 @@ use highlevel::{Client, LocalRateLimiter, Receipt, Sms};
 use serde_json::{Value, json};
 use tokio::sync::Barrier;
 
-use crate::server::{Act, Request, Server, answer, json as json_answer};
+use crate::server::{Action, Request, Server, json as json_response, response};
 
 /// A part of every secret in these tests, which is searched for in logs and errors.
 pub(crate) const PART: &str = "5ec2e75ec2e7";
@@ -56,9 +56,9 @@ pub(crate) enum TokenReply {
     /// Issues tokens.
     Issue,
     /// Does this instead of issuing tokens.
-    Instead(Act),
+    Instead(Action),
     /// Issues tokens, advances the clock, and does this instead of responding with them.
-    IssueThen(Duration, Act),
+    IssueThen(Duration, Action),
     /// Issues tokens, and responds when the barrier is passed.
     IssueAfter(Arc<Barrier>),
 }
@@ -79,7 +79,7 @@ struct State {
     /// The ids of locations that are not active.
     inactive: HashSet<String>,
     token_replies: VecDeque<TokenReply>,
-    send_replies: VecDeque<Act>,
+    send_replies: VecDeque<Action>,
     life: Value,
 }
 
@@ -108,7 +108,7 @@ impl MockHighLevel {
         }));
         let server = Server::start({
             let state = Arc::clone(&state);
-            move |request| state.lock().expect("no panic").act(request)
+            move |request| state.lock().expect("no panic").action(request)
         })
         .await;
         let store = MemoryStore::new().with_clock({
@@ -167,8 +167,8 @@ impl MockHighLevel {
     }
 
     /// Sets the replies to the next messages.
-    pub(crate) fn send_replies(&self, acts: impl IntoIterator<Item = Act>) {
-        self.state().send_replies.extend(acts);
+    pub(crate) fn send_replies(&self, actions: impl IntoIterator<Item = Action>) {
+        self.state().send_replies.extend(actions);
     }
 
     /// Drops the replies that were set for messages.
@@ -287,29 +287,29 @@ pub(crate) fn form(request: &Request) -> HashMap<String, String> {
 }
 
 impl State {
-    fn act(&mut self, request: &Request) -> Act {
+    fn action(&mut self, request: &Request) -> Action {
         if !request.line.starts_with("POST /oauth/") {
-            return self.send_replies.pop_front().unwrap_or_else(|| Act::Answer(self.send(request)));
+            return self.send_replies.pop_front().unwrap_or_else(|| Action::Respond(self.send(request)));
         }
         match self.token_replies.pop_front() {
-            Some(TokenReply::Instead(act)) => act,
-            Some(TokenReply::IssueThen(time, act)) => {
+            Some(TokenReply::Instead(action)) => action,
+            Some(TokenReply::IssueThen(time, action)) => {
                 self.grant(request);
                 self.clock.advance(time);
-                act
+                action
             }
-            Some(TokenReply::IssueAfter(barrier)) => Act::Together(barrier, self.grant(request)),
-            Some(TokenReply::Issue) | None => Act::Answer(self.grant(request)),
+            Some(TokenReply::IssueAfter(barrier)) => Action::Together(barrier, self.grant(request)),
+            Some(TokenReply::Issue) | None => Action::Respond(self.grant(request)),
         }
     }
 
     fn grant(&mut self, request: &Request) -> Vec<u8> {
         match self.tokens(request) {
-            Ok(tokens) => json_answer("200 OK", &tokens),
+            Ok(tokens) => json_response("200 OK", &tokens),
             Err(message) => {
                 let status =
                     if message.starts_with("Invalid JWT") { "401 Unauthorized" } else { "400 Bad Request" };
-                json_answer(status, &json!({ "message": message, "traceId": "trace-1" }))
+                json_response(status, &json!({ "message": message, "traceId": "trace-1" }))
             }
         }
     }
@@ -396,19 +396,19 @@ impl State {
         match self.bearer(&authorization) {
             Some(resource) => {
                 let sent = json!({ "conversationId": resource.id(), "messageId": "t22c6DQcTDf3MjRhwf77" });
-                json_answer("201 Created", &sent)
+                json_response("201 Created", &sent)
             }
-            None => json_answer("401 Unauthorized", &json!({ "message": "Invalid JWT" })),
+            None => json_response("401 Unauthorized", &json!({ "message": "Invalid JWT" })),
         }
     }
 }
 
 /// Returns a response without a body.
-pub(crate) fn status(status: &str) -> Act {
-    Act::Answer(answer(status, "", ""))
+pub(crate) fn status(status: &str) -> Action {
+    Action::Respond(response(status, "", ""))
 }
 
 /// Returns an error response in JSON.
-pub(crate) fn rejection(status: &str, message: &str) -> Act {
-    Act::Answer(json_answer(status, &json!({ "message": message, "traceId": "trace-1" })))
+pub(crate) fn rejection(status: &str, message: &str) -> Action {
+    Action::Respond(json_response(status, &json!({ "message": message, "traceId": "trace-1" })))
 }

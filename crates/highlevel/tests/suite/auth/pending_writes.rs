@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 
 use super::mock::{CLIENT_ID, COMPANY, DAY, MockHighLevel, SECOND, TokenReply, send, wait_until};
 use super::spy_store::{Before, SpyStore};
-use crate::server::{Act, json as json_answer};
+use crate::server::{Action, json as json_response};
 
 /// Returns a store that fails while the switch is on.
 fn failing(mock: &MockHighLevel, is_down: &Arc<AtomicBool>) -> SpyStore {
@@ -125,9 +125,9 @@ async fn approved_locations_are_retained_until_their_company_is_stored() {
     let company = Resource::Company(COMPANY.to_owned().into());
     let tokens = mock.stored_for(company.clone()).await.expect("tokens");
     mock.store.remove(&Key::new(CLIENT_ID, company.clone()), Precondition::Anything).await.expect("a store");
-    let answer = json!({ "access_token": tokens.access_token.expose_secret(), "userType": "Company",
+    let response = json!({ "access_token": tokens.access_token.expose_secret(), "userType": "Company",
         "companyId": COMPANY, "approvedLocations": ["loc1"] });
-    mock.token_replies([TokenReply::Instead(Act::Answer(json_answer("200 OK", &answer)))]);
+    mock.token_replies([TokenReply::Instead(Action::Respond(json_response("200 OK", &response)))]);
     let is_down = Arc::new(AtomicBool::new(true));
     let app = mock.builder().store(failing(&mock, &is_down)).build().expect("an app");
     app.exchange(MockHighLevel::company_code()).await.expect_err("not stored");

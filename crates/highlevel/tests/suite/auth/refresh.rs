@@ -12,7 +12,7 @@ use serde_json::json;
 use super::mock::{
     DAY, MockHighLevel, PART, SECOND, TokenReply, advance_monotonic_clock, rejection, send, wait_until,
 };
-use crate::server::Act;
+use crate::server::Action;
 
 fn bearer(number: usize) -> String {
     format!("Bearer access-{PART}-{number}")
@@ -41,7 +41,7 @@ async fn a_refresh_ahead_of_expiry_that_does_not_end_delays_one_call_for_half_of
     let mock = MockHighLevel::new().await;
     let (_, client) = mock.installed("loc1").await;
     mock.clock.advance(Duration::from_secs(DAY - 100));
-    mock.token_replies([TokenReply::Instead(Act::Stall(Vec::new()))]);
+    mock.token_replies([TokenReply::Instead(Action::Stall(Vec::new()))]);
     let first = tokio::spawn({
         let client = client.clone().with_call_timeout(2 * SECOND);
         async move { send(&client).await }
@@ -178,7 +178,7 @@ async fn a_refresh_continues_when_its_call_is_dropped() {
     tokio::select! {
         biased;
         () = mock.server.arrived(2) => {}
-        result = send(&client) => panic!("an answer: {result:?}"),
+        result = send(&client) => panic!("a response: {result:?}"),
     }
     send(&client).await.expect("a receipt");
     assert_eq!((mock.refreshes(), mock.sends()), (1, 1));
@@ -189,7 +189,7 @@ async fn a_call_that_waits_for_a_refresh_ends_at_its_deadline() {
     let mock = MockHighLevel::new().await;
     let (_, client) = mock.installed("loc1").await;
     mock.expire();
-    mock.token_replies([TokenReply::Instead(Act::Stall(Vec::new()))]);
+    mock.token_replies([TokenReply::Instead(Action::Stall(Vec::new()))]);
     let patient = tokio::spawn({
         let client = client.clone();
         async move { send(&client).await }

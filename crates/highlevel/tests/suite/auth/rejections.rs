@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::mock::{MockHighLevel, PART, SECOND, advance_monotonic_clock, rejection, send, wait_until};
 use super::spy_store::{Before, SpyStore};
-use crate::server::Act;
+use crate::server::Action;
 
 fn bearer(number: usize) -> String {
     format!("Bearer access-{PART}-{number}")
@@ -160,7 +160,7 @@ async fn a_401_that_is_not_about_the_token_is_rejected_at_once() {
     }
     let body = json!({ "statusCode": 401, "message": "Unauthorized",
         "canonicalCode": "CONVERSATIONS_MSG_PROVIDER_NO_ACCESS" });
-    mock.send_replies([Act::Answer(crate::server::json("401 Unauthorized", &body))]);
+    mock.send_replies([Action::Respond(crate::server::json("401 Unauthorized", &body))]);
     assert_eq!(send(&client).await.expect_err("rejected").attempts(), 1);
     assert_eq!(mock.refreshes(), 0);
 }

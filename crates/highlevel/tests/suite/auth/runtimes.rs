@@ -18,7 +18,7 @@ use tokio::task::{JoinSet, spawn_blocking};
 
 use super::mock::{CLIENT_ID, DAY, MockHighLevel, SECOND, TokenReply, send};
 use super::spy_store::{Before, SpyStore};
-use crate::server::Act;
+use crate::server::Action;
 
 /// The end of a runtime on which tokens are refreshed.
 #[derive(Clone, Copy, Debug)]
@@ -33,7 +33,7 @@ fn current_thread() -> Runtime {
 
 /// Issues tokens, and never responds with them.
 fn lost() -> TokenReply {
-    TokenReply::IssueThen(Duration::ZERO, Act::Stall(Vec::new()))
+    TokenReply::IssueThen(Duration::ZERO, Action::Stall(Vec::new()))
 }
 
 /// Starts a call on another runtime, and leaves it when the request for tokens has arrived. The runtime is returned if it is

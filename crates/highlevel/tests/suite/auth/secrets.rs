@@ -9,7 +9,7 @@ use tracing_subscriber::fmt::format::FmtSpan;
 
 use super::mock::{CLIENT_SECRET, COMPANY, MockHighLevel, PART, TokenReply, send};
 use crate::secrets::Captured;
-use crate::server::{Act, answer, json as json_answer};
+use crate::server::{Action, json as json_response, response};
 
 fn assert_secret(name: &str, shown: &str) {
     assert!(!shown.is_empty(), "{name}");
@@ -45,27 +45,30 @@ async fn debug_output_does_not_contain_secrets() {
 }
 
 /// Returns replies of a server, among them some that repeat the whole request.
-fn acts() -> Vec<Act> {
+fn actions() -> Vec<Action> {
     let echo = |request: &str| json!({ "message": [format!("no: {request}")], "error_description": request, "traceId": request, "request": request });
     let secrets = format!(
         "client_secret=client-secret-{PART}&refresh_token=refresh-{PART}-1&code=code-{PART}-loc1 Bearer access-{PART}-2"
     );
-    let mut acts = vec![
-        Act::Reset,
-        Act::Close(
+    let mut actions = vec![
+        Action::Reset,
+        Action::Close(
             b"HTTP/1.1 200 OK\r\ncontent-length: 999\r\n\r\n{\"access_token\":\"access-5ec2e75ec2e7".to_vec(),
         ),
     ];
     for status in ["400 Bad Request", "401 Unauthorized", "403 Forbidden", "422 Unprocessable Entity"] {
-        acts.push(Act::Answer(json_answer(status, &echo(&secrets))));
-        acts.push(Act::Answer(json_answer(status, &echo(&format!("Invalid grant: {secrets}")))));
-        acts.push(Act::Answer(json_answer(status, &echo(&format!("Location is not active: {secrets}")))));
-        acts.push(Act::Answer(answer(status, "", &secrets)));
+        actions.push(Action::Respond(json_response(status, &echo(&secrets))));
+        actions.push(Action::Respond(json_response(status, &echo(&format!("Invalid grant: {secrets}")))));
+        actions.push(Action::Respond(json_response(
+            status,
+            &echo(&format!("Location is not active: {secrets}")),
+        )));
+        actions.push(Action::Respond(response(status, "", &secrets)));
     }
     for status in ["200 OK", "401 Unauthorized"] {
         let headers =
             format!("x-echo: {secrets}\r\nx-echo: Bearer access-{PART}-1\r\nset-cookie: a={secrets}\r\n");
-        acts.push(Act::Answer(answer(status, &headers, "")));
+        actions.push(Action::Respond(response(status, &headers, "")));
     }
     // JSON with escapes.
     let escaped = |text: &str| {
@@ -73,12 +76,12 @@ fn acts() -> Vec<Act> {
         let all = all.concat();
         format!("{{\"message\":\"{all}\",\"traceId\":\"{all}\"}}")
     };
-    acts.push(Act::Answer(answer("422 Unprocessable Entity", "", escaped(&secrets))));
-    acts.push(Act::Answer(answer("200 OK", "", escaped(&secrets))));
+    actions.push(Action::Respond(response("422 Unprocessable Entity", "", escaped(&secrets))));
+    actions.push(Action::Respond(response("200 OK", "", escaped(&secrets))));
     // A success in an unexpected form.
-    acts.push(Act::Answer(json_answer("200 OK", &json!({ "data": { "access_token": secrets } }))));
-    acts.push(Act::Answer(answer("200 OK", "", &secrets)));
-    acts
+    actions.push(Action::Respond(json_response("200 OK", &json!({ "data": { "access_token": secrets } }))));
+    actions.push(Action::Respond(response("200 OK", "", &secrets)));
+    actions
 }
 
 fn error(name: &str, error: &highlevel::Error) {
@@ -118,7 +121,7 @@ async fn errors_of_a_call_do_not_contain_its_token() {
     ] {
         let mock = MockHighLevel::new().await;
         let (_, client) = mock.installed("loc1").await;
-        mock.send_replies([Act::Answer(answer(status, &echo, &body))]);
+        mock.send_replies([Action::Respond(response(status, &echo, &body))]);
         let failed = send(&client).await.expect_err("a failure");
         assert_eq!(mock.bearers(), [format!("Bearer {token}")]);
         error(&format!("{status} {}", body.len()), &failed);
@@ -128,8 +131,8 @@ async fn errors_of_a_call_do_not_contain_its_token() {
 
 #[tokio::test]
 async fn errors_do_not_contain_secrets() {
-    for (number, act) in acts().into_iter().enumerate() {
-        let fate = || TokenReply::IssueThen(std::time::Duration::from_secs(40), act.clone());
+    for (number, action) in actions().into_iter().enumerate() {
+        let fate = || TokenReply::IssueThen(std::time::Duration::from_secs(40), action.clone());
         let mock = MockHighLevel::new().await;
         mock.token_replies([fate()]);
         let failed = mock.app().exchange(MockHighLevel::code("loc1")).await.expect_err("a failure");
@@ -145,7 +148,7 @@ async fn errors_do_not_contain_secrets() {
         let app = mock.app();
         app.exchange(MockHighLevel::code("loc1")).await.expect("tokens");
         app.exchange(MockHighLevel::company_code()).await.expect("tokens");
-        mock.token_replies(vec![TokenReply::Instead(act.clone()); 3]);
+        mock.token_replies(vec![TokenReply::Instead(action.clone()); 3]);
         // A request for the token of a location can be retried, so a lost response is no failure.
         if let Err(failed) = app.location_token(COMPANY, "loc2").await {
             error(&format!("{number}: location"), &failed);
@@ -168,12 +171,12 @@ async fn logs_do_not_contain_secrets() {
     let _second = tracing::Dispatch::new(tracing::subscriber::NoSubscriber::default());
     let _guard = tracing::dispatcher::set_default(&subscriber);
 
-    for act in acts() {
+    for action in actions() {
         let mock = MockHighLevel::new().await;
         let (app, client) = mock.installed("loc1").await;
         app.exchange(MockHighLevel::company_code()).await.expect("tokens");
         mock.expire();
-        mock.token_replies([TokenReply::Instead(act)]);
+        mock.token_replies([TokenReply::Instead(action)]);
         let _result = send(&client).await;
         mock.clock.advance(std::time::Duration::from_secs(60));
         mock.revoke_access();

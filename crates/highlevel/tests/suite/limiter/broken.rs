@@ -59,7 +59,7 @@ pub(super) struct Broken {
 
 #[derive(Default)]
 struct Location {
-    /// When requests were started, or permits issued that are not used yet.
+    /// The start of each request, or the issue of each permit that is not used yet.
     used: Vec<(u64, Option<Instant>)>,
     next: u64,
     queue: VecDeque<u64>,
@@ -99,8 +99,8 @@ impl Broken {
         }
     }
 
-    /// When the next permit is available.
-    fn turn(&self, location: &mut Location) -> Result<Instant, AcquireError> {
+    /// Returns the time at which the next permit is available.
+    fn next_permit(&self, location: &mut Location) -> Result<Instant, AcquireError> {
         let now = now();
         if location.day >= self.limits.daily && !self.is(Defect::NoDailyLimit) {
             return Err(AcquireError::daily(Duration::from_secs(3600)));
@@ -171,7 +171,7 @@ impl Broken {
             let at = {
                 let mut state = self.lock();
                 let location = state.get_mut(&name).unwrap();
-                let at = self.turn(location)?;
+                let at = self.next_permit(location)?;
                 let is_first = location.queue.front() == Some(&ticket);
                 if at <= now() && (is_first || self.is(Defect::Racy)) {
                     location.day += 1;

@@ -1,4 +1,4 @@
-//! The limiter of one process, on a clock that the test moves.
+//! The limiter of one process, on a clock that the test controls.
 
 mod broken;
 mod conformance;
@@ -17,9 +17,9 @@ fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }
 
-/// Waits for a permit as long as it takes, and uses it for a request whose response reports nothing.
+/// Waits for a permit without a timeout, and uses it for a request whose response has no rate limit headers.
 async fn acquire(limiter: &LocalRateLimiter, location: &str) {
-    let permit = limiter.acquire(location, Duration::MAX).await.expect("the day is not spent");
+    let permit = limiter.acquire(location, Duration::MAX).await.expect("daily permits are left");
     used(&permit);
 }
 
@@ -29,31 +29,31 @@ fn used(permit: &Permit) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn turns_come_in_the_order_of_arrival_and_within_the_limit() {
+async fn permits_are_issued_in_fifo_order_and_within_the_limit() {
     let limiter = Arc::new(LocalRateLimiter::new());
     let began = now();
-    let turns = Arc::new(Mutex::new(Vec::new()));
+    let issued = Arc::new(Mutex::new(Vec::new()));
     let mut tasks = Vec::new();
     for number in 0..450 {
-        let (limiter, turns) = (limiter.clone(), turns.clone());
+        let (limiter, issued) = (limiter.clone(), issued.clone());
         let task = tokio::spawn(async move {
             acquire(&limiter, "location").await;
-            turns.lock().await.push((number, now().duration_since(began).as_millis()));
+            issued.lock().await.push((number, now().duration_since(began).as_millis()));
         });
-        // Let it take its place before the next one comes.
+        // The task joins the queue before the next one.
         tokio::task::yield_now().await;
         tasks.push(task);
     }
     for task in tasks {
         task.await.expect("no panic");
     }
-    let turns = turns.lock().await;
-    let order: Vec<i32> = turns.iter().map(|(number, _)| *number).collect();
-    assert_eq!(order, (0..450).collect::<Vec<_>>(), "nobody is overtaken, so nobody starves");
-    for (turn, later) in turns.iter().zip(&turns[100..]) {
-        assert!(later.1 - turn.1 >= 10_250, "{turn:?} and {later:?} are in one window");
+    let issued = issued.lock().await;
+    let order: Vec<i32> = issued.iter().map(|(number, _)| *number).collect();
+    assert_eq!(order, (0..450).collect::<Vec<_>>(), "no request overtakes another");
+    for (first, later) in issued.iter().zip(&issued[100..]) {
+        assert!(later.1 - first.1 >= 10_250, "{first:?} and {later:?} are in one window");
     }
-    assert_eq!(turns[449].1, 4 * 10_250, "and no turn is later than it has to be");
+    assert_eq!(issued[449].1, 4 * 10_250, "no permit is issued later than necessary");
 }
 
 #[tokio::test(start_paused = true)]
@@ -69,7 +69,7 @@ async fn locations_do_not_wait_for_each_other() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_cannot_be_served_in_time_is_denied_at_once_with_the_time() {
+async fn requests_beyond_their_timeout_fail_at_once_with_retry_after() {
     let limiter = LocalRateLimiter::new();
     let began = now();
     for _ in 0..100 {
@@ -78,20 +78,21 @@ async fn what_cannot_be_served_in_time_is_denied_at_once_with_the_time() {
     let denied = limiter.acquire("location", Duration::from_secs(10)).await.expect_err("no permit");
     assert_eq!(denied.kind(), AcquireErrorKind::Burst);
     assert_eq!(denied.retry_after(), Some(Duration::from_millis(10_250)));
-    assert_eq!(now(), began, "it did not wait to find out");
+    assert_eq!(now(), began, "the error is returned without a wait");
     limiter.acquire("location", Duration::from_millis(10_250)).await.expect("just in time");
 
     let day = LocalRateLimiter::with_limits(100, Duration::from_secs(10), 3);
     for _ in 0..3 {
         acquire(&day, "location").await;
     }
-    let denied = day.acquire("location", Duration::from_secs(60)).await.expect_err("spent");
+    let denied =
+        day.acquire("location", Duration::from_secs(60)).await.expect_err("the daily limit is used up");
     assert_eq!(denied.kind(), AcquireErrorKind::Daily);
     assert!(denied.retry_after() > Some(Duration::from_secs(60 * 60)), "{denied:?}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_permit_that_is_available_is_issued_without_any_time() {
+async fn available_permits_are_issued_with_a_timeout_of_zero() {
     let limiter = LocalRateLimiter::new();
     for _ in 0..100 {
         used(&limiter.acquire("location", Duration::ZERO).await.expect("a permit"));
@@ -101,7 +102,7 @@ async fn a_permit_that_is_available_is_issued_without_any_time() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn giving_up_gives_up_the_place() {
+async fn cancelled_requests_leave_the_queue() {
     let limiter = Arc::new(LocalRateLimiter::with_limits(1, Duration::from_secs(10), 200_000));
     let began = now();
     acquire(&limiter, "location").await;
@@ -121,7 +122,7 @@ async fn giving_up_gives_up_the_place() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn idle_locations_are_forgotten() {
+async fn idle_locations_are_evicted() {
     let limiter = LocalRateLimiter::new();
     for number in 0..10_000 {
         acquire(&limiter, &format!("location {number}")).await;
@@ -142,15 +143,15 @@ async fn idle_locations_are_forgotten() {
 const MILLISECOND: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Other programs have used a part of the server's limit. All requests that the server takes are sent, at once or one
-/// after the other, and none that it does not take.
+/// Other programs have used a part of the server's limit. The limiter sends exactly as many requests as the server accepts,
+/// concurrently or one after the other.
 #[tokio::test(start_paused = true)]
-async fn everything_that_the_server_takes_is_sent() {
+async fn exactly_the_requests_that_the_server_accepts_are_sent() {
     struct Row {
         limit: u64,
         used: usize,
         tasks: u64,
-        /// Requests of 90 that the server takes in its first interval.
+        /// The number of requests, of 90, that the server accepts in its first interval.
         sent: u64,
     }
     let row = |limit, used, tasks, sent| Row { limit, used, tasks, sent };
@@ -221,9 +222,9 @@ async fn headers_do_not_loosen_the_limits_of_the_caller() {
     }
 }
 
-/// Requests that wait on a runtime that is not driven, wherever in the queue, do not hold up the others.
+/// Requests that wait on a runtime that is not driven do not delay others, whatever their position in the queue.
 #[tokio::test(start_paused = true)]
-async fn requests_that_are_not_polled_are_passed_over() {
+async fn requests_that_are_not_polled_are_overtaken() {
     for seed in 0..200 {
         let mut random = fastrand::Rng::with_seed(seed);
         let burst = random.u32(1..8);
@@ -255,9 +256,9 @@ async fn requests_that_are_not_polled_are_passed_over() {
         for task in running {
             times.push(task.await.expect("no panic"));
         }
-        // Those behind the same number of others may pass over them in any order.
+        // Requests with the same number of stuck ones before them may overtake them in any order.
         times.sort();
-        // As if the others were not there, but for a moment in which each of them could have taken its permit.
+        // Each stuck request delays the others by no more than the time in which it could have used its permit.
         let moment = 100 * MILLISECOND * u32::try_from(stuck.len()).unwrap();
         for (number, time) in (0..).zip(&times) {
             let round = number / burst + 1;
@@ -267,7 +268,7 @@ async fn requests_that_are_not_polled_are_passed_over() {
         for (first, later) in times.iter().zip(times.iter().skip(burst as usize)) {
             assert!(*later - *first >= SECOND, "seed {seed}: more than {burst} in a second");
         }
-        // They are still in the queue, and get their permits when they are polled.
+        // Stuck requests are still in the queue, and obtain their permits when they are polled.
         for waiting in stuck {
             used(&waiting.await.expect("a permit"));
         }
@@ -277,7 +278,7 @@ async fn requests_that_are_not_polled_are_passed_over() {
 
 /// The server lowers its limit, and raises it later.
 #[tokio::test(start_paused = true)]
-async fn a_limit_that_changes_is_followed() {
+async fn the_limiter_adapts_to_a_changed_limit() {
     let server = Server::new(Counting::Sliding, 100, 10 * SECOND);
     let limiter = LocalRateLimiter::new();
     let mut sent = Vec::new();

@@ -1,4 +1,4 @@
-//! A server that counts requests in one of the two ways, on a clock that the test moves, and reports what it counted.
+//! A server with a fixed or sliding window, on a clock that the test controls. It reports its counts in headers.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -8,7 +8,7 @@ use highlevel::limit::{LocalRateLimiter, RateLimited, RateLimiter};
 
 use super::now;
 
-/// The way in which a server counts.
+/// The kind of window of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Counting {
     Fixed,
@@ -26,7 +26,7 @@ pub(super) struct Server {
 struct State {
     limit: u64,
     interval: Duration,
-    /// When requests were accepted, those of other programs included, since the server began.
+    /// The times of accepted requests since the server was started, including those of other programs.
     accepted: Vec<Duration>,
     own: u64,
     rejected: u64,

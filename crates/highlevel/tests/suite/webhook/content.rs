@@ -136,7 +136,7 @@ fn call_outcomes_follow_from_both_statuses() {
         ("failed", "voicemail", CallOutcome::Unknown),
         ("completed", "busy", CallOutcome::Busy),
         ("failed", "busy", CallOutcome::Busy),
-        ("failed", "no-answer", CallOutcome::NoAnswer),
+        ("failed", "no-response", CallOutcome::NoAnswer),
         ("failed", "failed", CallOutcome::Failed),
         ("failed", "canceled", CallOutcome::Canceled),
         ("pending", "pending", CallOutcome::Pending),
