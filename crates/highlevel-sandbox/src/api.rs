@@ -21,7 +21,7 @@ use serde_json::Value;
 use crate::credentials::Grant;
 use crate::fidelity::Quirk;
 use crate::ledger::RequestFingerprint;
-use crate::model::{Message, Model, Stored};
+use crate::model::{Message, Model, StoredMessage};
 use crate::operation::Operation;
 
 pub(crate) use authentication::authenticate;
@@ -35,7 +35,7 @@ const MAX_UNKNOWN_FIELDS: usize = 100;
 /// What is done about a request that is not refused.
 enum Done {
     Added(Message),
-    Changed(Stored),
+    Changed(StoredMessage),
     /// It was said to be done.
     Nothing,
 }

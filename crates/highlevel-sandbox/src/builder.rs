@@ -239,16 +239,16 @@ impl SandboxBuilder {
         let spec = Spec::load().map_err(io::Error::other)?;
         let webhook_url = self.webhook_url.as_deref().map(parse_webhook_url).transpose()?;
         let base_url = self.base_url.as_deref().map(checked_base_url).transpose()?;
-        let mut recalled = self.keeping.recall()?;
+        let mut loaded = self.keeping.load()?;
         let identifiers = Identifiers::new(self.seed);
         // A seed makes IDs predictable, but must not make the sign-in or the form tokens of pages predictable.
         let system = Identifiers::new(None);
-        let token = match self.token.map(|token| token.0).or(recalled.token.take()) {
+        let token = match self.token.map(|token| token.0).or(loaded.token.take()) {
             Some(token) => checked_token(token)?,
             None => identifiers.private_integration_token(),
         };
         let rate_limit = self.rate_limit.map(checked_rate_limit).transpose()?;
-        let signing_key = match self.signing_key.map(|seed| seed.0).or(recalled.signing_key) {
+        let signing_key = match self.signing_key.map(|seed| seed.0).or(loaded.signing_key) {
             Some(key) => key,
             None => identifiers.key()?,
         };
@@ -269,7 +269,7 @@ impl SandboxBuilder {
 
         let ledger = Arc::new(Ledger::new(self.kept_requests));
         let account = Account { app_id: self.app_id, location_id: model::LOCATION_ID.to_owned() };
-        self.apps.remember(&account.app_id, &recalled);
+        self.apps.remember(&account.app_id, &loaded);
         let (app, others) = self.apps.into_apps(&account.app_id, &identifiers)?;
         let grant_all = |credentials: &mut Credentials| -> io::Result<()> {
             let mut apps = std::iter::once(&app).chain(&others);
@@ -279,9 +279,9 @@ impl SandboxBuilder {
         let mut credentials = Credentials::new(app.clone());
         grant_all(&mut credentials)?;
         let first_model = self.keeping.beginning(&mut credentials)?;
-        let first_credentials = credentials.keep();
+        let first_credentials = credentials.to_stored();
         let state::Now { model, rewrite, added, seeded, evicted } =
-            self.keeping.now(&first_model, &mut recalled, &mut credentials)?;
+            self.keeping.now(&first_model, &mut loaded, &mut credentials)?;
         let beginning = InitialState {
             model: Arc::new(first_model),
             credentials: first_credentials,
@@ -296,8 +296,8 @@ impl SandboxBuilder {
             settings: self.settings.clone(),
         };
         grant_all(&mut credentials)?;
-        let state = Arc::new_cyclic(|myself| Engine {
-            myself: Weak::clone(myself),
+        let state = Arc::new_cyclic(|this| Engine {
+            this: Weak::clone(this),
             after_credentials: Mutex::default(),
             spec,
             clock: Clock::new(),
@@ -327,7 +327,7 @@ impl SandboxBuilder {
             identifiers,
             stopping: watch::Sender::new(false),
             initial: beginning,
-            store: recalled.store,
+            store: loaded.store,
             bounds: self.keeping.bounds,
             evicted_messages: AtomicU64::new(evicted as u64),
             retained: Mutex::default(),
@@ -339,7 +339,7 @@ impl SandboxBuilder {
         });
 
         if let Some(store) = &state.store {
-            let memory: Weak<dyn Memory> = state.myself.clone();
+            let memory: Weak<dyn Memory> = state.this.clone();
             store.attach(memory);
         }
         state.store_initial_state(rewrite, added);

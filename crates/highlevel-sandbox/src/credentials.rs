@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 
 use crate::oauth::{Registry, SandboxApp, TokenResource};
 use crate::rate_limit::Account;
-pub(crate) use kept::KeptCredentials;
+pub(crate) use kept::StoredCredentials;
 
 /// What an access token is good for.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,11 +1,12 @@
 //! The engine of a sandbox: its state, the only owner of locks, and the operations on it.
 //!
-//! The layers below it decide as pure functions; the layers above it speak HTTP, serve the inspector, or are the typed API.
+//! The layers below are pure functions. The layers above serve HTTP and the inspector, or form the typed API.
 
 mod delivery;
 mod faults;
 mod health;
 mod initial_state;
+mod loaded_state;
 mod messages;
 mod model_guard;
 mod moment;
@@ -13,7 +14,6 @@ mod mutation_error;
 mod mutations;
 mod oauth;
 mod publish;
-mod recall;
 mod refusals;
 mod requests;
 mod retained;
@@ -23,9 +23,9 @@ mod state;
 mod trigger;
 
 pub(crate) use initial_state::InitialState;
+pub(crate) use loaded_state::{LoadedState, encoded, model_of};
 pub(crate) use moment::Moment;
 pub(crate) use mutation_error::MutationError;
-pub(crate) use recall::{Recalled, encoded, model_of};
 pub(crate) use retained::Part;
 pub(crate) use settings::ClockChange;
 pub(crate) use state::{Engine, LONG_EVENTS};

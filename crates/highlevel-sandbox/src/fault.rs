@@ -12,7 +12,7 @@ mod schedule;
 mod script;
 mod stage;
 
-pub(crate) use effect::LONGEST_WAIT;
+pub(crate) use effect::MAX_WAIT;
 pub use effect::{Ending, Extent, Fault};
 pub use registry::ActiveFault;
 pub(crate) use registry::{FaultRegistry, TriggeredFault};

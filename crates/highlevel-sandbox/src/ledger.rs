@@ -18,7 +18,7 @@ use tokio::sync::watch;
 use crate::sync::lock;
 
 pub(crate) use acceptances::Times;
-pub(crate) use entry::Happened;
+pub(crate) use entry::LedgerEvent;
 pub use entry::{Entry, RecordedRequest};
 pub use fingerprint::{ParseFingerprintError, RequestFingerprint};
 pub use follow::Entries;
@@ -53,10 +53,10 @@ impl Ledger {
     }
 
     /// Adds an entry. Sets the number of a request, and how often an equal request was accepted before.
-    pub(crate) fn record(&self, mut entry: Happened) {
+    pub(crate) fn record(&self, mut entry: LedgerEvent) {
         let next = {
             let mut log = self.log();
-            if let Happened::Request(request) = &mut entry {
+            if let LedgerEvent::Request(request) = &mut entry {
                 let request = Arc::make_mut(request);
                 request.number = log.next();
                 *log.by_status.entry(request.status).or_default() += 1;
@@ -80,7 +80,7 @@ impl Ledger {
 
     /// Returns the retained requests, oldest first.
     pub(crate) fn requests(&self) -> Vec<RecordedRequest> {
-        let requests: Vec<_> = self.log().entries().filter_map(Happened::request).cloned().collect();
+        let requests: Vec<_> = self.log().entries().filter_map(LedgerEvent::request).cloned().collect();
         requests.into_iter().map(Arc::unwrap_or_clone).collect()
     }
 
@@ -135,7 +135,7 @@ impl Ledger {
             if chunk.is_empty() {
                 return (taken, false);
             }
-            for request in chunk.iter().filter_map(Happened::request) {
+            for request in chunk.iter().filter_map(LedgerEvent::request) {
                 match select(request) {
                     Selected::No => {}
                     Selected::Yes(_) if taken.len() == limit => return (taken, true),
@@ -171,7 +171,7 @@ impl Ledger {
     }
 
     /// Returns the entry with this number; see [`Log::entry`].
-    fn entry(&self, number: u64) -> Option<Result<Happened, u64>> {
+    fn entry(&self, number: u64) -> Option<Result<LedgerEvent, u64>> {
         self.log().entry(number)
     }
 
@@ -189,14 +189,14 @@ impl Ledger {
 mod tests {
     use super::*;
 
-    fn request(body: usize) -> Happened {
+    fn request(body: usize) -> LedgerEvent {
         let request = RecordedRequest {
             authenticated: true,
             body: vec![0; body],
             status: 201,
             ..RecordedRequest::default()
         };
-        Happened::Request(Arc::new(request))
+        LedgerEvent::Request(Arc::new(request))
     }
 
     #[test]
@@ -209,7 +209,7 @@ mod tests {
         assert_eq!(sizes, [2, 3, 4]);
         assert_eq!(ledger.answered(201), 5);
         for _ in 0..100 {
-            ledger.record(Happened::Missed(1));
+            ledger.record(LedgerEvent::Missed(1));
         }
         assert_eq!(ledger.totals().1.own.count, 3 * log::ENTRIES_PER_REQUEST);
     }
@@ -241,10 +241,10 @@ mod tests {
             RecordedRequest { answer: vec![0; 1_000_000], ..RecordedRequest::default() },
         ];
         for request in cases {
-            let weight = Happened::Request(Arc::new(request)).weight();
+            let weight = LedgerEvent::Request(Arc::new(request)).weight();
             assert!((1_000_000..4_000_000).contains(&weight), "{weight}");
         }
-        let mut message: crate::model::Stored = serde_json::from_value(serde_json::json!({
+        let mut message: crate::model::StoredMessage = serde_json::from_value(serde_json::json!({
             "id": "m", "contactId": "c", "conversationId": "v", "direction": "inbound", "channel": "SMS",
             "dateAdded": "2026-01-31T09:30:00Z", "status": "pending", "request": {"message": long()},
         }))
@@ -252,7 +252,7 @@ mod tests {
         let ledger = Ledger::new(1_000);
         for number in 0..100 {
             message.status = number.to_string();
-            ledger.record(Happened::Message(Arc::new(message.clone())));
+            ledger.record(LedgerEvent::Message(Arc::new(message.clone())));
         }
         let kept = ledger.totals().1.own;
         assert!(kept.bytes <= MAX_BYTES && kept.count < 70, "{kept:?}");
@@ -302,7 +302,7 @@ mod tests {
         let ledger = Ledger::new(1_000);
         for size in 0..1_000 {
             ledger.record(request(size));
-            ledger.record(Happened::Changed("clock"));
+            ledger.record(LedgerEvent::Changed("clock"));
         }
         let even = |request: &RecordedRequest| {
             let size = request.body.len();

@@ -17,7 +17,7 @@ use std::sync::Arc;
 pub use conflict::Conflict;
 pub(crate) use list::{MessageFilter, Order, Page};
 pub use message::{Message, MessageDirection, StatusChange};
-pub(crate) use message::{Stored, is_call, is_email, is_phone, is_voicemail};
+pub(crate) use message::{StoredMessage, is_call, is_email, is_phone, is_voicemail};
 pub(crate) use raw_json::RawJson;
 pub use record::{Contact, Conversation, ConversationProvider, Location};
 pub(crate) use record::{Kind, Record};
@@ -46,7 +46,7 @@ pub(crate) struct Model {
     conversations: BTreeMap<String, Conversation>,
     providers: BTreeMap<String, ConversationProvider>,
     /// In the order in which they were stored, by a number that grows.
-    messages: BTreeMap<u64, Arc<Stored>>,
+    messages: BTreeMap<u64, Arc<StoredMessage>>,
     next_message: u64,
     message_numbers: HashMap<String, u64>,
     /// The messages with each contact that has some.
@@ -116,7 +116,7 @@ impl Model {
         if kind == Kind::Message { &mut self.message_bytes } else { &mut self.record_bytes }
     }
 
-    fn set_message(&mut self, message: Arc<Stored>) {
+    fn set_message(&mut self, message: Arc<StoredMessage>) {
         let number = *self.message_numbers.entry(message.id.clone()).or_insert_with(|| {
             let number = self.next_message;
             self.next_message += 1;
@@ -245,7 +245,7 @@ impl Model {
         self.providers.get(id)
     }
 
-    pub(crate) fn message(&self, id: &str) -> Option<&Arc<Stored>> {
+    pub(crate) fn message(&self, id: &str) -> Option<&Arc<StoredMessage>> {
         self.messages.get(self.message_numbers.get(id)?)
     }
 
@@ -271,12 +271,15 @@ impl Model {
     }
 
     /// Messages and calls, oldest first.
-    pub(crate) fn messages(&self) -> impl DoubleEndedIterator<Item = &Arc<Stored>> {
+    pub(crate) fn messages(&self) -> impl DoubleEndedIterator<Item = &Arc<StoredMessage>> {
         self.messages.values()
     }
 
     /// The messages with a contact, oldest first.
-    pub(crate) fn messages_with(&self, contact_id: &str) -> impl DoubleEndedIterator<Item = &Arc<Stored>> {
+    pub(crate) fn messages_with(
+        &self,
+        contact_id: &str,
+    ) -> impl DoubleEndedIterator<Item = &Arc<StoredMessage>> {
         let numbers = self.messages_with.get(contact_id);
         numbers.into_iter().flat_map(|numbers| &numbers.all).filter_map(|number| self.messages.get(number))
     }
@@ -292,7 +295,7 @@ impl Model {
     }
 
     /// The contacts that there are messages with, each with its newest one, the newest of all first.
-    pub(crate) fn newest_by_contact(&self) -> impl Iterator<Item = (&Contact, &Arc<Stored>)> {
+    pub(crate) fn newest_by_contact(&self) -> impl Iterator<Item = (&Contact, &Arc<StoredMessage>)> {
         let newest = self.messages_with.values().filter_map(|numbers| numbers.all.last());
         let mut newest: Vec<u64> = newest.copied().collect();
         newest.sort_unstable_by(|one, other| other.cmp(one));
@@ -324,7 +327,7 @@ mod tests {
             "id": id, "contactId": contact, "conversationId": conversation, "direction": "outbound",
             "channel": "SMS", "dateAdded": "2026-01-31T09:30:00Z", "status": status, "request": {},
         });
-        Record::from(serde_json::from_value::<Stored>(message).unwrap())
+        Record::from(serde_json::from_value::<StoredMessage>(message).unwrap())
     }
 
     #[test]

@@ -92,7 +92,7 @@ impl Store {
     }
 
     /// Has changes written, all together or not at all. They are on the disk when [`committed`](Self::committed) resolves.
-    pub(crate) fn keep(&self, changes: Vec<RowChange>) {
+    pub(crate) fn write(&self, changes: Vec<RowChange>) {
         self.submit(false, changes);
     }
 

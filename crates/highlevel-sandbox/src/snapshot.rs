@@ -5,7 +5,7 @@ use std::io;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::credentials::KeptCredentials;
+use crate::credentials::StoredCredentials;
 use crate::model::{
     CONTACT_ID, CONVERSATION_ID, CONVERSATION_PROVIDER_ID, Conflict, Contact, Conversation,
     ConversationProvider, LOCATION_ID, Location, Message, Model, RawJson, Record,
@@ -33,7 +33,7 @@ pub struct Snapshot<R = Value> {
     /// Messages and calls, oldest first.
     pub messages: Vec<Message<R>>,
     /// What tokens and apps there are.
-    pub(crate) credentials: KeptCredentials,
+    pub(crate) credentials: StoredCredentials,
 }
 
 impl Snapshot {
@@ -95,7 +95,7 @@ impl<R> Default for Snapshot<R> {
             conversations: Vec::new(),
             providers: Vec::new(),
             messages: Vec::new(),
-            credentials: KeptCredentials::default(),
+            credentials: StoredCredentials::default(),
         }
     }
 }

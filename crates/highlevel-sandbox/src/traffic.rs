@@ -323,7 +323,7 @@ impl Drop for Connection {
 
 /// A stream that notes progress, and ends if the client takes nothing for too long.
 #[derive(Debug)]
-pub(super) struct Watched {
+pub(super) struct TrackedStream {
     stream: TcpStream,
     connection: Arc<Connection>,
     write_timeout: Duration,
@@ -332,7 +332,7 @@ pub(super) struct Watched {
     has_waited: bool,
 }
 
-impl Watched {
+impl TrackedStream {
     pub(super) fn new(stream: TcpStream, connection: Arc<Connection>, write_timeout: Duration) -> Self {
         Self { stream, connection, write_timeout, stall: None, has_waited: true }
     }
@@ -370,7 +370,7 @@ impl Watched {
     }
 }
 
-impl AsyncRead for Watched {
+impl AsyncRead for TrackedStream {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -397,7 +397,7 @@ impl AsyncRead for Watched {
     }
 }
 
-impl AsyncWrite for Watched {
+impl AsyncWrite for TrackedStream {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,

@@ -45,7 +45,7 @@ pub(super) const ROUTES: &[Route] = &[
 ];
 
 /// The maximum number of deliveries in a list.
-const LONGEST_LIST: usize = 1_000;
+const MAX_LIST: usize = 1_000;
 
 fn list(state: &Engine, input: &Input<'_>) -> Result<Output, ApiError> {
     let number = |name: &str| match input.query(name) {
@@ -56,8 +56,8 @@ fn list(state: &Engine, input: &Input<'_>) -> Result<Output, ApiError> {
             .map_err(|_| ApiError::bad_request(format!("{name}: {text:?} is no number"))),
     };
     let limit = number("limit")?.map_or(100, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
-    if limit > LONGEST_LIST {
-        return Err(ApiError::bad_request(format!("limit: {limit} is more than {LONGEST_LIST}")));
+    if limit > MAX_LIST {
+        return Err(ApiError::bad_request(format!("limit: {limit} is more than {MAX_LIST}")));
     }
     let state_named = |text: String| {
         let all = [DeliveryState::Pending, DeliveryState::Delivered, DeliveryState::GivenUp];

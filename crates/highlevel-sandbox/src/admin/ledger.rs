@@ -22,7 +22,7 @@ pub(super) const ROUTES: &[Route] = &[
 
 /// The default page size.
 const PAGE: usize = 50;
-const LONGEST_PAGE: usize = 1_000;
+const MAX_PAGE: usize = 1_000;
 
 /// A message to look up.
 #[derive(Deserialize)]
@@ -63,8 +63,8 @@ fn list(state: &Engine, input: &Input<'_>) -> Result<Output, ApiError> {
         repeated: read(input, "repeated", "`true` or `false`")?,
     };
     let limit = read(input, "limit", "a number")?.unwrap_or(PAGE);
-    if !(1..=LONGEST_PAGE).contains(&limit) {
-        return Err(ApiError::bad_request(format!("limit: {limit} is not between 1 and {LONGEST_PAGE}")));
+    if !(1..=MAX_PAGE).contains(&limit) {
+        return Err(ApiError::bad_request(format!("limit: {limit} is not between 1 and {MAX_PAGE}")));
     }
     let (requests, before) = state.ledger.find(&filter, limit);
     let requests: Vec<Value> = requests.iter().map(|request| request.to_json()).collect();
@@ -117,7 +117,7 @@ fn count(state: &Engine, input: &Input<'_>) -> Result<Output, ApiError> {
 fn answer(state: &Engine, fingerprint: RequestFingerprint) -> Output {
     let times = state.ledger.times(fingerprint);
     let filter = Filter { fingerprint: Some(fingerprint), accepted: Some(true), ..Filter::default() };
-    let (requests, _) = state.ledger.find(&filter, LONGEST_PAGE);
+    let (requests, _) = state.ledger.find(&filter, MAX_PAGE);
     let requests: Vec<Value> =
         requests.iter().map(|request| json!({"id": request.id, "messageId": request.message_id})).collect();
     Output::ok(json!({

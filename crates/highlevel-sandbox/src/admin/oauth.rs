@@ -130,7 +130,7 @@ fn give_tokens(state: &Arc<Engine>, input: &Input<'_>) -> Result<Output, ApiErro
     let Wanted { client_id, location_id, company_id, scopes } = input.json()?;
     let resource = resource(location_id, company_id)?;
     let answer =
-        state.give_tokens(client_id.as_deref(), &resource, &scopes).map_err(|error| problem(&error))?;
+        state.issue_tokens(client_id.as_deref(), &resource, &scopes).map_err(|error| problem(&error))?;
     Ok(Output { status: StatusCode::CREATED, content: Content::Json(answer) })
 }
 

@@ -102,7 +102,7 @@ impl From<MutationError> for ApiError {
             MutationError::Missing(message) => (StatusCode::NOT_FOUND, message),
             MutationError::Conflict(message) => (StatusCode::CONFLICT, message),
             MutationError::Invalid(message) => (StatusCode::BAD_REQUEST, message),
-            MutationError::TooMuch(message) => (StatusCode::INSUFFICIENT_STORAGE, message),
+            MutationError::TooLarge(message) => (StatusCode::INSUFFICIENT_STORAGE, message),
         };
         Self { status, message }
     }

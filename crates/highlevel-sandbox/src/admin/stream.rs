@@ -14,7 +14,7 @@ use super::{Content, Input, Output, Route};
 use crate::api_error::ApiError;
 use crate::engine::Engine;
 use crate::engine::LONG_EVENTS;
-use crate::ledger::{Entries, Happened};
+use crate::ledger::{Entries, LedgerEvent};
 
 pub(super) const ROUTES: &[Route] = &[Route { method: Method::GET, path: "events", handler: open }];
 
@@ -104,7 +104,7 @@ impl Teller {
     }
 
     /// Sends an entry. Long events wait for capacity, which they hold until the client has read them.
-    async fn tell_entry(&mut self, entry: &Happened) -> Result<(), Left> {
+    async fn tell_entry(&mut self, entry: &LedgerEvent) -> Result<(), Left> {
         let kibibytes = entry.weight() / 1024;
         if kibibytes <= 16 {
             return self.say(entry.name(), &entry.to_json()).await;

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::fidelity::Settings;
 use crate::ledger::RequestFingerprint;
-use crate::model::{Message, Stored};
+use crate::model::{Message, StoredMessage};
 use crate::operation::Operation;
 use crate::spec::{Spec, Violation};
 
@@ -53,7 +53,7 @@ pub(crate) struct Answer {
     /// A new message.
     pub(crate) accepted: Option<Message>,
     /// A message that has become another.
-    pub(crate) changed: Option<Stored>,
+    pub(crate) changed: Option<StoredMessage>,
     pub(crate) remarks: Remarks,
 }
 

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{Fresh, Refusal, Remarks};
 use crate::fidelity::{EARLY, Quirk, Settings};
-use crate::model::{Model, StatusUpdate, Stored};
+use crate::model::{Model, StatusUpdate, StoredMessage};
 
 /// The message with the status that a valid body gives it.
 pub(super) fn update(
@@ -16,7 +16,7 @@ pub(super) fn update(
     settings: &Settings,
     fresh: &Fresh,
     remarks: &mut Remarks,
-) -> Result<Stored, Refusal> {
+) -> Result<StoredMessage, Refusal> {
     let message = model.message(id).filter(|message| message.location_id == location).ok_or_else(|| {
         Refusal::bad_request(&format!("there is no message {} in the location {location}", json!(id)))
     })?;
@@ -30,12 +30,12 @@ pub(super) fn update(
     if let Some(error) = body.pointer("/error/message").and_then(Value::as_str) {
         update = update.error(error);
     }
-    Stored::clone(message)
+    StoredMessage::clone(message)
         .with_status(update, fresh.now.clone())
         .map_err(|problem| Refusal::bad_request(&problem))
 }
 
-fn is_young(message: &Stored, fresh: &Fresh) -> bool {
+fn is_young(message: &StoredMessage, fresh: &Fresh) -> bool {
     let read = |time: &str| DateTime::parse_from_rfc3339(time).ok();
     let stored = message.history.first().and_then(|first| read(&first.at));
     match (stored, read(&fresh.now)) {

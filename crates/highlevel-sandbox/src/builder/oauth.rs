@@ -3,7 +3,7 @@
 use std::io;
 
 use super::{Redacted, SandboxBuilder};
-use crate::engine::Recalled;
+use crate::engine::LoadedState;
 use crate::identifiers::Identifiers;
 use crate::oauth::SandboxApp;
 
@@ -41,9 +41,9 @@ impl SandboxBuilder {
 
 impl Apps {
     /// Restores the previous secret of the default app unless one is configured.
-    pub(super) fn remember(&mut self, app_id: &str, recalled: &Recalled) {
+    pub(super) fn remember(&mut self, app_id: &str, loaded: &LoadedState) {
         if self.client_secret.is_none() {
-            let secret = recalled.client_secret(&format!("{app_id}-{CLIENT}"));
+            let secret = loaded.client_secret(&format!("{app_id}-{CLIENT}"));
             self.client_secret = secret.map(|secret| Redacted(secret.to_owned()));
         }
     }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use super::SandboxBuilder;
 use crate::credentials::Credentials;
-use crate::engine::{Recalled, model_of};
+use crate::engine::{LoadedState, model_of};
 use crate::model::{Bounds, Conflict, Kind, Model, Record};
 use crate::persistence::{ReadLimits, Store};
 use crate::snapshot::{Snapshot, StoredSnapshot};
@@ -89,24 +89,28 @@ pub(super) struct Now {
 
 impl Keeping {
     /// Reads the state file, if one is configured.
-    pub(super) fn recall(&self) -> io::Result<Recalled> {
-        let Some(path) = &self.state_file else { return Ok(Recalled::default()) };
+    pub(super) fn load(&self) -> io::Result<LoadedState> {
+        let Some(path) = &self.state_file else { return Ok(LoadedState::default()) };
         let limits = ReadLimits {
             kind: Kind::Message.as_str(),
             rows: self.bounds.messages,
             bytes: self.bounds.message_bytes,
         };
         let (store, kept, unread) = Store::open(path, limits)?;
-        let mut recalled =
-            Recalled { store: Some(store), begun: !kept.is_empty(), unread, ..Recalled::default() };
+        let mut loaded = LoadedState {
+            store: Some(store),
+            is_initialized: !kept.is_empty(),
+            unread,
+            ..LoadedState::default()
+        };
         for kept in kept {
             let name = format!("{} {}", kept.kind, kept.id);
-            recalled.take(kept).map_err(|why| {
+            loaded.take(kept).map_err(|why| {
                 let words = format!("{} has a {name} that cannot be used: {why}", path.display());
                 io::Error::new(ErrorKind::InvalidData, words)
             })?;
         }
-        Ok(recalled)
+        Ok(loaded)
     }
 
     /// Returns the initial objects.
@@ -125,21 +129,21 @@ impl Keeping {
     pub(super) fn now(
         &self,
         beginning: &Model,
-        recalled: &mut Recalled,
+        loaded: &mut LoadedState,
         credentials: &mut Credentials,
     ) -> io::Result<Now> {
-        let records = std::mem::take(&mut recalled.records);
-        let mut model = if recalled.begun {
+        let records = std::mem::take(&mut loaded.records);
+        let mut model = if loaded.is_initialized {
             model_of(records).map_err(|conflict| io::Error::new(ErrorKind::InvalidData, conflict))?
         } else {
             beginning.clone()
         };
-        if recalled.begun {
-            credentials.restore(std::mem::take(&mut recalled.credentials))?;
+        if loaded.is_initialized {
+            credentials.restore(std::mem::take(&mut loaded.credentials))?;
         }
-        let mut seeded = recalled.seeded.clone();
+        let mut seeded = loaded.seeded.clone();
         let mut is_new = |name: String| {
-            let is_new = !recalled.seeded.contains(&name);
+            let is_new = !loaded.seeded.contains(&name);
             seeded.insert(name);
             is_new
         };
@@ -153,8 +157,8 @@ impl Keeping {
             model.put(records.iter().cloned()).map_err(|conflict| unusable_seed(&conflict))?;
             added.extend(records);
         }
-        let evicted = recalled.unread + model.evict_messages(self.bounds).len();
-        let rewrite = !recalled.begun || recalled.is_former || evicted > 0;
+        let evicted = loaded.unread + model.evict_messages(self.bounds).len();
+        let rewrite = !loaded.is_initialized || loaded.has_former_format || evicted > 0;
         Ok(Now { model, rewrite, added, seeded, evicted })
     }
 }

@@ -15,7 +15,7 @@ const PRIVATE: &str = "private-integration";
 /// All credentials, or, in a seed, some.
 #[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub(crate) struct KeptCredentials {
+pub(crate) struct StoredCredentials {
     private_integrations: Vec<PrivateIntegration>,
     /// Apps, where they are installed, and their tokens. A seed may leave it out.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -43,10 +43,10 @@ impl PrivateIntegration {
 }
 
 impl Credentials {
-    pub(crate) fn keep(&self) -> KeptCredentials {
+    pub(crate) fn to_stored(&self) -> StoredCredentials {
         let mut private_integrations: Vec<_> = self.private.iter().map(PrivateIntegration::of).collect();
         private_integrations.sort();
-        KeptCredentials { private_integrations, oauth: Some(self.oauth.document()) }
+        StoredCredentials { private_integrations, oauth: Some(self.oauth.document()) }
     }
 
     /// Adds what a seed has. What it has of apps replaces all that was known of apps.
@@ -54,7 +54,7 @@ impl Credentials {
     /// # Errors
     ///
     /// Returns an error if a token cannot be used, or there are too many.
-    pub(crate) fn add(&mut self, seed: KeptCredentials) -> io::Result<()> {
+    pub(crate) fn add(&mut self, seed: StoredCredentials) -> io::Result<()> {
         if let Some(oauth) = seed.oauth {
             let gone: Vec<_> = self.oauth.all_rows().collect();
             self.oauth = Registry::from(oauth);
@@ -73,7 +73,7 @@ impl Credentials {
     /// # Errors
     ///
     /// As [`add`](Self::add).
-    pub(crate) fn restore(&mut self, kept: KeptCredentials) -> io::Result<()> {
+    pub(crate) fn restore(&mut self, kept: StoredCredentials) -> io::Result<()> {
         self.private.clear();
         self.add(kept)
     }
@@ -100,7 +100,7 @@ impl Credentials {
     }
 }
 
-impl KeptCredentials {
+impl StoredCredentials {
     /// Adds a row of the state file. Returns `false` if it is no credential.
     pub(crate) fn take(&mut self, kind: &str, id: &str, json: &[u8]) -> serde_json::Result<bool> {
         match kind {
@@ -125,7 +125,7 @@ impl KeptCredentials {
     }
 }
 
-impl std::fmt::Debug for KeptCredentials {
+impl std::fmt::Debug for StoredCredentials {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.write_str("[redacted]")
     }

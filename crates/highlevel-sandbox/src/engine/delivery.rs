@@ -1,10 +1,10 @@
-//! The webhook dispatcher's access to the sandbox.
+//! The engine as seen by the webhook dispatcher.
 
 use std::sync::Arc;
 
 use super::state::Engine;
 use crate::clock::Clock;
-use crate::ledger::Happened;
+use crate::ledger::LedgerEvent;
 use crate::webhook::dispatcher::Host;
 use crate::webhook::{DeliveryAttempt, Outbox, Targets};
 
@@ -26,6 +26,6 @@ impl Host for Engine {
     }
 
     fn attempt_completed(&self, attempt: Arc<DeliveryAttempt>) {
-        self.ledger.record(Happened::Delivery(attempt));
+        self.ledger.record(LedgerEvent::Delivery(attempt));
     }
 }

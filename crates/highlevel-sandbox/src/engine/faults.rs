@@ -5,18 +5,18 @@ use crate::fault::{ActiveFault, FaultRule};
 use crate::operation::Operation;
 
 impl Engine {
-    /// Adds a fault rule after all others.
+    /// Adds a fault rule after all existing ones.
     ///
     /// # Errors
     ///
-    /// Returns the reason if the rule can never be triggered, or there are too many rules.
+    /// Returns the reason if the rule can never trigger, or if there are too many rules.
     pub(crate) fn add_fault(&self, rule: FaultRule) -> Result<ActiveFault, String> {
         let active = self.faults.add(rule, &Operation::ALL.map(Operation::id))?;
         self.changed("faults");
         Ok(active)
     }
 
-    /// Removes a fault rule and ends all waits that it caused. Returns `false` if there is no such rule.
+    /// Removes a fault rule and ends all delays that it caused. Returns `false` if there is no such rule.
     pub(crate) fn remove_fault(&self, id: u64) -> bool {
         let removed = self.faults.remove(id);
         if removed {

@@ -1,4 +1,4 @@
-//! The bytes that are retained at the moment.
+//! Current memory usage.
 
 use std::sync::atomic::Ordering;
 
@@ -10,7 +10,8 @@ use crate::sync::lock;
 use crate::webhook;
 
 impl Engine {
-    /// How much is retained. What is being changed at length is as it was before: nothing is waited for.
+    /// Returns the current memory usage. Never blocks: a part whose lock is held by a long operation has the value of the
+    /// previous call.
     pub(crate) fn retained(&self) -> Retained {
         let mut retained = *lock(&self.retained);
         if let Ok(model) = self.model.try_lock() {

@@ -1,21 +1,21 @@
-//! The state of a sandbox at the start.
+//! The initial state of a sandbox.
 
 use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::credentials::KeptCredentials;
+use crate::credentials::StoredCredentials;
 use crate::fidelity::Settings;
 use crate::model::Model;
 use crate::rate_limit::RateLimit;
 use crate::webhook::RetrySchedule;
 
-/// The state at the start, which a reset restores.
+/// The initial state, which a reset restores.
 pub(crate) struct InitialState {
-    /// What existed, and the credentials.
     pub(crate) model: Arc<Model>,
-    pub(crate) credentials: KeptCredentials,
-    /// What the state file has of the sandbox itself: its token, the key that signs webhooks, and what seeds have added.
+    pub(crate) credentials: StoredCredentials,
+    /// The `setting` rows of the state file: the private integration token, the webhook signing key, and the names of the
+    /// applied seeds.
     pub(crate) identity: Vec<(&'static str, Value)>,
     pub(crate) rate_limit: Option<RateLimit>,
     pub(crate) webhook_url: Option<String>,

@@ -1,4 +1,4 @@
-//! Messages that are stored, for a request or a simulation.
+//! Storing messages of requests and simulations.
 
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue};
@@ -12,8 +12,12 @@ use crate::model::{Conversation, Message, Record};
 use crate::sync::lock;
 
 impl Engine {
-    /// Does what a request with this body does, as if the location's own token had been used, and answers the message.
-    /// Nobody has made it: it is neither counted nor recorded.
+    /// Handles a simulated request, authorized with the token of the location, and returns the stored message. A
+    /// simulated request does not count towards rate limits and is not recorded in the ledger.
+    ///
+    /// # Errors
+    ///
+    /// Returns the error message of the API if the request is rejected.
     pub(crate) fn simulate(
         &self,
         path: &str,
@@ -28,15 +32,18 @@ impl Engine {
         let caller = Ok(Grant::private_integration(&self.account.app_id, location));
         let body = body.to_string();
         let call = Call { method: "POST", target: path, headers: &headers, body: body.as_bytes() };
-        let answer = self.act(&caller, call, &moment, adjust);
-        let stored = answer.remarks.message_id.and_then(|id| Some(self.model().message(&id)?.parsed()));
-        stored.ok_or_else(|| match &answer.body["message"] {
+        let response = self.handle(&caller, call, &moment, adjust);
+        let stored = response.remarks.message_id.and_then(|id| Some(self.model().message(&id)?.parsed()));
+        stored.ok_or_else(|| match &response.body["message"] {
             Value::Array(reasons) => reasons.iter().filter_map(Value::as_str).collect::<Vec<_>>().join("; "),
-            reason => reason.as_str().unwrap_or("nothing was stored").to_owned(),
+            reason => reason.as_str().unwrap_or("the request stored no message").to_owned(),
         })
     }
 
-    pub(super) fn act(
+    /// Handles a request to the API, and stores the message that it creates or changes.
+    ///
+    /// `adjust` is called with a new message before it is stored.
+    pub(super) fn handle(
         &self,
         caller: &Result<Grant, Refusal>,
         call: Call<'_>,
@@ -62,7 +69,7 @@ impl Engine {
             if let Err(conflict) = self.put(&mut model, records) {
                 return Refusal::not_stored(&conflict).answer(&moment.fresh.trace_id);
             }
-            // Under the lock, so that events leave in the order in which messages were stored.
+            // Under the lock, so that events are sent in the order in which messages were stored.
             self.publish(&model, &message, moment.now);
         }
         if let Some(message) = answer.changed.take()

@@ -1,11 +1,12 @@
-//! Access to what exists.
+//! Locked access to the model.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, MutexGuard};
 
 use crate::model::Model;
 
-/// What exists while it is read or changed. A holder of [`Engine::shared_model`] keeps what existed before a change.
+/// A guard of the model, for reading and changing it. Changes are not visible to holders of [`Engine::shared_model`]:
+/// the model is copied on write.
 pub(crate) struct ModelMut<'a>(pub(super) MutexGuard<'a, Arc<Model>>);
 
 impl Deref for ModelMut<'_> {

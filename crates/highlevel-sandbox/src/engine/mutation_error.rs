@@ -1,26 +1,28 @@
-//! The error of a change of what exists.
+//! The error of a change to the model.
 
 use std::io::{self, ErrorKind};
 
-/// Why a change was not made.
+/// An error of a change to the model or the credentials. The change was not made.
 #[derive(Debug)]
 pub(crate) enum MutationError {
-    /// There is no such thing.
+    /// A referenced record does not exist.
     Missing(String),
-    /// It contradicts what there is.
+    /// The change contradicts existing records.
     Conflict(String),
-    /// It cannot be read.
+    /// The input is malformed.
     Invalid(String),
-    /// It does not fit into what may be kept.
-    TooMuch(String),
+    /// The change exceeds a memory limit.
+    TooLarge(String),
 }
 
 impl MutationError {
     pub(crate) fn into_io(self) -> io::Error {
         match self {
-            Self::Missing(words) => io::Error::new(ErrorKind::NotFound, words),
-            Self::Conflict(words) | Self::Invalid(words) => io::Error::new(ErrorKind::InvalidInput, words),
-            Self::TooMuch(words) => io::Error::new(ErrorKind::QuotaExceeded, words),
+            Self::Missing(message) => io::Error::new(ErrorKind::NotFound, message),
+            Self::Conflict(message) | Self::Invalid(message) => {
+                io::Error::new(ErrorKind::InvalidInput, message)
+            }
+            Self::TooLarge(message) => io::Error::new(ErrorKind::QuotaExceeded, message),
         }
     }
 }
@@ -29,7 +31,7 @@ impl From<io::Error> for MutationError {
     fn from(error: io::Error) -> Self {
         match error.kind() {
             ErrorKind::NotFound => Self::Missing(error.to_string()),
-            ErrorKind::QuotaExceeded => Self::TooMuch(error.to_string()),
+            ErrorKind::QuotaExceeded => Self::TooLarge(error.to_string()),
             _ => Self::Invalid(error.to_string()),
         }
     }

@@ -1,4 +1,6 @@
-//! Changing what exists: the one place where it happens, is written to the state file, and is told to those who watch.
+//! Changes to the model and the credentials.
+//!
+//! All changes are made here, so that each one is also written to the state file and recorded in the ledger.
 
 use std::io;
 use std::ops::{Deref, DerefMut};
@@ -9,21 +11,21 @@ use chrono::{DateTime, SecondsFormat, Utc};
 
 use super::mutation_error::MutationError;
 use super::state::Engine;
-use crate::credentials::{Credentials, Grant, KeptCredentials};
-use crate::ledger::Happened;
-use crate::model::{Conflict, Kind, Model, Record, StatusUpdate, Stored};
+use crate::credentials::{Credentials, Grant, StoredCredentials};
+use crate::ledger::LedgerEvent;
+use crate::model::{Conflict, Kind, Model, Record, StatusUpdate, StoredMessage};
 use crate::persistence::{Memory, RowChange, StoredRow};
 use crate::rate_limit::RateLimiter;
 use crate::snapshot::{Snapshot, StoredSnapshot};
 use crate::sync::lock;
 use crate::webhook::{Event, TamperConfig};
 
-/// What the ledger calls a change of credentials.
+/// The name of a change of credentials in the ledger.
 const CREDENTIALS: &str = "credentials";
 
-/// The credentials while they are changed. When this is dropped, the rows that are different are written to the state file.
+/// A guard of the credentials, for changing them. Dropping it writes the changed rows to the state file.
 pub(crate) struct CredentialsMut<'a> {
-    state: &'a Engine,
+    engine: &'a Engine,
     credentials: MutexGuard<'a, Credentials>,
 }
 
@@ -45,12 +47,12 @@ impl Drop for CredentialsMut<'_> {
     fn drop(&mut self) {
         let changed = self.credentials.take_changed();
         if !changed.is_empty() {
-            self.state.keep(changed);
-            self.state.announce(Happened::Changed(CREDENTIALS));
+            self.engine.write(changed);
+            self.engine.record_when_written(LedgerEvent::Changed(CREDENTIALS));
         }
-        // While the credentials are locked, all of them are of this change.
-        for effect in std::mem::take(&mut *lock(&self.state.after_credentials)) {
-            self.state.when_written(effect);
+        // The credentials are still locked, so all of these effects belong to this change.
+        for effect in std::mem::take(&mut *lock(&self.engine.after_credentials)) {
+            self.engine.when_written(effect);
         }
     }
 }
@@ -59,20 +61,20 @@ impl Memory for Engine {
     fn roll_back(&self, read: &mut dyn FnMut() -> io::Result<Vec<StoredRow>>) -> io::Result<()> {
         let mut model = self.model();
         let mut credentials = lock(&self.credentials);
-        let (there, kept) = super::recall::recalled(read()?)?;
+        let (stored_model, stored_credentials) = super::loaded_state::load_rows(read()?)?;
         let mut restored = credentials.clone();
-        restored.restore(kept)?;
+        restored.restore(stored_credentials)?;
         restored.take_changed();
-        *model.0 = Arc::new(there);
+        *model.0 = Arc::new(stored_model);
         *credentials = restored;
         lock(&self.after_credentials).clear();
-        self.ledger.record(Happened::Changed("state"));
+        self.ledger.record(LedgerEvent::Changed("state"));
         Ok(())
     }
 }
 
 impl Engine {
-    /// Puts records in place of those with the same ids, or adds them. All of them, or none.
+    /// Adds records, replacing those with the same IDs. If one of them conflicts, none is stored.
     pub(crate) fn put(
         &self,
         model: &mut Model,
@@ -90,63 +92,68 @@ impl Engine {
         let (mut changes, mut entries) = (Vec::new(), Vec::new());
         for record in records {
             entries.push(match &record {
-                Record::Message(message) => Happened::Message(Arc::clone(message)),
-                other => Happened::Changed(other.kind().as_str()),
+                Record::Message(message) => LedgerEvent::Message(Arc::clone(message)),
+                other => LedgerEvent::Changed(other.kind().as_str()),
             });
             if self.store.is_some() {
                 changes.push(RowChange::record(record));
             }
         }
         changes.extend(self.evict_messages(model));
-        self.keep(changes);
+        self.write(changes);
         for entry in entries {
-            self.announce(entry);
+            self.record_when_written(entry);
         }
         Ok(())
     }
 
-    /// Removes the messages that are too many or too large.
+    /// Evicts the oldest messages beyond the configured bounds, and returns the changes to write to the state file.
     fn evict_messages(&self, model: &mut Model) -> Vec<RowChange> {
-        let gone = model.evict_messages(self.bounds);
-        self.evicted(gone)
+        let evicted = model.evict_messages(self.bounds);
+        self.evicted(evicted)
     }
 
-    /// Counts messages that were removed, and has them removed from the state file.
-    fn evicted(&self, gone: Vec<String>) -> Vec<RowChange> {
-        self.evicted_messages.fetch_add(gone.len() as u64, Ordering::Relaxed);
-        gone.into_iter().map(|id| RowChange::gone(Kind::Message.as_str(), id)).collect()
+    /// Counts evicted messages, and returns the changes that delete them from the state file.
+    fn evicted(&self, ids: Vec<String>) -> Vec<RowChange> {
+        self.evicted_messages.fetch_add(ids.len() as u64, Ordering::Relaxed);
+        ids.into_iter().map(|id| RowChange::delete(Kind::Message.as_str(), id)).collect()
     }
 
-    /// Removes something with all that cannot be without it. Whether it was there.
+    /// Deletes a record and all records that depend on it. Returns `false` if there is no such record.
     pub(crate) fn delete(&self, kind: Kind, id: &str) -> bool {
         let mut model = self.model();
-        let gone = model.delete(kind, id);
-        let found = !gone.is_empty();
-        self.keep(gone.into_iter().map(|(kind, id)| RowChange::gone(kind.as_str(), id)).collect());
+        let deleted = model.delete(kind, id);
+        let found = !deleted.is_empty();
+        self.write(deleted.into_iter().map(|(kind, id)| RowChange::delete(kind.as_str(), id)).collect());
         if found {
-            self.announce(Happened::Changed(kind.as_str()));
+            self.record_when_written(LedgerEvent::Changed(kind.as_str()));
         }
         found
     }
 
-    /// Gives a message another status.
-    pub(crate) fn set_status(&self, id: &str, update: StatusUpdate) -> Result<Arc<Stored>, MutationError> {
+    /// Changes the status of a message.
+    pub(crate) fn set_status(
+        &self,
+        id: &str,
+        update: StatusUpdate,
+    ) -> Result<Arc<StoredMessage>, MutationError> {
         self.set_status_in(&mut self.model(), id, update)
     }
 
-    /// The same, for who has more to do before anybody else changes something.
+    /// Changes the status of a message in a model that the caller has locked.
     pub(crate) fn set_status_in(
         &self,
         model: &mut Model,
         id: &str,
         update: StatusUpdate,
-    ) -> Result<Arc<Stored>, MutationError> {
+    ) -> Result<Arc<StoredMessage>, MutationError> {
         let message = model
             .message(id)
             .cloned()
             .ok_or_else(|| MutationError::Missing(format!("there is no message {id}")))?;
         let now = self.clock.now().to_rfc3339_opts(SecondsFormat::Millis, true);
-        let changed = Stored::clone(&message).with_status(update, now).map_err(MutationError::Conflict)?;
+        let changed =
+            StoredMessage::clone(&message).with_status(update, now).map_err(MutationError::Conflict)?;
         if changed == *message {
             return Ok(message);
         }
@@ -156,7 +163,8 @@ impl Engine {
         Ok(changed)
     }
 
-    /// Adds what a seed has, in place of what has the same ids. All of it, or nothing.
+    /// Adds the records and credentials of a seed, replacing those with the same IDs. If one of them conflicts, none is
+    /// stored.
     pub(crate) fn seed(&self, seed: StoredSnapshot) -> Result<(), MutationError> {
         let additional = seed.credentials.clone();
         let records: Vec<Record> = seed.into_records().collect();
@@ -165,7 +173,7 @@ impl Engine {
             put.map_err(|conflict| MutationError::Conflict(conflict.to_string()))?;
             Ok(model.evict_messages(self.bounds))
         };
-        // On a copy first, while others go on.
+        // On a copy first, without the lock: a large seed does not delay other requests.
         let before = self.shared_model();
         let mut with_seed = Model::clone(&before);
         let evicted = put(&mut with_seed);
@@ -185,26 +193,26 @@ impl Engine {
         let mut changes = credentials.take_changed();
         changes.extend(records.iter().cloned().map(RowChange::record));
         changes.extend(self.evicted(evicted));
-        self.keep(changes);
-        self.announce(Happened::Changed("state"));
+        self.write(changes);
+        self.record_when_written(LedgerEvent::Changed("state"));
         drop((credentials, model));
         Ok(())
     }
 
-    /// Everything that exists, and the credentials.
+    /// Returns all records and credentials.
     pub(crate) fn snapshot(&self) -> Snapshot {
         let (model, credentials) = self.everything();
         Snapshot { credentials, ..Snapshot::of(&model) }
     }
 
-    /// Everything that exists as it is now, and the credentials.
-    pub(crate) fn everything(&self) -> (Arc<Model>, KeptCredentials) {
+    /// Returns the model and the credentials, consistent with each other.
+    pub(crate) fn everything(&self) -> (Arc<Model>, StoredCredentials) {
         let model = self.model();
-        let credentials = lock(&self.credentials).keep();
+        let credentials = lock(&self.credentials).to_stored();
         (Arc::clone(&model.0), credentials)
     }
 
-    /// Replaces everything that exists by what a snapshot has, credentials included.
+    /// Replaces all records and credentials with those of a snapshot.
     pub(crate) fn restore(&self, snapshot: StoredSnapshot) -> Result<(), MutationError> {
         let restored = snapshot.credentials.clone();
         let new =
@@ -212,7 +220,7 @@ impl Engine {
         self.replace(Arc::new(new), restored)
     }
 
-    fn replace(&self, model: Arc<Model>, restored: KeptCredentials) -> Result<(), MutationError> {
+    fn replace(&self, model: Arc<Model>, restored: StoredCredentials) -> Result<(), MutationError> {
         let mut guard = self.model();
         let mut credentials = lock(&self.credentials);
         let mut new = credentials.clone();
@@ -224,15 +232,15 @@ impl Engine {
         if let Some(store) = &self.store {
             store.replace(self.rows(&guard, &credentials));
         }
-        self.announce(Happened::Changed("state"));
+        self.record_when_written(LedgerEvent::Changed("state"));
         drop((credentials, guard));
-        // This may take long, and nothing has to wait for it.
+        // Dropping a large model takes long, so it happens without the locks.
         drop(before);
         Ok(())
     }
 
-    /// Puts everything back as it was at the start: what exists, credentials, the counts of the rate limits, where
-    /// webhooks go and which key signs them, faults. Forgets what happened.
+    /// Restores the initial state: records, credentials, settings, rate limits and webhook configuration with the signing
+    /// key. Removes all fault rules, deliveries and ledger entries.
     pub(crate) fn reset(&self) -> Result<(), MutationError> {
         self.replace(Arc::clone(&self.initial.model), self.initial.credentials.clone())?;
         let mut limiter = lock(&self.limiter);
@@ -246,11 +254,11 @@ impl Engine {
         self.outbox.change_tamper_config(|tamper_config| *tamper_config = TamperConfig::default());
         self.faults.clear();
         self.ledger.clear();
-        self.ledger.record(Happened::Changed("state"));
+        self.ledger.record(LedgerEvent::Changed("state"));
         Ok(())
     }
 
-    /// A new private integration token for a location, or the one that is given.
+    /// Adds a private integration token for a location. Generates one if `token` is `None`.
     pub(crate) fn issue_token(
         &self,
         location_id: &str,
@@ -263,22 +271,22 @@ impl Engine {
         };
         let model = self.model();
         if model.location(location_id).is_none() {
-            return Err(MutationError::Missing(format!("there is no location {location_id}; put it first")));
+            return Err(MutationError::Missing(format!("there is no location {location_id}; add it first")));
         }
         let grant = Grant::private_integration(&self.account.app_id, location_id);
         self.credentials_mut().grant(&token, grant)?;
         Ok(token)
     }
 
-    /// Runs an effect when all that was changed until now is on the disk: at once without a state file, and never if it
-    /// cannot be written.
+    /// Runs an effect when all changes made so far are on disk. Without a state file it runs immediately; if a change
+    /// cannot be written, it never runs.
     pub(crate) fn when_written(&self, effect: impl FnOnce(&Self) + Send + 'static) {
-        match (&self.store, self.myself.upgrade()) {
-            (Some(store), Some(myself)) => {
-                let myself = Arc::downgrade(&myself);
+        match (&self.store, self.this.upgrade()) {
+            (Some(store), Some(engine)) => {
+                let engine = Arc::downgrade(&engine);
                 store.when_written(move || {
-                    if let Some(state) = myself.upgrade() {
-                        effect(&state);
+                    if let Some(engine) = engine.upgrade() {
+                        effect(&engine);
                     }
                 });
             }
@@ -286,24 +294,24 @@ impl Engine {
         }
     }
 
-    /// Runs an effect when the credentials that are locked at the moment are unlocked, and their change is on the disk.
+    /// Runs an effect when the change to the currently locked credentials is on disk.
     pub(crate) fn after_credentials(&self, effect: impl FnOnce(&Self) + Send + 'static) {
         lock(&self.after_credentials).push(Box::new(effect));
     }
 
-    /// Has the ledger know of a change when it is on the disk.
-    fn announce(&self, entry: Happened) {
-        self.when_written(move |state| state.ledger.record(entry));
+    /// Records a ledger entry when the changes made so far are on disk.
+    fn record_when_written(&self, entry: LedgerEvent) {
+        self.when_written(move |engine| engine.ledger.record(entry));
     }
 
-    /// Sends a webhook of a change when it is on the disk.
+    /// Sends a webhook when the changes made so far are on disk.
     pub(crate) fn send_webhook(&self, event: Event, now: DateTime<Utc>) {
-        self.when_written(move |state| {
-            state.outbox.send(event, now);
+        self.when_written(move |engine| {
+            engine.outbox.send(event, now);
         });
     }
 
-    /// Returns an error if nothing can be changed at the moment, because the state file cannot be written.
+    /// Returns an error if changes are rejected because the state file cannot be written.
     pub(crate) fn check_writable(&self) -> io::Result<()> {
         match self.store.as_ref().and_then(crate::persistence::Store::failure) {
             Some(failure) => Err(io::Error::other(failure.to_string())),
@@ -311,22 +319,26 @@ impl Engine {
         }
     }
 
-    /// Tells those who follow that something changed of which the ledger keeps nothing.
-    pub(crate) fn changed(&self, what: &'static str) {
-        self.ledger.record(Happened::Changed(what));
+    /// Notifies the followers of the ledger of a change that is not stored in it.
+    pub(crate) fn changed(&self, area: &'static str) {
+        self.ledger.record(LedgerEvent::Changed(area));
     }
 
-    /// The credentials, to change them.
+    /// Locks the credentials for changes.
     pub(crate) fn credentials_mut(&self) -> CredentialsMut<'_> {
-        CredentialsMut { state: self, credentials: lock(&self.credentials) }
+        CredentialsMut { engine: self, credentials: lock(&self.credentials) }
     }
 
-    /// How much was to be written to the state file until now.
+    /// The number of changes submitted to the state file so far; 0 without a state file.
     pub(crate) fn submitted(&self) -> u64 {
         self.store.as_ref().map_or(0, crate::persistence::Store::submitted)
     }
 
-    /// Resolves when what was changed since then is on the disk.
+    /// Resolves when all changes submitted after the first `submitted` are on disk.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if one of them could not be written.
     pub(crate) async fn written_since(&self, submitted: u64) -> io::Result<()> {
         match &self.store {
             Some(store) if store.submitted() != submitted => store.committed().await,
@@ -334,7 +346,8 @@ impl Engine {
         }
     }
 
-    /// Has what this sandbox begins with written: all of it, or what is new to a file that has the rest.
+    /// Writes the initial state to the state file: all rows, or only `added` and changed credentials if the file already
+    /// has the rest.
     pub(crate) fn store_initial_state(&self, all: bool, added: Vec<Record>) {
         let Some(store) = &self.store else { return };
         let (model, mut credentials) = (self.model(), lock(&self.credentials));
@@ -343,26 +356,26 @@ impl Engine {
             store.replace(self.rows(&model, &credentials));
         } else {
             let added = added.into_iter().map(RowChange::record);
-            store.keep(added.chain(self.identity()).chain(changed).collect());
+            store.write(added.chain(self.identity()).chain(changed).collect());
         }
     }
 
-    /// All rows of the state file.
+    /// Returns all rows of the state file.
     fn rows(&self, model: &Model, credentials: &Credentials) -> Vec<RowChange> {
         model.records().map(RowChange::record).chain(self.identity()).chain(credentials.rows()).collect()
     }
 
-    /// What there is of the sandbox itself.
+    /// Returns the `setting` rows of the state file.
     fn identity(&self) -> impl Iterator<Item = RowChange> {
         let identity = self.initial.identity.iter();
         identity.map(|(id, value)| RowChange::json(("setting", (*id).to_owned()), Some(value.clone())))
     }
 
-    fn keep(&self, changes: Vec<RowChange>) {
+    fn write(&self, changes: Vec<RowChange>) {
         if let Some(store) = &self.store
             && !changes.is_empty()
         {
-            store.keep(changes);
+            store.write(changes);
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::webhook::payload::{Envelope, PROVIDER_EVENT, event_name, event_payloa
 use crate::webhook::{Event, time_text as text};
 
 impl Engine {
-    /// Sends the events of a message that was accepted: to the app, and to the provider that is to deliver it.
+    /// Sends the events of a new message: to the app, and to the conversation provider that delivers it.
     pub(crate) fn publish(&self, model: &Model, message: &Message, now: DateTime<Utc>) {
         self.publish_to_app(model, message, now);
         let provider = message.conversation_provider_id.as_deref().and_then(|id| model.provider(id));
@@ -27,7 +27,7 @@ impl Engine {
         );
     }
 
-    /// Sends the event that tells the app how a message is now.
+    /// Sends the app an event with the current state of a message.
     pub(crate) fn publish_to_app(&self, model: &Model, message: &Message, now: DateTime<Utc>) {
         let Some(url) = self.outbox.url() else { return };
         let envelope = self.envelope(now);
@@ -45,7 +45,7 @@ impl Engine {
         );
     }
 
-    /// What an event says about itself.
+    /// Returns the metadata of a new event.
     pub(super) fn envelope(&self, now: DateTime<Utc>) -> Envelope {
         Envelope {
             timestamp: text(now),

@@ -13,41 +13,41 @@ use crate::api::{self, Call, Refusal, Remarks};
 use crate::credentials::Grant;
 use crate::fault::{self, Base, FaultStage, TriggeredFault};
 use crate::headers::redacted;
-use crate::ledger::{Happened, RecordedRequest};
+use crate::ledger::{LedgerEvent, RecordedRequest};
 use crate::operation::Operation;
 use crate::rate_limit::Verdict;
 use crate::sync::lock;
 use crate::traffic::{MAX_BODY, Received};
 
-/// How much of an answer the ledger keeps, in bytes. Only a fault makes longer ones.
+/// The maximum size of a response body in the ledger, in bytes. Only faults generate longer ones.
 const MAX_RECORDED_RESPONSE: usize = 64 * 1024;
 
 impl Engine {
-    /// Answers a request, and says what the ledger is to have of it. When this returns, its webhook is on the way.
-    pub(crate) fn answer(
+    /// Handles a request to the API, including its webhooks, and returns the response and the ledger entry.
+    pub(crate) fn respond(
         &self,
         call: Call<'_>,
         received: &Received,
         moment: &Moment,
         triggered: Option<&TriggeredFault>,
     ) -> (Base, RecordedRequest) {
-        let began = Instant::now();
+        let started = Instant::now();
         let caller = api::authenticate(call.headers, &lock(&self.credentials), moment.now);
         let verdict = self.count(&caller, moment);
         let trace_id = &moment.fresh.trace_id;
-        let answer = match (&verdict.spent, received) {
+        let response = match (&verdict.spent, received) {
             (Some(spent), _) => Refusal::too_many_requests(spent).answer(trace_id),
             _ if triggered.is_some_and(|triggered| triggered.stage != FaultStage::After) => {
                 Refusal::unavailable().answer(trace_id)
             }
             (None, Received::TooLarge(_)) => Refusal::too_large(MAX_BODY).answer(trace_id),
             (None, Received::TooSlow(_) | Received::Unread) => Refusal::too_slow().answer(trace_id),
-            (None, Received::Whole(_)) => self.act(&caller, call, moment, |_| {}),
+            (None, Received::Whole(_)) => self.handle(&caller, call, moment, |_| {}),
         };
         let mut base = Base {
-            status: answer.status,
+            status: response.status,
             headers: headers(&verdict),
-            body: if answer.body.is_null() { Bytes::new() } else { Bytes::from(answer.body.to_string()) },
+            body: if response.body.is_null() { Bytes::new() } else { Bytes::from(response.body.to_string()) },
         };
         if base.body.is_empty() {
             base.headers.remove(CONTENT_TYPE);
@@ -67,7 +67,7 @@ impl Engine {
             more_unknown_fields,
             message_id,
             quirk,
-        } = answer.remarks;
+        } = response.remarks;
         let record = RecordedRequest {
             id: moment.fresh.trace_id.clone(),
             received_at: moment.fresh.now.clone(),
@@ -82,7 +82,7 @@ impl Engine {
             tolerated,
             unknown_fields,
             more_unknown_fields,
-            accepted: answer.status.is_success(),
+            accepted: response.status.is_success(),
             message_id,
             quirk,
             location_id: location,
@@ -91,15 +91,15 @@ impl Engine {
             broken: triggered.is_some_and(|triggered| triggered.fault.breaks()),
             status: base.status.as_u16(),
             answer_headers: redacted(&base.headers),
-            answer: beginning(&base.body),
-            duration: began.elapsed(),
+            answer: truncated(&base.body),
+            duration: started.elapsed(),
             ..RecordedRequest::default()
         };
         (base, record)
     }
 
-    /// Waits until what a request changed since then is on the disk, and only then has the ledger know of it: what could
-    /// not be written is answered with no.
+    /// Waits until the changes of a request are on disk, and then records its ledger entry. If they could not be written,
+    /// the response becomes an error.
     pub(crate) async fn await_commit(
         &self,
         submitted: u64,
@@ -118,13 +118,18 @@ impl Engine {
                 ..record
             };
         }
-        tracing::debug!(method = record.method, target = record.path, status = record.status, "answered");
-        self.ledger.record(Happened::Request(Arc::new(record)));
+        tracing::debug!(
+            method = record.method,
+            target = record.path,
+            status = record.status,
+            "handled a request"
+        );
+        self.ledger.record(LedgerEvent::Request(Arc::new(record)));
         base
     }
 
-    /// The fault that happens to a request to the API, if one does. A request without a valid token triggers none and
-    /// counts for no rule, for any client can send it.
+    /// Returns the fault triggered by a request to the API, if any. A request without a valid token neither triggers a fault
+    /// nor counts as a match of a rule, because any client can send it.
     pub(crate) fn trigger_fault(&self, call: Call<'_>, moment: &Moment) -> Option<TriggeredFault> {
         self.faults.on_request(|check| {
             let credentials = lock(&self.credentials);
@@ -148,12 +153,12 @@ impl Engine {
     }
 }
 
-/// As much of a response as the ledger retains.
-pub(super) fn beginning(body: &[u8]) -> Vec<u8> {
+/// Returns a response body, truncated to the maximum size in the ledger.
+pub(super) fn truncated(body: &[u8]) -> Vec<u8> {
     body[..body.len().min(MAX_RECORDED_RESPONSE)].to_vec()
 }
 
-/// What each answer says of itself and of the limits.
+/// Returns the headers of a response, rate limit headers included.
 fn headers(verdict: &Verdict) -> HeaderMap {
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));

@@ -1,37 +1,37 @@
-//! How much is retained, against what may be.
+//! Memory usage of the retained data, and its limits.
 
 use serde_json::{Value, json};
 
 use crate::traffic::{MAX_BYTES as IN_FLIGHT_BYTES, Usage};
 
-/// What is bounded in memory, each part with its bytes and the most that there may be.
+/// Memory usage of all bounded data.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Retained {
     pub(crate) messages: Part,
-    /// Everything else that exists: locations, contacts, conversations, providers.
+    /// Locations, contacts, conversations and providers.
     pub(crate) records: Part,
-    /// Codes and tokens.
+    /// OAuth codes and tokens.
     pub(crate) credentials: Part,
-    /// Requests and everything else that happened.
+    /// Ledger entries, except those of unauthenticated requests.
     pub(crate) ledger: Part,
-    /// Requests without valid credentials, which the ledger counts separately.
+    /// Ledger entries of requests without valid credentials, which have a separate limit.
     pub(crate) unauthenticated: Part,
     pub(crate) deliveries: Part,
     pub(crate) traffic: Usage,
 }
 
-/// One part of it.
+/// Memory usage of one kind of data.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Part {
     pub(crate) count: usize,
     pub(crate) bytes: usize,
     pub(crate) max_bytes: usize,
-    /// How many were dropped for those that came later.
+    /// The number of items evicted in favor of newer ones.
     pub(crate) dropped: u64,
 }
 
 impl Retained {
-    /// Of all parts, with what is on its way.
+    /// The limit of all parts and of the bodies in flight together, in bytes.
     pub(crate) fn max_bytes(&self) -> usize {
         self.parts().iter().map(|(_, part)| part.max_bytes).sum::<usize>() + IN_FLIGHT_BYTES
     }
@@ -47,7 +47,7 @@ impl Retained {
         ]
     }
 
-    /// As `health` has it.
+    /// The `memory` object of the health endpoint.
     pub(crate) fn to_json(self) -> Value {
         let mut memory = json!({
             "maxBytes": self.max_bytes(),

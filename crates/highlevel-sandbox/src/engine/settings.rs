@@ -1,6 +1,7 @@
-//! Everything that is switched or asked for while a sandbox runs: the one place where it happens, and is told to those who watch.
-//! Faults have such a place of their own, [`fault`](crate::fault); events that nothing happened for (`webhook/trigger.rs`)
-//! and statuses that are moved on by hand (`webhook/simulate.rs`) tell it themselves.
+//! Settings that can be changed at run time.
+//!
+//! All changes are made here, so that each one is also recorded in the ledger. Fault rules, test events and simulations are
+//! in sibling modules.
 
 use std::io;
 use std::ops::RangeInclusive;
@@ -20,37 +21,41 @@ use crate::sync::lock;
 use crate::webhook::{Replay, RetrySchedule, TamperConfig, TamperMode, WebhookDelivery};
 use crate::webhook_url::parse_webhook_url;
 
-/// The years that the clock can be in: ids and limits count from the first, and RFC 3339 has none after the last.
+/// The accepted years of the clock: IDs and rate limits count from the first, and RFC 3339 ends with the last.
 const YEARS: RangeInclusive<i32> = 1970..=9999;
-/// The fastest that a clock runs.
-const FASTEST: f64 = 1e6;
+/// The maximum speed of the clock.
+const MAX_SPEED: f64 = 1e6;
 
-/// What of the clock is to change; the rest stays.
+/// A change of the clock. Absent fields leave the clock unchanged.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct ClockChange {
     pub(crate) now: Option<DateTime<Utc>>,
-    /// Forward, after it was set.
+    /// Milliseconds to advance the clock, after `now` is set.
     pub(crate) advance_ms: Option<u64>,
-    /// Seconds of the sandbox in one second of the machine.
+    /// Sandbox seconds per real second.
     pub(crate) speed: Option<f64>,
 }
 
 impl ClockChange {
-    /// To run as the machine's does.
+    /// Returns the change that resets the clock to the system clock.
     pub(crate) fn to_machine() -> Self {
         Self { now: Some(Clock::machine()), advance_ms: None, speed: Some(1.0) }
     }
 }
 
 impl Engine {
-    /// Changes the clock, or says why it cannot be so.
+    /// Changes the clock.
+    ///
+    /// # Errors
+    ///
+    /// Returns the reason if a value is out of range. Then the clock is unchanged.
     pub(crate) fn change_clock(&self, change: ClockChange) -> Result<(), String> {
         let ClockChange { now, advance_ms, speed } = change;
         if let Some(speed) = speed
-            && !(0.0..=FASTEST).contains(&speed)
+            && !(0.0..=MAX_SPEED).contains(&speed)
         {
-            return Err(format!("speed: {speed} is not between 0 and {FASTEST}"));
+            return Err(format!("speed: {speed} is not between 0 and {MAX_SPEED}"));
         }
         let by = TimeDelta::try_milliseconds(advance_ms.unwrap_or_default().try_into().unwrap_or(i64::MAX));
         let then = by.and_then(|by| now.unwrap_or_else(|| self.clock.now()).checked_add_signed(by));
@@ -58,11 +63,11 @@ impl Engine {
         if !now.is_none_or(is_in) || !then.is_some_and(is_in) {
             let (first, last) = (YEARS.start(), YEARS.end());
             return Err(format!(
-                "the clock begins with the year {first} and ends with the year {last}; choose a time between"
+                "the clock accepts the years {first} to {last} only; choose a time in this range"
             ));
         }
         if let Some(now) = now {
-            self.turn_clock(now);
+            self.move_clock(now);
         }
         if let Some(milliseconds) = advance_ms {
             self.clock.advance(Duration::from_millis(milliseconds));
@@ -74,38 +79,39 @@ impl Engine {
         Ok(())
     }
 
-    /// Makes it another time.
+    /// Sets the clock.
     pub(crate) fn set_clock(&self, time: DateTime<Utc>) {
-        self.turn_clock(time);
+        self.move_clock(time);
         self.changed("clock");
     }
 
-    /// Moves the clock forward.
+    /// Advances the clock.
     pub(crate) fn advance_clock(&self, by: Duration) {
         self.clock.advance(by);
         self.changed("clock");
     }
 
-    /// Lets the clock run at another speed.
+    /// Sets the speed of the clock.
     pub(crate) fn set_clock_speed(&self, speed: f64) {
         self.clock.set_speed(speed);
         self.changed("clock");
     }
 
-    fn turn_clock(&self, time: DateTime<Utc>) {
+    /// Sets the clock. Resets the rate limits if it moves back, because their windows would be in the future.
+    fn move_clock(&self, time: DateTime<Utc>) {
         if time < self.clock.now() {
             lock(&self.limiter).reset();
         }
         self.clock.set(time);
     }
 
-    /// Judges and answers differently from the next request on.
+    /// Changes the validation settings, which apply to subsequent requests.
     pub(crate) fn change_settings(&self, change: impl FnOnce(&mut Settings)) {
         change(&mut lock(&self.settings));
         self.changed("settings");
     }
 
-    /// Enforces these limits, or none. The counters are reset.
+    /// Sets or removes the rate limits, and resets their counters.
     pub(crate) fn set_rate_limit(&self, limits: Option<RateLimit>) -> Result<(), &'static str> {
         let limits = limits.map(RateLimit::checked).transpose()?;
         *lock(&self.limiter) = RateLimiter::new(limits);
@@ -113,20 +119,24 @@ impl Engine {
         Ok(())
     }
 
-    /// Counts requests of another program.
+    /// Counts requests as if another client had sent them.
     pub(crate) fn use_rate_limit(&self, account: &Arc<Account>, count: usize) {
         lock(&self.limiter).take(account, self.clock.now(), count);
         self.changed("rate-limit");
     }
 
-    /// The URL of a webhook target that this sandbox may deliver to.
+    /// Parses the URL of a webhook target.
+    ///
+    /// # Errors
+    ///
+    /// Returns `InvalidInput` if the URL is malformed or not an allowed target.
     pub(crate) fn checked_target(&self, url: &str) -> io::Result<Uri> {
         let url = parse_webhook_url(url)?;
         self.targets.check(&url).map_err(|reason| io::Error::new(io::ErrorKind::InvalidInput, reason))?;
         Ok(url)
     }
 
-    /// Sends the events of the app somewhere else from now on, or nowhere.
+    /// Sets or removes the webhook URL of the app.
     pub(crate) fn set_webhook_url(&self, url: Option<&str>) -> io::Result<()> {
         let url = url.map(|url| self.checked_target(url)).transpose()?;
         self.outbox.set_url(url.map(|url| url.to_string()));
@@ -134,7 +144,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Delivers again by another schedule, from the next attempt on.
+    /// Sets the retry schedule of webhooks, which applies from the next attempt on.
     pub(crate) fn set_retry_schedule(&self, schedule: RetrySchedule) {
         self.outbox.set_retries(schedule);
         self.changed("webhooks");
@@ -161,7 +171,7 @@ impl Engine {
         Ok(delivery)
     }
 
-    /// Signs with a new key from now on.
+    /// Replaces the webhook signing key with a new one.
     pub(crate) fn rotate_webhook_key(&self) -> io::Result<()> {
         self.outbox.rotate_key(&self.identifiers)?;
         self.changed("webhooks");

@@ -1,4 +1,4 @@
-//! Messages, calls and statuses that are simulated.
+//! Simulated messages, calls and status changes.
 
 use std::io::{self, ErrorKind};
 
@@ -10,8 +10,8 @@ use crate::model::{CONTACT_ID, Message, MessageDirection, Model, StatusUpdate};
 use crate::webhook::{SimulatedCall, SimulatedCallOutcome};
 
 impl Engine {
-    /// A contact writes. The fields are those of `InboundMessageRequest`; what is missing is an SMS of the contact to try
-    /// things with.
+    /// Simulates a message from a contact. The fields are those of `InboundMessageRequest`. Defaults to an SMS of the seeded
+    /// contact.
     pub(crate) fn simulate_inbound(&self, fields: Map<String, Value>) -> io::Result<Message> {
         let mut body = fields;
         body.entry("type").or_insert_with(|| json!("SMS"));
@@ -20,14 +20,14 @@ impl Engine {
         }
         let location = location(&self.model(), &body)?;
         if !matches!(body["type"].as_str(), Some("SMS" | "Email")) {
-            provide(&self.model(), &location, &mut body);
+            set_default_provider(&self.model(), &location, &mut body);
         }
         let body = Value::Object(body);
         self.simulate("/conversations/messages/inbound", &location, &body, |_| {}).map_err(invalid)
     }
 
-    /// The location writes, as with its own token. The fields are those of `SendMessageRequest`; the status is pending unless
-    /// it is said otherwise.
+    /// Simulates a message sent with the token of the location. The fields are those of `SendMessageRequest`. The status
+    /// defaults to `pending`.
     pub(crate) fn simulate_outbound(&self, mut fields: Map<String, Value>) -> io::Result<Message> {
         fields.entry("status").or_insert_with(|| json!("pending"));
         let location = location(&self.model(), &fields)?;
@@ -47,7 +47,7 @@ impl Engine {
         }
         match &call.conversation_provider_id {
             Some(id) => drop(body.insert("conversationProviderId".to_owned(), json!(id))),
-            None => provide(&self.model(), &location, &mut body),
+            None => set_default_provider(&self.model(), &location, &mut body),
         }
         if !call.recordings.is_empty() {
             body.insert("attachments".to_owned(), json!(call.recordings));
@@ -64,9 +64,10 @@ impl Engine {
             MessageDirection::Inbound => "/conversations/messages/inbound",
             MessageDirection::Outbound => "/conversations/messages/outbound",
         };
-        let talked = matches!(call.outcome, SimulatedCallOutcome::Answered | SimulatedCallOutcome::Voicemail);
-        let duration = call.duration_seconds.unwrap_or(if talked { 60 } else { 0 });
-        // API requests cannot have these fields.
+        let is_connected =
+            matches!(call.outcome, SimulatedCallOutcome::Answered | SimulatedCallOutcome::Voicemail);
+        let duration = call.duration_seconds.unwrap_or(if is_connected { 60 } else { 0 });
+        // API requests reject these fields.
         let adjust = |message: &mut Message| {
             message.request["call"]["duration"] = json!(duration);
             if let Some(user) = &call.user_id {
@@ -76,9 +77,9 @@ impl Engine {
         self.simulate(path, &location, &Value::Object(body), adjust).map_err(invalid)
     }
 
-    /// Changes the status of a message and sends the event about it.
+    /// Changes the status of a message and sends its event.
     pub(crate) fn simulate_status(&self, id: &str, update: StatusUpdate) -> io::Result<Message> {
-        // Under one lock, so that events are in the order of the changes.
+        // Under one lock, so that events are sent in the order of the changes.
         let mut model = self.model();
         let message = self.set_status_in(&mut model, id, update).map_err(MutationError::into_io)?.parsed();
         self.publish_to_app(&model, &message, self.clock.now());
@@ -105,8 +106,8 @@ fn location(model: &Model, body: &Map<String, Value>) -> io::Result<String> {
     })
 }
 
-/// Sets the first provider of the location, if the body has none.
-fn provide(model: &Model, location: &str, body: &mut Map<String, Value>) {
+/// Sets the first provider of the location if the body has none.
+fn set_default_provider(model: &Model, location: &str, body: &mut Map<String, Value>) {
     let first = model.providers().find(|provider| provider.location_id == location);
     if let Some(provider) = first {
         body.entry("conversationProviderId").or_insert_with(|| json!(provider.id));

@@ -1,4 +1,4 @@
-//! The state of a sandbox.
+//! The engine, which owns the state of a sandbox.
 
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, Weak};
@@ -24,7 +24,7 @@ use crate::sync::lock;
 use crate::traffic::Traffic;
 use crate::webhook::{Outbox, Targets};
 
-/// How many KiB of long events may be on their way in all event streams.
+/// The total size of long events in flight in all event streams, in KiB.
 pub(crate) const LONG_EVENTS: usize = 16 * 1024;
 
 /// One sandbox: its state, and the operations on it.
@@ -33,77 +33,79 @@ pub(crate) const LONG_EVENTS: usize = 16 * 1024;
 pub(crate) struct Engine {
     pub(crate) spec: &'static Spec,
     pub(crate) clock: Clock,
-    /// The private integration token that is printed, and what it belongs to.
+    /// The private integration token printed at the start, and its account.
     pub(crate) token: String,
     pub(crate) account: Arc<Account>,
     pub(crate) settings: Mutex<Settings>,
-    /// How long the head of a request may take to come, and the body.
+    /// The time limit for receiving the head of a request, and for its body.
     pub(crate) read_timeout: Duration,
-    /// How long a client may read nothing of a response.
+    /// The maximum time a client may stop reading a response.
     pub(crate) write_timeout: Duration,
     pub(crate) traffic: Arc<Traffic>,
-    /// One piece of work that takes long at a time, in a thread of its own.
+    /// A permit to run a long operation on a blocking thread.
     pub(crate) long_work: Arc<Semaphore>,
-    /// How many event streams there may be, and how many KiB of long events may be on their way in all of them.
+    /// A permit to open an event stream.
     pub(crate) streams: Arc<Semaphore>,
+    /// Permits to send long events, one per KiB.
     pub(crate) long_events: Semaphore,
-    /// How many events may wait for their time.
+    /// A permit to delay an event.
     pub(crate) delayed_events: Arc<Semaphore>,
     /// A permit to read a snapshot.
     pub(crate) snapshots: Semaphore,
     pub(crate) faults: FaultRegistry,
-    /// Who may use the sandbox, and from where.
+    /// Access control.
     pub(crate) access: Access,
-    /// Where webhooks may be delivered.
+    /// The allowed webhook targets.
     pub(crate) targets: Targets,
-    /// The wrong admin tokens of late.
+    /// Recent invalid admin tokens.
     pub(crate) guesses: Mutex<Guesses>,
-    /// How many requests were refused for their `Host` or their site.
+    /// The number of requests rejected because of their `Host` or their site.
     pub(crate) refused: AtomicU64,
-    /// When this run started.
+    /// The start of this run.
     pub(crate) started: Instant,
     /// Generates ids, tokens and keys.
     pub(crate) identifiers: Identifiers,
-    /// For effects that happen later.
-    pub(crate) myself: Weak<Self>,
-    /// Tells this run from another one with the same state.
+    /// A reference to this engine, for deferred effects.
+    pub(crate) this: Weak<Self>,
+    /// Distinguishes this run from others with the same state.
     pub(crate) run: String,
-    /// Whether it is to end.
+    /// `true` once the sandbox is shutting down.
     pub(crate) stopping: watch::Sender<bool>,
     pub(crate) initial: InitialState,
-    /// Where what exists is kept, if it is.
+    /// The state file, if there is one.
     pub(crate) store: Option<Store>,
-    /// How many messages are kept, and how many were dropped for those that came later.
+    /// The limits of stored messages.
     pub(crate) bounds: Bounds,
+    /// The number of messages evicted in favor of newer ones.
     pub(crate) evicted_messages: AtomicU64,
-    /// How much there was of everything when it was last asked for.
+    /// The result of the previous memory usage query.
     pub(crate) retained: Mutex<Retained>,
     pub(crate) model: Mutex<Arc<Model>>,
     pub(crate) credentials: Mutex<Credentials>,
-    /// The effects of a change of the credentials that is not submitted yet.
+    /// Effects to run once the pending change of the credentials is written.
     pub(crate) after_credentials: Mutex<Vec<Effect>>,
     pub(crate) limiter: Mutex<RateLimiter>,
-    /// What it keeps has a lock of its own.
+    /// Has its own lock.
     pub(crate) outbox: Outbox,
     pub(crate) ledger: Arc<Ledger>,
 }
 
-/// What happens when a change is on the disk.
+/// An action to run once a change is on disk.
 pub(crate) type Effect = Box<dyn FnOnce(&Engine) + Send>;
 
 impl Engine {
-    /// Resolves when the sandbox is to end.
+    /// Resolves when the sandbox shuts down.
     pub(crate) async fn stopped(&self) {
-        // The sender is in `self`: it cannot be gone.
+        // The sender is in `self`, so it cannot be dropped meanwhile.
         let _ = self.stopping.subscribe().wait_for(|stopping| *stopping).await;
     }
 
-    /// What exists, to be read for a moment or changed.
+    /// Locks the model for a short read or a change.
     pub(crate) fn model(&self) -> ModelMut<'_> {
         ModelMut(lock(&self.model))
     }
 
-    /// What exists now, to be read for as long as it takes: nothing waits for the reader.
+    /// Returns a snapshot of the model, for long reads without a lock.
     pub(crate) fn shared_model(&self) -> Arc<Model> {
         Arc::clone(&lock(&self.model))
     }

@@ -1,4 +1,4 @@
-//! Test events that nothing happened for.
+//! Test events.
 
 use std::io::{self, ErrorKind};
 
@@ -9,7 +9,7 @@ use crate::webhook::payload::PROVIDER_EVENT;
 use crate::webhook::{Event, Trigger, WebhookDelivery, example, merge};
 
 impl Engine {
-    /// Sends a test event.
+    /// Sends a test event and returns its delivery.
     pub(crate) fn trigger(&self, trigger: &Trigger) -> io::Result<WebhookDelivery> {
         let now = self.clock.now();
         let url = self.target(trigger)?;
@@ -46,16 +46,16 @@ impl Engine {
             let url = model.providers().find_map(|provider| provider.delivery_url.clone());
             return url.ok_or_else(|| {
                 invalid(
-                    "no conversation provider has a delivery URL: give one a `deliveryUrl` (PUT /_sandbox/providers/{id}), \
-                     or name a URL for this event alone (`--to URL` on the command line, `url` over HTTP)",
+                    "no conversation provider has a delivery URL: set the `deliveryUrl` of one (PUT /_sandbox/providers/{id}), \
+                     or pass a URL for this event (`--to URL` on the command line, `url` over HTTP)",
                 )
             });
         }
         self.outbox.url().ok_or_else(|| {
             invalid(
                 "no webhook URL is set: start the sandbox with `--webhook-url URL`, set one with \
-                 PATCH /_sandbox/webhooks {\"url\": \"URL\"}, or name one for this event alone (`--to URL` on the command \
-                 line, `url` over HTTP)",
+                 PATCH /_sandbox/webhooks {\"url\": \"URL\"}, or pass one for this event (`--to URL` on the command line, \
+                 `url` over HTTP)",
             )
         })
     }

@@ -6,9 +6,9 @@ use std::time::Duration;
 use super::stage::FaultStage;
 
 /// The maximum of one delay. A delay ends early when its rule is removed.
-pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(600);
+pub(crate) const MAX_WAIT: Duration = Duration::from_secs(600);
 /// The maximum length of a generated body, in bytes.
-pub(super) const LONGEST_PADDING: usize = 64 * 1024 * 1024;
+pub(super) const MAX_PADDING: usize = 64 * 1024 * 1024;
 
 /// A fault that is injected into the response to a request.
 ///
@@ -152,7 +152,7 @@ impl Fault {
 
     /// Delays the first byte of the response, by the machine's clock. Cut to ten minutes.
     pub fn after(mut self, latency: Duration) -> Self {
-        self.latency = latency.min(LONGEST_WAIT);
+        self.latency = latency.min(MAX_WAIT);
         self
     }
 
@@ -170,7 +170,7 @@ impl Fault {
 
     /// Sends the response in chunks of `bytes`, one per `every`.
     pub fn trickling(mut self, bytes: usize, every: Duration) -> Self {
-        let every_ms = u64::try_from(every.min(LONGEST_WAIT).as_millis()).unwrap_or(u64::MAX);
+        let every_ms = u64::try_from(every.min(MAX_WAIT).as_millis()).unwrap_or(u64::MAX);
         self.pace = Some(Pace { bytes: bytes.max(1), every_ms });
         self
     }
@@ -202,7 +202,7 @@ impl Fault {
     }
 
     /// Returns an upper bound of the bytes it allocates: the generated body, and its copy in a [`Script`].
-    pub(crate) fn made_up_bytes(&self) -> usize {
+    pub(crate) fn generated_bytes(&self) -> usize {
         let body = match &self.body {
             Some(Content::Padding(bytes)) => *bytes,
             Some(Content::Text(text)) => text.len(),
@@ -229,8 +229,8 @@ impl Fault {
             }
         }
         match self.body {
-            Some(Content::Padding(bytes)) if bytes > LONGEST_PADDING => {
-                Some(format!("bodyBytes: a generated body has at most {LONGEST_PADDING} bytes"))
+            Some(Content::Padding(bytes)) if bytes > MAX_PADDING => {
+                Some(format!("bodyBytes: a generated body has at most {MAX_PADDING} bytes"))
             }
             _ => None,
         }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::catalogue;
-use super::effect::{Content, Ending, Extent, Fault, LONGEST_WAIT, Pace};
+use super::effect::{Content, Ending, Extent, Fault, MAX_WAIT, Pace};
 
 /// The object form. An absent field has the value of the base.
 #[derive(Serialize, Deserialize)]
@@ -150,10 +150,10 @@ impl Form {
 
 fn checked_wait(field: &str, milliseconds: u64) -> Result<Duration, String> {
     let wait = Duration::from_millis(milliseconds);
-    if wait <= LONGEST_WAIT {
+    if wait <= MAX_WAIT {
         return Ok(wait);
     }
-    Err(format!("{field}: {milliseconds} exceeds {} (ten minutes)", LONGEST_WAIT.as_millis()))
+    Err(format!("{field}: {milliseconds} exceeds {} (ten minutes)", MAX_WAIT.as_millis()))
 }
 
 #[cfg(test)]

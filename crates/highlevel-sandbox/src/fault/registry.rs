@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::sync::watch;
 
-use super::{Fault, FaultRule, FaultStage, LONGEST_WAIT, Request};
+use super::{Fault, FaultRule, FaultStage, MAX_WAIT, Request};
 use crate::sync::lock;
 
 /// The maximum number of rules.
@@ -166,7 +166,7 @@ impl TriggeredFault {
             // The sender never sends; it is dropped with the rule.
             while self.removed.changed().await.is_ok() {}
         };
-        tokio::time::timeout(duration.min(LONGEST_WAIT), over).await.is_err()
+        tokio::time::timeout(duration.min(MAX_WAIT), over).await.is_err()
     }
 }
 
@@ -220,7 +220,7 @@ mod tests {
         assert!(triggered.wait(Duration::from_secs(5)).await);
         let began = tokio::time::Instant::now();
         assert!(triggered.wait(Duration::MAX).await);
-        assert_eq!(began.elapsed().as_secs(), LONGEST_WAIT.as_secs());
+        assert_eq!(began.elapsed().as_secs(), MAX_WAIT.as_secs());
         registry.clear();
         assert!(!triggered.wait(Duration::from_secs(5)).await);
     }

@@ -175,7 +175,7 @@ mod tests {
             "locationId": LOCATION_ID, "direction": "outbound", "channel": if number.is_multiple_of(2) { "Email" } else { "Call" },
             "dateAdded": "2026-01-31T09:30:00Z", "status": "pending", "history": vec![step; 30], "request": request,
         });
-        Record::from(serde_json::from_value::<crate::model::Stored>(message).unwrap())
+        Record::from(serde_json::from_value::<crate::model::StoredMessage>(message).unwrap())
     }
 
     #[tokio::test]

@@ -21,7 +21,7 @@ const MOST_LINES: usize = 2_000;
 const MOST_DUMPED: usize = 4 * 1024;
 
 /// The maximum length of a JSON pointer in characters.
-const LONGEST_PLACE: usize = 200;
+const MAX_PLACE: usize = 200;
 
 /// A body by its format, truncated if it is long.
 #[derive(Debug, PartialEq, Eq)]
@@ -56,7 +56,7 @@ pub(super) struct Mark {
 impl Mark {
     /// Returns the pointer, truncated: a key can be as long as the body.
     pub(super) fn place(&self) -> Cow<'_, str> {
-        match self.pointer.char_indices().nth(LONGEST_PLACE) {
+        match self.pointer.char_indices().nth(MAX_PLACE) {
             Some((end, _)) => format!("{}…", &self.pointer[..end]).into(),
             None => self.pointer.as_str().into(),
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::RequestFingerprint;
-use crate::model::{Message, Stored};
+use crate::model::{Message, StoredMessage};
 use crate::operation::Operation;
 use crate::spec::Violation;
 use crate::webhook::DeliveryAttempt;
@@ -101,27 +101,27 @@ impl RecordedRequest {
 
 /// An [`Entry`] as the ledger retains it. Clones share their content.
 #[derive(Clone, Debug)]
-pub(crate) enum Happened {
+pub(crate) enum LedgerEvent {
     Request(Arc<RecordedRequest>),
-    Message(Arc<Stored>),
+    Message(Arc<StoredMessage>),
     Delivery(Arc<DeliveryAttempt>),
     Changed(&'static str),
     Missed(u64),
 }
 
-impl From<Happened> for Entry {
-    fn from(happened: Happened) -> Self {
-        match happened {
-            Happened::Request(request) => Self::Request(Arc::unwrap_or_clone(request)),
-            Happened::Message(message) => Self::Message(message.parsed()),
-            Happened::Delivery(attempt) => Self::Delivery(attempt),
-            Happened::Changed(what) => Self::Changed(what),
-            Happened::Missed(entries) => Self::Missed(entries),
+impl From<LedgerEvent> for Entry {
+    fn from(event: LedgerEvent) -> Self {
+        match event {
+            LedgerEvent::Request(request) => Self::Request(Arc::unwrap_or_clone(request)),
+            LedgerEvent::Message(message) => Self::Message(message.parsed()),
+            LedgerEvent::Delivery(attempt) => Self::Delivery(attempt),
+            LedgerEvent::Changed(what) => Self::Changed(what),
+            LedgerEvent::Missed(entries) => Self::Missed(entries),
         }
     }
 }
 
-impl Happened {
+impl LedgerEvent {
     pub(super) fn request(&self) -> Option<&Arc<RecordedRequest>> {
         match self {
             Self::Request(request) => Some(request),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use super::{Entry, Happened, Ledger};
+use super::{Entry, Ledger, LedgerEvent};
 
 /// A stream of past and future entries, in order. Created by [`Sandbox::follow`](crate::Sandbox::follow).
 ///
@@ -28,7 +28,7 @@ impl Entries {
     }
 
     /// Waits for the next entry, in the ledger's own form.
-    pub(crate) async fn next_shared(&mut self) -> Happened {
+    pub(crate) async fn next_shared(&mut self) -> LedgerEvent {
         loop {
             self.next.mark_unchanged();
             match self.ledger.entry(self.position) {
@@ -39,7 +39,7 @@ impl Entries {
                 Some(Err(first)) => {
                     let missed = first - self.position;
                     self.position = first;
-                    return Happened::Missed(missed);
+                    return LedgerEvent::Missed(missed);
                 }
                 None => {}
             }

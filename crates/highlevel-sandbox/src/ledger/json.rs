@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
-use super::{Entry, Happened, RecordedRequest};
+use super::{Entry, LedgerEvent, RecordedRequest};
 use crate::json_size::has_too_many_values;
 use crate::operation::Operation;
 
@@ -32,7 +32,7 @@ impl Entry {
     }
 }
 
-impl Happened {
+impl LedgerEvent {
     /// Returns the same as [`Entry::name`].
     pub(crate) fn name(&self) -> &'static str {
         match self {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use super::Happened;
+use super::LedgerEvent;
 use super::acceptances::Acceptances;
 
 /// The memory that all entries but those of [`MAX_UNAUTHENTICATED`] may take, in bytes.
@@ -42,7 +42,7 @@ pub(crate) struct Share {
 /// displace the requests that a developer's tests look for.
 #[derive(Debug)]
 pub(super) struct Log {
-    entries: BTreeMap<u64, Happened>,
+    entries: BTreeMap<u64, LedgerEvent>,
     /// The number of the next entry.
     next: u64,
     max_requests: usize,
@@ -90,13 +90,13 @@ impl Log {
     }
 
     /// All entries, oldest first.
-    pub(super) fn entries(&self) -> impl Iterator<Item = &Happened> {
+    pub(super) fn entries(&self) -> impl Iterator<Item = &LedgerEvent> {
         self.entries.values()
     }
 
     /// The entry with this number; the number of the next one that is retained if it was dropped; `None` if it has not
     /// been recorded yet.
-    pub(super) fn entry(&self, number: u64) -> Option<Result<Happened, u64>> {
+    pub(super) fn entry(&self, number: u64) -> Option<Result<LedgerEvent, u64>> {
         match self.entries.range(number..).next() {
             Some((found, entry)) if *found == number => Some(Ok(entry.clone())),
             Some((later, _)) => Some(Err(*later)),
@@ -105,7 +105,7 @@ impl Log {
     }
 
     /// Up to `limit` entries with a smaller number, newest first, and the number of the last of them.
-    pub(super) fn before(&self, number: u64, limit: usize) -> (Vec<Happened>, u64) {
+    pub(super) fn before(&self, number: u64, limit: usize) -> (Vec<LedgerEvent>, u64) {
         let entries = self.entries.range(..number).rev().take(limit);
         let mut last = number;
         let chunk = entries.map(|(number, entry)| {
@@ -136,7 +136,7 @@ impl Log {
         }
     }
 
-    pub(super) fn push(&mut self, entry: Happened) {
+    pub(super) fn push(&mut self, entry: LedgerEvent) {
         let number = self.next;
         self.next += 1;
         self.count(&entry).add(entry.weight());
@@ -177,7 +177,7 @@ impl Log {
     }
 
     /// The share in which an entry counts.
-    fn count(&mut self, entry: &Happened) -> &mut Share {
+    fn count(&mut self, entry: &LedgerEvent) -> &mut Share {
         if is_unauthenticated(entry) { &mut self.unauthenticated } else { &mut self.own }
     }
 }
@@ -195,7 +195,7 @@ impl Share {
     }
 }
 
-fn is_unauthenticated(entry: &Happened) -> bool {
+fn is_unauthenticated(entry: &LedgerEvent) -> bool {
     entry.request().map(Arc::as_ref).is_some_and(|request| !request.authenticated)
 }
 
@@ -204,9 +204,9 @@ mod tests {
     use super::super::RecordedRequest;
     use super::*;
 
-    fn request(authenticated: bool, body: usize) -> Happened {
+    fn request(authenticated: bool, body: usize) -> LedgerEvent {
         let request = RecordedRequest { authenticated, body: vec![0; body], ..RecordedRequest::default() };
-        Happened::Request(Arc::new(request))
+        LedgerEvent::Request(Arc::new(request))
     }
 
     #[test]
@@ -247,7 +247,7 @@ mod tests {
         let retained = log.retained();
         assert_eq!((retained.own.count, retained.unauthenticated.count), (3, 0));
         log.push(request(false, 10));
-        log.push(Happened::Changed("clock"));
+        log.push(LedgerEvent::Changed("clock"));
         assert_eq!(log.retained().requests, 4);
         assert_eq!(log.first(), 6);
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{MessageDirection, Model, Stored};
+use super::{MessageDirection, Model, StoredMessage};
 use crate::search_term::SearchTerm;
 
 /// The part of a list that is asked for.
@@ -48,7 +48,7 @@ impl Page {
 }
 
 impl MessageFilter {
-    fn fits(&self, message: &Stored) -> bool {
+    fn fits(&self, message: &StoredMessage) -> bool {
         let same = |wanted: &Option<String>, found: &str| wanted.as_deref().is_none_or(|id| id == found);
         same(&self.location_id, &message.location_id)
             && same(&self.contact_id, &message.contact_id)
@@ -67,13 +67,13 @@ impl Model {
         filter: &MessageFilter,
         order: Order,
         page: &Page,
-    ) -> Option<(Vec<&Arc<Stored>>, bool)> {
+    ) -> Option<(Vec<&Arc<StoredMessage>>, bool)> {
         let after = match &page.after {
             Some(id) => Some(*self.message_numbers.get(id)?),
             None => None,
         };
-        let fits = |message: &&Arc<Stored>| filter.fits(message);
-        let mut found: Vec<&Arc<Stored>> = match order {
+        let fits = |message: &&Arc<StoredMessage>| filter.fits(message);
+        let mut found: Vec<&Arc<StoredMessage>> = match order {
             Order::OldestFirst => {
                 let from = after.map_or(0, |number| number + 1);
                 let rest = self.messages.range(from..).map(|(_, message)| message);

@@ -53,7 +53,7 @@ pub struct Message<R = Value> {
 }
 
 /// A message as the sandbox keeps it.
-pub(crate) type Stored = Message<RawJson>;
+pub(crate) type StoredMessage = Message<RawJson>;
 
 /// A status that a message got.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,7 +81,7 @@ impl Message {
     }
 
     /// The message as the sandbox keeps it.
-    pub(crate) fn to_stored(&self) -> Stored {
+    pub(crate) fn to_stored(&self) -> StoredMessage {
         self.with_request(RawJson::from(&self.request))
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::message::Stored;
+use super::message::StoredMessage;
 use super::seed::{COMPANY_ID, location};
 use crate::weight;
 
@@ -162,7 +162,7 @@ pub(crate) enum Record {
     Contact(Contact),
     Conversation(Conversation),
     Provider(ConversationProvider),
-    Message(Arc<Stored>),
+    Message(Arc<StoredMessage>),
 }
 
 /// What a record is.
@@ -197,8 +197,8 @@ impl std::fmt::Display for Kind {
     }
 }
 
-impl From<Stored> for Record {
-    fn from(message: Stored) -> Self {
+impl From<StoredMessage> for Record {
+    fn from(message: StoredMessage) -> Self {
         Self::Message(Arc::new(message))
     }
 }
@@ -244,7 +244,7 @@ impl Record {
             Kind::Contact => Self::Contact(serde_json::from_value(value)?),
             Kind::Conversation => Self::Conversation(serde_json::from_value(value)?),
             Kind::Provider => Self::Provider(serde_json::from_value(value)?),
-            Kind::Message => Self::from(serde_json::from_value::<Stored>(value)?),
+            Kind::Message => Self::from(serde_json::from_value::<StoredMessage>(value)?),
         })
     }
 
@@ -266,7 +266,7 @@ impl Record {
             Kind::Contact => Self::Contact(serde_json::from_slice(json)?),
             Kind::Conversation => Self::Conversation(serde_json::from_slice(json)?),
             Kind::Provider => Self::Provider(serde_json::from_slice(json)?),
-            Kind::Message => Self::from(serde_json::from_slice::<Stored>(json)?),
+            Kind::Message => Self::from(serde_json::from_slice::<StoredMessage>(json)?),
         })
     }
 

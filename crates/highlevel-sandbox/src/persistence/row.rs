@@ -49,7 +49,7 @@ impl RowChange {
         Self { kind, id, content: value.map(Content::Json), is_new: false }
     }
 
-    pub(crate) fn gone(kind: &'static str, id: String) -> Self {
+    pub(crate) fn delete(kind: &'static str, id: String) -> Self {
         Self { kind, id, content: None, is_new: false }
     }
 }

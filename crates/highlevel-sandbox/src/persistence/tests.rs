@@ -9,10 +9,10 @@ fn change(kind: &'static str, id: &str, value: Option<Value>) -> RowChange {
 }
 
 fn open_within(path: &Path, rows: usize, bytes: usize) -> (Store, Vec<(String, Value)>) {
-    let (store, kept, _) = Store::open(path, ReadLimits { kind: "m", rows, bytes }).unwrap();
-    let shown =
-        |kept: StoredRow| (format!("{}/{}", kept.kind, kept.id), serde_json::from_slice(&kept.json).unwrap());
-    (store, kept.into_iter().map(shown).collect())
+    let (store, stored, _) = Store::open(path, ReadLimits { kind: "m", rows, bytes }).unwrap();
+    let parsed =
+        |row: StoredRow| (format!("{}/{}", row.kind, row.id), serde_json::from_slice(&row.json).unwrap());
+    (store, stored.into_iter().map(parsed).collect())
 }
 
 fn open(path: &Path) -> (Store, Vec<(String, Value)>) {
@@ -20,51 +20,51 @@ fn open(path: &Path) -> (Store, Vec<(String, Value)>) {
 }
 
 #[test]
-fn of_more_messages_than_are_kept_the_newest_are_read() {
+fn only_the_newest_messages_within_the_limits_are_read() {
     let directory = tempdir();
     let path = directory.0.join("state");
     let (store, _) = open(&path);
-    store.keep(vec![change("a", "1", Some(json!("x".repeat(1_000))))]);
+    store.write(vec![change("a", "1", Some(json!("x".repeat(1_000))))]);
     let text = json!("x".repeat(98));
     for number in 0..10 {
-        store.keep(vec![change("m", &number.to_string(), Some(text.clone()))]);
+        store.write(vec![change("m", &number.to_string(), Some(text.clone()))]);
     }
     store.close();
     for (rows, bytes, oldest) in [(3, 1_000, "m/7"), (10, 1_000, "m/0"), (10, 499, "m/6"), (10, 0, "")] {
-        let (_store, kept) = open_within(&path, rows, bytes);
-        let messages: Vec<_> = kept.iter().map(|(id, _)| id.as_str()).filter(|id| *id != "a/1").collect();
+        let (_store, stored) = open_within(&path, rows, bytes);
+        let messages: Vec<_> = stored.iter().map(|(id, _)| id.as_str()).filter(|id| *id != "a/1").collect();
         assert_eq!(messages.first().copied().unwrap_or_default(), oldest, "{rows} rows, {bytes} bytes");
-        assert_eq!(kept.len(), messages.len() + 1, "other rows are all read");
+        assert_eq!(stored.len(), messages.len() + 1, "all other rows are read");
     }
 }
 
 #[tokio::test]
-async fn what_is_kept_is_there_again_in_its_order() {
+async fn rows_are_restored_in_insertion_order() {
     let directory = tempdir();
     let path = directory.0.join("state");
-    let (store, kept) = open(&path);
-    assert_eq!(kept, []);
-    store.keep(vec![change("b", "2", Some(json!(1))), change("a", "1", Some(json!("x")))]);
-    store.keep(vec![change("c", "", Some(json!(null))), change("b", "2", Some(json!({"now": 2})))]);
-    store.keep(vec![change("a", "9", Some(json!(9))), change("a", "9", None)]);
+    let (store, rows) = open(&path);
+    assert_eq!(rows, []);
+    store.write(vec![change("b", "2", Some(json!(1))), change("a", "1", Some(json!("x")))]);
+    store.write(vec![change("c", "", Some(json!(null))), change("b", "2", Some(json!({"now": 2})))]);
+    store.write(vec![change("a", "9", Some(json!(9))), change("a", "9", None)]);
     store.committed().await.unwrap();
     drop(store);
     let expected = [("b/2", json!({"now": 2})), ("a/1", json!("x")), ("c/", json!(null))];
     let expected = expected.map(|(id, value)| (id.to_owned(), value));
-    let (store, kept) = open(&path);
-    assert_eq!(kept, expected);
-    // Without waiting: what is dropped writes first.
-    store.keep(vec![change("b", "2", None)]);
+    let (store, rows) = open(&path);
+    assert_eq!(rows, expected);
+    // Dropping the store writes pending changes first.
+    store.write(vec![change("b", "2", None)]);
     drop(store);
-    let (store, kept) = open(&path);
-    assert_eq!(kept, expected[1..]);
+    let (store, rows) = open(&path);
+    assert_eq!(rows, expected[1..]);
     store.replace(vec![change("d", "1", Some(json!(1)))]);
     drop(store);
     assert_eq!(open(&path).1, [("d/1".to_owned(), json!(1))]);
 }
 
 #[test]
-fn of_many_that_open_a_file_at_once_exactly_one_gets_it() {
+fn only_one_of_several_concurrent_opens_succeeds() {
     let directory = tempdir();
     for round in 0..500 {
         let path = directory.0.join(round.to_string());
@@ -91,23 +91,23 @@ fn of_many_that_open_a_file_at_once_exactly_one_gets_it() {
         drop(open(&path));
     }
     let names = std::fs::read_dir(&directory.0).unwrap().count();
-    assert_eq!(names, 500, "files under construction were left");
+    assert_eq!(names, 500, "temporary files were left behind");
 }
 
-/// A damaged file is refused and stays as it is, or it starts with all that was in it.
+/// Opening a damaged file either fails and leaves the file unchanged, or reads all rows.
 #[test]
-fn a_damaged_file_is_refused_unchanged_or_read_whole() {
+fn a_damaged_file_is_rejected_unchanged_or_read_completely() {
     let directory = tempdir();
     let path = directory.0.join("state");
     let (store, _) = open(&path);
     for number in 0..300 {
-        store.keep(vec![change("m", &number.to_string(), Some(json!("x".repeat(number * 7))))]);
+        store.write(vec![change("m", &number.to_string(), Some(json!("x".repeat(number * 7))))]);
     }
     drop(store);
     let whole = std::fs::read(&path).unwrap();
     let expected = open(&path).1;
     let mut rng = fastrand::Rng::with_seed(14);
-    let (mut started, mut refused) = (0, 0);
+    let (mut opened, mut rejected) = (0, 0);
     for round in 0..500 {
         let mut damaged = whole.clone();
         match rng.u8(..5) {
@@ -120,7 +120,7 @@ fn a_damaged_file_is_refused_unchanged_or_read_whole() {
             }
             _ => {
                 for _ in 0..rng.usize(1..20) {
-                    // Often in the header, where it matters most.
+                    // Half of the flips are in the header, which the database depends on most.
                     let end = if rng.bool() { whole.len() } else { 512 };
                     let place = rng.usize(..end);
                     damaged[place] ^= 1 << rng.u8(..8);
@@ -130,57 +130,57 @@ fn a_damaged_file_is_refused_unchanged_or_read_whole() {
         let path = directory.0.join(format!("damaged-{round}"));
         std::fs::write(&path, &damaged).unwrap();
         match Store::open(&path, ReadLimits { kind: "m", rows: usize::MAX, bytes: usize::MAX }) {
-            Ok((store, kept, _)) => {
-                // An empty file is one that nothing was written to.
-                let is_whole = damaged.is_empty() && kept.is_empty() || kept.len() == expected.len();
-                assert!(is_whole, "round {round}: {} of {} rows", kept.len(), expected.len());
-                for (kept, (_, value)) in kept.iter().zip(&expected) {
-                    assert_eq!(serde_json::from_slice::<Value>(&kept.json).unwrap(), *value);
+            Ok((store, rows, _)) => {
+                // A file truncated to zero bytes is a valid empty state file.
+                let is_whole = damaged.is_empty() && rows.is_empty() || rows.len() == expected.len();
+                assert!(is_whole, "round {round}: {} of {} rows", rows.len(), expected.len());
+                for (row, (_, value)) in rows.iter().zip(&expected) {
+                    assert_eq!(serde_json::from_slice::<Value>(&row.json).unwrap(), *value);
                 }
                 drop(store);
-                started += 1;
+                opened += 1;
             }
             Err(error) => {
                 assert!(std::fs::read(&path).unwrap() == damaged, "round {round}: changed, {error}");
-                refused += 1;
+                rejected += 1;
             }
         }
         std::fs::remove_file(&path).unwrap();
     }
-    println!("of 500 damaged files {started} were read whole, {refused} were refused");
-    assert!(started > 0 && refused > 300);
+    println!("of 500 damaged files {opened} were read completely, {rejected} were rejected");
+    assert!(opened > 0 && rejected > 300);
 }
 
 #[test]
-fn a_row_that_is_deleted_and_added_again_comes_last() {
+fn a_deleted_and_recreated_row_moves_to_the_end() {
     let directory = tempdir();
     let path = directory.0.join("state");
-    let ids = |kept: Vec<(String, Value)>| kept.into_iter().map(|(id, _)| id).collect::<Vec<_>>();
+    let ids = |rows: Vec<(String, Value)>| rows.into_iter().map(|(id, _)| id).collect::<Vec<_>>();
     let (store, _) = open(&path);
     let put = |id: &str| change("a", id, Some(json!(1)));
-    store.keep(vec![put("1"), put("2"), put("3")]);
-    // In one transaction, and in two.
-    store.keep(vec![change("a", "1", None), put("1")]);
-    store.keep(vec![change("a", "2", None)]);
+    store.write(vec![put("1"), put("2"), put("3")]);
+    // Row 1 is deleted and recreated in one transaction, row 2 in two.
+    store.write(vec![change("a", "1", None), put("1")]);
+    store.write(vec![change("a", "2", None)]);
     drop(store);
-    let (store, kept) = open(&path);
-    assert_eq!(ids(kept), ["a/3", "a/1"]);
-    store.keep(vec![put("2"), change("a", "3", None), put("4"), put("3")]);
+    let (store, rows) = open(&path);
+    assert_eq!(ids(rows), ["a/3", "a/1"]);
+    store.write(vec![put("2"), change("a", "3", None), put("4"), put("3")]);
     drop(store);
-    let (store, kept) = open(&path);
-    assert_eq!(ids(kept), ["a/1", "a/2", "a/4", "a/3"]);
+    let (store, rows) = open(&path);
+    assert_eq!(ids(rows), ["a/1", "a/2", "a/4", "a/3"]);
     store.replace(vec![put("4"), put("1"), change("a", "4", None), put("4")]);
     drop(store);
     assert_eq!(ids(open(&path).1), ["a/1", "a/4"]);
 }
 
 #[tokio::test]
-async fn effects_happen_in_order_when_their_changes_are_written() {
+async fn effects_run_in_order_after_their_changes_are_written() {
     let directory = tempdir();
     let (store, _) = open(&directory.0.join("state"));
     let seen = Arc::new(Mutex::new(Vec::new()));
     for number in 0..200 {
-        store.keep(vec![change("a", &number.to_string(), Some(json!(number)))]);
+        store.write(vec![change("a", &number.to_string(), Some(json!(number)))]);
         let seen = Arc::clone(&seen);
         store.when_written(move || lock(&seen).push(number));
     }

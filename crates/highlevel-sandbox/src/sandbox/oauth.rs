@@ -103,7 +103,7 @@ impl Sandbox {
         scopes: impl IntoIterator<Item = S>,
     ) -> io::Result<serde_json::Value> {
         let scopes: Vec<String> = scopes.into_iter().map(Into::into).collect();
-        self.state.give_tokens(None, resource, &scopes)
+        self.state.issue_tokens(None, resource, &scopes)
     }
 
     /// Revokes an access token or a refresh token. Returns `true` if it existed.

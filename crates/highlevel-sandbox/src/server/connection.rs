@@ -14,9 +14,9 @@ use tokio::net::TcpStream;
 use super::interruption::{Interruption, reserve};
 use super::respond::respond;
 use crate::engine::Engine;
-use crate::fault::{self, Base, Ending, LONGEST_WAIT, Script, TriggeredFault};
+use crate::fault::{self, Base, Ending, MAX_WAIT, Script, TriggeredFault};
 use crate::sync::lock;
-use crate::traffic::{Connection, Phase, Watched};
+use crate::traffic::{Connection, Phase, TrackedStream};
 
 /// The longest head of a request, in bytes.
 const MAX_HEAD: usize = 16 * 1024;
@@ -40,7 +40,7 @@ async fn serve_requests(stream: TcpStream, connection: Arc<Connection>, state: A
         tracing::debug!(%error, "a connection ended as it began");
         return;
     }
-    let stream = Watched::new(stream, Arc::clone(&connection), state.write_timeout);
+    let stream = TrackedStream::new(stream, Arc::clone(&connection), state.write_timeout);
     if let Some(mut triggered) = state.faults.on_connection() {
         // No request will tell of it.
         state.changed("faults");
@@ -91,7 +91,7 @@ pub(super) fn unavailable() -> Base {
 }
 
 /// Writes what a fault lets through, and ends the connection in its way.
-async fn perform(mut stream: Watched, script: Script, mut triggered: TriggeredFault) {
+async fn perform(mut stream: TrackedStream, script: Script, mut triggered: TriggeredFault) {
     let (size, interval) = script.pace.unwrap_or((usize::MAX, Duration::ZERO));
     for (index, bytes) in script.bytes.chunks(size).enumerate() {
         if index > 0 && !triggered.wait(interval).await {
@@ -101,7 +101,7 @@ async fn perform(mut stream: Watched, script: Script, mut triggered: TriggeredFa
         let written = tokio::select! {
             written = stream.write_all(bytes) => written.is_ok(),
             // The client does not read.
-            _ = triggered.wait(LONGEST_WAIT) => false,
+            _ = triggered.wait(MAX_WAIT) => false,
         };
         if !written {
             return;
@@ -117,7 +117,7 @@ async fn perform(mut stream: Watched, script: Script, mut triggered: TriggeredFa
         }
         Ending::Silence => {
             tokio::select! {
-                _ = triggered.wait(LONGEST_WAIT) => {}
+                _ = triggered.wait(MAX_WAIT) => {}
                 () = left(&mut stream) => {}
             }
             close(stream).await;
@@ -127,7 +127,7 @@ async fn perform(mut stream: Watched, script: Script, mut triggered: TriggeredFa
 }
 
 /// Ends our side with FIN. Closing while there is something to read would send RST instead.
-async fn close(mut stream: Watched) {
+async fn close(mut stream: TrackedStream) {
     if stream.shutdown().await.is_ok() {
         // Either way it is closed now.
         let _ = tokio::time::timeout(CLOSE_TIMEOUT, left(&mut stream)).await;
@@ -135,7 +135,7 @@ async fn close(mut stream: Watched) {
 }
 
 /// Resolves when the client's side has ended. What it sends until then is thrown away.
-async fn left(stream: &mut Watched) {
+async fn left(stream: &mut TrackedStream) {
     let mut discarded = [0; 4096];
     while matches!(stream.read(&mut discarded).await, Ok(1..)) {}
 }

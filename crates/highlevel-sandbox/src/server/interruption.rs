@@ -23,6 +23,6 @@ impl Error for Interrupted {}
 
 /// Waits until the bytes that a fault makes up may be on their way.
 pub(super) async fn reserve(connection: &Connection, triggered: &TriggeredFault) -> Option<Reservation> {
-    let bytes = triggered.fault.made_up_bytes();
+    let bytes = triggered.fault.generated_bytes();
     if bytes > FREE_BYTES { Some(connection.reserve(bytes).await) } else { None }
 }

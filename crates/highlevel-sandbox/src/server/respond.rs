@@ -115,9 +115,9 @@ async fn decide(
     let call = Call { body: received.bytes(), ..call };
     let before = state.submitted();
     let (answer, record) = if crate::oauth::serves(target) {
-        state.answer_oauth(call, &received, &moment, triggered.as_ref())
+        state.respond_oauth(call, &received, &moment, triggered.as_ref())
     } else {
-        state.answer(call, &received, &moment, triggered.as_ref())
+        state.respond(call, &received, &moment, triggered.as_ref())
     };
 
     let answer = if state.submitted() == before {

@@ -247,11 +247,11 @@ async fn errors_of_invalid_triggers_name_the_fix() {
         (
             Trigger::new("INSTALL"),
             "no webhook URL is set: start the sandbox with `--webhook-url URL`, set one with PATCH /_sandbox/webhooks \
-             {\"url\": \"URL\"}, or name one for this event alone (`--to URL`",
+             {\"url\": \"URL\"}, or pass one for this event (`--to URL`",
         ),
         (
             Trigger::new("ProviderOutboundMessage"),
-            "no conversation provider has a delivery URL: give one a `deliveryUrl`",
+            "no conversation provider has a delivery URL: set the `deliveryUrl` of one",
         ),
         (
             Trigger::new("Install").url("http://127.0.0.1:9/"),

@@ -1,4 +1,4 @@
-//! The requests of OAuth: reading them, doing what is decided, recording them without their secrets.
+//! The OAuth endpoints: they parse a request, apply the decision of a pure function, and build the reply.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use http::header::{
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde_json::{Value, json};
 
-use super::installs::note_install;
+use super::installs::record_install;
 use crate::access::{Site, is_of_this_host};
 use crate::api::{self, Call};
 use crate::engine::state::Engine;
@@ -25,17 +25,17 @@ use crate::oauth::requests::Outcome;
 use crate::oauth::{location_token, redact};
 use crate::sync::lock;
 
-/// What goes back.
+/// The response to an OAuth request.
 pub(crate) struct Reply {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: String,
-    /// The body as the ledger may have it.
+    /// The body with secrets redacted, for the ledger.
     pub(crate) recorded: String,
 }
 
-/// Returns `true` if a request has valid credentials: the id and the secret of an app, or a bearer token where the path
-/// takes one. The page on which a location is chosen takes none.
+/// Returns `true` if a request has valid credentials: the client ID and secret of an app, or a bearer token, depending on
+/// the path. Always `false` for the authorization page, which has no credentials.
 pub(crate) fn is_authenticated(state: &Engine, call: Call<'_>, now: DateTime<Utc>) -> bool {
     let credentials = lock(&state.credentials);
     match (call.method, call.path()) {
@@ -46,75 +46,81 @@ pub(crate) fn is_authenticated(state: &Engine, call: Call<'_>, now: DateTime<Utc
     }
 }
 
-/// Answers a request. `trace_id` is what the answer calls it.
-pub(crate) fn answer(state: &Arc<Engine>, call: Call<'_>, now: DateTime<Utc>, trace_id: &str) -> Reply {
+/// Handles a request. `trace_id` appears in error responses.
+pub(crate) fn reply(state: &Arc<Engine>, call: Call<'_>, now: DateTime<Utc>, trace_id: &str) -> Reply {
     let (path, query) = call.target.split_once('?').unwrap_or((call.target, ""));
     match (call.method, path) {
         ("GET", AUTHORIZE) => {
             let may_choose = match state.access.site(call.headers) {
                 Site::Program => true,
-                // An app under development on this machine sends its user here.
+                // An app under development on this machine redirects its user to this page.
                 _ => is_of_this_host(call.headers),
             };
             match Form::of_query(query) {
-                Ok(query) => choose_location(state, &query, now, may_choose),
+                Ok(query) => authorize(state, &query, now, may_choose),
                 Err(message) => {
                     let nonce = state.identifiers.object_id();
-                    shown(StatusCode::BAD_REQUEST, page::wrong(&message, &nonce))
+                    html_reply(StatusCode::BAD_REQUEST, page::wrong(&message, &nonce))
                 }
             }
         }
-        ("POST", AUTHORIZE) => chosen_location(state, call, now),
+        ("POST", AUTHORIZE) => submit_choice(state, call, now),
         ("POST", TOKEN) => token(state, call, now, trace_id),
         ("POST", LOCATION_TOKEN) => location_token(state, call, now, trace_id),
-        (method, path) => plain(StatusCode::NOT_FOUND, &format!("Cannot {method} {path}")),
+        (method, path) => error_reply(StatusCode::NOT_FOUND, &format!("Cannot {method} {path}")),
     }
 }
 
-/// The form of the page on which a location is chosen.
-fn chosen_location(state: &Arc<Engine>, call: Call<'_>, now: DateTime<Utc>) -> Reply {
-    let wrong =
-        |message: &str| shown(StatusCode::BAD_REQUEST, page::wrong(message, &state.identifiers.object_id()));
+/// Handles the submitted form of the authorization page.
+fn submit_choice(state: &Arc<Engine>, call: Call<'_>, now: DateTime<Utc>) -> Reply {
+    let wrong = |message: &str| {
+        html_reply(StatusCode::BAD_REQUEST, page::wrong(message, &state.identifiers.object_id()))
+    };
     let form = match Form::of_body(content_type(call), call.body) {
         Ok(form) => form,
         Err(message) => return wrong(&message),
     };
     let is_own = form.get(page::TOKEN_FIELD).is_some_and(|token| state.access.is_choice_token(token));
     if !is_own || matches!(state.access.site(call.headers), Site::Other(_)) {
-        return wrong("the form is not of this run of the sandbox; go back to the app and begin again");
+        return wrong(
+            "the form was not issued by this run of the sandbox; restart the authorization in the app",
+        );
     }
     let Some((name, value)) = page::choice_of(&form) else {
-        return wrong("the form has no choice");
+        return wrong("the form has no field `choice`; open the authorization page again");
     };
     let (name, value) = (name.to_owned(), value.to_owned());
-    let mut reply = choose_location(state, &form.with(&name, &value), now, true);
+    let mut reply = authorize(state, &form.with(&name, &value), now, true);
     if reply.status == StatusCode::FOUND {
-        // The browser goes on with GET.
+        // The browser follows this redirect with GET.
         reply.status = StatusCode::SEE_OTHER;
     }
     reply
 }
 
-fn choose_location(state: &Arc<Engine>, query: &Form, now: DateTime<Utc>, may_choose: bool) -> Reply {
+/// Shows the authorization page, or redirects to the app with a code.
+fn authorize(state: &Arc<Engine>, query: &Form, now: DateTime<Utc>, may_choose: bool) -> Reply {
     let text = state.identifiers.secret("code");
     let model = state.model();
     let mut credentials = state.credentials_mut();
     match authorize::decide(query, &credentials.oauth, &model, now, &text, may_choose) {
         Answer::Ask => {
             let (token, nonce) = (state.access.choice_token(), state.identifiers.object_id());
-            shown(StatusCode::OK, page::choose(query, &model, AUTHORIZE, token, &nonce))
+            html_reply(StatusCode::OK, page::choose(query, &model, AUTHORIZE, token, &nonce))
         }
-        Answer::Wrong(words) => {
-            shown(StatusCode::BAD_REQUEST, page::wrong(&words, &state.identifiers.object_id()))
+        Answer::Wrong(message) => {
+            html_reply(StatusCode::BAD_REQUEST, page::wrong(&message, &state.identifiers.object_id()))
         }
         Answer::Redirect { location, code } => {
             let Ok(location) = HeaderValue::from_str(&location) else {
-                let page =
-                    page::wrong("the redirect_uri cannot stand in a header", &state.identifiers.object_id());
-                return shown(StatusCode::BAD_REQUEST, page);
+                let page = page::wrong(
+                    "the redirect_uri is not a valid header value",
+                    &state.identifiers.object_id(),
+                );
+                return html_reply(StatusCode::BAD_REQUEST, page);
             };
             let registry = &mut credentials.oauth;
-            note_install(registry, &code.client_id, &code.choice, now, false);
+            record_install(registry, &code.client_id, &code.choice, now, false);
             if registry.settings().install_events == InstallEvents::OnAuthorization
                 && let Some(app) = registry.app(&code.client_id).cloned()
             {
@@ -158,8 +164,8 @@ fn location_token(state: &Arc<Engine>, call: Call<'_>, now: DateTime<Utc>, trace
     let checked = caller.and_then(|_| api::check_version(call.headers, &versions));
     if let Err(refusal) = checked {
         credentials.oauth.count(None, Outcome::LocationTokenRefused);
-        let answer = refusal.answer(&fresh.trace_id);
-        return json_reply(answer.status, &answer.body);
+        let response = refusal.answer(&fresh.trace_id);
+        return json_reply(response.status, &response.body);
     }
     let bearer =
         call.headers.get(AUTHORIZATION).and_then(|header| crate::headers::bearer(header.to_str().ok()?));
@@ -186,11 +192,11 @@ fn location_token(state: &Arc<Engine>, call: Call<'_>, now: DateTime<Utc>, trace
             registry.apply(change, now);
             tokens(&body)
         }
-        Err((status, words)) => {
+        Err((status, message)) => {
             registry.count(resource, Outcome::LocationTokenRefused);
             let body = json!({
                 "statusCode": status.as_u16(),
-                "message": words,
+                "message": message,
                 "error": status.canonical_reason(),
                 "traceId": fresh.trace_id,
             });
@@ -203,16 +209,17 @@ fn content_type(call: Call<'_>) -> Option<&str> {
     call.headers.get(CONTENT_TYPE)?.to_str().ok()
 }
 
-/// Tokens. Nobody may keep them on the way (RFC 6749, section 5.1).
+/// Returns a token response. Intermediaries must not cache it (RFC 6749, section 5.1).
 fn tokens(body: &Value) -> Reply {
     let mut reply = json_reply(StatusCode::OK, body);
     reply.headers.insert(PRAGMA, HeaderValue::from_static("no-cache"));
     reply
 }
 
-/// An answer that says no, in the shape of the API.
-pub(crate) fn plain(status: StatusCode, words: &str) -> Reply {
-    let body = json!({ "statusCode": status.as_u16(), "message": words, "error": status.canonical_reason() });
+/// Returns an error response in the format of the API.
+pub(crate) fn error_reply(status: StatusCode, message: &str) -> Reply {
+    let body =
+        json!({ "statusCode": status.as_u16(), "message": message, "error": status.canonical_reason() });
     json_reply(status, &body)
 }
 
@@ -224,11 +231,11 @@ fn json_reply(status: StatusCode, body: &Value) -> Reply {
     Reply { status, headers, body: body.to_string(), recorded: redact::answer(body).to_string() }
 }
 
-fn shown(status: StatusCode, page: Page) -> Reply {
+fn html_reply(status: StatusCode, page: Page) -> Reply {
     let policy = HeaderValue::from_str(&page.policy);
     let headers = headers([
         (CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8")),
-        // A policy that cannot be said forbids everything.
+        // Falls back to a policy that forbids everything if the page's policy is not a valid header value.
         (CONTENT_SECURITY_POLICY, policy.unwrap_or(HeaderValue::from_static("default-src 'none'"))),
         (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
         (REFERRER_POLICY, HeaderValue::from_static("no-referrer")),

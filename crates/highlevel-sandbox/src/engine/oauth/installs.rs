@@ -1,4 +1,4 @@
-//! Installing an app and removing it, and what the app is told of it.
+//! Installing and uninstalling apps, and the events of both.
 
 use std::io::{Error, ErrorKind, Result};
 use std::sync::Arc;
@@ -18,8 +18,8 @@ use crate::oauth::resource::{Choice, TokenResource};
 use crate::webhook::Event;
 
 impl Engine {
-    /// Installs an app as somebody does in the marketplace, without a code. Of a company, `locations` are the ones that the
-    /// app may act for; without any, all.
+    /// Installs an app without a code, as the marketplace does. For a company, `locations` lists the locations that the app
+    /// may act for; if empty, all of them.
     pub(crate) fn install_app(
         self: &Arc<Self>,
         client_id: Option<&str>,
@@ -31,12 +31,13 @@ impl Engine {
         let mut credentials = self.credentials_mut();
         let registry = &mut credentials.oauth;
         let app = app(registry, client_id)?.clone();
-        note_install(registry, &app.client_id, &choice, now, false);
+        record_install(registry, &app.client_id, &choice, now, false);
         self.publish_install(registry, &app, &choice, now);
         Ok(())
     }
 
-    /// Removes an app, and tells it so. Its tokens stop working; with a company, those for the company's locations too.
+    /// Uninstalls an app and sends it the event. Its tokens become invalid; for a company, also the tokens for the company's
+    /// locations.
     pub(crate) fn uninstall_app(
         self: &Arc<Self>,
         client_id: Option<&str>,
@@ -49,25 +50,25 @@ impl Engine {
         if registry.install(&app.client_id, resource).is_none() {
             return Err(not_found(format!("the app {} is not installed on the {resource}", app.client_id)));
         }
-        for Install { choice: gone, .. } in registry.uninstall(&app.client_id, resource) {
+        for Install { choice, .. } in registry.uninstall(&app.client_id, resource) {
             let webhook_id = self.identifiers.uuid();
             let stamp = Stamp { app_id: &app.app_id, webhook_id: &webhook_id, timestamp: now };
-            let payload = events::uninstall(&gone.resource, stamp);
+            let payload = events::uninstall(&choice.resource, stamp);
             self.send_app_event(&app, events::UNINSTALL, webhook_id, &payload, now);
         }
         Ok(())
     }
 
-    /// Gives tokens without a code: what an app that was installed long ago has. The app is installed there if it was not,
-    /// without an event.
-    pub(crate) fn give_tokens(
+    /// Issues tokens without a code, as an app that was installed long ago has them. Installs the app if necessary, without
+    /// an event.
+    pub(crate) fn issue_tokens(
         &self,
         client_id: Option<&str>,
         resource: &TokenResource,
         scopes: &[String],
     ) -> Result<Value> {
         let scopes = distinct_scopes(scopes.iter().map(String::as_str))
-            .map_err(|words| Error::new(ErrorKind::InvalidInput, words))?;
+            .map_err(|message| Error::new(ErrorKind::InvalidInput, message))?;
         let choice = Choice::of(&self.model(), resource.clone(), Vec::new()).map_err(not_found)?;
         let now = self.clock.now();
         let mut credentials = self.credentials_mut();
@@ -76,17 +77,17 @@ impl Engine {
         let choice = if let Some(install) = registry.install(&client_id, resource) {
             install.choice.clone()
         } else {
-            note_install(registry, &client_id, &choice, now, true);
+            record_install(registry, &client_id, &choice, now, true);
             choice
         };
         let fresh = self.fresh_tokens(&self.identifiers.uuid());
         let subject = Subject { client_id, choice, scopes };
-        let answer = answer::tokens(&subject, &fresh, registry.settings().camel_case);
+        let response = answer::tokens(&subject, &fresh, registry.settings().camel_case);
         registry.apply(issue(subject, Spent::Nothing, now, &fresh), now);
-        Ok(answer)
+        Ok(response)
     }
 
-    /// Adds an app, in place of the one with the same client id.
+    /// Adds an app, replacing the one with the same client ID.
     pub(crate) fn put_app(&self, app: SandboxApp) -> Result<SandboxApp> {
         let app = app.checked()?;
         if let Some(url) = &app.webhook_url {
@@ -96,7 +97,7 @@ impl Engine {
         Ok(app)
     }
 
-    /// Tells an app of its installs that it has not been told of.
+    /// Sends the install events that an app has not received yet.
     pub(crate) fn publish_install(
         self: &Arc<Self>,
         registry: &mut Registry,
@@ -104,7 +105,7 @@ impl Engine {
         choice: &Choice,
         now: DateTime<Utc>,
     ) {
-        for choice in each_of(choice) {
+        for choice in with_locations(choice) {
             if !registry.announce(&app.client_id, &choice.resource) {
                 continue;
             }
@@ -117,7 +118,7 @@ impl Engine {
         }
     }
 
-    /// Sends an event to where an app wants it, when it is time.
+    /// Sends an event to the webhook URL of an app when it is due.
     fn send_app_event(
         self: &Arc<Self>,
         app: &SandboxApp,
@@ -126,35 +127,35 @@ impl Engine {
         payload: &Value,
         due: DateTime<Utc>,
     ) {
-        let own = app.webhook_url.clone();
+        let app_url = app.webhook_url.clone();
         let (name, body) = (event.to_owned(), payload.to_string().into_bytes().into());
-        let go = move |state: &Engine, now| {
-            if let Some(url) = own.or_else(|| state.outbox.url()) {
-                state.outbox.send(Event { name, webhook_id, message_id: None, url, body }, now);
+        let send = move |engine: &Engine, now| {
+            if let Some(url) = app_url.or_else(|| engine.outbox.url()) {
+                engine.outbox.send(Event { name, webhook_id, message_id: None, url, body }, now);
             }
         };
         if due <= self.clock.now() {
-            return self.after_credentials(move |state| go(state, state.clock.now()));
+            return self.after_credentials(move |engine| send(engine, engine.clock.now()));
         }
-        let Ok(place) = Arc::clone(&self.delayed_events).try_acquire_owned() else {
-            tracing::warn!(event, "too many events wait for their time: one is dropped");
+        let Ok(permit) = Arc::clone(&self.delayed_events).try_acquire_owned() else {
+            tracing::warn!(event, "dropped an event because too many delayed events are pending");
             return;
         };
-        // The effect happens in the thread that writes the state file.
+        // The effect runs in the thread that writes the state file, which has no runtime.
         let runtime = tokio::runtime::Handle::current();
-        let later = Arc::downgrade(self);
+        let engine = Arc::downgrade(self);
         self.after_credentials(move |_| {
             runtime.spawn(async move {
-                let _place = place;
-                if let Some(state) = later.upgrade() {
-                    state.clock.sleep_until(due).await;
-                    go(&state, state.clock.now());
+                let _permit = permit;
+                if let Some(engine) = engine.upgrade() {
+                    engine.clock.sleep_until(due).await;
+                    send(&engine, engine.clock.now());
                 }
             });
         });
     }
 
-    /// New tokens.
+    /// Generates tokens.
     pub(crate) fn fresh_tokens(&self, trace_id: &str) -> Fresh {
         Fresh {
             access_token: self.identifiers.secret("access"),
@@ -165,19 +166,18 @@ impl Engine {
     }
 }
 
-/// The app with this client id, or the sandbox's own.
+/// Returns the app with this client ID. Defaults to the app of the sandbox.
 pub(crate) fn app<'a>(registry: &'a Registry, client_id: Option<&str>) -> Result<&'a SandboxApp> {
     match client_id {
         Some(id) => {
-            registry.app(id).ok_or_else(|| not_found(format!("there is no app with the client id {id}")))
+            registry.app(id).ok_or_else(|| not_found(format!("there is no app with the client ID {id}")))
         }
         None => registry.apps().first().ok_or_else(|| not_found("there is no app".to_owned())),
     }
 }
 
-/// Notes that an app is installed: with a company, on its locations too. `announced` says that its event was sent, or is
-/// not to be.
-pub(crate) fn note_install(
+/// Records that an app is installed; for a company, also on its locations. `announced` suppresses the install event.
+pub(crate) fn record_install(
     registry: &mut Registry,
     client_id: &str,
     choice: &Choice,
@@ -185,7 +185,7 @@ pub(crate) fn note_install(
     announced: bool,
 ) {
     let announced = announced || registry.settings().install_events == InstallEvents::Never;
-    for choice in each_of(choice) {
+    for choice in with_locations(choice) {
         registry.put_install(Install {
             client_id: client_id.to_owned(),
             choice,
@@ -195,8 +195,8 @@ pub(crate) fn note_install(
     }
 }
 
-/// A choice, and after a company each of its locations.
-fn each_of(choice: &Choice) -> impl Iterator<Item = Choice> {
+/// Returns a choice, followed by the locations of a company.
+fn with_locations(choice: &Choice) -> impl Iterator<Item = Choice> {
     let company_id = choice.company_id.clone();
     let locations = choice.locations.clone().into_iter().map(move |id| Choice {
         resource: TokenResource::Location(id),
@@ -206,6 +206,6 @@ fn each_of(choice: &Choice) -> impl Iterator<Item = Choice> {
     std::iter::once(choice.clone()).chain(locations)
 }
 
-fn not_found(words: String) -> Error {
-    Error::new(ErrorKind::NotFound, words)
+fn not_found(message: String) -> Error {
+    Error::new(ErrorKind::NotFound, message)
 }

@@ -12,7 +12,7 @@ const LINE: usize = 90;
 /// The maximum length of a name in characters.
 pub(super) const NAME: usize = 80;
 /// The maximum size of a URL that is rendered as a link, in bytes.
-const LONGEST_LINK: usize = 2048;
+const MAX_LINK: usize = 2048;
 
 /// Returns the name of a contact, or its ID if it has none.
 pub(super) fn name(contact: &Contact) -> &str {
@@ -145,7 +145,7 @@ impl Attachment {
     }
 
     fn linked(text: &str) -> Option<Self> {
-        if text.len() > LONGEST_LINK {
+        if text.len() > MAX_LINK {
             return None;
         }
         let (scheme, rest) = text.split_once("://")?;
@@ -240,7 +240,7 @@ mod tests {
 
     #[test]
     fn only_addresses_of_the_web_become_links() {
-        let long = format!("https://a.example/{}", "b".repeat(LONGEST_LINK));
+        let long = format!("https://a.example/{}", "b".repeat(MAX_LINK));
         let long_name = format!("{}…", &long[..LINE]);
         let cases = [
             ("https://a.example/b/c.png?d=/e#f/g", "c.png", "a.example", true),

@@ -7,7 +7,7 @@ use super::labels;
 use crate::inspector::Filter;
 use crate::inspector::format::{self, Time};
 use crate::json_fields;
-use crate::model::{Contact, MessageDirection, Model, Stored, is_email};
+use crate::model::{Contact, MessageDirection, Model, StoredMessage, is_email};
 use crate::search_term::SearchTerm;
 
 /// The number of avatar colours.
@@ -58,7 +58,10 @@ pub(super) fn rows(model: &Model, filter: &Filter, open: &str) -> (Vec<Row>, boo
 }
 
 /// Returns the conversations with a matching message, each with the newest one. Scans all messages.
-fn found<'w>(model: &'w Model, search: &Search<'_>) -> impl Iterator<Item = (&'w Contact, &'w Arc<Stored>)> {
+fn found<'w>(
+    model: &'w Model,
+    search: &Search<'_>,
+) -> impl Iterator<Item = (&'w Contact, &'w Arc<StoredMessage>)> {
     // Per contact: the contact and `true` if the search matches the contact itself. `None` once a row was returned.
     let mut contacts: HashMap<&str, Option<(&Contact, bool)>> = HashMap::new();
     model.messages().rev().filter_map(move |message| {
@@ -71,7 +74,7 @@ fn found<'w>(model: &'w Model, search: &Search<'_>) -> impl Iterator<Item = (&'w
     })
 }
 
-fn row(model: &Model, contact: &Contact, last: Option<&Arc<Stored>>, open: &str) -> Row {
+fn row(model: &Model, contact: &Contact, last: Option<&Arc<StoredMessage>>, open: &str) -> Row {
     Row {
         id: contact.id.clone(),
         path: labels::path(&contact.id),
@@ -126,7 +129,7 @@ impl<'f> Search<'f> {
     }
 
     /// Returns `true` if a message matches. If its contact matches the text, the text of the message is irrelevant.
-    pub(super) fn fits(&self, is_wanted: bool, message: &Stored) -> bool {
+    pub(super) fn fits(&self, is_wanted: bool, message: &StoredMessage) -> bool {
         let filter = self.filter;
         let status = || {
             filter.has_status(&message.status)
@@ -138,7 +141,7 @@ impl<'f> Search<'f> {
             && (is_wanted || self.has_text(message))
     }
 
-    fn has_text(&self, message: &Stored) -> bool {
+    fn has_text(&self, message: &StoredMessage) -> bool {
         const FIELDS: [&str; 6] = ["message", "subject", "html", "emailFrom", "emailTo", "attachments"];
         let request = message.request.as_str();
         let email = message.email_message_id.as_deref().filter(|_| is_email(&message.channel));

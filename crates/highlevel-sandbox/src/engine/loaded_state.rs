@@ -1,4 +1,4 @@
-//! Reading the rows of a state file.
+//! Loading the rows of a state file.
 
 use std::collections::BTreeSet;
 use std::error::Error;
@@ -8,36 +8,37 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
-use crate::credentials::KeptCredentials;
+use crate::credentials::StoredCredentials;
 use crate::model::{Conflict, Kind, Model, Record};
 use crate::persistence::{Store, StoredRow};
 
-/// What a state file had in it.
+/// The content of a state file.
 #[derive(Debug, Default)]
-pub(crate) struct Recalled {
+pub(crate) struct LoadedState {
     pub(crate) store: Option<Store>,
     pub(crate) records: Vec<Record>,
-    pub(crate) credentials: KeptCredentials,
-    /// The file has all credentials in one row, as it was before.
-    pub(crate) is_former: bool,
-    /// How many messages of the file were not read because there are too many.
+    pub(crate) credentials: StoredCredentials,
+    /// All credentials are in one row, as in the former format.
+    pub(crate) has_former_format: bool,
+    /// The number of messages that were not read because they exceed the limits.
     pub(crate) unread: usize,
     pub(crate) token: Option<String>,
     pub(crate) signing_key: Option<[u8; 32]>,
-    /// What seeds have added to it, by name.
+    /// The names of the seeds that were applied to it.
     pub(crate) seeded: BTreeSet<String>,
-    /// Whether a sandbox has begun with it: there may be nothing left of what existed.
-    pub(crate) begun: bool,
+    /// A sandbox has written the file before, even if all records have been deleted since.
+    pub(crate) is_initialized: bool,
 }
 
-impl Recalled {
-    /// The secret of an app, by its client id.
+impl LoadedState {
+    /// Returns the client secret of an app.
     pub(crate) fn client_secret(&self, client_id: &str) -> Option<&str> {
         self.credentials.client_secret(client_id)
     }
 
-    pub(crate) fn take(&mut self, kept: StoredRow) -> Result<(), String> {
-        let StoredRow { kind, id, json } = kept;
+    /// Adds the content of a row.
+    pub(crate) fn take(&mut self, row: StoredRow) -> Result<(), String> {
+        let StoredRow { kind, id, json } = row;
         self.read(&kind, &id, &json).map_err(|error| error.to_string())
     }
 
@@ -50,39 +51,41 @@ impl Recalled {
             ("setting", "token") => self.token = Some(serde_json::from_slice(json)?),
             ("setting", "signingKey") => {
                 let bytes = STANDARD.decode(serde_json::from_slice::<String>(json)?)?;
-                self.signing_key = Some(bytes.try_into().map_err(|_| "a key has 32 bytes")?);
+                self.signing_key =
+                    Some(bytes.try_into().map_err(|_| "the signing key does not have 32 bytes")?);
             }
             ("setting", "seeded") => self.seeded = serde_json::from_slice(json)?,
-            _ if self.credentials.take(kind, id, json)? => self.is_former |= kind == "credentials",
-            _ => return Err("this version of the sandbox does not know it".into()),
+            _ if self.credentials.take(kind, id, json)? => self.has_former_format |= kind == "credentials",
+            _ => return Err("this version of the sandbox does not support this row".into()),
         }
         Ok(())
     }
 }
 
-/// A signing key as it is kept.
+/// Returns a signing key as stored in the state file.
 pub(crate) fn encoded(key: [u8; 32]) -> Value {
     STANDARD.encode(key).into()
 }
 
-/// What rows of a state file stand for: what exists, and the credentials.
+/// Returns the model and the credentials stored in the rows of a state file.
 ///
 /// # Errors
 ///
-/// Returns an error if a row cannot be used.
-pub(crate) fn recalled(rows: Vec<StoredRow>) -> io::Result<(Model, KeptCredentials)> {
+/// Returns an error if a row is malformed or conflicts with another one.
+pub(crate) fn load_rows(rows: Vec<StoredRow>) -> io::Result<(Model, StoredCredentials)> {
     let invalid = |error: Box<dyn Error + Send + Sync>| io::Error::new(ErrorKind::InvalidData, error);
-    let mut recalled = Recalled::default();
+    let mut loaded = LoadedState::default();
     for row in rows {
-        recalled.take(row).map_err(|error| invalid(error.into()))?;
+        loaded.take(row).map_err(|error| invalid(error.into()))?;
     }
-    let model = model_of(recalled.records).map_err(|conflict| invalid(conflict.to_string().into()))?;
-    Ok((model, recalled.credentials))
+    let model = model_of(loaded.records).map_err(|conflict| invalid(conflict.to_string().into()))?;
+    Ok((model, loaded.credentials))
 }
 
+/// Returns a model of records in any order.
 pub(crate) fn model_of(mut records: Vec<Record>) -> Result<Model, Conflict> {
     let mut model = Model::default();
-    // A conversation may have been written before the contact that it is with was written again; what is named goes
+    // A contact that was deleted and added again has a later row than its conversation. Referenced kinds are added
     // first.
     records.sort_by_key(|record| Kind::ALL.iter().position(|kind| *kind == record.kind()));
     model.put(records)?;
