@@ -1,8 +1,9 @@
-//! Keeping what exists in a file, so that it is there when the sandbox starts again.
+//! Persistence of the model and the credentials in a state file.
 //!
-//! The file is a [redb](https://docs.rs/redb) database with one table: what it is and its id, to a number that says
-//! what was first, and JSON. A thread of its own writes it: all that came while the disk was busy goes in one
-//! transaction, which is on the disk (`fdatasync`, on macOS `F_FULLFSYNC`) before anyone is told that it is.
+//! The file is a [redb](https://docs.rs/redb) database. Its main table maps kind and ID of a row to a sequence number,
+//! which preserves the insertion order, and JSON. A dedicated thread writes it. Changes that arrive while the disk is busy
+//! are written in one transaction, which is synced (`fdatasync`, on macOS `F_FULLFSYNC`) before it is reported as
+//! committed.
 
 mod effects;
 mod file;
@@ -27,9 +28,9 @@ pub(crate) use row::{ReadLimits, RowChange, StoredRow};
 pub(crate) use writer::Written;
 use writer::{Job, Progress, Writer};
 
-/// Writes changes to a file, in the order in which they come, until it is dropped; then it writes the last ones.
+/// An open state file. Writes changes in the order of submission. Dropping it writes pending changes first.
 pub(crate) struct Store {
-    /// `None` when it is being dropped.
+    /// The sender, `None` once closed, and the number of changes submitted.
     changes: Mutex<(Option<Sender<Job>>, u64)>,
     shared: Arc<Shared>,
     progress: watch::Receiver<Progress>,
@@ -43,13 +44,14 @@ impl std::fmt::Debug for Store {
 }
 
 impl Store {
-    /// Opens a file, or makes it, and returns what is in it, the oldest first, and how many rows are beyond the limits.
+    /// Opens or creates a file. Returns its rows, oldest first, and the number of rows that exceed the limits.
     ///
     /// # Errors
     ///
-    /// Another sandbox has it open, it is not a state file, it is damaged, or the operating system says no.
+    /// Returns an error if another sandbox has the file open, if it is not a state file or damaged, or if the operating
+    /// system rejects an operation.
     pub(crate) fn open(path: &Path, limits: ReadLimits) -> io::Result<(Self, Vec<StoredRow>, usize)> {
-        let (file, kept, unread) = StateFile::open(path, limits)?;
+        let (file, rows, unread) = StateFile::open(path, limits)?;
         let (sender, jobs) = mpsc::channel();
         let (report, progress) = watch::channel(Progress::default());
         let shared = Arc::new(Shared::default());
@@ -62,17 +64,17 @@ impl Store {
             progress,
             thread: Mutex::new(Some(thread)),
         };
-        Ok((store, kept, unread))
+        Ok((store, rows, unread))
     }
 
-    /// Names the memory to roll back when something cannot be written.
+    /// Sets the memory to roll back when a change cannot be written.
     pub(crate) fn attach(&self, memory: Weak<dyn Memory>) {
         // Attached once, when the sandbox starts.
         let _ = self.shared.memory.set(memory);
     }
 
-    /// Runs an effect when all that was changed until now is on the disk, and never if that fails. Effects happen in the
-    /// order of these calls.
+    /// Runs an effect once all changes submitted so far are on disk. If one of them cannot be written, the effect never
+    /// runs. Effects run in the order of these calls.
     pub(crate) fn when_written(&self, effect: impl FnOnce() + Send + 'static) {
         let number = self.submitted();
         let mut effects = lock(&self.shared.effects);
@@ -86,17 +88,17 @@ impl Store {
         }
     }
 
-    /// The reason why nothing can be written at the moment.
+    /// Returns the current failure, if the file cannot be written.
     pub(crate) fn failure(&self) -> Option<Arc<str>> {
         self.progress.borrow().failure.clone()
     }
 
-    /// Has changes written, all together or not at all. They are on the disk when [`committed`](Self::committed) resolves.
+    /// Submits changes, which are written atomically. They are on disk when [`committed`](Self::committed) resolves.
     pub(crate) fn write(&self, changes: Vec<RowChange>) {
         self.submit(false, changes);
     }
 
-    /// Has everything forgotten, and this kept instead.
+    /// Submits the replacement of all rows.
     pub(crate) fn replace(&self, changes: Vec<RowChange>) {
         self.submit(true, changes);
     }
@@ -106,21 +108,21 @@ impl Store {
         sender.1 += 1;
         let job = Job { number: sender.1, clear, changes };
         if let Some(sender) = &sender.0 {
-            // A writer that is gone has said why in its progress.
+            // A writer that has ended has reported its failure in the progress.
             let _ = sender.send(job);
         }
     }
 
-    /// How much was written since the start.
+    /// Returns the totals written since the start.
     pub(crate) fn written(&self) -> Written {
         self.progress.borrow().total
     }
 
-    /// Writes what is left, and closes the file. What is submitted after that is lost.
+    /// Writes pending changes and closes the file. Later changes are discarded.
     pub(crate) fn close(&self) {
         lock(&self.changes).0.take();
         let thread = lock(&self.thread).take();
-        // The writer itself may drop the last one who has the store, and must not wait for itself.
+        // The last reference may be dropped by the writer thread, which must not join itself.
         if let Some(thread) = thread.filter(|writer| writer.thread().id() != thread::current().id())
             && thread.join().is_err()
         {
@@ -128,16 +130,16 @@ impl Store {
         }
     }
 
-    /// How many changes were made until now.
+    /// Returns the number of changes submitted so far.
     pub(crate) fn submitted(&self) -> u64 {
         lock(&self.changes).1
     }
 
-    /// Resolves when all that was changed until now is on the disk.
+    /// Resolves when all changes submitted so far are on disk.
     ///
     /// # Errors
     ///
-    /// It could not be written, and the memory was rolled back.
+    /// Returns an error if they could not be written and the memory was rolled back.
     pub(crate) async fn committed(&self) -> io::Result<()> {
         let number = self.submitted();
         let mut progress = self.progress.clone();

@@ -1,4 +1,4 @@
-//! The edge to the network: connections in, answers out. What to answer is decided in [`api`](crate::api).
+//! The HTTP server: accepts connections, and dispatches requests to the API, the admin API and the inspector.
 
 mod connection;
 mod interruption;
@@ -12,10 +12,10 @@ use tokio::net::TcpListener;
 
 use crate::engine::Engine;
 
-/// How long connections may take to end when the sandbox stops.
+/// The time for connections to close when the sandbox shuts down.
 const SHUTDOWN_GRACE: Duration = Duration::from_millis(1_500);
 
-/// Serves until it is dropped, or is to stop.
+/// Serves connections until the sandbox shuts down.
 pub(crate) async fn serve(listener: std::net::TcpListener, state: Arc<Engine>) -> io::Result<()> {
     let listener = TcpListener::from_std(listener)?;
     loop {
@@ -26,8 +26,8 @@ pub(crate) async fn serve(listener: std::net::TcpListener, state: Arc<Engine>) -
         let stream = match accepted {
             Ok((stream, _)) => stream,
             Err(error) => {
-                tracing::warn!(%error, "a connection could not be accepted");
-                // There may be no file descriptor left; a client that left at once costs a moment only.
+                tracing::warn!(%error, "failed to accept a connection");
+                // The process may be out of file descriptors. For any other error the delay is harmless.
                 state.traffic.close_stalest(false);
                 tokio::time::sleep(Duration::from_millis(20)).await;
                 continue;
@@ -40,10 +40,10 @@ pub(crate) async fn serve(listener: std::net::TcpListener, state: Arc<Engine>) -
         tokio::spawn(connection::serve_connection(stream, connection, Arc::clone(&state)));
     }
     drop(listener);
-    // What waits because of a fault does so no longer.
+    // Ends all delays caused by faults.
     state.faults.clear();
     if tokio::time::timeout(SHUTDOWN_GRACE, state.traffic.all_closed()).await.is_err() {
-        tracing::debug!("connections are cut off");
+        tracing::debug!("closing the remaining connections");
     }
     Ok(())
 }

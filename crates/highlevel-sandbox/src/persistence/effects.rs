@@ -1,4 +1,4 @@
-//! Effects of changes, which happen when the changes are on the disk.
+//! Effects of changes, which run once the changes are on disk.
 
 use std::collections::VecDeque;
 use std::io;
@@ -6,36 +6,36 @@ use std::sync::{Mutex, OnceLock, Weak};
 
 use super::row::StoredRow;
 
-/// The memory whose changes are written. When they could not be, it becomes what the file has.
+/// In-memory state whose changes are written to the file. If a write fails, the state is reloaded from the file.
 pub(crate) trait Memory: Send + Sync {
-    /// Calls `read` while nothing can be changed, and becomes what it returns.
+    /// Locks the state, calls `read`, and replaces the state with the rows that it returns.
     ///
     /// # Errors
     ///
-    /// Returns the error of `read`. Then nothing was changed.
+    /// Returns the error of `read`. Then the state is unchanged.
     fn roll_back(&self, read: &mut dyn FnMut() -> io::Result<Vec<StoredRow>>) -> io::Result<()>;
 }
 
-/// What happens when a change is on the disk, for example that a webhook is sent.
+/// An action to run once a change is on disk, for example sending a webhook.
 pub(super) type Effect = Box<dyn FnOnce() + Send>;
 
-/// What the writer shares with those who submit.
+/// State shared between the writer and the submitters.
 #[derive(Default)]
 pub(super) struct Shared {
     pub(super) memory: OnceLock<Weak<dyn Memory>>,
     pub(super) effects: Mutex<Effects>,
 }
 
-/// The effects of changes that are not on the disk, by the numbers of the changes.
+/// Effects of changes that are not on disk yet, with the numbers of the changes.
 #[derive(Default)]
 pub(super) struct Effects {
     pub(super) waiting: VecDeque<(u64, Effect)>,
-    /// Up to this number, all was written or has failed.
+    /// All changes up to this number were written or have failed.
     pub(super) done: u64,
 }
 
 impl Effects {
-    /// Runs the effects of what was written. The lock is held, so they happen in their order.
+    /// Runs the effects of changes up to a number. The lock is held, so they run in order.
     pub(super) fn run(&mut self, written: u64) {
         self.done = self.done.max(written);
         while self.waiting.front().is_some_and(|(number, _)| *number <= written) {
@@ -45,7 +45,7 @@ impl Effects {
         }
     }
 
-    /// Forgets the effects of what could not be written.
+    /// Drops the effects of failed changes.
     pub(super) fn drop_failed(&mut self, failed: u64) {
         self.done = self.done.max(failed);
         self.waiting.retain(|(number, _)| *number > failed);

@@ -1,4 +1,4 @@
-//! The database.
+//! The database in the state file.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Seek};
@@ -11,69 +11,69 @@ use redb::{Database, DatabaseError, ReadableDatabase, ReadableTable, StorageErro
 use super::opening::{self, OpenError, Opened, Overlay};
 use super::row::{ReadLimits, RowChange, StoredRow};
 
-/// Kind and id, to the number of the first writing, and JSON.
-const THINGS: TableDefinition<'_, (&str, &str), (u64, &[u8])> = TableDefinition::new("things");
-/// What the file says about itself.
-const ABOUT: TableDefinition<'_, &str, &str> = TableDefinition::new("highlevel-sandbox");
-/// Grows when an older sandbox could not read the file.
+/// Maps kind and ID to a sequence number, assigned when the row is first written, and JSON.
+const ROWS: TableDefinition<'_, (&str, &str), (u64, &[u8])> = TableDefinition::new("things");
+/// Metadata of the file.
+const METADATA: TableDefinition<'_, &str, &str> = TableDefinition::new("highlevel-sandbox");
+/// The file format. Incremented when older versions cannot read the file.
 const FORMAT: &str = "2";
-/// Had all credentials in one row. It is read, and is of the new format once it was written.
+/// The former format, with all credentials in one row. The first write converts it to the current format.
 const FORMER_FORMAT: &str = "1";
-/// The memory for pages of the database. Its own default is a gigabyte.
+/// The page cache of the database. The default of redb is a gigabyte.
 const CACHE_BYTES: usize = 16 * 1024 * 1024;
-/// The most bytes of JSON in rows that cannot be left out.
+/// The maximum size of the JSON in rows that cannot be skipped, in bytes.
 const MAX_OTHER_BYTES: usize = 256 * 1024 * 1024;
-/// With which every redb file begins.
+/// The first bytes of every redb file.
 const MAGIC: &[u8] = b"redb\x1A\x0A\xA9\x0D\x0A";
 
-/// The name of the thread in which a file is read for the first time. A damaged file can make the database panic rather
-/// than return an error; the program prints nothing of a panic in this thread.
+/// The name of the thread that reads a file for the first time. A damaged file can make the database panic instead of
+/// returning an error, so the program does not print panics of this thread.
 pub const CHECK_THREAD: &str = "highlevel-sandbox-check";
 
-/// A file that is open, and locked against others.
+/// An open file, locked against other processes.
 pub(super) struct StateFile {
-    /// `None` after an error, until it can be opened again: the database does nothing more then.
+    /// `None` after an error until the file is reopened, because redb rejects all operations after an I/O error.
     database: Option<Database>,
-    /// The same file, however its name is changed.
+    /// The open file, even if it is renamed or deleted.
     file: File,
     path: PathBuf,
     limits: ReadLimits,
-    /// The number of the row that is the newest.
-    next: u64,
-    /// The format in the file is the one before.
-    is_former: bool,
+    /// The sequence number of the newest row.
+    last_number: u64,
+    /// The file has the former format.
+    has_former_format: bool,
 }
 
 impl StateFile {
     pub(super) fn open(path: &Path, limits: ReadLimits) -> io::Result<(Self, Vec<StoredRow>, usize)> {
-        open(path, limits).map_err(|fault| fault.words(path))
+        open(path, limits).map_err(|error| error.into_io(path))
     }
 
-    /// Opens the database again after an error, and returns what is in it.
+    /// Reopens the database after an error, and returns its rows.
     pub(super) fn reopen(&mut self) -> io::Result<Vec<StoredRow>> {
-        // The lock goes with the database, and comes back with it.
+        // Dropping the database releases the lock; opening it acquires the lock again.
         self.database = None;
         if !opening::is_at(&self.file, &self.path) {
             return Err(io::Error::other("the file was removed or replaced; restart the sandbox"));
         }
-        let again = catch_unwind(AssertUnwindSafe(|| -> Result<_, Fault> {
-            let database = database(self.file.try_clone().map_err(Fault::System)?)?;
-            let Rows { kept, next, .. } = rows(&database, self.limits)?;
-            Ok((database, kept, next))
+        let reopened = catch_unwind(AssertUnwindSafe(|| -> Result<_, FileError> {
+            let database = database(self.file.try_clone().map_err(FileError::System)?)?;
+            let Content { rows, last_number, .. } = content(&database, self.limits)?;
+            Ok((database, rows, last_number))
         }));
-        let again = again.unwrap_or_else(|_| Err(Fault::Damaged("it cannot be read".to_owned())));
-        let (database, kept, next) = again.map_err(|fault| fault.words(&self.path))?;
-        (self.database, self.next) = (Some(database), next);
-        Ok(kept)
+        let reopened = reopened.unwrap_or_else(|_| Err(FileError::Damaged("it cannot be read".to_owned())));
+        let (database, rows, last_number) = reopened.map_err(|error| error.into_io(&self.path))?;
+        (self.database, self.last_number) = (Some(database), last_number);
+        Ok(rows)
     }
 
-    /// Writes all changes or none, and returns when they are on the disk: how many rows, and how many bytes of JSON.
+    /// Writes all changes in one synced transaction. Returns the number of rows, and the size of their JSON in bytes.
     pub(super) fn write(
         &mut self,
         clear: bool,
         changes: impl Iterator<Item = RowChange>,
     ) -> io::Result<(u64, u64)> {
-        // What is written to a file without a name is lost with the process.
+        // Changes written to a deleted file would be lost when the process ends.
         if !opening::is_at(&self.file, &self.path) {
             return Err(io::Error::other("the file was removed or replaced"));
         }
@@ -84,98 +84,101 @@ impl StateFile {
     fn commit(&mut self, clear: bool, changes: impl Iterator<Item = RowChange>) -> io::Result<(u64, u64)> {
         let (mut rows, mut bytes) = (0, 0);
         let Some(database) = &self.database else { return Err(io::Error::other("the database is closed")) };
-        // Its durability is `Immediate` unless it is set otherwise.
+        // The durability of a transaction defaults to `Immediate`.
         let transaction = database.begin_write().map_err(io::Error::other)?;
         {
-            let mut things = transaction.open_table(THINGS).map_err(io::Error::other)?;
+            let mut table = transaction.open_table(ROWS).map_err(io::Error::other)?;
             if clear {
-                things.retain(|_, _| false).map_err(io::Error::other)?;
+                table.retain(|_, _| false).map_err(io::Error::other)?;
             }
             for RowChange { kind, id, content, is_new } in changes {
                 let key = (kind, id.as_str());
                 rows += 1;
                 if is_new || content.is_none() {
-                    things.remove(key).map_err(io::Error::other)?;
+                    table.remove(key).map_err(io::Error::other)?;
                 }
                 let Some(content) = content else { continue };
-                let known = things.get(key).map_err(io::Error::other)?.map(|known| known.value().0);
-                let number = known.unwrap_or_else(|| {
-                    self.next += 1;
-                    self.next
+                let existing = table.get(key).map_err(io::Error::other)?.map(|row| row.value().0);
+                let number = existing.unwrap_or_else(|| {
+                    self.last_number += 1;
+                    self.last_number
                 });
                 let json = content.to_json()?;
                 bytes += json.len() as u64;
-                things.insert(key, (number, json.as_slice())).map_err(io::Error::other)?;
+                table.insert(key, (number, json.as_slice())).map_err(io::Error::other)?;
             }
-            if self.is_former {
-                let mut about = transaction.open_table(ABOUT).map_err(io::Error::other)?;
-                about.insert("format", FORMAT).map_err(io::Error::other)?;
+            if self.has_former_format {
+                let mut metadata = transaction.open_table(METADATA).map_err(io::Error::other)?;
+                metadata.insert("format", FORMAT).map_err(io::Error::other)?;
             }
         }
         transaction.commit().map_err(io::Error::other)?;
-        self.is_former = false;
+        self.has_former_format = false;
         Ok((rows, bytes))
     }
 }
 
-/// Why a file cannot be used.
-enum Fault {
+/// An error of opening or reading a file.
+enum FileError {
     Foreign,
     Newer(String),
     Locked,
     NotAFile,
     DanglingLink,
     Damaged(String),
-    /// With this many bytes beside the messages.
+    /// The size of all rows except messages, in bytes.
     TooLarge(usize),
     System(io::Error),
 }
 
-/// What a database has in it.
-struct Rows {
-    kept: Vec<StoredRow>,
-    /// How many rows are beyond the limits.
+/// The content of a database.
+struct Content {
+    rows: Vec<StoredRow>,
+    /// The number of rows that exceed the limits.
     unread: usize,
-    next: u64,
-    is_former: bool,
+    last_number: u64,
+    has_former_format: bool,
 }
 
-fn open(path: &Path, limits: ReadLimits) -> Result<(StateFile, Vec<StoredRow>, usize), Fault> {
-    let (database, file, rows) = match opening::open(path, initialise)? {
+fn open(path: &Path, limits: ReadLimits) -> Result<(StateFile, Vec<StoredRow>, usize), FileError> {
+    let (database, file, content) = match opening::open(path, initialise)? {
         Opened::New(database, file) => {
-            (database, file, Rows { kept: Vec::new(), unread: 0, next: 0, is_former: false })
+            let empty = Content { rows: Vec::new(), unread: 0, last_number: 0, has_former_format: false };
+            (database, file, empty)
         }
         Opened::Existing(mut file) => {
-            let mut beginning = Vec::new();
-            (&mut file).take(MAGIC.len() as u64).read_to_end(&mut beginning).map_err(Fault::System)?;
-            file.rewind().map_err(Fault::System)?;
-            if beginning != MAGIC {
-                return Err(Fault::Foreign);
+            let mut start = Vec::new();
+            (&mut file).take(MAGIC.len() as u64).read_to_end(&mut start).map_err(FileError::System)?;
+            file.rewind().map_err(FileError::System)?;
+            if start != MAGIC {
+                return Err(FileError::Foreign);
             }
-            // First in an overlay: opening a database repairs it, and a file that is refused is not to be changed.
-            let copy = file.try_clone().map_err(Fault::System)?;
-            let rows = in_its_own_thread(move || {
-                let mut database = database(Overlay::new(copy).map_err(Fault::System)?)?;
+            // First in an overlay: opening a database repairs it, and a rejected file must not be changed.
+            let copy = file.try_clone().map_err(FileError::System)?;
+            let content = in_check_thread(move || {
+                let mut database = database(Overlay::new(copy).map_err(FileError::System)?)?;
                 if !database.check_integrity()? {
-                    tracing::warn!("the state file is repaired");
+                    tracing::warn!("repaired the state file");
                 }
-                rows(&database, limits)
+                content(&database, limits)
             })?;
-            let opened = file.try_clone().map_err(Fault::System)?;
-            (in_its_own_thread(move || Ok(database(opened)?))?, file, rows)
+            let opened = file.try_clone().map_err(FileError::System)?;
+            (in_check_thread(move || Ok(database(opened)?))?, file, content)
         }
     };
-    let Rows { kept, unread, next, is_former } = rows;
+    let Content { rows, unread, last_number, has_former_format } = content;
     let path = path.to_owned();
-    Ok((StateFile { database: Some(database), file, path, limits, next, is_former }, kept, unread))
+    let file = StateFile { database: Some(database), file, path, limits, last_number, has_former_format };
+    Ok((file, rows, unread))
 }
 
-/// Runs what can panic where no one sees it.
-fn in_its_own_thread<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Fault> + Send + 'static,
-) -> Result<T, Fault> {
-    let thread = thread::Builder::new().name(CHECK_THREAD.to_owned()).spawn(work).map_err(Fault::System)?;
-    thread.join().unwrap_or_else(|_| Err(Fault::Damaged("it cannot be read".to_owned())))
+/// Runs a closure in a thread named [`CHECK_THREAD`], and returns an error if it panics.
+fn in_check_thread<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, FileError> + Send + 'static,
+) -> Result<T, FileError> {
+    let thread =
+        thread::Builder::new().name(CHECK_THREAD.to_owned()).spawn(work).map_err(FileError::System)?;
+    thread.join().unwrap_or_else(|_| Err(FileError::Damaged("it cannot be read".to_owned())))
 }
 
 /// Opens the database in a file or an overlay.
@@ -184,7 +187,7 @@ fn database(storage: impl Storage) -> Result<Database, DatabaseError> {
     storage.open(builder.set_cache_size(CACHE_BYTES))
 }
 
-/// Where a database can be.
+/// Storage of a database.
 trait Storage {
     fn open(self, builder: &redb::Builder) -> Result<Database, DatabaseError>;
 }
@@ -201,38 +204,39 @@ impl Storage for Overlay {
     }
 }
 
-fn rows(database: &Database, limits: ReadLimits) -> Result<Rows, Fault> {
+/// Reads the content of a database.
+fn content(database: &Database, limits: ReadLimits) -> Result<Content, FileError> {
     let transaction = database.begin_read().map_err(damaged)?;
-    let Ok(about) = transaction.open_table(ABOUT) else { return Err(Fault::Foreign) };
-    let format = about.get("format").map_err(damaged)?.map(|format| format.value().to_owned());
-    let is_former = format.as_deref() == Some(FORMER_FORMAT);
+    let Ok(metadata) = transaction.open_table(METADATA) else { return Err(FileError::Foreign) };
+    let format = metadata.get("format").map_err(damaged)?.map(|format| format.value().to_owned());
+    let has_former_format = format.as_deref() == Some(FORMER_FORMAT);
     match format.as_deref() {
         Some(FORMAT | FORMER_FORMAT) => {}
-        Some(other) => return Err(Fault::Newer(other.to_owned())),
-        None => return Err(Fault::Foreign),
+        Some(other) => return Err(FileError::Newer(other.to_owned())),
+        None => return Err(FileError::Foreign),
     }
-    drop((about, transaction));
+    drop((metadata, transaction));
 
     let transaction = database.begin_read().map_err(damaged)?;
-    let things = transaction.open_table(THINGS).map_err(damaged)?;
-    // First what there is and how long it is: a file may have more than is kept in memory.
-    let mut rows = Vec::new();
+    let table = transaction.open_table(ROWS).map_err(damaged)?;
+    // First only keys and lengths, because the file may not fit in memory.
+    let mut entries = Vec::new();
     let mut others = 0;
-    for entry in things.iter().map_err(damaged)? {
+    for entry in table.iter().map_err(damaged)? {
         let (key, value) = entry.map_err(damaged)?;
         let ((kind, id), (number, json)) = (key.value(), value.value());
         if kind != limits.kind {
             others += json.len();
         }
-        rows.push((number, kind.to_owned(), id.to_owned(), json.len()));
+        entries.push((number, kind.to_owned(), id.to_owned(), json.len()));
     }
     if others > MAX_OTHER_BYTES {
-        return Err(Fault::TooLarge(others));
+        return Err(FileError::TooLarge(others));
     }
-    rows.sort_by_key(|(number, ..)| *number);
-    let next = rows.last().map_or(0, |(number, ..)| *number);
+    entries.sort_by_key(|(number, ..)| *number);
+    let last_number = entries.last().map_or(0, |(number, ..)| *number);
     let (mut limited, mut bytes) = (0, 0);
-    // From the newest on, until it is too much.
+    // From the newest to the oldest, until a limit is exceeded.
     let is_read = |(_, kind, _, length): &(u64, String, String, usize)| {
         if kind != limits.kind {
             return true;
@@ -241,31 +245,31 @@ fn rows(database: &Database, limits: ReadLimits) -> Result<Rows, Fault> {
         bytes += length;
         limited <= limits.rows && bytes <= limits.bytes
     };
-    let all = rows.len();
-    let mut read: Vec<_> = rows.into_iter().rev().filter(is_read).collect();
+    let all = entries.len();
+    let mut read: Vec<_> = entries.into_iter().rev().filter(is_read).collect();
     read.reverse();
     let unread = all - read.len();
-    let mut kept = Vec::with_capacity(read.len());
+    let mut rows = Vec::with_capacity(read.len());
     for (_, kind, id, _) in read {
-        let json = things.get((kind.as_str(), id.as_str())).map_err(damaged)?;
+        let json = table.get((kind.as_str(), id.as_str())).map_err(damaged)?;
         let json = json.map(|value| value.value().1.to_vec()).unwrap_or_default();
-        kept.push(StoredRow { kind, id, json });
+        rows.push(StoredRow { kind, id, json });
     }
-    drop((things, transaction));
-    Ok(Rows { kept, unread, next, is_former })
+    drop((table, transaction));
+    Ok(Content { rows, unread, last_number, has_former_format })
 }
 
-/// Makes a database of an empty file.
-fn initialise(file: File) -> Result<Database, Fault> {
+/// Creates a database in an empty file.
+fn initialise(file: File) -> Result<Database, FileError> {
     let database = database(file)?;
     let transaction = database.begin_write().map_err(damaged)?;
-    transaction.open_table(ABOUT).map_err(damaged)?.insert("format", FORMAT).map_err(damaged)?;
-    transaction.open_table(THINGS).map_err(damaged)?;
+    transaction.open_table(METADATA).map_err(damaged)?.insert("format", FORMAT).map_err(damaged)?;
+    transaction.open_table(ROWS).map_err(damaged)?;
     transaction.commit().map_err(damaged)?;
     Ok(database)
 }
 
-impl From<OpenError> for Fault {
+impl From<OpenError> for FileError {
     fn from(error: OpenError) -> Self {
         match error {
             OpenError::Locked => Self::Locked,
@@ -276,58 +280,57 @@ impl From<OpenError> for Fault {
     }
 }
 
-impl Fault {
-    fn words(self, path: &Path) -> io::Error {
+impl FileError {
+    fn into_io(self, path: &Path) -> io::Error {
         let path = path.display();
-        let (kind, words) = match self {
+        let (kind, message) = match self {
             Self::Foreign => (
                 ErrorKind::InvalidData,
-                format!("{path} is not a state file of the sandbox, and is left alone; choose another path"),
+                format!("{path} is not a state file of the sandbox; choose another path"),
             ),
             Self::Newer(format) => (
                 ErrorKind::InvalidData,
                 format!(
-                    "{path} is of a newer sandbox (format {format}, this one reads {FORMAT}); update this one"
+                    "{path} was written by a newer sandbox (format {format}, supported is {FORMAT}); update this sandbox"
                 ),
             ),
             Self::Locked => (
                 ErrorKind::ResourceBusy,
                 format!("{path} is in use by another sandbox; stop it, or choose another path"),
             ),
-            Self::NotAFile => (
-                ErrorKind::InvalidInput,
-                format!("{path} is not a regular file, and is left alone; choose another path"),
-            ),
+            Self::NotAFile => {
+                (ErrorKind::InvalidInput, format!("{path} is not a regular file; choose another path"))
+            }
             Self::DanglingLink => (
                 ErrorKind::InvalidInput,
                 format!(
-                    "{path} is a symbolic link to a path where nothing is; remove it, or create the file it leads to"
+                    "{path} is a symbolic link to a path that does not exist; remove the link, or create its target"
                 ),
             ),
-            Self::Damaged(why) => (
+            Self::Damaged(reason) => (
                 ErrorKind::InvalidData,
                 format!(
-                    "{path} is damaged: {why}; it was not changed; replace it with a copy, or delete it to start with an empty one"
+                    "{path} is damaged and was not changed: {reason}; restore a backup, or delete the file to start empty"
                 ),
             ),
             Self::TooLarge(bytes) => (
                 ErrorKind::InvalidData,
                 format!(
-                    "{path} holds {bytes} bytes beside its messages, more than the {MAX_OTHER_BYTES} that fit in \
-                     memory; use another file"
+                    "{path} contains {bytes} bytes besides messages, more than the limit of {MAX_OTHER_BYTES}; use another \
+                     file"
                 ),
             ),
-            Self::System(error) => (error.kind(), format!("cannot use {path} as state file: {error}")),
+            Self::System(error) => (error.kind(), format!("failed to use {path} as the state file: {error}")),
         };
-        io::Error::new(kind, words)
+        io::Error::new(kind, message)
     }
 }
 
-fn damaged(error: impl std::fmt::Display) -> Fault {
-    Fault::Damaged(error.to_string())
+fn damaged(error: impl std::fmt::Display) -> FileError {
+    FileError::Damaged(error.to_string())
 }
 
-impl From<DatabaseError> for Fault {
+impl From<DatabaseError> for FileError {
     fn from(error: DatabaseError) -> Self {
         match error {
             DatabaseError::DatabaseAlreadyOpen => Self::Locked,

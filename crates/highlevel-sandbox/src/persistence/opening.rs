@@ -1,5 +1,7 @@
-//! Opening the state file: exactly one process gets it, whatever is at the path, and nothing at the path is changed
-//! before it is known to be a whole state file.
+//! Opening the state file.
+//!
+//! Exactly one process succeeds. An existing file is not changed until it is known to be a
+//! complete state file.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
@@ -14,20 +16,20 @@ use crate::sync::lock;
 
 /// A file at the path, locked against other processes.
 pub(super) enum Opened {
-    /// It did not exist or was empty. It is locked by its database.
+    /// The file was absent or empty. It is locked by its database.
     New(redb::Database, File),
-    /// It has content, which was not looked at.
+    /// The file has content, which has not been read.
     Existing(File),
 }
 
-/// Why a path cannot be used.
+/// An error of opening a path as a state file.
 #[derive(Debug)]
 pub(super) enum OpenError {
     /// Another process has it open.
     Locked,
     /// A device, a FIFO, a socket or a directory.
     NotAFile,
-    /// A symbolic link to a path where nothing is.
+    /// A symbolic link to a path that does not exist.
     DanglingLink,
     System(io::Error),
 }
@@ -38,8 +40,8 @@ impl From<io::Error> for OpenError {
     }
 }
 
-/// Opens the file at a path, or creates it. `initialise` makes a database of an empty file that has no name yet; what has
-/// the name is whole, whenever the machine stops.
+/// Opens or creates the file at a path. `initialise` creates a database in an empty temporary file, which is then renamed:
+/// the file at the path is complete even if the machine stops in between.
 pub(super) fn open<E: From<OpenError>>(
     path: &Path,
     initialise: impl Fn(File) -> Result<redb::Database, E>,
@@ -63,12 +65,12 @@ pub(super) fn open<E: From<OpenError>>(
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(OpenError::Locked.into()),
-            // Not every file system has locks. The database has none there either.
+            // Some file systems do not support locks. The database does without them there, too.
             Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Unsupported => {}
             Err(TryLockError::Error(error)) => return Err(OpenError::System(error).into()),
         }
         let opened = file.metadata().map_err(OpenError::System)?;
-        // What was opened may be something else than what was found, or have been replaced before it was locked.
+        // The file may have been replaced between finding and locking it.
         let is_still_there = fs::metadata(&path).is_ok_and(|there| is_same(&there, &opened));
         if !is_still_there {
             continue;
@@ -79,8 +81,8 @@ pub(super) fn open<E: From<OpenError>>(
         if opened.len() > 0 {
             return Ok(Opened::Existing(file));
         }
-        // Empty, and locked until it is replaced: no other process does the same.
-        let (temporary, database, new) = unnamed(&path, &initialise)?;
+        // The empty file stays locked until it is replaced, so no other process initialises it.
+        let (temporary, database, new) = create_temporary(&path, &initialise)?;
         let replaced = fs::rename(&temporary, &path).and_then(|()| sync_directory(&path));
         if let Err(error) = replaced {
             let _ = fs::remove_file(&temporary);
@@ -90,7 +92,7 @@ pub(super) fn open<E: From<OpenError>>(
     }
 }
 
-/// The path without links, and what is there; `None` if nothing is.
+/// Resolves symbolic links. Returns `None` if the path does not exist.
 fn find(path: &Path) -> Result<Option<(PathBuf, Metadata)>, OpenError> {
     let is_link = match fs::symlink_metadata(path) {
         Ok(metadata) => metadata.is_symlink(),
@@ -101,19 +103,19 @@ fn find(path: &Path) -> Result<Option<(PathBuf, Metadata)>, OpenError> {
     match resolved {
         Ok((metadata, path)) => Ok(Some((path, metadata))),
         Err(error) if error.kind() == ErrorKind::NotFound && is_link => Err(OpenError::DanglingLink),
-        // It was removed in between.
+        // The file was removed in between.
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(OpenError::System(error)),
     }
 }
 
-/// Creates the file, unless there is one by then.
+/// Creates the file. Returns `None` if another process has created it first.
 fn create<E: From<OpenError>>(
     path: &Path,
     initialise: &impl Fn(File) -> Result<redb::Database, E>,
 ) -> Result<Option<(redb::Database, File)>, E> {
-    let (temporary, database, file) = unnamed(path, initialise)?;
-    // Unlike renaming, a link never replaces what is at the path.
+    let (temporary, database, file) = create_temporary(path, initialise)?;
+    // Unlike renaming, linking never replaces an existing file.
     let linked = fs::hard_link(&temporary, path);
     let removed = fs::remove_file(&temporary);
     match linked {
@@ -126,8 +128,8 @@ fn create<E: From<OpenError>>(
     }
 }
 
-/// A database in a file with a name of its own beside the path. It is for the owner alone, because it holds tokens.
-fn unnamed<E: From<OpenError>>(
+/// Creates a database in a temporary file beside the path. Only the owner can read it, because it contains tokens.
+fn create_temporary<E: From<OpenError>>(
     path: &Path,
     initialise: &impl Fn(File) -> Result<redb::Database, E>,
 ) -> Result<(PathBuf, redb::Database, File), E> {
@@ -135,7 +137,7 @@ fn unnamed<E: From<OpenError>>(
     temporary.push(format!(".{}.new", Identifiers::new(None).object_id()));
     let temporary = PathBuf::from(temporary);
     let mut options = OpenOptions::new();
-    // Fails if anything is there, a link included.
+    // Fails if the path exists, even as a dangling link.
     options.read(true).write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
@@ -150,7 +152,7 @@ fn unnamed<E: From<OpenError>>(
     }
 }
 
-/// The name itself is in the directory. Not every system can put that on the disk.
+/// Syncs the directory of a path, which holds the file name. Not supported on every system, so errors are ignored.
 #[allow(clippy::unnecessary_wraps, reason = "it is one of several steps that can fail")]
 fn sync_directory(path: &Path) -> io::Result<()> {
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
@@ -160,7 +162,7 @@ fn sync_directory(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Returns `true` if the file still has this name.
+/// Returns `true` if the file is still the one at the path.
 pub(super) fn is_at(file: &File, path: &Path) -> bool {
     match (file.metadata(), fs::metadata(path)) {
         (Ok(file), Ok(there)) => is_same(&file, &there),
@@ -169,33 +171,32 @@ pub(super) fn is_at(file: &File, path: &Path) -> bool {
 }
 
 #[cfg(unix)]
-fn is_same(one: &Metadata, other: &Metadata) -> bool {
+fn is_same(left: &Metadata, right: &Metadata) -> bool {
     use std::os::unix::fs::MetadataExt;
 
-    (one.dev(), one.ino()) == (other.dev(), other.ino())
+    (left.dev(), left.ino()) == (right.dev(), right.ino())
 }
 
-/// There, a file that is open cannot be replaced.
+/// Always `true`, because an open file cannot be replaced on these systems.
 #[cfg(not(unix))]
 fn is_same(_: &Metadata, _: &Metadata) -> bool {
     true
 }
 
-/// The bytes of one page of an overlay.
+/// The size of a page of an overlay, in bytes.
 const PAGE: u64 = 4096;
 
-/// A file whose changes stay in memory: a damaged database can be opened, repaired and read in it, and the file stays as
-/// it is.
+/// A file with all changes held in memory. Allows a damaged database to be repaired and read without changing the file.
 #[derive(Debug)]
 pub(super) struct Overlay(Mutex<Layers>);
 
 #[derive(Debug)]
 struct Layers {
     file: File,
-    /// From here on, the bytes of the file no longer count.
+    /// The length up to which bytes are read from the file.
     file_len: u64,
     len: u64,
-    /// The pages that were written.
+    /// The written pages.
     pages: BTreeMap<u64, Vec<u8>>,
 }
 
@@ -207,7 +208,7 @@ impl Overlay {
 }
 
 impl Layers {
-    /// Fills a buffer from the file, with zeros after its end.
+    /// Fills a buffer from the file, with zeros beyond its end.
     fn read_file(&mut self, offset: u64, out: &mut [u8]) -> io::Result<()> {
         let available = self.file_len.saturating_sub(offset);
         let count = usize::try_from(available).unwrap_or(usize::MAX).min(out.len());
@@ -232,7 +233,7 @@ impl Layers {
     }
 }
 
-/// The parts of a range that lie in one page each: the page, where in it the part begins, and its length.
+/// Splits a range at page boundaries. Returns the page number, the offset in the page and the length of each part.
 fn parts(offset: u64, count: usize) -> impl Iterator<Item = (u64, usize, usize)> {
     let end = offset + count as u64;
     std::iter::successors((count > 0).then_some(offset), move |at| {
@@ -270,11 +271,11 @@ impl StorageBackend for Overlay {
         if len < layers.len {
             layers.file_len = layers.file_len.min(len);
             layers.pages.split_off(&len.div_ceil(PAGE));
-            let kept = usize::try_from(len % PAGE).unwrap_or_default();
-            if kept > 0
+            let used = usize::try_from(len % PAGE).unwrap_or_default();
+            if used > 0
                 && let Some(page) = layers.pages.get_mut(&(len / PAGE))
             {
-                page[kept..].fill(0);
+                page[used..].fill(0);
             }
         }
         layers.len = len;
@@ -329,9 +330,9 @@ mod tests {
         bytes
     }
 
-    /// The oracle is the same operations on bytes in memory.
+    /// Compares with the same operations on a byte vector.
     #[test]
-    fn an_overlay_reads_like_the_file_it_would_have_written() {
+    fn an_overlay_behaves_like_a_byte_vector_and_leaves_the_file_unchanged() {
         let scratch = Scratch::new();
         for seed in 0..50 {
             let mut rng = Rng::with_seed(seed);

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::model::Record;
 
-/// A row that was in the file.
+/// A row read from the file.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct StoredRow {
     pub(crate) kind: String,
@@ -12,27 +12,28 @@ pub(crate) struct StoredRow {
     pub(crate) json: Vec<u8>,
 }
 
-/// How much is read of a file that has more.
+/// Limits on the rows read from a file.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ReadLimits {
-    /// The kind of which the oldest rows are left out.
+    /// The kind that is limited. Its oldest rows are skipped.
     pub(crate) kind: &'static str,
-    /// How many rows of it are read, and how many bytes of JSON.
+    /// The maximum number of rows of this kind.
     pub(crate) rows: usize,
+    /// The maximum size of the JSON in these rows, in bytes.
     pub(crate) bytes: usize,
 }
 
-/// A row that is to be written, or, without content, deleted.
+/// A row to write or, without content, to delete.
 #[derive(Debug)]
 pub(crate) struct RowChange {
     pub(super) kind: &'static str,
     pub(super) id: String,
     pub(super) content: Option<Content>,
-    /// The row is a new one, though there was one with this id: it comes after all others.
+    /// The row gets a new sequence number, even if there is one with this ID: it was deleted in between.
     pub(super) is_new: bool,
 }
 
-/// What is written. It becomes text in the thread that writes.
+/// The content of a row. The writer thread serializes it.
 #[derive(Debug)]
 pub(super) enum Content {
     Record(Record),

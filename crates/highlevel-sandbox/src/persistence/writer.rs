@@ -1,4 +1,4 @@
-//! The thread that writes to a state file.
+//! The thread that writes the state file.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
@@ -13,43 +13,45 @@ use super::file::StateFile;
 use super::row::{self, RowChange};
 use crate::sync::lock;
 
-/// How long after an error the file is tried again.
+/// The delay before a failed file is retried.
 const RETRY: Duration = Duration::from_secs(1);
 
+/// Changes to write atomically.
 #[derive(Debug)]
 pub(super) struct Job {
-    /// Counts up.
+    /// The sequence number of the job, starting with 1.
     pub(super) number: u64,
-    /// Whether all that was kept before is forgotten first.
+    /// `true` to delete all existing rows first.
     pub(super) clear: bool,
     pub(super) changes: Vec<RowChange>,
 }
 
-/// How much was written since the start.
+/// Totals written since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Written {
     pub(crate) transactions: u64,
-    /// Rows that were written or deleted, and the bytes of JSON in them.
+    /// Rows that were written or deleted.
     pub(crate) rows: u64,
+    /// The size of the JSON in these rows, in bytes.
     pub(crate) bytes: u64,
 }
 
-/// How far the writer has come.
+/// The progress of the writer.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Progress {
-    /// Up to this number, all is on the disk or has failed.
+    /// All jobs up to this number are on disk or have failed.
     pub(super) done: u64,
-    /// The numbers of what has failed, first and last, oldest first.
+    /// Ranges of failed jobs, first and last number, oldest first.
     pub(super) failed: VecDeque<(u64, u64)>,
     pub(super) total: Written,
-    /// Why nothing can be written at the moment.
+    /// The current failure, if the file cannot be written.
     pub(super) failure: Option<Arc<str>>,
-    /// The last failure, also if something was written since.
+    /// The last failure, even if writes have succeeded since.
     pub(super) last_failure: Option<Arc<str>>,
 }
 
 impl Progress {
-    /// How many ranges of failed changes are kept, for those who wait for one of them.
+    /// The maximum number of ranges retained for tasks that wait for a result.
     const MAX_FAILED: usize = 1_000;
 
     pub(super) fn fail(&mut self, to: u64, failure: Arc<str>) {
@@ -67,7 +69,7 @@ impl Progress {
         self.failure = Some(failure);
     }
 
-    /// The result of a change, if it is known.
+    /// Returns the result of a job, or `None` if it is pending.
     pub(super) fn result(&self, number: u64) -> Option<Result<(), Arc<str>>> {
         if number > self.done {
             return None;
@@ -77,13 +79,13 @@ impl Progress {
     }
 }
 
-/// The thread that writes.
+/// The state of the writer thread.
 pub(super) struct Writer {
     pub(super) file: StateFile,
     pub(super) jobs: Receiver<Job>,
     pub(super) report: watch::Sender<Progress>,
     pub(super) shared: Arc<Shared>,
-    /// The number of the last job that was received.
+    /// The number of the last received job.
     pub(super) received: u64,
 }
 
@@ -102,7 +104,7 @@ impl Writer {
                 Some(job)
             };
             self.received = first.as_ref().map_or(self.received, |job| job.number);
-            // What was changed while the file failed is based on what is not in it.
+            // Jobs submitted after a failure are based on changes that are not in the file, so they fail, too.
             let result = match first {
                 Some(first) if !is_failing => self.write(first),
                 _ => self.recover(),
@@ -113,7 +115,7 @@ impl Writer {
         }
     }
 
-    /// Writes a job and all that have come by now in one transaction.
+    /// Writes a job, and all that are queued, in one transaction.
     pub(super) fn write(&mut self, first: Job) -> io::Result<()> {
         let mut batch = Batch::default();
         batch.add(first);
@@ -133,21 +135,21 @@ impl Writer {
         Ok(())
     }
 
-    /// Reports an error, and tries to have the memory as the file is.
+    /// Reports an error, and tries to reload the memory from the file.
     pub(super) fn fail(&mut self, error: &io::Error) {
         let failure = format!("the state file cannot be written: {error}");
         if self.report.borrow().failure.is_none() {
-            tracing::error!("{failure}; nothing is changed until it can be");
+            tracing::error!("{failure}; changes are rejected until it can be written");
         }
         self.report.send_modify(|progress| progress.failure = Some(failure.clone().into()));
         if let Err(error) = self.roll_back(&failure) {
             tracing::error!("the state file cannot be read: {error}");
-            // Those who wait get their error all the same. The memory is rolled back when the file can be read.
+            // Waiting tasks get their error now. The memory is rolled back once the file can be read.
             self.fail_received(&failure);
         }
     }
 
-    /// Has all changes fail that were received.
+    /// Fails all jobs that are received or queued.
     pub(super) fn fail_received(&mut self, failure: &str) {
         while let Ok(job) = self.jobs.try_recv() {
             self.received = job.number;
@@ -158,36 +160,37 @@ impl Writer {
         }
     }
 
-    /// Opens the file again and writes something, to see whether that is possible now.
+    /// Reopens the file, and verifies with an empty transaction that it can be written.
     pub(super) fn recover(&mut self) -> io::Result<()> {
-        self.roll_back("the state file could not be written when this was changed")?;
+        self.roll_back("the state file could not be written at the time of the change")?;
         self.file.write(false, std::iter::empty())?;
         self.report.send_modify(|progress| progress.failure = None);
-        tracing::warn!("the state file can be written again");
+        tracing::warn!("the state file is writable again");
         Ok(())
     }
 
-    /// Has the memory become what the file has. All changes until then have failed.
+    /// Reloads the memory from the file, and fails all jobs submitted until then.
     pub(super) fn roll_back(&mut self, failure: &str) -> io::Result<()> {
         let Some(memory) = self.shared.memory.get().and_then(Weak::upgrade) else { return Ok(()) };
         memory.roll_back(&mut || {
-            // Nothing is submitted meanwhile.
-            let kept = self.file.reopen()?;
+            // The memory is locked, so no job is submitted meanwhile.
+            let rows = self.file.reopen()?;
             self.fail_received(failure);
-            Ok(kept)
+            Ok(rows)
         })
     }
 }
 
-/// Several jobs as one.
+/// Several jobs merged into one.
 #[derive(Default)]
 pub(super) struct Batch {
-    /// Of the last job.
+    /// The number of the last job.
     pub(super) number: u64,
     pub(super) clear: bool,
-    /// The last change of each row, and its place among all.
+    /// The position, the final content and the `is_new` flag of each changed row.
     pub(super) changes: BTreeMap<(&'static str, String), (usize, Option<row::Content>, bool)>,
-    pub(super) places: usize,
+    /// The position of the next change.
+    pub(super) next_position: usize,
 }
 
 impl Batch {
@@ -198,13 +201,13 @@ impl Batch {
             self.changes.clear();
         }
         for RowChange { kind, id, content, .. } in job.changes {
-            let place = self.places;
-            self.places += 1;
-            let slot = self.changes.entry((kind, id)).or_insert((place, None, false));
-            let was_deleted = slot.0 != place && slot.1.is_none();
+            let position = self.next_position;
+            self.next_position += 1;
+            let slot = self.changes.entry((kind, id)).or_insert((position, None, false));
+            let was_deleted = slot.0 != position && slot.1.is_none();
             if was_deleted && content.is_some() {
-                // A row that is deleted and added again is a new one.
-                (slot.0, slot.2) = (place, true);
+                // A deleted and recreated row gets a new sequence number.
+                (slot.0, slot.2) = (position, true);
             }
             slot.1 = content;
         }
@@ -212,7 +215,7 @@ impl Batch {
 
     pub(super) fn into_changes(self) -> impl Iterator<Item = RowChange> {
         let mut changes: Vec<_> = self.changes.into_iter().collect();
-        changes.sort_by_key(|(_, (place, ..))| *place);
+        changes.sort_by_key(|(_, (position, ..))| *position);
         changes.into_iter().map(|((kind, id), (_, content, is_new))| RowChange { kind, id, content, is_new })
     }
 }

@@ -1,4 +1,4 @@
-//! One connection: what it may take, and how a fault ends it.
+//! One connection: its limits, and the faults that end it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,41 +18,41 @@ use crate::fault::{self, Base, Ending, MAX_WAIT, Script, TriggeredFault};
 use crate::sync::lock;
 use crate::traffic::{Connection, Phase, TrackedStream};
 
-/// The longest head of a request, in bytes.
+/// The maximum size of the head of a request, in bytes.
 const MAX_HEAD: usize = 16 * 1024;
-/// How long the end of the client's side is waited for after FIN.
+/// The time to wait for the client to close its side after FIN.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Responds to the requests of a connection until it ends, or is closed for another one.
+/// Serves the requests of a connection until it ends, or is closed to free capacity for another one.
 pub(super) async fn serve_connection(stream: TcpStream, connection: Connection, state: Arc<Engine>) {
     let connection = Arc::new(connection);
     tokio::select! {
-        // First, so that it is known what the client has done.
+        // Polled first, so that pending input of the client counts as progress.
         biased;
         () = serve_requests(stream, Arc::clone(&connection), state) => {}
-        () = connection.closed() => tracing::debug!("a connection that made no progress was closed for another one"),
+        () = connection.closed() => tracing::debug!("closed a stalled connection to free capacity"),
     }
 }
 
 async fn serve_requests(stream: TcpStream, connection: Arc<Connection>, state: Arc<Engine>) {
-    // Without it, what trickles would arrive in lumps.
+    // Otherwise the parts of a slow response are coalesced.
     if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "a connection ended as it began");
+        tracing::debug!(%error, "a connection ended before its first request");
         return;
     }
     let stream = TrackedStream::new(stream, Arc::clone(&connection), state.write_timeout);
     if let Some(mut triggered) = state.faults.on_connection() {
-        // No request will tell of it.
+        // There is no ledger entry of a request that would notify the followers.
         state.changed("faults");
-        let in_force = triggered.wait(triggered.fault.latency()).await;
-        // Latency alone is over now.
-        if in_force && !triggered.fault.only_waits() {
+        let is_active = triggered.wait(triggered.fault.latency()).await;
+        // A fault that only adds latency is complete now.
+        if is_active && !triggered.fault.only_waits() {
             connection.enter(Phase::Sandbox);
             let _reservation = reserve(&connection, &triggered).await;
-            let mut answer = unavailable();
-            fault::edit(&triggered.fault, &mut answer, "");
-            let script = fault::script(&triggered.fault, &answer);
-            return perform(stream, script, triggered).await;
+            let mut response = unavailable();
+            fault::edit(&triggered.fault, &mut response, "");
+            let script = fault::script(&triggered.fault, &response);
+            return run_script(stream, script, triggered).await;
         }
     }
 
@@ -78,20 +78,20 @@ async fn serve_requests(stream: TcpStream, connection: Arc<Connection>, state: A
     let interruption = lock(&interruption).take();
     match (result, interruption) {
         (Err(_), Some((script, triggered, _reservation))) => {
-            perform(connection.into_parts().io.into_inner(), script, triggered).await;
+            run_script(connection.into_parts().io.into_inner(), script, triggered).await;
         }
-        (Err(error), None) => tracing::debug!(%error, "a connection broke"),
+        (Err(error), None) => tracing::debug!(%error, "a connection failed"),
         (Ok(()), _) => {}
     }
 }
 
-/// The answer to what was not done.
+/// Returns the response to a request that was not handled.
 pub(super) fn unavailable() -> Base {
     Base { status: StatusCode::SERVICE_UNAVAILABLE, headers: HeaderMap::new(), body: Bytes::new() }
 }
 
-/// Writes what a fault lets through, and ends the connection in its way.
-async fn perform(mut stream: TrackedStream, script: Script, mut triggered: TriggeredFault) {
+/// Writes the bytes of a script, and ends the connection as it specifies.
+async fn run_script(mut stream: TrackedStream, script: Script, mut triggered: TriggeredFault) {
     let (size, interval) = script.pace.unwrap_or((usize::MAX, Duration::ZERO));
     for (index, bytes) in script.bytes.chunks(size).enumerate() {
         if index > 0 && !triggered.wait(interval).await {
@@ -100,7 +100,7 @@ async fn perform(mut stream: TrackedStream, script: Script, mut triggered: Trigg
         stream.enter(Phase::Flushing);
         let written = tokio::select! {
             written = stream.write_all(bytes) => written.is_ok(),
-            // The client does not read.
+            // The client stopped reading.
             _ = triggered.wait(MAX_WAIT) => false,
         };
         if !written {
@@ -110,15 +110,15 @@ async fn perform(mut stream: TrackedStream, script: Script, mut triggered: Trigg
     }
     match script.ending {
         Ending::Reset => {
-            // The queue is thrown away when the stream is dropped, and RST sent.
+            // Dropping the stream then discards unsent data and sends RST.
             if let Err(error) = stream.get_ref().set_zero_linger() {
-                tracing::debug!(%error, "a connection cannot be reset");
+                tracing::debug!(%error, "failed to reset a connection");
             }
         }
         Ending::Silence => {
             tokio::select! {
                 _ = triggered.wait(MAX_WAIT) => {}
-                () = left(&mut stream) => {}
+                () = client_closed(&mut stream) => {}
             }
             close(stream).await;
         }
@@ -126,16 +126,16 @@ async fn perform(mut stream: TrackedStream, script: Script, mut triggered: Trigg
     }
 }
 
-/// Ends our side with FIN. Closing while there is something to read would send RST instead.
+/// Closes the connection with FIN. Closing a socket with unread data would send RST instead.
 async fn close(mut stream: TrackedStream) {
     if stream.shutdown().await.is_ok() {
-        // Either way it is closed now.
-        let _ = tokio::time::timeout(CLOSE_TIMEOUT, left(&mut stream)).await;
+        // The stream is dropped in either case.
+        let _ = tokio::time::timeout(CLOSE_TIMEOUT, client_closed(&mut stream)).await;
     }
 }
 
-/// Resolves when the client's side has ended. What it sends until then is thrown away.
-async fn left(stream: &mut TrackedStream) {
+/// Resolves when the client closes its side. Discards the data that it sends until then.
+async fn client_closed(stream: &mut TrackedStream) {
     let mut discarded = [0; 4096];
     while matches!(stream.read(&mut discarded).await, Ok(1..)) {}
 }

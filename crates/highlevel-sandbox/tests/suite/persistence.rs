@@ -204,7 +204,7 @@ async fn errors_of_state_files_name_the_fix() {
         let foreign = start(path).await;
         assert_eq!(foreign.kind(), ErrorKind::InvalidData);
         assert!(
-            foreign.to_string().contains("is not a state file of the sandbox, and is left alone"),
+            foreign.to_string().contains("is not a state file of the sandbox; choose another path"),
             "{foreign}"
         );
         if *path == text {
@@ -213,7 +213,7 @@ async fn errors_of_state_files_name_the_fix() {
     }
     let missing = start(&directory.file("no/such/directory")).await;
     assert_eq!(missing.kind(), ErrorKind::NotFound);
-    assert!(missing.to_string().contains("cannot use"), "{missing}");
+    assert!(missing.to_string().contains("failed to use"), "{missing}");
 }
 
 /// A damaged file is either detected, or the damage does not affect the data.

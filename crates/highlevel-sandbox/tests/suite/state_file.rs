@@ -93,7 +93,7 @@ fn only_regular_files_are_accepted_and_others_stay_unchanged() {
 
     let (dangling, nowhere) = (directory.file("dangling"), directory.file("nowhere"));
     symlink(&nowhere, &dangling).unwrap();
-    assert!(start_error(&dangling).contains("is a symbolic link to a path where nothing is"));
+    assert!(start_error(&dangling).contains("is a symbolic link to a path that does not exist"));
     assert!(fs::symlink_metadata(&dangling).unwrap().is_symlink() && !nowhere.exists());
 
     // A link to a state file is followed, and stays a link.
