@@ -1,7 +1,7 @@
-//! What the sandbox answers to a request, as a function of values: the request, what exists, new ids and the time.
+//! Handles requests to the API. A response is a pure function of the request, the model, new IDs and the time.
 //!
-//! The checks run in this order: route, token, version, body, schema and rules, what exists. Before them comes the rate
-//! limit, which is about all requests and not about this one; the caller checks it for [`account`].
+//! The checks run in this order: route, token, version, body, schema and rules, references to the model. The rate limit
+//! depends on other requests, so the caller checks it beforehand.
 
 mod authentication;
 mod body;
@@ -29,18 +29,18 @@ pub(crate) use call::{Answer, Call, Fresh, Remarks, Rulebook};
 pub(crate) use refusal::Refusal;
 pub(crate) use version::check as check_version;
 
-/// The most unknown fields of a request that are named.
+/// The maximum number of unknown fields that are listed for a request.
 const MAX_UNKNOWN_FIELDS: usize = 100;
 
-/// What is done about a request that is not refused.
-enum Done {
+/// The effect of an accepted request.
+enum Effect {
     Added(Message),
     Changed(StoredMessage),
-    /// It was said to be done.
-    Nothing,
+    /// The request gets a successful response without an effect.
+    None,
 }
 
-/// Decides what to answer. Changes nothing: what is to be stored is the caller's to store.
+/// Determines the response to a request. The caller has to store the new or changed message.
 pub(crate) fn answer(
     rulebook: &Rulebook,
     model: &Model,
@@ -49,36 +49,36 @@ pub(crate) fn answer(
     fresh: &Fresh,
 ) -> Answer {
     let mut remarks = Remarks::default();
-    let (operation, done) = match decide(rulebook, model, caller, call, fresh, &mut remarks) {
-        Ok(decided) => decided,
+    let (operation, effect) = match handle(rulebook, model, caller, call, fresh, &mut remarks) {
+        Ok(handled) => handled,
         Err(refusal) => return Answer { remarks, ..refusal.answer(&fresh.trace_id) },
     };
     let settings = &rulebook.settings;
     let success = settings.success_status.code();
-    let (status, body, accepted, changed) = match done {
-        Done::Added(message) if settings.has(Quirk::EmptySuccess) => {
+    let (status, body, accepted, changed) = match effect {
+        Effect::Added(message) if settings.has(Quirk::EmptySuccess) => {
             remarks.quirk = Some(Quirk::EmptySuccess.name());
             (success, Value::Null, Some(message), None)
         }
-        Done::Added(message) => (success, receipt::receipt(operation, &message), Some(message), None),
-        Done::Changed(message) => {
+        Effect::Added(message) => (success, receipt::receipt(operation, &message), Some(message), None),
+        Effect::Changed(message) => {
             (StatusCode::OK, receipt::receipt(operation, &message), None, Some(message))
         }
-        Done::Nothing => (success, Value::Null, None, None),
+        Effect::None => (success, Value::Null, None, None),
     };
     let added = accepted.as_ref().map(|message| &message.id);
     remarks.message_id = added.or(changed.as_ref().map(|message| &message.id)).cloned();
     Answer { status, body, accepted, changed, remarks }
 }
 
-fn decide(
+fn handle(
     rulebook: &Rulebook,
     model: &Model,
     caller: &Result<Grant, Refusal>,
     call: Call<'_>,
     fresh: &Fresh,
     remarks: &mut Remarks,
-) -> Result<(Operation, Done), Refusal> {
+) -> Result<(Operation, Effect), Refusal> {
     let settings = &rulebook.settings;
     let operation =
         Operation::of(call.method, call.path()).ok_or_else(|| Refusal::no_route(call.method, call.target))?;
@@ -105,23 +105,23 @@ fn decide(
     (remarks.unknown_fields, remarks.more_unknown_fields) =
         spec.first_unknown_fields(schema, &body, MAX_UNKNOWN_FIELDS);
     let found = spec.validate(schema, &body);
-    let judgement = rules::judge(operation, &body, found, settings.strictness);
-    remarks.tolerated = judgement.tolerated;
-    let violations = judgement.violations;
+    let evaluation = rules::evaluate(operation, &body, found, settings.strictness);
+    remarks.tolerated = evaluation.tolerated;
+    let violations = evaluation.violations;
     if settings.has(Quirk::CustomInboundVanishes)
         && rules::lacks_only_a_custom_provider(operation, &body, &violations)
     {
         remarks.quirk = Some(Quirk::CustomInboundVanishes.name());
-        return Ok((operation, Done::Nothing));
+        return Ok((operation, Effect::None));
     }
     if !violations.is_empty() {
-        let refusal = Refusal::invalid(&violations, judgement.more);
-        (remarks.violations, remarks.more_violations) = (violations, judgement.more);
+        let refusal = Refusal::invalid(&violations, evaluation.more);
+        (remarks.violations, remarks.more_violations) = (violations, evaluation.more);
         return Err(refusal);
     }
     if let Some(id) = operation.message_id(call.path()) {
         let message = status::update(model, location, id, &body, settings, fresh, remarks)?;
-        return Ok((operation, Done::Changed(message)));
+        return Ok((operation, Effect::Changed(message)));
     }
     let parties = existence::parties(operation, model, location, &body)?;
     let provider = existence::provider(model, location, &body).map_err(|refusal| {
@@ -131,5 +131,8 @@ fn decide(
         }
         refusal
     })?;
-    Ok((operation, Done::Added(message::compose(operation, model, location, parties, provider, body, fresh))))
+    Ok((
+        operation,
+        Effect::Added(message::compose(operation, model, location, parties, provider, body, fresh)),
+    ))
 }

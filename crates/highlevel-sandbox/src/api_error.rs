@@ -1,10 +1,10 @@
-//! The error of a request to the admin API or the inspector.
+//! The error responses of the admin API and the inspector.
 
 use std::io;
 
 use http::StatusCode;
 
-/// Why an operation was not done.
+/// An error response, with the message as its body.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ApiError {
     pub(crate) status: StatusCode,
@@ -16,20 +16,20 @@ impl ApiError {
         Self { status: StatusCode::BAD_REQUEST, message: message.into() }
     }
 
-    /// A body is too long.
-    pub(crate) fn too_large(longest: usize) -> Self {
-        let message = format!("a body has at most {longest} bytes");
+    /// A body exceeds the limit.
+    pub(crate) fn too_large(limit: usize) -> Self {
+        let message = format!("a body has at most {limit} bytes");
         Self { status: StatusCode::PAYLOAD_TOO_LARGE, message }
     }
 
-    /// A body did not come in time.
+    /// A body was not received in time.
     pub(crate) fn too_slow() -> Self {
-        let message = "the body did not come in time".to_owned();
+        let message = "the body was not received in time".to_owned();
         Self { status: StatusCode::REQUEST_TIMEOUT, message }
     }
 
-    /// There is no room for more.
-    pub(crate) fn no_room(message: impl Into<String>) -> Self {
+    /// A limit on stored data is reached.
+    pub(crate) fn capacity_exceeded(message: impl Into<String>) -> Self {
         Self { status: StatusCode::INSUFFICIENT_STORAGE, message: message.into() }
     }
 

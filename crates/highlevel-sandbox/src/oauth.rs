@@ -1,11 +1,11 @@
-//! The part of OAuth that `HighLevel` plays: choosing a location, codes, tokens, and the events of installing.
+//! The OAuth authorization server: the location picker, codes, tokens and install events.
 //!
-//! What is decided is decided by functions of values: [`authorize`], [`grant`] and [`location_token`]. What is known is
-//! in the [`Registry`].
+//! Decisions are pure functions in [`authorize`], [`grant`] and [`location_token`]. The [`Registry`] holds the state.
 
 pub(crate) mod answer;
 mod app;
 pub(crate) mod authorize;
+mod credential_store;
 pub(crate) mod events;
 pub(crate) mod form;
 pub(crate) mod grant;
@@ -17,7 +17,6 @@ pub(crate) mod registry;
 pub(crate) mod requests;
 pub(crate) mod resource;
 mod settings;
-mod shelf;
 
 pub use app::SandboxApp;
 pub(crate) use paths::{is_page, serves};

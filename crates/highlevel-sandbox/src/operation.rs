@@ -1,4 +1,4 @@
-//! What can be asked of the API.
+//! The operations of the API.
 
 use std::fmt::{Display, Formatter};
 use std::sync::OnceLock;
@@ -15,17 +15,17 @@ pub enum Operation {
     AddInboundMessage,
     /// `POST /conversations/messages/outbound`
     AddOutboundCall,
-    /// `PUT /conversations/messages/{messageId}/status`, by which a conversation provider says how far a message has
-    /// come. It is not in the specification of the SDK.
+    /// `PUT /conversations/messages/{messageId}/status`, with which a conversation provider updates the status of a
+    /// message. This operation is not part of the SDK's spec.
     UpdateMessageStatus,
 }
 
 impl Operation {
-    /// All of them.
+    /// All operations.
     pub const ALL: [Self; 4] =
         [Self::SendMessage, Self::AddInboundMessage, Self::AddOutboundCall, Self::UpdateMessageStatus];
 
-    /// Its `operationId`, for example `sendMessage`.
+    /// Returns the `operationId`, for example `sendMessage`.
     pub fn id(self) -> &'static str {
         match self {
             Self::SendMessage => "sendMessage",
@@ -35,12 +35,12 @@ impl Operation {
         }
     }
 
-    /// The operation with this `operationId`.
+    /// Returns the operation with this `operationId`.
     pub fn from_id(id: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|operation| operation.id() == id)
     }
 
-    /// The operation that a method and a path without its query ask for.
+    /// Returns the operation with this method and path. The path has no query.
     pub(crate) fn of(method: &str, path: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|operation| {
             operation.method() == method
@@ -51,13 +51,13 @@ impl Operation {
         })
     }
 
-    /// The message that the path of a call names.
+    /// Returns the message ID in the path of a request.
     pub(crate) fn message_id(self, path: &str) -> Option<&str> {
         let (before, after) = self.path().split_once("{messageId}")?;
         message_id(path, before, after)
     }
 
-    /// Its schemas and scopes are in here, under its method and path.
+    /// Returns the spec that contains the schemas and scopes of the operation.
     pub(crate) fn spec(self, spec: &'static Spec) -> &'static Spec {
         match self {
             Self::UpdateMessageStatus => message_status().unwrap_or(spec),
@@ -88,14 +88,14 @@ impl Display for Operation {
     }
 }
 
-/// What is served beyond the specification.
+/// The spec of the operation that the SDK's spec does not contain.
 fn message_status() -> Result<&'static Spec, SpecError> {
     static SPEC: OnceLock<Result<Spec, SpecError>> = OnceLock::new();
     let parse = || Spec::read(include_str!("../message-status.yaml"));
     SPEC.get_or_init(parse).as_ref().map_err(Clone::clone)
 }
 
-/// What stands between the two, if it is one segment of a path.
+/// Returns the text between the two parts of a path, if it is a single segment.
 fn message_id<'a>(path: &'a str, before: &str, after: &str) -> Option<&'a str> {
     let id = path.strip_prefix(before)?.strip_suffix(after)?;
     (!id.is_empty() && !id.contains('/')).then_some(id)
@@ -106,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn operations_are_where_the_documents_say() {
+    fn the_specs_contain_all_operations() {
         let documented = Spec::load().unwrap();
         assert!(Spec::parse(include_str!("../message-status.yaml")).is_ok());
         for operation in Operation::ALL {
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn paths_lead_to_operations() {
+    fn operations_are_found_by_method_and_path() {
         let cases = [
             ("POST", "/conversations/messages", Some(Operation::SendMessage)),
             ("POST", "/conversations/messages/", None),

@@ -188,7 +188,7 @@ fn resource(location_id: Option<String>, company_id: Option<String>) -> Result<T
 fn problem(error: &io::Error) -> ApiError {
     match error.kind() {
         io::ErrorKind::NotFound => ApiError::not_found(error.to_string()),
-        io::ErrorKind::QuotaExceeded => ApiError::no_room(error.to_string()),
+        io::ErrorKind::QuotaExceeded => ApiError::capacity_exceeded(error.to_string()),
         _ => ApiError::bad_request(error.to_string()),
     }
 }

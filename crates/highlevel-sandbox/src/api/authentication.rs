@@ -1,4 +1,4 @@
-//! The `Authorization` header, and what the token in it may do.
+//! Authentication of the bearer token, and authorization by its type and scopes.
 
 use chrono::{DateTime, Utc};
 use http::HeaderMap;
@@ -8,7 +8,7 @@ use super::Refusal;
 use crate::credentials::{Credentials, Grant, Level, Rejected};
 use crate::headers::bearer;
 
-/// What the token of a request is good for.
+/// Returns the grant of the token in a request.
 pub(crate) fn authenticate(
     headers: &HeaderMap,
     credentials: &Credentials,
@@ -16,7 +16,7 @@ pub(crate) fn authenticate(
 ) -> Result<Grant, Refusal> {
     let Some(header) = headers.get(AUTHORIZATION) else {
         return Err(Refusal::unauthorized(
-            "the Authorization header is missing: send `Authorization: Bearer <token>`",
+            "the Authorization header is missing; send `Authorization: Bearer <token>`",
         ));
     };
     let Some(token) = header.to_str().ok().and_then(bearer) else {
@@ -30,17 +30,17 @@ pub(crate) fn authenticate(
     })
 }
 
-/// Refuses a token that is not for a location, or has none of the scopes that the operation demands.
+/// Rejects a token that is not for a location, or lacks a scope that the operation requires.
 pub(super) fn authorize(grant: &Grant, scopes: &[&str]) -> Result<(), Refusal> {
     if grant.level != Level::Location {
         return Err(Refusal::unauthorized(
-            "The token is not authorized for this scope: it is a company's, and a sub-account's is needed",
+            "The token is not authorized for this scope: it is a company token, but a sub-account token is required",
         ));
     }
     match scopes.iter().find(|scope| !grant.allows(scope)) {
         None => Ok(()),
         Some(scope) => Err(Refusal::unauthorized(&format!(
-            "The token is not authorized for this scope: {scope} is needed"
+            "The token is not authorized for this scope: {scope} is required"
         ))),
     }
 }

@@ -1,4 +1,4 @@
-//! The body of a request as JSON.
+//! Parses JSON request bodies.
 
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
@@ -7,18 +7,18 @@ use serde_json::Value;
 use super::Refusal;
 use crate::json_size::has_too_many_values;
 
-/// Reads a JSON body.
+/// Parses a JSON body. Its `Content-Type` must be `application/json`.
 pub(super) fn parse(headers: &HeaderMap, body: &[u8]) -> Result<Value, Refusal> {
     let content_type = headers.get(CONTENT_TYPE).map(|value| String::from_utf8_lossy(value.as_bytes()));
     if !content_type.as_deref().is_some_and(is_json) {
         let found = content_type.map_or_else(|| "missing".to_owned(), |found| format!("`{found}`"));
-        // 415 would be right by HTTP. The documents have 400 for what is wrong with a request as such.
+        // HTTP defines 415 for this, but the documents use 400 for malformed requests.
         return Err(Refusal::bad_request(&format!(
-            "the Content-Type header is {found}, and has to be `application/json`"
+            "the Content-Type header is {found}, but must be `application/json`"
         )));
     }
     if body.is_empty() {
-        return Err(Refusal::bad_request("the body is empty, and has to be a JSON object"));
+        return Err(Refusal::bad_request("the body is empty, but must be a JSON object"));
     }
     if has_too_many_values(body) {
         return Err(Refusal::too_many_values());
@@ -37,7 +37,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn parameters_and_case_of_the_media_type_do_not_matter() {
+    fn parameters_and_case_of_the_media_type_are_ignored() {
         let cases = [
             ("application/json", true),
             ("Application/JSON; charset=utf-8", true),

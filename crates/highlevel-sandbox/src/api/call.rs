@@ -1,4 +1,4 @@
-//! A request to the API, and the decision about it.
+//! A request to the API and its response.
 
 use http::{HeaderMap, StatusCode};
 use serde_json::Value;
@@ -9,31 +9,31 @@ use crate::model::{Message, StoredMessage};
 use crate::operation::Operation;
 use crate::spec::{Spec, Violation};
 
-/// A request as it came.
+/// A request as received.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Call<'a> {
     pub(crate) method: &'a str,
-    /// The path, with the query if there is one.
+    /// The path and the query, if there is one.
     pub(crate) target: &'a str,
     pub(crate) headers: &'a HeaderMap,
     pub(crate) body: &'a [u8],
 }
 
 impl<'a> Call<'a> {
-    /// The path without the query.
+    /// Returns the path without the query.
     pub(crate) fn path(&self) -> &'a str {
         self.target.split_once('?').map_or(self.target, |(path, _)| path)
     }
 }
 
-/// By what a request is judged.
+/// The spec and settings that requests are validated with.
 #[derive(Clone, Debug)]
 pub(crate) struct Rulebook {
     pub(crate) spec: &'static Spec,
     pub(crate) settings: Settings,
 }
 
-/// What is new with each request.
+/// The time and the new IDs of a request.
 #[derive(Clone, Debug)]
 pub(crate) struct Fresh {
     /// RFC 3339, UTC, milliseconds.
@@ -44,7 +44,7 @@ pub(crate) struct Fresh {
     pub(crate) conversation_id: String,
 }
 
-/// The answer, and what is to be stored.
+/// The response, and the message to store.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
@@ -52,12 +52,12 @@ pub(crate) struct Answer {
     pub(crate) body: Value,
     /// A new message.
     pub(crate) accepted: Option<Message>,
-    /// A message that has become another.
+    /// A changed message.
     pub(crate) changed: Option<StoredMessage>,
     pub(crate) remarks: Remarks,
 }
 
-/// What the ledger says about the request besides.
+/// The annotations of a request in the ledger.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Remarks {
     pub(crate) operation: Option<Operation>,

@@ -1,4 +1,4 @@
-//! Whether what a request names exists and belongs together.
+//! Resolves the contact, conversation and provider that a request refers to.
 
 use serde_json::{Value, json};
 
@@ -6,15 +6,15 @@ use super::Refusal;
 use crate::model::Model;
 use crate::operation::Operation;
 
-/// The ids of those that a message is between.
+/// The contact and conversation of a message, by ID.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Parties {
     pub(super) contact: String,
-    /// `None` when there is no conversation with the contact yet.
+    /// `None` if there is no conversation with the contact yet.
     pub(super) conversation: Option<String>,
 }
 
-/// Finds contact and conversation of a valid body.
+/// Resolves the contact and conversation of a valid body.
 pub(super) fn parties(
     operation: Operation,
     model: &Model,
@@ -23,14 +23,14 @@ pub(super) fn parties(
 ) -> Result<Parties, Refusal> {
     let named = |field: &str| body.get(field).and_then(Value::as_str);
     let contact = named("contactId");
-    // Sending goes to a contact. Its body has no `conversationId`, and one that is sent all the same means nothing.
+    // Messages are sent to a contact. The schema has no `conversationId` for them, so one in the body is ignored.
     let conversation = named("conversationId").filter(|_| operation != Operation::SendMessage);
 
     if let Some(id) = contact
         && model.contact(id).is_none_or(|contact| contact.location_id != location)
     {
         let known = model.contacts().filter(|each| each.location_id == location).map(|each| &*each.id);
-        return Err(unknown("contactId", "contact", id, location, known));
+        return Err(not_found("contactId", "contact", id, location, known));
     }
     let owner = match conversation {
         Some(id) => {
@@ -38,7 +38,7 @@ pub(super) fn parties(
             else {
                 let known = model.conversations().filter(|each| each.location_id == location);
                 let known = known.map(|each| &*each.id);
-                return Err(unknown("conversationId", "conversation", id, location, known));
+                return Err(not_found("conversationId", "conversation", id, location, known));
             };
             Some(&*conversation.contact_id)
         }
@@ -48,14 +48,14 @@ pub(super) fn parties(
         && owner != contact
     {
         return Err(Refusal::bad_request(&format!(
-            "conversationId: the conversation {} is with the contact {}, and contactId is {}",
+            "conversationId: the conversation {} is with the contact {}, but contactId is {}",
             json!(conversation),
             json!(owner),
             json!(contact)
         )));
     }
     let Some(contact) = contact.or(owner) else {
-        return Err(Refusal::bad_request("the request names neither a contact nor a conversation"));
+        return Err(Refusal::bad_request("contactId or conversationId is required, but both are missing"));
     };
     Ok(Parties {
         contact: contact.to_owned(),
@@ -63,19 +63,20 @@ pub(super) fn parties(
     })
 }
 
-/// Finds the conversation provider of a valid body, if it names one.
+/// Resolves the conversation provider of a valid body, if it has one.
 pub(super) fn provider(model: &Model, location: &str, body: &Value) -> Result<Option<String>, Refusal> {
     let Some(id) = body.get("conversationProviderId").and_then(Value::as_str) else {
         return Ok(None);
     };
     if model.provider(id).is_none_or(|provider| provider.location_id != location) {
         let known = model.providers().filter(|each| each.location_id == location).map(|each| &*each.id);
-        return Err(unknown("conversationProviderId", "conversation provider", id, location, known));
+        return Err(not_found("conversationProviderId", "conversation provider", id, location, known));
     }
     Ok(Some(id.to_owned()))
 }
 
-fn unknown<'a>(
+/// Returns the error for an unknown ID, with the first IDs that exist.
+fn not_found<'a>(
     field: &str,
     kind: &str,
     id: &str,
@@ -89,7 +90,7 @@ fn unknown<'a>(
     let more = if more == 0 { String::new() } else { format!(" and {more} more") };
     let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
     Refusal::bad_request(&format!(
-        "{field}: there is no {kind} {} in the location {location}; there are {known}{more}",
+        "{field}: {kind} {} does not exist in location {location}; existing: {known}{more}",
         json!(id)
     ))
 }

@@ -1,4 +1,4 @@
-//! The message that a request becomes.
+//! Creates the message of an accepted request.
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::Value;
@@ -8,7 +8,7 @@ use super::existence::Parties;
 use crate::model::{Message, MessageDirection, Model, StatusChange, is_email, is_phone, of_call};
 use crate::operation::Operation;
 
-/// The message to store for an acceptable body.
+/// Returns the message to store for a valid body.
 pub(super) fn compose(
     operation: Operation,
     model: &Model,
@@ -21,18 +21,18 @@ pub(super) fn compose(
     let text = |field: &str| body.get(field).and_then(Value::as_str);
     let channel = text("type").unwrap_or_default().to_owned();
     let email = is_email(&channel);
-    // Where the thread of an email comes from: the request, the email that it replies to, or itself.
+    // The thread of an email is that of the request, or that of the email it replies to, or a new one.
     let thread_id = email.then(|| {
         let replied_to = text("emailMessageId").and_then(|id| model.thread_of(id));
         text("threadId").or(replied_to).unwrap_or(&fresh.message_id).to_owned()
     });
-    // The reference says that an inbound message is outbound by default. What nobody asks for by adding an inbound
-    // message is not assumed here; what is asked for is done.
+    // According to the reference, `direction` defaults to outbound even for the inbound endpoint. The sandbox applies
+    // outbound only if the request contains it, because callers of that endpoint expect an inbound message.
     let direction = match operation {
         Operation::AddInboundMessage if text("direction") != Some("outbound") => MessageDirection::Inbound,
         _ => MessageDirection::Outbound,
     };
-    let status = first_status(direction, &channel, &body).to_owned();
+    let status = initial_status(direction, &channel, &body).to_owned();
     let call_status = call_status(&channel, &body).map(str::to_owned);
     Message {
         id: fresh.message_id.clone(),
@@ -45,15 +45,15 @@ pub(super) fn compose(
         direction,
         channel,
         call_status,
-        date_added: text("date").and_then(in_utc).unwrap_or_else(|| fresh.now.clone()),
+        date_added: text("date").and_then(to_utc).unwrap_or_else(|| fresh.now.clone()),
         history: vec![StatusChange { status: status.clone(), at: fresh.now.clone(), error: None }],
         status,
         request: body,
     }
 }
 
-/// The status that a message begins with. What was sent has the one that the request gave it; what came in has arrived.
-fn first_status<'a>(direction: MessageDirection, channel: &str, request: &'a Value) -> &'a str {
+/// Returns the initial status of a message: `delivered` if it is inbound, and otherwise that of the request.
+fn initial_status<'a>(direction: MessageDirection, channel: &str, request: &'a Value) -> &'a str {
     if is_phone(channel) {
         return of_call(direction, channel, call_status(channel, request));
     }
@@ -63,13 +63,13 @@ fn first_status<'a>(direction: MessageDirection, channel: &str, request: &'a Val
     }
 }
 
-/// How a call went, if the request says so.
+/// Returns the status of a call, if the request has one.
 fn call_status<'a>(channel: &str, request: &'a Value) -> Option<&'a str> {
     request.pointer("/call/status")?.as_str().filter(|_| is_phone(channel))
 }
 
-/// A point in time as the API writes it: RFC 3339, UTC, milliseconds.
-fn in_utc(date: &str) -> Option<String> {
+/// Returns a time in the format of the API: RFC 3339, UTC, milliseconds.
+fn to_utc(date: &str) -> Option<String> {
     let date = DateTime::parse_from_rfc3339(date).ok()?;
     Some(date.with_timezone(&Utc).to_rfc3339_opts(SecondsFormat::Millis, true))
 }
@@ -79,14 +79,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn dates_are_written_in_utc() {
+    fn dates_are_converted_to_utc() {
         let cases = [
             ("2024-07-29T15:51:28.071Z", Some("2024-07-29T15:51:28.071Z")),
             ("2024-07-29T15:51:28+02:00", Some("2024-07-29T13:51:28.000Z")),
             ("yesterday", None),
         ];
         for (date, expected) in cases {
-            assert_eq!(in_utc(date).as_deref(), expected, "{date}");
+            assert_eq!(to_utc(date).as_deref(), expected, "{date}");
         }
     }
 }

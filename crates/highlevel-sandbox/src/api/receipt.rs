@@ -1,11 +1,11 @@
-//! What the answer to an accepted request says.
+//! The response bodies of accepted requests.
 
 use serde_json::{Value, json};
 
 use crate::model::Message;
 use crate::operation::Operation;
 
-/// The body of a success.
+/// Returns the body of a successful response.
 pub(super) fn receipt<R>(operation: Operation, message: &Message<R>) -> Value {
     let mut receipt = match operation {
         Operation::SendMessage => json!({

@@ -1,4 +1,4 @@
-//! The answers that say no.
+//! The error responses of the API.
 
 use http::StatusCode;
 use serde_json::{Value, json};
@@ -8,10 +8,10 @@ use crate::json_size::MAX_VALUES;
 use crate::rate_limit::Spent;
 use crate::spec::{Violation, shortened};
 
-/// The longest message, in bytes.
+/// The maximum length of an error message, in bytes.
 const MAX_MESSAGE: usize = 4 * 1024;
 
-/// Why a request is not done, in the shape in which the API says so.
+/// An error response in the format of the API.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Refusal {
     status: StatusCode,
@@ -20,7 +20,7 @@ pub(crate) struct Refusal {
 }
 
 impl Refusal {
-    /// One message for each violation, and one for all that are `more`.
+    /// Creates a response with a message for each violation. `more` is the number of violations that are not listed.
     pub(super) fn invalid(violations: &[Violation], more: usize) -> Self {
         let messages = violations.iter().map(|violation| violation.message.clone());
         let more = (more > 0).then(|| format!("… and {more} more"));
@@ -36,7 +36,7 @@ impl Refusal {
         Self::new(StatusCode::FORBIDDEN, message)
     }
 
-    /// In the words of the framework behind the live API.
+    /// Uses the text of the framework that the live API is built with.
     pub(super) fn internal_error() -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "Internal server error")
     }
@@ -45,7 +45,7 @@ impl Refusal {
         Self::new(StatusCode::UNAUTHORIZED, message)
     }
 
-    /// In the words of the framework behind the live API.
+    /// Uses the text of the framework that the live API is built with.
     pub(super) fn no_route(method: &str, path: &str) -> Self {
         Self::new(StatusCode::NOT_FOUND, &format!("Cannot {method} {path}"))
     }
@@ -69,12 +69,12 @@ impl Refusal {
     }
 
     pub(crate) fn too_slow() -> Self {
-        Self::new(StatusCode::REQUEST_TIMEOUT, "the body of the request did not come in time")
+        Self::new(StatusCode::REQUEST_TIMEOUT, "the body of the request was not received in time")
     }
 
-    /// What was accepted contradicts what exists, or cannot be kept.
-    pub(crate) fn not_stored(why: &dyn std::fmt::Display) -> Self {
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, &format!("the sandbox cannot store this: {why}"))
+    /// An accepted message conflicts with the model or could not be stored.
+    pub(crate) fn not_stored(reason: &dyn std::fmt::Display) -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, &format!("the message could not be stored: {reason}"))
     }
 
     pub(crate) fn unavailable() -> Self {
@@ -87,14 +87,14 @@ impl Refusal {
             "message": self.message,
             "traceId": trace_id,
         });
-        // The documents show it in a 401 and a 422, and none in a 400.
+        // In the documents, 401 and 422 have this field, but 400 does not.
         if self.status != StatusCode::BAD_REQUEST {
             body["error"] = json!(self.status.canonical_reason());
         }
         Answer { status: self.status, body, accepted: None, changed: None, remarks: Remarks::default() }
     }
 
-    /// Text of the request that a message repeats may be long.
+    /// Truncates the message, because it may quote long values of the request.
     fn new(status: StatusCode, message: &str) -> Self {
         Self { status, message: json!(shortened(message, MAX_MESSAGE)) }
     }

@@ -1,4 +1,4 @@
-//! What the documentation demands and a schema cannot say, and what of it is insisted on.
+//! The documented requirements that the schemas do not express, and their enforcement.
 
 use serde_json::{Map, Value};
 
@@ -6,34 +6,34 @@ use crate::fidelity::{RULES, Strictness};
 use crate::operation::Operation;
 use crate::spec::Violation;
 
-/// The most violations of a request that are named.
+/// The maximum number of violations that are listed for a request.
 pub(super) const MAX_VIOLATIONS: usize = 100;
 
-/// What is wrong with a body, and what is left at that.
+/// The violations of a body, and the rules that were not enforced.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Judgement {
+pub(super) struct Evaluation {
     /// At most [`MAX_VIOLATIONS`].
     pub(super) violations: Vec<Violation>,
-    /// How many there are besides.
+    /// The number of further violations.
     pub(super) more: usize,
-    /// The names of the rules that are broken and not insisted on.
+    /// The names of the violated rules that are not enforced.
     pub(super) tolerated: Vec<&'static str>,
 }
 
-/// Judges a body in which the schema found these faults.
-pub(super) fn judge(
+/// Evaluates the rules for a body with these violations of the schema.
+pub(super) fn evaluate(
     operation: Operation,
     body: &Value,
     mut violations: Vec<Violation>,
     strictness: Strictness,
-) -> Judgement {
+) -> Evaluation {
     let Some(fields) = body.as_object() else {
-        // The schema says that already.
-        return Judgement { violations, ..Judgement::default() };
+        // Already reported as a violation of the schema.
+        return Evaluation { violations, ..Evaluation::default() };
     };
     let missing = RULES.iter().filter(|rule| rule.operation == operation && !fields.contains_key(rule.field));
     let missing: Vec<_> = missing.map(|rule| (rule, format!("/{}", rule.field))).collect();
-    // What the schema says about these fields is said by the rules.
+    // For these fields, the rules replace the violations of the schema.
     violations.retain(|found| missing.iter().all(|(_, pointer)| found.pointer != *pointer));
     let always = always_required(operation, fields, &violations);
     violations.extend(always);
@@ -52,10 +52,10 @@ pub(super) fn judge(
     violations.sort_by(|one, other| one.pointer.cmp(&other.pointer));
     let more = violations.len().saturating_sub(MAX_VIOLATIONS);
     violations.truncate(MAX_VIOLATIONS);
-    Judgement { violations, more, tolerated }
+    Evaluation { violations, more, tolerated }
 }
 
-/// What every document requires, and no schema.
+/// Returns the violations of requirements that all documents agree on, but no schema expresses.
 fn always_required(operation: Operation, fields: &Map<String, Value>, found: &[Violation]) -> Vec<Violation> {
     let mut violations = Vec::new();
     let adds = matches!(operation, Operation::AddInboundMessage | Operation::AddOutboundCall);
@@ -68,12 +68,12 @@ fn always_required(operation: Operation, fields: &Map<String, Value>, found: &[V
     }
     if operation == Operation::AddInboundMessage
         && let Some(channel) = fields.get("type").and_then(Value::as_str)
-        // What an unknown type needs nobody knows; a misspelt `SMS` needs nothing.
+        // An invalid type may be a misspelling of one that has a default provider.
         && found.iter().all(|violation| violation.pointer != "/type")
         && !has_default_provider(channel)
         && !fields.contains_key("conversationProviderId")
     {
-        let problem = format!("is required for every type but SMS and Email; this one is {channel}");
+        let problem = format!("is required for all types except SMS and Email; the type is {channel}");
         violations.push(Violation::new("/conversationProviderId", "required", &problem));
     }
     violations
@@ -83,7 +83,7 @@ fn has_default_provider(channel: &str) -> bool {
     matches!(channel, "SMS" | "Email")
 }
 
-/// Whether it is an inbound message of the type `Custom` in which only the provider is missing.
+/// Returns `true` if the body is an inbound message of the type `Custom` whose only violation is the missing provider.
 pub(super) fn lacks_only_a_custom_provider(
     operation: Operation,
     body: &Value,

@@ -1,4 +1,4 @@
-//! What a conversation provider says about a message that it delivers.
+//! Status updates, which a conversation provider sends for the messages that it delivers.
 
 use chrono::{DateTime, TimeDelta};
 use serde_json::{Value, json};
@@ -7,7 +7,7 @@ use super::{Fresh, Refusal, Remarks};
 use crate::fidelity::{EARLY, Quirk, Settings};
 use crate::model::{Model, StatusUpdate, StoredMessage};
 
-/// The message with the status that a valid body gives it.
+/// Returns the message with the status of a valid body.
 pub(super) fn update(
     model: &Model,
     location: &str,
@@ -18,12 +18,12 @@ pub(super) fn update(
     remarks: &mut Remarks,
 ) -> Result<StoredMessage, Refusal> {
     let message = model.message(id).filter(|message| message.location_id == location).ok_or_else(|| {
-        Refusal::bad_request(&format!("there is no message {} in the location {location}", json!(id)))
+        Refusal::bad_request(&format!("message {} does not exist in location {location}", json!(id)))
     })?;
     if settings.has(Quirk::EarlyStatus403) && is_young(message, fresh) {
         remarks.quirk = Some(Quirk::EarlyStatus403.name());
         return Err(Refusal::forbidden(&format!(
-            "the message {id} was sent less than {EARLY} seconds ago, and its status cannot be changed yet"
+            "message {id} was sent less than {EARLY} seconds ago; its status cannot be changed yet"
         )));
     }
     let mut update = StatusUpdate::new(body.get("status").and_then(Value::as_str).unwrap_or_default());

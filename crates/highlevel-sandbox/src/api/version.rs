@@ -1,10 +1,10 @@
-//! The `Version` header. The live API answers 401 to a missing or unknown one, in these words.
+//! The `Version` header. The live API responds to a missing or unknown one with 401 and these messages.
 
 use http::HeaderMap;
 
 use super::Refusal;
 
-/// Refuses a request without a version that the specification lists.
+/// Rejects a request whose version is missing or not in the spec.
 pub(crate) fn check(headers: &HeaderMap, allowed: &[&str]) -> Result<(), Refusal> {
     let Some(header) = headers.get("version") else {
         return Err(Refusal::unauthorized("version header was not found."));

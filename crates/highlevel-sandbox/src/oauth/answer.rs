@@ -1,4 +1,4 @@
-//! What a request for tokens is answered.
+//! The responses of the token endpoints.
 
 use http::StatusCode;
 use serde_json::{Map, Value, json};
@@ -6,14 +6,14 @@ use serde_json::{Map, Value, json};
 use super::registry::Subject;
 use super::resource::TokenResource;
 
-/// How long an access token lives. The answer says a second less, as documented.
+/// The lifetime of an access token. `expires_in` is one second shorter, as documented.
 pub(crate) const ACCESS_SECONDS: i64 = 86_400;
-/// The user who installs apps here.
+/// The ID of the user that installs apps.
 pub(crate) const USER_ID: &str = "xsmF1xxhmC92ZpL1lj7aLa";
-/// The plan that apps are installed with.
+/// The ID of the plan that apps are installed with.
 pub(crate) const PLAN_ID: &str = "66a0419a0dffa47fb5f8b22f";
 
-/// What is new with each request for tokens.
+/// The values that are generated for each token request.
 #[derive(Clone, Debug)]
 pub(crate) struct Fresh {
     pub(crate) access_token: String,
@@ -22,12 +22,14 @@ pub(crate) struct Fresh {
     pub(crate) trace_id: String,
 }
 
-/// Tokens, in the form in which they are given. The documents disagree on the names: the standard ones of OAuth beside
-/// camelCase, or camelCase throughout.
+/// Returns the body of a token response.
+///
+/// The vendor's documents disagree on the field names: either the standard OAuth names alongside camelCase names, or
+/// camelCase throughout.
 pub(crate) fn tokens(subject: &Subject, fresh: &Fresh, camel_case: bool) -> Value {
-    let mut answer = Map::new();
+    let mut body = Map::new();
     let mut set = |name: &str, value: Value| {
-        answer.insert(if camel_case { to_camel_case(name) } else { name.to_owned() }, value);
+        body.insert(if camel_case { to_camel_case(name) } else { name.to_owned() }, value);
     };
     set("access_token", json!(fresh.access_token));
     set("token_type", json!("Bearer"));
@@ -50,7 +52,7 @@ pub(crate) fn tokens(subject: &Subject, fresh: &Fresh, camel_case: bool) -> Valu
     set("userId", json!(USER_ID));
     set("planId", json!(PLAN_ID));
     set("traceId", json!(fresh.trace_id));
-    Value::Object(answer)
+    Value::Object(body)
 }
 
 fn to_camel_case(name: &str) -> String {
@@ -62,10 +64,10 @@ fn to_camel_case(name: &str) -> String {
     })
 }
 
-/// Why `/oauth/token` gives no tokens.
+/// An error response of `/oauth/token`.
 ///
-/// The two fields and the words of the wrong client and the wrong refresh token are what users of the live API have
-/// seen; the other words are those of the library whose words these are, or say what is wrong.
+/// Users of the live API have observed both fields, and the texts for a wrong client and a wrong refresh token. The other
+/// texts come from the OAuth library that the live API appears to use, or describe the error.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Refusal {
     pub(crate) status: StatusCode,
@@ -82,13 +84,13 @@ impl Refusal {
         Self::invalid_request(format!("Missing parameter: `{field}`"))
     }
 
-    pub(crate) fn invalid_grant(what: &str) -> Self {
-        Self::bad_request("invalid_grant", format!("Invalid grant: {what}"))
+    pub(crate) fn invalid_grant(reason: &str) -> Self {
+        Self::bad_request("invalid_grant", format!("Invalid grant: {reason}"))
     }
 
     pub(crate) fn unsupported_grant_type(found: &str) -> Self {
         let description = format!(
-            "Unsupported grant type: `grant_type` is `{found}`, and has to be authorization_code or refresh_token"
+            "Unsupported grant type: `grant_type` is `{found}`, but must be authorization_code or refresh_token"
         );
         Self::bad_request("unsupported_grant_type", description)
     }
@@ -101,16 +103,16 @@ impl Refusal {
         }
     }
 
-    /// The refresh token is good, and works again later.
+    /// The refresh token stays valid, and can be used once the location is active.
     pub(crate) fn location_not_active() -> Self {
         Self::bad_request("invalid_request", "Location is not active")
     }
 
-    /// A request that fits the browser's choice, the code or the refresh token, but asks for the other kind of token.
-    /// What the live API answers is not known.
-    pub(crate) fn other_user_type(asked: &str, resource: &TokenResource) -> Self {
+    /// The requested token type is not the type of the code or refresh token. The response of the live API to such a
+    /// request is unknown.
+    pub(crate) fn user_type_mismatch(requested: &str, resource: &TokenResource) -> Self {
         Self::invalid_request(format!(
-            "Invalid request: `user_type` is `{asked}`, and what it is for is a {}",
+            "Invalid request: `user_type` is `{requested}`, but the code or token is for a {}",
             resource.user_type()
         ))
     }
@@ -129,7 +131,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_in_camel_case() {
+    fn field_names_convert_to_camel_case() {
         for (name, expected) in [
             ("access_token", "accessToken"),
             ("expires_in", "expiresIn"),

@@ -1,4 +1,4 @@
-//! The apps that ask for tokens.
+//! The apps that request tokens.
 
 use serde::{Deserialize, Serialize};
 use std::io;
@@ -6,7 +6,7 @@ use std::io;
 use crate::webhook_url::parse_webhook_url;
 use crate::weight;
 
-/// An app of the marketplace: who may ask for tokens, and what for.
+/// An app of the marketplace, with its credentials and the redirect URIs and scopes that it may request.
 ///
 /// ```
 /// use highlevel_sandbox::SandboxApp;
@@ -20,26 +20,28 @@ use crate::weight;
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[non_exhaustive]
 pub struct SandboxApp {
-    /// What it calls itself when it asks for tokens.
+    /// The client ID that the app sends in token requests.
     pub client_id: String,
-    /// What proves that it is the one.
+    /// The client secret that the app sends in token requests.
     pub client_secret: String,
-    /// The id that webhook events name: the part of the client id before the first `-`, unless it is set.
+    /// The app ID in webhook events. Defaults to the part of the client ID before the first `-`.
     #[serde(default)]
     pub app_id: String,
-    /// Where the browser may be sent with a code. Without any, only to this machine: loopback addresses and `localhost`.
+    /// The URIs that the browser may be redirected to with a code. If empty, only loopback addresses and `localhost` are
+    /// allowed.
     #[serde(default)]
     pub redirect_uris: Vec<String>,
-    /// The scopes that it may ask for; without any, all.
+    /// The scopes that the app may request. If empty, all scopes are allowed.
     #[serde(default)]
     pub scopes: Vec<String>,
-    /// Where `INSTALL` and `UNINSTALL` are sent, a plain `http` URL. Without one, where all events of the sandbox are.
+    /// The URL that `INSTALL` and `UNINSTALL` events are sent to, with the scheme `http`. Defaults to the webhook URL of
+    /// the sandbox.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub webhook_url: Option<String>,
 }
 
 impl SandboxApp {
-    /// An app that may ask for every scope, and have the browser sent to any address of this machine.
+    /// Creates an app that may request every scope, and may redirect the browser to any loopback address.
     pub fn new(client_id: impl Into<String>, client_secret: impl Into<String>) -> Self {
         Self {
             client_id: client_id.into(),
@@ -49,34 +51,34 @@ impl SandboxApp {
             scopes: Vec::new(),
             webhook_url: None,
         }
-        .identified()
+        .with_default_app_id()
     }
 
-    /// Sets the id that webhook events name.
+    /// Sets the app ID in webhook events.
     pub fn app_id(mut self, id: impl Into<String>) -> Self {
         self.app_id = id.into();
         self
     }
 
-    /// Adds a place to which the browser may be sent with a code.
+    /// Adds a URI that the browser may be redirected to with a code.
     pub fn redirect_uri(mut self, uri: impl Into<String>) -> Self {
         self.redirect_uris.push(uri.into());
         self
     }
 
-    /// Adds a scope that it may ask for.
+    /// Adds a scope that the app may request.
     pub fn scope(mut self, scope: impl Into<String>) -> Self {
         self.scopes.push(scope.into());
         self
     }
 
-    /// Sets where `INSTALL` and `UNINSTALL` are sent.
+    /// Sets the URL that `INSTALL` and `UNINSTALL` events are sent to.
     pub fn webhook_url(mut self, url: impl Into<String>) -> Self {
         self.webhook_url = Some(url.into());
         self
     }
 
-    /// The memory that it takes.
+    /// Returns the memory that the app uses, in bytes.
     pub(crate) fn weight(&self) -> usize {
         size_of::<Self>()
             + weight::text(&self.client_id)
@@ -87,8 +89,8 @@ impl SandboxApp {
             + weight::option(self.webhook_url.as_ref())
     }
 
-    /// With an app id, if it has none.
-    pub(crate) fn identified(mut self) -> Self {
+    /// Sets the app ID to its default if it is empty.
+    pub(crate) fn with_default_app_id(mut self) -> Self {
         if self.app_id.is_empty() {
             let id = self.client_id.split('-').next().unwrap_or_default();
             self.app_id = id.to_owned();
@@ -96,21 +98,20 @@ impl SandboxApp {
         self
     }
 
-    /// Returns the app if it can be used.
+    /// Returns the app if it is valid.
     ///
     /// # Errors
     ///
-    /// Returns `InvalidInput` if its id or secret has other characters than printable ASCII, or its webhook URL cannot be
-    /// delivered to.
+    /// Returns `InvalidInput` if the client ID or secret is not printable ASCII, or the webhook URL is unsupported.
     pub(crate) fn checked(self) -> io::Result<Self> {
         let plain = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
         if !plain(&self.client_id) || !plain(&self.client_secret) {
-            let words =
-                "the client id and secret of an app have to be printable ASCII without spaces, and not empty";
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, words));
+            let message =
+                "the client ID and secret of an app must be printable ASCII without spaces, and not empty";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
         }
         self.webhook_url.as_deref().map(parse_webhook_url).transpose()?;
-        Ok(self.identified())
+        Ok(self.with_default_app_id())
     }
 }
 

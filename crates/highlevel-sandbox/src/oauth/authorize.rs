@@ -1,6 +1,6 @@
-//! `GET /v2/oauth/chooselocation`: where somebody chooses what to install an app on, as a function of values.
+//! `GET /v2/oauth/chooselocation`, the page for choosing the location or company to install an app on.
 //!
-//! What is wrong is shown to the person, and never sent to the redirect URI: it may be somebody else's.
+//! Errors are shown to the user and never sent to the redirect URI, which may belong to another party.
 
 use std::collections::HashSet;
 
@@ -13,33 +13,34 @@ use super::resource::{Choice, TokenResource};
 use crate::access::is_loopback_name;
 use crate::model::{COMPANY_ID, Model};
 
-/// How long a code can be exchanged. Not documented: the longest time that RFC 6749, section 4.1.2, recommends.
-const CODE_LIFE: TimeDelta = TimeDelta::minutes(10);
+/// The lifetime of a code. Not documented; this is the maximum that RFC 6749, section 4.1.2, recommends.
+const CODE_LIFETIME: TimeDelta = TimeDelta::minutes(10);
 
-/// The fields of the request, each of which may be there once.
+/// The fields of the request, each allowed once.
 pub(crate) const FIELDS: [&str; 6] =
     ["response_type", "client_id", "redirect_uri", "scope", "state", "loginWindowOpenMode"];
-/// The longest value of a field, in bytes; of `scope`, all scopes together.
+/// The maximum length of a field's value, in bytes. For `scope`, this covers all scopes together.
 const MAX_LENGTH: usize = 8 * 1024;
-/// The most scopes, each counted once, and the longest one, in bytes.
+/// The maximum number of distinct scopes.
 const MAX_SCOPES: usize = 200;
+/// The maximum length of a scope, in bytes.
 const MAX_SCOPE_LENGTH: usize = 200;
 
-/// What to answer.
+/// The response to an authorization request.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Answer {
-    /// The page on which to choose.
+    /// Show the page for choosing.
     Ask,
-    /// Back to the app, with a code.
+    /// Redirect to the app with a code.
     Redirect { location: String, code: Code },
-    /// A page that says what is wrong.
+    /// Show a page with an error message.
     Wrong(String),
 }
 
-/// Decides on a request. Changes nothing: the caller stores the code.
+/// Determines the response to a request. The caller has to store the code.
 ///
-/// A request that `may_choose` leads back to the app with a code if it or the settings name a location. Any other request
-/// only shows the page, on which a person chooses.
+/// With `may_choose`, redirects to the app with a code if the request or the settings specify a location or company.
+/// Otherwise, a valid request only shows the page, and the user chooses.
 pub(crate) fn decide(
     query: &Form,
     registry: &Registry,
@@ -49,19 +50,19 @@ pub(crate) fn decide(
     may_choose: bool,
 ) -> Answer {
     match request(query, registry).and_then(|request| Ok((chosen(query, registry, model)?, request))) {
-        Err(words) => Answer::Wrong(words),
+        Err(message) => Answer::Wrong(message),
         Ok((Some(choice), request)) if may_choose => Answer::Redirect {
             location: with_code(&request.redirect_uri, code, query.get("state")),
-            code: Code { choice, expires_at: now + CODE_LIFE, ..request },
+            code: Code { choice, expires_at: now + CODE_LIFETIME, ..request },
         },
         Ok(_) => Answer::Ask,
     }
 }
 
-/// The code that a request asks for, but for the choice and the time.
+/// Validates a request, and returns its code without the choice and the expiry.
 fn request(query: &Form, registry: &Registry) -> Result<Code, String> {
     if let Some(name) = FIELDS.iter().find(|name| query.all(name).count() > 1) {
-        return Err(format!("{name} is there twice"));
+        return Err(format!("{name} appears more than once"));
     }
     if let Some(name) =
         FIELDS.iter().find(|name| query.get(name).is_some_and(|value| value.len() > MAX_LENGTH))
@@ -70,33 +71,32 @@ fn request(query: &Form, registry: &Registry) -> Result<Code, String> {
     }
     let field = |name: &str| query.get(name).ok_or_else(|| format!("{name} is missing"));
     let client_id = field("client_id")?;
-    let app =
-        registry.app(client_id).ok_or_else(|| format!("there is no app with the client_id {client_id}"))?;
+    let app = registry.app(client_id).ok_or_else(|| format!("no app has the client_id {client_id}"))?;
     let redirect_uri = field("redirect_uri")?;
     check_redirect_uri(redirect_uri)?;
     if app.redirect_uris.is_empty() {
         if !is_on_this_machine(redirect_uri) {
             return Err(format!(
-                "the redirect_uri {redirect_uri} is on another machine, and the app has registered none; register it with \
+                "the redirect_uri {redirect_uri} is on another machine and not registered with the app; register it with \
                  --redirect-uri {redirect_uri}"
             ));
         }
     } else if !app.redirect_uris.iter().any(|uri| uri == redirect_uri) {
         return Err(format!(
-            "the redirect_uri {redirect_uri} is not registered with the app; {} is",
+            "the redirect_uri {redirect_uri} is not registered with the app; use {}",
             app.redirect_uris.join(" or ")
         ));
     }
     let response_type = field("response_type")?;
     if response_type != "code" {
-        return Err(format!("response_type is {response_type}, and has to be code"));
+        return Err(format!("response_type is {response_type}, but must be code"));
     }
     let scopes = distinct_scopes(field("scope")?.split(' '))?;
     if let Some(scope) = scopes.iter().find(|scope| !app.scopes.is_empty() && !app.scopes.contains(scope)) {
         return Err(format!("the scope {scope} is not registered with the app"));
     }
     if let Some(mode) = query.get("loginWindowOpenMode").filter(|mode| *mode != "self") {
-        return Err(format!("loginWindowOpenMode is {mode}; self is the only one that is known"));
+        return Err(format!("loginWindowOpenMode is {mode}, but the only supported mode is self"));
     }
     Ok(Code {
         client_id: client_id.to_owned(),
@@ -112,7 +112,7 @@ fn request(query: &Form, registry: &Registry) -> Result<Code, String> {
     })
 }
 
-/// Each scope once, in the order in which they are named.
+/// Returns the distinct scopes, in the order of their first appearance.
 pub(crate) fn distinct_scopes<'a>(scopes: impl IntoIterator<Item = &'a str>) -> Result<Vec<String>, String> {
     let mut seen = HashSet::new();
     let mut distinct = Vec::new();
@@ -130,7 +130,7 @@ pub(crate) fn distinct_scopes<'a>(scopes: impl IntoIterator<Item = &'a str>) -> 
     Ok(distinct)
 }
 
-/// What the query chooses, or otherwise the settings; `None` if neither does.
+/// Returns the choice of the query, or else of the settings. Returns `None` if neither specifies one.
 fn chosen(query: &Form, registry: &Registry, model: &Model) -> Result<Option<Choice>, String> {
     let locations: Vec<String> = query.all("location_id").map(str::to_owned).collect();
     let resource = match (query.get("company"), locations.as_slice()) {
@@ -139,7 +139,7 @@ fn chosen(query: &Form, registry: &Registry, model: &Model) -> Result<Option<Cho
         (None, [location]) => {
             return Choice::of(model, TokenResource::location(location), Vec::new()).map(Some);
         }
-        (None, [_, _, ..]) => return Err("more than one location_id needs a company".to_owned()),
+        (None, [_, _, ..]) => return Err("more than one location_id requires a company".to_owned()),
         (None, []) => match &registry.settings().choose_on_authorize {
             Some(resource) => resource.clone(),
             None => return Ok(None),
@@ -149,19 +149,19 @@ fn chosen(query: &Form, registry: &Registry, model: &Model) -> Result<Option<Cho
 }
 
 fn check_redirect_uri(text: &str) -> Result<(), String> {
-    let wrong = |why: &str| format!("the redirect_uri {text} cannot be used: {why}");
+    let wrong = |reason: &str| format!("the redirect_uri {text} is invalid: {reason}");
     let uri: Uri = text.parse().map_err(|error: http::uri::InvalidUri| wrong(&error.to_string()))?;
     match (uri.scheme_str(), uri.authority()) {
         _ if text.contains('#') => Err(wrong("it has a fragment")),
         (Some("http" | "https"), Some(authority)) if authority.as_str().contains('@') => {
-            Err(wrong("it has a user in it"))
+            Err(wrong("it contains user information"))
         }
         (Some("http" | "https"), Some(_)) => Ok(()),
-        _ => Err(wrong("it does not begin with http:// or https://")),
+        _ => Err(wrong("it does not start with http:// or https://")),
     }
 }
 
-/// Returns `true` for a URI whose host is a loopback address or a name of this machine.
+/// Returns `true` if the host of a URI is a loopback address or a loopback name.
 fn is_on_this_machine(uri: &str) -> bool {
     uri.parse::<Uri>().is_ok_and(|uri| uri.host().is_some_and(is_loopback_name))
 }

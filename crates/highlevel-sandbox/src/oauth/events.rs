@@ -1,4 +1,4 @@
-//! The events that tell an app that it was installed or removed.
+//! The events that notify an app when it is installed or uninstalled.
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use serde_json::{Map, Value, json};
@@ -10,12 +10,12 @@ use super::resource::TokenResource;
 pub(crate) const INSTALL: &str = "INSTALL";
 pub(crate) const UNINSTALL: &str = "UNINSTALL";
 
-/// The name of a company, and of the agency that the example of the specification names.
+/// The name of the company, and of the agency in the spec's example.
 const COMPANY_NAME: &str = "Example Company";
-/// How long a trial is, in days.
+/// The length of a trial, in days.
 const TRIAL_DAYS: u32 = 10;
 
-/// What an event says about itself.
+/// The metadata of an event.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Stamp<'a> {
     pub(crate) app_id: &'a str,
@@ -23,7 +23,7 @@ pub(crate) struct Stamp<'a> {
     pub(crate) timestamp: DateTime<Utc>,
 }
 
-/// What `INSTALL` says.
+/// Returns the payload of an `INSTALL` event.
 pub(crate) fn install(install: &Install, stamp: Stamp<'_>) -> Value {
     let choice = &install.choice;
     let mut payload = envelope(INSTALL, stamp);
@@ -42,7 +42,7 @@ pub(crate) fn install(install: &Install, stamp: Stamp<'_>) -> Value {
     Value::Object(payload)
 }
 
-/// What `UNINSTALL` says: the location or the company, whichever the app was removed from.
+/// Returns the payload of an `UNINSTALL` event. It has either a location ID or a company ID.
 pub(crate) fn uninstall(resource: &TokenResource, stamp: Stamp<'_>) -> Value {
     let mut payload = envelope(UNINSTALL, stamp);
     let (name, id) = match resource {
@@ -53,7 +53,7 @@ pub(crate) fn uninstall(resource: &TokenResource, stamp: Stamp<'_>) -> Value {
     Value::Object(payload)
 }
 
-/// When an event is to be sent.
+/// Returns the time at which an event is due.
 pub(crate) fn due(now: DateTime<Utc>, delay_ms: u64) -> DateTime<Utc> {
     let delay = i64::try_from(delay_ms).ok().and_then(TimeDelta::try_milliseconds).unwrap_or(TimeDelta::MAX);
     now.checked_add_signed(delay).unwrap_or(DateTime::<Utc>::MAX_UTC)

@@ -1,4 +1,4 @@
-//! `POST /oauth/token`: whether a code or a refresh token gives tokens, as a function of values.
+//! `POST /oauth/token`, which issues tokens for a code or a refresh token.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
@@ -10,20 +10,20 @@ use super::registry::{AccessToken, IssuedTokens, RefreshToken, Registry, Spent, 
 use super::requests::Outcome;
 use super::resource::TokenResource;
 
-/// How long a refresh token lives.
-const REFRESH_LIFE: TimeDelta = TimeDelta::days(365);
+/// The lifetime of a refresh token.
+const REFRESH_LIFETIME: TimeDelta = TimeDelta::days(365);
 
-/// What to answer, and what is to change.
+/// The response to a token request, and the change to apply.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Decision {
     pub(crate) answer: Result<Value, Refusal>,
     pub(crate) change: Option<IssuedTokens>,
-    /// What it was about, if anybody knows.
+    /// The location or company of the code or refresh token, if it is known.
     pub(crate) resource: Option<TokenResource>,
     pub(crate) outcome: Outcome,
 }
 
-/// Decides on a request. Changes nothing.
+/// Determines the response to a request.
 pub(crate) fn decide(
     form: &Result<Form, String>,
     registry: &Registry,
@@ -36,11 +36,11 @@ pub(crate) fn decide(
         .map(|token| &token.subject.choice)
         .or(code.map(|code| &code.choice))
         .map(|choice| choice.resource.clone());
-    let refreshes = form.as_ref().is_ok_and(|form| form.get("grant_type") == Some("refresh_token"));
-    let refused = if refreshes { Outcome::Refused } else { Outcome::CodeRefused };
+    let is_refresh = form.as_ref().is_ok_and(|form| form.get("grant_type") == Some("refresh_token"));
+    let rejected = if is_refresh { Outcome::Refused } else { Outcome::CodeRefused };
     match grant(form, registry, now, fresh) {
         Ok((answer, change, outcome)) => Decision { answer: Ok(answer), change, resource, outcome },
-        Err(refusal) => Decision { answer: Err(refusal), change: None, resource, outcome: refused },
+        Err(refusal) => Decision { answer: Err(refusal), change: None, resource, outcome: rejected },
     }
 }
 
@@ -62,7 +62,7 @@ fn grant(
     }
 }
 
-/// The app that a form names, if the form has its secret.
+/// Returns the app with the form's client ID, if the form has its secret.
 pub(crate) fn client<'a>(form: &Form, registry: &'a Registry) -> Result<&'a SandboxApp, Refusal> {
     let id = form.get("client_id").ok_or_else(|| Refusal::missing("client_id"))?;
     let secret = form.get("client_secret").ok_or_else(|| Refusal::missing("client_secret"))?;
@@ -85,7 +85,7 @@ fn exchange(
     if code.expires_at <= now {
         return Err(Refusal::invalid_grant("authorization code has expired"));
     }
-    // The documents call it optional, so only a wrong one is refused.
+    // The documents call this field optional, so only a wrong value is rejected.
     if form.get("redirect_uri").is_some_and(|uri| uri != code.redirect_uri) {
         return Err(Refusal::invalid_request("Invalid request: `redirect_uri` is invalid"));
     }
@@ -111,7 +111,7 @@ fn refresh(
     let text = form.get("refresh_token").ok_or_else(|| Refusal::missing("refresh_token"))?;
     let invalid = || Refusal::invalid_grant("refresh token is invalid");
     let token = registry.refresh_token(text).ok_or_else(invalid)?;
-    // Seen on the live API: the token of another app is taken for the wrong secret.
+    // The live API has been observed to respond to the token of another app as to a wrong secret.
     if token.subject.client_id != app.client_id {
         return Err(Refusal::invalid_client());
     }
@@ -121,27 +121,27 @@ fn refresh(
     let resource = &token.subject.choice.resource;
     check_user_type(form, resource)?;
     if let Some(used) = &token.used {
-        return if used.is_repeated_at(now) {
-            Ok((used.answer.clone(), None, Outcome::Repeated))
+        return if used.is_repeatable_at(now) {
+            Ok((used.response.clone(), None, Outcome::Repeated))
         } else {
             Err(invalid())
         };
     }
     check_active(registry, resource)?;
     let answer = answer::tokens(&token.subject, fresh, registry.settings().camel_case);
-    let used = Used { at: now, answer: answer.clone() };
+    let used = Used { at: now, response: answer.clone() };
     let change = issue(token.subject.clone(), Spent::RefreshToken(text.to_owned(), used), now, fresh);
     Ok((answer, Some(change), Outcome::Rotated))
 }
 
-/// New tokens, by the names that they are told under.
+/// Returns the change that issues new tokens.
 pub(crate) fn issue(subject: Subject, spent: Spent, now: DateTime<Utc>, fresh: &Fresh) -> IssuedTokens {
     let access_token =
         AccessToken { subject: subject.clone(), expires_at: now + TimeDelta::seconds(ACCESS_SECONDS) };
     let refresh_token = RefreshToken {
         id: fresh.refresh_token_id.clone(),
         subject,
-        expires_at: now + REFRESH_LIFE,
+        expires_at: now + REFRESH_LIFETIME,
         used: None,
         revoked: false,
     };
@@ -155,10 +155,10 @@ pub(crate) fn issue(subject: Subject, spent: Spent, now: DateTime<Utc>, fresh: &
 fn check_user_type(form: &Form, resource: &TokenResource) -> Result<(), Refusal> {
     match form.get("user_type") {
         None => Ok(()),
-        Some(asked) if asked == resource.user_type() => Ok(()),
-        Some(asked @ ("Company" | "Location")) => Err(Refusal::other_user_type(asked, resource)),
-        Some(asked) => Err(Refusal::invalid_request(format!(
-            "Invalid request: `user_type` is `{asked}`, and has to be Company or Location"
+        Some(requested) if requested == resource.user_type() => Ok(()),
+        Some(requested @ ("Company" | "Location")) => Err(Refusal::user_type_mismatch(requested, resource)),
+        Some(requested) => Err(Refusal::invalid_request(format!(
+            "Invalid request: `user_type` is `{requested}`, but must be Company or Location"
         ))),
     }
 }

@@ -1,6 +1,6 @@
-//! `POST /oauth/locationToken`: a token for one location, for the token of its company, as a function of values.
+//! `POST /oauth/locationToken`, which issues a token for a location in exchange for the token of its company.
 //!
-//! Only what is asked for and what is answered is documented. Which status each refusal has is a guess.
+//! Only the request and the successful response are documented. The statuses of errors are guesses.
 
 use chrono::{DateTime, Utc};
 use http::StatusCode;
@@ -11,13 +11,13 @@ use super::grant::issue;
 use super::registry::{IssuedTokens, Registry, Spent, Subject};
 use super::resource::{Choice, TokenResource};
 
-/// The scope that it takes.
+/// The scope that the company's token must have.
 pub(crate) const SCOPE: &str = "oauth.write";
 
-/// Why there is no token: a status and what to say.
+/// The status and message of an error.
 pub(crate) type Refused = (StatusCode, String);
 
-/// Decides on a request with the token of `caller`. Changes nothing.
+/// Determines the response to a request that is authorized with a token of `caller`.
 pub(crate) fn decide(
     form: &Result<Form, String>,
     caller: &Subject,
@@ -27,13 +27,15 @@ pub(crate) fn decide(
 ) -> Result<(serde_json::Value, IssuedTokens), Refused> {
     let TokenResource::Company(own_company) = &caller.choice.resource else {
         return Err(unauthorized(
-            "The token is not authorized for this scope: it is a sub-account's, and a company's is needed",
+            "The token is not authorized for this scope: it is a sub-account token, but a company token is required",
         ));
     };
     if !caller.scopes.iter().any(|scope| scope == SCOPE) {
-        return Err(unauthorized(&format!("The token is not authorized for this scope: {SCOPE} is needed")));
+        return Err(unauthorized(&format!(
+            "The token is not authorized for this scope: {SCOPE} is required"
+        )));
     }
-    let form = form.as_ref().map_err(|words| (StatusCode::BAD_REQUEST, words.clone()))?;
+    let form = form.as_ref().map_err(|message| (StatusCode::BAD_REQUEST, message.clone()))?;
     let field = |name: &str| {
         let missing = || (StatusCode::UNPROCESSABLE_ENTITY, format!("{name} should not be empty"));
         form.get(name).ok_or_else(missing)
@@ -45,9 +47,9 @@ pub(crate) fn decide(
             format!("The token does not have access to the company {company_id}"),
         ));
     }
-    if !registry.is_on(&caller.client_id, company_id, location_id) {
-        let words = format!("the app is not installed on the location {location_id} of this company");
-        return Err((StatusCode::BAD_REQUEST, words));
+    if !registry.is_installed_on(&caller.client_id, company_id, location_id) {
+        let message = format!("the app is not installed on the location {location_id} of this company");
+        return Err((StatusCode::BAD_REQUEST, message));
     }
     let resource = TokenResource::location(location_id);
     if !registry.is_active(&resource) {
@@ -58,10 +60,10 @@ pub(crate) fn decide(
         choice: Choice { resource, company_id: company_id.to_owned(), locations: Vec::new() },
         scopes: caller.scopes.clone(),
     };
-    let answer = answer::tokens(&subject, fresh, registry.settings().camel_case);
-    Ok((answer, issue(subject, Spent::Nothing, now, fresh)))
+    let body = answer::tokens(&subject, fresh, registry.settings().camel_case);
+    Ok((body, issue(subject, Spent::Nothing, now, fresh)))
 }
 
-pub(crate) fn unauthorized(words: &str) -> Refused {
-    (StatusCode::UNAUTHORIZED, words.to_owned())
+pub(crate) fn unauthorized(message: &str) -> Refused {
+    (StatusCode::UNAUTHORIZED, message.to_owned())
 }

@@ -1,7 +1,7 @@
-//! The pages that a person sees: what to install an app on, or what is wrong.
+//! The HTML pages of the authorization: choosing a location or company, and errors.
 //!
-//! They run no script and load nothing. A choice is a form with a token, so that no page of another site can choose. (The
-//! policy has no `form-action`: browsers apply it to the redirect that follows as well, which leads to the app.)
+//! The pages run no scripts and load no resources. The form contains a token, so that pages of other sites cannot submit
+//! it. The content security policy has no `form-action`, because browsers also apply it to the redirect to the app.
 
 use std::collections::BTreeMap;
 
@@ -10,24 +10,26 @@ use super::form::Form;
 use super::resource::companies;
 use crate::model::{Location, Model};
 
-/// How many locations a page lists at most, and how many characters of their names.
+/// The maximum number of locations on a page.
 const MAX_LOCATIONS: usize = 200;
+/// The maximum length of a location's name, in characters. Longer names are cut.
 const MAX_NAME: usize = 200;
 
 /// The field with the choice, `location_id=ID` or `company=ID`.
 const CHOICE_FIELD: &str = "choice";
-/// The fields of a request that choose.
+/// The fields of a request that specify a choice.
 const CHOICE_FIELDS: [&str; 2] = ["location_id", "company"];
 /// The field with the token of the form.
 pub(crate) const TOKEN_FIELD: &str = "choice_token";
 
-/// A page, and the policy that goes with it.
+/// A page and its content security policy.
 pub(crate) struct Page {
     pub(crate) html: String,
     pub(crate) policy: String,
 }
 
-/// The page on which to choose. `nonce` allows the page's own style, `token` proves that its form is the sandbox's own.
+/// Returns the page for choosing. `nonce` allows the embedded style sheet, and `token` proves that the form was issued by
+/// the sandbox.
 pub(crate) fn choose(query: &Form, model: &Model, path: &str, token: &str, nonce: &str) -> Page {
     let app = escaped(query.get("client_id").unwrap_or_default());
     let mut content = vec![format!(
@@ -36,7 +38,7 @@ pub(crate) fn choose(query: &Form, model: &Model, path: &str, token: &str, nonce
     let scopes = query.get("scope").unwrap_or_default().split(' ').filter(|scope| !scope.is_empty());
     content.extend(scopes.map(|scope| format!("<li><code>{}</code></li>", escaped(scope))));
     content.push(format!("</ul><form method=\"post\" action=\"{path}\">"));
-    // The fields of the request, once for all choices; those that mean nothing are not repeated.
+    // The fields of the request. Unknown fields are not repeated.
     let request = FIELDS.iter().filter_map(|name| Some((*name, query.get(name)?)));
     content.extend(request.chain([(TOKEN_FIELD, token)]).map(|(name, value)| {
         format!("<input type=\"hidden\" name=\"{}\" value=\"{}\">", escaped(name), escaped(value))
@@ -62,23 +64,23 @@ pub(crate) fn choose(query: &Form, model: &Model, path: &str, token: &str, nonce
     let more = model.locations().count() - listed;
     if more > 0 {
         content.push(format!(
-            "<p>… and {more} more locations: add <code>location_id</code> to the address.</p>"
+            "<p>… and {more} more locations. To choose one of them, add <code>location_id</code> to the address.</p>"
         ));
     }
     page("Choose a location", &content.concat(), nonce)
 }
 
-/// The choice that the button of a form stands for, as a field of the request.
+/// Returns the name and value of the request field for the pressed button of a form.
 pub(crate) fn choice_of(form: &Form) -> Option<(&str, &str)> {
     let (name, value) = form.get(CHOICE_FIELD)?.split_once('=')?;
     CHOICE_FIELDS.contains(&name).then_some((name, value))
 }
 
-/// The page that says what is wrong.
-pub(crate) fn wrong(words: &str, nonce: &str) -> Page {
+/// Returns a page with an error message.
+pub(crate) fn wrong(message: &str, nonce: &str) -> Page {
     let content = format!(
         "<h1>The app cannot be installed</h1><p>{}</p><p>Nothing was sent to the app.</p>",
-        escaped(words)
+        escaped(message)
     );
     page("The app cannot be installed", &content, nonce)
 }
@@ -96,13 +98,13 @@ fn page(title: &str, content: &str, nonce: &str) -> Page {
     Page { html, policy }
 }
 
-/// A button that chooses.
+/// Returns the button for a choice.
 fn button(choice: (&str, &str), text: &str) -> String {
     let value = escaped(&format!("{}={}", choice.0, choice.1));
     format!("<button name=\"{CHOICE_FIELD}\" value=\"{value}\">{}</button>", escaped(text))
 }
 
-/// Text as it stands in HTML, between tags and in a quoted attribute.
+/// Escapes text for use in HTML content and quoted attributes.
 fn escaped(text: &str) -> String {
     text.chars().fold(String::with_capacity(text.len()), |mut html, character| {
         match character {
@@ -122,26 +124,26 @@ mod tests {
     use super::*;
     use crate::model;
 
-    const EVIL: &str = "<script>alert('x')</script>\"&";
+    const MARKUP: &str = "<script>alert('x')</script>\"&";
 
     #[test]
-    fn nothing_of_a_request_is_markup() {
+    fn values_of_a_request_are_escaped() {
         let query = form_urlencoded::Serializer::new(String::new())
-            .append_pair("client_id", EVIL)
-            .append_pair("scope", EVIL)
-            .append_pair("state", EVIL)
+            .append_pair("client_id", MARKUP)
+            .append_pair("scope", MARKUP)
+            .append_pair("state", MARKUP)
             .finish();
         let query = Form::of_query(&query).unwrap();
         let mut seed = crate::snapshot::seed();
-        seed.locations.push(model::Location::new(EVIL).name(EVIL));
-        for page in [choose(&query, &Model::try_from(seed).unwrap(), "/path", "t", "n"), wrong(EVIL, "n")] {
+        seed.locations.push(model::Location::new(MARKUP).name(MARKUP));
+        for page in [choose(&query, &Model::try_from(seed).unwrap(), "/path", "t", "n"), wrong(MARKUP, "n")] {
             assert!(!page.html.contains("<script") && !page.html.contains("alert('"), "{}", page.html);
             assert!(page.html.contains("&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;&quot;&amp;"));
         }
     }
 
     #[test]
-    fn the_form_repeats_the_request_once_and_each_button_is_a_choice() {
+    fn the_form_contains_the_request_and_a_button_per_choice() {
         let query = Form::of_query("client_id=a-b&scope=x+y%2Fz&state=1%262&location_id=elsewhere").unwrap();
         let page = choose(&query, &Model::try_from(crate::snapshot::seed()).unwrap(), "/p", "the token", "n");
         for (part, times) in [
@@ -160,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_is_short_however_many_locations_there_are() {
+    fn the_size_of_a_page_is_bounded() {
         let query = Form::of_query(&format!("client_id=a-b&other={}", "x".repeat(60_000))).unwrap();
         let mut seed = crate::snapshot::seed();
         let locations = (0..5_000).map(|number| {

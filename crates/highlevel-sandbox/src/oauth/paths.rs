@@ -1,4 +1,4 @@
-//! The paths of OAuth.
+//! The paths of the OAuth endpoints.
 
 use http::Method;
 use http::request::Parts;
@@ -9,13 +9,13 @@ pub(crate) const AUTHORIZE: &str = "/v2/oauth/chooselocation";
 pub(crate) const TOKEN: &str = "/oauth/token";
 pub(crate) const LOCATION_TOKEN: &str = "/oauth/locationToken";
 
-/// Whether a path is one of OAuth's.
+/// Returns `true` if a path belongs to an OAuth endpoint.
 pub(crate) fn serves(path: &str) -> bool {
     path.starts_with("/oauth/") || path.starts_with("/v2/oauth/")
 }
 
-/// Returns `true` for a request that opens the page on which a location is chosen, which pages of other sites may do:
-/// a link to it is how an app is installed.
+/// Returns `true` if a request opens the authorization page. Pages of other sites may link to it, because that is how an
+/// app is installed.
 pub(crate) fn is_page(head: &Parts) -> bool {
     head.method == Method::GET
         && head.uri.path() == AUTHORIZE

@@ -1,14 +1,14 @@
-//! What the ledger keeps of a request for tokens: everything but the secrets.
+//! Redacts the secrets of token requests for the ledger.
 
 use http::header::LOCATION;
 use serde_json::Value;
 
 const REDACTED: &str = "[redacted]";
-/// The fields of requests and answers that nobody may read.
+/// The fields of requests and responses whose values are redacted.
 const SECRETS: [&str; 7] =
     ["client_secret", "code", "choice_token", "refresh_token", "access_token", "refreshToken", "accessToken"];
 
-/// A form without its secrets. Of what is no form, nothing.
+/// Redacts the secrets of a form. A body that is not a form is redacted completely.
 pub(crate) fn form(content_type: Option<&str>, body: &[u8]) -> Vec<u8> {
     let media_type = content_type.and_then(|value| value.split(';').next()).map(str::trim);
     if body.is_empty() {
@@ -20,17 +20,17 @@ pub(crate) fn form(content_type: Option<&str>, body: &[u8]) -> Vec<u8> {
     fields(body).into_bytes()
 }
 
-/// The headers of an answer without the secrets in the address that it sends a browser to.
+/// Redacts the secrets in the `Location` header of a response.
 pub(crate) fn headers(mut headers: Vec<(String, String)>) -> Vec<(String, String)> {
-    for (_, address) in headers.iter_mut().filter(|(name, _)| name == LOCATION.as_str()) {
-        if let Some((page, query)) = address.split_once('?') {
-            *address = format!("{page}?{}", fields(query.as_bytes()));
+    for (_, url) in headers.iter_mut().filter(|(name, _)| name == LOCATION.as_str()) {
+        if let Some((base, query)) = url.split_once('?') {
+            *url = format!("{base}?{}", fields(query.as_bytes()));
         }
     }
     headers
 }
 
-/// What is encoded as a form is, without its secrets.
+/// Redacts the secrets of form-encoded data.
 fn fields(form: &[u8]) -> String {
     let fields = form_urlencoded::parse(form).map(|(name, value)| {
         let value = if SECRETS.contains(&name.as_ref()) { REDACTED.into() } else { value };
@@ -39,15 +39,15 @@ fn fields(form: &[u8]) -> String {
     form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish()
 }
 
-/// An answer without its secrets.
-pub(crate) fn answer(answer: &Value) -> Value {
-    let mut answer = answer.clone();
-    if let Value::Object(fields) = &mut answer {
+/// Redacts the secrets of a response body.
+pub(crate) fn response(body: &Value) -> Value {
+    let mut body = body.clone();
+    if let Value::Object(fields) = &mut body {
         for (_, value) in fields.iter_mut().filter(|(name, _)| SECRETS.contains(&name.as_str())) {
             *value = REDACTED.into();
         }
     }
-    answer
+    body
 }
 
 #[cfg(test)]
@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn secrets_are_left_out() {
+    fn secrets_are_redacted() {
         let kind = "application/x-www-form-urlencoded; charset=utf-8";
         for (content_type, body, expected) in [
             (Some(kind), "client_id=a&client_secret=b", "client_id=a&client_secret=%5Bredacted%5D"),
@@ -72,18 +72,19 @@ mod tests {
         ] {
             assert_eq!(String::from_utf8(form(content_type, body.as_bytes())).unwrap(), expected);
         }
-        let kept = ("x-mine".to_owned(), "code=c".to_owned());
-        for (address, expected) in [
+        let other_header = ("x-mine".to_owned(), "code=c".to_owned());
+        for (url, expected) in [
             ("http://a/b?code=c&state=d", "http://a/b?code=%5Bredacted%5D&state=d"),
             ("http://a/code=b", "http://a/code=b"),
         ] {
-            let of = |address: &str| vec![("location".to_owned(), address.to_owned()), kept.clone()];
-            assert_eq!(headers(of(address)), of(expected));
+            let with_location =
+                |url: &str| vec![("location".to_owned(), url.to_owned()), other_header.clone()];
+            assert_eq!(headers(with_location(url)), with_location(expected));
         }
         let both = json!({ "access_token": "a", "refresh_token": "b", "accessToken": "a", "refreshToken": "b", "n": 1 });
         let r = REDACTED;
         let expected =
             json!({ "access_token": r, "refresh_token": r, "accessToken": r, "refreshToken": r, "n": 1 });
-        assert_eq!(answer(&both), expected);
+        assert_eq!(response(&both), expected);
     }
 }

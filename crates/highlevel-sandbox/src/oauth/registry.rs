@@ -1,4 +1,4 @@
-//! What is known of apps: where they are installed, and which codes and tokens they were given.
+//! The state of the OAuth server: apps, installs, codes, tokens and counts.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::io;
@@ -8,45 +8,47 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::app::SandboxApp;
+use super::credential_store::{Credential, CredentialStore};
 use super::requests::{Outcome, TokenRequests};
 use super::resource::{Choice, TokenResource};
 use super::settings::Settings;
-use super::shelf::{Credential, Shelf};
 use crate::weight;
 
-/// A refresh that comes again sooner than this is answered as before.
-const REPEATED_FOR: TimeDelta = TimeDelta::seconds(30);
-/// For how many locations and companies requests are counted.
-const COUNTED: usize = 10_000;
-/// In bytes, of a location or company.
-const LONGEST_ID: usize = 200;
-/// The most apps that are retained with what they weigh, and the most installs.
+/// A refresh that is repeated within this time gets the same response.
+const REPEAT_WINDOW: TimeDelta = TimeDelta::seconds(30);
+/// The maximum number of locations and companies with separate counts.
+const MAX_COUNTED_RESOURCES: usize = 10_000;
+/// The maximum length of the ID of a location or company with separate counts, in bytes.
+const MAX_ID_LENGTH: usize = 200;
+/// The maximum number of apps.
 const MAX_APPS: usize = 1_000;
+/// The maximum memory of all apps, in bytes.
 const MAX_APP_BYTES: usize = 2 * 1024 * 1024;
+/// The maximum number of installs.
 const MAX_INSTALLS: usize = 20_000;
 
-/// All of it. It changes through [`apply`](Self::apply) and the methods beside it, which note the rows that are different
-/// now: [`take_changed`](Self::take_changed).
+/// The state of the OAuth server. All methods that change it record the changed rows for
+/// [`take_changed`](Self::take_changed).
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Registry {
     settings: Settings,
-    /// The sandbox's own app is the first.
+    /// The apps. The first is the default app of the sandbox.
     apps: Vec<SandboxApp>,
-    /// In the order in which they were installed, by a number that grows.
+    /// The installs by sequence number, in the order of installation.
     installs: BTreeMap<u64, Install>,
     next_install: u64,
     install_numbers: HashMap<(String, TokenResource), u64>,
-    codes: Shelf<Code>,
-    access_tokens: Shelf<AccessToken>,
-    refresh_tokens: Shelf<RefreshToken>,
-    /// The refresh tokens whose answers are still given again, the first that was used first.
+    codes: CredentialStore<Code>,
+    access_tokens: CredentialStore<AccessToken>,
+    refresh_tokens: CredentialStore<RefreshToken>,
+    /// The used refresh tokens whose responses are still repeated, ordered by time of use.
     repeats: VecDeque<(DateTime<Utc>, String)>,
     requests: Vec<TokenRequests>,
-    request_places: HashMap<Option<TokenResource>, usize>,
+    request_indices: HashMap<Option<TokenResource>, usize>,
     changed: BTreeSet<Row>,
 }
 
-/// One row of the state file.
+/// Identifies a row of the state file.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Row {
     Settings,
@@ -58,7 +60,7 @@ pub(crate) enum Row {
     Requests(Option<TokenResource>),
 }
 
-/// All that is known of apps, as seeds and snapshots have it.
+/// The serialized registry in seeds and snapshots.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(crate) struct RegistryDocument {
@@ -71,18 +73,18 @@ pub(crate) struct RegistryDocument {
     requests: Vec<TokenRequests>,
 }
 
-/// That an app is installed somewhere.
+/// An installation of an app.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Install {
     pub(crate) client_id: String,
     pub(crate) choice: Choice,
     pub(crate) installed_at: DateTime<Utc>,
-    /// Whether its `INSTALL` event was sent or is not to be.
+    /// `true` if the `INSTALL` event was sent or is suppressed.
     pub(crate) announced: bool,
 }
 
-/// What the browser was given for the app to exchange.
+/// An authorization code.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Code {
@@ -94,7 +96,7 @@ pub(crate) struct Code {
     pub(crate) used: bool,
 }
 
-/// What tokens are given for.
+/// The app, resource and scopes that a token is issued for.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Subject {
@@ -103,7 +105,7 @@ pub(crate) struct Subject {
     pub(crate) scopes: Vec<String>,
 }
 
-/// An access token that was given and not revoked.
+/// An access token that was issued and not revoked.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct AccessToken {
@@ -111,7 +113,7 @@ pub(crate) struct AccessToken {
     pub(crate) expires_at: DateTime<Utc>,
 }
 
-/// A refresh token that was given, whatever became of it.
+/// A refresh token that was issued. It may be used, revoked or expired.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct RefreshToken {
@@ -124,15 +126,16 @@ pub(crate) struct RefreshToken {
     pub(crate) revoked: bool,
 }
 
-/// When a refresh token was used, and what the answer was.
+/// The use of a refresh token, with the response for repeated requests.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Used {
     pub(crate) at: DateTime<Utc>,
-    pub(crate) answer: Value,
+    /// `Null` once the response is no longer repeated.
+    pub(crate) response: Value,
 }
 
-/// What a request changes.
+/// The change of a successful token request.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct IssuedTokens {
     pub(crate) spent: Spent,
@@ -140,7 +143,7 @@ pub(crate) struct IssuedTokens {
     pub(crate) refresh_token: (String, RefreshToken),
 }
 
-/// What cannot be used again because tokens were given for it.
+/// The credential that a token request used up.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Spent {
     Nothing,
@@ -149,9 +152,9 @@ pub(crate) enum Spent {
 }
 
 impl Used {
-    /// Whether a refresh that comes now is answered as before.
-    pub(crate) fn is_repeated_at(&self, now: DateTime<Utc>) -> bool {
-        now - self.at < REPEATED_FOR && !self.answer.is_null()
+    /// Returns `true` if a repeated refresh gets the same response at this time.
+    pub(crate) fn is_repeatable_at(&self, now: DateTime<Utc>) -> bool {
+        now - self.at < REPEAT_WINDOW && !self.response.is_null()
     }
 }
 
@@ -202,13 +205,13 @@ impl Credential for RefreshToken {
     }
 
     fn weight(&self) -> usize {
-        let answer = self.used.as_ref().map_or(0, |used| weight::json(&used.answer));
-        weight::text(&self.id) + self.subject.weight() + answer
+        let response = self.used.as_ref().map_or(0, |used| weight::json(&used.response));
+        weight::text(&self.id) + self.subject.weight() + response
     }
 }
 
 impl Row {
-    /// The kind and the id under which the state file has it.
+    /// Returns the kind and the ID of the row in the state file.
     pub(crate) fn key(&self) -> (&'static str, String) {
         match self {
             Self::Settings => ("oauth-settings", String::new()),
@@ -224,7 +227,7 @@ impl Row {
 }
 
 impl RegistryDocument {
-    /// Adds a row of the state file. Returns `false` if it is none of these.
+    /// Adds a row of the state file. Returns `false` if the kind is unknown.
     pub(crate) fn take(&mut self, kind: &str, id: &str, json: &[u8]) -> serde_json::Result<bool> {
         match kind {
             "oauth-settings" => self.settings = serde_json::from_slice(json)?,
@@ -239,14 +242,14 @@ impl RegistryDocument {
         Ok(true)
     }
 
-    /// The app with this client id.
+    /// Returns the app with this client ID.
     pub(crate) fn app(&self, client_id: &str) -> Option<&SandboxApp> {
         self.apps.iter().find(|app| app.client_id == client_id)
     }
 }
 
 impl From<RegistryDocument> for Registry {
-    /// What is too much is left out. Every row counts as changed.
+    /// Drops entries above the limits. All rows are marked as changed.
     fn from(document: RegistryDocument) -> Self {
         let mut registry = Self { settings: document.settings, ..Self::default() };
         let mut apps = document.apps;
@@ -264,8 +267,8 @@ impl From<RegistryDocument> for Registry {
         }
         repeats.sort();
         registry.repeats = repeats.into();
-        for counts in document.requests.into_iter().take(COUNTED) {
-            registry.request_places.insert(counts.resource.clone(), registry.requests.len());
+        for counts in document.requests.into_iter().take(MAX_COUNTED_RESOURCES) {
+            registry.request_indices.insert(counts.resource.clone(), registry.requests.len());
             registry.requests.push(counts);
         }
         registry.evict(DateTime::UNIX_EPOCH);
@@ -279,10 +282,10 @@ impl Registry {
         Self { apps: vec![app], ..Self::default() }
     }
 
-    /// All of it, as seeds and snapshots have it.
+    /// Returns the registry in the format of seeds and snapshots.
     pub(crate) fn document(&self) -> RegistryDocument {
-        fn all<T: Credential + Clone>(shelf: &Shelf<T>) -> BTreeMap<String, T> {
-            shelf.iter().map(|(name, each)| (name.clone(), each.clone())).collect()
+        fn all<T: Credential + Clone>(store: &CredentialStore<T>) -> BTreeMap<String, T> {
+            store.iter().map(|(name, each)| (name.clone(), each.clone())).collect()
         }
         RegistryDocument {
             settings: self.settings.clone(),
@@ -295,7 +298,7 @@ impl Registry {
         }
     }
 
-    /// All rows of the state file.
+    /// Returns all rows of the state file.
     pub(crate) fn all_rows(&self) -> impl Iterator<Item = Row> {
         let apps = self.apps.iter().map(|app| Row::SandboxApp(app.client_id.clone()));
         let install =
@@ -309,7 +312,7 @@ impl Registry {
             .chain(self.requests.iter().map(|counts| Row::Requests(counts.resource.clone())))
     }
 
-    /// What a row holds now; `None` if there is nothing any more.
+    /// Returns the current content of a row, or `None` if it was removed.
     pub(crate) fn row(&self, row: &Row) -> Option<Value> {
         match row {
             Row::Settings => Some(json!(self.settings)),
@@ -319,26 +322,26 @@ impl Registry {
             Row::AccessToken(text) => self.access_tokens.get(text).map(|token| json!(token)),
             Row::RefreshToken(text) => self.refresh_tokens.get(text).map(|token| json!(token)),
             Row::Requests(resource) => {
-                self.request_places.get(resource).map(|place| json!(self.requests[*place]))
+                self.request_indices.get(resource).map(|index| json!(self.requests[*index]))
             }
         }
     }
 
-    /// The rows that are different from what they were when this was called before.
+    /// Returns the rows that were changed or removed since the last call.
     pub(crate) fn take_changed(&mut self) -> BTreeSet<Row> {
         std::mem::take(&mut self.changed)
     }
 
-    /// Notes rows that are different now: they may be gone.
+    /// Marks rows as changed or removed.
     pub(crate) fn note_changed(&mut self, rows: impl IntoIterator<Item = Row>) {
         self.changed.extend(rows);
     }
 
-    /// How many codes and tokens there are, the memory that they take, and the most that they may take.
+    /// Returns the number of codes and tokens, and their current and maximum memory in bytes.
     pub(crate) fn retained(&self) -> (usize, usize, usize) {
         let count = self.codes.len() + self.access_tokens.len() + self.refresh_tokens.len();
         let bytes = self.codes.bytes() + self.access_tokens.bytes() + self.refresh_tokens.bytes();
-        (count, bytes, 3 * super::shelf::MAX_BYTES)
+        (count, bytes, 3 * super::credential_store::MAX_BYTES)
     }
 
     pub(crate) fn settings(&self) -> &Settings {
@@ -350,7 +353,7 @@ impl Registry {
         &mut self.settings
     }
 
-    /// Does what was decided.
+    /// Applies the change of a token request.
     pub(crate) fn apply(&mut self, change: IssuedTokens, now: DateTime<Utc>) {
         match change.spent {
             Spent::Nothing => {}
@@ -371,14 +374,14 @@ impl Registry {
         self.evict(now);
     }
 
-    /// Drops answers that are not given again, and credentials that are too many or too large.
+    /// Drops responses that are no longer repeated, and evicts credentials above the limits.
     fn evict(&mut self, now: DateTime<Utc>) {
-        while self.repeats.front().is_some_and(|(at, _)| now - *at >= REPEATED_FOR)
+        while self.repeats.front().is_some_and(|(at, _)| now - *at >= REPEAT_WINDOW)
             && let Some((_, text)) = self.repeats.pop_front()
         {
             self.refresh_tokens.update(&text, |token| {
                 if let Some(used) = &mut token.used {
-                    used.answer = Value::Null;
+                    used.response = Value::Null;
                 }
             });
         }
@@ -387,19 +390,19 @@ impl Registry {
         self.changed.extend(self.refresh_tokens.evict(now).into_iter().map(Row::RefreshToken));
     }
 
-    /// Adds an app, or replaces the one with the same client id.
+    /// Adds an app, or replaces the one with the same client ID.
     ///
     /// # Errors
     ///
-    /// Returns `QuotaExceeded` if there are too many apps, or they are too large.
+    /// Returns `QuotaExceeded` if the number or the memory of the apps exceeds its limit.
     pub(crate) fn put_app(&mut self, app: SandboxApp) -> io::Result<()> {
-        let app = app.identified();
+        let app = app.with_default_app_id();
         let others = self.apps.iter().filter(|each| each.client_id != app.client_id);
         let (count, bytes) =
             others.fold((1, app.weight()), |(count, bytes), each| (count + 1, bytes + each.weight()));
         if count > MAX_APPS || bytes > MAX_APP_BYTES {
-            let words = format!("there are at most {MAX_APPS} apps, of {MAX_APP_BYTES} bytes together");
-            return Err(io::Error::new(io::ErrorKind::QuotaExceeded, words));
+            let message = format!("at most {MAX_APPS} apps with {MAX_APP_BYTES} bytes in total are supported");
+            return Err(io::Error::new(io::ErrorKind::QuotaExceeded, message));
         }
         self.changed.insert(Row::SandboxApp(app.client_id.clone()));
         match self.apps.iter_mut().find(|each| each.client_id == app.client_id) {
@@ -415,7 +418,7 @@ impl Registry {
         self.evict(now);
     }
 
-    /// Adds that an app is installed, or replaces what was known of it there.
+    /// Adds an install, or replaces the one of the same app and resource.
     pub(crate) fn put_install(&mut self, install: Install) {
         let key = (install.client_id.clone(), install.choice.resource.clone());
         self.changed.insert(Row::Install(key.0.clone(), key.1.clone()));
@@ -439,7 +442,7 @@ impl Registry {
         Some(install)
     }
 
-    /// Notes that the event about an install was sent. Returns `true` if it had not been.
+    /// Marks the event of an install as sent. Returns `true` if it was not yet marked.
     pub(crate) fn announce(&mut self, client_id: &str, resource: &TokenResource) -> bool {
         let Some(number) = self.number(client_id, resource) else { return false };
         let Some(install) = self.installs.get_mut(&number) else { return false };
@@ -450,21 +453,21 @@ impl Registry {
         is_new
     }
 
-    /// Removes an install with its codes and tokens there; with a company, those on the company's locations too.
-    /// Returns what was removed.
+    /// Removes an install with its codes and tokens. For a company, also removes those of the company's locations. Returns
+    /// the removed installs.
     pub(crate) fn uninstall(&mut self, client_id: &str, resource: &TokenResource) -> Vec<Install> {
-        let gone = |client: &str, choice: &Choice| {
+        let is_removed = |client: &str, choice: &Choice| {
             client == client_id
                 && match resource {
                     TokenResource::Location(_) => choice.resource == *resource,
                     TokenResource::Company(id) => choice.company_id == *id,
                 }
         };
-        let numbers = self.installs.iter().filter(|(_, each)| gone(&each.client_id, &each.choice));
+        let numbers = self.installs.iter().filter(|(_, each)| is_removed(&each.client_id, &each.choice));
         let numbers: Vec<u64> = numbers.map(|(number, _)| *number).collect();
         let removed = numbers.into_iter().filter_map(|number| self.remove_install(number)).collect();
         if let TokenResource::Location(id) = resource {
-            // It may have come with its company.
+            // The location may also be part of its company's install.
             for install in self.installs.values_mut().filter(|each| each.client_id == client_id) {
                 let before = install.choice.locations.len();
                 install.choice.locations.retain(|each| each != id);
@@ -474,17 +477,17 @@ impl Registry {
                 }
             }
         }
-        let codes = self.codes.iter().filter(|(_, code)| gone(&code.client_id, &code.choice));
+        let codes = self.codes.iter().filter(|(_, code)| is_removed(&code.client_id, &code.choice));
         let codes: Vec<String> = codes.map(|(text, _)| text.clone()).collect();
         for text in codes {
             self.codes.remove(&text);
             self.changed.insert(Row::Code(text));
         }
-        self.revoke_where(|subject| gone(&subject.client_id, &subject.choice));
+        self.revoke_where(|subject| is_removed(&subject.client_id, &subject.choice));
         removed
     }
 
-    /// Stops honouring a token, whichever of the two it is. Returns `true` if it is one.
+    /// Revokes an access or refresh token. Returns `true` if the token exists.
     pub(crate) fn revoke(&mut self, token: &str) -> bool {
         let is_access = self.access_tokens.remove(token).is_some();
         if is_access {
@@ -493,30 +496,30 @@ impl Registry {
         is_access || self.update_refresh_token(token, |refresh| refresh.revoked = true)
     }
 
-    /// Stops honouring all tokens for a location or company. Returns how many there were.
+    /// Revokes all tokens for a location or company. Returns the number of revoked tokens.
     pub(crate) fn revoke_all(&mut self, resource: &TokenResource) -> usize {
         self.revoke_where(|subject| subject.choice.resource == *resource)
     }
 
-    fn revoke_where(&mut self, is_meant: impl Fn(&Subject) -> bool) -> usize {
-        let access = self.access_tokens.iter().filter(|(_, token)| is_meant(&token.subject));
+    fn revoke_where(&mut self, matches: impl Fn(&Subject) -> bool) -> usize {
+        let access = self.access_tokens.iter().filter(|(_, token)| matches(&token.subject));
         let access = access.map(|(text, _)| text.clone());
         let refresh = self.refresh_tokens.iter();
-        let refresh = refresh.filter(|(_, token)| !token.revoked && is_meant(&token.subject));
-        let meant: Vec<String> = access.chain(refresh.map(|(text, _)| text.clone())).collect();
-        meant.into_iter().filter(|text| self.revoke(text)).count()
+        let refresh = refresh.filter(|(_, token)| !token.revoked && matches(&token.subject));
+        let matching: Vec<String> = access.chain(refresh.map(|(text, _)| text.clone())).collect();
+        matching.into_iter().filter(|text| self.revoke(text)).count()
     }
 
-    /// Makes the access tokens for a location or company too old. Returns how many there were that were not.
+    /// Expires the access tokens for a location or company. Returns the number of newly expired tokens.
     pub(crate) fn expire(&mut self, resource: &TokenResource, now: DateTime<Utc>) -> usize {
-        let is_alive =
+        let is_active =
             |token: &AccessToken| token.subject.choice.resource == *resource && token.expires_at > now;
-        let alive = self.access_tokens.iter().filter(|(_, token)| is_alive(token));
-        let alive: Vec<String> = alive.map(|(text, _)| text.clone()).collect();
-        alive.into_iter().filter(|text| self.expire_token(text, now)).count()
+        let active = self.access_tokens.iter().filter(|(_, token)| is_active(token));
+        let active: Vec<String> = active.map(|(text, _)| text.clone()).collect();
+        active.into_iter().filter(|text| self.expire_token(text, now)).count()
     }
 
-    /// Makes a token too old, whichever of the two it is. Returns `true` if it is one.
+    /// Expires an access or refresh token. Returns `true` if the token exists.
     pub(crate) fn expire_token(&mut self, token: &str, now: DateTime<Utc>) -> bool {
         if self.access_tokens.update(token, |access| access.expires_at = now).is_some() {
             self.changed.insert(Row::AccessToken(token.to_owned()));
@@ -526,11 +529,11 @@ impl Registry {
     }
 
     fn update_refresh_token(&mut self, token: &str, change: impl FnOnce(&mut RefreshToken)) -> bool {
-        let is_one = self.refresh_tokens.update(token, change).is_some();
-        if is_one {
+        let exists = self.refresh_tokens.update(token, change).is_some();
+        if exists {
             self.changed.insert(Row::RefreshToken(token.to_owned()));
         }
-        is_one
+        exists
     }
 
     pub(crate) fn set_active(&mut self, location_id: &str, active: bool) {
@@ -541,19 +544,20 @@ impl Registry {
         }
     }
 
-    /// Counts a request for tokens. What is not counted for its location or company is counted for none. A refusal changes
-    /// no row: its count is written with the next request that is not refused.
+    /// Counts a token request. If the limits do not permit a separate count for the resource, the request is counted under
+    /// `None`. A rejection does not change a row; its count is written with the next successful request.
     pub(crate) fn count(&mut self, resource: Option<TokenResource>, outcome: Outcome) {
-        // A client can name what there is not.
-        let is_known = self.request_places.contains_key(&resource);
-        let resource = resource
-            .filter(|each| is_known || (self.requests.len() < COUNTED && each.id().len() <= LONGEST_ID));
-        let place = *self.request_places.entry(resource.clone()).or_insert(self.requests.len());
-        if place == self.requests.len() {
+        // Clients can send arbitrary IDs, so their number and length are limited.
+        let is_known = self.request_indices.contains_key(&resource);
+        let resource = resource.filter(|each| {
+            is_known || (self.requests.len() < MAX_COUNTED_RESOURCES && each.id().len() <= MAX_ID_LENGTH)
+        });
+        let index = *self.request_indices.entry(resource.clone()).or_insert(self.requests.len());
+        if index == self.requests.len() {
             self.requests.push(TokenRequests::of(resource.clone()));
         }
-        self.requests[place].add(outcome);
-        if !outcome.is_refusal() {
+        self.requests[index].add(outcome);
+        if !outcome.is_rejection() {
             self.changed.insert(Row::Requests(resource));
         }
     }
@@ -570,7 +574,7 @@ impl Registry {
         self.apps.iter().find(|app| app.client_id == client_id)
     }
 
-    /// In the order in which they were installed.
+    /// Returns the installs in the order of installation.
     pub(crate) fn installs(&self) -> impl Iterator<Item = &Install> {
         self.installs.values()
     }
@@ -579,8 +583,8 @@ impl Registry {
         self.installs.get(&self.number(client_id, resource)?)
     }
 
-    /// Returns `true` if an app is on a location of a company, by itself or with the company.
-    pub(crate) fn is_on(&self, client_id: &str, company_id: &str, location_id: &str) -> bool {
+    /// Returns `true` if an app is installed on a location of a company, separately or with the company.
+    pub(crate) fn is_installed_on(&self, client_id: &str, company_id: &str, location_id: &str) -> bool {
         let install = self.install(client_id, &TokenResource::location(location_id));
         install.is_some_and(|install| install.choice.company_id == company_id)
     }

@@ -1,33 +1,33 @@
-//! How often tokens were asked for: what proves that a program refreshes once.
+//! Counts of token requests, with which tests verify that a client refreshes only once.
 
 use serde::{Deserialize, Serialize};
 
 use super::resource::TokenResource;
 
-/// How often tokens for one location or company were asked for, and what came of it.
+/// The number of token requests for a location or company, by outcome.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[non_exhaustive]
 pub struct TokenRequests {
-    /// What they were for; `None` for those with a code or token that nobody was given.
+    /// The location or company; `None` for requests with an unknown code or token.
     pub resource: Option<TokenResource>,
-    /// Codes that were exchanged.
+    /// The number of exchanged codes.
     pub codes_exchanged: u64,
-    /// Exchanges that were refused.
+    /// The number of rejected code exchanges.
     pub codes_refused: u64,
-    /// Refreshes that gave new tokens.
+    /// The number of refreshes that issued new tokens.
     pub rotated: u64,
-    /// Refreshes that came again soon enough to be answered as before.
+    /// The number of refreshes that were repeated within 30 seconds and got the same response.
     pub repeated: u64,
-    /// Refreshes that were refused.
+    /// The number of rejected refreshes.
     pub refused: u64,
-    /// Tokens for a location that were given for the token of its company.
+    /// The number of location tokens issued for the token of a company.
     pub location_tokens: u64,
-    /// Requests for such a token that were refused.
+    /// The number of rejected requests for a location token.
     pub location_tokens_refused: u64,
 }
 
-/// What came of one request.
+/// The outcome of a token request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     CodeExchanged,
@@ -40,13 +40,13 @@ pub(crate) enum Outcome {
 }
 
 impl Outcome {
-    pub(crate) fn is_refusal(self) -> bool {
+    pub(crate) fn is_rejection(self) -> bool {
         matches!(self, Self::CodeRefused | Self::Refused | Self::LocationTokenRefused)
     }
 }
 
 impl TokenRequests {
-    /// Refreshes that reached the sandbox, whatever came of them.
+    /// Returns the number of refreshes with any outcome.
     pub fn refreshes(&self) -> u64 {
         self.rotated + self.repeated + self.refused
     }

@@ -1,4 +1,4 @@
-//! What an app can be installed on, and tokens be given for.
+//! Locations and companies, which apps are installed on and tokens are issued for.
 
 use std::collections::HashSet;
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::{COMPANY_ID, Model};
 use crate::weight;
 
-/// The most locations of a company that an app can be installed on at once.
+/// The maximum number of locations in one installation on a company.
 const MAX_LOCATIONS: usize = 1_000;
 
 /// A location (sub-account) or a company (agency).
@@ -22,24 +22,24 @@ pub enum TokenResource {
 }
 
 impl TokenResource {
-    /// A location.
+    /// Creates the resource for a location.
     pub fn location(id: impl Into<String>) -> Self {
         Self::Location(id.into())
     }
 
-    /// A company.
+    /// Creates the resource for a company.
     pub fn company(id: impl Into<String>) -> Self {
         Self::Company(id.into())
     }
 
-    /// The id, whichever it is of.
+    /// Returns the ID of the location or company.
     pub fn id(&self) -> &str {
         match self {
             Self::Location(id) | Self::Company(id) => id,
         }
     }
 
-    /// The word that requests and answers have for it.
+    /// Returns the value of the fields `user_type` and `userType`.
     pub(crate) fn user_type(&self) -> &'static str {
         match self {
             Self::Location(_) => "Location",
@@ -57,7 +57,7 @@ impl std::fmt::Display for TokenResource {
     }
 }
 
-/// What somebody chose to install an app on.
+/// The location or company that was chosen for an installation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Choice {
@@ -69,31 +69,35 @@ pub(crate) struct Choice {
 }
 
 impl Choice {
-    /// The memory that it takes beside itself.
+    /// Returns the memory that the fields own, in bytes.
     pub(crate) fn weight(&self) -> usize {
         weight::text(self.resource.id()) + weight::text(&self.company_id) + weight::texts(&self.locations)
     }
 
-    /// What a choice amounts to in this model. Of a company, all its locations are meant if none is named.
+    /// Validates a choice against the model. For a company, an empty list of locations selects all of them.
+    ///
+    /// # Errors
+    ///
+    /// Returns a message if the location or company does not exist, or the list of locations is invalid or too long.
     pub(crate) fn of(model: &Model, resource: TokenResource, locations: Vec<String>) -> Result<Self, String> {
         let company_of = |id: &str| model.location(id).map(|location| location.company_id.clone());
         match resource {
             TokenResource::Location(ref id) => {
-                let company_id = company_of(id).ok_or_else(|| format!("there is no location {id}"))?;
+                let company_id = company_of(id).ok_or_else(|| format!("location {id} does not exist"))?;
                 Ok(Self { resource, company_id, locations: Vec::new() })
             }
             TokenResource::Company(ref id) => {
                 let company_id = id.clone();
                 if !companies(model).contains(&id.as_str()) {
-                    return Err(format!("there is no company {id}"));
+                    return Err(format!("company {id} does not exist"));
                 }
-                if let Some(stranger) = locations.iter().find(|each| company_of(each).as_ref() != Some(id)) {
-                    return Err(format!("{stranger} is not a location of the company {id}"));
+                if let Some(foreign) = locations.iter().find(|each| company_of(each).as_ref() != Some(id)) {
+                    return Err(format!("location {foreign} does not belong to company {id}"));
                 }
                 let all = || model.locations().filter(|location| location.company_id == *id);
                 if locations.is_empty() && all().count() > MAX_LOCATIONS || locations.len() > MAX_LOCATIONS {
                     return Err(format!(
-                        "an app acts for at most {MAX_LOCATIONS} locations of a company; name those that are meant"
+                        "an installation has at most {MAX_LOCATIONS} locations; list the locations to install on"
                     ));
                 }
                 let locations = if locations.is_empty() {
@@ -107,7 +111,7 @@ impl Choice {
     }
 }
 
-/// The companies, the sandbox's own first.
+/// Returns the IDs of all companies, starting with the default company.
 pub(crate) fn companies(model: &Model) -> Vec<&str> {
     let mut seen = HashSet::from([COMPANY_ID]);
     let others = model.locations().map(|location| location.company_id.as_str());

@@ -1,4 +1,4 @@
-//! What can be switched about the tokens of a sandbox.
+//! Settings of the OAuth server.
 
 use std::collections::BTreeSet;
 
@@ -6,31 +6,31 @@ use serde::{Deserialize, Serialize};
 
 use super::resource::TokenResource;
 
-/// When the `INSTALL` event is sent of an app that somebody installs in the browser.
+/// The time at which the `INSTALL` event is sent if an app is installed in the browser.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum InstallEvents {
-    /// When the browser is sent back to the app: before the app has exchanged the code, or even seen it. Real apps have
-    /// met this.
+    /// Sent on the redirect to the app, and thus before the app exchanges the code. This order has been observed in
+    /// production.
     #[default]
     OnAuthorization,
-    /// When the app has exchanged the code.
+    /// Sent once the app exchanges the code.
     OnExchange,
-    /// Not at all.
+    /// Not sent.
     Never,
 }
 
-/// All the switches.
+/// The settings.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(crate) struct Settings {
-    /// Whether all fields of an answer with tokens are in camelCase. The documents disagree.
+    /// Token responses use camelCase for all field names. The vendor's documents disagree on this.
     pub(crate) camel_case: bool,
-    /// What is chosen when the browser asks for authorisation; `None` to show the page that asks.
+    /// The choice for authorization requests that specify none. With `None`, they show the page for choosing.
     pub(crate) choose_on_authorize: Option<TokenResource>,
     pub(crate) install_events: InstallEvents,
-    /// How much later `INSTALL` is sent, by the sandbox's clock.
+    /// The delay of `INSTALL` events, by the sandbox's clock.
     pub(crate) install_event_delay_ms: u64,
-    /// The locations for which no tokens are given: 400 "Location is not active".
+    /// The locations for which token requests are rejected with 400 "Location is not active".
     pub(crate) inactive_locations: BTreeSet<String>,
 }

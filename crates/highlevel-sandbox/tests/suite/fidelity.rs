@@ -67,7 +67,7 @@ async fn fields_required_by_all_documents_are_reported_once_in_both_modes() {
             (
                 INBOUND,
                 json!({"type": "Custom", "contactId": sandbox.contact_id()}),
-                "conversationProviderId is required for every type but SMS and Email; this one is Custom \
+                "conversationProviderId is required for all types except SMS and Email; the type is Custom \
                  (at /conversationProviderId)",
             ),
             (
@@ -231,7 +231,7 @@ async fn a_provider_can_update_the_status_of_its_messages() {
     assert_eq!(message.history.last().unwrap().error.as_deref(), Some("it bounced"));
 
     let rejected = [
-        ("none", json!({"status": "read"}), 400, json!("there is no message \"none\" in the location ")),
+        ("none", json!({"status": "read"}), 400, json!("message \"none\" does not exist in location ")),
         (id, json!({"status": "delivered"}), 400, json!("the message ")),
         (id, json!({"status": "sent"}), 422, json!(["status must be one of delivered, failed, "])),
         (id, json!({"status": "failed", "error": {"code": 1}}), 422, json!(["error.code must be a string"])),

@@ -351,9 +351,15 @@ async fn company_tokens_are_exchanged_for_location_tokens() {
             company,
             "second",
             401,
-            "The token is not authorized for this scope: oauth.write is needed",
+            "The token is not authorized for this scope: oauth.write is required",
         ),
-        (&local, company, "third", 401, "The token is not authorized for this scope: it is a sub-account's"),
+        (
+            &local,
+            company,
+            "third",
+            401,
+            "The token is not authorized for this scope: it is a sub-account token",
+        ),
     ] {
         let response = location_token(&sandbox, tokens, company, location).await;
         let message = response.body["message"].as_str().unwrap();

@@ -43,7 +43,7 @@ async fn invalid_routes_tokens_versions_and_bodies_are_rejected() {
             post_to(SEND).header("Version", "v3").json(&valid),
             401,
             "Unauthorized",
-            "the Authorization header is missing: send `Authorization: Bearer <token>`",
+            "the Authorization header is missing; send `Authorization: Bearer <token>`",
         ),
         (
             "wrong token",
@@ -78,14 +78,14 @@ async fn invalid_routes_tokens_versions_and_bodies_are_rejected() {
             authorised(s, SEND).header("Content-Type", "text/plain").body(valid.to_string()),
             400,
             "Bad Request",
-            "the Content-Type header is `text/plain`, and has to be `application/json`",
+            "the Content-Type header is `text/plain`, but must be `application/json`",
         ),
         (
             "no type",
             authorised(s, SEND).body(valid.to_string()),
             400,
             "Bad Request",
-            "the Content-Type header is missing, and has to be `application/json`",
+            "the Content-Type header is missing, but must be `application/json`",
         ),
         (
             "cut JSON",
@@ -99,7 +99,7 @@ async fn invalid_routes_tokens_versions_and_bodies_are_rejected() {
             authorised(s, SEND).header("Content-Type", "application/json"),
             400,
             "Bad Request",
-            "the body is empty, and has to be a JSON object",
+            "the body is empty, but must be a JSON object",
         ),
         (
             "too large",
@@ -142,7 +142,7 @@ async fn invalid_bodies_are_rejected_with_all_violations() {
         (
             INBOUND,
             json!({"type": "WhatsApp", "contactId": contact}),
-            &["conversationProviderId is required for every type but SMS and Email; this one is WhatsApp \
+            &["conversationProviderId is required for all types except SMS and Email; the type is WhatsApp \
                (at /conversationProviderId)"],
         ),
         // All violations at once, from the schema and from the sandbox's checks.
@@ -152,7 +152,7 @@ async fn invalid_bodies_are_rejected_with_all_violations() {
             &[
                 "attachments must be an array, found an object (at /attachments)",
                 "conversationId or contactId is required, but both are missing (at /conversationId)",
-                "conversationProviderId is required for every type but SMS and Email; this one is Custom \
+                "conversationProviderId is required for all types except SMS and Email; the type is Custom \
                  (at /conversationProviderId)",
             ],
         ),
@@ -204,7 +204,7 @@ async fn references_to_missing_records_are_rejected() {
             INBOUND,
             json!({"type": "SMS", "conversationId": conversation, "contactId": "ve9EPM428h8vShlRW1KT"}),
             "conversationId",
-            "is with the contact \"abc123def456\", and contactId is \"ve9EPM428h8vShlRW1KT\"",
+            "is with the contact \"abc123def456\", but contactId is \"ve9EPM428h8vShlRW1KT\"",
         ),
         (
             OUTBOUND,

@@ -160,7 +160,7 @@ async fn slow_clients_are_disconnected_without_delaying_others() {
     assert!(is_closed(&mut in_the_head));
     let (status, body) = read_response(&mut in_the_body).unwrap();
     assert_eq!(status, 408);
-    assert!(body.contains("did not come in time"), "{body}");
+    assert!(body.contains("was not received in time"), "{body}");
     assert!(is_closed(&mut in_the_body));
     assert_eq!(read_response(&mut to_the_admin).unwrap().0, 408);
     let requests = sandbox.requests();

@@ -228,7 +228,7 @@ fn json_reply(status: StatusCode, body: &Value) -> Reply {
         (CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8")),
         (CACHE_CONTROL, HeaderValue::from_static("no-store")),
     ]);
-    Reply { status, headers, body: body.to_string(), recorded: redact::answer(body).to_string() }
+    Reply { status, headers, body: body.to_string(), recorded: redact::response(body).to_string() }
 }
 
 fn html_reply(status: StatusCode, page: Page) -> Reply {

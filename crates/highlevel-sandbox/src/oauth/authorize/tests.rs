@@ -2,7 +2,7 @@ use super::super::app::SandboxApp;
 use super::*;
 use crate::model::{LOCATION_ID, Location};
 
-const GOOD: &str = "response_type=code&client_id=app-1&redirect_uri=http://127.0.0.1:3000/back&scope=a+b";
+const VALID: &str = "response_type=code&client_id=app-1&redirect_uri=http://127.0.0.1:3000/back&scope=a+b";
 
 fn model() -> Model {
     let mut seed = crate::snapshot::seed();
@@ -18,59 +18,59 @@ fn registry() -> Registry {
     registry
 }
 
-fn decide_on(query: &str, registry: &Registry) -> Answer {
+fn response_to(query: &str, registry: &Registry) -> Answer {
     decide(&Form::of_query(query).unwrap(), registry, &model(), DateTime::UNIX_EPOCH, "CODE", true)
 }
 
 #[test]
-fn what_is_wrong_is_said_and_not_redirected() {
+fn invalid_requests_show_an_error_and_do_not_redirect() {
     let without = |field: &str| -> String {
-        GOOD.split('&').filter(|pair| !pair.starts_with(field)).collect::<Vec<_>>().join("&")
+        VALID.split('&').filter(|pair| !pair.starts_with(field)).collect::<Vec<_>>().join("&")
     };
     let with =
         |field: &str, value: &str| format!("{}&{field}={value}&location_id={LOCATION_ID}", without(field));
     let second = "response_type=code&client_id=app-2&scope=a&location_id=second&redirect_uri=";
-    for (query, words) in [
+    for (query, message) in [
         (without("response_type"), "response_type is missing"),
-        (with("response_type", "token"), "response_type is token, and has to be code"),
+        (with("response_type", "token"), "response_type is token, but must be code"),
         (without("client_id"), "client_id is missing"),
-        (with("client_id", "nobody"), "there is no app with the client_id nobody"),
+        (with("client_id", "unknown"), "no app has the client_id unknown"),
         (without("redirect_uri"), "redirect_uri is missing"),
-        (with("redirect_uri", "/back"), "does not begin with http:// or https://"),
-        (with("redirect_uri", "javascript:alert(1)"), "cannot be used"),
-        (with("redirect_uri", "ftp://a.example/"), "does not begin with http:// or https://"),
+        (with("redirect_uri", "/back"), "does not start with http:// or https://"),
+        (with("redirect_uri", "javascript:alert(1)"), "is invalid"),
+        (with("redirect_uri", "ftp://a.example/"), "does not start with http:// or https://"),
         (with("redirect_uri", "http://a.example/%23b"), "it has a fragment"),
-        (with("redirect_uri", "http://a@b.example/"), "it has a user in it"),
-        (with("redirect_uri", "http://a.example/%0d%0aSet-Cookie:x"), "cannot be used"),
+        (with("redirect_uri", "http://a@b.example/"), "it contains user information"),
+        (with("redirect_uri", "http://a.example/%0d%0aSet-Cookie:x"), "is invalid"),
         (with("redirect_uri", "https://evil.example/x"), "is on another machine"),
         (with("redirect_uri", "http://127.0.0.1.evil.example/x"), "is on another machine"),
         (with("redirect_uri", "http://10.0.0.1/x"), "register it with --redirect-uri http://10.0.0.1/x"),
         (without("scope"), "scope is missing"),
         (with("loginWindowOpenMode", "popup"), "loginWindowOpenMode is popup"),
-        (format!("{GOOD}&state=1&state=2"), "state is there twice"),
-        (with("location_id", "nowhere"), "more than one location_id needs a company"),
-        (format!("{GOOD}&location_id=nowhere"), "there is no location nowhere"),
-        (format!("{GOOD}&company=nowhere"), "there is no company nowhere"),
-        (format!("{GOOD}&company=own&location_id=foreign"), "foreign is not a location of the company"),
+        (format!("{VALID}&state=1&state=2"), "state appears more than once"),
+        (with("location_id", "nowhere"), "more than one location_id requires a company"),
+        (format!("{VALID}&location_id=nowhere"), "location nowhere does not exist"),
+        (format!("{VALID}&company=nowhere"), "company nowhere does not exist"),
+        (format!("{VALID}&company=own&location_id=foreign"), "location foreign does not belong to company"),
         (
             format!("{second}https://a.example/x"),
-            "is not registered with the app; https://a.example/x?y=1 is",
+            "is not registered with the app; use https://a.example/x?y=1",
         ),
-        (format!("{second}https://a.example/x?y=1&scope=a"), "scope is there twice"),
+        (format!("{second}https://a.example/x?y=1&scope=a"), "scope appears more than once"),
         (
             "response_type=code&client_id=app-2&scope=a+c&redirect_uri=https://a.example/x?y=1".to_owned(),
             "the scope c is not registered with the app",
         ),
     ] {
-        match decide_on(&query, &registry()) {
-            Answer::Wrong(found) => assert!(found.contains(words), "{query}: {found}"),
+        match response_to(&query, &registry()) {
+            Answer::Wrong(found) => assert!(found.contains(message), "{query}: {found}"),
             other => panic!("{query}: {other:?}"),
         }
     }
 }
 
 #[test]
-fn a_choice_leads_back_with_a_code() {
+fn a_choice_redirects_with_a_code() {
     let own = |locations: &[&str]| Choice {
         resource: TokenResource::company(COMPANY_ID),
         company_id: COMPANY_ID.to_owned(),
@@ -85,15 +85,15 @@ fn a_choice_leads_back_with_a_code() {
         "response_type=code&client_id=app-2&scope=a&redirect_uri=https%3A%2F%2Fa.example%2Fx%3Fy%3D1";
     let back = "http://127.0.0.1:3000/back";
     for (query, target, choice) in [
-        (format!("{GOOD}&location_id=second"), format!("{back}?code=CODE"), location("second", COMPANY_ID)),
+        (format!("{VALID}&location_id=second"), format!("{back}?code=CODE"), location("second", COMPANY_ID)),
         (
-            format!("{GOOD}&location_id=foreign&state=a%26b+c&loginWindowOpenMode=self"),
+            format!("{VALID}&location_id=foreign&state=a%26b+c&loginWindowOpenMode=self"),
             format!("{back}?code=CODE&state=a%26b+c"),
             location("foreign", "strangers"),
         ),
-        (format!("{GOOD}&company=own"), format!("{back}?code=CODE"), own(&[LOCATION_ID, "second"])),
+        (format!("{VALID}&company=own"), format!("{back}?code=CODE"), own(&[LOCATION_ID, "second"])),
         (
-            format!("{GOOD}&company={COMPANY_ID}&location_id=second"),
+            format!("{VALID}&company={COMPANY_ID}&location_id=second"),
             format!("{back}?code=CODE"),
             own(&["second"]),
         ),
@@ -103,7 +103,7 @@ fn a_choice_leads_back_with_a_code() {
             location("second", COMPANY_ID),
         ),
     ] {
-        match decide_on(&query, &registry()) {
+        match response_to(&query, &registry()) {
             Answer::Redirect { location, code } => {
                 assert_eq!((location, code.choice), (target, choice), "{query}");
                 assert_eq!(code.expires_at, DateTime::UNIX_EPOCH + TimeDelta::seconds(600));
@@ -115,24 +115,24 @@ fn a_choice_leads_back_with_a_code() {
 }
 
 #[test]
-fn without_a_choice_it_is_asked_unless_it_is_set() {
+fn a_request_without_a_choice_shows_the_page_or_uses_the_settings() {
     let mut registry = registry();
-    assert_eq!(decide_on(GOOD, &registry), Answer::Ask);
+    assert_eq!(response_to(VALID, &registry), Answer::Ask);
     registry.settings_mut().choose_on_authorize = Some(TokenResource::location("second"));
-    let chosen = |query: &str| match decide_on(query, &registry) {
+    let chosen = |query: &str| match response_to(query, &registry) {
         Answer::Redirect { code, .. } => code.choice.resource,
         other => panic!("{query}: {other:?}"),
     };
-    assert_eq!(chosen(GOOD), TokenResource::location("second"));
-    // What the person chooses comes first.
-    assert_eq!(chosen(&format!("{GOOD}&company=own")), TokenResource::company(COMPANY_ID));
+    assert_eq!(chosen(VALID), TokenResource::location("second"));
+    // The choice of the request takes precedence.
+    assert_eq!(chosen(&format!("{VALID}&company=own")), TokenResource::company(COMPANY_ID));
 }
 
 #[test]
 fn a_request_that_may_not_choose_only_shows_the_page() {
     let mut registry = registry();
     registry.settings_mut().choose_on_authorize = Some(TokenResource::location("second"));
-    for query in [GOOD.to_owned(), format!("{GOOD}&location_id=second"), format!("{GOOD}&company=own")] {
+    for query in [VALID.to_owned(), format!("{VALID}&location_id=second"), format!("{VALID}&company=own")] {
         let answer = decide(
             &Form::of_query(&query).unwrap(),
             &registry,
@@ -146,7 +146,7 @@ fn a_request_that_may_not_choose_only_shows_the_page() {
 }
 
 #[test]
-fn without_registered_uris_the_code_stays_on_this_machine() {
+fn without_registered_uris_loopback_uris_are_accepted() {
     for uri in [
         "http://localhost:3000/back",
         "https://127.0.0.1/back",
@@ -155,6 +155,6 @@ fn without_registered_uris_the_code_stays_on_this_machine() {
     ] {
         let query =
             format!("response_type=code&client_id=app-1&scope=a&location_id=second&redirect_uri={uri}");
-        assert!(matches!(decide_on(&query, &registry()), Answer::Redirect { .. }), "{uri}");
+        assert!(matches!(response_to(&query, &registry()), Answer::Redirect { .. }), "{uri}");
     }
 }

@@ -57,7 +57,7 @@ fn form(fields: &str) -> Result<Form, String> {
     Form::of_body(Some("application/x-www-form-urlencoded"), fields.as_bytes())
 }
 
-/// The outcome, and the words of the answer if it says no.
+/// Returns the outcome, and the status and description of an error.
 fn outcome(decision: &Decision) -> (Outcome, Option<(u16, &str)>) {
     let refused = decision.answer.as_ref().err();
     (decision.outcome, refused.map(|refusal| (refusal.status.as_u16(), refusal.description.as_str())))
@@ -65,13 +65,13 @@ fn outcome(decision: &Decision) -> (Outcome, Option<(u16, &str)>) {
 
 const CREDENTIALS: &str = "client_id=app-1&client_secret=secret";
 
-/// A request, and what is said of it: the status, the words, and for what it counts as refused.
+/// The form of a request, the status and description of the error, and the resource that the error is counted for.
 type Row = (String, u16, &'static str, Option<TokenResource>);
 
-fn all_are_refused(registry: &Registry, counted_as: Outcome, rows: impl IntoIterator<Item = Row>) {
-    for (fields, status, words, resource) in rows {
+fn assert_rejected(registry: &Registry, counted_as: Outcome, rows: impl IntoIterator<Item = Row>) {
+    for (fields, status, message, resource) in rows {
         let decision = decide(&form(&fields), registry, start(), &fresh("new"));
-        assert_eq!(outcome(&decision), (counted_as, Some((status, words))), "{fields}");
+        assert_eq!(outcome(&decision), (counted_as, Some((status, message))), "{fields}");
         assert_eq!((decision.change, decision.resource), (None, resource), "{fields}");
     }
 }
@@ -83,19 +83,20 @@ fn location() -> TokenResource {
 }
 
 #[test]
-fn every_refusal_of_a_code() {
+fn invalid_code_exchanges_are_rejected() {
     let exchange = |rest: &str| format!("{CREDENTIALS}&grant_type=authorization_code&{rest}");
     let of = |client: &str| format!("{client}&grant_type=authorization_code&code=code-location");
     let invalid = "Invalid grant: authorization code is invalid";
-    let unsupported = "Unsupported grant type: `grant_type` is `password`, and has to be authorization_code or refresh_token";
-    let other_type = "Invalid request: `user_type` is `Location`, and what it is for is a Company";
-    all_are_refused(
+    let unsupported =
+        "Unsupported grant type: `grant_type` is `password`, but must be authorization_code or refresh_token";
+    let other_type = "Invalid request: `user_type` is `Location`, but the code or token is for a Company";
+    assert_rejected(
         &registry(),
         Outcome::CodeRefused,
         [
             (String::new(), 400, "Missing parameter: `grant_type`", None),
             (format!("{CREDENTIALS}&grant_type=password"), 400, unsupported, None),
-            (of("client_id=nobody&client_secret=secret"), 401, WRONG_CLIENT, Some(location())),
+            (of("client_id=unknown&client_secret=secret"), 401, WRONG_CLIENT, Some(location())),
             (of("client_id=app-1&client_secret=x"), 401, WRONG_CLIENT, Some(location())),
             (of("client_id=other-1&client_secret=secret"), 400, invalid, Some(location())),
             (exchange(""), 400, "Missing parameter: `code`", None),
@@ -114,30 +115,30 @@ fn every_refusal_of_a_code() {
             ),
         ],
     );
-    let words = form("a=1&a=2").unwrap_err();
-    let decision = decide(&Err(words), &registry(), start(), &fresh("new"));
-    let twice = "Invalid request: `a` is there twice";
+    let message = form("a=1&a=2").unwrap_err();
+    let decision = decide(&Err(message), &registry(), start(), &fresh("new"));
+    let twice = "Invalid request: `a` appears more than once";
     assert_eq!(outcome(&decision), (Outcome::CodeRefused, Some((400, twice))));
 }
 
 #[test]
-fn every_refusal_of_a_refresh() {
+fn invalid_refreshes_are_rejected() {
     let mut registry = registry();
     registry.set_active("inactive", false);
-    for name in ["inactive", "gone"] {
+    for name in ["inactive", "revoked"] {
         registry.apply(
             issue(subject(TokenResource::location(name)), Spent::Nothing, start(), &fresh(name)),
             start(),
         );
     }
-    registry.revoke("refresh-gone");
+    registry.revoke("refresh-revoked");
     let refresh = |rest: &str| format!("{CREDENTIALS}&grant_type=refresh_token&{rest}");
     let of = |client: &str| format!("{client}&grant_type=refresh_token&refresh_token=refresh-location");
     let invalid = "Invalid grant: refresh token is invalid";
-    let other_type = "Invalid request: `user_type` is `Company`, and what it is for is a Location";
-    let no_type = "Invalid request: `user_type` is `location`, and has to be Company or Location";
+    let other_type = "Invalid request: `user_type` is `Company`, but the code or token is for a Location";
+    let no_type = "Invalid request: `user_type` is `location`, but must be Company or Location";
     let of_location = |name| Some(TokenResource::location(name));
-    all_are_refused(
+    assert_rejected(
         &registry,
         Outcome::Refused,
         [
@@ -147,7 +148,7 @@ fn every_refusal_of_a_refresh() {
             (of("client_id=other-1&client_secret=secret"), 401, WRONG_CLIENT, Some(location())),
             (refresh(""), 400, "Missing parameter: `refresh_token`", None),
             (refresh("refresh_token=nothing"), 400, invalid, None),
-            (refresh("refresh_token=refresh-gone"), 400, invalid, of_location("gone")),
+            (refresh("refresh_token=refresh-revoked"), 400, invalid, of_location("revoked")),
             (refresh("refresh_token=refresh-location&user_type=Company"), 400, other_type, Some(location())),
             (refresh("refresh_token=refresh-location&user_type=location"), 400, no_type, Some(location())),
             (
@@ -161,7 +162,7 @@ fn every_refusal_of_a_refresh() {
 }
 
 #[test]
-fn answers_say_what_is_documented() {
+fn token_responses_have_the_documented_fields() {
     let mut registry = registry();
     let location = json!({
         "access_token": "access-new", "token_type": "Bearer", "expires_in": 86_399, "refresh_token": "refresh-new",
@@ -175,13 +176,13 @@ fn answers_say_what_is_documented() {
         "isBulkInstallation": true, "approvedLocations": ["l1", "l2"], "userId": "xsmF1xxhmC92ZpL1lj7aLa",
         "planId": "66a0419a0dffa47fb5f8b22f", "traceId": "trace-new",
     });
-    for (camel_case, what, expected) in
+    for (camel_case, name, expected) in
         [(false, "location&user_type=Location", location), (true, "company", company)]
     {
         registry.settings_mut().camel_case = camel_case;
         for fields in [
-            format!("grant_type=authorization_code&redirect_uri=http://127.0.0.1/back&code=code-{what}"),
-            format!("grant_type=refresh_token&refresh_token=refresh-{what}"),
+            format!("grant_type=authorization_code&redirect_uri=http://127.0.0.1/back&code=code-{name}"),
+            format!("grant_type=refresh_token&refresh_token=refresh-{name}"),
         ] {
             let decision =
                 decide(&form(&format!("{CREDENTIALS}&{fields}")), &registry, start(), &fresh("new"));
@@ -191,7 +192,7 @@ fn answers_say_what_is_documented() {
 }
 
 #[test]
-fn a_code_works_once_and_not_for_long() {
+fn a_code_is_valid_once_and_for_ten_minutes() {
     let exchange = form(&format!("{CREDENTIALS}&grant_type=authorization_code&code=code-location"));
     let expired = (Outcome::CodeRefused, Some((400, "Invalid grant: authorization code has expired")));
     let used = (Outcome::CodeRefused, Some((400, "Invalid grant: authorization code is invalid")));
@@ -210,7 +211,7 @@ fn a_code_works_once_and_not_for_long() {
 }
 
 #[test]
-fn a_refresh_is_repeated_for_thirty_seconds() {
+fn a_repeated_refresh_gets_the_same_response_for_thirty_seconds() {
     let mut registry = registry();
     let refresh = form(&format!("{CREDENTIALS}&grant_type=refresh_token&refresh_token=refresh-location"));
     let at = |milliseconds| start() + TimeDelta::milliseconds(milliseconds);
@@ -231,13 +232,13 @@ fn a_refresh_is_repeated_for_thirty_seconds() {
             assert_eq!(Ok(answer), first.answer, "{milliseconds}");
         }
     }
-    // The one that was given in its place goes on.
+    // The token that replaced it stays valid.
     let next = form(&format!("{CREDENTIALS}&grant_type=refresh_token&refresh_token=refresh-new"));
     assert_eq!(decide(&next, &registry, at(30_001), &fresh("newer")).outcome, Outcome::Rotated);
 }
 
 #[test]
-fn tokens_live_a_day_and_a_year() {
+fn access_tokens_last_a_day_and_refresh_tokens_a_year() {
     let registry = registry();
     let day = TimeDelta::hours(24);
     assert_eq!(registry.access_token("access-location").unwrap().expires_at, start() + day);
@@ -252,7 +253,7 @@ fn tokens_live_a_day_and_a_year() {
 }
 
 #[test]
-fn a_location_that_is_active_again_takes_the_same_refresh_token() {
+fn a_refresh_token_is_valid_again_once_its_location_is_active() {
     let mut registry = registry();
     let refresh = form(&format!("{CREDENTIALS}&grant_type=refresh_token&refresh_token=refresh-location"));
     registry.set_active("l", false);
@@ -263,17 +264,17 @@ fn a_location_that_is_active_again_takes_the_same_refresh_token() {
     assert_eq!(decide(&refresh, &registry, later, &fresh("new")).outcome, Outcome::Rotated);
 }
 
-/// Ten refreshes a second, by a program that never stops: what is kept stays small, and what is refused is
-/// refused in the same words.
+/// Simulates a client that refreshes ten times a second. The memory stays bounded, and error messages do not change when
+/// credentials are evicted.
 #[test]
-fn what_is_kept_is_bounded() {
+fn stored_credentials_are_bounded() {
     let mut registry = registry();
     let mut token = "refresh-location".to_owned();
     let refresh =
         |token: &str| form(&format!("{CREDENTIALS}&grant_type=refresh_token&refresh_token={token}"));
     let length = |registry: &Registry| {
-        let kept = serde_json::to_value(registry.document()).unwrap();
-        ["codes", "accessTokens", "refreshTokens"].map(|name| kept[name].as_object().unwrap().len())
+        let document = serde_json::to_value(registry.document()).unwrap();
+        ["codes", "accessTokens", "refreshTokens"].map(|name| document[name].as_object().unwrap().len())
     };
     let code = registry.code("code-location").unwrap().clone();
     for number in 0..1_500_i32 {
@@ -297,18 +298,18 @@ fn what_is_kept_is_bounded() {
         outcome(&decide(&refresh("refresh-01498"), &registry, now, &fresh("new"))),
         (Outcome::Repeated, None)
     );
-    // Access tokens are good for a day; of refresh tokens and codes, most are used or too old. The good codes of the start are
-    // left, and a good refresh token of the company's.
+    // Access tokens are valid for a day, but most refresh tokens and codes are used or expired. The two initial codes and the
+    // refresh token of the company are still valid.
     assert_eq!(length(&registry), [1_002, 1_502, 1_002]);
-    let answers = registry.refresh_tokens().filter_map(|token| token.used.as_ref());
-    assert_eq!(answers.filter(|used| !used.answer.is_null()).count(), 300);
+    let uses = registry.refresh_tokens().filter_map(|token| token.used.as_ref());
+    assert_eq!(uses.filter(|used| !used.response.is_null()).count(), 300);
 
-    // A day later nothing but the refresh tokens is good.
+    // A day later, only the refresh tokens are valid.
     let now = start() + TimeDelta::days(2);
     let decision = decide(&refresh(&token), &registry, now, &fresh("later"));
     registry.apply(decision.change.unwrap(), now);
     assert_eq!(length(&registry), [1_000, 1_001, 1_002]);
-    assert!(registry.access_token("access-01499").is_some(), "known to have expired");
+    assert!(registry.access_token("access-01499").is_some(), "expired, but still stored");
     assert!(registry.access_token("access-00300").is_none());
 
     for number in 0..10_010 {
