@@ -19,5 +19,5 @@ pub(crate) use registry::{FaultRegistry, TriggeredFault};
 pub use rule::FaultRule;
 pub(crate) use rule::Request;
 pub use schedule::FaultSchedule;
-pub(crate) use script::{Base, Script, edit, script};
+pub(crate) use script::{ResponseParts, Script, edit, script};
 pub use stage::FaultStage;

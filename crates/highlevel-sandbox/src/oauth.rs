@@ -2,7 +2,6 @@
 //!
 //! Decisions are pure functions in [`authorize`], [`grant`] and [`location_token`]. The [`Registry`] holds the state.
 
-pub(crate) mod answer;
 mod app;
 pub(crate) mod authorize;
 mod credential_store;
@@ -17,6 +16,7 @@ pub(crate) mod registry;
 pub(crate) mod requests;
 pub(crate) mod resource;
 mod settings;
+pub(crate) mod token_response;
 
 pub use app::SandboxApp;
 pub(crate) use paths::{is_page, serves};

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 
-use super::Refusal;
+use super::ErrorResponse;
 use crate::credentials::{Credentials, Grant, Level, Rejected};
 use crate::headers::bearer;
 
@@ -13,17 +13,17 @@ pub(crate) fn authenticate(
     headers: &HeaderMap,
     credentials: &Credentials,
     now: DateTime<Utc>,
-) -> Result<Grant, Refusal> {
+) -> Result<Grant, ErrorResponse> {
     let Some(header) = headers.get(AUTHORIZATION) else {
-        return Err(Refusal::unauthorized(
+        return Err(ErrorResponse::unauthorized(
             "the Authorization header is missing; send `Authorization: Bearer <token>`",
         ));
     };
     let Some(token) = header.to_str().ok().and_then(bearer) else {
-        return Err(Refusal::unauthorized("Invalid token: access token is invalid"));
+        return Err(ErrorResponse::unauthorized("Invalid token: access token is invalid"));
     };
     credentials.check(token, now).map_err(|rejected| {
-        Refusal::unauthorized(match rejected {
+        ErrorResponse::unauthorized(match rejected {
             Rejected::Unknown => "Invalid token: access token is invalid",
             Rejected::Expired => "Invalid token: access token is expired",
         })
@@ -31,15 +31,15 @@ pub(crate) fn authenticate(
 }
 
 /// Rejects a token that is not for a location, or lacks a scope that the operation requires.
-pub(super) fn authorize(grant: &Grant, scopes: &[&str]) -> Result<(), Refusal> {
+pub(super) fn authorize(grant: &Grant, scopes: &[&str]) -> Result<(), ErrorResponse> {
     if grant.level != Level::Location {
-        return Err(Refusal::unauthorized(
+        return Err(ErrorResponse::unauthorized(
             "The token is not authorized for this scope: it is a company token, but a sub-account token is required",
         ));
     }
     match scopes.iter().find(|scope| !grant.allows(scope)) {
         None => Ok(()),
-        Some(scope) => Err(Refusal::unauthorized(&format!(
+        Some(scope) => Err(ErrorResponse::unauthorized(&format!(
             "The token is not authorized for this scope: {scope} is required"
         ))),
     }

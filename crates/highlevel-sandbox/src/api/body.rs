@@ -4,27 +4,27 @@ use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use serde_json::Value;
 
-use super::Refusal;
+use super::ErrorResponse;
 use crate::json_size::has_too_many_values;
 
 /// Parses a JSON body. Its `Content-Type` must be `application/json`.
-pub(super) fn parse(headers: &HeaderMap, body: &[u8]) -> Result<Value, Refusal> {
+pub(super) fn parse(headers: &HeaderMap, body: &[u8]) -> Result<Value, ErrorResponse> {
     let content_type = headers.get(CONTENT_TYPE).map(|value| String::from_utf8_lossy(value.as_bytes()));
     if !content_type.as_deref().is_some_and(is_json) {
         let found = content_type.map_or_else(|| "missing".to_owned(), |found| format!("`{found}`"));
         // HTTP defines 415 for this, but the documents use 400 for malformed requests.
-        return Err(Refusal::bad_request(&format!(
+        return Err(ErrorResponse::bad_request(&format!(
             "the Content-Type header is {found}, but must be `application/json`"
         )));
     }
     if body.is_empty() {
-        return Err(Refusal::bad_request("the body is empty, but must be a JSON object"));
+        return Err(ErrorResponse::bad_request("the body is empty, but must be a JSON object"));
     }
     if has_too_many_values(body) {
-        return Err(Refusal::too_many_values());
+        return Err(ErrorResponse::too_many_values());
     }
     serde_json::from_slice(body)
-        .map_err(|error| Refusal::bad_request(&format!("the body is not valid JSON: {error}")))
+        .map_err(|error| ErrorResponse::bad_request(&format!("the body is not valid JSON: {error}")))
 }
 
 fn is_json(content_type: &str) -> bool {

@@ -28,14 +28,14 @@ impl<'a> Call<'a> {
 
 /// The spec and settings that requests are validated with.
 #[derive(Clone, Debug)]
-pub(crate) struct Rulebook {
+pub(crate) struct ApiConfig {
     pub(crate) spec: &'static Spec,
     pub(crate) settings: Settings,
 }
 
 /// The time and the new IDs of a request.
 #[derive(Clone, Debug)]
-pub(crate) struct Fresh {
+pub(crate) struct Generated {
     /// RFC 3339, UTC, milliseconds.
     pub(crate) now: String,
     pub(crate) trace_id: String,
@@ -46,7 +46,7 @@ pub(crate) struct Fresh {
 
 /// The response, and the message to store.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct ApiResponse {
     pub(crate) status: StatusCode,
     /// `Null` for no body.
     pub(crate) body: Value,
@@ -54,12 +54,12 @@ pub(crate) struct Answer {
     pub(crate) accepted: Option<Message>,
     /// A changed message.
     pub(crate) changed: Option<StoredMessage>,
-    pub(crate) remarks: Remarks,
+    pub(crate) annotations: Annotations,
 }
 
 /// The annotations of a request in the ledger.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Remarks {
+pub(crate) struct Annotations {
     pub(crate) operation: Option<Operation>,
     pub(crate) fingerprint: Option<RequestFingerprint>,
     pub(crate) violations: Vec<Violation>,

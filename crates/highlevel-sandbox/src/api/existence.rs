@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::Refusal;
+use super::ErrorResponse;
 use crate::model::Model;
 use crate::operation::Operation;
 
@@ -20,7 +20,7 @@ pub(super) fn parties(
     model: &Model,
     location: &str,
     body: &Value,
-) -> Result<Parties, Refusal> {
+) -> Result<Parties, ErrorResponse> {
     let named = |field: &str| body.get(field).and_then(Value::as_str);
     let contact = named("contactId");
     // Messages are sent to a contact. The schema has no `conversationId` for them, so one in the body is ignored.
@@ -47,7 +47,7 @@ pub(super) fn parties(
     if let (Some(conversation), Some(owner), Some(contact)) = (conversation, owner, contact)
         && owner != contact
     {
-        return Err(Refusal::bad_request(&format!(
+        return Err(ErrorResponse::bad_request(&format!(
             "conversationId: the conversation {} is with the contact {}, but contactId is {}",
             json!(conversation),
             json!(owner),
@@ -55,7 +55,9 @@ pub(super) fn parties(
         )));
     }
     let Some(contact) = contact.or(owner) else {
-        return Err(Refusal::bad_request("contactId or conversationId is required, but both are missing"));
+        return Err(ErrorResponse::bad_request(
+            "contactId or conversationId is required, but both are missing",
+        ));
     };
     Ok(Parties {
         contact: contact.to_owned(),
@@ -64,7 +66,7 @@ pub(super) fn parties(
 }
 
 /// Resolves the conversation provider of a valid body, if it has one.
-pub(super) fn provider(model: &Model, location: &str, body: &Value) -> Result<Option<String>, Refusal> {
+pub(super) fn provider(model: &Model, location: &str, body: &Value) -> Result<Option<String>, ErrorResponse> {
     let Some(id) = body.get("conversationProviderId").and_then(Value::as_str) else {
         return Ok(None);
     };
@@ -82,14 +84,14 @@ fn not_found<'a>(
     id: &str,
     location: &str,
     known: impl Iterator<Item = &'a str>,
-) -> Refusal {
+) -> ErrorResponse {
     const LISTED: usize = 5;
     let mut known: Vec<&str> = known.collect();
     let more = known.len().saturating_sub(LISTED);
     known.truncate(LISTED);
     let more = if more == 0 { String::new() } else { format!(" and {more} more") };
     let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-    Refusal::bad_request(&format!(
+    ErrorResponse::bad_request(&format!(
         "{field}: {kind} {} does not exist in location {location}; existing: {known}{more}",
         json!(id)
     ))

@@ -3,7 +3,7 @@
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::Value;
 
-use super::Fresh;
+use super::Generated;
 use super::existence::Parties;
 use crate::model::{Message, MessageDirection, Model, StatusChange, is_email, is_phone, of_call};
 use crate::operation::Operation;
@@ -16,7 +16,7 @@ pub(super) fn compose(
     parties: Parties,
     provider: Option<String>,
     body: Value,
-    fresh: &Fresh,
+    generated: &Generated,
 ) -> Message {
     let text = |field: &str| body.get(field).and_then(Value::as_str);
     let channel = text("type").unwrap_or_default().to_owned();
@@ -24,7 +24,7 @@ pub(super) fn compose(
     // The thread of an email is that of the request, or that of the email it replies to, or a new one.
     let thread_id = email.then(|| {
         let replied_to = text("emailMessageId").and_then(|id| model.thread_of(id));
-        text("threadId").or(replied_to).unwrap_or(&fresh.message_id).to_owned()
+        text("threadId").or(replied_to).unwrap_or(&generated.message_id).to_owned()
     });
     // According to the reference, `direction` defaults to outbound even for the inbound endpoint. The sandbox applies
     // outbound only if the request contains it, because callers of that endpoint expect an inbound message.
@@ -35,18 +35,18 @@ pub(super) fn compose(
     let status = initial_status(direction, &channel, &body).to_owned();
     let call_status = call_status(&channel, &body).map(str::to_owned);
     Message {
-        id: fresh.message_id.clone(),
-        email_message_id: email.then(|| fresh.email_message_id.clone()),
+        id: generated.message_id.clone(),
+        email_message_id: email.then(|| generated.email_message_id.clone()),
         thread_id,
         location_id: location.to_owned(),
         contact_id: parties.contact,
-        conversation_id: parties.conversation.unwrap_or_else(|| fresh.conversation_id.clone()),
+        conversation_id: parties.conversation.unwrap_or_else(|| generated.conversation_id.clone()),
         conversation_provider_id: provider,
         direction,
         channel,
         call_status,
-        date_added: text("date").and_then(to_utc).unwrap_or_else(|| fresh.now.clone()),
-        history: vec![StatusChange { status: status.clone(), at: fresh.now.clone(), error: None }],
+        date_added: text("date").and_then(to_utc).unwrap_or_else(|| generated.now.clone()),
+        history: vec![StatusChange { status: status.clone(), at: generated.now.clone(), error: None }],
         status,
         request: body,
     }

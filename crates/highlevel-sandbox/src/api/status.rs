@@ -3,7 +3,7 @@
 use chrono::{DateTime, TimeDelta};
 use serde_json::{Value, json};
 
-use super::{Fresh, Refusal, Remarks};
+use super::{Annotations, ErrorResponse, Generated};
 use crate::fidelity::{EARLY, Quirk, Settings};
 use crate::model::{Model, StatusUpdate, StoredMessage};
 
@@ -14,15 +14,15 @@ pub(super) fn update(
     id: &str,
     body: &Value,
     settings: &Settings,
-    fresh: &Fresh,
-    remarks: &mut Remarks,
-) -> Result<StoredMessage, Refusal> {
+    generated: &Generated,
+    annotations: &mut Annotations,
+) -> Result<StoredMessage, ErrorResponse> {
     let message = model.message(id).filter(|message| message.location_id == location).ok_or_else(|| {
-        Refusal::bad_request(&format!("message {} does not exist in location {location}", json!(id)))
+        ErrorResponse::bad_request(&format!("message {} does not exist in location {location}", json!(id)))
     })?;
-    if settings.has(Quirk::EarlyStatus403) && is_young(message, fresh) {
-        remarks.quirk = Some(Quirk::EarlyStatus403.name());
-        return Err(Refusal::forbidden(&format!(
+    if settings.has(Quirk::EarlyStatus403) && is_young(message, generated) {
+        annotations.quirk = Some(Quirk::EarlyStatus403.name());
+        return Err(ErrorResponse::forbidden(&format!(
             "message {id} was sent less than {EARLY} seconds ago; its status cannot be changed yet"
         )));
     }
@@ -31,14 +31,14 @@ pub(super) fn update(
         update = update.error(error);
     }
     StoredMessage::clone(message)
-        .with_status(update, fresh.now.clone())
-        .map_err(|problem| Refusal::bad_request(&problem))
+        .with_status(update, generated.now.clone())
+        .map_err(|problem| ErrorResponse::bad_request(&problem))
 }
 
-fn is_young(message: &StoredMessage, fresh: &Fresh) -> bool {
+fn is_young(message: &StoredMessage, generated: &Generated) -> bool {
     let read = |time: &str| DateTime::parse_from_rfc3339(time).ok();
     let stored = message.history.first().and_then(|first| read(&first.at));
-    match (stored, read(&fresh.now)) {
+    match (stored, read(&generated.now)) {
         (Some(stored), Some(now)) => now - stored < TimeDelta::seconds(EARLY),
         _ => false,
     }

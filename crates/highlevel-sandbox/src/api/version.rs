@@ -2,16 +2,16 @@
 
 use http::HeaderMap;
 
-use super::Refusal;
+use super::ErrorResponse;
 
 /// Rejects a request whose version is missing or not in the spec.
-pub(crate) fn check(headers: &HeaderMap, allowed: &[&str]) -> Result<(), Refusal> {
+pub(crate) fn check(headers: &HeaderMap, allowed: &[&str]) -> Result<(), ErrorResponse> {
     let Some(header) = headers.get("version") else {
-        return Err(Refusal::unauthorized("version header was not found."));
+        return Err(ErrorResponse::unauthorized("version header was not found."));
     };
     if header.to_str().is_ok_and(|version| allowed.contains(&version)) {
         Ok(())
     } else {
-        Err(Refusal::unauthorized("version header is invalid"))
+        Err(ErrorResponse::unauthorized("version header is invalid"))
     }
 }

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::moment::Moment;
 use super::state::Engine;
-use crate::api::{self, Answer, Call, Refusal, Rulebook};
+use crate::api::{self, ApiConfig, ApiResponse, Call, ErrorResponse};
 use crate::credentials::Grant;
 use crate::model::{Conversation, Message, Record};
 use crate::sync::lock;
@@ -33,7 +33,7 @@ impl Engine {
         let body = body.to_string();
         let call = Call { method: "POST", target: path, headers: &headers, body: body.as_bytes() };
         let response = self.handle(&caller, call, &moment, adjust);
-        let stored = response.remarks.message_id.and_then(|id| Some(self.model().message(&id)?.parsed()));
+        let stored = response.annotations.message_id.and_then(|id| Some(self.model().message(&id)?.parsed()));
         stored.ok_or_else(|| match &response.body["message"] {
             Value::Array(reasons) => reasons.iter().filter_map(Value::as_str).collect::<Vec<_>>().join("; "),
             reason => reason.as_str().unwrap_or("the request stored no message").to_owned(),
@@ -45,20 +45,20 @@ impl Engine {
     /// `adjust` is called with a new message before it is stored.
     pub(super) fn handle(
         &self,
-        caller: &Result<Grant, Refusal>,
+        caller: &Result<Grant, ErrorResponse>,
         call: Call<'_>,
         moment: &Moment,
         adjust: impl FnOnce(&mut Message),
-    ) -> Answer {
-        let rulebook = Rulebook { spec: self.spec, settings: lock(&self.settings).clone() };
+    ) -> ApiResponse {
+        let config = ApiConfig { spec: self.spec, settings: lock(&self.settings).clone() };
         let mut model = self.model();
-        let mut answer = api::answer(&rulebook, &model, caller, call, &moment.fresh);
-        if (answer.accepted.is_some() || answer.changed.is_some())
+        let mut response = api::respond(&config, &model, caller, call, &moment.generated);
+        if (response.accepted.is_some() || response.changed.is_some())
             && let Err(error) = self.check_writable()
         {
-            return Refusal::not_stored(&error).answer(&moment.fresh.trace_id);
+            return ErrorResponse::not_stored(&error).into_response(&moment.generated.trace_id);
         }
-        if let Some(mut message) = answer.accepted.take() {
+        if let Some(mut message) = response.accepted.take() {
             adjust(&mut message);
             let conversation = (model.conversation(&message.conversation_id).is_none()).then(|| {
                 Conversation::new(&message.conversation_id, &message.contact_id)
@@ -67,16 +67,16 @@ impl Engine {
             let conversation = conversation.map(Record::Conversation);
             let records = conversation.into_iter().chain([Record::from(message.to_stored())]);
             if let Err(conflict) = self.put(&mut model, records) {
-                return Refusal::not_stored(&conflict).answer(&moment.fresh.trace_id);
+                return ErrorResponse::not_stored(&conflict).into_response(&moment.generated.trace_id);
             }
             // Under the lock, so that events are sent in the order in which messages were stored.
             self.publish(&model, &message, moment.now);
         }
-        if let Some(message) = answer.changed.take()
+        if let Some(message) = response.changed.take()
             && let Err(conflict) = self.put(&mut model, [Record::from(message)])
         {
-            return Refusal::not_stored(&conflict).answer(&moment.fresh.trace_id);
+            return ErrorResponse::not_stored(&conflict).into_response(&moment.generated.trace_id);
         }
-        answer
+        response
     }
 }

@@ -9,9 +9,9 @@ use http::{HeaderMap, HeaderValue};
 
 use super::moment::Moment;
 use super::state::Engine;
-use crate::api::{self, Call, Refusal, Remarks};
+use crate::api::{self, Annotations, Call, ErrorResponse};
 use crate::credentials::Grant;
-use crate::fault::{self, Base, FaultStage, TriggeredFault};
+use crate::fault::{self, FaultStage, ResponseParts, TriggeredFault};
 use crate::headers::redacted;
 use crate::ledger::{LedgerEvent, RecordedRequest};
 use crate::operation::Operation;
@@ -30,34 +30,36 @@ impl Engine {
         received: &Received,
         moment: &Moment,
         triggered: Option<&TriggeredFault>,
-    ) -> (Base, RecordedRequest) {
+    ) -> (ResponseParts, RecordedRequest) {
         let started = Instant::now();
         let caller = api::authenticate(call.headers, &lock(&self.credentials), moment.now);
         let verdict = self.count(&caller, moment);
-        let trace_id = &moment.fresh.trace_id;
+        let trace_id = &moment.generated.trace_id;
         let response = match (&verdict.spent, received) {
-            (Some(spent), _) => Refusal::too_many_requests(spent).answer(trace_id),
+            (Some(spent), _) => ErrorResponse::too_many_requests(spent).into_response(trace_id),
             _ if triggered.is_some_and(|triggered| triggered.stage != FaultStage::After) => {
-                Refusal::unavailable().answer(trace_id)
+                ErrorResponse::unavailable().into_response(trace_id)
             }
-            (None, Received::TooLarge(_)) => Refusal::too_large(MAX_BODY).answer(trace_id),
-            (None, Received::TooSlow(_) | Received::Unread) => Refusal::too_slow().answer(trace_id),
+            (None, Received::TooLarge(_)) => ErrorResponse::too_large(MAX_BODY).into_response(trace_id),
+            (None, Received::TooSlow(_) | Received::Unread) => {
+                ErrorResponse::too_slow().into_response(trace_id)
+            }
             (None, Received::Whole(_)) => self.handle(&caller, call, moment, |_| {}),
         };
-        let mut base = Base {
+        let mut parts = ResponseParts {
             status: response.status,
             headers: headers(&verdict),
             body: if response.body.is_null() { Bytes::new() } else { Bytes::from(response.body.to_string()) },
         };
-        if base.body.is_empty() {
-            base.headers.remove(CONTENT_TYPE);
+        if parts.body.is_empty() {
+            parts.headers.remove(CONTENT_TYPE);
         }
         if let Some(triggered) = triggered {
-            fault::edit(&triggered.fault, &mut base, trace_id);
+            fault::edit(&triggered.fault, &mut parts, trace_id);
         }
         let authenticated = caller.is_ok();
         let location = caller.ok().map(|grant| grant.account.location_id.clone());
-        let Remarks {
+        let Annotations {
             operation,
             fingerprint,
             violations,
@@ -67,10 +69,10 @@ impl Engine {
             more_unknown_fields,
             message_id,
             quirk,
-        } = response.remarks;
+        } = response.annotations;
         let record = RecordedRequest {
-            id: moment.fresh.trace_id.clone(),
-            received_at: moment.fresh.now.clone(),
+            id: moment.generated.trace_id.clone(),
+            received_at: moment.generated.now.clone(),
             method: call.method.to_owned(),
             path: call.target.to_owned(),
             headers: redacted(call.headers),
@@ -89,13 +91,13 @@ impl Engine {
             authenticated,
             fault: triggered.map(|triggered| triggered.fault.name().to_owned()),
             broken: triggered.is_some_and(|triggered| triggered.fault.breaks()),
-            status: base.status.as_u16(),
-            answer_headers: redacted(&base.headers),
-            answer: truncated(&base.body),
+            status: parts.status.as_u16(),
+            answer_headers: redacted(&parts.headers),
+            answer: truncated(&parts.body),
             duration: started.elapsed(),
             ..RecordedRequest::default()
         };
-        (base, record)
+        (parts, record)
     }
 
     /// Waits until the changes of a request are on disk, and then records its ledger entry. If they could not be written,
@@ -103,18 +105,18 @@ impl Engine {
     pub(crate) async fn await_commit(
         &self,
         submitted: u64,
-        mut base: Base,
+        mut parts: ResponseParts,
         mut record: RecordedRequest,
-    ) -> Base {
+    ) -> ResponseParts {
         if let Err(error) = self.written_since(submitted).await {
-            let refusal = Refusal::not_stored(&error).answer(&record.id);
-            base.status = refusal.status;
-            base.body = Bytes::from(refusal.body.to_string());
+            let error = ErrorResponse::not_stored(&error).into_response(&record.id);
+            parts.status = error.status;
+            parts.body = Bytes::from(error.body.to_string());
             record = RecordedRequest {
                 accepted: false,
                 message_id: None,
-                status: base.status.as_u16(),
-                answer: base.body.to_vec(),
+                status: parts.status.as_u16(),
+                answer: parts.body.to_vec(),
                 ..record
             };
         }
@@ -125,7 +127,7 @@ impl Engine {
             "handled a request"
         );
         self.ledger.record(LedgerEvent::Request(Arc::new(record)));
-        base
+        parts
     }
 
     /// Returns the fault triggered by a request to the API, if any. A request without a valid token neither triggers a fault
@@ -144,7 +146,7 @@ impl Engine {
         })
     }
 
-    fn count(&self, caller: &Result<Grant, Refusal>, moment: &Moment) -> Verdict {
+    fn count(&self, caller: &Result<Grant, ErrorResponse>, moment: &Moment) -> Verdict {
         let mut limiter = lock(&self.limiter);
         match caller {
             Ok(grant) => limiter.admit(&grant.account, moment.now),

@@ -11,7 +11,7 @@ use super::effect::{Content, Ending, Extent, Fault};
 
 /// The parts of an HTTP response.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Base {
+pub(crate) struct ResponseParts {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
@@ -28,7 +28,7 @@ pub(crate) struct Script {
 }
 
 /// Replaces status, headers and body of a response as the fault specifies.
-pub(crate) fn edit(fault: &Fault, response: &mut Base, trace_id: &str) {
+pub(crate) fn edit(fault: &Fault, response: &mut ResponseParts, trace_id: &str) {
     if let Some(status) = fault.status.and_then(|status| StatusCode::from_u16(status).ok()) {
         response.status = status;
         if status.is_client_error() || status.is_server_error() {
@@ -66,7 +66,7 @@ fn error_body(status: StatusCode, trace_id: &str) -> Bytes {
 }
 
 /// Returns the bytes to write for a fault that the HTTP server cannot produce.
-pub(crate) fn script(fault: &Fault, response: &Base) -> Script {
+pub(crate) fn script(fault: &Fault, response: &ResponseParts) -> Script {
     let whole = match &fault.raw {
         Some(raw) => Bytes::from(raw.clone().into_owned()),
         None => serialized(response),
@@ -94,7 +94,7 @@ fn end_of(bytes: &[u8], mark: &[u8]) -> usize {
 }
 
 /// Serializes a response as HTTP/1.1.
-fn serialized(response: &Base) -> Bytes {
+fn serialized(response: &ResponseParts) -> Bytes {
     let reason = response.status.canonical_reason().unwrap_or_default();
     let mut bytes = Vec::with_capacity(1024 + response.body.len());
     bytes.extend_from_slice(format!("HTTP/1.1 {} {reason}\r\n", response.status.as_u16()).as_bytes());
@@ -116,10 +116,10 @@ fn serialized(response: &Base) -> Bytes {
 mod tests {
     use super::*;
 
-    fn response() -> Base {
+    fn response() -> ResponseParts {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        Base { status: StatusCode::CREATED, headers, body: Bytes::from_static(b"{\"a\":1}") }
+        ResponseParts { status: StatusCode::CREATED, headers, body: Bytes::from_static(b"{\"a\":1}") }
     }
 
     #[test]

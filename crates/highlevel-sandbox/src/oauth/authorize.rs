@@ -28,13 +28,13 @@ const MAX_SCOPE_LENGTH: usize = 200;
 
 /// The response to an authorization request.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Answer {
+pub(crate) enum AuthorizeResponse {
     /// Show the page for choosing.
-    Ask,
+    ShowPage,
     /// Redirect to the app with a code.
     Redirect { location: String, code: Code },
     /// Show a page with an error message.
-    Wrong(String),
+    Error(String),
 }
 
 /// Determines the response to a request. The caller has to store the code.
@@ -48,14 +48,14 @@ pub(crate) fn decide(
     now: DateTime<Utc>,
     code: &str,
     may_choose: bool,
-) -> Answer {
+) -> AuthorizeResponse {
     match request(query, registry).and_then(|request| Ok((chosen(query, registry, model)?, request))) {
-        Err(message) => Answer::Wrong(message),
-        Ok((Some(choice), request)) if may_choose => Answer::Redirect {
+        Err(message) => AuthorizeResponse::Error(message),
+        Ok((Some(choice), request)) if may_choose => AuthorizeResponse::Redirect {
             location: with_code(&request.redirect_uri, code, query.get("state")),
             code: Code { choice, expires_at: now + CODE_LIFETIME, ..request },
         },
-        Ok(_) => Answer::Ask,
+        Ok(_) => AuthorizeResponse::ShowPage,
     }
 }
 

@@ -3,9 +3,9 @@
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use serde_json::{Map, Value, json};
 
-use super::answer::{PLAN_ID, USER_ID};
 use super::registry::Install;
 use super::resource::TokenResource;
+use super::token_response::{PLAN_ID, USER_ID};
 
 pub(crate) const INSTALL: &str = "INSTALL";
 pub(crate) const UNINSTALL: &str = "UNINSTALL";
@@ -17,16 +17,16 @@ const TRIAL_DAYS: u32 = 10;
 
 /// The metadata of an event.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Stamp<'a> {
+pub(crate) struct EventMetadata<'a> {
     pub(crate) app_id: &'a str,
     pub(crate) webhook_id: &'a str,
     pub(crate) timestamp: DateTime<Utc>,
 }
 
 /// Returns the payload of an `INSTALL` event.
-pub(crate) fn install(install: &Install, stamp: Stamp<'_>) -> Value {
+pub(crate) fn install(install: &Install, metadata: EventMetadata<'_>) -> Value {
     let choice = &install.choice;
-    let mut payload = envelope(INSTALL, stamp);
+    let mut payload = envelope(INSTALL, metadata);
     payload.insert("installType".to_owned(), json!(choice.resource.user_type()));
     if let TokenResource::Location(id) = &choice.resource {
         payload.insert("locationId".to_owned(), json!(id));
@@ -43,8 +43,8 @@ pub(crate) fn install(install: &Install, stamp: Stamp<'_>) -> Value {
 }
 
 /// Returns the payload of an `UNINSTALL` event. It has either a location ID or a company ID.
-pub(crate) fn uninstall(resource: &TokenResource, stamp: Stamp<'_>) -> Value {
-    let mut payload = envelope(UNINSTALL, stamp);
+pub(crate) fn uninstall(resource: &TokenResource, metadata: EventMetadata<'_>) -> Value {
+    let mut payload = envelope(UNINSTALL, metadata);
     let (name, id) = match resource {
         TokenResource::Location(id) => ("locationId", id),
         TokenResource::Company(id) => ("companyId", id),
@@ -59,13 +59,13 @@ pub(crate) fn due(now: DateTime<Utc>, delay_ms: u64) -> DateTime<Utc> {
     now.checked_add_signed(delay).unwrap_or(DateTime::<Utc>::MAX_UTC)
 }
 
-fn envelope(event: &str, stamp: Stamp<'_>) -> Map<String, Value> {
+fn envelope(event: &str, metadata: EventMetadata<'_>) -> Map<String, Value> {
     let fields = [
         ("type", event),
-        ("appId", stamp.app_id),
-        ("versionId", stamp.app_id),
-        ("timestamp", &text(stamp.timestamp)),
-        ("webhookId", stamp.webhook_id),
+        ("appId", metadata.app_id),
+        ("versionId", metadata.app_id),
+        ("timestamp", &text(metadata.timestamp)),
+        ("webhookId", metadata.webhook_id),
     ];
     fields.into_iter().map(|(name, value)| (name.to_owned(), json!(value))).collect()
 }

@@ -12,7 +12,7 @@ pub(crate) struct Form(Vec<(String, String)>);
 
 impl Form {
     /// Parses a query.
-    pub(crate) fn of_query(query: &str) -> Result<Self, String> {
+    pub(crate) fn parse_query(query: &str) -> Result<Self, String> {
         Self::of_fields(form_urlencoded::parse(query.as_bytes()))
             .map_err(|()| format!("the query has more than {MAX_FIELDS} fields"))
     }
@@ -22,7 +22,7 @@ impl Form {
     /// # Errors
     ///
     /// Returns a message if the body is not a form, has too many fields, or has a field more than once.
-    pub(crate) fn of_body(content_type: Option<&str>, body: &[u8]) -> Result<Self, String> {
+    pub(crate) fn parse_body(content_type: Option<&str>, body: &[u8]) -> Result<Self, String> {
         let media_type = content_type.and_then(|value| value.split(';').next()).map(str::trim);
         if !media_type.is_some_and(|found| found.eq_ignore_ascii_case("application/x-www-form-urlencoded")) {
             let found = content_type.map_or_else(|| "missing".to_owned(), |found| format!("`{found}`"));
@@ -95,7 +95,7 @@ mod tests {
             (Some("application/json"), "{}", rejected(&format!("{wrong_type}`application/json`"))),
             (None, "a=1", rejected(&format!("{wrong_type}missing"))),
         ] {
-            assert_eq!(Form::of_body(content_type, body.as_bytes()), expected, "{content_type:?} {body}");
+            assert_eq!(Form::parse_body(content_type, body.as_bytes()), expected, "{content_type:?} {body}");
         }
     }
 
@@ -111,9 +111,9 @@ mod tests {
         }
         let many = "a=&".repeat(MAX_FIELDS + 1);
         let message = "the query has more than 100 fields";
-        assert_eq!(Form::of_query(&many), Err(message.to_owned()));
+        assert_eq!(Form::parse_query(&many), Err(message.to_owned()));
         let message = "Invalid request: the form has more than 100 fields";
-        let body = Form::of_body(Some("application/x-www-form-urlencoded"), many.as_bytes());
+        let body = Form::parse_body(Some("application/x-www-form-urlencoded"), many.as_bytes());
         assert_eq!(body, Err(message.to_owned()));
     }
 }

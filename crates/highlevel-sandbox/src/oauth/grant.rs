@@ -3,12 +3,12 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
 
-use super::answer::{self, ACCESS_SECONDS, Fresh, Refusal};
 use super::app::SandboxApp;
 use super::form::Form;
-use super::registry::{AccessToken, IssuedTokens, RefreshToken, Registry, Spent, Subject, Used};
+use super::registry::{AccessToken, IssuedTokens, RefreshToken, Registry, Subject, Used, UsedCredential};
 use super::requests::Outcome;
 use super::resource::TokenResource;
+use super::token_response::{self, ACCESS_SECONDS, GeneratedTokens, TokenError};
 
 /// The lifetime of a refresh token.
 const REFRESH_LIFETIME: TimeDelta = TimeDelta::days(365);
@@ -16,7 +16,7 @@ const REFRESH_LIFETIME: TimeDelta = TimeDelta::days(365);
 /// The response to a token request, and the change to apply.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Decision {
-    pub(crate) answer: Result<Value, Refusal>,
+    pub(crate) response: Result<Value, TokenError>,
     pub(crate) change: Option<IssuedTokens>,
     /// The location or company of the code or refresh token, if it is known.
     pub(crate) resource: Option<TokenResource>,
@@ -28,7 +28,7 @@ pub(crate) fn decide(
     form: &Result<Form, String>,
     registry: &Registry,
     now: DateTime<Utc>,
-    fresh: &Fresh,
+    generated: &GeneratedTokens,
 ) -> Decision {
     let token = form.as_ref().ok().and_then(|form| registry.refresh_token(form.get("refresh_token")?));
     let code = form.as_ref().ok().and_then(|form| registry.code(form.get("code")?));
@@ -38,9 +38,9 @@ pub(crate) fn decide(
         .map(|choice| choice.resource.clone());
     let is_refresh = form.as_ref().is_ok_and(|form| form.get("grant_type") == Some("refresh_token"));
     let rejected = if is_refresh { Outcome::Refused } else { Outcome::CodeRefused };
-    match grant(form, registry, now, fresh) {
-        Ok((answer, change, outcome)) => Decision { answer: Ok(answer), change, resource, outcome },
-        Err(refusal) => Decision { answer: Err(refusal), change: None, resource, outcome: rejected },
+    match grant(form, registry, now, generated) {
+        Ok((response, change, outcome)) => Decision { response: Ok(response), change, resource, outcome },
+        Err(error) => Decision { response: Err(error), change: None, resource, outcome: rejected },
     }
 }
 
@@ -50,23 +50,23 @@ fn grant(
     form: &Result<Form, String>,
     registry: &Registry,
     now: DateTime<Utc>,
-    fresh: &Fresh,
-) -> Result<Granted, Refusal> {
-    let form = form.as_ref().map_err(Refusal::invalid_request)?;
-    let grant_type = form.get("grant_type").ok_or_else(|| Refusal::missing("grant_type"))?;
+    generated: &GeneratedTokens,
+) -> Result<Granted, TokenError> {
+    let form = form.as_ref().map_err(TokenError::invalid_request)?;
+    let grant_type = form.get("grant_type").ok_or_else(|| TokenError::missing("grant_type"))?;
     let app = client(form, registry)?;
     match grant_type {
-        "authorization_code" => exchange(form, app, registry, now, fresh),
-        "refresh_token" => refresh(form, app, registry, now, fresh),
-        other => Err(Refusal::unsupported_grant_type(other)),
+        "authorization_code" => exchange(form, app, registry, now, generated),
+        "refresh_token" => refresh(form, app, registry, now, generated),
+        other => Err(TokenError::unsupported_grant_type(other)),
     }
 }
 
 /// Returns the app with the form's client ID, if the form has its secret.
-pub(crate) fn client<'a>(form: &Form, registry: &'a Registry) -> Result<&'a SandboxApp, Refusal> {
-    let id = form.get("client_id").ok_or_else(|| Refusal::missing("client_id"))?;
-    let secret = form.get("client_secret").ok_or_else(|| Refusal::missing("client_secret"))?;
-    registry.app(id).filter(|app| app.client_secret == secret).ok_or_else(Refusal::invalid_client)
+pub(crate) fn client<'a>(form: &Form, registry: &'a Registry) -> Result<&'a SandboxApp, TokenError> {
+    let id = form.get("client_id").ok_or_else(|| TokenError::missing("client_id"))?;
+    let secret = form.get("client_secret").ok_or_else(|| TokenError::missing("client_secret"))?;
+    registry.app(id).filter(|app| app.client_secret == secret).ok_or_else(TokenError::invalid_client)
 }
 
 fn exchange(
@@ -74,20 +74,20 @@ fn exchange(
     app: &SandboxApp,
     registry: &Registry,
     now: DateTime<Utc>,
-    fresh: &Fresh,
-) -> Result<Granted, Refusal> {
-    let text = form.get("code").ok_or_else(|| Refusal::missing("code"))?;
-    let invalid = || Refusal::invalid_grant("authorization code is invalid");
+    generated: &GeneratedTokens,
+) -> Result<Granted, TokenError> {
+    let text = form.get("code").ok_or_else(|| TokenError::missing("code"))?;
+    let invalid = || TokenError::invalid_grant("authorization code is invalid");
     let code = registry.code(text).filter(|code| !code.used).ok_or_else(invalid)?;
     if code.client_id != app.client_id {
         return Err(invalid());
     }
     if code.expires_at <= now {
-        return Err(Refusal::invalid_grant("authorization code has expired"));
+        return Err(TokenError::invalid_grant("authorization code has expired"));
     }
     // The documents call this field optional, so only a wrong value is rejected.
     if form.get("redirect_uri").is_some_and(|uri| uri != code.redirect_uri) {
-        return Err(Refusal::invalid_request("Invalid request: `redirect_uri` is invalid"));
+        return Err(TokenError::invalid_request("Invalid request: `redirect_uri` is invalid"));
     }
     check_user_type(form, &code.choice.resource)?;
     check_active(registry, &code.choice.resource)?;
@@ -96,9 +96,9 @@ fn exchange(
         choice: code.choice.clone(),
         scopes: code.scopes.clone(),
     };
-    let answer = answer::tokens(&subject, fresh, registry.settings().camel_case);
-    let change = issue(subject, Spent::Code(text.to_owned()), now, fresh);
-    Ok((answer, Some(change), Outcome::CodeExchanged))
+    let response = token_response::body(&subject, generated, registry.settings().camel_case);
+    let change = issue(subject, UsedCredential::Code(text.to_owned()), now, generated);
+    Ok((response, Some(change), Outcome::CodeExchanged))
 }
 
 fn refresh(
@@ -106,14 +106,14 @@ fn refresh(
     app: &SandboxApp,
     registry: &Registry,
     now: DateTime<Utc>,
-    fresh: &Fresh,
-) -> Result<Granted, Refusal> {
-    let text = form.get("refresh_token").ok_or_else(|| Refusal::missing("refresh_token"))?;
-    let invalid = || Refusal::invalid_grant("refresh token is invalid");
+    generated: &GeneratedTokens,
+) -> Result<Granted, TokenError> {
+    let text = form.get("refresh_token").ok_or_else(|| TokenError::missing("refresh_token"))?;
+    let invalid = || TokenError::invalid_grant("refresh token is invalid");
     let token = registry.refresh_token(text).ok_or_else(invalid)?;
     // The live API has been observed to respond to the token of another app as to a wrong secret.
     if token.subject.client_id != app.client_id {
-        return Err(Refusal::invalid_client());
+        return Err(TokenError::invalid_client());
     }
     if token.revoked || token.expires_at <= now {
         return Err(invalid());
@@ -128,43 +128,51 @@ fn refresh(
         };
     }
     check_active(registry, resource)?;
-    let answer = answer::tokens(&token.subject, fresh, registry.settings().camel_case);
-    let used = Used { at: now, response: answer.clone() };
-    let change = issue(token.subject.clone(), Spent::RefreshToken(text.to_owned(), used), now, fresh);
-    Ok((answer, Some(change), Outcome::Rotated))
+    let response = token_response::body(&token.subject, generated, registry.settings().camel_case);
+    let used = Used { at: now, response: response.clone() };
+    let change =
+        issue(token.subject.clone(), UsedCredential::RefreshToken(text.to_owned(), used), now, generated);
+    Ok((response, Some(change), Outcome::Rotated))
 }
 
 /// Returns the change that issues new tokens.
-pub(crate) fn issue(subject: Subject, spent: Spent, now: DateTime<Utc>, fresh: &Fresh) -> IssuedTokens {
+pub(crate) fn issue(
+    subject: Subject,
+    used: UsedCredential,
+    now: DateTime<Utc>,
+    generated: &GeneratedTokens,
+) -> IssuedTokens {
     let access_token =
         AccessToken { subject: subject.clone(), expires_at: now + TimeDelta::seconds(ACCESS_SECONDS) };
     let refresh_token = RefreshToken {
-        id: fresh.refresh_token_id.clone(),
+        id: generated.refresh_token_id.clone(),
         subject,
         expires_at: now + REFRESH_LIFETIME,
         used: None,
         revoked: false,
     };
     IssuedTokens {
-        spent,
-        access_token: (fresh.access_token.clone(), access_token),
-        refresh_token: (fresh.refresh_token.clone(), refresh_token),
+        used,
+        access_token: (generated.access_token.clone(), access_token),
+        refresh_token: (generated.refresh_token.clone(), refresh_token),
     }
 }
 
-fn check_user_type(form: &Form, resource: &TokenResource) -> Result<(), Refusal> {
+fn check_user_type(form: &Form, resource: &TokenResource) -> Result<(), TokenError> {
     match form.get("user_type") {
         None => Ok(()),
         Some(requested) if requested == resource.user_type() => Ok(()),
-        Some(requested @ ("Company" | "Location")) => Err(Refusal::user_type_mismatch(requested, resource)),
-        Some(requested) => Err(Refusal::invalid_request(format!(
+        Some(requested @ ("Company" | "Location")) => {
+            Err(TokenError::user_type_mismatch(requested, resource))
+        }
+        Some(requested) => Err(TokenError::invalid_request(format!(
             "Invalid request: `user_type` is `{requested}`, but must be Company or Location"
         ))),
     }
 }
 
-fn check_active(registry: &Registry, resource: &TokenResource) -> Result<(), Refusal> {
-    if registry.is_active(resource) { Ok(()) } else { Err(Refusal::location_not_active()) }
+fn check_active(registry: &Registry, resource: &TokenResource) -> Result<(), TokenError> {
+    if registry.is_active(resource) { Ok(()) } else { Err(TokenError::location_not_active()) }
 }
 
 #[cfg(test)]

@@ -5,17 +5,17 @@
 use chrono::{DateTime, Utc};
 use http::StatusCode;
 
-use super::answer::{self, Fresh};
 use super::form::Form;
 use super::grant::issue;
-use super::registry::{IssuedTokens, Registry, Spent, Subject};
+use super::registry::{IssuedTokens, Registry, Subject, UsedCredential};
 use super::resource::{Choice, TokenResource};
+use super::token_response::{self, GeneratedTokens};
 
 /// The scope that the company's token must have.
 pub(crate) const SCOPE: &str = "oauth.write";
 
 /// The status and message of an error.
-pub(crate) type Refused = (StatusCode, String);
+pub(crate) type Rejection = (StatusCode, String);
 
 /// Determines the response to a request that is authorized with a token of `caller`.
 pub(crate) fn decide(
@@ -23,8 +23,8 @@ pub(crate) fn decide(
     caller: &Subject,
     registry: &Registry,
     now: DateTime<Utc>,
-    fresh: &Fresh,
-) -> Result<(serde_json::Value, IssuedTokens), Refused> {
+    generated: &GeneratedTokens,
+) -> Result<(serde_json::Value, IssuedTokens), Rejection> {
     let TokenResource::Company(own_company) = &caller.choice.resource else {
         return Err(unauthorized(
             "The token is not authorized for this scope: it is a sub-account token, but a company token is required",
@@ -60,10 +60,10 @@ pub(crate) fn decide(
         choice: Choice { resource, company_id: company_id.to_owned(), locations: Vec::new() },
         scopes: caller.scopes.clone(),
     };
-    let body = answer::tokens(&subject, fresh, registry.settings().camel_case);
-    Ok((body, issue(subject, Spent::Nothing, now, fresh)))
+    let body = token_response::body(&subject, generated, registry.settings().camel_case);
+    Ok((body, issue(subject, UsedCredential::None, now, generated)))
 }
 
-pub(crate) fn unauthorized(message: &str) -> Refused {
+pub(crate) fn unauthorized(message: &str) -> Rejection {
     (StatusCode::UNAUTHORIZED, message.to_owned())
 }

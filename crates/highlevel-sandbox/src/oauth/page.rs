@@ -77,7 +77,7 @@ pub(crate) fn choice_of(form: &Form) -> Option<(&str, &str)> {
 }
 
 /// Returns a page with an error message.
-pub(crate) fn wrong(message: &str, nonce: &str) -> Page {
+pub(crate) fn error(message: &str, nonce: &str) -> Page {
     let content = format!(
         "<h1>The app cannot be installed</h1><p>{}</p><p>Nothing was sent to the app.</p>",
         escaped(message)
@@ -133,10 +133,10 @@ mod tests {
             .append_pair("scope", MARKUP)
             .append_pair("state", MARKUP)
             .finish();
-        let query = Form::of_query(&query).unwrap();
+        let query = Form::parse_query(&query).unwrap();
         let mut seed = crate::snapshot::seed();
         seed.locations.push(model::Location::new(MARKUP).name(MARKUP));
-        for page in [choose(&query, &Model::try_from(seed).unwrap(), "/path", "t", "n"), wrong(MARKUP, "n")] {
+        for page in [choose(&query, &Model::try_from(seed).unwrap(), "/path", "t", "n"), error(MARKUP, "n")] {
             assert!(!page.html.contains("<script") && !page.html.contains("alert('"), "{}", page.html);
             assert!(page.html.contains("&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;&quot;&amp;"));
         }
@@ -144,7 +144,8 @@ mod tests {
 
     #[test]
     fn the_form_contains_the_request_and_a_button_per_choice() {
-        let query = Form::of_query("client_id=a-b&scope=x+y%2Fz&state=1%262&location_id=elsewhere").unwrap();
+        let query =
+            Form::parse_query("client_id=a-b&scope=x+y%2Fz&state=1%262&location_id=elsewhere").unwrap();
         let page = choose(&query, &Model::try_from(crate::snapshot::seed()).unwrap(), "/p", "the token", "n");
         for (part, times) in [
             ("<form method=\"post\" action=\"/p\">", 1),
@@ -156,14 +157,14 @@ mod tests {
         ] {
             assert_eq!(page.html.matches(part).count(), times, "{part} in {}", page.html);
         }
-        let form = Form::of_query("choice=location_id%3Dl1").unwrap();
+        let form = Form::parse_query("choice=location_id%3Dl1").unwrap();
         assert_eq!(choice_of(&form), Some(("location_id", "l1")));
-        assert_eq!(choice_of(&Form::of_query("choice=scope%3Dall").unwrap()), None);
+        assert_eq!(choice_of(&Form::parse_query("choice=scope%3Dall").unwrap()), None);
     }
 
     #[test]
     fn the_size_of_a_page_is_bounded() {
-        let query = Form::of_query(&format!("client_id=a-b&other={}", "x".repeat(60_000))).unwrap();
+        let query = Form::parse_query(&format!("client_id=a-b&other={}", "x".repeat(60_000))).unwrap();
         let mut seed = crate::snapshot::seed();
         let locations = (0..5_000).map(|number| {
             let company = format!("company{}", number % 500);

@@ -138,15 +138,15 @@ pub(crate) struct Used {
 /// The change of a successful token request.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct IssuedTokens {
-    pub(crate) spent: Spent,
+    pub(crate) used: UsedCredential,
     pub(crate) access_token: (String, AccessToken),
     pub(crate) refresh_token: (String, RefreshToken),
 }
 
 /// The credential that a token request used up.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Spent {
-    Nothing,
+pub(crate) enum UsedCredential {
+    None,
     Code(String),
     RefreshToken(String, Used),
 }
@@ -355,13 +355,13 @@ impl Registry {
 
     /// Applies the change of a token request.
     pub(crate) fn apply(&mut self, change: IssuedTokens, now: DateTime<Utc>) {
-        match change.spent {
-            Spent::Nothing => {}
-            Spent::Code(text) => {
+        match change.used {
+            UsedCredential::None => {}
+            UsedCredential::Code(text) => {
                 self.codes.update(&text, |code| code.used = true);
                 self.changed.insert(Row::Code(text));
             }
-            Spent::RefreshToken(text, used) => {
+            UsedCredential::RefreshToken(text, used) => {
                 self.repeats.push_back((used.at, text.clone()));
                 self.refresh_tokens.update(&text, |token| token.used = Some(used));
                 self.changed.insert(Row::RefreshToken(text));
@@ -401,7 +401,8 @@ impl Registry {
         let (count, bytes) =
             others.fold((1, app.weight()), |(count, bytes), each| (count + 1, bytes + each.weight()));
         if count > MAX_APPS || bytes > MAX_APP_BYTES {
-            let message = format!("at most {MAX_APPS} apps with {MAX_APP_BYTES} bytes in total are supported");
+            let message =
+                format!("at most {MAX_APPS} apps with {MAX_APP_BYTES} bytes in total are supported");
             return Err(io::Error::new(io::ErrorKind::QuotaExceeded, message));
         }
         self.changed.insert(Row::SandboxApp(app.client_id.clone()));

@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 use super::interruption::{Interruption, reserve};
 use super::respond::respond;
 use crate::engine::Engine;
-use crate::fault::{self, Base, Ending, MAX_WAIT, Script, TriggeredFault};
+use crate::fault::{self, Ending, MAX_WAIT, ResponseParts, Script, TriggeredFault};
 use crate::sync::lock;
 use crate::traffic::{Connection, Phase, TrackedStream};
 
@@ -86,8 +86,8 @@ async fn serve_requests(stream: TcpStream, connection: Arc<Connection>, state: A
 }
 
 /// Returns the response to a request that was not handled.
-pub(super) fn unavailable() -> Base {
-    Base { status: StatusCode::SERVICE_UNAVAILABLE, headers: HeaderMap::new(), body: Bytes::new() }
+pub(super) fn unavailable() -> ResponseParts {
+    ResponseParts { status: StatusCode::SERVICE_UNAVAILABLE, headers: HeaderMap::new(), body: Bytes::new() }
 }
 
 /// Writes the bytes of a script, and ends the connection as it specifies.

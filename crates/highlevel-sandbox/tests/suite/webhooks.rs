@@ -426,7 +426,7 @@ async fn simulated_status_changes_are_stored_and_delivered() {
         (sandbox.simulate_inbound([("type", "Fax".into())]), "found \"Fax\" (at /type)"),
         (
             sandbox.simulate_call(SimulatedCall::inbound().provider("unknown")),
-            "conversationProviderId: there is no",
+            "conversationProviderId: conversation provider \"unknown\" does not exist",
         ),
     ];
     for (result, words) in rejected {

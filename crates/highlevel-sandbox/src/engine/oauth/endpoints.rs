@@ -15,12 +15,12 @@ use crate::access::{Site, is_of_this_host};
 use crate::api::{self, Call};
 use crate::engine::state::Engine;
 use crate::oauth::InstallEvents;
-use crate::oauth::authorize::{self, Answer};
+use crate::oauth::authorize::{self, AuthorizeResponse};
 use crate::oauth::form::Form;
 use crate::oauth::grant::{self, Decision};
 use crate::oauth::page::{self, Page};
 use crate::oauth::paths::{AUTHORIZE, LOCATION_TOKEN, TOKEN};
-use crate::oauth::registry::Spent;
+use crate::oauth::registry::UsedCredential;
 use crate::oauth::requests::Outcome;
 use crate::oauth::{location_token, redact};
 use crate::sync::lock;
@@ -39,7 +39,7 @@ pub(crate) struct Reply {
 pub(crate) fn is_authenticated(state: &Engine, call: Call<'_>, now: DateTime<Utc>) -> bool {
     let credentials = lock(&state.credentials);
     match (call.method, call.path()) {
-        ("POST", TOKEN) => Form::of_body(content_type(call), call.body)
+        ("POST", TOKEN) => Form::parse_body(content_type(call), call.body)
             .is_ok_and(|form| grant::client(&form, &credentials.oauth).is_ok()),
         ("POST", LOCATION_TOKEN) => api::authenticate(call.headers, &credentials, now).is_ok(),
         _ => false,
@@ -56,11 +56,11 @@ pub(crate) fn reply(state: &Arc<Engine>, call: Call<'_>, now: DateTime<Utc>, tra
                 // An app under development on this machine redirects its user to this page.
                 _ => is_of_this_host(call.headers),
             };
-            match Form::of_query(query) {
+            match Form::parse_query(query) {
                 Ok(query) => authorize(state, &query, now, may_choose),
                 Err(message) => {
                     let nonce = state.identifiers.object_id();
-                    html_reply(StatusCode::BAD_REQUEST, page::wrong(&message, &nonce))
+                    html_reply(StatusCode::BAD_REQUEST, page::error(&message, &nonce))
                 }
             }
         }
@@ -74,9 +74,9 @@ pub(crate) fn reply(state: &Arc<Engine>, call: Call<'_>, now: DateTime<Utc>, tra
 /// Handles the submitted form of the authorization page.
 fn submit_choice(state: &Arc<Engine>, call: Call<'_>, now: DateTime<Utc>) -> Reply {
     let wrong = |message: &str| {
-        html_reply(StatusCode::BAD_REQUEST, page::wrong(message, &state.identifiers.object_id()))
+        html_reply(StatusCode::BAD_REQUEST, page::error(message, &state.identifiers.object_id()))
     };
-    let form = match Form::of_body(content_type(call), call.body) {
+    let form = match Form::parse_body(content_type(call), call.body) {
         Ok(form) => form,
         Err(message) => return wrong(&message),
     };
@@ -104,16 +104,16 @@ fn authorize(state: &Arc<Engine>, query: &Form, now: DateTime<Utc>, may_choose: 
     let model = state.model();
     let mut credentials = state.credentials_mut();
     match authorize::decide(query, &credentials.oauth, &model, now, &text, may_choose) {
-        Answer::Ask => {
+        AuthorizeResponse::ShowPage => {
             let (token, nonce) = (state.access.choice_token(), state.identifiers.object_id());
             html_reply(StatusCode::OK, page::choose(query, &model, AUTHORIZE, token, &nonce))
         }
-        Answer::Wrong(message) => {
-            html_reply(StatusCode::BAD_REQUEST, page::wrong(&message, &state.identifiers.object_id()))
+        AuthorizeResponse::Error(message) => {
+            html_reply(StatusCode::BAD_REQUEST, page::error(&message, &state.identifiers.object_id()))
         }
-        Answer::Redirect { location, code } => {
+        AuthorizeResponse::Redirect { location, code } => {
             let Ok(location) = HeaderValue::from_str(&location) else {
-                let page = page::wrong(
+                let page = page::error(
                     "the redirect_uri is not a valid header value",
                     &state.identifiers.object_id(),
                 );
@@ -135,36 +135,36 @@ fn authorize(state: &Arc<Engine>, query: &Form, now: DateTime<Utc>, may_choose: 
 }
 
 fn token(state: &Arc<Engine>, call: Call<'_>, now: DateTime<Utc>, trace_id: &str) -> Reply {
-    let form = Form::of_body(content_type(call), call.body);
-    let fresh = state.fresh_tokens(trace_id);
+    let form = Form::parse_body(content_type(call), call.body);
+    let generated = state.generate_tokens(trace_id);
     let mut credentials = state.credentials_mut();
     let registry = &mut credentials.oauth;
-    let Decision { answer, change, resource, outcome } = grant::decide(&form, registry, now, &fresh);
+    let Decision { response, change, resource, outcome } = grant::decide(&form, registry, now, &generated);
     registry.count(resource, outcome);
     if let Some(change) = change {
         let subject = change.access_token.1.subject.clone();
-        let exchanged = matches!(change.spent, Spent::Code(_));
+        let exchanged = matches!(change.used, UsedCredential::Code(_));
         registry.apply(change, now);
         if exchanged && let Some(app) = registry.app(&subject.client_id).cloned() {
             state.publish_install(registry, &app, &subject.choice, now);
         }
     }
-    match answer {
+    match response {
         Ok(body) => tokens(&body),
-        Err(refusal) => json_reply(refusal.status, &refusal.body(&fresh.trace_id)),
+        Err(error) => json_reply(error.status, &error.body(&generated.trace_id)),
     }
 }
 
 fn location_token(state: &Arc<Engine>, call: Call<'_>, now: DateTime<Utc>, trace_id: &str) -> Reply {
-    let form = Form::of_body(content_type(call), call.body);
-    let fresh = state.fresh_tokens(trace_id);
+    let form = Form::parse_body(content_type(call), call.body);
+    let generated = state.generate_tokens(trace_id);
     let mut credentials = state.credentials_mut();
     let caller = api::authenticate(call.headers, &credentials, now);
     let versions = state.spec.allowed_values("ApiVersion");
     let checked = caller.and_then(|_| api::check_version(call.headers, &versions));
-    if let Err(refusal) = checked {
+    if let Err(error) = checked {
         credentials.oauth.count(None, Outcome::LocationTokenRefused);
-        let response = refusal.answer(&fresh.trace_id);
+        let response = error.into_response(&generated.trace_id);
         return json_reply(response.status, &response.body);
     }
     let bearer =
@@ -172,7 +172,7 @@ fn location_token(state: &Arc<Engine>, call: Call<'_>, now: DateTime<Utc>, trace
     let registry = &mut credentials.oauth;
     let subject = bearer.and_then(|token| registry.access_token(token)).map(|token| token.subject.clone());
     let decision = match &subject {
-        Some(subject) => location_token::decide(&form, subject, registry, now, &fresh),
+        Some(subject) => location_token::decide(&form, subject, registry, now, &generated),
         None => Err(location_token::unauthorized(
             "The token is not authorized for this scope: it is a private integration token, and a company's access \
              token is needed",
@@ -198,7 +198,7 @@ fn location_token(state: &Arc<Engine>, call: Call<'_>, now: DateTime<Utc>, trace
                 "statusCode": status.as_u16(),
                 "message": message,
                 "error": status.canonical_reason(),
-                "traceId": fresh.trace_id,
+                "traceId": generated.trace_id,
             });
             json_reply(status, &body)
         }

@@ -9,12 +9,12 @@ use serde_json::Value;
 use crate::engine::state::Engine;
 use crate::oauth::InstallEvents;
 use crate::oauth::SandboxApp;
-use crate::oauth::answer::{self, Fresh};
 use crate::oauth::authorize::distinct_scopes;
-use crate::oauth::events::{self, Stamp};
+use crate::oauth::events::{self, EventMetadata};
 use crate::oauth::grant::issue;
-use crate::oauth::registry::{Install, Registry, Spent, Subject};
+use crate::oauth::registry::{Install, Registry, Subject, UsedCredential};
 use crate::oauth::resource::{Choice, TokenResource};
+use crate::oauth::token_response::{self, GeneratedTokens};
 use crate::webhook::Event;
 
 impl Engine {
@@ -52,8 +52,8 @@ impl Engine {
         }
         for Install { choice, .. } in registry.uninstall(&app.client_id, resource) {
             let webhook_id = self.identifiers.uuid();
-            let stamp = Stamp { app_id: &app.app_id, webhook_id: &webhook_id, timestamp: now };
-            let payload = events::uninstall(&choice.resource, stamp);
+            let metadata = EventMetadata { app_id: &app.app_id, webhook_id: &webhook_id, timestamp: now };
+            let payload = events::uninstall(&choice.resource, metadata);
             self.send_app_event(&app, events::UNINSTALL, webhook_id, &payload, now);
         }
         Ok(())
@@ -80,10 +80,10 @@ impl Engine {
             record_install(registry, &client_id, &choice, now, true);
             choice
         };
-        let fresh = self.fresh_tokens(&self.identifiers.uuid());
+        let generated = self.generate_tokens(&self.identifiers.uuid());
         let subject = Subject { client_id, choice, scopes };
-        let response = answer::tokens(&subject, &fresh, registry.settings().camel_case);
-        registry.apply(issue(subject, Spent::Nothing, now, &fresh), now);
+        let response = token_response::body(&subject, &generated, registry.settings().camel_case);
+        registry.apply(issue(subject, UsedCredential::None, now, &generated), now);
         Ok(response)
     }
 
@@ -112,8 +112,8 @@ impl Engine {
             let Some(install) = registry.install(&app.client_id, &choice.resource) else { continue };
             let webhook_id = self.identifiers.uuid();
             let due = events::due(now, registry.settings().install_event_delay_ms);
-            let stamp = Stamp { app_id: &app.app_id, webhook_id: &webhook_id, timestamp: now };
-            let payload = events::install(install, stamp);
+            let metadata = EventMetadata { app_id: &app.app_id, webhook_id: &webhook_id, timestamp: now };
+            let payload = events::install(install, metadata);
             self.send_app_event(app, events::INSTALL, webhook_id, &payload, due);
         }
     }
@@ -156,8 +156,8 @@ impl Engine {
     }
 
     /// Generates tokens.
-    pub(crate) fn fresh_tokens(&self, trace_id: &str) -> Fresh {
-        Fresh {
+    pub(crate) fn generate_tokens(&self, trace_id: &str) -> GeneratedTokens {
+        GeneratedTokens {
             access_token: self.identifiers.secret("access"),
             refresh_token: self.identifiers.secret("refresh"),
             refresh_token_id: self.identifiers.object_id(),

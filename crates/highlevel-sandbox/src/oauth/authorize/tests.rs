@@ -18,8 +18,8 @@ fn registry() -> Registry {
     registry
 }
 
-fn response_to(query: &str, registry: &Registry) -> Answer {
-    decide(&Form::of_query(query).unwrap(), registry, &model(), DateTime::UNIX_EPOCH, "CODE", true)
+fn response_to(query: &str, registry: &Registry) -> AuthorizeResponse {
+    decide(&Form::parse_query(query).unwrap(), registry, &model(), DateTime::UNIX_EPOCH, "CODE", true)
 }
 
 #[test]
@@ -63,7 +63,7 @@ fn invalid_requests_show_an_error_and_do_not_redirect() {
         ),
     ] {
         match response_to(&query, &registry()) {
-            Answer::Wrong(found) => assert!(found.contains(message), "{query}: {found}"),
+            AuthorizeResponse::Error(found) => assert!(found.contains(message), "{query}: {found}"),
             other => panic!("{query}: {other:?}"),
         }
     }
@@ -104,7 +104,7 @@ fn a_choice_redirects_with_a_code() {
         ),
     ] {
         match response_to(&query, &registry()) {
-            Answer::Redirect { location, code } => {
+            AuthorizeResponse::Redirect { location, code } => {
                 assert_eq!((location, code.choice), (target, choice), "{query}");
                 assert_eq!(code.expires_at, DateTime::UNIX_EPOCH + TimeDelta::seconds(600));
                 assert!(!code.used);
@@ -117,10 +117,10 @@ fn a_choice_redirects_with_a_code() {
 #[test]
 fn a_request_without_a_choice_shows_the_page_or_uses_the_settings() {
     let mut registry = registry();
-    assert_eq!(response_to(VALID, &registry), Answer::Ask);
+    assert_eq!(response_to(VALID, &registry), AuthorizeResponse::ShowPage);
     registry.settings_mut().choose_on_authorize = Some(TokenResource::location("second"));
     let chosen = |query: &str| match response_to(query, &registry) {
-        Answer::Redirect { code, .. } => code.choice.resource,
+        AuthorizeResponse::Redirect { code, .. } => code.choice.resource,
         other => panic!("{query}: {other:?}"),
     };
     assert_eq!(chosen(VALID), TokenResource::location("second"));
@@ -133,15 +133,15 @@ fn a_request_that_may_not_choose_only_shows_the_page() {
     let mut registry = registry();
     registry.settings_mut().choose_on_authorize = Some(TokenResource::location("second"));
     for query in [VALID.to_owned(), format!("{VALID}&location_id=second"), format!("{VALID}&company=own")] {
-        let answer = decide(
-            &Form::of_query(&query).unwrap(),
+        let response = decide(
+            &Form::parse_query(&query).unwrap(),
             &registry,
             &model(),
             DateTime::UNIX_EPOCH,
             "CODE",
             false,
         );
-        assert_eq!(answer, Answer::Ask, "{query}");
+        assert_eq!(response, AuthorizeResponse::ShowPage, "{query}");
     }
 }
 
@@ -155,6 +155,6 @@ fn without_registered_uris_loopback_uris_are_accepted() {
     ] {
         let query =
             format!("response_type=code&client_id=app-1&scope=a&location_id=second&redirect_uri={uri}");
-        assert!(matches!(response_to(&query, &registry()), Answer::Redirect { .. }), "{uri}");
+        assert!(matches!(response_to(&query, &registry()), AuthorizeResponse::Redirect { .. }), "{uri}");
     }
 }

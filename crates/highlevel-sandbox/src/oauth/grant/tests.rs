@@ -11,8 +11,8 @@ fn start() -> DateTime<Utc> {
     DateTime::UNIX_EPOCH + TimeDelta::days(20_000)
 }
 
-fn fresh(name: &str) -> Fresh {
-    Fresh {
+fn generated(name: &str) -> GeneratedTokens {
+    GeneratedTokens {
         access_token: format!("access-{name}"),
         refresh_token: format!("refresh-{name}"),
         refresh_token_id: format!("id-{name}"),
@@ -48,19 +48,19 @@ fn registry() -> Registry {
             used: false,
         };
         registry.put_code(format!("code-{name}"), code, start());
-        registry.apply(issue(subject(resource), Spent::Nothing, start(), &fresh(name)), start());
+        registry.apply(issue(subject(resource), UsedCredential::None, start(), &generated(name)), start());
     }
     registry
 }
 
 fn form(fields: &str) -> Result<Form, String> {
-    Form::of_body(Some("application/x-www-form-urlencoded"), fields.as_bytes())
+    Form::parse_body(Some("application/x-www-form-urlencoded"), fields.as_bytes())
 }
 
 /// Returns the outcome, and the status and description of an error.
 fn outcome(decision: &Decision) -> (Outcome, Option<(u16, &str)>) {
-    let refused = decision.answer.as_ref().err();
-    (decision.outcome, refused.map(|refusal| (refusal.status.as_u16(), refusal.description.as_str())))
+    let refused = decision.response.as_ref().err();
+    (decision.outcome, refused.map(|error| (error.status.as_u16(), error.description.as_str())))
 }
 
 const CREDENTIALS: &str = "client_id=app-1&client_secret=secret";
@@ -70,7 +70,7 @@ type Row = (String, u16, &'static str, Option<TokenResource>);
 
 fn assert_rejected(registry: &Registry, counted_as: Outcome, rows: impl IntoIterator<Item = Row>) {
     for (fields, status, message, resource) in rows {
-        let decision = decide(&form(&fields), registry, start(), &fresh("new"));
+        let decision = decide(&form(&fields), registry, start(), &generated("new"));
         assert_eq!(outcome(&decision), (counted_as, Some((status, message))), "{fields}");
         assert_eq!((decision.change, decision.resource), (None, resource), "{fields}");
     }
@@ -116,7 +116,7 @@ fn invalid_code_exchanges_are_rejected() {
         ],
     );
     let message = form("a=1&a=2").unwrap_err();
-    let decision = decide(&Err(message), &registry(), start(), &fresh("new"));
+    let decision = decide(&Err(message), &registry(), start(), &generated("new"));
     let twice = "Invalid request: `a` appears more than once";
     assert_eq!(outcome(&decision), (Outcome::CodeRefused, Some((400, twice))));
 }
@@ -127,7 +127,7 @@ fn invalid_refreshes_are_rejected() {
     registry.set_active("inactive", false);
     for name in ["inactive", "revoked"] {
         registry.apply(
-            issue(subject(TokenResource::location(name)), Spent::Nothing, start(), &fresh(name)),
+            issue(subject(TokenResource::location(name)), UsedCredential::None, start(), &generated(name)),
             start(),
         );
     }
@@ -185,8 +185,8 @@ fn token_responses_have_the_documented_fields() {
             format!("grant_type=refresh_token&refresh_token=refresh-{name}"),
         ] {
             let decision =
-                decide(&form(&format!("{CREDENTIALS}&{fields}")), &registry, start(), &fresh("new"));
-            assert_eq!(decision.answer, Ok(expected.clone()), "{fields}");
+                decide(&form(&format!("{CREDENTIALS}&{fields}")), &registry, start(), &generated("new"));
+            assert_eq!(decision.response, Ok(expected.clone()), "{fields}");
         }
     }
 }
@@ -201,11 +201,11 @@ fn a_code_is_valid_once_and_for_ten_minutes() {
     {
         let mut registry = registry();
         let now = start() + TimeDelta::seconds(seconds);
-        let decision = decide(&exchange, &registry, now, &fresh("new"));
+        let decision = decide(&exchange, &registry, now, &generated("new"));
         assert_eq!(outcome(&decision), expected, "{seconds}");
         if let Some(change) = decision.change {
             registry.apply(change, now);
-            assert_eq!(outcome(&decide(&exchange, &registry, now, &fresh("newer"))), used, "{seconds}");
+            assert_eq!(outcome(&decide(&exchange, &registry, now, &generated("newer"))), used, "{seconds}");
         }
     }
 }
@@ -215,7 +215,7 @@ fn a_repeated_refresh_gets_the_same_response_for_thirty_seconds() {
     let mut registry = registry();
     let refresh = form(&format!("{CREDENTIALS}&grant_type=refresh_token&refresh_token=refresh-location"));
     let at = |milliseconds| start() + TimeDelta::milliseconds(milliseconds);
-    let first = decide(&refresh, &registry, at(0), &fresh("new"));
+    let first = decide(&refresh, &registry, at(0), &generated("new"));
     assert_eq!(outcome(&first), (Outcome::Rotated, None));
     registry.apply(first.change.unwrap(), start());
     let refused = (Outcome::Refused, Some((400, "Invalid grant: refresh token is invalid")));
@@ -225,16 +225,16 @@ fn a_repeated_refresh_gets_the_same_response_for_thirty_seconds() {
         (30_000, refused),
         (30_001, refused),
     ] {
-        let decision = decide(&refresh, &registry, at(milliseconds), &fresh("newer"));
+        let decision = decide(&refresh, &registry, at(milliseconds), &generated("newer"));
         assert_eq!(outcome(&decision), expected, "{milliseconds}");
         assert_eq!(decision.change, None);
-        if let Ok(answer) = decision.answer {
-            assert_eq!(Ok(answer), first.answer, "{milliseconds}");
+        if let Ok(response) = decision.response {
+            assert_eq!(Ok(response), first.response, "{milliseconds}");
         }
     }
     // The token that replaced it stays valid.
     let next = form(&format!("{CREDENTIALS}&grant_type=refresh_token&refresh_token=refresh-new"));
-    assert_eq!(decide(&next, &registry, at(30_001), &fresh("newer")).outcome, Outcome::Rotated);
+    assert_eq!(decide(&next, &registry, at(30_001), &generated("newer")).outcome, Outcome::Rotated);
 }
 
 #[test]
@@ -245,7 +245,7 @@ fn access_tokens_last_a_day_and_refresh_tokens_a_year() {
     let refresh = form(&format!("{CREDENTIALS}&grant_type=refresh_token&refresh_token=refresh-location"));
     for (days, expected) in [(364, Outcome::Rotated), (365, Outcome::Refused)] {
         assert_eq!(
-            decide(&refresh, &registry, start() + day * days, &fresh("new")).outcome,
+            decide(&refresh, &registry, start() + day * days, &generated("new")).outcome,
             expected,
             "{days}"
         );
@@ -257,11 +257,11 @@ fn a_refresh_token_is_valid_again_once_its_location_is_active() {
     let mut registry = registry();
     let refresh = form(&format!("{CREDENTIALS}&grant_type=refresh_token&refresh_token=refresh-location"));
     registry.set_active("l", false);
-    let refused = decide(&refresh, &registry, start(), &fresh("new"));
+    let refused = decide(&refresh, &registry, start(), &generated("new"));
     assert_eq!(outcome(&refused), (Outcome::Refused, Some((400, "Location is not active"))));
     registry.set_active("l", true);
     let later = start() + TimeDelta::days(100);
-    assert_eq!(decide(&refresh, &registry, later, &fresh("new")).outcome, Outcome::Rotated);
+    assert_eq!(decide(&refresh, &registry, later, &generated("new")).outcome, Outcome::Rotated);
 }
 
 /// Simulates a client that refreshes ten times a second. The memory stays bounded, and error messages do not change when
@@ -281,7 +281,7 @@ fn stored_credentials_are_bounded() {
         let now = start() + TimeDelta::milliseconds(i64::from(number) * 100);
         let new = format!("{number:05}");
         registry.put_code(new.clone(), Code { expires_at: now, ..code.clone() }, now);
-        let decision = decide(&refresh(&token), &registry, now, &fresh(&new));
+        let decision = decide(&refresh(&token), &registry, now, &generated(&new));
         assert_eq!(decision.outcome, Outcome::Rotated, "{number}");
         registry.apply(decision.change.unwrap(), now);
         token = format!("refresh-{new}");
@@ -289,13 +289,16 @@ fn stored_credentials_are_bounded() {
     let now = start() + TimeDelta::seconds(150);
     let refused = (Outcome::Refused, Some((400, "Invalid grant: refresh token is invalid")));
     for (used, is_known) in [("refresh-00000", false), ("refresh-01100", true)] {
-        let decision = decide(&refresh(used), &registry, now, &fresh("new"));
+        let decision = decide(&refresh(used), &registry, now, &generated("new"));
         assert_eq!(outcome(&decision), refused, "{used}");
         assert_eq!(decision.resource.is_some(), is_known, "{used}");
     }
-    assert_eq!(outcome(&decide(&refresh(&token), &registry, now, &fresh("new"))), (Outcome::Rotated, None));
     assert_eq!(
-        outcome(&decide(&refresh("refresh-01498"), &registry, now, &fresh("new"))),
+        outcome(&decide(&refresh(&token), &registry, now, &generated("new"))),
+        (Outcome::Rotated, None)
+    );
+    assert_eq!(
+        outcome(&decide(&refresh("refresh-01498"), &registry, now, &generated("new"))),
         (Outcome::Repeated, None)
     );
     // Access tokens are valid for a day, but most refresh tokens and codes are used or expired. The two initial codes and the
@@ -306,7 +309,7 @@ fn stored_credentials_are_bounded() {
 
     // A day later, only the refresh tokens are valid.
     let now = start() + TimeDelta::days(2);
-    let decision = decide(&refresh(&token), &registry, now, &fresh("later"));
+    let decision = decide(&refresh(&token), &registry, now, &generated("later"));
     registry.apply(decision.change.unwrap(), now);
     assert_eq!(length(&registry), [1_000, 1_001, 1_002]);
     assert!(registry.access_token("access-01499").is_some(), "expired, but still stored");

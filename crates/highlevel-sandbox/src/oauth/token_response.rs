@@ -15,7 +15,7 @@ pub(crate) const PLAN_ID: &str = "66a0419a0dffa47fb5f8b22f";
 
 /// The values that are generated for each token request.
 #[derive(Clone, Debug)]
-pub(crate) struct Fresh {
+pub(crate) struct GeneratedTokens {
     pub(crate) access_token: String,
     pub(crate) refresh_token: String,
     pub(crate) refresh_token_id: String,
@@ -26,16 +26,16 @@ pub(crate) struct Fresh {
 ///
 /// The vendor's documents disagree on the field names: either the standard OAuth names alongside camelCase names, or
 /// camelCase throughout.
-pub(crate) fn tokens(subject: &Subject, fresh: &Fresh, camel_case: bool) -> Value {
+pub(crate) fn body(subject: &Subject, generated: &GeneratedTokens, camel_case: bool) -> Value {
     let mut body = Map::new();
     let mut set = |name: &str, value: Value| {
         body.insert(if camel_case { to_camel_case(name) } else { name.to_owned() }, value);
     };
-    set("access_token", json!(fresh.access_token));
+    set("access_token", json!(generated.access_token));
     set("token_type", json!("Bearer"));
     set("expires_in", json!(ACCESS_SECONDS - 1));
-    set("refresh_token", json!(fresh.refresh_token));
-    set("refreshTokenId", json!(fresh.refresh_token_id));
+    set("refresh_token", json!(generated.refresh_token));
+    set("refreshTokenId", json!(generated.refresh_token_id));
     set("scope", json!(subject.scopes.join(" ")));
     set("userType", json!(subject.choice.resource.user_type()));
     set("companyId", json!(subject.choice.company_id));
@@ -51,7 +51,7 @@ pub(crate) fn tokens(subject: &Subject, fresh: &Fresh, camel_case: bool) -> Valu
     }
     set("userId", json!(USER_ID));
     set("planId", json!(PLAN_ID));
-    set("traceId", json!(fresh.trace_id));
+    set("traceId", json!(generated.trace_id));
     Value::Object(body)
 }
 
@@ -69,13 +69,13 @@ fn to_camel_case(name: &str) -> String {
 /// Users of the live API have observed both fields, and the texts for a wrong client and a wrong refresh token. The other
 /// texts come from the OAuth library that the live API appears to use, or describe the error.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Refusal {
+pub(crate) struct TokenError {
     pub(crate) status: StatusCode,
     pub(crate) error: &'static str,
     pub(crate) description: String,
 }
 
-impl Refusal {
+impl TokenError {
     pub(crate) fn invalid_request(description: impl Into<String>) -> Self {
         Self::bad_request("invalid_request", description)
     }

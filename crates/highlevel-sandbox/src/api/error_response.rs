@@ -3,7 +3,7 @@
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use super::{Answer, Remarks};
+use super::{Annotations, ApiResponse};
 use crate::json_size::MAX_VALUES;
 use crate::rate_limit::Spent;
 use crate::spec::{Violation, shortened};
@@ -13,13 +13,13 @@ const MAX_MESSAGE: usize = 4 * 1024;
 
 /// An error response in the format of the API.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Refusal {
+pub(crate) struct ErrorResponse {
     status: StatusCode,
     /// A string, or an array of strings for 422.
     message: Value,
 }
 
-impl Refusal {
+impl ErrorResponse {
     /// Creates a response with a message for each violation. `more` is the number of violations that are not listed.
     pub(super) fn invalid(violations: &[Violation], more: usize) -> Self {
         let messages = violations.iter().map(|violation| violation.message.clone());
@@ -81,7 +81,7 @@ impl Refusal {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable")
     }
 
-    pub(crate) fn answer(self, trace_id: &str) -> Answer {
+    pub(crate) fn into_response(self, trace_id: &str) -> ApiResponse {
         let mut body = json!({
             "statusCode": self.status.as_u16(),
             "message": self.message,
@@ -91,7 +91,13 @@ impl Refusal {
         if self.status != StatusCode::BAD_REQUEST {
             body["error"] = json!(self.status.canonical_reason());
         }
-        Answer { status: self.status, body, accepted: None, changed: None, remarks: Remarks::default() }
+        ApiResponse {
+            status: self.status,
+            body,
+            accepted: None,
+            changed: None,
+            annotations: Annotations::default(),
+        }
     }
 
     /// Truncates the message, because it may quote long values of the request.
