@@ -90,6 +90,8 @@ fn describe(event: &Event) -> String {
             (outcome, _) => format!("{outcome:?}"),
         },
         Some(Content::Voicemail(voicemail)) => format!("{} recordings", voicemail.recordings.len()),
+        Some(Content::InternalComment(_)) => "for other users, not for the contact".to_owned(),
+        Some(Content::PublicComment(comment)) => format!("“{}” in public", comment.text.unwrap_or_default()),
         _ => String::new(),
     }
 }

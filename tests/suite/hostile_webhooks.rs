@@ -9,7 +9,7 @@ use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::post;
 use highlevel::webhook::axum::{Webhook, WebhookLayer};
-use highlevel::webhook::{Event, PublicKey, Receiver, ReceiverBuilder, RsaPublicKey};
+use highlevel::webhook::{Event, PublicKey, Receiver, ReceiverBuilder, RsaPublicKey, WebhookErrorKind};
 use highlevel::{Client, Sms};
 use highlevel_sandbox::{
     DeliveryAttempt, DeliveryOutcome, DeliveryState, RetrySchedule, Sandbox, TamperMode, WebhookDelivery,
@@ -85,9 +85,9 @@ async fn tampered_deliveries_are_rejected_and_their_genuine_retries_are_handled_
         (TamperMode::WrongKey, 401, "signature invalid"),
         (TamperMode::OldKey, 401, "signature invalid"),
         (TamperMode::AlteredByte, 401, "signature invalid"),
-        (TamperMode::MissingHeader, 401, "signature missing"),
+        (TamperMode::MissingHeader, 401, WebhookErrorKind::SignatureMissing.public_message()),
         (TamperMode::NotAvailable, 401, "signature invalid"),
-        (TamperMode::Rsa, 401, "signature missing"),
+        (TamperMode::Rsa, 401, WebhookErrorKind::SignatureMissing.public_message()),
         (TamperMode::OtherApp, 403, "for another app"),
         (TamperMode::Stale, 400, "too old"),
         (TamperMode::Future, 429, "timestamp in the future"),

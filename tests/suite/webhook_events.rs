@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::time::{Duration, SystemTime};
 
 use highlevel::webhook::testing::SigningKey;
-use highlevel::webhook::{Content, Event, MessageEvent, Receiver, Verified};
+use highlevel::webhook::{Attachment, Content, Event, MessageEvent, Receiver, Verified};
 use highlevel::wire::types::{EventMessageStatus, InstallType};
 use highlevel_sandbox::Spec;
 use serde_json::{Map, Value};
@@ -37,6 +37,10 @@ fn receive(json: &Value) -> Verified<Event> {
     receiver
         .verify(&key.headers(&body), body, SystemTime::UNIX_EPOCH)
         .unwrap_or_else(|error| panic!("{json}: {error}"))
+}
+
+fn urls<'a>(attachments: &[Attachment<'a>]) -> Vec<&'a str> {
+    attachments.iter().map(|attachment| attachment.url).collect()
 }
 
 /// Formats the fields of an event, one per line.
@@ -74,7 +78,7 @@ fn show(event: &Event) -> String {
         Some(Content::Text(content)) => {
             line("text", &content.text);
             line("channel", &content.channel);
-            line("attachments", &content.attachments);
+            line("attachments", &urls(&content.attachments));
         }
         Some(Content::Email(content)) => {
             line("subject", &content.subject);
@@ -83,14 +87,14 @@ fn show(event: &Event) -> String {
             line("cc, bcc", &(&content.cc, &content.bcc));
             line("body", &content.body);
             line("plain text", &content.plain_text);
-            line("attachments", &content.attachments);
+            line("attachments", &urls(&content.attachments));
         }
         Some(Content::Call(content)) => {
             line("call", &content.outcome);
             line("duration", &content.duration);
-            line("recordings", &content.recordings);
+            line("recordings", &urls(&content.recordings));
         }
-        Some(Content::Voicemail(content)) => line("voicemail", &content.recordings),
+        Some(Content::Voicemail(content)) => line("voicemail", &urls(&content.recordings)),
         Some(other) => panic!("no row for {other:?}"),
         None => {}
     }

@@ -87,6 +87,7 @@ pub mod auth;
 #[cfg(feature = "blocking")]
 pub mod blocking;
 mod calls;
+mod channel;
 mod classify;
 mod client;
 #[cfg(feature = "testing")]

@@ -30,9 +30,12 @@ const HIGHLEVEL: Structure = Structure {
         &["receipt"],
         &["error"],
         &["delivery", "headers", "lenient", "reconcile"],
-        &["conformance", "guide", "panics", "time", "wire"],
+        &["channel", "conformance", "guide", "panics", "time", "wire"],
     ],
-    restricted: &[Restriction { module: "webhook", may_use: &["conformance", "error", "lenient"] }],
+    restricted: &[Restriction {
+        module: "webhook",
+        may_use: &["channel", "conformance", "error", "lenient"],
+    }],
     circles: &[Circle {
         files: &[
             "auth/token_manager/company.rs",

@@ -3,132 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::matching::Match;
-
-/// A channel. Requests, events and messages use different names for it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Channel {
-    Sms,
-    GroupSms,
-    CampaignSms,
-    WhatsApp,
-    Instagram,
-    Facebook,
-    GoogleBusiness,
-    WebChat,
-    LiveChat,
-    AllInOneChat,
-    FormSubmission,
-    Rcs,
-    TikTok,
-    Email,
-    CampaignEmail,
-    Call,
-    VoiceMail,
-    InternalComment,
-    PublicComment,
-    Activity,
-    /// A channel of a conversation provider: a custom one of an app, or the SMS, email or calls of another carrier.
-    Custom,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Family {
-    Text,
-    Email,
-    Call,
-    VoiceMail,
-    InternalComment,
-    PublicComment,
-    Activity,
-}
-
-impl Channel {
-    fn families(self) -> &'static [Family] {
-        match self {
-            Self::Sms
-            | Self::GroupSms
-            | Self::CampaignSms
-            | Self::WhatsApp
-            | Self::Instagram
-            | Self::Facebook
-            | Self::GoogleBusiness
-            | Self::WebChat
-            | Self::LiveChat
-            | Self::AllInOneChat
-            | Self::FormSubmission
-            | Self::Rcs
-            | Self::TikTok => &[Family::Text],
-            Self::Email | Self::CampaignEmail => &[Family::Email],
-            Self::Call => &[Family::Call],
-            Self::VoiceMail => &[Family::VoiceMail],
-            Self::InternalComment => &[Family::InternalComment],
-            Self::PublicComment => &[Family::PublicComment],
-            Self::Activity => &[Family::Activity],
-            Self::Custom => &[Family::Text, Family::Email, Family::Call],
-        }
-    }
-
-    /// Returns the channel of a name in a request (`Live_Chat`), an event (`CALL`) or a message (`TYPE_CUSTOM_SMS`).
-    fn named(name: &str) -> Option<Self> {
-        let name = name.strip_prefix("TYPE_").unwrap_or(name);
-        let plain: String = name.chars().filter(char::is_ascii_alphanumeric).collect();
-        Some(match plain.to_ascii_lowercase().as_str() {
-            "sms" | "customsms" | "customprovidersms" => Self::Sms,
-            "groupsms" => Self::GroupSms,
-            "campaignsms" => Self::CampaignSms,
-            "whatsapp" => Self::WhatsApp,
-            "ig" | "instagram" => Self::Instagram,
-            "fb" | "facebook" => Self::Facebook,
-            "gmb" => Self::GoogleBusiness,
-            "webchat" => Self::WebChat,
-            "livechat" => Self::LiveChat,
-            "allinonechat" => Self::AllInOneChat,
-            "formsubmission" => Self::FormSubmission,
-            "rcs" => Self::Rcs,
-            "tiktok" => Self::TikTok,
-            "email" | "customemail" | "customprovideremail" => Self::Email,
-            "campaignemail" => Self::CampaignEmail,
-            "call" | "customcall" | "ivrcall" | "campaigncall" => Self::Call,
-            "voicemail" | "campaignvoicemail" => Self::VoiceMail,
-            "internalcomment" | "internalcomments" => Self::InternalComment,
-            "facebookcomment" | "instagramcomment" | "tiktokcomment" => Self::PublicComment,
-            "activity"
-            | "activitycontact"
-            | "activityinvoice"
-            | "activitypayment"
-            | "activityopportunity"
-            | "activityappointment"
-            | "livechatinfo"
-            | "livechatinfomessage" => Self::Activity,
-            "custom" => Self::Custom,
-            _ => return None,
-        })
-    }
-
-    /// Returns the channel of a number in `messageTypeId` of an event or `type` of a message.
-    fn numbered(number: u64) -> Option<Self> {
-        Some(match number {
-            1 | 8 | 24 | 34 => Self::Call,
-            2 | 20 | 22 => Self::Sms,
-            3 | 21 | 23 => Self::Email,
-            5 => Self::WebChat,
-            7 => Self::CampaignSms,
-            9 => Self::CampaignEmail,
-            10 => Self::VoiceMail,
-            11 => Self::Facebook,
-            15 => Self::GoogleBusiness,
-            18 => Self::Instagram,
-            19 => Self::WhatsApp,
-            25..=28 | 30 | 31 => Self::Activity,
-            29 => Self::LiveChat,
-            32 | 33 | 42 => Self::PublicComment,
-            35 => Self::GroupSms,
-            37 => Self::InternalComment,
-            41 => Self::TikTok,
-            _ => return None,
-        })
-    }
-}
+use crate::channel::{Channel, Family};
 
 /// The channels that an observed message may have, from all names and numbers that it carries.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -139,7 +14,7 @@ impl ObservedChannel {
         self.0.extend(Channel::named(name));
     }
 
-    pub(super) fn add_number(&mut self, number: u64) {
+    pub(super) fn add_number(&mut self, number: f64) {
         self.0.extend(Channel::numbered(number));
     }
 
@@ -189,7 +64,7 @@ pub(super) fn is_email(requested: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn compare(requested: &str, names: &[&str], numbers: &[u64]) -> Match {
+    fn compare(requested: &str, names: &[&str], numbers: &[f64]) -> Match {
         let mut observed = ObservedChannel::default();
         for name in names {
             observed.add_name(name);
@@ -202,25 +77,25 @@ mod tests {
 
     #[test]
     fn a_channel_agrees_with_the_names_that_are_read_back() {
-        let cases: &[(&str, &[&str], &[u64])] = &[
-            ("SMS", &["SMS", "TYPE_SMS"], &[2]),
-            ("SMS", &["TYPE_CUSTOM_SMS"], &[20]),
-            ("SMS", &["TYPE_CUSTOM_PROVIDER_SMS"], &[22]),
+        let cases: &[(&str, &[&str], &[f64])] = &[
+            ("SMS", &["SMS", "TYPE_SMS"], &[2.0]),
+            ("SMS", &["TYPE_CUSTOM_SMS"], &[20.0]),
+            ("SMS", &["TYPE_CUSTOM_PROVIDER_SMS"], &[22.0]),
             ("SMS", &["Custom", "TYPE_CUSTOM_SMS"], &[]),
-            ("IG", &["TYPE_INSTAGRAM"], &[18]),
-            ("FB", &["TYPE_FACEBOOK"], &[11]),
-            ("GMB", &["GMB"], &[15]),
-            ("Live_Chat", &["Live Chat", "TYPE_LIVE_CHAT"], &[29]),
-            ("TIKTOK", &["TYPE_TIKTOK"], &[41]),
-            ("Email", &["Email", "TYPE_CUSTOM_PROVIDER_EMAIL"], &[3]),
+            ("IG", &["TYPE_INSTAGRAM"], &[18.0]),
+            ("FB", &["TYPE_FACEBOOK"], &[11.0]),
+            ("GMB", &["GMB"], &[15.0]),
+            ("Live_Chat", &["Live Chat", "TYPE_LIVE_CHAT"], &[29.0]),
+            ("TIKTOK", &["TYPE_TIKTOK"], &[41.0]),
+            ("Email", &["Email", "TYPE_CUSTOM_PROVIDER_EMAIL"], &[3.0]),
             ("Custom", &["Custom"], &[]),
-            ("Custom", &["TYPE_CUSTOM_EMAIL"], &[21]),
-            ("Call", &["CALL"], &[1]),
-            ("Call", &["Custom", "TYPE_CUSTOM_CALL"], &[34]),
-            ("IVR_Call", &["CALL", "TYPE_IVR_CALL"], &[24]),
-            ("Campaign_Call", &["CALL"], &[8]),
-            ("Campaign_VoiceMail", &["VoiceMail"], &[10]),
-            ("InternalComment", &["TYPE_INTERNAL_COMMENTS"], &[37]),
+            ("Custom", &["TYPE_CUSTOM_EMAIL"], &[21.0]),
+            ("Call", &["CALL"], &[1.0]),
+            ("Call", &["Custom", "TYPE_CUSTOM_CALL"], &[34.0]),
+            ("IVR_Call", &["CALL", "TYPE_IVR_CALL"], &[24.0]),
+            ("Campaign_Call", &["CALL"], &[8.0]),
+            ("Campaign_VoiceMail", &["VoiceMail"], &[10.0]),
+            ("InternalComment", &["TYPE_INTERNAL_COMMENTS"], &[37.0]),
         ];
         for (requested, names, numbers) in cases {
             assert_eq!(
@@ -252,8 +127,8 @@ mod tests {
     #[test]
     fn unknown_names_and_channels_of_the_same_family_prove_nothing() {
         for (requested, names, numbers) in [
-            ("SMS", &["TYPE_CARRIER_PIGEON"] as &[&str], &[] as &[u64]),
-            ("SMS", &[], &[99]),
+            ("SMS", &["TYPE_CARRIER_PIGEON"] as &[&str], &[] as &[f64]),
+            ("SMS", &[], &[99.0]),
             ("SMS", &[], &[]),
             ("Carrier_Pigeon", &["TYPE_SMS"], &[]),
             ("SMS", &["TYPE_WHATSAPP"], &[]),

@@ -53,7 +53,7 @@ macro_rules! observed_from_event {
                     channel.add_name(name);
                 }
                 if let Some(number) = event.message_type_id {
-                    add_number(&mut channel, number);
+                    channel.add_number(number);
                 }
                 let addresses = |field: &Option<OneOrManyAddresses>| match field {
                     Some(OneOrManyAddresses::One(address)) => vec![address.clone()],
@@ -107,7 +107,7 @@ impl From<&Value> for ObservedMessage {
             channel.add_name(name);
         }
         for number in ["messageTypeId", "type"].into_iter().filter_map(|name| json[name].as_f64()) {
-            add_number(&mut channel, number);
+            channel.add_number(number);
         }
         Self {
             message: text("id").or(text("messageId")).map(MessageId::from),
@@ -162,17 +162,6 @@ fn texts(field: &Value) -> Vec<String> {
         Value::Object(entry) => entry.get("url").map(texts).unwrap_or_default(),
         Value::String(text) if !text.trim().is_empty() => vec![text.clone()],
         _ => Vec::new(),
-    }
-}
-
-#[allow(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "a number that is no small whole number is the number of no channel"
-)]
-fn add_number(channel: &mut ObservedChannel, number: f64) {
-    if number.fract() == 0.0 && (0.0..1000.0).contains(&number) {
-        channel.add_number(number as u64);
     }
 }
 

@@ -1,23 +1,15 @@
 //! Decodes the body of an event whose signature is genuine.
 //!
-//! The JSON is parsed once, straight into the typed event, while the fields of the envelope are captured. Only a body
-//! for which that fails is parsed a second time, into a JSON object: one that has fields of an unexpected type or the
-//! same field twice, and one that cannot be decoded, to find the reason.
+//! The JSON is parsed once, straight into the typed event; see [`one_pass`]. Only a body for which that fails is parsed a
+//! second time, into a JSON object: one that has the same field twice, and one that cannot be decoded, to find the reason.
 
-use std::borrow::Cow;
-use std::fmt;
-
-use highlevel_wire::types::{
-    EventName, InboundMessage, Install, OutboundMessage, ProviderChannel, ProviderOutboundMessage, Uninstall,
-};
-use serde::de::value::{CowStrDeserializer, MapAccessDeserializer};
-use serde::de::{self, Deserialize, DeserializeOwned, DeserializeSeed, Deserializer, MapAccess, Visitor};
 use serde_json::{Map, Value};
 
 use super::envelope::{Envelope, Field};
 use super::error::{WebhookError, WebhookErrorKind};
 use super::event::Event;
-use crate::lenient::{self, Read};
+use super::kind::Kind;
+use super::one_pass;
 
 /// A body that is a JSON object.
 #[derive(Debug)]
@@ -33,7 +25,7 @@ pub(super) struct Decoded<'a> {
 /// Returns an error if the body is not a JSON object. If it is not an event, the error is in [`Decoded::event`], so
 /// that the envelope can be checked first.
 pub(super) fn decode(body: &[u8]) -> Result<Decoded<'_>, WebhookError> {
-    if let Some((envelope, event)) = in_one_pass(body) {
+    if let Some((envelope, event)) = one_pass::decode(body) {
         return Ok(Decoded { envelope, event: Ok(event) });
     }
     let json: Map<String, Value> = serde_json::from_slice(body).map_err(|error| {
@@ -47,32 +39,6 @@ pub(super) fn decode(body: &[u8]) -> Result<Decoded<'_>, WebhookError> {
     Ok(Decoded { envelope, event })
 }
 
-/// The variant of an event, without the one for unknown events.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    OutboundMessage,
-    InboundMessage,
-    ProviderOutboundMessage,
-    Install,
-    Uninstall,
-}
-
-impl Kind {
-    /// Returns the kind of a `type`, which is the name of the event, or the channel of a `ProviderOutboundMessage`.
-    fn of(name: &str) -> Option<Self> {
-        Some(match EventName::from(name) {
-            EventName::OutboundMessage => Self::OutboundMessage,
-            EventName::InboundMessage => Self::InboundMessage,
-            EventName::Install => Self::Install,
-            EventName::Uninstall => Self::Uninstall,
-            _ => match ProviderChannel::from(name) {
-                ProviderChannel::Unknown(_) => return None,
-                _ => Self::ProviderOutboundMessage,
-            },
-        })
-    }
-}
-
 /// Decodes a JSON object. A field whose value has an unexpected type is moved to the unknown fields.
 fn from_object(name: &Field<'_>, json: Map<String, Value>) -> Result<Event, WebhookError> {
     let name = match name {
@@ -80,32 +46,10 @@ fn from_object(name: &Field<'_>, json: Map<String, Value>) -> Result<Event, Webh
         Field::Missing => return Err(malformed("/type is missing")),
         Field::Null | Field::Other => return Err(malformed("/type is not a string")),
     };
-    Ok(match Kind::of(name) {
-        Some(Kind::OutboundMessage) => {
-            Event::OutboundMessage(leniently(json, |event: &mut OutboundMessage| &mut event.extra)?)
-        }
-        Some(Kind::InboundMessage) => {
-            Event::InboundMessage(leniently(json, |event: &mut InboundMessage| &mut event.extra)?)
-        }
-        Some(Kind::ProviderOutboundMessage) => {
-            Event::ProviderOutboundMessage(leniently(json, |event: &mut ProviderOutboundMessage| {
-                &mut event.extra
-            })?)
-        }
-        Some(Kind::Install) => Event::Install(leniently(json, |event: &mut Install| &mut event.extra)?),
-        Some(Kind::Uninstall) => Event::Uninstall(leniently(json, |event: &mut Uninstall| &mut event.extra)?),
-        None => Event::Unknown { name: name.clone().into_owned(), json },
-    })
-}
-
-fn leniently<T: DeserializeOwned>(
-    json: Map<String, Value>,
-    extra: impl FnOnce(&mut T) -> &mut Map<String, Value>,
-) -> Result<Box<T>, WebhookError> {
-    let Read { mut value, mistyped } =
-        lenient::read::<T>(json).map_err(|error| malformed(&error.describe()))?;
-    extra(&mut value).extend(mistyped);
-    Ok(Box::new(value))
+    match Kind::of(name) {
+        Some(kind) => kind.decode_leniently(json).map_err(|error| malformed(&error.describe())),
+        None => Ok(Event::Unknown { name: name.clone().into_owned(), json }),
+    }
 }
 
 fn malformed(reason: &str) -> WebhookError {
@@ -113,90 +57,6 @@ fn malformed(reason: &str) -> WebhookError {
         WebhookErrorKind::Malformed,
         format!("the signature is genuine, but the event cannot be decoded: {reason}"),
     )
-}
-
-/// Decodes a body in one pass. `None` if that fails, or if the event is unknown.
-///
-/// The `type` can be anywhere in the object, so it is searched in the text first, and compared with the parsed one
-/// afterwards.
-fn in_one_pass(body: &[u8]) -> Option<(Envelope<'_>, Event)> {
-    let name = find_name(body)?;
-    let kind = Kind::of(name)?;
-    let mut envelope = Envelope::default();
-    let mut json = serde_json::Deserializer::from_slice(body);
-    let visitor = EventVisitor { kind, envelope: &mut envelope };
-    let event = json.deserialize_map(visitor).and_then(|event| json.end().map(|()| event)).ok()?;
-    (envelope.name.text() == Some(name)).then_some((envelope, event))
-}
-
-/// Returns the text after a `"type":` near the start of the body, where HighLevel writes it, or after the last one. It
-/// may belong to a nested object.
-fn find_name(body: &[u8]) -> Option<&str> {
-    const KEY: &[u8] = br#""type""#;
-    const START: usize = 256;
-    let start = &body[..body.len().min(START)];
-    let at = memchr::memmem::find(start, KEY).or_else(|| memchr::memmem::rfind(body, KEY))?;
-    let value = body[at + KEY.len()..].trim_ascii_start().strip_prefix(b":")?;
-    let value = value.trim_ascii_start().strip_prefix(b"\"")?;
-    std::str::from_utf8(&value[..memchr::memchr(b'"', value)?]).ok()
-}
-
-/// Reads an object into an event of this kind, and captures its envelope.
-struct EventVisitor<'e, 'de> {
-    kind: Kind,
-    envelope: &'e mut Envelope<'de>,
-}
-
-impl<'de> Visitor<'de> for EventVisitor<'_, 'de> {
-    type Value = Event;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an event")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, fields: A) -> Result<Event, A::Error> {
-        let object = MapAccessDeserializer::new(Captured { fields, envelope: self.envelope, value: None });
-        Ok(match self.kind {
-            Kind::OutboundMessage => Event::OutboundMessage(Box::deserialize(object)?),
-            Kind::InboundMessage => Event::InboundMessage(Box::deserialize(object)?),
-            Kind::ProviderOutboundMessage => Event::ProviderOutboundMessage(Box::deserialize(object)?),
-            Kind::Install => Event::Install(Box::deserialize(object)?),
-            Kind::Uninstall => Event::Uninstall(Box::deserialize(object)?),
-        })
-    }
-}
-
-/// The fields of an object, of which those of the envelope are captured as they pass.
-struct Captured<'e, 'de, A> {
-    fields: A,
-    envelope: &'e mut Envelope<'de>,
-    /// The value of the current field, if it is one of the envelope.
-    value: Option<Value>,
-}
-
-#[derive(serde::Deserialize)]
-struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
-
-impl<'de, A: MapAccess<'de>> MapAccess<'de> for Captured<'_, 'de, A> {
-    type Error = A::Error;
-
-    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, A::Error> {
-        let Some(Key(key)) = self.fields.next_key()? else { return Ok(None) };
-        if let Some(field) = self.envelope.field_mut(&key) {
-            let value: Value = self.fields.next_value()?;
-            // Of fields with the same name the last one counts.
-            *field = Field::from(&value);
-            self.value = Some(value);
-        }
-        seed.deserialize(CowStrDeserializer::new(key)).map(Some)
-    }
-
-    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, A::Error> {
-        match self.value.take() {
-            Some(value) => seed.deserialize(value).map_err(de::Error::custom),
-            None => self.fields.next_value_seed(seed),
-        }
-    }
 }
 
 #[cfg(test)]
@@ -225,8 +85,12 @@ mod tests {
             include_str!("../../tests/data/events/install.json"),
             include_str!("../../tests/data/events/uninstall.json"),
             r#"{"body":"\"type\":\"SMS\"","appId":null,"newField":[1.5],"type" : "InboundMessage"}"#,
+            // Fields with an unexpected type.
+            r#"{"type":"InboundMessage","callDuration":"120","from":{},"to":{},"body":["\u0041"],"direction":7}"#,
+            r#"{"type":"InboundMessage","callDuration":"\u0031","attachments":[{"url":"u"},null],"mentions":"m"}"#,
+            r#"{"type":"INSTALL","appId":"a","trial":{"onTrial":"yes"},"installType":[],"timestamp":7}"#,
         ] {
-            assert_eq!(in_one_pass(body.as_bytes()), by_object(body).ok(), "{body}");
+            assert_eq!(one_pass::decode(body.as_bytes()), by_object(body).ok(), "{body}");
         }
     }
 
@@ -236,11 +100,10 @@ mod tests {
             r#"{"type":"ContactCreate"}"#,
             r#"{"type":"InboundMessage","type":"SMS","messageId":"m"}"#,
             r#"{"type":"InboundMessage","body":"a","body":"b"}"#,
-            r#"{"type":"InboundMessage","callDuration":"120"}"#,
             r#"{"nested":{"type":"SMS"},"type":"InboundMessage"}"#,
             r#"{"t\u0079pe":"InboundMessage"}"#,
         ] {
-            assert_eq!(in_one_pass(body.as_bytes()), None, "{body}");
+            assert_eq!(one_pass::decode(body.as_bytes()), None, "{body}");
             by_object(body).expect(body);
         }
     }
@@ -267,7 +130,7 @@ mod tests {
                 fields.iter().map(|(key, value)| format!("\"{key}\":{value}")).collect();
             fields.insert(at.min(fields.len()), format!("\"type\":\"{name}\""));
             let body = format!("{{{}{end}", fields.join(","));
-            if let Some(decoded) = in_one_pass(body.as_bytes()) {
+            if let Some(decoded) = one_pass::decode(body.as_bytes()) {
                 prop_assert_eq!(Ok(decoded), by_object(&body), "{}", body);
             }
         }

@@ -57,7 +57,7 @@ impl WebhookErrorKind {
     pub fn public_message(self) -> &'static str {
         match self {
             Self::TooLarge => "too large",
-            Self::SignatureMissing => "signature missing",
+            Self::SignatureMissing => "signature missing; the workflow action \"Webhook\" does not sign",
             Self::SignatureInvalid => "signature invalid",
             Self::Malformed => "malformed",
             Self::OtherApp => "for another app",

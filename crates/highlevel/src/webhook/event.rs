@@ -3,7 +3,8 @@
 use highlevel_wire::types::{InboundMessage, Install, OutboundMessage, ProviderOutboundMessage, Uninstall};
 use serde_json::{Map, Value};
 
-use super::content::{Content, MessageEvent};
+use super::content::Content;
+use super::message_event::MessageEvent;
 
 /// A webhook event.
 #[derive(Debug, Clone, PartialEq)]

@@ -45,6 +45,7 @@
 #[cfg(feature = "axum")]
 pub mod axum;
 mod builder;
+mod call;
 mod claim;
 #[cfg(feature = "testing")]
 pub mod conformance;
@@ -56,8 +57,12 @@ mod error;
 mod event;
 mod event_id;
 mod filter;
+mod form;
 mod in_memory;
 mod key;
+mod kind;
+mod message_event;
+mod one_pass;
 mod receiver;
 #[cfg(feature = "rsa")]
 mod rsa;
@@ -68,8 +73,9 @@ mod verified;
 mod window;
 
 pub use builder::{NeedsApp, ReceiverBuilder};
+pub use call::CallOutcome;
 pub use content::{
-    CallContent, CallOutcome, Content, EmailContent, MessageEvent, TextContent, VoicemailContent,
+    Attachment, CallContent, Content, EmailContent, InternalCommentContent, TextContent, VoicemailContent,
 };
 pub use deduplicator::{
     Claim, ClaimToken, CommitResult, Deduplicator, DeduplicatorError, DeduplicatorFuture,
@@ -79,6 +85,7 @@ pub use event::Event;
 pub use event_id::EventId;
 pub use in_memory::{InMemoryDeduplicator, OnFull};
 pub use key::{InvalidKey, PublicKey};
+pub use message_event::MessageEvent;
 pub use receiver::Receiver;
 #[cfg(feature = "rsa")]
 pub use rsa::RsaPublicKey;

@@ -52,7 +52,8 @@ pub(super) fn single<'h>(
 pub(super) fn missing() -> WebhookError {
     WebhookError::new(
         WebhookErrorKind::SignatureMissing,
-        "there is no X-GHL-Signature header; check that the request is from HighLevel, and that no proxy removes the header",
+        "there is no X-GHL-Signature header; HighLevel does not sign requests of the workflow action \"Webhook\", so give it \
+         another URL, and check that no proxy removes the header",
     )
 }
 

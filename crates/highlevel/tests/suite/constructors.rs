@@ -182,7 +182,7 @@ fn inbound_methods_set_their_fields() {
     let call = || Inbound::call("p");
     check!("Call", call().from("+1"), { "call": { "from": "+1" } });
     check!("Call", call().to("+2"), { "call": { "to": "+2" } });
-    check!("Call", call().status(CallStatus::NoAnswer), { "call": { "status": "no-response" } });
+    check!("Call", call().status(CallStatus::NoAnswer), { "call": { "status": "no-answer" } });
     check!("Call", call().text("t"), { "message": "t" });
 }
 
@@ -204,7 +204,7 @@ fn outbound_call_methods_set_their_fields() {
         (CallStatus::Completed, "completed"),
         (CallStatus::Answered, "answered"),
         (CallStatus::Busy, "busy"),
-        (CallStatus::NoAnswer, "no-response"),
+        (CallStatus::NoAnswer, "no-answer"),
         (CallStatus::Failed, "failed"),
         (CallStatus::Canceled, "canceled"),
         (CallStatus::Voicemail, "voicemail"),

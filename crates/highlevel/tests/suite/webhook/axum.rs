@@ -11,7 +11,7 @@ use axum::body::{Body, Bytes};
 use axum::http::{Request, StatusCode};
 use axum::routing::post;
 use highlevel::webhook::axum::{Webhook, WebhookLayer};
-use highlevel::webhook::{Event, Receiver};
+use highlevel::webhook::{Event, Receiver, WebhookErrorKind};
 use tower_service::Service;
 
 use super::cancellation::gated;
@@ -113,8 +113,16 @@ async fn rejected_events_do_not_reach_the_handler() {
     let rows = [
         (request(body, "N/A"), 401, "signature invalid"),
         (request(body, &sign(b"another")), 401, "signature invalid"),
-        (Request::post("/").body(Body::from(body)).expect("a request"), 401, "signature missing"),
-        (Request::get("/").body(Body::empty()).expect("a request"), 401, "signature missing"),
+        (
+            Request::post("/").body(Body::from(body)).expect("a request"),
+            401,
+            WebhookErrorKind::SignatureMissing.public_message(),
+        ),
+        (
+            Request::get("/").body(Body::empty()).expect("a request"),
+            401,
+            WebhookErrorKind::SignatureMissing.public_message(),
+        ),
         (genuine(&long), 413, "too large"),
         (genuine("{}"), 400, "malformed"),
         (genuine(r#"{"type":"200","appId":"b"}"#), 403, "for another app"),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use highlevel::Direction;
-use highlevel::webhook::{CallOutcome, Content, Event, MessageEvent};
+use highlevel::webhook::{Attachment, CallOutcome, Content, Event, MessageEvent, TextContent};
 use serde_json::{Value, json};
 
 use super::{any_app, receive};
@@ -15,11 +15,18 @@ fn read(body: impl AsRef<[u8]>) -> Event {
 /// Returns the content of an event as text.
 fn show(body: &str) -> String {
     match read(body).content() {
-        Some(Content::Text(text)) => {
-            format!("text {:?} {:?} {:?}", text.channel, text.text, text.attachments)
-        }
+        Some(Content::Text(text)) => format!("text {}", show_text(&text)),
+        Some(Content::PublicComment(comment)) => format!("public comment {}", show_text(&comment)),
+        Some(Content::Other(text)) => format!("other {}", show_text(&text)),
+        Some(Content::InternalComment(comment)) => format!(
+            "internal comment {:?} by {:?} for {:?} {}",
+            comment.text,
+            comment.author,
+            comment.mentions,
+            show_files(&comment.attachments)
+        ),
         Some(Content::Email(email)) => format!(
-            "email {:?} from {:?} to {:?} cc {:?} bcc {:?}: {:?} {:?} {:?}",
+            "email {:?} from {:?} to {:?} cc {:?} bcc {:?}: {:?} {:?} {}",
             email.subject,
             email.from,
             email.to,
@@ -27,131 +34,362 @@ fn show(body: &str) -> String {
             email.bcc,
             email.body,
             email.plain_text,
-            email.attachments
+            show_files(&email.attachments)
         ),
         Some(Content::Call(call)) => {
-            format!("call {:?} {:?} {:?}", call.outcome, call.duration, call.recordings)
+            format!("call {:?} {:?} {}", call.outcome, call.duration, show_files(&call.recordings))
         }
-        Some(Content::Voicemail(voicemail)) => format!("voicemail {:?}", voicemail.recordings),
+        Some(Content::Voicemail(voicemail)) => format!("voicemail {}", show_files(&voicemail.recordings)),
         None => "none".to_owned(),
         Some(other) => panic!("no row for {other:?}"),
     }
 }
 
-#[test]
-fn content_follows_the_channel() {
-    let rows = [
-        (
-            include_str!("../../data/events/outbound_message.json"),
-            r#"text Some("SMS") Some("This is a test message") []"#,
-        ),
-        (
-            include_str!("../../data/events/outbound_call.json"),
-            r#"call Answered Some(120s) ["call recording url"]"#,
-        ),
-        (include_str!("../../data/events/outbound_voicemail.json"), r#"voicemail ["voicemail url"]"#),
-        (
-            include_str!("../../data/events/outbound_email.json"),
-            r#"email Some("Order Confirmed") from Some("Internal Notify <sample@email.service>") to ["example@email.com"] cc [] bcc []: Some("<div style=\"font-family: verdana, geneva; font-size: 11pt;\">Testing Email Notification</div>") None []"#,
-        ),
-        (
-            include_str!("../../data/events/provider_sms.json"),
-            r#"text Some("SMS") Some("Your table is ready") []"#,
-        ),
-        (
-            r#"{"type":"Email","messageId":"m","html":"<p>h</p>","message":"t","emailTo":"a@b","attachments":["u"]}"#,
-            r#"email None from None to ["a@b"] cc [] bcc []: Some("<p>h</p>") Some("t") ["u"]"#,
-        ),
-        (
-            r#"{"type":"OutboundMessage","messageType":"Email","cc":"a@b","ccList":["c@d"],"bccList":["e@f","g@h"]}"#,
-            r#"email None from None to [] cc ["a@b"] bcc ["e@f", "g@h"]: None None []"#,
-        ),
-        (r#"{"type":"InboundMessage","messageType":"FB","body":"t"}"#, r#"text Some("FB") Some("t") []"#),
-        (r#"{"type":"InboundMessage","messageType":"Pigeon"}"#, r#"text Some("Pigeon") None []"#),
-        (r#"{"type":"InboundMessage"}"#, "text None None []"),
-        (r#"{"type":"InboundMessage","messageTypeString":"TYPE_CAMPAIGN_CALL"}"#, "call Unknown None []"),
-        (r#"{"type":"InboundMessage","messageTypeString":"TYPE_IVR_CALL"}"#, "call Unknown None []"),
-        (r#"{"type":"InboundMessage","messageTypeString":"TYPE_CAMPAIGN_VOICEMAIL"}"#, "voicemail []"),
-        (r#"{"type":"InboundMessage","messageType":"Call"}"#, "call Unknown None []"),
-        (
-            r#"{"type":"InboundMessage","messageTypeString":"TYPE_CUSTOM_EMAIL"}"#,
-            "email None from None to [] cc [] bcc []: None None []",
-        ),
-        (
-            r#"{"type":"InboundMessage","messageType":"TYPE_CUSTOM_PROVIDER_EMAIL"}"#,
-            "email None from None to [] cc [] bcc []: None None []",
-        ),
-        (r#"{"type":"InboundMessage","messageTypeString":"TYPE_CUSTOM_CALL"}"#, "call Unknown None []"),
-        (
-            r#"{"type":"InboundMessage","messageTypeString":"TYPE_CAMPAIGN_MANUAL_CALL"}"#,
-            "call Unknown None []",
-        ),
-        (
-            r#"{"type":"InboundMessage","messageTypeString":"TYPE_CUSTOM_PROVIDER_SMS"}"#,
-            r#"text Some("TYPE_CUSTOM_PROVIDER_SMS") None []"#,
-        ),
-        // `messageTypeString` counts only if `messageType` implies no form.
-        (
-            r#"{"type":"InboundMessage","messageType":"","messageTypeString":"TYPE_CALL"}"#,
-            "call Unknown None []",
-        ),
-        (
-            r#"{"type":"InboundMessage","messageType":"","messageTypeString":"TYPE_SMS"}"#,
-            r#"text Some("TYPE_SMS") None []"#,
-        ),
-        (
-            r#"{"type":"InboundMessage","messageType":7,"messageTypeString":"TYPE_CALL"}"#,
-            "call Unknown None []",
-        ),
-        (
-            r#"{"type":"InboundMessage","messageType":"Custom","messageTypeString":"TYPE_CUSTOM_CALL"}"#,
-            "call Unknown None []",
-        ),
-        (
-            r#"{"type":"InboundMessage","messageType":"Custom","messageTypeString":"TYPE_CUSTOM_SMS"}"#,
-            r#"text Some("Custom") None []"#,
-        ),
-        (
-            r#"{"type":"InboundMessage","messageType":"SMS","messageTypeString":"TYPE_CALL"}"#,
-            r#"text Some("SMS") None []"#,
-        ),
-        (r#"{"type":"InboundMessage","messageType":"RECALL"}"#, r#"text Some("RECALL") None []"#),
-        (r#"{"type":"UNINSTALL","appId":"a"}"#, "none"),
-        (r#"{"type":"ContactCreate","messageType":"SMS"}"#, "none"),
-    ];
-    for (body, expected) in rows {
-        assert_eq!(show(body), expected, "{body}");
+fn show_text(text: &TextContent<'_>) -> String {
+    format!("{:?} {:?} {}", text.channel, text.text, show_files(&text.attachments))
+}
+
+/// Returns attachments as text: their URLs, and type and name where the event specifies them.
+fn show_files(attachments: &[Attachment<'_>]) -> String {
+    let show = |file: &Attachment<'_>| {
+        let details = [file.content_type, file.name].into_iter().flatten();
+        details.fold(format!("{:?}", file.url), |text, detail| format!("{text} {detail}"))
+    };
+    format!("[{}]", attachments.iter().map(show).collect::<Vec<_>>().join(", "))
+}
+
+/// An event and its content.
+struct Row {
+    event: &'static str,
+    content: &'static str,
+}
+
+fn check(rows: &[Row]) {
+    for Row { event, content } in rows {
+        assert_eq!(show(event), *content, "{event}");
     }
 }
 
 #[test]
-fn call_outcomes_follow_from_both_statuses() {
-    let rows = [
-        ("completed", "completed", CallOutcome::Answered),
-        ("completed", "answered", CallOutcome::Answered),
-        ("completed", "voicemail", CallOutcome::Voicemail),
-        ("voicemail", "voicemail", CallOutcome::Voicemail),
-        ("voicemail", "completed", CallOutcome::Unknown),
-        ("failed", "completed", CallOutcome::Unknown),
-        ("failed", "voicemail", CallOutcome::Unknown),
-        ("completed", "busy", CallOutcome::Busy),
-        ("failed", "busy", CallOutcome::Busy),
-        ("failed", "no-response", CallOutcome::NoAnswer),
-        ("failed", "failed", CallOutcome::Failed),
-        ("failed", "canceled", CallOutcome::Canceled),
-        ("pending", "pending", CallOutcome::Pending),
-        ("completed", "teleported", CallOutcome::Unknown),
-        ("vanished", "completed", CallOutcome::Unknown),
-    ];
-    for name in ["OutboundMessage", "InboundMessage"] {
-        for (status, call_status, expected) in rows {
-            let body =
-                json!({ "type": name, "messageType": "CALL", "status": status, "callStatus": call_status });
-            let event = read(body.to_string());
-            let Some(Content::Call(call)) = event.content() else { panic!("{body}") };
-            assert_eq!(call.outcome, expected, "{body}");
+fn content_follows_the_channel() {
+    check(&[
+        Row {
+            event: include_str!("../../data/events/outbound_message.json"),
+            content: r#"text Some("SMS") Some("This is a test message") []"#,
+        },
+        Row {
+            event: include_str!("../../data/events/outbound_call.json"),
+            content: r#"call Answered Some(120s) ["call recording url"]"#,
+        },
+        Row {
+            event: include_str!("../../data/events/outbound_voicemail.json"),
+            content: r#"voicemail ["voicemail url"]"#,
+        },
+        Row {
+            event: include_str!("../../data/events/outbound_email.json"),
+            content: r#"email Some("Order Confirmed") from Some("Internal Notify <sample@email.service>") to ["example@email.com"] cc [] bcc []: Some("<div style=\"font-family: verdana, geneva; font-size: 11pt;\">Testing Email Notification</div>") None []"#,
+        },
+        Row {
+            event: include_str!("../../data/events/provider_sms.json"),
+            content: r#"text Some("SMS") Some("Your table is ready") []"#,
+        },
+        Row {
+            event: r#"{"type":"Email","messageId":"m","html":"<p>h</p>","message":"t","emailTo":"a@b","attachments":["u"]}"#,
+            content: r#"email None from None to ["a@b"] cc [] bcc []: Some("<p>h</p>") Some("t") ["u"]"#,
+        },
+        Row {
+            event: r#"{"type":"Custom","messageId":"m","html":"<p>h</p>","subject":"s","message":"t","emailFrom":"c@d"}"#,
+            content: r#"email Some("s") from Some("c@d") to [] cc [] bcc []: Some("<p>h</p>") Some("t") []"#,
+        },
+        Row {
+            event: r#"{"type":"Custom","messageId":"m","html":"","emailTo":[],"message":"t"}"#,
+            content: r#"text Some("Custom") Some("t") []"#,
+        },
+        Row { event: r#"{"type":"UNINSTALL","appId":"a"}"#, content: "none" },
+        Row { event: r#"{"type":"ContactCreate","messageType":"SMS"}"#, content: "none" },
+    ]);
+}
+
+/// `cc` and `bcc` contain the first address only.
+#[test]
+fn recipients_of_copies_are_those_of_the_list() {
+    check(&[
+        Row {
+            event: r#"{"type":"OutboundMessage","messageType":"Email","cc":"a@b","ccList":["a@b","c@d"],"bccList":["e@f","g@h"]}"#,
+            content: r#"email None from None to [] cc ["a@b", "c@d"] bcc ["e@f", "g@h"]: None None []"#,
+        },
+        Row {
+            event: r#"{"type":"OutboundMessage","messageType":"Email","cc":"a@b","ccList":[],"bcc":["c@d"],"bccList":null}"#,
+            content: r#"email None from None to [] cc ["a@b"] bcc ["c@d"]: None None []"#,
+        },
+        Row {
+            event: r#"{"type":"InboundMessage","messageType":"Email","to":{},"from":{},"cc":"","ccList":{}}"#,
+            content: "email None from None to [] cc [] bcc []: None None []",
+        },
+    ]);
+}
+
+/// The name and the number of the channel of an event, and the form of its content.
+struct Channel {
+    message_type: Value,
+    type_string: Value,
+    type_id: Value,
+    form: &'static str,
+}
+
+#[test]
+fn the_form_follows_from_the_families_of_all_names() {
+    const TEXT: &str = "text";
+    let channel = |message_type: &str, type_string: &str, type_id: u32, form| Channel {
+        message_type: json!(message_type),
+        type_string: json!(type_string),
+        type_id: json!(type_id),
+        form,
+    };
+    let none = || Value::Null;
+    for Channel { message_type, type_string, type_id, form } in [
+        // All three agree.
+        channel("SMS", "TYPE_SMS", 2, TEXT),
+        channel("WhatsApp", "TYPE_WHATSAPP", 19, TEXT),
+        channel("FB", "TYPE_FACEBOOK", 11, TEXT),
+        channel("IG", "TYPE_INSTAGRAM", 18, TEXT),
+        channel("GMB", "TYPE_GMB", 15, TEXT),
+        channel("Live Chat", "TYPE_LIVE_CHAT", 29, TEXT),
+        channel("WebChat", "TYPE_WEBCHAT", 5, TEXT),
+        channel("TIKTOK", "TYPE_TIKTOK", 41, TEXT),
+        channel("SMS", "TYPE_GROUP_SMS", 35, TEXT),
+        channel("Email", "TYPE_EMAIL", 3, "email"),
+        channel("CALL", "TYPE_CALL", 1, "call"),
+        channel("CALL", "TYPE_IVR_CALL", 24, "call"),
+        channel("VoiceMail", "TYPE_CAMPAIGN_VOICEMAIL", 10, "voicemail"),
+        channel("InternalComment", "TYPE_INTERNAL_COMMENTS", 37, "internal comment"),
+        // A provider of SMS, email or calls.
+        channel("Custom", "TYPE_CUSTOM_SMS", 20, TEXT),
+        channel("Custom", "TYPE_CUSTOM_PROVIDER_SMS", 22, TEXT),
+        channel("Custom", "TYPE_CUSTOM_EMAIL", 21, "email"),
+        channel("Custom", "TYPE_CUSTOM_PROVIDER_EMAIL", 23, "email"),
+        channel("Custom", "TYPE_CUSTOM_CALL", 34, "call"),
+        // `messageType` decides about a voicemail of a call.
+        channel("CALL", "TYPE_VOICEMAIL", 10, "call"),
+        channel("SMS", "TYPE_CALL", 1, TEXT),
+        // Any name marks a comment.
+        channel("FB", "TYPE_FACEBOOK_COMMENT", 32, "public comment"),
+        channel("IG", "TYPE_INSTAGRAM_COMMENT", 33, "public comment"),
+        channel("TIKTOK", "TYPE_TIKTOK_COMMENT", 42, "public comment"),
+        channel("FB", "", 32, "public comment"),
+        channel("SMS", "TYPE_INTERNAL_COMMENT", 0, "internal comment"),
+        channel("SMS", "", 37, "internal comment"),
+        // One name or number is enough.
+        Channel {
+            message_type: none(),
+            type_string: json!("TYPE_TIKTOK_COMMENT"),
+            type_id: none(),
+            form: "public comment",
+        },
+        Channel {
+            message_type: none(),
+            type_string: json!("TYPE_CAMPAIGN_CALL"),
+            type_id: none(),
+            form: "call",
+        },
+        Channel { message_type: json!("Call"), type_string: none(), type_id: none(), form: "call" },
+        Channel { message_type: none(), type_string: none(), type_id: json!(34), form: "call" },
+        Channel { message_type: json!("Custom"), type_string: none(), type_id: json!("34"), form: "call" },
+        Channel { message_type: json!(""), type_string: json!("TYPE_CALL"), type_id: none(), form: "call" },
+        Channel { message_type: json!(7), type_string: json!("TYPE_CALL"), type_id: none(), form: "call" },
+        // Unknown names and numbers decide nothing.
+        channel("Pigeon", "TYPE_EMAIL", 99, "email"),
+        channel("Custom", "TYPE_CUSTOM_PIGEON", 99, TEXT),
+        channel("", "", 99, TEXT),
+        channel("Pigeon", "TYPE_PIGEON", 99, "other"),
+        channel("RECALL", "TYPE_SPAM_CALL", 0, "other"),
+        channel("Pigeon", "TYPE_PIGEON_COMMENT", 0, "other"),
+        Channel { message_type: none(), type_string: none(), type_id: json!(2.5), form: TEXT },
+        Channel { message_type: none(), type_string: none(), type_id: none(), form: TEXT },
+        // Records of activities.
+        channel("Activity", "TYPE_ACTIVITY_APPOINTMENT", 31, "other"),
+        channel("", "TYPE_LIVE_CHAT_INFO_MESSAGE", 30, "other"),
+    ] {
+        for name in ["InboundMessage", "OutboundMessage"] {
+            let event = json!({
+                "type": name, "messageType": message_type, "messageTypeString": type_string, "messageTypeId": type_id,
+            });
+            let found = match read(event.to_string()).content() {
+                Some(Content::Text(_)) => TEXT,
+                Some(Content::Email(_)) => "email",
+                Some(Content::Call(_)) => "call",
+                Some(Content::Voicemail(_)) => "voicemail",
+                Some(Content::InternalComment(_)) => "internal comment",
+                Some(Content::PublicComment(_)) => "public comment",
+                Some(Content::Other(_)) => "other",
+                content => panic!("no row for {content:?}"),
+            };
+            assert_eq!(found, form, "{event}");
         }
     }
+}
+
+#[test]
+fn a_custom_channel_without_a_further_name_is_decided_by_the_fields() {
+    check(&[
+        Row {
+            event: r#"{"type":"OutboundMessage","messageType":"Custom","callStatus":"busy"}"#,
+            content: "call Busy None []",
+        },
+        Row {
+            event: r#"{"type":"OutboundMessage","callDuration":"7","status":"completed"}"#,
+            content: "call Completed Some(7s) []",
+        },
+        Row {
+            event: r#"{"type":"InboundMessage","messageType":"Custom","subject":"s","body":"b"}"#,
+            content: r#"email Some("s") from None to [] cc [] bcc []: Some("b") None []"#,
+        },
+        Row {
+            event: r#"{"type":"InboundMessage","messageType":"Custom","subject":"","callStatus":"","body":"b"}"#,
+            content: r#"text Some("Custom") Some("b") []"#,
+        },
+    ]);
+}
+
+#[test]
+fn comments_have_their_text_author_and_mentions() {
+    check(&[
+        Row {
+            event: r#"{"type":"OutboundMessage","messageType":"InternalComment","body":"Call @Bo<userId>u2</userId>","userId":"u1","mentions":["u2","u3"]}"#,
+            content: r#"internal comment Some("Call @Bo<userId>u2</userId>") by Some(UserId("u1")) for ["u2", "u3"] []"#,
+        },
+        Row {
+            event: r#"{"type":"OutboundMessage","messageType":"InternalComment","userId":"","mentions":null,"attachments":["u"]}"#,
+            content: r#"internal comment None by None for [] ["u"]"#,
+        },
+        Row {
+            event: r#"{"type":"InboundMessage","messageType":"IG","messageTypeString":"TYPE_INSTAGRAM_COMMENT","body":"Open today?"}"#,
+            content: r#"public comment Some("IG") Some("Open today?") []"#,
+        },
+        Row {
+            event: r#"{"type":"InboundMessage","messageType":"Pigeon","body":"coo"}"#,
+            content: r#"other Some("Pigeon") Some("coo") []"#,
+        },
+    ]);
+}
+
+#[test]
+fn attachments_are_urls_or_objects() {
+    check(&[
+        Row {
+            event: r#"{"type":"InboundMessage","messageType":"SMS","attachments":[{"url":"https://a/b%20c.png","contentType":"image/png","name":"b c.png"}]}"#,
+            content: r#"text Some("SMS") None ["https://a/b%20c.png" image/png b c.png]"#,
+        },
+        Row {
+            event: r#"{"type":"InboundMessage","messageType":"SMS","attachments":["https://a/b",{"url":"https://a/c"},null,{"name":"lost"},""]}"#,
+            content: r#"text Some("SMS") None ["https://a/b", "https://a/c"]"#,
+        },
+        Row {
+            event: r#"{"type":"OutboundMessage","messageType":"CALL","attachments":[{"url":"https://a/d","contentType":null}]}"#,
+            content: r#"call Unknown None ["https://a/d"]"#,
+        },
+        Row {
+            event: r#"{"type":"InboundMessage","messageType":"SMS","attachments":"https://a/b"}"#,
+            content: r#"text Some("SMS") None ["https://a/b"]"#,
+        },
+        Row { event: r#"{"type":"InboundMessage","attachments":null}"#, content: "text None None []" },
+    ]);
+}
+
+/// White space and characters without a glyph are part of a text.
+#[test]
+fn texts_are_unchanged() {
+    let text = "Ready\r\n \u{200b}\t\u{1f389} ";
+    for name in ["InboundMessage", "OutboundMessage", "SMS"] {
+        let body =
+            json!({ "type": name, "messageId": "m", "messageType": "SMS", "body": text, "message": text });
+        let event = read(body.to_string());
+        let Some(Content::Text(content)) = event.content() else { panic!("{body}") };
+        assert_eq!(content.text, Some(text), "{body}");
+    }
+}
+
+/// The two statuses of a call, and its outcome. An empty one counts as missing.
+struct CallRow {
+    status: Option<&'static str>,
+    call_status: Option<&'static str>,
+    outcome: CallOutcome,
+}
+
+#[test]
+fn call_outcomes_follow_from_both_statuses() {
+    use CallOutcome::{Answered, Busy, Canceled, Completed, Failed, NoAnswer, Pending, Unknown, Voicemail};
+    let call = |status, call_status, outcome| CallRow { status, call_status, outcome };
+    for CallRow { status, call_status, outcome } in [
+        call(Some("completed"), Some("completed"), Answered),
+        call(Some("completed"), Some("answered"), Answered),
+        call(Some("completed"), Some("voicemail"), Voicemail),
+        call(Some("voicemail"), Some("voicemail"), Voicemail),
+        call(Some("voicemail"), Some("completed"), Unknown),
+        call(Some("failed"), Some("completed"), Unknown),
+        call(Some("failed"), Some("voicemail"), Unknown),
+        call(Some("completed"), Some("busy"), Busy),
+        call(Some("failed"), Some("busy"), Busy),
+        call(Some("failed"), Some("no-answer"), NoAnswer),
+        call(Some("failed"), Some("failed"), Failed),
+        call(Some("failed"), Some("canceled"), Canceled),
+        call(Some("pending"), Some("pending"), Pending),
+        call(Some("completed"), Some("teleported"), Unknown),
+        call(Some("vanished"), Some("completed"), Unknown),
+        // Without a `callStatus`.
+        call(Some("completed"), None, Completed),
+        call(Some("completed"), Some(""), Completed),
+        call(Some("voicemail"), None, Voicemail),
+        call(Some("pending"), None, Pending),
+        call(Some("failed"), None, Failed),
+        call(Some("no-answer"), None, NoAnswer),
+        call(Some("busy"), None, Busy),
+        call(Some("canceled"), None, Canceled),
+        call(Some("answered"), None, Answered),
+        call(Some("vanished"), None, Unknown),
+        // Without a `status`.
+        call(None, Some("completed"), Completed),
+        call(Some(""), Some("answered"), Answered),
+        call(None, Some("voicemail"), Voicemail),
+        call(None, Some("busy"), Busy),
+        call(None, None, Unknown),
+        call(Some(""), Some(""), Unknown),
+    ] {
+        for name in ["OutboundMessage", "InboundMessage"] {
+            for channel in ["CALL", "Custom"] {
+                let body = json!({
+                    "type": name, "messageType": channel, "messageTypeString": "TYPE_CUSTOM_CALL", "status": status,
+                    "callStatus": call_status,
+                });
+                let event = read(body.to_string());
+                let Some(Content::Call(call)) = event.content() else { panic!("{body}") };
+                assert_eq!((call.outcome, call.duration), (outcome, None), "{body}");
+            }
+        }
+    }
+}
+
+/// HighLevel names the voicemail of a call in `messageTypeString` and `messageTypeId`.
+#[test]
+fn a_call_that_is_named_voicemail_reached_it_unless_its_status_contradicts() {
+    check(&[
+        Row {
+            event: r#"{"type":"InboundMessage","messageType":"CALL","messageTypeString":"TYPE_VOICEMAIL","status":"delivered","attachments":["u"]}"#,
+            content: r#"call Voicemail None ["u"]"#,
+        },
+        Row {
+            event: r#"{"type":"InboundMessage","messageType":"CALL","messageTypeId":10,"status":"completed"}"#,
+            content: "call Voicemail None []",
+        },
+        Row {
+            event: r#"{"type":"InboundMessage","messageType":"CALL","messageTypeId":10,"status":"no-answer"}"#,
+            content: "call NoAnswer None []",
+        },
+        Row {
+            event: r#"{"type":"InboundMessage","messageType":"CALL","messageTypeId":10,"status":"completed","callStatus":"completed"}"#,
+            content: "call Answered None []",
+        },
+    ]);
 }
 
 #[test]
@@ -184,6 +422,9 @@ fn directions_follow_from_the_field_or_the_name() {
         ("InboundMessage", json!({}), "inbound"),
         ("OutboundMessage", json!({ "direction": "inbound" }), "inbound"),
         ("InboundMessage", json!({ "direction": "outbound" }), "outbound"),
+        ("InboundMessage", json!({ "direction": "" }), "inbound"),
+        ("OutboundMessage", json!({ "direction": null }), "outbound"),
+        ("OutboundMessage", json!({ "direction": ["inbound"] }), "outbound"),
         ("InboundMessage", json!({ "direction": "sideways" }), "sideways"),
         ("SMS", json!({ "messageId": "m" }), "outbound"),
     ];

@@ -11,7 +11,8 @@ use super::{any_app, check, headers, sign, signing_key, time};
 
 const BODY: &[u8] = br#"{"type":"OutboundMessage","body":"See you at eight"}"#;
 
-const MISSING: &str = "there is no X-GHL-Signature header; check that the request is from HighLevel, and that no proxy removes the header";
+const MISSING: &str = "there is no X-GHL-Signature header; HighLevel does not sign requests of the workflow action \"Webhook\", so \
+                       give it another URL, and check that no proxy removes the header";
 const SEVERAL: &str = "there are several X-GHL-Signature headers";
 const UNSIGNED: &str = "the X-GHL-Signature header is `N/A`: HighLevel did not sign this event";
 const NOT_BASE64: &str = "the X-GHL-Signature header is not standard base64";
