@@ -15,7 +15,7 @@ let browser, receiver;
 const waiting = new Set();
 
 before(async () => {
-  [browser, receiver] = await Promise.all([startBrowser(), startReceiver(told)]);
+  [browser, receiver] = await Promise.all([startBrowser(), startReceiver(notifyWaiters)]);
 });
 after(async () => {
   await browser.close();
@@ -23,7 +23,7 @@ after(async () => {
 });
 
 /** Notifies the tests that wait for an event. */
-function told({ body }) {
+function notifyWaiters({ body }) {
   const event = JSON.parse(body);
   for (const waiter of waiting) {
     if (waiter.wanted(event)) waiter.resolve(event);
@@ -510,13 +510,13 @@ test("sending uses the current search, and a search preserves the input", async 
   await text.fill("White wine");
   await page.getByRole("button", { name: "Send" }).click();
   await count(2);
-  await isAt(page, /abc123def456\?text=wine$/); // the search stays
+  await isAt(page, /abc123def456\?text=wine$/); // the search is preserved
   await page.getByPlaceholder("Message or contact").fill("");
   await count(3);
   await text.fill("More wine");
   await page.getByRole("button", { name: "Send" }).click();
   await count(4);
-  await isAt(page, /abc123def456$/); // a search that ended does not come back
+  await isAt(page, /abc123def456$/); // a removed search is not restored
   assert.equal((await messages(sandbox)).length, 4);
   check(page);
 });

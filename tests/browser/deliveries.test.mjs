@@ -14,17 +14,17 @@ before(async () => (browser = await startBrowser()));
 afterEach(() => Promise.all(browser.contexts().map((context) => context.close())));
 after(() => browser.close());
 
-/** Starts a sandbox with a paused clock, so that there are no automatic retries, and a receiver that responds with `answer.is`. */
+/** Starts a sandbox with a paused clock, so that there are no automatic retries, and a receiver that responds with `reply.status`. */
 async function scene(t, options = []) {
-  const answer = { is: 200 };
-  const receiver = await startReceiver(() => answer.is);
+  const reply = { status: 200 };
+  const receiver = await startReceiver(() => reply.status);
   const sandbox = await startSandbox("--webhook-url", receiver.url, ...options);
   t.after(async () => {
     await sandbox.stop();
     await receiver.stop();
   });
   await sandbox.admin("PATCH", "clock", { speed: 0 });
-  return { answer, receiver, sandbox };
+  return { reply, receiver, sandbox };
 }
 
 /** Waits until `count` attempts of a delivery are completed. */
@@ -79,10 +79,10 @@ test("without a webhook URL the page explains how to set one", async (t) => {
 });
 
 test("the list shows the state of each delivery", async (t) => {
-  const { answer, receiver, sandbox } = await scene(t);
+  const { reply, receiver, sandbox } = await scene(t);
   const page = await open(sandbox, "");
   await sendAndWait(sandbox, { message: "Taken" });
-  answer.is = 503;
+  reply.status = 503;
   await sendAndWait(sandbox, { message: "Not taken" });
   await sandbox.admin("PUT", "webhooks/tamper", { mode: "stale" });
   await sandbox.admin("PATCH", "webhooks", { retries: "none", url: "http://127.0.0.1:9/unreachable?secret=1" });
@@ -108,8 +108,8 @@ test("the list shows the state of each delivery", async (t) => {
 });
 
 test("attempts are shown live, and open details stay open", async (t) => {
-  const { answer, sandbox } = await scene(t);
-  answer.is = 500;
+  const { reply, sandbox } = await scene(t);
+  reply.status = 500;
   const sent = await sendAndWait(sandbox, { message: "Try again" });
   const page = await open(sandbox, "/1");
   await page.evaluate(() => (window.isTheSame = true));
@@ -118,7 +118,7 @@ test("attempts are shown live, and open details stay open", async (t) => {
   await attempt(page, 1).getByText("Response", { exact: true }).click();
   await attempt(page, 1).getByText("seen", { exact: true }).waitFor();
 
-  answer.is = 200;
+  reply.status = 200;
   await sandbox.admin("PATCH", "clock", { advanceMs: 5_000 });
   await attempt(page, 2).getByText("200", { exact: true }).waitFor();
   await page.locator(".detail-head").getByText("delivered").waitFor();
@@ -135,9 +135,9 @@ test("attempts are shown live, and open details stay open", async (t) => {
 });
 
 test("the countdown to the next attempt uses sandbox time", async (t) => {
-  const { answer, sandbox } = await scene(t);
+  const { reply, sandbox } = await scene(t);
   await sandbox.admin("PATCH", "webhooks", { retries: "custom", waitsMs: [7_200_000] });
-  answer.is = 500;
+  reply.status = 500;
   await sendAndWait(sandbox);
   const page = await open(sandbox, "/1");
   const words = page.locator("#next-attempt time").first();
@@ -160,10 +160,10 @@ test("the countdown to the next attempt uses sandbox time", async (t) => {
 test("an attempt without a response is in progress", async (t) => {
   let release;
   const held = new Promise((resolve) => (release = resolve));
-  const { answer, sandbox } = await scene(t);
+  const { reply, sandbox } = await scene(t);
   await sendAndWait(sandbox);
   const page = await open(sandbox, "/1");
-  answer.is = held;
+  reply.status = held;
   await page.getByRole("button", { name: "Resend" }).click();
   await page.getByText("1 attempt in progress or queued").waitFor();
   await rows(page).getByText("1 in progress").waitFor();
@@ -432,16 +432,16 @@ describe("each tamper mode alters the request as described", () => {
 });
 
 test("the search supports text, contact, channel, status and failures, and is part of the URL", async (t) => {
-  const { answer, sandbox } = await scene(t);
+  const { reply, sandbox } = await scene(t);
   await sandbox.admin("PUT", "contacts/grace1", { id: "grace1", name: "Grace Hopper", email: "grace@example.com" });
   const sms = await sendAndWait(sandbox, { message: 'An "odd" text' });
-  answer.is = 500;
+  reply.status = 500;
   await sendAndWait(sandbox, { type: "Email", contactId: "grace1", html: "<p>Dear Grace</p>", subject: "Order" });
-  answer.is = 401;
+  reply.status = 401;
   await sandbox.admin("PATCH", "webhooks", { retries: "none" });
   await sandbox.admin("POST", "events/trigger", { event: "INSTALL" });
   await attempts(sandbox, 3, 1);
-  answer.is = 204;
+  reply.status = 204;
   const page = await open(sandbox, "");
   const cases = [
     ["", [3, 2, 1]],
@@ -578,8 +578,8 @@ test("the page works without scripts", async (t) => {
 });
 
 test("the page fits a narrow screen, and axe reports no violations", async (t) => {
-  const { answer, sandbox } = await scene(t);
-  answer.is = 500;
+  const { reply, sandbox } = await scene(t);
+  reply.status = 500;
   await sendAndWait(sandbox, { message: "A".repeat(500) });
   for (const tamperMode of ["stale", "rsa", "notAvailable"]) await sandbox.admin("POST", "deliveries/1/resend", { tamperMode });
   await attempts(sandbox, 1, 4);

@@ -1,5 +1,5 @@
-// A page of another site in the browser of a developer can change nothing in the sandbox and read nothing. The attack is
-// that of `support/attack.mjs`; the same attack by a page of the sandbox's own origin shows that it works.
+// A page of another site in the browser of a developer can neither change nor read the sandbox. The attack is in
+// `support/attack.mjs`. The same attack by a page of the sandbox's own origin shows that the attack works.
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import { after, afterEach, before, test } from "node:test";
@@ -12,7 +12,7 @@ import { until } from "./support/story.mjs";
 
 const ADMIN_TOKEN = "a-token-of-the-admin";
 const PAGE = "<!doctype html><title>A page</title><body>";
-/** Ways whose requests are those of another site on a page of the sandbox's origin too. */
+/** Vectors whose requests are cross-site even from a page of the sandbox's origin. */
 const ALWAYS_FOREIGN = ["sandboxed-form", "redirect-get", "redirect-post", "redirect-form"];
 
 let browser, attacker;
@@ -24,9 +24,9 @@ before(async () => {
       "--disable-gpu",
       "--disable-background-networking",
       "--disable-popup-blocking",
-      // Other browsers let pages reach this machine without a question, and so did this one for long.
+      // Other browsers, and older versions of Chromium, let pages send requests to loopback without a prompt.
       "--disable-features=LocalNetworkAccessChecks,LocalNetworkAccessChecksWebSockets",
-      // Names of the attacker lead to this machine, and nothing leaves it.
+      // The names of the attacker resolve to loopback, and no request leaves this machine.
       "--host-resolver-rules=MAP evil.test 127.0.0.1, MAP rebind.test 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
     ],
   });
@@ -55,7 +55,7 @@ async function startAttacker() {
   };
 }
 
-/** A sandbox with a fault rule for each path of an attack, a webhook receiver, and a clock that stands still. */
+/** A sandbox with a fault rule for each path of an attack, a webhook receiver, and a paused clock. */
 async function startTarget(...options) {
   const receiver = await startReceiver();
   const sandbox = await startSandbox("--token", "pit-that-the-attacker-knows", "--webhook-url", receiver.url, ...options);
@@ -72,7 +72,7 @@ async function startTarget(...options) {
   return { sandbox, receiver, admin, stop: () => Promise.all([sandbox.stop(), receiver.stop()]) };
 }
 
-/** Everything that the admin API shows, except for what it computes from the time of the machine. */
+/** Returns all state of the admin API, except values that depend on the system clock. */
 async function everything(admin) {
   const paths = [
     "snapshot", "clock", "settings", "rate-limit", "faults", "webhooks", "webhooks/tamper", "webhooks/keys",
@@ -82,7 +82,7 @@ async function everything(admin) {
   return Object.fromEntries(await Promise.all(paths.map(async (path) => [path, await admin("GET", path)])));
 }
 
-/** The frame of a request, if there is one: a window that has just been opened has none yet. */
+/** Returns the frame of a request, or `undefined` for a window that has just been opened. */
 function frameOf(request) {
   try {
     return request.frame();
@@ -91,37 +91,37 @@ function frameOf(request) {
   }
 }
 
-/** Runs the attack in a page at `origin`. Returns the ways, what was read, and the requests with their responses. */
+/** Runs the attack in a page at `origin`. Returns the vectors, the readable responses, and the requests with their statuses. */
 async function runAttack({ origin, target, sandbox, destroys = true, context }) {
   context ??= await browser.newContext();
   const page = await context.newPage();
   const sent = [];
   const note = (url, request = {}) => {
     const { origin: to, pathname: path, searchParams } = new URL(url);
-    if (to.replace(/^ws/, "http") === target && path !== "/page-of-the-attacker") sent.push({ way: searchParams.get("by"), path, ...request });
+    if (to.replace(/^ws/, "http") === target && path !== "/page-of-the-attacker") sent.push({ vector: searchParams.get("by"), path, ...request });
   };
   context.on("request", async (request) => {
     const status = (await request.response().catch(() => null))?.status();
     const [frame, navigates] = [frameOf(request), request.isNavigationRequest()];
-    // The inspector, opened in a window, asks for what it needs.
+    // Ignores the subresources of an inspector that was opened in a window.
     if (!navigates && frame?.url().startsWith(`${target}/_sandbox/ui`)) return;
     note(request.url(), { opensPage: navigates && !frame?.parentFrame(), status });
   });
   page.on("websocket", (socket) => note(socket.url()));
   const address = `${origin}/page-of-the-attacker`;
   if (origin === target) {
-    // A name that is rebound leads to the attacker's server first, and then to the sandbox.
+    // A rebound name resolves to the attacker's server first, and then to the sandbox.
     await page.route(address, (route) => route.fulfill({ contentType: "text/html", body: PAGE }));
   }
   await page.goto(address);
-  // While there is a route, Playwright responds to preflight requests itself, and allows everything.
+  // While a route is active, Playwright itself responds to preflight requests and allows all of them.
   await page.unroute(address);
   const { facts } = sandbox;
   const elsewhere = `http://evil.test:${attacker.port}`;
   const receiver = `http://127.0.0.1:${attacker.port}`;
-  const { ways, readings } = await page.evaluate(attack, { target, facts, elsewhere, receiver, destroys });
+  const { vectors, readings } = await page.evaluate(attack, { target, facts, elsewhere, receiver, destroys });
   await context.close();
-  return { ways, readings, sent };
+  return { vectors, readings, sent };
 }
 
 /** The only responses that are no refusal: a link may open a page of the inspector, which a page of another site cannot read. */
@@ -129,8 +129,8 @@ const isAllowed = ({ path, opensPage, status }) => opensPage && path.startsWith(
 
 async function assertAttackFails(target, attackOptions, isRefusal = () => false) {
   const before = await everything(target.admin);
-  const { ways, readings, sent } = await runAttack({ sandbox: target.sandbox, ...attackOptions });
-  assert.deepEqual(ways.filter((way) => !sent.some((request) => request.way === way)), [], "the browser sent nothing");
+  const { vectors, readings, sent } = await runAttack({ sandbox: target.sandbox, ...attackOptions });
+  assert.deepEqual(vectors.filter((vector) => !sent.some((request) => request.vector === vector)), [], "the browser sent nothing");
   // A request that the browser itself stops has no response.
   assert.deepEqual(sent.filter((request) => ![403, undefined].includes(request.status) && !isAllowed(request)), []);
   assert.deepEqual(readings.filter((reading) => !isRefusal(reading)).map((reading) => reading.slice(0, 300)), []);
@@ -186,19 +186,19 @@ test("the same attack works on a page of the sandbox's own origin", async (t) =>
   t.after(target.stop);
   const before = await everything(target.admin);
   const origin = target.sandbox.facts.baseUrl;
-  const { ways, readings, sent } = await runAttack({ origin, target: origin, sandbox: target.sandbox, destroys: false });
-  const own = ways.filter((way) => !ALWAYS_FOREIGN.includes(way));
+  const { vectors, readings, sent } = await runAttack({ origin, target: origin, sandbox: target.sandbox, destroys: false });
+  const own = vectors.filter((vector) => !ALWAYS_FOREIGN.includes(vector));
   const after = await everything(target.admin);
-  // Each way reached the API, whose requests are in the ledger.
+  // Each vector reached the API: its requests are in the ledger.
   const { requests } = after["requests?limit=1000"];
   const recorded = new Set(requests.map(({ path, query }) => /by=([\w-]+)/.exec(`${path}?${query}`)?.[1]));
-  assert.deepEqual(own.filter((way) => !recorded.has(way)), []);
-  for (const way of ALWAYS_FOREIGN) assert.ok(!recorded.has(way) && sent.some((request) => request.way === way), way);
+  assert.deepEqual(own.filter((vector) => !recorded.has(vector)), []);
+  for (const vector of ALWAYS_FOREIGN) assert.ok(!recorded.has(vector) && sent.some((request) => request.vector === vector), vector);
   // What has a body that the admin API takes was done there.
   const texts = new Set(after["messages?limit=1000"].messages.map(({ request }) => request.message));
-  for (const way of ["form-text", "fetch-text", "fetch-json", "fetch-authorized", "xhr", "beacon"]) assert.ok(texts.has(way), way);
+  for (const vector of ["form-text", "fetch-text", "fetch-json", "fetch-authorized", "xhr", "beacon"]) assert.ok(texts.has(vector), vector);
   const contacts = new Set(after["contacts?limit=1000"].contacts.map(({ id }) => id));
-  for (const way of ["form-urlencoded", "fetch-form"]) assert.ok(contacts.has(`ui-${way}`), way);
+  for (const vector of ["form-urlencoded", "fetch-form"]) assert.ok(contacts.has(`ui-${vector}`), vector);
   for (const path of ["clock", "settings", "webhooks", "webhooks/keys", "faults", "oauth/installs", "snapshot"]) {
     assert.notDeepEqual(after[path], before[path], path);
   }

@@ -117,8 +117,8 @@ async function events(page, where, pause, find) {
       });
     }, text);
     await find(text);
-    const answered = performance.timeOrigin + performance.now();
-    took.push((await page.evaluate(() => window.seen)) - answered);
+    const responded = performance.timeOrigin + performance.now();
+    took.push((await page.evaluate(() => window.seen)) - responded);
     await new Promise((resolve) => setTimeout(resolve, pause));
   }
   return took;

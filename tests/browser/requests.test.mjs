@@ -57,8 +57,8 @@ test("request and response bodies are shown unchanged, without the token", async
   const lines = await page.locator("#body .json-line").allInnerTexts();
   const expected = ["{", '  "type": "SMS",', '  "z": 1.10,', `  "contactId": "${sandbox.facts.contactId}",`, '  "a": [],', '  "message": "\\u00e9 é",', '  "z": 2', "}"];
   assert.deepEqual(lines, expected);
-  const answer = (await page.locator("#response .json-line").allInnerTexts()).join("\n");
-  assert.deepEqual(JSON.parse(answer), request.answer.json);
+  const response = (await page.locator("#response .json-line").allInnerTexts()).join("\n");
+  assert.deepEqual(JSON.parse(response), request.answer.json);
 
   const cells = (table) => page.locator("#headers table").nth(table).locator("tbody tr").evaluateAll((rows) => rows.map((row) => [...row.cells].map((cell) => cell.textContent)));
   assert.deepEqual(await cells(0), request.headers);
@@ -172,9 +172,9 @@ test("a request shows the remaining rate limit", async () => {
   const limited = await startSandbox("--rate-limit");
   try {
     const page = await show("", {}, limited);
-    const answers = [];
-    for (let place = 0; place < 101; place += 1) answers.push(limited.send({ message: `${place}` }));
-    await Promise.all(answers);
+    const responses = [];
+    for (let number = 0; number < 101; number += 1) responses.push(limited.send({ message: `${number}` }));
+    await Promise.all(responses);
     const all = await requests("", limited);
     const refused = all.find(({ status }) => status === 429);
     const half = all.find(({ answerHeaders }) => new Map(answerHeaders).get("x-ratelimit-remaining") === "50");

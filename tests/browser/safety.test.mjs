@@ -212,7 +212,7 @@ const PLACES = {
     }
     return ["", `/conversations/${sandbox.facts.contactId}`];
   },
-  "answers to webhooks": async (sandbox, inputs) => {
+  "responses to webhooks": async (sandbox, inputs) => {
     let number = 0;
     const server = createServer((request) => {
       const text = inputs[number++ % inputs.length][1];
@@ -249,7 +249,7 @@ const PLACES = {
       for (const rule of rules) if (await attempt(sandbox.admin("POST", "faults", { ...rule, schedule: { first: 1 } }))) added += 1;
     }
     assert.ok(added > inputs.length, `${added} rules were added`);
-    for (let count = 0; count < 10; count += 1) await attempt(fetch(`${sandbox.facts.baseUrl}/conversations/messages`).then((answer) => answer.text()));
+    for (let count = 0; count < 10; count += 1) await attempt(fetch(`${sandbox.facts.baseUrl}/conversations/messages`).then((response) => response.text()));
     return ["/controls", "/requests", ...(await requests(sandbox))];
   },
   "the address of the page": async (sandbox, inputs) => {
@@ -314,8 +314,8 @@ test("untrusted content in error messages is escaped", async (t) => {
   }
   for (const [name, text] of inputs.filter(([, text]) => text.length < 3000)) {
     const address = `${sandbox.ui}/conversations/${encodeURIComponent(wellFormed(text))}`;
-    const answer = await page.goto(address);
-    assert.equal(answer.status(), 404, name);
+    const response = await page.goto(address);
+    assert.equal(response.status(), 404, name);
     await assertHarmless(page, address);
   }
 });

@@ -1,19 +1,19 @@
-// Attacks of a web page on a server: every way in which a page can make a browser send a request, and read its response.
-// `attack` runs in the page, so it uses nothing of this module.
+// Attacks of a web page on a server, by all vectors by which a page can make a browser send a request and read its response.
+// `attack` runs in the page, so it uses nothing else of this module.
 
 /**
- * Attacks `target`, an origin, in each way that there is. Each request carries the name of the way: in the query of its
- * address where that is the API's, and as the text of a message or the id of a contact in its body. Returns the names of the ways, and what the page
- * could read. `elsewhere` is a server of the attacker, which redirects, and `receiver` its address for webhooks.
+ * Attacks the origin `target` by each vector. Each request contains the name of its vector: in the query of the URL for the
+ * HighLevel API, and as the text of a message or the id of a contact in the body. Returns the names of the vectors, and the
+ * responses that the page could read. `elsewhere` is a redirecting server of the attacker, and `receiver` its URL for webhooks.
  */
 export async function attack({ target, facts, elsewhere, receiver, destroys }) {
   const readings = [];
-  const reads = (way, path, text) => readings.push(`${way} read ${path}: ${String(text).slice(0, 10_000)}`);
-  /** No request takes longer; frames and pictures that are refused report it in time, but not every element does. */
+  const reads = (vector, path, text) => readings.push(`${vector} read ${path}: ${String(text).slice(0, 10_000)}`);
+  /** Limits the wait for an element: not every element reports that its request was rejected. */
   const bounded = (promise) => Promise.race([promise, new Promise((resolve) => setTimeout(resolve, 2_000))]).catch(() => {});
   const event = (element, ...names) => new Promise((resolve) => names.forEach((name) => element.addEventListener(name, () => resolve(name), { once: true })));
-  // The admin API takes no parameter that it does not know.
-  const address = (way, path) => path.startsWith("/_sandbox/") ? target + path : `${target}${path}${path.includes("?") ? "&" : "?"}by=${way}`;
+  // The admin API rejects unknown parameters.
+  const address = (vector, path) => path.startsWith("/_sandbox/") ? target + path : `${target}${path}${path.includes("?") ? "&" : "?"}by=${vector}`;
 
   const PATHS = [
     "/conversations/messages",
@@ -27,24 +27,24 @@ export async function attack({ target, facts, elsewhere, receiver, destroys }) {
     "/_sandbox/ui/requests?text=a",
   ];
   /** Bodies by path, as JSON and as fields of a form. */
-  const bodies = (way) => [
-    ["/conversations/messages", { type: "SMS", contactId: facts.contactId, message: way, status: "pending" }],
-    ["/conversations/messages/inbound", { type: "SMS", contactId: facts.contactId, message: way }],
-    ["/oauth/token", { client_id: facts.clientId, client_secret: facts.clientSecret, grant_type: "authorization_code", code: way }],
+  const bodies = (vector) => [
+    ["/conversations/messages", { type: "SMS", contactId: facts.contactId, message: vector, status: "pending" }],
+    ["/conversations/messages/inbound", { type: "SMS", contactId: facts.contactId, message: vector }],
+    ["/oauth/token", { client_id: facts.clientId, client_secret: facts.clientSecret, grant_type: "authorization_code", code: vector }],
     ["/oauth/locationToken", { companyId: "c", locationId: facts.locationId }],
     ["/v2/oauth/chooselocation", { client_id: facts.clientId, redirect_uri: "http://127.0.0.1:9/x", scope: "a", location_id: facts.locationId }],
-    ["/_sandbox/simulate/inbound", { message: way }],
-    ["/_sandbox/tokens", { locationId: facts.locationId, token: `pit-${way}` }],
-    ["/_sandbox/faults", { fault: "unavailable", path: `/${way}` }],
+    ["/_sandbox/simulate/inbound", { message: vector }],
+    ["/_sandbox/tokens", { locationId: facts.locationId, token: `pit-${vector}` }],
+    ["/_sandbox/faults", { fault: "unavailable", path: `/${vector}` }],
     ["/_sandbox/events/trigger", { event: "INSTALL", url: `${receiver}/hook` }],
     ["/_sandbox/oauth/installs", { clientId: facts.clientId, locationId: facts.locationId }],
     ["/_sandbox/webhooks/keys", {}],
-    ["/_sandbox/ui/contacts", { contact: `ui-${way}`, name: way }],
-    [`/_sandbox/ui/conversations/${facts.contactId}/messages`, { text: way }],
-    ["/_sandbox/ui/controls/webhooks/url", { url: `${receiver}/${way}` }],
+    ["/_sandbox/ui/contacts", { contact: `ui-${vector}`, name: vector }],
+    [`/_sandbox/ui/conversations/${facts.contactId}/messages`, { text: vector }],
+    ["/_sandbox/ui/controls/webhooks/url", { url: `${receiver}/${vector}` }],
     ["/_sandbox/ui/controls/clock", { speed: "7" }],
   ];
-  /** Operations of other methods, which a page can only try by `fetch`. */
+  /** Operations with other HTTP methods, which a page can only send by `fetch`. */
   const OTHERS = [
     ["PUT", "/conversations/messages/m/status", { status: "read" }],
     ["PATCH", "/_sandbox/webhooks", { url: `${receiver}/patched` }],
@@ -52,7 +52,7 @@ export async function attack({ target, facts, elsewhere, receiver, destroys }) {
     ["PUT", "/_sandbox/rate-limit", { burst: { limit: 1 } }],
     ["PUT", "/_sandbox/seed", { contacts: [{ id: "seeded" }] }],
   ];
-  /** Run last, because they undo what the others did. */
+  /** Sent last, because they undo the effects of the others. */
   const DESTRUCTIVE = [
     ["DELETE", "/_sandbox/faults", undefined],
     ["DELETE", `/_sandbox/contacts/${facts.contactId}`, undefined],
@@ -74,31 +74,31 @@ export async function attack({ target, facts, elsewhere, receiver, destroys }) {
     }
   };
 
-  /** An element that loads an address. */
-  const element = (way, name, attribute, more = {}) => PATHS.map(async (path) => {
+  /** Adds an element that loads each URL. */
+  const element = (vector, name, attribute, more = {}) => PATHS.map(async (path) => {
     const made = document.createElement(name);
     for (const [key, value] of Object.entries(more)) made.setAttribute(key, value);
     const ended = event(made, "load", "error", "loadeddata");
-    made.setAttribute(attribute, address(way, path));
+    made.setAttribute(attribute, address(vector, path));
     body.append(made);
     const result = await bounded(ended);
-    if (name === "img" && made.naturalWidth > 0) reads(way, path, `a picture ${made.naturalWidth} wide`);
-    if (result === "load" && name === "script") reads(way, path, "a script that runs");
+    if (name === "img" && made.naturalWidth > 0) reads(vector, path, `a picture ${made.naturalWidth} wide`);
+    if (result === "load" && name === "script") reads(vector, path, "a script that runs");
     if (name === "link" && made.sheet) {
       try {
-        reads(way, path, made.sheet.cssRules.length);
-      } catch { /* It is of another origin. */ }
+        reads(vector, path, made.sheet.cssRules.length);
+      } catch { /* another origin */ }
     }
     if (name === "iframe" || name === "object") {
       const text = frameText(made);
-      if (text) reads(way, path, text);
+      if (text) reads(vector, path, text);
     }
   });
 
-  /** A form of an encoding, in a frame or in a window. `text/plain` makes JSON of it. */
-  const form = (way, enctype, method = "POST") => bodies(way).map(async ([path, fields]) => {
-    const frame = append("iframe", { name: `${way} ${path}` });
-    const made = append("form", { method, action: address(way, path), enctype, target: frame.name });
+  /** Submits a form in a frame. With `text/plain`, its body is JSON. */
+  const form = (vector, enctype, method = "POST") => bodies(vector).map(async ([path, fields]) => {
+    const frame = append("iframe", { name: `${vector} ${path}` });
+    const made = append("form", { method, action: address(vector, path), enctype, target: frame.name });
     if (enctype === "text/plain") {
       const text = JSON.stringify({ ...fields, padding: "" });
       const at = text.length - 2;
@@ -106,8 +106,8 @@ export async function attack({ target, facts, elsewhere, receiver, destroys }) {
       [input.name, input.value] = [text.slice(0, at), text.slice(at)];
       made.append(input);
     } else {
-      // The fields of a form replace the query where the method is GET.
-      for (const [name, value] of Object.entries(method === "GET" ? { ...fields, by: way } : fields)) {
+      // The fields of a form with the method GET replace the query.
+      for (const [name, value] of Object.entries(method === "GET" ? { ...fields, by: vector } : fields)) {
         const input = document.createElement("input");
         [input.name, input.value] = [name, value];
         made.append(input);
@@ -117,19 +117,19 @@ export async function attack({ target, facts, elsewhere, receiver, destroys }) {
     made.submit();
     await bounded(loaded);
     const text = frameText(frame);
-    if (text) reads(way, path, text);
+    if (text) reads(vector, path, text);
   });
 
-  const request = (way, path, options) => bounded(
-    fetch(address(way, path), { credentials: "include", signal: AbortSignal.timeout(1_900), ...options }).then(async (response) => {
+  const request = (vector, path, options) => bounded(
+    fetch(address(vector, path), { credentials: "include", signal: AbortSignal.timeout(1_900), ...options }).then(async (response) => {
       if (response.type === "opaque") return;
-      // A stream does not end.
+      // Reads one chunk only, because a stream does not end.
       const { value } = (await response.body?.getReader().read()) ?? {};
-      reads(way, path, `${response.status} ${value ? new TextDecoder().decode(value) : ""}`);
+      reads(vector, path, `${response.status} ${value ? new TextDecoder().decode(value) : ""}`);
     }),
   );
-  const post = (way, mode, type, encode, headers = {}) => bodies(way).map(([path, fields]) =>
-    request(way, path, { method: "POST", mode, headers: { ...(type && { "content-type": type }), ...headers }, body: encode(fields) }));
+  const post = (vector, mode, type, encode, headers = {}) => bodies(vector).map(([path, fields]) =>
+    request(vector, path, { method: "POST", mode, headers: { ...(type && { "content-type": type }), ...headers }, body: encode(fields) }));
   const multipart = (fields) => {
     const data = new FormData();
     for (const [name, value] of Object.entries(fields)) data.append(name, value);
@@ -137,8 +137,8 @@ export async function attack({ target, facts, elsewhere, receiver, destroys }) {
   };
   const authorized = { authorization: `Bearer ${facts.token}`, version: "2021-04-15" };
 
-  const ways = {
-    // First, because a browser has few connections, and elements that load a stream keep theirs.
+  const vectors = {
+    // First, because a browser limits its connections, and elements that load a stream occupy one.
     "event-source": () => ["/_sandbox/events", "/conversations/messages"].map(async (path) => {
       const made = new EventSource(address("event-source", path), { withCredentials: true });
       made.addEventListener("connected", ({ data }) => reads("event-source", path, data));
@@ -188,7 +188,7 @@ export async function attack({ target, facts, elsewhere, receiver, destroys }) {
       try {
         const text = opened.document.documentElement.textContent;
         if (opened.location.href !== "about:blank" && text) reads("window", path, text);
-      } catch { /* It is of another origin. */ }
+      } catch { /* another origin */ }
       opened?.close();
     }),
     "window-form": () => bodies("window-form").slice(0, 1).map(async ([path, fields]) => {
@@ -199,7 +199,7 @@ export async function attack({ target, facts, elsewhere, receiver, destroys }) {
       made.submit();
       await new Promise((resolve) => setTimeout(resolve, 1_000));
     }),
-    // From here on the request always is one of another site, wherever the page is.
+    // The following requests are cross-site, whatever the origin of the page.
     "sandboxed-form": () => bodies("sandboxed-form").map(async ([path, fields]) => {
       const inputs = Object.entries(fields).map(([name, value]) => `<input name="${name}" value="${value}">`).join("");
       const frame = document.createElement("iframe");
@@ -225,16 +225,16 @@ export async function attack({ target, facts, elsewhere, receiver, destroys }) {
       made.submit();
       await bounded(loaded);
     }),
-    // Changes settings that the others rely on.
+    // Last, because it changes settings that the others depend on.
     "fetch-other-methods": () => OTHERS.map(([method, path, fields]) =>
       request("fetch-other-methods", path, { method, mode: "cors", headers: { "content-type": "application/json" }, body: JSON.stringify(fields) })),
   };
-  // One way after the other, so that none waits for the connections of another.
-  for (const way of Object.values(ways)) await Promise.all(way());
+  // In sequence, so that no vector waits for the connections of another.
+  for (const vector of Object.values(vectors)) await Promise.all(vector());
   for (const [method, path, fields] of destroys ? DESTRUCTIVE : []) {
     const json = { headers: { "content-type": "application/json" }, body: JSON.stringify(fields) };
     await request("destructive", path, { method, mode: "cors", ...(fields && json) });
     if (method === "POST") await request("destructive", path, { method, mode: "no-cors", body: "{}" });
   }
-  return { ways: Object.keys(ways), readings };
+  return { vectors: Object.keys(vectors), readings };
 }

@@ -79,15 +79,15 @@ class Sandbox {
   }
 }
 
-/** Starts a webhook receiver. `answer` is the status of its responses, or a function of the request that returns it or a promise of it. */
-export async function startReceiver(answer = 200) {
+/** Starts a webhook receiver. `status` is the status of its responses, or a function of the request that returns it, possibly as a promise. */
+export async function startReceiver(status = 200) {
   const received = [];
   const server = createServer(async (request, response) => {
     const chunks = [];
     for await (const chunk of request) chunks.push(chunk);
     const event = { headers: request.headers, body: Buffer.concat(chunks).toString() };
     received.push(event);
-    response.statusCode = typeof answer === "function" ? await answer(event, received.length) : answer;
+    response.statusCode = typeof status === "function" ? await status(event, received.length) : status;
     response.end("seen");
   });
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));

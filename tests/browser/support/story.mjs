@@ -100,13 +100,13 @@ export async function tell() {
 }
 
 /** Calls a function until it returns a truthy value. */
-export async function until(ask) {
-  const began = Date.now();
+export async function until(condition) {
+  const startedAt = Date.now();
   for (;;) {
-    const answer = await ask();
-    if (answer) return answer;
+    const value = await condition();
+    if (value) return value;
     // Much longer than necessary; only broken tests reach it.
-    if (Date.now() - began > 120_000) throw new Error(`timed out: ${ask}`);
+    if (Date.now() - startedAt > 120_000) throw new Error(`timed out: ${condition}`);
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }
