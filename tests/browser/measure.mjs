@@ -6,7 +6,7 @@ import { live, openPage, startBrowser } from "./support/browser.mjs";
 import { startReceiver, startSandbox } from "./support/sandbox.mjs";
 import { until } from "./support/story.mjs";
 
-const [HELD, CONTACTS, VIEWS, EVENTS] = [10_000, 100, 20, 100];
+const [MESSAGES, CONTACTS, VIEWS, EVENTS] = [10_000, 100, 20, 100];
 // To skip the part that takes minutes: MORE=0 tests/browser/run measure
 const MORE = Number(process.env.MORE ?? 100_000);
 const load = () => loadavg()[0].toFixed(2);
@@ -14,13 +14,13 @@ const sorted = (values) => [...values].sort((one, other) => one - other);
 const quantile = (values, part) => sorted(values)[Math.min(values.length - 1, Math.floor(values.length * part))];
 const median = (values) => quantile(values, 0.5);
 const rows = [];
-const report = (what, figure, aim = "") => {
-  rows.push(`| ${what} | ${figure} | ${aim} |`);
+const report = (name, figure, aim = "") => {
+  rows.push(`| ${name} | ${figure} | ${aim} |`);
   console.log(rows.at(-1));
 };
 const ms = (value) => `${value.toFixed(value < 10 ? 1 : 0)} ms`;
 
-console.log(`${cpus().length} cores, load ${load()}\n\n| what | figure | aim |\n|---|---:|---:|`);
+console.log(`${cpus().length} cores, load ${load()}\n\n| measurement | figure | aim |\n|---|---:|---:|`);
 const [browser, receiver] = await Promise.all([startBrowser(), startReceiver(200)]);
 const sandbox = await startSandbox("--webhook-url", receiver.url);
 const memory = async () => {
@@ -31,24 +31,24 @@ const contact = (number) => `contact-${number % CONTACTS}`;
 for (let number = 0; number < CONTACTS; number += 1) await sandbox.admin("PUT", `contacts/${contact(number)}`, { name: `Contact ${number}` });
 
 /** Sends a message. Retries once, because the server may close an idle connection at the same moment. */
-const say = (fields) => sandbox.send(fields).catch(() => sandbox.send(fields));
+const sendMessage = (fields) => sandbox.send(fields).catch(() => sandbox.send(fields));
 let sent = 0;
 async function send(count) {
   const end = sent + count;
   const sender = async () => {
     while (sent < end) {
       const number = (sent += 1);
-      await say({ contactId: contact(number), message: `Message ${number}: ${"lorem ipsum ".repeat(8)}` });
+      await sendMessage({ contactId: contact(number), message: `Message ${number}: ${"lorem ipsum ".repeat(8)}` });
     }
   };
   await Promise.all(Array.from({ length: 16 }, sender));
 }
 const delivered = () => until(async () => (await sandbox.admin("GET", "deliveries?state=pending&limit=1")).deliveries.length === 0);
 
-await send(HELD);
+await send(MESSAGES);
 await delivered();
-const held = await Promise.all(["messages", "requests", "deliveries"].map(async (kind) => (await sandbox.admin("GET", `${kind}?limit=1000`))[kind].length));
-if (held.some((count) => count < 1000)) throw new Error(`too little is held: ${held}`);
+const stored = await Promise.all(["messages", "requests", "deliveries"].map(async (kind) => (await sandbox.admin("GET", `${kind}?limit=1000`))[kind].length));
+if (stored.some((count) => count < 1000)) throw new Error(`too few are stored: ${stored}`);
 
 const [newest] = (await sandbox.admin("GET", "requests?limit=1")).requests;
 const [delivery] = (await sandbox.admin("GET", "deliveries?limit=1")).deliveries;
@@ -89,7 +89,7 @@ async function first(path) {
 
 const PLAIN = "/assets/htmx-LICENSE.txt";
 const [plain] = await first(PLAIN);
-report("a file of plain text, in a new process of the browser: what the browser itself takes", ms(plain));
+report("plain text file in a new process of the browser: the time of the browser itself", ms(plain));
 for (const [name, path] of Object.entries(views)) {
   const served = [];
   for (let count = 0; count < VIEWS; count += 1) {
@@ -171,7 +171,7 @@ if (MORE > 0) {
     return `${(await memory()).toFixed(0)} MB`;
   };
   const count = (messages) => messages.toLocaleString("en-US");
-  report(`memory of the sandbox (RSS), some ${count(HELD)} messages sent`, await held());
+  report(`memory of the sandbox (RSS), some ${count(MESSAGES)} messages sent`, await held());
   for (const more of [MORE, Math.ceil(MORE / 2)]) {
     await send(more);
     report(`… after ${count(more)} more`, await held());

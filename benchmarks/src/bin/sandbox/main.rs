@@ -29,7 +29,7 @@ async fn main() {
     };
     let (slice, rounds) = if quick { (Duration::from_secs(1), 1) } else { (Duration::from_secs(10), ROUNDS) };
     println!("The sandbox, {}; load {}\n", if quick { "quick" } else { "in full" }, load());
-    println!("| what | figure |\n|---|---:|");
+    println!("| measurement | figure |\n|---|---:|");
     let size = std::fs::metadata(&program).expect("the program exists").len();
     println!("| size of the stripped program | {:.1} MB |", size as f64 / 1e6);
     measure_starts(&program).await;
@@ -115,8 +115,8 @@ async fn measure_throughput(sandbox: &Process, clients: usize, duration: Duratio
         }
         _ => "?".to_owned(),
     };
-    let what = format!("{clients} connection{}, {seconds:.0} s", if clients == 1 { "" } else { "s" });
-    println!("| {what}: messages a second, all accepted | {:.0} |", count as f64 / seconds);
+    let load = format!("{clients} connection{}, {seconds:.0} s", if clients == 1 { "" } else { "s" });
+    println!("| {load}: messages a second, all accepted | {:.0} |", count as f64 / seconds);
     println!("| … CPU time of the sandbox for one | {} |", each(cpu, sandbox.cpu()));
     println!("| … CPU time of the client for one | {} |", each(own_cpu, cpu_time()));
     println!("| … memory after {count} | {:.1} MB |", sandbox.memory());
