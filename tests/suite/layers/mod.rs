@@ -3,6 +3,7 @@
 //! To add a crate, add a [`Structure`] and a test that passes it to [`check`].
 
 mod checker;
+mod page;
 mod resolve;
 mod rules;
 mod source;
