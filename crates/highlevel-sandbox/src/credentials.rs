@@ -1,6 +1,6 @@
-//! The access tokens that exist, and what each may do.
+//! The access tokens and their permissions.
 
-mod kept;
+mod stored;
 
 use std::collections::{BTreeSet, HashMap};
 use std::io::{self, ErrorKind};
@@ -10,20 +10,20 @@ use chrono::{DateTime, Utc};
 
 use crate::oauth::{Registry, SandboxApp, TokenResource};
 use crate::rate_limit::Account;
-pub(crate) use kept::StoredCredentials;
+pub(crate) use stored::StoredCredentials;
 
-/// What an access token is good for.
+/// The permissions of an access token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Grant {
-    /// The app, and the location or company, that it was given to.
+    /// The app, and the location or company, that the token was issued for.
     pub(crate) account: Arc<Account>,
-    /// What it is for.
+    /// The type of the token.
     pub(crate) level: Level,
-    /// What it may do; `None` for everything.
+    /// The granted scopes; `None` for all scopes.
     pub(crate) scopes: Option<Vec<String>>,
 }
 
-/// What a token is for.
+/// The type of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Level {
     /// A location (sub-account).
@@ -32,72 +32,72 @@ pub(crate) enum Level {
     Company,
 }
 
-/// Why a token is not accepted.
+/// The reason for rejecting a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Rejected {
-    /// Nobody was given it, or it was revoked.
+    /// The token was never issued, or it was revoked.
     Unknown,
-    /// It is too old.
+    /// The token has expired.
     Expired,
 }
 
-/// The tokens that were given and not revoked.
+/// The valid private integration tokens, and the OAuth state.
 #[derive(Clone, Debug)]
 pub(crate) struct Credentials {
-    /// Private integration tokens, which work until they are revoked.
+    /// Private integration tokens, which never expire.
     private: HashMap<String, Grant>,
-    /// Of those, the ones that are not written yet.
+    /// The private integration tokens that are not yet written to the state file.
     changed: BTreeSet<String>,
-    /// The tokens of apps.
+    /// The apps and their tokens.
     pub(crate) oauth: Registry,
 }
 
-/// Returns a token that can be sent in a header.
+/// Returns the token if it is valid in a header.
 ///
 /// # Errors
 ///
-/// Returns `InvalidInput` if it is empty or has other characters than printable ASCII.
+/// Returns `InvalidInput` if the token is empty or not printable ASCII.
 pub(crate) fn checked_token(token: String) -> io::Result<String> {
     if !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Ok(token);
     }
-    let words =
-        "the token cannot stand in a header: it has to be printable ASCII without spaces, and not empty";
-    Err(io::Error::new(io::ErrorKind::InvalidInput, words))
+    let message =
+        "the token is not valid in a header; use printable ASCII without spaces, and at least one character";
+    Err(io::Error::new(io::ErrorKind::InvalidInput, message))
 }
 
-/// The most private integration tokens.
+/// The maximum number of private integration tokens.
 const MAX_PRIVATE: usize = 10_000;
-/// The longest token, in bytes.
+/// The maximum length of a token, in bytes.
 pub(crate) const MAX_TOKEN_LENGTH: usize = 1_000;
 
 impl Credentials {
-    /// No token; one app.
+    /// Creates credentials with one app and no token.
     pub(crate) fn new(app: SandboxApp) -> Self {
         Self { private: HashMap::new(), changed: BTreeSet::new(), oauth: Registry::new(app) }
     }
 
-    /// Accepts a private integration token from now on.
+    /// Adds a private integration token.
     ///
     /// # Errors
     ///
-    /// Returns `InvalidInput` if the token is too long, and `QuotaExceeded` if there are too many.
+    /// Returns `InvalidInput` if the token is too long, and `QuotaExceeded` if there are too many tokens.
     pub(crate) fn grant(&mut self, token: &str, grant: Grant) -> io::Result<()> {
         if token.len() > MAX_TOKEN_LENGTH {
-            let words =
-                format!("a token has at most {MAX_TOKEN_LENGTH} bytes, and this one has {}", token.len());
-            return Err(io::Error::new(ErrorKind::InvalidInput, words));
+            let message =
+                format!("the token has {} bytes, but at most {MAX_TOKEN_LENGTH} are supported", token.len());
+            return Err(io::Error::new(ErrorKind::InvalidInput, message));
         }
         if self.private.len() >= MAX_PRIVATE && !self.private.contains_key(token) {
-            let words = format!("there are {MAX_PRIVATE} private integration tokens, and cannot be more");
-            return Err(io::Error::new(ErrorKind::QuotaExceeded, words));
+            let message = format!("at most {MAX_PRIVATE} private integration tokens are supported");
+            return Err(io::Error::new(ErrorKind::QuotaExceeded, message));
         }
         self.changed.insert(token.to_owned());
         self.private.insert(token.to_owned(), grant);
         Ok(())
     }
 
-    /// What a token is good for now.
+    /// Returns the grant of a token that is valid at this time.
     pub(crate) fn check(&self, token: &str, now: DateTime<Utc>) -> Result<Grant, Rejected> {
         if let Some(grant) = self.private.get(token) {
             return Ok(grant.clone());
@@ -118,7 +118,7 @@ impl Credentials {
 }
 
 impl Grant {
-    /// Everything on one location of one app, for ever.
+    /// Creates the grant of a private integration: all scopes on one location, without expiry.
     pub(crate) fn private_integration(app_id: &str, location_id: &str) -> Self {
         Self {
             account: Arc::new(Account { app_id: app_id.to_owned(), location_id: location_id.to_owned() }),
@@ -127,7 +127,7 @@ impl Grant {
         }
     }
 
-    /// Whether it may do what the scope names.
+    /// Returns `true` if the scope is granted.
     pub(crate) fn allows(&self, scope: &str) -> bool {
         self.scopes.as_ref().is_none_or(|scopes| scopes.iter().any(|each| each == scope))
     }

@@ -1,4 +1,4 @@
-//! How much like the documentation and how much like the live API the sandbox is. The one place where the two differ.
+//! Settings for the cases in which the live API differs from its documentation.
 
 mod quirk;
 mod strictness;
@@ -13,7 +13,7 @@ pub use quirk::Quirk;
 pub(crate) use strictness::RULES;
 pub use strictness::{Rule, Strictness};
 
-/// How the sandbox judges and answers. It can be changed at any time, and holds from the next request on.
+/// Settings for the validation of requests and for the responses. Changes apply from the next request on.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -36,37 +36,37 @@ pub struct Settings {
     pub(crate) quirks: BTreeSet<Quirk>,
 }
 
-/// The status of an answer that says yes. The documentation says 200, the live API answers 201.
+/// The status of successful responses. The documentation specifies 200, but the live API returns 201.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "u16", into = "u16")]
 pub enum SuccessStatus {
-    /// As it is documented.
+    /// The documented status.
     Ok200,
-    /// As the live API does it.
+    /// The status of the live API.
     #[default]
     Created201,
 }
 
 impl Settings {
-    /// Sets what is insisted on.
+    /// Sets the strictness of validation.
     pub fn strictness(mut self, strictness: Strictness) -> Self {
         self.strictness = strictness;
         self
     }
 
-    /// Sets the status of an answer that says yes.
+    /// Sets the status of successful responses.
     pub fn success_status(mut self, status: SuccessStatus) -> Self {
         self.success_status = status;
         self
     }
 
-    /// Switches a quirk on. All are off by default.
+    /// Enables a quirk. All quirks are disabled by default.
     pub fn quirk(mut self, quirk: Quirk) -> Self {
         self.quirks.insert(quirk);
         self
     }
 
-    /// Switches a quirk off.
+    /// Disables a quirk.
     pub fn without_quirk(mut self, quirk: Quirk) -> Self {
         self.quirks.remove(&quirk);
         self
@@ -93,7 +93,7 @@ impl TryFrom<u16> for SuccessStatus {
         match status {
             200 => Ok(Self::Ok200),
             201 => Ok(Self::Created201),
-            other => Err(format!("{other} is not a status of success; there are 200 and 201")),
+            other => Err(format!("success status {other} is not supported; use 200 or 201")),
         }
     }
 }
@@ -111,7 +111,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn settings_are_written_and_read_as_json() {
+    fn settings_round_trip_as_json() {
         let settings = Settings::default()
             .strictness(Strictness::Documented)
             .success_status(SuccessStatus::Ok200)

@@ -1,23 +1,23 @@
-//! How many files and connections the process may have open.
+//! Derives the limits on connections from the limit on open files.
 
-/// The number of files that may be open now, if there is a limit.
+/// Returns the current limit on open files, if there is one.
 #[cfg(unix)]
 pub(crate) fn open_files() -> Option<u64> {
     rustix::process::getrlimit(rustix::process::Resource::Nofile).current
 }
 
-/// The number of files that may be open now, if there is a limit.
+/// Returns the current limit on open files, if there is one.
 #[cfg(not(unix))]
 pub(crate) fn open_files() -> Option<u64> {
     None
 }
 
-/// What a limit of open files leaves: connections of clients, and attempts of webhooks that are under way.
+/// Returns the maximum number of client connections and of concurrent webhook attempts for a limit on open files.
 pub(crate) fn shares(open_files: Option<u64>, connections: usize, attempts: usize) -> (usize, usize) {
-    /// The state file, what the runtime needs, and what the rest of the program has.
-    const OTHERS: usize = 32;
+    /// Reserved for the state file, the runtime and the rest of the program.
+    const RESERVED: usize = 32;
     let Some(files) = open_files else { return (connections, attempts) };
-    let files = usize::try_from(files).unwrap_or(usize::MAX).saturating_sub(OTHERS);
+    let files = usize::try_from(files).unwrap_or(usize::MAX).saturating_sub(RESERVED);
     let attempts = attempts.min(files / 4).max(4);
     (connections.min(files.saturating_sub(attempts).max(4)), attempts)
 }
@@ -27,7 +27,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn connections_and_attempts_fit_into_the_files() {
+    fn connections_and_attempts_stay_within_the_file_limit() {
         let cases = [
             (None, (10_000, 1_024)),
             (Some(u64::MAX), (10_000, 1_024)),

@@ -1,4 +1,4 @@
-//! New ids, tokens and keys. The one place of the crate where they come from.
+//! Generates all IDs, tokens and keys of the crate.
 
 use std::io;
 use std::sync::Mutex;
@@ -8,23 +8,23 @@ use uuid::{Builder, Uuid};
 
 use crate::sync::lock;
 
-/// How many random bytes are requested at once. A request costs more than the bytes.
+/// The number of random bytes to request at once. Each request to the operating system is expensive.
 const BATCH: usize = 1024;
 
-/// Generates ids, tokens and keys: from the random numbers of the operating system, or from a seed.
+/// Generates IDs, tokens and keys, from random numbers of the operating system or from a seed.
 #[derive(Debug)]
 pub(crate) struct Identifiers(Mutex<Source>);
 
 #[derive(Debug)]
 enum Source {
-    /// Random bytes that were not used yet.
+    /// The unused random bytes of the last request.
     System(Vec<u8>),
-    /// The same numbers for the same seed, for tests that compare ids.
+    /// A generator with a seed, for tests that compare IDs.
     Seeded(Rng),
 }
 
 impl Identifiers {
-    /// With a seed, the same ids, tokens and keys are generated in the same order.
+    /// Creates a generator. With a seed, it generates the same sequence of IDs, tokens and keys in each run.
     pub(crate) fn new(seed: Option<u64>) -> Self {
         Self(Mutex::new(match seed {
             Some(seed) => Source::Seeded(Rng::with_seed(seed)),
@@ -32,31 +32,31 @@ impl Identifiers {
         }))
     }
 
-    /// An id that looks like one of `HighLevel`'s: 20 letters and digits.
+    /// Returns an ID in the format of `HighLevel`: 20 letters and digits.
     pub(crate) fn object_id(&self) -> String {
         encode(self.random().as_u128())
     }
 
-    /// The id of one webhook event, or of one request.
+    /// Returns the ID of a webhook event or a request.
     pub(crate) fn uuid(&self) -> String {
         self.random().to_string()
     }
 
-    /// A private integration token.
+    /// Returns a private integration token.
     pub(crate) fn private_integration_token(&self) -> String {
         format!("pit-{}", self.random())
     }
 
-    /// A code or token that cannot be guessed, prefixed with the name of its kind.
+    /// Returns a code or token that cannot be guessed, prefixed with `kind`.
     pub(crate) fn secret(&self, kind: &str) -> String {
         format!("{kind}-{}{}", self.object_id(), self.object_id())
     }
 
-    /// The secret half of a new signing key.
+    /// Returns a private key for signatures.
     ///
     /// # Errors
     ///
-    /// The operating system has no random numbers.
+    /// Returns an error if the operating system cannot provide random numbers.
     pub(crate) fn key(&self) -> io::Result<[u8; 32]> {
         let mut key = [0; 32];
         match &mut *lock(&self.0) {
@@ -105,7 +105,7 @@ mod tests {
 
     #[test]
     fn ids_are_distinct() {
-        // Enough for several batches, on several threads.
+        // Requires several batches, on several threads.
         let identifiers = Identifiers::new(None);
         let many = || (0..1_000).map(|_| identifiers.uuid()).collect::<Vec<_>>();
         let all: Vec<String> = std::thread::scope(|scope| {
@@ -118,15 +118,15 @@ mod tests {
     }
 
     #[test]
-    fn a_seed_generates_the_same_again() {
-        let of = |seed| {
+    fn equal_seeds_generate_equal_values() {
+        let generated = |seed| {
             let identifiers = Identifiers::new(seed);
             let key = identifiers.key().unwrap();
             (identifiers.uuid(), identifiers.object_id(), identifiers.private_integration_token(), key)
         };
-        assert_eq!(of(Some(7)), of(Some(7)));
-        assert_ne!(of(Some(7)), of(Some(8)));
-        assert_ne!(of(None), of(None));
+        assert_eq!(generated(Some(7)), generated(Some(7)));
+        assert_ne!(generated(Some(7)), generated(Some(8)));
+        assert_ne!(generated(None), generated(None));
     }
 
     #[test]

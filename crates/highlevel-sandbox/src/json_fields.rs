@@ -1,20 +1,20 @@
-//! The texts of some fields of a JSON object, without building the rest of it.
+//! Extracts strings from selected fields of a JSON object, without parsing the rest into memory.
 
 use std::fmt::{self, Formatter};
 
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-/// The texts of the wanted fields, each with the place of its name in `wanted`: of a string itself, of a list its strings.
-/// What is no object has none.
+/// Returns the strings in the fields with the `wanted` names, each with the index of its name. A field contains either a
+/// string or an array with strings. Returns no strings for JSON that is not an object.
 pub(crate) fn texts(json: &[u8], wanted: &[&str]) -> Vec<(usize, String)> {
     let mut found = Fields { wanted, texts: Vec::new() };
     let mut reader = serde_json::Deserializer::from_slice(json);
-    // What was read up to an error is as good as any.
+    // Fields before a syntax error are returned as well.
     let _ = reader.deserialize_any(&mut found);
     found.texts
 }
 
-/// The text of one field.
+/// Returns the first string in a field.
 pub(crate) fn text(json: &[u8], name: &str) -> Option<String> {
     texts(json, &[name]).into_iter().next().map(|(_, text)| text)
 }
@@ -34,9 +34,9 @@ impl<'de> Visitor<'de> for &mut Fields<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<(), A::Error> {
         while let Some(name) = fields.next_key::<String>()? {
             match self.wanted.iter().position(|wanted| *wanted == name) {
-                Some(place) => {
+                Some(index) => {
                     let Texts(texts) = fields.next_value()?;
-                    self.texts.extend(texts.into_iter().map(|text| (place, text)));
+                    self.texts.extend(texts.into_iter().map(|text| (index, text)));
                 }
                 None => drop(fields.next_value::<IgnoredAny>()?),
             }
@@ -45,13 +45,13 @@ impl<'de> Visitor<'de> for &mut Fields<'_> {
     }
 }
 
-/// A string, the strings of a list, or nothing.
+/// A string, the strings in an array, or no strings for any other value.
 struct Texts(Vec<String>);
 
 impl<'de> Deserialize<'de> for Texts {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Reader {
-            is_list: bool,
+            is_nested: bool,
         }
 
         impl<'de> Visitor<'de> for Reader {
@@ -92,7 +92,7 @@ impl<'de> Deserialize<'de> for Texts {
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut entries: A) -> Result<Texts, A::Error> {
                 let mut texts = Vec::new();
-                if self.is_list {
+                if self.is_nested {
                     while entries.next_element::<IgnoredAny>()?.is_some() {}
                 } else {
                     while let Some(Entry(Texts(text))) = entries.next_element()? {
@@ -103,16 +103,16 @@ impl<'de> Deserialize<'de> for Texts {
             }
         }
 
-        /// Of a list in a list nothing is read.
+        /// An element of an array. Strings in nested arrays are ignored.
         struct Entry(Texts);
 
         impl<'de> Deserialize<'de> for Entry {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                deserializer.deserialize_any(Reader { is_list: true }).map(Self)
+                deserializer.deserialize_any(Reader { is_nested: true }).map(Self)
             }
         }
 
-        deserializer.deserialize_any(Reader { is_list: false })
+        deserializer.deserialize_any(Reader { is_nested: false })
     }
 }
 
@@ -120,7 +120,7 @@ impl<'de> Deserialize<'de> for Texts {
 mod tests {
     use super::*;
 
-    /// What is wanted, and what is found of it.
+    /// The wanted names, and the expected strings with the indices of their names.
     type Case = (&'static [&'static str], &'static [(usize, &'static str)]);
 
     #[test]
@@ -134,7 +134,7 @@ mod tests {
         ];
         for (wanted, expected) in cases {
             let found = texts(json.as_bytes(), wanted);
-            let found: Vec<_> = found.iter().map(|(place, text)| (*place, text.as_str())).collect();
+            let found: Vec<_> = found.iter().map(|(index, text)| (*index, text.as_str())).collect();
             assert_eq!(found, expected, "{wanted:?}");
         }
         for json in ["", "5", "\"a\"", "[{\"a\": \"x\"}]", "\u{fe}"] {

@@ -1,17 +1,17 @@
-//! How much there may be in a JSON text, found out before it is parsed: a parsed value takes up to ninety times the memory
-//! of its text.
+//! Limits the number of values in JSON before it is parsed, because a parsed value may use up to 90 times the memory of its
+//! text.
 
 use memchr::{memchr_iter, memchr2};
 
-/// The most values that a JSON body may have, each element and each field counted.
+/// The maximum number of values in a JSON body, counting each element and each field.
 pub(crate) const MAX_VALUES: usize = 20_000;
 
 /// Returns `true` if a JSON text has more than [`MAX_VALUES`] values.
 ///
-/// Each value but the first one has a comma, a colon or an opening bracket before it. The bytes of strings do not count.
-/// What is no JSON is for the parser to refuse.
+/// Counts the commas, colons and opening brackets outside of strings, because one of them precedes each value except the
+/// first. Invalid JSON is not detected.
 pub(crate) fn has_too_many_values(text: &[u8]) -> bool {
-    // A value takes a byte or more.
+    // Each value has at least one byte.
     text.len() > MAX_VALUES && count(text) > MAX_VALUES
 }
 
@@ -25,7 +25,7 @@ fn count(text: &[u8]) -> usize {
             break;
         }
         at += string + 1;
-        // To the end of the string; past an escape, whatever it is.
+        // Skip to the end of the string. Any escaped character is skipped as well.
         loop {
             let Some(next) = memchr2(b'"', b'\\', &text[at..]) else { return values };
             let is_end = text[at + next] == b'"';
@@ -44,7 +44,7 @@ mod tests {
 
     #[test]
     fn values_are_counted_outside_of_strings() {
-        // An opening bracket counts for the value after it, of which an empty array has none.
+        // An opening bracket counts as the value that follows it, so an empty array counts as two.
         let cases = [
             ("", 1),
             ("5", 1),

@@ -1,8 +1,8 @@
 //! A local `HighLevel` to develop and test against.
 //!
-//! The vendor offers no sandbox, so this is one: a server on this machine that validates each request against the
-//! specification, says which field is wrong and why, keeps what it accepted in a ledger, and sends signed webhooks.
-//! It knows the specification and no SDK, which makes it a witness that does not share an SDK's mistakes.
+//! The vendor offers no sandbox. This crate provides one: a local server that validates each request against the OpenAPI
+//! spec, reports invalid fields with reasons, records requests in a ledger, and sends signed webhooks. It depends on the
+//! spec but not on the SDK, so it does not share the SDK's bugs.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
@@ -16,9 +16,8 @@
 //! # }
 //! ```
 //!
-//! What it does not do: it carries no message anywhere, and forgets everything when it stops, unless it is given a
-//! [state file](SandboxBuilder::state_file). It counts requests, but
-//! refuses none for its rate unless it is given a [`RateLimit`].
+//! The sandbox does not deliver messages to phones or mailboxes. It discards its data when it stops; to persist the data,
+//! set a [state file](SandboxBuilder::state_file). Rate limits are reported, but enforced only with a [`RateLimit`].
 
 mod access;
 mod admin;

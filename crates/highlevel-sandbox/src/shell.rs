@@ -1,9 +1,9 @@
-//! Text for a terminal and words for a POSIX shell. The library and the program both contain this file.
+//! Escapes text for a terminal and a POSIX shell. Both the library and the program contain this module.
 
 use std::fmt::Write;
 
-/// Text from outside, fit for one line of a terminal: control characters, escape sequences, line breaks and marks that
-/// change the direction of writing are escaped.
+/// Escapes untrusted text for one line of a terminal: control characters, escape sequences, line breaks and
+/// bidirectional formatting characters.
 #[allow(dead_code, reason = "the library only needs `quoted`")]
 pub(crate) fn printable(text: &str) -> String {
     text.chars().fold(String::with_capacity(text.len()), |mut printable, character| {
@@ -16,7 +16,7 @@ pub(crate) fn printable(text: &str) -> String {
     })
 }
 
-/// JSON for one line of a terminal. Whatever is not printable is escaped, as JSON has it.
+/// Serializes JSON for one line of a terminal. Characters that are not printable get JSON escapes.
 #[allow(dead_code, reason = "the library only needs `quoted`")]
 pub(crate) fn json_line(json: &serde_json::Value) -> String {
     json.to_string().chars().fold(String::new(), |mut line, character| {
@@ -32,14 +32,16 @@ pub(crate) fn json_line(json: &serde_json::Value) -> String {
     })
 }
 
-/// One word for a POSIX shell, whatever is in it but NUL. Pasted as they are, control characters can leave the quotation
-/// or act on the terminal, so text that has some is written by `printf`.
+/// Quotes any text without NUL as one word for a POSIX shell.
+///
+/// If a command with control characters is pasted, they can end the quotation or control the terminal. Text with such
+/// characters is therefore expressed as a `printf` command.
 pub(crate) fn quoted(text: &str) -> String {
     let is_plain = |text: &str| text.chars().all(|character| is_printable(character) || character == '\n');
     if is_plain(text) {
         return format!("'{}'", text.replace('\'', r"'\''"));
     }
-    // The shell removes line breaks from the end of what a command prints.
+    // The shell removes trailing line breaks from the output of a command.
     let printed = text.trim_end_matches('\n');
     let rest = &text[printed.len()..];
     let format = printed.chars().fold(String::new(), |mut format, character| {
@@ -51,7 +53,7 @@ pub(crate) fn quoted(text: &str) -> String {
             character if is_printable(character) => format.push(character),
             character => {
                 for byte in character.encode_utf8(&mut [0; 4]).bytes() {
-                    // Three digits, so that no digit that follows is taken for a part of it.
+                    // Always three digits, so that a digit that follows is not part of the escape.
                     let _ = write!(format, "\\{byte:03o}");
                 }
             }
@@ -59,12 +61,12 @@ pub(crate) fn quoted(text: &str) -> String {
         format
     });
     let rest = if rest.is_empty() { String::new() } else { format!("'{rest}'") };
-    // After `--`, text that begins with a dash is not an option.
+    // After `--`, text with a leading dash is not an option.
     format!("\"$(printf -- '{format}')\"{rest}")
 }
 
-/// Returns `true` for characters that a terminal shows and does nothing else with. The standard library escapes the
-/// others in debug output: control characters, format characters such as bidirectional overrides, separators of lines.
+/// Returns `true` for characters without any effect on a terminal. These are the ones that debug output of the standard
+/// library does not escape; it escapes control characters, format characters and line separators.
 fn is_printable(character: char) -> bool {
     matches!(character, '\'' | '"' | '\\') || {
         let mut escaped = character.escape_debug();
@@ -77,12 +79,12 @@ mod tests {
     use super::*;
 
     /// ESC, bell, C1 CSI and NEL, delete, right-to-left override, isolate, zero-width space, line separator, tab.
-    const HOSTILE: [char; 10] = [
+    const UNPRINTABLE: [char; 10] = [
         '\u{1b}', '\u{7}', '\u{9b}', '\u{85}', '\u{7f}', '\u{202e}', '\u{2066}', '\u{200b}', '\u{2028}', '\t',
     ];
 
     #[test]
-    fn shells_read_a_quoted_word_back() {
+    fn quoted_text_round_trips_through_a_shell() {
         for (text, expected) in [
             ("Bearer a", "'Bearer a'"),
             ("it's", r"'it'\''s'"),
@@ -97,7 +99,7 @@ mod tests {
             for shell in ["sh", "bash"] {
                 let output =
                     std::process::Command::new(shell).args(["-c", &format!("printf %s {expected}")]).output();
-                // Where there is no such shell, the comparison above has to do.
+                // If the shell is not installed, only the comparison above applies.
                 if let Ok(output) = output {
                     assert_eq!(String::from_utf8(output.stdout).unwrap(), text, "{shell}: {expected}");
                 }
@@ -106,8 +108,8 @@ mod tests {
     }
 
     #[test]
-    fn nothing_that_acts_on_a_terminal_is_printed() {
-        for character in HOSTILE {
+    fn control_and_format_characters_are_escaped() {
+        for character in UNPRINTABLE {
             let text = format!("a{character}b");
             let escaped = format!("\\u{{{:x}}}", u32::from(character));
             assert_eq!(printable(&text), format!("a{escaped}b"));

@@ -1,4 +1,4 @@
-//! The specification as something to validate with.
+//! Validation against the schemas of an OpenAPI spec.
 
 mod schema;
 mod unknown;
@@ -15,7 +15,7 @@ use schema::referenced_schema;
 pub use violation::Violation;
 pub(crate) use violation::shortened;
 
-/// The specification, parsed, with a validator for each of its schemas.
+/// A parsed OpenAPI spec, with a validator for each of its schemas.
 ///
 /// ```
 /// use highlevel_sandbox::Spec;
@@ -33,7 +33,7 @@ pub struct Spec {
     document: Value,
     /// All of `components/schemas`, as JSON Schema.
     schemas: Value,
-    /// For each of them, compiled when it is needed first.
+    /// The validator of each schema, compiled on first use.
     validators: BTreeMap<String, OnceLock<Result<Validator, SpecError>>>,
 }
 
@@ -42,17 +42,17 @@ impl Spec {
     ///
     /// # Errors
     ///
-    /// The embedded specification is not valid, which a test rules out.
+    /// Returns an error if the embedded spec is invalid. A test ensures that it is valid.
     pub fn load() -> Result<&'static Self, SpecError> {
         static SPEC: OnceLock<Result<Spec, SpecError>> = OnceLock::new();
         SPEC.get_or_init(|| Self::read(highlevel_spec::OPENAPI_YAML)).as_ref().map_err(Clone::clone)
     }
 
-    /// Reads an `OpenAPI` 3.0 document.
+    /// Parses an `OpenAPI` 3.0 document, and compiles all of its schemas.
     ///
     /// # Errors
     ///
-    /// The text is not YAML, or one of its schemas cannot be compiled.
+    /// Returns an error if the text is not YAML, or a schema cannot be compiled.
     pub fn parse(yaml: &str) -> Result<Self, SpecError> {
         let spec = Self::read(yaml)?;
         for name in spec.validators.keys() {
@@ -63,19 +63,19 @@ impl Spec {
         Ok(spec)
     }
 
-    /// Reads a document, and compiles none of its schemas yet.
+    /// Parses a document without compiling its schemas.
     pub(crate) fn read(yaml: &str) -> Result<Self, SpecError> {
         let document: Value = serde_saphyr::from_str(yaml)
-            .map_err(|error| SpecError(format!("the document is not YAML: {error}")))?;
+            .map_err(|error| SpecError(format!("the document is not valid YAML: {error}")))?;
         let schemas = schema::json_schemas(&document);
         let validators = schemas.keys().map(|name| (name.clone(), OnceLock::new())).collect();
         Ok(Self { document, schemas: schemas.into(), validators })
     }
 
-    /// The validator of a schema, if there is such a schema, or why it cannot be compiled.
+    /// Returns the validator of a schema, or the error of compiling it. Returns `None` if the schema does not exist.
     fn validator(&self, name: &str) -> Option<&Result<Validator, SpecError>> {
         let compile = || {
-            // Each validator sees all schemas under the path that the document's references name.
+            // Each validator contains all schemas, at the path that references in the document use.
             let root = json!({
                 "$ref": format!("#/components/schemas/{}", violation::escape(name)),
                 "components": { "schemas": self.schemas },
@@ -85,14 +85,14 @@ impl Spec {
                 .should_validate_formats(true)
                 .with_keyword(width::INT64, |_, _, _| Ok(Box::new(width::Int64)))
                 .build(&root)
-                .map_err(|error| SpecError(format!("/components/schemas/{name} cannot be used: {error}")))
+                .map_err(|error| SpecError(format!("/components/schemas/{name} cannot be compiled: {error}")))
         };
         Some(self.validators.get(name)?.get_or_init(compile))
     }
 
-    /// Every fault of `value` by the named schema of `components/schemas`, in the order of their pointers.
+    /// Validates `value` against a schema of `components/schemas`, and returns the violations ordered by pointer.
     ///
-    /// A name that the specification does not have is a fault as well, so that a typing error never passes as valid.
+    /// An unknown schema name is a violation as well, so that a misspelt name never passes validation.
     pub fn validate(&self, schema_name: &str, value: &Value) -> Vec<Violation> {
         match self.validator(schema_name) {
             Some(Ok(validator)) => violation::from_errors(validator.iter_errors(value)),
@@ -104,17 +104,17 @@ impl Spec {
             None => vec![Violation {
                 pointer: String::new(),
                 keyword: "$ref".to_owned(),
-                message: format!("the specification has no schema {schema_name}"),
+                message: format!("schema {schema_name} does not exist in the spec"),
             }],
         }
     }
 
-    /// The JSON pointers of the fields of `value` that the named schema and those that it refers to do not have.
+    /// Returns the JSON pointers of the fields of `value` that are not in the schema.
     pub fn unknown_fields(&self, schema_name: &str, value: &Value) -> Vec<String> {
         self.first_unknown_fields(schema_name, value, usize::MAX).0
     }
 
-    /// At most `max` of the [`unknown_fields`](Self::unknown_fields), and how many there are besides.
+    /// Returns at most `max` of the [`unknown_fields`](Self::unknown_fields), and the number of further ones.
     pub(crate) fn first_unknown_fields(
         &self,
         schema_name: &str,
@@ -129,30 +129,30 @@ impl Spec {
         (found, more)
     }
 
-    /// The name of the schema of an operation's JSON body, for example `SendMessageRequest`.
+    /// Returns the schema name of an operation's JSON body, for example `SendMessageRequest`.
     pub fn request_schema(&self, method: &str, path: &str) -> Option<&str> {
         let schema =
             self.operation(method, path)?.pointer("/requestBody/content/application~1json/schema")?;
         referenced_schema(schema)
     }
 
-    /// The name of the schema of a webhook event's payload, by the event's name under `x-webhooks`.
+    /// Returns the schema name of a webhook event's payload. `event` is a key of `x-webhooks`.
     pub fn event_schema(&self, event: &str) -> Option<&str> {
         referenced_schema(self.document.get("x-webhooks")?.get(event)?.get("payload")?)
     }
 
-    /// The `operationId` of what is served under a method and a path.
+    /// Returns the `operationId` of the operation with this method and path.
     pub fn operation_id(&self, method: &str, path: &str) -> Option<&str> {
         self.operation(method, path)?.get("operationId")?.as_str()
     }
 
-    /// The scopes that an operation demands of a token.
+    /// Returns the scopes that an operation requires.
     pub fn scopes(&self, method: &str, path: &str) -> Vec<&str> {
         let scopes = self.operation(method, path).and_then(|operation| operation.get("x-scopes")?.as_array());
         scopes.into_iter().flatten().filter_map(Value::as_str).collect()
     }
 
-    /// The values that a named schema lists in its `enum`; none when it has no `enum`.
+    /// Returns the values of a schema's `enum`, or no values if it has none.
     pub fn allowed_values(&self, schema_name: &str) -> Vec<&str> {
         self.document["components"]["schemas"][schema_name]["enum"]
             .as_array()
@@ -162,12 +162,12 @@ impl Spec {
             .collect()
     }
 
-    /// The names of all schemas that [`validate`](Self::validate) takes.
+    /// Returns the names of all schemas, for use with [`validate`](Self::validate).
     pub fn schema_names(&self) -> impl Iterator<Item = &str> {
         self.validators.keys().map(String::as_str)
     }
 
-    /// The whole document as it was written, aliases resolved.
+    /// Returns the whole document, with YAML aliases resolved.
     pub fn document(&self) -> &Value {
         &self.document
     }
@@ -177,7 +177,7 @@ impl Spec {
     }
 }
 
-/// The specification cannot be used. Its text says where and why.
+/// An invalid spec. The message contains the location and the reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SpecError(String);
 
@@ -194,7 +194,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_schema_of_the_embedded_specification_can_be_compiled() {
+    fn all_schemas_of_the_embedded_spec_compile() {
         let spec = Spec::parse(highlevel_spec::OPENAPI_YAML).unwrap();
         assert!(spec.validators.values().all(|validator| matches!(validator.get(), Some(Ok(_)))));
         assert!(spec.validators.len() > 10);

@@ -60,7 +60,7 @@ struct CallArgs {
     /// Contact that calls or is called [default: the contact that `serve` prints]
     #[arg(long, value_name = "ID")]
     contact: Option<String>,
-    /// Duration of the call [default: 60 if it was answered or reached voicemail]
+    /// Duration of the call [default: 60 if a person or voicemail picked up]
     #[arg(long, value_name = "SECONDS", value_parser = values::whole_seconds)]
     duration: Option<u64>,
     /// URL of a recording; can be repeated

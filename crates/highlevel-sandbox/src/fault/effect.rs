@@ -1,4 +1,4 @@
-//! What goes wrong with the response to a request.
+//! The effects of a fault on the response to a request.
 
 use std::borrow::Cow;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! How far a request gets before a fault.
+//! The stages of a request at which a fault can occur.
 
 use serde::{Deserialize, Serialize};
 

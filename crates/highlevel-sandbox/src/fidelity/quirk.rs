@@ -1,35 +1,36 @@
-//! What the live API has been seen to do against its documentation.
+//! Behaviours of the live API that contradict its documentation.
 
 use std::fmt::{Display, Formatter};
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// Something odd that users of the live API report. Each is off unless it is switched on, and then holds always where it
-/// applies, so that a program can be tried against it.
+/// An undocumented behaviour that users of the live API report, for testing clients against it.
+///
+/// All quirks are disabled by default. An enabled quirk applies to every request that it is relevant to.
 ///
 #[doc = include_str!("quirks.md")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "&'static str")]
 #[non_exhaustive]
 pub enum Quirk {
-    /// A conversation provider that does not exist is answered 500.
+    /// An unknown conversation provider returns 500.
     WrongProvider500,
-    /// A token that is not good is answered 500.
+    /// An invalid token returns 500.
     BadToken500,
-    /// An inbound `Custom` message without a provider is answered with success and an empty body, and not stored.
+    /// An inbound `Custom` message without a provider returns success with an empty body, and is not stored.
     CustomInboundVanishes,
-    /// The status of a message cannot be changed in the first 10 seconds after it was sent, which is answered 403.
+    /// A status update within 10 seconds of sending the message returns 403.
     EarlyStatus403,
-    /// A message that was stored is answered with an empty body.
+    /// A message that is stored returns an empty body.
     EmptySuccess,
 }
 
-/// How long after a message was sent its status is [early](Quirk::EarlyStatus403), in seconds.
+/// The time after sending a message in which a status update is [early](Quirk::EarlyStatus403), in seconds.
 pub(crate) const EARLY: i64 = 10;
 
 impl Quirk {
-    /// All of them.
+    /// All quirks.
     pub const ALL: [Self; 5] = [
         Self::WrongProvider500,
         Self::BadToken500,
@@ -38,7 +39,7 @@ impl Quirk {
         Self::EmptySuccess,
     ];
 
-    /// As it is written in settings, on the command line and in the ledger.
+    /// Returns the name in settings, on the command line and in the ledger.
     pub fn name(self) -> &'static str {
         match self {
             Self::WrongProvider500 => "wrong-provider-500",
@@ -49,7 +50,7 @@ impl Quirk {
         }
     }
 
-    /// What happens when it is on.
+    /// Returns the effect of the quirk.
     pub fn description(self) -> &'static str {
         match self {
             Self::WrongProvider500 => "an unknown `conversationProviderId` returns 500 instead of 400",
@@ -77,7 +78,7 @@ impl FromStr for Quirk {
 
     fn from_str(text: &str) -> Result<Self, String> {
         Self::ALL.into_iter().find(|quirk| quirk.name() == text).ok_or_else(|| {
-            format!("there is no quirk `{text}`; there are {}", Self::ALL.map(Self::name).join(", "))
+            format!("quirk `{text}` does not exist; choose one of {}", Self::ALL.map(Self::name).join(", "))
         })
     }
 }
@@ -101,14 +102,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_table_of_the_documentation_has_every_quirk() {
+    fn the_documentation_lists_all_quirks() {
         let mut table = vec!["| quirk | effect \\[seen\\] |\n|---|---|".to_owned()];
         for quirk in Quirk::ALL {
             table.push(format!("| `{quirk}` | {} |", quirk.description()));
             assert_eq!(quirk.name().parse(), Ok(quirk));
         }
         let table = table.join("\n") + "\n";
-        assert_eq!(include_str!("quirks.md"), table, "src/fidelity/quirks.md has to be:\n{table}");
+        assert_eq!(include_str!("quirks.md"), table, "src/fidelity/quirks.md must be:\n{table}");
         assert!(Quirk::EarlyStatus403.description().contains(&format!("{EARLY} seconds")));
     }
 }

@@ -1,4 +1,4 @@
-//! What the reference requires and other sources say is not needed.
+//! The documented requirements that the live API does not enforce.
 
 use std::fmt::{Display, Formatter};
 use std::str::FromStr;
@@ -7,44 +7,44 @@ use serde::{Deserialize, Serialize};
 
 use crate::operation::Operation;
 
-/// How much of the reference is insisted on.
+/// The strictness of request validation.
 ///
-/// What a request has to be like beyond the specification's schemas differs between the two by these rules and no other:
+/// Both levels validate requests against the schemas of the spec. They differ only in these rules:
 ///
 #[doc = include_str!("rules.md")]
 ///
-/// Where a fact comes from: **\[reference\]** is the published reference of the endpoint, **\[doc\]** other official
-/// documentation, **\[seen\]** what users of the live API report.
+/// The sources are **\[reference\]**, the published reference of the endpoint, **\[doc\]**, other official documentation,
+/// and **\[seen\]**, reports by users of the live API.
 ///
-/// Both accept a message without text, and fields that the specification does not have: no document forbids either. The
-/// ledger names such fields in [`unknown_fields`](crate::RecordedRequest::unknown_fields), and the rules that a request
-/// got by with in [`tolerated`](crate::RecordedRequest::tolerated).
+/// Both levels accept messages without text, and fields that are not in the spec, because no document forbids either. The
+/// ledger lists such fields in [`unknown_fields`](crate::RecordedRequest::unknown_fields), and violated rules that were not
+/// enforced in [`tolerated`](crate::RecordedRequest::tolerated).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Strictness {
-    /// The reference of each endpoint to the letter. What passes is right by every published document.
+    /// Enforces everything that the reference requires. Accepted requests comply with all published documents.
     Documented,
-    /// What the live API is known to accept, which is what programs that work today rely on. The default, so that the
-    /// sandbox refuses no program that the live API does not.
+    /// Accepts everything that the live API is known to accept. This is the default, so that programs that work with the
+    /// live API also work with the sandbox.
     #[default]
     Lenient,
 }
 
-/// One difference between the two [strictnesses](Strictness): a field that the reference requires.
+/// A field that the reference requires, but [`Strictness::Lenient`] does not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Rule {
-    /// What it is called in the ledger.
+    /// The name of the rule in the ledger.
     pub name: &'static str,
-    /// The operation that it is about.
+    /// The operation that the rule applies to.
     pub operation: Operation,
     /// The field that is required by [`Strictness::Documented`].
     pub field: &'static str,
-    /// What the documentation requires.
+    /// A description of the documented requirement.
     pub documented: &'static str,
-    /// What is accepted all the same by [`Strictness::Lenient`].
+    /// A description of the requests that [`Strictness::Lenient`] accepts.
     pub lenient: &'static str,
-    /// Where that comes from.
+    /// The sources of both.
     pub source: &'static str,
 }
 
@@ -83,7 +83,7 @@ impl Rule {
 }
 
 impl Strictness {
-    /// As it is written in settings.
+    /// Returns the name in settings.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Documented => "documented",
@@ -105,7 +105,7 @@ impl FromStr for Strictness {
         [Self::Documented, Self::Lenient]
             .into_iter()
             .find(|each| each.as_str() == text)
-            .ok_or_else(|| format!("`{text}` is not a strictness; there are `documented` and `lenient`"))
+            .ok_or_else(|| format!("strictness `{text}` does not exist; use `documented` or `lenient`"))
     }
 }
 
@@ -114,7 +114,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_table_of_the_documentation_has_every_rule() {
+    fn the_documentation_lists_all_rules() {
         let mut table = vec![
             "| rule | operation | `documented` | `lenient` accepts | source |\n|---|---|---|---|---|"
                 .to_owned(),
@@ -124,6 +124,6 @@ mod tests {
             table.push(format!("| `{name}` | `{operation}` | {documented} | {lenient} | {source} |"));
         }
         let table = table.join("\n") + "\n";
-        assert_eq!(include_str!("rules.md"), table, "src/fidelity/rules.md has to be:\n{table}");
+        assert_eq!(include_str!("rules.md"), table, "src/fidelity/rules.md must be:\n{table}");
     }
 }

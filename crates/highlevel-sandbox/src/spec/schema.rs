@@ -1,13 +1,13 @@
-//! `OpenAPI` 3.0 schemas as JSON Schema.
+//! Converts `OpenAPI` 3.0 schemas to JSON Schema.
 //!
-//! The two look alike and differ in a few places: `nullable` stands in for the type `null`, what stands beside a
-//! `$ref` is ignored, exclusive bounds are flags, and `format` also names the width of an integer.
+//! The formats differ in a few points. In `OpenAPI`, `nullable` replaces the type `null`, siblings of `$ref` are ignored,
+//! exclusive bounds are flags, and `format` may specify the width of an integer.
 
 use serde_json::{Map, Value, json};
 
 use super::width::INT64;
 
-/// All of `components/schemas`, each as JSON Schema draft 7. References stay as they are.
+/// Converts all of `components/schemas` to JSON Schema draft 7. References are unchanged.
 pub(super) fn json_schemas(document: &Value) -> Map<String, Value> {
     let schemas = document.pointer("/components/schemas").and_then(Value::as_object);
     convert_each(schemas.unwrap_or(&Map::new()))
@@ -32,7 +32,7 @@ fn convert(schema: &Value) -> Value {
                 Some(schemas) => schemas.iter().map(convert).collect(),
                 None => continue,
             },
-            // The rest describes (`example`, `title`, `x-…`) or is dealt with below.
+            // The other keywords are annotations (`example`, `title`, `x-…`) or handled below.
             _ => continue,
         };
         target.insert(key.clone(), converted);
@@ -55,7 +55,7 @@ fn convert_each(schemas: &Map<String, Value>) -> Map<String, Value> {
     schemas.iter().map(|(name, schema)| (name.clone(), convert(schema))).collect()
 }
 
-/// `nullable` only widens a `type`; without one every type is allowed already.
+/// Applies `nullable` to `type` and `enum`. Without a `type`, all types are already allowed.
 fn allow_null(schema: &mut Map<String, Value>) {
     if let Some(kind) = schema.get_mut("type") {
         *kind = json!([kind, "null"]);
@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_difference_is_translated() {
+    fn all_differences_are_converted() {
         let cases = [
             (
                 json!({"type": "string", "example": "a", "description": "b", "x-c": 1}),

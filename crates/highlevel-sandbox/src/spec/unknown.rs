@@ -1,12 +1,12 @@
-//! Fields that a schema does not have.
+//! Finds fields that are not in a schema.
 
 use serde_json::Value;
 
 use super::schema::referenced_schema;
 use super::violation::{MAX_POINTER, escape, shortened};
 
-/// Calls `found` with the pointer of each field of `value` that `schema` does not list, for as deep as it says what there
-/// is. Of a long pointer it gets the beginning.
+/// Calls `found` with the pointer of each field of `value` that is not in `schema`. Objects without `properties` in the
+/// schema are not searched. Long pointers are truncated.
 pub(super) fn fields(
     schemas: &Value,
     schema: &Value,
@@ -34,9 +34,9 @@ pub(super) fn fields(
         }
         Value::Array(entries) => {
             let Some(items) = schema.get("items") else { return };
-            for (place, value) in entries.iter().enumerate() {
+            for (index, value) in entries.iter().enumerate() {
                 pointer.push('/');
-                pointer.push_str(&place.to_string());
+                pointer.push_str(&index.to_string());
                 fields(schemas, items, value, pointer, found);
                 pointer.truncate(length);
             }

@@ -1,4 +1,4 @@
-//! What is wrong with a value, in words for people.
+//! Violations of a schema, with readable messages.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -7,26 +7,27 @@ use jsonschema::ValidationError;
 use jsonschema::error::{TypeKind, ValidationErrorKind};
 use serde_json::Value;
 
-/// How much is kept of a pointer, and of what is wrong there, in bytes. Only names and values of a request can be longer.
+/// The maximum length of a pointer, in bytes. Longer pointers, which contain names from the request, are truncated.
 pub(super) const MAX_POINTER: usize = 300;
+/// The maximum length of a problem, in bytes. Longer ones, which contain values from the request, are truncated.
 const MAX_PROBLEM: usize = 2_000;
-/// How many of the reasons are named why no branch of a choice fits.
-const MAX_WAYS: usize = 10;
+/// The maximum number of branches of `oneOf` or `anyOf` that a message lists.
+const MAX_BRANCHES: usize = 10;
 
-/// One fault of a value.
+/// A violation of a schema or a rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Violation {
-    /// The JSON pointer of the fault. Of a missing field: where it should be.
+    /// The JSON pointer of the invalid or missing field.
     pub pointer: String,
-    /// The keyword of the schema that is not met, for example `required` or `enum`.
+    /// The violated keyword of the schema, for example `required` or `enum`.
     pub keyword: String,
-    /// Which field, what was found, and what is allowed.
+    /// A message with the field, the value found, and the allowed values.
     pub message: String,
 }
 
 impl Violation {
-    /// A fault at `pointer`. `problem` continues a sentence that starts with the name of the field.
+    /// Creates a violation. `problem` continues a sentence that starts with the name of the field.
     pub(crate) fn new(pointer: &str, keyword: &str, problem: &str) -> Self {
         let pointer = &*shortened(pointer, MAX_POINTER);
         let place = if pointer.is_empty() { "the top" } else { pointer };
@@ -44,7 +45,7 @@ impl std::fmt::Display for Violation {
     }
 }
 
-/// The faults that a validator found, in the order of their pointers, each value blamed once for its type.
+/// Returns the violations that a validator found, ordered by pointer.
 pub(super) fn from_errors<'a>(errors: impl Iterator<Item = ValidationError<'a>>) -> Vec<Violation> {
     let mut violations: Vec<Violation> = errors.map(|error| from_error(&error)).collect();
     let mistyped: HashSet<String> = violations
@@ -52,13 +53,13 @@ pub(super) fn from_errors<'a>(errors: impl Iterator<Item = ValidationError<'a>>)
         .filter(|violation| violation.keyword == "type")
         .map(|violation| violation.pointer.clone())
         .collect();
-    // A number in the place of an enumerated string is not "one of" either: saying so twice helps nobody.
+    // A value of the wrong type also violates `enum` and other keywords. Only the type is reported.
     violations.retain(|violation| violation.keyword == "type" || !mistyped.contains(&violation.pointer));
     violations.sort_by(|one, other| one.pointer.cmp(&other.pointer));
     violations
 }
 
-/// A text, or its beginning if it is longer than `max` bytes.
+/// Truncates a text to `max` bytes and appends an ellipsis if it is longer.
 pub(crate) fn shortened(text: &str, max: usize) -> Cow<'_, str> {
     if text.len() <= max {
         text.into()
@@ -68,7 +69,7 @@ pub(crate) fn shortened(text: &str, max: usize) -> Cow<'_, str> {
     }
 }
 
-/// A name as one segment of a JSON pointer.
+/// Escapes a name for use as a segment of a JSON pointer.
 pub(super) fn escape(name: &str) -> String {
     name.replace('~', "~0").replace('/', "~1")
 }
@@ -83,7 +84,7 @@ fn from_error(error: &ValidationError<'_>) -> Violation {
             Violation::new(&format!("{pointer}/{}", escape(name)), keyword, "is required, but it is missing")
         }
         ValidationErrorKind::Type { kind } => {
-            Violation::new(pointer, keyword, &format!("must be {}, found {found}", type_words(kind)))
+            Violation::new(pointer, keyword, &format!("must be {}, found {found}", type_text(kind)))
         }
         ValidationErrorKind::Enum { options } => {
             let allowed: Vec<&str> =
@@ -96,14 +97,14 @@ fn from_error(error: &ValidationError<'_>) -> Violation {
             Violation::new(pointer, keyword, &problem)
         }
         ValidationErrorKind::Format { format } => {
-            Violation::new(pointer, keyword, &format!("must be {}; found {found}", format_words(format)))
+            Violation::new(pointer, keyword, &format!("must be {}; found {found}", format_text(format)))
         }
         ValidationErrorKind::OneOfNotValid { context } | ValidationErrorKind::AnyOf { context } => {
-            let ways = context.iter().flatten().map(|error| way(error, pointer));
-            let ways: Vec<String> = ways.take(MAX_WAYS).collect();
-            Violation::new(pointer, keyword, &format!("must be {}; found {found}", ways.join(" or ")))
+            let branches = context.iter().flatten().map(|error| branch(error, pointer));
+            let branches: Vec<String> = branches.take(MAX_BRANCHES).collect();
+            Violation::new(pointer, keyword, &format!("must be {}; found {found}", branches.join(" or ")))
         }
-        // The text of these quotes the value, however long it is.
+        // By default, these messages quote the whole value.
         _ => Violation::new(
             pointer,
             keyword,
@@ -112,16 +113,17 @@ fn from_error(error: &ValidationError<'_>) -> Violation {
     }
 }
 
-/// What one branch of a choice at `pointer` asks for.
-fn way(error: &ValidationError<'_>, pointer: &str) -> String {
+/// Describes the requirement of a branch of `oneOf` or `anyOf` at `pointer`.
+fn branch(error: &ValidationError<'_>, pointer: &str) -> String {
     match error.kind() {
-        ValidationErrorKind::Type { kind } if error.instance_path().as_str() == pointer => type_words(kind),
-        ValidationErrorKind::Type { kind } => format!("a list whose every entry is {}", type_words(kind)),
+        ValidationErrorKind::Type { kind } if error.instance_path().as_str() == pointer => type_text(kind),
+        ValidationErrorKind::Type { kind } => format!("a list whose every entry is {}", type_text(kind)),
         _ => error.masked_with(quoted(error.instance())).to_string(),
     }
 }
 
-/// `/call/status` as `call.status`, `/emailCc/0` as `emailCc[0]`, the empty pointer as `the body`.
+/// Converts a pointer to a field name, for example `/call/status` to `call.status`, `/emailCc/0` to `emailCc[0]`, and the
+/// empty pointer to `the body`.
 fn field_name(pointer: &str) -> String {
     let mut name = String::new();
     for segment in pointer.split('/').skip(1) {
@@ -141,40 +143,40 @@ fn is_index(segment: &str) -> bool {
     !segment.is_empty() && segment.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// A value as JSON, long ones described.
+/// Returns a number as JSON, and describes other values.
 fn quoted(value: &Value) -> String {
     if value.is_number() { value.to_string() } else { describe(value) }
 }
 
-/// A value as it was found, long ones cut.
+/// Describes a value. Long strings are truncated.
 fn describe(value: &Value) -> String {
-    const LONGEST: usize = 60;
+    const MAX_LENGTH: usize = 60;
     match value {
         Value::Array(_) => "an array".to_owned(),
         Value::Object(_) => "an object".to_owned(),
-        Value::String(text) if text.chars().nth(LONGEST).is_some() => {
-            format!("\"{}…\"", text.chars().take(LONGEST).collect::<String>())
+        Value::String(text) if text.chars().nth(MAX_LENGTH).is_some() => {
+            format!("\"{}…\"", text.chars().take(MAX_LENGTH).collect::<String>())
         }
         Value::Number(number) => format!("the number {number}"),
         other => other.to_string(),
     }
 }
 
-fn type_words(kind: &TypeKind) -> String {
-    let words = |name: String| match name.as_str() {
+fn type_text(kind: &TypeKind) -> String {
+    let with_article = |name: String| match name.as_str() {
         "null" => name,
         "array" | "object" | "integer" => format!("an {name}"),
         _ => format!("a {name}"),
     };
     match kind {
-        TypeKind::Single(single) => words(single.to_string()),
+        TypeKind::Single(single) => with_article(single.to_string()),
         TypeKind::Multiple(several) => {
-            several.iter().map(|each| words(each.to_string())).collect::<Vec<_>>().join(" or ")
+            several.iter().map(|each| with_article(each.to_string())).collect::<Vec<_>>().join(" or ")
         }
     }
 }
 
-fn format_words(format: &str) -> String {
+fn format_text(format: &str) -> String {
     match format {
         "date-time" => "a date and time like 2024-07-29T15:51:28.071Z (RFC 3339)".to_owned(),
         "date" => "a date like 2024-07-29".to_owned(),
@@ -182,7 +184,7 @@ fn format_words(format: &str) -> String {
     }
 }
 
-/// The allowed value that differs only in the case of its letters or in its separators.
+/// Suggests the allowed value that differs from the found one only in case or separators.
 fn suggestion(found: &Value, allowed: &[&str]) -> String {
     let plain = |text: &str| text.to_ascii_lowercase().replace(['_', '-', ' '], "");
     let near = found.as_str().and_then(|found| allowed.iter().find(|each| plain(each) == plain(found)));

@@ -1,14 +1,15 @@
-//! Integers of 64 bits.
+//! A keyword for 64-bit integers.
 //!
-//! A bound cannot tell what is just below the least of them: a parser reads it as a fraction, and rounds it to the least.
+//! The keyword `minimum` cannot express the lower bound: JSON parsers convert smaller integers to floating-point numbers,
+//! which round to the bound.
 
 use jsonschema::{Keyword, ValidationError};
 use serde_json::Value;
 
-/// The keyword that asks for one. No document has it: it stands for the `format`.
+/// The keyword that replaces the `format` in converted schemas.
 pub(super) const INT64: &str = "int64";
 
-/// A number has to fit into 64 bits with a sign.
+/// Validates that a number fits into a signed 64-bit integer.
 pub(super) struct Int64;
 
 impl<'i> Keyword<'i> for Int64 {
@@ -26,7 +27,7 @@ fn fits(value: &Value) -> bool {
     match value.as_number() {
         Some(number) if number.is_f64() => number.as_f64().is_none_or(|number| number.abs() < TWO_TO_63),
         Some(number) => number.is_i64(),
-        // That it is no number says `type`.
+        // Values of other types are reported by `type`.
         None => true,
     }
 }
@@ -36,7 +37,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_ends_are_told_from_what_is_beyond() {
+    fn only_numbers_in_the_range_are_valid() {
         let cases = [
             ("-9223372036854775808", true),
             ("-9223372036854775809", false),

@@ -75,7 +75,7 @@ async fn invalid_settings_are_rejected_at_the_start() {
                 .public(true)
                 .admin_token("fifteen letters"),
             ErrorKind::InvalidInput,
-            "the token cannot stand in a header",
+            "the token is not valid in a header",
         ),
         (
             builder()
@@ -102,7 +102,7 @@ async fn invalid_settings_are_rejected_at_the_start() {
             ErrorKind::InvalidInput,
             "invalid webhook URL `a.example/hooks`",
         ),
-        (builder().token("a b"), ErrorKind::InvalidInput, "the token cannot stand in a header"),
+        (builder().token("a b"), ErrorKind::InvalidInput, "the token is not valid in a header"),
         (
             builder().rate_limit(RateLimit::documented().burst(0)),
             ErrorKind::InvalidInput,
@@ -113,7 +113,7 @@ async fn invalid_settings_are_rejected_at_the_start() {
             ErrorKind::InvalidInput,
             "whole milliseconds",
         ),
-        (builder().token(""), ErrorKind::InvalidInput, "the token cannot stand in a header"),
+        (builder().token(""), ErrorKind::InvalidInput, "the token is not valid in a header"),
     ];
     for (builder, kind, words) in cases {
         let error = builder.start().await.unwrap_err();

@@ -81,7 +81,7 @@ fn every_violation_has_a_pointer_a_keyword_and_a_message() {
                 "to must be a string or a list whose every entry is a string; found an array (at /to)",
             )],
         ),
-        ("Nope", json!({}), &[("", "$ref", "the specification has no schema Nope")]),
+        ("Nope", json!({}), &[("", "$ref", "schema Nope does not exist in the spec")]),
     ];
     for (schema, value, expected) in cases {
         let violations = spec.validate(schema, value);
@@ -145,11 +145,11 @@ fn operations_and_events_can_be_found_by_name() {
 #[test]
 fn errors_of_an_invalid_spec_name_the_place() {
     let cases = [
-        ("a: [", "the document is not YAML"),
-        ("components: {schemas: {A: {type: 5}}}", "/components/schemas/A cannot be used"),
+        ("a: [", "the document is not valid YAML"),
+        ("components: {schemas: {A: {type: 5}}}", "/components/schemas/A cannot be compiled"),
         (
             "components: {schemas: {A: {$ref: '#/components/schemas/B'}}}",
-            "/components/schemas/A cannot be used",
+            "/components/schemas/A cannot be compiled",
         ),
     ];
     for (yaml, expected) in cases {

@@ -36,7 +36,7 @@ fn remarks(request: &RecordedRequest) -> String {
         let listed = &request.unknown_fields[..request.unknown_fields.len().min(MAX_UNKNOWN_FIELDS)];
         let more = request.unknown_fields.len() - listed.len() + request.more_unknown_fields;
         let more = if more > 0 { format!(", … and {more} more") } else { String::new() };
-        remarks.push(format!("fields unknown to the specification: {}{more}", listed.join(", ")));
+        remarks.push(format!("fields that are not in the spec: {}{more}", listed.join(", ")));
     }
     if request.accepted && request.accepted_before > 0 {
         remarks.push(format!("an equal message was accepted before, {} times", request.accepted_before));

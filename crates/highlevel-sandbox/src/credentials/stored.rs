@@ -1,4 +1,4 @@
-//! Credentials as seeds, snapshots and state files have them.
+//! The serialized credentials in seeds, snapshots and state files.
 
 use std::io;
 
@@ -12,12 +12,12 @@ use crate::persistence::RowChange;
 /// The kind of the rows of private integration tokens.
 const PRIVATE: &str = "private-integration";
 
-/// All credentials, or, in a seed, some.
+/// The serialized credentials. A seed may contain only some of them.
 #[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(crate) struct StoredCredentials {
     private_integrations: Vec<PrivateIntegration>,
-    /// Apps, where they are installed, and their tokens. A seed may leave it out.
+    /// The apps with their installs and tokens. Optional in seeds.
     #[serde(skip_serializing_if = "Option::is_none")]
     oauth: Option<RegistryDocument>,
 }
@@ -27,7 +27,7 @@ pub(crate) struct StoredCredentials {
 struct PrivateIntegration {
     token: String,
     location_id: String,
-    /// The sandbox's own app, unless it is said.
+    /// Defaults to the app of the sandbox.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     app_id: Option<String>,
 }
@@ -49,43 +49,43 @@ impl Credentials {
         StoredCredentials { private_integrations, oauth: Some(self.oauth.document()) }
     }
 
-    /// Adds what a seed has. What it has of apps replaces all that was known of apps.
+    /// Adds the credentials of a seed. If the seed contains apps, they replace the entire OAuth state.
     ///
     /// # Errors
     ///
-    /// Returns an error if a token cannot be used, or there are too many.
+    /// Returns an error if a token is invalid, or there are too many.
     pub(crate) fn add(&mut self, seed: StoredCredentials) -> io::Result<()> {
         if let Some(oauth) = seed.oauth {
-            let gone: Vec<_> = self.oauth.all_rows().collect();
+            let removed: Vec<_> = self.oauth.all_rows().collect();
             self.oauth = Registry::from(oauth);
-            self.oauth.note_changed(gone);
+            self.oauth.note_changed(removed);
         }
-        let own_app = self.oauth.apps().first().map(|app| app.app_id.clone()).unwrap_or_default();
+        let default_app = self.oauth.apps().first().map(|app| app.app_id.clone()).unwrap_or_default();
         for PrivateIntegration { token, location_id, app_id } in seed.private_integrations {
-            let app_id = app_id.as_deref().unwrap_or(&own_app);
+            let app_id = app_id.as_deref().unwrap_or(&default_app);
             self.grant(&token, Grant::private_integration(app_id, &location_id))?;
         }
         Ok(())
     }
 
-    /// Becomes what was kept.
+    /// Replaces the credentials with those of a snapshot or state file.
     ///
     /// # Errors
     ///
-    /// As [`add`](Self::add).
-    pub(crate) fn restore(&mut self, kept: StoredCredentials) -> io::Result<()> {
+    /// Same as [`add`](Self::add).
+    pub(crate) fn restore(&mut self, stored: StoredCredentials) -> io::Result<()> {
         self.private.clear();
-        self.add(kept)
+        self.add(stored)
     }
 
-    /// All rows of the state file.
+    /// Returns all rows of the state file.
     pub(crate) fn rows(&self) -> Vec<RowChange> {
         let private = self.private.keys().map(|token| self.private_row(token));
         let oauth = self.oauth.all_rows().map(|row| RowChange::json(row.key(), self.oauth.row(&row)));
         private.chain(oauth).collect()
     }
 
-    /// The rows that are different from what they were when this was called before.
+    /// Returns the rows that were changed or removed since the last call.
     pub(crate) fn take_changed(&mut self) -> Vec<RowChange> {
         let private = std::mem::take(&mut self.changed);
         let private: Vec<RowChange> = private.iter().map(|token| self.private_row(token)).collect();
@@ -95,16 +95,16 @@ impl Credentials {
     }
 
     fn private_row(&self, token: &str) -> RowChange {
-        let kept = self.private.get_key_value(token).map(|entry| json!(PrivateIntegration::of(entry)));
-        RowChange::json((PRIVATE, token.to_owned()), kept)
+        let content = self.private.get_key_value(token).map(|entry| json!(PrivateIntegration::of(entry)));
+        RowChange::json((PRIVATE, token.to_owned()), content)
     }
 }
 
 impl StoredCredentials {
-    /// Adds a row of the state file. Returns `false` if it is no credential.
+    /// Adds a row of the state file. Returns `false` if the kind is unknown.
     pub(crate) fn take(&mut self, kind: &str, id: &str, json: &[u8]) -> serde_json::Result<bool> {
         match kind {
-            // The format before had all of them in one row.
+            // The previous format stored all credentials in one row.
             "credentials" => *self = serde_json::from_slice(json)?,
             PRIVATE => self.private_integrations.push(serde_json::from_slice(json)?),
             _ => return self.oauth.get_or_insert_default().take(kind, id, json),
@@ -112,14 +112,14 @@ impl StoredCredentials {
         Ok(true)
     }
 
-    /// The part of it whose names are wanted: `oauth`, and `token` with each token.
-    pub(crate) fn only(mut self, mut is_wanted: impl FnMut(String) -> bool) -> Self {
-        self.oauth = self.oauth.filter(|_| is_wanted("oauth".to_owned()));
-        self.private_integrations.retain(|each| is_wanted(format!("token {}", each.token)));
+    /// Retains the parts whose names are selected: `oauth` for the OAuth state, and `token TOKEN` for each token.
+    pub(crate) fn only(mut self, mut is_selected: impl FnMut(String) -> bool) -> Self {
+        self.oauth = self.oauth.filter(|_| is_selected("oauth".to_owned()));
+        self.private_integrations.retain(|each| is_selected(format!("token {}", each.token)));
         self
     }
 
-    /// The secret of an app, by its client id.
+    /// Returns the client secret of the app with this client ID.
     pub(crate) fn client_secret(&self, client_id: &str) -> Option<&str> {
         Some(&self.oauth.as_ref()?.app(client_id)?.client_secret)
     }
