@@ -18,8 +18,9 @@ LANGUAGE sql STABLE AS $$
            ('x' || left(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_insert_lsn()), 8))::bit(32)::integer
 $$;
 
--- Raises HL001 if this database is not the one that the deployment adopted, and HL002 if it was failed over or restored.
-CREATE FUNCTION highlevel.check_fence_v1(p_deployment text) RETURNS void LANGUAGE plpgsql AS $$
+-- Raises HL001 if this database is not the one that the deployment adopted. Returns the adopted timeline, and the current one.
+CREATE FUNCTION highlevel.check_adopted_v1(p_deployment text, OUT adopted integer, OUT current integer)
+LANGUAGE plpgsql AS $$
 DECLARE
     f highlevel.fence;
     i record;
@@ -31,9 +32,19 @@ BEGIN
         RAISE EXCEPTION USING ERRCODE = 'HL001', MESSAGE = format(
             'this database was not adopted by deployment "%s" (found: "%s")', p_deployment, f.deployment);
     END IF;
-    IF f.timeline <> i.timeline THEN
+    adopted := f.timeline;
+    current := i.timeline;
+END $$;
+
+-- Raises HL001 as `check_adopted_v1`, and HL002 if the database was failed over or restored.
+CREATE FUNCTION highlevel.check_fence_v1(p_deployment text) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    t record;
+BEGIN
+    SELECT * INTO t FROM highlevel.check_adopted_v1(p_deployment);
+    IF t.adopted <> t.current THEN
         RAISE EXCEPTION USING ERRCODE = 'HL002', MESSAGE = format(
-            'the timeline of the database changed from %s to %s: it was failed over or restored', f.timeline, i.timeline);
+            'the timeline of the database changed from %s to %s: it was failed over or restored', t.adopted, t.current);
     END IF;
 END $$;
 

@@ -17,7 +17,8 @@ CREATE TABLE highlevel.outbox (
     request        jsonb NOT NULL,
     trace          text,
     enqueued_at    timestamptz NOT NULL DEFAULT clock_timestamp(),
-    sender         uuid,                                    -- of the current attempt, as the next two
+    sender         uuid,                                    -- of the current attempt, as the next three
+    claim          bigint,                                  -- the number that the sender gave to its claim
     begun_at       timestamptz,
     lease_until    timestamptz,
     not_done       integer,                                 -- the last attempt that is proven not to have been done
@@ -55,6 +56,7 @@ CREATE TABLE highlevel.arrival (
     location text COLLATE "C" NOT NULL,
     due_at   timestamptz NOT NULL
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_cost_delay = 0);
+CREATE INDEX arrival_location ON highlevel.arrival (location, due_at);
 
 -- One row per location: when its messages are looked at next, and from where.
 CREATE TABLE highlevel.lane (

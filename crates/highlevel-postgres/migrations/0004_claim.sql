@@ -1,12 +1,11 @@
 -- Claims messages to send: permits and the state `sending` in one transaction. The caller sends after its commit.
 --
--- p_limits as in `take_v1`; NULL claims without permits. Raises HL001 and HL002 as `check_fence_v1`.
+-- p_limits as in `take_v1`; NULL claims without permits. `expires_ms` is the time until the message expires. Raises HL001 and HL002 as `check_fence_v1`.
 CREATE FUNCTION highlevel.claim_v1(
-    p_deployment text, p_sender uuid, p_max integer, p_lanes integer, p_per_lane integer, p_lease interval,
-    p_limits bigint[]
+    p_deployment text, p_sender uuid, p_claim bigint, p_max integer, p_lanes integer, p_per_lane integer,
+    p_lease interval, p_limits bigint[]
 ) RETURNS TABLE (
-    id bigint, location text, attempt integer, operation text, request jsonb, trace text, begun_at timestamptz,
-    enqueued_at timestamptz, now_ms bigint
+    id bigint, location text, attempt integer, operation text, request jsonb, trace text, expires_ms bigint, now_ms bigint
 ) LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
@@ -25,6 +24,8 @@ DECLARE
     v_busy     text[];
     v_sending  boolean;
     v_next     timestamptz;
+    v_due      timestamptz;
+    v_id       bigint;
 BEGIN
     PERFORM highlevel.check_fence_v1(p_deployment);
     -- The claim must survive a crash of the database, whatever the role's default.
@@ -37,26 +38,36 @@ BEGIN
         EXIT WHEN v_left <= 0;
         v_want := least(v_left, p_per_lane);
         v_window := 4 * v_want + 64;
-        v_ids := '{}';
-        v_expired := '{}';
-        v_keys := '{}';
-        v_seen := 0;
-        SELECT coalesce(array_agg(DISTINCT o.order_key), '{}'), coalesce(bool_or(o.state = 's'), false)
-            INTO v_busy, v_sending FROM highlevel.outbox o
-            WHERE o.location = l.location AND o.state IN ('s', 'u') AND o.order_key IS NOT NULL
-                AND (o.state = 's' OR o.key_held_until > v_now);
-        FOR c IN SELECT o.id, o.order_key, o.expires_at FROM highlevel.outbox o
-                WHERE o.location = l.location AND o.state = 'p' AND (o.due_at, o.id) > (l.cursor_due, l.cursor_id)
-                    AND o.due_at <= v_now AND (o.order_key IS NULL OR NOT o.order_key = ANY (v_busy))
-                ORDER BY o.due_at, o.id LIMIT v_window LOOP
-            v_seen := v_seen + 1;
-            IF c.expires_at <= v_now THEN
-                v_expired := v_expired || c.id;
-            ELSIF c.order_key IS NULL OR NOT c.order_key = ANY (v_keys) THEN
-                v_ids := v_ids || c.id;
-                v_keys := v_keys || c.order_key;
-            END IF;
-            EXIT WHEN cardinality(v_ids) = v_want;
+        v_due := l.cursor_due;
+        v_id := l.cursor_id;
+        LOOP
+            v_ids := '{}';
+            v_expired := '{}';
+            v_keys := '{}';
+            v_seen := 0;
+            SELECT coalesce(array_agg(DISTINCT o.order_key), '{}'), coalesce(bool_or(o.state = 's'), false)
+                INTO v_busy, v_sending FROM highlevel.outbox o
+                WHERE o.location = l.location AND o.state IN ('s', 'u') AND o.order_key IS NOT NULL
+                    AND (o.state = 's' OR o.key_held_until > v_now);
+            FOR c IN SELECT o.id, o.order_key, o.expires_at FROM highlevel.outbox o
+                    WHERE o.location = l.location AND o.state = 'p' AND (o.due_at, o.id) > (v_due, v_id)
+                        AND o.due_at <= v_now AND (o.order_key IS NULL OR NOT o.order_key = ANY (v_busy))
+                    ORDER BY o.due_at, o.id LIMIT v_window LOOP
+                v_seen := v_seen + 1;
+                IF c.expires_at <= v_now THEN
+                    v_expired := v_expired || c.id;
+                ELSIF c.order_key IS NULL OR NOT c.order_key = ANY (v_keys) THEN
+                    v_ids := v_ids || c.id;
+                    v_keys := v_keys || c.order_key;
+                END IF;
+                EXIT WHEN cardinality(v_ids) = v_want;
+            END LOOP;
+            -- A message before the cursor that became pending since may be an earlier one of the same key. Its arrival is
+            -- visible by now: `stage_v1` waits for the lane.
+            EXIT WHEN v_due = '-infinity' OR NOT EXISTS (SELECT FROM highlevel.arrival a
+                WHERE a.location = l.location AND a.due_at <= v_due);
+            v_due := '-infinity';
+            v_id := 0;
         END LOOP;
         IF cardinality(v_expired) > 0 THEN
             PERFORM highlevel.close_v1(v_expired, 'x', NULL, NULL);
@@ -67,24 +78,25 @@ BEGIN
                 FROM highlevel.take_v1(l.location, v_granted, p_limits, NULL) t;
         END IF;
         IF v_granted > 0 THEN
+            -- Some may have been cancelled meanwhile.
             FOR c IN UPDATE highlevel.outbox o SET state = 's', attempt = o.attempt + 1, sender = p_sender,
-                        begun_at = clock_timestamp(), lease_until = clock_timestamp() + p_lease, problem = NULL
-                    WHERE o.id = ANY (v_ids[1:v_granted]) RETURNING o.* LOOP
+                        claim = p_claim, begun_at = clock_timestamp(), lease_until = clock_timestamp() + p_lease,
+                        problem = NULL
+                    WHERE o.id = ANY (v_ids[1:v_granted]) AND o.state = 'p' RETURNING o.* LOOP
                 id := c.id;
                 location := c.location;
                 attempt := c.attempt;
                 operation := c.operation;
                 request := c.request;
                 trace := c.trace;
-                begun_at := c.begun_at;
-                enqueued_at := c.enqueued_at;
+                expires_ms := extract(epoch FROM c.expires_at - clock_timestamp()) * 1000;
                 RETURN NEXT;
             END LOOP;
             v_left := v_left - v_granted;
         END IF;
         -- The first message that is still pending, and when it can be sent.
         SELECT o.due_at, o.id INTO c FROM highlevel.outbox o
-            WHERE o.location = l.location AND o.state = 'p' AND (o.due_at, o.id) > (l.cursor_due, l.cursor_id)
+            WHERE o.location = l.location AND o.state = 'p' AND (o.due_at, o.id) > (v_due, v_id)
             ORDER BY o.due_at, o.id LIMIT 1;
         IF NOT FOUND THEN
             UPDATE highlevel.lane n SET next_at = 'infinity', held = NULL, held_by = NULL, held_until = NULL

@@ -19,13 +19,16 @@ CREATE UNLOGGED TABLE highlevel.token_lease (
     PRIMARY KEY (client_id, kind, id)
 ) WITH (fillfactor = 50);
 
--- Returns NULL if the lease is granted, and otherwise the milliseconds until the lease of another holder ends.
-CREATE FUNCTION highlevel.lease_v1(p_client_id text, p_kind text, p_id text, p_holder text, p_length interval)
-RETURNS bigint LANGUAGE plpgsql AS $$
+-- Returns NULL if the lease is granted, and otherwise the milliseconds until the lease of another holder ends. Raises HL001 as
+-- `check_adopted_v1`: a refresh by the copy of a database would invalidate the tokens of the original.
+CREATE FUNCTION highlevel.lease_v1(
+    p_deployment text, p_client_id text, p_kind text, p_id text, p_holder text, p_length interval
+) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
     v_longest CONSTANT interval := interval '60 seconds';
     v_until timestamptz;
 BEGIN
+    PERFORM highlevel.check_adopted_v1(p_deployment);
     INSERT INTO highlevel.token_lease AS l
         VALUES (p_client_id, p_kind, p_id, p_holder, clock_timestamp() + least(p_length, v_longest))
         ON CONFLICT (client_id, kind, id) DO UPDATE

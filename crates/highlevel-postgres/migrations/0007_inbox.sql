@@ -13,7 +13,7 @@ CREATE TABLE highlevel.inbox (
     attempts    integer NOT NULL DEFAULT 0,
     due_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
     lease_until timestamptz,
-    received_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    received_at timestamptz NOT NULL,                       -- by the clock of the process that verified it
     problem     text
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000,
         autovacuum_vacuum_cost_delay = 0);
@@ -32,7 +32,7 @@ CREATE INDEX inbox_seen_at ON highlevel.inbox_seen (at);
 -- Stores an event, and the evidence that a message event is. Returns `false` for a duplicate.
 CREATE FUNCTION highlevel.accept_v1(
     p_event_id text, p_is_unique boolean, p_location text, p_order_key text, p_name text, p_headers jsonb, p_body bytea,
-    p_message_id text, p_message jsonb
+    p_received_at timestamptz, p_message_id text, p_message jsonb
 ) RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN
     IF current_setting('synchronous_commit') = 'off' THEN
@@ -44,8 +44,8 @@ BEGIN
             RETURN false;
         END IF;
     END IF;
-    INSERT INTO highlevel.inbox (event_id, location, order_key, name, headers, body)
-        VALUES (p_event_id, p_location, p_order_key, p_name, p_headers, p_body);
+    INSERT INTO highlevel.inbox (event_id, location, order_key, name, headers, body, received_at)
+        VALUES (p_event_id, p_location, p_order_key, p_name, p_headers, p_body, p_received_at);
     IF p_message_id IS NOT NULL THEN
         PERFORM highlevel.observe_v1(p_location, p_message_id, p_message);
     END IF;

@@ -40,7 +40,8 @@ BEGIN
         AND NOT EXISTS (SELECT FROM highlevel.outbox m WHERE m.sender = w.id AND m.state IN ('s', 'u'));
     -- Locations that were not used for a day. A lane that is being changed is not idle.
     DELETE FROM highlevel.limiter WHERE location IN (SELECT l.location FROM highlevel.limiter l
-        WHERE l.day_ends_ms < highlevel.now_ms_v1() AND l.blocked_ms < highlevel.now_ms_v1() FOR UPDATE SKIP LOCKED);
+        -- No interval is longer than an hour: the log of these has no entry that counts.
+        WHERE greatest(l.day_ends_ms, l.blocked_ms) < highlevel.now_ms_v1() - 7200000 FOR UPDATE SKIP LOCKED);
     DELETE FROM highlevel.lane WHERE location IN (SELECT l.location FROM highlevel.lane l
         WHERE l.next_at = 'infinity' AND l.held IS NULL AND l.cursor_due < v_now - interval '1 day'
             AND NOT EXISTS (SELECT FROM highlevel.outbox m WHERE m.location = l.location AND m.state = 'p')

@@ -1,12 +1,15 @@
 -- Adoption of a database by a deployment, and what senders know about attempts that a failover has lost.
 
 -- Lets a deployment send from this database. Unless `p_release` is true, messages that were due get to the desk: they may
--- have been sent by another database, or before the failover.
+-- have been sent before the failover. In a copy, scheduled messages do as well: the original will send them.
 CREATE FUNCTION highlevel.adopt_v1(p_deployment text, p_release boolean, p_by text, p_reason text) RETURNS bigint
 LANGUAGE plpgsql AS $$
 DECLARE
     v_held bigint := 0;
+    v_copy boolean;
 BEGIN
+    SELECT f.deployment <> p_deployment OR f.system_identifier <> i.system_identifier OR f.database_oid <> i.database_oid
+        INTO v_copy FROM highlevel.fence f, highlevel.identity_v1() i;
     INSERT INTO highlevel.fence AS f (deployment, system_identifier, database_oid, timeline)
         SELECT p_deployment, i.* FROM highlevel.identity_v1() i
         ON CONFLICT (one) DO UPDATE SET deployment = excluded.deployment, system_identifier = excluded.system_identifier,
@@ -14,9 +17,10 @@ BEGIN
     IF NOT p_release THEN
         WITH held AS (
             UPDATE highlevel.outbox o SET state = 'r', desk_at = clock_timestamp(),
-                    problem = jsonb_build_object('kind', 'adopted', 'text',
-                        'it was due when the database was adopted; it may have been sent before')
-                WHERE o.state = 'p' AND o.due_at <= clock_timestamp() RETURNING o.id, o.attempt, o.problem
+                    problem = jsonb_build_object('kind', 'adopted', 'text', CASE WHEN v_copy
+                        THEN 'the database was copied; the original may send it'
+                        ELSE 'it was due when the database was adopted; it may have been sent before' END)
+                WHERE o.state = 'p' AND (v_copy OR o.due_at <= clock_timestamp()) RETURNING o.id, o.attempt, o.problem
         ), noted AS (
             INSERT INTO highlevel.history (message, attempt, what, by, detail)
                 SELECT h.id, h.attempt, 'desk', p_by, h.problem FROM held h

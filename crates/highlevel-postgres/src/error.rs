@@ -110,6 +110,8 @@ fn kind_of(code: &SqlState) -> ErrorKind {
         {
             ErrorKind::Schema
         }
+        // Data exceptions, and values that exceed a limit.
+        code if ["22", "54"].iter().any(|class| code.starts_with(class)) => ErrorKind::Invalid,
         // Connection exceptions, lack of resources, and interventions such as a shutdown.
         code if ["08", "53", "57"].iter().any(|class| code.starts_with(class)) => ErrorKind::Unavailable,
         _ => ErrorKind::Database,

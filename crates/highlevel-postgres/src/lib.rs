@@ -15,6 +15,7 @@ pub mod outbox;
 mod schema;
 mod stats;
 mod sync;
+mod text;
 mod tokens;
 mod worker;
 

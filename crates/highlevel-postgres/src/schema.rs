@@ -1,10 +1,10 @@
 //! Migrations: embedded, additive, checksummed.
 
-use sha2::{Digest, Sha256};
 use tokio_postgres::types::Type;
 
 use crate::database::Database;
 use crate::error::{Error, ErrorKind, Result};
+use crate::text;
 
 /// One migration of the schema `highlevel`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,8 +75,7 @@ pub fn migration_sql() -> String {
 impl Migration {
     /// Returns the SHA-256 of the statements, in hexadecimal digits.
     pub fn checksum(&self) -> String {
-        let digits = |byte: &u8| [byte >> 4, byte & 0xf].map(|digit| char::from_digit(digit.into(), 16));
-        Sha256::digest(self.sql.as_bytes()).iter().flat_map(digits).flatten().collect()
+        text::sha256(self.sql)
     }
 
     /// Name and checksum contain no quotes.

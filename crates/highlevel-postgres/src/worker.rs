@@ -7,17 +7,19 @@ use crate::database::Database;
 use crate::error::Result;
 
 impl Database {
-    /// Records that a worker is alive.
-    pub(crate) async fn worker_seen(&self, id: Uuid) -> Result<()> {
+    /// Records that a worker is alive. Returns the clock of the database, in milliseconds.
+    pub(crate) async fn worker_seen(&self, id: Uuid) -> Result<i64> {
         let process = i32::try_from(std::process::id()).unwrap_or_default();
         let host = std::env::var("HOSTNAME").unwrap_or_default();
-        self.query(
-            "INSERT INTO highlevel.worker (id, host, process) VALUES ($1, $2, $3)
-                 ON CONFLICT (id) DO UPDATE SET seen_at = clock_timestamp()",
-            &[(&id, Type::UUID), (&host, Type::TEXT), (&process, Type::INT4)],
-        )
-        .await
-        .map(drop)
+        let row = self
+            .query_one(
+                "INSERT INTO highlevel.worker (id, host, process) VALUES ($1, $2, $3)
+                     ON CONFLICT (id) DO UPDATE SET seen_at = clock_timestamp()
+                     RETURNING highlevel.now_ms_v1()",
+                &[(&id, Type::UUID), (&host, Type::TEXT), (&process, Type::INT4)],
+            )
+            .await?;
+        Ok(row.try_get(0)?)
     }
 
     /// Records that a worker has ended, and everything that it started is settled.

@@ -1,5 +1,6 @@
 //! Accepts events: they are acknowledged after they are committed.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time::SystemTime;
 
@@ -12,6 +13,7 @@ use tokio_postgres::types::Type;
 
 use super::Inbox;
 use crate::error::Error;
+use crate::text::{self, LONGEST_KEY};
 
 /// The headers that events are verified by.
 pub(super) const SIGNATURES: [&str; 2] = ["x-ghl-signature", "x-wh-signature"];
@@ -75,38 +77,57 @@ impl Inbox {
     ///
     /// Returns an error if the event is not valid, or is not known to be committed.
     pub async fn accept(&self, headers: &HeaderMap, body: impl Into<Bytes>) -> Result<Accepted, AcceptError> {
-        let event = self.receiver.verify(headers, body, SystemTime::now()).map_err(AcceptError::Rejected)?;
-        self.store(headers, &event).await.map_err(AcceptError::Unavailable)
+        let received_at = SystemTime::now();
+        let event = self.receiver.verify(headers, body, received_at).map_err(AcceptError::Rejected)?;
+        self.store(headers, &event, received_at).await.map_err(AcceptError::Unavailable)
     }
 
-    async fn store(&self, headers: &HeaderMap, event: &Verified<Event>) -> Result<Accepted, Error> {
-        let json: Value = serde_json::from_slice(event.body())?;
-        let text = |name: &str| json[name].as_str().filter(|text| !text.is_empty());
+    async fn store(
+        &self,
+        headers: &HeaderMap,
+        event: &Verified<Event>,
+        received_at: SystemTime,
+    ) -> Result<Accepted, Error> {
+        let json = text::storable_json(serde_json::from_slice(event.body())?);
+        // Longer values are in no index. HighLevel sends ids of about 20 characters.
+        let text =
+            |name: &str| json[name].as_str().filter(|text| !text.is_empty() && text.len() <= LONGEST_KEY);
         let location = text("locationId");
         let order_key = text("contactId").or_else(|| text("conversationId")).filter(|_| location.is_some());
         let is_message = matches!(event.event(), Event::OutboundMessage(_) | Event::InboundMessage(_));
         let observed = ObservedMessage::from(&json);
-        let message = observed.message_id().filter(|_| is_message && location.is_some());
+        let message = observed.message_id().map(highlevel::MessageId::as_str);
+        let message = message.filter(|id| is_message && location.is_some() && id.len() <= LONGEST_KEY);
+        let (id, name) = (event_key(event.id().as_str()), text::storable(event.event().name()));
         let signatures = signatures(headers);
         let row = self
             .database
             .query_one(
-                "SELECT highlevel.accept_v1($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+                "SELECT highlevel.accept_v1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
                 &[
-                    (&event.id().as_str(), Type::TEXT),
+                    (&id, Type::TEXT),
                     (&event.id().is_unique(), Type::BOOL),
                     (&location, Type::TEXT),
                     (&order_key, Type::TEXT),
-                    (&event.event().name(), Type::TEXT),
+                    (&name, Type::TEXT),
                     (&signatures, Type::JSONB),
                     (&event.body(), Type::BYTEA),
-                    (&message.map(highlevel::MessageId::as_str), Type::TEXT),
+                    (&received_at, Type::TIMESTAMPTZ),
+                    (&message, Type::TEXT),
                     (&json, Type::JSONB),
                 ],
             )
             .await?;
         Ok(if row.try_get(0)? { Accepted::New } else { Accepted::Duplicate })
     }
+}
+
+/// Returns the id as an index can hold it.
+fn event_key(id: &str) -> Cow<'_, str> {
+    if id.len() <= LONGEST_KEY && !id.contains('\0') {
+        return id.into();
+    }
+    text::sha256(id).into()
 }
 
 fn signatures(headers: &HeaderMap) -> Value {

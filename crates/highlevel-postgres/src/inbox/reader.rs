@@ -20,6 +20,7 @@ use super::accept::SIGNATURES;
 use crate::database::Database;
 use crate::error::{Error, Result};
 use crate::outbox::jitter;
+use crate::text;
 
 /// The pause after the first failure. It doubles with each further one.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -289,7 +290,7 @@ impl Shared {
                     (&id, Type::INT8),
                     (&attempt, Type::INT4),
                     (&pause, Type::FLOAT8),
-                    (&problem.to_string(), Type::TEXT),
+                    (&text::storable(&problem.to_string()), Type::TEXT),
                 ],
             )
             .await;

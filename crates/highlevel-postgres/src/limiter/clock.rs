@@ -1,19 +1,29 @@
 //! Detects that the clock of the database was set forward.
 
 use std::sync::Mutex;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::sync::lock;
 
-/// A jump forward of more than this is detected.
+/// A jump forward of more than this is detected between two readings.
 const TOLERANCE: Duration = Duration::from_millis(250);
-/// Readings that are further apart are not compared: clocks drift. Permits of the time before have left all logs.
-const COMPARABLE: Duration = Duration::from_secs(60);
+/// Clocks drift by less than one part of this.
+const DRIFT: u32 = 1_000;
+/// Readings that are further apart are not compared.
+const COMPARABLE: Duration = Duration::from_secs(60 * 60);
+/// A process without a comparable reading expects the clocks of the database and of its host to agree this well.
+const AGREEMENT: Duration = Duration::from_secs(1);
 
-/// Compares the clock of the database with the monotonic clock of this process.
+/// Compares the clock of the database with those of this process.
 #[derive(Debug, Default)]
 pub(crate) struct JumpDetector {
-    last: Mutex<Option<Reading>>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    last: Option<Reading>,
+    held_until: Option<Instant>,
 }
 
 /// The clock of the database, read at some moment after `asked`.
@@ -23,52 +33,100 @@ struct Reading {
     asked: Instant,
 }
 
+/// The result of a comparison.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ClockCheck {
+    Consistent,
+    /// The clock of the database has advanced by more than was possible since the last reading.
+    Forward,
+    /// There is no reading to compare with, and the wall clocks differ: the clock of the database may have been set forward
+    /// before this process started.
+    Unverified,
+}
+
 impl JumpDetector {
-    /// Records a reading that was asked for and received at these times. Returns `true` if the clock of the database has
-    /// advanced by more than was possible since the last reading.
-    pub(crate) fn has_jumped(&self, database_ms: i64, asked: Instant, received: Instant) -> bool {
-        let mut last = lock(&self.last);
-        let jumped = last.is_some_and(|last| jumped(last, database_ms, received));
-        // Responses arrive in any order.
-        if last.is_none_or(|last| last.asked <= asked) {
-            *last = Some(Reading { database_ms, asked });
+    /// Records a reading that was asked for and received at these times, and compares it. If it is unverified, this process
+    /// holds its permits for `hold`.
+    pub(crate) fn check(
+        &self,
+        database_ms: i64,
+        asked: Instant,
+        received: Instant,
+        wall: SystemTime,
+        hold: Duration,
+    ) -> ClockCheck {
+        let mut state = lock(&self.state);
+        let comparable =
+            state.last.filter(|last| received.saturating_duration_since(last.asked) <= COMPARABLE);
+        let check = match comparable {
+            Some(last) if has_jumped(last, database_ms, received) => ClockCheck::Forward,
+            None if differs(database_ms, wall) => ClockCheck::Unverified,
+            _ => ClockCheck::Consistent,
+        };
+        if check == ClockCheck::Unverified {
+            state.held_until = received.checked_add(hold);
         }
-        jumped
+        // Responses arrive in any order.
+        if state.last.is_none_or(|last| last.asked <= asked) {
+            state.last = Some(Reading { database_ms, asked });
+        }
+        check
+    }
+
+    /// Returns the time for which this process uses no permits.
+    pub(crate) fn held_for(&self, now: Instant) -> Option<Duration> {
+        let until = lock(&self.state).held_until?;
+        Some(until.saturating_duration_since(now)).filter(|wait| !wait.is_zero())
     }
 }
 
-fn jumped(last: Reading, database_ms: i64, received: Instant) -> bool {
+fn has_jumped(last: Reading, database_ms: i64, received: Instant) -> bool {
     let most = received.saturating_duration_since(last.asked);
     let Ok(advanced) = u64::try_from(database_ms.saturating_sub(last.database_ms)) else { return false };
-    most <= COMPARABLE && Duration::from_millis(advanced) > most + TOLERANCE
+    Duration::from_millis(advanced) > most + most / DRIFT + TOLERANCE
+}
+
+fn differs(database_ms: i64, wall: SystemTime) -> bool {
+    let database = Duration::from_millis(u64::try_from(database_ms).unwrap_or_default());
+    wall.duration_since(UNIX_EPOCH).unwrap_or_default().abs_diff(database) > AGREEMENT
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const HOLD: Duration = Duration::from_secs(10);
+
     #[test]
-    fn only_jumps_forward_are_detected() {
+    fn jumps_forward_are_detected() {
         struct Row {
             name: &'static str,
             database_ms: i64,
             received_ms: u64,
-            jumped: bool,
+            check: ClockCheck,
         }
-        let start = Instant::now();
-        let after = |ms| start + Duration::from_millis(ms);
+        let row = |name, database_ms, received_ms, check| Row { name, database_ms, received_ms, check };
+        let (same, forward) = (ClockCheck::Consistent, ClockCheck::Forward);
         let rows = [
-            Row { name: "both advanced by a second", database_ms: 1_000, received_ms: 1_000, jumped: false },
-            Row { name: "a slow response", database_ms: 10, received_ms: 5_000, jumped: false },
-            Row { name: "within the tolerance", database_ms: 1_250, received_ms: 1_000, jumped: false },
-            Row { name: "a second ahead", database_ms: 2_000, received_ms: 1_000, jumped: true },
-            Row { name: "set back by an hour", database_ms: -3_600_000, received_ms: 1_000, jumped: false },
-            Row { name: "after a long pause", database_ms: 200_000, received_ms: 100_000, jumped: false },
+            row("both advanced by a second", 1_000, 1_000, same),
+            row("a slow response", 10, 5_000, same),
+            row("within the tolerance", 1_250, 1_000, same),
+            row("a second ahead", 2_000, 1_000, forward),
+            row("set back by an hour", -3_600_000, 1_000, same),
+            row("ten minutes with drift", 600_600, 600_000, same),
+            row("ten minutes, and a jump of two seconds", 602_000, 600_000, forward),
+            row("ten minutes, and a jump of an hour", 4_200_000, 600_000, forward),
         ];
-        for Row { name, database_ms, received_ms, jumped } in rows {
+        for Row { name, database_ms, received_ms, check } in rows {
+            let (start, wall) = (Instant::now(), UNIX_EPOCH);
+            let after = |ms| start + Duration::from_millis(ms);
             let detector = JumpDetector::default();
-            assert!(!detector.has_jumped(0, start, after(0)), "{name}");
-            assert_eq!(detector.has_jumped(database_ms, after(0), after(received_ms)), jumped, "{name}");
+            assert_eq!(detector.check(0, start, after(0), wall, HOLD), same, "{name}");
+            assert_eq!(
+                detector.check(database_ms, after(0), after(received_ms), wall, HOLD),
+                check,
+                "{name}"
+            );
         }
     }
 
@@ -76,8 +134,26 @@ mod tests {
     fn a_jump_is_reported_once() {
         let detector = JumpDetector::default();
         let start = Instant::now();
-        assert!(!detector.has_jumped(0, start, start));
-        assert!(detector.has_jumped(3_600_000, start, start));
-        assert!(!detector.has_jumped(3_600_000, start, start));
+        let check = |ms| detector.check(ms, start, start, UNIX_EPOCH, HOLD);
+        assert_eq!(check(0), ClockCheck::Consistent);
+        assert_eq!(check(3_600_000), ClockCheck::Forward);
+        assert_eq!(check(3_600_000), ClockCheck::Consistent);
+    }
+
+    #[test]
+    fn a_process_without_readings_uses_no_permits_if_the_wall_clocks_differ() {
+        let start = Instant::now();
+        for (name, database_ms, held) in
+            [("they agree", 900, None), ("the database is an hour ahead", 3_600_000, Some(HOLD))]
+        {
+            let detector = JumpDetector::default();
+            detector.check(database_ms, start, start, UNIX_EPOCH, HOLD);
+            assert_eq!(detector.held_for(start), held, "{name}");
+            assert_eq!(detector.held_for(start + HOLD), None, "{name}");
+        }
+        let detector = JumpDetector::default();
+        detector.check(0, start, start, UNIX_EPOCH, HOLD);
+        let later = start + 2 * COMPARABLE;
+        assert_eq!(detector.check(0, later, later, UNIX_EPOCH + HOLD, HOLD), ClockCheck::Unverified);
     }
 }

@@ -16,7 +16,7 @@ use highlevel::limit::{Acquire, AcquireError, Expiry, Permit};
 use serde_json::Value;
 use tokio_postgres::types::Type;
 
-pub(crate) use self::clock::JumpDetector;
+pub(crate) use self::clock::{ClockCheck, JumpDetector};
 pub(crate) use self::local::LocalState;
 pub(crate) use self::prepaid::with_permit;
 use crate::database::Database;
@@ -136,23 +136,51 @@ impl Database {
         let (granted, wait_ms, daily, now_ms): (i32, i64, bool, i64) =
             (row.get(0), row.get(1), row.get(2), row.get(3));
         let mut granted = usize::try_from(granted).unwrap_or_default();
-        if self.inner.limiter.jumps.has_jumped(now_ms, monotonic, Instant::now()) {
-            self.pause_limiter().await?;
+        let mut wait_ms = u64::try_from(wait_ms).unwrap_or_default();
+        let received = Instant::now();
+        if !self.is_clock_consistent(now_ms, monotonic, received).await? {
             granted = 0;
+        }
+        if let Some(held) = self.inner.limiter.jumps.held_for(received) {
+            granted = 0;
+            wait_ms = wait_ms.max(u64::try_from(held.as_millis()).unwrap_or(u64::MAX));
         }
         Ok(Granted {
             count: granted,
             expiry: Expiry::after_at(limits.validity(), monotonic, wall),
-            wait: Duration::from_millis(u64::try_from(wait_ms).unwrap_or_default().max(1)),
+            wait: Duration::from_millis(wait_ms.max(1)),
             daily,
         })
     }
 
-    /// Pauses all locations for one interval, because the clock of the database was set forward: permits of the last
+    /// Compares a reading of the database's clock, asked for and received at these times, with the clocks of this process.
+    /// Returns `false` if permits that were granted with it must not be used: after a jump forward, permits of the last
     /// interval may have left the log too early.
-    pub(crate) async fn pause_limiter(&self) -> Result<()> {
-        tracing::warn!("the clock of the database was set forward; no permit is issued for one interval");
-        self.query("SELECT highlevel.pause_limiter_v1()", &[]).await.map(drop)
+    pub(crate) async fn is_clock_consistent(
+        &self,
+        now_ms: i64,
+        asked: Instant,
+        received: Instant,
+    ) -> Result<bool> {
+        let limits = &self.inner.limits;
+        let hold = limits.interval + limits.margin;
+        match self.inner.limiter.jumps.check(now_ms, asked, received, SystemTime::now(), hold) {
+            ClockCheck::Consistent => Ok(true),
+            ClockCheck::Forward => {
+                tracing::warn!(
+                    "the clock of the database was set forward; no permit is issued for one interval"
+                );
+                self.query("SELECT highlevel.pause_limiter_v1()", &[]).await?;
+                Ok(false)
+            }
+            ClockCheck::Unverified => {
+                tracing::warn!(
+                    "the clocks of the database and of this host differ by more than a second; \
+                     this process uses no permit for one interval"
+                );
+                Ok(false)
+            }
+        }
     }
 
     /// A permit of a location that was granted together with a claim.

@@ -23,7 +23,10 @@ struct State {
     open: HashMap<i64, i32>,
     /// The completed attempts of the last minutes, oldest first.
     recent: VecDeque<(Instant, Recorded)>,
-    lost_claim: Option<Instant>,
+    /// The number of the next claim.
+    next_claim: i64,
+    /// Claims whose responses were not received, oldest first.
+    lost_claims: VecDeque<(Instant, i64)>,
 }
 
 /// An attempt, and its result if it has one.
@@ -53,26 +56,69 @@ impl Begun {
         state.recent.push_back((now, Recorded { id, attempt, result: Some(result) }));
     }
 
-    /// Returns `true` if this attempt was started and is not settled.
-    pub(crate) fn contains(&self, id: i64, attempt: i32) -> bool {
-        lock(&self.state).open.get(&id) == Some(&attempt)
-    }
-
-    /// Returns the attempts that are in progress, and those that were completed within the last minutes.
+    /// Returns the attempts that are in progress, and those that were completed within the last minutes: for each message
+    /// the last one.
     pub(crate) fn recent(&self) -> Vec<Recorded> {
         let state = lock(&self.state);
         let open =
             state.open.iter().map(|(id, attempt)| Recorded { id: *id, attempt: *attempt, result: None });
-        state.recent.iter().map(|(_, attempt)| attempt.clone()).chain(open).collect()
+        let mut last: HashMap<i64, Recorded> = HashMap::new();
+        for recorded in state.recent.iter().map(|(_, attempt)| attempt.clone()).chain(open) {
+            let known = last.entry(recorded.id).or_insert_with(|| recorded.clone());
+            if known.attempt < recorded.attempt {
+                *known = recorded;
+            }
+        }
+        last.into_values().collect()
     }
 
-    /// Records that the response to a claim was not received.
-    pub(crate) fn lost_claim(&self) {
-        lock(&self.state).lost_claim = Some(Instant::now());
+    /// Returns a number for the next claim.
+    pub(crate) fn next_claim(&self) -> i64 {
+        let mut state = lock(&self.state);
+        state.next_claim += 1;
+        state.next_claim
     }
 
-    /// Returns `true` if the response to a claim was not received within this time.
-    pub(crate) fn claim_lost_within(&self, time: Duration, now: Instant) -> bool {
-        lock(&self.state).lost_claim.is_some_and(|at| now.saturating_duration_since(at) < time)
+    /// Records that the response to a claim was not received. No message of it is ever started.
+    pub(crate) fn lost_claim(&self, claim: i64) {
+        lock(&self.state).lost_claims.push_back((Instant::now(), claim));
+    }
+
+    /// Returns the claims whose responses were lost within this time.
+    pub(crate) fn claims_lost_within(&self, time: Duration, now: Instant) -> Vec<i64> {
+        let mut state = lock(&self.state);
+        let is_old = |at: &Instant| now.saturating_duration_since(*at) >= time;
+        while state.lost_claims.front().is_some_and(|(at, _)| is_old(at)) {
+            state.lost_claims.pop_front();
+        }
+        state.lost_claims.iter().map(|(_, claim)| *claim).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_claims_that_were_lost_are_given_back() {
+        let begun = Begun::default();
+        let (first, second) = (begun.next_claim(), begun.next_claim());
+        assert_ne!(first, second);
+        begun.lost_claim(first);
+        let now = Instant::now();
+        assert_eq!(begun.claims_lost_within(Duration::from_secs(60), now), [first]);
+        assert!(begun.claims_lost_within(Duration::from_secs(60), now + Duration::from_secs(61)).is_empty());
+    }
+
+    #[test]
+    fn the_last_attempt_of_a_message_is_reasserted() {
+        let begun = Begun::default();
+        begun.started(7, 1);
+        begun.settled(7, 1, Value::Null);
+        begun.started(7, 2);
+        begun.started(8, 1);
+        let mut attempts: Vec<_> = begun.recent().iter().map(|it| (it.id, it.attempt)).collect();
+        attempts.sort_unstable();
+        assert_eq!(attempts, [(7, 2), (8, 1)]);
     }
 }

@@ -8,7 +8,6 @@ use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
-use super::begun::Begun;
 use super::settle::as_float;
 use crate::database::Database;
 use crate::error::{Error, Result};
@@ -42,18 +41,24 @@ pub(crate) struct ClaimSettings {
 
 impl Database {
     /// Claims up to `most` messages. They are committed as `sending` when this returns.
-    pub(crate) async fn claim(&self, settings: &ClaimSettings, most: usize) -> Result<Vec<Claimed>> {
+    pub(crate) async fn claim(
+        &self,
+        settings: &ClaimSettings,
+        number: i64,
+        most: usize,
+    ) -> Result<Vec<Claimed>> {
         let (monotonic, wall) = (Instant::now(), SystemTime::now());
         let most = i32::try_from(most).unwrap_or(i32::MAX);
         let limits = settings.is_limited.then(|| self.inner.limits.parameter());
         let lease = as_float(settings.lease);
         let rows = self
             .query(
-                "SELECT id, location, attempt, operation, request, trace, now_ms
-                     FROM highlevel.claim_v1($1, $2, $3, $4, $5, $6 * interval '1 ms', $7)",
+                "SELECT id, location, attempt, operation, request, trace, expires_ms, now_ms
+                     FROM highlevel.claim_v1($1, $2, $3, $4, $5, $6, $7 * interval '1 ms', $8)",
                 &[
                     (&self.deployment(), Type::TEXT),
                     (&settings.sender, Type::UUID),
+                    (&number, Type::INT8),
                     (&most, Type::INT4),
                     (&settings.lanes, Type::INT4),
                     (&settings.per_lane, Type::INT4),
@@ -63,18 +68,21 @@ impl Database {
             )
             .await?;
         let received = Instant::now();
-        let clocks = rows.iter().filter_map(|row| row.get::<_, Option<i64>>(6));
+        let clocks = rows.iter().filter_map(|row| row.get::<_, Option<i64>>(7));
         let mut validity =
             if settings.is_limited { self.inner.limits.validity() } else { settings.lease / 2 };
         if let Some(now_ms) = clocks.max()
-            && self.inner.limiter.jumps.has_jumped(now_ms, monotonic, received)
+            && !self.is_clock_consistent(now_ms, monotonic, received).await?
         {
-            self.pause_limiter().await?;
             // The permits may be too many: the messages are given back.
             validity = Duration::ZERO;
         }
-        let expiry = Expiry::after_at(validity, monotonic, wall);
-        rows.iter().map(|row| read(row, expiry)).collect()
+        let expiry = |row: &Row| {
+            let expires = row.get::<_, Option<i64>>(6).map(|ms| u64::try_from(ms).unwrap_or_default());
+            let validity = expires.map_or(validity, |ms| validity.min(Duration::from_millis(ms)));
+            Expiry::after_at(validity, monotonic, wall)
+        };
+        rows.iter().map(|row| read(row, expiry(row))).collect()
     }
 
     /// Tells the lanes about messages that were enqueued.
@@ -82,22 +90,20 @@ impl Database {
         self.query("SELECT highlevel.stage_v1($1)", &[(&STAGED_AT_ONCE, Type::INT4)]).await.map(drop)
     }
 
-    /// Gives back the messages that this sender claimed without knowing it: the response to the claim was lost. None of them
-    /// was started, because this process starts only what it knows.
-    pub(crate) async fn give_back_unknown_claims(&self, sender: Uuid, begun: &Begun) -> Result<usize> {
+    /// Gives back the messages of claims whose responses were lost. None of them was started, because the messages of a claim
+    /// are started only after its response.
+    pub(crate) async fn give_back_lost_claims(&self, sender: Uuid, claims: &[i64]) -> Result<usize> {
         let rows = self
             .query(
-                "SELECT id, attempt FROM highlevel.outbox
-                     WHERE sender = $1 AND (state = 's' OR state = 'u' AND problem ->> 'kind' = 'lease')",
-                &[(&sender, Type::UUID)],
+                "SELECT id, attempt FROM highlevel.outbox WHERE sender = $1 AND claim = ANY ($2)
+                     AND (state = 's' OR state = 'u' AND problem ->> 'kind' = 'lease')",
+                &[(&sender, Type::UUID), (&claims, Type::INT8_ARRAY)],
             )
             .await?;
         let lost: Vec<Value> = rows
             .iter()
-            .map(|row| (row.get::<_, i64>(0), row.get::<_, i32>(1)))
-            .filter(|(id, attempt)| !begun.contains(*id, *attempt))
-            .map(|(id, attempt)| {
-                json!({ "id": id, "attempt": attempt, "state": "p", "problem": {
+            .map(|row| {
+                json!({ "id": row.get::<_, i64>(0), "attempt": row.get::<_, i32>(1), "state": "p", "problem": {
                     "kind": "claim", "text": "the response to the claim was lost, and the attempt was not started",
                 } })
             })

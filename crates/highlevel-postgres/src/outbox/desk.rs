@@ -205,10 +205,13 @@ fn entry(row: &Row) -> Result<DeskEntry> {
     })
 }
 
-/// Rejects a decision without a name or a reason.
+/// Rejects a decision without a name or a reason, or with one that cannot be stored.
 pub(crate) fn require_reason(who: &str, why: &str) -> Result<()> {
     if who.trim().is_empty() || why.trim().is_empty() {
         return Err(Error::invalid("a decision needs the name of a person and a reason"));
+    }
+    if who.contains('\0') || why.contains('\0') {
+        return Err(Error::invalid("a name or a reason contains the character U+0000; remove it"));
     }
     Ok(())
 }

@@ -38,9 +38,12 @@ pub(super) async fn run(shared: Arc<Shared>, mut stopping: watch::Receiver<bool>
 
 async fn round(shared: &Shared) -> Result<()> {
     let database = &shared.database;
-    database.worker_seen(shared.claims.sender).await?;
-    if shared.begun.claim_lost_within(LOST_CLAIMS, Instant::now()) {
-        let count = database.give_back_unknown_claims(shared.claims.sender, &shared.begun).await?;
+    let asked = Instant::now();
+    let now_ms = database.worker_seen(shared.claims.sender).await?;
+    database.is_clock_consistent(now_ms, asked, Instant::now()).await?;
+    let lost = shared.begun.claims_lost_within(LOST_CLAIMS, Instant::now());
+    if !lost.is_empty() {
+        let count = database.give_back_lost_claims(shared.claims.sender, &lost).await?;
         if count > 0 {
             tracing::info!(count, "messages of a claim whose response was lost are pending again");
         }

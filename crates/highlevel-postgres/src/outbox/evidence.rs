@@ -12,6 +12,7 @@ use super::settle::as_float;
 use super::{Outbox, OutgoingRequest};
 use crate::database::Database;
 use crate::error::Result;
+use crate::text::{self, LONGEST_KEY};
 
 /// Messages that are looked at in one round.
 const AT_ONCE: i64 = 100;
@@ -38,7 +39,7 @@ impl Outbox {
         if !matches!(event.event(), Event::OutboundMessage(_) | Event::InboundMessage(_)) {
             return Ok(());
         }
-        let body: Value = serde_json::from_slice(event.body())?;
+        let body = text::storable_json(serde_json::from_slice(event.body())?);
         let Some(location) = body["locationId"].as_str() else { return Ok(()) };
         self.database.add_evidence(location, &body).await
     }
@@ -48,7 +49,8 @@ impl Database {
     /// Stores the JSON of a message: an event, or a message that was read back.
     pub(crate) async fn add_evidence(&self, location: &str, body: &Value) -> Result<()> {
         let observed = ObservedMessage::from(body);
-        let Some(message) = observed.message_id() else { return Ok(()) };
+        let message = observed.message_id().filter(|id| id.as_str().len() <= LONGEST_KEY);
+        let Some(message) = message.filter(|_| location.len() <= LONGEST_KEY) else { return Ok(()) };
         self.query(
             "SELECT highlevel.observe_v1($1, $2, $3)",
             &[(&location, Type::TEXT), (&message.as_str(), Type::TEXT), (&body, Type::JSONB)],
@@ -79,7 +81,7 @@ impl Database {
     async fn look(&self, doubt: &Doubt, schedule: &[Duration]) -> Result<bool> {
         // First: what arrives meanwhile is looked at again.
         let newest = self.newest_evidence(&doubt.location).await?;
-        let result = self.reconcile(doubt).await?;
+        let Some(result) = self.reconcile(doubt).await? else { return Ok(false) };
         if let Reconciliation::Sent(message) = &result
             && self.assign(doubt, message).await?
         {
@@ -122,26 +124,39 @@ impl Database {
         Ok(self.query_one(sql, &[(&location, Type::TEXT)]).await?.try_get(0)?)
     }
 
-    /// Compares what was sent with the messages that belong to no other message of the outbox.
-    async fn reconcile(&self, doubt: &Doubt) -> Result<Reconciliation> {
+    /// Compares what was sent with the messages that belong to no other message of the outbox. Returns `None` if a message
+    /// that was found may belong to an attempt that is in progress: its receipt decides.
+    async fn reconcile(&self, doubt: &Doubt) -> Result<Option<Reconciliation>> {
         let rows = self
             .query(
                 // What was seen before the attempt is not its message: both times are of one clock.
-                "SELECT e.body FROM highlevel.evidence e
-                     WHERE e.location = $1 AND (e.assigned_to IS NULL OR e.assigned_to = $2) AND e.seen_at >= $3
+                "SELECT e.body, e.message_id,
+                     EXISTS (SELECT FROM highlevel.outbox o WHERE o.location = m.location AND o.state = 's'
+                         AND o.id <> m.id AND o.begun_at <= e.seen_at
+                         AND coalesce(o.request ->> 'contactId' = m.request ->> 'contactId', true)),
+                     EXISTS (SELECT FROM highlevel.outbox_done d WHERE d.location = m.location
+                         AND d.outcome IN ('s', 'a') AND d.message_id IS NULL
+                         AND d.done_at >= m.begun_at - interval '15 minutes'
+                         AND coalesce(d.order_key = m.order_key, true))
+                     FROM highlevel.outbox m JOIN highlevel.evidence e ON e.location = m.location
+                     WHERE m.id = $1 AND (e.assigned_to IS NULL OR e.assigned_to = m.id) AND e.seen_at >= m.begun_at
                          AND NOT EXISTS (SELECT FROM highlevel.outbox_done d WHERE d.location = e.location
-                             AND d.done_at >= $3 AND d.message_id = e.message_id)",
-                &[
-                    (&doubt.location, Type::TEXT),
-                    (&doubt.id, Type::INT8),
-                    (&doubt.begun_at, Type::TIMESTAMPTZ),
-                ],
+                             AND d.done_at >= m.begun_at AND d.message_id = e.message_id)",
+                &[(&doubt.id, Type::INT8)],
             )
             .await?;
+        let Some(request) = &doubt.request else { return Ok(Some(Reconciliation::NotFound)) };
         let observed = rows.iter().map(|row| ObservedMessage::from(&row.get::<_, Value>(0)));
-        Ok(match &doubt.request {
-            Some(request) => request.fingerprint(doubt.begun_at).reconcile(observed),
-            None => Reconciliation::NotFound,
+        let result = request.fingerprint(doubt.begun_at).reconcile(observed);
+        let Reconciliation::Sent(message) = &result else { return Ok(Some(result)) };
+        let row = rows.iter().find(|row| row.get::<_, &str>(1) == message.as_str());
+        let (may_be_of_attempt, may_be_of_completed) =
+            row.map_or((false, false), |row| (row.get(2), row.get(3)));
+        Ok(match (may_be_of_attempt, may_be_of_completed) {
+            (true, _) => None,
+            // A message that was accepted without a receipt, or that a person has decided about without naming it.
+            (false, true) => Some(Reconciliation::Ambiguous(vec![message.clone()])),
+            (false, false) => Some(result),
         })
     }
 

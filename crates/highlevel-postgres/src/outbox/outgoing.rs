@@ -9,12 +9,10 @@ use tokio_postgres::types::Type;
 
 use super::OutgoingRequest;
 use crate::error::{Error, Result};
+use crate::text::{self, LONGEST_KEY};
 
 /// Enqueues a message; its parameter is the JSON of it.
 pub(crate) const ENQUEUE: &str = "SELECT id, is_new FROM highlevel.enqueue_v1($1::jsonb)";
-
-/// The longest key, in bytes: it is in an index.
-const LONGEST_KEY: usize = 1024;
 
 /// The id of a message in the outbox.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -164,7 +162,7 @@ impl Outgoing {
             }
         }
         let time = |time: Option<SystemTime>| time.map(|time| Timestamp::from(time).to_string());
-        Ok(json!({
+        let message = json!({
             "location": self.location.as_str(),
             "order_key": order_key,
             "once": self.once,
@@ -173,7 +171,13 @@ impl Outgoing {
             "operation": self.request.operation(),
             "request": self.request.to_json()?,
             "trace": self.trace,
-        }))
+        });
+        if text::contains_nul(&message) {
+            return Err(Error::invalid(
+                "a message contains the character U+0000, which PostgreSQL cannot store; remove it",
+            ));
+        }
+        Ok(message)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use highlevel::{LocationId, RetryPolicy};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
@@ -244,6 +244,11 @@ async fn claim_once(
     if free == 0 || unreachable > 0 && !attempts.is_empty() {
         return Duration::from_millis(2);
     }
+    if shared.claims.is_limited
+        && let Some(wait) = shared.database.inner.limiter.jumps.held_for(Instant::now())
+    {
+        return wait.min(Duration::from_secs(1));
+    }
     let claimed = match claim(shared, free).await {
         Ok(claimed) => claimed,
         Err(error) => {
@@ -279,13 +284,14 @@ async fn claim(shared: &Shared, most: usize) -> crate::Result<Vec<Claimed>> {
     let database = &shared.database;
     tracing::trace!(point = "claiming");
     database.stage().await?;
-    match database.claim(&shared.claims, most).await {
+    let number = shared.begun.next_claim();
+    match database.claim(&shared.claims, number, most).await {
         Ok(claimed) => {
             tracing::trace!(point = "claimed", messages = claimed.len());
             Ok(claimed)
         }
         Err(error) => {
-            shared.begun.lost_claim();
+            shared.begun.lost_claim(number);
             Err(error)
         }
     }

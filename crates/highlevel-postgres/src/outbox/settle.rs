@@ -11,7 +11,9 @@ use uuid::Uuid;
 use super::begun::Begun;
 use super::outcome::{AttemptResult, Consequence, Decision, Next};
 use crate::database::Database;
+use crate::error::ErrorKind;
 use crate::limiter::milliseconds;
+use crate::text;
 
 /// Results are gathered for this long.
 const GATHER: Duration = Duration::from_millis(2);
@@ -45,7 +47,7 @@ impl Settlement {
             AttemptResult::Accepted(accepted) => Some(accepted),
             _ => None,
         };
-        json!({
+        text::storable_json(json!({
             "id": self.id,
             "attempt": self.attempt,
             "state": self.decision.next.code(),
@@ -54,7 +56,16 @@ impl Settlement {
             "problem": self.result.problem(),
             "hold_ms": milliseconds(policy.hold_key),
             "look_ms": milliseconds(policy.first_look),
-        })
+        }))
+    }
+
+    /// Returns the result without the details that came from elsewhere.
+    fn to_short_json(&self, policy: UnknownPolicy) -> Value {
+        let problem = json!({ "kind": "Details", "text": "the details of the result could not be stored" });
+        let mut json = self.to_json(policy);
+        json["problem"] = problem;
+        (json["message_id"], json["conversation_id"]) = (Value::Null, Value::Null);
+        json
     }
 }
 
@@ -84,15 +95,35 @@ pub(super) async fn write_results(
     }
 }
 
+/// Writes a batch. If the database cannot store one of its results, the others are not kept waiting for it.
 async fn write_until_done(database: &Database, sender: Uuid, batch: &[Settlement], policy: UnknownPolicy) {
-    let results = Value::Array(batch.iter().map(|settlement| settlement.to_json(policy)).collect());
+    let results = batch.iter().map(|settlement| settlement.to_json(policy)).collect();
+    if offer(database, sender, batch, results).await {
+        return;
+    }
+    for settlement in batch {
+        let one = std::slice::from_ref(settlement);
+        if !offer(database, sender, one, vec![settlement.to_json(policy)]).await {
+            tracing::error!(id = settlement.id, "the details of a result could not be stored");
+            offer(database, sender, one, vec![settlement.to_short_json(policy)]).await;
+        }
+    }
+}
+
+/// Offers results until the database has them. Returns `false` if it cannot store them.
+async fn offer(database: &Database, sender: Uuid, batch: &[Settlement], results: Vec<Value>) -> bool {
+    let results = Value::Array(results);
     let mut pause = FIRST_PAUSE;
     loop {
         tracing::trace!(point = "settling", results = batch.len());
         match write(database, sender, batch, &results).await {
             Ok(changed) => {
                 tracing::trace!(point = "settled", changed);
-                return;
+                return true;
+            }
+            Err(error) if error.kind() == ErrorKind::Invalid => {
+                tracing::error!(%error, results = batch.len(), "results of attempts cannot be stored");
+                return false;
             }
             // Written twice, a result changes nothing the second time.
             Err(error) => {
@@ -116,7 +147,7 @@ async fn write(
         if let Consequence::HoldLocation(time) = settlement.decision.consequence {
             let reason = settlement.result.problem();
             let reason = reason.as_ref().and_then(|problem| problem["text"].as_str()).unwrap_or("no token");
-            holds.insert(&settlement.location, (time, reason.to_owned()));
+            holds.insert(&settlement.location, (time, text::storable(reason).into_owned()));
         }
     }
     for (location, (time, reason)) in holds {

@@ -135,9 +135,14 @@ impl DatabaseTokenStore {
         length: Duration,
     ) -> Result<LeaseResult, StoreError> {
         let seconds = length.min(MAX_LEASE).as_secs_f64();
+        let deployment = self.database.deployment();
         let mut parameters = columns.parameters().to_vec();
-        parameters.extend([(&holder as _, Type::TEXT), (&seconds as _, Type::FLOAT8)]);
-        let sql = "SELECT highlevel.lease_v1($1, $2, $3, $4, $5 * interval '1 second')";
+        parameters.extend([
+            (&holder as _, Type::TEXT),
+            (&seconds as _, Type::FLOAT8),
+            (&deployment as _, Type::TEXT),
+        ]);
+        let sql = "SELECT highlevel.lease_v1($6, $1, $2, $3, $4, $5 * interval '1 second')";
         let remaining: Option<i64> = self.database.query_one(sql, &parameters).await?.try_get(0)?;
         Ok(match remaining {
             None => LeaseResult::Granted,

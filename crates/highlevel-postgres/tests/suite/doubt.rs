@@ -6,7 +6,7 @@ use highlevel::webhook::Receiver;
 use highlevel::webhook::testing::{EventBuilder, SigningKey};
 use highlevel_postgres::outbox::{DeskReason, MessageState, SenderBuilder};
 use highlevel_postgres::{Database, ErrorKind, OutboxId, Outgoing};
-use highlevel_sandbox::{Fault, FaultRule, FaultStage, Sandbox};
+use highlevel_sandbox::{Ending, Extent, Fault, FaultRule, FaultStage, Sandbox};
 
 use crate::support::{TestDatabase, accepted, clients, generous_limits, sandbox, sms, until_async};
 
@@ -169,4 +169,66 @@ async fn rejected_messages_get_to_the_desk() {
     assert!(entry.problem.expect("a problem")["status"].is_u64());
     assert_eq!(database.stats().await.expect("numbers").desk, 1);
     drop(running);
+}
+
+/// Of two equal messages, one was not accepted and is unknown, and the other is being sent. The event is that of the second.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_event_of_an_attempt_in_progress_is_no_evidence_for_an_equal_message() {
+    let Some((test, _)) = TestDatabase::migrated().await else { return };
+    let (database, sandbox) = (database(&test).await, sandbox().await);
+    let slow = Fault::RESET.ending(Ending::Normal).sending(Extent::Everything).after(Duration::from_secs(3));
+    for (fault, stage, nth) in [(Fault::RESET, FaultStage::Before, 1), (slow, FaultStage::After, 2)] {
+        let schedule = highlevel_sandbox::FaultSchedule::Nth(nth);
+        sandbox.add_fault(FaultRule::new(fault).stage(stage).schedule(schedule)).expect("a fault");
+    }
+    let mut ids = Vec::new();
+    for _ in 0..2 {
+        let outgoing = Outgoing::new(sandbox.location_id(), sms(sandbox.contact_id(), "Hello")).unordered();
+        ids.push(database.outbox().enqueue(outgoing).await.expect("enqueued").id);
+    }
+    let sender = sender(&database, &sandbox).look_schedule([Duration::from_millis(200)]).start();
+    until_async("one is unknown, and the other one accepted", async || {
+        !sandbox.messages().is_empty() && database.stats().await.expect("numbers").unknown == 1
+    })
+    .await;
+    observe(&database, &sandbox, "Hello").await;
+    until_async("one is on the desk, and the other one sent", async || {
+        let stats = database.stats().await.expect("numbers");
+        (stats.desk, stats.sending) == (1, 0)
+    })
+    .await;
+    assert!(sender.drain(Duration::from_secs(10)).await);
+    let mut sent = 0;
+    for id in ids {
+        match state(&database, id).await {
+            MessageState::Sent { message } => {
+                sent += 1;
+                assert_eq!(message.expect("an id").as_str(), sandbox.messages()[0].id);
+            }
+            state => assert_eq!(state, MessageState::Unknown { is_on_desk: true }),
+        }
+    }
+    assert_eq!(sent, 1);
+}
+
+/// A message was accepted without a receipt that can be read. Its event may not prove that an equal one was sent.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_event_that_may_belong_to_a_message_without_receipt_decides_nothing() {
+    let Some((test, _)) = TestDatabase::migrated().await else { return };
+    let (database, sandbox) = (database(&test).await, sandbox().await);
+    let empty = Fault::raw("HTTP/1.1 201 Created\r\ncontent-length: 0\r\n\r\n");
+    for (fault, stage, nth) in [(empty, FaultStage::After, 1), (Fault::RESET, FaultStage::Before, 2)] {
+        let schedule = highlevel_sandbox::FaultSchedule::Nth(nth);
+        sandbox.add_fault(FaultRule::new(fault).stage(stage).schedule(schedule)).expect("a fault");
+    }
+    let accepted = enqueue(&database, &sandbox, "Hello").await;
+    let unknown = enqueue(&database, &sandbox, "Hello").await;
+    let sender = sender(&database, &sandbox).look_schedule([Duration::from_secs(2)]).start();
+    until_async("one is unknown", async || database.stats().await.expect("numbers").unknown == 1).await;
+    assert_eq!(state(&database, accepted).await, MessageState::Accepted);
+    observe(&database, &sandbox, "Hello").await;
+    until_on_desk(&database, unknown).await;
+    assert!(sender.drain(Duration::from_secs(10)).await);
+    let entry = database.outbox().desk().inspect(unknown).await.expect("a response").expect("an entry");
+    assert_eq!(entry.problem.expect("a problem")["evidence"]["result"], "ambiguous");
 }

@@ -1,7 +1,8 @@
 //! Copies of a database, and failovers: nothing is sent before a person adopts the database.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use highlevel::auth::store::{Key, Resource, TokenStore};
 use highlevel_postgres::outbox::Sender;
 use highlevel_postgres::{Database, DueMessages, ErrorKind, Outgoing};
 use highlevel_sandbox::Sandbox;
@@ -29,6 +30,9 @@ async fn a_copy_of_a_database_sends_nothing_until_it_is_adopted() {
     let Some((test, database)) = TestDatabase::migrated().await else { return };
     let sandbox = sandbox().await;
     enqueue(&database, &sandbox, "of production").await;
+    let tomorrow = SystemTime::now() + Duration::from_secs(24 * 60 * 60);
+    let scheduled = Outgoing::new(sandbox.location_id(), sms(sandbox.contact_id(), "of production tomorrow"));
+    database.outbox().enqueue(scheduled.at(tomorrow)).await.expect("enqueued");
     // A template must have no connections.
     drop(database);
     let name = &test.name;
@@ -46,19 +50,24 @@ async fn a_copy_of_a_database_sends_nothing_until_it_is_adopted() {
         let sender = send(&copied, &sandbox);
         tokio::time::sleep(Duration::from_millis(500)).await;
         assert!(sender.drain(Duration::from_secs(10)).await);
+        // A refresh by the copy would invalidate the tokens of production.
+        let key = Key::new("client", Resource::Location(sandbox.location_id().into()));
+        let lease = copied.tokens().lease(&key, "holder", Duration::from_secs(10)).await;
+        lease.expect_err("a copy refreshes no tokens");
     }
     assert!(sandbox.requests().is_empty());
 
     let staging = connect(test.cluster.url(&copy), "staging").await;
     let held =
         staging.adopt(DueMessages::HoldForDecision, "Ann", "a copy for staging").await.expect("adopted");
-    assert_eq!(held, 1);
+    // The scheduled one as well: production will send it.
+    assert_eq!(held, 2);
     enqueue(&staging, &sandbox, "of staging").await;
     let sender = send(&staging, &sandbox);
     until("the message of staging is sent", || !sandbox.messages().is_empty()).await;
     assert!(sender.drain(Duration::from_secs(10)).await);
     assert_eq!(accepted(&sandbox, sandbox.contact_id(), "of production"), 0);
-    assert_eq!(staging.outbox().desk().list(10).await.expect("a response").len(), 1);
+    assert_eq!(staging.outbox().desk().list(10).await.expect("a response").len(), 2);
     // The other deployment has lost it.
     let production = connect(test.cluster.url(&copy), "test").await;
     assert_eq!(production.check_fence().await.expect_err("adopted").kind(), ErrorKind::NotAdopted);
