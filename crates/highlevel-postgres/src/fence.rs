@@ -1,5 +1,5 @@
-//! The fence: a database sends only for the deployment that adopted it, and not after a failover that may have lost what
-//! was committed.
+//! The fence: a database sends only for the deployment that adopted it, and not after a failover that may have lost
+//! commits.
 
 use serde_json::{Value, json};
 use tokio_postgres::types::Type;

@@ -1,6 +1,6 @@
 //! Tokens, rate limits, an outbox and an inbox for HighLevel (GoHighLevel) that several machines share, on PostgreSQL.
 //!
-//! HighLevel has no idempotency key, so a queue that repeats what it cannot account for sends messages twice. This one
+//! HighLevel has no idempotency key, so a queue that repeats jobs whose outcome it does not know sends messages twice. This one
 //! commits a message as `sending` before the first byte, and only proof that the attempt was not done leads back to
 //! `pending`. An unknown outcome is compared with the messages that HighLevel reports, and is otherwise decided by a person.
 

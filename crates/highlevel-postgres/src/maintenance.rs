@@ -1,4 +1,4 @@
-//! Deletes what is no longer needed.
+//! Deletes rows after their retention.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -31,7 +31,7 @@ impl Default for Retention {
 }
 
 impl Database {
-    /// Deletes what is no longer needed, unless another process does it. Returns `true` if it was done.
+    /// Deletes rows after their retention, unless another process does it. Returns `true` if it was done.
     ///
     /// Senders and readers call it every minute.
     ///

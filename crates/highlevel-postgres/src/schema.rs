@@ -41,7 +41,7 @@ const MIGRATIONS: &[Migration] = migrations! {
     9 "adopt" "0009_adopt.sql"
 };
 
-/// Creates what the migrations are recorded in.
+/// Creates the table of the applied migrations.
 const BOOTSTRAP: &str = "CREATE SCHEMA IF NOT EXISTS highlevel;
 CREATE TABLE IF NOT EXISTS highlevel.migration (
     version    integer PRIMARY KEY,

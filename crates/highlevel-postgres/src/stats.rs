@@ -21,7 +21,7 @@ pub struct Stats {
     pub pending: u64,
     /// Messages that were enqueued and that no sender has seen. If this grows, no sender runs.
     pub arrivals: u64,
-    /// How long the oldest message has been due, locations that are held excluded.
+    /// The time since the oldest message has been due, locations that are held excluded.
     pub oldest_due: Option<Duration>,
     /// Messages that are being sent.
     pub sending: u64,
@@ -29,7 +29,7 @@ pub struct Stats {
     pub unknown: u64,
     /// Messages that a person has to decide about.
     pub desk: u64,
-    /// How long the oldest message has been on the desk.
+    /// The time since the oldest message has been on the desk.
     pub oldest_desk: Option<Duration>,
     /// The number of locations that are held, by reason.
     pub held_locations: BTreeMap<String, u64>,

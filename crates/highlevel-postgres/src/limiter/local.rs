@@ -40,7 +40,7 @@ pub(crate) struct Lane {
     /// Held by the request that asks the database, or sleeps until there is a permit. Fair: FIFO.
     turn: tokio::sync::Mutex<VecDeque<Expiry>>,
     waiting: AtomicUsize,
-    /// When the next permit is expected, while a request sleeps.
+    /// The time at which the next permit is expected, while a request sleeps.
     free_at: watch::Sender<Option<Instant>>,
     observed: Mutex<Observed>,
 }
@@ -134,7 +134,7 @@ impl Lane {
         }
     }
 
-    /// Asks the database, and reports to it what was observed.
+    /// Asks the database, and reports the observations to it.
     async fn take(&self, database: &Database, location: &str, want: usize) -> crate::Result<super::Granted> {
         let (unwritten, changes) = lock(&self.observed).unwritten(Instant::now());
         let granted = database.take(location, want, unwritten.as_ref()).await?;

@@ -1,4 +1,4 @@
-//! What a process learns from responses, until the database knows it.
+//! Observations of a process, until the database knows them.
 
 use std::time::{Duration, Instant};
 
@@ -103,7 +103,7 @@ impl Observed {
         Some(until.saturating_duration_since(now)).filter(|wait| !wait.is_zero())
     }
 
-    /// Returns what the database does not know yet, as `take_v1` expects it, and a number for [`wrote`](Self::wrote).
+    /// Returns the observations that the database lacks, as `take_v1` expects them, and a number for [`wrote`](Self::wrote).
     pub(super) fn unwritten(&self, now: Instant) -> (Option<Value>, u64) {
         if self.changes == self.written {
             return (None, self.changes);

@@ -28,7 +28,7 @@ pub(crate) struct Claimed {
     pub(crate) expiry: Expiry,
 }
 
-/// What a sender claims.
+/// The settings of a claim.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ClaimSettings {
     pub(crate) sender: Uuid,
@@ -85,7 +85,7 @@ impl Database {
         rows.iter().map(|row| read(row, expiry(row))).collect()
     }
 
-    /// Tells the lanes about messages that were enqueued.
+    /// Updates the lanes for messages that were enqueued.
     pub(crate) async fn stage(&self) -> Result<()> {
         self.query("SELECT highlevel.stage_v1($1)", &[(&STAGED_AT_ONCE, Type::INT4)]).await.map(drop)
     }

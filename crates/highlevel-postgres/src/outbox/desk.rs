@@ -1,4 +1,4 @@
-//! The desk: messages that a person has to decide about, and what happened to a message.
+//! The desk: messages that a person has to decide about, and the history of a message.
 
 use std::time::{Duration, SystemTime};
 
@@ -42,7 +42,7 @@ pub struct DeskEntry {
     pub enqueued_at: SystemTime,
     /// The time since when it is on the desk.
     pub desk_at: SystemTime,
-    /// What is known about the last attempt: `kind`, `text`, `status`, and the `evidence` that was found.
+    /// Details of the last attempt: `kind`, `text`, `status`, and the `evidence` that was found.
     pub problem: Option<Value>,
 }
 
@@ -64,7 +64,7 @@ pub struct HistoryEntry {
     pub at: SystemTime,
     /// The number of the attempt.
     pub attempt: Option<i32>,
-    /// What happened, such as `unknown` or `send again`.
+    /// The event, such as `unknown` or `send again`.
     pub what: String,
     /// The person who decided, if it was a decision.
     pub by: Option<String>,

@@ -1,4 +1,4 @@
-//! What every sender does beside sending: leases that ended, claims that were lost, and the sign that it is alive.
+//! The duties of every sender beside sending: leases that ended, claims that were lost, and the sign that it is alive.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -1,4 +1,4 @@
-//! Evidence for unknown outcomes: messages that HighLevel reports are compared with what was sent.
+//! Evidence for unknown outcomes: messages that HighLevel reports are compared with the requests.
 
 use std::time::{Duration, SystemTime};
 
@@ -79,7 +79,7 @@ impl Database {
 
     /// Looks for the message of one attempt. Returns `true` if it was found.
     async fn look(&self, doubt: &Doubt, schedule: &[Duration]) -> Result<bool> {
-        // First: what arrives meanwhile is looked at again.
+        // First: evidence that arrives meanwhile is looked at in the next round.
         let newest = self.newest_evidence(&doubt.location).await?;
         let Some(result) = self.reconcile(doubt).await? else { return Ok(false) };
         if let Reconciliation::Sent(message) = &result
@@ -124,12 +124,12 @@ impl Database {
         Ok(self.query_one(sql, &[(&location, Type::TEXT)]).await?.try_get(0)?)
     }
 
-    /// Compares what was sent with the messages that belong to no other message of the outbox. Returns `None` if a message
+    /// Compares the request with the messages that belong to no other message of the outbox. Returns `None` if a message
     /// that was found may belong to an attempt that is in progress: its receipt decides.
     async fn reconcile(&self, doubt: &Doubt) -> Result<Option<Reconciliation>> {
         let rows = self
             .query(
-                // What was seen before the attempt is not its message: both times are of one clock.
+                // A message that was seen before the attempt is not its message: both times are of one clock.
                 "SELECT e.body, e.message_id,
                      EXISTS (SELECT FROM highlevel.outbox o WHERE o.location = m.location AND o.state = 's'
                          AND o.id <> m.id AND o.begun_at <= e.seen_at

@@ -23,9 +23,9 @@ enum Rules {
     UnknownToPending,
     /// A promoted standby sends.
     NoFence,
-    /// A result changes whatever attempt is the current one.
+    /// A result changes the current attempt, whichever it is.
     ResultOfAnyAttempt,
-    /// A claim whose response was lost is given back without regard to what was started.
+    /// A claim whose response was lost is given back, also its attempts that were started.
     GiveBackStarted,
 }
 
@@ -83,7 +83,7 @@ impl Known {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct World {
     row: Row,
-    /// What the standby has.
+    /// The row of the standby.
     standby: Row,
     is_quarantined: bool,
     failed_over: bool,
@@ -241,7 +241,7 @@ impl World {
             }));
         }
         if self.is_quarantined {
-            // Adopted: what was due gets to the desk.
+            // Adopted: messages that were due get to the desk.
             next.push(self.after(|it| {
                 it.is_quarantined = false;
                 if it.row.state == State::Pending {

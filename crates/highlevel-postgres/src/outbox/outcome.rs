@@ -72,7 +72,7 @@ impl Next {
     }
 }
 
-/// What else follows from an attempt.
+/// The consequence of an attempt for other messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Consequence {
     None,
@@ -82,7 +82,7 @@ pub(crate) enum Consequence {
     PauseSender,
 }
 
-/// What follows from an attempt.
+/// The next state of the message, and the consequence for others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Decision {
     pub(crate) next: Next,

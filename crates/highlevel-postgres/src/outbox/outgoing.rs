@@ -71,7 +71,7 @@ pub struct Enqueued {
 }
 
 impl Outgoing {
-    /// A message of a location: what the constructors of `highlevel` make, such as [`Sms`](highlevel::Sms).
+    /// A message of a location, from a constructor of `highlevel` such as [`Sms`](highlevel::Sms).
     pub fn new(location: impl Into<LocationId>, request: impl Into<OutgoingRequest>) -> Self {
         Self {
             location: location.into(),

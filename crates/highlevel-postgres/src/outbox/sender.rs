@@ -195,7 +195,7 @@ impl Drop for Sender {
     }
 }
 
-/// What the tasks of a sender share.
+/// The state that the tasks of a sender share.
 pub(crate) struct Shared {
     pub(crate) database: Database,
     clients: Arc<dyn Clients>,
@@ -297,7 +297,7 @@ async fn claim(shared: &Shared, most: usize) -> crate::Result<Vec<Claimed>> {
     }
 }
 
-/// Writes what this process has sent lately, because the failover may have lost it.
+/// Writes the recent attempts of this process, because the failover may have lost them.
 async fn reassert(shared: &Shared) {
     match shared.database.reassert(shared.claims.sender, &shared.begun).await {
         Ok(0) => {}

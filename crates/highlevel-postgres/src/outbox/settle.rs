@@ -34,7 +34,7 @@ pub(crate) struct Settlement {
     pub(crate) slot: Option<OwnedSemaphorePermit>,
 }
 
-/// How long others of a key wait for an unknown outcome, and when evidence is looked for first.
+/// The time for which others of a key wait for an unknown outcome, and the time until evidence is looked for first.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct UnknownPolicy {
     pub(crate) hold_key: Duration,

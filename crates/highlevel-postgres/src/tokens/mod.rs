@@ -49,7 +49,7 @@ impl<'a> Columns<'a> {
         [(&self.client_id, Type::TEXT), (&self.kind, Type::TEXT), (&self.id, Type::TEXT)]
     }
 
-    /// What sealed tokens are bound to.
+    /// The context that sealed tokens are bound to.
     fn context(&self) -> Vec<u8> {
         [self.client_id, self.kind, self.id].join("\0").into_bytes()
     }

@@ -11,7 +11,7 @@ use crate::support::cluster::{self, Cluster};
 use crate::support::database_proxy::DatabaseProxy;
 use crate::support::{TestDatabase, accepted, clients, generous_limits, sandbox, sms, until, webhooks};
 
-/// The points at which a sender reports what it does.
+/// The points that a sender reports.
 const POINTS: [&str; 6] = ["claiming", "claimed", "sending", "attempted", "settling", "settled"];
 /// Set this to a number of crashes for a longer run. Defaults to three at each point.
 const CRASHES: &str = "HIGHLEVEL_POSTGRES_CRASHES";
@@ -96,7 +96,7 @@ async fn senders_that_are_killed_at_any_point_send_no_message_twice() {
     drop(last);
 }
 
-/// A sender is stopped for longer than its leases. The others go on; what it was sending is reported in the end.
+/// A sender is stopped for longer than its leases. The others go on; the results of its attempts are reported in the end.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stopped_sender_sends_no_message_twice() {
     let Some((test, database)) = TestDatabase::migrated().await else { return };

@@ -102,7 +102,7 @@ impl Failover {
         until("the primary knows that it was sent", || self.primary.sql(&self.name, done) == "1").await;
     }
 
-    /// The primary is lost, and with it the end of what was committed.
+    /// The primary is lost, and with it the last commits.
     fn fail_over(&self) {
         self.primary.crash();
         self.standby.take_over(&self.primary);

@@ -141,7 +141,7 @@ impl Cluster {
         if pooler().is_some() { format!("{url} port={POOLER_PORT}") } else { url }
     }
 
-    /// Executes SQL with `psql`. Returns what it prints, without headers.
+    /// Executes SQL with `psql`. Returns its output, without headers.
     pub(crate) fn sql(&self, database: &str, sql: &str) -> String {
         let output = Command::new(self.programs.join("psql"))
             .args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-c", sql])

@@ -16,7 +16,7 @@ pub(crate) struct DatabaseProxy {
     rules: Rules,
 }
 
-/// What happens to the first response that contains a text, and to its connection.
+/// The action on the first response that contains a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Action {
     /// It is lost: the statement was executed.
@@ -75,7 +75,7 @@ impl DatabaseProxy {
 async fn connect(program: TcpStream, database: UnixStream, bytes: u64, rules: Rules) {
     let (program_reads, program_writes) = program.into_split();
     let (database_reads, database_writes) = database.into_split();
-    // What the database was sent last is processed, also if its response is cut.
+    // The last statement is processed, also if its response is cut.
     tokio::select! {
         () = copy(program_reads, database_writes, u64::MAX, Rules::default()) => {}
         () = copy(database_reads, program_writes, bytes, rules) => {}
@@ -88,7 +88,7 @@ async fn copy(
     mut left: u64,
     rules: Rules,
 ) {
-    let mut buffer = [0; 16_384];
+    let mut buffer = vec![0; 16_384];
     while left > 0 {
         let Ok(read) = from.read(&mut buffer).await else { return };
         match action(&rules, &buffer[..read]) {

@@ -1,4 +1,4 @@
-//! What the tests share.
+//! Helpers of the tests.
 
 pub(crate) mod child;
 pub(crate) mod cluster;
@@ -44,7 +44,7 @@ impl TestDatabase {
         Database::builder(self.url()).deployment("test")
     }
 
-    /// Executes SQL and returns what `psql` prints.
+    /// Executes SQL and returns the output of `psql`.
     pub(crate) fn sql(&self, sql: &str) -> String {
         self.cluster.sql(&self.name, sql)
     }

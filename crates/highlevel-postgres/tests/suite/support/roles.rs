@@ -68,7 +68,7 @@ async fn told() {
     let _ = tokio::task::spawn_blocking(read).await;
 }
 
-/// Sends until it is told to drain.
+/// Sends until it has to drain.
 pub(super) async fn send(arguments: &Arguments) {
     let database = arguments.database().await;
     let sender = database
@@ -93,7 +93,7 @@ pub(crate) fn receiver() -> Receiver {
     Receiver::builder().any_app().key(SigningKey::from_seed(KEY_SEED).public_key("test")).build()
 }
 
-/// Handles events until it is told to drain: each is counted in a table, and its reply is enqueued.
+/// Handles events until it has to drain: each is counted in a table, and its reply is enqueued.
 pub(super) async fn read(arguments: &Arguments) {
     let database = arguments.database().await;
     let reader = database
@@ -146,7 +146,7 @@ pub(super) async fn call(arguments: &Arguments) {
     say(&format!("called {} {:?}", results.len() - failed.len(), failed.first()));
 }
 
-/// Aborts the process at the nth event with a point of this name, in whatever state it is there.
+/// Aborts the process at the nth event with a point of this name.
 pub(super) struct AbortAt {
     pub(super) point: String,
     pub(super) countdown: std::sync::atomic::AtomicI64,
