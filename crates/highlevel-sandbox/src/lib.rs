@@ -59,8 +59,8 @@ pub use fault::{ActiveFault, Ending, Extent, Fault, FaultRule, FaultSchedule, Fa
 pub use fidelity::{Quirk, Rule, Settings, Strictness, SuccessStatus};
 pub use ledger::{Entries, Entry, ParseFingerprintError, RecordedRequest, RequestFingerprint};
 pub use model::{
-    Conflict, Contact, Conversation, ConversationProvider, Location, Message, MessageDirection, StatusChange,
-    StatusUpdate,
+    Conflict, Contact, Conversation, ConversationProvider, DndChannel, Location, Message, MessageDirection,
+    ProviderKind, StatusChange, StatusUpdate,
 };
 pub use oauth::{InstallEvents, SandboxApp, TokenRequests, TokenResource};
 pub use operation::Operation;

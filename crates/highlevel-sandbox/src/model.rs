@@ -4,8 +4,10 @@
 
 mod check;
 mod conflict;
+mod contact;
 mod list;
 mod message;
+mod provider;
 mod raw_json;
 mod record;
 mod seed;
@@ -15,14 +17,17 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 pub use conflict::Conflict;
+pub use contact::{Contact, DndChannel};
 pub(crate) use list::{MessageFilter, Order, Page};
 pub use message::{Message, MessageDirection, StatusChange};
 pub(crate) use message::{StoredMessage, is_call, is_email, is_phone, is_voicemail};
+pub use provider::{ConversationProvider, ProviderKind};
 pub(crate) use raw_json::RawJson;
-pub use record::{Contact, Conversation, ConversationProvider, Location};
+pub use record::{Conversation, Location};
 pub(crate) use record::{Kind, Record};
 pub(crate) use seed::{
-    APP_ID, COMPANY_ID, CONTACT_ID, CONVERSATION_ID, CONVERSATION_PROVIDER_ID, LOCATION_ID,
+    APP_ID, CALL_PROVIDER_ID, COMPANY_ID, CONTACT_ID, CONVERSATION_ID, CUSTOM_PROVIDER_ID, EMAIL_PROVIDER_ID,
+    LOCATION_ID, REFERENCE_PROVIDER_IDS, SMS_PROVIDER_ID,
 };
 pub use status::StatusUpdate;
 pub(crate) use status::{next_statuses, of_call};

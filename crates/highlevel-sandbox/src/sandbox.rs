@@ -20,7 +20,7 @@ use tokio::task::JoinHandle;
 use crate::access;
 use crate::engine::Engine;
 use crate::ledger::{Entries, RecordedRequest};
-use crate::model;
+use crate::model::{self, ProviderKind};
 use crate::runtime::Runtime;
 
 /// A local `HighLevel`, which runs until it is dropped and is independent of all others.
@@ -136,9 +136,20 @@ impl Sandbox {
         model::CONVERSATION_ID
     }
 
-    /// Returns a conversation provider that always exists.
+    /// Returns the conversation provider of the kind [`Sms`](ProviderKind::Sms), which replaces the location's SMS
+    /// service. It always exists, like those of the other kinds.
     pub fn conversation_provider_id(&self) -> &str {
-        model::CONVERSATION_PROVIDER_ID
+        self.provider_id(ProviderKind::Sms)
+    }
+
+    /// Returns the conversation provider of a kind.
+    pub fn provider_id(&self, kind: ProviderKind) -> &str {
+        match kind {
+            ProviderKind::Sms => model::SMS_PROVIDER_ID,
+            ProviderKind::CustomSms => model::CUSTOM_PROVIDER_ID,
+            ProviderKind::Email => model::EMAIL_PROVIDER_ID,
+            ProviderKind::Call => model::CALL_PROVIDER_ID,
+        }
     }
 
     /// Returns the app ID in webhook events.

@@ -7,8 +7,9 @@ use serde_json::Value;
 
 use crate::credentials::StoredCredentials;
 use crate::model::{
-    CONTACT_ID, CONVERSATION_ID, CONVERSATION_PROVIDER_ID, Conflict, Contact, Conversation,
-    ConversationProvider, LOCATION_ID, Location, Message, Model, RawJson, Record,
+    CALL_PROVIDER_ID, CONTACT_ID, CONVERSATION_ID, CUSTOM_PROVIDER_ID, Conflict, Contact, Conversation,
+    ConversationProvider, EMAIL_PROVIDER_ID, LOCATION_ID, Location, Message, Model, ProviderKind,
+    REFERENCE_PROVIDER_IDS, RawJson, Record, SMS_PROVIDER_ID,
 };
 
 /// All that exists, as a seed file has it. What it lacks is empty.
@@ -125,8 +126,13 @@ pub(crate) fn seed() -> StoredSnapshot {
         seed.contacts.push(Contact::new(contact).name(name).email(email).phone(phone));
         seed.conversations.push(Conversation::new(conversation, contact));
     }
-    for provider in [CONVERSATION_PROVIDER_ID, "provider123", "cI08i1Bls3iTB9bKgF01"] {
-        seed.providers.push(ConversationProvider::new(provider));
-    }
+    seed.providers.extend(REFERENCE_PROVIDER_IDS.map(ConversationProvider::new));
+    let kinds = [
+        (SMS_PROVIDER_ID, ProviderKind::Sms),
+        (CUSTOM_PROVIDER_ID, ProviderKind::CustomSms),
+        (EMAIL_PROVIDER_ID, ProviderKind::Email),
+        (CALL_PROVIDER_ID, ProviderKind::Call),
+    ];
+    seed.providers.extend(kinds.map(|(id, kind)| ConversationProvider::new(id).kind(kind)));
     seed
 }

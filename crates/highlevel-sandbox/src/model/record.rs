@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::contact::Contact;
 use super::message::StoredMessage;
+use super::provider::ConversationProvider;
 use super::seed::{COMPANY_ID, location};
 use crate::weight;
 
@@ -42,58 +44,6 @@ impl Location {
     }
 }
 
-/// A contact of a location.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[non_exhaustive]
-pub struct Contact {
-    /// The id that requests name.
-    pub id: String,
-    /// The location that it belongs to.
-    #[serde(default = "location")]
-    pub location_id: String,
-    /// What people call it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
-    /// Where emails go that name no address.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub email: Option<String>,
-    /// Phone number, E.164.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub phone: Option<String>,
-}
-
-impl Contact {
-    /// A contact of the sandbox's own location, of which only the id is known.
-    pub fn new(id: impl Into<String>) -> Self {
-        Self { id: id.into(), location_id: location(), name: None, email: None, phone: None }
-    }
-
-    /// Sets the location that it belongs to.
-    pub fn location(mut self, id: impl Into<String>) -> Self {
-        self.location_id = id.into();
-        self
-    }
-
-    /// Sets what people call it.
-    pub fn name(mut self, name: impl Into<String>) -> Self {
-        self.name = Some(name.into());
-        self
-    }
-
-    /// Sets the primary email address.
-    pub fn email(mut self, email: impl Into<String>) -> Self {
-        self.email = Some(email.into());
-        self
-    }
-
-    /// Sets the phone number.
-    pub fn phone(mut self, phone: impl Into<String>) -> Self {
-        self.phone = Some(phone.into());
-        self
-    }
-}
-
 /// The conversation with a contact.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -117,40 +67,6 @@ impl Conversation {
     /// Sets the location that it belongs to.
     pub fn location(mut self, id: impl Into<String>) -> Self {
         self.location_id = id.into();
-        self
-    }
-}
-
-/// A conversation provider: the channel that an app adds to a location.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[non_exhaustive]
-pub struct ConversationProvider {
-    /// The id that requests name.
-    pub id: String,
-    /// The location that it belongs to.
-    #[serde(default = "location")]
-    pub location_id: String,
-    /// Where it is told to deliver what is sent through it: a plain `http` URL.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub delivery_url: Option<String>,
-}
-
-impl ConversationProvider {
-    /// A provider of the sandbox's own location.
-    pub fn new(id: impl Into<String>) -> Self {
-        Self { id: id.into(), location_id: location(), delivery_url: None }
-    }
-
-    /// Sets the location that it belongs to.
-    pub fn location(mut self, id: impl Into<String>) -> Self {
-        self.location_id = id.into();
-        self
-    }
-
-    /// Sets where it is told to deliver what is sent through it.
-    pub fn delivery_url(mut self, url: impl Into<String>) -> Self {
-        self.delivery_url = Some(url.into());
         self
     }
 }
@@ -283,15 +199,11 @@ impl Record {
         };
         match self {
             Self::Location(Location { id: _, company_id, name }) => texts(&[company_id], &[name]),
-            Self::Contact(Contact { id: _, location_id, name, email, phone }) => {
-                texts(&[location_id], &[name, email, phone])
-            }
+            Self::Contact(contact) => texts(&[], &[]) + contact.field_weight(),
             Self::Conversation(Conversation { id: _, location_id, contact_id }) => {
                 texts(&[location_id, contact_id, contact_id], &[])
             }
-            Self::Provider(ConversationProvider { id: _, location_id, delivery_url }) => {
-                texts(&[location_id], &[delivery_url])
-            }
+            Self::Provider(provider) => texts(&[], &[]) + provider.field_weight(),
             Self::Message(message) => message.weight(),
         }
     }

@@ -10,8 +10,17 @@ pub(crate) const APP_ID: &str = "665c6bb13d4e5364bdec0e2f";
 pub(crate) const CONTACT_ID: &str = "abc123def456";
 /// The conversation to try things with.
 pub(crate) const CONVERSATION_ID: &str = "ABC12h2F6uBrIkfXYazb";
-/// The conversation provider to try things with.
-pub(crate) const CONVERSATION_PROVIDER_ID: &str = "61d6d1f9cdac7612faf80753";
+/// The providers of the examples of the reference, which use one for several types. They have no kind.
+pub(crate) const REFERENCE_PROVIDER_IDS: [&str; 3] =
+    ["61d6d1f9cdac7612faf80753", "provider123", "cI08i1Bls3iTB9bKgF01"];
+/// The provider that replaces the location's SMS service.
+pub(crate) const SMS_PROVIDER_ID: &str = "6717b2c09d3f4e5a8b6c1d01";
+/// The provider with a channel of its own.
+pub(crate) const CUSTOM_PROVIDER_ID: &str = "6717b2c09d3f4e5a8b6c1d02";
+/// The provider of emails.
+pub(crate) const EMAIL_PROVIDER_ID: &str = "6717b2c09d3f4e5a8b6c1d03";
+/// The provider of calls.
+pub(crate) const CALL_PROVIDER_ID: &str = "6717b2c09d3f4e5a8b6c1d04";
 
 /// Returns the location of records that name none.
 pub(super) fn location() -> String {

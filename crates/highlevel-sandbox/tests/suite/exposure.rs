@@ -352,7 +352,7 @@ async fn wrong_admin_tokens_are_logged() {
     let mut errors = BufReader::new(child.stderr.take().unwrap()).lines();
     for _ in 0..2 {
         let line = errors.next().unwrap().unwrap();
-        assert!(line.contains("WARN") && line.contains("wrong admin tokens"), "{line}");
+        assert!(line.contains("WARN") && line.contains("an invalid admin token"), "{line}");
     }
     child.kill().unwrap();
     child.wait().unwrap();

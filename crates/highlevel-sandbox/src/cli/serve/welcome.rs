@@ -1,6 +1,8 @@
 //! The welcome: all that is needed to send a first message, for a person and for programs.
 
-use highlevel_sandbox::{Sandbox, Window};
+use std::collections::BTreeMap;
+
+use highlevel_sandbox::{ProviderKind, Sandbox, Window};
 use serde_json::{Value, json};
 
 use super::args::ServeArgs;
@@ -16,7 +18,7 @@ pub(super) struct Facts {
     location_id: String,
     contact_id: String,
     conversation_id: String,
-    conversation_provider_id: String,
+    providers: [(&'static str, String); 4],
     app_id: String,
     client_id: String,
     client_secret: String,
@@ -36,7 +38,8 @@ impl Facts {
             location_id: sandbox.location_id().to_owned(),
             contact_id: sandbox.contact_id().to_owned(),
             conversation_id: sandbox.conversation_id().to_owned(),
-            conversation_provider_id: sandbox.conversation_provider_id().to_owned(),
+            providers: [ProviderKind::Sms, ProviderKind::CustomSms, ProviderKind::Email, ProviderKind::Call]
+                .map(|kind| (kind.as_str(), sandbox.provider_id(kind).to_owned())),
             app_id: sandbox.app_id().to_owned(),
             client_id: sandbox.client_id(),
             client_secret: sandbox.client_secret(),
@@ -59,7 +62,8 @@ impl Facts {
             "locationId": self.location_id,
             "contactId": self.contact_id,
             "conversationId": self.conversation_id,
-            "conversationProviderId": self.conversation_provider_id,
+            "conversationProviderId": self.providers[0].1,
+            "providerIds": self.providers.iter().cloned().collect::<BTreeMap<_, _>>(),
             "appId": self.app_id,
             "clientId": self.client_id,
             "clientSecret": self.client_secret,
@@ -80,7 +84,7 @@ pub(super) fn text(facts: &Facts) -> String {
         location_id,
         contact_id,
         conversation_id,
-        conversation_provider_id,
+        providers,
         app_id,
         client_id,
         client_secret,
@@ -98,6 +102,8 @@ pub(super) fn text(facts: &Facts) -> String {
         Some(Window::Fixed) => "100 requests in 10 s, at fixed times; 200,000 in a day",
         Some(Window::Sliding) => "100 requests in any 10 s; 200,000 in a day",
     };
+    let [sms_provider, custom_provider, email_provider, call_provider] =
+        providers.each_ref().map(|(_, id)| id);
     let storage = match state {
         None => "nothing is stored when the sandbox stops".to_owned(),
         Some(path) => format!("all records are stored in {}", printable(path)),
@@ -114,7 +120,10 @@ pub(super) fn text(facts: &Facts) -> String {
   location       {location_id}
   contact        {contact_id}
   conversation   {conversation_id}
-  provider       {conversation_provider_id}
+  provider       {sms_provider}
+  custom SMS     {custom_provider}
+  emails         {email_provider}
+  calls          {call_provider}
 
   webhooks to    {webhooks}
   signed by      {webhook_public_key}

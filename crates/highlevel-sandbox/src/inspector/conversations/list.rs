@@ -154,8 +154,13 @@ impl<'f> Search<'f> {
 }
 
 fn facts(contact: &Contact) -> impl Iterator<Item = &str> {
-    let Contact { id, name, email, phone, .. } = contact;
-    [name, phone, email].into_iter().flatten().map(String::as_str).chain([id.as_str()])
+    contact
+        .name
+        .as_deref()
+        .into_iter()
+        .chain(contact.phones())
+        .chain(contact.emails())
+        .chain([contact.id.as_str()])
 }
 
 #[cfg(test)]
