@@ -12,7 +12,10 @@ mod ledger;
 mod limits;
 mod model;
 mod oauth;
+mod response;
+mod route;
 mod settings;
+mod spec;
 mod state;
 mod stream;
 
@@ -21,15 +24,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode};
-use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
 
 use crate::access::ADMIN_PREFIX as PREFIX;
 use crate::api_error::ApiError;
 use crate::engine::Engine;
-use crate::json_size::{MAX_VALUES, has_too_many_values};
-use crate::snapshot::StoredSnapshot;
-use crate::traffic::Body;
+use crate::path_template;
+pub(crate) use response::{Content, Output};
+use route::{Input, Route};
 
 /// Operations with larger bodies than the API has, and their maximum size in bytes: a body may contain all objects.
 const LARGE: [(Method, &str); 2] = [(Method::PUT, "snapshot"), (Method::PUT, "seed")];
@@ -38,43 +39,6 @@ const LONGEST: usize = 128 * 1024 * 1024;
 /// these short ones.
 const LONG: [(Method, &str); 1] = [(Method::POST, "reset")];
 const SHORT: [&str; 5] = ["health", "clock", "events", "webhooks", "rate-limit"];
-
-/// An operation of the admin API.
-pub(crate) struct Route {
-    method: Method,
-    /// The path after the prefix; a segment in braces is a parameter: `contacts/{id}`.
-    path: &'static str,
-    handler: fn(&Arc<Engine>, &Input<'_>) -> Result<Output, ApiError>,
-}
-
-/// The input of an operation.
-pub(crate) struct Input<'a> {
-    route: &'static Route,
-    /// The decoded path parameters, in order.
-    parameters: Vec<String>,
-    query: &'a str,
-    headers: &'a HeaderMap,
-    body: &'a [u8],
-}
-
-/// The response of an operation.
-#[derive(Debug)]
-pub(crate) struct Output {
-    pub(crate) status: StatusCode,
-    pub(crate) content: Content,
-}
-
-/// The body of a response.
-#[derive(Debug)]
-pub(crate) enum Content {
-    Nothing,
-    Json(Value),
-    /// Any other content, complete or streamed.
-    Other {
-        media_type: &'static str,
-        body: Body,
-    },
-}
 
 /// Handles a request to the admin API.
 pub(crate) fn answer(
@@ -166,135 +130,43 @@ pub(crate) fn allowed(path: &str) -> Vec<&'static str> {
 /// Returns the routes that match a path. Literal segments take precedence over parameters.
 fn at(path: &str) -> Vec<(&'static Route, Vec<String>)> {
     let segments: Vec<&str> = path.strip_prefix(PREFIX).unwrap_or_default().split('/').collect();
-    let fitting = routes().filter_map(|route| Some((route, fit(route.path, &segments)?)));
+    let fitting =
+        routes().filter_map(|route| Some((route, path_template::parameters(route.path, &segments)?)));
     let mut fitting: Vec<_> = fitting.collect();
     let fewest = fitting.iter().map(|(_, parameters)| parameters.len()).min();
     fitting.retain(|(_, parameters)| Some(parameters.len()) == fewest);
     fitting
 }
 
-/// Returns the parameters of a path that matches a template.
-pub(crate) fn fit(template: &str, segments: &[&str]) -> Option<Vec<String>> {
-    let mut parameters = Vec::new();
-    let mut rest = segments.iter();
-    for expected in template.split('/') {
-        let segment = *rest.next()?;
-        if expected.starts_with('{') {
-            parameters.push(percent_decoded(segment)?);
-        } else if expected != segment {
-            return None;
-        }
-    }
-    rest.next().is_none().then_some(parameters)
-}
-
-fn percent_decoded(segment: &str) -> Option<String> {
-    let mut decoded = Vec::with_capacity(segment.len());
-    let mut bytes = segment.bytes();
-    while let Some(byte) = bytes.next() {
-        decoded.push(match byte {
-            b'%' => {
-                let (high, low) =
-                    (char::from(bytes.next()?).to_digit(16)?, char::from(bytes.next()?).to_digit(16)?);
-                u8::try_from(high * 16 + low).ok()?
-            }
-            other => other,
-        });
-    }
-    String::from_utf8(decoded).ok().filter(|text| !text.is_empty())
-}
-
-impl Input<'_> {
-    /// Returns a path parameter by its position.
-    pub(crate) fn parameter(&self, place: usize) -> &str {
-        self.parameters.get(place).map_or("", String::as_str)
-    }
-
-    /// Returns a decoded query parameter.
-    pub(crate) fn query(&self, name: &str) -> Option<String> {
-        let value = self.query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))?;
-        // Invalid encodings become empty values, which are rejected later.
-        Some(percent_decoded(&value.replace('+', " ")).unwrap_or_default())
-    }
-
-    /// Rejects unknown query parameters.
-    pub(crate) fn allow(&self, names: &[&str]) -> Result<(), ApiError> {
-        let present = self.query.split('&').filter(|pair| !pair.is_empty());
-        let present = present.map(|pair| pair.split_once('=').map_or(pair, |(name, _)| name));
-        match present.into_iter().find(|name| !names.contains(name)) {
-            None => Ok(()),
-            Some(name) => Err(ApiError::bad_request(format!(
-                "the query has `{name}`, which means nothing here; there are {}",
-                names.join(", ")
-            ))),
-        }
-    }
-
-    /// Returns a header by its lower-case name.
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name)?.to_str().ok()
-    }
-
-    /// Parses the JSON body and validates it against the OpenAPI document.
-    pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T, ApiError> {
-        let unusable = |error| ApiError::bad_request(format!("the body cannot be used: {error}"));
-        if has_too_many_values(self.body) {
-            let words = format!("the body cannot be used: it has more than {MAX_VALUES} JSON values");
-            return Err(ApiError { status: StatusCode::PAYLOAD_TOO_LARGE, message: words });
-        }
-        // Parse first: serde has the better messages for unknown names and wrong types.
-        let read = serde_json::from_slice(self.body).map_err(unusable)?;
-        description::check(self.route, &serde_json::from_slice(self.body).map_err(unusable)?)?;
-        Ok(read)
-    }
-}
-
-impl Input<'_> {
-    /// Parses the JSON body of a seed or snapshot. A body above the usual size limit is parsed only once, directly into
-    /// records, which reports violations in other words than the OpenAPI document.
-    pub(crate) fn snapshot(&self) -> Result<StoredSnapshot, ApiError> {
-        if self.body.len() <= crate::traffic::MAX_BODY && !has_too_many_values(self.body) {
-            return self.json();
-        }
-        let words = |error| ApiError::bad_request(format!("the body cannot be used: {error}"));
-        serde_json::from_slice(self.body).map_err(words)
-    }
-}
-
-impl Output {
-    pub(crate) fn ok(body: Value) -> Self {
-        Self { status: StatusCode::OK, content: Content::Json(body) }
-    }
-
-    pub(crate) fn no_content() -> Self {
-        Self { status: StatusCode::NO_CONTENT, content: Content::Nothing }
-    }
-}
-
-impl From<ApiError> for Output {
-    fn from(problem: ApiError) -> Self {
-        Self { status: problem.status, content: Content::Json(json!({ "error": problem.message })) }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use serde_json::Value;
+
+    use super::spec::{document, nameless};
     use super::*;
 
+    /// `GET /_sandbox/contacts/{}`.
+    fn operations() -> BTreeSet<String> {
+        let paths = document().unwrap()["paths"].as_object().unwrap();
+        let each = |(path, item): (&String, &Value)| {
+            let methods = item.as_object().unwrap().keys().filter(|key| *key != "parameters");
+            methods.map(|method| format!("{} {}", method.to_uppercase(), nameless(path))).collect::<Vec<_>>()
+        };
+        paths.iter().flat_map(each).collect()
+    }
+
     #[test]
-    fn paths_fit_their_templates() {
-        let cases = [
-            ("health", "health", Some(vec![])),
-            ("health", "health/", None),
-            ("contacts/{id}", "contacts/a%20b%2F", Some(vec!["a b/".to_owned()])),
-            ("contacts/{id}", "contacts/", None),
-            ("contacts/{id}", "contacts/a/b", None),
-            ("contacts/{id}", "contacts/%ff", None),
-            ("contacts/{id}", "contacts/%4", None),
-        ];
-        for (template, path, expected) in cases {
-            let segments: Vec<&str> = path.split('/').collect();
-            assert_eq!(fit(template, &segments), expected, "{template} {path}");
-        }
+    fn every_route_is_described_and_every_description_has_a_route() {
+        let routes: Vec<String> =
+            routes().map(|route| format!("{} {}{}", route.method, PREFIX, nameless(route.path))).collect();
+        let distinct: BTreeSet<String> = routes.iter().cloned().collect();
+        assert_eq!(distinct.len(), routes.len(), "a route stands in two tables");
+        let described = operations();
+        let missing: Vec<_> = distinct.difference(&described).collect();
+        let without_route: Vec<_> = described.difference(&distinct).collect();
+        assert!(missing.is_empty(), "admin.yaml does not describe {missing:?}");
+        assert!(without_route.is_empty(), "admin.yaml describes what is no route: {without_route:?}");
     }
 }

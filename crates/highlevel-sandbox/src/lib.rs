@@ -39,6 +39,7 @@ mod ledger;
 mod model;
 mod oauth;
 mod operation;
+mod path_template;
 mod persistence;
 mod rate_limit;
 mod runtime;

@@ -14,10 +14,6 @@ pub(super) struct Structure {
     pub(super) restricted: &'static [Restriction],
     /// Circles of files that are accepted.
     pub(super) circles: &'static [Circle],
-    /// Uses of higher layers that are still to be removed: user and definer.
-    pub(super) known_uses: &'static [(&'static str, &'static str)],
-    /// Circles of files that are still to be removed. Parts of them may be removed first.
-    pub(super) known_circles: &'static [&'static [&'static str]],
 }
 
 /// The top-level modules that another one may use.
@@ -46,7 +42,7 @@ pub(super) fn violations(sources: &Sources, structure: &Structure) -> Vec<String
     let uses = uses(&modules);
     let mut found = unlisted(&modules, structure);
     found.extend(upward(&modules, &uses, structure));
-    found.extend(circles_of_modules(&modules, &uses, structure.known_uses));
+    found.extend(circles_of_modules(&modules, &uses));
     found.extend(circles_of_files(&modules, &uses, structure));
     found
 }
@@ -72,7 +68,6 @@ fn unlisted(modules: &[Module], structure: &Structure) -> Vec<String> {
 fn upward(modules: &[Module], uses: &BTreeSet<Use>, structure: &Structure) -> Vec<String> {
     let layer = |module: &str| structure.layers.iter().position(|layer| layer.contains(&module));
     let mut found = BTreeSet::new();
-    let mut known = BTreeSet::new();
     for used in uses {
         let (user, definer) = (&modules[used.user], &modules[used.definer]);
         // The root of the crate is above all layers.
@@ -85,9 +80,7 @@ fn upward(modules: &[Module], uses: &BTreeSet<Use>, structure: &Structure) -> Ve
         if from == to {
             continue;
         }
-        if structure.known_uses.contains(&(from, to)) {
-            known.insert((from.as_str(), to.as_str()));
-        } else if layer(from) > layer(to) {
+        if layer(from) > layer(to) {
             found.insert(format!("{shown}, but `{to}` is in a higher layer than `{from}`"));
         }
         let restriction = structure.restricted.iter().find(|restriction| restriction.module == from);
@@ -95,23 +88,15 @@ fn upward(modules: &[Module], uses: &BTreeSet<Use>, structure: &Structure) -> Ve
             found.insert(format!("{shown}, but `{from}` must not use `{to}`"));
         }
     }
-    let removed = structure.known_uses.iter().filter(|known_use| !known.contains(known_use));
-    found.extend(
-        removed.map(|(from, to)| {
-            format!("`{from}` does not use `{to}` any more: remove it from the known uses")
-        }),
-    );
     found.into_iter().collect()
 }
 
 /// Finds circles of top-level modules.
-fn circles_of_modules(modules: &[Module], uses: &BTreeSet<Use>, known: &[(&str, &str)]) -> Vec<String> {
+fn circles_of_modules(modules: &[Module], uses: &BTreeSet<Use>) -> Vec<String> {
     let mut graph = Graph::new();
     for used in uses {
         let ends = (modules[used.user].path.first(), modules[used.definer].path.first());
-        if let (Some(user), Some(definer)) = ends
-            && !known.contains(&(user, definer))
-        {
+        if let (Some(user), Some(definer)) = ends {
             add(&mut graph, user, definer, &used.item);
         }
     }
@@ -134,8 +119,7 @@ fn circles_of_files(modules: &[Module], uses: &BTreeSet<Use>, structure: &Struct
     let mut found = Vec::new();
     for circle in &circles {
         let is_accepted = structure.circles.iter().any(|accepted| names(accepted.files) == *circle);
-        let is_known = structure.known_circles.iter().any(|known| circle.is_subset(&names(known)));
-        if !is_accepted && !is_known {
+        if !is_accepted {
             let files = circle.iter().cloned().collect::<Vec<_>>().join(", ");
             found.push(format!("circle of files: {} (of {files})", example(&graph, circle)));
         }
@@ -154,11 +138,6 @@ fn circles_of_files(modules: &[Module], uses: &BTreeSet<Use>, structure: &Struct
         }
         if !circles.contains(&names(accepted.files)) {
             found.push(format!("the accepted circle of {shown} does not exist: remove it from the table"));
-        }
-    }
-    for file in structure.known_circles.iter().copied().flatten() {
-        if !circles.iter().any(|circle| circle.contains(*file)) {
-            found.push(format!("{file} is in no circle any more: remove it from the known circles"));
         }
     }
     found

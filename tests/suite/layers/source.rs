@@ -163,6 +163,11 @@ impl Module {
 
     /// Collects the paths in tokens, also those in macros, whose syntax is not known.
     fn scan(&mut self, tokens: TokenStream) {
+        self.scan_tokens(tokens, false);
+    }
+
+    /// Strings are paths only in attributes. Quoted code belongs to the crate that it is generated for.
+    fn scan_tokens(&mut self, tokens: TokenStream, is_in_attribute: bool) {
         let tokens: Vec<TokenTree> = tokens.into_iter().collect();
         let mut at = 0;
         while at < tokens.len() {
@@ -174,13 +179,15 @@ impl Module {
                         group.delimiter() == Delimiter::Bracket && is_punct(before(&tokens, at, 1), '#');
                     let first = group.stream().into_iter().next();
                     let is_doc = matches!(&first, Some(TokenTree::Ident(word)) if word == "doc");
-                    if !(is_attribute && is_doc) {
-                        self.scan(group.stream());
+                    if !(is_attribute && is_doc || is_quotation(&tokens, at)) {
+                        self.scan_tokens(group.stream(), is_in_attribute || is_attribute);
                     }
                     at + 1
                 }
                 TokenTree::Literal(literal) => {
-                    self.scan_literal(&literal.to_string());
+                    if is_in_attribute {
+                        self.scan_literal(&literal.to_string());
+                    }
                     at + 1
                 }
                 TokenTree::Punct(_) => at + 1,
@@ -285,6 +292,12 @@ fn is_punct(token: Option<&TokenTree>, expected: char) -> bool {
 
 fn is_word(token: Option<&TokenTree>, expected: &str) -> bool {
     matches!(token, Some(TokenTree::Ident(word)) if word == expected)
+}
+
+/// Returns `true` if a group is the argument of a macro that quotes code.
+fn is_quotation(tokens: &[TokenTree], at: usize) -> bool {
+    let quotes = |name| is_word(before(tokens, at, 2), name);
+    is_punct(before(tokens, at, 1), '!') && ["parse_quote", "quote"].into_iter().any(quotes)
 }
 
 /// Returns `true` if `pub` or `pub(…)` ends right before a position.

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::within_schema;
+use super::walk::within_schema;
 use crate::document::escape;
 use crate::{Document, Problem};
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::each_schema;
+use super::walk::each_schema;
 use crate::document::{escape, schema_name};
 use crate::generate::TIMESTAMP;
 use crate::open_enums::{UNKNOWN, variant_name};

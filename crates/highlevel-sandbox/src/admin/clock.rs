@@ -6,7 +6,8 @@ use chrono::SecondsFormat;
 use http::Method;
 use serde_json::json;
 
-use super::{Input, Output, Route};
+use super::response::Output;
+use super::route::{Input, Route};
 use crate::api_error::ApiError;
 use crate::engine::ClockChange;
 use crate::engine::Engine;

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::{Content, Input, Output, Route};
+use super::response::{Content, Output};
+use super::route::{Input, Route};
 use crate::api_error::ApiError;
 use crate::engine::Engine;
 

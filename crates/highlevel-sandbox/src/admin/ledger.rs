@@ -6,7 +6,8 @@ use http::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{Input, Output, Route};
+use super::response::Output;
+use super::route::{Input, Route};
 use crate::api_error::ApiError;
 use crate::engine::Engine;
 use crate::ledger::{Filter, RequestFingerprint};

@@ -7,7 +7,8 @@ use http::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{Input, Output, Route};
+use super::response::Output;
+use super::route::{Input, Route};
 use crate::api_error::ApiError;
 use crate::engine::Engine;
 use crate::rate_limit::{Account, RateLimit, Window};

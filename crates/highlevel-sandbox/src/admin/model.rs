@@ -5,7 +5,8 @@ use std::sync::Arc;
 use http::Method;
 use serde_json::{Value, json};
 
-use super::{Input, Output, Route};
+use super::response::Output;
+use super::route::{Input, Route};
 use crate::api_error::ApiError;
 use crate::engine::Engine;
 use crate::engine::MutationError;

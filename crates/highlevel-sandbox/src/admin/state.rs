@@ -11,7 +11,8 @@ use http_body_util::channel::Channel;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Content, Input, Output, Route};
+use super::response::{Content, Output};
+use super::route::{Input, Route};
 use crate::api_error::ApiError;
 use crate::engine::Engine;
 use crate::engine::MutationError;

@@ -10,7 +10,8 @@ use http_body_util::channel::{Channel, Sender};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use super::{Content, Input, Output, Route};
+use super::response::{Content, Output};
+use super::route::{Input, Route};
 use crate::api_error::ApiError;
 use crate::engine::Engine;
 use crate::engine::LONG_EVENTS;

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::{Redacted, SandboxBuilder};
+use super::redacted::Redacted;
 use crate::engine::LoadedState;
 use crate::identifiers::Identifiers;
 use crate::oauth::SandboxApp;
@@ -13,30 +13,9 @@ const CLIENT: &str = "sandbox0";
 /// The default app, without its ID, and further apps.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Apps {
-    client_secret: Option<Redacted<String>>,
-    redirect_uris: Vec<String>,
-    others: Vec<SandboxApp>,
-}
-
-impl SandboxBuilder {
-    /// Sets the client secret of the default app. Defaults to a new secret.
-    pub fn client_secret(mut self, secret: impl Into<String>) -> Self {
-        self.apps.client_secret = Some(Redacted(secret.into()));
-        self
-    }
-
-    /// Registers a redirect URI of the default app. Without any, codes are only sent to this machine: loopback
-    /// addresses and `localhost`.
-    pub fn redirect_uri(mut self, uri: impl Into<String>) -> Self {
-        self.apps.redirect_uris.push(uri.into());
-        self
-    }
-
-    /// Adds another app.
-    pub fn app(mut self, app: SandboxApp) -> Self {
-        self.apps.others.push(app);
-        self
-    }
+    pub(super) client_secret: Option<Redacted<String>>,
+    pub(super) redirect_uris: Vec<String>,
+    pub(super) others: Vec<SandboxApp>,
 }
 
 impl Apps {

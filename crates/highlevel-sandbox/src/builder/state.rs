@@ -4,12 +4,11 @@ use std::collections::BTreeSet;
 use std::io::{self, ErrorKind};
 use std::path::PathBuf;
 
-use super::SandboxBuilder;
 use crate::credentials::Credentials;
 use crate::engine::{LoadedState, model_of};
 use crate::model::{Bounds, Conflict, Kind, Model, Record};
 use crate::persistence::{ReadLimits, Store};
-use crate::snapshot::{Snapshot, StoredSnapshot};
+use crate::snapshot::StoredSnapshot;
 
 /// The default limits for messages: their number, and their memory in bytes.
 const KEPT_MESSAGES: usize = 100_000;
@@ -18,8 +17,8 @@ const KEPT_MESSAGE_BYTES: usize = 128 * 1024 * 1024;
 /// The configuration of the initial state.
 #[derive(Clone, Debug)]
 pub(super) struct Keeping {
-    seeds: Vec<StoredSnapshot>,
-    state_file: Option<PathBuf>,
+    pub(super) seeds: Vec<StoredSnapshot>,
+    pub(super) state_file: Option<PathBuf>,
     pub(super) bounds: Bounds,
 }
 
@@ -27,50 +26,6 @@ impl Default for Keeping {
     fn default() -> Self {
         let bounds = Bounds { messages: KEPT_MESSAGES, message_bytes: KEPT_MESSAGE_BYTES };
         Self { seeds: Vec::new(), state_file: None, bounds }
-    }
-}
-
-impl SandboxBuilder {
-    /// Adds objects to the built-in ones. Objects with the same IDs are replaced. A [`state_file`](Self::state_file)
-    /// records what was added: later changes and deletions are preserved on the next start.
-    ///
-    /// ```
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// use highlevel_sandbox::{Sandbox, Snapshot};
-    ///
-    /// let seed = Snapshot::parse("contacts: [{id: grace, name: Grace, phone: '+15035550123'}]")?;
-    /// let sandbox = Sandbox::builder().seed(seed).start().await?;
-    /// assert_eq!(sandbox.contact("grace").and_then(|contact| contact.name), Some("Grace".to_owned()));
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn seed(mut self, seed: Snapshot) -> Self {
-        self.keeping.seeds.push(seed.into_stored());
-        self
-    }
-
-    /// Persists objects, credentials and the webhook signing key in a file, and loads them when a sandbox starts with
-    /// the same file. Accepted requests are on disk before their response is sent, even if the process is killed. By
-    /// default nothing is persisted.
-    ///
-    /// The ledger, faults, the clock and the counts of the rate limits are not persisted.
-    pub fn state_file(mut self, path: impl Into<PathBuf>) -> Self {
-        self.keeping.state_file = Some(path.into());
-        self
-    }
-
-    /// Sets the maximum number of messages to retain, at least 1, newest first. Defaults to 100,000.
-    pub fn keep_messages(mut self, messages: usize) -> Self {
-        self.keeping.bounds.messages = messages.max(1);
-        self
-    }
-
-    /// Sets the maximum memory for messages in bytes. The oldest are evicted first; the newest one is always retained.
-    /// Defaults to 128 MiB.
-    pub fn keep_bytes(mut self, bytes: usize) -> Self {
-        self.keeping.bounds.message_bytes = bytes;
-        self
     }
 }
 

@@ -3,21 +3,15 @@
 use std::fmt::Write;
 use std::sync::LazyLock;
 
-use http::{Method, StatusCode};
 use sha2::{Digest, Sha256};
 
-use super::{Answer, Asked, Route};
-
-pub(super) const ROUTES: &[Route] =
-    &[Route { method: Method::GET, path: "assets/{name}", handler: |_, asked| get(asked) }];
-
-struct Asset {
+pub(super) struct Asset {
     name: &'static str,
-    media_type: &'static str,
-    body: &'static [u8],
+    pub(super) media_type: &'static str,
+    pub(super) body: &'static [u8],
 }
 
-const ASSETS: [Asset; 5] = [
+static ASSETS: [Asset; 5] = [
     Asset {
         name: "inspector.css",
         media_type: "text/css; charset=utf-8",
@@ -57,10 +51,7 @@ pub(super) fn version() -> &'static str {
     &VERSION
 }
 
-fn get(asked: &Asked<'_>) -> Answer {
-    let name = asked.parameter(0);
-    match ASSETS.iter().find(|asset| asset.name == name) {
-        Some(asset) => Answer::Asset { media_type: asset.media_type, body: asset.body },
-        None => Answer::problem(StatusCode::NOT_FOUND, format!("asset {name} not found")),
-    }
+/// Returns an asset by its file name.
+pub(super) fn find(name: &str) -> Option<&'static Asset> {
+    ASSETS.iter().find(|asset| asset.name == name)
 }

@@ -5,6 +5,7 @@
 mod clock;
 mod events;
 mod faults;
+mod form;
 mod limits;
 mod summary;
 mod validation;
@@ -16,7 +17,9 @@ use askama::Template;
 use http::Method;
 
 use super::page::Frame;
-use super::{Answer, Asked, PATH, Route};
+use super::response::{Answer, done};
+use super::route::{Asked, Route};
+use crate::access::INSPECTOR_PATH as PATH;
 use crate::api_error::ApiError;
 use crate::engine::Engine;
 
@@ -35,7 +38,7 @@ pub(super) const ROUTES: &[Route] = &[
     post("controls/webhooks/retries", |state, asked| then("webhooks", webhooks::set_retries(state, asked))),
     post("controls/webhooks/tamper", |state, asked| then("webhooks", webhooks::set_tampering(state, asked))),
     post("controls/webhooks/keys", |state, _| then("webhooks", webhooks::rotate(state))),
-    post("controls/events", |state, asked| super::answer::done(events::trigger(state, asked))),
+    post("controls/events", |state, asked| done(events::trigger(state, asked))),
     post("controls/limits", |state, asked| then("limits", limits::change(state, asked))),
     post("controls/limits/use", |state, asked| then("limits", limits::take(state, asked))),
     post("controls/validation", |state, asked| then("validation", validation::change(state, asked))),
@@ -73,26 +76,5 @@ fn show(state: &Arc<Engine>, asked: &Asked<'_>) -> Answer {
 
 /// Redirects to the card of the action, or returns the error page.
 fn then(card: &str, result: Result<(), ApiError>) -> Answer {
-    super::answer::done(result.map(|()| Answer::See(format!("{PATH}/controls#{card}"))))
-}
-
-/// An option of a selection field.
-struct Choice {
-    value: String,
-    label: String,
-    chosen: bool,
-}
-
-impl Choice {
-    fn new(value: impl Into<String>, label: impl Into<String>, chosen: bool) -> Self {
-        Self { value: value.into(), label: label.into(), chosen }
-    }
-}
-
-/// Parses the number in a form field.
-fn number<T: std::str::FromStr>(asked: &Asked<'_>, field: &str, name: &str) -> Result<T, ApiError> {
-    let text = asked.field(field).ok_or_else(|| ApiError::bad_request(format!("{name} is required")))?;
-    text.trim()
-        .parse()
-        .map_err(|_| ApiError::bad_request(format!("{name}: \"{}\" is not a valid number", text.trim())))
+    done(result.map(|()| Answer::See(format!("{PATH}/controls#{card}"))))
 }

@@ -9,10 +9,13 @@ mod thread;
 use askama::Template;
 use http::{Method, StatusCode};
 
-use super::answer::done;
 use super::filter::{CHANNELS, Filter, with_chosen, words_of};
+use super::format::Time;
 use super::page::Frame;
-use super::{Answer, Asked, PATH, Route};
+use super::response::Answer;
+use super::response::done;
+use super::route::{Asked, Route};
+use crate::access::INSPECTOR_PATH as PATH;
 use crate::engine::Engine;
 use crate::json_fields;
 use actions::Composer;
@@ -127,7 +130,7 @@ fn text(state: &Engine, asked: &Asked<'_>) -> Answer {
 
 impl ConversationsPage<'_> {
     /// Returns the time for today's messages and the date for all others, in sandbox time.
-    fn when<'a>(&self, at: &'a super::format::Time) -> &'a str {
+    fn when<'a>(&self, at: &'a Time) -> &'a str {
         if at.day() == self.frame.now.day() { at.clock() } else { at.day() }
     }
 

@@ -9,11 +9,14 @@ use std::sync::Arc;
 use askama::Template;
 use http::{Method, StatusCode};
 
-use super::filter::with_chosen;
+use super::conversations;
+use super::filter::{Filter, with_chosen};
 use super::format::{self, Time};
 use super::json::Shown;
 use super::page::Frame;
-use super::{Answer, Asked, PATH, Route, conversations};
+use super::response::Answer;
+use super::route::{Asked, Route};
+use crate::access::INSPECTOR_PATH as PATH;
 use crate::api_error::ApiError;
 use crate::engine::Engine;
 use crate::webhook::{Replay, Summary, TamperMode, WebhookDelivery, time_text};
@@ -184,7 +187,7 @@ impl<'a> Open<'a> {
 impl MessageLink {
     fn new(state: &Engine, id: String) -> Self {
         let contact = state.model().message(&id).map(|message| message.contact_id.clone());
-        let query = super::Filter { text: id.clone(), ..super::Filter::default() }.query();
+        let query = Filter { text: id.clone(), ..Filter::default() }.query();
         Self {
             // A search for the ID shows the message even if it is not among the newest.
             conversation: contact.map(|contact| format!("{PATH}/{}{query}", conversations::path(&contact))),

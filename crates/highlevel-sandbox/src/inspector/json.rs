@@ -3,25 +3,21 @@
 //! It formats the source text instead of a parsed value, so that the order of keys, the digits of numbers, escapes and
 //! duplicate keys are shown as sent. It does not recurse, so nesting is unlimited.
 
+mod line;
 mod reader;
 #[cfg(test)]
 mod tests;
 
-use std::borrow::Cow;
-
 use super::format;
+pub(super) use line::Mark;
+use line::{Line, NotJson};
 use reader::Places;
 
-/// The maximum indentation depth.
-const DEEPEST: usize = 12;
 /// The maximum size of a text, in bytes and in lines.
 const MOST_BYTES: usize = 64 * 1024;
 const MOST_LINES: usize = 2_000;
 /// The maximum number of bytes in a hex dump.
 const MOST_DUMPED: usize = 4 * 1024;
-
-/// The maximum length of a JSON pointer in characters.
-const MAX_PLACE: usize = 200;
 
 /// A body by its format, truncated if it is long.
 #[derive(Debug, PartialEq, Eq)]
@@ -37,30 +33,6 @@ pub(super) enum Shown<'t> {
         dump: String,
         is_cut: bool,
     },
-}
-
-/// An annotation at a place in JSON.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Mark {
-    /// The ID of the HTML element.
-    pub(super) id: String,
-    /// The JSON pointer of the place.
-    pub(super) pointer: String,
-    /// `true` for errors, `false` for warnings.
-    pub(super) is_error: bool,
-    /// A short label.
-    pub(super) name: String,
-    pub(super) text: String,
-}
-
-impl Mark {
-    /// Returns the pointer, truncated: a key can be as long as the body.
-    pub(super) fn place(&self) -> Cow<'_, str> {
-        match self.pointer.char_indices().nth(MAX_PLACE) {
-            Some((end, _)) => format!("{}…", &self.pointer[..end]).into(),
-            None => self.pointer.as_str().into(),
-        }
-    }
 }
 
 impl<'t> Shown<'t> {
@@ -124,35 +96,6 @@ pub(super) struct Json<'t> {
     pub(super) is_cut: bool,
 }
 
-/// A line with its annotations.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Line<'t> {
-    depth: usize,
-    pub(super) tokens: Vec<Token<'t>>,
-    pub(super) marks: Vec<&'t Mark>,
-}
-
-/// A token of JSON.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Token<'t> {
-    pub(super) kind: Kind,
-    pub(super) text: Cow<'t, str>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    Name,
-    Text,
-    /// A number, `true`, `false` or `null`.
-    Literal,
-    /// Punctuation.
-    Sign,
-}
-
-/// The text is not JSON.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct NotJson;
-
 impl<'t> Json<'t> {
     /// Formats the beginning of a text as JSON, with annotations at JSON pointers. An annotation whose target is
     /// missing or not shown is attached to the closest ancestor. For duplicate keys the last one counts, as in most
@@ -177,39 +120,6 @@ impl<'t> Json<'t> {
             }
         }
         Ok(Self { lines, is_cut })
-    }
-}
-
-impl Line<'_> {
-    /// Returns the indentation depth.
-    pub(super) fn depth(&self) -> usize {
-        self.depth.min(DEEPEST)
-    }
-
-    pub(super) fn indent(&self) -> &'static str {
-        const SPACES: &str = "                        ";
-        &SPACES[..2 * self.depth()]
-    }
-
-    /// Returns the CSS class of the most severe annotation.
-    pub(super) fn class(&self) -> &'static str {
-        match self.marks.iter().any(|mark| mark.is_error) {
-            true => "is-bad",
-            false if self.marks.is_empty() => "",
-            false => "is-warn",
-        }
-    }
-}
-
-impl Kind {
-    /// Returns the CSS class.
-    pub(super) fn class(self) -> &'static str {
-        match self {
-            Self::Name => "json-name",
-            Self::Text => "json-text",
-            Self::Literal => "json-literal",
-            Self::Sign => "json-sign",
-        }
     }
 }
 

@@ -9,7 +9,8 @@ use http_body_util::BodyExt;
 use http_body_util::channel::{Channel, Sender};
 use tokio::time::{sleep, timeout};
 
-use super::{Answer, Route};
+use super::response::Answer;
+use super::route::Route;
 use crate::engine::Engine;
 use crate::ledger::Entries;
 

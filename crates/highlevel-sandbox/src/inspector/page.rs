@@ -2,8 +2,10 @@
 
 use askama::Template;
 
+use super::assets;
+use super::filter::Filter;
 use super::format::Time;
-use super::{Filter, PATH, assets};
+use crate::access::INSPECTOR_PATH as PATH;
 use crate::engine::Engine;
 use crate::webhook::time_text;
 

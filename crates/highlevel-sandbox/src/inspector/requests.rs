@@ -12,9 +12,12 @@ use askama::Template;
 use http::{Method, StatusCode};
 
 use super::filter::{CHANNELS, with_chosen, words_of};
+use super::format;
 use super::format::Time;
 use super::page::Frame;
-use super::{Answer, Asked, PATH, Route, format};
+use super::response::Answer;
+use super::route::{Asked, Route};
+use crate::access::INSPECTOR_PATH as PATH;
 use crate::engine::Engine;
 use crate::ledger::RecordedRequest;
 use annotations::Badge;

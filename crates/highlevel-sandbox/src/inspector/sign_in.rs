@@ -7,7 +7,10 @@ use askama::Template;
 use http::{Method, StatusCode};
 
 use super::page::Frame;
-use super::{Answer, Asked, PATH, Route};
+use super::pages::is_page;
+use super::response::Answer;
+use super::route::{Asked, Route};
+use crate::access::INSPECTOR_PATH as PATH;
 use crate::access::cookie_name;
 use crate::api_error::ApiError;
 use crate::engine::Engine;
@@ -54,5 +57,5 @@ fn wanted(asked: &Asked<'_>) -> String {
 
 /// Returns the URL if it is a page of the inspector, and its start page otherwise.
 fn page_or_first(address: &str) -> String {
-    if super::is_page(address) { address } else { PATH }.to_owned()
+    if is_page(address) { address } else { PATH }.to_owned()
 }

@@ -2,11 +2,12 @@
 
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 
-use super::super::Asked;
-use super::super::format::{self, Time};
+use super::form::number;
 use crate::api_error::ApiError;
 use crate::engine::ClockChange;
 use crate::engine::Engine;
+use crate::inspector::format::{self, Time};
+use crate::inspector::route::Asked;
 use crate::webhook::time_text;
 
 /// The largest difference to system time that counts as equal, because system time is adjusted now and then.
@@ -103,9 +104,9 @@ fn span(span: TimeDelta) -> String {
 pub(super) fn change(state: &Engine, asked: &Asked<'_>) -> Result<(), ApiError> {
     let mut change = ClockChange::default();
     if asked.field("advanceMs").is_some() {
-        change.advance_ms = Some(super::number(asked, "advanceMs", "Milliseconds")?);
+        change.advance_ms = Some(number(asked, "advanceMs", "Milliseconds")?);
     } else if let Some(unit) = asked.field("unit") {
-        change.advance_ms = Some(amount(super::number(asked, "amount", "Advance by")?, &unit)?);
+        change.advance_ms = Some(amount(number(asked, "amount", "Advance by")?, &unit)?);
     } else if let Some(until) = asked.field("until") {
         let until = time(&until)?;
         // The time may have passed since the page was rendered; the clock must not be set back.
@@ -114,7 +115,7 @@ pub(super) fn change(state: &Engine, asked: &Asked<'_>) -> Result<(), ApiError> 
         }
         change.now = Some(until);
     } else if asked.field("speed").is_some() {
-        change.speed = Some(super::number(asked, "speed", "Speed")?);
+        change.speed = Some(number(asked, "speed", "Speed")?);
     } else {
         change.now = Some(time(&asked.field("now").unwrap_or_default())?);
     }

@@ -2,9 +2,11 @@
 
 use serde_json::{Map, Value};
 
-use super::super::{Answer, Asked, PATH};
+use crate::access::INSPECTOR_PATH as PATH;
 use crate::api_error::ApiError;
 use crate::engine::Engine;
+use crate::inspector::response::Answer;
+use crate::inspector::route::Asked;
 use crate::webhook::{self, EventExamples, Trigger, WebhookDelivery};
 
 pub(super) struct TestEvents {

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::super::Asked;
-use super::super::format::thousands;
+use super::form::number;
 use crate::api_error::ApiError;
 use crate::engine::Engine;
+use crate::inspector::format::thousands;
+use crate::inspector::route::Asked;
 use crate::rate_limit::{Account, RateLimit, Window};
 use crate::sync::lock;
 
@@ -95,16 +96,16 @@ pub(super) fn change(state: &Engine, asked: &Asked<'_>) -> Result<(), ApiError> 
     };
     let limit = RateLimit::documented()
         .window(window)
-        .burst(super::number(asked, "burst", "Burst limit")?)
-        .interval(Duration::from_millis(super::number(asked, "interval", "Window (ms)")?))
-        .daily(super::number(asked, "daily", "Daily limit")?)
+        .burst(number(asked, "burst", "Burst limit")?)
+        .interval(Duration::from_millis(number(asked, "interval", "Window (ms)")?))
+        .daily(number(asked, "daily", "Daily limit")?)
         .retry_after(asked.field("retryAfter").is_some());
     state.set_rate_limit(Some(limit)).map_err(ApiError::bad_request)
 }
 
 /// Counts requests as if another program had sent them.
 pub(super) fn take(state: &Engine, asked: &Asked<'_>) -> Result<(), ApiError> {
-    let requests = super::number(asked, "requests", "Number of requests")?;
+    let requests = number(asked, "requests", "Number of requests")?;
     let account = asked.field("account").unwrap_or_default();
     let account = match form_urlencoded::parse(account.as_bytes()).next() {
         Some((app_id, location_id)) => {

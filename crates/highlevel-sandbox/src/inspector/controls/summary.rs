@@ -1,6 +1,5 @@
 //! The overview: settings that differ from their defaults, memory, and the reset.
 
-use super::super::Asked;
 use super::{clock, limits, webhooks};
 use crate::api_error::ApiError;
 use crate::engine::ClockChange;
@@ -8,6 +7,7 @@ use crate::engine::Engine;
 use crate::engine::Part;
 use crate::fidelity::{Quirk, Strictness, SuccessStatus};
 use crate::inspector::format::thousands;
+use crate::inspector::route::Asked;
 use crate::sync::lock;
 use crate::webhook::RetrySchedule;
 

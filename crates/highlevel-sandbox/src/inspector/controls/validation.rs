@@ -1,9 +1,10 @@
 //! Validation and response settings.
 
-use super::super::Asked;
+use super::form::number;
 use crate::api_error::ApiError;
 use crate::engine::Engine;
 use crate::fidelity::{Quirk, Strictness, SuccessStatus};
+use crate::inspector::route::Asked;
 use crate::sync::lock;
 
 pub(super) struct ValidationSettings {
@@ -30,7 +31,7 @@ pub(super) fn change(state: &Engine, asked: &Asked<'_>) -> Result<(), ApiError> 
         let strictness: Strictness = strictness.parse().map_err(ApiError::bad_request)?;
         state.change_settings(|settings| settings.strictness = strictness);
     } else if asked.field("status").is_some() {
-        let status: u16 = super::number(asked, "status", "Success status")?;
+        let status: u16 = number(asked, "status", "Success status")?;
         let status = SuccessStatus::try_from(status).map_err(ApiError::bad_request)?;
         state.change_settings(|settings| settings.success_status = status);
     } else {

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::super::Asked;
-use super::Choice;
+use super::form::{Choice, number};
 use crate::api_error::ApiError;
 use crate::engine::Engine;
+use crate::inspector::route::Asked;
 use crate::webhook::{RetryKind, RetrySchedule, TamperConfig, TamperMode, WebhookKey};
 
 pub(super) struct WebhookSettings {
@@ -118,7 +118,7 @@ pub(super) fn set_tampering(state: &Engine, asked: &Asked<'_>) -> Result<(), Api
         state.change_tamper_config(|tamper_config| tamper_config.standing = Some(mode));
         return Ok(());
     }
-    let attempts: u32 = super::number(asked, "attempts", "N")?;
+    let attempts: u32 = number(asked, "attempts", "N")?;
     if attempts == 0 {
         return Err(ApiError::bad_request("N must be at least 1"));
     }

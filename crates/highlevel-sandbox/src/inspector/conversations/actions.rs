@@ -5,10 +5,12 @@ use serde_json::{Map, Value, json};
 
 use super::labels;
 use super::list::Search;
+use crate::access::INSPECTOR_PATH as PATH;
 use crate::api_error::ApiError;
 use crate::engine::Engine;
 use crate::engine::MutationError;
-use crate::inspector::{Answer, Asked, PATH};
+use crate::inspector::response::Answer;
+use crate::inspector::route::Asked;
 use crate::model::{Contact, Model, Record, StatusUpdate, is_call, is_email, is_phone};
 use crate::webhook::{SimulatedCall, SimulatedCallOutcome};
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::labels;
-use crate::inspector::Filter;
+use crate::inspector::filter::Filter;
 use crate::inspector::format::{self, Time};
 use crate::json_fields;
 use crate::model::{Contact, MessageDirection, Model, StoredMessage, is_email};

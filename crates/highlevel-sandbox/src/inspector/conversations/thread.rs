@@ -3,7 +3,7 @@
 use super::budget::{self, Budget, Excerpt, Listed};
 use super::labels::{self, Attachment};
 use super::list::{Avatar, Search};
-use crate::inspector::Filter;
+use crate::inspector::filter::Filter;
 use crate::inspector::format::{self, Time};
 use crate::model::{
     Contact, Message, MessageDirection, Model, StatusChange, is_email, is_phone, next_statuses,

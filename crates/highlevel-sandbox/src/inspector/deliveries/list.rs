@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::countdown::Next;
-use crate::inspector::Filter;
+use crate::inspector::filter::Filter;
 use crate::inspector::format::{self, Time};
 use crate::model::Contact;
 use crate::search_term::SearchTerm;

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use serde::de::IgnoredAny;
 
-use super::{Kind, Line, NotJson, Token};
+use super::line::{Kind, Line, NotJson, Token};
 use crate::inspector::format;
 
 /// JSON pointers, each with the line on which its value starts.

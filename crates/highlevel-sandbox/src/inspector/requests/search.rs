@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use crate::engine::Engine;
-use crate::inspector::Filter;
+use crate::inspector::filter::Filter;
 use crate::json_fields;
 use crate::ledger::RecordedRequest;
 use crate::operation::Operation;

@@ -1,0 +1,92 @@
+//! A route of the admin API, and the input of its handler.
+
+use std::sync::Arc;
+
+use http::{HeaderMap, Method, StatusCode};
+use serde::de::DeserializeOwned;
+
+use super::response::Output;
+use super::spec;
+use crate::api_error::ApiError;
+use crate::engine::Engine;
+use crate::json_size::{MAX_VALUES, has_too_many_values};
+use crate::path_template::percent_decoded;
+use crate::snapshot::StoredSnapshot;
+use crate::traffic::MAX_BODY;
+
+/// An operation of the admin API.
+pub(super) struct Route {
+    pub(super) method: Method,
+    /// The path after the prefix; a segment in braces is a parameter: `contacts/{id}`.
+    pub(super) path: &'static str,
+    pub(super) handler: fn(&Arc<Engine>, &Input<'_>) -> Result<Output, ApiError>,
+}
+
+/// The input of an operation.
+pub(super) struct Input<'a> {
+    pub(super) route: &'static Route,
+    /// The decoded path parameters, in order.
+    pub(super) parameters: Vec<String>,
+    pub(super) query: &'a str,
+    pub(super) headers: &'a HeaderMap,
+    pub(super) body: &'a [u8],
+}
+
+impl Input<'_> {
+    /// Returns a path parameter by its position.
+    pub(super) fn parameter(&self, place: usize) -> &str {
+        self.parameters.get(place).map_or("", String::as_str)
+    }
+
+    /// Returns a decoded query parameter.
+    pub(super) fn query(&self, name: &str) -> Option<String> {
+        let value = self.query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))?;
+        // Invalid encodings become empty values, which are rejected later.
+        Some(percent_decoded(&value.replace('+', " ")).unwrap_or_default())
+    }
+
+    /// Rejects unknown query parameters.
+    pub(super) fn allow(&self, names: &[&str]) -> Result<(), ApiError> {
+        let present = self.query.split('&').filter(|pair| !pair.is_empty());
+        let present = present.map(|pair| pair.split_once('=').map_or(pair, |(name, _)| name));
+        match present.into_iter().find(|name| !names.contains(name)) {
+            None => Ok(()),
+            Some(name) => Err(ApiError::bad_request(format!(
+                "the query has `{name}`, which means nothing here; there are {}",
+                names.join(", ")
+            ))),
+        }
+    }
+
+    /// Returns a header by its lower-case name.
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// Parses the JSON body and validates it against the OpenAPI document.
+    pub(super) fn json<T: DeserializeOwned>(&self) -> Result<T, ApiError> {
+        let unusable = |error| ApiError::bad_request(format!("the body cannot be used: {error}"));
+        if has_too_many_values(self.body) {
+            let words = format!("the body cannot be used: it has more than {MAX_VALUES} JSON values");
+            return Err(ApiError { status: StatusCode::PAYLOAD_TOO_LARGE, message: words });
+        }
+        // Parse first: serde has the better messages for unknown names and wrong types.
+        let read = serde_json::from_slice(self.body).map_err(unusable)?;
+        spec::check(
+            &self.route.method,
+            self.route.path,
+            &serde_json::from_slice(self.body).map_err(unusable)?,
+        )?;
+        Ok(read)
+    }
+
+    /// Parses the JSON body of a seed or snapshot. A body above the usual size limit is parsed only once, directly into
+    /// records, which reports violations in other words than the OpenAPI document.
+    pub(super) fn snapshot(&self) -> Result<StoredSnapshot, ApiError> {
+        if self.body.len() <= MAX_BODY && !has_too_many_values(self.body) {
+            return self.json();
+        }
+        let words = |error| ApiError::bad_request(format!("the body cannot be used: {error}"));
+        serde_json::from_slice(self.body).map_err(words)
+    }
+}
