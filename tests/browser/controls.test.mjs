@@ -232,7 +232,7 @@ const WRONG = [
   ["#fault-form", { fault: "custom", custom: "<b>" }, "Add fault", "Fault definition: not valid JSON: expected value"],
   ["#clock-more form:has([name=amount])", { amount: "-1" }, "Advance", "Advance by: enter a positive amount"],
   ["#clock-more form:has([name=amount])", { amount: "soon" }, "Advance", 'Advance by: "soon" is not a valid number'],
-  ["#clock-more form:has([name=amount])", { amount: "9000000", unit: "days" }, "Advance", "begins with the year 1970 and ends with the year 9999"],
+  ["#clock-more form:has([name=amount])", { amount: "9000000", unit: "days" }, "Advance", "years 1970 to 9999 only"],
   ["#clock-more form:has([name=now])", { now: "" }, "Set", "is not a valid date and time; use 2026-01-31T09:30"],
   ["#webhooks form:has([name=url])", { url: "https://example.com/" }, "Save", "https is not supported"],
   ["#webhooks form:has([name=url])", { url: "<script>" }, "Save", "invalid webhook URL <script>"],

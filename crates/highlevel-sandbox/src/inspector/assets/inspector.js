@@ -4,7 +4,7 @@
 
 let refreshing = false; // `true` while the page is replaced because of an event, not because of a user action
 
-// A refresh keeps what the user opened or typed, and the current error message.
+// A refresh preserves open elements, typed text and the current error message.
 htmx.registerExtension("inspector", {
   htmx_before_morph_node: (element, { oldNode, newNode }) =>
     !(refreshing && oldNode.id === newNode.id && (oldNode.id === "notice" || newNode.matches?.("[data-same]"))),
@@ -63,7 +63,7 @@ async function refresh() {
     } else if (response.status === 401) {
       location.reload(); // Shows the sign-in page.
     } else {
-      // The item no longer exists. Keep the page, including what the user typed.
+      // The item no longer exists. Keep the page with its typed text.
       const html = new DOMParser().parseFromString(text, "text/html");
       showError(html.getElementById("notice")?.textContent ?? `Server responded with ${response.status}.`);
     }
@@ -173,7 +173,7 @@ function resetSearch() {
   Object.assign(field, { value, checked });
 }
 
-/** Clears the fields whose value was sent, keeps what was typed since, and scrolls to the new message. */
+/** Clears the fields that still have the value that was sent, and scrolls to the new message. */
 function clearComposer(form, sent) {
   for (const field of form.querySelectorAll("input:not([type=radio]), textarea")) {
     if (sent.get(field.name)?.replaceAll("\r\n", "\n") === field.value) field.value = "";

@@ -2,11 +2,11 @@
 
 use serde_json::{Map, Value, json};
 
-use super::super::Asked;
-use super::Choice;
+use super::form::{Choice, number};
 use crate::api_error::ApiError;
 use crate::engine::Engine;
 use crate::fault::{ActiveFault, Fault, FaultRule, FaultSchedule, FaultStage};
+use crate::inspector::route::Asked;
 use crate::operation::Operation;
 
 /// Options of the fault field besides the names of predefined faults.
@@ -28,7 +28,7 @@ pub(super) struct FaultRules {
 /// A fault rule as text.
 pub(super) struct Rule {
     pub(super) id: u64,
-    pub(super) what: String,
+    pub(super) effect: String,
     /// The descriptions of its predefined faults.
     pub(super) descriptions: Vec<String>,
     /// The requests to which the rule applies.
@@ -79,7 +79,7 @@ impl From<ActiveFault> for Rule {
         }
         Self {
             id,
-            what: faults.iter().map(|fault| fault_words(fault)).collect::<Vec<_>>().join(", then "),
+            effect: faults.iter().map(|fault| fault_words(fault)).collect::<Vec<_>>().join(", then "),
             descriptions,
             filter: filter(&rule),
             schedule: schedule_label(rule.schedule),
@@ -183,14 +183,14 @@ pub(super) fn add(state: &Engine, asked: &Asked<'_>) -> Result<(), ApiError> {
 }
 
 fn schedule(asked: &Asked<'_>) -> Result<Value, ApiError> {
-    let count = || super::number::<u64>(asked, "count", "N");
+    let count = || number::<u64>(asked, "count", "N");
     Ok(match &*asked.field("schedule").unwrap_or_default() {
         "first" => json!({ "first": count()? }),
         "nth" => json!({ "nth": count()? }),
         "everyNth" => json!({ "everyNth": count()? }),
         "random" => json!({ "random": {
-            "probability": super::number::<f64>(asked, "probability", "Probability")?,
-            "seed": super::number::<u64>(asked, "seed", "Seed")?,
+            "probability": number::<f64>(asked, "probability", "Probability")?,
+            "seed": number::<u64>(asked, "seed", "Seed")?,
         } }),
         _ => json!("always"),
     })
@@ -226,13 +226,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rules_are_told_in_words() {
+    fn rules_are_formatted_as_labels() {
         let rule = |rule: FaultRule| {
             let rule = Rule::from(ActiveFault { id: 1, rule, seen: 0, hits: 0, spent: false });
-            (rule.what, rule.filter, rule.schedule, rule.stage)
+            (rule.effect, rule.filter, rule.schedule, rule.stage)
         };
-        let labels = |what: &str, filter: &str, schedule: &str, stage: &'static str| {
-            (what.to_owned(), filter.to_owned(), schedule.to_owned(), stage)
+        let labels = |effect: &str, filter: &str, schedule: &str, stage: &'static str| {
+            (effect.to_owned(), filter.to_owned(), schedule.to_owned(), stage)
         };
         let before = "before processing (nothing is stored)";
         let cases = [

@@ -5,12 +5,14 @@ use http::StatusCode;
 use super::annotations::{self, Badge};
 use super::budget::{self, Meter};
 use super::curl::{self, Curl};
+use crate::access::INSPECTOR_PATH as PATH;
 use crate::engine::Engine;
 use crate::fault::Fault;
+use crate::inspector::conversations;
 use crate::inspector::format::{self, Time};
 use crate::inspector::json::{Mark, Shown};
 use crate::inspector::page::Frame;
-use crate::inspector::{Asked, PATH, conversations};
+use crate::inspector::route::Asked;
 use crate::json_fields;
 use crate::ledger::{RecordedRequest, RequestFingerprint};
 use crate::traffic::MAX_BODY;
@@ -44,7 +46,7 @@ pub(super) struct Detail<'r> {
     pub(super) body: Shown<'r>,
     /// `true` if the body exceeded the size limit and its rest was discarded.
     pub(super) is_beginning: bool,
-    pub(super) answer: Shown<'r>,
+    pub(super) response: Shown<'r>,
     pub(super) meters: Vec<Meter>,
     pub(super) curl: Curl,
     /// The base URL of the downloads.
@@ -76,6 +78,15 @@ pub(super) struct Link {
 }
 
 impl<'r> Detail<'r> {
+    /// The size of the response body in bytes.
+    pub(super) fn response_size(&self) -> usize {
+        self.request.answer.len()
+    }
+
+    pub(super) fn response_headers(&self) -> &[(String, String)] {
+        &self.request.answer_headers
+    }
+
     pub(super) fn new(
         state: &Engine,
         asked: &Asked<'_>,
@@ -110,7 +121,7 @@ impl<'r> Detail<'r> {
             more_marks: annotations::more(request),
             body: Shown::of(&request.body, marks),
             is_beginning: request.status == 413 && request.body.len() >= MAX_BODY,
-            answer: Shown::of(&request.answer, &[]),
+            response: Shown::of(&request.answer, &[]),
             meters: budget::meters(request),
             curl: Curl::of(request, &format!("http://{}", host.unwrap_or("127.0.0.1"))),
             files: format!("{PATH}/requests/{}", request.id),
