@@ -68,9 +68,15 @@ impl Request {
     ///
     /// # Errors
     ///
-    /// Returns an [`Error`] with the method and the path; [`Error::delivery`] reports what is known about the request.
+    /// Returns an [`Error`] whose [`operation`](Error::operation) are the method and the path. [`Error::delivery`] reports what is
+    /// known about the request, and [`Error::is_retryable`] if it may be sent again.
     pub async fn send(self) -> Result<Receipt<()>> {
-        self.send_raw().await.map(|(receipt, _)| receipt)
+        let (method, path) = self.target();
+        let result = match self.prepare() {
+            Ok((client, raw)) => client.execute(&raw).await,
+            Err(error) => Err(error),
+        };
+        result.map_err(|error| error.of_request(&method, &path))
     }
 
     /// Sends the request and reads the response as JSON.
@@ -80,21 +86,15 @@ impl Request {
     /// As [`send`](Self::send). A response of another shape is [`Delivery::Accepted`](crate::Delivery::Accepted): the
     /// request was done.
     pub async fn send_json<T: DeserializeOwned>(self) -> Result<Receipt<T>> {
-        let (receipt, target) = self.send_raw().await?;
+        let (method, path) = self.target();
+        let receipt = self.send().await?;
         let receipt = receipt.try_map(|body| serde_json::from_slice(body), Raw::NAME);
-        receipt.map_err(|error| error.with_target(target))
+        receipt.map_err(|error| error.of_request(&method, &path))
     }
 
-    /// Returns the receipt with the method and the path of the request, which every error carries.
-    async fn send_raw(self) -> Result<(Receipt<()>, String)> {
-        let target = format!("{} {}", self.method, self.path.as_str());
-        match self.prepare() {
-            Ok((client, raw)) => match client.execute(&raw).await {
-                Ok(receipt) => Ok((receipt, target)),
-                Err(error) => Err(error.with_target(target)),
-            },
-            Err(error) => Err(error.with_target(target)),
-        }
+    /// Returns the method and the path, which every error names.
+    fn target(&self) -> (Method, String) {
+        (self.method.clone(), self.path.as_str().to_owned())
     }
 
     /// Checks what can be checked before sending.

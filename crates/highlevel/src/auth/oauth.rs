@@ -285,10 +285,11 @@ fn no_response(
     let error = source.as_ref().map_or(TransportError::Broken, transport::classify_error);
     let result = AttemptResult::NoResponse { written, error };
     let verdict = classify(result, Replay::Unsafe);
-    let error = Error::no_response(request.name(), verdict.delivery, verdict.kind);
+    let failed = Error::no_response(request.name(), verdict.delivery, verdict.kind);
+    let failed = if error == TransportError::Certificate { failed.permanent() } else { failed };
     let error = match source {
-        Some(source) => error.with_source(source),
-        None => error,
+        Some(source) => failed.with_source(source),
+        None => failed,
     };
     RequestFailure { failure: evaluate(request.kind(), result, &[]), error }
 }

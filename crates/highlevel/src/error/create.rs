@@ -3,7 +3,10 @@
 use std::error::Error as StdError;
 use std::time::Duration;
 
+use http::Method;
+
 use super::response::ErrorResponse;
+use super::retryable::Effect;
 use super::{Error, ErrorKind, ErrorSource, Inner};
 use crate::{Delivery, Fingerprint};
 
@@ -80,7 +83,7 @@ impl Error {
 
     /// The token cannot be sent in a header.
     pub(crate) fn invalid_token(operation: &'static str, text: &str) -> Self {
-        Self::not_sent(ErrorKind::Token, operation, text)
+        Self::not_sent(ErrorKind::Token, operation, text).permanent()
     }
 
     /// The rate limits allow no request in time.
@@ -91,7 +94,7 @@ impl Error {
     /// The request did not start before the caller's deadline.
     pub(crate) fn start_deadline_passed(operation: &'static str) -> Self {
         let text = "the deadline for the start of the request has passed";
-        Self::not_sent(ErrorKind::Timeout, operation, text)
+        Self::not_sent(ErrorKind::Timeout, operation, text).permanent()
     }
 
     /// The rate limiter failed.
@@ -136,8 +139,9 @@ impl Error {
         Self(Box::new(Inner {
             kind,
             delivery,
-            operation,
-            target: None,
+            operation: operation.into(),
+            effect: Effect::Repeated,
+            is_permanent: false,
             attempts: 0,
             text: text.into(),
             response: None,
@@ -169,8 +173,20 @@ impl Error {
         self
     }
 
-    pub(crate) fn with_target(mut self, target: String) -> Self {
-        self.0.target = Some(target.into());
+    /// Names the method and the path of a raw request as the operation.
+    pub(crate) fn of_request(mut self, method: &Method, path: &str) -> Self {
+        self.0.operation = format!("{method} {path}").into();
+        self.0.effect = match (method.is_safe(), method.is_idempotent()) {
+            (true, _) => Effect::ReadOnly,
+            (false, true) => Effect::Idempotent,
+            (false, false) => Effect::Repeated,
+        };
+        self
+    }
+
+    /// Notes that the same request fails again, whenever it is sent.
+    pub(crate) fn permanent(mut self) -> Self {
+        self.0.is_permanent = true;
         self
     }
 

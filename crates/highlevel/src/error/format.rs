@@ -2,14 +2,16 @@
 
 use std::fmt;
 
+use super::retryable::Effect;
 use super::text::{excerpt, printable};
 use super::{Error, ErrorKind, ErrorSource, Inner};
+use crate::Delivery;
 
 impl Error {
     /// Returns what happened, with the server's messages, but without the operation and the delivery.
     pub(super) fn facts(&self) -> String {
         match &self.0.response {
-            Some(response) => self.0.text.clone() + &response.details(),
+            Some(response) => self.0.text.clone() + &response.details.summary(),
             None => self.0.text.clone(),
         }
     }
@@ -17,32 +19,31 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { kind, delivery, operation, target, .. } = &*self.0;
-        match target {
-            Some(target) => write!(f, "{operation} {}: {}", printable(target), self.facts())?,
-            None => write!(f, "{operation}: {}", self.facts())?,
+        let Inner { kind, delivery, operation, effect, .. } = &*self.0;
+        write!(f, "{}: {}", printable(operation), self.facts())?;
+        match (kind, effect, delivery) {
+            (ErrorKind::Configuration | ErrorKind::InvalidRequest, ..) => Ok(()),
+            // A request that only reads is never done or undone.
+            (_, Effect::ReadOnly, Delivery::Rejected | Delivery::Unknown | Delivery::Accepted) => Ok(()),
+            (_, Effect::Repeated | Effect::Idempotent | Effect::ReadOnly, delivery) => {
+                write!(f, "; {delivery}")
+            }
         }
-        if matches!(kind, ErrorKind::Configuration | ErrorKind::InvalidRequest) {
-            return Ok(());
-        }
-        write!(f, "; {delivery}")
     }
 }
 
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { kind, delivery, operation, target, attempts, text, response, source, .. } = &*self.0;
+        let Inner { kind, delivery, operation, attempts, text, response, source, .. } = &*self.0;
         let mut debug = f.debug_struct("Error");
         debug.field("operation", operation);
-        if let Some(target) = target {
-            debug.field("target", target);
-        }
         debug.field("kind", kind).field("delivery", delivery);
         debug.field("text", text).field("attempts", attempts);
         if let Some(response) = response {
-            debug.field("status", &response.status).field("messages", &response.messages);
-            let body = String::from_utf8_lossy(&response.body);
-            debug.field("trace_id", &response.trace_id).field("body", &excerpt(&body));
+            let details = &response.details;
+            debug.field("status", &response.status).field("code", &details.code);
+            debug.field("messages", &details.messages).field("trace_id", &details.trace_id);
+            debug.field("body", &excerpt(&String::from_utf8_lossy(&response.body)));
         }
         match source {
             Some(ErrorSource::Owned(source)) => drop(debug.field("source", source)),

@@ -1,17 +1,23 @@
 //! The error of this crate.
 
+mod code;
 mod create;
 mod format;
 mod kind;
 mod response;
+mod retryable;
 mod text;
 
+use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::{Map, Value};
+
 pub use self::kind::ErrorKind;
 use self::response::ErrorResponse;
+use self::retryable::Effect;
 use crate::headers::{RateLimitHeaders, retry_after};
 use crate::{Delivery, Fingerprint};
 
@@ -28,6 +34,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 ///
 /// match error.delivery() {
 ///     Delivery::NotSent => println!("send it again when the network is back: {error}"),
+///     Delivery::Rejected if error.is_contact_not_found() => println!("forget the contact"),
 ///     Delivery::Rejected => println!("fix it, then send it again: {:?}", error.messages()),
 ///     Delivery::Unknown => println!("look into the conversation before sending it again: {error}"),
 ///     Delivery::Accepted => println!("it is on its way: {error}"),
@@ -42,9 +49,12 @@ pub struct Error(Box<Inner>);
 struct Inner {
     kind: ErrorKind,
     delivery: Delivery,
-    operation: &'static str,
-    /// The method and path of a raw request.
-    target: Option<Box<str>>,
+    /// The name of the operation, or the method and path of a raw request.
+    operation: Cow<'static, str>,
+    /// The effect of the request if it is sent again.
+    effect: Effect,
+    /// The same request fails again, whenever it is sent.
+    is_permanent: bool,
     attempts: u32,
     /// What happened.
     text: String,
@@ -74,14 +84,10 @@ impl Error {
         self.0.kind
     }
 
-    /// Returns the operation, as the generated client names it (`send_message`), or `build`.
-    pub fn operation(&self) -> &'static str {
-        self.0.operation
-    }
-
-    /// Returns the method and the path of a [raw request](crate::Client::request), for example `DELETE /contacts/c1`.
-    pub fn target(&self) -> Option<&str> {
-        self.0.target.as_deref()
+    /// Returns the operation, as the generated client names it (`send_message`), or `build`. For a [raw
+    /// request](crate::Client::request), these are its method and path: `DELETE /contacts/c1`.
+    pub fn operation(&self) -> &str {
+        &self.0.operation
     }
 
     /// Returns the number of times that the request was started; 0 if it was never started.
@@ -105,14 +111,28 @@ impl Error {
         self.0.response.as_ref()?.headers.get(name)?.to_str().ok()
     }
 
-    /// Returns the server's messages: one for a 400, one for each violation for a 422.
+    /// Returns the code of the error (`canonicalCode`), for example `CONVERSATIONS_CONTACT_NOT_FOUND`, if the response has one.
+    /// For the meaning of codes see [`is_contact_not_found`](Self::is_contact_not_found),
+    /// [`is_without_consent`](Self::is_without_consent), [`is_window_closed`](Self::is_window_closed),
+    /// [`is_provider_inaccessible`](Self::is_provider_inaccessible) and [`is_recipient_invalid`](Self::is_recipient_invalid).
+    pub fn code(&self) -> Option<&str> {
+        self.0.response.as_ref()?.details.code.as_deref()
+    }
+
+    /// Returns the values that belong to the [`code`](Self::code), if the response has any: `{"channel": "Facebook"}`.
+    pub fn arguments(&self) -> Option<&Map<String, Value>> {
+        self.0.response.as_ref()?.details.arguments.as_ref()
+    }
+
+    /// Returns the server's messages, whatever the status: one, or one for each violation. Messages in lists and nested objects
+    /// are separate entries.
     pub fn messages(&self) -> &[String] {
-        self.0.response.as_ref().map_or(&[], |response| &response.messages)
+        self.0.response.as_ref().map_or(&[], |response| &response.details.messages)
     }
 
     /// Returns the id by which HighLevel's support finds the request.
     pub fn trace_id(&self) -> Option<&str> {
-        self.0.response.as_ref()?.trace_id.as_deref()
+        self.0.response.as_ref()?.details.trace_id.as_deref()
     }
 
     /// Returns the limits of the location that the response reports, if one arrived.

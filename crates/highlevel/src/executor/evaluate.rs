@@ -73,10 +73,11 @@ fn without_response(
 ) -> FailedAttempt {
     let error = source.as_ref().map_or(TransportError::Broken, transport::classify_error);
     let verdict = classify(AttemptResult::NoResponse { written, error }, replay);
-    let error = Error::no_response(operation, verdict.delivery, verdict.kind);
+    let failed = Error::no_response(operation, verdict.delivery, verdict.kind);
+    let failed = if error == TransportError::Certificate { failed.permanent() } else { failed };
     let error = match source {
-        Some(source) => error.with_source(source),
-        None => error,
+        Some(source) => failed.with_source(source),
+        None => failed,
     };
     FailedAttempt { verdict, error, retry_after: None }
 }

@@ -334,7 +334,11 @@ async fn rejections_are_reported_with_their_message() {
             &[],
             "send_message: HighLevel responded with 400 Bad Request; it was not done",
         ),
-        ("[\"message\"]", &[], "send_message: HighLevel responded with 400 Bad Request; it was not done"),
+        (
+            "[\"message\"]",
+            &["message"],
+            "send_message: HighLevel responded with 400 Bad Request: message; it was not done",
+        ),
         ("", &[], "send_message: HighLevel responded with 400 Bad Request; it was not done"),
     ];
     for (body, messages, text) in bodies {

@@ -7,6 +7,7 @@ mod builder;
 mod checks;
 mod constructors;
 mod delivery;
+mod errors;
 mod executor;
 mod limiter;
 mod operations;

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use highlevel::{Client, Delivery, ErrorKind, Method, RetryPolicy};
 use serde_json::json;
 
-use crate::server::{Action, Server, TOKEN, json as json_response, response};
+use crate::server::{Action, Server, TOKEN, json as json_response, nowhere, response};
 
 fn client(server: &Server) -> Client {
     Client::builder().token(TOKEN).base_url(server.url()).build().expect("a client")
@@ -195,41 +195,41 @@ async fn paths_that_could_be_normalized_are_rejected() {
 async fn rejected_paths_are_reported_with_the_fix() {
     let server = Server::always(Action::Respond(response("200 OK", "", ""))).await;
     for (path, text) in [
-        ("", "request GET : the path `` does not begin with a slash: write it like /contacts/ID"),
+        ("", "GET : the path `` does not begin with a slash: write it like /contacts/ID"),
         (
             "contacts",
-            "request GET contacts: the path `contacts` does not begin with a slash: write it like /contacts/ID",
+            "GET contacts: the path `contacts` does not begin with a slash: write it like /contacts/ID",
         ),
         (
             "https://example.com/",
-            "request GET https://example.com/: the path `https://example.com/` does not begin with a slash: write it like \
+            "GET https://example.com/: the path `https://example.com/` does not begin with a slash: write it like \
              /contacts/ID",
         ),
         (
             "/contacts?limit=1",
-            "request GET /contacts%3Flimit=1: the path has a query or a fragment: add parameters with `.query(…)`",
+            "GET /contacts%3Flimit=1: the path has a query or a fragment: add parameters with `.query(…)`",
         ),
         (
             "/contacts/a b",
-            "request GET /contacts/a%20b: the path `/contacts/a b` contains white space: is an id in it empty or cut?",
+            "GET /contacts/a%20b: the path `/contacts/a b` contains white space: is an id in it empty or cut?",
         ),
         (
             "/contacts/\n",
-            "request GET /contacts/%0A: the path `/contacts/\\n` contains white space: is an id in it empty or cut?",
+            "GET /contacts/%0A: the path `/contacts/\\n` contains white space: is an id in it empty or cut?",
         ),
         (
             "/contacts/..",
-            "request GET /contacts/..: the path segment `..` is a dot segment, which would name another resource",
+            "GET /contacts/..: the path segment `..` is a dot segment, which would name another resource",
         ),
-        ("/contacts//", "request GET /contacts//: the path has an empty segment: is an id in it empty?"),
+        ("/contacts//", "GET /contacts//: the path has an empty segment: is an id in it empty?"),
         (
             "/contacts/a%2fb",
-            "request GET /contacts/a%2fb: the path segment `a%2fb` contains a slash or backslash, which would name another \
+            "GET /contacts/a%2fb: the path segment `a%2fb` contains a slash or backslash, which would name another \
              resource: pass each segment separately",
         ),
         (
             "/contacts/100%",
-            "request GET /contacts/100%: the path `/contacts/100%` contains a percent sign without two hexadecimal digits: \
+            "GET /contacts/100%: the path `/contacts/100%` contains a percent sign without two hexadecimal digits: \
              pass the segments, as in [\"contacts\", id]",
         ),
     ] {
@@ -310,9 +310,87 @@ async fn errors_name_the_method_and_the_path() {
     let server = Server::always(Action::Respond(response("404 Not Found", "", ""))).await;
     let request = client(&server).request(Method::DELETE, "/contacts/c1").query("key", "secret");
     let error = request.send().await.expect_err("404");
-    assert_eq!(error.target(), Some("DELETE /contacts/c1"));
-    assert!(error.to_string().starts_with("request DELETE /contacts/c1: "), "{error}");
+    assert_eq!(error.operation(), "DELETE /contacts/c1");
+    assert!(error.to_string().starts_with("DELETE /contacts/c1: "), "{error}");
     assert!(!format!("{error} {error:?}").contains("secret"), "{error:?}");
     let error = client(&server).request(Method::CONNECT, "/contacts").send().await.expect_err("a tunnel");
     assert_eq!((error.kind(), server.requests().len()), (ErrorKind::InvalidRequest, 1));
+}
+
+/// A request that only reads is neither done nor undone.
+#[tokio::test]
+async fn errors_of_reading_requests_do_not_mention_the_delivery() {
+    struct Case {
+        method: Method,
+        status: &'static str,
+        text: &'static str,
+        is_retryable: bool,
+    }
+    for Case { method, status, text, is_retryable } in [
+        Case {
+            method: Method::GET,
+            status: "404 Not Found",
+            text: "GET /contacts/c1: HighLevel responded with 404 Not Found",
+            is_retryable: false,
+        },
+        Case {
+            method: Method::GET,
+            status: "500 Internal Server Error",
+            text: "GET /contacts/c1: HighLevel responded with 500 Internal Server Error",
+            is_retryable: true,
+        },
+        Case {
+            method: Method::HEAD,
+            status: "503 Service Unavailable",
+            text: "HEAD /contacts/c1: HighLevel responded with 503 Service Unavailable",
+            is_retryable: true,
+        },
+        Case {
+            method: Method::OPTIONS,
+            status: "403 Forbidden",
+            text: "OPTIONS /contacts/c1: HighLevel responded with 403 Forbidden",
+            is_retryable: false,
+        },
+        Case {
+            method: Method::PUT,
+            status: "404 Not Found",
+            text: "PUT /contacts/c1: HighLevel responded with 404 Not Found; it was not done",
+            is_retryable: false,
+        },
+        Case {
+            method: Method::DELETE,
+            status: "502 Bad Gateway",
+            text: "DELETE /contacts/c1: HighLevel responded with 502 Bad Gateway; it may have been done, so look before \
+                   sending it again",
+            is_retryable: true,
+        },
+        Case {
+            method: Method::POST,
+            status: "502 Bad Gateway",
+            text: "POST /contacts/c1: HighLevel responded with 502 Bad Gateway; it may have been done, so look before \
+                   sending it again",
+            is_retryable: false,
+        },
+        Case {
+            method: Method::PATCH,
+            status: "429 Too Many Requests",
+            text: "PATCH /contacts/c1: HighLevel responded with 429 Too Many Requests; it was not done",
+            is_retryable: true,
+        },
+    ] {
+        // The body of a response to HEAD is empty.
+        let server = Server::always(Action::Close(response(status, "", ""))).await;
+        let request = server.client().request(method.clone(), "/contacts/c1");
+        let error = request.send().await.expect_err(text);
+        assert_eq!(
+            (error.to_string().as_str(), error.operation()),
+            (text, &*format!("{method} /contacts/c1"))
+        );
+        assert_eq!(error.is_retryable(), is_retryable, "{text}");
+    }
+    let client = Client::builder().token(TOKEN).base_url(nowhere().await).retry_policy(RetryPolicy::none());
+    let client = client.build().expect("a client");
+    let error = client.request(Method::GET, "/contacts/c1").send().await.expect_err("no server");
+    assert_eq!(error.to_string(), "GET /contacts/c1: no connection to HighLevel; nothing was sent");
+    assert!(error.is_retryable());
 }
