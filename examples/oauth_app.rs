@@ -155,7 +155,6 @@ fn build(settings: &Settings) -> Result<App, Box<dyn Error>> {
 
 struct Service {
     app: App,
-    base_url: String,
     handled: mpsc::UnboundedSender<Handled>,
 }
 
@@ -168,7 +167,6 @@ async fn install(State(service): Shared) -> Result<impl IntoResponse, Failure> {
     let address = service
         .app
         .authorize_url()
-        .base_url(service.base_url.clone())
         .scope(Scope::CONVERSATIONS_MESSAGE_WRITE)
         .state(state.as_str())
         .build()
@@ -230,7 +228,7 @@ fn routes(
         receiver = receiver.key(PublicKey::from_base64("sandbox", &key)?);
     }
     let (sender, handled) = mpsc::unbounded_channel();
-    let service = Service { app: app.clone(), base_url: environment.base_url(), handled: sender };
+    let service = Service { app: app.clone(), handled: sender };
     let router = axum::Router::new()
         .route("/webhook", post(webhook).layer(WebhookLayer::new(receiver.build())))
         .route("/install", get(install))

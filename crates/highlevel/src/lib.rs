@@ -138,7 +138,7 @@ pub use transport::{Tls, Transport, TransportBuilder};
 
 pub use highlevel_wire::Timestamp;
 pub use highlevel_wire::types::{
-    AltId, ApiVersion, AppId, AppointmentId, CallStatus, CompanyId, ContactId, ConversationId,
+    AltId, ApiVersion, AppId, AppVersionId, AppointmentId, CallStatus, CompanyId, ContactId, ConversationId,
     ConversationProviderId, Direction, EmailMessageId, EmailReplyMode, LocationId, MessageId,
     OptimizationPeriod, SendStatus, TemplateId, ThreadId, UserId,
 };

@@ -164,7 +164,7 @@ impl Text {
     }
 
     fn is_about_a_permission(&self) -> bool {
-        self.has_stem(&["permission", "privilege", "forbidden", "permitted"])
+        self.has_stem(&["permission", "privilege", "forbidden", "permitted", "belong"])
             || self.has(&[
                 "authorized to",
                 "authorised to",
@@ -284,7 +284,7 @@ mod tests {
     use super::*;
 
     /// Observed and documented texts, and similar ones.
-    const TABLE: [(&str, Cause); 62] = [
+    const TABLE: [(&str, Cause); 66] = [
         ("Invalid JWT", Cause::Token),
         ("jwt expired", Cause::Token),
         ("JWT malformed", Cause::Token),
@@ -336,6 +336,10 @@ mod tests {
         ("The token does not have access to this location.", Cause::Other),
         ("The token does not have access to this conversation provider", Cause::Other),
         ("No access to the conversation provider", Cause::Other),
+        ("You don't have access to the conversationProvider with id: 61d6d1f9cdac7612faf80753", Cause::Other),
+        ("The conversation provider belongs to another app", Cause::Other),
+        ("The token does not belong to this location", Cause::Other),
+        ("No conversation provider found for this message", Cause::Other),
         ("You do not have permission to do this", Cause::Other),
         ("You are not authorized to perform this action", Cause::Other),
         ("The token is not authorized to access this location", Cause::Other),

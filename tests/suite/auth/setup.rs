@@ -66,7 +66,6 @@ impl Setup {
         let state = CsrfState::random().expect("random numbers");
         let url = app
             .authorize_url()
-            .base_url(self.sandbox.base_url())
             .scopes([Scope::CONVERSATIONS_MESSAGE_WRITE, Scope::OAUTH_WRITE])
             .state(state.as_str())
             .build()

@@ -40,7 +40,8 @@ impl App {
 
     /// Starts building the URL at which an owner installs the app.
     pub fn authorize_url(&self) -> AuthorizeUrl {
-        AuthorizeUrl::new(&self.shared.client_id, self.shared.redirect_uri.as_deref())
+        let app = &self.shared;
+        AuthorizeUrl::new(&app.connection.base_url, &app.client_id, app.redirect_uri.as_deref())
     }
 
     /// Returns the id of the app, which identifies it in webhooks.

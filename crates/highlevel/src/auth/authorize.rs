@@ -7,7 +7,8 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use reqwest::Url;
 
-use crate::{Error, Result};
+use crate::transport::address;
+use crate::{AppVersionId, Error, Result};
 
 const STANDARD: &str = "https://marketplace.gohighlevel.com";
 const WHITE_LABEL: &str = "https://marketplace.leadconnectorhq.com";
@@ -33,21 +34,28 @@ const PATH: &str = "/v2/oauth/chooselocation";
 #[derive(Clone)]
 #[must_use = "call `build` to get the URL"]
 pub struct AuthorizeUrl {
-    base_url: Cow<'static, str>,
+    /// The base URL of the API, if it is not the live one.
+    api: Option<String>,
+    base_url: Option<Cow<'static, str>>,
+    is_white_label: bool,
     client_id: String,
     redirect_uri: Option<String>,
     scopes: Vec<Scope>,
+    version_id: Option<AppVersionId>,
     state: Option<String>,
     same_window: bool,
 }
 
 impl AuthorizeUrl {
-    pub(super) fn new(client_id: &str, redirect_uri: Option<&str>) -> Self {
+    pub(super) fn new(api: &str, client_id: &str, redirect_uri: Option<&str>) -> Self {
         Self {
-            base_url: STANDARD.into(),
+            api: Some(api).filter(|api| !address::is_live(api)).map(str::to_owned),
+            base_url: None,
+            is_white_label: false,
             client_id: client_id.to_owned(),
             redirect_uri: redirect_uri.map(str::to_owned),
             scopes: Vec::new(),
+            version_id: None,
             state: None,
             same_window: false,
         }
@@ -65,6 +73,13 @@ impl AuthorizeUrl {
         self
     }
 
+    /// Sets the version of the app to install, from its settings. Private apps need it: without it, HighLevel shows the error
+    /// `error.noversionid` instead of the list of locations.
+    pub fn version_id(mut self, version: impl Into<AppVersionId>) -> Self {
+        self.version_id = Some(version.into());
+        self
+    }
+
     /// Sets the text that HighLevel adds to the redirect. It proves that the redirect is not forged: see [`CsrfState`].
     pub fn state(mut self, state: impl Into<String>) -> Self {
         self.state = Some(state.into());
@@ -77,14 +92,18 @@ impl AuthorizeUrl {
         self
     }
 
-    /// Uses HighLevel's white-label host, which does not show its name to the customers of agencies.
-    pub fn white_label(self) -> Self {
-        self.base_url(WHITE_LABEL)
+    /// Uses HighLevel's white-label host, which does not show its name to the customers of agencies. Has no effect with another
+    /// API than the live one.
+    pub fn white_label(mut self) -> Self {
+        self.is_white_label = true;
+        self
     }
 
-    /// Sets another host, such as a sandbox: `http://127.0.0.1:8080`.
+    /// Sets another host, as the browser of the owner reaches it. Defaults to the base URL of the app, from
+    /// [`AppBuilder::base_url`](super::AppBuilder::base_url) or the environment variable `HIGHLEVEL_BASE_URL`; for the live API
+    /// to HighLevel's marketplace.
     pub fn base_url(mut self, base_url: impl Into<Cow<'static, str>>) -> Self {
-        self.base_url = base_url.into();
+        self.base_url = Some(base_url.into());
         self
     }
 
@@ -106,7 +125,9 @@ impl AuthorizeUrl {
             ));
         }
         let scopes: Vec<&str> = self.scopes.iter().map(Scope::as_str).collect();
-        let base = format!("{}{PATH}", self.base_url.trim_end_matches('/'));
+        let marketplace = if self.is_white_label { WHITE_LABEL } else { STANDARD };
+        let base_url = self.base_url.as_deref().or(self.api.as_deref()).unwrap_or(marketplace);
+        let base = format!("{}{PATH}", base_url.trim_end_matches('/'));
         let mut url = Url::parse(&base).map_err(|error| {
             let text = "the base URL for the authorization is invalid; write it like https://marketplace.gohighlevel.com";
             Error::configuration(text).with_source(error)
@@ -116,6 +137,9 @@ impl AuthorizeUrl {
         query.append_pair("client_id", &self.client_id);
         query.append_pair("redirect_uri", redirect_uri);
         query.append_pair("scope", &scopes.join(" "));
+        if let Some(version) = &self.version_id {
+            query.append_pair("version_id", version.as_str());
+        }
         if let Some(state) = &self.state {
             query.append_pair("state", state);
         }
@@ -134,9 +158,11 @@ impl fmt::Debug for AuthorizeUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AuthorizeUrl")
             .field("base_url", &self.base_url)
+            .field("api", &self.api)
             .field("client_id", &self.client_id)
             .field("redirect_uri", &self.redirect_uri)
             .field("scopes", &self.scopes)
+            .field("version_id", &self.version_id)
             .finish_non_exhaustive()
     }
 }

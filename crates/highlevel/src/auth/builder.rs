@@ -99,7 +99,8 @@ impl AppBuilder {
         self
     }
 
-    /// As [`ClientBuilder::base_url`]. Tokens are requested from it as well.
+    /// As [`ClientBuilder::base_url`]. Tokens are requested from it as well, and owners install the app there, if it is not that
+    /// of the live API.
     pub fn base_url(mut self, base_url: impl Into<String>) -> Self {
         self.client = self.client.base_url(base_url);
         self

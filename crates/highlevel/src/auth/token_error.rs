@@ -41,6 +41,18 @@ pub(super) enum TokenFailure {
     Final,
 }
 
+/// The phrases that name the client id or the client secret, even if a text also names the code or the refresh token.
+const CLIENT_CREDENTIALS: [&str; 8] = [
+    "client id",
+    "clientid",
+    "client secret",
+    "clientsecret",
+    "client credentials",
+    "invalid client",
+    "unknown client",
+    "unauthorized client",
+];
+
 /// Returns the reason why an attempt returned no tokens.
 pub(super) fn evaluate(kind: RequestKind, result: AttemptResult, body: &[u8]) -> TokenFailure {
     let AttemptResult::Response(ResponseSummary { status, redirected: false, retry_after, .. }) = result
@@ -85,15 +97,17 @@ fn rejected(kind: RequestKind, status: u16, body: &[u8]) -> TokenFailure {
         let is_token = status == 401 && unauthorized.is_about_the_token();
         return if is_token { TokenFailure::Unauthorized } else { TokenFailure::Final };
     }
-    if text.has_stem(&["client"]) {
-        return if status == 401 { TokenFailure::WrongClient } else { TokenFailure::Final };
-    }
     let names_credential = match kind {
         RequestKind::Code => text.has_stem(&["code", "authcode"]),
         RequestKind::Refresh | RequestKind::Location => text.has_stem(&["refresh"]),
     };
+    // A code that was issued to another client is rejected whatever the secret.
+    let is_credential = names_credential && !text.has(&CLIENT_CREDENTIALS);
+    if text.has_stem(&["client"]) && !(is_credential && text.is_rejected()) {
+        return if status == 401 { TokenFailure::WrongClient } else { TokenFailure::Final };
+    }
     match kind {
-        _ if names_credential && text.is_rejected() => TokenFailure::InvalidGrant,
+        _ if is_credential && text.is_rejected() => TokenFailure::InvalidGrant,
         _ if status != 401 => TokenFailure::Final,
         RequestKind::Code if unauthorized.cause != Cause::Other => TokenFailure::InvalidGrant,
         // The only token of a request for a refresh is the refresh token.
@@ -244,6 +258,11 @@ mod tests {
                 Rejection { status: 401, text: "Invalid client credentials!", failure: WrongClient },
                 Rejection { status: 401, text: "Invalid JWT: invalid client", failure: WrongClient },
                 Rejection { status: 401, text: "invalid_client", failure: WrongClient },
+                Rejection {
+                    status: 401,
+                    text: "Invalid refresh token for this client",
+                    failure: InvalidGrant,
+                },
                 Rejection { status: 401, text: "", failure: Unauthorized },
                 Rejection { status: 401, text: "version header is invalid", failure: Final },
                 Rejection { status: 422, text: "refresh_token should not be empty", failure: Final },
@@ -270,6 +289,14 @@ mod tests {
                     text: "Invalid grant: authorization code is invalid",
                     failure: InvalidGrant,
                 },
+                Rejection {
+                    status: 401,
+                    text: "The authorization code is invalid: it was issued to another client",
+                    failure: InvalidGrant,
+                },
+                Rejection { status: 401, text: "Invalid client secret for this code", failure: WrongClient },
+                Rejection { status: 422, text: "grant_type must be a valid enum value", failure: Final },
+                Rejection { status: 400, text: "API endpoint has been removed", failure: Final },
                 // The code is checked before the secret.
                 Rejection { status: 401, text: "", failure: InvalidGrant },
                 Rejection { status: 401, text: "Invalid client credentials!", failure: WrongClient },

@@ -78,13 +78,15 @@ fn find<T>(body: &Value, name: &str, depth: usize, read: fn(&Value) -> Option<T>
 }
 
 /// Collects the messages of a value: of a string, of a list, and of objects that have a message or list the violated
-/// constraints of a field. An object without a message is shown as JSON, except for the body itself.
+/// constraints of a field. An object without a message is shown as JSON. The body itself is a
+/// list or an object.
 fn collect(value: &Value, messages: &mut Vec<String>, depth: usize) {
     if depth > MAX_DEPTH {
         return;
     }
     match value {
         Value::Null => {}
+        Value::String(_) | Value::Bool(_) | Value::Number(_) if depth == 0 => {}
         Value::String(text) if text.trim().is_empty() => {}
         Value::String(text) => messages.push(text.clone()),
         Value::Array(entries) => entries.iter().for_each(|entry| collect(entry, messages, depth + 1)),
@@ -104,7 +106,6 @@ fn collect(value: &Value, messages: &mut Vec<String>, depth: usize) {
                 messages.push(value.to_string());
             }
         }
-        Value::Bool(_) | Value::Number(_) if depth == 0 => {}
         Value::Bool(_) | Value::Number(_) => messages.push(value.to_string()),
     }
 }
@@ -154,7 +155,7 @@ mod tests {
             Case { body: json!({ "message": { "code": 7 } }), messages: &["{\"code\":7}"] },
             Case { body: json!({ "status": 400, "message": "too large" }), messages: &["too large"] },
             Case { body: json!(["a", { "message": "b" }]), messages: &["a", "b"] },
-            Case { body: json!("a"), messages: &["a"] },
+            Case { body: json!("a"), messages: &[] },
             Case { body: json!({ "statusCode": 400, "message": null }), messages: &[] },
             Case { body: json!({}), messages: &[] },
             Case { body: json!(7), messages: &[] },

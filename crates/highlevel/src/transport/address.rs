@@ -31,6 +31,11 @@ pub(crate) fn choose(given: Option<String>, variable: impl FnOnce() -> Option<Os
     }
 }
 
+/// Returns `true` if a base URL is that of the live API.
+pub(crate) fn is_live(base_url: &str) -> bool {
+    base_url.trim_end_matches('/') == LIVE
+}
+
 /// Reads a base URL and checks that a token may be sent there.
 pub(crate) fn parse(text: &str, allow_plain_http: bool) -> Result<Url> {
     let invalid = |what: &str, help: &str| {

@@ -2,6 +2,8 @@
 
 use std::process::Command;
 
+use highlevel::auth::App;
+use highlevel::auth::store::MemoryStore;
 use highlevel::{ApiVersion, Client, ClientBuilder, Delivery, ErrorKind};
 
 use crate::server::TOKEN;
@@ -151,10 +153,19 @@ fn the_environment() {
     if let Ok(given) = std::env::var(ROLE) {
         let mut builder = Client::builder().token(TOKEN);
         if !given.is_empty() {
-            builder = builder.base_url(given);
+            builder = builder.base_url(&given);
+        }
+        let mut app = App::builder().client_id("a").client_secret("s").store(MemoryStore::new());
+        if !given.is_empty() {
+            app = app.base_url(&given);
         }
         match builder.build() {
-            Ok(client) => println!("<{}>", client.base_url()),
+            Ok(client) => {
+                let app = app.redirect_uri("https://app.example.com").build().expect("an app");
+                let authorize = app.authorize_url().scope("x").build().expect("a URL");
+                let host = authorize.split("/v2/").next().unwrap_or_default();
+                println!("<{} {host}>", client.base_url());
+            }
             Err(error) => println!("<{error}>"),
         }
         return;
@@ -170,10 +181,10 @@ fn the_environment() {
         shown.unwrap_or_else(|| panic!("{text}")).to_owned()
     };
     let rows = [
-        ("", None, LIVE),
-        ("", Some("http://127.0.0.1:8080/"), "http://127.0.0.1:8080"),
-        ("http://localhost:1", Some("http://127.0.0.1:8080"), "http://localhost:1"),
-        ("http://localhost:1", Some(""), "http://localhost:1"),
+        ("", None, "https://services.leadconnectorhq.com https://marketplace.gohighlevel.com"),
+        ("", Some("http://127.0.0.1:8080/"), "http://127.0.0.1:8080 http://127.0.0.1:8080"),
+        ("http://localhost:1", Some("http://127.0.0.1:8080"), "http://localhost:1 http://localhost:1"),
+        ("http://localhost:1", Some(""), "http://localhost:1 http://localhost:1"),
         (
             "",
             Some(""),

@@ -388,7 +388,10 @@ async fn errors_of_reading_requests_do_not_mention_the_delivery() {
         );
         assert_eq!(error.is_retryable(), is_retryable, "{text}");
     }
-    let client = Client::builder().token(TOKEN).base_url(nowhere().await).retry_policy(RetryPolicy::none());
+    let client = Client::builder()
+        .token(TOKEN)
+        .base_url(format!("http://{}", nowhere().await))
+        .retry_policy(RetryPolicy::none());
     let client = client.build().expect("a client");
     let error = client.request(Method::GET, "/contacts/c1").send().await.expect_err("no server");
     assert_eq!(error.to_string(), "GET /contacts/c1: no connection to HighLevel; nothing was sent");

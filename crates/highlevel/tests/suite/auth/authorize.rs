@@ -6,8 +6,15 @@ use highlevel::ErrorKind;
 use highlevel::auth::store::MemoryStore;
 use highlevel::auth::{App, CsrfState, Scope};
 
+const LIVE: &str = "https://services.leadconnectorhq.com";
+
 fn app() -> App {
+    app_at(LIVE)
+}
+
+fn app_at(base_url: &str) -> App {
     App::builder()
+        .base_url(base_url)
         .client_id("665c-lx1&a=2")
         .client_secret("s")
         .redirect_uri("https://app.example.com/in stalled?a=1&b=é+ü")
@@ -24,6 +31,7 @@ fn every_part_is_percent_encoded() {
         .scope(Scope::CONVERSATIONS_MESSAGE_WRITE)
         .scope("a+b&c")
         .state("x y&z=%20#é")
+        .version_id("v 1&")
         .same_window()
         .build()
         .expect("a URL");
@@ -31,19 +39,28 @@ fn every_part_is_percent_encoded() {
         url,
         "https://marketplace.gohighlevel.com/v2/oauth/chooselocation?response_type=code&client_id=665c-lx1%26a%3D2\
          &redirect_uri=https%3A%2F%2Fapp.example.com%2Fin%20stalled%3Fa%3D1%26b%3D%C3%A9%2B%C3%BC\
-         &scope=conversations%2Fmessage.write%20a%2Bb%26c&state=x%20y%26z%3D%2520%23%C3%A9&loginWindowOpenMode=self"
+         &scope=conversations%2Fmessage.write%20a%2Bb%26c&version_id=v%201%26&state=x%20y%26z%3D%2520%23%C3%A9&loginWindowOpenMode=self"
     );
 }
 
 #[test]
 fn the_host_is_configurable() {
-    let builder = || app().authorize_url().scopes([Scope::OAUTH_WRITE, Scope::from("x")]);
+    let with_scopes = |app: App| app.authorize_url().scopes([Scope::OAUTH_WRITE, Scope::from("x")]);
+    let builder = || with_scopes(app());
+    let at = |base_url: &str| with_scopes(app_at(base_url));
     let rest = "?response_type=code&client_id=665c-lx1%26a%3D2&redirect_uri=https%3A%2F%2Fapp.example.com%2Fin%20stalled\
                 %3Fa%3D1%26b%3D%C3%A9%2B%C3%BC&scope=oauth.write%20x";
     for (builder, host) in [
         (builder(), "https://marketplace.gohighlevel.com"),
         (builder().white_label(), "https://marketplace.leadconnectorhq.com"),
         (builder().base_url("http://127.0.0.1:8080/"), "http://127.0.0.1:8080"),
+        (builder().base_url("http://127.0.0.1:8080").white_label(), "http://127.0.0.1:8080"),
+        // The app uses another API than the live one.
+        (at("http://127.0.0.1:4010/"), "http://127.0.0.1:4010"),
+        (at("http://127.0.0.1:4010").white_label(), "http://127.0.0.1:4010"),
+        (at("http://127.0.0.1:4010/highlevel/"), "http://127.0.0.1:4010/highlevel"),
+        (at("http://127.0.0.1:4010").base_url("http://localhost:4010"), "http://localhost:4010"),
+        (at("https://services.leadconnectorhq.com/"), "https://marketplace.gohighlevel.com"),
     ] {
         let expected = format!("{host}/v2/oauth/chooselocation{rest}");
         assert_eq!(builder.build().expect("a URL"), expected);
@@ -52,7 +69,8 @@ fn the_host_is_configurable() {
 
 #[test]
 fn missing_parts_of_the_url_are_named() {
-    let without_uri = App::builder().client_id("a").client_secret("s").store(MemoryStore::new());
+    let without_uri =
+        App::builder().base_url(LIVE).client_id("a").client_secret("s").store(MemoryStore::new());
     let without_uri = without_uri.build().expect("an app").authorize_url().scope("x");
     for (builder, text) in [
         (

@@ -152,6 +152,12 @@ async fn a_401_that_is_not_about_the_token_is_rejected_at_once() {
         "Token's user type mismatch!",
         "No message found for the id: t22c6DQcTDf3MjRhwf77 passed in params",
         "The token does not have access to this location.",
+        "version header is invalid",
+        "Invalid API version segment 'v9' at position 0",
+        "This authClass type is not allowed to access this scope. Please verify your IAM configuration if this is not the case.",
+        "You don't have access to the conversationProvider with id: 61d6d1f9cdac7612faf80753",
+        "The conversation provider belongs to another app",
+        "No conversation provider found for this message",
     ] {
         mock.send_replies([rejection("401 Unauthorized", text)]);
         let error = send(&client).await.expect_err("rejected");
@@ -161,7 +167,8 @@ async fn a_401_that_is_not_about_the_token_is_rejected_at_once() {
     let body = json!({ "statusCode": 401, "message": "Unauthorized",
         "canonicalCode": "CONVERSATIONS_MSG_PROVIDER_NO_ACCESS" });
     mock.send_replies([Action::Respond(crate::server::json("401 Unauthorized", &body))]);
-    assert_eq!(send(&client).await.expect_err("rejected").attempts(), 1);
+    let error = send(&client).await.expect_err("rejected");
+    assert_eq!((error.attempts(), error.is_provider_inaccessible(), error.is_retryable()), (1, true, false));
     assert_eq!(mock.refreshes(), 0);
 }
 

@@ -2,6 +2,7 @@
 
 mod broken;
 mod conformance;
+mod headers;
 mod simulated;
 
 use std::sync::Arc;
