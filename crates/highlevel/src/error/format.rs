@@ -21,14 +21,13 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Inner { kind, delivery, operation, effect, .. } = &*self.0;
         write!(f, "{}: {}", printable(operation), self.facts())?;
-        match (kind, effect, delivery) {
-            (ErrorKind::Configuration | ErrorKind::InvalidRequest, ..) => Ok(()),
-            // A request that only reads is never done or undone.
-            (_, Effect::ReadOnly, Delivery::Rejected | Delivery::Unknown | Delivery::Accepted) => Ok(()),
-            (_, Effect::Repeated | Effect::Idempotent | Effect::ReadOnly, delivery) => {
-                write!(f, "; {delivery}")
-            }
+        let is_invalid = matches!(kind, ErrorKind::Configuration | ErrorKind::InvalidRequest);
+        // A request that only reads is never done or undone.
+        let only_reads = *effect == Effect::ReadOnly && *delivery != Delivery::NotSent;
+        if is_invalid || only_reads {
+            return Ok(());
         }
+        write!(f, "; {delivery}")
     }
 }
 

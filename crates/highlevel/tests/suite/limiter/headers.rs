@@ -52,13 +52,11 @@ async fn a_limit_below_the_documented_one_is_learned_without_a_rejection() {
                  x-ratelimit-limit-daily: 10000\r\nx-ratelimit-daily-remaining: 9000\r\n",
                 left.unwrap_or(0)
             );
-            match left {
-                Some(_) => Action::Respond(response("201 Created", &headers, RECEIPT)),
-                None => {
-                    rejected.fetch_add(1, Ordering::SeqCst);
-                    Action::Respond(response("429 Too Many Requests", &headers, ""))
-                }
+            if left.is_some() {
+                return Action::Respond(response("201 Created", &headers, RECEIPT));
             }
+            rejected.fetch_add(1, Ordering::SeqCst);
+            Action::Respond(response("429 Too Many Requests", &headers, ""))
         }
     })
     .await;
