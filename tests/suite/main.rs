@@ -10,6 +10,7 @@ mod dependencies;
 mod documentation;
 mod end_to_end;
 mod faults;
+mod glossary;
 mod guides;
 mod hostile_webhooks;
 mod language;

@@ -66,7 +66,7 @@ pub(crate) fn small() -> Value {
                     "required": ["channel", "replyTo"],
                     "properties": {
                         "channel": { "$ref": "#/components/schemas/Channel" },
-                        "replyTo": { "$ref": "#/components/schemas/LetterId", "description": "What it answers." },
+                        "replyTo": { "$ref": "#/components/schemas/LetterId", "description": "The response." },
                         "text": { "type": "string", "description": "The text." },
                         "pages": { "type": "integer", "format": "int64", "description": "How many pages." },
                         "stamps": {

@@ -51,7 +51,7 @@ fn text(attributes: &[Attribute]) -> Vec<String> {
 /// Types that are sent have a constructor with the required fields; received types have none. The expectation comes from
 /// the description alone.
 #[test]
-fn constructors_are_for_what_is_sent() {
+fn sent_types_have_constructors() {
     let expected = |pairs: &[(&str, &[&str])]| -> Vec<(String, Vec<String>)> {
         pairs
             .iter()
@@ -73,7 +73,7 @@ fn constructors_are_for_what_is_sent() {
 }
 
 #[test]
-fn every_type_is_complete() {
+fn every_type_is_documented_and_complete() {
     let source = embedded().source;
     assert!(!source.contains("<details>"), "the copy of the schema is in the documentation");
     assert!(!source.contains("Not described."), "a field without a description");
@@ -115,7 +115,7 @@ fn every_type_is_complete() {
 }
 
 #[test]
-fn the_words_beside_a_reference_document_the_field() {
+fn descriptions_beside_references_document_the_field() {
     let source = run(&small()).unwrap_or_else(|problems| panic!("{problems}")).source;
     let letter = types(&source)
         .into_iter()
@@ -130,13 +130,13 @@ fn the_words_beside_a_reference_document_the_field() {
         let attributes = text(&field.unwrap_or_else(|| panic!("{name} is a field")).attrs);
         assert!(attributes.iter().any(|attribute| attribute.contains(words)), "{name}: {attributes:?}");
     };
-    documented("reply_to", " What it answers.");
+    documented("reply_to", " The response.");
     documented("channel", " A channel.");
     documented("text", " The text.");
 }
 
 #[test]
-fn the_source_says_where_it_comes_from() {
+fn the_source_names_its_origin() {
     let source = embedded().source;
     let header: Vec<&str> = source.lines().take(2).collect();
     assert!(header[0].contains("highlevel-codegen") && header[0].contains("spec/openapi.yaml"), "{header:?}");
@@ -144,7 +144,7 @@ fn the_source_says_where_it_comes_from() {
 }
 
 #[test]
-fn the_same_text_gives_the_same_bytes() {
+fn equal_input_gives_equal_bytes() {
     assert_eq!(embedded(), embedded());
 }
 
@@ -174,7 +174,7 @@ fn the_order_of_keys_does_not_matter() {
 }
 
 #[test]
-fn what_is_not_openapi_is_named() {
+fn errors_name_invalid_openapi() {
     let cases = [
         ("/components/schemas/Letter", Set("/components/schemas/Letter/required", json!("channel"))),
         ("/components/responses/Sent", Remove("/components/responses/Sent/description")),
@@ -191,7 +191,7 @@ fn what_is_not_openapi_is_named() {
 
 /// A panic of the generator, about something that the lint does not report, becomes one readable problem.
 #[test]
-fn a_panic_of_the_generator_is_a_problem() {
+fn a_panic_of_the_generator_is_an_error() {
     // A response that refers to a schema: it exists, so the lint is content.
     let passes_lint = edited(&[
         Set("/paths/~1letters/post/responses/200", json!({ "$ref": "#/components/schemas/Receipt" })),
@@ -228,6 +228,6 @@ fn a_panic_of_the_generator_prints_nothing() {
 #[test]
 #[ignore = "run by the test above, in a process of its own"]
 fn panics_once_inside_and_once_outside() {
-    a_panic_of_the_generator_is_a_problem();
+    a_panic_of_the_generator_is_an_error();
     std::panic::catch_unwind(|| panic!("outside the generator")).expect_err("it panics");
 }

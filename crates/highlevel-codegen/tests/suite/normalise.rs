@@ -28,7 +28,7 @@ fn operation(operation: &Value) -> Value {
 }
 
 #[test]
-fn error_responses() {
+fn error_responses_are_removed() {
     check(
         drop_error_responses,
         vec![
@@ -50,7 +50,7 @@ fn error_responses() {
 }
 
 #[test]
-fn version_parameter() {
+fn the_version_parameter_is_removed() {
     let components = json!({
         "parameters": {
             "Version": { "in": "header", "name": "Version" },
@@ -88,7 +88,7 @@ fn version_parameter() {
 }
 
 #[test]
-fn received_objects() {
+fn received_objects_are_relaxed() {
     let schemas = |schema: Value| json!({ "components": { "schemas": { "A": schema } } });
     check(
         relax_received,
@@ -118,7 +118,7 @@ fn received_objects() {
 }
 
 #[test]
-fn reference_siblings() {
+fn siblings_of_references_are_removed() {
     check(
         drop_reference_siblings,
         vec![
@@ -137,7 +137,7 @@ fn reference_siblings() {
 }
 
 #[test]
-fn what_is_not_read() {
+fn unused_parts_are_removed() {
     check(
         drop_unread_parts,
         vec![
@@ -152,7 +152,7 @@ fn what_is_not_read() {
                 operation(&json!({ "operationId": "a" })),
             ),
             (
-                "components that no operation uses, and headers of answers",
+                "components that no operation uses, and headers of responses",
                 json!({
                     "paths": { "/a": { "post": {
                         "parameters": [{ "$ref": "#/components/parameters/Used" }],
@@ -204,7 +204,7 @@ fn what_is_not_read() {
 
 /// All steps, and nothing else: the rest of the small description stays as it is.
 #[test]
-fn together() {
+fn all_steps_work_together() {
     let mut expected = small();
     expected.as_object_mut().expect("a mapping").retain(|key, _| key != "servers" && key != "x-webhooks");
     expected["paths"]["/letters"]["post"]["parameters"] = json!([]);

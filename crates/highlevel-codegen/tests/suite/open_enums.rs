@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::description::small;
 
 #[test]
-fn names_of_variants() {
+fn variants_have_valid_unique_names() {
     let cases = [
         ("SMS", "Sms"),
         ("sms", "Sms"),
@@ -67,7 +67,7 @@ fn all_enums_are_found() {
 }
 
 #[test]
-fn the_definition_is_rust() {
+fn the_definition_is_valid_rust() {
     let cases = [
         ("none", vec![]),
         ("one", vec![value("Call", "Call")]),

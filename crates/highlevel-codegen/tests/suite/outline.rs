@@ -6,7 +6,7 @@ use crate::description::Edit::Set;
 use crate::description::{edited, run, small};
 
 #[test]
-fn of_the_small_description() {
+fn outline_of_the_small_spec() {
     let output = run(&small()).unwrap_or_else(|problems| panic!("{problems}"));
     assert_eq!(
         output.outline,
@@ -83,7 +83,7 @@ fn a_new_optional_field_is_one_line() {
 }
 
 #[test]
-fn a_new_optional_field_of_the_embedded_description_is_one_line() {
+fn a_new_optional_field_of_the_embedded_spec_is_one_line() {
     let text = highlevel_spec::OPENAPI_YAML;
     let marker = "        replyMessageId:\n";
     assert_eq!(text.matches(marker).count(), 1, "the place where this test adds a field");

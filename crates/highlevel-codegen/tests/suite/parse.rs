@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 type Expected = Result<Value, &'static [&'static str]>;
 
 #[test]
-fn texts() {
+fn yaml_is_parsed_or_rejected_with_the_place() {
     let cases: &[(&str, &str, Expected)] = &[
         ("a mapping", "a: 1\nb: [x, 'y']\n", Ok(json!({ "a": 1, "b": ["x", "y"] }))),
         ("JSON", r#"{"a": {"b": null}}"#, Ok(json!({ "a": { "b": null } }))),

@@ -41,7 +41,7 @@ fn pointers(value: &Value, pointer: &str, into: &mut Vec<String>) {
 }
 
 #[test]
-fn strange_values_in_every_place() {
+fn unexpected_values_in_every_place_cause_no_panic() {
     let strange = [
         Value::Null,
         json!(true),
@@ -73,7 +73,7 @@ fn strange_values_in_every_place() {
 }
 
 #[test]
-fn deep_and_endless_documents() {
+fn deep_and_recursive_documents_cause_no_panic() {
     let nested = |open: &str, close: &str| format!("a: {}{}", open.repeat(20_000), close.repeat(20_000));
     let bomb: String = std::iter::once("a0: &a0 [x, x, x, x, x, x, x, x, x]\n".to_owned())
         .chain((1..12).map(|i| format!("a{i}: &a{i} [{}]\n", vec![format!("*a{}", i - 1); 9].join(", "))))
@@ -92,7 +92,7 @@ fn deep_and_endless_documents() {
 }
 
 #[test]
-fn types_that_contain_themselves() {
+fn recursive_types_cause_no_panic() {
     let mut document = small();
     document["components"]["schemas"]["Letter"]["properties"]["enclosed"] =
         json!({ "$ref": "#/components/schemas/Letter" });
@@ -102,7 +102,7 @@ fn types_that_contain_themselves() {
 }
 
 #[test]
-fn truncations_of_the_embedded_description() {
+fn truncated_specs_cause_no_panic() {
     let text = highlevel_spec::OPENAPI_YAML;
     let ends: Vec<usize> = text.match_indices('\n').map(|(end, _)| end + 1).collect();
     assert!(ends.len() > 1000);
@@ -112,7 +112,7 @@ fn truncations_of_the_embedded_description() {
 }
 
 #[test]
-fn lines_left_out_of_the_embedded_description() {
+fn missing_lines_of_the_spec_cause_no_panic() {
     let lines: Vec<&str> = highlevel_spec::OPENAPI_YAML.lines().collect();
     for left_out in (40..lines.len()).step_by(61) {
         let text = [&lines[..left_out], &lines[left_out + 1..]].concat().join("\n");

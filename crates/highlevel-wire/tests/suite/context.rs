@@ -29,7 +29,7 @@ pub(crate) fn data() -> RequestSettings {
 }
 
 /// A call that has not been made.
-pub(crate) fn exchange() -> RequestContext {
+pub(crate) fn context() -> RequestContext {
     RequestContext::new(data())
 }
 
@@ -52,8 +52,8 @@ fn builder() -> reqwest::ClientBuilder {
 
 type Outcome = Result<ResponseValue<SendMessageResponse>, Error<()>>;
 
-async fn send(address: &str, transport: reqwest::Client, exchange: &RequestContext) -> Outcome {
-    let client = Client::new_with_client(address, transport, exchange.clone());
+async fn send(address: &str, transport: reqwest::Client, context: &RequestContext) -> Outcome {
+    let client = Client::new_with_client(address, transport, context.clone());
     client
         .send_message(&SendMessageRequest::new("contact", SendStatus::Delivered, SendMessageType::Sms))
         .await
@@ -65,7 +65,7 @@ fn kind(outcome: &Outcome) -> &'static str {
         Ok(_) => "ok",
         Err(Error::InvalidResponsePayload(..)) => "not the documented body",
         Err(Error::UnexpectedResponse(_)) => "not a documented status",
-        Err(Error::CommunicationError(_)) => "no answer",
+        Err(Error::CommunicationError(_)) => "no response",
         Err(_) => "something else",
     }
 }
@@ -110,7 +110,7 @@ const RECEIPT: &str = r#"{"conversationId":"c1","messageId":"m1","new":1}"#;
 const HTML: &str = "<html><body>Too many requests</body></html>";
 
 #[tokio::test]
-async fn answers() {
+async fn responses_are_captured_as_far_as_they_were_read() {
     /// Name, response, outcome of the operation, status, body, and the end of reading it.
     type Case<'c> = (&'c str, Vec<u8>, &'c str, u16, &'c str, &'c str);
     let long = "x".repeat(LIMIT + 1);
@@ -196,29 +196,29 @@ async fn answers() {
     ];
     for (name, bytes, outcome, status, body, ended) in cases {
         let (address, server) = serve(vec![Reply::Close(bytes)]).await;
-        let exchange = exchange();
-        let result = send(&address, transport(), &exchange).await;
+        let context = context();
+        let result = send(&address, transport(), &context).await;
         assert_eq!(kind(&result), outcome, "{name}: {result:?}");
-        let observation = exchange.take();
-        assert!(observation.written, "{name}");
-        let answer = observation.response.unwrap_or_else(|| panic!("{name}: no answer"));
-        assert_eq!(answer.status.as_u16(), status, "{name}");
-        assert_eq!(answer.headers["x-trace"], "t1", "{name}");
-        assert!(!answer.redirected, "{name}");
-        assert_eq!(String::from_utf8_lossy(&answer.body), body, "{name}");
-        assert_eq!(end(&answer.end), ended, "{name}: {:?}", answer.end);
+        let trace = context.take();
+        assert!(trace.written, "{name}");
+        let response = trace.response.unwrap_or_else(|| panic!("{name}: no response"));
+        assert_eq!(response.status.as_u16(), status, "{name}");
+        assert_eq!(response.headers["x-trace"], "t1", "{name}");
+        assert!(!response.redirected, "{name}");
+        assert_eq!(String::from_utf8_lossy(&response.body), body, "{name}");
+        assert_eq!(end(&response.end), ended, "{name}: {:?}", response.end);
         // The generated operation received the same response.
         if let Ok(value) = &result {
             assert_eq!(value.status().as_u16(), status, "{name}");
             assert_eq!(value.headers()["x-trace"], "t1", "{name}");
         }
-        assert!(exchange.take().response.is_none(), "{name}: an answer can be taken once");
+        assert!(context.take().response.is_none(), "{name}: a response can be taken once");
         assert_eq!(server.await.expect("the server ends").len(), 1, "{name}: one request");
     }
 }
 
 #[tokio::test]
-async fn an_answer_that_stalls() {
+async fn stalled_responses_end_with_the_timeout() {
     let cases = [
         ("in the body", promised(RECEIPT.len(), &RECEIPT[..20]), Some((&RECEIPT[..20], "timeout"))),
         ("before the body", promised(RECEIPT.len(), ""), Some(("", "timeout"))),
@@ -227,11 +227,11 @@ async fn an_answer_that_stalls() {
     ];
     for (name, bytes, expected) in cases {
         let (address, server) = serve(vec![Reply::Hold(bytes)]).await;
-        let exchange = RequestContext::new(RequestSettings { timeout: Duration::from_millis(300), ..data() });
-        let result = send(&address, transport(), &exchange).await;
-        let observation = exchange.take();
-        assert!(observation.written, "{name}");
-        let found = observation.response.as_ref().map(|answer| (answer.body.as_ref(), end(&answer.end)));
+        let context = RequestContext::new(RequestSettings { timeout: Duration::from_millis(300), ..data() });
+        let result = send(&address, transport(), &context).await;
+        let trace = context.take();
+        assert!(trace.written, "{name}");
+        let found = trace.response.as_ref().map(|response| (response.body.as_ref(), end(&response.end)));
         assert_eq!(found, expected.map(|(body, end)| (body.as_bytes(), end)), "{name}");
         if expected.is_none() {
             assert!(matches!(&result, Err(Error::CommunicationError(error)) if error.is_timeout()), "{name}");
@@ -241,13 +241,13 @@ async fn an_answer_that_stalls() {
 }
 
 #[tokio::test]
-async fn no_answer() {
-    let exchange = exchange();
-    let result = send(&nowhere().await, transport(), &exchange).await;
+async fn failures_without_a_response_report_whether_the_request_was_written() {
+    let context = context();
+    let result = send(&nowhere().await, transport(), &context).await;
     assert!(matches!(&result, Err(Error::CommunicationError(error)) if error.is_connect()), "{result:?}");
-    let observation = exchange.take();
-    assert!(!observation.written, "nothing listens, so nothing was written");
-    assert!(observation.response.is_none());
+    let trace = context.take();
+    assert!(!trace.written, "no server listens, so nothing was written");
+    assert!(trace.response.is_none());
 
     for (name, bytes) in [
         ("closed at once", &b""[..]),
@@ -255,60 +255,60 @@ async fn no_answer() {
         ("not HTTP", b"SSH-2.0-x\r\n"),
     ] {
         let (address, server) = serve(vec![Reply::Close(bytes.to_vec())]).await;
-        let exchange = self::exchange();
-        let result = send(&address, transport(), &exchange).await;
-        assert_eq!(kind(&result), "no answer", "{name}");
-        let observation = exchange.take();
-        assert!(observation.written, "{name}");
-        assert!(observation.response.is_none(), "{name}");
-        assert_eq!(server.await.expect("the server ends").len(), 1, "{name}: it is not sent again");
+        let context = self::context();
+        let result = send(&address, transport(), &context).await;
+        assert_eq!(kind(&result), "no response", "{name}");
+        let trace = context.take();
+        assert!(trace.written, "{name}");
+        assert!(trace.response.is_none(), "{name}");
+        assert_eq!(server.await.expect("the server ends").len(), 1, "{name}: it is not resent");
     }
 }
 
-/// The transport of the SDK follows no redirect. One that does is seen.
+/// The transport of the SDK follows no redirect. If another transport follows one, the context reports it.
 #[tokio::test]
-async fn a_redirect_that_was_followed_is_seen() {
+async fn followed_redirects_are_reported() {
     let redirect = whole("302 Found\r\nlocation: /elsewhere\r\nconnection: close", "");
     let (address, server) = serve(vec![Reply::Close(redirect), Reply::Close(whole("200 OK", RECEIPT))]).await;
-    let exchange = exchange();
+    let context = context();
     let following = builder().build().expect("a transport");
-    send(&address, following, &exchange).await.expect("the second answer is one");
-    assert!(exchange.take().response.expect("an answer").redirected);
+    send(&address, following, &context).await.expect("the second response is a receipt");
+    assert!(context.take().response.expect("a response").redirected);
     let lines: Vec<String> = server.await.expect("it ends").into_iter().map(|request| request.line).collect();
     assert_eq!(lines, ["POST /conversations/messages HTTP/1.1", "GET /elsewhere HTTP/1.1"]);
 }
 
-/// A redirect that asks for the same request again cannot be followed: the body is there once.
+/// A redirect that requires the same request cannot be followed, because the body can be sent once only.
 #[tokio::test]
-async fn the_body_cannot_be_sent_again_by_the_transport() {
-    let redirect = whole("307 Again\r\nlocation: /elsewhere\r\nconnection: close", "");
+async fn the_transport_cannot_resend_the_body() {
+    let redirect = whole("307 Temporary Redirect\r\nlocation: /elsewhere\r\nconnection: close", "");
     let (address, server) = serve(vec![Reply::Close(redirect)]).await;
-    let exchange = exchange();
+    let context = context();
     let following = builder().build().expect("a transport");
-    let result = send(&address, following, &exchange).await;
+    let result = send(&address, following, &context).await;
     assert_eq!(kind(&result), "not a documented status");
-    assert_eq!(exchange.take().response.expect("an answer").status.as_u16(), 307);
+    assert_eq!(context.take().response.expect("a response").status.as_u16(), 307);
     assert_eq!(server.await.expect("the server ends").len(), 1);
 }
 
 #[test]
 fn the_token_is_not_printed() {
-    let exchange = exchange();
-    let client = Client::new_with_client("http://localhost", transport(), exchange.clone());
+    let context = context();
+    let client = Client::new_with_client("http://localhost", transport(), context.clone());
     for text in [
-        format!("{exchange:?}"),
-        format!("{exchange:#?}"),
+        format!("{context:?}"),
+        format!("{context:#?}"),
         format!("{client:?}"),
         format!("{:?}", data()),
-        format!("{:?}", exchange.take()),
+        format!("{:?}", context.take()),
     ] {
         assert!(!text.contains("secret"), "{text}");
     }
 }
 
 #[test]
-fn clones_are_the_same_call() {
-    let exchange = exchange();
-    assert!(!exchange.clone().take().written);
-    assert!(exchange.take().response.is_none());
+fn clones_share_their_state() {
+    let context = context();
+    assert!(!context.clone().take().written);
+    assert!(context.take().response.is_none());
 }

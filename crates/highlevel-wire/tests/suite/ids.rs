@@ -38,7 +38,7 @@ where
 macro_rules! ids {
     ($($id:ident),* $(,)?) => {
         #[test]
-        fn every_id() {
+        fn every_id_is_text_on_the_wire() {
             let listed: BTreeSet<&str> = [$(stringify!($id)),*].into();
             let plain = |schema: &serde_json::Value| {
                 schema["type"] == "string" && schema.get("enum").is_none() && schema.get("format").is_none()

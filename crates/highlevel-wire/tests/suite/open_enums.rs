@@ -54,7 +54,7 @@ where
 macro_rules! enums {
     ($($name:ident),* $(,)?) => {
         #[test]
-        fn every_enum() {
+        fn every_enum_retains_unknown_values() {
             let listed: BTreeSet<&str> = [$(stringify!($name)),*].into();
             let documented = names(|schema| schema.get("enum").is_some());
             assert_eq!(listed, documented.into_iter().collect(), "the list of this test");
@@ -71,7 +71,7 @@ enums! {
 
 /// The names of variants are part of the contract with callers; a few of each shape.
 #[test]
-fn variants() {
+fn variants_have_their_documented_values() {
     assert!(matches!("SMS".into(), types::SendMessageType::Sms));
     assert!(matches!("Live_Chat".into(), types::SendMessageType::LiveChat));
     assert!(matches!("ALL_IN_ONE_CHAT".into(), types::InboundMessageType::AllInOneChat));

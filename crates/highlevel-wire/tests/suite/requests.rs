@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::context::{data, exchange, transport};
 use crate::server::{Reply, Request, serve};
 
-const ANSWER: &[u8] =
+const RECEIPT: &[u8] =
     b"HTTP/1.1 201 Created\r\ncontent-length: 40\r\n\r\n{\"conversationId\":\"c1\",\"messageId\":\"m1\"}\n";
 
 /// An operation and its body.
@@ -23,7 +23,7 @@ enum Call {
 }
 
 async fn request(base: &str, call: &Call) -> Request {
-    let (address, server) = serve(vec![Reply::Close(ANSWER.to_vec())]).await;
+    let (address, server) = serve(vec![Reply::Close(RECEIPT.to_vec())]).await;
     let client = Client::new_with_client(&format!("{address}{base}"), transport(), exchange());
     let message = match call {
         Call::Send(body) => client.send_message(body).await.map(|sent| sent.into_inner().message_id),
@@ -34,7 +34,7 @@ async fn request(base: &str, call: &Call) -> Request {
             client.add_outbound_call(body).await.map(|added| added.into_inner().message_id)
         }
     };
-    assert_eq!(message.expect("it is answered").as_str(), "m1");
+    assert_eq!(message.expect("a receipt").as_str(), "m1");
     server.await.expect("the server ends").pop().expect("a request")
 }
 
@@ -43,7 +43,7 @@ fn sms() -> SendMessageRequest {
 }
 
 #[tokio::test]
-async fn each_operation() {
+async fn each_operation_sends_its_documented_request() {
     let mut full = sms();
     full.message = Some("Grüße \u{1f44b} \"x\"\n".to_owned());
     full.scheduled_timestamp = Some(1_669_287_863);
@@ -134,7 +134,7 @@ async fn each_operation() {
 }
 
 #[tokio::test]
-async fn the_path_is_appended_to_the_base_as_it_stands() {
+async fn the_path_is_appended_to_an_unchanged_base() {
     let cases = [
         ("", "/conversations/messages"),
         ("/stem", "/stem/conversations/messages"),
@@ -152,12 +152,12 @@ async fn the_path_is_appended_to_the_base_as_it_stands() {
 }
 
 #[tokio::test]
-async fn a_user_agent_of_its_own() {
-    let (address, server) = serve(vec![Reply::Close(ANSWER.to_vec())]).await;
+async fn a_custom_user_agent_is_sent() {
+    let (address, server) = serve(vec![Reply::Close(RECEIPT.to_vec())]).await;
     let mut data = data();
     data.user_agent = Some("bridge/1.0".parse().expect("a header"));
     let client = Client::new_with_client(&address, transport(), highlevel_wire::RequestContext::new(data));
-    client.send_message(&sms()).await.expect("it is answered");
+    client.send_message(&sms()).await.expect("a receipt");
     let request = server.await.expect("the server ends").pop().expect("a request");
     assert_eq!(request.header("user-agent"), ["bridge/1.0"]);
 }

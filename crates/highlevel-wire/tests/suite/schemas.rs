@@ -9,7 +9,7 @@ fn schema<T: JsonSchema>() -> Value {
 }
 
 #[test]
-fn of_a_request() {
+fn schema_of_a_request() {
     let schema = schema::<types::SendMessageRequest>();
     assert_eq!(schema["title"], "SendMessageRequest");
     assert_eq!(schema["type"], "object");
@@ -22,7 +22,7 @@ fn of_a_request() {
 }
 
 #[test]
-fn of_an_enum_an_id_and_a_point_in_time() {
+fn schemas_of_an_enum_an_id_and_a_timestamp() {
     assert_eq!(
         schema::<types::SendStatus>()["enum"],
         crate::spec::schemas()["SendStatus"]["enum"],
@@ -34,7 +34,7 @@ fn of_an_enum_an_id_and_a_point_in_time() {
 }
 
 #[test]
-fn of_what_is_received() {
+fn schema_of_a_received_object() {
     let schema = schema::<types::SendMessageResponse>();
     assert_eq!(schema["required"], json!(["conversationId", "messageId"]));
     assert_ne!(schema["additionalProperties"], json!(false), "unknown fields are kept");

@@ -125,7 +125,7 @@ async fn a_sealed_request_writes_no_byte() {
 }
 
 #[tokio::test]
-async fn a_request_that_is_too_late_to_begin_writes_no_byte() {
+async fn a_request_after_its_deadline_writes_no_byte() {
     for method in METHODS {
         let mut server = Counter::start().await;
         let (transport, late) = (transport(), context(Some(lapsed())));
@@ -140,7 +140,7 @@ async fn a_request_that_is_too_late_to_begin_writes_no_byte() {
 }
 
 #[tokio::test]
-async fn a_request_that_is_too_late_on_a_pooled_connection_writes_no_byte() {
+async fn a_request_after_its_deadline_on_a_pooled_connection_writes_no_byte() {
     for method in METHODS {
         let mut server = Counter::start().await;
         let transport = transport();
@@ -173,7 +173,7 @@ impl Resolve for Slow {
 
 /// The time passes, the timer fires or the future is dropped while a connection is still being made.
 #[tokio::test]
-async fn what_ends_before_the_connection_is_made_is_never_written() {
+async fn a_request_that_ends_while_connecting_is_never_written() {
     let moment = Duration::from_millis(100);
     for method in METHODS {
         for way in ["lapses", "times out", "is dropped"] {
@@ -267,7 +267,7 @@ async fn write_frame(stream: &mut TcpStream, (kind, flags, id): FrameHead, paylo
 /// Over HTTP/2, the head of a refused request may reach the server. It does not end the request, no body follows, and the
 /// stream is reset. The connection serves the next request.
 #[tokio::test]
-async fn over_http2_a_refused_request_never_ends_and_is_reset() {
+async fn a_sealed_http2_request_is_reset_before_its_end() {
     for method in METHODS {
         for is_late in [true, false] {
             let name = format!("{method}, {}", if is_late { "late" } else { "sealed" });

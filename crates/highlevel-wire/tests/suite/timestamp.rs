@@ -19,7 +19,7 @@ const SECOND: i128 = 1_000_000_000;
 const MILLISECOND: i128 = 1_000_000;
 
 #[test]
-fn from_system_time() {
+fn timestamps_are_created_from_system_time() {
     let cases = [
         (0, "1970-01-01T00:00:00.000Z"),
         (1_722_268_288_071 * MILLISECOND, "2024-07-29T15:51:28.071Z"),
@@ -47,7 +47,7 @@ fn from_system_time() {
 }
 
 #[test]
-fn to_system_time() {
+fn timestamps_are_converted_to_system_time() {
     let cases = [
         ("2024-07-29T15:51:28.071Z", Some(1_722_268_288_071 * MILLISECOND)),
         ("2024-07-29T15:51:28Z", Some(1_722_268_288 * SECOND)),
@@ -83,7 +83,7 @@ fn to_system_time() {
 }
 
 #[test]
-fn a_text_that_is_not_a_point_in_time_is_named() {
+fn errors_contain_the_invalid_text() {
     let error = "to\nday".parse::<Timestamp>().expect_err("it is not one");
     assert_eq!(
         error.to_string(),

@@ -7,7 +7,7 @@ use crate::description::Edit::{Remove, Set};
 use crate::description::edited;
 
 #[test]
-fn document() {
+fn unsupported_documents_are_reported() {
     const VERSION: &[(&str, &str, &str)] = &[("/openapi", "reads OpenAPI 3.0 only", "3.0.3")];
     const EXISTS: &str = "does not exist";
     check(vec![
@@ -71,7 +71,7 @@ fn document() {
 }
 
 #[test]
-fn operations() {
+fn unsupported_operations_are_reported() {
     const SUCCESSES: &str = "the generator panics when successes differ";
     const SAME: &str = "the same schema";
     const PATH: &[(&str, &str, &str)] =

@@ -6,7 +6,7 @@ use super::{COMPONENT, RECEIVED, SENT, check, described, refer};
 use crate::description::Edit::{self, Set};
 
 #[test]
-fn names_and_places_of_schemas() {
+fn schemas_need_unique_names_in_supported_places() {
     const NOT_CAMEL: &str = "is not a name in camel case";
     check(vec![
         (
@@ -46,7 +46,7 @@ fn names_and_places_of_schemas() {
             &[("/components/schemas/Letter/properties/new/items", "without a name", "make it a component")],
         ),
         (
-            "an object in an answer, without a name",
+            "an object in a response, without a name",
             vec![Set(
                 RECEIVED,
                 described(json!({ "type": "object", "additionalProperties": {}, "properties": {} })),
@@ -68,7 +68,7 @@ fn names_and_places_of_schemas() {
 }
 
 #[test]
-fn keywords() {
+fn unsupported_keywords_are_reported() {
     const NEW: &str = "/components/schemas/Letter/properties/new";
     const RESPONSES: &str = "rejects whole responses";
     fn text(key: &str, value: &Value) -> Vec<Edit> {
@@ -92,9 +92,9 @@ fn keywords() {
             )],
             &[("/paths/~1letters/post/parameters/1/schema", "with a fraction", "int64")],
         ),
-        ("a number in an answer", vec![Set(RECEIVED, described(json!({ "type": "number" })))], &[]),
+        ("a number in a response", vec![Set(RECEIVED, described(json!({ "type": "number" })))], &[]),
         (
-            "a number in a header of an answer",
+            "a number in a header of a response",
             vec![Set(
                 "/components/responses/Sent/headers",
                 json!({ "X-Left": { "schema": { "type": "number" } } }),
@@ -212,7 +212,7 @@ fn keywords() {
 }
 
 #[test]
-fn properties() {
+fn unsupported_properties_are_reported() {
     check(vec![
         (
             "a required field that is not there",
