@@ -12,7 +12,7 @@ const LAST: DateTime<Utc> = match DateTime::from_timestamp_millis(253_402_300_79
     None => DateTime::<Utc>::MAX_UTC,
 };
 
-/// Tells the time of one sandbox. Whoever waits by it wakes when it is set.
+/// The clock of one sandbox. Setting it wakes the tasks that wait for a time.
 #[derive(Debug)]
 pub(crate) struct Clock {
     course: watch::Sender<Course>,

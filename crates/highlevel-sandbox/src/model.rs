@@ -354,7 +354,7 @@ mod tests {
         model.put([of_ada("a", "delivered")]).unwrap();
         check(&model, "c b", "a c", false);
         // What is taken back leaves nothing.
-        model.put([of_ada("d", "failed"), message("e", "nobody", CONVERSATION_ID, "pending")]).unwrap_err();
+        model.put([of_ada("d", "failed"), message("e", "unknown", CONVERSATION_ID, "pending")]).unwrap_err();
         check(&model, "c b", "a c", false);
         model.put([of_ada("c", "failed")]).unwrap();
         model.evict_messages(Bounds { messages: 1, message_bytes: usize::MAX });

@@ -64,7 +64,7 @@ pub struct StatusChange {
     pub status: String,
     /// When it got it, RFC 3339.
     pub at: String,
-    /// Why it failed, if it did and somebody said so.
+    /// The reason of a failure, if one was given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
 }

@@ -127,7 +127,7 @@ pub(crate) fn of_call(direction: MessageDirection, channel: &str, call_status: O
         (Some("voicemail"), MessageDirection::Inbound) => "voicemail",
         (Some("completed" | "answered" | "voicemail"), _) => "completed",
         (Some("busy" | "no-answer" | "failed" | "canceled"), _) => "failed",
-        // Nobody said how it went.
+        // The outcome is unknown.
         _ => "pending",
     }
 }
