@@ -52,7 +52,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         Some(Reconciliation::Sent(id)) => println!("   it was sent: {id}"),
         Some(Reconciliation::NotFound) => println!("   no sign of it yet: look again later"),
         Some(Reconciliation::Ambiguous(ids)) => println!("   a person has to look: {ids:?}"),
-        None => println!("   it was not even begun"),
+        None => println!("   no request was started"),
     }
 
     let email = Email::to(&contact).subject("Order confirmed").html("<p>Thank you!</p>");

@@ -184,9 +184,9 @@ async fn installed(
     let query = query.unwrap_or_default();
     let (code, state) = (parameter(&query, "code"), parameter(&query, "state"));
     let cookies = headers.get(COOKIE).and_then(|cookies| cookies.to_str().ok()).unwrap_or_default();
-    let kept = cookies.split(';').find_map(|cookie| cookie.trim().strip_prefix("state="));
-    if !kept.is_some_and(|kept| CsrfState::from_text(kept).matches(&state)) {
-        return Err((StatusCode::FORBIDDEN, "this installation was not begun here".to_owned()));
+    let stored = cookies.split(';').find_map(|cookie| cookie.trim().strip_prefix("state="));
+    if !stored.is_some_and(|stored| CsrfState::from_text(stored).matches(&state)) {
+        return Err((StatusCode::FORBIDDEN, "this installation was not started in this browser".to_owned()));
     }
     let tokens = service.app.exchange(code).await.map_err(failure)?;
     match tokens.location_id {

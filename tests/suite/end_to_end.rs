@@ -137,6 +137,13 @@ async fn status_200_and_201_are_both_receipts() {
 
 #[tokio::test]
 async fn rejected_requests_report_the_reason_and_store_nothing() {
+    struct Row {
+        name: &'static str,
+        result: highlevel::Result<()>,
+        status: u16,
+        text: &'static str,
+    }
+
     let sandbox = Sandbox::start().await.expect("a sandbox");
     let valid = client(&sandbox);
     let wrong_token =
@@ -153,12 +160,32 @@ async fn rejected_requests_report_the_reason_and_store_nothing() {
     invalid_date.date = serde_json::from_value(json!("yesterday")).expect("any text is a date");
 
     let cases = [
-        ("token", wrong_token.messages().send(sms()).await.map(drop), 401, "access token is invalid"),
-        ("version", wrong_version.messages().send(sms()).await.map(drop), 401, "version header is invalid"),
-        ("contact", valid.messages().send(Sms::to("missing").text("Hello")).await.map(drop), 400, "missing"),
-        ("field", valid.messages().add_inbound(invalid_date).await.map(drop), 422, "date"),
+        Row {
+            name: "token",
+            result: wrong_token.messages().send(sms()).await.map(drop),
+            status: 401,
+            text: "access token is invalid",
+        },
+        Row {
+            name: "version",
+            result: wrong_version.messages().send(sms()).await.map(drop),
+            status: 401,
+            text: "version header is invalid",
+        },
+        Row {
+            name: "contact",
+            result: valid.messages().send(Sms::to("missing").text("Hello")).await.map(drop),
+            status: 400,
+            text: "missing",
+        },
+        Row {
+            name: "field",
+            result: valid.messages().add_inbound(invalid_date).await.map(drop),
+            status: 422,
+            text: "date",
+        },
     ];
-    for (name, result, status, words) in cases {
+    for Row { name, result, status, text } in cases {
         let error = result.expect_err(name);
         assert_eq!(error.status(), Some(status), "{name}: {error}");
         assert_eq!(
@@ -166,7 +193,7 @@ async fn rejected_requests_report_the_reason_and_store_nothing() {
             (Delivery::Rejected, ErrorKind::Status),
             "{name}: {error}"
         );
-        assert!(error.messages().iter().any(|message| message.contains(words)), "{name}: {error}");
+        assert!(error.messages().iter().any(|message| message.contains(text)), "{name}: {error}");
         assert!(error.trace_id().is_some(), "{name}: {error}");
     }
     assert_eq!(sandbox.messages(), Vec::new());

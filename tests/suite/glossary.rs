@@ -47,7 +47,8 @@ fn collect(folder: &Path, names: &mut BTreeSet<String>) {
 fn types_by_part() -> BTreeMap<&'static str, BTreeSet<String>> {
     let mut parts = BTreeMap::new();
     for (part, crates) in PARTS {
-        let mut names: BTreeSet<String> = types(highlevel_wire::GENERATED_SOURCE).map(str::to_owned).collect();
+        let mut names: BTreeSet<String> =
+            types(highlevel_wire::GENERATED_SOURCE).map(str::to_owned).collect();
         if part != "SDK" {
             names.clear();
         }

@@ -97,13 +97,7 @@ const AREAS: &[Area] = &[
         prose: figures::literals,
         limits: Limits { answer: 0.7, ..AIM },
     },
-    Area {
-        name: "pages",
-        folders: &[""],
-        ending: "md",
-        prose: figures::lines,
-        limits: AIM,
-    },
+    Area { name: "pages", folders: &[""], ending: "md", prose: figures::lines, limits: AIM },
     Area {
         name: "API descriptions",
         folders: &[""],

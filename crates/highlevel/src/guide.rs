@@ -12,7 +12,7 @@ pub mod auth {}
 #[doc = include_str!("../guide/blocking.md")]
 pub mod blocking {}
 
-/// What is known about a request after a failure, retries and reconciliation.
+/// Outcomes of requests after a failure, retries and reconciliation.
 #[doc = include_str!("../guide/delivery.md")]
 pub mod delivery {}
 

@@ -146,8 +146,8 @@ fn describe(error: &(dyn std::error::Error + 'static)) -> String {
     kind.map_or_else(|| error.to_string(), |kind| format!("{kind:?}: {error}"))
 }
 
-/// Returns tokens with a number in each field. Even ones are long and odd ones short, so that a file that is half of each
-/// would show.
+/// Returns tokens with a number in each field. Those with even numbers are long and the others short, so that a mixture of two
+/// is detected.
 fn numbered(number: u64) -> Result<TokenSet> {
     let padding = "x".repeat(if number.is_multiple_of(2) { 20_000 } else { 10 });
     let json = format!(

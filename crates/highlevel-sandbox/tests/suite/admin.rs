@@ -89,20 +89,32 @@ async fn every_operation_conforms_to_its_description() {
 
 #[tokio::test]
 async fn unknown_operations_are_rejected_with_a_fix() {
+    struct Row {
+        method: Method,
+        path: &'static str,
+        status: u16,
+        error: &'static str,
+    }
+
     let sandbox = Sandbox::start().await.unwrap();
     let cases = [
-        (
-            Method::GET,
-            "nothing",
-            404,
-            "there is nothing at /_sandbox/nothing; GET /_sandbox/openapi.json lists",
-        ),
-        (Method::DELETE, "clock", 405, "/_sandbox/clock does not take DELETE; it takes GET and PATCH"),
+        Row {
+            method: Method::GET,
+            path: "nothing",
+            status: 404,
+            error: "there is nothing at /_sandbox/nothing; GET /_sandbox/openapi.json lists",
+        },
+        Row {
+            method: Method::DELETE,
+            path: "clock",
+            status: 405,
+            error: "/_sandbox/clock does not take DELETE; it takes GET and PATCH",
+        },
     ];
-    for (method, path, status, words) in cases {
+    for Row { method, path, status, error } in cases {
         let response = execute(bare(&sandbox, method, &format!("/_sandbox/{path}"))).await;
         assert_eq!(response.status, status);
-        assert!(response.body["error"].as_str().unwrap().starts_with(words), "{}", response.body);
+        assert!(response.body["error"].as_str().unwrap().starts_with(error), "{}", response.body);
     }
     assert!(sandbox.requests().is_empty(), "the ledger is about the API");
 }
@@ -306,21 +318,43 @@ fn visit(value: &Value, pointer: &str, each: &mut impl FnMut(&str, &Value)) {
 /// Only seeds and snapshots may be large. Other bodies are small, so they cannot fill the memory.
 #[tokio::test]
 async fn only_seeds_and_snapshots_may_exceed_the_body_limit() {
+    struct Row {
+        method: Method,
+        path: &'static str,
+        body: Value,
+        status: u16,
+    }
+
     let sandbox = Sandbox::start().await.unwrap();
     let long = "x".repeat(2 * 1024 * 1024);
-    for (method, path, body, expected) in [
-        (Method::PUT, "seed", json!({"contacts": [{"id": "a", "name": long}]}), 204),
-        (Method::PUT, "snapshot", json!({"locations": [{"id": "a", "name": long}]}), 204),
-        (Method::PUT, "contacts/a", json!({"name": long}), 413),
-        (Method::POST, "tokens", json!({"locationId": long}), 413),
-        (Method::POST, "seed", json!({"contacts": [{"id": "a", "name": long}]}), 413),
-        (Method::PUT, "nothing", json!(long), 413),
+    for Row { method, path, body, status } in [
+        Row {
+            method: Method::PUT,
+            path: "seed",
+            body: json!({"contacts": [{"id": "a", "name": long}]}),
+            status: 204,
+        },
+        Row {
+            method: Method::PUT,
+            path: "snapshot",
+            body: json!({"locations": [{"id": "a", "name": long}]}),
+            status: 204,
+        },
+        Row { method: Method::PUT, path: "contacts/a", body: json!({"name": long}), status: 413 },
+        Row { method: Method::POST, path: "tokens", body: json!({"locationId": long}), status: 413 },
+        Row {
+            method: Method::POST,
+            path: "seed",
+            body: json!({"contacts": [{"id": "a", "name": long}]}),
+            status: 413,
+        },
+        Row { method: Method::PUT, path: "nothing", body: json!(long), status: 413 },
     ] {
         let response = bare(&sandbox, method, &format!("/_sandbox/{path}")).json(&body).send().await.unwrap();
-        assert_eq!(response.status(), expected, "{path}");
-        if expected == 413 {
-            let words = response.json::<Value>().await.unwrap()["error"].take();
-            assert_eq!(words, "a body has at most 1048576 bytes");
+        assert_eq!(response.status(), status, "{path}");
+        if status == 413 {
+            let error = response.json::<Value>().await.unwrap()["error"].take();
+            assert_eq!(error, "a body has at most 1048576 bytes");
         }
     }
 }

@@ -332,15 +332,23 @@ async fn a_payload_can_be_downloaded_unchanged() {
 /// A browser at the printed base URL gets the inspector; a program gets HighLevel's response.
 #[tokio::test]
 async fn a_browser_at_the_base_url_is_redirected_to_the_inspector() {
+    struct Row {
+        method: Method,
+        path: &'static str,
+        accept: &'static str,
+        status: u16,
+        location: &'static str,
+    }
+
     let sandbox = Sandbox::start().await.unwrap();
     let browser = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
-    for (method, path, accept, status, location) in [
-        (Method::GET, "/", browser, 303, UI),
-        (Method::GET, "/", "text/html", 303, UI),
-        (Method::GET, "/", "*/*", 404, ""),
-        (Method::GET, "/", "application/json", 404, ""),
-        (Method::POST, "/", browser, 404, ""),
-        (Method::GET, "/conversations", browser, 404, ""),
+    for Row { method, path, accept, status, location } in [
+        Row { method: Method::GET, path: "/", accept: browser, status: 303, location: UI },
+        Row { method: Method::GET, path: "/", accept: "text/html", status: 303, location: UI },
+        Row { method: Method::GET, path: "/", accept: "*/*", status: 404, location: "" },
+        Row { method: Method::GET, path: "/", accept: "application/json", status: 404, location: "" },
+        Row { method: Method::POST, path: "/", accept: browser, status: 404, location: "" },
+        Row { method: Method::GET, path: "/conversations", accept: browser, status: 404, location: "" },
     ] {
         let response = ask(&sandbox, method.clone(), path, &[("accept", accept)], "").await;
         let case = format!("{method} {path} {accept}");

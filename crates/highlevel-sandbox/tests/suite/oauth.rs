@@ -178,7 +178,7 @@ async fn installs(sandbox: &Sandbox) -> usize {
     installs["installs"].as_array().unwrap_or_else(|| panic!("{installs}")).len()
 }
 
-/// Returns a browser's request for the page on which a location is chosen.
+/// A request to choose a location, and its expected result.
 struct Row {
     name: &'static str,
     headers: &'static [(&'static str, &'static str)],
@@ -295,6 +295,14 @@ async fn the_location_can_be_chosen_in_advance() {
 
 #[tokio::test]
 async fn company_tokens_are_exchanged_for_location_tokens() {
+    struct Row<'r> {
+        tokens: &'r Value,
+        company: &'r str,
+        location: &'static str,
+        status: u16,
+        message: &'static str,
+    }
+
     let sandbox = Sandbox::start().await.unwrap();
     sandbox.put_location(Location::new("second")).unwrap();
     sandbox.put_location(Location::new("third")).unwrap();
@@ -328,42 +336,54 @@ async fn company_tokens_are_exchanged_for_location_tokens() {
     let local = sandbox.give_tokens(&TokenResource::location("third"), ["oauth.write"]).unwrap();
     // The app exists, but the company token does not belong to it.
     sandbox.give_tokens(&TokenResource::location("foreign"), ["oauth.write"]).unwrap();
-    for (tokens, company, location, status, words) in [
-        (&tokens, company, "second", 400, "Location is not active"),
-        (
-            &tokens,
+    for Row { tokens, company, location, status, message } in [
+        Row { tokens: &tokens, company, location: "second", status: 400, message: "Location is not active" },
+        Row {
+            tokens: &tokens,
             company,
-            "nowhere",
-            400,
-            "the app is not installed on the location nowhere of this company",
-        ),
-        (
-            &tokens,
+            location: "nowhere",
+            status: 400,
+            message: "the app is not installed on the location nowhere of this company",
+        },
+        Row {
+            tokens: &tokens,
             company,
-            "foreign",
-            400,
-            "the app is not installed on the location foreign of this company",
-        ),
-        (&tokens, "strangers", "foreign", 403, "The token does not have access to the company strangers"),
-        (&tokens, company, "", 422, "locationId should not be empty"),
-        (
-            &narrow,
+            location: "foreign",
+            status: 400,
+            message: "the app is not installed on the location foreign of this company",
+        },
+        Row {
+            tokens: &tokens,
+            company: "strangers",
+            location: "foreign",
+            status: 403,
+            message: "The token does not have access to the company strangers",
+        },
+        Row {
+            tokens: &tokens,
             company,
-            "second",
-            401,
-            "The token is not authorized for this scope: oauth.write is required",
-        ),
-        (
-            &local,
+            location: "",
+            status: 422,
+            message: "locationId should not be empty",
+        },
+        Row {
+            tokens: &narrow,
             company,
-            "third",
-            401,
-            "The token is not authorized for this scope: it is a sub-account token",
-        ),
+            location: "second",
+            status: 401,
+            message: "The token is not authorized for this scope: oauth.write is required",
+        },
+        Row {
+            tokens: &local,
+            company,
+            location: "third",
+            status: 401,
+            message: "The token is not authorized for this scope: it is a sub-account token",
+        },
     ] {
         let response = location_token(&sandbox, tokens, company, location).await;
-        let message = response.body["message"].as_str().unwrap();
-        assert!(response.status == status && message.starts_with(words), "{location}: {response:?}");
+        let found = response.body["message"].as_str().unwrap();
+        assert!(response.status == status && found.starts_with(message), "{location}: {response:?}");
     }
     // `third` now has a separate install.
     assert_eq!(location_token(&sandbox, &tokens, company, "third").await.status, 200);

@@ -249,26 +249,34 @@ async fn after_a_short_window_requests_are_accepted_again() {
 
 #[tokio::test]
 async fn windows_and_days_follow_the_sandbox_clock() {
+    struct Row {
+        advance_ms: u64,
+        status: u16,
+        burst: u64,
+        daily: u64,
+        reset_ms: u64,
+    }
+
     for window in [Window::Fixed, Window::Sliding] {
         let s = limited(RateLimit::documented().window(window).burst(1).daily(3)).await;
         s.set_clock_speed(0.0);
         // Ten seconds before midnight.
         s.set_clock(std::time::UNIX_EPOCH + Duration::from_secs(20_000 * 86_400 - 10));
         let steps = [
-            (0, 201, 0, 2, 10_000),
-            (9_999, 429, 0, 2, 1),
-            (1, 201, 0, 2, 86_400_000),
-            (10_000, 201, 0, 1, 86_390_000),
-            (10_000, 201, 0, 0, 86_380_000),
-            (10_000, 429, 1, 0, 86_370_000),
-            (86_370_000, 201, 0, 2, 86_400_000),
+            Row { advance_ms: 0, status: 201, burst: 0, daily: 2, reset_ms: 10_000 },
+            Row { advance_ms: 9_999, status: 429, burst: 0, daily: 2, reset_ms: 1 },
+            Row { advance_ms: 1, status: 201, burst: 0, daily: 2, reset_ms: 86_400_000 },
+            Row { advance_ms: 10_000, status: 201, burst: 0, daily: 1, reset_ms: 86_390_000 },
+            Row { advance_ms: 10_000, status: 201, burst: 0, daily: 0, reset_ms: 86_380_000 },
+            Row { advance_ms: 10_000, status: 429, burst: 1, daily: 0, reset_ms: 86_370_000 },
+            Row { advance_ms: 86_370_000, status: 201, burst: 0, daily: 2, reset_ms: 86_400_000 },
         ];
-        for (advance, status, burst, daily, reset) in steps {
-            s.advance_clock(Duration::from_millis(advance));
+        for Row { advance_ms, status, burst, daily, reset_ms } in steps {
+            s.advance_clock(Duration::from_millis(advance_ms));
             let response = post(&s, SEND, &send(&s)).await;
-            assert_eq!(response.status, status, "{window:?}, {advance} ms later");
-            assert_eq!(remaining(&response), (burst, daily), "{window:?}, {advance} ms later");
-            assert_eq!(header(&response, "x-ratelimit-daily-reset"), reset);
+            assert_eq!(response.status, status, "{window:?}, {advance_ms} ms later");
+            assert_eq!(remaining(&response), (burst, daily), "{window:?}, {advance_ms} ms later");
+            assert_eq!(header(&response, "x-ratelimit-daily-reset"), reset_ms);
         }
         // When the clock is set back, counting starts again at zero.
         s.set_clock(std::time::UNIX_EPOCH + Duration::from_secs(10_000 * 86_400));

@@ -23,6 +23,14 @@ async fn check(name: &str, sandbox: &Sandbox, request: RequestBuilder, status: u
 
 #[tokio::test]
 async fn invalid_routes_tokens_versions_and_bodies_are_rejected() {
+    struct Row {
+        name: &'static str,
+        request: RequestBuilder,
+        status: u16,
+        error: &'static str,
+        message: &'static str,
+    }
+
     let sandbox = Sandbox::start().await.unwrap();
     let s = &sandbox;
     let token = s.token().to_owned();
@@ -30,86 +38,94 @@ async fn invalid_routes_tokens_versions_and_bodies_are_rejected() {
     let invalid_token = "Invalid token: access token is invalid";
     let valid = json!({"type": "SMS", "contactId": s.contact_id(), "status": "pending"});
     let cases = [
-        ("no route", post_to("/nope"), 404, "Not Found", "Cannot POST /nope"),
-        (
-            "no such method",
-            bare(s, Method::GET, "/conversations/messages?limit=5"),
-            404,
-            "Not Found",
-            "Cannot GET /conversations/messages?limit=5",
-        ),
-        (
-            "no token",
-            post_to(SEND).header("Version", "v3").json(&valid),
-            401,
-            "Unauthorized",
-            "the Authorization header is missing; send `Authorization: Bearer <token>`",
-        ),
-        (
-            "wrong token",
-            post_to(SEND).bearer_auth("pit-wrong").json(&valid),
-            401,
-            "Unauthorized",
-            invalid_token,
-        ),
-        (
-            "wrong scheme",
-            post_to(SEND).header("Authorization", format!("Basic {token}")).json(&valid),
-            401,
-            "Unauthorized",
-            invalid_token,
-        ),
-        (
-            "no version",
-            post_to(SEND).bearer_auth(&token).json(&valid),
-            401,
-            "Unauthorized",
-            "version header was not found.",
-        ),
-        (
-            "unknown version",
-            post_to(SEND).bearer_auth(&token).header("Version", "2020-01-01").json(&json!({})),
-            401,
-            "Unauthorized",
-            "version header is invalid",
-        ),
-        (
-            "not JSON by its type",
-            authorised(s, SEND).header("Content-Type", "text/plain").body(valid.to_string()),
-            400,
-            "Bad Request",
-            "the Content-Type header is `text/plain`, but must be `application/json`",
-        ),
-        (
-            "no type",
-            authorised(s, SEND).body(valid.to_string()),
-            400,
-            "Bad Request",
-            "the Content-Type header is missing, but must be `application/json`",
-        ),
-        (
-            "cut JSON",
-            authorised(s, SEND).header("Content-Type", "application/json").body("{\"type\":"),
-            400,
-            "Bad Request",
-            "the body is not valid JSON: EOF while parsing a value at line 1 column 8",
-        ),
-        (
-            "no body",
-            authorised(s, SEND).header("Content-Type", "application/json"),
-            400,
-            "Bad Request",
-            "the body is empty, but must be a JSON object",
-        ),
-        (
-            "too large",
-            authorised(s, SEND).header("Content-Type", "application/json").body(vec![b' '; 1024 * 1024 + 1]),
-            413,
-            "Payload Too Large",
-            "request entity too large: a body has at most 1048576 bytes",
-        ),
+        Row {
+            name: "no route",
+            request: post_to("/nope"),
+            status: 404,
+            error: "Not Found",
+            message: "Cannot POST /nope",
+        },
+        Row {
+            name: "no such method",
+            request: bare(s, Method::GET, "/conversations/messages?limit=5"),
+            status: 404,
+            error: "Not Found",
+            message: "Cannot GET /conversations/messages?limit=5",
+        },
+        Row {
+            name: "no token",
+            request: post_to(SEND).header("Version", "v3").json(&valid),
+            status: 401,
+            error: "Unauthorized",
+            message: "the Authorization header is missing; send `Authorization: Bearer <token>`",
+        },
+        Row {
+            name: "wrong token",
+            request: post_to(SEND).bearer_auth("pit-wrong").json(&valid),
+            status: 401,
+            error: "Unauthorized",
+            message: invalid_token,
+        },
+        Row {
+            name: "wrong scheme",
+            request: post_to(SEND).header("Authorization", format!("Basic {token}")).json(&valid),
+            status: 401,
+            error: "Unauthorized",
+            message: invalid_token,
+        },
+        Row {
+            name: "no version",
+            request: post_to(SEND).bearer_auth(&token).json(&valid),
+            status: 401,
+            error: "Unauthorized",
+            message: "version header was not found.",
+        },
+        Row {
+            name: "unknown version",
+            request: post_to(SEND).bearer_auth(&token).header("Version", "2020-01-01").json(&json!({})),
+            status: 401,
+            error: "Unauthorized",
+            message: "version header is invalid",
+        },
+        Row {
+            name: "not JSON by its type",
+            request: authorised(s, SEND).header("Content-Type", "text/plain").body(valid.to_string()),
+            status: 400,
+            error: "Bad Request",
+            message: "the Content-Type header is `text/plain`, but must be `application/json`",
+        },
+        Row {
+            name: "no type",
+            request: authorised(s, SEND).body(valid.to_string()),
+            status: 400,
+            error: "Bad Request",
+            message: "the Content-Type header is missing, but must be `application/json`",
+        },
+        Row {
+            name: "cut JSON",
+            request: authorised(s, SEND).header("Content-Type", "application/json").body("{\"type\":"),
+            status: 400,
+            error: "Bad Request",
+            message: "the body is not valid JSON: EOF while parsing a value at line 1 column 8",
+        },
+        Row {
+            name: "no body",
+            request: authorised(s, SEND).header("Content-Type", "application/json"),
+            status: 400,
+            error: "Bad Request",
+            message: "the body is empty, but must be a JSON object",
+        },
+        Row {
+            name: "too large",
+            request: authorised(s, SEND)
+                .header("Content-Type", "application/json")
+                .body(vec![b' '; 1024 * 1024 + 1]),
+            status: 413,
+            error: "Payload Too Large",
+            message: "request entity too large: a body has at most 1048576 bytes",
+        },
     ];
-    for (name, request, status, error, message) in cases {
+    for Row { name, request, status, error, message } in cases {
         assert_eq!(check(name, s, request, status, error).await, message, "{name}");
     }
 }
@@ -181,50 +197,67 @@ async fn invalid_bodies_are_rejected_with_all_violations() {
 
 #[tokio::test]
 async fn references_to_missing_records_are_rejected() {
+    struct Row {
+        path: &'static str,
+        body: Value,
+        field: &'static str,
+        text: &'static str,
+    }
+
     let sandbox = Sandbox::start().await.unwrap();
     let s = &sandbox;
     let (contact, conversation, provider) =
         (s.contact_id(), s.conversation_id(), s.conversation_provider_id());
     let cases = [
-        (
-            SEND,
-            json!({"type": "SMS", "contactId": "unknown", "status": "pending"}),
-            "contactId",
-            "\"unknown\"",
-        ),
-        (
-            SEND,
-            json!({"type": "SMS", "contactId": contact, "conversationProviderId": "none", "status": "pending"}),
-            "conversationProviderId",
-            "\"none\"",
-        ),
-        (INBOUND, json!({"type": "SMS", "contactId": "a\nb"}), "contactId", "\"a\\nb\""),
-        (INBOUND, json!({"type": "SMS", "conversationId": "none"}), "conversationId", "\"none\""),
-        (
-            INBOUND,
-            json!({"type": "SMS", "conversationId": conversation, "contactId": "ve9EPM428h8vShlRW1KT"}),
-            "conversationId",
-            "is with the contact \"abc123def456\", but contactId is \"ve9EPM428h8vShlRW1KT\"",
-        ),
-        (
-            OUTBOUND,
-            json!({"type": "Call", "contactId": contact, "conversationProviderId": "none"}),
-            "conversationProviderId",
-            "\"none\"",
-        ),
-        (
-            OUTBOUND,
-            json!({"type": "Call", "conversationId": "none", "conversationProviderId": provider}),
-            "conversationId",
-            "\"none\"",
-        ),
+        Row {
+            path: SEND,
+            body: json!({"type": "SMS", "contactId": "unknown", "status": "pending"}),
+            field: "contactId",
+            text: "\"unknown\"",
+        },
+        Row {
+            path: SEND,
+            body: json!({"type": "SMS", "contactId": contact, "conversationProviderId": "none", "status": "pending"}),
+            field: "conversationProviderId",
+            text: "\"none\"",
+        },
+        Row {
+            path: INBOUND,
+            body: json!({"type": "SMS", "contactId": "a\nb"}),
+            field: "contactId",
+            text: "\"a\\nb\"",
+        },
+        Row {
+            path: INBOUND,
+            body: json!({"type": "SMS", "conversationId": "none"}),
+            field: "conversationId",
+            text: "\"none\"",
+        },
+        Row {
+            path: INBOUND,
+            body: json!({"type": "SMS", "conversationId": conversation, "contactId": "ve9EPM428h8vShlRW1KT"}),
+            field: "conversationId",
+            text: "is with the contact \"abc123def456\", but contactId is \"ve9EPM428h8vShlRW1KT\"",
+        },
+        Row {
+            path: OUTBOUND,
+            body: json!({"type": "Call", "contactId": contact, "conversationProviderId": "none"}),
+            field: "conversationProviderId",
+            text: "\"none\"",
+        },
+        Row {
+            path: OUTBOUND,
+            body: json!({"type": "Call", "conversationId": "none", "conversationProviderId": provider}),
+            field: "conversationId",
+            text: "\"none\"",
+        },
     ];
-    for (path, body, field, fault) in cases {
+    for Row { path, body, field, text } in cases {
         let name = format!("{path} {body}");
         let message = check(&name, s, authorised(s, path).json(&body), 400, "Bad Request").await;
         let message = message.as_str().unwrap();
         assert!(message.starts_with(&format!("{field}: ")), "{name}: {message}");
-        assert!(message.contains(fault), "{name}: {message}");
+        assert!(message.contains(text), "{name}: {message}");
     }
 }
 

@@ -65,33 +65,65 @@ async fn every_change_by_the_typed_api_is_published() {
 
 #[tokio::test]
 async fn every_change_by_the_admin_api_is_published() {
+    struct Row<'r> {
+        method: &'r Method,
+        path: &'static str,
+        body: Value,
+        event: Option<&'static str>,
+    }
+
     let fault = json!({ "fault": "reset" });
     let (patch, post, put, delete) = (Method::PATCH, Method::POST, Method::PUT, Method::DELETE);
-    let cases: [(&Method, &str, Value, Option<&str>); 15] = [
-        (
-            &patch,
-            "clock",
-            json!({ "now": "2026-01-31T09:30:00Z", "speed": 0, "advanceMs": 5 }),
-            Some("clock"),
-        ),
-        (&patch, "clock", json!({ "speed": -1 }), None),
-        (&post, "faults", fault.clone(), Some("faults")),
-        (&delete, "faults/1", Value::Null, Some("faults")),
-        (&delete, "faults/1", Value::Null, None),
-        (&post, "faults", json!({}), None),
-        (&delete, "faults", Value::Null, Some("faults")),
-        (&put, "rate-limit", json!({ "burst": 5 }), Some("rate-limit")),
-        (&post, "rate-limit/use", json!({ "requests": 1 }), Some("rate-limit")),
-        (&patch, "settings", json!({ "successStatus": 200 }), Some("settings")),
-        (&patch, "webhooks", json!({ "url": "http://127.0.0.1:9/" }), Some("webhooks")),
-        (&patch, "webhooks", json!({ "url": "ftp://127.0.0.1/", "retries": "none" }), None),
-        (&put, "webhooks/tamper", json!({ "mode": "stale" }), Some("webhooks")),
-        (&delete, "webhooks/tamper", Value::Null, Some("webhooks")),
-        (&post, "webhooks/keys", Value::Null, Some("webhooks")),
+    let cases = [
+        Row {
+            method: &patch,
+            path: "clock",
+            body: json!({ "now": "2026-01-31T09:30:00Z", "speed": 0, "advanceMs": 5 }),
+            event: Some("clock"),
+        },
+        Row { method: &patch, path: "clock", body: json!({ "speed": -1 }), event: None },
+        Row { method: &post, path: "faults", body: fault.clone(), event: Some("faults") },
+        Row { method: &delete, path: "faults/1", body: Value::Null, event: Some("faults") },
+        Row { method: &delete, path: "faults/1", body: Value::Null, event: None },
+        Row { method: &post, path: "faults", body: json!({}), event: None },
+        Row { method: &delete, path: "faults", body: Value::Null, event: Some("faults") },
+        Row { method: &put, path: "rate-limit", body: json!({ "burst": 5 }), event: Some("rate-limit") },
+        Row {
+            method: &post,
+            path: "rate-limit/use",
+            body: json!({ "requests": 1 }),
+            event: Some("rate-limit"),
+        },
+        Row {
+            method: &patch,
+            path: "settings",
+            body: json!({ "successStatus": 200 }),
+            event: Some("settings"),
+        },
+        Row {
+            method: &patch,
+            path: "webhooks",
+            body: json!({ "url": "http://127.0.0.1:9/" }),
+            event: Some("webhooks"),
+        },
+        Row {
+            method: &patch,
+            path: "webhooks",
+            body: json!({ "url": "ftp://127.0.0.1/", "retries": "none" }),
+            event: None,
+        },
+        Row {
+            method: &put,
+            path: "webhooks/tamper",
+            body: json!({ "mode": "stale" }),
+            event: Some("webhooks"),
+        },
+        Row { method: &delete, path: "webhooks/tamper", body: Value::Null, event: Some("webhooks") },
+        Row { method: &post, path: "webhooks/keys", body: Value::Null, event: Some("webhooks") },
     ];
     let sandbox = Sandbox::start().await.unwrap();
     let mut entries = sandbox.follow();
-    for (method, path, body, expected) in cases {
+    for Row { method, path, body, event: expected } in cases {
         let request = bare(&sandbox, method.clone(), &format!("/_sandbox/{path}"));
         let request = if body.is_null() { request } else { request.json(&body) };
         let response = request.send().await.unwrap().status();

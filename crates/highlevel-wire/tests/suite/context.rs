@@ -111,90 +111,107 @@ const HTML: &str = "<html><body>Too many requests</body></html>";
 
 #[tokio::test]
 async fn responses_are_captured_as_far_as_they_were_read() {
-    /// Name, response, outcome of the operation, status, body, and the end of reading it.
-    type Case<'c> = (&'c str, Vec<u8>, &'c str, u16, &'c str, &'c str);
+    struct Row<'r> {
+        name: &'static str,
+        bytes: Vec<u8>,
+        outcome: &'static str,
+        status: u16,
+        body: &'r str,
+        end: &'static str,
+    }
+    fn row<'r>(
+        name: &'static str,
+        bytes: Vec<u8>,
+        outcome: &'static str,
+        expected: (u16, &'r str, &'static str),
+    ) -> Row<'r> {
+        let (status, body, end) = expected;
+        Row { name, bytes, outcome, status, body, end }
+    }
+
     let long = "x".repeat(LIMIT + 1);
     let exact = format!("{RECEIPT}{}", " ".repeat(LIMIT - RECEIPT.len()));
     let one_more = format!("{exact} ");
     let half = &RECEIPT[..20];
     let cut_long = &long[..LIMIT];
-    let cases: Vec<Case> = vec![
-        ("200 with JSON", whole("200 OK", RECEIPT), "ok", 200, RECEIPT, "complete"),
-        ("201 with JSON", whole("201 Created", RECEIPT), "ok", 201, RECEIPT, "complete"),
-        ("201 in chunks", chunked(&[half, &RECEIPT[20..]], true), "ok", 201, RECEIPT, "complete"),
-        (
+    let rows = vec![
+        row("200 with JSON", whole("200 OK", RECEIPT), "ok", (200, RECEIPT, "complete")),
+        row("201 with JSON", whole("201 Created", RECEIPT), "ok", (201, RECEIPT, "complete")),
+        row("201 in chunks", chunked(&[half, &RECEIPT[20..]], true), "ok", (201, RECEIPT, "complete")),
+        row(
             "201 until the connection closes",
             format!("HTTP/1.1 201 Created\r\nx-trace: t1\r\n\r\n{RECEIPT}").into_bytes(),
             "ok",
-            201,
-            RECEIPT,
-            "complete",
+            (201, RECEIPT, "complete"),
         ),
-        ("201 without a body", whole("201 Created", ""), "not the documented body", 201, "", "complete"),
-        ("201 with HTML", whole("201 Created", HTML), "not the documented body", 201, HTML, "complete"),
-        ("201 with other JSON", whole("201 Created", "[]"), "not the documented body", 201, "[]", "complete"),
-        ("202", whole("202 Accepted", RECEIPT), "not a documented status", 202, RECEIPT, "complete"),
-        (
+        row("201 without a body", whole("201 Created", ""), "not the documented body", (201, "", "complete")),
+        row("201 with HTML", whole("201 Created", HTML), "not the documented body", (201, HTML, "complete")),
+        row(
+            "201 with other JSON",
+            whole("201 Created", "[]"),
+            "not the documented body",
+            (201, "[]", "complete"),
+        ),
+        row("202", whole("202 Accepted", RECEIPT), "not a documented status", (202, RECEIPT, "complete")),
+        row(
             "204",
             b"HTTP/1.1 204 No Content\r\nx-trace: t1\r\n\r\n".to_vec(),
             "not a documented status",
-            204,
-            "",
-            "complete",
+            (204, "", "complete"),
         ),
-        (
+        row(
             "302",
             whole("302 Found\r\nlocation: /elsewhere", ""),
             "not a documented status",
-            302,
-            "",
-            "complete",
+            (302, "", "complete"),
         ),
-        ("400 with HTML", whole("400 Bad Request", HTML), "not a documented status", 400, HTML, "complete"),
-        ("401", whole("401 Unauthorized", "{}"), "not a documented status", 401, "{}", "complete"),
-        ("422 with HTML", whole("422 Odd", HTML), "not a documented status", 422, HTML, "complete"),
-        ("429 with HTML", whole("429 Slow down", HTML), "not a documented status", 429, HTML, "complete"),
-        ("500", whole("500 Oh", "oops"), "not a documented status", 500, "oops", "complete"),
-        ("as long as the limit", whole("201 Created", &exact), "ok", 201, &exact, "complete"),
-        ("one byte longer", whole("201 Created", &one_more), "ok", 201, &exact, "too large"),
-        (
+        row(
+            "400 with HTML",
+            whole("400 Bad Request", HTML),
+            "not a documented status",
+            (400, HTML, "complete"),
+        ),
+        row("401", whole("401 Unauthorized", "{}"), "not a documented status", (401, "{}", "complete")),
+        row("422 with HTML", whole("422 Odd", HTML), "not a documented status", (422, HTML, "complete")),
+        row(
+            "429 with HTML",
+            whole("429 Slow down", HTML),
+            "not a documented status",
+            (429, HTML, "complete"),
+        ),
+        row("500", whole("500 Oh", "oops"), "not a documented status", (500, "oops", "complete")),
+        row("as long as the limit", whole("201 Created", &exact), "ok", (201, &exact, "complete")),
+        row("one byte longer", whole("201 Created", &one_more), "ok", (201, &exact, "too large")),
+        row(
             "too long, with its length",
             whole("201 Created", &long),
             "not the documented body",
-            201,
-            cut_long,
-            "too large",
+            (201, cut_long, "too large"),
         ),
-        (
+        row(
             "too long, in chunks",
             chunked(&[&long[..200], &long[200..]], true),
             "not the documented body",
-            201,
-            cut_long,
-            "too large",
+            (201, cut_long, "too large"),
         ),
-        (
+        row(
             "a promise of more than there is memory, and too much of it",
             promised(usize::MAX >> 2, &long),
             "not the documented body",
-            201,
-            cut_long,
-            "too large",
+            (201, cut_long, "too large"),
         ),
-        (
+        row(
             "an error that is too long",
             whole("500 Oh", &long),
             "not a documented status",
-            500,
-            cut_long,
-            "too large",
+            (500, cut_long, "too large"),
         ),
-        ("cut", promised(RECEIPT.len(), half), "not the documented body", 201, half, "cut"),
-        ("cut in chunks", chunked(&[half], false), "not the documented body", 201, half, "cut"),
-        ("cut before the first byte", promised(10, ""), "not the documented body", 201, "", "cut"),
-        ("cut after the receipt", promised(RECEIPT.len() + 1, RECEIPT), "ok", 201, RECEIPT, "cut"),
+        row("cut", promised(RECEIPT.len(), half), "not the documented body", (201, half, "cut")),
+        row("cut in chunks", chunked(&[half], false), "not the documented body", (201, half, "cut")),
+        row("cut before the first byte", promised(10, ""), "not the documented body", (201, "", "cut")),
+        row("cut after the receipt", promised(RECEIPT.len() + 1, RECEIPT), "ok", (201, RECEIPT, "cut")),
     ];
-    for (name, bytes, outcome, status, body, ended) in cases {
+    for Row { name, bytes, outcome, status, body, end: expected_end } in rows {
         let (address, server) = serve(vec![Reply::Close(bytes)]).await;
         let context = context();
         let result = send(&address, transport(), &context).await;
@@ -206,7 +223,7 @@ async fn responses_are_captured_as_far_as_they_were_read() {
         assert_eq!(response.headers["x-trace"], "t1", "{name}");
         assert!(!response.redirected, "{name}");
         assert_eq!(String::from_utf8_lossy(&response.body), body, "{name}");
-        assert_eq!(end(&response.end), ended, "{name}: {:?}", response.end);
+        assert_eq!(end(&response.end), expected_end, "{name}: {:?}", response.end);
         // The generated operation received the same response.
         if let Ok(value) = &result {
             assert_eq!(value.status().as_u16(), status, "{name}");

@@ -44,6 +44,13 @@ fn sms() -> SendMessageRequest {
 
 #[tokio::test]
 async fn each_operation_sends_its_documented_request() {
+    struct Row {
+        name: &'static str,
+        call: Call,
+        path: &'static str,
+        body: Value,
+    }
+
     let mut full = sms();
     full.message = Some("Grüße \u{1f44b} \"x\"\n".to_owned());
     full.scheduled_timestamp = Some(1_669_287_863);
@@ -67,50 +74,50 @@ async fn each_operation_sends_its_documented_request() {
     details.status = Some(CallStatus::NoAnswer);
     outbound.call = Some(details);
 
-    let cases: Vec<(&str, Call, &str, Value)> = vec![
-        (
-            "the smallest message",
-            Call::Send(Box::new(sms())),
-            "/conversations/messages",
-            json!({ "contactId": "contact", "status": "delivered", "type": "SMS" }),
-        ),
-        (
-            "a message with fields of each kind",
-            Call::Send(Box::new(full)),
-            "/conversations/messages",
-            json!({
+    let cases = vec![
+        Row {
+            name: "the smallest message",
+            call: Call::Send(Box::new(sms())),
+            path: "/conversations/messages",
+            body: json!({ "contactId": "contact", "status": "delivered", "type": "SMS" }),
+        },
+        Row {
+            name: "a message with fields of each kind",
+            call: Call::Send(Box::new(full)),
+            path: "/conversations/messages",
+            body: json!({
                 "contactId": "contact", "status": "delivered", "type": "SMS",
                 "message": "Grüße \u{1f44b} \"x\"\n", "scheduledTimestamp": 1_669_287_863,
                 "attachments": ["https://storage.com/file1.pdf"], "mentions": ["u1", "u2"],
                 "usesNativeSchedulingAi": false, "forward": { "isForwarded": true },
             }),
-        ),
-        (
-            "the largest integer",
-            Call::Send(Box::new(far)),
-            "/conversations/messages",
-            json!({
+        },
+        Row {
+            name: "the largest integer",
+            call: Call::Send(Box::new(far)),
+            path: "/conversations/messages",
+            body: json!({
                 "contactId": "contact", "status": "delivered", "type": "SMS",
                 "scheduledTimestamp": 9_223_372_036_854_775_807_i64,
             }),
-        ),
-        (
-            "an inbound message over a channel of tomorrow",
-            Call::Inbound(Box::new(inbound)),
-            "/conversations/messages/inbound",
-            json!({ "type": "NEW_CHANNEL", "contactId": "contact", "date": "2024-07-29T15:51:28.071Z" }),
-        ),
-        (
-            "a call",
-            Call::Outbound(Box::new(outbound)),
-            "/conversations/messages/outbound",
-            json!({
+        },
+        Row {
+            name: "an inbound message over a channel of tomorrow",
+            call: Call::Inbound(Box::new(inbound)),
+            path: "/conversations/messages/inbound",
+            body: json!({ "type": "NEW_CHANNEL", "contactId": "contact", "date": "2024-07-29T15:51:28.071Z" }),
+        },
+        Row {
+            name: "a call",
+            call: Call::Outbound(Box::new(outbound)),
+            path: "/conversations/messages/outbound",
+            body: json!({
                 "type": "Call", "conversationProviderId": "provider",
                 "call": { "to": "+15037081210", "status": "no-answer" },
             }),
-        ),
+        },
     ];
-    for (name, call, path, body) in cases {
+    for Row { name, call, path, body } in cases {
         let request = request("", &call).await;
         assert_eq!(request.line, format!("POST {path} HTTP/1.1"), "{name}");
         assert_eq!(request.header("authorization"), ["Bearer secret-token"], "{name}");

@@ -56,15 +56,32 @@ mod tests {
 
     #[test]
     fn an_expiry_passes_on_either_clock() {
+        struct Row {
+            name: &'static str,
+            monotonic: Duration,
+            system: Duration,
+            passed: bool,
+        }
+
         let (instant, wall) = (Instant::now(), SystemTime::now());
         let second = Duration::from_secs(1);
         let expiry = Expiry::after_at(second, instant, wall);
         let almost = Duration::from_millis(999);
-        for (name, monotonic, system, passed) in [
-            ("before it", almost, almost, false),
-            ("both clocks have reached it", second, second, true),
-            ("the machine was suspended", Duration::ZERO, second, true),
-            ("the wall clock was set back", second, Duration::ZERO, true),
+        for Row { name, monotonic, system, passed } in [
+            Row { name: "before it", monotonic: almost, system: almost, passed: false },
+            Row { name: "both clocks have reached it", monotonic: second, system: second, passed: true },
+            Row {
+                name: "the machine was suspended",
+                monotonic: Duration::ZERO,
+                system: second,
+                passed: true,
+            },
+            Row {
+                name: "the wall clock was set back",
+                monotonic: second,
+                system: Duration::ZERO,
+                passed: true,
+            },
         ] {
             assert_eq!(expiry.has_passed_at(instant + monotonic, wall + system), passed, "{name}");
         }

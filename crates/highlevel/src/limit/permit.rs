@@ -195,11 +195,18 @@ mod tests {
     #[test]
     fn each_use_of_a_permit_is_reported_once() {
         type Use = fn(Permit);
+        struct Row {
+            name: &'static str,
+            lifetime: Duration,
+            use_permit: Use,
+            calls: &'static [&'static str],
+        }
         let hour = Duration::from_secs(3600);
-        let rows: &[(&str, Duration, Use, &[&str])] = &[
-            ("dropped unused", hour, drop, &["give back"]),
-            ("dropped after it was started", hour, |it| assert!(it.begin()), &["begin", "no response"]),
-            (
+        let row = |name, lifetime, use_permit, calls| Row { name, lifetime, use_permit, calls };
+        let rows = [
+            row("dropped unused", hour, drop, &["give back"]),
+            row("dropped after it was started", hour, |it| assert!(it.begin()), &["begin", "no response"]),
+            row(
                 "started twice and observed twice",
                 hour,
                 |it| {
@@ -209,14 +216,14 @@ mod tests {
                 },
                 &["begin", "observe"],
             ),
-            ("observed without a start", hour, |it| response(&it), &["begin", "observe"]),
-            ("expired", Duration::ZERO, |it| assert!(!it.begin() && !it.begin()), &["give back"]),
+            row("observed without a start", hour, |it| response(&it), &["begin", "observe"]),
+            row("expired", Duration::ZERO, |it| assert!(!it.begin() && !it.begin()), &["give back"]),
         ];
-        for (name, time, use_it, expected) in rows {
+        for Row { name, lifetime, use_permit, calls } in rows {
             for panics in [false, true] {
                 let recorder = Recorder { panics, ..Recorder::default() };
-                use_it(Permit::new(Expiry::after(*time), recorder.clone()));
-                assert_eq!(*recorder.calls.lock().unwrap(), *expected, "{name}, panics: {panics}");
+                use_permit(Permit::new(Expiry::after(lifetime), recorder.clone()));
+                assert_eq!(*recorder.calls.lock().unwrap(), calls, "{name}, panics: {panics}");
             }
         }
     }

@@ -98,15 +98,22 @@ mod tests {
 
     #[tokio::test]
     async fn the_age_of_a_turn_is_that_of_the_clock_by_which_more_time_has_passed() {
+        struct Row {
+            name: &'static str,
+            monotonic: Duration,
+            wall: Duration,
+            age: Duration,
+        }
+
         let settled = Settled::default();
         let start = Moment::now();
         assert_eq!(settled.age(start), None, "nothing is known at first");
         settled.had_turn_since(start);
-        for (name, monotonic, wall, age) in [
-            ("at once", Duration::ZERO, Duration::ZERO, Duration::ZERO),
-            ("later", FRESH, FRESH, FRESH),
-            ("suspended", Duration::ZERO, RECENT, RECENT),
-            ("wall clock stands still", RECENT, Duration::ZERO, RECENT),
+        for Row { name, monotonic, wall, age } in [
+            Row { name: "at once", monotonic: Duration::ZERO, wall: Duration::ZERO, age: Duration::ZERO },
+            Row { name: "later", monotonic: FRESH, wall: FRESH, age: FRESH },
+            Row { name: "suspended", monotonic: Duration::ZERO, wall: RECENT, age: RECENT },
+            Row { name: "wall clock stands still", monotonic: RECENT, wall: Duration::ZERO, age: RECENT },
         ] {
             assert_eq!(settled.age(later(start, monotonic, wall)), Some(age), "{name}");
         }

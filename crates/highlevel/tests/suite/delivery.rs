@@ -106,6 +106,13 @@ async fn without_a_connection_nothing_is_sent() {
 /// One server responds in plain text, one never responds.
 #[tokio::test]
 async fn servers_without_tls_receive_nothing() {
+    struct Row {
+        name: &'static str,
+        builder: highlevel::ClientBuilder,
+        kind: ErrorKind,
+        text: &'static str,
+    }
+
     let moment = Duration::from_millis(100);
     let silent = Server::silent().await;
     let https = silent.url().replace("http://", "https://");
@@ -113,10 +120,20 @@ async fn servers_without_tls_receive_nothing() {
     let connect = "send_message: no connection to HighLevel; nothing was sent";
     let attempt = "send_message: no connection to HighLevel in time; nothing was sent";
     let rows = [
-        ("connect timeout", builder().connect_timeout(moment), ErrorKind::Connect, connect),
-        ("attempt timeout", builder().attempt_timeout(moment), ErrorKind::Timeout, attempt),
+        Row {
+            name: "connect timeout",
+            builder: builder().connect_timeout(moment),
+            kind: ErrorKind::Connect,
+            text: connect,
+        },
+        Row {
+            name: "attempt timeout",
+            builder: builder().attempt_timeout(moment),
+            kind: ErrorKind::Timeout,
+            text: attempt,
+        },
     ];
-    for (name, builder, kind, text) in rows {
+    for Row { name, builder, kind, text } in rows {
         let error = send(&builder.build().expect("a client")).await.expect_err(name);
         check(name, &error, &without_response(Delivery::NotSent, kind, text));
     }

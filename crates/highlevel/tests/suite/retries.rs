@@ -363,6 +363,14 @@ async fn a_limiter_that_never_returns_does_not_delay_a_call_beyond_its_deadline(
 /// Receipts and errors have the status, headers and body of the last attempt.
 #[tokio::test]
 async fn receipts_and_errors_have_the_response() {
+    struct Row<'r> {
+        action: Action,
+        status: u16,
+        body: &'r str,
+        trace_id: Option<&'static str>,
+        delivery: Option<Delivery>,
+    }
+
     let headers = "x-ratelimit-max: 100\r\nx-ratelimit-remaining: 93\r\nx-ratelimit-interval-milliseconds: 10000\r\n\
                    x-ratelimit-limit-daily: 200000\r\nx-ratelimit-daily-remaining: 199000\r\nx-trace: a1\r\n";
     let page = "<html><body>Sorry</body></html>";
@@ -372,15 +380,57 @@ async fn receipts_and_errors_have_the_response() {
     let whole = |status: &str, body: &str| response(status, headers, body);
     let cut = format!("HTTP/1.1 201 Created\r\n{headers}content-length: 90\r\n\r\n{{\"mess");
     let rows = [
-        (Action::Respond(whole("201 Created", sent)), 201, sent, Some("t1"), None),
-        (Action::Respond(whole("201 Created", page)), 201, page, None, Some(Delivery::Accepted)),
-        (Action::Close(cut.into_bytes()), 201, "{\"mess", None, Some(Delivery::Accepted)),
-        (Action::Respond(whole("201 Created", "")), 201, "", None, Some(Delivery::Accepted)),
-        (Action::Respond(whole("202 Accepted", other)), 202, other, Some("t2"), Some(Delivery::Accepted)),
-        (Action::Respond(whole("422 Odd", invalid)), 422, invalid, Some("t4"), Some(Delivery::Rejected)),
-        (Action::Respond(whole("502 Bad Gateway", page)), 502, page, None, Some(Delivery::Unknown)),
+        Row {
+            action: Action::Respond(whole("201 Created", sent)),
+            status: 201,
+            body: sent,
+            trace_id: Some("t1"),
+            delivery: None,
+        },
+        Row {
+            action: Action::Respond(whole("201 Created", page)),
+            status: 201,
+            body: page,
+            trace_id: None,
+            delivery: Some(Delivery::Accepted),
+        },
+        Row {
+            action: Action::Close(cut.into_bytes()),
+            status: 201,
+            body: "{\"mess",
+            trace_id: None,
+            delivery: Some(Delivery::Accepted),
+        },
+        Row {
+            action: Action::Respond(whole("201 Created", "")),
+            status: 201,
+            body: "",
+            trace_id: None,
+            delivery: Some(Delivery::Accepted),
+        },
+        Row {
+            action: Action::Respond(whole("202 Accepted", other)),
+            status: 202,
+            body: other,
+            trace_id: Some("t2"),
+            delivery: Some(Delivery::Accepted),
+        },
+        Row {
+            action: Action::Respond(whole("422 Odd", invalid)),
+            status: 422,
+            body: invalid,
+            trace_id: Some("t4"),
+            delivery: Some(Delivery::Rejected),
+        },
+        Row {
+            action: Action::Respond(whole("502 Bad Gateway", page)),
+            status: 502,
+            body: page,
+            trace_id: None,
+            delivery: Some(Delivery::Unknown),
+        },
     ];
-    for (action, status, body, trace_id, delivery) in rows {
+    for Row { action, status, body, trace_id, delivery } in rows {
         for refusals in [0, 1] {
             let (next, action) = (AtomicU32::new(0), action.clone());
             let server = Server::start(move |_| match next.fetch_add(1, Ordering::SeqCst) {

@@ -306,37 +306,54 @@ async fn extreme_settings_work() {
 
 #[tokio::test]
 async fn clients_share_connections() {
+    struct Row {
+        name: &'static str,
+        first: Build,
+        second: Build,
+        connections: usize,
+    }
+
     let transport = Transport::builder().build().expect("a transport");
     // The builders of two clients, and the connections that both need together.
-    let rows: [(&str, Build, Build, usize); 6] = [
-        ("by default", |server, _| server.builder(), |server, _| server.builder(), 1),
-        (
-            "other client options",
-            |server, _| server.builder().attempt_timeout(Duration::from_secs(9)),
-            |server, _| server.builder().user_agent("other"),
-            1,
-        ),
-        (
-            "one transport",
-            |server, transport| server.builder().transport(transport),
-            |server, transport| server.builder().transport(&transport.clone()),
-            1,
-        ),
-        (
-            "equal settings",
-            |server, _| server.builder().idle_timeout(Duration::from_secs(7)),
-            |server, _| server.builder().idle_timeout(Duration::from_secs(7)),
-            1,
-        ),
-        (
-            "other settings",
-            |server, _| server.builder().idle_timeout(Duration::from_secs(8)),
-            |server, _| server.builder(),
-            2,
-        ),
-        ("a closure", |server, _| server.builder().http_client(|http| http), |server, _| server.builder(), 2),
+    let rows = [
+        Row {
+            name: "by default",
+            first: |server, _| server.builder(),
+            second: |server, _| server.builder(),
+            connections: 1,
+        },
+        Row {
+            name: "other client options",
+            first: |server, _| server.builder().attempt_timeout(Duration::from_secs(9)),
+            second: |server, _| server.builder().user_agent("other"),
+            connections: 1,
+        },
+        Row {
+            name: "one transport",
+            first: |server, transport| server.builder().transport(transport),
+            second: |server, transport| server.builder().transport(&transport.clone()),
+            connections: 1,
+        },
+        Row {
+            name: "equal settings",
+            first: |server, _| server.builder().idle_timeout(Duration::from_secs(7)),
+            second: |server, _| server.builder().idle_timeout(Duration::from_secs(7)),
+            connections: 1,
+        },
+        Row {
+            name: "other settings",
+            first: |server, _| server.builder().idle_timeout(Duration::from_secs(8)),
+            second: |server, _| server.builder(),
+            connections: 2,
+        },
+        Row {
+            name: "a closure",
+            first: |server, _| server.builder().http_client(|http| http),
+            second: |server, _| server.builder(),
+            connections: 2,
+        },
     ];
-    for (name, first, second, connections) in rows {
+    for Row { name, first, second, connections } in rows {
         let server = Server::always(Action::Respond(receipt())).await;
         let clients = [first(&server, &transport), second(&server, &transport)];
         let clients = clients.map(|builder| builder.build().expect(name));

@@ -201,6 +201,14 @@ fn the_first_failed_check_determines_the_error() {
 
 #[test]
 fn errors_name_the_probable_cause_of_an_invalid_signature() {
+    struct Row<'r> {
+        name: &'static str,
+        receiver: Receiver,
+        signed: &'r [u8],
+        body: &'r [u8],
+        text: &'r str,
+    }
+
     let key = |name: &str, seed| super::public_key(name, &signing_key(seed));
     let receiver = || Receiver::builder().any_app().key(key("test", 1));
     let compact = br#"{"type":"X","body":"a \\\" b","n":[1,2]}"#;
@@ -213,25 +221,43 @@ fn errors_name_the_probable_cause_of_an_invalid_signature() {
     let ended = "the signature is by the key `old`, whose end date has passed; if HighLevel still signs with it, set a \
                  later one with `.until(..)`";
     let rows = [
-        ("spaces added", receiver().build(), &compact[..], &spaced[..], rewritten),
-        ("another text", receiver().build(), compact, changed, NOT_GENUINE),
-        ("no JSON", receiver().build(), compact, b"type=X", generic),
-        (
-            "ended",
-            Receiver::builder().any_app().key(key("old", 1).until(time())).build(),
-            compact,
-            compact,
-            ended,
-        ),
-        (
-            "another key",
-            Receiver::builder().any_app().key(key("other", 2)).build(),
-            compact,
-            compact,
-            NOT_GENUINE,
-        ),
+        Row {
+            name: "spaces added",
+            receiver: receiver().build(),
+            signed: &compact[..],
+            body: &spaced[..],
+            text: rewritten,
+        },
+        Row {
+            name: "another text",
+            receiver: receiver().build(),
+            signed: compact,
+            body: changed,
+            text: NOT_GENUINE,
+        },
+        Row {
+            name: "no JSON",
+            receiver: receiver().build(),
+            signed: compact,
+            body: b"type=X",
+            text: generic,
+        },
+        Row {
+            name: "ended",
+            receiver: Receiver::builder().any_app().key(key("old", 1).until(time())).build(),
+            signed: compact,
+            body: compact,
+            text: ended,
+        },
+        Row {
+            name: "another key",
+            receiver: Receiver::builder().any_app().key(key("other", 2)).build(),
+            signed: compact,
+            body: compact,
+            text: NOT_GENUINE,
+        },
     ];
-    for (name, receiver, signed, body, text) in rows {
+    for Row { name, receiver, signed, body, text } in rows {
         let error = receiver.verify(&headers(&[&sign(signed)]), body.to_vec(), time()).expect_err(name);
         check(name, &error, SignatureInvalid, text);
     }

@@ -11,23 +11,40 @@ use super::{Scratch, put, tokens};
 /// bytes, of which the first 16 bytes are written.
 #[test]
 fn names_are_readable() {
+    struct Row {
+        client_id: &'static str,
+        kind: &'static str,
+        id: &'static str,
+        name: &'static str,
+    }
+
     let scratch = Scratch::new();
     let store = FileStore::open(&scratch.0).expect("a store");
-    for (client_id, kind, id, name) in [
-        (
-            "6650-app",
-            "location",
-            "ve9EPM428h8vShlRW1KT",
-            "location.ve9epm428h8vshlrw1kt.6650-app.3836acb8eeefe6919b975d80934f8741.json",
-        ),
-        (
-            "6650-app",
-            "company",
-            "ve9EPM428h8vShlRW1KT",
-            "company.ve9epm428h8vshlrw1kt.6650-app.93fdfccb8e17618c0452ca116a6ad8f7.json",
-        ),
-        ("", "location", "", "location...4768dadbadfccbed6120623fdda0ca81.json"),
-        ("app", "location", "../a/Zürich", "location.___a_z_rich.app.78458ea451931ba9290d08639c1c2faa.json"),
+    for Row { client_id, kind, id, name } in [
+        Row {
+            client_id: "6650-app",
+            kind: "location",
+            id: "ve9EPM428h8vShlRW1KT",
+            name: "location.ve9epm428h8vshlrw1kt.6650-app.3836acb8eeefe6919b975d80934f8741.json",
+        },
+        Row {
+            client_id: "6650-app",
+            kind: "company",
+            id: "ve9EPM428h8vShlRW1KT",
+            name: "company.ve9epm428h8vshlrw1kt.6650-app.93fdfccb8e17618c0452ca116a6ad8f7.json",
+        },
+        Row {
+            client_id: "",
+            kind: "location",
+            id: "",
+            name: "location...4768dadbadfccbed6120623fdda0ca81.json",
+        },
+        Row {
+            client_id: "app",
+            kind: "location",
+            id: "../a/Zürich",
+            name: "location.___a_z_rich.app.78458ea451931ba9290d08639c1c2faa.json",
+        },
     ] {
         let key = Key::new(client_id, Resource::from_kind_and_id(kind, id).expect("a kind"));
         assert_eq!(store.path_of(&key), scratch.0.canonicalize().expect("a directory").join(name));
