@@ -177,7 +177,7 @@ async fn every_page_has_security_headers() {
         let response = get(&sandbox, &format!("{UI}{path}")).await;
         assert_eq!(response.status, 404, "{path}");
         assert_is_safe(path, &response);
-        assert!(response.body.contains("role=\"alert\""), "{path} says what is wrong");
+        assert!(response.body.contains("role=\"alert\""), "{path} shows an error");
     }
     for path in &forms {
         // An empty form is rejected, unless it is a button without fields.

@@ -319,7 +319,7 @@ async fn accepted_data_survives_kill_9() {
         }
     }
     let accepted = accepted.lock().unwrap().len();
-    println!("{ROUNDS} kills, {accepted} messages answered, {unanswered} stored without an answer");
+    println!("{ROUNDS} kills, {accepted} messages accepted, {unanswered} stored without a response");
     assert!(accepted >= usize::try_from(ROUNDS).unwrap());
 }
 

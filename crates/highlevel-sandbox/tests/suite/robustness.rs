@@ -78,7 +78,7 @@ fn health(sandbox: &Sandbox) -> Value {
 fn assert_serves(sandbox: &Sandbox, text: &str) {
     let mut stream = connect(sandbox);
     stream.write_all(message(sandbox, text).as_bytes()).unwrap();
-    let (status, body) = read_response(&mut stream).unwrap_or_else(|| panic!("{text}: no answer"));
+    let (status, body) = read_response(&mut stream).unwrap_or_else(|| panic!("{text}: no response"));
     assert_eq!(status, 201, "{text}: {body}");
     assert_eq!(sandbox.messages().last().unwrap().text(), Some(text));
 }

@@ -129,18 +129,17 @@ async fn events_match_the_documented_examples() {
     let sandbox = Sandbox::builder().webhook_url(&receiver.url).start().await.unwrap();
     let specification = Spec::load().unwrap();
     let cases = [text_cases(&sandbox), email_cases(&sandbox), call_cases(&sandbox)].concat();
-    for (index, Case { path, body, event, example, not_given, said }) in cases.iter().enumerate() {
+    for (index, Case { path, body, event, example, absent, expected }) in cases.iter().enumerate() {
         post(&sandbox, path, body).await;
         let deliveries = sandbox.wait_for_deliveries(index + 1, TEST_TIMEOUT).await.unwrap();
         let payload = payload(&deliveries[index]);
 
         assert_eq!(payload["type"], **event, "{body}");
         let example = &specification.document()["components"]["examples"][example]["value"];
-        for field in example.as_object().unwrap().keys().filter(|field| !not_given.contains(&field.as_str()))
-        {
+        for field in example.as_object().unwrap().keys().filter(|field| !absent.contains(&field.as_str())) {
             assert!(payload.get(field).is_some(), "{body}: {field} is not in {payload}");
         }
-        for (field, value) in said.as_object().unwrap() {
+        for (field, value) in expected.as_object().unwrap() {
             assert_eq!(payload[field], *value, "{body}: {field}");
         }
         let message = &sandbox.messages()[index];
@@ -209,10 +208,10 @@ async fn every_event_can_be_triggered() {
             let payload = payload(&delivery);
             assert_eq!(specification.validate(schema, &payload), [], "{event} {name}: {payload}");
             let pointer = example["$ref"].as_str().unwrap().trim_start_matches('#');
-            let said = ["timestamp", "webhookId", "appId", "versionId"];
+            let generated = ["timestamp", "webhookId", "appId", "versionId"];
             for (field, value) in document.pointer(pointer).unwrap()["value"].as_object().unwrap() {
                 assert!(
-                    said.contains(&field.as_str()) || payload[field] == *value,
+                    generated.contains(&field.as_str()) || payload[field] == *value,
                     "{event} {name}: {field}"
                 );
             }
@@ -412,8 +411,9 @@ async fn simulated_status_changes_are_stored_and_delivered() {
 
     assert_eq!(sandbox.messages(), [message]);
     let deliveries = sandbox.wait_for_deliveries(2, TEST_TIMEOUT).await.unwrap();
-    let said: Vec<Value> = deliveries.iter().map(|delivery| payload(delivery)["status"].clone()).collect();
-    assert_eq!(said, ["pending", "delivered"]);
+    let statuses: Vec<Value> =
+        deliveries.iter().map(|delivery| payload(delivery)["status"].clone()).collect();
+    assert_eq!(statuses, ["pending", "delivered"]);
     assert_ne!(deliveries[0].webhook_id, deliveries[1].webhook_id);
     assert_eq!(deliveries[0].message_id, deliveries[1].message_id);
 

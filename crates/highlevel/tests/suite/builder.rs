@@ -10,7 +10,7 @@ use crate::server::TOKEN;
 
 const LIVE: &str = "https://services.leadconnectorhq.com";
 
-fn refused(name: &str, builder: ClientBuilder, text: &str) {
+fn assert_rejected(name: &str, builder: ClientBuilder, text: &str) {
     let error = builder.build().expect_err(name);
     assert_eq!(error.to_string(), format!("build: {text}"), "{name}");
     assert_eq!(error.kind(), ErrorKind::Configuration, "{name}");
@@ -20,16 +20,17 @@ fn refused(name: &str, builder: ClientBuilder, text: &str) {
 }
 
 #[test]
-fn tokens() {
+fn invalid_tokens_are_rejected_with_a_fix() {
     let text = "no token: call `.token(…)` with a private integration token of the location, or an OAuth access token";
-    refused("missing", Client::builder().base_url(LIVE), text);
+    assert_rejected("missing", Client::builder().base_url(LIVE), text);
 
     let empty = "the token is empty: is the variable or the file that holds it set?";
     let edges = "the token begins or ends with white space, perhaps the line break of a file: trim it";
     let bearer = "the token begins with `Bearer`, which is added for you: give the token alone";
     let quoted =
         "the token begins with a quotation mark, perhaps from a file of variables: give the token alone";
-    let odd = "the token contains a space, a control character or a character outside ASCII: copy it again";
+    let invalid_character =
+        "the token contains a space, a control character or a character outside ASCII: copy it again";
     let rows = [
         ("", empty),
         (" ", empty),
@@ -41,16 +42,16 @@ fn tokens() {
         ("bearer pit-1", bearer),
         ("\"pit-1\"", quoted),
         ("'pit-1'", quoted),
-        ("pit-1\npit-2", odd),
-        ("pit-1\r\nX-Evil: 1", odd),
-        ("pit-1 pit-2", odd),
-        ("pit-\u{0}1", odd),
-        ("pit-\u{7f}1", odd),
-        ("pit-…", odd),
-        ("pit-é", odd),
+        ("pit-1\npit-2", invalid_character),
+        ("pit-1\r\nX-Evil: 1", invalid_character),
+        ("pit-1 pit-2", invalid_character),
+        ("pit-\u{0}1", invalid_character),
+        ("pit-\u{7f}1", invalid_character),
+        ("pit-…", invalid_character),
+        ("pit-é", invalid_character),
     ];
     for (token, text) in rows {
-        refused(token, Client::builder().token(token).base_url(LIVE), text);
+        assert_rejected(token, Client::builder().token(token).base_url(LIVE), text);
     }
     for token in [TOKEN, "eyJhbGciOiJIUzI1NiJ9.eyJhIjoxfQ.4-_~+/==", "bearertoken", "a"] {
         Client::builder().token(token).base_url(LIVE).build().expect(token);
@@ -58,7 +59,7 @@ fn tokens() {
 }
 
 #[test]
-fn addresses() {
+fn invalid_base_urls_are_rejected_with_a_fix() {
     let url = "is not a URL: write it like https://services.leadconnectorhq.com";
     let scheme = "is not an http or https address: write it like https://services.leadconnectorhq.com";
     let person = "contains a user name or a password: leave them out";
@@ -104,7 +105,7 @@ fn addresses() {
         assert!(!debug.contains("hunter2"), "{debug}");
         let error = builder.clone().build().expect_err(address);
         assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
-        refused(address, builder, &format!("the base URL `{shown}` {text}"));
+        assert_rejected(address, builder, &format!("the base URL `{shown}` {text}"));
     }
 
     let rows = [
@@ -131,23 +132,47 @@ fn addresses() {
 }
 
 #[test]
-fn headers() {
+fn invalid_header_values_are_rejected_with_a_fix() {
     let builder = || Client::builder().token(TOKEN).base_url(LIVE);
-    let odd = "contains a character that a header cannot carry: remove it";
-    refused("agent", builder().user_agent("a\nb"), &format!("the user agent `a\\nb` {odd}"));
-    refused("agent", builder().user_agent("a\u{0}"), &format!("the user agent `a\\0` {odd}"));
-    refused("agent", builder().user_agent("a\u{7f}"), &format!("the user agent `a\\u{{7f}}` {odd}"));
-    refused("agent", builder().user_agent(" "), "the user agent is empty: leave it out for the default");
+    let invalid_character = "contains a character that a header cannot carry: remove it";
+    assert_rejected(
+        "agent",
+        builder().user_agent("a\nb"),
+        &format!("the user agent `a\\nb` {invalid_character}"),
+    );
+    assert_rejected(
+        "agent",
+        builder().user_agent("a\u{0}"),
+        &format!("the user agent `a\\0` {invalid_character}"),
+    );
+    assert_rejected(
+        "agent",
+        builder().user_agent("a\u{7f}"),
+        &format!("the user agent `a\\u{{7f}}` {invalid_character}"),
+    );
+    assert_rejected(
+        "agent",
+        builder().user_agent(" "),
+        "the user agent is empty: leave it out for the default",
+    );
     let version = ApiVersion::from("2021\r\n-04-15");
-    refused("version", builder().version(version), &format!("the API version `2021\\r\\n-04-15` {odd}"));
+    assert_rejected(
+        "version",
+        builder().version(version),
+        &format!("the API version `2021\\r\\n-04-15` {invalid_character}"),
+    );
     let version = ApiVersion::from("");
-    refused("version", builder().version(version), "the API version is empty: leave it out for the default");
+    assert_rejected(
+        "version",
+        builder().version(version),
+        "the API version is empty: leave it out for the default",
+    );
 }
 
-/// The variable of the environment. A process cannot change its own safely, so this test runs itself once for each
-/// row, in a process that has it.
+/// A process cannot change its own environment safely, so this test runs itself in a separate process for each
+/// row.
 #[test]
-fn the_environment() {
+fn the_base_url_defaults_to_the_environment_variable() {
     const ROLE: &str = "HIGHLEVEL_TEST_ENVIRONMENT";
     const VARIABLE: &str = "HIGHLEVEL_BASE_URL";
     if let Ok(given) = std::env::var(ROLE) {
@@ -172,7 +197,9 @@ fn the_environment() {
     }
     let run = |given: &str, variable: Option<&std::ffi::OsStr>| {
         let mut command = Command::new(std::env::current_exe().expect("this test"));
-        command.args(["--exact", "builder::the_environment", "--nocapture"]).env(ROLE, given);
+        command
+            .args(["--exact", "builder::the_base_url_defaults_to_the_environment_variable", "--nocapture"])
+            .env(ROLE, given);
         command.env_remove(VARIABLE);
         command.envs(variable.map(|value| (VARIABLE, value)));
         let output = command.output().expect("this test, again");
@@ -214,7 +241,7 @@ fn the_environment() {
 fn a_shared_limiter_needs_a_location() {
     let limiter = highlevel::LocalRateLimiter::new();
     let builder = || Client::builder().token(TOKEN).base_url(LIVE).rate_limiter(limiter.clone());
-    refused(
+    assert_rejected(
         "without a location",
         builder(),
         "a rate limiter without a location would count the requests of all its clients as those of one location: add \

@@ -234,7 +234,7 @@ async fn a_success_with_an_unreadable_receipt_is_accepted() {
         "send_message: HighLevel responded with 204 and no body; it was accepted, so do not send it again";
     run("204", Action::Respond(b"HTTP/1.1 204 No Content\r\n\r\n".to_vec()), empty(204, text)).await;
 
-    let odd = "send_message: HighLevel responded with 201 and a body that is not a receipt; it was accepted, so do not send \
+    let unreadable = "send_message: HighLevel responded with 201 and a body that is not a receipt; it was accepted, so do not send \
                it again";
     let bodies = [
         HTML,
@@ -249,7 +249,7 @@ async fn a_success_with_an_unreadable_receipt_is_accepted() {
         r#"{"conversationId":"c1","messageId":"m1"} "#.trim_end_matches("} "),
     ];
     for body in bodies {
-        let expected = Expected { source: true, ..unread(201, body.as_bytes(), odd) };
+        let expected = Expected { source: true, ..unread(201, body.as_bytes(), unreadable) };
         run(body, Action::Respond(response("201 Created", "", body)), expected).await;
     }
     let body = r#"{"success":false,"message":"queued","traceId":"t1"}"#;

@@ -154,14 +154,14 @@ async fn the_log_has_the_facts_and_no_secrets() {
         "MESSAGE42",
         "PROVIDER42",
         "+15037081210",
-        "odd words",
+        "unusual words",
     ];
     let success = json!({ "conversationId": "CONVERSATION42", "messageId": "MESSAGE42" });
-    let rejection = json!({ "message": "odd words", "traceId": "t1" });
+    let rejection = json!({ "message": "unusual words", "traceId": "t1" });
     let rows = [
         (Action::Respond(json_response("201 Created", &success)), vec!["status=201", "accepted"]),
         (
-            Action::Respond(response("201 Created", "", "odd words")),
+            Action::Respond(response("201 Created", "", "unusual words")),
             vec!["status=201", "kind=Receipt", "delivery=Accepted"],
         ),
         (
@@ -169,7 +169,7 @@ async fn the_log_has_the_facts_and_no_secrets() {
             vec!["status=422", "kind=Status", "delivery=Rejected"],
         ),
         (
-            Action::Respond(response("503 Busy", "", "odd words")),
+            Action::Respond(response("503 Busy", "", "unusual words")),
             vec!["status=503", "kind=Status", "delivery=Unknown"],
         ),
         (Action::Reset, vec!["kind=Connection", "delivery=Unknown"]),

@@ -16,14 +16,14 @@ use crate::caller::{bare, execute};
 use crate::receiver::Receiver;
 
 /// Returns the received events by type and time of exchange.
-fn said(receiver: &Receiver) -> Vec<(String, String)> {
+fn received_events(receiver: &Receiver) -> Vec<(String, String)> {
     let events = receiver.events();
-    let said = events.iter().map(|event| {
+    let received_events = events.iter().map(|event| {
         let payload: Value = serde_json::from_slice(&event.body).unwrap();
         let id = payload.get("locationId").or(payload.get("companyId")).unwrap();
         (payload["type"].as_str().unwrap().to_owned(), id.as_str().unwrap().to_owned())
     });
-    said.collect()
+    received_events.collect()
 }
 
 fn events(events: &[(&str, &str)]) -> Vec<(String, String)> {
@@ -42,7 +42,7 @@ async fn install_and_uninstall_events_are_sent() {
     let tokens = sandbox.give_tokens(&own, ["conversations/message.write"]).unwrap();
     sandbox.uninstall(&own).unwrap();
     sandbox.wait_for_deliveries(2, MINUTE).await.unwrap();
-    assert_eq!(said(&receiver), events(&[("INSTALL", location), ("UNINSTALL", location)]));
+    assert_eq!(received_events(&receiver), events(&[("INSTALL", location), ("UNINSTALL", location)]));
     assert_eq!(send(&sandbox, &tokens).await.status, 401);
     assert_eq!(description(&refresh(&sandbox, &tokens).await), INVALID);
     assert!(sandbox.uninstall(&own).is_err());
@@ -56,7 +56,7 @@ async fn install_and_uninstall_events_are_sent() {
     let all = ["company", location, "second"].map(|id| if id == "company" { company } else { id });
     let installed = all.map(|id| ("INSTALL", id));
     let removed = all.map(|id| ("UNINSTALL", id));
-    assert_eq!(said(&receiver)[2..], events(&[installed, removed].concat()));
+    assert_eq!(received_events(&receiver)[2..], events(&[installed, removed].concat()));
     for tokens in [&of_company, &of_location] {
         assert_eq!(description(&refresh(&sandbox, tokens).await), INVALID);
     }
@@ -84,7 +84,7 @@ async fn the_install_event_precedes_or_follows_the_exchange() {
     let early = code(&sandbox, choice).await;
     sandbox.wait_for_deliveries(1, MINUTE).await.unwrap();
     token(&sandbox, &[("grant_type", "authorization_code"), ("code", &early)]).await;
-    assert_eq!(said(&receiver), events(&[("INSTALL", location)]));
+    assert_eq!(received_events(&receiver), events(&[("INSTALL", location)]));
 
     // With the exchange, delayed by the sandbox's clock.
     sandbox.uninstall(&TokenResource::location(location)).unwrap();
@@ -97,7 +97,7 @@ async fn the_install_event_precedes_or_follows_the_exchange() {
     sandbox.install_events(InstallEvents::OnAuthorization, Duration::ZERO);
     sandbox.install(&TokenResource::company(sandbox.company_id())).unwrap();
     sandbox.wait_for_deliveries(4, MINUTE).await.unwrap();
-    assert_eq!(said(&receiver)[2].1, sandbox.company_id());
+    assert_eq!(received_events(&receiver)[2].1, sandbox.company_id());
     sandbox.advance_clock(MINUTE / 2);
     sandbox.wait_for_deliveries(5, MINUTE).await.unwrap();
 
@@ -105,7 +105,7 @@ async fn the_install_event_precedes_or_follows_the_exchange() {
     exchange(&sandbox, choice).await;
     sandbox.uninstall(&TokenResource::location(location)).unwrap();
     sandbox.wait_for_deliveries(6, MINUTE).await.unwrap();
-    let last = said(&receiver).pop().unwrap();
+    let last = received_events(&receiver).pop().unwrap();
     assert_eq!(last, ("UNINSTALL".to_owned(), location.to_owned()));
 }
 
@@ -122,7 +122,7 @@ async fn the_install_event_can_wait_for_the_exchange() {
     let response = token(&sandbox, &[("grant_type", "authorization_code"), ("code", &code)]).await;
     assert_eq!(response.status, 200);
     sandbox.wait_for_deliveries(2, MINUTE).await.unwrap();
-    assert_eq!(said(&receiver), events(&[("INSTALL", "second"), ("INSTALL", location)]));
+    assert_eq!(received_events(&receiver), events(&[("INSTALL", "second"), ("INSTALL", location)]));
 }
 
 #[tokio::test]

@@ -13,9 +13,9 @@ pub(super) struct Case {
     /// The documented example with the same fields.
     pub(super) example: &'static str,
     /// Fields of the example that the request does not set.
-    pub(super) not_given: &'static [&'static str],
+    pub(super) absent: &'static [&'static str],
     /// Fields of the event with their values.
-    pub(super) said: Value,
+    pub(super) expected: Value,
 }
 
 pub(super) fn text_cases(sandbox: &Sandbox) -> Vec<Case> {
@@ -29,8 +29,8 @@ pub(super) fn text_cases(sandbox: &Sandbox) -> Vec<Case> {
             }),
             event: "OutboundMessage",
             example: "OutboundMessageSms",
-            not_given: &["chatWidgetId"],
-            said: json!({
+            absent: &["chatWidgetId"],
+            expected: json!({
                 "messageType": "SMS", "body": "Hello", "contentType": "text/plain", "status": "delivered",
                 "conversationProviderId": provider,
             }),
@@ -40,8 +40,8 @@ pub(super) fn text_cases(sandbox: &Sandbox) -> Vec<Case> {
             body: json!({"type": "SMS", "contactId": contact, "message": "Hi", "date": "2024-07-29T15:51:28+02:00"}),
             event: "InboundMessage",
             example: "InboundMessageSms",
-            not_given: &[],
-            said: json!({
+            absent: &[],
+            expected: json!({
                 "body": "Hi", "direction": "inbound", "status": "delivered", "dateAdded": "2024-07-29T13:51:28.000Z",
             }),
         },
@@ -61,8 +61,8 @@ pub(super) fn email_cases(sandbox: &Sandbox) -> Vec<Case> {
             }),
             event: "OutboundMessage",
             example: "OutboundMessageEmail",
-            not_given: &[],
-            said: json!({
+            absent: &[],
+            expected: json!({
                 "messageType": "Email", "body": "<p>a</p>", "plainText": "a", "subject": "b", "threadId": "thread",
                 "from": "Desk <desk@example.com>", "to": ["to@example.com"], "cc": ["cc@example.com"],
                 "bccList": ["bcc@example.com"],
@@ -74,23 +74,23 @@ pub(super) fn email_cases(sandbox: &Sandbox) -> Vec<Case> {
             body: json!({"type": "Email", "contactId": contact, "message": "a", "status": "pending"}),
             event: "OutboundMessage",
             example: "OutboundMessageEmail",
-            not_given: &["from", "subject", "conversationProviderId"],
-            said: json!({"body": "a", "to": ["ada@example.com"]}),
+            absent: &["from", "subject", "conversationProviderId"],
+            expected: json!({"body": "a", "to": ["ada@example.com"]}),
         },
         Case {
             path: INBOUND,
             body: json!({"type": "Email", "contactId": contact, "message": "a", "subject": "b"}),
             event: "InboundMessage",
             example: "OutboundMessageEmail",
-            not_given: &["to", "source", "conversationProviderId"],
-            said: json!({"body": "a", "from": "ada@example.com"}),
+            absent: &["to", "source", "conversationProviderId"],
+            expected: json!({"body": "a", "from": "ada@example.com"}),
         },
     ]
 }
 
 /// `status` and `callStatus` together show whether a call was answered or reached voicemail.
 pub(super) fn call_cases(sandbox: &Sandbox) -> Vec<Case> {
-    let said = |status: &str, call_status: &str| {
+    let expected = |status: &str, call_status: &str| {
         json!({
             "messageType": "CALL", "status": status, "callStatus": call_status,
             "attachments": ["https://example.com/a.mp3"],
@@ -112,8 +112,8 @@ pub(super) fn call_cases(sandbox: &Sandbox) -> Vec<Case> {
         }),
         event,
         example: "OutboundMessageCall",
-        not_given: &["userId"],
-        said: said(status, call_status),
+        absent: &["userId"],
+        expected: expected(status, call_status),
     })
     .to_vec()
 }

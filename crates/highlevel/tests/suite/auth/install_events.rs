@@ -173,7 +173,7 @@ async fn failures_are_errors_so_that_the_event_is_redelivered() {
     let mock = MockHighLevel::new().await;
     let app = mock.app();
     app.exchange(MockHighLevel::company_code()).await.expect("tokens");
-    mock.token_replies([TokenReply::Instead(rejection("422 Unprocessable Entity", "odd"))]);
+    mock.token_replies([TokenReply::Instead(rejection("422 Unprocessable Entity", "unexpected"))]);
     let event = verified(&install("loc1"), mock.clock.now());
     let error = app.handle(&event).await.expect_err("no token");
     assert_eq!((error.kind(), error.operation()), (ErrorKind::Token, "location_token"));

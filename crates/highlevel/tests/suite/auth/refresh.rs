@@ -76,7 +76,7 @@ async fn a_failed_refresh_ahead_of_expiry_is_retried_after_thirty_seconds() {
     let (_, client) = mock.installed("loc1").await;
     mock.clock.advance(Duration::from_secs(DAY - 100));
     mock.token_replies(std::iter::repeat_n(
-        TokenReply::Instead(rejection("422 Unprocessable Entity", "odd")),
+        TokenReply::Instead(rejection("422 Unprocessable Entity", "unexpected")),
         10,
     ));
     for (passes, attempts) in [(0, 1), (0, 1), (29, 1), (1, 2), (0, 2)] {

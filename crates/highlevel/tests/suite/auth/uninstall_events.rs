@@ -98,7 +98,7 @@ async fn a_removal_without_a_timestamp_fails_while_highlevel_does_not_verify_the
     assert_eq!(error.kind(), ErrorKind::LocationInactive);
     mock.set_active("loc1", true);
     mock.clock.advance(5 * SECOND);
-    mock.token_replies([TokenReply::Instead(rejection("422 Unprocessable Entity", "odd"))]);
+    mock.token_replies([TokenReply::Instead(rejection("422 Unprocessable Entity", "unexpected"))]);
     let error = app.handle(&event).await.expect_err("not asked");
     assert_eq!(error.kind(), ErrorKind::Token);
     assert!(mock.stored("loc1").await.is_some());
