@@ -47,10 +47,9 @@ fn collect(folder: &Path, names: &mut BTreeSet<String>) {
 fn types_by_part() -> BTreeMap<&'static str, BTreeSet<String>> {
     let mut parts = BTreeMap::new();
     for (part, crates) in PARTS {
-        let mut names: BTreeSet<String> =
-            types(highlevel_wire::GENERATED_SOURCE).map(str::to_owned).collect();
-        if part != "SDK" {
-            names.clear();
+        let mut names = BTreeSet::new();
+        if part == "SDK" {
+            names.extend(types(highlevel_wire::GENERATED_SOURCE).map(str::to_owned));
         }
         crates.iter().for_each(|krate| collect(&root().join("crates").join(krate).join("src"), &mut names));
         parts.insert(part, names);
