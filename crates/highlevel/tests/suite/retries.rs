@@ -379,56 +379,15 @@ async fn receipts_and_errors_have_the_response() {
     let invalid = r#"{"message":["type must be a string"],"traceId":"t4"}"#;
     let whole = |status: &str, body: &str| response(status, headers, body);
     let cut = format!("HTTP/1.1 201 Created\r\n{headers}content-length: 90\r\n\r\n{{\"mess");
+    let row = |action, status, body, trace_id, delivery| Row { action, status, body, trace_id, delivery };
     let rows = [
-        Row {
-            action: Action::Respond(whole("201 Created", sent)),
-            status: 201,
-            body: sent,
-            trace_id: Some("t1"),
-            delivery: None,
-        },
-        Row {
-            action: Action::Respond(whole("201 Created", page)),
-            status: 201,
-            body: page,
-            trace_id: None,
-            delivery: Some(Delivery::Accepted),
-        },
-        Row {
-            action: Action::Close(cut.into_bytes()),
-            status: 201,
-            body: "{\"mess",
-            trace_id: None,
-            delivery: Some(Delivery::Accepted),
-        },
-        Row {
-            action: Action::Respond(whole("201 Created", "")),
-            status: 201,
-            body: "",
-            trace_id: None,
-            delivery: Some(Delivery::Accepted),
-        },
-        Row {
-            action: Action::Respond(whole("202 Accepted", other)),
-            status: 202,
-            body: other,
-            trace_id: Some("t2"),
-            delivery: Some(Delivery::Accepted),
-        },
-        Row {
-            action: Action::Respond(whole("422 Odd", invalid)),
-            status: 422,
-            body: invalid,
-            trace_id: Some("t4"),
-            delivery: Some(Delivery::Rejected),
-        },
-        Row {
-            action: Action::Respond(whole("502 Bad Gateway", page)),
-            status: 502,
-            body: page,
-            trace_id: None,
-            delivery: Some(Delivery::Unknown),
-        },
+        row(Action::Respond(whole("201 Created", sent)), 201, sent, Some("t1"), None),
+        row(Action::Respond(whole("201 Created", page)), 201, page, None, Some(Delivery::Accepted)),
+        row(Action::Close(cut.into_bytes()), 201, "{\"mess", None, Some(Delivery::Accepted)),
+        row(Action::Respond(whole("201 Created", "")), 201, "", None, Some(Delivery::Accepted)),
+        row(Action::Respond(whole("202 Accepted", other)), 202, other, Some("t2"), Some(Delivery::Accepted)),
+        row(Action::Respond(whole("422 Odd", invalid)), 422, invalid, Some("t4"), Some(Delivery::Rejected)),
+        row(Action::Respond(whole("502 Bad Gateway", page)), 502, page, None, Some(Delivery::Unknown)),
     ];
     for Row { action, status, body, trace_id, delivery } in rows {
         for refusals in [0, 1] {

@@ -103,105 +103,46 @@ fn the_lower_of_both_limits_holds() {
         expected: (u32, Millis),
     }
 
+    let row = |name, limits, headers, expected| Row { name, limits, headers, expected };
     let own = Limits { burst: 5, interval: 60_000, ..Limits::default() };
     for Row { name, limits, headers, expected } in [
-        Row {
-            name: "as documented",
-            limits: Limits::default(),
-            headers: headers(100, 99, 10_000),
-            expected: (99, 10_250),
-        },
-        Row {
-            name: "a lower limit",
-            limits: Limits::default(),
-            headers: headers(40, 39, 10_000),
-            expected: (39, 10_250),
-        },
-        Row {
-            name: "a higher limit",
-            limits: Limits::default(),
-            headers: headers(500, 499, 10_000),
-            expected: (99, 10_250),
-        },
-        Row {
-            name: "a shorter interval",
-            limits: Limits::default(),
-            headers: headers(100, 99, 2_000),
-            expected: (99, 10_250),
-        },
-        Row {
-            name: "a longer interval",
-            limits: Limits::default(),
-            headers: headers(100, 99, 60_000),
-            expected: (99, 60_250),
-        },
-        Row {
-            name: "others used sixty",
-            limits: Limits::default(),
-            headers: headers(100, 39, 10_000),
-            expected: (39, 10_250),
-        },
-        Row {
-            name: "others used all",
-            limits: Limits::default(),
-            headers: headers(100, 0, 10_000),
-            expected: (0, 10_250),
-        },
-        Row {
-            name: "others used a part of a higher limit",
-            limits: Limits::default(),
-            headers: headers(1_000, 850, 10_000),
-            expected: (99, 10_250),
-        },
-        Row {
-            name: "others used most of a higher limit",
-            limits: Limits::default(),
-            headers: headers(1_000, 30, 10_000),
-            expected: (30, 10_250),
-        },
-        Row { name: "nothing", limits: Limits::default(), headers: nothing(), expected: (99, 10_250) },
-        Row {
-            name: "remaining requests without a limit",
-            limits: Limits::default(),
-            headers: RateLimitHeaders { burst_remaining: Some(3), ..nothing() },
-            expected: (99, 10_250),
-        },
-        Row {
-            name: "more remaining requests than the limit",
-            limits: Limits::default(),
-            headers: headers(100, 4_890, 10_000),
-            expected: (99, 10_250),
-        },
-        Row {
-            name: "no interval",
-            limits: Limits::default(),
-            headers: headers(100, 99, 0),
-            expected: (99, 10_250),
-        },
-        Row {
-            name: "more than the caller's limit",
-            limits: own,
-            headers: headers(100, 99, 10_000),
-            expected: (4, 60_250),
-        },
-        Row {
-            name: "less than the caller's limit",
-            limits: own,
-            headers: headers(3, 2, 10_000),
-            expected: (2, 10_250),
-        },
-        Row {
-            name: "huge values",
-            limits: Limits::default(),
-            headers: headers(u64::MAX, u64::MAX, u64::MAX),
-            expected: (99, 10_250),
-        },
-        Row {
-            name: "no requests at all",
-            limits: Limits::default(),
-            headers: headers(0, 0, 10_000),
-            expected: (0, 10_250),
-        },
+        row("as documented", Limits::default(), headers(100, 99, 10_000), (99, 10_250)),
+        row("a lower limit", Limits::default(), headers(40, 39, 10_000), (39, 10_250)),
+        row("a higher limit", Limits::default(), headers(500, 499, 10_000), (99, 10_250)),
+        row("a shorter interval", Limits::default(), headers(100, 99, 2_000), (99, 10_250)),
+        row("a longer interval", Limits::default(), headers(100, 99, 60_000), (99, 60_250)),
+        row("others used sixty", Limits::default(), headers(100, 39, 10_000), (39, 10_250)),
+        row("others used all", Limits::default(), headers(100, 0, 10_000), (0, 10_250)),
+        row(
+            "others used a part of a higher limit",
+            Limits::default(),
+            headers(1_000, 850, 10_000),
+            (99, 10_250),
+        ),
+        row(
+            "others used most of a higher limit",
+            Limits::default(),
+            headers(1_000, 30, 10_000),
+            (30, 10_250),
+        ),
+        row("nothing", Limits::default(), nothing(), (99, 10_250)),
+        row(
+            "remaining requests without a limit",
+            Limits::default(),
+            RateLimitHeaders { burst_remaining: Some(3), ..nothing() },
+            (99, 10_250),
+        ),
+        row(
+            "more remaining requests than the limit",
+            Limits::default(),
+            headers(100, 4_890, 10_000),
+            (99, 10_250),
+        ),
+        row("no interval", Limits::default(), headers(100, 99, 0), (99, 10_250)),
+        row("more than the caller's limit", own, headers(100, 99, 10_000), (4, 60_250)),
+        row("less than the caller's limit", own, headers(3, 2, 10_000), (2, 10_250)),
+        row("huge values", Limits::default(), headers(u64::MAX, u64::MAX, u64::MAX), (99, 10_250)),
+        row("no requests at all", Limits::default(), headers(0, 0, 10_000), (0, 10_250)),
     ] {
         let mut window = Window::new(limits, 0);
         respond(&mut window, &headers, 1_000);
