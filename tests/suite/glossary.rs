@@ -51,7 +51,9 @@ fn types_by_part() -> BTreeMap<&'static str, BTreeSet<String>> {
         if part == "SDK" {
             names.extend(types(highlevel_wire::GENERATED_SOURCE).map(str::to_owned));
         }
-        crates.iter().for_each(|krate| collect(&root().join("crates").join(krate).join("src"), &mut names));
+        for krate in crates {
+            collect(&root().join("crates").join(krate).join("src"), &mut names);
+        }
         parts.insert(part, names);
     }
     parts

@@ -37,93 +37,86 @@ async fn invalid_routes_tokens_versions_and_bodies_are_rejected() {
     let post_to = |path: &str| bare(s, Method::POST, path);
     let invalid_token = "Invalid token: access token is invalid";
     let valid = json!({"type": "SMS", "contactId": s.contact_id(), "status": "pending"});
+    let row = |name, request, status, error, message| Row { name, request, status, error, message };
     let cases = [
-        Row {
-            name: "no route",
-            request: post_to("/nope"),
-            status: 404,
-            error: "Not Found",
-            message: "Cannot POST /nope",
-        },
-        Row {
-            name: "no such method",
-            request: bare(s, Method::GET, "/conversations/messages?limit=5"),
-            status: 404,
-            error: "Not Found",
-            message: "Cannot GET /conversations/messages?limit=5",
-        },
-        Row {
-            name: "no token",
-            request: post_to(SEND).header("Version", "v3").json(&valid),
-            status: 401,
-            error: "Unauthorized",
-            message: "the Authorization header is missing; send `Authorization: Bearer <token>`",
-        },
-        Row {
-            name: "wrong token",
-            request: post_to(SEND).bearer_auth("pit-wrong").json(&valid),
-            status: 401,
-            error: "Unauthorized",
-            message: invalid_token,
-        },
-        Row {
-            name: "wrong scheme",
-            request: post_to(SEND).header("Authorization", format!("Basic {token}")).json(&valid),
-            status: 401,
-            error: "Unauthorized",
-            message: invalid_token,
-        },
-        Row {
-            name: "no version",
-            request: post_to(SEND).bearer_auth(&token).json(&valid),
-            status: 401,
-            error: "Unauthorized",
-            message: "version header was not found.",
-        },
-        Row {
-            name: "unknown version",
-            request: post_to(SEND).bearer_auth(&token).header("Version", "2020-01-01").json(&json!({})),
-            status: 401,
-            error: "Unauthorized",
-            message: "version header is invalid",
-        },
-        Row {
-            name: "not JSON by its type",
-            request: authorised(s, SEND).header("Content-Type", "text/plain").body(valid.to_string()),
-            status: 400,
-            error: "Bad Request",
-            message: "the Content-Type header is `text/plain`, but must be `application/json`",
-        },
-        Row {
-            name: "no type",
-            request: authorised(s, SEND).body(valid.to_string()),
-            status: 400,
-            error: "Bad Request",
-            message: "the Content-Type header is missing, but must be `application/json`",
-        },
-        Row {
-            name: "cut JSON",
-            request: authorised(s, SEND).header("Content-Type", "application/json").body("{\"type\":"),
-            status: 400,
-            error: "Bad Request",
-            message: "the body is not valid JSON: EOF while parsing a value at line 1 column 8",
-        },
-        Row {
-            name: "no body",
-            request: authorised(s, SEND).header("Content-Type", "application/json"),
-            status: 400,
-            error: "Bad Request",
-            message: "the body is empty, but must be a JSON object",
-        },
-        Row {
-            name: "too large",
-            request: authorised(s, SEND)
-                .header("Content-Type", "application/json")
-                .body(vec![b' '; 1024 * 1024 + 1]),
-            status: 413,
-            error: "Payload Too Large",
-            message: "request entity too large: a body has at most 1048576 bytes",
-        },
+        row("no route", post_to("/nope"), 404, "Not Found", "Cannot POST /nope"),
+        row(
+            "no such method",
+            bare(s, Method::GET, "/conversations/messages?limit=5"),
+            404,
+            "Not Found",
+            "Cannot GET /conversations/messages?limit=5",
+        ),
+        row(
+            "no token",
+            post_to(SEND).header("Version", "v3").json(&valid),
+            401,
+            "Unauthorized",
+            "the Authorization header is missing; send `Authorization: Bearer <token>`",
+        ),
+        row(
+            "wrong token",
+            post_to(SEND).bearer_auth("pit-wrong").json(&valid),
+            401,
+            "Unauthorized",
+            invalid_token,
+        ),
+        row(
+            "wrong scheme",
+            post_to(SEND).header("Authorization", format!("Basic {token}")).json(&valid),
+            401,
+            "Unauthorized",
+            invalid_token,
+        ),
+        row(
+            "no version",
+            post_to(SEND).bearer_auth(&token).json(&valid),
+            401,
+            "Unauthorized",
+            "version header was not found.",
+        ),
+        row(
+            "unknown version",
+            post_to(SEND).bearer_auth(&token).header("Version", "2020-01-01").json(&json!({})),
+            401,
+            "Unauthorized",
+            "version header is invalid",
+        ),
+        row(
+            "not JSON by its type",
+            authorised(s, SEND).header("Content-Type", "text/plain").body(valid.to_string()),
+            400,
+            "Bad Request",
+            "the Content-Type header is `text/plain`, but must be `application/json`",
+        ),
+        row(
+            "no type",
+            authorised(s, SEND).body(valid.to_string()),
+            400,
+            "Bad Request",
+            "the Content-Type header is missing, but must be `application/json`",
+        ),
+        row(
+            "cut JSON",
+            authorised(s, SEND).header("Content-Type", "application/json").body("{\"type\":"),
+            400,
+            "Bad Request",
+            "the body is not valid JSON: EOF while parsing a value at line 1 column 8",
+        ),
+        row(
+            "no body",
+            authorised(s, SEND).header("Content-Type", "application/json"),
+            400,
+            "Bad Request",
+            "the body is empty, but must be a JSON object",
+        ),
+        row(
+            "too large",
+            authorised(s, SEND).header("Content-Type", "application/json").body(vec![b' '; 1024 * 1024 + 1]),
+            413,
+            "Payload Too Large",
+            "request entity too large: a body has at most 1048576 bytes",
+        ),
     ];
     for Row { name, request, status, error, message } in cases {
         assert_eq!(check(name, s, request, status, error).await, message, "{name}");

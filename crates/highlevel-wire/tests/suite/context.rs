@@ -29,7 +29,7 @@ pub(crate) fn data() -> RequestSettings {
 }
 
 /// A call that has not been made.
-pub(crate) fn context() -> RequestContext {
+pub(crate) fn request_context() -> RequestContext {
     RequestContext::new(data())
 }
 
@@ -213,7 +213,7 @@ async fn responses_are_captured_as_far_as_they_were_read() {
     ];
     for Row { name, bytes, outcome, status, body, end: expected_end } in rows {
         let (address, server) = serve(vec![Reply::Close(bytes)]).await;
-        let context = context();
+        let context = request_context();
         let result = send(&address, transport(), &context).await;
         assert_eq!(kind(&result), outcome, "{name}: {result:?}");
         let trace = context.take();
@@ -259,7 +259,7 @@ async fn stalled_responses_end_with_the_timeout() {
 
 #[tokio::test]
 async fn failures_without_a_response_report_whether_the_request_was_written() {
-    let context = context();
+    let context = request_context();
     let result = send(&nowhere().await, transport(), &context).await;
     assert!(matches!(&result, Err(Error::CommunicationError(error)) if error.is_connect()), "{result:?}");
     let trace = context.take();
@@ -272,7 +272,7 @@ async fn failures_without_a_response_report_whether_the_request_was_written() {
         ("not HTTP", b"SSH-2.0-x\r\n"),
     ] {
         let (address, server) = serve(vec![Reply::Close(bytes.to_vec())]).await;
-        let context = self::context();
+        let context = request_context();
         let result = send(&address, transport(), &context).await;
         assert_eq!(kind(&result), "no response", "{name}");
         let trace = context.take();
@@ -287,7 +287,7 @@ async fn failures_without_a_response_report_whether_the_request_was_written() {
 async fn followed_redirects_are_reported() {
     let redirect = whole("302 Found\r\nlocation: /elsewhere\r\nconnection: close", "");
     let (address, server) = serve(vec![Reply::Close(redirect), Reply::Close(whole("200 OK", RECEIPT))]).await;
-    let context = context();
+    let context = request_context();
     let following = builder().build().expect("a transport");
     send(&address, following, &context).await.expect("the second response is a receipt");
     assert!(context.take().response.expect("a response").redirected);
@@ -300,7 +300,7 @@ async fn followed_redirects_are_reported() {
 async fn the_transport_cannot_resend_the_body() {
     let redirect = whole("307 Temporary Redirect\r\nlocation: /elsewhere\r\nconnection: close", "");
     let (address, server) = serve(vec![Reply::Close(redirect)]).await;
-    let context = context();
+    let context = request_context();
     let following = builder().build().expect("a transport");
     let result = send(&address, following, &context).await;
     assert_eq!(kind(&result), "not a documented status");
@@ -310,7 +310,7 @@ async fn the_transport_cannot_resend_the_body() {
 
 #[test]
 fn the_token_is_not_printed() {
-    let context = context();
+    let context = request_context();
     let client = Client::new_with_client("http://localhost", transport(), context.clone());
     for text in [
         format!("{context:?}"),
@@ -325,7 +325,7 @@ fn the_token_is_not_printed() {
 
 #[test]
 fn clones_share_their_state() {
-    let context = context();
+    let context = request_context();
     assert!(!context.clone().take().written);
     assert!(context.take().response.is_none());
 }

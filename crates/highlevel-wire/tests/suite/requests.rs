@@ -9,7 +9,7 @@ use highlevel_wire::types::{
 use highlevel_wire::{Client, Timestamp};
 use serde_json::{Value, json};
 
-use crate::context::{data, exchange, transport};
+use crate::context::{data, request_context, transport};
 use crate::server::{Reply, Request, serve};
 
 const RECEIPT: &[u8] =
@@ -24,7 +24,7 @@ enum Call {
 
 async fn request(base: &str, call: &Call) -> Request {
     let (address, server) = serve(vec![Reply::Close(RECEIPT.to_vec())]).await;
-    let client = Client::new_with_client(&format!("{address}{base}"), transport(), exchange());
+    let client = Client::new_with_client(&format!("{address}{base}"), transport(), request_context());
     let message = match call {
         Call::Send(body) => client.send_message(body).await.map(|sent| sent.into_inner().message_id),
         Call::Inbound(body) => {
