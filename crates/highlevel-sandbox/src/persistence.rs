@@ -55,7 +55,7 @@ impl Store {
         let (sender, jobs) = mpsc::channel();
         let (report, progress) = watch::channel(Progress::default());
         let shared = Arc::new(Shared::default());
-        let writer = Writer { file, jobs, report, shared: Arc::clone(&shared), received: 0 };
+        let writer = Writer { file, jobs, report, shared: Arc::clone(&shared), received: 0, uncertain: None };
         let thread =
             thread::Builder::new().name("highlevel-sandbox-store".to_owned()).spawn(move || writer.run())?;
         let store = Self {

@@ -45,6 +45,12 @@ impl Effects {
         }
     }
 
+    /// Removes and returns the effects of changes up to a number.
+    pub(super) fn take(&mut self, written: u64) -> Vec<Effect> {
+        let count = self.waiting.iter().take_while(|(number, _)| *number <= written).count();
+        self.waiting.drain(..count).map(|(_, effect)| effect).collect()
+    }
+
     /// Drops the effects of failed changes.
     pub(super) fn drop_failed(&mut self, failed: u64) {
         self.done = self.done.max(failed);

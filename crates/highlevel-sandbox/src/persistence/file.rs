@@ -68,11 +68,7 @@ impl StateFile {
     }
 
     /// Writes all changes in one synced transaction. Returns the number of rows, and the size of their JSON in bytes.
-    pub(super) fn write(
-        &mut self,
-        clear: bool,
-        changes: impl Iterator<Item = RowChange>,
-    ) -> io::Result<(u64, u64)> {
+    pub(super) fn write(&mut self, clear: bool, changes: &[RowChange]) -> io::Result<(u64, u64)> {
         // Changes written to a deleted file would be lost when the process ends.
         if !opening::is_at(&self.file, &self.path) {
             return Err(io::Error::other("the file was removed or replaced"));
@@ -81,7 +77,7 @@ impl StateFile {
             .unwrap_or_else(|_| Err(io::Error::other("the database in it is damaged")))
     }
 
-    fn commit(&mut self, clear: bool, changes: impl Iterator<Item = RowChange>) -> io::Result<(u64, u64)> {
+    fn commit(&mut self, clear: bool, changes: &[RowChange]) -> io::Result<(u64, u64)> {
         let (mut rows, mut bytes) = (0, 0);
         let Some(database) = &self.database else { return Err(io::Error::other("the database is closed")) };
         // The durability of a transaction defaults to `Immediate`.
@@ -92,9 +88,9 @@ impl StateFile {
                 table.retain(|_, _| false).map_err(io::Error::other)?;
             }
             for RowChange { kind, id, content, is_new } in changes {
-                let key = (kind, id.as_str());
+                let key = (*kind, id.as_str());
                 rows += 1;
-                if is_new || content.is_none() {
+                if *is_new || content.is_none() {
                     table.remove(key).map_err(io::Error::other)?;
                 }
                 let Some(content) = content else { continue };

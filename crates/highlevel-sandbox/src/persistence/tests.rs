@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::writer::Transaction;
 use super::*;
 
 fn change(kind: &'static str, id: &str, value: Option<Value>) -> RowChange {
@@ -172,6 +173,70 @@ fn a_deleted_and_recreated_row_moves_to_the_end() {
     store.replace(vec![put("4"), put("1"), change("a", "4", None), put("4")]);
     drop(store);
     assert_eq!(ids(open(&path).1), ["a/1", "a/4"]);
+}
+
+/// The database may report an error although the transaction is in the file.
+#[test]
+fn a_failed_commit_that_is_in_the_file_succeeds_and_later_jobs_fail() {
+    struct Reloaded(Mutex<Vec<StoredRow>>);
+    impl Memory for Reloaded {
+        fn roll_back(&self, read: &mut dyn FnMut() -> io::Result<Vec<StoredRow>>) -> io::Result<()> {
+            *lock(&self.0) = read()?;
+            Ok(())
+        }
+    }
+    let directory = tempdir();
+    let limits = ReadLimits { kind: "m", rows: 10, bytes: 10_000 };
+    for (case, is_written) in [("written", true), ("not written", false)] {
+        let (mut file, _, _) = StateFile::open(&directory.0.join(case), limits).unwrap();
+        let transaction = || Transaction {
+            number: 2,
+            clear: false,
+            changes: vec![change("m", "1", Some(json!("text"))), change("m", "2", None)],
+        };
+        if is_written {
+            file.write(false, &transaction().changes).unwrap();
+        }
+        let (sender, jobs) = mpsc::channel();
+        let (report, progress) = watch::channel(Progress::default());
+        let shared = Arc::new(Shared::default());
+        let memory = Arc::new(Reloaded(Mutex::default()));
+        let weak: Weak<Reloaded> = Arc::downgrade(&memory);
+        assert!(shared.memory.set(weak).is_ok());
+        let ran = Arc::new(Mutex::new(Vec::new()));
+        for number in 1..=3 {
+            let ran = Arc::clone(&ran);
+            lock(&shared.effects).waiting.push_back((number, Box::new(move || lock(&ran).push(number))));
+        }
+        sender.send(Job { number: 3, clear: false, changes: Vec::new() }).unwrap();
+        let uncertain = Some(transaction());
+        let mut writer = Writer { file, jobs, report, shared: Arc::clone(&shared), received: 2, uncertain };
+        writer.fail(&io::Error::other("no space"));
+        let results = [1, 2, 3].map(|number| progress.borrow().result(number).unwrap().is_ok());
+        assert_eq!(results, [is_written, is_written, false], "{case}");
+        assert_eq!(*lock(&ran), if is_written { vec![1, 2] } else { vec![] }, "{case}");
+        assert_eq!(lock(&memory.0).len(), usize::from(is_written), "{case}");
+        assert!(lock(&shared.effects).waiting.is_empty(), "{case}");
+        assert!(progress.borrow().failure.is_some(), "{case}");
+    }
+}
+
+#[test]
+fn a_transaction_is_in_a_file_that_has_all_its_changes() {
+    let row = |id: &str, json: &str| StoredRow { kind: "m".into(), id: id.into(), json: json.into() };
+    let changes = || vec![change("m", "1", Some(json!(1))), change("m", "2", None)];
+    let cases = [
+        ("all changes", false, vec![row("1", "1"), row("3", "3")], true),
+        ("another content", false, vec![row("1", "2")], false),
+        ("a missing row", false, vec![row("3", "3")], false),
+        ("a row that was to be deleted", false, vec![row("1", "1"), row("2", "2")], false),
+        ("a replacement", true, vec![row("1", "1")], true),
+        ("a replacement with an earlier row", true, vec![row("1", "1"), row("3", "3")], false),
+    ];
+    for (case, clear, rows, expected) in cases {
+        let transaction = Transaction { number: 1, clear, changes: changes() };
+        assert_eq!(transaction.is_in(&rows), expected, "{case}");
+    }
 }
 
 #[tokio::test]

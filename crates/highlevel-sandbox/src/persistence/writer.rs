@@ -1,6 +1,6 @@
 //! The thread that writes the state file.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::io;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Weak};
@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 use super::effects::Shared;
 use super::file::StateFile;
-use super::row::{self, RowChange};
+use super::row::{self, RowChange, StoredRow};
 use crate::sync::lock;
 
 /// The delay before a failed file is retried.
@@ -87,6 +87,15 @@ pub(super) struct Writer {
     pub(super) shared: Arc<Shared>,
     /// The number of the last received job.
     pub(super) received: u64,
+    /// The transaction that failed last, until its result is known.
+    pub(super) uncertain: Option<Transaction>,
+}
+
+/// The changes of a transaction, and the number of its last job.
+pub(super) struct Transaction {
+    pub(super) number: u64,
+    pub(super) clear: bool,
+    pub(super) changes: Vec<RowChange>,
 }
 
 impl Writer {
@@ -123,8 +132,13 @@ impl Writer {
             batch.add(job);
         }
         self.received = batch.number;
-        let Batch { number, clear, .. } = batch;
-        let (rows, bytes) = self.file.write(clear, batch.into_changes())?;
+        let transaction = batch.into_transaction();
+        let written = self.file.write(transaction.clear, &transaction.changes);
+        let number = transaction.number;
+        if written.is_err() {
+            self.uncertain = Some(transaction);
+        }
+        let (rows, bytes) = written?;
         self.report.send_modify(|progress| {
             progress.done = number;
             progress.total.transactions += 1;
@@ -163,21 +177,33 @@ impl Writer {
     /// Reopens the file, and verifies with an empty transaction that it can be written.
     pub(super) fn recover(&mut self) -> io::Result<()> {
         self.roll_back("the state file could not be written at the time of the change")?;
-        self.file.write(false, std::iter::empty())?;
+        self.file.write(false, &[])?;
         self.report.send_modify(|progress| progress.failure = None);
         tracing::warn!("the state file is writable again");
         Ok(())
     }
 
-    /// Reloads the memory from the file, and fails all jobs submitted until then.
+    /// Reloads the memory from the file, and fails all jobs submitted until then, except those of a transaction that is
+    /// in the file although its commit returned an error.
     pub(super) fn roll_back(&mut self, failure: &str) -> io::Result<()> {
         let Some(memory) = self.shared.memory.get().and_then(Weak::upgrade) else { return Ok(()) };
-        memory.roll_back(&mut || {
+        let mut effects = Vec::new();
+        let result = memory.roll_back(&mut || {
             // The memory is locked, so no job is submitted meanwhile.
             let rows = self.file.reopen()?;
+            if let Some(transaction) = self.uncertain.take().filter(|transaction| transaction.is_in(&rows)) {
+                effects = lock(&self.shared.effects).take(transaction.number);
+                self.report.send_modify(|progress| progress.done = progress.done.max(transaction.number));
+            }
             self.fail_received(failure);
             Ok(rows)
-        })
+        });
+        self.uncertain = None;
+        // Only now, because effects may lock the memory.
+        for effect in effects {
+            effect();
+        }
+        result
     }
 }
 
@@ -213,9 +239,30 @@ impl Batch {
         }
     }
 
-    pub(super) fn into_changes(self) -> impl Iterator<Item = RowChange> {
+    pub(super) fn into_transaction(self) -> Transaction {
         let mut changes: Vec<_> = self.changes.into_iter().collect();
         changes.sort_by_key(|(_, (position, ..))| *position);
-        changes.into_iter().map(|((kind, id), (_, content, is_new))| RowChange { kind, id, content, is_new })
+        let row = |((kind, id), (_, content, is_new))| RowChange { kind, id, content, is_new };
+        let changes = changes.into_iter().map(row).collect();
+        Transaction { number: self.number, clear: self.clear, changes }
+    }
+}
+
+impl Transaction {
+    /// Returns `true` if rows read from the file contain all changes.
+    pub(super) fn is_in(&self, rows: &[StoredRow]) -> bool {
+        let stored: HashMap<(&str, &str), &[u8]> =
+            rows.iter().map(|row| ((row.kind.as_str(), row.id.as_str()), row.json.as_slice())).collect();
+        let is_written = |change: &RowChange| {
+            let stored = stored.get(&(change.kind, change.id.as_str()));
+            match &change.content {
+                Some(content) => {
+                    stored.is_some_and(|stored| content.to_json().is_ok_and(|json| json == **stored))
+                }
+                None => stored.is_none(),
+            }
+        };
+        let contents = self.changes.iter().filter(|change| change.content.is_some()).count();
+        self.changes.iter().all(is_written) && (!self.clear || rows.len() == contents)
     }
 }
