@@ -88,12 +88,13 @@ BEGIN
     END IF;
     v_burst := least(p_limits[1], r.server_burst);
     v_period := greatest(p_limits[2], r.server_interval_ms) + p_limits[3];
-    -- A time in the future: the clock was set back. It counts from now.
+    -- A time in the future: the clock was set back. It counts from now, which is stored so that it ends.
     FOR i IN 1 .. cardinality(r.at_ms) LOOP
         IF r.at_ms[i] + v_period > v_now THEN
             v_at := v_at || least(r.at_ms[i], v_now);
             v_n := v_n || r.granted[i];
             v_used := v_used + r.granted[i];
+            v_changed := v_changed OR r.at_ms[i] > v_now;
         END IF;
     END LOOP;
     -- Requests of other programs: those that the server has counted and this log has not.

@@ -39,6 +39,7 @@ const MIGRATIONS: &[Migration] = migrations! {
     7 "inbox" "0007_inbox.sql"
     8 "maintenance" "0008_maintenance.sql"
     9 "adopt" "0009_adopt.sql"
+    10 "clock" "0010_clock.sql"
 };
 
 /// Creates the table of the applied migrations.

@@ -218,6 +218,7 @@ async fn read_until_stopped(shared: Arc<Shared>, mut stopping: watch::Receiver<b
         let pause = match shared.claim(free).await {
             Ok(claimed) if claimed.is_empty() => jitter(shared.settings.poll),
             Ok(claimed) => {
+                tracing::trace!(point = "claimed events", events = claimed.len());
                 for event in claimed {
                     let shared = Arc::clone(&shared);
                     handlers.spawn(async move { shared.handle(event).await });
@@ -320,6 +321,7 @@ impl Shared {
         catch_panic(self.handler.handle(&event, &mut transaction)).await?;
         tracing::trace!(point = "handled", id);
         transaction.commit().await?;
+        tracing::trace!(point = "committed", id);
         Ok(())
     }
 

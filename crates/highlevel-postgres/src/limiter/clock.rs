@@ -31,6 +31,7 @@ struct State {
 struct Reading {
     database_ms: i64,
     asked: Instant,
+    received: Instant,
 }
 
 /// The result of a comparison.
@@ -39,6 +40,8 @@ pub(crate) enum ClockCheck {
     Consistent,
     /// The clock of the database has advanced by more than was possible since the last reading.
     Forward,
+    /// The clock of the database has advanced by less than the time since the last reading.
+    Back,
     /// There is no reading to compare with, and the wall clocks differ: the clock of the database may have been set forward
     /// before this process started.
     Unverified,
@@ -60,6 +63,7 @@ impl JumpDetector {
             state.last.filter(|last| received.saturating_duration_since(last.asked) <= COMPARABLE);
         let check = match comparable {
             Some(last) if has_jumped(last, database_ms, received) => ClockCheck::Forward,
+            Some(last) if was_set_back(last, database_ms, asked) => ClockCheck::Back,
             None if differs(database_ms, wall) => ClockCheck::Unverified,
             _ => ClockCheck::Consistent,
         };
@@ -68,7 +72,7 @@ impl JumpDetector {
         }
         // Responses arrive in any order.
         if state.last.is_none_or(|last| last.asked <= asked) {
-            state.last = Some(Reading { database_ms, asked });
+            state.last = Some(Reading { database_ms, asked, received });
         }
         check
     }
@@ -86,6 +90,13 @@ fn has_jumped(last: Reading, database_ms: i64, received: Instant) -> bool {
     Duration::from_millis(advanced) > most + most / DRIFT + TOLERANCE
 }
 
+fn was_set_back(last: Reading, database_ms: i64, asked: Instant) -> bool {
+    let least = asked.saturating_duration_since(last.received);
+    let tolerance = least / DRIFT + TOLERANCE;
+    let ms = |time: Duration| i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
+    database_ms.saturating_sub(last.database_ms) < ms(least) - ms(tolerance)
+}
+
 fn differs(database_ms: i64, wall: SystemTime) -> bool {
     let database = Duration::from_millis(u64::try_from(database_ms).unwrap_or_default());
     wall.duration_since(UNIX_EPOCH).unwrap_or_default().abs_diff(database) > AGREEMENT
@@ -98,7 +109,7 @@ mod tests {
     const HOLD: Duration = Duration::from_secs(10);
 
     #[test]
-    fn jumps_forward_are_detected() {
+    fn jumps_are_detected() {
         struct Row {
             name: &'static str,
             database_ms: i64,
@@ -106,13 +117,14 @@ mod tests {
             check: ClockCheck,
         }
         let row = |name, database_ms, received_ms, check| Row { name, database_ms, received_ms, check };
-        let (same, forward) = (ClockCheck::Consistent, ClockCheck::Forward);
+        let (same, forward, back) = (ClockCheck::Consistent, ClockCheck::Forward, ClockCheck::Back);
         let rows = [
             row("both advanced by a second", 1_000, 1_000, same),
             row("a slow response", 10, 5_000, same),
             row("within the tolerance", 1_250, 1_000, same),
             row("a second ahead", 2_000, 1_000, forward),
-            row("set back by an hour", -3_600_000, 1_000, same),
+            row("set back by an hour", -3_600_000, 1_000, back),
+            row("set back by less than the tolerance", -200, 100, same),
             row("ten minutes with drift", 600_600, 600_000, same),
             row("ten minutes, and a jump of two seconds", 602_000, 600_000, forward),
             row("ten minutes, and a jump of an hour", 4_200_000, 600_000, forward),

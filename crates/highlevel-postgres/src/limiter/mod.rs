@@ -162,25 +162,39 @@ impl Database {
         asked: Instant,
         received: Instant,
     ) -> Result<bool> {
+        Ok(matches!(
+            self.check_clock(now_ms, asked, received).await?,
+            ClockCheck::Consistent | ClockCheck::Back
+        ))
+    }
+
+    /// As [`is_clock_consistent`](Self::is_clock_consistent), with the result of the comparison.
+    pub(crate) async fn check_clock(
+        &self,
+        now_ms: i64,
+        asked: Instant,
+        received: Instant,
+    ) -> Result<ClockCheck> {
         let limits = &self.inner.limits;
         let hold = limits.interval + limits.margin;
-        match self.inner.limiter.jumps.check(now_ms, asked, received, SystemTime::now(), hold) {
-            ClockCheck::Consistent => Ok(true),
+        let check = self.inner.limiter.jumps.check(now_ms, asked, received, SystemTime::now(), hold);
+        match check {
+            // After it was set back, permits count for longer.
+            ClockCheck::Consistent | ClockCheck::Back => {}
             ClockCheck::Forward => {
                 tracing::warn!(
                     "the clock of the database was set forward; no permit is issued for one interval"
                 );
                 self.query("SELECT highlevel.pause_limiter_v1()", &[]).await?;
-                Ok(false)
             }
             ClockCheck::Unverified => {
                 tracing::warn!(
                     "the clocks of the database and of this host differ by more than a second; \
                      this process uses no permit for one interval"
                 );
-                Ok(false)
             }
         }
+        Ok(check)
     }
 
     /// A permit of a location that was granted together with a claim.

@@ -9,6 +9,7 @@ use tokio_postgres::types::Type;
 use super::sender::{Shared, jitter};
 use super::settle::as_float;
 use crate::error::Result;
+use crate::limiter::ClockCheck;
 
 const INTERVAL: Duration = Duration::from_secs(1);
 const MAINTENANCE: Duration = Duration::from_secs(60);
@@ -40,7 +41,12 @@ async fn round(shared: &Shared) -> Result<()> {
     let database = &shared.database;
     let asked = Instant::now();
     let now_ms = database.worker_seen(shared.claims.sender).await?;
-    database.is_clock_consistent(now_ms, asked, Instant::now()).await?;
+    if database.check_clock(now_ms, asked, Instant::now()).await? == ClockCheck::Back {
+        tracing::warn!("the clock of the database was set back");
+        let lease = as_float(shared.claims.lease);
+        let sql = "SELECT highlevel.clock_set_back_v1($1 * interval '1 ms')";
+        database.query(sql, &[(&lease, Type::FLOAT8)]).await?;
+    }
     let lost = shared.begun.claims_lost_within(LOST_CLAIMS, Instant::now());
     if !lost.is_empty() {
         let count = database.give_back_lost_claims(shared.claims.sender, &lost).await?;

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use highlevel_postgres::outbox::DeskReason;
 use highlevel_postgres::{Database, Outgoing};
-use highlevel_sandbox::{Contact, Sandbox};
+use highlevel_sandbox::{Contact, Ending, Extent, Fault, FaultRule, FaultStage, Sandbox};
 use serde_json::{Value, json};
 
 use crate::support::child::Process;
@@ -11,8 +12,8 @@ use crate::support::cluster::{self, Cluster};
 use crate::support::database_proxy::DatabaseProxy;
 use crate::support::{TestDatabase, accepted, clients, generous_limits, sandbox, sms, until, webhooks};
 
-/// The points that a sender reports.
-const POINTS: [&str; 6] = ["claiming", "claimed", "sending", "attempted", "settling", "settled"];
+/// The points that a sender reports, and a random time.
+const POINTS: [&str; 7] = ["claiming", "claimed", "sending", "attempted", "settling", "settled", "any time"];
 /// Set this to a number of crashes for a longer run. Defaults to three at each point.
 const CRASHES: &str = "HIGHLEVEL_POSTGRES_CRASHES";
 
@@ -69,19 +70,29 @@ async fn until_settled(sql: impl Fn(&str) -> String) {
     until("every message is sent, or was looked for twice", || sql(open) == "0").await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn senders_that_are_killed_at_any_point_send_no_message_twice() {
-    let Some((test, database)) = TestDatabase::migrated().await else { return };
-    let crashes = std::env::var(CRASHES).ok().and_then(|text| text.parse().ok()).unwrap_or(3 * POINTS.len());
-    let run = Run::new(&database, crashes * 25).await;
-    webhooks::connect(&run.sandbox, database.outbox()).await;
-    let mut random = fastrand::Rng::with_seed(7);
+/// The number of crashes of a test.
+pub(crate) fn crashes(default: usize) -> usize {
+    std::env::var(CRASHES).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
+/// Kills senders, each at the next point, until there were enough. Returns their number.
+async fn kill_senders(test: &TestDatabase, sender: &Value, crashes: usize, seed: u64) -> usize {
+    let mut random = fastrand::Rng::with_seed(seed);
     let mut killed = 0;
     for number in 0..crashes {
-        let mut role = run.role(&test.url());
-        role["abort_at"] = POINTS[number % POINTS.len()].into();
-        role["countdown"] = random.u64(1..30).into();
+        let (mut role, point) = (sender.clone(), POINTS[number % POINTS.len()]);
+        if point != "any time" {
+            role["abort_at"] = point.into();
+            role["countdown"] = random.u64(1..30).into();
+        }
         let mut child = Process::start(&role);
+        if point == "any time" {
+            assert_eq!(child.line(), "ready");
+            tokio::time::sleep(Duration::from_millis(random.u64(0..150))).await;
+            child.kill();
+            killed += 1;
+            continue;
+        }
         until("the sender is killed, or nothing is left", || {
             child.has_ended() || test.sql("SELECT count(*) FROM highlevel.outbox WHERE state = 'p'") == "0"
         })
@@ -89,11 +100,69 @@ async fn senders_that_are_killed_at_any_point_send_no_message_twice() {
         killed += usize::from(child.has_ended());
     }
     assert!(killed * 2 > crashes, "only {killed} of {crashes} senders were killed");
+    killed
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn senders_that_are_killed_at_any_point_send_no_message_twice() {
+    let Some((test, database)) = TestDatabase::migrated().await else { return };
+    let crashes = crashes(2 * POINTS.len());
+    let run = Run::new(&database, crashes * 25).await;
+    webhooks::connect(&run.sandbox, database.outbox()).await;
+    let killed = kill_senders(&test, &run.role(&test.url()), crashes, 7).await;
     let last = Process::start(&run.role(&test.url()));
     until_settled(|sql| test.sql(sql)).await;
     let unknown = run.check(|sql| test.sql(sql));
     println!("{killed} senders were killed; {unknown} of {} messages are unknown", run.texts.len());
     drop(last);
+}
+
+/// No event arrives, so that each unknown message gets to the desk.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn unknown_messages_without_evidence_get_to_the_desk() {
+    let Some((test, database)) = TestDatabase::migrated().await else { return };
+    let crashes = crashes(POINTS.len());
+    let run = Run::new(&database, crashes * 25).await;
+    let mut role = run.role(&test.url());
+    role["last_look_ms"] = 1_000.into();
+    kill_senders(&test, &role, crashes, 8).await;
+    let last = Process::start(&role);
+    until("every message is sent or on the desk", || {
+        test.sql("SELECT count(*) FROM highlevel.outbox WHERE desk_at IS NULL") == "0"
+    })
+    .await;
+    let desk = database.outbox().desk().list(10_000).await.expect("a response");
+    assert!(desk.iter().all(|entry| entry.reason == DeskReason::Unknown));
+    for (contact, text) in &run.texts {
+        let times = accepted(&run.sandbox, contact, text);
+        assert!(times <= 1, "{text} was accepted {times} times");
+    }
+    let sent: usize =
+        test.sql("SELECT count(*) FROM highlevel.outbox_done WHERE outcome = 's'").parse().expect("a number");
+    assert_eq!(sent + desk.len(), run.texts.len());
+    // Nothing changes until a person decides.
+    assert!(desk.len() <= crashes * 8, "{} messages are unknown", desk.len());
+    drop(last);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sender_that_is_terminated_completes_its_attempts() {
+    let Some((test, database)) = TestDatabase::migrated().await else { return };
+    let run = Run::new(&database, 100).await;
+    let slow =
+        Fault::RESET.ending(Ending::Normal).sending(Extent::Everything).after(Duration::from_millis(400));
+    run.sandbox.add_fault(FaultRule::new(slow).stage(FaultStage::After)).expect("a fault");
+    let sender = Process::start(&run.role(&test.url()));
+    assert_eq!(sender.line(), "ready");
+    until("messages are being sent", || !run.sandbox.messages().is_empty()).await;
+    sender.signal("TERM");
+    assert_eq!(sender.line(), "drained");
+    let states = test.sql("SELECT count(*) FILTER (WHERE state <> 'p'), count(*) > 0 FROM highlevel.outbox");
+    assert_eq!(states, "0|t");
+    assert_eq!(test.sql("SELECT count(*) FROM highlevel.worker WHERE gone_at IS NOT NULL"), "1");
+    for (contact, text) in &run.texts {
+        assert!(accepted(&run.sandbox, contact, text) <= 1, "{text}");
+    }
 }
 
 /// A sender is stopped for longer than its leases. The others go on; the results of its attempts are reported in the end.
@@ -155,6 +224,12 @@ async fn connections_that_are_cut_cost_no_message() {
     let clients = clients(run.sandbox.base_url(), run.sandbox.token().to_owned(), &proxied);
     let sender =
         proxied.outbox().sender(clients).in_flight(8).poll_interval(Duration::from_millis(10)).start();
+    until("half of the messages are sent", || run.sandbox.messages().len() >= 150).await;
+    for _ in 0..5 {
+        let others = "pid <> pg_backend_pid() AND datname = current_database()";
+        test.sql(&format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}"));
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
     until("most messages are sent", || run.sandbox.messages().len() >= 250).await;
     proxy.cut_after(None);
     until("all messages are sent", || test.sql("SELECT count(*) FROM highlevel.outbox") == "0").await;

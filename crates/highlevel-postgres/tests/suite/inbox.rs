@@ -12,6 +12,7 @@ use highlevel_postgres::{Database, ErrorKind, Outgoing};
 use http::HeaderMap;
 use serde_json::json;
 
+use crate::crash::crashes;
 use crate::support::child::Process;
 use crate::support::roles::{KEY_SEED, receiver};
 use crate::support::{TestDatabase, until, until_async};
@@ -142,28 +143,36 @@ async fn events_of_a_contact_are_handled_in_order() {
     drop(readers);
 }
 
-#[tokio::test]
-async fn readers_that_are_killed_handle_each_event_once() {
-    const EVENTS: usize = 60;
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn readers_that_are_killed_at_any_point_handle_each_event_once() {
+    const POINTS: [&str; 4] = ["claimed events", "handling", "handled", "committed"];
     let Some((test, database)) = TestDatabase::migrated().await else { return };
     test.sql("CREATE TABLE handled (text text)");
-    for number in 0..EVENTS {
+    let crashes = crashes(2 * POINTS.len());
+    let events = 8 * crashes;
+    for number in 0..events {
         accept(&database, &format!("contact {}", number % 7), &format!("event {number}")).await;
     }
-    let role = json!({ "role": "reader", "url": test.url() });
-    for round in 1..=3 {
-        let child = Process::start(&role);
-        assert_eq!(child.line(), "ready");
-        let enough = i64::try_from(round * EVENTS / 6).expect("a small number");
-        until("events are handled", || test.number("SELECT count(*) FROM handled") >= enough).await;
-        child.kill();
+    let mut random = fastrand::Rng::with_seed(5);
+    let mut killed = 0;
+    for number in 0..crashes {
+        let mut child = Process::start(&json!({
+            "role": "reader", "url": test.url(), "lease_ms": 300, "attempts": 1_000,
+            "abort_at": POINTS[number % POINTS.len()], "countdown": random.u64(1..6),
+        }));
+        until("the reader is killed, or nothing is left", || {
+            child.has_ended() || test.sql("SELECT count(*) FROM highlevel.inbox") == "0"
+        })
+        .await;
+        killed += usize::from(child.has_ended());
     }
-    let _last = Process::start(&role);
+    assert!(killed * 2 > crashes, "only {killed} of {crashes} readers were killed");
+    let _last = Process::start(&json!({ "role": "reader", "url": test.url(), "attempts": 1_000 }));
     until("all events are handled", || test.number("SELECT count(*) FROM highlevel.inbox") == 0).await;
     let handled = test.sql("SELECT count(*), count(DISTINCT text) FROM handled");
-    assert_eq!(handled, format!("{EVENTS}|{EVENTS}"));
+    assert_eq!(handled, format!("{events}|{events}"));
     // The reply of each event was enqueued with it.
     let replies = test.number("SELECT count(DISTINCT request ->> 'message') FROM highlevel.outbox");
-    assert_eq!(usize::try_from(replies), Ok(EVENTS));
+    assert_eq!(usize::try_from(replies), Ok(events));
     assert_eq!(test.number("SELECT count(*) FROM highlevel.outbox"), replies);
 }

@@ -14,7 +14,7 @@ const SETTINGS: &str = "listen_addresses = ''\nfsync = off\nmax_connections = 20
     max_wal_senders = 4\nwal_level = replica\nlog_min_messages = fatal\n";
 
 /// Set this to the program `pgbouncer` to connect through it.
-const POOLER: &str = "HIGHLEVEL_POSTGRES_PGBOUNCER";
+pub(crate) const POOLER: &str = "HIGHLEVEL_POSTGRES_PGBOUNCER";
 const POOLER_PORT: u16 = 6432;
 /// Few connections, so that a session changes them all the time.
 const POOLER_SETTINGS: &str = "[databases]\n* = host=DIRECTORY user=postgres\n[pgbouncer]\npool_mode = transaction\n\
@@ -32,6 +32,7 @@ pub(crate) struct Cluster {
     /// The script that stops the server reads from it until it is closed.
     lifeline: Option<ChildStdin>,
     script: Child,
+    has_clock: bool,
 }
 
 /// Returns the cluster that the tests of this process share, or `None` if PostgreSQL is not installed. In continuous
@@ -39,6 +40,25 @@ pub(crate) struct Cluster {
 pub(crate) fn shared() -> Option<&'static Cluster> {
     static CLUSTER: OnceLock<Option<Cluster>> = OnceLock::new();
     CLUSTER.get_or_init(|| programs().map(|programs| Cluster::start(&programs))).as_ref()
+}
+
+/// Finds the library that changes the clock of the processes that load it.
+fn faketime() -> Option<PathBuf> {
+    let directories = std::fs::read_dir("/usr/lib").into_iter().flatten().flatten();
+    let paths = directories.map(|entry| entry.path().join("faketime/libfaketime.so.1"));
+    paths.into_iter().find(|path| path.exists())
+}
+
+/// Starts a separate cluster whose clock can be set, or returns `None` if libfaketime is not installed.
+pub(crate) fn with_clock() -> Option<Cluster> {
+    let programs = programs()?;
+    if faketime().is_none() {
+        let text = "libfaketime is not installed: install it (Debian: `apt-get install libfaketime`)";
+        assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "{text}");
+        let _ = writeln!(std::io::stderr(), "SKIPPED: a test of the clock. {text}");
+        return None;
+    }
+    Some(Cluster::start_with(&programs, true))
 }
 
 /// Starts a separate cluster, for tests that crash it or fail over from it.
@@ -75,6 +95,10 @@ fn find_programs() -> Option<PathBuf> {
 
 impl Cluster {
     fn start(programs: &Path) -> Self {
+        Self::start_with(programs, false)
+    }
+
+    fn start_with(programs: &Path, has_clock: bool) -> Self {
         let directory = new_directory();
         let data = directory.join("data");
         let mut initdb = as_user(&programs.join("initdb"));
@@ -91,12 +115,18 @@ impl Cluster {
             let text = POOLER_SETTINGS.replace("DIRECTORY", &directory.display().to_string());
             std::fs::write(directory.join("pgbouncer.ini"), text).expect("the configuration of the pooler");
         }
-        Self::serve(programs, directory)
+        if has_clock {
+            std::fs::write(directory.join("clock"), "+0").expect("the clock of the cluster");
+        }
+        Self::serve(programs, directory, has_clock)
     }
 
     /// Starts the server, with a script that stops it once this process has ended.
-    fn serve(programs: &Path, directory: PathBuf) -> Self {
+    fn serve(programs: &Path, directory: PathBuf, has_clock: bool) -> Self {
         let script = r#"trap '' INT TERM
+            if [ -f "$2/clock" ]; then
+                export LD_PRELOAD="$4" FAKETIME_TIMESTAMP_FILE="$2/clock" FAKETIME_NO_CACHE=1
+            fi
             "$1/pg_ctl" -D "$2/data" -l "$2/log" -w start >/dev/null || { cat "$2/log" >&2; exit 1; }
             if [ -f "$2/pgbouncer.ini" ]; then "$3" -q -d "$2/pgbouncer.ini" || exit 1; fi
             echo ready
@@ -109,6 +139,7 @@ impl Cluster {
             .arg(programs)
             .arg(&directory)
             .arg(pooler().unwrap_or_default())
+            .arg(faketime().unwrap_or_default())
             .current_dir("/")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -119,7 +150,16 @@ impl Cluster {
         std::io::BufRead::read_line(&mut std::io::BufReader::new(output), &mut line)
             .expect("the script's output");
         assert_eq!(line.trim(), "ready", "the server does not start");
-        Self { directory, programs: programs.to_owned(), lifeline: script.stdin.take(), script }
+        Self { directory, programs: programs.to_owned(), lifeline: script.stdin.take(), script, has_clock }
+    }
+
+    /// Sets the clock of the server, relative to that of the machine.
+    pub(crate) fn set_clock(&self, seconds: f64) {
+        assert!(self.has_clock, "a cluster of `with_clock`");
+        // In one step: the server reads it all the time.
+        let new = self.directory.join("clock.new");
+        std::fs::write(&new, format!("{seconds:+}")).expect("the clock of the cluster");
+        std::fs::rename(new, self.directory.join("clock")).expect("the clock of the cluster");
     }
 
     /// Returns the key-value pairs that connect to a database.
@@ -188,7 +228,7 @@ impl Cluster {
             .expect("the configuration of the standby");
         // The last setting counts.
         writeln!(settings, "unix_socket_directories = '{}'", directory.display()).expect("the configuration");
-        let standby = Self::serve(&self.programs, directory);
+        let standby = Self::serve(&self.programs, directory, false);
         let end = Instant::now() + TEST_TIMEOUT;
         while self.sql("postgres", "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'")
             == "0"

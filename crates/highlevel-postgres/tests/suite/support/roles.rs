@@ -9,6 +9,7 @@ use highlevel::{Client, LocationId, Sms};
 use highlevel_postgres::{Database, Limits, Outgoing};
 use serde_json::Value;
 use tokio::task::JoinSet;
+use tokio_postgres::types::Type;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Metadata, Subscriber, span};
 
@@ -62,10 +63,19 @@ impl Arguments {
     }
 }
 
-/// Waits for a line on standard input, or its end.
+/// Waits for a line on standard input or its end, or for SIGTERM.
 async fn told() {
-    let read = || std::io::stdin().read_line(&mut String::new());
-    let _ = tokio::task::spawn_blocking(read).await;
+    let (line, read) = tokio::sync::oneshot::channel();
+    std::thread::spawn(move || {
+        let _ = std::io::stdin().read_line(&mut String::new());
+        line.send(())
+    });
+    let mut terminate =
+        tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).expect("a signal handler");
+    tokio::select! {
+        _ = read => {}
+        _ = terminate.recv() => {}
+    }
 }
 
 /// Sends until it has to drain.
@@ -77,12 +87,13 @@ pub(super) async fn send(arguments: &Arguments) {
         .in_flight(usize::try_from(arguments.number("in_flight", 16)).expect("a small number"))
         .attempt_timeout(arguments.time("attempt_ms", 5_000))
         .lease_margin(arguments.time("margin_ms", 2_000))
-        .look_schedule([Duration::from_millis(500), Duration::from_secs(60)])
+        .look_schedule([Duration::from_millis(500), arguments.time("last_look_ms", 60_000)])
         .hold_after_unknown(Duration::ZERO)
         .poll_interval(Duration::from_millis(10))
         .start();
+    let told = told();
     say("ready");
-    told().await;
+    told.await;
     say(if sender.drain(TEST_TIMEOUT).await { "drained" } else { "timed out" });
 }
 
@@ -102,7 +113,7 @@ pub(super) async fn read(arguments: &Arguments) {
             Box::pin(async move {
                 let json: Value = serde_json::from_slice(event.body())?;
                 let text = json["body"].as_str().ok_or("no text")?;
-                transaction.execute("INSERT INTO handled VALUES ($1)", &[&text]).await?;
+                transaction.query_typed("INSERT INTO handled VALUES ($1)", &[(&text, Type::TEXT)]).await?;
                 let (location, contact) = (json["locationId"].as_str(), json["contactId"].as_str());
                 let reply = Sms::to(contact.ok_or("no contact")?).text(format!("reply to {text}"));
                 Outgoing::new(location.ok_or("no location")?, reply).enqueue(transaction).await?;
@@ -110,6 +121,7 @@ pub(super) async fn read(arguments: &Arguments) {
             })
         })
         .lease(arguments.time("lease_ms", 1_000))
+        .attempts(u16::try_from(arguments.number("attempts", 8)).expect("a small number"))
         .poll_interval(Duration::from_millis(10))
         .start();
     say("ready");
