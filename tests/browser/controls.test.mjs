@@ -245,7 +245,7 @@ const WRONG = [
   ["#events form", { fields: "[1]", url: "http://127.0.0.1:9/" }, "Send", "Override fields: not a JSON object"],
   ["#events form", { url: "localhost:9" }, "Send", "invalid webhook URL localhost:9"],
   ["#limits form:has([name=burst])", { burst: "0" }, "Enforce limits", "the rate limit allows no requests"],
-  ["#limits form:has([name=burst])", { interval: "0" }, "Enforce limits", "has to be at least one"],
+  ["#limits form:has([name=burst])", { interval: "0" }, "Enforce limits", "the interval must be whole milliseconds, at least one"],
   ["#limits form:has([name=burst])", { daily: "many" }, "Enforce limits", 'Daily limit: "many" is not a valid number'],
   ["#limits form:has([name=requests])", { requests: "-1" }, "Simulate requests", 'Number of requests: "-1" is not a valid number'],
 ];
