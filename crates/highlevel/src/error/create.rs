@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use http::Method;
 
+use super::effect::Effect;
 use super::response::ErrorResponse;
-use super::retryable::Effect;
 use super::{Error, ErrorKind, ErrorSource, Inner};
 use crate::{Delivery, Fingerprint};
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::retryable::Effect;
+use super::effect::Effect;
 use super::text::{excerpt, printable};
 use super::{Error, ErrorKind, ErrorSource, Inner};
 use crate::Delivery;

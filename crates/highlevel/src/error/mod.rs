@@ -2,6 +2,7 @@
 
 mod code;
 mod create;
+mod effect;
 mod format;
 mod kind;
 mod response;
@@ -15,9 +16,9 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use self::effect::Effect;
 pub use self::kind::ErrorKind;
 use self::response::ErrorResponse;
-use self::retryable::Effect;
 use crate::headers::{RateLimitHeaders, retry_after};
 use crate::{Delivery, Fingerprint};
 

@@ -1,18 +1,8 @@
 //! Decides if a failed request may be sent again without a change.
 
+use super::effect::Effect;
 use super::{Error, ErrorKind, ErrorSource};
 use crate::Delivery;
-
-/// The effect of a request if it is sent again after it was done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Effect {
-    /// It is done twice.
-    Repeated,
-    /// No further effect (PUT, DELETE).
-    Idempotent,
-    /// No effect at all (GET, HEAD, OPTIONS).
-    ReadOnly,
-}
 
 impl Error {
     /// Returns `true` if the same request may succeed when it is sent again, and cannot be done twice: there was no connection
