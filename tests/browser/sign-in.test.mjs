@@ -73,7 +73,7 @@ test("pages of other origins cannot use the cookie of a signed-in user", async (
   }, sandbox.ui);
   assert.deepEqual(status, ["refused", "refused"]);
   await evil.waitForURL(/controls\/clock/);
-  await evil.getByText("can do nothing here").waitFor();
+  await evil.getByText("rejects requests of other sites").waitFor();
   assert.equal(await speed(), before);
   // Framing is blocked as well.
   await evil.goto(`${other.facts.baseUrl}/_sandbox/health`);

@@ -1,9 +1,8 @@
-//! Access control as pure functions: which `Host` names are served, what a page of another site may do, and who may use
-//! the admin API.
+//! Access control as pure functions: the served `Host` names, the requests of pages of other sites, and the admin token.
 //!
-//! On a loopback address every program on this machine may use the admin API, without a token. A page in a browser runs
-//! on this machine too, so a page of another site must not be able to do anything: its requests are refused before they
-//! are counted, recorded or matched with a fault rule. A name that a foreign DNS server points here is not served.
+//! On a loopback address any program on this machine may use the admin API without a token. Pages in a browser also run on
+//! this machine, so requests of pages of other sites are rejected before they are counted, recorded or matched against
+//! fault rules. Host names that a foreign DNS server resolves to this address are not served.
 
 mod guesses;
 mod hosts;
@@ -23,35 +22,36 @@ pub(crate) use paths::{ADMIN_PREFIX, INSPECTOR_PATH, is_admin_path, is_inspector
 pub(crate) use session::cookie_name;
 pub(crate) use site::{Site, is_navigation, is_of_this_host};
 
-/// Who may use the sandbox, and from where.
+/// The access rules of a sandbox.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Access {
-    /// The token that the admin API demands, if any.
+    /// The admin token, if the admin API requires one.
     token: Option<String>,
-    /// The cookie of a browser that was given the token. It is new in each run, and only the inspector accepts it.
+    /// The session cookie of a browser that has signed in with the admin token. New in each run; accepted by the inspector
+    /// only.
     session: String,
-    /// Proves that the form of the page on which a location is chosen came from this run of the sandbox.
+    /// Proves that the form of the authorization page was issued by this run of the sandbox.
     choice_token: String,
     hosts: Hosts,
 }
 
 impl Access {
-    /// `session` and `choice_token` have to be unguessable, and new in each run.
+    /// Creates the access rules. `session` and `choice_token` must be unguessable and new in each run.
     pub(crate) fn new(token: Option<String>, session: String, choice_token: String, hosts: Hosts) -> Self {
         Self { token, session, choice_token, hosts }
     }
 
-    /// The value of the cookie that a browser gets instead of the admin token.
+    /// Returns the value of the session cookie.
     pub(crate) fn session(&self) -> &str {
         &self.session
     }
 
-    /// The value of the hidden field in the form on which a location is chosen.
+    /// Returns the value of the hidden field in the form of the authorization page.
     pub(crate) fn choice_token(&self) -> &str {
         &self.choice_token
     }
 
-    /// Returns `true` if a form carries the token of this run.
+    /// Returns `true` if a form contains the choice token of this run.
     pub(crate) fn is_choice_token(&self, given: &str) -> bool {
         same(given, &self.choice_token)
     }
@@ -61,8 +61,8 @@ impl Access {
         self.token.as_deref().is_some_and(|token| same(given, token))
     }
 
-    /// Refuses a request whose `Host` is not a name of the sandbox, whatever its path. A browser that follows a foreign
-    /// name to this address sends that name.
+    /// Rejects a request whose `Host` is not a name of the sandbox. A browser that resolves a foreign name to this address
+    /// sends that name.
     pub(crate) fn check_host(&self, head: &Parts) -> Result<(), ApiError> {
         let authority = head.uri.authority().map(http::uri::Authority::as_str);
         let mut names = head.headers.get_all(HOST).iter().map(|value| value.to_str().unwrap_or("\u{fffd}"));
@@ -78,16 +78,16 @@ impl Access {
         Ok(())
     }
 
-    /// Where a request comes from, as far as a browser reveals it.
+    /// Returns the origin of a request, as far as a browser reveals it.
     pub(crate) fn site(&self, headers: &HeaderMap) -> Site {
         Site::of(headers, &self.hosts)
     }
 
-    /// Refuses what a page of another site sends to the API or to the token endpoints. A page cannot send an
-    /// `Authorization` header to another site, because the sandbox allows no cross-origin requests.
+    /// Rejects requests of pages of other sites to the API and to the token endpoints. A page cannot send an `Authorization`
+    /// header to another site, because the sandbox allows no cross-origin requests.
     pub(crate) fn check_page(&self, headers: &HeaderMap) -> Result<(), ApiError> {
         match self.site(headers) {
-            Site::Other(origin) if !headers.contains_key(AUTHORIZATION) => Err(refuse_page(&origin)),
+            Site::Other(origin) if !headers.contains_key(AUTHORIZATION) => Err(foreign_page(&origin)),
             _ => Ok(()),
         }
     }
@@ -97,12 +97,12 @@ impl Access {
         if let Site::Other(origin) = self.site(headers) {
             let opens_a_page = method.is_safe() && is_inspector_path(path) && is_navigation(headers);
             if !opens_a_page {
-                return Err(refuse_page(&origin));
+                return Err(foreign_page(&origin));
             }
         }
         match &self.token {
             Some(token) if path != format!("{ADMIN_PREFIX}health") => {
-                // A browser cannot send the header by itself: the inspector gives it a cookie.
+                // A browser does not send the header when it loads a page, so the inspector accepts a session cookie.
                 let has_session = || {
                     is_inspector_path(path)
                         && session::session_of(headers).is_some_and(|given| same(given, &self.session))
@@ -112,7 +112,7 @@ impl Access {
                     return Ok(());
                 }
                 let message =
-                    "the admin token is missing or wrong: send `Authorization: Bearer <admin token>`"
+                    "the admin token is missing or invalid; send `Authorization: Bearer <admin token>`"
                         .to_owned();
                 Err(ApiError { status: StatusCode::UNAUTHORIZED, message })
             }
@@ -131,10 +131,9 @@ fn same(given: &str, expected: &str) -> bool {
             == 0
 }
 
-fn refuse_page(origin: &str) -> ApiError {
+fn foreign_page(origin: &str) -> ApiError {
     forbidden(format!(
-        "the request comes from a page of {origin}; pages of other sites can do nothing here, call the sandbox from a \
-         program"
+        "the request was sent by a page of {origin}; the sandbox rejects requests of other sites, send it from a program"
     ))
 }
 
@@ -157,7 +156,7 @@ mod tests {
     }
 
     fn status(result: Result<(), ApiError>) -> u16 {
-        result.map_or_else(|problem| problem.status.as_u16(), |()| 200)
+        result.map_or_else(|error| error.status.as_u16(), |()| 200)
     }
 
     fn check(access: &Access, method: &Method, path: &str, headers: &[(&'static str, &str)]) -> u16 {
@@ -165,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn every_host_of_a_request_has_to_be_served() {
+    fn all_hosts_of_a_request_must_be_served() {
         let access = access(None, Hosts::loopback());
         for (target, hosts, expected) in [
             ("/", &["127.0.0.1:80"][..], 200),
@@ -187,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn pages_of_other_sites_reach_no_admin_operation() {
+    fn pages_of_other_sites_cannot_use_the_admin_api() {
         let own = "http://127.0.0.1:80";
         let cases: [(&[(&'static str, &str)], u16); 12] = [
             (&[], 200),
@@ -225,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_of_another_site_opens_a_page_of_the_inspector_and_does_nothing_else() {
+    fn links_of_other_sites_can_only_open_inspector_pages() {
         let access = access(None, Hosts::loopback());
         let link =
             [("host", "127.0.0.1:80"), ("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "navigate")];
@@ -241,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_without_a_token_does_not_reach_the_api() {
+    fn pages_of_other_sites_cannot_use_the_api_without_a_token() {
         let access = access(None, Hosts::loopback());
         for (headers, expected) in [
             (&[("sec-fetch-site", "cross-site")][..], 403),
@@ -257,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn the_admin_token_is_demanded_except_for_health() {
+    fn the_admin_token_is_required_except_for_health() {
         let cases = [
             ("", 401),
             ("Bearer secret", 200),

@@ -1,4 +1,4 @@
-//! The clock of a sandbox: that of the machine, or one that is set, stopped, or runs at another speed.
+//! The clock of a sandbox, which can be set, stopped and run at a different speed.
 
 use std::time::Duration;
 
@@ -6,25 +6,26 @@ use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-/// The last time that RFC 3339 can tell in milliseconds, 9999-12-31T23:59:59.999Z. A clock that gets there stands still.
+/// The last time in RFC 3339 with milliseconds, 9999-12-31T23:59:59.999Z, where a clock stops.
 const LAST: DateTime<Utc> = match DateTime::from_timestamp_millis(253_402_300_799_999) {
     Some(time) => time,
     None => DateTime::<Utc>::MAX_UTC,
 };
 
-/// The clock of one sandbox. Setting it wakes the tasks that wait for a time.
+/// The clock of one sandbox. Changing it wakes the tasks that sleep until a time.
 #[derive(Debug)]
 pub(crate) struct Clock {
     course: watch::Sender<Course>,
 }
 
-/// How the sandbox's time follows from the machine's.
+/// The mapping from system time to sandbox time.
 #[derive(Clone, Copy, Debug)]
 struct Course {
-    /// A moment of the machine, and the sandbox's time at it.
+    /// The system time at which the mapping starts.
     began: Instant,
+    /// The sandbox time at `began`.
     time: DateTime<Utc>,
-    /// Seconds of the sandbox in one second of the machine; 0 stops it.
+    /// Sandbox seconds per real second; 0 stops the clock.
     speed: f64,
 }
 
@@ -39,7 +40,7 @@ impl Course {
             .map_or(LAST, |time| time.min(LAST))
     }
 
-    /// How long the machine needs to get to a time; `None` if it never does.
+    /// Returns the real duration until a sandbox time, or `None` if the clock never reaches it.
     fn until(&self, time: DateTime<Utc>, moment: Instant) -> Option<Duration> {
         let remaining = (time - self.at(moment)).to_std().unwrap_or(Duration::ZERO);
         if remaining.is_zero() {
@@ -53,32 +54,32 @@ impl Course {
 }
 
 impl Clock {
-    /// The machine's clock.
+    /// Creates a clock that follows the system clock.
     pub(crate) fn new() -> Self {
         Self { course: watch::Sender::new(Course { began: Instant::now(), time: Utc::now(), speed: 1.0 }) }
     }
 
-    /// What time it is by the machine's clock, for those who want to go back to it.
+    /// Returns the time of the system clock.
     pub(crate) fn machine() -> DateTime<Utc> {
         Utc::now()
     }
 
-    /// How far it is ahead of the machine's clock; less than nothing when it is behind.
+    /// Returns the offset from the system clock, negative if this clock is behind.
     pub(crate) fn ahead(&self) -> TimeDelta {
         self.now() - Self::machine()
     }
 
-    /// What time it is.
+    /// Returns the current sandbox time.
     pub(crate) fn now(&self) -> DateTime<Utc> {
         self.course.borrow().at(Instant::now())
     }
 
-    /// Seconds of the sandbox in one second of the machine.
+    /// Returns the speed, in sandbox seconds per real second.
     pub(crate) fn speed(&self) -> f64 {
         self.course.borrow().speed
     }
 
-    /// Makes it another time, from which the clock goes on: the nearest one between 1970 and the end of 9999.
+    /// Sets the time, clamped to the years 1970 to 9999. The clock continues from there.
     pub(crate) fn set(&self, time: DateTime<Utc>) {
         self.course.send_modify(|course| {
             course.began = Instant::now();
@@ -86,7 +87,7 @@ impl Clock {
         });
     }
 
-    /// Moves the clock forward.
+    /// Advances the clock.
     pub(crate) fn advance(&self, by: Duration) {
         self.course.send_modify(|course| {
             let now = Instant::now();
@@ -96,7 +97,7 @@ impl Clock {
         });
     }
 
-    /// Runs at another speed from now on: 60 makes a minute of each second, 0 stops it.
+    /// Sets the speed: at 60 a minute passes in each real second, 0 stops the clock.
     pub(crate) fn set_speed(&self, speed: f64) {
         self.course.send_modify(|course| {
             let now = Instant::now();
@@ -106,7 +107,7 @@ impl Clock {
         });
     }
 
-    /// Resolves when it is that time, also when the clock is moved or its speed changes in the meantime.
+    /// Resolves when the clock reaches a time. Changes of the clock in the meantime are taken into account.
     pub(crate) async fn sleep_until(&self, time: DateTime<Utc>) {
         let mut course = self.course.subscribe();
         loop {
@@ -122,7 +123,7 @@ impl Clock {
             }
             tokio::select! {
                 () = wait => {}
-                // The sender is in `self`: it cannot be gone.
+                // The sender is in `self`, so it cannot be dropped meanwhile.
                 _ = course.changed() => {}
             }
         }
@@ -200,6 +201,6 @@ mod tests {
         assert_eq!(slept, Ok(()));
         clock.set(until - TimeDelta::hours(2));
         let slept = tokio::time::timeout(Duration::from_secs(100), clock.sleep_until(until)).await;
-        assert!(slept.is_err(), "it slept until a time that did not come");
+        assert!(slept.is_err(), "the clock never reaches this time");
     }
 }

@@ -1,6 +1,6 @@
-//! What exists in the sandbox: locations, their contacts, conversations and conversation providers, and messages.
+//! The data model: locations with contacts, conversations, conversation providers and messages.
 //!
-//! Everything here is a [`Record`], and changes by being put in place of the one with the same id.
+//! All of them are [`Record`]s. A record is changed by replacing it with another one that has the same ID.
 
 mod check;
 mod conflict;
@@ -30,42 +30,44 @@ pub(crate) use seed::{
     LOCATION_ID, REFERENCE_PROVIDER_IDS, SMS_PROVIDER_ID,
 };
 pub use status::StatusUpdate;
-pub(crate) use status::{next_statuses, of_call};
+pub(crate) use status::{next_statuses, status_of_call};
 
-/// How much may exist, weighed as it is in memory.
+/// Limits of the stored messages. When one is exceeded, the oldest messages are evicted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Bounds {
-    /// The newest messages are kept.
+    /// The maximum number of messages.
     pub(crate) messages: usize,
+    /// The maximum memory usage of messages, in bytes.
     pub(crate) message_bytes: usize,
 }
 
-/// How many bytes everything but messages may take.
+/// The maximum memory usage of all records except messages, in bytes.
 pub(crate) const RECORD_BYTES: usize = 32 * 1024 * 1024;
 
-/// All that exists, by id. Cloning it shares the messages.
+/// All records, by ID. Clones share the messages.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Model {
     locations: BTreeMap<String, Location>,
     contacts: BTreeMap<String, Contact>,
     conversations: BTreeMap<String, Conversation>,
     providers: BTreeMap<String, ConversationProvider>,
-    /// In the order in which they were stored, by a number that grows.
+    /// Messages by sequence number, in insertion order.
     messages: BTreeMap<u64, Arc<StoredMessage>>,
     next_message: u64,
     message_numbers: HashMap<String, u64>,
-    /// The messages with each contact that has some.
+    /// The messages of each contact. Contacts without messages have no entry.
     messages_with: HashMap<String, Numbers>,
-    /// The conversation with each contact.
+    /// The conversation of each contact, by contact ID.
     conversation_of: HashMap<String, String>,
-    /// The message that each email is.
+    /// The sequence number of the message of each email, by email message ID.
     emails: HashMap<String, u64>,
-    /// What messages weigh, and what everything else does.
+    /// The memory usage of messages, in bytes.
     message_bytes: usize,
+    /// The memory usage of all other records, in bytes.
     record_bytes: usize,
 }
 
-/// Messages, by their numbers.
+/// Sequence numbers of messages.
 #[derive(Clone, Debug, Default)]
 struct Numbers {
     all: BTreeSet<u64>,
@@ -73,11 +75,15 @@ struct Numbers {
 }
 
 impl Model {
-    /// Puts each record in place of the one with the same id, or adds it. All of them, or none.
+    /// Adds records, replacing those with the same IDs.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`Conflict`] if a record contradicts an existing one. Then no record is changed.
     pub(crate) fn put(&mut self, records: impl IntoIterator<Item = Record>) -> Result<(), Conflict> {
         let mut before: Vec<(Kind, String, Option<Record>)> = Vec::new();
         for record in records {
-            if let Err(conflict) = self.check(&record) {
+            if let Err(conflict) = self.validate(&record) {
                 for (kind, id, record) in before.into_iter().rev() {
                     match record {
                         Some(record) => self.set(record),
@@ -155,10 +161,10 @@ impl Model {
         }
     }
 
-    /// Removes a record, and nothing else.
+    /// Removes a record, but not the records that depend on it.
     fn remove(&mut self, kind: Kind, id: &str) {
-        if let Some(gone) = self.get(kind, id) {
-            *self.bytes_of(kind) -= gone.weight();
+        if let Some(removed) = self.get(kind, id) {
+            *self.bytes_of(kind) -= removed.weight();
         }
         match kind {
             Kind::Location => drop(self.locations.remove(id)),
@@ -173,48 +179,47 @@ impl Model {
         }
     }
 
-    /// Removes a record with all that cannot be without it, and answers what that was; nothing if there was no such
-    /// record.
+    /// Deletes a record and all records that depend on it. Returns the deleted records, or none if there is no such record.
     pub(crate) fn delete(&mut self, kind: Kind, id: &str) -> Vec<(Kind, String)> {
         if self.get(kind, id).is_none() {
             return Vec::new();
         }
-        let mut gone = vec![(kind, id.to_owned())];
+        let mut deleted = vec![(kind, id.to_owned())];
         if kind == Kind::Contact
             && let Some(conversation) = self.conversation_with(id).map(str::to_owned)
         {
-            gone.extend(self.delete(Kind::Conversation, &conversation));
+            deleted.extend(self.delete(Kind::Conversation, &conversation));
         }
         if kind == Kind::Conversation {
-            let of_it = self.messages().filter(|message| message.conversation_id == id);
-            gone.extend(of_it.map(|message| (Kind::Message, message.id.clone())).collect::<Vec<_>>());
+            let messages = self.messages().filter(|message| message.conversation_id == id);
+            deleted.extend(messages.map(|message| (Kind::Message, message.id.clone())).collect::<Vec<_>>());
         }
-        for (kind, id) in &gone {
+        for (kind, id) in &deleted {
             self.remove(*kind, id);
         }
-        gone
+        deleted
     }
 
-    /// Removes the oldest messages that are too many or too large, and returns their ids. The newest one always stays.
+    /// Evicts the oldest messages beyond the bounds, and returns their IDs. Never evicts the newest message.
     pub(crate) fn evict_messages(&mut self, bounds: Bounds) -> Vec<String> {
-        let mut gone = Vec::new();
+        let mut evicted = Vec::new();
         while (self.messages.len() > bounds.messages || self.message_bytes > bounds.message_bytes)
             && self.messages.len() > 1
             && let Some((_, oldest)) = self.messages.first_key_value()
         {
             let id = oldest.id.clone();
             self.remove(Kind::Message, &id);
-            gone.push(id);
+            evicted.push(id);
         }
-        gone
+        evicted
     }
 
-    /// The number of everything but messages.
+    /// Returns the number of records except messages.
     pub(crate) fn record_count(&self) -> usize {
         self.locations.len() + self.contacts.len() + self.conversations.len() + self.providers.len()
     }
 
-    /// The number of messages, what they weigh, and what everything else weighs.
+    /// Returns the number of messages, and the memory usage in bytes of messages and of all other records.
     pub(crate) fn weights(&self) -> (usize, usize, usize) {
         (self.messages.len(), self.message_bytes, self.record_bytes)
     }
@@ -241,7 +246,7 @@ impl Model {
         self.conversations.get(id)
     }
 
-    /// The conversation with a contact. There is at most one.
+    /// Returns the ID of the conversation with a contact. There is at most one.
     pub(crate) fn conversation_with(&self, contact_id: &str) -> Option<&str> {
         self.conversation_of.get(contact_id).map(String::as_str)
     }
@@ -254,7 +259,7 @@ impl Model {
         self.messages.get(self.message_numbers.get(id)?)
     }
 
-    /// The thread of an email that was stored before.
+    /// Returns the thread ID of a stored email.
     pub(crate) fn thread_of(&self, email_message_id: &str) -> Option<&str> {
         self.messages.get(self.emails.get(email_message_id)?)?.thread_id.as_deref()
     }
@@ -275,12 +280,12 @@ impl Model {
         self.providers.values()
     }
 
-    /// Messages and calls, oldest first.
+    /// Returns messages and calls, oldest first.
     pub(crate) fn messages(&self) -> impl DoubleEndedIterator<Item = &Arc<StoredMessage>> {
         self.messages.values()
     }
 
-    /// The messages with a contact, oldest first.
+    /// Returns the messages with a contact, oldest first.
     pub(crate) fn messages_with(
         &self,
         contact_id: &str,
@@ -289,28 +294,28 @@ impl Model {
         numbers.into_iter().flat_map(|numbers| &numbers.all).filter_map(|number| self.messages.get(number))
     }
 
-    /// How many messages there are with a contact.
+    /// Returns the number of messages with a contact.
     pub(crate) fn count_with(&self, contact_id: &str) -> usize {
         self.messages_with.get(contact_id).map_or(0, |numbers| numbers.all.len())
     }
 
-    /// Whether a message with a contact failed.
+    /// Returns `true` if the status of any message with a contact is `failed`.
     pub(crate) fn has_failed_with(&self, contact_id: &str) -> bool {
         self.messages_with.get(contact_id).is_some_and(|numbers| !numbers.failed.is_empty())
     }
 
-    /// The contacts that there are messages with, each with its newest one, the newest of all first.
+    /// Returns the contacts that have messages, each with its newest one, sorted by the newest message first.
     pub(crate) fn newest_by_contact(&self) -> impl Iterator<Item = (&Contact, &Arc<StoredMessage>)> {
         let newest = self.messages_with.values().filter_map(|numbers| numbers.all.last());
         let mut newest: Vec<u64> = newest.copied().collect();
-        newest.sort_unstable_by(|one, other| other.cmp(one));
+        newest.sort_unstable_by(|left, right| right.cmp(left));
         newest.into_iter().filter_map(|number| {
             let message = self.messages.get(&number)?;
             Some((self.contact(&message.contact_id)?, message))
         })
     }
 
-    /// All of it, each record after those that it names.
+    /// Returns all records. Each one comes after the records that it references.
     pub(crate) fn records(&self) -> impl Iterator<Item = Record> {
         (self.locations().cloned().map(Record::Location))
             .chain(self.contacts().cloned().map(Record::Contact))
@@ -336,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn messages_are_known_by_their_contact() {
+    fn messages_are_indexed_by_contact() {
         let (ada, grace) = (CONTACT_ID, "ve9EPM428h8vShlRW1KT");
         let of_ada = |id, status| message(id, ada, CONVERSATION_ID, status);
         let mut model = Model::try_from(seed()).unwrap();
@@ -353,7 +358,7 @@ mod tests {
         check(&model, "c b", "a c", true);
         model.put([of_ada("a", "delivered")]).unwrap();
         check(&model, "c b", "a c", false);
-        // What is taken back leaves nothing.
+        // A conflict rolls back the records before it.
         model.put([of_ada("d", "failed"), message("e", "unknown", CONVERSATION_ID, "pending")]).unwrap_err();
         check(&model, "c b", "a c", false);
         model.put([of_ada("c", "failed")]).unwrap();
@@ -364,7 +369,7 @@ mod tests {
     }
 
     #[test]
-    fn what_exists_is_weighed_as_it_changes() {
+    fn memory_usage_follows_each_change() {
         let mut model = Model::try_from(seed()).unwrap();
         let (_, none, records) = model.weights();
         assert!(none == 0 && records > 0);
@@ -380,8 +385,8 @@ mod tests {
         model.put([status]).unwrap();
         let (_, smaller, _) = model.weights();
         assert!((1_010..10_000).contains(&smaller), "{smaller}");
-        let gone = model.evict_messages(Bounds { messages: 10, message_bytes: smaller - 1 });
-        assert_eq!(gone, ["0"]);
+        let evicted = model.evict_messages(Bounds { messages: 10, message_bytes: smaller - 1 });
+        assert_eq!(evicted, ["0"]);
         model.put([Record::Contact(Contact::new("new").name("y".repeat(5_000)))]).unwrap();
         assert!(model.weights().2 > records + 5_000);
         for id in ["new", CONTACT_ID] {
@@ -391,16 +396,16 @@ mod tests {
     }
 
     #[test]
-    fn more_records_than_fit_are_refused() {
+    fn records_beyond_the_memory_limit_are_rejected() {
         let mut model = Model::try_from(seed()).unwrap();
         let contact =
             |number: usize| Record::Contact(Contact::new(number.to_string()).name("x".repeat(1024 * 1024)));
-        let (kept, conflict) =
+        let (count, conflict) =
             (0..).find_map(|number| Some((number, model.put([contact(number)]).err()?))).unwrap();
-        assert!((25..32).contains(&kept), "{kept}");
+        assert!((25..32).contains(&count), "{count}");
         assert!(conflict.to_string().contains("33554432 bytes"), "{conflict}");
         model.put([contact(0)]).unwrap();
         model.delete(Kind::Contact, "0");
-        model.put([contact(kept)]).unwrap();
+        model.put([contact(count)]).unwrap();
     }
 }

@@ -1,7 +1,7 @@
-//! A thread with a runtime of its own for each sandbox.
+//! A dedicated thread with a tokio runtime for each sandbox.
 //!
-//! So a sandbox works beside a test that blocks its thread or has stopped tokio's clock, and when it is dropped, its
-//! listener and its connections are closed by the time `drop` returns.
+//! A sandbox therefore works in a test that blocks its thread or pauses tokio's clock, and its listener and connections are
+//! closed when `drop` returns.
 
 use std::io;
 use std::thread::{self, JoinHandle};
@@ -9,14 +9,14 @@ use std::thread::{self, JoinHandle};
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 
-/// For what takes long, one at a time, and for looking up the hosts of webhooks.
+/// Threads for long operations, of which only one runs at a time, and for resolving the hosts of webhooks.
 const BLOCKING_THREADS: usize = 4;
 
-/// Runs tasks until it is dropped.
+/// A runtime that runs tasks until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Runtime {
     handle: Handle,
-    /// Its end is the sign to stop.
+    /// Dropped to stop the thread.
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -40,7 +40,7 @@ impl Runtime {
             if ready.send(Ok(runtime.handle().clone())).is_ok() {
                 let _ = runtime.block_on(stopped);
             }
-            // Drops all tasks at once and does not wait for a name that is being resolved.
+            // Drops all tasks immediately, without waiting for pending name lookups.
             runtime.shutdown_background();
         })?;
         let handle = started

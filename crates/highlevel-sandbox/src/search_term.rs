@@ -1,16 +1,16 @@
-//! A search term, prepared to be looked for in many texts.
+//! Case-insensitive search for a term in many texts.
 
 use memchr::memmem::Finder;
 
-/// The longest search term, in characters. What is longer is cut.
+/// The maximum length of a search term, in characters. Longer terms are truncated.
 pub(crate) const MAX_CHARS: usize = 200;
-/// How much of a text is folded and searched at a time, in bytes.
+/// The size of the blocks in which a text is folded and searched, in bytes.
 const BLOCK: usize = 16 * 1024;
 
-/// A search term that is found whatever the case of its letters.
+/// A search term that matches regardless of case.
 ///
-/// A text is folded block by block and searched with [`memchr::memmem`], so that the cost is linear in the length of the
-/// text whatever the term is, and the memory is that of a block.
+/// A text is folded block by block and searched with [`memchr::memmem`]. The cost is linear in the length of the text for
+/// any term, and only one block is held in memory.
 #[derive(Clone, Debug)]
 pub(crate) struct SearchTerm {
     finder: Finder<'static>,
@@ -23,7 +23,7 @@ impl SearchTerm {
         Self { is_ascii: term.is_ascii(), finder: Finder::new(&term).into_owned() }
     }
 
-    /// Returns `true` if there is nothing to look for: then it is in every text.
+    /// Returns `true` if the term is empty, which matches all texts.
     pub(crate) fn is_empty(&self) -> bool {
         self.finder.needle().is_empty()
     }
@@ -32,12 +32,12 @@ impl SearchTerm {
         self.is_in_bytes(text.as_bytes())
     }
 
-    /// Bytes that are no text hide only themselves.
+    /// Returns `true` if the term is in `text`. Bytes that are not UTF-8 never match.
     pub(crate) fn is_in_bytes(&self, text: &[u8]) -> bool {
         self.is_empty() || self.blocks(text, &mut |block| self.finder.find(block).is_some())
     }
 
-    /// Passes the folded text on in blocks that overlap by as much as the term may need, until `is_found`.
+    /// Passes folded blocks of a text to `is_found` until it returns `true`. Blocks overlap by the length of the term.
     fn blocks(&self, text: &[u8], is_found: &mut impl FnMut(&[u8]) -> bool) -> bool {
         let overlap = self.finder.needle().len() - 1;
         if self.is_ascii {
@@ -66,7 +66,7 @@ impl SearchTerm {
     }
 }
 
-/// A letter as a small one. The sigma that ends a word is one like any other.
+/// Folds the case of a letter. The final sigma is folded to the regular one.
 fn folded(letter: char) -> impl Iterator<Item = char> {
     letter.to_lowercase().map(|letter| if letter == 'ς' { 'σ' } else { letter })
 }
@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_text_is_found_wherever_it_is() {
+    fn terms_are_found_at_any_position() {
         let cases = [
             ("", "", true),
             ("abc", "", true),
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn a_term_is_found_at_every_border_of_blocks() {
+    fn terms_are_found_across_block_boundaries() {
         for word in ["needle", "nädel"] {
             let term = SearchTerm::new(&word.to_uppercase());
             for before in BLOCK - 10..BLOCK + 10 {
@@ -115,9 +115,9 @@ mod tests {
         }
     }
 
-    /// The search itself is `memchr::memmem`, whose cost is linear in the bytes that it is given.
+    /// Counts the bytes passed to `memchr::memmem`, whose cost is linear in them.
     #[test]
-    fn the_cost_of_a_search_is_that_of_the_text_whatever_the_term_is() {
+    fn the_cost_of_a_search_does_not_depend_on_the_term() {
         for (letter, end) in [("a", "b"), ("ä", "b")] {
             let text = letter.repeat(1024 * 1024);
             for length in [1, 10, MAX_CHARS, 100_000] {
@@ -127,7 +127,7 @@ mod tests {
                     (bytes, blocks) = (bytes + block.len(), blocks + 1);
                     term.finder.find(block).is_some()
                 });
-                assert_eq!(found, length >= MAX_CHARS, "what is longer is cut");
+                assert_eq!(found, length >= MAX_CHARS, "longer terms are truncated");
                 assert!(bytes <= text.len() + blocks * 2 * MAX_CHARS, "{length}: {bytes} bytes");
                 assert!(blocks <= text.len() / BLOCK + 1, "{length}: {blocks} blocks");
             }

@@ -1,4 +1,4 @@
-//! What exists in the form of a seed file, with credentials.
+//! Snapshots of all records and credentials, in the format of seed files.
 
 use std::io;
 
@@ -12,8 +12,9 @@ use crate::model::{
     REFERENCE_PROVIDER_IDS, RawJson, Record, SMS_PROVIDER_ID,
 };
 
-/// All that exists, as a seed file has it. What it lacks is empty.
-/// `R` is the form of the requests of messages, see [`Message`].
+/// A snapshot of all records, in the format of a seed file. Absent fields are empty.
+///
+/// `R` is the type of the requests of messages, see [`Message`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(
     rename_all = "camelCase",
@@ -33,16 +34,16 @@ pub struct Snapshot<R = Value> {
     pub providers: Vec<ConversationProvider>,
     /// Messages and calls, oldest first.
     pub messages: Vec<Message<R>>,
-    /// What tokens and apps there are.
+    /// The tokens and apps.
     pub(crate) credentials: StoredCredentials,
 }
 
 impl Snapshot {
-    /// Reads a seed file or a snapshot: JSON or YAML.
+    /// Parses a seed file or a snapshot: JSON or YAML.
     ///
     /// # Errors
     ///
-    /// `InvalidData` with the place of what cannot be read.
+    /// Returns `InvalidData` with the position of the error if the text is malformed.
     pub fn parse(text: &str) -> io::Result<Self> {
         let unreadable = |error: &dyn std::fmt::Display| {
             io::Error::new(io::ErrorKind::InvalidData, format!("the seed cannot be read: {error}"))
@@ -53,7 +54,7 @@ impl Snapshot {
         serde_saphyr::from_str(text).map_err(|error| unreadable(&error))
     }
 
-    /// Returns what exists in the form of a seed file, without credentials.
+    /// Returns a snapshot of a model, without credentials.
     pub(crate) fn of(model: &Model) -> Self {
         Self {
             locations: model.locations().cloned().collect(),
@@ -65,7 +66,7 @@ impl Snapshot {
         }
     }
 
-    /// The snapshot as the sandbox keeps it.
+    /// Returns the snapshot with the requests of messages as text.
     pub(crate) fn into_stored(self) -> StoredSnapshot {
         let Self { locations, contacts, conversations, providers, messages, credentials } = self;
         let messages = messages.into_iter().map(|message| message.to_stored()).collect();
@@ -73,11 +74,11 @@ impl Snapshot {
     }
 }
 
-/// A snapshot as the sandbox keeps it.
+/// A snapshot with the requests of messages as text.
 pub(crate) type StoredSnapshot = Snapshot<RawJson>;
 
 impl StoredSnapshot {
-    /// Its records, each after those that it names.
+    /// Returns the records. Each one comes after the records that it references.
     pub(crate) fn into_records(self) -> impl Iterator<Item = Record> {
         let Self { locations, contacts, conversations, providers, messages, .. } = self;
         (locations.into_iter().map(Record::Location))
@@ -111,12 +112,12 @@ impl TryFrom<StoredSnapshot> for Model {
     }
 }
 
-/// What makes the documentation's examples work as they are.
+/// Returns the default seed, which contains all records used by the examples of HighLevel's documentation.
 pub(crate) fn seed() -> StoredSnapshot {
     let contacts = [
         // (contact, conversation, name, email, phone)
         (CONTACT_ID, CONVERSATION_ID, "Ada", "ada@example.com", "+15037081210"),
-        // The examples use one id for a contact and for its conversation.
+        // The examples use the same ID for a contact and its conversation.
         ("ve9EPM428h8vShlRW1KT", "ve9EPM428h8vShlRW1KT", "Grace", "grace@example.com", "+15037081211"),
         ("cI08i1Bls3iTB9bKgFJh", "fcanlLgpbQgQhderivVs", "Alan", "alan@example.com", "+15037081212"),
     ];

@@ -1,7 +1,7 @@
-//! The connections that are open, and the bytes that are on their way through them.
+//! Limits on open connections and on bytes in flight.
 //!
-//! Both are bounded. What is full makes room by closing the connection that has gone longest without progress: a client
-//! that sends or reads nothing loses its connection before it keeps another one out.
+//! When a limit is reached, the connection that has made no progress for the longest time is closed. A stalled client
+//! therefore cannot exclude other clients.
 
 mod body;
 
@@ -26,21 +26,20 @@ pub(crate) use body::{MAX_BODY, Received, receive};
 
 /// The body of a response.
 pub(crate) type Body = BoxBody<Bytes, Infallible>;
-/// The most connections at once by default.
+/// The default maximum number of open connections.
 pub(crate) const MAX_CONNECTIONS: usize = 10_000;
 
-/// How many bytes of bodies may be on their way at once, received and sent together.
+/// The maximum size of all request and response bodies in flight, in bytes.
 pub(crate) const MAX_BYTES: usize = 160 * 1024 * 1024;
-/// Bodies that are not longer are not counted: the number of connections bounds them.
+/// The size up to which bodies are not counted, because the number of connections limits them.
 pub(crate) const FREE_BYTES: usize = 16 * 1024;
-/// How many milliseconds a client that is sending or reading has to be without progress before its connection can be closed
-/// for another one.
+/// The time without progress after which a connection with a request can be closed, in milliseconds.
 const STALLED: u64 = 50;
-/// The same for a connection without a request.
+/// The time without progress after which a connection without a request can be closed, in milliseconds.
 const IDLE: u64 = 1_000;
-/// How long a response waits for others to make room.
-const RESPONSE_PATIENCE: Duration = Duration::from_secs(1);
-/// How long to wait before looking again for something that can be closed.
+/// The maximum time that a response waits for capacity.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(1);
+/// The interval between attempts to close a stalled connection.
 const RETRY: Duration = Duration::from_millis(20);
 
 /// All connections of a sandbox.
@@ -49,7 +48,7 @@ pub(crate) struct Traffic {
     max_connections: usize,
     start: OnceLock<Instant>,
     inner: Mutex<Inner>,
-    /// A connection has ended, or bytes are free again.
+    /// Notified when a connection ends or bytes are released.
     freed: Notify,
 }
 
@@ -61,42 +60,43 @@ struct Inner {
     closed: u64,
 }
 
-/// How much there is of what is bounded.
+/// The current usage.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Usage {
     pub(crate) connections: usize,
     pub(crate) max_connections: usize,
     pub(crate) bytes: usize,
-    /// How many connections were closed for others.
+    /// The number of connections closed to free capacity.
     pub(crate) closed: u64,
 }
 
-/// What one connection is doing.
+/// The activity of one connection.
 #[derive(Debug)]
 struct Activity {
     phase: AtomicU8,
-    /// Milliseconds from `Traffic::start` to when the client last sent or took something.
+    /// The time of the last progress of the client, in milliseconds since `Traffic::start`.
     progress: AtomicU64,
-    /// The client has sent something since the last response. What it had sent before that is no progress: a client that
-    /// sends many requests and reads no response makes none.
+    /// The client has sent data since the last response. Data that was sent before does not count as progress: a client that
+    /// pipelines requests without reading responses makes none.
     is_fresh: AtomicBool,
     bytes: AtomicUsize,
-    /// It is to be closed, if it has made no progress since then.
+    /// The connection was selected to be closed.
     is_closing: AtomicBool,
+    /// The value of `progress` at that time. If it has changed since, the connection stays open.
     progress_at_closing: AtomicU64,
     close: Notify,
 }
 
-/// What a connection waits for.
+/// The party that a connection waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
-    /// For the client: the head or the body of a request, or that it reads.
+    /// The client, which sends a request or reads a response.
     Client,
-    /// For the next request, if there is one.
+    /// The client, which may send another request.
     Idle,
-    /// For the sandbox. It is not closed for others.
+    /// The sandbox. The connection is not closed to free capacity.
     Sandbox,
-    /// For the client to take what is left of a response.
+    /// The client, which reads the rest of a response.
     Flushing,
 }
 
@@ -111,7 +111,7 @@ impl From<u8> for Phase {
     }
 }
 
-/// One connection. It counts until this is dropped.
+/// An open connection, counted until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Connection {
     traffic: Arc<Traffic>,
@@ -119,7 +119,7 @@ pub(crate) struct Connection {
     id: u64,
 }
 
-/// Bytes that are on their way until this is dropped.
+/// Bytes in flight, released when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Reservation {
     traffic: Arc<Traffic>,
@@ -142,7 +142,7 @@ impl Traffic {
         }
     }
 
-    /// Counts a connection that was accepted, as soon as it is not one too many.
+    /// Waits for capacity for an accepted connection.
     pub(super) async fn admit(self: &Arc<Self>) -> Connection {
         loop {
             let freed = self.freed.notified();
@@ -165,21 +165,21 @@ impl Traffic {
                 }
             }
             self.close_stalest(false);
-            // Whether it is free by then or not: there may be another one to close.
+            // Retry after the timeout, too: another connection may have stalled by then.
             let _ = timeout(RETRY, freed).await;
         }
     }
 
-    /// Closes the connection that has gone longest without progress, if one has for long enough: of those that hold
-    /// bytes, if that is what is short. One whose client owes something goes before one that only waits.
+    /// Closes the connection that has made no progress for the longest time, if one has stalled. With `with_bytes`, only
+    /// connections that hold bytes in flight are considered. Connections with a request are closed before idle ones.
     pub(super) fn close_stalest(&self, with_bytes: bool) {
         let now = self.now();
         let inner = lock(&self.inner);
         let candidates = inner.open.values().filter(|each| {
-            let silent = now.saturating_sub(each.progress.load(Ordering::Relaxed));
+            let stalled_for = now.saturating_sub(each.progress.load(Ordering::Relaxed));
             let has_stalled = match each.phase() {
-                Phase::Client | Phase::Flushing => silent >= STALLED,
-                Phase::Idle => silent >= IDLE,
+                Phase::Client | Phase::Flushing => stalled_for >= STALLED,
+                Phase::Idle => stalled_for >= IDLE,
                 Phase::Sandbox => false,
             };
             has_stalled
@@ -195,7 +195,7 @@ impl Traffic {
         }
     }
 
-    /// Resolves when no connection is open any more.
+    /// Resolves when all connections are closed.
     pub(super) async fn all_closed(&self) {
         loop {
             let freed = self.freed.notified();
@@ -223,7 +223,7 @@ impl Activity {
 }
 
 impl Connection {
-    /// Notes what the connection waits for from now on.
+    /// Sets the phase of the connection.
     pub(super) fn enter(&self, phase: Phase) {
         self.activity.phase.store(phase as u8, Ordering::Relaxed);
         if self.is_fresh() {
@@ -231,7 +231,7 @@ impl Connection {
         }
     }
 
-    /// Returns `true` unless the next request was there before the last response was.
+    /// Returns `true` if the client has sent data since the last response.
     pub(super) fn is_fresh(&self) -> bool {
         self.activity.is_fresh.load(Ordering::Relaxed)
     }
@@ -240,8 +240,8 @@ impl Connection {
         self.activity.progress.store(self.traffic.now(), Ordering::Relaxed);
     }
 
-    /// Resolves when it is to be closed, to make room for another one. The sandbox may have been too busy to notice what the
-    /// client did: what it has to be polled for has to be polled just before this.
+    /// Resolves when the connection must be closed to free capacity. Poll the stream before this future, so that progress of
+    /// the client is noticed first.
     pub(super) async fn closed(&self) {
         let activity = &self.activity;
         loop {
@@ -255,39 +255,39 @@ impl Connection {
         }
     }
 
-    /// Waits until so many bytes more may be on their way. More than there can be are as many as there can be.
+    /// Waits for capacity for bytes in flight. Reserves at most [`MAX_BYTES`].
     pub(crate) async fn reserve(&self, bytes: usize) -> Reservation {
-        let mut reservation = self.reserve_nothing();
+        let mut reservation = self.empty_reservation();
         reservation.grow(bytes).await;
         reservation
     }
 
-    /// Counts the bytes of a response. It waits for other clients, but not for ever: what the sandbox itself has to deal with
-    /// next may wait for this.
+    /// Reserves the bytes of a response. Waits for other clients for a limited time only, because the next long operation may
+    /// wait for this response.
     pub(super) async fn reserve_response(&self, received: Option<Reservation>, bytes: usize) -> Reservation {
-        let mut reservation = received.unwrap_or_else(|| self.reserve_nothing());
+        let mut reservation = received.unwrap_or_else(|| self.empty_reservation());
         let more = bytes.saturating_sub(reservation.bytes);
-        // What was received is dropped by now: usually this takes its place.
-        if reservation.bytes > 0 || timeout(RESPONSE_PATIENCE, reservation.grow(more)).await.is_err() {
+        // The request body is dropped by now, so the response reuses its capacity.
+        if reservation.bytes > 0 || timeout(RESPONSE_TIMEOUT, reservation.grow(more)).await.is_err() {
             reservation.add(more);
         }
         reservation
     }
 
-    fn reserve_nothing(&self) -> Reservation {
+    fn empty_reservation(&self) -> Reservation {
         Reservation { traffic: Arc::clone(&self.traffic), activity: Arc::clone(&self.activity), bytes: 0 }
     }
 }
 
 impl Reservation {
-    /// Counts bytes whether there is room or not.
+    /// Reserves bytes even if the limit is exceeded.
     fn add(&mut self, bytes: usize) {
         lock(&self.traffic.inner).bytes += bytes;
         self.bytes += bytes;
         self.activity.bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    /// Waits until so many bytes more may be on their way.
+    /// Waits for capacity for more bytes.
     pub(crate) async fn grow(&mut self, bytes: usize) {
         let bytes = bytes.min(MAX_BYTES - self.bytes.min(MAX_BYTES));
         loop {
@@ -321,23 +321,23 @@ impl Drop for Connection {
     }
 }
 
-/// A stream that notes progress, and ends if the client takes nothing for too long.
+/// A stream that records progress, and fails if the client does not read for too long.
 #[derive(Debug)]
 pub(super) struct TrackedStream {
     stream: TcpStream,
     connection: Arc<Connection>,
     write_timeout: Duration,
     stall: Option<Pin<Box<Sleep>>>,
-    /// There was nothing to read when it was tried.
-    has_waited: bool,
+    /// The previous read found no data.
+    was_drained: bool,
 }
 
 impl TrackedStream {
     pub(super) fn new(stream: TcpStream, connection: Arc<Connection>, write_timeout: Duration) -> Self {
-        Self { stream, connection, write_timeout, stall: None, has_waited: true }
+        Self { stream, connection, write_timeout, stall: None, was_drained: true }
     }
 
-    /// As [`Connection::enter`].
+    /// Sets the phase of the connection.
     pub(super) fn enter(&self, phase: Phase) {
         self.connection.enter(phase);
     }
@@ -346,15 +346,15 @@ impl TrackedStream {
         &self.stream
     }
 
-    /// What was written, or the error if nothing was for too long.
-    fn watch(
+    /// Records the progress of a write, or returns an error if the client does not read for too long.
+    fn track(
         &mut self,
         written: Poll<io::Result<usize>>,
         context: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
         match written {
             Poll::Ready(result) => {
-                // Either it had to be waited for the client, or it fits into the buffers of the machine.
+                // A write that never blocked may only have filled the socket buffer, which is no progress of the client.
                 if self.stall.take().is_some() || self.connection.is_fresh() {
                     self.connection.note_progress();
                 }
@@ -364,7 +364,10 @@ impl TrackedStream {
                 let after = self.write_timeout;
                 let stall = self.stall.get_or_insert_with(|| Box::pin(sleep(after)));
                 ready!(stall.as_mut().poll(context));
-                Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client reads nothing")))
+                Poll::Ready(Err(io::Error::new(
+                    io::ErrorKind::TimedOut,
+                    "the client does not read the response",
+                )))
             }
         }
     }
@@ -379,14 +382,14 @@ impl AsyncRead for TrackedStream {
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(context, buffer);
         if read.is_pending() {
-            self.has_waited = true;
+            self.was_drained = true;
         } else if buffer.filled().len() > before {
-            let has_waited = mem::take(&mut self.has_waited);
+            let was_drained = mem::take(&mut self.was_drained);
             let activity = &self.connection.activity;
-            if has_waited {
+            if was_drained {
                 activity.is_fresh.store(true, Ordering::Relaxed);
             }
-            // The next request has begun.
+            // The next request has started.
             let (idle, client) = (Phase::Idle as u8, Phase::Client as u8);
             let _ = activity.phase.compare_exchange(idle, client, Ordering::Relaxed, Ordering::Relaxed);
             if self.connection.is_fresh() {
@@ -404,11 +407,11 @@ impl AsyncWrite for TrackedStream {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(context, bytes);
-        self.watch(written, context)
+        self.track(written, context)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // Everything that there was is written by now.
+        // All buffered data is written by now.
         let phase = &self.connection.activity.phase;
         let (flushing, idle) = (Phase::Flushing as u8, Phase::Idle as u8);
         let _ = phase.compare_exchange(flushing, idle, Ordering::Relaxed, Ordering::Relaxed);
@@ -425,7 +428,7 @@ impl AsyncWrite for TrackedStream {
         parts: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write_vectored(context, parts);
-        self.watch(written, context)
+        self.track(written, context)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -433,26 +436,26 @@ impl AsyncWrite for TrackedStream {
     }
 }
 
-/// A body whose bytes are on their way until they are written.
-pub(super) struct Sent<B> {
+/// A response body whose bytes are in flight until they are written.
+pub(super) struct TrackedBody<B> {
     pub(super) body: B,
     pub(super) reservation: Option<Reservation>,
     pub(super) connection: Arc<Connection>,
 }
 
-/// Bytes that count until they are written.
-struct Counted {
+/// Bytes with their reservation, which is released once they are written.
+struct ReservedBytes {
     bytes: Bytes,
     _reservation: Reservation,
 }
 
-impl AsRef<[u8]> for Counted {
+impl AsRef<[u8]> for ReservedBytes {
     fn as_ref(&self) -> &[u8] {
         &self.bytes
     }
 }
 
-impl<B: http_body::Body<Data = Bytes> + Unpin> http_body::Body for Sent<B> {
+impl<B: http_body::Body<Data = Bytes> + Unpin> http_body::Body for TrackedBody<B> {
     type Data = Bytes;
     type Error = B::Error;
 
@@ -464,9 +467,11 @@ impl<B: http_body::Body<Data = Bytes> + Unpin> http_body::Body for Sent<B> {
         let frame = ready!(Pin::new(&mut this.body).poll_frame(context));
         Poll::Ready(frame.map(|frame| {
             frame.map(|frame| {
-                // What has a length that is known comes in one piece.
+                // A body with a known length has a single frame.
                 frame.map_data(|bytes| match this.reservation.take() {
-                    Some(reservation) => Bytes::from_owner(Counted { bytes, _reservation: reservation }),
+                    Some(reservation) => {
+                        Bytes::from_owner(ReservedBytes { bytes, _reservation: reservation })
+                    }
                     None => bytes,
                 })
             })
@@ -482,7 +487,7 @@ impl<B: http_body::Body<Data = Bytes> + Unpin> http_body::Body for Sent<B> {
     }
 }
 
-impl<B> Drop for Sent<B> {
+impl<B> Drop for TrackedBody<B> {
     fn drop(&mut self) {
         self.connection.enter(Phase::Flushing);
         self.connection.activity.is_fresh.store(false, Ordering::Relaxed);
@@ -502,7 +507,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_connection_that_has_stalled_longest_makes_room() {
+    async fn the_longest_stalled_connection_is_closed() {
         let traffic = Arc::new(Traffic::new(3));
         let busy = traffic.admit().await;
         busy.enter(Phase::Sandbox);
@@ -515,7 +520,7 @@ mod tests {
             assert!(!is_closing(&busy) && !is_closing(&idle));
             drop(slow);
         });
-        // The next one is in the middle of a request, and has made progress; the idle one is used.
+        // `next` is processing a request, so the idle connection is closed.
         next.enter(Phase::Sandbox);
         let (another, ()) = tokio::join!(traffic.admit(), async {
             idle.closed().await;
@@ -523,7 +528,7 @@ mod tests {
             drop(idle);
         });
         another.enter(Phase::Sandbox);
-        // Nothing is closed that waits for the sandbox.
+        // Connections that wait for the sandbox are not closed.
         assert!(timeout(Duration::from_secs(60), traffic.admit()).await.is_err());
         assert_eq!((traffic.usage().connections, traffic.usage().closed), (3, 2));
         drop((busy, next, another));
@@ -531,7 +536,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_connection_that_makes_progress_after_all_stays() {
+    async fn a_connection_that_resumes_stays_open() {
         let traffic = Arc::new(Traffic::new(1));
         let slow = traffic.admit().await;
         millis(100).await;
@@ -547,38 +552,38 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_response_is_counted_at_last_whatever_is_in_its_way() {
+    async fn a_response_is_reserved_even_above_the_limit() {
         let traffic = Arc::new(Traffic::new(2));
-        let (one, other) = (traffic.admit().await, traffic.admit().await);
-        one.enter(Phase::Sandbox);
-        let received = one.reserve(MAX_BYTES).await;
-        let response = other.reserve_response(None, 5).await;
+        let (large, small) = (traffic.admit().await, traffic.admit().await);
+        large.enter(Phase::Sandbox);
+        let received = large.reserve(MAX_BYTES).await;
+        let response = small.reserve_response(None, 5).await;
         assert_eq!(traffic.usage().bytes, MAX_BYTES + 5);
         drop(response);
-        let response = one.reserve_response(Some(received), MAX_BYTES + 7).await;
+        let response = large.reserve_response(Some(received), MAX_BYTES + 7).await;
         assert_eq!(traffic.usage().bytes, MAX_BYTES + 7);
         drop(response);
         assert_eq!(traffic.usage().bytes, 0);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn bytes_are_bounded_and_a_client_that_stalls_gives_up_its_own() {
+    async fn bytes_are_limited_and_a_stalled_client_releases_its_bytes() {
         let traffic = Arc::new(Traffic::new(10));
-        let (slow, quick, third) = (traffic.admit().await, traffic.admit().await, traffic.admit().await);
+        let (slow, quick, waiting) = (traffic.admit().await, traffic.admit().await, traffic.admit().await);
         let slow_bytes = slow.reserve(MAX_BYTES / 2).await;
         let quick_bytes = quick.reserve(MAX_BYTES / 2).await;
         millis(100).await;
         quick.enter(Phase::Client);
-        let (third_bytes, ()) = tokio::join!(third.reserve(10), async {
+        let (waiting_bytes, ()) = tokio::join!(waiting.reserve(10), async {
             slow.closed().await;
             assert_eq!(traffic.usage().bytes, MAX_BYTES);
             drop(slow_bytes);
         });
-        assert!(!is_closing(&quick) && !is_closing(&third));
+        assert!(!is_closing(&quick) && !is_closing(&waiting));
         assert_eq!(traffic.usage().bytes, MAX_BYTES / 2 + 10);
-        drop((quick_bytes, third_bytes));
-        // What can never fit takes all there is.
-        assert_eq!(third.reserve(usize::MAX).await.bytes, MAX_BYTES);
+        drop((quick_bytes, waiting_bytes));
+        // A reservation above the limit is clamped to it.
+        assert_eq!(waiting.reserve(usize::MAX).await.bytes, MAX_BYTES);
         assert_eq!(traffic.usage().bytes, 0);
     }
 }

@@ -1,37 +1,37 @@
-//! What things weigh in memory. The bounds of everything that is retained count these bytes, and not those of some text.
+//! Estimates of memory usage, used for all memory limits.
 
 use std::mem::size_of;
 
 use serde_json::Value;
 
-/// What an allocator takes for a block: its own eight bytes, in steps of sixteen, at least 32.
+/// Returns the memory used by an allocation: eight bytes of overhead, rounded up to a multiple of 16, at least 32.
 pub(crate) fn block(bytes: usize) -> usize {
     if bytes == 0 { 0 } else { bytes.saturating_add(23).max(32) & !15 }
 }
 
-/// What a string holds beside its own three words.
+/// Returns the heap memory of a string.
 pub(crate) fn text(text: &str) -> usize {
     block(text.len())
 }
 
-/// What an optional string holds.
+/// Returns the heap memory of an optional string.
 pub(crate) fn option(value: Option<&String>) -> usize {
     value.map_or(0, |value| text(value))
 }
 
-/// What a list of strings holds.
+/// Returns the heap memory of a list of strings.
 pub(crate) fn texts(list: &[String]) -> usize {
     block(size_of_val(list)) + list.iter().map(|each| text(each)).sum::<usize>()
 }
 
-/// What headers hold.
+/// Returns the heap memory of headers.
 pub(crate) fn headers(headers: &[(String, String)]) -> usize {
     let each = |(name, value): &(String, String)| text(name) + text(value);
     block(size_of_val(headers)) + headers.iter().map(each).sum::<usize>()
 }
 
-/// What a parsed JSON value holds. An object is a tree whose nodes have room for eleven fields each and are at least half
-/// full, the first one aside; a list may have twice the room that it needs.
+/// Returns the heap memory of a parsed JSON value. An object is a B-tree whose nodes have capacity for eleven fields and,
+/// except the root, are at least half full. An array may have twice the capacity that it needs.
 pub(crate) fn json(value: &Value) -> usize {
     const NODE: usize = 11 * (size_of::<String>() + size_of::<Value>()) + 16;
     match value {
@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn blocks_are_as_an_allocator_has_them() {
+    fn allocations_are_rounded_up() {
         let cases =
             [(0, 0), (1, 32), (8, 32), (24, 32), (25, 48), (40, 48), (41, 64), (1_000_000, 1_000_016)];
         for (bytes, weight) in cases {
@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn small_values_weigh_many_times_their_text() {
+    fn small_values_use_many_times_the_memory_of_their_text() {
         let numbers = serde_json::from_str::<Value>(&format!("[{}0]", "0,".repeat(999))).unwrap();
         assert!(json(&numbers) >= 1_000 * size_of::<Value>());
         let objects = serde_json::from_str::<Value>(&format!("[{}{{}}]", "{\"\":0},".repeat(999))).unwrap();

@@ -1,28 +1,28 @@
-//! The names under which the sandbox is served.
+//! The host names under which the sandbox is served.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// The names that a `Host` header may have.
+/// The accepted names in a `Host` header.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Hosts {
-    /// Whether other machines can connect.
+    /// Other machines can connect.
     public: bool,
-    /// The origins that were configured, like `https://sandbox.example`, and their host names in lower case.
+    /// The configured origins, like `https://sandbox.example`, with their host names in lower case.
     configured: Vec<(String, String)>,
 }
 
 impl Hosts {
-    /// Only names of this machine.
+    /// Accepts only names of this machine.
     pub(crate) fn loopback() -> Self {
         Self::default()
     }
 
-    /// Names of this machine, addresses, and names that no foreign DNS server resolves.
+    /// Accepts names of this machine, IP addresses, and names that no foreign DNS server resolves.
     pub(crate) fn public(base_urls: impl IntoIterator<Item = String>) -> Self {
         Self { public: true, ..Self::default() }.with(base_urls)
     }
 
-    /// Also serves the hosts of these URLs, which are origins: scheme and authority.
+    /// Also accepts the hosts of these origins (scheme and authority).
     pub(crate) fn with(mut self, base_urls: impl IntoIterator<Item = String>) -> Self {
         self.configured.extend(base_urls.into_iter().map(|url| {
             let origin = url.trim_end_matches('/').to_ascii_lowercase();
@@ -41,7 +41,7 @@ impl Hosts {
             || self.public && (address_of(&name).is_some() || is_private_name(&name))
     }
 
-    /// Returns `true` if this is the origin of a page that the sandbox serves under this host.
+    /// Returns `true` if this is an origin of the sandbox under this host.
     pub(super) fn is_own_origin(&self, origin: &str, host: &str) -> bool {
         origin.strip_prefix("http://") == Some(host)
             || self.configured.iter().any(|(configured, name)| {
@@ -50,7 +50,7 @@ impl Hosts {
     }
 }
 
-/// The name in an authority, without its port. The colons in `[::1]` belong to the address.
+/// Returns an authority without its port. The colons in `[::1]` belong to the address.
 fn without_port(authority: &str) -> &str {
     match authority.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
@@ -66,7 +66,7 @@ pub(crate) fn is_loopback_name(name: &str) -> bool {
         || address_of(&name).is_some_and(|address| address.is_loopback())
 }
 
-/// The address that a host name is: IPv6 in brackets, or IPv4.
+/// Parses a host name as an IP address: IPv6 in brackets, or IPv4.
 fn address_of(name: &str) -> Option<IpAddr> {
     match name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
         Some(address) => address.parse::<Ipv6Addr>().ok().map(IpAddr::V6),
@@ -74,8 +74,8 @@ fn address_of(name: &str) -> Option<IpAddr> {
     }
 }
 
-/// Returns `true` for a name that no page on the internet can have: one without a dot, like that of a container, and
-/// names under `internal`, which are reserved for private use.
+/// Returns `true` for a name that cannot exist on the internet: a name without a dot, like that of a container, or a name
+/// under `internal`, which is reserved for private use.
 fn is_private_name(name: &str) -> bool {
     let is_label = |label: &str| {
         !label.is_empty()
@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hosts_are_served_by_what_they_are() {
+    fn hosts_are_served_depending_on_the_mode() {
         let loopback = Hosts::loopback();
         let public = Hosts::public([]);
         let configured = Hosts::loopback().with(["https://Sandbox.example:8443/".to_owned()]);
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn an_origin_is_own_under_its_own_host_only() {
+    fn an_origin_is_accepted_only_under_its_host() {
         let hosts = Hosts::public(["https://sandbox.example".to_owned()]);
         for (origin, host, expected) in [
             ("http://127.0.0.1:80", "127.0.0.1:80", true),

@@ -1,11 +1,11 @@
-//! The paths that are the sandbox's own, and not the API's.
+//! The paths of the admin API and the inspector.
 
 /// The prefix of the admin API.
 pub(crate) const ADMIN_PREFIX: &str = "/_sandbox/";
 /// The path of the inspector.
 pub(crate) const INSPECTOR_PATH: &str = "/_sandbox/ui";
 
-/// Returns `true` for a path of the admin API. Its prefix without the slash is one, too.
+/// Returns `true` for a path of the admin API, including the prefix without its slash.
 pub(crate) fn is_admin_path(path: &str) -> bool {
     path.starts_with(ADMIN_PREFIX) || ADMIN_PREFIX.strip_suffix('/') == Some(path)
 }

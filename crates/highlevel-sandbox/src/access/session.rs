@@ -1,9 +1,9 @@
-//! The cookie that the inspector gives to a browser.
+//! The session cookie of the inspector.
 
 use http::HeaderMap;
 use http::header::{COOKIE, HOST};
 
-/// The session that a cookie has.
+/// Returns the value of the session cookie.
 pub(super) fn session_of(headers: &HeaderMap) -> Option<&str> {
     let name = cookie_name(headers);
     let cookies = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
@@ -11,7 +11,7 @@ pub(super) fn session_of(headers: &HeaderMap) -> Option<&str> {
     pairs.find(|(each, _)| *each == name).map(|(_, value)| value)
 }
 
-/// Cookies do not tell ports apart, and there may be several sandboxes on one machine.
+/// Returns the name of the session cookie. It contains the port, because browsers share cookies between all ports of a host.
 pub(crate) fn cookie_name(headers: &HeaderMap) -> String {
     let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
     let port = host.rsplit_once(':').map_or("", |(_, port)| port);

@@ -1,4 +1,4 @@
-//! Where a request comes from, as far as a browser reveals it.
+//! The origin of a request, as far as a browser reveals it.
 
 use http::header::{HOST, ORIGIN, USER_AGENT};
 use http::{HeaderMap, HeaderName};
@@ -12,13 +12,13 @@ const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
 /// The origin of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Site {
-    /// A program: nothing in the request is of a browser.
+    /// A program: the request has no characteristics of a browser.
     Program,
-    /// A page of the sandbox, or an address that a person has entered.
+    /// A page of the sandbox, or an address entered by the user.
     Own,
-    /// A browser that does not reveal the site, because it is old or the connection is not trustworthy.
+    /// A browser that does not reveal the site, because it is outdated or the connection is not trustworthy.
     Unknown,
-    /// A page of another site: its origin, or a description of it.
+    /// A page of another site, with its origin or a description.
     Other(String),
 }
 
@@ -44,14 +44,14 @@ impl Site {
     }
 }
 
-/// Returns `true` if a browser opens the address as a page of its own, not in a frame, an image or a script.
+/// Returns `true` if a browser opens the address as a top-level page, not as a frame, an image or a script.
 pub(crate) fn is_navigation(headers: &HeaderMap) -> bool {
     let is = |name: &HeaderName, expected: &str| headers.get(name).is_some_and(|value| value == expected);
     is(&SEC_FETCH_MODE, "navigate") && is(&SEC_FETCH_DEST, "document")
 }
 
-/// Returns `true` if a page of the same host opened the address, whatever its port. An app under development that sends
-/// its user here is one.
+/// Returns `true` if the address was opened by a page of the same host on any port, for example by an app under development
+/// that redirects its user.
 pub(crate) fn is_of_this_host(headers: &HeaderMap) -> bool {
     headers
         .get(SEC_FETCH_SITE)
@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_browser_is_told_from_a_program() {
+    fn browsers_and_programs_are_distinguished() {
         for (headers, expected) in [
             (&[][..], Site::Program),
             (&[("user-agent", "curl/8")], Site::Program),
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn an_origin_that_is_not_text_is_foreign() {
+    fn a_non_ascii_origin_is_foreign() {
         let mut headers = HeaderMap::new();
         headers.insert(HOST, "127.0.0.1:80".parse().unwrap());
         headers.insert(ORIGIN, http::HeaderValue::from_bytes(b"http://127.0.0.1:80\xff").unwrap());

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::Generated;
 use super::existence::Parties;
-use crate::model::{Message, MessageDirection, Model, StatusChange, is_email, is_phone, of_call};
+use crate::model::{Message, MessageDirection, Model, StatusChange, is_email, is_phone, status_of_call};
 use crate::operation::Operation;
 
 /// Returns the message to store for a valid body.
@@ -55,7 +55,7 @@ pub(super) fn compose(
 /// Returns the initial status of a message: `delivered` if it is inbound, and otherwise that of the request.
 fn initial_status<'a>(direction: MessageDirection, channel: &str, request: &'a Value) -> &'a str {
     if is_phone(channel) {
-        return of_call(direction, channel, call_status(channel, request));
+        return status_of_call(direction, channel, call_status(channel, request));
     }
     match direction {
         MessageDirection::Inbound => "delivered",

@@ -1,6 +1,6 @@
-//! The error of a record that contradicts what exists.
+//! The error of a record that contradicts existing ones.
 
-/// Why something cannot be put beside what exists: the text says what it would contradict, and what to do.
+/// An error of a record that contradicts existing records. The message names the contradiction and the fix.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Conflict(String);
 

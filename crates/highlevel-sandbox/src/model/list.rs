@@ -1,19 +1,19 @@
-//! Lists of what exists, a page at a time.
+//! Paginated lists of records.
 
 use std::sync::Arc;
 
 use super::{MessageDirection, Model, StoredMessage};
 use crate::search_term::SearchTerm;
 
-/// The part of a list that is asked for.
+/// A requested page of a list.
 #[derive(Clone, Debug)]
 pub(crate) struct Page {
     pub(crate) limit: usize,
-    /// The id of the last one that was seen.
+    /// The ID of the last record of the previous page.
     pub(crate) after: Option<String>,
 }
 
-/// Which messages are asked for; what is not named does not matter.
+/// A filter for messages. Absent fields match all messages.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct MessageFilter {
     pub(crate) location_id: Option<String>,
@@ -22,11 +22,11 @@ pub(crate) struct MessageFilter {
     pub(crate) channel: Option<String>,
     pub(crate) direction: Option<MessageDirection>,
     pub(crate) status: Option<String>,
-    /// What the request has to contain somewhere, whatever the case of its letters.
+    /// A term that the request contains, ignoring case.
     pub(crate) text: Option<SearchTerm>,
 }
 
-/// Which end of the messages comes first.
+/// The sort order of messages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Order {
     #[default]
@@ -35,7 +35,7 @@ pub(crate) enum Order {
 }
 
 impl Page {
-    /// The page of what is sorted by id, and whether there is more.
+    /// Returns this page of items sorted by ID, and `true` if there are more.
     pub(crate) fn of<'a, T: 'a>(
         &self,
         all: impl Iterator<Item = &'a T>,
@@ -48,7 +48,7 @@ impl Page {
 }
 
 impl MessageFilter {
-    fn fits(&self, message: &StoredMessage) -> bool {
+    fn matches(&self, message: &StoredMessage) -> bool {
         let same = |wanted: &Option<String>, found: &str| wanted.as_deref().is_none_or(|id| id == found);
         same(&self.location_id, &message.location_id)
             && same(&self.contact_id, &message.contact_id)
@@ -61,7 +61,8 @@ impl MessageFilter {
 }
 
 impl Model {
-    /// The page of the messages that fit, and whether there is more. `None` if the message to go on after is gone.
+    /// Returns a page of the messages that match a filter, and `true` if there are more. Returns `None` if the last message
+    /// of the previous page no longer exists.
     pub(crate) fn list_messages(
         &self,
         filter: &MessageFilter,
@@ -72,17 +73,17 @@ impl Model {
             Some(id) => Some(*self.message_numbers.get(id)?),
             None => None,
         };
-        let fits = |message: &&Arc<StoredMessage>| filter.fits(message);
+        let matches = |message: &&Arc<StoredMessage>| filter.matches(message);
         let mut found: Vec<&Arc<StoredMessage>> = match order {
             Order::OldestFirst => {
                 let from = after.map_or(0, |number| number + 1);
                 let rest = self.messages.range(from..).map(|(_, message)| message);
-                rest.filter(fits).take(page.limit + 1).collect()
+                rest.filter(matches).take(page.limit + 1).collect()
             }
             Order::NewestFirst => {
                 let to = after.unwrap_or(u64::MAX);
                 let rest = self.messages.range(..to).rev().map(|(_, message)| message);
-                rest.filter(fits).take(page.limit + 1).collect()
+                rest.filter(matches).take(page.limit + 1).collect()
             }
         };
         let more = found.len() > page.limit;

@@ -1,4 +1,4 @@
-//! A message that the sandbox accepted.
+//! Messages and calls.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::raw_json::RawJson;
 use crate::weight;
 
-/// A message or call that was accepted and stored. `R` is the form of its request: parsed, except inside the sandbox.
+/// A stored message or call. `R` is the type of its request: parsed JSON, or text inside the sandbox.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(
     rename_all = "camelCase",
@@ -15,87 +15,87 @@ use crate::weight;
 )]
 #[non_exhaustive]
 pub struct Message<R = Value> {
-    /// The id that the answer gave it.
+    /// The message ID, as returned in the response.
     pub id: String,
-    /// The id of the email inside its thread; of emails only.
+    /// The ID of an email within its thread; `None` for other channels.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub email_message_id: Option<String>,
-    /// The email thread; of emails only.
+    /// The thread ID of an email; `None` for other channels.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub thread_id: Option<String>,
-    /// The location whose token was used.
+    /// The ID of the location whose token was used.
     #[serde(default = "super::seed::location")]
     pub location_id: String,
-    /// The contact at the other end.
+    /// The ID of the contact.
     pub contact_id: String,
-    /// The conversation it was filed under.
+    /// The ID of the conversation.
     pub conversation_id: String,
-    /// The conversation provider that the request named.
+    /// The ID of the conversation provider in the request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub conversation_provider_id: Option<String>,
-    /// Whether it went to the contact or came from the contact.
+    /// The direction of the message.
     pub direction: MessageDirection,
     /// The `type` of the request, for example `SMS` or `Live_Chat`.
     pub channel: String,
-    /// When it was sent, received or made, RFC 3339: the request's `date`, otherwise when it was accepted.
+    /// The time of the message, RFC 3339: the `date` of the request. Defaults to the time of acceptance.
     pub date_added: String,
-    /// How far it has come: `pending`, `delivered`, `failed`, …
+    /// The current status: `pending`, `delivered`, `failed`, …
     pub status: String,
-    /// How a call went: `completed`, `busy`, `voicemail`, …; of calls only.
+    /// The result of a call: `completed`, `busy`, `voicemail`, …; `None` for other channels.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub call_status: Option<String>,
-    /// The statuses that it has had, the first one included, oldest first.
+    /// All statuses including the initial one, oldest first.
     #[serde(default)]
     pub history: Vec<StatusChange>,
-    /// The body of the request, as it was accepted.
+    /// The accepted request body.
     #[serde(default)]
     pub request: R,
 }
 
-/// A message as the sandbox keeps it.
+/// A message whose request is stored as text.
 pub(crate) type StoredMessage = Message<RawJson>;
 
-/// A status that a message got.
+/// A status change of a message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[non_exhaustive]
 pub struct StatusChange {
-    /// The status.
+    /// The new status.
     pub status: String,
-    /// When it got it, RFC 3339.
+    /// The time of the change, RFC 3339.
     pub at: String,
-    /// The reason of a failure, if one was given.
+    /// The reason of a failure, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
 }
 
 impl Message {
-    /// The text of the message, or `None` when it has none.
+    /// Returns the text of the message, if it has one.
     pub fn text(&self) -> Option<&str> {
         self.field("message")
     }
 
-    /// A field of the request that is a string.
+    /// Returns a string field of the request.
     pub(crate) fn field(&self, name: &str) -> Option<&str> {
         self.request.get(name)?.as_str()
     }
 
-    /// The message as the sandbox keeps it.
+    /// Returns the message with its request as text.
     pub(crate) fn to_stored(&self) -> StoredMessage {
         self.with_request(RawJson::from(&self.request))
     }
 }
 
 impl Message<RawJson> {
-    /// The message with its request parsed.
+    /// Returns the message with its request parsed.
     pub(crate) fn parsed(&self) -> Message {
         self.with_request(self.request.to_value())
     }
 
-    /// The memory that it takes, the tables in which it is looked up included.
+    /// Returns the memory usage in bytes, including the index entries.
     pub(crate) fn weight(&self) -> usize {
-        /// Of the entries in the tables, and the counts beside what is shared.
-        const TABLES: usize = 250;
+        /// The index entries, and the counts of the `Arc`.
+        const INDEX_ENTRIES: usize = 250;
         let Self {
             id,
             email_message_id,
@@ -118,7 +118,7 @@ impl Message<RawJson> {
             weight::text(&change.status) + weight::text(&change.at) + weight::option(change.error.as_ref())
         };
         weight::block(size_of::<Self>())
-            + TABLES
+            + INDEX_ENTRIES
             + 2 * (weight::text(id) + weight::option(email_message_id.as_ref()))
             + texts.into_iter().map(|text| weight::text(text)).sum::<usize>()
             + options.into_iter().map(|option| weight::option(option.as_ref())).sum::<usize>()
@@ -153,7 +153,7 @@ impl<R> Message<R> {
     }
 }
 
-/// Whether a message went to the contact or came from the contact.
+/// The direction of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum MessageDirection {
@@ -164,7 +164,7 @@ pub enum MessageDirection {
 }
 
 impl MessageDirection {
-    /// As it is written in JSON.
+    /// Returns the JSON representation.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Inbound => "inbound",
@@ -177,17 +177,17 @@ pub(crate) fn is_email(channel: &str) -> bool {
     channel == "Email"
 }
 
-/// `Call`, `IVR_Call` and `Campaign_Call`.
+/// Returns `true` for `Call`, `IVR_Call` and `Campaign_Call`.
 pub(crate) fn is_call(channel: &str) -> bool {
     channel == "Call" || channel.ends_with("_Call")
 }
 
-/// What ends in `_VoiceMail`.
+/// Returns `true` for channels that end with `_VoiceMail`.
 pub(crate) fn is_voicemail(channel: &str) -> bool {
     channel.ends_with("_VoiceMail")
 }
 
-/// Calls and voicemail.
+/// Returns `true` for calls and voicemail.
 pub(crate) fn is_phone(channel: &str) -> bool {
     is_call(channel) || is_voicemail(channel)
 }

@@ -1,4 +1,4 @@
-//! JSON as text. Parsed, the same takes up to ninety times the memory.
+//! JSON stored as text. A parsed value takes up to ninety times the memory.
 
 use std::fmt::{self, Formatter};
 
@@ -8,10 +8,10 @@ use serde_json::Value;
 
 use crate::json_size::MAX_VALUES;
 
-/// The longest text, in bytes: what the API takes, with room for what a simulation adds.
+/// The maximum length, in bytes: that of a request body, plus the fields that a simulation adds.
 const MAX_LENGTH: usize = 2 * 1024 * 1024;
 
-/// A JSON value as its text, without spaces.
+/// A JSON value as compact text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct RawJson(Box<str>);
 
@@ -20,9 +20,9 @@ impl RawJson {
         &self.0
     }
 
-    /// Parses it.
+    /// Parses the value.
     pub(crate) fn to_value(&self) -> Value {
-        // It was made of JSON.
+        // The text was serialized from JSON, so this cannot fail.
         serde_json::from_str(&self.0).unwrap_or_default()
     }
 }
@@ -46,7 +46,7 @@ impl Serialize for RawJson {
 }
 
 impl<'de> Deserialize<'de> for RawJson {
-    /// Writes the text while it reads, so that nothing that is too large is ever there as a whole.
+    /// Transcribes the value while reading it, so that a value that is too large is never held in memory completely.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut transcript = Transcript { text: String::new(), values: 0 };
         Part(&mut transcript).deserialize(deserializer)?;
@@ -54,7 +54,7 @@ impl<'de> Deserialize<'de> for RawJson {
     }
 }
 
-/// The text so far.
+/// The text written so far.
 struct Transcript {
     text: String,
     values: usize,
@@ -63,7 +63,9 @@ struct Transcript {
 impl Transcript {
     fn push<E: Error>(&mut self, json: &str) -> Result<(), E> {
         if self.text.len() + json.len() > MAX_LENGTH {
-            return Err(E::custom(format!("the request of a message has at most {MAX_LENGTH} bytes")));
+            return Err(E::custom(format!(
+                "the request of a message exceeds the limit of {MAX_LENGTH} bytes"
+            )));
         }
         self.text.push_str(json);
         Ok(())
@@ -74,7 +76,7 @@ impl Transcript {
     }
 }
 
-/// One value of it.
+/// A seed that transcribes one value.
 struct Part<'a>(&'a mut Transcript);
 
 impl<'de> DeserializeSeed<'de> for Part<'_> {
@@ -84,7 +86,7 @@ impl<'de> DeserializeSeed<'de> for Part<'_> {
         self.0.values += 1;
         if self.0.values > MAX_VALUES {
             return Err(D::Error::custom(format!(
-                "the request of a message has at most {MAX_VALUES} values"
+                "the request of a message exceeds the limit of {MAX_VALUES} values"
             )));
         }
         deserializer.deserialize_any(self)
@@ -167,7 +169,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_read_is_what_was_there() {
+    fn values_survive_a_round_trip() {
         let value = json!({
             "a": [1, -2, 1.5, 18_446_744_073_709_551_615_u64, "x\"\n\u{1f600}", true, null, [], {}],
             "": {"nested": [[{"b": "c"}]]}, "last": 1e300,
@@ -186,13 +188,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_large_is_refused_while_it_is_read() {
+    fn oversized_values_are_rejected_while_reading() {
         let array = |length: usize| format!("[{}0]", "0,".repeat(length - 1));
         assert!(serde_json::from_str::<RawJson>(&array(MAX_VALUES - 1)).is_ok());
         let error = serde_json::from_str::<RawJson>(&array(MAX_VALUES)).unwrap_err().to_string();
-        assert!(error.starts_with("the request of a message has at most 20000 values"), "{error}");
+        assert!(error.starts_with("the request of a message exceeds the limit of 20000 values"), "{error}");
         let long = serde_json::to_string(&"x".repeat(MAX_LENGTH)).unwrap();
         let error = serde_json::from_str::<RawJson>(&long).unwrap_err().to_string();
-        assert!(error.starts_with("the request of a message has at most 2097152 bytes"), "{error}");
+        assert!(error.starts_with("the request of a message exceeds the limit of 2097152 bytes"), "{error}");
     }
 }

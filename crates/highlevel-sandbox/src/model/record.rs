@@ -1,4 +1,4 @@
-//! The kinds of things that exist.
+//! The records of the data model.
 
 use std::sync::Arc;
 
@@ -15,29 +15,29 @@ use crate::weight;
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Location {
-    /// Its id.
+    /// The location ID.
     pub id: String,
-    /// The company (agency) that it belongs to.
+    /// The ID of the company (agency) that owns the location.
     #[serde(default = "company")]
     pub company_id: String,
-    /// What people call it.
+    /// The display name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
 }
 
 impl Location {
-    /// A location of the sandbox's own company.
+    /// Creates a location of the default company.
     pub fn new(id: impl Into<String>) -> Self {
         Self { id: id.into(), company_id: company(), name: None }
     }
 
-    /// Sets the company that it belongs to.
+    /// Sets the company that owns the location.
     pub fn company(mut self, id: impl Into<String>) -> Self {
         self.company_id = id.into();
         self
     }
 
-    /// Sets what people call it.
+    /// Sets the display name.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
         self
@@ -49,29 +49,29 @@ impl Location {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Conversation {
-    /// The id that requests name.
+    /// The ID used in requests.
     pub id: String,
-    /// The location that it belongs to.
+    /// The ID of the location.
     #[serde(default = "location")]
     pub location_id: String,
-    /// Whom it is with.
+    /// The ID of the contact.
     pub contact_id: String,
 }
 
 impl Conversation {
-    /// A conversation with a contact of the sandbox's own location.
+    /// Creates a conversation with a contact of the default location.
     pub fn new(id: impl Into<String>, contact_id: impl Into<String>) -> Self {
         Self { id: id.into(), location_id: location(), contact_id: contact_id.into() }
     }
 
-    /// Sets the location that it belongs to.
+    /// Sets the location.
     pub fn location(mut self, id: impl Into<String>) -> Self {
         self.location_id = id.into();
         self
     }
 }
 
-/// Anything that exists.
+/// A record of any kind.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Record {
     Location(Location),
@@ -81,7 +81,7 @@ pub(crate) enum Record {
     Message(Arc<StoredMessage>),
 }
 
-/// What a record is.
+/// The kind of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Location,
@@ -95,7 +95,7 @@ impl Kind {
     pub(crate) const ALL: [Self; 5] =
         [Self::Location, Self::Contact, Self::Conversation, Self::Provider, Self::Message];
 
-    /// As people and files call it.
+    /// Returns the name of the kind in messages and state files.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Location => "location",
@@ -140,7 +140,7 @@ impl Record {
         }
     }
 
-    /// As JSON, the way a seed file has it.
+    /// Returns the record as JSON, in the format of seed files.
     pub(crate) fn to_value(&self) -> serde_json::Value {
         let value = match self {
             Self::Location(location) => serde_json::to_value(location),
@@ -149,11 +149,11 @@ impl Record {
             Self::Provider(provider) => serde_json::to_value(provider),
             Self::Message(message) => serde_json::to_value(&**message),
         };
-        // Structs of text always become JSON.
+        // Serializing these structs cannot fail.
         value.unwrap_or_default()
     }
 
-    /// What [`to_value`](Self::to_value) made.
+    /// Parses the result of [`to_value`](Self::to_value).
     pub(crate) fn from_value(kind: Kind, value: serde_json::Value) -> serde_json::Result<Self> {
         Ok(match kind {
             Kind::Location => Self::Location(serde_json::from_value(value)?),
@@ -164,7 +164,7 @@ impl Record {
         })
     }
 
-    /// As JSON text.
+    /// Serializes the record as JSON text.
     pub(crate) fn to_json(&self) -> serde_json::Result<Vec<u8>> {
         match self {
             Self::Location(location) => serde_json::to_vec(location),
@@ -175,7 +175,7 @@ impl Record {
         }
     }
 
-    /// What [`to_json`](Self::to_json) made.
+    /// Parses the result of [`to_json`](Self::to_json).
     pub(crate) fn from_json(kind: Kind, json: &[u8]) -> serde_json::Result<Self> {
         Ok(match kind {
             Kind::Location => Self::Location(serde_json::from_slice(json)?),
@@ -186,13 +186,13 @@ impl Record {
         })
     }
 
-    /// The memory that it takes, the tables in which it is looked up included.
+    /// Returns the memory usage in bytes, including the index entries.
     pub(crate) fn weight(&self) -> usize {
-        /// A record in its table, with its id as the key.
-        const TABLES: usize = 250;
+        /// The map entry of a record, without its key.
+        const INDEX_ENTRIES: usize = 250;
         let texts = |texts: &[&String], options: &[&Option<String>]| {
             let options = options.iter().map(|option| weight::option(option.as_ref())).sum::<usize>();
-            TABLES
+            INDEX_ENTRIES
                 + 2 * weight::text(self.id())
                 + options
                 + texts.iter().map(|text| weight::text(text)).sum::<usize>()
@@ -208,7 +208,7 @@ impl Record {
         }
     }
 
-    /// The location that it belongs to, which of a location is itself.
+    /// Returns the ID of the location that owns the record. A location owns itself.
     pub(crate) fn location_id(&self) -> &str {
         match self {
             Self::Location(location) => &location.id,

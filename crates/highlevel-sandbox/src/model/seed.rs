@@ -1,14 +1,14 @@
-//! The ids of what exists from the start.
+//! The IDs of the seeded records.
 
-/// The location that the token belongs to.
+/// The location of the private integration token.
 pub(crate) const LOCATION_ID: &str = "l1C08ntBrFjLS0elLIYU";
-/// The company that [`LOCATION_ID`] belongs to.
+/// The company of [`LOCATION_ID`].
 pub(crate) const COMPANY_ID: &str = "GNb7aIv4rQFVb9iwNl5K";
-/// The app that webhook events name, and its version.
+/// The app in webhook events, and its version.
 pub(crate) const APP_ID: &str = "665c6bb13d4e5364bdec0e2f";
-/// The contact to try things with; [`CONVERSATION_ID`] is the conversation with it.
+/// The default contact, whose conversation is [`CONVERSATION_ID`].
 pub(crate) const CONTACT_ID: &str = "abc123def456";
-/// The conversation to try things with.
+/// The conversation of the default contact.
 pub(crate) const CONVERSATION_ID: &str = "ABC12h2F6uBrIkfXYazb";
 /// The providers of the examples of the reference, which use one for several types. They have no kind.
 pub(crate) const REFERENCE_PROVIDER_IDS: [&str; 3] =
@@ -22,7 +22,7 @@ pub(crate) const EMAIL_PROVIDER_ID: &str = "6717b2c09d3f4e5a8b6c1d03";
 /// The provider of calls.
 pub(crate) const CALL_PROVIDER_ID: &str = "6717b2c09d3f4e5a8b6c1d04";
 
-/// Returns the location of records that name none.
+/// Returns the default location of records.
 pub(super) fn location() -> String {
     LOCATION_ID.to_owned()
 }

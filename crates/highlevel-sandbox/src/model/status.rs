@@ -1,16 +1,16 @@
-//! The statuses of a message, and which may follow which.
+//! The statuses of a message, and the allowed transitions.
 //!
-//! The words are those of the specification: `SendStatus` for messages; for calls and voicemail `pending`, `completed`,
-//! `failed` and `voicemail`, as the rules of the `OutboundMessage` and `InboundMessage` events have them. The
-//! documentation of `PUT /conversations/messages/{messageId}/status` lists the words too, and says nothing about their
-//! order. So the order is the sandbox's own: a message goes forward only, and a carrier or a bounced email may still
-//! report a failure of what was delivered.
+//! The values are those of the spec: `SendStatus` for messages; for calls and voicemail `pending`, `completed`, `failed`
+//! and `voicemail`, as in the rules of the `OutboundMessage` and `InboundMessage` events. The documentation of
+//! `PUT /conversations/messages/{messageId}/status` lists the values without transitions. The transitions are those of the
+//! sandbox: a status only moves forward, and a delivered message can still fail, because a carrier or mail server may
+//! report a failure later.
 
 use serde::Deserialize;
 
 use super::{Message, MessageDirection, StatusChange, is_call, is_phone, is_voicemail};
 
-/// A status, and those that may come after it.
+/// Pairs of a status and the statuses that may follow it.
 type Transitions = &'static [(&'static str, &'static [&'static str])];
 
 const OF_MESSAGES: Transitions = &[
@@ -27,7 +27,7 @@ const OF_CALLS: Transitions = &[
     ("failed", &[]),
 ];
 
-/// How far a message has come now.
+/// A status update of a message.
 ///
 /// ```
 /// use highlevel_sandbox::StatusUpdate;
@@ -40,29 +40,30 @@ const OF_CALLS: Transitions = &[
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[non_exhaustive]
 pub struct StatusUpdate {
-    /// The new status. Of a call it may be left out, and follows from `call_status`.
+    /// The new status. Optional for calls, where it is derived from `call_status`.
     #[serde(default)]
     pub status: Option<String>,
-    /// How a call went: `completed`, `busy`, `no-answer`, …
+    /// The result of a call: `completed`, `busy`, `no-answer`, …
     #[serde(default)]
     pub call_status: Option<String>,
-    /// Why it failed.
+    /// The reason of a failure.
     #[serde(default)]
     pub error: Option<String>,
 }
 
 impl StatusUpdate {
-    /// A new status: `delivered`, `read`, `failed`, …
+    /// Creates an update to a status: `delivered`, `read`, `failed`, …
     pub fn new(status: impl Into<String>) -> Self {
         Self { status: Some(status.into()), ..Self::default() }
     }
 
-    /// How a call went: `completed`, `answered`, `busy`, `no-answer`, `failed`, `canceled` or `voicemail`.
+    /// Creates an update to the result of a call: `completed`, `answered`, `busy`, `no-answer`, `failed`, `canceled` or
+    /// `voicemail`.
     pub fn call(call_status: impl Into<String>) -> Self {
         Self { call_status: Some(call_status.into()), ..Self::default() }
     }
 
-    /// Says why it failed.
+    /// Sets the reason of a failure.
     pub fn error(mut self, error: impl Into<String>) -> Self {
         self.error = Some(error.into());
         self
@@ -70,22 +71,29 @@ impl StatusUpdate {
 }
 
 impl<R> Message<R> {
-    /// The message with another status. The same one again changes nothing.
+    /// Returns the message with an updated status, or unchanged if it already has the status.
+    ///
+    /// # Errors
+    ///
+    /// Returns the reason if the status or the transition is invalid.
     pub(crate) fn with_status(mut self, update: StatusUpdate, at: String) -> Result<Self, String> {
         let StatusUpdate { status, call_status, error } = update;
         if call_status.is_some() && !is_phone(&self.channel) {
-            return Err(format!("the message {} is no call, and has no callStatus", self.id));
+            return Err(format!(
+                "the message {} is not a call, so it has no callStatus; set status instead",
+                self.id
+            ));
         }
         if let Some(unknown) = call_status.as_deref().filter(|status| !CALL_STATUSES.contains(status)) {
             return Err(format!(
-                "callStatus: there is no {unknown:?}; there are {}",
+                "callStatus: unknown value {unknown:?}; expected one of {}",
                 CALL_STATUSES.join(", ")
             ));
         }
         let status = match (status, &call_status) {
             (Some(status), _) => status,
-            (None, Some(call)) => of_call(self.direction, &self.channel, Some(call)).to_owned(),
-            (None, None) => return Err("status is missing; of a call, callStatus will do".to_owned()),
+            (None, Some(call)) => status_of_call(self.direction, &self.channel, Some(call)).to_owned(),
+            (None, None) => return Err("status is missing; for a call, callStatus is sufficient".to_owned()),
         };
         if status == self.status {
             return Ok(self);
@@ -93,9 +101,13 @@ impl<R> Message<R> {
         let transitions = transitions(&self.channel);
         let next = transitions.iter().find(|(from, _)| *from == self.status).map_or(&[][..], |(_, to)| to);
         if !next.contains(&status.as_str()) {
-            let next = if next.is_empty() { "nothing".to_owned() } else { next.join(", ") };
-            let Self { id, status: now, .. } = &self;
-            return Err(format!("the message {id} is {now}, after which comes {next}, not {status:?}"));
+            let Self { id, status: current, .. } = &self;
+            let allowed = if next.is_empty() {
+                format!("{current} is final")
+            } else {
+                format!("expected one of {}", next.join(", "))
+            };
+            return Err(format!("the message {id} cannot change from {current} to {status:?}; {allowed}"));
         }
         self.history.push(StatusChange { status: status.clone(), at, error });
         self.status = status;
@@ -106,11 +118,11 @@ impl<R> Message<R> {
     }
 }
 
-/// As the specification has them.
+/// The values of `callStatus` in the spec.
 const CALL_STATUSES: &[&str] =
     &["pending", "completed", "answered", "busy", "no-answer", "failed", "canceled", "voicemail"];
 
-/// What may come after the status of a message: statuses, or of a call, how it may have gone.
+/// Returns the values that a message can be updated to: call statuses for a call, otherwise statuses.
 pub(crate) fn next_statuses<R>(message: &Message<R>) -> Vec<&'static str> {
     let transitions = transitions(&message.channel);
     let next = transitions.iter().find(|(from, _)| *from == message.status).map_or(&[][..], |(_, to)| to);
@@ -120,19 +132,23 @@ pub(crate) fn next_statuses<R>(message: &Message<R>) -> Vec<&'static str> {
     next.to_vec()
 }
 
-/// The status of a call as a message. Voicemail is `completed` when the call went out and `voicemail` when it came in.
-pub(crate) fn of_call(direction: MessageDirection, channel: &str, call_status: Option<&str>) -> &'static str {
+/// Returns the message status of a call. Voicemail is `completed` for an outbound call and `voicemail` for an inbound one.
+pub(crate) fn status_of_call(
+    direction: MessageDirection,
+    channel: &str,
+    call_status: Option<&str>,
+) -> &'static str {
     match (call_status, direction) {
         _ if is_voicemail(channel) => "completed",
         (Some("voicemail"), MessageDirection::Inbound) => "voicemail",
         (Some("completed" | "answered" | "voicemail"), _) => "completed",
         (Some("busy" | "no-answer" | "failed" | "canceled"), _) => "failed",
-        // The outcome is unknown.
+        // The result of the call is unknown.
         _ => "pending",
     }
 }
 
-/// All that a message of a channel can have.
+/// Returns all statuses of a channel.
 pub(super) fn statuses(channel: &str) -> Vec<&'static str> {
     transitions(channel).iter().map(|(status, _)| *status).collect()
 }
@@ -156,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_only_goes_forward() {
+    fn a_status_only_moves_forward() {
         let allowed = [
             ("SMS", "pending", "delivered"),
             ("SMS", "pending", "read"),
@@ -167,10 +183,10 @@ mod tests {
             ("Call", "pending", "voicemail"),
             ("IVR_Call", "pending", "failed"),
         ];
-        let words = ["pending", "delivered", "read", "failed", "completed", "voicemail", "sent", ""];
+        let targets = ["pending", "delivered", "read", "failed", "completed", "voicemail", "sent", ""];
         for channel in ["SMS", "Email", "Call", "IVR_Call"] {
             for from in statuses(channel) {
-                for to in words {
+                for to in targets {
                     let phone = |channel: &str| channel.ends_with("Call");
                     let expected = from == to
                         || allowed
@@ -188,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_follow_is_accepted() {
+    fn all_offered_statuses_are_accepted() {
         for (channel, from, count) in [
             ("SMS", "pending", 3),
             ("Email", "delivered", 2),
@@ -200,17 +216,17 @@ mod tests {
             let message = message(channel, "outbound", from);
             let next = next_statuses(&message);
             assert_eq!(next.len(), count, "{channel} {from}: {next:?}");
-            for word in next {
+            for value in next {
                 let is_call = channel.ends_with("_Call") || channel == "Call";
-                let update = if is_call { StatusUpdate::call(word) } else { StatusUpdate::new(word) };
+                let update = if is_call { StatusUpdate::call(value) } else { StatusUpdate::new(value) };
                 let changed = message.clone().with_status(update, String::new()).unwrap();
-                assert_ne!(changed.status, from, "{channel}: {word}");
+                assert_ne!(changed.status, from, "{channel}: {value}");
             }
         }
     }
 
     #[test]
-    fn how_a_call_went_decides_about_its_status() {
+    fn the_call_status_determines_the_status() {
         let cases = [
             ("outbound", "voicemail", "completed"),
             ("inbound", "voicemail", "voicemail"),
@@ -224,19 +240,25 @@ mod tests {
             assert_eq!((&*changed.status, changed.call_status.as_deref()), (status, Some(call)));
         }
         let cases = [
-            (StatusUpdate::call("rang"), "callStatus: there is no \"rang\"; there are pending, completed"),
+            (
+                StatusUpdate::call("rang"),
+                "callStatus: unknown value \"rang\"; expected one of pending, completed",
+            ),
             (StatusUpdate::default(), "status is missing"),
             (
                 StatusUpdate::new("read"),
-                "the message m is pending, after which comes completed, voicemail, failed",
+                "the message m cannot change from pending to \"read\"; expected one of completed, voicemail, failed",
             ),
         ];
-        for (update, words) in cases {
+        for (update, message_start) in cases {
             let error = message("Call", "inbound", "pending").with_status(update, String::new()).unwrap_err();
-            assert!(error.starts_with(words), "{error}");
+            assert!(error.starts_with(message_start), "{error}");
         }
         let error =
             message("SMS", "inbound", "pending").with_status(StatusUpdate::call("busy"), String::new());
-        assert_eq!(error.unwrap_err(), "the message m is no call, and has no callStatus");
+        assert_eq!(
+            error.unwrap_err(),
+            "the message m is not a call, so it has no callStatus; set status instead"
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! Reading the body of a request, up to a limit and not for ever.
+//! Reading request bodies, with limits on size and time.
 
 use std::time::Duration;
 
@@ -9,21 +9,21 @@ use tokio::time::{Instant, timeout_at};
 
 use super::{Connection, FREE_BYTES, Phase, Reservation};
 
-/// The longest body that the API reads, in bytes.
+/// The maximum size of a request body of the API, in bytes.
 pub(crate) const MAX_BODY: usize = 1024 * 1024;
-/// How much more is taken and thrown away. A client that is still writing when the connection closes may never read
-/// the answer that says why.
+/// The maximum number of bytes that are discarded beyond the limit. A client that is still writing when the connection
+/// closes may never read the error response.
 const DISCARDED: usize = 256 * 1024 * 1024;
 
-/// What came.
+/// A received request body.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Received {
     Whole(Bytes),
-    /// The beginning of a body that is longer than is allowed.
+    /// The start of a body that exceeds the size limit.
     TooLarge(Bytes),
-    /// The beginning of a body whose rest did not come in time.
+    /// The start of a body that did not arrive in time.
     TooSlow(Bytes),
-    /// A fault came before the body was read.
+    /// The body was not read because of a fault.
     Unread,
 }
 
@@ -36,58 +36,59 @@ impl Received {
     }
 }
 
-/// Reads a body of at most `longest` bytes that has so much time to arrive. While it is larger than is free, it counts as
-/// bytes on their way, until the reservation is dropped.
+/// Reads a body of at most `max_length` bytes within a timeout. A body above [`FREE_BYTES`] counts as bytes in flight until
+/// the reservation is dropped.
 pub(crate) async fn receive(
     mut body: Incoming,
-    longest: usize,
+    max_length: usize,
     timeout: Duration,
     connection: &Connection,
 ) -> hyper::Result<(Received, Option<Reservation>)> {
     connection.enter(Phase::Client);
-    let mut kept: Vec<u8> = Vec::new();
+    let mut buffer: Vec<u8> = Vec::new();
     let mut reservation: Option<Reservation> = None;
     let mut length = 0;
     let deadline = Instant::now() + timeout;
     let received = loop {
         let Ok(frame) = timeout_at(deadline, body.frame()).await else {
-            break Received::TooSlow(kept.into());
+            break Received::TooSlow(buffer.into());
         };
         let Some(frame) = frame else {
-            break if length > longest {
-                Received::TooLarge(kept.into())
+            break if length > max_length {
+                Received::TooLarge(buffer.into())
             } else {
-                Received::Whole(kept.into())
+                Received::Whole(buffer.into())
             };
         };
         let Ok(data) = frame?.into_data() else { continue };
-        // Most bodies are there already, and are one frame: they are not copied.
-        if length == 0 && body.is_end_stream() && data.len() <= longest {
+        // Most bodies arrive in one frame, which is not copied.
+        if length == 0 && body.is_end_stream() && data.len() <= max_length {
             break Received::Whole(data);
         }
         length += data.len();
-        if length > longest + DISCARDED {
-            break Received::TooLarge(kept.into());
+        if length > max_length + DISCARDED {
+            break Received::TooLarge(buffer.into());
         }
-        let data = &data[..data.len().min(longest - kept.len())];
-        if kept.len() + data.len() > kept.capacity() {
-            // In steps, and exactly: what is reserved is what is taken.
-            let step = data.len().max(kept.capacity() / 8).max(FREE_BYTES);
-            if kept.capacity() + step > FREE_BYTES {
+        let data = &data[..data.len().min(max_length - buffer.len())];
+        if buffer.len() + data.len() > buffer.capacity() {
+            // Grows in exact steps, so that the reservation equals the allocation.
+            let step = data.len().max(buffer.capacity() / 8).max(FREE_BYTES);
+            if buffer.capacity() + step > FREE_BYTES {
                 let grown = match &mut reservation {
                     Some(reservation) => timeout_at(deadline, reservation.grow(step)).await,
                     none => {
-                        let reserved = timeout_at(deadline, connection.reserve(kept.capacity() + step)).await;
+                        let reserved =
+                            timeout_at(deadline, connection.reserve(buffer.capacity() + step)).await;
                         reserved.map(|reserved| *none = Some(reserved))
                     }
                 };
                 if grown.is_err() {
-                    break Received::TooSlow(kept.into());
+                    break Received::TooSlow(buffer.into());
                 }
             }
-            kept.reserve_exact(kept.capacity() - kept.len() + step);
+            buffer.reserve_exact(buffer.capacity() - buffer.len() + step);
         }
-        kept.extend_from_slice(data);
+        buffer.extend_from_slice(data);
     };
     connection.enter(Phase::Sandbox);
     Ok((received, reservation))

@@ -30,41 +30,40 @@ async fn inconsistent_records_are_rejected() {
     let cases = [
         (
             sandbox.put_conversation(Conversation::new("another", "here")),
-            "the contact here has the conversation with-here already, and a contact has one: the conversation another \
-             cannot be added",
+            "the contact here already has the conversation with-here; delete it before adding another",
         ),
         (
             sandbox.put_conversation(Conversation::new("with-here", "abc123def456")),
-            "the conversation with-here is with the contact here, and cannot be with abc123def456 instead",
+            "the conversation with-here belongs to the contact here and cannot move to abc123def456; delete it first",
         ),
         (
             sandbox.put_conversation(Conversation::new("new", "unknown")),
-            "the conversation new names the contact \"unknown\", which is not there; put it first",
+            "the conversation new references the contact \"unknown\", which does not exist; add it first",
         ),
         (
             sandbox.put_conversation(Conversation::new("new", "there")),
-            "the conversation new is of the location l1C08ntBrFjLS0elLIYU, and the contact there is of two",
+            "the conversation new belongs to the location l1C08ntBrFjLS0elLIYU, but the contact there belongs to two",
         ),
         (
             sandbox.put_contact(Contact::new("here").location("two")),
-            "the contact here is of the location l1C08ntBrFjLS0elLIYU, and cannot move to two; delete it first",
+            "the contact here belongs to the location l1C08ntBrFjLS0elLIYU and cannot move to two; delete it first",
         ),
         (
             sandbox.put_contact(Contact::new("new").location("three")),
-            "the contact new names the location \"three\", which is not there; put it first",
+            "the contact new references the location \"three\", which does not exist; add it first",
         ),
-        (sandbox.put_contact(Contact::new("")), "the id of a contact has 1 to 200 bytes, and \"\" has not"),
+        (sandbox.put_contact(Contact::new("")), "the ID \"\" of a contact has 0 bytes; use 1 to 200 bytes"),
         (
             sandbox.put_contact(Contact::new("..")),
-            "the id of a contact cannot be \"..\": it is a part of addresses, where that means a place; choose another",
+            "the ID of a contact cannot be \"..\", which has a special meaning in URLs; choose another ID",
         ),
         (
             sandbox.put_provider(ConversationProvider::new("p").delivery_url("ftp://a")),
-            "the delivery URL of the provider p is wrong: invalid webhook URL `ftp://a`",
+            "deliveryUrl of the provider p: invalid webhook URL `ftp://a`",
         ),
         (
             sandbox.put_message(message("m", "abc123def456", "with-here")),
-            "the message m is with the contact abc123def456, and its conversation with-here is with here",
+            "the message m belongs to the contact abc123def456, but its conversation with-here belongs to here",
         ),
     ];
     for (result, words) in cases {
@@ -179,7 +178,7 @@ async fn a_snapshot_restores_records_and_credentials() {
 
     let broken = Snapshot::parse("contacts: [{id: a, locationId: gone}]").unwrap();
     let before = sandbox.snapshot();
-    assert!(sandbox.restore(broken).unwrap_err().to_string().contains("which is not there"));
+    assert!(sandbox.restore(broken).unwrap_err().to_string().contains("which does not exist"));
     assert_eq!(sandbox.snapshot(), before);
 }
 
@@ -213,7 +212,7 @@ async fn status_changes_are_published() {
         sandbox.set_status(id, StatusUpdate::new(status)).unwrap();
     }
     let error = sandbox.set_status(id, StatusUpdate::new("pending")).unwrap_err().to_string();
-    assert_eq!(error, format!("the message {id} is read, after which comes nothing, not \"pending\""));
+    assert_eq!(error, format!("the message {id} cannot change from read to \"pending\"; read is final"));
     let mut statuses = Vec::new();
     while statuses.len() < 3 {
         if let Entry::Message(message) = entries.next().await {
