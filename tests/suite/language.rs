@@ -51,7 +51,7 @@ const AREAS: &[Area] = &[
         folders: &["crates/highlevel-sandbox"],
         ending: "rs",
         prose: figures::comments,
-        limits: Limits { answer: 0.5, what: 2.4, ..AIM },
+        limits: AIM,
     },
     Area {
         name: "comments of the generator, the generated crate and the spec",

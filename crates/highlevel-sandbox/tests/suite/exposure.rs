@@ -333,27 +333,23 @@ async fn a_public_sandbox_accepts_its_base_url_and_local_names_as_host() {
 }
 
 #[tokio::test]
-async fn wrong_admin_tokens_are_logged() {
+async fn invalid_admin_tokens_are_logged() {
     let mut command = program();
     command
         .args(["serve", "--json"])
         .env("HIGHLEVEL_SANDBOX_ADMIN_TOKEN", ADMIN_TOKEN)
-        .stdout(Stdio::piped())
         .stderr(Stdio::piped());
-    let mut child = command.spawn().unwrap();
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let ready: Value = serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
+    let mut running = Running::of(command);
+    let ready: Value = serde_json::from_str(&running.line()).unwrap();
     let clock = format!("{}clock", text(&ready["data"], "adminUrl"));
     for token in ["wrong", "a-token-of-the-admim", ADMIN_TOKEN] {
         let expected = if token == ADMIN_TOKEN { 200 } else { 401 };
         let response = client().get(&clock).bearer_auth(token).send().await.unwrap();
         assert_eq!(response.status(), expected, "{token}");
     }
-    let mut errors = BufReader::new(child.stderr.take().unwrap()).lines();
+    let mut errors = running.errors();
     for _ in 0..2 {
         let line = errors.next().unwrap().unwrap();
         assert!(line.contains("WARN") && line.contains("an invalid admin token"), "{line}");
     }
-    child.kill().unwrap();
-    child.wait().unwrap();
 }

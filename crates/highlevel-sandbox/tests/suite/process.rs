@@ -1,7 +1,7 @@
 //! The program as a process that ends with its test.
 
 use std::io::{BufRead, BufReader, Lines};
-use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio};
 
 use serde_json::Value;
 
@@ -33,6 +33,11 @@ impl Running {
 
     pub(crate) fn line(&mut self) -> String {
         self.lines.next().expect("it has ended").unwrap()
+    }
+
+    /// Takes standard error, which the command must have piped.
+    pub(crate) fn errors(&mut self) -> Lines<BufReader<ChildStderr>> {
+        BufReader::new(self.child.stderr.take().unwrap()).lines()
     }
 
     /// Reads up to the `ready` line, and returns its JSON.

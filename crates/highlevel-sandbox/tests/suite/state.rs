@@ -140,7 +140,7 @@ async fn seeding_is_atomic_and_idempotent() {
         Snapshot::parse("contacts: [{id: new}]\nconversations: [{id: second, contactId: abc123def456}]")
             .unwrap();
     let error = sandbox.seed(contradiction.clone()).unwrap_err().to_string();
-    assert!(error.contains("a contact has one"), "{error}");
+    assert!(error.contains("already has the conversation"), "{error}");
     assert_eq!(sandbox.snapshot(), before);
     let error = Sandbox::builder().seed(contradiction).start().await.unwrap_err().to_string();
     assert!(error.starts_with("the seed cannot be used: the contact abc123def456"), "{error}");
