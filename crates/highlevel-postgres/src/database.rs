@@ -9,12 +9,13 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
+use tokio_postgres::Row;
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{NoTls, Row};
 
 use crate::error::{Error, Result};
 use crate::limiter::{self, Limits};
 use crate::maintenance::Retention;
+use crate::tls::Tls;
 use crate::tokens::{Keyring, SealingKey};
 
 /// The time for one statement, with the wait for a connection.
@@ -127,6 +128,7 @@ pub struct DatabaseBuilder {
     limits: Limits,
     keyring: Keyring,
     retention: Retention,
+    root_certificates: Vec<Vec<u8>>,
 }
 
 impl DatabaseBuilder {
@@ -138,6 +140,7 @@ impl DatabaseBuilder {
             limits: Limits::default(),
             keyring: Keyring::default(),
             retention: Retention::default(),
+            root_certificates: Vec::new(),
         }
     }
 
@@ -172,6 +175,16 @@ impl DatabaseBuilder {
         self
     }
 
+    /// Trusts a certificate authority that the platform does not know, in PEM format, such as the one of a hosted database.
+    /// Can be called several times. A [pool](Database::with_pool) has its own TLS.
+    ///
+    /// TLS is used if the URL has `sslmode=require`, or if the server offers it and the URL does not have
+    /// `sslmode=disable`. The certificate is always verified, with the name of the host.
+    pub fn root_certificate(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.root_certificates.push(pem.into());
+        self
+    }
+
     /// Sets the times after which completed things are deleted.
     pub fn retention(mut self, retention: Retention) -> Self {
         self.retention = retention;
@@ -183,14 +196,14 @@ impl DatabaseBuilder {
     /// # Errors
     ///
     /// Returns [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) if there is no deployment or the URL is not
-    /// valid, and [`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable) if the database cannot be reached.
+    /// valid or a certificate cannot be read, and [`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable) if the database cannot be reached.
     pub async fn connect(self) -> Result<Database> {
         let deployment = self.deployment.filter(|name| !name.is_empty()).ok_or_else(|| {
             Error::configuration("no deployment: call `.deployment(..)` with a name such as `production`")
         })?;
         let pool = match self.source {
             Source::Pool(pool) => pool,
-            Source::Url(url) => open(&url, self.connections)?,
+            Source::Url(url) => open(&url, self.connections, tls(&self.root_certificates)?)?,
         };
         let inner = Inner {
             pool,
@@ -213,7 +226,19 @@ impl fmt::Debug for DatabaseBuilder {
     }
 }
 
-fn open(url: &str, connections: usize) -> Result<Pool> {
+fn tls(root_certificates: &[Vec<u8>]) -> Result<Tls> {
+    let mut tls = Tls::default();
+    for pem in root_certificates {
+        if !tls.trust(pem) {
+            return Err(Error::configuration(
+                "a root certificate cannot be read; give certificates in PEM format",
+            ));
+        }
+    }
+    Ok(tls)
+}
+
+fn open(url: &str, connections: usize, tls: Tls) -> Result<Pool> {
     let mut config: tokio_postgres::Config = url
         .parse()
         .map_err(|error| Error::configuration("the URL of the database is not valid").with_source(error))?;
@@ -227,7 +252,7 @@ fn open(url: &str, connections: usize) -> Result<Pool> {
         config.tcp_user_timeout(STATEMENT_TIMEOUT);
     }
     let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
-    let manager = Manager::from_config(config, NoTls, recycling);
+    let manager = Manager::from_config(config, tls, recycling);
     Pool::builder(manager)
         .max_size(connections)
         .runtime(Runtime::Tokio1)

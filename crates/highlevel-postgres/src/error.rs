@@ -76,6 +76,12 @@ impl Error {
 impl From<tokio_postgres::Error> for Error {
     fn from(error: tokio_postgres::Error) -> Self {
         let (kind, text) = match error.as_db_error() {
+            None if is_certificate(&error) => (
+                ErrorKind::Configuration,
+                "the certificate of the database is not trusted; add its authority with `root_certificate`, or set \
+                 `sslmode=disable` in a trusted network"
+                    .to_owned(),
+            ),
             None => (ErrorKind::Unavailable, "the connection to the database failed".to_owned()),
             Some(database) => (kind_of(database.code()), text_of(database.code(), database.message())),
         };
@@ -93,10 +99,41 @@ impl From<deadpool_postgres::PoolError> for Error {
     }
 }
 
+#[cfg(feature = "sqlx")]
+impl From<sqlx::Error> for Error {
+    fn from(error: sqlx::Error) -> Self {
+        let database = error.as_database_error();
+        let code = database.and_then(sqlx::error::DatabaseError::code);
+        let (kind, text) = match (database, code) {
+            (Some(database), Some(code)) => {
+                let code = SqlState::from_code(&code);
+                (kind_of(&code), text_of(&code, database.message()))
+            }
+            _ => (ErrorKind::Unavailable, "the connection to the database failed".to_owned()),
+        };
+        Self::new(kind, text).with_source(error)
+    }
+}
+
 impl From<serde_json::Error> for Error {
     fn from(error: serde_json::Error) -> Self {
         Self::invalid("a value cannot be converted to or from JSON").with_source(error)
     }
+}
+
+/// Returns `true` if TLS has failed because of the server's certificate.
+fn is_certificate(error: &tokio_postgres::Error) -> bool {
+    let mut source: Option<&(dyn StdError + 'static)> = error.source();
+    while let Some(error) = source {
+        // The source of an I/O error is not the error in it.
+        let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        let tls = inner.map_or_else(|| error.downcast_ref(), |inner| inner.downcast_ref::<rustls::Error>());
+        if matches!(tls, Some(rustls::Error::InvalidCertificate(_))) {
+            return true;
+        }
+        source = error.source();
+    }
+    false
 }
 
 fn kind_of(code: &SqlState) -> ErrorKind {

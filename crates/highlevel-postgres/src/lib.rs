@@ -16,6 +16,7 @@ mod schema;
 mod stats;
 mod sync;
 mod text;
+mod tls;
 mod tokens;
 mod worker;
 

@@ -14,6 +14,8 @@ mod outgoing;
 mod request;
 mod sender;
 mod settle;
+#[cfg(feature = "sqlx")]
+mod sqlx;
 
 pub(crate) use self::begun::Begun;
 pub use self::clients::Clients;

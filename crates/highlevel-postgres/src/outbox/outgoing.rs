@@ -183,7 +183,8 @@ impl Outgoing {
 
 /// A transaction that messages can be enqueued in.
 ///
-/// Implemented for the transactions of `tokio-postgres` and `deadpool-postgres`.
+/// Implemented for the transactions of `tokio-postgres` and `deadpool-postgres`, and with the feature `sqlx` for those of
+/// sqlx 0.8. Other drivers execute the statement that [`Outgoing::into_statement`] returns.
 pub trait OutboxTransaction: Send {
     /// Executes `enqueue_v1` with the JSON of a message.
     #[doc(hidden)]

@@ -3,6 +3,7 @@
 //! They are skipped with a printed reason if PostgreSQL is not installed, except in continuous integration (`CI=true`).
 
 mod conformance;
+mod connections;
 mod crash;
 mod doubt;
 mod fence;

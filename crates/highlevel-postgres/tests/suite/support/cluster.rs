@@ -194,6 +194,11 @@ impl Cluster {
 }
 
 impl Cluster {
+    /// Returns the directory of the socket.
+    pub(crate) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
     /// Returns the path of the socket.
     pub(crate) fn socket(&self) -> PathBuf {
         self.directory.join(".s.PGSQL.5432")
@@ -213,6 +218,30 @@ impl Cluster {
     /// Starts the server after it was stopped.
     pub(crate) fn restart(&self) {
         self.control(&["-w", "start"]);
+    }
+
+    /// Lets the server offer TLS on a port of loopback. Returns the port.
+    pub(crate) fn serve_tls(&self, certificate_and_key: &str) -> u16 {
+        let port =
+            std::net::TcpListener::bind("127.0.0.1:0").and_then(|it| it.local_addr()).expect("a port").port();
+        let data = self.directory.join("data");
+        std::fs::write(data.join("server.pem"), certificate_and_key).expect("the certificate");
+        if is_root() {
+            run(Command::new("chown").arg("postgres").arg(data.join("server.pem")));
+        }
+        run(Command::new("chmod").arg("600").arg(data.join("server.pem")));
+        let settings = format!(
+            "\nlisten_addresses = '127.0.0.1'\nport = {port}\nssl = on\nssl_cert_file = 'server.pem'\n\
+             ssl_key_file = 'server.pem'\n"
+        );
+        let mut file = std::fs::OpenOptions::new()
+            .append(true)
+            .open(data.join("postgresql.conf"))
+            .expect("the configuration of the cluster");
+        file.write_all(settings.as_bytes()).expect("the configuration of the cluster");
+        self.crash();
+        self.restart();
+        port
     }
 
     /// Starts a standby of this cluster, with asynchronous replication.
