@@ -8,7 +8,7 @@ mod reference;
 use highlevel_sandbox::Spec;
 use serde_json::{Value, json};
 
-use reference::{FIELDS, OPERATIONS, VALUES};
+use reference::{FIELD_EXAMPLES, FIELDS, OPERATIONS, VALUES};
 
 fn spec() -> &'static Spec {
     Spec::load().expect("the embedded spec is valid")
@@ -35,8 +35,8 @@ fn documented_fields_are_in_the_spec() {
     let mut wrong = Vec::new();
     for (name, fields) in FIELDS {
         let schema = at(&format!("/components/schemas/{name}"));
-        let required =
-            |field: &str| schema["required"].as_array().is_some_and(|all| all.contains(&json!(field)));
+        let required = schema.get("x-required-by-reference").unwrap_or(&schema["required"]);
+        let required = |field: &str| required.as_array().is_some_and(|all| all.contains(&json!(field)));
         for entry in *fields {
             let (field, expected) = entry.split_once(": ").expect("`name: type`");
             let (field, is_required) = (field.trim_end_matches('!'), field.ends_with('!'));
@@ -54,6 +54,49 @@ fn documented_fields_are_in_the_spec() {
         }
     }
     assert_eq!(wrong, Vec::<String>::new());
+}
+
+/// A field that refers to a component has the example of the page, not that of the component.
+#[test]
+fn documented_field_examples_are_in_the_spec() {
+    for (name, examples) in FIELD_EXAMPLES {
+        for (field, expected) in *examples {
+            let property = at(&format!("/components/schemas/{name}/properties/{field}"));
+            let expected: Value = serde_json::from_str(expected).expect("JSON");
+            assert_eq!(property.get("example"), Some(&expected), "{name}.{field}");
+        }
+    }
+}
+
+/// The page types `direction` as an object with two values as its example, and a default that the sandbox does not apply.
+#[test]
+fn documented_default_of_direction_is_in_the_spec() {
+    let direction = at("/components/schemas/InboundMessageRequest/properties/direction");
+    assert_eq!(direction["x-default"], "outbound");
+    assert_eq!(direction["x-reference-example"], json!(["outbound", "inbound"]));
+    assert!(direction["description"].as_str().is_some_and(|text| text.contains("defaults to `outbound`")));
+}
+
+/// Each example of an error names its source, except for those of the reference.
+#[test]
+fn examples_of_errors_name_their_source() {
+    const OF_THE_REFERENCE: [&str; 3] = ["BadRequest", "Unauthorized", "UnprocessableEntity"];
+    let mut codes = Vec::new();
+    for status in ["BadRequest", "Unauthorized", "Forbidden", "NotFound", "UnprocessableEntity"] {
+        let content = at(&format!("/components/responses/{status}/content/application~1json"));
+        for reference in content["examples"].as_object().expect("examples").values() {
+            let name = reference["$ref"].as_str().and_then(|path| path.rsplit('/').next()).expect("a name");
+            let example = resolve(reference);
+            let source = example["description"].as_str().unwrap_or_default();
+            let has_source = ["[live ", "[one]", "[conflict]"].iter().any(|tag| source.starts_with(tag));
+            assert!(has_source != OF_THE_REFERENCE.contains(&name), "{name}: {source}");
+            codes.extend(example.pointer("/value/canonicalCode").and_then(Value::as_str));
+        }
+    }
+    let mut listed = spec().allowed_values("CanonicalCode");
+    listed.sort_unstable();
+    codes.sort_unstable();
+    assert_eq!(codes, listed, "each code has one example");
 }
 
 #[test]
@@ -83,6 +126,8 @@ fn documented_statuses_headers_and_scopes_are_in_the_spec() {
             ("201", *response),
             ("400", "BadRequestError"),
             ("401", "UnauthorizedError"),
+            ("403", "ForbiddenError"),
+            ("404", "NotFoundError"),
             ("422", "UnprocessableEntityError"),
         ] {
             let response_spec = resolve(&operation["responses"][status]);
@@ -114,8 +159,11 @@ fn documented_statuses_headers_and_scopes_are_in_the_spec() {
             "MessageAdded",
             "BadRequest",
             "Unauthorized",
+            "Forbidden",
+            "NotFound",
             "UnprocessableEntity",
             "TooManyRequests",
+            "InternalServerError",
         ] {
             let _ = at(&format!("/components/responses/{response}/headers/{header}"));
         }
@@ -124,18 +172,26 @@ fn documented_statuses_headers_and_scopes_are_in_the_spec() {
 
 #[test]
 fn documented_events_and_their_channels_are_in_the_spec() {
-    let channels = json!(["Call", "Voicemail", "SMS", "GMB", "FB", "IG", "Email", "Live Chat"]);
+    let inbound = json!(["Call", "Voicemail", "SMS", "GMB", "FB", "IG", "Email", "Live Chat"]);
+    let mut outbound = inbound.clone();
+    outbound.as_array_mut().expect("an array").push(json!("Internal Comment"));
     for (event, schema) in [
         ("OutboundMessage", "OutboundMessage"),
         ("InboundMessage", "InboundMessage"),
         ("ProviderOutboundMessage", "ProviderOutboundMessage"),
         ("INSTALL", "Install"),
         ("UNINSTALL", "Uninstall"),
+        ("UPDATE", "AppUpdate"),
+        ("ConversationUpdate", "ConversationUpdate"),
+        ("ConversationUnreadUpdate", "ConversationUnreadUpdate"),
+        ("LCEmailStats", "LcEmailStats"),
+        ("ContactDndUpdate", "ContactDndUpdate"),
+        ("VoiceAiCallEnd", "VoiceAiCallEnd"),
     ] {
         assert_eq!(spec().event_schema(event), Some(schema));
     }
-    assert_eq!(at("/x-webhooks/OutboundMessage/channels"), &channels);
-    assert_eq!(at("/x-webhooks/InboundMessage/channels"), &channels);
+    assert_eq!(at("/x-webhooks/OutboundMessage/channels"), &outbound);
+    assert_eq!(at("/x-webhooks/InboundMessage/channels"), &inbound);
     assert_eq!(at("/x-webhooks/ProviderOutboundMessage/channels"), &json!(["SMS", "Email", "Custom"]));
 }
 

@@ -40,8 +40,9 @@ fn rust_schemas() -> BTreeMap<String, Value> {
     // The types of their fields are registered with them.
     register!(
         SendMessageRequest SendMessageResponse InboundMessageRequest OutboundCallRequest AddMessageResponse
-        BadRequestError UnauthorizedError UnprocessableEntityError OutboundMessage InboundMessage
-        ProviderOutboundMessage Install Uninstall ApiVersion
+        BadRequestError UnauthorizedError ForbiddenError NotFoundError UnprocessableEntityError
+        OutboundMessage InboundMessage ProviderOutboundMessage Install Uninstall AppUpdate ConversationUpdate
+        ConversationUnreadUpdate LcEmailStats ContactDndUpdate VoiceAiCallEnd ApiVersion
     );
     generator.definitions().iter().map(|(name, schema)| (name.clone(), schema.clone())).collect()
 }
@@ -132,6 +133,7 @@ fn spec_form(schema: &Value, used: &mut BTreeSet<Difference>) -> Value {
                     form.insert("required".to_owned(), sorted(value));
                 }
             }
+            extension if extension.starts_with("x-") => {}
             "required" => {
                 form.insert(key.clone(), sorted(value));
             }

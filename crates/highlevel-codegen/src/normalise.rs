@@ -51,7 +51,8 @@ pub fn drop_version_parameter(document: &mut Value) {
     });
 }
 
-/// Makes `x-required-on-receive` the `required` of each schema that has it: strict on send, lenient on receive.
+/// Makes `x-required-on-receive` the `required` of each schema that has it: strict on send, lenient on receive. Removes the
+/// other extensions of schemas.
 pub fn relax_received(document: &mut Value) {
     each_schema(document, |schema| {
         if let Some(required) = schema.remove("x-required-on-receive") {
@@ -61,6 +62,7 @@ pub fn relax_received(document: &mut Value) {
                 schema.insert("required".to_owned(), required);
             }
         }
+        schema.retain(|key, _| !key.starts_with("x-"));
     });
 }
 

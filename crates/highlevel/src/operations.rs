@@ -8,12 +8,17 @@ use highlevel_wire::types::{
 };
 
 use crate::executor::Operation;
+use crate::receipt::message_ids;
 use crate::{Fingerprint, Result};
 
 impl Operation for SendMessageRequest {
     type Response = SendMessageResponse;
 
     const NAME: &'static str = "send_message";
+
+    fn is_receipt(response: &SendMessageResponse) -> bool {
+        message_ids(response).next().is_some()
+    }
 
     fn fingerprint(&self, attempted: SystemTime) -> Option<Fingerprint> {
         Some(Fingerprint::of(self, attempted))

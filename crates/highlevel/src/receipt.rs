@@ -117,21 +117,40 @@ impl<T> Receipt<T> {
     }
 }
 
-macro_rules! names_a_message {
-    ($response:ty) => {
-        impl Receipt<$response> {
-            /// Returns the id of the message.
-            pub fn message_id(&self) -> &MessageId {
-                &self.response.message_id
-            }
+impl Receipt<SendMessageResponse> {
+    /// Returns the id of the message, or of the first one if the channel returns several.
+    ///
+    /// Every receipt has one: a response without any id is an error of the kind [`ErrorKind::Receipt`].
+    pub fn message_id(&self) -> &MessageId {
+        static MISSING: MessageId = MessageId(String::new());
+        self.message_ids().next().unwrap_or(&MISSING)
+    }
 
-            /// Returns the id of the conversation that the message is in.
-            pub fn conversation_id(&self) -> &ConversationId {
-                &self.response.conversation_id
-            }
-        }
-    };
+    /// Returns the ids of all messages. The GMB channel may create several from one request; other channels create one.
+    pub fn message_ids(&self) -> impl Iterator<Item = &MessageId> {
+        message_ids(&self.response)
+    }
+
+    /// Returns the id of the conversation that the message is in.
+    pub fn conversation_id(&self) -> &ConversationId {
+        &self.response.conversation_id
+    }
 }
 
-names_a_message!(SendMessageResponse);
-names_a_message!(AddMessageResponse);
+/// Returns the ids of the messages that a response names: `messageId`, or `messageIds` if it is missing.
+pub(crate) fn message_ids(response: &SendMessageResponse) -> impl Iterator<Item = &MessageId> {
+    let list = response.message_ids.as_deref().filter(|_| response.message_id.is_none());
+    response.message_id.iter().chain(list.into_iter().flatten())
+}
+
+impl Receipt<AddMessageResponse> {
+    /// Returns the id of the message.
+    pub fn message_id(&self) -> &MessageId {
+        &self.response.message_id
+    }
+
+    /// Returns the id of the conversation that the message is in.
+    pub fn conversation_id(&self) -> &ConversationId {
+        &self.response.conversation_id
+    }
+}

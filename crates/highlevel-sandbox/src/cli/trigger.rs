@@ -12,9 +12,9 @@ use crate::shell::json_line;
 
 #[derive(Debug, Args)]
 pub(super) struct TriggerArgs {
-    /// `OutboundMessage`, `InboundMessage`, `ProviderOutboundMessage`, `INSTALL` or `UNINSTALL`
+    /// Event of the spec, for example `OutboundMessage`, `InboundMessage`, `ProviderOutboundMessage` or `INSTALL`
     event: String,
-    /// Another example of the event: message, call, voicemail, email, sms or location
+    /// Another example of the event, for example call, voicemail, email or comment
     #[arg(long, value_name = "NAME")]
     example: Option<String>,
     /// Set a field of the payload to JSON or else a string; null removes it; can be repeated

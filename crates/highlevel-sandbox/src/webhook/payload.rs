@@ -85,7 +85,7 @@ pub(crate) fn event_payload(
     payload.set("direction", message.direction.as_str());
     payload.set("messageId", message.id.as_str());
     payload.set("messageType", message_type(spec, &message.channel));
-    payload.set("messageTypeString", format!("TYPE_{}", message.channel.to_ascii_uppercase()));
+    payload.set("messageTypeString", message_type_string(&message.channel));
     payload.set("conversationProviderId", message.conversation_provider_id.as_deref());
     payload.set("userId", message.field("userId"));
     // `source` is set for messages sent through the API, except calls.
@@ -149,7 +149,31 @@ fn describe_call(payload: &mut Payload, message: &Message) {
     }
 }
 
-/// Returns the name of a channel in events, or `None` if the spec has no name for it. `messageTypeString` is always set.
+/// Returns the text form of the number of a channel, which differs from the name in requests. `None` if it is unknown.
+fn message_type_string(channel: &str) -> Option<&'static str> {
+    Some(match channel {
+        "SMS" => "TYPE_SMS",
+        "Email" => "TYPE_EMAIL",
+        "WhatsApp" => "TYPE_WHATSAPP",
+        "IG" => "TYPE_INSTAGRAM",
+        "FB" => "TYPE_FACEBOOK",
+        "Custom" => "TYPE_CUSTOM_SMS",
+        "Live_Chat" => "TYPE_LIVE_CHAT",
+        "RCS" => "TYPE_RCS",
+        "TIKTOK" => "TYPE_TIKTOK",
+        "InternalComment" => "TYPE_INTERNAL_COMMENT",
+        "GMB" => "TYPE_GMB",
+        "WebChat" => "TYPE_WEBCHAT",
+        "Call" => "TYPE_CALL",
+        "IVR_Call" => "TYPE_IVR_CALL",
+        "Campaign_Call" => "TYPE_CAMPAIGN_CALL",
+        "Campaign_VoiceMail" => "TYPE_CAMPAIGN_VOICEMAIL",
+        "FORM_SUBMISSION" => "TYPE_FORM_SUBMISSION",
+        _ => return None,
+    })
+}
+
+/// Returns the name of a channel in events, or `None` if the spec has no name for it.
 fn message_type<'a>(spec: &Spec, channel: &'a str) -> Option<&'a str> {
     let name = match channel {
         _ if is_call(channel) => "CALL",

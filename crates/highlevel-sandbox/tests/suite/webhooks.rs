@@ -254,11 +254,11 @@ async fn errors_of_invalid_triggers_name_the_fix() {
         ),
         (
             Trigger::new("Install").url("http://127.0.0.1:9/"),
-            "unknown event \"Install\"; known events: INSTALL,",
+            "unknown event \"Install\"; known events: ContactDndUpdate,",
         ),
         (
             Trigger::new("OutboundMessage").example("fax").url("http://127.0.0.1:9/"),
-            "OutboundMessage has no example \"fax\"; known examples: call, email, message, voicemail",
+            "OutboundMessage has no example \"fax\"; known examples: addedCall, call, email, internalComment, message, voicemail",
         ),
         (Trigger::new("INSTALL").url("https://a.example"), "invalid webhook URL `https://a.example`"),
     ];

@@ -53,6 +53,6 @@ macro_rules! ids {
 
 ids! {
     AltId, AppId, AppVersionId, AppointmentId, ChatWidgetId, CompanyId, ContactId, ConversationId,
-    ConversationProviderId, CustomSubtypeId, EmailMessageId, LocationId, MessageId, PlanId, TemplateId, ThreadId,
-    UserId, WebhookId,
+    ConversationProviderId, CustomFieldId, CustomSubtypeId, EmailMessageId, LocationId, MessageId, PlanId,
+    TemplateId, ThreadId, TraceId, UserId, VoiceAiAgentId, VoiceAiCallId, WebhookId,
 }

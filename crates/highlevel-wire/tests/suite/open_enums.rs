@@ -64,9 +64,10 @@ macro_rules! enums {
 }
 
 enums! {
-    ApiVersion, CallStatus, Direction, EmailReplyMode, EventMessageStatus, EventMessageType, EventName,
-    InboundMessageType, InstallType, OptimizationPeriod, OutboundCallType, ProviderChannel, SendMessageType,
-    SendStatus,
+    ApiVersion, CallStatus, CanonicalCode, Direction, DndStatus, EmailReplyMode, EmailStatsEvent,
+    EventMessageStatus, EventMessageType, EventMessageTypeString, EventName, InboundMessageType,
+    InstallType, MessageSource, OptimizationPeriod, OutboundCallType, ProviderChannel, SendMessageType,
+    SendStatus, VoiceAiActionType, WhatsAppContentType, WhatsAppMediaType,
 }
 
 /// The names of variants are part of the contract with callers; a few of each shape.

@@ -70,8 +70,12 @@ macro_rules! received {
 }
 
 received! {
-    AddMessageResponse, BadRequestError, InboundMessage, Install, OutboundMessage, ProviderOutboundMessage,
-    SendMessageResponse, Trial, UnauthorizedError, Uninstall, UnprocessableEntityError, WhitelabelDetails,
+    AddMessageResponse, AppUpdate, BadRequestError, ContactDndUpdate, ConversationUnreadUpdate,
+    ConversationUpdate, CustomFieldValue, DndSetting, DndSettings, EmailDeliveryStatus, EmailStats,
+    EmailStatsMessage, ForbiddenError, ForwardData, InboundDndSettings, InboundMessage, Install,
+    LcEmailStats, NotFoundError, OutboundMessage, ProviderOutboundMessage, SendMessageResponse, Trial,
+    UnauthorizedError, Uninstall, UnprocessableEntityError, VoiceAiAction, VoiceAiCallEnd,
+    VoiceAiTranslation, WhitelabelDetails,
 }
 
 #[test]

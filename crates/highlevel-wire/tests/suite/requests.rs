@@ -25,16 +25,16 @@ enum Call {
 async fn request(base: &str, call: &Call) -> Request {
     let (address, server) = serve(vec![Reply::Close(RECEIPT.to_vec())]).await;
     let client = Client::new_with_client(&format!("{address}{base}"), transport(), request_context());
-    let message = match call {
-        Call::Send(body) => client.send_message(body).await.map(|sent| sent.into_inner().message_id),
+    let conversation = match call {
+        Call::Send(body) => client.send_message(body).await.map(|sent| sent.into_inner().conversation_id),
         Call::Inbound(body) => {
-            client.add_inbound_message(body).await.map(|added| added.into_inner().message_id)
+            client.add_inbound_message(body).await.map(|added| added.into_inner().conversation_id)
         }
         Call::Outbound(body) => {
-            client.add_outbound_call(body).await.map(|added| added.into_inner().message_id)
+            client.add_outbound_call(body).await.map(|added| added.into_inner().conversation_id)
         }
     };
-    assert_eq!(message.expect("a receipt").as_str(), "m1");
+    assert_eq!(conversation.expect("a receipt").as_str(), "c1");
     server.await.expect("the server ends").pop().expect("a request")
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use highlevel_wire::{End, RawResponse, RequestTrace, ResponseValue};
 use secrecy::{ExposeSecret, SecretString};
-use serde::de::DeserializeOwned;
+use serde::de;
 use serde_json::{Map, Value};
 
 use super::operation::Operation;
@@ -49,7 +49,7 @@ pub(super) fn evaluate<O: Operation>(
         not_about_token: status == 401 && !Unauthorized::read(&response.body).is_about_the_token(),
     };
     let verdict = classify(AttemptResult::Response(summary), replay);
-    read(result.ok().map(ResponseValue::into_inner), response).map_err(|unread| {
+    read::<O>(result.ok().map(ResponseValue::into_inner), response).map_err(|unread| {
         let Unread { text, mut response, source, is_malformed } = *unread;
         redact(&mut response, &[token.expose_secret()]);
         let mut error = Error::from_response(O::NAME, verdict.delivery, verdict.kind, text, response);
@@ -57,7 +57,7 @@ pub(super) fn evaluate<O: Operation>(
             error = error.with_source(source);
         }
         // The message of serde quotes its input, so it has to read the redacted body.
-        if is_malformed && let Err(source) = read_receipt::<O::Response>(error.body()) {
+        if is_malformed && let Err(source) = read_receipt::<O>(error.body()) {
             error = error.with_source(source);
         }
         FailedAttempt { verdict, error, retry_after }
@@ -98,7 +98,10 @@ impl Unread {
 }
 
 /// Reads the receipt of a response. `value` is the body as the generated code has read it, if it could.
-fn read<T: DeserializeOwned>(value: Option<T>, mut response: RawResponse) -> Result<Receipt<T>, Box<Unread>> {
+fn read<O: Operation>(
+    value: Option<O::Response>,
+    mut response: RawResponse,
+) -> Result<Receipt<O::Response>, Box<Unread>> {
     let status = response.status.as_u16();
     if response.redirected {
         return Err(Unread::new(
@@ -126,7 +129,7 @@ fn read<T: DeserializeOwned>(value: Option<T>, mut response: RawResponse) -> Res
             return Err(Unread::new(text, response));
         }
     }
-    match value.map_or_else(|| read_receipt(&response.body), Ok) {
+    match value.filter(O::is_receipt).map_or_else(|| read_receipt::<O>(&response.body), Ok) {
         Ok(value) => Ok(Receipt::new(value, response)),
         Err(_) if response.body.is_empty() => {
             Err(Unread::new(format!("HighLevel responded with {status} and no body"), response))
@@ -138,16 +141,10 @@ fn read<T: DeserializeOwned>(value: Option<T>, mut response: RawResponse) -> Res
     }
 }
 
-/// Reads a receipt that the generated code could not read. Some channels return `messageIds` instead of a `messageId`; the
-/// first of them is used. A field of an unexpected type is left out: the caller must not lose the id of a message that was
-/// sent, and the body is available unchanged.
-fn read_receipt<T: DeserializeOwned>(body: &[u8]) -> serde_json::Result<T> {
-    let mut fields: Map<String, Value> = serde_json::from_slice(body)?;
-    if let Some(first) = fields.get("messageIds").and_then(|ids| ids.get(0)).cloned() {
-        let id = fields.entry("messageId").or_insert(Value::Null);
-        if id.is_null() {
-            *id = first;
-        }
-    }
-    lenient::read(fields).map(|read| read.value).map_err(|unreadable| unreadable.error)
+/// Reads a receipt that the generated code could not read. A field of an unexpected type is left out: the caller must not
+/// lose the id of a message that was sent, and the body is available unchanged.
+fn read_receipt<O: Operation>(body: &[u8]) -> serde_json::Result<O::Response> {
+    let fields: Map<String, Value> = serde_json::from_slice(body)?;
+    let response = lenient::read(fields).map_err(|unreadable| unreadable.error)?.value;
+    if O::is_receipt(&response) { Ok(response) } else { Err(de::Error::missing_field("messageId")) }
 }

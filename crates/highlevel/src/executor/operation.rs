@@ -21,6 +21,11 @@ pub(crate) trait Operation: Sync {
         Replay::Unsafe
     }
 
+    /// Returns `true` if the response names a message. A response that does not is no receipt.
+    fn is_receipt(_response: &Self::Response) -> bool {
+        true
+    }
+
     /// Returns the fingerprint of an attempt that starts at this time.
     fn fingerprint(&self, attempted: SystemTime) -> Option<Fingerprint>;
 

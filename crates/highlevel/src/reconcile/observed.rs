@@ -49,7 +49,8 @@ macro_rules! observed_from_event {
             fn from(event: &$event) -> Self {
                 let mut channel = ObservedChannel::default();
                 let kind = event.message_type.as_ref().map(AsRef::as_ref);
-                for name in kind.into_iter().chain(event.message_type_string.as_deref()) {
+                let type_string = event.message_type_string.as_ref().map(AsRef::as_ref);
+                for name in kind.into_iter().chain(type_string) {
                     channel.add_name(name);
                 }
                 if let Some(number) = event.message_type_id {
@@ -77,7 +78,7 @@ macro_rules! observed_from_event {
                     ),
                     channel,
                     time: event.date_added.as_ref().and_then(Timestamp::to_system_time),
-                    source: event.source.clone(),
+                    source: event.source.as_ref().map(ToString::to_string),
                     texts: event.body.iter().chain(&event.plain_text).cloned().collect(),
                     subject: event.subject.clone(),
                     attachments: event.attachments.clone().unwrap_or_default(),

@@ -53,7 +53,7 @@ macro_rules! message_event {
                 let number_as_text = || self.extra.get("messageTypeId")?.as_str()?.parse().ok();
                 let named = Named {
                     message_type: self.message_type.as_ref().map(|channel| channel.as_str()),
-                    type_string: self.message_type_string.as_deref(),
+                    type_string: self.message_type_string.as_ref().map(AsRef::as_ref),
                     type_id: self.message_type_id.or_else(number_as_text),
                     has_call_fields: filled(call_status).is_some()
                         || duration(self.call_duration, &self.extra).is_some(),

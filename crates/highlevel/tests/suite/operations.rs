@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use highlevel::{ApiVersion, CallStatus, Email, Inbound, OutboundCall, Sms, wire};
+use highlevel::{ApiVersion, CallStatus, Delivery, Email, ErrorKind, Inbound, OutboundCall, Sms, wire};
 use serde_json::{Value, json};
 
 use crate::server::{Action, Request, Server, TOKEN, json as json_response, receipt, response};
@@ -160,7 +160,7 @@ async fn receipts_have_status_headers_and_body() {
         assert_eq!(sent.header("x-latin1"), None, "not ASCII");
         assert_eq!(sent.header("retry-after"), None);
         assert_eq!(sent.header("no name of a header"), None);
-        assert_eq!(sent.into_response().message_id.as_str(), "m1");
+        assert_eq!(sent.into_response().message_id, Some("m1".into()));
     }
 }
 
@@ -182,6 +182,41 @@ async fn receipts_with_mistyped_fields_are_read() {
         let sent = server.client().messages().send(Sms::to("c").text("t")).await.expect(name);
         assert_eq!((sent.message_id().as_str(), sent.conversation_id().as_str()), ("m1", "c1"), "{name}");
         assert_eq!(serde_json::from_slice::<Value>(sent.body()).expect("JSON"), body, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn receipts_name_each_message() {
+    let cases = [
+        ("an id", json!({ "conversationId": "c1", "messageId": "m1" }), vec!["m1"]),
+        ("a list", json!({ "conversationId": "c1", "messageIds": ["m1", "m2"] }), vec!["m1", "m2"]),
+        (
+            "both",
+            json!({ "conversationId": "c1", "messageId": "m1", "messageIds": ["m1", "m2"] }),
+            vec!["m1"],
+        ),
+    ];
+    for (name, body, expected) in cases {
+        let server = Server::always(Action::Respond(json_response("201 Created", &body))).await;
+        let sent = server.client().messages().send(Sms::to("c").text("t")).await.expect(name);
+        let ids: Vec<&str> = sent.message_ids().map(highlevel::MessageId::as_str).collect();
+        assert_eq!(ids, expected, "{name}");
+        assert_eq!(sent.message_id().as_str(), "m1", "{name}");
+    }
+}
+
+#[tokio::test]
+async fn responses_without_a_message_id_are_no_receipts() {
+    for (name, body) in [
+        ("no id", json!({ "conversationId": "c1", "msg": "Message queued successfully." })),
+        ("empty list", json!({ "conversationId": "c1", "messageIds": [] })),
+        ("nulls", json!({ "conversationId": "c1", "messageId": null, "messageIds": null })),
+        ("mistyped ids", json!({ "conversationId": "c1", "messageId": 7, "messageIds": "m1" })),
+    ] {
+        let server = Server::always(Action::Respond(json_response("201 Created", &body))).await;
+        let error = server.client().messages().send(Sms::to("c").text("t")).await.expect_err(name);
+        assert_eq!((error.kind(), error.delivery()), (ErrorKind::Receipt, Delivery::Accepted), "{name}");
+        assert_eq!(server.requests().len(), 1, "{name}: accepted requests are not retried");
     }
 }
 
@@ -233,7 +268,7 @@ async fn the_generated_client_carries_token_and_version() {
     let (wire, exchange) = server.client().wire().await.expect("a token");
     let request = Sms::to("abc123def456").text("Your table is ready").into();
     let response = wire.send_message(&request).await.expect("a response");
-    assert_eq!(response.into_inner().message_id.as_str(), "t22c6DQcTDf3MjRhwf77");
+    assert_eq!(response.into_inner().message_id, Some("t22c6DQcTDf3MjRhwf77".into()));
     let trace = exchange.take();
     assert!(trace.written);
     assert_eq!(trace.response.expect("a response").status.as_u16(), 201);

@@ -2,7 +2,7 @@
 
 use highlevel::webhook::{Event, WebhookErrorKind};
 use highlevel::wire::types::{
-    EventMessageStatus, EventMessageType, InstallType, OneOrManyAddresses, ProviderChannel,
+    EventMessageStatus, EventMessageType, InstallType, MessageSource, OneOrManyAddresses, ProviderChannel,
 };
 use highlevel::{CallStatus, Direction};
 use serde_json::{Map, Value, json};
@@ -77,7 +77,7 @@ fn fields_of_message_events_are_typed() {
     assert_eq!(message.date_added.as_ref().expect("a time").as_str(), "2021-04-21T11:31:45.750Z");
     assert_eq!(message.direction, Some(Direction::Inbound));
     assert_eq!(message.message_type, Some(EventMessageType::Sms));
-    assert_eq!(message.source.as_deref(), Some("app"));
+    assert_eq!(message.source, Some(MessageSource::App));
     assert_eq!(message.status, Some(EventMessageStatus::Delivered));
     assert_eq!(message.conversation_provider_id.as_ref().expect("an id").as_str(), "cI08i1Bls3iTB9bKgF01");
     assert_eq!(message.chat_widget_id.as_ref().expect("an id").as_str(), "67b0cc8cf14b19d85ace7s35");
