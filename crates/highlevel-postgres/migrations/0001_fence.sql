@@ -55,6 +55,7 @@ CREATE TABLE highlevel.worker (
     process    integer NOT NULL,
     started_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     seen_at    timestamptz NOT NULL DEFAULT clock_timestamp(),
+    claim_ms   bigint NOT NULL DEFAULT 0,                   -- the longest claim since it was seen before
     gone_at    timestamptz
 ) WITH (fillfactor = 50);
 

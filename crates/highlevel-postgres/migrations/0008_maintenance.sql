@@ -70,10 +70,15 @@ CREATE FUNCTION highlevel.stats_v1(p_most bigint) RETURNS jsonb LANGUAGE sql STA
         'inbox_desk', (SELECT count(*) FROM (SELECT FROM highlevel.inbox WHERE state = 'd' LIMIT p_most) s),
         'workers', (SELECT count(*) FROM highlevel.worker
             WHERE gone_at IS NULL AND seen_at > clock_timestamp() - interval '30 seconds'),
+        'claim_ms', (SELECT max(claim_ms) FROM highlevel.worker
+            WHERE gone_at IS NULL AND seen_at > clock_timestamp() - interval '30 seconds'),
         'dead_rows', (SELECT coalesce(sum(n_dead_tup), 0) FROM pg_catalog.pg_stat_user_tables
             WHERE schemaname = 'highlevel'),
         'oldest_snapshot_ms', (SELECT (extract(epoch FROM clock_timestamp() - min(a.xact_start)) * 1000)::bigint
             FROM pg_catalog.pg_stat_activity a WHERE a.datname = current_database() AND a.backend_xmin IS NOT NULL
-                AND a.pid <> pg_backend_pid())
+                AND a.pid <> pg_backend_pid()),
+        'oldest_snapshot_holder', (SELECT left(concat_ws(' ', a.pid, a.usename, a.application_name, a.state), 200)
+            FROM pg_catalog.pg_stat_activity a WHERE a.datname = current_database() AND a.backend_xmin IS NOT NULL
+                AND a.pid <> pg_backend_pid() ORDER BY a.xact_start LIMIT 1)
     )
 $$;

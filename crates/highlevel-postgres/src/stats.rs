@@ -39,10 +39,14 @@ pub struct Stats {
     pub inbox_desk: u64,
     /// Senders that were seen in the last 30 seconds.
     pub workers: u64,
+    /// The time of the longest recent claim of those senders.
+    pub claim_time: Option<Duration>,
     /// Rows of the schema that wait for a vacuum, as PostgreSQL estimates them.
     pub dead_rows: u64,
     /// The age of the oldest transaction that keeps dead rows alive in this database.
     pub oldest_snapshot: Option<Duration>,
+    /// The process id, user, program and state of that transaction's connection.
+    pub oldest_snapshot_holder: Option<String>,
     /// The time that this query took.
     pub query_time: Duration,
 }
@@ -61,8 +65,10 @@ struct Row {
     inbox_pending: u64,
     inbox_desk: u64,
     workers: u64,
+    claim_ms: Option<i64>,
     dead_rows: u64,
     oldest_snapshot_ms: Option<i64>,
+    oldest_snapshot_holder: Option<String>,
 }
 
 impl Database {
@@ -90,8 +96,10 @@ impl Database {
             inbox_pending: row.inbox_pending,
             inbox_desk: row.inbox_desk,
             workers: row.workers,
+            claim_time: time(row.claim_ms),
             dead_rows: row.dead_rows,
             oldest_snapshot: time(row.oldest_snapshot_ms),
+            oldest_snapshot_holder: row.oldest_snapshot_holder,
             query_time,
         })
     }

@@ -7,16 +7,16 @@ use crate::database::Database;
 use crate::error::Result;
 
 impl Database {
-    /// Records that a worker is alive. Returns the clock of the database, in milliseconds.
-    pub(crate) async fn worker_seen(&self, id: Uuid) -> Result<i64> {
+    /// Records that a worker is alive, and its longest claim since the last call. Returns the clock of the database, in milliseconds.
+    pub(crate) async fn worker_seen(&self, id: Uuid, claim_ms: i64) -> Result<i64> {
         let process = i32::try_from(std::process::id()).unwrap_or_default();
         let host = std::env::var("HOSTNAME").unwrap_or_default();
         let row = self
             .query_one(
-                "INSERT INTO highlevel.worker (id, host, process) VALUES ($1, $2, $3)
-                     ON CONFLICT (id) DO UPDATE SET seen_at = clock_timestamp()
+                "INSERT INTO highlevel.worker (id, host, process, claim_ms) VALUES ($1, $2, $3, $4)
+                     ON CONFLICT (id) DO UPDATE SET seen_at = clock_timestamp(), claim_ms = excluded.claim_ms
                      RETURNING highlevel.now_ms_v1()",
-                &[(&id, Type::UUID), (&host, Type::TEXT), (&process, Type::INT4)],
+                &[(&id, Type::UUID), (&host, Type::TEXT), (&process, Type::INT4), (&claim_ms, Type::INT8)],
             )
             .await?;
         Ok(row.try_get(0)?)

@@ -25,6 +25,7 @@ struct State {
     recent: VecDeque<(Instant, Recorded)>,
     /// The number of the next claim.
     next_claim: i64,
+    longest_claim: Duration,
     /// Claims whose responses were not received, oldest first.
     lost_claims: VecDeque<(Instant, i64)>,
 }
@@ -77,6 +78,17 @@ impl Begun {
         let mut state = lock(&self.state);
         state.next_claim += 1;
         state.next_claim
+    }
+
+    /// Records the time of a claim.
+    pub(crate) fn claimed(&self, time: Duration) {
+        let mut state = lock(&self.state);
+        state.longest_claim = state.longest_claim.max(time);
+    }
+
+    /// Returns the milliseconds of the longest claim since the last call.
+    pub(crate) fn take_longest_claim(&self) -> i64 {
+        i64::try_from(std::mem::take(&mut lock(&self.state).longest_claim).as_millis()).unwrap_or(i64::MAX)
     }
 
     /// Records that the response to a claim was not received. No message of it is ever started.

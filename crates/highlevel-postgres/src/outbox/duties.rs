@@ -40,7 +40,7 @@ pub(super) async fn run(shared: Arc<Shared>, mut stopping: watch::Receiver<bool>
 async fn round(shared: &Shared) -> Result<()> {
     let database = &shared.database;
     let asked = Instant::now();
-    let now_ms = database.worker_seen(shared.claims.sender).await?;
+    let now_ms = database.worker_seen(shared.claims.sender, shared.begun.take_longest_claim()).await?;
     if database.check_clock(now_ms, asked, Instant::now()).await? == ClockCheck::Back {
         tracing::warn!("the clock of the database was set back");
         let lease = as_float(shared.claims.lease);

@@ -284,8 +284,10 @@ async fn claim(shared: &Shared, most: usize) -> crate::Result<Vec<Claimed>> {
     let database = &shared.database;
     tracing::trace!(point = "claiming");
     database.stage().await?;
-    let number = shared.begun.next_claim();
-    match database.claim(&shared.claims, number, most).await {
+    let (number, start) = (shared.begun.next_claim(), Instant::now());
+    let claimed = database.claim(&shared.claims, number, most).await;
+    shared.begun.claimed(start.elapsed());
+    match claimed {
         Ok(claimed) => {
             tracing::trace!(point = "claimed", messages = claimed.len());
             Ok(claimed)

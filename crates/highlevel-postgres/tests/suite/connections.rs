@@ -58,8 +58,10 @@ async fn messages_are_enqueued_in_transactions_of_sqlx() {
     use crate::support::{TestDatabase, sms};
 
     let Some((test, _)) = TestDatabase::migrated().await else { return };
-    let options =
-        PgConnectOptions::new().socket(test.cluster.directory()).username("postgres").database(&test.name);
+    let options = PgConnectOptions::new()
+        .socket(test.cluster.socket().parent().expect("a directory"))
+        .username("postgres")
+        .database(&test.name);
     let pool = PgPoolOptions::new().max_connections(2).connect_with(options).await.expect("a connection");
     let message = |text: &str| Outgoing::new("location", sms("contact", text)).once("booking-7");
     let mut transaction = pool.begin().await.expect("a transaction");

@@ -12,6 +12,7 @@ mod hostile_text;
 mod inbox;
 mod limits;
 mod lost_claims;
+mod maintenance;
 mod order;
 mod outbox;
 mod pooler;

@@ -194,11 +194,6 @@ impl Cluster {
 }
 
 impl Cluster {
-    /// Returns the directory of the socket.
-    pub(crate) fn directory(&self) -> &Path {
-        &self.directory
-    }
-
     /// Returns the path of the socket.
     pub(crate) fn socket(&self) -> PathBuf {
         self.directory.join(".s.PGSQL.5432")
