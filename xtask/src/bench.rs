@@ -24,7 +24,21 @@ pub(crate) fn run(quick: bool) -> Result<(), String> {
         bench.env("NO_PROXY", "localhost").env("no_proxy", "localhost");
         finish(bench)?;
     }
-    Ok(())
+    postgres(quick, &sandbox)
+}
+
+/// Measures the outbox in a temporary cluster of Debian's tools.
+fn postgres(quick: bool, sandbox: &Path) -> Result<(), String> {
+    if !Command::new("pg_virtualenv").arg("-h").stdout(Stdio::null()).status().is_ok_and(|it| it.success()) {
+        println!("SKIPPED: the outbox; install Debian's package postgresql to measure it");
+        return Ok(());
+    }
+    let mut bench = Command::new("pg_virtualenv");
+    bench.args(["-o", "shared_buffers=512MB", "-o", "max_wal_size=4GB"]);
+    bench.args(["cargo", "run", "--quiet", "--release", "--bin", "postgres", "--"]);
+    bench.args(quick.then_some("--quick"));
+    bench.env("HIGHLEVEL_SANDBOX", sandbox);
+    finish(bench)
 }
 
 /// Builds the sandbox program as a release and returns its path.

@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
-use super::process::{CONTACT, CONVERSATION, Process, body_of, connect, exchange, health, message, request};
+use highlevel_benchmarks::process::{
+    CONTACT, CONVERSATION, Process, body_of, connect, exchange, health, message, request,
+};
 
 const SLOW_CLIENTS: usize = 2_000;
 const CLIENTS_THAT_DO_NOT_READ: usize = 1_050;

@@ -4,13 +4,12 @@
 //! a separate process. `HIGHLEVEL_SANDBOX` names its program; `cargo xtask bench` builds and names it.
 
 mod latency;
-mod process;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use highlevel_benchmarks::measure::cpu_time;
-use process::{Process, connect, exchange, health, message};
+use highlevel_benchmarks::process::{Process, connect, exchange, health, message};
 
 /// Connections that send at once.
 const CLIENTS: usize = 64;

@@ -10,7 +10,7 @@ use highlevel::{Delivery, ErrorKind};
 
 use super::outcome::{AttemptResult, Failure, Next};
 
-const MOST_ATTEMPTS: u8 = 4;
+const MOST_ATTEMPTS: u8 = 3;
 const MOST_DECISIONS: u8 = 1;
 
 /// The rules of the outbox, as they are or broken.
@@ -27,6 +27,8 @@ enum Rules {
     ResultOfAnyAttempt,
     /// A claim whose response was lost is given back, also its attempts that were started.
     GiveBackStarted,
+    /// A claim whose response is late is given back as if it were lost.
+    GiveBackLate,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -48,13 +50,16 @@ struct Row {
 /// The progress of an attempt in its process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Phase {
-    /// The response to the claim was lost: the process does not know the attempt.
+    /// The response to the claim was lost: the process never learns of the attempt.
     NotKnown,
-    Claimed,
+    /// The response to the claim is on its way.
+    Late { gate_is_open: bool },
+    /// The gate before the first byte is closed by the end of the lease only: the process knows of nothing else.
+    Claimed { gate_is_open: bool },
+    /// The process was killed before the first byte.
+    Dead,
     /// The request was written. The server may accept it at any time, also after the process was killed.
-    Written {
-        accepted: bool,
-    },
+    Written { accepted: bool },
     /// The process knows the result.
     Ended(Known),
 }
@@ -130,7 +135,8 @@ impl World {
             && (!self.is_quarantined || rules == Rules::NoFence)
             && self.attempts.len() < usize::from(MOST_ATTEMPTS);
         if can_claim {
-            for phase in [Phase::Claimed, Phase::NotKnown] {
+            let gate_is_open = true;
+            for phase in [Phase::Claimed { gate_is_open }, Phase::NotKnown, Phase::Late { gate_is_open }] {
                 next.push(self.after(|it| {
                     it.is_alive = true;
                     it.row = Row { state: State::Sending, attempt: it.row.attempt + 1 };
@@ -153,16 +159,20 @@ impl World {
 
     fn attempt(&self, index: usize, rules: Rules, next: &mut Vec<Self>) {
         let to = |phase: Phase| self.after(|it| it.attempts[index].1 = phase);
-        let is_current = usize::from(self.row.attempt) == index + 1;
         match self.attempts[index].1 {
-            Phase::Claimed if self.is_alive => {
-                // The gate before the first byte is closed when the lease has ended.
-                if is_current && self.row.state == State::Sending {
+            Phase::Claimed { gate_is_open } => {
+                if gate_is_open {
                     next.push(to(Phase::Written { accepted: false }));
                 }
                 next.push(to(Phase::Ended(Known::NotSent)));
             }
-            Phase::NotKnown if self.is_alive && self.is_open(index) => {
+            Phase::Late { gate_is_open } => {
+                next.push(to(Phase::Claimed { gate_is_open }));
+                if rules == Rules::GiveBackLate && self.is_open(index) {
+                    next.push(self.after(|it| it.row.state = State::Pending));
+                }
+            }
+            Phase::NotKnown if self.is_open(index) => {
                 next.push(self.after(|it| it.row.state = State::Pending));
             }
             Phase::Written { accepted } => {
@@ -218,6 +228,12 @@ impl World {
         match self.row.state {
             State::Sending => next.push(self.after(|it| {
                 it.row.state = if rules == Rules::LeaseToPending { State::Pending } else { State::Unknown };
+                let index = usize::from(it.row.attempt).wrapping_sub(1);
+                if let Some((_, Phase::Late { gate_is_open } | Phase::Claimed { gate_is_open })) =
+                    it.attempts.get_mut(index)
+                {
+                    *gate_is_open = false;
+                }
             })),
             State::Unknown => next.push(self.after(|it| it.row.state = State::Desk)),
             // A person decides to send again, once the process is gone.
@@ -229,7 +245,14 @@ impl World {
             }
             _ => {}
         }
-        next.push(self.after(|it| it.is_alive = false));
+        next.push(self.after(|it| {
+            it.is_alive = false;
+            for (_, phase) in &mut it.attempts {
+                if matches!(phase, Phase::NotKnown | Phase::Late { .. } | Phase::Claimed { .. }) {
+                    *phase = Phase::Dead;
+                }
+            }
+        }));
         if !self.failed_over {
             next.push(self.after(|it| it.standby = it.row));
             next.push(self.after(|it| {
@@ -285,6 +308,7 @@ fn each_rule_is_necessary() {
         Rules::NoFence,
         Rules::ResultOfAnyAttempt,
         Rules::GiveBackStarted,
+        Rules::GiveBackLate,
     ] {
         assert!(explore(rules).is_err(), "without a rule, no message is sent twice: {rules:?}");
     }
