@@ -1,10 +1,11 @@
 //! Commands for maintainers: `cargo xtask COMMAND`.
 //!
-//! Each command orchestrates cargo. The crate has no dependencies, so that it compiles in a second.
+//! The crate depends on parsers of JSON and YAML only, so that it compiles in seconds.
 
 mod bench;
 mod cargo;
 mod codegen;
+mod drift;
 
 use std::process::ExitCode;
 
@@ -13,6 +14,7 @@ cargo xtask COMMAND
 
   codegen           regenerate from spec/openapi.yaml and update the snapshots
   codegen --check   fail with a diff if the snapshots are not up to date
+  drift FILE…       compare the spec with OpenAPI files of the vendor; fail unless spec/drift.yaml lists the differences
   bench [--quick]   compare the SDK with reqwest, ghl-sdk and the JavaScript SDK; --quick takes seconds
 ";
 
@@ -22,6 +24,7 @@ fn main() -> ExitCode {
     let result = match arguments.as_slice() {
         ["codegen"] => codegen::update(),
         ["codegen", "--check"] => codegen::check(),
+        ["drift", files @ ..] if !files.is_empty() => drift::run(files),
         ["bench"] => bench::run(false),
         ["bench", "--quick"] => bench::run(true),
         [] | ["help" | "--help" | "-h"] => {
