@@ -83,8 +83,9 @@ async fn each_endpoint_returns_a_receipt_and_causes_a_verified_event() {
     let Event::InboundMessage(message) = event.event() else { panic!("{event:?}") };
     assert_eq!(message.message_id.as_ref(), Some(added.message_id()));
 
-    let call =
-        OutboundCall::in_conversation(sandbox.conversation_id(), provider).status(CallStatus::Voicemail);
+    let call = OutboundCall::in_conversation(sandbox.conversation_id(), provider)
+        .to("+15037081210")
+        .status(CallStatus::Voicemail);
     let added = client.calls().add_outbound(call).await.expect("a receipt");
     let event = verify(&sandbox, next(&mut received).await);
     let Event::OutboundMessage(message) = event.event() else { panic!("{event:?}") };

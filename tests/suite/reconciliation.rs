@@ -28,7 +28,7 @@ enum Kind {
     Inbound,
     InboundWithAltId,
     Call,
-    CallWithoutNumbers,
+    CallWithoutCaller,
     CallWithAltId,
 }
 
@@ -40,7 +40,7 @@ const KINDS: [Kind; 9] = [
     Kind::Inbound,
     Kind::InboundWithAltId,
     Kind::Call,
-    Kind::CallWithoutNumbers,
+    Kind::CallWithoutCaller,
     Kind::CallWithAltId,
 ];
 
@@ -84,8 +84,8 @@ impl Kind {
             Self::Call => {
                 client.calls().add_outbound(numbered()).await.map(|added| added.message_id().clone())
             }
-            Self::CallWithoutNumbers => {
-                client.calls().add_outbound(call()).await.map(|added| added.message_id().clone())
+            Self::CallWithoutCaller => {
+                client.calls().add_outbound(call().to(MOBILE)).await.map(|added| added.message_id().clone())
             }
             Self::CallWithAltId => client
                 .calls()
@@ -239,7 +239,7 @@ async fn reconciliation_never_names_another_message() {
     let count = |kind, name| results.counts.get(&(kind, name)).copied().unwrap_or_default();
     for kind in KINDS {
         // A call without numbers has no property that identifies it.
-        let expected = if kind == Kind::CallWithoutNumbers { 0..=0 } else { 1..=usize::MAX };
+        let expected = if kind == Kind::CallWithoutCaller { 0..=0 } else { 1..=usize::MAX };
         assert!(expected.contains(&count(kind, "sent")), "{kind:?}: {:?}", results.counts);
         assert!(count(kind, "sent") + count(kind, "ambiguous") + count(kind, "not found") > 15, "{kind:?}");
     }

@@ -65,16 +65,24 @@ fn cases() -> Vec<(&'static str, Request)> {
                     .cc(["cc1@company.com", "cc2@company.com"])
                     .bcc(["bcc1@company.com"])
                     .thread("thread123")
+                    .reply_to_email("email123")
                     .reply_mode(EmailReplyMode::ReplyAll)
                     .into(),
             ),
         ),
-        ("Email::forward", send(Email::to(CONTACT).forward("email123", "colleague@company.com").into())),
+        (
+            "Email::forward",
+            send(Email::to(CONTACT).forward("msg123", "email123", "colleague@company.com").into()),
+        ),
         (
             "Email::forward_thread",
             send(Email::to(CONTACT).forward_thread("msg123", "colleague@company.com").into()),
         ),
         ("WhatsApp::to", send(WhatsApp::to(CONTACT).text(text).into())),
+        (
+            "WhatsApp::document",
+            send(WhatsApp::to(CONTACT).document("https://storage.com/menu.pdf", "menu.pdf").into()),
+        ),
         ("Rcs::to", send(Rcs::to(CONTACT).text(text).into())),
         ("Instagram::to", send(Instagram::to(CONTACT).text(text).into())),
         ("Facebook::to", send(Facebook::to(CONTACT).text(text).into())),
@@ -83,7 +91,7 @@ fn cases() -> Vec<(&'static str, Request)> {
         ("Custom::to", send(Custom::to(CONTACT, PROVIDER).text(text).into())),
         (
             "InternalComment::about",
-            send(InternalComment::about(CONTACT).text("Call back").mention("user123").into()),
+            send(InternalComment::about(CONTACT).text("Call back").mention("user123", "Ada").into()),
         ),
         ("Inbound::default_sms", inbound(Inbound::default_sms().from_contact(CONTACT).text(text).into())),
         ("Inbound::default_email", inbound(Inbound::default_email().from_contact(CONTACT).text(text).into())),
@@ -115,13 +123,17 @@ fn cases() -> Vec<(&'static str, Request)> {
                     .from("+15037081210")
                     .to("+15035550100")
                     .status(CallStatus::Completed)
+                    .duration(Duration::from_secs(95))
                     .at(time)
                     .alt_id("alt123")
                     .attachment("https://storage.com/recording.mp3")
                     .into(),
             ),
         ),
-        ("OutboundCall::to_contact", call(OutboundCall::to_contact(CONTACT, PROVIDER).into())),
+        (
+            "OutboundCall::to_contact",
+            call(OutboundCall::to_contact(CONTACT, PROVIDER).to("+15037081210").into()),
+        ),
     ];
     macro_rules! inbound_text {
         ($($name:ident)+) => { $( cases.push((

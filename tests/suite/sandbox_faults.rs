@@ -39,7 +39,7 @@ impl Endpoint {
                 messages.add_inbound(inbound).await.map(|added| added.message_id().clone())
             }
             Self::Call => {
-                let call = OutboundCall::to_contact(contact, provider);
+                let call = OutboundCall::to_contact(contact, provider).to("+15037081210");
                 client.calls().add_outbound(call).await.map(|added| added.message_id().clone())
             }
         }

@@ -1,6 +1,6 @@
 //! Adds calls that were made outside HighLevel.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use highlevel_wire::types::{AddMessageResponse, CallDetails, OutboundCallRequest, OutboundCallType};
 
@@ -29,7 +29,7 @@ impl Calls {
     ///
     /// ```no_run
     /// # async fn example(client: highlevel::Client, conversation: highlevel::ConversationId) -> highlevel::Result<()> {
-    /// use std::time::SystemTime;
+    /// use std::time::{Duration, SystemTime};
     /// use highlevel::{CallStatus, OutboundCall};
     ///
     /// let added = client.calls().add_outbound(
@@ -37,6 +37,7 @@ impl Calls {
     ///         .from("+15037081210")
     ///         .to("+15035550100")
     ///         .status(CallStatus::Completed)
+    ///         .duration(Duration::from_secs(95))
     ///         .at(SystemTime::now()),
     /// ).await?;
     /// println!("{}", added.message_id());
@@ -86,7 +87,8 @@ impl OutboundCall {
         self
     }
 
-    /// Sets the phone number of the called party, like `+15037081210`.
+    /// Sets the phone number of the called party, like `+15037081210`. HighLevel rejects a call without it, and one whose number
+    /// is not one of the contact.
     pub fn to(mut self, number: impl Into<String>) -> Self {
         self.details().to = Some(number.into());
         self
@@ -94,7 +96,13 @@ impl OutboundCall {
 
     /// Sets the outcome of the call.
     pub fn status(mut self, status: CallStatus) -> Self {
-        self.details().status = Some(status);
+        set_status(self.details(), status);
+        self
+    }
+
+    /// Sets the duration of the call, in whole seconds. A single report confirms that HighLevel shows it.
+    pub fn duration(mut self, duration: Duration) -> Self {
+        set_duration(self.details(), duration);
         self
     }
 
@@ -120,6 +128,20 @@ impl OutboundCall {
     fn details(&mut self) -> &mut CallDetails {
         self.0.call.get_or_insert_default()
     }
+}
+
+/// Sets the outcome of a call. With a duration, HighLevel reads it from another field.
+pub(crate) fn set_status(call: &mut CallDetails, status: CallStatus) {
+    if call.call_duration.is_some() {
+        call.call_status = Some(status.clone());
+    }
+    call.status = Some(status);
+}
+
+/// Sets the duration of a call, which HighLevel reads together with `callStatus`.
+pub(crate) fn set_duration(call: &mut CallDetails, duration: Duration) {
+    call.call_duration = Some(i64::try_from(duration.as_secs()).unwrap_or(i64::MAX));
+    call.call_status = call.status.clone();
 }
 
 impl Fingerprintable for OutboundCall {}

@@ -101,6 +101,7 @@ pub mod guide;
 mod headers;
 mod lenient;
 pub mod limit;
+mod mention;
 mod messages;
 mod operations;
 mod panics;

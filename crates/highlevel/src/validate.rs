@@ -4,10 +4,10 @@
 
 use highlevel_wire::types::{
     Forward, InboundMessageRequest, InboundMessageType, OutboundCallRequest, SendMessageRequest,
-    SendMessageType,
+    SendMessageType, WhatsAppContent, WhatsAppContentType,
 };
 
-use crate::{ContactId, ConversationId};
+use crate::{ContactId, ConversationId, mention};
 
 /// The first number of seconds that can only be milliseconds: the year 5138.
 const MILLISECONDS: i64 = 100_000_000_000;
@@ -24,22 +24,30 @@ pub(crate) fn send(request: &SendMessageRequest) -> Result<(), String> {
     id("contact", Some(&request.contact_id))?;
     id("conversation provider", request.conversation_provider_id.as_ref())?;
     attachments(&request.attachments)?;
+    if let Some(content) = &request.whatsapp {
+        whatsapp(content)?;
+    }
     let content = filled(request.message.as_ref())
         || filled(request.html.as_ref())
         || !request.attachments.is_empty()
         || filled(request.template_id.as_ref())
+        || request.whatsapp.is_some()
         || request.forward.is_some();
     if !content {
         let add = match request.type_ {
-            SendMessageType::Email => "`.html(…)`, `.text(…)`, `.attachment(…)` or `.template(…)`",
+            SendMessageType::Email => "`.html(…)`, `.text_as_html(…)`, `.attachment(…)` or `.template(…)`",
             SendMessageType::InternalComment => "`.text(…)` or `.attachment(…)`",
+            SendMessageType::WhatsApp => "`.text(…)`, `.image(…)`, `.document(…)` or `.template(…)`",
             _ => "`.text(…)`, `.attachment(…)` or `.template(…)`",
         };
         return Err(format!("the {} message has no content: add {add}", request.type_));
     }
-    if request.forward.as_ref().is_some_and(has_no_recipient) {
-        return Err("the forward has no recipient: set the email address to forward to".to_owned());
+    match request.type_ {
+        SendMessageType::Email => email(request)?,
+        SendMessageType::InternalComment => mentions(request)?,
+        _ => {}
     }
+    request.forward.as_ref().map_or(Ok(()), forward)?;
     match request.scheduled_timestamp {
         Some(seconds) if seconds >= MILLISECONDS => Err(format!(
             "scheduledTimestamp is {seconds}, which looks like milliseconds: it counts seconds, so divide it by 1000"
@@ -55,16 +63,6 @@ pub(crate) fn send(request: &SendMessageRequest) -> Result<(), String> {
 pub(crate) fn inbound(request: &InboundMessageRequest) -> Result<(), String> {
     addressed(request.contact_id.as_ref(), request.conversation_id.as_ref())?;
     let provider = request.conversation_provider_id.as_ref();
-    let has_default_provider = matches!(request.type_, InboundMessageType::Sms | InboundMessageType::Email);
-    if !has_default_provider && !filled(provider) {
-        return Err(format!(
-            "an inbound {} message needs a conversation provider: without one, HighLevel responds with 2xx and \
-             stores nothing; set conversationProviderId",
-            request.type_
-        ));
-    }
-    id("conversation provider", provider)?;
-    attachments(&request.attachments)?;
     let is_call = matches!(
         request.type_,
         InboundMessageType::Call
@@ -72,6 +70,15 @@ pub(crate) fn inbound(request: &InboundMessageRequest) -> Result<(), String> {
             | InboundMessageType::CampaignCall
             | InboundMessageType::CampaignVoiceMail
     );
+    if (is_call || request.type_ == InboundMessageType::Custom) && !filled(provider) {
+        return Err(format!(
+            "an inbound {} message needs a conversation provider: HighLevel rejects it without one, or drops it; set \
+             conversationProviderId",
+            request.type_
+        ));
+    }
+    id("conversation provider", provider)?;
+    attachments(&request.attachments)?;
     let content = filled(request.message.as_ref())
         || filled(request.html.as_ref())
         || !request.attachments.is_empty()
@@ -90,7 +97,77 @@ pub(crate) fn inbound(request: &InboundMessageRequest) -> Result<(), String> {
 pub(crate) fn outbound_call(request: &OutboundCallRequest) -> Result<(), String> {
     addressed(request.contact_id.as_ref(), request.conversation_id.as_ref())?;
     id("conversation provider", Some(&request.conversation_provider_id))?;
-    attachments(&request.attachments)
+    attachments(&request.attachments)?;
+    if !filled(request.call.as_ref().and_then(|call| call.to.as_ref())) {
+        return Err("the call has no number of the called party, which HighLevel requires: add `.to(…)` with a number of the \
+                    contact"
+            .to_owned());
+    }
+    Ok(())
+}
+
+/// Rejects an email whose text would be lost: HighLevel sends only the HTML.
+fn email(request: &SendMessageRequest) -> Result<(), String> {
+    let has_html = filled(request.html.as_ref()) || filled(request.template_id.as_ref());
+    if filled(request.message.as_ref()) && !has_html {
+        return Err("the Email message has a text and no HTML, which HighLevel requires: use `.text_as_html(…)` to send the \
+                    text as HTML too, or add `.html(…)`"
+            .to_owned());
+    }
+    Ok(())
+}
+
+/// Rejects an internal comment whose tags and mentioned users differ: HighLevel needs both.
+fn mentions(request: &SendMessageRequest) -> Result<(), String> {
+    let tagged = mention::tagged(request.message.as_deref().unwrap_or_default());
+    for user in &request.mentions {
+        id("mentioned user", Some(user))?;
+        if !tagged.contains(&user.as_str()) {
+            return Err(format!(
+                "the comment mentions the user {user}, but its text has no tag of the user: add \
+                 `@name<userId>{user}</userId>` to the text, or use `InternalComment::mention`"
+            ));
+        }
+    }
+    match tagged.iter().find(|user| !request.mentions.iter().any(|mentioned| mentioned.as_str() == **user)) {
+        Some(user) => Err(format!(
+            "the text of the comment has a tag of the user {user}, who is not in `mentions`: add the id there"
+        )),
+        None => Ok(()),
+    }
+}
+
+fn forward(forward: &Forward) -> Result<(), String> {
+    if forward.is_forwarded == Some(false) {
+        return Ok(());
+    }
+    if !filled(forward.to_email.as_ref()) && !filled(forward.recipient_contact_id.as_ref()) {
+        return Err("the forward has no recipient: set the email address to forward to".to_owned());
+    }
+    if !filled(forward.message_id.as_ref()) {
+        return Err(
+            "the forward does not name its thread: set the id of the message that holds the thread in \
+                    `forward.messageId`"
+                .to_owned(),
+        );
+    }
+    if forward.forward_whole_thread != Some(true) && !filled(forward.email_message_id.as_ref()) {
+        return Err("the forward names no email: set `forward.emailMessageId`, or `forward.forwardWholeThread` for the whole \
+                    thread"
+            .to_owned());
+    }
+    Ok(())
+}
+
+fn whatsapp(content: &WhatsAppContent) -> Result<(), String> {
+    let is_media = content.type_ == WhatsAppContentType::Media;
+    match &content.media {
+        Some(media) if blank(&media.url) => {
+            Err("the WhatsApp media has no URL: set the one that the upload endpoint returned".to_owned())
+        }
+        None if is_media => Err("the WhatsApp content has no media: add `whatsapp.media`".to_owned()),
+        Some(_) | None => Ok(()),
+    }
 }
 
 fn addressed(contact: Option<&ContactId>, conversation: Option<&ConversationId>) -> Result<(), String> {
@@ -123,13 +200,6 @@ fn attachments(urls: &[String]) -> Result<(), String> {
         return Err("an attachment is empty: set the URL of the file".to_owned());
     }
     Ok(())
-}
-
-/// Returns `true` if a forward has neither an address nor a contact.
-fn has_no_recipient(forward: &Forward) -> bool {
-    forward.is_forwarded != Some(false)
-        && !filled(forward.to_email.as_ref())
-        && !filled(forward.recipient_contact_id.as_ref())
 }
 
 fn filled(text: Option<&impl AsRef<str>>) -> bool {

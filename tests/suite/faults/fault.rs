@@ -184,7 +184,7 @@ impl Endpoint {
                 client.messages().add_inbound(message).await.map(|receipt| receipt.attempts())
             }
             Self::Call => {
-                let call = OutboundCall::in_conversation(key, "61d6d1f9cdac7612faf80753");
+                let call = OutboundCall::in_conversation(key, "61d6d1f9cdac7612faf80753").to("+15037081210");
                 client.calls().add_outbound(call).await.map(|receipt| receipt.attempts())
             }
         }

@@ -31,7 +31,7 @@ const HIGHLEVEL: Structure = Structure {
         &["receipt"],
         &["error"],
         &["delivery", "headers", "lenient", "reconcile"],
-        &["channel", "conformance", "guide", "panics", "time", "wire"],
+        &["channel", "conformance", "guide", "mention", "panics", "time", "wire"],
     ],
     restricted: &[Restriction {
         module: "webhook",

@@ -4,10 +4,11 @@
 //! [`Unaddressed`]. Only a message with a contact or a conversation can be added.
 
 use std::marker::PhantomData;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use highlevel_wire::types::{CallDetails, InboundMessageRequest, InboundMessageType};
 
+use crate::calls::{set_duration, set_status};
 use crate::reconcile::sealed::Sealed;
 use crate::{
     AltId, CallStatus, ContactId, ConversationId, ConversationProviderId, Direction, EmailMessageId,
@@ -85,7 +86,7 @@ macro_rules! constructors {
 }
 
 constructors! { Text:
-    /// A text message.
+    /// A text message. A custom provider of text messages takes [`custom`](Self::custom) instead.
     sms = Sms,
     /// A WhatsApp message.
     whatsapp = WhatsApp,
@@ -114,6 +115,8 @@ constructors! { Text:
 constructors! { Mail:
     /// An email.
     email = Email,
+    /// An email over the custom channel of an app, whose provider is one of emails.
+    custom_email = Custom,
 }
 
 constructors! { Voice:
@@ -131,6 +134,16 @@ impl Inbound<Text> {
     /// Creates a text message through the default provider of the location.
     pub fn default_sms() -> Self {
         Self::new(InboundMessageType::Sms, None)
+    }
+
+    /// Creates a WhatsApp message through the default provider of the location.
+    pub fn default_whatsapp() -> Self {
+        Self::new(InboundMessageType::WhatsApp, None)
+    }
+
+    /// Creates a message from a live chat, without a provider.
+    pub fn default_live_chat() -> Self {
+        Self::new(InboundMessageType::LiveChat, None)
     }
 }
 
@@ -261,7 +274,13 @@ impl<Address> Inbound<Voice, Address> {
 
     /// Sets the outcome of the call.
     pub fn status(mut self, status: CallStatus) -> Self {
-        self.details().status = Some(status);
+        set_status(self.details(), status);
+        self
+    }
+
+    /// Sets the duration of the call, in whole seconds. A single report confirms that HighLevel shows it.
+    pub fn duration(mut self, duration: Duration) -> Self {
+        set_duration(self.details(), duration);
         self
     }
 

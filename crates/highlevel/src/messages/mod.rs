@@ -1,10 +1,14 @@
 //! Sends messages, and adds messages that arrived elsewhere.
 
+mod comment;
+mod fields;
+mod html;
 pub mod inbound;
 mod send;
 
+pub use comment::InternalComment;
 pub use inbound::{Addressed, Inbound, Unaddressed};
-pub use send::{Custom, Email, Facebook, Instagram, InternalComment, LiveChat, Rcs, Sms, TikTok, WhatsApp};
+pub use send::{Custom, Email, Facebook, Instagram, LiveChat, Rcs, Sms, TikTok, WhatsApp};
 
 use highlevel_wire::types::{
     AddMessageResponse, InboundMessageRequest, SendMessageRequest, SendMessageResponse,

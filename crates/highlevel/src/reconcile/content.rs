@@ -32,6 +32,7 @@ impl Content {
         let parts = [&request.message, &request.html, &request.subject];
         // HighLevel fills in values like {{contact.first_name}}.
         let has_values = parts.into_iter().flatten().any(|text| text.contains("{{"));
+        let media = request.whatsapp.iter().filter_map(|content| Some(&content.media.as_ref()?.url));
         Self {
             texts: texts([request.message.as_deref(), request.html.as_deref()]),
             rendered: has_values
@@ -39,7 +40,7 @@ impl Content {
                 || request.forward.is_some()
                 || !request.mentions.is_empty(),
             subject: request.subject.as_deref().and_then(text::subject),
-            attachments: attachments(&request.attachments),
+            attachments: attachments(request.attachments.iter().chain(media)),
             email_to: request.email_to.as_deref().and_then(address::address),
             cc: address::addresses(&request.email_cc),
             bcc: address::addresses(&request.email_bcc),
@@ -91,8 +92,8 @@ pub(super) fn compare_attachments(sent: &[Hash], observed: &[String]) -> Match {
     }
 }
 
-fn attachments(urls: &[String]) -> Vec<Hash> {
-    let mut hashes: Vec<Hash> = urls.iter().map(|url| Hash::of(url.trim())).collect();
+fn attachments<'a>(urls: impl IntoIterator<Item = &'a String>) -> Vec<Hash> {
+    let mut hashes: Vec<Hash> = urls.into_iter().map(|url| Hash::of(url.trim())).collect();
     hashes.sort();
     hashes
 }

@@ -35,7 +35,7 @@ fn every_operation_works_without_a_runtime() {
     assert_eq!(send(&client).expect("a receipt"), 201);
     let inbound = client.messages().add_inbound(Inbound::default_sms().from_contact("c").text("t"));
     assert_eq!(inbound.expect("a receipt").http_status(), 201);
-    let call = client.calls().add_outbound(OutboundCall::to_contact("c", "p"));
+    let call = client.calls().add_outbound(OutboundCall::to_contact("c", "p").to("+15037081210"));
     assert_eq!(call.expect("a receipt").http_status(), 201);
     let found = client.request(Method::GET, ["contacts", "c1"]).query("limit", 1);
     let found = found.send_json::<serde_json::Value>().expect("a contact");

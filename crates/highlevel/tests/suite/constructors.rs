@@ -59,6 +59,19 @@ macro_rules! channel {
         $check($new.from_number("+1"), json!({ "fromNumber": "+1" }));
         $check($new.to_number("+2"), json!({ "toNumber": "+2" }));
     };
+    (@email $new:expr, $check:ident) => {
+        $check($new.subject("s"), json!({ "subject": "s" }));
+        $check($new.html("<p>"), json!({ "html": "<p>" }));
+        $check($new.text_as_html("a < b\nc"), json!({ "message": "a < b\nc", "html": "a &lt; b<br>\nc" }));
+        $check($new.from("a@b"), json!({ "emailFrom": "a@b" }));
+        $check($new.to_address("Ada@Example.com"), json!({ "emailTo": "ada@example.com" }));
+        $check($new.cc(["a@b", "c@d"]), json!({ "emailCc": ["a@b", "c@d"] }));
+        $check($new.cc(["a@b"]).cc(vec!["c@d".to_owned()]), json!({ "emailCc": ["a@b", "c@d"] }));
+        $check($new.cc([""; 0]), json!({}));
+        $check($new.bcc(["a@b"]).bcc(["c@d"]), json!({ "emailBcc": ["a@b", "c@d"] }));
+        $check($new.thread("th"), json!({ "threadId": "th" }));
+        $check($new.reply_to_email("e"), json!({ "emailMessageId": "e" }));
+    };
 }
 
 fn base(channel: &str) -> Value {
@@ -74,32 +87,23 @@ fn channels_set_their_type_and_common_fields() {
     channel!(Facebook::to("c"), base("FB"); outgoing);
     channel!(TikTok::to("c"), base("TIKTOK"); outgoing);
     channel!(LiveChat::to("c"), base("Live_Chat"); outgoing);
-    channel!(Email::to("c"), base("Email"); outgoing provider);
+    channel!(Email::to("c"), base("Email"); outgoing email);
     channel!(InternalComment::about("c"), base("InternalComment"););
     let custom =
         json!({ "type": "Custom", "contactId": "c", "status": "pending", "conversationProviderId": "p" });
-    channel!(Custom::to("c", "p"), custom; outgoing phone);
+    channel!(Custom::to("c", "p"), custom; outgoing phone email);
 }
 
 #[test]
 fn email_and_comment_methods_set_their_fields() {
     let check = |message: Email, fields| check(&SendMessageRequest::from(message), &base("Email"), &fields);
     let email = || Email::to("c");
-    check(email().subject("s"), json!({ "subject": "s" }));
-    check(email().html("<p>"), json!({ "html": "<p>" }));
-    check(email().from("a@b"), json!({ "emailFrom": "a@b" }));
-    check(email().to_address("a@b"), json!({ "emailTo": "a@b" }));
-    check(email().cc(["a@b", "c@d"]), json!({ "emailCc": ["a@b", "c@d"] }));
-    check(email().cc(["a@b"]).cc(vec!["c@d".to_owned()]), json!({ "emailCc": ["a@b", "c@d"] }));
-    check(email().cc([""; 0]), json!({}));
-    check(email().bcc(["a@b"]).bcc(["c@d"]), json!({ "emailBcc": ["a@b", "c@d"] }));
-    check(email().thread("th"), json!({ "threadId": "th" }));
     check(email().reply_mode(EmailReplyMode::Reply), json!({ "emailReplyMode": "reply" }));
     check(email().reply_mode(EmailReplyMode::ReplyAll), json!({ "emailReplyMode": "reply_all" }));
     check(
-        email().forward("e", "a@b"),
+        email().forward("m", "e", "a@b"),
         json!({ "forward": {
-            "isForwarded": true, "forwardWholeThread": false, "emailMessageId": "e", "toEmail": "a@b",
+            "isForwarded": true, "forwardWholeThread": false, "messageId": "m", "emailMessageId": "e", "toEmail": "a@b",
         } }),
     );
     check(
@@ -108,11 +112,60 @@ fn email_and_comment_methods_set_their_fields() {
             "isForwarded": true, "forwardWholeThread": true, "messageId": "m", "toEmail": "a@b",
         } }),
     );
-    let comment = InternalComment::about("c").mention("u").mention("v");
-    self::check(
-        &SendMessageRequest::from(comment),
-        &base("InternalComment"),
-        &json!({ "mentions": ["u", "v"] }),
+}
+
+#[test]
+fn mentions_are_tagged_in_the_text() {
+    struct Case {
+        comment: InternalComment,
+        message: &'static str,
+        mentions: &'static [&'static str],
+    }
+    let comment = || InternalComment::about("c");
+    for Case { comment, message, mentions } in [
+        Case {
+            comment: comment().mention("u", "Ada").mention("v", "Grace").text("call"),
+            message: "@Ada<userId>u</userId> @Grace<userId>v</userId> call",
+            mentions: &["u", "v"],
+        },
+        Case {
+            comment: comment().text("call").mention("u", "Ada").mention("u", "Ada"),
+            message: "@Ada<userId>u</userId> call",
+            mentions: &["u"],
+        },
+        Case { comment: comment().mention("u", "Ada"), message: "@Ada<userId>u</userId>", mentions: &["u"] },
+        // The text has the tag at another place.
+        Case {
+            comment: comment()
+                .text(format!("ask {} first", InternalComment::tag("u", "Ada")))
+                .mention("u", "Ada"),
+            message: "ask @Ada<userId>u</userId> first",
+            mentions: &["u"],
+        },
+        Case {
+            comment: comment().text("ask @A<userId>w</userId>").mention("u", "Ada"),
+            message: "@Ada<userId>u</userId> ask @A<userId>w</userId>",
+            mentions: &["u", "w"],
+        },
+    ] {
+        let fields = json!({ "message": message, "mentions": mentions });
+        check(&SendMessageRequest::from(comment), &base("InternalComment"), &fields);
+    }
+}
+
+#[test]
+fn whatsapp_media_are_sent_in_their_own_field() {
+    let check =
+        |message: WhatsApp, fields| check(&SendMessageRequest::from(message), &base("WhatsApp"), &fields);
+    let message = || WhatsApp::to("c");
+    for (media, kind) in
+        [(message().image("f"), "image"), (message().video("f"), "video"), (message().audio("f"), "audio")]
+    {
+        check(media, json!({ "whatsapp": { "type": "media", "media": { "type": kind, "url": "f" } } }));
+    }
+    check(
+        message().document("f", "menu.pdf"),
+        json!({ "whatsapp": { "type": "media", "media": { "type": "document", "url": "f", "name": "menu.pdf" } } }),
     );
 }
 
@@ -139,12 +192,19 @@ fn inbound_constructors_set_the_channel() {
     channel(Inbound::all_in_one_chat("p"), "ALL_IN_ONE_CHAT");
     channel(Inbound::form_submission("p"), "FORM_SUBMISSION");
     channel(Inbound::email("p"), "Email");
+    channel(Inbound::custom_email("p"), "Custom");
     channel(Inbound::call("p"), "Call");
     channel(Inbound::ivr_call("p"), "IVR_Call");
     channel(Inbound::campaign_call("p"), "Campaign_Call");
     channel(Inbound::campaign_voicemail("p"), "Campaign_VoiceMail");
     let sms = InboundMessageRequest::from(Inbound::default_sms().in_conversation("v"));
     check(&sms, &json!({ "type": "SMS", "conversationId": "v" }), &json!({}));
+    for (message, channel) in
+        [(Inbound::default_whatsapp(), "WhatsApp"), (Inbound::default_live_chat(), "Live_Chat")]
+    {
+        let message = InboundMessageRequest::from(message.in_conversation("v"));
+        check(&message, &json!({ "type": channel, "conversationId": "v" }), &json!({}));
+    }
     let email = InboundMessageRequest::from(Inbound::default_email().in_conversation("v"));
     check(&email, &json!({ "type": "Email", "conversationId": "v" }), &json!({}));
 }
@@ -184,6 +244,7 @@ fn inbound_methods_set_their_fields() {
     check!("Call", call().to("+2"), { "call": { "to": "+2" } });
     check!("Call", call().status(CallStatus::NoAnswer), { "call": { "status": "no-answer" } });
     check!("Call", call().text("t"), { "message": "t" });
+    check!("Call", call().duration(Duration::from_millis(95_900)), { "call": { "callDuration": 95 } });
 }
 
 #[test]
@@ -212,6 +273,10 @@ fn outbound_call_methods_set_their_fields() {
     for (status, text) in statuses {
         check(call().status(status), json!({ "call": { "status": text } }));
     }
+    let timed = json!({ "call": { "status": "completed", "callStatus": "completed", "callDuration": 95 } });
+    let duration = Duration::from_secs(95);
+    check(call().status(CallStatus::Completed).duration(duration), timed.clone());
+    check(call().duration(duration).status(CallStatus::Completed), timed);
     self::check(
         &OutboundCallRequest::from(OutboundCall::in_conversation("v", "p")),
         &json!({ "type": "Call", "conversationId": "v", "conversationProviderId": "p" }),
@@ -228,15 +293,17 @@ fn ids_are_accepted_as_text_and_as_ids() {
     check(Sms::to(&id));
     check(Sms::to(id));
     let all = Email::to(ContactId::from("c"))
-        .provider(ConversationProviderId::from("p"))
         .template(TemplateId::from("tp"))
         .reply_to(MessageId::from("m"))
         .appointment(AppointmentId::from("ap"))
         .user(UserId::from("u"))
         .thread(ThreadId::from("th"))
-        .forward(EmailMessageId::from("e"), "a@b");
+        .reply_to_email(EmailMessageId::from("e"))
+        .forward(MessageId::from("m"), EmailMessageId::from("e"), "a@b");
     let all = serde_json::to_value(SendMessageRequest::from(all)).expect("JSON");
     assert_eq!(all["forward"]["emailMessageId"], "e");
-    let inbound = Inbound::sms("p").in_conversation(ConversationId::from("v")).alt_id(AltId::from("x"));
+    let inbound = Inbound::sms(ConversationProviderId::from("p"))
+        .in_conversation(ConversationId::from("v"))
+        .alt_id(AltId::from("x"));
     assert_eq!(InboundMessageRequest::from(inbound).conversation_id.expect("an id").as_str(), "v");
 }

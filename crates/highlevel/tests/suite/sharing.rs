@@ -28,7 +28,9 @@ async fn clients_and_futures_are_send_and_sync() {
     };
     let inbound = Inbound::default_sms().from_contact("c").text("t");
     let inbound = tokio::spawn(async move { messages.add_inbound(inbound).await });
-    let outbound = tokio::spawn(async move { calls.add_outbound(OutboundCall::to_contact("c", "p")).await });
+    let outbound = tokio::spawn(async move {
+        calls.add_outbound(OutboundCall::to_contact("c", "p").to("+15037081210")).await
+    });
     assert_eq!(sent.await.expect("no panic").expect("a receipt").http_status(), 201);
     assert_eq!(inbound.await.expect("no panic").expect("a receipt").http_status(), 201);
     assert_eq!(outbound.await.expect("no panic").expect("a receipt").http_status(), 201);
