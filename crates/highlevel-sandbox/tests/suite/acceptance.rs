@@ -1,9 +1,10 @@
 //! Accepted requests: their responses, and the stored records.
 
-use highlevel_sandbox::{Contact, MessageDirection, Sandbox, Spec, SuccessStatus};
+use highlevel_sandbox::{Contact, MessageDirection, Spec, SuccessStatus};
 use serde_json::{Value, json};
 
 use crate::caller::{INBOUND, OUTBOUND, SEND, post};
+use crate::conformance::{Sandbox, StartChecked};
 
 #[tokio::test]
 async fn examples_of_the_spec_are_accepted_unchanged() {
@@ -132,7 +133,7 @@ async fn the_builder_sets_token_app_key_and_success_status() {
         .app_id("app")
         .signing_key([7; 32])
         .success_status(SuccessStatus::Ok200)
-        .start()
+        .start_checked()
         .await
         .unwrap();
     let send = json!({"type": "SMS", "contactId": sandbox.contact_id(), "status": "pending"});

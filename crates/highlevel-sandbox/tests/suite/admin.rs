@@ -15,7 +15,7 @@ use std::collections::BTreeSet;
 
 use std::pin::pin;
 
-use highlevel_sandbox::{Sandbox, Spec};
+use highlevel_sandbox::Spec;
 use reqwest::Method;
 use reqwest::header::CONTENT_TYPE;
 use serde_json::{Value, json};
@@ -23,6 +23,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::caller::{bare, execute};
+use crate::conformance::Sandbox;
 
 /// One request to the admin API, and the expected status.
 pub(crate) struct Row {

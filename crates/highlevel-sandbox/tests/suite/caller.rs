@@ -2,10 +2,11 @@
 
 use std::sync::LazyLock;
 
-use highlevel_sandbox::Sandbox;
 use reqwest::redirect::Policy;
 use reqwest::{Client, Method, RequestBuilder, StatusCode, header::HeaderMap};
 use serde_json::Value;
+
+use crate::conformance::Sandbox;
 
 pub(crate) const SEND: &str = "/conversations/messages";
 pub(crate) const INBOUND: &str = "/conversations/messages/inbound";

@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use highlevel_sandbox::{
-    AttemptCause, DeliveryAttempt, DeliveryOutcome, DeliveryState, Replay, RetrySchedule, Sandbox,
-    SandboxBuilder, TamperMode, Trigger, WebhookDelivery,
+    AttemptCause, DeliveryAttempt, DeliveryOutcome, DeliveryState, Replay, RetrySchedule, SandboxBuilder,
+    TamperMode, Trigger, WebhookDelivery,
 };
 use ring::signature::{RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
 use serde_json::{Value, json};
 
 use crate::caller::{SEND, post};
+use crate::conformance::{Sandbox, StartChecked};
 use crate::target::{Request, Target, TargetResponse};
 use crate::webhooks::{TEST_TIMEOUT, payload, verify};
 
@@ -19,7 +20,7 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Starts a sandbox whose clock is stopped.
 async fn stopped(target: &Target, builder: SandboxBuilder) -> Sandbox {
-    let sandbox = builder.webhook_url(&target.url).start().await.unwrap();
+    let sandbox = builder.webhook_url(&target.url).start_checked().await.unwrap();
     sandbox.set_clock_speed(0.0);
     sandbox
 }
@@ -173,7 +174,7 @@ async fn a_hanging_delivery_does_not_delay_the_next_to_the_same_target() {
     let target =
         Target::start(|number| if number == 0 { TargetResponse::Never } else { TargetResponse::Status(200) })
             .await;
-    let sandbox = Sandbox::builder().webhook_url(&target.url).start().await.unwrap();
+    let sandbox = Sandbox::builder().webhook_url(&target.url).start_checked().await.unwrap();
     for text in ["stuck", "second", "third"] {
         send(&sandbox, text).await;
     }

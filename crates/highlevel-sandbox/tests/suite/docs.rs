@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 use std::process::Command;
 
-use highlevel_sandbox::{Sandbox, Snapshot, TamperMode};
+use highlevel_sandbox::{Snapshot, TamperMode};
 use reqwest::Method;
 use serde_json::Value;
 
 use crate::caller::{bare, client};
+use crate::conformance::{Sandbox, StartChecked};
 use crate::process::{Directory, Running, program};
 
 const DOCS: &str = include_str!("../../../../docs/sandbox.md");
@@ -124,7 +125,7 @@ async fn output_of_the_program_matches_the_guide() {
 async fn the_seed_of_the_guide_is_valid() {
     let seed = blocks("yaml").find(|block| block.starts_with("locations:")).unwrap();
     let seed = Snapshot::parse(seed).unwrap();
-    let sandbox = Sandbox::builder().seed(seed).start().await.unwrap();
+    let sandbox = Sandbox::builder().seed(seed).start_checked().await.unwrap();
     assert_eq!(sandbox.message("first").unwrap().text(), Some("Hello"));
 }
 

@@ -5,10 +5,11 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use highlevel_sandbox::{Ending, Extent, Fault, FaultRule, FaultSchedule, FaultStage, Sandbox};
+use highlevel_sandbox::{Ending, Extent, Fault, FaultRule, FaultSchedule, FaultStage};
 use serde_json::{Value, json};
 
 use crate::caller::{INBOUND, SEND, bare, execute, post};
+use crate::conformance::Sandbox;
 
 /// Ends a run in which something is broken.
 const TEST_TIMEOUT: Duration = Duration::from_secs(60);

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use highlevel_sandbox::{Operation, Quirk, Rule, Sandbox, Settings, Strictness, SuccessStatus};
+use highlevel_sandbox::{Operation, Quirk, Rule, Settings, Strictness, SuccessStatus};
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
 use crate::caller::{INBOUND, OUTBOUND, SEND, authorised, bare, client, execute, post};
+use crate::conformance::{Sandbox, StartChecked};
 
 async fn sandbox(settings: Settings) -> Sandbox {
     let sandbox = Sandbox::start().await.unwrap();
@@ -115,7 +116,7 @@ async fn settings_apply_from_the_next_request() {
         .strictness(Strictness::Documented)
         .success_status(SuccessStatus::Ok200)
         .quirk(Quirk::WrongProvider500)
-        .start()
+        .start_checked()
         .await
         .unwrap();
     let expected = Settings::default()

@@ -8,12 +8,13 @@ mod stream;
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
-use highlevel_sandbox::{Contact, Fault, FaultRule, Sandbox, Trigger};
+use highlevel_sandbox::{Contact, Fault, FaultRule, Trigger};
 use reqwest::header::HeaderMap;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::caller::{SEND, bare, client_without_redirects, post};
+use crate::conformance::{Sandbox, StartChecked};
 
 const UI: &str = "/_sandbox/ui";
 /// Ends a run in which something is broken.
@@ -92,7 +93,7 @@ async fn get(sandbox: &Sandbox, path: &str) -> Response {
 
 /// Starts a sandbox with content for each view.
 async fn with_content() -> Sandbox {
-    let sandbox = Sandbox::builder().webhook_url("http://127.0.0.1:9").start().await.unwrap();
+    let sandbox = Sandbox::builder().webhook_url("http://127.0.0.1:9").start_checked().await.unwrap();
     sandbox.put_contact(Contact::new("a b/?#%&\"<é>").name("Odd")).unwrap();
     let messages = [
         json!({"type": "SMS", "message": "Hello"}),
@@ -312,7 +313,7 @@ async fn search_filters_the_lists() {
 
 #[tokio::test]
 async fn a_payload_can_be_downloaded_unchanged() {
-    let sandbox = Sandbox::builder().webhook_url("http://127.0.0.1:9").start().await.unwrap();
+    let sandbox = Sandbox::builder().webhook_url("http://127.0.0.1:9").start_checked().await.unwrap();
     sandbox.simulate_inbound([("message", "short".into())]).unwrap();
     let long = Trigger::new("INSTALL").field("long", "é\n".repeat(100_000));
     sandbox.trigger(&long).unwrap();

@@ -1,10 +1,11 @@
 //! Requests in the ledger.
 
-use highlevel_sandbox::{Entry, Operation, Sandbox};
+use highlevel_sandbox::{Entry, Operation};
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::caller::{INBOUND, SEND, authorised, bare, execute, post};
+use crate::conformance::{Sandbox, StartChecked};
 
 #[tokio::test]
 async fn every_request_is_recorded_with_its_response_and_without_its_token() {
@@ -175,7 +176,7 @@ async fn requests_can_be_filtered() {
 
 #[tokio::test]
 async fn acceptances_of_evicted_requests_are_still_counted() {
-    let sandbox = Sandbox::builder().keep_requests(2).start().await.unwrap();
+    let sandbox = Sandbox::builder().keep_requests(2).start_checked().await.unwrap();
     let hello = json!({"type": "SMS", "contactId": sandbox.contact_id(), "message": "Hello"});
     let mut entries = sandbox.follow();
     for _ in 0..20 {

@@ -4,11 +4,12 @@ use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use highlevel_sandbox::{Contact, RateLimit, Sandbox};
+use highlevel_sandbox::{Contact, RateLimit};
 use http::StatusCode;
 use serde_json::json;
 
 use crate::caller::{SEND, post};
+use crate::conformance::{Sandbox, StartChecked};
 use crate::receiver::Receiver;
 
 #[tokio::test]
@@ -45,7 +46,7 @@ async fn dropping_a_sandbox_closes_its_listener() {
 #[tokio::test(start_paused = true)]
 async fn a_stopped_clock_does_not_stop_the_sandbox() {
     let receiver = Receiver::start(StatusCode::OK).await;
-    let sandbox = Sandbox::builder().webhook_url(&receiver.url).start().await.unwrap();
+    let sandbox = Sandbox::builder().webhook_url(&receiver.url).start_checked().await.unwrap();
     let send = json!({"type": "SMS", "contactId": sandbox.contact_id(), "status": "pending"});
     assert_eq!(post(&sandbox, SEND, &send).await.status, 201);
     // A stopped tokio clock jumps to the next timer when all is idle, so this would end at once.
@@ -116,13 +117,13 @@ async fn invalid_settings_are_rejected_at_the_start() {
         (builder().token(""), ErrorKind::InvalidInput, "the token is not valid in a header"),
     ];
     for (builder, kind, words) in cases {
-        let error = builder.start().await.unwrap_err();
+        let error = builder.start_checked().await.unwrap_err();
         assert_eq!(error.kind(), kind, "{error}");
         assert!(error.to_string().contains(words), "{error}");
     }
     // The port of a dropped sandbox can be reused.
     drop(other);
-    builder().address(occupied).start().await.unwrap();
+    builder().address(occupied).start_checked().await.unwrap();
 }
 
 #[test]

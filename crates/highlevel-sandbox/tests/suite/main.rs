@@ -4,6 +4,7 @@ mod acceptance;
 mod admin;
 mod caller;
 mod command_line;
+mod conformance;
 mod deliveries;
 mod docs;
 mod exposure;

@@ -4,13 +4,14 @@ mod installs;
 
 use std::time::Duration;
 
-use highlevel_sandbox::{Fault, FaultRule, FaultSchedule, FaultStage, Location, Sandbox, TokenResource};
+use highlevel_sandbox::{Fault, FaultRule, FaultSchedule, FaultStage, Location, TokenResource};
 use http::StatusCode;
 use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION};
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::caller::{Response, SEND, bare, client_without_redirects, execute};
+use crate::conformance::{Sandbox, StartChecked};
 
 const REDIRECT_URI: &str = "http://127.0.0.1:9/back";
 const SCOPES: &str = "conversations/message.write oauth.write";
@@ -280,7 +281,7 @@ async fn the_location_can_be_chosen_in_advance() {
         .redirect_uri(REDIRECT_URI)
         .client_secret("chosen")
         .app_id("mine")
-        .start()
+        .start_checked()
         .await
         .unwrap();
     assert_eq!((sandbox.client_id().as_str(), sandbox.client_secret().as_str()), ("mine-sandbox0", "chosen"));
@@ -605,7 +606,7 @@ async fn snapshots_contain_tokens_and_a_reset_removes_them() {
 async fn rate_limits_do_not_count_token_requests() {
     let sandbox = Sandbox::builder()
         .rate_limit(highlevel_sandbox::RateLimit::documented().burst(1).interval(MINUTE))
-        .start()
+        .start_checked()
         .await
         .unwrap();
     let own = TokenResource::location(sandbox.location_id());

@@ -4,10 +4,11 @@ use std::collections::HashMap;
 use std::io::ErrorKind;
 use std::sync::{Arc, Mutex};
 
-use highlevel_sandbox::{Contact, Location, Sandbox, Snapshot, StatusUpdate};
+use highlevel_sandbox::{Contact, Location, Snapshot, StatusUpdate};
 use serde_json::{Value, json};
 
 use crate::caller::{SEND, client, post};
+use crate::conformance::{Sandbox, StartChecked};
 use crate::process::{Directory, Running};
 
 /// A small seeded generator, so that a failure can be reproduced.
@@ -24,7 +25,7 @@ impl Random {
 async fn a_restart_restores_all_records_and_credentials() {
     let directory = Directory::new("again");
     let builder = || Sandbox::builder().state_file(directory.file("state"));
-    let one = builder().start().await.unwrap();
+    let one = builder().start_checked().await.unwrap();
     one.put_contact(Contact::new("newcomer").email("a@example.com")).unwrap();
     let send = json!({"type": "SMS", "contactId": "newcomer", "message": "Hello", "status": "pending"});
     let id = post(&one, SEND, &send).await.body["messageId"].as_str().unwrap().to_owned();
@@ -38,7 +39,7 @@ async fn a_restart_restores_all_records_and_credentials() {
     let (before, snapshot) = (facts(&one), one.snapshot());
     one.stop().await;
 
-    let other = builder().start().await.unwrap();
+    let other = builder().start_checked().await.unwrap();
     assert_eq!(facts(&other), before);
     assert_eq!(other.snapshot(), snapshot);
     assert_eq!(other.message(&id).unwrap().status, "delivered");
@@ -51,7 +52,7 @@ async fn a_restart_restores_all_records_and_credentials() {
     other.reset().unwrap();
     let beginning = other.snapshot();
     drop(other);
-    let third = builder().token("pit-chosen").start().await.unwrap();
+    let third = builder().token("pit-chosen").start_checked().await.unwrap();
     assert_eq!(third.token(), "pit-chosen");
     assert!(third.messages().is_empty());
     assert_eq!((third.snapshot().contacts, third.contact("newcomer")), (beginning.contacts, None));
@@ -68,14 +69,14 @@ async fn changes_to_seeded_records_survive_a_restart() {
         Snapshot::parse(&format!("{text}{more}")).unwrap()
     };
     let builder = |more| Sandbox::builder().state_file(directory.file("state")).seed(seed(more));
-    let one = builder("").start().await.unwrap();
+    let one = builder("").start_checked().await.unwrap();
     let complete = one.snapshot();
     one.put_contact(Contact::new("renamed").name("After")).unwrap();
     assert!(one.delete_contact("deleted"));
     let changed = one.snapshot();
     one.stop().await;
 
-    let two = builder("").start().await.unwrap();
+    let two = builder("").start_checked().await.unwrap();
     assert_eq!(two.snapshot(), changed);
     // A reset and an explicit seed restore the seeded records.
     two.reset().unwrap();
@@ -85,7 +86,7 @@ async fn changes_to_seeded_records_survive_a_restart() {
     two.stop().await;
 
     // Deleted records do not return at the next start, seeded or not. Only new records of the seed are added.
-    let three = builder("").start().await.unwrap();
+    let three = builder("").start_checked().await.unwrap();
     let without_credentials = |snapshot: &Snapshot| {
         let mut value = serde_json::to_value(snapshot).unwrap();
         value.as_object_mut().unwrap().remove("credentials");
@@ -96,13 +97,13 @@ async fn changes_to_seeded_records_survive_a_restart() {
     three.stop().await;
     let name = |sandbox: &Sandbox| sandbox.snapshot().locations.remove(0).name;
     let more = "locations: [{id: two, name: Before}]";
-    let four = builder(more).start().await.unwrap();
+    let four = builder(more).start_checked().await.unwrap();
     let snapshot = four.snapshot();
     assert!(snapshot.contacts.is_empty() && snapshot.conversations.is_empty());
     assert_eq!(name(&four).as_deref(), Some("Before"));
     four.put_location(Location::new("two").name("After")).unwrap();
     four.stop().await;
-    let five = builder(more).start().await.unwrap();
+    let five = builder(more).start_checked().await.unwrap();
     assert_eq!(name(&five).as_deref(), Some("After"));
     five.seed(seed("")).unwrap_err();
     let location = "locations: [{id: l1C08ntBrFjLS0elLIYU}]";
@@ -169,7 +170,7 @@ async fn failed_writes_are_recorded_with_their_response() {
 async fn the_oldest_messages_are_dropped_over_the_limit() {
     let directory = Directory::new("oldest");
     let builder = || Sandbox::builder().state_file(directory.file("state")).keep_messages(3);
-    let sandbox = builder().start().await.unwrap();
+    let sandbox = builder().start_checked().await.unwrap();
     for number in 0..5 {
         let send = json!({"type": "SMS", "contactId": sandbox.contact_id(), "message": number.to_string(), "status": "read"});
         assert_eq!(post(&sandbox, SEND, &send).await.status, 201);
@@ -179,17 +180,17 @@ async fn the_oldest_messages_are_dropped_over_the_limit() {
     };
     assert_eq!(texts(&sandbox), ["2", "3", "4"]);
     sandbox.stop().await;
-    assert_eq!(texts(&builder().start().await.unwrap()), ["2", "3", "4"]);
+    assert_eq!(texts(&builder().start_checked().await.unwrap()), ["2", "3", "4"]);
 }
 
 #[tokio::test]
 async fn errors_of_state_files_name_the_fix() {
     let directory = Directory::new("unusable");
     let start = async |path: &std::path::Path| -> std::io::Error {
-        Sandbox::builder().state_file(path).start().await.map(drop).unwrap_err()
+        Sandbox::builder().state_file(path).start_checked().await.map(drop).unwrap_err()
     };
     let path = directory.file("state");
-    let sandbox = Sandbox::builder().state_file(&path).start().await.unwrap();
+    let sandbox = Sandbox::builder().state_file(&path).start_checked().await.unwrap();
     let locked = start(&path).await;
     assert_eq!(locked.kind(), ErrorKind::ResourceBusy);
     assert!(locked.to_string().contains("state is in use by another sandbox; stop it"), "{locked}");
@@ -221,7 +222,7 @@ async fn errors_of_state_files_name_the_fix() {
 async fn a_damaged_file_is_rejected_or_harmless() {
     let directory = Directory::new("damaged");
     let path = directory.file("state");
-    let sandbox = Sandbox::builder().state_file(&path).start().await.unwrap();
+    let sandbox = Sandbox::builder().state_file(&path).start_checked().await.unwrap();
     for number in 0..20 {
         sandbox.put_contact(Contact::new(format!("contact-{number}")).name("Ada")).unwrap();
     }
@@ -248,7 +249,7 @@ async fn a_damaged_file_is_rejected_or_harmless() {
         }
         let damaged = directory.file("damaged");
         std::fs::write(&damaged, &bytes).unwrap();
-        match Sandbox::builder().state_file(&damaged).start().await {
+        match Sandbox::builder().state_file(&damaged).start_checked().await {
             Ok(sandbox) if bytes.is_empty() => drop(sandbox),
             Ok(sandbox) => {
                 assert_eq!(sandbox.snapshot(), expected, "round {round}, byte {place}");

@@ -5,12 +5,13 @@
 
 use std::time::Duration;
 
-use highlevel_sandbox::{RateLimit, Sandbox, Window};
+use highlevel_sandbox::{RateLimit, Window};
 use http::StatusCode;
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::caller::{INBOUND, Response, SEND, authorised, bare, execute, post};
+use crate::conformance::{Sandbox, StartChecked};
 use crate::receiver::Receiver;
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
@@ -23,7 +24,7 @@ fn slow(window: Window) -> RateLimit {
 }
 
 async fn limited(limit: RateLimit) -> Sandbox {
-    Sandbox::builder().rate_limit(limit).start().await.unwrap()
+    Sandbox::builder().rate_limit(limit).start_checked().await.unwrap()
 }
 
 fn send(sandbox: &Sandbox) -> Value {
@@ -227,7 +228,8 @@ async fn after_a_short_window_requests_are_accepted_again() {
     for window in [Window::Fixed, Window::Sliding] {
         let receiver = Receiver::start(StatusCode::OK).await;
         let limit = RateLimit::documented().window(window).burst(1).interval(Duration::from_millis(500));
-        let s = Sandbox::builder().webhook_url(&receiver.url).rate_limit(limit).start().await.unwrap();
+        let s =
+            Sandbox::builder().webhook_url(&receiver.url).rate_limit(limit).start_checked().await.unwrap();
         s.set_clock_speed(0.0);
         for round in 0..3 {
             let status = async || post(&s, SEND, &send(&s)).await.status.as_u16();

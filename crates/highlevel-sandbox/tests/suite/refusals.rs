@@ -1,10 +1,11 @@
 //! Rejected requests: status, messages, and the order of the checks.
 
-use highlevel_sandbox::{Sandbox, Spec, Strictness};
+use highlevel_sandbox::{Spec, Strictness};
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
 use crate::caller::{INBOUND, OUTBOUND, SEND, authorised, bare, execute, post};
+use crate::conformance::{Sandbox, StartChecked};
 
 /// Asserts the shape of an error.
 async fn check(name: &str, sandbox: &Sandbox, request: RequestBuilder, status: u16, error: &str) -> Value {
@@ -125,7 +126,7 @@ async fn invalid_routes_tokens_versions_and_bodies_are_rejected() {
 
 #[tokio::test]
 async fn invalid_bodies_are_rejected_with_all_violations() {
-    let sandbox = Sandbox::builder().strictness(Strictness::Documented).start().await.unwrap();
+    let sandbox = Sandbox::builder().strictness(Strictness::Documented).start_checked().await.unwrap();
     let s = &sandbox;
     let (contact, provider) = (s.contact_id(), s.conversation_provider_id());
     let cases: &[(&str, Value, &[&str])] = &[

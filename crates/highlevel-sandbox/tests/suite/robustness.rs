@@ -5,11 +5,12 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
 
-use highlevel_sandbox::{Fault, FaultRule, FaultStage, Sandbox, SandboxBuilder};
+use highlevel_sandbox::{Fault, FaultRule, FaultStage, SandboxBuilder};
 use http::StatusCode;
 use serde_json::{Value, json};
 
 use crate::caller::{SEND, post};
+use crate::conformance::{Sandbox, StartChecked};
 use crate::receiver::Receiver;
 
 /// Ends a run in which something is broken.
@@ -84,7 +85,7 @@ fn assert_serves(sandbox: &Sandbox, text: &str) {
 }
 
 async fn start(change: impl FnOnce(SandboxBuilder) -> SandboxBuilder) -> Sandbox {
-    change(Sandbox::builder()).start().await.unwrap()
+    change(Sandbox::builder()).start_checked().await.unwrap()
 }
 
 #[tokio::test]

@@ -1,12 +1,12 @@
 //! Records: consistency, seeds, snapshots and resets.
 
 use highlevel_sandbox::{
-    Contact, Conversation, ConversationProvider, Entry, Location, Message, RateLimit, Sandbox, Snapshot,
-    StatusUpdate,
+    Contact, Conversation, ConversationProvider, Entry, Location, Message, RateLimit, Snapshot, StatusUpdate,
 };
 use serde_json::json;
 
 use crate::caller::{INBOUND, SEND, client, post};
+use crate::conformance::{Sandbox, StartChecked};
 
 fn message(id: &str, contact: &str, conversation: &str) -> Message {
     serde_json::from_value(json!({
@@ -119,7 +119,7 @@ async fn seeding_is_atomic_and_idempotent() {
     let seed = Snapshot::parse(yaml).unwrap();
     let as_json = Snapshot::parse(&serde_json::to_string(&seed).unwrap()).unwrap();
     assert_eq!(as_json, seed);
-    let sandbox = Sandbox::builder().seed(seed.clone()).start().await.unwrap();
+    let sandbox = Sandbox::builder().seed(seed.clone()).start_checked().await.unwrap();
     let once = sandbox.snapshot();
     assert_eq!(sandbox.contact(sandbox.contact_id()).unwrap().name.as_deref(), Some("Renamed"));
     assert_eq!(sandbox.message("m1").unwrap().text(), Some("Hello"));
@@ -142,7 +142,7 @@ async fn seeding_is_atomic_and_idempotent() {
     let error = sandbox.seed(contradiction.clone()).unwrap_err().to_string();
     assert!(error.contains("already has the conversation"), "{error}");
     assert_eq!(sandbox.snapshot(), before);
-    let error = Sandbox::builder().seed(contradiction).start().await.unwrap_err().to_string();
+    let error = Sandbox::builder().seed(contradiction).start_checked().await.unwrap_err().to_string();
     assert!(error.starts_with("the seed cannot be used: the contact abc123def456"), "{error}");
     for (text, words) in
         [("contacts: [{id: a, colour: red}]", "colour"), ("{\"contacts\": 1}", "invalid type"), ("[", "")]
@@ -185,7 +185,7 @@ async fn a_snapshot_restores_records_and_credentials() {
 #[tokio::test]
 async fn a_reset_restores_the_initial_state() {
     let limit = RateLimit::documented().burst(2);
-    let sandbox = Sandbox::builder().rate_limit(limit).start().await.unwrap();
+    let sandbox = Sandbox::builder().rate_limit(limit).start_checked().await.unwrap();
     let beginning = sandbox.snapshot();
     let send = json!({"type": "SMS", "contactId": sandbox.contact_id(), "status": "pending"});
     for status in [201, 201, 429] {

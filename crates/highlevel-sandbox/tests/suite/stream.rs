@@ -1,10 +1,11 @@
 //! The live event stream: complete, ordered, resumable, and without cost for other clients.
 
-use highlevel_sandbox::{Contact, Sandbox, StatusUpdate};
+use highlevel_sandbox::{Contact, StatusUpdate};
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
 
 use crate::caller::{SEND, bare, client, post};
+use crate::conformance::{Sandbox, StartChecked};
 
 /// One received event.
 #[derive(Debug, PartialEq)]
@@ -145,7 +146,7 @@ async fn sse_resumes_from_last_event_id() {
 #[tokio::test]
 async fn a_slow_reader_gets_a_missed_event_and_delays_no_other() {
     const MESSAGES: usize = 60;
-    let sandbox = Sandbox::builder().keep_requests(3).start().await.unwrap();
+    let sandbox = Sandbox::builder().keep_requests(3).start_checked().await.unwrap();
     let mut slow = Reader::open(&sandbox, "", None).await;
     // More than all buffers on the way hold.
     for number in 0..MESSAGES {
@@ -227,7 +228,7 @@ async fn requests_with_foreign_hosts_or_origins_are_rejected() {
         .admin_token("a-secret-of-the-team")
         .address("0.0.0.0:0".parse().unwrap())
         .public(true);
-    let locked = locked.start().await.unwrap();
+    let locked = locked.start_checked().await.unwrap();
     let base = locked.base_url().replace("0.0.0.0", "127.0.0.1");
     let cases: [(&str, Headers, u16); 5] = [
         ("clock", &[], 401),

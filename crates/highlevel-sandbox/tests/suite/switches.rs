@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use highlevel_sandbox::{
     Contact, Entries, Entry, Fault, FaultRule, FaultSchedule, FaultStage, RateLimit, Replay, RetrySchedule,
-    Sandbox, Settings, TamperMode, Trigger,
+    Settings, TamperMode, Trigger,
 };
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::caller::bare;
+use crate::conformance::{Sandbox, StartChecked};
 
 /// Ends a run in which something is broken.
 const TEST_TIMEOUT: Duration = Duration::from_secs(60);
@@ -177,7 +178,7 @@ async fn invalid_forms_of_the_inspector_change_nothing() {
 /// The end of an attempt is published as a delivery. Without an event at its start, an open page would not show it.
 #[tokio::test]
 async fn the_start_of_an_attempt_is_published() {
-    let sandbox = Sandbox::builder().webhook_url("http://127.0.0.1:9/").start().await.unwrap();
+    let sandbox = Sandbox::builder().webhook_url("http://127.0.0.1:9/").start_checked().await.unwrap();
     sandbox.set_clock_speed(0.0);
     sandbox.set_retry_schedule(RetrySchedule::Custom(vec![Duration::from_secs(10)]));
     let mut entries = sandbox.follow();
@@ -215,7 +216,7 @@ async fn the_start_of_an_attempt_is_published() {
         assert_eq!(published(&sandbox, &mut entries).await, expected, "{path}");
     }
 
-    let sandbox = Sandbox::builder().webhook_url("http://127.0.0.1:9/").start().await.unwrap();
+    let sandbox = Sandbox::builder().webhook_url("http://127.0.0.1:9/").start_checked().await.unwrap();
     sandbox.set_clock_speed(0.0);
     sandbox.set_retry_schedule(RetrySchedule::Custom(vec![Duration::from_secs(10)]));
     sandbox.simulate_inbound([]).unwrap();

@@ -9,13 +9,14 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ed25519_dalek::{Signature, VerifyingKey};
 use highlevel_sandbox::{
-    ConversationProvider, DeliveryOutcome, RetrySchedule, Sandbox, SimulatedCall, SimulatedCallOutcome, Spec,
+    ConversationProvider, DeliveryOutcome, RetrySchedule, SimulatedCall, SimulatedCallOutcome, Spec,
     StatusUpdate, Trigger, WebhookDelivery,
 };
 use http::StatusCode;
 use serde_json::{Value, json};
 
 use crate::caller::{INBOUND, OUTBOUND, SEND, post};
+use crate::conformance::{Sandbox, StartChecked};
 use crate::receiver::Receiver;
 use cases::{Case, call_cases, email_cases, text_cases};
 
@@ -39,7 +40,7 @@ pub(crate) fn payload(delivery: &WebhookDelivery) -> Value {
 #[tokio::test]
 async fn recorded_events_equal_the_signed_deliveries() {
     let receiver = Receiver::start(StatusCode::NO_CONTENT).await;
-    let sandbox = Sandbox::builder().webhook_url(&receiver.url).app_id("app").start().await.unwrap();
+    let sandbox = Sandbox::builder().webhook_url(&receiver.url).app_id("app").start_checked().await.unwrap();
     for text in ["first", "second", "Ünïcödé"] {
         let body =
             json!({"type": "SMS", "contactId": sandbox.contact_id(), "message": text, "status": "pending"});
@@ -74,7 +75,7 @@ async fn recorded_events_equal_the_signed_deliveries() {
 #[tokio::test]
 async fn every_channel_produces_a_valid_event() {
     let receiver = Receiver::start(StatusCode::OK).await;
-    let sandbox = Sandbox::builder().webhook_url(&receiver.url).start().await.unwrap();
+    let sandbox = Sandbox::builder().webhook_url(&receiver.url).start_checked().await.unwrap();
     let specification = Spec::load().unwrap();
     let (contact, provider) = (sandbox.contact_id(), sandbox.conversation_provider_id());
     let mut bodies = Vec::new();
@@ -126,7 +127,7 @@ async fn every_channel_produces_a_valid_event() {
 #[tokio::test]
 async fn events_match_the_documented_examples() {
     let receiver = Receiver::start(StatusCode::OK).await;
-    let sandbox = Sandbox::builder().webhook_url(&receiver.url).start().await.unwrap();
+    let sandbox = Sandbox::builder().webhook_url(&receiver.url).start_checked().await.unwrap();
     let specification = Spec::load().unwrap();
     let cases = [text_cases(&sandbox), email_cases(&sandbox), call_cases(&sandbox)].concat();
     for (index, Case { path, body, event, example, absent, expected }) in cases.iter().enumerate() {
@@ -156,7 +157,7 @@ async fn a_failed_delivery_does_not_affect_the_response() {
     drop(closed);
     let redirecting = Receiver::start(StatusCode::TEMPORARY_REDIRECT).await;
     let failing = Receiver::start(StatusCode::INTERNAL_SERVER_ERROR).await;
-    let sandbox = Sandbox::builder().retry_schedule(RetrySchedule::None).start().await.unwrap();
+    let sandbox = Sandbox::builder().retry_schedule(RetrySchedule::None).start_checked().await.unwrap();
     let send = json!({"type": "SMS", "contactId": sandbox.contact_id(), "status": "pending"});
     let urls = [(&unreachable, None), (&redirecting.url, Some(307)), (&failing.url, Some(500))];
 
@@ -194,7 +195,7 @@ async fn waiting_for_deliveries_times_out_and_invalid_urls_are_rejected() {
 async fn every_event_can_be_triggered() {
     let receiver = Receiver::start(StatusCode::OK).await;
     let provider = Receiver::start(StatusCode::OK).await;
-    let sandbox = Sandbox::builder().webhook_url(&receiver.url).app_id("app").start().await.unwrap();
+    let sandbox = Sandbox::builder().webhook_url(&receiver.url).app_id("app").start_checked().await.unwrap();
     let id = sandbox.conversation_provider_id();
     sandbox.put_provider(ConversationProvider::new(id).delivery_url(&provider.url)).unwrap();
     let specification = Spec::load().unwrap();
@@ -274,7 +275,7 @@ async fn errors_of_invalid_triggers_name_the_fix() {
 async fn messages_of_a_provider_are_sent_to_its_delivery_url() {
     let app = Receiver::start(StatusCode::OK).await;
     let delivery_url = Receiver::start(StatusCode::OK).await;
-    let sandbox = Sandbox::builder().webhook_url(&app.url).start().await.unwrap();
+    let sandbox = Sandbox::builder().webhook_url(&app.url).start_checked().await.unwrap();
     let provider = sandbox.conversation_provider_id();
     sandbox.put_provider(ConversationProvider::new(provider).delivery_url(&delivery_url.url)).unwrap();
     let contact = sandbox.contact_id();
@@ -349,7 +350,7 @@ async fn messages_of_a_provider_are_sent_to_its_delivery_url() {
 #[tokio::test]
 async fn simulated_messages_and_calls_are_stored_and_delivered() {
     let receiver = Receiver::start(StatusCode::OK).await;
-    let sandbox = Sandbox::builder().webhook_url(&receiver.url).start().await.unwrap();
+    let sandbox = Sandbox::builder().webhook_url(&receiver.url).start_checked().await.unwrap();
     let recording = "https://example.com/a.mp3";
     let minute = Duration::from_secs(90);
     let call = |call: SimulatedCall| sandbox.simulate_call(call).unwrap();
@@ -403,7 +404,7 @@ async fn simulated_messages_and_calls_are_stored_and_delivered() {
 #[tokio::test]
 async fn simulated_status_changes_are_stored_and_delivered() {
     let receiver = Receiver::start(StatusCode::OK).await;
-    let sandbox = Sandbox::builder().webhook_url(&receiver.url).start().await.unwrap();
+    let sandbox = Sandbox::builder().webhook_url(&receiver.url).start_checked().await.unwrap();
     let send = json!({"type": "SMS", "contactId": sandbox.contact_id(), "status": "pending"});
     let id = post(&sandbox, SEND, &send).await.body["messageId"].as_str().unwrap().to_owned();
 
@@ -439,7 +440,7 @@ async fn simulated_status_changes_are_stored_and_delivered() {
 /// Events follow the order of the changes, even if a client changes a status as soon as it sees the message.
 #[tokio::test]
 async fn status_events_are_delivered_in_order() {
-    let sandbox = Sandbox::builder().webhook_url("http://127.0.0.1:9").start().await.unwrap();
+    let sandbox = Sandbox::builder().webhook_url("http://127.0.0.1:9").start_checked().await.unwrap();
     let send = json!({"type": "SMS", "contactId": sandbox.contact_id(), "status": "pending"});
     let set = |id: &str, status: &str| sandbox.simulate_status(id, StatusUpdate::new(status));
     for _ in 0..200 {
@@ -461,7 +462,7 @@ async fn status_events_are_delivered_in_order() {
 async fn hanging_targets_do_not_delay_other_events() {
     const HANGING: usize = 40;
     let receiver = Receiver::start(StatusCode::OK).await;
-    let sandbox = Sandbox::builder().webhook_timeout(Duration::from_secs(600)).start().await.unwrap();
+    let sandbox = Sandbox::builder().webhook_timeout(Duration::from_secs(600)).start_checked().await.unwrap();
     let listeners: Vec<_> =
         (0..HANGING).map(|_| std::net::TcpListener::bind("127.0.0.1:0").unwrap()).collect();
     // More for each target than may be in progress.

@@ -1,8 +1,10 @@
-use highlevel_sandbox::{Sandbox, Trigger};
+use highlevel_sandbox::Trigger;
 use reqwest::Method;
 use serde_json::json;
 
 use super::Row;
+
+use crate::conformance::Sandbox;
 
 /// A port without a listener: each attempt fails with a reason, and the delivery is given up.
 const CLOSED_PORT: &str = "http://127.0.0.1:9/";

@@ -1,8 +1,9 @@
-use highlevel_sandbox::Sandbox;
 use reqwest::Method;
 use serde_json::json;
 
 use super::Row;
+
+use crate::conformance::Sandbox;
 
 pub(super) fn rows(_sandbox: &Sandbox) -> Vec<Row> {
     let post = |rule| Row::new(Method::POST, "faults", Some(rule)).expects(201);

@@ -3,11 +3,12 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
-use highlevel_sandbox::Sandbox;
 use reqwest::Method;
 use serde_json::json;
 
 use super::Row;
+
+use crate::conformance::Sandbox;
 
 pub(super) fn settings(_: &Sandbox) -> Vec<Row> {
     let change = |body| Row::new(Method::PATCH, "settings", Some(body));

@@ -1,6 +1,6 @@
-use highlevel_sandbox::Sandbox;
-
 use super::Row;
+
+use crate::conformance::Sandbox;
 
 pub(super) fn rows(_sandbox: &Sandbox) -> Vec<Row> {
     vec![Row::get("health"), Row::get(""), Row::get("openapi.json")]

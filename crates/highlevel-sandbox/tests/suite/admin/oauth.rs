@@ -1,8 +1,9 @@
-use highlevel_sandbox::Sandbox;
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::Row;
+
+use crate::conformance::Sandbox;
 
 fn post(path: &'static str, body: Value) -> Row {
     Row::new(Method::POST, path, body)

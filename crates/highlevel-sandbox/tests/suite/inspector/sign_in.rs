@@ -2,16 +2,17 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use highlevel_sandbox::Sandbox;
 use reqwest::Method;
 
 use super::{Response, UI, ask, assert_is_safe, get};
+
+use crate::conformance::{Sandbox, StartChecked};
 
 const SECRET: &str = "sword;fish=\"a\",%20\\";
 
 async fn with_admin_token() -> Sandbox {
     // A token with all characters that a cookie cannot contain.
-    Sandbox::builder().admin_token(SECRET).start().await.unwrap()
+    Sandbox::builder().admin_token(SECRET).start_checked().await.unwrap()
 }
 
 async fn sign_in(sandbox: &Sandbox, token: &str, to: &str) -> Response {

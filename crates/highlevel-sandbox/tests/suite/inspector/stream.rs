@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use highlevel_sandbox::{Sandbox, SandboxBuilder};
+use highlevel_sandbox::SandboxBuilder;
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::{TEST_TIMEOUT, UI, get};
 use crate::caller::{SEND, post};
+use crate::conformance::{Sandbox, StartChecked};
 
 /// A connection that reads the stream.
 async fn follow(sandbox: &Sandbox) -> TcpStream {
@@ -52,7 +53,8 @@ async fn the_page_stream_sends_kinds_of_changes_only() {
 #[tokio::test]
 async fn disconnected_readers_free_their_slot() {
     const MAX_READERS: usize = 4;
-    let sandbox = SandboxBuilder::max_connections(Sandbox::builder(), MAX_READERS).start().await.unwrap();
+    let sandbox =
+        SandboxBuilder::max_connections(Sandbox::builder(), MAX_READERS).start_checked().await.unwrap();
     for _ in 0..10 {
         let mut streams = Vec::new();
         for _ in 0..MAX_READERS {

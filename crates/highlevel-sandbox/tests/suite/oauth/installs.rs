@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use highlevel_sandbox::{InstallEvents, Location, Sandbox, SandboxApp, TokenResource};
+use highlevel_sandbox::{InstallEvents, Location, SandboxApp, TokenResource};
 use http::StatusCode;
 use http::header::LOCATION;
 use reqwest::Method;
@@ -13,6 +13,7 @@ use super::{
     refresh, send, token,
 };
 use crate::caller::{bare, execute};
+use crate::conformance::{Sandbox, StartChecked};
 use crate::receiver::Receiver;
 
 /// Returns the received events by type and time of exchange.
@@ -33,7 +34,7 @@ fn events(events: &[(&str, &str)]) -> Vec<(String, String)> {
 #[tokio::test]
 async fn install_and_uninstall_events_are_sent() {
     let receiver = Receiver::start(StatusCode::OK).await;
-    let sandbox = Sandbox::builder().webhook_url(&receiver.url).start().await.unwrap();
+    let sandbox = Sandbox::builder().webhook_url(&receiver.url).start_checked().await.unwrap();
     sandbox.put_location(Location::new("second")).unwrap();
     let (location, company) = (sandbox.location_id(), sandbox.company_id());
     let own = TokenResource::location(location);
@@ -76,7 +77,7 @@ async fn install_and_uninstall_events_are_sent() {
 #[tokio::test]
 async fn the_install_event_precedes_or_follows_the_exchange() {
     let receiver = Receiver::start(StatusCode::OK).await;
-    let sandbox = Sandbox::builder().webhook_url(&receiver.url).start().await.unwrap();
+    let sandbox = Sandbox::builder().webhook_url(&receiver.url).start_checked().await.unwrap();
     let location = sandbox.location_id();
     let choice = ("location_id", location);
 
@@ -112,7 +113,7 @@ async fn the_install_event_precedes_or_follows_the_exchange() {
 #[tokio::test]
 async fn the_install_event_can_wait_for_the_exchange() {
     let receiver = Receiver::start(StatusCode::OK).await;
-    let sandbox = Sandbox::builder().webhook_url(&receiver.url).start().await.unwrap();
+    let sandbox = Sandbox::builder().webhook_url(&receiver.url).start_checked().await.unwrap();
     sandbox.put_location(Location::new("second")).unwrap();
     let location = sandbox.location_id();
     sandbox.install_events(InstallEvents::OnExchange, Duration::ZERO);
@@ -138,7 +139,7 @@ async fn uninstalling_invalidates_codes() {
 async fn apps_have_separate_installs_and_tokens() {
     let (first, second) = (Receiver::start(StatusCode::OK).await, Receiver::start(StatusCode::OK).await);
     let other = SandboxApp::new("second-1", "other-secret").webhook_url(&second.url);
-    let sandbox = Sandbox::builder().webhook_url(&first.url).app(other).start().await.unwrap();
+    let sandbox = Sandbox::builder().webhook_url(&first.url).app(other).start_checked().await.unwrap();
     let query = [
         ("response_type", "code"),
         ("client_id", "second-1"),

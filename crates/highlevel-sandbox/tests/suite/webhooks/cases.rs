@@ -1,9 +1,9 @@
 //! Requests, and the events that they produce.
 
-use highlevel_sandbox::Sandbox;
 use serde_json::{Value, json};
 
 use crate::caller::{INBOUND, OUTBOUND, SEND};
+use crate::conformance::Sandbox;
 
 #[derive(Clone)]
 pub(super) struct Case {
