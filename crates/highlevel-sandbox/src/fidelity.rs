@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use quirk::EARLY;
 pub use quirk::Quirk;
 pub(crate) use strictness::RULES;
-pub use strictness::{Rule, Strictness};
+pub use strictness::{Deviation, Rule, Strictness};
 
 /// Settings for the validation of requests and for the responses. Changes apply from the next request on.
 ///

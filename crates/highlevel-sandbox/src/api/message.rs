@@ -26,8 +26,7 @@ pub(super) fn compose(
         let replied_to = text("emailMessageId").and_then(|id| model.thread_of(id));
         text("threadId").or(replied_to).unwrap_or(&generated.message_id).to_owned()
     });
-    // According to the reference, `direction` defaults to outbound even for the inbound endpoint. The sandbox applies
-    // outbound only if the request contains it, because callers of that endpoint expect an inbound message.
+    // The deviation `inbound-direction`: according to the reference, `direction` defaults to outbound here as well.
     let direction = match operation {
         Operation::AddInboundMessage if text("direction") != Some("outbound") => MessageDirection::Inbound,
         _ => MessageDirection::Outbound,

@@ -13,6 +13,10 @@ use crate::operation::Operation;
 ///
 #[doc = include_str!("rules.md")]
 ///
+/// At both levels, the sandbox deviates from the reference in these points:
+///
+#[doc = include_str!("deviations.md")]
+///
 /// The sources are **\[reference\]**, the published reference of the endpoint, **\[doc\]**, other official documentation,
 /// and **\[seen\]**, reports by users of the live API.
 ///
@@ -22,7 +26,7 @@ use crate::operation::Operation;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Strictness {
-    /// Enforces everything that the reference requires. Accepted requests comply with all published documents.
+    /// Enforces everything that the reference requires, apart from the deviations of both levels. Accepted requests comply with all published documents.
     Documented,
     /// Accepts everything that the live API is known to accept. This is the default, so that programs that work with the
     /// live API also work with the sandbox.
@@ -46,6 +50,37 @@ pub struct Rule {
     pub lenient: &'static str,
     /// The sources of both.
     pub source: &'static str,
+}
+
+/// A point in which the sandbox deviates from the reference at both levels of [`Strictness`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Deviation {
+    /// The name of the deviation.
+    pub name: &'static str,
+    /// The operation that it applies to.
+    pub operation: Operation,
+    /// The text of the reference.
+    pub documented: &'static str,
+    /// The behaviour of the sandbox.
+    pub sandbox: &'static str,
+    /// The reason.
+    pub reason: &'static str,
+}
+
+const DEVIATIONS: &[Deviation] = &[Deviation {
+    name: "inbound-direction",
+    operation: Operation::AddInboundMessage,
+    documented: "`direction` defaults to `outbound`",
+    sandbox: "a message without `direction` is inbound",
+    reason: "the endpoint adds messages of contacts, so callers expect an inbound message",
+}];
+
+impl Deviation {
+    /// Returns all deviations.
+    pub fn all() -> &'static [Self] {
+        DEVIATIONS
+    }
 }
 
 pub(crate) const RULES: &[Rule] = &[
@@ -125,5 +160,17 @@ mod tests {
         }
         let table = table.join("\n") + "\n";
         assert_eq!(include_str!("rules.md"), table, "src/fidelity/rules.md must be:\n{table}");
+    }
+
+    #[test]
+    fn the_table_of_the_documentation_has_every_deviation() {
+        let mut table = vec![
+            "| deviation | operation | reference | sandbox | reason |\n|---|---|---|---|---|".to_owned(),
+        ];
+        for Deviation { name, operation, documented, sandbox, reason } in DEVIATIONS {
+            table.push(format!("| `{name}` | `{operation}` | {documented} | {sandbox} | {reason} |"));
+        }
+        let table = table.join("\n") + "\n";
+        assert_eq!(include_str!("deviations.md"), table, "update src/fidelity/deviations.md to:\n{table}");
     }
 }

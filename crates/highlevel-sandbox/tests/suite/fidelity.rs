@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use highlevel_sandbox::{Operation, Quirk, Rule, Settings, Strictness, SuccessStatus};
+use highlevel_sandbox::{
+    Deviation, MessageDirection, Operation, Quirk, Rule, Settings, Strictness, SuccessStatus,
+};
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
@@ -57,6 +59,27 @@ async fn every_rule_is_enforced_when_documented_and_tolerated_when_lenient() {
         assert_eq!(request.violations[0].pointer, pointer);
         assert_eq!((request.violations.len(), request.tolerated.len()), (1, 0));
         assert!(documented.messages().is_empty());
+    }
+}
+
+/// The reference has a default for `direction` that the sandbox does not apply.
+#[tokio::test]
+async fn messages_without_a_direction_are_inbound_at_both_levels() {
+    assert_eq!(
+        Deviation::all().iter().map(|deviation| deviation.name).collect::<Vec<_>>(),
+        ["inbound-direction"]
+    );
+    for strictness in [Strictness::Documented, Strictness::Lenient] {
+        let sandbox = sandbox(Settings::default().strictness(strictness)).await;
+        let mut body = json!({
+            "type": "SMS", "contactId": sandbox.contact_id(), "message": "Hello",
+            "conversationProviderId": sandbox.conversation_provider_id(),
+        });
+        assert_eq!(post(&sandbox, INBOUND, &body).await.status, 201);
+        body["direction"] = json!("outbound");
+        assert_eq!(post(&sandbox, INBOUND, &body).await.status, 201);
+        let directions: Vec<_> = sandbox.messages().iter().map(|message| message.direction).collect();
+        assert_eq!(directions, [MessageDirection::Inbound, MessageDirection::Outbound], "{strictness}");
     }
 }
 
