@@ -7,7 +7,10 @@ use highlevel::limit::conformance as limiter;
 use highlevel::webhook::conformance as deduplicator;
 use highlevel_postgres::{Limits, SealingKey};
 
+use serde_json::json;
+
 use crate::support::TestDatabase;
+use crate::support::remote_store::RemoteStore;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_token_store_conforms() {
@@ -25,6 +28,13 @@ async fn the_token_store_conforms() {
         let plain = test.number("SELECT count(*) FROM highlevel.token WHERE get_byte(tokens, 0) = 123");
         assert_eq!(plain == 0, key.is_some());
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_token_store_conforms_from_four_processes() {
+    let Some((test, _)) = TestDatabase::migrated().await else { return };
+    let role = json!({ "role": "store", "url": test.url() });
+    token_store::run(async || Ok(RemoteStore::start(&role))).await.expect("it conforms");
 }
 
 /// On one thread: the check of the order counts on that of its tasks.

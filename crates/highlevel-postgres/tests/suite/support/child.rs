@@ -57,6 +57,11 @@ impl Process {
         writeln!(self.input, "{line}").expect("the process reads its input");
     }
 
+    /// Takes the lines that the process prints from now on.
+    pub(crate) fn take_lines(&mut self) -> Receiver<String> {
+        std::mem::replace(&mut self.lines, channel().1)
+    }
+
     /// Kills the process with SIGKILL.
     pub(crate) fn kill(mut self) {
         self.child.kill().expect("a process to kill");
@@ -110,6 +115,7 @@ fn run_role() {
             Some("sender") => roles::send(&role).await,
             Some("reader") => roles::read(&role).await,
             Some("caller") => roles::call(&role).await,
+            Some("store") => roles::store(&role).await,
             other => panic!("unknown role {other:?}"),
         }
     });

@@ -3,6 +3,7 @@
 pub(crate) mod child;
 pub(crate) mod cluster;
 pub(crate) mod database_proxy;
+pub(crate) mod remote_store;
 pub(crate) mod roles;
 pub(crate) mod webhooks;
 

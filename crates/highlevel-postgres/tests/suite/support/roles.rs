@@ -104,6 +104,11 @@ pub(crate) fn receiver() -> Receiver {
     Receiver::builder().any_app().key(SigningKey::from_seed(KEY_SEED).public_key("test")).build()
 }
 
+/// Executes the operations of a token store.
+pub(super) async fn store(arguments: &Arguments) {
+    super::remote_store::serve(arguments.database().await.tokens()).await;
+}
+
 /// Handles events until it has to drain: each is counted in a table, and its reply is enqueued.
 pub(super) async fn read(arguments: &Arguments) {
     let database = arguments.database().await;
