@@ -58,11 +58,11 @@ test("request and response bodies are shown unchanged, without the token", async
   const expected = ["{", '  "type": "SMS",', '  "z": 1.10,', `  "contactId": "${sandbox.facts.contactId}",`, '  "a": [],', '  "message": "\\u00e9 é",', '  "z": 2', "}"];
   assert.deepEqual(lines, expected);
   const response = (await page.locator("#response .json-line").allInnerTexts()).join("\n");
-  assert.deepEqual(JSON.parse(response), request.answer.json);
+  assert.deepEqual(JSON.parse(response), request.response.json);
 
   const cells = (table) => page.locator("#headers table").nth(table).locator("tbody tr").evaluateAll((rows) => rows.map((row) => [...row.cells].map((cell) => cell.textContent)));
   assert.deepEqual(await cells(0), request.headers);
-  assert.deepEqual(await cells(1), request.answerHeaders);
+  assert.deepEqual(await cells(1), request.responseHeaders);
   const html = await page.content();
   assert.ok(html.includes("Bearer [redacted]") && html.includes("x-mine"));
   assert.ok(!html.includes(sandbox.facts.token) && !html.includes("very-secret"));
@@ -177,11 +177,11 @@ test("a request shows the remaining rate limit", async () => {
     await Promise.all(responses);
     const all = await requests("", limited);
     const refused = all.find(({ status }) => status === 429);
-    const half = all.find(({ answerHeaders }) => new Map(answerHeaders).get("x-ratelimit-remaining") === "50");
+    const half = all.find(({ responseHeaders }) => new Map(responseHeaders).get("x-ratelimit-remaining") === "50");
     for (const [request, left] of [[half, 50], [refused, 0]]) {
       await page.goto(`${limited.ui}/requests/${request.id}`);
       const meters = await page.locator("#rate-limit meter").evaluateAll((all) => all.map(({ value, max }) => [value, max]));
-      const headers = new Map(request.answerHeaders);
+      const headers = new Map(request.responseHeaders);
       assert.deepEqual(meters, [
         [left, 100],
         [Number(headers.get("x-ratelimit-daily-remaining")), 200000],

@@ -133,7 +133,7 @@ impl Installed {
         let sandbox = Sandbox::start().await.expect("a sandbox");
         sandbox.set_clock_speed(0.0);
         let location = highlevel_sandbox::TokenResource::location(sandbox.location_id());
-        let tokens = sandbox.give_tokens(&location, ["conversations/message.write"]).expect("tokens");
+        let tokens = sandbox.issue_tokens(&location, ["conversations/message.write"]).expect("tokens");
         let now = milliseconds(sandbox.now());
         let tokens = json!({
             "format": 1,

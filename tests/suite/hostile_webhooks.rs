@@ -72,7 +72,7 @@ impl Scene {
 /// Returns status and body of the response to an attempt.
 fn response(attempt: &DeliveryAttempt) -> (u16, String) {
     match &attempt.outcome {
-        DeliveryOutcome::Answered { status, body, .. } => {
+        DeliveryOutcome::Responded { status, body, .. } => {
             (*status, String::from_utf8_lossy(body).into_owned())
         }
         other => panic!("{other:?}"),

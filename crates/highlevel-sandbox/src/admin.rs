@@ -41,7 +41,7 @@ const LONG: [(Method, &str); 1] = [(Method::POST, "reset")];
 const SHORT: [&str; 5] = ["health", "clock", "events", "webhooks", "rate-limit"];
 
 /// Handles a request to the admin API.
-pub(crate) fn answer(
+pub(crate) fn respond(
     state: &Arc<Engine>,
     method: &Method,
     target: &str,

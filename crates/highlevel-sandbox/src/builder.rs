@@ -41,7 +41,7 @@ pub struct SandboxBuilder {
     webhook_allow: Vec<String>,
     seed: Option<u64>,
     public: bool,
-    keeping: state::Keeping,
+    keeping: state::StateOptions,
 }
 
 impl SandboxBuilder {
@@ -60,13 +60,13 @@ impl SandboxBuilder {
             read_timeout: Duration::from_secs(30),
             write_timeout: Duration::from_secs(30),
             connections: crate::traffic::MAX_CONNECTIONS,
-            kept_requests: ledger::KEPT_REQUESTS,
+            kept_requests: ledger::MAX_REQUESTS,
             admin_token: None,
             base_url: None,
             webhook_allow: Vec::new(),
             seed: None,
             public: false,
-            keeping: state::Keeping::default(),
+            keeping: state::StateOptions::default(),
         }
     }
 

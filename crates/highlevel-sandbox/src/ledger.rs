@@ -27,7 +27,7 @@ pub(crate) use log::{MAX_BYTES, MAX_UNAUTHENTICATED_BYTES, Retained, Share};
 pub(crate) use search::Filter;
 
 /// The default maximum of retained requests with valid credentials.
-pub(crate) const KEPT_REQUESTS: usize = 10_000;
+pub(crate) const MAX_REQUESTS: usize = 10_000;
 /// The memory at which a page of requests ends, in bytes.
 const PAGE_BYTES: usize = 4 * 1024 * 1024;
 
@@ -160,7 +160,7 @@ impl Ledger {
     }
 
     /// Returns the number of responses with a status, including those that were dropped.
-    pub(crate) fn answered(&self, status: u16) -> usize {
+    pub(crate) fn count_by_status(&self, status: u16) -> usize {
         self.log().by_status.get(&status).copied().unwrap_or_default()
     }
 
@@ -207,7 +207,7 @@ mod tests {
         }
         let sizes: Vec<_> = ledger.requests().iter().map(|each| each.body.len()).collect();
         assert_eq!(sizes, [2, 3, 4]);
-        assert_eq!(ledger.answered(201), 5);
+        assert_eq!(ledger.count_by_status(201), 5);
         for _ in 0..100 {
             ledger.record(LedgerEvent::Missed(1));
         }
@@ -236,9 +236,9 @@ mod tests {
             RecordedRequest { unknown_fields: vec![long()], ..RecordedRequest::default() },
             RecordedRequest { unknown_fields: vec![String::new(); 50_000], ..RecordedRequest::default() },
             RecordedRequest { violations: vec![violation; 10_000], ..RecordedRequest::default() },
-            RecordedRequest { answer_headers: vec![(long(), String::new())], ..RecordedRequest::default() },
+            RecordedRequest { response_headers: vec![(long(), String::new())], ..RecordedRequest::default() },
             RecordedRequest { headers: vec![Default::default(); 25_000], ..RecordedRequest::default() },
-            RecordedRequest { answer: vec![0; 1_000_000], ..RecordedRequest::default() },
+            RecordedRequest { response: vec![0; 1_000_000], ..RecordedRequest::default() },
         ];
         for request in cases {
             let weight = LedgerEvent::Request(Arc::new(request)).weight();

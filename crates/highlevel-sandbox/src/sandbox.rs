@@ -35,7 +35,7 @@ use crate::runtime::Runtime;
 ///
 /// # let _ = rustls::crypto::ring::default_provider().install_default();
 /// let sandbox = Sandbox::start().await?;
-/// let answer = reqwest::Client::new()
+/// let response = reqwest::Client::new()
 ///     .post(format!("{}/conversations/messages", sandbox.base_url()))
 ///     .bearer_auth(sandbox.token())
 ///     .header("Version", "2021-04-15")
@@ -45,7 +45,7 @@ use crate::runtime::Runtime;
 ///     .send()
 ///     .await?;
 ///
-/// assert_eq!(answer.status(), 201);
+/// assert_eq!(response.status(), 201);
 /// assert_eq!(sandbox.messages()[0].text(), Some("Hello"));
 /// # Ok(())
 /// # }
@@ -190,7 +190,7 @@ impl Sandbox {
 
     /// Returns the number of requests rejected with 429. It is 0 without [`rate_limit`](crate::SandboxBuilder::rate_limit).
     pub fn rate_limited(&self) -> usize {
-        self.state.ledger.answered(StatusCode::TOO_MANY_REQUESTS.as_u16())
+        self.state.ledger.count_by_status(StatusCode::TOO_MANY_REQUESTS.as_u16())
     }
 
     /// Counts requests as if another program of the same app had sent them to the same location. Requests over an

@@ -81,7 +81,7 @@ export async function tell() {
   await sandbox.admin("POST", "faults", { fault: "unavailable", schedule: { everyNth: 20 } });
   await sandbox.admin("POST", "faults", { fault: "reset", path: "/conversations/messages", method: "POST", schedule: { random: { probability: 0.05, seed: 7 } } });
   const deliveries = await settled();
-  const refused = deliveries.find(({ attempts }) => attempts[0].answer?.status === 503);
+  const refused = deliveries.find(({ attempts }) => attempts[0].response?.status === 503);
   await sandbox.admin("POST", `deliveries/${refused.id}/resend`, { tamperMode: "wrongKey" });
   await until(async () => (await sandbox.admin("GET", `deliveries/${refused.id}`)).attempts.some(({ tamperMode }) => tamperMode));
   const { requests } = await sandbox.admin("GET", "requests?limit=500");

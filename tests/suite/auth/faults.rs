@@ -19,8 +19,8 @@ async fn a_refresh_is_retried_while_highlevel_repeats_the_response() {
         Fault::CLOSE,
         Fault::RESET.sending(Extent::Body(40)),
         Fault::CLOSE.sending(Extent::Head),
-        Fault::answering(502),
-        Fault::answering(500),
+        Fault::status(502),
+        Fault::status(500),
         Fault::raw("this is not HTTP\r\n\r\n"),
     ] {
         let setup = Setup::new().await;
@@ -81,7 +81,7 @@ async fn temporary_failures_are_retried() {
     let setup = Setup::new().await;
     let (_, client) = setup.installed().await;
     setup.expire();
-    let faults = [Fault::answering(503), Fault::TOO_MANY_REQUESTS, Fault::CLOSE];
+    let faults = [Fault::status(503), Fault::TOO_MANY_REQUESTS, Fault::CLOSE];
     let rule = FaultRule::sequence(faults).path("/oauth/token").stage(FaultStage::Before);
     setup.sandbox.add_fault(rule).expect("a rule");
     send(&client, setup.sandbox.contact_id(), "t").await.expect("a receipt");

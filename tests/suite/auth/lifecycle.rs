@@ -79,7 +79,7 @@ async fn an_app_is_installed_on_a_location_sends_and_is_uninstalled() {
         let (app, id) = (setup.app(), setup.sandbox.location_id());
         let mut handled = events(&setup, &app).await;
         setup.sandbox.install_events(order, Duration::ZERO);
-        setup.sandbox.answer_tokens_in_camel_case(camel_case);
+        setup.sandbox.use_camel_case_tokens(camel_case);
         let code = setup.authorize(&app, &setup.location()).await;
         if order == InstallEvents::OnAuthorization {
             assert_eq!(next(&mut handled).await, Handled::WaitingForExchange(location(id)));

@@ -19,7 +19,7 @@ async fn processes_refresh_tokens_once() {
     let Some((test, database)) = TestDatabase::migrated().await else { return };
     let sandbox = sandbox().await;
     let location = highlevel_sandbox::TokenResource::location(sandbox.location_id());
-    let issued = sandbox.give_tokens(&location, ["conversations/message.write"]).expect("tokens");
+    let issued = sandbox.issue_tokens(&location, ["conversations/message.write"]).expect("tokens");
     let text = |name: &str| issued[name].as_str().expect("a token").to_owned();
     let tokens = TokenSet::new(text("access_token"))
         .with_refresh_token(text("refresh_token"))

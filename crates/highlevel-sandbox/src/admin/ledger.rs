@@ -102,7 +102,7 @@ fn totals(state: &Engine) -> Output {
 fn look_up(state: &Engine, input: &Input<'_>) -> Result<Output, ApiError> {
     let Question { operation: id, body, location_id } = input.json()?;
     let location = location_id.unwrap_or_else(|| state.account.location_id.clone());
-    Ok(answer(state, RequestFingerprint::of(operation(&id)?, &location, &body)))
+    Ok(respond(state, RequestFingerprint::of(operation(&id)?, &location, &body)))
 }
 
 fn count(state: &Engine, input: &Input<'_>) -> Result<Output, ApiError> {
@@ -112,10 +112,10 @@ fn count(state: &Engine, input: &Input<'_>) -> Result<Output, ApiError> {
             input.parameter(0)
         ))
     })?;
-    Ok(answer(state, fingerprint))
+    Ok(respond(state, fingerprint))
 }
 
-fn answer(state: &Engine, fingerprint: RequestFingerprint) -> Output {
+fn respond(state: &Engine, fingerprint: RequestFingerprint) -> Output {
     let times = state.ledger.times(fingerprint);
     let filter = Filter { fingerprint: Some(fingerprint), accepted: Some(true), ..Filter::default() };
     let (requests, _) = state.ledger.find(&filter, MAX_PAGE);

@@ -23,7 +23,7 @@ pub(super) const ROUTES: &[Route] = &[
     Route { method: Method::POST, path: "oauth/installs", handler: install },
     Route { method: Method::POST, path: "oauth/uninstall", handler: uninstall },
     Route { method: Method::GET, path: "oauth/tokens", handler: |state, _| Ok(tokens(state)) },
-    Route { method: Method::POST, path: "oauth/tokens", handler: give_tokens },
+    Route { method: Method::POST, path: "oauth/tokens", handler: issue_tokens },
     Route { method: Method::POST, path: "oauth/revoke", handler: revoke },
     Route { method: Method::POST, path: "oauth/expire", handler: expire },
     Route { method: Method::GET, path: "oauth/requests", handler: |state, _| Ok(requests(state)) },
@@ -127,12 +127,12 @@ fn tokens(state: &Engine) -> Output {
     })
 }
 
-fn give_tokens(state: &Arc<Engine>, input: &Input<'_>) -> Result<Output, ApiError> {
+fn issue_tokens(state: &Arc<Engine>, input: &Input<'_>) -> Result<Output, ApiError> {
     let Wanted { client_id, location_id, company_id, scopes } = input.json()?;
     let resource = resource(location_id, company_id)?;
-    let answer =
+    let response =
         state.issue_tokens(client_id.as_deref(), &resource, &scopes).map_err(|error| problem(&error))?;
-    Ok(Output { status: StatusCode::CREATED, content: Content::Json(answer) })
+    Ok(Output { status: StatusCode::CREATED, content: Content::Json(response) })
 }
 
 fn revoke(state: &Arc<Engine>, input: &Input<'_>) -> Result<Output, ApiError> {

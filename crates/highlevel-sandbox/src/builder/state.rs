@@ -11,20 +11,20 @@ use crate::persistence::{ReadLimits, Store};
 use crate::snapshot::StoredSnapshot;
 
 /// The default limits for messages: their number, and their memory in bytes.
-const KEPT_MESSAGES: usize = 100_000;
-const KEPT_MESSAGE_BYTES: usize = 128 * 1024 * 1024;
+const MAX_MESSAGES: usize = 100_000;
+const MAX_MESSAGE_BYTES: usize = 128 * 1024 * 1024;
 
 /// The configuration of the initial state.
 #[derive(Clone, Debug)]
-pub(super) struct Keeping {
+pub(super) struct StateOptions {
     pub(super) seeds: Vec<StoredSnapshot>,
     pub(super) state_file: Option<PathBuf>,
     pub(super) bounds: Bounds,
 }
 
-impl Default for Keeping {
+impl Default for StateOptions {
     fn default() -> Self {
-        let bounds = Bounds { messages: KEPT_MESSAGES, message_bytes: KEPT_MESSAGE_BYTES };
+        let bounds = Bounds { messages: MAX_MESSAGES, message_bytes: MAX_MESSAGE_BYTES };
         Self { seeds: Vec::new(), state_file: None, bounds }
     }
 }
@@ -42,7 +42,7 @@ pub(super) struct Now {
     pub(super) evicted: usize,
 }
 
-impl Keeping {
+impl StateOptions {
     /// Reads the state file, if one is configured.
     pub(super) fn load(&self) -> io::Result<LoadedState> {
         let Some(path) = &self.state_file else { return Ok(LoadedState::default()) };
@@ -144,7 +144,7 @@ mod tests {
         let builder = || Sandbox::builder().state_file(&path);
         let sandbox = builder().start().await.unwrap();
         let location = TokenResource::location(sandbox.location_id());
-        let tokens = sandbox.give_tokens(&location, ["a"]).unwrap();
+        let tokens = sandbox.issue_tokens(&location, ["a"]).unwrap();
         let (token, before) = (tokens["access_token"].as_str().unwrap().to_owned(), sandbox.snapshot());
         sandbox.stop().await;
 

@@ -92,8 +92,8 @@ impl Engine {
             fault: triggered.map(|triggered| triggered.fault.name().to_owned()),
             broken: triggered.is_some_and(|triggered| triggered.fault.breaks()),
             status: parts.status.as_u16(),
-            answer_headers: redacted(&parts.headers),
-            answer: truncated(&parts.body),
+            response_headers: redacted(&parts.headers),
+            response: truncated(&parts.body),
             duration: started.elapsed(),
             ..RecordedRequest::default()
         };
@@ -116,7 +116,7 @@ impl Engine {
                 accepted: false,
                 message_id: None,
                 status: parts.status.as_u16(),
-                answer: parts.body.to_vec(),
+                response: parts.body.to_vec(),
                 ..record
             };
         }

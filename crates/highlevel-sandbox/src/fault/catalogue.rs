@@ -74,9 +74,9 @@ catalogue! {
     /// The full response, 1 byte per second.
     SLOW_TRICKLE "slow-trickle" { pace: Some(Pace { bytes: 1, every_ms: 1000 }) }
     /// Valid response, then an unannounced close.
-    CLOSE_AFTER_ANSWER "close-after-answer" { ending: Ending::Close }
+    CLOSE_AFTER_RESPONSE "close-after-response" { ending: Ending::Close }
     /// Valid response, then a connection reset.
-    RESET_AFTER_ANSWER "reset-after-answer" { ending: Ending::Reset }
+    RESET_AFTER_RESPONSE "reset-after-response" { ending: Ending::Reset }
     /// Bytes that are not HTTP, then the connection is closed.
     GARBAGE "garbage" { raw: Some(Cow::Borrowed("SSH-2.0-OpenSSH_9.7\r\n")), ending: Ending::Close }
     /// Two contradictory `content-length` headers, then the connection is closed.

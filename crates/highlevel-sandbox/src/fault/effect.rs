@@ -21,7 +21,7 @@ pub(super) const MAX_PADDING: usize = 64 * 1024 * 1024;
 /// use highlevel_sandbox::{Ending, Extent, Fault};
 ///
 /// let page_cut_short = Fault::BAD_GATEWAY_PAGE.sending(Extent::Body(20)).ending(Ending::Reset);
-/// let busy = Fault::answering(503).header("retry-after", "2").after(Duration::from_millis(100));
+/// let busy = Fault::status(503).header("retry-after", "2").after(Duration::from_millis(100));
 /// # let _ = (page_cut_short, busy);
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -114,7 +114,7 @@ impl Fault {
 
     /// Returns a fault that replaces the status, which is between 200 and 999. The body of an error status has the shape
     /// of the API's errors; the body of any other status is unchanged.
-    pub fn answering(status: u16) -> Self {
+    pub fn status(status: u16) -> Self {
         Self { status: Some(status), ..Self::PLAIN }
     }
 

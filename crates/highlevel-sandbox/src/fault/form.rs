@@ -164,7 +164,7 @@ mod tests {
 
     #[test]
     fn a_fault_survives_a_round_trip_through_json() {
-        let custom = Fault::answering(503)
+        let custom = Fault::status(503)
             .header("retry-after", "2")
             .body("text/plain", "later")
             .after(Duration::from_millis(20))

@@ -260,7 +260,7 @@ mod tests {
         let cases = [
             (rule(), None),
             (FaultRule::sequence([]), Some("either `fault` or a `sequence`")),
-            (FaultRule::new(Fault::answering(99)), Some("status: 99 is not between 200 and 999")),
+            (FaultRule::new(Fault::status(99)), Some("status: 99 is not between 200 and 999")),
             (FaultRule::new(Fault::NONE.header("a b", "c")), Some("`a b` is not a valid header name")),
             (FaultRule::sequence([Fault::NONE, Fault::NONE.header("a", "\n")]), Some("the value of `a`")),
             (rule().schedule(FaultSchedule::Nth(0)), Some("start at 1")),

@@ -162,7 +162,7 @@ mod tests {
             (Fault::BAD_GATEWAY_PAGE, (502, Some("text/html".to_owned()), page)),
             (Fault::EMPTY_SUCCESS, (201, None, String::new())),
             (Fault::WRONG_CONTENT_TYPE, (201, Some("text/plain".to_owned()), original.clone())),
-            (Fault::answering(202), (202, json, original)),
+            (Fault::status(202), (202, json, original)),
         ];
         for (fault, expected) in cases {
             assert_eq!(edited(&fault), expected, "{}", fault.name());

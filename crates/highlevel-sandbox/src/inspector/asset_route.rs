@@ -3,16 +3,16 @@
 use http::{Method, StatusCode};
 
 use super::assets;
-use super::response::Answer;
-use super::route::{Asked, Route};
+use super::response::PageResponse;
+use super::route::{PageRequest, Route};
 
 pub(super) const ROUTES: &[Route] =
-    &[Route { method: Method::GET, path: "assets/{name}", handler: |_, asked| get(asked) }];
+    &[Route { method: Method::GET, path: "assets/{name}", handler: |_, page_request| get(page_request) }];
 
-fn get(asked: &Asked<'_>) -> Answer {
-    let name = asked.parameter(0);
+fn get(page_request: &PageRequest<'_>) -> PageResponse {
+    let name = page_request.parameter(0);
     match assets::find(name) {
-        Some(asset) => Answer::Asset { media_type: asset.media_type, body: asset.body },
-        None => Answer::problem(StatusCode::NOT_FOUND, format!("asset {name} not found")),
+        Some(asset) => PageResponse::Asset { media_type: asset.media_type, body: asset.body },
+        None => PageResponse::problem(StatusCode::NOT_FOUND, format!("asset {name} not found")),
     }
 }

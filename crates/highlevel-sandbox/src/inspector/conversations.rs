@@ -12,9 +12,9 @@ use http::{Method, StatusCode};
 use super::filter::{CHANNELS, Filter, with_chosen, words_of};
 use super::format::Time;
 use super::page::Frame;
-use super::response::Answer;
+use super::response::PageResponse;
 use super::response::done;
-use super::route::{Asked, Route};
+use super::route::{PageRequest, Route};
 use crate::access::INSPECTOR_PATH as PATH;
 use crate::engine::Engine;
 use crate::json_fields;
@@ -24,33 +24,41 @@ use list::Row;
 use thread::Thread;
 
 pub(super) const ROUTES: &[Route] = &[
-    Route { method: Method::GET, path: "", handler: |state, asked| show(state, asked) },
-    Route { method: Method::GET, path: "conversations", handler: |state, asked| show(state, asked) },
+    Route { method: Method::GET, path: "", handler: |state, page_request| show(state, page_request) },
+    Route {
+        method: Method::GET,
+        path: "conversations",
+        handler: |state, page_request| show(state, page_request),
+    },
     Route {
         method: Method::GET,
         path: "conversations/{contact}",
-        handler: |state, asked| show(state, asked),
+        handler: |state, page_request| show(state, page_request),
     },
-    Route { method: Method::GET, path: "emails/{message}", handler: |state, asked| html(state, asked) },
+    Route {
+        method: Method::GET,
+        path: "emails/{message}",
+        handler: |state, page_request| html(state, page_request),
+    },
     Route {
         method: Method::POST,
         path: "conversations/{contact}/messages",
-        handler: |state, asked| done(actions::send(state, asked)),
+        handler: |state, page_request| done(actions::send(state, page_request)),
     },
     Route {
         method: Method::POST,
         path: "messages/{message}/status",
-        handler: |state, asked| done(actions::status(state, asked)),
+        handler: |state, page_request| done(actions::status(state, page_request)),
     },
     Route {
         method: Method::GET,
         path: "messages/{message}/text",
-        handler: |state, asked| text(state, asked),
+        handler: |state, page_request| text(state, page_request),
     },
     Route {
         method: Method::POST,
         path: "contacts",
-        handler: |state, asked| done(actions::add_contact(state, asked)),
+        handler: |state, page_request| done(actions::add_contact(state, page_request)),
     },
 ];
 
@@ -73,13 +81,13 @@ struct ConversationsPage<'a> {
     own_location: String,
 }
 
-fn show(state: &Engine, asked: &Asked<'_>) -> Answer {
-    let filter = asked.filter();
-    let id = asked.parameter(0);
+fn show(state: &Engine, page_request: &PageRequest<'_>) -> PageResponse {
+    let filter = page_request.filter();
+    let id = page_request.parameter(0);
     let model = state.shared_model();
     let contact = model.contact(id);
     if !id.is_empty() && contact.is_none() {
-        return Answer::problem(StatusCode::NOT_FOUND, format!("contact {id} not found"));
+        return PageResponse::problem(StatusCode::NOT_FOUND, format!("contact {id} not found"));
     }
     let (rows, more) = list::rows(&model, &filter, id);
     let open = contact
@@ -91,7 +99,7 @@ fn show(state: &Engine, asked: &Asked<'_>) -> Answer {
     let search = if id.is_empty() { "conversations".to_owned() } else { labels::path(id) };
     let longer = filter.longer().filter(|_| more);
     let longer = longer.map(|longer| format!("{PATH}/{search}{}", longer.query()));
-    Answer::page(&ConversationsPage {
+    PageResponse::page(&ConversationsPage {
         frame: Frame::new(state, "conversations", &title, filter.clone()),
         search,
         channels: with_chosen(words_of(state.spec, &CHANNELS), &filter.channel),
@@ -105,27 +113,27 @@ fn show(state: &Engine, asked: &Asked<'_>) -> Answer {
 }
 
 /// Returns the HTML body of a message, to be shown in a frame.
-fn html(state: &Engine, asked: &Asked<'_>) -> Answer {
-    let id = asked.parameter(0);
+fn html(state: &Engine, page_request: &PageRequest<'_>) -> PageResponse {
+    let id = page_request.parameter(0);
     let request = state.model().message(id).map(|message| message.request.clone());
     let html = request.and_then(|request| json_fields::text(request.as_str().as_bytes(), "html"));
     html.map_or_else(
-        || Answer::problem(StatusCode::NOT_FOUND, format!("message {id} has no HTML body")),
-        Answer::Foreign,
+        || PageResponse::problem(StatusCode::NOT_FOUND, format!("message {id} has no HTML body")),
+        PageResponse::Foreign,
     )
 }
 
 /// Returns the full text of a message as a file.
-fn text(state: &Engine, asked: &Asked<'_>) -> Answer {
-    let id = asked.parameter(0);
+fn text(state: &Engine, page_request: &PageRequest<'_>) -> PageResponse {
+    let id = page_request.parameter(0);
     let request = state.model().message(id).map(|message| message.request.clone());
     let text = request.and_then(|request| json_fields::text(request.as_str().as_bytes(), "message"));
     let Some(text) = text else {
-        return Answer::problem(StatusCode::NOT_FOUND, format!("message {id} has no text"));
+        return PageResponse::problem(StatusCode::NOT_FOUND, format!("message {id} has no text"));
     };
     let plain = |letter: &char| letter.is_ascii_alphanumeric() || "-_".contains(*letter);
     let name = id.chars().filter(plain).take(100).collect::<String>();
-    Answer::File { name: format!("message-{name}.txt"), body: text.into_bytes() }
+    PageResponse::File { name: format!("message-{name}.txt"), body: text.into_bytes() }
 }
 
 impl ConversationsPage<'_> {
@@ -189,9 +197,11 @@ mod tests {
         let headers = HeaderMap::new();
         for (query, shown) in [("", 50), ("text=m101", 1)] {
             let target = format!("/?{query}");
-            let asked =
-                Asked { parameters: vec![CONTACT_ID.to_owned()], ..Asked::new(&target, &headers, &[]) };
-            let Answer::Page { html, .. } = show(state, &asked) else { panic!("no page") };
+            let page_request = PageRequest {
+                parameters: vec![CONTACT_ID.to_owned()],
+                ..PageRequest::new(&target, &headers, &[])
+            };
+            let PageResponse::Page { html, .. } = show(state, &page_request) else { panic!("no page") };
             assert_eq!(html.matches(" more bytes)</a>").count(), shown);
             assert!(html.len() < 500_000, "{query}: {} bytes", html.len());
             // The newest message is shown as completely as if it were the only one.

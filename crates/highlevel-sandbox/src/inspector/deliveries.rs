@@ -14,8 +14,8 @@ use super::filter::{Filter, with_chosen};
 use super::format::{self, Time};
 use super::json::Shown;
 use super::page::Frame;
-use super::response::Answer;
-use super::route::{Asked, Route};
+use super::response::PageResponse;
+use super::route::{PageRequest, Route};
 use crate::access::INSPECTOR_PATH as PATH;
 use crate::api_error::ApiError;
 use crate::engine::Engine;
@@ -25,22 +25,30 @@ use countdown::Next;
 use list::{Badge, Row, Wanted};
 
 pub(super) const ROUTES: &[Route] = &[
-    Route { method: Method::GET, path: "deliveries", handler: |state, asked| show(state, asked) },
-    Route { method: Method::GET, path: "deliveries/{id}", handler: |state, asked| show(state, asked) },
+    Route {
+        method: Method::GET,
+        path: "deliveries",
+        handler: |state, page_request| show(state, page_request),
+    },
+    Route {
+        method: Method::GET,
+        path: "deliveries/{id}",
+        handler: |state, page_request| show(state, page_request),
+    },
     Route {
         method: Method::GET,
         path: "deliveries/{id}/payload",
-        handler: |state, asked| payload(state, asked),
+        handler: |state, page_request| payload(state, page_request),
     },
     Route {
         method: Method::POST,
         path: "deliveries/{id}/resend",
-        handler: |state, asked| resend(state, asked),
+        handler: |state, page_request| resend(state, page_request),
     },
     Route {
         method: Method::POST,
         path: "deliveries/{id}/replay",
-        handler: |state, asked| replay(state, asked),
+        handler: |state, page_request| replay(state, page_request),
     },
 ];
 
@@ -102,11 +110,11 @@ struct Payload<'a> {
     whole: Option<&'static str>,
 }
 
-fn show(state: &Arc<Engine>, asked: &Asked<'_>) -> Answer {
-    let filter = asked.filter();
+fn show(state: &Arc<Engine>, page_request: &PageRequest<'_>) -> PageResponse {
+    let filter = page_request.filter();
     let frame = Frame::new(state, "deliveries", "Deliveries", filter.clone());
     let now = state.clock.now();
-    let open = asked.parameter(0);
+    let open = page_request.parameter(0);
     let id = open.parse().ok();
     let delivery = id.and_then(|id| Some((state.outbox.delivery(id)?, state.outbox.summary(id)?)));
     if !open.is_empty() && delivery.is_none() {
@@ -125,7 +133,7 @@ fn show(state: &Arc<Engine>, asked: &Asked<'_>) -> Answer {
     let longer = if more { filter.longer() } else { None };
     let longer = longer.map(|longer| format!("{PATH}/deliveries{}", longer.query()));
     let open = delivery.as_ref().map(|(delivery, summary)| Open::new(state, &frame, delivery, summary));
-    Answer::page(&DeliveriesPage {
+    PageResponse::page(&DeliveriesPage {
         channels: with_chosen(state.spec.allowed_values("EventMessageType"), &filter.channel),
         statuses: with_chosen(STATUSES.to_vec(), &filter.status),
         frame,
@@ -136,16 +144,19 @@ fn show(state: &Arc<Engine>, asked: &Asked<'_>) -> Answer {
     })
 }
 
-fn gone(id: &str) -> Answer {
-    Answer::problem(StatusCode::NOT_FOUND, format!("delivery {id} not found; it may no longer be stored"))
+fn gone(id: &str) -> PageResponse {
+    PageResponse::problem(
+        StatusCode::NOT_FOUND,
+        format!("delivery {id} not found; it may no longer be stored"),
+    )
 }
 
 /// Returns the raw payload as a file.
-fn payload(state: &Arc<Engine>, asked: &Asked<'_>) -> Answer {
-    let id = asked.parameter(0);
+fn payload(state: &Arc<Engine>, page_request: &PageRequest<'_>) -> PageResponse {
+    let id = page_request.parameter(0);
     match id.parse().ok().and_then(|id| state.outbox.delivery(id)) {
         Some(delivery) => {
-            Answer::File { name: format!("delivery-{}.txt", delivery.id), body: delivery.body.to_vec() }
+            PageResponse::File { name: format!("delivery-{}.txt", delivery.id), body: delivery.body.to_vec() }
         }
         None => gone(id),
     }
@@ -212,30 +223,30 @@ impl<'a> Payload<'a> {
     }
 }
 
-fn resend(state: &Arc<Engine>, asked: &Asked<'_>) -> Answer {
-    let mode = match asked.field("tamper").map(|mode| mode.parse::<TamperMode>()).transpose() {
+fn resend(state: &Arc<Engine>, page_request: &PageRequest<'_>) -> PageResponse {
+    let mode = match page_request.field("tamper").map(|mode| mode.parse::<TamperMode>()).transpose() {
         Ok(mode) => mode,
-        Err(words) => return Answer::problem(StatusCode::BAD_REQUEST, words),
+        Err(words) => return PageResponse::problem(StatusCode::BAD_REQUEST, words),
     };
-    done(asked, |id| state.resend(id, mode))
+    done(page_request, |id| state.resend(id, mode))
 }
 
-fn replay(state: &Arc<Engine>, asked: &Asked<'_>) -> Answer {
+fn replay(state: &Arc<Engine>, page_request: &PageRequest<'_>) -> PageResponse {
     let mut replay = Replay::new();
-    if let Some(number) = asked.field("attempt") {
+    if let Some(number) = page_request.field("attempt") {
         let Ok(number) = number.parse() else {
             let words = format!("attempt number {number:?} is invalid; select an attempt from the list");
-            return Answer::problem(StatusCode::BAD_REQUEST, words);
+            return PageResponse::problem(StatusCode::BAD_REQUEST, words);
         };
         replay = replay.attempt(number);
     }
-    if let Some(body) = edited(asked.body) {
+    if let Some(body) = edited(page_request.body) {
         replay = replay.body(body);
     }
-    if asked.field("signed").is_some() {
+    if page_request.field("signed").is_some() {
         replay = replay.signed();
     }
-    done(asked, |id| state.replay(id, replay))
+    done(page_request, |id| state.replay(id, replay))
 }
 
 /// Returns the body field of the form, if present. Browsers normalise the line breaks of a text area to CRLF.
@@ -245,11 +256,14 @@ fn edited(form: &[u8]) -> Option<String> {
 }
 
 /// Performs an action on the delivery in the path and redirects to its page.
-fn done(asked: &Asked<'_>, action: impl FnOnce(u64) -> std::io::Result<WebhookDelivery>) -> Answer {
-    let id = asked.parameter(0);
+fn done(
+    page_request: &PageRequest<'_>,
+    action: impl FnOnce(u64) -> std::io::Result<WebhookDelivery>,
+) -> PageResponse {
+    let id = page_request.parameter(0);
     // Delivery IDs start at 1.
     match action(id.parse().unwrap_or_default()) {
-        Ok(_) => Answer::See(format!("{PATH}/deliveries/{id}{}", asked.filter().query())),
+        Ok(_) => PageResponse::See(format!("{PATH}/deliveries/{id}{}", page_request.filter().query())),
         Err(error) => ApiError::from(error).into(),
     }
 }

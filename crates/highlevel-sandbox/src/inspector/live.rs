@@ -9,7 +9,7 @@ use http_body_util::BodyExt;
 use http_body_util::channel::{Channel, Sender};
 use tokio::time::{sleep, timeout};
 
-use super::response::Answer;
+use super::response::PageResponse;
 use super::route::Route;
 use crate::engine::Engine;
 use crate::ledger::Entries;
@@ -22,7 +22,7 @@ const HEARTBEAT: Duration = Duration::from_secs(15);
 /// The minimum time between two events. The first one is sent immediately; later ones are merged.
 const PAUSE: Duration = Duration::from_millis(40);
 
-fn open(state: &Arc<Engine>) -> Answer {
+fn open(state: &Arc<Engine>) -> PageResponse {
     let (sender, body) = Channel::new(1);
     let (state, entries) = (Arc::clone(state), state.ledger.follow_new());
     tokio::spawn(async move {
@@ -31,7 +31,7 @@ fn open(state: &Arc<Engine>) -> Answer {
             () = state.stopped() => {}
         }
     });
-    Answer::Stream(body.boxed())
+    PageResponse::Stream(body.boxed())
 }
 
 /// Runs until the client disconnects.

@@ -29,8 +29,8 @@ use crate::access::INSPECTOR_PATH as PATH;
 use crate::api_error::ApiError;
 use crate::engine::Engine;
 use crate::traffic::Body;
-use response::Answer;
-pub(crate) use route::Asked;
+use response::PageResponse;
+pub(crate) use route::PageRequest;
 use route::{Route, matching};
 
 /// Returns `true` if the base URL was opened in a browser. The API has no such path, and API clients do not request
@@ -42,12 +42,16 @@ pub(crate) fn is_for_a_person(method: &Method, path: &str, headers: &HeaderMap) 
 
 /// Redirects to the inspector.
 pub(crate) fn welcome(state: &Arc<Engine>) -> Response<Body> {
-    Answer::See(PATH.to_owned()).into_response(state)
+    PageResponse::See(PATH.to_owned()).into_response(state)
 }
 
 /// Handles a request.
-pub(crate) fn answer(state: &Arc<Engine>, method: &Method, mut asked: Asked<'_>) -> Response<Body> {
-    let path = asked.target.split('?').next().unwrap_or_default();
+pub(crate) fn respond(
+    state: &Arc<Engine>,
+    method: &Method,
+    mut page_request: PageRequest<'_>,
+) -> Response<Body> {
+    let path = page_request.target.split('?').next().unwrap_or_default();
     let there = matching(routes(), path);
     let mut allowed: Vec<&str> = there.iter().map(|(route, _)| route.method.as_str()).collect();
     if allowed.contains(&"GET") {
@@ -58,18 +62,18 @@ pub(crate) fn answer(state: &Arc<Engine>, method: &Method, mut asked: Asked<'_>)
     let allowed = allowed.join(", ");
     // HEAD is handled as GET; the body is not sent.
     let wanted = if *method == Method::HEAD { &Method::GET } else { method };
-    let answer = match there.into_iter().find(|(route, _)| route.method == *wanted) {
+    let response = match there.into_iter().find(|(route, _)| route.method == *wanted) {
         Some((route, parameters)) => {
-            asked.parameters = parameters;
-            (route.handler)(state, &asked)
+            page_request.parameters = parameters;
+            (route.handler)(state, &page_request)
         }
-        None if allowed.is_empty() => Answer::problem(StatusCode::NOT_FOUND, "page not found"),
-        None => Answer::problem(
+        None if allowed.is_empty() => PageResponse::problem(StatusCode::NOT_FOUND, "page not found"),
+        None => PageResponse::problem(
             StatusCode::METHOD_NOT_ALLOWED,
             format!("{method} is not allowed for {path}; allowed: {allowed}"),
         ),
     };
-    let mut response = answer.into_response(state);
+    let mut response = response.into_response(state);
     if response.status() == StatusCode::METHOD_NOT_ALLOWED
         && let Ok(allowed) = HeaderValue::try_from(allowed)
     {
@@ -82,17 +86,21 @@ pub(crate) fn answer(state: &Arc<Engine>, method: &Method, mut asked: Asked<'_>)
 pub(crate) fn refused(
     state: &Arc<Engine>,
     method: &Method,
-    asked: &Asked<'_>,
+    page_request: &PageRequest<'_>,
     problem: ApiError,
 ) -> Response<Body> {
-    let path = asked.target.split('?').next().unwrap_or_default();
+    let path = page_request.target.split('?').next().unwrap_or_default();
     // The sign-in page needs its assets.
     if problem.status == StatusCode::UNAUTHORIZED && !matching(asset_route::ROUTES, path).is_empty() {
-        return answer(state, method, Asked::new(asked.target, asked.headers, asked.body));
+        return respond(
+            state,
+            method,
+            PageRequest::new(page_request.target, page_request.headers, page_request.body),
+        );
     }
-    let mut response = sign_in::refused(state, method, asked, problem).into_response(state);
+    let mut response = sign_in::refused(state, method, page_request, problem).into_response(state);
     // Makes the script reload the page, which shows the sign-in form.
-    if response.status() == StatusCode::UNAUTHORIZED && asked.headers.contains_key("hx-request") {
+    if response.status() == StatusCode::UNAUTHORIZED && page_request.headers.contains_key("hx-request") {
         response.headers_mut().insert("hx-refresh", HeaderValue::from_static("true"));
     }
     response

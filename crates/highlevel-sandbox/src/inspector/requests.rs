@@ -15,8 +15,8 @@ use super::filter::{CHANNELS, with_chosen, words_of};
 use super::format;
 use super::format::Time;
 use super::page::Frame;
-use super::response::Answer;
-use super::route::{Asked, Route};
+use super::response::PageResponse;
+use super::route::{PageRequest, Route};
 use crate::access::INSPECTOR_PATH as PATH;
 use crate::engine::Engine;
 use crate::ledger::RecordedRequest;
@@ -25,17 +25,21 @@ use detail::Detail;
 use search::Search;
 
 pub(super) const ROUTES: &[Route] = &[
-    Route { method: Method::GET, path: "requests", handler: |state, asked| show(state, asked) },
-    Route { method: Method::GET, path: "requests/{id}", handler: |state, asked| show(state, asked) },
+    Route { method: Method::GET, path: "requests", handler: |state, page_request| show(state, page_request) },
+    Route {
+        method: Method::GET,
+        path: "requests/{id}",
+        handler: |state, page_request| show(state, page_request),
+    },
     Route {
         method: Method::GET,
         path: "requests/{id}/body",
-        handler: |state, asked| file(state, asked, "body"),
+        handler: |state, page_request| file(state, page_request, "body"),
     },
     Route {
         method: Method::GET,
         path: "requests/{id}/response",
-        handler: |state, asked| file(state, asked, "response"),
+        handler: |state, page_request| file(state, page_request, "response"),
     },
 ];
 
@@ -67,10 +71,10 @@ struct Row {
     is_open: bool,
 }
 
-fn show(state: &Arc<Engine>, asked: &Asked<'_>) -> Answer {
-    let filter = asked.filter();
+fn show(state: &Arc<Engine>, page_request: &PageRequest<'_>) -> PageResponse {
+    let filter = page_request.filter();
     let frame = Frame::new(state, "requests", "Requests", filter.clone());
-    let open = asked.parameter(0);
+    let open = page_request.parameter(0);
     let request = if open.is_empty() { None } else { state.ledger.request(open) };
     if !open.is_empty() && request.is_none() {
         return gone(open);
@@ -82,8 +86,8 @@ fn show(state: &Arc<Engine>, asked: &Asked<'_>) -> Answer {
     });
     let longer = filter.longer().filter(|_| more);
     let marks = request.as_deref().map(annotations::marks).unwrap_or_default();
-    let detail = request.as_deref().map(|request| Detail::new(state, asked, &frame, request, &marks));
-    Answer::page(&RequestsPage {
+    let detail = request.as_deref().map(|request| Detail::new(state, page_request, &frame, request, &marks));
+    PageResponse::page(&RequestsPage {
         channels: with_chosen(words_of(state.spec, &CHANNELS), &filter.channel),
         statuses: with_chosen(statuses(state), &filter.status),
         rows,
@@ -93,15 +97,15 @@ fn show(state: &Arc<Engine>, asked: &Asked<'_>) -> Answer {
     })
 }
 
-fn file(state: &Arc<Engine>, asked: &Asked<'_>, which: &str) -> Answer {
-    let id = asked.parameter(0);
+fn file(state: &Arc<Engine>, page_request: &PageRequest<'_>, which: &str) -> PageResponse {
+    let id = page_request.parameter(0);
     let Some(request) = state.ledger.request(id) else { return gone(id) };
     let (name, body) = detail::file(&request, which);
-    Answer::File { name, body }
+    PageResponse::File { name, body }
 }
 
-fn gone(id: &str) -> Answer {
-    Answer::problem(
+fn gone(id: &str) -> PageResponse {
+    PageResponse::problem(
         StatusCode::NOT_FOUND,
         format!(
             "request {id} not found; it may have been removed, because only the newest requests are stored"

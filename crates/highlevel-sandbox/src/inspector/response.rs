@@ -26,7 +26,7 @@ const FRAME_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-s
                             form-action 'none'; frame-ancestors 'self'; sandbox";
 
 /// A response of the inspector.
-pub(super) enum Answer {
+pub(super) enum PageResponse {
     Page {
         status: StatusCode,
         html: String,
@@ -52,7 +52,7 @@ pub(super) enum Answer {
     ApiError(ApiError),
 }
 
-impl Answer {
+impl PageResponse {
     /// Renders a template, or returns the error page if that fails.
     pub(super) fn page(template: &impl Template) -> Self {
         Self::page_with(StatusCode::OK, template)
@@ -171,15 +171,15 @@ fn printable(address: &str) -> String {
     })
 }
 
-impl From<ApiError> for Answer {
+impl From<ApiError> for PageResponse {
     fn from(problem: ApiError) -> Self {
         Self::ApiError(problem)
     }
 }
 
 /// Returns the response, or the error page.
-pub(super) fn done(result: Result<Answer, ApiError>) -> Answer {
-    result.unwrap_or_else(Answer::from)
+pub(super) fn done(result: Result<PageResponse, ApiError>) -> PageResponse {
+    result.unwrap_or_else(PageResponse::from)
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::{HeaderMap, Method};
 
 use super::filter::Filter;
-use super::response::Answer;
+use super::response::PageResponse;
 use crate::access::INSPECTOR_PATH as PATH;
 use crate::engine::Engine;
 use crate::path_template;
@@ -15,11 +15,11 @@ pub(super) struct Route {
     pub(super) method: Method,
     /// The path relative to `/_sandbox/ui/`; a segment in braces is a parameter.
     pub(super) path: &'static str,
-    pub(super) handler: fn(&Arc<Engine>, &Asked<'_>) -> Answer,
+    pub(super) handler: fn(&Arc<Engine>, &PageRequest<'_>) -> PageResponse,
 }
 
 /// A request to the inspector.
-pub(crate) struct Asked<'a> {
+pub(crate) struct PageRequest<'a> {
     /// The decoded path parameters, in order.
     pub(super) parameters: Vec<String>,
     /// The path and query as received.
@@ -28,7 +28,7 @@ pub(crate) struct Asked<'a> {
     pub(super) body: &'a [u8],
 }
 
-impl<'a> Asked<'a> {
+impl<'a> PageRequest<'a> {
     pub(crate) fn new(target: &'a str, headers: &'a HeaderMap, body: &'a [u8]) -> Self {
         Self { parameters: Vec::new(), target, headers, body }
     }

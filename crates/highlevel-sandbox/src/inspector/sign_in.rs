@@ -8,8 +8,8 @@ use http::{Method, StatusCode};
 
 use super::page::Frame;
 use super::pages::is_page;
-use super::response::Answer;
-use super::route::{Asked, Route};
+use super::response::PageResponse;
+use super::route::{PageRequest, Route};
 use crate::access::INSPECTOR_PATH as PATH;
 use crate::access::cookie_name;
 use crate::api_error::ApiError;
@@ -17,8 +17,12 @@ use crate::engine::Engine;
 
 /// The routes for clients that are already signed in or need not sign in.
 pub(super) const ROUTES: &[Route] = &[
-    Route { method: Method::GET, path: "sign-in", handler: |_, _| Answer::See(PATH.to_owned()) },
-    Route { method: Method::POST, path: "sign-in", handler: |_, asked| Answer::See(wanted(asked)) },
+    Route { method: Method::GET, path: "sign-in", handler: |_, _| PageResponse::See(PATH.to_owned()) },
+    Route {
+        method: Method::POST,
+        path: "sign-in",
+        handler: |_, page_request| PageResponse::See(wanted(page_request)),
+    },
 ];
 
 #[derive(Template)]
@@ -32,27 +36,32 @@ struct SignInPage {
 }
 
 /// Responds to a request that is not authorised: with the sign-in form if the token is missing.
-pub(super) fn refused(state: &Arc<Engine>, method: &Method, asked: &Asked<'_>, problem: ApiError) -> Answer {
+pub(super) fn refused(
+    state: &Arc<Engine>,
+    method: &Method,
+    page_request: &PageRequest<'_>,
+    problem: ApiError,
+) -> PageResponse {
     if problem.status != StatusCode::UNAUTHORIZED {
         return problem.into();
     }
-    let is_form = *method == Method::POST && asked.target.strip_prefix(PATH) == Some("/sign-in");
-    let to = if is_form { wanted(asked) } else { page_or_first(asked.target) };
-    let token = if is_form { asked.field("token") } else { None };
+    let is_form = *method == Method::POST && page_request.target.strip_prefix(PATH) == Some("/sign-in");
+    let to = if is_form { wanted(page_request) } else { page_or_first(page_request.target) };
+    let token = if is_form { page_request.field("token") } else { None };
     if token.as_deref().is_some_and(|token| state.access.is_token(token.trim())) {
         // The cookie does not contain the token: browsers send cookies to all ports of a host, where other programs can
         // read them.
-        let (name, value) = (cookie_name(asked.headers), state.access.session());
+        let (name, value) = (cookie_name(page_request.headers), state.access.session());
         let cookie = format!("{name}={value}; Path={PATH}; HttpOnly; SameSite=Strict");
-        return Answer::SignedIn { to, cookie };
+        return PageResponse::SignedIn { to, cookie };
     }
     let page = SignInPage { frame: Frame::plain(state, "Sign in"), wrong: token.is_some(), to };
-    Answer::page_with(StatusCode::UNAUTHORIZED, &page)
+    PageResponse::page_with(StatusCode::UNAUTHORIZED, &page)
 }
 
 /// Returns the URL to which the sign-in form redirects.
-fn wanted(asked: &Asked<'_>) -> String {
-    page_or_first(&asked.field("to").unwrap_or_default())
+fn wanted(page_request: &PageRequest<'_>) -> String {
+    page_or_first(&page_request.field("to").unwrap_or_default())
 }
 
 /// Returns the URL if it is a page of the inspector, and its start page otherwise.

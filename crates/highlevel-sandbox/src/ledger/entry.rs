@@ -80,9 +80,9 @@ pub struct RecordedRequest {
     pub(crate) authenticated: bool,
     /// The headers of the response, in the form of `headers`, with the rate limit. Connection headers and the length are not
     /// included.
-    pub answer_headers: Vec<(String, String)>,
+    pub response_headers: Vec<(String, String)>,
     /// The body of the response.
-    pub answer: Vec<u8>,
+    pub response: Vec<u8>,
     /// The time to produce the response, by the machine's clock.
     pub duration: Duration,
 }
@@ -94,8 +94,8 @@ impl RecordedRequest {
     }
 
     /// Returns the value of a response header by its name in lower case.
-    pub fn answer_header(&self, name: &str) -> Option<&str> {
-        find(&self.answer_headers, name)
+    pub fn response_header(&self, name: &str) -> Option<&str> {
+        find(&self.response_headers, name)
     }
 }
 
@@ -158,8 +158,8 @@ impl RecordedRequest {
             + self.violations.iter().map(violation).sum::<usize>()
             + weight::block(self.tolerated.capacity() * size_of::<&str>())
             + weight::texts(&self.unknown_fields)
-            + weight::headers(&self.answer_headers)
-            + weight::block(self.answer.capacity())
+            + weight::headers(&self.response_headers)
+            + weight::block(self.response.capacity())
     }
 }
 

@@ -86,8 +86,8 @@ impl RecordedRequest {
             "fault": self.fault,
             "broken": self.broken,
             "status": self.status,
-            "answerHeaders": headers(&self.answer_headers),
-            "answer": body(&self.answer),
+            "responseHeaders": headers(&self.response_headers),
+            "response": body(&self.response),
         })
     }
 }

@@ -15,7 +15,7 @@ impl Sandbox {
     /// use highlevel_sandbox::{Fault, FaultRule, FaultStage, Sandbox};
     ///
     /// let sandbox = Sandbox::start().await?;
-    /// // The message is stored, and the answer is lost.
+    /// // The message is stored, and the response is lost.
     /// let id = sandbox.add_fault(FaultRule::new(Fault::RESET).stage(FaultStage::After))?;
     /// // … a client that sends now cannot know …
     /// assert_eq!(sandbox.faults()[0].hits, 0);

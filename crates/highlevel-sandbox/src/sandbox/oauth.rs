@@ -41,7 +41,7 @@ impl Sandbox {
 
     /// Sets whether token responses use camelCase for all fields, as some documents do. By default they follow OAuth:
     /// `access_token`, but `userType`.
-    pub fn answer_tokens_in_camel_case(&self, camel_case: bool) {
+    pub fn use_camel_case_tokens(&self, camel_case: bool) {
         self.registry(|registry| registry.settings_mut().camel_case = camel_case);
     }
 
@@ -91,13 +91,13 @@ impl Sandbox {
     ///
     /// let sandbox = Sandbox::start().await?;
     /// let location = TokenResource::location(sandbox.location_id());
-    /// let tokens = sandbox.give_tokens(&location, ["conversations/message.write"])?;
+    /// let tokens = sandbox.issue_tokens(&location, ["conversations/message.write"])?;
     /// assert_eq!(tokens["expires_in"], 86399);
     /// assert!(tokens["refresh_token"].is_string());
     /// # Ok(())
     /// # }
     /// ```
-    pub fn give_tokens<S: Into<String>>(
+    pub fn issue_tokens<S: Into<String>>(
         &self,
         resource: &TokenResource,
         scopes: impl IntoIterator<Item = S>,

@@ -171,10 +171,10 @@ async fn handle_admin(
             permit = Some(Arc::clone(&state.long_work).acquire_owned().await?);
             let (state, method, headers) = (Arc::clone(state), head.method.clone(), head.headers.clone());
             let target = target.to_owned();
-            let work = move || admin::answer(&state, &method, &target, &headers, &body);
+            let work = move || admin::respond(&state, &method, &target, &headers, &body);
             tokio::task::spawn_blocking(work).await?
         }
-        Received::Whole(body) => admin::answer(state, &head.method, target, &head.headers, &body),
+        Received::Whole(body) => admin::respond(state, &head.method, target, &head.headers, &body),
         Received::TooLarge(_) => ApiError::too_large(longest).into(),
         Received::TooSlow(_) | Received::Unread => ApiError::too_slow().into(),
     };
@@ -207,7 +207,7 @@ async fn reject(
         return Ok(inspector::refused(
             state,
             &head.method,
-            &inspector::Asked::new(target, &head.headers, b""),
+            &inspector::PageRequest::new(target, &head.headers, b""),
             error,
         )
         .into());
@@ -236,24 +236,25 @@ async fn handle_inspector(
         Err(error) if !head.method.is_safe() => Err(admin::unwritable(&error)),
         _ => Ok(()),
     });
-    let asked = inspector::Asked::new(target, &head.headers, received.bytes());
+    let asked = inspector::PageRequest::new(target, &head.headers, received.bytes());
     let response = match allowed {
         // Pages may be large, so they are rendered as long operations.
         Ok(()) if head.method.is_safe() => {
             permit = Some(Arc::clone(&state.long_work).acquire_owned().await?);
             let (state, method, headers) = (Arc::clone(state), head.method.clone(), head.headers.clone());
             let target = target.to_owned();
-            let work =
-                move || inspector::answer(&state, &method, inspector::Asked::new(&target, &headers, &[]));
+            let work = move || {
+                inspector::respond(&state, &method, inspector::PageRequest::new(&target, &headers, &[]))
+            };
             tokio::task::spawn_blocking(work).await?
         }
-        Ok(()) => inspector::answer(state, &head.method, asked),
+        Ok(()) => inspector::respond(state, &head.method, asked),
         Err(error) => inspector::refused(state, &head.method, &asked, error),
     };
     let written = state.written_since(before).await;
     let response = written.map_or_else(
         |error| {
-            let asked = inspector::Asked::new(target, &head.headers, received.bytes());
+            let asked = inspector::PageRequest::new(target, &head.headers, received.bytes());
             inspector::refused(state, &head.method, &asked, admin::unwritable(&error))
         },
         |()| response,

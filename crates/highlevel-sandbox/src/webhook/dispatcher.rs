@@ -30,8 +30,8 @@ const PATIENCE: Duration = Duration::from_millis(500);
 /// The maximum time that an event is held back for out-of-order delivery, by the sandbox's clock.
 const HELD: chrono::TimeDelta = chrono::TimeDelta::minutes(1);
 /// The stored bytes of a response's body and of its headers.
-const KEPT_BODY: usize = 4 * 1024;
-const KEPT_HEADERS: usize = 8 * 1024;
+const MAX_RETAINED_BODY: usize = 4 * 1024;
+const MAX_RETAINED_HEADERS: usize = 8 * 1024;
 
 /// The queue length from which attempts of evicted deliveries are removed: twice the maximum of deliveries.
 const MOST_WAITING: usize = 2 * MAX_PENDING;
@@ -209,7 +209,7 @@ async fn exchange(
         Ok(Ok(response)) => {
             let status = response.status().as_u16();
             let headers = first_headers(crate::headers::readable(response.headers()));
-            DeliveryOutcome::Answered {
+            DeliveryOutcome::Responded {
                 status,
                 headers,
                 body: beginning(response.into_body(), deadline).await,
@@ -227,7 +227,7 @@ fn first_headers(headers: Vec<(String, String)>) -> Vec<(String, String)> {
     let mut length = 0;
     let fits = |(name, value): &(String, String)| {
         length += name.len() + value.len();
-        length <= KEPT_HEADERS
+        length <= MAX_RETAINED_HEADERS
     };
     headers.into_iter().take_while(fits).collect()
 }
@@ -235,13 +235,13 @@ fn first_headers(headers: Vec<(String, String)>) -> Vec<(String, String)> {
 /// Returns the bytes of the body to store. A response whose body breaks off still counts, because its status was read.
 async fn beginning(mut response: Incoming, deadline: tokio::time::Instant) -> Vec<u8> {
     let mut body = Vec::new();
-    while body.len() < KEPT_BODY {
+    while body.len() < MAX_RETAINED_BODY {
         match timeout_at(deadline, response.frame()).await {
             Ok(Some(Ok(frame))) => body.extend_from_slice(frame.data_ref().map_or(&[], |data| data)),
             _ => break,
         }
     }
-    body.truncate(KEPT_BODY);
+    body.truncate(MAX_RETAINED_BODY);
     body
 }
 

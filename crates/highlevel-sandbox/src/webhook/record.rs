@@ -107,7 +107,7 @@ pub enum AttemptCause {
 pub enum DeliveryOutcome {
     /// The target responded.
     #[non_exhaustive]
-    Answered {
+    Responded {
         /// The status of the response.
         status: u16,
         /// The headers of the response with names in lower case, limited to 8 KiB.
@@ -174,7 +174,7 @@ impl DeliveryAttempt {
     /// Returns the status of the response, if there was one.
     pub fn status(&self) -> Option<u16> {
         match self.outcome {
-            DeliveryOutcome::Answered { status, .. } => Some(status),
+            DeliveryOutcome::Responded { status, .. } => Some(status),
             DeliveryOutcome::Failed { .. } => None,
         }
     }
@@ -182,7 +182,7 @@ impl DeliveryAttempt {
     /// Returns its memory in bytes, without the body that all attempts share.
     pub(crate) fn weight(&self) -> usize {
         let outcome = match &self.outcome {
-            DeliveryOutcome::Answered { headers, body, .. } => {
+            DeliveryOutcome::Responded { headers, body, .. } => {
                 weight::headers(headers) + weight::block(body.capacity())
             }
             DeliveryOutcome::Failed { reason } => weight::text(reason),
@@ -198,8 +198,8 @@ impl DeliveryAttempt {
 
     /// Returns the form of the admin API.
     pub(crate) fn to_json(&self) -> Value {
-        let (answer, error) = match &self.outcome {
-            DeliveryOutcome::Answered { status, headers, body } => (
+        let (response, error) = match &self.outcome {
+            DeliveryOutcome::Responded { status, headers, body } => (
                 json!({ "status": status, "headers": headers_json(headers), "body": lossless(body) }),
                 Value::Null,
             ),
@@ -218,7 +218,7 @@ impl DeliveryAttempt {
             "latencyMs": self.latency.as_secs_f64() * 1000.0,
             "signedBy": self.key_id,
             "request": { "headers": headers_json(&self.headers), "body": lossless(&self.body) },
-            "answer": answer,
+            "response": response,
             "error": error,
             "nextAttemptAt": self.next_attempt_at,
         }))

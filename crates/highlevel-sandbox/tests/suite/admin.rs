@@ -184,14 +184,14 @@ async fn call(
     assert!(status >= 400 || key != "default", "{name}: {status} is not described");
     let described = description.resolved(&responses[&key]);
     assert!(described.is_object(), "{name}: {status} is not described");
-    let mut answer = Value::Null;
+    let mut body = Value::Null;
     match &media_type {
         None => assert_eq!(response.text().await.unwrap(), "", "{name}"),
         Some(json) if json.starts_with("application/json") => {
-            answer = response.json().await.unwrap();
-            assert_eq!(found, status, "{name}: {answer}");
+            body = response.json().await.unwrap();
+            assert_eq!(found, status, "{name}: {body}");
             let schema = reference(&described["content"]["application/json"]["schema"]);
-            assert_eq!(description.spec.validate(schema, &answer), [], "{name}: {answer}");
+            assert_eq!(description.spec.validate(schema, &body), [], "{name}: {body}");
         }
         // An event stream does not end, so it is not read.
         Some(other) => {
@@ -201,7 +201,7 @@ async fn call(
     }
     assert_eq!(found, status, "{name}");
     assert_eq!(media_type.is_some(), described["content"].is_object(), "{name}: body or no body?");
-    ((format!("{method} {template}"), key), answer)
+    ((format!("{method} {template}"), key), body)
 }
 
 struct Description {
@@ -292,7 +292,7 @@ fn filled(text: &str, before: &Value) -> String {
     let Some((start, rest)) = text.split_once("{/") else { return text.to_owned() };
     let (pointer, end) = rest.split_once('}').unwrap();
     let value = before.pointer(&format!("/{pointer}"));
-    let value = match value.unwrap_or_else(|| panic!("the answer before has no /{pointer}: {before}")) {
+    let value = match value.unwrap_or_else(|| panic!("the response before has no /{pointer}: {before}")) {
         Value::String(text) => text.clone(),
         other => other.to_string(),
     };

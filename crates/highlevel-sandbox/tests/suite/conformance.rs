@@ -41,7 +41,7 @@ impl Sandbox {
         for request in sandbox.requests() {
             if let Some(problem) = problem(&request) {
                 let (method, path, status) = (&request.method, &request.path, request.status);
-                panic!("{method} {path}: {status} {}: {problem}", String::from_utf8_lossy(&request.answer));
+                panic!("{method} {path}: {status} {}: {problem}", String::from_utf8_lossy(&request.response));
             }
         }
     }
@@ -147,7 +147,7 @@ fn problem(request: &RecordedRequest) -> Option<String> {
         return (!is_expected).then(|| "the status is not documented".to_owned());
     };
     let validator = body.as_ref()?;
-    let body: Value = match serde_json::from_slice(&request.answer) {
+    let body: Value = match serde_json::from_slice(&request.response) {
         Ok(body) => body,
         Err(error) => return Some(format!("the body is not JSON: {error}")),
     };
@@ -184,11 +184,11 @@ async fn undocumented_responses_are_found() {
     ];
     for (status, body, expected) in cases {
         let mut request = request.clone();
-        (request.status, request.answer) = (status, body.to_string().into_bytes());
+        (request.status, request.response) = (status, body.to_string().into_bytes());
         let found = problem(&request).unwrap_or_else(|| panic!("{status} {body} passes"));
         assert!(found.contains(expected), "{found}");
     }
     let mut empty = request;
-    empty.answer.clear();
+    empty.response.clear();
     assert!(problem(&empty).is_some_and(|found| found.starts_with("the body is not JSON")));
 }

@@ -128,7 +128,7 @@ async fn every_attempt_is_recorded_with_its_response() {
     assert_eq!(delivery.message_id.as_ref(), Some(&message.id));
 
     let attempts: Vec<&DeliveryAttempt> = delivery.attempts.iter().map(AsRef::as_ref).collect();
-    let DeliveryOutcome::Answered { status: 503, headers, body, .. } = &attempts[0].outcome else {
+    let DeliveryOutcome::Responded { status: 503, headers, body, .. } = &attempts[0].outcome else {
         panic!("{:?}", attempts[0])
     };
     assert!(headers.contains(&("x-answer".to_owned(), "0".to_owned())), "{headers:?}");

@@ -69,8 +69,8 @@ fn rows() -> Vec<(&'static str, Received, End)> {
         ("stalled-body", Head(None), Silence),
         ("trickle", OWN, Fin),
         ("slow-trickle", Beginning, Silence),
-        ("close-after-answer", OWN, Fin),
-        ("reset-after-answer", OWN, Rst),
+        ("close-after-response", OWN, Fin),
+        ("reset-after-response", OWN, Rst),
         ("garbage", Text("SSH-2.0-OpenSSH_9.7\r\n"), Fin),
         (
             "contradictory-length",
@@ -273,7 +273,7 @@ fn trigger(sandbox: &Sandbox, fault: &Fault, stage: FaultStage, seen: &Received,
         }
         Beginning => assert!(!response.is_whole(), "{name}"),
     }
-    assert!(whole || end != Alive, "{name}: only a whole answer can be followed by another one");
+    assert!(whole || end != Alive, "{name}: only a whole response can be followed by another one");
 
     let expected = usize::from(fault.name() != "none");
     assert_eq!(sandbox.faults()[0].hits, expected as u64, "{name}");
@@ -385,9 +385,9 @@ async fn fault_effects_can_be_combined() {
     let sandbox = Sandbox::start().await.unwrap();
     let page_cut_short = Fault::BAD_GATEWAY_PAGE.sending(Extent::Body(6)).ending(Ending::Reset);
     trigger(&sandbox, &page_cut_short, FaultStage::Before, &Part(6), Rst);
-    let busy = Fault::answering(503).header("retry-after", "2").trickling(64, Duration::from_millis(1));
+    let busy = Fault::status(503).header("retry-after", "2").trickling(64, Duration::from_millis(1));
     trigger(&sandbox, &busy, FaultStage::Before, &Whole(Some(503), JSON, "{"), Fin);
-    let odd = Fault::answering(202).body("text/plain", "soon").after(Duration::from_millis(1));
+    let odd = Fault::status(202).body("text/plain", "soon").after(Duration::from_millis(1));
     trigger(&sandbox, &odd, FaultStage::After, &Whole(Some(202), Some("text/plain"), "soon"), Alive);
     let raw = Fault::raw("HTTP/0.9?\r\n");
     trigger(&sandbox, &raw, FaultStage::Before, &Text("HTTP/0.9?\r\n"), Fin);

@@ -225,7 +225,7 @@ async fn the_empty_success_quirk_returns_no_body() {
     let requests = sandbox.requests();
     for (message, request) in messages.iter().zip(&requests) {
         assert_eq!(request.message_id.as_deref(), Some(&*message.id));
-        assert_eq!((request.quirk, request.answer.len()), (Some("empty-success"), 0));
+        assert_eq!((request.quirk, request.response.len()), (Some("empty-success"), 0));
     }
     assert_eq!((messages.len(), requests.len()), (2, 2));
 }

@@ -107,7 +107,7 @@ async fn with_content() -> Sandbox {
             post(&sandbox, SEND, &message).await;
         }
     }
-    sandbox.add_fault(FaultRule::new(Fault::answering(503)).path("/never")).unwrap();
+    sandbox.add_fault(FaultRule::new(Fault::status(503)).path("/never")).unwrap();
     sandbox.wait_for_deliveries(4, TEST_TIMEOUT).await.unwrap();
     sandbox
 }

@@ -22,7 +22,7 @@ async fn every_request_is_recorded_with_its_response_and_without_its_token() {
     let [first, second] = requests.as_slice() else { unreachable!() };
     assert_eq!((&*first.method, &*first.path, first.status), ("POST", SEND, 201));
     assert_eq!(first.body, raw.as_bytes());
-    assert_eq!(serde_json::from_slice::<Value>(&first.answer).unwrap(), accepted.body);
+    assert_eq!(serde_json::from_slice::<Value>(&first.response).unwrap(), accepted.body);
     assert_eq!(first.header("x-mine"), Some("a"));
     assert_eq!(first.header("authorization"), Some("Bearer [redacted]"));
     assert_eq!([first.header("cookie"), first.header("x-api-key")], [Some("[redacted]"); 2]);
@@ -32,12 +32,12 @@ async fn every_request_is_recorded_with_its_response_and_without_its_token() {
             response.headers.iter().filter(|(name, _)| !matches!(name.as_str(), "date" | "content-length"));
         let received: Vec<_> =
             received.map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned())).collect();
-        assert_eq!(request.answer_headers, received);
+        assert_eq!(request.response_headers, received);
     }
-    assert_eq!(first.answer_header("x-ratelimit-remaining"), Some("99"));
+    assert_eq!(first.response_header("x-ratelimit-remaining"), Some("99"));
 
     assert_eq!((&*second.method, &*second.path, second.status), ("PUT", "/nope?a=b", 404));
-    assert_eq!(serde_json::from_slice::<Value>(&second.answer).unwrap(), rejected.body);
+    assert_eq!(serde_json::from_slice::<Value>(&second.response).unwrap(), rejected.body);
     assert_eq!(second.header("authorization"), Some("[redacted]"));
 
     let printed = format!("{requests:?} {sandbox:?}");
@@ -128,10 +128,10 @@ async fn the_trace_id_of_an_error_finds_its_request() {
     assert_eq!(shown["violations"][0]["pointer"], "/contactId");
     assert_eq!(shown["unknownFields"], json!(["/mesage"]));
     assert_eq!(shown["body"], json!({"json": body}));
-    assert_eq!(shown["answer"], json!({"json": rejected}));
+    assert_eq!(shown["response"], json!({"json": rejected}));
     assert!(shown["headers"].as_array().unwrap().contains(&json!(["authorization", "Bearer [redacted]"])));
-    let answer_headers = json!(request.answer_headers);
-    assert_eq!((&shown["answerHeaders"], &shown["broken"]), (&answer_headers, &json!(false)));
+    let response_headers = json!(request.response_headers);
+    assert_eq!((&shown["responseHeaders"], &shown["broken"]), (&response_headers, &json!(false)));
     assert_eq!(sandbox.request("none"), None);
 }
 

@@ -333,10 +333,10 @@ async fn company_tokens_are_exchanged_for_location_tokens() {
 
     sandbox.set_location_active("second", false);
     let narrow =
-        sandbox.give_tokens(&TokenResource::company(company), ["conversations/message.write"]).unwrap();
-    let local = sandbox.give_tokens(&TokenResource::location("third"), ["oauth.write"]).unwrap();
+        sandbox.issue_tokens(&TokenResource::company(company), ["conversations/message.write"]).unwrap();
+    let local = sandbox.issue_tokens(&TokenResource::location("third"), ["oauth.write"]).unwrap();
     // The app exists, but the company token does not belong to it.
-    sandbox.give_tokens(&TokenResource::location("foreign"), ["oauth.write"]).unwrap();
+    sandbox.issue_tokens(&TokenResource::location("foreign"), ["oauth.write"]).unwrap();
     for Row { tokens, company, location, status, message } in [
         Row { tokens: &tokens, company, location: "second", status: 400, message: "Location is not active" },
         Row {
@@ -404,12 +404,12 @@ async fn company_tokens_are_exchanged_for_location_tokens() {
 async fn tokens_have_the_requested_scopes() {
     let sandbox = Sandbox::start().await.unwrap();
     let own = TokenResource::location(sandbox.location_id());
-    let without = sandbox.give_tokens(&own, ["contacts.readonly"]).unwrap();
+    let without = sandbox.issue_tokens(&own, ["contacts.readonly"]).unwrap();
     let response = send(&sandbox, &without).await;
     assert_eq!((response.status, sandbox.messages().len()), (StatusCode::UNAUTHORIZED, 0));
     let words = response.body["message"].as_str().unwrap();
     assert!(words.contains("conversations/message.write"), "{words}");
-    let with = sandbox.give_tokens(&own, ["contacts.readonly", "conversations/message.write"]).unwrap();
+    let with = sandbox.issue_tokens(&own, ["contacts.readonly", "conversations/message.write"]).unwrap();
     assert_eq!(send(&sandbox, &with).await.status, 201);
     // A refresh adds no scopes.
     let fresh = refresh(&sandbox, &without).await.body;
@@ -423,7 +423,7 @@ async fn tokens_have_the_requested_scopes() {
 async fn revoked_and_expired_tokens_are_rejected() {
     let sandbox = Sandbox::start().await.unwrap();
     let own = TokenResource::location(sandbox.location_id());
-    let give = || sandbox.give_tokens(&own, ["conversations/message.write"]).unwrap();
+    let give = || sandbox.issue_tokens(&own, ["conversations/message.write"]).unwrap();
     let text = |tokens: &Value, name: &str| tokens[name].as_str().unwrap().to_owned();
 
     let tokens = give();
@@ -456,7 +456,7 @@ async fn revoked_and_expired_tokens_are_rejected() {
 async fn refreshing_for_an_inactive_location_does_not_spend_the_token() {
     let sandbox = Sandbox::start().await.unwrap();
     let own = TokenResource::location(sandbox.location_id());
-    let tokens = sandbox.give_tokens(&own, [SCOPES]).unwrap();
+    let tokens = sandbox.issue_tokens(&own, [SCOPES]).unwrap();
     sandbox.set_location_active(own.id(), false);
     for _ in 0..2 {
         assert_eq!(description(&refresh(&sandbox, &tokens).await), (400, "Location is not active"));
@@ -490,8 +490,8 @@ async fn token_requests_must_be_forms() {
 async fn token_responses_can_use_camel_case() {
     let sandbox = Sandbox::start().await.unwrap();
     let own = TokenResource::location(sandbox.location_id());
-    let tokens = sandbox.give_tokens(&own, [SCOPES]).unwrap();
-    sandbox.answer_tokens_in_camel_case(true);
+    let tokens = sandbox.issue_tokens(&own, [SCOPES]).unwrap();
+    sandbox.use_camel_case_tokens(true);
     let fresh = refresh(&sandbox, &tokens).await.body;
     for name in ["accessToken", "tokenType", "expiresIn", "refreshToken", "refreshTokenId", "userType"] {
         assert!(fresh.get(name).is_some(), "{name}: {fresh}");
@@ -505,9 +505,9 @@ async fn the_ledger_contains_no_secrets() {
     let code = code(&sandbox, ("location_id", sandbox.location_id())).await;
     let tokens = token(&sandbox, &[("grant_type", "authorization_code"), ("code", &code)]).await.body;
     refresh(&sandbox, &tokens).await;
-    sandbox.answer_tokens_in_camel_case(true);
+    sandbox.use_camel_case_tokens(true);
     let company =
-        sandbox.give_tokens(&TokenResource::company(sandbox.company_id()), ["oauth.write"]).unwrap();
+        sandbox.issue_tokens(&TokenResource::company(sandbox.company_id()), ["oauth.write"]).unwrap();
     let company = json!({ "access_token": company["accessToken"] });
     location_token(&sandbox, &company, sandbox.company_id(), sandbox.location_id()).await;
     let secret = sandbox.client_secret();
@@ -518,7 +518,7 @@ async fn the_ledger_contains_no_secrets() {
     assert_eq!(paths, [AUTHORIZE, "/oauth/token", "/oauth/token", "/oauth/locationToken", "/oauth/token"]);
     let all = format!("{requests:?}")
         + &requests.iter().fold(String::new(), |all, request| {
-            all + &String::from_utf8_lossy(&request.body) + &String::from_utf8_lossy(&request.answer)
+            all + &String::from_utf8_lossy(&request.body) + &String::from_utf8_lossy(&request.response)
         });
     assert!(all.contains("redacted") && all.contains("grant_type=refresh_token"));
     assert!(!all.contains(&secret) && !all.contains(&code), "{all}");
@@ -530,7 +530,7 @@ async fn the_ledger_contains_no_secrets() {
 async fn a_refresh_with_a_lost_response_can_be_repeated() {
     let sandbox = Sandbox::start().await.unwrap();
     let own = TokenResource::location(sandbox.location_id());
-    let tokens = sandbox.give_tokens(&own, ["conversations/message.write"]).unwrap();
+    let tokens = sandbox.issue_tokens(&own, ["conversations/message.write"]).unwrap();
     let (id, secret) = (sandbox.client_id(), sandbox.client_secret());
     let fields = [
         ("client_id", id.as_str()),
@@ -558,7 +558,7 @@ async fn a_refresh_with_a_lost_response_can_be_repeated() {
 async fn of_concurrent_refreshes_one_rotates_the_token() {
     let sandbox = Sandbox::start().await.unwrap();
     let own = TokenResource::location(sandbox.location_id());
-    let tokens = sandbox.give_tokens(&own, ["conversations/message.write"]).unwrap();
+    let tokens = sandbox.issue_tokens(&own, ["conversations/message.write"]).unwrap();
     let (id, secret) = (sandbox.client_id(), sandbox.client_secret());
     let mut waiting = tokio::task::JoinSet::new();
     for _ in 0..30 {
@@ -580,7 +580,7 @@ async fn of_concurrent_refreshes_one_rotates_the_token() {
 async fn snapshots_contain_tokens_and_a_reset_removes_them() {
     let sandbox = Sandbox::start().await.unwrap();
     let own = TokenResource::location(sandbox.location_id());
-    let tokens = sandbox.give_tokens(&own, ["conversations/message.write"]).unwrap();
+    let tokens = sandbox.issue_tokens(&own, ["conversations/message.write"]).unwrap();
     sandbox.set_location_active("elsewhere", false);
     let kept = sandbox.snapshot();
     let fresh = refresh(&sandbox, &tokens).await.body;
@@ -610,7 +610,7 @@ async fn rate_limits_do_not_count_token_requests() {
         .await
         .unwrap();
     let own = TokenResource::location(sandbox.location_id());
-    let mut tokens = sandbox.give_tokens(&own, ["conversations/message.write"]).unwrap();
+    let mut tokens = sandbox.issue_tokens(&own, ["conversations/message.write"]).unwrap();
     for _ in 0..5 {
         let response = refresh(&sandbox, &tokens).await;
         assert!(response.headers.get("x-ratelimit-remaining").is_none());

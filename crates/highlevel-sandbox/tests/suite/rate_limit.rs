@@ -217,7 +217,7 @@ async fn a_rate_limited_request_is_recorded_and_has_no_effect() {
     assert_eq!(statuses, [201, 429, 429, 429, 429, 429, 401]);
     for (request, response) in requests[1..].iter().zip(&rejected) {
         rejection_message(response);
-        assert_eq!(serde_json::from_slice::<Value>(&request.answer).unwrap(), response.body);
+        assert_eq!(serde_json::from_slice::<Value>(&request.response).unwrap(), response.body);
     }
     assert_eq!(requests[1].body, send(&s).to_string().as_bytes());
     assert_eq!((s.messages().len(), s.rate_limited()), (1, 5));

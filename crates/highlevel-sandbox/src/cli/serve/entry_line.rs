@@ -56,7 +56,7 @@ fn tolerated(name: &str) -> String {
 
 /// Returns the accepted message, or the reasons of a rejection, each on a separate line.
 fn details(request: &RecordedRequest) -> Option<String> {
-    let response: Value = serde_json::from_slice(&request.answer).ok()?;
+    let response: Value = serde_json::from_slice(&request.response).ok()?;
     if request.status < 300 {
         let body: Value = serde_json::from_slice(&request.body).ok()?;
         let channel = body.get("type")?.as_str()?;
@@ -72,7 +72,7 @@ fn details(request: &RecordedRequest) -> Option<String> {
 
 fn delivery_line(delivery: &DeliveryAttempt) -> String {
     let (status, reason) = match &delivery.outcome {
-        DeliveryOutcome::Answered { status, .. } => (status.to_string(), String::new()),
+        DeliveryOutcome::Responded { status, .. } => (status.to_string(), String::new()),
         DeliveryOutcome::Failed { reason, .. } => ("---".to_owned(), format!("  {reason}")),
         _ => ("---".to_owned(), String::new()),
     };

@@ -7,7 +7,7 @@ use crate::api_error::ApiError;
 use crate::engine::ClockChange;
 use crate::engine::Engine;
 use crate::inspector::format::{self, Time};
-use crate::inspector::route::Asked;
+use crate::inspector::route::PageRequest;
 use crate::webhook::time_text;
 
 /// The largest difference to system time that counts as equal, because system time is adjusted now and then.
@@ -101,23 +101,23 @@ fn span(span: TimeDelta) -> String {
 }
 
 /// Applies one of the forms of the card.
-pub(super) fn change(state: &Engine, asked: &Asked<'_>) -> Result<(), ApiError> {
+pub(super) fn change(state: &Engine, page_request: &PageRequest<'_>) -> Result<(), ApiError> {
     let mut change = ClockChange::default();
-    if asked.field("advanceMs").is_some() {
-        change.advance_ms = Some(number(asked, "advanceMs", "Milliseconds")?);
-    } else if let Some(unit) = asked.field("unit") {
-        change.advance_ms = Some(amount(number(asked, "amount", "Advance by")?, &unit)?);
-    } else if let Some(until) = asked.field("until") {
+    if page_request.field("advanceMs").is_some() {
+        change.advance_ms = Some(number(page_request, "advanceMs", "Milliseconds")?);
+    } else if let Some(unit) = page_request.field("unit") {
+        change.advance_ms = Some(amount(number(page_request, "amount", "Advance by")?, &unit)?);
+    } else if let Some(until) = page_request.field("until") {
         let until = time(&until)?;
         // The time may have passed since the page was rendered; the clock must not be set back.
         if until <= state.clock.now() {
             return Ok(());
         }
         change.now = Some(until);
-    } else if asked.field("speed").is_some() {
-        change.speed = Some(number(asked, "speed", "Speed")?);
+    } else if page_request.field("speed").is_some() {
+        change.speed = Some(number(page_request, "speed", "Speed")?);
     } else {
-        change.now = Some(time(&asked.field("now").unwrap_or_default())?);
+        change.now = Some(time(&page_request.field("now").unwrap_or_default())?);
     }
     state.change_clock(change).map_err(ApiError::bad_request)
 }

@@ -5,8 +5,8 @@ use serde_json::{Map, Value};
 use crate::access::INSPECTOR_PATH as PATH;
 use crate::api_error::ApiError;
 use crate::engine::Engine;
-use crate::inspector::response::Answer;
-use crate::inspector::route::Asked;
+use crate::inspector::response::PageResponse;
+use crate::inspector::route::PageRequest;
 use crate::webhook::{self, EventExamples, Trigger, WebhookDelivery};
 
 pub(super) struct TestEvents {
@@ -16,8 +16,8 @@ pub(super) struct TestEvents {
 }
 
 impl TestEvents {
-    pub(super) fn of(state: &Engine, asked: &Asked<'_>) -> Self {
-        let query = asked.target.split_once('?').map_or("", |(_, query)| query);
+    pub(super) fn of(state: &Engine, page_request: &PageRequest<'_>) -> Self {
+        let query = page_request.target.split_once('?').map_or("", |(_, query)| query);
         let sent = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "sent");
         let sent = sent.and_then(|(_, id)| state.outbox.delivery(id.parse().ok()?));
         let mut events = webhook::events(state.spec);
@@ -28,20 +28,20 @@ impl TestEvents {
 }
 
 /// Sends a test event and redirects to the card with its delivery.
-pub(super) fn trigger(state: &Engine, asked: &Asked<'_>) -> Result<Answer, ApiError> {
-    let chosen = asked.field("event").unwrap_or_default();
+pub(super) fn trigger(state: &Engine, page_request: &PageRequest<'_>) -> Result<PageResponse, ApiError> {
+    let chosen = page_request.field("event").unwrap_or_default();
     let Some((event, example)) = chosen.split_once('/') else {
         return Err(ApiError::bad_request("Event type is required"));
     };
     let mut trigger = Trigger::new(event).example(example);
-    for (name, value) in fields(&asked.field("fields").unwrap_or_default())? {
+    for (name, value) in fields(&page_request.field("fields").unwrap_or_default())? {
         trigger = trigger.field(name, value);
     }
-    if let Some(url) = asked.field("url") {
+    if let Some(url) = page_request.field("url") {
         trigger = trigger.url(url.trim());
     }
     let delivery = state.trigger(&trigger)?;
-    Ok(Answer::See(format!("{PATH}/controls?sent={}#events", delivery.id)))
+    Ok(PageResponse::See(format!("{PATH}/controls?sent={}#events", delivery.id)))
 }
 
 /// Parses the fields that override those of the example.

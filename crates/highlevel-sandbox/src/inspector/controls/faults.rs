@@ -6,7 +6,7 @@ use super::form::{Choice, number};
 use crate::api_error::ApiError;
 use crate::engine::Engine;
 use crate::fault::{ActiveFault, Fault, FaultRule, FaultSchedule, FaultStage};
-use crate::inspector::route::Asked;
+use crate::inspector::route::PageRequest;
 use crate::operation::Operation;
 
 /// Options of the fault field besides the names of predefined faults.
@@ -161,19 +161,19 @@ fn stage_label(stage: FaultStage) -> &'static str {
 }
 
 /// Adds the rule in the form.
-pub(super) fn add(state: &Engine, asked: &Asked<'_>) -> Result<(), ApiError> {
+pub(super) fn add(state: &Engine, page_request: &PageRequest<'_>) -> Result<(), ApiError> {
     // Built as JSON and parsed like the body of the admin API, so that there is one format for rules.
     let mut rule = Map::new();
-    let name = asked.field("fault").unwrap_or_default();
+    let name = page_request.field("fault").unwrap_or_default();
     match &*name {
         "" => return Err(ApiError::bad_request("Fault is required")),
-        SEQUENCE => rule.insert("sequence".to_owned(), sequence(asked)?),
-        CUSTOM => rule.insert("fault".to_owned(), json_field(asked, "custom", "Fault definition")?),
+        SEQUENCE => rule.insert("sequence".to_owned(), sequence(page_request)?),
+        CUSTOM => rule.insert("fault".to_owned(), json_field(page_request, "custom", "Fault definition")?),
         name => rule.insert("fault".to_owned(), json!(name)),
     };
-    rule.insert("schedule".to_owned(), schedule(asked)?);
+    rule.insert("schedule".to_owned(), schedule(page_request)?);
     for field in ["stage", "operation", "method", "path", "location"] {
-        if let Some(value) = asked.field(field) {
+        if let Some(value) = page_request.field(field) {
             rule.insert(field.to_owned(), json!(value.trim()));
         }
     }
@@ -182,39 +182,39 @@ pub(super) fn add(state: &Engine, asked: &Asked<'_>) -> Result<(), ApiError> {
     state.add_fault(rule).map(drop).map_err(ApiError::bad_request)
 }
 
-fn schedule(asked: &Asked<'_>) -> Result<Value, ApiError> {
-    let count = || number::<u64>(asked, "count", "N");
-    Ok(match &*asked.field("schedule").unwrap_or_default() {
+fn schedule(page_request: &PageRequest<'_>) -> Result<Value, ApiError> {
+    let count = || number::<u64>(page_request, "count", "N");
+    Ok(match &*page_request.field("schedule").unwrap_or_default() {
         "first" => json!({ "first": count()? }),
         "nth" => json!({ "nth": count()? }),
         "everyNth" => json!({ "everyNth": count()? }),
         "random" => json!({ "random": {
-            "probability": number::<f64>(asked, "probability", "Probability")?,
-            "seed": number::<u64>(asked, "seed", "Seed")?,
+            "probability": number::<f64>(page_request, "probability", "Probability")?,
+            "seed": number::<u64>(page_request, "seed", "Seed")?,
         } }),
         _ => json!("always"),
     })
 }
 
 /// Parses fault names separated by commas or white space, or a JSON array.
-fn sequence(asked: &Asked<'_>) -> Result<Value, ApiError> {
-    let text = asked.field("sequence").unwrap_or_default();
+fn sequence(page_request: &PageRequest<'_>) -> Result<Value, ApiError> {
+    let text = page_request.field("sequence").unwrap_or_default();
     if text.trim_start().starts_with('[') {
-        return json_field(asked, "sequence", "Sequence");
+        return json_field(page_request, "sequence", "Sequence");
     }
     let names = text.split(|character: char| character == ',' || character.is_whitespace());
     Ok(names.filter(|name| !name.is_empty()).collect())
 }
 
-fn json_field(asked: &Asked<'_>, field: &str, name: &str) -> Result<Value, ApiError> {
-    let text = asked.field(field).unwrap_or_default();
+fn json_field(page_request: &PageRequest<'_>, field: &str, name: &str) -> Result<Value, ApiError> {
+    let text = page_request.field(field).unwrap_or_default();
     serde_json::from_str(&text)
         .map_err(|error| ApiError::bad_request(format!("{name}: not valid JSON: {error}")))
 }
 
 /// Removes a rule.
-pub(super) fn remove(state: &Engine, asked: &Asked<'_>) -> Result<(), ApiError> {
-    let id = asked.parameter(0);
+pub(super) fn remove(state: &Engine, page_request: &PageRequest<'_>) -> Result<(), ApiError> {
+    let id = page_request.parameter(0);
     if id.parse().is_ok_and(|id| state.remove_fault(id)) {
         return Ok(());
     }
@@ -255,7 +255,7 @@ mod tests {
                 labels("close", "Connections", "the first 3", "on connect"),
             ),
             (
-                FaultRule::sequence([Fault::UNAVAILABLE, Fault::answering(418)])
+                FaultRule::sequence([Fault::UNAVAILABLE, Fault::status(418)])
                     .method("POST")
                     .path("/a/{id}")
                     .schedule(FaultSchedule::Nth(1)),

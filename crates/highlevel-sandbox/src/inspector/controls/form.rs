@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use crate::api_error::ApiError;
-use crate::inspector::route::Asked;
+use crate::inspector::route::PageRequest;
 
 /// An option of a selection field.
 pub(super) struct Choice {
@@ -19,8 +19,13 @@ impl Choice {
 }
 
 /// Parses the number in a form field.
-pub(super) fn number<T: FromStr>(asked: &Asked<'_>, field: &str, name: &str) -> Result<T, ApiError> {
-    let text = asked.field(field).ok_or_else(|| ApiError::bad_request(format!("{name} is required")))?;
+pub(super) fn number<T: FromStr>(
+    page_request: &PageRequest<'_>,
+    field: &str,
+    name: &str,
+) -> Result<T, ApiError> {
+    let text =
+        page_request.field(field).ok_or_else(|| ApiError::bad_request(format!("{name} is required")))?;
     text.trim()
         .parse()
         .map_err(|_| ApiError::bad_request(format!("{name}: \"{}\" is not a valid number", text.trim())))

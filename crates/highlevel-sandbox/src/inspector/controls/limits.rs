@@ -7,7 +7,7 @@ use super::form::number;
 use crate::api_error::ApiError;
 use crate::engine::Engine;
 use crate::inspector::format::thousands;
-use crate::inspector::route::Asked;
+use crate::inspector::route::PageRequest;
 use crate::rate_limit::{Account, RateLimit, Window};
 use crate::sync::lock;
 
@@ -86,27 +86,27 @@ pub(super) fn words(limit: RateLimit) -> String {
 }
 
 /// Sets or disables the limits as the form specifies.
-pub(super) fn change(state: &Engine, asked: &Asked<'_>) -> Result<(), ApiError> {
-    if asked.field("enforced").as_deref() == Some("0") {
+pub(super) fn change(state: &Engine, page_request: &PageRequest<'_>) -> Result<(), ApiError> {
+    if page_request.field("enforced").as_deref() == Some("0") {
         return state.set_rate_limit(None).map_err(ApiError::bad_request);
     }
-    let window = match asked.field("window").as_deref() {
+    let window = match page_request.field("window").as_deref() {
         Some("fixed") => Window::Fixed,
         _ => Window::Sliding,
     };
     let limit = RateLimit::documented()
         .window(window)
-        .burst(number(asked, "burst", "Burst limit")?)
-        .interval(Duration::from_millis(number(asked, "interval", "Window (ms)")?))
-        .daily(number(asked, "daily", "Daily limit")?)
-        .retry_after(asked.field("retryAfter").is_some());
+        .burst(number(page_request, "burst", "Burst limit")?)
+        .interval(Duration::from_millis(number(page_request, "interval", "Window (ms)")?))
+        .daily(number(page_request, "daily", "Daily limit")?)
+        .retry_after(page_request.field("retryAfter").is_some());
     state.set_rate_limit(Some(limit)).map_err(ApiError::bad_request)
 }
 
 /// Counts requests as if another program had sent them.
-pub(super) fn take(state: &Engine, asked: &Asked<'_>) -> Result<(), ApiError> {
-    let requests = number(asked, "requests", "Number of requests")?;
-    let account = asked.field("account").unwrap_or_default();
+pub(super) fn take(state: &Engine, page_request: &PageRequest<'_>) -> Result<(), ApiError> {
+    let requests = number(page_request, "requests", "Number of requests")?;
+    let account = page_request.field("account").unwrap_or_default();
     let account = match form_urlencoded::parse(account.as_bytes()).next() {
         Some((app_id, location_id)) => {
             Arc::new(Account { app_id: app_id.into_owned(), location_id: location_id.into_owned() })

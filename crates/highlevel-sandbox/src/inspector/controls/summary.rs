@@ -7,7 +7,7 @@ use crate::engine::Engine;
 use crate::engine::Part;
 use crate::fidelity::{Quirk, Strictness, SuccessStatus};
 use crate::inspector::format::thousands;
-use crate::inspector::route::Asked;
+use crate::inspector::route::PageRequest;
 use crate::sync::lock;
 use crate::webhook::RetrySchedule;
 
@@ -150,9 +150,9 @@ impl Overview {
 }
 
 /// Resets the sandbox, and the clock if selected.
-pub(super) fn reset(state: &Engine, asked: &Asked<'_>) -> Result<(), ApiError> {
+pub(super) fn reset(state: &Engine, page_request: &PageRequest<'_>) -> Result<(), ApiError> {
     state.reset()?;
-    if asked.field("clock").is_some() {
+    if page_request.field("clock").is_some() {
         state.change_clock(ClockChange::to_machine()).map_err(ApiError::bad_request)?;
     }
     Ok(())

@@ -4,7 +4,7 @@ use super::form::number;
 use crate::api_error::ApiError;
 use crate::engine::Engine;
 use crate::fidelity::{Quirk, Strictness, SuccessStatus};
-use crate::inspector::route::Asked;
+use crate::inspector::route::PageRequest;
 use crate::sync::lock;
 
 pub(super) struct ValidationSettings {
@@ -26,17 +26,18 @@ impl ValidationSettings {
 }
 
 /// Changes the setting in the form, and only that.
-pub(super) fn change(state: &Engine, asked: &Asked<'_>) -> Result<(), ApiError> {
-    if let Some(strictness) = asked.field("strictness") {
+pub(super) fn change(state: &Engine, page_request: &PageRequest<'_>) -> Result<(), ApiError> {
+    if let Some(strictness) = page_request.field("strictness") {
         let strictness: Strictness = strictness.parse().map_err(ApiError::bad_request)?;
         state.change_settings(|settings| settings.strictness = strictness);
-    } else if asked.field("status").is_some() {
-        let status: u16 = number(asked, "status", "Success status")?;
+    } else if page_request.field("status").is_some() {
+        let status: u16 = number(page_request, "status", "Success status")?;
         let status = SuccessStatus::try_from(status).map_err(ApiError::bad_request)?;
         state.change_settings(|settings| settings.success_status = status);
     } else {
-        let quirk: Quirk = asked.field("quirk").unwrap_or_default().parse().map_err(ApiError::bad_request)?;
-        let on = asked.field("on").as_deref() == Some("1");
+        let quirk: Quirk =
+            page_request.field("quirk").unwrap_or_default().parse().map_err(ApiError::bad_request)?;
+        let on = page_request.field("on").as_deref() == Some("1");
         state.change_settings(|settings| {
             if on {
                 settings.quirks.insert(quirk);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::form::{Choice, number};
 use crate::api_error::ApiError;
 use crate::engine::Engine;
-use crate::inspector::route::Asked;
+use crate::inspector::route::PageRequest;
 use crate::webhook::{RetryKind, RetrySchedule, TamperConfig, TamperMode, WebhookKey};
 
 pub(super) struct WebhookSettings {
@@ -64,18 +64,18 @@ fn delays_text(schedule: &RetrySchedule) -> String {
 }
 
 /// Sets the URL, or removes it if the field is empty.
-pub(super) fn set_url(state: &Engine, asked: &Asked<'_>) -> Result<(), ApiError> {
-    let url = asked.field("url");
+pub(super) fn set_url(state: &Engine, page_request: &PageRequest<'_>) -> Result<(), ApiError> {
+    let url = page_request.field("url");
     Ok(state.set_webhook_url(url.as_deref().map(str::trim))?)
 }
 
 /// Sets the retry schedule.
-pub(super) fn set_retries(state: &Engine, asked: &Asked<'_>) -> Result<(), ApiError> {
-    let name = asked.field("retries").unwrap_or_default();
+pub(super) fn set_retries(state: &Engine, page_request: &PageRequest<'_>) -> Result<(), ApiError> {
+    let name = page_request.field("retries").unwrap_or_default();
     let kind: RetryKind = name.parse().map_err(ApiError::bad_request)?;
     let schedule = match kind.fixed() {
         Some(schedule) => schedule,
-        None => RetrySchedule::custom(delays(&asked.field("delays").unwrap_or_default())?)
+        None => RetrySchedule::custom(delays(&page_request.field("delays").unwrap_or_default())?)
             .map_err(|error| ApiError::bad_request(format!("Retry delays: {error}")))?,
     };
     state.set_retry_schedule(schedule);
@@ -104,13 +104,13 @@ fn delays(text: &str) -> Result<Vec<Duration>, ApiError> {
 }
 
 /// Tampers with all or the next attempts, or stops tampering.
-pub(super) fn set_tampering(state: &Engine, asked: &Asked<'_>) -> Result<(), ApiError> {
-    let how = asked.field("how").unwrap_or_default();
+pub(super) fn set_tampering(state: &Engine, page_request: &PageRequest<'_>) -> Result<(), ApiError> {
+    let how = page_request.field("how").unwrap_or_default();
     if how == "off" {
         state.change_tamper_config(|tamper_config| *tamper_config = TamperConfig::default());
         return Ok(());
     }
-    let Some(mode) = asked.field("mode") else {
+    let Some(mode) = page_request.field("mode") else {
         return Err(ApiError::bad_request("select a mode"));
     };
     let mode: TamperMode = mode.parse().map_err(ApiError::bad_request)?;
@@ -118,7 +118,7 @@ pub(super) fn set_tampering(state: &Engine, asked: &Asked<'_>) -> Result<(), Api
         state.change_tamper_config(|tamper_config| tamper_config.standing = Some(mode));
         return Ok(());
     }
-    let attempts: u32 = number(asked, "attempts", "N")?;
+    let attempts: u32 = number(page_request, "attempts", "N")?;
     if attempts == 0 {
         return Err(ApiError::bad_request("N must be at least 1"));
     }

@@ -9,8 +9,8 @@ use crate::access::INSPECTOR_PATH as PATH;
 use crate::api_error::ApiError;
 use crate::engine::Engine;
 use crate::engine::MutationError;
-use crate::inspector::response::Answer;
-use crate::inspector::route::Asked;
+use crate::inspector::response::PageResponse;
+use crate::inspector::route::PageRequest;
 use crate::model::{Contact, Model, Record, StatusUpdate, is_call, is_email, is_phone};
 use crate::webhook::{SimulatedCall, SimulatedCallOutcome};
 
@@ -70,47 +70,53 @@ fn sort(channel: &str) -> &'static str {
 }
 
 /// Sends the message in the form, from the contact or from the business.
-pub(super) fn send(state: &Engine, asked: &Asked<'_>) -> Result<Answer, ApiError> {
-    let contact = asked.parameter(0);
-    let as_location = asked.field("by").as_deref() == Some("location");
-    let channel = asked.field(if as_location { "outbound" } else { "inbound" });
+pub(super) fn send(state: &Engine, page_request: &PageRequest<'_>) -> Result<PageResponse, ApiError> {
+    let contact = page_request.parameter(0);
+    let as_location = page_request.field("by").as_deref() == Some("location");
+    let channel = page_request.field(if as_location { "outbound" } else { "inbound" });
     let channel = channel.unwrap_or_else(|| "SMS".to_owned());
     let message = if channel == "Call" {
-        state.simulate_call(&call(asked, contact, as_location)?)?
+        state.simulate_call(&call(page_request, contact, as_location)?)?
     } else {
-        let fields = fields(asked, contact, &channel)?;
+        let fields = fields(page_request, contact, &channel)?;
         if as_location { state.simulate_outbound(fields)? } else { state.simulate_inbound(fields)? }
     };
     // Keep the search only if it shows the new message.
     let model = state.model();
-    let filter = asked.filter();
+    let filter = page_request.filter();
     let search = Search::new(&filter);
     let is_wanted = model.contact(contact).is_some_and(|contact| search.is_about(contact));
     let query = if search.fits(is_wanted, &message.to_stored()) { filter.query() } else { String::new() };
-    Ok(Answer::See(format!("{}{query}", address(contact))))
+    Ok(PageResponse::See(format!("{}{query}", address(contact))))
 }
 
-fn call(asked: &Asked<'_>, contact: &str, as_location: bool) -> Result<SimulatedCall, ApiError> {
-    let recordings: Vec<String> = lines(asked, "recording").chain(lines(asked, "attachments")).collect();
+fn call(page_request: &PageRequest<'_>, contact: &str, as_location: bool) -> Result<SimulatedCall, ApiError> {
+    let recordings: Vec<String> =
+        lines(page_request, "recording").chain(lines(page_request, "attachments")).collect();
     let mut call = json!({
         "direction": if as_location { "outbound" } else { "inbound" },
         "contactId": contact,
-        "outcome": asked.field("outcome").unwrap_or_else(|| "answered".to_owned()),
+        "outcome": page_request.field("outcome").unwrap_or_else(|| "answered".to_owned()),
         "recordings": recordings,
-        "conversationProviderId": asked.field("provider"),
+        "conversationProviderId": page_request.field("provider"),
     });
-    if let Some(seconds) = seconds(asked)? {
+    if let Some(seconds) = seconds(page_request)? {
         call["durationSeconds"] = json!(seconds);
     }
     serde_json::from_value(call).map_err(|error| ApiError::bad_request(format!("invalid call: {error}")))
 }
 
 /// Builds the request body that an API client would send.
-fn fields(asked: &Asked<'_>, contact: &str, channel: &str) -> Result<Map<String, Value>, ApiError> {
-    let attachments: Vec<String> = lines(asked, "attachments").chain(lines(asked, "recording")).collect();
+fn fields(
+    page_request: &PageRequest<'_>,
+    contact: &str,
+    channel: &str,
+) -> Result<Map<String, Value>, ApiError> {
+    let attachments: Vec<String> =
+        lines(page_request, "attachments").chain(lines(page_request, "recording")).collect();
     // Forms use CRLF as line break.
-    let text = asked.field("text").map(|text| text.replace("\r\n", "\n"));
-    let html = asked.field("html").filter(|_| is_email(channel));
+    let text = page_request.field("text").map(|text| text.replace("\r\n", "\n"));
+    let html = page_request.field("html").filter(|_| is_email(channel));
     if text.is_none() && html.is_none() && attachments.is_empty() && !is_phone(channel) {
         return Err(ApiError::bad_request("nothing to send; enter a message or add an attachment"));
     }
@@ -119,49 +125,55 @@ fn fields(asked: &Asked<'_>, contact: &str, channel: &str) -> Result<Map<String,
     let mut set = |name: &str, value: Option<Value>| value.map(|value| fields.insert(name.to_owned(), value));
     set("message", text.map(Value::from));
     set("html", html.map(Value::from));
-    set("subject", asked.field("subject").filter(|_| is_email(channel)).map(Value::from));
+    set("subject", page_request.field("subject").filter(|_| is_email(channel)).map(Value::from));
     set("attachments", (!attachments.is_empty()).then(|| json!(attachments)));
-    set("conversationProviderId", asked.field("provider").map(Value::from));
+    set("conversationProviderId", page_request.field("provider").map(Value::from));
     if is_call(channel) {
-        let outcome = json!(asked.field("outcome").unwrap_or_else(|| "answered".to_owned()));
+        let outcome = json!(page_request.field("outcome").unwrap_or_else(|| "answered".to_owned()));
         let outcome: SimulatedCallOutcome = serde_json::from_value(outcome)
             .map_err(|error| ApiError::bad_request(format!("invalid call: {error}")))?;
         set(
             "call",
-            Some(json!({ "status": outcome.call_status(), "duration": seconds(asked)?.unwrap_or_default() })),
+            Some(
+                json!({ "status": outcome.call_status(), "duration": seconds(page_request)?.unwrap_or_default() }),
+            ),
         );
     }
     Ok(fields)
 }
 
-fn seconds(asked: &Asked<'_>) -> Result<Option<u64>, ApiError> {
-    asked.field("duration").map(|text| labels::seconds(&text).map_err(ApiError::bad_request)).transpose()
+fn seconds(page_request: &PageRequest<'_>) -> Result<Option<u64>, ApiError> {
+    page_request
+        .field("duration")
+        .map(|text| labels::seconds(&text).map_err(ApiError::bad_request))
+        .transpose()
 }
 
 /// Returns the lines of a field that are not blank.
-fn lines(asked: &Asked<'_>, field: &str) -> impl Iterator<Item = String> {
-    let text = asked.field(field).unwrap_or_default();
+fn lines(page_request: &PageRequest<'_>, field: &str) -> impl Iterator<Item = String> {
+    let text = page_request.field(field).unwrap_or_default();
     let lines: Vec<String> =
         text.lines().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect();
     lines.into_iter()
 }
 
 /// Sets the status of a message.
-pub(super) fn status(state: &Engine, asked: &Asked<'_>) -> Result<Answer, ApiError> {
-    let id = asked.parameter(0);
-    let word = asked.field("status").ok_or_else(|| ApiError::bad_request("status is required"))?;
+pub(super) fn status(state: &Engine, page_request: &PageRequest<'_>) -> Result<PageResponse, ApiError> {
+    let id = page_request.parameter(0);
+    let word = page_request.field("status").ok_or_else(|| ApiError::bad_request("status is required"))?;
     let is_call = state.model().message(id).is_some_and(|message| is_call(&message.channel));
     let mut update = if is_call { StatusUpdate::call(word) } else { StatusUpdate::new(word) };
-    if let Some(reason) = asked.field("reason").filter(|_| update.status.as_deref() == Some("failed")) {
+    if let Some(reason) = page_request.field("reason").filter(|_| update.status.as_deref() == Some("failed"))
+    {
         update = update.error(reason);
     }
     let message = state.simulate_status(id, update)?;
-    Ok(Answer::See(format!("{}{}", address(&message.contact_id), asked.filter().query())))
+    Ok(PageResponse::See(format!("{}{}", address(&message.contact_id), page_request.filter().query())))
 }
 
 /// Creates a contact.
-pub(super) fn add_contact(state: &Engine, asked: &Asked<'_>) -> Result<Answer, ApiError> {
-    let field = |name| asked.field(name).map(|text| text.trim().to_owned());
+pub(super) fn add_contact(state: &Engine, page_request: &PageRequest<'_>) -> Result<PageResponse, ApiError> {
+    let field = |name| page_request.field(name).map(|text| text.trim().to_owned());
     let id = field("contact").unwrap_or_else(|| state.identifiers.object_id());
     // Browsers remove these segments from URLs, even if they are encoded.
     if id == "." || id == ".." {
@@ -187,7 +199,7 @@ pub(super) fn add_contact(state: &Engine, asked: &Asked<'_>) -> Result<Answer, A
     state
         .put(&mut model, [Record::Contact(contact)])
         .map_err(|conflict| MutationError::Conflict(conflict.to_string()))?;
-    Ok(Answer::See(address(&id)))
+    Ok(PageResponse::See(address(&id)))
 }
 
 fn address(contact: &str) -> String {

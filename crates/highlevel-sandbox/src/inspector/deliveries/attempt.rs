@@ -71,7 +71,7 @@ impl<'a> Attempt<'a> {
         keys: &[WebhookKey],
     ) -> Self {
         let (response, reason) = match &attempt.outcome {
-            DeliveryOutcome::Answered { status, headers, body } => {
+            DeliveryOutcome::Responded { status, headers, body } => {
                 (Some(Response { status: *status, headers, body: Shown::of(body, &[]) }), None)
             }
             DeliveryOutcome::Failed { reason } => (None, Some(reason.as_str())),

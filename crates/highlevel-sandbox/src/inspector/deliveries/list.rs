@@ -63,7 +63,7 @@ impl Row {
         let last = summary.last.as_deref();
         let reason = last.and_then(|attempt| match &attempt.outcome {
             DeliveryOutcome::Failed { reason } => Some(reason.clone()),
-            DeliveryOutcome::Answered { .. } => None,
+            DeliveryOutcome::Responded { .. } => None,
         });
         Self {
             id: summary.id,
@@ -256,7 +256,7 @@ mod tests {
     }
 
     fn answered(status: u16) -> DeliveryOutcome {
-        DeliveryOutcome::Answered { status, headers: vec![], body: vec![] }
+        DeliveryOutcome::Responded { status, headers: vec![], body: vec![] }
     }
 
     fn fits(query: &str, summary: &Summary) -> bool {
@@ -299,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn a_search_goes_by_the_state_and_the_last_answer() {
+    fn a_search_includes_the_state_and_the_last_response() {
         use DeliveryState::{Delivered, GivenUp, Pending};
         let failed = DeliveryOutcome::Failed { reason: "refused".to_owned() };
         let cases = [

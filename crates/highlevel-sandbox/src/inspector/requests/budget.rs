@@ -27,7 +27,7 @@ impl Meter {
 
 /// Returns the burst and the daily limit, if the response has the headers.
 pub(super) fn meters(request: &RecordedRequest) -> Vec<Meter> {
-    let number = |name: &str| request.answer_header(name)?.parse::<u64>().ok();
+    let number = |name: &str| request.response_header(name)?.parse::<u64>().ok();
     let meter = |name: &'static str, limit: &str, left: &str, when: String| {
         let (limit, left) = (number(limit)?, number(left)?);
         let text = format!("{} of {} left{when}", format::thousands(left), format::thousands(limit));
@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn answers_tell_what_is_left() {
+    fn responses_show_the_remaining_budget() {
         let headers = [
             ("x-ratelimit-limit-daily", "200000"),
             ("x-ratelimit-daily-remaining", "199997"),
@@ -67,7 +67,7 @@ mod tests {
             ("x-ratelimit-remaining", "97"),
         ];
         let request = RecordedRequest {
-            answer_headers: headers.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec(),
+            response_headers: headers.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec(),
             ..RecordedRequest::default()
         };
         let found = meters(&request);

@@ -12,7 +12,7 @@ use crate::inspector::conversations;
 use crate::inspector::format::{self, Time};
 use crate::inspector::json::{Mark, Shown};
 use crate::inspector::page::Frame;
-use crate::inspector::route::Asked;
+use crate::inspector::route::PageRequest;
 use crate::json_fields;
 use crate::ledger::{RecordedRequest, RequestFingerprint};
 use crate::traffic::MAX_BODY;
@@ -80,16 +80,16 @@ pub(super) struct Link {
 impl<'r> Detail<'r> {
     /// The size of the response body in bytes.
     pub(super) fn response_size(&self) -> usize {
-        self.request.answer.len()
+        self.request.response.len()
     }
 
     pub(super) fn response_headers(&self) -> &[(String, String)] {
-        &self.request.answer_headers
+        &self.request.response_headers
     }
 
     pub(super) fn new(
         state: &Engine,
-        asked: &Asked<'_>,
+        page_request: &PageRequest<'_>,
         frame: &Frame,
         request: &'r RecordedRequest,
         marks: &'r [Mark],
@@ -99,7 +99,7 @@ impl<'r> Detail<'r> {
             request.fingerprint.map(|fingerprint| repetition(state, frame, request, fingerprint));
         let stored = repetition.as_ref().map_or(0, |repetition| repetition.stored);
         let contact = contact_of(state, request);
-        let host = asked.headers.get(http::header::HOST).and_then(|host| host.to_str().ok());
+        let host = page_request.headers.get(http::header::HOST).and_then(|host| host.to_str().ok());
         let fault = request.fault.as_deref();
         Self {
             title: format::start(path, MAX_BODY_TITLE),
@@ -121,7 +121,7 @@ impl<'r> Detail<'r> {
             more_marks: annotations::more(request),
             body: Shown::of(&request.body, marks),
             is_beginning: request.status == 413 && request.body.len() >= MAX_BODY,
-            response: Shown::of(&request.answer, &[]),
+            response: Shown::of(&request.response, &[]),
             meters: budget::meters(request),
             curl: Curl::of(request, &format!("http://{}", host.unwrap_or("127.0.0.1"))),
             files: format!("{PATH}/requests/{}", request.id),
@@ -206,7 +206,7 @@ fn contact_of(state: &Engine, request: &RecordedRequest) -> Option<String> {
 pub(super) fn file(request: &RecordedRequest, which: &str) -> (String, Vec<u8>) {
     let name = curl::file_name(request);
     match which {
-        "response" => (name.replace("request-", "response-"), request.answer.clone()),
+        "response" => (name.replace("request-", "response-"), request.response.clone()),
         _ => (name, request.body.clone()),
     }
 }

@@ -57,7 +57,7 @@ impl<'f> Search<'f> {
         ];
         words.into_iter().flatten().any(|word| self.text.is_in(word))
             || self.text.is_in_bytes(&request.body)
-            || self.text.is_in_bytes(&request.answer)
+            || self.text.is_in_bytes(&request.response)
     }
 
     /// Returns `true` if channel and contact match.
@@ -94,7 +94,7 @@ mod tests {
             path: "/conversations/messages?a=b".to_owned(),
             operation: Some(Operation::SendMessage),
             body: br#"{"type":"SMS","contactId":"abcDEF","message":"Guten Tag, Zo\u00eb"}"#.to_vec(),
-            answer: br#"{"messageId":"m1"}"#.to_vec(),
+            response: br#"{"messageId":"m1"}"#.to_vec(),
             message_id: Some("m1".to_owned()),
             status: 201,
             ..RecordedRequest::default()

@@ -37,7 +37,7 @@ fn answered(
         key_id: None,
         headers: vec![],
         body: Arc::clone(&event.body),
-        outcome: DeliveryOutcome::Answered { status, headers: vec![], body: vec![] },
+        outcome: DeliveryOutcome::Responded { status, headers: vec![], body: vec![] },
         next_attempt_at: None,
     }
 }

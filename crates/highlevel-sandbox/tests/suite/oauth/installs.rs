@@ -40,7 +40,7 @@ async fn install_and_uninstall_events_are_sent() {
     let own = TokenResource::location(location);
 
     sandbox.install(&own).unwrap();
-    let tokens = sandbox.give_tokens(&own, ["conversations/message.write"]).unwrap();
+    let tokens = sandbox.issue_tokens(&own, ["conversations/message.write"]).unwrap();
     sandbox.uninstall(&own).unwrap();
     sandbox.wait_for_deliveries(2, MINUTE).await.unwrap();
     assert_eq!(received_events(&receiver), events(&[("INSTALL", location), ("UNINSTALL", location)]));
@@ -50,7 +50,7 @@ async fn install_and_uninstall_events_are_sent() {
 
     let whole = TokenResource::company(company);
     sandbox.install(&whole).unwrap();
-    let of_company = sandbox.give_tokens(&whole, ["oauth.write"]).unwrap();
+    let of_company = sandbox.issue_tokens(&whole, ["oauth.write"]).unwrap();
     let of_location = location_token(&sandbox, &of_company, company, "second").await.body;
     sandbox.uninstall(&whole).unwrap();
     sandbox.wait_for_deliveries(8, MINUTE).await.unwrap();
