@@ -53,6 +53,12 @@ fn show(event: &Event) -> String {
         Event::OutboundMessage(message) => ("OutboundMessage", &message.extra),
         Event::InboundMessage(message) => ("InboundMessage", &message.extra),
         Event::ProviderOutboundMessage(message) => ("ProviderOutboundMessage", &message.extra),
+        Event::ConversationUpdate(event) => ("ConversationUpdate", &event.extra),
+        Event::ConversationUnreadUpdate(event) => ("ConversationUnreadUpdate", &event.extra),
+        Event::LcEmailStats(event) => ("LcEmailStats", &event.extra),
+        Event::ContactDndUpdate(event) => ("ContactDndUpdate", &event.extra),
+        Event::VoiceAiCallEnd(event) => ("VoiceAiCallEnd", &event.extra),
+        Event::AppUpdate(event) => ("AppUpdate", &event.extra),
         Event::Install(install) => ("Install", &install.extra),
         Event::Uninstall(uninstall) => ("Uninstall", &uninstall.extra),
         other => panic!("no row for {other:?}"),
@@ -70,8 +76,25 @@ fn show(event: &Event) -> String {
         Event::Install(install) => {
             line("app", &install.app_id.as_str());
             line("installed on", &install.install_type.as_ref().map(InstallType::as_str));
+            line("locations", &install.location_ids);
         }
-        Event::Uninstall(uninstall) => line("app", &uninstall.app_id.as_str()),
+        Event::Uninstall(uninstall) => {
+            line("app", &uninstall.app_id.as_str());
+            line("reason", &uninstall.reason);
+        }
+        Event::ConversationUpdate(event) => {
+            line("old id", &event.old_conversation_id);
+            line("new id", &event.new_conversation_id);
+        }
+        Event::ConversationUnreadUpdate(event) => line("unread", &event.unread_count),
+        Event::LcEmailStats(event) => {
+            let report = event.webhook_payload.as_ref().expect("a report");
+            line("event", &report.event);
+            line("recipient", &report.recipient);
+        }
+        Event::ContactDndUpdate(event) => line("dnd", &event.dnd),
+        Event::VoiceAiCallEnd(event) => line("duration", &event.duration),
+        Event::AppUpdate(event) => line("version", &event.version_id),
         _ => {}
     }
     match event.content() {
@@ -117,10 +140,7 @@ fn show(event: &Event) -> String {
 fn events() {
     let mut text = String::new();
     let mut variants = BTreeSet::new();
-    let expected = ["INSTALL", "InboundMessage", "OutboundMessage", "ProviderOutboundMessage", "UNINSTALL"];
-    let is_typed =
-        |name: &str| expected.iter().any(|event| name.starts_with(&format!("/x-webhooks/{event}/")));
-    for (name, json) in examples().into_iter().filter(|(name, _)| is_typed(name)) {
+    for (name, json) in examples() {
         let verified = receive(&json);
         variants.insert(verified.event().name().to_owned());
         // A hash would not be readable.
@@ -128,6 +148,19 @@ fn events() {
         let dedup_id = if id.starts_with(r#"["body","#) { "hash of the body" } else { id };
         write!(text, "{name}\n  {}  dedup id     {dedup_id}\n\n", show(verified.event())).expect("written");
     }
+    let expected = [
+        "ContactDndUpdate",
+        "ConversationUnreadUpdate",
+        "ConversationUpdate",
+        "INSTALL",
+        "InboundMessage",
+        "LCEmailStats",
+        "OutboundMessage",
+        "ProviderOutboundMessage",
+        "UNINSTALL",
+        "UPDATE",
+        "VoiceAiCallEnd",
+    ];
     assert_eq!(variants, expected.map(str::to_owned).into(), "every event has an example");
     crate::snapshots::check("webhook-events", text.trim_end());
 }

@@ -9,9 +9,10 @@ use tokio::sync::oneshot;
 use super::TokenSet;
 use super::app::App;
 use super::messages::describe;
-use super::oauth::Request;
-use super::store::Resource;
+use super::oauth::{Request, RequestFailure};
+use super::store::{Resource, StoreError};
 use super::time::Deadline;
+use super::token_error::TokenFailure;
 use super::token_manager::{CompanyTokenError, TokenManager, TokenRequestError, location_tokens};
 use crate::error::ErrorSource;
 use crate::token::authorization;
@@ -119,8 +120,13 @@ impl App {
             );
         };
         let approved = response.approved_locations.clone();
-        let tokens = response.into_tokens(&resource, None, requested_at, self.shared.now());
-        let installed = TokenManager::new(&self.shared, resource.clone()).install(tokens).await;
+        let mut tokens = response.into_tokens(&resource, None, requested_at, self.shared.now());
+        let manager = TokenManager::new(&self.shared, resource.clone());
+        if tokens.company_id.is_none() {
+            // The event of the installation may have named it.
+            tokens.company_id = manager.named_company();
+        }
+        let installed = manager.install(tokens).await;
         // Also if the store has failed: the tokens are retained, and no other response names the approved locations.
         self.obtain_waiting(&resource, approved);
         installed
@@ -134,18 +140,77 @@ impl App {
         for location in &locations {
             self.shared.set_company(location, company);
         }
-        if !locations.is_empty() {
-            self.shared.jobs.spawn(self.clone().obtain_each(locations));
+        let waiting = self.shared.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_unknown_companies = waiting.of_unknown_companies.clone();
+        drop(waiting);
+        if !locations.is_empty() || !of_unknown_companies.is_empty() {
+            self.shared.jobs.spawn(self.clone().obtain_each(
+                locations,
+                of_unknown_companies,
+                company.clone(),
+            ));
         }
     }
 
     /// Obtains the tokens of locations, one after the other. If that fails for a location, its first call retries it.
-    async fn obtain_each(self, locations: BTreeSet<LocationId>) {
+    /// Locations of unknown companies may belong to this one.
+    async fn obtain_each(
+        self,
+        locations: BTreeSet<LocationId>,
+        of_unknown_companies: BTreeSet<LocationId>,
+        company: CompanyId,
+    ) {
         for location in locations {
             let manager = TokenManager::new(&self.shared, Resource::Location(location));
             if let Err(error) = manager.bearer(None, self.deadline().at()).await {
                 tracing::warn!(location = manager.slot.key.resource.id(), "no tokens yet: {error}");
             }
+        }
+        for location in of_unknown_companies {
+            match self.obtain_from(&company, &location).await {
+                Ok(true) => drop(self.stop_waiting(&Resource::Location(location))),
+                Ok(false) => {}
+                Err(error) => tracing::warn!(location = location.as_str(), "no tokens yet: {error}"),
+            }
+        }
+    }
+
+    /// Obtains the tokens of a location whose company is not known. Returns `false` if no company that has tokens can issue
+    /// them.
+    pub(super) async fn obtain_from_any_company(&self, location: &LocationId) -> Result<bool> {
+        let resources = self.shared.store.resources(&self.shared.client_id).await;
+        let resources = resources.map_err(list_failed)?;
+        let mut failure = None;
+        for resource in resources {
+            let Resource::Company(company) = resource else { continue };
+            match self.obtain_from(&company, location).await {
+                Ok(true) => return Ok(true),
+                Ok(false) => {}
+                Err(error) => failure = failure.or(Some(error)),
+            }
+        }
+        failure.map_or(Ok(false), Err)
+    }
+
+    /// Obtains the tokens of a location that may belong to a company, with the token of the company. Returns `false` if it
+    /// belongs to another one, or if the company has no valid token.
+    async fn obtain_from(&self, company: &CompanyId, location: &LocationId) -> Result<bool> {
+        match location_tokens(&self.shared, company, location, &self.deadline()).await {
+            Ok(tokens) => {
+                self.shared.set_company(location, company);
+                TokenManager::new(&self.shared, Resource::Location(location.clone())).install(tokens).await?;
+                Ok(true)
+            }
+            Err(CompanyTokenError::Company(error)) if error.kind() == ErrorKind::NeedsAuthorization => {
+                Ok(false)
+            }
+            Err(CompanyTokenError::Company(error)) => {
+                Err(Error::no_token("location_token", ErrorSource::Shared(error)))
+            }
+            Err(CompanyTokenError::Request(RequestFailure {
+                failure: TokenFailure::OtherCompany, ..
+            })) => Ok(false),
+            Err(CompanyTokenError::Request(failed)) => Err(failed.error),
         }
     }
 
@@ -160,24 +225,37 @@ impl App {
         TokenManager::new(&self.shared, Resource::Location(location.clone())).install(tokens).await
     }
 
-    /// Notes that a location waits for the tokens of its company.
-    pub(super) fn wait_for_company(&self, location: &LocationId, company: &CompanyId) {
+    /// Notes that a location waits for the tokens of its company, which may be unknown.
+    pub(super) fn wait_for_company(&self, location: &LocationId, company: Option<&CompanyId>) {
         let mut waiting = self.shared.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        waiting.entry(company.clone()).or_default().insert(location.clone());
+        let locations = match company {
+            Some(company) => waiting.by_company.entry(company.clone()).or_default(),
+            None => &mut waiting.of_unknown_companies,
+        };
+        locations.insert(location.clone());
     }
 
     /// Notes that a location no longer waits, or that no location of a company does. Returns the locations of the company.
     pub(super) fn stop_waiting(&self, resource: &Resource) -> BTreeSet<LocationId> {
         let mut waiting = self.shared.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         match resource {
-            Resource::Company(company) => waiting.remove(company).unwrap_or_default(),
+            Resource::Company(company) => waiting.by_company.remove(company).unwrap_or_default(),
             Resource::Location(location) => {
-                waiting.values_mut().for_each(|locations| locations.retain(|other| other != location));
-                waiting.retain(|_, locations| !locations.is_empty());
+                waiting.of_unknown_companies.remove(location);
+                waiting.by_company.retain(|_, locations| {
+                    locations.remove(location);
+                    !locations.is_empty()
+                });
                 BTreeSet::new()
             }
         }
     }
+}
+
+/// Returns the error of a store that could not list its resources.
+pub(super) fn list_failed(error: StoreError) -> Error {
+    Error::token("token", "the token store failed to list its resources; see the source of this error")
+        .with_source(error)
 }
 
 /// Validates tokens of another program, and sets the id of their resource.

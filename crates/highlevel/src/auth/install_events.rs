@@ -8,11 +8,12 @@ use highlevel_wire::types::{Install, InstallType, Uninstall};
 
 use super::TokenSet;
 use super::app::App;
+use super::exchange::list_failed;
 use super::store::Resource;
 use super::token_manager::{RemovalResult, TokenManager};
 use crate::error::ErrorSource;
 use crate::webhook::{Event, Verified};
-use crate::{AppId, CompanyId, Error, Result};
+use crate::{AppId, CompanyId, Error, LocationId, Result};
 
 /// The result of handling an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +25,17 @@ pub enum Handled {
     AlreadyStored(Resource),
     /// The app was installed. Its tokens will be stored by [`App::exchange`].
     WaitingForExchange(Resource),
+    /// The app was installed on a location that was created after the installation on its company, whose id the event does
+    /// not contain. No stored token of a company can issue the tokens of the location. They will be stored once
+    /// [`App::exchange`] has stored those of the company.
+    WaitingForCompany(LocationId),
+    /// The app was installed on several locations of a company.
+    Several {
+        /// The locations whose tokens are stored.
+        stored: Vec<LocationId>,
+        /// The locations whose tokens will be stored once [`App::exchange`] has stored those of the company.
+        waiting: Vec<LocationId>,
+    },
     /// The app was uninstalled, and the tokens of these resources were removed. Empty for a redelivery.
     Removed(Vec<Resource>),
     /// The app was uninstalled, but the stored tokens are of a later installation. Nothing was removed. For an event without
@@ -67,42 +79,125 @@ impl App {
 
     async fn installed(&self, install: &Install) -> Result<Handled> {
         let is_company = install.install_type == Some(InstallType::Company);
-        let location = install.location_id.clone().filter(|_| !is_company);
-        let resource = match (location, &install.company_id) {
-            (Some(location), _) => Resource::Location(location),
-            (None, Some(company)) => Resource::Company(company.clone()),
-            (None, None) => return Ok(Handled::NoResource),
-        };
-        let manager = self.manager(resource.clone());
+        let company = install.company_id.as_ref().filter(|id| !id.as_str().is_empty());
+        let location = install.location_id.as_ref().filter(|id| !is_company && !id.as_str().is_empty());
         let installed_at = time(install.timestamp.as_ref());
-        let stored = manager.read().await?;
-        let is_current = |tokens: &TokenSet| installed_at.is_none_or(|at| tokens.installed_at >= at);
-        if stored.as_ref().is_some_and(|stored| is_current(&stored.tokens)) {
-            return Ok(Handled::AlreadyStored(resource));
+        let listed = install.location_ids.iter().flatten().filter(|id| !id.as_str().is_empty());
+        let listed: BTreeSet<LocationId> = listed.chain(location).cloned().collect();
+        match (location, company) {
+            _ if listed.len() > 1 || location.is_none() && !listed.is_empty() => {
+                self.installed_on_several(listed, company, installed_at).await
+            }
+            (Some(location), _) => self.installed_on(location, company, install, installed_at).await,
+            (None, Some(company)) => self.installed_on_company(company, installed_at).await,
+            (None, None) => Ok(Handled::NoResource),
         }
-        if let (Resource::Location(location), Some(company)) = (&resource, &install.company_id) {
-            // Before the look for tokens of the company: an exchange that ends in between finds the location waiting.
-            self.shared.set_company(location, company);
-            self.wait_for_company(location, company);
-            if self.manager(Resource::Company(company.clone())).has_tokens().await? {
-                if stored.is_some() {
-                    self.location_token(company.clone(), location.clone()).await?;
-                } else {
-                    let bearer = manager.bearer(None, self.deadline().at()).await;
-                    bearer.map_err(|error| Error::no_token("location_token", ErrorSource::Shared(error)))?;
-                }
-                self.stop_waiting(&resource);
-                return Ok(Handled::Stored(resource));
+    }
+
+    async fn installed_on_company(
+        &self,
+        company: &CompanyId,
+        installed_at: Option<SystemTime>,
+    ) -> Result<Handled> {
+        let resource = Resource::Company(company.clone());
+        let stored = self.manager(resource.clone()).read().await?;
+        Ok(match stored {
+            Some(stored) if is_current(&stored.tokens, installed_at) => Handled::AlreadyStored(resource),
+            _ => Handled::WaitingForExchange(resource),
+        })
+    }
+
+    async fn installed_on(
+        &self,
+        location: &LocationId,
+        company: Option<&CompanyId>,
+        install: &Install,
+        installed_at: Option<SystemTime>,
+    ) -> Result<Handled> {
+        let resource = Resource::Location(location.clone());
+        Ok(match self.obtain(location, company, installed_at).await? {
+            Obtained::Before => Handled::AlreadyStored(resource),
+            Obtained::Now => Handled::Stored(resource),
+            // The owner of a company installs the app on locations that do not exist yet, so no user is named and no
+            // code follows.
+            Obtained::Not if company.is_none() && install.user_id.is_none() => {
+                Handled::WaitingForCompany(location.clone())
+            }
+            Obtained::Not => Handled::WaitingForExchange(resource),
+        })
+    }
+
+    /// Obtains the tokens of each location, even if that fails for others. A redelivery obtains only those that are missing.
+    async fn installed_on_several(
+        &self,
+        locations: BTreeSet<LocationId>,
+        company: Option<&CompanyId>,
+        installed_at: Option<SystemTime>,
+    ) -> Result<Handled> {
+        let (mut stored, mut waiting, mut failure) = (Vec::new(), Vec::new(), None);
+        for location in locations {
+            match self.obtain(&location, company, installed_at).await {
+                Ok(Obtained::Before | Obtained::Now) => stored.push(location),
+                Ok(Obtained::Not) => waiting.push(location),
+                Err(error) => failure = failure.or(Some(error)),
             }
         }
-        Ok(Handled::WaitingForExchange(resource))
+        match failure {
+            Some(error) => Err(error),
+            None => Ok(Handled::Several { stored, waiting }),
+        }
+    }
+
+    /// Obtains the tokens of a location with those of its company, unless they are stored already.
+    async fn obtain(
+        &self,
+        location: &LocationId,
+        company: Option<&CompanyId>,
+        installed_at: Option<SystemTime>,
+    ) -> Result<Obtained> {
+        let resource = Resource::Location(location.clone());
+        let manager = self.manager(resource.clone());
+        if let Some(company) = company {
+            self.shared.set_company(location, company);
+        }
+        let stored = manager.read().await?;
+        if let Some(stored) = &stored
+            && is_current(&stored.tokens, installed_at)
+        {
+            if let Some(company) = company {
+                manager.add_company(stored, company).await?;
+            }
+            return Ok(Obtained::Before);
+        }
+        // Before the look for tokens of the company: an exchange that ends in between finds the location waiting.
+        self.wait_for_company(location, company);
+        let obtained = match company {
+            None => self.obtain_from_any_company(location).await?,
+            Some(company) if !self.manager(Resource::Company(company.clone())).has_tokens().await? => false,
+            Some(company) if stored.is_some() => {
+                self.location_token(company.clone(), location.clone()).await?;
+                true
+            }
+            Some(_) => {
+                let bearer = manager.bearer(None, self.deadline().at()).await;
+                bearer.map_err(|error| Error::no_token("location_token", ErrorSource::Shared(error)))?;
+                true
+            }
+        };
+        if !obtained {
+            return Ok(Obtained::Not);
+        }
+        self.stop_waiting(&resource);
+        Ok(Obtained::Now)
     }
 
     async fn uninstalled(&self, uninstall: &Uninstall) -> Result<Handled> {
         let removed_at = time(uninstall.timestamp.as_ref());
-        let resource = match (&uninstall.location_id, &uninstall.company_id) {
-            (Some(location), _) => Resource::Location(location.clone()),
-            (None, Some(company)) => Resource::Company(company.clone()),
+        let location = uninstall.location_id.clone().filter(|id| !id.as_str().is_empty());
+        let company = uninstall.company_id.clone().filter(|id| !id.as_str().is_empty());
+        let resource = match (location, company) {
+            (Some(location), _) => Resource::Location(location),
+            (None, Some(company)) => Resource::Company(company),
             (None, None) => return Ok(Handled::NoResource),
         };
         let mut removed = Vec::new();
@@ -130,13 +225,7 @@ impl App {
     /// Returns the locations whose tokens, stored or on their way to the store, name a company.
     async fn locations_of(&self, company: &CompanyId) -> Result<BTreeSet<Resource>> {
         let resources = self.shared.store.resources(&self.shared.client_id).await;
-        let resources = resources.map_err(|error| {
-            Error::token(
-                "token",
-                "the token store failed to list its resources; see the source of this error",
-            )
-            .with_source(error)
-        })?;
+        let resources = resources.map_err(list_failed)?;
         let mut locations = self.shared.slots.pending_locations(company);
         for resource in resources {
             if let Resource::Location(_) = resource
@@ -152,6 +241,20 @@ impl App {
     fn manager(&self, resource: Resource) -> TokenManager {
         TokenManager::new(&self.shared, resource)
     }
+}
+
+/// The result of obtaining the tokens of a location.
+enum Obtained {
+    /// They were stored before.
+    Before,
+    Now,
+    /// There are no tokens of its company.
+    Not,
+}
+
+/// Returns `true` if tokens are of this installation or a later one.
+fn is_current(tokens: &TokenSet, installed_at: Option<SystemTime>) -> bool {
+    installed_at.is_none_or(|at| tokens.installed_at >= at)
 }
 
 fn time(timestamp: Option<&Timestamp>) -> Option<SystemTime> {

@@ -31,7 +31,15 @@ pub(crate) struct Shared {
     /// Work that continues when its caller gives up.
     pub(super) jobs: Jobs,
     /// Locations on which the app was installed, until the tokens of their companies arrive.
-    pub(super) waiting: Mutex<BTreeMap<CompanyId, BTreeSet<LocationId>>>,
+    pub(super) waiting: Mutex<Waiting>,
+}
+
+/// Locations that wait for the tokens of their companies.
+#[derive(Default)]
+pub(super) struct Waiting {
+    pub(super) by_company: BTreeMap<CompanyId, BTreeSet<LocationId>>,
+    /// Locations whose company is not known.
+    pub(super) of_unknown_companies: BTreeSet<LocationId>,
 }
 
 impl Shared {

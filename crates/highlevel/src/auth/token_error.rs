@@ -33,6 +33,8 @@ pub(super) enum TokenFailure {
     InvalidGrant,
     /// The location is not active. Once it is activated, HighLevel accepts the same refresh token.
     LocationInactive,
+    /// The location does not belong to the company whose token was used.
+    OtherCompany,
     /// HighLevel does not accept the access token of the request, or gives no reason.
     Unauthorized,
     /// HighLevel does not know the client id with this client secret.
@@ -94,6 +96,9 @@ fn rejected(kind: RequestKind, status: u16, body: &[u8]) -> TokenFailure {
     }
     let unauthorized = Unauthorized::read(body);
     if kind == RequestKind::Location {
+        if text.has(&["not belong"]) {
+            return TokenFailure::OtherCompany;
+        }
         let is_token = status == 401 && unauthorized.is_about_the_token();
         return if is_token { TokenFailure::Unauthorized } else { TokenFailure::Final };
     }
@@ -144,6 +149,7 @@ pub(super) fn retry_pause(
         TokenFailure::Lost(wait) | TokenFailure::Busy(wait) => wait.map_or(pause, |wait| wait.max(pause)),
         TokenFailure::InvalidGrant
         | TokenFailure::LocationInactive
+        | TokenFailure::OtherCompany
         | TokenFailure::Unauthorized
         | TokenFailure::WrongClient
         | TokenFailure::Final => return None,
@@ -308,7 +314,7 @@ mod tests {
 
     #[test]
     fn rejections_of_a_company_token_are_evaluated_by_their_text() {
-        use TokenFailure::{Final, LocationInactive, Unauthorized};
+        use TokenFailure::{Final, LocationInactive, OtherCompany, Unauthorized};
         assert_failures(
             RequestKind::Location,
             &[
@@ -320,7 +326,11 @@ mod tests {
                 },
                 Rejection { status: 401, text: "", failure: Unauthorized },
                 Rejection { status: 401, text: "version header is invalid", failure: Final },
-                Rejection { status: 400, text: "Location does not belong to the company", failure: Final },
+                Rejection {
+                    status: 400,
+                    text: "Location does not belong to the company",
+                    failure: OtherCompany,
+                },
                 Rejection { status: 400, text: "Location is not active", failure: LocationInactive },
             ],
         );

@@ -81,7 +81,11 @@ macro_rules! observed_from_event {
                     source: event.source.as_ref().map(ToString::to_string),
                     texts: event.body.iter().chain(&event.plain_text).cloned().collect(),
                     subject: event.subject.clone(),
-                    attachments: event.attachments.clone().unwrap_or_default(),
+                    attachments: match (&event.attachments, event.extra.get("attachments")) {
+                        (Some(urls), _) => urls.clone(),
+                        // Some of them are objects.
+                        (None, others) => others.map(texts).unwrap_or_default(),
+                    },
                     from: event.from.clone(),
                     to: addresses(&event.to),
                     cc: addresses(&event.cc),

@@ -32,18 +32,10 @@ pub enum CallOutcome {
 impl CallOutcome {
     /// Determines the outcome from the `status` and the `callStatus` of an event.
     ///
-    /// | `callStatus` | `status` | outcome |
-    /// |---|---|---|
-    /// | `completed`, `answered` | `completed` | [`Answered`](Self::Answered) |
-    /// | `completed` | missing | [`Completed`](Self::Completed) |
-    /// | `answered` | missing | [`Answered`](Self::Answered) |
-    /// | `voicemail` | `completed` (an outbound call), `voicemail` (an inbound one), missing | [`Voicemail`](Self::Voicemail) |
-    /// | `pending`, `busy`, `no-answer`, `failed`, `canceled` | any | the outcome of that name |
-    /// | missing | `completed` | [`Completed`](Self::Completed) |
-    /// | missing | `voicemail` and the other names above | the outcome of that name |
-    /// | any other combination | | [`Unknown`](Self::Unknown) |
-    ///
-    /// An empty status counts as missing.
+    /// If both are present, they have to agree: [`Answered`](Self::Answered) requires the `status` `completed`, and
+    /// [`Voicemail`](Self::Voicemail) the `status` `completed` (an outbound call) or `voicemail` (an inbound one). A
+    /// `callStatus` with which a call was not taken decides alone. If one of the two is missing or empty, the other one
+    /// decides, and `completed` is [`Completed`](Self::Completed).
     pub fn of(status: Option<&EventMessageStatus>, call_status: Option<&CallStatus>) -> Self {
         let status = status.map(EventMessageStatus::as_str).filter(|status| !status.is_empty());
         let Some(call_status) = call_status.filter(|status| !status.as_str().is_empty()) else {

@@ -43,13 +43,24 @@ pub(super) fn decode(body: &[u8]) -> Result<Decoded<'_>, WebhookError> {
 fn from_object(name: &Field<'_>, json: Map<String, Value>) -> Result<Event, WebhookError> {
     let name = match name {
         Field::Text(name) => name,
+        Field::Missing if is_text(&json, "id") && is_text(&json, "agentId") => {
+            return leniently(Kind::VoiceAiCallEnd, json);
+        }
         Field::Missing => return Err(malformed("/type is missing")),
         Field::Null | Field::Other => return Err(malformed("/type is not a string")),
     };
     match Kind::of(name) {
-        Some(kind) => kind.decode_leniently(json).map_err(|error| malformed(&error.describe())),
+        Some(kind) => leniently(kind, json),
         None => Ok(Event::Unknown { name: name.clone().into_owned(), json }),
     }
+}
+
+fn is_text(json: &Map<String, Value>, key: &str) -> bool {
+    json.get(key).is_some_and(Value::is_string)
+}
+
+fn leniently(kind: Kind, json: Map<String, Value>) -> Result<Event, WebhookError> {
+    kind.decode_leniently(json).map_err(|error| malformed(&error.describe()))
 }
 
 fn malformed(reason: &str) -> WebhookError {
@@ -85,6 +96,13 @@ mod tests {
             include_str!("../../tests/data/events/install.json"),
             include_str!("../../tests/data/events/uninstall.json"),
             r#"{"body":"\"type\":\"SMS\"","appId":null,"newField":[1.5],"type" : "InboundMessage"}"#,
+            r#"{"type":"ConversationUpdate","oldConversationId":"a","newConversationId":"b"}"#,
+            r#"{"type":"ConversationUnreadUpdate","id":"a","unreadCount":0}"#,
+            r#"{"type":"LCEmailStats","webhookPayload":{"event":"opened","new":1}}"#,
+            r#"{"type":"ContactDndUpdate","id":"a","dnd":true,"dndSettings":{"SMS":{"status":"active"}}}"#,
+            r#"{"type":"UPDATE","appId":"a","previousVersionId":"b"}"#,
+            r#"{"id":"a","agentId":"b","transcript":"bot:Hi\nhuman:Hello"}"#,
+            r#"{"id":"a","agentId":"b","extractedData":{"type":"lead"},"duration":"12"}"#,
             // Fields with an unexpected type.
             r#"{"type":"InboundMessage","callDuration":"120","from":{},"to":{},"body":["\u0041"],"direction":7}"#,
             r#"{"type":"InboundMessage","callDuration":"\u0031","attachments":[{"url":"u"},null],"mentions":"m"}"#,
@@ -102,6 +120,7 @@ mod tests {
             r#"{"type":"InboundMessage","body":"a","body":"b"}"#,
             r#"{"nested":{"type":"SMS"},"type":"InboundMessage"}"#,
             r#"{"t\u0079pe":"InboundMessage"}"#,
+            r#"{"id":"a","agentId":"b","extractedData":{"type":"SMS"}}"#,
         ] {
             assert_eq!(one_pass::decode(body.as_bytes()), None, "{body}");
             by_object(body).expect(body);
@@ -114,7 +133,7 @@ mod tests {
             fields in proptest::collection::vec((
                 select(&[
                     "type", "type", "appId", "locationId", "timestamp", "webhookId", "messageId", "emailMessageId",
-                    "dateAdded", "body", "attachments", "to", "callDuration", "newField", "t\\u0079pe",
+                    "dateAdded", "body", "attachments", "to", "callDuration", "newField", "t\\u0079pe", "id", "agentId",
                 ][..]),
                 select(&[
                     "\"OutboundMessage\"", "\"InboundMessage\"", "\"SMS\"", "\"INSTALL\"", "\"UNINSTALL\"", "\"X\"",

@@ -41,7 +41,10 @@ impl EventId {
             // The ids and times of all other events are those of their subject, which has many events.
             let is_message = matches!(event, Event::OutboundMessage(_) | Event::InboundMessage(_));
             let of_message = [&envelope.message_id, &envelope.email_message_id, &envelope.date_added];
-            is_unique = any_filled(&[&envelope.timestamp]) || is_message && any_filled(&of_message);
+            // Each call has an id, and ends once.
+            let is_call = matches!(event, Event::VoiceAiCallEnd(_));
+            is_unique =
+                any_filled(&[&envelope.timestamp]) || is_call || is_message && any_filled(&of_message);
             json_text(&("body", sha256(body)))
         };
         let text = if text.len() > Self::MAX_LENGTH {

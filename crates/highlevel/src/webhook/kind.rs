@@ -1,7 +1,9 @@
 //! The kinds of typed events.
 
 use highlevel_wire::types::{
-    EventName, InboundMessage, Install, OutboundMessage, ProviderChannel, ProviderOutboundMessage, Uninstall,
+    AppUpdate, ContactDndUpdate, ConversationUnreadUpdate, ConversationUpdate, EventName, InboundMessage,
+    Install, LcEmailStats, OutboundMessage, ProviderChannel, ProviderOutboundMessage, Uninstall,
+    VoiceAiCallEnd,
 };
 use serde::de::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
@@ -50,7 +52,19 @@ macro_rules! kinds {
     };
 }
 
-kinds!(OutboundMessage, InboundMessage, ProviderOutboundMessage, Install, Uninstall);
+kinds!(
+    OutboundMessage,
+    InboundMessage,
+    ProviderOutboundMessage,
+    ConversationUpdate,
+    ConversationUnreadUpdate,
+    LcEmailStats,
+    ContactDndUpdate,
+    VoiceAiCallEnd,
+    Install,
+    Uninstall,
+    AppUpdate,
+);
 
 impl Kind {
     /// Returns the kind of a `type`, which is the name of the event, or the channel of a `ProviderOutboundMessage`.
@@ -58,8 +72,14 @@ impl Kind {
         Some(match EventName::from(name) {
             EventName::OutboundMessage => Self::OutboundMessage,
             EventName::InboundMessage => Self::InboundMessage,
+            EventName::ConversationUpdate => Self::ConversationUpdate,
+            EventName::ConversationUnreadUpdate => Self::ConversationUnreadUpdate,
+            EventName::LCEmailStats => Self::LcEmailStats,
+            EventName::ContactDndUpdate => Self::ContactDndUpdate,
+            EventName::VoiceAiCallEnd => Self::VoiceAiCallEnd,
             EventName::Install => Self::Install,
             EventName::Uninstall => Self::Uninstall,
+            EventName::Update => Self::AppUpdate,
             _ => match ProviderChannel::from(name) {
                 ProviderChannel::Unknown(_) => return None,
                 _ => Self::ProviderOutboundMessage,

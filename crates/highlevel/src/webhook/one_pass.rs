@@ -15,14 +15,24 @@ use super::kind::Kind;
 /// Decodes a body. `None` if that fails, or if the event is unknown.
 ///
 /// The `type` can be anywhere in the object, so it is searched in the text first, and compared with the parsed one
-/// afterwards.
+/// afterwards. An event without a `type` can only be a `VoiceAiCallEnd`.
 pub(super) fn decode(body: &[u8]) -> Option<(Envelope<'_>, Event)> {
-    let name = find_name(body)?;
-    let kind = Kind::of(name)?;
+    let name = find_name(body);
+    let kind = match name.and_then(Kind::of) {
+        Some(kind) => kind,
+        // The name, if there is one, may belong to a nested object.
+        None if memchr::memmem::find(body, br#""agentId""#).is_some() => Kind::VoiceAiCallEnd,
+        None => return None,
+    };
     let mut json = serde_json::Deserializer::from_slice(body);
     let (envelope, event) = json.deserialize_map(EventVisitor { kind }).ok()?;
     json.end().ok()?;
-    (envelope.name.text() == Some(name)).then_some((envelope, event))
+    let is_of_kind = match (&envelope.name, &event) {
+        (Field::Text(found), _) => name == Some(found) && Kind::of(found) == Some(kind),
+        (Field::Missing, Event::VoiceAiCallEnd(call)) => call.agent_id.is_some(),
+        _ => false,
+    };
+    is_of_kind.then_some((envelope, event))
 }
 
 /// Returns the text after a `"type":` near the start of the body, where HighLevel writes it, or after the last one. It

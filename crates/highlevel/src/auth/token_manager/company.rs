@@ -7,7 +7,7 @@ use super::request::TokenRequestError;
 use crate::auth::TokenSet;
 use crate::auth::oauth::{self, Request, RequestFailure};
 use crate::auth::shared::Shared;
-use crate::auth::store::Resource;
+use crate::auth::store::{Precondition, PutResult, Resource, StoredTokens};
 use crate::auth::time::Deadline;
 use crate::auth::token_error::TokenFailure;
 use crate::token::Rejected;
@@ -72,5 +72,29 @@ impl TokenManager {
             }
         }
         Ok(None)
+    }
+
+    /// Returns the company that the caller named for this location.
+    pub(in crate::auth) fn named_company(&self) -> Option<CompanyId> {
+        self.state().tokens.company.clone()
+    }
+
+    /// Stores the company that tokens belong to, if they name none, for a refresh after their refresh token has failed.
+    pub(in crate::auth) async fn add_company(
+        &self,
+        stored: &StoredTokens,
+        company: &CompanyId,
+    ) -> Result<()> {
+        if stored.tokens.company_id.is_some() {
+            return Ok(());
+        }
+        let tokens = TokenSet { company_id: Some(company.clone()), ..stored.tokens.clone() };
+        let put = self.app.store.put(&self.slot.key, &tokens, Precondition::Version(stored.version)).await;
+        match put.map_err(|error| self.store_failed("save the company", error))? {
+            PutResult::Stored(version) => drop(self.adopt(StoredTokens::new(tokens, version))),
+            // Another process has refreshed or removed the tokens. A redelivery of the event finds the new ones.
+            PutResult::Conflict(_) => {}
+        }
+        Ok(())
     }
 }

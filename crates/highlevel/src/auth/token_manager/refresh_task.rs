@@ -333,6 +333,7 @@ impl RefreshTask {
         match failure {
             TokenFailure::InvalidGrant => self.rejected(version, FAILURE_COOLDOWN, error),
             TokenFailure::LocationInactive
+            | TokenFailure::OtherCompany
             | TokenFailure::Unauthorized
             | TokenFailure::WrongClient
             | TokenFailure::Final => {

@@ -63,7 +63,7 @@ pub(crate) enum TokenReply {
     IssueAfter(Arc<Barrier>),
 }
 
-/// A HighLevel with one company and any number of locations.
+/// A HighLevel with companies and any number of locations, which belong to the company [`COMPANY`] by default.
 pub(crate) struct MockHighLevel {
     pub(crate) server: Server,
     pub(crate) clock: Clock,
@@ -78,6 +78,10 @@ struct State {
     refresh: HashMap<String, Refresh>,
     /// The ids of locations that are not active.
     inactive: HashSet<String>,
+    /// The companies of the locations of other companies.
+    companies: HashMap<String, String>,
+    /// Fields that responses with tokens of locations do not have.
+    omitted: Vec<&'static str>,
     token_replies: VecDeque<TokenReply>,
     send_replies: VecDeque<Action>,
     life: Value,
@@ -102,6 +106,8 @@ impl MockHighLevel {
             access: HashMap::new(),
             refresh: HashMap::new(),
             inactive: HashSet::new(),
+            companies: HashMap::new(),
+            omitted: Vec::new(),
             token_replies: VecDeque::new(),
             send_replies: VecDeque::new(),
             life: json!(DAY),
@@ -154,7 +160,12 @@ impl MockHighLevel {
 
     /// Returns the authorization code of the company.
     pub(crate) fn company_code() -> String {
-        format!("code-{PART}-company")
+        Self::code_of(COMPANY)
+    }
+
+    /// Returns the authorization code of a company.
+    pub(crate) fn code_of(company: &str) -> String {
+        format!("code-{PART}-company-{company}")
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -202,6 +213,16 @@ impl MockHighLevel {
         let mut state = self.state();
         state.inactive.retain(|other| other != location);
         state.inactive.extend((!active).then(|| location.to_owned()));
+    }
+
+    /// Moves a location to another company.
+    pub(crate) fn set_company(&self, location: &str, company: &str) {
+        self.state().companies.insert(location.to_owned(), company.to_owned());
+    }
+
+    /// Omits fields from responses with tokens of locations.
+    pub(crate) fn omit(&self, fields: impl IntoIterator<Item = &'static str>) {
+        self.state().omitted.extend(fields);
     }
 
     /// Advances the clock to a minute after the access tokens have expired.
@@ -323,6 +344,10 @@ impl State {
                 Some(Resource::Company(company)) if company.as_str() == field("companyId") => {}
                 _ => return Err("Invalid JWT".to_owned()),
             }
+            let company = self.companies.get(field("locationId")).map_or(COMPANY, String::as_str);
+            if company != field("companyId") {
+                return Err("Location does not belong to the company".to_owned());
+            }
             return self.issue(&Resource::Location(field("locationId").to_owned().into()));
         }
         if (field("client_id"), field("client_secret")) != (CLIENT_ID, CLIENT_SECRET) {
@@ -331,9 +356,10 @@ impl State {
         match field("grant_type") {
             "authorization_code" => {
                 let of = field("code").strip_prefix(&format!("code-{PART}-"));
-                match of.ok_or("Invalid grant: authorization code is invalid")? {
-                    "company" => self.issue(&Resource::Company(COMPANY.to_owned().into())),
-                    location => self.issue(&Resource::Location(location.to_owned().into())),
+                let of = of.ok_or("Invalid grant: authorization code is invalid")?;
+                match of.strip_prefix("company-") {
+                    Some(company) => self.issue(&Resource::Company(company.to_owned().into())),
+                    None => self.issue(&Resource::Location(of.to_owned().into())),
                 }
             }
             "refresh_token" => self.refresh(field("refresh_token")),
@@ -381,6 +407,14 @@ impl State {
         });
         if resource.kind() == "location" {
             tokens["locationId"] = json!(resource.id());
+            tokens["companyId"] = json!(self.companies.get(resource.id()).map_or(COMPANY, String::as_str));
+            for field in &self.omitted {
+                tokens.as_object_mut().expect("an object").remove(*field);
+            }
+        } else {
+            tokens["companyId"] = json!(resource.id());
+            tokens["locationId"] = Value::Null;
+            tokens["isBulkInstallation"] = json!(true);
         }
         Ok(tokens)
     }

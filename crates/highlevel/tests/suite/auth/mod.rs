@@ -9,6 +9,7 @@ mod failures;
 mod import;
 #[cfg(feature = "testing")]
 mod install_events;
+mod install_locations;
 mod mock;
 mod panics;
 mod pending_writes;

@@ -1,10 +1,12 @@
 //! The receiver of webhooks.
 
+mod account_events;
 mod attacks;
 #[cfg(feature = "axum")]
 mod axum;
 mod bodies;
 mod broken;
+mod calls;
 mod cancellation;
 mod configuration;
 #[cfg(feature = "testing")]
