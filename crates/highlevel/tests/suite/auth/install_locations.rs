@@ -10,7 +10,7 @@ use super::install_events::{company, handle, install, location, verified};
 use super::mock::{APP_ID, COMPANY, MockHighLevel, SECOND, TokenReply, rejection, send, wait_until};
 
 /// Another company on which the app is installed.
-const OTHER_COMPANY: &str = "Z0therAgency000000000";
+const OTHER_COMPANY: &str = "Kq7Agency00000000000";
 
 /// Returns the event for a location that was created after the installation on its company.
 fn future_location(id: &str) -> EventBuilder {
