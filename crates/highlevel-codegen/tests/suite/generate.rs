@@ -68,6 +68,8 @@ fn sent_types_have_constructors() {
             ("InboundMessageRequest", &["type_"]),
             ("OutboundCallRequest", &["conversation_provider_id", "type_"]),
             ("SendMessageRequest", &["contact_id", "status", "type_"]),
+            ("WhatsAppContent", &["type_"]),
+            ("WhatsAppMedia", &["type_", "url"]),
         ])
     );
 }
