@@ -34,7 +34,8 @@ pub(crate) fn authenticate(
 pub(super) fn authorize(grant: &Grant, scopes: &[&str]) -> Result<(), ErrorResponse> {
     if grant.level != Level::Location {
         return Err(ErrorResponse::unauthorized(
-            "The token is not authorized for this scope: it is a company token, but a sub-account token is required",
+            "This authClass type is not allowed to access this scope. Please verify your IAM configuration if this is \
+             not the case.",
         ));
     }
     match scopes.iter().find(|scope| !grant.allows(scope)) {

@@ -53,11 +53,13 @@ fn grant(
     generated: &GeneratedTokens,
 ) -> Result<Granted, TokenError> {
     let form = form.as_ref().map_err(TokenError::invalid_request)?;
-    let grant_type = form.get("grant_type").ok_or_else(|| TokenError::missing("grant_type"))?;
-    let app = client(form, registry)?;
+    let grant_type = form
+        .get("grant_type")
+        .filter(|found| !found.is_empty())
+        .ok_or_else(TokenError::missing_grant_type)?;
     match grant_type {
-        "authorization_code" => exchange(form, app, registry, now, generated),
-        "refresh_token" => refresh(form, app, registry, now, generated),
+        "authorization_code" => exchange(form, registry, now, generated),
+        "refresh_token" => refresh(form, client(form, registry)?, registry, now, generated),
         other => Err(TokenError::unsupported_grant_type(other)),
     }
 }
@@ -71,20 +73,17 @@ pub(crate) fn client<'a>(form: &Form, registry: &'a Registry) -> Result<&'a Sand
 
 fn exchange(
     form: &Form,
-    app: &SandboxApp,
     registry: &Registry,
     now: DateTime<Utc>,
     generated: &GeneratedTokens,
 ) -> Result<Granted, TokenError> {
     let text = form.get("code").ok_or_else(|| TokenError::missing("code"))?;
-    let invalid = || TokenError::invalid_grant("authorization code is invalid");
-    let code = registry.code(text).filter(|code| !code.used).ok_or_else(invalid)?;
-    if code.client_id != app.client_id {
-        return Err(invalid());
-    }
-    if code.expires_at <= now {
-        return Err(TokenError::invalid_grant("authorization code has expired"));
-    }
+    let client_id = form.get("client_id").ok_or_else(|| TokenError::missing("client_id"))?;
+    let code = registry
+        .code(text)
+        .filter(|code| !code.used && code.client_id == client_id && code.expires_at > now)
+        .ok_or_else(TokenError::code_not_found)?;
+    let app = client(form, registry)?;
     // The documents call this field optional, so only a wrong value is rejected.
     if form.get("redirect_uri").is_some_and(|uri| uri != code.redirect_uri) {
         return Err(TokenError::invalid_request("Invalid request: `redirect_uri` is invalid"));

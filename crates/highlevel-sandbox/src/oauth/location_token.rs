@@ -48,8 +48,7 @@ pub(crate) fn decide(
         ));
     }
     if !registry.is_installed_on(&caller.client_id, company_id, location_id) {
-        let message = format!("the app is not installed on the location {location_id} of this company");
-        return Err((StatusCode::BAD_REQUEST, message));
+        return Err((StatusCode::BAD_REQUEST, "Location does not belong to the company".to_owned()));
     }
     let resource = TokenResource::location(location_id);
     if !registry.is_active(&resource) {

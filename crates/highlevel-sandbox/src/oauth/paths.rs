@@ -5,7 +5,10 @@ use http::request::Parts;
 
 use crate::access::is_navigation;
 
-pub(crate) const AUTHORIZE: &str = "/v2/oauth/chooselocation";
+/// The documented path of the authorization page, and the older one, which the official JavaScript SDK and most programs open.
+pub(crate) const AUTHORIZE: [&str; 2] = ["/v2/oauth/chooselocation", "/oauth/chooselocation"];
+/// An endpoint that HighLevel removed in September 2026.
+pub(crate) const RECONNECT: &str = "/oauth/reconnect";
 pub(crate) const TOKEN: &str = "/oauth/token";
 pub(crate) const LOCATION_TOKEN: &str = "/oauth/locationToken";
 
@@ -18,6 +21,6 @@ pub(crate) fn serves(path: &str) -> bool {
 /// app is installed.
 pub(crate) fn is_page(head: &Parts) -> bool {
     head.method == Method::GET
-        && head.uri.path() == AUTHORIZE
+        && AUTHORIZE.contains(&head.uri.path())
         && (is_navigation(&head.headers) || !head.headers.contains_key("sec-fetch-site"))
 }

@@ -80,6 +80,24 @@ impl TokenError {
         Self::bad_request("invalid_request", description)
     }
 
+    /// An empty or missing `grant_type` is rejected in the format of the API.
+    pub(crate) fn missing_grant_type() -> Self {
+        Self {
+            status: StatusCode::UNPROCESSABLE_ENTITY,
+            error: "Unprocessable Entity",
+            description: "grant_type must be a valid enum value\ngrant_type should not be empty".to_owned(),
+        }
+    }
+
+    /// The code is unknown, used, expired, or was issued to another app. Verified before the secret.
+    pub(crate) fn code_not_found() -> Self {
+        Self {
+            status: StatusCode::UNAUTHORIZED,
+            error: "UnAuthorized!",
+            description: "Authorization code not found".to_owned(),
+        }
+    }
+
     pub(crate) fn missing(field: &str) -> Self {
         Self::invalid_request(format!("Missing parameter: `{field}`"))
     }
@@ -118,6 +136,15 @@ impl TokenError {
     }
 
     pub(crate) fn body(&self, trace_id: &str) -> Value {
+        if self.status == StatusCode::UNPROCESSABLE_ENTITY {
+            let messages: Vec<&str> = self.description.lines().collect();
+            return json!({
+                "message": messages,
+                "error": self.error,
+                "statusCode": self.status.as_u16(),
+                "traceId": trace_id,
+            });
+        }
         json!({ "error": self.error, "error_description": self.description, "traceId": trace_id })
     }
 

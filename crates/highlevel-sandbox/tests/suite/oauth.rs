@@ -41,6 +41,62 @@ async fn authorize(
     (response.status(), response.headers().clone(), response.text().await.unwrap())
 }
 
+/// The official JavaScript SDK opens the path without a version.
+#[tokio::test]
+async fn both_paths_of_the_authorization_page_are_served() {
+    let sandbox = Sandbox::start().await.unwrap();
+    let (client_id, location) = (sandbox.client_id(), sandbox.location_id());
+    for path in [AUTHORIZE, "/oauth/chooselocation"] {
+        let url = format!("{}{path}", sandbox.base_url());
+        let fields = [
+            ("response_type", "code"),
+            ("client_id", client_id.as_str()),
+            ("redirect_uri", REDIRECT_URI),
+            ("scope", SCOPES),
+        ];
+        let open = || browser().get(&url).query(&fields);
+        let page = open().send().await.unwrap();
+        assert_eq!(page.status(), 200, "{path}");
+        let html = page.text().await.unwrap();
+        assert!(html.contains(&format!("<form method=\"post\" action=\"{path}\">")), "{path}: {html}");
+        let chosen = open().query(&[("location_id", location)]).send().await.unwrap();
+        assert_eq!(chosen.status(), 302, "{path}");
+        // An image on a page of another site.
+        let foreign = open().header("sec-fetch-site", "cross-site").header("sec-fetch-mode", "no-cors");
+        assert_eq!(foreign.send().await.unwrap().status(), 403, "{path}");
+        let forged = browser().post(&url).form(&[("choice", format!("location_id={location}"))]);
+        assert_eq!(forged.send().await.unwrap().status(), 400, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn removed_endpoints_are_rejected_as_live() {
+    let sandbox = Sandbox::start().await.unwrap();
+    for method in [Method::POST, Method::GET] {
+        let response = execute(bare(&sandbox, method, "/oauth/reconnect")).await;
+        let expected =
+            json!({ "statusCode": 400, "message": "API endpoint has been removed", "error": "Bad Request" });
+        assert_eq!((response.status, response.body), (StatusCode::BAD_REQUEST, expected));
+    }
+}
+
+/// A missing type of grant is rejected in the format of the API, all other errors in that of OAuth.
+#[tokio::test]
+async fn a_missing_grant_type_is_a_validation_error() {
+    let sandbox = Sandbox::start().await.unwrap();
+    for fields in [&[("grant_type", "")][..], &[]] {
+        let response = token(&sandbox, fields).await;
+        assert_eq!(response.status, 422);
+        let messages = ["grant_type must be a valid enum value", "grant_type should not be empty"];
+        assert_eq!(response.body["message"], json!(messages));
+        assert_eq!(
+            (&response.body["statusCode"], &response.body["error"]),
+            (&json!(422), &json!("Unprocessable Entity"))
+        );
+        assert!(response.body["traceId"].is_string() && response.body.get("error_description").is_none());
+    }
+}
+
 /// Returns a code for a choice.
 async fn code(sandbox: &Sandbox, choice: (&str, &str)) -> String {
     let (status, headers, _) = authorize(sandbox, &[choice]).await;
@@ -344,14 +400,14 @@ async fn company_tokens_are_exchanged_for_location_tokens() {
             company,
             location: "nowhere",
             status: 400,
-            message: "the app is not installed on the location nowhere of this company",
+            message: "Location does not belong to the company",
         },
         Row {
             tokens: &tokens,
             company,
             location: "foreign",
             status: 400,
-            message: "the app is not installed on the location foreign of this company",
+            message: "Location does not belong to the company",
         },
         Row {
             tokens: &tokens,

@@ -19,7 +19,7 @@ use crate::oauth::authorize::{self, AuthorizeResponse};
 use crate::oauth::form::Form;
 use crate::oauth::grant::{self, Decision};
 use crate::oauth::page::{self, Page};
-use crate::oauth::paths::{AUTHORIZE, LOCATION_TOKEN, TOKEN};
+use crate::oauth::paths::{AUTHORIZE, LOCATION_TOKEN, RECONNECT, TOKEN};
 use crate::oauth::registry::UsedCredential;
 use crate::oauth::requests::Outcome;
 use crate::oauth::{location_token, redact};
@@ -50,23 +50,24 @@ pub(crate) fn is_authenticated(state: &Engine, call: Call<'_>, now: DateTime<Utc
 pub(crate) fn reply(state: &Arc<Engine>, call: Call<'_>, now: DateTime<Utc>, trace_id: &str) -> Reply {
     let (path, query) = call.target.split_once('?').unwrap_or((call.target, ""));
     match (call.method, path) {
-        ("GET", AUTHORIZE) => {
+        ("GET", path) if AUTHORIZE.contains(&path) => {
             let may_choose = match state.access.site(call.headers) {
                 Site::Program => true,
                 // An app under development on this machine redirects its user to this page.
                 _ => is_of_this_host(call.headers),
             };
             match Form::parse_query(query) {
-                Ok(query) => authorize(state, &query, now, may_choose),
+                Ok(query) => authorize(state, path, &query, now, may_choose),
                 Err(message) => {
                     let nonce = state.identifiers.object_id();
                     html_reply(StatusCode::BAD_REQUEST, page::error(&message, &nonce))
                 }
             }
         }
-        ("POST", AUTHORIZE) => submit_choice(state, call, now),
+        ("POST", path) if AUTHORIZE.contains(&path) => submit_choice(state, call, now),
         ("POST", TOKEN) => token(state, call, now, trace_id),
         ("POST", LOCATION_TOKEN) => location_token(state, call, now, trace_id),
+        (_, RECONNECT) => error_reply(StatusCode::BAD_REQUEST, "API endpoint has been removed"),
         (method, path) => error_reply(StatusCode::NOT_FOUND, &format!("Cannot {method} {path}")),
     }
 }
@@ -90,7 +91,7 @@ fn submit_choice(state: &Arc<Engine>, call: Call<'_>, now: DateTime<Utc>) -> Rep
         return wrong("the form has no field `choice`; open the authorization page again");
     };
     let (name, value) = (name.to_owned(), value.to_owned());
-    let mut reply = authorize(state, &form.with(&name, &value), now, true);
+    let mut reply = authorize(state, call.path(), &form.with(&name, &value), now, true);
     if reply.status == StatusCode::FOUND {
         // The browser follows this redirect with GET.
         reply.status = StatusCode::SEE_OTHER;
@@ -99,14 +100,14 @@ fn submit_choice(state: &Arc<Engine>, call: Call<'_>, now: DateTime<Utc>) -> Rep
 }
 
 /// Shows the authorization page, or redirects to the app with a code.
-fn authorize(state: &Arc<Engine>, query: &Form, now: DateTime<Utc>, may_choose: bool) -> Reply {
+fn authorize(state: &Arc<Engine>, path: &str, query: &Form, now: DateTime<Utc>, may_choose: bool) -> Reply {
     let text = state.identifiers.secret("code");
     let model = state.model();
     let mut credentials = state.credentials_mut();
     match authorize::decide(query, &credentials.oauth, &model, now, &text, may_choose) {
         AuthorizeResponse::ShowPage => {
             let (token, nonce) = (state.access.choice_token(), state.identifiers.object_id());
-            html_reply(StatusCode::OK, page::choose(query, &model, AUTHORIZE, token, &nonce))
+            html_reply(StatusCode::OK, page::choose(query, &model, path, token, &nonce))
         }
         AuthorizeResponse::Error(message) => {
             html_reply(StatusCode::BAD_REQUEST, page::error(&message, &state.identifiers.object_id()))

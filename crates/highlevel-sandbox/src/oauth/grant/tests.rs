@@ -86,7 +86,8 @@ fn location() -> TokenResource {
 fn invalid_code_exchanges_are_rejected() {
     let exchange = |rest: &str| format!("{CREDENTIALS}&grant_type=authorization_code&{rest}");
     let of = |client: &str| format!("{client}&grant_type=authorization_code&code=code-location");
-    let invalid = "Invalid grant: authorization code is invalid";
+    let not_found = "Authorization code not found";
+    let no_grant_type = "grant_type must be a valid enum value\ngrant_type should not be empty";
     let unsupported =
         "Unsupported grant type: `grant_type` is `password`, but must be authorization_code or refresh_token";
     let other_type = "Invalid request: `user_type` is `Location`, but the code or token is for a Company";
@@ -94,13 +95,21 @@ fn invalid_code_exchanges_are_rejected() {
         &registry(),
         Outcome::CodeRefused,
         [
-            (String::new(), 400, "Missing parameter: `grant_type`", None),
+            (String::new(), 422, no_grant_type, None),
+            (format!("{CREDENTIALS}&grant_type="), 422, no_grant_type, None),
             (format!("{CREDENTIALS}&grant_type=password"), 400, unsupported, None),
-            (of("client_id=unknown&client_secret=secret"), 401, WRONG_CLIENT, Some(location())),
+            (of("client_id=unknown&client_secret=secret"), 401, not_found, Some(location())),
             (of("client_id=app-1&client_secret=x"), 401, WRONG_CLIENT, Some(location())),
-            (of("client_id=other-1&client_secret=secret"), 400, invalid, Some(location())),
+            (of("client_id=other-1&client_secret=secret"), 401, not_found, Some(location())),
             (exchange(""), 400, "Missing parameter: `code`", None),
-            (exchange("code=nothing"), 400, invalid, None),
+            (exchange("code=nothing"), 401, not_found, None),
+            // The code is verified before the secret.
+            (
+                "client_id=app-1&client_secret=x&grant_type=authorization_code&code=nothing".to_owned(),
+                401,
+                not_found,
+                None,
+            ),
             (
                 exchange("code=code-location&redirect_uri=http://127.0.0.1/"),
                 400,
@@ -194,10 +203,9 @@ fn token_responses_have_the_documented_fields() {
 #[test]
 fn a_code_is_valid_once_and_for_ten_minutes() {
     let exchange = form(&format!("{CREDENTIALS}&grant_type=authorization_code&code=code-location"));
-    let expired = (Outcome::CodeRefused, Some((400, "Invalid grant: authorization code has expired")));
-    let used = (Outcome::CodeRefused, Some((400, "Invalid grant: authorization code is invalid")));
+    let rejected = (Outcome::CodeRefused, Some((401, "Authorization code not found")));
     for (seconds, expected) in
-        [(0, (Outcome::CodeExchanged, None)), (599, (Outcome::CodeExchanged, None)), (600, expired)]
+        [(0, (Outcome::CodeExchanged, None)), (599, (Outcome::CodeExchanged, None)), (600, rejected)]
     {
         let mut registry = registry();
         let now = start() + TimeDelta::seconds(seconds);
@@ -205,7 +213,11 @@ fn a_code_is_valid_once_and_for_ten_minutes() {
         assert_eq!(outcome(&decision), expected, "{seconds}");
         if let Some(change) = decision.change {
             registry.apply(change, now);
-            assert_eq!(outcome(&decide(&exchange, &registry, now, &generated("newer"))), used, "{seconds}");
+            assert_eq!(
+                outcome(&decide(&exchange, &registry, now, &generated("newer"))),
+                rejected,
+                "{seconds}"
+            );
         }
     }
 }

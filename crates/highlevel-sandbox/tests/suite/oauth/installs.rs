@@ -132,7 +132,7 @@ async fn uninstalling_invalidates_codes() {
     let code = code(&sandbox, ("location_id", sandbox.location_id())).await;
     sandbox.uninstall(&TokenResource::location(sandbox.location_id())).unwrap();
     let response = token(&sandbox, &[("grant_type", "authorization_code"), ("code", &code)]).await;
-    assert_eq!(description(&response), (400, "Invalid grant: authorization code is invalid"));
+    assert_eq!(description(&response), (401, "Authorization code not found"));
 }
 
 #[tokio::test]
@@ -157,7 +157,7 @@ async fn apps_have_separate_installs_and_tokens() {
 
     // The code belongs to the other app.
     let rejected = token(&sandbox, &[("grant_type", "authorization_code"), ("code", &code)]).await;
-    assert_eq!(description(&rejected), (400, "Invalid grant: authorization code is invalid"));
+    assert_eq!(description(&rejected), (401, "Authorization code not found"));
     let request = bare(&sandbox, Method::POST, "/oauth/token").form(&[
         ("grant_type", "authorization_code"),
         ("code", &code),
