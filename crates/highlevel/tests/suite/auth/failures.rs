@@ -250,7 +250,8 @@ async fn persistent_failures_are_reported() {
     let app = mock.builder().base_url(format!("http://{}", nowhere().await));
     let app = app.call_timeout(Duration::from_millis(300)).build().expect("an app");
     let error = send(&app.location("loc1")).await.expect_err("no connection");
-    assert!(matches!(error.kind(), ErrorKind::Connect | ErrorKind::Token), "{error}");
+    // The deadline may pass between two attempts to connect.
+    assert!(matches!(error.kind(), ErrorKind::Connect | ErrorKind::Token | ErrorKind::Timeout), "{error}");
     assert_eq!(error.delivery(), Delivery::NotSent);
 }
 
