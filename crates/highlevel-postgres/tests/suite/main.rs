@@ -8,6 +8,7 @@ mod crash;
 mod doubt;
 mod fence;
 mod first;
+mod guide;
 mod hostile_text;
 mod inbox;
 mod limits;
