@@ -19,7 +19,7 @@ use crate::snapshot::Snapshot;
 use crate::webhook::{self, RetrySchedule};
 use redacted::Redacted;
 
-/// A sandbox that has not started. Created by [`Sandbox::builder`].
+/// A sandbox that has not started. Created by [`Sandbox::builder`](crate::Sandbox::builder).
 #[derive(Clone, Debug)]
 pub struct SandboxBuilder {
     address: SocketAddr,
@@ -183,7 +183,8 @@ impl SandboxBuilder {
 
     /// Sets the URL under which clients reach the sandbox, for example `https://sandbox.example` behind a proxy that
     /// terminates TLS, or `http://sandbox:4010` for another container. Requests for this host are served, the pages of
-    /// the sandbox belong to this origin, and [`Sandbox::base_url`] returns it. Defaults to the address it listens on.
+    /// the sandbox belong to this origin, and [`Sandbox::base_url`](crate::Sandbox::base_url) returns it. Defaults to the
+    /// address it listens on.
     pub fn base_url(mut self, url: impl Into<String>) -> Self {
         self.base_url = Some(url.into());
         self
