@@ -191,12 +191,44 @@ impl std::error::Error for SpecError {}
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Map, json};
+
     use super::*;
+    use crate::json_size::MAX_VALUES;
 
     #[test]
     fn all_schemas_of_the_embedded_spec_compile() {
         let spec = Spec::parse(highlevel_spec::OPENAPI_YAML).unwrap();
         assert!(spec.validators.values().all(|validator| matches!(validator.get(), Some(Ok(_)))));
         assert!(spec.validators.len() > 10);
+    }
+
+    /// The largest bodies that are accepted: a step is an error of the validator, or a field that is reported.
+    #[test]
+    fn the_cost_of_violations_and_unknown_fields_is_linear() {
+        let spec = Spec::parse(highlevel_spec::OPENAPI_YAML).unwrap();
+        let schema = "SendMessageRequest";
+        for count in [1, 1_000, MAX_VALUES] {
+            let wrong = json!({ "type": "SMS", "contactId": "c", "attachments": vec![0; count] });
+            let Some(Ok(validator)) = spec.validator(schema) else { panic!("no validator of {schema}") };
+            let mut steps = 0;
+            let violations = violation::from_errors(validator.iter_errors(&wrong).inspect(|_| steps += 1));
+            let of_entries = violations.iter().filter(|found| found.pointer.starts_with("/attachments/"));
+            assert_eq!(of_entries.count(), count);
+            assert!(steps <= count + 10, "{steps} steps for {count} entries");
+            let bytes: usize = violations.iter().map(|found| found.pointer.len() + found.message.len()).sum();
+            assert!(bytes <= 200 * (count + 10), "{bytes} bytes for {count} entries");
+
+            let mut fields = Map::new();
+            fields.extend((0..count).map(|number| (format!("field{number}"), json!(0))));
+            let (mut steps, mut bytes) = (0, 0);
+            let schemas = &spec.document["components"]["schemas"];
+            let unknown = Value::Object(fields);
+            unknown::fields(schemas, &schemas[schema], &unknown, &mut String::new(), &mut |pointer| {
+                (steps, bytes) = (steps + 1, bytes + pointer.len());
+            });
+            assert_eq!(steps, count);
+            assert!(bytes <= count * "/field00000".len(), "{bytes} bytes for {count} fields");
+        }
     }
 }

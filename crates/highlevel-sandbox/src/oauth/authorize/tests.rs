@@ -158,3 +158,23 @@ fn without_registered_uris_loopback_uris_are_accepted() {
         assert!(matches!(response_to(&query, &registry()), AuthorizeResponse::Redirect { .. }), "{uri}");
     }
 }
+
+/// A step is one scope that is taken from the request.
+#[test]
+fn the_cost_of_scopes_is_linear_and_ends_at_the_limit() {
+    let repeated = |_: usize| "a".to_owned();
+    let distinct = |number: usize| format!("scope{number}");
+    let cases: [(usize, fn(usize) -> String, usize, bool); 4] = [
+        (500_000, repeated, 500_000, true),
+        (MAX_SCOPES, distinct, MAX_SCOPES, true),
+        (MAX_SCOPES + 1, distinct, MAX_SCOPES + 1, false),
+        (100_000, distinct, MAX_SCOPES + 1, false),
+    ];
+    for (count, scope, taken, is_accepted) in cases {
+        let scopes: Vec<String> = (0..count).map(scope).collect();
+        let mut steps = 0;
+        let found = distinct_scopes(scopes.iter().map(String::as_str).inspect(|_| steps += 1));
+        assert_eq!((steps, found.is_ok()), (taken, is_accepted), "{count} scopes");
+        assert!(found.is_err() || found.is_ok_and(|found| found.len() <= MAX_SCOPES), "{count} scopes");
+    }
+}
