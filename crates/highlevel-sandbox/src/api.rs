@@ -27,6 +27,7 @@ use crate::operation::Operation;
 pub(crate) use authentication::authenticate;
 pub(crate) use call::{Annotations, ApiConfig, ApiResponse, Call, Generated};
 pub(crate) use error_response::ErrorResponse;
+pub(crate) use message::initial_status;
 pub(crate) use version::check as check_version;
 
 /// The maximum number of unknown fields that are listed for a request.

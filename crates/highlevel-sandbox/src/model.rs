@@ -7,20 +7,24 @@ mod conflict;
 mod contact;
 mod list;
 mod message;
+mod message_store;
 mod provider;
 mod raw_json;
 mod record;
 mod seed;
 mod status;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 pub use conflict::Conflict;
 pub use contact::{Contact, DndChannel};
 pub(crate) use list::{MessageFilter, Order, Page};
 pub use message::{Message, MessageDirection, StatusChange};
-pub(crate) use message::{StoredMessage, is_call, is_email, is_phone, is_voicemail};
+pub(crate) use message::{
+    SCHEDULED, StoredMessage, is_call, is_email, is_phone, is_voicemail, scheduled_time,
+};
+use message_store::MessageStore;
 pub use provider::{ConversationProvider, ProviderKind};
 pub(crate) use raw_json::RawJson;
 pub use record::{Conversation, Location};
@@ -51,27 +55,11 @@ pub(crate) struct Model {
     contacts: BTreeMap<String, Contact>,
     conversations: BTreeMap<String, Conversation>,
     providers: BTreeMap<String, ConversationProvider>,
-    /// Messages by sequence number, in insertion order.
-    messages: BTreeMap<u64, Arc<StoredMessage>>,
-    next_message: u64,
-    message_numbers: HashMap<String, u64>,
-    /// The messages of each contact. Contacts without messages have no entry.
-    messages_with: HashMap<String, Numbers>,
+    messages: MessageStore,
     /// The conversation of each contact, by contact ID.
     conversation_of: HashMap<String, String>,
-    /// The sequence number of the message of each email, by email message ID.
-    emails: HashMap<String, u64>,
-    /// The memory usage of messages, in bytes.
-    message_bytes: usize,
     /// The memory usage of all other records, in bytes.
     record_bytes: usize,
-}
-
-/// Sequence numbers of messages.
-#[derive(Clone, Debug, Default)]
-struct Numbers {
-    all: BTreeSet<u64>,
-    failed: BTreeSet<u64>,
 }
 
 impl Model {
@@ -100,11 +88,13 @@ impl Model {
     }
 
     fn set(&mut self, record: Record) {
-        let (kind, weight) = (record.kind(), record.weight());
-        if let Some(before) = self.get(kind, record.id()) {
-            *self.bytes_of(kind) -= before.weight();
+        if let Record::Message(message) = record {
+            return self.messages.set(message);
         }
-        *self.bytes_of(kind) += weight;
+        if let Some(before) = self.get(record.kind(), record.id()) {
+            self.record_bytes -= before.weight();
+        }
+        self.record_bytes += record.weight();
         match record {
             Record::Location(location) => {
                 self.locations.insert(location.id.clone(), location);
@@ -119,52 +109,17 @@ impl Model {
             Record::Provider(provider) => {
                 self.providers.insert(provider.id.clone(), provider);
             }
-            Record::Message(message) => self.set_message(message),
-        }
-    }
-
-    fn bytes_of(&mut self, kind: Kind) -> &mut usize {
-        if kind == Kind::Message { &mut self.message_bytes } else { &mut self.record_bytes }
-    }
-
-    fn set_message(&mut self, message: Arc<StoredMessage>) {
-        let number = *self.message_numbers.entry(message.id.clone()).or_insert_with(|| {
-            let number = self.next_message;
-            self.next_message += 1;
-            number
-        });
-        if let Some(email) = &message.email_message_id {
-            self.emails.insert(email.clone(), number);
-        }
-        let numbers = self.messages_with.entry(message.contact_id.clone()).or_default();
-        numbers.all.insert(number);
-        if message.has_failed() {
-            numbers.failed.insert(number);
-        } else {
-            numbers.failed.remove(&number);
-        }
-        self.messages.insert(number, message);
-    }
-
-    fn remove_message(&mut self, id: &str) {
-        let Some(number) = self.message_numbers.remove(id) else { return };
-        let Some(message) = self.messages.remove(&number) else { return };
-        if let Some(email) = &message.email_message_id {
-            self.emails.remove(email);
-        }
-        if let Some(numbers) = self.messages_with.get_mut(&message.contact_id) {
-            numbers.all.remove(&number);
-            numbers.failed.remove(&number);
-            if numbers.all.is_empty() {
-                self.messages_with.remove(&message.contact_id);
-            }
+            Record::Message(_) => {}
         }
     }
 
     /// Removes a record, but not the records that depend on it.
     fn remove(&mut self, kind: Kind, id: &str) {
+        if kind == Kind::Message {
+            return self.messages.remove(id);
+        }
         if let Some(removed) = self.get(kind, id) {
-            *self.bytes_of(kind) -= removed.weight();
+            self.record_bytes -= removed.weight();
         }
         match kind {
             Kind::Location => drop(self.locations.remove(id)),
@@ -175,7 +130,7 @@ impl Model {
                 }
             }
             Kind::Provider => drop(self.providers.remove(id)),
-            Kind::Message => self.remove_message(id),
+            Kind::Message => {}
         }
     }
 
@@ -192,7 +147,7 @@ impl Model {
         }
         if kind == Kind::Conversation {
             let messages = self.messages().filter(|message| message.conversation_id == id);
-            deleted.extend(messages.map(|message| (Kind::Message, message.id.clone())).collect::<Vec<_>>());
+            deleted.extend(messages.map(|message| (Kind::Message, message.id.clone())));
         }
         for (kind, id) in &deleted {
             self.remove(*kind, id);
@@ -202,16 +157,7 @@ impl Model {
 
     /// Evicts the oldest messages beyond the bounds, and returns their IDs. Never evicts the newest message.
     pub(crate) fn evict_messages(&mut self, bounds: Bounds) -> Vec<String> {
-        let mut evicted = Vec::new();
-        while (self.messages.len() > bounds.messages || self.message_bytes > bounds.message_bytes)
-            && self.messages.len() > 1
-            && let Some((_, oldest)) = self.messages.first_key_value()
-        {
-            let id = oldest.id.clone();
-            self.remove(Kind::Message, &id);
-            evicted.push(id);
-        }
-        evicted
+        self.messages.evict(bounds)
     }
 
     /// Returns the number of records except messages.
@@ -221,7 +167,7 @@ impl Model {
 
     /// Returns the number of messages, and the memory usage in bytes of messages and of all other records.
     pub(crate) fn weights(&self) -> (usize, usize, usize) {
-        (self.messages.len(), self.message_bytes, self.record_bytes)
+        (self.messages.len(), self.messages.bytes(), self.record_bytes)
     }
 
     pub(crate) fn get(&self, kind: Kind, id: &str) -> Option<Record> {
@@ -256,12 +202,22 @@ impl Model {
     }
 
     pub(crate) fn message(&self, id: &str) -> Option<&Arc<StoredMessage>> {
-        self.messages.get(self.message_numbers.get(id)?)
+        self.messages.get(id)
+    }
+
+    /// Returns the message of an email.
+    pub(crate) fn email(&self, email_message_id: &str) -> Option<&Arc<StoredMessage>> {
+        self.messages.by_email(email_message_id)
     }
 
     /// Returns the thread ID of a stored email.
     pub(crate) fn thread_of(&self, email_message_id: &str) -> Option<&str> {
-        self.messages.get(self.emails.get(email_message_id)?)?.thread_id.as_deref()
+        self.email(email_message_id)?.thread_id.as_deref()
+    }
+
+    /// Returns the first scheduled message with its time in seconds since 1970.
+    pub(crate) fn first_scheduled(&self) -> Option<(i64, &Arc<StoredMessage>)> {
+        self.messages.first_scheduled()
     }
 
     pub(crate) fn locations(&self) -> impl Iterator<Item = &Location> {
@@ -282,7 +238,7 @@ impl Model {
 
     /// Returns messages and calls, oldest first.
     pub(crate) fn messages(&self) -> impl DoubleEndedIterator<Item = &Arc<StoredMessage>> {
-        self.messages.values()
+        self.messages.all()
     }
 
     /// Returns the messages with a contact, oldest first.
@@ -290,29 +246,23 @@ impl Model {
         &self,
         contact_id: &str,
     ) -> impl DoubleEndedIterator<Item = &Arc<StoredMessage>> {
-        let numbers = self.messages_with.get(contact_id);
-        numbers.into_iter().flat_map(|numbers| &numbers.all).filter_map(|number| self.messages.get(number))
+        self.messages.with(contact_id)
     }
 
     /// Returns the number of messages with a contact.
     pub(crate) fn count_with(&self, contact_id: &str) -> usize {
-        self.messages_with.get(contact_id).map_or(0, |numbers| numbers.all.len())
+        self.messages.count_with(contact_id)
     }
 
     /// Returns `true` if the status of any message with a contact is `failed`.
     pub(crate) fn has_failed_with(&self, contact_id: &str) -> bool {
-        self.messages_with.get(contact_id).is_some_and(|numbers| !numbers.failed.is_empty())
+        self.messages.has_failed_with(contact_id)
     }
 
     /// Returns the contacts that have messages, each with its newest one, sorted by the newest message first.
     pub(crate) fn newest_by_contact(&self) -> impl Iterator<Item = (&Contact, &Arc<StoredMessage>)> {
-        let newest = self.messages_with.values().filter_map(|numbers| numbers.all.last());
-        let mut newest: Vec<u64> = newest.copied().collect();
-        newest.sort_unstable_by(|left, right| right.cmp(left));
-        newest.into_iter().filter_map(|number| {
-            let message = self.messages.get(&number)?;
-            Some((self.contact(&message.contact_id)?, message))
-        })
+        let newest = self.messages.newest();
+        newest.filter_map(|message| Some((self.contact(&message.contact_id)?, message)))
     }
 
     /// Returns all records. Each one comes after the records that it references.

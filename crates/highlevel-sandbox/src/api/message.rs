@@ -5,7 +5,10 @@ use serde_json::Value;
 
 use super::Generated;
 use super::existence::Parties;
-use crate::model::{Message, MessageDirection, Model, StatusChange, is_email, is_phone, status_of_call};
+use crate::model::{
+    Message, MessageDirection, Model, SCHEDULED, StatusChange, is_email, is_phone, scheduled_time,
+    status_of_call,
+};
 use crate::operation::Operation;
 
 /// Returns the message to store for a valid body.
@@ -31,7 +34,9 @@ pub(super) fn compose(
         Operation::AddInboundMessage if text("direction") != Some("outbound") => MessageDirection::Inbound,
         _ => MessageDirection::Outbound,
     };
-    let status = initial_status(direction, &channel, &body).to_owned();
+    let is_scheduled = operation == Operation::SendMessage
+        && scheduled_time(&body).is_some_and(|time| time > seconds(&generated.now));
+    let status = if is_scheduled { SCHEDULED } else { initial_status(direction, &channel, &body) }.to_owned();
     let call_status = call_status(&channel, &body).map(str::to_owned);
     Message {
         id: generated.message_id.clone(),
@@ -51,8 +56,13 @@ pub(super) fn compose(
     }
 }
 
+/// Returns a time in seconds since 1970.
+fn seconds(time: &str) -> i64 {
+    DateTime::parse_from_rfc3339(time).map_or(0, |time| time.timestamp())
+}
+
 /// Returns the initial status of a message: `delivered` if it is inbound, and otherwise that of the request.
-fn initial_status<'a>(direction: MessageDirection, channel: &str, request: &'a Value) -> &'a str {
+pub(crate) fn initial_status<'a>(direction: MessageDirection, channel: &str, request: &'a Value) -> &'a str {
     if is_phone(channel) {
         return status_of_call(direction, channel, call_status(channel, request));
     }

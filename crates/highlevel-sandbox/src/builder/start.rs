@@ -6,14 +6,14 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Instant;
 
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 
 use super::checks::{checked_base_url, checked_exposure, checked_rate_limit, hosts, listen, targets};
 use super::{SandboxBuilder, state};
 use crate::access::{Access, Guesses};
 use crate::clock::Clock;
 use crate::credentials::{Credentials, Grant, checked_token};
-use crate::engine::{Engine, InitialState};
+use crate::engine::{self, Engine, InitialState};
 use crate::fault::FaultRegistry;
 use crate::file_limit;
 use crate::identifiers::Identifiers;
@@ -143,6 +143,7 @@ impl SandboxBuilder {
             bounds: self.keeping.bounds,
             evicted_messages: AtomicU64::new(evicted as u64),
             retained: Mutex::default(),
+            schedule_changed: Notify::new(),
             model: Mutex::new(Arc::new(model)),
             credentials: Mutex::new(credentials),
             limiter: Mutex::new(RateLimiter::new(rate_limit)),
@@ -161,6 +162,7 @@ impl SandboxBuilder {
         }
         let runtime = Runtime::start().await?;
         runtime.handle().spawn(webhook::dispatcher::run(Arc::clone(&state), self.webhook_timeout, attempts));
+        runtime.handle().spawn(engine::send_scheduled(Arc::clone(&state)));
         let serving = runtime.handle().spawn(serve(listener, Arc::clone(&state)));
         let base_url = base_url.unwrap_or_else(|| format!("http://{address}"));
         Ok(Sandbox::new(address, base_url, webhook_public_key, state, serving, runtime))

@@ -8,7 +8,7 @@ use super::moment::Moment;
 use super::state::Engine;
 use crate::api::{self, ApiConfig, ApiResponse, Call, ErrorResponse};
 use crate::credentials::Grant;
-use crate::model::{Conversation, Message, Record};
+use crate::model::{Conversation, Message, Record, SCHEDULED};
 use crate::sync::lock;
 
 impl Engine {
@@ -70,7 +70,9 @@ impl Engine {
                 return ErrorResponse::not_stored(&conflict).into_response(&moment.generated.trace_id);
             }
             // Under the lock, so that events are sent in the order in which messages were stored.
-            self.publish(&model, &message, moment.now);
+            if message.status != SCHEDULED {
+                self.publish(&model, &message, moment.now);
+            }
         }
         if let Some(message) = response.changed.take()
             && let Err(conflict) = self.put(&mut model, [Record::from(message)])

@@ -13,7 +13,7 @@ use super::mutation_error::MutationError;
 use super::state::Engine;
 use crate::credentials::{Credentials, Grant, StoredCredentials};
 use crate::ledger::LedgerEvent;
-use crate::model::{Conflict, Kind, Model, Record, StatusUpdate, StoredMessage};
+use crate::model::{Conflict, Kind, Model, Record, SCHEDULED, StatusUpdate, StoredMessage};
 use crate::persistence::{Memory, RowChange, StoredRow};
 use crate::rate_limit::RateLimiter;
 use crate::snapshot::{Snapshot, StoredSnapshot};
@@ -68,6 +68,7 @@ impl Memory for Engine {
         *model.0 = Arc::new(stored_model);
         *credentials = restored;
         lock(&self.after_credentials).clear();
+        self.schedule_changed.notify_one();
         self.ledger.record(LedgerEvent::Changed("state"));
         Ok(())
     }
@@ -92,7 +93,12 @@ impl Engine {
         let (mut changes, mut entries) = (Vec::new(), Vec::new());
         for record in records {
             entries.push(match &record {
-                Record::Message(message) => LedgerEvent::Message(Arc::clone(message)),
+                Record::Message(message) => {
+                    if message.status == SCHEDULED {
+                        self.schedule_changed.notify_one();
+                    }
+                    LedgerEvent::Message(Arc::clone(message))
+                }
                 other => LedgerEvent::Changed(other.kind().as_str()),
             });
             if self.store.is_some() {
@@ -121,7 +127,11 @@ impl Engine {
 
     /// Deletes a record and all records that depend on it. Returns `false` if there is no such record.
     pub(crate) fn delete(&self, kind: Kind, id: &str) -> bool {
-        let mut model = self.model();
+        self.delete_in(&mut self.model(), kind, id)
+    }
+
+    /// Deletes a record in a model that the caller has locked, like [`delete`](Self::delete).
+    pub(super) fn delete_in(&self, model: &mut Model, kind: Kind, id: &str) -> bool {
         let deleted = model.delete(kind, id);
         let found = !deleted.is_empty();
         self.write(deleted.into_iter().map(|(kind, id)| RowChange::delete(kind.as_str(), id)).collect());
@@ -195,6 +205,7 @@ impl Engine {
         changes.extend(self.evicted(evicted));
         self.write(changes);
         self.record_when_written(LedgerEvent::Changed("state"));
+        self.schedule_changed.notify_one();
         drop((credentials, model));
         Ok(())
     }
@@ -233,6 +244,7 @@ impl Engine {
             store.replace(self.rows(&guard, &credentials));
         }
         self.record_when_written(LedgerEvent::Changed("state"));
+        self.schedule_changed.notify_one();
         drop((credentials, guard));
         // Dropping a large model takes long, so it happens without the locks.
         drop(before);

@@ -4,7 +4,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 
 use super::initial_state::InitialState;
 use super::model_guard::ModelMut;
@@ -80,6 +80,8 @@ pub(crate) struct Engine {
     pub(crate) evicted_messages: AtomicU64,
     /// The result of the previous memory usage query.
     pub(crate) retained: Mutex<Retained>,
+    /// Notified when messages may have been scheduled.
+    pub(crate) schedule_changed: Notify,
     pub(crate) model: Mutex<Arc<Model>>,
     pub(crate) credentials: Mutex<Credentials>,
     /// Effects to run once the pending change of the credentials is written.

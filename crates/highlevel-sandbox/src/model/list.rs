@@ -70,20 +70,18 @@ impl Model {
         page: &Page,
     ) -> Option<(Vec<&Arc<StoredMessage>>, bool)> {
         let after = match &page.after {
-            Some(id) => Some(*self.message_numbers.get(id)?),
+            Some(id) => Some(self.messages.number(id)?),
             None => None,
         };
         let matches = |message: &&Arc<StoredMessage>| filter.matches(message);
         let mut found: Vec<&Arc<StoredMessage>> = match order {
             Order::OldestFirst => {
                 let from = after.map_or(0, |number| number + 1);
-                let rest = self.messages.range(from..).map(|(_, message)| message);
-                rest.filter(matches).take(page.limit + 1).collect()
+                self.messages.from(from).filter(matches).take(page.limit + 1).collect()
             }
             Order::NewestFirst => {
                 let to = after.unwrap_or(u64::MAX);
-                let rest = self.messages.range(..to).rev().map(|(_, message)| message);
-                rest.filter(matches).take(page.limit + 1).collect()
+                self.messages.before(to).filter(matches).take(page.limit + 1).collect()
             }
         };
         let more = found.len() > page.limit;

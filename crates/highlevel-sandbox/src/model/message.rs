@@ -1,5 +1,7 @@
 //! Messages and calls.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -92,10 +94,15 @@ impl Message<RawJson> {
         self.with_request(self.request.to_value())
     }
 
+    /// Returns the time of a scheduled message, in seconds since 1970. `None` if it is not scheduled.
+    pub(crate) fn due(&self) -> Option<i64> {
+        (self.status == SCHEDULED).then(|| scheduled_time(&self.request.to_value())).flatten()
+    }
+
     /// Returns the memory usage in bytes, including the index entries.
     pub(crate) fn weight(&self) -> usize {
         /// The index entries, and the counts of the `Arc`.
-        const INDEX_ENTRIES: usize = 250;
+        const INDEX_ENTRIES: usize = 300;
         let Self {
             id,
             email_message_id,
@@ -171,6 +178,16 @@ impl MessageDirection {
             Self::Outbound => "outbound",
         }
     }
+}
+
+/// The status of a message that is sent later.
+pub(crate) const SCHEDULED: &str = "scheduled";
+
+/// Returns the time at which a request asks to send its message, in seconds since 1970. Fractions are dropped.
+pub(crate) fn scheduled_time(request: &Value) -> Option<i64> {
+    let time = request.get("scheduledTimestamp")?;
+    let fractional = || Duration::try_from_secs_f64(time.as_f64()?).ok()?.as_secs().try_into().ok();
+    time.as_i64().or_else(fractional)
 }
 
 pub(crate) fn is_email(channel: &str) -> bool {

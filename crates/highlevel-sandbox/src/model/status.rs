@@ -4,16 +4,18 @@
 //! and `voicemail`, as in the rules of the `OutboundMessage` and `InboundMessage` events. The documentation of
 //! `PUT /conversations/messages/{messageId}/status` lists the values without transitions. The transitions are those of the
 //! sandbox: a status only moves forward, and a delivered message can still fail, because a carrier or mail server may
-//! report a failure later.
+//! report a failure later. The sandbox also has `scheduled`, for a message that is sent later.
 
 use serde::Deserialize;
 
-use super::{Message, MessageDirection, StatusChange, is_call, is_phone, is_voicemail};
+use super::{Message, MessageDirection, SCHEDULED, StatusChange, is_call, is_phone, is_voicemail};
 
 /// Pairs of a status and the statuses that may follow it.
 type Transitions = &'static [(&'static str, &'static [&'static str])];
 
 const OF_MESSAGES: Transitions = &[
+    // The clock of the sandbox ends it.
+    (SCHEDULED, &[]),
     ("pending", &["delivered", "read", "failed"]),
     ("delivered", &["read", "failed"]),
     ("read", &[]),
@@ -102,7 +104,9 @@ impl<R> Message<R> {
         let next = transitions.iter().find(|(from, _)| *from == self.status).map_or(&[][..], |(_, to)| to);
         if !next.contains(&status.as_str()) {
             let Self { id, status: current, .. } = &self;
-            let allowed = if next.is_empty() {
+            let allowed = if current == SCHEDULED {
+                "advance the clock to send it, or cancel it".to_owned()
+            } else if next.is_empty() {
                 format!("{current} is final")
             } else {
                 format!("expected one of {}", next.join(", "))
@@ -121,6 +125,16 @@ impl<R> Message<R> {
 /// The values of `callStatus` in the spec.
 const CALL_STATUSES: &[&str] =
     &["pending", "completed", "answered", "busy", "no-answer", "failed", "canceled", "voicemail"];
+
+impl<R> Message<R> {
+    /// Returns a scheduled message as it is sent: with the status that its request asked for, and the time it was due.
+    pub(crate) fn sent(mut self, status: String, due: String, now: String) -> Self {
+        self.history.push(StatusChange { status: status.clone(), at: now, error: None });
+        self.status = status;
+        self.date_added = due;
+        self
+    }
+}
 
 /// Returns the values that a message can be updated to: call statuses for a call, otherwise statuses.
 pub(crate) fn next_statuses<R>(message: &Message<R>) -> Vec<&'static str> {

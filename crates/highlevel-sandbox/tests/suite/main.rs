@@ -21,6 +21,7 @@ mod rate_limit;
 mod receiver;
 mod refusals;
 mod robustness;
+mod scheduled;
 mod spec;
 mod state;
 mod state_file;

@@ -249,7 +249,7 @@ pub(super) fn tone(status: &str) -> &'static str {
     match status {
         "delivered" | "read" | "completed" | "answered" => "is-good",
         "failed" | "busy" | "no-answer" | "canceled" => "is-bad",
-        "pending" | "voicemail" => "is-warn",
+        "pending" | "scheduled" | "voicemail" => "is-warn",
         _ => "",
     }
 }
