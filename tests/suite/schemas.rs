@@ -43,6 +43,13 @@ fn rust_schemas() -> BTreeMap<String, Value> {
         BadRequestError UnauthorizedError ForbiddenError NotFoundError UnprocessableEntityError
         OutboundMessage InboundMessage ProviderOutboundMessage Install Uninstall AppUpdate ConversationUpdate
         ConversationUnreadUpdate LcEmailStats ContactDndUpdate VoiceAiCallEnd ApiVersion
+        ContactRequest UpdateContactRequest SearchContactsRequest ContactTagsRequest ContactNoteRequest
+        ContactResponse UpsertContactResponse DuplicateContactResponse SearchContactsResponse ContactTagsResponse
+        ContactNoteResponse CreateConversationRequest UpdateConversationRequest SearchConversationsResponse
+        ConversationDetails ConversationResponse TypingRequest TypingResponse
+        UpdateMessageStatusRequest UpdateEmailStatusRequest UpdateEmailStatusResponse CancelScheduledResponse
+        SetAttachmentsRequest ListMessagesResponse MessageResponse EmailDetails ExportMessagesResponse
+        UploadFilesResponse Transcription ConversationFilter ConversationSortKey ExportChannel ExportSortKey
     );
     generator.definitions().iter().map(|(name, schema)| (name.clone(), schema.clone())).collect()
 }

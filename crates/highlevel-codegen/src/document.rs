@@ -63,6 +63,11 @@ impl Document {
         })
     }
 
+    /// Returns the operations that are generated: all but those with `x-hand-written`.
+    pub fn generated_operations(&self) -> impl Iterator<Item = (&str, &str, &Map<String, Value>)> {
+        self.operations().filter(|(_, _, operation)| !is_hand_written(operation))
+    }
+
     /// Returns the value that a local reference points to.
     pub fn resolve(&self, reference: &str) -> Option<&Value> {
         self.value.pointer(reference.strip_prefix('#')?)
@@ -72,6 +77,14 @@ impl Document {
 /// Returns the name in `#/components/schemas/NAME`.
 pub(crate) fn schema_name(reference: &str) -> Option<&str> {
     reference.strip_prefix("#/components/schemas/")
+}
+
+/// The key of an operation that the SDK implements without a generated function. Its value is the reason.
+pub(crate) const HAND_WRITTEN: &str = "x-hand-written";
+
+/// Returns `true` for an operation that is not generated.
+pub(crate) fn is_hand_written(operation: &Map<String, Value>) -> bool {
+    operation.contains_key(HAND_WRITTEN)
 }
 
 /// Escapes a key for a JSON pointer.

@@ -5,16 +5,29 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value, json};
 
 use crate::Document;
+use crate::document::is_hand_written;
 
 /// Applies the steps below, in order.
 pub fn normalise(document: &Document) -> Value {
     let mut value = document.value().clone();
+    drop_hand_written(&mut value);
     drop_error_responses(&mut value);
     drop_version_parameter(&mut value);
     relax_received(&mut value);
     drop_reference_siblings(&mut value);
     drop_unread_parts(&mut value);
     value
+}
+
+/// Removes the operations that the SDK implements without a generated function. Their types stay among the components.
+pub fn drop_hand_written(document: &mut Value) {
+    let Some(paths) = document.get_mut("paths").and_then(Value::as_object_mut) else {
+        return;
+    };
+    for item in paths.values_mut().filter_map(Value::as_object_mut) {
+        item.retain(|_, operation| !operation.as_object().is_some_and(is_hand_written));
+    }
+    paths.retain(|_, item| item.as_object().is_none_or(|item| !item.is_empty()));
 }
 
 /// Removes every response that is not a success.

@@ -3,9 +3,11 @@
 use std::fmt::Write as _;
 
 use quote::ToTokens;
+use serde_json::Value;
 use syn::{Fields, FnArg, ImplItem, Item, ReturnType, Type};
 
 use crate::Document;
+use crate::document::is_hand_written;
 use crate::finish::wire_name;
 
 /// Returns the outline of a finished source. A new optional field is one new line.
@@ -20,6 +22,11 @@ pub fn outline(file: &syn::File, document: &Document) -> String {
                 operation(&mut text, &function.sig, document);
             }
         }
+    }
+    for (path, method, operation) in document.operations().filter(|(_, _, found)| is_hand_written(found)) {
+        let id = operation.get("operationId").and_then(Value::as_str).unwrap_or_default();
+        // Writing to a string does not fail.
+        let _ = writeln!(text, "  {} {path}  {id} (hand-written)", method.to_uppercase());
     }
     let types = file.items.iter().find_map(|item| match item {
         Item::Mod(module) if module.ident == "types" => module.content.as_ref(),

@@ -83,7 +83,7 @@ fn handle(
     let settings = &config.settings;
     let operation = Operation::of(call.method, call.path())
         .ok_or_else(|| ErrorResponse::no_route(call.method, call.target))?;
-    let spec = operation.spec(config.spec);
+    let spec = config.spec;
     let (method, path) = (operation.method(), operation.path());
     annotations.operation = Some(operation);
     let grant = match caller {

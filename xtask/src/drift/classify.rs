@@ -1,6 +1,6 @@
 //! The list of known differences, and its comparison with those that exist.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use serde_json::Value;
@@ -84,27 +84,41 @@ impl Classification {
     }
 }
 
+/// Returns `true` if a difference is the listed one. Each `*` of the list stands for any text.
+fn matches(pattern: &str, difference: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let Some(mut rest) = parts.next().and_then(|first| difference.strip_prefix(first)) else { return false };
+    let mut parts: Vec<&str> = parts.collect();
+    let Some(last) = parts.pop() else { return rest.is_empty() };
+    for part in parts {
+        match rest.split_once(part) {
+            Some((_, after)) => rest = after,
+            None => return false,
+        }
+    }
+    rest.ends_with(last)
+}
+
 impl Report {
     fn add(&mut self, file: &VendorFile, groups: &[&Group]) {
-        let mut listed = BTreeMap::new();
-        for group in groups {
-            listed.extend(group.differences.iter().map(|difference| (difference, &group.reason)));
-        }
         self.line(&format!("{}: {} differences", file.name, file.differences.len()));
+        // Each difference is shown under the first group that lists it.
+        let mut unlisted: BTreeSet<&String> = file.differences.iter().collect();
         for group in groups {
             self.line(&format!("  {}", group.reason));
-            for difference in group.differences.intersection(&file.differences) {
+            let is_of_group =
+                |difference: &String| group.differences.iter().any(|pattern| matches(pattern, difference));
+            let (of_group, others) =
+                unlisted.into_iter().partition::<BTreeSet<_>, _>(|difference| is_of_group(difference));
+            for difference in of_group {
                 self.line(&format!("    {difference}"));
             }
+            unlisted = others;
         }
-        for difference in &file.differences {
-            if !listed.contains_key(difference) {
-                self.problems.push(format!("new in {}: {difference}", file.name));
-            }
-        }
-        for difference in listed.keys() {
-            if !file.differences.contains(*difference) {
-                self.problems.push(format!("stale for {}: {difference}", file.name));
+        self.problems.extend(unlisted.iter().map(|difference| format!("new in {}: {difference}", file.name)));
+        for pattern in groups.iter().flat_map(|group| &group.differences) {
+            if !file.differences.iter().any(|difference| matches(pattern, difference)) {
+                self.problems.push(format!("stale for {}: {pattern}", file.name));
             }
         }
     }

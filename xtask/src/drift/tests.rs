@@ -50,6 +50,35 @@ struct Case {
 }
 
 #[test]
+fn a_star_in_the_list_stands_for_any_text() {
+    struct Case {
+        listed: &'static str,
+        problems: usize,
+    }
+    let difference = "POST /notes response note.text is only in the spec";
+    let list = |listed: &str| json!([{ "reason": "it is so", "files": ["notes"], "differences": [listed] }]);
+    for Case { listed, problems } in [
+        Case { listed: difference, problems: 0 },
+        Case { listed: "* is only in the spec", problems: 0 },
+        Case { listed: "POST /notes response *", problems: 0 },
+        Case { listed: "POST * response *text* the spec", problems: 0 },
+        Case { listed: "POST /notes response note.text is only in the spec*", problems: 0 },
+        // Both a new difference and a stale entry.
+        Case { listed: "POST /notes response", problems: 2 },
+        Case { listed: "* is only in the vendor's file", problems: 2 },
+        Case { listed: "*text*note* is only in the spec", problems: 2 },
+        Case { listed: "*spec*spec", problems: 2 },
+    ] {
+        let file =
+            VendorFile { name: "notes".to_owned(), differences: BTreeSet::from([difference.to_owned()]) };
+        let report =
+            Classification::parse(&list(listed)).expect("a list").check(&[file]).expect("a known file");
+        let found = report.result().err().map_or(0, |text| text.lines().count() - 1);
+        assert_eq!(found, problems, "{listed}");
+    }
+}
+
+#[test]
 fn each_kind_of_difference_is_found() {
     let base = json!({ "text": { "type": "string" } });
     let cases = [

@@ -18,6 +18,7 @@ const RULES: &[Rule] = &[
     document::references,
     document::servers,
     operations::identifiers,
+    operations::reasons,
     operations::successes,
     operations::bodies,
     operations::parameters,

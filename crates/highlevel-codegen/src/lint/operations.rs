@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::schemas::is_camel_case;
-use crate::document::escape;
+use crate::document::{HAND_WRITTEN, escape};
 use crate::{Document, Problem};
 
 fn pointer(path: &str, method: &str) -> String {
@@ -39,6 +39,20 @@ pub(super) fn identifiers(document: &Document, problems: &mut Vec<Problem>) {
                     ));
                 }
             }
+        }
+    }
+}
+
+/// A hand-written operation has a reason.
+pub(super) fn reasons(document: &Document, problems: &mut Vec<Problem>) {
+    for (path, method, operation) in document.operations() {
+        let reason = operation.get(HAND_WRITTEN);
+        if reason.is_some_and(|reason| reason.as_str().is_none_or(|text| text.trim().is_empty())) {
+            problems.push(Problem::new(
+                format!("{}/{HAND_WRITTEN}", pointer(path, method)),
+                "is not a text, so reviewers cannot see why the operation has no generated function",
+                "write the reason in a sentence, or remove the key",
+            ));
         }
     }
 }
@@ -104,7 +118,7 @@ fn follow<'d>(document: &'d Document, value: &'d Value) -> &'d Value {
 /// The bodies that the generator reads are JSON and refer to components: it panics if a body has no schema. Error
 /// responses may have any body; they are removed before.
 pub(super) fn bodies(document: &Document, problems: &mut Vec<Problem>) {
-    for (path, method, operation) in document.operations() {
+    for (path, method, operation) in document.generated_operations() {
         let place = pointer(path, method);
         let mut bodies = vec![(format!("{place}/requestBody"), operation.get("requestBody"))];
         let responses = operation.get("responses").and_then(Value::as_object).into_iter().flatten();
@@ -120,7 +134,7 @@ pub(super) fn bodies(document: &Document, problems: &mut Vec<Problem>) {
                     problems.push(Problem::new(
                         place,
                         format!("is `{media_type}`; only JSON bodies are supported"),
-                        "describe the body as application/json",
+                        "describe the body as application/json, or mark the operation with `x-hand-written`",
                     ));
                 } else if value.get("schema").is_none() {
                     problems.push(Problem::new(

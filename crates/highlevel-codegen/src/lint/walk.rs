@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::Document;
-use crate::document::{escape, walk};
+use crate::document::{escape, is_hand_written, walk};
 
 /// Visits every schema of the document with its JSON pointer, nested ones included.
 ///
@@ -12,9 +12,18 @@ pub(super) fn each_schema<'d>(document: &'d Document, visit: &mut dyn FnMut(&str
     for (name, schema) in document.schemas() {
         within_schema(schema, &format!("/components/schemas/{}", escape(name)), visit);
     }
+    // The bodies of hand-written operations are not generated.
+    let hand_written: Vec<String> = document
+        .operations()
+        .filter(|(_, _, operation)| is_hand_written(operation))
+        .flat_map(|(path, method, _)| {
+            ["requestBody", "responses"].map(|part| format!("/paths/{}/{method}/{part}/", escape(path)))
+        })
+        .collect();
     walk(document.value(), "", &mut |pointer, value| {
         let is_schema = pointer.ends_with("/schema") && !pointer.starts_with("/components/schemas/");
-        if is_schema && !pointer.contains("/examples/") {
+        let is_generated = !hand_written.iter().any(|place| pointer.starts_with(place.as_str()));
+        if is_schema && is_generated && !pointer.contains("/examples/") {
             within_schema(value, pointer, visit);
         }
     });

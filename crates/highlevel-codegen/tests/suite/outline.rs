@@ -115,3 +115,37 @@ fn parameters_are_arguments() {
     let outline = run(&document).unwrap_or_else(|problems| panic!("{problems}")).outline;
     assert!(outline.contains("send_letter(limit: Option<i64>, body: &Letter)"), "{outline}");
 }
+
+/// Its bodies may have any type, and its response has a generated type.
+#[test]
+fn a_hand_written_operation_is_listed_and_not_generated() {
+    let path = "/paths/~1letters~1{letterId}~1scan";
+    let operation = |reason: serde_json::Value| {
+        json!({ "post": {
+            "operationId": "scanLetter",
+            "x-hand-written": reason,
+            "parameters": [{
+                "name": "letterId", "in": "path", "required": true,
+                "schema": { "$ref": "#/components/schemas/LetterId" }
+            }],
+            "requestBody": { "content": { "multipart/form-data": { "schema": {
+                "type": "object", "properties": { "scan": { "type": "string", "format": "binary" } }
+            } } } },
+            "responses": { "200": { "$ref": "#/components/responses/Sent" } }
+        } })
+    };
+    let output = run(&edited(&[Set(path, operation(json!("The body is a file.")))]));
+    let output = output.unwrap_or_else(|problems| panic!("{problems}"));
+    assert!(
+        output.outline.contains("  POST /letters/{letterId}/scan  scanLetter (hand-written)\n"),
+        "{}",
+        output.outline
+    );
+    assert!(!output.source.contains("fn scan_letter"));
+    assert!(!output.normalised.contains("scanLetter"));
+
+    for reason in [json!(""), json!(true)] {
+        let problems = run(&edited(&[Set(path, operation(reason))])).expect_err("no reason").to_string();
+        assert!(problems.contains("x-hand-written"), "{problems}");
+    }
+}
