@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use highlevel::limit::{Acquire, Grant, Permit, RateLimited};
 use highlevel::{Client, LocalRateLimiter, RateLimitHeaders, RateLimiter, Sms};
-use highlevel_sandbox::{RateLimit, Sandbox, Window};
+use highlevel_sandbox::{BurstWindow, RateLimit, Sandbox};
 
 /// HighLevel's window is 10 seconds; this one is shorter, so that the test takes seconds.
 const INTERVAL: Duration = Duration::from_secs(2);
@@ -72,8 +72,12 @@ impl Grant for RecordedUse {
 /// busy. The test prints its duration and the shortest possible one.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn concurrent_messages_are_all_sent_and_none_is_rate_limited() {
-    let runs =
-        [(Window::Fixed, 500), (Window::Sliding, 500), (Window::Fixed, 1_000), (Window::Sliding, 1_000)];
+    let runs = [
+        (BurstWindow::Fixed, 500),
+        (BurstWindow::Sliding, 500),
+        (BurstWindow::Fixed, 1_000),
+        (BurstWindow::Sliding, 1_000),
+    ];
     let runs = runs.map(|(window, messages)| tokio::spawn(run(window, messages)));
     for run in runs {
         run.await.expect("no panic");
@@ -81,7 +85,7 @@ async fn concurrent_messages_are_all_sent_and_none_is_rate_limited() {
 }
 
 /// Starts a sandbox with a shorter window than HighLevel, and a client with the same window.
-async fn set_up(window: Window) -> (Sandbox, Client, Recorded) {
+async fn set_up(window: BurstWindow) -> (Sandbox, Client, Recorded) {
     let limits = RateLimit::documented().window(window).interval(INTERVAL);
     let sandbox = Sandbox::builder().rate_limit(limits).start().await.expect("a sandbox");
     let limiter = Recorded::new(LocalRateLimiter::with_limits(100, INTERVAL, 200_000).margin(MARGIN));
@@ -95,7 +99,7 @@ async fn set_up(window: Window) -> (Sandbox, Client, Recorded) {
     (sandbox, client, limiter)
 }
 
-async fn run(window: Window, messages: usize) {
+async fn run(window: BurstWindow, messages: usize) {
     let (sandbox, client, limiter) = set_up(window).await;
 
     let started_at = Instant::now();
@@ -144,9 +148,12 @@ async fn run(window: Window, messages: usize) {
 /// Concurrent messages may receive a 429, wait for another permit, and are all sent once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn limiter_adapts_to_another_program_on_the_same_budget() {
-    for (window, tasks) in
-        [(Window::Fixed, 1), (Window::Sliding, 1), (Window::Fixed, 20), (Window::Sliding, 20)]
-    {
+    for (window, tasks) in [
+        (BurstWindow::Fixed, 1),
+        (BurstWindow::Sliding, 1),
+        (BurstWindow::Fixed, 20),
+        (BurstWindow::Sliding, 20),
+    ] {
         let (sandbox, client, limiter) = set_up(window).await;
         sandbox.use_rate_limit(95);
         let tasks: Vec<_> = (0..tasks)

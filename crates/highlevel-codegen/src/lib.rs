@@ -30,7 +30,7 @@ pub use problem::{Problem, Problems};
 
 /// The output of the pipeline.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Output {
+pub struct GeneratedFiles {
     /// The Rust source of the generated client and types.
     pub source: String,
     /// The outline of that source, for reviewers.
@@ -44,7 +44,7 @@ pub struct Output {
 /// # Errors
 ///
 /// Returns the errors of [`run`].
-pub fn run_embedded() -> Result<Output, Problems> {
+pub fn run_embedded() -> Result<GeneratedFiles, Problems> {
     run(highlevel_spec::OPENAPI_YAML)
 }
 
@@ -59,14 +59,14 @@ pub fn run_embedded() -> Result<Output, Problems> {
 /// # Errors
 ///
 /// Returns all problems of the first step that finds any, each with a JSON pointer, a message and a fix. Never panics.
-pub fn run(yaml: &str) -> Result<Output, Problems> {
+pub fn run(yaml: &str) -> Result<GeneratedFiles, Problems> {
     let document = Document::new(parse::parse(yaml)?);
     lint::lint(&document)?;
     let normalised = normalise::normalise(&document);
     let enums = open_enums::find(&document);
     let generated = generate::generate(&normalised, &enums)?;
     let file = finish::finish(generated, &document, &enums)?;
-    Ok(Output {
+    Ok(GeneratedFiles {
         source: finish::format(&file),
         outline: outline::outline(&file, &document),
         normalised: format!("{normalised:#}\n"),

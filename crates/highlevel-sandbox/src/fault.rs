@@ -17,7 +17,7 @@ pub use effect::{Ending, Extent, Fault};
 pub use registry::ActiveFault;
 pub(crate) use registry::{FaultRegistry, TriggeredFault};
 pub use rule::FaultRule;
-pub(crate) use rule::Request;
+pub(crate) use rule::RequestProperties;
 pub use schedule::FaultSchedule;
 pub(crate) use script::{ResponseParts, Script, edit, script};
 pub use stage::FaultStage;

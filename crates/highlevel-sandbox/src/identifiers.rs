@@ -13,10 +13,10 @@ const BATCH: usize = 1024;
 
 /// Generates IDs, tokens and keys, from random numbers of the operating system or from a seed.
 #[derive(Debug)]
-pub(crate) struct Identifiers(Mutex<Source>);
+pub(crate) struct Identifiers(Mutex<RandomSource>);
 
 #[derive(Debug)]
-enum Source {
+enum RandomSource {
     /// The unused random bytes of the last request.
     System(Vec<u8>),
     /// A generator with a seed, for tests that compare IDs.
@@ -27,8 +27,8 @@ impl Identifiers {
     /// Creates a generator. With a seed, it generates the same sequence of IDs, tokens and keys in each run.
     pub(crate) fn new(seed: Option<u64>) -> Self {
         Self(Mutex::new(match seed {
-            Some(seed) => Source::Seeded(Rng::with_seed(seed)),
-            None => Source::System(Vec::new()),
+            Some(seed) => RandomSource::Seeded(Rng::with_seed(seed)),
+            None => RandomSource::System(Vec::new()),
         }))
     }
 
@@ -60,16 +60,16 @@ impl Identifiers {
     pub(crate) fn key(&self) -> io::Result<[u8; 32]> {
         let mut key = [0; 32];
         match &mut *lock(&self.0) {
-            Source::System(_) => getrandom::fill(&mut key).map_err(io::Error::other)?,
-            Source::Seeded(rng) => rng.fill(&mut key),
+            RandomSource::System(_) => getrandom::fill(&mut key).map_err(io::Error::other)?,
+            RandomSource::Seeded(rng) => rng.fill(&mut key),
         }
         Ok(key)
     }
 
     fn random(&self) -> Uuid {
         let bytes = match &mut *lock(&self.0) {
-            Source::System(unused) => next_of_batch(unused),
-            Source::Seeded(rng) => Some(rng.u128(..).to_ne_bytes()),
+            RandomSource::System(unused) => next_of_batch(unused),
+            RandomSource::Seeded(rng) => Some(rng.u128(..).to_ne_bytes()),
         };
         bytes.map_or_else(Uuid::new_v4, |bytes| Builder::from_random_bytes(bytes).into_uuid())
     }

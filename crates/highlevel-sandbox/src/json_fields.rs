@@ -50,11 +50,11 @@ struct Texts(Vec<String>);
 
 impl<'de> Deserialize<'de> for Texts {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Reader {
+        struct FieldReader {
             is_nested: bool,
         }
 
-        impl<'de> Visitor<'de> for Reader {
+        impl<'de> Visitor<'de> for FieldReader {
             type Value = Texts;
 
             fn expecting(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
@@ -108,11 +108,11 @@ impl<'de> Deserialize<'de> for Texts {
 
         impl<'de> Deserialize<'de> for Entry {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                deserializer.deserialize_any(Reader { is_nested: true }).map(Self)
+                deserializer.deserialize_any(FieldReader { is_nested: true }).map(Self)
             }
         }
 
-        deserializer.deserialize_any(Reader { is_nested: false })
+        deserializer.deserialize_any(FieldReader { is_nested: false })
     }
 }
 

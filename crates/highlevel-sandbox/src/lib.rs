@@ -67,8 +67,8 @@ pub use oauth::{InstallEvents, SandboxApp, TokenRequests, TokenResource};
 pub use operation::Operation;
 #[doc(hidden)]
 pub use persistence::CHECK_THREAD;
-pub use rate_limit::{RateLimit, Window};
-pub use sandbox::{Accepted, DeliveriesTimedOut, Sandbox};
+pub use rate_limit::{BurstWindow, RateLimit};
+pub use sandbox::{AcceptedCounts, DeliveriesTimedOut, Sandbox};
 pub use snapshot::Snapshot;
 pub use spec::{Spec, SpecError, Violation};
 pub use webhook::{

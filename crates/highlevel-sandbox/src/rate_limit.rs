@@ -11,7 +11,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use counter::Spent;
-pub(crate) use limiter::{Account, RateLimiter, Verdict};
+pub(crate) use limiter::{Account, RateLimitEnforcer, Verdict};
 
 /// The maximum burst. A sliding window stores the time of each request in it.
 const LARGEST_BURST: usize = 1_000_000;
@@ -45,7 +45,7 @@ const LARGEST_BURST: usize = 1_000_000;
 /// - Times are those of the sandbox's clock, which can be set and sped up. The counters are reset when it is set back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RateLimit {
-    pub(crate) window: Window,
+    pub(crate) window: BurstWindow,
     pub(crate) burst: usize,
     pub(crate) interval: Duration,
     pub(crate) daily: usize,
@@ -55,7 +55,7 @@ pub struct RateLimit {
 /// The window of the burst limit. `HighLevel` does not document the kind of its window.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Window {
+pub enum BurstWindow {
     /// Counts requests since the last multiple of the interval since 1970-01-01 UTC.
     Fixed,
     /// Counts requests of the last interval at any moment. The stricter of the two.
@@ -67,7 +67,7 @@ impl RateLimit {
     /// Returns the limits that `HighLevel` documents: 100 requests in 10 seconds, and 200,000 in a day.
     pub fn documented() -> Self {
         Self {
-            window: Window::default(),
+            window: BurstWindow::default(),
             burst: 100,
             interval: Duration::from_secs(10),
             daily: 200_000,
@@ -76,7 +76,7 @@ impl RateLimit {
     }
 
     /// Sets the window of the burst limit. Defaults to a sliding window.
-    pub fn window(mut self, window: Window) -> Self {
+    pub fn window(mut self, window: BurstWindow) -> Self {
         self.window = window;
         self
     }

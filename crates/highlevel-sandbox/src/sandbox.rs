@@ -7,7 +7,7 @@ mod oauth;
 mod settings;
 mod state;
 
-pub use ledger::Accepted;
+pub use ledger::AcceptedCounts;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

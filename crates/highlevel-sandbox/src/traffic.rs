@@ -437,7 +437,7 @@ impl AsyncWrite for TrackedStream {
 }
 
 /// A response body whose bytes are in flight until they are written.
-pub(super) struct TrackedBody<B> {
+pub(super) struct InFlightBody<B> {
     pub(super) body: B,
     pub(super) reservation: Option<Reservation>,
     pub(super) connection: Arc<Connection>,
@@ -455,7 +455,7 @@ impl AsRef<[u8]> for ReservedBytes {
     }
 }
 
-impl<B: http_body::Body<Data = Bytes> + Unpin> http_body::Body for TrackedBody<B> {
+impl<B: http_body::Body<Data = Bytes> + Unpin> http_body::Body for InFlightBody<B> {
     type Data = Bytes;
     type Error = B::Error;
 
@@ -487,7 +487,7 @@ impl<B: http_body::Body<Data = Bytes> + Unpin> http_body::Body for TrackedBody<B
     }
 }
 
-impl<B> Drop for TrackedBody<B> {
+impl<B> Drop for InFlightBody<B> {
     fn drop(&mut self) {
         self.connection.enter(Phase::Flushing);
         self.connection.activity.is_fresh.store(false, Ordering::Relaxed);

@@ -17,9 +17,11 @@ mod tamper;
 mod targets;
 mod trigger;
 
-pub(crate) use delivery_store::{DeliveryFilter, Event, MAX_DELIVERY_BYTES, Summary, text as time_text};
+pub(crate) use delivery_store::{
+    DeliveryFilter, MAX_DELIVERY_BYTES, OutgoingEvent, Summary, text as time_text,
+};
 pub use keyring::WebhookKey;
-pub(crate) use keyring::{KeyStanding, Keyring};
+pub(crate) use keyring::{KeyStanding, WebhookKeys};
 pub use outbox::Replay;
 pub(crate) use outbox::{Outbox, Progress};
 pub use record::{AttemptCause, DeliveryAttempt, DeliveryOutcome, DeliveryState, WebhookDelivery};

@@ -51,7 +51,7 @@ pub(crate) enum TransportError {
 
 /// Whether a request may be repeated if it may have been done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Replay {
+pub(crate) enum RepeatSafety {
     /// Repeating it could do it twice.
     Unsafe,
     /// Repeating it has no further effect (GET, HEAD, PUT, DELETE).
@@ -60,7 +60,7 @@ pub(crate) enum Replay {
 
 /// The classification of an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Verdict {
+pub(crate) struct Classification {
     pub(crate) delivery: Delivery,
     pub(crate) kind: ErrorKind,
     pub(crate) action: RetryAction,
@@ -82,18 +82,18 @@ pub(crate) enum RetryAction {
 }
 
 /// Classifies the result of an attempt. A result that no row covers is [`Delivery::Unknown`], and is not retried.
-pub(crate) fn classify(result: AttemptResult, replay: Replay) -> Verdict {
+pub(crate) fn classify(result: AttemptResult, replay: RepeatSafety) -> Classification {
     let verdict = match result {
         AttemptResult::NoResponse { written, error } => classify_error(written, error),
         AttemptResult::Response(response) => classify_response(response),
     };
-    if replay == Replay::Idempotent && is_transient(result) {
-        return Verdict { action: RetryAction::Retry, ..verdict };
+    if replay == RepeatSafety::Idempotent && is_transient(result) {
+        return Classification { action: RetryAction::Retry, ..verdict };
     }
     verdict
 }
 
-fn classify_error(written: bool, error: TransportError) -> Verdict {
+fn classify_error(written: bool, error: TransportError) -> Classification {
     let kind = match error {
         TransportError::Connect | TransportError::Certificate => ErrorKind::Connect,
         TransportError::Timeout => ErrorKind::Timeout,
@@ -107,15 +107,15 @@ fn classify_error(written: bool, error: TransportError) -> Verdict {
         (false, TransportError::Certificate) => (Delivery::NotSent, RetryAction::None),
         (false, _) => (Delivery::NotSent, RetryAction::Retry),
     };
-    Verdict { delivery, kind, action }
+    Classification { delivery, kind, action }
 }
 
-fn classify_response(response: ResponseSummary) -> Verdict {
+fn classify_response(response: ResponseSummary) -> Classification {
     let (delivery, action) = match response.status {
         // HighLevel responded to the request itself with a redirect, whatever the response to the next one was.
         _ if response.redirected => (Delivery::Rejected, RetryAction::None),
         200..=299 => {
-            return Verdict {
+            return Classification {
                 delivery: Delivery::Accepted,
                 kind: ErrorKind::Receipt,
                 action: RetryAction::None,
@@ -129,7 +129,7 @@ fn classify_response(response: ResponseSummary) -> Verdict {
         503 => (Delivery::Unknown, response.retry_after.map_or(RetryAction::None, RetryAction::Wait)),
         _ => (Delivery::Unknown, RetryAction::None),
     };
-    Verdict { delivery, kind: ErrorKind::Status, action }
+    Classification { delivery, kind: ErrorKind::Status, action }
 }
 
 /// Returns `true` if a later attempt may succeed.
@@ -190,7 +190,11 @@ mod tests {
             row(true, TransportError::Timeout, Unknown, Timeout, RetryAction::None),
             row(true, TransportError::Broken, Unknown, Connection, RetryAction::None),
         ] {
-            assert_eq!(classify(result, Replay::Unsafe), Verdict { delivery, kind, action }, "{result:?}");
+            assert_eq!(
+                classify(result, RepeatSafety::Unsafe),
+                Classification { delivery, kind, action },
+                "{result:?}"
+            );
         }
     }
 
@@ -230,7 +234,11 @@ mod tests {
         let unlisted = (0..=1000).filter(|status| !is_listed(status));
         rows.extend(unlisted.map(|status| row(response(status), Unknown, RetryAction::None)));
         for Row { result, delivery, kind, action } in rows {
-            assert_eq!(classify(result, Replay::Unsafe), Verdict { delivery, kind, action }, "{result:?}");
+            assert_eq!(
+                classify(result, RepeatSafety::Unsafe),
+                Classification { delivery, kind, action },
+                "{result:?}"
+            );
         }
     }
 
@@ -238,7 +246,7 @@ mod tests {
     #[test]
     fn unknown_outcomes_are_never_retried_by_default() {
         let check = |result| {
-            let verdict = classify(result, Replay::Unsafe);
+            let verdict = classify(result, RepeatSafety::Unsafe);
             if !verdict.delivery.is_safe_to_resend() {
                 assert!(
                     matches!(verdict.action, RetryAction::None | RetryAction::Wait(_)),
@@ -291,7 +299,7 @@ mod tests {
             row(status(404), false),
             row(AttemptResult::Response(ResponseSummary { redirected: true, ..response(503) }), false),
         ] {
-            let action = classify(result, Replay::Idempotent).action;
+            let action = classify(result, RepeatSafety::Idempotent).action;
             assert_eq!(action == RetryAction::Retry, is_retried, "{result:?}");
         }
     }

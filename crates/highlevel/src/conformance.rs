@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// The result of a check. The error states the expected and the actual behaviour.
-pub(crate) type Outcome = Result<(), String>;
+pub(crate) type CheckResult = Result<(), String>;
 
 /// The checks that an implementation failed. `Display` and `Debug` list them all.
 pub struct Failures {
@@ -60,7 +60,7 @@ impl Report {
     }
 
     /// Records the outcome of a check.
-    pub(crate) fn record(&mut self, check: &'static str, outcome: Outcome) {
+    pub(crate) fn record(&mut self, check: &'static str, outcome: CheckResult) {
         if let Err(message) = outcome {
             self.0.failed.push(Failure { check, message });
         }
@@ -85,6 +85,6 @@ pub(crate) async fn open_handles<T, E: fmt::Display>(
 }
 
 /// Fails unless a condition holds.
-pub(crate) fn ensure(holds: bool, otherwise: impl FnOnce() -> String) -> Outcome {
+pub(crate) fn ensure(holds: bool, otherwise: impl FnOnce() -> String) -> CheckResult {
     if holds { Ok(()) } else { Err(otherwise()) }
 }

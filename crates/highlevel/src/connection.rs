@@ -16,7 +16,7 @@ pub(crate) const BODY_LIMIT: usize = 1024 * 1024;
 
 /// A connection to HighLevel, without a token. Cheap to clone; clones share everything.
 #[derive(Clone)]
-pub(crate) struct Connection {
+pub(crate) struct ApiConnection {
     pub(crate) transport: Transport,
     pub(crate) origin: Origin,
     /// Without a trailing slash.
@@ -39,7 +39,7 @@ pub(crate) struct Options {
     pub(crate) begin_before: Option<Expiry>,
 }
 
-impl Connection {
+impl ApiConnection {
     /// Returns the context of one attempt.
     pub(crate) fn context(
         &self,

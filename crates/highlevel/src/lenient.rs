@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 /// An object that was read.
 #[derive(Debug)]
-pub(crate) struct Read<T> {
+pub(crate) struct ReadObject<T> {
     pub(crate) value: T,
     /// The fields whose value has an unexpected type. They are missing in `value`.
     pub(crate) mistyped: Map<String, Value>,
@@ -19,15 +19,15 @@ pub(crate) struct Unreadable {
 }
 
 /// Reads an object without the fields whose value has an unexpected type.
-pub(crate) fn read<T: DeserializeOwned>(json: Map<String, Value>) -> Result<Read<T>, Unreadable> {
+pub(crate) fn read<T: DeserializeOwned>(json: Map<String, Value>) -> Result<ReadObject<T>, Unreadable> {
     let value = |json: &Map<String, Value>| serde_json::from_value::<T>(Value::Object(json.clone()));
     if let Ok(value) = value(&json) {
-        return Ok(Read { value, mistyped: Map::new() });
+        return Ok(ReadObject { value, mistyped: Map::new() });
     }
     let (mistyped, typed) =
         json.into_iter().partition::<Map<_, _>, _>(|(key, value)| is_mistyped::<T>(key, value));
     match value(&typed) {
-        Ok(value) => Ok(Read { value, mistyped }),
+        Ok(value) => Ok(ReadObject { value, mistyped }),
         Err(error) => Err(Unreadable { error, mistyped }),
     }
 }

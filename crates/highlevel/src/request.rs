@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::classify::Replay;
+use crate::classify::RepeatSafety;
 use crate::executor::Operation;
 use crate::{Client, Error, Fingerprint, Receipt, RequestPath, Result};
 
@@ -122,8 +122,8 @@ impl Operation for Raw {
 
     const NAME: &'static str = "request";
 
-    fn replay(&self) -> Replay {
-        if self.method.is_idempotent() { Replay::Idempotent } else { Replay::Unsafe }
+    fn replay(&self) -> RepeatSafety {
+        if self.method.is_idempotent() { RepeatSafety::Idempotent } else { RepeatSafety::Unsafe }
     }
 
     fn fingerprint(&self, _: SystemTime) -> Option<Fingerprint> {

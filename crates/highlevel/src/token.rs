@@ -56,7 +56,7 @@ pub(crate) type ManagedBearer<'a> =
 /// Tokens that this crate refreshes and stores.
 pub(crate) trait ManagedTokens: Send + Sync {
     /// Returns the token to use, or another one if `rejected` is set. The caller waits until the deadline at most.
-    fn bearer<'a>(&'a self, rejected: Option<Rejected<'a>>, deadline: Instant) -> ManagedBearer<'a>;
+    fn bearer<'a>(&'a self, rejected: Option<RejectedToken<'a>>, deadline: Instant) -> ManagedBearer<'a>;
 
     /// Called if a request is accepted with the token that followed a rejected one.
     fn note_accepted(&self, rejection: Unauthorized, bearer: &Bearer);
@@ -80,13 +80,13 @@ pub(crate) struct Bearer {
 
 /// A token that HighLevel has just rejected with a 401.
 #[derive(Clone, Copy)]
-pub(crate) struct Rejected<'a> {
+pub(crate) struct RejectedToken<'a> {
     pub(crate) bearer: &'a Bearer,
     /// The cause, read from the response.
     pub(crate) why: Unauthorized,
 }
 
-impl<'a> Rejected<'a> {
+impl<'a> RejectedToken<'a> {
     /// Takes the token and the body of the 401.
     pub(crate) fn new(bearer: &'a Bearer, body: &[u8]) -> Self {
         Self { bearer, why: Unauthorized::read(body) }
@@ -111,7 +111,7 @@ impl Tokens {
     /// passed on for tasks that continue for other callers.
     pub(crate) async fn bearer(
         &self,
-        rejected: Option<Rejected<'_>>,
+        rejected: Option<RejectedToken<'_>>,
         deadline: Instant,
     ) -> Result<Arc<Bearer>, ErrorSource> {
         match self {

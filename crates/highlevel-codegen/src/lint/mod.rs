@@ -10,9 +10,9 @@ mod walk;
 
 use crate::{Document, Problem, Problems};
 
-type Rule = fn(&Document, &mut Vec<Problem>);
+type LintRule = fn(&Document, &mut Vec<Problem>);
 
-const RULES: &[Rule] = &[
+const RULES: &[LintRule] = &[
     document::version,
     document::webhooks,
     document::references,

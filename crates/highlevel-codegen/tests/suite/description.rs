@@ -1,6 +1,6 @@
 //! A small description without a fault, and edits of it.
 
-use highlevel_codegen::{Document, Output, Problems};
+use highlevel_codegen::{Document, GeneratedFiles, Problems};
 use serde_json::{Value, json};
 
 /// One request, one response, one error and one event: an example of everything that the rules check.
@@ -159,6 +159,6 @@ pub(crate) fn lint(document: Value) -> Result<(), Problems> {
 }
 
 /// The whole pipeline over a JSON document; JSON is YAML.
-pub(crate) fn run(document: &Value) -> Result<Output, Problems> {
+pub(crate) fn run(document: &Value) -> Result<GeneratedFiles, Problems> {
     highlevel_codegen::run(&document.to_string())
 }

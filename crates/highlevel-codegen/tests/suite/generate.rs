@@ -1,6 +1,6 @@
 //! The generated source, and panics of the generator.
 
-use highlevel_codegen::{Output, generate};
+use highlevel_codegen::{GeneratedFiles, generate};
 use quote::ToTokens;
 use serde_json::{Value, json};
 use syn::{Attribute, Fields, ImplItem, Item};
@@ -8,7 +8,7 @@ use syn::{Attribute, Fields, ImplItem, Item};
 use crate::description::Edit::{Remove, Set};
 use crate::description::{edited, run, small};
 
-fn embedded() -> Output {
+fn embedded() -> GeneratedFiles {
     highlevel_codegen::run_embedded().unwrap_or_else(|problems| panic!("{problems}"))
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use highlevel_postgres::{Database, Limits, Outgoing};
-use highlevel_sandbox::{Contact, Location, RateLimit, Sandbox, Window};
+use highlevel_sandbox::{BurstWindow, Contact, Location, RateLimit, Sandbox};
 use serde_json::{Value, json};
 
 use crate::support::child::Process;
@@ -17,7 +17,7 @@ const MARGIN: Duration = Duration::from_millis(600);
 
 async fn enforcing() -> Sandbox {
     let burst = usize::try_from(BURST).expect("a small number");
-    let limits = RateLimit::documented().window(Window::Sliding).burst(burst).interval(INTERVAL);
+    let limits = RateLimit::documented().window(BurstWindow::Sliding).burst(burst).interval(INTERVAL);
     Sandbox::builder().rate_limit(limits).start().await.expect("a sandbox")
 }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant, SystemTime};
 use highlevel::auth::TokenSet;
 use highlevel::auth::store::{Key, Precondition, Resource, TokenStore};
 use highlevel_postgres::{Limits, Outgoing};
-use highlevel_sandbox::{Contact, Location, RateLimit, Sandbox, Window};
+use highlevel_sandbox::{BurstWindow, Contact, Location, RateLimit, Sandbox};
 use serde_json::{Value, json};
 
 use crate::support::child::Process;
@@ -72,7 +72,7 @@ async fn processes_share_limits_without_a_rejection() {
     let limits = Limits::new(BURST, INTERVAL, 200_000).margin(MARGIN);
     let database = test.builder().limits(limits).connect().await.expect("a connection");
     let burst = usize::try_from(BURST).expect("a small number");
-    let enforced = RateLimit::documented().window(Window::Sliding).burst(burst).interval(INTERVAL);
+    let enforced = RateLimit::documented().window(BurstWindow::Sliding).burst(burst).interval(INTERVAL);
     let sandbox = Sandbox::builder().rate_limit(enforced).start().await.expect("a sandbox");
     let mut tokens = serde_json::Map::new();
     for number in 0..LOCATIONS {

@@ -11,7 +11,7 @@ use super::response::Output;
 use super::route::{Input, Route};
 use crate::api_error::ApiError;
 use crate::engine::Engine;
-use crate::rate_limit::{Account, RateLimit, Window};
+use crate::rate_limit::{Account, BurstWindow, RateLimit};
 use crate::sync::lock;
 
 pub(super) const ROUTES: &[Route] = &[
@@ -25,7 +25,7 @@ pub(super) const ROUTES: &[Route] = &[
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 struct Limits {
     enforced: bool,
-    window: Window,
+    window: BurstWindow,
     burst: usize,
     interval_ms: u64,
     daily: usize,

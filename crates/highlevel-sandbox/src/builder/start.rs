@@ -20,13 +20,13 @@ use crate::identifiers::Identifiers;
 use crate::ledger::Ledger;
 use crate::model;
 use crate::persistence::Memory;
-use crate::rate_limit::{Account, RateLimiter};
+use crate::rate_limit::{Account, RateLimitEnforcer};
 use crate::runtime::Runtime;
 use crate::sandbox::Sandbox;
 use crate::server;
 use crate::spec::Spec;
 use crate::traffic::Traffic;
-use crate::webhook::{self, Keyring, Outbox};
+use crate::webhook::{self, Outbox, WebhookKeys};
 use crate::webhook_url::parse_webhook_url;
 
 /// The maximum number of concurrent event streams.
@@ -64,7 +64,7 @@ impl SandboxBuilder {
             Some(key) => key,
             None => identifiers.key()?,
         };
-        let keyring = Keyring::new(signing_key, &identifiers)?;
+        let keyring = WebhookKeys::new(signing_key, &identifiers)?;
         let targets = targets(self.address, &self.webhook_allow, webhook_url.as_ref());
         let webhook_url = webhook_url.map(|url| url.to_string());
         let outbox = Outbox::new(webhook_url.clone(), self.retry_schedule.clone(), keyring);
@@ -146,7 +146,7 @@ impl SandboxBuilder {
             schedule_changed: Notify::new(),
             model: Mutex::new(Arc::new(model)),
             credentials: Mutex::new(credentials),
-            limiter: Mutex::new(RateLimiter::new(rate_limit)),
+            limiter: Mutex::new(RateLimitEnforcer::new(rate_limit)),
             outbox,
             ledger,
         });

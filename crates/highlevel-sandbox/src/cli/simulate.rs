@@ -18,13 +18,13 @@ const NO_WEBHOOK_URL: &str = "no event was sent, because no webhook URL is set; 
 #[derive(Debug, Args)]
 pub(super) struct SimulateArgs {
     #[command(subcommand)]
-    event: Event,
+    event: SimulatedEvent,
     #[command(flatten)]
     sandbox: AdminClient,
 }
 
 #[derive(Debug, Subcommand)]
-enum Event {
+enum SimulatedEvent {
     /// Receive a message from a contact
     Inbound(InboundArgs),
     /// Make or receive a call
@@ -113,7 +113,7 @@ impl SimulateArgs {
     }
 }
 
-impl Event {
+impl SimulatedEvent {
     /// Returns the path below `/_sandbox/` and the body of the request.
     fn request(&self) -> (&'static str, Value) {
         match self {

@@ -15,10 +15,10 @@ use crate::credentials::{Credentials, Grant, StoredCredentials};
 use crate::ledger::LedgerEvent;
 use crate::model::{Conflict, Kind, Model, Record, SCHEDULED, StatusUpdate, StoredMessage};
 use crate::persistence::{Memory, RowChange, StoredRow};
-use crate::rate_limit::RateLimiter;
+use crate::rate_limit::RateLimitEnforcer;
 use crate::snapshot::{Snapshot, StoredSnapshot};
 use crate::sync::lock;
-use crate::webhook::{Event, TamperConfig};
+use crate::webhook::{OutgoingEvent, TamperConfig};
 
 /// The name of a change of credentials in the ledger.
 const CREDENTIALS: &str = "credentials";
@@ -256,7 +256,7 @@ impl Engine {
     pub(crate) fn reset(&self) -> Result<(), MutationError> {
         self.replace(Arc::clone(&self.initial.model), self.initial.credentials.clone())?;
         let mut limiter = lock(&self.limiter);
-        *limiter = RateLimiter::new(self.initial.rate_limit);
+        *limiter = RateLimitEnforcer::new(self.initial.rate_limit);
         drop(limiter);
         lock(&self.settings).clone_from(&self.initial.settings);
         self.outbox.clear();
@@ -317,7 +317,7 @@ impl Engine {
     }
 
     /// Sends a webhook when the changes made so far are on disk.
-    pub(crate) fn send_webhook(&self, event: Event, now: DateTime<Utc>) {
+    pub(crate) fn send_webhook(&self, event: OutgoingEvent, now: DateTime<Utc>) {
         self.when_written(move |engine| {
             engine.outbox.send(event, now);
         });

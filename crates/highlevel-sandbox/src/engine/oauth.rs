@@ -31,7 +31,7 @@ impl Engine {
                 return;
             }
             let grant = api::authenticate(call.headers, &lock(&self.credentials), moment.now).ok();
-            check(&fault::Request {
+            check(&fault::RequestProperties {
                 operation: None,
                 method: call.method,
                 path: call.path(),

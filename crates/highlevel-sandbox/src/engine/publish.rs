@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use super::state::Engine;
 use crate::model::{Message, Model};
 use crate::webhook::payload::{Envelope, PROVIDER_EVENT, event_name, event_payload, provider_payload};
-use crate::webhook::{Event, time_text as text};
+use crate::webhook::{OutgoingEvent, time_text as text};
 
 impl Engine {
     /// Sends the events of a new message: to the app, and to the conversation provider that delivers it.
@@ -16,7 +16,7 @@ impl Engine {
         let envelope = self.envelope(now);
         let Some(payload) = provider_payload(self.spec, message, model, &envelope) else { return };
         self.send_webhook(
-            Event {
+            OutgoingEvent {
                 name: PROVIDER_EVENT.to_owned(),
                 webhook_id: envelope.webhook_id,
                 message_id: Some(message.id.clone()),
@@ -34,7 +34,7 @@ impl Engine {
         let contact = model.contact(&message.contact_id);
         let payload = event_payload(self.spec, message, contact, &envelope);
         self.send_webhook(
-            Event {
+            OutgoingEvent {
                 name: event_name(message).to_owned(),
                 webhook_id: envelope.webhook_id,
                 message_id: Some(message.id.clone()),

@@ -137,7 +137,7 @@ impl Engine {
             let credentials = lock(&self.credentials);
             let Ok(grant) = api::authenticate(call.headers, &credentials, moment.now) else { return };
             drop(credentials);
-            check(&fault::Request {
+            check(&fault::RequestProperties {
                 operation: Operation::of(call.method, call.path()).map(Operation::id),
                 method: call.method,
                 path: call.path(),

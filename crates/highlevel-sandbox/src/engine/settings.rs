@@ -16,7 +16,7 @@ use http::Uri;
 use super::state::Engine;
 use crate::clock::Clock;
 use crate::fidelity::Settings;
-use crate::rate_limit::{Account, RateLimit, RateLimiter};
+use crate::rate_limit::{Account, RateLimit, RateLimitEnforcer};
 use crate::sync::lock;
 use crate::webhook::{Replay, RetrySchedule, TamperConfig, TamperMode, WebhookDelivery};
 use crate::webhook_url::parse_webhook_url;
@@ -114,7 +114,7 @@ impl Engine {
     /// Sets or removes the rate limits, and resets their counters.
     pub(crate) fn set_rate_limit(&self, limits: Option<RateLimit>) -> Result<(), &'static str> {
         let limits = limits.map(RateLimit::checked).transpose()?;
-        *lock(&self.limiter) = RateLimiter::new(limits);
+        *lock(&self.limiter) = RateLimitEnforcer::new(limits);
         self.changed("rate-limit");
         Ok(())
     }

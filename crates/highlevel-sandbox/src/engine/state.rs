@@ -18,7 +18,7 @@ use crate::identifiers::Identifiers;
 use crate::ledger::Ledger;
 use crate::model::{Bounds, Model};
 use crate::persistence::Store;
-use crate::rate_limit::{Account, RateLimiter};
+use crate::rate_limit::{Account, RateLimitEnforcer};
 use crate::spec::Spec;
 use crate::sync::lock;
 use crate::traffic::Traffic;
@@ -86,7 +86,7 @@ pub(crate) struct Engine {
     pub(crate) credentials: Mutex<Credentials>,
     /// Effects to run once the pending change of the credentials is written.
     pub(crate) after_credentials: Mutex<Vec<Effect>>,
-    pub(crate) limiter: Mutex<RateLimiter>,
+    pub(crate) limiter: Mutex<RateLimitEnforcer>,
     /// Has its own lock.
     pub(crate) outbox: Outbox,
     pub(crate) ledger: Arc<Ledger>,

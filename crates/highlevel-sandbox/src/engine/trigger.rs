@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::state::Engine;
 use crate::webhook::payload::PROVIDER_EVENT;
-use crate::webhook::{Event, Trigger, WebhookDelivery, example, merge};
+use crate::webhook::{OutgoingEvent, Trigger, WebhookDelivery, example, merge};
 
 impl Engine {
     /// Sends a test event and returns its delivery.
@@ -24,7 +24,7 @@ impl Engine {
         merge(&mut payload, trigger.fields.clone());
 
         let text = |field: &str| payload.get(field).and_then(Value::as_str).map(str::to_owned);
-        let event = Event {
+        let event = OutgoingEvent {
             name: trigger.event.clone(),
             webhook_id: text("webhookId").unwrap_or_default(),
             message_id: text("messageId"),

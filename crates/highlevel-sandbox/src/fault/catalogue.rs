@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use super::effect::{Content, Ending, Extent, Fault, Pace};
+use super::effect::{Ending, Extent, Fault, FaultBody, Pace};
 
 /// A fault with a name.
 pub(crate) struct Named {
@@ -105,7 +105,7 @@ catalogue! {
     TOO_LARGE_PAGE "too-large-page" {
         status: Some(413),
         headers: HTML,
-        body: Some(Content::Text(Cow::Borrowed("<html><h1>413 Request Entity Too Large</h1></html>\r\n"))),
+        body: Some(FaultBody::Text(Cow::Borrowed("<html><h1>413 Request Entity Too Large</h1></html>\r\n"))),
     }
     /// 422 Unprocessable Entity.
     UNPROCESSABLE "unprocessable" { status: Some(422) }
@@ -122,7 +122,7 @@ catalogue! {
     BAD_GATEWAY_PAGE "bad-gateway-page" {
         status: Some(502),
         headers: HTML,
-        body: Some(Content::Text(Cow::Borrowed("<html><h1>502 Bad Gateway</h1></html>\r\n"))),
+        body: Some(FaultBody::Text(Cow::Borrowed("<html><h1>502 Bad Gateway</h1></html>\r\n"))),
     }
     /// 503 Service Unavailable.
     UNAVAILABLE "unavailable" { status: Some(503) }
@@ -135,7 +135,7 @@ catalogue! {
     GATEWAY_TIMEOUT_PAGE "gateway-timeout-page" {
         status: Some(504),
         headers: HTML,
-        body: Some(Content::Text(Cow::Borrowed("<html><h1>504 Gateway Time-out</h1></html>\r\n"))),
+        body: Some(FaultBody::Text(Cow::Borrowed("<html><h1>504 Gateway Time-out</h1></html>\r\n"))),
     }
     /// 520 (Cloudflare unknown error), empty body.
     UNKNOWN_ERROR "unknown-error" { status: Some(520), body: EMPTY }
@@ -158,27 +158,27 @@ catalogue! {
     PAGE "page" {
         status: Some(201),
         headers: HTML,
-        body: Some(Content::Text(Cow::Borrowed("<html><h1>It works!</h1></html>\r\n"))),
+        body: Some(FaultBody::Text(Cow::Borrowed("<html><h1>It works!</h1></html>\r\n"))),
     }
     /// Valid response with content type `text/plain`.
     WRONG_CONTENT_TYPE "wrong-content-type" { headers: PLAIN_TEXT }
     /// 201 with truncated JSON (valid HTTP).
     BROKEN_JSON "broken-json" {
         status: Some(201),
-        body: Some(Content::Text(Cow::Borrowed("{\"conversationId\":\"abc\",\"messag"))),
+        body: Some(FaultBody::Text(Cow::Borrowed("{\"conversationId\":\"abc\",\"messag"))),
     }
     /// 201 with unexpected JSON.
     WRONG_JSON "wrong-json" {
         status: Some(201),
-        body: Some(Content::Text(Cow::Borrowed("[{\"messageId\":5}]"))),
+        body: Some(FaultBody::Text(Cow::Borrowed("[{\"messageId\":5}]"))),
     }
     /// 201 with a 2 MiB body.
-    OVERSIZED "oversized" { status: Some(201), body: Some(Content::Padding(2 * 1024 * 1024)) }
+    OVERSIZED "oversized" { status: Some(201), body: Some(FaultBody::Padding(2 * 1024 * 1024)) }
 }
 
 type Headers = Cow<'static, [(Cow<'static, str>, Cow<'static, str>)]>;
 
-const EMPTY: Option<Content> = Some(Content::Text(Cow::Borrowed("")));
+const EMPTY: Option<FaultBody> = Some(FaultBody::Text(Cow::Borrowed("")));
 const HTML: Headers = Cow::Borrowed(&[(Cow::Borrowed("content-type"), Cow::Borrowed("text/html"))]);
 const PLAIN_TEXT: Headers = Cow::Borrowed(&[(Cow::Borrowed("content-type"), Cow::Borrowed("text/plain"))]);
 const RETRY_AFTER: Headers = Cow::Borrowed(&[(Cow::Borrowed("retry-after"), Cow::Borrowed("1"))]);

@@ -35,7 +35,7 @@ pub struct Fault {
     /// Headers that are added, or replace those with the same name.
     pub(super) headers: Cow<'static, [(Cow<'static, str>, Cow<'static, str>)]>,
     /// Replaces the body of the response.
-    pub(super) body: Option<Content>,
+    pub(super) body: Option<FaultBody>,
     /// Bytes that are sent instead of an HTTP response.
     pub(super) raw: Option<Cow<'static, str>>,
     pub(super) extent: Extent,
@@ -45,7 +45,7 @@ pub struct Fault {
 
 /// The body of a response, as a fault specifies it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Content {
+pub(super) enum FaultBody {
     Text(Cow<'static, str>),
     /// This many spaces, which are not valid JSON.
     Padding(usize),
@@ -146,7 +146,7 @@ impl Fault {
 
     /// Replaces the body and the content type of the response.
     pub fn body(mut self, content_type: &str, text: impl Into<String>) -> Self {
-        self.body = Some(Content::Text(Cow::Owned(text.into())));
+        self.body = Some(FaultBody::Text(Cow::Owned(text.into())));
         self.header("content-type", content_type)
     }
 
@@ -204,8 +204,8 @@ impl Fault {
     /// Returns an upper bound of the bytes it allocates: the generated body, and its copy in a [`Script`].
     pub(crate) fn generated_bytes(&self) -> usize {
         let body = match &self.body {
-            Some(Content::Padding(bytes)) => *bytes,
-            Some(Content::Text(text)) => text.len(),
+            Some(FaultBody::Padding(bytes)) => *bytes,
+            Some(FaultBody::Text(text)) => text.len(),
             None => 0,
         };
         2 * (body + self.raw.as_ref().map_or(0, |raw| raw.len()))
@@ -229,7 +229,7 @@ impl Fault {
             }
         }
         match self.body {
-            Some(Content::Padding(bytes)) if bytes > MAX_PADDING => {
+            Some(FaultBody::Padding(bytes)) if bytes > MAX_PADDING => {
                 Some(format!("bodyBytes: a generated body has at most {MAX_PADDING} bytes"))
             }
             _ => None,

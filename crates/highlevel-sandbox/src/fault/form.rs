@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::catalogue;
-use super::effect::{Content, Ending, Extent, Fault, MAX_WAIT, Pace};
+use super::effect::{Ending, Extent, Fault, FaultBody, MAX_WAIT, Pace};
 
 /// The object form. An absent field has the value of the base.
 #[derive(Serialize, Deserialize)]
@@ -102,8 +102,8 @@ impl Form {
         }
         if fault.body != base.body {
             match &fault.body {
-                Some(Content::Text(text)) => form.body = Some(text.to_string()),
-                Some(Content::Padding(bytes)) => form.body_bytes = Some(*bytes),
+                Some(FaultBody::Text(text)) => form.body = Some(text.to_string()),
+                Some(FaultBody::Padding(bytes)) => form.body_bytes = Some(*bytes),
                 None => {}
             }
         }
@@ -128,8 +128,8 @@ impl Form {
             (Some(_), Some(_)) => {
                 return Err("`body` and `bodyBytes` are mutually exclusive; remove one".to_owned());
             }
-            (Some(text), None) => fault.body = Some(Content::Text(Cow::Owned(text))),
-            (None, Some(bytes)) => fault.body = Some(Content::Padding(bytes)),
+            (Some(text), None) => fault.body = Some(FaultBody::Text(Cow::Owned(text))),
+            (None, Some(bytes)) => fault.body = Some(FaultBody::Padding(bytes)),
             (None, None) => {}
         }
         if let Some(raw) = self.raw {

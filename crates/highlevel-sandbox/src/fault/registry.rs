@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::sync::watch;
 
-use super::{Fault, FaultRule, FaultStage, MAX_WAIT, Request};
+use super::{Fault, FaultRule, FaultStage, MAX_WAIT, RequestProperties};
 use crate::sync::lock;
 
 /// The maximum number of rules.
@@ -115,7 +115,7 @@ impl FaultRegistry {
     /// Returns the fault that a request triggers. `describe` is called only if there are rules.
     pub(crate) fn on_request(
         &self,
-        describe: impl FnOnce(&mut dyn FnMut(&Request<'_>)),
+        describe: impl FnOnce(&mut dyn FnMut(&RequestProperties<'_>)),
     ) -> Option<TriggeredFault> {
         if self.lock().rules.is_empty() {
             return None;
@@ -176,7 +176,7 @@ mod tests {
     use crate::fault::FaultSchedule;
 
     fn names(registry: &FaultRegistry, requests: usize) -> Vec<String> {
-        let request = Request { operation: None, method: "GET", path: "/", location: None };
+        let request = RequestProperties { operation: None, method: "GET", path: "/", location: None };
         let next = || registry.on_request(|check| check(&request));
         let name = |triggered: TriggeredFault| triggered.fault.name().to_owned();
         (0..requests).map(|_| next().map_or_else(|| "-".to_owned(), name)).collect()
@@ -215,7 +215,7 @@ mod tests {
     async fn removing_a_rule_ends_its_delays() {
         let registry = FaultRegistry::default();
         registry.add(FaultRule::new(Fault::SILENCE), &[]).expect("a rule");
-        let request = Request { operation: None, method: "GET", path: "/", location: None };
+        let request = RequestProperties { operation: None, method: "GET", path: "/", location: None };
         let mut triggered = registry.on_request(|check| check(&request)).expect("a fault");
         assert!(triggered.wait(Duration::from_secs(5)).await);
         let began = tokio::time::Instant::now();

@@ -44,7 +44,7 @@ pub struct FaultRule {
 
 /// The properties of a request that rules select by.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Request<'a> {
+pub(crate) struct RequestProperties<'a> {
     pub(crate) operation: Option<&'a str>,
     pub(crate) method: &'a str,
     /// The path without the query.
@@ -141,7 +141,7 @@ impl FaultRule {
     }
 
     /// Returns `true` if the rule selects the request.
-    pub(super) fn covers(&self, request: &Request<'_>) -> bool {
+    pub(super) fn covers(&self, request: &RequestProperties<'_>) -> bool {
         let matches = |wanted: &Option<String>, found: Option<&str>| {
             wanted.as_deref().is_none_or(|wanted| found == Some(wanted))
         };
@@ -220,7 +220,7 @@ fn matches_template(template: &str, path: &str) -> bool {
 mod tests {
     use super::*;
 
-    const REQUEST: Request<'static> = Request {
+    const REQUEST: RequestProperties<'static> = RequestProperties {
         operation: Some("sendMessage"),
         method: "POST",
         path: "/conversations/messages",
@@ -248,7 +248,7 @@ mod tests {
         for (rule, expected) in cases {
             assert_eq!(rule.covers(&REQUEST), expected, "{rule:?}");
         }
-        let unauthenticated = Request { operation: None, location: None, ..REQUEST };
+        let unauthenticated = RequestProperties { operation: None, location: None, ..REQUEST };
         assert!(rule().covers(&unauthenticated));
         assert!(!rule().operation("sendMessage").covers(&unauthenticated));
         assert!(!rule().location("loc1").covers(&unauthenticated));

@@ -7,7 +7,7 @@ use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde_json::json;
 
-use super::effect::{Content, Ending, Extent, Fault};
+use super::effect::{Ending, Extent, Fault, FaultBody};
 
 /// The parts of an HTTP response.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,8 +36,8 @@ pub(crate) fn edit(fault: &Fault, response: &mut ResponseParts, trace_id: &str) 
         }
     }
     match &fault.body {
-        Some(Content::Text(text)) => response.body = Bytes::from(text.clone().into_owned()),
-        Some(Content::Padding(bytes)) => response.body = Bytes::from(vec![b' '; *bytes]),
+        Some(FaultBody::Text(text)) => response.body = Bytes::from(text.clone().into_owned()),
+        Some(FaultBody::Padding(bytes)) => response.body = Bytes::from(vec![b' '; *bytes]),
         None => {}
     }
     if response.body.is_empty() {

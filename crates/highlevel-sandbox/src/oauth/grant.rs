@@ -15,7 +15,7 @@ const REFRESH_LIFETIME: TimeDelta = TimeDelta::days(365);
 
 /// The response to a token request, and the change to apply.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Decision {
+pub(crate) struct GrantDecision {
     pub(crate) response: Result<Value, TokenError>,
     pub(crate) change: Option<IssuedTokens>,
     /// The location or company of the code or refresh token, if it is known.
@@ -29,7 +29,7 @@ pub(crate) fn decide(
     registry: &Registry,
     now: DateTime<Utc>,
     generated: &GeneratedTokens,
-) -> Decision {
+) -> GrantDecision {
     let token = form.as_ref().ok().and_then(|form| registry.refresh_token(form.get("refresh_token")?));
     let code = form.as_ref().ok().and_then(|form| registry.code(form.get("code")?));
     let resource = token
@@ -39,19 +39,21 @@ pub(crate) fn decide(
     let is_refresh = form.as_ref().is_ok_and(|form| form.get("grant_type") == Some("refresh_token"));
     let rejected = if is_refresh { Outcome::Refused } else { Outcome::CodeRefused };
     match grant(form, registry, now, generated) {
-        Ok((response, change, outcome)) => Decision { response: Ok(response), change, resource, outcome },
-        Err(error) => Decision { response: Err(error), change: None, resource, outcome: rejected },
+        Ok((response, change, outcome)) => {
+            GrantDecision { response: Ok(response), change, resource, outcome }
+        }
+        Err(error) => GrantDecision { response: Err(error), change: None, resource, outcome: rejected },
     }
 }
 
-type Granted = (Value, Option<IssuedTokens>, Outcome);
+type GrantResult = (Value, Option<IssuedTokens>, Outcome);
 
 fn grant(
     form: &Result<Form, String>,
     registry: &Registry,
     now: DateTime<Utc>,
     generated: &GeneratedTokens,
-) -> Result<Granted, TokenError> {
+) -> Result<GrantResult, TokenError> {
     let form = form.as_ref().map_err(TokenError::invalid_request)?;
     let grant_type = form
         .get("grant_type")
@@ -76,7 +78,7 @@ fn exchange(
     registry: &Registry,
     now: DateTime<Utc>,
     generated: &GeneratedTokens,
-) -> Result<Granted, TokenError> {
+) -> Result<GrantResult, TokenError> {
     let text = form.get("code").ok_or_else(|| TokenError::missing("code"))?;
     let client_id = form.get("client_id").ok_or_else(|| TokenError::missing("client_id"))?;
     let code = registry
@@ -106,7 +108,7 @@ fn refresh(
     registry: &Registry,
     now: DateTime<Utc>,
     generated: &GeneratedTokens,
-) -> Result<Granted, TokenError> {
+) -> Result<GrantResult, TokenError> {
     let text = form.get("refresh_token").ok_or_else(|| TokenError::missing("refresh_token"))?;
     let invalid = || TokenError::invalid_grant("refresh token is invalid");
     let token = registry.refresh_token(text).ok_or_else(invalid)?;

@@ -58,7 +58,7 @@ impl StateFile {
         }
         let reopened = catch_unwind(AssertUnwindSafe(|| -> Result<_, FileError> {
             let database = database(self.file.try_clone().map_err(FileError::System)?)?;
-            let Content { rows, last_number, .. } = content(&database, self.limits)?;
+            let FileContent { rows, last_number, .. } = content(&database, self.limits)?;
             Ok((database, rows, last_number))
         }));
         let reopened = reopened.unwrap_or_else(|_| Err(FileError::Damaged("it cannot be read".to_owned())));
@@ -128,7 +128,7 @@ enum FileError {
 }
 
 /// The content of a database.
-struct Content {
+struct FileContent {
     rows: Vec<StoredRow>,
     /// The number of rows that exceed the limits.
     unread: usize,
@@ -139,7 +139,7 @@ struct Content {
 fn open(path: &Path, limits: ReadLimits) -> Result<(StateFile, Vec<StoredRow>, usize), FileError> {
     let (database, file, content) = match opening::open(path, initialise)? {
         Opened::New(database, file) => {
-            let empty = Content { rows: Vec::new(), unread: 0, last_number: 0, has_former_format: false };
+            let empty = FileContent { rows: Vec::new(), unread: 0, last_number: 0, has_former_format: false };
             (database, file, empty)
         }
         Opened::Existing(mut file) => {
@@ -162,7 +162,7 @@ fn open(path: &Path, limits: ReadLimits) -> Result<(StateFile, Vec<StoredRow>, u
             (in_check_thread(move || Ok(database(opened)?))?, file, content)
         }
     };
-    let Content { rows, unread, last_number, has_former_format } = content;
+    let FileContent { rows, unread, last_number, has_former_format } = content;
     let path = path.to_owned();
     let file = StateFile { database: Some(database), file, path, limits, last_number, has_former_format };
     Ok((file, rows, unread))
@@ -201,7 +201,7 @@ impl Storage for Overlay {
 }
 
 /// Reads the content of a database.
-fn content(database: &Database, limits: ReadLimits) -> Result<Content, FileError> {
+fn content(database: &Database, limits: ReadLimits) -> Result<FileContent, FileError> {
     let transaction = database.begin_read().map_err(damaged)?;
     let Ok(metadata) = transaction.open_table(METADATA) else { return Err(FileError::Foreign) };
     let format = metadata.get("format").map_err(damaged)?.map(|format| format.value().to_owned());
@@ -252,7 +252,7 @@ fn content(database: &Database, limits: ReadLimits) -> Result<Content, FileError
         rows.push(StoredRow { kind, id, json });
     }
     drop((table, transaction));
-    Ok(Content { rows, unread, last_number, has_former_format })
+    Ok(FileContent { rows, unread, last_number, has_former_format })
 }
 
 /// Creates a database in an empty file.

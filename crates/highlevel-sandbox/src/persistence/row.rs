@@ -28,14 +28,14 @@ pub(crate) struct ReadLimits {
 pub(crate) struct RowChange {
     pub(super) kind: &'static str,
     pub(super) id: String,
-    pub(super) content: Option<Content>,
+    pub(super) content: Option<RowContent>,
     /// The row gets a new sequence number, even if there is one with this ID: it was deleted in between.
     pub(super) is_new: bool,
 }
 
 /// The content of a row. The writer thread serializes it.
 #[derive(Debug)]
-pub(super) enum Content {
+pub(super) enum RowContent {
     Record(Record),
     Json(Value),
 }
@@ -43,11 +43,11 @@ pub(super) enum Content {
 impl RowChange {
     pub(crate) fn record(record: Record) -> Self {
         let (kind, id) = (record.kind().as_str(), record.id().to_owned());
-        Self { kind, id, content: Some(Content::Record(record)), is_new: false }
+        Self { kind, id, content: Some(RowContent::Record(record)), is_new: false }
     }
 
     pub(crate) fn json((kind, id): (&'static str, String), value: Option<Value>) -> Self {
-        Self { kind, id, content: value.map(Content::Json), is_new: false }
+        Self { kind, id, content: value.map(RowContent::Json), is_new: false }
     }
 
     pub(crate) fn delete(kind: &'static str, id: String) -> Self {
@@ -55,7 +55,7 @@ impl RowChange {
     }
 }
 
-impl Content {
+impl RowContent {
     pub(super) fn to_json(&self) -> serde_json::Result<Vec<u8>> {
         match self {
             Self::Record(record) => record.to_json(),

@@ -214,7 +214,7 @@ pub(super) struct Batch {
     pub(super) number: u64,
     pub(super) clear: bool,
     /// The position, the final content and the `is_new` flag of each changed row.
-    pub(super) changes: BTreeMap<(&'static str, String), (usize, Option<row::Content>, bool)>,
+    pub(super) changes: BTreeMap<(&'static str, String), (usize, Option<row::RowContent>, bool)>,
     /// The position of the next change.
     pub(super) next_position: usize,
 }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::iter::repeat_n;
 
-use super::{RateLimit, Window};
+use super::{BurstWindow, RateLimit};
 
 #[derive(Debug)]
 pub(super) struct BurstCounter {
@@ -26,8 +26,8 @@ enum Used {
 impl BurstCounter {
     pub(super) fn new(limits: RateLimit) -> Self {
         let used = match limits.window {
-            Window::Fixed => Used::Fixed { window: i64::MIN, requests: 0 },
-            Window::Sliding => Used::Sliding(VecDeque::new()),
+            BurstWindow::Fixed => Used::Fixed { window: i64::MIN, requests: 0 },
+            BurstWindow::Sliding => Used::Sliding(VecDeque::new()),
         };
         Self { limit: limits.burst, interval: limits.interval_us(), used }
     }

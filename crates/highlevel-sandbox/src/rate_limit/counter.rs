@@ -165,7 +165,7 @@ fn until_next_day(now: i64) -> i64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Window;
+    use super::super::BurstWindow;
     use super::*;
 
     /// Midnight of a day, in milliseconds.
@@ -218,7 +218,7 @@ mod tests {
             (9_000, Some(7_500), 0, 6, DAY_MS - 12_500),
             (40_000, None, 1, 5, DAY_MS - 40_000),
         ];
-        check(RateLimit::documented().window(Window::Fixed).burst(2).daily(10), true, &steps);
+        check(RateLimit::documented().window(BurstWindow::Fixed).burst(2).daily(10), true, &steps);
     }
 
     #[test]
@@ -232,7 +232,7 @@ mod tests {
             (DAY_MS - 1, Some(1), 1, 0, 1),
             (DAY_MS + 2_000, None, 1, 2, DAY_MS - 2_000),
         ];
-        for window in [Window::Fixed, Window::Sliding] {
+        for window in [BurstWindow::Fixed, BurstWindow::Sliding] {
             check(limits.window(window), true, &steps);
         }
     }
@@ -246,7 +246,7 @@ mod tests {
             (2, None, 0, 0, DAY_MS - 2),
             (3, None, 0, 0, DAY_MS - 3),
         ];
-        for window in [Window::Fixed, Window::Sliding] {
+        for window in [BurstWindow::Fixed, BurstWindow::Sliding] {
             check(limits.window(window), false, &steps);
         }
         // A sliding window stores the latest requests.
@@ -255,7 +255,7 @@ mod tests {
 
     #[test]
     fn requests_of_other_programs_count_up_to_the_limits() {
-        for window in [Window::Fixed, Window::Sliding] {
+        for window in [BurstWindow::Fixed, BurstWindow::Sliding] {
             let limits = RateLimit::documented().window(window);
             // (burst, daily, enforced, taken, remaining burst, remaining of the day)
             let cases = [

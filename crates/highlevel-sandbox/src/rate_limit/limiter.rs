@@ -10,7 +10,7 @@ use super::counter::{RequestCounter, Spent, Tally};
 
 /// Counts requests, and rejects those over the limits if they are enforced.
 #[derive(Debug)]
-pub(crate) struct RateLimiter {
+pub(crate) struct RateLimitEnforcer {
     limits: RateLimit,
     enforced: bool,
     counters: HashMap<Arc<Account>, RequestCounter>,
@@ -32,7 +32,7 @@ pub(crate) struct Verdict {
     pub(crate) spent: Option<Spent>,
 }
 
-impl RateLimiter {
+impl RateLimitEnforcer {
     /// Creates a limiter that enforces `limits`, or only counts against the documented ones if `None`.
     pub(crate) fn new(limits: Option<RateLimit>) -> Self {
         Self {
@@ -94,7 +94,7 @@ mod tests {
 
     #[test]
     fn each_app_and_location_has_a_separate_limit() {
-        let mut limiter = RateLimiter::new(Some(RateLimit::documented().burst(1)));
+        let mut limiter = RateLimitEnforcer::new(Some(RateLimit::documented().burst(1)));
         let account = |app: &str, location: &str| {
             Arc::new(Account { app_id: app.to_owned(), location_id: location.to_owned() })
         };

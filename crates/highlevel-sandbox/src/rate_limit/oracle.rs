@@ -5,13 +5,13 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use super::counter::RequestCounter;
-use super::{RateLimit, Window};
+use super::{BurstWindow, RateLimit};
 
 const DAY: u64 = 86_400_000_000;
 
 /// The times of all counted requests, in microseconds since 1970.
 struct Oracle {
-    window: Window,
+    window: BurstWindow,
     burst: usize,
     interval: u64,
     daily: usize,
@@ -21,8 +21,8 @@ struct Oracle {
 impl Oracle {
     fn burst_left(&self, now: u64) -> usize {
         let counts = |then: u64| match self.window {
-            Window::Fixed => then / self.interval == now / self.interval,
-            Window::Sliding => then + self.interval > now,
+            BurstWindow::Fixed => then / self.interval == now / self.interval,
+            BurstWindow::Sliding => then + self.interval > now,
         };
         let used = self.counted.iter().filter(|then| counts(**then)).count();
         self.burst.saturating_sub(used)
@@ -59,7 +59,7 @@ impl Random {
 fn the_counter_agrees_with_a_recount() {
     let (mut admitted, mut refused) = (0, 0);
     for seed in 0..400 {
-        let window = if seed % 2 == 0 { Window::Fixed } else { Window::Sliding };
+        let window = if seed % 2 == 0 { BurstWindow::Fixed } else { BurstWindow::Sliding };
         let (yes, no) = run(seed, window, seed % 8 < 6);
         admitted += yes;
         refused += no;
@@ -69,7 +69,7 @@ fn the_counter_agrees_with_a_recount() {
 }
 
 /// Sends the same random requests to both. Returns the numbers of admitted and rejected requests.
-fn run(seed: u64, window: Window, enforced: bool) -> (usize, usize) {
+fn run(seed: u64, window: BurstWindow, enforced: bool) -> (usize, usize) {
     let mut random = Random(seed);
     let interval_ms = 1 + random.below(60_000);
     let limits = RateLimit::documented()

@@ -11,7 +11,7 @@ use crate::operation::Operation;
 /// The number of times a message was accepted. Returned by [`Sandbox::accepted`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Accepted {
+pub struct AcceptedCounts {
     /// The number of accepted requests.
     pub times: u64,
     /// The number of them that stored a message. Lower only if a [`Quirk`](crate::Quirk) discarded some.
@@ -52,12 +52,12 @@ impl Sandbox {
 
     /// Returns how many times the content of a fingerprint was accepted, and by which requests. Covers the newest
     /// 200,000 distinct messages.
-    pub fn accepted(&self, fingerprint: RequestFingerprint) -> Accepted {
+    pub fn accepted(&self, fingerprint: RequestFingerprint) -> AcceptedCounts {
         let filter = Filter { fingerprint: Some(fingerprint), accepted: Some(true), ..Filter::default() };
         let requests = self.state.ledger.find_all(&filter);
         let requests = requests.into_iter().rev().map(Arc::unwrap_or_clone).collect();
         let times = self.state.ledger.times(fingerprint);
-        Accepted { times: times.accepted, stored: times.stored, requests }
+        AcceptedCounts { times: times.accepted, stored: times.stored, requests }
     }
 
     /// Returns the fingerprint of a request to the default location.

@@ -22,7 +22,7 @@ use crate::engine::{Engine, Moment};
 use crate::fault::{self, FaultStage};
 use crate::inspector;
 use crate::sync::lock;
-use crate::traffic::{self, Body, Connection, FREE_BYTES, MAX_BODY, Received, Reservation, TrackedBody};
+use crate::traffic::{self, Body, Connection, FREE_BYTES, InFlightBody, MAX_BODY, Received, Reservation};
 
 const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 
@@ -32,7 +32,7 @@ pub(super) async fn respond(
     state: Arc<Engine>,
     connection: Arc<Connection>,
     interruption: Interruption,
-) -> Result<Response<TrackedBody<Body>>, Box<dyn Error + Send + Sync>> {
+) -> Result<Response<InFlightBody<Body>>, Box<dyn Error + Send + Sync>> {
     if !connection.is_fresh() {
         // The client pipelines requests without reading responses. Yield, so that other clients are served in between.
         connection.enter(traffic::Phase::Client);
@@ -48,7 +48,7 @@ pub(super) async fn respond(
     // Only now: the next long operation may produce another large response.
     drop(permit);
     connection.enter(traffic::Phase::Client);
-    Ok(response.map(|body| TrackedBody { body, reservation, connection }))
+    Ok(response.map(|body| InFlightBody { body, reservation, connection }))
 }
 
 /// A response, and the resources that it holds until it is sent.

@@ -22,7 +22,7 @@ const ATTEMPTS_KEPT: usize = 64;
 
 /// An event that is ready to be delivered.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Event {
+pub(crate) struct OutgoingEvent {
     pub(crate) name: String,
     pub(crate) webhook_id: String,
     pub(crate) message_id: Option<String>,
@@ -30,7 +30,7 @@ pub(crate) struct Event {
     pub(crate) body: Arc<[u8]>,
 }
 
-impl Event {
+impl OutgoingEvent {
     /// Returns its memory as a delivery without attempts, in bytes.
     fn weight(&self) -> usize {
         /// The memory of its entries in the tables.
@@ -59,7 +59,7 @@ pub(crate) struct DeliveryFilter {
 #[derive(Clone, Debug)]
 pub(crate) struct Summary {
     pub(crate) id: u64,
-    pub(crate) event: Arc<Event>,
+    pub(crate) event: Arc<OutgoingEvent>,
     pub(crate) created_at: DateTime<Utc>,
     pub(crate) state: DeliveryState,
     pub(crate) next: Option<DateTime<Utc>>,
@@ -93,7 +93,7 @@ struct Bounds {
 
 #[derive(Debug)]
 struct Record {
-    event: Arc<Event>,
+    event: Arc<OutgoingEvent>,
     created_at: DateTime<Utc>,
     state: DeliveryState,
     /// The due times of the last scheduled attempt and of the next one.
@@ -128,7 +128,7 @@ impl DeliveryStore {
     }
 
     /// Stores an event and returns its id. The caller starts its first attempt.
-    pub(crate) fn add(&mut self, event: Event, now: DateTime<Utc>) -> u64 {
+    pub(crate) fn add(&mut self, event: OutgoingEvent, now: DateTime<Utc>) -> u64 {
         let id = self.next;
         self.next += 1;
         let bytes = event.weight();
@@ -152,7 +152,7 @@ impl DeliveryStore {
         id
     }
 
-    pub(crate) fn event(&self, id: u64) -> Option<&Arc<Event>> {
+    pub(crate) fn event(&self, id: u64) -> Option<&Arc<OutgoingEvent>> {
         self.records.get(&id).map(|record| &record.event)
     }
 
@@ -375,7 +375,7 @@ impl Record {
 }
 
 /// Returns the memory that an attempt adds to its delivery, with its body if that differs from the event's.
-fn attempt_size(event: &Event, attempt: &DeliveryAttempt) -> usize {
+fn attempt_size(event: &OutgoingEvent, attempt: &DeliveryAttempt) -> usize {
     let body = if Arc::ptr_eq(&event.body, &attempt.body) { 0 } else { attempt.body.len() };
     attempt.weight() + weight::block(body)
 }

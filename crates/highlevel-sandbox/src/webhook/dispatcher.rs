@@ -16,10 +16,10 @@ use tokio::sync::mpsc::{self, UnboundedSender};
 use tokio::time::{sleep, timeout_at};
 
 use super::delivery_store::MAX_PENDING;
-use super::outbox::{Begun, Job, Outbox, Sending};
+use super::outbox::{Job, JobDecision, Outbox, Sending};
 use super::queues::{Queues, Ticket};
 use super::record::{DeliveryAttempt, DeliveryOutcome};
-use super::tamper::Request;
+use super::tamper::WebhookRequest;
 use super::targets::{RemoteResolver, Targets};
 use crate::clock::Clock;
 
@@ -38,12 +38,12 @@ const MOST_WAITING: usize = 2 * MAX_PENDING;
 
 /// HTTP clients: one for targets with any address, one that refuses addresses of this machine.
 #[derive(Clone)]
-struct Clients {
+struct HttpClients {
     open: Client<HttpConnector, Full<Bytes>>,
     remote: Client<HttpConnector<RemoteResolver>, Full<Bytes>>,
 }
 
-impl Clients {
+impl HttpClients {
     fn new() -> Self {
         Self {
             open: Client::builder(TokioExecutor::new()).build_http(),
@@ -89,7 +89,7 @@ enum Signal {
 
 /// Delivers events until the runtime stops.
 pub(crate) async fn run<H: Host>(host: Arc<H>, attempt_timeout: Duration, attempts: usize) {
-    let clients = Clients::new();
+    let clients = HttpClients::new();
     let mut queues = Queues::new(attempts);
     let (signals, mut told) = mpsc::unbounded_channel();
     loop {
@@ -139,9 +139,9 @@ fn begin<H: Host>(
 ) -> Option<Box<Sending>> {
     let now = host.clock().now();
     match host.outbox().begin(job, !queues.holds(ticket), now) {
-        Begun::Send(sending) => return Some(sending),
-        Begun::Nothing => queues.skip(ticket),
-        Begun::Hold(job) => {
+        JobDecision::Send(sending) => return Some(sending),
+        JobDecision::Nothing => queues.skip(ticket),
+        JobDecision::Hold(job) => {
             queues.hold(ticket, job);
             let (host, signals) = (Arc::clone(host), signals.clone());
             tokio::spawn(async move {
@@ -155,7 +155,7 @@ fn begin<H: Host>(
 }
 
 async fn deliver<H: Host>(
-    clients: Clients,
+    clients: HttpClients,
     host: Arc<H>,
     sending: Box<Sending>,
     ticket: Ticket,
@@ -187,10 +187,10 @@ async fn deliver<H: Host>(
 }
 
 async fn exchange(
-    clients: &Clients,
+    clients: &HttpClients,
     targets: &Targets,
     url: &str,
-    request: &Request,
+    request: &WebhookRequest,
     attempt_timeout: Duration,
 ) -> DeliveryOutcome {
     let mut builder = HttpRequest::post(url);

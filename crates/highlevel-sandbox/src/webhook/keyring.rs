@@ -18,7 +18,7 @@ const RETIRED_KEPT: usize = 8;
 
 /// A key with a name.
 #[derive(Clone)]
-pub(crate) struct Key {
+pub(crate) struct NamedKey {
     pub(crate) id: String,
     pub(crate) signer: Signer,
 }
@@ -28,11 +28,11 @@ pub(crate) struct Key {
 /// A retired key exists from the start, so that [`TamperMode::OldKey`](super::TamperMode::OldKey) works without a
 /// rotation.
 #[derive(Clone)]
-pub(crate) struct Keyring {
+pub(crate) struct WebhookKeys {
     /// The retired keys, oldest first.
-    retired: Vec<Key>,
-    current: Key,
-    wrong: Key,
+    retired: Vec<NamedKey>,
+    current: NamedKey,
+    wrong: NamedKey,
     /// The number of keys so far, without the unpublished one.
     count: u32,
 }
@@ -64,12 +64,12 @@ pub(crate) enum KeyStanding {
     Forgotten,
 }
 
-impl Keyring {
+impl WebhookKeys {
     pub(crate) const RSA_KEY_ID: &str = "rsa-test";
 
     /// Creates a keyring with this current key.
     pub(crate) fn new(current: [u8; 32], identifiers: &Identifiers) -> io::Result<Self> {
-        let key = |id: &str, seed| Key { id: id.to_owned(), signer: Signer::new(seed) };
+        let key = |id: &str, seed| NamedKey { id: id.to_owned(), signer: Signer::new(seed) };
         Ok(Self {
             retired: vec![key("ed25519-1", identifiers.key()?)],
             current: key("ed25519-2", current),
@@ -82,7 +82,7 @@ impl Keyring {
     pub(crate) fn rotate(&mut self, identifiers: &Identifiers) -> io::Result<()> {
         let signer = Signer::new(identifiers.key()?);
         self.count += 1;
-        let key = Key { id: format!("ed25519-{}", self.count), signer };
+        let key = NamedKey { id: format!("ed25519-{}", self.count), signer };
         self.retired.push(std::mem::replace(&mut self.current, key));
         if self.retired.len() > RETIRED_KEPT {
             self.retired.remove(0);
@@ -90,17 +90,17 @@ impl Keyring {
         Ok(())
     }
 
-    pub(crate) fn current(&self) -> &Key {
+    pub(crate) fn current(&self) -> &NamedKey {
         &self.current
     }
 
     /// Returns the most recently retired key.
-    pub(crate) fn retired(&self) -> &Key {
+    pub(crate) fn retired(&self) -> &NamedKey {
         self.retired.last().unwrap_or(&self.wrong)
     }
 
     /// Returns the key that is not published.
-    pub(crate) fn wrong(&self) -> &Key {
+    pub(crate) fn wrong(&self) -> &NamedKey {
         &self.wrong
     }
 
@@ -141,7 +141,7 @@ impl Keyring {
 
     /// Returns the published keys: the retired ones, oldest first, the current one, and the RSA test key.
     pub(crate) fn published(&self) -> Vec<WebhookKey> {
-        let ed25519 = |key: &Key, current| WebhookKey {
+        let ed25519 = |key: &NamedKey, current| WebhookKey {
             id: key.id.clone(),
             algorithm: "Ed25519",
             public_key: key.signer.public_key(),
@@ -165,7 +165,7 @@ mod tests {
 
     #[test]
     fn retired_keys_are_bounded() {
-        let mut keyring = Keyring::new([7; 32], &Identifiers::new(None)).unwrap();
+        let mut keyring = WebhookKeys::new([7; 32], &Identifiers::new(None)).unwrap();
         let first = keyring.current().signer.public_key();
         assert_eq!(first, Signer::new([7; 32]).public_key());
         keyring.rotate(&Identifiers::new(None)).unwrap();
@@ -180,9 +180,9 @@ mod tests {
 
     #[test]
     fn a_signature_is_recognized_by_its_key() {
-        let mut keyring = Keyring::new([7; 32], &Identifiers::new(None)).unwrap();
+        let mut keyring = WebhookKeys::new([7; 32], &Identifiers::new(None)).unwrap();
         let genuine = Signer::new([7; 32]).sign(b"{}");
-        let rsa = Keyring::rsa_signature(b"{}").unwrap();
+        let rsa = WebhookKeys::rsa_signature(b"{}").unwrap();
         let wrong = keyring.wrong().signer.sign(b"{}");
         let cases = [
             ("ed25519-1", KeyStanding::Retired, &genuine, Some(false)),

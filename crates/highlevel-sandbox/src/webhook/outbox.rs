@@ -8,11 +8,11 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use tokio::sync::{Notify, watch};
 
-use super::delivery_store::{DeliveryFilter, DeliveryStore, Event, Summary, text};
-use super::keyring::{Keyring, WebhookKey};
+use super::delivery_store::{DeliveryFilter, DeliveryStore, OutgoingEvent, Summary, text};
+use super::keyring::{WebhookKey, WebhookKeys};
 use super::record::{AttemptCause, DeliveryAttempt, DeliveryOutcome, WebhookDelivery};
 use super::schedule::RetrySchedule;
-use super::tamper::{self, Request, TamperConfig, TamperMode};
+use super::tamper::{self, TamperConfig, TamperMode, WebhookRequest};
 use crate::identifiers::Identifiers;
 use crate::sync::lock;
 
@@ -25,7 +25,7 @@ const SEARCHED_AT_ONCE: usize = 512;
 /// Pending and completed deliveries. The [dispatcher](super::dispatcher) takes the pending ones.
 pub(crate) struct Outbox {
     /// The initial keys, for a reset.
-    first_keys: Keyring,
+    first_keys: WebhookKeys,
     inner: Mutex<Inner>,
     /// Notified when there may be a job to take.
     wake: Notify,
@@ -35,7 +35,7 @@ pub(crate) struct Outbox {
 struct Inner {
     url: Option<String>,
     retries: RetrySchedule,
-    keyring: Keyring,
+    keyring: WebhookKeys,
     tamper_config: TamperConfig,
     store: DeliveryStore,
     jobs: VecDeque<Job>,
@@ -65,12 +65,12 @@ pub(super) struct Job {
 enum Work {
     Scheduled,
     Resend(Option<TamperMode>),
-    Replay(Request),
-    Duplicate(Request),
+    Replay(WebhookRequest),
+    Duplicate(WebhookRequest),
 }
 
 /// The decision on a job.
-pub(super) enum Begun {
+pub(super) enum JobDecision {
     /// The delivery was evicted or has succeeded in the meantime.
     Nothing,
     /// It is held back until the next one has completed.
@@ -84,9 +84,9 @@ pub(super) struct Sending {
     number: u32,
     cause: AttemptCause,
     mode: Option<TamperMode>,
-    event: Arc<Event>,
+    event: Arc<OutgoingEvent>,
     began: DateTime<Utc>,
-    pub(super) request: Result<Request, String>,
+    pub(super) request: Result<WebhookRequest, String>,
 }
 
 impl Job {
@@ -161,7 +161,7 @@ impl Replay {
 }
 
 impl Outbox {
-    pub(crate) fn new(url: Option<String>, retries: RetrySchedule, keyring: Keyring) -> Self {
+    pub(crate) fn new(url: Option<String>, retries: RetrySchedule, keyring: WebhookKeys) -> Self {
         Self {
             first_keys: keyring.clone(),
             inner: Mutex::new(Inner {
@@ -235,7 +235,7 @@ impl Outbox {
     }
 
     /// Queues an event for delivery and returns its id.
-    pub(crate) fn send(&self, event: Event, now: DateTime<Utc>) -> u64 {
+    pub(crate) fn send(&self, event: OutgoingEvent, now: DateTime<Utc>) -> u64 {
         let mut inner = self.inner();
         let delivery = inner.store.add(event, now);
         inner.jobs.push_back(Job { delivery, work: Work::Scheduled, held: false });
@@ -270,7 +270,7 @@ impl Outbox {
             Ok(Work::Replay(if replay.signed {
                 tamper::request(&body, None, &inner.keyring, now, 0).map_err(io::Error::other)?
             } else {
-                Request { headers: attempt.headers.clone(), body, key_id: attempt.key_id.clone() }
+                WebhookRequest { headers: attempt.headers.clone(), body, key_id: attempt.key_id.clone() }
             }))
         })
     }
@@ -344,7 +344,7 @@ impl Outbox {
     }
 
     /// Returns the keys, to find the one of a signature.
-    pub(crate) fn keyring(&self) -> Keyring {
+    pub(crate) fn keyring(&self) -> WebhookKeys {
         self.inner().keyring.clone()
     }
 
@@ -389,7 +389,7 @@ impl Outbox {
     }
 
     /// Starts a job: decides on tampering and builds the request.
-    pub(super) fn begin(&self, job: Job, may_hold: bool, now: DateTime<Utc>) -> Begun {
+    pub(super) fn begin(&self, job: Job, may_hold: bool, now: DateTime<Utc>) -> JobDecision {
         let mut guard = self.inner();
         let inner = &mut *guard;
         let chosen = match (&job.work, job.held) {
@@ -399,7 +399,7 @@ impl Outbox {
             (Work::Replay(_) | Work::Duplicate(_), _) => None,
         };
         if chosen == Some(TamperMode::Reordered) && !job.held && may_hold {
-            return Begun::Hold(Job { held: true, ..job });
+            return JobDecision::Hold(Job { held: true, ..job });
         }
         inner.release_extra(&job);
         let Job { delivery, work, .. } = job;
@@ -412,7 +412,7 @@ impl Outbox {
         let (Some(number), Some(event)) =
             (inner.store.begin(delivery, cause), inner.store.event(delivery).cloned())
         else {
-            return Begun::Nothing;
+            return JobDecision::Nothing;
         };
         let request = match work {
             Work::Replay(request) | Work::Duplicate(request) => Ok(request),
@@ -421,7 +421,15 @@ impl Outbox {
                 tamper::request(&event.body, chosen, &inner.keyring, now, seed)
             }
         };
-        Begun::Send(Box::new(Sending { delivery, number, cause, mode: chosen, event, began: now, request }))
+        JobDecision::Send(Box::new(Sending {
+            delivery,
+            number,
+            cause,
+            mode: chosen,
+            event,
+            began: now,
+            request,
+        }))
     }
 
     /// Stores the outcome of an attempt.
@@ -434,7 +442,7 @@ impl Outbox {
     ) {
         let Sending { delivery, number, cause, mode, event, began, request } = sending;
         let again = (mode == Some(TamperMode::Duplicate)).then(|| request.clone().ok()).flatten();
-        let request = request.unwrap_or_else(|_| Request {
+        let request = request.unwrap_or_else(|_| WebhookRequest {
             headers: Vec::new(),
             body: event.body.clone(),
             key_id: None,

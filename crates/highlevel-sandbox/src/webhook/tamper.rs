@@ -9,7 +9,7 @@ use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::keyring::Keyring;
+use super::keyring::WebhookKeys;
 
 /// The app id of [`TamperMode::OtherApp`].
 const OTHER_APP_ID: &str = "5f0c9bb1c7a35e0012f4d3a9";
@@ -58,7 +58,7 @@ pub struct TamperConfig {
 
 /// An HTTP request on the wire.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Request {
+pub(crate) struct WebhookRequest {
     /// The headers with names in lower case.
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Arc<[u8]>,
@@ -70,10 +70,10 @@ pub(crate) struct Request {
 pub(crate) fn request(
     payload: &Arc<[u8]>,
     mode: Option<TamperMode>,
-    keyring: &Keyring,
+    keyring: &WebhookKeys,
     now: DateTime<Utc>,
     seed: u64,
-) -> Result<Request, String> {
+) -> Result<WebhookRequest, String> {
     let ahead = |time: TimeDelta| (now + time).to_rfc3339_opts(SecondsFormat::Millis, true);
     let body = match mode {
         Some(TamperMode::Stale) => with_field(payload, "timestamp", &ahead(TimeDelta::days(-1))),
@@ -84,9 +84,10 @@ pub(crate) fn request(
     let (signature, key_id) = match mode {
         Some(TamperMode::MissingHeader) => (None, None),
         Some(TamperMode::NotAvailable) => (Some(("x-ghl-signature", "N/A".to_owned())), None),
-        Some(TamperMode::Rsa) => {
-            (Some(("x-wh-signature", Keyring::rsa_signature(&body)?)), Some(Keyring::RSA_KEY_ID.to_owned()))
-        }
+        Some(TamperMode::Rsa) => (
+            Some(("x-wh-signature", WebhookKeys::rsa_signature(&body)?)),
+            Some(WebhookKeys::RSA_KEY_ID.to_owned()),
+        ),
         other => {
             let key = match other {
                 Some(TamperMode::WrongKey) => keyring.wrong(),
@@ -102,7 +103,7 @@ pub(crate) fn request(
         ("user-agent".to_owned(), concat!("highlevel-sandbox/", env!("CARGO_PKG_VERSION")).to_owned()),
     ];
     headers.extend(signature.map(|(name, value)| (name.to_owned(), value)));
-    Ok(Request { headers, body, key_id })
+    Ok(WebhookRequest { headers, body, key_id })
 }
 
 /// Replaces a field of a JSON object. Other JSON is unchanged.

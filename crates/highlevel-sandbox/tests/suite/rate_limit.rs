@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use highlevel_sandbox::{RateLimit, Window};
+use highlevel_sandbox::{BurstWindow, RateLimit};
 use http::StatusCode;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -18,8 +18,8 @@ const HOUR: Duration = Duration::from_secs(60 * 60);
 const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
 /// Returns limits with windows that do not end during a test.
-fn slow(window: Window) -> RateLimit {
-    let interval = if window == Window::Fixed { CENTURY } else { HOUR };
+fn slow(window: BurstWindow) -> RateLimit {
+    let interval = if window == BurstWindow::Fixed { CENTURY } else { HOUR };
     RateLimit::documented().window(window).interval(interval)
 }
 
@@ -62,7 +62,7 @@ fn rejection_message(response: &Response) -> &str {
 
 #[tokio::test]
 async fn every_response_has_the_remaining_budget() {
-    for window in [Window::Fixed, Window::Sliding] {
+    for window in [BurstWindow::Fixed, BurstWindow::Sliding] {
         let responses = in_one_day(async || {
             let s = &limited(slow(window)).await;
             vec![
@@ -110,7 +110,7 @@ async fn limits_are_not_enforced_by_default() {
 
 #[tokio::test]
 async fn a_request_over_the_burst_limit_is_rejected_and_not_counted() {
-    for (window, interval) in [(Window::Fixed, CENTURY), (Window::Sliding, HOUR)] {
+    for (window, interval) in [(BurstWindow::Fixed, CENTURY), (BurstWindow::Sliding, HOUR)] {
         for retry_after in [false, true] {
             let responses = in_one_day(async || {
                 let sandbox = limited(slow(window).retry_after(retry_after)).await;
@@ -147,7 +147,7 @@ async fn a_request_over_the_burst_limit_is_rejected_and_not_counted() {
 
 #[tokio::test]
 async fn an_exhausted_daily_limit_rejects_all_requests() {
-    for window in [Window::Fixed, Window::Sliding] {
+    for window in [BurstWindow::Fixed, BurstWindow::Sliding] {
         let responses = in_one_day(async || {
             let s =
                 &limited(slow(window).interval(Duration::from_millis(500)).daily(3).retry_after(true)).await;
@@ -176,7 +176,7 @@ async fn an_exhausted_daily_limit_rejects_all_requests() {
 
 #[tokio::test]
 async fn requests_of_other_programs_can_be_counted() {
-    for window in [Window::Fixed, Window::Sliding] {
+    for window in [BurstWindow::Fixed, BurstWindow::Sliding] {
         let responses = in_one_day(async || {
             let s = &limited(slow(window)).await;
             let mut responses = vec![post(s, SEND, &send(s)).await];
@@ -198,7 +198,7 @@ async fn requests_of_other_programs_can_be_counted() {
 
 #[tokio::test]
 async fn a_rate_limited_request_is_recorded_and_has_no_effect() {
-    let s = limited(slow(Window::Sliding).burst(1)).await;
+    let s = limited(slow(BurstWindow::Sliding).burst(1)).await;
     post(&s, SEND, &send(&s)).await;
     // The limit is checked before the request is validated.
     let large = vec![b' '; 1024 * 1024 + 1];
@@ -225,7 +225,7 @@ async fn a_rate_limited_request_is_recorded_and_has_no_effect() {
 
 #[tokio::test]
 async fn after_a_short_window_requests_are_accepted_again() {
-    for window in [Window::Fixed, Window::Sliding] {
+    for window in [BurstWindow::Fixed, BurstWindow::Sliding] {
         let receiver = Receiver::start(StatusCode::OK).await;
         let limit = RateLimit::documented().window(window).burst(1).interval(Duration::from_millis(500));
         let s =
@@ -259,7 +259,7 @@ async fn windows_and_days_follow_the_sandbox_clock() {
         reset_ms: u64,
     }
 
-    for window in [Window::Fixed, Window::Sliding] {
+    for window in [BurstWindow::Fixed, BurstWindow::Sliding] {
         let s = limited(RateLimit::documented().window(window).burst(1).daily(3)).await;
         s.set_clock_speed(0.0);
         // Ten seconds before midnight.
@@ -297,7 +297,7 @@ async fn large_limits_do_not_overflow() {
     let limit = RateLimit::documented().daily(usize::MAX);
     let rejected = s.set_rate_limit(limit.burst(usize::MAX)).unwrap_err();
     assert!(rejected.to_string().contains("maximum of 1,000,000"), "{rejected}");
-    for window in [Window::Fixed, Window::Sliding] {
+    for window in [BurstWindow::Fixed, BurstWindow::Sliding] {
         s.set_rate_limit(limit.burst(1_000_000).window(window)).unwrap();
         s.use_rate_limit(usize::MAX);
         assert_eq!(status().await, 429, "{window:?}");
@@ -330,7 +330,7 @@ async fn limits_can_be_changed_at_runtime() {
     let body = json!({"burst": 4, "intervalMs": 1_000, "daily": 9, "window": "fixed", "retryAfter": true});
     let set = admin(Method::PUT, "rate-limit", body).await;
     assert_eq!(set["accounts"], json!([]));
-    let expected = RateLimit::documented().window(Window::Fixed).burst(4).daily(9).retry_after(true);
+    let expected = RateLimit::documented().window(BurstWindow::Fixed).burst(4).daily(9).retry_after(true);
     assert_eq!(s.rate_limit(), Some(expected.interval(Duration::from_secs(1))));
     assert_eq!(status().await, 201);
     let elsewhere = json!({"requests": 1, "locationId": "elsewhere"});

@@ -10,8 +10,10 @@ use super::messages::{describe, reinstall};
 use super::store::Resource;
 use super::token_error::{RequestKind, TokenFailure, evaluate};
 use super::token_response::TokenResponse;
-use crate::classify::{AttemptResult, Replay, ResponseSummary, TransportError, Verdict, classify};
-use crate::connection::Connection;
+use crate::classify::{
+    AttemptResult, Classification, RepeatSafety, ResponseSummary, TransportError, classify,
+};
+use crate::connection::ApiConnection;
 use crate::headers::retry_after;
 use crate::redact::redact;
 use crate::token::{Bearer, is_same};
@@ -39,7 +41,7 @@ pub(super) enum Request<'a> {
 
 /// Requests tokens from HighLevel.
 pub(super) struct OAuth {
-    connection: Connection,
+    connection: ApiConnection,
     client_id: String,
     client_secret: SecretString,
     redirect_uri: Option<String>,
@@ -53,12 +55,12 @@ pub(super) struct RequestFailure {
 
 impl OAuth {
     pub(super) fn new(
-        connection: Connection,
+        connection: ApiConnection,
         client_id: String,
         client_secret: SecretString,
         redirect_uri: Option<String>,
     ) -> Self {
-        let connection = Connection { version: VERSION, ..connection };
+        let connection = ApiConnection { version: VERSION, ..connection };
         Self { connection, client_id, client_secret, redirect_uri }
     }
 
@@ -132,7 +134,7 @@ impl OAuth {
             retry_after: retry_after(&response.headers),
             ..ResponseSummary::default()
         });
-        let verdict = classify(result, Replay::Unsafe);
+        let verdict = classify(result, RepeatSafety::Unsafe);
         if response.status.is_success() {
             let end = std::mem::replace(&mut response.end, End::Complete);
             return match TokenResponse::read(&response.body) {
@@ -153,7 +155,7 @@ impl OAuth {
         request: &Request<'_>,
         mut response: RawResponse,
         end: End,
-        verdict: Verdict,
+        verdict: Classification,
     ) -> RequestFailure {
         // The body may contain tokens, in an unexpected form.
         response.body = bytes::Bytes::new();
@@ -284,7 +286,7 @@ fn no_response(
     };
     let error = source.as_ref().map_or(TransportError::Broken, transport::classify_error);
     let result = AttemptResult::NoResponse { written, error };
-    let verdict = classify(result, Replay::Unsafe);
+    let verdict = classify(result, RepeatSafety::Unsafe);
     let failed = Error::no_response(request.name(), verdict.delivery, verdict.kind);
     let failed = if error == TransportError::Certificate { failed.permanent() } else { failed };
     let error = match source {

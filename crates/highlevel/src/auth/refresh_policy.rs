@@ -23,7 +23,7 @@ const UNKNOWN_COOLDOWN: Duration = Duration::from_secs(10 * 60);
 
 /// The decision about tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Decision {
+pub(super) enum TokenDecision {
     /// The access token is valid.
     Use,
     /// The access token is valid, and expires soon.
@@ -34,7 +34,7 @@ pub(super) enum Decision {
 
 /// HighLevel's last response about an access token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum TokenStatus {
     /// Not a 401, or a 401 to another token.
     NotRejected,
     /// A 401.
@@ -46,17 +46,17 @@ pub(super) enum Verdict {
 }
 
 /// Decides whether tokens are used or refreshed. `jitter` is between 0 and 1, and stays the same for the same tokens.
-pub(super) fn decide(tokens: &TokenSet, now: SystemTime, jitter: f64, verdict: Verdict) -> Decision {
-    let Ok(left) = tokens.expires_at.duration_since(now) else { return Decision::RefreshNow };
+pub(super) fn decide(tokens: &TokenSet, now: SystemTime, jitter: f64, verdict: TokenStatus) -> TokenDecision {
+    let Ok(left) = tokens.expires_at.duration_since(now) else { return TokenDecision::RefreshNow };
     if left.is_zero() {
-        return Decision::RefreshNow;
+        return TokenDecision::RefreshNow;
     }
     match verdict {
-        Verdict::Rejected { why, last_replaced } if may_help(tokens, now, why, last_replaced) => {
-            Decision::RefreshNow
+        TokenStatus::Rejected { why, last_replaced } if may_help(tokens, now, why, last_replaced) => {
+            TokenDecision::RefreshNow
         }
-        Verdict::NotRejected if left <= ahead(tokens, jitter) => Decision::RefreshAhead,
-        Verdict::Rejected { .. } | Verdict::NotRejected => Decision::Use,
+        TokenStatus::NotRejected if left <= ahead(tokens, jitter) => TokenDecision::RefreshAhead,
+        TokenStatus::Rejected { .. } | TokenStatus::NotRejected => TokenDecision::Use,
     }
 }
 
@@ -165,23 +165,23 @@ mod tests {
 
     #[test]
     fn tokens_are_refreshed_by_expiry_and_rejection() {
-        use Decision::{RefreshAhead, RefreshNow, Use};
+        use TokenDecision::{RefreshAhead, RefreshNow, Use};
         struct Case {
             lifetime: u64,
             now: u64,
             jitter: f64,
-            verdict: Verdict,
-            expected: Decision,
+            verdict: TokenStatus,
+            expected: TokenDecision,
         }
-        let rejected = |last: Option<u64>| Verdict::Rejected {
+        let rejected = |last: Option<u64>| TokenStatus::Rejected {
             why: Unauthorized { cause: Cause::Token, text: TextDigest(1) },
             last_replaced: last.map(Duration::from_secs),
         };
-        let lacks_scope = Verdict::Rejected {
+        let lacks_scope = TokenStatus::Rejected {
             why: Unauthorized { cause: Cause::Scope, text: TextDigest(1) },
             last_replaced: None,
         };
-        let valid = Verdict::NotRejected;
+        let valid = TokenStatus::NotRejected;
         for Case { lifetime, now, jitter, verdict, expected } in [
             Case { lifetime: DAY, now: 0, jitter: 0.0, verdict: valid, expected: Use },
             Case { lifetime: DAY, now: DAY - 301, jitter: 1.0, verdict: valid, expected: Use },
@@ -256,8 +256,8 @@ mod tests {
                 tokens.rejections.refreshed(why, at(100));
             }
             assert_eq!(helped, helped && tokens.rejections.helped(first.text));
-            let verdict = Verdict::Rejected { why, last_replaced: None };
-            let found = decide(&tokens, at(now), 0.0, verdict) == Decision::RefreshNow;
+            let verdict = TokenStatus::Rejected { why, last_replaced: None };
+            let found = decide(&tokens, at(now), 0.0, verdict) == TokenDecision::RefreshNow;
             assert_eq!(found, refreshes, "{refreshed_for:?} {helped} {now} {why:?}");
         }
     }

@@ -9,8 +9,8 @@ use super::oauth::OAuth;
 use super::state::Slot;
 use super::store::{Key, Resource};
 use super::task::Jobs;
-use super::time::Moment;
-use crate::connection::Connection;
+use super::time::ClockReading;
+use crate::connection::ApiConnection;
 use crate::time::{MAX_DURATION, now};
 use crate::{AppId, CompanyId, LocationId};
 
@@ -20,7 +20,7 @@ const SWEEP_AT_LEAST: usize = 64;
 pub(super) type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
 
 pub(crate) struct Shared {
-    pub(super) connection: Connection,
+    pub(super) connection: ApiConnection,
     pub(super) oauth: OAuth,
     pub(super) store: GuardedStore,
     pub(super) client_id: String,
@@ -31,12 +31,12 @@ pub(crate) struct Shared {
     /// Work that continues when its caller gives up.
     pub(super) jobs: Jobs,
     /// Locations on which the app was installed, until the tokens of their companies arrive.
-    pub(super) waiting: Mutex<Waiting>,
+    pub(super) waiting: Mutex<WaitingLocations>,
 }
 
 /// Locations that wait for the tokens of their companies.
 #[derive(Default)]
-pub(super) struct Waiting {
+pub(super) struct WaitingLocations {
     pub(super) by_company: BTreeMap<CompanyId, BTreeSet<LocationId>>,
     /// Locations whose company is not known.
     pub(super) of_unknown_companies: BTreeSet<LocationId>,
@@ -47,8 +47,8 @@ impl Shared {
         (self.clock)()
     }
 
-    pub(super) fn moment(&self) -> Moment {
-        Moment { wall: self.now(), steady: now() }
+    pub(super) fn moment(&self) -> ClockReading {
+        ClockReading { wall: self.now(), steady: now() }
     }
 
     /// Returns the deadline of work that no call waits for.
@@ -94,7 +94,7 @@ impl Slots {
     }
 
     /// Returns the slots for which work is under way.
-    pub(super) fn unsettled(&self, now: Moment) -> Vec<Arc<Slot>> {
+    pub(super) fn unsettled(&self, now: ClockReading) -> Vec<Arc<Slot>> {
         let map = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         map.slots.values().filter(|slot| slot.state().is_unsettled(now)).cloned().collect()
     }

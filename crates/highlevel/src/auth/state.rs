@@ -11,25 +11,25 @@ use tokio::task::AbortHandle;
 
 use super::TokenSet;
 use super::lease::LeaseHolder;
-use super::refresh_policy::Verdict;
+use super::refresh_policy::TokenStatus;
 use super::store::{Key, Precondition, StoredTokens, Version};
 use super::task::TaskHandle;
-use super::time::{Deadline, Moment};
+use super::time::{ClockReading, Deadline};
 use super::token_error::REPEATED_FOR;
 use crate::retry::random;
-use crate::token::{Bearer, Rejected, is_same};
+use crate::token::{Bearer, RejectedToken, is_same};
 use crate::{CompanyId, Error};
 
 /// A task that has not beaten for this long, as seen by calls that do not wait for it, may have stalled.
 const LONG_SILENCE: Duration = Duration::from_secs(1);
 
 /// The result of a refresh.
-pub(super) type Outcome = Result<Arc<Bearer>, Arc<Error>>;
+pub(super) type RefreshOutcome = Result<Arc<Bearer>, Arc<Error>>;
 
 /// A resource and its state.
 pub(super) struct Slot {
     pub(super) key: Key,
-    state: Mutex<State>,
+    state: Mutex<ManagerState>,
 }
 
 impl Slot {
@@ -37,13 +37,13 @@ impl Slot {
         Self { key, state: Mutex::default() }
     }
 
-    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, ManagerState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 #[derive(Default)]
-pub(super) struct State {
+pub(super) struct ManagerState {
     pub(super) tokens: TokenState,
     pub(super) write: WriteState,
     pub(super) task: TaskState,
@@ -52,7 +52,7 @@ pub(super) struct State {
 /// The facts about the tokens. They are dropped with the tokens.
 #[derive(Default)]
 pub(super) struct TokenState {
-    pub(super) known: Option<Known>,
+    pub(super) known: Option<KnownTokens>,
     /// The company that the caller named for this location. It can issue tokens where the stored ones name none.
     pub(super) company: Option<CompanyId>,
     pub(super) cooldown: Option<Cooldown>,
@@ -60,9 +60,9 @@ pub(super) struct TokenState {
     pub(super) invalid_grant: Option<Version>,
     pub(super) in_flight: Option<InFlight>,
     /// The last time a token that HighLevel rejected was replaced by another.
-    pub(super) replaced_at: Option<Moment>,
+    pub(super) replaced_at: Option<ClockReading>,
     /// The last time a refresh ahead of expiry was started.
-    pub(super) refreshed_ahead_at: Option<Moment>,
+    pub(super) refreshed_ahead_at: Option<ClockReading>,
 }
 
 /// The tokens on their way to the store. They may be of a later installation than the tokens that are dropped.
@@ -84,7 +84,7 @@ pub(super) struct TaskState {
 }
 
 /// Tokens in the store, as of the last read.
-pub(super) struct Known {
+pub(super) struct KnownTokens {
     pub(super) stored: StoredTokens,
     pub(super) bearer: Arc<Bearer>,
     pub(super) jitter: f64,
@@ -93,7 +93,7 @@ pub(super) struct Known {
 /// A rejection by HighLevel. No further request is sent during the cooldown, unless other tokens are stored.
 pub(super) struct Cooldown {
     pub(super) version: Option<Version>,
-    pub(super) since: Moment,
+    pub(super) since: ClockReading,
     pub(super) length: Duration,
     pub(super) error: Arc<Error>,
 }
@@ -112,12 +112,12 @@ pub(super) struct PendingWrite {
 #[derive(Clone)]
 pub(super) struct InFlight {
     pub(super) token: SecretString,
-    pub(super) since: Moment,
+    pub(super) since: ClockReading,
 }
 
 impl InFlight {
     /// Returns `true` as long as HighLevel repeats its response.
-    pub(super) fn is_repeated(&self, now: Moment) -> bool {
+    pub(super) fn is_repeated(&self, now: ClockReading) -> bool {
         now.since(self.since) < REPEATED_FOR
     }
 }
@@ -133,31 +133,35 @@ struct Running {
     task: RunningTask,
     deadline: Deadline,
     /// The number of its beats at the last look, and since when the number is the same.
-    beats: Option<(u64, Moment)>,
+    beats: Option<(u64, ClockReading)>,
 }
 
 /// A refresh task that calls wait for.
 #[derive(Clone)]
 pub(super) struct RunningTask {
     pub(super) number: u64,
-    pub(super) handle: TaskHandle<Outcome>,
+    pub(super) handle: TaskHandle<RefreshOutcome>,
 }
 
-impl Known {
+impl KnownTokens {
     /// Returns the verdict about these tokens. `rejected` is the last token that HighLevel did not accept.
-    pub(super) fn verdict(&self, rejected: Option<Rejected<'_>>, last_replaced: Option<Duration>) -> Verdict {
+    pub(super) fn verdict(
+        &self,
+        rejected: Option<RejectedToken<'_>>,
+        last_replaced: Option<Duration>,
+    ) -> TokenStatus {
         match rejected {
             Some(rejected) if is_same(&rejected.bearer.token, &self.bearer.token) => {
-                Verdict::Rejected { why: rejected.why, last_replaced }
+                TokenStatus::Rejected { why: rejected.why, last_replaced }
             }
-            _ => Verdict::NotRejected,
+            _ => TokenStatus::NotRejected,
         }
     }
 }
 
 impl TaskState {
     /// Registers a new task, which replaces the one before.
-    pub(super) fn start(&mut self, handle: TaskHandle<Outcome>, deadline: Deadline) -> RunningTask {
+    pub(super) fn start(&mut self, handle: TaskHandle<RefreshOutcome>, deadline: Deadline) -> RunningTask {
         self.last_number += 1;
         let task = RunningTask { number: self.last_number, handle };
         self.running = Some(Running { task: task.clone(), deadline, beats: None });
@@ -186,7 +190,7 @@ impl TaskState {
     }
 
     /// Returns `true` if the task has not beaten since an earlier look, at least [`LONG_SILENCE`] ago.
-    fn is_silent(&mut self, now: Moment) -> bool {
+    fn is_silent(&mut self, now: ClockReading) -> bool {
         let Some(running) = &mut self.running else { return false };
         let beats = running.task.handle.beats();
         match running.beats {
@@ -199,7 +203,7 @@ impl TaskState {
     }
 }
 
-impl State {
+impl ManagerState {
     /// Returns `true` if dropping the state loses nothing.
     pub(super) fn is_blank(&self) -> bool {
         let TokenState { known, company, cooldown, in_flight, replaced_at, .. } = &self.tokens;
@@ -213,28 +217,28 @@ impl State {
     }
 
     /// Returns `true` if something has to be done before the process ends.
-    pub(super) fn is_unsettled(&self, now: Moment) -> bool {
+    pub(super) fn is_unsettled(&self, now: ClockReading) -> bool {
         self.write.pending.is_some() || self.is_refreshing(now)
     }
 
     /// Returns `true` if a task runs, or new tokens can still be obtained for one that does not run any more.
-    pub(super) fn is_refreshing(&self, now: Moment) -> bool {
+    pub(super) fn is_refreshing(&self, now: ClockReading) -> bool {
         self.task.live().is_some() || self.is_abandoned(now)
     }
 
     /// Returns `true` if new tokens were requested, and the task that waits for them has ended or seems to have stalled.
-    pub(super) fn needs_takeover(&mut self, now: Moment) -> bool {
+    pub(super) fn needs_takeover(&mut self, now: ClockReading) -> bool {
         self.is_abandoned(now) || self.seems_stalled(now)
     }
 
     /// Returns `true` if new tokens can still be obtained, and no task waits for them.
-    fn is_abandoned(&self, now: Moment) -> bool {
+    fn is_abandoned(&self, now: ClockReading) -> bool {
         self.tokens.in_flight.as_ref().is_some_and(|sent| sent.is_repeated(now)) && self.task.live().is_none()
     }
 
     /// Returns `true` if new tokens were requested, and calls that do not wait for the task have seen no beat of it for a
     /// while. A call that waits for it finds out.
-    fn seems_stalled(&mut self, now: Moment) -> bool {
+    fn seems_stalled(&mut self, now: ClockReading) -> bool {
         self.tokens.in_flight.is_some() && self.task.is_silent(now)
     }
 
@@ -249,7 +253,7 @@ impl State {
             _ => None,
         };
         let bearer = same_token.unwrap_or_else(|| Arc::new(Bearer::new(stored.tokens.access_token.clone())));
-        tokens.known = Some(Known { stored, bearer: Arc::clone(&bearer), jitter: random() });
+        tokens.known = Some(KnownTokens { stored, bearer: Arc::clone(&bearer), jitter: random() });
         tokens.cooldown = None;
         tokens.refreshed_ahead_at = None;
         bearer

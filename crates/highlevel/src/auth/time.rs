@@ -8,12 +8,12 @@ use crate::time::now;
 /// A moment by the wall clock and by the monotonic clock. Where they disagree about the time that has passed, the longer one
 /// counts: a clock that was put back must not make an old moment recent.
 #[derive(Clone, Copy)]
-pub(super) struct Moment {
+pub(super) struct ClockReading {
     pub(super) wall: SystemTime,
     pub(super) steady: Instant,
 }
 
-impl Moment {
+impl ClockReading {
     /// Returns the time since an earlier moment.
     pub(super) fn since(self, earlier: Self) -> Duration {
         let steady = self.steady.saturating_duration_since(earlier.steady);

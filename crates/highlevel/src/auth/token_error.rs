@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::classify::{AttemptResult, Replay, ResponseSummary, RetryAction, classify};
+use crate::classify::{AttemptResult, RepeatSafety, ResponseSummary, RetryAction, classify};
 use crate::retry::pause;
 use crate::unauthorized::{Cause, Text, Unauthorized};
 
@@ -59,7 +59,7 @@ const CLIENT_CREDENTIALS: [&str; 8] = [
 pub(super) fn evaluate(kind: RequestKind, result: AttemptResult, body: &[u8]) -> TokenFailure {
     let AttemptResult::Response(ResponseSummary { status, redirected: false, retry_after, .. }) = result
     else {
-        return match (classify(result, Replay::Unsafe).action, result) {
+        return match (classify(result, RepeatSafety::Unsafe).action, result) {
             (RetryAction::Retry, _) => TokenFailure::NotSent,
             (_, AttemptResult::NoResponse { written: true, .. }) => TokenFailure::Lost(None),
             _ => TokenFailure::Final,
@@ -124,7 +124,7 @@ fn rejected(kind: RequestKind, status: u16, body: &[u8]) -> TokenFailure {
 
 /// The attempts of one request so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Progress {
+pub(super) struct TokenAttempts {
     /// The number of retries.
     pub(super) retries: u32,
     /// The time since the first attempt that may have been processed.
@@ -138,7 +138,7 @@ pub(super) struct Progress {
 /// them. `random` is between 0 and 1.
 pub(super) fn retry_pause(
     failure: TokenFailure,
-    progress: Progress,
+    progress: TokenAttempts,
     works_once: bool,
     left: Option<Duration>,
     random: f64,
@@ -341,15 +341,15 @@ mod tests {
         use TokenFailure::{Busy, Final, InvalidGrant, LocationInactive, Lost, NotSent, Unauthorized};
         struct Case {
             failure: TokenFailure,
-            progress: Progress,
+            progress: TokenAttempts,
             works_once: bool,
             left: Duration,
             pause: Option<Duration>,
         }
         let (secs, millis) = (Duration::from_secs, Duration::from_millis);
-        let new = Progress::default();
-        let retried = |retries| Progress { retries, sent: None };
-        let sent = |ago| Progress { retries: 3, sent: Some(secs(ago)) };
+        let new = TokenAttempts::default();
+        let retried = |retries| TokenAttempts { retries, sent: None };
+        let sent = |ago| TokenAttempts { retries: 3, sent: Some(secs(ago)) };
         let minute = secs(60);
         for Case { failure, progress, works_once, left, pause } in [
             Case {

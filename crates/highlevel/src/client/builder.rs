@@ -8,7 +8,7 @@ use http::HeaderValue;
 use secrecy::SecretString;
 
 use super::Client;
-use crate::connection::{Connection, Options};
+use crate::connection::{ApiConnection, Options};
 use crate::limit::{LocalRateLimiter, RateLimiter};
 use crate::retry::{RetryPolicy, SharedBudget};
 use crate::token::{Bearer, TokenSource, Tokens};
@@ -222,7 +222,7 @@ impl ClientBuilder {
     }
 
     /// Builds everything but the token.
-    pub(crate) fn connect(self) -> Result<Connection> {
+    pub(crate) fn connect(self) -> Result<ApiConnection> {
         let base_url = address::choose(self.base_url, || std::env::var_os(address::VARIABLE))?;
         let base_url = address::parse(&base_url, self.allow_plain_http)?;
         let version = self.version.unwrap_or(ApiVersion::V2021_04_15);
@@ -243,7 +243,7 @@ impl ClientBuilder {
         };
         let origin = Origin::of(&base_url);
         transport.prepare(&origin)?;
-        Ok(Connection {
+        Ok(ApiConnection {
             transport,
             origin,
             base_url: base_url.as_str().trim_end_matches('/').into(),

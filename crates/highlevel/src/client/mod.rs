@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 use highlevel_wire::RequestContext;
 
 pub use self::builder::ClientBuilder;
-use crate::connection::{Connection, Options};
+use crate::connection::{ApiConnection, Options};
 use crate::executor::{Executor, Operation};
 use crate::limit::Expiry;
 use crate::retry::RetryPolicy;
@@ -95,7 +95,7 @@ impl Client {
     }
 
     /// Creates a client of one location from what it shares with others and its own tokens.
-    pub(crate) fn new(connection: Connection, tokens: Tokens, location: String) -> Self {
+    pub(crate) fn new(connection: ApiConnection, tokens: Tokens, location: String) -> Self {
         let options = connection.options;
         Self { executor: Arc::new(Executor { connection, tokens, location }), options }
     }

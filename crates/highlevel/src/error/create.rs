@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http::Method;
 
-use super::effect::Effect;
+use super::effect::RepeatEffect;
 use super::response::ErrorResponse;
 use super::{Error, ErrorKind, ErrorSource, Inner};
 use crate::{Delivery, Fingerprint};
@@ -140,7 +140,7 @@ impl Error {
             kind,
             delivery,
             operation: operation.into(),
-            effect: Effect::Repeated,
+            effect: RepeatEffect::Repeated,
             is_permanent: false,
             attempts: 0,
             text: text.into(),
@@ -177,9 +177,9 @@ impl Error {
     pub(crate) fn of_request(mut self, method: &Method, path: &str) -> Self {
         self.0.operation = format!("{method} {path}").into();
         self.0.effect = match (method.is_safe(), method.is_idempotent()) {
-            (true, _) => Effect::ReadOnly,
-            (false, true) => Effect::Idempotent,
-            (false, false) => Effect::Repeated,
+            (true, _) => RepeatEffect::ReadOnly,
+            (false, true) => RepeatEffect::Idempotent,
+            (false, false) => RepeatEffect::Repeated,
         };
         self
     }

@@ -2,7 +2,7 @@
 
 /// The effect of a request if it is sent again after it was done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Effect {
+pub(super) enum RepeatEffect {
     /// It is done twice.
     Repeated,
     /// No further effect (PUT, DELETE).

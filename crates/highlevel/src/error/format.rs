@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::effect::Effect;
+use super::effect::RepeatEffect;
 use super::text::{excerpt, printable};
 use super::{Error, ErrorKind, ErrorSource, Inner};
 use crate::Delivery;
@@ -23,7 +23,7 @@ impl fmt::Display for Error {
         write!(f, "{}: {}", printable(operation), self.facts())?;
         let is_invalid = matches!(kind, ErrorKind::Configuration | ErrorKind::InvalidRequest);
         // A request that only reads is never done or undone.
-        let only_reads = *effect == Effect::ReadOnly && *delivery != Delivery::NotSent;
+        let only_reads = *effect == RepeatEffect::ReadOnly && *delivery != Delivery::NotSent;
         if is_invalid || only_reads {
             return Ok(());
         }

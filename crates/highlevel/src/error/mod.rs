@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use self::effect::Effect;
+use self::effect::RepeatEffect;
 pub use self::kind::ErrorKind;
 use self::response::ErrorResponse;
 use crate::headers::{RateLimitHeaders, retry_after};
@@ -53,7 +53,7 @@ struct Inner {
     /// The name of the operation, or the method and path of a raw request.
     operation: Cow<'static, str>,
     /// The effect of the request if it is sent again.
-    effect: Effect,
+    effect: RepeatEffect,
     /// The same request fails again, whenever it is sent.
     is_permanent: bool,
     attempts: u32,

@@ -1,6 +1,6 @@
 //! Decides if a failed request may be sent again without a change.
 
-use super::effect::Effect;
+use super::effect::RepeatEffect;
 use super::{Error, ErrorKind, ErrorSource};
 use crate::Delivery;
 
@@ -16,7 +16,7 @@ impl Error {
     pub fn is_retryable(&self) -> bool {
         let is_repeatable = match self.0.delivery {
             Delivery::NotSent | Delivery::Rejected => true,
-            Delivery::Unknown => self.0.effect != Effect::Repeated,
+            Delivery::Unknown => self.0.effect != RepeatEffect::Repeated,
             Delivery::Accepted => false,
         };
         is_repeatable && self.is_transient()

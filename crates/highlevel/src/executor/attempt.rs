@@ -8,7 +8,7 @@ use http::HeaderValue;
 use tracing::{Instrument, Span, field};
 
 use super::evaluate::{FailedAttempt, evaluate};
-use super::execution::{Attempt, Execution};
+use super::execution::{AttemptStep, Execution};
 use super::operation::Operation;
 use super::prepare::Ready;
 use crate::Receipt;
@@ -16,9 +16,9 @@ use crate::headers::RateLimitHeaders;
 use crate::limit::{Permit, RateLimited};
 use crate::time::now;
 use crate::token::Bearer;
-use crate::transport::Moment;
+use crate::transport::ClockReading;
 
-type Outcome<T> = Result<Receipt<T>, FailedAttempt>;
+type AttemptOutcome<T> = Result<Receipt<T>, FailedAttempt>;
 
 /// The result of sending a request once.
 struct Sent<T> {
@@ -27,7 +27,7 @@ struct Sent<T> {
 }
 
 impl<O: Operation> Execution<'_, O> {
-    pub(super) async fn attempt(&mut self, bearer: &Bearer, ready: Ready) -> Attempt<O::Response> {
+    pub(super) async fn attempt(&mut self, bearer: &Bearer, ready: Ready) -> AttemptStep<O::Response> {
         let Ready { permit, slot, started, authorization, timeout } = ready;
         self.log.attempts += 1;
         if !self.log.may_have_been_done {
@@ -46,7 +46,7 @@ impl<O: Operation> Execution<'_, O> {
         drop(slot);
         if sent.trace.refused {
             self.log.attempts -= 1;
-            return Attempt::Lapsed;
+            return AttemptStep::Lapsed;
         }
         let headers = sent.trace.response.as_ref().map(|response| RateLimitHeaders::read(&response.headers));
         let headers = headers.unwrap_or_default();
@@ -57,8 +57,8 @@ impl<O: Operation> Execution<'_, O> {
         log(&span, &outcome, now().saturating_duration_since(started));
         self.note_acceptance(&outcome, bearer);
         match outcome {
-            Ok(receipt) => Attempt::Accepted(receipt),
-            Err(failed) => Attempt::Failed(failed),
+            Ok(receipt) => AttemptStep::Accepted(receipt),
+            Err(failed) => AttemptStep::Failed(failed),
         }
     }
 
@@ -79,7 +79,7 @@ impl<O: Operation> Execution<'_, O> {
     ) -> Sent<O::Response> {
         let connection = &self.executor.connection;
         connection.settled.settle().await;
-        let sent_at = Moment::now();
+        let sent_at = ClockReading::now();
         let context = connection.context(Some(authorization), timeout, Some(gate)).moving_headers();
         let wire = connection.wire(http.clone(), &context);
         self.log.current = Some(context.clone());
@@ -93,7 +93,7 @@ impl<O: Operation> Execution<'_, O> {
     }
 
     /// Notifies the token source if the server accepts a fresh token after it rejected the previous one.
-    fn note_acceptance(&mut self, outcome: &Outcome<O::Response>, bearer: &Bearer) {
+    fn note_acceptance(&mut self, outcome: &AttemptOutcome<O::Response>, bearer: &Bearer) {
         let is_accepted = match outcome {
             Ok(_) => true,
             Err(failed) => failed.error.status().is_some_and(|status| status != 401),
@@ -105,7 +105,7 @@ impl<O: Operation> Execution<'_, O> {
 }
 
 /// Reports the response, if there is one, to the limiter.
-fn report<T>(permit: &Permit, outcome: &Outcome<T>, headers: &RateLimitHeaders) {
+fn report<T>(permit: &Permit, outcome: &AttemptOutcome<T>, headers: &RateLimitHeaders) {
     let (status, retry_after) = match outcome {
         Ok(receipt) => (Some(receipt.http_status()), None),
         Err(failed) => (failed.error.status(), failed.retry_after),
@@ -115,7 +115,7 @@ fn report<T>(permit: &Permit, outcome: &Outcome<T>, headers: &RateLimitHeaders) 
     }
 }
 
-fn log<T>(span: &Span, outcome: &Outcome<T>, elapsed: Duration) {
+fn log<T>(span: &Span, outcome: &AttemptOutcome<T>, elapsed: Duration) {
     let _entered = span.enter();
     span.record("ms", u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX));
     match outcome {

@@ -9,7 +9,9 @@ use serde::de;
 use serde_json::{Map, Value};
 
 use super::operation::Operation;
-use crate::classify::{AttemptResult, Replay, ResponseSummary, TransportError, Verdict, classify};
+use crate::classify::{
+    AttemptResult, Classification, RepeatSafety, ResponseSummary, TransportError, classify,
+};
 use crate::connection::BODY_LIMIT;
 use crate::headers::{RateLimitHeaders, retry_after};
 use crate::redact::redact;
@@ -18,7 +20,7 @@ use crate::{Error, Receipt, lenient, transport};
 
 /// An attempt that did not end with a receipt, and the error to return if it is not retried.
 pub(super) struct FailedAttempt {
-    pub(super) verdict: Verdict,
+    pub(super) verdict: Classification,
     pub(super) error: Error,
     /// The wait that the server asks for.
     pub(super) retry_after: Option<Duration>,
@@ -26,7 +28,7 @@ pub(super) struct FailedAttempt {
 
 /// Evaluates an attempt by its result and its trace. No error contains the token, even if the response repeats it.
 pub(super) fn evaluate<O: Operation>(
-    replay: Replay,
+    replay: RepeatSafety,
     result: Result<ResponseValue<O::Response>, highlevel_wire::Error<()>>,
     trace: RequestTrace,
     limits: &RateLimitHeaders,
@@ -67,7 +69,7 @@ pub(super) fn evaluate<O: Operation>(
 /// Returns the failure of an attempt without a response.
 fn without_response(
     operation: &'static str,
-    replay: Replay,
+    replay: RepeatSafety,
     written: bool,
     source: Option<reqwest::Error>,
 ) -> FailedAttempt {

@@ -8,9 +8,9 @@ use super::evaluate::FailedAttempt;
 use super::operation::Operation;
 use super::state::Executor;
 use crate::connection::Options;
-use crate::retry::{Next, Progress, random};
+use crate::retry::{RetryCounts, RetryDecision, random};
 use crate::time::{MAX_DURATION, now};
-use crate::token::{Bearer, Rejected, is_same};
+use crate::token::{Bearer, RejectedToken, is_same};
 use crate::unauthorized::Unauthorized;
 use crate::{Error, Receipt, Result};
 
@@ -31,7 +31,7 @@ pub(super) struct Execution<'a, O> {
     pub(super) options: &'a Options,
     pub(super) operation: &'a O,
     pub(super) deadline: Instant,
-    pub(super) progress: Progress,
+    pub(super) progress: RetryCounts,
     /// The start of the attempt that may have been done, otherwise of the last one.
     pub(super) attempted: Option<SystemTime>,
     /// The error of the last attempt, which is returned if there is no time for another one.
@@ -48,7 +48,7 @@ pub(super) struct FetchedToken {
 }
 
 /// The result of an attempt.
-pub(super) enum Attempt<T> {
+pub(super) enum AttemptStep<T> {
     /// HighLevel accepted the request.
     Accepted(Receipt<T>),
     /// The request failed.
@@ -64,7 +64,7 @@ impl<'a, O: Operation> Execution<'a, O> {
             options,
             operation,
             deadline: now() + options.call.min(MAX_DURATION),
-            progress: Progress::default(),
+            progress: RetryCounts::default(),
             attempted: None,
             last_error: None,
             rejection: None,
@@ -93,9 +93,9 @@ impl<'a, O: Operation> Execution<'a, O> {
         loop {
             let ready = self.prepare(&mut token).await?;
             match self.attempt(&token.bearer, ready).await {
-                Attempt::Accepted(receipt) => return Ok(receipt),
-                Attempt::Lapsed => self.pause_after_lapse().await?,
-                Attempt::Failed(failed) => {
+                AttemptStep::Accepted(receipt) => return Ok(receipt),
+                AttemptStep::Lapsed => self.pause_after_lapse().await?,
+                AttemptStep::Failed(failed) => {
                     let pause = self.plan_retry(&mut token, failed).await?;
                     if !pause.is_zero() {
                         tokio::time::sleep(pause).await;
@@ -110,12 +110,14 @@ impl<'a, O: Operation> Execution<'a, O> {
         let FailedAttempt { verdict, error, retry_after } = failed;
         let next = self.options.retry.next(verdict.action, self.progress, random());
         let pause = match next {
-            Next::Stop => return Err(error),
-            Next::Retry(_) if !self.executor.connection.budget.try_retry() => return Err(error),
+            RetryDecision::Stop => return Err(error),
+            RetryDecision::Retry(_) if !self.executor.connection.budget.try_retry() => return Err(error),
             // The server's wait holds, whatever the limiter allows.
-            Next::Retry(pause) | Next::Requeue(pause) => retry_after.map_or(pause, |wait| wait.max(pause)),
-            Next::RetryUnavailable(wait) => wait,
-            Next::RefreshToken => {
+            RetryDecision::Retry(pause) | RetryDecision::Requeue(pause) => {
+                retry_after.map_or(pause, |wait| wait.max(pause))
+            }
+            RetryDecision::RetryUnavailable(wait) => wait,
+            RetryDecision::RefreshToken => {
                 *token = match self.refresh_token(token, &error).await {
                     Ok(Some(fresh)) => fresh,
                     Ok(None) => return Err(error),
@@ -136,7 +138,7 @@ impl<'a, O: Operation> Execution<'a, O> {
 
     /// Fetches another token than the one that was rejected with a 401. Returns `None` if there is no other one.
     async fn refresh_token(&mut self, token: &FetchedToken, error: &Error) -> Result<Option<FetchedToken>> {
-        let rejected = Rejected::new(&token.bearer, error.body());
+        let rejected = RejectedToken::new(&token.bearer, error.body());
         self.rejection = Some(rejected.why);
         let fresh = self.fetch_token(Some(rejected)).await?;
         Ok((!is_same(&fresh.bearer.token, &token.bearer.token)).then_some(fresh))

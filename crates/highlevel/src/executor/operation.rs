@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use highlevel_wire::ResponseValue;
 use serde::de::DeserializeOwned;
 
-use crate::classify::Replay;
+use crate::classify::RepeatSafety;
 use crate::{Fingerprint, Result};
 
 /// A request that the generated client can send.
@@ -16,9 +16,9 @@ pub(crate) trait Operation: Sync {
     /// The name that the generated client uses.
     const NAME: &'static str;
 
-    /// Returns whether the request may be repeated if it may have been done. Defaults to [`Replay::Unsafe`].
-    fn replay(&self) -> Replay {
-        Replay::Unsafe
+    /// Returns whether the request may be repeated if it may have been done. Defaults to [`RepeatSafety::Unsafe`].
+    fn replay(&self) -> RepeatSafety {
+        RepeatSafety::Unsafe
     }
 
     /// Returns `true` if the response names a message. A response that does not is no receipt.

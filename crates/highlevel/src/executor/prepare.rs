@@ -11,7 +11,7 @@ use crate::limit::{AcquireError, AcquireErrorKind, Permit};
 use crate::panics::catch_panic;
 use crate::retry::{backoff, random};
 use crate::time::now;
-use crate::token::Rejected;
+use crate::token::RejectedToken;
 use crate::transport::Slot;
 use crate::{Delivery, Error, ErrorKind, Result};
 
@@ -57,7 +57,7 @@ impl<O: Operation> Execution<'_, O> {
         begin_before.map_or(self.deadline, |begin_before| begin_before.monotonic().min(self.deadline))
     }
 
-    pub(super) async fn fetch_token(&self, rejected: Option<Rejected<'_>>) -> Result<FetchedToken> {
+    pub(super) async fn fetch_token(&self, rejected: Option<RejectedToken<'_>>) -> Result<FetchedToken> {
         let bearer = self.executor.bearer(O::NAME, rejected, self.wait_deadline()).await?;
         Ok(FetchedToken { bearer, fetched_at: now() })
     }

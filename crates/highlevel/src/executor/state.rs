@@ -3,15 +3,15 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::connection::Connection;
+use crate::connection::ApiConnection;
 use crate::error::ErrorSource;
 use crate::panics::catch_panic;
-use crate::token::{Bearer, Rejected, Tokens};
+use crate::token::{Bearer, RejectedToken, Tokens};
 use crate::{Error, Result};
 
 /// Executes the operations of one location or company.
 pub(crate) struct Executor {
-    pub(crate) connection: Connection,
+    pub(crate) connection: ApiConnection,
     pub(crate) tokens: Tokens,
     /// The name under which the limiter counts the requests.
     pub(crate) location: String,
@@ -22,7 +22,7 @@ impl Executor {
     pub(crate) async fn bearer(
         &self,
         operation: &'static str,
-        rejected: Option<Rejected<'_>>,
+        rejected: Option<RejectedToken<'_>>,
         deadline: Instant,
     ) -> Result<Arc<Bearer>> {
         let bearer = catch_panic(|| self.tokens.bearer(rejected, deadline));

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
-use super::queue::{Queue, grace};
+use super::queue::{WaitQueue, grace};
 use super::window::{Availability, Estimate, Limits, Millis, StartedRequest, VALIDITY, Window};
 use super::{Acquire, AcquireError, Expiry, Grant, Permit, RateLimitHeaders, RateLimited, RateLimiter};
 use crate::time::{add, now};
@@ -37,14 +37,14 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct Locations {
-    known: HashMap<Box<str>, Arc<Mutex<Location>>>,
+    known: HashMap<Box<str>, Arc<Mutex<LocationQueue>>>,
     sweep_at: usize,
 }
 
 #[derive(Debug)]
-struct Location {
+struct LocationQueue {
     window: Window,
-    queue: Queue,
+    queue: WaitQueue,
 }
 
 /// The milliseconds since a limiter was created.
@@ -84,7 +84,7 @@ impl LocalRateLimiter {
         Self { shared: Arc::new(Shared { limits, clock, locations: Mutex::default() }) }
     }
 
-    fn location(&self, name: &str) -> Arc<Mutex<Location>> {
+    fn location(&self, name: &str) -> Arc<Mutex<LocationQueue>> {
         let now = self.shared.clock.now();
         let mut locations = lock(&self.shared.locations);
         if let Some(location) = locations.known.get(name) {
@@ -97,7 +97,8 @@ impl LocalRateLimiter {
                 .retain(|_, location| Arc::strong_count(location) > 1 || !lock(location).window.is_idle(now));
             locations.sweep_at = locations.known.len() * 2;
         }
-        let location = Location { window: Window::new(self.shared.limits, now), queue: Queue::default() };
+        let location =
+            LocationQueue { window: Window::new(self.shared.limits, now), queue: WaitQueue::default() };
         let location = Arc::new(Mutex::new(location));
         locations.known.insert(name.into(), Arc::clone(&location));
         location
@@ -115,8 +116,8 @@ impl LocalRateLimiter {
                 location.check(slot.ticket, deadline, now)?
             };
             match next {
-                Next::Issue(issued) => return Ok(slot.permit(issued)),
-                Next::Wait(at) => {
+                WaitStep::Issue(issued) => return Ok(slot.permit(issued)),
+                WaitStep::Wait(at) => {
                     let woken = slot.wake.notified();
                     // Woken or not, the request checks again.
                     let _ = tokio::time::timeout_at(clock.instant(at).into(), woken).await;
@@ -139,16 +140,16 @@ impl RateLimiter for LocalRateLimiter {
 }
 
 /// The next step of a waiting request.
-enum Next {
+enum WaitStep {
     /// A permit is issued at this time.
     Issue(Millis),
     /// The request checks again at this time.
     Wait(Millis),
 }
 
-impl Location {
+impl LocationQueue {
     /// Issues a permit to a waiting request, or returns when it checks again.
-    fn check(&mut self, ticket: u64, deadline: Millis, now: Millis) -> Result<Next, AcquireError> {
+    fn check(&mut self, ticket: u64, deadline: Millis, now: Millis) -> Result<WaitStep, AcquireError> {
         let ahead = self.queue.count_ahead(ticket);
         let expected = match self.window.availability(ahead, Estimate::Expected, now) {
             Availability::At(at) if at <= now => return Ok(self.issue(ticket, now)),
@@ -169,16 +170,16 @@ impl Location {
             return Err(AcquireError::burst(wait(expected, now)));
         }
         let passes = passes.unwrap_or(first + grace(ahead));
-        Ok(Next::Wait(expected.min(passes).min(deadline).min(now + RECHECK).max(now + 1)))
+        Ok(WaitStep::Wait(expected.min(passes).min(deadline).min(now + RECHECK).max(now + 1)))
     }
 
-    fn issue(&mut self, ticket: u64, now: Millis) -> Next {
+    fn issue(&mut self, ticket: u64, now: Millis) -> WaitStep {
         self.window.issue(now);
         self.queue.take(ticket);
         if self.is_available(now) {
             self.queue.wake_next();
         }
-        Next::Issue(now)
+        WaitStep::Issue(now)
     }
 
     fn is_available(&mut self, now: Millis) -> bool {
@@ -188,7 +189,7 @@ impl Location {
 
 /// A slot in the queue. Dropping it leaves the queue.
 struct QueueSlot {
-    location: Arc<Mutex<Location>>,
+    location: Arc<Mutex<LocationQueue>>,
     clock: Clock,
     ticket: u64,
     wake: Arc<Notify>,
@@ -196,7 +197,7 @@ struct QueueSlot {
 }
 
 impl QueueSlot {
-    fn join(location: Arc<Mutex<Location>>, clock: Clock) -> Self {
+    fn join(location: Arc<Mutex<LocationQueue>>, clock: Clock) -> Self {
         let wake = Arc::new(Notify::new());
         let ticket = lock(&location).queue.join(Arc::clone(&wake));
         Self { location, clock, ticket, wake, is_waiting: true }
@@ -223,7 +224,7 @@ impl Drop for QueueSlot {
 
 /// The use of one permit.
 struct Use {
-    location: Arc<Mutex<Location>>,
+    location: Arc<Mutex<LocationQueue>>,
     clock: Clock,
     issued: Millis,
     request: OnceLock<StartedRequest>,
@@ -334,10 +335,10 @@ mod tests {
             window.observe(request, &headers, false, now);
         }
         // A hash map uses at most every second slot, with one more byte for each.
-        let slot = 2 * (size_of::<(Box<str>, Arc<Mutex<Location>>)>() + 1);
+        let slot = 2 * (size_of::<(Box<str>, Arc<Mutex<LocationQueue>>)>() + 1);
         let counts_of_the_pointer = 2 * size_of::<usize>();
         let heap = lock(&location).window.heap_bytes();
-        let behind = size_of::<Mutex<Location>>() + counts_of_the_pointer + heap;
+        let behind = size_of::<Mutex<LocationQueue>>() + counts_of_the_pointer + heap;
         let bytes = slot + name.len() + behind;
         assert!(bytes <= 1024, "{bytes} bytes, {heap} of them on the heap");
     }

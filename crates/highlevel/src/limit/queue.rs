@@ -16,7 +16,7 @@ const GRACE: Millis = 25;
 const WOKEN: usize = 8;
 
 #[derive(Debug, Default)]
-pub(super) struct Queue {
+pub(super) struct WaitQueue {
     /// Ordered by ticket.
     waiting: VecDeque<Waiter>,
     next_ticket: u64,
@@ -34,7 +34,7 @@ struct Waiter {
     wake: Arc<Notify>,
 }
 
-impl Queue {
+impl WaitQueue {
     /// Joins the queue at its end.
     pub(super) fn join(&mut self, wake: Arc<Notify>) -> u64 {
         let ticket = self.next_ticket;

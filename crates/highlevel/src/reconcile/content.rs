@@ -13,7 +13,7 @@ use super::text::{self, Text};
 /// The content of a request. Addresses and phone numbers are part of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-pub(super) struct Content {
+pub(super) struct RequestContent {
     /// The text and the HTML, in this order, as far as the request has them.
     pub(super) texts: Vec<Text>,
     /// HighLevel fills in a template or values, so that the stored text is not the one that was sent.
@@ -27,7 +27,7 @@ pub(super) struct Content {
     pub(super) to_number: Option<Phone>,
 }
 
-impl Content {
+impl RequestContent {
     pub(super) fn of_message(request: &SendMessageRequest) -> Self {
         let parts = [&request.message, &request.html, &request.subject];
         // HighLevel fills in values like {{contact.first_name}}.

@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use highlevel_wire::types::{InboundMessageRequest, OutboundCallRequest, SendMessageRequest};
 
-use super::content::Content;
+use super::content::RequestContent;
 use super::date::Dated;
 use crate::{AltId, ContactId, ConversationId, ConversationProviderId, Direction};
 
@@ -31,7 +31,7 @@ pub struct Fingerprint {
     pub(super) direction: Option<Direction>,
     pub(super) attempted: SystemTime,
     pub(super) dated: Dated,
-    pub(super) content: Content,
+    pub(super) content: RequestContent,
 }
 
 /// A request that creates a message: the generated requests and the constructors of this crate.
@@ -79,7 +79,7 @@ impl Fingerprint {
             direction: Some(Direction::Outbound),
             attempted,
             dated: Dated::of_message(request),
-            content: Content::of_message(request),
+            content: RequestContent::of_message(request),
         }
     }
 
@@ -93,7 +93,7 @@ impl Fingerprint {
             direction: Some(request.direction.clone().unwrap_or(Direction::Inbound)),
             attempted,
             dated: Dated::of_record(request.date.as_ref()),
-            content: Content::of_inbound(request),
+            content: RequestContent::of_inbound(request),
         }
     }
 
@@ -107,7 +107,7 @@ impl Fingerprint {
             direction: Some(Direction::Outbound),
             attempted,
             dated: Dated::of_record(request.date.as_ref()),
-            content: Content::of_call(request),
+            content: RequestContent::of_call(request),
         }
     }
 

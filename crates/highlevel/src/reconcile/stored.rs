@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use super::content::Content;
+use super::content::RequestContent;
 use super::date::Dated;
 use super::fingerprint::Fingerprint;
 use super::hash::Hash;
@@ -35,7 +35,7 @@ struct Stored {
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(untagged)]
 enum StoredContent {
-    Current(Content),
+    Current(RequestContent),
     Version1(Option<String>),
 }
 
@@ -91,12 +91,12 @@ impl TryFrom<Stored> for Fingerprint {
         }
         let content = match stored.content {
             StoredContent::Current(content) => content,
-            StoredContent::Version1(text) => Content {
+            StoredContent::Version1(text) => RequestContent {
                 texts: text
                     .map(|hex| Text { exact: Hash::from_stored(hex), visible: None })
                     .into_iter()
                     .collect(),
-                ..Content::default()
+                ..RequestContent::default()
             },
         };
         Ok(Self {

@@ -5,4 +5,4 @@ mod policy;
 
 pub(crate) use budget::SharedBudget;
 pub use policy::RetryPolicy;
-pub(crate) use policy::{Next, Progress, backoff, pause, random};
+pub(crate) use policy::{RetryCounts, RetryDecision, backoff, pause, random};

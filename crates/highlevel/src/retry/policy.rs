@@ -75,7 +75,7 @@ impl Default for RetryPolicy {
 
 /// The retries of an operation so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Progress {
+pub(crate) struct RetryCounts {
     /// Retries of a request that was not sent, or is idempotent.
     pub(crate) retries: u32,
     /// Another token was fetched after a 401.
@@ -88,22 +88,22 @@ pub(crate) struct Progress {
     pub(crate) lapses: u32,
 }
 
-impl Progress {
+impl RetryCounts {
     /// Counts a retry.
-    pub(crate) fn record(&mut self, next: Next) {
+    pub(crate) fn record(&mut self, next: RetryDecision) {
         match next {
-            Next::Stop => {}
-            Next::Retry(_) => self.retries += 1,
-            Next::Requeue(_) => self.rate_limited += 1,
-            Next::RefreshToken => self.refreshed = true,
-            Next::RetryUnavailable(_) => self.unavailable = true,
+            RetryDecision::Stop => {}
+            RetryDecision::Retry(_) => self.retries += 1,
+            RetryDecision::Requeue(_) => self.rate_limited += 1,
+            RetryDecision::RefreshToken => self.refreshed = true,
+            RetryDecision::RetryUnavailable(_) => self.unavailable = true,
         }
     }
 }
 
 /// The step after an attempt that did not end with a receipt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Next {
+pub(crate) enum RetryDecision {
     /// Return the error.
     Stop,
     /// Retry after a pause, if the budget allows it.
@@ -118,20 +118,22 @@ pub(crate) enum Next {
 
 impl RetryPolicy {
     /// Returns the next step. `random` is between 0 and 1.
-    pub(crate) fn next(self, action: RetryAction, progress: Progress, random: f64) -> Next {
+    pub(crate) fn next(self, action: RetryAction, progress: RetryCounts, random: f64) -> RetryDecision {
         match action {
             RetryAction::Retry if progress.retries < self.max_retries => {
-                Next::Retry(pause(progress.retries, random))
+                RetryDecision::Retry(pause(progress.retries, random))
             }
             RetryAction::Requeue if self.retry_rate_limited => {
-                Next::Requeue(backoff(progress.rate_limited, random))
+                RetryDecision::Requeue(backoff(progress.rate_limited, random))
             }
-            RetryAction::RefreshToken if self.refresh_on_401 && !progress.refreshed => Next::RefreshToken,
+            RetryAction::RefreshToken if self.refresh_on_401 && !progress.refreshed => {
+                RetryDecision::RefreshToken
+            }
             RetryAction::Wait(wait) if self.retry_unavailable && !progress.unavailable => {
-                Next::RetryUnavailable(wait)
+                RetryDecision::RetryUnavailable(wait)
             }
             // No retry is safe, it was made before, or the policy excludes it.
-            _ => Next::Stop,
+            _ => RetryDecision::Stop,
         }
     }
 }
@@ -191,36 +193,37 @@ mod tests {
         struct Row {
             policy: RetryPolicy,
             action: RetryAction,
-            progress: Progress,
-            next: Next,
+            progress: RetryCounts,
+            next: RetryDecision,
         }
         let row = |policy, action, progress, next| Row { policy, action, progress, next };
         let wait = Duration::from_secs(7);
         let milliseconds = Duration::from_millis;
-        let start = Progress::default();
-        let one_retry = Progress { retries: 1, ..start };
-        let tried = Progress { retries: 2, refreshed: true, unavailable: true, rate_limited: 3, lapses: 0 };
+        let start = RetryCounts::default();
+        let one_retry = RetryCounts { retries: 1, ..start };
+        let tried =
+            RetryCounts { retries: 2, refreshed: true, unavailable: true, rate_limited: 3, lapses: 0 };
         let (default, none) = (RetryPolicy::default(), RetryPolicy::none());
         let unavailable = default.retry_unavailable(true);
         for Row { policy, action, progress, next } in [
-            row(default, RetryAction::None, start, Next::Stop),
-            row(default, RetryAction::Retry, start, Next::Retry(milliseconds(250))),
-            row(default, RetryAction::Retry, one_retry, Next::Retry(milliseconds(500))),
-            row(default, RetryAction::Retry, tried, Next::Stop),
-            row(default.max_retries(0), RetryAction::Retry, start, Next::Stop),
-            row(default, RetryAction::Requeue, start, Next::Requeue(milliseconds(250))),
-            row(default, RetryAction::Requeue, tried, Next::Requeue(milliseconds(2_000))),
-            row(default.retry_rate_limited(false), RetryAction::Requeue, start, Next::Stop),
-            row(default, RetryAction::RefreshToken, start, Next::RefreshToken),
-            row(default, RetryAction::RefreshToken, tried, Next::Stop),
-            row(default.refresh_on_401(false), RetryAction::RefreshToken, start, Next::Stop),
-            row(default, RetryAction::Wait(wait), start, Next::Stop),
-            row(unavailable, RetryAction::Wait(wait), start, Next::RetryUnavailable(wait)),
-            row(unavailable, RetryAction::Wait(wait), tried, Next::Stop),
-            row(none, RetryAction::Retry, start, Next::Stop),
-            row(none, RetryAction::Requeue, start, Next::Stop),
-            row(none, RetryAction::RefreshToken, start, Next::Stop),
-            row(none, RetryAction::Wait(wait), start, Next::Stop),
+            row(default, RetryAction::None, start, RetryDecision::Stop),
+            row(default, RetryAction::Retry, start, RetryDecision::Retry(milliseconds(250))),
+            row(default, RetryAction::Retry, one_retry, RetryDecision::Retry(milliseconds(500))),
+            row(default, RetryAction::Retry, tried, RetryDecision::Stop),
+            row(default.max_retries(0), RetryAction::Retry, start, RetryDecision::Stop),
+            row(default, RetryAction::Requeue, start, RetryDecision::Requeue(milliseconds(250))),
+            row(default, RetryAction::Requeue, tried, RetryDecision::Requeue(milliseconds(2_000))),
+            row(default.retry_rate_limited(false), RetryAction::Requeue, start, RetryDecision::Stop),
+            row(default, RetryAction::RefreshToken, start, RetryDecision::RefreshToken),
+            row(default, RetryAction::RefreshToken, tried, RetryDecision::Stop),
+            row(default.refresh_on_401(false), RetryAction::RefreshToken, start, RetryDecision::Stop),
+            row(default, RetryAction::Wait(wait), start, RetryDecision::Stop),
+            row(unavailable, RetryAction::Wait(wait), start, RetryDecision::RetryUnavailable(wait)),
+            row(unavailable, RetryAction::Wait(wait), tried, RetryDecision::Stop),
+            row(none, RetryAction::Retry, start, RetryDecision::Stop),
+            row(none, RetryAction::Requeue, start, RetryDecision::Stop),
+            row(none, RetryAction::RefreshToken, start, RetryDecision::Stop),
+            row(none, RetryAction::Wait(wait), start, RetryDecision::Stop),
         ] {
             assert_eq!(policy.next(action, progress, 1.0), next, "{policy:?} {action:?} {progress:?}");
         }

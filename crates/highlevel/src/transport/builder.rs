@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 
 use super::pool::Transport;
-use super::settings::{Configure, Settings};
+use super::settings::{Configure, TransportSettings};
 use super::tls::Tls;
 use super::{connect, shared, tls};
 use crate::{Error, Result};
@@ -139,14 +139,14 @@ impl TransportBuilder {
         .find_map(|(is_set, name)| is_set.then_some(name))
     }
 
-    fn settings(self) -> Result<(Settings, Option<Arc<Configure>>)> {
+    fn settings(self) -> Result<(TransportSettings, Option<Arc<Configure>>)> {
         if self.max_connections == Some(0) {
             return Err(Error::configuration(
                 "no connection is allowed: `.max_connections(…)` is at least 1",
             ));
         }
         let max_connections = self.max_connections.unwrap_or_else(connect::default_max_connections);
-        let settings = Settings {
+        let settings = TransportSettings {
             connect: self.connect.unwrap_or(Duration::from_secs(3)),
             idle: self.idle.unwrap_or(Duration::from_secs(50)),
             max_connections: max_connections.min(Semaphore::MAX_PERMITS),

@@ -7,7 +7,7 @@ use reqwest::redirect::Policy;
 
 use super::connect::ConnectLayer;
 use super::origin::Origin;
-use super::settings::{Configure, Settings};
+use super::settings::{Configure, TransportSettings};
 use super::tls::TlsSettings;
 use crate::{Error, Result};
 
@@ -26,7 +26,7 @@ const HTTP2_PING_TIMEOUT: Duration = Duration::from_secs(10);
 /// configuration cannot change it.
 pub(super) fn build(
     origin: &Origin,
-    settings: &Settings,
+    settings: &TransportSettings,
     tls: &TlsSettings,
     configure: Option<&Configure>,
 ) -> Result<reqwest::Client> {

@@ -17,5 +17,5 @@ pub(crate) use self::error::classify_error;
 pub(crate) use self::origin::Origin;
 pub(crate) use self::pool::Slot;
 pub use self::pool::Transport;
-pub(crate) use self::settle::{Moment, Settled};
+pub(crate) use self::settle::{ClockReading, Settled};
 pub use self::tls::Tls;

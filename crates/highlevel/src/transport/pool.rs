@@ -10,7 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::http_client;
 use super::origin::Origin;
-use super::settings::{Configure, Settings};
+use super::settings::{Configure, TransportSettings};
 use super::tls::TlsSettings;
 use crate::{Error, Result};
 
@@ -42,7 +42,7 @@ pub struct Transport {
 }
 
 pub(super) struct Inner {
-    settings: Settings,
+    settings: TransportSettings,
     configure: Option<Arc<Configure>>,
     tls: TlsSettings,
     pools: Mutex<Pools>,
@@ -126,7 +126,7 @@ impl Transport {
         Ok(self.inner.insert(&runtime, key, http))
     }
 
-    pub(super) fn new(settings: Settings, configure: Option<Arc<Configure>>) -> Self {
+    pub(super) fn new(settings: TransportSettings, configure: Option<Arc<Configure>>) -> Self {
         let tls = TlsSettings::new(settings.tls, &settings.root_certificates);
         Self { inner: Arc::new(Inner { settings, configure, tls, pools: Mutex::default() }) }
     }
@@ -134,7 +134,7 @@ impl Transport {
 
 impl fmt::Debug for Transport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Settings { connect, idle, max_connections, http1_only, tls, .. } = &self.inner.settings;
+        let TransportSettings { connect, idle, max_connections, http1_only, tls, .. } = &self.inner.settings;
         f.debug_struct("Transport")
             .field("connect_timeout", connect)
             .field("idle_timeout", idle)

@@ -9,7 +9,7 @@ pub(super) type Configure = dyn Fn(reqwest::ClientBuilder) -> reqwest::ClientBui
 
 /// The settings by which transports are equal.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct Settings {
+pub(super) struct TransportSettings {
     pub(super) connect: Duration,
     pub(super) idle: Duration,
     pub(super) max_connections: usize,

@@ -28,17 +28,17 @@ pub(crate) struct Settled {
 #[derive(Debug, Clone, Copy)]
 struct Turn {
     runtime: Option<Id>,
-    at: Moment,
+    at: ClockReading,
 }
 
 /// One point in time by both clocks: the monotonic one stands still while a machine is suspended.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Moment {
+pub(crate) struct ClockReading {
     monotonic: Instant,
     wall: SystemTime,
 }
 
-impl Moment {
+impl ClockReading {
     pub(crate) fn now() -> Self {
         Self { monotonic: Instant::now(), wall: SystemTime::now() }
     }
@@ -53,7 +53,7 @@ impl Moment {
 impl Settled {
     /// Waits until the driver of this runtime has looked at all sockets, unless it has just done so.
     pub(crate) async fn settle(&self) {
-        match self.age(Moment::now()) {
+        match self.age(ClockReading::now()) {
             Some(age) if age <= FRESH => return,
             // A current-thread runtime has a turn of its driver before it polls this again; another one may have.
             Some(age) if age <= RECENT => return tokio::task::yield_now().await,
@@ -62,13 +62,13 @@ impl Settled {
         // The turn that ends the first sleep may have begun before this call, and seen sockets as they were then. The turn
         // that ends the second one has not.
         tokio::time::sleep(TURN).await;
-        let between = Moment::now();
+        let between = ClockReading::now();
         tokio::time::sleep(TURN).await;
         self.had_turn_since(between);
     }
 
     /// Notes that the driver has had a turn after this moment: it has read the response to a request that was sent then.
-    pub(crate) fn had_turn_since(&self, at: Moment) {
+    pub(crate) fn had_turn_since(&self, at: ClockReading) {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let turn = Turn { runtime: runtime(), at };
         if last.is_none_or(|last| last.runtime != turn.runtime || last.at.monotonic < at.monotonic) {
@@ -77,7 +77,7 @@ impl Settled {
     }
 
     /// Returns the age of the last turn that is known, if there is one of this runtime.
-    fn age(&self, now: Moment) -> Option<Duration> {
+    fn age(&self, now: ClockReading) -> Option<Duration> {
         let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         last.filter(|last| last.runtime == runtime()).map(|last| now.since(last.at))
     }
@@ -92,8 +92,8 @@ fn runtime() -> Option<Id> {
 mod tests {
     use super::*;
 
-    fn later(moment: Moment, monotonic: Duration, wall: Duration) -> Moment {
-        Moment { monotonic: moment.monotonic + monotonic, wall: moment.wall + wall }
+    fn later(moment: ClockReading, monotonic: Duration, wall: Duration) -> ClockReading {
+        ClockReading { monotonic: moment.monotonic + monotonic, wall: moment.wall + wall }
     }
 
     #[tokio::test]
@@ -106,7 +106,7 @@ mod tests {
         }
 
         let settled = Settled::default();
-        let start = Moment::now();
+        let start = ClockReading::now();
         assert_eq!(settled.age(start), None, "nothing is known at first");
         settled.had_turn_since(start);
         for Row { name, monotonic, wall, age } in [
@@ -122,7 +122,7 @@ mod tests {
     #[tokio::test]
     async fn an_earlier_turn_does_not_replace_a_later_one() {
         let settled = Settled::default();
-        let start = Moment::now();
+        let start = ClockReading::now();
         let end = later(start, FRESH, FRESH);
         settled.had_turn_since(end);
         settled.had_turn_since(start);
@@ -135,7 +135,7 @@ mod tests {
         let runtime =
             || tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let (first, second) = (runtime(), runtime());
-        let turn = Moment::now();
+        let turn = ClockReading::now();
         first.block_on(async { settled.had_turn_since(turn) });
         assert_eq!(first.block_on(async { settled.age(turn) }), Some(Duration::ZERO));
         assert_eq!(second.block_on(async { settled.age(turn) }), None);
@@ -144,9 +144,9 @@ mod tests {
     #[tokio::test]
     async fn settling_is_noted_and_not_repeated_at_once() {
         let settled = Settled::default();
-        let start = Moment::now();
+        let start = ClockReading::now();
         settled.settle().await;
-        let age = settled.age(Moment::now()).expect("a turn");
-        assert!(age <= Moment::now().since(start), "{age:?}");
+        let age = settled.age(ClockReading::now()).expect("a turn");
+        assert!(age <= ClockReading::now().since(start), "{age:?}");
     }
 }

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use super::pool::{Inner, Transport};
-use super::settings::Settings;
+use super::settings::TransportSettings;
 
 /// The variables from which reqwest reads proxies when a transport is built: programs may change them in between.
 const PROXY_VARIABLES: [&str; 9] = [
@@ -19,13 +19,13 @@ const PROXY_VARIABLES: [&str; 9] = [
     "REQUEST_METHOD",
 ];
 
-type Key = (Settings, Vec<Option<OsString>>);
+type Key = (TransportSettings, Vec<Option<OsString>>);
 
 /// Weak references: a transport ends with the last client that uses it.
 static SHARED: Mutex<Vec<(Key, Weak<Inner>)>> = Mutex::new(Vec::new());
 
 /// Returns the transport of all clients with these settings, which is created if there is none.
-pub(super) fn transport(settings: Settings) -> Transport {
+pub(super) fn transport(settings: TransportSettings) -> Transport {
     let key = (settings, PROXY_VARIABLES.map(std::env::var_os).to_vec());
     let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
     let found = shared.iter().find(|(of, _)| *of == key).and_then(|(_, inner)| inner.upgrade());

@@ -6,13 +6,13 @@ use std::time::Duration;
 use std::time::SystemTime;
 
 use super::deduplicator::Deduplicator;
-use super::filter::{Apps, Locations};
+use super::filter::{AcceptedApps, Locations};
 use super::in_memory::InMemoryDeduplicator;
 use super::key::PublicKey;
 use super::receiver::Receiver;
 #[cfg(feature = "rsa")]
 use super::rsa::{Rsa, RsaPublicKey};
-use super::window::Window;
+use super::window::AgeWindow;
 use crate::{AppId, LocationId};
 
 impl Receiver {
@@ -30,18 +30,18 @@ pub struct NeedsApp(());
 impl NeedsApp {
     /// Accepts events of this app only. HighLevel signs the events of all apps with the same key.
     pub fn app_id(self, app: impl Into<AppId>) -> ReceiverBuilder {
-        ReceiverBuilder::new(Apps::Only(app.into()))
+        ReceiverBuilder::new(AcceptedApps::Only(app.into()))
     }
 
     /// Accepts events of this app, and events without an `appId`: for the delivery URL of a conversation provider,
     /// whose events need not have one. Rejects events of other apps.
     pub fn app_id_if_present(self, app: impl Into<AppId>) -> ReceiverBuilder {
-        ReceiverBuilder::new(Apps::IfPresent(app.into()))
+        ReceiverBuilder::new(AcceptedApps::IfPresent(app.into()))
     }
 
     /// Accepts events of any app, including genuine events of apps that are not yours.
     pub fn any_app(self) -> ReceiverBuilder {
-        ReceiverBuilder::new(Apps::Any)
+        ReceiverBuilder::new(AcceptedApps::Any)
     }
 }
 
@@ -78,7 +78,7 @@ pub struct ReceiverBuilder {
 }
 
 impl ReceiverBuilder {
-    fn new(apps: Apps) -> Self {
+    fn new(apps: AcceptedApps) -> Self {
         let receiver = Receiver {
             keys: Vec::new(),
             #[cfg(feature = "rsa")]
@@ -86,7 +86,7 @@ impl ReceiverBuilder {
             apps,
             locations: Locations::All,
             deduplicator: None,
-            window: Window::default(),
+            window: AgeWindow::default(),
             body_limit: 1024 * 1024,
         };
         Self { receiver, is_deduplicator_chosen: false }
@@ -149,7 +149,7 @@ impl ReceiverBuilder {
     /// An event that a person resends from HighLevel's dashboard has its first timestamp: to accept it, the window has
     /// to be as wide as the resend is late.
     pub fn window(mut self, oldest: Duration, furthest_ahead: Duration) -> Self {
-        self.receiver.window = Window { oldest, furthest_ahead };
+        self.receiver.window = AgeWindow { oldest, furthest_ahead };
         self
     }
 

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::envelope::{Envelope, Field};
 use super::error::{WebhookError, WebhookErrorKind};
 use super::event::Event;
-use super::kind::Kind;
+use super::kind::EventKind;
 use super::one_pass;
 
 /// A body that is a JSON object.
@@ -44,12 +44,12 @@ fn from_object(name: &Field<'_>, json: Map<String, Value>) -> Result<Event, Webh
     let name = match name {
         Field::Text(name) => name,
         Field::Missing if is_text(&json, "id") && is_text(&json, "agentId") => {
-            return leniently(Kind::VoiceAiCallEnd, json);
+            return leniently(EventKind::VoiceAiCallEnd, json);
         }
         Field::Missing => return Err(malformed("/type is missing")),
         Field::Null | Field::Other => return Err(malformed("/type is not a string")),
     };
-    match Kind::of(name) {
+    match EventKind::of(name) {
         Some(kind) => leniently(kind, json),
         None => Ok(Event::Unknown { name: name.clone().into_owned(), json }),
     }
@@ -59,7 +59,7 @@ fn is_text(json: &Map<String, Value>, key: &str) -> bool {
     json.get(key).is_some_and(Value::is_string)
 }
 
-fn leniently(kind: Kind, json: Map<String, Value>) -> Result<Event, WebhookError> {
+fn leniently(kind: EventKind, json: Map<String, Value>) -> Result<Event, WebhookError> {
     kind.decode_leniently(json).map_err(|error| malformed(&error.describe()))
 }
 

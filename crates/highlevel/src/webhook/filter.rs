@@ -11,13 +11,13 @@ use crate::{AppId, LocationId};
 
 /// The apps whose events are accepted.
 #[derive(Debug, Clone)]
-pub(super) enum Apps {
+pub(super) enum AcceptedApps {
     Any,
     Only(AppId),
     IfPresent(AppId),
 }
 
-impl Apps {
+impl AcceptedApps {
     /// Checks the `appId` of an event.
     pub(super) fn check(&self, app: &Field<'_>) -> Result<(), WebhookError> {
         let (expected, is_required) = match self {

@@ -4,7 +4,7 @@ use crate::channel::{Channel, Family};
 
 /// The form of a message, which determines its content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Form {
+pub(super) enum MessageForm {
     Text,
     Email,
     Call,
@@ -17,7 +17,7 @@ pub(super) enum Form {
 
 /// The names and the number that an event has for its channel, and the forms to which its other fields belong.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Named<'a> {
+pub(super) struct NamedFields<'a> {
     /// `messageType`: `SMS`, `CALL`.
     pub(super) message_type: Option<&'a str>,
     /// `messageTypeString`: `TYPE_SMS`, `TYPE_CUSTOM_CALL`.
@@ -30,14 +30,14 @@ pub(super) struct Named<'a> {
     pub(super) has_email_fields: bool,
 }
 
-impl<'a> Named<'a> {
+impl<'a> NamedFields<'a> {
     /// Determines the form.
     ///
     /// `messageType` decides. A custom channel or an unknown name leaves the decision to `messageTypeString`, and this
     /// to `messageTypeId`; a custom channel that nothing else specifies is decided by the fields of the event. Any of
     /// the three marks a comment: HighLevel names the channel on which it was written as well, and a comment that is
     /// mistaken for a message may be relayed.
-    pub(super) fn form(&self) -> Form {
+    pub(super) fn form(&self) -> MessageForm {
         let channels = [
             self.message_type.and_then(Channel::named),
             self.type_string.and_then(Channel::named),
@@ -54,7 +54,7 @@ impl<'a> Named<'a> {
             None if channels.contains(&Some(Channel::Custom)) || self.channel().is_none() => {
                 self.form_of_fields()
             }
-            None => Form::Other,
+            None => MessageForm::Other,
         }
     }
 
@@ -69,25 +69,25 @@ impl<'a> Named<'a> {
         [self.message_type, self.type_string].into_iter().flatten().find(|name| !name.is_empty())
     }
 
-    fn form_of_fields(&self) -> Form {
+    fn form_of_fields(&self) -> MessageForm {
         if self.has_call_fields {
-            Form::Call
+            MessageForm::Call
         } else if self.has_email_fields {
-            Form::Email
+            MessageForm::Email
         } else {
-            Form::Text
+            MessageForm::Text
         }
     }
 }
 
-fn of(channel: Channel) -> Form {
+fn of(channel: Channel) -> MessageForm {
     match channel.families() {
-        [Family::Email] => Form::Email,
-        [Family::Call] => Form::Call,
-        [Family::VoiceMail] => Form::Voicemail,
-        [Family::InternalComment] => Form::InternalComment,
-        [Family::PublicComment] => Form::PublicComment,
-        [Family::Activity] => Form::Other,
-        _ => Form::Text,
+        [Family::Email] => MessageForm::Email,
+        [Family::Call] => MessageForm::Call,
+        [Family::VoiceMail] => MessageForm::Voicemail,
+        [Family::InternalComment] => MessageForm::InternalComment,
+        [Family::PublicComment] => MessageForm::PublicComment,
+        [Family::Activity] => MessageForm::Other,
+        _ => MessageForm::Text,
     }
 }

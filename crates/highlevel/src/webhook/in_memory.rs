@@ -22,7 +22,7 @@ use super::deduplicator::{Claim, ClaimToken, CommitResult, Deduplicator, Dedupli
 pub struct InMemoryDeduplicator {
     on_full: OnFull,
     hash: KeyedHash,
-    memory: Mutex<Memory>,
+    memory: Mutex<ClaimTable>,
 }
 
 /// The behaviour of an [`InMemoryDeduplicator`] when a new event arrives and none of the held ones may be evicted yet.
@@ -48,7 +48,7 @@ impl InMemoryDeduplicator {
         Self {
             on_full: OnFull::default(),
             hash: KeyedHash::default(),
-            memory: Mutex::new(Memory::new(Self::CAPACITY)),
+            memory: Mutex::new(ClaimTable::new(Self::CAPACITY)),
         }
     }
 
@@ -76,11 +76,11 @@ impl InMemoryDeduplicator {
     }
 
     // No code under the lock can panic halfway, so a poisoned lock protects consistent data.
-    fn lock(&self) -> MutexGuard<'_, Memory> {
+    fn lock(&self) -> MutexGuard<'_, ClaimTable> {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn memory_mut(&mut self) -> &mut Memory {
+    fn memory_mut(&mut self) -> &mut ClaimTable {
         self.memory.get_mut().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -157,11 +157,11 @@ impl KeyedHash {
 }
 
 /// The state, as pure functions: the time is an argument.
-struct Memory {
+struct ClaimTable {
     capacity: usize,
     /// For how long a committed event may not be evicted.
     retention: Duration,
-    events: HashMap<Key, Entry>,
+    events: HashMap<Key, ClaimState>,
     /// The committed events in the order of their commits, with their times.
     committed: VecDeque<(Key, Duration)>,
     timeline: Timeline,
@@ -171,12 +171,12 @@ struct Memory {
 }
 
 #[derive(Clone, Copy)]
-enum Entry {
+enum ClaimState {
     InProgress(u64),
     Committed(u64),
 }
 
-impl Memory {
+impl ClaimTable {
     /// The time for which a committed event is held while there is capacity.
     const HELD: Duration = Duration::from_secs(24 * 60 * 60);
     /// The number of expired events that a new one evicts. More than one, so that the memory shrinks; few, so that a
@@ -202,8 +202,8 @@ impl Memory {
     fn begin(&mut self, key: Key, now: SystemTime, on_full: OnFull) -> Result<Claim, Full> {
         self.timeline.advance(now);
         match self.events.get(&key) {
-            Some(Entry::InProgress(_)) => return Ok(Claim::InProgress),
-            Some(Entry::Committed(_)) => return Ok(Claim::Handled),
+            Some(ClaimState::InProgress(_)) => return Ok(Claim::InProgress),
+            Some(ClaimState::Committed(_)) => return Ok(Claim::Handled),
             None => {}
         }
         let held = self.retention.max(Self::HELD);
@@ -217,24 +217,24 @@ impl Memory {
             self.evicted_early += 1;
         }
         self.last_token += 1;
-        self.events.insert(key, Entry::InProgress(self.last_token));
+        self.events.insert(key, ClaimState::InProgress(self.last_token));
         Ok(Claim::Granted(ClaimToken::from_u128(self.last_token.into())))
     }
 
     fn commit(&mut self, key: Key, token: ClaimToken) -> CommitResult {
         match self.events.get_mut(&key) {
-            Some(entry @ Entry::InProgress(_)) if entry.has(token) => {
-                *entry = Entry::Committed(entry.token());
+            Some(entry @ ClaimState::InProgress(_)) if entry.has(token) => {
+                *entry = ClaimState::Committed(entry.token());
                 self.committed.push_back((key, self.timeline.elapsed));
                 CommitResult::Committed
             }
-            Some(entry @ Entry::Committed(_)) if entry.has(token) => CommitResult::Committed,
+            Some(entry @ ClaimState::Committed(_)) if entry.has(token) => CommitResult::Committed,
             _ => CommitResult::ClaimLost,
         }
     }
 
     fn abort(&mut self, key: Key, token: ClaimToken) {
-        if let Some(entry @ Entry::InProgress(_)) = self.events.get(&key)
+        if let Some(entry @ ClaimState::InProgress(_)) = self.events.get(&key)
             && entry.has(token)
         {
             self.events.remove(&key);
@@ -263,7 +263,7 @@ impl Memory {
     }
 }
 
-impl Entry {
+impl ClaimState {
     fn token(self) -> u64 {
         match self {
             Self::InProgress(token) | Self::Committed(token) => token,
@@ -329,7 +329,7 @@ mod tests {
     #[test]
     fn an_event_takes_about_100_bytes() {
         let hash = KeyedHash::default();
-        let mut memory = Memory::new(InMemoryDeduplicator::CAPACITY);
+        let mut memory = ClaimTable::new(InMemoryDeduplicator::CAPACITY);
         let now = SystemTime::UNIX_EPOCH;
         for number in 0..InMemoryDeduplicator::CAPACITY {
             let key = hash.key(&EventId::from_text(&format!("[\"webhook\",\"{number:0>200}\",null]")));
@@ -341,7 +341,7 @@ mod tests {
         assert!(memory.begin([0; 16], now, OnFull::RejectNew).is_err(), "full");
         // Of its buckets, a table fills at most seven eighths; each has a byte of metadata.
         let buckets = memory.events.capacity() * 8 / 7;
-        let table = buckets * (size_of::<(Key, Entry)>() + 1);
+        let table = buckets * (size_of::<(Key, ClaimState)>() + 1);
         let queue = memory.committed.capacity() * size_of::<(Key, Duration)>();
         let bytes = (table + queue) / InMemoryDeduplicator::CAPACITY;
         assert!((50..=110).contains(&bytes), "{bytes} bytes for an event");

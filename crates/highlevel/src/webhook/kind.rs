@@ -9,18 +9,18 @@ use serde::de::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
 use super::event::Event;
-use crate::lenient::{self, Read, Unreadable};
+use crate::lenient::{self, ReadObject, Unreadable};
 
 /// Defines the kinds: variants of [`Event`] that contain the generated type of the same name.
 macro_rules! kinds {
     ($($kind:ident),* $(,)?) => {
         /// The variant of an event, without the one for unknown events.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub(super) enum Kind {
+        pub(super) enum EventKind {
             $($kind),*
         }
 
-        impl Kind {
+        impl EventKind {
             /// Decodes an object.
             pub(super) fn decode<'de, D: Deserializer<'de>>(self, object: D) -> Result<Event, D::Error> {
                 Ok(match self {
@@ -32,7 +32,7 @@ macro_rules! kinds {
             pub(super) fn decode_leniently(self, json: Map<String, Value>) -> Result<Event, Unreadable> {
                 Ok(match self {
                     $(Self::$kind => {
-                        let Read { mut value, mistyped } = lenient::read::<$kind>(json)?;
+                        let ReadObject { mut value, mistyped } = lenient::read::<$kind>(json)?;
                         value.extra.extend(mistyped);
                         Event::$kind(Box::new(value))
                     })*
@@ -66,7 +66,7 @@ kinds!(
     AppUpdate,
 );
 
-impl Kind {
+impl EventKind {
     /// Returns the kind of a `type`, which is the name of the event, or the channel of a `ProviderOutboundMessage`.
     pub(super) fn of(name: &str) -> Option<Self> {
         Some(match EventName::from(name) {

@@ -10,7 +10,7 @@ use super::call::{CallOutcome, duration};
 use super::content::{
     Attachment, CallContent, Content, EmailContent, InternalCommentContent, TextContent, VoicemailContent,
 };
-use super::form::{Form, Named};
+use super::form::{MessageForm, NamedFields};
 
 /// The common interface of events about a message. Implemented by their generated types only.
 pub trait MessageEvent: sealed::Sealed {
@@ -51,7 +51,7 @@ macro_rules! message_event {
             fn content(&self) -> Content<'_> {
                 let call_status = self.call_status.as_ref().map(CallStatus::as_str);
                 let number_as_text = || self.extra.get("messageTypeId")?.as_str()?.parse().ok();
-                let named = Named {
+                let named = NamedFields {
                     message_type: self.message_type.as_ref().map(|channel| channel.as_str()),
                     type_string: self.message_type_string.as_ref().map(AsRef::as_ref),
                     type_id: self.message_type_id.or_else(number_as_text),
@@ -64,20 +64,22 @@ macro_rules! message_event {
                 let attachments = attachments(self.attachments.as_deref(), &self.extra);
                 let text = self.body.as_deref();
                 match named.form() {
-                    Form::Text => Content::Text(TextContent { channel: named.channel(), text, attachments }),
-                    Form::PublicComment => {
+                    MessageForm::Text => {
+                        Content::Text(TextContent { channel: named.channel(), text, attachments })
+                    }
+                    MessageForm::PublicComment => {
                         Content::PublicComment(TextContent { channel: named.channel(), text, attachments })
                     }
-                    Form::Other => {
+                    MessageForm::Other => {
                         Content::Other(TextContent { channel: named.channel(), text, attachments })
                     }
-                    Form::InternalComment => Content::InternalComment(InternalCommentContent {
+                    MessageForm::InternalComment => Content::InternalComment(InternalCommentContent {
                         text,
                         author: self.user_id.as_ref().filter(|id| !id.as_str().is_empty()),
                         mentions: self.mentions.iter().flatten().filter_map(mention).collect(),
                         attachments,
                     }),
-                    Form::Call => {
+                    MessageForm::Call => {
                         let outcome = CallOutcome::of(self.status.as_ref(), self.call_status.as_ref());
                         let is_open = matches!(outcome, CallOutcome::Completed | CallOutcome::Unknown);
                         let is_voicemail = is_open && filled(call_status).is_none() && named.is_voicemail();
@@ -87,8 +89,10 @@ macro_rules! message_event {
                             recordings: attachments,
                         })
                     }
-                    Form::Voicemail => Content::Voicemail(VoicemailContent { recordings: attachments }),
-                    Form::Email => Content::Email(EmailContent {
+                    MessageForm::Voicemail => {
+                        Content::Voicemail(VoicemailContent { recordings: attachments })
+                    }
+                    MessageForm::Email => Content::Email(EmailContent {
                         subject: self.subject.as_deref(),
                         body: text,
                         plain_text: self.plain_text.as_deref(),

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use super::envelope::{Envelope, Field};
 use super::event::Event;
-use super::kind::Kind;
+use super::kind::EventKind;
 
 /// Decodes a body. `None` if that fails, or if the event is unknown.
 ///
@@ -18,17 +18,17 @@ use super::kind::Kind;
 /// afterwards. An event without a `type` can only be a `VoiceAiCallEnd`.
 pub(super) fn decode(body: &[u8]) -> Option<(Envelope<'_>, Event)> {
     let name = find_name(body);
-    let kind = match name.and_then(Kind::of) {
+    let kind = match name.and_then(EventKind::of) {
         Some(kind) => kind,
         // The name, if there is one, may belong to a nested object.
-        None if memchr::memmem::find(body, br#""agentId""#).is_some() => Kind::VoiceAiCallEnd,
+        None if memchr::memmem::find(body, br#""agentId""#).is_some() => EventKind::VoiceAiCallEnd,
         None => return None,
     };
     let mut json = serde_json::Deserializer::from_slice(body);
     let (envelope, event) = json.deserialize_map(EventVisitor { kind }).ok()?;
     json.end().ok()?;
     let is_of_kind = match (&envelope.name, &event) {
-        (Field::Text(found), _) => name == Some(found) && Kind::of(found) == Some(kind),
+        (Field::Text(found), _) => name == Some(found) && EventKind::of(found) == Some(kind),
         (Field::Missing, Event::VoiceAiCallEnd(call)) => call.agent_id.is_some(),
         _ => false,
     };
@@ -49,7 +49,7 @@ fn find_name(body: &[u8]) -> Option<&str> {
 
 /// Reads an object into an event of this kind.
 struct EventVisitor {
-    kind: Kind,
+    kind: EventKind,
 }
 
 impl<'de> Visitor<'de> for EventVisitor {

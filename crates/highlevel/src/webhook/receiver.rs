@@ -13,13 +13,13 @@ use super::deduplicator::Deduplicator;
 use super::error::{WebhookError, WebhookErrorKind};
 use super::event::Event;
 use super::event_id::EventId;
-use super::filter::{Apps, Locations};
+use super::filter::{AcceptedApps, Locations};
 use super::key::PublicKey;
 #[cfg(feature = "rsa")]
 use super::rsa::Rsa;
 use super::signature;
 use super::verified::{ReceivedEvent, Verified};
-use super::window::Window;
+use super::window::AgeWindow;
 
 /// Verifies, decodes and deduplicates events.
 ///
@@ -29,10 +29,10 @@ pub struct Receiver {
     pub(super) keys: Vec<PublicKey>,
     #[cfg(feature = "rsa")]
     pub(super) rsa: Option<Rsa>,
-    pub(super) apps: Apps,
+    pub(super) apps: AcceptedApps,
     pub(super) locations: Locations,
     pub(super) deduplicator: Option<Arc<dyn Deduplicator>>,
-    pub(super) window: Window,
+    pub(super) window: AgeWindow,
     pub(super) body_limit: usize,
 }
 

@@ -9,18 +9,18 @@ use super::error::{WebhookError, WebhookErrorKind};
 
 /// The range of timestamps that are accepted, relative to the current time.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Window {
+pub(super) struct AgeWindow {
     pub(super) oldest: Duration,
     pub(super) furthest_ahead: Duration,
 }
 
-impl Default for Window {
+impl Default for AgeWindow {
     fn default() -> Self {
         Self { oldest: Duration::from_secs(2 * 60 * 60), furthest_ahead: Duration::from_secs(5 * 60) }
     }
 }
 
-impl Window {
+impl AgeWindow {
     /// Returns the time from the first moment at which an event is accepted to the last.
     pub(super) fn length(self) -> Duration {
         self.oldest.saturating_add(self.furthest_ahead)

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use clap::Args;
 use clap::builder::TypedValueParser;
 use highlevel_sandbox::{
-    Quirk, RateLimit, Sandbox, SandboxBuilder, Snapshot, Strictness, SuccessStatus, Window,
+    BurstWindow, Quirk, RateLimit, Sandbox, SandboxBuilder, Snapshot, Strictness, SuccessStatus,
 };
 
 use super::super::values::{self, Choice, choice};
@@ -85,7 +85,7 @@ pub(crate) struct FidelityArgs {
     rate_limit: bool,
     /// The same, with a choice of the 10 s that count [default: sliding]
     #[arg(long, value_name = "WINDOW", value_parser = window())]
-    rate_limit_window: Option<Window>,
+    rate_limit_window: Option<BurstWindow>,
 }
 
 #[derive(Debug, Default, PartialEq, Eq, Args)]
@@ -138,10 +138,10 @@ fn quirk() -> impl TypedValueParser<Value = Quirk> {
     choice(Quirk::ALL.map(|quirk| Choice { name: quirk.name(), help: quirk.description(), value: quirk }))
 }
 
-fn window() -> impl TypedValueParser<Value = Window> {
+fn window() -> impl TypedValueParser<Value = BurstWindow> {
     choice([
-        Choice { name: "sliding", help: "the last 10 s", value: Window::Sliding },
-        Choice { name: "fixed", help: "10 s that start at fixed times", value: Window::Fixed },
+        Choice { name: "sliding", help: "the last 10 s", value: BurstWindow::Sliding },
+        Choice { name: "fixed", help: "10 s that start at fixed times", value: BurstWindow::Fixed },
     ])
 }
 
@@ -191,8 +191,8 @@ impl DataArgs {
 
 impl FidelityArgs {
     /// Returns the window of the documented limits if they are enforced.
-    pub(super) fn enforced_window(&self) -> Option<Window> {
-        self.rate_limit_window.or(self.rate_limit.then_some(Window::default()))
+    pub(super) fn enforced_window(&self) -> Option<BurstWindow> {
+        self.rate_limit_window.or(self.rate_limit.then_some(BurstWindow::default()))
     }
 
     fn apply(&self, mut builder: SandboxBuilder) -> SandboxBuilder {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use highlevel_sandbox::{ProviderKind, Sandbox, Window};
+use highlevel_sandbox::{BurstWindow, ProviderKind, Sandbox};
 use serde_json::{Value, json};
 
 use super::args::ServeArgs;
@@ -24,7 +24,7 @@ pub(super) struct Facts {
     client_secret: String,
     webhook_url: Option<String>,
     webhook_public_key: String,
-    rate_limit: Option<Window>,
+    rate_limit: Option<BurstWindow>,
     state: Option<String>,
 }
 
@@ -99,8 +99,8 @@ pub(super) fn text(facts: &Facts) -> String {
         webhooks.as_deref().unwrap_or("none (to receive them: --webhook-url http://127.0.0.1:3000/webhooks)");
     let rate_limit = match rate_limit {
         None => "counted, not enforced (to get 429 over the limits: --rate-limit)",
-        Some(Window::Fixed) => "100 requests in 10 s, at fixed times; 200,000 in a day",
-        Some(Window::Sliding) => "100 requests in any 10 s; 200,000 in a day",
+        Some(BurstWindow::Fixed) => "100 requests in 10 s, at fixed times; 200,000 in a day",
+        Some(BurstWindow::Sliding) => "100 requests in any 10 s; 200,000 in a day",
     };
     let [sms_provider, custom_provider, email_provider, call_provider] =
         providers.each_ref().map(|(_, id)| id);

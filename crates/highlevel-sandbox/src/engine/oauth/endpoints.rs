@@ -17,7 +17,7 @@ use crate::engine::state::Engine;
 use crate::oauth::InstallEvents;
 use crate::oauth::authorize::{self, AuthorizeResponse};
 use crate::oauth::form::Form;
-use crate::oauth::grant::{self, Decision};
+use crate::oauth::grant::{self, GrantDecision};
 use crate::oauth::page::{self, Page};
 use crate::oauth::paths::{AUTHORIZE, LOCATION_TOKEN, RECONNECT, TOKEN};
 use crate::oauth::registry::UsedCredential;
@@ -140,7 +140,8 @@ fn token(state: &Arc<Engine>, call: Call<'_>, now: DateTime<Utc>, trace_id: &str
     let generated = state.generate_tokens(trace_id);
     let mut credentials = state.credentials_mut();
     let registry = &mut credentials.oauth;
-    let Decision { response, change, resource, outcome } = grant::decide(&form, registry, now, &generated);
+    let GrantDecision { response, change, resource, outcome } =
+        grant::decide(&form, registry, now, &generated);
     registry.count(resource, outcome);
     if let Some(change) = change {
         let subject = change.access_token.1.subject.clone();

@@ -15,7 +15,7 @@ use crate::oauth::grant::issue;
 use crate::oauth::registry::{Install, Registry, Subject, UsedCredential};
 use crate::oauth::resource::{Choice, TokenResource};
 use crate::oauth::token_response::{self, GeneratedTokens};
-use crate::webhook::Event;
+use crate::webhook::OutgoingEvent;
 
 impl Engine {
     /// Installs an app without a code, as the marketplace does. For a company, `locations` lists the locations that the app
@@ -131,7 +131,7 @@ impl Engine {
         let (name, body) = (event.to_owned(), payload.to_string().into_bytes().into());
         let send = move |engine: &Engine, now| {
             if let Some(url) = app_url.or_else(|| engine.outbox.url()) {
-                engine.outbox.send(Event { name, webhook_id, message_id: None, url, body }, now);
+                engine.outbox.send(OutgoingEvent { name, webhook_id, message_id: None, url, body }, now);
             }
         };
         if due <= self.clock.now() {

@@ -8,7 +8,7 @@ use crate::api_error::ApiError;
 use crate::engine::Engine;
 use crate::inspector::format::thousands;
 use crate::inspector::route::PageRequest;
-use crate::rate_limit::{Account, RateLimit, Window};
+use crate::rate_limit::{Account, BurstWindow, RateLimit};
 use crate::sync::lock;
 
 pub(super) struct RateLimits {
@@ -72,7 +72,7 @@ impl RateLimits {
         Self {
             enforced: limits.is_some(),
             interval_ms: limit.interval.as_millis(),
-            is_fixed: limit.window == Window::Fixed,
+            is_fixed: limit.window == BurstWindow::Fixed,
             limit,
             accounts,
         }
@@ -91,8 +91,8 @@ pub(super) fn change(state: &Engine, page_request: &PageRequest<'_>) -> Result<(
         return state.set_rate_limit(None).map_err(ApiError::bad_request);
     }
     let window = match page_request.field("window").as_deref() {
-        Some("fixed") => Window::Fixed,
-        _ => Window::Sliding,
+        Some("fixed") => BurstWindow::Fixed,
+        _ => BurstWindow::Sliding,
     };
     let limit = RateLimit::documented()
         .window(window)

@@ -40,7 +40,7 @@ pub(super) fn line(message: &Message) -> String {
     };
     let text = text.map(|text| format::start(text, LINE)).filter(|text| !text.is_empty());
     let said = text.unwrap_or_else(|| match (attachments(message).next(), attachments(message).count()) {
-        (Some(only), 1) => Attachment::of(only).name,
+        (Some(only), 1) => AttachmentLabel::of(only).name,
         (Some(_), count) => format!("{count} attachments"),
         (None, _) if message.field("html").is_some() => "HTML".to_owned(),
         (None, _) => "(no text)".to_owned(),
@@ -120,7 +120,7 @@ pub(super) fn seconds(text: &str) -> Result<u64, String> {
 
 /// An attachment of a message. Its URL is never loaded.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Attachment {
+pub(super) struct AttachmentLabel {
     pub(super) name: String,
     /// The host of the URL; empty if there is none.
     pub(super) host: String,
@@ -134,7 +134,7 @@ pub(super) fn attachments(message: &Message) -> impl Iterator<Item = &str> {
     all.into_iter().flatten().filter_map(Value::as_str)
 }
 
-impl Attachment {
+impl AttachmentLabel {
     /// Links only complete `http` and `https` URLs; anything else is shown as text.
     pub(super) fn of(text: &str) -> Self {
         Self::linked(text).unwrap_or_else(|| Self {
@@ -267,8 +267,8 @@ mod tests {
         ];
         for (text, name, host, is_link) in cases {
             let link = is_link.then(|| text.to_owned());
-            let expected = Attachment { name: name.to_owned(), host: format::start(host, LINE), link };
-            assert_eq!(Attachment::of(text), expected, "{text}");
+            let expected = AttachmentLabel { name: name.to_owned(), host: format::start(host, LINE), link };
+            assert_eq!(AttachmentLabel::of(text), expected, "{text}");
         }
     }
 

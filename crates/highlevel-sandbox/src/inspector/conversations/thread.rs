@@ -1,7 +1,7 @@
 //! The open conversation and its messages.
 
 use super::budget::{self, Budget, Excerpt, Listed};
-use super::labels::{self, Attachment};
+use super::labels::{self, AttachmentLabel};
 use super::list::{Avatar, Search};
 use crate::inspector::filter::Filter;
 use crate::inspector::format::{self, Time};
@@ -50,7 +50,7 @@ pub(super) struct Bubble {
     pub(super) email: Option<Email>,
     /// `true` if the message has an HTML body.
     pub(super) has_html: bool,
-    pub(super) attachments: Listed<Attachment>,
+    pub(super) attachments: Listed<AttachmentLabel>,
     pub(super) status: String,
     /// The CSS class of the status badge.
     pub(super) tone: &'static str,
@@ -237,8 +237,8 @@ impl Step {
     }
 }
 
-fn attachment(budget: &mut Budget, address: &str) -> Attachment {
-    let attachment = Attachment::of(address);
+fn attachment(budget: &mut Budget, address: &str) -> AttachmentLabel {
+    let attachment = AttachmentLabel::of(address);
     budget.spend(attachment.link.as_deref().unwrap_or_default());
     budget.spend(&attachment.name);
     attachment

@@ -3,7 +3,7 @@
 use crate::inspector::format::{self, Time};
 use crate::inspector::json::Shown;
 use crate::webhook::{
-    AttemptCause, DeliveryAttempt, DeliveryOutcome, KeyStanding, Keyring, TamperMode, WebhookKey,
+    AttemptCause, DeliveryAttempt, DeliveryOutcome, KeyStanding, TamperMode, WebhookKey, WebhookKeys,
 };
 
 /// The maximum size of the context of a difference, and of the difference itself, in bytes.
@@ -39,11 +39,11 @@ pub(super) struct Response<'a> {
 /// The signature of an attempt and its key.
 pub(super) struct Signature<'a> {
     pub(super) header: &'a str,
-    pub(super) key: Option<SigningKey>,
+    pub(super) key: Option<SignatureKey>,
 }
 
 /// The key of a signature.
-pub(super) struct SigningKey {
+pub(super) struct SignatureKey {
     pub(super) id: String,
     pub(super) standing: KeyStanding,
     pub(super) public_key: Option<String>,
@@ -67,7 +67,7 @@ impl<'a> Attempt<'a> {
     pub(super) fn new(
         attempt: &'a DeliveryAttempt,
         payload: &'a [u8],
-        keyring: &Keyring,
+        keyring: &WebhookKeys,
         keys: &[WebhookKey],
     ) -> Self {
         let (response, reason) = match &attempt.outcome {
@@ -107,9 +107,9 @@ impl<'a> Attempt<'a> {
 }
 
 impl<'a> Signature<'a> {
-    fn of(attempt: &'a DeliveryAttempt, keyring: &Keyring, keys: &[WebhookKey]) -> Option<Self> {
+    fn of(attempt: &'a DeliveryAttempt, keyring: &WebhookKeys, keys: &[WebhookKey]) -> Option<Self> {
         let (header, value) = attempt.headers.iter().find(|(name, _)| name.ends_with("-signature"))?;
-        let key = attempt.key_id.clone().map(|id| SigningKey {
+        let key = attempt.key_id.clone().map(|id| SignatureKey {
             standing: keyring.standing(&id),
             public_key: keys.iter().find(|key| key.id == id).map(|key| key.public_key.clone()),
             is_valid: keyring.made(&id, value, &attempt.body),
@@ -119,7 +119,7 @@ impl<'a> Signature<'a> {
     }
 }
 
-impl SigningKey {
+impl SignatureKey {
     /// Returns a description of the key.
     pub(super) fn label(&self) -> &'static str {
         match self.standing {

@@ -213,11 +213,11 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::webhook::{AttemptCause, Event};
+    use crate::webhook::{AttemptCause, OutgoingEvent};
 
     fn summary(state: DeliveryState, outcome: Option<DeliveryOutcome>, payload: &str) -> Summary {
         let body: Arc<[u8]> = payload.as_bytes().into();
-        let event = Event {
+        let event = OutgoingEvent {
             name: "OutboundMessage".to_owned(),
             webhook_id: "b1d8f4b4-0c5e".to_owned(),
             message_id: Some("Message1".to_owned()),

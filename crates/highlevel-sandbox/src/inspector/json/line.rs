@@ -35,13 +35,13 @@ impl Mark {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(in crate::inspector) struct Line<'t> {
     pub(in crate::inspector) depth: usize,
-    pub(in crate::inspector) tokens: Vec<Token<'t>>,
+    pub(in crate::inspector) tokens: Vec<JsonToken<'t>>,
     pub(in crate::inspector) marks: Vec<&'t Mark>,
 }
 
 /// A token of JSON.
 #[derive(Debug, PartialEq, Eq)]
-pub(in crate::inspector) struct Token<'t> {
+pub(in crate::inspector) struct JsonToken<'t> {
     pub(in crate::inspector) kind: Kind,
     pub(in crate::inspector) text: Cow<'t, str>,
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use serde::de::IgnoredAny;
 
-use super::line::{Kind, Line, NotJson, Token};
+use super::line::{JsonToken, Kind, Line, NotJson};
 use crate::inspector::format;
 
 /// JSON pointers, each with the line on which its value starts.
@@ -21,15 +21,15 @@ pub(super) fn read<'t>(
 ) -> Result<(Vec<Line<'t>>, bool), NotJson> {
     let lines = vec![Line::default()];
     let path = Path::new(places);
-    let mut reader = Reader { text, at: 0, most_bytes, most_lines, lines, levels: Vec::new(), path };
+    let mut reader = JsonReader { text, at: 0, most_bytes, most_lines, lines, levels: Vec::new(), path };
     match reader.document() {
         Ok(()) => Ok((reader.lines, false)),
-        Err(Stop::Full) => Ok((reader.lines, true)),
-        Err(Stop::NotJson) => Err(NotJson),
+        Err(ReadStop::Full) => Ok((reader.lines, true)),
+        Err(ReadStop::NotJson) => Err(NotJson),
     }
 }
 
-struct Reader<'t, 'a, 'p> {
+struct JsonReader<'t, 'a, 'p> {
     text: &'t str,
     at: usize,
     most_bytes: usize,
@@ -48,14 +48,14 @@ struct Level {
     path: usize,
 }
 
-enum Stop {
+enum ReadStop {
     NotJson,
     /// The size limit is reached.
     Full,
 }
 
-impl<'t> Reader<'t, '_, '_> {
-    fn document(&mut self) -> Result<(), Stop> {
+impl<'t> JsonReader<'t, '_, '_> {
+    fn document(&mut self) -> Result<(), ReadStop> {
         self.value()?;
         while let Some(level) = self.levels.last() {
             let (is_object, is_first, path) = (level.is_object, level.entries == 0, level.path);
@@ -70,20 +70,20 @@ impl<'t> Reader<'t, '_, '_> {
             }
             if !is_first {
                 if self.next() != Some(',') {
-                    return Err(Stop::NotJson);
+                    return Err(ReadStop::NotJson);
                 }
                 self.sign()?;
             }
             self.line()?;
             if is_object {
                 if self.next() != Some('"') {
-                    return Err(Stop::NotJson);
+                    return Err(ReadStop::NotJson);
                 }
                 let name = self.scalar(Kind::Name)?;
                 let name = serde_json::from_str(name).unwrap_or_else(|_| name.to_owned());
                 self.path.enter(path, &name);
                 if self.next() != Some(':') {
-                    return Err(Stop::NotJson);
+                    return Err(ReadStop::NotJson);
                 }
                 self.sign()?;
                 self.add(Kind::Sign, Cow::Borrowed(" "));
@@ -96,11 +96,11 @@ impl<'t> Reader<'t, '_, '_> {
             }
             self.value()?;
         }
-        if self.next().is_some() { Err(Stop::NotJson) } else { Ok(()) }
+        if self.next().is_some() { Err(ReadStop::NotJson) } else { Ok(()) }
     }
 
     /// Reads a scalar, or the beginning of an array or object.
-    fn value(&mut self) -> Result<(), Stop> {
+    fn value(&mut self) -> Result<(), ReadStop> {
         self.path.found(self.lines.len() - 1);
         match self.next() {
             Some(begin @ ('{' | '[')) => {
@@ -126,18 +126,18 @@ impl<'t> Reader<'t, '_, '_> {
         self.text[self.at..].chars().next()
     }
 
-    fn sign(&mut self) -> Result<(), Stop> {
+    fn sign(&mut self) -> Result<(), ReadStop> {
         let sign = &self.text[self.at..=self.at];
         self.at += 1;
         if self.at > self.most_bytes {
-            return Err(Stop::Full);
+            return Err(ReadStop::Full);
         }
         self.add(Kind::Sign, Cow::Borrowed(sign));
         Ok(())
     }
 
     /// Reads a string including its quotes, a number, or a literal.
-    fn scalar(&mut self, kind: Kind) -> Result<&'t str, Stop> {
+    fn scalar(&mut self, kind: Kind) -> Result<&'t str, ReadStop> {
         let rest = &self.text[self.at..];
         let length = if kind == Kind::Literal {
             rest.find(|letter: char| !letter.is_ascii_alphanumeric() && !"+-.".contains(letter))
@@ -146,12 +146,12 @@ impl<'t> Reader<'t, '_, '_> {
         };
         let scalar = &rest[..length.unwrap_or(rest.len())];
         if serde_json::from_str::<IgnoredAny>(scalar).is_err() {
-            return Err(Stop::NotJson);
+            return Err(ReadStop::NotJson);
         }
         let room = self.most_bytes.saturating_sub(self.at);
         if scalar.len() > room {
             self.add(kind, Cow::Owned(format!("{}…", format::beginning(scalar, room))));
-            return Err(Stop::Full);
+            return Err(ReadStop::Full);
         }
         self.at += scalar.len();
         self.add(kind, Cow::Borrowed(scalar));
@@ -160,13 +160,13 @@ impl<'t> Reader<'t, '_, '_> {
 
     fn add(&mut self, kind: Kind, text: Cow<'t, str>) {
         if let Some(line) = self.lines.last_mut() {
-            line.tokens.push(Token { kind, text });
+            line.tokens.push(JsonToken { kind, text });
         }
     }
 
-    fn line(&mut self) -> Result<(), Stop> {
+    fn line(&mut self) -> Result<(), ReadStop> {
         if self.lines.len() >= self.most_lines {
-            return Err(Stop::Full);
+            return Err(ReadStop::Full);
         }
         self.lines.push(Line { depth: self.levels.len(), ..Line::default() });
         Ok(())

@@ -58,7 +58,7 @@ fn form(fields: &str) -> Result<Form, String> {
 }
 
 /// Returns the outcome, and the status and description of an error.
-fn outcome(decision: &Decision) -> (Outcome, Option<(u16, &str)>) {
+fn outcome(decision: &GrantDecision) -> (Outcome, Option<(u16, &str)>) {
     let refused = decision.response.as_ref().err();
     (decision.outcome, refused.map(|error| (error.status.as_u16(), error.description.as_str())))
 }

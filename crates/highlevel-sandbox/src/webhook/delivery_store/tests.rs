@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::*;
 use crate::webhook::record::DeliveryOutcome;
 
-fn event(bytes: usize) -> Event {
-    Event {
+fn event(bytes: usize) -> OutgoingEvent {
+    OutgoingEvent {
         name: "OutboundMessage".to_owned(),
         webhook_id: String::new(),
         message_id: None,

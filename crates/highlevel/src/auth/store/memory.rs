@@ -30,12 +30,12 @@ use crate::auth::TokenSet;
 /// ```
 #[derive(Clone)]
 pub struct MemoryStore {
-    state: Arc<Mutex<State>>,
+    state: Arc<Mutex<StoredEntries>>,
     clock: Clock,
 }
 
 #[derive(Default)]
-struct State {
+struct StoredEntries {
     tokens: HashMap<Key, StoredTokens>,
     leases: HashMap<Key, HeldLease>,
     /// The number of writes of all keys, so that no version is given twice.
@@ -53,13 +53,13 @@ impl MemoryStore {
         Self { clock: Arc::new(clock), ..self }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, StoredEntries> {
         // No change of the state can panic halfway, so it is sound even if the lock is poisoned.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
+impl StoredEntries {
     fn meets(&self, key: &Key, precondition: Precondition) -> bool {
         precondition.is_met_by(self.tokens.get(key).map(|stored| stored.version))
     }

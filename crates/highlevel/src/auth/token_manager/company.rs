@@ -10,7 +10,7 @@ use crate::auth::shared::Shared;
 use crate::auth::store::{Precondition, PutResult, Resource, StoredTokens};
 use crate::auth::time::Deadline;
 use crate::auth::token_error::TokenFailure;
-use crate::token::Rejected;
+use crate::token::RejectedToken;
 use crate::token::is_same;
 use crate::{CompanyId, Error, LocationId, Result};
 
@@ -47,7 +47,7 @@ pub(in crate::auth) async fn location_tokens(
         if failed.failure != TokenFailure::Unauthorized || is_replacement {
             return Err(CompanyTokenError::Request(failed));
         }
-        let rejected = Rejected::new(&bearer, failed.error.body());
+        let rejected = RejectedToken::new(&bearer, failed.error.body());
         let other =
             manager.bearer(Some(rejected), deadline.at()).await.map_err(CompanyTokenError::Company)?;
         if is_same(&other.token, &bearer.token) {

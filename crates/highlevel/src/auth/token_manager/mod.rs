@@ -25,15 +25,15 @@ use self::refresh_task::{Reason, RefreshTask};
 pub(super) use self::removal::RemovalResult;
 pub(super) use self::request::TokenRequestError;
 use super::messages::describe;
-use super::refresh_policy::{Decision, FAILURE_COOLDOWN, Verdict, decide};
+use super::refresh_policy::{FAILURE_COOLDOWN, TokenDecision, TokenStatus, decide};
 use super::shared::Shared;
-use super::state::{Outcome, RunningTask, Slot, State};
+use super::state::{ManagerState, RefreshOutcome, RunningTask, Slot};
 use super::store::{Precondition, PutResult, Resource, StoredTokens};
 use super::task::{self, Ended};
 use super::time::Deadline;
 use crate::retry::random;
 use crate::time::now;
-use crate::token::{Bearer, ManagedBearer, ManagedTokens, Rejected, is_same};
+use crate::token::{Bearer, ManagedBearer, ManagedTokens, RejectedToken, is_same};
 use crate::unauthorized::Unauthorized;
 use crate::{Error, retry};
 
@@ -67,7 +67,11 @@ impl TokenManager {
 
     /// Returns the token to use, or to use instead of a rejected one. The deadline is for the refresh; the caller enforces its
     /// own.
-    pub(crate) async fn bearer(&self, rejected: Option<Rejected<'_>>, deadline: Instant) -> Outcome {
+    pub(crate) async fn bearer(
+        &self,
+        rejected: Option<RejectedToken<'_>>,
+        deadline: Instant,
+    ) -> RefreshOutcome {
         let mut may_start = true;
         for round in 1..=ROUNDS {
             match self.look(rejected, deadline, may_start && round < ROUNDS) {
@@ -98,7 +102,7 @@ impl TokenManager {
     }
 
     /// Returns the token in memory, or the task to wait for. `may_start` permits a refresh that is not necessary yet.
-    fn look(&self, rejected: Option<Rejected<'_>>, deadline: Instant, may_start: bool) -> Look {
+    fn look(&self, rejected: Option<RejectedToken<'_>>, deadline: Instant, may_start: bool) -> Look {
         let mut state = self.state();
         let now = self.app.moment();
         let mut reason = rejected
@@ -108,7 +112,7 @@ impl TokenManager {
             let verdict = known.verdict(rejected, last_replaced);
             let bearer = Arc::clone(&known.bearer);
             match decide(&known.stored.tokens, now.wall, known.jitter, verdict) {
-                Decision::Use if verdict == Verdict::NotRejected => {
+                TokenDecision::Use if verdict == TokenStatus::NotRejected => {
                     if !may_start || !state.needs_takeover(now) {
                         return Look::Use(bearer);
                     }
@@ -116,8 +120,8 @@ impl TokenManager {
                     return Look::Started(self.join(&mut state, &Reason::Ahead, deadline));
                 }
                 // A refresh does not help, but another process may have stored other tokens.
-                Decision::Use => reason = Reason::Needed,
-                Decision::RefreshAhead => {
+                TokenDecision::Use => reason = Reason::Needed,
+                TokenDecision::RefreshAhead => {
                     let last = state.tokens.refreshed_ahead_at;
                     let is_due = last.is_none_or(|at| now.since(at) >= FAILURE_COOLDOWN);
                     let starts = state.needs_takeover(now) || is_due && state.task.live().is_none();
@@ -128,14 +132,14 @@ impl TokenManager {
                     let deadline = self.app.default_deadline().min(crate::time::now() + AHEAD_DEADLINE);
                     return Look::Started(self.join(&mut state, &Reason::Ahead, deadline));
                 }
-                Decision::RefreshNow => {}
+                TokenDecision::RefreshNow => {}
             }
         }
         Look::Wait(self.join(&mut state, &reason, deadline))
     }
 
     /// Joins the task that runs, or starts one.
-    fn join(&self, state: &mut State, reason: &Reason, deadline: Instant) -> RunningTask {
+    fn join(&self, state: &mut ManagerState, reason: &Reason, deadline: Instant) -> RunningTask {
         match state.task.live() {
             Some((task, running_until)) => {
                 running_until.extend(deadline);
@@ -146,7 +150,7 @@ impl TokenManager {
     }
 
     /// Starts a task on the current runtime.
-    fn start(&self, state: &mut State, reason: Reason, deadline: Deadline) -> RunningTask {
+    fn start(&self, state: &mut ManagerState, reason: Reason, deadline: Deadline) -> RunningTask {
         let (reporter, handle) = task::channel();
         let started = state.task.start(handle, deadline.clone());
         // A task whose runtime was shut down has left its lease behind.
@@ -179,7 +183,7 @@ impl TokenManager {
 
     /// Waits until a task has ended. Returns `None` if it has no outcome. A task that nothing runs is removed, so that the
     /// next look starts another, which continues where it stopped.
-    async fn ended(&self, task: RunningTask) -> Option<Outcome> {
+    async fn ended(&self, task: RunningTask) -> Option<RefreshOutcome> {
         match task.handle.ended().await {
             Ended::Done(outcome) => return Some(outcome),
             Ended::Vanished => {}
@@ -198,7 +202,7 @@ impl TokenManager {
     }
 
     /// Refreshes tokens now, even if they have not expired. Returns `None` if nothing runs the tasks.
-    async fn verify(&self, token: &SecretString, deadline: Instant) -> Option<Outcome> {
+    async fn verify(&self, token: &SecretString, deadline: Instant) -> Option<RefreshOutcome> {
         for _ in 0..ROUNDS {
             let (task, is_new) = {
                 let mut state = self.state();
@@ -238,7 +242,7 @@ impl TokenManager {
         self.state().adopt(stored)
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, ManagerState> {
         self.slot.state()
     }
 
@@ -249,7 +253,7 @@ impl TokenManager {
 }
 
 impl ManagedTokens for TokenManager {
-    fn bearer<'a>(&'a self, rejected: Option<Rejected<'a>>, deadline: Instant) -> ManagedBearer<'a> {
+    fn bearer<'a>(&'a self, rejected: Option<RejectedToken<'a>>, deadline: Instant) -> ManagedBearer<'a> {
         Box::pin(Self::bearer(self, rejected, deadline))
     }
 

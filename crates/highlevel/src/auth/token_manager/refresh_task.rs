@@ -14,9 +14,10 @@ use crate::auth::lease::{Lease, LeaseHolder, Leased};
 use crate::auth::messages;
 use crate::auth::oauth::{Request, RequestFailure};
 use crate::auth::refresh_policy::{
-    Decision, FAILURE_COOLDOWN, ReauthReason, RefreshStrategy, SHORT_COOLDOWN, Verdict, decide, strategy,
+    FAILURE_COOLDOWN, ReauthReason, RefreshStrategy, SHORT_COOLDOWN, TokenDecision, TokenStatus, decide,
+    strategy,
 };
-use crate::auth::state::{Cooldown, Outcome, PendingWrite};
+use crate::auth::state::{Cooldown, PendingWrite, RefreshOutcome};
 use crate::auth::store::{Key, Precondition, Resource, StoredTokens, Version};
 use crate::auth::time::Deadline;
 use crate::auth::token_error::TokenFailure;
@@ -87,14 +88,14 @@ impl RefreshTask {
 
     /// Refreshes. Returns `None` for a refresh ahead of expiry that another process does already, and for a task from which
     /// another has taken over.
-    pub(super) async fn run(&self) -> Option<Outcome> {
+    pub(super) async fn run(&self) -> Option<RefreshOutcome> {
         let outcome = self.rounds().await;
         // A task that finds new tokens has not requested a lease, but may have taken one over from the previous task.
         self.lease.release().await;
         outcome
     }
 
-    async fn rounds(&self) -> Option<Outcome> {
+    async fn rounds(&self) -> Option<RefreshOutcome> {
         let mut poll = POLL;
         let mut invalid_grant = None;
         loop {
@@ -175,16 +176,16 @@ impl RefreshTask {
         let verdict = match &self.reason {
             Reason::Verify(token) if is_stored(token) => return false,
             Reason::Rejected(token, why) if is_stored(token) => {
-                Verdict::Rejected { why: *why, last_replaced: state.replaced_at.map(|at| now.since(at)) }
+                TokenStatus::Rejected { why: *why, last_replaced: state.replaced_at.map(|at| now.since(at)) }
             }
-            _ => Verdict::NotRejected,
+            _ => TokenStatus::NotRejected,
         };
         let known = state.known.as_ref().filter(|known| known.stored.version == stored.version);
         let jitter = known.map_or(0.0, |known| known.jitter);
         match decide(tokens, now.wall, jitter, verdict) {
-            Decision::Use => true,
-            Decision::RefreshAhead => !matches!(self.reason, Reason::Ahead),
-            Decision::RefreshNow => false,
+            TokenDecision::Use => true,
+            TokenDecision::RefreshAhead => !matches!(self.reason, Reason::Ahead),
+            TokenDecision::RefreshNow => false,
         }
     }
 

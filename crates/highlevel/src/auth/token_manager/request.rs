@@ -6,8 +6,8 @@ use super::task_lease::TaskLease;
 use crate::auth::lease::{ATTEMPT, Lease, Leased};
 use crate::auth::oauth::{self, Request, RequestFailure};
 use crate::auth::shared::Shared;
-use crate::auth::time::{Deadline, Moment};
-use crate::auth::token_error::{Progress, TokenFailure, retry_pause};
+use crate::auth::time::{ClockReading, Deadline};
+use crate::auth::token_error::{TokenAttempts, TokenFailure, retry_pause};
 use crate::auth::token_response::TokenResponse;
 use crate::retry::random;
 
@@ -30,10 +30,10 @@ impl Shared {
         lease: Option<(&TaskLease, Lease)>,
     ) -> Result<TokenResponse, TokenRequestError> {
         let (task, mut lease) = lease.unzip();
-        let mut progress = Progress::default();
+        let mut progress = TokenAttempts::default();
         // A previous task may have sent it.
         let in_flight = task.and_then(TaskLease::in_flight).filter(|sent| request.uses(&sent.token));
-        let mut sent: Option<Moment> = in_flight.map(|sent| sent.since);
+        let mut sent: Option<ClockReading> = in_flight.map(|sent| sent.since);
         loop {
             let mut gate = None;
             if let (Some(task), Some(lease)) = (task, &mut lease) {

@@ -9,7 +9,7 @@ use crate::Result;
 use crate::auth::lease::{LEASE, Lease, LeaseHolder, Leased};
 use crate::auth::state::InFlight;
 use crate::auth::store::LeaseResult;
-use crate::auth::time::Moment;
+use crate::auth::time::ClockReading;
 
 /// Acquires and releases the lease of one refresh task.
 pub(in crate::auth) struct TaskLease {
@@ -72,7 +72,7 @@ impl TaskLease {
     }
 
     /// Notes that the refresh token may be used from now on, so that another task can continue if this one does not.
-    pub(super) fn will_send(&self, refresh_token: &SecretString, since: Moment) {
+    pub(super) fn will_send(&self, refresh_token: &SecretString, since: ClockReading) {
         self.manager.state().tokens.in_flight = Some(InFlight { token: refresh_token.clone(), since });
     }
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::context::{Context, Used, begin, of_kind};
-use crate::conformance::{Outcome, ensure};
+use super::context::{Context, UsedPermit, begin, of_kind};
+use crate::conformance::{CheckResult, ensure};
 use crate::limit::{AcquireErrorKind, RateLimitHeaders, RateLimited};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -15,7 +15,7 @@ fn nothing() -> RateLimitHeaders {
     RateLimitHeaders::default()
 }
 
-pub(super) async fn at_once(context: Context) -> Outcome {
+pub(super) async fn at_once(context: Context) -> CheckResult {
     // A limiter may pause before its first permit.
     let mut all = vec![context.permit(0, "a").await?];
     for _ in 1..context.burst() {
@@ -25,7 +25,7 @@ pub(super) async fn at_once(context: Context) -> Outcome {
 }
 
 /// A bucket of tokens and a fixed window let more through than a sliding window.
-pub(super) async fn any_window(context: Context) -> Outcome {
+pub(super) async fn any_window(context: Context) -> CheckResult {
     let mut used = Vec::new();
     for pause in [7, 3, 9] {
         used.push(context.send(0, "a", &nothing()).await?);
@@ -37,7 +37,7 @@ pub(super) async fn any_window(context: Context) -> Outcome {
     context.within_limit(used)
 }
 
-pub(super) async fn many_tasks(context: Context) -> Outcome {
+pub(super) async fn many_tasks(context: Context) -> CheckResult {
     let tasks: Vec<_> = (0..5 * context.burst())
         .map(|number| {
             let context = context.clone();
@@ -51,14 +51,14 @@ pub(super) async fn many_tasks(context: Context) -> Outcome {
     context.within_limit(used)
 }
 
-pub(super) async fn capacity_returns(context: Context) -> Outcome {
+pub(super) async fn capacity_returns(context: Context) -> CheckResult {
     for _ in 0..3 {
         context.exhaust("a").await?;
     }
     Ok(())
 }
 
-pub(super) async fn order(context: Context) -> Outcome {
+pub(super) async fn order(context: Context) -> CheckResult {
     context.exhaust("a").await?;
     let issued = Arc::new(Mutex::new(Vec::new()));
     let tasks: Vec<_> = (0..3 * context.burst())
@@ -90,7 +90,7 @@ pub(super) async fn order(context: Context) -> Outcome {
     Ok(())
 }
 
-pub(super) async fn locations(context: Context) -> Outcome {
+pub(super) async fn locations(context: Context) -> CheckResult {
     let long = "a".repeat(300);
     let names = ["a", "A", "a ", "á", "a/b", "'", "", &long, &long[1..]];
     // A limiter may pause before the first permit of a location.
@@ -107,7 +107,7 @@ pub(super) async fn locations(context: Context) -> Outcome {
     Ok(())
 }
 
-pub(super) async fn timeout(context: Context) -> Outcome {
+pub(super) async fn timeout(context: Context) -> CheckResult {
     let used = context.exhaust("a").await?;
     for timeout in [Duration::ZERO, context.limits.interval / 10] {
         let acquire = context.acquire_at(0, "a", timeout);
@@ -128,7 +128,7 @@ pub(super) async fn timeout(context: Context) -> Outcome {
     Ok(())
 }
 
-pub(super) async fn timeout_error(context: Context) -> Outcome {
+pub(super) async fn timeout_error(context: Context) -> CheckResult {
     context.exhaust("a").await?;
     let error = context.none(0, "a", "the limit is used up").await?;
     of_kind(&error, AcquireErrorKind::Burst)?;
@@ -138,7 +138,7 @@ pub(super) async fn timeout_error(context: Context) -> Outcome {
     })
 }
 
-pub(super) async fn any_timeout(context: Context) -> Outcome {
+pub(super) async fn any_timeout(context: Context) -> CheckResult {
     for timeout in [Duration::MAX, Duration::from_secs(u64::MAX), Duration::from_nanos(1)] {
         let location = format!("{timeout:?}");
         context.send(0, &location, &nothing()).await?;
@@ -150,7 +150,7 @@ pub(super) async fn any_timeout(context: Context) -> Outcome {
     Ok(())
 }
 
-pub(super) async fn cancel(context: Context) -> Outcome {
+pub(super) async fn cancel(context: Context) -> CheckResult {
     context.exhaust("a").await?;
     let waiting: Vec<_> = (0..4 * context.burst())
         .map(|_| {
@@ -174,7 +174,7 @@ pub(super) async fn cancel(context: Context) -> Outcome {
     })
 }
 
-pub(super) async fn give_back(context: Context) -> Outcome {
+pub(super) async fn give_back(context: Context) -> CheckResult {
     if !context.limits.gives_back {
         return Ok(());
     }
@@ -187,7 +187,7 @@ pub(super) async fn give_back(context: Context) -> Outcome {
     Ok(())
 }
 
-pub(super) async fn no_response(context: Context) -> Outcome {
+pub(super) async fn no_response(context: Context) -> CheckResult {
     let mut first = None;
     for _ in 0..context.burst() {
         let permit = context.permit(0, "a").await?;
@@ -204,7 +204,7 @@ pub(super) async fn no_response(context: Context) -> Outcome {
     })
 }
 
-pub(super) async fn expires(context: Context) -> Outcome {
+pub(super) async fn expires(context: Context) -> CheckResult {
     let permit = context.permit(0, "a").await?;
     let expiry = permit.expiry().ok_or("a permit should expire, but this one has no expiry")?;
     ensure(!expiry.has_passed(), || {
@@ -217,21 +217,21 @@ pub(super) async fn expires(context: Context) -> Outcome {
 }
 
 /// Permits are held, and then used together with new ones.
-pub(super) async fn used_late(context: Context) -> Outcome {
+pub(super) async fn used_late(context: Context) -> CheckResult {
     let mut held = Vec::new();
     for _ in 0..context.burst() {
         held.push(context.permit(0, "a").await?);
     }
     tokio::time::sleep(context.limits.interval * 3 / 2).await;
     // Expired ones are refused, which is fine.
-    let mut used: Vec<Used> = held.iter().filter_map(begin).collect();
+    let mut used: Vec<UsedPermit> = held.iter().filter_map(begin).collect();
     for _ in 0..context.burst() {
         used.push(context.send(0, "a", &nothing()).await?);
     }
     context.within_limit(used)
 }
 
-pub(super) async fn rejected(context: Context) -> Outcome {
+pub(super) async fn rejected(context: Context) -> CheckResult {
     let permit = context.permit(0, "a").await?;
     ensure(begin(&permit).is_some(), || "a new permit has expired".to_owned())?;
     permit.observe(&nothing(), Some(RateLimited::new(None)));
@@ -245,7 +245,7 @@ pub(super) async fn rejected(context: Context) -> Outcome {
     Ok(())
 }
 
-pub(super) async fn rejected_elsewhere(context: Context) -> Outcome {
+pub(super) async fn rejected_elsewhere(context: Context) -> CheckResult {
     context.send(0, "b", &nothing()).await?;
     let permit = context.permit(0, "a").await?;
     ensure(begin(&permit).is_some(), || "a new permit has expired".to_owned())?;
@@ -253,7 +253,7 @@ pub(super) async fn rejected_elsewhere(context: Context) -> Outcome {
     context.now("b", "another location was rejected").await.map(drop)
 }
 
-pub(super) async fn retry_after(context: Context) -> Outcome {
+pub(super) async fn retry_after(context: Context) -> CheckResult {
     let wait = 5 * context.limits.interval;
     let permit = context.permit(0, "a").await?;
     ensure(begin(&permit).is_some(), || "a new permit has expired".to_owned())?;
@@ -267,7 +267,7 @@ pub(super) async fn retry_after(context: Context) -> Outcome {
     })
 }
 
-pub(super) async fn any_retry_after(context: Context) -> Outcome {
+pub(super) async fn any_retry_after(context: Context) -> CheckResult {
     let permit = context.permit(0, "a").await?;
     ensure(begin(&permit).is_some(), || "a new permit has expired".to_owned())?;
     permit.observe(&nothing(), Some(RateLimited::new(Some(Duration::MAX))));
@@ -276,7 +276,7 @@ pub(super) async fn any_retry_after(context: Context) -> Outcome {
     ensure(wait <= DAY, || format!("no limit lasts longer than a day, but this one lasts {wait:?}"))
 }
 
-pub(super) async fn lower_limit(context: Context) -> Outcome {
+pub(super) async fn lower_limit(context: Context) -> CheckResult {
     let headers = RateLimitHeaders { burst_remaining: None, ..context.headers(1, 0) };
     let first = context.send(0, "a", &headers).await?;
     let next = context.send(0, "a", &headers).await?;
@@ -286,7 +286,7 @@ pub(super) async fn lower_limit(context: Context) -> Outcome {
     })
 }
 
-pub(super) async fn higher_limit(context: Context) -> Outcome {
+pub(super) async fn higher_limit(context: Context) -> CheckResult {
     let mut used = Vec::new();
     for _ in 0..3 * context.burst() {
         used.push(context.send(0, "a", &context.headers(1_000, 999)).await?);
@@ -294,7 +294,7 @@ pub(super) async fn higher_limit(context: Context) -> Outcome {
     context.within_limit(used)
 }
 
-pub(super) async fn shorter_interval(context: Context) -> Outcome {
+pub(super) async fn shorter_interval(context: Context) -> CheckResult {
     let headers =
         RateLimitHeaders { interval_ms: Some(1), ..context.headers(context.limits.burst.into(), 1) };
     let mut used = Vec::new();
@@ -304,7 +304,7 @@ pub(super) async fn shorter_interval(context: Context) -> Outcome {
     context.within_limit(used)
 }
 
-pub(super) async fn remaining(context: Context) -> Outcome {
+pub(super) async fn remaining(context: Context) -> CheckResult {
     let sent = context.send(0, "a", &context.headers(context.limits.burst.into(), 0)).await?;
     let next = context.send(0, "a", &nothing()).await?;
     let apart = next.after - sent.before;
@@ -313,13 +313,13 @@ pub(super) async fn remaining(context: Context) -> Outcome {
     })
 }
 
-pub(super) async fn remaining_alone(context: Context) -> Outcome {
+pub(super) async fn remaining_alone(context: Context) -> CheckResult {
     let headers = RateLimitHeaders { burst_remaining: Some(0), ..nothing() };
     context.send(0, "a", &headers).await?;
     context.now("a", "remaining requests without a limit mean nothing").await.map(drop)
 }
 
-pub(super) async fn spent_day(context: Context) -> Outcome {
+pub(super) async fn spent_day(context: Context) -> CheckResult {
     let hour = Duration::from_secs(3600);
     let headers = RateLimitHeaders {
         daily_limit: Some(context.limits.daily.into()),
@@ -336,7 +336,7 @@ pub(super) async fn spent_day(context: Context) -> Outcome {
     })
 }
 
-pub(super) async fn any_values(context: Context) -> Outcome {
+pub(super) async fn any_values(context: Context) -> CheckResult {
     let all = |value| RateLimitHeaders {
         burst_limit: Some(value),
         burst_remaining: Some(value),
@@ -360,7 +360,7 @@ pub(super) async fn any_values(context: Context) -> Outcome {
     Ok(())
 }
 
-pub(super) async fn daily(context: Context) -> Outcome {
+pub(super) async fn daily(context: Context) -> CheckResult {
     for _ in 0..context.limits.daily {
         context.send(0, "a", &nothing()).await?;
     }
@@ -370,7 +370,7 @@ pub(super) async fn daily(context: Context) -> Outcome {
     of_kind(&error, AcquireErrorKind::Daily)
 }
 
-pub(super) async fn handles(context: Context) -> Outcome {
+pub(super) async fn handles(context: Context) -> CheckResult {
     let mut used = Vec::new();
     for number in 0..4 * context.burst() {
         used.push(context.send(number, "a", &nothing()).await?);

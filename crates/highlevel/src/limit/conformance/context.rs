@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::limits::Limits;
-use crate::conformance::{Outcome, ensure};
+use crate::conformance::{CheckResult, ensure};
 use crate::limit::{AcquireError, AcquireErrorKind, Permit, RateLimitHeaders, RateLimiter};
 
 /// A wait that only ends if something is broken.
@@ -22,7 +22,7 @@ pub(super) struct Context {
 
 /// The use of a permit, between these times.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Used {
+pub(super) struct UsedPermit {
     pub(super) before: Instant,
     pub(super) after: Instant,
 }
@@ -93,7 +93,7 @@ impl Context {
         handle: usize,
         location: &str,
         headers: &RateLimitHeaders,
-    ) -> Result<Used, String> {
+    ) -> Result<UsedPermit, String> {
         loop {
             let permit = self.permit(handle, location).await?;
             if let Some(used) = begin(&permit) {
@@ -104,7 +104,7 @@ impl Context {
     }
 
     /// Uses all permits that there are.
-    pub(super) async fn exhaust(&self, location: &str) -> Result<Vec<Used>, String> {
+    pub(super) async fn exhaust(&self, location: &str) -> Result<Vec<UsedPermit>, String> {
         let mut all = Vec::new();
         for _ in 0..self.burst() {
             all.push(self.send(0, location, &RateLimitHeaders::default()).await?);
@@ -113,7 +113,7 @@ impl Context {
     }
 
     /// Never more requests than the limit within one interval, wherever it begins.
-    pub(super) fn within_limit(&self, mut used: Vec<Used>) -> Outcome {
+    pub(super) fn within_limit(&self, mut used: Vec<UsedPermit>) -> CheckResult {
         used.sort_by_key(|used| used.after);
         for (first, later) in used.iter().zip(used.iter().skip(self.burst())) {
             let apart = later.after.saturating_duration_since(first.before);
@@ -131,12 +131,12 @@ impl Context {
 }
 
 /// Starts a request, unless the permit has expired.
-pub(super) fn begin(permit: &Permit) -> Option<Used> {
+pub(super) fn begin(permit: &Permit) -> Option<UsedPermit> {
     let before = Instant::now();
-    permit.begin().then(|| Used { before, after: Instant::now() })
+    permit.begin().then(|| UsedPermit { before, after: Instant::now() })
 }
 
-pub(super) fn of_kind(error: &AcquireError, kind: AcquireErrorKind) -> Outcome {
+pub(super) fn of_kind(error: &AcquireError, kind: AcquireErrorKind) -> CheckResult {
     ensure(error.kind() == kind, || {
         format!("the kind of the error should be {kind:?}, but is {:?}", error.kind())
     })

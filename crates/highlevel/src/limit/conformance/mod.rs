@@ -23,7 +23,7 @@ use std::sync::Arc;
 use self::context::Context;
 pub use self::limits::Limits;
 use super::{AcquireError, RateLimiter};
-use crate::conformance::{Outcome, Report, open_handles};
+use crate::conformance::{CheckResult, Report, open_handles};
 
 pub use crate::conformance::{Failure, Failures};
 
@@ -59,9 +59,9 @@ where
     report.finish()
 }
 
-type Body = fn(Context) -> Pin<Box<dyn Future<Output = Outcome> + Send>>;
+type CheckFunction = fn(Context) -> Pin<Box<dyn Future<Output = CheckResult> + Send>>;
 
-const CHECKS: &[(&str, Body)] = &[
+const CHECKS: &[(&str, CheckFunction)] = &[
     ("burst: as many as the limit at once", |context| Box::pin(checks::at_once(context))),
     ("burst: never more in any window", |context| Box::pin(checks::any_window(context))),
     ("burst: many tasks", |context| Box::pin(checks::many_tasks(context))),

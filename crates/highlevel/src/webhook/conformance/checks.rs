@@ -6,12 +6,12 @@ use std::time::Duration;
 use super::super::EventId;
 use super::super::deduplicator::{Claim, ClaimToken, CommitResult};
 use super::context::{Context, begin, commit as commit_with};
-use crate::conformance::Outcome;
+use crate::conformance::CheckResult;
 
 /// The number of events that are committed one after another.
 const MANY: usize = 1_000;
 
-pub(super) async fn one_at_a_time(context: &Context<'_>) -> Outcome {
+pub(super) async fn one_at_a_time(context: &Context<'_>) -> CheckResult {
     let id = context.id("event");
     let token = context.granted(&id, "at its first delivery").await?;
     context.expect(&id, Claim::InProgress, "at a delivery during the first one").await?;
@@ -19,7 +19,7 @@ pub(super) async fn one_at_a_time(context: &Context<'_>) -> Outcome {
     context.commit(&id, token, CommitResult::Committed, "for the delivery that was granted").await
 }
 
-pub(super) async fn independent(context: &Context<'_>) -> Outcome {
+pub(super) async fn independent(context: &Context<'_>) -> CheckResult {
     let (first, second) = (context.id("first"), context.id("second"));
     let token = context.granted(&first, "at its first delivery").await?;
     let other = context.granted(&second, "while another event is in progress").await?;
@@ -29,10 +29,10 @@ pub(super) async fn independent(context: &Context<'_>) -> Outcome {
     context.expect(&first, Claim::Handled, "after another event was aborted").await
 }
 
-pub(super) async fn handles(context: &Context<'_>) -> Outcome {
+pub(super) async fn handles(context: &Context<'_>) -> CheckResult {
     let id = context.id("event");
     let token = context.granted(&id, "at its first delivery").await?;
-    let through = async |expected: Claim, when: &str| -> Outcome {
+    let through = async |expected: Claim, when: &str| -> CheckResult {
         for handle in &context.handles {
             let found = begin(handle.as_ref(), &id, context.now()).await?;
             if found != expected {
@@ -51,7 +51,7 @@ pub(super) async fn handles(context: &Context<'_>) -> Outcome {
     through(Claim::Handled, "after the commit").await
 }
 
-pub(super) async fn tokens(context: &Context<'_>) -> Outcome {
+pub(super) async fn tokens(context: &Context<'_>) -> CheckResult {
     let mut seen = HashSet::new();
     for number in 0..16 {
         let id = context.id(&format!("event {}", number / 4));
@@ -64,7 +64,7 @@ pub(super) async fn tokens(context: &Context<'_>) -> Outcome {
     Ok(())
 }
 
-pub(super) async fn commit(context: &Context<'_>) -> Outcome {
+pub(super) async fn commit(context: &Context<'_>) -> CheckResult {
     let id = context.id("event");
     let token = context.granted(&id, "at its first delivery").await?;
     context.commit(&id, token, CommitResult::Committed, "for the current claim").await?;
@@ -74,7 +74,7 @@ pub(super) async fn commit(context: &Context<'_>) -> Outcome {
     Ok(())
 }
 
-pub(super) async fn commit_repeated(context: &Context<'_>) -> Outcome {
+pub(super) async fn commit_repeated(context: &Context<'_>) -> CheckResult {
     let id = context.id("event");
     let token = context.granted(&id, "at its first delivery").await?;
     for _ in 0..3 {
@@ -90,7 +90,7 @@ async fn stale_and_current(context: &Context<'_>, id: &EventId) -> Result<(Claim
     Ok((stale, context.granted(id, "after an abort").await?))
 }
 
-pub(super) async fn commit_stale(context: &Context<'_>) -> Outcome {
+pub(super) async fn commit_stale(context: &Context<'_>) -> CheckResult {
     let id = context.id("event");
     let (stale, current) = stale_and_current(context, &id).await?;
     context.commit(&id, stale, CommitResult::ClaimLost, "for a stale token").await?;
@@ -99,7 +99,7 @@ pub(super) async fn commit_stale(context: &Context<'_>) -> Outcome {
     context.commit(&id, stale, CommitResult::ClaimLost, "for a stale token of a committed event").await
 }
 
-pub(super) async fn commit_unclaimed(context: &Context<'_>) -> Outcome {
+pub(super) async fn commit_unclaimed(context: &Context<'_>) -> CheckResult {
     let id = context.id("event");
     let token = ClaimToken::from_u128(0x5eed);
     context.commit(&id, token, CommitResult::ClaimLost, "for an event that was never claimed").await?;
@@ -109,7 +109,7 @@ pub(super) async fn commit_unclaimed(context: &Context<'_>) -> Outcome {
     context.granted(&id, "after a commit of an aborted claim").await.map(drop)
 }
 
-pub(super) async fn many(context: &Context<'_>) -> Outcome {
+pub(super) async fn many(context: &Context<'_>) -> CheckResult {
     let ids: Vec<EventId> = (0..MANY).map(|number| context.id(&format!("event {number}"))).collect();
     for id in &ids {
         let token = context.granted(id, "at its first delivery").await?;
@@ -122,7 +122,7 @@ pub(super) async fn many(context: &Context<'_>) -> Outcome {
     Ok(())
 }
 
-pub(super) async fn abort(context: &Context<'_>) -> Outcome {
+pub(super) async fn abort(context: &Context<'_>) -> CheckResult {
     let id = context.id("event");
     for _ in 0..3 {
         let token = context.granted(&id, "after an abort").await?;
@@ -132,7 +132,7 @@ pub(super) async fn abort(context: &Context<'_>) -> Outcome {
     context.commit(&id, token, CommitResult::Committed, "after several aborts").await
 }
 
-pub(super) async fn abort_stale(context: &Context<'_>) -> Outcome {
+pub(super) async fn abort_stale(context: &Context<'_>) -> CheckResult {
     let id = context.id("event");
     let (stale, current) = stale_and_current(context, &id).await?;
     context.abort(&id, stale).await?;
@@ -140,7 +140,7 @@ pub(super) async fn abort_stale(context: &Context<'_>) -> Outcome {
     context.commit(&id, current, CommitResult::Committed, "after an abort by a stale token").await
 }
 
-pub(super) async fn abort_committed(context: &Context<'_>) -> Outcome {
+pub(super) async fn abort_committed(context: &Context<'_>) -> CheckResult {
     let id = context.id("event");
     let token = context.granted(&id, "at its first delivery").await?;
     context.commit(&id, token, CommitResult::Committed, "for the current claim").await?;
@@ -148,7 +148,7 @@ pub(super) async fn abort_committed(context: &Context<'_>) -> Outcome {
     context.expect(&id, Claim::Handled, "when an abort follows the commit").await
 }
 
-pub(super) async fn ids(context: &Context<'_>) -> Outcome {
+pub(super) async fn ids(context: &Context<'_>) -> CheckResult {
     let longest = "x".repeat(200);
     let names = [
         "event",
@@ -181,7 +181,7 @@ pub(super) async fn ids(context: &Context<'_>) -> Outcome {
     Ok(())
 }
 
-pub(super) async fn timeout_not_too_early(context: &Context<'_>) -> Outcome {
+pub(super) async fn timeout_not_too_early(context: &Context<'_>) -> CheckResult {
     let id = context.id("event");
     let token = context.granted(&id, "at its first delivery").await?;
     let (wait, when) = match context.timing.claim_timeout {
@@ -193,7 +193,7 @@ pub(super) async fn timeout_not_too_early(context: &Context<'_>) -> Outcome {
     context.commit(&id, token, CommitResult::Committed, when).await
 }
 
-pub(super) async fn timeout_ends(context: &Context<'_>) -> Outcome {
+pub(super) async fn timeout_ends(context: &Context<'_>) -> CheckResult {
     let Some(timeout) = context.timing.claim_timeout else { return Ok(()) };
     let id = context.id("event");
     let first = context.granted(&id, "at its first delivery").await?;
@@ -208,7 +208,7 @@ pub(super) async fn timeout_ends(context: &Context<'_>) -> Outcome {
     context.expect(&id, Claim::Handled, "after the commit, even after the claim timeout").await
 }
 
-pub(super) async fn timeout_loses(context: &Context<'_>) -> Outcome {
+pub(super) async fn timeout_loses(context: &Context<'_>) -> CheckResult {
     let Some(timeout) = context.timing.claim_timeout else { return Ok(()) };
     let id = context.id("event");
     let first = context.granted(&id, "at its first delivery").await?;
@@ -221,7 +221,7 @@ pub(super) async fn timeout_loses(context: &Context<'_>) -> Outcome {
     context.commit(&id, second, CommitResult::Committed, "for the current claim").await
 }
 
-pub(super) async fn retention(context: &Context<'_>) -> Outcome {
+pub(super) async fn retention(context: &Context<'_>) -> CheckResult {
     let id = context.id("event");
     let token = context.granted(&id, "at its first delivery").await?;
     context.commit(&id, token, CommitResult::Committed, "for the current claim").await?;
@@ -236,7 +236,7 @@ pub(super) async fn retention(context: &Context<'_>) -> Outcome {
     Ok(())
 }
 
-pub(super) async fn clock_set_back(context: &Context<'_>) -> Outcome {
+pub(super) async fn clock_set_back(context: &Context<'_>) -> CheckResult {
     let (committed, claimed) = (context.id("committed"), context.id("claimed"));
     let token = context.granted(&committed, "at its first delivery").await?;
     context.commit(&committed, token, CommitResult::Committed, "for the current claim").await?;

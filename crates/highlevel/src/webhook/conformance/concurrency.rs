@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::super::EventId;
 use super::super::deduplicator::{Claim, ClaimToken, CommitResult, Deduplicator};
 use super::context::{Context, abort, begin, commit};
-use crate::conformance::Outcome;
+use crate::conformance::CheckResult;
 
 const TASKS: usize = 16;
 const ROUNDS: usize = 8;
@@ -52,7 +52,7 @@ async fn claim(context: &Context<'_>, id: &EventId) -> Result<ClaimToken, String
     }
 }
 
-pub(super) async fn one_claim(context: &Context<'_>) -> Outcome {
+pub(super) async fn one_claim(context: &Context<'_>) -> CheckResult {
     for round in 0..ROUNDS {
         let id = context.id(&format!("event {round}"));
         let token = claim(context, &id).await?;
@@ -65,7 +65,7 @@ pub(super) async fn one_claim(context: &Context<'_>) -> Outcome {
 }
 
 /// All tasks handle all events. Each event is committed once, even if other claims of it are aborted.
-pub(super) async fn one_commit(context: &Context<'_>) -> Outcome {
+pub(super) async fn one_commit(context: &Context<'_>) -> CheckResult {
     let ids: Vec<EventId> = (0..ROUNDS).map(|round| context.id(&format!("event {round}"))).collect();
     let now = context.now();
     let commits = at_once(context, |number, handle| {
@@ -102,7 +102,7 @@ pub(super) async fn one_commit(context: &Context<'_>) -> Outcome {
 }
 
 /// The current holder commits while the previous one commits and aborts.
-pub(super) async fn stale_tokens(context: &Context<'_>) -> Outcome {
+pub(super) async fn stale_tokens(context: &Context<'_>) -> CheckResult {
     for round in 0..ROUNDS {
         let id = context.id(&format!("event {round}"));
         let stale = context.granted(&id, "at its first delivery").await?;

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use super::super::EventId;
 use super::super::deduplicator::{Claim, ClaimToken, CommitResult, Deduplicator};
-use crate::conformance::Outcome;
+use crate::conformance::CheckResult;
 
 /// The times that a deduplicator is checked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,7 +71,7 @@ impl<'a> Context<'a> {
     }
 
     /// Checks that an event is not granted, for the expected reason.
-    pub(super) async fn expect(&self, id: &EventId, expected: Claim, when: &str) -> Outcome {
+    pub(super) async fn expect(&self, id: &EventId, expected: Claim, when: &str) -> CheckResult {
         match self.begin(id).await? {
             found if found == expected => Ok(()),
             found => Err(format!("begin should have returned {expected:?} {when}, but returned {found:?}")),
@@ -84,14 +84,14 @@ impl<'a> Context<'a> {
         token: ClaimToken,
         expected: CommitResult,
         when: &str,
-    ) -> Outcome {
+    ) -> CheckResult {
         match commit(self.handles[0].as_ref(), id, token).await? {
             found if found == expected => Ok(()),
             found => Err(format!("commit should have returned {expected:?} {when}, but returned {found:?}")),
         }
     }
 
-    pub(super) async fn abort(&self, id: &EventId, token: ClaimToken) -> Outcome {
+    pub(super) async fn abort(&self, id: &EventId, token: ClaimToken) -> CheckResult {
         abort(self.handles[0].as_ref(), id, token).await
     }
 }
@@ -108,6 +108,6 @@ pub(super) async fn commit(
     handle.commit(id, token).await.map_err(|error| format!("commit returned an error: {error}"))
 }
 
-pub(super) async fn abort(handle: &dyn Deduplicator, id: &EventId, token: ClaimToken) -> Outcome {
+pub(super) async fn abort(handle: &dyn Deduplicator, id: &EventId, token: ClaimToken) -> CheckResult {
     handle.abort(id, token).await.map_err(|error| format!("abort returned an error: {error}"))
 }

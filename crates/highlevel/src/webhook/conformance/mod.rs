@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use self::context::Context;
 use super::deduplicator::{Deduplicator, DeduplicatorError};
-use crate::conformance::{Outcome, Report, open_handles};
+use crate::conformance::{CheckResult, Report, open_handles};
 
 pub use self::context::Timing;
 pub use crate::conformance::{Failure, Failures};
@@ -70,9 +70,9 @@ where
 /// The number of handles that are open on the storage at the same time.
 const HANDLES: usize = 4;
 
-type Body = for<'a> fn(&'a Context<'_>) -> Pin<Box<dyn Future<Output = Outcome> + 'a>>;
+type CheckFunction = for<'a> fn(&'a Context<'_>) -> Pin<Box<dyn Future<Output = CheckResult> + 'a>>;
 
-const CHECKS: &[(&str, Body)] = &[
+const CHECKS: &[(&str, CheckFunction)] = &[
     ("claims: one delivery at a time", |context| Box::pin(checks::one_at_a_time(context))),
     ("claims: events are independent", |context| Box::pin(checks::independent(context))),
     ("claims: shared by all handles", |context| Box::pin(checks::handles(context))),

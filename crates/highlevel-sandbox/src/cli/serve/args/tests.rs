@@ -78,12 +78,12 @@ fn the_last_value_of_a_repeated_option_counts() {
 fn limits_are_enforced_on_request_and_in_a_sliding_window_by_default() {
     for (line, expected) in [
         ("", None),
-        ("--rate-limit", Some(Window::Sliding)),
-        ("--rate-limit --rate-limit", Some(Window::Sliding)),
-        ("--rate-limit-window fixed", Some(Window::Fixed)),
-        ("--rate-limit --rate-limit-window=fixed", Some(Window::Fixed)),
-        ("--rate-limit-window fixed --rate-limit", Some(Window::Fixed)),
-        ("--rate-limit-window sliding", Some(Window::Sliding)),
+        ("--rate-limit", Some(BurstWindow::Sliding)),
+        ("--rate-limit --rate-limit", Some(BurstWindow::Sliding)),
+        ("--rate-limit-window fixed", Some(BurstWindow::Fixed)),
+        ("--rate-limit --rate-limit-window=fixed", Some(BurstWindow::Fixed)),
+        ("--rate-limit-window fixed --rate-limit", Some(BurstWindow::Fixed)),
+        ("--rate-limit-window sliding", Some(BurstWindow::Sliding)),
     ] {
         assert_eq!(args(line).unwrap().fidelity.enforced_window(), expected, "{line}");
     }
@@ -137,7 +137,7 @@ fn all_options_reach_the_builder() {
     let expected = Sandbox::builder()
         .address(SocketAddr::from(([127, 0, 0, 1], 81)))
         .webhook_url("http://localhost:3000/hooks")
-        .rate_limit(RateLimit::documented().window(Window::Fixed))
+        .rate_limit(RateLimit::documented().window(BurstWindow::Fixed))
         .state_file("s")
         .keep_messages(5)
         .quirk(Quirk::EmptySuccess)

@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use super::context::{Caller, Context};
 use super::samples::tokens;
 use crate::auth::store::{Key, LeaseResult, Precondition, PutResult, Version};
-use crate::conformance::{Outcome, ensure};
+use crate::conformance::{CheckResult, ensure};
 
 const TASKS: usize = 8;
 const ROUNDS: usize = 10;
@@ -19,7 +19,7 @@ const ROUNDS: usize = 10;
 /// Far longer than it takes: it only ends a check of a store that hangs.
 const TEST_TIMEOUT: Duration = Duration::from_secs(60);
 
-pub(super) async fn put_version(context: &Context) -> Outcome {
+pub(super) async fn put_version(context: &Context) -> CheckResult {
     let (store, key) = (context.store(), context.key("a"));
     let mut version = store.store(&key, &tokens("start"), Precondition::Anything).await?;
     for _ in 0..ROUNDS {
@@ -28,7 +28,7 @@ pub(super) async fn put_version(context: &Context) -> Outcome {
     Ok(())
 }
 
-pub(super) async fn put_nothing(context: &Context) -> Outcome {
+pub(super) async fn put_nothing(context: &Context) -> CheckResult {
     for round in 0..ROUNDS {
         one_put(context, &context.key(&round.to_string()), Precondition::Nothing).await?;
     }
@@ -63,7 +63,7 @@ async fn one_put(context: &Context, key: &Key, precondition: Precondition) -> Re
     Ok(version)
 }
 
-pub(super) async fn remove(context: &Context) -> Outcome {
+pub(super) async fn remove(context: &Context) -> CheckResult {
     for round in 0..ROUNDS {
         let key = Arc::new(context.key(&round.to_string()));
         let version = context.store().store(&key, &tokens("removed"), Precondition::Nothing).await?;
@@ -85,7 +85,7 @@ pub(super) async fn remove(context: &Context) -> Outcome {
 }
 
 /// Each task adds one to a number: it reads the number, and writes it until no other write came between.
-pub(super) async fn no_lost_update(context: &Context) -> Outcome {
+pub(super) async fn no_lost_update(context: &Context) -> CheckResult {
     let key = Arc::new(context.key("a"));
     context.store().store(&key, &tokens("numbers"), Precondition::Nothing).await?;
     let counting = at_once(context, |_, caller| {
@@ -115,7 +115,7 @@ pub(super) async fn no_lost_update(context: &Context) -> Outcome {
     ensure(added == TASKS, || format!("{TASKS} tasks should have added one, but {added} were added"))
 }
 
-pub(super) async fn lease(context: &Context) -> Outcome {
+pub(super) async fn lease(context: &Context) -> CheckResult {
     for round in 0..ROUNDS {
         let key = Arc::new(context.key(&round.to_string()));
         let results = at_once(context, |index, caller| {
@@ -134,7 +134,7 @@ pub(super) async fn lease(context: &Context) -> Outcome {
 }
 
 /// Calls are dropped after their first poll. They may have taken effect, but they may not block others.
-pub(super) async fn dropped_calls(context: &Context) -> Outcome {
+pub(super) async fn dropped_calls(context: &Context) -> CheckResult {
     let (store, key) = (context.store(), context.key("a"));
     let (first, second) = (tokens("first"), tokens("second"));
     store.store(&key, &first, Precondition::Nothing).await?;

@@ -3,18 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::time::{Moment, Time};
+use super::time::{StoreClock, StoreTime};
 use crate::auth::TokenSet;
 use crate::auth::store::{
     Key, LeaseResult, Precondition, PutResult, Resource, StoreError, StoredTokens, TokenStore, Version,
 };
-use crate::conformance::{Outcome, ensure};
+use crate::conformance::{CheckResult, ensure};
 
 /// A check, and the storage that it runs on.
 pub(super) struct Context {
     pub(super) check: &'static str,
     pub(super) handles: Vec<Arc<dyn TokenStore>>,
-    pub(super) time: Time,
+    pub(super) time: StoreClock,
 }
 
 impl Context {
@@ -47,14 +47,14 @@ impl Context {
 /// A handle on the storage.
 pub(super) struct Caller {
     pub(super) store: Arc<dyn TokenStore>,
-    time: Time,
+    time: StoreClock,
 }
 
 /// A lease that was granted.
 #[derive(Clone, Copy)]
-pub(super) struct Granted {
+pub(super) struct GrantedLease {
     /// A moment before it was granted.
-    requested: Moment,
+    requested: StoreTime,
     length: Duration,
 }
 
@@ -99,7 +99,7 @@ impl Caller {
         tokens: &TokenSet,
         precondition: Precondition,
         there: Option<(&TokenSet, Version)>,
-    ) -> Outcome {
+    ) -> CheckResult {
         let found = match self.put(key, tokens, precondition).await? {
             PutResult::Conflict(found) => found,
             PutResult::Stored(version) => {
@@ -117,7 +117,7 @@ impl Caller {
     }
 
     /// Checks the current entry.
-    pub(super) async fn has(&self, key: &Key, there: Option<(&TokenSet, Version)>) -> Outcome {
+    pub(super) async fn has(&self, key: &Key, there: Option<(&TokenSet, Version)>) -> CheckResult {
         same(self.get(key).await?.as_ref(), there).map_err(|what| format!("get of {}: {what}", name(key)))
     }
 
@@ -125,7 +125,7 @@ impl Caller {
         self.store.remove(key, precondition).await.map_err(|error| failed("remove", key, &error))
     }
 
-    pub(super) async fn removes(&self, key: &Key, precondition: Precondition, removed: bool) -> Outcome {
+    pub(super) async fn removes(&self, key: &Key, precondition: Precondition, removed: bool) -> CheckResult {
         let answer = self.remove(key, precondition).await?;
         ensure(answer == removed, || {
             format!("remove with {precondition:?} should have returned {removed}, but returned {answer}")
@@ -133,7 +133,7 @@ impl Caller {
     }
 
     /// Checks the resources that the app has tokens for, in any order.
-    pub(super) async fn has_resources(&self, client_id: &str, mut wanted: Vec<Resource>) -> Outcome {
+    pub(super) async fn has_resources(&self, client_id: &str, mut wanted: Vec<Resource>) -> CheckResult {
         let resources = self.store.resources(client_id).await;
         let mut found = resources
             .map_err(|error| format!("resources of app {} failed with: {error}", short(client_id)))?;
@@ -168,10 +168,10 @@ impl Caller {
         holder: &str,
         length: Duration,
         why: &str,
-    ) -> Result<Granted, String> {
+    ) -> Result<GrantedLease, String> {
         let requested = self.time.now();
         match self.lease(key, holder, length).await? {
-            LeaseResult::Granted => Ok(Granted { requested, length }),
+            LeaseResult::Granted => Ok(GrantedLease { requested, length }),
             LeaseResult::Held { remaining } => Err(format!(
                 "{why}: the lease that {holder:?} requests should be granted, but is held for another {remaining:?}"
             )),
@@ -185,9 +185,9 @@ impl Caller {
         key: &Key,
         holder: &str,
         length: Duration,
-        lease: Granted,
+        lease: GrantedLease,
         why: &str,
-    ) -> Outcome {
+    ) -> CheckResult {
         let before = self.time.since(lease.requested);
         let result = self.lease(key, holder, length).await?;
         let after = self.time.since(lease.requested);
@@ -209,7 +209,7 @@ impl Caller {
         })
     }
 
-    pub(super) async fn release(&self, key: &Key, holder: &str) -> Outcome {
+    pub(super) async fn release(&self, key: &Key, holder: &str) -> CheckResult {
         self.store.release(key, holder).await.map_err(|error| failed("release", key, &error))
     }
 }
@@ -236,7 +236,7 @@ fn describe(found: Option<&StoredTokens>) -> String {
 }
 
 /// Compares the current entry with the expected one.
-fn same(found: Option<&StoredTokens>, wanted: Option<(&TokenSet, Version)>) -> Outcome {
+fn same(found: Option<&StoredTokens>, wanted: Option<(&TokenSet, Version)>) -> CheckResult {
     match (found, wanted) {
         (None, None) => Ok(()),
         (Some(found), Some((tokens, version))) => {

@@ -6,9 +6,9 @@ use super::context::Context;
 use super::samples::{at, bare_tokens, tokens, tokens_of_a_later_version};
 use crate::auth::TokenSet;
 use crate::auth::store::{Precondition, Version};
-use crate::conformance::{Outcome, ensure};
+use crate::conformance::{CheckResult, ensure};
 
-pub(super) async fn nothing_at_first(context: &Context) -> Outcome {
+pub(super) async fn nothing_at_first(context: &Context) -> CheckResult {
     let (store, key) = (context.store(), context.key("a"));
     store
         .has(&key, None)
@@ -21,24 +21,24 @@ pub(super) async fn nothing_at_first(context: &Context) -> Outcome {
     store.release(&key, "ann").await
 }
 
-pub(super) async fn every_field(context: &Context) -> Outcome {
+pub(super) async fn every_field(context: &Context) -> CheckResult {
     round_trips(context, &tokens("whole")).await
 }
 
-pub(super) async fn absent_fields(context: &Context) -> Outcome {
+pub(super) async fn absent_fields(context: &Context) -> CheckResult {
     // Replaces tokens that have them: absent fields must not keep their old values.
     context.store().store(&context.key("a"), &tokens("before"), Precondition::Anything).await?;
     round_trips(context, &bare_tokens()).await
 }
 
 /// A later version of this crate may add fields, which an earlier one has to preserve.
-pub(super) async fn unknown_fields(context: &Context) -> Outcome {
+pub(super) async fn unknown_fields(context: &Context) -> CheckResult {
     round_trips(context, &tokens_of_a_later_version()?).await?;
     // And they must not stay when the tokens that replace them have none.
     round_trips(context, &tokens("without")).await
 }
 
-pub(super) async fn times(context: &Context) -> Outcome {
+pub(super) async fn times(context: &Context) -> CheckResult {
     let epoch = SystemTime::UNIX_EPOCH;
     for (obtained_at, expires_at) in [
         (epoch, at(86_399_000)),
@@ -56,7 +56,7 @@ pub(super) async fn times(context: &Context) -> Outcome {
     Ok(())
 }
 
-pub(super) async fn any_text(context: &Context) -> Outcome {
+pub(super) async fn any_text(context: &Context) -> CheckResult {
     for text in
         ["", " ", "quote \" and ' and \\", "line\nfeed\r\ttab", "Zürich 東京 🏨", "%s {} ${x} ;--", "null"]
     {
@@ -66,13 +66,13 @@ pub(super) async fn any_text(context: &Context) -> Outcome {
     round_trips(context, &tokens(&"long".repeat(2_500))).await
 }
 
-async fn round_trips(context: &Context, tokens: &TokenSet) -> Outcome {
+async fn round_trips(context: &Context, tokens: &TokenSet) -> CheckResult {
     let (store, key) = (context.store(), context.key("a"));
     let version = store.store(&key, tokens, Precondition::Anything).await?;
     store.has(&key, Some((tokens, version))).await
 }
 
-pub(super) async fn put_anything(context: &Context) -> Outcome {
+pub(super) async fn put_anything(context: &Context) -> CheckResult {
     let (store, key) = (context.store(), context.key("a"));
     let (one, another) = (tokens("one"), tokens("another"));
     let version = store.store(&key, &one, Precondition::Anything).await?;
@@ -81,7 +81,7 @@ pub(super) async fn put_anything(context: &Context) -> Outcome {
     store.has(&key, Some((&another, version))).await
 }
 
-pub(super) async fn put_nothing(context: &Context) -> Outcome {
+pub(super) async fn put_nothing(context: &Context) -> CheckResult {
     let (store, key) = (context.store(), context.key("a"));
     let (one, another) = (tokens("one"), tokens("another"));
     let version = store.store(&key, &one, Precondition::Nothing).await?;
@@ -92,7 +92,7 @@ pub(super) async fn put_nothing(context: &Context) -> Outcome {
     store.has(&key, Some((&another, version))).await
 }
 
-pub(super) async fn put_version(context: &Context) -> Outcome {
+pub(super) async fn put_version(context: &Context) -> CheckResult {
     let (store, key) = (context.store(), context.key("a"));
     let (one, another) = (tokens("one"), tokens("another"));
     for version in [Version(0), Version(1)] {
@@ -107,7 +107,7 @@ pub(super) async fn put_version(context: &Context) -> Outcome {
     store.conflict(&key, &one, Precondition::Version(second), Some((&another, third))).await
 }
 
-pub(super) async fn remove(context: &Context) -> Outcome {
+pub(super) async fn remove(context: &Context) -> CheckResult {
     let (store, key) = (context.store(), context.key("a"));
     let (one, another) = (tokens("one"), tokens("another"));
     let first = store.store(&key, &one, Precondition::Anything).await?;
@@ -125,7 +125,7 @@ pub(super) async fn remove(context: &Context) -> Outcome {
     store.has(&key, None).await
 }
 
-pub(super) async fn versions(context: &Context) -> Outcome {
+pub(super) async fn versions(context: &Context) -> CheckResult {
     let (store, key) = (context.store(), context.key("a"));
     let sample = tokens("versions");
     let mut seen: Vec<Version> = Vec::new();
@@ -146,7 +146,7 @@ pub(super) async fn versions(context: &Context) -> Outcome {
     Ok(())
 }
 
-pub(super) async fn resources(context: &Context) -> Outcome {
+pub(super) async fn resources(context: &Context) -> CheckResult {
     let (store, sample) = (context.store(), tokens("resources"));
     let (a, b, same_id) = (context.key("a"), context.key("b"), context.company_key("a"));
     let (removed, leased) = (context.key("removed"), context.key("leased"));
@@ -162,7 +162,7 @@ pub(super) async fn resources(context: &Context) -> Outcome {
     store.has_resources(&a.client_id, vec![a.resource.clone(), b.resource, same_id.resource]).await
 }
 
-pub(super) async fn handles(context: &Context) -> Outcome {
+pub(super) async fn handles(context: &Context) -> CheckResult {
     let (store, other, key) = (context.store(), context.other(), context.key("a"));
     let (one, another) = (tokens("one"), tokens("another"));
     let first = store.store(&key, &one, Precondition::Nothing).await?;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::context::Context;
 use super::samples::tokens;
 use crate::auth::store::{Key, Precondition, Resource};
-use crate::conformance::Outcome;
+use crate::conformance::CheckResult;
 
 /// Distinct ids that stores are known to confuse.
 fn difficult_ids() -> Vec<String> {
@@ -60,19 +60,19 @@ fn difficult_ids() -> Vec<String> {
     plain.into_iter().map(str::to_owned).chain(long).collect()
 }
 
-pub(super) async fn resources(context: &Context) -> Outcome {
+pub(super) async fn resources(context: &Context) -> CheckResult {
     let keys =
         difficult_ids().into_iter().flat_map(|id| [context.key(&id), context.company_key(&id)]).collect();
     apart(context, keys).await
 }
 
-pub(super) async fn apps(context: &Context) -> Outcome {
+pub(super) async fn apps(context: &Context) -> CheckResult {
     let resource = Resource::Location("a".to_owned().into());
     apart(context, difficult_ids().into_iter().map(|id| Key::new(id, resource.clone())).collect()).await
 }
 
 /// Checks that the tokens and leases of the keys are independent.
-async fn apart(context: &Context, keys: Vec<Key>) -> Outcome {
+async fn apart(context: &Context, keys: Vec<Key>) -> CheckResult {
     let store = context.store();
     let mut stored = Vec::new();
     for (index, key) in keys.iter().enumerate() {

@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use super::context::Context;
 use super::samples::{at, tokens};
-use super::time::Time;
+use super::time::StoreClock;
 use crate::auth::store::{Key, LeaseResult, MAX_LEASE, Precondition};
-use crate::conformance::{Outcome, ensure};
+use crate::conformance::{CheckResult, ensure};
 
 /// Far longer than a check takes.
 const LONG: Duration = Duration::from_secs(45);
@@ -14,7 +14,7 @@ const LONG: Duration = Duration::from_secs(45);
 /// The longest wait for the end of a lease by a clock that cannot be set.
 const LATEST_END: Duration = Duration::from_secs(5);
 
-pub(super) async fn one_holder(context: &Context) -> Outcome {
+pub(super) async fn one_holder(context: &Context) -> CheckResult {
     let (store, other, key) = (context.store(), context.other(), context.key("a"));
     let ann = store.granted(&key, "ann", LONG, "there is no lease").await?;
     store.held(&key, "bob", LONG, ann, "ann has it").await?;
@@ -25,7 +25,7 @@ pub(super) async fn one_holder(context: &Context) -> Outcome {
     store.held(&key, "bob", LONG, ann, "ann has it for longer than cid wanted it").await
 }
 
-pub(super) async fn end(context: &Context) -> Outcome {
+pub(super) async fn end(context: &Context) -> CheckResult {
     let (store, key, short) = (context.store(), context.key("a"), context.time.short());
     let ann = store.granted(&key, "ann", short, "there is no lease").await?;
     store.held(&key, "bob", LONG, ann, "ann has it").await?;
@@ -40,10 +40,10 @@ async fn granted_after(
     holder: &str,
     length: Duration,
     why: &str,
-) -> Result<super::context::Granted, String> {
+) -> Result<super::context::GrantedLease, String> {
     context.time.pass(length).await;
     let store = context.store();
-    if let Time::Real = context.time {
+    if let StoreClock::Real = context.time {
         // The clock of the store may be slower than that of this process.
         let start = Instant::now();
         while start.elapsed() < LATEST_END {
@@ -56,7 +56,7 @@ async fn granted_after(
     store.granted(key, holder, LONG, why).await
 }
 
-pub(super) async fn exact_end(context: &Context) -> Outcome {
+pub(super) async fn exact_end(context: &Context) -> CheckResult {
     let (store, key) = (context.store(), context.key("a"));
     let (second, millisecond) = (Duration::from_secs(1), Duration::from_millis(1));
     let almost_20_seconds = Duration::from_millis(19_999);
@@ -74,7 +74,7 @@ pub(super) async fn exact_end(context: &Context) -> Outcome {
 }
 
 /// The holder was killed, and then the clock was put back. No caller may wait that long.
-pub(super) async fn clock_put_back(context: &Context) -> Outcome {
+pub(super) async fn clock_put_back(context: &Context) -> CheckResult {
     let (store, start) = (context.store(), at(1_700_000_000_000));
     for back in [Duration::from_millis(1), Duration::from_secs(3_600)] {
         context.time.set(start);
@@ -90,7 +90,7 @@ pub(super) async fn clock_put_back(context: &Context) -> Outcome {
     Ok(())
 }
 
-pub(super) async fn any_year(context: &Context) -> Outcome {
+pub(super) async fn any_year(context: &Context) -> CheckResult {
     let store = context.store();
     // 2001, 2023 and 2096.
     for start in [1_000_000_000_000, 1_700_000_000_000, 4_000_000_000_000] {
@@ -105,7 +105,7 @@ pub(super) async fn any_year(context: &Context) -> Outcome {
     Ok(())
 }
 
-pub(super) async fn maximum_length(context: &Context) -> Outcome {
+pub(super) async fn maximum_length(context: &Context) -> CheckResult {
     let store = context.store();
     for (name, length) in [("longer", 2 * MAX_LEASE), ("longest", Duration::MAX)] {
         let key = context.key(name);
@@ -118,7 +118,7 @@ pub(super) async fn maximum_length(context: &Context) -> Outcome {
                 ));
             }
         }
-        if let Time::Settable { .. } = context.time {
+        if let StoreClock::Settable { .. } = context.time {
             context.time.pass(MAX_LEASE).await;
             store.granted(&key, "bob", LONG, "the longest lease has ended").await?;
         }
@@ -126,7 +126,7 @@ pub(super) async fn maximum_length(context: &Context) -> Outcome {
     Ok(())
 }
 
-pub(super) async fn extended(context: &Context) -> Outcome {
+pub(super) async fn extended(context: &Context) -> CheckResult {
     let (store, other, key) = (context.store(), context.other(), context.key("a"));
     let short = context.time.short();
     store.granted(&key, "ann", short, "there is no lease").await?;
@@ -136,7 +136,7 @@ pub(super) async fn extended(context: &Context) -> Outcome {
     store.held(&key, "Ann", LONG, ann, "Ann is not ann").await
 }
 
-pub(super) async fn shortened(context: &Context) -> Outcome {
+pub(super) async fn shortened(context: &Context) -> CheckResult {
     let (store, other, key) = (context.store(), context.other(), context.key("a"));
     let short = context.time.short();
     store.granted(&key, "ann", LONG, "there is no lease").await?;
@@ -145,7 +145,7 @@ pub(super) async fn shortened(context: &Context) -> Outcome {
     granted_after(context, &key, "bob", short, "ann requested it again, with an earlier end").await.map(drop)
 }
 
-pub(super) async fn release(context: &Context) -> Outcome {
+pub(super) async fn release(context: &Context) -> CheckResult {
     let (store, other, key) = (context.store(), context.other(), context.key("a"));
     let ann = store.granted(&key, "ann", LONG, "there is no lease").await?;
     store.release(&key, "bob").await?;
@@ -157,7 +157,7 @@ pub(super) async fn release(context: &Context) -> Outcome {
     store.held(&key, "cid", LONG, bob, "ann released what bob has by now").await
 }
 
-pub(super) async fn independent_keys(context: &Context) -> Outcome {
+pub(super) async fn independent_keys(context: &Context) -> CheckResult {
     let store = context.store();
     let mut foreign = context.key("a");
     foreign.client_id.push('2');
@@ -174,7 +174,7 @@ pub(super) async fn independent_keys(context: &Context) -> Outcome {
     Ok(())
 }
 
-pub(super) async fn independent_of_tokens(context: &Context) -> Outcome {
+pub(super) async fn independent_of_tokens(context: &Context) -> CheckResult {
     let (store, key) = (context.store(), context.key("a"));
     let (one, another) = (tokens("one"), tokens("another"));
     let ann = store.granted(&key, "ann", LONG, "there is no lease, and there are no tokens").await?;

@@ -25,9 +25,9 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use self::context::Context;
-use self::time::Time;
+use self::time::StoreClock;
 use super::{StoreError, TokenStore};
-use crate::conformance::{Outcome, Report, open_handles};
+use crate::conformance::{CheckResult, Report, open_handles};
 
 pub use crate::conformance::{Failure, Failures};
 
@@ -44,7 +44,7 @@ pub async fn run<S>(open: impl AsyncFn() -> Result<S, StoreError>) -> Result<(),
 where
     S: TokenStore + 'static,
 {
-    run_in(Time::Real, open).await
+    run_in(StoreClock::Real, open).await
 }
 
 /// Runs the checks as [`run`] does, and in addition those that set the clock of the store: the exact end of leases, and a
@@ -81,16 +81,16 @@ pub async fn run_with_clock<S>(
 where
     S: TokenStore + 'static,
 {
-    run_in(Time::settable(set_clock), open).await
+    run_in(StoreClock::settable(set_clock), open).await
 }
 
-async fn run_in<S>(time: Time, open: impl AsyncFn() -> Result<S, StoreError>) -> Result<(), Failures>
+async fn run_in<S>(time: StoreClock, open: impl AsyncFn() -> Result<S, StoreError>) -> Result<(), Failures>
 where
     S: TokenStore + 'static,
 {
     let checks: Vec<_> = CHECKS
         .iter()
-        .filter(|(clock, ..)| *clock == Clock::Any || matches!(time, Time::Settable { .. }))
+        .filter(|(clock, ..)| *clock == RequiredClock::Any || matches!(time, StoreClock::Settable { .. }))
         .collect();
     let mut report = Report::new("store", checks.len());
     let handles = match open_handles(HANDLES, open).await {
@@ -109,48 +109,56 @@ where
 /// The number of handles on the storage that are open at the same time.
 const HANDLES: usize = 4;
 
-type Body = for<'a> fn(&'a Context) -> Pin<Box<dyn Future<Output = Outcome> + Send + 'a>>;
+type CheckFunction = for<'a> fn(&'a Context) -> Pin<Box<dyn Future<Output = CheckResult> + Send + 'a>>;
 
 /// The clock that a check needs.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Clock {
+enum RequiredClock {
     Any,
     Settable,
 }
 
-const CHECKS: &[(Clock, &str, Body)] = &[
-    (Clock::Any, "get: nothing at first", |context| Box::pin(entries::nothing_at_first(context))),
-    (Clock::Any, "tokens: every field", |context| Box::pin(entries::every_field(context))),
-    (Clock::Any, "tokens: absent fields", |context| Box::pin(entries::absent_fields(context))),
-    (Clock::Any, "tokens: unknown fields", |context| Box::pin(entries::unknown_fields(context))),
-    (Clock::Any, "tokens: times", |context| Box::pin(entries::times(context))),
-    (Clock::Any, "tokens: any text", |context| Box::pin(entries::any_text(context))),
-    (Clock::Any, "put: without a precondition", |context| Box::pin(entries::put_anything(context))),
-    (Clock::Any, "put: if there is nothing", |context| Box::pin(entries::put_nothing(context))),
-    (Clock::Any, "put: if there is a version", |context| Box::pin(entries::put_version(context))),
-    (Clock::Any, "remove: preconditions", |context| Box::pin(entries::remove(context))),
-    (Clock::Any, "versions: never repeated", |context| Box::pin(entries::versions(context))),
-    (Clock::Any, "resources: those with tokens", |context| Box::pin(entries::resources(context))),
-    (Clock::Any, "handles: share tokens", |context| Box::pin(entries::handles(context))),
-    (Clock::Any, "keys: resources of any id", |context| Box::pin(ids::resources(context))),
-    (Clock::Any, "keys: apps of any id", |context| Box::pin(ids::apps(context))),
-    (Clock::Any, "leases: one holder", |context| Box::pin(leases::one_holder(context))),
-    (Clock::Any, "leases: end", |context| Box::pin(leases::end(context))),
-    (Clock::Settable, "leases: exact end", |context| Box::pin(leases::exact_end(context))),
-    (Clock::Settable, "leases: clock put back", |context| Box::pin(leases::clock_put_back(context))),
-    (Clock::Settable, "leases: any year", |context| Box::pin(leases::any_year(context))),
-    (Clock::Any, "leases: maximum length", |context| Box::pin(leases::maximum_length(context))),
-    (Clock::Any, "leases: extended by the holder", |context| Box::pin(leases::extended(context))),
-    (Clock::Any, "leases: shortened by the holder", |context| Box::pin(leases::shortened(context))),
-    (Clock::Any, "leases: release", |context| Box::pin(leases::release(context))),
-    (Clock::Any, "leases: independent keys", |context| Box::pin(leases::independent_keys(context))),
-    (Clock::Any, "leases: independent of tokens", |context| Box::pin(leases::independent_of_tokens(context))),
-    (Clock::Any, "concurrency: one put with a version", |context| {
+const CHECKS: &[(RequiredClock, &str, CheckFunction)] = &[
+    (RequiredClock::Any, "get: nothing at first", |context| Box::pin(entries::nothing_at_first(context))),
+    (RequiredClock::Any, "tokens: every field", |context| Box::pin(entries::every_field(context))),
+    (RequiredClock::Any, "tokens: absent fields", |context| Box::pin(entries::absent_fields(context))),
+    (RequiredClock::Any, "tokens: unknown fields", |context| Box::pin(entries::unknown_fields(context))),
+    (RequiredClock::Any, "tokens: times", |context| Box::pin(entries::times(context))),
+    (RequiredClock::Any, "tokens: any text", |context| Box::pin(entries::any_text(context))),
+    (RequiredClock::Any, "put: without a precondition", |context| Box::pin(entries::put_anything(context))),
+    (RequiredClock::Any, "put: if there is nothing", |context| Box::pin(entries::put_nothing(context))),
+    (RequiredClock::Any, "put: if there is a version", |context| Box::pin(entries::put_version(context))),
+    (RequiredClock::Any, "remove: preconditions", |context| Box::pin(entries::remove(context))),
+    (RequiredClock::Any, "versions: never repeated", |context| Box::pin(entries::versions(context))),
+    (RequiredClock::Any, "resources: those with tokens", |context| Box::pin(entries::resources(context))),
+    (RequiredClock::Any, "handles: share tokens", |context| Box::pin(entries::handles(context))),
+    (RequiredClock::Any, "keys: resources of any id", |context| Box::pin(ids::resources(context))),
+    (RequiredClock::Any, "keys: apps of any id", |context| Box::pin(ids::apps(context))),
+    (RequiredClock::Any, "leases: one holder", |context| Box::pin(leases::one_holder(context))),
+    (RequiredClock::Any, "leases: end", |context| Box::pin(leases::end(context))),
+    (RequiredClock::Settable, "leases: exact end", |context| Box::pin(leases::exact_end(context))),
+    (RequiredClock::Settable, "leases: clock put back", |context| Box::pin(leases::clock_put_back(context))),
+    (RequiredClock::Settable, "leases: any year", |context| Box::pin(leases::any_year(context))),
+    (RequiredClock::Any, "leases: maximum length", |context| Box::pin(leases::maximum_length(context))),
+    (RequiredClock::Any, "leases: extended by the holder", |context| Box::pin(leases::extended(context))),
+    (RequiredClock::Any, "leases: shortened by the holder", |context| Box::pin(leases::shortened(context))),
+    (RequiredClock::Any, "leases: release", |context| Box::pin(leases::release(context))),
+    (RequiredClock::Any, "leases: independent keys", |context| Box::pin(leases::independent_keys(context))),
+    (RequiredClock::Any, "leases: independent of tokens", |context| {
+        Box::pin(leases::independent_of_tokens(context))
+    }),
+    (RequiredClock::Any, "concurrency: one put with a version", |context| {
         Box::pin(concurrency::put_version(context))
     }),
-    (Clock::Any, "concurrency: one put into nothing", |context| Box::pin(concurrency::put_nothing(context))),
-    (Clock::Any, "concurrency: one remove", |context| Box::pin(concurrency::remove(context))),
-    (Clock::Any, "concurrency: no lost update", |context| Box::pin(concurrency::no_lost_update(context))),
-    (Clock::Any, "concurrency: one lease", |context| Box::pin(concurrency::lease(context))),
-    (Clock::Any, "concurrency: dropped calls", |context| Box::pin(concurrency::dropped_calls(context))),
+    (RequiredClock::Any, "concurrency: one put into nothing", |context| {
+        Box::pin(concurrency::put_nothing(context))
+    }),
+    (RequiredClock::Any, "concurrency: one remove", |context| Box::pin(concurrency::remove(context))),
+    (RequiredClock::Any, "concurrency: no lost update", |context| {
+        Box::pin(concurrency::no_lost_update(context))
+    }),
+    (RequiredClock::Any, "concurrency: one lease", |context| Box::pin(concurrency::lease(context))),
+    (RequiredClock::Any, "concurrency: dropped calls", |context| {
+        Box::pin(concurrency::dropped_calls(context))
+    }),
 ];

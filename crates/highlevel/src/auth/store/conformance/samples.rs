@@ -7,7 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::auth::TokenSet;
 use crate::auth::tokens::{Rejections, UnknownFields, UnknownRejection};
-use crate::conformance::{Outcome, ensure};
+use crate::conformance::{CheckResult, ensure};
 use crate::unauthorized::TextDigest;
 
 /// Returns tokens with every field. Tokens of different names differ in every field.
@@ -61,7 +61,7 @@ pub(super) fn at(milliseconds: u64) -> SystemTime {
 
 /// Compares two sets of tokens, as far as a store has to preserve them. The failure names the first field that differs;
 /// the tokens are those of the checks, and not secret.
-pub(super) fn same(found: &TokenSet, wanted: &TokenSet) -> Outcome {
+pub(super) fn same(found: &TokenSet, wanted: &TokenSet) -> CheckResult {
     // Without `..`: a field that is added to the tokens has to be compared, or this does not compile.
     let TokenSet {
         access_token,
@@ -96,7 +96,7 @@ pub(super) fn same(found: &TokenSet, wanted: &TokenSet) -> Outcome {
     })
 }
 
-fn field<T: Debug + PartialEq + ?Sized>(name: &str, found: &T, wanted: &T) -> Outcome {
+fn field<T: Debug + PartialEq + ?Sized>(name: &str, found: &T, wanted: &T) -> CheckResult {
     let shorten = |value: &T| format!("{value:?}").chars().take(80).collect::<String>();
     ensure(found == wanted, || {
         format!("{name} should have been {}, but is {}", shorten(wanted), shorten(found))
@@ -104,7 +104,7 @@ fn field<T: Debug + PartialEq + ?Sized>(name: &str, found: &T, wanted: &T) -> Ou
 }
 
 /// Compares times. A time may be rounded down by less than a millisecond, so that no token seems to live longer.
-fn time(name: &str, found: SystemTime, wanted: SystemTime) -> Outcome {
+fn time(name: &str, found: SystemTime, wanted: SystemTime) -> CheckResult {
     let kept = wanted.duration_since(found).is_ok_and(|lost| lost < Duration::from_millis(1));
     ensure(kept, || {
         format!("{name} should have been {wanted:?}, or less than a millisecond before, but is {found:?}")

@@ -10,7 +10,7 @@ const START: u64 = 1_700_000_000_000;
 
 /// The clock of the store.
 #[derive(Clone)]
-pub(super) enum Time {
+pub(super) enum StoreClock {
     /// It cannot be set: the checks wait.
     Real,
     /// It is set by the checks, and stands still otherwise.
@@ -19,32 +19,34 @@ pub(super) enum Time {
 
 /// A point in time, from which elapsed time is measured.
 #[derive(Clone, Copy)]
-pub(super) enum Moment {
+pub(super) enum StoreTime {
     Real(Instant),
     Settable(SystemTime),
 }
 
-impl Time {
+impl StoreClock {
     pub(super) fn settable(set: impl Fn(SystemTime) + Send + Sync + 'static) -> Self {
         set(at(START));
         Self::Settable { set: Arc::new(set), now: Arc::new(Mutex::new(at(START))) }
     }
 
-    pub(super) fn now(&self) -> Moment {
+    pub(super) fn now(&self) -> StoreTime {
         match self {
-            Self::Real => Moment::Real(Instant::now()),
+            Self::Real => StoreTime::Real(Instant::now()),
             Self::Settable { now, .. } => {
-                Moment::Settable(*now.lock().unwrap_or_else(PoisonError::into_inner))
+                StoreTime::Settable(*now.lock().unwrap_or_else(PoisonError::into_inner))
             }
         }
     }
 
     /// Returns the time since a moment: 0 if the clock was put back since.
-    pub(super) fn since(&self, moment: Moment) -> Duration {
+    pub(super) fn since(&self, moment: StoreTime) -> Duration {
         match (self.now(), moment) {
-            (Moment::Real(now), Moment::Real(then)) => now.saturating_duration_since(then),
-            (Moment::Settable(now), Moment::Settable(then)) => now.duration_since(then).unwrap_or_default(),
-            (Moment::Real(_) | Moment::Settable(_), _) => Duration::ZERO,
+            (StoreTime::Real(now), StoreTime::Real(then)) => now.saturating_duration_since(then),
+            (StoreTime::Settable(now), StoreTime::Settable(then)) => {
+                now.duration_since(then).unwrap_or_default()
+            }
+            (StoreTime::Real(_) | StoreTime::Settable(_), _) => Duration::ZERO,
         }
     }
 
@@ -67,8 +69,8 @@ impl Time {
     /// Lets time pass.
     pub(super) async fn pass(&self, length: Duration) {
         match self.now() {
-            Moment::Settable(now) => self.set(now + length),
-            Moment::Real(start) => {
+            StoreTime::Settable(now) => self.set(now + length),
+            StoreTime::Real(start) => {
                 // Timers can be paused; the clock of the store cannot.
                 while start.elapsed() < length {
                     tokio::time::sleep(length.saturating_sub(start.elapsed())).await;

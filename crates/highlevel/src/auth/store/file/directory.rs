@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use secrecy::ExposeSecret;
 
-use super::entry::{self, Entry};
+use super::entry::{self, TokenFile};
 use super::error::FileStoreError;
 use super::files::{check_private, create_directory, is_plain_file, owner, private, sync, write_new};
 use super::lock::{EntryLock, LOCK_TIMEOUT};
@@ -147,7 +147,7 @@ impl Directory {
 
     /// Returns the key of the entry in a file, if there are tokens in it.
     fn listed(&self, path: &Path) -> Result<Option<Key>, FileStoreError> {
-        let Some(Entry { key, stored }) = read_entry(path)? else { return Ok(None) };
+        let Some(TokenFile { key, stored }) = read_entry(path)? else { return Ok(None) };
         if self.path_of(&key) != path {
             return Err(FileStoreError::renamed(path, &key));
         }
@@ -249,7 +249,7 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
 }
 
 /// Reads the entry in a file, if there is such a file.
-fn read_entry(path: &Path) -> Result<Option<Entry>, FileStoreError> {
+fn read_entry(path: &Path) -> Result<Option<TokenFile>, FileStoreError> {
     let failed = |error| FileStoreError::io("read", path, error);
     if !is_plain_file(path)? {
         return Ok(None);

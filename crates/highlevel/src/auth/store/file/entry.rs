@@ -12,7 +12,7 @@ use crate::auth::store::json::{self, FORMAT, InvalidTokens, TokensForm};
 use crate::auth::store::{Key, Resource, StoredTokens, Version};
 
 /// An entry that was read. Its file contains the key.
-pub(super) struct Entry {
+pub(super) struct TokenFile {
     pub(super) key: Key,
     pub(super) stored: Option<StoredTokens>,
 }
@@ -94,7 +94,7 @@ pub(super) fn to_json(key: &Key, nonce: u64, tokens: &TokenSet) -> SecretString 
     serde_json::to_string_pretty(&form).unwrap_or_default().into()
 }
 
-pub(super) fn from_json(bytes: &[u8]) -> Result<Entry, InvalidTokens> {
+pub(super) fn from_json(bytes: &[u8]) -> Result<TokenFile, InvalidTokens> {
     let text = str::from_utf8(bytes).map_err(|_| InvalidTokens::new("it is not UTF-8"))?;
     let form: EntryForm<'_> = json::read(text)?;
     let resource = Resource::from_kind_and_id(&form.kind, form.id)
@@ -104,7 +104,7 @@ pub(super) fn from_json(bytes: &[u8]) -> Result<Entry, InvalidTokens> {
         let version = version(form.version, &tokens);
         StoredTokens::new(tokens, version)
     });
-    Ok(Entry { key: Key::new(form.client_id, resource), stored })
+    Ok(TokenFile { key: Key::new(form.client_id, resource), stored })
 }
 
 /// Returns the version of tokens: a digest of the number of the write and of the tokens.

@@ -127,8 +127,8 @@ impl FileStore {
             work = match attempted
                 .map_err(|error| FileStoreError::not_completed(self.directory.path(), error))??
             {
-                Attempt::Done(result) => return Ok(result),
-                Attempt::Locked(work) => work,
+                LockAttempt::Done(result) => return Ok(result),
+                LockAttempt::Locked(work) => work,
             };
             if locked_since.get_or_insert_with(Instant::now).elapsed() >= LOCK_TIMEOUT {
                 return Err(FileStoreError::locked(&self.directory.lock_path_of(key), LOCK_TIMEOUT).into());
@@ -140,19 +140,19 @@ impl FileStore {
 }
 
 /// The result of an attempt to lock an entry.
-enum Attempt<T, W> {
+enum LockAttempt<T, W> {
     Done(T),
     /// Another process has the lock.
     Locked(W),
 }
 
-fn attempt<T, W>(directory: &Directory, key: &Key, work: W) -> Result<Attempt<T, W>, FileStoreError>
+fn attempt<T, W>(directory: &Directory, key: &Key, work: W) -> Result<LockAttempt<T, W>, FileStoreError>
 where
     W: FnOnce(&Directory, &mut EntryLock) -> Result<T, FileStoreError>,
 {
     match directory.try_lock(key)? {
-        Some(mut lock) => work(directory, &mut lock).map(Attempt::Done),
-        None => Ok(Attempt::Locked(work)),
+        Some(mut lock) => work(directory, &mut lock).map(LockAttempt::Done),
+        None => Ok(LockAttempt::Locked(work)),
     }
 }
 

@@ -15,20 +15,20 @@ use crate::auth::store::Key;
 
 /// Runs work on a limited number of threads, which end when there is no more work.
 pub(super) struct Pool {
-    state: Mutex<State>,
+    state: Mutex<PoolState>,
     max_threads: usize,
 }
 
 #[derive(Default)]
-struct State {
+struct PoolState {
     /// The work that a thread can start, in the order of its submission.
-    ready: VecDeque<Work>,
+    ready: VecDeque<FileTask>,
     /// The keys whose work is ready or running, with the work that waits for it.
-    waiting: HashMap<Key, VecDeque<Work>>,
+    waiting: HashMap<Key, VecDeque<FileTask>>,
     threads: usize,
 }
 
-struct Work {
+struct FileTask {
     /// The work of one key runs one after the other.
     key: Option<Key>,
     run: Box<dyn FnOnce() + Send>,
@@ -54,11 +54,11 @@ impl Pool {
             // Fails if the future was dropped.
             let _ = sender.send(work());
         };
-        self.submit(Work { key, run: Box::new(run) })?;
+        self.submit(FileTask { key, run: Box::new(run) })?;
         receiver.await.map_err(|_| io::Error::other("the operation panicked"))
     }
 
-    fn submit(self: &Arc<Self>, work: Work) -> io::Result<()> {
+    fn submit(self: &Arc<Self>, work: FileTask) -> io::Result<()> {
         let mut state = self.state();
         if let Some(key) = &work.key {
             if let Some(waiting) = state.waiting.get_mut(key) {
@@ -96,7 +96,7 @@ impl Pool {
         }
     }
 
-    fn next(&self) -> Option<Work> {
+    fn next(&self) -> Option<FileTask> {
         let mut state = self.state();
         let work = state.ready.pop_front();
         if work.is_none() {
@@ -113,7 +113,7 @@ impl Pool {
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, PoolState> {
         // Nothing under the lock can panic halfway, so the state is sound even if the lock is poisoned.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
