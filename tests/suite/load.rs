@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use highlevel::limit::{Acquire, Grant, Permit, RateLimited};
+use highlevel::limit::{Acquire, Permit, PermitHandler, RateLimited};
 use highlevel::{Client, LocalRateLimiter, RateLimitHeaders, RateLimiter, Sms};
 use highlevel_sandbox::{BurstWindow, RateLimit, Sandbox};
 
@@ -55,7 +55,7 @@ struct RecordedUse {
     started: Mutex<Option<Instant>>,
 }
 
-impl Grant for RecordedUse {
+impl PermitHandler for RecordedUse {
     fn begin(&self) -> bool {
         *self.started.lock().unwrap() = Some(Instant::now());
         self.permit.begin()

@@ -25,4 +25,5 @@ mod sandbox_faults;
 mod schemas;
 mod snapshot_files;
 mod snapshots;
+mod type_names;
 mod webhook_events;

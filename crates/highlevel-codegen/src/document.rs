@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 /// The directions in which a component is sent: to HighLevel, from it, or both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Direction {
+pub struct SchemaUse {
     /// Part of a request.
     pub sent: bool,
     /// Part of a response or of a webhook.
@@ -17,7 +17,7 @@ pub struct Direction {
 #[derive(Debug, Clone)]
 pub struct Document {
     value: Value,
-    directions: BTreeMap<String, Direction>,
+    directions: BTreeMap<String, SchemaUse>,
 }
 
 impl Document {
@@ -48,7 +48,7 @@ impl Document {
     }
 
     /// Returns the direction of a schema. Both flags are `false` if nothing refers to it.
-    pub fn direction(&self, name: &str) -> Direction {
+    pub fn direction(&self, name: &str) -> SchemaUse {
         self.directions.get(name).copied().unwrap_or_default()
     }
 
@@ -110,8 +110,8 @@ pub(crate) fn walk<'v>(value: &'v Value, pointer: &str, visit: &mut dyn FnMut(&s
     }
 }
 
-fn directions(document: &Value) -> BTreeMap<String, Direction> {
-    let mut directions: BTreeMap<String, Direction> = BTreeMap::new();
+fn directions(document: &Value) -> BTreeMap<String, SchemaUse> {
+    let mut directions: BTreeMap<String, SchemaUse> = BTreeMap::new();
     let operations = document
         .get("paths")
         .and_then(Value::as_object)

@@ -25,7 +25,7 @@ pub mod outline;
 pub mod parse;
 mod problem;
 
-pub use document::{Direction, Document};
+pub use document::{Document, SchemaUse};
 pub use problem::{Problem, Problems};
 
 /// The output of the pipeline.

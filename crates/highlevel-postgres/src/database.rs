@@ -15,7 +15,7 @@ use tokio_postgres::types::{ToSql, Type};
 use crate::error::{Error, Result};
 use crate::limiter::{self, Limits};
 use crate::maintenance::Retention;
-use crate::tls::Tls;
+use crate::tls::TlsConnector;
 use crate::tokens::{Keyring, SealingKey};
 
 /// The time for one statement, with the wait for a connection.
@@ -226,8 +226,8 @@ impl fmt::Debug for DatabaseBuilder {
     }
 }
 
-fn tls(root_certificates: &[Vec<u8>]) -> Result<Tls> {
-    let mut tls = Tls::default();
+fn tls(root_certificates: &[Vec<u8>]) -> Result<TlsConnector> {
+    let mut tls = TlsConnector::default();
     for pem in root_certificates {
         if !tls.trust(pem) {
             return Err(Error::configuration(
@@ -238,7 +238,7 @@ fn tls(root_certificates: &[Vec<u8>]) -> Result<Tls> {
     Ok(tls)
 }
 
-fn open(url: &str, connections: usize, tls: Tls) -> Result<Pool> {
+fn open(url: &str, connections: usize, tls: TlsConnector) -> Result<Pool> {
     let mut config: tokio_postgres::Config = url
         .parse()
         .map_err(|error| Error::configuration("the URL of the database is not valid").with_source(error))?;

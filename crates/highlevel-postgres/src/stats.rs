@@ -53,7 +53,7 @@ pub struct Stats {
 
 /// The numbers as `stats_v1` returns them.
 #[derive(Deserialize)]
-struct Row {
+struct StatsRow {
     pending: u64,
     arrivals: u64,
     oldest_due_ms: Option<i64>,
@@ -81,7 +81,7 @@ impl Database {
         let start = Instant::now();
         let row = self.query_one("SELECT highlevel.stats_v1($1)", &[(&MOST, Type::INT8)]).await?;
         let query_time = start.elapsed();
-        let row: Row = serde_json::from_value(row.try_get::<_, Value>(0)?)?;
+        let row: StatsRow = serde_json::from_value(row.try_get::<_, Value>(0)?)?;
         let time =
             |ms: Option<i64>| ms.map(|ms| Duration::from_millis(u64::try_from(ms).unwrap_or_default()));
         Ok(Stats {

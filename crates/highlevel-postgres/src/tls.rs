@@ -15,13 +15,13 @@ use tokio_postgres::tls::{ChannelBinding, MakeTlsConnect, TlsConnect};
 
 /// Makes TLS connections. Certificates are always verified, with the name of the host.
 #[derive(Clone, Default)]
-pub(crate) struct Tls {
+pub(crate) struct TlsConnector {
     root_certificates: Vec<CertificateDer<'static>>,
     /// Built with the first connection: most programs on a socket need no certificates.
     config: Arc<OnceLock<Arc<ClientConfig>>>,
 }
 
-impl Tls {
+impl TlsConnector {
     /// Trusts further certificates, in PEM format. Returns `false` if there are none, or one cannot be read.
     pub(crate) fn trust(&mut self, pem: &[u8]) -> bool {
         let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
@@ -48,13 +48,13 @@ impl Tls {
     }
 }
 
-impl fmt::Debug for Tls {
+impl fmt::Debug for TlsConnector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Tls").finish_non_exhaustive()
+        f.debug_struct("TlsConnector").finish_non_exhaustive()
     }
 }
 
-impl<S> MakeTlsConnect<S> for Tls
+impl<S> MakeTlsConnect<S> for TlsConnector
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -69,7 +69,7 @@ where
 
 /// One TLS connection.
 pub(crate) struct Connect {
-    tls: Tls,
+    tls: TlsConnector,
     host: String,
 }
 

@@ -29,7 +29,7 @@ use crate::access::ADMIN_PREFIX as PREFIX;
 use crate::api_error::ApiError;
 use crate::engine::Engine;
 use crate::path_template;
-pub(crate) use response::{Content, Output};
+pub(crate) use response::{AdminBody, Output};
 use route::{Input, Route};
 
 /// Operations with larger bodies than the API has, and their maximum size in bytes: a body may contain all objects.

@@ -9,13 +9,13 @@ pub(crate) type CheckResult = Result<(), String>;
 pub struct Failures {
     subject: &'static str,
     checks: usize,
-    failed: Vec<Failure>,
+    failed: Vec<FailedCheck>,
 }
 
 /// A failed check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Failure {
+pub struct FailedCheck {
     /// The name of the check.
     pub check: &'static str,
     /// The expected and the actual behaviour.
@@ -24,7 +24,7 @@ pub struct Failure {
 
 impl Failures {
     /// Returns the failed checks, in the order of the checks.
-    pub fn iter(&self) -> impl Iterator<Item = &Failure> {
+    pub fn iter(&self) -> impl Iterator<Item = &FailedCheck> {
         self.failed.iter()
     }
 }
@@ -32,7 +32,7 @@ impl Failures {
 impl fmt::Display for Failures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "the {} fails {} of {} checks", self.subject, self.failed.len(), self.checks)?;
-        self.iter().try_for_each(|Failure { check, message }| write!(f, "\n  {check}\n      {message}"))
+        self.iter().try_for_each(|FailedCheck { check, message }| write!(f, "\n  {check}\n      {message}"))
     }
 }
 
@@ -62,7 +62,7 @@ impl Report {
     /// Records the outcome of a check.
     pub(crate) fn record(&mut self, check: &'static str, outcome: CheckResult) {
         if let Err(message) = outcome {
-            self.0.failed.push(Failure { check, message });
+            self.0.failed.push(FailedCheck { check, message });
         }
     }
 

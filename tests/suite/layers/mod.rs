@@ -6,7 +6,7 @@ mod checker;
 mod page;
 mod resolve;
 mod rules;
-mod source;
+pub(crate) mod source;
 
 use std::path::Path;
 

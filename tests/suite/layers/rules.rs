@@ -38,7 +38,7 @@ type Graph = BTreeMap<String, BTreeMap<String, String>>;
 
 /// Returns a message for each violation, with the two modules and the item.
 pub(super) fn violations(sources: &Sources, structure: &Structure) -> Vec<String> {
-    let modules = read_modules(sources);
+    let modules = read_modules(sources, "lib.rs");
     let uses = uses(&modules);
     let mut found = unlisted(&modules, structure);
     found.extend(upward(&modules, &uses, structure));

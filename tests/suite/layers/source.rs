@@ -9,19 +9,19 @@ use quote::ToTokens;
 use syn::{Attribute, Item, ItemMod, ItemUse, UseTree};
 
 /// The text of each source file, by its path below `src`, for example `limit/mod.rs`.
-pub(super) type Sources = BTreeMap<String, String>;
+pub(crate) type Sources = BTreeMap<String, String>;
 
 /// A module, and the paths in its code.
 #[derive(Debug, Default)]
-pub(super) struct Module {
+pub(crate) struct Module {
     /// The names from the root of the crate; empty for the root.
     pub(super) path: Vec<String>,
     /// The file that contains the code of the module.
-    pub(super) file: String,
+    pub(crate) file: String,
     pub(super) parent: Option<usize>,
     pub(super) children: BTreeMap<String, usize>,
     /// The names of the items that are defined here.
-    pub(super) items: BTreeSet<String>,
+    pub(crate) items: BTreeSet<String>,
     /// The macros that are defined here with `macro_rules!`; they are items as well.
     pub(super) macros: BTreeSet<String>,
     pub(super) imports: Vec<Import>,
@@ -45,7 +45,7 @@ pub(super) struct Reference {
 }
 
 /// Reads the source files below a folder.
-pub(super) fn read_sources(folder: &Path) -> Sources {
+pub(crate) fn read_sources(folder: &Path) -> Sources {
     fn visit(folder: &Path, prefix: &str, sources: &mut Sources) {
         for entry in fs::read_dir(folder).expect("a folder of sources") {
             let entry = entry.expect("an entry");
@@ -63,14 +63,15 @@ pub(super) fn read_sources(folder: &Path) -> Sources {
     sources
 }
 
-/// Returns the modules of a crate, the root first. Modules and items with `#[cfg(test)]` are left out.
+/// Returns the modules of the crate whose root is the file `root`, the root first. Modules and items with `#[cfg(test)]` are
+/// left out.
 ///
 /// # Panics
 ///
 /// Panics if a file is missing or is not valid Rust.
-pub(super) fn read_modules(sources: &Sources) -> Vec<Module> {
+pub(crate) fn read_modules(sources: &Sources, root: &str) -> Vec<Module> {
     let mut reader = Reader { sources, modules: Vec::new() };
-    reader.add_file(Vec::new(), "lib.rs", None);
+    reader.add_file(Vec::new(), root, None);
     reader.modules
 }
 
@@ -83,8 +84,8 @@ impl Reader<'_> {
     fn add_file(&mut self, path: Vec<String>, file: &str, parent: Option<usize>) -> usize {
         let text = self.sources.get(file).unwrap_or_else(|| panic!("the source file {file} is missing"));
         let parsed = syn::parse_file(text).unwrap_or_else(|error| panic!("{file}: {error}"));
-        // `lib.rs` and `mod.rs` have their modules beside them, other files in a folder of their name.
-        let stem = file.strip_suffix("mod.rs").or_else(|| file.strip_suffix("lib.rs"));
+        // Roots and `mod.rs` have their modules beside them, other files in a folder of their name.
+        let stem = ["mod.rs", "lib.rs", "main.rs"].iter().find_map(|name| file.strip_suffix(name));
         let folder = stem.map_or_else(|| format!("{}/", file.trim_end_matches(".rs")), str::to_owned);
         self.add_items(path, file, &folder, parent, parsed.items)
     }

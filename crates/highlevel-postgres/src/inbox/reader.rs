@@ -62,11 +62,11 @@ where
 pub struct ReaderBuilder {
     inbox: Inbox,
     handler: Arc<dyn Handler>,
-    settings: Settings,
+    settings: ReaderSettings,
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Settings {
+struct ReaderSettings {
     concurrency: usize,
     attempts: i32,
     lease: Duration,
@@ -105,7 +105,7 @@ impl Inbox {
 
     /// Starts building a reader with a [`Handler`] that is no function.
     pub fn reader_with(&self, handler: impl Handler) -> ReaderBuilder {
-        let settings = Settings {
+        let settings = ReaderSettings {
             concurrency: 8,
             attempts: 8,
             lease: Duration::from_secs(60),
@@ -197,7 +197,7 @@ struct Shared {
     database: Database,
     receiver: Receiver,
     handler: Arc<dyn Handler>,
-    settings: Settings,
+    settings: ReaderSettings,
 }
 
 /// A claimed event.

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use highlevel::RateLimitHeaders;
-use highlevel::limit::{AcquireError, Expiry, Grant, Permit, RateLimited};
+use highlevel::limit::{AcquireError, Expiry, Permit, PermitHandler, RateLimited};
 use tokio::sync::{MutexGuard, watch};
 
 use super::observed::Observed;
@@ -192,7 +192,7 @@ impl Use {
     }
 }
 
-impl Grant for Use {
+impl PermitHandler for Use {
     fn observe(&self, headers: &RateLimitHeaders, rate_limited: Option<RateLimited>) {
         let limits = &self.database.inner.limits;
         let is_urgent = lock(&self.lane.observed).observe(limits, headers, rate_limited, Instant::now());

@@ -8,7 +8,7 @@ use std::collections::{BTreeSet, VecDeque};
 
 use highlevel::{Delivery, ErrorKind};
 
-use super::outcome::{AttemptResult, Failure, Next};
+use super::outcome::{Failure, NextState, SendResult};
 
 const MOST_ATTEMPTS: u8 = 3;
 const MOST_DECISIONS: u8 = 1;
@@ -73,12 +73,12 @@ enum Known {
 
 impl Known {
     /// The decision of the program.
-    fn next(self) -> Next {
+    fn next(self) -> NextState {
         let failed = |delivery, kind| {
-            AttemptResult::Failed(Failure { delivery, kind, status: None, text: String::new() }).decide().next
+            SendResult::Failed(Failure { delivery, kind, status: None, text: String::new() }).decide().next
         };
         match self {
-            Self::Receipt => Next::Sent,
+            Self::Receipt => NextState::Sent,
             Self::NotSent => failed(Delivery::NotSent, ErrorKind::Timeout),
             Self::Unknown => failed(Delivery::Unknown, ErrorKind::Connection),
         }
@@ -214,12 +214,12 @@ impl World {
                 return;
             }
             it.row.state = match known.next() {
-                Next::Sent | Next::Accepted => State::Done,
-                Next::Pending => State::Pending,
-                Next::Rejected => State::Desk,
-                Next::Unknown if rules == Rules::UnknownToPending => State::Pending,
-                Next::Unknown if it.row.state == State::Sending => State::Unknown,
-                Next::Unknown => it.row.state,
+                NextState::Sent | NextState::Accepted => State::Done,
+                NextState::Pending => State::Pending,
+                NextState::Rejected => State::Desk,
+                NextState::Unknown if rules == Rules::UnknownToPending => State::Pending,
+                NextState::Unknown if it.row.state == State::Sending => State::Unknown,
+                NextState::Unknown => it.row.state,
             };
         })
     }

@@ -16,7 +16,7 @@ const NEEDS_AUTHORIZATION: Duration = Duration::from_secs(60);
 
 /// The result of an attempt.
 #[derive(Debug)]
-pub(crate) enum AttemptResult {
+pub(crate) enum SendResult {
     /// HighLevel returned a receipt.
     Accepted(Accepted),
     Failed(Failure),
@@ -48,7 +48,7 @@ impl From<&highlevel::Error> for Failure {
 
 /// The next state of the message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Next {
+pub(crate) enum NextState {
     /// Completed, with or without the id of its message.
     Sent,
     Accepted,
@@ -59,7 +59,7 @@ pub(crate) enum Next {
     Unknown,
 }
 
-impl Next {
+impl NextState {
     /// Returns the state as `settle_v1` expects it.
     pub(crate) fn code(self) -> &'static str {
         match self {
@@ -85,20 +85,20 @@ pub(crate) enum Consequence {
 /// The next state of the message, and the consequence for others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Decision {
-    pub(crate) next: Next,
+    pub(crate) next: NextState,
     pub(crate) consequence: Consequence,
 }
 
-impl AttemptResult {
+impl SendResult {
     pub(crate) fn decide(&self) -> Decision {
         let next = |next| Decision { next, consequence: Consequence::None };
         match self {
-            Self::Accepted(_) => next(Next::Sent),
-            Self::Unreadable(_) => next(Next::Rejected),
-            Self::Aborted => next(Next::Unknown),
+            Self::Accepted(_) => next(NextState::Sent),
+            Self::Unreadable(_) => next(NextState::Rejected),
+            Self::Aborted => next(NextState::Unknown),
             Self::Failed(failure) => match failure.delivery {
-                Delivery::Accepted => next(Next::Accepted),
-                Delivery::Unknown => next(Next::Unknown),
+                Delivery::Accepted => next(NextState::Accepted),
+                Delivery::Unknown => next(NextState::Unknown),
                 Delivery::Rejected => after_rejection(failure),
                 Delivery::NotSent => after_no_byte(failure),
             },
@@ -127,14 +127,14 @@ impl AttemptResult {
 fn after_rejection(failure: &Failure) -> Decision {
     let (next, consequence) = match (failure.status, failure.kind) {
         // The limiter blocks the location.
-        (Some(429), _) => (Next::Pending, Consequence::None),
+        (Some(429), _) => (NextState::Pending, Consequence::None),
         (_, ErrorKind::NeedsAuthorization | ErrorKind::LocationInactive) => {
-            (Next::Pending, Consequence::HoldLocation(NEEDS_AUTHORIZATION))
+            (NextState::Pending, Consequence::HoldLocation(NEEDS_AUTHORIZATION))
         }
-        (Some(401), _) => (Next::Pending, Consequence::HoldLocation(NO_TOKEN)),
+        (Some(401), _) => (NextState::Pending, Consequence::HoldLocation(NO_TOKEN)),
         // A stream that was refused before it was processed.
-        (None, _) => (Next::Pending, Consequence::PauseSender),
-        _ => (Next::Rejected, Consequence::None),
+        (None, _) => (NextState::Pending, Consequence::PauseSender),
+        _ => (NextState::Rejected, Consequence::None),
     };
     Decision { next, consequence }
 }
@@ -142,14 +142,14 @@ fn after_rejection(failure: &Failure) -> Decision {
 /// No byte of the request was sent.
 fn after_no_byte(failure: &Failure) -> Decision {
     let (next, consequence) = match failure.kind {
-        ErrorKind::InvalidRequest | ErrorKind::Configuration => (Next::Rejected, Consequence::None),
+        ErrorKind::InvalidRequest | ErrorKind::Configuration => (NextState::Rejected, Consequence::None),
         ErrorKind::NeedsAuthorization | ErrorKind::LocationInactive => {
-            (Next::Pending, Consequence::HoldLocation(NEEDS_AUTHORIZATION))
+            (NextState::Pending, Consequence::HoldLocation(NEEDS_AUTHORIZATION))
         }
-        ErrorKind::Token => (Next::Pending, Consequence::HoldLocation(NO_TOKEN)),
-        ErrorKind::Connect | ErrorKind::Connection => (Next::Pending, Consequence::PauseSender),
+        ErrorKind::Token => (NextState::Pending, Consequence::HoldLocation(NO_TOKEN)),
+        ErrorKind::Connect | ErrorKind::Connection => (NextState::Pending, Consequence::PauseSender),
         // A permit or a lease has lapsed, or the limiter has none.
-        _ => (Next::Pending, Consequence::None),
+        _ => (NextState::Pending, Consequence::None),
     };
     Decision { next, consequence }
 }
@@ -176,7 +176,7 @@ mod tests {
     ];
 
     fn decide(delivery: Delivery, kind: ErrorKind, status: Option<u16>) -> Decision {
-        AttemptResult::Failed(Failure { delivery, kind, status, text: String::new() }).decide()
+        SendResult::Failed(Failure { delivery, kind, status, text: String::new() }).decide()
     }
 
     #[test]
@@ -187,17 +187,18 @@ mod tests {
                     let next = decide(delivery, kind, status).next;
                     let is_proven = matches!(delivery, Delivery::NotSent | Delivery::Rejected);
                     assert!(
-                        is_proven || !matches!(next, Next::Pending | Next::Rejected),
+                        is_proven || !matches!(next, NextState::Pending | NextState::Rejected),
                         "{delivery:?} {kind:?} {status:?}: {next:?}"
                     );
                     assert!(
-                        !is_proven || !matches!(next, Next::Sent | Next::Accepted | Next::Unknown),
+                        !is_proven
+                            || !matches!(next, NextState::Sent | NextState::Accepted | NextState::Unknown),
                         "{delivery:?} {kind:?} {status:?}: {next:?}"
                     );
                 }
             }
         }
-        assert_eq!(AttemptResult::Aborted.decide().next, Next::Unknown);
+        assert_eq!(SendResult::Aborted.decide().next, NextState::Unknown);
     }
 
     #[test]
@@ -206,29 +207,29 @@ mod tests {
             delivery: Delivery,
             kind: ErrorKind,
             status: Option<u16>,
-            next: Next,
+            next: NextState,
             consequence: Consequence,
         }
         let hold = Consequence::HoldLocation;
         let row =
             |delivery, kind, status, next, consequence| Row { delivery, kind, status, next, consequence };
         let rows = [
-            row(Delivery::Rejected, ErrorKind::Status, Some(429), Next::Pending, Consequence::None),
-            row(Delivery::Rejected, ErrorKind::Status, Some(401), Next::Pending, hold(NO_TOKEN)),
-            row(Delivery::Rejected, ErrorKind::Status, Some(400), Next::Rejected, Consequence::None),
-            row(Delivery::Rejected, ErrorKind::Status, Some(404), Next::Rejected, Consequence::None),
-            row(Delivery::NotSent, ErrorKind::InvalidRequest, None, Next::Rejected, Consequence::None),
-            row(Delivery::NotSent, ErrorKind::Connect, None, Next::Pending, Consequence::PauseSender),
-            row(Delivery::NotSent, ErrorKind::Timeout, None, Next::Pending, Consequence::None),
+            row(Delivery::Rejected, ErrorKind::Status, Some(429), NextState::Pending, Consequence::None),
+            row(Delivery::Rejected, ErrorKind::Status, Some(401), NextState::Pending, hold(NO_TOKEN)),
+            row(Delivery::Rejected, ErrorKind::Status, Some(400), NextState::Rejected, Consequence::None),
+            row(Delivery::Rejected, ErrorKind::Status, Some(404), NextState::Rejected, Consequence::None),
+            row(Delivery::NotSent, ErrorKind::InvalidRequest, None, NextState::Rejected, Consequence::None),
+            row(Delivery::NotSent, ErrorKind::Connect, None, NextState::Pending, Consequence::PauseSender),
+            row(Delivery::NotSent, ErrorKind::Timeout, None, NextState::Pending, Consequence::None),
             row(
                 Delivery::NotSent,
                 ErrorKind::NeedsAuthorization,
                 None,
-                Next::Pending,
+                NextState::Pending,
                 hold(NEEDS_AUTHORIZATION),
             ),
-            row(Delivery::Unknown, ErrorKind::Status, Some(503), Next::Unknown, Consequence::None),
-            row(Delivery::Accepted, ErrorKind::Receipt, Some(200), Next::Accepted, Consequence::None),
+            row(Delivery::Unknown, ErrorKind::Status, Some(503), NextState::Unknown, Consequence::None),
+            row(Delivery::Accepted, ErrorKind::Receipt, Some(200), NextState::Accepted, Consequence::None),
         ];
         for Row { delivery, kind, status, next, consequence } in rows {
             assert_eq!(

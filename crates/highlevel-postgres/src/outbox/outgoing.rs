@@ -46,7 +46,7 @@ impl std::fmt::Display for OutboxId {
 pub struct Outgoing {
     location: LocationId,
     request: OutgoingRequest,
-    order: Order,
+    order: SendOrder,
     once: Option<String>,
     due_at: Option<SystemTime>,
     expires_at: Option<SystemTime>,
@@ -54,7 +54,7 @@ pub struct Outgoing {
 }
 
 #[derive(Debug, Clone)]
-enum Order {
+enum SendOrder {
     Recipient,
     Key(String),
     None,
@@ -76,7 +76,7 @@ impl Outgoing {
         Self {
             location: location.into(),
             request: request.into(),
-            order: Order::Recipient,
+            order: SendOrder::Recipient,
             once: None,
             due_at: None,
             expires_at: None,
@@ -108,13 +108,13 @@ impl Outgoing {
     /// Sets the key of its order. Messages of a location with equal keys are sent one after the other, in the order of their
     /// times. Defaults to the contact.
     pub fn order_key(mut self, key: impl Into<String>) -> Self {
-        self.order = Order::Key(key.into());
+        self.order = SendOrder::Key(key.into());
         self
     }
 
     /// Sends the message without regard to others of its contact.
     pub fn unordered(mut self) -> Self {
-        self.order = Order::None;
+        self.order = SendOrder::None;
         self
     }
 
@@ -150,9 +150,9 @@ impl Outgoing {
             return Err(Error::invalid("a message needs the id of a location"));
         }
         let order_key = match self.order {
-            Order::Recipient => self.request.recipient(),
-            Order::Key(key) => Some(key),
-            Order::None => None,
+            SendOrder::Recipient => self.request.recipient(),
+            SendOrder::Key(key) => Some(key),
+            SendOrder::None => None,
         };
         for (name, key) in [("once", &self.once), ("order", &order_key)] {
             if key.as_ref().is_some_and(|key| key.is_empty() || key.len() > LONGEST_KEY) {

@@ -15,7 +15,7 @@ use super::Outbox;
 use super::begun::Begun;
 use super::claim::{ClaimSettings, Claimed};
 use super::clients::Clients;
-use super::outcome::{AttemptResult, Consequence, Failure};
+use super::outcome::{Consequence, Failure, SendResult};
 use super::request::OutgoingRequest;
 use super::settle::{Settlement, UnknownPolicy, write_results};
 use crate::database::Database;
@@ -328,7 +328,7 @@ async fn attempt(
     );
     // On a task: a panic in a client of the caller loses no other message.
     let sending = tokio::spawn(send(Arc::clone(shared), message).instrument(span));
-    let result = sending.await.unwrap_or(AttemptResult::Aborted);
+    let result = sending.await.unwrap_or(SendResult::Aborted);
     tracing::trace!(point = "attempted", id);
     let decision = result.decide();
     match decision.consequence {
@@ -341,10 +341,10 @@ async fn attempt(
     let _ = results.send(Settlement { id, attempt, location, result, decision, slot });
 }
 
-async fn send(shared: Arc<Shared>, message: Claimed) -> AttemptResult {
+async fn send(shared: Arc<Shared>, message: Claimed) -> SendResult {
     let request = match OutgoingRequest::from_stored(&message.operation, message.request) {
         Ok(request) => request,
-        Err(text) => return AttemptResult::Unreadable(text),
+        Err(text) => return SendResult::Unreadable(text),
     };
     let client = shared.clients.client(&LocationId::from(message.location.as_str()));
     let client = client
@@ -356,10 +356,10 @@ async fn send(shared: Arc<Shared>, message: Claimed) -> AttemptResult {
     let permit = shared.database.granted_permit(&message.location, message.expiry);
     tracing::trace!(point = "sending", id = message.id);
     match with_permit(&message.location, permit, request.send(&client)).await {
-        Ok(accepted) => AttemptResult::Accepted(accepted),
+        Ok(accepted) => SendResult::Accepted(accepted),
         Err(error) => {
             tracing::debug!(%error, id = message.id, "an attempt failed");
-            AttemptResult::Failed(Failure::from(&error))
+            SendResult::Failed(Failure::from(&error))
         }
     }
 }

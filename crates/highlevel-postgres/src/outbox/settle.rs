@@ -9,7 +9,7 @@ use tokio_postgres::types::Type;
 use uuid::Uuid;
 
 use super::begun::Begun;
-use super::outcome::{AttemptResult, Consequence, Decision, Next};
+use super::outcome::{Consequence, Decision, NextState, SendResult};
 use crate::database::Database;
 use crate::error::ErrorKind;
 use crate::limiter::milliseconds;
@@ -28,7 +28,7 @@ pub(crate) struct Settlement {
     pub(crate) id: i64,
     pub(crate) attempt: i32,
     pub(crate) location: String,
-    pub(crate) result: AttemptResult,
+    pub(crate) result: SendResult,
     pub(crate) decision: Decision,
     /// Held until the result is written.
     pub(crate) slot: Option<OwnedSemaphorePermit>,
@@ -44,7 +44,7 @@ pub(crate) struct UnknownPolicy {
 impl Settlement {
     fn to_json(&self, policy: UnknownPolicy) -> Value {
         let accepted = match &self.result {
-            AttemptResult::Accepted(accepted) => Some(accepted),
+            SendResult::Accepted(accepted) => Some(accepted),
             _ => None,
         };
         text::storable_json(json!({
@@ -161,7 +161,7 @@ async fn write(
     let changed = database
         .query("SELECT * FROM highlevel.settle_v1($1, $2)", &[(&results, Type::JSONB), (&sender, Type::UUID)])
         .await?;
-    for settlement in batch.iter().filter(|settlement| settlement.decision.next == Next::Unknown) {
+    for settlement in batch.iter().filter(|settlement| settlement.decision.next == NextState::Unknown) {
         tracing::warn!(
             id = settlement.id,
             attempt = settlement.attempt,

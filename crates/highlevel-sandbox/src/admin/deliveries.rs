@@ -6,7 +6,7 @@ use http::{Method, StatusCode};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
-use super::response::{Content, Output};
+use super::response::{AdminBody, Output};
 use super::route::{Input, Route};
 use crate::api_error::ApiError;
 use crate::engine::Engine;
@@ -125,7 +125,7 @@ fn replay(state: &Engine, input: &Input<'_>) -> Result<Output, ApiError> {
 /// Returns the delivery with the attempt queued.
 #[allow(clippy::needless_pass_by_value, reason = "it is what a result is mapped with")]
 fn accepted(delivery: WebhookDelivery) -> Output {
-    Output { status: StatusCode::ACCEPTED, content: Content::Json(delivery.to_json()) }
+    Output { status: StatusCode::ACCEPTED, content: AdminBody::Json(delivery.to_json()) }
 }
 
 fn settings(state: &Engine) -> Output {

@@ -3,7 +3,7 @@
 use http::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 
-use super::response::{Content, Output};
+use super::response::{AdminBody, Output};
 use super::route::{Input, Route};
 use crate::api_error::ApiError;
 use crate::engine::Engine;
@@ -20,7 +20,7 @@ pub(super) const ROUTES: &[Route] = &[
 fn trigger(state: &Engine, input: &Input<'_>) -> Result<Output, ApiError> {
     let trigger: Trigger = input.json()?;
     let delivery = state.trigger(&trigger).map_err(ApiError::from)?;
-    Ok(Output { status: StatusCode::CREATED, content: Content::Json(delivery.to_json()) })
+    Ok(Output { status: StatusCode::CREATED, content: AdminBody::Json(delivery.to_json()) })
 }
 
 fn inbound(state: &Engine, input: &Input<'_>) -> Result<Output, ApiError> {
@@ -46,5 +46,5 @@ fn status(state: &Engine, input: &Input<'_>) -> Result<Output, ApiError> {
 
 #[allow(clippy::needless_pass_by_value, reason = "it is what a result is mapped with")]
 fn created(message: Message) -> Output {
-    Output { status: StatusCode::CREATED, content: Content::Json(json!(message)) }
+    Output { status: StatusCode::CREATED, content: AdminBody::Json(json!(message)) }
 }

@@ -3,7 +3,7 @@
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::response::{Content, Output};
+use super::response::{AdminBody, Output};
 use super::route::{Input, Route};
 use crate::api_error::ApiError;
 use crate::engine::Engine;
@@ -23,7 +23,7 @@ fn list(state: &Engine) -> Output {
 
 fn add(state: &Engine, input: &Input<'_>) -> Result<Output, ApiError> {
     let active = state.add_fault(input.json()?).map_err(ApiError::bad_request)?;
-    Ok(Output { status: StatusCode::CREATED, content: Content::Json(json!(active)) })
+    Ok(Output { status: StatusCode::CREATED, content: AdminBody::Json(json!(active)) })
 }
 
 fn clear(state: &Engine) -> Output {

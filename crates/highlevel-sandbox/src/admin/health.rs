@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::response::{Content, Output};
+use super::response::{AdminBody, Output};
 use super::route::{Input, Route};
 use crate::api_error::ApiError;
 use crate::engine::Engine;
@@ -35,5 +35,5 @@ fn show(state: &Arc<Engine>, _: &Input<'_>) -> Result<Output, ApiError> {
         "written": written,
     });
     let status = if failure.is_some() { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
-    Ok(Output { status, content: Content::Json(body) })
+    Ok(Output { status, content: AdminBody::Json(body) })
 }

@@ -7,7 +7,7 @@ use http::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::response::{Content, Output};
+use super::response::{AdminBody, Output};
 use super::route::{Input, Route};
 use crate::api_error::ApiError;
 use crate::engine::Engine;
@@ -67,7 +67,7 @@ fn apps(state: &Engine) -> Output {
 
 fn add_app(state: &Arc<Engine>, input: &Input<'_>) -> Result<Output, ApiError> {
     let app = state.put_app(input.json::<SandboxApp>()?).map_err(|error| problem(&error))?;
-    Ok(Output { status: StatusCode::CREATED, content: Content::Json(json!(app)) })
+    Ok(Output { status: StatusCode::CREATED, content: AdminBody::Json(json!(app)) })
 }
 
 fn settings(state: &Engine) -> Output {
@@ -132,7 +132,7 @@ fn issue_tokens(state: &Arc<Engine>, input: &Input<'_>) -> Result<Output, ApiErr
     let resource = resource(location_id, company_id)?;
     let response =
         state.issue_tokens(client_id.as_deref(), &resource, &scopes).map_err(|error| problem(&error))?;
-    Ok(Output { status: StatusCode::CREATED, content: Content::Json(response) })
+    Ok(Output { status: StatusCode::CREATED, content: AdminBody::Json(response) })
 }
 
 fn revoke(state: &Arc<Engine>, input: &Input<'_>) -> Result<Output, ApiError> {

@@ -10,12 +10,12 @@ use crate::traffic::Body;
 #[derive(Debug)]
 pub(crate) struct Output {
     pub(crate) status: StatusCode,
-    pub(crate) content: Content,
+    pub(crate) content: AdminBody,
 }
 
 /// The body of a response.
 #[derive(Debug)]
-pub(crate) enum Content {
+pub(crate) enum AdminBody {
     Nothing,
     Json(Value),
     /// Any other content, complete or streamed.
@@ -27,16 +27,16 @@ pub(crate) enum Content {
 
 impl Output {
     pub(super) fn ok(body: Value) -> Self {
-        Self { status: StatusCode::OK, content: Content::Json(body) }
+        Self { status: StatusCode::OK, content: AdminBody::Json(body) }
     }
 
     pub(super) fn no_content() -> Self {
-        Self { status: StatusCode::NO_CONTENT, content: Content::Nothing }
+        Self { status: StatusCode::NO_CONTENT, content: AdminBody::Nothing }
     }
 }
 
 impl From<ApiError> for Output {
     fn from(problem: ApiError) -> Self {
-        Self { status: problem.status, content: Content::Json(json!({ "error": problem.message })) }
+        Self { status: problem.status, content: AdminBody::Json(json!({ "error": problem.message })) }
     }
 }

@@ -11,7 +11,7 @@ use http_body_util::channel::Channel;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::response::{Content, Output};
+use super::response::{AdminBody, Output};
 use super::route::{Input, Route};
 use crate::api_error::ApiError;
 use crate::engine::Engine;
@@ -64,7 +64,7 @@ fn snapshot(state: &Arc<Engine>) -> Result<Output, ApiError> {
         let _ = sender.send_data(text.into()).await;
     });
     let media_type = "application/json; charset=utf-8";
-    Ok(Output { status: StatusCode::OK, content: Content::Other { media_type, body: body.boxed() } })
+    Ok(Output { status: StatusCode::OK, content: AdminBody::Other { media_type, body: body.boxed() } })
 }
 
 fn restore(state: &Arc<Engine>, input: &Input<'_>) -> Result<Output, ApiError> {
@@ -94,7 +94,7 @@ fn issue_token(state: &Arc<Engine>, input: &Input<'_>) -> Result<Output, ApiErro
     let NewToken { location_id, token } = input.json()?;
     let token = state.issue_token(&location_id, token)?;
     let body = json!({ "token": token, "locationId": location_id });
-    Ok(Output { status: StatusCode::CREATED, content: Content::Json(body) })
+    Ok(Output { status: StatusCode::CREATED, content: AdminBody::Json(body) })
 }
 
 impl From<MutationError> for ApiError {

@@ -10,7 +10,7 @@ use http_body_util::channel::{Channel, Sender};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use super::response::{Content, Output};
+use super::response::{AdminBody, Output};
 use super::route::{Input, Route};
 use crate::api_error::ApiError;
 use crate::engine::Engine;
@@ -64,7 +64,7 @@ fn open(state: &Arc<Engine>, input: &Input<'_>) -> Result<Output, ApiError> {
     });
     Ok(Output {
         status: StatusCode::OK,
-        content: Content::Other { media_type: "text/event-stream", body: body.boxed() },
+        content: AdminBody::Other { media_type: "text/event-stream", body: body.boxed() },
     })
 }
 

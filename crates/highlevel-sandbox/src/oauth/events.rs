@@ -3,7 +3,7 @@
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use serde_json::{Map, Value, json};
 
-use super::registry::Install;
+use super::registry::Installation;
 use super::resource::TokenResource;
 use super::token_response::{PLAN_ID, USER_ID};
 
@@ -24,7 +24,7 @@ pub(crate) struct EventMetadata<'a> {
 }
 
 /// Returns the payload of an `INSTALL` event.
-pub(crate) fn install(install: &Install, metadata: EventMetadata<'_>) -> Value {
+pub(crate) fn install(install: &Installation, metadata: EventMetadata<'_>) -> Value {
     let choice = &install.choice;
     let mut payload = envelope(INSTALL, metadata);
     payload.insert("installType".to_owned(), json!(choice.resource.user_type()));

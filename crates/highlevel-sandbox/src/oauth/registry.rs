@@ -35,7 +35,7 @@ pub(crate) struct Registry {
     /// The apps. The first is the default app of the sandbox.
     apps: Vec<SandboxApp>,
     /// The installs by sequence number, in the order of installation.
-    installs: BTreeMap<u64, Install>,
+    installs: BTreeMap<u64, Installation>,
     next_install: u64,
     install_numbers: HashMap<(String, TokenResource), u64>,
     codes: CredentialStore<Code>,
@@ -66,7 +66,7 @@ pub(crate) enum Row {
 pub(crate) struct RegistryDocument {
     settings: Settings,
     apps: Vec<SandboxApp>,
-    installs: Vec<Install>,
+    installs: Vec<Installation>,
     codes: BTreeMap<String, Code>,
     access_tokens: BTreeMap<String, AccessToken>,
     refresh_tokens: BTreeMap<String, RefreshToken>,
@@ -76,7 +76,7 @@ pub(crate) struct RegistryDocument {
 /// An installation of an app.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(crate) struct Install {
+pub(crate) struct Installation {
     pub(crate) client_id: String,
     pub(crate) choice: Choice,
     pub(crate) installed_at: DateTime<Utc>,
@@ -302,7 +302,7 @@ impl Registry {
     pub(crate) fn all_rows(&self) -> impl Iterator<Item = Row> {
         let apps = self.apps.iter().map(|app| Row::SandboxApp(app.client_id.clone()));
         let install =
-            |install: &Install| Row::Install(install.client_id.clone(), install.choice.resource.clone());
+            |install: &Installation| Row::Install(install.client_id.clone(), install.choice.resource.clone());
         std::iter::once(Row::Settings)
             .chain(apps)
             .chain(self.installs().map(install))
@@ -420,7 +420,7 @@ impl Registry {
     }
 
     /// Adds an install, or replaces the one of the same app and resource.
-    pub(crate) fn put_install(&mut self, install: Install) {
+    pub(crate) fn put_install(&mut self, install: Installation) {
         let key = (install.client_id.clone(), install.choice.resource.clone());
         self.changed.insert(Row::Install(key.0.clone(), key.1.clone()));
         let number = *self.install_numbers.entry(key).or_insert_with(|| {
@@ -435,7 +435,7 @@ impl Registry {
         }
     }
 
-    fn remove_install(&mut self, number: u64) -> Option<Install> {
+    fn remove_install(&mut self, number: u64) -> Option<Installation> {
         let install = self.installs.remove(&number)?;
         let (client, resource) = (install.client_id.clone(), install.choice.resource.clone());
         self.install_numbers.remove(&(client.clone(), resource.clone()));
@@ -456,7 +456,7 @@ impl Registry {
 
     /// Removes an install with its codes and tokens. For a company, also removes those of the company's locations. Returns
     /// the removed installs.
-    pub(crate) fn uninstall(&mut self, client_id: &str, resource: &TokenResource) -> Vec<Install> {
+    pub(crate) fn uninstall(&mut self, client_id: &str, resource: &TokenResource) -> Vec<Installation> {
         let is_removed = |client: &str, choice: &Choice| {
             client == client_id
                 && match resource {
@@ -576,11 +576,11 @@ impl Registry {
     }
 
     /// Returns the installs in the order of installation.
-    pub(crate) fn installs(&self) -> impl Iterator<Item = &Install> {
+    pub(crate) fn installs(&self) -> impl Iterator<Item = &Installation> {
         self.installs.values()
     }
 
-    pub(crate) fn install(&self, client_id: &str, resource: &TokenResource) -> Option<&Install> {
+    pub(crate) fn install(&self, client_id: &str, resource: &TokenResource) -> Option<&Installation> {
         self.installs.get(&self.number(client_id, resource)?)
     }
 

@@ -265,11 +265,11 @@ async fn handle_inspector(
 /// Returns a response of the admin API.
 fn admin_response(output: admin::Output) -> Response<Body> {
     let (media_type, body) = match output.content {
-        admin::Content::Nothing => (None, full_body(String::new())),
-        admin::Content::Json(value) => {
+        admin::AdminBody::Nothing => (None, full_body(String::new())),
+        admin::AdminBody::Json(value) => {
             (Some("application/json; charset=utf-8"), full_body(value.to_string()))
         }
-        admin::Content::Other { media_type, body } => (Some(media_type), body),
+        admin::AdminBody::Other { media_type, body } => (Some(media_type), body),
     };
     let mut response = Response::new(body);
     *response.status_mut() = output.status;

@@ -8,7 +8,9 @@ use tokio::sync::Notify;
 
 use super::queue::{WaitQueue, grace};
 use super::window::{Availability, Estimate, Limits, Millis, StartedRequest, VALIDITY, Window};
-use super::{Acquire, AcquireError, Expiry, Grant, Permit, RateLimitHeaders, RateLimited, RateLimiter};
+use super::{
+    Acquire, AcquireError, Expiry, Permit, PermitHandler, RateLimitHeaders, RateLimited, RateLimiter,
+};
 use crate::time::{add, now};
 
 /// Idle locations are removed when there are more locations than this, and then each time their number has doubled.
@@ -243,7 +245,7 @@ impl Use {
     }
 }
 
-impl Grant for Use {
+impl PermitHandler for Use {
     fn begin(&self) -> bool {
         match self.update(|window, now| window.start(self.issued, now, self.clock.now_rounded_up())) {
             Some(request) => self.request.set(request).is_ok(),

@@ -20,7 +20,7 @@ use std::time::Duration;
 pub use error::{AcquireError, AcquireErrorKind};
 pub use expiry::Expiry;
 pub use local::LocalRateLimiter;
-pub use permit::{Grant, Permit, RateLimited};
+pub use permit::{Permit, PermitHandler, RateLimited};
 
 pub use crate::headers::RateLimitHeaders;
 

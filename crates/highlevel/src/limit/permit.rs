@@ -29,7 +29,7 @@ impl RateLimited {
 /// [`no_response`](Self::no_response), or instead of both [`give_back`](Self::give_back). The methods are called by the
 /// task of a request: they must not block. A limiter with a store records what it learns, and writes it with its next
 /// statement. A panic is logged and otherwise ignored.
-pub trait Grant: Send + Sync {
+pub trait PermitHandler: Send + Sync {
     /// Called immediately before the request is sent. Returns `false` if the permit has lapsed: the request must not be
     /// sent, and no further method is called.
     fn begin(&self) -> bool {
@@ -56,7 +56,7 @@ pub trait Grant: Send + Sync {
 /// dropped later without a response counts as used.
 pub struct Permit {
     expiry: Option<Expiry>,
-    grant: Option<Box<dyn Grant>>,
+    grant: Option<Box<dyn PermitHandler>>,
     state: AtomicU8,
 }
 
@@ -67,7 +67,7 @@ const CLOSED: u8 = 2;
 
 impl Permit {
     /// A permit that can be used until `expiry`, and reports to `grant`.
-    pub fn new(expiry: Expiry, grant: impl Grant + 'static) -> Self {
+    pub fn new(expiry: Expiry, grant: impl PermitHandler + 'static) -> Self {
         Self { expiry: Some(expiry), grant: Some(Box::new(grant)), state: AtomicU8::new(GRANTED) }
     }
 
@@ -98,7 +98,7 @@ impl Permit {
             Ok(_) => {}
             Err(state) => return state == BEGUN,
         }
-        let begun = self.report(Grant::begin).unwrap_or(true);
+        let begun = self.report(PermitHandler::begin).unwrap_or(true);
         if !begun {
             self.state.store(CLOSED, Ordering::Release);
         }
@@ -113,7 +113,7 @@ impl Permit {
             BEGUN => {}
             GRANTED => {
                 // A response proves that the request was sent, whatever the expiry.
-                self.report(Grant::begin);
+                self.report(PermitHandler::begin);
             }
             _ => return,
         }
@@ -121,7 +121,7 @@ impl Permit {
     }
 
     /// Calls the grant. The limiter may be a caller's: its panic costs no receipt.
-    fn report<T>(&self, call: impl FnOnce(&(dyn Grant + 'static)) -> T) -> Option<T> {
+    fn report<T>(&self, call: impl FnOnce(&(dyn PermitHandler + 'static)) -> T) -> Option<T> {
         let grant = self.grant.as_deref()?;
         let result = catch_unwind(AssertUnwindSafe(|| call(grant)));
         if result.is_err() {
@@ -134,8 +134,8 @@ impl Permit {
 impl Drop for Permit {
     fn drop(&mut self) {
         match *self.state.get_mut() {
-            GRANTED => self.report(Grant::give_back),
-            BEGUN => self.report(Grant::no_response),
+            GRANTED => self.report(PermitHandler::give_back),
+            BEGUN => self.report(PermitHandler::no_response),
             _ => None,
         };
     }
@@ -169,7 +169,7 @@ mod tests {
         }
     }
 
-    impl Grant for Recorder {
+    impl PermitHandler for Recorder {
         fn begin(&self) -> bool {
             self.note("begin");
             !self.lapsed

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use crate::secrets::Captured;
 use crate::server::{Action, Server, TOKEN, nowhere, receipt, response};
-use highlevel::limit::{Acquire, AcquireError, Expiry, Grant, Permit, RateLimited};
+use highlevel::limit::{Acquire, AcquireError, Expiry, Permit, PermitHandler, RateLimited};
 use highlevel::{
     Client, ClientBuilder, Delivery, Error, ErrorKind, Fingerprint, RateLimitHeaders, RateLimiter,
     SecretString, Sms, TokenResult, TokenSource,
@@ -48,7 +48,7 @@ impl Recorder {
     }
 }
 
-impl Grant for Recorder {
+impl PermitHandler for Recorder {
     fn begin(&self) -> bool {
         self.note("begin");
         true
@@ -277,14 +277,14 @@ impl RateLimiter for Panicking {
         Box::pin(async {
             tokio::task::yield_now().await;
             assert!(self.0 != PanicIn::AcquirePoll, "a limiter that panics");
-            Ok(Permit::new(Expiry::after(HOUR), PanickingGrant(self.0)))
+            Ok(Permit::new(Expiry::after(HOUR), PanickingHandler(self.0)))
         })
     }
 }
 
-struct PanickingGrant(PanicIn);
+struct PanickingHandler(PanicIn);
 
-impl Grant for PanickingGrant {
+impl PermitHandler for PanickingHandler {
     fn begin(&self) -> bool {
         assert!(self.0 != PanicIn::Begin, "a limiter that panics");
         true

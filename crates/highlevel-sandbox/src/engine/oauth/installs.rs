@@ -12,7 +12,7 @@ use crate::oauth::SandboxApp;
 use crate::oauth::authorize::distinct_scopes;
 use crate::oauth::events::{self, EventMetadata};
 use crate::oauth::grant::issue;
-use crate::oauth::registry::{Install, Registry, Subject, UsedCredential};
+use crate::oauth::registry::{Installation, Registry, Subject, UsedCredential};
 use crate::oauth::resource::{Choice, TokenResource};
 use crate::oauth::token_response::{self, GeneratedTokens};
 use crate::webhook::OutgoingEvent;
@@ -50,7 +50,7 @@ impl Engine {
         if registry.install(&app.client_id, resource).is_none() {
             return Err(not_found(format!("the app {} is not installed on the {resource}", app.client_id)));
         }
-        for Install { choice, .. } in registry.uninstall(&app.client_id, resource) {
+        for Installation { choice, .. } in registry.uninstall(&app.client_id, resource) {
             let webhook_id = self.identifiers.uuid();
             let metadata = EventMetadata { app_id: &app.app_id, webhook_id: &webhook_id, timestamp: now };
             let payload = events::uninstall(&choice.resource, metadata);
@@ -186,7 +186,7 @@ pub(crate) fn record_install(
 ) {
     let announced = announced || registry.settings().install_events == InstallEvents::Never;
     for choice in with_locations(choice) {
-        registry.put_install(Install {
+        registry.put_install(Installation {
             client_id: client_id.to_owned(),
             choice,
             installed_at: now,

@@ -25,7 +25,7 @@ pub use self::limits::Limits;
 use super::{AcquireError, RateLimiter};
 use crate::conformance::{CheckResult, Report, open_handles};
 
-pub use crate::conformance::{Failure, Failures};
+pub use crate::conformance::{FailedCheck, Failures};
 
 /// Runs all checks on a limiter.
 ///

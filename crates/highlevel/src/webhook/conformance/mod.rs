@@ -27,7 +27,7 @@ use super::deduplicator::{Deduplicator, DeduplicatorError};
 use crate::conformance::{CheckResult, Report, open_handles};
 
 pub use self::context::Timing;
-pub use crate::conformance::{Failure, Failures};
+pub use crate::conformance::{FailedCheck, Failures};
 
 /// Runs all checks on a deduplicator, and returns those that fail.
 ///

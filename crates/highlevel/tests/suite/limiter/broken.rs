@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use highlevel::RateLimitHeaders;
 use highlevel::limit::conformance::Limits;
-use highlevel::limit::{Acquire, AcquireError, Expiry, Grant, Permit, RateLimited, RateLimiter};
+use highlevel::limit::{Acquire, AcquireError, Expiry, Permit, PermitHandler, RateLimited, RateLimiter};
 
 use super::now;
 
@@ -253,7 +253,7 @@ impl Use {
     }
 }
 
-impl Grant for Use {
+impl PermitHandler for Use {
     fn begin(&self) -> bool {
         let mut state = self.limiter.lock();
         let used = &mut state.get_mut(&self.name).unwrap().used;

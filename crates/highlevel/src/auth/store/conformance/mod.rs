@@ -29,7 +29,7 @@ use self::time::StoreClock;
 use super::{StoreError, TokenStore};
 use crate::conformance::{CheckResult, Report, open_handles};
 
-pub use crate::conformance::{Failure, Failures};
+pub use crate::conformance::{FailedCheck, Failures};
 
 /// Runs the checks on a store whose clock cannot be set, such as that of a database.
 ///
