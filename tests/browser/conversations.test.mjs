@@ -120,7 +120,13 @@ test("status changes are shown live", async (t) => {
 });
 
 /** Channels whose name in `messageTypeString` is not that of requests in upper case. `undefined`: no name is known. */
-const TYPE_STRINGS = { IG: "TYPE_INSTAGRAM", FB: "TYPE_FACEBOOK", Custom: "TYPE_CUSTOM_SMS", ALL_IN_ONE_CHAT: undefined };
+const TYPE_STRINGS = {
+  IG: "TYPE_INSTAGRAM",
+  FB: "TYPE_FACEBOOK",
+  Custom: "TYPE_CUSTOM_SMS",
+  Campaign_VoiceMail: "TYPE_VOICEMAIL",
+  ALL_IN_ONE_CHAT: undefined,
+};
 
 test("messages from the contact are sent on each channel, with their webhooks", async (t) => {
   const { sandbox, page } = await open(t);
@@ -181,9 +187,9 @@ test("calls and voicemail show their outcome", async (t) => {
     return eventAfter(() => page.getByRole("button", { name: "Send" }).click(), (event) => event.messageType === "CALL");
   };
   for (const [by, outcome, duration, words, status, seconds] of [
-    ["contact", "busy", "", /Incoming call\s+busy/, "busy", 0],
-    ["contact", "no-answer", "", /Incoming call\s+no answer/, "no-answer", 0],
-    ["contact", "voicemail", "15", /Incoming call\s+voicemail\s+0:15/, "voicemail", 15],
+    ["contact", "busy", "", /Incoming call\s+busy/, "busy", undefined],
+    ["contact", "no-answer", "", /Incoming call\s+no answer/, "no-answer", undefined],
+    ["contact", "voicemail", "15", /Incoming call\s+voicemail\s+0:15/, undefined, undefined],
     ["location", "answered", "1:01:05", /Outgoing call\s+completed\s+1:01:05/, "completed", 3665],
   ]) {
     const event = await call(by, outcome, duration);

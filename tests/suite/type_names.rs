@@ -12,14 +12,17 @@ struct Shared {
 }
 
 const SHARED: &[Shared] = &[
+    Shared { name: "Channel", meaning: "a channel of messages, with its names" },
     Shared { name: "Client", meaning: "sends the operations of the HighLevel API" },
     Shared { name: "Clock", meaning: "a source of the current time" },
     Shared { name: "Envelope", meaning: "the fields of a webhook event that are not about its message" },
     Shared { name: "Error", meaning: "the error type of a crate's public functions" },
     Shared { name: "ErrorKind", meaning: "the kind of an `Error`" },
     Shared { name: "ErrorResponse", meaning: "a response of the HighLevel API that reports an error" },
+    Shared { name: "Family", meaning: "a family of channels with the same kind of content" },
     Shared { name: "Inner", meaning: "the allocation behind a pointer-sized handle" },
     Shared { name: "Limits", meaning: "the rate limits of a location" },
+    Shared { name: "MessageSource", meaning: "the `source` of an event: the origin of its message" },
     Shared { name: "Operation", meaning: "an operation of the HighLevel API" },
     Shared { name: "Outbox", meaning: "messages or events that are stored before they are sent" },
     Shared { name: "Result", meaning: "`std::result::Result` with the error of the crate" },

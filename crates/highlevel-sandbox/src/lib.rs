@@ -61,7 +61,7 @@ pub use fidelity::{Deviation, Quirk, Rule, Settings, Strictness, SuccessStatus};
 pub use ledger::{Entries, Entry, ParseFingerprintError, RecordedRequest, RequestFingerprint};
 pub use model::{
     Conflict, Contact, Conversation, ConversationProvider, DndChannel, Location, Message, MessageDirection,
-    ProviderKind, StatusChange, StatusUpdate,
+    MessageSource, ProviderKind, StatusChange, StatusUpdate,
 };
 pub use oauth::{InstallEvents, SandboxApp, TokenRequests, TokenResource};
 pub use operation::Operation;

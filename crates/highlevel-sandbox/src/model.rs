@@ -2,6 +2,7 @@
 //!
 //! All of them are [`Record`]s. A record is changed by replacing it with another one that has the same ID.
 
+mod channel;
 mod check;
 mod conflict;
 mod contact;
@@ -17,13 +18,14 @@ mod status;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+pub(crate) use channel::{
+    Channel, EventType, Family, VOICEMAIL, channel_of, event_types, is_call, is_email, is_phone, is_voicemail,
+};
 pub use conflict::Conflict;
 pub use contact::{Contact, DndChannel};
 pub(crate) use list::{MessageFilter, Order, Page};
-pub use message::{Message, MessageDirection, StatusChange};
-pub(crate) use message::{
-    SCHEDULED, StoredMessage, is_call, is_email, is_phone, is_voicemail, scheduled_time,
-};
+pub use message::{Message, MessageDirection, MessageSource, StatusChange};
+pub(crate) use message::{SCHEDULED, StoredMessage, scheduled_time};
 use message_store::MessageStore;
 pub use provider::{ConversationProvider, ProviderKind};
 pub(crate) use raw_json::RawJson;

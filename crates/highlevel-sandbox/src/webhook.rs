@@ -5,6 +5,7 @@
 
 mod delivery_store;
 pub(crate) mod dispatcher;
+mod json_text;
 mod keyring;
 mod outbox;
 pub(crate) mod payload;
@@ -20,6 +21,7 @@ mod trigger;
 pub(crate) use delivery_store::{
     DeliveryFilter, MAX_DELIVERY_BYTES, OutgoingEvent, Summary, text as time_text,
 };
+pub(crate) use json_text::json_text;
 pub use keyring::WebhookKey;
 pub(crate) use keyring::{KeyStanding, WebhookKeys};
 pub use outbox::Replay;

@@ -6,8 +6,8 @@ use serde_json::Value;
 use super::Generated;
 use super::existence::Parties;
 use crate::model::{
-    Message, MessageDirection, Model, SCHEDULED, StatusChange, is_email, is_phone, scheduled_time,
-    status_of_call,
+    Message, MessageDirection, MessageSource, Model, SCHEDULED, StatusChange, is_email, is_phone,
+    scheduled_time, status_of_call,
 };
 use crate::operation::Operation;
 
@@ -47,6 +47,7 @@ pub(super) fn compose(
         conversation_id: parties.conversation.unwrap_or_else(|| generated.conversation_id.clone()),
         conversation_provider_id: provider,
         direction,
+        source: MessageSource::Api,
         channel,
         call_status,
         date_added: text("date").and_then(to_utc).unwrap_or_else(|| generated.now.clone()),

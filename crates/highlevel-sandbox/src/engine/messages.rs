@@ -8,7 +8,7 @@ use super::moment::Moment;
 use super::state::Engine;
 use crate::api::{self, ApiConfig, ApiResponse, Call, ErrorResponse};
 use crate::credentials::Grant;
-use crate::model::{Conversation, Message, Record, SCHEDULED};
+use crate::model::{Conversation, Message, MessageSource, Record, SCHEDULED};
 use crate::sync::lock;
 
 impl Engine {
@@ -32,6 +32,10 @@ impl Engine {
         let caller = Ok(Grant::private_integration(&self.account.app_id, location));
         let body = body.to_string();
         let call = Call { method: "POST", target: path, headers: &headers, body: body.as_bytes() };
+        let adjust = |message: &mut Message| {
+            message.source = MessageSource::App;
+            adjust(message);
+        };
         let response = self.handle(&caller, call, &moment, adjust);
         let stored = response.annotations.message_id.and_then(|id| Some(self.model().message(&id)?.parsed()));
         stored.ok_or_else(|| match &response.body["message"] {

@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use super::state::Engine;
 use crate::model::{Message, Model};
 use crate::webhook::payload::{Envelope, PROVIDER_EVENT, event_name, event_payload, provider_payload};
-use crate::webhook::{OutgoingEvent, time_text as text};
+use crate::webhook::{OutgoingEvent, json_text, time_text as text};
 
 impl Engine {
     /// Sends the events of a new message: to the app, and to the conversation provider that delivers it.
@@ -21,7 +21,7 @@ impl Engine {
                 webhook_id: envelope.webhook_id,
                 message_id: Some(message.id.clone()),
                 url,
-                body: payload.to_string().into_bytes().into(),
+                body: json_text(&payload).into(),
             },
             now,
         );
@@ -31,15 +31,14 @@ impl Engine {
     pub(crate) fn publish_to_app(&self, model: &Model, message: &Message, now: DateTime<Utc>) {
         let Some(url) = self.outbox.url() else { return };
         let envelope = self.envelope(now);
-        let contact = model.contact(&message.contact_id);
-        let payload = event_payload(self.spec, message, contact, &envelope);
+        let payload = event_payload(message, model, &envelope);
         self.send_webhook(
             OutgoingEvent {
                 name: event_name(message).to_owned(),
                 webhook_id: envelope.webhook_id,
                 message_id: Some(message.id.clone()),
                 url,
-                body: payload.to_string().into_bytes().into(),
+                body: json_text(&payload).into(),
             },
             now,
         );

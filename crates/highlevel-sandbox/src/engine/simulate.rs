@@ -19,11 +19,19 @@ impl Engine {
             body.entry("contactId").or_insert_with(|| json!(CONTACT_ID));
         }
         let location = location(&self.model(), &body)?;
+        let names_provider = body.contains_key("conversationProviderId");
         if !matches!(body["type"].as_str(), Some("SMS" | "Email")) {
             set_default_provider(&self.model(), &location, &mut body);
         }
+        // Only a custom channel belongs to a provider.
+        let is_own = !names_provider && body["type"] != "Custom";
         let body = Value::Object(body);
-        self.simulate("/conversations/messages/inbound", &location, &body, |_| {}).map_err(invalid)
+        let adjust = |message: &mut Message| {
+            if is_own {
+                remove_provider(message);
+            }
+        };
+        self.simulate("/conversations/messages/inbound", &location, &body, adjust).map_err(invalid)
     }
 
     /// Simulates a message sent with the token of the location. The fields are those of `SendMessageRequest`. The status
@@ -34,7 +42,7 @@ impl Engine {
         self.simulate("/conversations/messages", &location, &Value::Object(fields), |_| {}).map_err(invalid)
     }
 
-    /// Simulates a call.
+    /// Simulates a call. Without a provider it is a call on the phone of the location.
     pub(crate) fn simulate_call(&self, call: &SimulatedCall) -> io::Result<Message> {
         let mut body = Map::new();
         body.insert("type".to_owned(), json!("Call"));
@@ -66,10 +74,15 @@ impl Engine {
         };
         let is_connected =
             matches!(call.outcome, SimulatedCallOutcome::Answered | SimulatedCallOutcome::Voicemail);
-        let duration = call.duration_seconds.unwrap_or(if is_connected { 60 } else { 0 });
-        // API requests reject these fields.
+        let duration = call.duration_seconds.or(is_connected.then_some(60));
+        // API requests reject these fields, and require a provider.
         let adjust = |message: &mut Message| {
-            message.request["call"]["duration"] = json!(duration);
+            if call.conversation_provider_id.is_none() {
+                remove_provider(message);
+            }
+            if let Some(duration) = duration {
+                message.request["call"]["duration"] = json!(duration);
+            }
             if let Some(user) = &call.user_id {
                 message.request["userId"] = json!(user);
             }
@@ -111,6 +124,14 @@ fn set_default_provider(model: &Model, location: &str, body: &mut Map<String, Va
     let first = model.providers().find(|provider| provider.location_id == location);
     if let Some(provider) = first {
         body.entry("conversationProviderId").or_insert_with(|| json!(provider.id));
+    }
+}
+
+/// Removes the provider that the API required.
+fn remove_provider(message: &mut Message) {
+    message.conversation_provider_id = None;
+    if let Some(request) = message.request.as_object_mut() {
+        request.remove("conversationProviderId");
     }
 }
 

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::state::Engine;
 use crate::webhook::payload::PROVIDER_EVENT;
-use crate::webhook::{OutgoingEvent, Trigger, WebhookDelivery, example, merge};
+use crate::webhook::{OutgoingEvent, Trigger, WebhookDelivery, example, json_text, merge};
 
 impl Engine {
     /// Sends a test event and returns its delivery.
@@ -29,7 +29,7 @@ impl Engine {
             webhook_id: text("webhookId").unwrap_or_default(),
             message_id: text("messageId"),
             url,
-            body: Value::Object(payload).to_string().into_bytes().into(),
+            body: json_text(&Value::Object(payload)).into(),
         };
         let id = self.outbox.send(event, now);
         self.changed("deliveries");

@@ -37,6 +37,9 @@ pub struct Message<R = Value> {
     pub conversation_provider_id: Option<String>,
     /// The direction of the message.
     pub direction: MessageDirection,
+    /// The origin of the message.
+    #[serde(default)]
+    pub source: MessageSource,
     /// The `type` of the request, for example `SMS` or `Live_Chat`.
     pub channel: String,
     /// The time of the message, RFC 3339: the `date` of the request. Defaults to the time of acceptance.
@@ -112,6 +115,7 @@ impl Message<RawJson> {
             conversation_id,
             conversation_provider_id,
             direction: _,
+            source: _,
             channel,
             date_added,
             status,
@@ -150,6 +154,7 @@ impl<R> Message<R> {
             conversation_id: self.conversation_id.clone(),
             conversation_provider_id: self.conversation_provider_id.clone(),
             direction: self.direction,
+            source: self.source,
             channel: self.channel.clone(),
             date_added: self.date_added.clone(),
             status: self.status.clone(),
@@ -190,21 +195,24 @@ pub(crate) fn scheduled_time(request: &Value) -> Option<i64> {
     time.as_i64().or_else(fractional)
 }
 
-pub(crate) fn is_email(channel: &str) -> bool {
-    channel == "Email"
+/// The origin of a message, as in the `source` of its events.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub enum MessageSource {
+    /// A request to the API.
+    #[default]
+    Api,
+    /// A person: a user in the app, or a contact. The message was simulated.
+    App,
 }
 
-/// Returns `true` for `Call`, `IVR_Call` and `Campaign_Call`.
-pub(crate) fn is_call(channel: &str) -> bool {
-    channel == "Call" || channel.ends_with("_Call")
-}
-
-/// Returns `true` for channels that end with `_VoiceMail`.
-pub(crate) fn is_voicemail(channel: &str) -> bool {
-    channel.ends_with("_VoiceMail")
-}
-
-/// Returns `true` for calls and voicemail.
-pub(crate) fn is_phone(channel: &str) -> bool {
-    is_call(channel) || is_voicemail(channel)
+impl MessageSource {
+    /// Returns the JSON representation.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Api => "api",
+            Self::App => "app",
+        }
+    }
 }

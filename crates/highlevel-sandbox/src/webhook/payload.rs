@@ -2,7 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::model::{Contact, Message, MessageDirection, Model, is_call, is_email, is_phone, is_voicemail};
+use crate::model::{
+    Channel, Contact, EventType, Family, Message, MessageDirection, Model, VOICEMAIL, channel_of, is_phone,
+};
 use crate::spec::Spec;
 
 /// The fields of an event that are not about its message.
@@ -17,6 +19,11 @@ pub(crate) struct Envelope {
 /// The name of the event that requests delivery by a conversation provider. On the wire its `type` is the channel.
 pub(crate) const PROVIDER_EVENT: &str = "ProviderOutboundMessage";
 
+/// The phone number of a location, for messages that name no other one.
+const LOCATION_PHONE: &str = "+15035550100";
+/// The email address of a location, for emails that name no other one.
+const LOCATION_EMAIL: &str = "location@sandbox.example";
+
 /// Returns the payload of the event that requests delivery by the message's provider, or `None` if the message is not
 /// delivered or has no provider. It has no `appId`, like the documented examples.
 pub(crate) fn provider_payload(
@@ -29,31 +36,35 @@ pub(crate) fn provider_payload(
     let sent = message.direction == MessageDirection::Outbound
         && !is_phone(&message.channel)
         && message.field("direction").is_none();
-    if !sent || !spec.allowed_values("ProviderChannel").contains(&message.channel.as_str()) {
+    let provider = message.conversation_provider_id.as_deref()?;
+    let Channel { family, event_type, .. } = channel(message, model)?;
+    if !sent || !spec.allowed_values("ProviderChannel").contains(&event_type.name) {
         return None;
     }
-    let contact = model.contact(&message.contact_id);
+    let ends = Ends::of(message, family, model.contact(&message.contact_id));
     let mut payload = Payload(Map::new());
-    payload.set("type", message.channel.as_str());
+    payload.set("type", event_type.name);
     payload.set("contactId", message.contact_id.as_str());
     payload.set("locationId", message.location_id.as_str());
+    payload.set("conversationId", message.conversation_id.as_str());
+    payload.set("conversationProviderId", provider);
     payload.set("messageId", message.id.as_str());
     payload.set("attachments", message.request.get("attachments").cloned().unwrap_or_else(|| json!([])));
     payload.set("message", message.text());
     payload.set("userId", message.field("userId"));
+    payload.set("customUserId", "");
+    payload.set("from", ends.from);
     let replied_to = message.field("replyMessageId").and_then(|id| model.message(id));
     let replied_to = replied_to.map(|message| message.parsed());
     payload.set("replyToAltId", replied_to.as_ref().and_then(|message| message.field("altId")));
-    if is_email(&message.channel) {
-        let address = message.field("emailTo").or(contact.and_then(|contact| contact.email.as_deref()));
+    if family == Family::Email {
         payload.set("emailMessageId", message.email_message_id.as_deref());
-        payload.set("emailTo", address.map(|address| json!([address])));
-        payload.set("emailFrom", message.field("emailFrom"));
+        payload.set("emailTo", json!([ends.to]));
+        payload.set("emailFrom", ends.from);
         payload.set("html", message.field("html"));
         payload.set("subject", message.field("subject"));
     } else {
-        let phone = message.field("toNumber").or(contact.and_then(|contact| contact.phone.as_deref()));
-        payload.set("phone", phone);
+        payload.set("phone", ends.to);
     }
     payload.set("timestamp", envelope.timestamp.as_str());
     payload.set("webhookId", envelope.webhook_id.as_str());
@@ -69,34 +80,39 @@ pub(crate) fn event_name(message: &Message) -> &'static str {
 }
 
 /// Returns the payload of the event about a message.
-pub(crate) fn event_payload(
-    spec: &Spec,
-    message: &Message,
-    contact: Option<&Contact>,
-    envelope: &Envelope,
-) -> Value {
+pub(crate) fn event_payload(message: &Message, model: &Model, envelope: &Envelope) -> Value {
+    let found = channel(message, model);
+    let family = found.map_or(Family::Text, |channel| channel.family);
     let mut payload = Payload(Map::new());
     payload.set("type", event_name(message));
     payload.set("locationId", message.location_id.as_str());
-    payload.set("attachments", message.request.get("attachments").cloned().unwrap_or_else(|| json!([])));
+    let attachments = message.request.get("attachments").and_then(Value::as_array);
+    payload.set("attachments", attachments.filter(|urls| !urls.is_empty()).cloned());
     payload.set("contactId", message.contact_id.as_str());
     payload.set("conversationId", message.conversation_id.as_str());
     payload.set("dateAdded", message.date_added.as_str());
     payload.set("direction", message.direction.as_str());
     payload.set("messageId", message.id.as_str());
-    payload.set("messageType", message_type(spec, &message.channel));
-    payload.set("messageTypeString", message_type_string(&message.channel));
+    payload.set("status", message.status.as_str());
+    match found.map(|channel| channel.event_type) {
+        // A seed can have other channels.
+        None => payload.set("messageType", message.channel.as_str()),
+        Some(_) if is_unanswered_by_the_location(message) => payload.set_type(VOICEMAIL),
+        Some(event_type) => payload.set_type(event_type),
+    }
     payload.set("conversationProviderId", message.conversation_provider_id.as_deref());
-    payload.set("userId", message.field("userId"));
-    // `source` is set for messages sent through the API, except calls.
-    let made_here = message.direction == MessageDirection::Outbound && !is_phone(&message.channel);
-    payload.set("source", made_here.then_some("app"));
-    if is_phone(&message.channel) {
-        describe_call(&mut payload, message);
-    } else if is_email(&message.channel) {
-        describe_email(&mut payload, message, contact);
-    } else {
-        describe_text(&mut payload, message);
+    payload.set("userId", message.field("userId").unwrap_or_default());
+    payload.set("source", message.source.as_str());
+    let ends = Ends::of(message, family, model.contact(&message.contact_id));
+    payload.set("from", ends.from);
+    match family {
+        Family::Email => payload.set("to", json!([ends.to])),
+        _ => payload.set("to", ends.to),
+    }
+    match family {
+        Family::Call | Family::Voicemail => describe_call(&mut payload, message),
+        Family::Email => describe_email(&mut payload, message),
+        Family::Text | Family::Chat | Family::InternalComment => describe_text(&mut payload, message),
     }
     payload.set("timestamp", envelope.timestamp.as_str());
     payload.set("webhookId", envelope.webhook_id.as_str());
@@ -105,82 +121,73 @@ pub(crate) fn event_payload(
     Value::Object(payload.0)
 }
 
+/// Returns the channel of a message, by the provider that it goes through.
+fn channel(message: &Message, model: &Model) -> Option<Channel> {
+    let provider = message.conversation_provider_id.as_deref();
+    // The provider may have been deleted since.
+    let through = provider.map(|id| model.provider(id).and_then(|provider| provider.kind));
+    channel_of(&message.channel, through)
+}
+
+/// Returns `true` for a call on the location's own phone that reached its voicemail. It is reported as a voicemail, and
+/// without a `callStatus`.
+fn is_unanswered_by_the_location(message: &Message) -> bool {
+    message.status == "voicemail" && message.conversation_provider_id.is_none()
+}
+
 fn describe_text(payload: &mut Payload, message: &Message) {
     payload.set("body", message.text().or(message.field("html")).unwrap_or_default());
     payload.set("contentType", "text/plain");
-    payload.set("status", message.status.as_str());
+    payload.set("mentions", message.request.get("mentions").cloned());
 }
 
-fn describe_email(payload: &mut Payload, message: &Message, contact: Option<&Contact>) {
+fn describe_email(payload: &mut Payload, message: &Message) {
     let html = message.field("html");
     payload.set("body", html.or(message.text()).unwrap_or_default());
     payload.set("plainText", html.and(message.text()));
     payload.set("subject", message.field("subject"));
     payload.set("emailMessageId", message.email_message_id.as_deref());
     payload.set("threadId", message.thread_id.as_deref());
-    payload.set("status", message.status.as_str());
-
-    // An omitted address on the contact's side defaults to the contact's own.
-    let contact_address = contact.and_then(|contact| contact.email.as_deref());
-    let (default_from, default_to) = match message.direction {
-        MessageDirection::Inbound => (contact_address, None),
-        MessageDirection::Outbound => (None, contact_address),
-    };
-    payload.set("from", message.field("emailFrom").or(default_from));
-    payload.set("to", message.field("emailTo").or(default_to).map(|address| json!([address])));
-    for (copies, fields) in [("emailCc", ["cc", "ccList"]), ("emailBcc", ["bcc", "bccList"])] {
-        for field in fields {
-            payload.set(field, message.request.get(copies).cloned());
-        }
+    for (copies, first, all) in [("emailCc", "cc", "ccList"), ("emailBcc", "bcc", "bccList")] {
+        let list = message.request.get(copies).and_then(Value::as_array).filter(|list| !list.is_empty());
+        payload.set(first, list.and_then(|list| list.first()).cloned());
+        payload.set(all, list.cloned());
     }
 }
 
+/// Sets the outcome and the duration. Calls that an app has added through its provider have neither.
 fn describe_call(payload: &mut Payload, message: &Message) {
-    let requested = message.request.pointer("/call/status").and_then(Value::as_str);
-    payload.set("callStatus", message.call_status.as_deref().or(requested));
-    payload.set("status", message.status.as_str());
-    for end in ["from", "to"] {
-        payload.set(end, message.request.pointer(&format!("/call/{end}")).cloned());
+    if message.conversation_provider_id.is_some() || is_unanswered_by_the_location(message) {
+        return;
     }
-    if is_call(&message.channel) {
-        // Only simulated calls have a duration; API requests have none.
-        let duration = message.request.pointer("/call/duration").and_then(Value::as_u64);
-        payload.set("callDuration", duration.unwrap_or_default());
-    }
+    payload.set("callStatus", message.call_status.as_deref());
+    payload.set("callDuration", message.request.pointer("/call/duration").cloned());
 }
 
-/// Returns the text form of the number of a channel, which differs from the name in requests. `None` if it is unknown.
-fn message_type_string(channel: &str) -> Option<&'static str> {
-    Some(match channel {
-        "SMS" => "TYPE_SMS",
-        "Email" => "TYPE_EMAIL",
-        "WhatsApp" => "TYPE_WHATSAPP",
-        "IG" => "TYPE_INSTAGRAM",
-        "FB" => "TYPE_FACEBOOK",
-        "Custom" => "TYPE_CUSTOM_SMS",
-        "Live_Chat" => "TYPE_LIVE_CHAT",
-        "RCS" => "TYPE_RCS",
-        "TIKTOK" => "TYPE_TIKTOK",
-        "InternalComment" => "TYPE_INTERNAL_COMMENT",
-        "GMB" => "TYPE_GMB",
-        "WebChat" => "TYPE_WEBCHAT",
-        "Call" => "TYPE_CALL",
-        "IVR_Call" => "TYPE_IVR_CALL",
-        "Campaign_Call" => "TYPE_CAMPAIGN_CALL",
-        "Campaign_VoiceMail" => "TYPE_CAMPAIGN_VOICEMAIL",
-        "FORM_SUBMISSION" => "TYPE_FORM_SUBMISSION",
-        _ => return None,
-    })
+/// The sender and the recipient of a message. Empty for accounts without an address.
+struct Ends<'a> {
+    from: &'a str,
+    to: &'a str,
 }
 
-/// Returns the name of a channel in events, or `None` if the spec has no name for it.
-fn message_type<'a>(spec: &Spec, channel: &'a str) -> Option<&'a str> {
-    let name = match channel {
-        _ if is_call(channel) => "CALL",
-        _ if is_voicemail(channel) => "VoiceMail",
-        other => other,
-    };
-    spec.allowed_values("EventMessageType").contains(&name).then_some(name)
+impl<'a> Ends<'a> {
+    fn of(message: &'a Message, family: Family, contact: Option<&'a Contact>) -> Self {
+        let phone = contact.and_then(|contact| contact.phone.as_deref());
+        let email = contact.and_then(|contact| contact.email.as_deref());
+        let (contact, location, from, to) = match family {
+            Family::Text => (phone, LOCATION_PHONE, "/fromNumber", "/toNumber"),
+            Family::Call | Family::Voicemail => (phone, LOCATION_PHONE, "/call/from", "/call/to"),
+            Family::Email => (email, LOCATION_EMAIL, "/emailFrom", "/emailTo"),
+            Family::Chat | Family::InternalComment => (None, "", "/fromNumber", "/toNumber"),
+        };
+        let contact = contact.unwrap_or_default();
+        let (default_from, default_to) = match message.direction {
+            MessageDirection::Inbound => (contact, location),
+            MessageDirection::Outbound => (location, contact),
+        };
+        let requested = |pointer: &str| message.request.pointer(pointer).and_then(Value::as_str);
+        Self { from: requested(from).unwrap_or(default_from), to: requested(to).unwrap_or(default_to) }
+    }
 }
 
 /// A JSON object that omits null values.
@@ -194,5 +201,11 @@ impl Payload {
                 self.0.insert(field.to_owned(), value);
             }
         }
+    }
+
+    fn set_type(&mut self, EventType { name, id, text }: EventType) {
+        self.set("messageType", name);
+        self.set("messageTypeId", id);
+        self.set("messageTypeString", text);
     }
 }

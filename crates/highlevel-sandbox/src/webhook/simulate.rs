@@ -96,13 +96,14 @@ impl SimulatedCall {
         self
     }
 
-    /// Sets the conversation provider. Defaults to the first one of the contact's location.
+    /// Makes it a call through a conversation provider. Defaults to a call on the phone of the location. Events of calls through
+    /// a provider have neither a duration nor a `callStatus`.
     pub fn provider(mut self, id: impl Into<String>) -> Self {
         self.conversation_provider_id = Some(id.into());
         self
     }
 
-    /// Sets the duration in whole seconds. Defaults to 60 s for answered calls and voicemail.
+    /// Sets the duration in whole seconds. Defaults to 60 s for answered calls and voicemail. The event of an inbound voicemail has none.
     pub fn duration(mut self, duration: std::time::Duration) -> Self {
         self.duration_seconds = Some(duration.as_secs());
         self

@@ -9,6 +9,7 @@ use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::json_text::json_text;
 use super::keyring::WebhookKeys;
 
 /// The app id of [`TamperMode::OtherApp`].
@@ -111,7 +112,7 @@ fn with_field(payload: &Arc<[u8]>, field: &str, value: &str) -> Arc<[u8]> {
     match serde_json::from_slice(payload) {
         Ok(Value::Object(mut fields)) => {
             fields.insert(field.to_owned(), json!(value));
-            Value::Object(fields).to_string().into_bytes().into()
+            json_text(&Value::Object(fields)).into()
         }
         _ => Arc::clone(payload),
     }

@@ -7,6 +7,7 @@ mod command_line;
 mod conformance;
 mod deliveries;
 mod docs;
+mod events;
 mod exposure;
 mod faults;
 mod fidelity;

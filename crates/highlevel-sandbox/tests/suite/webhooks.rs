@@ -332,7 +332,8 @@ async fn messages_of_a_provider_are_sent_to_its_delivery_url() {
         envelope(asked[0]),
         json!({
             "type": "SMS", "contactId": contact, "locationId": sandbox.location_id(), "messageId": sent["messageId"],
-            "attachments": [], "message": "Your table is ready", "phone": "+15037081210",
+            "conversationId": sandbox.conversation_id(), "conversationProviderId": provider, "customUserId": "",
+            "from": "+15035550100", "attachments": [], "message": "Your table is ready", "phone": "+15037081210",
             "userId": "xsmF1xxhmC92ZpL1lj7aLa", "replyToAltId": "their-1",
         })
     );
@@ -340,7 +341,8 @@ async fn messages_of_a_provider_are_sent_to_its_delivery_url() {
         envelope(asked[1]),
         json!({
             "type": "Email", "contactId": contact, "locationId": sandbox.location_id(),
-            "messageId": mailed["messageId"], "emailMessageId": mailed["emailMessageId"],
+            "conversationId": sandbox.conversation_id(), "conversationProviderId": provider, "customUserId": "",
+            "from": "Front desk <desk@company.com>", "messageId": mailed["messageId"], "emailMessageId": mailed["emailMessageId"],
             "attachments": ["https://storage.com/file1.pdf"], "emailTo": ["ada@example.com"],
             "emailFrom": "Front desk <desk@company.com>", "html": "<p>Thank you!</p>", "subject": "Order confirmed",
         })
@@ -375,7 +377,8 @@ async fn simulated_messages_and_calls_are_stored_and_delivered() {
             "callDuration": 90, "attachments": [recording], "userId": "xsmF1xxhmC92ZpL1lj7aLa",
         }),
         json!({
-            "type": "InboundMessage", "messageType": "CALL", "status": "voicemail", "callStatus": "voicemail",
+            "type": "InboundMessage", "messageType": "CALL", "status": "voicemail",
+            "messageTypeString": "TYPE_VOICEMAIL",
         }),
         json!({
             "type": "OutboundMessage", "messageType": "CALL", "status": "completed", "callStatus": "completed",
@@ -386,7 +389,6 @@ async fn simulated_messages_and_calls_are_stored_and_delivered() {
         }),
         json!({
             "type": "OutboundMessage", "messageType": "CALL", "status": "failed", "callStatus": "no-answer",
-            "callDuration": 0,
         }),
     ];
     let deliveries = sandbox.wait_for_deliveries(expected.len(), TEST_TIMEOUT).await.unwrap();

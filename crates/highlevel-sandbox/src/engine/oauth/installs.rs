@@ -15,7 +15,7 @@ use crate::oauth::grant::issue;
 use crate::oauth::registry::{Installation, Registry, Subject, UsedCredential};
 use crate::oauth::resource::{Choice, TokenResource};
 use crate::oauth::token_response::{self, GeneratedTokens};
-use crate::webhook::OutgoingEvent;
+use crate::webhook::{OutgoingEvent, json_text};
 
 impl Engine {
     /// Installs an app without a code, as the marketplace does. For a company, `locations` lists the locations that the app
@@ -128,7 +128,7 @@ impl Engine {
         due: DateTime<Utc>,
     ) {
         let app_url = app.webhook_url.clone();
-        let (name, body) = (event.to_owned(), payload.to_string().into_bytes().into());
+        let (name, body) = (event.to_owned(), json_text(payload).into());
         let send = move |engine: &Engine, now| {
             if let Some(url) = app_url.or_else(|| engine.outbox.url()) {
                 engine.outbox.send(OutgoingEvent { name, webhook_id, message_id: None, url, body }, now);

@@ -132,12 +132,11 @@ fn fields(
         let outcome = json!(page_request.field("outcome").unwrap_or_else(|| "answered".to_owned()));
         let outcome: SimulatedCallOutcome = serde_json::from_value(outcome)
             .map_err(|error| ApiError::bad_request(format!("invalid call: {error}")))?;
-        set(
-            "call",
-            Some(
-                json!({ "status": outcome.call_status(), "duration": seconds(page_request)?.unwrap_or_default() }),
-            ),
-        );
+        let mut call = json!({ "status": outcome.call_status() });
+        if let Some(seconds) = seconds(page_request)? {
+            call["duration"] = json!(seconds);
+        }
+        set("call", Some(call));
     }
     Ok(fields)
 }

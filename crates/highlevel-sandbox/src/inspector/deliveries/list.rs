@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::countdown::Next;
 use crate::inspector::filter::Filter;
 use crate::inspector::format::{self, Time};
-use crate::model::Contact;
+use crate::model::{Contact, EventType, event_types};
 use crate::search_term::SearchTerm;
 use crate::webhook::{DeliveryAttempt, DeliveryOutcome, DeliveryState, Summary, TamperMode, time_text};
 
@@ -189,14 +189,17 @@ impl<'a> Wanted<'a> {
 }
 
 impl Facts {
-    /// Returns `true` if an event belongs to a channel. Provider events contain it as `type`; for some channels only
-    /// the long name is present.
+    /// Returns `true` if an event belongs to a channel. Provider events contain it as `type`. Messages that go through a
+    /// provider have a different `messageType`.
     fn is_on(&self, channel: &str) -> bool {
-        let longer = self.message_type_string.as_str().and_then(|text| text.strip_prefix("TYPE_"));
-        [self.message_type.as_str(), self.r#type.as_str(), longer]
-            .into_iter()
-            .flatten()
-            .any(|name| name.eq_ignore_ascii_case(channel))
+        let text = self.message_type_string.as_str();
+        let is_named = |event_type: EventType| event_type.text.is_some() && event_type.text == text;
+        let longer = text.and_then(|text| text.strip_prefix("TYPE_"));
+        event_types(channel).any(is_named)
+            || [self.message_type.as_str(), self.r#type.as_str(), longer]
+                .into_iter()
+                .flatten()
+                .any(|name| name.eq_ignore_ascii_case(channel))
     }
 }
 

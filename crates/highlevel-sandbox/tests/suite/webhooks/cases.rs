@@ -1,5 +1,6 @@
 //! Requests, and the events that they produce.
 
+use highlevel_sandbox::ProviderKind;
 use serde_json::{Value, json};
 
 use crate::caller::{INBOUND, OUTBOUND, SEND};
@@ -29,7 +30,7 @@ pub(super) fn text_cases(sandbox: &Sandbox) -> Vec<Case> {
             }),
             event: "OutboundMessage",
             example: "OutboundMessageSms",
-            absent: &["chatWidgetId"],
+            absent: &["attachments", "chatWidgetId"],
             expected: json!({
                 "messageType": "SMS", "body": "Hello", "contentType": "text/plain", "status": "delivered",
                 "conversationProviderId": provider,
@@ -40,7 +41,7 @@ pub(super) fn text_cases(sandbox: &Sandbox) -> Vec<Case> {
             body: json!({"type": "SMS", "contactId": contact, "message": "Hi", "date": "2024-07-29T15:51:28+02:00"}),
             event: "InboundMessage",
             example: "InboundMessageSms",
-            absent: &[],
+            absent: &["attachments"],
             expected: json!({
                 "body": "Hi", "direction": "inbound", "status": "delivered", "dateAdded": "2024-07-29T13:51:28.000Z",
             }),
@@ -64,7 +65,7 @@ pub(super) fn email_cases(sandbox: &Sandbox) -> Vec<Case> {
             absent: &[],
             expected: json!({
                 "messageType": "Email", "body": "<p>a</p>", "plainText": "a", "subject": "b", "threadId": "thread",
-                "from": "Desk <desk@example.com>", "to": ["to@example.com"], "cc": ["cc@example.com"],
+                "from": "Desk <desk@example.com>", "to": ["to@example.com"], "cc": "cc@example.com",
                 "bccList": ["bcc@example.com"],
             }),
         },
@@ -74,7 +75,7 @@ pub(super) fn email_cases(sandbox: &Sandbox) -> Vec<Case> {
             body: json!({"type": "Email", "contactId": contact, "message": "a", "status": "pending"}),
             event: "OutboundMessage",
             example: "OutboundMessageEmail",
-            absent: &["from", "subject", "conversationProviderId"],
+            absent: &["subject", "conversationProviderId"],
             expected: json!({"body": "a", "to": ["ada@example.com"]}),
         },
         Case {
@@ -82,20 +83,14 @@ pub(super) fn email_cases(sandbox: &Sandbox) -> Vec<Case> {
             body: json!({"type": "Email", "contactId": contact, "message": "a", "subject": "b"}),
             event: "InboundMessage",
             example: "OutboundMessageEmail",
-            absent: &["to", "source", "conversationProviderId"],
+            absent: &["conversationProviderId"],
             expected: json!({"body": "a", "from": "ada@example.com"}),
         },
     ]
 }
 
-/// `status` and `callStatus` together show whether a call was answered or reached voicemail.
+/// Calls that an app has added have the fields of their example, and no `callStatus`.
 pub(super) fn call_cases(sandbox: &Sandbox) -> Vec<Case> {
-    let expected = |status: &str, call_status: &str| {
-        json!({
-            "messageType": "CALL", "status": status, "callStatus": call_status,
-            "attachments": ["https://example.com/a.mp3"],
-        })
-    };
     [
         (OUTBOUND, "OutboundMessage", "completed", "completed"),
         (OUTBOUND, "OutboundMessage", "completed", "voicemail"),
@@ -107,13 +102,16 @@ pub(super) fn call_cases(sandbox: &Sandbox) -> Vec<Case> {
         path,
         body: json!({
             "type": "Call", "contactId": sandbox.contact_id(),
-            "conversationProviderId": sandbox.conversation_provider_id(),
-            "attachments": ["https://example.com/a.mp3"], "call": {"status": call_status},
+            "conversationProviderId": sandbox.provider_id(ProviderKind::Call),
+            "attachments": ["https://example.com/a.mp3"], "call": {"status": call_status, "to": "+15037081210"},
         }),
         event,
-        example: "OutboundMessageCall",
-        absent: &["userId"],
-        expected: expected(status, call_status),
+        example: "OutboundMessageAddedCall",
+        absent: &[],
+        expected: json!({
+            "messageType": "Custom", "status": status, "callStatus": null,
+            "attachments": ["https://example.com/a.mp3"],
+        }),
     })
     .to_vec()
 }

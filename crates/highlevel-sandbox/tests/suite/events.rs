@@ -1,0 +1,394 @@
+//! The fields of message events, compared with those that the live API sends.
+
+use std::collections::BTreeSet;
+
+use highlevel_sandbox::{
+    ConversationProvider, Message, ProviderKind, SimulatedCall, SimulatedCallOutcome, StatusUpdate,
+};
+use http::StatusCode;
+use serde_json::{Value, json};
+
+use crate::caller::{INBOUND, OUTBOUND, SEND, post};
+use crate::conformance::{Sandbox, StartChecked};
+use crate::receiver::Receiver;
+use crate::webhooks::{TEST_TIMEOUT, payload};
+
+/// The fields of every event of a message.
+const EVERY: &str = "type locationId contactId conversationId messageId messageType messageTypeId messageTypeString \
+                     direction dateAdded status userId source from to timestamp webhookId appId versionId";
+const TEXT: &str = "body contentType";
+const EMAIL: &str = "body emailMessageId threadId";
+
+const CONTACT: &str = "pN4cVw8RkT2mZx6LqYb1";
+const PHONE: &str = "+15035550142";
+const USER: &str = "uT7yGh3JkLp9QwEr5ZxC";
+const PICTURE: &str = "https://files.example/menu.png";
+
+/// The cause of an event.
+enum Cause {
+    Request(&'static str, Value),
+    Inbound(Value),
+    Call(SimulatedCall),
+}
+
+/// The cause of an event, its fields in addition to [`EVERY`], and some of its values.
+struct Case {
+    name: &'static str,
+    cause: Cause,
+    fields: String,
+    expected: Value,
+}
+
+fn case(name: &'static str, cause: Cause, fields: impl AsRef<str>, expected: Value) -> Case {
+    Case { name, cause, fields: fields.as_ref().to_owned(), expected }
+}
+
+/// Merges the fields of two objects.
+fn with(mut body: Value, fields: Value) -> Value {
+    let (Some(body_fields), Value::Object(fields)) = (body.as_object_mut(), fields) else { unreachable!() };
+    body_fields.extend(fields);
+    body
+}
+
+fn send(fields: Value) -> Cause {
+    Cause::Request(SEND, with(json!({ "contactId": CONTACT, "status": "pending" }), fields))
+}
+
+fn inbound(fields: Value) -> Cause {
+    Cause::Inbound(with(json!({ "contactId": CONTACT }), fields))
+}
+
+fn added_call(path: &'static str, provider: &str, details: Value) -> Cause {
+    let body = json!({
+        "type": "Call", "contactId": CONTACT, "conversationProviderId": provider,
+        "call": with(json!({ "from": "+15035550199", "to": PHONE }), details),
+    });
+    Cause::Request(path, body)
+}
+
+fn names(message_type: &str, id: impl Into<Value>, text: &str) -> Value {
+    json!({ "messageType": message_type, "messageTypeId": id.into(), "messageTypeString": text })
+}
+
+/// Sent and received texts, and comments.
+fn texts(sandbox: &Sandbox) -> Vec<Case> {
+    let provider = |kind| sandbox.provider_id(kind).to_owned();
+    let (sms, custom) = (provider(ProviderKind::Sms), provider(ProviderKind::CustomSms));
+    let through = format!("{TEXT} conversationProviderId");
+    vec![
+        case(
+            "a WhatsApp message of a contact",
+            inbound(json!({ "type": "WhatsApp", "message": "Guten Tag" })),
+            TEXT,
+            with(
+                names("WhatsApp", 19, "TYPE_WHATSAPP"),
+                json!({ "from": PHONE, "to": "+15035550100", "userId": "", "source": "app", "status": "delivered" }),
+            ),
+        ),
+        case(
+            "an SMS sent through the API",
+            send(json!({ "type": "SMS", "message": "Room 4 is free", "fromNumber": "+15035550177" })),
+            TEXT,
+            with(
+                names("SMS", 2, "TYPE_SMS"),
+                json!({ "from": "+15035550177", "to": PHONE, "source": "api", "userId": "" }),
+            ),
+        ),
+        case(
+            "an SMS with a file",
+            send(json!({ "type": "SMS", "message": "The menu", "attachments": [PICTURE] })),
+            format!("{TEXT} attachments"),
+            json!({ "attachments": [PICTURE], "from": "+15035550100" }),
+        ),
+        case(
+            "an SMS with an empty list of files",
+            send(json!({ "type": "SMS", "message": "No file", "attachments": [] })),
+            TEXT,
+            json!({}),
+        ),
+        case(
+            "an SMS added through the API",
+            Cause::Request(INBOUND, json!({ "type": "SMS", "contactId": CONTACT, "message": "Yes" })),
+            TEXT,
+            with(names("SMS", 2, "TYPE_SMS"), json!({ "from": PHONE, "source": "api" })),
+        ),
+        case(
+            "an SMS through a provider of SMS",
+            send(json!({ "type": "SMS", "message": "a", "conversationProviderId": sms })),
+            &through,
+            with(names("SMS", 22, "TYPE_CUSTOM_PROVIDER_SMS"), json!({ "conversationProviderId": sms })),
+        ),
+        case(
+            "an SMS through a custom provider",
+            send(json!({ "type": "SMS", "message": "a", "conversationProviderId": custom })),
+            &through,
+            names("Custom", 20, "TYPE_CUSTOM_SMS"),
+        ),
+        case(
+            "a message of a custom provider",
+            Cause::Request(
+                INBOUND,
+                json!({
+                    "type": "Custom", "contactId": CONTACT, "message": "a", "conversationProviderId": custom,
+                    "attachments": [PICTURE],
+                }),
+            ),
+            format!("{through} attachments"),
+            names("Custom", 20, "TYPE_CUSTOM_SMS"),
+        ),
+        case(
+            "an internal comment",
+            send(json!({
+                "type": "InternalComment", "message": format!("Ask @Grace<userId>{USER}</userId>"), "userId": "uAuthor",
+                "mentions": [USER],
+            })),
+            format!("{TEXT} mentions"),
+            with(
+                names("InternalComment", 37, "TYPE_INTERNAL_COMMENT"),
+                json!({ "type": "OutboundMessage", "userId": "uAuthor", "mentions": [USER], "direction": "outbound" }),
+            ),
+        ),
+    ]
+}
+
+/// Messages of channels without phone numbers.
+fn chats() -> Vec<Case> {
+    let rows = [
+        ("IG", names("IG", 18, "TYPE_INSTAGRAM")),
+        ("FB", names("FB", 11, "TYPE_FACEBOOK")),
+        ("GMB", names("GMB", 15, "TYPE_GMB")),
+        ("WebChat", names("WebChat", 5, "TYPE_WEBCHAT")),
+        ("Live_Chat", names("Live_Chat", 29, "TYPE_LIVE_CHAT")),
+        ("TIKTOK", names("TIKTOK", 41, "TYPE_TIKTOK")),
+    ];
+    let case = |(channel, names): (&'static str, Value)| {
+        let cause = inbound(json!({ "type": channel, "message": "Hello" }));
+        case(channel, cause, TEXT, with(names, json!({ "from": "", "to": "", "direction": "inbound" })))
+    };
+    rows.map(case).into()
+}
+
+fn emails(sandbox: &Sandbox) -> Vec<Case> {
+    let provider = sandbox.provider_id(ProviderKind::Email);
+    vec![
+        case(
+            "an email with copies",
+            send(json!({
+                "type": "Email", "html": "<p>a</p>", "subject": "b", "emailFrom": "Desk <desk@hotel.example>",
+                "emailCc": ["c1@x.example", "c2@x.example"], "emailBcc": ["b1@x.example", "b2@x.example"],
+            })),
+            format!("{EMAIL} subject cc ccList bcc bccList"),
+            with(
+                names("Email", 3, "TYPE_EMAIL"),
+                json!({
+                    "cc": "c1@x.example", "ccList": ["c1@x.example", "c2@x.example"], "bcc": "b1@x.example",
+                    "bccList": ["b1@x.example", "b2@x.example"], "from": "Desk <desk@hotel.example>",
+                    "to": ["linus@example.com"],
+                }),
+            ),
+        ),
+        case(
+            "an email without copies",
+            send(json!({ "type": "Email", "html": "<p>a</p>", "emailCc": [] })),
+            EMAIL,
+            json!({ "to": ["linus@example.com"] }),
+        ),
+        case(
+            "an email of a contact",
+            inbound(json!({ "type": "Email", "html": "<p>a</p>" })),
+            EMAIL,
+            json!({ "from": "linus@example.com", "source": "app" }),
+        ),
+        case(
+            "an email through a custom provider",
+            send(json!({
+                "type": "Custom", "conversationProviderId": provider, "html": "<p>a</p>", "subject": "b",
+            })),
+            "body subject conversationProviderId",
+            with(names("Custom", 21, "TYPE_CUSTOM_EMAIL"), json!({ "to": ["linus@example.com"] })),
+        ),
+    ]
+}
+
+fn calls(sandbox: &Sandbox) -> Vec<Case> {
+    let provider = sandbox.provider_id(ProviderKind::Call);
+    let call = |call: SimulatedCall| Cause::Call(call.contact(CONTACT));
+    let lc = || names("CALL", 1, "TYPE_CALL");
+    let custom = || names("Custom", 34, "TYPE_CUSTOM_CALL");
+    vec![
+        case(
+            "a call that an app added",
+            added_call(OUTBOUND, provider, json!({ "status": "completed" })),
+            "conversationProviderId",
+            with(
+                custom(),
+                json!({ "status": "completed", "source": "api", "from": "+15035550199", "to": PHONE, "userId": "" }),
+            ),
+        ),
+        case(
+            "a call that an app added with a duration",
+            added_call(OUTBOUND, provider, json!({ "status": "completed", "callDuration": 95 })),
+            "conversationProviderId",
+            custom(),
+        ),
+        case(
+            "a voicemail that an app added",
+            added_call(INBOUND, provider, json!({ "status": "voicemail" })),
+            "conversationProviderId",
+            with(custom(), json!({ "status": "voicemail", "direction": "inbound" })),
+        ),
+        case(
+            "a call that a person took",
+            call(SimulatedCall::inbound().user(USER)),
+            "callStatus callDuration",
+            with(
+                lc(),
+                json!({
+                    "status": "completed", "callStatus": "completed", "callDuration": 60, "from": PHONE,
+                    "to": "+15035550100", "userId": USER, "source": "app",
+                }),
+            ),
+        ),
+        case(
+            "a call to a contact that was not taken",
+            call(SimulatedCall::outbound().outcome(SimulatedCallOutcome::NoAnswer)),
+            "callStatus",
+            with(
+                lc(),
+                json!({ "status": "failed", "callStatus": "no-answer", "from": "+15035550100", "to": PHONE }),
+            ),
+        ),
+        case(
+            "an inbound call that reached voicemail",
+            call(SimulatedCall::inbound().outcome(SimulatedCallOutcome::Voicemail).recording(PICTURE)),
+            "attachments",
+            with(
+                names("CALL", 10, "TYPE_VOICEMAIL"),
+                json!({ "status": "voicemail", "attachments": [PICTURE], "from": PHONE }),
+            ),
+        ),
+        case(
+            "an outbound call that reached voicemail",
+            call(SimulatedCall::outbound().outcome(SimulatedCallOutcome::Voicemail)),
+            "callStatus callDuration",
+            with(lc(), json!({ "status": "completed", "callStatus": "voicemail" })),
+        ),
+    ]
+}
+
+impl Cause {
+    async fn happen(&self, sandbox: &Sandbox) {
+        let message: Message = match self {
+            Self::Request(path, body) => {
+                let response = post(sandbox, path, body).await;
+                assert_eq!(response.status, 201, "{body}: {}", response.body);
+                return;
+            }
+            Self::Inbound(body) => {
+                let fields = body.as_object().unwrap();
+                sandbox.simulate_inbound(fields.iter().map(|(name, value)| (&**name, value.clone()))).unwrap()
+            }
+            Self::Call(call) => sandbox.simulate_call(call.clone()).unwrap(),
+        };
+        assert_eq!(message.contact_id, CONTACT);
+    }
+}
+
+fn keys(event: &Value) -> BTreeSet<&str> {
+    event.as_object().unwrap().keys().map(String::as_str).collect()
+}
+
+async fn sandbox(receiver: &Receiver) -> Sandbox {
+    let sandbox = Sandbox::builder().webhook_url(&receiver.url).start_checked().await.unwrap();
+    let contact = highlevel_sandbox::Contact::new(CONTACT).phone(PHONE).email("linus@example.com");
+    sandbox.put_contact(contact).unwrap();
+    sandbox
+}
+
+#[tokio::test]
+async fn events_have_the_fields_of_live_captures() {
+    let receiver = Receiver::start(StatusCode::OK).await;
+    let sandbox = sandbox(&receiver).await;
+    let mut cases = texts(&sandbox);
+    cases.extend(chats());
+    cases.extend(emails(&sandbox));
+    cases.extend(calls(&sandbox));
+    let mut problems = Vec::new();
+    for (index, Case { name, cause, fields, expected }) in cases.iter().enumerate() {
+        cause.happen(&sandbox).await;
+        let deliveries = sandbox.wait_for_deliveries(index + 1, TEST_TIMEOUT).await.unwrap();
+        let event = payload(&deliveries[index]);
+        let wanted: BTreeSet<&str> = EVERY.split_whitespace().chain(fields.split_whitespace()).collect();
+        let found = keys(&event);
+        let (missing, more): (Vec<_>, Vec<_>) =
+            (wanted.difference(&found).collect(), found.difference(&wanted).collect());
+        if !missing.is_empty() || !more.is_empty() {
+            problems.push(format!("{name}: missing {missing:?}, unexpected {more:?}"));
+        }
+        for (field, value) in expected.as_object().unwrap() {
+            if event[field] != *value {
+                problems.push(format!("{name}: {field} is {}, expected {value}", event[field]));
+            }
+        }
+    }
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
+}
+
+/// A later event of a message has the same fields as the first one.
+#[tokio::test]
+async fn events_of_a_status_keep_the_fields() {
+    let receiver = Receiver::start(StatusCode::OK).await;
+    let sandbox = sandbox(&receiver).await;
+    let body = json!({ "type": "SMS", "contactId": CONTACT, "message": "a", "status": "pending" });
+    let id = post(&sandbox, SEND, &body).await.body["messageId"].as_str().unwrap().to_owned();
+    sandbox.simulate_status(&id, StatusUpdate::new("delivered")).unwrap();
+    let deliveries = sandbox.wait_for_deliveries(2, TEST_TIMEOUT).await.unwrap();
+    let (first, second) = (payload(&deliveries[0]), payload(&deliveries[1]));
+    assert_eq!(keys(&first), keys(&second));
+    assert_eq!((&first["source"], &second["source"]), (&json!("api"), &json!("api")));
+}
+
+#[tokio::test]
+async fn provider_events_name_the_provider_and_the_conversation() {
+    let receiver = Receiver::start(StatusCode::OK).await;
+    let sandbox = Sandbox::start().await.unwrap();
+    let contact = highlevel_sandbox::Contact::new(CONTACT).phone(PHONE).email("linus@example.com");
+    sandbox.put_contact(contact).unwrap();
+    let cases = [
+        (ProviderKind::Sms, json!({ "type": "SMS", "message": "a" }), "SMS", "phone"),
+        (ProviderKind::CustomSms, json!({ "type": "SMS", "message": "a" }), "Custom", "phone"),
+        (ProviderKind::CustomSms, json!({ "type": "Custom", "message": "a" }), "Custom", "phone"),
+        (
+            ProviderKind::Email,
+            json!({ "type": "Email", "html": "<p>a</p>", "subject": "b" }),
+            "Email",
+            "emailTo emailFrom html subject emailMessageId",
+        ),
+        (
+            ProviderKind::Email,
+            json!({ "type": "Custom", "html": "<p>a</p>", "subject": "b" }),
+            "Custom",
+            "emailTo emailFrom html subject",
+        ),
+    ];
+    for (index, (kind, body, channel, fields)) in cases.into_iter().enumerate() {
+        let provider = sandbox.provider_id(kind).to_owned();
+        let record = ConversationProvider::new(&*provider).kind(kind).delivery_url(&receiver.url);
+        sandbox.put_provider(record).unwrap();
+        let addressed =
+            json!({ "contactId": CONTACT, "conversationProviderId": provider, "status": "pending" });
+        let sent = post(&sandbox, SEND, &with(body.clone(), addressed)).await.body;
+        let deliveries = sandbox.wait_for_deliveries(index + 1, TEST_TIMEOUT).await.unwrap();
+        let event = payload(&deliveries[index]);
+        assert_eq!(event["type"], channel, "{event}");
+        assert_eq!(event["conversationProviderId"], *provider, "{event}");
+        assert_eq!(event["conversationId"], sent["conversationId"], "{event}");
+        assert_eq!(event["customUserId"], "", "{event}");
+        let every = "type contactId locationId conversationId conversationProviderId messageId attachments \
+                     customUserId from timestamp webhookId";
+        let text = body.get("message").map(|_| "message");
+        let wanted: BTreeSet<&str> =
+            every.split_whitespace().chain(fields.split_whitespace()).chain(text).collect();
+        assert_eq!(keys(&event), wanted, "{body} through {kind:?}");
+    }
+}
