@@ -105,7 +105,7 @@ impl Access {
                 // A browser does not send the header when it loads a page, so the inspector accepts a session cookie.
                 let has_session = || {
                     is_inspector_path(path)
-                        && session::session_of(headers).is_some_and(|given| same(given, &self.session))
+                        && session::has_session(headers, |given| same(given, &self.session))
                 };
                 let given = headers.get(AUTHORIZATION).and_then(|value| bearer(value.to_str().ok()?));
                 if given.map_or_else(has_session, |given| same(given, token)) {
@@ -277,6 +277,8 @@ mod tests {
             let cases = [
                 ("highlevel-sandbox-80=session", "/_sandbox/ui", 200),
                 ("a=b; highlevel-sandbox-80=session", "/_sandbox/ui/requests", 200),
+                ("highlevel-sandbox-80=other; highlevel-sandbox-80=session", "/_sandbox/ui", 200),
+                ("highlevel-sandbox-80=session; highlevel-sandbox-80=other", "/_sandbox/ui", 200),
                 ("highlevel-sandbox-80=session", "/_sandbox/clock", 401),
                 ("highlevel-sandbox-80=secret", "/_sandbox/ui", 401),
                 ("highlevel-sandbox-80=c2VjcmV0", "/_sandbox/ui", 401),

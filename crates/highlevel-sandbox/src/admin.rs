@@ -22,8 +22,9 @@ mod stream;
 use std::io;
 use std::sync::Arc;
 
+use axum::extract::Query;
 use bytes::Bytes;
-use http::{HeaderMap, Method, StatusCode};
+use http::{HeaderMap, Method, StatusCode, Uri};
 
 use crate::access::ADMIN_PREFIX as PREFIX;
 use crate::api_error::ApiError;
@@ -44,12 +45,12 @@ const SHORT: [&str; 5] = ["health", "clock", "events", "webhooks", "rate-limit"]
 pub(crate) fn respond(
     state: &Arc<Engine>,
     method: &Method,
-    target: &str,
+    uri: &Uri,
     headers: &HeaderMap,
     body: &Bytes,
 ) -> Output {
-    let (path, query) = target.split_once('?').unwrap_or((target, ""));
-    let result = find(method, path).and_then(|(route, parameters)| {
+    let result = find(method, uri.path()).and_then(|(route, parameters)| {
+        let query = Query::try_from_uri(uri).map_err(|error| ApiError::bad_request(error.body_text()))?;
         (route.handler)(state, &Input { route, parameters, query, headers, body })
     });
     result.unwrap_or_else(Output::from)

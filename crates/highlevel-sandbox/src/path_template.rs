@@ -15,7 +15,7 @@ pub(crate) fn parameters(template: &str, segments: &[&str]) -> Option<Vec<String
     rest.next().is_none().then_some(parameters)
 }
 
-pub(crate) fn percent_decoded(segment: &str) -> Option<String> {
+fn percent_decoded(segment: &str) -> Option<String> {
     let mut decoded = Vec::with_capacity(segment.len());
     let mut bytes = segment.bytes();
     while let Some(byte) = bytes.next() {

@@ -6,7 +6,6 @@
 mod body;
 
 use std::collections::BTreeMap;
-use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -15,17 +14,15 @@ use std::time::Duration;
 use std::{io, mem};
 
 use bytes::Bytes;
-use http_body_util::combinators::BoxBody;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::time::{Instant, Sleep, sleep, timeout};
 
 use crate::sync::lock;
+pub(crate) use axum::body::Body;
 pub(crate) use body::{MAX_BODY, Received, receive};
 
-/// The body of a response.
-pub(crate) type Body = BoxBody<Bytes, Infallible>;
 /// The default maximum number of open connections.
 pub(crate) const MAX_CONNECTIONS: usize = 10_000;
 

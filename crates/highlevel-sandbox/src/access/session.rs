@@ -1,14 +1,18 @@
 //! The session cookie of the inspector.
 
+use axum_extra::extract::cookie::Cookie;
 use http::HeaderMap;
 use http::header::{COOKIE, HOST};
 
-/// Returns the value of the session cookie.
-pub(super) fn session_of(headers: &HeaderMap) -> Option<&str> {
+/// Returns `true` if a cookie with the name of the session cookie has an accepted value. Programs on other ports of the host
+/// may have set cookies of the same name, so all of them are tried.
+pub(super) fn has_session(headers: &HeaderMap, is_session: impl Fn(&str) -> bool) -> bool {
     let name = cookie_name(headers);
-    let cookies = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
-    let mut pairs = cookies.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    pairs.find(|(each, _)| *each == name).map(|(_, value)| value)
+    let values = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
+    values
+        .flat_map(Cookie::split_parse)
+        .filter_map(Result::ok)
+        .any(|cookie| cookie.name() == name && is_session(cookie.value()))
 }
 
 /// Returns the name of the session cookie. It contains the port, because browsers share cookies between all ports of a host.

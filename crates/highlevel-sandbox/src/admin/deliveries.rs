@@ -60,7 +60,7 @@ fn list(state: &Engine, input: &Input<'_>) -> Result<Output, ApiError> {
     if limit > MAX_LIST {
         return Err(ApiError::bad_request(format!("limit: {limit} is more than {MAX_LIST}")));
     }
-    let state_named = |text: String| {
+    let state_named = |text: &str| {
         let all = [DeliveryState::Pending, DeliveryState::Delivered, DeliveryState::GivenUp];
         all.into_iter().find(|state| state.as_str() == text).ok_or_else(|| {
             ApiError::bad_request(format!(
@@ -70,8 +70,8 @@ fn list(state: &Engine, input: &Input<'_>) -> Result<Output, ApiError> {
     };
     let filter = DeliveryFilter {
         before: number("before")?,
-        event: input.query("event"),
-        message_id: input.query("messageId"),
+        event: input.query("event").map(str::to_owned),
+        message_id: input.query("messageId").map(str::to_owned),
         state: input.query("state").map(state_named).transpose()?,
     };
     let deliveries = state.outbox.newest(&filter, limit);

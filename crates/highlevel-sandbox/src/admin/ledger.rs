@@ -51,15 +51,15 @@ fn list(state: &Engine, input: &Input<'_>) -> Result<Output, ApiError> {
     let filter = Filter {
         before: read(input, "before", "a number")?,
         status: read::<StatusCode>(input, "status", "an HTTP status")?.map(|status| status.as_u16()),
-        method: input.query("method"),
-        path: input.query("path"),
+        method: input.query("method").map(str::to_owned),
+        path: input.query("path").map(str::to_owned),
         operation: read::<String>(input, "operation", "an operation")?
             .as_deref()
             .map(operation)
             .transpose()?,
-        location_id: input.query("locationId"),
+        location_id: input.query("locationId").map(str::to_owned),
         fingerprint: read(input, "fingerprint", "a fingerprint, which has 32 hexadecimal digits")?,
-        message_id: input.query("messageId"),
+        message_id: input.query("messageId").map(str::to_owned),
         accepted: read(input, "accepted", "`true` or `false`")?,
         repeated: read(input, "repeated", "`true` or `false`")?,
     };

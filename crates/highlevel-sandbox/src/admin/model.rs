@@ -58,7 +58,7 @@ fn list(state: &Arc<Engine>, input: &Input<'_>, kind: Kind) -> Result<Output, Ap
         }
     };
     input.allow(&[filters, &["limit", "after"]].concat())?;
-    let page = Page { limit: limit(input)?, after: input.query("after") };
+    let page = Page { limit: limit(input)?, after: input.query("after").map(str::to_owned) };
     let model = state.shared_model();
     let in_location = |id: &str| input.query("locationId").is_none_or(|wanted| wanted == id);
     let (name, items, more) = match kind {
@@ -94,17 +94,17 @@ fn list(state: &Arc<Engine>, input: &Input<'_>, kind: Kind) -> Result<Output, Ap
 
 fn messages(model: &Model, input: &Input<'_>, page: &Page) -> Result<(&'static str, Value, bool), ApiError> {
     let filter = MessageFilter {
-        location_id: input.query("locationId"),
-        contact_id: input.query("contactId"),
-        conversation_id: input.query("conversationId"),
-        channel: input.query("channel"),
+        location_id: input.query("locationId").map(str::to_owned),
+        contact_id: input.query("contactId").map(str::to_owned),
+        conversation_id: input.query("conversationId").map(str::to_owned),
+        channel: input.query("channel").map(str::to_owned),
         direction: one_of(
             input,
             "direction",
             &[("inbound", Some(MessageDirection::Inbound)), ("outbound", Some(MessageDirection::Outbound))],
         )?,
-        status: input.query("status"),
-        text: input.query("text").map(|text| search_term(&text)).transpose()?,
+        status: input.query("status").map(str::to_owned),
+        text: input.query("text").map(search_term).transpose()?,
     };
     let order = one_of(input, "order", &[("oldest", Order::OldestFirst), ("newest", Order::NewestFirst)])?;
     let (page, more) = model.list_messages(&filter, order, page).ok_or_else(|| {

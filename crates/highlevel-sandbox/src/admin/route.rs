@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use axum::extract::Query;
 use http::{HeaderMap, Method, StatusCode};
 use serde::de::DeserializeOwned;
 
@@ -10,7 +11,6 @@ use super::spec;
 use crate::api_error::ApiError;
 use crate::engine::Engine;
 use crate::json_size::{MAX_VALUES, has_too_many_values};
-use crate::path_template::percent_decoded;
 use crate::snapshot::StoredSnapshot;
 use crate::traffic::MAX_BODY;
 
@@ -27,7 +27,7 @@ pub(super) struct Input<'a> {
     pub(super) route: &'static Route,
     /// The decoded path parameters, in order.
     pub(super) parameters: Vec<String>,
-    pub(super) query: &'a str,
+    pub(super) query: Query<Vec<(String, String)>>,
     pub(super) headers: &'a HeaderMap,
     pub(super) body: &'a [u8],
 }
@@ -38,20 +38,16 @@ impl Input<'_> {
         self.parameters.get(place).map_or("", String::as_str)
     }
 
-    /// Returns a decoded query parameter.
-    pub(super) fn query(&self, name: &str) -> Option<String> {
-        let value = self.query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))?;
-        // Invalid encodings become empty values, which are rejected later.
-        Some(percent_decoded(&value.replace('+', " ")).unwrap_or_default())
+    /// Returns a query parameter.
+    pub(super) fn query(&self, name: &str) -> Option<&str> {
+        self.query.iter().find(|(each, _)| each == name).map(|(_, value)| value.as_str())
     }
 
     /// Rejects unknown query parameters.
     pub(super) fn allow(&self, names: &[&str]) -> Result<(), ApiError> {
-        let present = self.query.split('&').filter(|pair| !pair.is_empty());
-        let present = present.map(|pair| pair.split_once('=').map_or(pair, |(name, _)| name));
-        match present.into_iter().find(|name| !names.contains(name)) {
+        match self.query.iter().find(|(name, _)| !names.contains(&name.as_str())) {
             None => Ok(()),
-            Some(name) => Err(ApiError::bad_request(format!(
+            Some((name, _)) => Err(ApiError::bad_request(format!(
                 "the query has `{name}`, which means nothing here; there are {}",
                 names.join(", ")
             ))),

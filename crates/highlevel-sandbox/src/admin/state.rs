@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Method, StatusCode};
-use http_body_util::BodyExt;
 use http_body_util::channel::Channel;
 use serde::Deserialize;
 use serde_json::json;
@@ -17,6 +16,7 @@ use crate::api_error::ApiError;
 use crate::engine::Engine;
 use crate::engine::MutationError;
 use crate::model::{Kind, Record};
+use crate::traffic::Body;
 
 pub(super) const ROUTES: &[Route] = &[
     Route { method: Method::GET, path: "snapshot", handler: |state, _| snapshot(state) },
@@ -64,7 +64,7 @@ fn snapshot(state: &Arc<Engine>) -> Result<Output, ApiError> {
         let _ = sender.send_data(text.into()).await;
     });
     let media_type = "application/json; charset=utf-8";
-    Ok(Output { status: StatusCode::OK, content: AdminBody::Other { media_type, body: body.boxed() } })
+    Ok(Output { status: StatusCode::OK, content: AdminBody::Other { media_type, body: Body::new(body) } })
 }
 
 fn restore(state: &Arc<Engine>, input: &Input<'_>) -> Result<Output, ApiError> {

@@ -1,21 +1,24 @@
 //! The event stream: server-sent events.
 
+use std::convert::Infallible;
+use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
+use axum::response::IntoResponse;
+use axum::response::sse::{Event, KeepAlive, Sse};
+use futures_util::StreamExt;
+use futures_util::stream;
 use http::{Method, StatusCode};
-use http_body_util::BodyExt;
-use http_body_util::channel::{Channel, Sender};
 use serde_json::{Value, json};
-use tokio::time::timeout;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::response::{AdminBody, Output};
 use super::route::{Input, Route};
 use crate::api_error::ApiError;
 use crate::engine::Engine;
 use crate::engine::LONG_EVENTS;
-use crate::ledger::{Entries, LedgerEvent};
+use crate::ledger::Entries;
 
 pub(super) const ROUTES: &[Route] = &[Route { method: Method::GET, path: "events", handler: open }];
 
@@ -42,8 +45,8 @@ fn open(state: &Arc<Engine>, input: &Input<'_>) -> Result<Output, ApiError> {
             EVENTS.join(", ")
         )));
     }
-    let seen = input.header("last-event-id").map(str::to_owned).or_else(|| input.query("after"));
-    let (entries, lost) = match seen.as_deref() {
+    let seen = input.header("last-event-id").or_else(|| input.query("after"));
+    let (entries, lost) = match seen {
         None => (state.ledger.follow_new(), false),
         Some(id) => match id.split_once('.').map(|(run, number)| (run, number.parse())) {
             Some((run, Ok(number))) if run == state.run => (state.ledger.follow_from(number), false),
@@ -51,84 +54,68 @@ fn open(state: &Arc<Engine>, input: &Input<'_>) -> Result<Output, ApiError> {
             _ => return Err(ApiError::bad_request(format!("{id:?} is no id that an event had"))),
         },
     };
-    let place = Arc::clone(&state.streams).try_acquire_owned();
-    let Ok(place) = place else {
+    let Ok(slot) = Arc::clone(&state.streams).try_acquire_owned() else {
         let message = "there are too many event streams; end one".to_owned();
         return Err(ApiError { status: StatusCode::SERVICE_UNAVAILABLE, message });
     };
-    let (sender, body) = Channel::new(1);
-    let teller = Teller { state: Arc::clone(state), entries, sender, only, heartbeat };
-    tokio::spawn(async move {
-        teller.tell(lost).await;
-        drop(place);
-    });
+    let feed = Feed { state: Arc::clone(state), entries, only, _slot: slot, long_event: None };
+    let mut first = vec![feed.event("connected", &json!({ "version": env!("CARGO_PKG_VERSION") }))];
+    if lost {
+        first.push(feed.event("missed", &json!({ "entries": null })));
+    }
+    let following = stream::unfold(feed, async |mut feed| Some((feed.next().await, feed)));
+    let state = Arc::clone(state);
+    let events = stream::iter(first)
+        .chain(following)
+        .take_until(async move { state.stopped().await })
+        .map(Ok::<_, Infallible>);
+    let events = Sse::new(events).keep_alive(KeepAlive::new().interval(heartbeat));
     Ok(Output {
         status: StatusCode::OK,
-        content: AdminBody::Other { media_type: "text/event-stream", body: body.boxed() },
+        content: AdminBody::Other {
+            media_type: "text/event-stream",
+            body: events.into_response().into_body(),
+        },
     })
 }
 
-/// Writes events to one client, no faster than it reads. Unread events stay in the ledger until they are evicted;
-/// evicted events are counted.
-struct Teller {
+/// The events of one stream, generated when the client is ready to receive them. Unread events stay in the ledger until
+/// they are evicted; evicted events are counted.
+struct Feed {
     state: Arc<Engine>,
     entries: Entries,
-    sender: Sender<Bytes>,
     only: Vec<String>,
-    heartbeat: Duration,
+    _slot: OwnedSemaphorePermit,
+    /// The capacity of the previous event, if it was a long one. It is in flight until the client is ready for the next.
+    long_event: Option<OwnedSemaphorePermit>,
 }
 
-impl Teller {
-    /// Runs until the client disconnects or the sandbox stops.
-    async fn tell(mut self, lost: bool) {
-        let state = Arc::clone(&self.state);
-        tokio::select! {
-            _ = self.tell_all(lost) => {}
-            () = state.stopped() => {}
-        }
-    }
-
-    async fn tell_all(&mut self, lost: bool) -> Result<(), Left> {
-        self.say("connected", &json!({ "version": env!("CARGO_PKG_VERSION") })).await?;
-        if lost {
-            self.say("missed", &json!({ "entries": null })).await?;
-        }
+impl Feed {
+    /// Waits for the next event. Long events wait for capacity.
+    async fn next(&mut self) -> Event {
+        self.long_event = None;
         loop {
-            let Ok(entry) = timeout(self.heartbeat, self.entries.next_shared()).await else {
-                self.send(":\n\n".to_owned()).await?;
+            let entry = self.entries.next_shared().await;
+            if !self.only.iter().any(|each| each == entry.name()) {
                 continue;
-            };
-            if self.only.iter().any(|each| each == entry.name()) {
-                self.tell_entry(&entry).await?;
             }
+            let kibibytes = entry.weight() / 1024;
+            if kibibytes > 16 {
+                let kibibytes = u32::try_from(2 * kibibytes.min(LONG_EVENTS / 2)).unwrap_or(1);
+                // The semaphore is never closed.
+                self.long_event =
+                    Arc::clone(&self.state.long_events).acquire_many_owned(kibibytes).await.ok();
+            }
+            return self.event(entry.name(), &entry.to_json());
         }
     }
 
-    /// Sends an entry. Long events wait for capacity, which they hold until the client has read them.
-    async fn tell_entry(&mut self, entry: &LedgerEvent) -> Result<(), Left> {
-        let kibibytes = entry.weight() / 1024;
-        if kibibytes <= 16 {
-            return self.say(entry.name(), &entry.to_json()).await;
-        }
-        let state = Arc::clone(&self.state);
-        let kibibytes = u32::try_from(2 * kibibytes.min(LONG_EVENTS / 2)).unwrap_or(1);
-        let _permit = state.long_events.acquire_many(kibibytes).await.map_err(|_| Left)?;
-        self.say(entry.name(), &entry.to_json()).await?;
-        // The channel accepts this after the previous event has been read.
-        self.send(":\n\n".to_owned()).await
-    }
-
-    async fn say(&mut self, event: &str, data: &Value) -> Result<(), Left> {
+    fn event(&self, name: &str, data: &Value) -> Event {
         // A client that reconnects with this ID continues after this event.
         let id = format!("{}.{}", self.state.run, self.entries.position());
-        // JSON on one line contains no line break that could end the field.
-        self.send(format!("id: {id}\nevent: {event}\ndata: {data}\n\n")).await
-    }
-
-    async fn send(&mut self, text: String) -> Result<(), Left> {
-        self.sender.send_data(Bytes::from(text)).await.map_err(|_| Left)
+        let mut event = Event::default().id(id).event(name).into_data_writer();
+        // Writing to a buffer cannot fail.
+        let _ = write!(event, "{data}");
+        event.into_event()
     }
 }
-
-/// The client has disconnected.
-struct Left;

@@ -121,7 +121,7 @@ impl SandboxBuilder {
             traffic: Arc::new(Traffic::new(connections)),
             long_work: Arc::new(Semaphore::new(1)),
             streams: Arc::new(Semaphore::new(STREAMS)),
-            long_events: Semaphore::new(crate::engine::LONG_EVENTS),
+            long_events: Arc::new(Semaphore::new(crate::engine::LONG_EVENTS)),
             delayed_events: Arc::new(Semaphore::new(DELAYED_EVENTS)),
             snapshots: Semaphore::new(SNAPSHOTS),
             faults: FaultRegistry::default(),

@@ -47,7 +47,7 @@ pub(crate) struct Engine {
     /// A permit to open an event stream.
     pub(crate) streams: Arc<Semaphore>,
     /// Permits to send long events, one per KiB.
-    pub(crate) long_events: Semaphore,
+    pub(crate) long_events: Arc<Semaphore>,
     /// A permit to delay an event.
     pub(crate) delayed_events: Arc<Semaphore>,
     /// A permit to read a snapshot.

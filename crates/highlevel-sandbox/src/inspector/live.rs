@@ -1,18 +1,18 @@
 //! Notifies open pages of events, so that they refresh.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
+use axum::response::IntoResponse;
+use axum::response::sse::{Event, KeepAlive, Sse};
+use futures_util::{StreamExt, stream};
 use http::Method;
-use http_body_util::BodyExt;
-use http_body_util::channel::{Channel, Sender};
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
 use super::response::PageResponse;
 use super::route::Route;
 use crate::engine::Engine;
-use crate::ledger::Entries;
 
 pub(super) const ROUTES: &[Route] =
     &[Route { method: Method::GET, path: "live", handler: |state, _| open(state) }];
@@ -23,32 +23,19 @@ const HEARTBEAT: Duration = Duration::from_secs(15);
 const PAUSE: Duration = Duration::from_millis(40);
 
 fn open(state: &Arc<Engine>) -> PageResponse {
-    let (sender, body) = Channel::new(1);
-    let (state, entries) = (Arc::clone(state), state.ledger.follow_new());
-    tokio::spawn(async move {
-        tokio::select! {
-            _ = tell(entries, sender) => {}
-            () = state.stopped() => {}
-        }
+    // Browsers ignore events without data.
+    let connected = Event::default().event("connected").data(env!("CARGO_PKG_VERSION"));
+    let entries = state.ledger.follow_new();
+    let changes = stream::unfold((entries, Duration::ZERO), async |(mut entries, pause)| {
+        sleep(pause).await;
+        let names: Vec<_> = entries.names().await.into_iter().collect();
+        Some((Event::default().event("happened").data(names.join(" ")), (entries, PAUSE)))
     });
-    PageResponse::Stream(body.boxed())
-}
-
-/// Runs until the client disconnects.
-async fn tell(
-    mut entries: Entries,
-    mut sender: Sender<Bytes>,
-) -> Result<(), http_body_util::channel::SendError> {
-    sender.send_data(Bytes::from_static(b"event: connected\ndata:\n\n")).await?;
-    loop {
-        let text = match timeout(HEARTBEAT, entries.names()).await {
-            Ok(names) => {
-                let names: Vec<_> = names.into_iter().collect();
-                format!("event: happened\ndata: {}\n\n", names.join(" "))
-            }
-            Err(_) => ":\n\n".to_owned(),
-        };
-        sender.send_data(Bytes::from(text)).await?;
-        sleep(PAUSE).await;
-    }
+    let state = Arc::clone(state);
+    let events = stream::iter([connected])
+        .chain(changes)
+        .take_until(async move { state.stopped().await })
+        .map(Ok::<_, Infallible>);
+    let events = Sse::new(events).keep_alive(KeepAlive::new().interval(HEARTBEAT));
+    PageResponse::Stream(events.into_response().into_body())
 }

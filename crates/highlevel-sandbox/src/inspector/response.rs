@@ -9,7 +9,6 @@ use http::header::{
     REFERRER_POLICY, SET_COOKIE, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderValue, Response, StatusCode};
-use http_body_util::{BodyExt, Full};
 
 use super::page::Frame;
 use crate::api_error::ApiError;
@@ -70,7 +69,7 @@ impl PageResponse {
     }
 
     pub(super) fn into_response(self, state: &Engine) -> Response<Body> {
-        let whole = |text: String| Full::new(Bytes::from(text)).boxed();
+        let whole = |text: String| Body::from(text);
         let mut policy = POLICY;
         // With `no-referrer` browsers would send `Origin: null` with the inspector's own forms, which are rejected.
         let mut referrer = "same-origin";
@@ -94,12 +93,12 @@ impl PageResponse {
             Self::Asset { media_type: own, body } => {
                 // The URL changes with the content.
                 (media_type, cache) = (own, "public, max-age=31536000, immutable");
-                (StatusCode::OK, Full::new(Bytes::from_static(body)).boxed())
+                (StatusCode::OK, Body::from(Bytes::from_static(body)))
             }
             Self::File { name, body } => {
                 media_type = "text/plain; charset=utf-8";
                 more.push((CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\"")));
-                (StatusCode::OK, Full::new(Bytes::from(body)).boxed())
+                (StatusCode::OK, Body::from(body))
             }
             Self::Stream(body) => {
                 media_type = "text/event-stream";

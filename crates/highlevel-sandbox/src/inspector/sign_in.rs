@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use askama::Template;
+use axum_extra::extract::cookie::{Cookie, SameSite};
 use http::{Method, StatusCode};
 
 use super::page::Frame;
@@ -52,8 +53,9 @@ pub(super) fn refused(
         // The cookie does not contain the token: browsers send cookies to all ports of a host, where other programs can
         // read them.
         let (name, value) = (cookie_name(page_request.headers), state.access.session());
-        let cookie = format!("{name}={value}; Path={PATH}; HttpOnly; SameSite=Strict");
-        return PageResponse::SignedIn { to, cookie };
+        let cookie =
+            Cookie::build((name, value.to_owned())).path(PATH).http_only(true).same_site(SameSite::Strict);
+        return PageResponse::SignedIn { to, cookie: cookie.to_string() };
     }
     let page = SignInPage { frame: Frame::plain(state, "Sign in"), wrong: token.is_some(), to };
     PageResponse::page_with(StatusCode::UNAUTHORIZED, &page)

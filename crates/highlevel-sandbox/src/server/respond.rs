@@ -3,13 +3,11 @@
 use std::error::Error;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use http::header::{
     ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS,
 };
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
-use http_body_util::{BodyExt, Full};
 use hyper::body::{Body as _, Incoming};
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -83,7 +81,7 @@ async fn prepare(
         return handle_inspector(&state, &head, target, body, connection).await;
     }
     if access::is_admin_path(head.uri.path()) {
-        return handle_admin(&state, &head, target, body, connection).await;
+        return handle_admin(&state, &head, body, connection).await;
     }
 
     if !crate::oauth::is_page(&head)
@@ -138,7 +136,7 @@ async fn prepare(
             return Err(Interrupted.into());
         }
     }
-    let mut response = Response::new(Full::new(committed.body).boxed());
+    let mut response = Response::new(Body::from(committed.body));
     *response.status_mut() = committed.status;
     *response.headers_mut() = committed.headers;
     Ok(Prepared { response, reservation, permit: None })
@@ -148,7 +146,6 @@ async fn prepare(
 async fn handle_admin(
     state: &Arc<Engine>,
     head: &Parts,
-    target: &str,
     body: Incoming,
     connection: &Connection,
 ) -> Result<Prepared, Box<dyn Error + Send + Sync>> {
@@ -170,11 +167,11 @@ async fn handle_admin(
         Received::Whole(body) if admin::takes_long(&head.method, path) => {
             permit = Some(Arc::clone(&state.long_work).acquire_owned().await?);
             let (state, method, headers) = (Arc::clone(state), head.method.clone(), head.headers.clone());
-            let target = target.to_owned();
-            let work = move || admin::respond(&state, &method, &target, &headers, &body);
+            let uri = head.uri.clone();
+            let work = move || admin::respond(&state, &method, &uri, &headers, &body);
             tokio::task::spawn_blocking(work).await?
         }
-        Received::Whole(body) => admin::respond(state, &head.method, target, &head.headers, &body),
+        Received::Whole(body) => admin::respond(state, &head.method, &head.uri, &head.headers, &body),
         Received::TooLarge(_) => ApiError::too_large(longest).into(),
         Received::TooSlow(_) | Received::Unread => ApiError::too_slow().into(),
     };
@@ -265,9 +262,9 @@ async fn handle_inspector(
 /// Returns a response of the admin API.
 fn admin_response(output: admin::Output) -> Response<Body> {
     let (media_type, body) = match output.content {
-        admin::AdminBody::Nothing => (None, full_body(String::new())),
+        admin::AdminBody::Nothing => (None, Body::empty()),
         admin::AdminBody::Json(value) => {
-            (Some("application/json; charset=utf-8"), full_body(value.to_string()))
+            (Some("application/json; charset=utf-8"), Body::from(value.to_string()))
         }
         admin::AdminBody::Other { media_type, body } => (Some(media_type), body),
     };
@@ -286,9 +283,4 @@ fn admin_response(output: admin::Output) -> Response<Body> {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
     }
     response
-}
-
-/// Returns a body that is sent in one piece.
-fn full_body(text: String) -> Body {
-    Full::new(Bytes::from(text)).boxed()
 }

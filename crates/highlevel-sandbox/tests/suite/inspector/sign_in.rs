@@ -1,5 +1,7 @@
 //! The inspector with an admin token: signing in, and the redirect after it.
 
+use std::collections::BTreeSet;
+
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use reqwest::Method;
@@ -56,7 +58,8 @@ async fn signing_in_exchanges_the_admin_token_for_a_session() {
     assert_eq!(signed_in.status, 303);
     assert_eq!(signed_in.header("location"), "/_sandbox/ui/requests?text=a%20b");
     let (cookie, flags) = signed_in.header("set-cookie").split_once("; ").unwrap();
-    assert_eq!(flags, "Path=/_sandbox/ui; HttpOnly; SameSite=Strict");
+    let flags: BTreeSet<&str> = flags.split("; ").collect();
+    assert_eq!(flags, BTreeSet::from(["Path=/_sandbox/ui", "HttpOnly", "SameSite=Strict"]));
     let port = sandbox.base_url().rsplit(':').next().unwrap().to_owned();
     assert!(cookie.starts_with(&format!("highlevel-sandbox-{port}=")), "{cookie}");
 
