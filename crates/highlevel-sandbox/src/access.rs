@@ -18,7 +18,7 @@ use crate::api_error::ApiError;
 use crate::headers::bearer;
 pub(crate) use guesses::Guesses;
 pub(crate) use hosts::{Hosts, is_loopback_name};
-pub(crate) use paths::{ADMIN_PREFIX, INSPECTOR_PATH, is_admin_path, is_inspector_path};
+pub(crate) use paths::{ADMIN_PREFIX, INSPECTOR_PATH, is_inspector_path};
 pub(crate) use session::cookie_name;
 pub(crate) use site::{Site, is_navigation, is_of_this_host};
 

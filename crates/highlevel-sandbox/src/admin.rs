@@ -23,14 +23,17 @@ use std::io;
 use std::sync::Arc;
 
 use axum::extract::Query;
+use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use http::{HeaderMap, Method, StatusCode, Uri};
+use http::header::ALLOW;
+use http::request::Parts;
+use http::{Method, StatusCode};
 
 use crate::access::ADMIN_PREFIX as PREFIX;
 use crate::api_error::ApiError;
 use crate::engine::Engine;
-use crate::path_template;
-pub(crate) use response::{AdminBody, Output};
+use crate::routing;
+pub(crate) use response::Output;
 use route::{Input, Route};
 
 /// Operations with larger bodies than the API has, and their maximum size in bytes: a body may contain all objects.
@@ -41,33 +44,70 @@ const LONGEST: usize = 128 * 1024 * 1024;
 const LONG: [(Method, &str); 1] = [(Method::POST, "reset")];
 const SHORT: [&str; 5] = ["health", "clock", "events", "webhooks", "rate-limit"];
 
+/// The operation of a request.
+pub(crate) type Matched = routing::Matched<route::Handler>;
+
 /// Handles a request to the admin API.
 pub(crate) fn respond(
     state: &Arc<Engine>,
-    method: &Method,
-    uri: &Uri,
-    headers: &HeaderMap,
+    matched: &Matched,
+    parameters: Vec<String>,
+    head: &Parts,
     body: &Bytes,
-) -> Output {
-    let result = find(method, uri.path()).and_then(|(route, parameters)| {
-        let query = Query::try_from_uri(uri).map_err(|error| ApiError::bad_request(error.body_text()))?;
-        (route.handler)(state, &Input { route, parameters, query, headers, body })
-    });
-    result.unwrap_or_else(Output::from)
+) -> Response {
+    let path = head.uri.path();
+    match matched {
+        Matched::Route(route) => {
+            run(state, route, parameters, head, body).unwrap_or_else(Output::from).into_response()
+        }
+        Matched::OtherMethod(allowed) => {
+            // Each path with GET has HEAD too.
+            let methods: Vec<&str> = allowed.split(", ").filter(|method| *method != "HEAD").collect();
+            let message = format!("{path} does not take {}; it takes {}", head.method, methods.join(" and "));
+            let output = Output::from(ApiError { status: StatusCode::METHOD_NOT_ALLOWED, message });
+            ([(ALLOW, allowed.as_ref())], output).into_response()
+        }
+        Matched::Unknown => Output::from(ApiError::not_found(format!(
+            "there is nothing at {path}; GET {PREFIX}openapi.json lists what there is"
+        )))
+        .into_response(),
+    }
+}
+
+fn run(
+    state: &Arc<Engine>,
+    route: &'static Route,
+    parameters: Vec<String>,
+    head: &Parts,
+    body: &Bytes,
+) -> Result<Output, ApiError> {
+    let query = Query::try_from_uri(&head.uri).map_err(|error| ApiError::bad_request(error.body_text()))?;
+    (route.handler)(state, &Input { route, parameters, query, headers: &head.headers, body })
+}
+
+/// Returns the URL paths of a route. The index also has one without the slash at the end.
+pub(crate) fn addresses(path: &str) -> Vec<String> {
+    let address = format!("{PREFIX}{path}");
+    match PREFIX.strip_suffix('/') {
+        Some(index) if path.is_empty() => vec![index.to_owned(), address],
+        _ => vec![address],
+    }
 }
 
 /// Returns the maximum body size of a request in bytes.
-pub(crate) fn longest(method: &Method, path: &str) -> usize {
-    let path = path.strip_prefix(PREFIX).unwrap_or_default();
-    let is_large = LARGE.iter().any(|(large, there)| large == method && *there == path);
-    if is_large { LONGEST } else { crate::traffic::MAX_BODY }
+pub(crate) fn max_body(matched: &Matched) -> usize {
+    if is_in(&LARGE, matched) { LONGEST } else { crate::traffic::MAX_BODY }
 }
 
 /// Returns `true` if a request must run on another thread.
-pub(crate) fn takes_long(method: &Method, path: &str) -> bool {
-    let path = path.strip_prefix(PREFIX).unwrap_or_default();
-    let is_long = LARGE.iter().chain(&LONG).any(|(long, there)| long == method && *there == path);
-    is_long || (*method == Method::GET && !SHORT.contains(&path))
+pub(crate) fn takes_long(matched: &Matched) -> bool {
+    let is_read = matches!(matched, Matched::Route(route) if route.method == Method::GET && !SHORT.contains(&route.path));
+    is_read || is_in(&LARGE, matched) || is_in(&LONG, matched)
+}
+
+fn is_in(operations: &[(Method, &str)], matched: &Matched) -> bool {
+    let Matched::Route(route) = matched else { return false };
+    operations.iter().any(|(method, path)| *method == route.method && *path == route.path)
 }
 
 /// Returns the response for a state file that cannot be written.
@@ -80,7 +120,8 @@ pub(crate) fn unwritable(error: &io::Error) -> ApiError {
     ApiError { status: StatusCode::INTERNAL_SERVER_ERROR, message: error.to_string() }
 }
 
-fn routes() -> impl Iterator<Item = &'static Route> {
+/// Returns the routes of all areas.
+pub(crate) fn routes() -> impl Iterator<Item = &'static Route> {
     [
         health::ROUTES,
         description::ROUTES,
@@ -98,45 +139,6 @@ fn routes() -> impl Iterator<Item = &'static Route> {
     ]
     .into_iter()
     .flatten()
-}
-
-/// Returns the route of a path, and its parameters.
-fn find(method: &Method, path: &str) -> Result<(&'static Route, Vec<String>), ApiError> {
-    let mut there = at(path);
-    if there.is_empty() {
-        return Err(ApiError::not_found(format!(
-            "there is nothing at {path}; GET {PREFIX}openapi.json lists what there is"
-        )));
-    }
-    // HEAD is handled as GET; the body is not sent.
-    let wanted = if *method == Method::HEAD { &Method::GET } else { method };
-    match there.iter().position(|(route, _)| route.method == *wanted) {
-        Some(place) => Ok(there.swap_remove(place)),
-        None => Err(ApiError {
-            status: StatusCode::METHOD_NOT_ALLOWED,
-            message: format!("{path} does not take {method}; it takes {}", allowed(path).join(" and ")),
-        }),
-    }
-}
-
-/// Returns the methods of a path.
-pub(crate) fn allowed(path: &str) -> Vec<&'static str> {
-    let mut methods: Vec<_> = at(path).iter().map(|(route, _)| route.method.as_str()).collect();
-    if methods.contains(&"GET") {
-        methods.push("HEAD");
-    }
-    methods
-}
-
-/// Returns the routes that match a path. Literal segments take precedence over parameters.
-fn at(path: &str) -> Vec<(&'static Route, Vec<String>)> {
-    let segments: Vec<&str> = path.strip_prefix(PREFIX).unwrap_or_default().split('/').collect();
-    let fitting =
-        routes().filter_map(|route| Some((route, path_template::parameters(route.path, &segments)?)));
-    let mut fitting: Vec<_> = fitting.collect();
-    let fewest = fitting.iter().map(|(_, parameters)| parameters.len()).min();
-    fitting.retain(|(_, parameters)| Some(parameters.len()) == fewest);
-    fitting
 }
 
 #[cfg(test)]
@@ -163,7 +165,7 @@ mod tests {
         let routes: Vec<String> =
             routes().map(|route| format!("{} {}{}", route.method, PREFIX, nameless(route.path))).collect();
         let distinct: BTreeSet<String> = routes.iter().cloned().collect();
-        assert_eq!(distinct.len(), routes.len(), "a route stands in two tables");
+        assert_eq!(distinct.len(), routes.len(), "a route is in two tables");
         let described = operations();
         let missing: Vec<_> = distinct.difference(&described).collect();
         let without_route: Vec<_> = described.difference(&distinct).collect();

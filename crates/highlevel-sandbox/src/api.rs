@@ -81,8 +81,7 @@ fn handle(
     annotations: &mut Annotations,
 ) -> Result<(Operation, Effect), ErrorResponse> {
     let settings = &config.settings;
-    let operation = Operation::of(call.method, call.path())
-        .ok_or_else(|| ErrorResponse::no_route(call.method, call.target))?;
+    let operation = call.operation.ok_or_else(|| ErrorResponse::no_route(call.method, call.target))?;
     let spec = config.spec;
     let (method, path) = (operation.method(), operation.path());
     annotations.operation = Some(operation);
@@ -120,7 +119,8 @@ fn handle(
         (annotations.violations, annotations.more_violations) = (violations, evaluation.more);
         return Err(error);
     }
-    if let Some(id) = operation.message_id(call.path()) {
+    if operation == Operation::UpdateMessageStatus {
+        let id = call.message_id.unwrap_or_default();
         let message = status::update(model, location, id, &body, settings, generated, annotations)?;
         return Ok((operation, Effect::Changed(message)));
     }

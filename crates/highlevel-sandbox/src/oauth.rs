@@ -19,7 +19,7 @@ mod settings;
 pub(crate) mod token_response;
 
 pub use app::SandboxApp;
-pub(crate) use paths::{is_page, serves};
+pub(crate) use paths::{Endpoint, ROUTES, opens_page};
 pub(crate) use redact::{form as redacted_form, headers as redacted_headers};
 pub(crate) use registry::{Registry, RegistryDocument};
 pub use requests::TokenRequests;

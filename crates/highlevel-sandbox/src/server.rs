@@ -1,8 +1,14 @@
 //! The HTTP server: accepts connections, and dispatches requests to the API, the admin API and the inspector.
 
+mod admin_routes;
+mod api_routes;
 mod connection;
+mod in_flight;
+mod inspector_routes;
 mod interruption;
+mod reject;
 mod respond;
+mod router;
 
 use std::io;
 use std::sync::Arc;
@@ -18,6 +24,7 @@ const SHUTDOWN_GRACE: Duration = Duration::from_millis(1_500);
 /// Serves connections until the sandbox shuts down.
 pub(crate) async fn serve(listener: std::net::TcpListener, state: Arc<Engine>) -> io::Result<()> {
     let listener = TcpListener::from_std(listener)?;
+    let router = router::router(&state);
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -37,7 +44,7 @@ pub(crate) async fn serve(listener: std::net::TcpListener, state: Arc<Engine>) -
             connection = state.traffic.admit() => connection,
             () = state.stopped() => break,
         };
-        tokio::spawn(connection::serve_connection(stream, connection, Arc::clone(&state)));
+        tokio::spawn(connection::serve_connection(stream, connection, router.clone(), Arc::clone(&state)));
     }
     drop(listener);
     // Ends all delays caused by faults.

@@ -84,7 +84,7 @@ const SANDBOX: Structure = Structure {
             "headers",
             "json_fields",
             "json_size",
-            "path_template",
+            "routing",
             "search_term",
             "shell",
             "sync",

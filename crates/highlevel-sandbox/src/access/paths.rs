@@ -5,11 +5,6 @@ pub(crate) const ADMIN_PREFIX: &str = "/_sandbox/";
 /// The path of the inspector.
 pub(crate) const INSPECTOR_PATH: &str = "/_sandbox/ui";
 
-/// Returns `true` for a path of the admin API, including the prefix without its slash.
-pub(crate) fn is_admin_path(path: &str) -> bool {
-    path.starts_with(ADMIN_PREFIX) || ADMIN_PREFIX.strip_suffix('/') == Some(path)
-}
-
 /// Returns `true` for a path of the inspector.
 pub(crate) fn is_inspector_path(path: &str) -> bool {
     path.strip_prefix(INSPECTOR_PATH).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::Query;
-use http::{HeaderMap, Method, StatusCode};
+use http::{HeaderMap, StatusCode};
 use serde::de::DeserializeOwned;
 
 use super::response::Output;
@@ -11,19 +11,17 @@ use super::spec;
 use crate::api_error::ApiError;
 use crate::engine::Engine;
 use crate::json_size::{MAX_VALUES, has_too_many_values};
+use crate::routing;
 use crate::snapshot::StoredSnapshot;
 use crate::traffic::MAX_BODY;
 
-/// An operation of the admin API.
-pub(super) struct Route {
-    pub(super) method: Method,
-    /// The path after the prefix; a segment in braces is a parameter: `contacts/{id}`.
-    pub(super) path: &'static str,
-    pub(super) handler: fn(&Arc<Engine>, &Input<'_>) -> Result<Output, ApiError>,
-}
+/// The handler of an operation.
+pub(crate) type Handler = fn(&Arc<Engine>, &Input<'_>) -> Result<Output, ApiError>;
+/// An operation of the admin API. Its path is relative to the prefix.
+pub(crate) type Route = routing::Route<Handler>;
 
 /// The input of an operation.
-pub(super) struct Input<'a> {
+pub(crate) struct Input<'a> {
     pub(super) route: &'static Route,
     /// The decoded path parameters, in order.
     pub(super) parameters: Vec<String>,

@@ -15,6 +15,10 @@ pub(crate) struct Call<'a> {
     pub(crate) method: &'a str,
     /// The path and the query, if there is one.
     pub(crate) target: &'a str,
+    /// The operation that serves the method and path.
+    pub(crate) operation: Option<Operation>,
+    /// The message ID in the path.
+    pub(crate) message_id: Option<&'a str>,
     pub(crate) headers: &'a HeaderMap,
     pub(crate) body: &'a [u8],
 }

@@ -9,6 +9,7 @@ use super::state::Engine;
 use crate::api::{self, ApiConfig, ApiResponse, Call, ErrorResponse};
 use crate::credentials::Grant;
 use crate::model::{Conversation, Message, MessageSource, Record, SCHEDULED};
+use crate::operation::Operation;
 use crate::sync::lock;
 
 impl Engine {
@@ -20,7 +21,7 @@ impl Engine {
     /// Returns the error message of the API if the request is rejected.
     pub(crate) fn simulate(
         &self,
-        path: &str,
+        operation: Operation,
         location: &str,
         body: &Value,
         adjust: impl FnOnce(&mut Message),
@@ -31,7 +32,14 @@ impl Engine {
         headers.insert("version", HeaderValue::from_static("2021-04-15"));
         let caller = Ok(Grant::private_integration(&self.account.app_id, location));
         let body = body.to_string();
-        let call = Call { method: "POST", target: path, headers: &headers, body: body.as_bytes() };
+        let call = Call {
+            method: operation.method(),
+            target: operation.path(),
+            operation: Some(operation),
+            message_id: None,
+            headers: &headers,
+            body: body.as_bytes(),
+        };
         let adjust = |message: &mut Message| {
             message.source = MessageSource::App;
             adjust(message);

@@ -17,7 +17,7 @@ use crate::api::{self, Call};
 use crate::fault::{self, FaultStage, ResponseParts, TriggeredFault};
 use crate::headers::redacted;
 use crate::ledger::RecordedRequest;
-use crate::oauth;
+use crate::oauth::{self, Endpoint};
 use crate::sync::lock;
 use crate::traffic::{MAX_BODY, Received};
 use endpoints::{Reply, error_reply, is_authenticated, reply};
@@ -25,9 +25,14 @@ use endpoints::{Reply, error_reply, is_authenticated, reply};
 impl Engine {
     /// Returns the fault triggered by an OAuth request, if any. A request without valid credentials neither triggers a fault
     /// nor counts as a match of a rule, because any client can send it.
-    pub(crate) fn trigger_oauth_fault(&self, call: Call<'_>, moment: &Moment) -> Option<TriggeredFault> {
+    pub(crate) fn trigger_oauth_fault(
+        &self,
+        endpoint: Endpoint,
+        call: Call<'_>,
+        moment: &Moment,
+    ) -> Option<TriggeredFault> {
         self.faults.on_request(|check| {
-            if !is_authenticated(self, call, moment.now) {
+            if !is_authenticated(self, endpoint, call, moment.now) {
                 return;
             }
             let grant = api::authenticate(call.headers, &lock(&self.credentials), moment.now).ok();
@@ -43,13 +48,14 @@ impl Engine {
     /// Handles a request and returns its response, and the ledger entry with secrets redacted.
     pub(crate) fn respond_oauth(
         self: &Arc<Self>,
+        endpoint: Endpoint,
         call: Call<'_>,
         received: &Received,
         moment: &Moment,
         triggered: Option<&TriggeredFault>,
     ) -> (ResponseParts, RecordedRequest) {
         let started = Instant::now();
-        let authenticated = triggered.is_some() || is_authenticated(self, call, moment.now);
+        let authenticated = triggered.is_some() || is_authenticated(self, endpoint, call, moment.now);
         let trace_id = &moment.generated.trace_id;
         let reply = match received {
             _ if triggered.is_some_and(|triggered| triggered.stage != FaultStage::After) => {
@@ -63,7 +69,7 @@ impl Engine {
                 error_reply(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time")
             }
             Received::Whole(_) => match self.check_writable() {
-                Ok(()) => reply(self, call, moment.now, trace_id),
+                Ok(()) => reply(self, endpoint, call, moment.now, trace_id),
                 Err(error) => error_reply(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
             },
         };

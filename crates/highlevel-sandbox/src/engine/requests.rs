@@ -138,7 +138,7 @@ impl Engine {
             let Ok(grant) = api::authenticate(call.headers, &credentials, moment.now) else { return };
             drop(credentials);
             check(&fault::RequestProperties {
-                operation: Operation::of(call.method, call.path()).map(Operation::id),
+                operation: call.operation.map(Operation::id),
                 method: call.method,
                 path: call.path(),
                 location: Some(&grant.account.location_id),

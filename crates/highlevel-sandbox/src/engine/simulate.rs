@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use super::mutation_error::MutationError;
 use super::state::Engine;
 use crate::model::{CONTACT_ID, Message, MessageDirection, Model, StatusUpdate};
+use crate::operation::Operation;
 use crate::webhook::{SimulatedCall, SimulatedCallOutcome};
 
 impl Engine {
@@ -31,7 +32,7 @@ impl Engine {
                 remove_provider(message);
             }
         };
-        self.simulate("/conversations/messages/inbound", &location, &body, adjust).map_err(invalid)
+        self.simulate(Operation::AddInboundMessage, &location, &body, adjust).map_err(invalid)
     }
 
     /// Simulates a message sent with the token of the location. The fields are those of `SendMessageRequest`. The status
@@ -39,7 +40,7 @@ impl Engine {
     pub(crate) fn simulate_outbound(&self, mut fields: Map<String, Value>) -> io::Result<Message> {
         fields.entry("status").or_insert_with(|| json!("pending"));
         let location = location(&self.model(), &fields)?;
-        self.simulate("/conversations/messages", &location, &Value::Object(fields), |_| {}).map_err(invalid)
+        self.simulate(Operation::SendMessage, &location, &Value::Object(fields), |_| {}).map_err(invalid)
     }
 
     /// Simulates a call. Without a provider it is a call on the phone of the location.
@@ -68,9 +69,9 @@ impl Engine {
         }
         body.insert("call".to_owned(), Value::Object(details));
 
-        let path = match call.direction {
-            MessageDirection::Inbound => "/conversations/messages/inbound",
-            MessageDirection::Outbound => "/conversations/messages/outbound",
+        let operation = match call.direction {
+            MessageDirection::Inbound => Operation::AddInboundMessage,
+            MessageDirection::Outbound => Operation::AddOutboundCall,
         };
         let is_connected =
             matches!(call.outcome, SimulatedCallOutcome::Answered | SimulatedCallOutcome::Voicemail);
@@ -87,7 +88,7 @@ impl Engine {
                 message.request["userId"] = json!(user);
             }
         };
-        self.simulate(path, &location, &Value::Object(body), adjust).map_err(invalid)
+        self.simulate(operation, &location, &Value::Object(body), adjust).map_err(invalid)
     }
 
     /// Changes the status of a message and sends its event.

@@ -54,7 +54,7 @@ pub(super) const ROUTES: &[Route] = &[
     }),
 ];
 
-const fn post(path: &'static str, handler: fn(&Arc<Engine>, &PageRequest<'_>) -> PageResponse) -> Route {
+const fn post(path: &'static str, handler: fn(&Arc<Engine>, &PageRequest) -> PageResponse) -> Route {
     Route { method: Method::POST, path, handler }
 }
 
@@ -71,7 +71,7 @@ struct ControlsPage {
     validation: validation::ValidationSettings,
 }
 
-fn show(state: &Arc<Engine>, page_request: &PageRequest<'_>) -> PageResponse {
+fn show(state: &Arc<Engine>, page_request: &PageRequest) -> PageResponse {
     PageResponse::page(&ControlsPage {
         frame: Frame::new(state, "controls", "Simulation", page_request.filter()),
         summary: summary::Overview::of(state),

@@ -81,7 +81,7 @@ struct ConversationsPage<'a> {
     own_location: String,
 }
 
-fn show(state: &Engine, page_request: &PageRequest<'_>) -> PageResponse {
+fn show(state: &Engine, page_request: &PageRequest) -> PageResponse {
     let filter = page_request.filter();
     let id = page_request.parameter(0);
     let model = state.shared_model();
@@ -113,7 +113,7 @@ fn show(state: &Engine, page_request: &PageRequest<'_>) -> PageResponse {
 }
 
 /// Returns the HTML body of a message, to be shown in a frame.
-fn html(state: &Engine, page_request: &PageRequest<'_>) -> PageResponse {
+fn html(state: &Engine, page_request: &PageRequest) -> PageResponse {
     let id = page_request.parameter(0);
     let request = state.model().message(id).map(|message| message.request.clone());
     let html = request.and_then(|request| json_fields::text(request.as_str().as_bytes(), "html"));
@@ -124,7 +124,7 @@ fn html(state: &Engine, page_request: &PageRequest<'_>) -> PageResponse {
 }
 
 /// Returns the full text of a message as a file.
-fn text(state: &Engine, page_request: &PageRequest<'_>) -> PageResponse {
+fn text(state: &Engine, page_request: &PageRequest) -> PageResponse {
     let id = page_request.parameter(0);
     let request = state.model().message(id).map(|message| message.request.clone());
     let text = request.and_then(|request| json_fields::text(request.as_str().as_bytes(), "message"));
@@ -161,7 +161,7 @@ impl ConversationsPage<'_> {
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderMap;
+    use http::Request;
     use serde_json::{Value, json};
 
     use super::*;
@@ -194,12 +194,11 @@ mod tests {
         let sandbox = Sandbox::start().await.unwrap();
         let state = &sandbox.state;
         state.model().put((0..102).map(large)).unwrap();
-        let headers = HeaderMap::new();
         for (query, shown) in [("", 50), ("text=m101", 1)] {
-            let target = format!("/?{query}");
+            let request = Request::builder().uri(format!("/?{query}")).body(()).unwrap();
             let page_request = PageRequest {
                 parameters: vec![CONTACT_ID.to_owned()],
-                ..PageRequest::new(&target, &headers, &[])
+                ..PageRequest::without_form(&request.into_parts().0)
             };
             let PageResponse::Page { html, .. } = show(state, &page_request) else { panic!("no page") };
             assert_eq!(html.matches(" more bytes)</a>").count(), shown);

@@ -28,12 +28,12 @@ pub(super) struct Filter {
 }
 
 impl Filter {
-    /// Parses a query. Invalid values are ignored.
-    pub(super) fn of(query: &str) -> Self {
+    /// Returns the filter of a query. Invalid values are ignored.
+    pub(super) fn of(query: &[(String, String)]) -> Self {
         let mut filter = Self::default();
-        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+        for (name, value) in query {
             let value: String = value.trim().chars().take(MAX_CHARS).collect();
-            match &*name {
+            match name.as_str() {
                 "text" => filter.text = value,
                 "contact" => filter.contact = value,
                 "channel" => filter.channel = value,
@@ -44,6 +44,13 @@ impl Filter {
             }
         }
         filter
+    }
+
+    /// Parses a query without its question mark.
+    #[cfg(test)]
+    pub(super) fn parse(query: &str) -> Self {
+        let query: Vec<_> = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+        Self::of(&query)
     }
 
     /// Returns the query including the question mark; empty if no criteria are set.
@@ -132,13 +139,13 @@ mod tests {
             Filter { status: "4xx".to_owned(), rows: 150, ..Filter::default() },
         ];
         for filter in filters {
-            assert_eq!(Filter::of(filter.query().trim_start_matches('?')), filter, "{}", filter.query());
+            assert_eq!(Filter::parse(filter.query().trim_start_matches('?')), filter, "{}", filter.query());
         }
         assert_eq!(Filter::default().query(), "");
-        let long = Filter::of(&format!("text={}&contact={}", "ä".repeat(30_000), "b".repeat(30_000)));
+        let long = Filter::parse(&format!("text={}&contact={}", "ä".repeat(30_000), "b".repeat(30_000)));
         assert_eq!((long.text.chars().count(), long.contact.len()), (MAX_CHARS, MAX_CHARS));
-        assert_eq!(Filter::of("rows=1000000").rows, MOST_ROWS);
-        assert_eq!(Filter::of("rows=0&other=1&text=%ff").rows, ROWS);
+        assert_eq!(Filter::parse("rows=1000000").rows, MOST_ROWS);
+        assert_eq!(Filter::parse("rows=0&other=1&text=%ff").rows, ROWS);
     }
 
     #[test]

@@ -22,22 +22,26 @@ mod sign_in;
 
 use std::sync::Arc;
 
+use axum::response::IntoResponse;
 use http::header::{ACCEPT, ALLOW};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 
 use crate::access::INSPECTOR_PATH as PATH;
 use crate::api_error::ApiError;
 use crate::engine::Engine;
+use crate::routing;
 use crate::traffic::Body;
 use response::PageResponse;
-pub(crate) use route::PageRequest;
-use route::{Route, matching};
+use route::Route;
+pub(crate) use route::{PageRequest, addresses};
 
-/// Returns `true` if the base URL was opened in a browser. The API has no such path, and API clients do not request
-/// HTML.
-pub(crate) fn is_for_a_person(method: &Method, path: &str, headers: &HeaderMap) -> bool {
+/// The route of a request.
+pub(crate) type Matched = routing::Matched<route::Handler>;
+
+/// Returns `true` if the base URL was opened in a browser. API clients do not request HTML.
+pub(crate) fn is_for_a_person(method: &Method, headers: &HeaderMap) -> bool {
     let accepted = headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    *method == Method::GET && path == "/" && accepted.contains("text/html")
+    *method == Method::GET && accepted.contains("text/html")
 }
 
 /// Redirects to the inspector.
@@ -46,59 +50,30 @@ pub(crate) fn welcome(state: &Arc<Engine>) -> Response<Body> {
 }
 
 /// Handles a request.
-pub(crate) fn respond(
-    state: &Arc<Engine>,
-    method: &Method,
-    mut page_request: PageRequest<'_>,
-) -> Response<Body> {
-    let path = page_request.target.split('?').next().unwrap_or_default();
-    let there = matching(routes(), path);
-    let mut allowed: Vec<&str> = there.iter().map(|(route, _)| route.method.as_str()).collect();
-    if allowed.contains(&"GET") {
-        allowed.push("HEAD");
-    }
-    allowed.sort_unstable();
-    allowed.dedup();
-    let allowed = allowed.join(", ");
-    // HEAD is handled as GET; the body is not sent.
-    let wanted = if *method == Method::HEAD { &Method::GET } else { method };
-    let response = match there.into_iter().find(|(route, _)| route.method == *wanted) {
-        Some((route, parameters)) => {
-            page_request.parameters = parameters;
-            (route.handler)(state, &page_request)
+pub(crate) fn respond(state: &Arc<Engine>, matched: &Matched, page_request: &PageRequest) -> Response<Body> {
+    match matched {
+        Matched::Route(route) => (route.handler)(state, page_request).into_response(state),
+        Matched::OtherMethod(allowed) => {
+            let (method, path) = (&page_request.method, page_request.path());
+            let message = format!("{method} is not allowed for {path}; allowed: {allowed}");
+            let page = PageResponse::problem(StatusCode::METHOD_NOT_ALLOWED, message);
+            ([(ALLOW, allowed.as_ref())], page.into_response(state)).into_response()
         }
-        None if allowed.is_empty() => PageResponse::problem(StatusCode::NOT_FOUND, "page not found"),
-        None => PageResponse::problem(
-            StatusCode::METHOD_NOT_ALLOWED,
-            format!("{method} is not allowed for {path}; allowed: {allowed}"),
-        ),
-    };
-    let mut response = response.into_response(state);
-    if response.status() == StatusCode::METHOD_NOT_ALLOWED
-        && let Ok(allowed) = HeaderValue::try_from(allowed)
-    {
-        response.headers_mut().insert(ALLOW, allowed);
+        Matched::Unknown => {
+            PageResponse::problem(StatusCode::NOT_FOUND, "page not found").into_response(state)
+        }
     }
-    response
+}
+
+/// Returns `true` if a request that is not authorised gets its response nevertheless, because the sign-in page needs it.
+pub(crate) fn is_needed_to_sign_in(matched: &Matched, problem: &ApiError) -> bool {
+    let is_asset = matches!(matched, Matched::Route(route) if asset_route::is_asset(route));
+    is_asset && problem.status == StatusCode::UNAUTHORIZED
 }
 
 /// Responds to a request that is not authorised.
-pub(crate) fn refused(
-    state: &Arc<Engine>,
-    method: &Method,
-    page_request: &PageRequest<'_>,
-    problem: ApiError,
-) -> Response<Body> {
-    let path = page_request.target.split('?').next().unwrap_or_default();
-    // The sign-in page needs its assets.
-    if problem.status == StatusCode::UNAUTHORIZED && !matching(asset_route::ROUTES, path).is_empty() {
-        return respond(
-            state,
-            method,
-            PageRequest::new(page_request.target, page_request.headers, page_request.body),
-        );
-    }
-    let mut response = sign_in::refused(state, method, page_request, problem).into_response(state);
+pub(crate) fn refused(state: &Arc<Engine>, page_request: &PageRequest, problem: ApiError) -> Response<Body> {
+    let mut response = sign_in::refused(state, page_request, problem).into_response(state);
     // Makes the script reload the page, which shows the sign-in form.
     if response.status() == StatusCode::UNAUTHORIZED && page_request.headers.contains_key("hx-request") {
         response.headers_mut().insert("hx-refresh", HeaderValue::from_static("true"));
@@ -106,6 +81,7 @@ pub(crate) fn refused(
     response
 }
 
-fn routes() -> impl Iterator<Item = &'static Route> {
+/// Returns all routes.
+pub(crate) fn routes() -> impl Iterator<Item = &'static Route> {
     pages::routes().chain([asset_route::ROUTES, live::ROUTES, sign_in::ROUTES].into_iter().flatten())
 }

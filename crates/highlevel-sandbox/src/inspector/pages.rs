@@ -1,14 +1,30 @@
 //! The pages of the inspector, whose URLs the sign-in form returns to.
 
+use std::sync::OnceLock;
+
 use http::Method;
 
-use super::route::{Route, matching};
+use super::route::{Route, addresses};
 use super::{controls, conversations, deliveries, requests};
-use crate::access::is_inspector_path;
 
 /// Returns the routes of the tabs.
 pub(super) fn routes() -> impl Iterator<Item = &'static Route> {
     [controls::ROUTES, conversations::ROUTES, deliveries::ROUTES, requests::ROUTES].into_iter().flatten()
+}
+
+/// The addresses of the pages, matched as the router matches them.
+fn pages() -> &'static matchit::Router<()> {
+    static PAGES: OnceLock<matchit::Router<()>> = OnceLock::new();
+    PAGES.get_or_init(|| {
+        let mut pages = matchit::Router::new();
+        for route in routes().filter(|route| route.method == Method::GET) {
+            for address in addresses(route.path) {
+                // The router is built from the same table, so that no address conflicts with another one.
+                let _ = pages.insert(address, ());
+            }
+        }
+        pages
+    })
 }
 
 /// Returns `true` if a URL is a page of the inspector and browsers do not normalise it to another one.
@@ -19,7 +35,6 @@ pub(super) fn is_page(address: &str) -> bool {
         segment == "." || segment == ".."
     });
     address.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\' && byte != b'#')
-        && is_inspector_path(path)
         && !leaves
-        && matching(routes(), path).iter().any(|(route, _)| route.method == Method::GET)
+        && pages().at(path).is_ok()
 }

@@ -71,7 +71,7 @@ struct Row {
     is_open: bool,
 }
 
-fn show(state: &Arc<Engine>, page_request: &PageRequest<'_>) -> PageResponse {
+fn show(state: &Arc<Engine>, page_request: &PageRequest) -> PageResponse {
     let filter = page_request.filter();
     let frame = Frame::new(state, "requests", "Requests", filter.clone());
     let open = page_request.parameter(0);
@@ -97,7 +97,7 @@ fn show(state: &Arc<Engine>, page_request: &PageRequest<'_>) -> PageResponse {
     })
 }
 
-fn file(state: &Arc<Engine>, page_request: &PageRequest<'_>, which: &str) -> PageResponse {
+fn file(state: &Arc<Engine>, page_request: &PageRequest, which: &str) -> PageResponse {
     let id = page_request.parameter(0);
     let Some(request) = state.ledger.request(id) else { return gone(id) };
     let (name, body) = detail::file(&request, which);

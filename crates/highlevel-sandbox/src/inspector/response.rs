@@ -25,7 +25,7 @@ const FRAME_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-s
                             form-action 'none'; frame-ancestors 'self'; sandbox";
 
 /// A response of the inspector.
-pub(super) enum PageResponse {
+pub(crate) enum PageResponse {
     Page {
         status: StatusCode,
         html: String,

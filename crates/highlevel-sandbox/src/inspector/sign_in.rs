@@ -37,22 +37,18 @@ struct SignInPage {
 }
 
 /// Responds to a request that is not authorised: with the sign-in form if the token is missing.
-pub(super) fn refused(
-    state: &Arc<Engine>,
-    method: &Method,
-    page_request: &PageRequest<'_>,
-    problem: ApiError,
-) -> PageResponse {
+pub(super) fn refused(state: &Arc<Engine>, page_request: &PageRequest, problem: ApiError) -> PageResponse {
     if problem.status != StatusCode::UNAUTHORIZED {
         return problem.into();
     }
-    let is_form = *method == Method::POST && page_request.target.strip_prefix(PATH) == Some("/sign-in");
-    let to = if is_form { wanted(page_request) } else { page_or_first(page_request.target) };
+    let is_form =
+        page_request.method == Method::POST && page_request.target.strip_prefix(PATH) == Some("/sign-in");
+    let to = if is_form { wanted(page_request) } else { page_or_first(&page_request.target) };
     let token = if is_form { page_request.field("token") } else { None };
     if token.as_deref().is_some_and(|token| state.access.is_token(token.trim())) {
         // The cookie does not contain the token: browsers send cookies to all ports of a host, where other programs can
         // read them.
-        let (name, value) = (cookie_name(page_request.headers), state.access.session());
+        let (name, value) = (cookie_name(&page_request.headers), state.access.session());
         let cookie =
             Cookie::build((name, value.to_owned())).path(PATH).http_only(true).same_site(SameSite::Strict);
         return PageResponse::SignedIn { to, cookie: cookie.to_string() };
@@ -62,7 +58,7 @@ pub(super) fn refused(
 }
 
 /// Returns the URL to which the sign-in form redirects.
-fn wanted(page_request: &PageRequest<'_>) -> String {
+fn wanted(page_request: &PageRequest) -> String {
     page_or_first(&page_request.field("to").unwrap_or_default())
 }
 

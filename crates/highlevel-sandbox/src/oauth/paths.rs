@@ -5,22 +5,36 @@ use http::request::Parts;
 
 use crate::access::is_navigation;
 
-/// The documented path of the authorization page, and the older one, which the official JavaScript SDK and most programs open.
-pub(crate) const AUTHORIZE: [&str; 2] = ["/v2/oauth/chooselocation", "/oauth/chooselocation"];
-/// An endpoint that HighLevel removed in September 2026.
-pub(crate) const RECONNECT: &str = "/oauth/reconnect";
-pub(crate) const TOKEN: &str = "/oauth/token";
-pub(crate) const LOCATION_TOKEN: &str = "/oauth/locationToken";
-
-/// Returns `true` if a path belongs to an OAuth endpoint.
-pub(crate) fn serves(path: &str) -> bool {
-    path.starts_with("/oauth/") || path.starts_with("/v2/oauth/")
+/// An endpoint of the OAuth server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Endpoint {
+    /// The authorization page.
+    Authorize,
+    Token,
+    LocationToken,
+    /// An endpoint that HighLevel removed in September 2026.
+    Reconnect,
+    /// A path of no endpoint.
+    Unknown,
 }
 
-/// Returns `true` if a request opens the authorization page. Pages of other sites may link to it, because that is how an
-/// app is installed.
-pub(crate) fn is_page(head: &Parts) -> bool {
+/// The path templates of the endpoints.
+pub(crate) const ROUTES: [(&str, Endpoint); 9] = [
+    ("/v2/oauth/chooselocation", Endpoint::Authorize),
+    // The older path, which the official JavaScript SDK and most programs open.
+    ("/oauth/chooselocation", Endpoint::Authorize),
+    ("/oauth/token", Endpoint::Token),
+    ("/oauth/locationToken", Endpoint::LocationToken),
+    ("/oauth/reconnect", Endpoint::Reconnect),
+    ("/oauth/", Endpoint::Unknown),
+    ("/oauth/{*path}", Endpoint::Unknown),
+    ("/v2/oauth/", Endpoint::Unknown),
+    ("/v2/oauth/{*path}", Endpoint::Unknown),
+];
+
+/// Returns `true` if a request to the authorization page opens it. Pages of other sites may link to it, because that is how
+/// an app is installed.
+pub(crate) fn opens_page(head: &Parts) -> bool {
     head.method == Method::GET
-        && AUTHORIZE.contains(&head.uri.path())
         && (is_navigation(&head.headers) || !head.headers.contains_key("sec-fetch-site"))
 }

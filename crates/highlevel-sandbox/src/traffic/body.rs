@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use http_body::Body as _;
 use http_body_util::BodyExt;
-use hyper::body::{Body as _, Incoming};
 use tokio::time::{Instant, timeout_at};
 
-use super::{Connection, FREE_BYTES, Phase, Reservation};
+use super::{Body, Connection, FREE_BYTES, Phase, Reservation};
 
 /// The maximum size of a request body of the API, in bytes.
 pub(crate) const MAX_BODY: usize = 1024 * 1024;
@@ -39,11 +39,11 @@ impl Received {
 /// Reads a body of at most `max_length` bytes within a timeout. A body above [`FREE_BYTES`] counts as bytes in flight until
 /// the reservation is dropped.
 pub(crate) async fn receive(
-    mut body: Incoming,
+    mut body: Body,
     max_length: usize,
     timeout: Duration,
     connection: &Connection,
-) -> hyper::Result<(Received, Option<Reservation>)> {
+) -> Result<(Received, Option<Reservation>), axum::Error> {
     connection.enter(Phase::Client);
     let mut buffer: Vec<u8> = Vec::new();
     let mut reservation: Option<Reservation> = None;

@@ -14,14 +14,13 @@ use super::installs::record_install;
 use crate::access::{Site, is_of_this_host};
 use crate::api::{self, Call};
 use crate::engine::state::Engine;
-use crate::oauth::InstallEvents;
 use crate::oauth::authorize::{self, AuthorizeResponse};
 use crate::oauth::form::Form;
 use crate::oauth::grant::{self, GrantDecision};
 use crate::oauth::page::{self, Page};
-use crate::oauth::paths::{AUTHORIZE, LOCATION_TOKEN, RECONNECT, TOKEN};
 use crate::oauth::registry::UsedCredential;
 use crate::oauth::requests::Outcome;
+use crate::oauth::{Endpoint, InstallEvents};
 use crate::oauth::{location_token, redact};
 use crate::sync::lock;
 
@@ -36,21 +35,32 @@ pub(crate) struct Reply {
 
 /// Returns `true` if a request has valid credentials: the client ID and secret of an app, or a bearer token, depending on
 /// the path. Always `false` for the authorization page, which has no credentials.
-pub(crate) fn is_authenticated(state: &Engine, call: Call<'_>, now: DateTime<Utc>) -> bool {
+pub(crate) fn is_authenticated(
+    state: &Engine,
+    endpoint: Endpoint,
+    call: Call<'_>,
+    now: DateTime<Utc>,
+) -> bool {
     let credentials = lock(&state.credentials);
-    match (call.method, call.path()) {
-        ("POST", TOKEN) => Form::parse_body(content_type(call), call.body)
+    match (call.method, endpoint) {
+        ("POST", Endpoint::Token) => Form::parse_body(content_type(call), call.body)
             .is_ok_and(|form| grant::client(&form, &credentials.oauth).is_ok()),
-        ("POST", LOCATION_TOKEN) => api::authenticate(call.headers, &credentials, now).is_ok(),
+        ("POST", Endpoint::LocationToken) => api::authenticate(call.headers, &credentials, now).is_ok(),
         _ => false,
     }
 }
 
 /// Handles a request. `trace_id` appears in error responses.
-pub(crate) fn reply(state: &Arc<Engine>, call: Call<'_>, now: DateTime<Utc>, trace_id: &str) -> Reply {
+pub(crate) fn reply(
+    state: &Arc<Engine>,
+    endpoint: Endpoint,
+    call: Call<'_>,
+    now: DateTime<Utc>,
+    trace_id: &str,
+) -> Reply {
     let (path, query) = call.target.split_once('?').unwrap_or((call.target, ""));
-    match (call.method, path) {
-        ("GET", path) if AUTHORIZE.contains(&path) => {
+    match (call.method, endpoint) {
+        ("GET", Endpoint::Authorize) => {
             let may_choose = match state.access.site(call.headers) {
                 Site::Program => true,
                 // An app under development on this machine redirects its user to this page.
@@ -64,11 +74,11 @@ pub(crate) fn reply(state: &Arc<Engine>, call: Call<'_>, now: DateTime<Utc>, tra
                 }
             }
         }
-        ("POST", path) if AUTHORIZE.contains(&path) => submit_choice(state, call, now),
-        ("POST", TOKEN) => token(state, call, now, trace_id),
-        ("POST", LOCATION_TOKEN) => location_token(state, call, now, trace_id),
-        (_, RECONNECT) => error_reply(StatusCode::BAD_REQUEST, "API endpoint has been removed"),
-        (method, path) => error_reply(StatusCode::NOT_FOUND, &format!("Cannot {method} {path}")),
+        ("POST", Endpoint::Authorize) => submit_choice(state, call, now),
+        ("POST", Endpoint::Token) => token(state, call, now, trace_id),
+        ("POST", Endpoint::LocationToken) => location_token(state, call, now, trace_id),
+        (_, Endpoint::Reconnect) => error_reply(StatusCode::BAD_REQUEST, "API endpoint has been removed"),
+        (method, _) => error_reply(StatusCode::NOT_FOUND, &format!("Cannot {method} {path}")),
     }
 }
 

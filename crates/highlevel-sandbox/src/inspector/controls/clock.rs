@@ -101,7 +101,7 @@ fn span(span: TimeDelta) -> String {
 }
 
 /// Applies one of the forms of the card.
-pub(super) fn change(state: &Engine, page_request: &PageRequest<'_>) -> Result<(), ApiError> {
+pub(super) fn change(state: &Engine, page_request: &PageRequest) -> Result<(), ApiError> {
     let mut change = ClockChange::default();
     if page_request.field("advanceMs").is_some() {
         change.advance_ms = Some(number(page_request, "advanceMs", "Milliseconds")?);

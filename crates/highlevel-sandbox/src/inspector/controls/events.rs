@@ -16,10 +16,8 @@ pub(super) struct TestEvents {
 }
 
 impl TestEvents {
-    pub(super) fn of(state: &Engine, page_request: &PageRequest<'_>) -> Self {
-        let query = page_request.target.split_once('?').map_or("", |(_, query)| query);
-        let sent = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "sent");
-        let sent = sent.and_then(|(_, id)| state.outbox.delivery(id.parse().ok()?));
+    pub(super) fn of(state: &Engine, page_request: &PageRequest) -> Self {
+        let sent = page_request.query("sent").and_then(|id| state.outbox.delivery(id.parse().ok()?));
         let mut events = webhook::events(state.spec);
         // Message events first; the names of app events are in capitals.
         events.sort_by_key(|event| event.event.bytes().all(|byte| byte.is_ascii_uppercase()));
@@ -28,7 +26,7 @@ impl TestEvents {
 }
 
 /// Sends a test event and redirects to the card with its delivery.
-pub(super) fn trigger(state: &Engine, page_request: &PageRequest<'_>) -> Result<PageResponse, ApiError> {
+pub(super) fn trigger(state: &Engine, page_request: &PageRequest) -> Result<PageResponse, ApiError> {
     let chosen = page_request.field("event").unwrap_or_default();
     let Some((event, example)) = chosen.split_once('/') else {
         return Err(ApiError::bad_request("Event type is required"));

@@ -161,7 +161,7 @@ fn stage_label(stage: FaultStage) -> &'static str {
 }
 
 /// Adds the rule in the form.
-pub(super) fn add(state: &Engine, page_request: &PageRequest<'_>) -> Result<(), ApiError> {
+pub(super) fn add(state: &Engine, page_request: &PageRequest) -> Result<(), ApiError> {
     // Built as JSON and parsed like the body of the admin API, so that there is one format for rules.
     let mut rule = Map::new();
     let name = page_request.field("fault").unwrap_or_default();
@@ -182,7 +182,7 @@ pub(super) fn add(state: &Engine, page_request: &PageRequest<'_>) -> Result<(), 
     state.add_fault(rule).map(drop).map_err(ApiError::bad_request)
 }
 
-fn schedule(page_request: &PageRequest<'_>) -> Result<Value, ApiError> {
+fn schedule(page_request: &PageRequest) -> Result<Value, ApiError> {
     let count = || number::<u64>(page_request, "count", "N");
     Ok(match &*page_request.field("schedule").unwrap_or_default() {
         "first" => json!({ "first": count()? }),
@@ -197,7 +197,7 @@ fn schedule(page_request: &PageRequest<'_>) -> Result<Value, ApiError> {
 }
 
 /// Parses fault names separated by commas or white space, or a JSON array.
-fn sequence(page_request: &PageRequest<'_>) -> Result<Value, ApiError> {
+fn sequence(page_request: &PageRequest) -> Result<Value, ApiError> {
     let text = page_request.field("sequence").unwrap_or_default();
     if text.trim_start().starts_with('[') {
         return json_field(page_request, "sequence", "Sequence");
@@ -206,14 +206,14 @@ fn sequence(page_request: &PageRequest<'_>) -> Result<Value, ApiError> {
     Ok(names.filter(|name| !name.is_empty()).collect())
 }
 
-fn json_field(page_request: &PageRequest<'_>, field: &str, name: &str) -> Result<Value, ApiError> {
+fn json_field(page_request: &PageRequest, field: &str, name: &str) -> Result<Value, ApiError> {
     let text = page_request.field(field).unwrap_or_default();
     serde_json::from_str(&text)
         .map_err(|error| ApiError::bad_request(format!("{name}: not valid JSON: {error}")))
 }
 
 /// Removes a rule.
-pub(super) fn remove(state: &Engine, page_request: &PageRequest<'_>) -> Result<(), ApiError> {
+pub(super) fn remove(state: &Engine, page_request: &PageRequest) -> Result<(), ApiError> {
     let id = page_request.parameter(0);
     if id.parse().is_ok_and(|id| state.remove_fault(id)) {
         return Ok(());

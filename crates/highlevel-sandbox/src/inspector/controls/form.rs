@@ -19,11 +19,7 @@ impl Choice {
 }
 
 /// Parses the number in a form field.
-pub(super) fn number<T: FromStr>(
-    page_request: &PageRequest<'_>,
-    field: &str,
-    name: &str,
-) -> Result<T, ApiError> {
+pub(super) fn number<T: FromStr>(page_request: &PageRequest, field: &str, name: &str) -> Result<T, ApiError> {
     let text =
         page_request.field(field).ok_or_else(|| ApiError::bad_request(format!("{name} is required")))?;
     text.trim()

@@ -86,7 +86,7 @@ pub(super) fn words(limit: RateLimit) -> String {
 }
 
 /// Sets or disables the limits as the form specifies.
-pub(super) fn change(state: &Engine, page_request: &PageRequest<'_>) -> Result<(), ApiError> {
+pub(super) fn change(state: &Engine, page_request: &PageRequest) -> Result<(), ApiError> {
     if page_request.field("enforced").as_deref() == Some("0") {
         return state.set_rate_limit(None).map_err(ApiError::bad_request);
     }
@@ -104,7 +104,7 @@ pub(super) fn change(state: &Engine, page_request: &PageRequest<'_>) -> Result<(
 }
 
 /// Counts requests as if another program had sent them.
-pub(super) fn take(state: &Engine, page_request: &PageRequest<'_>) -> Result<(), ApiError> {
+pub(super) fn take(state: &Engine, page_request: &PageRequest) -> Result<(), ApiError> {
     let requests = number(page_request, "requests", "Number of requests")?;
     let account = page_request.field("account").unwrap_or_default();
     let account = match form_urlencoded::parse(account.as_bytes()).next() {

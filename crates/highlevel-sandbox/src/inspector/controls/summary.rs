@@ -150,7 +150,7 @@ impl Overview {
 }
 
 /// Resets the sandbox, and the clock if selected.
-pub(super) fn reset(state: &Engine, page_request: &PageRequest<'_>) -> Result<(), ApiError> {
+pub(super) fn reset(state: &Engine, page_request: &PageRequest) -> Result<(), ApiError> {
     state.reset()?;
     if page_request.field("clock").is_some() {
         state.change_clock(ClockChange::to_machine()).map_err(ApiError::bad_request)?;

@@ -26,7 +26,7 @@ impl ValidationSettings {
 }
 
 /// Changes the setting in the form, and only that.
-pub(super) fn change(state: &Engine, page_request: &PageRequest<'_>) -> Result<(), ApiError> {
+pub(super) fn change(state: &Engine, page_request: &PageRequest) -> Result<(), ApiError> {
     if let Some(strictness) = page_request.field("strictness") {
         let strictness: Strictness = strictness.parse().map_err(ApiError::bad_request)?;
         state.change_settings(|settings| settings.strictness = strictness);

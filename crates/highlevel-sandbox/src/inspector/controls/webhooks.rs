@@ -64,13 +64,13 @@ fn delays_text(schedule: &RetrySchedule) -> String {
 }
 
 /// Sets the URL, or removes it if the field is empty.
-pub(super) fn set_url(state: &Engine, page_request: &PageRequest<'_>) -> Result<(), ApiError> {
+pub(super) fn set_url(state: &Engine, page_request: &PageRequest) -> Result<(), ApiError> {
     let url = page_request.field("url");
     Ok(state.set_webhook_url(url.as_deref().map(str::trim))?)
 }
 
 /// Sets the retry schedule.
-pub(super) fn set_retries(state: &Engine, page_request: &PageRequest<'_>) -> Result<(), ApiError> {
+pub(super) fn set_retries(state: &Engine, page_request: &PageRequest) -> Result<(), ApiError> {
     let name = page_request.field("retries").unwrap_or_default();
     let kind: RetryKind = name.parse().map_err(ApiError::bad_request)?;
     let schedule = match kind.fixed() {
@@ -104,7 +104,7 @@ fn delays(text: &str) -> Result<Vec<Duration>, ApiError> {
 }
 
 /// Tampers with all or the next attempts, or stops tampering.
-pub(super) fn set_tampering(state: &Engine, page_request: &PageRequest<'_>) -> Result<(), ApiError> {
+pub(super) fn set_tampering(state: &Engine, page_request: &PageRequest) -> Result<(), ApiError> {
     let how = page_request.field("how").unwrap_or_default();
     if how == "off" {
         state.change_tamper_config(|tamper_config| *tamper_config = TamperConfig::default());

@@ -70,7 +70,7 @@ fn sort(channel: &str) -> &'static str {
 }
 
 /// Sends the message in the form, from the contact or from the business.
-pub(super) fn send(state: &Engine, page_request: &PageRequest<'_>) -> Result<PageResponse, ApiError> {
+pub(super) fn send(state: &Engine, page_request: &PageRequest) -> Result<PageResponse, ApiError> {
     let contact = page_request.parameter(0);
     let as_location = page_request.field("by").as_deref() == Some("location");
     let channel = page_request.field(if as_location { "outbound" } else { "inbound" });
@@ -90,7 +90,7 @@ pub(super) fn send(state: &Engine, page_request: &PageRequest<'_>) -> Result<Pag
     Ok(PageResponse::See(format!("{}{query}", address(contact))))
 }
 
-fn call(page_request: &PageRequest<'_>, contact: &str, as_location: bool) -> Result<SimulatedCall, ApiError> {
+fn call(page_request: &PageRequest, contact: &str, as_location: bool) -> Result<SimulatedCall, ApiError> {
     let recordings: Vec<String> =
         lines(page_request, "recording").chain(lines(page_request, "attachments")).collect();
     let mut call = json!({
@@ -107,11 +107,7 @@ fn call(page_request: &PageRequest<'_>, contact: &str, as_location: bool) -> Res
 }
 
 /// Builds the request body that an API client would send.
-fn fields(
-    page_request: &PageRequest<'_>,
-    contact: &str,
-    channel: &str,
-) -> Result<Map<String, Value>, ApiError> {
+fn fields(page_request: &PageRequest, contact: &str, channel: &str) -> Result<Map<String, Value>, ApiError> {
     let attachments: Vec<String> =
         lines(page_request, "attachments").chain(lines(page_request, "recording")).collect();
     // Forms use CRLF as line break.
@@ -141,7 +137,7 @@ fn fields(
     Ok(fields)
 }
 
-fn seconds(page_request: &PageRequest<'_>) -> Result<Option<u64>, ApiError> {
+fn seconds(page_request: &PageRequest) -> Result<Option<u64>, ApiError> {
     page_request
         .field("duration")
         .map(|text| labels::seconds(&text).map_err(ApiError::bad_request))
@@ -149,7 +145,7 @@ fn seconds(page_request: &PageRequest<'_>) -> Result<Option<u64>, ApiError> {
 }
 
 /// Returns the lines of a field that are not blank.
-fn lines(page_request: &PageRequest<'_>, field: &str) -> impl Iterator<Item = String> {
+fn lines(page_request: &PageRequest, field: &str) -> impl Iterator<Item = String> {
     let text = page_request.field(field).unwrap_or_default();
     let lines: Vec<String> =
         text.lines().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect();
@@ -157,7 +153,7 @@ fn lines(page_request: &PageRequest<'_>, field: &str) -> impl Iterator<Item = St
 }
 
 /// Sets the status of a message.
-pub(super) fn status(state: &Engine, page_request: &PageRequest<'_>) -> Result<PageResponse, ApiError> {
+pub(super) fn status(state: &Engine, page_request: &PageRequest) -> Result<PageResponse, ApiError> {
     let id = page_request.parameter(0);
     let word = page_request.field("status").ok_or_else(|| ApiError::bad_request("status is required"))?;
     let is_call = state.model().message(id).is_some_and(|message| is_call(&message.channel));
@@ -171,7 +167,7 @@ pub(super) fn status(state: &Engine, page_request: &PageRequest<'_>) -> Result<P
 }
 
 /// Creates a contact.
-pub(super) fn add_contact(state: &Engine, page_request: &PageRequest<'_>) -> Result<PageResponse, ApiError> {
+pub(super) fn add_contact(state: &Engine, page_request: &PageRequest) -> Result<PageResponse, ApiError> {
     let field = |name| page_request.field(name).map(|text| text.trim().to_owned());
     let id = field("contact").unwrap_or_else(|| state.identifiers.object_id());
     // Browsers remove these segments from URLs, even if they are encoded.

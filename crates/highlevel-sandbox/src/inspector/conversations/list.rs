@@ -212,7 +212,7 @@ mod tests {
             ("failures=1", "Ada: First !"),
         ];
         for (query, expected) in cases {
-            let (rows, more) = rows(&model, &Filter::of(query), "");
+            let (rows, more) = rows(&model, &Filter::parse(query), "");
             let mark = |row: &Row| if row.has_failed { " !" } else { "" };
             let shown: Vec<_> =
                 rows.iter().map(|row| format!("{}: {}{}", row.name, row.last, mark(row))).collect();

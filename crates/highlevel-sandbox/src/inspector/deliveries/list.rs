@@ -264,7 +264,7 @@ mod tests {
 
     fn fits(query: &str, summary: &Summary) -> bool {
         let contacts = [Contact::new("contact1").name("Grace Hopper"), Contact::new("contact2")];
-        Wanted::new(&Filter::of(query), contacts.iter()).fits(summary)
+        Wanted::new(&Filter::parse(query), contacts.iter()).fits(summary)
     }
 
     #[test]

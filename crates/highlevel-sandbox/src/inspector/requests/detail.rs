@@ -89,7 +89,7 @@ impl<'r> Detail<'r> {
 
     pub(super) fn new(
         state: &Engine,
-        page_request: &PageRequest<'_>,
+        page_request: &PageRequest,
         frame: &Frame,
         request: &'r RecordedRequest,
         marks: &'r [Mark],

@@ -141,12 +141,12 @@ mod tests {
             (&refused, "failures=1&channel=Email", false),
         ];
         for (request, query, expected) in cases {
-            let filter = Filter::of(query);
+            let filter = Filter::parse(query);
             let search = search(&filter, HashSet::new());
             let found = search.fits(request, |id| (id == "m1").then(|| "Stored".to_owned()));
             assert_eq!(found, expected, "{query} {request:?}");
         }
-        let filter = Filter::of("contact=Ada");
+        let filter = Filter::parse("contact=Ada");
         let search = search(&filter, HashSet::from(["abcDEF".to_owned()]));
         assert!(search.fits(&sent, |_| None));
     }

@@ -1,0 +1,73 @@
+//! The routes of the admin API, whose requests are not recorded in the ledger.
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::any;
+use axum::{Extension, Router};
+use bytes::Bytes;
+
+use super::in_flight::{Aborted, InFlight};
+use super::reject::reject;
+use crate::access::ADMIN_PREFIX as PREFIX;
+use crate::admin;
+use crate::api_error::ApiError;
+use crate::engine::Engine;
+use crate::routing::{self, Matched, PathParameters};
+use crate::traffic::{Received, receive};
+
+pub(super) fn router() -> Router<Arc<Engine>> {
+    let handler = |matched: admin::Matched| {
+        move |State(engine): State<Arc<Engine>>,
+              Extension(in_flight): Extension<Arc<InFlight>>,
+              PathParameters(parameters): PathParameters,
+              request: Request| {
+            let matched = if parameters.is_some() { matched } else { Matched::Unknown };
+            serve(matched, parameters.unwrap_or_default(), engine, in_flight, request)
+        }
+    };
+    routing::router(admin::routes(), admin::addresses, handler)
+        .route(&format!("{PREFIX}{{*path}}"), any(handler(Matched::Unknown)))
+}
+
+async fn serve(
+    matched: admin::Matched,
+    parameters: Vec<String>,
+    engine: Arc<Engine>,
+    in_flight: Arc<InFlight>,
+    request: Request,
+) -> Result<Response, Aborted> {
+    let (head, body) = request.into_parts();
+    if let Err(error) = engine.access.check(&head.method, head.uri.path(), &head.headers) {
+        return reject(&engine, &head, body, error, &in_flight).await;
+    }
+    let max_length = admin::max_body(&matched);
+    let (received, reservation) =
+        receive(body, max_length, engine.read_timeout, &in_flight.connection).await?;
+    in_flight.hold_bytes(reservation);
+    if !head.method.is_safe()
+        && let Err(error) = engine.check_writable()
+    {
+        return Ok(admin::not_written(&error).into_response());
+    }
+    let before = engine.submitted();
+    let is_long = admin::takes_long(&matched);
+    let respond = |body: Bytes| {
+        let engine = Arc::clone(&engine);
+        move || admin::respond(&engine, &matched, parameters, &head, &body)
+    };
+    let response = match received {
+        Received::Whole(body) if is_long => {
+            in_flight.hold_permit(Arc::clone(&engine.long_work).acquire_owned().await?);
+            tokio::task::spawn_blocking(respond(body)).await?
+        }
+        Received::Whole(body) => respond(body)(),
+        Received::TooLarge(_) => admin::Output::from(ApiError::too_large(max_length)).into_response(),
+        Received::TooSlow(_) | Received::Unread => admin::Output::from(ApiError::too_slow()).into_response(),
+    };
+    match engine.written_since(before).await {
+        Ok(()) => Ok(response),
+        Err(error) => Ok(admin::not_written(&error).into_response()),
+    }
+}

@@ -1,0 +1,131 @@
+//! The routes of the HighLevel API and of OAuth. Paths that the sandbox does not serve belong to them too.
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::response::Response;
+use axum::routing::any;
+use axum::{Extension, Router};
+
+use super::in_flight::{Aborted, InFlight};
+use super::interruption::reserve;
+use super::reject::reject;
+use crate::api::Call;
+use crate::engine::{Engine, Moment};
+use crate::fault::{self, FaultStage};
+use crate::oauth;
+use crate::operation::Operation;
+use crate::routing::PathParameters;
+use crate::sync::lock;
+use crate::traffic::{Body, MAX_BODY, Phase, Received, receive};
+
+/// The endpoint of a request, according to its path.
+#[derive(Clone, Copy)]
+pub(super) enum Endpoint {
+    /// The path of at least one operation, whose template is this.
+    Api(&'static str),
+    OAuth(oauth::Endpoint),
+    Unknown,
+}
+
+pub(super) fn router() -> Router<Arc<Engine>> {
+    let handler = |endpoint: Endpoint| {
+        move |State(engine): State<Arc<Engine>>,
+              Extension(in_flight): Extension<Arc<InFlight>>,
+              parameters: PathParameters,
+              request: Request| { serve(endpoint, parameters, engine, in_flight, request) }
+    };
+    let mut paths: Vec<&'static str> = Operation::ALL.iter().map(|operation| operation.path()).collect();
+    paths.sort_unstable();
+    paths.dedup();
+    let endpoints = paths.into_iter().map(|path| (path, Endpoint::Api(path)));
+    let endpoints = endpoints.chain(oauth::ROUTES.map(|(path, endpoint)| (path, Endpoint::OAuth(endpoint))));
+    endpoints
+        .fold(Router::new(), |router, (path, endpoint)| router.route(path, any(handler(endpoint))))
+        .fallback(handler(Endpoint::Unknown))
+}
+
+/// Responds to a request, and records it in the ledger.
+pub(super) async fn serve(
+    endpoint: Endpoint,
+    PathParameters(parameters): PathParameters,
+    engine: Arc<Engine>,
+    in_flight: Arc<InFlight>,
+    request: Request,
+) -> Result<Response, Aborted> {
+    let (head, body) = request.into_parts();
+    let connection = &*in_flight.connection;
+    let is_oauth_page =
+        matches!(endpoint, Endpoint::OAuth(oauth::Endpoint::Authorize)) && oauth::opens_page(&head);
+    if !is_oauth_page && let Err(error) = engine.access.check_page(&head.headers) {
+        return reject(&engine, &head, body, error, &in_flight).await;
+    }
+    let moment = Moment::at(engine.clock.now(), &engine.identifiers);
+    let operation = match (endpoint, &parameters) {
+        (Endpoint::Api(path), Some(_)) => Operation::of(&head.method, path),
+        _ => None,
+    };
+    let call = Call {
+        method: head.method.as_str(),
+        target: head.uri.path_and_query().map_or("/", |target| target.as_str()),
+        operation,
+        // The ID of the message is the only parameter of an operation.
+        message_id: parameters.as_ref().and_then(|parameters| parameters.first()).map(String::as_str),
+        headers: &head.headers,
+        body: &[],
+    };
+    let early = match endpoint {
+        Endpoint::OAuth(_) => None,
+        Endpoint::Api(_) | Endpoint::Unknown => engine.trigger_fault(call, &moment),
+    };
+    // Held until the changes are on disk, because the disk may be slower than the clients.
+    let (mut received, _received_bytes) = match &early {
+        Some(triggered) if triggered.stage == FaultStage::Head => (Received::Unread, None),
+        _ => receive(body, MAX_BODY, engine.read_timeout, connection).await?,
+    };
+    // OAuth faults are triggered after the body is received, which contains the credentials of the app.
+    let triggered = match endpoint {
+        Endpoint::OAuth(endpoint) => {
+            engine.trigger_oauth_fault(endpoint, Call { body: received.bytes(), ..call }, &moment)
+        }
+        Endpoint::Api(_) | Endpoint::Unknown => early,
+    };
+    if triggered.as_ref().is_some_and(|triggered| triggered.stage == FaultStage::Head) {
+        received = Received::Unread;
+    }
+    connection.enter(Phase::Sandbox);
+    let reservation = match &triggered {
+        Some(triggered) => reserve(connection, triggered).await,
+        None => None,
+    };
+    let call = Call { body: received.bytes(), ..call };
+    let before = engine.submitted();
+    let (prepared, record) = match endpoint {
+        Endpoint::OAuth(endpoint) => {
+            engine.respond_oauth(endpoint, call, &received, &moment, triggered.as_ref())
+        }
+        Endpoint::Api(_) | Endpoint::Unknown => engine.respond(call, &received, &moment, triggered.as_ref()),
+    };
+
+    let committed = if engine.submitted() == before {
+        engine.await_commit(before, prepared, record).await
+    } else {
+        // In a task, because a request whose client disconnects meanwhile is still completed and recorded.
+        let engine = Arc::clone(&engine);
+        tokio::spawn(async move { engine.await_commit(before, prepared, record).await }).await?
+    };
+
+    if let Some(mut triggered) = triggered {
+        triggered.wait(triggered.fault.latency()).await;
+        if !triggered.fault.is_http() {
+            *lock(&in_flight.interruption) =
+                Some((fault::script(&triggered.fault, &committed), triggered, reservation));
+            return Err(Aborted);
+        }
+    }
+    in_flight.hold_bytes(reservation);
+    let mut response = Response::new(Body::from(committed.body));
+    *response.status_mut() = committed.status;
+    *response.headers_mut() = committed.headers;
+    Ok(response)
+}

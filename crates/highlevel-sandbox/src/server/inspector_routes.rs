@@ -1,0 +1,78 @@
+//! The routes of the inspector, whose requests are not recorded in the ledger.
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::response::Response;
+use axum::routing::any;
+use axum::{Extension, Router};
+
+use super::in_flight::{Aborted, InFlight};
+use crate::access::INSPECTOR_PATH as PATH;
+use crate::admin;
+use crate::api_error::ApiError;
+use crate::engine::Engine;
+use crate::inspector::{self, PageRequest};
+use crate::routing::{self, Matched, PathParameters};
+use crate::traffic::{MAX_BODY, Received, receive};
+
+pub(super) fn router() -> Router<Arc<Engine>> {
+    let handler = |matched: inspector::Matched| {
+        move |State(engine): State<Arc<Engine>>,
+              Extension(in_flight): Extension<Arc<InFlight>>,
+              PathParameters(parameters): PathParameters,
+              request: Request| {
+            let matched = if parameters.is_some() { matched } else { Matched::Unknown };
+            serve(matched, parameters.unwrap_or_default(), engine, in_flight, request)
+        }
+    };
+    routing::router(inspector::routes(), inspector::addresses, handler)
+        .route(&format!("{PATH}/{{*path}}"), any(handler(Matched::Unknown)))
+}
+
+async fn serve(
+    matched: inspector::Matched,
+    parameters: Vec<String>,
+    engine: Arc<Engine>,
+    in_flight: Arc<InFlight>,
+    request: Request,
+) -> Result<Response, Aborted> {
+    let (head, body) = request.into_parts();
+    let (received, reservation) = receive(body, MAX_BODY, engine.read_timeout, &in_flight.connection).await?;
+    // Also limits the memory of the parsed form, which is larger than the body.
+    in_flight.hold_bytes(reservation);
+    let before = engine.submitted();
+    let allowed = engine.access.check(&head.method, head.uri.path(), &head.headers);
+    let allowed = allowed.and_then(|()| match &received {
+        Received::Whole(_) => Ok(()),
+        Received::TooLarge(_) => Err(ApiError::too_large(MAX_BODY)),
+        Received::TooSlow(_) | Received::Unread => Err(ApiError::too_slow()),
+    });
+    let allowed = allowed.and_then(|()| match engine.check_writable() {
+        Err(error) if !head.method.is_safe() => Err(admin::unwritable(&error)),
+        _ => Ok(()),
+    });
+    let page_request = match PageRequest::new(&head, parameters, received).await {
+        Ok(page_request) => page_request,
+        Err(error) => return Ok(inspector::refused(&engine, &PageRequest::without_form(&head), error)),
+    };
+    let response = match allowed {
+        // Pages may be large, so they are rendered as long operations.
+        Ok(()) if head.method.is_safe() => {
+            in_flight.hold_permit(Arc::clone(&engine.long_work).acquire_owned().await?);
+            let engine = Arc::clone(&engine);
+            tokio::task::spawn_blocking(move || inspector::respond(&engine, &matched, &page_request)).await?
+        }
+        Ok(()) => inspector::respond(&engine, &matched, &page_request),
+        Err(error) if inspector::is_needed_to_sign_in(&matched, &error) => {
+            inspector::respond(&engine, &matched, &page_request)
+        }
+        Err(error) => inspector::refused(&engine, &page_request, error),
+    };
+    match engine.written_since(before).await {
+        Ok(()) => Ok(response),
+        Err(error) => {
+            Ok(inspector::refused(&engine, &PageRequest::without_form(&head), admin::unwritable(&error)))
+        }
+    }
+}
