@@ -23,6 +23,7 @@ use crate::fidelity::Quirk;
 use crate::ledger::RequestFingerprint;
 use crate::model::{Message, Model, StoredMessage};
 use crate::operation::Operation;
+use crate::unserved;
 
 pub(crate) use authentication::authenticate;
 pub(crate) use call::{Annotations, ApiConfig, ApiResponse, Call, Generated};
@@ -81,7 +82,10 @@ fn handle(
     annotations: &mut Annotations,
 ) -> Result<(Operation, Effect), ErrorResponse> {
     let settings = &config.settings;
-    let operation = call.operation.ok_or_else(|| ErrorResponse::no_route(call.method, call.target))?;
+    let Some(operation) = call.operation else {
+        annotations.note = Some(unserved::note(call.method, call.path()));
+        return Err(ErrorResponse::no_route(call.method, call.target));
+    };
     let spec = config.spec;
     let (method, path) = (operation.method(), operation.path());
     annotations.operation = Some(operation);
@@ -102,8 +106,10 @@ fn handle(
     }
 
     let schema = spec.request_schema(method, path).unwrap_or_default();
-    (annotations.unknown_fields, annotations.more_unknown_fields) =
-        spec.first_unknown_fields(schema, &body, MAX_UNKNOWN_FIELDS);
+    let unknown = spec.first_unknown_fields(schema, &body, MAX_UNKNOWN_FIELDS);
+    annotations.unknown_fields = unknown.pointers;
+    annotations.more_unknown_fields = unknown.more;
+    annotations.suggestions = unknown.suggestions;
     let found = spec.validate(schema, &body);
     let evaluation = rules::evaluate(operation, &body, found, settings.strictness);
     annotations.tolerated = evaluation.tolerated;

@@ -12,6 +12,7 @@ use jsonschema::{Draft, Validator};
 use serde_json::{Value, json};
 
 use schema::referenced_schema;
+pub(crate) use unknown::UnknownFields;
 pub use violation::Violation;
 pub(crate) use violation::shortened;
 
@@ -111,22 +112,15 @@ impl Spec {
 
     /// Returns the JSON pointers of the fields of `value` that are not in the schema.
     pub fn unknown_fields(&self, schema_name: &str, value: &Value) -> Vec<String> {
-        self.first_unknown_fields(schema_name, value, usize::MAX).0
+        self.first_unknown_fields(schema_name, value, usize::MAX).pointers
     }
 
-    /// Returns at most `max` of the [`unknown_fields`](Self::unknown_fields), and the number of further ones.
-    pub(crate) fn first_unknown_fields(
-        &self,
-        schema_name: &str,
-        value: &Value,
-        max: usize,
-    ) -> (Vec<String>, usize) {
+    /// Returns at most `max` of the [`unknown_fields`](Self::unknown_fields).
+    pub(crate) fn first_unknown_fields(&self, schema_name: &str, value: &Value, max: usize) -> UnknownFields {
         let schemas = &self.document["components"]["schemas"];
-        let (mut found, mut more) = (Vec::new(), 0);
-        unknown::fields(schemas, &schemas[schema_name], value, &mut String::new(), &mut |pointer: &str| {
-            if found.len() < max { found.push(pointer.to_owned()) } else { more += 1 }
-        });
-        (found, more)
+        let mut found = UnknownFields { max, ..UnknownFields::default() };
+        unknown::search(schemas, &schemas[schema_name], value, &mut String::new(), &mut found);
+        found
     }
 
     /// Returns the schema name of an operation's JSON body, for example `SendMessageRequest`.
@@ -221,13 +215,10 @@ mod tests {
 
             let mut fields = Map::new();
             fields.extend((0..count).map(|number| (format!("field{number}"), json!(0))));
-            let (mut steps, mut bytes) = (0, 0);
-            let schemas = &spec.document["components"]["schemas"];
-            let unknown = Value::Object(fields);
-            unknown::fields(schemas, &schemas[schema], &unknown, &mut String::new(), &mut |pointer| {
-                (steps, bytes) = (steps + 1, bytes + pointer.len());
-            });
-            assert_eq!(steps, count);
+            let found = spec.first_unknown_fields(schema, &Value::Object(fields), usize::MAX);
+            assert_eq!((found.pointers.len(), found.more), (count, 0));
+            assert!(found.suggestions.len() <= unknown::MAX_SUGGESTIONS);
+            let bytes: usize = found.pointers.iter().map(String::len).sum();
             assert!(bytes <= count * "/field00000".len(), "{bytes} bytes for {count} fields");
         }
     }

@@ -77,7 +77,7 @@ const SANDBOX: Structure = Structure {
         &["webhook"],
         &["access", "fault", "persistence", "rate_limit"],
         &["api_error", "clock", "fidelity", "identifiers", "model", "runtime", "traffic"],
-        &["operation", "webhook_url"],
+        &["operation", "unserved", "webhook_url"],
         &["spec"],
         &[
             "file_limit",
@@ -87,6 +87,7 @@ const SANDBOX: Structure = Structure {
             "routing",
             "search_term",
             "shell",
+            "similar",
             "sync",
             "weight",
         ],

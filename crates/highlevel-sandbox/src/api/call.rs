@@ -1,5 +1,7 @@
 //! A request to the API and its response.
 
+use std::collections::BTreeMap;
+
 use http::{HeaderMap, StatusCode};
 use serde_json::Value;
 
@@ -70,8 +72,11 @@ pub(crate) struct Annotations {
     pub(crate) more_violations: usize,
     pub(crate) tolerated: Vec<&'static str>,
     pub(crate) unknown_fields: Vec<String>,
+    pub(crate) suggestions: BTreeMap<String, String>,
     pub(crate) more_unknown_fields: usize,
     /// The message that was stored or changed.
     pub(crate) message_id: Option<String>,
     pub(crate) quirk: Option<&'static str>,
+    /// The reason why the request is not served.
+    pub(crate) note: Option<String>,
 }

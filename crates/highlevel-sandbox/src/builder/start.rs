@@ -134,6 +134,7 @@ impl SandboxBuilder {
             targets,
             guesses: Mutex::new(Guesses::default()),
             refused: AtomicU64::new(0),
+            unserved: AtomicU64::new(0),
             started: Instant::now(),
             run: system.object_id(),
             identifiers,

@@ -17,6 +17,14 @@ impl Engine {
         }
     }
 
+    /// Logs a request that is not served, and the number of all such requests. After the first ones, logs fewer of them.
+    pub(crate) fn report_unserved(&self, method: &str, path: &str, note: &str) {
+        let count = self.unserved.fetch_add(1, Ordering::Relaxed) + 1;
+        if count <= 8 || count.is_power_of_two() {
+            tracing::warn!(count, method, ?path, "{note}");
+        }
+    }
+
     /// Logs an invalid admin token, and delays the response if there were several.
     pub(crate) async fn slow_down_guess(&self) {
         let refusal = lock(&self.guesses).wrong(self.started.elapsed());

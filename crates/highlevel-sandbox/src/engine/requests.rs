@@ -18,6 +18,7 @@ use crate::operation::Operation;
 use crate::rate_limit::Verdict;
 use crate::sync::lock;
 use crate::traffic::{MAX_BODY, Received};
+use crate::unserved;
 
 /// The maximum size of a response body in the ledger, in bytes. Only faults generate longer ones.
 const MAX_RECORDED_RESPONSE: usize = 64 * 1024;
@@ -54,6 +55,10 @@ impl Engine {
         if parts.body.is_empty() {
             parts.headers.remove(CONTENT_TYPE);
         }
+        if let Some(note) = &response.annotations.note {
+            self.report_unserved(call.method, call.path(), note);
+            add_note(&mut parts.headers, note);
+        }
         if let Some(triggered) = triggered {
             fault::edit(&triggered.fault, &mut parts, trace_id);
         }
@@ -67,8 +72,10 @@ impl Engine {
             tolerated,
             unknown_fields,
             more_unknown_fields,
+            suggestions,
             message_id,
             quirk,
+            note: _,
         } = response.annotations;
         let record = RecordedRequest {
             id: moment.generated.trace_id.clone(),
@@ -84,6 +91,7 @@ impl Engine {
             tolerated,
             unknown_fields,
             more_unknown_fields,
+            suggestions,
             accepted: response.status.is_success(),
             message_id,
             quirk,
@@ -152,6 +160,13 @@ impl Engine {
             Ok(grant) => limiter.admit(&grant.account, moment.now),
             Err(_) => limiter.peek(&self.account, moment.now),
         }
+    }
+}
+
+/// Adds the reason why a request is not served. `HighLevel` sends no such header.
+pub(in crate::engine) fn add_note(headers: &mut HeaderMap, note: &str) {
+    if let Ok(note) = HeaderValue::from_str(note) {
+        headers.insert(unserved::NOTE_HEADER, note);
     }
 }
 

@@ -61,6 +61,8 @@ pub(crate) struct Engine {
     pub(crate) guesses: Mutex<Guesses>,
     /// The number of requests rejected because of their `Host` or their site.
     pub(crate) refused: AtomicU64,
+    /// The number of requests to the API that are not served.
+    pub(crate) unserved: AtomicU64,
     /// The start of this run.
     pub(crate) started: Instant,
     /// Generates ids, tokens and keys.

@@ -1,5 +1,6 @@
 //! The entries of the ledger.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -64,6 +65,8 @@ pub struct RecordedRequest {
     pub unknown_fields: Vec<String>,
     /// The number of such fields beyond those.
     pub more_unknown_fields: usize,
+    /// The names of the fields that were probably meant, by the JSON pointer of the unknown field.
+    pub suggestions: BTreeMap<String, String>,
     /// `true` if the response is 2xx.
     pub accepted: bool,
     /// The message that was stored or changed, if any.
@@ -158,6 +161,11 @@ impl RecordedRequest {
             + self.violations.iter().map(violation).sum::<usize>()
             + weight::block(self.tolerated.capacity() * size_of::<&str>())
             + weight::texts(&self.unknown_fields)
+            + self
+                .suggestions
+                .iter()
+                .map(|(pointer, name)| weight::text(pointer) + weight::text(name))
+                .sum::<usize>()
             + weight::headers(&self.response_headers)
             + weight::block(self.response.capacity())
     }

@@ -79,6 +79,7 @@ impl RecordedRequest {
             "moreViolations": self.more_violations,
             "tolerated": self.tolerated,
             "unknownFields": self.unknown_fields,
+            "suggestions": self.suggestions,
             "moreUnknownFields": self.more_unknown_fields,
             "accepted": self.accepted,
             "messageId": self.message_id,

@@ -127,6 +127,7 @@ async fn the_trace_id_of_an_error_finds_its_request() {
     let shown = admin(&sandbox, &format!("requests/{id}")).await;
     assert_eq!(shown["violations"][0]["pointer"], "/contactId");
     assert_eq!(shown["unknownFields"], json!(["/mesage"]));
+    assert_eq!(shown["suggestions"], json!({"/mesage": "message"}));
     assert_eq!(shown["body"], json!({"json": body}));
     assert_eq!(shown["response"], json!({"json": rejected}));
     assert!(shown["headers"].as_array().unwrap().contains(&json!(["authorization", "Bearer [redacted]"])));

@@ -29,4 +29,5 @@ mod state_file;
 mod stream;
 mod switches;
 mod target;
+mod unserved;
 mod webhooks;

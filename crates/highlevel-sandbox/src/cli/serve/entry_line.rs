@@ -35,9 +35,15 @@ fn remarks(request: &RecordedRequest) -> String {
     if !request.unknown_fields.is_empty() {
         let listed = &request.unknown_fields[..request.unknown_fields.len().min(MAX_UNKNOWN_FIELDS)];
         let more = request.unknown_fields.len() - listed.len() + request.more_unknown_fields;
+        let listed = listed.iter().map(|pointer| match request.suggestions.get(pointer) {
+            Some(name) => format!("{pointer} (did you mean {name}?)"),
+            None => pointer.clone(),
+        });
+        let listed: Vec<String> = listed.collect();
         let more = if more > 0 { format!(", … and {more} more") } else { String::new() };
         remarks.push(format!("fields that are not in the spec: {}{more}", listed.join(", ")));
     }
+    remarks.extend(header(request, "x-sandbox-note").map(str::to_owned));
     if request.accepted && request.accepted_before > 0 {
         remarks.push(format!("an equal message was accepted before, {} times", request.accepted_before));
     }
@@ -45,6 +51,11 @@ fn remarks(request: &RecordedRequest) -> String {
         remarks.push(format!("quirk {quirk}"));
     }
     remarks.into_iter().fold(String::new(), |text, remark| text + "\n               " + &printable(&remark))
+}
+
+/// Returns a response header.
+fn header<'a>(request: &'a RecordedRequest, name: &str) -> Option<&'a str> {
+    request.response_headers.iter().find(|(each, _)| each == name).map(|(_, value)| value.as_str())
 }
 
 /// Returns the rule that a request was accepted against.

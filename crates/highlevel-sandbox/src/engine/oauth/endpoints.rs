@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use super::installs::record_install;
 use crate::access::{Site, is_of_this_host};
 use crate::api::{self, Call};
+use crate::engine::requests::add_note;
 use crate::engine::state::Engine;
 use crate::oauth::authorize::{self, AuthorizeResponse};
 use crate::oauth::form::Form;
@@ -23,6 +24,7 @@ use crate::oauth::requests::Outcome;
 use crate::oauth::{Endpoint, InstallEvents};
 use crate::oauth::{location_token, redact};
 use crate::sync::lock;
+use crate::unserved;
 
 /// The response to an OAuth request.
 pub(crate) struct Reply {
@@ -78,7 +80,13 @@ pub(crate) fn reply(
         ("POST", Endpoint::Token) => token(state, call, now, trace_id),
         ("POST", Endpoint::LocationToken) => location_token(state, call, now, trace_id),
         (_, Endpoint::Reconnect) => error_reply(StatusCode::BAD_REQUEST, "API endpoint has been removed"),
-        (method, _) => error_reply(StatusCode::NOT_FOUND, &format!("Cannot {method} {path}")),
+        (method, _) => {
+            let note = unserved::note(method, path);
+            state.report_unserved(method, path, &note);
+            let mut reply = error_reply(StatusCode::NOT_FOUND, &format!("Cannot {method} {path}"));
+            add_note(&mut reply.headers, &note);
+            reply
+        }
     }
 }
 

@@ -39,7 +39,10 @@ pub(super) fn marks(request: &RecordedRequest) -> Vec<Mark> {
         (
             pointer.clone(),
             "unknown field",
-            "not in the API specification; the live API may ignore it".to_owned(),
+            match request.suggestions.get(pointer) {
+                Some(name) => format!("not in the API specification; did you mean {name}?"),
+                None => "not in the API specification; the live API may ignore it".to_owned(),
+            },
         )
     });
     let remarks =
@@ -121,6 +124,7 @@ mod tests {
             violations: spec.validate("SendMessageRequest", &body),
             tolerated: vec!["send-without-status"],
             unknown_fields: vec!["/mesage".to_owned()],
+            suggestions: [("/mesage".to_owned(), "message".to_owned())].into(),
             ..RecordedRequest::default()
         };
         let marks = marks(&request);
@@ -139,6 +143,7 @@ mod tests {
         assert_eq!(found, expected);
         assert_eq!(marks[1].text, "contactId must be a string, found the number 5");
         assert!(marks[3].text.ends_with("did you mean SMS?"), "{}", marks[3].text);
+        assert_eq!(marks.last().unwrap().text, "not in the API specification; did you mean message?");
         assert_eq!(more(&request), 0);
     }
 
