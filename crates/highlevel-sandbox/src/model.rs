@@ -14,6 +14,7 @@ mod raw_json;
 mod record;
 mod seed;
 mod status;
+mod undelivered;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -37,6 +38,7 @@ pub(crate) use seed::{
 };
 pub use status::StatusUpdate;
 pub(crate) use status::{next_statuses, status_of_call};
+pub(crate) use undelivered::TEXT_REQUIRED;
 
 /// Limits of the stored messages. When one is exceeded, the oldest messages are evicted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

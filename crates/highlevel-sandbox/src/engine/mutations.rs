@@ -13,7 +13,7 @@ use super::mutation_error::MutationError;
 use super::state::Engine;
 use crate::credentials::{Credentials, Grant, StoredCredentials};
 use crate::ledger::LedgerEvent;
-use crate::model::{Conflict, Kind, Model, Record, SCHEDULED, StatusUpdate, StoredMessage};
+use crate::model::{Conflict, Kind, Model, Record, StatusUpdate, StoredMessage};
 use crate::persistence::{Memory, RowChange, StoredRow};
 use crate::rate_limit::RateLimitEnforcer;
 use crate::snapshot::{Snapshot, StoredSnapshot};
@@ -94,7 +94,7 @@ impl Engine {
         for record in records {
             entries.push(match &record {
                 Record::Message(message) => {
-                    if message.status == SCHEDULED {
+                    if message.due().is_some() {
                         self.schedule_changed.notify_one();
                     }
                     LedgerEvent::Message(Arc::clone(message))

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::raw_json::RawJson;
+use super::undelivered::failure_time;
 use crate::weight;
 
 /// A stored message or call. `R` is the type of its request: parsed JSON, or text inside the sandbox.
@@ -97,9 +98,13 @@ impl Message<RawJson> {
         self.with_request(self.request.to_value())
     }
 
-    /// Returns the time of a scheduled message, in seconds since 1970. `None` if it is not scheduled.
+    /// Returns the time at which the clock changes the message, in seconds since 1970: it sends a scheduled message, and
+    /// reports that a message was not delivered.
     pub(crate) fn due(&self) -> Option<i64> {
-        (self.status == SCHEDULED).then(|| scheduled_time(&self.request.to_value())).flatten()
+        if self.status == SCHEDULED {
+            return scheduled_time(&self.request.to_value());
+        }
+        failure_time(self)
     }
 
     /// Returns the memory usage in bytes, including the index entries.

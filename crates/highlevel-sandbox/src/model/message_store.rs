@@ -18,7 +18,7 @@ pub(super) struct MessageStore {
     of_contact: HashMap<String, Numbers>,
     /// The sequence number of the message of each email, by email message ID.
     emails: HashMap<String, u64>,
-    /// The scheduled messages by their time, in seconds since 1970, and sequence number.
+    /// The messages that the clock changes, by their time in seconds since 1970, and sequence number.
     scheduled: BTreeSet<(i64, u64)>,
     /// The memory usage, in bytes.
     bytes: usize,
@@ -159,7 +159,7 @@ impl MessageStore {
         newest.into_iter().filter_map(|number| self.messages.get(&number))
     }
 
-    /// Returns the first scheduled message with its time in seconds since 1970.
+    /// Returns the first message that the clock changes, with its time in seconds since 1970.
     pub(super) fn first_scheduled(&self) -> Option<(i64, &Arc<StoredMessage>)> {
         let (time, number) = self.scheduled.first()?;
         Some((*time, self.messages.get(number)?))

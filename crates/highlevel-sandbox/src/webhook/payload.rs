@@ -3,7 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use crate::model::{
-    Channel, Contact, EventType, Family, Message, MessageDirection, Model, VOICEMAIL, channel_of, is_phone,
+    Channel, Contact, EventType, Family, Message, MessageDirection, MessageSource, Model, VOICEMAIL,
+    channel_of, is_phone,
 };
 use crate::spec::Spec;
 
@@ -87,7 +88,8 @@ pub(crate) fn event_payload(message: &Message, model: &Model, envelope: &Envelop
     payload.set("type", event_name(message));
     payload.set("locationId", message.location_id.as_str());
     let attachments = message.request.get("attachments").and_then(Value::as_array);
-    payload.set("attachments", attachments.filter(|urls| !urls.is_empty()).cloned());
+    let attachments = attachments.filter(|urls| !urls.is_empty() && !is_media_of_whatsapp(message));
+    payload.set("attachments", attachments.cloned());
     payload.set("contactId", message.contact_id.as_str());
     payload.set("conversationId", message.conversation_id.as_str());
     payload.set("dateAdded", message.date_added.as_str());
@@ -133,6 +135,15 @@ fn channel(message: &Message, model: &Model) -> Option<Channel> {
 /// without a `callStatus`.
 fn is_unanswered_by_the_location(message: &Message) -> bool {
     message.status == "voicemail" && message.conversation_provider_id.is_none()
+}
+
+/// Returns `true` for a message of a contact on WhatsApp. Its event has no files, which can be read with the message later.
+/// [live 1]
+fn is_media_of_whatsapp(message: &Message) -> bool {
+    message.channel == "WhatsApp"
+        && message.direction == MessageDirection::Inbound
+        && message.source == MessageSource::App
+        && message.conversation_provider_id.is_none()
 }
 
 fn describe_text(payload: &mut Payload, message: &Message) {

@@ -1,6 +1,7 @@
 //! The fields of message events, compared with those that the live API sends.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use highlevel_sandbox::{
     ConversationProvider, Message, ProviderKind, SimulatedCall, SimulatedCallOutcome, StatusUpdate,
@@ -84,6 +85,12 @@ fn texts(sandbox: &Sandbox) -> Vec<Case> {
                 names("WhatsApp", 19, "TYPE_WHATSAPP"),
                 json!({ "from": PHONE, "to": "+15035550100", "userId": "", "source": "app", "status": "delivered" }),
             ),
+        ),
+        case(
+            "a file of a contact on WhatsApp",
+            inbound(json!({ "type": "WhatsApp", "attachments": [PICTURE] })),
+            TEXT,
+            with(names("WhatsApp", 19, "TYPE_WHATSAPP"), json!({ "body": "" })),
         ),
         case(
             "an SMS sent through the API",
@@ -391,4 +398,36 @@ async fn provider_events_name_the_provider_and_the_conversation() {
             every.split_whitespace().chain(fields.split_whitespace()).chain(text).collect();
         assert_eq!(keys(&event), wanted, "{body} through {kind:?}");
     }
+}
+
+/// WhatsApp media without a text are accepted, and fail when the clock of the sandbox advances.
+#[tokio::test]
+async fn whatsapp_attachments_without_a_text_fail_later() {
+    let receiver = Receiver::start(StatusCode::OK).await;
+    let sandbox = sandbox(&receiver).await;
+    sandbox.set_clock_speed(0.0);
+    let body =
+        json!({ "type": "WhatsApp", "contactId": CONTACT, "attachments": [PICTURE], "status": "pending" });
+    let response = post(&sandbox, SEND, &body).await;
+    assert_eq!(response.status, 201);
+    let id = response.body["messageId"].as_str().unwrap();
+    let with_text = with(body.clone(), json!({ "message": "The menu" }));
+    let delivered = post(&sandbox, SEND, &with_text).await.body["messageId"].as_str().unwrap().to_owned();
+    sandbox.wait_for_deliveries(2, TEST_TIMEOUT).await.unwrap();
+
+    sandbox.advance_clock(Duration::from_secs(10));
+    let deliveries = sandbox.wait_for_deliveries(3, TEST_TIMEOUT).await.unwrap();
+    let failed = payload(&deliveries[2]);
+    assert_eq!((&failed["messageId"], &failed["status"]), (&json!(id), &json!("failed")), "{failed}");
+    assert_eq!(keys(&failed), keys(&payload(&deliveries[0])));
+    let message = sandbox.message(id).unwrap();
+    let last = message.history.last().unwrap();
+    assert_eq!(last.error.as_deref(), Some("The parameter text.body is required."));
+    assert_eq!(sandbox.message(&delivered).unwrap().status, "pending");
+
+    sandbox.advance_clock(Duration::from_secs(1_000));
+    let sms = json!({ "type": "SMS", "contactId": CONTACT, "message": "a", "status": "pending" });
+    post(&sandbox, SEND, &sms).await;
+    let deliveries = sandbox.wait_for_deliveries(4, TEST_TIMEOUT).await.unwrap();
+    assert_eq!(payload(&deliveries[3])["messageType"], "SMS", "it failed once");
 }
