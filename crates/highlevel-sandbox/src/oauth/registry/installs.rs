@@ -1,0 +1,97 @@
+//! The installs of the registry.
+
+use super::{Installation, Registry, Row};
+use crate::oauth::resource::{Choice, TokenResource};
+
+/// The maximum number of installs.
+const MAX_INSTALLS: usize = 20_000;
+
+impl Registry {
+    /// Adds an install, or replaces the one of the same app and resource.
+    pub(crate) fn put_install(&mut self, install: Installation) {
+        let key = (install.client_id.clone(), install.choice.resource.clone());
+        self.changed.insert(Row::Install(key.0.clone(), key.1.clone()));
+        let number = *self.install_numbers.entry(key).or_insert_with(|| {
+            self.next_install += 1;
+            self.next_install
+        });
+        self.installs.insert(number, install);
+        while self.installs.len() > MAX_INSTALLS
+            && let Some((number, _)) = self.installs.first_key_value()
+        {
+            self.remove_install(*number);
+        }
+    }
+
+    fn remove_install(&mut self, number: u64) -> Option<Installation> {
+        let install = self.installs.remove(&number)?;
+        let (client, resource) = (install.client_id.clone(), install.choice.resource.clone());
+        self.install_numbers.remove(&(client.clone(), resource.clone()));
+        self.changed.insert(Row::Install(client, resource));
+        Some(install)
+    }
+
+    /// Marks the event of an install as sent. Returns `true` if it was not yet marked.
+    pub(crate) fn announce(&mut self, client_id: &str, resource: &TokenResource) -> bool {
+        let Some(number) = self.number(client_id, resource) else { return false };
+        let Some(install) = self.installs.get_mut(&number) else { return false };
+        let is_new = !std::mem::replace(&mut install.announced, true);
+        if is_new {
+            self.changed.insert(Row::Install(client_id.to_owned(), resource.clone()));
+        }
+        is_new
+    }
+
+    /// Removes an install with its codes and tokens. For a company, also removes those of the company's locations. Returns
+    /// the removed installs.
+    pub(crate) fn uninstall(&mut self, client_id: &str, resource: &TokenResource) -> Vec<Installation> {
+        let is_removed = |client: &str, choice: &Choice| {
+            client == client_id
+                && match resource {
+                    TokenResource::Location(_) => choice.resource == *resource,
+                    TokenResource::Company(id) => choice.company_id == *id,
+                }
+        };
+        let numbers = self.installs.iter().filter(|(_, each)| is_removed(&each.client_id, &each.choice));
+        let numbers: Vec<u64> = numbers.map(|(number, _)| *number).collect();
+        let removed = numbers.into_iter().filter_map(|number| self.remove_install(number)).collect();
+        if let TokenResource::Location(id) = resource {
+            // The location may also be part of its company's install.
+            for install in self.installs.values_mut().filter(|each| each.client_id == client_id) {
+                let before = install.choice.locations.len();
+                install.choice.locations.retain(|each| each != id);
+                if install.choice.locations.len() < before {
+                    let resource = install.choice.resource.clone();
+                    self.changed.insert(Row::Install(client_id.to_owned(), resource));
+                }
+            }
+        }
+        let codes = self.codes.iter().filter(|(_, code)| is_removed(&code.client_id, &code.choice));
+        let codes: Vec<String> = codes.map(|(text, _)| text.clone()).collect();
+        for text in codes {
+            self.codes.remove(&text);
+            self.changed.insert(Row::Code(text));
+        }
+        self.revoke_where(|subject| is_removed(&subject.client_id, &subject.choice));
+        removed
+    }
+
+    /// Returns the installs in the order of installation.
+    pub(crate) fn installs(&self) -> impl Iterator<Item = &Installation> {
+        self.installs.values()
+    }
+
+    pub(crate) fn install(&self, client_id: &str, resource: &TokenResource) -> Option<&Installation> {
+        self.installs.get(&self.number(client_id, resource)?)
+    }
+
+    /// Returns `true` if an app is installed on a location of a company, separately or with the company.
+    pub(crate) fn is_installed_on(&self, client_id: &str, company_id: &str, location_id: &str) -> bool {
+        let install = self.install(client_id, &TokenResource::location(location_id));
+        install.is_some_and(|install| install.choice.company_id == company_id)
+    }
+
+    fn number(&self, client_id: &str, resource: &TokenResource) -> Option<u64> {
+        self.install_numbers.get(&(client_id.to_owned(), resource.clone())).copied()
+    }
+}
