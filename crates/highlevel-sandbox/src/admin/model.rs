@@ -148,9 +148,7 @@ fn put(state: &Arc<Engine>, input: &Input<'_>, kind: Kind) -> Result<Output, Api
     let record = Record::from_value(kind, body)
         .map_err(|error| ApiError::bad_request(format!("the body is no {kind}: {error}")))?;
     let shown = record.to_value();
-    state
-        .put(&mut state.model(), [record])
-        .map_err(|conflict| MutationError::Conflict(conflict.to_string()))?;
+    state.put_record(record).map_err(|conflict| MutationError::Conflict(conflict.to_string()))?;
     Ok(Output::ok(shown))
 }
 

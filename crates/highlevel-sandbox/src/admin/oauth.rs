@@ -40,6 +40,20 @@ struct Place {
     /// For a company, the locations that the app may access. Defaults to all.
     #[serde(default)]
     locations: Vec<String>,
+    /// For a company, installs the app on the locations that are created later. Defaults to the setting.
+    install_to_future_locations: Option<bool>,
+}
+
+/// The uninstallation of an app from a location or company.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Uninstallation {
+    /// Defaults to the default app.
+    client_id: Option<String>,
+    location_id: Option<String>,
+    company_id: Option<String>,
+    /// The reason in the event.
+    reason: Option<String>,
 }
 
 /// The tokens to issue.
@@ -88,6 +102,7 @@ fn installs(state: &Engine) -> Output {
                 "companyId": install.choice.company_id,
                 "locations": install.choice.locations,
                 "installedAt": install.installed_at,
+                "installToFutureLocations": install.choice.install_to_future_locations,
             })
         });
         json!({ "installs": each.collect::<Vec<Value>>() })
@@ -95,16 +110,19 @@ fn installs(state: &Engine) -> Output {
 }
 
 fn install(state: &Arc<Engine>, input: &Input<'_>) -> Result<Output, ApiError> {
-    let Place { client_id, location_id, company_id, locations } = input.json()?;
+    let Place { client_id, location_id, company_id, locations, install_to_future_locations } =
+        input.json()?;
     let resource = resource(location_id, company_id)?;
-    state.install_app(client_id.as_deref(), &resource, locations).map_err(|error| problem(&error))?;
+    state
+        .install_app(client_id.as_deref(), &resource, locations, install_to_future_locations)
+        .map_err(|error| problem(&error))?;
     Ok(Output::no_content())
 }
 
 fn uninstall(state: &Arc<Engine>, input: &Input<'_>) -> Result<Output, ApiError> {
-    let Place { client_id, location_id, company_id, .. } = input.json()?;
+    let Uninstallation { client_id, location_id, company_id, reason } = input.json()?;
     state
-        .uninstall_app(client_id.as_deref(), &resource(location_id, company_id)?)
+        .uninstall_app(client_id.as_deref(), &resource(location_id, company_id)?, reason.as_deref())
         .map_err(|error| problem(&error))?;
     Ok(Output::no_content())
 }

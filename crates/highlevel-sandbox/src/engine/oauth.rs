@@ -1,7 +1,10 @@
 //! OAuth requests. They do not count towards rate limits.
 
+mod companies;
 mod endpoints;
+mod future_locations;
 mod installs;
+mod reply;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -15,12 +18,14 @@ use super::requests::truncated;
 use super::state::Engine;
 use crate::api::{self, Call};
 use crate::fault::{self, FaultStage, ResponseParts, TriggeredFault};
+use crate::fidelity::Quirk;
 use crate::headers::redacted;
 use crate::ledger::RecordedRequest;
 use crate::oauth::{self, Endpoint};
 use crate::sync::lock;
 use crate::traffic::{MAX_BODY, Received};
-use endpoints::{Reply, error_reply, is_authenticated, reply};
+use endpoints::{is_authenticated, respond};
+use reply::{Reply, error_reply};
 
 impl Engine {
     /// Returns the fault triggered by an OAuth request, if any. A request without valid credentials neither triggers a fault
@@ -69,11 +74,11 @@ impl Engine {
                 error_reply(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time")
             }
             Received::Whole(_) => match self.check_writable() {
-                Ok(()) => reply(self, endpoint, call, moment.now, trace_id),
+                Ok(()) => respond(self, endpoint, call, moment.now, trace_id),
                 Err(error) => error_reply(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
             },
         };
-        let Reply { status, headers, body, recorded } = reply;
+        let Reply { status, headers, body, recorded, quirk } = reply;
         let is_replaced = triggered.is_some_and(|triggered| triggered.fault.generated_bytes() > 0);
         let build = |body: String| {
             let mut parts = ResponseParts { status, headers: headers.clone(), body: Bytes::from(body) };
@@ -98,6 +103,7 @@ impl Engine {
             response_headers: oauth::redacted_headers(redacted(&response.headers)),
             response: truncated(&recorded),
             authenticated,
+            quirk: quirk.map(Quirk::name),
             fault: triggered.map(|triggered| triggered.fault.name().to_owned()),
             duration: started.elapsed(),
             ..RecordedRequest::default()

@@ -24,6 +24,14 @@ pub enum Quirk {
     EarlyStatus403,
     /// A message that is stored returns an empty body.
     EmptySuccess,
+    /// The authorization page requires `version_id`, as for private apps.
+    VersionIdRequired,
+    /// An invalid refresh token returns 401.
+    UsedRefreshToken401,
+    /// The response to a request for a location token has no refresh token.
+    LocationTokenWithoutRefresh,
+    /// The code of an installation on one location is exchanged for tokens of its company.
+    CompanyTokenForLocation,
 }
 
 /// The time after sending a message in which a status update is [early](Quirk::EarlyStatus403), in seconds.
@@ -31,12 +39,16 @@ pub(crate) const EARLY: i64 = 10;
 
 impl Quirk {
     /// All quirks.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 9] = [
         Self::WrongProvider500,
         Self::BadToken500,
         Self::CustomInboundVanishes,
         Self::EarlyStatus403,
         Self::EmptySuccess,
+        Self::VersionIdRequired,
+        Self::UsedRefreshToken401,
+        Self::LocationTokenWithoutRefresh,
+        Self::CompanyTokenForLocation,
     ];
 
     /// Returns the name in settings, on the command line and in the ledger.
@@ -47,6 +59,10 @@ impl Quirk {
             Self::CustomInboundVanishes => "custom-inbound-vanishes",
             Self::EarlyStatus403 => "early-status-403",
             Self::EmptySuccess => "empty-success",
+            Self::VersionIdRequired => "version-id-required",
+            Self::UsedRefreshToken401 => "used-refresh-token-401",
+            Self::LocationTokenWithoutRefresh => "location-token-without-refresh",
+            Self::CompanyTokenForLocation => "company-token-for-location",
         }
     }
 
@@ -63,6 +79,18 @@ impl Quirk {
                 "status updates within 10 seconds (sandbox time) of sending the message return 403"
             }
             Self::EmptySuccess => "success responses have an empty body; the message is stored",
+            Self::VersionIdRequired => {
+                "the authorization page shows `error.noversionid` if the URL has no `version_id`, as for private apps"
+            }
+            Self::UsedRefreshToken401 => {
+                "a used, expired, revoked or unknown refresh token returns 401 `Invalid refresh token` instead of 400 \
+                 `invalid_grant`"
+            }
+            Self::LocationTokenWithoutRefresh => "`/oauth/locationToken` returns no refresh token",
+            Self::CompanyTokenForLocation => {
+                "the code of an installation on one location returns tokens of its company, without \
+                 `approvedLocations`"
+            }
         }
     }
 }

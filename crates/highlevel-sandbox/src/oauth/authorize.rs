@@ -17,14 +17,28 @@ use crate::model::{COMPANY_ID, Model};
 const CODE_LIFETIME: TimeDelta = TimeDelta::minutes(10);
 
 /// The fields of the request, each allowed once.
-pub(crate) const FIELDS: [&str; 6] =
-    ["response_type", "client_id", "redirect_uri", "scope", "state", "loginWindowOpenMode"];
+pub(crate) const FIELDS: [&str; 7] =
+    ["response_type", "client_id", "redirect_uri", "scope", "state", "loginWindowOpenMode", "version_id"];
 /// The maximum length of a field's value, in bytes. For `scope`, this covers all scopes together.
 const MAX_LENGTH: usize = 8 * 1024;
+/// The field with which a request includes the locations of a company that are created later.
+pub(crate) const FUTURE_LOCATIONS: &str = "install_to_future_locations";
+/// The text of HighLevel's page for a private app whose URL has no version.
+pub(crate) const NO_VERSION_ID: &str = "error.noversionid";
 /// The maximum number of distinct scopes.
 const MAX_SCOPES: usize = 200;
 /// The maximum length of a scope, in bytes.
 const MAX_SCOPE_LENGTH: usize = 200;
+
+/// The rules for an authorization request.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Policy {
+    /// Redirect to the app with a code if the request or the settings specify a location or company. Otherwise, a valid
+    /// request only shows the page, and the user chooses.
+    pub(crate) may_choose: bool,
+    /// Reject a request without a version of the app, as HighLevel does for private apps.
+    pub(crate) requires_version_id: bool,
+}
 
 /// The response to an authorization request.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,19 +53,18 @@ pub(crate) enum AuthorizeResponse {
 
 /// Determines the response to a request. The caller has to store the code.
 ///
-/// With `may_choose`, redirects to the app with a code if the request or the settings specify a location or company.
-/// Otherwise, a valid request only shows the page, and the user chooses.
 pub(crate) fn decide(
     query: &Form,
     registry: &Registry,
     model: &Model,
     now: DateTime<Utc>,
     code: &str,
-    may_choose: bool,
+    policy: Policy,
 ) -> AuthorizeResponse {
-    match request(query, registry).and_then(|request| Ok((chosen(query, registry, model)?, request))) {
+    match request(query, registry, policy).and_then(|request| Ok((chosen(query, registry, model)?, request)))
+    {
         Err(message) => AuthorizeResponse::Error(message),
-        Ok((Some(choice), request)) if may_choose => AuthorizeResponse::Redirect {
+        Ok((Some(choice), request)) if policy.may_choose => AuthorizeResponse::Redirect {
             location: with_code(&request.redirect_uri, code, query.get("state")),
             code: Code { choice, expires_at: now + CODE_LIFETIME, ..request },
         },
@@ -60,7 +73,7 @@ pub(crate) fn decide(
 }
 
 /// Validates a request, and returns its code without the choice and the expiry.
-fn request(query: &Form, registry: &Registry) -> Result<Code, String> {
+fn request(query: &Form, registry: &Registry, policy: Policy) -> Result<Code, String> {
     if let Some(name) = FIELDS.iter().find(|name| query.all(name).count() > 1) {
         return Err(format!("{name} appears more than once"));
     }
@@ -98,15 +111,14 @@ fn request(query: &Form, registry: &Registry) -> Result<Code, String> {
     if let Some(mode) = query.get("loginWindowOpenMode").filter(|mode| *mode != "self") {
         return Err(format!("loginWindowOpenMode is {mode}, but the only supported mode is self"));
     }
+    if policy.requires_version_id && query.get("version_id").is_none() {
+        return Err(NO_VERSION_ID.to_owned());
+    }
     Ok(Code {
         client_id: client_id.to_owned(),
         redirect_uri: redirect_uri.to_owned(),
         scopes,
-        choice: Choice {
-            resource: TokenResource::Location(String::new()),
-            company_id: String::new(),
-            locations: Vec::new(),
-        },
+        choice: Choice::location("", ""),
         expires_at: DateTime::UNIX_EPOCH,
         used: false,
     })
@@ -132,6 +144,7 @@ pub(crate) fn distinct_scopes<'a>(scopes: impl IntoIterator<Item = &'a str>) -> 
 
 /// Returns the choice of the query, or else of the settings. Returns `None` if neither specifies one.
 fn chosen(query: &Form, registry: &Registry, model: &Model) -> Result<Option<Choice>, String> {
+    let future_locations = includes_future_locations(query, registry)?;
     let locations: Vec<String> = query.all("location_id").map(str::to_owned).collect();
     let resource = match (query.get("company"), locations.as_slice()) {
         (Some("own"), _) => TokenResource::company(COMPANY_ID),
@@ -145,7 +158,18 @@ fn chosen(query: &Form, registry: &Registry, model: &Model) -> Result<Option<Cho
             None => return Ok(None),
         },
     };
-    Choice::of(model, resource, locations).map(Some)
+    let choice = Choice::of(model, resource, locations)?;
+    Ok(Some(choice.with_future_locations(future_locations)))
+}
+
+/// Returns `true` if an installation on a company includes the locations that are created later.
+pub(crate) fn includes_future_locations(query: &Form, registry: &Registry) -> Result<bool, String> {
+    match query.get(FUTURE_LOCATIONS) {
+        Some("true") => Ok(true),
+        Some("false") => Ok(false),
+        Some(other) => Err(format!("{FUTURE_LOCATIONS} is {other}, but must be true or false")),
+        None => Ok(registry.settings().install_to_future_locations),
+    }
 }
 
 fn check_redirect_uri(text: &str) -> Result<(), String> {

@@ -13,7 +13,7 @@ pub(crate) const UNINSTALL: &str = "UNINSTALL";
 /// The name of the company, and of the agency in the spec's example.
 const COMPANY_NAME: &str = "Example Company";
 /// The length of a trial, in days.
-const TRIAL_DAYS: u32 = 10;
+pub(crate) const TRIAL_DAYS: u32 = 10;
 
 /// The metadata of an event.
 #[derive(Clone, Copy, Debug)]
@@ -23,13 +23,20 @@ pub(crate) struct EventMetadata<'a> {
     pub(crate) timestamp: DateTime<Utc>,
 }
 
-/// Returns the payload of an `INSTALL` event.
+/// Returns the payload of an `INSTALL` event. That of a location that was created after the installation on its company
+/// names neither the company nor a user.
 pub(crate) fn install(install: &Installation, metadata: EventMetadata<'_>) -> Value {
     let choice = &install.choice;
     let mut payload = envelope(INSTALL, metadata);
     payload.insert("installType".to_owned(), json!(choice.resource.user_type()));
     if let TokenResource::Location(id) = &choice.resource {
         payload.insert("locationId".to_owned(), json!(id));
+    }
+    if install.is_future_location {
+        return Value::Object(payload);
+    }
+    if !choice.locations.is_empty() {
+        payload.insert("locationIds".to_owned(), json!(choice.locations));
     }
     payload.insert("companyId".to_owned(), json!(choice.company_id));
     payload.insert("userId".to_owned(), json!(USER_ID));
@@ -42,14 +49,21 @@ pub(crate) fn install(install: &Installation, metadata: EventMetadata<'_>) -> Va
     Value::Object(payload)
 }
 
-/// Returns the payload of an `UNINSTALL` event. It has either a location ID or a company ID.
-pub(crate) fn uninstall(resource: &TokenResource, metadata: EventMetadata<'_>) -> Value {
+/// Returns the payload of an `UNINSTALL` event. It has either a location ID or a company ID, and may have a reason.
+pub(crate) fn uninstall(
+    resource: &TokenResource,
+    reason: Option<&str>,
+    metadata: EventMetadata<'_>,
+) -> Value {
     let mut payload = envelope(UNINSTALL, metadata);
     let (name, id) = match resource {
         TokenResource::Location(id) => ("locationId", id),
         TokenResource::Company(id) => ("companyId", id),
     };
     payload.insert(name.to_owned(), json!(id));
+    if let Some(reason) = reason {
+        payload.insert("reason".to_owned(), json!(reason));
+    }
     Value::Object(payload)
 }
 

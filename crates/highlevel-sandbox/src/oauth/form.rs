@@ -2,6 +2,12 @@
 
 use std::borrow::Cow;
 use std::collections::HashSet;
+use std::fmt::Formatter;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, Error, MapAccess, Visitor};
+
+use super::version::OAuthVersion;
 
 /// The maximum number of fields in a form or a query, including fields without a value.
 pub(crate) const MAX_FIELDS: usize = 100;
@@ -36,6 +42,49 @@ impl Form {
             Some(name) => Err(format!("Invalid request: `{name}` appears more than once")),
             None => Ok(form),
         }
+    }
+
+    /// Parses the body of a token request: a form or, in version `v3`, a form or a JSON object. The names of the fields are
+    /// those of RFC 6749.
+    ///
+    /// # Errors
+    ///
+    /// Returns a message if the body is neither, has too many fields, or has a field more than once.
+    pub(crate) fn parse_token_request(
+        content_type: Option<&str>,
+        body: &[u8],
+        version: OAuthVersion,
+    ) -> Result<Self, String> {
+        let form = if version == OAuthVersion::V3 && is_json(content_type) {
+            Self::parse_json(body)?
+        } else {
+            Self::parse_body(content_type, body)?
+        };
+        let renamed = form.0.into_iter();
+        let form =
+            Self(renamed.map(|(name, value)| (version.standard_name(&name).to_owned(), value)).collect());
+        match form.duplicate() {
+            Some(name) => Err(format!("Invalid request: `{name}` appears more than once")),
+            None => Ok(form),
+        }
+    }
+
+    /// Parses a JSON object of strings. Fields that are null are treated as omitted.
+    pub(crate) fn parse_json(body: &[u8]) -> Result<Self, String> {
+        // The message of the parser can quote the body, which contains secrets.
+        let found = serde_json::from_slice::<JsonFields>(body).map_err(|error| {
+            let (line, column) = (error.line(), error.column());
+            format!(
+                "Invalid request: the body is not a JSON object of at most {MAX_FIELDS} strings (line {line}, column \
+                 {column})"
+            )
+        })?;
+        Ok(Self(found.0))
+    }
+
+    /// Returns the names and values of all fields.
+    pub(crate) fn fields(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     /// Adds a field.
@@ -75,6 +124,43 @@ impl Form {
     }
 }
 
+/// Returns `true` if a content type is JSON.
+pub(crate) fn is_json(content_type: Option<&str>) -> bool {
+    let media_type = content_type.and_then(|value| value.split(';').next()).map(str::trim);
+    media_type.is_some_and(|found| found.eq_ignore_ascii_case("application/json"))
+}
+
+/// The fields of a JSON object with a value. Parsing stops at the first field above the limit.
+struct JsonFields(Vec<(String, String)>);
+
+impl<'de> Deserialize<'de> for JsonFields {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Fields;
+
+        impl<'de> Visitor<'de> for Fields {
+            type Value = JsonFields;
+
+            fn expecting(&self, formatter: &mut Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("an object of strings")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<JsonFields, A::Error> {
+                let (mut found, mut count) = (Vec::new(), 0);
+                while let Some((name, value)) = map.next_entry::<String, Option<String>>()? {
+                    count += 1;
+                    if count > MAX_FIELDS {
+                        return Err(A::Error::custom("too many fields"));
+                    }
+                    found.extend(value.filter(|value| !value.is_empty()).map(|value| (name, value)));
+                }
+                Ok(JsonFields(found))
+            }
+        }
+
+        deserializer.deserialize_map(Fields)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -96,6 +182,66 @@ mod tests {
             (None, "a=1", rejected(&format!("{wrong_type}missing"))),
         ] {
             assert_eq!(Form::parse_body(content_type, body.as_bytes()), expected, "{content_type:?} {body}");
+        }
+    }
+
+    /// A token request, and its fields or the start of the error.
+    struct Row {
+        version: OAuthVersion,
+        content_type: &'static str,
+        body: String,
+        expected: Result<&'static [(&'static str, &'static str)], &'static str>,
+    }
+
+    #[test]
+    fn version_3_accepts_json_and_camel_case_names() {
+        use OAuthVersion::{Dated, V3};
+        let row = |version, content_type, body: &str, expected| Row {
+            version,
+            content_type,
+            body: body.to_owned(),
+            expected,
+        };
+        let (form, json) = ("application/x-www-form-urlencoded", "application/json; charset=utf-8");
+        let no_json =
+            "Invalid request: the body is not a JSON object of at most 100 strings (line 1, column ";
+        let object = |count: usize| {
+            let fields: Vec<String> = (0..count).map(|number| format!(r#""f{number}":null"#)).collect();
+            format!("{{{}}}", fields.join(","))
+        };
+        for Row { version, content_type, body, expected } in [
+            row(V3, form, "clientId=a&code=b", Ok(&[("client_id", "a"), ("code", "b")])),
+            row(V3, form, "client_id=a", Ok(&[("client_id", "a")])),
+            row(Dated, form, "clientId=a", Ok(&[("clientId", "a")])),
+            row(V3, json, r#"{"grantType":"x","redirectUri":null,"code":""}"#, Ok(&[("grant_type", "x")])),
+            row(V3, json, r#"{"user_type":"Location"}"#, Ok(&[("user_type", "Location")])),
+            row(
+                V3,
+                json,
+                r#"{"clientId":"a","client_id":"b"}"#,
+                Err("Invalid request: `client_id` appears more"),
+            ),
+            row(V3, form, "clientId=a&client_id=b", Err("Invalid request: `client_id` appears more")),
+            row(V3, json, r#"{"code":"a","code":"a"}"#, Err("Invalid request: `code` appears more")),
+            row(V3, json, r#"{"clientId":5}"#, Err(no_json)),
+            row(V3, json, r#""client_secret""#, Err(no_json)),
+            row(V3, json, "{", Err(no_json)),
+            row(V3, json, &object(100), Ok(&[])),
+            row(V3, json, &object(101), Err(no_json)),
+            row(Dated, json, "{}", Err("Invalid request: content must be application/x-www-form-urlencoded")),
+            row(
+                V3,
+                "text/plain",
+                "{}",
+                Err("Invalid request: content must be application/x-www-form-urlencoded"),
+            ),
+        ] {
+            let found = Form::parse_token_request(Some(content_type), body.as_bytes(), version);
+            match (&found, expected) {
+                (Ok(form), Ok(fields)) => assert_eq!(form.fields().collect::<Vec<_>>(), fields, "{body}"),
+                (Err(found), Err(expected)) => assert!(found.starts_with(expected), "{body}: {found}"),
+                _ => panic!("{body}: {found:?}"),
+            }
         }
     }
 

@@ -7,11 +7,21 @@ use super::app::SandboxApp;
 use super::form::Form;
 use super::registry::{AccessToken, IssuedTokens, RefreshToken, Registry, Subject, Used, UsedCredential};
 use super::requests::Outcome;
-use super::resource::TokenResource;
+use super::resource::{Choice, TokenResource};
 use super::token_response::{self, ACCESS_SECONDS, GeneratedTokens, TokenError};
+use super::version::OAuthVersion;
+use crate::fidelity::{Quirk, Settings};
 
 /// The lifetime of a refresh token.
 const REFRESH_LIFETIME: TimeDelta = TimeDelta::days(365);
+
+/// A token request, and the settings that its response depends on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TokenRequest<'a> {
+    pub(crate) form: &'a Result<Form, String>,
+    pub(crate) version: OAuthVersion,
+    pub(crate) settings: &'a Settings,
+}
 
 /// The response to a token request, and the change to apply.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,48 +31,69 @@ pub(crate) struct GrantDecision {
     /// The location or company of the code or refresh token, if it is known.
     pub(crate) resource: Option<TokenResource>,
     pub(crate) outcome: Outcome,
+    /// The quirk that determined the response.
+    pub(crate) quirk: Option<Quirk>,
 }
 
 /// Determines the response to a request.
 pub(crate) fn decide(
-    form: &Result<Form, String>,
+    request: TokenRequest<'_>,
     registry: &Registry,
     now: DateTime<Utc>,
     generated: &GeneratedTokens,
 ) -> GrantDecision {
-    let token = form.as_ref().ok().and_then(|form| registry.refresh_token(form.get("refresh_token")?));
-    let code = form.as_ref().ok().and_then(|form| registry.code(form.get("code")?));
+    let form = request.form.as_ref().ok();
+    let token = form.and_then(|form| registry.refresh_token(form.get("refresh_token")?));
+    let code = form.and_then(|form| registry.code(form.get("code")?));
     let resource = token
         .map(|token| &token.subject.choice)
         .or(code.map(|code| &code.choice))
         .map(|choice| choice.resource.clone());
-    let is_refresh = form.as_ref().is_ok_and(|form| form.get("grant_type") == Some("refresh_token"));
+    let is_refresh = form.is_some_and(|form| form.get("grant_type") == Some("refresh_token"));
     let rejected = if is_refresh { Outcome::Refused } else { Outcome::CodeRefused };
-    match grant(form, registry, now, generated) {
-        Ok((response, change, outcome)) => {
-            GrantDecision { response: Ok(response), change, resource, outcome }
+    match grant(request, registry, now, generated) {
+        Ok(GrantResult { response, change, outcome, quirk }) => {
+            GrantDecision { response: Ok(response), change, resource, outcome, quirk }
         }
-        Err(error) => GrantDecision { response: Err(error), change: None, resource, outcome: rejected },
+        Err(error) => {
+            let quirk =
+                (error == TokenError::unauthorized_refresh_token()).then_some(Quirk::UsedRefreshToken401);
+            GrantDecision { response: Err(error), change: None, resource, outcome: rejected, quirk }
+        }
     }
 }
 
-type GrantResult = (Value, Option<IssuedTokens>, Outcome);
+/// The response and the change of a successful request.
+struct GrantResult {
+    response: Value,
+    change: Option<IssuedTokens>,
+    outcome: Outcome,
+    quirk: Option<Quirk>,
+}
 
 fn grant(
-    form: &Result<Form, String>,
+    request: TokenRequest<'_>,
     registry: &Registry,
     now: DateTime<Utc>,
     generated: &GeneratedTokens,
 ) -> Result<GrantResult, TokenError> {
-    let form = form.as_ref().map_err(TokenError::invalid_request)?;
+    let form = request.form.as_ref().map_err(TokenError::invalid_request)?;
     let grant_type = form
         .get("grant_type")
         .filter(|found| !found.is_empty())
         .ok_or_else(TokenError::missing_grant_type)?;
     match grant_type {
-        "authorization_code" => exchange(form, registry, now, generated),
-        "refresh_token" => refresh(form, client(form, registry)?, registry, now, generated),
+        "authorization_code" => exchange(form, request, registry, now, generated),
+        "refresh_token" => refresh(form, request, registry, now, generated),
         other => Err(TokenError::unsupported_grant_type(other)),
+    }
+}
+
+impl TokenRequest<'_> {
+    /// Returns the body of the response that issues tokens.
+    fn tokens(&self, subject: &Subject, registry: &Registry, generated: &GeneratedTokens) -> Value {
+        let camel_case = registry.settings().camel_case || self.version == OAuthVersion::V3;
+        token_response::body(subject, generated, camel_case)
     }
 }
 
@@ -75,6 +106,7 @@ pub(crate) fn client<'a>(form: &Form, registry: &'a Registry) -> Result<&'a Sand
 
 fn exchange(
     form: &Form,
+    request: TokenRequest<'_>,
     registry: &Registry,
     now: DateTime<Utc>,
     generated: &GeneratedTokens,
@@ -92,25 +124,35 @@ fn exchange(
     }
     check_user_type(form, &code.choice.resource)?;
     check_active(registry, &code.choice.resource)?;
-    let subject = Subject {
-        client_id: app.client_id.clone(),
-        choice: code.choice.clone(),
-        scopes: code.scopes.clone(),
+    let is_location = matches!(code.choice.resource, TokenResource::Location(_));
+    let quirk = (is_location && request.settings.has(Quirk::CompanyTokenForLocation))
+        .then_some(Quirk::CompanyTokenForLocation);
+    let choice = match quirk {
+        Some(_) => Choice::company(&code.choice.company_id, Vec::new()),
+        None => code.choice.clone(),
     };
-    let response = token_response::body(&subject, generated, registry.settings().camel_case);
+    let subject = Subject { client_id: app.client_id.clone(), choice, scopes: code.scopes.clone() };
+    let response = request.tokens(&subject, registry, generated);
     let change = issue(subject, UsedCredential::Code(text.to_owned()), now, generated);
-    Ok((response, Some(change), Outcome::CodeExchanged))
+    Ok(GrantResult { response, change: Some(change), outcome: Outcome::CodeExchanged, quirk })
 }
 
 fn refresh(
     form: &Form,
-    app: &SandboxApp,
+    request: TokenRequest<'_>,
     registry: &Registry,
     now: DateTime<Utc>,
     generated: &GeneratedTokens,
 ) -> Result<GrantResult, TokenError> {
+    let app = client(form, registry)?;
     let text = form.get("refresh_token").ok_or_else(|| TokenError::missing("refresh_token"))?;
-    let invalid = || TokenError::invalid_grant("refresh token is invalid");
+    let invalid = || {
+        if request.settings.has(Quirk::UsedRefreshToken401) {
+            TokenError::unauthorized_refresh_token()
+        } else {
+            TokenError::invalid_grant("refresh token is invalid")
+        }
+    };
     let token = registry.refresh_token(text).ok_or_else(invalid)?;
     // The live API has been observed to respond to the token of another app as to a wrong secret.
     if token.subject.client_id != app.client_id {
@@ -123,17 +165,18 @@ fn refresh(
     check_user_type(form, resource)?;
     if let Some(used) = &token.used {
         return if used.is_repeatable_at(now) {
-            Ok((used.response.clone(), None, Outcome::Repeated))
+            let (response, outcome) = (used.response.clone(), Outcome::Repeated);
+            Ok(GrantResult { response, change: None, outcome, quirk: None })
         } else {
             Err(invalid())
         };
     }
     check_active(registry, resource)?;
-    let response = token_response::body(&token.subject, generated, registry.settings().camel_case);
+    let response = request.tokens(&token.subject, registry, generated);
     let used = Used { at: now, response: response.clone() };
     let change =
         issue(token.subject.clone(), UsedCredential::RefreshToken(text.to_owned(), used), now, generated);
-    Ok((response, Some(change), Outcome::Rotated))
+    Ok(GrantResult { response, change: Some(change), outcome: Outcome::Rotated, quirk: None })
 }
 
 /// Returns the change that issues new tokens.
@@ -155,7 +198,7 @@ pub(crate) fn issue(
     IssuedTokens {
         used,
         access_token: (generated.access_token.clone(), access_token),
-        refresh_token: (generated.refresh_token.clone(), refresh_token),
+        refresh_token: Some((generated.refresh_token.clone(), refresh_token)),
     }
 }
 

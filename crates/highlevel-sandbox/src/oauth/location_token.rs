@@ -4,65 +4,62 @@
 
 use chrono::{DateTime, Utc};
 use http::StatusCode;
+use serde_json::Value;
 
+use super::company::{check_company, company_of};
 use super::form::Form;
 use super::grant::issue;
 use super::registry::{IssuedTokens, Registry, Subject, UsedCredential};
+use super::rejection::Rejection;
 use super::resource::{Choice, TokenResource};
 use super::token_response::{self, GeneratedTokens};
+use super::version::OAuthVersion;
 
 /// The scope that the company's token must have.
 pub(crate) const SCOPE: &str = "oauth.write";
 
-/// The status and message of an error.
-pub(crate) type Rejection = (StatusCode, String);
+/// The format of the response.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Format {
+    pub(crate) version: OAuthVersion,
+    /// The response contains no refresh token.
+    pub(crate) omits_refresh_token: bool,
+}
 
 /// Determines the response to a request that is authorized with a token of `caller`.
 pub(crate) fn decide(
     form: &Result<Form, String>,
+    format: Format,
     caller: &Subject,
     registry: &Registry,
     now: DateTime<Utc>,
     generated: &GeneratedTokens,
-) -> Result<(serde_json::Value, IssuedTokens), Rejection> {
-    let TokenResource::Company(own_company) = &caller.choice.resource else {
-        return Err(unauthorized(
-            "The token is not authorized for this scope: it is a sub-account token, but a company token is required",
-        ));
+) -> Result<(Value, IssuedTokens), Rejection> {
+    let own_company = company_of(caller, SCOPE)?;
+    let form = form.as_ref().map_err(|message| Rejection::new(StatusCode::BAD_REQUEST, message))?;
+    let missing = ["companyId", "locationId"].into_iter().filter(|name| form.get(name).is_none());
+    let missing: Vec<String> = missing.map(|name| format!("{name} should not be empty")).collect();
+    let (Some(company_id), Some(location_id)) = (form.get("companyId"), form.get("locationId")) else {
+        return Err(Rejection::invalid(&missing));
     };
-    if !caller.scopes.iter().any(|scope| scope == SCOPE) {
-        return Err(unauthorized(&format!(
-            "The token is not authorized for this scope: {SCOPE} is required"
-        )));
-    }
-    let form = form.as_ref().map_err(|message| (StatusCode::BAD_REQUEST, message.clone()))?;
-    let field = |name: &str| {
-        let missing = || (StatusCode::UNPROCESSABLE_ENTITY, format!("{name} should not be empty"));
-        form.get(name).ok_or_else(missing)
-    };
-    let (company_id, location_id) = (field("companyId")?, field("locationId")?);
-    if company_id != own_company {
-        return Err((
-            StatusCode::FORBIDDEN,
-            format!("The token does not have access to the company {company_id}"),
-        ));
-    }
+    check_company(own_company, company_id)?;
     if !registry.is_installed_on(&caller.client_id, company_id, location_id) {
-        return Err((StatusCode::BAD_REQUEST, "Location does not belong to the company".to_owned()));
+        return Err(Rejection::new(StatusCode::BAD_REQUEST, "Location does not belong to the company"));
     }
-    let resource = TokenResource::location(location_id);
-    if !registry.is_active(&resource) {
-        return Err((StatusCode::BAD_REQUEST, "Location is not active".to_owned()));
+    if !registry.is_active(&TokenResource::location(location_id)) {
+        return Err(Rejection::new(StatusCode::BAD_REQUEST, "Location is not active"));
     }
     let subject = Subject {
         client_id: caller.client_id.clone(),
-        choice: Choice { resource, company_id: company_id.to_owned(), locations: Vec::new() },
+        choice: Choice::location(location_id, company_id),
         scopes: caller.scopes.clone(),
     };
-    let body = token_response::body(&subject, generated, registry.settings().camel_case);
-    Ok((body, issue(subject, UsedCredential::None, now, generated)))
-}
-
-pub(crate) fn unauthorized(message: &str) -> Rejection {
-    (StatusCode::UNAUTHORIZED, message.to_owned())
+    let camel_case = registry.settings().camel_case || format.version == OAuthVersion::V3;
+    let mut body = token_response::body(&subject, generated, camel_case);
+    let mut tokens = issue(subject, UsedCredential::None, now, generated);
+    if format.omits_refresh_token {
+        body = token_response::without_refresh_token(body);
+        tokens.refresh_token = None;
+    }
+    Ok((body, tokens))
 }

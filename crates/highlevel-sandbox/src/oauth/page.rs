@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::authorize::FIELDS;
+use super::authorize::{FIELDS, FUTURE_LOCATIONS};
 use super::form::Form;
 use super::resource::companies;
 use crate::model::{Location, Model};
@@ -29,8 +29,14 @@ pub(crate) struct Page {
 }
 
 /// Returns the page for choosing. `nonce` allows the embedded style sheet, and `token` proves that the form was issued by
-/// the sandbox.
-pub(crate) fn choose(query: &Form, model: &Model, path: &str, token: &str, nonce: &str) -> Page {
+/// the sandbox. `future_locations` is the initial state of the checkbox for locations that are created later.
+pub(crate) fn choose(
+    query: &Form,
+    model: &Model,
+    path: &str,
+    (token, nonce): (&str, &str),
+    future_locations: bool,
+) -> Page {
     let app = escaped(query.get("client_id").unwrap_or_default());
     let mut content = vec![format!(
         "<h1>Install the app on&hellip;</h1><p>The app <code>{app}</code> requests these scopes:</p><ul>"
@@ -43,6 +49,11 @@ pub(crate) fn choose(query: &Form, model: &Model, path: &str, token: &str, nonce
     content.extend(request.chain([(TOKEN_FIELD, token)]).map(|(name, value)| {
         format!("<input type=\"hidden\" name=\"{}\" value=\"{}\">", escaped(name), escaped(value))
     }));
+    let checked = if future_locations { " checked" } else { "" };
+    content.push(format!(
+        "<p><label><input type=\"checkbox\" name=\"{FUTURE_LOCATIONS}\" value=\"true\"{checked}> For a company, also \
+         install on locations that are created later</label></p>"
+    ));
     let mut by_company: BTreeMap<&str, Vec<&Location>> = BTreeMap::new();
     for location in model.locations().take(MAX_LOCATIONS) {
         by_company.entry(&location.company_id).or_default().push(location);
@@ -136,7 +147,9 @@ mod tests {
         let query = Form::parse_query(&query).unwrap();
         let mut seed = crate::snapshot::seed();
         seed.locations.push(model::Location::new(MARKUP).name(MARKUP));
-        for page in [choose(&query, &Model::try_from(seed).unwrap(), "/path", "t", "n"), error(MARKUP, "n")] {
+        for page in
+            [choose(&query, &Model::try_from(seed).unwrap(), "/path", ("t", "n"), false), error(MARKUP, "n")]
+        {
             assert!(!page.html.contains("<script") && !page.html.contains("alert('"), "{}", page.html);
             assert!(page.html.contains("&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;&quot;&amp;"));
         }
@@ -146,12 +159,19 @@ mod tests {
     fn the_form_contains_the_request_and_a_button_per_choice() {
         let query =
             Form::parse_query("client_id=a-b&scope=x+y%2Fz&state=1%262&location_id=elsewhere").unwrap();
-        let page = choose(&query, &Model::try_from(crate::snapshot::seed()).unwrap(), "/p", "the token", "n");
+        let page = choose(
+            &query,
+            &Model::try_from(crate::snapshot::seed()).unwrap(),
+            "/p",
+            ("the token", "n"),
+            true,
+        );
         for (part, times) in [
             ("<form method=\"post\" action=\"/p\">", 1),
             ("name=\"scope\" value=\"x y/z\"", 1),
             ("name=\"state\" value=\"1&amp;2\"", 1),
             ("name=\"choice_token\" value=\"the token\"", 1),
+            ("name=\"install_to_future_locations\" value=\"true\" checked>", 1),
             ("name=\"location_id\"", 0),
             ("name=\"choice\" value=\"location_id=l1C08ntBrFjLS0elLIYU\"", 1),
         ] {
@@ -171,7 +191,7 @@ mod tests {
             model::Location::new(format!("location{number}")).company(company).name("<".repeat(1_000))
         });
         seed.locations.extend(locations);
-        let page = choose(&query, &Model::try_from(seed).unwrap(), "/p", "t", "n");
+        let page = choose(&query, &Model::try_from(seed).unwrap(), "/p", ("t", "n"), false);
         assert!(page.html.contains("and 4801 more locations"));
         assert!(page.html.len() < 300_000, "{} bytes", page.html.len());
     }

@@ -12,19 +12,27 @@ pub(crate) enum Endpoint {
     Authorize,
     Token,
     LocationToken,
+    InstalledLocations,
     /// An endpoint that HighLevel removed in September 2026.
     Reconnect,
     /// A path of no endpoint.
     Unknown,
 }
 
+/// The paths that version `v3` has renamed.
+pub(crate) const LOCATION_TOKEN: &str = "/oauth/locationToken";
+pub(crate) const INSTALLED_LOCATIONS: &str = "/oauth/installedLocations";
+
 /// The path templates of the endpoints.
-pub(crate) const ROUTES: [(&str, Endpoint); 9] = [
+pub(crate) const ROUTES: [(&str, Endpoint); 12] = [
     ("/v2/oauth/chooselocation", Endpoint::Authorize),
     // The older path, which the official JavaScript SDK and most programs open.
     ("/oauth/chooselocation", Endpoint::Authorize),
     ("/oauth/token", Endpoint::Token),
-    ("/oauth/locationToken", Endpoint::LocationToken),
+    (LOCATION_TOKEN, Endpoint::LocationToken),
+    ("/oauth/location-token", Endpoint::LocationToken),
+    (INSTALLED_LOCATIONS, Endpoint::InstalledLocations),
+    ("/oauth/installed-locations", Endpoint::InstalledLocations),
     ("/oauth/reconnect", Endpoint::Reconnect),
     ("/oauth/", Endpoint::Unknown),
     ("/oauth/{*path}", Endpoint::Unknown),

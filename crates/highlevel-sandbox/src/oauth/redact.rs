@@ -3,16 +3,32 @@
 use http::header::LOCATION;
 use serde_json::Value;
 
+use super::form::{Form, is_json};
+
 const REDACTED: &str = "[redacted]";
 /// The fields of requests and responses whose values are redacted.
-const SECRETS: [&str; 7] =
-    ["client_secret", "code", "choice_token", "refresh_token", "access_token", "refreshToken", "accessToken"];
+const SECRETS: [&str; 8] = [
+    "client_secret",
+    "code",
+    "choice_token",
+    "refresh_token",
+    "access_token",
+    "clientSecret",
+    "refreshToken",
+    "accessToken",
+];
 
-/// Redacts the secrets of a form. A body that is not a form is redacted completely.
+/// Redacts the secrets of a form or a JSON object of strings. Any other body is redacted completely.
 pub(crate) fn form(content_type: Option<&str>, body: &[u8]) -> Vec<u8> {
     let media_type = content_type.and_then(|value| value.split(';').next()).map(str::trim);
     if body.is_empty() {
         return Vec::new();
+    }
+    if is_json(content_type)
+        && let Ok(form) = Form::parse_json(body)
+    {
+        let fields = form.fields().map(|(name, value)| (name.to_owned(), redacted(name, value).into()));
+        return Value::Object(fields.collect()).to_string().into_bytes();
     }
     if !media_type.is_some_and(|found| found.eq_ignore_ascii_case("application/x-www-form-urlencoded")) {
         return REDACTED.as_bytes().to_vec();
@@ -30,10 +46,15 @@ pub(crate) fn headers(mut headers: Vec<(String, String)>) -> Vec<(String, String
     headers
 }
 
+/// Returns the value of a field, redacted if it is a secret.
+fn redacted<'v>(name: &str, value: &'v str) -> &'v str {
+    if SECRETS.contains(&name) { REDACTED } else { value }
+}
+
 /// Redacts the secrets of form-encoded data.
 fn fields(form: &[u8]) -> String {
     let fields = form_urlencoded::parse(form).map(|(name, value)| {
-        let value = if SECRETS.contains(&name.as_ref()) { REDACTED.into() } else { value };
+        let value = redacted(&name, &value).to_owned();
         (name, value)
     });
     form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish()
@@ -66,7 +87,13 @@ mod tests {
                 "cod%65=b&x=1&refresh_token=c",
                 "code=%5Bredacted%5D&x=1&refresh_token=%5Bredacted%5D",
             ),
-            (Some("application/json"), r#"{"client_secret":"b"}"#, "[redacted]"),
+            (Some(kind), "clientSecret=b&x=1", "clientSecret=%5Bredacted%5D&x=1"),
+            (
+                Some("application/json"),
+                r#"{"client_secret":"b","clientSecret":"c","x":"1"}"#,
+                r#"{"clientSecret":"[redacted]","client_secret":"[redacted]","x":"1"}"#,
+            ),
+            (Some("application/json"), r#"{"client_secret":["b"]}"#, "[redacted]"),
             (None, "client_secret=b", "[redacted]"),
             (None, "", ""),
         ] {

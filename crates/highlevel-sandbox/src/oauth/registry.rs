@@ -42,6 +42,9 @@ pub(crate) struct Registry {
     installs: BTreeMap<u64, Installation>,
     next_install: u64,
     install_numbers: HashMap<(String, TokenResource), u64>,
+    install_bytes: usize,
+    /// The company and client IDs of the installs that include the locations that are created later.
+    future_installs: BTreeSet<(String, String)>,
     codes: CredentialStore<Code>,
     access_tokens: CredentialStore<AccessToken>,
     refresh_tokens: CredentialStore<RefreshToken>,

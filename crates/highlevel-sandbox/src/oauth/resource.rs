@@ -8,7 +8,7 @@ use crate::model::{COMPANY_ID, Model};
 use crate::weight;
 
 /// The maximum number of locations in one installation on a company.
-const MAX_LOCATIONS: usize = 1_000;
+pub(super) const MAX_LOCATIONS: usize = 1_000;
 
 /// A location (sub-account) or a company (agency).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -66,9 +66,36 @@ pub(crate) struct Choice {
     /// The locations of a company that the app may act for.
     #[serde(default)]
     pub(crate) locations: Vec<String>,
+    /// For a company, the app is also installed on the locations that are created later.
+    #[serde(default)]
+    pub(crate) install_to_future_locations: bool,
 }
 
 impl Choice {
+    /// Creates the choice of a location.
+    pub(crate) fn location(id: impl Into<String>, company_id: impl Into<String>) -> Self {
+        Self {
+            resource: TokenResource::Location(id.into()),
+            company_id: company_id.into(),
+            locations: Vec::new(),
+            install_to_future_locations: false,
+        }
+    }
+
+    /// Creates the choice of a company, without future locations.
+    pub(crate) fn company(id: impl Into<String>, locations: Vec<String>) -> Self {
+        let company_id: String = id.into();
+        let resource = TokenResource::Company(company_id.clone());
+        Self { resource, company_id, locations, install_to_future_locations: false }
+    }
+
+    /// Sets whether the app is also installed on the locations that are created later. Has no effect for a location.
+    pub(crate) fn with_future_locations(mut self, install_to_future_locations: bool) -> Self {
+        self.install_to_future_locations =
+            install_to_future_locations && matches!(self.resource, TokenResource::Company(_));
+        self
+    }
+
     /// Returns the memory that the fields own, in bytes.
     pub(crate) fn weight(&self) -> usize {
         weight::text(self.resource.id()) + weight::text(&self.company_id) + weight::texts(&self.locations)
@@ -82,19 +109,18 @@ impl Choice {
     pub(crate) fn of(model: &Model, resource: TokenResource, locations: Vec<String>) -> Result<Self, String> {
         let company_of = |id: &str| model.location(id).map(|location| location.company_id.clone());
         match resource {
-            TokenResource::Location(ref id) => {
-                let company_id = company_of(id).ok_or_else(|| format!("location {id} does not exist"))?;
-                Ok(Self { resource, company_id, locations: Vec::new() })
+            TokenResource::Location(id) => {
+                let company_id = company_of(&id).ok_or_else(|| format!("location {id} does not exist"))?;
+                Ok(Self::location(id, company_id))
             }
-            TokenResource::Company(ref id) => {
-                let company_id = id.clone();
+            TokenResource::Company(id) => {
                 if !companies(model).contains(&id.as_str()) {
                     return Err(format!("company {id} does not exist"));
                 }
-                if let Some(foreign) = locations.iter().find(|each| company_of(each).as_ref() != Some(id)) {
+                if let Some(foreign) = locations.iter().find(|each| company_of(each).as_ref() != Some(&id)) {
                     return Err(format!("location {foreign} does not belong to company {id}"));
                 }
-                let all = || model.locations().filter(|location| location.company_id == *id);
+                let all = || model.locations().filter(|location| location.company_id == id);
                 if locations.is_empty() && all().count() > MAX_LOCATIONS || locations.len() > MAX_LOCATIONS {
                     return Err(format!(
                         "an installation has at most {MAX_LOCATIONS} locations; list the locations to install on"
@@ -105,7 +131,7 @@ impl Choice {
                 } else {
                     locations
                 };
-                Ok(Self { resource, company_id, locations })
+                Ok(Self::company(id, locations))
             }
         }
     }

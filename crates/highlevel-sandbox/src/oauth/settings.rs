@@ -33,4 +33,6 @@ pub(crate) struct Settings {
     pub(crate) install_event_delay_ms: u64,
     /// The locations for which token requests are rejected with 400 "Location is not active".
     pub(crate) inactive_locations: BTreeSet<String>,
+    /// An installation on a company includes the locations that are created later, unless it specifies otherwise.
+    pub(crate) install_to_future_locations: bool,
 }

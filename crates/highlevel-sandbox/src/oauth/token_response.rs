@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::registry::Subject;
 use super::resource::TokenResource;
+use super::version::OAuthVersion;
 
 /// The lifetime of an access token. `expires_in` is one second shorter, as documented.
 pub(crate) const ACCESS_SECONDS: i64 = 86_400;
@@ -46,13 +47,27 @@ pub(crate) fn body(subject: &Subject, generated: &GeneratedTokens, camel_case: b
         }
         TokenResource::Company(_) => {
             set("isBulkInstallation", json!(true));
-            set("approvedLocations", json!(subject.choice.locations));
+            if subject.choice.locations.is_empty() {
+                set("locationId", Value::Null);
+            } else {
+                set("approvedLocations", json!(subject.choice.locations));
+            }
+            set("installToFutureLocations", json!(subject.choice.install_to_future_locations));
         }
     }
     set("userId", json!(USER_ID));
     set("planId", json!(PLAN_ID));
     set("traceId", json!(generated.trace_id));
     Value::Object(body)
+}
+
+/// Removes the refresh token from the body of a token response.
+pub(crate) fn without_refresh_token(mut body: Value) -> Value {
+    if let Value::Object(fields) = &mut body {
+        fields
+            .retain(|name, _| !["refresh_token", "refreshToken", "refreshTokenId"].contains(&name.as_str()));
+    }
+    body
 }
 
 fn to_camel_case(name: &str) -> String {
@@ -113,6 +128,15 @@ impl TokenError {
         Self::bad_request("unsupported_grant_type", description)
     }
 
+    /// The alternative response to an invalid refresh token, which users of the live API have also observed.
+    pub(crate) fn unauthorized_refresh_token() -> Self {
+        Self {
+            status: StatusCode::UNAUTHORIZED,
+            error: "UnAuthorized!",
+            description: "Invalid refresh token".to_owned(),
+        }
+    }
+
     pub(crate) fn invalid_client() -> Self {
         Self {
             status: StatusCode::UNAUTHORIZED,
@@ -135,15 +159,30 @@ impl TokenError {
         ))
     }
 
-    pub(crate) fn body(&self, trace_id: &str) -> Value {
+    /// Returns the body of the response. In version `v3`, all errors have the format of the API, as documented.
+    pub(crate) fn body(&self, trace_id: &str, version: OAuthVersion) -> Value {
         if self.status == StatusCode::UNPROCESSABLE_ENTITY {
-            let messages: Vec<&str> = self.description.lines().collect();
+            let name = version.name_fields("`grant_type`").replace('`', "");
+            let messages: Vec<String> =
+                self.description.lines().map(|message| message.replace("grant_type", &name)).collect();
             return json!({
                 "message": messages,
                 "error": self.error,
                 "statusCode": self.status.as_u16(),
                 "traceId": trace_id,
             });
+        }
+        if version == OAuthVersion::V3 {
+            let message = match self.error {
+                "unsupported_grant_type" => "Invalid parameter: grantType".to_owned(),
+                _ => version.name_fields(&self.description),
+            };
+            let mut body =
+                json!({ "statusCode": self.status.as_u16(), "message": message, "traceId": trace_id });
+            if self.status != StatusCode::BAD_REQUEST {
+                body["error"] = json!(self.status.canonical_reason());
+            }
+            return body;
         }
         json!({ "error": self.error, "error_description": self.description, "traceId": trace_id })
     }

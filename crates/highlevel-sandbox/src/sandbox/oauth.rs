@@ -39,6 +39,12 @@ impl Sandbox {
         self.registry(|registry| registry.settings_mut().choose_on_authorize = choice.into());
     }
 
+    /// Sets whether an installation on a company includes the locations that are created later. Defaults to `false`. The
+    /// authorization page has a checkbox for it.
+    pub fn install_to_future_locations(&self, include: bool) {
+        self.registry(|registry| registry.settings_mut().install_to_future_locations = include);
+    }
+
     /// Sets whether token responses use camelCase for all fields, as some documents do. By default they follow OAuth:
     /// `access_token`, but `userType`.
     pub fn use_camel_case_tokens(&self, camel_case: bool) {
@@ -63,7 +69,7 @@ impl Sandbox {
     /// Returns `NotFound` if there is no such location or company.
     pub fn install(&self, resource: &TokenResource) -> io::Result<()> {
         let _runtime = self.runtime.handle().enter();
-        self.state.install_app(None, resource, Vec::new())
+        self.state.install_app(None, resource, Vec::new(), None)
     }
 
     /// Uninstalls the default app: revokes its tokens and sends `UNINSTALL`. Uninstalling from a company includes its
@@ -74,7 +80,18 @@ impl Sandbox {
     /// Returns `NotFound` if the app is not installed there.
     pub fn uninstall(&self, resource: &TokenResource) -> io::Result<()> {
         let _runtime = self.runtime.handle().enter();
-        self.state.uninstall_app(None, resource)
+        self.state.uninstall_app(None, resource, None)
+    }
+
+    /// Uninstalls the default app as [`uninstall`](Self::uninstall) does, with a reason in the event, for example
+    /// `PAYMENT_FAILURE`.
+    ///
+    /// # Errors
+    ///
+    /// Returns `NotFound` if the app is not installed there, and `InvalidInput` if the reason is longer than 200 bytes.
+    pub fn uninstall_with_reason(&self, resource: &TokenResource, reason: &str) -> io::Result<()> {
+        let _runtime = self.runtime.handle().enter();
+        self.state.uninstall_app(None, resource, Some(reason))
     }
 
     /// Issues tokens with these scopes to the default app, without a code, and returns the response that `/oauth/token`

@@ -11,7 +11,8 @@ use crate::snapshot::Snapshot;
 
 /// Stored objects. Each `put` method creates an object or replaces the one with the same ID.
 impl Sandbox {
-    /// Creates or replaces a location.
+    /// Creates or replaces a location. Apps that are installed on its company and on the locations that are created later
+    /// are installed on a new location, and receive `INSTALL`.
     ///
     /// # Errors
     ///
@@ -164,6 +165,7 @@ impl Sandbox {
     }
 
     fn put(&self, record: Record) -> Result<(), Conflict> {
-        self.state.put(&mut self.state.model(), [record])
+        let _runtime = self.runtime.handle().enter();
+        self.state.put_record(record)
     }
 }

@@ -2,8 +2,11 @@
 
 mod authorize;
 mod companies;
+mod future_locations;
 mod installs;
+mod quirks;
 mod tokens;
+mod v3;
 
 use std::time::Duration;
 
@@ -43,6 +46,22 @@ async fn authorize(
     let request = browser().get(format!("{}{AUTHORIZE}", sandbox.base_url())).query(&fields).query(more);
     let response = request.send().await.unwrap();
     (response.status(), response.headers().clone(), response.text().await.unwrap())
+}
+
+/// Sends the form of the page with a choice, as a browser does.
+async fn choose(sandbox: &Sandbox, html: &str, choice: &str, headers: &[(&str, &str)]) -> reqwest::Response {
+    let unescaped = |text: &str| text.replace("&amp;", "&").replace("&#39;", "'");
+    let mut fields: Vec<(String, String)> = html
+        .split("<input type=\"hidden\" name=\"")
+        .skip(1)
+        .map(|field| {
+            let (name, rest) = field.split_once("\" value=\"").unwrap();
+            (unescaped(name), unescaped(rest.split_once('"').unwrap().0))
+        })
+        .collect();
+    fields.push(("choice".to_owned(), choice.to_owned()));
+    let request = browser().post(format!("{}{AUTHORIZE}", sandbox.base_url())).form(&fields);
+    headers.iter().fold(request, |request, (name, value)| request.header(*name, *value)).send().await.unwrap()
 }
 
 /// Returns a code for a choice.

@@ -3,37 +3,25 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use http::header::{
-    AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, PRAGMA, REFERRER_POLICY,
-    X_CONTENT_TYPE_OPTIONS,
-};
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use serde_json::{Value, json};
+use http::header::{CACHE_CONTROL, LOCATION};
+use http::{HeaderValue, StatusCode};
 
+use super::companies;
 use super::installs::record_install;
+use super::reply::{Reply, content_type, error_reply, headers, html_reply, json_reply, tokens};
 use crate::access::{Site, is_of_this_host};
 use crate::api::{self, Call};
 use crate::engine::requests::add_note;
 use crate::engine::state::Engine;
-use crate::oauth::authorize::{self, AuthorizeResponse};
+use crate::fidelity::Quirk;
+use crate::oauth::authorize::{self, AuthorizeResponse, FUTURE_LOCATIONS, NO_VERSION_ID, Policy};
 use crate::oauth::form::Form;
-use crate::oauth::grant::{self, GrantDecision};
-use crate::oauth::page::{self, Page};
+use crate::oauth::grant::{self, GrantDecision, TokenRequest};
+use crate::oauth::page;
 use crate::oauth::registry::UsedCredential;
-use crate::oauth::requests::Outcome;
-use crate::oauth::{Endpoint, InstallEvents};
-use crate::oauth::{location_token, redact};
+use crate::oauth::{Endpoint, InstallEvents, OAuthVersion};
 use crate::sync::lock;
 use crate::unserved;
-
-/// The response to an OAuth request.
-pub(crate) struct Reply {
-    pub(crate) status: StatusCode,
-    pub(crate) headers: HeaderMap,
-    pub(crate) body: String,
-    /// The body with secrets redacted, for the ledger.
-    pub(crate) recorded: String,
-}
 
 /// Returns `true` if a request has valid credentials: the client ID and secret of an app, or a bearer token, depending on
 /// the path. Always `false` for the authorization page, which has no credentials.
@@ -45,15 +33,19 @@ pub(crate) fn is_authenticated(
 ) -> bool {
     let credentials = lock(&state.credentials);
     match (call.method, endpoint) {
-        ("POST", Endpoint::Token) => Form::parse_body(content_type(call), call.body)
-            .is_ok_and(|form| grant::client(&form, &credentials.oauth).is_ok()),
-        ("POST", Endpoint::LocationToken) => api::authenticate(call.headers, &credentials, now).is_ok(),
+        ("POST", Endpoint::Token) => {
+            Form::parse_token_request(content_type(call), call.body, OAuthVersion::of(call.headers))
+                .is_ok_and(|form| grant::client(&form, &credentials.oauth).is_ok())
+        }
+        ("POST", Endpoint::LocationToken) | ("GET", Endpoint::InstalledLocations) => {
+            api::authenticate(call.headers, &credentials, now).is_ok()
+        }
         _ => false,
     }
 }
 
 /// Handles a request. `trace_id` appears in error responses.
-pub(crate) fn reply(
+pub(crate) fn respond(
     state: &Arc<Engine>,
     endpoint: Endpoint,
     call: Call<'_>,
@@ -78,7 +70,8 @@ pub(crate) fn reply(
         }
         ("POST", Endpoint::Authorize) => submit_choice(state, call, now),
         ("POST", Endpoint::Token) => token(state, call, now, trace_id),
-        ("POST", Endpoint::LocationToken) => location_token(state, call, now, trace_id),
+        ("POST", Endpoint::LocationToken) => companies::location_token(state, call, now, trace_id),
+        ("GET", Endpoint::InstalledLocations) => companies::installed_locations(state, call, now, trace_id),
         (_, Endpoint::Reconnect) => error_reply(StatusCode::BAD_REQUEST, "API endpoint has been removed"),
         (method, _) => {
             let note = unserved::note(method, path);
@@ -109,6 +102,11 @@ fn submit_choice(state: &Arc<Engine>, call: Call<'_>, now: DateTime<Utc>) -> Rep
         return wrong("the form has no field `choice`; open the authorization page again");
     };
     let (name, value) = (name.to_owned(), value.to_owned());
+    // A browser omits the checkbox if it is not checked.
+    let form = match form.get(FUTURE_LOCATIONS) {
+        Some(_) => form,
+        None => form.with(FUTURE_LOCATIONS, "false"),
+    };
     let mut reply = authorize(state, call.path(), &form.with(&name, &value), now, true);
     if reply.status == StatusCode::FOUND {
         // The browser follows this redirect with GET.
@@ -120,15 +118,22 @@ fn submit_choice(state: &Arc<Engine>, call: Call<'_>, now: DateTime<Utc>) -> Rep
 /// Shows the authorization page, or redirects to the app with a code.
 fn authorize(state: &Arc<Engine>, path: &str, query: &Form, now: DateTime<Utc>, may_choose: bool) -> Reply {
     let text = state.identifiers.secret("code");
+    let requires_version_id = lock(&state.settings).has(Quirk::VersionIdRequired);
+    let policy = Policy { may_choose, requires_version_id };
     let model = state.model();
     let mut credentials = state.credentials_mut();
-    match authorize::decide(query, &credentials.oauth, &model, now, &text, may_choose) {
+    match authorize::decide(query, &credentials.oauth, &model, now, &text, policy) {
         AuthorizeResponse::ShowPage => {
             let (token, nonce) = (state.access.choice_token(), state.identifiers.object_id());
-            html_reply(StatusCode::OK, page::choose(query, &model, path, token, &nonce))
+            let future_locations =
+                authorize::includes_future_locations(query, &credentials.oauth).unwrap_or_default();
+            let page = page::choose(query, &model, path, (token, &nonce), future_locations);
+            html_reply(StatusCode::OK, page)
         }
         AuthorizeResponse::Error(message) => {
-            html_reply(StatusCode::BAD_REQUEST, page::error(&message, &state.identifiers.object_id()))
+            let quirk = (message == NO_VERSION_ID).then_some(Quirk::VersionIdRequired);
+            let page = page::error(&message, &state.identifiers.object_id());
+            html_reply(StatusCode::BAD_REQUEST, page).with_quirk(quirk)
         }
         AuthorizeResponse::Redirect { location, code } => {
             let Ok(location) = HeaderValue::from_str(&location) else {
@@ -148,122 +153,44 @@ fn authorize(state: &Arc<Engine>, path: &str, query: &Form, now: DateTime<Utc>, 
             registry.put_code(text, code, now);
             let headers =
                 headers([(LOCATION, location), (CACHE_CONTROL, HeaderValue::from_static("no-store"))]);
-            Reply { status: StatusCode::FOUND, headers, body: String::new(), recorded: String::new() }
+            Reply {
+                status: StatusCode::FOUND,
+                headers,
+                body: String::new(),
+                recorded: String::new(),
+                quirk: None,
+            }
         }
     }
 }
 
 fn token(state: &Arc<Engine>, call: Call<'_>, now: DateTime<Utc>, trace_id: &str) -> Reply {
-    let form = Form::parse_body(content_type(call), call.body);
+    let version = OAuthVersion::of(call.headers);
+    let form = Form::parse_token_request(content_type(call), call.body, version);
     let generated = state.generate_tokens(trace_id);
+    let settings = lock(&state.settings).clone();
     let mut credentials = state.credentials_mut();
     let registry = &mut credentials.oauth;
-    let GrantDecision { response, change, resource, outcome } =
-        grant::decide(&form, registry, now, &generated);
+    let code = form.as_ref().ok().and_then(|form| registry.code(form.get("code")?));
+    let installed = code.map(|code| code.choice.clone());
+    let request = TokenRequest { form: &form, version, settings: &settings };
+    let GrantDecision { response, change, resource, outcome, quirk } =
+        grant::decide(request, registry, now, &generated);
     registry.count(resource, outcome);
     if let Some(change) = change {
-        let subject = change.access_token.1.subject.clone();
+        let client_id = change.access_token.1.subject.client_id.clone();
         let exchanged = matches!(change.used, UsedCredential::Code(_));
         registry.apply(change, now);
-        if exchanged && let Some(app) = registry.app(&subject.client_id).cloned() {
-            state.publish_install(registry, &app, &subject.choice, now);
+        if exchanged
+            && let Some(choice) = installed
+            && let Some(app) = registry.app(&client_id).cloned()
+        {
+            state.publish_install(registry, &app, &choice, now);
         }
     }
     match response {
         Ok(body) => tokens(&body),
-        Err(error) => json_reply(error.status, &error.body(&generated.trace_id)),
+        Err(error) => json_reply(error.status, &error.body(&generated.trace_id, version)),
     }
-}
-
-fn location_token(state: &Arc<Engine>, call: Call<'_>, now: DateTime<Utc>, trace_id: &str) -> Reply {
-    let form = Form::parse_body(content_type(call), call.body);
-    let generated = state.generate_tokens(trace_id);
-    let mut credentials = state.credentials_mut();
-    let caller = api::authenticate(call.headers, &credentials, now);
-    let versions = state.spec.allowed_values("ApiVersion");
-    let checked = caller.and_then(|_| api::check_version(call.headers, &versions));
-    if let Err(error) = checked {
-        credentials.oauth.count(None, Outcome::LocationTokenRefused);
-        let response = error.into_response(&generated.trace_id);
-        return json_reply(response.status, &response.body);
-    }
-    let bearer =
-        call.headers.get(AUTHORIZATION).and_then(|header| crate::headers::bearer(header.to_str().ok()?));
-    let registry = &mut credentials.oauth;
-    let subject = bearer.and_then(|token| registry.access_token(token)).map(|token| token.subject.clone());
-    let decision = match &subject {
-        Some(subject) => location_token::decide(&form, subject, registry, now, &generated),
-        None => Err(location_token::unauthorized(
-            "The token is not authorized for this scope: it is a private integration token, and a company's access \
-             token is needed",
-        )),
-    };
-    let resource = match &decision {
-        Ok((_, change)) => Some(change.access_token.1.subject.choice.resource.clone()),
-        Err(_) => form
-            .as_ref()
-            .ok()
-            .and_then(|form| form.get("locationId"))
-            .map(crate::oauth::TokenResource::location),
-    };
-    match decision {
-        Ok((body, change)) => {
-            registry.count(resource, Outcome::LocationToken);
-            registry.apply(change, now);
-            tokens(&body)
-        }
-        Err((status, message)) => {
-            registry.count(resource, Outcome::LocationTokenRefused);
-            let body = json!({
-                "statusCode": status.as_u16(),
-                "message": message,
-                "error": status.canonical_reason(),
-                "traceId": generated.trace_id,
-            });
-            json_reply(status, &body)
-        }
-    }
-}
-
-fn content_type(call: Call<'_>) -> Option<&str> {
-    call.headers.get(CONTENT_TYPE)?.to_str().ok()
-}
-
-/// Returns a token response. Intermediaries must not cache it (RFC 6749, section 5.1).
-fn tokens(body: &Value) -> Reply {
-    let mut reply = json_reply(StatusCode::OK, body);
-    reply.headers.insert(PRAGMA, HeaderValue::from_static("no-cache"));
-    reply
-}
-
-/// Returns an error response in the format of the API.
-pub(crate) fn error_reply(status: StatusCode, message: &str) -> Reply {
-    let body =
-        json!({ "statusCode": status.as_u16(), "message": message, "error": status.canonical_reason() });
-    json_reply(status, &body)
-}
-
-fn json_reply(status: StatusCode, body: &Value) -> Reply {
-    let headers = headers([
-        (CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8")),
-        (CACHE_CONTROL, HeaderValue::from_static("no-store")),
-    ]);
-    Reply { status, headers, body: body.to_string(), recorded: redact::response(body).to_string() }
-}
-
-fn html_reply(status: StatusCode, page: Page) -> Reply {
-    let policy = HeaderValue::from_str(&page.policy);
-    let headers = headers([
-        (CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8")),
-        // Falls back to a policy that forbids everything if the page's policy is not a valid header value.
-        (CONTENT_SECURITY_POLICY, policy.unwrap_or(HeaderValue::from_static("default-src 'none'"))),
-        (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
-        (REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
-        (CACHE_CONTROL, HeaderValue::from_static("no-store")),
-    ]);
-    Reply { status, headers, recorded: page.html.clone(), body: page.html }
-}
-
-fn headers<const N: usize>(headers: [(HeaderName, HeaderValue); N]) -> HeaderMap {
-    headers.into_iter().collect()
+    .with_quirk(quirk)
 }

@@ -17,20 +17,27 @@ use crate::oauth::resource::{Choice, TokenResource};
 use crate::oauth::token_response::{self, GeneratedTokens};
 use crate::webhook::{OutgoingEvent, json_text};
 
+/// The maximum length of the reason of an `UNINSTALL` event, in bytes.
+const MAX_REASON: usize = 200;
+
 impl Engine {
     /// Installs an app without a code, as the marketplace does. For a company, `locations` lists the locations that the app
-    /// may act for; if empty, all of them.
+    /// may act for; if empty, all of them. `future_locations` specifies whether locations that are created later are
+    /// included, and defaults to the setting.
     pub(crate) fn install_app(
         self: &Arc<Self>,
         client_id: Option<&str>,
         resource: &TokenResource,
         locations: Vec<String>,
+        future_locations: Option<bool>,
     ) -> Result<()> {
         let choice = Choice::of(&self.model(), resource.clone(), locations).map_err(not_found)?;
         let now = self.clock.now();
         let mut credentials = self.credentials_mut();
         let registry = &mut credentials.oauth;
         let app = app(registry, client_id)?.clone();
+        let default = registry.settings().install_to_future_locations;
+        let choice = choice.with_future_locations(future_locations.unwrap_or(default));
         record_install(registry, &app.client_id, &choice, now, false);
         self.publish_install(registry, &app, &choice, now);
         Ok(())
@@ -38,11 +45,20 @@ impl Engine {
 
     /// Uninstalls an app and sends it the event. Its tokens become invalid; for a company, also the tokens for the company's
     /// locations.
+    ///
+    /// # Errors
+    ///
+    /// Returns `NotFound` if the app is not installed, and `InvalidInput` if the reason is too long.
     pub(crate) fn uninstall_app(
         self: &Arc<Self>,
         client_id: Option<&str>,
         resource: &TokenResource,
+        reason: Option<&str>,
     ) -> Result<()> {
+        if reason.is_some_and(|reason| reason.len() > MAX_REASON) {
+            let message = format!("the reason is longer than {MAX_REASON} bytes");
+            return Err(Error::new(ErrorKind::InvalidInput, message));
+        }
         let now = self.clock.now();
         let mut credentials = self.credentials_mut();
         let registry = &mut credentials.oauth;
@@ -53,7 +69,7 @@ impl Engine {
         for Installation { choice, .. } in registry.uninstall(&app.client_id, resource) {
             let webhook_id = self.identifiers.uuid();
             let metadata = EventMetadata { app_id: &app.app_id, webhook_id: &webhook_id, timestamp: now };
-            let payload = events::uninstall(&choice.resource, metadata);
+            let payload = events::uninstall(&choice.resource, reason, metadata);
             self.send_app_event(&app, events::UNINSTALL, webhook_id, &payload, now);
         }
         Ok(())
@@ -77,6 +93,7 @@ impl Engine {
         let choice = if let Some(install) = registry.install(&client_id, resource) {
             install.choice.clone()
         } else {
+            let choice = choice.with_future_locations(registry.settings().install_to_future_locations);
             record_install(registry, &client_id, &choice, now, true);
             choice
         };
@@ -191,6 +208,7 @@ pub(crate) fn record_install(
             choice,
             installed_at: now,
             announced,
+            is_future_location: false,
         });
     }
 }
@@ -198,11 +216,8 @@ pub(crate) fn record_install(
 /// Returns a choice, followed by the locations of a company.
 fn with_locations(choice: &Choice) -> impl Iterator<Item = Choice> {
     let company_id = choice.company_id.clone();
-    let locations = choice.locations.clone().into_iter().map(move |id| Choice {
-        resource: TokenResource::Location(id),
-        company_id: company_id.clone(),
-        locations: Vec::new(),
-    });
+    let locations =
+        choice.locations.clone().into_iter().map(move |id| Choice::location(id, company_id.clone()));
     std::iter::once(choice.clone()).chain(locations)
 }
 

@@ -4,6 +4,8 @@ use crate::model::{LOCATION_ID, Location};
 
 const VALID: &str = "response_type=code&client_id=app-1&redirect_uri=http://127.0.0.1:3000/back&scope=a+b";
 
+const CHOOSES: Policy = Policy { may_choose: true, requires_version_id: false };
+
 fn model() -> Model {
     let mut seed = crate::snapshot::seed();
     seed.locations.push(Location::new("second"));
@@ -19,7 +21,7 @@ fn registry() -> Registry {
 }
 
 fn response_to(query: &str, registry: &Registry) -> AuthorizeResponse {
-    decide(&Form::parse_query(query).unwrap(), registry, &model(), DateTime::UNIX_EPOCH, "CODE", true)
+    decide(&Form::parse_query(query).unwrap(), registry, &model(), DateTime::UNIX_EPOCH, "CODE", CHOOSES)
 }
 
 #[test]
@@ -61,6 +63,10 @@ fn invalid_requests_show_an_error_and_do_not_redirect() {
             "response_type=code&client_id=app-2&scope=a+c&redirect_uri=https://a.example/x?y=1".to_owned(),
             "the scope c is not registered with the app",
         ),
+        (
+            format!("{VALID}&company=own&install_to_future_locations=yes"),
+            "install_to_future_locations is yes, but must be true or false",
+        ),
     ] {
         match response_to(&query, &registry()) {
             AuthorizeResponse::Error(found) => assert!(found.contains(message), "{query}: {found}"),
@@ -71,16 +77,10 @@ fn invalid_requests_show_an_error_and_do_not_redirect() {
 
 #[test]
 fn a_choice_redirects_with_a_code() {
-    let own = |locations: &[&str]| Choice {
-        resource: TokenResource::company(COMPANY_ID),
-        company_id: COMPANY_ID.to_owned(),
-        locations: locations.iter().map(|id| (*id).to_owned()).collect(),
+    let own = |locations: &[&str]| {
+        Choice::company(COMPANY_ID, locations.iter().map(|id| (*id).to_owned()).collect())
     };
-    let location = |id: &str, company: &str| Choice {
-        resource: TokenResource::location(id),
-        company_id: company.to_owned(),
-        locations: Vec::new(),
-    };
+    let location = |id: &str, company: &str| Choice::location(id, company);
     let second =
         "response_type=code&client_id=app-2&scope=a&redirect_uri=https%3A%2F%2Fa.example%2Fx%3Fy%3D1";
     let back = "http://127.0.0.1:3000/back";
@@ -92,6 +92,16 @@ fn a_choice_redirects_with_a_code() {
             location("foreign", "strangers"),
         ),
         (format!("{VALID}&company=own"), format!("{back}?code=CODE"), own(&[LOCATION_ID, "second"])),
+        (
+            format!("{VALID}&company=own&install_to_future_locations=true"),
+            format!("{back}?code=CODE"),
+            own(&[LOCATION_ID, "second"]).with_future_locations(true),
+        ),
+        (
+            format!("{VALID}&location_id=second&install_to_future_locations=true&version_id=v"),
+            format!("{back}?code=CODE"),
+            location("second", COMPANY_ID),
+        ),
         (
             format!("{VALID}&company={COMPANY_ID}&location_id=second"),
             format!("{back}?code=CODE"),
@@ -129,6 +139,39 @@ fn a_request_without_a_choice_shows_the_page_or_uses_the_settings() {
 }
 
 #[test]
+fn a_setting_includes_future_locations_and_a_request_overrides_it() {
+    let mut registry = registry();
+    registry.settings_mut().install_to_future_locations = true;
+    for (query, expected) in [
+        ("&company=own", true),
+        ("&company=own&install_to_future_locations=false", false),
+        ("&location_id=second", false),
+    ] {
+        let AuthorizeResponse::Redirect { code, .. } = response_to(&format!("{VALID}{query}"), &registry)
+        else {
+            panic!("{query}");
+        };
+        assert_eq!(code.choice.install_to_future_locations, expected, "{query}");
+    }
+}
+
+#[test]
+fn a_policy_requires_a_version_of_the_app() {
+    let policy = Policy { requires_version_id: true, ..CHOOSES };
+    for (version, expected) in
+        [("", Some(NO_VERSION_ID)), ("&version_id=", Some(NO_VERSION_ID)), ("&version_id=v", None)]
+    {
+        let query = Form::parse_query(&format!("{VALID}&location_id=second{version}")).unwrap();
+        let response = decide(&query, &registry(), &model(), DateTime::UNIX_EPOCH, "CODE", policy);
+        match (&response, expected) {
+            (AuthorizeResponse::Error(found), Some(expected)) => assert_eq!(found, expected, "{version}"),
+            (AuthorizeResponse::Redirect { .. }, None) => {}
+            _ => panic!("{version}: {response:?}"),
+        }
+    }
+}
+
+#[test]
 fn a_request_that_may_not_choose_only_shows_the_page() {
     let mut registry = registry();
     registry.settings_mut().choose_on_authorize = Some(TokenResource::location("second"));
@@ -139,7 +182,7 @@ fn a_request_that_may_not_choose_only_shows_the_page() {
             &model(),
             DateTime::UNIX_EPOCH,
             "CODE",
-            false,
+            Policy::default(),
         );
         assert_eq!(response, AuthorizeResponse::ShowPage, "{query}");
     }

@@ -21,7 +21,21 @@ fn generated(name: &str) -> GeneratedTokens {
 }
 
 fn choice(resource: TokenResource) -> Choice {
-    Choice { resource, company_id: "company".to_owned(), locations: vec!["l1".to_owned(), "l2".to_owned()] }
+    match resource {
+        TokenResource::Location(id) => Choice::location(id, "company"),
+        TokenResource::Company(id) => Choice::company(id, vec!["l1".to_owned(), "l2".to_owned()]),
+    }
+}
+
+/// Determines the response to a request without a version, with all quirks disabled.
+fn decide(
+    form: &Result<Form, String>,
+    registry: &Registry,
+    now: DateTime<Utc>,
+    generated: &GeneratedTokens,
+) -> GrantDecision {
+    let request = TokenRequest { form, version: OAuthVersion::Dated, settings: &Settings::default() };
+    super::decide(request, registry, now, generated)
 }
 
 fn subject(resource: TokenResource) -> Subject {
@@ -182,7 +196,7 @@ fn token_responses_have_the_documented_fields() {
     let company = json!({
         "accessToken": "access-new", "tokenType": "Bearer", "expiresIn": 86_399, "refreshToken": "refresh-new",
         "refreshTokenId": "id-new", "scope": "a b/c.d", "userType": "Company", "companyId": "company",
-        "isBulkInstallation": true, "approvedLocations": ["l1", "l2"], "userId": "xsmF1xxhmC92ZpL1lj7aLa",
+        "isBulkInstallation": true, "approvedLocations": ["l1", "l2"], "installToFutureLocations": false, "userId": "xsmF1xxhmC92ZpL1lj7aLa",
         "planId": "66a0419a0dffa47fb5f8b22f", "traceId": "trace-new",
     });
     for (camel_case, name, expected) in

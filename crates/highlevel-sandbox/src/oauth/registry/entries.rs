@@ -20,6 +20,9 @@ pub(crate) struct Installation {
     pub(crate) installed_at: DateTime<Utc>,
     /// `true` if the `INSTALL` event was sent or is suppressed.
     pub(crate) announced: bool,
+    /// `true` if the location was created after the installation on its company.
+    #[serde(default)]
+    pub(crate) is_future_location: bool,
 }
 
 /// An authorization code.
@@ -78,7 +81,8 @@ pub(crate) struct Used {
 pub(crate) struct IssuedTokens {
     pub(crate) used: UsedCredential,
     pub(crate) access_token: (String, AccessToken),
-    pub(crate) refresh_token: (String, RefreshToken),
+    /// `None` if the response contains no refresh token.
+    pub(crate) refresh_token: Option<(String, RefreshToken)>,
 }
 
 /// The credential that a token request used up.
@@ -87,6 +91,14 @@ pub(crate) enum UsedCredential {
     None,
     Code(String),
     RefreshToken(String, Used),
+}
+
+impl Installation {
+    /// Returns the memory of the install and its entries in the indices, in bytes.
+    pub(super) fn weight(&self) -> usize {
+        const INDICES: usize = 400;
+        INDICES + size_of::<Self>() + 3 * weight::text(&self.client_id) + 3 * self.choice.weight()
+    }
 }
 
 impl Used {

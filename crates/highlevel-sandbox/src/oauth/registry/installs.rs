@@ -1,10 +1,12 @@
 //! The installs of the registry.
 
 use super::{Installation, Registry, Row};
-use crate::oauth::resource::{Choice, TokenResource};
+use crate::oauth::resource::{Choice, MAX_LOCATIONS, TokenResource};
 
 /// The maximum number of installs.
 const MAX_INSTALLS: usize = 20_000;
+/// The maximum memory of all installs, in bytes.
+pub(super) const MAX_INSTALL_BYTES: usize = 12 * 1024 * 1024;
 
 impl Registry {
     /// Adds an install, or replaces the one of the same app and resource.
@@ -15,15 +17,65 @@ impl Registry {
             self.next_install += 1;
             self.next_install
         });
+        self.remove_from_totals(number);
+        self.add_to_totals(&install);
         self.installs.insert(number, install);
-        while self.installs.len() > MAX_INSTALLS
+        self.evict_installs();
+    }
+
+    /// Evicts the oldest installs above the limits.
+    fn evict_installs(&mut self) {
+        while (self.installs.len() > MAX_INSTALLS
+            || (self.install_bytes > MAX_INSTALL_BYTES && self.installs.len() > 1))
             && let Some((number, _)) = self.installs.first_key_value()
         {
             self.remove_install(*number);
         }
     }
 
+    /// Adds an install to the memory and the index of companies.
+    fn add_to_totals(&mut self, install: &Installation) {
+        self.install_bytes += install.weight();
+        if install.choice.install_to_future_locations {
+            self.future_installs.insert((install.choice.company_id.clone(), install.client_id.clone()));
+        }
+    }
+
+    /// Removes an install, if it exists, from the memory and the index of companies.
+    fn remove_from_totals(&mut self, number: u64) {
+        if let Some(install) = self.installs.get(&number) {
+            self.install_bytes -= install.weight();
+            if install.choice.install_to_future_locations {
+                let key = (install.choice.company_id.clone(), install.client_id.clone());
+                self.future_installs.remove(&key);
+            }
+        }
+    }
+
+    /// Adds a location to the install of an app on its company, if the install includes locations that are created later.
+    pub(crate) fn add_future_location(&mut self, client_id: &str, company_id: &str, location_id: &str) {
+        let resource = TokenResource::company(company_id);
+        let Some(number) = self.number(client_id, &resource) else { return };
+        self.remove_from_totals(number);
+        if let Some(mut install) = self.installs.remove(&number) {
+            let locations = &mut install.choice.locations;
+            if locations.len() < MAX_LOCATIONS {
+                locations.push(location_id.to_owned());
+                self.changed.insert(Row::Install(client_id.to_owned(), resource));
+            }
+            self.add_to_totals(&install);
+            self.installs.insert(number, install);
+        }
+    }
+
+    /// Returns the client IDs of the apps that are installed on a company and the locations that are created later.
+    pub(crate) fn apps_for_future_locations(&self, company_id: &str) -> Vec<String> {
+        let from = self.future_installs.range((company_id.to_owned(), String::new())..);
+        from.take_while(|(company, _)| company == company_id).map(|(_, client)| client.clone()).collect()
+    }
+
     fn remove_install(&mut self, number: u64) -> Option<Installation> {
+        self.remove_from_totals(number);
         let install = self.installs.remove(&number)?;
         let (client, resource) = (install.client_id.clone(), install.choice.resource.clone());
         self.install_numbers.remove(&(client.clone(), resource.clone()));
@@ -58,9 +110,11 @@ impl Registry {
         if let TokenResource::Location(id) = resource {
             // The location may also be part of its company's install.
             for install in self.installs.values_mut().filter(|each| each.client_id == client_id) {
-                let before = install.choice.locations.len();
+                let before = install.weight();
+                let count = install.choice.locations.len();
                 install.choice.locations.retain(|each| each != id);
-                if install.choice.locations.len() < before {
+                if install.choice.locations.len() < count {
+                    self.install_bytes = self.install_bytes - before + install.weight();
                     let resource = install.choice.resource.clone();
                     self.changed.insert(Row::Install(client_id.to_owned(), resource));
                 }

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use super::entries::REPEAT_WINDOW;
+use super::installs::MAX_INSTALL_BYTES;
 use super::{AccessToken, Code, IssuedTokens, RefreshToken, Registry, Row, Subject, UsedCredential};
 use crate::oauth::credential_store;
 use crate::oauth::resource::TokenResource;
@@ -29,10 +30,13 @@ impl Registry {
                 self.changed.insert(Row::RefreshToken(text));
             }
         }
-        let ((access, access_token), (refresh, refresh_token)) = (change.access_token, change.refresh_token);
-        self.changed.extend([Row::AccessToken(access.clone()), Row::RefreshToken(refresh.clone())]);
+        let (access, access_token) = change.access_token;
+        self.changed.insert(Row::AccessToken(access.clone()));
         self.access_tokens.insert(access, access_token);
-        self.refresh_tokens.insert(refresh, refresh_token);
+        if let Some((refresh, refresh_token)) = change.refresh_token {
+            self.changed.insert(Row::RefreshToken(refresh.clone()));
+            self.refresh_tokens.insert(refresh, refresh_token);
+        }
         self.evict(now);
     }
 
@@ -117,10 +121,14 @@ impl Registry {
         self.refresh_tokens.iter().map(|(_, token)| token)
     }
 
-    /// Returns the number of codes and tokens, and their current and maximum memory in bytes.
+    /// Returns the number of installs, codes and tokens, and their current and maximum memory in bytes.
     pub(crate) fn retained(&self) -> (usize, usize, usize) {
-        let count = self.codes.len() + self.access_tokens.len() + self.refresh_tokens.len();
-        let bytes = self.codes.bytes() + self.access_tokens.bytes() + self.refresh_tokens.bytes();
-        (count, bytes, 3 * credential_store::MAX_BYTES)
+        let count =
+            self.installs.len() + self.codes.len() + self.access_tokens.len() + self.refresh_tokens.len();
+        let bytes = self.install_bytes
+            + self.codes.bytes()
+            + self.access_tokens.bytes()
+            + self.refresh_tokens.bytes();
+        (count, bytes, MAX_INSTALL_BYTES + 3 * credential_store::MAX_BYTES)
     }
 }

@@ -5,7 +5,7 @@ use http::StatusCode;
 use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION};
 use reqwest::Method;
 
-use super::{AUTHORIZE, REDIRECT_URI, SCOPES, authorize, browser};
+use super::{AUTHORIZE, REDIRECT_URI, SCOPES, authorize, browser, choose};
 use crate::caller::{bare, execute};
 use crate::conformance::{Sandbox, StartChecked};
 
@@ -59,22 +59,6 @@ async fn the_choice_page_contains_no_scripts() {
     let (status, headers, html) = authorize(&sandbox, &[("loginWindowOpenMode", "<b>")]).await;
     assert_eq!((status, headers.get(LOCATION)), (StatusCode::BAD_REQUEST, None));
     assert!(html.contains("loginWindowOpenMode is &lt;b&gt;"), "{html}");
-}
-
-/// Sends the form of the page with a choice, as a browser does.
-async fn choose(sandbox: &Sandbox, html: &str, choice: &str, headers: &[(&str, &str)]) -> reqwest::Response {
-    let unescaped = |text: &str| text.replace("&amp;", "&").replace("&#39;", "'");
-    let mut fields: Vec<(String, String)> = html
-        .split("<input type=\"hidden\" name=\"")
-        .skip(1)
-        .map(|field| {
-            let (name, rest) = field.split_once("\" value=\"").unwrap();
-            (unescaped(name), unescaped(rest.split_once('"').unwrap().0))
-        })
-        .collect();
-    fields.push(("choice".to_owned(), choice.to_owned()));
-    let request = browser().post(format!("{}{AUTHORIZE}", sandbox.base_url())).form(&fields);
-    headers.iter().fold(request, |request, (name, value)| request.header(*name, *value)).send().await.unwrap()
 }
 
 /// Returns the number of installations.
