@@ -13,10 +13,11 @@ use tokio_postgres::Row;
 use tokio_postgres::types::{ToSql, Type};
 
 use crate::error::{Error, Result};
-use crate::limiter::{self, Limits};
-use crate::maintenance::Retention;
+use crate::limiter_state::LocalState;
+use crate::limits::Limits;
+use crate::retention::Retention;
+use crate::sealing::{Keyring, SealingKey};
 use crate::tls::TlsConnector;
-use crate::tokens::{Keyring, SealingKey};
 
 /// The time for one statement, with the wait for a connection.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -48,7 +49,7 @@ pub(crate) struct Inner {
     pool: Pool,
     pub(crate) deployment: String,
     pub(crate) limits: Limits,
-    pub(crate) limiter: limiter::Shared,
+    pub(crate) limiter: LocalState,
     pub(crate) keyring: Keyring,
     pub(crate) retention: Retention,
     /// The longest window of the receivers, in seconds.
@@ -209,7 +210,7 @@ impl DatabaseBuilder {
             pool,
             deployment,
             limits: self.limits,
-            limiter: limiter::Shared::default(),
+            limiter: LocalState::default(),
             keyring: self.keyring,
             retention: self.retention,
             event_retention: Arc::default(),

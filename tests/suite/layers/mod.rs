@@ -132,3 +132,23 @@ const WIRE: Structure = Structure {
 fn highlevel_wire_has_its_layers() {
     check("highlevel-wire", &WIRE);
 }
+
+/// The structure of the crate `highlevel-postgres`.
+const POSTGRES: Structure = Structure {
+    layers: &[
+        &["fence", "inbox"],
+        &["outbox"],
+        &["deduplicator", "limiter", "maintenance", "schema", "stats", "tokens", "worker"],
+        &["database"],
+        &["limiter_state"],
+        &["limits", "retention", "sealing"],
+        &["error", "sync", "text", "time", "tls"],
+    ],
+    restricted: &[],
+    circles: &[],
+};
+
+#[test]
+fn highlevel_postgres_has_its_layers() {
+    check("highlevel-postgres", &POSTGRES);
+}

@@ -1,6 +1,6 @@
 //! ARCHITECTURE.md, compared with the tables of the layers and with the files of the workspace.
 
-use super::{HIGHLEVEL, SANDBOX};
+use super::{HIGHLEVEL, POSTGRES, SANDBOX};
 use crate::metadata::root;
 
 fn page() -> String {
@@ -21,17 +21,19 @@ fn blocks(page: &str) -> Vec<Vec<Vec<&str>>> {
 #[test]
 fn the_page_lists_the_layers() {
     let page = page();
-    let expected: Vec<Vec<Vec<&str>>> = [HIGHLEVEL, SANDBOX]
+    let expected: Vec<Vec<Vec<&str>>> = [HIGHLEVEL, SANDBOX, POSTGRES]
         .iter()
         .map(|structure| structure.layers.iter().map(|layer| layer.to_vec()).collect())
         .collect();
     assert_eq!(blocks(&page), expected);
 }
 
-/// The paths in the page are relative to the root, to `crates`, or to the source of the SDK or the sandbox.
+/// The paths in the page are relative to the root, to `crates`, or to the source of a crate that has layers in the page.
 #[test]
 fn the_page_names_existing_files() {
-    let folders = ["", "crates", "crates/highlevel/src", "crates/highlevel-sandbox/src"];
+    let sources =
+        ["highlevel", "highlevel-sandbox", "highlevel-postgres"].map(|it| format!("crates/{it}/src"));
+    let folders: Vec<&str> = ["", "crates"].into_iter().chain(sources.iter().map(String::as_str)).collect();
     let page = page();
     let is_path = |text: &&str| {
         let last = text.rsplit('/').next().unwrap_or_default();

@@ -19,8 +19,8 @@ use super::Inbox;
 use super::accept::SIGNATURES;
 use crate::database::Database;
 use crate::error::{Error, Result};
-use crate::outbox::jitter;
 use crate::text;
+use crate::time::jitter;
 
 /// The pause after the first failure. It doubles with each further one.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);

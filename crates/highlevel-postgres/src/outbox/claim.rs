@@ -8,9 +8,9 @@ use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
-use super::settle::as_float;
 use crate::database::Database;
 use crate::error::{Error, Result};
+use crate::time::as_float;
 
 /// Arrivals that are staged at a time.
 const STAGED_AT_ONCE: i32 = 2_000;

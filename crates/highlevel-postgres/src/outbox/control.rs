@@ -6,9 +6,9 @@ use highlevel::{LocationId, MessageId};
 use tokio_postgres::types::Type;
 
 use super::desk::require_reason;
-use super::settle::as_float;
 use super::{Outbox, OutboxId};
 use crate::error::{Error, Result};
+use crate::time::as_float;
 
 /// The state of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]

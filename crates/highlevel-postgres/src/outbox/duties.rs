@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio_postgres::types::Type;
 
-use super::sender::{Shared, jitter};
-use super::settle::as_float;
+use super::sending::Shared;
 use crate::error::Result;
-use crate::limiter::ClockCheck;
+use crate::limiter_state::ClockCheck;
+use crate::time::{as_float, jitter};
 
 const INTERVAL: Duration = Duration::from_secs(1);
 const MAINTENANCE: Duration = Duration::from_secs(60);

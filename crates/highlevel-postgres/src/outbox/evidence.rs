@@ -8,11 +8,11 @@ use serde_json::{Value, json};
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
-use super::settle::as_float;
 use super::{Outbox, OutgoingRequest};
 use crate::database::Database;
 use crate::error::Result;
 use crate::text::{self, LONGEST_KEY};
+use crate::time::as_float;
 
 /// Messages that are looked at in one round.
 const AT_ONCE: i64 = 100;

@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
-use super::OutgoingRequest;
+use super::Outbox;
+use super::request::OutgoingRequest;
 use crate::error::{Error, Result};
 use crate::text::{self, LONGEST_KEY};
 
@@ -206,5 +207,20 @@ impl OutboxTransaction for deadpool_postgres::Transaction<'_> {
         // Its own type, with a cache of statements that is not used.
         let transaction: &tokio_postgres::Transaction<'_> = self;
         Ok(enqueued(&transaction.query_typed_one(ENQUEUE, &[(&message, Type::JSONB)]).await?))
+    }
+}
+
+impl Outbox {
+    /// Enqueues a message in a transaction of its own. Use [`Outgoing::enqueue`] in a transaction of the caller.
+    ///
+    /// # Errors
+    ///
+    /// As [`Outgoing::enqueue`]. If the database did not respond, the message may be enqueued: give it a
+    /// [`once`](Outgoing::once) key, and enqueue it again.
+    pub async fn enqueue(&self, outgoing: Outgoing) -> Result<Enqueued> {
+        let (sql, json) = outgoing.into_statement()?;
+        let json: Value = serde_json::from_str(&json)?;
+        let row = self.database.query_one(sql, &[(&json, Type::JSONB)]).await?;
+        Ok(enqueued(&row))
     }
 }

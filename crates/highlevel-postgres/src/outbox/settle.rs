@@ -12,8 +12,8 @@ use super::begun::Begun;
 use super::outcome::{Consequence, Decision, NextState, SendResult};
 use crate::database::Database;
 use crate::error::ErrorKind;
-use crate::limiter::milliseconds;
 use crate::text;
+use crate::time::{as_float, milliseconds};
 
 /// Results are gathered for this long.
 const GATHER: Duration = Duration::from_millis(2);
@@ -169,9 +169,4 @@ async fn write(
         );
     }
     Ok(changed.len())
-}
-
-#[allow(clippy::cast_precision_loss, reason = "milliseconds of at most a year are exact")]
-pub(crate) fn as_float(time: Duration) -> f64 {
-    milliseconds(time) as f64
 }

@@ -6,7 +6,8 @@ use highlevel::RateLimitHeaders;
 use highlevel::limit::RateLimited;
 use serde_json::{Value, json};
 
-use super::{Limits, milliseconds};
+use crate::limits::Limits;
+use crate::time::milliseconds;
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
 /// No limit lasts longer.
@@ -16,7 +17,7 @@ const DAY_PROBE: Duration = Duration::from_secs(10 * 60);
 
 /// The observations of one location.
 #[derive(Debug, Default)]
-pub(super) struct Observed {
+pub(crate) struct Observed {
     burst: Option<u32>,
     interval_ms: Option<i64>,
     remaining: Option<(u64, Instant)>,
@@ -30,7 +31,7 @@ pub(super) struct Observed {
 
 impl Observed {
     /// Records the limits that a response reports. Returns `true` if other processes should know at once.
-    pub(super) fn observe(
+    pub(crate) fn observe(
         &mut self,
         configured: &Limits,
         headers: &RateLimitHeaders,
@@ -92,19 +93,19 @@ impl Observed {
     }
 
     /// Returns the time until the location is no longer blocked.
-    pub(super) fn blocked_for(&self, now: Instant) -> Option<Duration> {
+    pub(crate) fn blocked_for(&self, now: Instant) -> Option<Duration> {
         let until = self.blocked_until?;
         Some(until.saturating_duration_since(now)).filter(|wait| !wait.is_zero())
     }
 
     /// Returns the time until the end of a spent day.
-    pub(super) fn day_blocked_for(&self, now: Instant) -> Option<Duration> {
+    pub(crate) fn day_blocked_for(&self, now: Instant) -> Option<Duration> {
         let until = self.day_blocked_until?;
         Some(until.saturating_duration_since(now)).filter(|wait| !wait.is_zero())
     }
 
     /// Returns the observations that the database lacks, as `take_v1` expects them, and a number for [`wrote`](Self::wrote).
-    pub(super) fn unwritten(&self, now: Instant) -> (Option<Value>, u64) {
+    pub(crate) fn unwritten(&self, now: Instant) -> (Option<Value>, u64) {
         if self.changes == self.written {
             return (None, self.changes);
         }
@@ -123,7 +124,7 @@ impl Observed {
     }
 
     /// Records that the database knows everything up to this number.
-    pub(super) fn wrote(&mut self, changes: u64) {
+    pub(crate) fn wrote(&mut self, changes: u64) {
         self.written = changes;
         if self.changes == changes {
             (self.burst, self.interval_ms, self.remaining, self.left_today) = (None, None, None, None);
@@ -131,7 +132,7 @@ impl Observed {
     }
 
     /// Returns `true` if nothing would be lost with this value.
-    pub(super) fn is_idle(&self, now: Instant) -> bool {
+    pub(crate) fn is_idle(&self, now: Instant) -> bool {
         self.changes == self.written && self.blocked_for(now).is_none() && self.day_blocked_for(now).is_none()
     }
 }

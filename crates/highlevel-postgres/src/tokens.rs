@@ -1,7 +1,5 @@
 //! The token store that all processes share.
 
-mod seal;
-
 use std::time::Duration;
 
 use highlevel::SecretString;
@@ -14,8 +12,6 @@ use secrecy::ExposeSecret;
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
-pub(crate) use self::seal::Keyring;
-pub use self::seal::SealingKey;
 use crate::database::{Database, Parameter};
 
 /// A [`TokenStore`] in the database, for any number of processes. From [`Database::tokens`].

@@ -82,7 +82,7 @@ impl Keyring {
         self.older.push(key);
     }
 
-    pub(super) fn seal(&self, json: &str, context: &[u8]) -> Result<Vec<u8>> {
+    pub(crate) fn seal(&self, json: &str, context: &[u8]) -> Result<Vec<u8>> {
         let Some(key) = &self.current else { return Ok(json.as_bytes().to_vec()) };
         let mut nonce = [0; NONCE_LEN];
         getrandom::fill(&mut nonce).map_err(|error| {
@@ -100,7 +100,7 @@ impl Keyring {
         Ok(sealed)
     }
 
-    pub(super) fn open(&self, mut bytes: Vec<u8>, context: &[u8]) -> Result<String> {
+    pub(crate) fn open(&self, mut bytes: Vec<u8>, context: &[u8]) -> Result<String> {
         if bytes.first() == Some(&b'{') {
             return String::from_utf8(bytes).map_err(|_| Error::invalid("stored tokens are not UTF-8"));
         }
