@@ -12,7 +12,7 @@ CREATE TABLE highlevel.evidence (
 CREATE INDEX evidence_seen_at ON highlevel.evidence (seen_at);
 CREATE INDEX evidence_location ON highlevel.evidence (location, seen_at);
 
--- Stores evidence, and lets the unknown messages of the location be looked at at once.
+-- Stores evidence, and lets the unknown messages of the contact be looked at at once.
 CREATE FUNCTION highlevel.observe_v1(p_location text, p_message_id text, p_body jsonb) RETURNS boolean
 LANGUAGE plpgsql AS $$
 BEGIN
@@ -25,6 +25,7 @@ BEGIN
     UPDATE highlevel.outbox SET look_at = clock_timestamp()
         WHERE id = ANY (ARRAY(SELECT o.id FROM highlevel.outbox o
             WHERE o.location = p_location AND o.state = 'u'
+                AND coalesce(o.request ->> 'contactId' = p_body ->> 'contactId', true)
                 AND (o.look_at > clock_timestamp() OR o.look_at IS NULL)
             ORDER BY o.id LIMIT 100 FOR UPDATE SKIP LOCKED));
     RETURN true;

@@ -12,6 +12,8 @@ use crate::limiter_state::ClockCheck;
 use crate::time::{as_float, jitter};
 
 const INTERVAL: Duration = Duration::from_secs(1);
+/// After a round that has left messages to be looked at.
+const INTERVAL_IF_MORE: Duration = Duration::from_millis(50);
 const MAINTENANCE: Duration = Duration::from_secs(60);
 /// Lost claims are looked for during this time after a claim failed: the statement may still be running.
 const LOST_CLAIMS: Duration = Duration::from_secs(120);
@@ -26,18 +28,30 @@ pub(super) async fn run(shared: Arc<Shared>, mut stopping: watch::Receiver<bool>
                 tracing::debug!(%error, "maintenance failed; it is repeated");
             }
         }
-        if let Err(error) = round(&shared).await {
-            tracing::debug!(%error, "a duty of the sender failed; it is repeated");
-        }
+        let pause = match round(&shared).await {
+            Ok(Progress::Complete) => INTERVAL,
+            Ok(Progress::More) => INTERVAL_IF_MORE,
+            Err(error) => {
+                tracing::debug!(%error, "a duty of the sender failed; it is repeated");
+                INTERVAL
+            }
+        };
         // When the sender is dropped, the duties end with it.
         tokio::select! {
-            () = tokio::time::sleep(jitter(INTERVAL)) => {}
+            () = tokio::time::sleep(jitter(pause)) => {}
             changed = stopping.changed() => if changed.is_err() { return },
         }
     }
 }
 
-async fn round(shared: &Shared) -> Result<()> {
+/// The state after a round of duties.
+enum Progress {
+    Complete,
+    /// More messages are to be looked at than in one round.
+    More,
+}
+
+async fn round(shared: &Shared) -> Result<Progress> {
     let database = &shared.database;
     let asked = Instant::now();
     let now_ms = database.worker_seen(shared.claims.sender, shared.begun.take_longest_claim()).await?;
@@ -58,12 +72,12 @@ async fn round(shared: &Shared) -> Result<()> {
     let ended = database
         .query("SELECT * FROM highlevel.end_leases_v1($1 * interval '1 ms')", &[(&hold, Type::FLOAT8)])
         .await?;
-    database.look_for_evidence(&shared.looks).await?;
     if !ended.is_empty() {
         tracing::warn!(
             messages = ended.len(),
             "the outcome of messages is unknown: their process did not report it"
         );
     }
-    Ok(())
+    let is_more = database.look_for_evidence(&shared.looks).await?;
+    Ok(if is_more { Progress::More } else { Progress::Complete })
 }

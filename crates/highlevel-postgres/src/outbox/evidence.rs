@@ -10,12 +10,12 @@ use tokio_postgres::types::Type;
 
 use super::{Outbox, OutgoingRequest};
 use crate::database::Database;
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::text::{self, LONGEST_KEY};
 use crate::time::as_float;
 
 /// Messages that are looked at in one round.
-const AT_ONCE: i64 = 100;
+const AT_ONCE: usize = 100;
 
 /// An unknown message that is due to be looked at.
 struct Doubt {
@@ -25,6 +25,15 @@ struct Doubt {
     look: usize,
     request: Option<OutgoingRequest>,
     begun_at: SystemTime,
+}
+
+/// Another message of the outbox that evidence may belong to.
+enum Owner {
+    None,
+    /// It is being sent: its receipt decides.
+    MayBeInProgress,
+    /// It was accepted without a receipt, or a person has decided about it without naming its message.
+    MayBeCompleted,
 }
 
 impl Outbox {
@@ -59,29 +68,34 @@ impl Database {
         .map(drop)
     }
 
-    /// Looks for evidence for the messages that are due. `schedule` are the times between looks.
-    pub(crate) async fn look_for_evidence(&self, schedule: &[Duration]) -> Result<usize> {
+    /// Looks for evidence for the messages that are due. `schedule` are the times between looks. Returns `true` if more
+    /// messages may be due.
+    pub(crate) async fn look_for_evidence(&self, schedule: &[Duration]) -> Result<bool> {
         let rows = self
             .query(
                 "SELECT id, location, attempt, looks, operation, request, begun_at FROM highlevel.outbox
                      WHERE state = 'u' AND look_at <= clock_timestamp() ORDER BY look_at LIMIT $1",
-                &[(&AT_ONCE, Type::INT8)],
+                &[(&i64::try_from(AT_ONCE).unwrap_or(i64::MAX), Type::INT8)],
             )
             .await?;
-        let mut resolved = 0;
         for row in &rows {
-            if self.look(&read(row)?, schedule).await? {
-                resolved += 1;
+            let doubt = read(row)?;
+            match self.look(&doubt, schedule).await {
+                Err(error) if error.kind() != ErrorKind::Unavailable => {
+                    // It stays due, and must not keep others from being looked at.
+                    tracing::warn!(%error, id = doubt.id, "evidence for a message could not be compared");
+                }
+                result => result?,
             }
         }
-        Ok(resolved)
+        Ok(rows.len() == AT_ONCE)
     }
 
-    /// Looks for the message of one attempt. Returns `true` if it was found.
-    async fn look(&self, doubt: &Doubt, schedule: &[Duration]) -> Result<bool> {
+    /// Looks for the message of one attempt.
+    async fn look(&self, doubt: &Doubt, schedule: &[Duration]) -> Result<()> {
         // First: evidence that arrives meanwhile is looked at in the next round.
         let newest = self.newest_evidence(&doubt.location).await?;
-        let Some(result) = self.reconcile(doubt).await? else { return Ok(false) };
+        let Some(result) = self.reconcile(doubt).await? else { return Ok(()) };
         if let Reconciliation::Sent(message) = &result
             && self.assign(doubt, message).await?
         {
@@ -93,7 +107,7 @@ impl Database {
             )
             .await?;
             tracing::info!(id = doubt.id, "an unknown message was found: it was sent");
-            return Ok(true);
+            return Ok(());
         }
         let found = match &result {
             Reconciliation::Ambiguous(ids) => {
@@ -114,8 +128,8 @@ impl Database {
                 (&found, Type::JSONB),
             ],
         )
-        .await?;
-        Ok(false)
+        .await
+        .map(drop)
     }
 
     /// Returns the time of the newest evidence of a location.
@@ -127,36 +141,79 @@ impl Database {
     /// Compares the request with the messages that belong to no other message of the outbox. Returns `None` if a message
     /// that was found may belong to an attempt that is in progress: its receipt decides.
     async fn reconcile(&self, doubt: &Doubt) -> Result<Option<Reconciliation>> {
+        let Some(request) = &doubt.request else { return Ok(Some(Reconciliation::NotFound)) };
+        let candidates = self.candidates(doubt).await?;
+        if candidates.is_empty() {
+            return Ok(Some(Reconciliation::NotFound));
+        }
+        // After the candidates: a receipt that is written in between excludes its message.
+        let known = self.receipts(doubt, candidates.iter().map(|(id, _)| id.as_str()).collect()).await?;
+        let observed = candidates.iter().map(|(_, body)| ObservedMessage::from(body));
+        let result = request.fingerprint(doubt.begun_at).reconcile_excluding(observed, known);
+        let Reconciliation::Sent(message) = &result else { return Ok(Some(result)) };
+        Ok(match self.owner(doubt, message).await? {
+            Owner::MayBeInProgress => None,
+            Owner::MayBeCompleted => Some(Reconciliation::Ambiguous(vec![message.clone()])),
+            Owner::None => Some(result),
+        })
+    }
+
+    /// Returns the messages of the contact that were seen since the attempt and are not assigned to others, with their ids.
+    async fn candidates(&self, doubt: &Doubt) -> Result<Vec<(String, Value)>> {
         let rows = self
             .query(
                 // A message that was seen before the attempt is not its message: both times are of one clock.
-                "SELECT e.body, e.message_id,
-                     EXISTS (SELECT FROM highlevel.outbox o WHERE o.location = m.location AND o.state = 's'
+                "SELECT e.message_id, e.body FROM highlevel.outbox m JOIN highlevel.evidence e ON e.location = m.location
+                     WHERE m.id = $1 AND (e.assigned_to IS NULL OR e.assigned_to = m.id) AND e.seen_at >= m.begun_at
+                         AND coalesce(e.body ->> 'contactId' = m.request ->> 'contactId', true)",
+                &[(&doubt.id, Type::INT8)],
+            )
+            .await?;
+        rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
+    }
+
+    /// Returns those of the ids that completed messages have, from their receipts or by decision.
+    async fn receipts(&self, doubt: &Doubt, ids: Vec<&str>) -> Result<Vec<MessageId>> {
+        let rows = self
+            .query(
+                // One pass, however many messages of the location were completed since the attempt.
+                "SELECT message_id FROM highlevel.outbox_done
+                     WHERE location = $1 AND done_at >= $2 AND message_id = ANY ($3)",
+                &[
+                    (&doubt.location, Type::TEXT),
+                    (&doubt.begun_at, Type::TIMESTAMPTZ),
+                    (&ids, Type::TEXT_ARRAY),
+                ],
+            )
+            .await?;
+        rows.iter().map(|row| Ok(MessageId::from(row.try_get::<_, String>(0)?))).collect()
+    }
+
+    /// Returns the message of the outbox that evidence may belong to, besides the one in doubt.
+    async fn owner(&self, doubt: &Doubt, message: &MessageId) -> Result<Owner> {
+        let row = self
+            .query_opt(
+                "SELECT EXISTS (SELECT FROM highlevel.outbox o WHERE o.location = m.location AND o.state = 's'
                          AND o.id <> m.id AND o.begun_at <= e.seen_at
-                         AND coalesce(o.request ->> 'contactId' = m.request ->> 'contactId', true)),
+                         AND coalesce(o.request ->> 'contactId' = m.request ->> 'contactId', true))
+                     -- Its receipt was written since it was compared.
+                     OR EXISTS (SELECT FROM highlevel.outbox_done d WHERE d.location = m.location
+                         AND d.done_at >= m.begun_at AND d.message_id = e.message_id),
                      EXISTS (SELECT FROM highlevel.outbox_done d WHERE d.location = m.location
                          AND d.outcome IN ('s', 'a') AND d.message_id IS NULL
                          AND d.done_at >= m.begun_at - interval '15 minutes'
                          AND coalesce(d.order_key = m.order_key, true))
                      FROM highlevel.outbox m JOIN highlevel.evidence e ON e.location = m.location
-                     WHERE m.id = $1 AND (e.assigned_to IS NULL OR e.assigned_to = m.id) AND e.seen_at >= m.begun_at
-                         AND NOT EXISTS (SELECT FROM highlevel.outbox_done d WHERE d.location = e.location
-                             AND d.done_at >= m.begun_at AND d.message_id = e.message_id)",
-                &[(&doubt.id, Type::INT8)],
+                     WHERE m.id = $1 AND e.message_id = $2",
+                &[(&doubt.id, Type::INT8), (&message.as_str(), Type::TEXT)],
             )
             .await?;
-        let Some(request) = &doubt.request else { return Ok(Some(Reconciliation::NotFound)) };
-        let observed = rows.iter().map(|row| ObservedMessage::from(&row.get::<_, Value>(0)));
-        let result = request.fingerprint(doubt.begun_at).reconcile(observed);
-        let Reconciliation::Sent(message) = &result else { return Ok(Some(result)) };
-        let row = rows.iter().find(|row| row.get::<_, &str>(1) == message.as_str());
-        let (may_be_of_attempt, may_be_of_completed) =
-            row.map_or((false, false), |row| (row.get(2), row.get(3)));
-        Ok(match (may_be_of_attempt, may_be_of_completed) {
-            (true, _) => None,
-            // A message that was accepted without a receipt, or that a person has decided about without naming it.
-            (false, true) => Some(Reconciliation::Ambiguous(vec![message.clone()])),
-            (false, false) => Some(result),
+        // The message in doubt was decided meanwhile.
+        let Some(row) = row else { return Ok(Owner::MayBeInProgress) };
+        Ok(match (row.try_get(0)?, row.try_get(1)?) {
+            (true, _) => Owner::MayBeInProgress,
+            (false, true) => Owner::MayBeCompleted,
+            (false, false) => Owner::None,
         })
     }
 

@@ -10,7 +10,9 @@ use serde_json::{Value, json};
 use crate::support::child::Process;
 use crate::support::cluster::{self, Cluster};
 use crate::support::database_proxy::DatabaseProxy;
-use crate::support::{TestDatabase, accepted, clients, generous_limits, sandbox, sms, until, webhooks};
+use crate::support::{
+    TestDatabase, accepted, clients, generous_limits, sandbox, sms, until, until_zero, webhooks,
+};
 
 /// The points that a sender reports, and a random time.
 const POINTS: [&str; 7] = ["claiming", "claimed", "sending", "attempted", "settling", "settled", "any time"];
@@ -67,7 +69,8 @@ impl Run {
 /// Waits until nothing is left to send, and unknown messages were looked at again after their events had arrived.
 async fn until_settled(sql: impl Fn(&str) -> String) {
     let open = "SELECT count(*) FROM highlevel.outbox WHERE state <> 'u' OR looks < 2";
-    until("every message is sent, or was looked for twice", || sql(open) == "0").await;
+    let count = || sql(open).parse().expect("a number");
+    until_zero("every message is sent, or was looked for twice", count).await;
 }
 
 /// The number of crashes of a test.
@@ -127,8 +130,8 @@ async fn unknown_messages_without_evidence_get_to_the_desk() {
     role["last_look_ms"] = 1_000.into();
     kill_senders(&test, &role, crashes, 8).await;
     let last = Process::start(&role);
-    until("every message is sent or on the desk", || {
-        test.sql("SELECT count(*) FROM highlevel.outbox WHERE desk_at IS NULL") == "0"
+    until_zero("every message is sent or on the desk", || {
+        test.number("SELECT count(*) FROM highlevel.outbox WHERE desk_at IS NULL")
     })
     .await;
     let desk = database.outbox().desk().list(10_000).await.expect("a response");

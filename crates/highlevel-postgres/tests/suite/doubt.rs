@@ -232,3 +232,37 @@ async fn an_event_that_may_belong_to_a_message_without_receipt_decides_nothing()
     let entry = database.outbox().desk().inspect(unknown).await.expect("a response").expect("an entry");
     assert_eq!(entry.problem.expect("a problem")["evidence"]["result"], "ambiguous");
 }
+
+/// A location has sent and received events for many messages since the attempt: a look costs about as much as with few.
+#[tokio::test]
+async fn an_unknown_message_of_a_busy_location_is_resolved() {
+    const MESSAGES: usize = 20_000;
+    let Some((test, _)) = TestDatabase::migrated().await else { return };
+    let (database, sandbox) = (database(&test).await, lossy(1).await);
+    let id = enqueue(&database, &sandbox, "Your table is ready").await;
+    let first = sender(&database, &sandbox).start();
+    until_async("the outcome is unknown", async || {
+        state(&database, id).await == MessageState::Unknown { is_on_desk: false }
+    })
+    .await;
+    assert!(first.drain(Duration::from_secs(10)).await);
+    let (location, contact) = (sandbox.location_id(), sandbox.contact_id());
+    // Half of them are of the same contact.
+    test.sql(&format!(
+        "INSERT INTO highlevel.evidence (location, message_id, body)
+             SELECT '{location}', 'message' || n, jsonb_build_object('messageId', 'message' || n, 'contactId',
+                 CASE n % 2 WHEN 0 THEN '{contact}' ELSE 'contact' || n END)
+             FROM generate_series(1, {MESSAGES}) n;
+         INSERT INTO highlevel.outbox_done (id, location, outcome, attempt, operation, message_id, enqueued_at, begun_at)
+             SELECT -n, '{location}', 's', 1, 'messages', 'message' || n, clock_timestamp(), clock_timestamp()
+             FROM generate_series(1, {MESSAGES}) n"
+    ));
+    observe(&database, &sandbox, "Your table is ready").await;
+    let second = sender(&database, &sandbox).start();
+    // With a cost that is quadratic, each look would exceed the timeout of a statement.
+    until_async("the message counts as sent", async || {
+        matches!(state(&database, id).await, MessageState::Sent { message: Some(_) })
+    })
+    .await;
+    assert!(second.drain(Duration::from_secs(10)).await);
+}

@@ -3,6 +3,9 @@
 pub(crate) mod child;
 pub(crate) mod cluster;
 pub(crate) mod database_proxy;
+pub(crate) mod remote;
+pub(crate) mod remote_deduplicator;
+pub(crate) mod remote_limiter;
 pub(crate) mod remote_store;
 pub(crate) mod roles;
 pub(crate) mod webhooks;
@@ -109,6 +112,19 @@ pub(crate) async fn until_async(what: &str, mut holds: impl AsyncFnMut() -> bool
     let end = Instant::now() + TEST_TIMEOUT;
     while !holds().await {
         assert!(Instant::now() < end, "not within {TEST_TIMEOUT:?}: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Waits until a number is zero, for as long as it falls.
+pub(crate) async fn until_zero(what: &str, mut count: impl FnMut() -> i64) {
+    let (mut least, mut end) = (i64::MAX, Instant::now() + TEST_TIMEOUT);
+    while least > 0 {
+        let now = count();
+        if now < least {
+            (least, end) = (now, Instant::now() + TEST_TIMEOUT);
+        }
+        assert!(Instant::now() < end, "no progress within {TEST_TIMEOUT:?}, {least} are left: {what}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
