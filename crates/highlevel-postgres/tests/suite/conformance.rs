@@ -10,6 +10,8 @@ use highlevel_postgres::{Limits, SealingKey};
 use serde_json::json;
 
 use crate::support::TestDatabase;
+use crate::support::remote_deduplicator::RemoteDeduplicator;
+use crate::support::remote_limiter::RemoteLimiter;
 use crate::support::remote_store::RemoteStore;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -37,14 +39,19 @@ async fn the_token_store_conforms_from_four_processes() {
     token_store::run(async || Ok(RemoteStore::start(&role))).await.expect("it conforms");
 }
 
+/// The interval is long enough for as many round trips as the limit on a busy machine.
+const INTERVAL: Duration = Duration::from_millis(400);
+
+fn checked_limits() -> limiter::Limits {
+    limiter::Limits::new(4, INTERVAL, 28).gives_back(false)
+}
+
 /// On one thread: the check of the order counts on that of its tasks.
 #[tokio::test]
 async fn the_limiter_conforms() {
     let Some((test, _)) = TestDatabase::migrated().await else { return };
-    // The interval is long enough for as many round trips as the limit on a busy machine.
-    let checked = limiter::Limits::new(4, Duration::from_millis(400), 28).gives_back(false);
-    let limits =
-        Limits::new(checked.burst, checked.interval, checked.daily).margin(Duration::from_millis(400));
+    let checked = checked_limits();
+    let limits = Limits::new(checked.burst, checked.interval, checked.daily).margin(INTERVAL);
     limiter::run(checked, async || {
         let database = test.builder().limits(limits).connect().await;
         Ok(database.map_err(highlevel::limit::AcquireError::unavailable)?.limiter())
@@ -53,20 +60,40 @@ async fn the_limiter_conforms() {
     .expect("it conforms");
 }
 
+#[tokio::test]
+async fn the_limiter_conforms_from_four_processes() {
+    let Some((test, _)) = TestDatabase::migrated().await else { return };
+    let (checked, interval_ms) = (checked_limits(), INTERVAL.as_millis());
+    let role = json!({
+        "role": "limiter", "url": test.url(), "burst": checked.burst, "daily": checked.daily,
+        "interval_ms": u64::try_from(interval_ms).expect("a small number"),
+        "limit_margin_ms": u64::try_from(interval_ms).expect("a small number"),
+    });
+    limiter::run(checked, async || Ok(RemoteLimiter::start(&role))).await.expect("it conforms");
+}
+
+fn timing() -> deduplicator::Timing {
+    deduplicator::Timing { claim_timeout: Some(Duration::from_secs(600)), ..deduplicator::Timing::default() }
+}
+
+/// The clock of the database cannot be set, so the times of the past are.
+async fn advance(test: &TestDatabase, by: Duration) {
+    let ms = by.as_millis();
+    test.sql(&format!("UPDATE highlevel.event SET claimed_at = claimed_at - {ms} * interval '1 ms'"));
+    test.builder().connect().await.expect("a connection").maintain().await.expect("maintained");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_deduplicator_conforms() {
     let Some((test, _)) = TestDatabase::migrated().await else { return };
-    let timing = deduplicator::Timing {
-        claim_timeout: Some(Duration::from_secs(600)),
-        ..deduplicator::Timing::default()
-    };
-    // The clock of the database cannot be set, so the times of the past are.
-    let advance = async |by: Duration| {
-        let ms = by.as_millis();
-        test.sql(&format!("UPDATE highlevel.event SET claimed_at = claimed_at - {ms} * interval '1 ms'"));
-        test.builder().connect().await.expect("a connection").maintain().await.expect("maintained");
-    };
-    deduplicator::run(async || Ok(test.builder().connect().await?.deduplicator()), timing, advance)
-        .await
-        .expect("it conforms");
+    let open = async || Ok(test.builder().connect().await?.deduplicator());
+    deduplicator::run(open, timing(), async |by| advance(&test, by).await).await.expect("it conforms");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_deduplicator_conforms_from_four_processes() {
+    let Some((test, _)) = TestDatabase::migrated().await else { return };
+    let role = json!({ "role": "deduplicator", "url": test.url() });
+    let open = async || Ok(RemoteDeduplicator::start(&role));
+    deduplicator::run(open, timing(), async |by| advance(&test, by).await).await.expect("it conforms");
 }

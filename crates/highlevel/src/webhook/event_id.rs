@@ -71,8 +71,9 @@ impl EventId {
         self.is_unique
     }
 
+    /// Creates an id from its text, for tests of a [`Deduplicator`](super::Deduplicator).
     #[cfg(any(test, feature = "testing"))]
-    pub(super) fn from_text(text: &str) -> Self {
+    pub fn from_text(text: &str) -> Self {
         Self { text: text.into(), is_unique: true }
     }
 }

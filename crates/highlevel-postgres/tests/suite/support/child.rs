@@ -116,6 +116,8 @@ fn run_role() {
             Some("reader") => roles::read(&role).await,
             Some("caller") => roles::call(&role).await,
             Some("store") => roles::store(&role).await,
+            Some("limiter") => roles::limiter(&role).await,
+            Some("deduplicator") => roles::deduplicator(&role).await,
             other => panic!("unknown role {other:?}"),
         }
     });

@@ -1,9 +1,6 @@
 //! A token store whose operations are executed in another process.
 
-use std::collections::HashMap;
-use std::io::BufRead;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use highlevel::SecretString;
@@ -13,52 +10,23 @@ use highlevel::auth::store::{
     Version,
 };
 use serde_json::{Value, json};
-use tokio::sync::oneshot;
 
-use super::child::{Process, say};
-
-type Waiting = Arc<Mutex<HashMap<u64, oneshot::Sender<Value>>>>;
+use super::remote::{self, Remote};
 
 /// The store of a child process.
-pub(crate) struct RemoteStore {
-    process: Mutex<Process>,
-    next: AtomicU64,
-    waiting: Waiting,
-}
+pub(crate) struct RemoteStore(Remote);
 
 impl RemoteStore {
     /// Starts the process with the role `store`.
     pub(crate) fn start(role: &Value) -> Self {
-        let mut process = Process::start(role);
-        assert_eq!(process.line(), "ready");
-        let (lines, waiting) = (process.take_lines(), Waiting::default());
-        let responses = Arc::clone(&waiting);
-        std::thread::spawn(move || {
-            for line in lines {
-                let response: Value = serde_json::from_str(&line).expect("a response");
-                let number = response["number"].as_u64().expect("a number");
-                let sender = responses.lock().expect("the requests").remove(&number).expect("a request");
-                // The caller may have dropped its future.
-                let _ = sender.send(response);
-            }
-        });
-        Self { process: Mutex::new(process), next: AtomicU64::new(0), waiting }
+        Self(Remote::start(role))
     }
 
     async fn execute(&self, key: Option<&Key>, mut request: Value) -> Result<Value, StoreError> {
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
-        request["number"] = number.into();
         if let Some(key) = key {
             request["key"] = json!([key.client_id, key.resource.kind(), key.resource.id()]);
         }
-        let (sender, response) = oneshot::channel();
-        self.waiting.lock().expect("the requests").insert(number, sender);
-        self.process.lock().expect("the process").tell(&request.to_string());
-        let mut response = response.await?;
-        match response["error"].as_str() {
-            Some(error) => Err(error.into()),
-            None => Ok(response["result"].take()),
-        }
+        Ok(self.0.call(request).await?)
     }
 }
 
@@ -154,27 +122,14 @@ fn resource(kind: &Value, id: &Value) -> Resource {
     Resource::from_kind_and_id(&text(kind), text(id)).expect("a resource")
 }
 
-/// Executes the operations that arrive on standard input, until its end.
+/// Executes the operations that arrive, until the end of standard input.
 pub(super) async fn serve(store: impl TokenStore + 'static) {
     let store = Arc::new(store);
-    let (sender, mut requests) = tokio::sync::mpsc::unbounded_channel();
-    std::thread::spawn(move || {
-        for line in std::io::stdin().lock().lines().map_while(Result::ok) {
-            let _ = sender.send(line);
-        }
-    });
-    say("ready");
-    while let Some(line) = requests.recv().await {
+    remote::serve(move |request| {
         let store = Arc::clone(&store);
-        tokio::spawn(async move {
-            let request: Value = serde_json::from_str(&line).expect("a request");
-            let response = match execute(&*store, &request).await {
-                Ok(result) => json!({ "number": request["number"], "result": result }),
-                Err(error) => json!({ "number": request["number"], "error": error.to_string() }),
-            };
-            say(&response.to_string());
-        });
-    }
+        Some(Box::pin(async move { execute(&*store, &request).await.map_err(|error| error.to_string()) }))
+    })
+    .await;
 }
 
 async fn execute(store: &impl TokenStore, request: &Value) -> Result<Value, StoreError> {

@@ -37,8 +37,8 @@ impl Arguments {
             return super::generous_limits();
         }
         let burst = u32::try_from(self.number("burst", 100)).expect("a small number");
-        Limits::new(burst, self.time("interval_ms", 10_000), 200_000)
-            .margin(self.time("limit_margin_ms", 500))
+        let daily = u32::try_from(self.number("daily", 200_000)).expect("a small number");
+        Limits::new(burst, self.time("interval_ms", 10_000), daily).margin(self.time("limit_margin_ms", 500))
     }
 
     async fn database(&self) -> Database {
@@ -107,6 +107,16 @@ pub(crate) fn receiver() -> Receiver {
 /// Executes the operations of a token store.
 pub(super) async fn store(arguments: &Arguments) {
     super::remote_store::serve(arguments.database().await.tokens()).await;
+}
+
+/// Issues the permits of a limiter.
+pub(super) async fn limiter(arguments: &Arguments) {
+    super::remote_limiter::serve(arguments.database().await.limiter()).await;
+}
+
+/// Executes the operations of a deduplicator.
+pub(super) async fn deduplicator(arguments: &Arguments) {
+    super::remote_deduplicator::serve(arguments.database().await.deduplicator()).await;
 }
 
 /// Handles events until it has to drain: each is counted in a table, and its reply is enqueued.

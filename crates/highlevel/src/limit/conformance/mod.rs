@@ -41,7 +41,7 @@ where
     L: RateLimiter + 'static,
 {
     let mut report = Report::new("limiter", CHECKS.len());
-    let handles = match open_handles(2, open).await {
+    let handles = match open_handles(HANDLES, open).await {
         Ok(limiters) => {
             limiters.into_iter().map(|limiter| Arc::new(limiter) as Arc<dyn RateLimiter>).collect::<Vec<_>>()
         }
@@ -58,6 +58,9 @@ where
     }
     report.finish()
 }
+
+/// The number of handles that are open on the limiter at the same time.
+const HANDLES: usize = 4;
 
 type CheckFunction = fn(Context) -> Pin<Box<dyn Future<Output = CheckResult> + Send>>;
 
