@@ -29,8 +29,8 @@ pub(super) async fn run(shared: Arc<Shared>, mut stopping: watch::Receiver<bool>
             }
         }
         let pause = match round(&shared).await {
-            Ok(Progress::Complete) => INTERVAL,
-            Ok(Progress::More) => INTERVAL_IF_MORE,
+            Ok(DutyProgress::Complete) => INTERVAL,
+            Ok(DutyProgress::More) => INTERVAL_IF_MORE,
             Err(error) => {
                 tracing::debug!(%error, "a duty of the sender failed; it is repeated");
                 INTERVAL
@@ -45,13 +45,13 @@ pub(super) async fn run(shared: Arc<Shared>, mut stopping: watch::Receiver<bool>
 }
 
 /// The state after a round of duties.
-enum Progress {
+enum DutyProgress {
     Complete,
     /// More messages are to be looked at than in one round.
     More,
 }
 
-async fn round(shared: &Shared) -> Result<Progress> {
+async fn round(shared: &Shared) -> Result<DutyProgress> {
     let database = &shared.database;
     let asked = Instant::now();
     let now_ms = database.worker_seen(shared.claims.sender, shared.begun.take_longest_claim()).await?;
@@ -79,5 +79,5 @@ async fn round(shared: &Shared) -> Result<Progress> {
         );
     }
     let is_more = database.look_for_evidence(&shared.looks).await?;
-    Ok(if is_more { Progress::More } else { Progress::Complete })
+    Ok(if is_more { DutyProgress::More } else { DutyProgress::Complete })
 }
