@@ -10,6 +10,7 @@ mod error_response;
 mod existence;
 mod message;
 mod receipt;
+mod records;
 mod rules;
 mod status;
 mod version;
@@ -26,18 +27,17 @@ use crate::operation::Operation;
 use crate::unserved;
 
 pub(crate) use authentication::authenticate;
-pub(crate) use call::{Annotations, ApiConfig, ApiResponse, Call, Generated};
+pub(crate) use call::{Annotations, ApiConfig, ApiResponse, Call, Change, Generated};
 pub(crate) use error_response::ErrorResponse;
 pub(crate) use message::initial_status;
 pub(crate) use version::check as check_version;
-
-/// The maximum number of unknown fields that are listed for a request.
-const MAX_UNKNOWN_FIELDS: usize = 100;
 
 /// The effect of an accepted request.
 enum Effect {
     Added(Message),
     Changed(StoredMessage),
+    /// Records were read or changed.
+    Replied(records::Reply),
     /// The request gets a successful response without an effect.
     None,
 }
@@ -66,11 +66,15 @@ pub(crate) fn respond(
         Effect::Changed(message) => {
             (StatusCode::OK, receipt::receipt(operation, &message), None, Some(message))
         }
+        Effect::Replied(reply) => {
+            let records::Reply { status, body, changes } = reply;
+            return ApiResponse { status, body, accepted: None, changed: None, changes, annotations };
+        }
         Effect::None => (success, Value::Null, None, None),
     };
     let added = accepted.as_ref().map(|message| &message.id);
     annotations.message_id = added.or(changed.as_ref().map(|message| &message.id)).cloned();
-    ApiResponse { status, body, accepted, changed, annotations }
+    ApiResponse { status, body, accepted, changed, changes: Vec::new(), annotations }
 }
 
 fn handle(
@@ -99,14 +103,19 @@ fn handle(
     };
     authentication::authorize(grant, &spec.scopes(method, path))?;
     version::check(call.headers, &spec.allowed_values("ApiVersion"))?;
-    let body = body::parse(call.headers, call.body)?;
     let location = &grant.account.location_id;
-    if operation != Operation::UpdateMessageStatus {
+    if !operation.adds_a_message() && operation != Operation::UpdateMessageStatus {
+        let authorized = records::Authorized { operation, config, model, location, call, generated };
+        let reply = records::respond(&authorized, annotations)?;
+        return Ok((operation, Effect::Replied(reply)));
+    }
+    let body = body::parse(call.headers, call.body)?;
+    if operation.adds_a_message() {
         annotations.fingerprint = Some(RequestFingerprint::of(operation, location, &body));
     }
 
     let schema = spec.request_schema(method, path).unwrap_or_default();
-    let unknown = spec.first_unknown_fields(schema, &body, MAX_UNKNOWN_FIELDS);
+    let unknown = spec.first_unknown_fields(schema, &body, rules::MAX_UNKNOWN_FIELDS);
     annotations.unknown_fields = unknown.pointers;
     annotations.more_unknown_fields = unknown.more;
     annotations.suggestions = unknown.suggestions;
@@ -125,8 +134,7 @@ fn handle(
         (annotations.violations, annotations.more_violations) = (violations, evaluation.more);
         return Err(error);
     }
-    if operation == Operation::UpdateMessageStatus {
-        let id = call.message_id.unwrap_or_default();
+    if let Some(id) = call.parameters.first() {
         let message = status::update(model, location, id, &body, settings, generated, annotations)?;
         return Ok((operation, Effect::Changed(message)));
     }

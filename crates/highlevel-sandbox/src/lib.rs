@@ -63,7 +63,7 @@ pub use fidelity::{Deviation, Quirk, Rule, Settings, Strictness, SuccessStatus};
 pub use ledger::{Entries, Entry, ParseFingerprintError, RecordedRequest, RequestFingerprint};
 pub use model::{
     Conflict, Contact, Conversation, ConversationProvider, DndChannel, Location, Message, MessageDirection,
-    MessageSource, ProviderKind, StatusChange, StatusUpdate,
+    MessageSource, Note, ProviderKind, StatusChange, StatusUpdate,
 };
 pub use oauth::{InstallEvents, SandboxApp, TokenRequests, TokenResource};
 pub use operation::Operation;

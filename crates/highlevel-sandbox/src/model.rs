@@ -2,6 +2,8 @@
 //!
 //! All of them are [`Record`]s. A record is changed by replacing it with another one that has the same ID.
 
+pub(crate) mod address;
+mod address_index;
 mod channel;
 mod check;
 mod conflict;
@@ -19,14 +21,16 @@ mod undelivered;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use address_index::AddressIndex;
 pub(crate) use channel::{
     Channel, EventType, Family, VOICEMAIL, channel_of, event_types, is_call, is_email, is_phone, is_voicemail,
 };
 pub use conflict::Conflict;
-pub use contact::{Contact, DndChannel};
+pub use contact::{Contact, DndChannel, Note};
 pub(crate) use list::{MessageFilter, Order, Page};
 pub use message::{Message, MessageDirection, MessageSource, StatusChange};
 pub(crate) use message::{SCHEDULED, StoredMessage, scheduled_time};
+pub(crate) use message_store::Bounds;
 use message_store::MessageStore;
 pub use provider::{ConversationProvider, ProviderKind};
 pub(crate) use raw_json::RawJson;
@@ -40,15 +44,6 @@ pub use status::StatusUpdate;
 pub(crate) use status::{next_statuses, status_of_call};
 pub(crate) use undelivered::TEXT_REQUIRED;
 
-/// Limits of the stored messages. When one is exceeded, the oldest messages are evicted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Bounds {
-    /// The maximum number of messages.
-    pub(crate) messages: usize,
-    /// The maximum memory usage of messages, in bytes.
-    pub(crate) message_bytes: usize,
-}
-
 /// The maximum memory usage of all records except messages, in bytes.
 pub(crate) const RECORD_BYTES: usize = 32 * 1024 * 1024;
 
@@ -57,6 +52,7 @@ pub(crate) const RECORD_BYTES: usize = 32 * 1024 * 1024;
 pub(crate) struct Model {
     locations: BTreeMap<String, Location>,
     contacts: BTreeMap<String, Contact>,
+    addresses: AddressIndex,
     conversations: BTreeMap<String, Conversation>,
     providers: BTreeMap<String, ConversationProvider>,
     messages: MessageStore,
@@ -104,7 +100,11 @@ impl Model {
                 self.locations.insert(location.id.clone(), location);
             }
             Record::Contact(contact) => {
-                self.contacts.insert(contact.id.clone(), contact);
+                if let Some(before) = self.contacts.get(&contact.id) {
+                    self.addresses.remove(before);
+                }
+                self.addresses.insert(&contact);
+                self.contacts.insert(contact.id.clone(), *contact);
             }
             Record::Conversation(conversation) => {
                 self.conversation_of.insert(conversation.contact_id.clone(), conversation.id.clone());
@@ -127,7 +127,11 @@ impl Model {
         }
         match kind {
             Kind::Location => drop(self.locations.remove(id)),
-            Kind::Contact => drop(self.contacts.remove(id)),
+            Kind::Contact => {
+                if let Some(contact) = self.contacts.remove(id) {
+                    self.addresses.remove(&contact);
+                }
+            }
             Kind::Conversation => {
                 if let Some(conversation) = self.conversations.remove(id) {
                     self.conversation_of.remove(&conversation.contact_id);
@@ -177,7 +181,7 @@ impl Model {
     pub(crate) fn get(&self, kind: Kind, id: &str) -> Option<Record> {
         match kind {
             Kind::Location => self.location(id).cloned().map(Record::Location),
-            Kind::Contact => self.contact(id).cloned().map(Record::Contact),
+            Kind::Contact => self.contact(id).cloned().map(Record::from),
             Kind::Conversation => self.conversation(id).cloned().map(Record::Conversation),
             Kind::Provider => self.provider(id).cloned().map(Record::Provider),
             Kind::Message => self.message(id).cloned().map(Record::Message),
@@ -190,6 +194,11 @@ impl Model {
 
     pub(crate) fn contact(&self, id: &str) -> Option<&Contact> {
         self.contacts.get(id)
+    }
+
+    /// Returns the contacts of a location with a normalized phone number or email address.
+    pub(crate) fn contacts_with(&self, location: &str, address: &str) -> impl Iterator<Item = &Contact> {
+        self.addresses.with(location, address).filter_map(|id| self.contact(id))
     }
 
     pub(crate) fn conversation(&self, id: &str) -> Option<&Conversation> {
@@ -272,7 +281,7 @@ impl Model {
     /// Returns all records. Each one comes after the records that it references.
     pub(crate) fn records(&self) -> impl Iterator<Item = Record> {
         (self.locations().cloned().map(Record::Location))
-            .chain(self.contacts().cloned().map(Record::Contact))
+            .chain(self.contacts().cloned().map(Record::from))
             .chain(self.conversations().cloned().map(Record::Conversation))
             .chain(self.providers().cloned().map(Record::Provider))
             .chain(self.messages().cloned().map(Record::Message))
@@ -341,7 +350,7 @@ mod tests {
         assert!((1_010..10_000).contains(&smaller), "{smaller}");
         let evicted = model.evict_messages(Bounds { messages: 10, message_bytes: smaller - 1 });
         assert_eq!(evicted, ["0"]);
-        model.put([Record::Contact(Contact::new("new").name("y".repeat(5_000)))]).unwrap();
+        model.put([Record::from(Contact::new("new").name("y".repeat(5_000)))]).unwrap();
         assert!(model.weights().2 > records + 5_000);
         for id in ["new", CONTACT_ID] {
             model.delete(Kind::Contact, id);
@@ -353,7 +362,7 @@ mod tests {
     fn records_beyond_the_memory_limit_are_rejected() {
         let mut model = Model::try_from(seed()).unwrap();
         let contact =
-            |number: usize| Record::Contact(Contact::new(number.to_string()).name("x".repeat(1024 * 1024)));
+            |number: usize| Record::from(Contact::new(number.to_string()).name("x".repeat(1024 * 1024)));
         let (count, conflict) =
             (0..).find_map(|number| Some((number, model.put([contact(number)]).err()?))).unwrap();
         assert!((25..32).contains(&count), "{count}");

@@ -82,7 +82,7 @@ impl StoredSnapshot {
     pub(crate) fn into_records(self) -> impl Iterator<Item = Record> {
         let Self { locations, contacts, conversations, providers, messages, .. } = self;
         (locations.into_iter().map(Record::Location))
-            .chain(contacts.into_iter().map(Record::Contact))
+            .chain(contacts.into_iter().map(Record::from))
             .chain(conversations.into_iter().map(Record::Conversation))
             .chain(providers.into_iter().map(Record::Provider))
             .chain(messages.into_iter().map(Record::from))

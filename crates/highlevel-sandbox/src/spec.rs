@@ -1,5 +1,6 @@
 //! Validation against the schemas of an OpenAPI spec.
 
+mod query;
 mod schema;
 mod unknown;
 mod violation;
@@ -11,6 +12,7 @@ use std::sync::OnceLock;
 use jsonschema::{Draft, Validator};
 use serde_json::{Value, json};
 
+pub(crate) use query::QueryParameter;
 use schema::referenced_schema;
 pub(crate) use unknown::UnknownFields;
 pub use violation::Violation;

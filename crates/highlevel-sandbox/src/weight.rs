@@ -33,7 +33,6 @@ pub(crate) fn headers(headers: &[(String, String)]) -> usize {
 /// Returns the heap memory of a parsed JSON value. An object is a B-tree whose nodes have capacity for eleven fields and,
 /// except the root, are at least half full. An array may have twice the capacity that it needs.
 pub(crate) fn json(value: &Value) -> usize {
-    const NODE: usize = 11 * (size_of::<String>() + size_of::<Value>()) + 16;
     match value {
         Value::Null | Value::Bool(_) | Value::Number(_) => 0,
         Value::String(string) => text(string),
@@ -41,10 +40,16 @@ pub(crate) fn json(value: &Value) -> usize {
             block(values.capacity() * size_of::<Value>()) + values.iter().map(json).sum::<usize>()
         }
         Value::Object(fields) => {
-            let nodes = fields.len().div_ceil(5);
-            nodes * block(NODE) + fields.iter().map(|(name, value)| text(name) + json(value)).sum::<usize>()
+            self::fields(fields.len())
+                + fields.iter().map(|(name, value)| text(name) + json(value)).sum::<usize>()
         }
     }
+}
+
+/// Returns the heap memory of the nodes of an object with a number of fields.
+pub(crate) fn fields(count: usize) -> usize {
+    const NODE: usize = 11 * (size_of::<String>() + size_of::<Value>()) + 16;
+    count.div_ceil(5) * block(NODE)
 }
 
 #[cfg(test)]

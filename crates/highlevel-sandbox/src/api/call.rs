@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::fidelity::Settings;
 use crate::ledger::RequestFingerprint;
-use crate::model::{Message, StoredMessage};
+use crate::model::{Kind, Message, Record, StoredMessage};
 use crate::operation::Operation;
 use crate::spec::{Spec, Violation};
 
@@ -19,8 +19,8 @@ pub(crate) struct Call<'a> {
     pub(crate) target: &'a str,
     /// The operation that serves the method and path.
     pub(crate) operation: Option<Operation>,
-    /// The message ID in the path.
-    pub(crate) message_id: Option<&'a str>,
+    /// The decoded parameters of the path.
+    pub(crate) parameters: &'a [String],
     pub(crate) headers: &'a HeaderMap,
     pub(crate) body: &'a [u8],
 }
@@ -60,7 +60,16 @@ pub(crate) struct ApiResponse {
     pub(crate) accepted: Option<Message>,
     /// A changed message.
     pub(crate) changed: Option<StoredMessage>,
+    /// Changes of other records.
+    pub(crate) changes: Vec<Change>,
     pub(crate) annotations: Annotations,
+}
+
+/// A change of the model.
+#[derive(Clone, Debug)]
+pub(crate) enum Change {
+    Put(Record),
+    Delete(Kind, String),
 }
 
 /// The annotations of a request in the ledger.

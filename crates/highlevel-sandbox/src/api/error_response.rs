@@ -17,6 +17,8 @@ pub(crate) struct ErrorResponse {
     status: StatusCode,
     /// A string, or an array of strings for 422.
     message: Value,
+    /// A further field.
+    field: Option<(&'static str, Value)>,
 }
 
 impl ErrorResponse {
@@ -25,7 +27,13 @@ impl ErrorResponse {
         let messages = violations.iter().map(|violation| violation.message.clone());
         let more = (more > 0).then(|| format!("… and {more} more"));
         let messages: Vec<String> = messages.chain(more).collect();
-        Self { status: StatusCode::UNPROCESSABLE_ENTITY, message: json!(messages) }
+        Self { message: json!(messages), ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "") }
+    }
+
+    /// Adds a field to the body.
+    pub(super) fn with(mut self, name: &'static str, value: Value) -> Self {
+        self.field = Some((name, value));
+        self
     }
 
     pub(super) fn bad_request(message: &str) -> Self {
@@ -91,17 +99,21 @@ impl ErrorResponse {
         if self.status != StatusCode::BAD_REQUEST {
             body["error"] = json!(self.status.canonical_reason());
         }
+        if let Some((name, value)) = self.field {
+            body[name] = value;
+        }
         ApiResponse {
             status: self.status,
             body,
             accepted: None,
             changed: None,
+            changes: Vec::new(),
             annotations: Annotations::default(),
         }
     }
 
     /// Truncates the message, because it may quote long values of the request.
     fn new(status: StatusCode, message: &str) -> Self {
-        Self { status, message: json!(shortened(message, MAX_MESSAGE)) }
+        Self { status, message: json!(shortened(message, MAX_MESSAGE)), field: None }
     }
 }

@@ -21,7 +21,7 @@ pub(super) fn receipt<R>(operation: Operation, message: &Message<R>) -> Value {
             "contactId": message.contact_id,
             "dateAdded": message.date_added,
         }),
-        Operation::UpdateMessageStatus => json!({
+        _ => json!({
             "conversationId": message.conversation_id,
             "messageId": message.id,
             "status": message.status,

@@ -9,6 +9,9 @@ use crate::spec::Violation;
 /// The maximum number of violations that are listed for a request.
 pub(super) const MAX_VIOLATIONS: usize = 100;
 
+/// The maximum number of unknown fields that are listed for a request.
+pub(super) const MAX_UNKNOWN_FIELDS: usize = 100;
+
 /// The violations of a body, and the rules that were not enforced.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Evaluation {

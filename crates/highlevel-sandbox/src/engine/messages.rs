@@ -6,9 +6,9 @@ use serde_json::Value;
 
 use super::moment::Moment;
 use super::state::Engine;
-use crate::api::{self, ApiConfig, ApiResponse, Call, ErrorResponse};
+use crate::api::{self, ApiConfig, ApiResponse, Call, Change, ErrorResponse};
 use crate::credentials::Grant;
-use crate::model::{Conversation, Message, MessageSource, Record, SCHEDULED};
+use crate::model::{Conflict, Conversation, Message, MessageSource, Model, Record, SCHEDULED};
 use crate::operation::Operation;
 use crate::sync::lock;
 
@@ -36,7 +36,7 @@ impl Engine {
             method: operation.method(),
             target: operation.path(),
             operation: Some(operation),
-            message_id: None,
+            parameters: &[],
             headers: &headers,
             body: body.as_bytes(),
         };
@@ -65,7 +65,7 @@ impl Engine {
         let config = ApiConfig { spec: self.spec, settings: lock(&self.settings).clone() };
         let mut model = self.model();
         let mut response = api::respond(&config, &model, caller, call, &moment.generated);
-        if (response.accepted.is_some() || response.changed.is_some())
+        if (response.accepted.is_some() || response.changed.is_some() || !response.changes.is_empty())
             && let Err(error) = self.check_writable()
         {
             return ErrorResponse::not_stored(&error).into_response(&moment.generated.trace_id);
@@ -91,6 +91,21 @@ impl Engine {
         {
             return ErrorResponse::not_stored(&conflict).into_response(&moment.generated.trace_id);
         }
+        for change in std::mem::take(&mut response.changes) {
+            if let Err(conflict) = self.apply(&mut model, change) {
+                return ErrorResponse::not_stored(&conflict).into_response(&moment.generated.trace_id);
+            }
+        }
         response
+    }
+
+    fn apply(&self, model: &mut Model, change: Change) -> Result<(), Conflict> {
+        match change {
+            Change::Put(record) => self.put(model, [record]),
+            Change::Delete(kind, id) => {
+                self.delete_in(model, kind, &id);
+                Ok(())
+            }
+        }
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use super::seed::location;
 use crate::weight;
@@ -49,6 +50,46 @@ pub struct Contact {
     /// Set if the contact has unsubscribed from emails.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unsubscribed: bool,
+    /// The first name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_name: Option<String>,
+    /// The last name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_name: Option<String>,
+    /// The tags.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
+    /// The notes, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<Note>,
+    /// The custom fields, as in the request that set them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub custom_fields: Vec<Value>,
+    /// Further fields of the API, by name: `companyName`, `city`, `timezone`, …
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub fields: Map<String, Value>,
+    /// The time at which the contact was created, RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub date_added: Option<String>,
+    /// The time of the last change, RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub date_updated: Option<String>,
+}
+
+/// A note about a contact.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Note {
+    /// The ID of the note.
+    pub id: String,
+    /// The text.
+    pub body: String,
+    /// The user who wrote it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_id: Option<String>,
+    /// The time at which it was added, RFC 3339.
+    pub date_added: String,
 }
 
 /// A channel for which a contact can have do-not-disturb.
@@ -106,6 +147,14 @@ impl Contact {
             additional_phones: Vec::new(),
             do_not_disturb: BTreeSet::new(),
             unsubscribed: false,
+            first_name: None,
+            last_name: None,
+            tags: Vec::new(),
+            notes: Vec::new(),
+            custom_fields: Vec::new(),
+            fields: Map::new(),
+            date_added: None,
+            date_updated: None,
         }
     }
 
@@ -142,6 +191,12 @@ impl Contact {
     /// Adds a further phone number, E.164.
     pub fn additional_phone(mut self, phone: impl Into<String>) -> Self {
         self.additional_phones.push(phone.into());
+        self
+    }
+
+    /// Adds a tag.
+    pub fn tag(mut self, tag: impl Into<String>) -> Self {
+        self.tags.push(tag.into());
         self
     }
 
@@ -184,16 +239,39 @@ impl Contact {
             additional_phones,
             do_not_disturb,
             unsubscribed: _,
+            first_name,
+            last_name,
+            tags,
+            notes,
+            custom_fields,
+            fields,
+            date_added,
+            date_updated,
         } = self;
-        let lists = [additional_emails, additional_phones];
+        let texts = [name, email, phone, first_name, last_name, date_added, date_updated];
         let list = |list: &Vec<String>| {
             weight::block(list.capacity() * size_of::<String>())
                 + list.iter().map(|text| weight::text(text)).sum::<usize>()
         };
+        let note = |Note { id, body, user_id, date_added }: &Note| {
+            weight::text(id)
+                + weight::text(body)
+                + weight::option(user_id.as_ref())
+                + weight::text(date_added)
+        };
+        let field = |(name, value): (&String, &Value)| weight::text(name) + weight::json(value);
         weight::text(location_id)
-            + [name, email, phone].into_iter().map(|text| weight::option(text.as_ref())).sum::<usize>()
-            + lists.into_iter().map(list).sum::<usize>()
+            + texts.into_iter().map(|text| weight::option(text.as_ref())).sum::<usize>()
+            + [additional_emails, additional_phones, tags].into_iter().map(list).sum::<usize>()
             + if do_not_disturb.is_empty() { 0 } else { weight::block(64) }
+            + weight::block(notes.capacity() * size_of::<Note>())
+            + notes.iter().map(note).sum::<usize>()
+            + weight::block(custom_fields.capacity() * size_of::<Value>())
+            + custom_fields.iter().map(weight::json).sum::<usize>()
+            + weight::fields(fields.len())
+            + fields.iter().map(field).sum::<usize>()
+            // The index of addresses.
+            + self.emails().chain(self.phones()).map(|address| 200 + weight::text(address)).sum::<usize>()
     }
 }
 

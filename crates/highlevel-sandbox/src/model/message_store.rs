@@ -5,7 +5,16 @@ use std::sync::Arc;
 
 use chrono::DateTime;
 
-use super::{Bounds, StoredMessage};
+use super::message::StoredMessage;
+
+/// Limits of the stored messages. When one is exceeded, the oldest messages are evicted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Bounds {
+    /// The maximum number of messages.
+    pub(crate) messages: usize,
+    /// The maximum memory usage of messages, in bytes.
+    pub(crate) message_bytes: usize,
+}
 
 /// The stored messages, in insertion order, with their indexes.
 #[derive(Clone, Debug, Default)]

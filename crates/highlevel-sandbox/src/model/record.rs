@@ -75,7 +75,7 @@ impl Conversation {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Record {
     Location(Location),
-    Contact(Contact),
+    Contact(Box<Contact>),
     Conversation(Conversation),
     Provider(ConversationProvider),
     Message(Arc<StoredMessage>),
@@ -110,6 +110,12 @@ impl Kind {
 impl std::fmt::Display for Kind {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.write_str(self.as_str())
+    }
+}
+
+impl From<Contact> for Record {
+    fn from(contact: Contact) -> Self {
+        Self::Contact(Box::new(contact))
     }
 }
 
@@ -157,7 +163,7 @@ impl Record {
     pub(crate) fn from_value(kind: Kind, value: serde_json::Value) -> serde_json::Result<Self> {
         Ok(match kind {
             Kind::Location => Self::Location(serde_json::from_value(value)?),
-            Kind::Contact => Self::Contact(serde_json::from_value(value)?),
+            Kind::Contact => Self::from(serde_json::from_value::<Contact>(value)?),
             Kind::Conversation => Self::Conversation(serde_json::from_value(value)?),
             Kind::Provider => Self::Provider(serde_json::from_value(value)?),
             Kind::Message => Self::from(serde_json::from_value::<StoredMessage>(value)?),
@@ -179,7 +185,7 @@ impl Record {
     pub(crate) fn from_json(kind: Kind, json: &[u8]) -> serde_json::Result<Self> {
         Ok(match kind {
             Kind::Location => Self::Location(serde_json::from_slice(json)?),
-            Kind::Contact => Self::Contact(serde_json::from_slice(json)?),
+            Kind::Contact => Self::from(serde_json::from_slice::<Contact>(json)?),
             Kind::Conversation => Self::Conversation(serde_json::from_slice(json)?),
             Kind::Provider => Self::Provider(serde_json::from_slice(json)?),
             Kind::Message => Self::from(serde_json::from_slice::<StoredMessage>(json)?),

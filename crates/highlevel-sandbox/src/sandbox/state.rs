@@ -27,7 +27,7 @@ impl Sandbox {
     ///
     /// Returns an error if it conflicts with other objects, for example if its location does not exist.
     pub fn put_contact(&self, contact: Contact) -> Result<(), Conflict> {
-        self.put(Record::Contact(contact))
+        self.put(contact.into())
     }
 
     /// Creates or replaces a conversation.

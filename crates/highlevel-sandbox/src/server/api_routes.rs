@@ -39,6 +39,10 @@ pub(super) fn router() -> Router<Arc<Engine>> {
     paths.sort_unstable();
     paths.dedup();
     let endpoints = paths.into_iter().map(|path| (path, Endpoint::Api(path)));
+    // As in the live API, the slash at the end of a path is optional.
+    let without_slash =
+        |(path, endpoint): (&'static str, Endpoint)| Some((path.strip_suffix('/')?, endpoint));
+    let endpoints = endpoints.clone().chain(endpoints.filter_map(without_slash));
     let endpoints = endpoints.chain(oauth::ROUTES.map(|(path, endpoint)| (path, Endpoint::OAuth(endpoint))));
     endpoints
         .fold(Router::new(), |router, (path, endpoint)| router.route(path, any(handler(endpoint))))
@@ -69,8 +73,7 @@ pub(super) async fn serve(
         method: head.method.as_str(),
         target: head.uri.path_and_query().map_or("/", |target| target.as_str()),
         operation,
-        // The ID of the message is the only parameter of an operation.
-        message_id: parameters.as_ref().and_then(|parameters| parameters.first()).map(String::as_str),
+        parameters: parameters.as_deref().unwrap_or_default(),
         headers: &head.headers,
         body: &[],
     };

@@ -50,6 +50,16 @@ pub(crate) fn authorised(sandbox: &Sandbox, path: &str) -> RequestBuilder {
     bare(sandbox, Method::POST, path).bearer_auth(sandbox.token()).header("Version", "2021-04-15")
 }
 
+/// Sends a request with all required headers, and a body if there is one.
+pub(crate) async fn call(sandbox: &Sandbox, method: Method, path: &str, body: Option<&Value>) -> Response {
+    let request = bare(sandbox, method, path).bearer_auth(sandbox.token()).header("Version", "2021-04-15");
+    execute(match body {
+        Some(body) => request.json(body),
+        None => request,
+    })
+    .await
+}
+
 pub(crate) async fn post(sandbox: &Sandbox, path: &str, body: &Value) -> Response {
     execute(authorised(sandbox, path).json(body)).await
 }

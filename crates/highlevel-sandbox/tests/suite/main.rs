@@ -5,6 +5,7 @@ mod admin;
 mod caller;
 mod command_line;
 mod conformance;
+mod contacts;
 mod deliveries;
 mod docs;
 mod events;

@@ -2,11 +2,12 @@
 
 use std::time::{Duration, SystemTime};
 
-use highlevel_sandbox::{ConversationProvider, Message, ProviderKind, StatusUpdate};
+use highlevel_sandbox::{ConversationProvider, Location, Message, ProviderKind, StatusUpdate};
 use http::StatusCode;
+use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::caller::{SEND, post};
+use crate::caller::{SEND, bare, execute, post};
 use crate::conformance::{Sandbox, StartChecked};
 use crate::process::Directory;
 use crate::receiver::Receiver;
@@ -152,6 +153,50 @@ async fn scheduled_messages_survive_a_restart_and_a_restore() {
     assert!(other.deliveries().is_empty());
     other.advance_clock(Duration::from_secs(3_600));
     assert_eq!(sent(&other, 1).await, ["kept"]);
+}
+
+#[tokio::test]
+async fn scheduled_messages_can_be_cancelled() {
+    let receiver = Receiver::start(StatusCode::OK).await;
+    let sandbox = Sandbox::builder().webhook_url(&receiver.url).start_checked().await.unwrap();
+    sandbox.set_clock_speed(0.0);
+    let due = seconds(&sandbox) + 60;
+    let cancelled = send_at(&sandbox, due, "cancelled").await.id;
+    let sent_now = send_at(&sandbox, 0, "sent now").await.id;
+    let mut email = at(&sandbox, due, "");
+    (email["type"], email["html"]) = (json!("Email"), json!("<p>later</p>"));
+    let email = post(&sandbox, SEND, &email).await.body["messageId"].as_str().unwrap().to_owned();
+    let email = sandbox.message(&email).unwrap();
+    assert_eq!(email.status, "scheduled");
+    let email_message = email.email_message_id.unwrap();
+    sandbox.put_location(Location::new("two")).unwrap();
+    let other = sandbox.issue_token("two").unwrap();
+
+    let cancel = |token: &str, path: String| {
+        let request = bare(&sandbox, Method::DELETE, &format!("/conversations/messages/{path}"));
+        execute(request.bearer_auth(token).header("Version", "2021-04-15"))
+    };
+    let token = sandbox.token();
+    let cases = [
+        ("of another location", other.as_str(), format!("{cancelled}/schedule"), 404),
+        ("scheduled", token, format!("{cancelled}/schedule"), 200),
+        ("cancelled before", token, format!("{cancelled}/schedule"), 404),
+        ("sent", token, format!("{sent_now}/schedule"), 404),
+        ("unknown", token, "unknown/schedule".to_owned(), 404),
+        ("an email by the id of its message", token, format!("email/{}/schedule", email.id), 404),
+        ("an email", token, format!("email/{email_message}/schedule"), 200),
+        ("a cancelled email", token, format!("email/{email_message}/schedule"), 404),
+    ];
+    for (name, token, path, status) in cases {
+        let response = cancel(token, path).await;
+        // A failure is a 200 as well.
+        assert_eq!((response.status.as_u16(), &response.body["status"]), (200, &json!(status)), "{name}");
+        assert!(response.body["message"].is_string(), "{name}: {}", response.body);
+    }
+    assert_eq!((sandbox.message(&cancelled), sandbox.message(&email.id)), (None, None));
+    send_at(&sandbox, due + 1, "last").await;
+    sandbox.advance_clock(Duration::from_secs(120));
+    assert_eq!(sent(&sandbox, 2).await, ["sent now", "last"]);
 }
 
 #[tokio::test]

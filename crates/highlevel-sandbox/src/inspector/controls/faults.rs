@@ -22,7 +22,7 @@ pub(super) struct FaultRules {
     /// The predefined faults by category.
     pub(super) groups: Vec<(&'static str, Vec<Choice>)>,
     pub(super) stages: [(&'static str, &'static str); 4],
-    pub(super) operations: [&'static str; 4],
+    pub(super) operations: [&'static str; Operation::ALL.len()],
 }
 
 /// A fault rule as text.

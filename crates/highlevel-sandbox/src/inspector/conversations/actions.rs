@@ -192,7 +192,7 @@ pub(super) fn add_contact(state: &Engine, page_request: &PageRequest) -> Result<
         });
     }
     state
-        .put(&mut model, [Record::Contact(contact)])
+        .put(&mut model, [Record::from(contact)])
         .map_err(|conflict| MutationError::Conflict(conflict.to_string()))?;
     Ok(PageResponse::See(address(&id)))
 }

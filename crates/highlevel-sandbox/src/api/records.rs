@@ -1,0 +1,173 @@
+//! Operations that read and change records: contacts, and messages that exist.
+
+mod contact_fields;
+mod contact_search;
+mod contact_view;
+mod contacts;
+mod query;
+mod scheduled;
+
+use http::StatusCode;
+use serde_json::{Value, json};
+
+use super::{Annotations, ApiConfig, Call, Change, ErrorResponse, Generated, body, rules};
+use crate::fidelity::Settings;
+use crate::model::{Contact, Kind, Model, Record};
+use crate::operation::Operation;
+use query::Query;
+
+/// A valid request to read or change records.
+pub(super) struct Request<'a> {
+    model: &'a Model,
+    settings: &'a Settings,
+    generated: &'a Generated,
+    /// The location of the token.
+    location: &'a str,
+    /// The decoded parameters of the path.
+    parameters: &'a [String],
+    query: Query,
+    /// `Null` if the operation has no body.
+    body: Value,
+}
+
+/// A successful response, with the changes to make before it is sent.
+#[derive(Debug)]
+pub(super) struct Reply {
+    pub(super) status: StatusCode,
+    pub(super) body: Value,
+    pub(super) changes: Vec<Change>,
+}
+
+impl Reply {
+    fn ok(body: Value) -> Self {
+        Self { status: StatusCode::OK, body, changes: Vec::new() }
+    }
+
+    /// Sets the status of responses to requests that create a record.
+    fn created(mut self, settings: &Settings) -> Self {
+        self.status = settings.success_status.code();
+        self
+    }
+
+    fn put(mut self, record: Record) -> Self {
+        self.changes.push(Change::Put(record));
+        self
+    }
+
+    fn delete(mut self, kind: Kind, id: &str) -> Self {
+        self.changes.push(Change::Delete(kind, id.to_owned()));
+        self
+    }
+}
+
+/// A request with a valid token and version.
+pub(super) struct Authorized<'a> {
+    pub(super) operation: Operation,
+    pub(super) config: &'a ApiConfig,
+    pub(super) model: &'a Model,
+    /// The location of the token.
+    pub(super) location: &'a str,
+    pub(super) call: Call<'a>,
+    pub(super) generated: &'a Generated,
+}
+
+/// Validates and handles a request.
+pub(super) fn respond(
+    authorized: &Authorized<'_>,
+    annotations: &mut Annotations,
+) -> Result<Reply, ErrorResponse> {
+    let Authorized { operation, config, model, location, call, generated } = *authorized;
+    let (method, path) = (operation.method(), operation.path());
+    let query = Query::parse(call.target);
+    let mut violations = query.violations(&config.spec.query_parameters(method, path));
+    let mut body = Value::Null;
+    if let Some(schema) = config.spec.request_schema(method, path) {
+        body = body::parse(call.headers, call.body)?;
+        let unknown = config.spec.first_unknown_fields(schema, &body, rules::MAX_UNKNOWN_FIELDS);
+        annotations.unknown_fields = unknown.pointers;
+        annotations.more_unknown_fields = unknown.more;
+        annotations.suggestions = unknown.suggestions;
+        // The vendor's SDKs send `null` for fields that are not set.
+        violations.extend(config.spec.validate(schema, &without_nulls(&body)));
+    }
+    if !violations.is_empty() {
+        let more = violations.len().saturating_sub(rules::MAX_VIOLATIONS);
+        violations.truncate(rules::MAX_VIOLATIONS);
+        let error = ErrorResponse::invalid(&violations, more);
+        (annotations.violations, annotations.more_violations) = (violations, more);
+        return Err(error);
+    }
+    let settings = &config.settings;
+    let request = Request { model, settings, generated, location, parameters: call.parameters, query, body };
+    request.check_location()?;
+    let mut reply = request.handle(operation)?;
+    if let Some(fields) = reply.body.as_object_mut() {
+        fields.insert("traceId".to_owned(), json!(generated.trace_id));
+    }
+    Ok(reply)
+}
+
+/// Returns the body without its fields that are `null`.
+fn without_nulls(body: &Value) -> Value {
+    match body {
+        Value::Object(fields) => {
+            let set = fields.iter().filter(|(_, value)| !value.is_null());
+            set.map(|(name, value)| (name.clone(), value.clone())).collect()
+        }
+        other => other.clone(),
+    }
+}
+
+impl Request<'_> {
+    fn handle(&self, operation: Operation) -> Result<Reply, ErrorResponse> {
+        match operation {
+            Operation::CancelScheduledMessage => Ok(self.cancel_scheduled_message()),
+            Operation::CancelScheduledEmail => Ok(self.cancel_scheduled_email()),
+            Operation::UpsertContact => self.upsert_contact(),
+            Operation::CreateContact => self.create_contact(),
+            Operation::SearchContacts => self.search_contacts(),
+            Operation::FindDuplicateContact => self.find_duplicate_contact(),
+            Operation::GetContact => self.get_contact(),
+            Operation::UpdateContact => self.update_contact(),
+            Operation::AddContactTags => self.add_contact_tags(),
+            Operation::RemoveContactTags => self.remove_contact_tags(),
+            Operation::AddContactNote => self.add_contact_note(),
+            Operation::SendMessage
+            | Operation::AddInboundMessage
+            | Operation::AddOutboundCall
+            | Operation::UpdateMessageStatus => Err(ErrorResponse::internal_error()),
+        }
+    }
+
+    /// Rejects a request that names another location than that of the token.
+    fn check_location(&self) -> Result<(), ErrorResponse> {
+        let named = self.text("locationId").or_else(|| self.query.get("locationId"));
+        match named {
+            Some(named) if named != self.location => Err(other_location()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Returns a string field of the body.
+    fn text(&self, field: &str) -> Option<&str> {
+        self.body.get(field)?.as_str()
+    }
+
+    /// Returns a parameter of the path by its position.
+    fn parameter(&self, index: usize) -> &str {
+        self.parameters.get(index).map_or("", String::as_str)
+    }
+
+    /// Returns the contact in the path.
+    fn contact(&self) -> Result<&Contact, ErrorResponse> {
+        let id = self.parameter(0);
+        let contact = self.model.contact(id);
+        let contact =
+            contact.ok_or_else(|| ErrorResponse::bad_request(&format!("Contact with id {id} not found")))?;
+        if contact.location_id == self.location { Ok(contact) } else { Err(other_location()) }
+    }
+}
+
+fn other_location() -> ErrorResponse {
+    ErrorResponse::forbidden("The token does not have access to this location.")
+}
