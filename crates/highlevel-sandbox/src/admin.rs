@@ -45,7 +45,7 @@ const LONG: [(Method, &str); 1] = [(Method::POST, "reset")];
 const SHORT: [&str; 5] = ["health", "clock", "events", "webhooks", "rate-limit"];
 
 /// The operation of a request.
-pub(crate) type Matched = routing::Matched<route::Handler>;
+pub(crate) type Matched = routing::Matched<route::AdminHandler>;
 
 /// Handles a request to the admin API.
 pub(crate) fn respond(

@@ -1,9 +1,9 @@
 //! The HTTP server: accepts connections, and dispatches requests to the API, the admin API and the inspector.
 
+mod active_request;
 mod admin_routes;
 mod api_routes;
 mod connection;
-mod in_flight;
 mod inspector_routes;
 mod interruption;
 mod reject;

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 pub(crate) use query::QueryParameter;
 use schema::referenced_schema;
-pub(crate) use unknown::UnknownFields;
+pub(crate) use unknown::UndocumentedFields;
 pub use violation::Violation;
 pub(crate) use violation::shortened;
 
@@ -118,9 +118,14 @@ impl Spec {
     }
 
     /// Returns at most `max` of the [`unknown_fields`](Self::unknown_fields).
-    pub(crate) fn first_unknown_fields(&self, schema_name: &str, value: &Value, max: usize) -> UnknownFields {
+    pub(crate) fn first_unknown_fields(
+        &self,
+        schema_name: &str,
+        value: &Value,
+        max: usize,
+    ) -> UndocumentedFields {
         let schemas = &self.document["components"]["schemas"];
-        let mut found = UnknownFields { max, ..UnknownFields::default() };
+        let mut found = UndocumentedFields { max, ..UndocumentedFields::default() };
         unknown::search(schemas, &schemas[schema_name], value, &mut String::new(), &mut found);
         found
     }

@@ -16,9 +16,9 @@ use crate::snapshot::StoredSnapshot;
 use crate::traffic::MAX_BODY;
 
 /// The handler of an operation.
-pub(crate) type Handler = fn(&Arc<Engine>, &Input<'_>) -> Result<Output, ApiError>;
+pub(crate) type AdminHandler = fn(&Arc<Engine>, &Input<'_>) -> Result<Output, ApiError>;
 /// An operation of the admin API. Its path is relative to the prefix.
-pub(crate) type Route = routing::Route<Handler>;
+pub(crate) type Route = routing::Route<AdminHandler>;
 
 /// The input of an operation.
 pub(crate) struct Input<'a> {

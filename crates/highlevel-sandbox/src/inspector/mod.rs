@@ -36,7 +36,7 @@ use route::Route;
 pub(crate) use route::{PageRequest, addresses};
 
 /// The route of a request.
-pub(crate) type Matched = routing::Matched<route::Handler>;
+pub(crate) type Matched = routing::Matched<route::PageHandler>;
 
 /// Returns `true` if the base URL was opened in a browser. API clients do not request HTML.
 pub(crate) fn is_for_a_person(method: &Method, headers: &HeaderMap) -> bool {

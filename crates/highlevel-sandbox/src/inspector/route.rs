@@ -20,9 +20,9 @@ use crate::traffic::{Body, Received};
 const MAX_FIELDS: usize = 1_000;
 
 /// The handler of a route.
-pub(crate) type Handler = fn(&Arc<Engine>, &PageRequest) -> PageResponse;
+pub(crate) type PageHandler = fn(&Arc<Engine>, &PageRequest) -> PageResponse;
 /// A route of the inspector. Its path is relative to `/_sandbox/ui/`.
-pub(crate) type Route = routing::Route<Handler>;
+pub(crate) type Route = routing::Route<PageHandler>;
 
 /// Returns the URL paths of a route: with and without a slash at the end.
 pub(crate) fn addresses(path: &str) -> Vec<String> {

@@ -8,7 +8,7 @@ use axum::routing::any;
 use axum::{Extension, Router};
 use bytes::Bytes;
 
-use super::in_flight::{Aborted, InFlight};
+use super::active_request::{Aborted, ActiveRequest};
 use super::reject::reject;
 use crate::access::ADMIN_PREFIX as PREFIX;
 use crate::admin;
@@ -20,11 +20,11 @@ use crate::traffic::{Received, receive};
 pub(super) fn router() -> Router<Arc<Engine>> {
     let handler = |matched: admin::Matched| {
         move |State(engine): State<Arc<Engine>>,
-              Extension(in_flight): Extension<Arc<InFlight>>,
+              Extension(active_request): Extension<Arc<ActiveRequest>>,
               PathParameters(parameters): PathParameters,
               request: Request| {
             let matched = if parameters.is_some() { matched } else { Matched::Unknown };
-            serve(matched, parameters.unwrap_or_default(), engine, in_flight, request)
+            serve(matched, parameters.unwrap_or_default(), engine, active_request, request)
         }
     };
     routing::router(admin::routes(), admin::addresses, handler)
@@ -35,17 +35,17 @@ async fn serve(
     matched: admin::Matched,
     parameters: Vec<String>,
     engine: Arc<Engine>,
-    in_flight: Arc<InFlight>,
+    active_request: Arc<ActiveRequest>,
     request: Request,
 ) -> Result<Response, Aborted> {
     let (head, body) = request.into_parts();
     if let Err(error) = engine.access.check(&head.method, head.uri.path(), &head.headers) {
-        return reject(&engine, &head, body, error, &in_flight).await;
+        return reject(&engine, &head, body, error, &active_request).await;
     }
     let max_length = admin::max_body(&matched);
     let (received, reservation) =
-        receive(body, max_length, engine.read_timeout, &in_flight.connection).await?;
-    in_flight.hold_bytes(reservation);
+        receive(body, max_length, engine.read_timeout, &active_request.connection).await?;
+    active_request.hold_bytes(reservation);
     if !head.method.is_safe()
         && let Err(error) = engine.check_writable()
     {
@@ -59,7 +59,7 @@ async fn serve(
     };
     let response = match received {
         Received::Whole(body) if is_long => {
-            in_flight.hold_permit(Arc::clone(&engine.long_work).acquire_owned().await?);
+            active_request.hold_permit(Arc::clone(&engine.long_work).acquire_owned().await?);
             tokio::task::spawn_blocking(respond(body)).await?
         }
         Received::Whole(body) => respond(body)(),

@@ -7,7 +7,7 @@ use axum::response::Response;
 use axum::routing::any;
 use axum::{Extension, Router};
 
-use super::in_flight::{Aborted, InFlight};
+use super::active_request::{Aborted, ActiveRequest};
 use super::interruption::reserve;
 use super::reject::reject;
 use crate::api::Call;
@@ -31,9 +31,9 @@ pub(super) enum Endpoint {
 pub(super) fn router() -> Router<Arc<Engine>> {
     let handler = |endpoint: Endpoint| {
         move |State(engine): State<Arc<Engine>>,
-              Extension(in_flight): Extension<Arc<InFlight>>,
+              Extension(active_request): Extension<Arc<ActiveRequest>>,
               parameters: PathParameters,
-              request: Request| { serve(endpoint, parameters, engine, in_flight, request) }
+              request: Request| { serve(endpoint, parameters, engine, active_request, request) }
     };
     let mut paths: Vec<&'static str> = Operation::ALL.iter().map(|operation| operation.path()).collect();
     paths.sort_unstable();
@@ -54,15 +54,15 @@ pub(super) async fn serve(
     endpoint: Endpoint,
     PathParameters(parameters): PathParameters,
     engine: Arc<Engine>,
-    in_flight: Arc<InFlight>,
+    active_request: Arc<ActiveRequest>,
     request: Request,
 ) -> Result<Response, Aborted> {
     let (head, body) = request.into_parts();
-    let connection = &*in_flight.connection;
+    let connection = &*active_request.connection;
     let is_oauth_page =
         matches!(endpoint, Endpoint::OAuth(oauth::Endpoint::Authorize)) && oauth::opens_page(&head);
     if !is_oauth_page && let Err(error) = engine.access.check_page(&head.headers) {
-        return reject(&engine, &head, body, error, &in_flight).await;
+        return reject(&engine, &head, body, error, &active_request).await;
     }
     let moment = Moment::at(engine.clock.now(), &engine.identifiers);
     let operation = match (endpoint, &parameters) {
@@ -121,12 +121,12 @@ pub(super) async fn serve(
     if let Some(mut triggered) = triggered {
         triggered.wait(triggered.fault.latency()).await;
         if !triggered.fault.is_http() {
-            *lock(&in_flight.interruption) =
+            *lock(&active_request.interruption) =
                 Some((fault::script(&triggered.fault, &committed), triggered, reservation));
             return Err(Aborted);
         }
     }
-    in_flight.hold_bytes(reservation);
+    active_request.hold_bytes(reservation);
     let mut response = Response::new(Body::from(committed.body));
     *response.status_mut() = committed.status;
     *response.headers_mut() = committed.headers;

@@ -7,7 +7,7 @@ use axum::response::Response;
 use axum::routing::any;
 use axum::{Extension, Router};
 
-use super::in_flight::{Aborted, InFlight};
+use super::active_request::{Aborted, ActiveRequest};
 use crate::access::INSPECTOR_PATH as PATH;
 use crate::admin;
 use crate::api_error::ApiError;
@@ -19,11 +19,11 @@ use crate::traffic::{MAX_BODY, Received, receive};
 pub(super) fn router() -> Router<Arc<Engine>> {
     let handler = |matched: inspector::Matched| {
         move |State(engine): State<Arc<Engine>>,
-              Extension(in_flight): Extension<Arc<InFlight>>,
+              Extension(active_request): Extension<Arc<ActiveRequest>>,
               PathParameters(parameters): PathParameters,
               request: Request| {
             let matched = if parameters.is_some() { matched } else { Matched::Unknown };
-            serve(matched, parameters.unwrap_or_default(), engine, in_flight, request)
+            serve(matched, parameters.unwrap_or_default(), engine, active_request, request)
         }
     };
     routing::router(inspector::routes(), inspector::addresses, handler)
@@ -34,13 +34,14 @@ async fn serve(
     matched: inspector::Matched,
     parameters: Vec<String>,
     engine: Arc<Engine>,
-    in_flight: Arc<InFlight>,
+    active_request: Arc<ActiveRequest>,
     request: Request,
 ) -> Result<Response, Aborted> {
     let (head, body) = request.into_parts();
-    let (received, reservation) = receive(body, MAX_BODY, engine.read_timeout, &in_flight.connection).await?;
+    let (received, reservation) =
+        receive(body, MAX_BODY, engine.read_timeout, &active_request.connection).await?;
     // Also limits the memory of the parsed form, which is larger than the body.
-    in_flight.hold_bytes(reservation);
+    active_request.hold_bytes(reservation);
     let before = engine.submitted();
     let allowed = engine.access.check(&head.method, head.uri.path(), &head.headers);
     let allowed = allowed.and_then(|()| match &received {
@@ -59,7 +60,7 @@ async fn serve(
     let response = match allowed {
         // Pages may be large, so they are rendered as long operations.
         Ok(()) if head.method.is_safe() => {
-            in_flight.hold_permit(Arc::clone(&engine.long_work).acquire_owned().await?);
+            active_request.hold_permit(Arc::clone(&engine.long_work).acquire_owned().await?);
             let engine = Arc::clone(&engine);
             tokio::task::spawn_blocking(move || inspector::respond(&engine, &matched, &page_request)).await?
         }

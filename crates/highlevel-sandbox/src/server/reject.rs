@@ -7,7 +7,7 @@ use http::StatusCode;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
 
-use super::in_flight::{Aborted, InFlight};
+use super::active_request::{Aborted, ActiveRequest};
 use crate::access;
 use crate::admin;
 use crate::api_error::ApiError;
@@ -21,9 +21,9 @@ pub(super) async fn reject(
     head: &Parts,
     body: Body,
     error: ApiError,
-    in_flight: &InFlight,
+    active_request: &ActiveRequest,
 ) -> Result<Response, Aborted> {
-    receive(body, MAX_BODY, engine.read_timeout, &in_flight.connection).await?;
+    receive(body, MAX_BODY, engine.read_timeout, &active_request.connection).await?;
     if error.status == StatusCode::UNAUTHORIZED && head.headers.contains_key(AUTHORIZATION) {
         engine.slow_down_guess().await;
     } else {

@@ -7,7 +7,7 @@ use http::{Request, Response};
 use hyper::body::{Body as _, Incoming};
 use tower_service::Service;
 
-use super::in_flight::{Aborted, Held, InFlight};
+use super::active_request::{Aborted, ActiveRequest, Held};
 use super::interruption::{Interrupted, Interruption};
 use crate::traffic::{Body, Connection, FREE_BYTES, InFlightBody, Phase};
 
@@ -23,14 +23,14 @@ pub(super) async fn respond(
         connection.enter(Phase::Client);
         tokio::task::yield_now().await;
     }
-    let in_flight = Arc::new(InFlight::new(Arc::clone(&connection), interruption));
+    let active_request = Arc::new(ActiveRequest::new(Arc::clone(&connection), interruption));
     let mut request = request.map(Body::new);
-    request.extensions_mut().insert(Arc::clone(&in_flight));
+    request.extensions_mut().insert(Arc::clone(&active_request));
     let Ok(response) = router.call(request).await;
     if response.extensions().get::<Aborted>().is_some() {
         return Err(Interrupted);
     }
-    let Held { reservation, permit } = in_flight.take();
+    let Held { reservation, permit } = active_request.take();
     let length = response.body().size_hint().exact().and_then(|length| usize::try_from(length).ok());
     let reservation = match length {
         Some(length) if length > FREE_BYTES => Some(connection.reserve_response(reservation, length).await),

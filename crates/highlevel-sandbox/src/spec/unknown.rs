@@ -13,7 +13,7 @@ pub(super) const MAX_SUGGESTIONS: usize = 100;
 
 /// Fields that are not in a schema.
 #[derive(Debug, Default)]
-pub(crate) struct UnknownFields {
+pub(crate) struct UndocumentedFields {
     /// The maximum number of pointers.
     pub(crate) max: usize,
     /// JSON pointers; long ones are truncated.
@@ -24,7 +24,7 @@ pub(crate) struct UnknownFields {
     pub(crate) suggestions: BTreeMap<String, String>,
 }
 
-impl UnknownFields {
+impl UndocumentedFields {
     fn add(&mut self, pointer: &str, suggestion: impl FnOnce() -> Option<String>) {
         if self.pointers.len() >= self.max {
             self.more += 1;
@@ -46,7 +46,7 @@ pub(super) fn search(
     schema: &Value,
     value: &Value,
     pointer: &mut String,
-    found: &mut UnknownFields,
+    found: &mut UndocumentedFields,
 ) {
     let schema = match referenced_schema(schema) {
         Some(name) => &schemas[name],

@@ -12,7 +12,7 @@ use crate::traffic::{Connection, Reservation};
 
 /// The connection of a request, and the resources that the request holds until its response is sent. An extension of the
 /// request.
-pub(super) struct InFlight {
+pub(super) struct ActiveRequest {
     pub(super) connection: Arc<Connection>,
     pub(super) interruption: Interruption,
     held: Mutex<Held>,
@@ -26,7 +26,7 @@ pub(super) struct Held {
     pub(super) permit: Option<OwnedSemaphorePermit>,
 }
 
-impl InFlight {
+impl ActiveRequest {
     pub(super) fn new(connection: Arc<Connection>, interruption: Interruption) -> Self {
         Self { connection, interruption, held: Mutex::default() }
     }
