@@ -1,24 +1,28 @@
-//! Adds calls that were made outside HighLevel.
+//! Adds calls that were made outside HighLevel, and reads transcriptions.
 
 use std::time::{Duration, SystemTime};
 
-use highlevel_wire::types::{AddMessageResponse, CallDetails, OutboundCallRequest, OutboundCallType};
+use highlevel_wire::types::{
+    AddMessageResponse, CallDetails, NumberOrText, OutboundCallRequest, OutboundCallType,
+    TranscribedSentence, Transcription,
+};
 
 use crate::executor::Operation;
+use crate::operations::GetTranscription;
 use crate::reconcile::sealed::Sealed;
 use crate::{
     AltId, CallStatus, Client, ContactId, ConversationId, ConversationProviderId, Error, Fingerprint,
-    Fingerprintable, Receipt, Result, validate,
+    Fingerprintable, MessageId, Receipt, Result, validate,
 };
 
-/// Adds calls to conversations. From [`Client::calls`].
+/// Adds calls to conversations, and reads transcriptions. From [`Client::calls`].
 #[derive(Debug, Clone)]
 pub struct Calls {
     client: Client,
 }
 
 impl Client {
-    /// Returns the operations on phone calls: add those that were made elsewhere.
+    /// Returns the operations on phone calls: add those that were made elsewhere, and read transcriptions.
     pub fn calls(&self) -> Calls {
         Calls { client: self.clone() }
     }
@@ -55,6 +59,51 @@ impl Calls {
         let request = call.into();
         validate::outbound_call(&request).map_err(|text| Error::invalid(OutboundCallRequest::NAME, text))?;
         self.client.execute(&request).await
+    }
+}
+
+impl Calls {
+    /// Returns the transcription of a call.
+    ///
+    /// ```no_run
+    /// # async fn example(client: highlevel::Client, call: highlevel::MessageId) -> highlevel::Result<()> {
+    /// let transcription = client.calls().transcription(&call).await?;
+    /// for sentence in transcription.sentences() {
+    ///     println!("{:?}", sentence.transcript);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Returns an [`Error`].
+    pub async fn transcription(&self, call: &MessageId) -> Result<Receipt<Transcription>> {
+        validate::in_path("message", call).map_err(|text| Error::invalid(GetTranscription::NAME, text))?;
+        let location = self.client.required_location(GetTranscription::NAME)?;
+        self.client.execute(&GetTranscription { location, message: call.clone() }).await
+    }
+}
+
+impl Receipt<Transcription> {
+    /// Returns the sentences of the call.
+    pub fn sentences(&self) -> &[TranscribedSentence] {
+        &self.response().0
+    }
+}
+
+/// Reads numbers that HighLevel writes as numbers or as texts.
+pub trait Number {
+    /// Returns the number, or `None` if the text is none.
+    fn as_f64(&self) -> Option<f64>;
+}
+
+impl Number for NumberOrText {
+    fn as_f64(&self) -> Option<f64> {
+        match self {
+            Self::Number(number) => Some(*number),
+            Self::Digits(text) => text.trim().parse().ok(),
+        }
     }
 }
 

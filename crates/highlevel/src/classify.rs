@@ -54,8 +54,10 @@ pub(crate) enum TransportError {
 pub(crate) enum RepeatSafety {
     /// Repeating it could do it twice.
     Unsafe,
-    /// Repeating it has no further effect (GET, HEAD, PUT, DELETE).
+    /// Repeating it has no further effect (PUT, DELETE).
     Idempotent,
+    /// It has no effect (GET, HEAD).
+    ReadOnly,
 }
 
 /// The classification of an attempt.
@@ -87,7 +89,7 @@ pub(crate) fn classify(result: AttemptResult, replay: RepeatSafety) -> Classific
         AttemptResult::NoResponse { written, error } => classify_error(written, error),
         AttemptResult::Response(response) => classify_response(response),
     };
-    if replay == RepeatSafety::Idempotent && is_transient(result) {
+    if replay != RepeatSafety::Unsafe && is_transient(result) {
         return Classification { action: RetryAction::Retry, ..verdict };
     }
     verdict
@@ -299,8 +301,10 @@ mod tests {
             row(status(404), false),
             row(AttemptResult::Response(ResponseSummary { redirected: true, ..response(503) }), false),
         ] {
-            let action = classify(result, RepeatSafety::Idempotent).action;
-            assert_eq!(action == RetryAction::Retry, is_retried, "{result:?}");
+            for replay in [RepeatSafety::Idempotent, RepeatSafety::ReadOnly] {
+                let action = classify(result, replay).action;
+                assert_eq!(action == RetryAction::Retry, is_retried, "{result:?}");
+            }
         }
     }
 }

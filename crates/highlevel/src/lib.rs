@@ -31,6 +31,12 @@
 //! | send a message | [`Messages::send`] | [`Sms`], [`Email`], [`WhatsApp`], [`Rcs`], [`Instagram`], [`Facebook`], [`TikTok`], [`LiveChat`], [`Custom`], [`InternalComment`] |
 //! | add a message of another system | [`Messages::add_inbound`] | [`Inbound`] |
 //! | add a call of another system | [`Calls::add_outbound`] | [`OutboundCall`] |
+//! | read the transcription of a call | [`Calls::transcription`] | an id |
+//! | find, create and change contacts | [`Client::contacts`] | [`Contact`], [`ContactUpdate`], [`ContactKey`], [`ContactSearch`] |
+//! | find, create and change conversations | [`Client::conversations`] | [`ConversationSearch`], ids |
+//! | read, list and export messages | [`Messages::get`], [`Messages::list`], [`Messages::export`] | ids, [`MessageExport`] |
+//! | report the delivery of a message | [`Messages::set_status`], [`Messages::set_email_status`] | [`Status`], [`EmailProgress`] |
+//! | change a message | [`Messages::cancel`], [`Messages::set_attachments`] | ids, URLs |
 //! | any other endpoint | [`Client::request`] | a method, a path and JSON |
 //! | receive a webhook | [`webhook::Receiver`] | the raw body and the headers |
 //! | manage the tokens of an app | [`auth::App`] | authorization codes and install events |
@@ -93,6 +99,8 @@ mod client;
 #[cfg(feature = "testing")]
 mod conformance;
 mod connection;
+mod contacts;
+mod conversations;
 mod delivery;
 mod error;
 mod executor;
@@ -101,16 +109,19 @@ pub mod guide;
 mod headers;
 mod lenient;
 pub mod limit;
+mod listing;
 mod mention;
 mod messages;
 mod operations;
 mod panics;
 mod path;
+mod phone;
 mod receipt;
 mod reconcile;
 mod redact;
 mod request;
 mod retry;
+mod search;
 mod time;
 mod token;
 mod transport;
@@ -118,21 +129,26 @@ mod unauthorized;
 mod validate;
 pub mod webhook;
 
-pub use calls::{Calls, OutboundCall};
+pub use calls::{Calls, Number, OutboundCall};
 pub use client::{Client, ClientBuilder};
+pub use contacts::{Contact, ContactKey, ContactUpdate, Contacts, Note};
+pub use conversations::Conversations;
 pub use delivery::Delivery;
 pub use error::{Error, ErrorKind, Result};
 pub use limit::{LocalRateLimiter, RateLimitHeaders, RateLimiter};
+pub use listing::Listing;
 pub use messages::{
-    Addressed, Custom, Email, Facebook, Inbound, Instagram, InternalComment, LiveChat, Messages, Rcs, Sms,
-    TikTok, Unaddressed, WhatsApp, inbound,
+    Addressed, Custom, Email, EmailProgress, Facebook, Inbound, Instagram, InternalComment, LiveChat,
+    Messages, Rcs, Sms, Status, TikTok, Unaddressed, WhatsApp, inbound,
 };
 pub use path::RequestPath;
+pub use phone::{InvalidPhoneNumber, PhoneNumber};
 pub use receipt::Receipt;
 pub use reconcile::{Fingerprint, Fingerprintable, ObservedMessage, Reconciliation};
 pub use request::Request;
 pub use reqwest::Method;
 pub use retry::RetryPolicy;
+pub use search::{ContactSearch, ConversationSearch, MessageExport};
 pub use secrecy::SecretString;
 pub use token::{TokenResult, TokenSource};
 pub use transport::{Tls, Transport, TransportBuilder};
@@ -140,8 +156,9 @@ pub use transport::{Tls, Transport, TransportBuilder};
 pub use highlevel_wire::Timestamp;
 pub use highlevel_wire::types::{
     AltId, ApiVersion, AppId, AppVersionId, AppointmentId, CallStatus, CompanyId, ContactId, ConversationId,
-    ConversationProviderId, Direction, EmailMessageId, EmailReplyMode, LocationId, MessageId,
-    OptimizationPeriod, SendStatus, TemplateId, ThreadId, UserId,
+    ConversationProviderId, CustomFieldId, Direction, DndStatus, EmailMessageId, EmailReplyMode, EmailStatus,
+    LocationId, MessageId, NoteId, OptimizationPeriod, SendStatus, SortOrder, TemplateId, ThreadId, UserId,
+    VisitorId,
 };
 
 /// The generated types and operations, for what the constructors of this crate do not cover.

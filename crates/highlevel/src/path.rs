@@ -140,7 +140,7 @@ fn check_text(path: &str) -> Result<(), String> {
 }
 
 /// Checks one segment, and what it becomes when it is percent-decoded, also repeatedly.
-fn check_segment(segment: &str) -> Result<(), String> {
+pub(crate) fn check_segment(segment: &str) -> Result<(), String> {
     let shown = segment.escape_debug();
     if segment.is_empty() {
         return Err("the path has an empty segment: is an id in it empty?".to_owned());

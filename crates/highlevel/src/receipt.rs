@@ -60,18 +60,27 @@ impl<T> Receipt<T> {
             Err(source) => {
                 let text =
                     format!("HighLevel responded with {} and a body of an unexpected shape", self.status);
-                let response = highlevel_wire::RawResponse {
-                    status: StatusCode::from_u16(self.status).unwrap_or_default(),
-                    headers: self.headers,
-                    redirected: false,
-                    body: self.body,
-                    end: highlevel_wire::End::Complete,
-                };
-                let error =
-                    Error::from_response(operation, Delivery::Accepted, ErrorKind::Receipt, text, response);
-                Err(error.after(self.attempts, false, None).with_source(source))
+                let error = self.into_error(operation, Delivery::Accepted, ErrorKind::Receipt, text);
+                Err(error.with_source(source))
             }
         }
+    }
+
+    /// Returns the error of a response that reports a failure although its status is a success.
+    pub(crate) fn into_rejection(self, operation: &'static str, text: String) -> Error {
+        self.into_error(operation, Delivery::Rejected, ErrorKind::Status, text)
+    }
+
+    fn into_error(self, operation: &'static str, delivery: Delivery, kind: ErrorKind, text: String) -> Error {
+        let attempts = self.attempts;
+        let response = highlevel_wire::RawResponse {
+            status: StatusCode::from_u16(self.status).unwrap_or_default(),
+            headers: self.headers,
+            redirected: false,
+            body: self.body,
+            end: highlevel_wire::End::Complete,
+        };
+        Error::from_response(operation, delivery, kind, text, response).after(attempts, false, None)
     }
 
     /// Returns the response.

@@ -1,7 +1,6 @@
 //! Any other endpoint of the API.
 
 use std::fmt;
-use std::time::SystemTime;
 
 use highlevel_wire::ResponseValue;
 use reqwest::Method;
@@ -11,7 +10,7 @@ use serde_json::Value;
 
 use crate::classify::RepeatSafety;
 use crate::executor::Operation;
-use crate::{Client, Error, Fingerprint, Receipt, RequestPath, Result};
+use crate::{Client, Error, Receipt, RequestPath, Result};
 
 impl Client {
     /// Starts a request to any other endpoint of HighLevel's API, with the same token, limits, timeouts and errors.
@@ -123,11 +122,15 @@ impl Operation for Raw {
     const NAME: &'static str = "request";
 
     fn replay(&self) -> RepeatSafety {
-        if self.method.is_idempotent() { RepeatSafety::Idempotent } else { RepeatSafety::Unsafe }
+        match (self.method.is_safe(), self.method.is_idempotent()) {
+            (true, _) => RepeatSafety::ReadOnly,
+            (false, true) => RepeatSafety::Idempotent,
+            (false, false) => RepeatSafety::Unsafe,
+        }
     }
 
-    fn fingerprint(&self, _: SystemTime) -> Option<Fingerprint> {
-        None
+    fn read(_: &[u8]) -> serde_json::Result<()> {
+        Ok(())
     }
 
     async fn send(

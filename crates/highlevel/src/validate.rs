@@ -3,11 +3,12 @@
 //! Rejects only requests that HighLevel would reject, or accept and drop. Each message names the violation and the fix.
 
 use highlevel_wire::types::{
-    Forward, InboundMessageRequest, InboundMessageType, OutboundCallRequest, SendMessageRequest,
-    SendMessageType, WhatsAppContent, WhatsAppContentType,
+    ContactRequest, Forward, InboundMessageRequest, InboundMessageType, OutboundCallRequest,
+    SendMessageRequest, SendMessageType, UpdateContactRequest, WhatsAppContent, WhatsAppContentType,
 };
 
-use crate::{ContactId, ConversationId, mention};
+use crate::path::check_segment;
+use crate::{ContactId, ConversationId, PhoneNumber, mention};
 
 /// The first number of seconds that can only be milliseconds: the year 5138.
 const MILLISECONDS: i64 = 100_000_000_000;
@@ -168,6 +169,46 @@ fn whatsapp(content: &WhatsAppContent) -> Result<(), String> {
         None if is_media => Err("the WhatsApp content has no media: add `whatsapp.media`".to_owned()),
         Some(_) | None => Ok(()),
     }
+}
+
+/// Validates a contact to create or update, and writes its phone number in E.164 format.
+pub(crate) fn upsert(request: &mut ContactRequest) -> Result<(), String> {
+    if !filled(request.phone.as_ref()) && !filled(request.email.as_ref()) {
+        return Err("the contact has neither a phone number nor an email, and HighLevel would create another one each time: add \
+                    one of them, or use `create`"
+            .to_owned());
+    }
+    contact(request)
+}
+
+/// Validates a contact to create, and writes its phone number in E.164 format.
+pub(crate) fn contact(request: &mut ContactRequest) -> Result<(), String> {
+    reachable(request.phone.as_mut(), request.email.as_deref())
+}
+
+/// Validates changes of a contact, and writes its phone number in E.164 format.
+pub(crate) fn contact_update(request: &mut UpdateContactRequest) -> Result<(), String> {
+    reachable(request.phone.as_mut(), request.email.as_deref())
+}
+
+/// An empty text removes the value.
+fn reachable(phone: Option<&mut String>, email: Option<&str>) -> Result<(), String> {
+    if let Some(phone) = phone.filter(|phone| !blank(phone)) {
+        *phone = phone.parse::<PhoneNumber>().map_err(|error| error.to_string())?.to_string();
+    }
+    match email.filter(|email| !blank(email)) {
+        Some(email) if !email.contains('@') => {
+            Err(format!("the email address `{}` has no `@`: check it", email.escape_debug()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Validates an id that becomes a segment of a path: it must not lead to another path.
+pub(crate) fn in_path(what: &str, value: &impl AsRef<str>) -> Result<(), String> {
+    id(what, Some(value))?;
+    check_segment(value.as_ref())
+        .map_err(|reason| format!("the {what} id cannot be part of a path: {reason}"))
 }
 
 fn addressed(contact: Option<&ContactId>, conversation: Option<&ConversationId>) -> Result<(), String> {

@@ -18,7 +18,7 @@ const HIGHLEVEL: Structure = Structure {
     layers: &[
         &["blocking"],
         // The API: constructors and typed operations.
-        &["messages", "calls", "request", "operations"],
+        &["messages", "calls", "contacts", "conversations", "request", "operations"],
         // Apps, their installations and tokens.
         &["auth"],
         &["client"],
@@ -28,10 +28,10 @@ const HIGHLEVEL: Structure = Structure {
         &["limit", "retry", "token", "transport", "redact"],
         &["unauthorized", "classify"],
         &["webhook", "validate", "path"],
-        &["receipt"],
+        &["receipt", "listing"],
         &["error"],
         &["delivery", "headers", "lenient", "reconcile"],
-        &["channel", "conformance", "guide", "mention", "panics", "time", "wire"],
+        &["channel", "conformance", "guide", "mention", "panics", "phone", "search", "time", "wire"],
     ],
     restricted: &[Restriction {
         module: "webhook",

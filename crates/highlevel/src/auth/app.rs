@@ -29,8 +29,8 @@ impl App {
     pub fn location(&self, location: impl Into<LocationId>) -> Client {
         let location = location.into();
         let name = location.to_string();
-        let manager = TokenManager::new(&self.shared, Resource::Location(location));
-        Client::new(self.shared.connection.clone(), Tokens::Managed(Box::new(manager)), name)
+        let manager = TokenManager::new(&self.shared, Resource::Location(location.clone()));
+        Client::new(self.shared.connection.clone(), Tokens::Managed(Box::new(manager)), name, Some(location))
     }
 
     /// Returns a company (agency) on which the app is installed.
@@ -102,6 +102,7 @@ impl Company {
             self.app.shared.connection.clone(),
             Tokens::Managed(Box::new(manager)),
             self.id.to_string(),
+            None,
         )
     }
 

@@ -79,8 +79,9 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets the location that the token belongs to. Only its limits are counted under this name, so that clients of one
-    /// location that share a [`rate_limiter`](Self::rate_limiter) share its limits.
+    /// Sets the location that the token belongs to. Requests that have to name the location name this one: searches, contacts,
+    /// files and recordings. Its limits are counted under this name, so that clients of one location that share a
+    /// [`rate_limiter`](Self::rate_limiter) share its limits.
     pub fn location(mut self, location: impl Into<LocationId>) -> Self {
         self.location = Some(location.into());
         self
@@ -217,8 +218,9 @@ impl ClientBuilder {
                  location: add `.location(..)` with the id of the token's location",
             ));
         }
-        let location = self.location.take().map_or_else(String::new, |location| location.to_string());
-        Ok(Client::new(self.connect()?, tokens, location))
+        let location = self.location.take();
+        let counted_as = location.as_ref().map_or_else(String::new, LocationId::to_string);
+        Ok(Client::new(self.connect()?, tokens, counted_as, location))
     }
 
     /// Builds everything but the token.

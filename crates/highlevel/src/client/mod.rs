@@ -15,7 +15,7 @@ use crate::limit::Expiry;
 use crate::retry::RetryPolicy;
 use crate::time::{MAX_DURATION, now};
 use crate::token::Tokens;
-use crate::{Error, Receipt, Result};
+use crate::{Error, LocationId, Receipt, Result};
 
 /// A client of HighLevel's conversations API for one location.
 ///
@@ -25,6 +25,7 @@ use crate::{Error, Receipt, Result};
 #[derive(Clone)]
 pub struct Client {
     executor: Arc<Executor>,
+    location: Option<LocationId>,
     options: Options,
 }
 
@@ -95,9 +96,35 @@ impl Client {
     }
 
     /// Creates a client of one location from what it shares with others and its own tokens.
-    pub(crate) fn new(connection: ApiConnection, tokens: Tokens, location: String) -> Self {
+    ///
+    /// `counted_as` is the name under which the limiter counts the requests. `location` is `None` if it is unknown, and for a
+    /// company.
+    pub(crate) fn new(
+        connection: ApiConnection,
+        tokens: Tokens,
+        counted_as: String,
+        location: Option<LocationId>,
+    ) -> Self {
         let options = connection.options;
-        Self { executor: Arc::new(Executor { connection, tokens, location }), options }
+        let executor = Executor { connection, tokens, location: counted_as };
+        Self { executor: Arc::new(executor), location, options }
+    }
+
+    /// Returns the location of this client, if it is known: that of [`App::location`](crate::auth::App::location), or of
+    /// [`ClientBuilder::location`].
+    pub fn location_id(&self) -> Option<&LocationId> {
+        self.location.as_ref()
+    }
+
+    /// Returns the location of this client for an operation that requires it.
+    pub(crate) fn required_location(&self, operation: &'static str) -> Result<LocationId> {
+        self.location.clone().ok_or_else(|| {
+            Error::invalid(
+                operation,
+                "the request has to name the location, and this client does not know its own: add `.location(…)` to the builder \
+                 of the client",
+            )
+        })
     }
 
     /// Executes an operation.

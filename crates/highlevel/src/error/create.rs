@@ -176,7 +176,12 @@ impl Error {
     /// Names the method and the path of a raw request as the operation.
     pub(crate) fn of_request(mut self, method: &Method, path: &str) -> Self {
         self.0.operation = format!("{method} {path}").into();
-        self.0.effect = match (method.is_safe(), method.is_idempotent()) {
+        self.with_effect(method.is_safe(), method.is_idempotent())
+    }
+
+    /// Notes the effect of the request if it is sent again.
+    pub(crate) fn with_effect(mut self, is_read_only: bool, is_idempotent: bool) -> Self {
+        self.0.effect = match (is_read_only, is_idempotent) {
             (true, _) => RepeatEffect::ReadOnly,
             (false, true) => RepeatEffect::Idempotent,
             (false, false) => RepeatEffect::Repeated,

@@ -9,8 +9,9 @@ impl Error {
     /// or no permit, no token was available for the moment, or HighLevel had no capacity (429). Wait for
     /// [`retry_after`](Self::retry_after) before, or for a pause that grows with each attempt.
     ///
-    /// Messages and calls whose outcome is unknown are never retryable. Raw requests that can be repeated (GET, HEAD, OPTIONS,
-    /// PUT, DELETE) are also retryable after timeouts, broken connections and the statuses 408, 500, 502, 503 and 504.
+    /// Messages and calls whose outcome is unknown are never retryable. Requests that can be repeated (all that read; updates,
+    /// upserts and cancellations; raw GET, HEAD, OPTIONS, PUT and DELETE) are also retryable after timeouts, broken connections
+    /// and the statuses 408, 500, 502, 503 and 504.
     ///
     /// The client has already retried as far as its [`RetryPolicy`](crate::RetryPolicy) and the deadline of the call allow.
     pub fn is_retryable(&self) -> bool {

@@ -6,7 +6,6 @@ use std::time::Duration;
 use highlevel_wire::{End, RawResponse, RequestTrace, ResponseValue};
 use secrecy::{ExposeSecret, SecretString};
 use serde::de;
-use serde_json::{Map, Value};
 
 use super::operation::Operation;
 use crate::classify::{
@@ -16,7 +15,7 @@ use crate::connection::BODY_LIMIT;
 use crate::headers::{RateLimitHeaders, retry_after};
 use crate::redact::redact;
 use crate::unauthorized::Unauthorized;
-use crate::{Error, Receipt, lenient, transport};
+use crate::{Error, Receipt, transport};
 
 /// An attempt that did not end with a receipt, and the error to return if it is not retried.
 pub(super) struct FailedAttempt {
@@ -146,7 +145,6 @@ fn read<O: Operation>(
 /// Reads a receipt that the generated code could not read. A field of an unexpected type is left out: the caller must not
 /// lose the id of a message that was sent, and the body is available unchanged.
 fn read_receipt<O: Operation>(body: &[u8]) -> serde_json::Result<O::Response> {
-    let fields: Map<String, Value> = serde_json::from_slice(body)?;
-    let response = lenient::read(fields).map_err(|unreadable| unreadable.error)?.value;
+    let response = O::read(body)?;
     if O::is_receipt(&response) { Ok(response) } else { Err(de::Error::missing_field("messageId")) }
 }

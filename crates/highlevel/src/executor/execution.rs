@@ -7,6 +7,7 @@ use super::drop_log::DropLog;
 use super::evaluate::FailedAttempt;
 use super::operation::Operation;
 use super::state::Executor;
+use crate::classify::RepeatSafety;
 use crate::connection::Options;
 use crate::retry::{RetryCounts, RetryDecision, random};
 use crate::time::{MAX_DURATION, now};
@@ -81,6 +82,9 @@ impl<'a, O: Operation> Execution<'a, O> {
             Ok(receipt) => Ok(receipt.after(self.log.attempts)),
             Err(error) => {
                 let fingerprint = self.attempted.and_then(|attempted| self.operation.fingerprint(attempted));
+                let replay = self.operation.replay();
+                let error =
+                    error.with_effect(replay == RepeatSafety::ReadOnly, replay == RepeatSafety::Idempotent);
                 Err(error.after(self.log.attempts, self.log.may_have_been_done, fingerprint))
             }
         }

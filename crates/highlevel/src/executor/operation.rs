@@ -3,7 +3,6 @@
 use std::time::SystemTime;
 
 use highlevel_wire::ResponseValue;
-use serde::de::DeserializeOwned;
 
 use crate::classify::RepeatSafety;
 use crate::{Fingerprint, Result};
@@ -11,7 +10,7 @@ use crate::{Fingerprint, Result};
 /// A request that the generated client can send.
 pub(crate) trait Operation: Sync {
     /// The type of the response.
-    type Response: DeserializeOwned + Send;
+    type Response: Send;
 
     /// The name that the generated client uses.
     const NAME: &'static str;
@@ -26,8 +25,17 @@ pub(crate) trait Operation: Sync {
         true
     }
 
-    /// Returns the fingerprint of an attempt that starts at this time.
-    fn fingerprint(&self, attempted: SystemTime) -> Option<Fingerprint>;
+    /// Reads a response that the generated client could not read.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the response cannot be read without its mistyped fields either.
+    fn read(body: &[u8]) -> serde_json::Result<Self::Response>;
+
+    /// Returns the fingerprint of an attempt that starts at this time. Only requests that create a message have one.
+    fn fingerprint(&self, _attempted: SystemTime) -> Option<Fingerprint> {
+        None
+    }
 
     /// Sends the request once.
     fn send(

@@ -4,10 +4,12 @@ mod comment;
 mod fields;
 mod html;
 pub mod inbound;
+mod read;
 mod send;
 
 pub use comment::InternalComment;
 pub use inbound::{Addressed, Inbound, Unaddressed};
+pub use read::{EmailProgress, Status};
 pub use send::{Custom, Email, Facebook, Instagram, LiveChat, Rcs, Sms, TikTok, WhatsApp};
 
 use highlevel_wire::types::{
@@ -17,14 +19,14 @@ use highlevel_wire::types::{
 use crate::executor::Operation;
 use crate::{Client, Error, Receipt, Result, validate};
 
-/// Sends messages, and adds messages that arrived elsewhere. From [`Client::messages`].
+/// Sends messages, adds messages that arrived elsewhere, and reads messages. From [`Client::messages`].
 #[derive(Debug, Clone)]
 pub struct Messages {
     client: Client,
 }
 
 impl Client {
-    /// Returns the operations on messages: send them, or add those that arrived elsewhere.
+    /// Returns the operations on messages: send them, add those that arrived elsewhere, read and change them.
     pub fn messages(&self) -> Messages {
         Messages { client: self.clone() }
     }

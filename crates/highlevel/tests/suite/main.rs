@@ -1,5 +1,6 @@
 //! Tests of the crate as its users see it. HighLevel is played by a TCP server on this machine.
 
+mod around;
 mod auth;
 #[cfg(feature = "blocking")]
 mod blocking;
