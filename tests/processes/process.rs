@@ -3,12 +3,12 @@
 
 use std::cell::RefCell;
 use std::io::{BufRead, BufReader, Write};
-use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use highlevel_test_support::Directory;
 
 /// A hang guard, far longer than any step takes.
 pub(crate) const TEST_TIMEOUT: Duration = Duration::from_secs(60);
@@ -141,27 +141,7 @@ fn state(id: u32) -> String {
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
-/// A directory that does not exist yet. It is removed when this is dropped.
-pub(crate) struct Scratch(PathBuf);
-
-impl Scratch {
-    pub(crate) fn new() -> Self {
-        static COUNT: AtomicUsize = AtomicUsize::new(0);
-        let name = format!("processes-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        Self(Path::new(env!("CARGO_TARGET_TMPDIR")).join(name))
-    }
-
-    pub(crate) fn path(&self) -> &Path {
-        &self.0
-    }
-
-    pub(crate) fn text(&self) -> &str {
-        self.0.to_str().expect("a path in UTF-8")
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
+/// Returns a directory for one test, which does not exist yet.
+pub(crate) fn scratch() -> Directory {
+    Directory::absent(env!("CARGO_TARGET_TMPDIR"), "processes")
 }

@@ -8,9 +8,10 @@ use fastrand::Rng;
 use highlevel::auth::TokenSet;
 use highlevel::auth::store::{FileStore, Key, Precondition, PutResult, Resource, TokenStore, Version};
 use highlevel_sandbox::{Sandbox, TokenRequests};
+use highlevel_test_support::Directory;
 use serde_json::json;
 
-use crate::process::{Process, Scratch};
+use crate::process::{Process, scratch};
 use crate::proxy::{Point, Proxy};
 use crate::store::{PROGRAM, time_of};
 
@@ -125,7 +126,7 @@ const A_DAY: Duration = Duration::from_secs(86_460);
 struct Installed {
     sandbox: Sandbox,
     location: highlevel_sandbox::TokenResource,
-    scratch: Scratch,
+    scratch: Directory,
 }
 
 impl Installed {
@@ -143,7 +144,7 @@ impl Installed {
             "expires_at_unix_ms": now + 86_399_000,
             "scopes": [],
         });
-        let installed = Self { sandbox, location, scratch: Scratch::new() };
+        let installed = Self { sandbox, location, scratch: scratch() };
         let tokens = TokenSet::from_json(&tokens.to_string().into()).expect("tokens");
         let put = installed.store().put(&installed.key(), &tokens, Precondition::Nothing).await.expect("put");
         assert!(matches!(put, PutResult::Stored(_)), "{put:?}");

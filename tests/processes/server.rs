@@ -6,13 +6,8 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-/// A complete request.
-#[derive(Clone, Debug)]
-pub(crate) struct Request {
-    /// The request line and the headers.
-    pub(crate) head: String,
-    pub(crate) body: String,
-}
+pub(crate) use highlevel_test_support::Request;
+use highlevel_test_support::parse;
 
 /// A server that reads complete requests and writes the bytes that a function returns for each.
 pub(crate) struct Server {
@@ -76,7 +71,7 @@ fn serve(mut stream: TcpStream, state: &State, respond: &dyn Fn(usize, &Request)
             Ok(0) | Err(_) => return,
             Ok(count) => buffer.extend_from_slice(&chunk[..count]),
         }
-        while let Some((request, length)) = complete(&buffer) {
+        while let Some((request, length)) = parse(&buffer) {
             buffer.drain(..length);
             let number = {
                 let mut requests = lock(&state.requests);
@@ -88,28 +83,13 @@ fn serve(mut stream: TcpStream, state: &State, respond: &dyn Fn(usize, &Request)
     }
 }
 
-/// Returns the first request in the bytes and its length, if it is complete.
-fn complete(bytes: &[u8]) -> Option<(Request, usize)> {
-    let head = bytes.windows(4).position(|window| window == b"\r\n\r\n")? + 4;
-    let text = std::str::from_utf8(&bytes[..head]).expect("a head in ASCII").to_ascii_lowercase();
-    let length = text
-        .lines()
-        .find_map(|line| line.strip_prefix("content-length: "))
-        .map_or(0, |length| length.parse::<usize>().expect("a number"));
-    let body = bytes.get(head..head + length)?;
-    let body = String::from_utf8(body.to_vec()).expect("a body in UTF-8");
-    Some((Request { head: String::from_utf8_lossy(&bytes[..head]).into_owned(), body }, head + length))
-}
-
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-/// Returns a response: a status with its reason, and a body with its length.
+/// Returns a response in JSON: a status with its reason, and a body with its length.
 pub(crate) fn response(status: &str, body: &str) -> Vec<u8> {
-    let length = body.len();
-    format!("HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}")
-        .into_bytes()
+    highlevel_test_support::response(status, "content-type: application/json\r\n", body)
 }
 
 /// Returns the response to a message that was accepted.

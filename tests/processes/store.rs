@@ -8,8 +8,9 @@ use std::time::{Duration, Instant, SystemTime};
 
 use fastrand::Rng;
 use highlevel::auth::store::{FileStore, Key, Precondition, PutResult, Resource, StoredTokens, TokenStore};
+use highlevel_test_support::Directory;
 
-use crate::process::{Process, Scratch, TEST_TIMEOUT};
+use crate::process::{Process, TEST_TIMEOUT, scratch};
 
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_token-process");
 
@@ -25,7 +26,7 @@ fn key(location: &str) -> Key {
 /// the latest that were written or those that were being written.
 #[tokio::test]
 async fn a_killed_process_leaves_the_latest_tokens_or_those_before() {
-    let scratch = Scratch::new();
+    let scratch = scratch();
     let arguments = ["write", scratch.text(), CLIENT_ID, LOCATION];
     let key = Key::new(CLIENT_ID, Resource::Location(LOCATION.into()));
     let mut random = Rng::with_seed(0x5eed_0001);
@@ -72,7 +73,7 @@ async fn a_killed_process_leaves_the_latest_tokens_or_those_before() {
 #[tokio::test]
 async fn processes_lose_no_update() {
     const TIMES: u64 = 100;
-    let scratch = Scratch::new();
+    let scratch = scratch();
     let store = FileStore::open(scratch.path()).expect("a store");
     let mut processes: Vec<_> = (0..4)
         .map(|_| {
@@ -93,7 +94,7 @@ async fn processes_lose_no_update() {
 /// one fails with an error that names the lock, and succeeds once the process continues.
 #[tokio::test]
 async fn a_stopped_process_delays_nothing_but_its_entry() {
-    let scratch = Scratch::new();
+    let scratch = scratch();
     let store = FileStore::open(scratch.path()).expect("a store");
     let holder = Process::start(PROGRAM, &["write", scratch.text(), CLIENT_ID, LOCATION]);
     let lock = PathBuf::from(format!("{}.lock", store.path_of(&key(LOCATION)).display()));
@@ -195,7 +196,7 @@ fn a_read_only_disk_is_reported_and_can_be_read() {
 /// The limit of the process for the size of files is exceeded.
 #[tokio::test]
 async fn a_file_size_limit_is_reported_and_changes_nothing() {
-    let scratch = Scratch::new();
+    let scratch = scratch();
     let start = |ignored: &str| {
         let mut command = Command::new("sh");
         // In blocks of 512 bytes: even numbers are longer, see `numbered` in `token_process.rs`.
@@ -227,14 +228,14 @@ async fn a_file_size_limit_is_reported_and_changes_nothing() {
 
 /// Starts a process whose store is on a file system of 64 KiB, which ends with it. Returns `None`, and prints why, if
 /// this user cannot mount one.
-fn on_a_small_disk() -> Option<(Process, Scratch)> {
+fn on_a_small_disk() -> Option<(Process, Directory)> {
     let unshare = ["--user", "--map-root-user", "--mount"];
     let can = Command::new("unshare").args(unshare).args(["mount", "-t", "tmpfs", "tmpfs", "/tmp"]).output();
     if !can.is_ok_and(|output| output.status.success()) {
         eprintln!("SKIPPED: a small disk; run it where user namespaces can mount a tmpfs");
         return None;
     }
-    let scratch = Scratch::new();
+    let scratch = scratch();
     fs::create_dir_all(scratch.path()).expect("a directory");
     let mut command = Command::new("unshare");
     let script = "mount -t tmpfs -o size=64k,mode=700 tmpfs \"$2\" && exec \"$0\" \"$@\"";

@@ -6,9 +6,10 @@ use std::time::{Duration, Instant, SystemTime};
 
 use highlevel::auth::TokenSet;
 use highlevel::auth::store::{FileStore, Key, Precondition, PutResult, Resource, TokenStore};
+use highlevel_test_support::Directory;
 use secrecy::ExposeSecret;
 
-use crate::process::{Process, Scratch, TEST_TIMEOUT};
+use crate::process::{Process, TEST_TIMEOUT, scratch};
 use crate::server::{Request, Server, receipt, response};
 
 /// Refresh tokens that work once: the latest is the only one that HighLevel accepts, and an identical refresh gets the same
@@ -35,7 +36,7 @@ impl Issuer {
             let mut state = self.state.lock().expect("no panic");
             state.requests += 1;
             let is_repeated = state.refreshed_at.is_some_and(|at| at.elapsed() < Duration::from_secs(30));
-            let is = |number: usize| request.body.contains(&format!("refresh_token=refresh-{number}&"));
+            let is = |number: usize| request.text().contains(&format!("refresh_token=refresh-{number}&"));
             if is(state.latest) {
                 state.latest += 1;
                 state.refreshed_at = Some(Instant::now());
@@ -64,7 +65,7 @@ impl Issuer {
 struct Installed {
     server: Server,
     issuer: Arc<Issuer>,
-    scratch: Scratch,
+    scratch: Directory,
 }
 
 impl Installed {
@@ -75,7 +76,7 @@ impl Installed {
             let issuer = Arc::clone(&issuer);
             move |_, request| issuer.respond(request)
         });
-        let installed = Self { server, issuer, scratch: Scratch::new() };
+        let installed = Self { server, issuer, scratch: scratch() };
         let tokens = TokenSet::new("access-1")
             .with_refresh_token("refresh-1")
             .with_expiry(SystemTime::now() + left)

@@ -6,13 +6,14 @@ use std::time::SystemTime;
 
 use highlevel::webhook::testing::{EventBuilder, SigningKey};
 use highlevel::webhook::{ReceivedEvent, Receiver, WebhookError, WebhookErrorKind};
+use highlevel_test_support::Directory;
 
-use crate::process::{Process, Scratch};
+use crate::process::{Process, scratch};
 
 /// The seconds after which a claim of the child process has ended.
 const AFTER_TIMEOUT: u32 = 601;
 
-fn start(scratch: &Scratch) -> Process {
+fn start(scratch: &Directory) -> Process {
     let process = Process::start(env!("CARGO_BIN_EXE_webhook-process"), &[scratch.text()]);
     assert_eq!(process.line(), "ready");
     process
@@ -25,14 +26,14 @@ fn ask(process: &mut Process, command: &str) -> String {
 
 #[test]
 fn the_deduplicator_of_the_processes_conforms() {
-    let scratch = Scratch::new();
+    let scratch = scratch();
     assert_eq!(ask(&mut start(&scratch), "conformance"), "conforms");
 }
 
 #[test]
 fn the_event_of_a_killed_process_is_handled_by_another() {
     for is_handling in [true, false] {
-        let scratch = Scratch::new();
+        let scratch = scratch();
         let (mut killed, mut other) = (start(&scratch), start(&scratch));
         assert_eq!(ask(&mut killed, "receive 0"), "granted");
         assert_eq!(ask(&mut other, "receive 1"), "InProgress 429");
@@ -56,7 +57,7 @@ fn the_event_of_a_killed_process_is_handled_by_another() {
 fn a_stopped_process_cannot_end_the_claim_that_replaced_its_own() {
     for (command, expected) in [("commit", "ClaimLost 429"), ("abort", "aborted")] {
         for is_other_done in [true, false] {
-            let scratch = Scratch::new();
+            let scratch = scratch();
             let (mut stopped, mut other) = (start(&scratch), start(&scratch));
             assert_eq!(ask(&mut stopped, "receive 0"), "granted");
             stopped.stop();

@@ -3,6 +3,7 @@
 
 use std::sync::{Arc, Mutex};
 
+use highlevel_test_support::{parse, response};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -37,23 +38,12 @@ impl Recorder {
 async fn serve(mut stream: TcpStream, recorded: Arc<Mutex<Vec<String>>>) {
     let mut bytes = Vec::new();
     while stream.read_buf(&mut bytes).await.is_ok_and(|count| count > 0) {
-        while let Some(length) = complete(&bytes) {
+        while let Some((_, length)) = parse(&bytes) {
             let request: Vec<u8> = bytes.drain(..length).collect();
             recorded.lock().expect("not poisoned").push(String::from_utf8(request).expect("UTF-8"));
-            let response =
-                format!("HTTP/1.1 201 Created\r\ncontent-length: {}\r\n\r\n{RECEIPT}", RECEIPT.len());
-            if stream.write_all(response.as_bytes()).await.is_err() {
+            if stream.write_all(&response("201 Created", "", RECEIPT)).await.is_err() {
                 return;
             }
         }
     }
-}
-
-/// Returns the length of the first request in the buffer, if it is complete.
-fn complete(bytes: &[u8]) -> Option<usize> {
-    let head = bytes.windows(4).position(|window| window == b"\r\n\r\n")? + 4;
-    let text = std::str::from_utf8(&bytes[..head]).ok()?;
-    let length =
-        text.lines().find_map(|line| line.strip_prefix("content-length: "))?.trim().parse::<usize>().ok()?;
-    (bytes.len() >= head + length).then_some(head + length)
 }

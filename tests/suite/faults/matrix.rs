@@ -149,7 +149,7 @@ fn broken_connections() -> Vec<Row> {
         ),
         Row::new(
             "201, larger than 1 MiB",
-            script(|_| Action::Respond(response("201 Created", "", &" ".repeat(1024 * 1024 + 1)))),
+            script(|_| Action::Respond(response("201 Created", "", " ".repeat(1024 * 1024 + 1)))),
             "Accepted 1/1",
         ),
         Row::new("call dropped after the request", script(|_| Action::Respond(Vec::new())), "dropped -/1")

@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use highlevel_test_support::parse;
+pub(super) use highlevel_test_support::response;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
@@ -317,22 +319,10 @@ async fn serve_connection(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), st
 
 /// Returns the length and the key of the first request in the buffer, if it is complete.
 fn complete(bytes: &[u8]) -> Option<(usize, String)> {
-    let head = bytes.windows(4).position(|window| window == b"\r\n\r\n")? + 4;
-    let text = std::str::from_utf8(&bytes[..head]).expect("a head in ASCII");
-    let length = text
-        .lines()
-        .find_map(|line| line.strip_prefix("content-length: "))
-        .map_or(0, |length| length.parse::<usize>().expect("a number"));
-    let body = bytes.get(head..head + length)?;
-    let body: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
+    let (request, length) = parse(bytes)?;
+    let body: serde_json::Value = serde_json::from_slice(&request.body).unwrap_or_default();
     let key = body["message"].as_str().or(body["conversationId"].as_str()).unwrap_or("no key");
-    Some((head + length, key.to_owned()))
-}
-
-/// Formats a response: a status with its reason, further headers (each line with its line break), and a body.
-pub(super) fn response(status: &str, headers: &str, body: &str) -> Vec<u8> {
-    let length = body.len();
-    format!("HTTP/1.1 {status}\r\n{headers}content-length: {length}\r\n\r\n{body}").into_bytes()
+    Some((length, key.to_owned()))
 }
 
 pub(super) fn receipt() -> Vec<u8> {

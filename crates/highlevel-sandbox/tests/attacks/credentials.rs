@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::process::Directory;
+use crate::process::directory;
 use crate::raw::Program;
 
 /// Returns the rows, bytes and transactions written since the start.
@@ -21,7 +21,7 @@ fn cost(program: &Program, act: impl FnOnce() -> u16) -> (u16, [u64; 3]) {
 
 #[test]
 fn the_cost_of_a_request_is_independent_of_the_number_of_credentials() {
-    let directory = Directory::new("rows");
+    let directory = directory("rows");
     let state = directory.file("state");
     let program = Program::start(":", &format!("--state {}", state.display()));
     let client = program.ready["clientId"].as_str().unwrap().to_owned();

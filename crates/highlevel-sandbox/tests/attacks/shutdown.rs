@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::process::Directory;
+use crate::process::directory;
 use crate::raw::Program;
 
 /// The longest time that a program without clients may take to end, however much it holds in memory.
@@ -34,7 +34,7 @@ fn a_program_with_200_000_messages_ends_within_two_seconds() {
 
 #[test]
 fn a_program_with_slow_clients_closes_its_state_file_and_ends() {
-    let directory = Directory::new("leaves");
+    let directory = directory("leaves");
     let state = directory.file("state");
     let arguments = format!("--keep-messages 30000 --state {}", state.display());
     let mut program = Program::start(":", &arguments);

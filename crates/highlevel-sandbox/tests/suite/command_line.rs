@@ -2,7 +2,7 @@
 
 use std::process::Output;
 
-use crate::process::{Directory, program};
+use crate::process::{directory, program};
 
 fn run(arguments: &[&str]) -> Output {
     program().args(arguments).env("COLUMNS", "100").output().unwrap()
@@ -135,7 +135,7 @@ fn errors_of_arguments_do_not_act_on_the_terminal() {
 fn errors_of_commands_name_the_fix() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let occupied = listener.local_addr().unwrap().to_string();
-    let directory = Directory::new("explained");
+    let directory = directory("explained");
     let seed = directory.file("seed.yaml");
     std::fs::write(&seed, "contacts: [{id: a, colour: red}]").unwrap();
     let foreign = directory.file("notes.txt");

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::caller::{bare, client};
 use crate::conformance::{Sandbox, StartChecked};
-use crate::process::{Directory, Running, program};
+use crate::process::{Running, directory, program};
 
 const DOCS: &str = include_str!("../../../../docs/sandbox.md");
 
@@ -135,7 +135,7 @@ fn the_python_example_of_the_guide_runs() {
         println!("skipped: python3 is not installed");
         return;
     }
-    let directory = Directory::new("python");
+    let directory = directory("python");
     let file = directory.file("example.py");
     std::fs::write(&file, blocks("python").next().unwrap()).unwrap();
     let program = std::path::Path::new(env!("CARGO_BIN_EXE_highlevel-sandbox")).parent().unwrap();

@@ -9,7 +9,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::caller::client;
-use crate::process::{Directory, Running, program};
+use crate::process::{Running, directory, program};
 
 const ADMIN_TOKEN: &str = "a-token-of-the-admin";
 
@@ -186,7 +186,7 @@ fn the_sandbox_does_not_outlive_a_killed_parent() {
         "mkfifo \"$1\"; {} serve --until-stdin-closes --json < \"$1\" & exec 3> \"$1\"; echo $!; sleep 600",
         env!("CARGO_BIN_EXE_highlevel-sandbox")
     );
-    let directory = Directory::new("parent");
+    let directory = directory("parent");
     let fifo = directory.file("stdin");
     parent.args(["-c", &script, "sh", fifo.to_str().unwrap()]).stdout(Stdio::piped());
     let mut parent = parent.spawn().unwrap();
@@ -252,7 +252,7 @@ async fn a_rng_seed_reproduces_ids_tokens_and_keys() {
 /// Starts a sandbox that other machines can reach. It listens on all addresses; the tests use loopback.
 fn public(arguments: &[&str]) -> (Running, String, Value) {
     static COUNT: AtomicUsize = AtomicUsize::new(0);
-    let directory = Directory::new(&format!("token-{}", COUNT.fetch_add(1, Ordering::Relaxed)));
+    let directory = directory(&format!("token-{}", COUNT.fetch_add(1, Ordering::Relaxed)));
     let file = directory.file("token");
     std::fs::write(&file, format!("{ADMIN_TOKEN}\n")).unwrap();
     let fixed = ["serve", "--address", "0.0.0.0:0", "--public", "--admin-token-file", file.to_str().unwrap()];

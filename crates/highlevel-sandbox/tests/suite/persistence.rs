@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::caller::{SEND, client, post};
 use crate::conformance::{Sandbox, StartChecked};
-use crate::process::{Directory, Running};
+use crate::process::{Running, directory};
 
 /// A small seeded generator, so that a failure can be reproduced.
 struct Random(u64);
@@ -23,7 +23,7 @@ impl Random {
 
 #[tokio::test]
 async fn a_restart_restores_all_records_and_credentials() {
-    let directory = Directory::new("again");
+    let directory = directory("again");
     let builder = || Sandbox::builder().state_file(directory.file("state"));
     let one = builder().start_checked().await.unwrap();
     one.put_contact(Contact::new("newcomer").email("a@example.com")).unwrap();
@@ -61,7 +61,7 @@ async fn a_restart_restores_all_records_and_credentials() {
 /// Starting with the same seed does not undo changes to its records.
 #[tokio::test]
 async fn changes_to_seeded_records_survive_a_restart() {
-    let directory = Directory::new("seeded");
+    let directory = directory("seeded");
     let seed = |more: &str| {
         let text = "contacts: [{id: renamed, name: Before}, {id: deleted}]\n\
                     conversations: [{id: with-deleted, contactId: deleted}]\n\
@@ -123,7 +123,7 @@ async fn status_with(sandbox: &Sandbox, token: &str) -> u16 {
 #[cfg(unix)]
 #[tokio::test]
 async fn failed_writes_are_recorded_with_their_response() {
-    let directory = Directory::new("full");
+    let directory = directory("full");
     let state = directory.file("state");
     // The unit is 512 or 1024 bytes, depending on the shell.
     let script = "trap '' XFSZ; ulimit -f 8192; exec \"$0\" \"$@\"";
@@ -168,7 +168,7 @@ async fn failed_writes_are_recorded_with_their_response() {
 
 #[tokio::test]
 async fn the_oldest_messages_are_dropped_over_the_limit() {
-    let directory = Directory::new("oldest");
+    let directory = directory("oldest");
     let builder = || Sandbox::builder().state_file(directory.file("state")).keep_messages(3);
     let sandbox = builder().start_checked().await.unwrap();
     for number in 0..5 {
@@ -185,7 +185,7 @@ async fn the_oldest_messages_are_dropped_over_the_limit() {
 
 #[tokio::test]
 async fn errors_of_state_files_name_the_fix() {
-    let directory = Directory::new("unusable");
+    let directory = directory("unusable");
     let start = async |path: &std::path::Path| -> std::io::Error {
         Sandbox::builder().state_file(path).start_checked().await.map(drop).unwrap_err()
     };
@@ -220,7 +220,7 @@ async fn errors_of_state_files_name_the_fix() {
 /// A damaged file is either detected, or the damage does not affect the data.
 #[tokio::test]
 async fn a_damaged_file_is_rejected_or_harmless() {
-    let directory = Directory::new("damaged");
+    let directory = directory("damaged");
     let path = directory.file("state");
     let sandbox = Sandbox::builder().state_file(&path).start_checked().await.unwrap();
     for number in 0..20 {
@@ -269,7 +269,7 @@ async fn a_damaged_file_is_rejected_or_harmless() {
 #[tokio::test]
 async fn accepted_data_survives_kill_9() {
     const ROUNDS: u64 = 50;
-    let directory = Directory::new("killed");
+    let directory = directory("killed");
     let path = directory.file("state");
     let arguments = ["--state", path.to_str().unwrap(), "--token", "pit-1", "--json"];
     let mut random = Random(42);

@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader, Lines};
 use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio};
 
+use highlevel_test_support::Directory;
 use serde_json::Value;
 
 pub(crate) fn program() -> Command {
@@ -75,24 +76,7 @@ impl Drop for Running {
     }
 }
 
-/// A directory that is removed with its test.
-pub(crate) struct Directory(std::path::PathBuf);
-
-impl Directory {
-    pub(crate) fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("highlevel-sandbox-{name}-{}", std::process::id()));
-        let _ = std::fs::remove_dir_all(&path);
-        std::fs::create_dir(&path).unwrap();
-        Self(path)
-    }
-
-    pub(crate) fn file(&self, name: &str) -> std::path::PathBuf {
-        self.0.join(name)
-    }
-}
-
-impl Drop for Directory {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
+/// Creates a directory that is removed with its test.
+pub(crate) fn directory(name: &str) -> Directory {
+    Directory::create(std::env::temp_dir(), &format!("highlevel-sandbox-{name}"))
 }

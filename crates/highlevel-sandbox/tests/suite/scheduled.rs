@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::caller::{SEND, bare, execute, post};
 use crate::conformance::{Sandbox, StartChecked};
-use crate::process::Directory;
+use crate::process::directory;
 use crate::receiver::Receiver;
 use crate::webhooks::{TEST_TIMEOUT, payload};
 
@@ -129,7 +129,7 @@ async fn messages_are_sent_in_the_order_of_their_times() {
 
 #[tokio::test]
 async fn scheduled_messages_survive_a_restart_and_a_restore() {
-    let directory = Directory::new("scheduled");
+    let directory = directory("scheduled");
     let receiver = Receiver::start(StatusCode::OK).await;
     let builder = || Sandbox::builder().webhook_url(&receiver.url).state_file(directory.file("state"));
     let sandbox = builder().start_checked().await.unwrap();

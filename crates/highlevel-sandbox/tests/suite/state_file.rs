@@ -8,11 +8,12 @@ use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::Duration;
 
+use highlevel_test_support::Directory;
 use http::StatusCode;
 use serde_json::{Value, json};
 
 use crate::caller::client;
-use crate::process::{Directory, Running, program};
+use crate::process::{Running, directory, program};
 use crate::receiver::Receiver;
 
 /// Ends a test in which something is broken.
@@ -73,7 +74,7 @@ fn run(command: &str, arguments: &[&str]) -> bool {
 fn only_regular_files_are_accepted_and_others_stay_unchanged() {
     use std::os::unix::fs::{FileTypeExt, symlink};
 
-    let directory = Directory::new("places");
+    let directory = directory("places");
     let fifo = directory.file("fifo");
     assert!(run("mkfifo", &[fifo.to_str().unwrap()]));
     assert!(start_error(&fifo).contains("is not a regular file"));
@@ -116,7 +117,7 @@ fn only_regular_files_are_accepted_and_others_stay_unchanged() {
 fn a_state_file_is_private_whatever_the_umask() {
     use std::os::unix::fs::PermissionsExt;
 
-    let directory = Directory::new("mode");
+    let directory = directory("mode");
     for (name, is_empty) in [("new", false), ("empty", true)] {
         let path = directory.file(name);
         if is_empty {
@@ -138,7 +139,7 @@ fn a_state_file_is_private_whatever_the_umask() {
 
 #[test]
 fn of_concurrent_starts_exactly_one_succeeds() {
-    let directory = Directory::new("race");
+    let directory = directory("race");
     for round in 0..25 {
         let path = directory.file(&format!("state-{round}"));
         if round % 3 == 0 {
@@ -192,7 +193,7 @@ struct SmallDisk(Directory);
 #[cfg(target_os = "linux")]
 impl SmallDisk {
     fn mount() -> Option<Self> {
-        let directory = Directory::new("disk");
+        let directory = directory("disk");
         let path = directory.file("");
         run("mount", &["-t", "tmpfs", "-o", "size=3m", "tmpfs", path.to_str().unwrap()])
             .then_some(Self(directory))
@@ -286,7 +287,7 @@ async fn a_failed_write_is_rolled_back_and_the_sandbox_recovers() {
 #[cfg(unix)]
 #[tokio::test]
 async fn a_file_size_limit_is_reported_and_survived() {
-    let directory = Directory::new("limit");
+    let directory = directory("limit");
     let path = directory.file("state");
     let mut command = Command::new("bash");
     let script =
@@ -314,7 +315,7 @@ async fn a_file_size_limit_is_reported_and_survived() {
 #[cfg(unix)]
 #[tokio::test]
 async fn a_removed_state_file_rejects_changes() {
-    let directory = Directory::new("removed");
+    let directory = directory("removed");
     let path = directory.file("state");
     let (_running, ready) = start(&path);
     assert_eq!(send(&ready, "before").await.0, 201);

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use highlevel_test_support::read;
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
@@ -86,7 +87,9 @@ async fn serve_connection(
     script: &(impl Fn(usize) -> TargetResponse + Sync),
     (now, most): (&AtomicUsize, &AtomicUsize),
 ) {
-    while let Some(request) = receive(&mut stream).await {
+    let mut buffer = Vec::new();
+    while let Some(request) = read(&mut stream, &mut buffer).await {
+        let request = Request { head: request.head, body: request.body };
         most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
         let mut number = 0;
         sender.send_modify(|requests| {
@@ -108,28 +111,5 @@ async fn serve_connection(
             TargetResponse::Never => std::future::pending().await,
         }
         now.fetch_sub(1, Ordering::SeqCst);
-    }
-}
-
-/// Reads the next request of a connection.
-async fn receive(stream: &mut TcpStream) -> Option<Request> {
-    let mut bytes = Vec::new();
-    loop {
-        if let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") {
-            let head = String::from_utf8(bytes[..end].to_vec()).unwrap();
-            let mut request = Request { head, body: bytes[end + 4..].to_vec() };
-            let length: usize = request.header("content-length").unwrap().parse().unwrap();
-            let missing = length - request.body.len();
-            let mut rest = vec![0; missing];
-            stream.read_exact(&mut rest).await.ok()?;
-            request.body.extend(rest);
-            return Some(request);
-        }
-        let mut buffer = [0; 4096];
-        let read = stream.read(&mut buffer).await.ok()?;
-        if read == 0 {
-            return None;
-        }
-        bytes.extend_from_slice(&buffer[..read]);
     }
 }

@@ -1,7 +1,9 @@
 //! A server that reads one whole request, stores its bytes, and responds with given bytes.
 
+pub(crate) use highlevel_test_support::Request;
+use highlevel_test_support::read;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 /// The reaction of the server to a request.
@@ -21,7 +23,7 @@ pub(crate) async fn serve(replies: Vec<Reply>) -> (String, JoinHandle<Vec<Reques
         let mut requests = Vec::new();
         for reply in replies {
             let (mut stream, _) = listener.accept().await.expect("a connection");
-            requests.push(read(&mut stream).await);
+            requests.push(read(&mut stream, &mut Vec::new()).await.expect("a whole request"));
             let (Reply::Close(bytes) | Reply::Hold(bytes)) = &reply;
             // A client that has read enough may be gone already.
             let _ = stream.write_all(bytes).await;
@@ -34,52 +36,7 @@ pub(crate) async fn serve(replies: Vec<Reply>) -> (String, JoinHandle<Vec<Reques
     (address, task)
 }
 
-/// An address where nothing listens.
+/// Returns the URL of an address where no server listens.
 pub(crate) async fn nowhere() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    format!("http://{}", listener.local_addr().expect("an address"))
-}
-
-/// A request, byte by byte.
-#[derive(Debug)]
-pub(crate) struct Request {
-    /// The request line.
-    pub(crate) line: String,
-    /// The headers in their order, names in lower case.
-    pub(crate) headers: Vec<(String, String)>,
-    /// The body.
-    pub(crate) body: Vec<u8>,
-}
-
-impl Request {
-    /// All values of a header.
-    pub(crate) fn header(&self, name: &str) -> Vec<&str> {
-        self.headers.iter().filter(|(other, _)| other == name).map(|(_, value)| value.as_str()).collect()
-    }
-}
-
-async fn read(stream: &mut TcpStream) -> Request {
-    const END: &[u8] = b"\r\n\r\n";
-    let mut bytes = Vec::new();
-    let head = loop {
-        if let Some(end) = bytes.windows(END.len()).position(|window| window == END) {
-            break end;
-        }
-        assert_ne!(stream.read_buf(&mut bytes).await.expect("readable"), 0, "the request broke off");
-    };
-    let text = String::from_utf8(bytes[..head].to_vec()).expect("a head is text");
-    let mut lines = text.split("\r\n").map(str::to_owned);
-    let line = lines.next().expect("a request line");
-    let headers = lines
-        .map(|line| {
-            let (name, value) = line.split_once(": ").expect("a name and a value");
-            (name.to_ascii_lowercase(), value.to_owned())
-        })
-        .collect();
-    let mut request = Request { line, headers, body: bytes.split_off(head + END.len()) };
-    let length = request.header("content-length").first().map_or(0, |value| value.parse().expect("a number"));
-    while request.body.len() < length {
-        assert_ne!(stream.read_buf(&mut request.body).await.expect("readable"), 0, "the body broke off");
-    }
-    request
+    format!("http://{}", highlevel_test_support::nowhere().await)
 }

@@ -1,79 +1,23 @@
-//! A TCP server that records requests byte for byte, and responds with any bytes or misbehaves.
+//! The raw server of the tests, with clients of it.
 
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::ops::Deref;
+use std::sync::mpsc::Sender;
 
 use highlevel::{Client, ClientBuilder, RetryPolicy};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Barrier, watch};
-use tokio::task::AbortHandle;
+use highlevel_test_support as support;
+pub(crate) use highlevel_test_support::{Action, Request, json, nowhere, response};
+use tokio::net::TcpListener;
 
 /// The token of every client in these tests.
 pub(crate) const TOKEN: &str = "pit-5ec2e700-0000-4000-8000-5ec2e75ec2e7";
 
-/// The reaction of the server to a request.
-#[derive(Clone)]
-pub(crate) enum Action {
-    /// Writes these bytes and waits for the next request on the same connection.
-    Respond(Vec<u8>),
-    /// Writes these bytes after a pause.
-    Late(Duration, Vec<u8>),
-    /// Writes these bytes and closes the connection.
-    Close(Vec<u8>),
-    /// Writes these bytes and keeps the connection open, in silence.
-    Stall(Vec<u8>),
-    /// Writes these bytes, and then one byte at a time until the client closes the connection.
-    Trickle(Vec<u8>),
-    /// Resets the connection.
-    Reset,
-    /// Writes these bytes once the barrier is passed.
-    Together(Arc<Barrier>, Vec<u8>),
-}
-
-/// Decides how the server reacts to a request.
-type Decide = dyn Fn(&Request) -> Action + Send + Sync;
-
-/// A request as it arrived.
-#[derive(Clone, Debug)]
-pub(crate) struct Request {
-    /// `POST /path HTTP/1.1`
-    pub(crate) line: String,
-    /// Names in lower case, in the order of arrival.
-    pub(crate) headers: Vec<(String, String)>,
-    pub(crate) body: Vec<u8>,
-}
-
-impl Request {
-    /// Returns all values of a header.
-    pub(crate) fn header(&self, name: &str) -> Vec<&str> {
-        self.headers.iter().filter(|(key, _)| key == name).map(|(_, value)| value.as_str()).collect()
-    }
-
-    pub(crate) fn json(&self) -> serde_json::Value {
-        serde_json::from_slice(&self.body).expect("a JSON body")
-    }
-}
-
 /// A server on this machine. It ends when it is dropped.
-pub(crate) struct Server {
-    port: u16,
-    seen: Arc<Seen>,
-    task: AbortHandle,
-}
-
-struct Seen {
-    connections: Mutex<usize>,
-    /// The number of open connections, and its maximum.
-    open: Mutex<(usize, usize)>,
-    requests: Mutex<Vec<Request>>,
-    count: watch::Sender<usize>,
-}
+pub(crate) struct Server(support::Server);
 
 impl Server {
     /// Starts a server that reads complete requests and calls a function for each.
     pub(crate) async fn start(action: impl Fn(&Request) -> Action + Send + Sync + 'static) -> Self {
-        Self::on(local().await, action)
+        Self(support::Server::start(action).await)
     }
 
     /// Starts the server on an existing listener.
@@ -81,50 +25,17 @@ impl Server {
         listener: TcpListener,
         action: impl Fn(&Request) -> Action + Send + Sync + 'static,
     ) -> Self {
-        Self::serve(listener, Some(Arc::new(action)))
+        Self(support::Server::on(listener, action))
     }
 
     /// Starts a server that reacts to all requests in the same way.
     pub(crate) async fn always(action: Action) -> Self {
-        Self::start(move |_| action.clone()).await
+        Self(support::Server::always(action).await)
     }
 
     /// Starts a server that accepts connections and neither reads nor writes.
     pub(crate) async fn silent() -> Self {
-        Self::serve(local().await, None)
-    }
-
-    fn serve(listener: TcpListener, action: Option<Arc<Decide>>) -> Self {
-        let port = listener.local_addr().expect("an address").port();
-        let seen = Arc::new(Seen {
-            connections: Mutex::default(),
-            open: Mutex::default(),
-            requests: Mutex::default(),
-            count: watch::Sender::new(0),
-        });
-        let task = tokio::spawn({
-            let seen = seen.clone();
-            async move {
-                let mut connections = tokio::task::JoinSet::new();
-                while let Ok((stream, _)) = listener.accept().await {
-                    *seen.connections.lock().expect("no panic") += 1;
-                    let (seen, action) = (seen.clone(), action.clone());
-                    let opened = Opened::new(&seen);
-                    connections.spawn(async move {
-                        let _opened = opened;
-                        match action {
-                            Some(action) => connection(stream, &seen, &*action).await,
-                            None => hold(stream).await,
-                        }
-                    });
-                }
-            }
-        });
-        Self { port, seen, task: task.abort_handle() }
-    }
-
-    pub(crate) fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+        Self(support::Server::silent().await)
     }
 
     /// Starts building a client of this server. Retries are off, so that a call is one request.
@@ -135,174 +46,20 @@ impl Server {
     pub(crate) fn client(&self) -> Client {
         self.builder().build().expect("a client")
     }
-
-    /// Returns the requests that arrived so far.
-    pub(crate) fn requests(&self) -> Vec<Request> {
-        self.seen.requests.lock().expect("no panic").clone()
-    }
-
-    /// Returns the only request that arrived.
-    pub(crate) fn request(&self) -> Request {
-        let requests = self.requests();
-        assert_eq!(requests.len(), 1, "{requests:?}");
-        requests[0].clone()
-    }
-
-    pub(crate) fn connections(&self) -> usize {
-        *self.seen.connections.lock().expect("no panic")
-    }
-
-    /// Returns the most connections that were open at the same time.
-    pub(crate) fn most_connections(&self) -> usize {
-        self.seen.open.lock().expect("no panic").1
-    }
-
-    /// Waits until this many requests have arrived.
-    pub(crate) async fn arrived(&self, requests: usize) {
-        let mut count = self.seen.count.subscribe();
-        count.wait_for(|count| *count >= requests).await.expect("the server runs");
-    }
 }
 
-/// Counts a connection while it is open.
-struct Opened(Arc<Seen>);
+impl Deref for Server {
+    type Target = support::Server;
 
-impl Opened {
-    fn new(seen: &Arc<Seen>) -> Self {
-        let mut open = seen.open.lock().expect("no panic");
-        open.0 += 1;
-        open.1 = open.1.max(open.0);
-        drop(open);
-        Self(Arc::clone(seen))
-    }
-}
-
-impl Drop for Opened {
-    fn drop(&mut self) {
-        self.0.open.lock().expect("no panic").0 -= 1;
+    fn deref(&self) -> &Self::Target {
+        &self.0
     }
 }
 
 /// Starts a server on a separate thread and runtime, for tests whose own runtime may be stopped. It ends with the sender.
-pub(crate) fn serve(
-    action: impl Fn(&Request) -> Action + Send + Sync + 'static,
-) -> (Server, std::sync::mpsc::Sender<()>) {
-    let (ready, server) = std::sync::mpsc::channel();
-    let (end, ended) = std::sync::mpsc::channel::<()>();
-    std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
-        let runtime = runtime.expect("a runtime");
-        ready.send(runtime.block_on(Server::start(action))).expect("a test");
-        let _ = ended.recv();
-    });
-    (server.recv().expect("a server"), end)
-}
-
-async fn local() -> TcpListener {
-    TcpListener::bind("127.0.0.1:0").await.expect("a free port")
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
-async fn connection(mut stream: TcpStream, seen: &Seen, action: &Decide) {
-    let mut buffer = Vec::new();
-    while let Some(request) = read(&mut stream, &mut buffer).await {
-        let action = action(&request);
-        seen.requests.lock().expect("no panic").push(request);
-        seen.count.send_modify(|count| *count += 1);
-        match action {
-            Action::Respond(bytes) => {
-                if stream.write_all(&bytes).await.is_err() {
-                    return;
-                }
-            }
-            Action::Late(pause, bytes) => {
-                tokio::time::sleep(pause).await;
-                if stream.write_all(&bytes).await.is_err() {
-                    return;
-                }
-            }
-            Action::Together(barrier, bytes) => {
-                barrier.wait().await;
-                if stream.write_all(&bytes).await.is_err() {
-                    return;
-                }
-            }
-            Action::Close(bytes) => {
-                let _ = stream.write_all(&bytes).await;
-                let _ = stream.shutdown().await;
-                return;
-            }
-            Action::Stall(bytes) => {
-                let _ = stream.write_all(&bytes).await;
-                return hold(stream).await;
-            }
-            Action::Trickle(bytes) => {
-                let _ = stream.write_all(&bytes).await;
-                while stream.write_all(b" ").await.is_ok() {
-                    tokio::time::sleep(Duration::from_millis(5)).await;
-                }
-                return;
-            }
-            Action::Reset => {
-                stream.set_zero_linger().expect("a socket option");
-                return;
-            }
-        }
-    }
-}
-
-/// Keeps a connection open until the server ends.
-async fn hold(stream: TcpStream) {
-    std::future::pending::<()>().await;
-    drop(stream);
-}
-
-/// Reads one complete request. Returns `None` at the end of the connection.
-async fn read(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<Request> {
-    loop {
-        if let Some((request, length)) = parse(buffer) {
-            buffer.drain(..length);
-            return Some(request);
-        }
-        if stream.read_buf(buffer).await.ok()? == 0 {
-            return None;
-        }
-    }
-}
-
-/// Returns the first request in the bytes and its length, if it is complete.
-fn parse(bytes: &[u8]) -> Option<(Request, usize)> {
-    let end = bytes.windows(4).position(|four| four == b"\r\n\r\n")?;
-    let head = std::str::from_utf8(&bytes[..end]).expect("a head in ASCII");
-    let mut lines = head.split("\r\n");
-    let line = lines.next().expect("a first line").to_owned();
-    let headers: Vec<_> = lines
-        .map(|line| line.split_once(": ").expect("a header"))
-        .map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()))
-        .collect();
-    let length = headers
-        .iter()
-        .find(|(name, _)| name == "content-length")
-        .map_or(0, |(_, value)| value.parse().expect("a number"));
-    let body = bytes.get(end + 4..end + 4 + length)?.to_vec();
-    Some((Request { line, headers, body }, end + 4 + length))
-}
-
-/// Returns a response with a status and reason, further headers (each line with its end), and a body with its length.
-pub(crate) fn response(status: &str, headers: &str, body: impl AsRef<[u8]>) -> Vec<u8> {
-    let body = body.as_ref();
-    let length = body.len();
-    [format!("HTTP/1.1 {status}\r\n{headers}content-length: {length}\r\n\r\n").as_bytes(), body].concat()
-}
-
-/// Returns a response in JSON.
-pub(crate) fn json(status: &str, body: &serde_json::Value) -> Vec<u8> {
-    response(status, "content-type: application/json; charset=utf-8\r\n", body.to_string())
+pub(crate) fn serve(action: impl Fn(&Request) -> Action + Send + Sync + 'static) -> (Server, Sender<()>) {
+    let (server, end) = support::on_thread(action);
+    (Server(server), end)
 }
 
 /// Returns the response to a message that was accepted.
@@ -311,12 +68,4 @@ pub(crate) fn receipt() -> Vec<u8> {
         "201 Created",
         &serde_json::json!({ "conversationId": "ABC12h2F6uBrIkfXYazb", "messageId": "t22c6DQcTDf3MjRhwf77" }),
     )
-}
-
-/// Returns an address of this machine on which no server listens.
-pub(crate) async fn nowhere() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let port = listener.local_addr().expect("an address").port();
-    drop(listener);
-    format!("127.0.0.1:{port}")
 }

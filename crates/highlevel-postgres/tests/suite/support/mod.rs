@@ -10,7 +10,7 @@ pub(crate) mod remote_store;
 pub(crate) mod roles;
 pub(crate) mod webhooks;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use highlevel::wire::types::SendMessageRequest;
 use highlevel::{Client, LocationId, Sms};
@@ -99,21 +99,13 @@ pub(crate) fn clients(
 }
 
 /// Waits until a condition holds.
-pub(crate) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    let end = Instant::now() + TEST_TIMEOUT;
-    while !holds() {
-        assert!(Instant::now() < end, "not within {TEST_TIMEOUT:?}: {what}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+pub(crate) async fn until(condition: &str, mut holds: impl FnMut() -> bool) {
+    until_async(condition, async || holds()).await;
 }
 
 /// Waits until a condition that is asked for holds.
-pub(crate) async fn until_async(what: &str, mut holds: impl AsyncFnMut() -> bool) {
-    let end = Instant::now() + TEST_TIMEOUT;
-    while !holds().await {
-        assert!(Instant::now() < end, "not within {TEST_TIMEOUT:?}: {what}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+pub(crate) async fn until_async(condition: &str, holds: impl AsyncFnMut() -> bool) {
+    highlevel_test_support::until(condition, TEST_TIMEOUT, Duration::from_millis(20), holds).await;
 }
 
 /// Waits until a number is zero, for as long as it falls.

@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime};
 use highlevel::auth::store::{Key, MemoryStore, Resource, TokenStore};
 use highlevel::auth::{App, AppBuilder, TokenSet};
 use highlevel::{Client, LocalRateLimiter, Receipt, Sms};
+use highlevel_test_support::until;
 use serde_json::{Value, json};
 use tokio::sync::Barrier;
 
@@ -282,15 +283,8 @@ pub(crate) async fn advance_monotonic_clock(by: Duration) {
 }
 
 /// Waits until a condition holds that background work fulfils.
-pub(crate) async fn wait_until(mut holds: impl AsyncFnMut() -> bool) {
-    // Much longer than necessary: it only ends a test that fails.
-    let timeout = 30 * SECOND;
-    let wait = async {
-        while !holds().await {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-    };
-    tokio::time::timeout(timeout, wait).await.expect("the condition holds in time");
+pub(crate) async fn wait_until(holds: impl AsyncFnMut() -> bool) {
+    until("the condition of the test", 30 * SECOND, Duration::from_millis(1), holds).await;
 }
 
 /// Sends an SMS.

@@ -5,8 +5,8 @@ use std::time::SystemTime;
 
 use highlevel::auth::store::{FileStore, MemoryStore, StoreError, TokenStore, conformance};
 
-use super::Scratch;
 use super::broken::{Broken, Defect};
+use super::scratch;
 
 /// A clock that the checks set.
 #[derive(Clone)]
@@ -48,10 +48,10 @@ async fn memory_store_conforms() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn file_store_conforms() {
-    let (scratch, real) = (Scratch::new(), Scratch::new());
+    let (scratch, real) = (scratch(), scratch());
     passes(
-        async |clock: Clock| Ok(FileStore::open(&scratch.0)?.with_clock(clock.read())),
-        async || Ok(FileStore::open(&real.0)?),
+        async |clock: Clock| Ok(FileStore::open(scratch.path())?.with_clock(clock.read())),
+        async || Ok(FileStore::open(real.path())?),
     )
     .await;
 }
@@ -59,9 +59,9 @@ async fn file_store_conforms() {
 /// Clones share a queue, unlike several processes.
 #[tokio::test]
 async fn clones_of_a_file_store_conform() {
-    let (scratch, real) = (Scratch::new(), Scratch::new());
-    let store = FileStore::open(&scratch.0).expect("a store");
-    let real = FileStore::open(&real.0).expect("a store");
+    let (scratch, real) = (scratch(), scratch());
+    let store = FileStore::open(scratch.path()).expect("a store");
+    let real = FileStore::open(real.path()).expect("a store");
     passes(async |clock: Clock| Ok(store.clone().with_clock(clock.read())), async || Ok(real.clone())).await;
 }
 

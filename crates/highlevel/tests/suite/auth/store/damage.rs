@@ -6,7 +6,7 @@ use std::fs;
 use highlevel::auth::store::{FileStore, FileStoreError, Precondition, StoreError, TokenStore};
 use serde_json::Value;
 
-use super::{Scratch, key, put, tokens};
+use super::{key, put, scratch, tokens};
 
 /// Returns the errors of the calls that need the tokens of a damaged file.
 async fn errors(store: &FileStore) -> Vec<StoreError> {
@@ -39,8 +39,8 @@ async fn check(store: &FileStore, texts: &[&str]) {
 
 #[tokio::test]
 async fn damaged_and_foreign_files() {
-    let scratch = Scratch::new();
-    let store = FileStore::open(&scratch.0).expect("a store");
+    let scratch = scratch();
+    let store = FileStore::open(scratch.path()).expect("a store");
     let path = store.path_of(&key("a"));
     put(&store, &key("a"), &tokens("a")).await;
     let whole = fs::read_to_string(&path).expect("a file");
@@ -85,8 +85,8 @@ async fn damaged_and_foreign_files() {
 
 #[tokio::test]
 async fn files_of_a_newer_format() {
-    let scratch = Scratch::new();
-    let store = FileStore::open(&scratch.0).expect("a store");
+    let scratch = scratch();
+    let store = FileStore::open(scratch.path()).expect("a store");
     let path = store.path_of(&key("a"));
     put(&store, &key("a"), &tokens("a")).await;
     for pointer in ["/format", "/tokens/format"] {
@@ -105,8 +105,8 @@ async fn files_of_a_newer_format() {
 /// A file was copied or renamed by hand: a location must not send with the token of another one.
 #[tokio::test]
 async fn a_file_under_the_name_of_another_key() {
-    let scratch = Scratch::new();
-    let store = FileStore::open(&scratch.0).expect("a store");
+    let scratch = scratch();
+    let store = FileStore::open(scratch.path()).expect("a store");
     put(&store, &key("b"), &tokens("b")).await;
     fs::copy(store.path_of(&key("b")), store.path_of(&key("a"))).expect("a copy");
     check(&store, &["was copied or renamed", "it contains location \"b\" of app \"6650-app\"", "delete it"])
@@ -115,8 +115,8 @@ async fn a_file_under_the_name_of_another_key() {
 
 #[tokio::test]
 async fn directories_are_not_read_as_entries() {
-    let scratch = Scratch::new();
-    let store = FileStore::open(&scratch.0).expect("a store");
+    let scratch = scratch();
+    let store = FileStore::open(scratch.path()).expect("a store");
     let path = store.path_of(&key("a"));
     fs::create_dir(&path).expect("a directory");
     check(&store, &["is not a file, but the store needs a file there", "remove it"]).await;
@@ -127,10 +127,10 @@ async fn directories_are_not_read_as_entries() {
 async fn symbolic_links_are_neither_read_nor_written_through() {
     use std::os::unix::fs::symlink;
 
-    let scratch = Scratch::new();
-    let store = FileStore::open(&scratch.0).expect("a store");
+    let scratch = scratch();
+    let store = FileStore::open(scratch.path()).expect("a store");
     let path = store.path_of(&key("a"));
-    let victim = scratch.0.join("victim");
+    let victim = scratch.path().join("victim");
     put(&store, &key("a"), &tokens("a")).await;
     fs::rename(&path, &victim).expect("a file");
     let contents = fs::read(&victim).expect("a file");
@@ -157,12 +157,12 @@ async fn symbolic_links_are_neither_read_nor_written_through() {
     assert!(fs::read(&victim).expect("a file") == contents);
 
     // And the marker of the directory.
-    let marker = scratch.0.join("highlevel.lock");
+    let marker = scratch.path().join("highlevel.lock");
     fs::remove_file(&marker).expect("a file");
     symlink(&victim, &marker).expect("a link");
     let error = store.put(&key("a"), &tokens("c"), Precondition::Anything).await.expect_err("put");
     assert!(error.to_string().contains("highlevel.lock is a symbolic link"), "{error}");
-    FileStore::open(&scratch.0).expect_err("a store");
+    FileStore::open(scratch.path()).expect_err("a store");
 }
 
 #[cfg(unix)]
@@ -170,8 +170,8 @@ async fn symbolic_links_are_neither_read_nor_written_through() {
 async fn files_that_others_may_read() {
     use std::os::unix::fs::PermissionsExt;
 
-    let scratch = Scratch::new();
-    let store = FileStore::open(&scratch.0).expect("a store");
+    let scratch = scratch();
+    let store = FileStore::open(scratch.path()).expect("a store");
     let path = store.path_of(&key("a"));
     put(&store, &key("a"), &tokens("a")).await;
     for mode in [0o644, 0o640, 0o604, 0o620, 0o601] {
@@ -186,13 +186,13 @@ async fn files_that_others_may_read() {
 /// A disk that is not mounted is an empty directory.
 #[tokio::test]
 async fn a_missing_directory_is_reported() {
-    let scratch = Scratch::new();
-    let store = FileStore::open(&scratch.0).expect("a store");
+    let scratch = scratch();
+    let store = FileStore::open(scratch.path()).expect("a store");
     put(&store, &key("a"), &tokens("a")).await;
     for is_empty in [false, true] {
-        fs::remove_dir_all(&scratch.0).expect("a directory");
+        fs::remove_dir_all(scratch.path()).expect("a directory");
         if is_empty {
-            fs::create_dir(&scratch.0).expect("a directory");
+            fs::create_dir(scratch.path()).expect("a directory");
         }
         let length = std::time::Duration::from_secs(15);
         let mut errors = errors(&store).await;
@@ -203,7 +203,7 @@ async fn a_missing_directory_is_reported() {
             let text = error.to_string();
             assert!(text.contains("highlevel.lock is gone") && text.contains("reopen the store"), "{text}");
         }
-        drop(FileStore::open(&scratch.0));
-        fs::create_dir_all(&scratch.0).expect("a directory");
+        drop(FileStore::open(scratch.path()));
+        fs::create_dir_all(scratch.path()).expect("a directory");
     }
 }

@@ -5,21 +5,21 @@ use std::fs;
 use highlevel::auth::store::{FileStore, Precondition, Resource, TokenStore};
 use secrecy::ExposeSecret;
 
-use super::{Scratch, key, put, tokens};
+use super::{key, put, scratch, tokens};
 
 #[cfg(unix)]
 #[tokio::test]
 async fn only_the_owner_may_read_what_it_creates() {
     use std::os::unix::fs::PermissionsExt;
 
-    let scratch = Scratch::new();
-    let directory = scratch.0.join("var").join("tokens");
+    let scratch = scratch();
+    let directory = scratch.path().join("var").join("tokens");
     let store = FileStore::open(&directory).expect("a store");
     put(&store, &key("a"), &tokens("a")).await;
     put(&store, &key("a"), &tokens("b")).await;
     store.lease(&key("b"), "ann", std::time::Duration::from_secs(15)).await.expect("lease");
     let mode = |path: &std::path::Path| fs::metadata(path).expect("a file").permissions().mode() & 0o777;
-    for path in [&directory, &scratch.0.join("var"), &scratch.0] {
+    for path in [directory.as_path(), &scratch.path().join("var"), scratch.path()] {
         assert_eq!(mode(path), 0o700, "{}", path.display());
     }
     let files: Vec<_> =
@@ -35,21 +35,22 @@ async fn only_the_owner_may_read_what_it_creates() {
 fn a_directory_that_others_may_enter_is_refused() {
     use std::os::unix::fs::PermissionsExt;
 
-    let scratch = Scratch::new();
+    let scratch = scratch();
     for mode in [0o755, 0o750, 0o705, 0o777, 0o1777, 0o710] {
-        fs::create_dir_all(&scratch.0).expect("a directory");
-        fs::set_permissions(&scratch.0, fs::Permissions::from_mode(mode)).expect("permissions");
-        let error = FileStore::open(&scratch.0).expect_err("a store").to_string();
-        let help = format!("run `chmod 700 '{}'`", scratch.0.canonicalize().expect("a directory").display());
+        fs::create_dir_all(scratch.path()).expect("a directory");
+        fs::set_permissions(scratch.path(), fs::Permissions::from_mode(mode)).expect("permissions");
+        let error = FileStore::open(scratch.path()).expect_err("a store").to_string();
+        let help =
+            format!("run `chmod 700 '{}'`", scratch.path().canonicalize().expect("a directory").display());
         assert!(
             error.contains("other users can access the token directory") && error.contains(&help),
             "{error}"
         );
         assert!(error.contains(&format!("(mode {:04o})", mode & 0o777)), "{error}");
         assert_eq!(scratch.names(), [""; 0], "nothing is written there");
-        fs::set_permissions(&scratch.0, fs::Permissions::from_mode(0o700)).expect("permissions");
-        FileStore::open(&scratch.0).expect("the help fixes it");
-        fs::remove_dir_all(&scratch.0).expect("a directory");
+        fs::set_permissions(scratch.path(), fs::Permissions::from_mode(0o700)).expect("permissions");
+        FileStore::open(scratch.path()).expect("the help fixes it");
+        fs::remove_dir_all(scratch.path()).expect("a directory");
     }
 }
 
@@ -58,13 +59,13 @@ fn a_directory_that_others_may_enter_is_refused() {
 fn a_directory_of_another_user_is_refused() {
     use std::os::unix::fs::{DirBuilderExt, chown};
 
-    let scratch = Scratch::new();
-    fs::DirBuilder::new().mode(0o700).create(&scratch.0).expect("a directory");
-    if chown(&scratch.0, Some(1), None).is_err() {
+    let scratch = scratch();
+    fs::DirBuilder::new().mode(0o700).create(scratch.path()).expect("a directory");
+    if chown(scratch.path(), Some(1), None).is_err() {
         eprintln!("SKIPPED: a directory of another user; run it as root");
         return;
     }
-    let error = FileStore::open(&scratch.0).expect_err("a store").to_string();
+    let error = FileStore::open(scratch.path()).expect_err("a store").to_string();
     assert!(error.contains("belongs to another user (uid 1; the program runs as 0)"), "{error}");
     assert!(error.contains("chown -R 0"), "{error}");
 }
@@ -74,13 +75,13 @@ fn a_directory_of_another_user_is_refused() {
 async fn a_directory_that_cannot_be_written() {
     use std::os::unix::fs::PermissionsExt;
 
-    let scratch = Scratch::new();
-    let store = FileStore::open(&scratch.0).expect("a store");
+    let scratch = scratch();
+    let store = FileStore::open(scratch.path()).expect("a store");
     put(&store, &key("a"), &tokens("a")).await;
-    fs::set_permissions(&scratch.0, fs::Permissions::from_mode(0o500)).expect("permissions");
+    fs::set_permissions(scratch.path(), fs::Permissions::from_mode(0o500)).expect("permissions");
     let error = store.put(&key("a"), &tokens("b"), Precondition::Anything).await.err();
-    let (opened, stored) = (FileStore::open(&scratch.0).err(), store.get(&key("a")).await);
-    fs::set_permissions(&scratch.0, fs::Permissions::from_mode(0o700)).expect("permissions");
+    let (opened, stored) = (FileStore::open(scratch.path()).err(), store.get(&key("a")).await);
+    fs::set_permissions(scratch.path(), fs::Permissions::from_mode(0o700)).expect("permissions");
     let Some(error) = error else {
         eprintln!("SKIPPED: a directory that cannot be written; run it as another user than root");
         return;
@@ -93,9 +94,9 @@ async fn a_directory_that_cannot_be_written() {
 
 #[test]
 fn a_directory_that_cannot_be_created() {
-    let scratch = Scratch::new();
-    fs::create_dir(&scratch.0).expect("a directory");
-    let file = scratch.0.join("file");
+    let scratch = scratch();
+    fs::create_dir(scratch.path()).expect("a directory");
+    let file = scratch.path().join("file");
     fs::write(&file, "").expect("a file");
     for path in [file.clone(), file.join("tokens")] {
         let error = FileStore::open(&path).expect_err("a store");
@@ -109,8 +110,8 @@ fn a_directory_that_cannot_be_created() {
 /// Each point at which a process can be killed while it replaces a file leaves one of these.
 #[tokio::test]
 async fn leftovers_of_killed_processes_are_removed() {
-    let scratch = Scratch::new();
-    let store = FileStore::open(&scratch.0).expect("a store");
+    let scratch = scratch();
+    let store = FileStore::open(scratch.path()).expect("a store");
     let path = store.path_of(&key("a"));
     put(&store, &key("a"), &tokens("latest")).await;
     let latest = fs::read(&path).expect("a file");
@@ -120,7 +121,7 @@ async fn leftovers_of_killed_processes_are_removed() {
     for end in (0..=latest.len()).step_by(13).chain([latest.len()]) {
         // Killed after some of the new file was written.
         fs::write(&leftover, &latest[..end]).expect("a file");
-        for store in [store.clone(), FileStore::open(&scratch.0).expect("a store")] {
+        for store in [store.clone(), FileStore::open(scratch.path()).expect("a store")] {
             let stored = store.get(&key("a")).await.expect("get").expect("tokens");
             assert_eq!(stored.tokens.access_token.expose_secret(), "secret-access-previous");
         }
@@ -138,8 +139,8 @@ async fn leftovers_of_killed_processes_are_removed() {
 
 #[tokio::test]
 async fn other_files_in_the_directory_remain() {
-    let scratch = Scratch::new();
-    drop(FileStore::open(&scratch.0).expect("a store"));
+    let scratch = scratch();
+    drop(FileStore::open(scratch.path()).expect("a store"));
     let others = [
         "README",
         "my.lock",
@@ -150,21 +151,21 @@ async fn other_files_in_the_directory_remain() {
         ".hidden",
     ];
     for name in others {
-        fs::write(scratch.0.join(name), "mine").expect("a file");
+        fs::write(scratch.path().join(name), "mine").expect("a file");
     }
-    let store = FileStore::open(&scratch.0).expect("a store");
+    let store = FileStore::open(scratch.path()).expect("a store");
     put(&store, &key("a"), &tokens("a")).await;
     assert_eq!(store.resources("6650-app").await.expect("resources"), [key("a").resource]);
     for name in others {
-        assert_eq!(fs::read_to_string(scratch.0.join(name)).expect("a file"), "mine", "{name}");
+        assert_eq!(fs::read_to_string(scratch.path().join(name)).expect("a file"), "mine", "{name}");
     }
 }
 
 /// Damaged files of one app are skipped, and do not affect others.
 #[tokio::test]
 async fn apps_are_listed_independently() {
-    let scratch = Scratch::new();
-    let store = FileStore::open(&scratch.0).expect("a store");
+    let scratch = scratch();
+    let store = FileStore::open(scratch.path()).expect("a store");
     let mut foreign = key("a");
     foreign.client_id = "other".to_owned();
     put(&store, &key("a"), &tokens("a")).await;
@@ -176,13 +177,13 @@ async fn apps_are_listed_independently() {
 
 #[tokio::test]
 async fn reopening_finds_all_tokens() {
-    let scratch = Scratch::new();
+    let scratch = scratch();
     let keys: Vec<_> = (0..20).map(|number| key(&number.to_string())).collect();
     for key in &keys {
-        let store = FileStore::open(&scratch.0).expect("a store");
+        let store = FileStore::open(scratch.path()).expect("a store");
         put(&store, key, &tokens(key.resource.id())).await;
     }
-    let store = FileStore::open(&scratch.0).expect("a store");
+    let store = FileStore::open(scratch.path()).expect("a store");
     for key in &keys {
         let stored = store.get(key).await.expect("get").expect("tokens");
         assert_eq!(
@@ -199,8 +200,8 @@ async fn reopening_finds_all_tokens() {
 
 #[tokio::test]
 async fn debug_output_and_paths_have_no_tokens() {
-    let scratch = Scratch::new();
-    let store = FileStore::open(&scratch.0).expect("a store");
+    let scratch = scratch();
+    let store = FileStore::open(scratch.path()).expect("a store");
     put(&store, &key("a"), &tokens("a")).await;
     let stored = store.get(&key("a")).await.expect("get");
     assert!(!format!("{store:?} {stored:?} {:?}", store.path_of(&key("a"))).contains("secret"));

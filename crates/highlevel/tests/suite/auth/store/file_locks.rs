@@ -10,7 +10,7 @@ use highlevel::auth::store::{
     FileStore, FileStoreError, Key, LeaseResult, Precondition, PutResult, TokenStore,
 };
 
-use super::{Scratch, key, name, put, tokens};
+use super::{key, name, put, scratch, tokens};
 
 /// The path of the lock file of a key.
 fn lock_path(store: &FileStore, key: &Key) -> PathBuf {
@@ -28,10 +28,10 @@ fn lock(store: &FileStore, key: &Key) -> File {
 /// Another process has the lock of one entry. Operations on this entry wait, without blocking a thread. Nothing else waits.
 #[test]
 fn a_locked_entry_delays_no_other() {
-    let scratch = Scratch::new();
+    let scratch = scratch();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
     runtime.block_on(async {
-        let store = FileStore::open(&scratch.0).expect("a store");
+        let store = FileStore::open(scratch.path()).expect("a store");
         let locked = key("locked");
         put(&store, &locked, &tokens("before")).await;
         let lock = lock(&store, &locked);
@@ -73,8 +73,8 @@ fn a_locked_entry_delays_no_other() {
 /// other.
 #[tokio::test]
 async fn waiting_for_a_lock_ends() {
-    let scratch = Scratch::new();
-    let store = FileStore::open(&scratch.0).expect("a store");
+    let scratch = scratch();
+    let store = FileStore::open(scratch.path()).expect("a store");
     let key = key("a");
     put(&store, &key, &tokens("before")).await;
     let lock = lock(&store, &key);
@@ -107,8 +107,8 @@ async fn waiting_for_a_lock_ends() {
 /// A call is dropped while its change is being made: the change is made as a whole, and the next one waits for it.
 #[tokio::test]
 async fn a_dropped_put_completes_before_the_next() {
-    let scratch = Scratch::new();
-    let store = FileStore::open(&scratch.0).expect("a store");
+    let scratch = scratch();
+    let store = FileStore::open(scratch.path()).expect("a store");
     let first = put(&store, &key("a"), &tokens("first")).await;
     {
         let (key, tokens) = (key("a"), tokens("second"));
@@ -126,8 +126,8 @@ async fn a_dropped_put_completes_before_the_next() {
 /// that another runtime needs.
 #[test]
 fn operations_of_a_runtime_that_is_not_driven_block_no_other() {
-    let scratch = Scratch::new();
-    let store = FileStore::open(&scratch.0).expect("a store");
+    let scratch = scratch();
+    let store = FileStore::open(scratch.path()).expect("a store");
     let runtime = || tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
     let (undriven, other) = (runtime(), runtime());
     let entry = lock(&store, &key("0"));
@@ -158,8 +158,8 @@ fn operations_of_a_runtime_that_is_not_driven_block_no_other() {
 /// A runtime is dropped while it stores new tokens: they are stored nevertheless.
 #[test]
 fn a_put_completes_although_its_runtime_is_dropped() {
-    let scratch = Scratch::new();
-    let store = FileStore::open(&scratch.0).expect("a store");
+    let scratch = scratch();
+    let store = FileStore::open(scratch.path()).expect("a store");
     let runtime = || tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
     for number in 0..20 {
         let dropped = runtime();
@@ -188,9 +188,9 @@ fn a_put_completes_although_its_runtime_is_dropped() {
 /// A reader sees the old or the new tokens as a whole while others write.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn reads_during_writes_see_whole_tokens() {
-    let scratch = Scratch::new();
-    let writer = FileStore::open(&scratch.0).expect("a store");
-    let reader = FileStore::open(&scratch.0).expect("a store");
+    let scratch = scratch();
+    let writer = FileStore::open(scratch.path()).expect("a store");
+    let reader = FileStore::open(scratch.path()).expect("a store");
     put(&writer, &key("a"), &tokens("0")).await;
     let (done, is_done) = mpsc::channel();
     let writing = tokio::spawn(async move {
@@ -212,8 +212,8 @@ async fn reads_during_writes_see_whole_tokens() {
 
 #[tokio::test]
 async fn locations_without_tokens_leave_no_files() {
-    let scratch = Scratch::new();
-    let store = FileStore::open(&scratch.0).expect("a store");
+    let scratch = scratch();
+    let store = FileStore::open(scratch.path()).expect("a store");
     let length = Duration::from_secs(15);
     for number in 0..100 {
         let key = key(&number.to_string());
@@ -237,8 +237,8 @@ async fn locations_without_tokens_leave_no_files() {
 /// The lock files of processes that were killed are removed, unless another process needs them.
 #[tokio::test]
 async fn opening_removes_abandoned_locks_only() {
-    let scratch = Scratch::new();
-    let store = FileStore::open(&scratch.0).expect("a store");
+    let scratch = scratch();
+    let store = FileStore::open(scratch.path()).expect("a store");
     let length = Duration::from_secs(15);
     let keys = ["empty", "cut", "old", "leased", "locked"].map(key);
     for key in &keys[..2] {
@@ -253,7 +253,7 @@ async fn opening_removes_abandoned_locks_only() {
     old.set_modified(two_hours_ago).expect("a time");
     let _locked = lock(&store, &keys[4]);
 
-    let other = FileStore::open(&scratch.0).expect("a store");
+    let other = FileStore::open(scratch.path()).expect("a store");
     let remaining = keys.each_ref().map(|key| fs::exists(lock_path(&other, key)).expect("a directory"));
     assert_eq!(remaining, [false, false, false, true, true]);
     let refused = other.lease(&keys[3], "bob", length).await.expect("lease");
@@ -266,11 +266,11 @@ async fn opening_removes_abandoned_locks_only() {
 /// Many threads lock and release the same entry, and with it create and remove its lock file.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn at_most_one_lease_is_granted_while_lock_files_come_and_go() {
-    let scratch = Scratch::new();
+    let scratch = scratch();
     let holders = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
     let tasks: Vec<_> = (0..8)
         .map(|number| {
-            let store = FileStore::open(&scratch.0).expect("a store");
+            let store = FileStore::open(scratch.path()).expect("a store");
             let holders = holders.clone();
             tokio::spawn(async move {
                 let (mut granted, holder) = (0, number.to_string());

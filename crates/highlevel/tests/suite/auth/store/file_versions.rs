@@ -4,7 +4,7 @@ use std::fs;
 
 use highlevel::auth::store::{FileStore, Precondition, PutResult, TokenStore};
 
-use super::{Scratch, key, name, put, tokens};
+use super::{key, name, put, scratch, tokens};
 
 /// A version that was read before must not match other tokens after the file was changed by hand.
 #[tokio::test]
@@ -17,19 +17,19 @@ async fn a_version_matches_only_the_tokens_that_were_read_with_it() {
         found: &'a str,
     }
 
-    let scratch = Scratch::new();
+    let scratch = scratch();
     let key = key("a");
-    let path = FileStore::open(&scratch.0).expect("a store").path_of(&key);
+    let path = FileStore::open(scratch.path()).expect("a store").path_of(&key);
     let edit = |from: &str, to: &str| {
         let text = fs::read_to_string(&path).expect("a file");
         assert!(text.contains(from));
         fs::write(&path, text.replace(from, to)).expect("a file");
     };
     let reopened = async |name: &str| {
-        let store = FileStore::open(&scratch.0).expect("a store");
+        let store = FileStore::open(scratch.path()).expect("a store");
         put(&store, &key, &tokens(name)).await
     };
-    let backup = scratch.0.with_extension("backup");
+    let backup = scratch.path().with_extension("backup");
     for case in [
         Case { name: "the file was edited", then: &|| edit("access-read", "access-edited"), found: "edited" },
         Case {
@@ -48,7 +48,7 @@ async fn a_version_matches_only_the_tokens_that_were_read_with_it() {
         fs::copy(&path, &backup).expect("a copy");
         let read = reopened("read").await;
         (case.then)();
-        let store = FileStore::open(&scratch.0).expect("a store");
+        let store = FileStore::open(scratch.path()).expect("a store");
         let result = store.put(&key, &tokens("refreshed"), Precondition::Version(read)).await.expect("put");
         let PutResult::Conflict(Some(found)) = result else { panic!("{}: {result:?}", case.name) };
         assert_eq!(name(&found), case.found, "{}", case.name);
@@ -60,11 +60,11 @@ async fn a_version_matches_only_the_tokens_that_were_read_with_it() {
 /// The entry is deleted, by hand or by the store, and stored again: an old version stays invalid.
 #[tokio::test]
 async fn versions_are_not_repeated_after_the_file_was_deleted() {
-    let scratch = Scratch::new();
+    let scratch = scratch();
     let key = key("a");
     let mut seen = Vec::new();
     for round in 0..20 {
-        let store = FileStore::open(&scratch.0).expect("a store");
+        let store = FileStore::open(scratch.path()).expect("a store");
         // The same tokens each time.
         let version = put(&store, &key, &tokens("same")).await;
         for old in &seen {
@@ -84,8 +84,8 @@ async fn versions_are_not_repeated_after_the_file_was_deleted() {
 /// The same tokens are restored: the version that was read with them is valid, because nothing has changed.
 #[tokio::test]
 async fn a_version_matches_the_same_tokens_after_they_were_restored() {
-    let scratch = Scratch::new();
-    let (store, key) = (FileStore::open(&scratch.0).expect("a store"), key("a"));
+    let scratch = scratch();
+    let (store, key) = (FileStore::open(scratch.path()).expect("a store"), key("a"));
     let read = put(&store, &key, &tokens("a")).await;
     let backup = fs::read(store.path_of(&key)).expect("a file");
     put(&store, &key, &tokens("b")).await;

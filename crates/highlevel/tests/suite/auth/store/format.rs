@@ -9,7 +9,7 @@ use highlevel::auth::store::{FileStore, Precondition, TokenStore};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
-use super::{Scratch, key, put, tokens};
+use super::{key, put, scratch, tokens};
 
 fn at(milliseconds: u64) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_millis(milliseconds)
@@ -61,8 +61,8 @@ fn entry_of_format_1() -> Value {
 }
 
 async fn reads_and_continues(format: u64) {
-    let scratch = Scratch::new();
-    let (store, key) = (FileStore::open(&scratch.0).expect("a store"), key("a"));
+    let scratch = scratch();
+    let (store, key) = (FileStore::open(scratch.path()).expect("a store"), key("a"));
     put(&store, &key, &tokens("a")).await;
     let (written, installed_at) = match format {
         1 => (entry_of_format_1(), 1_700_000_000_123),
@@ -97,8 +97,8 @@ async fn reads_and_continues(format: u64) {
 /// Up to format 2, the file remained when the tokens were removed.
 #[tokio::test]
 async fn an_entry_without_tokens_of_an_earlier_format() {
-    let scratch = Scratch::new();
-    let (store, key) = (FileStore::open(&scratch.0).expect("a store"), key("a"));
+    let scratch = scratch();
+    let (store, key) = (FileStore::open(scratch.path()).expect("a store"), key("a"));
     let mut written = entry();
     written["tokens"] = Value::Null;
     fs::write(store.path_of(&key), written.to_string()).expect("a file");

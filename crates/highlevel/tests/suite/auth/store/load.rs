@@ -7,7 +7,7 @@ use highlevel::auth::store::{FileStore, TokenStore};
 use tokio::task::JoinSet;
 
 use super::super::mock::{CLIENT_ID, MockHighLevel, send};
-use super::Scratch;
+use super::scratch;
 
 /// Returns the number of locations. The calls of all of them have 60 seconds, the default deadline.
 fn locations() -> usize {
@@ -17,8 +17,8 @@ fn locations() -> usize {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn all_calls_succeed_when_thousands_of_locations_expire_at_once() {
     let locations = locations();
-    let (mock, scratch) = (MockHighLevel::new().await, Scratch::new());
-    let store = FileStore::open(&scratch.0).expect("a store");
+    let (mock, scratch) = (MockHighLevel::new().await, scratch());
+    let store = FileStore::open(scratch.path()).expect("a store");
     let app = mock.builder().store(store.clone()).build().expect("an app");
 
     let start = Instant::now();
@@ -36,7 +36,8 @@ async fn all_calls_succeed_when_thousands_of_locations_expire_at_once() {
 
     // Another process, which has nothing in memory.
     mock.expire();
-    let app = mock.builder().store(FileStore::open(&scratch.0).expect("a store")).build().expect("an app");
+    let app =
+        mock.builder().store(FileStore::open(scratch.path()).expect("a store")).build().expect("an app");
     let start = Instant::now();
     let mut calls = JoinSet::new();
     for number in 0..locations {

@@ -12,39 +12,15 @@ mod format;
 mod load;
 mod names;
 
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
-
 use highlevel::SecretString;
 use highlevel::auth::TokenSet;
 use highlevel::auth::store::{Key, Precondition, PutResult, Resource, StoredTokens, TokenStore, Version};
+use highlevel_test_support::Directory;
 use secrecy::ExposeSecret;
 
-/// A directory for one test, which does not exist yet; it is removed afterwards.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn new() -> Self {
-        static COUNT: AtomicUsize = AtomicUsize::new(0);
-        let name = format!("store-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        Self(Path::new(env!("CARGO_TARGET_TMPDIR")).join(name))
-    }
-
-    /// The names of the files in it.
-    fn names(&self) -> Vec<String> {
-        let files = fs::read_dir(&self.0).expect("a directory");
-        let mut names: Vec<_> =
-            files.map(|file| file.expect("a file").file_name().into_string().expect("text")).collect();
-        names.sort();
-        names
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
+/// Returns a directory for one test, which does not exist yet.
+fn scratch() -> Directory {
+    Directory::absent(env!("CARGO_TARGET_TMPDIR"), "store")
 }
 
 /// Returns tokens that were read from JSON.

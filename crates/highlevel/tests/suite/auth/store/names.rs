@@ -5,7 +5,7 @@ use std::path::{Component, Path};
 
 use highlevel::auth::store::{FileStore, Key, Resource};
 
-use super::{Scratch, put, tokens};
+use super::{put, scratch, tokens};
 
 /// The digests were computed with another tool: SHA-256 over client id, kind and id, each after its length in eight
 /// bytes, of which the first 16 bytes are written.
@@ -18,8 +18,8 @@ fn names_are_readable() {
         name: &'static str,
     }
 
-    let scratch = Scratch::new();
-    let store = FileStore::open(&scratch.0).expect("a store");
+    let scratch = scratch();
+    let store = FileStore::open(scratch.path()).expect("a store");
     for Row { client_id, kind, id, name } in [
         Row {
             client_id: "6650-app",
@@ -47,14 +47,14 @@ fn names_are_readable() {
         },
     ] {
         let key = Key::new(client_id, Resource::from_kind_and_id(kind, id).expect("a kind"));
-        assert_eq!(store.path_of(&key), scratch.0.canonicalize().expect("a directory").join(name));
+        assert_eq!(store.path_of(&key), scratch.path().canonicalize().expect("a directory").join(name));
     }
 }
 
 #[tokio::test]
 async fn names_are_valid_on_every_file_system_and_distinct() {
-    let scratch = Scratch::new();
-    let store = FileStore::open(&scratch.0).expect("a store");
+    let scratch = scratch();
+    let store = FileStore::open(scratch.path()).expect("a store");
     let long = "x".repeat(500);
     let ids = [
         "",
@@ -85,7 +85,10 @@ async fn names_are_valid_on_every_file_system_and_distinct() {
             for kind in ["location", "company"] {
                 let key = Key::new(client_id, Resource::from_kind_and_id(kind, id).expect("a kind"));
                 let path = store.path_of(&key);
-                assert_eq!(path.parent(), Some(scratch.0.canonicalize().expect("a directory").as_path()));
+                assert_eq!(
+                    path.parent(),
+                    Some(scratch.path().canonicalize().expect("a directory").as_path())
+                );
                 let name = path.file_name().expect("a name").to_str().expect("text").to_owned();
                 let plain = |byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.');
                 assert!(name.bytes().all(plain), "{name}");
