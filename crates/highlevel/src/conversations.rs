@@ -6,7 +6,7 @@ use highlevel_wire::types::{
 };
 
 use crate::executor::Operation;
-use crate::listing::{Fetch, Listing, Page};
+use crate::listing::{Fetch, ListPage, Listing};
 use crate::operations::{
     CreateConversation, GetConversation, SearchConversations, SetTyping, UpdateConversation,
 };
@@ -69,7 +69,7 @@ impl Conversations {
                 search.after = Some(position);
                 Box::new(move || self.search_page(search)) as _
             });
-            Ok(Page { items, next })
+            Ok(ListPage { items, next })
         })
     }
 

@@ -11,16 +11,16 @@ use futures_core::Stream;
 use crate::Result;
 
 /// The future of one page.
-pub(crate) type Fetch<T> = Pin<Box<dyn Future<Output = Result<Page<T>>> + Send>>;
+pub(crate) type Fetch<T> = Pin<Box<dyn Future<Output = Result<ListPage<T>>> + Send>>;
 
 /// A request for the next page.
-pub(crate) type Next<T> = Box<dyn FnOnce() -> Fetch<T> + Send>;
+pub(crate) type NextPage<T> = Box<dyn FnOnce() -> Fetch<T> + Send>;
 
 /// A page of a list.
-pub(crate) struct Page<T> {
+pub(crate) struct ListPage<T> {
     pub(crate) items: Vec<T>,
     /// The request for the page after it. `None` for the last page.
-    pub(crate) next: Option<Next<T>>,
+    pub(crate) next: Option<NextPage<T>>,
 }
 
 /// A list that HighLevel returns page by page: a [`Stream`], and [`next`](Self::next) for programs without a stream library.
@@ -30,12 +30,12 @@ pub(crate) struct Page<T> {
 #[must_use = "a list does nothing until its items are taken"]
 pub struct Listing<T> {
     items: VecDeque<T>,
-    state: State<T>,
+    state: ListingState<T>,
 }
 
-enum State<T> {
+enum ListingState<T> {
     /// No request is in progress.
-    Waiting(Next<T>),
+    Waiting(NextPage<T>),
     /// A page is being fetched.
     Fetching(Fetch<T>),
     /// There is no further page.
@@ -45,7 +45,7 @@ enum State<T> {
 impl<T> Listing<T> {
     /// Creates a list from the request for its first page.
     pub(crate) fn new(first: impl FnOnce() -> Fetch<T> + Send + 'static) -> Self {
-        Self { items: VecDeque::new(), state: State::Waiting(Box::new(first)) }
+        Self { items: VecDeque::new(), state: ListingState::Waiting(Box::new(first)) }
     }
 
     /// Returns the next item, or `None` at the end of the list.
@@ -76,22 +76,23 @@ impl<T> Listing<T> {
                 return Poll::Ready(Some(Ok(item)));
             }
             match &mut self.state {
-                State::Ended => return Poll::Ready(None),
-                State::Waiting(_) => {
-                    let State::Waiting(next) = std::mem::replace(&mut self.state, State::Ended) else {
+                ListingState::Ended => return Poll::Ready(None),
+                ListingState::Waiting(_) => {
+                    let ListingState::Waiting(next) = std::mem::replace(&mut self.state, ListingState::Ended)
+                    else {
                         return Poll::Ready(None);
                     };
-                    self.state = State::Fetching(next());
+                    self.state = ListingState::Fetching(next());
                 }
-                State::Fetching(fetch) => {
+                ListingState::Fetching(fetch) => {
                     let page = ready!(fetch.as_mut().poll(context));
-                    self.state = State::Ended;
+                    self.state = ListingState::Ended;
                     let page = match page {
                         Ok(page) => page,
                         Err(error) => return Poll::Ready(Some(Err(error))),
                     };
                     self.items = page.items.into();
-                    self.state = page.next.map_or(State::Ended, State::Waiting);
+                    self.state = page.next.map_or(ListingState::Ended, ListingState::Waiting);
                 }
             }
         }

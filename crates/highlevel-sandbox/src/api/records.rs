@@ -17,7 +17,7 @@ use crate::operation::Operation;
 use query::Query;
 
 /// A valid request to read or change records.
-pub(super) struct Request<'a> {
+pub(super) struct RecordRequest<'a> {
     model: &'a Model,
     settings: &'a Settings,
     generated: &'a Generated,
@@ -98,7 +98,8 @@ pub(super) fn respond(
         return Err(error);
     }
     let settings = &config.settings;
-    let request = Request { model, settings, generated, location, parameters: call.parameters, query, body };
+    let request =
+        RecordRequest { model, settings, generated, location, parameters: call.parameters, query, body };
     request.check_location()?;
     let mut reply = request.handle(operation)?;
     if let Some(fields) = reply.body.as_object_mut() {
@@ -118,7 +119,7 @@ fn without_nulls(body: &Value) -> Value {
     }
 }
 
-impl Request<'_> {
+impl RecordRequest<'_> {
     fn handle(&self, operation: Operation) -> Result<Reply, ErrorResponse> {
         match operation {
             Operation::CancelScheduledMessage => Ok(self.cancel_scheduled_message()),

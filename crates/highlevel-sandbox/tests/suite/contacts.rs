@@ -328,7 +328,7 @@ async fn contacts_belong_to_the_location_of_the_token() {
 
 #[tokio::test]
 async fn contacts_survive_a_restart() {
-    let directory = crate::process::Directory::new("contacts");
+    let directory = crate::process::directory("contacts");
     let builder = || Sandbox::builder().state_file(directory.file("state"));
     let sandbox = builder().start_checked().await.unwrap();
     let body = json!({"phone": "+15037081701", "firstName": "Kept", "tags": ["a"], "customFields": [{"id": "c", "field_value": 1}]});

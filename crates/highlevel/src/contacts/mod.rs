@@ -11,7 +11,7 @@ use highlevel_wire::types::{
 };
 
 use crate::executor::Operation;
-use crate::listing::{Fetch, Listing, Page};
+use crate::listing::{Fetch, ListPage, Listing};
 use crate::operations::{
     AddContactNote, AddContactTags, CreateContact, FindDuplicateContact, GetContact, RemoveContactTags,
     SearchContacts, UpdateContact, UpsertContact,
@@ -164,7 +164,7 @@ impl Contacts {
                 request.page = None;
                 Box::new(move || self.search_page(request)) as _
             });
-            Ok(Page { items, next })
+            Ok(ListPage { items, next })
         })
     }
 

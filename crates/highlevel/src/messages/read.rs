@@ -8,7 +8,7 @@ use highlevel_wire::types::{
 
 use super::Messages;
 use crate::executor::Operation;
-use crate::listing::{Fetch, Listing, Page};
+use crate::listing::{Fetch, ListPage, Listing};
 use crate::operations::{
     CancelScheduledEmail, CancelScheduledMessage, ExportMessages, GetEmail, GetMessage, ListMessages,
     SetMessageAttachments, UpdateEmailStatus, UpdateMessageStatus,
@@ -87,7 +87,7 @@ impl Messages {
             // A page that ends where the previous one ended would be followed by itself.
             let last = last.filter(|last| page.next_page == Some(true) && after.as_ref() != Some(last));
             let next = last.map(|last| Box::new(move || self.list_page(conversation, Some(last))) as _);
-            Ok(Page { items, next })
+            Ok(ListPage { items, next })
         })
     }
 
@@ -121,7 +121,7 @@ impl Messages {
             let page = self.client.execute(&request).await?.into_response();
             let following = page.next_cursor.filter(|next| !next.is_empty() && cursor.as_ref() != Some(next));
             let next = following.map(|next| Box::new(move || self.export_page(export, Some(next))) as _);
-            Ok(Page { items: page.messages.unwrap_or_default(), next })
+            Ok(ListPage { items: page.messages.unwrap_or_default(), next })
         })
     }
 

@@ -10,7 +10,7 @@ pub(crate) mod remote_store;
 pub(crate) mod roles;
 pub(crate) mod webhooks;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use highlevel::wire::types::SendMessageRequest;
 use highlevel::{Client, LocationId, Sms};

@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use serde_json::{Value, json};
 
 use super::contact_view::{date_added, date_updated, found, full_name, milliseconds};
-use super::{ErrorResponse, Reply, Request};
+use super::{ErrorResponse, RecordRequest, Reply};
 use crate::model::Contact;
 use crate::spec::Violation;
 
@@ -19,7 +19,7 @@ struct Filter<'a> {
     value: &'a Value,
 }
 
-impl Request<'_> {
+impl RecordRequest<'_> {
     pub(super) fn search_contacts(&self) -> Result<Reply, ErrorResponse> {
         let filters = self.filters()?;
         let (by_added, ascending) = self.order()?;

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::contact_fields::{add_tags, set, texts};
 use super::contact_view::details;
-use super::{ErrorResponse, Reply, Request};
+use super::{ErrorResponse, RecordRequest, Reply};
 use crate::model::{Contact, Note, address};
 use crate::spec::Violation;
 
@@ -27,7 +27,7 @@ impl Matching {
     }
 }
 
-impl Request<'_> {
+impl RecordRequest<'_> {
     pub(super) fn get_contact(&self) -> Result<Reply, ErrorResponse> {
         Ok(Reply::ok(json!({ "contact": details(self.contact()?) })))
     }

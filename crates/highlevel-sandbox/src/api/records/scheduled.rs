@@ -2,10 +2,10 @@
 
 use serde_json::json;
 
-use super::{Reply, Request};
+use super::{RecordRequest, Reply};
 use crate::model::{Kind, SCHEDULED, StoredMessage};
 
-impl Request<'_> {
+impl RecordRequest<'_> {
     pub(super) fn cancel_scheduled_message(&self) -> Reply {
         self.cancel(self.model.message(self.parameter(0)).map(AsRef::as_ref))
     }
