@@ -73,6 +73,55 @@ async fn a_copy_of_a_database_sends_nothing_until_it_is_adopted() {
     assert_eq!(production.check_fence().await.expect_err("adopted").kind(), ErrorKind::NotAdopted);
 }
 
+/// A dump is made while a sender sends, and restored in another cluster and in the same one. The deployment has the same name:
+/// only the identity of the database is different.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dump_of_a_live_database_sends_nothing_until_it_is_adopted() {
+    const MESSAGES: usize = 200;
+    let Some((test, database)) = TestDatabase::migrated().await else { return };
+    let Some(other) = cluster::separate() else { return };
+    let sandbox = sandbox().await;
+    let texts: Vec<String> = (0..MESSAGES).map(|number| format!("message {number}")).collect();
+    for text in &texts {
+        enqueue(&database, &sandbox, text).await;
+    }
+    let sender = send(&database, &sandbox);
+    until("messages are being sent", || sandbox.messages().len() > 20).await;
+    let restored =
+        [&other, test.cluster].map(|target| (target, test.cluster.restore_dump(&test.name, target)));
+    for (cluster, name) in &restored {
+        let pending = "SELECT count(*) > 0 FROM highlevel.outbox WHERE state = 'p'";
+        assert_eq!(cluster.sql(name, pending), "t", "the dump was made too late");
+    }
+    until("the original has sent everything", || sandbox.messages().len() == MESSAGES).await;
+    assert!(sender.drain(Duration::from_secs(10)).await);
+
+    for (cluster, name) in &restored {
+        let pending: u64 = cluster
+            .sql(name, "SELECT count(*) FROM highlevel.outbox WHERE state = 'p'")
+            .parse()
+            .expect("a number");
+        let copy = connect(cluster.url(name), "test").await;
+        copy.migrate().await.expect("nothing to apply");
+        assert_eq!(copy.check_fence().await.expect_err("a copy").kind(), ErrorKind::NotAdopted);
+        let sender = send(&copy, &sandbox);
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let adopted = copy.adopt(DueMessages::HoldForDecision, "Ann", "a restored dump").await;
+        assert_eq!(adopted.expect("adopted"), pending);
+        let text = format!("after the restore of {name} {pending}");
+        let before = sandbox.messages().len();
+        // Messages of the contact wait for one that was being sent when the dump was made.
+        let outgoing = Outgoing::new(sandbox.location_id(), sms(sandbox.contact_id(), &text)).unordered();
+        copy.outbox().enqueue(outgoing).await.expect("enqueued");
+        until("the restored database sends again", || sandbox.messages().len() > before).await;
+        assert!(sender.drain(Duration::from_secs(10)).await);
+        assert_eq!(accepted(&sandbox, sandbox.contact_id(), &text), 1);
+    }
+    for text in &texts {
+        assert_eq!(accepted(&sandbox, sandbox.contact_id(), text), 1, "{text}");
+    }
+}
+
 /// A primary whose replication is stalled, with a message that only the primary knows to be sent.
 struct Failover {
     primary: Cluster,

@@ -263,6 +263,20 @@ impl Cluster {
         standby
     }
 
+    /// Dumps a database that may be in use, and restores it into a new one of another cluster, or of this one. Returns the
+    /// name of the new database.
+    pub(crate) fn restore_dump(&self, database: &str, target: &Self) -> String {
+        let restored = target.create_database();
+        let dump = std::env::temp_dir().join(format!("pg-{}-{restored}.dump", std::process::id()));
+        let mut command = Command::new(self.programs.join("pg_dump"));
+        run(command.arg("--format=custom").arg("--file").arg(&dump).arg(self.url(database)));
+        let mut command = Command::new(self.programs.join("pg_restore"));
+        command.args(["--exit-on-error", "--single-transaction", "--dbname", &target.url(&restored)]);
+        run(command.arg(&dump));
+        std::fs::remove_file(dump).expect("a dump to delete");
+        restored
+    }
+
     /// Stops the replication to standbys without breaking it, as a slow network does.
     pub(crate) fn stall_replication(&self) {
         for process in self.sql("postgres", "SELECT pid FROM pg_stat_replication").lines() {
