@@ -3,6 +3,7 @@
 //! `publish`, `trigger` and `simulate` create events and put them into the `outbox`. The `dispatcher` takes them out and
 //! sends the attempts. `schedule`, `tamper`, `queues` and `delivery_store` make the decisions, without I/O.
 
+pub(crate) mod account_payload;
 mod delivery_store;
 pub(crate) mod dispatcher;
 mod json_text;

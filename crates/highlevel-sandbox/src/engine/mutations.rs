@@ -13,11 +13,12 @@ use super::mutation_error::MutationError;
 use super::state::Engine;
 use crate::credentials::{Credentials, Grant, StoredCredentials};
 use crate::ledger::LedgerEvent;
-use crate::model::{Conflict, Kind, Model, Record, StatusUpdate, StoredMessage};
+use crate::model::{Conflict, Contact, Kind, Model, Record, StatusUpdate, StoredMessage};
 use crate::persistence::{Memory, RowChange, StoredRow};
 use crate::rate_limit::RateLimitEnforcer;
 use crate::snapshot::{Snapshot, StoredSnapshot};
 use crate::sync::lock;
+use crate::webhook::account_payload::has_other_dnd;
 use crate::webhook::{OutgoingEvent, TamperConfig};
 
 /// The name of a change of credentials in the ledger.
@@ -57,6 +58,12 @@ impl Drop for CredentialsMut<'_> {
     }
 }
 
+/// Returns the contact of a record if it replaces one with other do-not-disturb settings.
+fn with_other_dnd<'a>(model: &Model, record: &'a Record) -> Option<&'a Contact> {
+    let Record::Contact(contact) = record else { return None };
+    model.contact(&contact.id).filter(|before| has_other_dnd(before, contact)).map(|_| contact)
+}
+
 impl Memory for Engine {
     fn roll_back(&self, read: &mut dyn FnMut() -> io::Result<Vec<StoredRow>>) -> io::Result<()> {
         let mut model = self.model();
@@ -89,6 +96,8 @@ impl Engine {
                 self.targets.check(&url).map_err(Conflict::new)?;
             }
         }
+        let with_other_dnd: Vec<Contact> =
+            records.iter().filter_map(|record| with_other_dnd(model, record)).cloned().collect();
         model.put(records.iter().cloned())?;
         let (mut changes, mut entries) = (Vec::new(), Vec::new());
         for record in records {
@@ -109,6 +118,9 @@ impl Engine {
         self.write(changes);
         for entry in entries {
             self.record_when_written(entry);
+        }
+        for contact in with_other_dnd {
+            self.publish_dnd(&contact, self.clock.now());
         }
         Ok(())
     }

@@ -91,12 +91,14 @@ impl Engine {
         self.simulate(operation, &location, &Value::Object(body), adjust).map_err(invalid)
     }
 
-    /// Changes the status of a message and sends its event.
+    /// Changes the status of a message and sends its events.
     pub(crate) fn simulate_status(&self, id: &str, update: StatusUpdate) -> io::Result<Message> {
         // Under one lock, so that events are sent in the order of the changes.
         let mut model = self.model();
         let message = self.set_status_in(&mut model, id, update).map_err(MutationError::into_io)?.parsed();
-        self.publish_to_app(&model, &message, self.clock.now());
+        let now = self.clock.now();
+        self.publish_to_app(&model, &message, now);
+        self.publish_email_report(&model, &message, now);
         drop(model);
         self.changed("deliveries");
         Ok(message)

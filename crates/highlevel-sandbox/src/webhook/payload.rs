@@ -176,13 +176,13 @@ fn describe_call(payload: &mut Payload, message: &Message) {
 }
 
 /// The sender and the recipient of a message. Empty for accounts without an address.
-struct Ends<'a> {
-    from: &'a str,
-    to: &'a str,
+pub(super) struct Ends<'a> {
+    pub(super) from: &'a str,
+    pub(super) to: &'a str,
 }
 
 impl<'a> Ends<'a> {
-    fn of(message: &'a Message, family: Family, contact: Option<&'a Contact>) -> Self {
+    pub(super) fn of(message: &'a Message, family: Family, contact: Option<&'a Contact>) -> Self {
         let phone = contact.and_then(|contact| contact.phone.as_deref());
         let email = contact.and_then(|contact| contact.email.as_deref());
         let (contact, location, from, to) = match family {

@@ -1,7 +1,7 @@
-//! Compares every response of the sandboxes of this suite with the spec.
+//! Compares every response and every event of the sandboxes of this suite with the spec.
 //!
 //! The tests start their sandboxes through this module. When a test drops one, each response in its ledger has to have a
-//! documented status, and a body that a validator of JSON Schema accepts. The validator reads the spec by itself, without the
+//! documented status, and a body that a validator of JSON Schema accepts. So has each event that it created. The validator reads the spec by itself, without the
 //! code of the sandbox.
 
 use std::collections::BTreeMap;
@@ -9,7 +9,7 @@ use std::io;
 use std::ops::{Deref, DerefMut};
 use std::sync::LazyLock;
 
-use highlevel_sandbox::{RecordedRequest, SandboxBuilder};
+use highlevel_sandbox::{RecordedRequest, SandboxBuilder, WebhookDelivery};
 use jsonschema::{Draft, Validator};
 use serde_json::{Value, json};
 
@@ -42,6 +42,11 @@ impl Sandbox {
             if let Some(problem) = problem(&request) {
                 let (method, path, status) = (&request.method, &request.path, request.status);
                 panic!("{method} {path}: {status} {}: {problem}", String::from_utf8_lossy(&request.response));
+            }
+        }
+        for delivery in sandbox.deliveries() {
+            if let Some(problem) = event_problem(&delivery) {
+                panic!("{}: {}: {problem}", delivery.event, String::from_utf8_lossy(&delivery.body));
             }
         }
     }
@@ -96,6 +101,19 @@ static DOCUMENTED: LazyLock<BTreeMap<String, Responses>> = LazyLock::new(|| {
     documented
 });
 
+/// The validator of the payload by the name of the event.
+static EVENTS: LazyLock<BTreeMap<String, Validator>> = LazyLock::new(|| {
+    let document: Value = serde_saphyr::from_str(highlevel_spec::OPENAPI_YAML).expect("YAML");
+    let events = document["x-webhooks"].as_object().expect("events").iter();
+    events.map(|(name, event)| (name.clone(), validator(&document, &event["payload"]))).collect()
+});
+
+fn validator(document: &Value, schema: &Value) -> Validator {
+    let root = json!({ "allOf": [schema], "components": document["components"] });
+    let options = jsonschema::options().with_draft(Draft::Draft4);
+    options.build(&nullable_as_type(&root)).expect("a valid schema")
+}
+
 fn responses(document: &Value, operation: &Value) -> Responses {
     let mut responses = Responses::new();
     for (status, response) in operation["responses"].as_object().expect("responses") {
@@ -104,11 +122,7 @@ fn responses(document: &Value, operation: &Value) -> Responses {
             None => response,
         };
         let schema = response.pointer("/content/application~1json/schema");
-        let validator = schema.map(|schema| {
-            let root = json!({ "allOf": [schema], "components": document["components"] });
-            let options = jsonschema::options().with_draft(Draft::Draft4);
-            options.build(&nullable_as_type(&root)).expect("a valid schema")
-        });
+        let validator = schema.map(|schema| validator(document, schema));
         responses.insert(status.parse().expect("a status"), validator);
     }
     responses
@@ -156,6 +170,19 @@ fn problem(request: &RecordedRequest) -> Option<String> {
     said.map(|said| format!("statusCode is {said}"))
 }
 
+/// Returns the reason why an event is not documented. `None` if it is.
+fn event_problem(delivery: &WebhookDelivery) -> Option<String> {
+    let body: Value = match serde_json::from_slice(&delivery.body) {
+        Ok(body) => body,
+        Err(error) => return Some(format!("the body is not JSON: {error}")),
+    };
+    let Some(validator) = EVENTS.get(&delivery.event) else {
+        return Some("the event is not documented".to_owned());
+    };
+    let error = validator.iter_errors(&body).next()?;
+    Some(format!("{}: {error}", error.instance_path()))
+}
+
 /// A recorded request to `sendMessage` with this response.
 async fn recorded() -> RecordedRequest {
     let sandbox = Sandbox::start().await.unwrap();
@@ -189,4 +216,26 @@ async fn undocumented_responses_are_found() {
     let mut empty = request;
     empty.response.clear();
     assert!(problem(&empty).is_some_and(|found| found.starts_with("the body is not JSON")));
+}
+
+#[tokio::test]
+async fn undocumented_events_are_found() {
+    let receiver = crate::receiver::Receiver::start(http::StatusCode::OK).await;
+    let sandbox = Sandbox::builder().webhook_url(&receiver.url).start_checked().await.unwrap();
+    sandbox.simulate_inbound([("message", "Hello".into())]).unwrap();
+    let delivery = sandbox.deliveries().pop().unwrap();
+    assert_eq!(event_problem(&delivery), None);
+    let cases = [
+        ("InboundMessage", json!({ "type": "InboundMessage", "messageTypeId": "2" }), "/messageTypeId: "),
+        ("InboundMessage", json!({ "type": "Inbound" }), "/type: "),
+        ("ContactDndUpdate", json!({ "type": "ContactDndUpdate", "dnd": "yes" }), "/dnd: "),
+        ("ProviderOutboundMessage", json!({ "type": "SMS", "message": 7 }), "/message: "),
+        ("MessageFailed", json!({}), "the event is not documented"),
+    ];
+    for (event, body, expected) in cases {
+        let mut delivery = delivery.clone();
+        (delivery.event, delivery.body) = (event.to_owned(), body.to_string().into_bytes().into());
+        let found = event_problem(&delivery).unwrap_or_else(|| panic!("{event} {body} passes"));
+        assert!(found.contains(expected), "{found}");
+    }
 }

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use highlevel_sandbox::{
-    ConversationProvider, Message, ProviderKind, SimulatedCall, SimulatedCallOutcome, StatusUpdate,
+    ConversationProvider, DndChannel, Message, ProviderKind, SimulatedCall, SimulatedCallOutcome,
+    StatusUpdate,
 };
 use http::StatusCode;
 use serde_json::{Value, json};
@@ -430,4 +431,85 @@ async fn whatsapp_attachments_without_a_text_fail_later() {
     post(&sandbox, SEND, &sms).await;
     let deliveries = sandbox.wait_for_deliveries(4, TEST_TIMEOUT).await.unwrap();
     assert_eq!(payload(&deliveries[3])["messageType"], "SMS", "it failed once");
+}
+
+#[tokio::test]
+async fn changes_of_do_not_disturb_are_reported() {
+    let receiver = Receiver::start(StatusCode::OK).await;
+    let sandbox = sandbox(&receiver).await;
+    let contact = || highlevel_sandbox::Contact::new(CONTACT).phone(PHONE).name("Linus");
+    let setting = |status: &str| json!({ "status": status });
+    let unsubscribed = json!({ "status": "active", "message": "Unsubscribed", "code": "101" });
+    let cases = [
+        ("another name", contact(), None),
+        (
+            "one channel",
+            contact().do_not_disturb(DndChannel::Sms),
+            Some((false, setting("active"), setting("inactive"))),
+        ),
+        ("no change", contact().do_not_disturb(DndChannel::Sms), None),
+        (
+            "all channels",
+            contact().do_not_disturb(DndChannel::All),
+            Some((true, setting("active"), setting("active"))),
+        ),
+        ("unsubscribed", contact().unsubscribed(), Some((false, setting("inactive"), unsubscribed))),
+        ("none", contact(), Some((false, setting("inactive"), setting("inactive")))),
+    ];
+    let mut count = 0;
+    for (name, contact, expected) in cases {
+        sandbox.put_contact(contact).unwrap();
+        let Some((dnd, sms, email)) = expected else {
+            assert_eq!(sandbox.deliveries().len(), count, "{name}");
+            continue;
+        };
+        count += 1;
+        let deliveries = sandbox.wait_for_deliveries(count, TEST_TIMEOUT).await.unwrap();
+        let event = payload(&deliveries[count - 1]);
+        assert_eq!(
+            (&event["type"], &event["id"]),
+            (&json!("ContactDndUpdate"), &json!(CONTACT)),
+            "{name}: {event}"
+        );
+        assert_eq!((&event["dnd"], &event["name"]), (&json!(dnd), &json!("Linus")), "{name}: {event}");
+        let settings = &event["dndSettings"];
+        assert_eq!((&settings["SMS"], &settings["Email"]), (&sms, &email), "{name}: {event}");
+    }
+}
+
+#[tokio::test]
+async fn the_progress_of_emails_is_reported() {
+    let receiver = Receiver::start(StatusCode::OK).await;
+    let sandbox = sandbox(&receiver).await;
+    let provider = sandbox.provider_id(ProviderKind::Email).to_owned();
+    let email = json!({ "type": "Email", "contactId": CONTACT, "html": "<p>a</p>", "subject": "b", "status": "pending" });
+    let through_provider = with(email.clone(), json!({ "conversationProviderId": provider }));
+    let sms = json!({ "type": "SMS", "contactId": CONTACT, "message": "a", "status": "pending" });
+    let cases = [
+        ("an email", &email, "delivered", Some("delivered")),
+        ("an opened email", &email, "read", Some("opened")),
+        ("a failed email", &email, "failed", None),
+        ("an email through a provider", &through_provider, "delivered", None),
+        ("an SMS", &sms, "delivered", None),
+    ];
+    let mut count = 0;
+    for (name, body, status, expected) in cases {
+        let id = post(&sandbox, SEND, body).await.body["messageId"].as_str().unwrap().to_owned();
+        sandbox.simulate_status(&id, StatusUpdate::new(status)).unwrap();
+        count += 2 + usize::from(expected.is_some());
+        let deliveries = sandbox.wait_for_deliveries(count, TEST_TIMEOUT).await.unwrap();
+        let Some(expected) = expected else {
+            assert_eq!(deliveries.len(), count, "{name}");
+            continue;
+        };
+        let event = payload(&deliveries[count - 1]);
+        let report = &event["webhookPayload"];
+        assert_eq!(
+            (&event["type"], &report["event"]),
+            (&json!("LCEmailStats"), &json!(expected)),
+            "{name}: {event}"
+        );
+        assert_eq!(report["recipient"], "linus@example.com", "{name}: {event}");
+        assert_eq!(report["recipient-domain"], "example.com", "{name}: {event}");
+    }
 }
