@@ -6,9 +6,12 @@ use std::time::{Duration, SystemTime};
 
 use highlevel::webhook::testing::SigningKey;
 use highlevel::webhook::{Attachment, Content, Event, MessageEvent, Receiver, Verified};
-use highlevel::wire::types::{EventMessageStatus, InstallType};
-use highlevel_sandbox::Spec;
-use serde_json::{Map, Value};
+use highlevel::wire::types::{EventMessageStatus, InstallType, SendMessageRequest};
+use highlevel_sandbox::{
+    Contact, ConversationProvider, DndChannel, ProviderKind, Sandbox, SimulatedCall, SimulatedCallOutcome,
+    Spec, StatusUpdate,
+};
+use serde_json::{Map, Value, json};
 
 /// Returns the examples of the events with their pointers in the spec, sorted by pointer.
 fn examples() -> Vec<(String, Value)> {
@@ -179,5 +182,133 @@ fn examples_in_the_spec_equal_the_events_of_the_reference() {
         let (_, json) = examples.iter().find(|(found, _)| *found == pointer).expect("an example");
         let published: Value = serde_json::from_str(body).expect("examples are JSON");
         assert_eq!(receive(&published).event(), receive(json).event(), "{name}");
+    }
+}
+
+/// Returns the name of a content.
+fn family(content: &Content<'_>) -> &'static str {
+    match content {
+        Content::Text(_) => "text",
+        Content::Email(_) => "email",
+        Content::Call(_) => "call",
+        Content::Voicemail(_) => "voicemail",
+        Content::InternalComment(_) => "internal comment",
+        Content::PublicComment(_) => "public comment",
+        _ => "other",
+    }
+}
+
+/// Returns the fields of an event that its type does not have.
+fn unknown_fields(event: &Event) -> &Map<String, Value> {
+    match event {
+        Event::OutboundMessage(message) => &message.extra,
+        Event::InboundMessage(message) => &message.extra,
+        Event::ProviderOutboundMessage(message) => &message.extra,
+        Event::LcEmailStats(event) => &event.extra,
+        Event::ContactDndUpdate(event) => &event.extra,
+        other => panic!("no row for {other:?}"),
+    }
+}
+
+/// Returns the content that the SDK is expected to find in the events of a channel.
+fn expected(channel: &str) -> &'static str {
+    match channel {
+        "Email" => "email",
+        "Call" | "IVR_Call" | "Campaign_Call" => "call",
+        "Campaign_VoiceMail" => "voicemail",
+        "InternalComment" => "internal comment",
+        _ => "text",
+    }
+}
+
+/// The SDK decodes every event that the sandbox sends, without unknown fields, and finds its content.
+#[tokio::test]
+async fn events_of_the_sandbox_are_decoded() {
+    let sandbox = Sandbox::builder().webhook_url("http://127.0.0.1:9").start().await.expect("a sandbox");
+    let contact = sandbox.contact_id().to_owned();
+    let mut channels = Vec::new();
+    for channel in Spec::load().expect("the embedded spec is valid").allowed_values("InboundMessageType") {
+        let fields = [("type", json!(channel)), ("message", json!("Hello"))];
+        sandbox.simulate_inbound(fields).unwrap_or_else(|error| panic!("{channel}: {error}"));
+        channels.push(expected(channel));
+    }
+    for call in [SimulatedCall::inbound(), SimulatedCall::outbound()] {
+        for outcome in
+            [SimulatedCallOutcome::Answered, SimulatedCallOutcome::Voicemail, SimulatedCallOutcome::Busy]
+        {
+            sandbox.simulate_call(call.clone().outcome(outcome)).expect("a call");
+            channels.push("call");
+        }
+    }
+    let client = highlevel::Client::builder()
+        .base_url(sandbox.base_url())
+        .token(sandbox.token())
+        .build()
+        .expect("a client");
+    for kind in [ProviderKind::Sms, ProviderKind::CustomSms, ProviderKind::Email, ProviderKind::Call] {
+        let provider = ConversationProvider::new(sandbox.provider_id(kind)).kind(kind);
+        sandbox.put_provider(provider.delivery_url("http://127.0.0.1:9")).expect("a provider");
+    }
+    let through = |kind| json!(sandbox.provider_id(kind));
+    let sent = [
+        (
+            json!({ "type": "SMS", "message": "a", "attachments": ["https://files.example/a.pdf"] }),
+            &["text"][..],
+        ),
+        (
+            json!({ "type": "SMS", "message": "a", "conversationProviderId": through(ProviderKind::Sms) }),
+            &["text", "text"],
+        ),
+        (
+            json!({ "type": "SMS", "message": "a", "conversationProviderId": through(ProviderKind::CustomSms) }),
+            &["text", "text"],
+        ),
+        (
+            json!({
+                "type": "Email", "html": "<p>a</p>", "subject": "b", "emailCc": ["c@x.example", "d@x.example"],
+                "conversationProviderId": through(ProviderKind::Email),
+            }),
+            &["email", "email"],
+        ),
+        (
+            json!({
+                "type": "Custom", "html": "<p>a</p>", "subject": "b",
+                "conversationProviderId": through(ProviderKind::Email),
+            }),
+            &["email", "email"],
+        ),
+        (
+            json!({
+                "type": "InternalComment", "message": "@Bo<userId>u2</userId>", "mentions": ["u2"], "userId": "u1",
+            }),
+            &["internal comment"],
+        ),
+    ];
+    for (mut body, families) in sent {
+        (body["contactId"], body["status"]) = (json!(contact), json!("pending"));
+        let request: SendMessageRequest = serde_json::from_value(body.clone()).expect("a request");
+        client.messages().send(request).await.unwrap_or_else(|error| panic!("{body}: {error}"));
+        channels.extend(families);
+    }
+    let call = highlevel::OutboundCall::to_contact(&*contact, sandbox.provider_id(ProviderKind::Call))
+        .to("+15037081210")
+        .status(highlevel::CallStatus::Completed);
+    client.calls().add_outbound(call).await.expect("a receipt");
+    channels.push("call");
+    let email = sandbox.messages().into_iter().find(|message| message.channel == "Email").expect("an email");
+    sandbox.simulate_status(&email.id, StatusUpdate::new("read")).expect("a status");
+    sandbox.put_contact(Contact::new(&*contact).do_not_disturb(DndChannel::Sms)).expect("a contact");
+    channels.extend(["email", "none", "none"]);
+
+    let deliveries = sandbox.deliveries();
+    let bodies: Vec<Value> =
+        deliveries.iter().map(|each| serde_json::from_slice(&each.body).expect("JSON")).collect();
+    assert_eq!(bodies.len(), channels.len(), "{bodies:#?}");
+    for ((body, delivery), channel) in bodies.iter().zip(&deliveries).zip(channels) {
+        let verified = receive(body);
+        assert_eq!(verified.event().name(), delivery.event, "{body}");
+        let content = verified.event().content();
+        assert_eq!(content.as_ref().map_or("none", family), channel, "{body}");
+        assert_eq!(*unknown_fields(verified.event()), Map::new(), "{body}");
     }
 }

@@ -8,6 +8,7 @@ mod channel;
 mod check;
 mod conflict;
 mod contact;
+mod due;
 mod list;
 mod message;
 mod message_store;
@@ -16,7 +17,6 @@ mod raw_json;
 mod record;
 mod seed;
 mod status;
-mod undelivered;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -27,6 +27,7 @@ pub(crate) use channel::{
 };
 pub use conflict::Conflict;
 pub use contact::{Contact, DndChannel, Note};
+pub(crate) use due::TEXT_REQUIRED;
 pub(crate) use list::{MessageFilter, Order, Page};
 pub use message::{Message, MessageDirection, MessageSource, StatusChange};
 pub(crate) use message::{SCHEDULED, StoredMessage, scheduled_time};
@@ -42,7 +43,6 @@ pub(crate) use seed::{
 };
 pub use status::StatusUpdate;
 pub(crate) use status::{next_statuses, status_of_call};
-pub(crate) use undelivered::TEXT_REQUIRED;
 
 /// The maximum memory usage of all records except messages, in bytes.
 pub(crate) const RECORD_BYTES: usize = 32 * 1024 * 1024;

@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::raw_json::RawJson;
-use super::undelivered::failure_time;
 use crate::weight;
 
 /// A stored message or call. `R` is the type of its request: parsed JSON, or text inside the sandbox.
@@ -96,15 +95,6 @@ impl Message<RawJson> {
     /// Returns the message with its request parsed.
     pub(crate) fn parsed(&self) -> Message {
         self.with_request(self.request.to_value())
-    }
-
-    /// Returns the time at which the clock changes the message, in seconds since 1970: it sends a scheduled message, and
-    /// reports that a message was not delivered.
-    pub(crate) fn due(&self) -> Option<i64> {
-        if self.status == SCHEDULED {
-            return scheduled_time(&self.request.to_value());
-        }
-        failure_time(self)
     }
 
     /// Returns the memory usage in bytes, including the index entries.

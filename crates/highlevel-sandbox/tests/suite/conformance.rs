@@ -9,7 +9,7 @@ use std::io;
 use std::ops::{Deref, DerefMut};
 use std::sync::LazyLock;
 
-use highlevel_sandbox::{RecordedRequest, SandboxBuilder, WebhookDelivery};
+use highlevel_sandbox::{Message, RecordedRequest, SandboxBuilder, WebhookDelivery};
 use jsonschema::{Draft, Validator};
 use serde_json::{Value, json};
 
@@ -45,7 +45,8 @@ impl Sandbox {
             }
         }
         for delivery in sandbox.deliveries() {
-            if let Some(problem) = event_problem(&delivery) {
+            let message = delivery.message_id.as_deref().and_then(|id| sandbox.message(id));
+            if let Some(problem) = event_problem(&delivery, message.as_ref()) {
                 panic!("{}: {}: {problem}", delivery.event, String::from_utf8_lossy(&delivery.body));
             }
         }
@@ -170,8 +171,22 @@ fn problem(request: &RecordedRequest) -> Option<String> {
     said.map(|said| format!("statusCode is {said}"))
 }
 
-/// Returns the reason why an event is not documented. `None` if it is.
-fn event_problem(delivery: &WebhookDelivery) -> Option<String> {
+/// The fields that every event of a message has on the live API.
+const OF_EVERY_MESSAGE: [&str; 9] = [
+    "messageId",
+    "conversationId",
+    "contactId",
+    "messageType",
+    "userId",
+    "source",
+    "from",
+    "to",
+    "dateAdded",
+];
+
+/// Returns the reason why an event is not documented, or lacks a field that every event of a stored message has. `None` if
+/// there is no such reason.
+fn event_problem(delivery: &WebhookDelivery, message: Option<&Message>) -> Option<String> {
     let body: Value = match serde_json::from_slice(&delivery.body) {
         Ok(body) => body,
         Err(error) => return Some(format!("the body is not JSON: {error}")),
@@ -179,8 +194,18 @@ fn event_problem(delivery: &WebhookDelivery) -> Option<String> {
     let Some(validator) = EVENTS.get(&delivery.event) else {
         return Some("the event is not documented".to_owned());
     };
-    let error = validator.iter_errors(&body).next()?;
-    Some(format!("{}: {error}", error.instance_path()))
+    if let Some(error) = validator.iter_errors(&body).next() {
+        return Some(format!("{}: {error}", error.instance_path()));
+    }
+    let is_of_message = matches!(&*delivery.event, "InboundMessage" | "OutboundMessage");
+    if message.is_none() || !is_of_message {
+        return None;
+    }
+    if body.get("attachments") == Some(&json!([])) {
+        return Some("attachments is empty".to_owned());
+    }
+    let missing = OF_EVERY_MESSAGE.into_iter().find(|field| body.get(*field).is_none());
+    missing.map(|field| format!("{field} is missing"))
 }
 
 /// A recorded request to `sendMessage` with this response.
@@ -222,20 +247,23 @@ async fn undocumented_responses_are_found() {
 async fn undocumented_events_are_found() {
     let receiver = crate::receiver::Receiver::start(http::StatusCode::OK).await;
     let sandbox = Sandbox::builder().webhook_url(&receiver.url).start_checked().await.unwrap();
-    sandbox.simulate_inbound([("message", "Hello".into())]).unwrap();
+    let message = sandbox.simulate_inbound([("message", "Hello".into())]).unwrap();
     let delivery = sandbox.deliveries().pop().unwrap();
-    assert_eq!(event_problem(&delivery), None);
+    assert_eq!(event_problem(&delivery, Some(&message)), None);
     let cases = [
         ("InboundMessage", json!({ "type": "InboundMessage", "messageTypeId": "2" }), "/messageTypeId: "),
         ("InboundMessage", json!({ "type": "Inbound" }), "/type: "),
         ("ContactDndUpdate", json!({ "type": "ContactDndUpdate", "dnd": "yes" }), "/dnd: "),
         ("ProviderOutboundMessage", json!({ "type": "SMS", "message": 7 }), "/message: "),
         ("MessageFailed", json!({}), "the event is not documented"),
+        ("InboundMessage", json!({ "type": "InboundMessage" }), "messageId is missing"),
+        ("InboundMessage", json!({ "type": "InboundMessage", "attachments": [] }), "attachments is empty"),
     ];
     for (event, body, expected) in cases {
         let mut delivery = delivery.clone();
         (delivery.event, delivery.body) = (event.to_owned(), body.to_string().into_bytes().into());
-        let found = event_problem(&delivery).unwrap_or_else(|| panic!("{event} {body} passes"));
+        let found =
+            event_problem(&delivery, Some(&message)).unwrap_or_else(|| panic!("{event} {body} passes"));
         assert!(found.contains(expected), "{found}");
     }
 }

@@ -1,21 +1,32 @@
-//! Messages that the live API accepts and does not deliver.
+//! The times at which the clock changes messages: it sends scheduled ones, and fails those that the live API accepts and
+//! does not deliver.
 
 use chrono::DateTime;
 use serde_json::Value;
 
-use super::{MessageDirection, StoredMessage};
+use super::message::{MessageDirection, SCHEDULED, StoredMessage, scheduled_time};
 
 /// The reason of the failure of a WhatsApp message without a text. [maint]
 pub(crate) const TEXT_REQUIRED: &str = "The parameter text.body is required.";
 
 /// The time until a message fails, in seconds.
-pub(crate) const FAILURE_DELAY: i64 = 5;
+const FAILURE_DELAY: i64 = 5;
+
+impl StoredMessage {
+    /// Returns the time at which the clock changes the message, in seconds since 1970.
+    pub(crate) fn due(&self) -> Option<i64> {
+        if self.status == SCHEDULED {
+            return scheduled_time(&self.request.to_value());
+        }
+        failure_time(self)
+    }
+}
 
 /// Returns the time at which a message fails, in seconds since 1970. `None` if it does not fail by itself.
 ///
 /// The live API sends each WhatsApp message as a text, without its `attachments`. One that has only attachments is accepted,
 /// and WhatsApp rejects it later. [maint]
-pub(super) fn failure_time(message: &StoredMessage) -> Option<i64> {
+fn failure_time(message: &StoredMessage) -> Option<i64> {
     let is_waiting = matches!(&*message.status, "pending" | "delivered");
     if !is_waiting
         || message.channel != "WhatsApp"
