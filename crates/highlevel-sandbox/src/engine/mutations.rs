@@ -61,7 +61,8 @@ impl Drop for CredentialsMut<'_> {
 /// Returns the contact of a record if it replaces one with other do-not-disturb settings.
 fn with_other_dnd<'a>(model: &Model, record: &'a Record) -> Option<&'a Contact> {
     let Record::Contact(contact) = record else { return None };
-    model.contact(&contact.id).filter(|before| has_other_dnd(before, contact)).map(|_| contact)
+    let is_changed = model.contact(&contact.id).is_some_and(|before| has_other_dnd(before, contact));
+    is_changed.then_some(contact)
 }
 
 impl Memory for Engine {

@@ -29,11 +29,21 @@ pub(crate) fn dnd_payload(contact: &Contact, envelope: &Envelope) -> Value {
         "dndSettings": settings,
         "inboundDndSettings": { "all": { "status": "inactive" } },
     });
-    for (field, value) in [("name", &contact.name), ("email", &contact.email), ("phone", &contact.phone)] {
+    let texts = [
+        ("name", &contact.name),
+        ("firstName", &contact.first_name),
+        ("lastName", &contact.last_name),
+        ("email", &contact.email),
+        ("phone", &contact.phone),
+        ("dateAdded", &contact.date_added),
+    ];
+    for (field, value) in texts {
         if let Some(value) = value {
             payload[field] = json!(value);
         }
     }
+    payload["tags"] = json!(contact.tags);
+    payload["customFields"] = json!(contact.custom_fields);
     envelop(&mut payload, envelope);
     payload
 }
