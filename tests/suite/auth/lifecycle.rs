@@ -11,7 +11,7 @@ use highlevel::ErrorKind;
 use highlevel::auth::store::{self, TokenStore};
 use highlevel::auth::{App, Handled};
 use highlevel::webhook::{PublicKey, Receiver};
-use highlevel_sandbox::{InstallEvents, Sandbox, TokenResource};
+use highlevel_sandbox::{InstallEvents, Quirk, Sandbox, TokenResource};
 use tokio::sync::mpsc;
 
 use super::setup::{SECOND, Setup, TEST_TIMEOUT, send};
@@ -125,8 +125,14 @@ async fn an_app_is_installed_on_a_company_and_uninstalled_with_its_locations() {
     let events = ids.len() + 2;
     for _ in 0..events {
         let found = next(&mut handled).await;
-        let is_expected =
-            matches!(found, Handled::WaitingForExchange(_) | Handled::Stored(_) | Handled::AlreadyStored(_));
+        // The event of the company lists its locations.
+        let is_expected = matches!(
+            found,
+            Handled::WaitingForExchange(_)
+                | Handled::Stored(_)
+                | Handled::AlreadyStored(_)
+                | Handled::Several { .. }
+        );
         assert!(is_expected, "{found:?}");
     }
     setup.until_stored(events).await;
@@ -141,6 +147,48 @@ async fn an_app_is_installed_on_a_company_and_uninstalled_with_its_locations() {
     }
     assert_eq!(removed, events);
     assert_eq!(stored(&setup).await, []);
+}
+
+/// HighLevel names neither the company nor a user of a location that is created after the installation, and issues some
+/// location tokens without a refresh token.
+#[tokio::test]
+async fn a_location_that_is_created_later_sends_with_tokens_of_its_company() {
+    for quirk in [None, Some(Quirk::LocationTokenWithoutRefresh)] {
+        let setup = Setup::new().await;
+        let app = setup.app();
+        let mut handled = events(&setup, &app).await;
+        if let Some(quirk) = quirk {
+            setup.sandbox.set_settings(setup.sandbox.settings().quirk(quirk));
+        }
+        setup.sandbox.install_events(InstallEvents::Never, Duration::ZERO);
+        setup.sandbox.install_to_future_locations(true);
+        setup.install(&app, &setup.company()).await;
+        setup.sandbox.install_events(InstallEvents::OnAuthorization, Duration::ZERO);
+
+        setup.add_locations(&["later".to_owned()]);
+        assert_eq!(next(&mut handled).await, Handled::Stored(location("later")), "{quirk:?}");
+        // Another process, which has not received the event, before and after the tokens have expired.
+        for text in ["first", "second"] {
+            send(&setup.app().location("later"), "later-contact", text).await.expect("a receipt");
+            setup.expire();
+        }
+        assert_eq!(setup.texts(), ["first", "second"], "{quirk:?}");
+    }
+}
+
+/// HighLevel issues tokens of the company for some installations on one location.
+#[tokio::test]
+async fn a_location_whose_installation_returns_tokens_of_its_company_sends() {
+    let setup = Setup::new().await;
+    let app = setup.app();
+    let mut handled = events(&setup, &app).await;
+    setup.sandbox.set_settings(setup.sandbox.settings().quirk(Quirk::CompanyTokenForLocation));
+    setup.sandbox.install_events(InstallEvents::OnExchange, Duration::ZERO);
+    let tokens = setup.install(&app, &setup.location()).await;
+    assert_eq!(tokens.location_id, None);
+    let id = setup.sandbox.location_id();
+    assert_eq!(next(&mut handled).await, Handled::Stored(location(id)));
+    send(&app.location(id), setup.sandbox.contact_id(), "t").await.expect("a receipt");
 }
 
 #[tokio::test]

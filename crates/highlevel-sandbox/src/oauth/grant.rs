@@ -122,7 +122,7 @@ fn exchange(
     if form.get("redirect_uri").is_some_and(|uri| uri != code.redirect_uri) {
         return Err(TokenError::invalid_request("Invalid request: `redirect_uri` is invalid"));
     }
-    check_user_type(form, &code.choice.resource)?;
+    check_user_type(form, request.version, &code.choice.resource)?;
     check_active(registry, &code.choice.resource)?;
     let is_location = matches!(code.choice.resource, TokenResource::Location(_));
     let quirk = (is_location && request.settings.has(Quirk::CompanyTokenForLocation))
@@ -162,7 +162,7 @@ fn refresh(
         return Err(invalid());
     }
     let resource = &token.subject.choice.resource;
-    check_user_type(form, resource)?;
+    check_user_type(form, request.version, resource)?;
     if let Some(used) = &token.used {
         return if used.is_repeatable_at(now) {
             let (response, outcome) = (used.response.clone(), Outcome::Repeated);
@@ -202,14 +202,12 @@ pub(crate) fn issue(
     }
 }
 
-fn check_user_type(form: &Form, resource: &TokenResource) -> Result<(), TokenError> {
-    match form.get("user_type") {
-        None => Ok(()),
-        Some(requested) if requested == resource.user_type() => Ok(()),
-        Some(requested @ ("Company" | "Location")) => {
-            Err(TokenError::user_type_mismatch(requested, resource))
-        }
-        Some(requested) => Err(TokenError::invalid_request(format!(
+fn check_user_type(form: &Form, version: OAuthVersion, resource: &TokenResource) -> Result<(), TokenError> {
+    let Some(requested) = form.get("user_type") else { return Ok(()) };
+    match version.user_type(requested) {
+        requested if requested == resource.user_type() => Ok(()),
+        requested @ ("Company" | "Location") => Err(TokenError::user_type_mismatch(requested, resource)),
+        requested => Err(TokenError::invalid_request(format!(
             "Invalid request: `user_type` is `{requested}`, but must be Company or Location"
         ))),
     }

@@ -34,6 +34,16 @@ impl OAuthVersion {
         renamed.map_or(name, |(standard, _)| standard)
     }
 
+    /// Returns the type of token that a request specifies. The official Python SDK, which uses `v3`, sends the names of its
+    /// constants in forms.
+    pub(super) fn user_type(self, text: &str) -> &str {
+        match (self, text) {
+            (Self::V3, "UserType.COMPANY") => "Company",
+            (Self::V3, "UserType.LOCATION") => "Location",
+            _ => text,
+        }
+    }
+
     /// Replaces the names of fields in a message by those of the version.
     pub(super) fn name_fields(self, message: &str) -> String {
         match self {
@@ -67,6 +77,14 @@ mod tests {
             assert_eq!(OAuthVersion::V3.standard_name(v3), standard);
             assert_eq!(OAuthVersion::V3.standard_name(standard), standard);
             assert_eq!(OAuthVersion::Dated.standard_name(v3), v3);
+        }
+        for (version, text, expected) in [
+            (OAuthVersion::V3, "UserType.COMPANY", "Company"),
+            (OAuthVersion::V3, "UserType.LOCATION", "Location"),
+            (OAuthVersion::V3, "Company", "Company"),
+            (OAuthVersion::Dated, "UserType.COMPANY", "UserType.COMPANY"),
+        ] {
+            assert_eq!(version.user_type(text), expected);
         }
         assert_eq!(
             OAuthVersion::V3.name_fields("Missing parameter: `client_id`"),
