@@ -27,3 +27,4 @@ mod snapshot_files;
 mod snapshots;
 mod type_names;
 mod webhook_events;
+mod webhook_guide;

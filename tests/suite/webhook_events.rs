@@ -142,9 +142,10 @@ fn show(event: &Event) -> String {
 #[test]
 fn events() {
     let mut text = String::new();
-    let mut variants = BTreeSet::new();
+    let (mut variants, mut events) = (BTreeSet::new(), BTreeSet::new());
     for (name, json) in examples() {
         let verified = receive(&json);
+        events.insert(variant(verified.event()));
         variants.insert(verified.event().name().to_owned());
         // A hash would not be readable.
         let id = verified.id().as_str();
@@ -165,6 +166,11 @@ fn events() {
         "VoiceAiCallEnd",
     ];
     assert_eq!(variants, expected.map(str::to_owned).into(), "every event has an example");
+    assert_eq!(
+        events,
+        crate::webhook_guide::variants("| `Event` | sent when | note |"),
+        "the table of docs/webhooks.md"
+    );
     crate::snapshots::check("webhook-events", text.trim_end());
 }
 
@@ -304,11 +310,29 @@ async fn events_of_the_sandbox_are_decoded() {
     let bodies: Vec<Value> =
         deliveries.iter().map(|each| serde_json::from_slice(&each.body).expect("JSON")).collect();
     assert_eq!(bodies.len(), channels.len(), "{bodies:#?}");
+    let mut rows = BTreeSet::new();
     for ((body, delivery), channel) in bodies.iter().zip(&deliveries).zip(channels) {
         let verified = receive(body);
         assert_eq!(verified.event().name(), delivery.event, "{body}");
         let content = verified.event().content();
         assert_eq!(content.as_ref().map_or("none", family), channel, "{body}");
         assert_eq!(*unknown_fields(verified.event()), Map::new(), "{body}");
+        if let (Some(content), true) = (content, body.get("messageType").is_some()) {
+            let message =
+                delivery.message_id.as_deref().and_then(|id| sandbox.message(id)).expect("a message");
+            let text = |field: &str| {
+                body.get(field).map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned))
+            };
+            let names = ["messageType", "messageTypeId", "messageTypeString"]
+                .map(|field| text(field).unwrap_or_default());
+            let [name, id, string] = names;
+            rows.insert([message.channel, name, id, string, variant(&content)]);
+        }
     }
+    assert_eq!(rows, crate::webhook_guide::channels(), "the table of docs/webhooks.md");
+}
+
+/// Returns the name of the variant of a value.
+fn variant(value: &impl std::fmt::Debug) -> String {
+    format!("{value:?}").split(['(', ' ', '{']).next().unwrap_or_default().to_owned()
 }

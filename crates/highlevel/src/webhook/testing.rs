@@ -122,7 +122,6 @@ impl EventBuilder {
         Self::message("OutboundMessage", "outbound", "CALL")
             .field("status", "completed")
             .field("callStatus", "voicemail")
-            .field("callDuration", 0)
     }
 
     /// Creates an event that requests a conversation provider to deliver an SMS. It has no `webhookId`, which HighLevel
@@ -162,7 +161,7 @@ impl EventBuilder {
             .field("contactId", "cI08i1Bls3iTB9bKgFJh")
             .field("conversationId", "fcanlLgpbQgQhderivVs")
             .field("messageId", id())
-            .field("attachments", json!([]))
+            .field("userId", "")
             .field("direction", direction)
             .field("messageType", channel)
     }
