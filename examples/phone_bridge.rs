@@ -10,7 +10,8 @@
 //! The status of the response decides whether the phone system may report the same again, see [`respond`].
 //!
 //! `cargo run --example phone_bridge` shows it against a sandbox. With `HIGHLEVEL_TOKEN`, `HIGHLEVEL_PROVIDER_ID`,
-//! `HIGHLEVEL_CONTACT_ID`, the number of that contact in `PHONE_NUMBER`, and `HIGHLEVEL_LISTEN` it serves a phone system.
+//! `HIGHLEVEL_CALL_PROVIDER_ID`, `HIGHLEVEL_CONTACT_ID`, the number of that contact in `PHONE_NUMBER`, and
+//! `HIGHLEVEL_LISTEN` it serves a phone system.
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -34,13 +35,14 @@ use tokio::net::TcpListener;
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let environment = Environment::load().await?;
-    let number = environment.find("PHONE_NUMBER").unwrap_or_else(|| "+15035550100".to_owned());
+    let number = environment.find("PHONE_NUMBER").unwrap_or_else(|| "+15037081210".to_owned());
     let bridge = Bridge {
         client: Client::builder()
             .base_url(environment.base_url())
             .token(environment.get("HIGHLEVEL_TOKEN")?)
             .build()?,
-        provider: environment.get("HIGHLEVEL_PROVIDER_ID")?.into(),
+        messages: environment.get("HIGHLEVEL_PROVIDER_ID")?.into(),
+        calls: environment.get("HIGHLEVEL_CALL_PROVIDER_ID")?.into(),
         contacts: HashMap::from([(number, environment.get("HIGHLEVEL_CONTACT_ID")?.into())]),
     };
     let listener = TcpListener::bind(environment.listen()?).await?;
@@ -60,8 +62,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
 struct Bridge {
     client: Client,
-    /// The phone system as a conversation provider of your app.
-    provider: ConversationProviderId,
+    /// The phone system as a conversation provider of your app, of the kind SMS.
+    messages: ConversationProviderId,
+    /// The same of the kind Call. Calls through another kind are rejected.
+    calls: ConversationProviderId,
     /// Phone numbers and their contacts. A real bridge has a table for them.
     contacts: HashMap<String, ContactId>,
 }
@@ -96,14 +100,14 @@ type Response = (StatusCode, String);
 async fn receive_sms(State(bridge): State<Arc<Bridge>>, body: Bytes) -> Result<Response, Response> {
     let sms: SmsReport = decode(&body)?;
     let contact = bridge.contact(&sms.from)?;
-    let inbound = Inbound::sms(&bridge.provider).from_contact(contact).text(sms.text).alt_id(sms.id);
+    let inbound = Inbound::sms(&bridge.messages).from_contact(contact).text(sms.text).alt_id(sms.id);
     respond(bridge.client.messages().add_inbound(inbound).await)
 }
 
 async fn receive_call(State(bridge): State<Arc<Bridge>>, body: Bytes) -> Result<Response, Response> {
     let call: CallReport = decode(&body)?;
     let contact = bridge.contact(&call.to)?;
-    let call = OutboundCall::to_contact(contact, &bridge.provider)
+    let call = OutboundCall::to_contact(contact, &bridge.calls)
         .from(call.from)
         .to(call.to)
         .status(call.status)
@@ -147,8 +151,8 @@ async fn report(bridge: &str) -> Result<(), Box<dyn Error>> {
     let _already_installed = tokio_rustls::rustls::crypto::ring::default_provider().install_default();
     let http = reqwest::Client::builder().no_proxy().build()?;
     for (path, body) in [
-        ("sms", r#"{"id": "sms-1", "from": "+15035550100", "text": "We are on our way"}"#),
-        ("calls", r#"{"id": "call-1", "from": "+15037081210", "to": "+15035550100", "status": "completed"}"#),
+        ("sms", r#"{"id": "sms-1", "from": "+15037081210", "text": "We are on our way"}"#),
+        ("calls", r#"{"id": "call-1", "from": "+15035550100", "to": "+15037081210", "status": "completed"}"#),
     ] {
         let response = http.post(format!("{bridge}/{path}")).body(body).send().await?;
         println!("   POST /{path} {}", response.status());

@@ -1,8 +1,8 @@
 //! Sends an SMS and an email, adds an inbound message and an outbound call, and receives the signed webhooks of all four.
 //!
 //! `cargo run --example quickstart` starts a sandbox and needs nothing but this machine. With `HIGHLEVEL_TOKEN`,
-//! `HIGHLEVEL_CONTACT_ID`, `HIGHLEVEL_CONVERSATION_ID` and `HIGHLEVEL_PROVIDER_ID` it uses the live API, or the API at
-//! `HIGHLEVEL_BASE_URL`; with `HIGHLEVEL_APP_ID` and `HIGHLEVEL_LISTEN` it receives the app's webhooks there.
+//! `HIGHLEVEL_CONTACT_ID`, `HIGHLEVEL_CONVERSATION_ID`, `HIGHLEVEL_PROVIDER_ID`, `HIGHLEVEL_CALL_PROVIDER_ID` and the
+//! number of the contact in `PHONE_NUMBER` it uses the live API, or the API at `HIGHLEVEL_BASE_URL`; with `HIGHLEVEL_APP_ID` and `HIGHLEVEL_LISTEN` it receives the app's webhooks there.
 
 use std::error::Error;
 use std::fmt::Display;
@@ -14,10 +14,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
 use highlevel::webhook::{Event, ReceivedEvent, Receiver};
-use highlevel::{
-    CallStatus, Client, ContactId, ConversationId, ConversationProviderId, Delivery, Email, Inbound,
-    OutboundCall, Sms,
-};
+use highlevel::{CallStatus, Client, ContactId, Delivery, Email, Inbound, OutboundCall, Sms};
 use highlevel_examples::Environment;
 use tokio::sync::mpsc;
 
@@ -46,8 +43,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .base_url(environment.base_url())
         .token(environment.get("HIGHLEVEL_TOKEN")?)
         .build()?;
-    let conversation = environment.get("HIGHLEVEL_CONVERSATION_ID")?.into();
-    send_and_add(&client, &contact, &conversation, &environment.get("HIGHLEVEL_PROVIDER_ID")?.into()).await?;
+    send_messages(&client, &contact).await?;
+    add_messages(&client, &contact, &environment).await?;
 
     if let Some(events) = &mut events {
         headline("Four signed webhooks, verified");
@@ -77,12 +74,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-async fn send_and_add(
-    client: &Client,
-    contact: &ContactId,
-    conversation: &ConversationId,
-    provider: &ConversationProviderId,
-) -> highlevel::Result<()> {
+async fn send_messages(client: &Client, contact: &ContactId) -> highlevel::Result<()> {
     let sms = client.messages().send(Sms::to(contact).text("Your table is ready")).await?;
     row("SMS sent", sms.message_id());
 
@@ -90,14 +82,27 @@ async fn send_and_add(
         Email::to(contact).subject("Order confirmed").html("<p>Thank you!</p>").cc(["ops@example.com"]);
     let email = client.messages().send(email).await?;
     row("email sent", email.message_id());
+    Ok(())
+}
 
+/// Adds an SMS and a call that another system has handled, each through a conversation provider of its kind.
+async fn add_messages(
+    client: &Client,
+    contact: &ContactId,
+    environment: &Environment,
+) -> Result<(), Box<dyn Error>> {
+    let provider = environment.get("HIGHLEVEL_PROVIDER_ID")?;
     let inbound = Inbound::sms(provider).from_contact(contact).text("We are on our way");
     let inbound = client.messages().add_inbound(inbound).await?;
     row("inbound SMS added", inbound.message_id());
 
-    let call = OutboundCall::in_conversation(conversation, provider)
-        .from("+15037081210")
-        .to("+15035550100")
+    // A call is with a number of the contact.
+    let number = environment.find("PHONE_NUMBER").unwrap_or_else(|| "+15037081210".to_owned());
+    let conversation = environment.get("HIGHLEVEL_CONVERSATION_ID")?;
+    let call_provider = environment.get("HIGHLEVEL_CALL_PROVIDER_ID")?;
+    let call = OutboundCall::in_conversation(conversation, call_provider)
+        .from("+15035550100")
+        .to(number)
         .status(CallStatus::Completed)
         .at(SystemTime::now());
     let call = client.calls().add_outbound(call).await?;

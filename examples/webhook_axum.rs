@@ -19,7 +19,7 @@ use highlevel::webhook::axum::{Webhook, WebhookLayer};
 use highlevel::webhook::{CallOutcome, Content, Event, Receiver};
 use highlevel::{CallStatus, Client, Email, Inbound, OutboundCall, Sms};
 use highlevel_examples::Environment;
-use highlevel_sandbox::{Sandbox, WebhookDelivery};
+use highlevel_sandbox::{ProviderKind, Sandbox, WebhookDelivery};
 use tokio::net::TcpListener;
 
 /// Webhooks arrive within milliseconds.
@@ -139,9 +139,10 @@ async fn send_four_messages(sandbox: &Sandbox) -> Result<(), Box<dyn Error>> {
     client.messages().send(email).await?;
     let inbound = Inbound::sms(provider).from_contact(contact).text("We are on our way");
     client.messages().add_inbound(inbound).await?;
-    let call = OutboundCall::in_conversation(sandbox.conversation_id(), provider)
-        .from("+15037081210")
-        .to("+15035550100")
+    let calls = sandbox.provider_id(ProviderKind::Call);
+    let call = OutboundCall::in_conversation(sandbox.conversation_id(), calls)
+        .from("+15035550100")
+        .to("+15037081210")
         .status(CallStatus::Completed)
         .at(SystemTime::now());
     client.calls().add_outbound(call).await?;

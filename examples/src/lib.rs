@@ -6,7 +6,7 @@ use std::error::Error;
 use std::net::SocketAddr;
 
 use highlevel::webhook::{PublicKey, Receiver};
-use highlevel_sandbox::Sandbox;
+use highlevel_sandbox::{ProviderKind, Sandbox};
 
 /// If any of these variables is set, no sandbox is started.
 const CREDENTIALS: [&str; 4] =
@@ -19,7 +19,8 @@ const CREDENTIALS: [&str; 4] =
 /// | `HIGHLEVEL_BASE_URL` | URL of the API; defaults to the live API |
 /// | `HIGHLEVEL_TOKEN` | private integration token of a location |
 /// | `HIGHLEVEL_CONTACT_ID`, `HIGHLEVEL_CONVERSATION_ID` | a contact and its conversation |
-/// | `HIGHLEVEL_PROVIDER_ID` | conversation provider that messages and calls are added through |
+/// | `HIGHLEVEL_PROVIDER_ID` | conversation provider that messages are added through |
+/// | `HIGHLEVEL_CALL_PROVIDER_ID` | conversation provider of the kind Call that calls are added through |
 /// | `HIGHLEVEL_APP_ID` | app whose webhooks are received |
 /// | `HIGHLEVEL_WEBHOOK_KEY` | public key of webhooks, in base64; defaults to HighLevel's |
 /// | `HIGHLEVEL_CLIENT_ID`, `HIGHLEVEL_CLIENT_SECRET` | credentials of an app |
@@ -56,6 +57,7 @@ impl Environment {
             "HIGHLEVEL_CONTACT_ID" => Some(sandbox.contact_id().to_owned()),
             "HIGHLEVEL_CONVERSATION_ID" => Some(sandbox.conversation_id().to_owned()),
             "HIGHLEVEL_PROVIDER_ID" => Some(sandbox.conversation_provider_id().to_owned()),
+            "HIGHLEVEL_CALL_PROVIDER_ID" => Some(sandbox.provider_id(ProviderKind::Call).to_owned()),
             "HIGHLEVEL_APP_ID" => Some(sandbox.app_id().to_owned()),
             "HIGHLEVEL_WEBHOOK_KEY" => Some(sandbox.webhook_public_key().to_owned()),
             "HIGHLEVEL_CLIENT_ID" => Some(sandbox.client_id()),

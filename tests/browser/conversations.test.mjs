@@ -535,7 +535,7 @@ test("untrusted content is escaped, and only web URLs are links", async (t) => {
   const odd = `odd/..?&#"'<img src=x onerror=alert(1)>`;
   const { sandbox, page } = await open(t, {
     contact: "",
-    prepare: (sandbox) => sandbox.admin("PUT", `contacts/${encodeURIComponent(odd)}`, { name: "<script>alert(1)</script>" }),
+    prepare: (sandbox) => sandbox.admin("PUT", `contacts/${encodeURIComponent(odd)}`, { name: "<script>alert(1)</script>", phone: "+15035550130" }),
   });
   const attachments = ["javascript:alert(1)", "data:text/html,<script>alert(1)</script>", "file:///etc/passwd", "//other.example/x", "https://files.example/<b>.png"];
   const message = `<img src=x onerror=alert(1)><script>alert(2)</script>{{7*7}}`;

@@ -11,7 +11,7 @@ before(async () => {
   [browser, receiver] = await Promise.all([startBrowser(), startReceiver(200)]);
   sandbox = await startSandbox("--webhook-url", receiver.url);
   for (const name of ["Ada", "Grace", "Katherine"]) {
-    await sandbox.admin("PUT", `contacts/${name}`, { name });
+    await sandbox.admin("PUT", `contacts/${name}`, { name, phone: "+15035550130" });
     for (let count = 0; count < 12; count += 1) await sandbox.send({ contactId: name, message: `${count} to ${name}\n${"x ".repeat(200)}` });
   }
   await sandbox.send({ contactId: "Ada", type: 3 });

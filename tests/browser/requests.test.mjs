@@ -124,7 +124,7 @@ function beginning(body, pointer) {
 }
 
 test("tolerated violations are shown as warnings", async () => {
-  await sandbox.api("POST", SEND, { type: "SMS", contactId: sandbox.facts.contactId, mesage: "Hello" });
+  await sandbox.api("POST", SEND, { type: "SMS", contactId: sandbox.facts.contactId, message: "Hello", mesage: "Hello" });
   const request = await newest();
   assert.deepEqual([request.tolerated, request.unknownFields], [["send-without-status"], ["/mesage"]]);
   const page = await show(request.id);
@@ -284,9 +284,9 @@ test("the search is part of the URL", async () => {
   const searched = await startSandbox();
   try {
     const ada = { id: "AdaContact1", name: "Ada Lovelace" };
-    await searched.admin("PUT", `contacts/${ada.id}`, { name: ada.name });
+    await searched.admin("PUT", `contacts/${ada.id}`, { name: ada.name, email: "ada@example.com" });
     await searched.send({ message: "Über den Wolken" });
-    await searched.send({ message: "To Ada", contactId: ada.id, type: "Email" });
+    await searched.send({ html: "To Ada", contactId: ada.id, type: "Email" });
     await searched.send({ message: "Refused", type: "nothing" });
     await searched.api("GET", "/nowhere");
     await searched.admin("POST", "faults", { fault: "reset-in-body", schedule: { first: 1 } });

@@ -272,6 +272,9 @@ describe("untrusted content is escaped", () => {
       const sandbox = await startSandbox();
       t.after(() => sandbox.stop());
       await sandbox.admin("PATCH", "clock", { speed: 0 });
+      // Accept untrusted addresses and numbers, so that the inspector shows them.
+      const { refusals } = await sandbox.admin("GET", "settings/catalogue");
+      await sandbox.admin("PATCH", "settings", { disabledRefusals: refusals.map(({ name }) => name) });
       const paths = await put(sandbox, inputs);
       await look(sandbox, [...new Set(paths)]);
     });
@@ -331,7 +334,7 @@ describe("HTML of an email stays in its frame", () => {
     const speed = (await sandbox.admin("GET", "clock")).speed;
     for (const [name, html] of Object.entries(mails(witness.url))) {
       const contact = `mail-${name.replaceAll(" ", "-")}`;
-      await sandbox.admin("PUT", `contacts/${contact}`, { name });
+      await sandbox.admin("PUT", `contacts/${contact}`, { name, phone: "+15035550130", email: "mail@example.com" });
       await sandbox.send({ type: "Email", contactId: contact, subject: name, html, message: "text" });
       const url = `${sandbox.ui}/conversations/${contact}`;
       // Links from an email to the sandbox are rejected, because the frame has an opaque origin.

@@ -45,7 +45,9 @@ def new_message():
     """A message whose status is `pending`, after which every status can come."""
     request = urllib.request.Request(
         os.environ["SANDBOX"] + "/conversations/messages",
-        data=json.dumps({"type": "SMS", "contactId": CONTACT, "status": "pending"}).encode(),
+        data=json.dumps(
+            {"type": "SMS", "contactId": CONTACT, "status": "pending", "message": "Hello", "conversationProviderId": PROVIDER}
+        ).encode(),
         headers={
             "Authorization": "Bearer " + os.environ["SANDBOX_TOKEN"],
             "Version": "2021-04-15",

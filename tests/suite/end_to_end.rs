@@ -13,7 +13,7 @@ use highlevel::wire::types::{InboundMessageRequest, OutboundCallRequest, SendMes
 use highlevel::{
     ApiVersion, CallStatus, Client, Delivery, Direction, Email, ErrorKind, Inbound, OutboundCall, Sms,
 };
-use highlevel_sandbox::{Contact, Sandbox, SuccessStatus};
+use highlevel_sandbox::{Contact, ProviderKind, Sandbox, SuccessStatus};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
@@ -85,7 +85,8 @@ async fn each_endpoint_returns_a_receipt_and_causes_a_verified_event() {
     let Event::InboundMessage(message) = event.event() else { panic!("{event:?}") };
     assert_eq!(message.message_id.as_ref(), Some(added.message_id()));
 
-    let call = OutboundCall::in_conversation(sandbox.conversation_id(), provider)
+    let calls = sandbox.provider_id(ProviderKind::Call);
+    let call = OutboundCall::in_conversation(sandbox.conversation_id(), calls)
         .to("+15037081210")
         .status(CallStatus::Voicemail);
     let added = client.calls().add_outbound(call).await.expect("a receipt");
@@ -174,8 +175,8 @@ async fn rejected_requests_report_the_reason_and_store_nothing() {
         Row {
             name: "version",
             result: wrong_version.messages().send(sms()).await.map(drop),
-            status: 401,
-            text: "version header is invalid",
+            status: 400,
+            text: "Invalid API version segment '2030-01-01'",
         },
         Row {
             name: "contact",

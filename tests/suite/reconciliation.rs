@@ -9,7 +9,7 @@ use highlevel::{
     Reconciliation, Sms,
 };
 use highlevel_sandbox::{
-    Contact, Fault, FaultRule, FaultSchedule, FaultStage, Message, Sandbox, SimulatedCall,
+    Contact, Fault, FaultRule, FaultSchedule, FaultStage, Message, ProviderKind, Sandbox, SimulatedCall,
 };
 use serde_json::{Value, json};
 
@@ -60,7 +60,7 @@ impl Kind {
         let provider = sandbox.conversation_provider_id();
         let messages = client.messages();
         let inbound = || Inbound::sms(provider).from_contact(contact).text(text);
-        let call = || OutboundCall::to_contact(contact, provider);
+        let call = || OutboundCall::to_contact(contact, sandbox.provider_id(ProviderKind::Call));
         let numbered = || call().from(OFFICE).to(MOBILE);
         match self {
             Self::Text => {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use highlevel::{Client, Delivery, Error, Inbound, LocalRateLimiter, OutboundCall, Sms, Transport};
-use highlevel_sandbox::{Contact, Entry, Fault, FaultRule, FaultSchedule, FaultStage, Sandbox};
+use highlevel_sandbox::{Contact, Entry, Fault, FaultRule, FaultSchedule, FaultStage, ProviderKind, Sandbox};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
@@ -14,6 +14,8 @@ use tokio::task::JoinSet;
 const FAULT_TIMEOUT: Duration = Duration::from_secs(1);
 /// The timeout of an attempt without a fault: longer than a busy machine needs.
 const TEST_TIMEOUT: Duration = Duration::from_secs(60);
+/// The number of all contacts.
+const PHONE: &str = "+15037081210";
 const STAGES: [FaultStage; 3] = [FaultStage::Head, FaultStage::Before, FaultStage::After];
 /// Faults that are possible before a request is read. A response is not.
 const CONNECTION_FAULTS: [Fault; 4] = [Fault::RESET, Fault::CLOSE, Fault::SILENCE, Fault::GARBAGE];
@@ -39,7 +41,8 @@ impl Endpoint {
                 messages.add_inbound(inbound).await.map(|added| added.message_id().clone())
             }
             Self::Call => {
-                let call = OutboundCall::to_contact(contact, provider).to("+15037081210");
+                let provider = sandbox.provider_id(ProviderKind::Call);
+                let call = OutboundCall::to_contact(contact, provider).to(PHONE);
                 client.calls().add_outbound(call).await.map(|added| added.message_id().clone())
             }
         }
@@ -89,7 +92,7 @@ async fn run(fault: Fault, stage: FaultStage) -> (Vec<String>, BTreeMap<String, 
         // One endpoint is enough for pooled connections.
         for pooled in [false, true].into_iter().take(if matches!(endpoint, Endpoint::Send) { 2 } else { 1 }) {
             let contact = format!("{endpoint:?}{pooled}");
-            sandbox.put_contact(Contact::new(&contact)).expect("a contact");
+            sandbox.put_contact(Contact::new(&contact).phone(PHONE)).expect("a contact");
             let client = client(&sandbox);
             if pooled {
                 endpoint

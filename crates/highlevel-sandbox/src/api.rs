@@ -9,10 +9,13 @@ mod call;
 mod error_response;
 mod existence;
 mod message;
+mod provider;
 mod receipt;
 mod records;
+mod refusals;
 mod rules;
 mod status;
+mod tolerance;
 mod version;
 
 use http::StatusCode;
@@ -20,7 +23,7 @@ use http::header::AUTHORIZATION;
 use serde_json::Value;
 
 use crate::credentials::Grant;
-use crate::fidelity::Quirk;
+use crate::fidelity::{Quirk, Refusal, Settings, Strictness};
 use crate::ledger::RequestFingerprint;
 use crate::model::{Message, Model, StoredMessage};
 use crate::operation::Operation;
@@ -53,7 +56,12 @@ pub(crate) fn respond(
     let mut annotations = Annotations::default();
     let (operation, effect) = match handle(config, model, caller, call, generated, &mut annotations) {
         Ok(handled) => handled,
-        Err(error) => return ApiResponse { annotations, ..error.into_response(&generated.trace_id) },
+        Err(error) => {
+            let mut response = error.into_response(&generated.trace_id);
+            annotations.refusal = response.annotations.refusal;
+            annotations.note = annotations.note.or(response.annotations.note.take());
+            return ApiResponse { annotations, ..response };
+        }
     };
     let settings = &config.settings;
     let success = settings.success_status.code();
@@ -62,10 +70,18 @@ pub(crate) fn respond(
             annotations.quirk = Some(Quirk::EmptySuccess.name());
             (success, Value::Null, Some(message), None)
         }
-        Effect::Added(message) => (success, receipt::receipt(operation, &message), Some(message), None),
-        Effect::Changed(message) => {
-            (StatusCode::OK, receipt::receipt(operation, &message), None, Some(message))
-        }
+        Effect::Added(message) => (
+            success,
+            receipt::receipt(operation, &message, settings.strictness, &generated.trace_id),
+            Some(message),
+            None,
+        ),
+        Effect::Changed(message) => (
+            StatusCode::OK,
+            receipt::receipt(operation, &message, settings.strictness, &generated.trace_id),
+            None,
+            Some(message),
+        ),
         Effect::Replied(reply) => {
             let records::Reply { status, body, changes } = reply;
             return ApiResponse { status, body, accepted: None, changed: None, changes, annotations };
@@ -101,15 +117,15 @@ fn handle(
         }
         Err(error) => return Err(error.clone()),
     };
-    authentication::authorize(grant, &spec.scopes(method, path))?;
-    version::check(call.headers, &spec.allowed_values("ApiVersion"))?;
+    authentication::authorize(settings, grant, &spec.scopes(method, path))?;
+    version::check(settings, call.headers, &spec.allowed_values("ApiVersion"))?;
     let location = &grant.account.location_id;
     if !operation.adds_a_message() && operation != Operation::UpdateMessageStatus {
         let authorized = records::Authorized { operation, config, model, location, call, generated };
         let reply = records::respond(&authorized, annotations)?;
         return Ok((operation, Effect::Replied(reply)));
     }
-    let body = body::parse(call.headers, call.body)?;
+    let mut body = body::parse(call.headers, call.body)?;
     if operation.adds_a_message() {
         annotations.fingerprint = Some(RequestFingerprint::of(operation, location, &body));
     }
@@ -119,35 +135,49 @@ fn handle(
     annotations.unknown_fields = unknown.pointers;
     annotations.more_unknown_fields = unknown.more;
     annotations.suggestions = unknown.suggestions;
-    let found = spec.validate(schema, &body);
-    let evaluation = rules::evaluate(operation, &body, found, settings.strictness);
-    annotations.tolerated = evaluation.tolerated;
-    let violations = evaluation.violations;
-    if settings.has(Quirk::CustomInboundVanishes)
-        && rules::lacks_only_a_custom_provider(operation, &body, &violations)
-    {
-        annotations.quirk = Some(Quirk::CustomInboundVanishes.name());
-        return Ok((operation, Effect::None));
+    if settings.strictness == Strictness::Lenient {
+        annotations.tolerated = tolerance::normalise(operation, &mut body);
     }
+    let found = spec.validate(schema, &body);
+    let evaluation = rules::evaluate(operation, &body, found, settings);
+    annotations.tolerated.extend(evaluation.tolerated);
+    let violations = evaluation.violations;
     if !violations.is_empty() {
         let error = ErrorResponse::invalid(&violations, evaluation.more);
         (annotations.violations, annotations.more_violations) = (violations, evaluation.more);
         return Err(error);
     }
+    if settings.has(Quirk::CustomInboundVanishes) && rules::lacks_a_custom_provider(operation, &body) {
+        annotations.quirk = Some(Quirk::CustomInboundVanishes.name());
+        return Ok((operation, Effect::None));
+    }
+    let candidate = refusals::Candidate { operation, body: &body, now: &generated.now };
+    check_location(settings, location, &body)?;
+    refusals::check_body(settings, &candidate)?;
     if let Some(id) = call.parameters.first() {
-        let message = status::update(model, location, id, &body, settings, generated, annotations)?;
+        let message = status::update(config, model, grant, id, &body, generated, annotations)?;
         return Ok((operation, Effect::Changed(message)));
     }
-    let parties = existence::parties(operation, model, location, &body)?;
-    let provider = existence::provider(model, location, &body).map_err(|error| {
-        if settings.has(Quirk::WrongProvider500) {
-            annotations.quirk = Some(Quirk::WrongProvider500.name());
-            return ErrorResponse::internal_error();
-        }
-        error
-    })?;
+    let parties = existence::parties(operation, settings, model, location, &body)?;
+    if settings.has(Quirk::WrongProvider500) && !provider::exists(model, location, &body) {
+        annotations.quirk = Some(Quirk::WrongProvider500.name());
+        return Err(ErrorResponse::internal_error());
+    }
+    let provider = provider::resolve(operation, config, model, grant, &body)?;
+    if let Some(contact) = model.contact(&parties.contact) {
+        refusals::check(settings, model, contact, &candidate)?;
+    }
     Ok((
         operation,
         Effect::Added(message::compose(operation, model, location, parties, provider, body, generated)),
     ))
+}
+
+/// Rejects a body that names another location than that of the token.
+fn check_location(settings: &Settings, location: &str, body: &Value) -> Result<(), ErrorResponse> {
+    let named = body.get("locationId").and_then(Value::as_str);
+    if named.is_some_and(|named| named != location) && settings.refuses(Refusal::OtherLocation) {
+        return Err(ErrorResponse::refused(Refusal::OtherLocation, ""));
+    }
+    Ok(())
 }

@@ -10,7 +10,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::fidelity::{Quirk, Settings, Strictness, SuccessStatus};
+use crate::fidelity::{Quirk, Refusal, Settings, Strictness, SuccessStatus};
 use crate::ledger;
 use crate::model;
 use crate::oauth::SandboxApp;
@@ -110,6 +110,12 @@ impl SandboxBuilder {
     /// Enables an observed deviation of the live API. By default none is enabled.
     pub fn quirk(mut self, quirk: Quirk) -> Self {
         self.settings = self.settings.quirk(quirk);
+        self
+    }
+
+    /// Disables a refusal of the live API. By default all are enabled, except those that need a quirk.
+    pub fn without_refusal(mut self, refusal: Refusal) -> Self {
+        self.settings = self.settings.without_refusal(refusal);
         self
     }
 

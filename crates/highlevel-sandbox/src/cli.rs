@@ -44,7 +44,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run a sandbox (the default)
-    Serve(serve::ServeArgs),
+    Serve(Box<serve::ServeArgs>),
     /// Check that a sandbox is running
     ///
     /// The exit code is 1 if it is not, as health checks of containers need it.
@@ -121,7 +121,7 @@ mod tests {
             let cli: Cli = parse(line).unwrap();
             let args = match cli.command {
                 None => cli.serve,
-                Some(Command::Serve(args)) => args,
+                Some(Command::Serve(args)) => *args,
                 Some(other) => panic!("{line}: {other:?}"),
             };
             assert_eq!(args.json, expected, "{line}");

@@ -21,6 +21,8 @@ pub(crate) struct Grant {
     pub(crate) level: Level,
     /// The granted scopes; `None` for all scopes.
     pub(crate) scopes: Option<Vec<String>>,
+    /// Set for the token of a private integration, which belongs to no app on the live API.
+    pub(crate) is_private_integration: bool,
 }
 
 /// The type of a token.
@@ -113,7 +115,7 @@ impl Credentials {
         };
         let app_id = self.oauth.app(&subject.client_id).ok_or(Rejected::Unknown)?.app_id.clone();
         let account = Arc::new(Account { app_id, location_id: id.clone() });
-        Ok(Grant { account, level, scopes: Some(subject.scopes.clone()) })
+        Ok(Grant { account, level, scopes: Some(subject.scopes.clone()), is_private_integration: false })
     }
 }
 
@@ -124,7 +126,13 @@ impl Grant {
             account: Arc::new(Account { app_id: app_id.to_owned(), location_id: location_id.to_owned() }),
             level: Level::Location,
             scopes: None,
+            is_private_integration: true,
         }
+    }
+
+    /// Creates the grant of a simulated request by an app: all scopes on one location.
+    pub(crate) fn simulated(app_id: &str, location_id: &str) -> Self {
+        Self { is_private_integration: false, ..Self::private_integration(app_id, location_id) }
     }
 
     /// Returns `true` if the scope is granted.

@@ -1,6 +1,9 @@
 //! Settings for the cases in which the live API differs from its documentation.
 
 mod quirk;
+mod refusal;
+mod refusal_properties;
+mod refusal_table;
 mod strictness;
 
 use std::collections::BTreeSet;
@@ -10,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use quirk::EARLY;
 pub use quirk::Quirk;
+pub use refusal::Refusal;
 pub(crate) use strictness::RULES;
 pub use strictness::{Deviation, Rule, Strictness};
 
@@ -34,6 +38,7 @@ pub struct Settings {
     pub(crate) strictness: Strictness,
     pub(crate) success_status: SuccessStatus,
     pub(crate) quirks: BTreeSet<Quirk>,
+    pub(crate) disabled_refusals: BTreeSet<Refusal>,
 }
 
 /// The status of successful responses. The documentation specifies 200, but the live API returns 201.
@@ -70,6 +75,23 @@ impl Settings {
     pub fn without_quirk(mut self, quirk: Quirk) -> Self {
         self.quirks.remove(&quirk);
         self
+    }
+
+    /// Disables a refusal. All refusals except those of quirks are enabled by default.
+    pub fn without_refusal(mut self, refusal: Refusal) -> Self {
+        self.disabled_refusals.insert(refusal);
+        self
+    }
+
+    /// Enables a refusal that was disabled.
+    pub fn refusal(mut self, refusal: Refusal) -> Self {
+        self.disabled_refusals.remove(&refusal);
+        self
+    }
+
+    /// Returns `true` if requests are refused for this reason.
+    pub(crate) fn refuses(&self, refusal: Refusal) -> bool {
+        !self.disabled_refusals.contains(&refusal) && refusal.quirk().is_none_or(|quirk| self.has(quirk))
     }
 
     pub(crate) fn has(&self, quirk: Quirk) -> bool {
@@ -117,12 +139,24 @@ mod tests {
             .success_status(SuccessStatus::Ok200)
             .quirk(Quirk::EarlyStatus403)
             .quirk(Quirk::EmptySuccess)
-            .without_quirk(Quirk::EmptySuccess);
-        let written =
-            json!({"strictness": "documented", "successStatus": 200, "quirks": ["early-status-403"]});
+            .without_quirk(Quirk::EmptySuccess)
+            .without_refusal(Refusal::NoContent)
+            .without_refusal(Refusal::NoPhone)
+            .refusal(Refusal::NoPhone);
+        let written = json!({
+            "strictness": "documented", "successStatus": 200, "quirks": ["early-status-403"],
+            "disabledRefusals": ["no-content"],
+        });
         assert_eq!(serde_json::to_value(&settings).unwrap(), written);
         assert_eq!(serde_json::from_value::<Settings>(written).unwrap(), settings);
-        for wrong in [json!({"successStatus": 204}), json!({"quirks": ["x"]}), json!({"strict": true})] {
+        assert!(!settings.refuses(Refusal::NoContent) && settings.refuses(Refusal::NoPhone));
+        assert!(!settings.refuses(Refusal::RecordingUrl), "its quirk is disabled");
+        for wrong in [
+            json!({"disabledRefusals": ["x"]}),
+            json!({"successStatus": 204}),
+            json!({"quirks": ["x"]}),
+            json!({"strict": true}),
+        ] {
             assert!(serde_json::from_value::<Settings>(wrong.clone()).is_err(), "{wrong}");
         }
     }

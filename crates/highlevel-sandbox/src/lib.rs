@@ -59,7 +59,7 @@ mod weight;
 
 pub use builder::SandboxBuilder;
 pub use fault::{ActiveFault, Ending, Extent, Fault, FaultRule, FaultSchedule, FaultStage};
-pub use fidelity::{Deviation, Quirk, Rule, Settings, Strictness, SuccessStatus};
+pub use fidelity::{Deviation, Quirk, Refusal, Rule, Settings, Strictness, SuccessStatus};
 pub use ledger::{Entries, Entry, ParseFingerprintError, RecordedRequest, RequestFingerprint};
 pub use model::{
     Conflict, Contact, Conversation, ConversationProvider, DndChannel, Location, Message, MessageDirection,

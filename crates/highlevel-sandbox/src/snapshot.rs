@@ -112,11 +112,14 @@ impl TryFrom<StoredSnapshot> for Model {
     }
 }
 
+/// The number in the examples of the reference.
+const EXAMPLE_PHONE: &str = "+15037081210";
+
 /// Returns the default seed, which contains all records used by the examples of HighLevel's documentation.
 pub(crate) fn seed() -> StoredSnapshot {
     let contacts = [
         // (contact, conversation, name, email, phone)
-        (CONTACT_ID, CONVERSATION_ID, "Ada", "ada@example.com", "+15037081210"),
+        (CONTACT_ID, CONVERSATION_ID, "Ada", "ada@example.com", EXAMPLE_PHONE),
         // The examples use the same ID for a contact and its conversation.
         ("ve9EPM428h8vShlRW1KT", "ve9EPM428h8vShlRW1KT", "Grace", "grace@example.com", "+15037081211"),
         ("cI08i1Bls3iTB9bKgFJh", "fcanlLgpbQgQhderivVs", "Alan", "alan@example.com", "+15037081212"),
@@ -124,7 +127,13 @@ pub(crate) fn seed() -> StoredSnapshot {
     let mut seed =
         StoredSnapshot { locations: vec![Location::new(LOCATION_ID)], ..StoredSnapshot::default() };
     for (contact, conversation, name, email, phone) in contacts {
-        seed.contacts.push(Contact::new(contact).name(name).email(email).phone(phone));
+        let mut contact_record = Contact::new(contact).name(name).email(email).phone(phone);
+        // The address and the number of the examples of the reference.
+        contact_record = contact_record.additional_email("recipient@company.com");
+        if phone != EXAMPLE_PHONE {
+            contact_record = contact_record.additional_phone(EXAMPLE_PHONE);
+        }
+        seed.contacts.push(contact_record);
         seed.conversations.push(Conversation::new(conversation, contact));
     }
     seed.providers.extend(REFERENCE_PROVIDER_IDS.map(ConversationProvider::new));

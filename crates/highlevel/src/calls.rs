@@ -38,8 +38,8 @@ impl Calls {
     ///
     /// let added = client.calls().add_outbound(
     ///     OutboundCall::in_conversation(&conversation, "61d6d1f9cdac7612faf80753")
-    ///         .from("+15037081210")
-    ///         .to("+15035550100")
+    ///         .from("+15035550100")
+    ///         .to("+15037081210")
     ///         .status(CallStatus::Completed)
     ///         .duration(Duration::from_secs(95))
     ///         .at(SystemTime::now()),

@@ -22,6 +22,8 @@ export async function tell() {
   const sandbox = await startSandbox("--webhook-url", receiver.url);
   key = createPublicKey({ key: Buffer.from(sandbox.facts.webhookPublicKey, "base64"), format: "der", type: "spki" });
   const { conversationProviderId: provider } = sandbox.facts;
+  const { providers } = await sandbox.admin("GET", "providers?limit=100");
+  const { id: callProvider } = providers.find(({ kind }) => kind === "call");
   await sandbox.admin("PATCH", "clock", { now: NOW, speed: 0 });
   await sandbox.admin("PATCH", "webhooks", { retries: "custom", waitsMs: [60_000, 300_000] });
   const people = [
@@ -67,7 +69,7 @@ export async function tell() {
   const email = await sandbox.send({ type: "Email", contactId: grace, subject: "Your table on Saturday", html: HTML, emailFrom: "table@fluss.example", emailTo: "grace@example.com", emailCc: ["ops@fluss.example"] });
   await status(email.messageId, "read");
   await later(420);
-  const call = { type: "Call", conversationId: conversation.conversationId, conversationProviderId: provider };
+  const call = { type: "Call", conversationId: conversation.conversationId, conversationProviderId: callProvider };
   await sandbox.api("POST", "/conversations/messages/outbound", { ...call, call: { to: "+15037081210", from: "+15035550100", status: "completed" }, attachments: [], date: new Date(Date.parse(NOW) + 1_530_000).toISOString() });
   await later(180);
   await sandbox.admin("POST", "simulate/call", { direction: "inbound", contactId: grace, outcome: "voicemail", durationSeconds: 23, recordings: ["https://media.example/voicemail-23.mp3"] });

@@ -105,7 +105,7 @@ impl Setup {
     pub(crate) fn add_locations(&self, ids: &[String]) {
         for id in ids {
             self.sandbox.put_location(Location::new(id)).expect("a location");
-            let contact = Contact::new(format!("{id}-contact")).location(id);
+            let contact = Contact::new(format!("{id}-contact")).location(id).phone("+15037081213");
             self.sandbox.put_contact(contact).expect("a contact");
         }
     }

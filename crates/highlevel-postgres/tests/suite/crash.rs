@@ -32,7 +32,7 @@ impl Run {
         for number in 0..messages {
             let contact = format!("contact{}", number % 20);
             if number < 20 {
-                sandbox.put_contact(Contact::new(&contact)).expect("a contact");
+                sandbox.put_contact(Contact::new(&contact).phone("+15035550120")).expect("a contact");
             }
             let text = format!("message {number}");
             let outgoing = Outgoing::new(sandbox.location_id(), sms(&contact, &text));

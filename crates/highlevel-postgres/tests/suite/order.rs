@@ -106,7 +106,9 @@ async fn locations_with_few_messages_do_not_wait_for_one_with_many() {
     for number in 0..10 {
         let (location, contact) = (format!("location{number}"), format!("contactof{number}"));
         sandbox.put_location(Location::new(&location)).expect("a location");
-        sandbox.put_contact(Contact::new(&contact).location(&location)).expect("a contact");
+        sandbox
+            .put_contact(Contact::new(&contact).location(&location).phone("+15035550120"))
+            .expect("a contact");
         tokens.insert(location.clone(), sandbox.issue_token(&location).expect("a token"));
         for message in 0..if number == 0 { MANY } else { FEW } {
             let outgoing = Outgoing::new(&*location, sms(&contact, &format!("{number} {message}")));

@@ -88,7 +88,7 @@ async fn a_key_of_a_transaction_that_was_rolled_back_is_free() {
 #[tokio::test]
 async fn messages_of_a_contact_are_sent_in_order_and_one_at_a_time() {
     let Some(setup) = Setup::new().await else { return };
-    setup.sandbox.put_contact(Contact::new("second")).expect("a contact");
+    setup.sandbox.put_contact(Contact::new("second").phone("+15035550121")).expect("a contact");
     let mut ids = Vec::new();
     for number in 0..20 {
         ids.push(setup.enqueue(setup.outgoing(&format!("{number}"))).await);

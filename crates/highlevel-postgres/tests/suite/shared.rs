@@ -84,7 +84,9 @@ impl Load {
         for number in 0..self.locations {
             let (location, contact) = (format!("location{number}"), format!("contactof{number}"));
             sandbox.put_location(Location::new(&location)).expect("a location");
-            sandbox.put_contact(Contact::new(&contact).location(&location)).expect("a contact");
+            sandbox
+                .put_contact(Contact::new(&contact).location(&location).phone("+15035550120"))
+                .expect("a contact");
             tokens.insert(location.clone(), sandbox.issue_token(&location).expect("a token").into());
             for message in 0..self.bursts * self.burst {
                 let message = sms(&contact, &format!("message {message} of {number}"));

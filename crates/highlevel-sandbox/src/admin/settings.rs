@@ -10,7 +10,8 @@ use super::response::Output;
 use super::route::{Input, Route};
 use crate::api_error::ApiError;
 use crate::engine::Engine;
-use crate::fidelity::{Quirk, Rule, Strictness, SuccessStatus};
+use crate::fidelity::{Quirk, Refusal, Rule, Strictness, SuccessStatus};
+use crate::operation::Operation;
 use crate::sync::lock;
 
 pub(super) const ROUTES: &[Route] = &[
@@ -27,6 +28,8 @@ struct SettingsPatch {
     success_status: Option<SuccessStatus>,
     /// All quirks to enable.
     quirks: Option<BTreeSet<Quirk>>,
+    /// All refusals to disable.
+    disabled_refusals: Option<BTreeSet<Refusal>>,
 }
 
 fn show(state: &Engine) -> Output {
@@ -34,25 +37,28 @@ fn show(state: &Engine) -> Output {
 }
 
 fn change(state: &Engine, input: &Input<'_>) -> Result<Output, ApiError> {
-    let SettingsPatch { strictness, success_status, quirks } = input.json()?;
+    let SettingsPatch { strictness, success_status, quirks, disabled_refusals } = input.json()?;
     state.change_settings(|settings| {
         settings.strictness = strictness.unwrap_or(settings.strictness);
         settings.success_status = success_status.unwrap_or(settings.success_status);
         if let Some(quirks) = quirks {
             settings.quirks = quirks;
         }
+        if let Some(refusals) = disabled_refusals {
+            settings.disabled_refusals = refusals;
+        }
     });
     Ok(show(state))
 }
 
-/// Lists the rules and quirks.
+/// Lists the rules, the quirks and the refusals.
 fn catalogue() -> Output {
     let rules: Vec<Value> = Rule::all()
         .iter()
         .map(|rule| {
             json!({
                 "name": rule.name,
-                "operation": rule.operation.id(),
+                "operations": ids(rule.operations),
                 "field": rule.field,
                 "documented": rule.documented,
                 "lenient": rule.lenient,
@@ -62,5 +68,23 @@ fn catalogue() -> Output {
         .collect();
     let quirks: Vec<Value> =
         Quirk::ALL.map(|quirk| json!({"name": quirk.name(), "description": quirk.description()})).into();
-    Output::ok(json!({"rules": rules, "quirks": quirks}))
+    let refusals: Vec<Value> = Refusal::all()
+        .map(|refusal| {
+            json!({
+                "name": refusal.name(),
+                "operations": ids(refusal.operations()),
+                "status": refusal.status(),
+                "canonicalCode": refusal.code(),
+                "message": refusal.message(),
+                "condition": refusal.condition(),
+                "source": refusal.source(),
+                "quirk": refusal.quirk(),
+            })
+        })
+        .collect();
+    Output::ok(json!({"rules": rules, "quirks": quirks, "refusals": refusals}))
+}
+
+fn ids(operations: &[Operation]) -> Vec<&'static str> {
+    operations.iter().map(|operation| operation.id()).collect()
 }

@@ -6,6 +6,7 @@ use http::header::AUTHORIZATION;
 
 use super::ErrorResponse;
 use crate::credentials::{Credentials, Grant, Level, Rejected};
+use crate::fidelity::{Refusal, Settings};
 use crate::headers::bearer;
 
 /// Returns the grant of the token in a request.
@@ -31,8 +32,11 @@ pub(crate) fn authenticate(
 }
 
 /// Rejects a token that is not for a location, or lacks a scope that the operation requires.
-pub(super) fn authorize(grant: &Grant, scopes: &[&str]) -> Result<(), ErrorResponse> {
+pub(super) fn authorize(settings: &Settings, grant: &Grant, scopes: &[&str]) -> Result<(), ErrorResponse> {
     if grant.level != Level::Location {
+        if settings.refuses(Refusal::CompanyToken) {
+            return Err(ErrorResponse::refused(Refusal::CompanyToken, ""));
+        }
         return Err(ErrorResponse::unauthorized(
             "This authClass type is not allowed to access this scope. Please verify your IAM configuration if this is \
              not the case.",

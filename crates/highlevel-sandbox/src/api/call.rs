@@ -37,6 +37,8 @@ impl<'a> Call<'a> {
 pub(crate) struct ApiConfig {
     pub(crate) spec: &'static Spec,
     pub(crate) settings: Settings,
+    /// The sandbox's own app, which owns the providers that name no app.
+    pub(crate) app_id: String,
 }
 
 /// The time and the new IDs of a request.
@@ -86,6 +88,8 @@ pub(crate) struct Annotations {
     /// The message that was stored or changed.
     pub(crate) message_id: Option<String>,
     pub(crate) quirk: Option<&'static str>,
-    /// The reason why the request is not served.
+    /// The refusal that determined the response.
+    pub(crate) refusal: Option<&'static str>,
+    /// The explanation of the response, which the sandbox sends in a header.
     pub(crate) note: Option<String>,
 }

@@ -4,6 +4,7 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::{Annotations, ApiResponse};
+use crate::fidelity::Refusal;
 use crate::json_size::MAX_VALUES;
 use crate::rate_limit::Spent;
 use crate::spec::{Violation, shortened};
@@ -18,7 +19,10 @@ pub(crate) struct ErrorResponse {
     /// A string, or an array of strings for 422.
     message: Value,
     /// A further field.
-    field: Option<(&'static str, Value)>,
+    field: Option<Box<(&'static str, Value)>>,
+    refusal: Option<Refusal>,
+    /// An explanation by the sandbox, which is not part of the body.
+    note: Option<String>,
 }
 
 impl ErrorResponse {
@@ -32,7 +36,26 @@ impl ErrorResponse {
 
     /// Adds a field to the body.
     pub(super) fn with(mut self, name: &'static str, value: Value) -> Self {
-        self.field = Some((name, value));
+        self.field = Some(Box::new((name, value)));
+        self
+    }
+
+    /// Creates the response of a refusal. `value` replaces the placeholder in its text.
+    pub(super) fn refused(refusal: Refusal, value: &str) -> Self {
+        let status = StatusCode::from_u16(refusal.status()).unwrap_or(StatusCode::BAD_REQUEST);
+        let message = refusal.message_about(value);
+        Self { refusal: Some(refusal), ..Self::new(status, &message) }
+    }
+
+    /// Puts the message into an array, as the validator of the live API does.
+    pub(super) fn in_list(mut self) -> Self {
+        self.message = json!([self.message]);
+        self
+    }
+
+    /// Sets the explanation in the ledger and in the header of the response.
+    pub(super) fn note(mut self, note: impl Into<String>) -> Self {
+        self.note = Some(note.into());
         self
     }
 
@@ -95,11 +118,15 @@ impl ErrorResponse {
             "message": self.message,
             "traceId": trace_id,
         });
-        // In the documents, 401 and 422 have this field, but 400 does not.
-        if self.status != StatusCode::BAD_REQUEST {
+        // In the documents, 401 and 422 have this field, but 400 does not. The live API adds it to a 400 with a code.
+        let code = self.refusal.and_then(Refusal::code);
+        if self.status != StatusCode::BAD_REQUEST || code.is_some() {
             body["error"] = json!(self.status.canonical_reason());
         }
-        if let Some((name, value)) = self.field {
+        if let Some(code) = code {
+            body["canonicalCode"] = json!(code);
+        }
+        if let Some((name, value)) = self.field.map(|field| *field) {
             body[name] = value;
         }
         ApiResponse {
@@ -108,12 +135,22 @@ impl ErrorResponse {
             accepted: None,
             changed: None,
             changes: Vec::new(),
-            annotations: Annotations::default(),
+            annotations: Annotations {
+                refusal: self.refusal.map(Refusal::name),
+                note: self.note.map(|note| shortened(&note, MAX_MESSAGE).into_owned()),
+                ..Annotations::default()
+            },
         }
     }
 
     /// Truncates the message, because it may quote long values of the request.
     fn new(status: StatusCode, message: &str) -> Self {
-        Self { status, message: json!(shortened(message, MAX_MESSAGE)), field: None }
+        Self {
+            status,
+            message: json!(shortened(message, MAX_MESSAGE)),
+            field: None,
+            refusal: None,
+            note: None,
+        }
     }
 }

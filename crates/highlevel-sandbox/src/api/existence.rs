@@ -1,8 +1,9 @@
-//! Resolves the contact, conversation and provider that a request refers to.
+//! Resolves the contact and the conversation that a request refers to.
 
 use serde_json::{Value, json};
 
 use super::ErrorResponse;
+use crate::fidelity::{Refusal, Settings};
 use crate::model::Model;
 use crate::operation::Operation;
 
@@ -17,6 +18,7 @@ pub(super) struct Parties {
 /// Resolves the contact and conversation of a valid body.
 pub(super) fn parties(
     operation: Operation,
+    settings: &Settings,
     model: &Model,
     location: &str,
     body: &Value,
@@ -26,11 +28,22 @@ pub(super) fn parties(
     // Messages are sent to a contact. The schema has no `conversationId` for them, so one in the body is ignored.
     let conversation = named("conversationId").filter(|_| operation != Operation::SendMessage);
 
+    if operation == Operation::SendMessage
+        && contact.is_none_or(|id| id.trim().is_empty())
+        && settings.refuses(Refusal::MissingContact)
+    {
+        return Err(ErrorResponse::refused(Refusal::MissingContact, ""));
+    }
     if let Some(id) = contact
         && model.contact(id).is_none_or(|contact| contact.location_id != location)
     {
         let known = model.contacts().filter(|each| each.location_id == location).map(|each| &*each.id);
-        return Err(not_found("contactId", "contact", id, location, known));
+        let not_found = not_found("contactId", "contact", id, location, known);
+        return Err(if settings.refuses(Refusal::UnknownContact) {
+            ErrorResponse::refused(Refusal::UnknownContact, id).note(not_found)
+        } else {
+            ErrorResponse::bad_request(&not_found)
+        });
     }
     let owner = match conversation {
         Some(id) => {
@@ -38,7 +51,8 @@ pub(super) fn parties(
             else {
                 let known = model.conversations().filter(|each| each.location_id == location);
                 let known = known.map(|each| &*each.id);
-                return Err(not_found("conversationId", "conversation", id, location, known));
+                let not_found = not_found("conversationId", "conversation", id, location, known);
+                return Err(ErrorResponse::bad_request(&not_found));
             };
             Some(&*conversation.contact_id)
         }
@@ -65,34 +79,19 @@ pub(super) fn parties(
     })
 }
 
-/// Resolves the conversation provider of a valid body, if it has one.
-pub(super) fn provider(model: &Model, location: &str, body: &Value) -> Result<Option<String>, ErrorResponse> {
-    let Some(id) = body.get("conversationProviderId").and_then(Value::as_str) else {
-        return Ok(None);
-    };
-    if model.provider(id).is_none_or(|provider| provider.location_id != location) {
-        let known = model.providers().filter(|each| each.location_id == location).map(|each| &*each.id);
-        return Err(not_found("conversationProviderId", "conversation provider", id, location, known));
-    }
-    Ok(Some(id.to_owned()))
-}
-
-/// Returns the error for an unknown ID, with the first IDs that exist.
-fn not_found<'a>(
+/// Returns the message about an unknown ID, with the first IDs that exist.
+pub(super) fn not_found<'a>(
     field: &str,
     kind: &str,
     id: &str,
     location: &str,
     known: impl Iterator<Item = &'a str>,
-) -> ErrorResponse {
+) -> String {
     const LISTED: usize = 5;
     let mut known: Vec<&str> = known.collect();
     let more = known.len().saturating_sub(LISTED);
     known.truncate(LISTED);
     let more = if more == 0 { String::new() } else { format!(" and {more} more") };
     let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-    ErrorResponse::bad_request(&format!(
-        "{field}: {kind} {} does not exist in location {location}; existing: {known}{more}",
-        json!(id)
-    ))
+    format!("{field}: {kind} {} does not exist in location {location}; existing: {known}{more}", json!(id))
 }

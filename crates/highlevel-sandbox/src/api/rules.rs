@@ -1,8 +1,10 @@
 //! The documented requirements that the schemas do not express, and their enforcement.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
-use crate::fidelity::{RULES, Strictness};
+use super::provider;
+use crate::fidelity::{RULES, Refusal, Settings, Strictness};
+use crate::model::is_phone;
 use crate::operation::Operation;
 use crate::spec::Violation;
 
@@ -28,72 +30,93 @@ pub(super) fn evaluate(
     operation: Operation,
     body: &Value,
     mut violations: Vec<Violation>,
-    strictness: Strictness,
+    settings: &Settings,
 ) -> Evaluation {
     let Some(fields) = body.as_object() else {
         // Already reported as a violation of the schema.
         return Evaluation { violations, ..Evaluation::default() };
     };
-    let missing = RULES.iter().filter(|rule| rule.operation == operation && !fields.contains_key(rule.field));
-    let missing: Vec<_> = missing.map(|rule| (rule, format!("/{}", rule.field))).collect();
-    // For these fields, the rules replace the violations of the schema.
-    violations.retain(|found| missing.iter().all(|(_, pointer)| found.pointer != *pointer));
-    let always = always_required(operation, fields, &violations);
-    violations.extend(always);
+    let is_missing = |name: &str| match name.split_once('.') {
+        Some((outer, inner)) => {
+            fields.get(outer).and_then(Value::as_object).is_some_and(|outer| !outer.contains_key(inner))
+        }
+        None => !fields.contains_key(name),
+    };
+    let missing = RULES
+        .iter()
+        .filter(|rule| rule.is_requirement && rule.operations.contains(&operation) && is_missing(rule.field));
+    let missing: Vec<_> = missing.map(|rule| (rule, format!("/{}", rule.field.replace('.', "/")))).collect();
+    // For these fields, the rules or the refusals replace the violations of the schema.
+    violations.retain(|found| {
+        missing.iter().all(|(_, pointer)| found.pointer != *pointer)
+            && !(found.keyword == "required" && is_refused(operation, fields, &found.pointer, settings))
+    });
+    for violation in &mut violations {
+        explain_type(operation, fields, violation);
+    }
+    let parties = lacks_parties(operation, fields);
     let mut tolerated = Vec::new();
     for (rule, pointer) in missing {
-        if violations.iter().any(|found| found.pointer == pointer) {
+        let is_reported = parties.as_ref().is_some_and(|parties| parties.pointer == pointer);
+        if is_reported || is_refused(operation, fields, &pointer, settings) {
             continue;
         }
-        match strictness {
+        match settings.strictness {
             Strictness::Documented => {
                 violations.push(Violation::new(&pointer, "required", "is required, but it is missing"));
             }
             Strictness::Lenient => tolerated.push(rule.name),
         }
     }
+    violations.extend(parties);
     violations.sort_by(|one, other| one.pointer.cmp(&other.pointer));
     let more = violations.len().saturating_sub(MAX_VIOLATIONS);
     violations.truncate(MAX_VIOLATIONS);
     Evaluation { violations, more, tolerated }
 }
 
-/// Returns the violations of requirements that all documents agree on, but no schema expresses.
-fn always_required(operation: Operation, fields: &Map<String, Value>, found: &[Violation]) -> Vec<Violation> {
-    let mut violations = Vec::new();
-    let adds = matches!(operation, Operation::AddInboundMessage | Operation::AddOutboundCall);
-    if adds && !fields.contains_key("conversationId") && !fields.contains_key("contactId") {
-        violations.push(Violation::new(
-            "/conversationId",
-            "required",
-            "or contactId is required, but both are missing",
-        ));
-    }
-    if operation == Operation::AddInboundMessage
-        && let Some(channel) = fields.get("type").and_then(Value::as_str)
-        // An invalid type may be a misspelling of one that has a default provider.
-        && found.iter().all(|violation| violation.pointer != "/type")
-        && !has_default_provider(channel)
-        && !fields.contains_key("conversationProviderId")
+/// Returns `true` if a later check refuses a request without this field, with the response of the live API.
+fn is_refused(operation: Operation, fields: &Map<String, Value>, pointer: &str, settings: &Settings) -> bool {
+    let channel = fields.get("type").and_then(Value::as_str).unwrap_or_default();
+    let refusal = match (operation, pointer) {
+        (Operation::SendMessage, "/contactId") => Refusal::MissingContact,
+        (Operation::AddOutboundCall, "/conversationProviderId") => Refusal::CallWithoutProvider,
+        (Operation::AddInboundMessage, "/conversationProviderId") if is_phone(channel) => {
+            Refusal::CallWithoutProvider
+        }
+        (Operation::AddInboundMessage, "/conversationProviderId") if channel == "Custom" => {
+            Refusal::CustomWithoutProvider
+        }
+        _ => return false,
+    };
+    settings.refuses(refusal)
+}
+
+/// Adds the right endpoint to the violation of a message that is sent to the endpoint of calls.
+fn explain_type(operation: Operation, fields: &Map<String, Value>, violation: &mut Violation) {
+    if operation == Operation::AddOutboundCall && violation.pointer == "/type" && violation.keyword == "enum"
     {
-        let problem = format!("is required for all types except SMS and Email; the type is {channel}");
-        violations.push(Violation::new("/conversationProviderId", "required", &problem));
+        let found = fields.get("type").map_or_else(String::new, |found| json!(found).to_string());
+        let problem = format!(
+            "must be one of Call; found {found}; send messages with {} {}",
+            Operation::SendMessage.method(),
+            Operation::SendMessage.path(),
+        );
+        *violation = Violation::new("/type", "enum", &problem);
     }
-    violations
 }
 
-fn has_default_provider(channel: &str) -> bool {
-    matches!(channel, "SMS" | "Email")
+/// Returns the violation of a message or call that names neither a contact nor a conversation.
+fn lacks_parties(operation: Operation, fields: &Map<String, Value>) -> Option<Violation> {
+    let adds = matches!(operation, Operation::AddInboundMessage | Operation::AddOutboundCall);
+    (adds && !fields.contains_key("conversationId") && !fields.contains_key("contactId")).then(|| {
+        Violation::new("/conversationId", "required", "or contactId is required, but both are missing")
+    })
 }
 
-/// Returns `true` if the body is an inbound message of the type `Custom` whose only violation is the missing provider.
-pub(super) fn lacks_only_a_custom_provider(
-    operation: Operation,
-    body: &Value,
-    violations: &[Violation],
-) -> bool {
+/// Returns `true` for an inbound message of the type `Custom` without a provider.
+pub(super) fn lacks_a_custom_provider(operation: Operation, body: &Value) -> bool {
     operation == Operation::AddInboundMessage
         && body.get("type").and_then(Value::as_str) == Some("Custom")
-        && body.get("conversationProviderId").is_none()
-        && violations.iter().all(|each| each.pointer == "/conversationProviderId")
+        && provider::named(body).is_none()
 }

@@ -1,30 +1,48 @@
 //! Status updates, which a conversation provider sends for the messages that it delivers.
 
 use chrono::{DateTime, TimeDelta};
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::{Annotations, ErrorResponse, Generated};
-use crate::fidelity::{EARLY, Quirk, Settings};
-use crate::model::{Model, StatusUpdate, StoredMessage};
+use super::{Annotations, ApiConfig, ErrorResponse, Generated, provider};
+use crate::credentials::Grant;
+use crate::fidelity::{EARLY, Quirk, Refusal};
+use crate::model::{Model, StatusUpdate, StoredMessage, is_email};
 
 /// Returns the message with the status of a valid body.
 pub(super) fn update(
+    config: &ApiConfig,
     model: &Model,
-    location: &str,
+    grant: &Grant,
     id: &str,
     body: &Value,
-    settings: &Settings,
     generated: &Generated,
     annotations: &mut Annotations,
 ) -> Result<StoredMessage, ErrorResponse> {
-    let message = model.message(id).filter(|message| message.location_id == location).ok_or_else(|| {
-        ErrorResponse::bad_request(&format!("message {} does not exist in location {location}", json!(id)))
+    let settings = &config.settings;
+    let location = &grant.account.location_id;
+    let message = model.message(id).filter(|message| message.location_id == *location);
+    let unknown = || ErrorResponse::refused(Refusal::UnknownMessage, id);
+    let message = message.ok_or_else(|| {
+        unknown().note(format!("there is no message with this ID in the location {location}"))
     })?;
+    if is_email(&message.channel) && settings.refuses(Refusal::UnknownMessage) {
+        return Err(unknown().note("the message is an email, whose status has another endpoint"));
+    }
     if settings.has(Quirk::EarlyStatus403) && is_young(message, generated) {
         annotations.quirk = Some(Quirk::EarlyStatus403.name());
         return Err(ErrorResponse::forbidden(&format!(
             "message {id} was sent less than {EARLY} seconds ago; its status cannot be changed yet"
         )));
+    }
+    match &message.conversation_provider_id {
+        None if settings.refuses(Refusal::MessageWithoutProvider) => {
+            return Err(ErrorResponse::refused(Refusal::MessageWithoutProvider, ""));
+        }
+        // The provider may have been deleted since.
+        Some(provider) => {
+            model.provider(provider).map_or(Ok(()), |found| provider::check_access(config, grant, found))?;
+        }
+        None => {}
     }
     let mut update = StatusUpdate::new(body.get("status").and_then(Value::as_str).unwrap_or_default());
     if let Some(error) = body.pointer("/error/message").and_then(Value::as_str) {

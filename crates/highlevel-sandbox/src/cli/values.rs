@@ -14,10 +14,11 @@ pub(super) struct Choice<T> {
 }
 
 /// Parses one of a fixed set of values.
-pub(super) fn choice<T, const N: usize>(choices: [Choice<T>; N]) -> impl TypedValueParser<Value = T>
+pub(super) fn choice<T>(choices: impl IntoIterator<Item = Choice<T>>) -> impl TypedValueParser<Value = T>
 where
     T: Copy + Send + Sync + 'static,
 {
+    let choices: Vec<Choice<T>> = choices.into_iter().collect();
     let values = choices.iter().map(|choice| {
         let value = PossibleValue::new(choice.name);
         if choice.help.is_empty() { value } else { value.help(choice.help) }

@@ -30,7 +30,11 @@ impl Engine {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert("version", HeaderValue::from_static("2021-04-15"));
-        let caller = Ok(Grant::private_integration(&self.account.app_id, location));
+        // A simulated request comes from the app that owns the provider.
+        let provider = body.get("conversationProviderId").and_then(Value::as_str);
+        let owner = provider.and_then(|id| self.model().provider(id)?.app_id.clone());
+        let app = owner.as_ref().unwrap_or(&self.account.app_id);
+        let caller = Ok(Grant::simulated(app, location));
         let body = body.to_string();
         let call = Call {
             method: operation.method(),
@@ -46,9 +50,17 @@ impl Engine {
         };
         let response = self.handle(&caller, call, &moment, adjust);
         let stored = response.annotations.message_id.and_then(|id| Some(self.model().message(&id)?.parsed()));
-        stored.ok_or_else(|| match &response.body["message"] {
-            Value::Array(reasons) => reasons.iter().filter_map(Value::as_str).collect::<Vec<_>>().join("; "),
-            reason => reason.as_str().unwrap_or("the request stored no message").to_owned(),
+        stored.ok_or_else(|| {
+            let reason = match &response.body["message"] {
+                Value::Array(reasons) => {
+                    reasons.iter().filter_map(Value::as_str).collect::<Vec<_>>().join("; ")
+                }
+                reason => reason.as_str().unwrap_or("the request stored no message").to_owned(),
+            };
+            match response.annotations.note {
+                Some(note) => format!("{reason}: {note}"),
+                None => reason,
+            }
         })
     }
 
@@ -62,7 +74,11 @@ impl Engine {
         moment: &Moment,
         adjust: impl FnOnce(&mut Message),
     ) -> ApiResponse {
-        let config = ApiConfig { spec: self.spec, settings: lock(&self.settings).clone() };
+        let config = ApiConfig {
+            spec: self.spec,
+            settings: lock(&self.settings).clone(),
+            app_id: self.account.app_id.clone(),
+        };
         let mut model = self.model();
         let mut response = api::respond(&config, &model, caller, call, &moment.generated);
         if (response.accepted.is_some() || response.changed.is_some() || !response.changes.is_empty())

@@ -56,7 +56,9 @@ impl Engine {
             parts.headers.remove(CONTENT_TYPE);
         }
         if let Some(note) = &response.annotations.note {
-            self.report_unserved(call.method, call.path(), note);
+            if call.operation.is_none() {
+                self.report_unserved(call.method, call.path(), note);
+            }
             add_note(&mut parts.headers, note);
         }
         if let Some(triggered) = triggered {
@@ -75,7 +77,8 @@ impl Engine {
             suggestions,
             message_id,
             quirk,
-            note: _,
+            refusal,
+            note,
         } = response.annotations;
         let record = RecordedRequest {
             id: moment.generated.trace_id.clone(),
@@ -95,6 +98,8 @@ impl Engine {
             accepted: response.status.is_success(),
             message_id,
             quirk,
+            refusal,
+            note,
             location_id: location,
             authenticated,
             fault: triggered.map(|triggered| triggered.fault.name().to_owned()),
@@ -163,7 +168,7 @@ impl Engine {
     }
 }
 
-/// Adds the reason why a request is not served. `HighLevel` sends no such header.
+/// Adds the sandbox's explanation of a response. `HighLevel` sends no such header.
 pub(in crate::engine) fn add_note(headers: &mut HeaderMap, note: &str) {
     if let Ok(note) = HeaderValue::from_str(note) {
         headers.insert(unserved::NOTE_HEADER, note);

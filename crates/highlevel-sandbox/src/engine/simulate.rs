@@ -6,18 +6,21 @@ use serde_json::{Map, Value, json};
 
 use super::mutation_error::MutationError;
 use super::state::Engine;
-use crate::model::{CONTACT_ID, Message, MessageDirection, Model, StatusUpdate};
+use crate::model::{CONTACT_ID, ConversationProvider, Message, MessageDirection, Model, StatusUpdate};
 use crate::operation::Operation;
 use crate::webhook::{SimulatedCall, SimulatedCallOutcome};
 
 impl Engine {
-    /// Simulates a message from a contact. The fields are those of `InboundMessageRequest`. Defaults to an SMS of the seeded
-    /// contact.
+    /// Simulates a message from a contact. The fields are those of `InboundMessageRequest`. Defaults to the SMS `Hello` of the
+    /// seeded contact.
     pub(crate) fn simulate_inbound(&self, fields: Map<String, Value>) -> io::Result<Message> {
         let mut body = fields;
         body.entry("type").or_insert_with(|| json!("SMS"));
         if !body.contains_key("conversationId") {
             body.entry("contactId").or_insert_with(|| json!(CONTACT_ID));
+        }
+        if !["message", "html", "attachments", "call"].iter().any(|field| body.contains_key(*field)) {
+            body.insert("message".to_owned(), json!("Hello"));
         }
         let location = location(&self.model(), &body)?;
         let names_provider = body.contains_key("conversationProviderId");
@@ -62,7 +65,12 @@ impl Engine {
             body.insert("attachments".to_owned(), json!(call.recordings));
         }
         let mut details = Map::from_iter([("status".to_owned(), json!(call.outcome.call_status()))]);
-        for (name, number) in [("from", &call.from), ("to", &call.to)] {
+        let phone = self.model().contact(contact).and_then(|contact| contact.phone.clone());
+        let (from, to) = match call.direction {
+            MessageDirection::Inbound => (call.from.clone().or(phone), call.to.clone()),
+            MessageDirection::Outbound => (call.from.clone(), call.to.clone().or(phone)),
+        };
+        for (name, number) in [("from", from), ("to", to)] {
             if let Some(number) = number {
                 details.insert(name.to_owned(), json!(number));
             }
@@ -122,9 +130,11 @@ fn location(model: &Model, body: &Map<String, Value>) -> io::Result<String> {
     })
 }
 
-/// Sets the first provider of the location if the body has none.
+/// Sets the first provider of the location that adds messages of this type if the body has none.
 fn set_default_provider(model: &Model, location: &str, body: &mut Map<String, Value>) {
-    let first = model.providers().find(|provider| provider.location_id == location);
+    let channel = body.get("type").and_then(Value::as_str).unwrap_or_default();
+    let adds = |provider: &ConversationProvider| provider.kind.is_none_or(|kind| kind.adds(channel));
+    let first = model.providers().find(|provider| provider.location_id == location && adds(provider));
     if let Some(provider) = first {
         body.entry("conversationProviderId").or_insert_with(|| json!(provider.id));
     }

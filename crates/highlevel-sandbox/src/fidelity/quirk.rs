@@ -32,6 +32,14 @@ pub enum Quirk {
     LocationTokenWithoutRefresh,
     /// The code of an installation on one location is exchanged for tokens of its company.
     CompanyTokenForLocation,
+    /// A token of a private integration has no access to conversation providers.
+    PrivateIntegration401,
+    /// An unknown `Version` returns 401 instead of 400.
+    UnknownVersion401,
+    /// A recording that is not stored at HighLevel returns 422.
+    RecordingUrl422,
+    /// An empty list of attachments returns 422.
+    EmptyAttachments422,
 }
 
 /// The time after sending a message in which a status update is [early](Quirk::EarlyStatus403), in seconds.
@@ -39,7 +47,7 @@ pub(crate) const EARLY: i64 = 10;
 
 impl Quirk {
     /// All quirks.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 13] = [
         Self::WrongProvider500,
         Self::BadToken500,
         Self::CustomInboundVanishes,
@@ -49,6 +57,10 @@ impl Quirk {
         Self::UsedRefreshToken401,
         Self::LocationTokenWithoutRefresh,
         Self::CompanyTokenForLocation,
+        Self::PrivateIntegration401,
+        Self::UnknownVersion401,
+        Self::RecordingUrl422,
+        Self::EmptyAttachments422,
     ];
 
     /// Returns the name in settings, on the command line and in the ledger.
@@ -63,17 +75,21 @@ impl Quirk {
             Self::UsedRefreshToken401 => "used-refresh-token-401",
             Self::LocationTokenWithoutRefresh => "location-token-without-refresh",
             Self::CompanyTokenForLocation => "company-token-for-location",
+            Self::PrivateIntegration401 => "private-integration-401",
+            Self::UnknownVersion401 => "unknown-version-401",
+            Self::RecordingUrl422 => "recording-url-422",
+            Self::EmptyAttachments422 => "empty-attachments-422",
         }
     }
 
     /// Returns the effect of the quirk.
     pub fn description(self) -> &'static str {
         match self {
-            Self::WrongProvider500 => "an unknown `conversationProviderId` returns 500 instead of 400",
+            Self::WrongProvider500 => "an unknown `conversationProviderId` returns 500 instead of 401",
             Self::BadToken500 => "an invalid token returns 500 instead of 401",
             Self::CustomInboundVanishes => {
                 "an inbound `Custom` message without `conversationProviderId` returns an empty success response and is \
-                 not stored, instead of returning 422"
+                 not stored, instead of returning 400"
             }
             Self::EarlyStatus403 => {
                 "status updates within 10 seconds (sandbox time) of sending the message return 403"
@@ -91,6 +107,13 @@ impl Quirk {
                 "the code of an installation on one location returns tokens of its company, without \
                  `approvedLocations`"
             }
+            Self::PrivateIntegration401 => {
+                "a private integration token returns 401 with a conversation provider, which only the token of its app can \
+                 use"
+            }
+            Self::UnknownVersion401 => "an unknown `Version` returns 401 instead of 400",
+            Self::RecordingUrl422 => "a call whose recording is not stored at HighLevel returns 422",
+            Self::EmptyAttachments422 => "an inbound message with an empty `attachments` array returns 422",
         }
     }
 }

@@ -9,7 +9,8 @@ use crate::operation::Operation;
 
 /// The strictness of request validation.
 ///
-/// Both levels validate requests against the schemas of the spec. They differ only in these rules:
+/// Both levels validate requests against the schemas of the spec, and apply each [`Refusal`](super::Refusal). They differ
+/// only in these rules, and in the fields of success responses:
 ///
 #[doc = include_str!("rules.md")]
 ///
@@ -18,10 +19,9 @@ use crate::operation::Operation;
 #[doc = include_str!("deviations.md")]
 ///
 /// The sources are **\[reference\]**, the published reference of the endpoint, **\[doc\]**, other official documentation,
-/// and **\[seen\]**, reports by users of the live API.
+/// **\[spec\]**, the embedded OpenAPI spec, **\[seen\]**, reports by users of the live API, and **\[live n\]**, their number.
 ///
-/// Both levels accept messages without text, and fields that are not in the spec, because no document forbids either. The
-/// ledger lists such fields in [`unknown_fields`](crate::RecordedRequest::unknown_fields), and violated rules that were not
+/// Both levels accept fields that are not in the spec, because no document forbids them. The ledger lists such fields in [`unknown_fields`](crate::RecordedRequest::unknown_fields), and violated rules that were not
 /// enforced in [`tolerated`](crate::RecordedRequest::tolerated).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -34,15 +34,15 @@ pub enum Strictness {
     Lenient,
 }
 
-/// A field that the reference requires, but [`Strictness::Lenient`] does not.
+/// A request that the spec does not allow, but [`Strictness::Lenient`] accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Rule {
     /// The name of the rule in the ledger.
     pub name: &'static str,
-    /// The operation that the rule applies to.
-    pub operation: Operation,
-    /// The field that is required by [`Strictness::Documented`].
+    /// The operations that the rule applies to.
+    pub operations: &'static [Operation],
+    /// The field that the rule is about, with `.` before the name of an inner field. Empty if it is about all fields.
     pub field: &'static str,
     /// A description of the documented requirement.
     pub documented: &'static str,
@@ -50,6 +50,8 @@ pub struct Rule {
     pub lenient: &'static str,
     /// The sources of both.
     pub source: &'static str,
+    /// Set if the requirement is the presence of the field.
+    pub(crate) is_requirement: bool,
 }
 
 /// A point in which the sandbox deviates from the reference at both levels of [`Strictness`].
@@ -83,30 +85,107 @@ impl Deviation {
     }
 }
 
+const SEND: &[Operation] = &[Operation::SendMessage];
+const INBOUND: &[Operation] = &[Operation::AddInboundMessage];
+const CALL: &[Operation] = &[Operation::AddOutboundCall];
+const STATUS: &[Operation] = &[Operation::UpdateMessageStatus];
+const BODIES: &[Operation] = &[
+    Operation::SendMessage,
+    Operation::AddInboundMessage,
+    Operation::AddOutboundCall,
+    Operation::UpdateMessageStatus,
+];
+
 pub(crate) const RULES: &[Rule] = &[
     Rule {
         name: "send-without-status",
-        operation: Operation::SendMessage,
+        operations: SEND,
         field: "status",
         documented: "`status` is required",
         lenient: "a message without `status`, which becomes `pending`",
         source: "[reference], [seen] programs omit it",
+        is_requirement: true,
     },
     Rule {
         name: "inbound-without-provider",
-        operation: Operation::AddInboundMessage,
+        operations: INBOUND,
         field: "conversationProviderId",
         documented: "`conversationProviderId` is required",
-        lenient: "an `SMS` or `Email` without it, which uses the default provider; other types require it",
-        source: "[reference], [doc] it is not required for the default SMS and email providers",
+        lenient: "a message without it, except `Custom` and calls; `SMS` and `Email` use the default provider",
+        source: "[reference], [doc] it is not required for the default providers, [live 2] nor for `Live_Chat` and `WhatsApp`",
+        is_requirement: true,
     },
     Rule {
         name: "call-without-conversation",
-        operation: Operation::AddOutboundCall,
+        operations: CALL,
         field: "conversationId",
         documented: "`conversationId` is required",
         lenient: "a call with `contactId` instead; the conversation is found or created",
         source: "[reference], [doc] `contactId` can be used instead",
+        is_requirement: true,
+    },
+    Rule {
+        name: "error-without-code",
+        operations: STATUS,
+        field: "error.code",
+        documented: "`error.code` is required",
+        lenient: "an `error` without `code`",
+        source: "[reference], [live 2] `message` is sufficient",
+        is_requirement: true,
+    },
+    Rule {
+        name: "error-without-type",
+        operations: STATUS,
+        field: "error.type",
+        documented: "`error.type` is required",
+        lenient: "an `error` without `type`",
+        source: "[reference], [live 2] `message` is sufficient",
+        is_requirement: true,
+    },
+    Rule {
+        name: "null-fields",
+        operations: BODIES,
+        field: "",
+        documented: "no field can be `null`",
+        lenient: "`null` in optional fields, as if they were absent",
+        source: "[reference], [seen] clients of the vendor's typed SDKs send it for each unset field",
+        is_requirement: false,
+    },
+    Rule {
+        name: "sub-type-object",
+        operations: SEND,
+        field: "subType",
+        documented: "`subType` is a string",
+        lenient: "an object, as if it were absent",
+        source: "[spec], [seen] clients of the vendor's typed SDKs send an object",
+        is_requirement: false,
+    },
+    Rule {
+        name: "direction-object",
+        operations: INBOUND,
+        field: "direction",
+        documented: "`direction` is a string",
+        lenient: "an object, as if it were absent",
+        source: "[spec], [seen] clients of the vendor's typed SDKs send an object",
+        is_requirement: false,
+    },
+    Rule {
+        name: "fractional-timestamp",
+        operations: SEND,
+        field: "scheduledTimestamp",
+        documented: "`scheduledTimestamp` counts whole seconds",
+        lenient: "a number with a fraction, which is cut off",
+        source: "[reference], [seen] Python's `time.time()`",
+        is_requirement: false,
+    },
+    Rule {
+        name: "body-for-message",
+        operations: INBOUND,
+        field: "message",
+        documented: "the text is in `message`",
+        lenient: "the text in `body`, if `message` has none; it becomes the `message`",
+        source: "[reference], [seen] programs use the name of the field in events",
+        is_requirement: false,
     },
 ];
 
@@ -151,12 +230,14 @@ mod tests {
     #[test]
     fn the_documentation_lists_all_rules() {
         let mut table = vec![
-            "| rule | operation | `documented` | `lenient` accepts | source |\n|---|---|---|---|---|"
+            "| rule | operations | `documented` | `lenient` accepts | source |\n|---|---|---|---|---|"
                 .to_owned(),
         ];
-        for Rule { name, operation, documented, lenient, source, .. } in RULES {
+        for Rule { name, operations, documented, lenient, source, .. } in RULES {
+            let operations: Vec<String> = operations.iter().map(|each| format!("`{each}`")).collect();
+            let operations = operations.join(", ");
             let source = source.replace('[', "\\[").replace(']', "\\]");
-            table.push(format!("| `{name}` | `{operation}` | {documented} | {lenient} | {source} |"));
+            table.push(format!("| `{name}` | {operations} | {documented} | {lenient} | {source} |"));
         }
         let table = table.join("\n") + "\n";
         assert_eq!(include_str!("rules.md"), table, "src/fidelity/rules.md must be:\n{table}");

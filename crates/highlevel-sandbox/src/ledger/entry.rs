@@ -73,6 +73,10 @@ pub struct RecordedRequest {
     pub message_id: Option<String>,
     /// The name of the quirk that determined the response, see [`Quirk`](crate::Quirk).
     pub quirk: Option<&'static str>,
+    /// The name of the refusal that determined the response, see [`Refusal`](crate::Refusal).
+    pub refusal: Option<&'static str>,
+    /// The explanation that the response has in the header `x-sandbox-note`.
+    pub note: Option<String>,
     /// The name of the fault that was injected, if one was.
     pub fault: Option<String>,
     /// `true` if the fault prevented the client from receiving the whole response.
@@ -151,7 +155,7 @@ impl RecordedRequest {
             weight::text(&each.pointer) + weight::text(&each.keyword) + weight::text(&each.message)
         };
         let texts = [&self.id, &self.received_at, &self.method, &self.path];
-        let options = [&self.location_id, &self.message_id, &self.fault];
+        let options = [&self.location_id, &self.message_id, &self.note, &self.fault];
         weight::block(size_of::<Self>())
             + texts.map(|text| weight::text(text)).iter().sum::<usize>()
             + options.map(|option| weight::option(option.as_ref())).iter().sum::<usize>()

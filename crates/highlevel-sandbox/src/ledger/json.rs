@@ -84,6 +84,8 @@ impl RecordedRequest {
             "accepted": self.accepted,
             "messageId": self.message_id,
             "quirk": self.quirk,
+            "refusal": self.refusal,
+            "note": self.note,
             "fault": self.fault,
             "broken": self.broken,
             "status": self.status,

@@ -2,9 +2,10 @@
 
 use std::sync::LazyLock;
 
+use highlevel_sandbox::ProviderKind;
 use reqwest::redirect::Policy;
 use reqwest::{Client, Method, RequestBuilder, StatusCode, header::HeaderMap};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::conformance::Sandbox;
 
@@ -38,6 +39,25 @@ pub(crate) fn client_without_redirects() -> Client {
 fn build(redirects: Policy) -> Client {
     let _already_installed = rustls::crypto::ring::default_provider().install_default();
     Client::builder().no_proxy().redirect(redirects).pool_max_idle_per_host(0).build().unwrap()
+}
+
+/// Returns a valid message to the seeded contact, or one of it, on a channel. Facebook and Instagram also need an open chat.
+pub(crate) fn message(sandbox: &Sandbox, path: &str, channel: &str) -> Value {
+    let mut body = json!({"type": channel, "contactId": sandbox.contact_id()});
+    if channel.ends_with("Call") || channel.ends_with("VoiceMail") {
+        body["conversationProviderId"] = json!(sandbox.provider_id(ProviderKind::Call));
+        body["call"] = json!({"to": "+15037081210", "status": "completed"});
+        return body;
+    }
+    body[if channel == "Email" { "html" } else { "message" }] = json!("Hello");
+    match path {
+        SEND => body["status"] = json!("pending"),
+        INBOUND if channel == "Custom" => {
+            body["conversationProviderId"] = json!(sandbox.provider_id(ProviderKind::CustomSms));
+        }
+        _ => {}
+    }
+    body
 }
 
 /// Returns a request without headers or body.

@@ -52,6 +52,19 @@ fn the_guide_lists_the_tamper_modes() {
     }
 }
 
+/// The tables of the crate's documentation, which tests compare with the code.
+#[test]
+fn the_guide_has_the_tables_of_rules_quirks_and_refusals() {
+    for (name, table) in [
+        ("rules", include_str!("../../src/fidelity/rules.md")),
+        ("deviations", include_str!("../../src/fidelity/deviations.md")),
+        ("quirks", include_str!("../../src/fidelity/quirks.md")),
+        ("refusals", include_str!("../../src/fidelity/refusals.md")),
+    ] {
+        assert!(DOCS.contains(table), "docs/sandbox.md must contain src/fidelity/{name}.md:\n{table}");
+    }
+}
+
 /// Returns the names of variables that follow a dollar sign.
 fn variables(line: &str) -> impl Iterator<Item = &str> {
     line.split('$').skip(1).filter_map(|rest| {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use highlevel_sandbox::{
-    Deviation, MessageDirection, Operation, Quirk, Rule, Settings, Strictness, SuccessStatus,
+    Deviation, MessageDirection, Operation, ProviderKind, Quirk, Rule, Settings, Strictness, SuccessStatus,
 };
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
@@ -24,41 +24,104 @@ async fn raw(request: RequestBuilder) -> (u16, String, bool) {
     (response.status().as_u16(), response.text().await.unwrap(), typed)
 }
 
-/// For each rule, a request that violates it alone.
-fn breaking(sandbox: &Sandbox, rule: &Rule) -> (&'static str, Value) {
+/// For each rule, a request that violates it alone, with the method and the path.
+async fn violating(sandbox: &Sandbox, rule: &Rule) -> (Method, String, Value) {
     let contact = sandbox.contact_id();
+    let post = |path: &str, body: Value| (Method::POST, path.to_owned(), body);
+    let text = |body: Value| merged(&body, &json!({"type": "SMS", "contactId": contact, "message": "Hello"}));
+    let inbound = |body: Value| {
+        let provider = sandbox.conversation_provider_id();
+        post(INBOUND, merged(&text(body), &json!({ "conversationProviderId": provider })))
+    };
     match rule.name {
-        "send-without-status" => (SEND, json!({"type": "SMS", "contactId": contact, "message": "Hello"})),
-        "inbound-without-provider" => (INBOUND, json!({"type": "SMS", "contactId": contact})),
+        "send-without-status" => post(SEND, text(json!({}))),
+        "inbound-without-provider" => post(INBOUND, text(json!({}))),
         "call-without-conversation" => {
-            let provider = sandbox.conversation_provider_id();
-            (OUTBOUND, json!({"type": "Call", "contactId": contact, "conversationProviderId": provider}))
+            let provider = sandbox.provider_id(ProviderKind::Call);
+            let call = json!({"status": "completed", "to": sandbox.contact(contact).unwrap().phone});
+            post(
+                OUTBOUND,
+                json!({
+                    "type": "Call", "contactId": contact, "conversationProviderId": provider, "call": call,
+                }),
+            )
         }
+        "error-without-code" | "error-without-type" => {
+            let provider = sandbox.provider_id(ProviderKind::Sms);
+            let sent = text(json!({"status": "pending", "conversationProviderId": provider}));
+            let id = execute(authorised(sandbox, SEND).json(&sent)).await.body["messageId"].clone();
+            let mut error = json!({"code": "1", "type": "saas", "message": "it bounced"});
+            error.as_object_mut().unwrap().remove(rule.field.split('.').nth(1).unwrap());
+            let path = format!("/conversations/messages/{}/status", id.as_str().unwrap());
+            (Method::PUT, path, json!({"status": "failed", "error": error}))
+        }
+        "null-fields" => post(SEND, text(json!({"status": "pending", "html": null}))),
+        "sub-type-object" => post(SEND, text(json!({"status": "pending", "subType": {}}))),
+        "direction-object" => inbound(json!({"direction": {}})),
+        "fractional-timestamp" => {
+            post(SEND, text(json!({"status": "pending", "scheduledTimestamp": 1_700_000_000.25})))
+        }
+        "body-for-message" => inbound(json!({"message": "", "body": "Hello"})),
         other => panic!("there is no request for {other}"),
     }
+}
+
+/// Returns an SMS that is sent through a provider, whose app can update its status.
+fn through_provider(sandbox: &Sandbox) -> Value {
+    json!({
+        "type": "SMS", "contactId": sandbox.contact_id(), "message": "Hello",
+        "conversationProviderId": sandbox.provider_id(ProviderKind::Sms),
+    })
+}
+
+/// Returns the fields of both objects. Those of the first one take precedence.
+fn merged(first: &Value, second: &Value) -> Value {
+    let mut merged = second.clone();
+    merged.as_object_mut().unwrap().extend(first.as_object().unwrap().clone());
+    merged
 }
 
 #[tokio::test]
 async fn every_rule_is_enforced_when_documented_and_tolerated_when_lenient() {
     for rule in Rule::all() {
-        let lenient = sandbox(Settings::default()).await;
-        let (path, body) = breaking(&lenient, rule);
-        let response = post(&lenient, path, &body).await;
-        assert_eq!(response.status, 201, "{}: {}", rule.name, response.body);
-        let request = &lenient.requests()[0];
-        assert_eq!(request.tolerated, [rule.name]);
-        assert_eq!(request.operation, Some(rule.operation));
-        assert_eq!(lenient.messages().len(), 1);
+        for strictness in [Strictness::Lenient, Strictness::Documented] {
+            let sandbox = sandbox(Settings::default().strictness(strictness)).await;
+            let (method, path, body) = violating(&sandbox, rule).await;
+            let request = bare(&sandbox, method, &path).bearer_auth(sandbox.token());
+            let response = execute(request.header("Version", "2021-04-15").json(&body)).await;
+            let request = sandbox.requests().pop().unwrap();
+            let name = format!("{} {strictness}: {}", rule.name, response.body);
+            assert!(
+                request.operation.is_some_and(|operation| rule.operations.contains(&operation)),
+                "{name}"
+            );
+            assert_eq!(
+                sandbox.messages().iter().filter(|message| message.text() == Some("Hello")).count(),
+                usize::from(path != OUTBOUND && (request.accepted || path.ends_with("status"))),
+                "{name}"
+            );
+            if strictness == Strictness::Lenient {
+                assert!(request.accepted, "{name}");
+                assert_eq!(request.tolerated, [rule.name], "{name}");
+            } else {
+                assert_eq!((response.status.as_u16(), request.tolerated.len()), (422, 0), "{name}");
+                assert_eq!(sandbox.messages().len(), usize::from(path.ends_with("status")), "{name}");
+            }
+        }
+    }
+}
 
-        let documented = sandbox(Settings::default().strictness(Strictness::Documented)).await;
-        let response = post(&documented, path, &body).await;
-        let pointer = format!("/{}", rule.field);
+#[tokio::test]
+async fn missing_fields_of_the_reference_are_reported_when_documented() {
+    for rule in Rule::all().iter().filter(|rule| rule.documented.ends_with("is required")) {
+        let sandbox = sandbox(Settings::default().strictness(Strictness::Documented)).await;
+        let (method, path, body) = violating(&sandbox, rule).await;
+        let request = bare(&sandbox, method, &path).bearer_auth(sandbox.token());
+        let response = execute(request.header("Version", "2021-04-15").json(&body)).await;
+        let pointer = format!("/{}", rule.field.replace('.', "/"));
         let message = format!("{} is required, but it is missing (at {pointer})", rule.field);
-        assert_eq!((response.status.as_u16(), &response.body["message"]), (422, &json!([message])));
-        let request = &documented.requests()[0];
-        assert_eq!(request.violations[0].pointer, pointer);
-        assert_eq!((request.violations.len(), request.tolerated.len()), (1, 0));
-        assert!(documented.messages().is_empty());
+        assert_eq!(response.body["message"], json!([message]), "{}", rule.name);
+        assert_eq!(sandbox.requests().pop().unwrap().violations[0].pointer, pointer);
     }
 }
 
@@ -90,9 +153,11 @@ async fn fields_required_by_all_documents_are_reported_once_in_both_modes() {
         let cases = [
             (
                 INBOUND,
-                json!({"type": "Custom", "contactId": sandbox.contact_id()}),
-                "conversationProviderId is required for all types except SMS and Email; the type is Custom \
-                 (at /conversationProviderId)",
+                json!({
+                    "type": "SMS", "message": "Hello",
+                    "conversationProviderId": sandbox.conversation_provider_id(),
+                }),
+                "conversationId or contactId is required, but both are missing (at /conversationId)",
             ),
             (
                 OUTBOUND,
@@ -116,7 +181,7 @@ async fn fields_required_by_all_documents_are_reported_once_in_both_modes() {
 #[tokio::test]
 async fn a_message_without_a_status_starts_as_pending() {
     let sandbox = sandbox(Settings::default()).await;
-    let body = json!({"type": "SMS", "contactId": sandbox.contact_id()});
+    let body = json!({"type": "SMS", "contactId": sandbox.contact_id(), "message": "Hello"});
     post(&sandbox, SEND, &body).await;
     assert_eq!(sandbox.messages()[0].status, "pending");
 }
@@ -126,6 +191,7 @@ async fn unknown_fields_are_recorded() {
     let sandbox = sandbox(Settings::default().strictness(Strictness::Documented)).await;
     let body = json!({
         "type": "Email", "contactId": sandbox.contact_id(), "status": "pending", "mesage": "Hello", "a/b": [],
+        "html": "<p>Hello</p>",
         "forward": {"isForwarded": false, "to": "x"},
     });
     assert_eq!(post(&sandbox, SEND, &body).await.status, 201);
@@ -147,7 +213,7 @@ async fn settings_apply_from_the_next_request() {
         .success_status(SuccessStatus::Ok200)
         .quirk(Quirk::WrongProvider500);
     assert_eq!(sandbox.settings(), expected);
-    let body = json!({"type": "SMS", "contactId": sandbox.contact_id()});
+    let body = json!({"type": "SMS", "contactId": sandbox.contact_id(), "message": "Hello"});
     assert_eq!(post(&sandbox, SEND, &body).await.status, 422);
     let change =
         |body: Value| client().patch(format!("{}/_sandbox/settings", sandbox.base_url())).json(&body);
@@ -161,8 +227,8 @@ async fn settings_apply_from_the_next_request() {
 #[tokio::test]
 async fn the_wrong_provider_quirk_responds_with_500() {
     let sandbox = sandbox(Settings::default()).await;
-    let body = json!({"type": "SMS", "contactId": sandbox.contact_id(), "conversationProviderId": "none"});
-    assert_eq!(post(&sandbox, SEND, &body).await.status, 400);
+    let body = json!({"type": "SMS", "contactId": sandbox.contact_id(), "conversationProviderId": "none", "message": "Hello"});
+    assert_eq!(post(&sandbox, SEND, &body).await.status, 401);
     sandbox.set_settings(sandbox.settings().quirk(Quirk::WrongProvider500));
     for path in [SEND, INBOUND] {
         let response = post(&sandbox, path, &body).await;
@@ -171,7 +237,12 @@ async fn the_wrong_provider_quirk_responds_with_500() {
         assert_eq!(sandbox.requests().last().unwrap().quirk, Some("wrong-provider-500"));
     }
     // Earlier checks respond as documented.
-    assert_eq!(post(&sandbox, SEND, &json!({"type": "SMS", "contactId": "unknown"})).await.status, 400);
+    assert_eq!(
+        post(&sandbox, SEND, &json!({"type": "SMS", "contactId": "unknown", "message": "Hello"}))
+            .await
+            .status,
+        400
+    );
     assert!(sandbox.messages().is_empty());
 }
 
@@ -199,11 +270,11 @@ async fn the_custom_inbound_quirk_discards_the_message() {
     assert!(sandbox.messages().is_empty());
 
     // The quirk does not apply to another type, with a provider, or with another violation.
-    let provider = sandbox.conversation_provider_id();
+    let provider = sandbox.provider_id(ProviderKind::CustomSms);
     let others = [
-        (json!({"type": "WhatsApp", "contactId": sandbox.contact_id()}), 422),
+        (json!({"type": "WhatsApp", "contactId": sandbox.contact_id(), "message": "Hello"}), 201),
         (
-            json!({"type": "Custom", "contactId": sandbox.contact_id(), "conversationProviderId": provider}),
+            json!({"type": "Custom", "contactId": sandbox.contact_id(), "conversationProviderId": provider, "message": "Hello"}),
             201,
         ),
         (json!({"type": "Custom", "contactId": 5}), 422),
@@ -211,7 +282,7 @@ async fn the_custom_inbound_quirk_discards_the_message() {
     for (body, status) in others {
         assert_eq!(post(&sandbox, INBOUND, &body).await.status, status, "{body}");
     }
-    assert_eq!(sandbox.messages().len(), 1);
+    assert_eq!(sandbox.messages().len(), 2);
 }
 
 #[tokio::test]
@@ -240,8 +311,7 @@ async fn a_provider_can_update_the_status_of_its_messages() {
     }
 
     let sandbox = sandbox(Settings::default()).await;
-    let body = json!({"type": "SMS", "contactId": sandbox.contact_id(), "message": "Hello"});
-    let sent = post(&sandbox, SEND, &body).await.body;
+    let sent = post(&sandbox, SEND, &through_provider(&sandbox)).await.body;
     let id = sent["messageId"].as_str().unwrap();
     let update = |id: &str, body: &Value| {
         let path = format!("/conversations/messages/{id}/status");
@@ -250,7 +320,10 @@ async fn a_provider_can_update_the_status_of_its_messages() {
     };
     let response = update(id, &json!({"status": "delivered"})).await;
     assert_eq!(response.status, 200);
-    let expected = json!({"conversationId": sent["conversationId"], "messageId": id, "status": "delivered"});
+    let expected = json!({
+        "conversationId": sent["conversationId"], "messageId": id, "status": "delivered",
+        "traceId": sandbox.requests()[1].id,
+    });
     assert_eq!(response.body, expected);
     assert_eq!(response.headers["x-ratelimit-remaining"], "98");
     assert_eq!(sandbox.messages()[0].status, "delivered");
@@ -265,8 +338,8 @@ async fn a_provider_can_update_the_status_of_its_messages() {
         Row {
             id: "none",
             body: json!({"status": "read"}),
-            status: 400,
-            message: json!("message \"none\" does not exist in location "),
+            status: 401,
+            message: json!("No message found for the id: none passed in params"),
         },
         Row { id, body: json!({"status": "delivered"}), status: 400, message: json!("the message ") },
         Row {
@@ -298,7 +371,7 @@ async fn a_provider_can_update_the_status_of_its_messages() {
 async fn the_early_status_quirk_responds_with_403() {
     let sandbox = sandbox(Settings::default().quirk(Quirk::EarlyStatus403)).await;
     sandbox.set_clock_speed(0.0);
-    let sent = post(&sandbox, SEND, &json!({"type": "SMS", "contactId": sandbox.contact_id()})).await.body;
+    let sent = post(&sandbox, SEND, &through_provider(&sandbox)).await.body;
     let path = format!("/conversations/messages/{}/status", sent["messageId"].as_str().unwrap());
     let update = || {
         let request = bare(&sandbox, Method::PUT, &path).bearer_auth(sandbox.token());

@@ -94,7 +94,9 @@ async fn get(sandbox: &Sandbox, path: &str) -> Response {
 /// Starts a sandbox with content for each view.
 async fn with_content() -> Sandbox {
     let sandbox = Sandbox::builder().webhook_url("http://127.0.0.1:9").start_checked().await.unwrap();
-    sandbox.put_contact(Contact::new("a b/?#%&\"<é>").name("Odd")).unwrap();
+    sandbox
+        .put_contact(Contact::new("a b/?#%&\"<é>").name("Odd").phone("+15035550141").email("odd@example.com"))
+        .unwrap();
     let messages = [
         json!({"type": "SMS", "message": "Hello"}),
         json!({"type": "Email", "subject": "Hi", "html": "<p style=\"color:red\">Hello</p>"}),

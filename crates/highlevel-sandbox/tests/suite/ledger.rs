@@ -10,8 +10,10 @@ use crate::conformance::{Sandbox, StartChecked};
 #[tokio::test]
 async fn every_request_is_recorded_with_its_response_and_without_its_token() {
     let sandbox = Sandbox::start().await.unwrap();
-    let raw =
-        format!("{{ \"type\": \"SMS\", \"contactId\": \"{}\", \"status\":\"read\" }}", sandbox.contact_id());
+    let raw = format!(
+        "{{ \"type\": \"SMS\", \"contactId\": \"{}\", \"status\":\"read\", \"message\": \"Hello\" }}",
+        sandbox.contact_id()
+    );
     let request = authorised(&sandbox, SEND).header("Content-Type", "application/json").header("X-Mine", "a");
     let request = request.header("Cookie", "session=secret").header("X-Api-Key", "secret");
     let accepted = execute(request.body(raw.clone())).await;
@@ -47,7 +49,8 @@ async fn every_request_is_recorded_with_its_response_and_without_its_token() {
 #[tokio::test]
 async fn entries_can_be_followed_from_the_first_one() {
     let sandbox = Sandbox::start().await.unwrap();
-    let send = json!({"type": "SMS", "contactId": sandbox.contact_id(), "status": "pending"});
+    let send =
+        json!({"type": "SMS", "contactId": sandbox.contact_id(), "status": "pending", "message": "Hello"});
     post(&sandbox, SEND, &send).await;
     let mut entries = sandbox.follow();
     let next_status = async |entries: &mut highlevel_sandbox::Entries| loop {

@@ -15,8 +15,8 @@ use crate::receiver::Receiver;
 #[tokio::test]
 async fn two_sandboxes_share_nothing() {
     let (one, other) = (Sandbox::start().await.unwrap(), Sandbox::start().await.unwrap());
-    one.put_contact(Contact::new("only-here")).unwrap();
-    let send = json!({"type": "SMS", "contactId": "only-here", "status": "pending"});
+    one.put_contact(Contact::new("only-here").phone("+15035550142")).unwrap();
+    let send = json!({"type": "SMS", "contactId": "only-here", "status": "pending", "message": "Hello"});
 
     assert_eq!(post(&one, SEND, &send).await.status, 201);
     assert_eq!(post(&other, SEND, &send).await.status, 400);
@@ -47,7 +47,8 @@ async fn dropping_a_sandbox_closes_its_listener() {
 async fn a_stopped_clock_does_not_stop_the_sandbox() {
     let receiver = Receiver::start(StatusCode::OK).await;
     let sandbox = Sandbox::builder().webhook_url(&receiver.url).start_checked().await.unwrap();
-    let send = json!({"type": "SMS", "contactId": sandbox.contact_id(), "status": "pending"});
+    let send =
+        json!({"type": "SMS", "contactId": sandbox.contact_id(), "status": "pending", "message": "Hello"});
     assert_eq!(post(&sandbox, SEND, &send).await.status, 201);
     // A stopped tokio clock jumps to the next timer when all is idle, so this would end at once.
     sandbox.wait_for_deliveries(1, Duration::from_secs(60)).await.unwrap();

@@ -15,6 +15,7 @@ mod fidelity;
 mod inspector;
 mod ledger;
 mod lifecycle;
+mod live;
 mod oauth;
 mod persistence;
 mod process;

@@ -26,7 +26,7 @@ async fn a_restart_restores_all_records_and_credentials() {
     let directory = directory("again");
     let builder = || Sandbox::builder().state_file(directory.file("state"));
     let one = builder().start_checked().await.unwrap();
-    one.put_contact(Contact::new("newcomer").email("a@example.com")).unwrap();
+    one.put_contact(Contact::new("newcomer").email("a@example.com").phone("+15035550143")).unwrap();
     let send = json!({"type": "SMS", "contactId": "newcomer", "message": "Hello", "status": "pending"});
     let id = post(&one, SEND, &send).await.body["messageId"].as_str().unwrap().to_owned();
     one.set_status(&id, StatusUpdate::new("delivered")).unwrap();
@@ -115,7 +115,7 @@ async fn changes_to_seeded_records_survive_a_restart() {
 /// Returns the status of a request with a token.
 async fn status_with(sandbox: &Sandbox, token: &str) -> u16 {
     let request = client().post(format!("{}{SEND}", sandbox.base_url())).bearer_auth(token);
-    let body = json!({"type": "SMS", "contactId": "renamed", "status": "pending"});
+    let body = json!({"type": "SMS", "contactId": "renamed", "status": "pending", "message": "Hello"});
     request.header("Version", "2021-04-15").json(&body).send().await.unwrap().status().as_u16()
 }
 

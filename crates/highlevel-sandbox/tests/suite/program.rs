@@ -46,12 +46,17 @@ async fn the_welcome_and_the_log_are_for_people_and_programs() {
     assert!(fact("rate limit").contains("--rate-limit"));
 
     let contact = &ready["contactId"];
-    assert_eq!(send(&ready, &json!({"type": "SMS", "contactId": contact, "status": "pending"})).await, 201);
-    assert_eq!(send(&ready, &json!({"type": "SMS"})).await, 422);
+    assert_eq!(
+        send(&ready, &json!({"type": "SMS", "contactId": contact, "status": "pending", "message": "Hello"}))
+            .await,
+        201
+    );
+    let misspelt = json!({"type": "SMS", "contactId": contact, "status": "new", "message": "Hello"});
+    assert_eq!(send(&ready, &misspelt).await, 422);
     let happened: Vec<String> = running.rest().filter(|line| !line.is_empty()).take(2).collect();
     assert!(happened[0].contains("  201  POST /conversations/messages  SMS, message "), "{happened:?}");
     let words =
-        "  422  POST /conversations/messages  contactId is required, but it is missing (at /contactId)";
+        "  422  POST /conversations/messages  status must be one of delivered, failed, pending, read; ";
     assert!(happened[1].contains(words), "{happened:?}");
 }
 
@@ -63,7 +68,11 @@ async fn every_line_of_a_json_log_is_an_object() {
     assert_eq!(first["event"], "ready");
     let ready = &first["data"];
     let contact = &ready["contactId"];
-    assert_eq!(send(ready, &json!({"type": "SMS", "contactId": contact, "status": "pending"})).await, 201);
+    assert_eq!(
+        send(ready, &json!({"type": "SMS", "contactId": contact, "status": "pending", "message": "Hello"}))
+            .await,
+        201
+    );
     let mut lines = vec![next()];
     while lines.last().unwrap()["event"] != "request" {
         lines.push(next());
@@ -142,7 +151,8 @@ async fn it_stops_cleanly_under_load_with_open_streams_and_unread_output() {
             let (ready, client) = (ready.clone(), client.clone());
             tokio::spawn(async move {
                 let url = format!("{}/conversations/messages", ready["baseUrl"].as_str().unwrap());
-                let body = json!({"type": "SMS", "contactId": ready["contactId"], "status": "pending"});
+                let body =
+                    json!({"type": "SMS", "contactId": ready["contactId"], "status": "pending", "message": "a"});
                 let mut answered = 0;
                 loop {
                     let request = client.post(&url).bearer_auth(ready["token"].as_str().unwrap());
@@ -156,10 +166,8 @@ async fn it_stops_cleanly_under_load_with_open_streams_and_unread_output() {
         })
         .collect();
     // The load has started once another request has been served.
-    assert_eq!(
-        send(&ready, &json!({"type": "SMS", "contactId": ready["contactId"], "status": "read"})).await,
-        201
-    );
+    let read = json!({"type": "SMS", "contactId": ready["contactId"], "status": "read", "message": "Hello"});
+    assert_eq!(send(&ready, &read).await, 201);
     let status = tokio::task::spawn_blocking(move || running.terminate()).await.unwrap();
     assert_eq!(status.code(), Some(0), "{status:?}");
     for task in load {

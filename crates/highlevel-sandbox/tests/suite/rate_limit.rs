@@ -28,7 +28,7 @@ async fn limited(limit: RateLimit) -> Sandbox {
 }
 
 fn send(sandbox: &Sandbox) -> Value {
-    json!({"type": "SMS", "contactId": sandbox.contact_id(), "status": "pending"})
+    json!({"type": "SMS", "contactId": sandbox.contact_id(), "status": "pending", "message": "Hello"})
 }
 
 fn header(response: &Response, name: &str) -> u64 {
@@ -153,9 +153,11 @@ async fn an_exhausted_daily_limit_rejects_all_requests() {
                 &limited(slow(window).interval(Duration::from_millis(500)).daily(3).retry_after(true)).await;
             vec![
                 post(s, SEND, &send(s)).await,
-                post(s, INBOUND, &json!({"type": "SMS", "contactId": s.contact_id()})).await,
+                post(s, INBOUND, &json!({"type": "SMS", "contactId": s.contact_id(), "message": "Hello"}))
+                    .await,
                 post(s, SEND, &send(s)).await,
-                post(s, INBOUND, &json!({"type": "SMS", "contactId": s.contact_id()})).await,
+                post(s, INBOUND, &json!({"type": "SMS", "contactId": s.contact_id(), "message": "Hello"}))
+                    .await,
                 post(s, SEND, &send(s)).await,
             ]
         })

@@ -261,7 +261,7 @@ async fn malformed_http_closes_only_its_connection() {
             wrong.push(format!("{name:?}: {status:?}, not {expected:?}"));
         }
         assert!(is_closed(&mut stream), "{name:?}");
-        other.write_all(message(&sandbox, &name).as_bytes()).unwrap();
+        other.write_all(message(&sandbox, &format!("after {name}")).as_bytes()).unwrap();
         assert_eq!(read_response(&mut other).unwrap().0, 201, "{name:?}");
     }
     assert_eq!(wrong, Vec::<String>::new());
@@ -380,7 +380,8 @@ async fn a_hanging_webhook_target_delays_no_request() {
     let target = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/", target.local_addr().unwrap());
     let sandbox = start(|builder| builder.webhook_url(&url)).await;
-    let send = json!({"type": "SMS", "contactId": sandbox.contact_id(), "status": "pending"});
+    let send =
+        json!({"type": "SMS", "contactId": sandbox.contact_id(), "status": "pending", "message": "Hello"});
     for _ in 0..50 {
         assert_eq!(post(&sandbox, SEND, &send).await.status, 201);
     }
@@ -388,7 +389,8 @@ async fn a_hanging_webhook_target_delays_no_request() {
 
     let receiver = Receiver::start(StatusCode::OK).await;
     let other = start(|builder| builder.webhook_url(&receiver.url)).await;
-    let send = json!({"type": "SMS", "contactId": other.contact_id(), "status": "pending"});
+    let send =
+        json!({"type": "SMS", "contactId": other.contact_id(), "status": "pending", "message": "Hello"});
     assert_eq!(post(&other, SEND, &send).await.status, 201);
     assert_eq!(other.wait_for_deliveries(1, TEST_TIMEOUT).await.unwrap().len(), 1);
 }

@@ -76,8 +76,8 @@ async fn inconsistent_records_are_rejected() {
 #[tokio::test]
 async fn a_contact_has_one_conversation_which_is_deleted_with_it() {
     let sandbox = Sandbox::start().await.unwrap();
-    sandbox.put_contact(Contact::new("grace")).unwrap();
-    let send = json!({"type": "SMS", "contactId": "grace", "status": "pending"});
+    sandbox.put_contact(Contact::new("grace").phone("+15035550144")).unwrap();
+    let send = json!({"type": "SMS", "contactId": "grace", "status": "pending", "message": "Hello"});
     let mut conversations = Vec::new();
     for path in [SEND, INBOUND, SEND] {
         conversations.push(post(&sandbox, path, &send).await.body["conversationId"].clone());
@@ -91,7 +91,7 @@ async fn a_contact_has_one_conversation_which_is_deleted_with_it() {
     assert!(sandbox.messages().is_empty());
     assert_eq!(post(&sandbox, SEND, &send).await.status, 400);
     // Its slot is free again.
-    sandbox.put_contact(Contact::new("grace")).unwrap();
+    sandbox.put_contact(Contact::new("grace").phone("+15035550144")).unwrap();
     sandbox.put_conversation(Conversation::new("another", "grace")).unwrap();
     assert_eq!(post(&sandbox, SEND, &send).await.body["conversationId"], "another");
 }
@@ -130,7 +130,7 @@ async fn seeding_is_atomic_and_idempotent() {
     // The token of the other location can only access contacts of that location.
     let send = async |contact: &str| {
         let request = client().post(format!("{}{SEND}", sandbox.base_url())).bearer_auth("pit-two");
-        let body = json!({"type": "SMS", "contactId": contact, "status": "pending"});
+        let body = json!({"type": "SMS", "contactId": contact, "status": "pending", "message": "Hello"});
         request.header("Version", "2021-04-15").json(&body).send().await.unwrap().status().as_u16()
     };
     assert_eq!((send("grace").await, send(sandbox.contact_id()).await), (201, 400));
@@ -156,15 +156,15 @@ async fn seeding_is_atomic_and_idempotent() {
 async fn a_snapshot_restores_records_and_credentials() {
     let sandbox = Sandbox::start().await.unwrap();
     let kept = sandbox.issue_token(sandbox.location_id()).unwrap();
-    sandbox.put_contact(Contact::new("kept")).unwrap();
+    sandbox.put_contact(Contact::new("kept").phone("+15035550145")).unwrap();
     let snapshot = sandbox.snapshot();
     let later = sandbox.issue_token(sandbox.location_id()).unwrap();
-    sandbox.put_contact(Contact::new("later")).unwrap();
+    sandbox.put_contact(Contact::new("later").phone("+15035550146")).unwrap();
     sandbox.delete_contact("kept");
 
     let send = async |token: &str, contact: &str| {
         let request = client().post(format!("{}{SEND}", sandbox.base_url())).bearer_auth(token);
-        let body = json!({"type": "SMS", "contactId": contact, "status": "pending"});
+        let body = json!({"type": "SMS", "contactId": contact, "status": "pending", "message": "Hello"});
         request.header("Version", "2021-04-15").json(&body).send().await.unwrap().status().as_u16()
     };
     assert_eq!((send(&later, "later").await, send(&kept, "kept").await), (201, 400));
@@ -187,7 +187,8 @@ async fn a_reset_restores_the_initial_state() {
     let limit = RateLimit::documented().burst(2);
     let sandbox = Sandbox::builder().rate_limit(limit).start_checked().await.unwrap();
     let beginning = sandbox.snapshot();
-    let send = json!({"type": "SMS", "contactId": sandbox.contact_id(), "status": "pending"});
+    let send =
+        json!({"type": "SMS", "contactId": sandbox.contact_id(), "status": "pending", "message": "Hello"});
     for status in [201, 201, 429] {
         assert_eq!(post(&sandbox, SEND, &send).await.status, status);
     }
@@ -204,7 +205,8 @@ async fn a_reset_restores_the_initial_state() {
 #[tokio::test]
 async fn status_changes_are_published() {
     let sandbox = Sandbox::start().await.unwrap();
-    let send = json!({"type": "SMS", "contactId": sandbox.contact_id(), "status": "pending"});
+    let send =
+        json!({"type": "SMS", "contactId": sandbox.contact_id(), "status": "pending", "message": "Hello"});
     let response = post(&sandbox, SEND, &send).await;
     let id = response.body["messageId"].as_str().unwrap();
     let mut entries = sandbox.follow();

@@ -65,12 +65,16 @@ async fn unserved_requests_get_the_response_of_the_vendor_and_a_note() {
         let recorded = sandbox.requests().pop().unwrap();
         assert!(recorded.response_headers.contains(&(NOTE.to_owned(), expected)), "{recorded:?}");
     }
-    let served = post(&sandbox, SEND, &json!({"type": "SMS"})).await;
+    let invalid = json!({"type": "SMS", "contactId": 5});
+    let served = post(&sandbox, SEND, &invalid).await;
     assert_eq!((served.status.as_u16(), served.headers.get(NOTE)), (422, None));
+    // The note of a path that is served explains the response.
     let unknown = bare(&sandbox, Method::PUT, &format!("{SEND}/none/status")).bearer_auth(sandbox.token());
     let unknown =
         execute(unknown.header("Version", "2021-04-15").json(&json!({"status": "delivered"}))).await;
-    assert_eq!((unknown.status.as_u16(), unknown.headers.get(NOTE)), (400, None));
+    assert_eq!(unknown.status, 401);
+    let note = unknown.headers[NOTE].to_str().unwrap();
+    assert!(note.starts_with("there is no message with this ID in the location "), "{note}");
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ use highlevel_sandbox::{
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use crate::caller::{INBOUND, OUTBOUND, SEND, post};
+use crate::caller::{INBOUND, OUTBOUND, SEND, message, post};
 use crate::conformance::{Sandbox, StartChecked};
 use crate::receiver::Receiver;
 use cases::{Case, call_cases, email_cases, text_cases};
@@ -77,43 +77,35 @@ async fn every_channel_produces_a_valid_event() {
     let receiver = Receiver::start(StatusCode::OK).await;
     let sandbox = Sandbox::builder().webhook_url(&receiver.url).start_checked().await.unwrap();
     let specification = Spec::load().unwrap();
-    let (contact, provider) = (sandbox.contact_id(), sandbox.conversation_provider_id());
+    for channel in ["FB", "IG"] {
+        // The contact opens the chat.
+        assert_eq!(post(&sandbox, INBOUND, &message(&sandbox, INBOUND, channel)).await.status, 201);
+    }
     let mut bodies = Vec::new();
     for channel in specification.allowed_values("SendMessageType") {
         for status in specification.allowed_values("SendStatus") {
-            bodies.push((
-                SEND,
-                json!({"type": channel, "contactId": contact, "message": "a", "status": status}),
-                "OutboundMessage",
-            ));
+            let mut body = message(&sandbox, SEND, channel);
+            body["status"] = json!(status);
+            bodies.push((SEND, body, "OutboundMessage"));
         }
     }
     for channel in specification.allowed_values("InboundMessageType") {
-        bodies.push((
-            INBOUND,
-            json!({"type": channel, "contactId": contact, "conversationProviderId": provider}),
-            "InboundMessage",
-        ));
+        bodies.push((INBOUND, message(&sandbox, INBOUND, channel), "InboundMessage"));
     }
     for status in specification.allowed_values("CallStatus") {
         for (path, event) in [(INBOUND, "InboundMessage"), (OUTBOUND, "OutboundMessage")] {
-            bodies.push((
-                path,
-                json!({
-                    "type": "Call", "contactId": contact, "conversationProviderId": provider,
-                    "call": {"status": status},
-                }),
-                event,
-            ));
+            let mut body = message(&sandbox, path, "Call");
+            body["call"]["status"] = json!(status);
+            bodies.push((path, body, event));
         }
     }
     for (path, body, _) in &bodies {
         assert_eq!(post(&sandbox, path, body).await.status, 201, "{body}");
     }
 
-    let deliveries = sandbox.wait_for_deliveries(bodies.len(), TEST_TIMEOUT).await.unwrap();
+    let deliveries = sandbox.wait_for_deliveries(2 + bodies.len(), TEST_TIMEOUT).await.unwrap();
 
-    for ((_, body, event), delivery) in bodies.iter().zip(&deliveries) {
+    for ((_, body, event), delivery) in bodies.iter().zip(&deliveries[2..]) {
         let payload = payload(delivery);
         let schema = specification.event_schema(event).unwrap();
         assert_eq!(specification.validate(schema, &payload), [], "{body} became {payload}");
@@ -158,7 +150,8 @@ async fn a_failed_delivery_does_not_affect_the_response() {
     let redirecting = Receiver::start(StatusCode::TEMPORARY_REDIRECT).await;
     let failing = Receiver::start(StatusCode::INTERNAL_SERVER_ERROR).await;
     let sandbox = Sandbox::builder().retry_schedule(RetrySchedule::None).start_checked().await.unwrap();
-    let send = json!({"type": "SMS", "contactId": sandbox.contact_id(), "status": "pending"});
+    let send =
+        json!({"type": "SMS", "contactId": sandbox.contact_id(), "status": "pending", "message": "Hello"});
     let urls = [(&unreachable, None), (&redirecting.url, Some(307)), (&failing.url, Some(500))];
 
     // Without a URL no event is sent.
@@ -296,18 +289,25 @@ async fn messages_of_a_provider_are_sent_to_its_delivery_url() {
     let mailed = post(&sandbox, SEND, &email).await.body;
     // The provider delivers none of these: without a provider, of another channel, or recorded only.
     for (path, body) in [
-        (SEND, json!({"type": "SMS", "contactId": contact, "status": "pending"})),
+        (SEND, json!({"type": "SMS", "contactId": contact, "status": "pending", "message": "Hello"})),
         (
             SEND,
-            json!({"type": "IG", "contactId": contact, "conversationProviderId": provider, "status": "pending"}),
+            json!({"type": "WhatsApp", "contactId": contact, "conversationProviderId": provider, "status": "pending", "message": "Hello"}),
         ),
         (
             INBOUND,
             json!({
                 "type": "SMS", "contactId": contact, "conversationProviderId": provider, "direction": "outbound",
+                "message": "Hello",
             }),
         ),
-        (OUTBOUND, json!({"type": "Call", "contactId": contact, "conversationProviderId": provider})),
+        (
+            OUTBOUND,
+            json!({
+                "type": "Call", "contactId": contact, "conversationProviderId": provider,
+                "call": {"to": "+15037081210"},
+            }),
+        ),
     ] {
         assert_eq!(post(&sandbox, path, &body).await.status, 201, "{body}");
     }
@@ -407,7 +407,8 @@ async fn simulated_messages_and_calls_are_stored_and_delivered() {
 async fn simulated_status_changes_are_stored_and_delivered() {
     let receiver = Receiver::start(StatusCode::OK).await;
     let sandbox = Sandbox::builder().webhook_url(&receiver.url).start_checked().await.unwrap();
-    let send = json!({"type": "SMS", "contactId": sandbox.contact_id(), "status": "pending"});
+    let send =
+        json!({"type": "SMS", "contactId": sandbox.contact_id(), "status": "pending", "message": "Hello"});
     let id = post(&sandbox, SEND, &send).await.body["messageId"].as_str().unwrap().to_owned();
 
     let message = sandbox.simulate_status(&id, StatusUpdate::new("delivered")).unwrap();
@@ -443,7 +444,8 @@ async fn simulated_status_changes_are_stored_and_delivered() {
 #[tokio::test]
 async fn status_events_are_delivered_in_order() {
     let sandbox = Sandbox::builder().webhook_url("http://127.0.0.1:9").start_checked().await.unwrap();
-    let send = json!({"type": "SMS", "contactId": sandbox.contact_id(), "status": "pending"});
+    let send =
+        json!({"type": "SMS", "contactId": sandbox.contact_id(), "status": "pending", "message": "Hello"});
     let set = |id: &str, status: &str| sandbox.simulate_status(id, StatusUpdate::new(status));
     for _ in 0..200 {
         let id = post(&sandbox, SEND, &send).await.body["messageId"].as_str().unwrap().to_owned();

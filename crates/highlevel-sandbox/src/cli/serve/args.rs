@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use clap::Args;
 use clap::builder::TypedValueParser;
 use highlevel_sandbox::{
-    BurstWindow, Quirk, RateLimit, Sandbox, SandboxBuilder, Snapshot, Strictness, SuccessStatus,
+    BurstWindow, Quirk, RateLimit, Refusal, Sandbox, SandboxBuilder, Snapshot, Strictness, SuccessStatus,
 };
 
 use super::super::values::{self, Choice, choice};
@@ -80,6 +80,9 @@ pub(crate) struct FidelityArgs {
     /// Imitate an undocumented behaviour of the live API; can be repeated
     #[arg(long = "quirk", value_name = "NAME", value_parser = quirk())]
     quirks: Vec<Quirk>,
+    /// Accept requests that the live API refuses for this reason; can be repeated
+    #[arg(long = "without-refusal", value_name = "NAME", hide_possible_values = true, value_parser = refusal())]
+    without_refusals: Vec<Refusal>,
     /// Respond with 429 over the documented limits, 100 requests in 10 s and 200,000 in a day [default: only count]
     #[arg(long)]
     rate_limit: bool,
@@ -136,6 +139,14 @@ fn success_status() -> impl TypedValueParser<Value = SuccessStatus> {
 
 fn quirk() -> impl TypedValueParser<Value = Quirk> {
     choice(Quirk::ALL.map(|quirk| Choice { name: quirk.name(), help: quirk.description(), value: quirk }))
+}
+
+fn refusal() -> impl TypedValueParser<Value = Refusal> {
+    choice(Refusal::all().map(|refusal| Choice {
+        name: refusal.name(),
+        help: refusal.condition(),
+        value: refusal,
+    }))
 }
 
 fn window() -> impl TypedValueParser<Value = BurstWindow> {
@@ -205,7 +216,8 @@ impl FidelityArgs {
         if let Some(window) = self.enforced_window() {
             builder = builder.rate_limit(RateLimit::documented().window(window));
         }
-        self.quirks.iter().fold(builder, |builder, quirk| builder.quirk(*quirk))
+        builder = self.quirks.iter().fold(builder, |builder, quirk| builder.quirk(*quirk));
+        self.without_refusals.iter().fold(builder, |builder, refusal| builder.without_refusal(*refusal))
     }
 }
 

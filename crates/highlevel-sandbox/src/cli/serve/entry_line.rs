@@ -50,6 +50,10 @@ fn remarks(request: &RecordedRequest) -> String {
     if let Some(quirk) = request.quirk {
         remarks.push(format!("quirk {quirk}"));
     }
+    if let Some(refusal) = request.refusal {
+        remarks.push(format!("refused as by the live API (refusal {refusal})"));
+    }
+    remarks.extend(request.note.clone());
     remarks.into_iter().fold(String::new(), |text, remark| text + "\n               " + &printable(&remark))
 }
 
@@ -60,9 +64,9 @@ fn header<'a>(request: &'a RecordedRequest, name: &str) -> Option<&'a str> {
 
 /// Returns the rule that a request was accepted against.
 fn tolerated(name: &str) -> String {
-    let field = Rule::all().iter().find(|rule| rule.name == name).map(|rule| rule.field);
-    let required = field.map_or_else(|| "more".to_owned(), |field| format!("`{field}`"));
-    format!("accepted; the documentation requires {required} (rule {name})")
+    let rule = Rule::all().iter().find(|rule| rule.name == name);
+    let documented = rule.map_or("otherwise", |rule| rule.documented);
+    format!("accepted; according to the documentation, {documented} (rule {name})")
 }
 
 /// Returns the accepted message, or the reasons of a rejection, each on a separate line.
@@ -71,7 +75,7 @@ fn details(request: &RecordedRequest) -> Option<String> {
     if request.status < 300 {
         let body: Value = serde_json::from_slice(&request.body).ok()?;
         let channel = body.get("type")?.as_str()?;
-        let message = response.get("messageId")?.as_str()?;
+        let message = response.get("messageId").or(response.pointer("/messageIds/0"))?.as_str()?;
         return Some(format!("{}, message {}", printable(channel), printable(message)));
     }
     let reasons: Vec<String> = match response.get("message")? {

@@ -102,7 +102,7 @@ fn caller(
 ) -> Result<Result<Subject, Rejection>, ErrorResponse> {
     let versions = state.spec.allowed_values("ApiVersion");
     api::authenticate(call.headers, credentials, now)?;
-    api::check_version(call.headers, &versions)?;
+    api::check_version(&lock(&state.settings), call.headers, &versions)?;
     let header = call.headers.get(AUTHORIZATION);
     let bearer = header.and_then(|header| crate::headers::bearer(header.to_str().ok()?));
     let token = bearer.and_then(|token| credentials.oauth.access_token(token));

@@ -78,8 +78,13 @@ pub(super) fn send(state: &Engine, page_request: &PageRequest) -> Result<PageRes
     let message = if channel == "Call" {
         state.simulate_call(&call(page_request, contact, as_location)?)?
     } else {
-        let fields = fields(page_request, contact, &channel)?;
-        if as_location { state.simulate_outbound(fields)? } else { state.simulate_inbound(fields)? }
+        let mut fields = fields(page_request, contact, &channel)?;
+        if as_location {
+            add_html(&channel, &mut fields);
+            state.simulate_outbound(fields)?
+        } else {
+            state.simulate_inbound(fields)?
+        }
     };
     // Keep the search only if it shows the new message.
     let model = state.model();
@@ -135,6 +140,15 @@ fn fields(page_request: &PageRequest, contact: &str, channel: &str) -> Result<Ma
         set("call", Some(call));
     }
     Ok(fields)
+}
+
+/// Adds the text of an email as HTML if it has none, because an email without HTML is refused.
+fn add_html(channel: &str, fields: &mut Map<String, Value>) {
+    let text = fields.get("message").and_then(Value::as_str).filter(|_| is_email(channel));
+    if let Some(text) = text.filter(|_| !fields.contains_key("html")) {
+        let escaped = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+        fields.insert("html".to_owned(), json!(format!("<p>{}</p>", escaped.replace('\n', "<br>"))));
+    }
 }
 
 fn seconds(page_request: &PageRequest) -> Result<Option<u64>, ApiError> {

@@ -27,7 +27,7 @@ pub(super) fn marks(request: &RecordedRequest) -> Vec<Mark> {
     let tolerated = request.tolerated.iter().filter_map(|name| {
         let rule = Rule::all().iter().find(|rule| rule.name == *name)?;
         Some((
-            format!("/{}", rule.field),
+            pointer(rule.field),
             "lenient",
             format!(
                 "{} according to the documentation, but accepted in lenient mode: {}",
@@ -54,6 +54,11 @@ pub(super) fn marks(request: &RecordedRequest) -> Vec<Mark> {
             text: text.replace('`', ""),
         });
     faults.chain(remarks).collect()
+}
+
+/// Returns the pointer of the field of a rule.
+fn pointer(field: &str) -> String {
+    if field.is_empty() { String::new() } else { format!("/{}", field.replace('.', "/")) }
 }
 
 /// The number of annotations that are not shown.
@@ -93,6 +98,9 @@ pub(super) fn badges(request: &RecordedRequest, stored: u64) -> Vec<Badge> {
     }
     if let Some(quirk) = request.quirk {
         add("is-warn", format!("quirk: {quirk}"));
+    }
+    if let Some(refusal) = request.refusal {
+        add("is-warn", format!("refusal: {refusal}"));
     }
     if !request.tolerated.is_empty() {
         add("", "lenient".to_owned());

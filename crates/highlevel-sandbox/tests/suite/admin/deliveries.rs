@@ -63,7 +63,7 @@ pub(super) fn events(sandbox: &Sandbox) -> Vec<Row> {
     let call = json!({
         "direction": "outbound", "outcome": "no-answer", "contactId": "abc123def456", "durationSeconds": 0,
         "conversationProviderId": "61d6d1f9cdac7612faf80753", "recordings": ["https://a.example/a.mp3"],
-        "from": "+15037081210", "to": "+15037081211", "userId": "xsmF1xxhmC92ZpL1lj7aLa",
+        "from": "+15035550100", "to": "+15037081210", "userId": "xsmF1xxhmC92ZpL1lj7aLa",
     });
     vec![
         post("events/trigger", trigger).expects(201),

@@ -56,7 +56,7 @@ pub(super) fn email_cases(sandbox: &Sandbox) -> Vec<Case> {
             path: SEND,
             body: json!({
                 "type": "Email", "contactId": contact, "conversationProviderId": provider, "html": "<p>a</p>",
-                "message": "a", "subject": "b", "emailFrom": "Desk <desk@example.com>", "emailTo": "to@example.com",
+                "message": "a", "subject": "b", "emailFrom": "Desk <desk@example.com>", "emailTo": "recipient@company.com",
                 "emailCc": ["cc@example.com"], "emailBcc": ["bcc@example.com"], "threadId": "thread",
                 "status": "pending",
             }),
@@ -65,14 +65,14 @@ pub(super) fn email_cases(sandbox: &Sandbox) -> Vec<Case> {
             absent: &[],
             expected: json!({
                 "messageType": "Email", "body": "<p>a</p>", "plainText": "a", "subject": "b", "threadId": "thread",
-                "from": "Desk <desk@example.com>", "to": ["to@example.com"], "cc": "cc@example.com",
+                "from": "Desk <desk@example.com>", "to": ["recipient@company.com"], "cc": "cc@example.com",
                 "bccList": ["bcc@example.com"],
             }),
         },
         // It is sent to the contact's address if the request has none.
         Case {
             path: SEND,
-            body: json!({"type": "Email", "contactId": contact, "message": "a", "status": "pending"}),
+            body: json!({"type": "Email", "contactId": contact, "html": "a", "status": "pending"}),
             event: "OutboundMessage",
             example: "OutboundMessageEmail",
             absent: &["subject", "conversationProviderId"],

@@ -104,8 +104,9 @@ fn invalid_arguments_are_named() {
         (
             "--quirk none",
             "[possible values: wrong-provider-500, bad-token-500, custom-inbound-vanishes, early-status-403, \
-             empty-success]",
+             empty-success, ",
         ),
+        ("--without-refusal no-contant", "a similar value exists: 'no-content'"),
         ("--quirk empty-sucess", "a similar value exists: 'empty-success'"),
         (
             "--seed-rng x",
@@ -131,7 +132,7 @@ fn all_options_reach_the_builder() {
     let args = args(
         "--address 127.0.0.1:81 --webhook-url http://localhost:3000/hooks --rate-limit-window fixed --state s \
          --keep-messages 5 --strictness documented --success-status 200 --quirk empty-success \
-         --quirk bad-token-500 --keep-requests 6 --public --base-url http://a:1 --webhook-allow b \
+         --quirk bad-token-500 --without-refusal no-phone --keep-requests 6 --public --base-url http://a:1 --webhook-allow b \
          --redirect-uri http://c/d --seed-rng 7 --admin-token e",
     );
     let expected = Sandbox::builder()
@@ -142,6 +143,7 @@ fn all_options_reach_the_builder() {
         .keep_messages(5)
         .quirk(Quirk::EmptySuccess)
         .quirk(Quirk::BadToken500)
+        .without_refusal(Refusal::NoPhone)
         .keep_requests(6)
         .strictness(Strictness::Documented)
         .success_status(SuccessStatus::Ok200)

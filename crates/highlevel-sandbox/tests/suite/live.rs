@@ -1,0 +1,702 @@
+//! Refusals of the live API: for each row of the table, requests that are refused and similar ones that are not.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use highlevel_sandbox::{
+    Contact, Conversation, ConversationProvider, DndChannel, ProviderKind, Quirk, Refusal, SandboxApp,
+    Strictness, TokenResource,
+};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::caller::{INBOUND, OUTBOUND, Response, SEND, bare, execute};
+use crate::conformance::{Sandbox, StartChecked};
+
+/// The contact of most rows. It has two numbers and two addresses.
+const CONTACT: &str = "k7TqWzVbN2xYp0Lm4RsE";
+const PHONE: &str = "+14155550173";
+const OTHER_PHONE: &str = "+14155550174";
+const EMAIL: &str = "rosa@example.org";
+const OTHER_EMAIL: &str = "rosa@work.example.org";
+
+/// A request, and the refusal of it.
+#[derive(Clone)]
+struct Row {
+    name: &'static str,
+    path: &'static str,
+    body: Value,
+    /// `None` if it is accepted.
+    refusal: Option<Refusal>,
+    /// The text of the response, if it has a value in place of a placeholder.
+    message: Option<&'static str>,
+}
+
+impl Row {
+    fn accepted(name: &'static str, path: &'static str, body: Value) -> Self {
+        Self { name, path, body, refusal: None, message: None }
+    }
+
+    fn refused(name: &'static str, path: &'static str, body: Value, refusal: Refusal) -> Self {
+        Self { refusal: Some(refusal), ..Self::accepted(name, path, body) }
+    }
+
+    fn message(mut self, message: &'static str) -> Self {
+        self.message = Some(message);
+        self
+    }
+}
+
+/// Returns the fields of a message to [`CONTACT`], with other fields in addition or instead.
+fn to(channel: &str, fields: Value) -> Value {
+    let mut body = json!({ "type": channel, "contactId": CONTACT, "status": "pending" });
+    if let Value::Object(fields) = fields {
+        body.as_object_mut().unwrap().extend(fields);
+    }
+    body
+}
+
+/// Returns the fields of an inbound message or call of [`CONTACT`].
+fn from(channel: &str, fields: Value) -> Value {
+    let mut body = to(channel, fields);
+    body.as_object_mut().unwrap().remove("status");
+    body
+}
+
+fn sms() -> Value {
+    to("SMS", json!({ "message": "Hello" }))
+}
+
+async fn start(strictness: Strictness) -> Sandbox {
+    let builder = Sandbox::builder().strictness(strictness).app(SandboxApp::new("their-app", "secret"));
+    let sandbox = builder.start_checked().await.unwrap();
+    let reachable = |id: &str| {
+        let contact = Contact::new(id).phone(PHONE).additional_phone(OTHER_PHONE);
+        contact.email(EMAIL).additional_email(OTHER_EMAIL)
+    };
+    let contacts = [
+        reachable(CONTACT),
+        Contact::new("no-phone").email(EMAIL),
+        Contact::new("no-email").phone(PHONE),
+        Contact::new("malformed").email("rosa@example"),
+        Contact::new("undeliverable").email("rosa@mail.invalid"),
+        Contact::new("upper-case").email("Rosa@Example.org"),
+        reachable("dnd-sms").do_not_disturb(DndChannel::Sms),
+        reachable("dnd-email").do_not_disturb(DndChannel::Email),
+        reachable("dnd-whatsapp").do_not_disturb(DndChannel::WhatsApp),
+        reachable("dnd-all").do_not_disturb(DndChannel::All),
+        reachable("unsubscribed").unsubscribed(),
+    ];
+    for contact in contacts {
+        sandbox.put_contact(contact).unwrap();
+    }
+    sandbox.put_conversation(Conversation::new("with-rosa", CONTACT)).unwrap();
+    let foreign = ConversationProvider::new("foreign").app("another-app");
+    sandbox.put_provider(foreign).unwrap();
+    sandbox
+}
+
+async fn send(sandbox: &Sandbox, method: Method, path: &str, body: &Value) -> Response {
+    let request = bare(sandbox, method, path).bearer_auth(sandbox.token()).header("Version", "2021-04-15");
+    execute(request.json(body)).await
+}
+
+/// Asserts that a response is that of a refusal, which stored nothing.
+fn check(name: &str, sandbox: &Sandbox, response: &Response, refusal: Refusal, message: Option<&str>) {
+    let body = &response.body;
+    assert_eq!(response.status, refusal.status(), "{name}: {body}");
+    assert_eq!(body["statusCode"], refusal.status(), "{name}");
+    assert_eq!(body["canonicalCode"].as_str(), refusal.code(), "{name}: {body}");
+    let text = body["message"].get(0).unwrap_or(&body["message"]);
+    assert_eq!(*text, message.unwrap_or(refusal.message()), "{name}");
+    let has_error = response.status != 400 || refusal.code().is_some();
+    assert_eq!(body["error"].is_string(), has_error, "{name}: {body}");
+    let request = sandbox.requests().pop().unwrap();
+    assert_eq!(request.refusal, Some(refusal.name()), "{name}: {body}");
+    assert!(!request.accepted && request.message_id.is_none() && request.quirk.is_none(), "{name}");
+}
+
+fn content_rows() -> Vec<Row> {
+    let refused = |name, path, body| Row::refused(name, path, body, Refusal::NoContent);
+    let file = json!({ "attachments": ["https://files.example.org/a.png"] });
+    let media =
+        json!({"whatsapp": {"type": "media", "media": {"type": "image", "url": "https://a.example/b.png"}}});
+    vec![
+        refused("no text", SEND, to("SMS", json!({}))),
+        refused("empty text", SEND, to("SMS", json!({ "message": "" }))),
+        refused("white space", SEND, to("WhatsApp", json!({ "message": " \n\t" }))),
+        refused("empty attachments", SEND, to("SMS", json!({ "attachments": [] }))),
+        refused("a text in another field", SEND, to("SMS", json!({ "text": "Hello" }))),
+        refused("an email without HTML", SEND, to("Email", json!({ "message": "Hello", "subject": "a" }))),
+        refused("an email with empty HTML", SEND, to("Email", json!({ "message": "Hello", "html": " " }))),
+        refused("a comment without text", SEND, to("InternalComment", json!({}))),
+        refused("inbound without text", INBOUND, from("Live_Chat", json!({ "text": "Hello" }))),
+        Row::accepted("a text", SEND, sms()),
+        Row::accepted("an attachment", SEND, to("SMS", file.clone())),
+        Row::accepted("an email with HTML", SEND, to("Email", json!({ "html": "<p>Hello</p>" }))),
+        Row::accepted("a template", SEND, to("Email", json!({ "templateId": "t" }))),
+        Row::accepted("media", SEND, to("WhatsApp", media)),
+        Row::accepted("an inbound file", INBOUND, from("WhatsApp", file)),
+        Row::accepted("an inbound email as text", INBOUND, from("Email", json!({ "message": "Hello" }))),
+    ]
+}
+
+fn contact_rows() -> Vec<Row> {
+    let unknown = |name, path, body| Row::refused(name, path, body, Refusal::UnknownContact);
+    let person = |id: &str, channel: &str| {
+        let content = if channel == "Email" { "html" } else { "message" };
+        json!({ "type": channel, "contactId": id, "status": "pending", content: "Hello" })
+    };
+    let email = |fields: Value| {
+        let mut body = to("Email", json!({ "html": "<p>Hello</p>" }));
+        body.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        body
+    };
+    let refused = Row::refused;
+    vec![
+        refused(
+            "no contact",
+            SEND,
+            json!({ "type": "SMS", "conversationId": "c", "toNumber": PHONE, "message": "Hello", "status": "pending" }),
+            Refusal::MissingContact,
+        ),
+        refused("an empty contact", SEND, person(" ", "SMS"), Refusal::MissingContact),
+        unknown("a deleted contact", SEND, person("gone", "SMS")).message("Contact not found for id:gone"),
+        unknown("a call to a deleted contact", OUTBOUND, call("gone", json!({ "to": PHONE })))
+            .message("Contact not found for id:gone"),
+        unknown("a message of a deleted contact", INBOUND, {
+            json!({ "type": "SMS", "contactId": "gone", "message": "Hello" })
+        })
+        .message("Contact not found for id:gone"),
+        refused("an SMS without a number", SEND, person("no-phone", "SMS"), Refusal::NoPhone),
+        refused("WhatsApp without a number", SEND, person("no-phone", "WhatsApp"), Refusal::NoPhone),
+        Row::accepted("an email without a number", SEND, person("no-phone", "Email")),
+        refused("no address", SEND, person("no-email", "Email"), Refusal::NoEmail),
+        Row::accepted("an SMS without an address", SEND, person("no-email", "SMS")),
+        refused("a malformed address", SEND, person("malformed", "Email"), Refusal::InvalidEmail),
+        refused("an undeliverable address", SEND, person("undeliverable", "Email"), Refusal::InvalidEmail),
+        refused(
+            "another address",
+            SEND,
+            email(json!({ "emailTo": "li@example.org" })),
+            Refusal::InvalidEmailTo,
+        ),
+        refused(
+            "other letters",
+            SEND,
+            email(json!({ "emailTo": "Rosa@example.org" })),
+            Refusal::InvalidEmailTo,
+        ),
+        Row::accepted("the address", SEND, email(json!({ "emailTo": EMAIL }))),
+        Row::accepted("an additional address", SEND, email(json!({ "emailTo": OTHER_EMAIL }))),
+        Row::accepted("an address that was stored in upper case", SEND, person("upper-case", "Email")),
+        refused("do-not-disturb for SMS", SEND, person("dnd-sms", "SMS"), Refusal::DndSms),
+        Row::accepted("do-not-disturb for another channel", SEND, person("dnd-sms", "Email")),
+        refused("do-not-disturb for email", SEND, person("dnd-email", "Email"), Refusal::DndEmail),
+        refused("do-not-disturb for WhatsApp", SEND, person("dnd-whatsapp", "WhatsApp"), Refusal::DndOther)
+            .message("Cannot send message as DND is active for WhatsApp."),
+        refused("do-not-disturb for all: SMS", SEND, person("dnd-all", "SMS"), Refusal::DndSms),
+        refused("do-not-disturb for all: email", SEND, person("dnd-all", "Email"), Refusal::DndEmail),
+        Row::accepted("a comment about the contact", SEND, person("dnd-all", "InternalComment")),
+        refused("unsubscribed", SEND, person("unsubscribed", "Email"), Refusal::Unsubscribed),
+        Row::accepted("an SMS to an unsubscribed contact", SEND, person("unsubscribed", "SMS")),
+    ]
+}
+
+/// Returns an outbound call through the provider of calls.
+fn call(contact: &str, details: Value) -> Value {
+    let mut details = details;
+    details["status"] = json!("completed");
+    json!({
+        "type": "Call", "contactId": contact, "conversationProviderId": provider(ProviderKind::Call), "call": details,
+    })
+}
+
+/// Returns the ID of a seeded provider, which is the same in all sandboxes.
+fn provider(kind: ProviderKind) -> &'static str {
+    match kind {
+        ProviderKind::Sms => "6717b2c09d3f4e5a8b6c1d01",
+        ProviderKind::CustomSms => "6717b2c09d3f4e5a8b6c1d02",
+        ProviderKind::Email => "6717b2c09d3f4e5a8b6c1d03",
+        _ => "6717b2c09d3f4e5a8b6c1d04",
+    }
+}
+
+fn provider_rows() -> Vec<Row> {
+    let refused = Row::refused;
+    let through = |kind, channel: &str| {
+        from(channel, json!({ "message": "Hello", "conversationProviderId": provider(kind) }))
+    };
+    let mismatch =
+        |name, kind, channel: &str| refused(name, INBOUND, through(kind, channel), Refusal::ProviderMismatch);
+    let without = |mut body: Value| {
+        body.as_object_mut().unwrap().remove("conversationProviderId");
+        body
+    };
+    let other_kind = |kind| {
+        let mut body = call(CONTACT, json!({ "to": PHONE }));
+        body["conversationProviderId"] = json!(provider(kind));
+        body
+    };
+    let no_access = "You don't have access to the conversationProvider with id: foreign";
+    let foreign = json!({ "message": "Hello", "conversationProviderId": "foreign" });
+    vec![
+        refused(
+            "a call without a provider",
+            OUTBOUND,
+            without(call(CONTACT, json!({ "to": PHONE }))),
+            Refusal::CallWithoutProvider,
+        ),
+        refused(
+            "an inbound call without a provider",
+            INBOUND,
+            without(call(CONTACT, json!({ "from": PHONE }))),
+            Refusal::CallWithoutProvider,
+        ),
+        refused(
+            "Custom without a provider",
+            INBOUND,
+            from("Custom", json!({ "message": "Hello" })),
+            Refusal::CustomWithoutProvider,
+        ),
+        refused(
+            "Custom with an empty provider",
+            INBOUND,
+            from("Custom", json!({ "message": "Hello", "conversationProviderId": "" })),
+            Refusal::CustomWithoutProvider,
+        ),
+        mismatch("SMS through a custom provider", ProviderKind::CustomSms, "SMS"),
+        mismatch("Custom through the SMS provider", ProviderKind::Sms, "Custom"),
+        mismatch("SMS through the email provider", ProviderKind::Email, "SMS"),
+        mismatch("Custom through the provider of calls", ProviderKind::Call, "Custom"),
+        refused("a call through SMS", OUTBOUND, other_kind(ProviderKind::Sms), Refusal::ProviderMismatch),
+        refused(
+            "an inbound call through SMS",
+            INBOUND,
+            other_kind(ProviderKind::Sms),
+            Refusal::ProviderMismatch,
+        ),
+        Row::accepted(
+            "Custom through a custom provider",
+            INBOUND,
+            through(ProviderKind::CustomSms, "Custom"),
+        ),
+        Row::accepted("Custom through the email provider", INBOUND, through(ProviderKind::Email, "Custom")),
+        Row::accepted("SMS through the SMS provider", INBOUND, through(ProviderKind::Sms, "SMS")),
+        Row::accepted(
+            "SMS sent through a custom provider",
+            SEND,
+            to(
+                "SMS",
+                json!({ "message": "Hello", "conversationProviderId": provider(ProviderKind::CustomSms) }),
+            ),
+        ),
+        refused(
+            "Custom through a foreign provider",
+            INBOUND,
+            from("Custom", foreign.clone()),
+            Refusal::ForeignProvider,
+        )
+        .message(no_access),
+        refused("SMS sent through a foreign provider", SEND, to("SMS", foreign), Refusal::ForeignProvider)
+            .message(no_access),
+        refused(
+            "SMS sent through an unknown provider",
+            SEND,
+            to("SMS", json!({ "message": "Hello", "conversationProviderId": "none" })),
+            Refusal::ForeignProvider,
+        )
+        .message("You don't have access to the conversationProvider with id: none"),
+        refused(
+            "another location",
+            INBOUND,
+            from("SMS", json!({ "message": "a", "locationId": "x" })),
+            Refusal::OtherLocation,
+        ),
+    ]
+}
+
+fn number_rows() -> Vec<Row> {
+    let refused = Row::refused;
+    vec![
+        refused("no number", OUTBOUND, call(CONTACT, json!({})), Refusal::InvalidPhone),
+        refused(
+            "another number",
+            OUTBOUND,
+            call(CONTACT, json!({ "to": "+14155550999" })),
+            Refusal::InvalidPhone,
+        ),
+        refused(
+            "of another number",
+            INBOUND,
+            call(CONTACT, json!({ "from": "+14155550999" })),
+            Refusal::InvalidPhone,
+        ),
+        Row::accepted("an additional number", OUTBOUND, call(CONTACT, json!({ "to": OTHER_PHONE }))),
+        Row::accepted("a formatted number", OUTBOUND, call(CONTACT, json!({ "to": "+1 (415) 555-0173" }))),
+        Row::accepted(
+            "an inbound call",
+            INBOUND,
+            call(CONTACT, json!({ "from": PHONE, "to": "+14155550100" })),
+        ),
+    ]
+}
+
+/// The reference requires the provider of an inbound message, and the conversation of a call.
+fn documented(body: &Value, path: &str, sandbox: &Sandbox) -> Value {
+    let mut body = body.clone();
+    if path == INBOUND && !matches!(body["type"].as_str(), Some("Custom" | "Call")) {
+        let fields = body.as_object_mut().unwrap();
+        let is_email = fields["type"] == "Email";
+        let kind = if is_email { ProviderKind::Email } else { ProviderKind::Sms };
+        fields.entry("conversationProviderId").or_insert_with(|| json!(sandbox.provider_id(kind)));
+    }
+    if path == OUTBOUND {
+        body["conversationId"] = json!("with-rosa");
+    }
+    body
+}
+
+#[tokio::test]
+async fn requests_are_refused_as_by_the_live_api() {
+    let mut seen = BTreeSet::new();
+    for strictness in [Strictness::Lenient, Strictness::Documented] {
+        let sandbox = start(strictness).await;
+        for Row { name, path, body, refusal, message } in
+            [content_rows(), contact_rows(), provider_rows(), number_rows()].concat()
+        {
+            let is_documented = strictness == Strictness::Documented;
+            let body = if is_documented { documented(&body, path, &sandbox) } else { body };
+            let name = format!("{strictness}: {name}: {body}");
+            let before = sandbox.messages().len();
+            let response = send(&sandbox, Method::POST, path, &body).await;
+            let stored = sandbox.messages().len() - before;
+            let Some(refusal) = refusal else {
+                assert_eq!(response.status, 201, "{name}: {}", response.body);
+                assert_eq!(stored, 1, "{name}");
+                continue;
+            };
+            check(&name, &sandbox, &response, refusal, message);
+            assert_eq!(stored, 0, "{name}");
+            seen.insert(refusal);
+        }
+    }
+    // The others have tests of their own below.
+    let elsewhere = [
+        Refusal::MissingVersion,
+        Refusal::UnknownVersion,
+        Refusal::UnknownVersion401,
+        Refusal::CompanyToken,
+        Refusal::EmptyAttachments,
+        Refusal::PrivateIntegrationProvider,
+        Refusal::ChatNoLongerActive,
+        Refusal::RecordingUrl,
+        Refusal::UnknownMessage,
+        Refusal::MessageWithoutProvider,
+        Refusal::FailedWithoutError,
+    ];
+    let missing: Vec<_> =
+        Refusal::all().filter(|each| !seen.contains(each) && !elsewhere.contains(each)).collect();
+    assert_eq!(missing, []);
+}
+
+#[tokio::test]
+async fn a_disabled_refusal_does_not_apply() {
+    let cases = [
+        (Refusal::NoContent, SEND, to("SMS", json!({}))),
+        (Refusal::UnknownVersion, SEND, Value::Null),
+        (Refusal::CustomWithoutProvider, INBOUND, from("Custom", json!({ "message": "Hello" }))),
+        (
+            Refusal::ForeignProvider,
+            SEND,
+            to("SMS", json!({ "message": "Hello", "conversationProviderId": "foreign" })),
+        ),
+        (Refusal::InvalidPhone, OUTBOUND, call(CONTACT, json!({}))),
+        (Refusal::ChatNoLongerActive, SEND, to("FB", json!({ "message": "Hello" }))),
+    ];
+    for (refusal, path, body) in cases {
+        let sandbox = start(Strictness::Lenient).await;
+        let (version, body) = if body.is_null() { ("2019-01-01", sms()) } else { ("2021-04-15", body) };
+        for (settings, is_refused) in
+            [(sandbox.settings(), true), (sandbox.settings().without_refusal(refusal), false)]
+        {
+            sandbox.set_settings(settings);
+            let request = bare(&sandbox, Method::POST, path).bearer_auth(sandbox.token());
+            let response = execute(request.header("Version", version).json(&body)).await;
+            let expected = if is_refused { refusal.status() } else { 201 };
+            assert_eq!(response.status, expected, "{refusal}: {}", response.body);
+        }
+        assert_eq!(sandbox.messages().len(), 1, "{refusal}");
+    }
+}
+
+#[tokio::test]
+async fn refusals_of_quirks_apply_only_with_the_quirk() {
+    let recorded = |url: &str| {
+        let mut body = call(CONTACT, json!({ "to": PHONE }));
+        body["attachments"] = json!([url]);
+        body
+    };
+    let through = json!({ "message": "Hello", "conversationProviderId": provider(ProviderKind::Sms) });
+    let cases = [
+        (Quirk::RecordingUrl422, Refusal::RecordingUrl, OUTBOUND, recorded("https://cdn.example.org/a.mp3")),
+        (
+            Quirk::EmptyAttachments422,
+            Refusal::EmptyAttachments,
+            INBOUND,
+            from("SMS", json!({ "message": "Hello", "attachments": [] })),
+        ),
+        (Quirk::PrivateIntegration401, Refusal::PrivateIntegrationProvider, SEND, to("SMS", through)),
+    ];
+    for (quirk, refusal, path, body) in cases {
+        let sandbox = start(Strictness::Lenient).await;
+        assert_eq!(refusal.quirk(), Some(quirk));
+        assert_eq!(send(&sandbox, Method::POST, path, &body).await.status, 201, "{quirk}");
+        sandbox.set_settings(sandbox.settings().quirk(quirk));
+        let response = send(&sandbox, Method::POST, path, &body).await;
+        let id = provider(ProviderKind::Sms);
+        let message = refusal.message().replace("{id}", id);
+        check(quirk.name(), &sandbox, &response, refusal, Some(&message));
+    }
+    let sandbox = start(Strictness::Lenient).await;
+    sandbox.set_settings(sandbox.settings().quirk(Quirk::RecordingUrl422));
+    let stored = recorded("https://storage.googleapis.com/bucket/a.mp3");
+    assert_eq!(send(&sandbox, Method::POST, OUTBOUND, &stored).await.status, 201);
+}
+
+#[tokio::test]
+async fn versions_are_checked_as_by_the_live_api() {
+    let sandbox = start(Strictness::Lenient).await;
+    let post = |version: Option<&'static str>| {
+        let request = bare(&sandbox, Method::POST, SEND).bearer_auth(sandbox.token()).json(&sms());
+        execute(match version {
+            Some(version) => request.header("Version", version),
+            None => request,
+        })
+    };
+    check("none", &sandbox, &post(None).await, Refusal::MissingVersion, None);
+    let text = "Invalid API version segment 'v9' at position 0";
+    check("unknown", &sandbox, &post(Some("v9")).await, Refusal::UnknownVersion, Some(text));
+    sandbox.set_settings(sandbox.settings().quirk(Quirk::UnknownVersion401));
+    check("quirk", &sandbox, &post(Some("v9")).await, Refusal::UnknownVersion401, None);
+    assert_eq!(post(Some("2021-07-28")).await.status, 201);
+    assert_eq!(sandbox.messages().len(), 1);
+}
+
+#[tokio::test]
+async fn tokens_of_companies_and_of_other_apps_are_refused() {
+    let sandbox = start(Strictness::Lenient).await;
+    let location = TokenResource::location(sandbox.location_id());
+    let token = |resource: &TokenResource| {
+        let tokens = sandbox.issue_tokens(resource, ["conversations/message.write"]).unwrap();
+        tokens["access_token"].as_str().unwrap().to_owned()
+    };
+    let post = |token: String, body: Value| {
+        let request = bare(&sandbox, Method::POST, SEND).bearer_auth(token).header("Version", "v3");
+        async move { execute(request.json(&body)).await }
+    };
+    let company = TokenResource::company(sandbox.company_id());
+    let response = post(token(&company), sms()).await;
+    check("company", &sandbox, &response, Refusal::CompanyToken, None);
+
+    // The app that owns the provider has access, with a private integration token or not, and no other app.
+    let own = provider(ProviderKind::Sms);
+    let through = to("SMS", json!({ "message": "Hello", "conversationProviderId": own }));
+    assert_eq!(post(token(&location), through.clone()).await.status, 201);
+    sandbox.set_settings(sandbox.settings().quirk(Quirk::PrivateIntegration401));
+    assert_eq!(post(token(&location), through.clone()).await.status, 201);
+    let theirs = json!({
+        "clientId": "their-app", "locationId": sandbox.location_id(), "scopes": ["conversations/message.write"],
+    });
+    let theirs = execute(bare(&sandbox, Method::POST, "/_sandbox/oauth/tokens").json(&theirs)).await.body;
+    let response = post(theirs["access_token"].as_str().unwrap().to_owned(), through).await;
+    let text = format!("You don't have access to the conversationProvider with id: {own}");
+    check("another app", &sandbox, &response, Refusal::ForeignProvider, Some(&text));
+}
+
+#[tokio::test]
+async fn chats_are_open_for_24_hours_after_a_message_of_the_contact() {
+    let day = Duration::from_secs(24 * 60 * 60);
+    for (channel, other, name) in [("FB", "IG", "Facebook"), ("IG", "FB", "Instagram")] {
+        let sandbox = start(Strictness::Lenient).await;
+        sandbox.set_clock_speed(0.0);
+        let text = format!(
+            "Can't send {name} message as the last inbound message was earlier than 24 hours ago and there is no {name} \
+             comment."
+        );
+        let body = to(channel, json!({ "message": "Hello" }));
+        let closed = async |step: &str| {
+            let response = send(&sandbox, Method::POST, SEND, &body).await;
+            check(step, &sandbox, &response, Refusal::ChatNoLongerActive, Some(&text));
+            assert_eq!(response.body["arguments"], json!({ "channel": name }));
+        };
+        let receive = |channel: &str| {
+            let fields = [("contactId", CONTACT.into()), ("type", channel.into()), ("message", "Hi".into())];
+            sandbox.simulate_inbound(fields).unwrap();
+        };
+        closed("no message of the contact").await;
+        receive(other);
+        closed("a message on another channel").await;
+        receive(channel);
+        assert_eq!(send(&sandbox, Method::POST, SEND, &body).await.status, 201);
+        sandbox.advance_clock(day);
+        assert_eq!(send(&sandbox, Method::POST, SEND, &body).await.status, 201);
+        sandbox.advance_clock(Duration::from_millis(1));
+        closed("after a day").await;
+        receive(channel);
+        assert_eq!(send(&sandbox, Method::POST, SEND, &body).await.status, 201);
+    }
+}
+
+#[tokio::test]
+async fn status_updates_are_refused_as_by_the_live_api() {
+    let sandbox = start(Strictness::Lenient).await;
+    let stored = async |body: &Value| {
+        let response = send(&sandbox, Method::POST, SEND, body).await;
+        response.body["messageId"].as_str().unwrap().to_owned()
+    };
+    let update = async |id: &str, body: Value| {
+        send(&sandbox, Method::PUT, &format!("/conversations/messages/{id}/status"), &body).await
+    };
+    let through = json!({ "message": "Hello", "conversationProviderId": provider(ProviderKind::Sms) });
+    let delivered = || json!({ "status": "delivered" });
+    let without = stored(&sms()).await;
+    let email = stored(&to("Email", json!({ "html": "<p>Hello</p>" }))).await;
+    let own = stored(&to("SMS", through)).await;
+    let before = sandbox.messages();
+
+    check(
+        "no provider",
+        &sandbox,
+        &update(&without, delivered()).await,
+        Refusal::MessageWithoutProvider,
+        None,
+    );
+    for id in [&*email, "none"] {
+        let text = format!("No message found for the id: {id} passed in params");
+        check(id, &sandbox, &update(id, delivered()).await, Refusal::UnknownMessage, Some(&text));
+    }
+    let response = update(&own, json!({ "status": "failed" })).await;
+    check("no error", &sandbox, &response, Refusal::FailedWithoutError, None);
+    assert_eq!(response.body["message"], json!(["error must be an object"]));
+    assert_eq!(sandbox.messages(), before, "a refused update changes nothing");
+
+    let failed = json!({ "status": "failed", "error": { "message": "the number is not in service" } });
+    assert_eq!(update(&own, failed).await.status, 200);
+    let message = sandbox.message(&own).unwrap();
+    assert_eq!(message.history.last().unwrap().error.as_deref(), Some("the number is not in service"));
+
+    // The owner of the provider has changed since.
+    let second = stored(&to(
+        "SMS",
+        json!({ "message": "Hello", "conversationProviderId": provider(ProviderKind::Sms) }),
+    ))
+    .await;
+    let moved =
+        ConversationProvider::new(provider(ProviderKind::Sms)).kind(ProviderKind::Sms).app("another-app");
+    sandbox.put_provider(moved).unwrap();
+    let text =
+        format!("You don't have access to the conversationProvider with id: {}", provider(ProviderKind::Sms));
+    check(
+        "another app",
+        &sandbox,
+        &update(&second, delivered()).await,
+        Refusal::ForeignProvider,
+        Some(&text),
+    );
+}
+
+#[tokio::test]
+async fn the_default_provider_of_a_location_sends_its_messages() {
+    let sandbox = start(Strictness::Lenient).await;
+    let default = ConversationProvider::new(provider(ProviderKind::Sms)).kind(ProviderKind::Sms);
+    sandbox.put_provider(default.default_of_location()).unwrap();
+    let cases = [
+        (SEND, sms(), Some(provider(ProviderKind::Sms))),
+        (INBOUND, from("SMS", json!({ "message": "Hi" })), Some(provider(ProviderKind::Sms))),
+        (SEND, to("Email", json!({ "html": "<p>Hello</p>" })), None),
+        (INBOUND, from("WhatsApp", json!({ "message": "Hi" })), None),
+    ];
+    for (path, body, expected) in cases {
+        let response = send(&sandbox, Method::POST, path, &body).await;
+        assert_eq!(response.status, 201, "{body}: {}", response.body);
+        let message = sandbox.messages().pop().unwrap();
+        assert_eq!(message.conversation_provider_id.as_deref(), expected, "{body}");
+    }
+}
+
+#[tokio::test]
+async fn responses_have_the_fields_of_recordings() {
+    let adds: &[&str] = &["conversationId", "messageId", "success", "traceId"];
+    let cases: [(&str, Value, &[&str]); 6] = [
+        (SEND, sms(), &["conversationId", "messageId", "traceId"]),
+        (
+            SEND,
+            to("Email", json!({ "html": "<p>Hello</p>" })),
+            &["conversationId", "emailMessageId", "messageId", "traceId"],
+        ),
+        (INBOUND, from("SMS", json!({ "message": "Hi" })), adds),
+        (
+            INBOUND,
+            from("Live_Chat", json!({ "message": "Hi" })),
+            &["contactId", "conversationId", "dateAdded", "messageId", "success", "traceId"],
+        ),
+        (OUTBOUND, call(CONTACT, json!({ "to": PHONE })), &["conversationId", "messageId", "success"]),
+        (INBOUND, call(CONTACT, json!({ "from": PHONE })), &["conversationId", "messageId", "success"]),
+    ];
+    for (path, body, fields) in cases {
+        let sandbox = start(Strictness::Lenient).await;
+        let response = send(&sandbox, Method::POST, path, &body).await;
+        let found: BTreeSet<&str> = response.body.as_object().unwrap().keys().map(String::as_str).collect();
+        assert_eq!(found, fields.iter().copied().collect(), "{body}");
+        if let Some(trace_id) = response.body.get("traceId") {
+            assert_eq!(*trace_id, *sandbox.requests()[0].id);
+        }
+    }
+    // The reference has more fields.
+    let sandbox = start(Strictness::Documented).await;
+    let body = documented(&from("SMS", json!({ "message": "Hi" })), INBOUND, &sandbox);
+    let response = send(&sandbox, Method::POST, INBOUND, &body).await;
+    for field in ["message", "contactId", "dateAdded"] {
+        assert!(response.body[field].is_string(), "{field}: {}", response.body);
+    }
+}
+
+#[tokio::test]
+async fn bodies_of_other_clients_keep_their_content() {
+    let cases = [
+        (
+            INBOUND,
+            json!({ "type": "SMS", "contactId": CONTACT, "body": "Are you open?", "altId": "line-7" }),
+            "Are you open?",
+            "body-for-message",
+        ),
+        (
+            SEND,
+            to("SMS", json!({ "message": "Hello", "html": null, "emailCc": null, "threadId": null })),
+            "Hello",
+            "null-fields",
+        ),
+        (
+            SEND,
+            to("SMS", json!({ "message": "Hello", "subType": { "value": "SMS" } })),
+            "Hello",
+            "sub-type-object",
+        ),
+        (INBOUND, from("SMS", json!({ "message": "Hi", "direction": {} })), "Hi", "direction-object"),
+        (
+            SEND,
+            to("SMS", json!({ "message": "Hello", "scheduledTimestamp": 1_700_000_000.125 })),
+            "Hello",
+            "fractional-timestamp",
+        ),
+    ];
+    for (path, body, text, rule) in cases {
+        let sandbox = start(Strictness::Lenient).await;
+        let response = send(&sandbox, Method::POST, path, &body).await;
+        assert_eq!(response.status, 201, "{body}: {}", response.body);
+        assert_eq!(sandbox.messages()[0].text(), Some(text), "{body}");
+        let tolerated = sandbox.requests()[0].tolerated.clone();
+        assert!(tolerated.contains(&rule), "{body}: {tolerated:?}");
+    }
+}
