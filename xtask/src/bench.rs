@@ -34,7 +34,8 @@ fn postgres(quick: bool, sandbox: &Path) -> Result<(), String> {
         return Ok(());
     }
     let mut bench = Command::new("pg_virtualenv");
-    bench.args(["-o", "shared_buffers=512MB", "-o", "max_wal_size=4GB"]);
+    // The tool turns `fsync` off; the last option counts.
+    bench.args(["-o", "shared_buffers=512MB", "-o", "max_wal_size=4GB", "-o", "fsync=on"]);
     bench.args(["cargo", "run", "--quiet", "--release", "--bin", "postgres", "--"]);
     bench.args(quick.then_some("--quick"));
     bench.env("HIGHLEVEL_SANDBOX", sandbox);

@@ -6,17 +6,10 @@
 CREATE SEQUENCE highlevel.outbox_id;
 
 CREATE TABLE highlevel.outbox (
+    -- What changes is first: the write-ahead log of a change then lacks the rest, if the new version is on the same page.
     id             bigint PRIMARY KEY DEFAULT nextval('highlevel.outbox_id'),
-    location       text COLLATE "C" NOT NULL,
-    order_key      text COLLATE "C",                        -- messages with equal keys are sent one after the other
     state          "char" NOT NULL DEFAULT 'p',
     attempt        integer NOT NULL DEFAULT 0,
-    due_at         timestamptz NOT NULL,
-    expires_at     timestamptz,                             -- not sent if it was not started before
-    operation      text NOT NULL,
-    request        jsonb NOT NULL,
-    trace          text,
-    enqueued_at    timestamptz NOT NULL DEFAULT clock_timestamp(),
     sender         uuid,                                    -- of the current attempt, as the next three
     claim          bigint,                                  -- the number that the sender gave to its claim
     begun_at       timestamptz,
@@ -27,6 +20,14 @@ CREATE TABLE highlevel.outbox (
     looks          integer NOT NULL DEFAULT 0,
     desk_at        timestamptz,                             -- since when a person has to decide
     problem        jsonb,
+    due_at         timestamptz NOT NULL,
+    expires_at     timestamptz,                             -- not sent if it was not started before
+    enqueued_at    timestamptz NOT NULL DEFAULT clock_timestamp(),
+    location       text COLLATE "C" NOT NULL,
+    order_key      text COLLATE "C",                        -- messages with equal keys are sent one after the other
+    operation      text NOT NULL,
+    request        jsonb NOT NULL,
+    trace          text,
     CONSTRAINT outbox_state CHECK (state IN ('p', 's', 'u', 'r')),
     CONSTRAINT outbox_attempt CHECK (state IN ('p', 'r') OR (attempt > 0 AND begun_at IS NOT NULL))
 ) WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000,
@@ -34,8 +35,9 @@ CREATE TABLE highlevel.outbox (
 CREATE INDEX outbox_ready ON highlevel.outbox (location, due_at, id) WHERE state = 'p';
 CREATE UNIQUE INDEX outbox_one_per_key ON highlevel.outbox (location, order_key)
     WHERE state = 's' AND order_key IS NOT NULL;
-CREATE INDEX outbox_open ON highlevel.outbox (location) WHERE state IN ('s', 'u');
-CREATE INDEX outbox_lease ON highlevel.outbox (lease_until) WHERE state = 's';
+CREATE INDEX outbox_unknown ON highlevel.outbox (location) WHERE state = 'u';
+-- Of messages that are being sent. Not `state = 's'`: that would offer this index to statements about one location.
+CREATE INDEX outbox_lease ON highlevel.outbox (lease_until) WHERE lease_until IS NOT NULL;
 CREATE INDEX outbox_look ON highlevel.outbox (look_at) WHERE state = 'u' AND look_at IS NOT NULL;
 CREATE INDEX outbox_desk ON highlevel.outbox (desk_at, id) WHERE desk_at IS NOT NULL;
 

@@ -23,9 +23,17 @@ DECLARE
     v_keys     text[];
     v_busy     text[];
     v_sending  boolean;
-    v_next     timestamptz;
     v_due      timestamptz;
     v_id       bigint;
+    v_early    boolean;
+    v_next_due timestamptz;
+    v_next_id  bigint;
+    -- Changes of all lanes, made by one statement at the end. The lanes are locked.
+    v_claimed  bigint[] := '{}';
+    v_lanes    text[] := '{}';
+    v_dues     timestamptz[] := '{}';
+    v_cursors  bigint[] := '{}';
+    v_nexts    timestamptz[] := '{}';
 BEGIN
     PERFORM highlevel.check_fence_v1(p_deployment);
     -- The claim must survive a crash of the database, whatever the role's default.
@@ -45,10 +53,12 @@ BEGIN
             v_expired := '{}';
             v_keys := '{}';
             v_seen := 0;
-            SELECT coalesce(array_agg(DISTINCT o.order_key), '{}'), coalesce(bool_or(o.state = 's'), false)
-                INTO v_busy, v_sending FROM highlevel.outbox o
-                WHERE o.location = l.location AND o.state IN ('s', 'u') AND o.order_key IS NOT NULL
-                    AND (o.state = 's' OR o.key_held_until > v_now);
+            SELECT coalesce(array_agg(b.order_key), '{}'), coalesce(bool_or(b.is_sending), false) INTO v_busy, v_sending
+                FROM (SELECT o.order_key, true AS is_sending FROM highlevel.outbox o
+                        WHERE o.location = l.location AND o.state = 's' AND o.order_key IS NOT NULL
+                    UNION ALL SELECT o.order_key, false FROM highlevel.outbox o
+                        WHERE o.location = l.location AND o.state = 'u' AND o.order_key IS NOT NULL
+                            AND o.key_held_until > v_now) b;
             FOR c IN SELECT o.id, o.order_key, o.expires_at FROM highlevel.outbox o
                     WHERE o.location = l.location AND o.state = 'p' AND (o.due_at, o.id) > (v_due, v_id)
                         AND o.due_at <= v_now AND (o.order_key IS NULL OR NOT o.order_key = ANY (v_busy))
@@ -62,10 +72,16 @@ BEGIN
                 END IF;
                 EXIT WHEN cardinality(v_ids) = v_want;
             END LOOP;
-            -- A message before the cursor that became pending since may be an earlier one of the same key. Its arrival is
-            -- visible by now: `stage_v1` waits for the lane.
-            EXIT WHEN v_due = '-infinity' OR NOT EXISTS (SELECT FROM highlevel.arrival a
-                WHERE a.location = l.location AND a.due_at <= v_due);
+            -- After the messages above were read: a message before the cursor that became pending since may be an earlier one
+            -- of the same key. Its arrival is visible by now: `stage_v1` waits for the lane.
+            SELECT v_due > '-infinity' AND EXISTS (SELECT FROM highlevel.arrival a
+                    WHERE a.location = l.location AND a.due_at <= v_due), n.due_at, n.id
+                INTO v_early, v_next_due, v_next_id
+                FROM (SELECT) one LEFT JOIN LATERAL (SELECT o.due_at, o.id FROM highlevel.outbox o
+                    WHERE o.location = l.location AND o.state = 'p' AND (o.due_at, o.id) > (v_due, v_id)
+                        AND NOT o.id = ANY (v_ids || v_expired)
+                    ORDER BY o.due_at, o.id LIMIT 1) n ON true;
+            EXIT WHEN NOT v_early;
             v_due := '-infinity';
             v_id := 0;
         END LOOP;
@@ -76,43 +92,41 @@ BEGIN
         IF v_granted > 0 AND p_limits IS NOT NULL THEN
             SELECT t.granted, t.wait_ms, t.now_ms INTO v_granted, v_wait, now_ms
                 FROM highlevel.take_v1(l.location, v_granted, p_limits, NULL) t;
+            IF v_granted < cardinality(v_ids) THEN
+                SELECT o.due_at, o.id INTO v_next_due, v_next_id FROM highlevel.outbox o
+                    WHERE o.location = l.location AND o.state = 'p' AND (o.due_at, o.id) > (v_due, v_id)
+                        AND NOT o.id = ANY (v_ids[1:v_granted])
+                    ORDER BY o.due_at, o.id LIMIT 1;
+            END IF;
         END IF;
-        IF v_granted > 0 THEN
-            -- Some may have been cancelled meanwhile.
-            FOR c IN UPDATE highlevel.outbox o SET state = 's', attempt = o.attempt + 1, sender = p_sender,
-                        claim = p_claim, begun_at = clock_timestamp(), lease_until = clock_timestamp() + p_lease,
-                        problem = NULL
-                    WHERE o.id = ANY (v_ids[1:v_granted]) AND o.state = 'p' RETURNING o.* LOOP
-                id := c.id;
-                location := c.location;
-                attempt := c.attempt;
-                operation := c.operation;
-                request := c.request;
-                trace := c.trace;
-                expires_ms := extract(epoch FROM c.expires_at - clock_timestamp()) * 1000;
-                RETURN NEXT;
-            END LOOP;
-            v_left := v_left - v_granted;
-        END IF;
+        v_claimed := v_claimed || v_ids[1:v_granted];
+        v_left := v_left - v_granted;
         -- The first message that is still pending, and when it can be sent.
-        SELECT o.due_at, o.id INTO c FROM highlevel.outbox o
-            WHERE o.location = l.location AND o.state = 'p' AND (o.due_at, o.id) > (v_due, v_id)
-            ORDER BY o.due_at, o.id LIMIT 1;
-        IF NOT FOUND THEN
-            UPDATE highlevel.lane n SET next_at = 'infinity', held = NULL, held_by = NULL, held_until = NULL
-                WHERE n.location = l.location;
-            CONTINUE;
-        END IF;
-        v_next := CASE
+        v_lanes := v_lanes || l.location;
+        v_dues := v_dues || v_next_due;
+        v_cursors := v_cursors || (v_next_id - 1);
+        v_nexts := v_nexts || CASE
+            WHEN v_next_id IS NULL THEN 'infinity'
             WHEN v_granted < cardinality(v_ids) THEN clock_timestamp() + greatest(v_wait, 1) * interval '1 ms'
-            WHEN c.due_at > v_now THEN c.due_at
+            WHEN v_next_due > v_now THEN v_next_due
             WHEN cardinality(v_ids) = v_want OR v_seen = v_window THEN clock_timestamp()
             -- Others of its key are being sent, or unknown.
             WHEN v_sending OR v_granted > 0 THEN clock_timestamp() + interval '20 ms'
             ELSE clock_timestamp() + interval '1 s' END;
-        UPDATE highlevel.lane n SET cursor_due = c.due_at, cursor_id = c.id - 1, next_at = v_next,
-            held = NULL, held_by = NULL, held_until = NULL WHERE n.location = l.location;
     END LOOP;
+    -- Without a pending message, the cursor stays where it is.
+    UPDATE highlevel.lane n SET cursor_due = coalesce(t.due_at, n.cursor_due), cursor_id = coalesce(t.id, n.cursor_id),
+            next_at = t.next_at, held = NULL, held_by = NULL, held_until = NULL
+        FROM unnest(v_lanes, v_dues, v_cursors, v_nexts) AS t(location, due_at, id, next_at)
+        WHERE n.location = t.location;
+    -- Some may have been cancelled meanwhile. Not `state = 'p'`: with statistics of a time without a backlog, all pending
+    -- messages would be read.
+    RETURN QUERY
+        UPDATE highlevel.outbox o SET state = 's', attempt = o.attempt + 1, sender = p_sender, claim = p_claim,
+                begun_at = clock_timestamp(), lease_until = clock_timestamp() + p_lease, problem = NULL
+            WHERE o.id = ANY (v_claimed) AND o.state NOT IN ('s', 'u', 'r')
+            RETURNING o.id, o.location, o.attempt, o.operation, o.request, o.trace,
+                (extract(epoch FROM o.expires_at - clock_timestamp()) * 1000)::bigint, now_ms;
 END $$;
 
 -- Moves messages that are pending or on the desk to the completed ones. Returns those that were.

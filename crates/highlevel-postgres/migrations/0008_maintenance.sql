@@ -34,10 +34,12 @@ BEGIN
     DELETE FROM highlevel.inbox_seen WHERE at < v_now - p_retention[4] * interval '1 second';
     -- Evidence is compared while messages are looked at: within a quarter of an hour by default.
     DELETE FROM highlevel.evidence e WHERE e.seen_at < v_now - interval '2 hours'
-        AND NOT EXISTS (SELECT FROM highlevel.outbox m WHERE m.location = e.location AND m.state IN ('s', 'u'));
+        AND NOT EXISTS (SELECT FROM highlevel.outbox m WHERE m.location = e.location AND m.lease_until IS NOT NULL)
+        AND NOT EXISTS (SELECT FROM highlevel.outbox m WHERE m.location = e.location AND m.state = 'u');
     DELETE FROM highlevel.token_lease WHERE until < v_now - interval '1 hour';
     DELETE FROM highlevel.worker w WHERE w.seen_at < v_now - interval '1 day'
-        AND NOT EXISTS (SELECT FROM highlevel.outbox m WHERE m.sender = w.id AND m.state IN ('s', 'u'));
+        AND NOT EXISTS (SELECT FROM highlevel.outbox m WHERE m.sender = w.id AND m.lease_until IS NOT NULL)
+        AND NOT EXISTS (SELECT FROM highlevel.outbox m WHERE m.sender = w.id AND m.state = 'u');
     -- Locations that were not used for a day. A lane that is being changed is not idle.
     DELETE FROM highlevel.limiter WHERE location IN (SELECT l.location FROM highlevel.limiter l
         -- No interval is longer than an hour: the log of these has no entry that counts.
@@ -59,7 +61,7 @@ CREATE FUNCTION highlevel.stats_v1(p_most bigint) RETURNS jsonb LANGUAGE sql STA
                 WHERE m.location = l.location AND m.state = 'p' AND (m.due_at, m.id) > (l.cursor_due, l.cursor_id)
                 ORDER BY m.due_at, m.id LIMIT 1) o
             WHERE l.next_at < 'infinity' AND l.held IS NULL AND o.due_at <= clock_timestamp()),
-        'sending', (SELECT count(*) FROM highlevel.outbox WHERE state = 's'),
+        'sending', (SELECT count(*) FROM highlevel.outbox WHERE lease_until IS NOT NULL),
         'unknown', (SELECT count(*) FROM highlevel.outbox WHERE state = 'u'),
         'desk', (SELECT count(*) FROM (SELECT FROM highlevel.outbox WHERE desk_at IS NOT NULL LIMIT p_most) s),
         'oldest_desk_ms', (SELECT (extract(epoch FROM clock_timestamp() - min(desk_at)) * 1000)::bigint

@@ -96,7 +96,7 @@ impl Database {
         let rows = self
             .query(
                 "SELECT id, attempt FROM highlevel.outbox WHERE sender = $1 AND claim = ANY ($2)
-                     AND (state = 's' OR state = 'u' AND problem ->> 'kind' = 'lease')",
+                     AND (lease_until IS NOT NULL OR state = 'u' AND problem ->> 'kind' = 'lease')",
                 &[(&sender, Type::UUID), (&claims, Type::INT8_ARRAY)],
             )
             .await?;

@@ -193,7 +193,8 @@ impl Database {
     async fn owner(&self, doubt: &Doubt, message: &MessageId) -> Result<Owner> {
         let row = self
             .query_opt(
-                "SELECT EXISTS (SELECT FROM highlevel.outbox o WHERE o.location = m.location AND o.state = 's'
+                "SELECT EXISTS (SELECT FROM highlevel.outbox o WHERE o.location = m.location
+                         AND o.lease_until IS NOT NULL
                          AND o.id <> m.id AND o.begun_at <= e.seen_at
                          AND coalesce(o.request ->> 'contactId' = m.request ->> 'contactId', true))
                      -- Its receipt was written since it was compared.

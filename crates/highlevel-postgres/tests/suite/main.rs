@@ -16,6 +16,7 @@ mod lost_claims;
 mod maintenance;
 mod order;
 mod outbox;
+mod plans;
 mod pooler;
 mod schema;
 mod shared;
