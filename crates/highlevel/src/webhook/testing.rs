@@ -83,16 +83,15 @@ impl EventBuilder {
 
     /// Creates an event for an SMS to a contact.
     pub fn outbound_sms(text: &str) -> Self {
-        Self::message("OutboundMessage", "outbound", "SMS")
+        Self::message("outbound", Names("SMS", 2, "TYPE_SMS"))
             .field("body", text)
             .field("contentType", "text/plain")
             .field("status", "delivered")
-            .field("source", "app")
     }
 
     /// Creates an event for an SMS from a contact.
     pub fn inbound_sms(text: &str) -> Self {
-        Self::message("InboundMessage", "inbound", "SMS")
+        Self::message("inbound", Names("SMS", 2, "TYPE_SMS"))
             .field("body", text)
             .field("contentType", "text/plain")
             .field("status", "delivered")
@@ -100,7 +99,7 @@ impl EventBuilder {
 
     /// Creates an event for an email to a contact.
     pub fn outbound_email(subject: &str, html: &str) -> Self {
-        Self::message("OutboundMessage", "outbound", "Email")
+        Self::message("outbound", Names("Email", 3, "TYPE_EMAIL"))
             .field("subject", subject)
             .field("body", html)
             .field("from", "Front desk <desk@example.com>")
@@ -111,7 +110,7 @@ impl EventBuilder {
 
     /// Creates an event for a call to a contact that a person took.
     pub fn answered_call(seconds: u32) -> Self {
-        Self::message("OutboundMessage", "outbound", "CALL")
+        Self::message("outbound", Names("CALL", 1, "TYPE_CALL"))
             .field("status", "completed")
             .field("callStatus", "completed")
             .field("callDuration", seconds)
@@ -119,7 +118,7 @@ impl EventBuilder {
 
     /// Creates an event for a call to a contact that reached voicemail.
     pub fn voicemail_call() -> Self {
-        Self::message("OutboundMessage", "outbound", "CALL")
+        Self::message("outbound", Names("CALL", 1, "TYPE_CALL"))
             .field("status", "completed")
             .field("callStatus", "voicemail")
     }
@@ -131,6 +130,10 @@ impl EventBuilder {
             .without("webhookId")
             .field("contactId", "cI08i1Bls3iTB9bKgFJh")
             .field("locationId", "l1C08ntBrFjLS0elLIYU")
+            .field("conversationId", "fcanlLgpbQgQhderivVs")
+            .field("conversationProviderId", "cI08i1Bls3iTB9bKgF01")
+            .field("customUserId", "")
+            .field("from", "+15035550100")
             .field("messageId", id())
             .field("attachments", json!([]))
             .field("phone", phone)
@@ -155,15 +158,23 @@ impl EventBuilder {
             .field("appId", "665c6bb13d4e5364bdec0e2f")
     }
 
-    fn message(name: &str, direction: &str, channel: &str) -> Self {
-        Self::named(name)
+    fn message(direction: &str, names: Names) -> Self {
+        let is_inbound = direction == "inbound";
+        let (contact, location) = ("+15037081210", "+15035550100");
+        let (from, to) = if is_inbound { (contact, location) } else { (location, contact) };
+        Self::named(if is_inbound { "InboundMessage" } else { "OutboundMessage" })
             .field("locationId", "l1C08ntBrFjLS0elLIYU")
             .field("contactId", "cI08i1Bls3iTB9bKgFJh")
             .field("conversationId", "fcanlLgpbQgQhderivVs")
             .field("messageId", id())
             .field("userId", "")
+            .field("source", "app")
             .field("direction", direction)
-            .field("messageType", channel)
+            .field("messageType", names.0)
+            .field("messageTypeId", names.1)
+            .field("messageTypeString", names.2)
+            .field("from", from)
+            .field("to", to)
     }
 
     /// Sets any field.
@@ -203,6 +214,10 @@ impl EventBuilder {
         Bytes::from(Value::Object(self.0.clone()).to_string())
     }
 }
+
+/// The `messageType`, `messageTypeId` and `messageTypeString` of a channel.
+#[derive(Clone, Copy)]
+struct Names(&'static str, u32, &'static str);
 
 /// Returns a random id in the form of message ids.
 fn id() -> String {
