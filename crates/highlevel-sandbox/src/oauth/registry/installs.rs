@@ -149,3 +149,70 @@ impl Registry {
         self.install_numbers.get(&(client_id.to_owned(), resource.clone())).copied()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+
+    use super::*;
+    use crate::oauth::SandboxApp;
+
+    const APP: &str = "app-1";
+
+    fn install(company: &str, locations: usize) -> Installation {
+        let locations = (0..locations).map(|number| format!("{company}-{number:0100}")).collect();
+        Installation {
+            client_id: APP.to_owned(),
+            choice: Choice::company(company, locations).with_future_locations(true),
+            installed_at: DateTime::UNIX_EPOCH,
+            announced: true,
+            is_future_location: false,
+        }
+    }
+
+    fn assert_consistent(registry: &Registry) {
+        let bytes: usize = registry.installs().map(Installation::weight).sum();
+        assert_eq!(registry.install_bytes, bytes);
+        let included = registry.installs().filter(|install| install.choice.install_to_future_locations);
+        assert_eq!(registry.future_installs.len(), included.count());
+    }
+
+    #[test]
+    fn installs_are_bounded_and_the_index_follows_every_change() {
+        let mut registry = Registry::new(SandboxApp::new(APP, "secret"));
+        for number in 0..100 {
+            registry.put_install(install(&format!("company{number}"), MAX_LOCATIONS));
+            assert!(registry.install_bytes <= MAX_INSTALL_BYTES, "{number}");
+        }
+        assert_consistent(&registry);
+        assert!(registry.installs().count() < 100);
+        assert_eq!(registry.apps_for_future_locations("company0"), Vec::<String>::new(), "evicted");
+        assert_eq!(registry.apps_for_future_locations("company99"), [APP]);
+        assert_eq!(registry.apps_for_future_locations("company9"), Vec::<String>::new());
+
+        // An install with the maximum number of locations gets no more of them.
+        registry.add_future_location(APP, "company99", "more");
+        registry.put_install(install("small", 1));
+        registry.add_future_location(APP, "small", "more");
+        registry.add_future_location(APP, "unknown", "more");
+        let locations = |company: &str| {
+            let install = registry.install(APP, &TokenResource::company(company)).unwrap();
+            install.choice.locations.len()
+        };
+        assert_eq!((locations("company99"), locations("small")), (MAX_LOCATIONS, 2));
+        assert_consistent(&registry);
+
+        registry
+            .put_install(Installation { choice: Choice::location("more", "small"), ..install("small", 0) });
+        registry.uninstall(APP, &TokenResource::location("more"));
+        assert_consistent(&registry);
+        let small = install("small", 1);
+        registry
+            .put_install(Installation { choice: small.choice.clone().with_future_locations(false), ..small });
+        assert_eq!(registry.apps_for_future_locations("small"), Vec::<String>::new());
+        assert_consistent(&registry);
+        registry.uninstall(APP, &TokenResource::company("company99"));
+        assert_eq!(registry.apps_for_future_locations("company99"), Vec::<String>::new());
+        assert_consistent(&registry);
+    }
+}
