@@ -9,10 +9,13 @@ use std::task::{Context, Poll};
 use bytes::{Bytes, BytesMut};
 use http_body::{Frame, SizeHint};
 use progenitor_client::{ClientHooks, ClientInfo, Error, OperationInfo, ResponseValue};
-use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderName, HeaderValue, USER_AGENT};
-use reqwest::{Body, Method, Request, RequestBuilder, Response, Version};
+use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
+use reqwest::multipart::Form;
+use reqwest::{Body, Method, Request, RequestBuilder, Response, Url, Version};
+use serde::de::DeserializeOwned;
 
 use crate::context::{End, RawResponse, RequestContext};
+use crate::download::Download;
 use crate::generated::Client;
 use crate::timer::Timer;
 
@@ -42,19 +45,7 @@ impl ClientHooks<RequestContext> for Client {
     /// body, and with the same headers unless they are moved to the context.
     async fn exec(&self, request: Request, _: &OperationInfo) -> reqwest::Result<Response> {
         let context = self.inner();
-        // However this future ends, nothing is written afterwards that was not written before.
-        let _seal = SealOnDrop(context);
-        let url = request.url().clone();
-        let mut timer = Timer::start(context.settings().timeout);
-        let response = timer.run(self.client().execute(request), || context.seal()).await;
-        let mut response = match response {
-            Ok(response) => response?,
-            Err(timed_out) => return fail(timed_out.into()).await,
-        };
-        if response.version() < Version::HTTP_10 {
-            // Any bytes are a response of HTTP/0.9, and a successful one.
-            return fail(io::Error::new(io::ErrorKind::InvalidData, "the response is not HTTP/1.1")).await;
-        }
+        let Started { mut response, url, mut timer } = self.start(request).await?;
         let (body, end) = read(&mut response, context.settings().body_limit, &mut timer).await;
         let headers = std::mem::take(response.headers_mut());
         let mut handed_on = http::Response::new(body.clone());
@@ -66,6 +57,35 @@ impl ClientHooks<RequestContext> for Client {
         let redirected = *response.url() != url;
         context.record(RawResponse { status: response.status(), headers, redirected, body, end });
         Ok(Response::from(handed_on))
+    }
+}
+
+/// A response whose body has not been read.
+struct Started {
+    response: Response,
+    /// The URL of the request.
+    url: Url,
+    timer: Timer,
+}
+
+impl Client {
+    /// Executes the request until the head of the response has arrived.
+    async fn start(&self, request: Request) -> reqwest::Result<Started> {
+        let context = self.inner();
+        // However this future ends, nothing is written afterwards that was not written before.
+        let _seal = SealOnDrop(context);
+        let url = request.url().clone();
+        let mut timer = Timer::start(context.settings().timeout);
+        let response = timer.run(self.client().execute(request), || context.seal()).await;
+        let response = match response {
+            Ok(response) => response?,
+            Err(timed_out) => fail(timed_out.into()).await?,
+        };
+        if response.version() < Version::HTTP_10 {
+            // Any bytes are a response of HTTP/0.9, and a successful one.
+            fail(io::Error::new(io::ErrorKind::InvalidData, "the response is not HTTP/1.1")).await?;
+        }
+        Ok(Started { response, url, timer })
     }
 }
 
@@ -134,6 +154,56 @@ impl Client {
     pub async fn form(&self, path: &str, fields: &[(&str, &str)]) -> Result<ResponseValue<()>, Error<()>> {
         let builder = self.client.post(format!("{}{path}", self.baseurl)).form(fields);
         self.run(builder.header(ACCEPT, HeaderValue::from_static("application/json")), "form").await
+    }
+
+    /// Posts a form with files, and reads the response as JSON. `path` starts with a slash.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if there is no response, if it is not a success or of another type, or if the request cannot be built.
+    pub async fn multipart<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        form: Form,
+    ) -> Result<ResponseValue<T>, Error<()>> {
+        let builder = self.client.post(format!("{}{path}", self.baseurl)).multipart(form);
+        let mut request = builder.header(ACCEPT, HeaderValue::from_static("application/json")).build()?;
+        let info = OperationInfo { operation_id: "multipart" };
+        self.pre(&mut request, &info).await?;
+        let response = self.exec(request, &info).await?;
+        if !response.status().is_success() {
+            return Err(Error::UnexpectedResponse(response));
+        }
+        ResponseValue::from_response(response).await
+    }
+
+    /// Gets a file as a stream, however long it is. `path` starts with a slash. The timeout of the context is that of the head
+    /// of the response, and of each pause between two parts of the body.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if there is no response, if the request cannot be built, or if the status is not a success. The body
+    /// of such a response is in the [`RequestContext`].
+    pub async fn download(&self, path: &str) -> Result<ResponseValue<Download>, Error<()>> {
+        let mut request = self.client.get(format!("{}{path}", self.baseurl)).build()?;
+        let info = OperationInfo { operation_id: "download" };
+        self.pre(&mut request, &info).await?;
+        let context = self.inner();
+        let Started { mut response, url, mut timer } = self.start(request).await?;
+        let (status, redirected) = (response.status(), *response.url() != url);
+        let is_file = status.is_success() && !redirected;
+        let (body, end) = if is_file {
+            (Bytes::new(), End::Complete)
+        } else {
+            read(&mut response, context.settings().body_limit, &mut timer).await
+        };
+        let headers = response.headers().clone();
+        context.record(RawResponse { status, headers, redirected, body, end });
+        if !is_file {
+            return Err(Error::UnexpectedResponse(response));
+        }
+        let pause = context.settings().timeout;
+        Ok(ResponseValue::new(Download::new(response, pause), status, HeaderMap::new()))
     }
 
     async fn run(

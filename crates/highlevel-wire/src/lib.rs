@@ -12,6 +12,7 @@
 //! `highlevel`.
 
 mod context;
+mod download;
 mod hooks;
 mod open_enum;
 mod seal;
@@ -19,8 +20,10 @@ mod timer;
 mod timestamp;
 
 pub use context::{End, Gate, RawResponse, RequestContext, RequestSettings, RequestTrace};
+pub use download::Download;
 pub use generated::{Client, types};
 pub use progenitor_client::{ClientInfo, Error, ResponseValue};
+pub use reqwest::multipart;
 pub use timer::GRACE;
 pub use timestamp::{InvalidTimestamp, Timestamp};
 

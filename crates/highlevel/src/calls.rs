@@ -29,6 +29,10 @@ impl Client {
 }
 
 impl Calls {
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
+    }
+
     /// Adds a call that was made to a contact through a system outside HighLevel.
     ///
     /// ```no_run

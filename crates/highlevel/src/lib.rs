@@ -31,13 +31,15 @@
 //! | send a message | [`Messages::send`] | [`Sms`], [`Email`], [`WhatsApp`], [`Rcs`], [`Instagram`], [`Facebook`], [`TikTok`], [`LiveChat`], [`Custom`], [`InternalComment`] |
 //! | add a message of another system | [`Messages::add_inbound`] | [`Inbound`] |
 //! | add a call of another system | [`Calls::add_outbound`] | [`OutboundCall`] |
-//! | read the transcription of a call | [`Calls::transcription`] | an id |
+//! | read the recording and the transcription of a call | [`Calls::recording`], [`Calls::transcription`] | an id |
+//! | upload files | [`Files::upload`] | [`Upload`] |
 //! | find, create and change contacts | [`Client::contacts`] | [`Contact`], [`ContactUpdate`], [`ContactKey`], [`ContactSearch`] |
 //! | find, create and change conversations | [`Client::conversations`] | [`ConversationSearch`], ids |
 //! | read, list and export messages | [`Messages::get`], [`Messages::list`], [`Messages::export`] | ids, [`MessageExport`] |
 //! | report the delivery of a message | [`Messages::set_status`], [`Messages::set_email_status`] | [`Status`], [`EmailProgress`] |
 //! | change a message | [`Messages::cancel`], [`Messages::set_attachments`] | ids, URLs |
 //! | any other endpoint | [`Client::request`] | a method, a path and JSON |
+//! | find out whether a message was sent | [`Client::find`], [`Error::find`] | a [`Fingerprint`] |
 //! | receive a webhook | [`webhook::Receiver`] | the raw body and the headers |
 //! | manage the tokens of an app | [`auth::App`] | authorization codes and install events |
 //!
@@ -53,7 +55,7 @@
 //! |---|---|---|
 //! | `NotSent` | no request reached HighLevel | yes |
 //! | `Rejected` | HighLevel responded that it did not do it | yes, once the reason is fixed |
-//! | `Unknown` | it may have been done | no; look for the message first, see [`Fingerprint::reconcile`] |
+//! | `Unknown` | it may have been done | no; look for the message first, see [`Error::find`] and [`Fingerprint::reconcile`] |
 //! | `Accepted` | it was accepted, but the receipt cannot be read | no |
 //!
 //! The client retries only requests that were certainly not done, as [`RetryPolicy`] allows. [`ErrorKind`] is the kind of the
@@ -104,6 +106,8 @@ mod conversations;
 mod delivery;
 mod error;
 mod executor;
+mod files;
+mod find;
 #[cfg(all(doc, not(doctest)))]
 pub mod guide;
 mod headers;
@@ -118,6 +122,7 @@ mod path;
 mod phone;
 mod receipt;
 mod reconcile;
+mod recording;
 mod redact;
 mod request;
 mod retry;
@@ -135,6 +140,8 @@ pub use contacts::{Contact, ContactKey, ContactUpdate, Contacts, Note};
 pub use conversations::Conversations;
 pub use delivery::Delivery;
 pub use error::{Error, ErrorKind, Result};
+pub use files::{Files, Upload};
+pub use find::{Examined, Finding};
 pub use limit::{LocalRateLimiter, RateLimitHeaders, RateLimiter};
 pub use listing::Listing;
 pub use messages::{
@@ -145,6 +152,7 @@ pub use path::RequestPath;
 pub use phone::{InvalidPhoneNumber, PhoneNumber};
 pub use receipt::Receipt;
 pub use reconcile::{Fingerprint, Fingerprintable, ObservedMessage, Reconciliation};
+pub use recording::Recording;
 pub use request::Request;
 pub use reqwest::Method;
 pub use retry::RetryPolicy;

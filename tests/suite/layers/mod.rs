@@ -17,8 +17,10 @@ use self::source::read_sources;
 const HIGHLEVEL: Structure = Structure {
     layers: &[
         &["blocking"],
+        // Reads back whether the message of a request exists.
+        &["find"],
         // The API: constructors and typed operations.
-        &["messages", "calls", "contacts", "conversations", "request", "operations"],
+        &["messages", "calls", "recording", "contacts", "conversations", "files", "request", "operations"],
         // Apps, their installations and tokens.
         &["auth"],
         &["client"],

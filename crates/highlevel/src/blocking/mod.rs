@@ -31,19 +31,18 @@
 //! error in the child; build the client there.
 
 mod driver;
+mod operations;
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use highlevel_wire::types::{
-    AddMessageResponse, InboundMessageRequest, OutboundCallRequest, SendMessageRequest, SendMessageResponse,
-};
 use reqwest::Method;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use self::driver::Driver;
+pub use self::operations::{Calls, Contacts, Conversations, Files, Listing, Messages, Recording};
 use crate::auth::{AppBuilder, AuthorizeUrl, Handled, TokenSet};
 use crate::webhook::{Event, Verified};
 use crate::{
@@ -134,16 +133,6 @@ impl Client {
         self.session.driver.run(operation)
     }
 
-    /// Returns the operations on messages. See [`Client::messages`](crate::Client::messages).
-    pub fn messages(&self) -> Messages {
-        Messages { inner: self.inner.messages(), client: self.clone() }
-    }
-
-    /// Returns the operations on calls. See [`Client::calls`](crate::Client::calls).
-    pub fn calls(&self) -> Calls {
-        Calls { inner: self.inner.calls(), client: self.clone() }
-    }
-
     /// Creates a request to any endpoint. See [`Client::request`](crate::Client::request).
     pub fn request(&self, method: Method, path: impl Into<RequestPath>) -> Request {
         Request { inner: self.inner.request(method, path), client: self.clone() }
@@ -178,57 +167,6 @@ impl Client {
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.inner.fmt(f)
-    }
-}
-
-/// Sends messages, and adds messages that arrived elsewhere. From [`Client::messages`].
-#[derive(Debug, Clone)]
-pub struct Messages {
-    inner: crate::Messages,
-    client: Client,
-}
-
-impl Messages {
-    /// Sends a message to a contact. See [`Messages::send`](crate::Messages::send).
-    ///
-    /// # Errors
-    ///
-    /// Returns the errors of the async method, and [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) inside
-    /// an async task.
-    pub fn send(&self, message: impl Into<SendMessageRequest>) -> Result<Receipt<SendMessageResponse>> {
-        self.client.run(self.inner.send(message))
-    }
-
-    /// Adds a message that a contact sent through a system outside HighLevel. See
-    /// [`Messages::add_inbound`](crate::Messages::add_inbound).
-    ///
-    /// # Errors
-    ///
-    /// Returns the errors of [`send`](Self::send).
-    pub fn add_inbound(
-        &self,
-        message: impl Into<InboundMessageRequest>,
-    ) -> Result<Receipt<AddMessageResponse>> {
-        self.client.run(self.inner.add_inbound(message))
-    }
-}
-
-/// Adds calls that were made elsewhere. From [`Client::calls`].
-#[derive(Debug, Clone)]
-pub struct Calls {
-    inner: crate::Calls,
-    client: Client,
-}
-
-impl Calls {
-    /// Adds a call that was made to a contact through a system outside HighLevel. See
-    /// [`Calls::add_outbound`](crate::Calls::add_outbound).
-    ///
-    /// # Errors
-    ///
-    /// Returns the errors of [`Messages::send`].
-    pub fn add_outbound(&self, call: impl Into<OutboundCallRequest>) -> Result<Receipt<AddMessageResponse>> {
-        self.client.run(self.inner.add_outbound(call))
     }
 }
 

@@ -46,6 +46,15 @@ impl Dated {
         date.and_then(Timestamp::to_system_time).map_or(Self::AtOnce, Self::Given)
     }
 
+    /// Returns the earliest date that a message can have. `attempted` is the time of the request.
+    pub(super) fn earliest(&self, attempted: SystemTime) -> SystemTime {
+        let expected = match *self {
+            Self::Given(date) => date.min(attempted),
+            Self::AtOnce | Self::Scheduled(_) | Self::Within(_) => attempted,
+        };
+        expected.checked_sub(EARLIER).unwrap_or(SystemTime::UNIX_EPOCH)
+    }
+
     /// Compares the expected date with the date of a message. `attempted` is the time of the request.
     pub(super) fn compare(&self, attempted: SystemTime, observed: Option<SystemTime>) -> Match {
         let Some(observed) = observed else { return Match::Undecided };

@@ -1,5 +1,7 @@
 //! Compares a request with a message in all properties.
 
+use std::time::SystemTime;
+
 use super::fingerprint::Fingerprint;
 use super::matching::{Match, compare};
 use super::observed::ObservedMessage;
@@ -19,6 +21,21 @@ pub(super) enum Fit {
 }
 
 impl Fingerprint {
+    /// Returns `true` if the message could be that of the request.
+    pub(crate) fn may_be(&self, message: &ObservedMessage) -> bool {
+        self.fit(message) != Fit::Excluded
+    }
+
+    /// Returns `true` for the fingerprint of an email.
+    pub(crate) fn is_email(&self) -> bool {
+        channel::is_email(&self.channel)
+    }
+
+    /// Returns the earliest date that the message can have.
+    pub(crate) fn earliest(&self) -> SystemTime {
+        self.dated.earliest(self.attempted)
+    }
+
     /// Compares this request with a message.
     pub(super) fn fit(&self, message: &ObservedMessage) -> Fit {
         let is_call = channel::is_phone_call(&self.channel);

@@ -8,8 +8,8 @@ use std::time::{Duration, SystemTime};
 
 use highlevel::auth::store::{Key, MemoryStore, Resource, TokenStore};
 use highlevel::{
-    Client, Delivery, ErrorKind, Inbound, Method, OutboundCall, RetryPolicy, Sms, TokenResult, TokenSource,
-    blocking,
+    Client, Contact, Delivery, ErrorKind, Finding, Fingerprint, Inbound, Method, OutboundCall, RetryPolicy,
+    Sms, TokenResult, TokenSource, blocking,
 };
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
@@ -66,6 +66,43 @@ fn every_operation_works_without_a_runtime() {
     let sent = client.run(messages.send(Sms::to("c").text("t"))).expect("a receipt");
     assert_eq!((sent.http_status(), client.base_url()), (201, server.url().as_str()));
     assert_eq!((server.requests().len(), server.connections()), (6, 1));
+}
+
+#[test]
+fn lists_recordings_and_reads_work_without_a_runtime() {
+    let (server, _end) = serve(|request| match request.line.split(['?', ' ']).nth(1) {
+        Some("/conversations/messages/m1/locations/l1/recording") => Action::Respond(
+            b"HTTP/1.1 200 OK\r\ncontent-type: audio/x-wav\r\ncontent-length: 4\r\n\r\nRIFF".to_vec(),
+        ),
+        Some("/conversations/v1/messages") => {
+            let is_second = request.line.contains("lastMessageId=m2");
+            let ids = if is_second { vec!["m3"] } else { vec!["m1", "m2"] };
+            let messages: Vec<_> = ids.iter().map(|id| json!({ "id": id })).collect();
+            let page = json!({ "lastMessageId": ids.last(), "nextPage": !is_second, "messages": messages });
+            Action::Respond(json_response("200 OK", &json!({ "messages": page })))
+        }
+        Some("/conversations/search") => {
+            Action::Respond(json_response("200 OK", &json!({ "conversations": [] })))
+        }
+        Some("/conversations/messages/export") => {
+            Action::Respond(json_response("200 OK", &json!({ "messages": [] })))
+        }
+        _ => Action::Respond(json_response("200 OK", &json!({ "contact": { "id": "c1" } }))),
+    });
+    let client = Client::builder().token(TOKEN).base_url(server.url()).location("l1").build_blocking();
+    let client = client.expect("a client");
+    let contact = client.contacts().upsert(Contact::phone("+15037081210")).expect("a contact");
+    assert_eq!(contact.contact_id().as_str(), "c1");
+    let listed =
+        client.messages().list(&"v1".into()).collect::<highlevel::Result<Vec<_>>>().expect("messages");
+    assert_eq!(listed.iter().map(|message| message.id.as_str()).collect::<Vec<_>>(), ["m1", "m2", "m3"]);
+    let recording = client.calls().recording(&"m1".into()).expect("a recording");
+    assert_eq!(recording.content_type(), Some("audio/x-wav"));
+    let parts = recording.collect::<highlevel::Result<Vec<_>>>().expect("all parts");
+    assert_eq!(parts.concat(), b"RIFF");
+    let fingerprint = Fingerprint::of(&Sms::to("c1").text("t"), SystemTime::now());
+    let found = client.find(&fingerprint).expect("a result");
+    assert!(matches!(found, Finding::NotFound(examined) if examined.messages == 0));
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod constructors;
 mod delivery;
 mod errors;
 mod executor;
+mod find;
 mod limiter;
 mod operations;
 mod reconcile;

@@ -3,6 +3,7 @@
 
 mod contacts;
 mod conversations;
+mod files;
 mod invalid;
 mod lists;
 mod messages;

@@ -1,0 +1,296 @@
+//! Finds the message of a request whose outcome is unknown, by reading the conversation back.
+
+use std::time::SystemTime;
+
+use highlevel_wire::types::{ConversationMessage, ExportChannel};
+use serde_json::Value;
+
+use crate::search::{ConversationSearch, MessageExport};
+use crate::{
+    Client, ConversationId, Delivery, EmailMessageId, Error, Fingerprint, Listing, MessageId,
+    ObservedMessage, Reconciliation, Result,
+};
+
+/// The number of messages that are examined at most.
+const MAX_MESSAGES: usize = 1000;
+
+/// The number of messages and emails that are read alone at most.
+const MAX_READS: usize = 20;
+
+/// The number of conversations of a contact that are examined at most. A contact usually has one.
+const MAX_CONVERSATIONS: usize = 5;
+
+/// The result of reading back. From [`Client::find`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Finding {
+    /// The request was done, and this is its message.
+    Sent(MessageId),
+    /// No message could be that of the request. One that HighLevel is still processing may appear later.
+    NotFound(Examined),
+    /// Messages could be that of the request, but none is proven to be; these are their ids. The list is empty if there were
+    /// more messages than are examined. A person has to look.
+    Ambiguous(Vec<MessageId>),
+}
+
+/// The messages that were examined without a result.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Examined {
+    /// The conversations. Empty if no conversation with the contact was found; then the messages of the contact were exported.
+    pub conversations: Vec<ConversationId>,
+    /// The number of messages.
+    pub messages: usize,
+    /// The date of the oldest message that could be that of the request.
+    pub since: SystemTime,
+    /// The time at which the messages were read. Later ones are not examined.
+    pub until: SystemTime,
+}
+
+impl Client {
+    /// Reads back whether the message of a request exists.
+    ///
+    /// It searches for the conversation of the contact, lists its messages up to 2 minutes before the attempt, and compares them
+    /// with the fingerprint, see [`Fingerprint::reconcile`]. Emails, and messages with an `altId`, are read alone, because lists lack
+    /// their content. So it takes 2 or 3 requests in most cases and 40 at most. They count against the rate limits, and need the
+    /// scopes `conversations.readonly` and `conversations/message.readonly`.
+    ///
+    /// ```no_run
+    /// # async fn example(client: highlevel::Client, fingerprint: highlevel::Fingerprint) -> highlevel::Result<()> {
+    /// use highlevel::Finding;
+    ///
+    /// match client.find(&fingerprint).await? {
+    ///     Finding::Sent(id) => println!("it was sent: {id}"),
+    ///     Finding::NotFound(examined) => println!("not among {} messages until {:?}", examined.messages, examined.until),
+    ///     Finding::Ambiguous(ids) => println!("a person has to look: {ids:?}"),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Returns an [`Error`] if the messages cannot be read. It reports nothing about the request that is looked for.
+    pub async fn find(&self, fingerprint: &Fingerprint) -> Result<Finding> {
+        Search::new(self, fingerprint).run().await
+    }
+}
+
+impl Error {
+    /// Reads back whether the message of the failed request exists, see [`Client::find`].
+    ///
+    /// ```no_run
+    /// # async fn example(client: highlevel::Client) -> highlevel::Result<()> {
+    /// use highlevel::{Delivery, Finding, Sms};
+    ///
+    /// let message = Sms::to("abc123def456").text("Your table is ready");
+    /// if let Err(error) = client.messages().send(message).await
+    ///     && error.delivery() == Delivery::Unknown
+    ///     && let Finding::Sent(id) = error.find(&client).await?
+    /// {
+    ///     println!("it was sent: {id}");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Returns an [`Error`] if the messages cannot be read, or if this error has no [`fingerprint`](Self::fingerprint).
+    pub async fn find(&self, client: &Client) -> Result<Finding> {
+        let Some(fingerprint) = self.fingerprint() else {
+            let text = "the error has no fingerprint: its request creates no message, or was never started";
+            return Err(Error::invalid("find", text));
+        };
+        client.find(fingerprint).await
+    }
+}
+
+/// One search for the message of a request.
+struct Search<'a> {
+    client: &'a Client,
+    fingerprint: &'a Fingerprint,
+    examined: Examined,
+    reads: usize,
+    /// A bound was reached, so that messages were not examined.
+    is_incomplete: bool,
+    observed: Vec<ObservedMessage>,
+}
+
+impl<'a> Search<'a> {
+    fn new(client: &'a Client, fingerprint: &'a Fingerprint) -> Self {
+        let examined = Examined {
+            conversations: Vec::new(),
+            messages: 0,
+            since: fingerprint.earliest(),
+            until: SystemTime::now(),
+        };
+        Self { client, fingerprint, examined, reads: 0, is_incomplete: false, observed: Vec::new() }
+    }
+
+    async fn run(mut self) -> Result<Finding> {
+        for conversation in self.conversations().await? {
+            let messages = self.client.messages().list(&conversation);
+            self.examined.conversations.push(conversation);
+            self.examine(messages).await?;
+        }
+        if self.examined.conversations.is_empty() {
+            self.examine_export().await?;
+        }
+        let result = self.fingerprint.reconcile(std::mem::take(&mut self.observed));
+        Ok(match (result, self.is_incomplete) {
+            (Reconciliation::Sent(id), false) => Finding::Sent(id),
+            (Reconciliation::Sent(id), true) => Finding::Ambiguous(vec![id]),
+            (Reconciliation::NotFound, false) => Finding::NotFound(self.examined),
+            (Reconciliation::NotFound, true) => Finding::Ambiguous(Vec::new()),
+            (Reconciliation::Ambiguous(ids), _) => Finding::Ambiguous(ids),
+        })
+    }
+
+    /// Returns the conversations in which the message can be.
+    async fn conversations(&mut self) -> Result<Vec<ConversationId>> {
+        // The id of a conversation that was merged into another one is stale, so the contact takes precedence.
+        let Some(contact) = self.fingerprint.contact_id() else {
+            return Ok(self.fingerprint.conversation_id().cloned().into_iter().collect());
+        };
+        let mut found = self.client.conversations().search(ConversationSearch::with_contact(contact));
+        let mut ids: Vec<ConversationId> = Vec::new();
+        while let Some(conversation) = found.next().await {
+            let conversation = conversation?;
+            if ids.len() == MAX_CONVERSATIONS {
+                self.is_incomplete = true;
+                break;
+            }
+            // The search is by text on some servers, so that it returns other contacts as well.
+            if conversation.contact_id.as_ref().is_none_or(|found| found == contact) {
+                ids.push(conversation.id);
+            }
+        }
+        if ids.is_empty() {
+            ids.extend(self.fingerprint.conversation_id().cloned());
+        }
+        Ok(ids)
+    }
+
+    /// Examines the messages of the contact without its conversation, which the search finds only some seconds after it was
+    /// created.
+    async fn examine_export(&mut self) -> Result<()> {
+        let Some(contact) = self.fingerprint.contact_id() else { return Ok(()) };
+        let export = MessageExport::all().with_contact(contact).since(self.examined.since).page_size(100);
+        let export = if self.fingerprint.is_email() { export.channel(ExportChannel::Email) } else { export };
+        let messages = self.client.messages().export(export);
+        self.examine(messages).await
+    }
+
+    async fn examine(&mut self, mut messages: Listing<ConversationMessage>) -> Result<()> {
+        while let Some(message) = messages.next().await {
+            let message = message?;
+            let date = message.date_added.as_ref().and_then(highlevel_wire::Timestamp::to_system_time);
+            if date.is_some_and(|date| date < self.examined.since) {
+                return Ok(());
+            }
+            if self.examined.messages == MAX_MESSAGES {
+                self.is_incomplete = true;
+                return Ok(());
+            }
+            self.examined.messages += 1;
+            let json = serde_json::to_value(&message).unwrap_or_default();
+            let observed = ObservedMessage::from(&json);
+            if self.fingerprint.may_be(&observed) {
+                self.examine_candidate(message, json, observed).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads a message that could be that of the request, if the list lacks its content.
+    async fn examine_candidate(
+        &mut self,
+        message: ConversationMessage,
+        json: Value,
+        observed: ObservedMessage,
+    ) -> Result<()> {
+        if self.fingerprint.is_email() && message.body.is_none() {
+            let emails = message.meta.and_then(|meta| meta.email).and_then(|email| email.message_ids);
+            if let Some(emails) = emails.filter(|emails| !emails.is_empty()) {
+                return self.examine_emails(&emails, &json, observed).await;
+            }
+        }
+        let lacks_content = self.fingerprint.alt_id().is_some() && message.alt_id.is_none()
+            || self.fingerprint.is_email() && message.body.is_none();
+        let read = if lacks_content && self.may_read() {
+            existing(self.client.messages().get(&message.id).await)?
+        } else {
+            None
+        };
+        let read = read.and_then(|read| serde_json::to_value(read.message()).ok());
+        self.observed.push(read.map_or(observed, |read| ObservedMessage::from(&read)));
+        Ok(())
+    }
+
+    /// Reads the emails of a thread. One of them may be that of the request.
+    async fn examine_emails(
+        &mut self,
+        emails: &[EmailMessageId],
+        thread: &Value,
+        observed: ObservedMessage,
+    ) -> Result<()> {
+        let mut is_complete = true;
+        let mut candidates = Vec::new();
+        for email in emails {
+            let read = match self.may_read() {
+                true => existing(self.client.messages().get_email(email).await)?,
+                false => None,
+            };
+            let Some(read) = read.and_then(|read| serde_json::to_value(read.response()).ok()) else {
+                is_complete = false;
+                continue;
+            };
+            let email = ObservedMessage::from(&of_thread(thread, &read));
+            if self.fingerprint.may_be(&email) {
+                candidates.push(email);
+            }
+        }
+        if !is_complete {
+            candidates.push(observed);
+        }
+        self.observed.append(&mut candidates);
+        Ok(())
+    }
+
+    /// Returns `true` if another message may be read alone.
+    fn may_read(&mut self) -> bool {
+        if self.reads == MAX_READS {
+            self.is_incomplete = true;
+            return false;
+        }
+        self.reads += 1;
+        true
+    }
+}
+
+/// Returns `None` for a message that no longer exists.
+fn existing<T>(result: Result<T>) -> Result<Option<T>> {
+    match result {
+        Ok(read) => Ok(Some(read)),
+        Err(error) if error.delivery() == Delivery::Rejected && matches!(error.status(), Some(400 | 404)) => {
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Returns an email as a message with the id and the channel of its thread.
+fn of_thread(thread: &Value, email: &Value) -> Value {
+    let mut message = thread.clone();
+    let (Some(fields), Some(email)) = (message.as_object_mut(), email.as_object()) else { return message };
+    for (name, value) in email.iter().filter(|(name, _)| !matches!(name.as_str(), "id" | "type")) {
+        fields.insert(name.clone(), value.clone());
+    }
+    // An email that is read alone lists all copies.
+    for (list, name) in [("ccList", "cc"), ("bccList", "bcc")] {
+        if let Some(all) = email.get(name).filter(|all| all.is_array()) {
+            fields.insert(list.to_owned(), all.clone());
+        }
+    }
+    message
+}
