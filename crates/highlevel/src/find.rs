@@ -237,10 +237,8 @@ impl<'a> Search<'a> {
         let mut is_complete = true;
         let mut candidates = Vec::new();
         for email in emails {
-            let read = match self.may_read() {
-                true => existing(self.client.messages().get_email(email).await)?,
-                false => None,
-            };
+            let read =
+                if self.may_read() { existing(self.client.messages().get_email(email).await)? } else { None };
             let Some(read) = read.and_then(|read| serde_json::to_value(read.response()).ok()) else {
                 is_complete = false;
                 continue;

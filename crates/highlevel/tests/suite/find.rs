@@ -90,18 +90,16 @@ impl Ledger {
                 });
                 json!({ "messages": latest_first })
             }
-            path => match path.strip_prefix("messages/email/e-") {
-                Some(id) => {
-                    json!({ "id": format!("e-{id}"), "subject": "Ready", "body": "<p>Your table is ready</p>",
-                    "direction": "outbound", "from": "desk@example.com", "to": ["ada@example.com"],
-                    "dateAdded": self.message(id)["dateAdded"] })
+            path => {
+                if let Some(id) = path.strip_prefix("messages/email/e-") {
+                    return json!({ "id": format!("e-{id}"), "subject": "Ready", "body": "<p>Your table is ready</p>",
+                        "direction": "outbound", "from": "desk@example.com", "to": ["ada@example.com"],
+                        "dateAdded": self.message(id)["dateAdded"] });
                 }
-                None => {
-                    let mut message = self.message(path.strip_prefix("messages/").expect("a message"));
-                    message["altId"] = json!("a1");
-                    json!({ "message": message })
-                }
-            },
+                let mut message = self.message(path.strip_prefix("messages/").expect("a message"));
+                message["altId"] = json!("a1");
+                json!({ "message": message })
+            }
         }
     }
 
