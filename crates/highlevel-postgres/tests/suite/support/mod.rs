@@ -117,6 +117,6 @@ pub(crate) async fn until_zero(what: &str, mut count: impl FnMut() -> i64) {
             (least, end) = (now, Instant::now() + TEST_TIMEOUT);
         }
         assert!(Instant::now() < end, "no progress within {TEST_TIMEOUT:?}, {least} are left: {what}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        tokio::time::sleep(Duration::from_millis(200)).await;
     }
 }
