@@ -14,8 +14,8 @@ use serde::{Deserialize, Serialize};
 pub(crate) use quirk::EARLY;
 pub use quirk::Quirk;
 pub use refusal::Refusal;
-pub(crate) use strictness::RULES;
 pub use strictness::{Deviation, Rule, Strictness};
+pub(crate) use strictness::{RULES, Requirement};
 
 /// Settings for the validation of requests and for the responses. Changes apply from the next request on.
 ///

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::provider;
-use crate::fidelity::{RULES, Refusal, Settings, Strictness};
+use crate::fidelity::{RULES, Refusal, Requirement, Rule, Settings, Strictness};
 use crate::model::is_phone;
 use crate::operation::Operation;
 use crate::spec::Violation;
@@ -42,9 +42,22 @@ pub(super) fn evaluate(
         }
         None => !fields.contains_key(name),
     };
-    let missing = RULES
-        .iter()
-        .filter(|rule| rule.is_requirement && rule.operations.contains(&operation) && is_missing(rule.field));
+    let mut tolerated = Vec::new();
+    if settings.strictness == Strictness::Lenient {
+        let accepted: Vec<&Rule> = RULES
+            .iter()
+            .filter(|rule| rule.operations.contains(&operation) && has_value(fields, rule))
+            .collect();
+        for rule in accepted {
+            violations.retain(|found| found.keyword != "enum" || found.pointer != format!("/{}", rule.field));
+            tolerated.push(rule.name);
+        }
+    }
+    let missing = RULES.iter().filter(|rule| {
+        rule.requirement == Requirement::Presence
+            && rule.operations.contains(&operation)
+            && is_missing(rule.field)
+    });
     let missing: Vec<_> = missing.map(|rule| (rule, format!("/{}", rule.field.replace('.', "/")))).collect();
     // For these fields, the rules or the refusals replace the violations of the schema.
     violations.retain(|found| {
@@ -55,7 +68,6 @@ pub(super) fn evaluate(
         explain_type(operation, fields, violation);
     }
     let parties = lacks_parties(operation, fields);
-    let mut tolerated = Vec::new();
     for (rule, pointer) in missing {
         let is_reported = parties.as_ref().is_some_and(|parties| parties.pointer == pointer);
         if is_reported || is_refused(operation, fields, &pointer, settings) {
@@ -73,6 +85,12 @@ pub(super) fn evaluate(
     let more = violations.len().saturating_sub(MAX_VIOLATIONS);
     violations.truncate(MAX_VIOLATIONS);
     Evaluation { violations, more, tolerated }
+}
+
+/// Returns `true` if a body has the value that a rule is about.
+fn has_value(fields: &Map<String, Value>, rule: &Rule) -> bool {
+    let Requirement::NotValue(value) = rule.requirement else { return false };
+    fields.get(rule.field).and_then(Value::as_str) == Some(value)
 }
 
 /// Returns `true` if a later check refuses a request without this field, with the response of the live API.

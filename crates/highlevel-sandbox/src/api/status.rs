@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::{Annotations, ApiConfig, ErrorResponse, Generated, provider};
 use crate::credentials::Grant;
 use crate::fidelity::{EARLY, Quirk, Refusal};
-use crate::model::{Model, StatusUpdate, StoredMessage, is_email};
+use crate::model::{Model, StatusUpdate, StoredMessage, is_email, is_phone};
 
 /// Returns the message with the status of a valid body.
 pub(super) fn update(
@@ -44,7 +44,12 @@ pub(super) fn update(
         }
         None => {}
     }
-    let mut update = StatusUpdate::new(body.get("status").and_then(Value::as_str).unwrap_or_default());
+    let status = match body.get("status").and_then(Value::as_str).unwrap_or_default() {
+        // The endpoint has no other statuses for a call that has ended.
+        "delivered" | "read" if is_phone(&message.channel) => "completed",
+        status => status,
+    };
+    let mut update = StatusUpdate::new(status);
     if let Some(error) = body.pointer("/error/message").and_then(Value::as_str) {
         update = update.error(error);
     }

@@ -50,8 +50,18 @@ pub struct Rule {
     pub lenient: &'static str,
     /// The sources of both.
     pub source: &'static str,
-    /// Set if the requirement is the presence of the field.
-    pub(crate) is_requirement: bool,
+    pub(crate) requirement: Requirement,
+}
+
+/// The documented requirement of a rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Requirement {
+    /// The field is present.
+    Presence,
+    /// The field does not have this value.
+    NotValue(&'static str),
+    /// The body has a form that it is converted to before it is validated.
+    Form,
 }
 
 /// A point in which the sandbox deviates from the reference at both levels of [`Strictness`].
@@ -104,7 +114,7 @@ pub(crate) const RULES: &[Rule] = &[
         documented: "`status` is required",
         lenient: "a message without `status`, which becomes `pending`",
         source: "[reference], [seen] programs omit it",
-        is_requirement: true,
+        requirement: Requirement::Presence,
     },
     Rule {
         name: "inbound-without-provider",
@@ -113,7 +123,7 @@ pub(crate) const RULES: &[Rule] = &[
         documented: "`conversationProviderId` is required",
         lenient: "a message without it, except `Custom` and calls; `SMS` and `Email` use the default provider",
         source: "[reference], [doc] it is not required for the default providers, [live 2] nor for `Live_Chat` and `WhatsApp`",
-        is_requirement: true,
+        requirement: Requirement::Presence,
     },
     Rule {
         name: "call-without-conversation",
@@ -122,7 +132,7 @@ pub(crate) const RULES: &[Rule] = &[
         documented: "`conversationId` is required",
         lenient: "a call with `contactId` instead; the conversation is found or created",
         source: "[reference], [doc] `contactId` can be used instead",
-        is_requirement: true,
+        requirement: Requirement::Presence,
     },
     Rule {
         name: "error-without-code",
@@ -131,7 +141,7 @@ pub(crate) const RULES: &[Rule] = &[
         documented: "`error.code` is required",
         lenient: "an `error` without `code`",
         source: "[reference], [live 2] `message` is sufficient",
-        is_requirement: true,
+        requirement: Requirement::Presence,
     },
     Rule {
         name: "error-without-type",
@@ -140,7 +150,7 @@ pub(crate) const RULES: &[Rule] = &[
         documented: "`error.type` is required",
         lenient: "an `error` without `type`",
         source: "[reference], [live 2] `message` is sufficient",
-        is_requirement: true,
+        requirement: Requirement::Presence,
     },
     Rule {
         name: "null-fields",
@@ -149,7 +159,7 @@ pub(crate) const RULES: &[Rule] = &[
         documented: "no field can be `null`",
         lenient: "`null` in optional fields, as if they were absent",
         source: "[reference], [seen] clients of the vendor's typed SDKs send it for each unset field",
-        is_requirement: false,
+        requirement: Requirement::Form,
     },
     Rule {
         name: "sub-type-object",
@@ -158,7 +168,7 @@ pub(crate) const RULES: &[Rule] = &[
         documented: "`subType` is a string",
         lenient: "an object, as if it were absent",
         source: "[spec], [seen] clients of the vendor's typed SDKs send an object",
-        is_requirement: false,
+        requirement: Requirement::Form,
     },
     Rule {
         name: "direction-object",
@@ -167,7 +177,7 @@ pub(crate) const RULES: &[Rule] = &[
         documented: "`direction` is a string",
         lenient: "an object, as if it were absent",
         source: "[spec], [seen] clients of the vendor's typed SDKs send an object",
-        is_requirement: false,
+        requirement: Requirement::Form,
     },
     Rule {
         name: "fractional-timestamp",
@@ -176,7 +186,25 @@ pub(crate) const RULES: &[Rule] = &[
         documented: "`scheduledTimestamp` counts whole seconds",
         lenient: "a number with a fraction, which is cut off",
         source: "[reference], [seen] Python's `time.time()`",
-        is_requirement: false,
+        requirement: Requirement::Form,
+    },
+    Rule {
+        name: "send-gmb",
+        operations: SEND,
+        field: "type",
+        documented: "`type` is one of the channels of the endpoint",
+        lenient: "the type `GMB`, for which the response has `messageIds`",
+        source: "[reference], [doc] its response describes the GMB channel",
+        requirement: Requirement::NotValue("GMB"),
+    },
+    Rule {
+        name: "completed-call",
+        operations: STATUS,
+        field: "status",
+        documented: "`status` is one of `delivered`, `failed`, `pending`, `read`",
+        lenient: "`completed`, for a call that was added as `pending`",
+        source: "[reference], [seen] apps complete their calls",
+        requirement: Requirement::NotValue("completed"),
     },
     Rule {
         name: "body-for-message",
@@ -185,7 +213,7 @@ pub(crate) const RULES: &[Rule] = &[
         documented: "the text is in `message`",
         lenient: "the text in `body`, if `message` has none; it becomes the `message`",
         source: "[reference], [seen] programs use the name of the field in events",
-        is_requirement: false,
+        requirement: Requirement::Form,
     },
 ];
 

@@ -139,6 +139,25 @@ pub(crate) fn is_phone(channel: &str) -> bool {
     is_call(channel) || is_voicemail(channel)
 }
 
+impl ProviderKind {
+    /// Returns `true` if messages and calls of a type are added through such a provider. Other channels than SMS, email and
+    /// calls are refused by calls only, because their live behaviour is unknown.
+    pub(crate) fn adds(self, channel: &str) -> bool {
+        match channel {
+            "SMS" => self == Self::Sms,
+            "Custom" => matches!(self, Self::CustomSms | Self::Email),
+            "Email" => self == Self::Email,
+            _ if is_phone(channel) => self == Self::Call,
+            _ => self != Self::Call,
+        }
+    }
+
+    /// Returns `true` if the default provider of this kind is used for messages of a type.
+    pub(crate) fn replaces(self, channel: &str) -> bool {
+        matches!((self, channel), (Self::Sms, "SMS") | (Self::Email, "Email"))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;

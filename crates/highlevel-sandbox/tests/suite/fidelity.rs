@@ -61,6 +61,17 @@ async fn violating(sandbox: &Sandbox, rule: &Rule) -> (Method, String, Value) {
         "fractional-timestamp" => {
             post(SEND, text(json!({"status": "pending", "scheduledTimestamp": 1_700_000_000.25})))
         }
+        "send-gmb" => post(SEND, text(json!({"status": "pending", "type": "GMB"}))),
+        "completed-call" => {
+            let call = json!({
+                "type": "Call", "conversationId": sandbox.conversation_id(), "message": "Hello",
+                "conversationProviderId": sandbox.provider_id(ProviderKind::Call),
+                "call": {"status": "pending", "to": sandbox.contact(contact).unwrap().phone},
+            });
+            let added = execute(authorised(sandbox, OUTBOUND).json(&call)).await.body;
+            let path = format!("/conversations/messages/{}/status", added["messageId"].as_str().unwrap());
+            (Method::PUT, path, json!({"status": "completed"}))
+        }
         "body-for-message" => inbound(json!({"message": "", "body": "Hello"})),
         other => panic!("there is no request for {other}"),
     }

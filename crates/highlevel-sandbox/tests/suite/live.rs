@@ -607,6 +607,47 @@ async fn status_updates_are_refused_as_by_the_live_api() {
 }
 
 #[tokio::test]
+async fn calls_added_as_pending_are_completed_later() {
+    for status in ["completed", "delivered"] {
+        let sandbox = start(Strictness::Lenient).await;
+        let mut pending = call(CONTACT, json!({ "to": PHONE }));
+        pending["call"]["status"] = json!("pending");
+        let id = send(&sandbox, Method::POST, OUTBOUND, &pending).await.body["messageId"].clone();
+        let id = id.as_str().unwrap();
+        assert_eq!(sandbox.message(id).unwrap().status, "pending");
+        let path = format!("/conversations/messages/{id}/status");
+        let response = send(&sandbox, Method::PUT, &path, &json!({ "status": status })).await;
+        assert_eq!((response.status.as_u16(), &response.body["status"]), (200, &json!("completed")));
+        assert_eq!(sandbox.message(id).unwrap().status, "completed", "{status}");
+        // Only calls can be completed.
+        let through = json!({ "message": "Hello", "conversationProviderId": provider(ProviderKind::Sms) });
+        let sms = send(&sandbox, Method::POST, SEND, &to("SMS", through)).await.body["messageId"].clone();
+        let path = format!("/conversations/messages/{}/status", sms.as_str().unwrap());
+        let response = send(&sandbox, Method::PUT, &path, &json!({ "status": "completed" })).await;
+        assert_eq!(response.status, 400, "{}", response.body);
+    }
+}
+
+#[tokio::test]
+async fn a_request_is_accepted_if_its_refusal_is_disabled() {
+    for Row { name, path, body, refusal, .. } in
+        [content_rows(), contact_rows(), provider_rows(), number_rows()].concat()
+    {
+        let Some(refusal) = refusal else { continue };
+        let sandbox = start(Strictness::Lenient).await;
+        sandbox.set_settings(sandbox.settings().without_refusal(refusal));
+        let response = send(&sandbox, Method::POST, path, &body).await;
+        // Without its contact or provider a message cannot be stored, so another check rejects these.
+        let is_incomplete = matches!(refusal, Refusal::MissingContact | Refusal::UnknownContact)
+            || (refusal == Refusal::CallWithoutProvider && path == OUTBOUND)
+            || body["conversationProviderId"] == "none";
+        assert_eq!(response.status == 201, !is_incomplete, "{name}: {}", response.body);
+        assert_eq!(sandbox.messages().len(), usize::from(!is_incomplete), "{name}");
+        assert_ne!(sandbox.requests().pop().unwrap().refusal, Some(refusal.name()), "{name}");
+    }
+}
+
+#[tokio::test]
 async fn the_default_provider_of_a_location_sends_its_messages() {
     let sandbox = start(Strictness::Lenient).await;
     let default = ConversationProvider::new(provider(ProviderKind::Sms)).kind(ProviderKind::Sms);
@@ -628,8 +669,9 @@ async fn the_default_provider_of_a_location_sends_its_messages() {
 #[tokio::test]
 async fn responses_have_the_fields_of_recordings() {
     let adds: &[&str] = &["conversationId", "messageId", "success", "traceId"];
-    let cases: [(&str, Value, &[&str]); 6] = [
+    let cases: [(&str, Value, &[&str]); 7] = [
         (SEND, sms(), &["conversationId", "messageId", "traceId"]),
+        (SEND, to("GMB", json!({ "message": "Hello" })), &["conversationId", "messageIds", "traceId"]),
         (
             SEND,
             to("Email", json!({ "html": "<p>Hello</p>" })),
