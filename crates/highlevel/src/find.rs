@@ -71,7 +71,7 @@ impl Client {
     ///
     /// Returns an [`Error`] if the messages cannot be read. It reports nothing about the request that is looked for.
     pub async fn find(&self, fingerprint: &Fingerprint) -> Result<Finding> {
-        Search::new(self, fingerprint).run().await
+        ReadBack::new(self, fingerprint).run().await
     }
 }
 
@@ -105,8 +105,8 @@ impl Error {
     }
 }
 
-/// One search for the message of a request.
-struct Search<'a> {
+/// Reads back the message of one request.
+struct ReadBack<'a> {
     client: &'a Client,
     fingerprint: &'a Fingerprint,
     examined: Examined,
@@ -116,7 +116,7 @@ struct Search<'a> {
     observed: Vec<ObservedMessage>,
 }
 
-impl<'a> Search<'a> {
+impl<'a> ReadBack<'a> {
     fn new(client: &'a Client, fingerprint: &'a Fingerprint) -> Self {
         let examined = Examined {
             conversations: Vec::new(),

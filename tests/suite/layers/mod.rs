@@ -125,7 +125,11 @@ fn highlevel_codegen_has_its_layers() {
 
 /// The structure of the hand-written part of the crate `highlevel-wire`. The generated part is not in `src`.
 const WIRE: Structure = Structure {
-    layers: &[&["hooks"], &["context", "generated"], &["open_enum", "seal", "timer", "timestamp"]],
+    layers: &[
+        &["hooks"],
+        &["context", "generated"],
+        &["download", "open_enum", "seal", "timer", "timestamp"],
+    ],
     restricted: &[],
     circles: &[],
 };
