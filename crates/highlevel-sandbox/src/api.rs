@@ -30,9 +30,10 @@ use crate::operation::Operation;
 use crate::unserved;
 
 pub(crate) use authentication::authenticate;
-pub(crate) use call::{Annotations, ApiConfig, ApiResponse, Call, Change, Generated};
+pub(crate) use call::{Annotations, ApiConfig, ApiResponse, Binary, Call, Change, Generated};
 pub(crate) use error_response::ErrorResponse;
 pub(crate) use message::initial_status;
+pub(crate) use records::MAX_DURATION;
 pub(crate) use version::check as check_version;
 
 /// The effect of an accepted request.
@@ -83,14 +84,14 @@ pub(crate) fn respond(
             Some(message),
         ),
         Effect::Replied(reply) => {
-            let records::Reply { status, body, changes } = reply;
-            return ApiResponse { status, body, accepted: None, changed: None, changes, annotations };
+            let records::Reply { status, body, changes, binary } = reply;
+            return ApiResponse { status, body, accepted: None, changed: None, changes, binary, annotations };
         }
         Effect::None => (success, Value::Null, None, None),
     };
     let added = accepted.as_ref().map(|message| &message.id);
     annotations.message_id = added.or(changed.as_ref().map(|message| &message.id)).cloned();
-    ApiResponse { status, body, accepted, changed, changes: Vec::new(), annotations }
+    ApiResponse { status, body, accepted, changed, changes: Vec::new(), binary: None, annotations }
 }
 
 fn handle(

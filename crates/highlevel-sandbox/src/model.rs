@@ -262,6 +262,28 @@ impl Model {
         self.messages.with(contact_id)
     }
 
+    /// Returns the messages with a contact, the latest first, from the one after `after` on. `None` if that one is not a
+    /// message with the contact.
+    pub(crate) fn latest_with(
+        &self,
+        contact_id: &str,
+        after: Option<&str>,
+    ) -> Option<impl Iterator<Item = &Arc<StoredMessage>>> {
+        self.messages.latest_with(contact_id, after)
+    }
+
+    /// Returns all messages, the newest first, from the one after `after` on. `None` if there is no such message.
+    pub(crate) fn newest_after(
+        &self,
+        after: Option<&str>,
+    ) -> Option<impl Iterator<Item = &Arc<StoredMessage>>> {
+        let end = match after {
+            Some(id) => self.messages.number(id)?,
+            None => u64::MAX,
+        };
+        Some(self.messages.before(end))
+    }
+
     /// Returns the number of messages with a contact.
     pub(crate) fn count_with(&self, contact_id: &str) -> usize {
         self.messages.count_with(contact_id)

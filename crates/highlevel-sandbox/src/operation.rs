@@ -59,6 +59,19 @@ operations! {
     AddContactTags "addContactTags" "POST" "/contacts/{contactId}/tags",
     RemoveContactTags "removeContactTags" "DELETE" "/contacts/{contactId}/tags",
     AddContactNote "addContactNote" "POST" "/contacts/{contactId}/notes",
+    SearchConversations "searchConversations" "GET" "/conversations/search",
+    CreateConversation "createConversation" "POST" "/conversations/",
+    GetConversation "getConversation" "GET" "/conversations/{conversationId}",
+    UpdateConversation "updateConversation" "PUT" "/conversations/{conversationId}",
+    ListMessages "listMessages" "GET" "/conversations/{conversationId}/messages",
+    GetMessage "getMessage" "GET" "/conversations/messages/{messageId}",
+    GetEmail "getEmail" "GET" "/conversations/messages/email/{emailMessageId}",
+    UpdateEmailStatus "updateEmailStatus" "PUT" "/conversations/messages/email/{emailMessageId}/status",
+    SetMessageAttachments "setMessageAttachments" "PUT" "/conversations/messages/{messageId}/attachments",
+    ExportMessages "exportMessages" "GET" "/conversations/messages/export",
+    GetRecording "getRecording" "GET" "/conversations/messages/{messageId}/locations/{locationId}/recording",
+    GetTranscription "getTranscription" "GET" "/conversations/locations/{locationId}/messages/{messageId}/transcription",
+    SetTyping "setTyping" "POST" "/conversations/providers/live-chat/typing",
 }
 
 impl Operation {

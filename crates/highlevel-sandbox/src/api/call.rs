@@ -64,7 +64,16 @@ pub(crate) struct ApiResponse {
     pub(crate) changed: Option<StoredMessage>,
     /// Changes of other records.
     pub(crate) changes: Vec<Change>,
+    /// Replaces the body.
+    pub(crate) binary: Option<Binary>,
     pub(crate) annotations: Annotations,
+}
+
+/// A body that is not JSON.
+#[derive(Clone, Debug)]
+pub(crate) enum Binary {
+    /// The recording of a call of this many seconds.
+    Recording(u32),
 }
 
 /// A change of the model.

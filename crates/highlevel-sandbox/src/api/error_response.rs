@@ -63,6 +63,15 @@ impl ErrorResponse {
         Self::new(StatusCode::BAD_REQUEST, message)
     }
 
+    pub(super) fn not_found(message: &str) -> Self {
+        Self::new(StatusCode::NOT_FOUND, message)
+    }
+
+    /// Creates a response with a `canonicalCode`.
+    pub(super) fn coded(status: StatusCode, code: &'static str, message: &str) -> Self {
+        Self::new(status, message).with("canonicalCode", json!(code))
+    }
+
     pub(super) fn forbidden(message: &str) -> Self {
         Self::new(StatusCode::FORBIDDEN, message)
     }
@@ -135,6 +144,7 @@ impl ErrorResponse {
             accepted: None,
             changed: None,
             changes: Vec::new(),
+            binary: None,
             annotations: Annotations {
                 refusal: self.refusal.map(Refusal::name),
                 note: self.note.map(|note| shortened(&note, MAX_MESSAGE).into_owned()),

@@ -1,19 +1,26 @@
 //! Operations that read and change records: contacts, and messages that exist.
 
+mod calls;
 mod contact_fields;
 mod contact_search;
 mod contact_view;
 mod contacts;
+mod conversation_view;
+mod conversations;
+mod export;
+mod message_view;
+mod messages;
 mod query;
 mod scheduled;
 
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use super::{Annotations, ApiConfig, Call, Change, ErrorResponse, Generated, body, rules};
+use super::{Annotations, ApiConfig, Binary, Call, Change, ErrorResponse, Generated, body, rules};
 use crate::fidelity::Settings;
 use crate::model::{Contact, Kind, Model, Record};
 use crate::operation::Operation;
+pub(crate) use calls::MAX_DURATION;
 use query::Query;
 
 /// A valid request to read or change records.
@@ -36,11 +43,17 @@ pub(super) struct Reply {
     pub(super) status: StatusCode,
     pub(super) body: Value,
     pub(super) changes: Vec<Change>,
+    /// Replaces the body.
+    pub(super) binary: Option<Binary>,
 }
 
 impl Reply {
     fn ok(body: Value) -> Self {
-        Self { status: StatusCode::OK, body, changes: Vec::new() }
+        Self { status: StatusCode::OK, body, changes: Vec::new(), binary: None }
+    }
+
+    fn binary(binary: Binary) -> Self {
+        Self { binary: Some(binary), ..Self::ok(Value::Null) }
     }
 
     /// Sets the status of responses to requests that create a record.
@@ -83,6 +96,10 @@ pub(super) fn respond(
     let mut body = Value::Null;
     if let Some(schema) = config.spec.request_schema(method, path) {
         body = body::parse(call.headers, call.body)?;
+        // The example of the reference is a boolean, and the type is a string.
+        if let Some(typing @ Value::Bool(_)) = body.get_mut("isTyping") {
+            *typing = json!(typing.to_string());
+        }
         let unknown = config.spec.first_unknown_fields(schema, &body, rules::MAX_UNKNOWN_FIELDS);
         annotations.unknown_fields = unknown.pointers;
         annotations.more_unknown_fields = unknown.more;
@@ -133,6 +150,19 @@ impl RecordRequest<'_> {
             Operation::AddContactTags => self.add_contact_tags(),
             Operation::RemoveContactTags => self.remove_contact_tags(),
             Operation::AddContactNote => self.add_contact_note(),
+            Operation::SearchConversations => Ok(self.search_conversations()),
+            Operation::CreateConversation => self.create_conversation(),
+            Operation::GetConversation => self.get_conversation(),
+            Operation::UpdateConversation => self.update_conversation(),
+            Operation::ListMessages => self.list_messages(),
+            Operation::GetMessage => self.get_message(),
+            Operation::GetEmail => self.get_email(),
+            Operation::UpdateEmailStatus => self.update_email_status(),
+            Operation::SetMessageAttachments => self.set_message_attachments(),
+            Operation::ExportMessages => self.export_messages(),
+            Operation::GetRecording => self.get_recording(),
+            Operation::GetTranscription => self.get_transcription(),
+            Operation::SetTyping => self.set_typing(),
             Operation::SendMessage
             | Operation::AddInboundMessage
             | Operation::AddOutboundCall

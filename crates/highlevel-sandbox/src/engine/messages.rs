@@ -8,7 +8,9 @@ use super::moment::Moment;
 use super::state::Engine;
 use crate::api::{self, ApiConfig, ApiResponse, Call, Change, ErrorResponse};
 use crate::credentials::Grant;
-use crate::model::{Conflict, Conversation, Message, MessageSource, Model, Record, SCHEDULED};
+use crate::model::{
+    Conflict, Conversation, Message, MessageDirection, MessageSource, Model, Record, SCHEDULED,
+};
 use crate::operation::Operation;
 use crate::sync::lock;
 
@@ -88,10 +90,7 @@ impl Engine {
         }
         if let Some(mut message) = response.accepted.take() {
             adjust(&mut message);
-            let conversation = (model.conversation(&message.conversation_id).is_none()).then(|| {
-                Conversation::new(&message.conversation_id, &message.contact_id)
-                    .location(&message.location_id)
-            });
+            let conversation = conversation_after(&model, &message, &moment.generated.now);
             let conversation = conversation.map(Record::Conversation);
             let records = conversation.into_iter().chain([Record::from(message.to_stored())]);
             if let Err(conflict) = self.put(&mut model, records) {
@@ -124,4 +123,21 @@ impl Engine {
             }
         }
     }
+}
+
+/// Returns the conversation of a new message if it is new or has one more unread message.
+fn conversation_after(model: &Model, message: &Message, now: &str) -> Option<Conversation> {
+    let is_unread = message.direction == MessageDirection::Inbound;
+    let before = model.conversation(&message.conversation_id);
+    if before.is_some() && !is_unread {
+        return None;
+    }
+    let mut conversation = before.cloned().unwrap_or_else(|| {
+        let mut new = Conversation::new(&message.conversation_id, &message.contact_id);
+        new.date_added = Some(now.to_owned());
+        new.location(&message.location_id)
+    });
+    conversation.unread_count += u64::from(is_unread);
+    conversation.date_updated = Some(now.to_owned());
+    Some(conversation)
 }

@@ -99,10 +99,15 @@ impl Engine {
         }
         let with_other_dnd: Vec<Contact> =
             records.iter().filter_map(|record| with_other_dnd(model, record)).cloned().collect();
+        let has_message = records.iter().any(|record| record.kind() == Kind::Message);
+        let is_known: Vec<bool> =
+            records.iter().map(|record| model.conversation(record.id()).is_some()).collect();
         model.put(records.iter().cloned())?;
         let (mut changes, mut entries) = (Vec::new(), Vec::new());
-        for record in records {
-            entries.push(match &record {
+        for (record, is_known) in records.into_iter().zip(is_known) {
+            // The entry of its new message implies that of a conversation.
+            let is_implied = has_message && is_known && record.kind() == Kind::Conversation;
+            let entry = match &record {
                 Record::Message(message) => {
                     if message.due().is_some() {
                         self.schedule_changed.notify_one();
@@ -110,7 +115,10 @@ impl Engine {
                     LedgerEvent::Message(Arc::clone(message))
                 }
                 other => LedgerEvent::Changed(other.kind().as_str()),
-            });
+            };
+            if !is_implied {
+                entries.push(entry);
+            }
             if self.store.is_some() {
                 changes.push(RowChange::record(record));
             }

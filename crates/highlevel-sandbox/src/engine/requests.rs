@@ -8,8 +8,9 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue};
 
 use super::moment::Moment;
+use super::recording;
 use super::state::Engine;
-use crate::api::{self, Annotations, Call, ErrorResponse};
+use crate::api::{self, Annotations, Binary, Call, ErrorResponse};
 use crate::credentials::Grant;
 use crate::fault::{self, FaultStage, ResponseParts, TriggeredFault};
 use crate::headers::redacted;
@@ -50,8 +51,15 @@ impl Engine {
         let mut parts = ResponseParts {
             status: response.status,
             headers: headers(&verdict),
-            body: if response.body.is_null() { Bytes::new() } else { Bytes::from(response.body.to_string()) },
+            body: match response.binary {
+                Some(Binary::Recording(seconds)) => recording::silence(seconds),
+                None if response.body.is_null() => Bytes::new(),
+                None => Bytes::from(response.body.to_string()),
+            },
         };
+        if response.binary.is_some() {
+            parts.headers.insert(CONTENT_TYPE, HeaderValue::from_static("audio/x-wav"));
+        }
         if parts.body.is_empty() {
             parts.headers.remove(CONTENT_TYPE);
         }

@@ -152,6 +152,25 @@ impl MessageStore {
         numbers.into_iter().flat_map(|numbers| &numbers.all).filter_map(|number| self.messages.get(number))
     }
 
+    /// Returns the messages with a contact, the latest first, from the one after `after` on. `None` if that one is not a
+    /// message with the contact.
+    pub(super) fn latest_with(
+        &self,
+        contact_id: &str,
+        after: Option<&str>,
+    ) -> Option<impl Iterator<Item = &Arc<StoredMessage>>> {
+        let end = match after {
+            Some(id) => {
+                let message = self.get(id).filter(|message| message.contact_id == contact_id)?;
+                (milliseconds(message), self.number(id)?)
+            }
+            None => (i64::MAX, u64::MAX),
+        };
+        let numbers = self.of_contact.get(contact_id);
+        let dates = numbers.into_iter().flat_map(move |numbers| numbers.by_date.range(..end).rev());
+        Some(dates.filter_map(|(_, number)| self.messages.get(number)))
+    }
+
     pub(super) fn count_with(&self, contact_id: &str) -> usize {
         self.of_contact.get(contact_id).map_or(0, |numbers| numbers.all.len())
     }

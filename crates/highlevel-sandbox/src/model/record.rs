@@ -56,12 +56,37 @@ pub struct Conversation {
     pub location_id: String,
     /// The ID of the contact.
     pub contact_id: String,
+    /// The number of messages of the contact that no user has read.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unread_count: u64,
+    /// Set if a user has starred the conversation.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub starred: bool,
+    /// The time at which the conversation was created, RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub date_added: Option<String>,
+    /// The time of the last change, RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub date_updated: Option<String>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 impl Conversation {
     /// Creates a conversation with a contact of the default location.
     pub fn new(id: impl Into<String>, contact_id: impl Into<String>) -> Self {
-        Self { id: id.into(), location_id: location(), contact_id: contact_id.into() }
+        Self {
+            id: id.into(),
+            location_id: location(),
+            contact_id: contact_id.into(),
+            unread_count: 0,
+            starred: false,
+            date_added: None,
+            date_updated: None,
+        }
     }
 
     /// Sets the location.
@@ -206,9 +231,15 @@ impl Record {
         match self {
             Self::Location(Location { id: _, company_id, name }) => texts(&[company_id], &[name]),
             Self::Contact(contact) => texts(&[], &[]) + contact.field_weight(),
-            Self::Conversation(Conversation { id: _, location_id, contact_id }) => {
-                texts(&[location_id, contact_id, contact_id], &[])
-            }
+            Self::Conversation(Conversation {
+                id: _,
+                location_id,
+                contact_id,
+                unread_count: _,
+                starred: _,
+                date_added,
+                date_updated,
+            }) => texts(&[location_id, contact_id, contact_id], &[date_added, date_updated]),
             Self::Provider(provider) => texts(&[], &[]) + provider.field_weight(),
             Self::Message(message) => message.weight(),
         }

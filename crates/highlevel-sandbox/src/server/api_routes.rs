@@ -11,7 +11,7 @@ use super::active_request::{Aborted, ActiveRequest};
 use super::interruption::reserve;
 use super::reject::reject;
 use crate::api::Call;
-use crate::engine::{Engine, Moment};
+use crate::engine::{Engine, MAX_RECORDING, Moment};
 use crate::fault::{self, FaultStage};
 use crate::oauth;
 use crate::operation::Operation;
@@ -99,6 +99,8 @@ pub(super) async fn serve(
     connection.enter(Phase::Sandbox);
     let reservation = match &triggered {
         Some(triggered) => reserve(connection, triggered).await,
+        // The one response that is much larger than what it is made from.
+        None if operation == Some(Operation::GetRecording) => Some(connection.reserve(MAX_RECORDING).await),
         None => None,
     };
     let call = Call { body: received.bytes(), ..call };

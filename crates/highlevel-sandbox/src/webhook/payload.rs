@@ -96,10 +96,9 @@ pub(crate) fn event_payload(message: &Message, model: &Model, envelope: &Envelop
     payload.set("direction", message.direction.as_str());
     payload.set("messageId", message.id.as_str());
     payload.set("status", message.status.as_str());
-    match found.map(|channel| channel.event_type) {
+    match event_type(message, model) {
         // A seed can have other channels.
         None => payload.set("messageType", message.channel.as_str()),
-        Some(_) if is_unanswered_by_the_location(message) => payload.set_type(VOICEMAIL),
         Some(event_type) => payload.set_type(event_type),
     }
     payload.set("conversationProviderId", message.conversation_provider_id.as_deref());
@@ -123,8 +122,14 @@ pub(crate) fn event_payload(message: &Message, model: &Model, envelope: &Envelop
     Value::Object(payload.0)
 }
 
+/// Returns the names of the channel of a message. `None` if the channel is not known.
+pub(crate) fn event_type<R>(message: &Message<R>, model: &Model) -> Option<EventType> {
+    let event_type = channel(message, model)?.event_type;
+    Some(if is_unanswered_by_the_location(message) { VOICEMAIL } else { event_type })
+}
+
 /// Returns the channel of a message, by the provider that it goes through.
-fn channel(message: &Message, model: &Model) -> Option<Channel> {
+fn channel<R>(message: &Message<R>, model: &Model) -> Option<Channel> {
     let provider = message.conversation_provider_id.as_deref();
     // The provider may have been deleted since.
     let through = provider.map(|id| model.provider(id).and_then(|provider| provider.kind));
@@ -133,7 +138,7 @@ fn channel(message: &Message, model: &Model) -> Option<Channel> {
 
 /// Returns `true` for a call on the location's own phone that reached its voicemail. It is reported as a voicemail, and
 /// without a `callStatus`.
-fn is_unanswered_by_the_location(message: &Message) -> bool {
+fn is_unanswered_by_the_location<R>(message: &Message<R>) -> bool {
     message.status == "voicemail" && message.conversation_provider_id.is_none()
 }
 

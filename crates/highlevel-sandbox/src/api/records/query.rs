@@ -24,6 +24,17 @@ impl Query {
         self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
+    /// Returns a parameter as a number.
+    pub(super) fn number(&self, name: &str) -> Option<i64> {
+        self.get(name)?.parse().ok()
+    }
+
+    /// Returns the requested number of records on a page.
+    pub(super) fn limit(&self, default: usize, max: usize) -> usize {
+        let limit = self.number("limit").and_then(|limit| usize::try_from(limit).ok());
+        limit.filter(|limit| *limit > 0).unwrap_or(default).min(max)
+    }
+
     pub(super) fn violations(&self, parameters: &[QueryParameter<'_>]) -> Vec<Violation> {
         let violations = parameters.iter().filter_map(|parameter| {
             let pointer = format!("/{}", parameter.name);
@@ -50,6 +61,11 @@ mod tests {
         let query = Query::parse("/a?number=%2B1503&q=a+b&empty=&number=2&limit=7");
         assert_eq!(query.get("number"), Some("+1503"));
         assert_eq!((query.get("q"), query.get("empty"), query.get("other")), (Some("a b"), None, None));
+        for (target, limit) in
+            [("/a", 20), ("/a?limit=7", 7), ("/a?limit=1000", 100), ("/a?limit=0", 20), ("/a?limit=-1", 20)]
+        {
+            assert_eq!(Query::parse(target).limit(20, 100), limit, "{target}");
+        }
         let parameters = [
             QueryParameter { name: "locationId", is_required: true, kind: "string" },
             QueryParameter { name: "limit", is_required: false, kind: "integer" },
