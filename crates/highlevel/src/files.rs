@@ -91,12 +91,12 @@ pub struct Upload {
 struct UploadFile {
     name: String,
     content_type: Option<String>,
-    source: FileContent,
+    source: UploadContent,
 }
 
 /// The content of a file.
 #[derive(Debug, Clone)]
-enum FileContent {
+enum UploadContent {
     Bytes(Bytes),
     Path(PathBuf),
 }
@@ -123,13 +123,13 @@ impl Upload {
     pub fn path(mut self, path: impl Into<PathBuf>) -> Self {
         let path = path.into();
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        self.files.push(UploadFile { name, content_type: None, source: FileContent::Path(path) });
+        self.files.push(UploadFile { name, content_type: None, source: UploadContent::Path(path) });
         self
     }
 
     /// Adds a file that is in memory.
     pub fn bytes(mut self, name: impl Into<String>, content: impl Into<Bytes>) -> Self {
-        let source = FileContent::Bytes(content.into());
+        let source = UploadContent::Bytes(content.into());
         self.files.push(UploadFile { name: name.into(), content_type: None, source });
         self
     }
@@ -174,8 +174,8 @@ impl UploadFile {
     /// Returns the size in bytes.
     async fn size(&self) -> Result<u64, String> {
         match &self.source {
-            FileContent::Bytes(content) => Ok(content.len() as u64),
-            FileContent::Path(path) => match tokio::fs::metadata(path).await {
+            UploadContent::Bytes(content) => Ok(content.len() as u64),
+            UploadContent::Path(path) => match tokio::fs::metadata(path).await {
                 Ok(metadata) if metadata.is_file() => Ok(metadata.len()),
                 Ok(_) => Err(format!("`{}` is not a file", path.display())),
                 Err(error) => Err(format!("`{}` cannot be read: {error}", path.display())),
@@ -186,8 +186,8 @@ impl UploadFile {
     /// Returns the part of the form. The file is opened for each attempt.
     async fn part(&self, size: u64) -> Result<Part, String> {
         let part = match &self.source {
-            FileContent::Bytes(content) => Part::stream_with_length(content.clone(), size),
-            FileContent::Path(path) => match File::open(path).await {
+            UploadContent::Bytes(content) => Part::stream_with_length(content.clone(), size),
+            UploadContent::Path(path) => match File::open(path).await {
                 Ok(file) => Part::stream_with_length(file, size),
                 Err(error) => return Err(format!("`{}` cannot be read: {error}", path.display())),
             },
