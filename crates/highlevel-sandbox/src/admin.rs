@@ -46,6 +46,8 @@ const SHORT: [&str; 5] = ["health", "clock", "events", "webhooks", "rate-limit"]
 
 /// The operation of a request.
 pub(crate) type Matched = routing::Matched<route::AdminHandler>;
+/// The operations of a path.
+pub(crate) type Routes = routing::Routes<route::AdminHandler>;
 
 /// Handles a request to the admin API.
 pub(crate) fn respond(
@@ -65,7 +67,7 @@ pub(crate) fn respond(
             let methods: Vec<&str> = allowed.split(", ").filter(|method| *method != "HEAD").collect();
             let message = format!("{path} does not take {}; it takes {}", head.method, methods.join(" and "));
             let output = Output::from(ApiError { status: StatusCode::METHOD_NOT_ALLOWED, message });
-            ([(ALLOW, allowed.as_ref())], output).into_response()
+            ([(ALLOW, allowed.as_str())], output).into_response()
         }
         Matched::Unknown => Output::from(ApiError::not_found(format!(
             "there is nothing at {path}; GET {PREFIX}openapi.json lists what there is"

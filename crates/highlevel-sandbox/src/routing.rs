@@ -7,7 +7,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::handler::Handler;
-use axum::routing::{MethodFilter, any};
+use axum::routing::any;
 use http::Method;
 use http::request::Parts;
 
@@ -19,36 +19,42 @@ pub(crate) struct Route<H> {
     pub(crate) handler: H,
 }
 
+/// The routes of one path. Empty for paths without a route.
+pub(crate) type Routes<H> = Arc<[&'static Route<H>]>;
+
 /// The result of matching a request with a table.
 pub(crate) enum Matched<H: 'static> {
     Route(&'static Route<H>),
     /// The path exists, and has these methods only: `GET, HEAD`.
-    OtherMethod(Arc<str>),
+    OtherMethod(String),
     Unknown,
 }
 
-impl<H> Clone for Matched<H> {
-    fn clone(&self) -> Self {
-        match self {
-            Self::Route(route) => Self::Route(route),
-            Self::OtherMethod(allowed) => Self::OtherMethod(Arc::clone(allowed)),
-            Self::Unknown => Self::Unknown,
+impl<H> Matched<H> {
+    /// Selects the route of a method. A route of `GET` also receives `HEAD` requests; their responses are sent without the
+    /// body.
+    pub(crate) fn of(routes: &[&'static Route<H>], method: &Method) -> Self {
+        let of = |method: &Method| routes.iter().find(|route| route.method == *method);
+        let found = of(method).or_else(|| if *method == Method::HEAD { of(&Method::GET) } else { None });
+        match found {
+            Some(route) => Self::Route(route),
+            None if routes.is_empty() => Self::Unknown,
+            None => Self::OtherMethod(allowed(routes)),
         }
     }
 }
 
-/// Builds the router of a table. `addresses` returns the URL paths of a path template, and `handler` the handler of a
-/// match. A route of `GET` also receives `HEAD` requests; their responses are sent without the body.
-pub(crate) fn router<H, F, T, S>(
+/// Builds the router of a table. `addresses` returns the URL paths of a path template, and `handler` the handler of its
+/// routes. A path has one handler for all methods, because axum stores a service for each of them otherwise.
+pub(crate) fn router<H, F, T>(
     routes: impl IntoIterator<Item = &'static Route<H>>,
     addresses: impl Fn(&str) -> Vec<String>,
-    handler: impl Fn(Matched<H>) -> F,
-) -> Router<S>
+    handler: impl Fn(Routes<H>) -> F,
+) -> Router
 where
     H: 'static,
-    F: Handler<T, S>,
+    F: Handler<T, ()>,
     T: 'static,
-    S: Clone + Send + Sync + 'static,
 {
     let mut paths: BTreeMap<&str, Vec<&'static Route<H>>> = BTreeMap::new();
     for route in routes {
@@ -56,13 +62,7 @@ where
     }
     let mut router = Router::new();
     for (path, routes) in paths {
-        let allowed = Matched::OtherMethod(allowed(&routes).into());
-        let mut methods = any(handler(allowed));
-        for route in routes {
-            if let Ok(filter) = MethodFilter::try_from(route.method.clone()) {
-                methods = methods.on(filter, handler(Matched::Route(route)));
-            }
-        }
+        let methods = any(handler(routes.into()));
         for address in addresses(path) {
             router = router.route(&address, methods.clone());
         }
@@ -125,12 +125,12 @@ mod tests {
 
     /// Returns the matched handler with the parameters.
     async fn matched(method: &str, path: &str) -> (StatusCode, String) {
-        let mut router: Router = router(
+        let mut router = router(
             &TABLE,
             |path| vec![format!("/{path}")],
-            |matched| {
-                move |PathParameters(parameters)| async move {
-                    match (matched, parameters) {
+            |routes| {
+                move |PathParameters(parameters), method: Method| async move {
+                    match (Matched::of(&routes, &method), parameters) {
                         (Matched::Route(route), Some(parameters)) => {
                             format!("{} {parameters:?}", route.handler)
                         }

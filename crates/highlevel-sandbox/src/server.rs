@@ -24,7 +24,6 @@ const SHUTDOWN_GRACE: Duration = Duration::from_millis(1_500);
 /// Serves connections until the sandbox shuts down.
 pub(crate) async fn serve(listener: std::net::TcpListener, state: Arc<Engine>) -> io::Result<()> {
     let listener = TcpListener::from_std(listener)?;
-    let router = router::router(&state);
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -44,7 +43,7 @@ pub(crate) async fn serve(listener: std::net::TcpListener, state: Arc<Engine>) -
             connection = state.traffic.admit() => connection,
             () = state.stopped() => break,
         };
-        tokio::spawn(connection::serve_connection(stream, connection, router.clone(), Arc::clone(&state)));
+        tokio::spawn(connection::serve_connection(stream, connection, Arc::clone(&state)));
     }
     drop(listener);
     // Ends all delays caused by faults.

@@ -34,8 +34,6 @@ pub(crate) use violation::shortened;
 #[derive(Debug)]
 pub struct Spec {
     document: Value,
-    /// All of `components/schemas`, as JSON Schema.
-    schemas: Value,
     /// The validator of each schema, compiled on first use.
     validators: BTreeMap<String, OnceLock<Result<Validator, SpecError>>>,
 }
@@ -49,6 +47,16 @@ impl Spec {
     pub fn load() -> Result<&'static Self, SpecError> {
         static SPEC: OnceLock<Result<Spec, SpecError>> = OnceLock::new();
         SPEC.get_or_init(|| Self::read(highlevel_spec::OPENAPI_YAML)).as_ref().map_err(Clone::clone)
+    }
+
+    /// Returns the embedded spec, or one that rejects all requests if it is invalid. Parsing takes longer than the rest of
+    /// the start of a sandbox, so this is called when a request needs the spec.
+    pub(crate) fn embedded() -> &'static Self {
+        static INVALID: Spec = Spec { document: Value::Null, validators: BTreeMap::new() };
+        Self::load().unwrap_or_else(|error| {
+            tracing::error!(%error, "the embedded spec is invalid");
+            &INVALID
+        })
     }
 
     /// Parses an `OpenAPI` 3.0 document, and compiles all of its schemas.
@@ -70,18 +78,19 @@ impl Spec {
     pub(crate) fn read(yaml: &str) -> Result<Self, SpecError> {
         let document: Value = serde_saphyr::from_str(yaml)
             .map_err(|error| SpecError(format!("the document is not valid YAML: {error}")))?;
-        let schemas = schema::json_schemas(&document);
-        let validators = schemas.keys().map(|name| (name.clone(), OnceLock::new())).collect();
-        Ok(Self { document, schemas: schemas.into(), validators })
+        let schemas = document.pointer("/components/schemas").and_then(Value::as_object);
+        let names = schemas.into_iter().flat_map(|schemas| schemas.keys());
+        let validators = names.map(|name| (name.clone(), OnceLock::new())).collect();
+        Ok(Self { document, validators })
     }
 
     /// Returns the validator of a schema, or the error of compiling it. Returns `None` if the schema does not exist.
     fn validator(&self, name: &str) -> Option<&Result<Validator, SpecError>> {
         let compile = || {
-            // Each validator contains all schemas, at the path that references in the document use.
+            // The schemas are at the path that references in the document use.
             let root = json!({
                 "$ref": format!("#/components/schemas/{}", violation::escape(name)),
-                "components": { "schemas": self.schemas },
+                "components": { "schemas": schema::with_references(&self.document, name) },
             });
             jsonschema::options()
                 .with_draft(Draft::Draft7)

@@ -24,7 +24,6 @@ use crate::rate_limit::{Account, RateLimitEnforcer};
 use crate::runtime::Runtime;
 use crate::sandbox::Sandbox;
 use crate::server;
-use crate::spec::Spec;
 use crate::traffic::Traffic;
 use crate::webhook::{self, Outbox, WebhookKeys};
 use crate::webhook_url::parse_webhook_url;
@@ -48,7 +47,6 @@ impl SandboxBuilder {
     /// for example `AddrInUse`.
     #[allow(clippy::too_many_lines, reason = "most of it is one value with many fields")]
     pub async fn start(mut self) -> io::Result<Sandbox> {
-        let spec = Spec::load().map_err(io::Error::other)?;
         let webhook_url = self.webhook_url.as_deref().map(parse_webhook_url).transpose()?;
         let base_url = self.base_url.as_deref().map(checked_base_url).transpose()?;
         let mut loaded = self.keeping.load()?;
@@ -111,7 +109,6 @@ impl SandboxBuilder {
         let state = Arc::new_cyclic(|this| Engine {
             this: Weak::clone(this),
             after_credentials: Mutex::default(),
-            spec,
             clock: Clock::new(),
             token,
             account: Arc::new(account),

@@ -12,6 +12,7 @@ use crate::model::{
     Conflict, Conversation, Message, MessageDirection, MessageSource, Model, Record, SCHEDULED,
 };
 use crate::operation::Operation;
+use crate::spec::Spec;
 use crate::sync::lock;
 
 impl Engine {
@@ -77,7 +78,7 @@ impl Engine {
         adjust: impl FnOnce(&mut Message),
     ) -> ApiResponse {
         let config = ApiConfig {
-            spec: self.spec,
+            spec: Spec::embedded(),
             settings: lock(&self.settings).clone(),
             app_id: self.account.app_id.clone(),
         };

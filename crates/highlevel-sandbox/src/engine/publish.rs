@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::state::Engine;
 use crate::model::{Contact, Message, Model};
+use crate::spec::Spec;
 use crate::webhook::account_payload::{DND_EVENT, EMAIL_EVENT, dnd_payload, email_payload};
 use crate::webhook::payload::{Envelope, PROVIDER_EVENT, event_name, event_payload, provider_payload};
 use crate::webhook::{OutgoingEvent, json_text, time_text as text};
@@ -16,7 +17,7 @@ impl Engine {
         let provider = message.conversation_provider_id.as_deref().and_then(|id| model.provider(id));
         let Some(url) = provider.and_then(|provider| provider.delivery_url.clone()) else { return };
         let envelope = self.envelope(now);
-        let Some(payload) = provider_payload(self.spec, message, model, &envelope) else { return };
+        let Some(payload) = provider_payload(Spec::embedded(), message, model, &envelope) else { return };
         self.send_webhook(
             OutgoingEvent {
                 name: PROVIDER_EVENT.to_owned(),

@@ -19,7 +19,6 @@ use crate::ledger::Ledger;
 use crate::model::{Bounds, Model};
 use crate::persistence::Store;
 use crate::rate_limit::{Account, RateLimitEnforcer};
-use crate::spec::Spec;
 use crate::sync::lock;
 use crate::traffic::Traffic;
 use crate::webhook::{Outbox, Targets};
@@ -31,7 +30,6 @@ pub(crate) const LONG_EVENTS: usize = 16 * 1024;
 ///
 /// Acquire locks in field order.
 pub(crate) struct Engine {
-    pub(crate) spec: &'static Spec,
     pub(crate) clock: Clock,
     /// The private integration token printed at the start, and its account.
     pub(crate) token: String,

@@ -5,6 +5,7 @@ use std::io::{self, ErrorKind};
 use serde_json::{Value, json};
 
 use super::state::Engine;
+use crate::spec::Spec;
 use crate::webhook::payload::PROVIDER_EVENT;
 use crate::webhook::{OutgoingEvent, Trigger, WebhookDelivery, example, json_text, merge};
 
@@ -13,7 +14,7 @@ impl Engine {
     pub(crate) fn trigger(&self, trigger: &Trigger) -> io::Result<WebhookDelivery> {
         let now = self.clock.now();
         let url = self.target(trigger)?;
-        let mut payload = example(self.spec, trigger)?;
+        let mut payload = example(Spec::embedded(), trigger)?;
         let envelope = self.envelope(now);
         payload.insert("timestamp".to_owned(), json!(envelope.timestamp));
         payload.insert("webhookId".to_owned(), json!(envelope.webhook_id));

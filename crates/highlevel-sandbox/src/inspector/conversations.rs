@@ -18,6 +18,7 @@ use super::route::{PageRequest, Route};
 use crate::access::INSPECTOR_PATH as PATH;
 use crate::engine::Engine;
 use crate::json_fields;
+use crate::spec::Spec;
 use actions::Composer;
 pub(super) use labels::path;
 use list::Row;
@@ -90,8 +91,8 @@ fn show(state: &Engine, page_request: &PageRequest) -> PageResponse {
         return PageResponse::problem(StatusCode::NOT_FOUND, format!("contact {id} not found"));
     }
     let (rows, more) = list::rows(&model, &filter, id);
-    let open = contact
-        .map(|contact| (thread::thread(&model, &filter, contact), Composer::new(state, &model, contact)));
+    let open =
+        contact.map(|contact| (thread::thread(&model, &filter, contact), Composer::new(&model, contact)));
     let locations = model.locations().map(|location| location.id.clone()).collect();
     // Release the lock before rendering.
     drop(model);
@@ -102,8 +103,8 @@ fn show(state: &Engine, page_request: &PageRequest) -> PageResponse {
     PageResponse::page(&ConversationsPage {
         frame: Frame::new(state, "conversations", &title, filter.clone()),
         search,
-        channels: with_chosen(words_of(state.spec, &CHANNELS), &filter.channel),
-        statuses: with_chosen(words_of(state.spec, &STATUSES), &filter.status),
+        channels: with_chosen(words_of(Spec::embedded(), &CHANNELS), &filter.channel),
+        statuses: with_chosen(words_of(Spec::embedded(), &STATUSES), &filter.status),
         rows,
         longer,
         open,

@@ -19,6 +19,7 @@ use super::route::{PageRequest, Route};
 use crate::access::INSPECTOR_PATH as PATH;
 use crate::api_error::ApiError;
 use crate::engine::Engine;
+use crate::spec::Spec;
 use crate::webhook::{Replay, Summary, TamperMode, WebhookDelivery, time_text};
 use attempt::Attempt;
 use countdown::Next;
@@ -134,7 +135,7 @@ fn show(state: &Arc<Engine>, page_request: &PageRequest) -> PageResponse {
     let longer = longer.map(|longer| format!("{PATH}/deliveries{}", longer.query()));
     let open = delivery.as_ref().map(|(delivery, summary)| Open::new(state, &frame, delivery, summary));
     PageResponse::page(&DeliveriesPage {
-        channels: with_chosen(state.spec.allowed_values("EventMessageType"), &filter.channel),
+        channels: with_chosen(Spec::embedded().allowed_values("EventMessageType"), &filter.channel),
         statuses: with_chosen(STATUSES.to_vec(), &filter.status),
         frame,
         rows,

@@ -37,6 +37,8 @@ pub(crate) use route::{PageRequest, addresses};
 
 /// The route of a request.
 pub(crate) type Matched = routing::Matched<route::PageHandler>;
+/// The routes of a path.
+pub(crate) type Routes = routing::Routes<route::PageHandler>;
 
 /// Returns `true` if the base URL was opened in a browser. API clients do not request HTML.
 pub(crate) fn is_for_a_person(method: &Method, headers: &HeaderMap) -> bool {
@@ -57,7 +59,7 @@ pub(crate) fn respond(state: &Arc<Engine>, matched: &Matched, page_request: &Pag
             let (method, path) = (&page_request.method, page_request.path());
             let message = format!("{method} is not allowed for {path}; allowed: {allowed}");
             let page = PageResponse::problem(StatusCode::METHOD_NOT_ALLOWED, message);
-            ([(ALLOW, allowed.as_ref())], page.into_response(state)).into_response()
+            ([(ALLOW, allowed.as_str())], page.into_response(state)).into_response()
         }
         Matched::Unknown => {
             PageResponse::problem(StatusCode::NOT_FOUND, "page not found").into_response(state)

@@ -20,6 +20,7 @@ use super::route::{PageRequest, Route};
 use crate::access::INSPECTOR_PATH as PATH;
 use crate::engine::Engine;
 use crate::ledger::RecordedRequest;
+use crate::spec::Spec;
 use annotations::Badge;
 use detail::Detail;
 use search::Search;
@@ -88,7 +89,7 @@ fn show(state: &Arc<Engine>, page_request: &PageRequest) -> PageResponse {
     let marks = request.as_deref().map(annotations::marks).unwrap_or_default();
     let detail = request.as_deref().map(|request| Detail::new(state, page_request, &frame, request, &marks));
     PageResponse::page(&RequestsPage {
-        channels: with_chosen(words_of(state.spec, &CHANNELS), &filter.channel),
+        channels: with_chosen(words_of(Spec::embedded(), &CHANNELS), &filter.channel),
         statuses: with_chosen(statuses(state), &filter.status),
         rows,
         longer: longer.map(|longer| format!("{PATH}/requests{}", longer.query())),

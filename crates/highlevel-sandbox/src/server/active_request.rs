@@ -7,12 +7,14 @@ use tokio::sync::{AcquireError, OwnedSemaphorePermit};
 use tokio::task::JoinError;
 
 use super::interruption::Interruption;
+use crate::engine::Engine;
 use crate::sync::lock;
 use crate::traffic::{Connection, Reservation};
 
-/// The connection of a request, and the resources that the request holds until its response is sent. An extension of the
-/// request.
+/// The sandbox and the connection of a request, and the resources that the request holds until its response is sent. An
+/// extension of the request.
 pub(super) struct ActiveRequest {
+    pub(super) engine: Arc<Engine>,
     pub(super) connection: Arc<Connection>,
     pub(super) interruption: Interruption,
     held: Mutex<Held>,
@@ -27,8 +29,8 @@ pub(super) struct Held {
 }
 
 impl ActiveRequest {
-    pub(super) fn new(connection: Arc<Connection>, interruption: Interruption) -> Self {
-        Self { connection, interruption, held: Mutex::default() }
+    pub(super) fn new(engine: Arc<Engine>, connection: Arc<Connection>, interruption: Interruption) -> Self {
+        Self { engine, connection, interruption, held: Mutex::default() }
     }
 
     /// Holds bytes in flight until the response is sent.

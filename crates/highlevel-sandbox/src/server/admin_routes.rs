@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use axum::{Extension, Router};
@@ -13,34 +13,35 @@ use super::reject::reject;
 use crate::access::ADMIN_PREFIX as PREFIX;
 use crate::admin;
 use crate::api_error::ApiError;
-use crate::engine::Engine;
-use crate::routing::{self, Matched, PathParameters};
+use crate::routing::{self, Matched, PathParameters, Routes};
 use crate::traffic::{Received, receive};
 
-pub(super) fn router() -> Router<Arc<Engine>> {
-    let handler = |matched: admin::Matched| {
-        move |State(engine): State<Arc<Engine>>,
-              Extension(active_request): Extension<Arc<ActiveRequest>>,
+pub(super) fn router() -> Router {
+    let handler = |routes: admin::Routes| {
+        move |Extension(active_request): Extension<Arc<ActiveRequest>>,
               PathParameters(parameters): PathParameters,
               request: Request| {
-            let matched = if parameters.is_some() { matched } else { Matched::Unknown };
-            serve(matched, parameters.unwrap_or_default(), engine, active_request, request)
+            let matched = match parameters {
+                Some(_) => Matched::of(&routes, request.method()),
+                None => Matched::Unknown,
+            };
+            serve(matched, parameters.unwrap_or_default(), active_request, request)
         }
     };
     routing::router(admin::routes(), admin::addresses, handler)
-        .route(&format!("{PREFIX}{{*path}}"), any(handler(Matched::Unknown)))
+        .route(&format!("{PREFIX}{{*path}}"), any(handler(Routes::default())))
 }
 
 async fn serve(
     matched: admin::Matched,
     parameters: Vec<String>,
-    engine: Arc<Engine>,
     active_request: Arc<ActiveRequest>,
     request: Request,
 ) -> Result<Response, Aborted> {
+    let engine = &active_request.engine;
     let (head, body) = request.into_parts();
     if let Err(error) = engine.access.check(&head.method, head.uri.path(), &head.headers) {
-        return reject(&engine, &head, body, error, &active_request).await;
+        return reject(engine, &head, body, error, &active_request).await;
     }
     let max_length = admin::max_body(&matched);
     let (received, reservation) =
@@ -54,7 +55,7 @@ async fn serve(
     let before = engine.submitted();
     let is_long = admin::takes_long(&matched);
     let respond = |body: Bytes| {
-        let engine = Arc::clone(&engine);
+        let engine = Arc::clone(engine);
         move || admin::respond(&engine, &matched, parameters, &head, &body)
     };
     let response = match received {

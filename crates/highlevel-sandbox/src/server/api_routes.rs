@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::response::Response;
 use axum::routing::any;
 use axum::{Extension, Router};
@@ -11,7 +11,7 @@ use super::active_request::{Aborted, ActiveRequest};
 use super::interruption::reserve;
 use super::reject::reject;
 use crate::api::Call;
-use crate::engine::{Engine, MAX_RECORDING, Moment};
+use crate::engine::{MAX_RECORDING, Moment};
 use crate::fault::{self, FaultStage};
 use crate::oauth;
 use crate::operation::Operation;
@@ -28,12 +28,11 @@ pub(super) enum Endpoint {
     Unknown,
 }
 
-pub(super) fn router() -> Router<Arc<Engine>> {
+pub(super) fn router() -> Router {
     let handler = |endpoint: Endpoint| {
-        move |State(engine): State<Arc<Engine>>,
-              Extension(active_request): Extension<Arc<ActiveRequest>>,
+        move |Extension(active_request): Extension<Arc<ActiveRequest>>,
               parameters: PathParameters,
-              request: Request| { serve(endpoint, parameters, engine, active_request, request) }
+              request: Request| { serve(endpoint, parameters, active_request, request) }
     };
     let mut paths: Vec<&'static str> = Operation::ALL.iter().map(|operation| operation.path()).collect();
     paths.sort_unstable();
@@ -53,16 +52,16 @@ pub(super) fn router() -> Router<Arc<Engine>> {
 pub(super) async fn serve(
     endpoint: Endpoint,
     PathParameters(parameters): PathParameters,
-    engine: Arc<Engine>,
     active_request: Arc<ActiveRequest>,
     request: Request,
 ) -> Result<Response, Aborted> {
+    let engine = &active_request.engine;
     let (head, body) = request.into_parts();
     let connection = &*active_request.connection;
     let is_oauth_page =
         matches!(endpoint, Endpoint::OAuth(oauth::Endpoint::Authorize)) && oauth::opens_page(&head);
     if !is_oauth_page && let Err(error) = engine.access.check_page(&head.headers) {
-        return reject(&engine, &head, body, error, &active_request).await;
+        return reject(engine, &head, body, error, &active_request).await;
     }
     let moment = Moment::at(engine.clock.now(), &engine.identifiers);
     let operation = match (endpoint, &parameters) {
@@ -116,7 +115,7 @@ pub(super) async fn serve(
         engine.await_commit(before, prepared, record).await
     } else {
         // In a task, because a request whose client disconnects meanwhile is still completed and recorded.
-        let engine = Arc::clone(&engine);
+        let engine = Arc::clone(engine);
         tokio::spawn(async move { engine.await_commit(before, prepared, record).await }).await?
     };
 

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use hyper::server::conn::http1;
@@ -25,22 +24,17 @@ const MAX_HEAD: usize = 16 * 1024;
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Serves the requests of a connection until it ends, or is closed to free capacity for another one.
-pub(super) async fn serve_connection(
-    stream: TcpStream,
-    connection: Connection,
-    router: Router,
-    state: Arc<Engine>,
-) {
+pub(super) async fn serve_connection(stream: TcpStream, connection: Connection, state: Arc<Engine>) {
     let connection = Arc::new(connection);
     tokio::select! {
         // Polled first, so that pending input of the client counts as progress.
         biased;
-        () = serve_requests(stream, Arc::clone(&connection), router, state) => {}
+        () = serve_requests(stream, Arc::clone(&connection), state) => {}
         () = connection.closed() => tracing::debug!("closed a stalled connection to free capacity"),
     }
 }
 
-async fn serve_requests(stream: TcpStream, connection: Arc<Connection>, router: Router, state: Arc<Engine>) {
+async fn serve_requests(stream: TcpStream, connection: Arc<Connection>, state: Arc<Engine>) {
     // Otherwise the parts of a slow response are coalesced.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "a connection ended before its first request");
@@ -64,9 +58,10 @@ async fn serve_requests(stream: TcpStream, connection: Arc<Connection>, router: 
 
     let interruption = Interruption::default();
     let service = {
-        let interruption = Arc::clone(&interruption);
+        let (engine, interruption) = (Arc::clone(&state), Arc::clone(&interruption));
         service_fn(move |request| {
-            respond(request, router.clone(), Arc::clone(&connection), Arc::clone(&interruption))
+            let (engine, interruption) = (Arc::clone(&engine), Arc::clone(&interruption));
+            respond(request, engine, Arc::clone(&connection), interruption)
         })
     };
     let mut connection = http1::Builder::new()

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::response::Response;
 use axum::routing::any;
 use axum::{Extension, Router};
@@ -11,32 +11,33 @@ use super::active_request::{Aborted, ActiveRequest};
 use crate::access::INSPECTOR_PATH as PATH;
 use crate::admin;
 use crate::api_error::ApiError;
-use crate::engine::Engine;
 use crate::inspector::{self, PageRequest};
-use crate::routing::{self, Matched, PathParameters};
+use crate::routing::{self, Matched, PathParameters, Routes};
 use crate::traffic::{MAX_BODY, Received, receive};
 
-pub(super) fn router() -> Router<Arc<Engine>> {
-    let handler = |matched: inspector::Matched| {
-        move |State(engine): State<Arc<Engine>>,
-              Extension(active_request): Extension<Arc<ActiveRequest>>,
+pub(super) fn router() -> Router {
+    let handler = |routes: inspector::Routes| {
+        move |Extension(active_request): Extension<Arc<ActiveRequest>>,
               PathParameters(parameters): PathParameters,
               request: Request| {
-            let matched = if parameters.is_some() { matched } else { Matched::Unknown };
-            serve(matched, parameters.unwrap_or_default(), engine, active_request, request)
+            let matched = match parameters {
+                Some(_) => Matched::of(&routes, request.method()),
+                None => Matched::Unknown,
+            };
+            serve(matched, parameters.unwrap_or_default(), active_request, request)
         }
     };
     routing::router(inspector::routes(), inspector::addresses, handler)
-        .route(&format!("{PATH}/{{*path}}"), any(handler(Matched::Unknown)))
+        .route(&format!("{PATH}/{{*path}}"), any(handler(Routes::default())))
 }
 
 async fn serve(
     matched: inspector::Matched,
     parameters: Vec<String>,
-    engine: Arc<Engine>,
     active_request: Arc<ActiveRequest>,
     request: Request,
 ) -> Result<Response, Aborted> {
+    let engine = &active_request.engine;
     let (head, body) = request.into_parts();
     let (received, reservation) =
         receive(body, MAX_BODY, engine.read_timeout, &active_request.connection).await?;
@@ -55,25 +56,25 @@ async fn serve(
     });
     let page_request = match PageRequest::new(&head, parameters, received).await {
         Ok(page_request) => page_request,
-        Err(error) => return Ok(inspector::refused(&engine, &PageRequest::without_form(&head), error)),
+        Err(error) => return Ok(inspector::refused(engine, &PageRequest::without_form(&head), error)),
     };
     let response = match allowed {
         // Pages may be large, so they are rendered as long operations.
         Ok(()) if head.method.is_safe() => {
             active_request.hold_permit(Arc::clone(&engine.long_work).acquire_owned().await?);
-            let engine = Arc::clone(&engine);
+            let engine = Arc::clone(engine);
             tokio::task::spawn_blocking(move || inspector::respond(&engine, &matched, &page_request)).await?
         }
-        Ok(()) => inspector::respond(&engine, &matched, &page_request),
+        Ok(()) => inspector::respond(engine, &matched, &page_request),
         Err(error) if inspector::is_needed_to_sign_in(&matched, &error) => {
-            inspector::respond(&engine, &matched, &page_request)
+            inspector::respond(engine, &matched, &page_request)
         }
-        Err(error) => inspector::refused(&engine, &page_request, error),
+        Err(error) => inspector::refused(engine, &page_request, error),
     };
     match engine.written_since(before).await {
         Ok(()) => Ok(response),
         Err(error) => {
-            Ok(inspector::refused(&engine, &PageRequest::without_form(&head), admin::unwritable(&error)))
+            Ok(inspector::refused(engine, &PageRequest::without_form(&head), admin::unwritable(&error)))
         }
     }
 }

@@ -2,19 +2,19 @@
 
 use std::sync::Arc;
 
-use axum::Router;
 use http::{Request, Response};
 use hyper::body::{Body as _, Incoming};
-use tower_service::Service;
 
 use super::active_request::{Aborted, ActiveRequest, Held};
 use super::interruption::{Interrupted, Interruption};
+use super::router::route;
+use crate::engine::Engine;
 use crate::traffic::{Body, Connection, FREE_BYTES, InFlightBody, Phase};
 
 /// Responds to a request. The body of the response counts as bytes in flight until it is sent.
 pub(super) async fn respond(
     request: Request<Incoming>,
-    mut router: Router,
+    engine: Arc<Engine>,
     connection: Arc<Connection>,
     interruption: Interruption,
 ) -> Result<Response<InFlightBody<Body>>, Interrupted> {
@@ -23,10 +23,10 @@ pub(super) async fn respond(
         connection.enter(Phase::Client);
         tokio::task::yield_now().await;
     }
-    let active_request = Arc::new(ActiveRequest::new(Arc::clone(&connection), interruption));
+    let active_request = Arc::new(ActiveRequest::new(engine, Arc::clone(&connection), interruption));
     let mut request = request.map(Body::new);
     request.extensions_mut().insert(Arc::clone(&active_request));
-    let Ok(response) = router.call(request).await;
+    let response = route(&active_request, request).await;
     if response.extensions().get::<Aborted>().is_some() {
         return Err(Interrupted);
     }

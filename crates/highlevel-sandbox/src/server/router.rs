@@ -1,54 +1,56 @@
-//! The router of all requests, and the checks that precede each route.
+//! The router of all requests, and the check that precedes it.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use axum::extract::{Request, State};
-use axum::middleware::{Next, from_fn_with_state};
-use axum::response::Response;
+use axum::extract::Request;
+use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use axum::{Extension, Router};
+use tower_service::Service;
 
 use super::active_request::{Aborted, ActiveRequest};
 use super::reject::reject;
 use super::{admin_routes, api_routes, inspector_routes};
-use crate::engine::Engine;
 use crate::inspector;
 use crate::routing::PathParameters;
 
-/// Builds the router. Requests carry their [`ActiveRequest`] as an extension.
-pub(super) fn router(engine: &Arc<Engine>) -> Router {
-    Router::new()
-        .route("/", any(home))
-        .merge(inspector_routes::router())
-        .merge(admin_routes::router())
-        .merge(api_routes::router())
-        .layer(from_fn_with_state(Arc::clone(engine), check_host))
-        .with_state(Arc::clone(engine))
+/// Returns the router, which all sandboxes of the process share. Requests carry their [`ActiveRequest`] as an extension.
+fn router() -> Router {
+    static ROUTER: OnceLock<Router> = OnceLock::new();
+    let build = || {
+        Router::new()
+            .route("/", any(home))
+            .merge(inspector_routes::router())
+            .merge(admin_routes::router())
+            .merge(api_routes::router())
+            // Otherwise a service is created for each request.
+            .with_state(())
+    };
+    ROUTER.get_or_init(build).clone()
+}
+
+/// Routes a request, unless it is for the name of another host. A layer of the router would wrap every route.
+pub(super) async fn route(active_request: &ActiveRequest, request: Request) -> Response {
+    let engine = &active_request.engine;
+    match engine.access.check_host(request.uri(), request.headers()) {
+        Ok(()) => {
+            let Ok(response) = router().call(request).await;
+            response
+        }
+        Err(error) => {
+            let (head, body) = request.into_parts();
+            reject(engine, &head, body, error, active_request).await.into_response()
+        }
+    }
 }
 
 /// Redirects browsers to the inspector. The API has no such path.
 async fn home(
-    State(engine): State<Arc<Engine>>,
     Extension(active_request): Extension<Arc<ActiveRequest>>,
     request: Request,
 ) -> Result<Response, Aborted> {
     if inspector::is_for_a_person(request.method(), request.headers()) {
-        return Ok(inspector::welcome(&engine));
+        return Ok(inspector::welcome(&active_request.engine));
     }
-    api_routes::serve(api_routes::Endpoint::Unknown, PathParameters(None), engine, active_request, request)
-        .await
-}
-
-/// Rejects requests for the names of other hosts.
-async fn check_host(
-    State(engine): State<Arc<Engine>>,
-    Extension(active_request): Extension<Arc<ActiveRequest>>,
-    request: Request,
-    next: Next,
-) -> Result<Response, Aborted> {
-    let (head, body) = request.into_parts();
-    match engine.access.check_host(&head) {
-        Ok(()) => Ok(next.run(Request::from_parts(head, body)).await),
-        Err(error) => reject(&engine, &head, body, error, &active_request).await,
-    }
+    api_routes::serve(api_routes::Endpoint::Unknown, PathParameters(None), active_request, request).await
 }

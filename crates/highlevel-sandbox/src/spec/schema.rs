@@ -7,10 +7,35 @@ use serde_json::{Map, Value, json};
 
 use super::width::INT64;
 
-/// Converts all of `components/schemas` to JSON Schema draft 7. References are unchanged.
-pub(super) fn json_schemas(document: &Value) -> Map<String, Value> {
-    let schemas = document.pointer("/components/schemas").and_then(Value::as_object);
-    convert_each(schemas.unwrap_or(&Map::new()))
+/// Converts a schema of `components/schemas`, and those that it refers to, to JSON Schema draft 7. References are unchanged.
+pub(super) fn with_references(document: &Value, name: &str) -> Map<String, Value> {
+    let schemas = &document["components"]["schemas"];
+    let mut converted = Map::new();
+    let mut pending = vec![name.to_owned()];
+    while let Some(name) = pending.pop() {
+        if let Some(schema) = schemas.get(&name)
+            && !converted.contains_key(&name)
+        {
+            let schema = convert(schema);
+            collect_references(&schema, &mut pending);
+            converted.insert(name, schema);
+        }
+    }
+    converted
+}
+
+/// Collects the names of the schemas that a value refers to.
+fn collect_references(value: &Value, names: &mut Vec<String>) {
+    match value {
+        Value::Object(fields) => {
+            // A reference may point into a schema.
+            let name = referenced_schema(value).and_then(|path| path.split('/').next());
+            names.extend(name.map(|name| name.replace("~1", "/").replace("~0", "~")));
+            fields.values().for_each(|field| collect_references(field, names));
+        }
+        Value::Array(entries) => entries.iter().for_each(|entry| collect_references(entry, names)),
+        _ => {}
+    }
 }
 
 fn convert(schema: &Value) -> Value {
@@ -86,6 +111,31 @@ pub(super) fn referenced_schema(schema: &Value) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn schemas_are_converted_with_their_references() {
+        let to = |name: &str| json!({ "$ref": format!("#/components/schemas/{name}") });
+        let document = json!({ "components": { "schemas": {
+            "Id": {"type": "string"},
+            "List": {"type": "array", "items": to("Entry")},
+            "Entry": {"properties": {"id": to("Id"), "children": to("List"), "$ref": {"type": "string"}}},
+            "Choice": {"oneOf": [to("Id"), {"not": to("a~1b~0c")}]},
+            "a/b~c": {"additionalProperties": to("Entry/properties/id")},
+            "Missing": to("Unknown"),
+        }}});
+        let cases = [
+            ("Id", &["Id"][..]),
+            ("List", &["Entry", "Id", "List"]),
+            ("Entry", &["Entry", "Id", "List"]),
+            ("Choice", &["Choice", "Entry", "Id", "List", "a/b~c"]),
+            ("Missing", &["Missing"]),
+            ("Unknown", &[]),
+        ];
+        for (name, expected) in cases {
+            let found = with_references(&document, name);
+            assert_eq!(found.keys().collect::<Vec<_>>(), expected, "{name}");
+        }
+    }
 
     #[test]
     fn all_differences_are_converted() {

@@ -12,6 +12,7 @@ use crate::engine::MutationError;
 use crate::inspector::response::PageResponse;
 use crate::inspector::route::PageRequest;
 use crate::model::{Contact, Model, Record, StatusUpdate, is_call, is_email, is_phone};
+use crate::spec::Spec;
 use crate::webhook::{SimulatedCall, SimulatedCallOutcome};
 
 /// The options of the composer.
@@ -35,13 +36,14 @@ pub(super) struct Group {
 const SORTS: [&str; 6] = ["Text", "Email", "Phone", "Social media", "Web chat", "Other"];
 
 impl Composer {
-    pub(super) fn new(state: &Engine, model: &Model, contact: &Contact) -> Self {
+    pub(super) fn new(model: &Model, contact: &Contact) -> Self {
+        let spec = Spec::embedded();
         let last = model.messages_with(&contact.id).next_back();
         let providers = model.providers().filter(|provider| provider.location_id == contact.location_id);
-        let mut outbound = state.spec.allowed_values("SendMessageType");
-        outbound.extend(state.spec.allowed_values("OutboundCallType"));
+        let mut outbound = spec.allowed_values("SendMessageType");
+        outbound.extend(spec.allowed_values("OutboundCallType"));
         Self {
-            inbound: grouped(&state.spec.allowed_values("InboundMessageType")),
+            inbound: grouped(&spec.allowed_values("InboundMessageType")),
             outbound: grouped(&outbound),
             channel: last.map_or("SMS", |message| &message.channel).to_owned(),
             providers: providers.map(|provider| provider.id.clone()).collect(),
