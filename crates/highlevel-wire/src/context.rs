@@ -52,7 +52,25 @@ pub struct RequestSettings {
 ///
 /// It is made on the task of the connection, and must not block.
 #[derive(Clone)]
-pub struct Gate(Arc<dyn Fn() -> bool + Send + Sync>);
+pub struct Gate(Arc<dyn MayBegin>);
+
+/// The check of a [`Gate`], implemented by functions that return `true` if the request may begin.
+pub trait MayBegin: Send + Sync {
+    /// Returns `true` if the request may begin. Called once per request at most.
+    fn may_begin(&self) -> bool;
+}
+
+impl<F: Fn() -> bool + Send + Sync> MayBegin for F {
+    fn may_begin(&self) -> bool {
+        self()
+    }
+}
+
+impl<T: MayBegin + 'static> From<Arc<T>> for Gate {
+    fn from(check: Arc<T>) -> Self {
+        Self(check)
+    }
+}
 
 impl Gate {
     /// A gate that lets the request pass if the function returns `true`. The function is called once per request at most.
@@ -152,7 +170,7 @@ impl RequestContext {
             return true;
         }
         // One task asks, so the gate is called once: then the request is written or sealed.
-        let may_begin = |gate: &Gate| gate.0();
+        let may_begin = |gate: &Gate| gate.0.may_begin();
         if !seal.is_closed() && !settings.gate.as_ref().is_none_or(may_begin) {
             is_refused.store(true, Ordering::Release);
             seal.close();

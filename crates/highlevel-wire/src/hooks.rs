@@ -3,7 +3,7 @@
 use std::error::Error as StdError;
 use std::fmt;
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
@@ -45,7 +45,9 @@ impl ClientHooks<RequestContext> for Client {
     /// body, and with the same headers unless they are moved to the context.
     async fn exec(&self, request: Request, _: &OperationInfo) -> reqwest::Result<Response> {
         let context = self.inner();
-        let Started { mut response, url, mut timer } = self.start(request).await?;
+        let sleep = pin!(tokio::time::sleep(context.settings().timeout));
+        let mut timer = Timer::new(context.settings().timeout, sleep);
+        let Started { mut response, url } = self.start(request, &mut timer).await?;
         let (body, end) = read(&mut response, context.settings().body_limit, &mut timer).await;
         let headers = std::mem::take(response.headers_mut());
         let mut handed_on = http::Response::new(body.clone());
@@ -65,17 +67,15 @@ struct Started {
     response: Response,
     /// The URL of the request.
     url: Url,
-    timer: Timer,
 }
 
 impl Client {
     /// Executes the request until the head of the response has arrived.
-    async fn start(&self, request: Request) -> reqwest::Result<Started> {
+    async fn start(&self, request: Request, timer: &mut Timer<'_>) -> reqwest::Result<Started> {
         let context = self.inner();
         // However this future ends, nothing is written afterwards that was not written before.
         let _seal = SealOnDrop(context);
         let url = request.url().clone();
-        let mut timer = Timer::start(context.settings().timeout);
         let response = timer.run(self.client().execute(request), || context.seal()).await;
         let response = match response {
             Ok(response) => response?,
@@ -85,7 +85,7 @@ impl Client {
             // Any bytes are a response of HTTP/0.9, and a successful one.
             fail(io::Error::new(io::ErrorKind::InvalidData, "the response is not HTTP/1.1")).await?;
         }
-        Ok(Started { response, url, timer })
+        Ok(Started { response, url })
     }
 }
 
@@ -189,7 +189,9 @@ impl Client {
         let info = OperationInfo { operation_id: "download" };
         self.pre(&mut request, &info).await?;
         let context = self.inner();
-        let Started { mut response, url, mut timer } = self.start(request).await?;
+        let sleep = pin!(tokio::time::sleep(context.settings().timeout));
+        let mut timer = Timer::new(context.settings().timeout, sleep);
+        let Started { mut response, url } = self.start(request, &mut timer).await?;
         let (status, redirected) = (response.status(), *response.url() != url);
         let is_file = status.is_success() && !redirected;
         let (body, end) = if is_file {
@@ -220,7 +222,7 @@ impl Client {
 }
 
 /// Reads until the end, the limit, an error or the deadline. Returns the bytes that were read in each case.
-async fn read(response: &mut Response, limit: usize, timer: &mut Timer) -> (Bytes, End) {
+async fn read(response: &mut Response, limit: usize, timer: &mut Timer<'_>) -> (Bytes, End) {
     let mut body = Read::default();
     loop {
         match timer.run(response.chunk(), || true).await {

@@ -15,15 +15,16 @@ use tokio::time::{Instant, Sleep};
 pub const GRACE: Duration = Duration::from_millis(250);
 
 /// The time limit of one attempt. Events that have happened are checked before the clock.
-pub(crate) struct Timer {
+pub(crate) struct Timer<'a> {
     timeout: Duration,
-    sleep: Pin<Box<Sleep>>,
+    sleep: Pin<&'a mut Sleep>,
     is_in_grace: bool,
 }
 
-impl Timer {
-    pub(crate) fn start(timeout: Duration) -> Self {
-        Self { timeout, sleep: Box::pin(tokio::time::sleep(timeout)), is_in_grace: false }
+impl<'a> Timer<'a> {
+    /// Takes a sleep that ends after `timeout`.
+    pub(crate) fn new(timeout: Duration, sleep: Pin<&'a mut Sleep>) -> Self {
+        Self { timeout, sleep, is_in_grace: false }
     }
 
     /// Runs a part of the attempt.
@@ -78,13 +79,16 @@ impl From<TimedOut> for std::io::Error {
 mod tests {
     use std::future::{pending, ready};
 
+    use tokio::time::sleep;
+
     use super::*;
 
     const TIMEOUT: Duration = Duration::from_secs(30);
 
     #[tokio::test(start_paused = true)]
     async fn what_is_ready_counts_however_late_it_is() {
-        let mut timer = Timer::start(TIMEOUT);
+        let sleep_until_timeout = pin!(sleep(TIMEOUT));
+        let mut timer = Timer::new(TIMEOUT, sleep_until_timeout);
         tokio::time::advance(10 * TIMEOUT).await;
         assert_eq!(timer.run(ready(7), || true).await.ok(), Some(7));
         assert_eq!(timer.run(ready(8), || false).await.ok(), Some(8));
@@ -105,13 +109,15 @@ mod tests {
             Row { was_begun: true, takes: TIMEOUT + 2 * GRACE, is_in_time: false },
         ];
         for Row { was_begun, takes, is_in_time } in rows {
-            let mut timer = Timer::start(TIMEOUT);
-            let result = timer.run(tokio::time::sleep(takes), || was_begun).await;
+            let sleep_until_timeout = pin!(sleep(TIMEOUT));
+            let mut timer = Timer::new(TIMEOUT, sleep_until_timeout);
+            let result = timer.run(sleep(takes), || was_begun).await;
             assert_eq!(result.is_ok(), is_in_time, "{takes:?}");
         }
 
-        let (mut timer, began) = (Timer::start(TIMEOUT), Instant::now());
-        timer.run(tokio::time::sleep(in_grace), || true).await.expect("within the grace");
+        let sleep_until_timeout = pin!(sleep(TIMEOUT));
+        let (mut timer, began) = (Timer::new(TIMEOUT, sleep_until_timeout), Instant::now());
+        timer.run(sleep(in_grace), || true).await.expect("within the grace");
         let error = timer.run(pending::<()>(), || true).await.expect_err("the grace is over");
         assert_eq!(error.to_string(), "no complete response within 30s");
         assert!(began.elapsed() < TIMEOUT + GRACE + Duration::from_millis(50), "{:?}", began.elapsed());

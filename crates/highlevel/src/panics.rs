@@ -3,6 +3,7 @@
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
 use std::task::Poll;
 
 /// An implementation of the caller panicked. The message may contain anything and is not repeated; the panic hook of the
@@ -18,17 +19,16 @@ impl fmt::Display for Panicked {
 
 impl std::error::Error for Panicked {}
 
-/// Runs a future to its end.
+/// Runs a future to its end. It is boxed, or otherwise movable, so that a panic while dropping it can be caught as well.
 ///
 /// # Errors
 ///
 /// Returns [`Panicked`] if making, polling or dropping the future panics.
-pub(crate) async fn catch_panic<F: Future>(make: impl FnOnce() -> F) -> Result<F::Output, Panicked> {
-    // Boxed, so that a panic while dropping it can be caught as well.
-    let mut future = Some(catch(|| Box::pin(make()))?);
+pub(crate) async fn catch_panic<F: Future + Unpin>(make: impl FnOnce() -> F) -> Result<F::Output, Panicked> {
+    let mut future = Some(catch(make)?);
     let result = poll_fn(|context| {
         let Some(future) = &mut future else { return Poll::Ready(Err(Panicked)) };
-        match catch(|| future.as_mut().poll(context)) {
+        match catch(|| Pin::new(future).poll(context)) {
             Ok(Poll::Pending) => Poll::Pending,
             Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
             Err(panicked) => Poll::Ready(Err(panicked)),
@@ -59,12 +59,14 @@ mod tests {
 
     #[tokio::test]
     async fn panics_are_caught_when_a_future_is_made_polled_or_dropped() {
-        assert_eq!(catch_panic(|| async { 7 }).await.ok(), Some(7));
+        assert_eq!(catch_panic(|| Box::pin(async { 7 })).await.ok(), Some(7));
         assert!(catch_panic(|| -> std::future::Ready<()> { panic!("before the future") }).await.is_err());
-        assert!(catch_panic(|| async { panic!("in the first poll") }).await.is_err());
-        let later = || async {
-            tokio::task::yield_now().await;
-            panic!("in a later poll")
+        assert!(catch_panic(|| Box::pin(async { panic!("in the first poll") })).await.is_err());
+        let later = || {
+            Box::pin(async {
+                tokio::task::yield_now().await;
+                panic!("in a later poll")
+            })
         };
         assert!(catch_panic(later).await.is_err());
         let guard = PanicsOnDrop;

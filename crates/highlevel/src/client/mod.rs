@@ -25,7 +25,7 @@ use crate::{Error, LocationId, Receipt, Result};
 #[derive(Clone)]
 pub struct Client {
     executor: Arc<Executor>,
-    location: Option<LocationId>,
+    location: Option<Arc<LocationId>>,
     options: Options,
 }
 
@@ -107,18 +107,18 @@ impl Client {
     ) -> Self {
         let options = connection.options;
         let executor = Executor { connection, tokens, location: counted_as };
-        Self { executor: Arc::new(executor), location, options }
+        Self { executor: Arc::new(executor), location: location.map(Arc::new), options }
     }
 
     /// Returns the location of this client, if it is known: that of [`App::location`](crate::auth::App::location), or of
     /// [`ClientBuilder::location`].
     pub fn location_id(&self) -> Option<&LocationId> {
-        self.location.as_ref()
+        self.location.as_deref()
     }
 
     /// Returns the location of this client for an operation that requires it.
     pub(crate) fn required_location(&self, operation: &'static str) -> Result<LocationId> {
-        self.location.clone().ok_or_else(|| {
+        self.location.as_deref().cloned().ok_or_else(|| {
             Error::invalid(
                 operation,
                 "the request has to name the location, and this client does not know its own: add `.location(…)` to the builder \

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use highlevel_wire::{Gate, RequestTrace, ResponseValue};
+use highlevel_wire::{Gate, MayBegin, RequestTrace, ResponseValue};
 use http::HeaderValue;
 use tracing::{Instrument, Span, field};
 
@@ -13,7 +13,7 @@ use super::operation::Operation;
 use super::prepare::Ready;
 use crate::Receipt;
 use crate::headers::RateLimitHeaders;
-use crate::limit::{Permit, RateLimited};
+use crate::limit::{Expiry, Permit, RateLimited};
 use crate::time::now;
 use crate::token::Bearer;
 use crate::transport::ClockReading;
@@ -24,6 +24,18 @@ type AttemptOutcome<T> = Result<Receipt<T>, FailedAttempt>;
 struct Sent<T> {
     result: Result<ResponseValue<T>, highlevel_wire::Error<()>>,
     trace: RequestTrace,
+}
+
+/// The last checks before the first byte: neither the permit nor the caller's deadline may have lapsed.
+struct BeginChecks {
+    permit: Permit,
+    begin_before: Option<Expiry>,
+}
+
+impl MayBegin for BeginChecks {
+    fn may_begin(&self) -> bool {
+        !self.begin_before.is_some_and(|begin_before| begin_before.has_passed()) && self.permit.begin()
+    }
 }
 
 impl<O: Operation> Execution<'_, O> {
@@ -40,7 +52,8 @@ impl<O: Operation> Execution<'_, O> {
             status = field::Empty,
             ms = field::Empty
         );
-        let gate = self.gate(&permit);
+        let checks = Arc::new(BeginChecks { permit, begin_before: self.options.begin_before });
+        let gate = Gate::from(Arc::clone(&checks));
         let sent = self.send(&slot.http, gate, authorization, timeout).instrument(span.clone()).await;
         // Released before the token is refreshed or the next attempt starts, which wait for a slot as well.
         drop(slot);
@@ -52,22 +65,14 @@ impl<O: Operation> Execution<'_, O> {
         let headers = headers.unwrap_or_default();
         let outcome =
             evaluate::<O>(self.operation.replay(), sent.result, sent.trace, &headers, &bearer.token);
-        report(&permit, &outcome, &headers);
-        drop(permit);
+        report(&checks.permit, &outcome, &headers);
+        drop(checks);
         log(&span, &outcome, now().saturating_duration_since(started));
         self.note_acceptance(&outcome, bearer);
         match outcome {
             Ok(receipt) => AttemptStep::Accepted(receipt),
             Err(failed) => AttemptStep::Failed(failed),
         }
-    }
-
-    /// Returns the last check before the first byte: neither the permit nor the caller's deadline may have lapsed.
-    fn gate(&self, permit: &Arc<Permit>) -> Gate {
-        let (permit, begin_before) = (Arc::clone(permit), self.options.begin_before);
-        Gate::new(move || {
-            !begin_before.is_some_and(|begin_before| begin_before.has_passed()) && permit.begin()
-        })
     }
 
     async fn send(

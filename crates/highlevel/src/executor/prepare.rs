@@ -1,6 +1,5 @@
 //! Waits for everything that an attempt needs: a permit, a token, a connection.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::HeaderValue;
@@ -20,7 +19,7 @@ const LONG_WAIT: Duration = Duration::from_secs(1);
 
 /// The requirements of an attempt.
 pub(super) struct Ready {
-    pub(super) permit: Arc<Permit>,
+    pub(super) permit: Permit,
     pub(super) slot: Slot,
     pub(super) started: Instant,
     pub(super) authorization: HeaderValue,
@@ -46,7 +45,7 @@ impl<O: Operation> Execution<'_, O> {
                 continue;
             }
             let timeout = self.options.attempt.min(self.deadline.saturating_duration_since(now()));
-            return Ok(Ready { permit: Arc::new(permit), slot, started, authorization, timeout });
+            return Ok(Ready { permit, slot, started, authorization, timeout });
         }
     }
 

@@ -25,7 +25,10 @@ impl Executor {
         rejected: Option<RejectedToken<'_>>,
         deadline: Instant,
     ) -> Result<Arc<Bearer>> {
-        let bearer = catch_panic(|| self.tokens.bearer(rejected, deadline));
+        if let Tokens::Fixed(bearer) = &self.tokens {
+            return Ok(Arc::clone(bearer));
+        }
+        let bearer = catch_panic(|| Box::pin(self.tokens.bearer(rejected, deadline)));
         match tokio::time::timeout_at(deadline.into(), bearer).await {
             Ok(Ok(Ok(bearer))) => Ok(bearer),
             Ok(Ok(Err(source))) => Err(Error::no_token(operation, source)),

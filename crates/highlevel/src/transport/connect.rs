@@ -63,13 +63,17 @@ impl<S> Layer<S> for ConnectLayer {
     type Service = BoundedConnector<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        BoundedConnector::new(inner, self.clone())
+        BoundedConnector::new(Arc::new(inner), self.clone())
     }
 }
 
 /// A connector that waits for a permit before it connects.
+///
+/// The client clones its connector for each request, and uses few of the clones. The connector below is cloned on first use only,
+/// because its clones allocate.
 pub(super) struct BoundedConnector<S> {
-    inner: S,
+    template: Arc<S>,
+    inner: Option<S>,
     layer: ConnectLayer,
     yields: u8,
     reuse_wait: Option<Pin<Box<Sleep>>>,
@@ -78,21 +82,21 @@ pub(super) struct BoundedConnector<S> {
 }
 
 impl<S> BoundedConnector<S> {
-    fn new(inner: S, layer: ConnectLayer) -> Self {
+    fn new(template: Arc<S>, layer: ConnectLayer) -> Self {
         let connecting = PollSemaphore::new(Arc::clone(&layer.connecting));
-        Self { inner, layer, yields: YIELDS, reuse_wait: None, connecting, permit: None }
+        Self { template, inner: None, layer, yields: YIELDS, reuse_wait: None, connecting, permit: None }
     }
 }
 
-impl<S: Clone> Clone for BoundedConnector<S> {
+impl<S> Clone for BoundedConnector<S> {
     fn clone(&self) -> Self {
-        Self::new(self.inner.clone(), self.layer.clone())
+        Self::new(Arc::clone(&self.template), self.layer.clone())
     }
 }
 
 impl<S, R> Service<R> for BoundedConnector<S>
 where
-    S: Service<R>,
+    S: Service<R> + Clone,
     S::Error: AsRef<dyn std::error::Error + Send + Sync>,
     S::Future: Send + 'static,
     S::Response: Send,
@@ -120,13 +124,14 @@ where
             // The semaphore is never closed.
             self.permit = ready!(self.connecting.poll_acquire(context));
         }
-        self.inner.poll_ready(context)
+        self.inner.get_or_insert_with(|| S::clone(&self.template)).poll_ready(context)
     }
 
     fn call(&mut self, request: R) -> Self::Future {
         let permit = self.permit.take();
         self.yields = YIELDS;
-        let connecting = self.inner.call(request);
+        // It exists, because it was ready before.
+        let connecting = self.inner.get_or_insert_with(|| S::clone(&self.template)).call(request);
         let patience = self.layer.timeout / 8 * 7;
         let was_connected = Arc::clone(&self.layer.was_connected);
         Box::pin(async move {
