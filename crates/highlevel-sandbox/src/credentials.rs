@@ -120,11 +120,16 @@ impl Credentials {
 }
 
 impl Grant {
-    /// Creates the grant of a private integration: all scopes on one location, without expiry.
-    pub(crate) fn private_integration(app_id: &str, location_id: &str) -> Self {
+    /// Creates the grant of a private integration: all scopes on one location or company, without expiry.
+    pub(crate) fn private_integration(app_id: &str, resource: &TokenResource) -> Self {
+        let level = match resource {
+            TokenResource::Location(_) => Level::Location,
+            TokenResource::Company(_) => Level::Company,
+        };
+        let location_id = resource.id().to_owned();
         Self {
-            account: Arc::new(Account { app_id: app_id.to_owned(), location_id: location_id.to_owned() }),
-            level: Level::Location,
+            account: Arc::new(Account { app_id: app_id.to_owned(), location_id }),
+            level,
             scopes: None,
             is_private_integration: true,
         }
@@ -132,7 +137,10 @@ impl Grant {
 
     /// Creates the grant of a simulated request by an app: all scopes on one location.
     pub(crate) fn simulated(app_id: &str, location_id: &str) -> Self {
-        Self { is_private_integration: false, ..Self::private_integration(app_id, location_id) }
+        Self {
+            is_private_integration: false,
+            ..Self::private_integration(app_id, &TokenResource::location(location_id))
+        }
     }
 
     /// Returns `true` if the scope is granted.

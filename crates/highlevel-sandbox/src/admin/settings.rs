@@ -76,6 +76,7 @@ fn catalogue() -> Output {
                 "status": refusal.status(),
                 "canonicalCode": refusal.code(),
                 "message": refusal.message(),
+                "moreMessages": refusal.more_messages(),
                 "condition": refusal.condition(),
                 "source": refusal.source(),
                 "quirk": refusal.quirk(),

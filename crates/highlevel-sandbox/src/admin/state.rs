@@ -16,6 +16,7 @@ use crate::api_error::ApiError;
 use crate::engine::Engine;
 use crate::engine::MutationError;
 use crate::model::{Kind, Record};
+use crate::oauth::TokenResource;
 use crate::traffic::Body;
 
 pub(super) const ROUTES: &[Route] = &[
@@ -86,14 +87,20 @@ fn reset(state: &Arc<Engine>, _input: &Input<'_>) -> Result<Output, ApiError> {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct NewToken {
-    location_id: String,
+    location_id: Option<String>,
+    company_id: Option<String>,
     token: Option<String>,
 }
 
 fn issue_token(state: &Arc<Engine>, input: &Input<'_>) -> Result<Output, ApiError> {
-    let NewToken { location_id, token } = input.json()?;
-    let token = state.issue_token(&location_id, token)?;
-    let body = json!({ "token": token, "locationId": location_id });
+    let NewToken { location_id, company_id, token } = input.json()?;
+    let resource = TokenResource::of_private_integration(location_id, company_id)
+        .map_err(|message| MutationError::Invalid(message.to_owned()))?;
+    let token = state.issue_token(&resource, token)?;
+    let body = match resource {
+        TokenResource::Location(id) => json!({ "token": token, "locationId": id }),
+        TokenResource::Company(id) => json!({ "token": token, "companyId": id }),
+    };
     Ok(Output { status: StatusCode::CREATED, content: AdminBody::Json(body) })
 }
 

@@ -31,15 +31,20 @@ pub(crate) fn authenticate(
     })
 }
 
-/// Rejects a token that is not for a location, or lacks a scope that the operation requires.
+/// Rejects a token that is not for a location, or lacks a scope that the operation requires. A token of a company names no
+/// location, so it is rejected with another text if the refusal is disabled.
 pub(super) fn authorize(settings: &Settings, grant: &Grant, scopes: &[&str]) -> Result<(), ErrorResponse> {
     if grant.level != Level::Location {
-        if settings.refuses(Refusal::CompanyToken) {
-            return Err(ErrorResponse::refused(Refusal::CompanyToken, ""));
+        let refusal = if grant.is_private_integration {
+            Refusal::CompanyPrivateIntegration
+        } else {
+            Refusal::CompanyToken
+        };
+        if settings.refuses(refusal) {
+            return Err(ErrorResponse::refused(refusal, ""));
         }
         return Err(ErrorResponse::unauthorized(
-            "This authClass type is not allowed to access this scope. Please verify your IAM configuration if this is \
-             not the case.",
+            "the token is for a company, but the operation is about a location; use a token of the location",
         ));
     }
     match scopes.iter().find(|scope| !grant.allows(scope)) {

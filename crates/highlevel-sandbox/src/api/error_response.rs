@@ -43,14 +43,13 @@ impl ErrorResponse {
     /// Creates the response of a refusal. `value` replaces the placeholder in its text.
     pub(super) fn refused(refusal: Refusal, value: &str) -> Self {
         let status = StatusCode::from_u16(refusal.status()).unwrap_or(StatusCode::BAD_REQUEST);
-        let message = refusal.message_about(value);
-        Self { refusal: Some(refusal), ..Self::new(status, &message) }
-    }
-
-    /// Puts the message into an array, as the validator of the live API does.
-    pub(super) fn in_list(mut self) -> Self {
-        self.message = json!([self.message]);
-        self
+        let mut response =
+            Self { refusal: Some(refusal), ..Self::new(status, &refusal.message_about(value)) };
+        if let Some(more) = refusal.more_messages() {
+            let first = std::iter::once(response.message);
+            response.message = first.chain(more.iter().map(|text| json!(text))).collect();
+        }
+        response
     }
 
     /// Sets the explanation in the ledger and in the header of the response.

@@ -120,14 +120,14 @@ pub(super) fn check_body(settings: &Settings, candidate: &Candidate<'_>) -> Resu
         && candidate.body.get("attachments").is_some_and(is_empty_list)
         && settings.refuses(Refusal::EmptyAttachments)
     {
-        return Err(ErrorResponse::refused(Refusal::EmptyAttachments, "").in_list());
+        return Err(ErrorResponse::refused(Refusal::EmptyAttachments, ""));
     }
     if candidate.operation == Operation::UpdateMessageStatus
         && candidate.text("status") == Some("failed")
         && candidate.body.get("error").is_none()
         && settings.refuses(Refusal::FailedWithoutError)
     {
-        return Err(ErrorResponse::refused(Refusal::FailedWithoutError, "").in_list());
+        return Err(ErrorResponse::refused(Refusal::FailedWithoutError, ""));
     }
     Ok(())
 }

@@ -21,11 +21,13 @@ pub(super) fn update(
     let settings = &config.settings;
     let location = &grant.account.location_id;
     let message = model.message(id).filter(|message| message.location_id == *location);
+    let is_refused = settings.refuses(Refusal::UnknownMessage);
     let unknown = || ErrorResponse::refused(Refusal::UnknownMessage, id);
     let message = message.ok_or_else(|| {
-        unknown().note(format!("there is no message with this ID in the location {location}"))
+        let missing = format!("there is no message with this ID in the location {location}");
+        if is_refused { unknown().note(missing) } else { ErrorResponse::not_found(&missing) }
     })?;
-    if is_email(&message.channel) && settings.refuses(Refusal::UnknownMessage) {
+    if is_refused && is_email(&message.channel) {
         return Err(unknown().note("the message is an email, whose status has another endpoint"));
     }
     if settings.has(Quirk::EarlyStatus403) && is_young(message, generated) {
@@ -45,8 +47,8 @@ pub(super) fn update(
         None => {}
     }
     let status = match body.get("status").and_then(Value::as_str).unwrap_or_default() {
-        // The endpoint has no other statuses for a call that has ended.
-        "delivered" | "read" if is_phone(&message.channel) => "completed",
+        // Apps complete a call with the status that the endpoint has for messages.
+        "delivered" if is_phone(&message.channel) => "completed",
         status => status,
     };
     let mut update = StatusUpdate::new(status);

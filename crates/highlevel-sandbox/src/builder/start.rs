@@ -19,6 +19,7 @@ use crate::file_limit;
 use crate::identifiers::Identifiers;
 use crate::ledger::Ledger;
 use crate::model;
+use crate::oauth::TokenResource;
 use crate::persistence::Memory;
 use crate::rate_limit::{Account, RateLimitEnforcer};
 use crate::runtime::Runtime;
@@ -84,7 +85,10 @@ impl SandboxBuilder {
         let grant_all = |credentials: &mut Credentials| -> io::Result<()> {
             let mut apps = std::iter::once(&app).chain(&others);
             apps.try_for_each(|app| credentials.oauth.put_app(app.clone()))?;
-            credentials.grant(&token, Grant::private_integration(&account.app_id, &account.location_id))
+            credentials.grant(
+                &token,
+                Grant::private_integration(&account.app_id, &TokenResource::location(&*account.location_id)),
+            )
         };
         let mut credentials = Credentials::new(app.clone());
         grant_all(&mut credentials)?;

@@ -5,8 +5,8 @@ use std::io;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::{Credentials, Grant};
-use crate::oauth::{Registry, RegistryDocument};
+use super::{Credentials, Grant, Level};
+use crate::oauth::{Registry, RegistryDocument, TokenResource};
 use crate::persistence::RowChange;
 
 /// The kind of the rows of private integration tokens.
@@ -26,7 +26,11 @@ pub(crate) struct StoredCredentials {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct PrivateIntegration {
     token: String,
-    location_id: String,
+    /// Either this or `company_id` is set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    location_id: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    company_id: Option<String>,
     /// Defaults to the app of the sandbox.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     app_id: Option<String>,
@@ -34,11 +38,9 @@ struct PrivateIntegration {
 
 impl PrivateIntegration {
     fn of((token, grant): (&String, &Grant)) -> Self {
-        Self {
-            token: token.clone(),
-            location_id: grant.account.location_id.clone(),
-            app_id: Some(grant.account.app_id.clone()),
-        }
+        let id = Some(grant.account.location_id.clone());
+        let (location_id, company_id) = if grant.level == Level::Location { (id, None) } else { (None, id) };
+        Self { token: token.clone(), location_id, company_id, app_id: Some(grant.account.app_id.clone()) }
     }
 }
 
@@ -61,9 +63,11 @@ impl Credentials {
             self.oauth.note_changed(removed);
         }
         let default_app = self.oauth.apps().first().map(|app| app.app_id.clone()).unwrap_or_default();
-        for PrivateIntegration { token, location_id, app_id } in seed.private_integrations {
+        for PrivateIntegration { token, location_id, company_id, app_id } in seed.private_integrations {
             let app_id = app_id.as_deref().unwrap_or(&default_app);
-            self.grant(&token, Grant::private_integration(app_id, &location_id))?;
+            let resource = TokenResource::of_private_integration(location_id, company_id)
+                .map_err(|message| io::Error::new(io::ErrorKind::InvalidInput, message))?;
+            self.grant(&token, Grant::private_integration(app_id, &resource))?;
         }
         Ok(())
     }

@@ -14,6 +14,7 @@ use super::state::Engine;
 use crate::credentials::{Credentials, Grant, StoredCredentials};
 use crate::ledger::LedgerEvent;
 use crate::model::{Conflict, Contact, Kind, Model, Record, StatusUpdate, StoredMessage};
+use crate::oauth::TokenResource;
 use crate::persistence::{Memory, RowChange, StoredRow};
 use crate::rate_limit::RateLimitEnforcer;
 use crate::snapshot::{Snapshot, StoredSnapshot};
@@ -291,10 +292,10 @@ impl Engine {
         Ok(())
     }
 
-    /// Adds a private integration token for a location. Generates one if `token` is `None`.
+    /// Adds a private integration token. Generates one if `token` is `None`.
     pub(crate) fn issue_token(
         &self,
-        location_id: &str,
+        resource: &TokenResource,
         token: Option<String>,
     ) -> Result<String, MutationError> {
         let token = match token {
@@ -303,10 +304,16 @@ impl Engine {
             None => self.identifiers.private_integration_token(),
         };
         let model = self.model();
-        if model.location(location_id).is_none() {
-            return Err(MutationError::Missing(format!("there is no location {location_id}; add it first")));
+        let missing = match resource {
+            TokenResource::Location(id) => model.location(id).is_none().then_some("location"),
+            TokenResource::Company(id) => (!model.locations().any(|location| location.company_id == *id))
+                .then_some("location of the company"),
+        };
+        if let Some(missing) = missing {
+            let message = format!("there is no {missing} {}; add it first", resource.id());
+            return Err(MutationError::Missing(message));
         }
-        let grant = Grant::private_integration(&self.account.app_id, location_id);
+        let grant = Grant::private_integration(&self.account.app_id, resource);
         self.credentials_mut().grant(&token, grant)?;
         Ok(token)
     }

@@ -25,6 +25,8 @@ pub enum Refusal {
     UnknownVersion401,
     /// The token belongs to a company.
     CompanyToken,
+    /// The token belongs to a private integration of a company.
+    CompanyPrivateIntegration,
     /// The body names another location than that of the token.
     OtherLocation,
     /// A list of attachments is empty.
@@ -73,4 +75,6 @@ pub enum Refusal {
     MessageWithoutProvider,
     /// The status `failed` has no `error`.
     FailedWithoutError,
+    /// The message has no recording.
+    RecordingNotFound,
 }

@@ -39,6 +39,11 @@ impl Refusal {
         self.row().map_or("", |row| row.message)
     }
 
+    /// Returns the entries that follow the text, if the `message` of the response is a list. `None` if it is a string.
+    pub fn more_messages(self) -> Option<&'static [&'static str]> {
+        self.row()?.more_messages
+    }
+
     /// Returns the text of the response for a value.
     pub(crate) fn message_about(self, value: &str) -> String {
         let message = self.message();
@@ -109,9 +114,13 @@ mod tests {
              |---|---|---|---|---|---|---|"
                 .to_owned(),
         ];
-        for Row { name, operations, status, code, message, has_own_text, condition, source, quirk, .. } in
-            TABLE
-        {
+        for row in TABLE {
+            let Row { name, operations, status, code, has_own_text, condition, source, quirk, .. } = row;
+            let more = row.more_messages.unwrap_or_default();
+            let mut message = [&[row.message], more].concat().join("; ");
+            if row.more_messages.is_some() {
+                message += " (*a list*)";
+            }
             let operations: Vec<String> = operations.iter().map(|each| format!("`{each}`")).collect();
             let operations = if operations.len() == Operation::ALL.len() {
                 "all".to_owned()

@@ -10,6 +10,7 @@ const INBOUND: &[Operation] = &[Operation::AddInboundMessage];
 const CALLS: &[Operation] = &[Operation::AddInboundMessage, Operation::AddOutboundCall];
 const MESSAGES: &[Operation] =
     &[Operation::SendMessage, Operation::AddInboundMessage, Operation::AddOutboundCall];
+const RECORDINGS: &[Operation] = &[Operation::GetRecording, Operation::GetTranscription];
 const STATUS: &[Operation] = &[Operation::UpdateMessageStatus];
 const PROVIDERS: &[Operation] = &[
     Operation::SendMessage,
@@ -28,6 +29,8 @@ pub(super) struct Row {
     pub(super) code: Option<&'static str>,
     /// The text of the response, with a placeholder for the value that the refusal is about.
     pub(super) message: &'static str,
+    /// The entries after the text, if the text is in a list.
+    pub(super) more_messages: Option<&'static [&'static str]>,
     pub(super) has_own_text: bool,
     pub(super) condition: &'static str,
     pub(super) source: &'static str,
@@ -52,6 +55,7 @@ const fn row(
         status,
         code: None,
         message,
+        more_messages: None,
         has_own_text: false,
         condition,
         source,
@@ -71,6 +75,12 @@ impl Row {
         self
     }
 
+    /// Puts the text into a list, as the validator of the live API does, with these entries after it.
+    const fn list(mut self, more: &'static [&'static str]) -> Self {
+        self.more_messages = Some(more);
+        self
+    }
+
     const fn only_with(mut self, quirk: Quirk) -> Self {
         self.quirk = Some(quirk);
         self
@@ -78,6 +88,15 @@ impl Row {
 }
 
 pub(super) const TABLE: &[Row] = &[
+    row(
+        Refusal::CompanyPrivateIntegration,
+        "company-private-integration",
+        ALL,
+        401,
+        "Token's user type mismatch!",
+        "the token is one of a private integration of a company",
+        "[live 1]",
+    ),
     row(
         Refusal::CompanyToken,
         "company-token",
@@ -133,6 +152,7 @@ pub(super) const TABLE: &[Row] = &[
         "`attachments` is an empty array",
         "[one] in 2024",
     )
+    .list(&["attachments must be an array"])
     .only_with(Quirk::EmptyAttachments422),
     row(
         Refusal::MissingContact,
@@ -336,7 +356,8 @@ pub(super) const TABLE: &[Row] = &[
         "error must be an object",
         "the status is `failed`, and `error` is missing",
         "[live 2]",
-    ),
+    )
+    .list(&[]),
     row(
         Refusal::UnknownMessage,
         "unknown-message",
@@ -356,4 +377,15 @@ pub(super) const TABLE: &[Row] = &[
         "[live 3]",
     )
     .code("CONVERSATIONS_MSG_PROVIDER_NOT_FOUND"),
+    row(
+        Refusal::RecordingNotFound,
+        "recording-not-found",
+        RECORDINGS,
+        400,
+        "No recording found for this message.",
+        "the message is no call that was completed or reached a voicemail",
+        "[live 1] for recordings, by analogy for transcriptions",
+    )
+    .own_text()
+    .code("CONVERSATIONS_MSG_RECORDING_NOT_FOUND"),
 ];

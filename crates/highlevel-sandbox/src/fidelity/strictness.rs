@@ -203,7 +203,7 @@ pub(crate) const RULES: &[Rule] = &[
         field: "status",
         documented: "`status` is one of `delivered`, `failed`, `pending`, `read`",
         lenient: "`completed`, for a call that was added as `pending`",
-        source: "[reference], [seen] apps complete their calls",
+        source: "[reference], [live 1] a call added as `pending` is completed later",
         requirement: Requirement::NotValue("completed"),
     },
     Rule {

@@ -32,6 +32,18 @@ impl TokenResource {
         Self::Company(id.into())
     }
 
+    /// Returns the resource of a private integration token, for which one of the two IDs is given.
+    pub(crate) fn of_private_integration(
+        location_id: Option<String>,
+        company_id: Option<String>,
+    ) -> Result<Self, &'static str> {
+        match (location_id, company_id) {
+            (Some(id), None) => Ok(Self::Location(id)),
+            (None, Some(id)) => Ok(Self::Company(id)),
+            _ => Err("a private integration token needs either `locationId` or `companyId`"),
+        }
+    }
+
     /// Returns the ID of the location or company.
     pub fn id(&self) -> &str {
         match self {

@@ -6,6 +6,7 @@ use crate::engine::MutationError;
 use crate::model::{
     Conflict, Contact, Conversation, ConversationProvider, Kind, Location, Message, Record, StatusUpdate,
 };
+use crate::oauth::TokenResource;
 use crate::sandbox::Sandbox;
 use crate::snapshot::Snapshot;
 
@@ -129,7 +130,19 @@ impl Sandbox {
     ///
     /// Returns an error if there is no such location.
     pub fn issue_token(&self, location_id: &str) -> io::Result<String> {
-        self.state.issue_token(location_id, None).map_err(MutationError::into_io)
+        let location = TokenResource::location(location_id);
+        self.state.issue_token(&location, None).map_err(MutationError::into_io)
+    }
+
+    /// Creates a private integration token for a company (agency). Operations about a location reject it with
+    /// [`Refusal::CompanyPrivateIntegration`](crate::Refusal::CompanyPrivateIntegration).
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the company has no location.
+    pub fn issue_company_token(&self, company_id: &str) -> io::Result<String> {
+        let company = TokenResource::company(company_id);
+        self.state.issue_token(&company, None).map_err(MutationError::into_io)
     }
 
     /// Returns all objects and the credentials.

@@ -1,6 +1,9 @@
 //! Refusals of the live API: for each row of the table, requests that are refused and similar ones that are not.
 
+mod accepted;
+mod disabled;
 mod rows;
+mod status;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -59,8 +62,10 @@ fn check(name: &str, sandbox: &Sandbox, response: &Response, refusal: Refusal, m
     assert_eq!(response.status, refusal.status(), "{name}: {body}");
     assert_eq!(body["statusCode"], refusal.status(), "{name}");
     assert_eq!(body["canonicalCode"].as_str(), refusal.code(), "{name}: {body}");
-    let text = body["message"].get(0).unwrap_or(&body["message"]);
-    assert_eq!(*text, message.unwrap_or(refusal.message()), "{name}");
+    let text = message.unwrap_or(refusal.message());
+    let expected =
+        refusal.more_messages().map_or_else(|| json!(text), |more| json!([&[text], more].concat()));
+    assert_eq!(body["message"], expected, "{name}");
     let has_error = response.status != 400 || refusal.code().is_some();
     assert_eq!(body["error"].is_string(), has_error, "{name}: {body}");
     let request = sandbox.requests().pop().unwrap();
@@ -112,6 +117,7 @@ async fn requests_are_refused_as_by_the_live_api() {
         Refusal::MissingVersion,
         Refusal::UnknownVersion,
         Refusal::UnknownVersion401,
+        Refusal::CompanyPrivateIntegration,
         Refusal::CompanyToken,
         Refusal::EmptyAttachments,
         Refusal::PrivateIntegrationProvider,
@@ -120,40 +126,11 @@ async fn requests_are_refused_as_by_the_live_api() {
         Refusal::UnknownMessage,
         Refusal::MessageWithoutProvider,
         Refusal::FailedWithoutError,
+        Refusal::RecordingNotFound,
     ];
     let missing: Vec<_> =
         Refusal::all().filter(|each| !seen.contains(each) && !elsewhere.contains(each)).collect();
     assert_eq!(missing, []);
-}
-
-#[tokio::test]
-async fn a_disabled_refusal_does_not_apply() {
-    let cases = [
-        (Refusal::NoContent, SEND, to("SMS", json!({}))),
-        (Refusal::UnknownVersion, SEND, Value::Null),
-        (Refusal::CustomWithoutProvider, INBOUND, from("Custom", json!({ "message": "Hello" }))),
-        (
-            Refusal::ForeignProvider,
-            SEND,
-            to("SMS", json!({ "message": "Hello", "conversationProviderId": "foreign" })),
-        ),
-        (Refusal::InvalidPhone, OUTBOUND, call(CONTACT, json!({}))),
-        (Refusal::ChatNoLongerActive, SEND, to("FB", json!({ "message": "Hello" }))),
-    ];
-    for (refusal, path, body) in cases {
-        let sandbox = start(Strictness::Lenient).await;
-        let (version, body) = if body.is_null() { ("2019-01-01", sms()) } else { ("2021-04-15", body) };
-        for (settings, is_refused) in
-            [(sandbox.settings(), true), (sandbox.settings().without_refusal(refusal), false)]
-        {
-            sandbox.set_settings(settings);
-            let request = bare(&sandbox, Method::POST, path).bearer_auth(sandbox.token());
-            let response = execute(request.header("Version", version).json(&body)).await;
-            let expected = if is_refused { refusal.status() } else { 201 };
-            assert_eq!(response.status, expected, "{refusal}: {}", response.body);
-        }
-        assert_eq!(sandbox.messages().len(), 1, "{refusal}");
-    }
 }
 
 #[tokio::test]
@@ -225,6 +202,21 @@ async fn tokens_of_companies_and_of_other_apps_are_refused() {
     let response = post(token(&company), sms()).await;
     check("company", &sandbox, &response, Refusal::CompanyToken, None);
 
+    // A snapshot retains whether the token is one of a company.
+    let private = sandbox.issue_company_token(sandbox.company_id()).unwrap();
+    sandbox.restore(sandbox.snapshot()).unwrap();
+    let paths = [
+        (Method::POST, SEND.to_owned()),
+        (Method::PUT, "/conversations/messages/none/status".to_owned()),
+        (Method::GET, format!("/contacts/{CONTACT}")),
+    ];
+    for (method, path) in paths {
+        let request = bare(&sandbox, method, &path).bearer_auth(&private).header("Version", "2021-07-28");
+        let response = execute(request.json(&sms())).await;
+        check(&path, &sandbox, &response, Refusal::CompanyPrivateIntegration, None);
+    }
+    assert!(sandbox.issue_company_token("unknown").is_err());
+
     // The app that owns the provider has access, with a private integration token or not, and no other app.
     let own = provider(ProviderKind::Sms);
     let through = to("SMS", json!({ "message": "Hello", "conversationProviderId": own }));
@@ -275,105 +267,6 @@ async fn chats_are_open_for_24_hours_after_a_message_of_the_contact() {
 }
 
 #[tokio::test]
-async fn status_updates_are_refused_as_by_the_live_api() {
-    let sandbox = start(Strictness::Lenient).await;
-    let stored = async |body: &Value| {
-        let response = send(&sandbox, Method::POST, SEND, body).await;
-        response.body["messageId"].as_str().unwrap().to_owned()
-    };
-    let update = async |id: &str, body: Value| {
-        send(&sandbox, Method::PUT, &format!("/conversations/messages/{id}/status"), &body).await
-    };
-    let through = json!({ "message": "Hello", "conversationProviderId": provider(ProviderKind::Sms) });
-    let delivered = || json!({ "status": "delivered" });
-    let without = stored(&sms()).await;
-    let email = stored(&to("Email", json!({ "html": "<p>Hello</p>" }))).await;
-    let own = stored(&to("SMS", through)).await;
-    let before = sandbox.messages();
-
-    check(
-        "no provider",
-        &sandbox,
-        &update(&without, delivered()).await,
-        Refusal::MessageWithoutProvider,
-        None,
-    );
-    for id in [&*email, "none"] {
-        let text = format!("No message found for the id: {id} passed in params");
-        check(id, &sandbox, &update(id, delivered()).await, Refusal::UnknownMessage, Some(&text));
-    }
-    let response = update(&own, json!({ "status": "failed" })).await;
-    check("no error", &sandbox, &response, Refusal::FailedWithoutError, None);
-    assert_eq!(response.body["message"], json!(["error must be an object"]));
-    assert_eq!(sandbox.messages(), before, "a refused update changes nothing");
-
-    let failed = json!({ "status": "failed", "error": { "message": "the number is not in service" } });
-    assert_eq!(update(&own, failed).await.status, 200);
-    let message = sandbox.message(&own).unwrap();
-    assert_eq!(message.history.last().unwrap().error.as_deref(), Some("the number is not in service"));
-
-    // The owner of the provider has changed since.
-    let second = stored(&to(
-        "SMS",
-        json!({ "message": "Hello", "conversationProviderId": provider(ProviderKind::Sms) }),
-    ))
-    .await;
-    let moved =
-        ConversationProvider::new(provider(ProviderKind::Sms)).kind(ProviderKind::Sms).app("another-app");
-    sandbox.put_provider(moved).unwrap();
-    let text =
-        format!("You don't have access to the conversationProvider with id: {}", provider(ProviderKind::Sms));
-    check(
-        "another app",
-        &sandbox,
-        &update(&second, delivered()).await,
-        Refusal::ForeignProvider,
-        Some(&text),
-    );
-}
-
-#[tokio::test]
-async fn calls_added_as_pending_are_completed_later() {
-    for status in ["completed", "delivered"] {
-        let sandbox = start(Strictness::Lenient).await;
-        let mut pending = call(CONTACT, json!({ "to": PHONE }));
-        pending["call"]["status"] = json!("pending");
-        let id = send(&sandbox, Method::POST, OUTBOUND, &pending).await.body["messageId"].clone();
-        let id = id.as_str().unwrap();
-        assert_eq!(sandbox.message(id).unwrap().status, "pending");
-        let path = format!("/conversations/messages/{id}/status");
-        let response = send(&sandbox, Method::PUT, &path, &json!({ "status": status })).await;
-        assert_eq!((response.status.as_u16(), &response.body["status"]), (200, &json!("completed")));
-        assert_eq!(sandbox.message(id).unwrap().status, "completed", "{status}");
-        // Only calls can be completed.
-        let through = json!({ "message": "Hello", "conversationProviderId": provider(ProviderKind::Sms) });
-        let sms = send(&sandbox, Method::POST, SEND, &to("SMS", through)).await.body["messageId"].clone();
-        let path = format!("/conversations/messages/{}/status", sms.as_str().unwrap());
-        let response = send(&sandbox, Method::PUT, &path, &json!({ "status": "completed" })).await;
-        assert_eq!(response.status, 400, "{}", response.body);
-    }
-}
-
-#[tokio::test]
-async fn a_request_is_accepted_if_its_refusal_is_disabled() {
-    for Row { name, path, body, refusal, .. } in
-        [content_rows(), contact_rows(), provider_rows(), number_rows()].concat()
-    {
-        let Some(refusal) = refusal else { continue };
-        let sandbox = start(Strictness::Lenient).await;
-        sandbox.set_settings(sandbox.settings().without_refusal(refusal));
-        let response = send(&sandbox, Method::POST, path, &body).await;
-        // Without its contact or provider a message cannot be stored, so another check rejects these.
-        let is_incomplete = matches!(refusal, Refusal::MissingContact | Refusal::UnknownContact)
-            || (refusal == Refusal::CallWithoutProvider && path == OUTBOUND)
-            || body["conversationProviderId"] == "none";
-        assert_eq!(response.status == 201, !is_incomplete, "{name}: {}", response.body);
-        assert_eq!(sandbox.messages().len(), usize::from(!is_incomplete), "{name}");
-        assert_ne!(sandbox.requests().pop().unwrap().refusal, Some(refusal.name()), "{name}");
-    }
-}
-
-#[tokio::test]
 async fn the_default_provider_of_a_location_sends_its_messages() {
     let sandbox = start(Strictness::Lenient).await;
     let default = ConversationProvider::new(provider(ProviderKind::Sms)).kind(ProviderKind::Sms);
@@ -389,82 +282,5 @@ async fn the_default_provider_of_a_location_sends_its_messages() {
         assert_eq!(response.status, 201, "{body}: {}", response.body);
         let message = sandbox.messages().pop().unwrap();
         assert_eq!(message.conversation_provider_id.as_deref(), expected, "{body}");
-    }
-}
-
-#[tokio::test]
-async fn responses_have_the_fields_of_recordings() {
-    let adds: &[&str] = &["conversationId", "messageId", "success", "traceId"];
-    let cases: [(&str, Value, &[&str]); 7] = [
-        (SEND, sms(), &["conversationId", "messageId", "traceId"]),
-        (SEND, to("GMB", json!({ "message": "Hello" })), &["conversationId", "messageIds", "traceId"]),
-        (
-            SEND,
-            to("Email", json!({ "html": "<p>Hello</p>" })),
-            &["conversationId", "emailMessageId", "messageId", "traceId"],
-        ),
-        (INBOUND, from("SMS", json!({ "message": "Hi" })), adds),
-        (
-            INBOUND,
-            from("Live_Chat", json!({ "message": "Hi" })),
-            &["contactId", "conversationId", "dateAdded", "messageId", "success", "traceId"],
-        ),
-        (OUTBOUND, call(CONTACT, json!({ "to": PHONE })), &["conversationId", "messageId", "success"]),
-        (INBOUND, call(CONTACT, json!({ "from": PHONE })), &["conversationId", "messageId", "success"]),
-    ];
-    for (path, body, fields) in cases {
-        let sandbox = start(Strictness::Lenient).await;
-        let response = send(&sandbox, Method::POST, path, &body).await;
-        let found: BTreeSet<&str> = response.body.as_object().unwrap().keys().map(String::as_str).collect();
-        assert_eq!(found, fields.iter().copied().collect(), "{body}");
-        if let Some(trace_id) = response.body.get("traceId") {
-            assert_eq!(*trace_id, *sandbox.requests()[0].id);
-        }
-    }
-    // The reference has more fields.
-    let sandbox = start(Strictness::Documented).await;
-    let body = documented(&from("SMS", json!({ "message": "Hi" })), INBOUND, &sandbox);
-    let response = send(&sandbox, Method::POST, INBOUND, &body).await;
-    for field in ["message", "contactId", "dateAdded"] {
-        assert!(response.body[field].is_string(), "{field}: {}", response.body);
-    }
-}
-
-#[tokio::test]
-async fn bodies_of_other_clients_keep_their_content() {
-    let cases = [
-        (
-            INBOUND,
-            json!({ "type": "SMS", "contactId": CONTACT, "body": "Are you open?", "altId": "line-7" }),
-            "Are you open?",
-            "body-for-message",
-        ),
-        (
-            SEND,
-            to("SMS", json!({ "message": "Hello", "html": null, "emailCc": null, "threadId": null })),
-            "Hello",
-            "null-fields",
-        ),
-        (
-            SEND,
-            to("SMS", json!({ "message": "Hello", "subType": { "value": "SMS" } })),
-            "Hello",
-            "sub-type-object",
-        ),
-        (INBOUND, from("SMS", json!({ "message": "Hi", "direction": {} })), "Hi", "direction-object"),
-        (
-            SEND,
-            to("SMS", json!({ "message": "Hello", "scheduledTimestamp": 1_700_000_000.125 })),
-            "Hello",
-            "fractional-timestamp",
-        ),
-    ];
-    for (path, body, text, rule) in cases {
-        let sandbox = start(Strictness::Lenient).await;
-        let response = send(&sandbox, Method::POST, path, &body).await;
-        assert_eq!(response.status, 201, "{body}: {}", response.body);
-        assert_eq!(sandbox.messages()[0].text(), Some(text), "{body}");
-        let tolerated = sandbox.requests()[0].tolerated.clone();
-        assert!(tolerated.contains(&rule), "{body}: {tolerated:?}");
     }
 }

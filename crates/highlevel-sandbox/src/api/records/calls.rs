@@ -1,9 +1,9 @@
 //! Recordings and transcriptions of calls.
 
-use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::{Binary, ErrorResponse, RecordRequest, Reply, other_location};
+use crate::fidelity::Refusal;
 use crate::model::{Message, is_phone};
 
 /// The duration of a completed call that has none, in seconds.
@@ -53,12 +53,8 @@ impl RecordRequest<'_> {
         let message = self.message(self.parameter(message))?;
         let is_recorded =
             is_phone(&message.channel) && matches!(message.status.as_str(), "completed" | "voicemail");
-        if !is_recorded {
-            return Err(ErrorResponse::coded(
-                StatusCode::BAD_REQUEST,
-                "CONVERSATIONS_MSG_RECORDING_NOT_FOUND",
-                "No recording found for this message.",
-            ));
+        if !is_recorded && self.settings.refuses(Refusal::RecordingNotFound) {
+            return Err(ErrorResponse::refused(Refusal::RecordingNotFound, ""));
         }
         Ok(duration(&message.parsed()).unwrap_or(DURATION).min(MAX_DURATION))
     }
