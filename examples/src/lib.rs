@@ -18,6 +18,7 @@ const CREDENTIALS: [&str; 4] =
 /// |---|---|
 /// | `HIGHLEVEL_BASE_URL` | URL of the API; defaults to the live API |
 /// | `HIGHLEVEL_TOKEN` | private integration token of a location |
+/// | `HIGHLEVEL_LOCATION_ID` | the location |
 /// | `HIGHLEVEL_CONTACT_ID`, `HIGHLEVEL_CONVERSATION_ID` | a contact and its conversation |
 /// | `HIGHLEVEL_PROVIDER_ID` | conversation provider that messages are added through |
 /// | `HIGHLEVEL_CALL_PROVIDER_ID` | conversation provider of the kind Call that calls are added through |
@@ -54,6 +55,7 @@ impl Environment {
         match name {
             "HIGHLEVEL_BASE_URL" => Some(sandbox.base_url()),
             "HIGHLEVEL_TOKEN" => Some(sandbox.token().to_owned()),
+            "HIGHLEVEL_LOCATION_ID" => Some(sandbox.location_id().to_owned()),
             "HIGHLEVEL_CONTACT_ID" => Some(sandbox.contact_id().to_owned()),
             "HIGHLEVEL_CONVERSATION_ID" => Some(sandbox.conversation_id().to_owned()),
             "HIGHLEVEL_PROVIDER_ID" => Some(sandbox.conversation_provider_id().to_owned()),
