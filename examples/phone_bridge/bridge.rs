@@ -12,8 +12,8 @@ use highlevel::webhook::axum::{Webhook, WebhookLayer};
 use highlevel::webhook::{Event, Receiver};
 use highlevel::wire::types::ProviderOutboundMessage;
 use highlevel::{
-    Client, Contact, ContactId, ConversationProviderId, Delivery, Error, Inbound, OutboundCall, PhoneNumber,
-    Status,
+    Client, Contact, ContactId, ConversationProviderId, Delivery, Error, Finding, Inbound, OutboundCall,
+    PhoneNumber, Status,
 };
 
 use super::carrier::{Carrier, OutgoingText};
@@ -59,10 +59,7 @@ async fn receive_telnyx<C: Carrier>(Shared(bridge): Shared<Arc<Bridge<C>>>, body
 }
 
 /// Handles a report in a task: if the phone system disconnects, the requests to HighLevel are still completed.
-async fn receive<C: Carrier>(
-    bridge: Arc<Bridge<C>>,
-    report: Result<Option<Report>, String>,
-) -> StatusCode {
+async fn receive<C: Carrier>(bridge: Arc<Bridge<C>>, report: Result<Option<Report>, String>) -> StatusCode {
     match report {
         Ok(Some(report)) => {
             tokio::spawn(async move { bridge.add_once(&report).await }).await.unwrap_or(DELIVER_LATER)
@@ -133,9 +130,17 @@ impl<C: Carrier> Bridge<C> {
             Ok(_) => State::Done,
             Err(error) => match error.delivery() {
                 Delivery::NotSent | Delivery::Rejected => open_or_desk(&error),
-                Delivery::Unknown => State::Desk(error.to_string()),
+                Delivery::Unknown => self.find(&error).await,
                 Delivery::Accepted => State::Done,
             },
+        }
+    }
+
+    /// Reads the conversation back after an unknown outcome. A message that is not found may still appear later.
+    async fn find(&self, error: &Error) -> State {
+        match error.find(&self.client).await {
+            Ok(Finding::Sent(_)) => State::Done,
+            Ok(Finding::NotFound(_) | Finding::Ambiguous(_)) | Err(_) => State::Desk(error.to_string()),
         }
     }
 }

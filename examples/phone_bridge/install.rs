@@ -10,6 +10,14 @@ use highlevel::auth::{App, CsrfState, Scope};
 
 type Failure = (StatusCode, String);
 
+/// The last two are for reading back.
+const SCOPES: [Scope; 4] = [
+    Scope::CONTACTS_WRITE,
+    Scope::CONVERSATIONS_MESSAGE_WRITE,
+    Scope::CONVERSATIONS_READONLY,
+    Scope::CONVERSATIONS_MESSAGE_READONLY,
+];
+
 /// Returns the routes: the owner of the location opens `/install`, and HighLevel redirects to `/installed`.
 pub(crate) fn router(app: App) -> Router {
     Router::new().route("/install", get(install)).route("/installed", get(installed)).with_state(app)
@@ -17,12 +25,7 @@ pub(crate) fn router(app: App) -> Router {
 
 async fn install(State(app): State<App>) -> Result<impl IntoResponse, Failure> {
     let state = CsrfState::random().map_err(failure)?;
-    let url = app
-        .authorize_url()
-        .scopes([Scope::CONTACTS_WRITE, Scope::CONVERSATIONS_MESSAGE_WRITE])
-        .state(state.as_str())
-        .build()
-        .map_err(failure)?;
+    let url = app.authorize_url().scopes(SCOPES).state(state.as_str()).build().map_err(failure)?;
     let cookie = format!("state={}; HttpOnly; SameSite=Lax; Path=/; Max-Age=3600", state.as_str());
     Ok((AppendHeaders([(SET_COOKIE, cookie)]), Redirect::to(&url)))
 }

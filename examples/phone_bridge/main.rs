@@ -126,8 +126,7 @@ async fn demonstrate(
 
     println!("\nThe phone system reports a message twice, and two calls");
     let sms = "MessageSid=SM1&From=%2B15037081210&To=%2B15035550100&Body=We+are+on+our+way";
-    let call =
-        "CallSid=CA1&From=%2B15035550100&To=%2B15037081210&CallStatus=completed&CallDuration=95";
+    let call = "CallSid=CA1&From=%2B15035550100&To=%2B15037081210&CallStatus=completed&CallDuration=95";
     let hangup = r#"{"data": {"event_type": "call.hangup", "payload": {"call_leg_id": "leg-1",
         "from": "+15037081299", "to": "+15035550100", "hangup_cause": "timeout"}}}"#;
     for (path, body) in [("twilio", sms), ("twilio", sms), ("twilio", call), ("telnyx", hangup)] {

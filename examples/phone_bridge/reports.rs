@@ -76,7 +76,7 @@ pub(crate) fn telnyx(body: &[u8]) -> Result<Option<Report>, String> {
         url: String,
     }
     #[derive(Deserialize)]
-    struct Call {
+    struct EndedCall {
         call_leg_id: String,
         from: String,
         to: String,
@@ -95,7 +95,7 @@ pub(crate) fn telnyx(body: &[u8]) -> Result<Option<Report>, String> {
             Ok(Some(Report { id: message.id, from: message.from.phone_number, to, content }))
         }
         "call.hangup" => {
-            let call = Call::deserialize(data.payload).map_err(|error| error.to_string())?;
+            let call = EndedCall::deserialize(data.payload).map_err(|error| error.to_string())?;
             let status = match call.hangup_cause.as_str() {
                 "normal_clearing" | "time_limit" => CallStatus::Completed,
                 "user_busy" => CallStatus::Busy,

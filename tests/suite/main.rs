@@ -17,6 +17,7 @@ mod language;
 mod layers;
 mod load;
 mod metadata;
+mod phone_bridge;
 mod readme;
 mod reconciliation;
 mod recorder;

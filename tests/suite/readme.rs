@@ -19,7 +19,8 @@ fn texts(folder: &Path, ending: &str) -> Vec<(String, String)> {
 
 /// Returns the files that are compiled with the tests.
 fn sources() -> Vec<String> {
-    let folders = ["tests/src/bin", "examples", "crates/highlevel-postgres/tests/suite"];
+    let folders =
+        ["tests/src/bin", "examples", "examples/phone_bridge", "crates/highlevel-postgres/tests/suite"];
     folders.iter().flat_map(|folder| texts(&root().join(folder), "rs")).map(|(_, text)| text).collect()
 }
 

@@ -12,6 +12,10 @@ pub mod auth {}
 #[doc = include_str!("../guide/blocking.md")]
 pub mod blocking {}
 
+/// A bridge to a phone system, step by step.
+#[doc = include_str!("../guide/bridge.md")]
+pub mod bridge {}
+
 /// Outcomes of requests after a failure, retries and reconciliation.
 #[doc = include_str!("../guide/delivery.md")]
 pub mod delivery {}

@@ -86,8 +86,8 @@
 //!
 //! # Guides
 //!
-//! Delivery, authentication, webhooks and the blocking client each have a guide: see the module `guide` of the documentation,
-//! or `docs/` in the repository.
+//! Delivery, authentication, webhooks, a bridge to a phone system and the blocking client each have a guide: see the module
+//! `guide` of the documentation, or `docs/` in the repository.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
