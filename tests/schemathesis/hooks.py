@@ -39,6 +39,10 @@ def before_call(context, case, kwargs):
         case.body = body
     if label == "PUT /conversations/messages/{messageId}/status":
         case.path_parameters = {"messageId": new_message()}
+        # Two rules of the strict level require these fields of an error.
+        error = case.body.get("error") if isinstance(case.body, dict) else None
+        if isinstance(error, dict):
+            case.body = {**case.body, "error": {"code": "1", "type": "saas", **error}}
 
 
 def new_message():
