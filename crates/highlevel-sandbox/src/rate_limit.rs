@@ -24,10 +24,10 @@ const LARGEST_BURST: usize = 1_000_000;
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// use std::time::Duration;
 ///
-/// use highlevel_sandbox::{RateLimit, Sandbox, Window};
+/// use highlevel_sandbox::{BurstWindow, RateLimit, Sandbox};
 ///
 /// // The documented limits with a window of a twentieth, so that tests are fast.
-/// let limit = RateLimit::documented().window(Window::Fixed).interval(Duration::from_millis(500));
+/// let limit = RateLimit::documented().window(BurstWindow::Fixed).interval(Duration::from_millis(500));
 /// let sandbox = Sandbox::builder().rate_limit(limit).start().await?;
 /// assert_eq!(sandbox.rate_limited(), 0);
 /// # Ok(())

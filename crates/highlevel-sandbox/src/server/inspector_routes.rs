@@ -56,7 +56,11 @@ async fn serve(
     });
     let page_request = match PageRequest::new(&head, parameters, received).await {
         Ok(page_request) => page_request,
-        Err(error) => return Ok(inspector::refused(engine, &PageRequest::without_form(&head), error)),
+        // A request without access does not learn how the sandbox reads its form.
+        Err(error) => {
+            let error = allowed.err().unwrap_or(error);
+            return Ok(inspector::refused(engine, &PageRequest::without_form(&head), error));
+        }
     };
     let response = match allowed {
         // Pages may be large, so they are rendered as long operations.

@@ -53,6 +53,6 @@ macro_rules! ids {
 
 ids! {
     AltId, AppId, AppVersionId, AppointmentId, ChatWidgetId, CompanyId, ContactId, ConversationId,
-    ConversationProviderId, CustomFieldId, CustomSubtypeId, EmailMessageId, LocationId, MessageId, PlanId,
-    TemplateId, ThreadId, TraceId, UserId, VoiceAiAgentId, VoiceAiCallId, WebhookId,
+    ConversationProviderId, CustomFieldId, CustomSubtypeId, EmailMessageId, LocationId, MessageId, NoteId,
+    PlanId, TemplateId, ThreadId, TraceId, UserId, VisitorId, VoiceAiAgentId, VoiceAiCallId, WebhookId,
 }

@@ -64,10 +64,11 @@ macro_rules! enums {
 }
 
 enums! {
-    ApiVersion, CallStatus, CanonicalCode, Direction, DndStatus, EmailReplyMode, EmailStatsEvent,
-    EventMessageStatus, EventMessageType, EventMessageTypeString, EventName, InboundMessageType,
+    ApiVersion, CallStatus, CanonicalCode, ConversationFilter, ConversationSortKey, ConversationType,
+    Direction, DndStatus, EmailReplyMode, EmailStatsEvent, EmailStatus, EventMessageStatus,
+    EventMessageType, EventMessageTypeString, EventName, ExportChannel, ExportSortKey, InboundMessageType,
     InstallType, MessageSource, OptimizationPeriod, OutboundCallType, ProviderChannel, SendMessageType,
-    SendStatus, VoiceAiActionType, WhatsAppContentType, WhatsAppMediaType,
+    SendStatus, SortOrder, VoiceAiActionType, WhatsAppContentType, WhatsAppMediaType,
 }
 
 /// The names of variants are part of the contract with callers; a few of each shape.

@@ -70,12 +70,18 @@ macro_rules! received {
 }
 
 received! {
-    AddMessageResponse, AppUpdate, BadRequestError, ContactDndUpdate, ConversationUnreadUpdate,
-    ConversationUpdate, CustomFieldValue, DndSetting, DndSettings, EmailDeliveryStatus, EmailStats,
-    EmailStatsMessage, ForbiddenError, ForwardData, InboundDndSettings, InboundMessage, Install,
-    LcEmailStats, NotFoundError, OutboundMessage, ProviderOutboundMessage, SendMessageResponse, Trial,
-    UnauthorizedError, Uninstall, UnprocessableEntityError, VoiceAiAction, VoiceAiCallEnd,
-    VoiceAiTranslation, WhitelabelDetails,
+    AddMessageResponse, AdditionalEmail, AdditionalPhone, AppUpdate, BadRequestError,
+    CancelScheduledResponse, ContactDetails, ContactDndUpdate, ContactNote, ContactNoteResponse,
+    ContactResponse, ContactTagsResponse, ConversationDetails, ConversationMessage, ConversationResponse,
+    ConversationSummary, ConversationUnreadUpdate, ConversationUpdate, CustomFieldValue, DndSetting,
+    DndSettings, DuplicateContactResponse, EmailDeliveryStatus, EmailDetails, EmailStats,
+    EmailStatsMessage, ExportMessagesResponse, ForbiddenError, ForwardData, InboundDndSettings,
+    InboundMessage, Install, LcEmailStats, ListMessagesResponse, MessageMeta, MessageMetaCall,
+    MessageMetaEmail, MessagePage, MessageResponse, NotFoundError, OutboundMessage,
+    ProviderOutboundMessage, SearchContactsResponse, SearchConversationsResponse, SecondsAndNanoseconds,
+    SendMessageResponse, TranscribedSentence, Trial, TypingResponse, UnauthorizedError, Uninstall,
+    UnprocessableEntityError, UpdateEmailStatusResponse, UploadFilesResponse, UpsertContactResponse,
+    VoiceAiAction, VoiceAiCallEnd, VoiceAiTranslation, WhitelabelDetails, WrittenConversation,
 }
 
 #[test]
