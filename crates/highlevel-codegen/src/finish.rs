@@ -9,7 +9,7 @@ use syn::{Attribute, Field, Fields, Item, ItemMod, ItemStruct, parse_quote};
 
 use crate::document::schema_name;
 use crate::open_enums::{OpenEnum, definition};
-use crate::{Document, Problem};
+use crate::{Document, Problem, operations};
 
 /// Completes the generated source.
 ///
@@ -23,6 +23,7 @@ pub fn finish(source: TokenStream, document: &Document, enums: &[OpenEnum]) -> R
     let mut file: syn::File =
         syn::parse2(source).map_err(|error| bug(format!("the generated source is not Rust: {error}")))?;
     StripNoise.visit_file_mut(&mut file);
+    operations::rewrite(&mut file)?;
     let types = file
         .items
         .iter_mut()

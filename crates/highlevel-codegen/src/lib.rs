@@ -10,7 +10,7 @@
 //! | normalise | [`normalise`] | removes parts that progenitor does not support and relaxes received types |
 //! | open enums | [`open_enums`] | finds enums, to replace them by ones that keep undocumented values |
 //! | generate | [`generate`] | runs progenitor, behind `catch_unwind` |
-//! | finish | [`finish`] | adds documentation, constructors and features; formats with prettyplease |
+//! | finish | [`finish`] | adds documentation, constructors and features, and rewrites operations; formats with prettyplease |
 //! | outline | [`outline`] | lists types, fields, variants and operations for reviewers |
 //!
 //! The same input gives the same bytes.
@@ -21,6 +21,7 @@ pub mod generate;
 pub mod lint;
 pub mod normalise;
 pub mod open_enums;
+mod operations;
 pub mod outline;
 pub mod parse;
 mod problem;

@@ -8,8 +8,8 @@ use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
 use http_body::{Frame, SizeHint};
-use progenitor_client::{ClientHooks, ClientInfo, Error, OperationInfo, ResponseValue};
-use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
+use progenitor_client::{ClientInfo, Error, ResponseValue};
+use reqwest::header::{ACCEPT, HeaderMap, HeaderValue};
 use reqwest::multipart::Form;
 use reqwest::{Body, Method, Request, RequestBuilder, Response, Url, Version};
 use serde::de::DeserializeOwned;
@@ -17,48 +17,28 @@ use serde::de::DeserializeOwned;
 use crate::context::{End, RawResponse, RequestContext};
 use crate::download::Download;
 use crate::generated::Client;
+use crate::request::{Path, Received};
 use crate::timer::Timer;
 
-const VERSION: HeaderName = HeaderName::from_static("version");
-/// Generated code adds this header to every request; HighLevel does not know it.
-const API_VERSION: HeaderName = HeaderName::from_static("api-version");
-
-impl ClientHooks<RequestContext> for Client {
-    async fn pre<E>(&self, request: &mut Request, _: &OperationInfo) -> Result<(), Error<E>> {
-        let context = self.inner();
-        let settings = context.settings();
-        let headers = request.headers_mut();
-        headers.remove(API_VERSION);
-        if let Some(authorization) = &settings.authorization {
-            headers.insert(AUTHORIZATION, authorization.clone());
-        }
-        headers.insert(VERSION, settings.version.clone());
-        if let Some(user_agent) = &settings.user_agent {
-            headers.insert(USER_AGENT, user_agent.clone());
-        }
-        let body = request.body_mut().take();
-        *request.body_mut() = Some(Body::wrap(TrackedBody { body, context: context.clone() }));
-        Ok(())
-    }
-
-    /// Executes the request, reads the response up to the limit and records it. Returns a response with the same status and
-    /// body, and with the same headers unless they are moved to the context.
-    async fn exec(&self, request: Request, _: &OperationInfo) -> reqwest::Result<Response> {
+impl Client {
+    /// Executes a request, reads the response up to the limit and records it. Returns the same response, without headers if they
+    /// are moved to the context.
+    pub(crate) async fn exchange(&self, request: Request) -> reqwest::Result<Received> {
         let context = self.inner();
         let sleep = pin!(tokio::time::sleep(context.settings().timeout));
         let mut timer = Timer::new(context.settings().timeout, sleep);
         let Started { mut response, url } = self.start(request, &mut timer).await?;
         let (body, end) = read(&mut response, context.settings().body_limit, &mut timer).await;
         let headers = std::mem::take(response.headers_mut());
-        let mut handed_on = http::Response::new(body.clone());
-        *handed_on.status_mut() = response.status();
-        *handed_on.version_mut() = response.version();
-        if !context.moves_headers {
-            headers.clone_into(handed_on.headers_mut());
-        }
+        let received = Received {
+            status: response.status(),
+            version: response.version(),
+            headers: if context.moves_headers { HeaderMap::new() } else { headers.clone() },
+            body: body.clone(),
+        };
         let redirected = *response.url() != url;
         context.record(RawResponse { status: response.status(), headers, redirected, body, end });
-        Ok(Response::from(handed_on))
+        Ok(received)
     }
 }
 
@@ -71,8 +51,10 @@ struct Started {
 
 impl Client {
     /// Executes the request until the head of the response has arrived.
-    async fn start(&self, request: Request, timer: &mut Timer<'_>) -> reqwest::Result<Started> {
+    async fn start(&self, mut request: Request, timer: &mut Timer<'_>) -> reqwest::Result<Started> {
         let context = self.inner();
+        let body = request.body_mut().take();
+        *request.body_mut() = Some(Body::wrap(TrackedBody { body, context: context.clone() }));
         // However this future ends, nothing is written afterwards that was not written before.
         let _seal = SealOnDrop(context);
         let url = request.url().clone();
@@ -134,7 +116,7 @@ impl Client {
         query: &[(String, String)],
         json: Option<&serde_json::Value>,
     ) -> Result<ResponseValue<()>, Error<()>> {
-        let mut builder = self.client.request(method, format!("{}{path}", self.baseurl));
+        let mut builder = self.builder(method, Path::Formatted(path.to_owned()));
         builder = builder.header(ACCEPT, HeaderValue::from_static("application/json"));
         if !query.is_empty() {
             builder = builder.query(query);
@@ -142,7 +124,7 @@ impl Client {
         if let Some(json) = json {
             builder = builder.json(json);
         }
-        self.run(builder, "request").await
+        self.run(builder).await
     }
 
     /// Posts a form, as the OAuth endpoints require. `path` starts with a slash. A response of any status is returned; its
@@ -152,8 +134,8 @@ impl Client {
     ///
     /// Returns an error if there is no response, or if the request cannot be built.
     pub async fn form(&self, path: &str, fields: &[(&str, &str)]) -> Result<ResponseValue<()>, Error<()>> {
-        let builder = self.client.post(format!("{}{path}", self.baseurl)).form(fields);
-        self.run(builder.header(ACCEPT, HeaderValue::from_static("application/json")), "form").await
+        let builder = self.builder(Method::POST, Path::Formatted(path.to_owned())).form(fields);
+        self.run(builder.header(ACCEPT, HeaderValue::from_static("application/json"))).await
     }
 
     /// Posts a form with files, and reads the response as JSON. `path` starts with a slash.
@@ -166,15 +148,13 @@ impl Client {
         path: &str,
         form: Form,
     ) -> Result<ResponseValue<T>, Error<()>> {
-        let builder = self.client.post(format!("{}{path}", self.baseurl)).multipart(form);
-        let mut request = builder.header(ACCEPT, HeaderValue::from_static("application/json")).build()?;
-        let info = OperationInfo { operation_id: "multipart" };
-        self.pre(&mut request, &info).await?;
-        let response = self.exec(request, &info).await?;
+        let builder = self.builder(Method::POST, Path::Formatted(path.to_owned())).multipart(form);
+        let request = builder.header(ACCEPT, HeaderValue::from_static("application/json")).build()?;
+        let response = self.exchange(request).await?;
         if !response.status().is_success() {
-            return Err(Error::UnexpectedResponse(response));
+            return Err(response.into_unexpected());
         }
-        ResponseValue::from_response(response).await
+        response.into_value()
     }
 
     /// Gets a file as a stream, however long it is. `path` starts with a slash. The timeout of the context is that of the head
@@ -185,9 +165,7 @@ impl Client {
     /// Returns an error if there is no response, if the request cannot be built, or if the status is not a success. The body
     /// of such a response is in the [`RequestContext`].
     pub async fn download(&self, path: &str) -> Result<ResponseValue<Download>, Error<()>> {
-        let mut request = self.client.get(format!("{}{path}", self.baseurl)).build()?;
-        let info = OperationInfo { operation_id: "download" };
-        self.pre(&mut request, &info).await?;
+        let request = self.builder(Method::GET, Path::Formatted(path.to_owned())).build()?;
         let context = self.inner();
         let sleep = pin!(tokio::time::sleep(context.settings().timeout));
         let mut timer = Timer::new(context.settings().timeout, sleep);
@@ -208,16 +186,8 @@ impl Client {
         Ok(ResponseValue::new(Download::new(response, pause), status, HeaderMap::new()))
     }
 
-    async fn run(
-        &self,
-        builder: RequestBuilder,
-        operation_id: &'static str,
-    ) -> Result<ResponseValue<()>, Error<()>> {
-        let mut request = builder.build()?;
-        let info = OperationInfo { operation_id };
-        self.pre(&mut request, &info).await?;
-        let response = self.exec(request, &info).await?;
-        Ok(ResponseValue::new((), response.status(), response.headers().clone()))
+    async fn run(&self, builder: RequestBuilder) -> Result<ResponseValue<()>, Error<()>> {
+        Ok(self.exchange(builder.build()?).await?.into_empty())
     }
 }
 

@@ -15,6 +15,7 @@ mod context;
 mod download;
 mod hooks;
 mod open_enum;
+mod request;
 mod seal;
 mod timer;
 mod timestamp;
@@ -23,6 +24,7 @@ pub use context::{End, Gate, MayBegin, RawResponse, RequestContext, RequestSetti
 pub use download::Download;
 pub use generated::{Client, types};
 pub use progenitor_client::{ClientInfo, Error, ResponseValue};
+pub use request::BaseUrl;
 pub use reqwest::multipart;
 pub use timer::GRACE;
 pub use timestamp::{InvalidTimestamp, Timestamp};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use highlevel_wire::{Gate, RequestContext, RequestSettings};
+use highlevel_wire::{BaseUrl, Gate, RequestContext, RequestSettings};
 use http::HeaderValue;
 
 use crate::Result;
@@ -20,7 +20,7 @@ pub(crate) struct ApiConnection {
     pub(crate) transport: Transport,
     pub(crate) origin: Origin,
     /// Without a trailing slash.
-    pub(crate) base_url: Arc<str>,
+    pub(crate) base_url: BaseUrl,
     pub(crate) version: HeaderValue,
     pub(crate) user_agent: HeaderValue,
     pub(crate) limiter: Arc<dyn RateLimiter>,

@@ -41,7 +41,7 @@ impl App {
     /// Starts building the URL at which an owner installs the app.
     pub fn authorize_url(&self) -> AuthorizeUrl {
         let app = &self.shared;
-        AuthorizeUrl::new(&app.connection.base_url, &app.client_id, app.redirect_uri.as_deref())
+        AuthorizeUrl::new(app.connection.base_url.as_str(), &app.client_id, app.redirect_uri.as_deref())
     }
 
     /// Returns the id of the app, which identifies it in webhooks.

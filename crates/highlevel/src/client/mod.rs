@@ -32,7 +32,7 @@ pub struct Client {
 impl Client {
     /// Returns the base URL of requests, without a trailing slash.
     pub fn base_url(&self) -> &str {
-        &self.executor.connection.base_url
+        self.executor.connection.base_url.as_str()
     }
 
     /// Returns this client with another timeout for one attempt, from connecting to the last byte of the response.
