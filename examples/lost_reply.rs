@@ -3,8 +3,9 @@
 //! `cargo run --example lost_reply` runs it against a sandbox. A proxy between the SDK and the sandbox forwards every
 //! request and closes the connection before the response, so that the message is sent and its receipt is lost.
 //!
-//! With `HIGHLEVEL_TOKEN`, `HIGHLEVEL_CONTACT_ID`, `HIGHLEVEL_APP_ID` and `HIGHLEVEL_LISTEN` it sends through the live API
-//! and receives the app's webhooks. No reply is lost on purpose then. With `HIGHLEVEL_BASE_URL` it uses that API.
+//! With `HIGHLEVEL_TOKEN`, `HIGHLEVEL_LOCATION_ID`, `HIGHLEVEL_CONTACT_ID`, `HIGHLEVEL_APP_ID` and `HIGHLEVEL_LISTEN` it sends
+//! through the live API and receives the app's webhooks. No reply is lost on purpose then. With `HIGHLEVEL_BASE_URL` it uses
+//! that API.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
 use highlevel::webhook::{Event, Receiver};
 use highlevel::wire::types::OutboundMessage;
-use highlevel::{Client, ContactId, Delivery, Email, Reconciliation, Sms};
+use highlevel::{Client, ContactId, Delivery, Email, Finding, Reconciliation, Sms};
 use highlevel_examples::Environment;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -46,6 +47,21 @@ async fn main() -> Result<(), Box<dyn Error>> {
     println!("{error}");
     println!("   delivery: {:?}, attempts: {}", error.delivery(), error.attempts());
 
+    // Reads the conversation back. The proxy would lose these responses as well.
+    let location = match environment.sandbox() {
+        Some(sandbox) => sandbox.location_id().to_owned(),
+        None => environment.get("HIGHLEVEL_LOCATION_ID")?,
+    };
+    let reader =
+        Client::builder().base_url(environment.base_url()).token(environment.get("HIGHLEVEL_TOKEN")?);
+    let reader = reader.location(location).build()?;
+    match error.find(&reader).await? {
+        Finding::Sent(id) => println!("   read back: it was sent: {id}"),
+        Finding::NotFound(examined) => println!("   read back: not among {} messages", examined.messages),
+        Finding::Ambiguous(ids) => println!("   read back: a person has to look: {ids:?}"),
+    }
+
+    // The event of the message proves the same, without a request.
     let mut seen: Vec<OutboundMessage> = Vec::new();
     seen.push(tokio::time::timeout(TIMEOUT, events.recv()).await?.ok_or("the webhook server stopped")?);
     match error.fingerprint().map(|sent| sent.reconcile(&seen)) {
