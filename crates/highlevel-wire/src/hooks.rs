@@ -17,20 +17,32 @@ use serde::de::DeserializeOwned;
 use crate::context::{End, RawResponse, RequestContext};
 use crate::download::Download;
 use crate::generated::Client;
-use crate::request::{Path, Received};
+use crate::request::{self, BufferedResponse, Path};
 use crate::timer::Timer;
 
 impl Client {
+    /// Starts a request with the headers of the context. An invalid URL is the error of the builder.
+    pub(crate) fn builder(&self, method: Method, path: Path) -> RequestBuilder {
+        match self.baseurl.join(path) {
+            Ok(url) => {
+                let mut request = Request::new(method, url);
+                *request.headers_mut() = request::headers(self.inner.settings());
+                RequestBuilder::from_parts(self.client.clone(), request)
+            }
+            Err(text) => self.client.request(method, text),
+        }
+    }
+
     /// Executes a request, reads the response up to the limit and records it. Returns the same response, without headers if they
     /// are moved to the context.
-    pub(crate) async fn exchange(&self, request: Request) -> reqwest::Result<Received> {
+    pub(crate) async fn exchange(&self, request: Request) -> reqwest::Result<BufferedResponse> {
         let context = self.inner();
         let sleep = pin!(tokio::time::sleep(context.settings().timeout));
         let mut timer = Timer::new(context.settings().timeout, sleep);
         let Started { mut response, url } = self.start(request, &mut timer).await?;
         let (body, end) = read(&mut response, context.settings().body_limit, &mut timer).await;
         let headers = std::mem::take(response.headers_mut());
-        let received = Received {
+        let received = BufferedResponse {
             status: response.status(),
             version: response.version(),
             headers: if context.moves_headers { HeaderMap::new() } else { headers.clone() },

@@ -6,11 +6,10 @@ use std::sync::{Arc, PoisonError, RwLock};
 use bytes::Bytes;
 use progenitor_client::{Error, ResponseValue};
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, USER_AGENT};
-use reqwest::{Method, Request, RequestBuilder, Response, StatusCode, Url, Version};
+use reqwest::{Response, StatusCode, Url, Version};
 use serde::de::DeserializeOwned;
 
 use crate::context::RequestSettings;
-use crate::generated::Client;
 
 const VERSION: HeaderName = HeaderName::from_static("version");
 
@@ -34,7 +33,7 @@ impl BaseUrl {
     }
 
     /// Returns the URL of a path, or the text that is not a URL.
-    fn join(&self, path: Path) -> Result<Url, String> {
+    pub(crate) fn join(&self, path: Path) -> Result<Url, String> {
         match path {
             Path::Fixed(path) => {
                 if let Some(url) = self.known(path) {
@@ -91,21 +90,8 @@ pub(crate) enum Path {
     Formatted(String),
 }
 
-impl Client {
-    /// Starts a request with the headers of the context. An invalid URL is the error of the builder.
-    pub(crate) fn builder(&self, method: Method, path: Path) -> RequestBuilder {
-        match self.baseurl.join(path) {
-            Ok(url) => {
-                let mut request = Request::new(method, url);
-                *request.headers_mut() = headers(self.inner.settings());
-                RequestBuilder::from_parts(self.client.clone(), request)
-            }
-            Err(text) => self.client.request(method, text),
-        }
-    }
-}
-
-fn headers(settings: &RequestSettings) -> HeaderMap {
+/// Returns the headers of a request that the settings have.
+pub(crate) fn headers(settings: &RequestSettings) -> HeaderMap {
     let mut headers = HeaderMap::with_capacity(HEADERS);
     if let Some(authorization) = &settings.authorization {
         headers.insert(AUTHORIZATION, authorization.clone());
@@ -118,7 +104,7 @@ fn headers(settings: &RequestSettings) -> HeaderMap {
 }
 
 /// A response as the generated operations receive it.
-pub(crate) struct Received {
+pub(crate) struct BufferedResponse {
     pub(crate) status: StatusCode,
     pub(crate) version: Version,
     /// Empty if the headers are moved to the context.
@@ -126,7 +112,7 @@ pub(crate) struct Received {
     pub(crate) body: Bytes,
 }
 
-impl Received {
+impl BufferedResponse {
     pub(crate) fn status(&self) -> StatusCode {
         self.status
     }

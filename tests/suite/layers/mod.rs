@@ -108,7 +108,7 @@ const CODEGEN: Structure = Structure {
     layers: &[
         &["outline"],
         &["finish", "lint"],
-        &["generate"],
+        &["generate", "operations"],
         &["normalise", "open_enums"],
         &["parse"],
         &["document"],
@@ -127,7 +127,9 @@ fn highlevel_codegen_has_its_layers() {
 const WIRE: Structure = Structure {
     layers: &[
         &["hooks"],
-        &["context", "generated"],
+        &["generated"],
+        &["request"],
+        &["context"],
         &["download", "open_enum", "seal", "timer", "timestamp"],
     ],
     restricted: &[],

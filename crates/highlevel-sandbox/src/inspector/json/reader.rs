@@ -20,7 +20,7 @@ pub(super) fn read<'t>(
     places: &mut Places<'_>,
 ) -> Result<(Vec<Line<'t>>, bool), NotJson> {
     let lines = vec![Line::default()];
-    let path = Path::new(places);
+    let path = JsonPath::new(places);
     let mut reader = JsonReader { text, at: 0, most_bytes, most_lines, lines, levels: Vec::new(), path };
     match reader.document() {
         Ok(()) => Ok((reader.lines, false)),
@@ -36,7 +36,7 @@ struct JsonReader<'t, 'a, 'p> {
     most_lines: usize,
     lines: Vec<Line<'t>>,
     levels: Vec<Level>,
-    path: Path<'a, 'p>,
+    path: JsonPath<'a, 'p>,
 }
 
 /// An open array or object.
@@ -174,13 +174,13 @@ impl<'t> JsonReader<'t, '_, '_> {
 }
 
 /// The current JSON pointer, and the requested places.
-struct Path<'a, 'p> {
+struct JsonPath<'a, 'p> {
     text: String,
     longest: usize,
     places: &'a mut Places<'p>,
 }
 
-impl<'a, 'p> Path<'a, 'p> {
+impl<'a, 'p> JsonPath<'a, 'p> {
     fn new(places: &'a mut Places<'p>) -> Self {
         let longest = places.keys().map(|place| place.len()).max().unwrap_or_default();
         Self { text: String::new(), longest, places }
