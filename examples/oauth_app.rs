@@ -65,7 +65,7 @@ async fn demonstrate(
 ) -> Result<(), Box<dyn Error>> {
     let (first, second) = (sandbox.location_id().to_owned(), "bQ7mZk2vR4tY8wX1cN5d".to_owned());
     sandbox.put_location(Location::new(&second))?;
-    sandbox.put_contact(Contact::new("guest-of-the-second").location(&second))?;
+    sandbox.put_contact(Contact::new("guest-of-the-second").phone("+15035550177").location(&second))?;
     let contacts = [sandbox.contact_id().to_owned(), "guest-of-the-second".to_owned()];
 
     println!("\nTheir owners install it in the browser");
