@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 ///
 /// All refusals apply at both levels of [`Strictness`](crate::Strictness), unless
 /// [`Settings::without_refusal`](crate::Settings::without_refusal) disables them. A refusal that only one report supports, or
-/// that reports disagree about, applies only with its [`Quirk`]. A refused request stores nothing.
+/// that reports disagree about, applies only with its [`Quirk`](crate::Quirk). A refused request stores nothing.
 ///
 #[doc = include_str!("refusals.md")]
 ///
