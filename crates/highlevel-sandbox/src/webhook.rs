@@ -12,6 +12,7 @@ mod outbox;
 pub(crate) mod payload;
 mod queues;
 mod record;
+mod replay;
 mod schedule;
 mod signature;
 mod simulate;
@@ -25,9 +26,9 @@ pub(crate) use delivery_store::{
 pub(crate) use json_text::json_text;
 pub use keyring::WebhookKey;
 pub(crate) use keyring::{KeyStanding, WebhookKeys};
-pub use outbox::Replay;
 pub(crate) use outbox::{Outbox, Progress};
 pub use record::{AttemptCause, DeliveryAttempt, DeliveryOutcome, DeliveryState, WebhookDelivery};
+pub use replay::Replay;
 pub(crate) use schedule::RetryKind;
 pub use schedule::RetrySchedule;
 pub use simulate::{SimulatedCall, SimulatedCallOutcome};

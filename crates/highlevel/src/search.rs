@@ -1,4 +1,4 @@
-//! What to search for: contacts, conversations, and messages to export.
+//! Criteria of searches: contacts, conversations, and messages to export.
 
 use highlevel_wire::Timestamp;
 use highlevel_wire::types::{

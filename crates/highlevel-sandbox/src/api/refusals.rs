@@ -8,7 +8,7 @@ use crate::fidelity::{Refusal, Settings};
 use crate::model::{Contact, DndChannel, MessageDirection, Model, StoredMessage, is_email, is_phone};
 use crate::operation::Operation;
 
-/// How long after the last message of a contact a message can be sent to it, on the channels with such a window.
+/// The time after the last message of a contact in which it can be sent messages, on the channels with such a window.
 const CHAT_WINDOW: TimeDelta = TimeDelta::hours(24);
 /// The host names, and their parent domains, of the recordings that HighLevel stores.
 const STORAGE_HOSTS: [&str; 4] =

@@ -11,6 +11,7 @@ use tokio::sync::{Notify, watch};
 use super::delivery_store::{DeliveryFilter, DeliveryStore, OutgoingEvent, Summary, text};
 use super::keyring::{WebhookKey, WebhookKeys};
 use super::record::{AttemptCause, DeliveryAttempt, DeliveryOutcome, WebhookDelivery};
+use super::replay::Replay;
 use super::schedule::RetrySchedule;
 use super::tamper::{self, TamperConfig, TamperMode, WebhookRequest};
 use crate::identifiers::Identifiers;
@@ -115,48 +116,6 @@ impl Inner {
 impl Sending {
     pub(super) fn url(&self) -> &str {
         &self.event.url
-    }
-}
-
-/// A replay of an attempt: the same request, or an edited one.
-///
-/// ```
-/// use highlevel_sandbox::Replay;
-///
-/// let unchanged = Replay::new();
-/// let forged = Replay::new().body(r#"{"type":"INSTALL"}"#);
-/// let other_event = Replay::new().attempt(1).body(r#"{"type":"INSTALL"}"#).signed();
-/// # let _ = (unchanged, forged, other_event);
-/// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Replay {
-    attempt: Option<u32>,
-    body: Option<Vec<u8>>,
-    signed: bool,
-}
-
-impl Replay {
-    /// Replays the last attempt byte for byte.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Replays the attempt with this number instead of the last one.
-    pub fn attempt(mut self, number: u32) -> Self {
-        self.attempt = Some(number);
-        self
-    }
-
-    /// Replaces the body and retains the old signature.
-    pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
-        self.body = Some(body.into());
-        self
-    }
-
-    /// Signs the body with the current key, which makes an edited body a genuine event.
-    pub fn signed(mut self) -> Self {
-        self.signed = true;
-        self
     }
 }
 

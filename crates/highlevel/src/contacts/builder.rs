@@ -198,7 +198,7 @@ impl From<ContactUpdate> for UpdateContactRequest {
     }
 }
 
-/// What identifies a contact in a location: its phone number or its email.
+/// The phone number or email that identifies a contact in a location.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ContactKey(Key);
 
