@@ -18,6 +18,7 @@ struct Dependency {
 const ALLOWED: &[Dependency] = &[
     Dependency { user: "highlevel-codegen", used: "highlevel-spec", kind: "normal" },
     Dependency { user: "highlevel-wire", used: "highlevel-codegen", kind: "build" },
+    Dependency { user: "highlevel-wire", used: "highlevel-codegen", kind: "dev" },
     Dependency { user: "highlevel-wire", used: "highlevel-test-support", kind: "dev" },
     Dependency { user: "highlevel", used: "highlevel-wire", kind: "normal" },
     Dependency { user: "highlevel", used: "highlevel-test-support", kind: "dev" },
@@ -31,10 +32,10 @@ const ALLOWED: &[Dependency] = &[
     Dependency { user: "highlevel-examples", used: "highlevel-sandbox", kind: "normal" },
     Dependency { user: "highlevel-examples", used: "highlevel-postgres", kind: "dev" },
     Dependency { user: "highlevel-tests", used: "highlevel", kind: "normal" },
-    Dependency { user: "highlevel-tests", used: "highlevel-sandbox", kind: "normal" },
-    Dependency { user: "highlevel-tests", used: "highlevel-spec", kind: "dev" },
+    Dependency { user: "highlevel-tests", used: "highlevel-sandbox", kind: "dev" },
     Dependency { user: "highlevel-tests", used: "highlevel-test-support", kind: "dev" },
-    Dependency { user: "highlevel-tests", used: "highlevel-wire", kind: "dev" },
+    Dependency { user: "highlevel-tests", used: "highlevel-codegen", kind: "dev" },
+    Dependency { user: "highlevel-tests", used: "highlevel-wire", kind: "normal" },
 ];
 
 /// An external package that only one crate may depend on.

@@ -48,9 +48,6 @@ fn types_by_part() -> BTreeMap<&'static str, BTreeSet<String>> {
     let mut parts = BTreeMap::new();
     for (part, crates) in PARTS {
         let mut names = BTreeSet::new();
-        if part == "SDK" {
-            names.extend(types(highlevel_wire::GENERATED_SOURCE).map(str::to_owned));
-        }
         for krate in crates {
             collect(&root().join("crates").join(krate).join("src"), &mut names);
         }

@@ -5,6 +5,7 @@
 //! The files in `../snapshots` change only through `cargo xtask codegen`.
 
 mod auth;
+mod consumer;
 mod crate_dependencies;
 mod dependencies;
 mod documentation;

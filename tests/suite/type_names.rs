@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::layers::source::{Sources, read_modules, read_sources};
 use crate::metadata::root;
+use crate::snapshots::GENERATED_SOURCE;
 
 /// A name that several crates declare for the same concept.
 struct Shared {
@@ -58,8 +59,9 @@ fn declarations() -> Declarations {
         let name = krate.file_name().into_string().expect("a UTF-8 name");
         declare(&mut declarations, &name, &read_sources(&krate.path().join("src")));
     }
-    let generated = Sources::from([("lib.rs".to_owned(), highlevel_wire::GENERATED_SOURCE.to_owned())]);
-    declare(&mut declarations, "highlevel-wire", &generated);
+    // It is included, so it is no module of `lib.rs`.
+    let generated = std::fs::read_to_string(root().join(GENERATED_SOURCE)).expect("UTF-8");
+    declare(&mut declarations, "highlevel-wire", &Sources::from([("lib.rs".to_owned(), generated)]));
     declarations
 }
 

@@ -1,7 +1,7 @@
-//! Regenerates the API's types and operations, and updates or checks the snapshots.
+//! Regenerates the API's types and operations, and updates or checks the committed source and the snapshots.
 //!
-//! The build of `highlevel-wire` runs the generator, and tests compare its output with the snapshots. This command runs
-//! those tests, either to update the snapshots or to check them.
+//! The build of `highlevel-wire` runs the generator, and tests compare its output with the committed source and the
+//! snapshots. This command runs those tests, either to update the files or to check them.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -11,36 +11,37 @@ use crate::cargo;
 /// The folder of the snapshots, which reviewers read.
 const SNAPSHOTS: &str = "tests/snapshots";
 
-/// Builds the generated code and updates the snapshots.
+/// The output of the generator, which published crates are compiled from.
+const SOURCE: &str = "crates/highlevel-wire/src/generated.rs";
+
+/// Builds the generated code and updates the committed source and the snapshots.
 pub(crate) fn update() -> Result<(), String> {
     if !run("always", &["--package", "highlevel-tests"])? {
-        return Err("the snapshots were not updated, see the messages above".to_owned());
+        return Err("the files were not updated, see the messages above".to_owned());
     }
     remove_leftovers()?;
     let changed = git_status()?;
     if changed.is_empty() {
-        println!("codegen: the snapshots were up to date");
+        println!("codegen: the committed source and the snapshots were up to date");
     } else {
-        println!(
-            "codegen: the snapshots have changed; review `git diff {SNAPSHOTS}` and commit them\n{changed}"
-        );
+        println!("codegen: files have changed; review `git diff {SNAPSHOTS}` and commit them\n{changed}");
     }
     Ok(())
 }
 
-/// Builds the generated code and compares it with the snapshots.
+/// Builds the generated code and compares it with the committed source and the snapshots.
 pub(crate) fn check() -> Result<(), String> {
     // With the features of the whole workspace, so that the artefacts of `cargo test --workspace` are reused.
     if run("no", &["--workspace"])? {
-        println!("codegen: the snapshots are up to date");
+        println!("codegen: the committed source and the snapshots are up to date");
         Ok(())
     } else {
-        Err("the snapshots differ from the generated code; run `cargo xtask codegen`, review the diff and commit it"
+        Err("the committed files differ from the generated code; run `cargo xtask codegen`, review the diff and commit it"
             .to_owned())
     }
 }
 
-/// The tests that compare with the snapshots.
+/// The tests that compare with the committed source and the snapshots.
 const TESTS: [&str; 7] = [
     "snapshots::outline",
     "snapshots::normalised_spec",
@@ -51,7 +52,7 @@ const TESTS: [&str; 7] = [
     "faults::evidence::requests_that_the_server_read_are_reported_as_written",
 ];
 
-/// Runs the tests that compare with the snapshots. Returns `false` if one failed.
+/// Runs these tests. Returns `false` if one failed.
 fn run(insta_update: &str, packages: &[&str]) -> Result<bool, String> {
     let test = [&["test", "--quiet", "--test", "suite"], packages].concat();
     let list = cargo::command()
@@ -68,7 +69,7 @@ fn run(insta_update: &str, packages: &[&str]) -> Result<bool, String> {
     let found = String::from_utf8_lossy(&list.stdout).lines().filter(|line| line.ends_with(": test")).count();
     if found != TESTS.len() {
         return Err(format!(
-            "only {found} of the {} tests that compare with the snapshots exist; correct their names in xtask/src/codegen.rs",
+            "only {found} of the {} tests that compare committed files exist; correct their names in xtask/src/codegen.rs",
             TESTS.len()
         ));
     }
@@ -101,7 +102,7 @@ fn remove_leftovers() -> Result<(), String> {
 
 fn git_status() -> Result<String, String> {
     let output = Command::new("git")
-        .args(["status", "--short", "--", SNAPSHOTS])
+        .args(["status", "--short", "--", SNAPSHOTS, SOURCE])
         .current_dir(root())
         .output()
         .map_err(|error| format!("cannot run git: {error}"))?;

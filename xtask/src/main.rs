@@ -12,8 +12,8 @@ use std::process::ExitCode;
 const HELP: &str = "\
 cargo xtask COMMAND
 
-  codegen           regenerate from spec/openapi.yaml and update the snapshots
-  codegen --check   fail with a diff if the snapshots are not up to date
+  codegen           regenerate from spec/openapi.yaml and update the committed source and the snapshots
+  codegen --check   fail with a diff if one of them is not up to date
   drift FILE…       compare the spec with OpenAPI files of the vendor; fail unless spec/drift.yaml lists the differences
   bench [--quick]   compare the SDK with reqwest, ghl-sdk and the JavaScript SDK; --quick takes seconds
 ";

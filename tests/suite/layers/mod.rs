@@ -123,7 +123,7 @@ fn highlevel_codegen_has_its_layers() {
     check("highlevel-codegen", &CODEGEN);
 }
 
-/// The structure of the hand-written part of the crate `highlevel-wire`. The generated part is not in `src`.
+/// The structure of the hand-written part of the crate `highlevel-wire`. The generated part has one module.
 const WIRE: Structure = Structure {
     layers: &[
         &["hooks"],

@@ -3,6 +3,7 @@
 #![allow(clippy::too_many_lines, reason = "a table of cases is one function, however long")]
 
 mod context;
+mod generated;
 mod ids;
 mod open_enums;
 mod received;

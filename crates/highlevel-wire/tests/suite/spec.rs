@@ -4,8 +4,10 @@ use std::sync::LazyLock;
 
 use serde_json::{Map, Value, json};
 
-static SPEC: LazyLock<Value> =
-    LazyLock::new(|| serde_json::from_str(highlevel_wire::NORMALISED_SPEC).expect("it is JSON"));
+static SPEC: LazyLock<Value> = LazyLock::new(|| {
+    let output = highlevel_codegen::run_embedded().expect("the spec is valid");
+    serde_json::from_str(&output.normalised).expect("it is JSON")
+});
 
 /// The schemas of all components, by name.
 pub(crate) fn schemas() -> &'static Map<String, Value> {
