@@ -1,4 +1,4 @@
-//! External dependencies: their licences and minimum Rust versions.
+//! The minimum Rust versions of external dependencies.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
@@ -6,26 +6,6 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::metadata::metadata;
-
-/// Licences that require only attribution, and MPL-2.0 of progenitor, which covers only its files.
-const ACCEPTED: &[&str] = &[
-    "MIT",
-    "Apache-2.0",
-    "Apache-2.0 WITH LLVM-exception",
-    "BSD-2-Clause",
-    "BSD-3-Clause",
-    "ISC",
-    "0BSD",
-    "Zlib",
-    "Unicode-3.0",
-    "CC0-1.0",
-    "Unlicense",
-    "MIT-0",
-    "CDLA-Permissive-2.0",
-    "MPL-2.0",
-    "BSL-1.0",
-    "OpenSSL",
-];
 
 /// Returns the packages in the dependency tree of the published crates on this platform, without dev-dependencies.
 fn published_tree() -> Vec<Value> {
@@ -57,40 +37,6 @@ fn host() -> String {
     let output = Command::new("rustc").arg("-vV").output().expect("rustc runs");
     let text = String::from_utf8(output.stdout).expect("UTF-8");
     text.lines().find_map(|line| line.strip_prefix("host: ")).expect("a host").to_owned()
-}
-
-/// Returns `true` if an SPDX expression can be satisfied with accepted licences.
-fn is_accepted(expression: &str) -> bool {
-    let expression = expression.replace('/', " OR ").replace(['(', ')'], "");
-    // `AND` binds more tightly than `OR`. In the tree, an `OR` in parentheses offers accepted licences only, so the
-    // parentheses can be ignored.
-    expression.split(" OR ").any(|choice| choice.split(" AND ").all(|name| ACCEPTED.contains(&name.trim())))
-}
-
-#[test]
-fn licences_are_permissive() {
-    let rejected: Vec<String> = published_tree()
-        .iter()
-        .filter(|package| !package["license"].as_str().is_some_and(is_accepted))
-        .map(|package| format!("{} {}: {}", package["name"], package["version"], package["license"]))
-        .collect();
-    assert_eq!(rejected, Vec::<String>::new(), "choose another package, or accept the licence with a reason");
-}
-
-#[test]
-fn licence_expressions_are_parsed() {
-    for (expression, accepted) in [
-        ("MIT", true),
-        ("MIT OR Apache-2.0", true),
-        ("MIT/Apache-2.0", true),
-        ("GPL-3.0-only", false),
-        ("GPL-3.0-only OR MIT", true),
-        ("Apache-2.0 AND ISC", true),
-        ("Apache-2.0 AND GPL-2.0-only", false),
-        ("(MIT OR Apache-2.0) AND Unicode-3.0", true),
-    ] {
-        assert_eq!(is_accepted(expression), accepted, "{expression}");
-    }
 }
 
 /// No dependency of the published crates requires a newer Rust than `rust-version`.

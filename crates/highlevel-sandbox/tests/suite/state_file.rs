@@ -217,7 +217,7 @@ impl Drop for SmallDisk {
 #[tokio::test]
 async fn a_failed_write_is_rolled_back_and_the_sandbox_recovers() {
     let Some(disk) = SmallDisk::mount() else {
-        assert!(std::env::var_os("CI").is_none(), "a file system cannot be mounted");
+        assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "a file system cannot be mounted");
         println!("SKIPPED: a full disk; only root can mount a small one");
         return;
     };
