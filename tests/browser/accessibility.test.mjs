@@ -19,6 +19,10 @@ before(async () => {
     "conversations, none open": "/conversations",
     "a conversation": `/conversations/${story.contact}`,
     "a search without a result": "/conversations?text=nothing-has-this",
+    "contacts, none open": "/contacts",
+    "a contact": `/contacts/${story.contact}`,
+    "a new contact": "/new-contact",
+    "a contact to edit": `/contacts/${story.contact}/edit`,
     "requests, none open": "/requests",
     "a refused request": `/requests/${story.refused}`,
     "a message sent twice": `/requests/${story.twice}`,
@@ -96,7 +100,7 @@ describe("no content is cut off, and the page scrolls in one direction only", ()
 });
 
 test("Tab visits all controls in document order with a visible focus", async () => {
-  for (const path of [views["a conversation"], views["a refused request"], views["a delivery"], views.controls]) {
+  for (const path of [views["a conversation"], views["a contact"], views["a contact to edit"], views["a refused request"], views["a delivery"], views.controls]) {
     const page = await open(path);
     await page.keyboard.press("Tab");
     assert.equal(await page.evaluate(() => document.activeElement.textContent), "Skip to content", "the first is a way past the tabs");

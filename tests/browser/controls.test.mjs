@@ -625,7 +625,7 @@ test("every form works without scripts", async () => {
 
 test("a fault is added and removed by keyboard", async () => {
   await page.goto(sandbox.ui);
-  await page.keyboard.press("4");
+  await page.keyboard.press("5");
   const tabTo = async (name) => {
     for (let presses = 0; presses < 80; presses++) {
       const found = await page.evaluate((name) => [document.activeElement.name, document.activeElement.getAttribute("aria-label"), document.activeElement.textContent.trim()].includes(name), name);

@@ -451,7 +451,7 @@ test("a contact is created and can send a message", async (t) => {
   await page.getByRole("button", { name: "Create contact" }).click();
   await page.locator("#notice", { hasText: `contact ID ${ADA} already exists` }).waitFor();
   assert.equal(await page.getByLabel("Contact ID (optional)").inputValue(), ADA);
-  assert.deepEqual(page.problems.filter((problem) => !/status of 409/.test(problem)), []);
+  assert.deepEqual(page.problems.filter((problem) => !/status of 422/.test(problem)), []);
 });
 
 test("contact IDs that browsers remove from URLs are rejected", async (t) => {
@@ -469,7 +469,7 @@ test("contact IDs that browsers remove from URLs are rejected", async (t) => {
   await page.getByRole("button", { name: "Create contact" }).click();
   await page.getByRole("heading", { level: 2, name: "Jean" }).waitFor();
   assert.equal((await sandbox.admin("GET", "contacts/...")).name, "Jean");
-  assert.deepEqual(page.problems.filter((problem) => !/status of 400/.test(problem)), []);
+  assert.deepEqual(page.problems.filter((problem) => !/status of 422/.test(problem)), []);
 });
 
 test("a long message is truncated and can be downloaded", async (t) => {

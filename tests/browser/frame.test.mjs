@@ -30,7 +30,7 @@ test("a new message is shown without a reload", async () => {
 
 test("number keys open the tabs", async () => {
   const page = await openPage(browser, sandbox.ui);
-  for (const [key, name] of [["2", "Requests"], ["3", "Webhooks"], ["4", "Simulation"], ["1", "Conversations"]]) {
+  for (const [key, name] of [["2", "Contacts"], ["3", "Requests"], ["4", "Webhooks"], ["5", "Simulation"], ["1", "Conversations"]]) {
     await page.keyboard.press(key);
     await page.locator("nav a[aria-current=page]", { hasText: name }).waitFor();
   }
@@ -142,7 +142,7 @@ test("unchanged rows are replaced by placeholders", async (t) => {
   t.after(() => delivering.stop());
   const { messageId } = await delivering.send();
   const page = await openPage(browser, delivering.ui);
-  for (const path of ["", `/conversations/${delivering.facts.contactId}`, "/requests", "/deliveries"]) {
+  for (const path of ["", `/conversations/${delivering.facts.contactId}`, "/contacts", "/requests", "/deliveries"]) {
     await page.goto(delivering.ui + path);
     const [whole, again] = await page.evaluate(async () => {
       const text = await (await fetch(location.href)).text();

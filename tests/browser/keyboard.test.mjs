@@ -37,9 +37,10 @@ const time = async () => Date.parse((await sandbox.admin("GET", "clock")).now);
 /** The effect of each shortcut in the help. */
 const KEYS = {
   1: async (page) => page.waitForURL(/conversations/),
-  2: async (page) => page.waitForURL(/requests/),
-  3: async (page) => page.waitForURL(/deliveries/),
-  4: async (page) => page.waitForURL(/controls/),
+  2: async (page) => page.waitForURL(/contacts/),
+  3: async (page) => page.waitForURL(/requests/),
+  4: async (page) => page.waitForURL(/deliveries/),
+  5: async (page) => page.waitForURL(/controls/),
   "/": async (page) => assert.equal(await focused(page), "text"),
   f: async (page) => page.waitForURL(/failures=1/),
   j: async (page) => page.waitForURL(/\/requests\/[^?]/),
@@ -59,7 +60,7 @@ const KEYS = {
   "?": async (page) => page.locator("#help[open]").waitFor(),
 };
 /** The page on which a shortcut is tested. Defaults to the requests. */
-const WHERE = { 2: "/controls", m: "/controls", h: "/controls", n: "/controls", a: "/controls", r: "/conversations/Ada", s: "/deliveries/{}", e: "/deliveries/{}", u: "/requests/{}", c: "/requests/{}" };
+const WHERE = { 3: "/controls", m: "/controls", h: "/controls", n: "/controls", a: "/controls", r: "/conversations/Ada", s: "/deliveries/{}", e: "/deliveries/{}", u: "/requests/{}", c: "/requests/{}" };
 
 async function where(key) {
   // A running clock would also reach the expected time.
@@ -90,7 +91,7 @@ describe("each shortcut in the help works as described", () => {
   test("the help lists exactly the existing shortcuts", async () => {
     const page = await open("/requests");
     const listed = await page.locator("#help kbd").allTextContents();
-    const range = listed.flatMap((key) => (key === "1" ? ["1", "2", "3", "4"] : [key]));
+    const range = listed.flatMap((key) => (key === "1" ? ["1", "2", "3", "4", "5"] : [key]));
     const other = ["Ctrl", "Enter", "Esc"];
     assert.deepEqual([...new Set(range)].filter((key) => !other.includes(key)).sort(), Object.keys(KEYS).sort());
     const used = new Set();
@@ -120,7 +121,7 @@ test("single-key shortcuts can be disabled permanently", async () => {
   await page.keyboard.press("Escape");
   await page.locator("#help:not([open])").waitFor({ state: "attached" });
   for (const round of [1, 2]) {
-    await page.locator("body").press("3");
+    await page.locator("body").press("4");
     await page.locator("body").press("j");
     await page.locator("body").press("?");
     assert.equal(address(page), "/requests", `round ${round}`);
@@ -130,7 +131,7 @@ test("single-key shortcuts can be disabled permanently", async () => {
   await page.getByRole("button", { name: "Shortcuts" }).click();
   await page.getByLabel("Enable single-key shortcuts").check();
   await page.getByRole("button", { name: "Close" }).click();
-  await page.locator("body").press("3");
+  await page.locator("body").press("4");
   await page.waitForURL(/deliveries/);
   check(page);
 });
@@ -138,12 +139,12 @@ test("single-key shortcuts can be disabled permanently", async () => {
 test("shortcuts are inactive in text fields", async () => {
   const page = await open("/conversations/Ada");
   await page.keyboard.press("r");
-  await page.keyboard.type("1234/fjkursec?");
-  assert.equal(await page.locator("textarea[name=text]").inputValue(), "1234/fjkursec?");
+  await page.keyboard.type("12345/fjkursec?");
+  assert.equal(await page.locator("textarea[name=text]").inputValue(), "12345/fjkursec?");
   assert.equal(address(page), "/conversations/Ada");
   await page.keyboard.press("Escape");
   assert.equal(await focused(page), "body");
-  await page.keyboard.press("2");
+  await page.keyboard.press("3");
   await page.waitForURL(/requests/);
 });
 
@@ -206,7 +207,7 @@ test("the back button restores the previous page", async () => {
   await page.keyboard.press("j");
   await page.waitForURL(/conversations\/./);
   const first = address(page);
-  await page.keyboard.press("2");
+  await page.keyboard.press("3");
   await page.waitForURL(/requests/);
   await page.keyboard.press("j");
   await page.waitForURL(/requests\/./);

@@ -71,6 +71,7 @@ const hypermedia = () =>
 const OWN = [
   /^div hx-(boost:inherited|history-elt|status:[45]xx:inherited)=/,
   /^(span|div|form) hx-morph-skip(-children)?=$/,
+  /^form hx-status:422=swap:outerMorph target:#page select:#page push:false replace:false$/,
   /^form hx-(get|push-url|replace-url|target|select|swap|trigger|boost|sync)=(\/_sandbox\/ui\/[^ ]*|true|false|#page|outerMorph|this:replace)?$/,
   /^a hx-boost=false$/,
 ];
@@ -154,12 +155,18 @@ const PLACES = {
     const paths = ["?rows=500"];
     for (const [, text] of inputs) {
       const id = [...wellFormed(text)].slice(0, 40).join("");
-      await attempt(sandbox.admin("PUT", `contacts/${encodeURIComponent(id)}`, { name: text, phone: text, email: text }));
+      const fields = {
+        name: text, firstName: text, lastName: text, phone: text, email: text, additionalPhones: [text], additionalEmails: [text], tags: [text],
+        notes: [{ id: text, body: text, userId: text, dateAdded: text }], customFields: [{ id: text, value: text }, { [text]: text }],
+        fields: { companyName: text, [text]: { [text]: text } }, dateAdded: text, dateUpdated: text,
+      };
+      await attempt(sandbox.admin("PUT", `contacts/${encodeURIComponent(id)}`, fields));
       await attempt(sandbox.send({ contactId: id, message: "x" }));
     }
     const { contacts } = await sandbox.admin("GET", "contacts?limit=1000");
     assert.ok(contacts.length > inputs.length / 2, "most of them exist");
-    return [...paths, ...contacts.map(({ id }) => `/conversations/${encodeURIComponent(id)}`)];
+    const ids = contacts.map(({ id }) => encodeURIComponent(id));
+    return [...paths, "/contacts?rows=500", ...ids.flatMap((id) => [`/conversations/${id}`, `/contacts/${id}`, `/contacts/${id}/edit`])];
   },
   "headers of requests": async (sandbox, inputs) => {
     const lines = inputs.map(([, text], number) => `x-${number}: ${inHead(text)}`);

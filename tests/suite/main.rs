@@ -25,6 +25,7 @@ mod recorder;
 mod requests;
 mod sandbox_faults;
 mod schemas;
+mod search_lag;
 mod snapshot_files;
 mod snapshots;
 mod type_names;

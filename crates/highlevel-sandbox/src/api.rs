@@ -25,7 +25,7 @@ use serde_json::Value;
 use crate::credentials::Grant;
 use crate::fidelity::{Quirk, Refusal, Settings, Strictness};
 use crate::ledger::RequestFingerprint;
-use crate::model::{Message, Model, StoredMessage};
+use crate::model::{Message, Model, StoredMessage, Unindexed};
 use crate::operation::Operation;
 use crate::unserved;
 
@@ -33,7 +33,9 @@ pub(crate) use authentication::authenticate;
 pub(crate) use call::{Annotations, ApiConfig, ApiResponse, Binary, Call, Change, Generated};
 pub(crate) use error_response::ErrorResponse;
 pub(crate) use message::initial_status;
-pub(crate) use records::MAX_DURATION;
+pub(crate) use records::{
+    ContactRejection, MAX_DURATION, changed_contact, new_contact, too_many_notes, with_note,
+};
 pub(crate) use version::check as check_version;
 
 /// The effect of an accepted request.
@@ -50,20 +52,22 @@ enum Effect {
 pub(crate) fn respond(
     config: &ApiConfig,
     model: &Model,
+    unindexed: &Unindexed,
     caller: &Result<Grant, ErrorResponse>,
     call: Call<'_>,
     generated: &Generated,
 ) -> ApiResponse {
     let mut annotations = Annotations::default();
-    let (operation, effect) = match handle(config, model, caller, call, generated, &mut annotations) {
-        Ok(handled) => handled,
-        Err(error) => {
-            let mut response = error.into_response(&generated.trace_id);
-            annotations.refusal = response.annotations.refusal;
-            annotations.note = annotations.note.or(response.annotations.note.take());
-            return ApiResponse { annotations, ..response };
-        }
-    };
+    let (operation, effect) =
+        match handle(config, (model, unindexed), caller, call, generated, &mut annotations) {
+            Ok(handled) => handled,
+            Err(error) => {
+                let mut response = error.into_response(&generated.trace_id);
+                annotations.refusal = response.annotations.refusal;
+                annotations.note = annotations.note.or(response.annotations.note.take());
+                return ApiResponse { annotations, ..response };
+            }
+        };
     let settings = &config.settings;
     let success = settings.success_status.code();
     let (status, body, accepted, changed) = match effect {
@@ -96,7 +100,7 @@ pub(crate) fn respond(
 
 fn handle(
     config: &ApiConfig,
-    model: &Model,
+    (model, unindexed): (&Model, &Unindexed),
     caller: &Result<Grant, ErrorResponse>,
     call: Call<'_>,
     generated: &Generated,
@@ -122,7 +126,8 @@ fn handle(
     version::check(settings, call.headers, &spec.allowed_values("ApiVersion"))?;
     let location = &grant.account.location_id;
     if !operation.adds_a_message() && operation != Operation::UpdateMessageStatus {
-        let authorized = records::Authorized { operation, config, model, location, call, generated };
+        let authorized =
+            records::Authorized { operation, config, model, unindexed, location, call, generated };
         let reply = records::respond(&authorized, annotations)?;
         return Ok((operation, Effect::Replied(reply)));
     }

@@ -113,6 +113,12 @@ impl SandboxBuilder {
         self
     }
 
+    /// Sets the delay of [`Quirk::SearchIndexLag`], in sandbox time. Defaults to 5 seconds.
+    pub fn search_lag(mut self, lag: Duration) -> Self {
+        self.settings = self.settings.search_lag(lag);
+        self
+    }
+
     /// Disables a refusal of the live API. By default all are enabled, except those that need a quirk.
     pub fn without_refusal(mut self, refusal: Refusal) -> Self {
         self.settings = self.settings.without_refusal(refusal);

@@ -2,6 +2,7 @@
 //!
 //! The layers below are pure functions. The layers above serve HTTP and the inspector, or form the typed API.
 
+mod contacts;
 mod delivery;
 mod faults;
 mod health;
@@ -24,6 +25,7 @@ mod simulate;
 mod state;
 mod trigger;
 
+pub(crate) use contacts::{ContactError, ContactInput};
 pub(crate) use initial_state::InitialState;
 pub(crate) use loaded_state::{LoadedState, encoded, model_of};
 pub(crate) use moment::Moment;

@@ -7,6 +7,7 @@ mod refusal_table;
 mod strictness;
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -32,13 +33,30 @@ pub(crate) use strictness::{RULES, Requirement};
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Settings {
     pub(crate) strictness: Strictness,
     pub(crate) success_status: SuccessStatus,
     pub(crate) quirks: BTreeSet<Quirk>,
     pub(crate) disabled_refusals: BTreeSet<Refusal>,
+    /// The delay of [`Quirk::SearchIndexLag`] in milliseconds.
+    pub(crate) search_lag_ms: u32,
+}
+
+/// The default delay of [`Quirk::SearchIndexLag`] in milliseconds.
+const SEARCH_LAG_MS: u32 = 5_000;
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            strictness: Strictness::default(),
+            success_status: SuccessStatus::default(),
+            quirks: BTreeSet::new(),
+            disabled_refusals: BTreeSet::new(),
+            search_lag_ms: SEARCH_LAG_MS,
+        }
+    }
 }
 
 /// The status of successful responses. The documentation specifies 200, but the live API returns 201.
@@ -87,6 +105,17 @@ impl Settings {
     pub fn refusal(mut self, refusal: Refusal) -> Self {
         self.disabled_refusals.remove(&refusal);
         self
+    }
+
+    /// Sets the delay of [`Quirk::SearchIndexLag`], in sandbox time. Defaults to 5 seconds. Has a maximum of 49 days.
+    pub fn search_lag(mut self, lag: Duration) -> Self {
+        self.search_lag_ms = u32::try_from(lag.as_millis()).unwrap_or(u32::MAX);
+        self
+    }
+
+    /// Returns the delay of searches if they are delayed.
+    pub(crate) fn active_search_lag(&self) -> Option<Duration> {
+        self.has(Quirk::SearchIndexLag).then(|| Duration::from_millis(self.search_lag_ms.into()))
     }
 
     /// Returns `true` if requests are refused for this reason.
@@ -142,10 +171,11 @@ mod tests {
             .without_quirk(Quirk::EmptySuccess)
             .without_refusal(Refusal::NoContent)
             .without_refusal(Refusal::NoPhone)
-            .refusal(Refusal::NoPhone);
+            .refusal(Refusal::NoPhone)
+            .search_lag(Duration::from_millis(1_500));
         let written = json!({
             "strictness": "documented", "successStatus": 200, "quirks": ["early-status-403"],
-            "disabledRefusals": ["no-content"],
+            "disabledRefusals": ["no-content"], "searchLagMs": 1_500,
         });
         assert_eq!(serde_json::to_value(&settings).unwrap(), written);
         assert_eq!(serde_json::from_value::<Settings>(written).unwrap(), settings);
@@ -156,6 +186,7 @@ mod tests {
             json!({"successStatus": 204}),
             json!({"quirks": ["x"]}),
             json!({"strict": true}),
+            json!({"searchLagMs": -1}),
         ] {
             assert!(serde_json::from_value::<Settings>(wrong.clone()).is_err(), "{wrong}");
         }

@@ -15,6 +15,7 @@ mod message_store;
 mod provider;
 mod raw_json;
 mod record;
+mod search_lag;
 mod seed;
 mod status;
 
@@ -37,6 +38,7 @@ pub use provider::{ConversationProvider, ProviderKind};
 pub(crate) use raw_json::RawJson;
 pub use record::{Conversation, Location};
 pub(crate) use record::{Kind, Record};
+pub(crate) use search_lag::{SearchLag, Unindexed};
 pub(crate) use seed::{
     APP_ID, CALL_PROVIDER_ID, COMPANY_ID, CONTACT_ID, CONVERSATION_ID, CUSTOM_PROVIDER_ID, EMAIL_PROVIDER_ID,
     LOCATION_ID, REFERENCE_PROVIDER_IDS, SMS_PROVIDER_ID,

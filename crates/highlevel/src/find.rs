@@ -36,7 +36,7 @@ pub enum Finding {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Examined {
-    /// The conversations. Empty if no conversation with the contact was found; then the messages of the contact were exported.
+    /// The conversations. If the search found none with the contact, the messages of the contact were exported as well.
     pub conversations: Vec<ConversationId>,
     /// The number of messages.
     pub messages: usize,
@@ -50,7 +50,8 @@ impl Client {
     /// Reads back whether the message of a request exists.
     ///
     /// It searches for the conversation of the contact, lists its messages up to 2 minutes before the attempt, and compares them
-    /// with the fingerprint, see [`Fingerprint::reconcile`]. Emails, and messages with an `altId`, are read alone, because lists lack
+    /// with the fingerprint, see [`Fingerprint::reconcile`]. The search index lags some seconds behind: if it has no conversation
+    /// with the contact, the messages of the contact are exported, so that a message in a new conversation is found. Emails, and messages with an `altId`, are read alone, because lists lack
     /// their content. So it takes 2 or 3 requests in most cases and 40 at most. They count against the rate limits, and need the
     /// scopes `conversations.readonly` and `conversations/message.readonly`.
     ///
@@ -111,6 +112,8 @@ struct ReadBack<'a> {
     fingerprint: &'a Fingerprint,
     examined: Examined,
     reads: usize,
+    /// The search found no conversation with the contact. It may be too new for the search index.
+    is_unindexed: bool,
     /// A bound was reached, so that messages were not examined.
     is_incomplete: bool,
     observed: Vec<ObservedMessage>,
@@ -124,7 +127,15 @@ impl<'a> ReadBack<'a> {
             since: fingerprint.earliest(),
             until: SystemTime::now(),
         };
-        Self { client, fingerprint, examined, reads: 0, is_incomplete: false, observed: Vec::new() }
+        Self {
+            client,
+            fingerprint,
+            examined,
+            reads: 0,
+            is_unindexed: false,
+            is_incomplete: false,
+            observed: Vec::new(),
+        }
     }
 
     async fn run(mut self) -> Result<Finding> {
@@ -133,7 +144,8 @@ impl<'a> ReadBack<'a> {
             self.examined.conversations.push(conversation);
             self.examine(messages).await?;
         }
-        if self.examined.conversations.is_empty() {
+        // The conversation that the request names may be another one than that of the contact.
+        if self.examined.conversations.is_empty() || self.is_unindexed && self.observed.is_empty() {
             self.examine_export().await?;
         }
         let result = self.fingerprint.reconcile(std::mem::take(&mut self.observed));
@@ -166,6 +178,7 @@ impl<'a> ReadBack<'a> {
             }
         }
         if ids.is_empty() {
+            self.is_unindexed = true;
             ids.extend(self.fingerprint.conversation_id().cloned());
         }
         Ok(ids)

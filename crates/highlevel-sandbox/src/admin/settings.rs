@@ -30,6 +30,7 @@ struct SettingsPatch {
     quirks: Option<BTreeSet<Quirk>>,
     /// All refusals to disable.
     disabled_refusals: Option<BTreeSet<Refusal>>,
+    search_lag_ms: Option<u32>,
 }
 
 fn show(state: &Engine) -> Output {
@@ -37,10 +38,12 @@ fn show(state: &Engine) -> Output {
 }
 
 fn change(state: &Engine, input: &Input<'_>) -> Result<Output, ApiError> {
-    let SettingsPatch { strictness, success_status, quirks, disabled_refusals } = input.json()?;
+    let SettingsPatch { strictness, success_status, quirks, disabled_refusals, search_lag_ms } =
+        input.json()?;
     state.change_settings(|settings| {
         settings.strictness = strictness.unwrap_or(settings.strictness);
         settings.success_status = success_status.unwrap_or(settings.success_status);
+        settings.search_lag_ms = search_lag_ms.unwrap_or(settings.search_lag_ms);
         if let Some(quirks) = quirks {
             settings.quirks = quirks;
         }

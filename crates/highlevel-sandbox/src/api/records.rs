@@ -2,6 +2,7 @@
 
 mod calls;
 mod contact_fields;
+mod contact_rejection;
 mod contact_search;
 mod contact_view;
 mod contacts;
@@ -12,20 +13,24 @@ mod message_view;
 mod messages;
 mod query;
 mod scheduled;
+mod search_index;
 
 use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::{Annotations, ApiConfig, Binary, Call, Change, ErrorResponse, Generated, body, rules};
-use crate::fidelity::Settings;
-use crate::model::{Contact, Kind, Model, Record};
+use crate::fidelity::{Quirk, Settings};
+use crate::model::{Contact, Kind, Model, Record, Unindexed};
 use crate::operation::Operation;
 pub(crate) use calls::MAX_DURATION;
+pub(crate) use contact_rejection::{ContactRejection, too_many_notes};
+pub(crate) use contacts::{changed as changed_contact, new_contact, with_note};
 use query::Query;
 
 /// A valid request to read or change records.
 pub(super) struct RecordRequest<'a> {
     model: &'a Model,
+    unindexed: &'a Unindexed,
     settings: &'a Settings,
     generated: &'a Generated,
     /// The location of the token.
@@ -78,6 +83,8 @@ pub(super) struct Authorized<'a> {
     pub(super) operation: Operation,
     pub(super) config: &'a ApiConfig,
     pub(super) model: &'a Model,
+    /// The changes that searches do not return yet.
+    pub(super) unindexed: &'a Unindexed,
     /// The location of the token.
     pub(super) location: &'a str,
     pub(super) call: Call<'a>,
@@ -89,7 +96,7 @@ pub(super) fn respond(
     authorized: &Authorized<'_>,
     annotations: &mut Annotations,
 ) -> Result<Reply, ErrorResponse> {
-    let Authorized { operation, config, model, location, call, generated } = *authorized;
+    let Authorized { operation, config, model, unindexed, location, call, generated } = *authorized;
     let (method, path) = (operation.method(), operation.path());
     let query = Query::parse(call.target);
     let mut violations = query.violations(&config.spec.query_parameters(method, path));
@@ -115,8 +122,19 @@ pub(super) fn respond(
         return Err(error);
     }
     let settings = &config.settings;
-    let request =
-        RecordRequest { model, settings, generated, location, parameters: call.parameters, query, body };
+    let request = RecordRequest {
+        model,
+        unindexed,
+        settings,
+        generated,
+        location,
+        parameters: call.parameters,
+        query,
+        body,
+    };
+    if !unindexed.is_empty() {
+        annotations.quirk = Some(Quirk::SearchIndexLag.name());
+    }
     request.check_location()?;
     let mut reply = request.handle(operation)?;
     if let Some(fields) = reply.body.as_object_mut() {

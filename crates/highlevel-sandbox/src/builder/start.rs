@@ -18,7 +18,7 @@ use crate::fault::FaultRegistry;
 use crate::file_limit;
 use crate::identifiers::Identifiers;
 use crate::ledger::Ledger;
-use crate::model;
+use crate::model::{self, SearchLag};
 use crate::oauth::TokenResource;
 use crate::persistence::Memory;
 use crate::rate_limit::{Account, RateLimitEnforcer};
@@ -116,6 +116,7 @@ impl SandboxBuilder {
             clock: Clock::new(),
             token,
             account: Arc::new(account),
+            search_lag: Mutex::new(SearchLag::new(self.settings.active_search_lag())),
             settings: Mutex::new(self.settings),
             read_timeout: self.read_timeout,
             write_timeout: self.write_timeout,

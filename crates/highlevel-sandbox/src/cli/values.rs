@@ -50,6 +50,11 @@ pub(super) fn seed(text: &str) -> Result<u64, String> {
     text.parse().map_err(|_| format!("expected a whole number from 0 to {}", u64::MAX))
 }
 
+/// Parses a number of milliseconds.
+pub(super) fn milliseconds(text: &str) -> Result<u32, String> {
+    text.parse().map_err(|_| format!("expected whole milliseconds from 0 to {}", u32::MAX))
+}
+
 /// Parses a duration.
 pub(super) fn whole_seconds(text: &str) -> Result<u64, String> {
     text.parse().map_err(|_| "expected whole seconds, for example 90".to_owned())

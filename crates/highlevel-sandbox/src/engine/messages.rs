@@ -8,8 +8,9 @@ use super::moment::Moment;
 use super::state::Engine;
 use crate::api::{self, ApiConfig, ApiResponse, Call, Change, ErrorResponse};
 use crate::credentials::Grant;
+use crate::fidelity::Quirk;
 use crate::model::{
-    Conflict, Conversation, Message, MessageDirection, MessageSource, Model, Record, SCHEDULED,
+    Conflict, Conversation, Message, MessageDirection, MessageSource, Model, Record, SCHEDULED, Unindexed,
 };
 use crate::operation::Operation;
 use crate::spec::Spec;
@@ -83,7 +84,14 @@ impl Engine {
             app_id: self.account.app_id.clone(),
         };
         let mut model = self.model();
-        let mut response = api::respond(&config, &model, caller, call, &moment.generated);
+        let is_search =
+            matches!(call.operation, Some(Operation::SearchContacts | Operation::SearchConversations));
+        let unindexed = if is_search && config.settings.has(Quirk::SearchIndexLag) {
+            lock(&self.search_lag).unindexed(moment.now)
+        } else {
+            Unindexed::default()
+        };
+        let mut response = api::respond(&config, &model, &unindexed, caller, call, &moment.generated);
         if (response.accepted.is_some() || response.changed.is_some() || !response.changes.is_empty())
             && let Err(error) = self.check_writable()
         {

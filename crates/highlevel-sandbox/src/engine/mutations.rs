@@ -75,6 +75,7 @@ impl Memory for Engine {
         restored.restore(stored_credentials)?;
         restored.take_changed();
         *model.0 = Arc::new(stored_model);
+        lock(&self.search_lag).clear();
         *credentials = restored;
         lock(&self.after_credentials).clear();
         self.schedule_changed.notify_one();
@@ -103,7 +104,9 @@ impl Engine {
         let has_message = records.iter().any(|record| record.kind() == Kind::Message);
         let is_known: Vec<bool> =
             records.iter().map(|record| model.conversation(record.id()).is_some()).collect();
+        let unindexed = lock(&self.search_lag).changes(model, &records, self.clock.now());
         model.put(records.iter().cloned())?;
+        lock(&self.search_lag).add(unindexed);
         let (mut changes, mut entries) = (Vec::new(), Vec::new());
         for (record, is_known) in records.into_iter().zip(is_known) {
             // The entry of its new message implies that of a conversation.
@@ -259,6 +262,7 @@ impl Engine {
         let mut new = credentials.clone();
         new.restore(restored)?;
         let before = std::mem::replace(&mut *guard.0, model);
+        lock(&self.search_lag).clear();
         self.evict_messages(&mut guard);
         new.take_changed();
         *credentials = new;
@@ -280,7 +284,7 @@ impl Engine {
         let mut limiter = lock(&self.limiter);
         *limiter = RateLimitEnforcer::new(self.initial.rate_limit);
         drop(limiter);
-        lock(&self.settings).clone_from(&self.initial.settings);
+        self.set_settings(|settings| settings.clone_from(&self.initial.settings));
         self.outbox.clear();
         self.outbox.reset_keys();
         self.outbox.set_url(self.initial.webhook_url.clone());

@@ -107,8 +107,15 @@ impl Engine {
 
     /// Changes the validation settings, which apply to subsequent requests.
     pub(crate) fn change_settings(&self, change: impl FnOnce(&mut Settings)) {
-        change(&mut lock(&self.settings));
+        self.set_settings(change);
         self.changed("settings");
+    }
+
+    /// Changes the validation settings without notifying the followers of the ledger.
+    pub(super) fn set_settings(&self, change: impl FnOnce(&mut Settings)) {
+        let mut settings = lock(&self.settings);
+        change(&mut settings);
+        lock(&self.search_lag).set_delay(settings.active_search_lag());
     }
 
     /// Sets or removes the rate limits, and resets their counters.

@@ -16,7 +16,7 @@ use crate::fault::FaultRegistry;
 use crate::fidelity::Settings;
 use crate::identifiers::Identifiers;
 use crate::ledger::Ledger;
-use crate::model::{Bounds, Model};
+use crate::model::{Bounds, Model, SearchLag};
 use crate::persistence::Store;
 use crate::rate_limit::{Account, RateLimitEnforcer};
 use crate::sync::lock;
@@ -87,6 +87,8 @@ pub(crate) struct Engine {
     /// Effects to run once the pending change of the credentials is written.
     pub(crate) after_credentials: Mutex<Vec<Effect>>,
     pub(crate) limiter: Mutex<RateLimitEnforcer>,
+    /// The changes that searches do not return yet.
+    pub(crate) search_lag: Mutex<SearchLag>,
     /// Has its own lock.
     pub(crate) outbox: Outbox,
     pub(crate) ledger: Arc<Ledger>,

@@ -40,6 +40,8 @@ pub enum Quirk {
     RecordingUrl422,
     /// An empty list of attachments returns 422.
     EmptyAttachments422,
+    /// Searches return new and changed records only after a [delay](crate::Settings::search_lag), as the live search index.
+    SearchIndexLag,
 }
 
 /// The time after sending a message in which a status update is [early](Quirk::EarlyStatus403), in seconds.
@@ -47,7 +49,7 @@ pub(crate) const EARLY: i64 = 10;
 
 impl Quirk {
     /// All quirks.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::WrongProvider500,
         Self::BadToken500,
         Self::CustomInboundVanishes,
@@ -61,6 +63,7 @@ impl Quirk {
         Self::UnknownVersion401,
         Self::RecordingUrl422,
         Self::EmptyAttachments422,
+        Self::SearchIndexLag,
     ];
 
     /// Returns the name in settings, on the command line and in the ledger.
@@ -79,6 +82,7 @@ impl Quirk {
             Self::UnknownVersion401 => "unknown-version-401",
             Self::RecordingUrl422 => "recording-url-422",
             Self::EmptyAttachments422 => "empty-attachments-422",
+            Self::SearchIndexLag => "search-index-lag",
         }
     }
 
@@ -114,6 +118,10 @@ impl Quirk {
             Self::UnknownVersion401 => "an unknown `Version` returns 401 instead of 400",
             Self::RecordingUrl422 => "a call whose recording is not stored at HighLevel returns 422",
             Self::EmptyAttachments422 => "an inbound message with an empty `attachments` array returns 422",
+            Self::SearchIndexLag => {
+                "contact and conversation searches return new and changed records only after the search lag (5 seconds by \
+                 default, sandbox time); reads by ID are not delayed"
+            }
         }
     }
 }

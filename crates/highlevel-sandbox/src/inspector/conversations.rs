@@ -20,7 +20,8 @@ use crate::engine::Engine;
 use crate::json_fields;
 use crate::spec::Spec;
 use actions::Composer;
-pub(super) use labels::path;
+pub(super) use labels::{NAME, line, name, path, segment};
+pub(super) use list::Avatar;
 use list::Row;
 use thread::Thread;
 
@@ -55,11 +56,6 @@ pub(super) const ROUTES: &[Route] = &[
         method: Method::GET,
         path: "messages/{message}/text",
         handler: |state, page_request| text(state, page_request),
-    },
-    Route {
-        method: Method::POST,
-        path: "contacts",
-        handler: |state, page_request| done(actions::add_contact(state, page_request)),
     },
 ];
 

@@ -1,4 +1,4 @@
-//! The inspector, a web page at `/_sandbox/ui`: conversations, requests, webhooks and settings, updated live.
+//! The inspector, a web page at `/_sandbox/ui`: conversations, contacts, requests, webhooks and settings, updated live.
 //!
 //! Every URL is a complete page rendered on the server. A script follows the event stream and morphs the new page into
 //! the current one, so that a reload never shows anything else. Actions are forms; they call the same functions as the
@@ -6,6 +6,7 @@
 
 mod asset_route;
 mod assets;
+mod contacts;
 mod controls;
 mod conversations;
 mod deliveries;

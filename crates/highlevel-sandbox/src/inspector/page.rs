@@ -10,8 +10,9 @@ use crate::engine::Engine;
 use crate::webhook::time_text;
 
 /// The tabs, each with its path relative to `/_sandbox/ui/`, its name, and the ledger entries that affect it.
-pub(super) const TABS: [Tab; 4] = [
+pub(super) const TABS: [Tab; 5] = [
     Tab { path: "conversations", name: "Conversations", live: "message delivery changed" },
+    Tab { path: "contacts", name: "Contacts", live: "changed message" },
     Tab { path: "requests", name: "Requests", live: "request changed" },
     Tab { path: "deliveries", name: "Webhooks", live: "delivery message changed" },
     Tab { path: "controls", name: "Simulation", live: "request delivery changed" },

@@ -5,11 +5,13 @@ use std::sync::OnceLock;
 use http::Method;
 
 use super::route::{Route, addresses};
-use super::{controls, conversations, deliveries, requests};
+use super::{contacts, controls, conversations, deliveries, requests};
 
 /// Returns the routes of the tabs.
 pub(super) fn routes() -> impl Iterator<Item = &'static Route> {
-    [controls::ROUTES, conversations::ROUTES, deliveries::ROUTES, requests::ROUTES].into_iter().flatten()
+    [contacts::ROUTES, controls::ROUTES, conversations::ROUTES, deliveries::ROUTES, requests::ROUTES]
+        .into_iter()
+        .flatten()
 }
 
 /// The addresses of the pages, matched as the router matches them.

@@ -95,6 +95,11 @@ impl PageRequest {
         first(&self.form, name).filter(|value| !value.trim().is_empty()).map(str::to_owned)
     }
 
+    /// Returns `true` if the form has a field with this value.
+    pub(super) fn has(&self, name: &str, value: &str) -> bool {
+        self.form.iter().any(|(field, each)| field == name && each == value)
+    }
+
     /// Returns a form field, which may be blank. Browsers normalise the line breaks of a text area to CRLF.
     pub(super) fn text_area(&self, name: &str) -> Option<String> {
         first(&self.form, name).map(|value| value.replace("\r\n", "\n"))

@@ -2,6 +2,7 @@
 //!
 //! The tests follow links from page to page, so that new addresses are checked too.
 
+mod contacts;
 mod sign_in;
 mod stream;
 

@@ -27,6 +27,7 @@ mod receiver;
 mod refusals;
 mod robustness;
 mod scheduled;
+mod search_lag;
 mod spec;
 mod state;
 mod state_file;

@@ -19,6 +19,8 @@ enum Kind {
     Sms,
     Email,
     InboundWithAltId,
+    /// Names a conversation that was merged into another one.
+    InboundInMerged,
     Call,
 }
 
@@ -36,6 +38,10 @@ impl Kind {
                 let message = Inbound::sms("p1").from_contact("c1").text(TEXT).alt_id("a1");
                 client.messages().add_inbound(message).await.map(drop)
             }
+            Self::InboundInMerged => {
+                let message = Inbound::sms("p1").from_contact("c1").in_conversation("v0").text(TEXT);
+                client.messages().add_inbound(message).await.map(drop)
+            }
             Self::Call => {
                 let call = OutboundCall::to_contact("c1", "p1").from("+15035550100").to("+15037081210");
                 client.calls().add_outbound(call.status(CallStatus::Completed)).await.map(drop)
@@ -48,11 +54,14 @@ impl Kind {
     fn listed(self, id: &str, date: SystemTime) -> Value {
         let mut message = json!({
             "id": id, "contactId": "c1", "conversationId": "v1", "locationId": "l1", "source": "api",
-            "direction": if self == Self::InboundWithAltId { "inbound" } else { "outbound" },
+            "direction": match self {
+                Self::InboundWithAltId | Self::InboundInMerged => "inbound",
+                Self::Sms | Self::Email | Self::Call => "outbound",
+            },
             "dateAdded": Timestamp::from(date).as_str(),
         });
         let fields = match self {
-            Self::Sms | Self::InboundWithAltId => {
+            Self::Sms | Self::InboundWithAltId | Self::InboundInMerged => {
                 json!({ "type": 2, "messageType": "TYPE_SMS", "body": TEXT })
             }
             Self::Email => json!({ "type": 3, "messageType": "TYPE_EMAIL",
@@ -83,6 +92,7 @@ impl Ledger {
         match path.trim_start_matches("/conversations/") {
             "search" if self.is_unindexed => json!({ "conversations": [], "total": 0 }),
             "search" => json!({ "conversations": [{ "id": "v1", "contactId": "c1" }], "total": 1 }),
+            "v0/messages" => json!({ "messages": { "nextPage": false, "messages": [] } }),
             "v1/messages" => json!({ "messages": { "nextPage": false, "messages": latest_first } }),
             "messages/export" => {
                 latest_first.retain(|message| {
@@ -218,6 +228,13 @@ async fn conversations_that_are_not_simple() {
         Row {
             name: "an email that is not in the index yet",
             kind: Kind::Email,
+            prepare: |ledger| ledger.is_unindexed = true,
+            expected: |found| matches!(found, Finding::Sent(id) if id.as_str() == "m1"),
+            requests: 4,
+        },
+        Row {
+            name: "a conversation that is not in the index yet, and a request that names another one",
+            kind: Kind::InboundInMerged,
             prepare: |ledger| ledger.is_unindexed = true,
             expected: |found| matches!(found, Finding::Sent(id) if id.as_str() == "m1"),
             requests: 4,

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::ErrorResponse;
+use super::contact_rejection::ContactRejection;
 use crate::model::{Contact, DndChannel, address};
 use crate::spec::Violation;
 
@@ -23,7 +23,7 @@ const FIELDS: [&str; 12] = [
 ];
 
 /// Sets the fields that a valid body has. `null` and the empty text remove a field.
-pub(super) fn set(contact: &mut Contact, body: &Value) -> Result<(), ErrorResponse> {
+pub(super) fn set(contact: &mut Contact, body: &Value) -> Result<(), ContactRejection> {
     let Some(fields) = body.as_object() else { return Ok(()) };
     let mut violations = Vec::new();
     set_address(&mut contact.email, fields, "email", address::email, "must be an email", &mut violations);
@@ -36,7 +36,7 @@ pub(super) fn set(contact: &mut Contact, body: &Value) -> Result<(), ErrorRespon
         &mut violations,
     );
     if !violations.is_empty() {
-        return Err(ErrorResponse::invalid(&violations, 0));
+        return Err(ContactRejection::Invalid(violations));
     }
     set_names(contact, fields);
     if let Some(tags) = fields.get("tags") {

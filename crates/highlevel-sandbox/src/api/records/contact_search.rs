@@ -5,6 +5,7 @@ use std::cmp::Ordering;
 use serde_json::{Value, json};
 
 use super::contact_view::{date_added, date_updated, found, full_name, milliseconds};
+use super::search_index::SearchIndex;
 use super::{ErrorResponse, RecordRequest, Reply};
 use crate::model::Contact;
 use crate::spec::Violation;
@@ -31,7 +32,7 @@ impl RecordRequest<'_> {
             let order = left.cmp(&right);
             if ascending { order } else { order.reverse() }
         };
-        let matching = self.model.contacts().filter(|contact| {
+        let matching = SearchIndex::new(self.model, self.unindexed).contacts().filter(|contact| {
             contact.location_id == self.location
                 && term.as_deref().is_none_or(|term| contains(contact, term.trim()))
                 && filters.iter().all(|filter| filter.matches(contact))

@@ -1,31 +1,13 @@
 //! Contacts: create, update and find them, with their tags and notes.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::contact_fields::{add_tags, set, texts};
-use super::contact_view::details;
+use super::contact_rejection::{ContactRejection, MAX_NOTES, Matching};
+use super::contact_view::{details, full_name};
 use super::{ErrorResponse, RecordRequest, Reply};
-use crate::model::{Contact, Note, address};
+use crate::model::{Contact, Model, Note, address};
 use crate::spec::Violation;
-
-/// The maximum number of notes of a contact, which are stored with it.
-const MAX_NOTES: usize = 500;
-
-/// The field in which two contacts are equal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Matching {
-    Email,
-    Phone,
-}
-
-impl Matching {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Email => "email",
-            Self::Phone => "phone",
-        }
-    }
-}
 
 impl RecordRequest<'_> {
     pub(super) fn get_contact(&self) -> Result<Reply, ErrorResponse> {
@@ -33,9 +15,7 @@ impl RecordRequest<'_> {
     }
 
     pub(super) fn create_contact(&self) -> Result<Reply, ErrorResponse> {
-        let mut contact = self.new_contact();
-        set(&mut contact, &self.body)?;
-        self.check_duplicate(&contact)?;
+        let contact = changed(self.model, self.new_contact(), &self.body, &self.generated.now)?;
         let body = json!({ "contact": details(&contact) });
         Ok(Reply::ok(body).created(self.settings).put(contact.into()))
     }
@@ -44,13 +24,15 @@ impl RecordRequest<'_> {
     /// each, the phone number of the other contact is ignored.
     pub(super) fn upsert_contact(&self) -> Result<Reply, ErrorResponse> {
         let mut requested = self.new_contact();
+        requested.date_updated.clone_from(&requested.date_added);
         set(&mut requested, &self.body)?;
-        let found = self.duplicate(&requested).map(|(found, _)| found.clone());
+        let found = duplicates(self.model, &requested).next().map(|(found, _)| found.clone());
         let is_new = found.is_none();
         let mut contact = found.clone().unwrap_or(requested);
         if let Some(found) = found {
             set(&mut contact, &self.body)?;
-            let of_others: Vec<Matching> = self.duplicates(&contact).map(|(_, matching)| matching).collect();
+            let of_others: Vec<Matching> =
+                duplicates(self.model, &contact).map(|(_, matching)| matching).collect();
             for matching in of_others {
                 match matching {
                     Matching::Email => contact.email.clone_from(&found.email),
@@ -68,10 +50,7 @@ impl RecordRequest<'_> {
     }
 
     pub(super) fn update_contact(&self) -> Result<Reply, ErrorResponse> {
-        let mut contact = self.contact()?.clone();
-        set(&mut contact, &self.body)?;
-        self.check_duplicate(&contact)?;
-        contact.date_updated = Some(self.generated.now.clone());
+        let contact = changed(self.model, self.contact()?.clone(), &self.body, &self.generated.now)?;
         let body = json!({ "succeded": true, "contact": details(&contact) });
         Ok(Reply::ok(body).put(contact.into()))
     }
@@ -111,12 +90,6 @@ impl RecordRequest<'_> {
     }
 
     pub(super) fn add_contact_note(&self) -> Result<Reply, ErrorResponse> {
-        let mut contact = self.contact()?.clone();
-        if contact.notes.len() >= MAX_NOTES {
-            return Err(ErrorResponse::bad_request(&format!(
-                "the sandbox stores at most {MAX_NOTES} notes of a contact; delete the contact or reset the sandbox"
-            )));
-        }
         let note = Note {
             id: self.generated.message_id.clone(),
             body: self.text("body").unwrap_or_default().to_owned(),
@@ -124,43 +97,63 @@ impl RecordRequest<'_> {
             date_added: self.generated.now.clone(),
         };
         let mut view = json!(note);
+        let contact = with_note(self.contact()?.clone(), note)?;
         view["contactId"] = json!(contact.id);
-        contact.notes.push(note);
-        contact.date_updated = Some(self.generated.now.clone());
         Ok(Reply::ok(json!({ "note": view })).created(self.settings).put(contact.into()))
     }
 
     /// Returns a contact without fields.
     fn new_contact(&self) -> Contact {
-        let now = &self.generated.now;
-        let mut contact = Contact::new(&self.generated.message_id).location(self.location);
-        (contact.date_added, contact.date_updated) = (Some(now.clone()), Some(now.clone()));
-        contact
+        new_contact(&self.generated.message_id, self.location, &self.generated.now)
     }
+}
 
-    /// Returns the other contacts with the email address or the phone number of a contact, those with the email first.
-    fn duplicates<'a>(&'a self, contact: &'a Contact) -> impl Iterator<Item = (&'a Contact, Matching)> {
-        let of = move |address: &'a Option<String>, matching| {
-            let found = address.iter().flat_map(|address| self.model.contacts_with(self.location, address));
-            found.map(move |found| (found, matching))
-        };
-        let all = of(&contact.email, Matching::Email).chain(of(&contact.phone, Matching::Phone));
-        all.filter(|(found, _)| found.id != contact.id)
-    }
+/// Returns a contact without fields that was created at a time.
+pub(crate) fn new_contact(id: &str, location: &str, now: &str) -> Contact {
+    let mut contact = Contact::new(id).location(location);
+    contact.date_added = Some(now.to_owned());
+    contact
+}
 
-    fn duplicate<'a>(&'a self, contact: &'a Contact) -> Option<(&'a Contact, Matching)> {
-        self.duplicates(contact).next()
+/// Writes the fields of a valid body into a contact that was changed at a time.
+///
+/// # Errors
+///
+/// Returns an error if an address is malformed, or if another contact of the location has it.
+pub(crate) fn changed(
+    model: &Model,
+    mut contact: Contact,
+    fields: &Value,
+    now: &str,
+) -> Result<Contact, ContactRejection> {
+    set(&mut contact, fields)?;
+    if let Some((found, matching)) = duplicates(model, &contact).next() {
+        return Err(ContactRejection::Duplicate { id: found.id.clone(), name: full_name(found), matching });
     }
+    contact.date_updated = Some(now.to_owned());
+    Ok(contact)
+}
 
-    /// Rejects a contact with an address of another one.
-    fn check_duplicate(&self, contact: &Contact) -> Result<(), ErrorResponse> {
-        let Some((found, matching)) = self.duplicate(contact) else { return Ok(()) };
-        let meta = json!({
-            "contactId": found.id,
-            "contactName": super::contact_view::full_name(found),
-            "matchingField": matching.as_str(),
-        });
-        let error = ErrorResponse::bad_request("This location does not allow duplicated contacts.");
-        Err(error.with("meta", meta))
+/// Adds a note to a contact.
+///
+/// # Errors
+///
+/// Returns an error if the contact has the maximum number of notes.
+pub(crate) fn with_note(mut contact: Contact, note: Note) -> Result<Contact, ContactRejection> {
+    if contact.notes.len() >= MAX_NOTES {
+        return Err(ContactRejection::TooManyNotes);
     }
+    contact.date_updated = Some(note.date_added.clone());
+    contact.notes.push(note);
+    Ok(contact)
+}
+
+/// Returns the other contacts with the email address or the phone number of a contact, those with the email first.
+fn duplicates<'a>(model: &'a Model, contact: &'a Contact) -> impl Iterator<Item = (&'a Contact, Matching)> {
+    let of = move |address: &'a Option<String>, matching| {
+        let found = address.iter().flat_map(|address| model.contacts_with(&contact.location_id, address));
+        found.map(move |found| (found, matching))
+    };
+    let all = of(&contact.email, Matching::Email).chain(of(&contact.phone, Matching::Phone));
+    all.filter(|(found, _)| found.id != contact.id)
 }

@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use super::contact_view::{BEGINNING, full_name, milliseconds};
-use crate::model::{Conversation, MessageDirection, Model, StoredMessage};
+use super::search_index::SearchIndex;
+use crate::model::{Conversation, MessageDirection, Model};
 use crate::webhook::payload::event_type;
 
 /// The number of the type of all conversations: a conversation by phone, although it may have other channels.
@@ -19,21 +20,16 @@ fn date_updated(conversation: &Conversation) -> &str {
     conversation.date_updated.as_deref().unwrap_or_else(|| date_added(conversation))
 }
 
-/// Returns the latest message of a conversation.
-pub(super) fn last_message<'a>(conversation: &Conversation, model: &'a Model) -> Option<&'a StoredMessage> {
-    model.latest_with(&conversation.contact_id, None)?.next().map(AsRef::as_ref)
-}
-
 /// Returns the time of the latest message in milliseconds since 1970, or that of the creation if there is none.
-pub(super) fn last_date(conversation: &Conversation, model: &Model) -> i64 {
-    let last = last_message(conversation, model);
+pub(super) fn last_date(conversation: &Conversation, index: SearchIndex<'_>) -> i64 {
+    let last = index.last_message(conversation);
     milliseconds(last.map_or_else(|| date_added(conversation), |message| &message.date_added))
 }
 
 /// Returns a conversation as a search returns it: dates in milliseconds, the type as a text.
-pub(super) fn found(conversation: &Conversation, model: &Model) -> Value {
-    let contact = model.contact(&conversation.contact_id);
-    let last = last_message(conversation, model);
+pub(super) fn found(conversation: &Conversation, index: SearchIndex<'_>) -> Value {
+    let contact = index.contact(&conversation.contact_id);
+    let last = index.last_message(conversation);
     let mut view = json!({
         "id": conversation.id,
         "locationId": conversation.location_id,
@@ -41,7 +37,7 @@ pub(super) fn found(conversation: &Conversation, model: &Model) -> Value {
         "type": "TYPE_PHONE",
         "dateAdded": milliseconds(date_added(conversation)),
         "dateUpdated": milliseconds(date_updated(conversation)),
-        "lastMessageDate": last_date(conversation, model),
+        "lastMessageDate": last_date(conversation, index),
         "unreadCount": conversation.unread_count,
         "starred": conversation.starred,
         "followers": [],
@@ -49,7 +45,7 @@ pub(super) fn found(conversation: &Conversation, model: &Model) -> Value {
         "scoring": [],
         "isLastMessageInternalComment": last.is_some_and(|message| message.channel == "InternalComment"),
         "tags": contact.map(|contact| contact.tags.clone()).unwrap_or_default(),
-        "sort": [last_date(conversation, model)],
+        "sort": [last_date(conversation, index)],
     });
     let mut set = |name: &str, value: Option<String>| {
         if let Some(value) = value {
@@ -65,7 +61,7 @@ pub(super) fn found(conversation: &Conversation, model: &Model) -> Value {
         set("companyName", company.map(str::to_owned));
     }
     if let Some(last) = last {
-        let names = event_type(last, model);
+        let names = event_type(last, index.model);
         let request = last.request.to_value();
         let text = ["message", "subject"].iter().find_map(|name| request[*name].as_str());
         set("lastMessageType", names.and_then(|names| names.text).map(str::to_owned));
@@ -79,7 +75,7 @@ pub(super) fn found(conversation: &Conversation, model: &Model) -> Value {
 
 /// Returns a conversation as a read returns it: the type as a number, the date as seconds and nanoseconds.
 pub(super) fn read(conversation: &Conversation, model: &Model) -> Value {
-    let last = last_date(conversation, model);
+    let last = last_date(conversation, SearchIndex::of(model));
     let mut view = json!({
         "id": conversation.id,
         "locationId": conversation.location_id,
@@ -103,7 +99,8 @@ pub(super) fn read(conversation: &Conversation, model: &Model) -> Value {
 
 /// Returns a conversation as a write returns it: dates as texts, the types as numbers.
 pub(super) fn written(conversation: &Conversation, model: &Model) -> Value {
-    let last = last_message(conversation, model).map_or(date_added(conversation), |last| &last.date_added);
+    let last = SearchIndex::of(model).last_message(conversation);
+    let last = last.map_or(date_added(conversation), |last| &last.date_added);
     let mut view = json!({
         "id": conversation.id,
         "locationId": conversation.location_id,
@@ -122,21 +119,21 @@ pub(super) fn written(conversation: &Conversation, model: &Model) -> Value {
 }
 
 fn last_type(conversation: &Conversation, model: &Model) -> Option<u32> {
-    event_type(last_message(conversation, model)?, model)?.id
+    event_type(SearchIndex::of(model).last_message(conversation)?, model)?.id
 }
 
 /// Returns `true` if the latest message has a channel, by its text form, and a direction.
 pub(super) fn last_matches(
     conversation: &Conversation,
-    model: &Model,
+    index: SearchIndex<'_>,
     channel: Option<&str>,
     direction: Option<&str>,
 ) -> bool {
     if channel.is_none() && direction.is_none() {
         return true;
     }
-    let Some(last) = last_message(conversation, model) else { return false };
-    let text = event_type(last, model).and_then(|names| names.text);
+    let Some(last) = index.last_message(conversation) else { return false };
+    let text = event_type(last, index.model).and_then(|names| names.text);
     channel.is_none_or(|wanted| text == Some(wanted))
         && direction.is_none_or(|wanted| MessageDirection::as_str(last.direction) == wanted)
 }

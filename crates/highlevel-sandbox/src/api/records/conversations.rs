@@ -7,43 +7,45 @@ use serde_json::{Value, json};
 
 use super::contact_view::full_name;
 use super::conversation_view::{found, last_date, last_matches, read, written};
+use super::search_index::SearchIndex;
 use super::{ErrorResponse, RecordRequest, Reply, other_location};
 use crate::model::{Conversation, Record};
 
 impl RecordRequest<'_> {
     pub(super) fn search_conversations(&self) -> Reply {
         let query = &self.query;
+        let index = SearchIndex::new(self.model, self.unindexed);
         let term = query.get("query").map(str::to_lowercase);
         let ascending = query.get("sort") == Some("asc");
         let (start, end) = (query.number("startDate"), query.number("endDate"));
         let after = query.number("startAfterDate");
         let one = match (query.get("id"), query.get("contactId")) {
-            (Some(id), _) => Some(self.model.conversation(id)),
+            (Some(id), _) => Some(index.conversation(id)),
             (None, Some(contact)) => {
                 let id = self.model.conversation_with(contact);
-                Some(id.and_then(|id| self.model.conversation(id)))
+                Some(id.and_then(|id| index.conversation(id)))
             }
             (None, None) => None,
         };
         // The conversation of a contact is found without looking at all others.
         let all: Box<dyn Iterator<Item = &Conversation>> = match one {
             Some(one) => Box::new(one.into_iter()),
-            None => Box::new(self.model.conversations()),
+            None => Box::new(index.conversations()),
         };
         let matching = all.filter(|conversation| {
             conversation.location_id == self.location
                 && query.get("contactId").is_none_or(|contact| contact == conversation.contact_id)
                 && has_status(conversation, query.get("status"))
-                && term.as_deref().is_none_or(|term| self.mentions(conversation, term))
+                && term.as_deref().is_none_or(|term| mentions(index, conversation, term))
                 && last_matches(
                     conversation,
-                    self.model,
+                    index,
                     query.get("lastMessageType"),
                     query.get("lastMessageDirection"),
                 )
         });
         let mut dated: Vec<(i64, &Conversation)> = matching
-            .map(|conversation| (last_date(conversation, self.model), conversation))
+            .map(|conversation| (last_date(conversation, index), conversation))
             .filter(|(date, _)| {
                 start.is_none_or(|start| *date >= start) && end.is_none_or(|end| *date <= end)
             })
@@ -57,7 +59,7 @@ impl RecordRequest<'_> {
             dated.retain(|(date, _)| after.is_none_or(|after| *date < after));
         }
         let page = dated.into_iter().take(query.limit(20, 100));
-        let page: Value = page.map(|(_, conversation)| found(conversation, self.model)).collect();
+        let page: Value = page.map(|(_, conversation)| found(conversation, index)).collect();
         Reply::ok(json!({ "conversations": page, "total": total }))
     }
 
@@ -112,13 +114,13 @@ impl RecordRequest<'_> {
             .ok_or_else(|| ErrorResponse::bad_request(&format!("Conversation with id {id} not found")))?;
         if conversation.location_id == self.location { Ok(conversation) } else { Err(other_location()) }
     }
+}
 
-    /// Returns `true` if the name or an address of the contact contains a term in lower case.
-    fn mentions(&self, conversation: &Conversation, term: &str) -> bool {
-        let Some(contact) = self.model.contact(&conversation.contact_id) else { return false };
-        full_name(contact).is_some_and(|name| name.to_lowercase().contains(term))
-            || contact.emails().chain(contact.phones()).any(|each| each.to_lowercase().contains(term))
-    }
+/// Returns `true` if the name or an address of the contact contains a term in lower case.
+fn mentions(index: SearchIndex<'_>, conversation: &Conversation, term: &str) -> bool {
+    let Some(contact) = index.contact(&conversation.contact_id) else { return false };
+    full_name(contact).is_some_and(|name| name.to_lowercase().contains(term))
+        || contact.emails().chain(contact.phones()).any(|each| each.to_lowercase().contains(term))
 }
 
 fn has_status(conversation: &Conversation, status: Option<&str>) -> bool {

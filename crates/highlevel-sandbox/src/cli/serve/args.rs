@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
 use clap::builder::TypedValueParser;
@@ -80,6 +81,9 @@ pub(crate) struct FidelityArgs {
     /// Imitate an undocumented behaviour of the live API; can be repeated
     #[arg(long = "quirk", value_name = "NAME", value_parser = quirk())]
     quirks: Vec<Quirk>,
+    /// Delay of the quirk search-index-lag in milliseconds [default: 5000]
+    #[arg(long, value_name = "N", value_parser = values::milliseconds)]
+    search_lag_ms: Option<u32>,
     /// Accept requests that the live API refuses for this reason; can be repeated
     #[arg(long = "without-refusal", value_name = "NAME", hide_possible_values = true, value_parser = refusal())]
     without_refusals: Vec<Refusal>,
@@ -215,6 +219,9 @@ impl FidelityArgs {
         }
         if let Some(window) = self.enforced_window() {
             builder = builder.rate_limit(RateLimit::documented().window(window));
+        }
+        if let Some(milliseconds) = self.search_lag_ms {
+            builder = builder.search_lag(Duration::from_millis(milliseconds.into()));
         }
         builder = self.quirks.iter().fold(builder, |builder, quirk| builder.quirk(*quirk));
         self.without_refusals.iter().fold(builder, |builder, refusal| builder.without_refusal(*refusal))

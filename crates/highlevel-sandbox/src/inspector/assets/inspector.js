@@ -40,6 +40,7 @@ function omitUnchangedRows(text) {
 const morph = (text) => htmx.swap({ sourceElement: page(), target: "#page", select: "#page", swap: "outerMorph", text });
 
 async function refresh() {
+  if (!page().dataset.live) return;
   if (fetching || pending.size > 0 || document.hidden) {
     stale = true;
     return;
@@ -196,6 +197,8 @@ document.addEventListener("htmx:after:swap", ({ detail }) => {
     sourceElement.closest("details[data-close]")?.removeAttribute("open");
   }
   if (done && request?.method === "POST" && sourceElement.matches?.("form[data-composer]")) clearComposer(sourceElement, sent.get(detail.ctx));
+  // A rejected form has a message at each invalid field.
+  if (response?.status === 422) document.querySelector("[aria-invalid=true]")?.focus();
   if (done && request) resetSearch();
   if (done) document.getElementById("notice").replaceChildren();
   scrollToEnd();

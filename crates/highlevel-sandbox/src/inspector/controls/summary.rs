@@ -5,7 +5,7 @@ use crate::api_error::ApiError;
 use crate::engine::ClockChange;
 use crate::engine::Engine;
 use crate::engine::Part;
-use crate::fidelity::{Quirk, Strictness, SuccessStatus};
+use crate::fidelity::{Quirk, Settings, Strictness, SuccessStatus};
 use crate::inspector::format::thousands;
 use crate::inspector::route::PageRequest;
 use crate::sync::lock;
@@ -144,6 +144,11 @@ impl Overview {
                 if on { format!("Quirk: {quirk}") } else { format!("Quirk off: {quirk}") }
             });
         }
+        let same = settings.search_lag_ms == beginning.settings.search_lag_ms;
+        let is_usual = settings.search_lag_ms == Settings::default().search_lag_ms;
+        add("validation", !is_usual || !same, same, &|| {
+            format!("Search lag: {} ms", thousands(settings.search_lag_ms))
+        });
         let memory = state.retained().parts().map(Memory::of).into();
         Self { items, is_default, memory }
     }

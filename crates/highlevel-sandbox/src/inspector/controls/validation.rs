@@ -12,6 +12,8 @@ pub(super) struct ValidationSettings {
     pub(super) ok200: bool,
     /// The name, the description and the state of each quirk.
     pub(super) quirks: Vec<(&'static str, &'static str, bool)>,
+    /// The delay of searches in milliseconds, and `true` if they are delayed.
+    pub(super) search_lag: (u32, bool),
 }
 
 impl ValidationSettings {
@@ -21,6 +23,7 @@ impl ValidationSettings {
             documented: settings.strictness == Strictness::Documented,
             ok200: settings.success_status == SuccessStatus::Ok200,
             quirks: Quirk::ALL.map(|quirk| (quirk.name(), quirk.description(), settings.has(quirk))).into(),
+            search_lag: (settings.search_lag_ms, settings.has(Quirk::SearchIndexLag)),
         }
     }
 }
@@ -34,6 +37,9 @@ pub(super) fn change(state: &Engine, page_request: &PageRequest) -> Result<(), A
         let status: u16 = number(page_request, "status", "Success status")?;
         let status = SuccessStatus::try_from(status).map_err(ApiError::bad_request)?;
         state.change_settings(|settings| settings.success_status = status);
+    } else if page_request.has("setting", "search-lag") {
+        let milliseconds: u32 = number(page_request, "milliseconds", "Search lag")?;
+        state.change_settings(|settings| settings.search_lag_ms = milliseconds);
     } else {
         let quirk: Quirk =
             page_request.field("quirk").unwrap_or_default().parse().map_err(ApiError::bad_request)?;

@@ -1,6 +1,5 @@
-//! The actions in a conversation: send a message from either side, set a status, create a contact.
+//! The actions in a conversation: send a message from either side, set a status.
 
-use http::StatusCode;
 use serde_json::{Map, Value, json};
 
 use super::labels;
@@ -8,10 +7,9 @@ use super::list::Search;
 use crate::access::INSPECTOR_PATH as PATH;
 use crate::api_error::ApiError;
 use crate::engine::Engine;
-use crate::engine::MutationError;
 use crate::inspector::response::PageResponse;
 use crate::inspector::route::PageRequest;
-use crate::model::{Contact, Model, Record, StatusUpdate, is_call, is_email, is_phone};
+use crate::model::{Contact, Model, StatusUpdate, is_call, is_email, is_phone};
 use crate::spec::Spec;
 use crate::webhook::{SimulatedCall, SimulatedCallOutcome};
 
@@ -180,37 +178,6 @@ pub(super) fn status(state: &Engine, page_request: &PageRequest) -> Result<PageR
     }
     let message = state.simulate_status(id, update)?;
     Ok(PageResponse::See(format!("{}{}", address(&message.contact_id), page_request.filter().query())))
-}
-
-/// Creates a contact.
-pub(super) fn add_contact(state: &Engine, page_request: &PageRequest) -> Result<PageResponse, ApiError> {
-    let field = |name| page_request.field(name).map(|text| text.trim().to_owned());
-    let id = field("contact").unwrap_or_else(|| state.identifiers.object_id());
-    // Browsers remove these segments from URLs, even if they are encoded.
-    if id == "." || id == ".." {
-        return Err(ApiError::bad_request(format!(
-            "contact ID {id:?} is invalid because browsers remove it from URLs; choose another one or leave the field \
-             empty"
-        )));
-    }
-    let location = field("location").unwrap_or_else(|| state.account.location_id.clone());
-    let contact = Contact {
-        name: field("name"),
-        phone: field("phone"),
-        email: field("email"),
-        ..Contact::new(&id).location(location)
-    };
-    let mut model = state.model();
-    if model.contact(&id).is_some() {
-        return Err(ApiError {
-            status: StatusCode::CONFLICT,
-            message: format!("contact ID {id} already exists"),
-        });
-    }
-    state
-        .put(&mut model, [Record::from(contact)])
-        .map_err(|conflict| MutationError::Conflict(conflict.to_string()))?;
-    Ok(PageResponse::See(address(&id)))
 }
 
 fn address(contact: &str) -> String {

@@ -10,12 +10,12 @@ use crate::model::{Contact, Message, MessageDirection, is_call, is_email, is_voi
 /// The maximum length of a message preview, or of the name of an attachment that is not a URL, in characters.
 const LINE: usize = 90;
 /// The maximum length of a name in characters.
-pub(super) const NAME: usize = 80;
+pub(in crate::inspector) const NAME: usize = 80;
 /// The maximum size of a URL that is rendered as a link, in bytes.
 const MAX_LINK: usize = 2048;
 
 /// Returns the name of a contact, or its ID if it has none.
-pub(super) fn name(contact: &Contact) -> &str {
+pub(in crate::inspector) fn name(contact: &Contact) -> &str {
     contact.name.as_deref().filter(|name| !name.trim().is_empty()).unwrap_or(&contact.id)
 }
 
@@ -29,7 +29,7 @@ pub(super) fn initials(name: &str) -> String {
 }
 
 /// Formats a message on one line.
-pub(super) fn line(message: &Message) -> String {
+pub(in crate::inspector) fn line(message: &Message) -> String {
     if is_call(&message.channel) {
         return call_line(message);
     }
@@ -171,7 +171,7 @@ pub(in crate::inspector) fn path(contact: &str) -> String {
 }
 
 /// Percent-encodes a text as one path segment.
-pub(super) fn segment(text: &str) -> String {
+pub(in crate::inspector) fn segment(text: &str) -> String {
     let mut segment = String::with_capacity(text.len());
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-_~".contains(&byte) {

@@ -31,9 +31,9 @@ pub(super) struct Row {
 }
 
 /// The initials of a contact and their colour.
-pub(super) struct Avatar {
-    pub(super) letters: String,
-    pub(super) tone: u32,
+pub(in crate::inspector) struct Avatar {
+    pub(in crate::inspector) letters: String,
+    pub(in crate::inspector) tone: u32,
 }
 
 /// Returns the matching rows, and `true` if there are more.
@@ -90,7 +90,7 @@ fn row(model: &Model, contact: &Contact, last: Option<&Arc<StoredMessage>>, open
 }
 
 impl Avatar {
-    pub(super) fn of(contact: &Contact) -> Self {
+    pub(in crate::inspector) fn of(contact: &Contact) -> Self {
         let tone = contact.id.bytes().fold(0_u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
         Self { letters: labels::initials(labels::name(contact)), tone: tone % TONES }
     }

@@ -23,6 +23,8 @@ pub(super) struct Thread {
     pub(super) avatar: Avatar,
     /// The ID of the contact.
     pub(super) contact: String,
+    /// The ID of the contact as a path segment.
+    pub(super) segment: String,
     pub(super) location: String,
     pub(super) phone: Option<String>,
     pub(super) email: Option<String>,
@@ -123,6 +125,7 @@ pub(super) fn thread(model: &Model, filter: &Filter, contact: &Contact) -> Threa
         name: format::start(labels::name(contact), labels::NAME),
         avatar: Avatar::of(contact),
         contact: contact.id.clone(),
+        segment: labels::segment(&contact.id),
         location: contact.location_id.clone(),
         phone: detail(&contact.phone),
         email: detail(&contact.email),

@@ -52,6 +52,7 @@ fn arguments_become_options() {
     assert_sets("--quirk empty-success --quirk bad-token-500", |args| {
         args.fidelity.quirks = vec![Quirk::EmptySuccess, Quirk::BadToken500];
     });
+    assert_sets("--search-lag-ms 1500", |args| args.fidelity.search_lag_ms = Some(1_500));
     assert_sets("--public --admin-token t --admin-token-file f", |args| {
         args.access.public = true;
         args.access.admin_token = Some("t".to_owned());
@@ -113,6 +114,10 @@ fn invalid_arguments_are_named() {
             "invalid value 'x' for '--seed-rng <NUMBER>': expected a whole number from 0 to 18446744073709551615",
         ),
         (
+            "--search-lag-ms 1.5",
+            "invalid value '1.5' for '--search-lag-ms <N>': expected whole milliseconds from 0 to 4294967295",
+        ),
+        (
             "--keep-messages 0",
             "invalid value '0' for '--keep-messages <N>': expected a whole number of 1 or more",
         ),
@@ -132,7 +137,7 @@ fn all_options_reach_the_builder() {
     let args = args(
         "--address 127.0.0.1:81 --webhook-url http://localhost:3000/hooks --rate-limit-window fixed --state s \
          --keep-messages 5 --strictness documented --success-status 200 --quirk empty-success \
-         --quirk bad-token-500 --without-refusal no-phone --keep-requests 6 --public --base-url http://a:1 --webhook-allow b \
+         --quirk bad-token-500 --search-lag-ms 9 --without-refusal no-phone --keep-requests 6 --public --base-url http://a:1 --webhook-allow b \
          --redirect-uri http://c/d --seed-rng 7 --admin-token e",
     );
     let expected = Sandbox::builder()
@@ -143,6 +148,7 @@ fn all_options_reach_the_builder() {
         .keep_messages(5)
         .quirk(Quirk::EmptySuccess)
         .quirk(Quirk::BadToken500)
+        .search_lag(std::time::Duration::from_millis(9))
         .without_refusal(Refusal::NoPhone)
         .keep_requests(6)
         .strictness(Strictness::Documented)
