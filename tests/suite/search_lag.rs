@@ -37,7 +37,7 @@ async fn an_accepted_message_is_found_while_the_search_index_lags() {
     let sandbox = Sandbox::builder().quirk(Quirk::SearchIndexLag).search_lag(Duration::from_secs(86_400));
     let sandbox = sandbox.start().await.expect("a sandbox");
     let client =
-        Client::builder(sandbox.token()).base_url(sandbox.base_url()).location(sandbox.location_id());
+        Client::builder().token(sandbox.token()).base_url(sandbox.base_url()).location(sandbox.location_id());
     let client = client.build().expect("a client");
     let mut cells = 0;
     for kind in [Kind::Sms, Kind::Email, Kind::Inbound] {
