@@ -93,8 +93,8 @@ pub(crate) fn respond(
         }
         Effect::None => (success, Value::Null, None, None),
     };
-    let added = accepted.as_ref().map(|message| &message.id);
-    annotations.message_id = added.or(changed.as_ref().map(|message| &message.id)).cloned();
+    let added = accepted.as_ref().map(|message| message.id.clone());
+    annotations.message_id = added.or_else(|| Some(changed.as_ref()?.id.to_string()));
     ApiResponse { status, body, accepted, changed, changes: Vec::new(), binary: None, annotations }
 }
 

@@ -88,13 +88,19 @@ fn next_of_batch(unused: &mut Vec<u8>) -> Option<[u8; size_of::<Uuid>()]> {
     bytes
 }
 
-fn encode(mut number: u128) -> String {
+fn encode(number: u128) -> String {
     const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-    let mut id = String::with_capacity(20);
-    for _ in 0..20 {
-        let digit = usize::try_from(number % 62).unwrap_or_default();
-        id.push(char::from(ALPHABET[digit]));
-        number /= 62;
+    /// The digits that fit into 64 bits. Dividing 128 bits for each digit takes many times as long.
+    const DIGITS: u32 = 10;
+    const HALF: u128 = 62_u128.pow(DIGITS);
+    let mut id = String::with_capacity(2 * DIGITS as usize);
+    for half in [number % HALF, number / HALF % HALF] {
+        let mut rest = u64::try_from(half).unwrap_or_default();
+        for _ in 0..DIGITS {
+            let digit = usize::try_from(rest % 62).unwrap_or_default();
+            id.push(char::from(ALPHABET[digit]));
+            rest /= 62;
+        }
     }
     id
 }

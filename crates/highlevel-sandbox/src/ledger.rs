@@ -236,8 +236,14 @@ mod tests {
             RecordedRequest { unknown_fields: vec![long()], ..RecordedRequest::default() },
             RecordedRequest { unknown_fields: vec![String::new(); 50_000], ..RecordedRequest::default() },
             RecordedRequest { violations: vec![violation; 10_000], ..RecordedRequest::default() },
-            RecordedRequest { response_headers: vec![(long(), String::new())], ..RecordedRequest::default() },
-            RecordedRequest { headers: vec![Default::default(); 25_000], ..RecordedRequest::default() },
+            RecordedRequest {
+                response_headers: [(long(), "")].into_iter().collect(),
+                ..RecordedRequest::default()
+            },
+            RecordedRequest {
+                headers: vec![("x-header", "the value of a header"); 40_000].into_iter().collect(),
+                ..RecordedRequest::default()
+            },
             RecordedRequest { response: vec![0; 1_000_000], ..RecordedRequest::default() },
         ];
         for request in cases {
@@ -251,7 +257,7 @@ mod tests {
         .unwrap();
         let ledger = Ledger::new(1_000);
         for number in 0..100 {
-            message.status = number.to_string();
+            message.status = number.to_string().into();
             ledger.record(LedgerEvent::Message(Arc::new(message.clone())));
         }
         let kept = ledger.totals().1.own;
@@ -315,6 +321,21 @@ mod tests {
         assert_eq!(ledger.collect(3, even), (vec![], false));
         ledger.record(request(6));
         assert_eq!(ledger.collect(3, even), (vec![6], false));
+    }
+
+    #[tokio::test]
+    async fn a_reader_of_requests_skips_changes() {
+        let ledger = Arc::new(Ledger::new(10));
+        ledger.record(LedgerEvent::Changed("clock"));
+        for size in [1, 2] {
+            ledger.record(request(size));
+            ledger.record(LedgerEvent::Changed("contact"));
+        }
+        let mut entries = ledger.follow().requests_and_deliveries();
+        for size in [1, 2] {
+            assert!(matches!(entries.next().await, Entry::Request(request) if request.body.len() == size));
+        }
+        assert_eq!(entries.position(), 4);
     }
 
     #[tokio::test]

@@ -60,6 +60,7 @@ mod weight;
 pub use builder::SandboxBuilder;
 pub use fault::{ActiveFault, Ending, Extent, Fault, FaultRule, FaultSchedule, FaultStage};
 pub use fidelity::{Deviation, Quirk, Refusal, Rule, Settings, Strictness, SuccessStatus};
+pub use headers::RecordedHeaders;
 pub use ledger::{Entries, Entry, ParseFingerprintError, RecordedRequest, RequestFingerprint};
 pub use model::{
     Conflict, Contact, Conversation, ConversationProvider, DndChannel, Location, Message, MessageDirection,

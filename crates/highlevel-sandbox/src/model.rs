@@ -17,6 +17,7 @@ mod raw_json;
 mod record;
 mod search_lag;
 mod seed;
+mod shared_text;
 mod status;
 
 use std::collections::{BTreeMap, HashMap};
@@ -35,7 +36,6 @@ pub(crate) use message::{SCHEDULED, StoredMessage, scheduled_time};
 pub(crate) use message_store::Bounds;
 use message_store::MessageStore;
 pub use provider::{ConversationProvider, ProviderKind};
-pub(crate) use raw_json::RawJson;
 pub use record::{Conversation, Location};
 pub(crate) use record::{Kind, Record};
 pub(crate) use search_lag::{SearchLag, Unindexed};
@@ -72,7 +72,8 @@ impl Model {
     /// Returns [`Conflict`] if a record contradicts an existing one. Then no record is changed.
     pub(crate) fn put(&mut self, records: impl IntoIterator<Item = Record>) -> Result<(), Conflict> {
         let mut before: Vec<(Kind, String, Option<Record>)> = Vec::new();
-        for record in records {
+        let mut records = records.into_iter().peekable();
+        while let Some(record) = records.next() {
             if let Err(conflict) = self.validate(&record) {
                 for (kind, id, record) in before.into_iter().rev() {
                     match record {
@@ -82,8 +83,12 @@ impl Model {
                 }
                 return Err(conflict);
             }
-            let (kind, id) = (record.kind(), record.id().to_owned());
-            before.push((kind, id.clone(), self.get(kind, &id)));
+            // Nothing rolls back the last record.
+            if records.peek().is_some() {
+                let (kind, id) = (record.kind(), record.id().to_owned());
+                let replaced = self.get(kind, &id);
+                before.push((kind, id, replaced));
+            }
             self.set(record);
         }
         Ok(())
@@ -157,12 +162,17 @@ impl Model {
         }
         if kind == Kind::Conversation {
             let messages = self.messages().filter(|message| message.conversation_id == id);
-            deleted.extend(messages.map(|message| (Kind::Message, message.id.clone())));
+            deleted.extend(messages.map(|message| (Kind::Message, message.id.to_string())));
         }
         for (kind, id) in &deleted {
             self.remove(*kind, id);
         }
         deleted
+    }
+
+    /// Returns a message as it is stored, sharing its texts with the stored ones.
+    pub(crate) fn with_shared_texts(&mut self, message: &Message) -> StoredMessage {
+        self.messages.with_shared_texts(message)
     }
 
     /// Evicts the oldest messages beyond the bounds, and returns their IDs. Never evicts the newest message.
@@ -333,9 +343,9 @@ mod tests {
         let of_ada = |id, status| message(id, ada, CONVERSATION_ID, status);
         let mut model = Model::try_from(seed()).unwrap();
         let check = |model: &Model, newest: &str, messages: &str, failed: bool| {
-            let found: Vec<_> = model.newest_by_contact().map(|(_, message)| message.id.as_str()).collect();
+            let found: Vec<_> = model.newest_by_contact().map(|(_, message)| &*message.id).collect();
             assert_eq!(found.join(" "), newest);
-            let found: Vec<_> = model.messages_with(ada).map(|message| message.id.as_str()).collect();
+            let found: Vec<_> = model.messages_with(ada).map(|message| &*message.id).collect();
             assert_eq!(found.join(" "), messages);
             assert_eq!((model.count_with(ada), model.has_failed_with(ada)), (found.len(), failed));
         };

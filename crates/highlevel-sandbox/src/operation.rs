@@ -87,6 +87,11 @@ impl Operation {
             .find(|operation| operation.method() == method.as_str() && operation.path() == path)
     }
 
+    /// Returns `true` for operations that change nothing.
+    pub(crate) fn is_read(self) -> bool {
+        self.method() == "GET" || self == Self::SearchContacts
+    }
+
     /// Returns `true` for operations that send or add a message or a call.
     pub(crate) fn adds_a_message(self) -> bool {
         matches!(self, Self::SendMessage | Self::AddInboundMessage | Self::AddOutboundCall)

@@ -6,6 +6,9 @@ use std::fmt::Write;
 /// bidirectional formatting characters.
 #[allow(dead_code, reason = "the library only needs `quoted`")]
 pub(crate) fn printable(text: &str) -> String {
+    if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return text.to_owned();
+    }
     text.chars().fold(String::with_capacity(text.len()), |mut printable, character| {
         if is_printable(character) {
             printable.push(character);

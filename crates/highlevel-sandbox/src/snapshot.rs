@@ -3,27 +3,26 @@
 use std::io;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use crate::credentials::StoredCredentials;
 use crate::model::{
     CALL_PROVIDER_ID, CONTACT_ID, CONVERSATION_ID, CUSTOM_PROVIDER_ID, Conflict, Contact, Conversation,
     ConversationProvider, EMAIL_PROVIDER_ID, LOCATION_ID, Location, Message, Model, ProviderKind,
-    REFERENCE_PROVIDER_IDS, RawJson, Record, SMS_PROVIDER_ID,
+    REFERENCE_PROVIDER_IDS, Record, SMS_PROVIDER_ID, StoredMessage,
 };
 
 /// A snapshot of all records, in the format of a seed file. Absent fields are empty.
 ///
-/// `R` is the type of the requests of messages, see [`Message`].
+/// `M` is the type of the messages.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(
     rename_all = "camelCase",
     deny_unknown_fields,
     default,
-    bound(serialize = "R: Serialize", deserialize = "R: Deserialize<'de> + Default")
+    bound(serialize = "M: Serialize", deserialize = "M: Deserialize<'de>")
 )]
 #[non_exhaustive]
-pub struct Snapshot<R = Value> {
+pub struct Snapshot<M = Message> {
     /// The locations.
     pub locations: Vec<Location>,
     /// Their contacts.
@@ -33,7 +32,7 @@ pub struct Snapshot<R = Value> {
     /// The conversation providers.
     pub providers: Vec<ConversationProvider>,
     /// Messages and calls, oldest first.
-    pub messages: Vec<Message<R>>,
+    pub messages: Vec<M>,
     /// The tokens and apps.
     pub(crate) credentials: StoredCredentials,
 }
@@ -66,7 +65,7 @@ impl Snapshot {
         }
     }
 
-    /// Returns the snapshot with the requests of messages as text.
+    /// Returns the snapshot with its messages as they are stored.
     pub(crate) fn into_stored(self) -> StoredSnapshot {
         let Self { locations, contacts, conversations, providers, messages, credentials } = self;
         let messages = messages.into_iter().map(|message| message.to_stored()).collect();
@@ -74,8 +73,8 @@ impl Snapshot {
     }
 }
 
-/// A snapshot with the requests of messages as text.
-pub(crate) type StoredSnapshot = Snapshot<RawJson>;
+/// A snapshot with messages as they are stored.
+pub(crate) type StoredSnapshot = Snapshot<StoredMessage>;
 
 impl StoredSnapshot {
     /// Returns the records. Each one comes after the records that it references.
@@ -89,7 +88,7 @@ impl StoredSnapshot {
     }
 }
 
-impl<R> Default for Snapshot<R> {
+impl<M> Default for Snapshot<M> {
     fn default() -> Self {
         Self {
             locations: Vec::new(),

@@ -75,7 +75,7 @@ pub(crate) fn initial_status<'a>(direction: MessageDirection, channel: &str, req
 
 /// Returns the status of a call, if the request has one.
 fn call_status<'a>(channel: &str, request: &'a Value) -> Option<&'a str> {
-    request.pointer("/call/status")?.as_str().filter(|_| is_phone(channel))
+    request.get("call")?.get("status")?.as_str().filter(|_| is_phone(channel))
 }
 
 /// Returns a time in the format of the API: RFC 3339, UTC, milliseconds.

@@ -1,5 +1,8 @@
 //! The response bodies of accepted requests.
 
+use std::ops::Deref;
+
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::fidelity::Strictness;
@@ -8,14 +11,14 @@ use crate::operation::Operation;
 
 /// Returns the body of a successful response: the fields of recordings of the live API, and with
 /// [`Strictness::Documented`] also those that the reference has in addition.
-pub(super) fn receipt<R>(
+pub(super) fn receipt<R, S: Deref<Target = str> + Serialize>(
     operation: Operation,
-    message: &Message<R>,
+    message: &Message<R, S>,
     strictness: Strictness,
     trace_id: &str,
 ) -> Value {
     let mut receipt = json!({ "conversationId": message.conversation_id });
-    if operation == Operation::SendMessage && message.channel == "GMB" {
+    if operation == Operation::SendMessage && &*message.channel == "GMB" {
         receipt["messageIds"] = json!([message.id]);
     } else {
         receipt["messageId"] = json!(message.id);
@@ -27,7 +30,7 @@ pub(super) fn receipt<R>(
         if is_documented {
             receipt["message"] = json!("Message added successfully.");
         }
-        if is_documented || message.channel == "Live_Chat" {
+        if is_documented || &*message.channel == "Live_Chat" {
             receipt["contactId"] = json!(message.contact_id);
             receipt["dateAdded"] = json!(message.date_added);
         }

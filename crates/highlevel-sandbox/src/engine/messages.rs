@@ -83,6 +83,10 @@ impl Engine {
             settings: lock(&self.settings).clone(),
             app_id: self.account.app_id.clone(),
         };
+        if call.operation.is_some_and(Operation::is_read) {
+            // A search may take long, so it reads a snapshot and holds no lock.
+            return api::respond(&config, &self.shared_model(), caller, call, &moment.generated);
+        }
         let mut model = self.model();
         let is_search =
             matches!(call.operation, Some(Operation::SearchContacts | Operation::SearchConversations));
@@ -101,7 +105,7 @@ impl Engine {
             adjust(&mut message);
             let conversation = conversation_after(&model, &message, &moment.generated.now);
             let conversation = conversation.map(Record::Conversation);
-            let records = conversation.into_iter().chain([Record::from(message.to_stored())]);
+            let records = conversation.into_iter().chain([Record::from(model.with_shared_texts(&message))]);
             if let Err(conflict) = self.put(&mut model, records) {
                 return ErrorResponse::not_stored(&conflict).into_response(&moment.generated.trace_id);
             }

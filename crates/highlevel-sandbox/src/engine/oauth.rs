@@ -100,7 +100,7 @@ impl Engine {
             body: oauth::redacted_form(content_type, call.body),
             broken: triggered.is_some_and(|triggered| triggered.fault.breaks()),
             status: response.status.as_u16(),
-            response_headers: oauth::redacted_headers(redacted(&response.headers)),
+            response_headers: oauth::redacted_headers(&redacted(&response.headers)),
             response: truncated(&recorded),
             authenticated,
             quirk: quirk.map(Quirk::name),

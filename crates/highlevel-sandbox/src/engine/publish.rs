@@ -32,36 +32,40 @@ impl Engine {
 
     /// Sends the app an event with the current state of a message.
     pub(crate) fn publish_to_app(&self, model: &Model, message: &Message, now: DateTime<Utc>) {
+        // Before the payload, which costs more than the rest of a request.
+        let Some(url) = self.outbox.url() else { return };
         let envelope = self.envelope(now);
         let payload = event_payload(message, model, &envelope);
-        self.send_to_app(event_name(message), envelope, Some(message.id.clone()), &payload, now);
+        self.send_to_app(url, event_name(message), envelope, Some(message.id.clone()), &payload, now);
     }
 
     /// Sends the report of the email service about an email with a new status.
     pub(crate) fn publish_email_report(&self, model: &Model, message: &Message, now: DateTime<Utc>) {
+        let Some(url) = self.outbox.url() else { return };
         let (envelope, id) = (self.envelope(now), self.identifiers.object_id());
         if let Some(payload) = email_payload(message, model, &id, now.timestamp(), &envelope) {
-            self.send_to_app(EMAIL_EVENT, envelope, Some(message.id.clone()), &payload, now);
+            self.send_to_app(url, EMAIL_EVENT, envelope, Some(message.id.clone()), &payload, now);
         }
     }
 
     /// Sends an event with the do-not-disturb settings of a contact.
     pub(super) fn publish_dnd(&self, contact: &Contact, now: DateTime<Utc>) {
+        let Some(url) = self.outbox.url() else { return };
         let envelope = self.envelope(now);
         let payload = dnd_payload(contact, &envelope);
-        self.send_to_app(DND_EVENT, envelope, None, &payload, now);
+        self.send_to_app(url, DND_EVENT, envelope, None, &payload, now);
     }
 
-    /// Sends an event to the webhook URL of the app, if it has one.
+    /// Sends an event to the webhook URL of the app.
     fn send_to_app(
         &self,
+        url: String,
         name: &str,
         envelope: Envelope,
         message_id: Option<String>,
         payload: &Value,
         now: DateTime<Utc>,
     ) {
-        let Some(url) = self.outbox.url() else { return };
         let (name, webhook_id) = (name.to_owned(), envelope.webhook_id);
         self.send_webhook(
             OutgoingEvent { name, webhook_id, message_id, url, body: json_text(payload).into() },

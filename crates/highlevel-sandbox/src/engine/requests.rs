@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::moment::Moment;
 use super::recording;
@@ -190,11 +190,12 @@ pub(super) fn truncated(body: &[u8]) -> Vec<u8> {
 
 /// Returns the headers of a response, rate limit headers included.
 fn headers(verdict: &Verdict) -> HeaderMap {
-    let mut headers = HeaderMap::new();
+    // Those of a response and those that hyper adds.
+    let mut headers = HeaderMap::with_capacity(12);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
     for (name, value) in verdict.headers() {
-        if let Ok(value) = HeaderValue::from_str(&value) {
-            headers.insert(name, value);
+        if let Ok(value) = HeaderValue::try_from(value) {
+            headers.insert(HeaderName::from_static(name), value);
         }
     }
     headers

@@ -198,7 +198,7 @@ impl<'a> Open<'a> {
 
 impl MessageLink {
     fn new(state: &Engine, id: String) -> Self {
-        let contact = state.model().message(&id).map(|message| message.contact_id.clone());
+        let contact = state.model().message(&id).map(|message| message.contact_id.to_string());
         let query = Filter { text: id.clone(), ..Filter::default() }.query();
         Self {
             // A search for the ID shows the message even if it is not among the newest.

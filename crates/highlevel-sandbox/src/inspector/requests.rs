@@ -81,7 +81,7 @@ fn show(state: &Arc<Engine>, page_request: &PageRequest) -> PageResponse {
         return gone(open);
     }
     let search = Search::new(state, &filter);
-    let contact_of = |id: &str| state.model().message(id).map(|message| message.contact_id.clone());
+    let contact_of = |id: &str| state.model().message(id).map(|message| message.contact_id.to_string());
     let (rows, more) = state.ledger.collect(filter.rows, |request| {
         search.fits(request, contact_of).then(|| Row::new(state, &frame, request, open))
     });

@@ -11,9 +11,16 @@ pub(super) const COUNTED: usize = 200_000;
 /// Acceptance counts, which outlive the ledger's entries.
 #[derive(Debug, Default)]
 pub(super) struct Acceptances {
-    times: HashMap<RequestFingerprint, Times>,
+    times: HashMap<RequestFingerprint, SmallTimes>,
     /// The keys of `times` in insertion order.
     order: VecDeque<RequestFingerprint>,
+}
+
+/// [`Times`] in half of the memory. Counts beyond 32 bits stay at the maximum.
+#[derive(Clone, Copy, Debug, Default)]
+struct SmallTimes {
+    accepted: u32,
+    stored: u32,
 }
 
 /// The number of accepted requests with one fingerprint.
@@ -27,17 +34,18 @@ pub(crate) struct Times {
 
 impl Acceptances {
     pub(super) fn of(&self, fingerprint: RequestFingerprint) -> Times {
-        self.times.get(&fingerprint).copied().unwrap_or_default()
+        let SmallTimes { accepted, stored } = self.times.get(&fingerprint).copied().unwrap_or_default();
+        Times { accepted: accepted.into(), stored: stored.into() }
     }
 
     pub(super) fn add(&mut self, fingerprint: RequestFingerprint, stored: bool) {
         let order = &mut self.order;
         let times = self.times.entry(fingerprint).or_insert_with(|| {
             order.push_back(fingerprint);
-            Times::default()
+            SmallTimes::default()
         });
-        times.accepted += 1;
-        times.stored += u64::from(stored);
+        times.accepted = times.accepted.saturating_add(1);
+        times.stored = times.stored.saturating_add(stored.into());
         if self.order.len() > COUNTED
             && let Some(oldest) = self.order.pop_front()
         {

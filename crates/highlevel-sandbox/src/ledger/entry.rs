@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::RequestFingerprint;
+use crate::headers::RecordedHeaders;
 use crate::model::{Message, StoredMessage};
 use crate::operation::Operation;
 use crate::spec::Violation;
@@ -16,9 +17,9 @@ use crate::weight;
 #[non_exhaustive]
 pub enum Entry {
     /// A request and its response.
-    Request(RecordedRequest),
+    Request(Arc<RecordedRequest>),
     /// A message that was stored or changed its status, as of that moment.
-    Message(Message),
+    Message(Box<Message>),
     /// A webhook attempt that completed.
     Delivery(Arc<DeliveryAttempt>),
     /// Another change, by name only: `contact`, `credentials`, `clock`, …
@@ -43,7 +44,7 @@ pub struct RecordedRequest {
     pub path: String,
     /// The headers in order, with names in lower case. `authorization` is reduced to its scheme; cookies and keys are
     /// redacted.
-    pub headers: Vec<(String, String)>,
+    pub headers: RecordedHeaders,
     /// The body as received. Of a body that was rejected for its size, the part that was read.
     pub body: Vec<u8>,
     /// The operation, if the path is served.
@@ -87,7 +88,7 @@ pub struct RecordedRequest {
     pub(crate) authenticated: bool,
     /// The headers of the response, in the form of `headers`, with the rate limit. Connection headers and the length are not
     /// included.
-    pub response_headers: Vec<(String, String)>,
+    pub response_headers: RecordedHeaders,
     /// The body of the response.
     pub response: Vec<u8>,
     /// The time to produce the response, by the machine's clock.
@@ -97,12 +98,12 @@ pub struct RecordedRequest {
 impl RecordedRequest {
     /// Returns the value of a header by its name in lower case.
     pub fn header(&self, name: &str) -> Option<&str> {
-        find(&self.headers, name)
+        self.headers.get(name)
     }
 
     /// Returns the value of a response header by its name in lower case.
     pub fn response_header(&self, name: &str) -> Option<&str> {
-        find(&self.response_headers, name)
+        self.response_headers.get(name)
     }
 }
 
@@ -119,8 +120,8 @@ pub(crate) enum LedgerEvent {
 impl From<LedgerEvent> for Entry {
     fn from(event: LedgerEvent) -> Self {
         match event {
-            LedgerEvent::Request(request) => Self::Request(Arc::unwrap_or_clone(request)),
-            LedgerEvent::Message(message) => Self::Message(message.parsed()),
+            LedgerEvent::Request(request) => Self::Request(request),
+            LedgerEvent::Message(message) => Self::Message(Box::new(message.parsed())),
             LedgerEvent::Delivery(attempt) => Self::Delivery(attempt),
             LedgerEvent::Changed(what) => Self::Changed(what),
             LedgerEvent::Missed(entries) => Self::Missed(entries),
@@ -159,7 +160,7 @@ impl RecordedRequest {
         weight::block(size_of::<Self>())
             + texts.map(|text| weight::text(text)).iter().sum::<usize>()
             + options.map(|option| weight::option(option.as_ref())).iter().sum::<usize>()
-            + weight::headers(&self.headers)
+            + self.headers.weight()
             + weight::block(self.body.capacity())
             + weight::block(self.violations.capacity() * size_of::<Violation>())
             + self.violations.iter().map(violation).sum::<usize>()
@@ -170,11 +171,7 @@ impl RecordedRequest {
                 .iter()
                 .map(|(pointer, name)| weight::text(pointer) + weight::text(name))
                 .sum::<usize>()
-            + weight::headers(&self.response_headers)
+            + self.response_headers.weight()
             + weight::block(self.response.capacity())
     }
-}
-
-fn find<'a>(headers: &'a [(String, String)], name: &str) -> Option<&'a str> {
-    headers.iter().find(|(each, _)| each == name).map(|(_, value)| value.as_str())
 }

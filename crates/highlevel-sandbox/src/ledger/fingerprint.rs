@@ -3,6 +3,7 @@
 use std::fmt::{Display, Formatter};
 use std::str::FromStr;
 
+use serde::Serialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -31,9 +32,9 @@ pub struct RequestFingerprint([u8; 16]);
 impl RequestFingerprint {
     /// Returns the fingerprint of a request with this JSON body.
     pub fn of(operation: Operation, location_id: &str, body: &Value) -> Self {
-        let mut text = format!("{}\n{location_id}\n", operation.id());
+        let mut text = format!("{}\n{location_id}\n", operation.id()).into_bytes();
         write_canonical(&mut text, body);
-        let digest: [u8; 32] = Sha256::digest(text.as_bytes()).into();
+        let digest: [u8; 32] = Sha256::digest(&text).into();
         let mut half = [0; 16];
         half.copy_from_slice(&digest[..16]);
         Self(half)
@@ -41,34 +42,39 @@ impl RequestFingerprint {
 }
 
 /// Writes JSON without spaces, with sorted keys.
-fn write_canonical(text: &mut String, value: &Value) {
+fn write_canonical(text: &mut Vec<u8>, value: &Value) {
     match value {
         Value::Object(fields) => {
             let mut fields: Vec<(&String, &Value)> = fields.iter().collect();
             fields.sort_unstable_by_key(|(name, _)| *name);
-            text.push('{');
+            text.push(b'{');
             for (place, (name, value)) in fields.into_iter().enumerate() {
                 if place > 0 {
-                    text.push(',');
+                    text.push(b',');
                 }
-                text.push_str(&Value::from(name.as_str()).to_string());
-                text.push(':');
+                write_scalar(text, name);
+                text.push(b':');
                 write_canonical(text, value);
             }
-            text.push('}');
+            text.push(b'}');
         }
         Value::Array(entries) => {
-            text.push('[');
+            text.push(b'[');
             for (place, value) in entries.iter().enumerate() {
                 if place > 0 {
-                    text.push(',');
+                    text.push(b',');
                 }
                 write_canonical(text, value);
             }
-            text.push(']');
+            text.push(b']');
         }
-        scalar => text.push_str(&scalar.to_string()),
+        scalar => write_scalar(text, scalar),
     }
+}
+
+fn write_scalar(text: &mut Vec<u8>, value: &impl Serialize) {
+    // Writing a scalar to memory cannot fail.
+    let _ = serde_json::to_writer(text, value);
 }
 
 impl Display for RequestFingerprint {
@@ -118,9 +124,9 @@ mod tests {
     #[test]
     fn the_canonical_form_does_not_depend_on_the_order_of_keys() {
         let one: Value = serde_json::from_str(r#"{"b":[1,{"d":null,"c":"\u00e9\n"}],"a":true}"#).unwrap();
-        let mut text = String::new();
+        let mut text = Vec::new();
         write_canonical(&mut text, &one);
-        assert_eq!(text, "{\"a\":true,\"b\":[1,{\"c\":\"é\\n\",\"d\":null}]}");
+        assert_eq!(String::from_utf8(text).unwrap(), "{\"a\":true,\"b\":[1,{\"c\":\"é\\n\",\"d\":null}]}");
     }
 
     /// `printf 'sendMessage\nloc\n{"contactId":"c","message":"Hi","type":"SMS"}' | sha256sum | cut -c1-32`

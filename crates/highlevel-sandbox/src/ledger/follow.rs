@@ -15,11 +15,20 @@ pub struct Entries {
     ledger: Arc<Ledger>,
     next: watch::Receiver<u64>,
     position: u64,
+    /// Skips the entries that are neither requests nor deliveries.
+    skips_changes: bool,
 }
 
 impl Entries {
     pub(super) fn new(ledger: Arc<Ledger>, next: watch::Receiver<u64>, position: u64) -> Self {
-        Self { ledger, next, position }
+        Self { ledger, next, position, skips_changes: false }
+    }
+
+    /// Skips messages and other changes. Their numbers still count for [`position`](Self::position) and
+    /// [`Entry::Missed`].
+    pub fn requests_and_deliveries(mut self) -> Self {
+        self.skips_changes = true;
+        self
     }
 
     /// Waits for the next entry. Dropping the future loses no entry.
@@ -34,6 +43,11 @@ impl Entries {
             match self.ledger.entry(self.position) {
                 Some(Ok(entry)) => {
                     self.position += 1;
+                    if self.skips_changes
+                        && matches!(entry, LedgerEvent::Message(_) | LedgerEvent::Changed(_))
+                    {
+                        continue;
+                    }
                     return entry;
                 }
                 Some(Err(first)) => {

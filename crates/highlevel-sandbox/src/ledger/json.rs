@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
 use super::{Entry, LedgerEvent, RecordedRequest};
+use crate::headers::RecordedHeaders;
 use crate::json_size::has_too_many_values;
 use crate::operation::Operation;
 
@@ -96,7 +97,7 @@ impl RecordedRequest {
 }
 
 /// Returns headers as pairs, because names can repeat.
-fn headers(headers: &[(String, String)]) -> Value {
+fn headers(headers: &RecordedHeaders) -> Value {
     headers.iter().map(|(name, value)| json!([name, value])).collect()
 }
 

@@ -116,14 +116,16 @@ impl Model {
         if record.kind() == kind {
             return Ok(());
         }
-        let referrer = format!("the {} {}", record.kind(), record.id());
+        let referrer = || format!("the {} {}", record.kind(), record.id());
         match self.location_of(kind, id) {
             None => Err(Conflict::new(format!(
-                "{referrer} references the {kind} {id:?}, which does not exist; add it first"
+                "{} references the {kind} {id:?}, which does not exist; add it first",
+                referrer()
             ))),
             Some(found) if kind != Kind::Location && found != record.location_id() => {
                 Err(Conflict::new(format!(
-                    "{referrer} belongs to the location {}, but the {kind} {id} belongs to {}",
+                    "{} belongs to the location {}, but the {kind} {id} belongs to {}",
+                    referrer(),
                     record.location_id(),
                     found
                 )))

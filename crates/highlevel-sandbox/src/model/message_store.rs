@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use chrono::DateTime;
 
-use super::message::StoredMessage;
+use super::message::{Message, StoredMessage};
+use super::shared_text::{SharedText, TextPool};
 
 /// Limits of the stored messages. When one is exceeded, the oldest messages are evicted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,11 +23,13 @@ pub(super) struct MessageStore {
     /// Messages by sequence number.
     messages: BTreeMap<u64, Arc<StoredMessage>>,
     next: u64,
-    numbers: HashMap<String, u64>,
+    numbers: HashMap<SharedText, u64>,
     /// The messages of each contact. Contacts without messages have no entry.
-    of_contact: HashMap<String, Numbers>,
+    of_contact: HashMap<SharedText, Numbers>,
     /// The sequence number of the message of each email, by email message ID.
-    emails: HashMap<String, u64>,
+    emails: HashMap<SharedText, u64>,
+    /// The texts that messages have in common.
+    texts: TextPool,
     /// The messages that the clock changes, by their time in seconds since 1970, and sequence number.
     scheduled: BTreeSet<(i64, u64)>,
     /// The memory usage, in bytes.
@@ -43,8 +46,25 @@ struct Numbers {
 }
 
 impl MessageStore {
+    /// Returns a message as it is stored, sharing its texts with earlier ones.
+    pub(super) fn with_shared_texts(&mut self, message: &Message) -> StoredMessage {
+        message.to_stored_with(|text| self.texts.get(text))
+    }
+
+    /// Lets a message from elsewhere share its texts with earlier ones.
+    fn share_texts(&mut self, message: &mut Arc<StoredMessage>) {
+        let texts = &mut self.texts;
+        if message.has_common_texts(|text| texts.has(text)) {
+            return;
+        }
+        for text in Arc::make_mut(message).common_texts() {
+            *text = texts.get(text);
+        }
+    }
+
     /// Adds a message, or replaces the one with the same ID, which retains its place in the order.
-    pub(super) fn set(&mut self, message: Arc<StoredMessage>) {
+    pub(super) fn set(&mut self, mut message: Arc<StoredMessage>) {
+        self.share_texts(&mut message);
         let number = if let Some(number) = self.numbers.get(&message.id).copied() {
             self.take(number);
             number
@@ -104,7 +124,7 @@ impl MessageStore {
         {
             let id = oldest.id.clone();
             self.remove(&id);
-            evicted.push(id);
+            evicted.push(id.into());
         }
         evicted
     }

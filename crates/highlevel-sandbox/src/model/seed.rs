@@ -26,3 +26,8 @@ pub(crate) const CALL_PROVIDER_ID: &str = "6717b2c09d3f4e5a8b6c1d04";
 pub(super) fn location() -> String {
     LOCATION_ID.to_owned()
 }
+
+/// Returns the default location of messages.
+pub(super) fn location_text<S: From<String>>() -> S {
+    location().into()
+}

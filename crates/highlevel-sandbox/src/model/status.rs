@@ -6,6 +6,9 @@
 //! sandbox: a status only moves forward, and a delivered message can still fail, because a carrier or mail server may
 //! report a failure later. The sandbox also has `scheduled`, for a message that is sent later.
 
+use std::fmt::Display;
+use std::ops::Deref;
+
 use serde::Deserialize;
 
 use super::{Message, MessageDirection, SCHEDULED, StatusChange, is_call, is_phone, is_voicemail};
@@ -72,7 +75,7 @@ impl StatusUpdate {
     }
 }
 
-impl<R> Message<R> {
+impl<R, S: Clone + From<String> + Deref<Target = str> + Display> Message<R, S> {
     /// Returns the message with an updated status, or unchanged if it already has the status.
     ///
     /// # Errors
@@ -97,14 +100,14 @@ impl<R> Message<R> {
             (None, Some(call)) => status_of_call(self.direction, &self.channel, Some(call)).to_owned(),
             (None, None) => return Err("status is missing; for a call, callStatus is sufficient".to_owned()),
         };
-        if status == self.status {
+        if *status == *self.status {
             return Ok(self);
         }
         let transitions = transitions(&self.channel);
-        let next = transitions.iter().find(|(from, _)| *from == self.status).map_or(&[][..], |(_, to)| to);
+        let next = transitions.iter().find(|(from, _)| **from == *self.status).map_or(&[][..], |(_, to)| to);
         if !next.contains(&status.as_str()) {
             let Self { id, status: current, .. } = &self;
-            let allowed = if current == SCHEDULED {
+            let allowed = if &**current == SCHEDULED {
                 "advance the clock to send it, or cancel it".to_owned()
             } else if next.is_empty() {
                 format!("{current} is final")
@@ -113,10 +116,11 @@ impl<R> Message<R> {
             };
             return Err(format!("the message {id} cannot change from {current} to {status:?}; {allowed}"));
         }
-        self.history.push(StatusChange { status: status.clone(), at, error });
+        let status = S::from(status);
+        self.history.push(StatusChange { status: status.clone(), at: at.into(), error: error.map(S::from) });
         self.status = status;
-        if call_status.is_some() {
-            self.call_status = call_status;
+        if let Some(call_status) = call_status {
+            self.call_status = Some(call_status.into());
         }
         Ok(self)
     }
@@ -126,7 +130,7 @@ impl<R> Message<R> {
 const CALL_STATUSES: &[&str] =
     &["pending", "completed", "answered", "busy", "no-answer", "failed", "canceled", "voicemail"];
 
-impl<R> Message<R> {
+impl Message {
     /// Returns a scheduled message as it is sent: with the status that its request asked for, and the time it was due.
     pub(crate) fn sent(mut self, status: String, due: String, now: String) -> Self {
         self.history.push(StatusChange { status: status.clone(), at: now, error: None });
@@ -137,9 +141,9 @@ impl<R> Message<R> {
 }
 
 /// Returns the values that a message can be updated to: call statuses for a call, otherwise statuses.
-pub(crate) fn next_statuses<R>(message: &Message<R>) -> Vec<&'static str> {
+pub(crate) fn next_statuses<R, S: Deref<Target = str>>(message: &Message<R, S>) -> Vec<&'static str> {
     let transitions = transitions(&message.channel);
-    let next = transitions.iter().find(|(from, _)| *from == message.status).map_or(&[][..], |(_, to)| to);
+    let next = transitions.iter().find(|(from, _)| **from == *message.status).map_or(&[][..], |(_, to)| to);
     if is_call(&message.channel) && !next.is_empty() {
         return CALL_STATUSES.iter().copied().filter(|status| *status != "pending").collect();
     }

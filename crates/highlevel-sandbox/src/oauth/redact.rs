@@ -1,9 +1,12 @@
 //! Redacts the secrets of token requests for the ledger.
 
+use std::borrow::Cow;
+
 use http::header::LOCATION;
 use serde_json::Value;
 
 use super::form::{Form, is_json};
+use crate::headers::RecordedHeaders;
 
 const REDACTED: &str = "[redacted]";
 /// The fields of requests and responses whose values are redacted.
@@ -37,13 +40,14 @@ pub(crate) fn form(content_type: Option<&str>, body: &[u8]) -> Vec<u8> {
 }
 
 /// Redacts the secrets in the `Location` header of a response.
-pub(crate) fn headers(mut headers: Vec<(String, String)>) -> Vec<(String, String)> {
-    for (_, url) in headers.iter_mut().filter(|(name, _)| name == LOCATION.as_str()) {
-        if let Some((base, query)) = url.split_once('?') {
-            *url = format!("{base}?{}", fields(query.as_bytes()));
+pub(crate) fn headers(headers: &RecordedHeaders) -> RecordedHeaders {
+    let redacted = headers.iter().map(|(name, value)| match value.split_once('?') {
+        Some((base, query)) if name == LOCATION.as_str() => {
+            (name, format!("{base}?{}", fields(query.as_bytes())).into())
         }
-    }
-    headers
+        _ => (name, Cow::Borrowed(value)),
+    });
+    redacted.collect()
 }
 
 /// Returns the value of a field, redacted if it is a secret.
@@ -99,14 +103,14 @@ mod tests {
         ] {
             assert_eq!(String::from_utf8(form(content_type, body.as_bytes())).unwrap(), expected);
         }
-        let other_header = ("x-mine".to_owned(), "code=c".to_owned());
         for (url, expected) in [
             ("http://a/b?code=c&state=d", "http://a/b?code=%5Bredacted%5D&state=d"),
             ("http://a/code=b", "http://a/code=b"),
         ] {
-            let with_location =
-                |url: &str| vec![("location".to_owned(), url.to_owned()), other_header.clone()];
-            assert_eq!(headers(with_location(url)), with_location(expected));
+            let with_location = |url: &str| -> RecordedHeaders {
+                [("location", url), ("x-mine", "code=c")].into_iter().collect()
+            };
+            assert_eq!(headers(&with_location(url)), with_location(expected));
         }
         let both = json!({ "access_token": "a", "refresh_token": "b", "accessToken": "a", "refreshToken": "b", "n": 1 });
         let r = REDACTED;

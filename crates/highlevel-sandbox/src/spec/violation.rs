@@ -70,8 +70,8 @@ pub(crate) fn shortened(text: &str, max: usize) -> Cow<'_, str> {
 }
 
 /// Escapes a name for use as a segment of a JSON pointer.
-pub(super) fn escape(name: &str) -> String {
-    name.replace('~', "~0").replace('/', "~1")
+pub(super) fn escape(name: &str) -> Cow<'_, str> {
+    if name.contains(['~', '/']) { name.replace('~', "~0").replace('/', "~1").into() } else { name.into() }
 }
 
 fn from_error(error: &ValidationError<'_>) -> Violation {

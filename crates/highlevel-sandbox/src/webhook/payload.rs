@@ -1,5 +1,7 @@
 //! Payloads of events about messages.
 
+use std::ops::Deref;
+
 use serde_json::{Map, Value, json};
 
 use crate::model::{
@@ -123,13 +125,16 @@ pub(crate) fn event_payload(message: &Message, model: &Model, envelope: &Envelop
 }
 
 /// Returns the names of the channel of a message. `None` if the channel is not known.
-pub(crate) fn event_type<R>(message: &Message<R>, model: &Model) -> Option<EventType> {
+pub(crate) fn event_type<R, S: Deref<Target = str>>(
+    message: &Message<R, S>,
+    model: &Model,
+) -> Option<EventType> {
     let event_type = channel(message, model)?.event_type;
     Some(if is_unanswered_by_the_location(message) { VOICEMAIL } else { event_type })
 }
 
 /// Returns the channel of a message, by the provider that it goes through.
-fn channel<R>(message: &Message<R>, model: &Model) -> Option<Channel> {
+fn channel<R, S: Deref<Target = str>>(message: &Message<R, S>, model: &Model) -> Option<Channel> {
     let provider = message.conversation_provider_id.as_deref();
     // The provider may have been deleted since.
     let through = provider.map(|id| model.provider(id).and_then(|provider| provider.kind));
@@ -138,8 +143,8 @@ fn channel<R>(message: &Message<R>, model: &Model) -> Option<Channel> {
 
 /// Returns `true` for a call on the location's own phone that reached its voicemail. It is reported as a voicemail, and
 /// without a `callStatus`.
-fn is_unanswered_by_the_location<R>(message: &Message<R>) -> bool {
-    message.status == "voicemail" && message.conversation_provider_id.is_none()
+fn is_unanswered_by_the_location<R, S: Deref<Target = str>>(message: &Message<R, S>) -> bool {
+    &*message.status == "voicemail" && message.conversation_provider_id.is_none()
 }
 
 /// Returns `true` for a message of a contact on WhatsApp. Its event has no files, which can be read with the message later.

@@ -51,8 +51,7 @@ impl RecordRequest<'_> {
             return Err(other_location());
         }
         let message = self.message(self.parameter(message))?;
-        let is_recorded =
-            is_phone(&message.channel) && matches!(message.status.as_str(), "completed" | "voicemail");
+        let is_recorded = is_phone(&message.channel) && matches!(&*message.status, "completed" | "voicemail");
         if !is_recorded && self.settings.refuses(Refusal::RecordingNotFound) {
             return Err(ErrorResponse::refused(Refusal::RecordingNotFound, ""));
         }

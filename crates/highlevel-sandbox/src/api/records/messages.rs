@@ -34,7 +34,7 @@ impl RecordRequest<'_> {
             bytes += message.weight();
             page.push(message);
         }
-        let last = page.last().map(|message| message.id.clone()).unwrap_or_default();
+        let last = page.last().map(|message| &*message.id).unwrap_or_default();
         let views: Value = page.iter().map(|message| message_view::message(message, self.model)).collect();
         let next = latest.peek().is_some();
         Ok(Reply::ok(json!({

@@ -1,6 +1,7 @@
 //! Lines for a person: one for each request and each attempt to deliver a webhook.
 
 use highlevel_sandbox::{DeliveryAttempt, DeliveryOutcome, Entry, RecordedRequest, Rule};
+use serde::Deserialize;
 use serde_json::Value;
 
 use crate::shell::printable;
@@ -43,7 +44,7 @@ fn remarks(request: &RecordedRequest) -> String {
         let more = if more > 0 { format!(", … and {more} more") } else { String::new() };
         remarks.push(format!("fields that are not in the spec: {}{more}", listed.join(", ")));
     }
-    remarks.extend(header(request, "x-sandbox-note").map(str::to_owned));
+    remarks.extend(request.response_header("x-sandbox-note").map(str::to_owned));
     if request.accepted && request.accepted_before > 0 {
         remarks.push(format!("an equal message was accepted before, {} times", request.accepted_before));
     }
@@ -57,11 +58,6 @@ fn remarks(request: &RecordedRequest) -> String {
     remarks.into_iter().fold(String::new(), |text, remark| text + "\n               " + &printable(&remark))
 }
 
-/// Returns a response header.
-fn header<'a>(request: &'a RecordedRequest, name: &str) -> Option<&'a str> {
-    request.response_headers.iter().find(|(each, _)| each == name).map(|(_, value)| value.as_str())
-}
-
 /// Returns the rule that a request was accepted against.
 fn tolerated(name: &str) -> String {
     let rule = Rule::all().iter().find(|rule| rule.name == name);
@@ -69,15 +65,31 @@ fn tolerated(name: &str) -> String {
     format!("accepted; according to the documentation, {documented} (rule {name})")
 }
 
+/// The part of a request that its line has. Parsing all fields would take several times as long.
+#[derive(Deserialize)]
+struct PrintedRequest {
+    #[serde(rename = "type")]
+    channel: String,
+}
+
+/// The part of a response that the line of an accepted request has.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct PrintedResponse {
+    message_id: Option<String>,
+    #[serde(default)]
+    message_ids: Vec<String>,
+}
+
 /// Returns the accepted message, or the reasons of a rejection, each on a separate line.
 fn details(request: &RecordedRequest) -> Option<String> {
-    let response: Value = serde_json::from_slice(&request.response).ok()?;
     if request.status < 300 {
-        let body: Value = serde_json::from_slice(&request.body).ok()?;
-        let channel = body.get("type")?.as_str()?;
-        let message = response.get("messageId").or(response.pointer("/messageIds/0"))?.as_str()?;
-        return Some(format!("{}, message {}", printable(channel), printable(message)));
+        let PrintedRequest { channel } = serde_json::from_slice(&request.body).ok()?;
+        let PrintedResponse { message_id, message_ids } = serde_json::from_slice(&request.response).ok()?;
+        let message = message_id.or_else(|| message_ids.into_iter().next())?;
+        return Some(format!("{}, message {}", printable(&channel), printable(&message)));
     }
+    let response: Value = serde_json::from_slice(&request.response).ok()?;
     let reasons: Vec<String> = match response.get("message")? {
         Value::Array(reasons) => reasons.iter().filter_map(Value::as_str).map(printable).collect(),
         reason => vec![printable(reason.as_str()?)],

@@ -65,7 +65,7 @@ fn found<'w>(
     // Per contact: the contact and `true` if the search matches the contact itself. `None` once a row was returned.
     let mut contacts: HashMap<&str, Option<(&Contact, bool)>> = HashMap::new();
     model.messages().rev().filter_map(move |message| {
-        let known = contacts.entry(&message.contact_id).or_insert_with(|| {
+        let known = contacts.entry(&*message.contact_id).or_insert_with(|| {
             let contact = model.contact(&message.contact_id).filter(|contact| search.is_with(contact))?;
             Some((contact, search.is_about(contact)))
         });
@@ -81,9 +81,9 @@ fn row(model: &Model, contact: &Contact, last: Option<&Arc<StoredMessage>>, open
         name: format::start(labels::name(contact), labels::NAME),
         avatar: Avatar::of(contact),
         last: last.map(|message| labels::line(&message.parsed())).unwrap_or_default(),
-        channel: last.map(|message| message.channel.clone()).unwrap_or_default(),
+        channel: last.map(|message| message.channel.to_string()).unwrap_or_default(),
         was_sent: last.is_some_and(|message| message.direction == MessageDirection::Outbound),
-        at: last.map(|message| Time::from(message.date_added.clone())).unwrap_or_default(),
+        at: last.map(|message| Time::from(message.date_added.to_string())).unwrap_or_default(),
         has_failed: model.has_failed_with(&contact.id),
         is_open: contact.id == open,
     }

@@ -66,10 +66,8 @@ mod tests {
             ("x-ratelimit-max", "100"),
             ("x-ratelimit-remaining", "97"),
         ];
-        let request = RecordedRequest {
-            response_headers: headers.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec(),
-            ..RecordedRequest::default()
-        };
+        let request =
+            RecordedRequest { response_headers: headers.into_iter().collect(), ..RecordedRequest::default() };
         let found = meters(&request);
         let found: Vec<_> =
             found.iter().map(|each| (each.name, each.left, each.limit, each.text.as_str())).collect();

@@ -72,12 +72,12 @@ impl Curl {
         if scheme.is_none() && request.header("authorization").is_some() {
             left_out.push("authorization".to_owned());
         }
-        for (name, value) in &request.headers {
-            if OWN_HEADERS.contains(&name.as_str()) || (name == "accept" && value == "*/*") {
+        for (name, value) in request.headers.iter() {
+            if OWN_HEADERS.contains(&name) || (name == "accept" && value == "*/*") {
                 continue;
             }
-            match value.as_str() {
-                "[redacted]" => left_out.push(name.clone()),
+            match value {
+                "[redacted]" => left_out.push(name.to_owned()),
                 // Without the semicolon curl would not send the header.
                 "" => add("-H", &quoted(&format!("{name};"))),
                 value => add("-H", &quoted(&format!("{name}: {value}"))),
@@ -121,6 +121,7 @@ mod tests {
     use std::process::Command;
 
     use super::*;
+    use crate::headers::RecordedHeaders;
 
     const BASE: &str = "http://127.0.0.1:8080";
 
@@ -134,8 +135,8 @@ mod tests {
         }
     }
 
-    fn headers(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
-        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    fn headers(pairs: &[(&str, &str)]) -> RecordedHeaders {
+        pairs.iter().copied().collect()
     }
 
     /// Runs a command with a stub of `curl` in a real shell. Returns its arguments and its standard input.

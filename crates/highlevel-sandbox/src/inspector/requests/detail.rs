@@ -83,8 +83,8 @@ impl<'r> Detail<'r> {
         self.request.response.len()
     }
 
-    pub(super) fn response_headers(&self) -> &[(String, String)] {
-        &self.request.response_headers
+    pub(super) fn response_headers(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.request.response_headers.iter()
     }
 
     pub(super) fn new(
@@ -197,7 +197,7 @@ fn contact_of(state: &Engine, request: &RecordedRequest) -> Option<String> {
     let model = state.model();
     let message = request.message_id.as_deref().and_then(|id| model.message(id));
     let named = || json_fields::text(&request.body, "contactId");
-    let id = message.map(|message| message.contact_id.clone()).or_else(named)?;
+    let id = message.map(|message| message.contact_id.to_string()).or_else(named)?;
     model.conversation_with(&id)?;
     Some(id)
 }
