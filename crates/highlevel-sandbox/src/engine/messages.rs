@@ -85,17 +85,19 @@ impl Engine {
         };
         if call.operation.is_some_and(Operation::is_read) {
             // A search may take long, so it reads a snapshot and holds no lock.
-            return api::respond(&config, &self.shared_model(), caller, call, &moment.generated);
+            let model = self.shared_model();
+            let is_search =
+                matches!(call.operation, Some(Operation::SearchContacts | Operation::SearchConversations));
+            let unindexed = if is_search && config.settings.has(Quirk::SearchIndexLag) {
+                lock(&self.search_lag).unindexed(moment.now)
+            } else {
+                Unindexed::default()
+            };
+            return api::respond(&config, &model, &unindexed, caller, call, &moment.generated);
         }
         let mut model = self.model();
-        let is_search =
-            matches!(call.operation, Some(Operation::SearchContacts | Operation::SearchConversations));
-        let unindexed = if is_search && config.settings.has(Quirk::SearchIndexLag) {
-            lock(&self.search_lag).unindexed(moment.now)
-        } else {
-            Unindexed::default()
-        };
-        let mut response = api::respond(&config, &model, &unindexed, caller, call, &moment.generated);
+        let mut response =
+            api::respond(&config, &model, &Unindexed::default(), caller, call, &moment.generated);
         if (response.accepted.is_some() || response.changed.is_some() || !response.changes.is_empty())
             && let Err(error) = self.check_writable()
         {

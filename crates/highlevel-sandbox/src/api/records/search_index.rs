@@ -47,6 +47,6 @@ impl<'a> SearchIndex<'a> {
     /// Returns the latest message of a conversation.
     pub(super) fn last_message(self, conversation: &Conversation) -> Option<&'a StoredMessage> {
         let mut messages = self.model.latest_with(&conversation.contact_id, None)?.map(AsRef::as_ref);
-        messages.find(|message: &&StoredMessage| !self.unindexed.messages.contains(&message.id))
+        messages.find(|message: &&StoredMessage| !self.unindexed.messages.contains(&*message.id))
     }
 }

@@ -112,7 +112,7 @@ impl Details {
                 messages: model.count_with(&contact.id),
                 unread: conversation.unread_count,
                 starred: conversation.starred,
-                last: last.map(|message| (line(&message.parsed()), message.date_added.clone().into())),
+                last: last.map(|message| (line(&message.parsed()), message.date_added.to_string().into())),
             }),
             path: path(&contact.id),
         }
