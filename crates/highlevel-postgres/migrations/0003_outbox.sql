@@ -18,6 +18,7 @@ CREATE TABLE highlevel.outbox (
     key_held_until timestamptz,                             -- while it is unknown, others of its key wait until then
     look_at        timestamptz,                             -- when evidence for an unknown outcome is looked for next
     looks          integer NOT NULL DEFAULT 0,
+    evidence_at    timestamptz,                             -- since when there is evidence that was not compared with it
     desk_at        timestamptz,                             -- since when a person has to decide
     problem        jsonb,
     due_at         timestamptz NOT NULL,
@@ -39,6 +40,7 @@ CREATE INDEX outbox_unknown ON highlevel.outbox (location) WHERE state = 'u';
 -- Of messages that are being sent. Not `state = 's'`: that would offer this index to statements about one location.
 CREATE INDEX outbox_lease ON highlevel.outbox (lease_until) WHERE lease_until IS NOT NULL;
 CREATE INDEX outbox_look ON highlevel.outbox (look_at) WHERE state = 'u' AND look_at IS NOT NULL;
+CREATE INDEX outbox_evidence ON highlevel.outbox (evidence_at) WHERE state = 'u' AND evidence_at IS NOT NULL;
 CREATE INDEX outbox_desk ON highlevel.outbox (desk_at, id) WHERE desk_at IS NOT NULL;
 
 -- The rule of this table, whatever program changes it.

@@ -195,6 +195,7 @@ BEGIN
                 key_held_until = CASE WHEN r.state = 'u' THEN clock_timestamp() + r.hold_ms * interval '1 ms' END,
                 look_at = CASE WHEN r.state = 'u' THEN clock_timestamp() + r.look_ms * interval '1 ms' END,
                 looks = 0,
+                evidence_at = NULL,
                 desk_at = CASE WHEN r.state = 'r' THEN clock_timestamp() END
             FROM r WHERE o.id = r.id AND o.attempt = r.attempt
                 AND (o.state = 's' OR o.state = 'u' AND r.state <> 'u')

@@ -12,7 +12,7 @@ CREATE TABLE highlevel.evidence (
 CREATE INDEX evidence_seen_at ON highlevel.evidence (seen_at);
 CREATE INDEX evidence_location ON highlevel.evidence (location, seen_at);
 
--- Stores evidence, and lets the unknown messages of the contact be looked at at once.
+-- Stores evidence. The unknown messages of its contact are compared with it at once.
 CREATE FUNCTION highlevel.observe_v1(p_location text, p_message_id text, p_body jsonb) RETURNS boolean
 LANGUAGE plpgsql AS $$
 BEGIN
@@ -21,13 +21,12 @@ BEGIN
     IF NOT FOUND THEN
         RETURN false;
     END IF;
-    -- One that is looked at right now is looked at again at its next time.
-    UPDATE highlevel.outbox SET look_at = clock_timestamp()
+    -- In order, so that two of these cannot wait for each other.
+    UPDATE highlevel.outbox SET evidence_at = clock_timestamp()
         WHERE id = ANY (ARRAY(SELECT o.id FROM highlevel.outbox o
             WHERE o.location = p_location AND o.state = 'u'
                 AND coalesce(o.request ->> 'contactId' = p_body ->> 'contactId', true)
-                AND (o.look_at > clock_timestamp() OR o.look_at IS NULL)
-            ORDER BY o.id LIMIT 100 FOR UPDATE SKIP LOCKED));
+            ORDER BY o.id LIMIT 100 FOR UPDATE));
     RETURN true;
 END $$;
 
@@ -42,9 +41,19 @@ CREATE FUNCTION highlevel.assign_v1(p_location text, p_message_id text, p_id big
     SELECT EXISTS (SELECT FROM assigned)
 $$;
 
--- Records that there was no proof among the evidence up to `p_newest`. Without a next time, a person has to decide.
+-- Records that there was no proof among the evidence that was stored since `p_evidence_at`.
+CREATE FUNCTION highlevel.compared_v1(p_id bigint, p_attempt integer, p_evidence_at timestamptz, p_found jsonb)
+RETURNS void LANGUAGE sql AS $$
+    -- Evidence that was stored meanwhile is still to be compared.
+    UPDATE highlevel.outbox m SET evidence_at = NULL,
+            problem = coalesce(m.problem, '{}') || jsonb_build_object('evidence', p_found)
+        WHERE m.id = p_id AND m.attempt = p_attempt AND m.state = 'u' AND m.evidence_at = p_evidence_at
+$$;
+
+-- Records that a look found no proof among the evidence up to `p_newest`. Without a next time, or with `p_desk`, a person has
+-- to decide.
 CREATE FUNCTION highlevel.looked_v1(
-    p_id bigint, p_attempt integer, p_look integer, p_newest timestamptz, p_next interval, p_found jsonb
+    p_id bigint, p_attempt integer, p_look integer, p_newest timestamptz, p_next interval, p_desk boolean, p_found jsonb
 ) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     o highlevel.outbox;
@@ -57,13 +66,48 @@ BEGIN
         RETURN;
     END IF;
     UPDATE highlevel.outbox m SET looks = p_look + 1, look_at = clock_timestamp() + p_next,
-            desk_at = CASE WHEN p_next IS NULL THEN coalesce(m.desk_at, clock_timestamp()) ELSE m.desk_at END,
+            desk_at = CASE WHEN p_next IS NULL OR p_desk THEN coalesce(m.desk_at, clock_timestamp()) ELSE m.desk_at END,
             problem = coalesce(m.problem, '{}') || jsonb_build_object('evidence', p_found)
         WHERE m.id = p_id;
-    IF p_next IS NULL AND o.desk_at IS NULL THEN
+    IF (p_next IS NULL OR p_desk) AND o.desk_at IS NULL THEN
         INSERT INTO highlevel.history (message, attempt, what, detail) VALUES (p_id, p_attempt, 'desk', p_found);
     END IF;
 END $$;
+
+-- Locations whose messages are read back from the API, or were a moment ago. One message of a location is read back at a time,
+-- by one process, so that the limits of the location remain for sending.
+CREATE TABLE highlevel.reading (
+    location text COLLATE "C" PRIMARY KEY,
+    reader   uuid NOT NULL,
+    until    timestamptz NOT NULL
+);
+
+-- Claims unknown messages whose next look reads back from the API: those with at least `p_looks` looks, one of a location.
+CREATE FUNCTION highlevel.claim_readings_v1(p_reader uuid, p_max integer, p_lease interval, p_looks integer)
+RETURNS SETOF bigint LANGUAGE sql AS $$
+    WITH first AS (
+        SELECT DISTINCT ON (o.location) o.id, o.location, o.look_at FROM highlevel.outbox o
+            WHERE o.state = 'u' AND o.look_at <= clock_timestamp() AND o.looks >= p_looks
+                AND NOT EXISTS (SELECT FROM highlevel.reading r
+                    WHERE r.location = o.location AND r.until > clock_timestamp())
+            ORDER BY o.location, o.look_at, o.id
+    ), due AS (
+        SELECT f.id, f.location FROM first f ORDER BY f.look_at, f.id LIMIT p_max
+    ), claimed AS (
+        -- In order, so that two of these cannot wait for each other.
+        INSERT INTO highlevel.reading AS r (location, reader, until)
+            SELECT d.location, p_reader, clock_timestamp() + p_lease FROM due d ORDER BY d.location
+            ON CONFLICT (location) DO UPDATE SET reader = excluded.reader, until = excluded.until
+                WHERE r.until <= clock_timestamp()
+            RETURNING r.location
+    )
+    SELECT d.id FROM due d JOIN claimed c ON c.location = d.location
+$$;
+
+-- Ends the claim of a location, which is read back again after a pause at the earliest.
+CREATE FUNCTION highlevel.end_reading_v1(p_location text, p_reader uuid, p_pause interval) RETURNS void LANGUAGE sql AS $$
+    UPDATE highlevel.reading r SET until = clock_timestamp() + p_pause WHERE r.location = p_location AND r.reader = p_reader
+$$;
 
 -- Carries out the decision of a person: `sent`, `not sent` or `again`. Raises HL003 if the message cannot be decided so.
 CREATE FUNCTION highlevel.decide_v1(
@@ -87,6 +131,7 @@ BEGIN
                 'the process that sent message %s is still alive: stop it, or wait until it reports the outcome', p_id);
         END IF;
         UPDATE highlevel.outbox m SET state = 'p', not_done = m.attempt, desk_at = NULL, look_at = NULL,
+            evidence_at = NULL,
             key_held_until = NULL, expires_at = NULL WHERE m.id = p_id;
         INSERT INTO highlevel.arrival VALUES (o.id, o.location, o.due_at);
     ELSE

@@ -36,6 +36,7 @@ BEGIN
     DELETE FROM highlevel.evidence e WHERE e.seen_at < v_now - interval '2 hours'
         AND NOT EXISTS (SELECT FROM highlevel.outbox m WHERE m.location = e.location AND m.lease_until IS NOT NULL)
         AND NOT EXISTS (SELECT FROM highlevel.outbox m WHERE m.location = e.location AND m.state = 'u');
+    DELETE FROM highlevel.reading WHERE until < v_now - interval '1 hour';
     DELETE FROM highlevel.token_lease WHERE until < v_now - interval '1 hour';
     DELETE FROM highlevel.worker w WHERE w.seen_at < v_now - interval '1 day'
         AND NOT EXISTS (SELECT FROM highlevel.outbox m WHERE m.sender = w.id AND m.lease_until IS NOT NULL)

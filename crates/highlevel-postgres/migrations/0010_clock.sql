@@ -20,6 +20,7 @@ BEGIN
     UPDATE highlevel.outbox o SET look_at = v_now, key_held_until = least(o.key_held_until, v_now + interval '15 minutes')
         WHERE o.id = ANY (ARRAY(SELECT m.id FROM highlevel.outbox m
             WHERE m.state = 'u' AND m.look_at > v_now FOR UPDATE SKIP LOCKED));
+    DELETE FROM highlevel.reading r WHERE r.until > v_now + p_lease;
     UPDATE highlevel.inbox i SET due_at = v_now WHERE i.id = ANY (ARRAY(SELECT e.id FROM highlevel.inbox e
         WHERE e.state = 'p' AND e.due_at > v_now FOR UPDATE SKIP LOCKED));
     -- Those that are being handled are locked.

@@ -46,6 +46,32 @@ pub struct Examined {
     pub until: SystemTime,
 }
 
+/// The messages that were read back for a request. From [`Client::read_back`].
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct ReadBack {
+    /// The JSON of the messages that could be that of the request. Each converts to an [`ObservedMessage`].
+    pub messages: Vec<Value>,
+    /// The messages that were examined.
+    pub examined: Examined,
+    /// `false` if there were more messages than are examined: then nothing is proven.
+    pub is_complete: bool,
+}
+
+impl ReadBack {
+    /// Compares the messages with the fingerprint.
+    fn find(self, fingerprint: &Fingerprint) -> Finding {
+        let result = fingerprint.reconcile(self.messages.iter().map(ObservedMessage::from));
+        match (result, self.is_complete) {
+            (Reconciliation::Sent(id), true) => Finding::Sent(id),
+            (Reconciliation::Sent(id), false) => Finding::Ambiguous(vec![id]),
+            (Reconciliation::NotFound, true) => Finding::NotFound(self.examined),
+            (Reconciliation::NotFound, false) => Finding::Ambiguous(Vec::new()),
+            (Reconciliation::Ambiguous(ids), _) => Finding::Ambiguous(ids),
+        }
+    }
+}
+
 impl Client {
     /// Reads back whether the message of a request exists.
     ///
@@ -72,7 +98,19 @@ impl Client {
     ///
     /// Returns an [`Error`] if the messages cannot be read. It reports nothing about the request that is looked for.
     pub async fn find(&self, fingerprint: &Fingerprint) -> Result<Finding> {
-        ReadBack::new(self, fingerprint).run().await
+        Ok(self.read_back(fingerprint).await?.find(fingerprint))
+    }
+
+    /// Reads back the messages that could be that of a request, without a decision.
+    ///
+    /// It makes the requests of [`find`](Self::find). Compare the messages by [`Fingerprint::reconcile_excluding`] if the ids of other
+    /// messages are known, and other messages may have the same content.
+    ///
+    /// # Errors
+    ///
+    /// Returns an [`Error`] if the messages cannot be read.
+    pub async fn read_back(&self, fingerprint: &Fingerprint) -> Result<ReadBack> {
+        Reader::new(self, fingerprint).run().await
     }
 }
 
@@ -107,7 +145,7 @@ impl Error {
 }
 
 /// Reads back the message of one request.
-struct ReadBack<'a> {
+struct Reader<'a> {
     client: &'a Client,
     fingerprint: &'a Fingerprint,
     examined: Examined,
@@ -116,10 +154,10 @@ struct ReadBack<'a> {
     is_unindexed: bool,
     /// A bound was reached, so that messages were not examined.
     is_incomplete: bool,
-    observed: Vec<ObservedMessage>,
+    found: Vec<Value>,
 }
 
-impl<'a> ReadBack<'a> {
+impl<'a> Reader<'a> {
     fn new(client: &'a Client, fingerprint: &'a Fingerprint) -> Self {
         let examined = Examined {
             conversations: Vec::new(),
@@ -134,28 +172,21 @@ impl<'a> ReadBack<'a> {
             reads: 0,
             is_unindexed: false,
             is_incomplete: false,
-            observed: Vec::new(),
+            found: Vec::new(),
         }
     }
 
-    async fn run(mut self) -> Result<Finding> {
+    async fn run(mut self) -> Result<ReadBack> {
         for conversation in self.conversations().await? {
             let messages = self.client.messages().list(&conversation);
             self.examined.conversations.push(conversation);
             self.examine(messages).await?;
         }
         // The conversation that the request names may be another one than that of the contact.
-        if self.examined.conversations.is_empty() || self.is_unindexed && self.observed.is_empty() {
+        if self.examined.conversations.is_empty() || self.is_unindexed && self.found.is_empty() {
             self.examine_export().await?;
         }
-        let result = self.fingerprint.reconcile(std::mem::take(&mut self.observed));
-        Ok(match (result, self.is_incomplete) {
-            (Reconciliation::Sent(id), false) => Finding::Sent(id),
-            (Reconciliation::Sent(id), true) => Finding::Ambiguous(vec![id]),
-            (Reconciliation::NotFound, false) => Finding::NotFound(self.examined),
-            (Reconciliation::NotFound, true) => Finding::Ambiguous(Vec::new()),
-            (Reconciliation::Ambiguous(ids), _) => Finding::Ambiguous(ids),
-        })
+        Ok(ReadBack { messages: self.found, examined: self.examined, is_complete: !self.is_incomplete })
     }
 
     /// Returns the conversations in which the message can be.
@@ -207,25 +238,19 @@ impl<'a> ReadBack<'a> {
             }
             self.examined.messages += 1;
             let json = serde_json::to_value(&message).unwrap_or_default();
-            let observed = ObservedMessage::from(&json);
-            if self.fingerprint.may_be(&observed) {
-                self.examine_candidate(message, json, observed).await?;
+            if self.fingerprint.may_be(&ObservedMessage::from(&json)) {
+                self.examine_candidate(message, json).await?;
             }
         }
         Ok(())
     }
 
     /// Reads a message that could be that of the request, if the list lacks its content.
-    async fn examine_candidate(
-        &mut self,
-        message: ConversationMessage,
-        json: Value,
-        observed: ObservedMessage,
-    ) -> Result<()> {
+    async fn examine_candidate(&mut self, message: ConversationMessage, json: Value) -> Result<()> {
         if self.fingerprint.is_email() && message.body.is_none() {
             let emails = message.meta.and_then(|meta| meta.email).and_then(|email| email.message_ids);
             if let Some(emails) = emails.filter(|emails| !emails.is_empty()) {
-                return self.examine_emails(&emails, &json, observed).await;
+                return self.examine_emails(&emails, json).await;
             }
         }
         let lacks_content = self.fingerprint.alt_id().is_some() && message.alt_id.is_none()
@@ -236,17 +261,12 @@ impl<'a> ReadBack<'a> {
             None
         };
         let read = read.and_then(|read| serde_json::to_value(read.message()).ok());
-        self.observed.push(read.map_or(observed, |read| ObservedMessage::from(&read)));
+        self.found.push(read.unwrap_or(json));
         Ok(())
     }
 
     /// Reads the emails of a thread. One of them may be that of the request.
-    async fn examine_emails(
-        &mut self,
-        emails: &[EmailMessageId],
-        thread: &Value,
-        observed: ObservedMessage,
-    ) -> Result<()> {
+    async fn examine_emails(&mut self, emails: &[EmailMessageId], thread: Value) -> Result<()> {
         let mut is_complete = true;
         let mut candidates = Vec::new();
         for email in emails {
@@ -256,15 +276,15 @@ impl<'a> ReadBack<'a> {
                 is_complete = false;
                 continue;
             };
-            let email = ObservedMessage::from(&of_thread(thread, &read));
-            if self.fingerprint.may_be(&email) {
+            let email = of_thread(&thread, &read);
+            if self.fingerprint.may_be(&ObservedMessage::from(&email)) {
                 candidates.push(email);
             }
         }
         if !is_complete {
-            candidates.push(observed);
+            candidates.push(thread);
         }
-        self.observed.append(&mut candidates);
+        self.found.append(&mut candidates);
         Ok(())
     }
 

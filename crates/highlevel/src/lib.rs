@@ -141,7 +141,7 @@ pub use conversations::Conversations;
 pub use delivery::Delivery;
 pub use error::{Error, ErrorKind, Result};
 pub use files::{Files, Upload};
-pub use find::{Examined, Finding};
+pub use find::{Examined, Finding, ReadBack};
 pub use limit::{LocalRateLimiter, RateLimitHeaders, RateLimiter};
 pub use listing::Listing;
 pub use messages::{

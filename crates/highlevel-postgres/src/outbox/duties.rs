@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio_postgres::types::Type;
 
+use super::reading::Readings;
 use super::sending::Shared;
 use crate::error::Result;
 use crate::limiter_state::ClockCheck;
@@ -21,6 +22,7 @@ const LOST_CLAIMS: Duration = Duration::from_secs(120);
 /// Runs until the sender is stopped and has completed its attempts.
 pub(super) async fn run(shared: Arc<Shared>, mut stopping: watch::Receiver<bool>) {
     let mut maintained: Option<Instant> = None;
+    let mut readings = Readings::default();
     loop {
         if maintained.is_none_or(|at| at.elapsed() > MAINTENANCE) {
             maintained = Some(Instant::now());
@@ -28,7 +30,7 @@ pub(super) async fn run(shared: Arc<Shared>, mut stopping: watch::Receiver<bool>
                 tracing::debug!(%error, "maintenance failed; it is repeated");
             }
         }
-        let pause = match round(&shared).await {
+        let pause = match round(&shared, &mut readings).await {
             Ok(DutyProgress::Complete) => INTERVAL,
             Ok(DutyProgress::More) => INTERVAL_IF_MORE,
             Err(error) => {
@@ -51,7 +53,7 @@ enum DutyProgress {
     More,
 }
 
-async fn round(shared: &Shared) -> Result<DutyProgress> {
+async fn round(shared: &Arc<Shared>, readings: &mut Readings) -> Result<DutyProgress> {
     let database = &shared.database;
     let asked = Instant::now();
     let now_ms = database.worker_seen(shared.claims.sender, shared.begun.take_longest_claim()).await?;
@@ -78,6 +80,7 @@ async fn round(shared: &Shared) -> Result<DutyProgress> {
             "the outcome of messages is unknown: their process did not report it"
         );
     }
-    let is_more = database.look_for_evidence(&shared.looks).await?;
+    let is_more = database.compare_new_evidence().await? | database.look_for_evidence(&shared.looks).await?;
+    readings.start(shared).await?;
     Ok(if is_more { DutyProgress::More } else { DutyProgress::Complete })
 }

@@ -1,13 +1,14 @@
 //! Evidence for unknown outcomes: messages that HighLevel reports are compared with the requests.
 
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use highlevel::webhook::{Event, Verified};
-use highlevel::{MessageId, ObservedMessage, Reconciliation};
+use highlevel::{Fingerprint, MessageId, ObservedMessage, Reconciliation};
 use serde_json::{Value, json};
 use tokio_postgres::Row;
-use tokio_postgres::types::Type;
+use tokio_postgres::types::{ToSql, Type};
 
+use super::look::{LookDecision, LookResult, LookSchedule, Reading};
 use super::{Outbox, OutgoingRequest};
 use crate::database::Database;
 use crate::error::{ErrorKind, Result};
@@ -15,17 +16,29 @@ use crate::text::{self, LONGEST_KEY};
 use crate::time::as_float;
 
 /// Messages that are looked at in one round.
-const AT_ONCE: usize = 100;
+const AT_ONCE: i32 = 100;
 
-/// An unknown message that is due to be looked at.
-struct Doubt {
-    id: i64,
-    location: String,
+/// An unknown message.
+pub(super) struct Doubt {
+    pub(super) id: i64,
+    pub(super) location: String,
     attempt: i32,
     look: usize,
     request: Option<OutgoingRequest>,
     begun_at: SystemTime,
+    evidence_at: Option<SystemTime>,
 }
+
+impl Doubt {
+    /// Returns the fingerprint of the attempt, unless this version cannot read the request.
+    pub(super) fn fingerprint(&self) -> Option<Fingerprint> {
+        Some(self.request.as_ref()?.fingerprint(self.begun_at))
+    }
+}
+
+const DOUBTS: &str =
+    "SELECT id, location, attempt, looks, operation, request, begun_at, evidence_at FROM highlevel.outbox
+    WHERE state = 'u'";
 
 /// Another message of the outbox that evidence may belong to.
 enum Owner {
@@ -68,68 +81,107 @@ impl Database {
         .map(drop)
     }
 
-    /// Looks for evidence for the messages that are due. `schedule` are the times between looks. Returns `true` if more
-    /// messages may be due.
-    pub(crate) async fn look_for_evidence(&self, schedule: &[Duration]) -> Result<bool> {
-        let rows = self
-            .query(
-                "SELECT id, location, attempt, looks, operation, request, begun_at FROM highlevel.outbox
-                     WHERE state = 'u' AND look_at <= clock_timestamp() ORDER BY look_at LIMIT $1",
-                &[(&i64::try_from(AT_ONCE).unwrap_or(i64::MAX), Type::INT8)],
-            )
-            .await?;
-        for row in &rows {
-            let doubt = read(row)?;
-            match self.look(&doubt, schedule).await {
-                Err(error) if error.kind() != ErrorKind::Unavailable => {
-                    // It stays due, and must not keep others from being looked at.
-                    tracing::warn!(%error, id = doubt.id, "evidence for a message could not be compared");
-                }
-                result => result?,
-            }
+    /// Compares messages with evidence that has arrived since they were looked at. Returns `true` if more messages may be due.
+    pub(super) async fn compare_new_evidence(&self) -> Result<bool> {
+        let sql = format!("{DOUBTS} AND evidence_at IS NOT NULL ORDER BY evidence_at LIMIT $1");
+        let doubts = self.doubts(&sql, &[(&i64::from(AT_ONCE), Type::INT8)]).await?;
+        for doubt in &doubts {
+            tolerate(doubt, self.compare(doubt).await)?;
         }
-        Ok(rows.len() == AT_ONCE)
+        Ok(is_full(&doubts))
     }
 
-    /// Looks for the message of one attempt.
-    async fn look(&self, doubt: &Doubt, schedule: &[Duration]) -> Result<()> {
-        // First: evidence that arrives meanwhile is looked at in the next round.
-        let newest = self.newest_evidence(&doubt.location).await?;
-        let Some(result) = self.reconcile(doubt).await? else { return Ok(()) };
-        if let Reconciliation::Sent(message) = &result
-            && self.assign(doubt, message).await?
-        {
-            let result = json!([{ "id": doubt.id, "attempt": doubt.attempt, "state": "s",
-                "message_id": message.as_str() }]);
-            self.query(
-                "SELECT * FROM highlevel.settle_v1($1, $2)",
-                &[(&result, Type::JSONB), (&None::<uuid::Uuid>, Type::UUID)],
-            )
-            .await?;
-            tracing::info!(id = doubt.id, "an unknown message was found: it was sent");
+    /// Looks for evidence for the messages that are due and are not read back. Returns `true` if more messages may be due.
+    pub(super) async fn look_for_evidence(&self, schedule: &LookSchedule) -> Result<bool> {
+        let sql = format!(
+            "{DOUBTS} AND look_at <= clock_timestamp() AND looks < coalesce($2, looks + 1) ORDER BY look_at LIMIT $1"
+        );
+        let reads_from = schedule.reads_from();
+        let doubts =
+            self.doubts(&sql, &[(&i64::from(AT_ONCE), Type::INT8), (&reads_from, Type::INT4)]).await?;
+        for doubt in &doubts {
+            tolerate(doubt, self.look(doubt, schedule, None).await)?;
+        }
+        Ok(is_full(&doubts))
+    }
+
+    /// Returns unknown messages by their ids.
+    pub(super) async fn doubts_by_id(&self, ids: &[i64]) -> Result<Vec<Doubt>> {
+        self.doubts(&format!("{DOUBTS} AND id = ANY ($1)"), &[(&ids, Type::INT8_ARRAY)]).await
+    }
+
+    async fn doubts(&self, sql: &str, parameters: &[(&(dyn ToSql + Sync), Type)]) -> Result<Vec<Doubt>> {
+        self.query(sql, parameters).await?.iter().map(read).collect()
+    }
+
+    /// Compares a message with its evidence, outside of its schedule.
+    async fn compare(&self, doubt: &Doubt) -> Result<()> {
+        let result = self.reconcile(doubt, true).await?;
+        if self.settle_if_sent(doubt, &result).await? || result == LookResult::InProgress {
             return Ok(());
         }
-        let found = match &result {
-            Reconciliation::Ambiguous(ids) => {
-                json!({ "result": "ambiguous", "messages": ids.iter().map(MessageId::as_str).collect::<Vec<_>>() })
-            }
-            Reconciliation::Sent(_) | Reconciliation::NotFound => json!({ "result": "not found" }),
+        self.query(
+            "SELECT highlevel.compared_v1($1, $2, $3, $4)",
+            &[
+                (&doubt.id, Type::INT8),
+                (&doubt.attempt, Type::INT4),
+                (&doubt.evidence_at, Type::TIMESTAMPTZ),
+                (&result.to_json(None), Type::JSONB),
+            ],
+        )
+        .await
+        .map(drop)
+    }
+
+    /// Looks for the message of one attempt, after its messages were read back if there is a `reading`.
+    pub(super) async fn look(
+        &self,
+        doubt: &Doubt,
+        schedule: &LookSchedule,
+        reading: Option<&Reading>,
+    ) -> Result<()> {
+        // First: evidence that arrives meanwhile is looked at in the next round.
+        let newest = self.newest_evidence(&doubt.location).await?;
+        let result = self.reconcile(doubt, reading.is_none_or(Reading::is_complete)).await?;
+        if self.settle_if_sent(doubt, &result).await? {
+            return Ok(());
+        }
+        let LookDecision::Unknown { next, is_for_desk } = schedule.decide(&result, reading, doubt.look)
+        else {
+            return Ok(());
         };
-        let next = schedule.get(doubt.look).copied().map(as_float);
         let look = i32::try_from(doubt.look).unwrap_or(i32::MAX);
         self.query(
-            "SELECT highlevel.looked_v1($1, $2, $3, $4, $5 * interval '1 ms', $6)",
+            "SELECT highlevel.looked_v1($1, $2, $3, $4, $5 * interval '1 ms', $6, $7)",
             &[
                 (&doubt.id, Type::INT8),
                 (&doubt.attempt, Type::INT4),
                 (&look, Type::INT4),
                 (&newest, Type::TIMESTAMPTZ),
-                (&next, Type::FLOAT8),
-                (&found, Type::JSONB),
+                (&next.map(as_float), Type::FLOAT8),
+                (&is_for_desk, Type::BOOL),
+                (&result.to_json(reading), Type::JSONB),
             ],
         )
         .await
         .map(drop)
+    }
+
+    /// Completes a message that was sent. Returns `false` if that is not proven.
+    async fn settle_if_sent(&self, doubt: &Doubt, result: &LookResult) -> Result<bool> {
+        let LookResult::Sent(message) = result else { return Ok(false) };
+        if !self.assign(doubt, message).await? {
+            // It was assigned to another message a moment ago. This one stays due, and is compared without it.
+            return Ok(true);
+        }
+        let result = json!([{ "id": doubt.id, "attempt": doubt.attempt, "state": "s", "message_id": message.as_str() }]);
+        self.query(
+            "SELECT * FROM highlevel.settle_v1($1, $2)",
+            &[(&result, Type::JSONB), (&None::<uuid::Uuid>, Type::UUID)],
+        )
+        .await?;
+        tracing::info!(id = doubt.id, "an unknown message was found: it was sent");
+        Ok(true)
     }
 
     /// Returns the time of the newest evidence of a location.
@@ -138,23 +190,23 @@ impl Database {
         Ok(self.query_one(sql, &[(&location, Type::TEXT)]).await?.try_get(0)?)
     }
 
-    /// Compares the request with the messages that belong to no other message of the outbox. Returns `None` if a message
-    /// that was found may belong to an attempt that is in progress: its receipt decides.
-    async fn reconcile(&self, doubt: &Doubt) -> Result<Option<Reconciliation>> {
-        let Some(request) = &doubt.request else { return Ok(Some(Reconciliation::NotFound)) };
+    /// Compares the request with the messages that belong to no other message of the outbox. If not all messages are known,
+    /// nothing is proven.
+    async fn reconcile(&self, doubt: &Doubt, is_complete: bool) -> Result<LookResult> {
+        let Some(fingerprint) = doubt.fingerprint() else { return Ok(LookResult::NotFound) };
         let candidates = self.candidates(doubt).await?;
-        if candidates.is_empty() {
-            return Ok(Some(Reconciliation::NotFound));
-        }
         // After the candidates: a receipt that is written in between excludes its message.
         let known = self.receipts(doubt, candidates.iter().map(|(id, _)| id.as_str()).collect()).await?;
         let observed = candidates.iter().map(|(_, body)| ObservedMessage::from(body));
-        let result = request.fingerprint(doubt.begun_at).reconcile_excluding(observed, known);
-        let Reconciliation::Sent(message) = &result else { return Ok(Some(result)) };
-        Ok(match self.owner(doubt, message).await? {
-            Owner::MayBeInProgress => None,
-            Owner::MayBeCompleted => Some(Reconciliation::Ambiguous(vec![message.clone()])),
-            Owner::None => Some(result),
+        Ok(match fingerprint.reconcile_excluding(observed, known) {
+            Reconciliation::Sent(message) => match self.owner(doubt, &message).await? {
+                Owner::MayBeInProgress => LookResult::InProgress,
+                Owner::None if is_complete => LookResult::Sent(message),
+                Owner::None | Owner::MayBeCompleted => LookResult::Ambiguous(vec![message]),
+            },
+            Reconciliation::NotFound if is_complete => LookResult::NotFound,
+            Reconciliation::NotFound => LookResult::Ambiguous(Vec::new()),
+            Reconciliation::Ambiguous(ids) => LookResult::Ambiguous(ids),
         })
     }
 
@@ -176,9 +228,10 @@ impl Database {
     async fn receipts(&self, doubt: &Doubt, ids: Vec<&str>) -> Result<Vec<MessageId>> {
         let rows = self
             .query(
-                // One pass, however many messages of the location were completed since the attempt.
+                // One pass, however many messages of the location were completed. Not only since the attempt: a message may be
+                // dated before its request by minutes, because the clocks differ.
                 "SELECT message_id FROM highlevel.outbox_done
-                     WHERE location = $1 AND done_at >= $2 AND message_id = ANY ($3)",
+                     WHERE location = $1 AND done_at >= $2 - interval '15 minutes' AND message_id = ANY ($3)",
                 &[
                     (&doubt.location, Type::TEXT),
                     (&doubt.begun_at, Type::TIMESTAMPTZ),
@@ -199,7 +252,7 @@ impl Database {
                          AND coalesce(o.request ->> 'contactId' = m.request ->> 'contactId', true))
                      -- Its receipt was written since it was compared.
                      OR EXISTS (SELECT FROM highlevel.outbox_done d WHERE d.location = m.location
-                         AND d.done_at >= m.begun_at AND d.message_id = e.message_id),
+                         AND d.done_at >= m.begun_at - interval '15 minutes' AND d.message_id = e.message_id),
                      EXISTS (SELECT FROM highlevel.outbox_done d WHERE d.location = m.location
                          AND d.outcome IN ('s', 'a') AND d.message_id IS NULL
                          AND d.done_at >= m.begun_at - interval '15 minutes'
@@ -229,6 +282,22 @@ impl Database {
     }
 }
 
+/// Returns `true` if there may be more messages than were read in this round.
+fn is_full(doubts: &[Doubt]) -> bool {
+    i32::try_from(doubts.len()) == Ok(AT_ONCE)
+}
+
+/// Logs an error of one message. It stays due, and must not keep others from being looked at.
+fn tolerate(doubt: &Doubt, result: Result<()>) -> Result<()> {
+    match result {
+        Err(error) if error.kind() != ErrorKind::Unavailable => {
+            tracing::warn!(%error, id = doubt.id, "evidence for a message could not be compared");
+            Ok(())
+        }
+        result => result,
+    }
+}
+
 fn read(row: &Row) -> Result<Doubt> {
     let (operation, request): (String, Value) = (row.try_get(4)?, row.try_get(5)?);
     Ok(Doubt {
@@ -238,5 +307,6 @@ fn read(row: &Row) -> Result<Doubt> {
         look: usize::try_from(row.try_get::<_, i32>(3)?).unwrap_or_default(),
         request: OutgoingRequest::from_stored(&operation, request).ok(),
         begun_at: row.try_get(6)?,
+        evidence_at: row.try_get(7)?,
     })
 }

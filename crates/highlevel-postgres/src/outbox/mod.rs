@@ -7,10 +7,12 @@ mod control;
 mod desk;
 mod duties;
 mod evidence;
+mod look;
 #[cfg(test)]
 mod model;
 mod outcome;
 mod outgoing;
+mod reading;
 mod request;
 mod sender;
 mod sending;

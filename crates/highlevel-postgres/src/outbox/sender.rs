@@ -14,6 +14,8 @@ use super::begun::Begun;
 use super::claim::ClaimSettings;
 use super::clients::Clients;
 use super::duties;
+use super::look::LookSchedule;
+use super::reading::PAUSE;
 use super::sending::{Shared, claim_until_stopped};
 use super::settle::{UnknownPolicy, write_results};
 use crate::database::Database;
@@ -33,7 +35,8 @@ pub struct SenderBuilder {
     lease_margin: Duration,
     is_limited: bool,
     unknown: UnknownPolicy,
-    looks: Vec<Duration>,
+    looks: LookSchedule,
+    read_pause: Duration,
 }
 
 impl Outbox {
@@ -49,7 +52,8 @@ impl Outbox {
             lease_margin: Duration::from_secs(15),
             is_limited: true,
             unknown: UnknownPolicy { hold_key: Duration::from_secs(15 * 60), first_look: Duration::ZERO },
-            looks: LOOKS.to_vec(),
+            looks: LookSchedule { pauses: LOOKS.to_vec(), reads_back: true },
+            read_pause: PAUSE,
         }
     }
 }
@@ -95,9 +99,27 @@ impl SenderBuilder {
 
     /// Sets the times after which evidence for an unknown outcome is looked for once more. The first look is at once; after the
     /// last one, a person has to decide. Defaults to 30 seconds, 2 minutes and 15 minutes. Evidence that arrives in between or
-    /// later is looked at when it arrives.
+    /// later is compared when it arrives.
+    ///
+    /// The second look and the following ones read the messages of the contact back from the API.
     pub fn look_schedule(mut self, times: impl IntoIterator<Item = Duration>) -> Self {
-        self.looks = times.into_iter().collect();
+        self.looks.pauses = times.into_iter().collect();
+        self
+    }
+
+    /// Does not read back messages whose outcome is unknown: only events are evidence.
+    ///
+    /// Reading back needs the scopes `conversations.readonly` and `conversations/message.readonly`, and usually takes three requests
+    /// for each look at a message. They count against the limits. One message of a location is read back at a time, with a
+    /// [pause](Self::read_back_pause).
+    pub fn without_reading_back(mut self) -> Self {
+        self.looks.reads_back = false;
+        self
+    }
+
+    /// Sets the pause between two messages of a location that are read back. Defaults to 2 seconds.
+    pub fn read_back_pause(mut self, pause: Duration) -> Self {
+        self.read_pause = pause;
         self
     }
 
@@ -127,6 +149,8 @@ impl SenderBuilder {
             in_flight: self.in_flight,
             poll: self.poll,
             attempt_timeout: self.attempt_timeout,
+            lease_margin: self.lease_margin,
+            read_pause: self.read_pause,
             unknown: self.unknown,
             looks: self.looks,
             begun: begun.clone(),

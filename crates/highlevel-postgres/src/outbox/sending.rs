@@ -12,6 +12,7 @@ use tracing::Instrument;
 use super::begun::Begun;
 use super::claim::{ClaimSettings, Claimed};
 use super::clients::Clients;
+use super::look::LookSchedule;
 use super::outcome::{Consequence, Failure, SendResult};
 use super::request::OutgoingRequest;
 use super::settle::{Settlement, UnknownPolicy};
@@ -32,8 +33,10 @@ pub(crate) struct Shared {
     pub(crate) in_flight: usize,
     pub(crate) poll: Duration,
     pub(crate) attempt_timeout: Duration,
+    pub(crate) lease_margin: Duration,
+    pub(crate) read_pause: Duration,
     pub(crate) unknown: UnknownPolicy,
-    pub(crate) looks: Vec<Duration>,
+    pub(crate) looks: LookSchedule,
     pub(crate) begun: Begun,
     /// Attempts in a row that did not reach the host.
     pub(crate) unreachable: AtomicU32,

@@ -16,6 +16,8 @@ use crate::support::{
 
 /// The points that a sender reports, and a random time.
 const POINTS: [&str; 7] = ["claiming", "claimed", "sending", "attempted", "settling", "settled", "any time"];
+/// The points of a message that is read back.
+const READING_POINTS: [&str; 2] = ["reading", "read"];
 /// Set this to a number of crashes for a longer run. Defaults to three at each point.
 const CRASHES: &str = "HIGHLEVEL_POSTGRES_CRASHES";
 
@@ -79,14 +81,21 @@ pub(crate) fn crashes(default: usize) -> usize {
 }
 
 /// Kills senders, each at the next point, until there were enough. Returns their number.
-async fn kill_senders(test: &TestDatabase, sender: &Value, crashes: usize, seed: u64) -> usize {
+async fn kill_senders(
+    test: &TestDatabase,
+    sender: &Value,
+    points: &[&str],
+    crashes: usize,
+    seed: u64,
+) -> usize {
     let mut random = fastrand::Rng::with_seed(seed);
     let mut killed = 0;
     for number in 0..crashes {
-        let (mut role, point) = (sender.clone(), POINTS[number % POINTS.len()]);
+        let (mut role, point) = (sender.clone(), points[number % points.len()]);
         if point != "any time" {
             role["abort_at"] = point.into();
-            role["countdown"] = random.u64(1..30).into();
+            let is_of_a_reading = READING_POINTS.contains(&point);
+            role["countdown"] = if is_of_a_reading { 1 } else { random.u64(1..30) }.into();
         }
         let mut child = Process::start(&role);
         if point == "any time" {
@@ -112,7 +121,7 @@ async fn senders_that_are_killed_at_any_point_send_no_message_twice() {
     let crashes = crashes(2 * POINTS.len());
     let run = Run::new(&database, crashes * 25).await;
     webhooks::connect(&run.sandbox, database.outbox()).await;
-    let killed = kill_senders(&test, &run.role(&test.url()), crashes, 7).await;
+    let killed = kill_senders(&test, &run.role(&test.url()), &POINTS, crashes, 7).await;
     let last = Process::start(&run.role(&test.url()));
     until_settled(|sql| test.sql(sql)).await;
     let unknown = run.check(|sql| test.sql(sql));
@@ -128,7 +137,7 @@ async fn unknown_messages_without_evidence_get_to_the_desk() {
     let run = Run::new(&database, crashes * 25).await;
     let mut role = run.role(&test.url());
     role["last_look_ms"] = 1_000.into();
-    kill_senders(&test, &role, crashes, 8).await;
+    kill_senders(&test, &role, &POINTS, crashes, 8).await;
     let last = Process::start(&role);
     until_zero("every message is sent or on the desk", || {
         test.number("SELECT count(*) FROM highlevel.outbox WHERE desk_at IS NULL")
@@ -145,6 +154,30 @@ async fn unknown_messages_without_evidence_get_to_the_desk() {
     assert_eq!(sent + desk.len(), run.texts.len());
     // Nothing changes until a person decides.
     assert!(desk.len() <= crashes * 8, "{} messages are unknown", desk.len());
+    drop(last);
+}
+
+/// No event arrives, and all unknown messages are read back. Those on the desk were not accepted.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn senders_that_are_killed_at_any_point_find_the_evidence_by_reading_back() {
+    let points = ["sending", "reading", "attempted", "read", "claimed", "any time"];
+    let Some((test, database)) = TestDatabase::migrated().await else { return };
+    let crashes = crashes(points.len());
+    let run = Run::new(&database, crashes * 25).await;
+    let mut role = run.role(&test.url());
+    (role["reads_back"], role["last_look_ms"]) = (true.into(), 1_000.into());
+    let killed = kill_senders(&test, &role, &points, crashes, 9).await;
+    let last = Process::start(&role);
+    until_zero("every message is sent or on the desk", || {
+        test.number(
+            "SELECT count(*) FROM highlevel.outbox WHERE state <> 'u' OR desk_at IS NULL OR looks < 3",
+        )
+    })
+    .await;
+    let unknown = run.check(|sql| test.sql(sql));
+    let found = test.number("SELECT count(*) FROM highlevel.history WHERE what = 'sent'");
+    println!("{killed} senders were killed; {found} messages were found, and {unknown} were not accepted");
+    assert!(found > 0, "a sender that is killed after an attempt leaves a message to be found");
     drop(last);
 }
 

@@ -30,6 +30,7 @@ fn sender(database: &Database, sandbox: &Sandbox) -> SenderBuilder {
         .sender(clients(sandbox.base_url(), sandbox.token().to_owned(), database))
         .poll_interval(Duration::from_millis(10))
         .attempt_timeout(Duration::from_secs(5))
+        .without_reading_back()
 }
 
 async fn enqueue(database: &Database, sandbox: &Sandbox, text: &str) -> OutboxId {

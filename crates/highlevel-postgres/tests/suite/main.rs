@@ -18,6 +18,7 @@ mod order;
 mod outbox;
 mod plans;
 mod pooler;
+mod reading;
 mod schema;
 mod shared;
 mod support;

@@ -13,7 +13,7 @@ use highlevel_wire::types::{
 use super::Client;
 use crate::{
     ContactId, ContactKey, ConversationId, ConversationSearch, EmailMessageId, Finding, Fingerprint,
-    MessageExport, MessageId, Note, Receipt, Result, Upload, VisitorId,
+    MessageExport, MessageId, Note, ReadBack, Receipt, Result, Upload, VisitorId,
 };
 
 /// Defines the blocking counterparts of the async types of operations, and the methods of the client that return them.
@@ -136,6 +136,16 @@ impl Client {
     /// task.
     pub fn find(&self, fingerprint: &Fingerprint) -> Result<Finding> {
         self.run(self.as_async().find(fingerprint))
+    }
+
+    /// Reads back the messages that could be that of a request, without a decision. See
+    /// [`Client::read_back`](crate::Client::read_back).
+    ///
+    /// # Errors
+    ///
+    /// Returns an [`Error`](crate::Error) if the messages cannot be read.
+    pub fn read_back(&self, fingerprint: &Fingerprint) -> Result<ReadBack> {
+        self.run(self.as_async().read_back(fingerprint))
     }
 }
 

@@ -81,7 +81,7 @@ async fn told() {
 /// Sends until it has to drain.
 pub(super) async fn send(arguments: &Arguments) {
     let database = arguments.database().await;
-    let sender = database
+    let mut sender = database
         .outbox()
         .sender(arguments.clients(&database))
         .in_flight(usize::try_from(arguments.number("in_flight", 16)).expect("a small number"))
@@ -89,8 +89,12 @@ pub(super) async fn send(arguments: &Arguments) {
         .lease_margin(arguments.time("margin_ms", 2_000))
         .look_schedule([Duration::from_millis(500), arguments.time("last_look_ms", 60_000)])
         .hold_after_unknown(Duration::ZERO)
-        .poll_interval(Duration::from_millis(10))
-        .start();
+        .read_back_pause(Duration::ZERO)
+        .poll_interval(Duration::from_millis(10));
+    if !arguments.0["reads_back"].as_bool().unwrap_or(false) {
+        sender = sender.without_reading_back();
+    }
+    let sender = sender.start();
     let told = told();
     say("ready");
     told.await;
